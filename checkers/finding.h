@@ -1,0 +1,127 @@
+/* The finding: one record for every bug that any checker finds, and what is done with it.
+ *
+ * A finding is made in fixed storage, without allocating and without locks, so that it can be made while the heap is
+ * corrupt and inside a signal handler. Renderings (report_text.h, report_json.h) read the record; they never look
+ * at the heap again.
+ */
+#ifndef RINGFENCE_FINDING_H
+#define RINGFENCE_FINDING_H
+
+#include <ringfence/site.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Kinds of bug, with AddressSanitizer's names (rf_bug_name) and their CWE (rf_bug_cwe). */
+typedef enum rf_bug {
+  RF_BUG_BUFFER_OVERFLOW,    /* heap-buffer-overflow, 122 (126 when a read) */
+  RF_BUG_BUFFER_UNDERFLOW,   /* heap-buffer-underflow, 124 (127 when a read) */
+  RF_BUG_USE_AFTER_FREE,     /* heap-use-after-free, 416 */
+  RF_BUG_DOUBLE_FREE,        /* double-free, 415 */
+  RF_BUG_BAD_FREE,           /* bad-free, 590; 761 when the pointer lies inside a block */
+  RF_BUG_DEALLOC_MISMATCH,   /* alloc-dealloc-mismatch, 762 */
+  RF_BUG_SIZE_MISMATCH,      /* new-delete-type-mismatch, 762: sized delete with another size */
+  RF_BUG_LEAK,               /* memory-leak, 401 */
+  RF_BUG_METADATA,           /* metadata-corruption, 123: the allocator's own data were overwritten */
+  RF_BUG_SIZE_TOO_BIG,       /* allocation-size-too-big, 190 */
+  RF_BUG_CALLOC_OVERFLOW,    /* calloc-overflow, 190 */
+  RF_BUG_BAD_ALIGNMENT,      /* invalid-allocation-alignment, 190 */
+  RF_BUG_COUNT
+} rf_bug;
+
+const char *rf_bug_name(rf_bug bug);
+
+/* How the memory was touched, as far as known. */
+typedef enum rf_access { RF_ACCESS_UNKNOWN, RF_ACCESS_READ, RF_ACCESS_WRITE, RF_ACCESS_FREE } rf_access;
+
+#define RF_TRACE_DEPTH 32
+
+/* Where something happened: a call site (code built with RF_SITES), return addresses innermost first (hosted targets), both,
+ * or neither. A return address of 0 ends the list. */
+typedef struct rf_trace {
+  const rf_site *site;
+  unsigned depth;
+  uintptr_t frames[RF_TRACE_DEPTH];
+  uint32_t thread; /* rf_port_thread_id of the thread; 0 where not known */
+} rf_trace;
+
+#define RF_WINDOW 64
+
+/* What a byte of the window around the damage is. */
+typedef enum rf_byte_class {
+  RF_BYTE_OTHER,  /* neither the block nor its guards */
+  RF_BYTE_HEADER, /* the checker's own record */
+  RF_BYTE_GUARD,  /* a guard byte that is intact */
+  RF_BYTE_USER,   /* the block's */
+  RF_BYTE_BAD     /* a guard or fill byte that was overwritten */
+} rf_byte_class;
+
+typedef struct rf_finding {
+  rf_bug bug;
+  unsigned cwe;
+  rf_access access;
+  size_t access_size; /* bytes touched, as far as seen (damaged bytes, first to last); 0 unknown */
+
+  uintptr_t address;  /* the first byte touched, or the pointer that was handed in */
+  uintptr_t block;    /* start of the block it concerns; 0 where there is none */
+  size_t size;        /* its requested size; for leaks of several blocks, bytes in sum */
+  size_t blocks;      /* how many blocks: 1, or more for leaks of one origin */
+  bool freed;         /* the block was already free */
+  /* address - block: negative before the block, 0 … size-1 inside, from size on after it. */
+  ptrdiff_t offset;
+
+  /* Bytes around the damage as they were found, and as they should be where class is RF_BYTE_BAD. */
+  uintptr_t window_address;
+  unsigned window_size; /* 0: nothing to show */
+  unsigned char window[RF_WINDOW];
+  unsigned char expected[RF_WINDOW];
+  unsigned char window_class[RF_WINDOW]; /* rf_byte_class */
+
+  const char *allocator; /* name of the checked allocator, static */
+  const char *mode;      /* "guard" */
+  const char *detail;    /* a static phrase on what was seen, or NULL */
+
+  rf_trace found;     /* where it was noticed: the faulting access, or the free, check or exit */
+  rf_trace allocated; /* of the block */
+  rf_trace released;  /* of the block, when freed */
+
+  uint64_t time_ns;   /* rf_port_now_ns when found */
+  uint64_t sequence;  /* 1, 2, 3 … per reporter */
+} rf_finding;
+
+/* "3 bytes after 16-byte block" and the like, from offset and size: writes the number of bytes to *distance and returns
+ * "before", "inside" or "after". */
+const char *rf_finding_relation(const rf_finding *f, size_t *distance);
+
+/* A call site ready to read for SUMMARY lines and merging of duplicates: equal keys are the same bug. */
+uint64_t rf_finding_key(const rf_finding *f);
+
+/* What to do after a finding was reported. */
+typedef enum rf_action {
+  RF_ACTION_HALT,     /* end the process with the exit code (bare targets: rf_port_panic) */
+  RF_ACTION_CONTINUE  /* go on; the operation was refused or the damage is left as it is */
+} rf_action;
+
+/* Where findings go. One reporter may serve many checkers and threads (`report` is called by whichever thread finds).
+ * Filled in by rf_reporter_init (reporter.h), or by hand with a callback. */
+typedef struct rf_reporter {
+  /* Receives each finding; f->sequence, time and thread are filled in. The answer says whether to go on: a callback policy
+   * is a reporter whose `report` is the user's function. */
+  rf_action (*report)(struct rf_reporter *self, const rf_finding *f);
+  void *context;
+  int exitcode;             /* of RF_ACTION_HALT */
+  uint64_t sequence;        /* findings so far; changed atomically */
+} rf_reporter;
+
+/* Hands `f` to `reporter` and obeys its answer: does not return on RF_ACTION_HALT. */
+void rf_report(rf_reporter *reporter, rf_finding *f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_FINDING_H */

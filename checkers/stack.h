@@ -1,0 +1,56 @@
+/* Stacks: taking them fast, and keeping each only once.
+ *
+ * rf_stack_capture follows frame pointers within the bounds of the thread's stack: a few nanoseconds per frame, always safe,
+ * and as deep as the code was built with frame pointers (the first return address is always right). A depot
+ * stores equal stacks once and hands out a 32-bit id, so that a block carries four bytes.
+ */
+#ifndef RINGFENCE_STACK_H
+#define RINGFENCE_STACK_H
+
+#include <ringfence/site.h>
+#include <ringfence/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* From where a call came: any part may be missing. */
+typedef struct rf_origin {
+  const rf_site *site; /* call site, or NULL */
+  uintptr_t caller;    /* return address into the program, or 0 */
+  const void *frame;   /* frame pointer of the function that `caller` returns from, or NULL */
+} rf_origin;
+
+/* Writes up to `max` return addresses, innermost first, beginning with origin->caller. Returns how many. */
+unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max);
+
+/* As deep and exact as the system can (unwind tables): for the moment of a finding only, slow, not for every
+ * allocation. Falls back on rf_stack_capture. */
+unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsigned max);
+
+/* A store of stacks in memory that the caller gives. Lock-free: any thread may put and get at any time. */
+typedef struct rf_stack_depot {
+  uint32_t *buckets; /* hash heads: offsets into records; accessed atomically */
+  uint32_t bucket_mask;
+  unsigned char *records;
+  size_t capacity;
+  size_t used; /* advanced atomically */
+} rf_stack_depot;
+
+/* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the caller.
+ * RF_OK, or RF_ERR_INVALID where size is too small to hold anything. */
+rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
+
+/* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
+uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
+
+/* Copies the stack `id` to `frames`, at most `max`; returns how many. 0 for an id that was never handed out. */
+unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_STACK_H */

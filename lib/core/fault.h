@@ -1,0 +1,54 @@
+/* Faults: misuse that an allocator refuses, and what happens then.
+ *
+ * Always on. A free of a foreign, interior or already free pointer, a damaged header met on the way: the operation is
+ * refused, nothing is changed, and the fault goes to the one handler of the program. The default handler panics (abort
+ * on a host); a program can log and go on, or install its own.
+ */
+#ifndef RINGFENCE_FAULT_H
+#define RINGFENCE_FAULT_H
+
+#include <ringfence/site.h>
+#include <ringfence/sink.h>
+#include <ringfence/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rf_allocator;
+
+typedef struct rf_fault {
+  rf_status status;               /* RF_ERR_BAD_POINTER, RF_ERR_NOT_ALLOCATED, RF_ERR_CORRUPT, … */
+  const char *what;               /* one short phrase for people, a static string */
+  struct rf_allocator *allocator; /* who refused; NULL where the object is not an rf_allocator */
+  const void *ptr;                /* the pointer handed in, or the address of the damage */
+  const rf_site *site;            /* the call, where known */
+} rf_fault;
+
+/* Called with each fault; returning lets the program go on, the operation refused. Runs in the caller's thread, inside
+ * the allocator (and inside its lock if there is one): it must not call that allocator. */
+typedef void (*rf_fault_handler)(const rf_fault *fault, void *context);
+
+/* The two handlers at hand: panic with a line of text (the default), or log that line and go on. */
+void rf_fault_abort(const rf_fault *fault, void *context);
+void rf_fault_log(const rf_fault *fault, void *context);
+
+/* Installs the program's handler; NULL restores rf_fault_abort. Call it at start-up or while no other thread is inside
+ * an allocator: the pair is not swapped atomically. */
+void rf_fault_handler_set(rf_fault_handler handler, void *context);
+
+/* Hands `fault` to the handler and returns fault->status, for `return rf_fault_raise(&f)`. */
+rf_status rf_fault_raise(const rf_fault *fault);
+
+/* The same from parts: what allocators call when they refuse. */
+rf_status rf_fault_refuse(struct rf_allocator *allocator, rf_status status, const char *what, const void *ptr,
+                          const rf_site *site);
+
+/* Writes the fault as one line: "ringfence: tlsf: double free of 0x… at demo.c:6 in main". */
+void rf_fault_print(const rf_fault *fault, const rf_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_FAULT_H */

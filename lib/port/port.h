@@ -1,0 +1,72 @@
+/* What the library needs of the system below it, in one place: a lock, an event to wait on, a clock, a thread's name,
+ * a log and a way to stop. posix.c implements it over POSIX threads, bare.c for one core without an OS. Port to an RTOS
+ * by writing a third file with these functions.
+ */
+#ifndef RINGFENCE_PORT_H
+#define RINGFENCE_PORT_H
+
+#include <ringfence/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RF_PORT_MUTEX_WORDS 8
+#define RF_PORT_EVENT_WORDS 16
+
+/* Storage is the caller's; the contents belong to the port. */
+typedef struct rf_mutex {
+  uint64_t opaque[RF_PORT_MUTEX_WORDS];
+} rf_mutex;
+
+typedef struct rf_event {
+  uint64_t opaque[RF_PORT_EVENT_WORDS];
+} rf_event;
+
+/* Wait for ever. */
+#define RF_WAIT_FOREVER UINT32_MAX
+
+/* A mutex that is not recursive. init: RF_OK, or RF_ERR_NO_MEMORY where the system refuses. deinit of an unlocked mutex.
+ * lock waits for other threads; locking twice from one thread is an error of the caller. In bare.c a lock masks
+ * interrupts, so that locked sections may be entered from them. */
+rf_status rf_mutex_init(rf_mutex *mutex);
+void rf_mutex_deinit(rf_mutex *mutex);
+void rf_mutex_lock(rf_mutex *mutex);
+void rf_mutex_unlock(rf_mutex *mutex);
+
+/* A binary event: set once by rf_event_set (from any thread, and from an interrupt in bare.c), consumed by the one thread
+ * that waits. `timeout_ms` 0 polls, RF_WAIT_FOREVER never gives up. RF_OK, or RF_ERR_TIMEOUT when the event was not set in
+ * time. */
+rf_status rf_event_init(rf_event *event);
+void rf_event_deinit(rf_event *event);
+void rf_event_set(rf_event *event);
+rf_status rf_event_wait(rf_event *event, uint32_t timeout_ms);
+
+/* A clock that only goes forward, in nanoseconds from an arbitrary start; 0 always on a target without one. */
+uint64_t rf_port_now_ns(void);
+
+/* A number for the calling thread, not 0 (posix: the kernel's thread id; bare: 1, or the active exception + 1). */
+uint32_t rf_port_thread_id(void);
+
+/* True in an interrupt handler, where nothing may wait. Always false in posix.c. */
+bool rf_port_in_interrupt(void);
+
+/* Puts text on the system's log: standard error, or the board's console. Async-signal-safe in posix.c. */
+void rf_port_log(const char *text, size_t len);
+
+/* Stops the program for good: abort(), or an endless loop with interrupts masked (a debugger finds it there). */
+#ifdef __cplusplus
+[[noreturn]]
+#else
+_Noreturn
+#endif
+void rf_port_panic(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_PORT_H */
