@@ -1,0 +1,25 @@
+"""Warnings for our own code.
+
+-Werror and the optimisation level are not here but in .bazelrc: a project that depends on Ringfence
+chooses its own, and a warning that its newer compiler invents must not break its build.
+"""
+
+_WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+]
+
+# C only: Bazel 4.2.3 passes one list of copts to C and C++ alike, so no target mixes the two.
+RF_COPTS = _WARNINGS + [
+    "-std=c11",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Wvla",
+]
+
+# C++ only; the standard is C++17, set for GoogleTest as well in .bazelrc.
+# clang counts signedness as a conversion in C++ where gcc does not: follow gcc, else every
+# EXPECT_EQ(vector.size(), 3) is an error on one of them.
+RF_CXXOPTS = _WARNINGS + ["-Wno-sign-conversion"]

@@ -1,0 +1,47 @@
+"""Rules with the project's compiler flags: C for libraries and programs, C++17 for tests."""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS")
+
+# Headers are included as <ringfence/name.h> wherever they live.
+_INCLUDE_PREFIX = "ringfence"
+
+def rf_cc_library(name, hdrs = [], copts = [], **kwargs):
+    """A C library; its hdrs are included as <ringfence/...>, relative to its package."""
+    if hdrs and "include_prefix" not in kwargs and "includes" not in kwargs:
+        kwargs["include_prefix"] = _INCLUDE_PREFIX
+        kwargs["strip_include_prefix"] = "/" + native.package_name()
+    cc_library(
+        name = name,
+        hdrs = hdrs,
+        copts = RF_COPTS + copts,
+        **kwargs
+    )
+
+def rf_cc_binary(name, copts = [], **kwargs):
+    """A C program or, with linkshared, a C shared library."""
+    cc_binary(
+        name = name,
+        copts = RF_COPTS + copts,
+        **kwargs
+    )
+
+def rf_cc_test(name, deps = [], copts = [], size = "small", **kwargs):
+    """A GoogleTest in C++17; brings gtest_main."""
+    cc_test(
+        name = name,
+        size = size,
+        copts = RF_CXXOPTS + copts,
+        deps = deps + ["@com_google_googletest//:gtest_main"],
+        **kwargs
+    )
+
+def rf_cc_test_library(name, copts = [], **kwargs):
+    """C++ that several tests share: fixtures, suites, fakes."""
+    cc_library(
+        name = name,
+        testonly = True,
+        copts = RF_CXXOPTS + copts,
+        deps = kwargs.pop("deps", []) + ["@com_google_googletest//:gtest"],
+        **kwargs
+    )

@@ -1,0 +1,3 @@
+"""sh_test as rules_shell gives it, for Bazel 4.2.3, where it is native."""
+
+sh_test = native.sh_test
