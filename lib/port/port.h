@@ -29,17 +29,17 @@ typedef struct rf_event {
 /* Wait for ever. */
 #define RF_WAIT_FOREVER UINT32_MAX
 
-/* A mutex that is not recursive. init: RF_OK, or RF_ERR_NO_MEMORY where the system refuses. deinit of an unlocked mutex.
- * lock waits for other threads; locking twice from one thread is an error of the caller. In bare.c a lock masks
+/* A mutex that is not recursive. init: RF_OK, or RF_ERR_NO_MEMORY where the system refuses. deinit of an unlocked
+ * mutex. lock waits for other threads; locking twice from one thread is an error of the caller. In bare.c a lock masks
  * interrupts, so that locked sections may be entered from them. */
 rf_status rf_mutex_init(rf_mutex *mutex);
 void rf_mutex_deinit(rf_mutex *mutex);
 void rf_mutex_lock(rf_mutex *mutex);
 void rf_mutex_unlock(rf_mutex *mutex);
 
-/* A binary event: set once by rf_event_set (from any thread, and from an interrupt in bare.c), consumed by the one thread
- * that waits. `timeout_ms` 0 polls, RF_WAIT_FOREVER never gives up. RF_OK, or RF_ERR_TIMEOUT when the event was not set in
- * time. */
+/* A binary event: set once by rf_event_set (from any thread, and from an interrupt in bare.c), consumed by the one
+ * thread that waits. `timeout_ms` 0 polls, RF_WAIT_FOREVER never gives up. RF_OK, or RF_ERR_TIMEOUT when the event was
+ * not set in time. */
 rf_status rf_event_init(rf_event *event);
 void rf_event_deinit(rf_event *event);
 void rf_event_set(rf_event *event);

@@ -1,0 +1,157 @@
+/* The port for one core without an operating system. Uses no libc at all. */
+#include <ringfence/bare.h>
+#include <ringfence/port.h>
+
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define BARE_CORTEX_M 1
+#else
+#define BARE_CORTEX_M 0
+#endif
+
+#define WEAK __attribute__((weak))
+
+/* ---- Defaults of the hooks ---- */
+
+#if BARE_CORTEX_M
+
+WEAK uintptr_t rf_bare_irq_save(void) {
+  uint32_t primask;
+  __asm__ volatile("mrs %0, primask\n\tcpsid i" : "=r"(primask) : : "memory");
+  return primask;
+}
+
+WEAK void rf_bare_irq_restore(uintptr_t saved) {
+  __asm__ volatile("msr primask, %0" : : "r"(saved) : "memory");
+}
+
+WEAK unsigned rf_bare_exception(void) {
+  uint32_t ipsr;
+  __asm__ volatile("mrs %0, ipsr" : "=r"(ipsr));
+  return ipsr & 0x1FFU;
+}
+
+#else
+
+WEAK uintptr_t rf_bare_irq_save(void) {
+  return 0;
+}
+
+WEAK void rf_bare_irq_restore(uintptr_t saved) {
+  (void)saved;
+}
+
+WEAK unsigned rf_bare_exception(void) {
+  return 0;
+}
+
+#endif
+
+WEAK uint64_t rf_bare_now_ns(void) {
+  return 0;
+}
+
+WEAK void rf_bare_idle(void) {}
+
+WEAK void rf_bare_log(const char *text, size_t len) {
+  (void)text;
+  (void)len;
+}
+
+/* ---- Mutex: interrupts are masked while any is held ---- */
+
+/* One depth for all mutexes, so that they may be released in any order: what was masked before the first comes back
+ * after the last. Touched with interrupts masked only. */
+static unsigned held;
+static uintptr_t state_before;
+
+rf_status rf_mutex_init(rf_mutex *mutex) {
+  mutex->opaque[0] = 0;
+  return RF_OK;
+}
+
+void rf_mutex_deinit(rf_mutex *mutex) {
+  (void)mutex;
+}
+
+void rf_mutex_lock(rf_mutex *mutex) {
+  uintptr_t const saved = rf_bare_irq_save();
+  (void)mutex;
+  if (held++ == 0) {
+    state_before = saved;
+  }
+}
+
+void rf_mutex_unlock(rf_mutex *mutex) {
+  (void)mutex;
+  if (--held == 0) {
+    rf_bare_irq_restore(state_before);
+  }
+}
+
+/* ---- Event: a flag that is polled ---- */
+
+rf_status rf_event_init(rf_event *event) {
+  event->opaque[0] = 0;
+  return RF_OK;
+}
+
+void rf_event_deinit(rf_event *event) {
+  (void)event;
+}
+
+void rf_event_set(rf_event *event) {
+  uintptr_t const saved = rf_bare_irq_save();
+  *(volatile uint64_t *)&event->opaque[0] = 1;
+  rf_bare_irq_restore(saved);
+}
+
+static bool event_take(rf_event *event) {
+  uintptr_t const saved = rf_bare_irq_save();
+  volatile uint64_t *const flag = &event->opaque[0];
+  bool const was_set = *flag != 0;
+  *flag = 0;
+  rf_bare_irq_restore(saved);
+  return was_set;
+}
+
+/* Where nothing can be waited for, a wait would never end: bounded ones give up at once. */
+static bool can_wait(uint64_t now) {
+  return now != 0 && !rf_port_in_interrupt();
+}
+
+rf_status rf_event_wait(rf_event *event, uint32_t timeout_ms) {
+  uint64_t const start = rf_bare_now_ns();
+  uint64_t const limit = (uint64_t)timeout_ms * 1000000U;
+  while (!event_take(event)) {
+    if (timeout_ms != RF_WAIT_FOREVER && (!can_wait(start) || rf_bare_now_ns() - start >= limit)) {
+      return RF_ERR_TIMEOUT;
+    }
+    rf_bare_idle();
+  }
+  return RF_OK;
+}
+
+/* ---- The rest ---- */
+
+uint64_t rf_port_now_ns(void) {
+  return rf_bare_now_ns();
+}
+
+uint32_t rf_port_thread_id(void) {
+  return rf_bare_exception() + 1U;
+}
+
+bool rf_port_in_interrupt(void) {
+  return rf_bare_exception() != 0;
+}
+
+void rf_port_log(const char *text, size_t len) {
+  rf_bare_log(text, len);
+}
+
+_Noreturn void rf_port_panic(void) {
+  (void)rf_bare_irq_save();
+  for (;;) {
+    __asm__ volatile("" : : : "memory");
+  }
+}

@@ -1,0 +1,237 @@
+/* The port for systems with POSIX threads. */
+#define _GNU_SOURCE /* syscall, sigtimedwait */
+#include <ringfence/port.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+/* ---- Mutex ---- */
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(rf_mutex), "rf_mutex holds a pthread mutex");
+_Static_assert(_Alignof(pthread_mutex_t) <= _Alignof(rf_mutex), "rf_mutex holds a pthread mutex");
+
+static pthread_mutex_t *native(rf_mutex *mutex) {
+  return (pthread_mutex_t *)(void *)mutex->opaque;
+}
+
+/* Called with what no correct program can cause; going on without the lock would be worse than stopping. */
+static void must_succeed(int error) {
+  if (error != 0) {
+    rf_port_panic();
+  }
+}
+
+rf_status rf_mutex_init(rf_mutex *mutex) {
+  return pthread_mutex_init(native(mutex), NULL) == 0 ? RF_OK : RF_ERR_NO_MEMORY;
+}
+
+void rf_mutex_deinit(rf_mutex *mutex) {
+  (void)pthread_mutex_destroy(native(mutex));
+}
+
+void rf_mutex_lock(rf_mutex *mutex) {
+  must_succeed(pthread_mutex_lock(native(mutex)));
+}
+
+void rf_mutex_unlock(rf_mutex *mutex) {
+  must_succeed(pthread_mutex_unlock(native(mutex)));
+}
+
+/* ---- Event ---- */
+
+typedef struct event {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  bool set;
+} event;
+
+_Static_assert(sizeof(event) <= sizeof(rf_event), "rf_event holds an event");
+_Static_assert(_Alignof(event) <= _Alignof(rf_event), "rf_event holds an event");
+
+static event *native_event(rf_event *e) {
+  return (event *)(void *)e->opaque;
+}
+
+/* A condition variable that waits by the monotonic clock, so that setting the time of day moves no timeout. */
+static int cond_init(pthread_cond_t *cond) {
+  pthread_condattr_t attr;
+  int error = pthread_condattr_init(&attr);
+  if (error != 0) {
+    return error;
+  }
+  error = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  if (error == 0) {
+    error = pthread_cond_init(cond, &attr);
+  }
+  (void)pthread_condattr_destroy(&attr);
+  return error;
+}
+
+rf_status rf_event_init(rf_event *e) {
+  event *const self = native_event(e);
+  self->set = false;
+  if (pthread_mutex_init(&self->mutex, NULL) != 0) {
+    return RF_ERR_NO_MEMORY;
+  }
+  if (cond_init(&self->changed) != 0) {
+    (void)pthread_mutex_destroy(&self->mutex);
+    return RF_ERR_NO_MEMORY;
+  }
+  return RF_OK;
+}
+
+void rf_event_deinit(rf_event *e) {
+  event *const self = native_event(e);
+  (void)pthread_cond_destroy(&self->changed);
+  (void)pthread_mutex_destroy(&self->mutex);
+}
+
+void rf_event_set(rf_event *e) {
+  event *const self = native_event(e);
+  must_succeed(pthread_mutex_lock(&self->mutex));
+  self->set = true;
+  /* Signalled under the mutex: the waiter may end the event as soon as it has seen it set. */
+  must_succeed(pthread_cond_signal(&self->changed));
+  must_succeed(pthread_mutex_unlock(&self->mutex));
+}
+
+static struct timespec deadline_after(uint32_t timeout_ms) {
+  struct timespec at;
+  (void)clock_gettime(CLOCK_MONOTONIC, &at);
+  at.tv_sec += (time_t)(timeout_ms / 1000U);
+  at.tv_nsec += (long)(timeout_ms % 1000U) * 1000000L;
+  if (at.tv_nsec >= 1000000000L) {
+    at.tv_nsec -= 1000000000L;
+    at.tv_sec++;
+  }
+  return at;
+}
+
+/* One wait of the loop below: 0 when woken, for whatever reason; ETIMEDOUT when the time is over. */
+static int wait_once(event *self, uint32_t timeout_ms, const struct timespec *deadline) {
+  if (timeout_ms == 0) {
+    return ETIMEDOUT;
+  }
+  if (timeout_ms == RF_WAIT_FOREVER) {
+    return pthread_cond_wait(&self->changed, &self->mutex);
+  }
+  return pthread_cond_timedwait(&self->changed, &self->mutex, deadline);
+}
+
+rf_status rf_event_wait(rf_event *e, uint32_t timeout_ms) {
+  event *const self = native_event(e);
+  struct timespec const deadline = deadline_after(timeout_ms == RF_WAIT_FOREVER ? 0 : timeout_ms);
+  int error = 0;
+  must_succeed(pthread_mutex_lock(&self->mutex));
+  while (!self->set && error == 0) {
+    error = wait_once(self, timeout_ms, &deadline);
+  }
+  bool const was_set = self->set;
+  self->set = false;
+  must_succeed(pthread_mutex_unlock(&self->mutex));
+  return was_set ? RF_OK : RF_ERR_TIMEOUT;
+}
+
+/* ---- Clock and threads ---- */
+
+uint64_t rf_port_now_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+#if defined(__linux__)
+
+/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
+static __thread uint32_t cached_id __attribute__((tls_model("initial-exec")));
+
+/* The child's thread is a new one with a new number. */
+static void forget_id(void) {
+  cached_id = 0;
+}
+
+__attribute__((constructor)) static void forget_id_in_children(void) {
+  (void)pthread_atfork(NULL, NULL, forget_id);
+}
+
+uint32_t rf_port_thread_id(void) {
+  if (cached_id == 0) {
+    cached_id = (uint32_t)syscall(SYS_gettid);
+  }
+  return cached_id;
+}
+
+#else
+
+uint32_t rf_port_thread_id(void) {
+  uint64_t const self = (uint64_t)(uintptr_t)pthread_self();
+  return (uint32_t)(self ^ (self >> 32)) | 1U;
+}
+
+#endif
+
+bool rf_port_in_interrupt(void) {
+  return false;
+}
+
+/* ---- Log and panic ---- */
+
+/* How long to wait for a full, non-blocking pipe or terminal before the rest of the text is given up. */
+#define LOG_PATIENCE_MS 1000
+
+/* True where writing may go on after `error`. */
+static bool log_retry(int error) {
+  struct pollfd room = {STDERR_FILENO, POLLOUT, 0};
+  if (error != EAGAIN && error != EWOULDBLOCK) {
+    return error == EINTR;
+  }
+  int const ready = poll(&room, 1, LOG_PATIENCE_MS);
+  return ready == 1 || (ready == -1 && errno == EINTR);
+}
+
+/* 0, or the error that ended it. */
+static int write_all(const char *text, size_t len) {
+  while (len != 0) {
+    ssize_t const written = write(STDERR_FILENO, text, len);
+    if (written > 0) {
+      text += written;
+      len -= (size_t)written;
+    } else if (written == 0 || !log_retry(errno)) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+/* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report: the
+ * signal is blocked for this thread, and taken off again if it came from here. */
+void rf_port_log(const char *text, size_t len) {
+  int const saved_errno = errno;
+  struct timespec const at_once = {0, 0};
+  sigset_t pipe_signal;
+  sigset_t mask;
+  sigset_t pending;
+  (void)sigemptyset(&pipe_signal);
+  (void)sigaddset(&pipe_signal, SIGPIPE);
+  (void)sigemptyset(&pending);
+  (void)sigpending(&pending);
+  (void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
+  if (write_all(text, len) == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+    while (sigtimedwait(&pipe_signal, NULL, &at_once) == -1 && errno == EINTR) {
+    }
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  errno = saved_errno;
+}
+
+_Noreturn void rf_port_panic(void) {
+  abort();
+}
