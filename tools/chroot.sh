@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Sourced by the scripts that try the build on another Debian: makes and enters minimal chroots. Needs root.
+# The new system reaches the package archive in the way this machine does, whatever that is: its apt configuration,
+# its certificates and its proxy are taken over, nothing else.
+
+say() { printf '== %s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+chroot_require_root() {
+  (($(id -u) == 0)) || die "needs root, for debootstrap, mount and chroot"
+  command -v debootstrap >/dev/null || die "needs the package debootstrap"
+}
+
+# The archive that this machine's apt uses for packages of Debian itself.
+chroot_mirror() {
+  # shellcheck disable=SC2016 # for apt to expand
+  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Component: main' | grep -v security | head -n 1
+}
+
+# chroot_make SUITE DIR [PACKAGE,...]: a minimal system, unless DIR already holds one.
+chroot_make() {
+  local suite=$1 dir=$2 include=${3:+--include=$3}
+  if [[ -e $dir/.ringfence-chroot ]]; then
+    say "reusing $dir"
+    return
+  fi
+  say "debootstrap of $suite into $dir"
+  # Every suite since sarge has the same script; an old debootstrap only lacks the new names.
+  local script=/usr/share/debootstrap/scripts/$suite
+  [[ -e $script ]] || script=/usr/share/debootstrap/scripts/sid
+  debootstrap --variant=minbase ${include:+"$include"} "$suite" "$dir" "$(chroot_mirror)" "$script" >"$dir.log" 2>&1 ||
+    die "debootstrap failed, see $dir.log"
+  cp -r /etc/apt/apt.conf.d/. "$dir/etc/apt/apt.conf.d/"
+  # Hooks of packages that only this machine has.
+  grep -lE 'Post-Invoke|Pre-Install' "$dir"/etc/apt/apt.conf.d/* | xargs -r rm --
+  mkdir -p "$dir/usr/local/share/ca-certificates" "$dir/etc/ssl/certs"
+  cp -rL /usr/local/share/ca-certificates/. "$dir/usr/local/share/ca-certificates/" 2>/dev/null || true
+  cp -L /etc/ssl/certs/ca-certificates.crt "$dir/etc/ssl/certs/" 2>/dev/null || true
+  touch "$dir/.ringfence-chroot"
+}
+
+# chroot_enter DIR COMMAND...: run with /proc and /dev, an empty environment and no stdin.
+chroot_enter() {
+  local dir=$1
+  shift
+  mountpoint -q "$dir/proc" || mount -t proc proc "$dir/proc"
+  mountpoint -q "$dir/dev" || mount --rbind --make-rslave /dev "$dir/dev"
+  local name kept=()
+  for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+    [[ -v $name ]] && kept+=("$name=${!name}")
+  done
+  env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    "${kept[@]}" chroot "$dir" "$@" </dev/null
+}
+
+chroot_leave() {
+  local dir=$1
+  ! mountpoint -q "$dir/dev" || umount -R -l "$dir/dev"
+  ! mountpoint -q "$dir/proc" || umount -l "$dir/proc"
+}
