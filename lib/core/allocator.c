@@ -2,16 +2,14 @@
 
 #include <string.h>
 
-void *rf_reject_at(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site)
-{
+void *rf_reject_at(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   if (allocator->ops->reject != NULL) {
     allocator->ops->reject(allocator, why, size, detail, site);
   }
   return NULL;
 }
 
-void *rf_calloc_at(rf_allocator *allocator, size_t count, size_t size, const rf_site *site)
-{
+void *rf_calloc_at(rf_allocator *allocator, size_t count, size_t size, const rf_site *site) {
   size_t total;
   if (!rf_mul(count, size, &total)) {
     return rf_reject_at(allocator, RF_REJECT_OVERFLOW, size, count, site);
@@ -24,8 +22,7 @@ void *rf_calloc_at(rf_allocator *allocator, size_t count, size_t size, const rf_
 }
 
 void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_t size, size_t align,
-                      const rf_site *site)
-{
+                      const rf_site *site) {
   void *const moved = allocator->ops->alloc(allocator, size, align, site);
   if (moved == NULL) {
     return NULL;
@@ -38,8 +35,7 @@ void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_
   return moved;
 }
 
-void *rf_realloc_at(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site)
-{
+void *rf_realloc_at(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
   const rf_allocator_ops *const ops = allocator->ops;
   if (ptr == NULL) {
     return rf_alloc_at(allocator, size, align, site);
@@ -69,8 +65,7 @@ void *rf_realloc_at(rf_allocator *allocator, void *ptr, size_t size, size_t alig
   return rf_realloc_move(allocator, ptr, rf_usable_size(allocator, ptr), size, align, site);
 }
 
-rf_status rf_resize_at(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site)
-{
+rf_status rf_resize_at(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {
   if (ptr == NULL || size == 0) {
     return RF_ERR_INVALID;
   }
@@ -84,8 +79,7 @@ rf_status rf_resize_at(rf_allocator *allocator, void *ptr, size_t size, const rf
   return allocator->ops->resize(allocator, ptr, size, site);
 }
 
-char *rf_strdup_at(rf_allocator *allocator, const char *text, const rf_site *site)
-{
+char *rf_strdup_at(rf_allocator *allocator, const char *text, const rf_site *site) {
   size_t const size = strlen(text) + 1;
   char *const copy = (char *)rf_alloc_at(allocator, size, 1, site);
   if (copy != NULL) {
@@ -94,29 +88,25 @@ char *rf_strdup_at(rf_allocator *allocator, const char *text, const rf_site *sit
   return copy;
 }
 
-size_t rf_usable_size(rf_allocator *allocator, const void *ptr)
-{
+size_t rf_usable_size(rf_allocator *allocator, const void *ptr) {
   if (ptr == NULL || allocator->ops->usable_size == NULL) {
     return 0;
   }
   return allocator->ops->usable_size(allocator, ptr);
 }
 
-bool rf_owns(rf_allocator *allocator, const void *ptr)
-{
+bool rf_owns(rf_allocator *allocator, const void *ptr) {
   return ptr != NULL && allocator->ops->owns != NULL && allocator->ops->owns(allocator, ptr);
 }
 
-rf_status rf_walk(rf_allocator *allocator, rf_walk_fn visit, void *context)
-{
+rf_status rf_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
   if (allocator->ops->walk == NULL) {
     return RF_ERR_UNSUPPORTED;
   }
   return allocator->ops->walk(allocator, visit, context);
 }
 
-rf_status rf_check(rf_allocator *allocator, rf_fault *where)
-{
+rf_status rf_check(rf_allocator *allocator, rf_fault *where) {
   rf_fault unwanted;
   if (allocator->ops->check == NULL) {
     return RF_OK;
@@ -124,18 +114,15 @@ rf_status rf_check(rf_allocator *allocator, rf_fault *where)
   return allocator->ops->check(allocator, where != NULL ? where : &unwanted);
 }
 
-void rf_stats_get(rf_allocator *allocator, rf_stats *out)
-{
+void rf_stats_get(rf_allocator *allocator, rf_stats *out) {
   allocator->ops->stats(allocator, out);
 }
 
-rf_allocator *rf_inner(rf_allocator *allocator)
-{
+rf_allocator *rf_inner(rf_allocator *allocator) {
   return allocator->ops->inner != NULL ? allocator->ops->inner(allocator) : NULL;
 }
 
-void rf_deinit(rf_allocator *allocator)
-{
+void rf_deinit(rf_allocator *allocator) {
   while (allocator != NULL) {
     rf_allocator *const inner = rf_inner(allocator);
     if (allocator->ops->deinit != NULL) {

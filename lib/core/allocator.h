@@ -109,8 +109,8 @@ struct rf_allocator {
 
 /* ---- The calls a program makes. In a checked build each records its call site; the code is the same in both. ---- */
 
-/* `size` bytes aligned to RF_ALIGN_DEFAULT, contents indeterminate; NULL where the allocator cannot. The caller owns the
- * block until rf_free. */
+/* `size` bytes aligned to RF_ALIGN_DEFAULT, contents indeterminate; NULL where the allocator cannot. The caller owns
+ * the block until rf_free. */
 #define rf_alloc(allocator, size) rf_alloc_at((allocator), (size), RF_ALIGN_DEFAULT, RF_HERE)
 
 /* `size` bytes at a multiple of `align`, a power of two; size need not be a multiple of it. Freed by rf_free. */
@@ -167,11 +167,11 @@ char *rf_strdup_at(rf_allocator *allocator, const char *text, const rf_site *sit
 void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_t size, size_t align,
                       const rf_site *site);
 
-/* Passes a turned-away request to the allocator's `reject`; always NULL. For wrappers that check arguments themselves. */
+/* Passes a turned-away request to the allocator's `reject`; always NULL. For wrappers that check arguments themselves.
+ */
 void *rf_reject_at(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site);
 
-static inline void *rf_alloc_at(rf_allocator *allocator, size_t size, size_t align, const rf_site *site)
-{
+static inline void *rf_alloc_at(rf_allocator *allocator, size_t size, size_t align, const rf_site *site) {
   if (size > RF_SIZE_LIMIT) {
     return rf_reject_at(allocator, RF_REJECT_SIZE, size, align, site);
   }
@@ -181,8 +181,7 @@ static inline void *rf_alloc_at(rf_allocator *allocator, size_t size, size_t ali
   return allocator->ops->alloc(allocator, size, align, site);
 }
 
-static inline rf_status rf_free_at(rf_allocator *allocator, void *ptr, const rf_site *site)
-{
+static inline rf_status rf_free_at(rf_allocator *allocator, void *ptr, const rf_site *site) {
   return ptr == NULL ? RF_OK : allocator->ops->free(allocator, ptr, site);
 }
 

@@ -9,8 +9,7 @@
 #define RF_SIZE_BITS ((unsigned)(sizeof(size_t) * CHAR_BIT))
 
 /* Index of the lowest set bit of `x`, which must not be 0. */
-static inline unsigned rf_ctz(size_t x)
-{
+static inline unsigned rf_ctz(size_t x) {
 #if defined(__LP64__)
   return (unsigned)__builtin_ctzl(x);
 #else
@@ -20,8 +19,7 @@ static inline unsigned rf_ctz(size_t x)
 }
 
 /* Index of the highest set bit of `x` (floor of log2), which must not be 0. */
-static inline unsigned rf_log2(size_t x)
-{
+static inline unsigned rf_log2(size_t x) {
 #if defined(__LP64__)
   return 63U ^ (unsigned)__builtin_clzl(x);
 #else

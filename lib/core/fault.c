@@ -5,8 +5,7 @@
 static rf_fault_handler the_handler = rf_fault_abort;
 static void *the_context;
 
-void rf_fault_print(const rf_fault *fault, const rf_sink *sink)
-{
+void rf_fault_print(const rf_fault *fault, const rf_sink *sink) {
   rf_sink_str(sink, "ringfence: ");
   if (fault->allocator != NULL) {
     rf_sink_str(sink, fault->allocator->ops->name);
@@ -26,14 +25,12 @@ void rf_fault_print(const rf_fault *fault, const rf_sink *sink)
   rf_sink_char(sink, '\n');
 }
 
-static void log_write(void *context, const char *text, size_t len)
-{
+static void log_write(void *context, const char *text, size_t len) {
   (void)context;
   rf_port_log(text, len);
 }
 
-void rf_fault_log(const rf_fault *fault, void *context)
-{
+void rf_fault_log(const rf_fault *fault, void *context) {
   char line[256];
   rf_sink_buffer buffer;
   rf_sink const log = {log_write, NULL};
@@ -43,27 +40,23 @@ void rf_fault_log(const rf_fault *fault, void *context)
   rf_sink_mem(&log, buffer.data, buffer.length);
 }
 
-void rf_fault_abort(const rf_fault *fault, void *context)
-{
+void rf_fault_abort(const rf_fault *fault, void *context) {
   rf_fault_log(fault, context);
   rf_port_panic();
 }
 
-void rf_fault_handler_set(rf_fault_handler handler, void *context)
-{
+void rf_fault_handler_set(rf_fault_handler handler, void *context) {
   the_handler = handler != NULL ? handler : rf_fault_abort;
   the_context = handler != NULL ? context : NULL;
 }
 
-rf_status rf_fault_raise(const rf_fault *fault)
-{
+rf_status rf_fault_raise(const rf_fault *fault) {
   the_handler(fault, the_context);
   return fault->status;
 }
 
 rf_status rf_fault_refuse(struct rf_allocator *allocator, rf_status status, const char *what, const void *ptr,
-                          const rf_site *site)
-{
+                          const rf_site *site) {
   rf_fault const fault = {status, what, allocator, ptr, site};
   return rf_fault_raise(&fault);
 }

@@ -7,8 +7,8 @@
 #ifndef RINGFENCE_FAULT_H
 #define RINGFENCE_FAULT_H
 
-#include <ringfence/site.h>
 #include <ringfence/sink.h>
+#include <ringfence/site.h>
 #include <ringfence/status.h>
 
 #ifdef __cplusplus

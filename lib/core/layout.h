@@ -16,14 +16,12 @@
 #define RF_SIZE_LIMIT ((size_t)PTRDIFF_MAX)
 
 /* True for 1, 2, 4, …; false for 0. */
-static inline bool rf_is_pow2(size_t n)
-{
+static inline bool rf_is_pow2(size_t n) {
   return n != 0 && (n & (n - 1)) == 0;
 }
 
 /* *out = a + b; false, and *out untouched, where the sum wraps. */
-static inline bool rf_add(size_t a, size_t b, size_t *out)
-{
+static inline bool rf_add(size_t a, size_t b, size_t *out) {
   if (a > SIZE_MAX - b) {
     return false;
   }
@@ -32,8 +30,7 @@ static inline bool rf_add(size_t a, size_t b, size_t *out)
 }
 
 /* *out = a * b; false, and *out untouched, where the product wraps. */
-static inline bool rf_mul(size_t a, size_t b, size_t *out)
-{
+static inline bool rf_mul(size_t a, size_t b, size_t *out) {
   if (b != 0 && a > SIZE_MAX / b) {
     return false;
   }
@@ -42,8 +39,7 @@ static inline bool rf_mul(size_t a, size_t b, size_t *out)
 }
 
 /* *out = n rounded up to a multiple of `align` (a power of two); false where that wraps. */
-static inline bool rf_round_up(size_t n, size_t align, size_t *out)
-{
+static inline bool rf_round_up(size_t n, size_t align, size_t *out) {
   if (n > SIZE_MAX - (align - 1)) {
     return false;
   }
@@ -52,20 +48,17 @@ static inline bool rf_round_up(size_t n, size_t align, size_t *out)
 }
 
 /* n rounded down to a multiple of `align` (a power of two). */
-static inline size_t rf_round_down(size_t n, size_t align)
-{
+static inline size_t rf_round_down(size_t n, size_t align) {
   return n & ~(align - 1);
 }
 
 /* True where `p` is a multiple of `align` (a power of two). */
-static inline bool rf_is_aligned(const void *p, size_t align)
-{
+static inline bool rf_is_aligned(const void *p, size_t align) {
   return ((uintptr_t)p & (align - 1)) == 0;
 }
 
 /* How many bytes to skip from `p` to reach a multiple of `align` (a power of two). */
-static inline size_t rf_align_gap(const void *p, size_t align)
-{
+static inline size_t rf_align_gap(const void *p, size_t align) {
   return (size_t)(-(uintptr_t)p & (align - 1));
 }
 

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-static void buffer_write(void *context, const char *text, size_t len)
-{
+static void buffer_write(void *context, const char *text, size_t len) {
   rf_sink_buffer *const b = (rf_sink_buffer *)context;
   size_t const room = b->capacity - 1 - b->length;
   size_t const kept = len < room ? len : room;
@@ -12,8 +11,7 @@ static void buffer_write(void *context, const char *text, size_t len)
   b->data[b->length] = '\0';
 }
 
-void rf_sink_buffer_init(rf_sink_buffer *b, char *data, size_t capacity)
-{
+void rf_sink_buffer_init(rf_sink_buffer *b, char *data, size_t capacity) {
   b->sink.write = buffer_write;
   b->sink.context = b;
   b->data = data;
@@ -22,28 +20,24 @@ void rf_sink_buffer_init(rf_sink_buffer *b, char *data, size_t capacity)
   data[0] = '\0';
 }
 
-void rf_sink_mem(const rf_sink *sink, const char *text, size_t len)
-{
+void rf_sink_mem(const rf_sink *sink, const char *text, size_t len) {
   if (len != 0) {
     sink->write(sink->context, text, len);
   }
 }
 
-void rf_sink_str(const rf_sink *sink, const char *text)
-{
+void rf_sink_str(const rf_sink *sink, const char *text) {
   if (text == NULL) {
     text = "(null)";
   }
   rf_sink_mem(sink, text, strlen(text));
 }
 
-void rf_sink_char(const rf_sink *sink, char c)
-{
+void rf_sink_char(const rf_sink *sink, char c) {
   rf_sink_mem(sink, &c, 1);
 }
 
-void rf_sink_uint(const rf_sink *sink, uint64_t value)
-{
+void rf_sink_uint(const rf_sink *sink, uint64_t value) {
   char digits[20];
   size_t at = sizeof digits;
   do {
@@ -53,8 +47,7 @@ void rf_sink_uint(const rf_sink *sink, uint64_t value)
   rf_sink_mem(sink, digits + at, sizeof digits - at);
 }
 
-void rf_sink_int(const rf_sink *sink, int64_t value)
-{
+void rf_sink_int(const rf_sink *sink, int64_t value) {
   if (value < 0) {
     rf_sink_char(sink, '-');
     rf_sink_uint(sink, 0 - (uint64_t)value);
@@ -63,8 +56,7 @@ void rf_sink_int(const rf_sink *sink, int64_t value)
   }
 }
 
-void rf_sink_hex(const rf_sink *sink, uint64_t value, unsigned digits)
-{
+void rf_sink_hex(const rf_sink *sink, uint64_t value, unsigned digits) {
   char text[18];
   size_t at = sizeof text;
   if (digits > 16) {
@@ -79,7 +71,6 @@ void rf_sink_hex(const rf_sink *sink, uint64_t value, unsigned digits)
   rf_sink_mem(sink, text + at, sizeof text - at);
 }
 
-void rf_sink_ptr(const rf_sink *sink, const void *p)
-{
+void rf_sink_ptr(const rf_sink *sink, const void *p) {
   rf_sink_hex(sink, (uintptr_t)p, (unsigned)(2 * sizeof p));
 }

@@ -7,16 +7,16 @@
 /* A snapshot. Bytes unless the name says blocks or count. A field that an allocator cannot know is 0, and its docs
  * page says so. */
 typedef struct rf_stats {
-  size_t capacity;       /* bytes under management, overhead included */
-  size_t used;           /* requested bytes of the live blocks */
-  size_t peak;           /* highest `used` ever */
-  size_t blocks;         /* live blocks */
-  size_t peak_blocks;    /* highest `blocks` ever */
-  size_t free_bytes;     /* bytes in free blocks, as payload */
-  size_t largest_free;   /* the largest request that would be served now */
-  size_t allocations;    /* successful allocations ever */
-  size_t failures;       /* well-formed requests answered with NULL ever */
-  size_t overhead;       /* bytes of capacity that are neither requested nor free: headers, slack, tables */
+  size_t capacity;     /* bytes under management, overhead included */
+  size_t used;         /* requested bytes of the live blocks */
+  size_t peak;         /* highest `used` ever */
+  size_t blocks;       /* live blocks */
+  size_t peak_blocks;  /* highest `blocks` ever */
+  size_t free_bytes;   /* bytes in free blocks, as payload */
+  size_t largest_free; /* the largest request that would be served now */
+  size_t allocations;  /* successful allocations ever */
+  size_t failures;     /* well-formed requests answered with NULL ever */
+  size_t overhead;     /* bytes of capacity that are neither requested nor free: headers, slack, tables */
 } rf_stats;
 
 /* The running part, embedded by allocators that count. All fields start at 0. Not synchronised. */
@@ -30,8 +30,7 @@ typedef struct rf_counters {
 } rf_counters;
 
 /* A block of `size` requested bytes became live. */
-static inline void rf_count_alloc(rf_counters *c, size_t size)
-{
+static inline void rf_count_alloc(rf_counters *c, size_t size) {
   size_t const used = c->used + size;
   size_t const blocks = c->blocks + 1;
   c->used = used;
@@ -42,22 +41,19 @@ static inline void rf_count_alloc(rf_counters *c, size_t size)
 }
 
 /* A live block of `size` requested bytes was freed. */
-static inline void rf_count_free(rf_counters *c, size_t size)
-{
+static inline void rf_count_free(rf_counters *c, size_t size) {
   c->used -= size;
   c->blocks--;
 }
 
 /* A live block changed its requested size in place. */
-static inline void rf_count_resize(rf_counters *c, size_t old_size, size_t new_size)
-{
+static inline void rf_count_resize(rf_counters *c, size_t old_size, size_t new_size) {
   c->used = c->used - old_size + new_size;
   c->peak = c->peak < c->used ? c->used : c->peak;
 }
 
 /* Copies the running part into a snapshot; the other fields are the allocator's to fill. */
-static inline void rf_count_into(const rf_counters *c, rf_stats *out)
-{
+static inline void rf_count_into(const rf_counters *c, rf_stats *out) {
   out->used = c->used;
   out->peak = c->peak;
   out->blocks = c->blocks;
