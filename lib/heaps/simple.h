@@ -1,0 +1,78 @@
+/* simple: a first-fit heap that wastes next to nothing, for small arenas and few blocks.
+ *
+ *     static unsigned char arena[2048];
+ *     rf_simple heap;
+ *     if (rf_simple_init(&heap, arena, sizeof arena) == RF_OK) {
+ *       char *p = rf_alloc(&heap.base, 13);
+ *
+ * Algorithm: blocks lie one after the other in address order; an allocation takes the first free one that is large
+ * enough (first fit, Knuth, TAOCP vol. 1, 2.5, algorithm A) and leaves the rest free; a free merges with both
+ * neighbours, so no two free blocks ever touch. The role is that of AWTK's mem_allocator_simple.
+ *
+ * Layout: the arena is a row of cells of G bytes; each block is a whole number of cells, with its header in the H bytes
+ * before a multiple of G, so that every payload is aligned and what alignment costs holds the header. The last cell
+ * may be cut short by the end of the arena, and is used to its last byte.
+ *
+ *     start                G multiple                                G multiple
+ *       |<------- H ------->|                                  |<- H ->|
+ *       +--------+----------+---------------------------+------+-------+------------- - - -+
+ *       | header            | payload                   | slack| header| payload          |
+ *       +--------+----------+---------------------------+------+-------+------------- - - -+ end
+ *       |<------------------ span cells of G bytes ----------->|
+ *
+ *     header, least significant bits first:  | used 1 | slack 5 | span 10, 18 or 50 | check 8 |
+ *
+ * | H | G on 64 bit | G on Cortex-M | arenas up to (64 bit, Cortex-M) |
+ * |---|-------------|---------------|---------------------------------|
+ * | 3 | 16          | 8             | 16 KiB, 8 KiB                   |
+ * | 4 | 16          | 8             | 4 MiB, 2 MiB                    |
+ * | 8 | 16          | 16            | any                             |
+ *
+ * `slack` is how many bytes of the block were not requested, so the requested size is known. `check` makes all bytes of
+ * the header XOR to a value that comes from its cell: any one damaged byte shows when the header is next read, as does
+ * a header copied elsewhere; other damage passes one time in 256, and rf_check then finds it in the sums.
+ *
+ * Complexity: n blocks; alloc, free, realloc, resize O(n): they walk the blocks. free and realloc walk from the start
+ * to the pointer, which is what makes refusing bad ones exact. usable_size, walk, check, stats O(n); owns O(1). A
+ * realloc grows into a free neighbour on either side before it moves elsewhere. Overhead: H bytes a block and up to G -
+ * 1 of slack (H more at the end of the arena); nothing else in the arena. Free blocks hold no links: only headers are
+ * relied upon. Alignment: multiples of G; larger ones as asked for, what lies before staying free. Threads and
+ * interrupts: none; wrap it in rf_lock.
+ *
+ * alloc returns NULL iff no free block can hold the size at the alignment, or a damaged header is met (and reported).
+ * realloc returns NULL iff neither the block with its free neighbours nor any free block can hold the size, or the
+ * pointer was refused, or a damaged header is met; the block is then as it was.
+ */
+#ifndef RINGFENCE_SIMPLE_H
+#define RINGFENCE_SIMPLE_H
+
+#include <ringfence/allocator.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The caller's storage, its fields the heap's own. */
+typedef struct rf_simple {
+  rf_allocator base;
+  unsigned char *start; /* first header */
+  unsigned char *end;
+  size_t cells;
+  size_t first_free;  /* a block starts at this cell, and no free one before it */
+  size_t free_blocks; /* how many there are */
+  unsigned header;    /* H */
+  unsigned shift;     /* log2 of G */
+  rf_counters counters;
+} rf_simple;
+
+/* Makes a heap of the `size` bytes at `arena`, of any alignment, both the caller's until rf_deinit and longer than any
+ * block is used. RF_OK: &heap->base is an allocator. RF_ERR_INVALID, with `heap` as it was: a NULL argument, a size
+ * above RF_SIZE_LIMIT, or an arena that cannot hold one block of one byte (fewer than 4 bytes never can; 4 + G - 1
+ * always can). Call from one thread, not from an interrupt that uses this heap. */
+rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_SIMPLE_H */
