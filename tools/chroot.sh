@@ -57,8 +57,10 @@ chroot_enter() {
     "${kept[@]}" chroot "$dir" "$@" </dev/null
 }
 
+# chroot_leave DIR CHECKOUT: stops Bazel's server of the checkout, which would hold the mounts, and takes them away.
 chroot_leave() {
-  local dir=$1
+  local dir=$1 checkout=$2
+  [[ ! -d $dir$checkout ]] || chroot_enter "$dir" sh -c "cd $checkout && bazel shutdown" >/dev/null 2>&1 || true
   ! mountpoint -q "$dir/dev" || umount -R -l "$dir/dev"
   ! mountpoint -q "$dir/proc" || umount -l "$dir/proc"
 }

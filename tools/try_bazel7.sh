@@ -16,7 +16,7 @@ dir=$1
 shift
 (($#)) || set -- test //...
 chroot_require_root
-trap 'chroot_leave "$dir"' EXIT
+trap 'chroot_leave "$dir" /root/trial/ringfence' EXIT
 
 chroot_make forky "$dir"
 
@@ -90,7 +90,6 @@ start=$SECONDS
 status=0
 chroot_enter "$dir" sh -c 'cd /root/trial/ringfence && exec "$@"' - \
   ./bazelw "$command" "${options[@]}" --noshow_progress --jobs=2 "$@" || status=$?
-chroot_enter "$dir" sh -c 'cd /root/trial/ringfence && bazel shutdown' >/dev/null 2>&1 || true
 say "exit status $status after $((SECONDS - start)) s"
 if ((status == 0)); then
   say "Bazel 7: passed"

@@ -13,7 +13,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 (($# == 1)) || die "usage: $0 DIR"
 dir=$1
 chroot_require_root
-trap 'chroot_leave "$dir"' EXIT
+trap 'chroot_leave "$dir" /root/ringfence' EXIT
 
 chroot_make bookworm "$dir" git
 
