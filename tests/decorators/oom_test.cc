@@ -1,0 +1,330 @@
+// oom: callbacks on failure, retries, refusal, re-entry, several threads.
+#include <gtest/gtest.h>
+#include <ringfence/oom.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace {
+
+// A heap with a budget of bytes that a test can raise: fails when the budget is spent.
+struct Budget {
+  rf_allocator base;
+  size_t left;
+  std::atomic<size_t> allocs; // threads count here at the same time
+  size_t reallocs;
+  size_t rejects;
+};
+
+struct Header {
+  size_t size;
+  size_t pad;
+};
+
+Budget *budget_of(rf_allocator *self) {
+  return reinterpret_cast<Budget *>(self);
+}
+
+void *budget_alloc(rf_allocator *self, size_t size, size_t, const rf_site *) {
+  Budget *const b = budget_of(self);
+  b->allocs++;
+  if (size > b->left) {
+    return nullptr;
+  }
+  auto *const h = static_cast<Header *>(std::malloc(sizeof(Header) + size));
+  b->left -= size;
+  h->size = size;
+  return h + 1;
+}
+
+rf_status budget_free(rf_allocator *self, void *ptr, const rf_site *) {
+  Header *const h = static_cast<Header *>(ptr) - 1;
+  budget_of(self)->left += h->size;
+  std::free(h);
+  return RF_OK;
+}
+
+void *budget_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  budget_of(self)->reallocs++;
+  return rf_realloc_move(self, ptr, (static_cast<Header *>(ptr) - 1)->size, size, align, site);
+}
+
+size_t budget_usable(rf_allocator *, const void *ptr) {
+  return (static_cast<const Header *>(ptr) - 1)->size;
+}
+
+void budget_stats(rf_allocator *self, rf_stats *out) {
+  *out = rf_stats{};
+  out->free_bytes = budget_of(self)->left;
+}
+
+void budget_reject(rf_allocator *self, rf_reject, size_t, size_t, const rf_site *) {
+  budget_of(self)->rejects++;
+}
+
+const rf_allocator_ops *budget_ops() {
+  static const rf_allocator_ops ops = [] {
+    rf_allocator_ops o{};
+    o.name = "budget";
+    o.alloc = budget_alloc;
+    o.free = budget_free;
+    o.realloc = budget_realloc;
+    o.usable_size = budget_usable;
+    o.stats = budget_stats;
+    o.reject = budget_reject;
+    return o;
+  }();
+  return &ops;
+}
+
+struct Call {
+  unsigned attempt;
+  size_t needed;
+};
+
+class Oom : public ::testing::Test {
+protected:
+  void SetUp() override {
+    inner.base.ops = budget_ops();
+    inner.left = 100;
+    ASSERT_EQ(RF_OK, rf_oom_init(&oom, &inner.base, 0));
+    a = &oom.base;
+  }
+  void TearDown() override { oom.base.ops->deinit(&oom.base); }
+
+  Budget inner{};
+  rf_oom oom;
+  rf_allocator *a;
+};
+
+// A callback that raises the budget on its `useful_from`-th call and records every call.
+struct Cache {
+  Budget *budget;
+  size_t gives;
+  unsigned useful_from;
+  std::vector<Call> calls;
+};
+
+bool cache_release(void *context, unsigned attempt, size_t needed) {
+  auto *const c = static_cast<Cache *>(context);
+  c->calls.push_back({attempt, needed});
+  if (c->calls.size() >= c->useful_from) {
+    c->budget->left += c->gives;
+  }
+  return true;
+}
+
+bool refuse(void *context, unsigned, size_t) {
+  ++*static_cast<int *>(context);
+  return false;
+}
+
+TEST_F(Oom, RefusesNullArguments) {
+  rf_oom other;
+  rf_oom_callback cb;
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_init(nullptr, &inner.base, 0));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_init(&other, nullptr, 0));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(nullptr, &cb, refuse, nullptr));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(&oom, nullptr, refuse, nullptr));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(&oom, &cb, nullptr, nullptr));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_remove(&oom, &cb));
+}
+
+TEST_F(Oom, LeavesSuccessAlone) {
+  Cache cache{&inner, 0, 1, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  void *const p = rf_alloc(a, 50);
+  ASSERT_NE(nullptr, p);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_TRUE(cache.calls.empty());
+  EXPECT_EQ(1u, inner.allocs);
+}
+
+TEST_F(Oom, WithoutCallbacksFailsAtOnce) {
+  EXPECT_EQ(nullptr, rf_alloc(a, 101));
+  EXPECT_EQ(1u, inner.allocs);
+  rf_oom_stats s;
+  rf_oom_stats_get(&oom, &s);
+  EXPECT_EQ(0u, s.rescued);
+  EXPECT_EQ(1u, s.given_up);
+}
+
+TEST_F(Oom, RetriesAfterTheCallbackFreedAndTellsAttemptAndSize) {
+  Cache cache{&inner, 200, 2, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  void *const p = rf_alloc(a, 150);
+  ASSERT_NE(nullptr, p);
+  ASSERT_EQ(2u, cache.calls.size());
+  EXPECT_EQ(1u, cache.calls[0].attempt);
+  EXPECT_EQ(2u, cache.calls[1].attempt);
+  EXPECT_EQ(150u, cache.calls[1].needed);
+  rf_oom_stats s;
+  rf_oom_stats_get(&oom, &s);
+  EXPECT_EQ(1u, s.rescued);
+  EXPECT_EQ(0u, s.given_up);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST_F(Oom, StopsAtTheLimit) {
+  Cache cache{&inner, 0, 1, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(static_cast<size_t>(RF_OOM_ATTEMPTS), cache.calls.size());
+  EXPECT_EQ(1u + RF_OOM_ATTEMPTS, inner.allocs);
+}
+
+TEST_F(Oom, ARefusalStopsTheRetries) {
+  int refusals = 0;
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, refuse, &refusals));
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(1, refusals);
+  EXPECT_EQ(1u, inner.allocs);
+}
+
+TEST_F(Oom, OneOfSeveralCallbacksIsEnough) {
+  int refusals = 0;
+  Cache cache{&inner, 200, 1, {}};
+  rf_oom_callback first, second;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &first, refuse, &refusals));
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &second, cache_release, &cache));
+  EXPECT_EQ(RF_ERR_BUSY, rf_oom_add(&oom, &first, refuse, &refusals));
+  void *const p = rf_alloc(a, 150);
+  ASSERT_NE(nullptr, p);
+  EXPECT_EQ(1, refusals);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+
+  ASSERT_EQ(RF_OK, rf_oom_remove(&oom, &second));
+  EXPECT_EQ(nullptr, rf_alloc(a, 5000));
+  EXPECT_EQ(1u, cache.calls.size());
+  EXPECT_EQ(2, refusals);
+}
+
+TEST_F(Oom, ACallbackMayRemoveItself) {
+  struct Once {
+    rf_oom *oom;
+    rf_oom_callback cb;
+    int calls;
+  } once{&oom, {}, 0};
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &once.cb,
+                       [](void *context, unsigned, size_t) {
+                         auto *const o = static_cast<Once *>(context);
+                         o->calls++;
+                         return rf_oom_remove(o->oom, &o->cb) == RF_OK;
+                       },
+                       &once));
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(1, once.calls);
+}
+
+TEST_F(Oom, AFailureInsideACallbackIsAnsweredAtOnce) {
+  struct Greedy {
+    rf_allocator *a;
+    int calls;
+    void *nested;
+  } greedy{a, 0, &greedy};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &cb,
+                       [](void *context, unsigned, size_t) {
+                         auto *const g = static_cast<Greedy *>(context);
+                         g->calls++;
+                         g->nested = rf_alloc(g->a, 1000);
+                         return true;
+                       },
+                       &greedy));
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(RF_OOM_ATTEMPTS, greedy.calls);
+  EXPECT_EQ(nullptr, greedy.nested);
+}
+
+TEST_F(Oom, ReallocIsRescuedAndKeepsTheContents) {
+  Cache cache{&inner, 400, 1, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  auto *p = static_cast<char *>(rf_alloc(a, 60));
+  ASSERT_NE(nullptr, p);
+  std::memset(p, 'x', 60);
+  p = static_cast<char *>(rf_realloc(a, p, 300));
+  ASSERT_NE(nullptr, p);
+  for (int i = 0; i < 60; i++) {
+    ASSERT_EQ('x', p[i]) << i;
+  }
+  EXPECT_EQ(1u, cache.calls.size());
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST_F(Oom, AFailedReallocLeavesTheOldBlock) {
+  auto *const p = static_cast<char *>(rf_alloc(a, 60));
+  ASSERT_NE(nullptr, p);
+  std::memset(p, 'y', 60);
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 300));
+  EXPECT_EQ('y', p[59]);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST_F(Oom, ReallocToZeroFreesOnceAndAsksNobody) {
+  Cache cache{&inner, 0, 1, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  void *const p = rf_alloc(a, 60);
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 0));
+  EXPECT_EQ(100u, inner.left);
+  EXPECT_TRUE(cache.calls.empty());
+}
+
+TEST_F(Oom, PassesRejectedRequestsOnAndAsksNobody) {
+  Cache cache{&inner, 0, 1, {}};
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, cache_release, &cache));
+  EXPECT_EQ(nullptr, rf_alloc(a, SIZE_MAX));
+  EXPECT_EQ(nullptr, rf_calloc(a, SIZE_MAX / 2, 3));
+  EXPECT_EQ(nullptr, rf_aligned_alloc(a, 3, 8));
+  EXPECT_EQ(3u, inner.rejects);
+  EXPECT_TRUE(cache.calls.empty());
+}
+
+TEST_F(Oom, ThreadsMayBeInCallbacksAtTheSameTime) {
+  // Two threads meet inside the callback: were it run under a lock, or refused as re-entry, neither would arrive.
+  struct Meeting {
+    std::atomic<int> arrived{0};
+  } meeting;
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &cb,
+                       [](void *context, unsigned, size_t) {
+                         auto *const m = static_cast<Meeting *>(context);
+                         m->arrived++;
+                         while (m->arrived < 2) {
+                           std::this_thread::yield();
+                         }
+                         return false;
+                       },
+                       &meeting));
+  inner.left = 0;
+  std::atomic<void *> got[2] = {{&meeting}, {&meeting}};
+  std::thread threads[2];
+  for (int i = 0; i < 2; i++) {
+    threads[i] = std::thread([this, i, &got] { got[i] = rf_alloc(a, 10); });
+  }
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  EXPECT_EQ(nullptr, got[0].load());
+  EXPECT_EQ(nullptr, got[1].load());
+  EXPECT_EQ(2, meeting.arrived);
+}
+
+TEST_F(Oom, DeinitTwiceIsHarmless) {
+  a->ops->deinit(a);
+  a->ops->deinit(a);
+}
+
+} // namespace
