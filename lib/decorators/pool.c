@@ -1,0 +1,620 @@
+#include <ringfence/pool.h>
+
+#include <assert.h>
+#include <string.h>
+
+#define RF_POOL_FREE 0xFF
+static_assert(RF_POOL_SIZE_MAX < RF_POOL_FREE, "a requested size and the free mark must differ");
+
+static const rf_pool_class default_classes[] = {
+    {8, RF_POOL_DEFAULT_COUNT},  {16, RF_POOL_DEFAULT_COUNT}, {32, RF_POOL_DEFAULT_COUNT},
+    {48, RF_POOL_DEFAULT_COUNT}, {64, RF_POOL_DEFAULT_COUNT},
+};
+
+static const rf_pool_options default_options = {default_classes, sizeof default_classes / sizeof default_classes[0],
+                                                NULL, 0};
+
+static rf_pool *pool_of(rf_allocator *self) {
+  return (rf_pool *)self;
+}
+
+/* ---- Slots: the equal blocks of one class ---- */
+
+static unsigned char *slot_at(const rf_pool_slots *s, size_t index) {
+  return s->area + index * s->stats.size;
+}
+
+static void link_write(const rf_pool_slots *s, size_t index, size_t next) {
+  memcpy(slot_at(s, index), &next, sizeof next);
+}
+
+static size_t link_read(const rf_pool_slots *s, size_t index) {
+  size_t next;
+  memcpy(&next, slot_at(s, index), sizeof next);
+  return next;
+}
+
+static bool link_valid(const rf_pool_slots *s, size_t index) {
+  return index == s->stats.count || (index < s->stats.count && s->state[index] == RF_POOL_FREE);
+}
+
+/* Links every free slot anew, lowest first, from the state bytes. */
+static void slots_relink(rf_pool_slots *s) {
+  s->free_head = s->stats.count;
+  for (size_t i = s->stats.count; i-- > 0;) {
+    if (s->state[i] == RF_POOL_FREE) {
+      link_write(s, i, s->free_head);
+      s->free_head = i;
+    }
+  }
+}
+
+static bool slots_contain(const rf_pool_slots *s, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)s->area < s->stats.count * s->stats.size;
+}
+
+static void *slots_take(rf_pool *pool, rf_pool_slots *s, size_t size, const rf_site *site) {
+  if (!link_valid(s, s->free_head)) {
+    (void)rf_fault_refuse(&pool->base, RF_ERR_CORRUPT, "free pooled block overwritten", s->area, site);
+    slots_relink(s);
+  }
+  size_t const index = s->free_head;
+  if (index == s->stats.count) {
+    return NULL;
+  }
+  s->free_head = link_read(s, index);
+  s->state[index] = (unsigned char)size;
+  s->stats.used++;
+  if (s->stats.used > s->stats.peak) {
+    s->stats.peak = s->stats.used;
+  }
+  return slot_at(s, index);
+}
+
+/* The slot of `ptr`: RF_OK with *index, or why it is none in use. */
+static rf_status slots_find(const rf_pool_slots *s, const void *ptr, size_t *index) {
+  size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)s->area);
+  *index = offset / s->stats.size;
+  if (offset % s->stats.size != 0) {
+    return RF_ERR_BAD_POINTER;
+  }
+  if (s->state[*index] == RF_POOL_FREE) {
+    return RF_ERR_NOT_ALLOCATED;
+  }
+  return s->state[*index] <= s->stats.size ? RF_OK : RF_ERR_CORRUPT;
+}
+
+/* ---- Accounting ---- */
+
+/* The class that `size` calls for, by size alone; class_count where none is large enough. */
+static unsigned natural_class(const rf_pool *pool, size_t size) {
+  unsigned i = 0;
+  while (i < pool->class_count && pool->slots[i].stats.size < size) {
+    i++;
+  }
+  return i;
+}
+
+static void totals_changed(rf_pool *pool) {
+  rf_counters *const c = &pool->counters;
+  c->used = pool->pool_used + pool->inner_used;
+  c->blocks = pool->pool_blocks + pool->inner_blocks;
+  c->peak = c->peak < c->used ? c->used : c->peak;
+  c->peak_blocks = c->peak_blocks < c->blocks ? c->blocks : c->peak_blocks;
+}
+
+static void demand_add(rf_pool *pool, size_t size) {
+  unsigned const i = natural_class(pool, size);
+  if (i < pool->class_count) {
+    rf_pool_class_stats *const s = &pool->slots[i].stats;
+    s->demand++;
+    s->peak_demand = s->peak_demand < s->demand ? s->demand : s->peak_demand;
+  }
+}
+
+static void demand_remove(rf_pool *pool, size_t size) {
+  unsigned const i = natural_class(pool, size);
+  if (i < pool->class_count && pool->slots[i].stats.demand != 0) {
+    pool->slots[i].stats.demand--;
+  }
+}
+
+/* Reads what inner holds for our callers now; the change in requested bytes tells the size of the block that the last
+ * call added or removed, which no other operation can tell. */
+static void inner_refresh(rf_pool *pool) {
+  rf_stats s;
+  rf_stats_get(pool->inner, &s);
+  pool->inner_used = pool->borrowed ? s.used - pool->memory_size : s.used;
+  pool->inner_blocks = pool->borrowed ? s.blocks - 1 : s.blocks;
+}
+
+/* ---- Operations ---- */
+
+static rf_pool_slots *slots_of(rf_pool *pool, const void *ptr) {
+  for (unsigned i = 0; i < pool->class_count; i++) {
+    if (slots_contain(&pool->slots[i], ptr)) {
+      return &pool->slots[i];
+    }
+  }
+  return NULL;
+}
+
+/* True where `ptr` lies in the pool's memory but in no slot: the state bytes or a gap for alignment. */
+static bool in_own_memory(const rf_pool *pool, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)pool->memory < pool->memory_size;
+}
+
+/* A block from the pools alone; *served is the class. */
+static void *pooled_alloc(rf_pool *pool, size_t size, size_t align, unsigned *served, const rf_site *site) {
+  for (unsigned i = natural_class(pool, size); i < pool->class_count; i++) {
+    rf_pool_slots *const s = &pool->slots[i];
+    void *const p = s->align >= align ? slots_take(pool, s, size, site) : NULL;
+    if (p != NULL) {
+      pool->pool_used += size;
+      pool->pool_blocks++;
+      *served = i;
+      return p;
+    }
+  }
+  return NULL;
+}
+
+static void request_served(rf_pool *pool, size_t size, unsigned served) {
+  unsigned const natural = natural_class(pool, size);
+  if (natural < pool->class_count) {
+    rf_pool_class_stats *const s = &pool->slots[natural].stats;
+    s->requests++;
+    if (natural == served) {
+      s->hits++;
+    } else {
+      s->spills++;
+    }
+  }
+  demand_add(pool, size);
+  pool->counters.allocations++;
+  totals_changed(pool);
+}
+
+static void *pool_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_pool *const pool = pool_of(self);
+  unsigned served = pool->class_count;
+  void *p = pooled_alloc(pool, size, align, &served, site);
+  if (p == NULL) {
+    p = rf_alloc_at(pool->inner, size, align, site);
+    if (p == NULL) {
+      pool->counters.failures++;
+      return NULL;
+    }
+    inner_refresh(pool);
+  }
+  request_served(pool, size, served);
+  return p;
+}
+
+static rf_status refuse(rf_pool *pool, rf_status status, const void *ptr, const rf_site *site) {
+  const char *what = "free of what is no pooled block";
+  if (status == RF_ERR_NOT_ALLOCATED) {
+    what = "double free of a pooled block";
+  } else if (status == RF_ERR_CORRUPT) {
+    what = "state of a pooled block overwritten";
+  }
+  return rf_fault_refuse(&pool->base, status, what, ptr, site);
+}
+
+static rf_status pool_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_pool *const pool = pool_of(self);
+  rf_pool_slots *const s = slots_of(pool, ptr);
+  if (s == NULL && in_own_memory(pool, ptr)) {
+    return refuse(pool, RF_ERR_BAD_POINTER, ptr, site);
+  }
+  if (s == NULL) {
+    size_t const used_before = pool->inner_used;
+    rf_status const status = rf_free_at(pool->inner, ptr, site);
+    if (status == RF_OK) {
+      inner_refresh(pool);
+      demand_remove(pool, used_before - pool->inner_used);
+      totals_changed(pool);
+    }
+    return status;
+  }
+  size_t index;
+  rf_status const status = slots_find(s, ptr, &index);
+  if (status != RF_OK) {
+    return refuse(pool, status, ptr, site);
+  }
+  size_t const size = s->state[index];
+  s->state[index] = RF_POOL_FREE;
+  link_write(s, index, s->free_head);
+  s->free_head = index;
+  s->stats.used--;
+  pool->pool_used -= size;
+  pool->pool_blocks--;
+  demand_remove(pool, size);
+  totals_changed(pool);
+  return RF_OK;
+}
+
+static void pooled_set_size(rf_pool *pool, rf_pool_slots *s, size_t index, size_t size) {
+  size_t const old = s->state[index];
+  s->state[index] = (unsigned char)size;
+  pool->pool_used = pool->pool_used - old + size;
+  demand_remove(pool, old);
+  demand_add(pool, size);
+  totals_changed(pool);
+}
+
+static rf_status pooled_resize(rf_pool *pool, rf_pool_slots *s, void *ptr, size_t size, const rf_site *site) {
+  size_t index;
+  rf_status const status = slots_find(s, ptr, &index);
+  if (status != RF_OK) {
+    return refuse(pool, status, ptr, site);
+  }
+  if (size > s->stats.size) {
+    return RF_ERR_NO_MEMORY;
+  }
+  pooled_set_size(pool, s, index, size);
+  return RF_OK;
+}
+
+/* After inner changed a block to `size`: the old size follows from the change in requested bytes. */
+static void inner_resized(rf_pool *pool, size_t size) {
+  size_t const used_before = pool->inner_used;
+  inner_refresh(pool);
+  demand_remove(pool, used_before + size - pool->inner_used);
+  demand_add(pool, size);
+  totals_changed(pool);
+}
+
+static rf_status pool_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_pool *const pool = pool_of(self);
+  rf_pool_slots *const s = slots_of(pool, ptr);
+  if (s != NULL) {
+    return pooled_resize(pool, s, ptr, size, site);
+  }
+  if (in_own_memory(pool, ptr)) {
+    return refuse(pool, RF_ERR_BAD_POINTER, ptr, site);
+  }
+  rf_status const status = rf_resize_at(pool->inner, ptr, size, site);
+  if (status == RF_OK) {
+    inner_resized(pool, size);
+  }
+  return status == RF_ERR_UNSUPPORTED ? RF_ERR_NO_MEMORY : status;
+}
+
+static void *pooled_realloc(rf_pool *pool, rf_pool_slots *s, void *ptr, size_t size, size_t align,
+                            const rf_site *site) {
+  size_t index;
+  rf_status const status = slots_find(s, ptr, &index);
+  if (status != RF_OK) {
+    (void)refuse(pool, status, ptr, site);
+    return NULL;
+  }
+  if (size <= s->stats.size && rf_is_aligned(ptr, align)) {
+    pooled_set_size(pool, s, index, size);
+    return ptr;
+  }
+  return rf_realloc_move(&pool->base, ptr, s->state[index], size, align, site);
+}
+
+/* Brings a block of inner that has become small into the pools. NULL where it stays. */
+static void *inner_to_pool(rf_pool *pool, void *ptr, size_t size, size_t align, const rf_site *site) {
+  size_t const usable = rf_usable_size(pool->inner, ptr);
+  unsigned served;
+  if (usable < size) {
+    return NULL;
+  }
+  void *const p = pooled_alloc(pool, size, align, &served, site);
+  if (p == NULL) {
+    return NULL;
+  }
+  memcpy(p, ptr, size);
+  if (pool_free(&pool->base, ptr, site) != RF_OK) {
+    (void)pool_free(&pool->base, p, site);
+    return NULL;
+  }
+  request_served(pool, size, served);
+  return p;
+}
+
+static void *pool_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_pool *const pool = pool_of(self);
+  rf_pool_slots *const s = slots_of(pool, ptr);
+  if (s != NULL) {
+    return pooled_realloc(pool, s, ptr, size, align, site);
+  }
+  if (in_own_memory(pool, ptr)) {
+    (void)refuse(pool, RF_ERR_BAD_POINTER, ptr, site);
+    return NULL;
+  }
+  void *p = inner_to_pool(pool, ptr, size, align, site);
+  if (p == NULL) {
+    p = rf_realloc_at(pool->inner, ptr, size, align, site);
+    if (p != NULL) {
+      inner_resized(pool, size);
+    } else {
+      pool->counters.failures++;
+    }
+  }
+  return p;
+}
+
+static size_t pool_usable_size(rf_allocator *self, const void *ptr) {
+  rf_pool *const pool = pool_of(self);
+  const rf_pool_slots *const s = slots_of(pool, ptr);
+  size_t index;
+  if (s == NULL) {
+    return in_own_memory(pool, ptr) ? 0 : rf_usable_size(pool->inner, ptr);
+  }
+  return slots_find(s, ptr, &index) == RF_OK ? s->stats.size : 0;
+}
+
+static bool pool_owns(rf_allocator *self, const void *ptr) {
+  const rf_pool *const pool = pool_of(self);
+  return in_own_memory(pool, ptr) || rf_owns(pool->inner, ptr);
+}
+
+/* ---- Looking at it ---- */
+
+static bool walk_slots(const rf_pool *pool, rf_walk_fn visit, void *context) {
+  for (unsigned c = 0; c < pool->class_count; c++) {
+    const rf_pool_slots *const s = &pool->slots[c];
+    for (size_t i = 0; i < s->stats.count; i++) {
+      bool const used = s->state[i] != RF_POOL_FREE;
+      size_t const size = used ? s->state[i] : s->stats.size;
+      rf_block const block = {slot_at(s, i), size, s->stats.size - size + 1, used, NULL};
+      if (!visit(&block, context)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+typedef struct walk_state {
+  const rf_pool *pool;
+  rf_walk_fn visit;
+  void *context;
+  bool done; /* the pools have had their turn */
+  bool stopped;
+} walk_state;
+
+static bool walk_inner(const rf_block *block, void *context) {
+  walk_state *const w = (walk_state *)context;
+  if (!w->done && (uintptr_t)block->ptr >= (uintptr_t)w->pool->memory) {
+    w->done = true;
+    if (!walk_slots(w->pool, w->visit, w->context)) {
+      w->stopped = true;
+      return false;
+    }
+  }
+  if (block->ptr == w->pool->memory) {
+    return true;
+  }
+  w->stopped = !w->visit(block, w->context);
+  return !w->stopped;
+}
+
+static rf_status pool_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_pool *const pool = pool_of(self);
+  walk_state w = {pool, visit, context, false, false};
+  rf_status const status = rf_walk(pool->inner, walk_inner, &w);
+  if (status == RF_OK && !w.done && !w.stopped) {
+    (void)walk_slots(pool, visit, context);
+  }
+  return status;
+}
+
+/* Every link leads to a free slot, and there are as many links as free slots: a slot met twice makes one too many. Adds
+ * the requested bytes to *bytes. */
+static const void *slots_damage(const rf_pool_slots *s, size_t *bytes) {
+  size_t used = 0;
+  for (size_t i = 0; i < s->stats.count; i++) {
+    if (s->state[i] != RF_POOL_FREE) {
+      used++;
+      *bytes += s->state[i];
+      if (s->state[i] > s->stats.size) {
+        return slot_at(s, i);
+      }
+    }
+  }
+  if (used != s->stats.used) {
+    return s->state;
+  }
+  size_t left = s->stats.count - used;
+  size_t at = s->free_head;
+  while (at != s->stats.count) {
+    if (left == 0 || !link_valid(s, at)) {
+      return at < s->stats.count ? slot_at(s, at) : s->area;
+    }
+    left--;
+    at = link_read(s, at);
+  }
+  return left == 0 ? NULL : s->area;
+}
+
+static rf_status damaged(rf_allocator *self, const void *at, rf_fault *where) {
+  *where = (rf_fault){RF_ERR_CORRUPT, "pooled blocks damaged", self, at, NULL};
+  return RF_ERR_CORRUPT;
+}
+
+static rf_status pool_check(rf_allocator *self, rf_fault *where) {
+  rf_pool *const pool = pool_of(self);
+  size_t bytes = 0;
+  for (unsigned i = 0; i < pool->class_count; i++) {
+    const void *const damage = slots_damage(&pool->slots[i], &bytes);
+    if (damage != NULL) {
+      return damaged(self, damage, where);
+    }
+  }
+  if (bytes != pool->pool_used) {
+    return damaged(self, pool->slots[0].state, where);
+  }
+  return rf_check(pool->inner, where);
+}
+
+static void pool_stats(rf_allocator *self, rf_stats *out) {
+  rf_pool *const pool = pool_of(self);
+  rf_stats_get(pool->inner, out);
+  if (!pool->borrowed) {
+    out->capacity += pool->memory_size;
+  }
+  rf_count_into(&pool->counters, out);
+  for (unsigned i = 0; i < pool->class_count; i++) {
+    const rf_pool_class_stats *const s = &pool->slots[i].stats;
+    out->free_bytes += (s->count - s->used) * s->size;
+    if (s->used < s->count && s->size > out->largest_free) {
+      out->largest_free = s->size;
+    }
+  }
+  out->overhead = out->capacity - out->used - out->free_bytes;
+}
+
+static void pool_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  (void)rf_reject_at(pool_of(self)->inner, why, size, detail, site);
+}
+
+static rf_allocator *pool_inner(rf_allocator *self) {
+  return pool_of(self)->inner;
+}
+
+static void pool_deinit(rf_allocator *self) {
+  rf_pool *const pool = pool_of(self);
+  if (pool->memory != NULL && pool->borrowed) {
+    (void)rf_free_at(pool->inner, pool->memory, NULL);
+  }
+  pool->memory = NULL;
+  pool->memory_size = 0;
+  pool->class_count = 0;
+}
+
+static const rf_allocator_ops pool_ops = {
+    .name = "pool",
+    .alloc = pool_alloc,
+    .free = pool_free,
+    .realloc = pool_realloc,
+    .resize = pool_resize,
+    .usable_size = pool_usable_size,
+    .owns = pool_owns,
+    .walk = pool_walk,
+    .check = pool_check,
+    .stats = pool_stats,
+    .reject = pool_reject,
+    .inner = pool_inner,
+    .deinit = pool_deinit,
+};
+
+/* ---- Set-up ---- */
+
+static const rf_pool_options *effective(const rf_pool_options *options, rf_pool_options *copy) {
+  if (options == NULL) {
+    return &default_options;
+  }
+  *copy = *options;
+  if (copy->classes == NULL) {
+    copy->classes = default_options.classes;
+    copy->class_count = default_options.class_count;
+  }
+  return copy;
+}
+
+static bool class_valid(const rf_pool_options *o, unsigned i) {
+  size_t const size = o->classes[i].size;
+  return size >= sizeof(size_t) && size <= RF_POOL_SIZE_MAX && size % sizeof(void *) == 0 &&
+         (i == 0 || size > o->classes[i - 1].size);
+}
+
+/* Bytes of one class in memory that starts aligned and keeps the next class aligned. */
+static bool class_bytes(const rf_pool_class *c, size_t *out) {
+  size_t bytes;
+  return rf_mul(c->size, c->count, &bytes) && rf_round_up(bytes, RF_ALIGN_DEFAULT, out);
+}
+
+/* Bytes of all areas and state bytes; 0 where the classes are invalid or the sum wraps. */
+static size_t layout_size(const rf_pool_options *o) {
+  size_t total = 0;
+  if (o->class_count == 0 || o->class_count > RF_POOL_CLASSES_MAX) {
+    return 0;
+  }
+  for (unsigned i = 0; i < o->class_count; i++) {
+    size_t bytes;
+    if (!class_valid(o, i) || !class_bytes(&o->classes[i], &bytes) || !rf_add(total, bytes, &total) ||
+        !rf_add(total, o->classes[i].count, &total)) {
+      return 0;
+    }
+  }
+  return total <= RF_SIZE_LIMIT ? total : 0;
+}
+
+size_t rf_pool_buffer_size(const rf_pool_options *options) {
+  rf_pool_options copy;
+  size_t const size = layout_size(effective(options, &copy));
+  return size == 0 ? 0 : size + (RF_ALIGN_DEFAULT - 1);
+}
+
+static void slots_init(rf_pool_slots *s, const rf_pool_class *c, unsigned char *area, unsigned char *state) {
+  size_t const divisor = c->size & (~c->size + 1);
+  memset(s, 0, sizeof *s);
+  s->stats.size = c->size;
+  s->stats.count = c->count;
+  s->area = area;
+  s->state = state;
+  s->align = divisor < RF_ALIGN_DEFAULT ? divisor : RF_ALIGN_DEFAULT;
+  memset(state, RF_POOL_FREE, c->count);
+  slots_relink(s);
+}
+
+/* Takes the memory from the caller's buffer or from inner. */
+static rf_status take_memory(rf_pool *pool, const rf_pool_options *o) {
+  size_t const size = layout_size(o);
+  if (size == 0) {
+    return RF_ERR_INVALID;
+  }
+  pool->memory_size = size;
+  pool->borrowed = o->buffer == NULL;
+  if (pool->borrowed) {
+    pool->memory = (unsigned char *)rf_alloc_at(pool->inner, size, RF_ALIGN_DEFAULT, RF_HERE);
+    return pool->memory != NULL ? RF_OK : RF_ERR_NO_MEMORY;
+  }
+  size_t const gap = rf_align_gap(o->buffer, RF_ALIGN_DEFAULT);
+  if (o->buffer_size < gap || o->buffer_size - gap < size) {
+    return RF_ERR_INVALID;
+  }
+  pool->memory = (unsigned char *)o->buffer + gap;
+  return RF_OK;
+}
+
+rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options *options) {
+  rf_pool_options copy;
+  if (pool == NULL || inner == NULL) {
+    return RF_ERR_INVALID;
+  }
+  const rf_pool_options *const o = effective(options, &copy);
+  memset(pool, 0, sizeof *pool);
+  pool->inner = inner;
+  rf_status const status = take_memory(pool, o);
+  if (status != RF_OK) {
+    return status;
+  }
+  unsigned char *area = pool->memory;
+  unsigned char *state = pool->memory + pool->memory_size;
+  for (unsigned i = 0; i < o->class_count; i++) {
+    size_t bytes = 0;
+    (void)class_bytes(&o->classes[i], &bytes);
+    state -= o->classes[i].count;
+    slots_init(&pool->slots[i], &o->classes[i], area, state);
+    area += bytes;
+  }
+  pool->class_count = o->class_count;
+  pool->base.ops = &pool_ops;
+  inner_refresh(pool);
+  totals_changed(pool);
+  return RF_OK;
+}
+
+bool rf_pool_class_stats_get(const rf_pool *pool, unsigned index, rf_pool_class_stats *out) {
+  if (index >= pool->class_count) {
+    return false;
+  }
+  *out = pool->slots[index].stats;
+  return true;
+}
