@@ -1,0 +1,158 @@
+// Makes small ELF files for tests: what inspection and symbols look at, and nothing that could run.
+#ifndef RINGFENCE_TESTS_TOOLS_ELF_FILE_H
+#define RINGFENCE_TESTS_TOOLS_ELF_FILE_H
+
+#include <cstdint>
+#include <cstring>
+#include <elf.h>
+#include <string>
+#include <vector>
+
+namespace ringfence_test {
+
+struct Symbol {
+  std::string name;
+  uint64_t address = 0;
+  uint64_t size = 0;
+  bool defined = true;
+};
+
+struct ElfFile {
+  bool is64 = true;
+  uint16_t machine = EM_X86_64;
+  uint16_t type = ET_DYN;
+  std::string interpreter;
+  std::string soname;
+  std::string build_id; // bytes
+  std::vector<Symbol> dynamic_symbols;
+  std::vector<Symbol> symbols;
+
+  std::string bytes() const { return is64 ? make<Wide>() : make<Narrow>(); }
+
+private:
+  struct Wide {
+    using Ehdr = Elf64_Ehdr;
+    using Phdr = Elf64_Phdr;
+    using Shdr = Elf64_Shdr;
+    using Sym = Elf64_Sym;
+    using Dyn = Elf64_Dyn;
+    static constexpr unsigned char kClass = ELFCLASS64;
+  };
+  struct Narrow {
+    using Ehdr = Elf32_Ehdr;
+    using Phdr = Elf32_Phdr;
+    using Shdr = Elf32_Shdr;
+    using Sym = Elf32_Sym;
+    using Dyn = Elf32_Dyn;
+    static constexpr unsigned char kClass = ELFCLASS32;
+  };
+
+  template <typename T> static void put(std::string &out, const T &value) {
+    out.append(reinterpret_cast<const char *>(&value), sizeof value);
+  }
+
+  template <typename Elf> struct Builder {
+    std::string body; // what follows the header
+    std::vector<typename Elf::Phdr> segments;
+    std::vector<typename Elf::Shdr> sections{typename Elf::Shdr{}};
+
+    size_t here() const { return sizeof(typename Elf::Ehdr) + body.size(); }
+
+    void segment(uint32_t kind, const std::string &contents) {
+      typename Elf::Phdr p{};
+      p.p_type = kind;
+      p.p_offset = p.p_vaddr = static_cast<decltype(p.p_offset)>(here());
+      p.p_filesz = p.p_memsz = static_cast<decltype(p.p_filesz)>(contents.size());
+      segments.push_back(p);
+      body += contents;
+    }
+
+    uint32_t section(uint32_t kind, uint32_t link, const std::string &contents) {
+      typename Elf::Shdr s{};
+      s.sh_type = kind;
+      s.sh_link = link;
+      s.sh_offset = static_cast<decltype(s.sh_offset)>(here());
+      s.sh_size = static_cast<decltype(s.sh_size)>(contents.size());
+      sections.push_back(s);
+      body += contents;
+      return static_cast<uint32_t>(sections.size() - 1);
+    }
+
+    void symbols(uint32_t kind, const std::vector<Symbol> &list) {
+      std::string names(1, '\0');
+      std::string table(sizeof(typename Elf::Sym), '\0');
+      for (const Symbol &symbol : list) {
+        typename Elf::Sym s{};
+        s.st_name = static_cast<uint32_t>(names.size());
+        s.st_value = static_cast<decltype(s.st_value)>(symbol.address);
+        s.st_size = static_cast<decltype(s.st_size)>(symbol.size);
+        s.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+        s.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
+        put(table, s);
+        names += symbol.name + '\0';
+      }
+      section(kind, section(SHT_STRTAB, 0, names), table);
+    }
+
+    void soname(const std::string &name) {
+      size_t const strings = here();
+      body += '\0' + name + '\0';
+      std::string table;
+      for (auto const &[tag, value] : {std::pair<int, size_t>{DT_STRTAB, strings}, {DT_SONAME, 1}, {DT_NULL, 0}}) {
+        typename Elf::Dyn d{};
+        d.d_tag = tag;
+        d.d_un.d_val = static_cast<decltype(d.d_un.d_val)>(value);
+        put(table, d);
+      }
+      segment(PT_DYNAMIC, table);
+    }
+  };
+
+  template <typename Elf> std::string make() const {
+    Builder<Elf> b;
+    if (!interpreter.empty()) {
+      b.segment(PT_INTERP, interpreter + '\0');
+    }
+    if (!soname.empty()) {
+      b.soname(soname);
+    }
+    if (!build_id.empty()) {
+      std::string note;
+      put(note, Elf64_Nhdr{4, static_cast<uint32_t>(build_id.size()), NT_GNU_BUILD_ID});
+      b.segment(PT_NOTE, note + std::string("GNU\0", 4) + build_id);
+    }
+    b.symbols(SHT_DYNSYM, dynamic_symbols);
+    b.symbols(SHT_SYMTAB, symbols);
+    typename Elf::Phdr load{};
+    load.p_type = PT_LOAD;
+    load.p_filesz = load.p_memsz = static_cast<decltype(load.p_filesz)>(b.here());
+    b.segments.push_back(load);
+
+    typename Elf::Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = Elf::kClass;
+    header.e_ident[EI_DATA] = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
+    header.e_type = type;
+    header.e_machine = machine;
+    header.e_phoff = static_cast<decltype(header.e_phoff)>(b.here());
+    header.e_phentsize = sizeof(typename Elf::Phdr);
+    header.e_phnum = static_cast<uint16_t>(b.segments.size());
+    header.e_shoff = static_cast<decltype(header.e_shoff)>(b.here() + b.segments.size() * sizeof load);
+    header.e_shentsize = sizeof(typename Elf::Shdr);
+    header.e_shnum = static_cast<uint16_t>(b.sections.size());
+    std::string all;
+    put(all, header);
+    all += b.body;
+    for (const auto &segment : b.segments) {
+      put(all, segment);
+    }
+    for (const auto &section : b.sections) {
+      put(all, section);
+    }
+    return all;
+  }
+};
+
+} // namespace ringfence_test
+
+#endif // RINGFENCE_TESTS_TOOLS_ELF_FILE_H

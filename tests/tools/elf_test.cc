@@ -1,0 +1,186 @@
+#include "tools/ringfence/elf.h"
+
+#include "tests/tools/elf_file.h"
+#include "tests/tools/run.h"
+#include "tools/ringfence/symbols.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace {
+
+using ringfence_test::ElfFile;
+using ringfence_test::scratch;
+using ringfence_test::write_file;
+
+// Both widths.
+class Elf : public testing::TestWithParam<bool> {
+protected:
+  Elf() : path_(scratch("file")) { file_.is64 = GetParam(); }
+  ~Elf() override {
+    rf_stash_free(&stash_);
+    unlink(path_.c_str());
+  }
+
+  rf_elf_status open(const std::string &bytes) {
+    write_file(path_, bytes);
+    return rf_elf_open(&elf_, path_.c_str(), &stash_);
+  }
+
+  ElfFile file_;
+  rf_elf elf_ = {};
+  rf_stash stash_ = {nullptr};
+
+private:
+  std::string path_;
+};
+
+bool any(const char *) {
+  return true;
+}
+bool none(const char *) {
+  return false;
+}
+
+TEST_P(Elf, ReadsTheHeader) {
+  file_.machine = EM_AARCH64;
+  file_.type = ET_REL;
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  EXPECT_EQ(elf_.is64, GetParam());
+  EXPECT_EQ(elf_.machine, EM_AARCH64);
+  EXPECT_EQ(elf_.type, ET_REL);
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, ReadsLoaderNameAndBuildId) {
+  file_.interpreter = "/lib/ld-linux.so.2";
+  file_.soname = "libx.so.1";
+  file_.build_id = std::string("\x01\xab\x00\xff", 4);
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  EXPECT_STREQ(rf_elf_interpreter(&elf_), "/lib/ld-linux.so.2");
+  EXPECT_STREQ(rf_elf_dynamic_string(&elf_, DT_SONAME, any), "libx.so.1");
+  EXPECT_EQ(rf_elf_dynamic_string(&elf_, DT_SONAME, none), nullptr);
+  EXPECT_EQ(rf_elf_dynamic_string(&elf_, DT_NEEDED, any), nullptr);
+  EXPECT_STREQ(rf_elf_build_id(&elf_), "01ab00ff");
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, WithoutLoaderNameAndBuildId) {
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  EXPECT_EQ(rf_elf_interpreter(&elf_), nullptr);
+  EXPECT_EQ(rf_elf_dynamic_string(&elf_, DT_SONAME, any), nullptr);
+  EXPECT_EQ(rf_elf_build_id(&elf_), nullptr);
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, ReadsBothSymbolTables) {
+  file_.dynamic_symbols = {{"malloc", 0, 0, false}};
+  file_.symbols = {{"main", 0x1000, 0x20}, {"rest", 0x2000, 0}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  rf_elf_symbol *s = nullptr;
+  ASSERT_EQ(rf_elf_symbols(&elf_, SHT_DYNSYM, &s), 2u);
+  EXPECT_STREQ(s[1].name, "malloc");
+  EXPECT_FALSE(s[1].defined);
+  ASSERT_EQ(rf_elf_symbols(&elf_, SHT_SYMTAB, &s), 3u);
+  EXPECT_STREQ(s[1].name, "main");
+  EXPECT_EQ(s[1].address, 0x1000u);
+  EXPECT_EQ(s[1].size, 0x20u);
+  EXPECT_TRUE(s[1].defined);
+  EXPECT_TRUE(s[1].function);
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, NamesTheFunctionThatAnAddressLiesIn) {
+  file_.symbols = {
+      {"second", 0x2000, 0x10}, {"first", 0x1000, 0x20}, {"alias", 0x2000, 0}, {"elsewhere", 0x1008, 8, false}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  const rf_symbols symbols = rf_symbols_read(&elf_);
+  EXPECT_STREQ(rf_symbols_find(&symbols, 0x1000), "first");
+  EXPECT_STREQ(rf_symbols_find(&symbols, 0x101f), "first");
+  EXPECT_STREQ(rf_symbols_find(&symbols, 0x2005), "second");
+  EXPECT_EQ(rf_symbols_find(&symbols, 0xfff), nullptr);
+  EXPECT_EQ(rf_symbols_find(&symbols, 0x1020), nullptr);
+  EXPECT_EQ(rf_symbols_find(&symbols, 0x2010), nullptr);
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, FallsBackOnTheDynamicSymbols) {
+  file_.dynamic_symbols = {{"exported", 0x1000, 0x20}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  const rf_symbols symbols = rf_symbols_read(&elf_);
+  EXPECT_STREQ(rf_symbols_find(&symbols, 0x1001), "exported");
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, TellsTheOtherByteOrder) {
+  std::string bytes = file_.bytes();
+  bytes[EI_DATA] = static_cast<char>(bytes[EI_DATA] ^ (ELFDATA2LSB ^ ELFDATA2MSB));
+  bytes[18] = 0;
+  bytes[19] = EM_S390;
+  ASSERT_EQ(open(bytes), RF_ELF_BYTE_ORDER);
+  EXPECT_EQ(elf_.machine, EM_S390);
+}
+
+TEST_P(Elf, TellsWhatIsNotElf) {
+  EXPECT_EQ(open(""), RF_ELF_NOT_ELF);
+  EXPECT_EQ(open("#!/bin/sh\n"), RF_ELF_NOT_ELF);
+  EXPECT_EQ(open(std::string("\x7f"
+                             "ELF",
+                             4)),
+            RF_ELF_NOT_ELF);
+  EXPECT_EQ(rf_elf_open(&elf_, "/nonexistent", &stash_), RF_ELF_UNREADABLE);
+  EXPECT_EQ(rf_elf_open(&elf_, "/dev", &stash_), RF_ELF_NOT_ELF);
+}
+
+// Reads everything there is to read; the sanitizers say if a bad offset was believed.
+void read_all(rf_elf *elf) {
+  rf_elf_symbol *s = nullptr;
+  (void)rf_elf_interpreter(elf);
+  (void)rf_elf_dynamic_string(elf, DT_SONAME, any);
+  (void)rf_elf_build_id(elf);
+  (void)rf_elf_symbols(elf, SHT_DYNSYM, &s);
+  const rf_symbols symbols = rf_symbols_read(elf);
+  (void)rf_symbols_find(&symbols, 0x1000);
+  rf_elf_close(elf);
+}
+
+TEST_P(Elf, SurvivesEveryTruncation) {
+  file_.interpreter = "/lib/ld-linux.so.2";
+  file_.soname = "x";
+  file_.build_id = "id";
+  file_.symbols = {{"main", 0x1000, 0x20}};
+  const std::string whole = file_.bytes();
+  for (size_t length = 0; length < whole.size(); length++) {
+    if (open(whole.substr(0, length)) == RF_ELF_OK) {
+      read_all(&elf_);
+    }
+  }
+}
+
+TEST_P(Elf, SurvivesEveryByteSetToEveryExtreme) {
+  file_.interpreter = "/lib/ld-linux.so.2";
+  file_.soname = "x";
+  file_.build_id = "id";
+  file_.symbols = {{"main", 0x1000, 0x20}};
+  const std::string whole = file_.bytes();
+  for (size_t at = SELFMAG; at < whole.size(); at++) {
+    for (int const value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+      std::string bytes = whole;
+      bytes[at] = static_cast<char>(value);
+      if (open(bytes) == RF_ELF_OK) {
+        read_all(&elf_);
+      }
+      rf_stash_free(&stash_);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, Elf, testing::Bool(),
+                         [](const testing::TestParamInfo<bool> &width) { return width.param ? "Wide" : "Narrow"; });
+
+TEST(ElfMachine, HasTheNameThatPeopleUse) {
+  EXPECT_STREQ(rf_elf_machine_name(EM_X86_64), "x86-64");
+  EXPECT_STREQ(rf_elf_machine_name(0xfff0), "an unknown machine");
+}
+
+} // namespace

@@ -1,0 +1,80 @@
+#include "tools/ringfence/json.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace {
+
+class Json : public testing::Test {
+protected:
+  ~Json() override { rf_stash_free(&stash_); }
+  const rf_json *parse(const std::string &text) { return rf_json_parse(&stash_, text.data(), text.size()); }
+
+private:
+  rf_stash stash_ = {nullptr};
+};
+
+TEST_F(Json, ReadsMembersOfAnObject) {
+  const rf_json *const o = parse(R"( {"bug":"double-free","size":13,"offset":-4,"freed":true,"site":null} )");
+  ASSERT_NE(o, nullptr);
+  EXPECT_STREQ(rf_json_text(o, "bug", ""), "double-free");
+  EXPECT_EQ(rf_json_unsigned(o, "size", 0), 13u);
+  EXPECT_EQ(rf_json_signed(o, "offset", 0), -4);
+  EXPECT_TRUE(rf_json_bool(o, "freed", false));
+  EXPECT_EQ(rf_json_member(o, "site")->type, RF_JSON_NULL);
+}
+
+TEST_F(Json, AnswersForWhatIsAbsentOrOfAnotherType) {
+  const rf_json *const o = parse(R"({"size":13,"name":"x","n":-1,"big":"18446744073709551616"})");
+  EXPECT_STREQ(rf_json_text(o, "size", "none"), "none");
+  EXPECT_EQ(rf_json_unsigned(o, "name", 7), 7u);
+  EXPECT_EQ(rf_json_unsigned(o, "n", 7), 7u);
+  EXPECT_EQ(rf_json_unsigned(o, "big", 7), 7u);
+  EXPECT_TRUE(rf_json_bool(o, "size", true));
+  EXPECT_EQ(rf_json_member(nullptr, "size"), nullptr);
+}
+
+TEST_F(Json, KeepsAddressesExact) {
+  const rf_json *const o = parse(R"({"address":"0xffffffffffffffff","time":18446744073709551615})");
+  EXPECT_EQ(rf_json_unsigned(o, "address", 0), UINT64_MAX);
+  EXPECT_EQ(rf_json_unsigned(o, "time", 0), UINT64_MAX);
+}
+
+TEST_F(Json, ChainsTheElementsOfAnArray) {
+  const rf_json *const a = parse("[1, [], {\"x\":[2]}]");
+  ASSERT_NE(a, nullptr);
+  EXPECT_STREQ(a->first->text, "1");
+  EXPECT_EQ(a->first->next->type, RF_JSON_ARRAY);
+  EXPECT_EQ(a->first->next->first, nullptr);
+  EXPECT_STREQ(rf_json_member(a->first->next->next, "x")->first->text, "2");
+  EXPECT_EQ(a->first->next->next->next, nullptr);
+}
+
+TEST_F(Json, DecodesEscapes) {
+  EXPECT_STREQ(parse(R"("a\"b\\c\/d\b\f\n\r\te")")->text, "a\"b\\c/d\b\f\n\r\te");
+  EXPECT_STREQ(parse(R"("\u00e9\u20ac\ud83d\ude00")")->text, "é€😀");
+  EXPECT_STREQ(parse(R"("\ud83dx \u0000")")->text, "\xEF\xBF\xBDx \xEF\xBF\xBD");
+}
+
+TEST_F(Json, RefusesWhatIsNotJson) {
+  for (const char *const text :
+       {"",   "{",  "[1,]",   "{\"a\"}", "{\"a\":1,}", "nul",    "01",  "1.",    ".5",    "1e",       "-",
+        "+1", "\"", "\"\\\"", "\"\\x\"", "\"\\u12\"",  "\"\n\"", "1 2", "{a:1}", "['a']", "truefalse"}) {
+    EXPECT_EQ(parse(text), nullptr) << text;
+  }
+}
+
+TEST_F(Json, RefusesDeepNestingInsteadOfOverflowingTheStack) {
+  EXPECT_NE(parse(std::string(64, '[') + std::string(64, ']')), nullptr);
+  EXPECT_EQ(parse(std::string(100000, '[')), nullptr);
+}
+
+TEST_F(Json, StopsAtEveryTruncation) {
+  const std::string whole = R"({"a":[1.5e3,"x\u00e9\n",true,null,{"b":-2}]})";
+  ASSERT_NE(parse(whole), nullptr);
+  for (size_t length = 0; length < whole.size(); length++) {
+    EXPECT_EQ(parse(whole.substr(0, length)), nullptr) << length;
+  }
+}
+
+} // namespace

@@ -1,0 +1,162 @@
+// Symbolises this test itself.
+#include "tools/ringfence/symbolize.h"
+
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+#include <link.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+struct Call {
+  const void *return_address;
+  unsigned line;
+};
+
+extern "C" __attribute__((noinline)) const void *rf_test_return_address() {
+  return __builtin_return_address(0);
+}
+
+extern "C" __attribute__((noinline)) void rf_test_calls(Call *plain) {
+  // Two statements, so that the return address belongs to another line than the call.
+  plain->return_address = rf_test_return_address();
+  plain->line = __LINE__;
+}
+
+// What the system calls the place that this program is loaded at.
+int load_bias(dl_phdr_info *info, size_t, void *bias) {
+  *static_cast<uintptr_t *>(bias) = info->dlpi_addr;
+  return 1; // the program itself comes first
+}
+
+class Symbolize : public testing::Test {
+protected:
+  Symbolize() {
+    uintptr_t bias = 0;
+    dl_iterate_phdr(load_bias, &bias);
+    char path[4096];
+    ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
+    module_.assign(path, length > 0 ? static_cast<size_t>(length) : 0);
+    rf_test_calls(&call_);
+    frame_.address = reinterpret_cast<uintptr_t>(call_.return_address);
+    frame_.module = module_.c_str();
+    frame_.offset = frame_.address - bias;
+  }
+  ~Symbolize() override { rf_stash_free(&stash_); }
+
+  void symbolize(std::vector<rf_frame *> frames) { rf_symbolize(&stash_, frames.data(), frames.size()); }
+
+  // A PATH with this one symboliser in it; false where it is not installed.
+  bool only(const std::string &tool) {
+    std::string list = getenv("PATH");
+    for (size_t start = 0; start <= list.size(); start = list.find(':', start) + 1) {
+      const std::string file = list.substr(start, list.find(':', start) - start) + "/" + tool;
+      if (access(file.c_str(), X_OK) == 0) {
+        const std::string folder = ringfence_test::scratch("bin");
+        mkdir(folder.c_str(), 0700);
+        EXPECT_EQ(symlink(file.c_str(), (folder + "/" + tool).c_str()), 0);
+        setenv("PATH", folder.c_str(), 1);
+        return true;
+      }
+      if (list.find(':', start) == std::string::npos) {
+        break;
+      }
+    }
+    return false;
+  }
+
+  void expect_function_and_line() {
+    ASSERT_GE(frame_.source_count, 1u);
+    EXPECT_STREQ(frame_.sources[0].function, "rf_test_calls");
+    ASSERT_NE(frame_.sources[0].file, nullptr);
+    EXPECT_NE(std::string(frame_.sources[0].file).find("symbolize_test.cc"), std::string::npos);
+    EXPECT_EQ(frame_.sources[0].line, call_.line);
+  }
+
+  Call call_ = {};
+  std::string module_;
+  rf_frame frame_ = {};
+  rf_stash stash_ = {nullptr};
+  const std::string path_before_ = getenv("PATH");
+  void TearDown() override { setenv("PATH", path_before_.c_str(), 1); }
+};
+
+class With : public Symbolize, public testing::WithParamInterface<const char *> {};
+
+TEST_P(With, FindsTheLineOfTheCall) {
+  if (!only(GetParam())) {
+    GTEST_SKIP() << GetParam() << " is not installed";
+  }
+  symbolize({&frame_});
+  expect_function_and_line();
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, With, testing::Values("addr2line", "eu-addr2line", "llvm-symbolizer"),
+                         [](const testing::TestParamInfo<const char *> &tool) {
+                           std::string name = tool.param;
+                           name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+                           return name;
+                         });
+
+TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {
+  setenv("PATH", "/nonexistent", 1);
+  testing::internal::CaptureStderr();
+  symbolize({&frame_});
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("install binutils"), std::string::npos);
+  ASSERT_EQ(frame_.source_count, 1u);
+  EXPECT_STREQ(frame_.sources[0].function, "rf_test_calls");
+  EXPECT_EQ(frame_.sources[0].file, nullptr);
+}
+
+TEST_F(Symbolize, EqualFramesGetTheSameAnswer) {
+  rf_frame second = frame_;
+  rf_frame third = frame_;
+  third.exact = true;
+  symbolize({&frame_, &third, &second});
+  ASSERT_GE(second.source_count, 1u);
+  EXPECT_EQ(second.sources, frame_.sources);
+  EXPECT_NE(third.sources, frame_.sources);
+}
+
+TEST_F(Symbolize, LeavesModulesAloneThatHaveChanged) {
+  frame_.build_id = "0123456789";
+  symbolize({&frame_});
+  EXPECT_EQ(frame_.source_count, 0u);
+}
+
+TEST_F(Symbolize, LeavesAloneWhatIsNoFile) {
+  rf_frame gone = frame_;
+  gone.module = "/nonexistent/module.so";
+  rf_frame vdso = frame_;
+  vdso.module = "[vdso]";
+  rf_frame anonymous = frame_;
+  anonymous.module = nullptr;
+  symbolize({&gone, &vdso, &anonymous});
+  EXPECT_EQ(gone.source_count + vdso.source_count + anonymous.source_count, 0u);
+}
+
+TEST_F(Symbolize, AddressesOutsideOfFunctionsStayWithoutName) {
+  frame_.offset = 0x10;
+  symbolize({&frame_});
+  EXPECT_EQ(frame_.source_count, 0u);
+}
+
+TEST_F(Symbolize, PathsMayHaveSpaces) {
+  const std::string copy = ringfence_test::scratch("with spaces in it");
+  ringfence_test::write_file(copy, ringfence_test::read_file(module_), 0755);
+  frame_.module = copy.c_str();
+  symbolize({&frame_});
+  unlink(copy.c_str());
+  expect_function_and_line();
+}
+
+TEST_F(Symbolize, NothingToDoIsNothingSaid) {
+  setenv("PATH", "/nonexistent", 1);
+  testing::internal::CaptureStderr();
+  symbolize({});
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+} // namespace

@@ -1,0 +1,34 @@
+/* The commands of `ringfence`. Each takes the words that follow its name and returns the status to exit with. */
+#ifndef RINGFENCE_TOOL_COMMAND_H
+#define RINGFENCE_TOOL_COMMAND_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_command {
+  const char *name;
+  const char *summary; /* for the list of commands */
+  /* argv[0] is the command's own name. */
+  int (*run)(int argc, char **argv);
+  /* Writes the command's manual to standard output. */
+  void (*help)(void);
+} rf_command;
+
+extern const rf_command rf_command_check;
+extern const rf_command rf_command_help;
+extern const rf_command rf_command_version;
+
+/* All of them, in the order of the list; *count says how many. */
+const rf_command *const *rf_commands(size_t *count);
+
+/* The command called `name`; NULL after a message with the nearest name where there is none. */
+const rf_command *rf_command_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOL_COMMAND_H */
