@@ -1,0 +1,17 @@
+/* The allocators of Ringfence as subjects of the conformance suite. */
+#ifndef RINGFENCE_TESTS_CONFORMANCE_SUBJECTS_H
+#define RINGFENCE_TESTS_CONFORMANCE_SUBJECTS_H
+
+#include <ringfence/conformance.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const rf_conformance_subject *rf_simple_subject(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TESTS_CONFORMANCE_SUBJECTS_H */

@@ -1,0 +1,29 @@
+"""The conformance suite as a test of any rf_allocator, in this workspace or in yours."""
+
+load("@rules_cc//cc:defs.bzl", "cc_test")
+load(":copts.bzl", "RF_CXXOPTS")
+
+# Labels of this repository, also when the macro is called from another one.
+_MAIN = Label("//tests/conformance:conformance_main.cc")
+_SUITE = Label("//tests/conformance:suite")
+
+def rf_conformance_test(name, subject, deps, size = "small", **kwargs):
+    """Tests that an allocator keeps every promise of <ringfence/allocator.h>.
+
+    Args:
+      name: of the test.
+      subject: a C function, `const rf_conformance_subject *subject(void)`, that says how the
+        allocator is made: see <ringfence/conformance.h>.
+      deps: the library that defines it; it depends on @ringfence//tests/conformance.
+      size: of cc_test.
+      **kwargs: of cc_test.
+    """
+    cc_test(
+        name = name,
+        size = size,
+        copts = RF_CXXOPTS,
+        srcs = [str(_MAIN)],
+        local_defines = ["RF_CONFORMANCE_SUBJECT=" + subject],
+        deps = deps + [str(_SUITE)],
+        **kwargs
+    )
