@@ -35,6 +35,34 @@ void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_
   return moved;
 }
 
+static bool find_live(const rf_block *block, void *context) {
+  const void **const wanted = (const void **)context;
+  if (!block->used || block->ptr != *wanted) {
+    return true;
+  }
+  *wanted = NULL;
+  return false;
+}
+
+/* False where `ptr` is known not to be a live block. A block of no bytes has no usable size either: only a walk tells it
+ * from a bad pointer. */
+static bool may_be_live(rf_allocator *allocator, const void *ptr, size_t usable) {
+  return usable != 0 || rf_walk(allocator, find_live, &ptr) != RF_OK || ptr == NULL;
+}
+
+/* alloc + copy + free for a pointer that nobody has looked at yet. */
+static void *realloc_by_moving(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
+  if (allocator->ops->usable_size == NULL) {
+    return NULL; /* how much to copy is not known */
+  }
+  size_t const usable = allocator->ops->usable_size(allocator, ptr);
+  if (!may_be_live(allocator, ptr, usable)) {
+    (void)allocator->ops->free(allocator, ptr, site); /* which refuses and reports it */
+    return NULL;
+  }
+  return rf_realloc_move(allocator, ptr, usable, size, align, site);
+}
+
 void *rf_realloc_at(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
   const rf_allocator_ops *const ops = allocator->ops;
   if (ptr == NULL) {
@@ -62,7 +90,7 @@ void *rf_realloc_at(rf_allocator *allocator, void *ptr, size_t size, size_t alig
       return NULL;
     }
   }
-  return rf_realloc_move(allocator, ptr, rf_usable_size(allocator, ptr), size, align, site);
+  return realloc_by_moving(allocator, ptr, size, align, site);
 }
 
 rf_status rf_resize_at(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {

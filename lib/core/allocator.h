@@ -67,15 +67,17 @@ typedef struct rf_allocator_ops {
   /* Gives `ptr` back, or refuses it: RF_ERR_BAD_POINTER, RF_ERR_NOT_ALLOCATED, RF_ERR_CORRUPT, by rf_fault_refuse. */
   rf_status (*free)(rf_allocator *self, void *ptr, const rf_site *site);
 
-  /* Optional; the helper answers with resize, then alloc + copy + free. As C's realloc, the result aligned to `align`;
-   * NULL leaves the old block as it was. A bad `ptr` is refused as free refuses it, and gives NULL. */
+  /* Optional; the helper answers with resize, then alloc + copy + free, for which usable_size must be there. As C's
+   * realloc, the result aligned to `align`; NULL leaves the old block as it was. A bad `ptr` is refused as free refuses
+   * it, and gives NULL. */
   void *(*realloc)(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site);
 
   /* Optional: never in place. Grows or shrinks without moving: RF_OK, or RF_ERR_NO_MEMORY with the block unchanged, or
    * as free for a bad `ptr`. A failed resize does not count as a failure in stats. */
   rf_status (*resize)(rf_allocator *self, void *ptr, size_t size, const rf_site *site);
 
-  /* Optional: 0. Bytes the owner of `ptr` may use, at least what was requested; 0 for what is not a live block. */
+  /* Optional: 0. Bytes the owner of `ptr` may use, at least what was requested; 0 for what is not a live block. What is
+   * told here is kept by realloc. */
   size_t (*usable_size)(rf_allocator *self, const void *ptr);
 
   /* Optional: unknown, false. True where `ptr` lies in memory that this allocator manages, used or not. */

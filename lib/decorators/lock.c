@@ -1,0 +1,166 @@
+#include <ringfence/lock.h>
+
+#include <string.h>
+
+static rf_lock *self_of(rf_allocator *allocator) {
+  return (rf_lock *)(void *)allocator;
+}
+
+/* Waits for the lock. Anything but RF_OK: it was not taken, for a reason that was reported. */
+static rf_status enter(rf_lock *lock, const void *ptr, const rf_site *site) {
+  uint32_t const me = rf_port_thread_id();
+  if (lock->inner == NULL) {
+    return rf_fault_refuse(&lock->base, RF_ERR_DELETED, "used after deinit", ptr, site);
+  }
+  /* Only this thread can have put its own number there, so what other threads do to it meanwhile does not matter. */
+  if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me) {
+    return rf_fault_refuse(&lock->base, RF_ERR_BUSY, "called from within itself", ptr, site);
+  }
+  rf_mutex_lock(&lock->mutex);
+  __atomic_store_n(&lock->holder, me, __ATOMIC_RELAXED);
+  return RF_OK;
+}
+
+static void leave(rf_lock *lock) {
+  __atomic_store_n(&lock->holder, 0, __ATOMIC_RELAXED);
+  rf_mutex_unlock(&lock->mutex);
+}
+
+static void *lock_alloc(rf_allocator *allocator, size_t size, size_t align, const rf_site *site) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, NULL, site) != RF_OK) {
+    return NULL;
+  }
+  void *const p = rf_alloc_at(lock->inner, size, align, site);
+  leave(lock);
+  return p;
+}
+
+static rf_status lock_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
+  rf_lock *const lock = self_of(allocator);
+  rf_status status = enter(lock, ptr, site);
+  if (status == RF_OK) {
+    status = rf_free_at(lock->inner, ptr, site);
+    leave(lock);
+  }
+  return status;
+}
+
+static void *lock_realloc(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, ptr, site) != RF_OK) {
+    return NULL;
+  }
+  void *const p = rf_realloc_at(lock->inner, ptr, size, align, site);
+  leave(lock);
+  return p;
+}
+
+static rf_status lock_resize(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {
+  rf_lock *const lock = self_of(allocator);
+  rf_status status = enter(lock, ptr, site);
+  if (status == RF_OK) {
+    status = rf_resize_at(lock->inner, ptr, size, site);
+    leave(lock);
+  }
+  return status;
+}
+
+static size_t lock_usable_size(rf_allocator *allocator, const void *ptr) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, ptr, NULL) != RF_OK) {
+    return 0;
+  }
+  size_t const size = rf_usable_size(lock->inner, ptr);
+  leave(lock);
+  return size;
+}
+
+static bool lock_owns(rf_allocator *allocator, const void *ptr) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, ptr, NULL) != RF_OK) {
+    return false;
+  }
+  bool const owns = rf_owns(lock->inner, ptr);
+  leave(lock);
+  return owns;
+}
+
+static rf_status lock_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
+  rf_lock *const lock = self_of(allocator);
+  rf_status status = enter(lock, NULL, NULL);
+  if (status == RF_OK) {
+    status = rf_walk(lock->inner, visit, context);
+    leave(lock);
+  }
+  return status;
+}
+
+static rf_status lock_check(rf_allocator *allocator, rf_fault *where) {
+  rf_lock *const lock = self_of(allocator);
+  rf_status status = enter(lock, NULL, NULL);
+  if (status == RF_OK) {
+    status = rf_check(lock->inner, where);
+    leave(lock);
+  }
+  return status;
+}
+
+static void lock_stats(rf_allocator *allocator, rf_stats *out) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, NULL, NULL) != RF_OK) {
+    memset(out, 0, sizeof *out);
+    return;
+  }
+  rf_stats_get(lock->inner, out);
+  leave(lock);
+}
+
+static void lock_reject(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, NULL, site) == RF_OK) {
+    (void)rf_reject_at(lock->inner, why, size, detail, site);
+    leave(lock);
+  }
+}
+
+static rf_allocator *lock_inner(rf_allocator *allocator) {
+  return self_of(allocator)->inner;
+}
+
+static void lock_deinit(rf_allocator *allocator) {
+  rf_lock *const lock = self_of(allocator);
+  if (lock->inner != NULL) {
+    lock->inner = NULL;
+    rf_mutex_deinit(&lock->mutex);
+  }
+}
+
+static const rf_allocator_ops LOCK_OPS = {
+    .name = "lock",
+    .alloc = lock_alloc,
+    .free = lock_free,
+    .realloc = lock_realloc,
+    .resize = lock_resize,
+    .usable_size = lock_usable_size,
+    .owns = lock_owns,
+    .walk = lock_walk,
+    .check = lock_check,
+    .stats = lock_stats,
+    .reject = lock_reject,
+    .inner = lock_inner,
+    .deinit = lock_deinit,
+};
+
+rf_status rf_lock_init(rf_lock *lock, rf_allocator *inner) {
+  if (lock == NULL || inner == NULL) {
+    return RF_ERR_INVALID;
+  }
+  rf_status const status = rf_mutex_init(&lock->mutex);
+  if (status == RF_OK) {
+    lock->base.ops = &LOCK_OPS;
+    lock->inner = inner;
+    lock->holder = 0;
+  }
+  return status;
+}
