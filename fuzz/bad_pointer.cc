@@ -1,0 +1,106 @@
+#include <ringfence/fuzz/bad_pointer.h>
+
+#include <cstdint>
+#include <cstdio>
+
+namespace ringfence::fuzz {
+namespace {
+
+std::string block_text(const Block &block, long offset, const char *what) {
+  char text[64];
+  snprintf(text, sizeof text, "(char *)p%u %c %ld /* %s */", block.id, offset < 0 ? '-' : '+',
+           offset < 0 ? -offset : offset, what);
+  return text;
+}
+
+std::optional<BadPointer> foreign(Reader &reader, const Memory &memory) {
+  alignas(4096) static unsigned char object[8192];
+  size_t const where = reader.u8();
+  switch (where % 4) {
+  case 0:
+    return BadPointer{reinterpret_cast<void *>((1 + where) * RF_ALIGN_DEFAULT), "/* near 0 */", false};
+  case 1:
+    return BadPointer{reinterpret_cast<void *>(0 - (1 + where) * RF_ALIGN_DEFAULT), "/* near the top */", false};
+  case 2: {
+    const Memory::Region &region = memory.regions().front();
+    unsigned char *const before = region.data - rf_align_gap(region.data, RF_ALIGN_DEFAULT) - where * RF_ALIGN_DEFAULT;
+    return BadPointer{before - RF_ALIGN_DEFAULT, "/* before the arena */", false};
+  }
+  default:
+    return BadPointer{object + 64 + where * RF_ALIGN_DEFAULT, "/* a static object */", false};
+  }
+}
+
+std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
+  size_t const off = 1 + reader.below(RF_ALIGN_DEFAULT - 1);
+  if (shadow.count() == 0) {
+    return std::nullopt;
+  }
+  Block const &block = shadow.nth(reader.below(shadow.count()));
+  if (shadow.starts_block(block.ptr + off)) {
+    return std::nullopt;
+  }
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "misaligned"), false};
+}
+
+std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
+  size_t const distance = reader.u16();
+  if (shadow.count() == 0) {
+    return std::nullopt;
+  }
+  Block const &block = shadow.nth(reader.below(shadow.count()));
+  size_t const steps = (block.size > 0 ? block.size - 1 : 0) / RF_ALIGN_DEFAULT;
+  if (steps == 0) {
+    return std::nullopt;
+  }
+  size_t const off = (1 + distance % steps) * RF_ALIGN_DEFAULT;
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), true};
+}
+
+std::optional<BadPointer> repeated(Reader &reader, const Shadow &shadow) {
+  std::vector<void *> const stale = shadow.stale();
+  size_t const choice = reader.u8();
+  if (stale.empty()) {
+    return std::nullopt;
+  }
+  size_t const index = choice % stale.size();
+  char text[64];
+  snprintf(text, sizeof text, "/* freed before: the last but %zu */", index);
+  return BadPointer{stale[index], text, true};
+}
+
+std::optional<BadPointer> in_arena(Reader &reader, const Shadow &shadow, const Memory &memory) {
+  const Memory::Region &region = memory.regions()[reader.below(memory.regions().size())];
+  size_t const steps = region.size / RF_ALIGN_DEFAULT + 1;
+  unsigned char *const start = region.data + rf_align_gap(region.data, RF_ALIGN_DEFAULT);
+  unsigned char *const ptr = start + reader.below(steps) * RF_ALIGN_DEFAULT;
+  if (shadow.starts_block(ptr)) {
+    return std::nullopt;
+  }
+  char text[64];
+  snprintf(text, sizeof text, "(char *)arena + %td /* no block */", ptr - memory.regions().front().data);
+  return BadPointer{ptr, text, true};
+}
+
+} // namespace
+
+std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_target &target, Shadow &shadow,
+                                             const Memory &memory) {
+  unsigned const kind = 1U << reader.below(5);
+  switch (target.refuses & kind) {
+  case RF_FUZZ_FOREIGN:
+    return foreign(reader, memory);
+  case RF_FUZZ_MISALIGNED:
+    return misaligned(reader, shadow);
+  case RF_FUZZ_INTERIOR:
+    return interior(reader, shadow);
+  case RF_FUZZ_REPEATED:
+    return repeated(reader, shadow);
+  case RF_FUZZ_ARENA:
+    return in_arena(reader, shadow, memory);
+  default:
+    return std::nullopt;
+  }
+}
+
+} // namespace ringfence::fuzz

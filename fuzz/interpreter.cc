@@ -1,0 +1,288 @@
+#include <ringfence/fuzz/interpreter.h>
+
+#include <ringfence/fuzz/bad_pointer.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace ringfence::fuzz {
+
+Interpreter::Interpreter(const rf_fuzz_target &target, Reader reader, Conduct conduct)
+    : target_(target), reader_(reader), conduct_(conduct), verdict_(trace_wanted()),
+      shadow_(target, memory_, verdict_) {
+  rf_fault_handler_set(record_fault, this);
+}
+
+Interpreter::~Interpreter() {
+  rf_fault_handler_set(nullptr, nullptr);
+}
+
+void Interpreter::record_fault(const rf_fault *fault, void *context) {
+  auto *const self = static_cast<Interpreter *>(context);
+  self->faults_++;
+  self->last_fault_ = fault->status;
+}
+
+size_t Interpreter::reports() const {
+  return faults_ + (target_.reports != nullptr ? target_.reports(target_.context) : 0);
+}
+
+// ---- Life of an allocator ----
+
+// One arena, and for allocators that take more, up to three regions before and after it, near or touching.
+void Interpreter::lay_out() {
+  size_t const count = target_.add_region != nullptr ? 1 + reader_.below(Memory::kMaxRegions) : 1;
+  main_region_ = reader_.below(count);
+  for (size_t i = 0; i < count; i++) {
+    size_t const kind = reader_.u8() % 8;
+    size_t const small = reader_.length();
+    size_t const size = kind == 0 ? small : kind < 6 ? small % 8192 + reader_.u8() * 32 : small * 16;
+    size_t const gap = reader_.below(Memory::kMaxGap + 1);
+    memory_.add(std::min(size, std::min(target_.max_arena, RF_FUZZ_MAX_ARENA)), gap);
+  }
+  memory_.open(main_region_, reader_.u8());
+}
+
+bool Interpreter::make_allocator() {
+  const Memory::Region &arena = memory_.regions()[main_region_];
+  allocator_ = target_.init(target_.context, arena.data, arena.size);
+  if (allocator_ == nullptr) {
+    if (arena.size >= target_.min_arena) {
+      return verdict_.fail("init", "an arena of %zu bytes at %p was refused", arena.size,
+                           static_cast<void *>(arena.data));
+    }
+    return false;
+  }
+  shadow_.restarted();
+  return settle(0);
+}
+
+bool Interpreter::start() {
+  lay_out();
+  const Memory::Region &arena = memory_.regions()[main_region_];
+  verdict_.outcome("%s over %zu bytes at 16n+%zu", target_.name, arena.size,
+                   static_cast<size_t>(reinterpret_cast<uintptr_t>(arena.data) % 16));
+  settled_reports_ = reports();
+  if (!make_allocator()) {
+    return false;
+  }
+  pristine_ = shadow_.state();
+  return true;
+}
+
+bool Interpreter::step() {
+  if (!verdict_.ok() || reader_.empty() || verdict_.operations() >= kMaxOperations) {
+    return false;
+  }
+  (this->*choose_operation())();
+  return verdict_.ok();
+}
+
+bool Interpreter::end_allocator() {
+  verdict_.begin("rf_deinit(a), twice");
+  rf_deinit(allocator_);
+  rf_deinit(allocator_);
+  if (reports() != settled_reports_) {
+    return verdict_.fail("report", "ending the allocator was reported as a misuse");
+  }
+  const unsigned char *const damage = memory_.damage();
+  return damage == nullptr || verdict_.fail("outside", "the byte at %p, outside of the arena, was written", damage);
+}
+
+// Every other block first, so that the second half of the frees has free neighbours on both sides.
+bool Interpreter::free_all() {
+  for (size_t i = 0; i < shadow_.count(); i++) {
+    if (!release(shadow_.nth(i))) {
+      return false;
+    }
+  }
+  while (shadow_.count() != 0) {
+    if (!release(shadow_.nth(0))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// With everything freed, memory is as after init; with regions added meanwhile, as after init and the same additions.
+bool Interpreter::expect_as_new() {
+  if (!target_.coalesces) {
+    return true;
+  }
+  if (extra_regions_.empty()) {
+    return shadow_.verify_same_memory(pristine_, "coalescing", "after everything was freed");
+  }
+  State const freed = shadow_.state();
+  if (!end_allocator() || !make_allocator()) {
+    return verdict_.ok() && verdict_.fail("init", "the arena was accepted once, and is refused now");
+  }
+  for (size_t const index : extra_regions_) {
+    const Memory::Region &region = memory_.regions()[index];
+    if (target_.add_region(target_.context, allocator_, region.data, region.size) != RF_OK) {
+      return verdict_.fail("region", "a region was accepted once, and is refused now");
+    }
+  }
+  shadow_.regions_changed();
+  return settle(0) && shadow_.verify_same_memory(freed, "coalescing", "compared with everything freed, made anew");
+}
+
+void Interpreter::finish() {
+  if (verdict_.ok() && free_all() && expect_as_new()) {
+    end_allocator();
+  }
+}
+
+// ---- Judging results ----
+
+bool Interpreter::must_succeed(size_t size, size_t align) const {
+  size_t const largest = shadow_.state().stats.largest_free;
+  if (!target_.serves_largest || largest == 0 || size > largest) {
+    return false;
+  }
+  if (align <= target_.default_align) {
+    return true;
+  }
+  size_t needed;
+  return rf_add(size, align, &needed) && rf_add(needed, target_.align_slack, &needed) && needed <= largest;
+}
+
+bool Interpreter::must_fail(size_t size, size_t align) const {
+  return target_.largest_is_bound && size != 0 && align >= target_.default_align &&
+         size > shadow_.state().stats.largest_free;
+}
+
+bool Interpreter::settle(size_t expected_reports) {
+  size_t const now = reports();
+  if (now - settled_reports_ != expected_reports) {
+    return verdict_.fail("report", "%zu misuses were reported, not %zu (the last fault was \"%s\")",
+                         now - settled_reports_, expected_reports, rf_status_name(last_fault_));
+  }
+  settled_reports_ = now;
+  return shadow_.verify(allocator_);
+}
+
+bool Interpreter::settle_unchanged(size_t expected_reports, const char *when) {
+  State const before = shadow_.state();
+  return settle(expected_reports) && shadow_.verify_same_memory(before, "unchanged", when);
+}
+
+bool Interpreter::settle_failure(size_t expected_reports) {
+  return target_.quiet_failure ? settle_unchanged(expected_reports, "although the operation failed")
+                               : settle(expected_reports);
+}
+
+bool Interpreter::judge_allocation(void *ptr, size_t size, size_t align, bool zeroed) {
+  bool const fill = reader_.u8() % 4 != 0;
+  if (ptr == nullptr) {
+    verdict_.outcome("NULL");
+    if (must_succeed(size, align)) {
+      return verdict_.fail("refused", "NULL for %zu bytes, with largest_free %zu", size,
+                           shadow_.state().stats.largest_free);
+    }
+    shadow_.failed();
+    return settle_failure(0);
+  }
+  verdict_.outcome("p%u = arena %+td", shadow_.next_id(),
+                   static_cast<unsigned char *>(ptr) - memory_.regions()[main_region_].data);
+  if (must_fail(size, align)) {
+    return verdict_.fail("bound", "%zu bytes were served, with largest_free %zu", size,
+                         shadow_.state().stats.largest_free);
+  }
+  return shadow_.allocated(ptr, size, align, fill, zeroed) && settle(0);
+}
+
+bool Interpreter::judge_realloc(Block &block, void *ptr, size_t size, size_t align) {
+  bool const shrinks = target_.shrinks && size <= block.size && rf_is_aligned(block.ptr, align);
+  if (ptr == nullptr) {
+    verdict_.outcome("NULL");
+    if (must_succeed(size, align) || shrinks) {
+      return verdict_.fail("refused", "NULL for %zu bytes, with largest_free %zu and a block of %zu", size,
+                           shadow_.state().stats.largest_free, block.size);
+    }
+    shadow_.failed();
+    return settle_failure(0);
+  }
+  verdict_.outcome(ptr == block.ptr ? "in place" : "p%u = arena %+td", block.id,
+                   static_cast<unsigned char *>(ptr) - memory_.regions()[main_region_].data);
+  if (shrinks && ptr != block.ptr) {
+    return verdict_.fail("moved", "a realloc from %zu to %zu bytes moved", block.size, size);
+  }
+  return shadow_.resized(block, ptr, size, align) && settle(0);
+}
+
+// A malformed request: nothing happens, and it is no failure either.
+bool Interpreter::judge_rejection(bool refused) {
+  if (!refused) {
+    return verdict_.fail("malformed", "a malformed request was served");
+  }
+  return settle_unchanged(target_.reports_rejects ? 1 : 0, "although the request was malformed");
+}
+
+// A bad pointer: reported once, by the right name, and nothing happens.
+bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
+  verdict_.outcome("%s", rf_status_name(status));
+  if (status != RF_ERR_BAD_POINTER && !(bad.may_be_start && status == RF_ERR_NOT_ALLOCATED)) {
+    return verdict_.fail("refusal", "%p, a bad pointer, was answered with \"%s\"", bad.ptr, rf_status_name(status));
+  }
+  if (target_.reports == nullptr && last_fault_ != status) {
+    return verdict_.fail("report", "\"%s\" was reported as \"%s\"", rf_status_name(status),
+                         rf_status_name(last_fault_));
+  }
+  return settle_unchanged(1, "although the pointer was refused");
+}
+
+// ---- What harnesses call ----
+
+const Block *Interpreter::allocate(size_t size, size_t align) {
+  verdict_.begin("p%u = rf_aligned_alloc(a, %zu, %zu)", shadow_.next_id(), align, size);
+  size_t const count = shadow_.count();
+  bool const good = judge_allocation(rf_aligned_alloc(allocator_, align, size), size, align, false);
+  return good && shadow_.count() > count ? &shadow_.nth(count) : nullptr;
+}
+
+bool Interpreter::release(Block block) {
+  verdict_.begin("rf_free(a, p%u)", block.id);
+  rf_status const status = rf_free(allocator_, block.ptr);
+  if (status != RF_OK) {
+    return verdict_.fail("free", "a free of p%u was answered with \"%s\"", block.id, rf_status_name(status));
+  }
+  shadow_.released(block);
+  return settle(0);
+}
+
+bool trace_wanted() {
+  static bool const wanted = getenv("RF_FUZZ_TRACE") != nullptr;
+  return wanted;
+}
+
+void abort_with(const char *target_name, const Violation &violation) {
+  fprintf(stderr, "fuzz: %s: operation %zu, %s\n  %s: %s\n", target_name, violation.operation,
+          violation.statement.c_str(), violation.rule.c_str(), violation.what.c_str());
+  if (!trace_wanted()) {
+    fprintf(stderr, "  RF_FUZZ_TRACE=1 prints the operations that led here\n");
+  }
+  abort();
+}
+
+std::optional<Violation> run(const rf_fuzz_target &target, const uint8_t *data, size_t size, Conduct conduct) {
+  Interpreter interpreter(target, Reader(data, size), conduct);
+  if (interpreter.start()) {
+    while (interpreter.step()) {
+    }
+    interpreter.finish();
+  }
+  if (interpreter.verdict().ok()) {
+    return std::nullopt;
+  }
+  return interpreter.verdict().violation();
+}
+
+} // namespace ringfence::fuzz
+
+void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size) {
+  if (auto const violation = ringfence::fuzz::run(*target, data, size)) {
+    ringfence::fuzz::abort_with(target->name, *violation);
+  }
+}

@@ -1,0 +1,148 @@
+// Reads a fuzz input as a program of allocator operations, runs it on an allocator, and holds every result against the
+// shadow model.
+//
+//     alloc, aligned alloc, calloc, realloc, resize, free     in ordinary, exact, hopeless and malformed sizes
+//     free, realloc, resize of bad pointers                   foreign, misaligned, interior, stale, anywhere in the arena
+//     writes, queries, walks that stop early                  as a program makes them
+//     add and remove region, free all, end and begin again
+#ifndef RINGFENCE_FUZZ_INTERPRETER_H
+#define RINGFENCE_FUZZ_INTERPRETER_H
+
+#include <ringfence/fuzz/memory.h>
+#include <ringfence/fuzz/reader.h>
+#include <ringfence/fuzz/shadow.h>
+#include <ringfence/fuzz/target.h>
+#include <ringfence/fuzz/verdict.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace ringfence::fuzz {
+
+struct BadPointer;
+
+// Which operations an input may ask for.
+enum class Conduct {
+  kAny,    // misuse as well: it must be refused
+  kCorrect // only what a correct program does
+};
+
+class Interpreter {
+public:
+  static constexpr size_t kMaxOperations = 2000;
+  static constexpr size_t kMaxLive = 512;
+
+  // `target` and the bytes behind `reader` must outlive the interpreter, which takes over the program's fault handler.
+  Interpreter(const rf_fuzz_target &target, Reader reader, Conduct conduct);
+  ~Interpreter();
+  Interpreter(const Interpreter &) = delete;
+  Interpreter &operator=(const Interpreter &) = delete;
+
+  // Lays out the arena and makes the allocator. False: it was refused, or a violation; nothing else may be called then.
+  bool start();
+  // One operation. False: the input has ended, or a violation.
+  bool step();
+  // Frees everything and expects memory as new, then ends the allocator.
+  void finish();
+
+  // For harnesses that go on by themselves after some steps.
+  const Block *allocate(size_t size, size_t align); // verified like any other; nullptr where there was no memory
+  bool release(Block block);                        // false on a violation
+  bool free_all();                                  // the same
+  bool end_allocator();                             // deinit, twice
+
+  rf_allocator *allocator() { return allocator_; }
+  Shadow &shadow() { return shadow_; }
+  Reader &reader() { return reader_; }
+  Verdict &verdict() { return verdict_; }
+
+  using Operation = void (Interpreter::*)();
+
+private:
+  // Operations, each with its arguments chosen by the input; operations.cc.
+  Operation choose_operation();
+  void op_alloc();
+  void op_aligned_alloc();
+  void op_calloc();
+  void op_alloc_hopeless();
+  void op_realloc();
+  void op_realloc_null();
+  void op_realloc_to_zero();
+  void op_resize();
+  void op_free();
+  void op_free_last();
+  void op_free_null();
+  void op_write();
+  void op_query();
+  void op_walk_partly();
+  void op_regions();
+  void op_free_all();
+  void op_restart();
+  void op_malformed_alloc();
+  void op_malformed_calloc();
+  void op_malformed_realloc();
+  void op_malformed_resize();
+  void op_bad_free();
+  void op_bad_realloc();
+  void op_bad_resize();
+  void op_bad_query();
+
+  void add_region(size_t index);
+  void remove_region(size_t index);
+
+  size_t choose_size();
+  size_t choose_align();
+  size_t choose_bad_align();
+  size_t choose_bad_size();
+  Block &choose_block() { return shadow_.nth(reader_.below(shadow_.count())); }
+
+  // Judging results; interpreter.cc.
+  bool judge_allocation(void *ptr, size_t size, size_t align, bool zeroed);
+  bool judge_realloc(Block &block, void *ptr, size_t size, size_t align);
+  bool judge_rejection(bool refused);
+  bool judge_refusal(const BadPointer &bad, rf_status status);
+  bool must_succeed(size_t size, size_t align) const;
+  bool must_fail(size_t size, size_t align) const;
+  bool settle(size_t expected_reports);
+  bool settle_failure(size_t expected_reports);
+  bool settle_unchanged(size_t expected_reports, const char *when);
+
+  void lay_out();
+  bool make_allocator();
+  bool expect_as_new();
+  size_t reports() const;
+  static void record_fault(const rf_fault *fault, void *context);
+
+  const rf_fuzz_target &target_;
+  Reader reader_;
+  Conduct conduct_;
+  Memory memory_;
+  Verdict verdict_;
+  Shadow shadow_;
+  rf_allocator *allocator_ = nullptr;
+
+  size_t main_region_ = 0;
+  std::vector<size_t> extra_regions_; // open ones, in order of addition
+  State pristine_;                    // after init, before any region was added
+  bool resizes_ = true;
+
+  size_t faults_ = 0;
+  rf_status last_fault_ = RF_OK;
+  size_t settled_reports_ = 0;
+};
+
+// Runs one input to its end and says what was found; nothing: all promises were kept.
+std::optional<Violation> run(const rf_fuzz_target &target, const uint8_t *data, size_t size,
+                             Conduct conduct = Conduct::kAny);
+
+// Prints the violation to stderr, and how to see the operations that led to it, and aborts.
+[[noreturn]] void abort_with(const char *target_name, const Violation &violation);
+
+// True where the environment asks for a trace of the operations.
+bool trace_wanted();
+
+} // namespace ringfence::fuzz
+
+#endif // RINGFENCE_FUZZ_INTERPRETER_H

@@ -1,0 +1,72 @@
+// The memory that the allocators under test are given: up to four regions in one large buffer, at addresses that are the
+// same, up to a multiple of 1 MiB, in every run. Everything outside the regions is forbidden ground: under AddressSanitizer
+// it is poisoned, else it is filled and compared.
+#ifndef RINGFENCE_FUZZ_MEMORY_H
+#define RINGFENCE_FUZZ_MEMORY_H
+
+#include <cstddef>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define RF_FUZZ_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RF_FUZZ_ASAN 1
+#endif
+#endif
+#ifndef RF_FUZZ_ASAN
+#define RF_FUZZ_ASAN 0
+#endif
+
+namespace ringfence::fuzz {
+
+class Memory {
+public:
+  static constexpr size_t kMaxRegions = 4;
+  static constexpr size_t kMaxGap = 64;
+  static constexpr bool kPoisoned = RF_FUZZ_ASAN;
+
+  struct Region {
+    unsigned char *data;
+    size_t size;
+    bool open; // the allocator may use it
+  };
+
+  Memory();
+  ~Memory();
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+
+  // Puts one more region of `size` bytes after those there are, `gap` bytes (up to kMaxGap) behind the last. Closed at
+  // first. At most kMaxRegions, of RF_FUZZ_MAX_ARENA bytes.
+  void add(size_t size, size_t gap);
+
+  const std::vector<Region> &regions() const { return regions_; }
+
+  // Gives the region to the allocator, each byte set to `dirt`, and takes it away again.
+  void open(size_t index, unsigned char dirt);
+  void close(size_t index);
+
+  // True where [ptr, ptr + size) lies in open regions (touching ones count as one).
+  bool contains(const void *ptr, size_t size) const;
+
+  // The index of the region that holds `ptr`; the number of regions where none does.
+  size_t region_of(const void *ptr) const;
+
+  // The first byte outside the open regions that was written to; nullptr: none.
+  const unsigned char *damage() const;
+
+  // Where the regions' addresses are counted from, for messages.
+  const unsigned char *base() const;
+
+private:
+  size_t extent() const; // of what is used of the buffer, fences included
+  void protect() const;
+
+  std::vector<Region> regions_;
+  unsigned char *end_; // of the last region
+};
+
+} // namespace ringfence::fuzz
+
+#endif // RINGFENCE_FUZZ_MEMORY_H

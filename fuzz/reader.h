@@ -1,0 +1,46 @@
+// Turns the bytes of a fuzz input into numbers, front to back. Past the end everything is 0, so that every input is a
+// program and every prefix of one is, too: that is what lets a fuzzer cut, splice and shrink inputs freely.
+#ifndef RINGFENCE_FUZZ_READER_H
+#define RINGFENCE_FUZZ_READER_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringfence::fuzz {
+
+class Reader {
+public:
+  Reader(const uint8_t *data, size_t size) : next_(data), end_(data + size) {}
+
+  bool empty() const { return next_ == end_; }
+
+  uint8_t u8() { return empty() ? uint8_t{0} : *next_++; }
+
+  uint32_t u16() {
+    uint32_t const low = u8();
+    return low | uint32_t{u8()} << 8;
+  }
+
+  // 0 … n-1. Takes one byte for n up to 256, else two.
+  size_t below(size_t n) { return n <= 1 ? 0 : (n <= 256 ? u8() : u16()) % n; }
+
+  // A count of bytes up to 1 MiB from one to three bytes of input; small ones are likelier.
+  size_t length() {
+    uint32_t const head = u8();
+    if (head < 0xa0) {
+      return head;
+    }
+    if (head < 0xf0) {
+      return (head - 0xa0) << 8 | u8();
+    }
+    return (head - 0xf0) << 16 | u16();
+  }
+
+private:
+  const uint8_t *next_;
+  const uint8_t *end_;
+};
+
+} // namespace ringfence::fuzz
+
+#endif // RINGFENCE_FUZZ_READER_H

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Builds a fuzzer with --config=fuzz and runs it: what rf_fuzz_test's NAME_run is.
+#
+#   ./bazelw run //fuzz:tlsf_fuzz_run                            one minute, from the stored corpus on
+#   ./bazelw run //fuzz:tlsf_fuzz_run -- -max_total_time=600     any of libFuzzer's options
+#   ./bazelw run //fuzz:tlsf_fuzz_run -- FILE...                 only these inputs
+#
+# New inputs and findings are kept, outside of the source tree, in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz.
+#
+# Bazel calls it with: test's label, dictionary or "", folders or files of the stored corpus..., "--", the user's
+# arguments.
+set -euo pipefail
+
+say() { printf 'fuzz: %s\n' "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 2
+}
+
+[[ -n ${BUILD_WORKSPACE_DIRECTORY-} ]] || die "run me by bazel run"
+
+label=$1
+dictionary=${2:+$PWD/$2}
+shift 2
+declare -A seeds=() # folders, as libFuzzer wants them
+while [[ $1 != -- ]]; do
+  if [[ -d $1 ]]; then
+    seeds[$PWD/$1]=1
+  else
+    seeds[$PWD/$(dirname -- "$1")]=1
+  fi
+  shift
+done
+shift
+
+name=${label##*:}
+kept=${RF_FUZZ_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringfence/fuzz}/$name
+
+# -- What libFuzzer is told, unless the user says otherwise -----------------------------------------------------------
+
+given() { # an option of this name, or an input to run on
+  local word
+  for word in "${arguments[@]}"; do
+    [[ $word == -$1=* ]] && return
+  done
+  return 1
+}
+
+arguments=("$@")
+fuzzing=1
+for word in "${arguments[@]}"; do
+  case $word in
+    -help=* | -merge=* | -minimize_crash=* | -cleanse_crash=* | [!-]*) fuzzing= ;;
+  esac
+done
+
+if [[ -n $fuzzing ]]; then
+  mkdir -p -- "$kept/corpus" "$kept/findings"
+  given max_total_time || given runs || arguments+=(-max_total_time=60)
+  given max_len || arguments+=(-max_len=4096)
+  given artifact_prefix || arguments+=(-artifact_prefix="$kept/findings/")
+  [[ -z $dictionary ]] || given dict || arguments+=(-dict="$dictionary")
+  arguments+=(-print_final_stats=1 "$kept/corpus" "${!seeds[@]}")
+fi
+
+# -- Building: by the same Bazel, in the output base that this script was built in ----------------------------------------
+
+cd -- "$BUILD_WORKSPACE_DIRECTORY"
+if [[ -x ./bazelw ]]; then
+  bazel=(./bazelw)
+else
+  bazel=("$(command -v bazel || command -v bazelisk)") || die "no bazel in PATH"
+fi
+[[ $0 != */execroot/* ]] || bazel+=(--output_base="${0%%/execroot/*}")
+# A suffix: this build's outputs lie beside those of other configurations, and none displaces the other.
+flags=(--config=fuzz --platform_suffix=fuzz)
+
+say "building ${label}_bin with --config=fuzz"
+"${bazel[@]}" build "${flags[@]}" --ui_event_filters=-info,-stdout --noshow_progress "${label}_bin"
+binaries=$("${bazel[@]}" info "${flags[@]}" bazel-bin 2>/dev/null)
+package=${label#//}
+program=$binaries/${package%:*}/${name}_bin
+
+# -- Running ------------------------------------------------------------------------------------------------------------
+
+cd -- "${BUILD_WORKING_DIRECTORY:-$PWD}"
+[[ -n $fuzzing ]] || exec "$program" "${arguments[@]}"
+
+log=$(mktemp)
+trap 'rm -f -- "$log"' EXIT
+known=$(find "$kept/corpus" -type f | wc -l)
+status=0
+"$program" "${arguments[@]}" 2>&1 | tee -- "$log" >&2 || status=${PIPESTATUS[0]}
+
+runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | grep -o '[0-9]*')
+new=$(($(find "$kept/corpus" -type f | wc -l) - known))
+finding=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
+if ((status == 0)); then
+  say "$name: no finding in ${runs:-?} executions; ${edges:-?} edges covered; $new new inputs in $kept/corpus"
+else
+  say "$name: FAILED after ${runs:-?} executions; ${edges:-?} edges covered"
+  [[ -z $finding ]] || say "see each operation: RF_FUZZ_TRACE=1 ./bazelw run ${label}_run -- $finding"
+fi
+exit "$status"

@@ -1,0 +1,386 @@
+#include <ringfence/fuzz/shadow.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+namespace ringfence::fuzz {
+namespace {
+
+constexpr size_t kMaxStale = 64;
+
+// Contents: each block holds a piece of one long random sequence, from an offset that its tag chooses, so that filling and
+// comparing are one memcpy and one memcmp, and no two blocks look alike.
+constexpr size_t kOffsets = 4096;
+constexpr size_t kMaxFilled = 2 * RF_FUZZ_MAX_ARENA;
+
+const unsigned char *pattern(unsigned tag) {
+  static const std::vector<unsigned char> *const sequence = [] {
+    auto *const bytes = new std::vector<unsigned char>(kMaxFilled + kOffsets);
+    uint32_t x = 2463534242; // Marsaglia's xorshift32
+    for (unsigned char &byte : *bytes) {
+      x ^= x << 13;
+      x ^= x >> 17;
+      x ^= x << 5;
+      byte = static_cast<unsigned char>(x >> 24);
+    }
+    return bytes;
+  }();
+  return sequence->data() + tag * 61 % kOffsets;
+}
+
+size_t matching(const unsigned char *data, unsigned tag, size_t length) {
+  if (length == 0 || memcmp(data, pattern(tag), length) == 0) {
+    return length;
+  }
+  const unsigned char *const end = data + length;
+  return static_cast<size_t>(std::mismatch(data, end, pattern(tag)).first - data);
+}
+
+bool collect(const rf_block *block, void *context) {
+  static_cast<std::vector<rf_block> *>(context)->push_back(*block);
+  return true;
+}
+
+uintptr_t address(const void *ptr) {
+  return reinterpret_cast<uintptr_t>(ptr);
+}
+
+} // namespace
+
+Shadow::Shadow(const rf_fuzz_target &target, const Memory &memory, Verdict &verdict)
+    : target_(target), memory_(memory), verdict_(verdict) {}
+
+// ---- What operations did ----
+
+bool Shadow::allocated(void *ptr, size_t size, size_t align, bool fill, bool zeroed) {
+  Block block = {next_id_, static_cast<unsigned char *>(ptr), size, 0, 0};
+  if (!place(block, align)) {
+    return false;
+  }
+  if (zeroed && std::any_of(block.ptr, block.ptr + size, [](unsigned char byte) { return byte != 0; })) {
+    return verdict_.fail("calloc", "the %zu bytes at %p are not all zero", size, ptr);
+  }
+  if (fill) {
+    write(block, size);
+  }
+  next_id_++;
+  by_address_[address(ptr)] = block.id;
+  live_[block.id] = block;
+  stale_.erase(std::remove(stale_.begin(), stale_.end(), ptr), stale_.end());
+  expected_.allocations++;
+  count_live(expected_.used + size, expected_.blocks + 1);
+  return true;
+}
+
+bool Shadow::resized(Block &block, void *ptr, size_t size, size_t align) {
+  Block now = block;
+  now.ptr = static_cast<unsigned char *>(ptr);
+  now.size = size;
+  by_address_.erase(address(block.ptr));
+  if (!place(now, align) || !holds(now, std::min({block.filled, block.size, size}))) {
+    return false;
+  }
+  if (ptr != block.ptr) {
+    retire(block.ptr);
+    stale_.erase(std::remove(stale_.begin(), stale_.end(), ptr), stale_.end());
+    extra_.allocations = 1;
+    extra_.peak = std::max(expected_.peak, expected_.used + size);
+    extra_.peak_blocks = std::max(expected_.peak_blocks, expected_.blocks + 1);
+  }
+  count_live(expected_.used - block.size + size, expected_.blocks);
+  write(now, size);
+  block = now;
+  by_address_[address(ptr)] = block.id;
+  return true;
+}
+
+void Shadow::released(const Block &block) {
+  expected_.used -= block.size;
+  expected_.blocks--;
+  retire(block.ptr);
+  by_address_.erase(address(block.ptr));
+  live_.erase(block.id); // ends `block` itself
+}
+
+void Shadow::retire(void *ptr) {
+  stale_.push_front(ptr);
+  if (stale_.size() > kMaxStale) {
+    stale_.pop_back();
+  }
+}
+
+void Shadow::restarted() {
+  live_.clear();
+  by_address_.clear();
+  stale_.clear();
+  expected_ = {};
+  extra_ = {};
+  regions_known_ = false;
+}
+
+void Shadow::write(Block &block, size_t length) {
+  block.filled = std::min(length, kMaxFilled);
+  block.tag = next_tag_++;
+  if (block.filled != 0) {
+    memcpy(block.ptr, pattern(block.tag), block.filled);
+  }
+}
+
+// A new place for a block: aligned, in memory that the allocator was given, apart from every other block.
+bool Shadow::place(const Block &block, size_t align) const {
+  if (!rf_is_aligned(block.ptr, align)) {
+    return verdict_.fail("alignment", "p%u = %p is not a multiple of %zu", block.id, block.ptr, align);
+  }
+  if (target_.in_arena && !memory_.contains(block.ptr, block.size)) {
+    return verdict_.fail("arena", "p%u = [%p, +%zu) is not inside the arena", block.id, block.ptr, block.size);
+  }
+  auto const after = by_address_.lower_bound(address(block.ptr));
+  if (after != by_address_.end()) {
+    size_t const room = after->first - address(block.ptr);
+    if (room < block.size || room == 0) {
+      return verdict_.fail("overlap", "p%u = [%p, +%zu) overlaps p%u, %zu bytes on", block.id, block.ptr, block.size,
+                           after->second, room);
+    }
+  }
+  if (after != by_address_.begin()) {
+    const Block &before = live_.at(std::prev(after)->second);
+    if (address(block.ptr) - address(before.ptr) < before.size) {
+      return verdict_.fail("overlap", "p%u = [%p, +%zu) overlaps p%u = [%p, +%zu)", block.id, block.ptr, block.size,
+                           before.id, before.ptr, before.size);
+    }
+  }
+  return true;
+}
+
+void Shadow::count_live(size_t used, size_t blocks) {
+  expected_.used = used;
+  expected_.peak = std::max(expected_.peak, used);
+  expected_.blocks = blocks;
+  expected_.peak_blocks = std::max(expected_.peak_blocks, blocks);
+}
+
+// ---- Comparing ----
+
+bool Shadow::verify(rf_allocator *allocator) {
+  memset(&state_.stats, 0xEE, sizeof state_.stats);
+  rf_stats_get(allocator, &state_.stats);
+  return verdict_.ok() && verify_surroundings() && verify_contents() && verify_counters() && verify_amounts() &&
+         verify_walk(allocator) && verify_integrity(allocator);
+}
+
+bool Shadow::verify_surroundings() const {
+  const unsigned char *const damage = memory_.damage();
+  return damage == nullptr || verdict_.fail("outside", "the byte at %p, outside of the arena, was written", damage);
+}
+
+bool Shadow::verify_contents() const {
+  return std::all_of(live_.begin(), live_.end(),
+                     [this](const auto &entry) { return holds(entry.second, entry.second.filled); });
+}
+
+bool Shadow::holds(const Block &block, size_t length) const {
+  size_t const good = matching(block.ptr, block.tag, length);
+  return good == length || verdict_.fail("contents", "byte %zu of p%u (%zu bytes at %p) was changed", good, block.id,
+                                         block.size, block.ptr);
+}
+
+bool Shadow::verify_counters() {
+  if (!target_.exact_counters) {
+    return true;
+  }
+  const rf_stats &s = state_.stats;
+  struct {
+    const char *name;
+    size_t is, least, most;
+  } const fields[] = {
+      {"used", s.used, expected_.used, expected_.used},
+      {"blocks", s.blocks, expected_.blocks, expected_.blocks},
+      {"failures", s.failures, expected_.failures, expected_.failures},
+      {"allocations", s.allocations, expected_.allocations, expected_.allocations + extra_.allocations},
+      {"peak", s.peak, expected_.peak, std::max(expected_.peak, extra_.peak)},
+      {"peak_blocks", s.peak_blocks, expected_.peak_blocks, std::max(expected_.peak_blocks, extra_.peak_blocks)},
+  };
+  for (const auto &field : fields) {
+    if (field.is < field.least || field.is > field.most) {
+      return verdict_.fail("statistics", "%s is %zu, not %zu", field.name, field.is, field.least);
+    }
+  }
+  expected_.allocations = s.allocations;
+  expected_.peak = s.peak;
+  expected_.peak_blocks = s.peak_blocks;
+  extra_ = {};
+  return true;
+}
+
+bool Shadow::verify_amounts() {
+  const rf_stats &s = state_.stats;
+  if (!target_.accounts_capacity) {
+    return true;
+  }
+  if (s.used + s.free_bytes + s.overhead != s.capacity) {
+    return verdict_.fail("capacity", "used %zu + free %zu + overhead %zu is not the capacity %zu", s.used, s.free_bytes,
+                         s.overhead, s.capacity);
+  }
+  if (s.largest_free > s.free_bytes) {
+    return verdict_.fail("capacity", "largest_free %zu is more than all free bytes, %zu", s.largest_free, s.free_bytes);
+  }
+  if (regions_known_ && s.capacity != capacity_) {
+    return verdict_.fail("capacity", "the capacity changed from %zu to %zu", capacity_, s.capacity);
+  }
+  capacity_ = s.capacity;
+  return true;
+}
+
+bool Shadow::verify_walk(rf_allocator *allocator) {
+  state_.blocks.clear();
+  rf_status const status = rf_walk(allocator, collect, &state_.blocks);
+  state_.walkable = status == RF_OK;
+  if (status == RF_ERR_UNSUPPORTED) {
+    return true;
+  }
+  if (status != RF_OK) {
+    return verdict_.fail("walk", "the walk answers \"%s\"", rf_status_name(status));
+  }
+  return verify_walk_order() && verify_walk_blocks() && verify_walk_sums();
+}
+
+// Blocks come region by region, in the order of addresses, and do not overlap.
+bool Shadow::verify_walk_order() const {
+  std::vector<size_t> seen; // regions, in the order of the walk
+  for (size_t i = 0; i < state_.blocks.size(); i++) {
+    const rf_block &block = state_.blocks[i];
+    if (target_.in_arena && !memory_.contains(block.ptr, block.size)) {
+      return verdict_.fail("walk", "block %zu of the walk, [%p, +%zu), is not inside the arena", i, block.ptr,
+                           block.size);
+    }
+    size_t const region = memory_.region_of(block.ptr);
+    if (seen.empty() || seen.back() != region) {
+      if (std::find(seen.begin(), seen.end(), region) != seen.end()) {
+        return verdict_.fail("walk", "block %zu of the walk, %p, returns to a region", i, block.ptr);
+      }
+      seen.push_back(region);
+    } else {
+      const rf_block &before = state_.blocks[i - 1];
+      if (address(block.ptr) < address(before.ptr) + std::max<size_t>(before.size, 1)) {
+        return verdict_.fail("walk", "block %zu of the walk, %p, is not behind the one before, [%p, +%zu)", i,
+                             block.ptr, before.ptr, before.size);
+      }
+    }
+  }
+  return true;
+}
+
+// The used blocks are the live ones, all of them; free blocks touch none.
+bool Shadow::verify_walk_blocks() const {
+  if (!target_.walks_sizes) {
+    return true;
+  }
+  size_t used = 0;
+  for (const rf_block &block : state_.blocks) {
+    auto const at = by_address_.find(address(block.ptr));
+    if (!block.used) {
+      if (at != by_address_.end() || find(block.ptr) != nullptr) {
+        return verdict_.fail("walk", "the walk says that %p is free, but it is in use", block.ptr);
+      }
+      continue;
+    }
+    used++;
+    if (at == by_address_.end()) {
+      return verdict_.fail("walk", "the walk says that %p is in use, but it is not", block.ptr);
+    }
+    size_t const size = live_.at(at->second).size;
+    if (block.size != size) {
+      return verdict_.fail("walk", "the walk says that p%u has %zu bytes, but %zu were requested", at->second,
+                           block.size, size);
+    }
+  }
+  return used == live_.size() ||
+         verdict_.fail("walk", "the walk shows %zu used blocks, but there are %zu", used, live_.size());
+}
+
+// Blocks and what lies between them cover the arena: no byte is lost, none is counted twice.
+bool Shadow::verify_walk_sums() {
+  if (!target_.accounts_capacity) {
+    return true;
+  }
+  size_t free_bytes = 0;
+  size_t largest = 0;
+  size_t covered = 0;
+  for (const rf_block &block : state_.blocks) {
+    covered += block.size + block.overhead;
+    if (!block.used) {
+      free_bytes += block.size;
+      largest = std::max(largest, block.size);
+    }
+  }
+  const rf_stats &s = state_.stats;
+  if (free_bytes != s.free_bytes) {
+    return verdict_.fail("walk", "free blocks of the walk have %zu bytes, but free_bytes is %zu", free_bytes,
+                         s.free_bytes);
+  }
+  if (largest < s.largest_free) {
+    return verdict_.fail("walk", "the largest free block has %zu bytes, but largest_free is %zu", largest,
+                         s.largest_free);
+  }
+  if (covered > s.capacity) {
+    return verdict_.fail("walk", "the blocks cover %zu bytes, more than the capacity %zu", covered, s.capacity);
+  }
+  if (regions_known_ && s.capacity - covered != outside_blocks_) {
+    return verdict_.fail("walk", "the blocks leave %zu bytes of the arena uncovered, not %zu as before",
+                         s.capacity - covered, outside_blocks_);
+  }
+  outside_blocks_ = s.capacity - covered;
+  regions_known_ = true;
+  return true;
+}
+
+bool Shadow::verify_integrity(rf_allocator *allocator) const {
+  rf_fault where = {};
+  rf_status const status = rf_check(allocator, &where);
+  return status == RF_OK || verdict_.fail("check", "rf_check answers \"%s\": %s at %p", rf_status_name(status),
+                                          where.what != nullptr ? where.what : "", where.ptr);
+}
+
+bool Shadow::verify_same_memory(const State &before, const char *rule, const char *when) const {
+  const rf_stats &was = before.stats;
+  const rf_stats &is = state_.stats;
+  if (was.capacity != is.capacity || was.free_bytes != is.free_bytes || was.largest_free != is.largest_free ||
+      was.overhead != is.overhead) {
+    return verdict_.fail(rule, "%s, capacity %zu, free %zu, largest %zu, overhead %zu became %zu, %zu, %zu, %zu", when,
+                         was.capacity, was.free_bytes, was.largest_free, was.overhead, is.capacity, is.free_bytes,
+                         is.largest_free, is.overhead);
+  }
+  auto const key = [](const rf_block &a, const rf_block &b) { return address(a.ptr) < address(b.ptr); };
+  std::vector<rf_block> old_blocks = before.blocks;
+  std::vector<rf_block> new_blocks = state_.blocks;
+  std::sort(old_blocks.begin(), old_blocks.end(), key);
+  std::sort(new_blocks.begin(), new_blocks.end(), key);
+  bool const same =
+      std::equal(old_blocks.begin(), old_blocks.end(), new_blocks.begin(), new_blocks.end(),
+                 [](const rf_block &a, const rf_block &b) {
+                   return a.ptr == b.ptr && a.size == b.size && a.overhead == b.overhead && a.used == b.used;
+                 });
+  return same || verdict_.fail(rule, "%s, the walk shows other blocks than before", when);
+}
+
+// ---- For those who choose operations ----
+
+Block &Shadow::nth(size_t index) {
+  return std::next(live_.begin(), static_cast<ptrdiff_t>(index))->second;
+}
+
+const Block *Shadow::find(const void *ptr) const {
+  auto const after = by_address_.upper_bound(address(ptr));
+  if (after == by_address_.begin()) {
+    return nullptr;
+  }
+  const Block &block = live_.at(std::prev(after)->second);
+  return address(ptr) - address(block.ptr) < std::max<size_t>(block.size, 1) ? &block : nullptr;
+}
+
+std::vector<void *> Shadow::stale() const {
+  return {stale_.begin(), stale_.end()};
+}
+
+} // namespace ringfence::fuzz

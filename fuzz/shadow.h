@@ -1,0 +1,116 @@
+// The shadow model: what an allocator must look like from outside, kept beside it and compared after every operation.
+//
+// The model knows each live block, its size, alignment and contents, and what the statistics must say. It never looks at an
+// allocator's insides: the same model serves every allocator.
+#ifndef RINGFENCE_FUZZ_SHADOW_H
+#define RINGFENCE_FUZZ_SHADOW_H
+
+#include <ringfence/fuzz/memory.h>
+#include <ringfence/fuzz/target.h>
+#include <ringfence/fuzz/verdict.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+namespace ringfence::fuzz {
+
+struct Block {
+  unsigned id; // p1, p2, … in messages
+  unsigned char *ptr;
+  size_t size;   // as requested
+  size_t filled; // the first so many bytes hold the pattern of `tag`
+  unsigned tag;
+};
+
+// What an allocator says of itself at one moment.
+struct State {
+  rf_stats stats = {};
+  bool walkable = false;
+  std::vector<rf_block> blocks;
+};
+
+class Shadow {
+public:
+  Shadow(const rf_fuzz_target &target, const Memory &memory, Verdict &verdict);
+
+  // -- What operations did. Each is false, and the verdict has it, where the result itself is wrong already. --
+
+  // `ptr` was returned for a new block; fill: its contents are written at once. zeroed: it must hold zeroes.
+  bool allocated(void *ptr, size_t size, size_t align, bool fill, bool zeroed);
+  // `block` is now `size` bytes at `ptr`, the same address or another. Takes the contents over, then writes new ones.
+  bool resized(Block &block, void *ptr, size_t size, size_t align);
+  void released(const Block &block);
+  // A well-formed request was answered with NULL.
+  void failed() { expected_.failures++; }
+  // The allocator was made anew: no blocks, no history.
+  void restarted();
+  // A region was added or removed: what depends on the amount of memory is learnt anew.
+  void regions_changed() { regions_known_ = false; }
+  // The owner of `block` writes to its first `length` bytes.
+  void write(Block &block, size_t length);
+
+  // -- Comparing. False where the verdict has a violation. --
+
+  // Everything there is to compare, after each operation.
+  bool verify(rf_allocator *allocator);
+  // Free memory is as in `before`; call after verify().
+  bool verify_same_memory(const State &before, const char *rule, const char *when) const;
+
+  // -- For those who choose operations --
+
+  size_t count() const { return live_.size(); }
+  Block &nth(size_t index);
+  // The live block that holds `ptr` (its one-past-the-end address not included, its start always), or nullptr.
+  const Block *find(const void *ptr) const;
+  bool starts_block(const void *ptr) const { return by_address_.count(reinterpret_cast<uintptr_t>(ptr)) != 0; }
+  // Addresses of blocks freed since the start, newest first, a bounded number; starts of live blocks are not among them.
+  std::vector<void *> stale() const;
+  // As of the last verify().
+  const State &state() const { return state_; }
+  unsigned next_id() const { return next_id_; }
+
+private:
+  struct Counters {
+    size_t used, peak, blocks, peak_blocks, allocations, failures;
+  };
+
+  bool place(const Block &block, size_t align) const;
+  bool holds(const Block &block, size_t length) const;
+  void retire(void *ptr);
+  void count_live(size_t used, size_t blocks);
+  bool verify_contents() const;
+  bool verify_surroundings() const;
+  bool verify_counters();
+  bool verify_amounts();
+  bool verify_walk(rf_allocator *allocator);
+  bool verify_walk_order() const;
+  bool verify_walk_blocks() const;
+  bool verify_walk_sums();
+  bool verify_integrity(rf_allocator *allocator) const;
+
+  const rf_fuzz_target &target_;
+  const Memory &memory_;
+  Verdict &verdict_;
+
+  std::map<unsigned, Block> live_;
+  std::map<uintptr_t, unsigned> by_address_;
+  std::deque<void *> stale_;
+  unsigned next_id_ = 1;
+  unsigned next_tag_ = 1;
+
+  Counters expected_ = {};
+  // What a realloc that moves may add for a moment: both blocks live, one more allocation. Settled by the next verify().
+  Counters extra_ = {};
+
+  State state_;
+  bool regions_known_ = false;
+  size_t capacity_ = 0;
+  size_t outside_blocks_ = 0; // bytes of capacity that belong to no block of the walk
+};
+
+} // namespace ringfence::fuzz
+
+#endif // RINGFENCE_FUZZ_SHADOW_H

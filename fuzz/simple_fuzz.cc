@@ -1,0 +1,21 @@
+// simple: every promise, and every bad pointer refused.
+#include <ringfence/fuzz/target.h>
+#include <ringfence/simple.h>
+
+namespace {
+
+rf_simple heap;
+
+rf_allocator *init(void *, void *arena, size_t size) {
+  return rf_simple_init(&heap, arena, size) == RF_OK ? &heap.base : nullptr;
+}
+
+rf_fuzz_target target() {
+  rf_fuzz_target t = rf_fuzz_target_default("simple", init);
+  t.min_arena = 64;
+  return t;
+}
+
+} // namespace
+
+RF_FUZZ_TARGET(target())

@@ -1,0 +1,137 @@
+/* What a fuzz harness tells of its allocator: how to make one, and what it promises.
+ *
+ * A harness is a function that fills in an rf_fuzz_target and one macro. This is all of it for an allocator that keeps
+ * every promise:
+ *
+ *     #include <my/heap.h>
+ *     #include <ringfence/fuzz/target.h>
+ *
+ *     static my_heap heap;
+ *
+ *     static rf_allocator *make(void *context, void *arena, size_t size)
+ *     {
+ *       (void)context;
+ *       return my_heap_init(&heap, arena, size) == RF_OK ? &heap.base : NULL;
+ *     }
+ *
+ *     static rf_fuzz_target target(void) { return rf_fuzz_target_default("my_heap", make); }
+ *
+ *     RF_FUZZ_TARGET(target())
+ *
+ * C and C++ alike. The promises are all on by default: a harness switches off what its allocator's documentation does not
+ * claim, and says why. docs/fuzzing.md lists what is verified.
+ */
+#ifndef RINGFENCE_FUZZ_TARGET_H
+#define RINGFENCE_FUZZ_TARGET_H
+
+#include <ringfence/allocator.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The kinds of pointer that a free, realloc or resize must refuse; a set of them. */
+enum {
+  RF_FUZZ_FOREIGN = 1,    /* outside the arena: a static object, addresses near 0 and near the top */
+  RF_FUZZ_MISALIGNED = 2, /* a live block's address plus a few bytes */
+  RF_FUZZ_INTERIOR = 4,   /* well-aligned, inside a live block, whatever stale bytes lie before it */
+  RF_FUZZ_REPEATED = 8,   /* a block that was freed before, now or long ago, its memory used again or not */
+  RF_FUZZ_ARENA = 16,     /* any other place in the arena: headers, control data, free memory */
+  RF_FUZZ_ALL_BAD = 31
+};
+
+typedef struct rf_fuzz_target {
+  const char *name;
+
+  /* Makes an allocator over `size` bytes at `arena`, of any alignment and with any contents; NULL where it refuses. Called
+   * many times, each time after the allocator before was ended by rf_deinit: one static object will do. */
+  rf_allocator *(*init)(void *context, void *arena, size_t size);
+
+  /* Optional: gives `allocator` more memory, and takes it back where no block is left in it (else RF_ERR_BUSY). */
+  rf_status (*add_region)(void *context, rf_allocator *allocator, void *region, size_t size);
+  rf_status (*remove_region)(void *context, rf_allocator *allocator, void *region);
+
+  /* Optional: how many misuses the allocator has reported so far by another way than rf_fault_handler (a checker's
+   * reporter). Never reset. */
+  size_t (*reports)(void *context);
+
+  void *context; /* handed to the functions above */
+
+  size_t min_arena;     /* an aligned arena of this size is never refused */
+  size_t max_arena;     /* no larger one is tried; at most RF_FUZZ_MAX_ARENA */
+  size_t max_request;   /* no larger well-formed request is made, but for hopeless ones near RF_SIZE_LIMIT */
+  size_t default_align; /* of every block, unless more or less was asked for */
+  size_t align_slack;   /* size + align + this <= largest_free is served at any alignment */
+
+  unsigned refuses; /* kinds of bad pointer that are refused, reported once, and change nothing */
+
+  bool in_arena;          /* every block lies inside the arena or a region */
+  bool exact_counters;    /* used, peak, blocks, peak_blocks, allocations and failures are right to the byte */
+  bool accounts_capacity; /* used + free_bytes + overhead == capacity */
+  bool serves_largest;    /* a request up to largest_free succeeds */
+  bool largest_is_bound;  /* and a larger one fails */
+  bool shrinks;           /* realloc and resize to a smaller size succeed, resize in place, realloc too where aligned */
+  bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
+  bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
+  bool coalesces;         /* when all is freed, free memory is as after init */
+  bool reports_rejects;   /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
+} rf_fuzz_target;
+
+#define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
+
+/* A target that keeps every promise, refuses every bad pointer and reports no rejects; one arena, no regions. */
+static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
+                                                    rf_allocator *(*init)(void *context, void *arena, size_t size)) {
+  rf_fuzz_target target;
+  target.name = name;
+  target.init = init;
+  target.add_region = NULL;
+  target.remove_region = NULL;
+  target.reports = NULL;
+  target.context = NULL;
+  target.min_arena = 4096;
+  target.max_arena = RF_FUZZ_MAX_ARENA;
+  target.max_request = 2 * RF_FUZZ_MAX_ARENA;
+  target.default_align = RF_ALIGN_DEFAULT;
+  target.align_slack = 64;
+  target.refuses = RF_FUZZ_ALL_BAD;
+  target.in_arena = true;
+  target.exact_counters = true;
+  target.accounts_capacity = true;
+  target.serves_largest = true;
+  target.largest_is_bound = true;
+  target.shrinks = true;
+  target.quiet_failure = true;
+  target.walks_sizes = true;
+  target.coalesces = true;
+  target.reports_rejects = false;
+  return target;
+}
+
+/* Runs the operations that `data` stands for on an allocator of this target. Aborts with the number of the operation and
+ * what is wrong where the allocator breaks a promise; returns otherwise, with everything freed. With RF_FUZZ_TRACE in the
+ * environment, prints each operation. Not for several threads at once. */
+void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size);
+
+/* The entry point of libFuzzer and of the standalone driver; RF_FUZZ_TARGET defines it. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#ifdef __cplusplus
+}
+#define RF_FUZZ_EXTERN_C extern "C"
+#else
+#define RF_FUZZ_EXTERN_C
+#endif
+
+/* Makes this file a fuzz harness for the target that the expression `make_target` gives. */
+#define RF_FUZZ_TARGET(make_target)                                                                                    \
+  RF_FUZZ_EXTERN_C int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {                                      \
+    const rf_fuzz_target rf_fuzz_the_target = (make_target);                                                           \
+    rf_fuzz_run(&rf_fuzz_the_target, data, size);                                                                      \
+    return 0;                                                                                                          \
+  }
+
+#endif /* RINGFENCE_FUZZ_TARGET_H */

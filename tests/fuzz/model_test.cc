@@ -1,0 +1,81 @@
+// The shadow model itself: silent on a heap that keeps its promises, and naming the promise on heaps that break one.
+#include "tests/fuzz/flaws.h"
+#include "tests/fuzz/toy_heap.h"
+
+#include <ringfence/fuzz/interpreter.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+
+namespace ringfence::fuzz {
+namespace {
+
+constexpr unsigned kInputs = 40;
+constexpr size_t kInputSize = 3000;
+
+// What an input of a fuzzer is like after a while: any bytes. The same for the same seed, everywhere.
+std::vector<uint8_t> random_input(unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<uint8_t> bytes(kInputSize);
+  std::generate(bytes.begin(), bytes.end(), [&random] { return static_cast<uint8_t>(random()); });
+  return bytes;
+}
+
+rf_fuzz_target target_for(ToyHeap &heap) {
+  rf_fuzz_target target = rf_fuzz_target_default("toy", [](void *context, void *arena, size_t size) {
+    auto *const toy = static_cast<ToyHeap *>(context);
+    return toy->init(arena, size) ? &toy->base : nullptr;
+  });
+  target.context = &heap;
+  target.add_region = [](void *, rf_allocator *allocator, void *data, size_t size) {
+    return ToyHeap::of(allocator).add_region(data, size);
+  };
+  target.remove_region = [](void *, rf_allocator *allocator, void *data) {
+    return ToyHeap::of(allocator).remove_region(data);
+  };
+  target.min_arena = 64;
+  return target;
+}
+
+TEST(Model, IsSilentOnAGoodHeap) {
+  for (unsigned seed = 0; seed < kInputs; seed++) {
+    ToyHeap heap;
+    rf_fuzz_target const target = target_for(heap);
+    std::vector<uint8_t> const input = random_input(seed);
+    auto const violation = run(target, input.data(), input.size());
+    ASSERT_FALSE(violation) << "seed " << seed << ", operation " << violation->operation << ": " << violation->statement
+                            << ": " << violation->rule << ": " << violation->what;
+  }
+}
+
+class FlawTest : public testing::TestWithParam<Flaw> {};
+
+TEST_P(FlawTest, IsFoundAndNamed) {
+  if (Memory::kPoisoned && GetParam().rules == std::string("outside")) {
+    GTEST_SKIP() << "AddressSanitizer stops it at the access";
+  }
+  size_t found = 0;
+  for (unsigned seed = 0; seed < kInputs && found < 3; seed++) {
+    ToyHeap heap;
+    rf_fuzz_target target = target_for(heap);
+    GetParam().plant(heap, target);
+    std::vector<uint8_t> const input = random_input(seed);
+    if (auto const violation = run(target, input.data(), input.size())) {
+      found++;
+      EXPECT_THAT(GetParam().rules, testing::HasSubstr(violation->rule))
+          << violation->statement << ": " << violation->what;
+    }
+  }
+  EXPECT_GE(found, 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FlawTest, testing::ValuesIn(all_flaws()),
+                         [](const auto &flaw) { return std::string(flaw.param.name); });
+
+} // namespace
+} // namespace ringfence::fuzz

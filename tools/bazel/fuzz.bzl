@@ -1,0 +1,101 @@
+"""rf_fuzz_test: a fuzz harness as a test, as a program and as a fuzzer; names as in rules_fuzzing.
+
+    load("@ringfence//tools/bazel:fuzz.bzl", "rf_fuzz_test")
+
+    rf_fuzz_test(
+        name = "my_heap_fuzz",
+        srcs = ["my_heap_fuzz.c"],
+        corpus = glob(["corpus/my_heap/*"]),
+        deps = [":my_heap"],
+    )
+
+    bazel test :my_heap_fuzz                        runs the harness on each input of the stored corpus
+    bazel run :my_heap_fuzz_run [-- libFuzzer's]    fuzzes, with clang's libFuzzer and AddressSanitizer
+    bazel build :my_heap_fuzz_bin                   the program of either, by configuration
+
+docs/fuzzing.md has the rest, and what a workspace that depends on this one puts in its .bazelrc.
+"""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("@rules_shell//shell:sh_binary.bzl", "sh_binary")
+load(":copts.bzl", "RF_CXXOPTS")
+
+# As strings, which select() takes in every Bazel; they name our targets from any workspace.
+_DRIVER = str(Label("//fuzz:driver"))
+_INTERPRETER = str(Label("//fuzz:interpreter"))
+_IS_FUZZ_BUILD = str(Label("//tools/bazel:fuzz"))
+_RUN_FUZZER = str(Label("//fuzz:run_fuzzer.sh"))
+
+def _input_arguments(corpus):
+    """Arguments that name the corpus: folders for files of this package, which keeps command lines short."""
+    package = native.package_name()
+    arguments = {}
+    for label in corpus:
+        folder = label.rpartition("/")[0]
+        if label[0] in ":/@" or ":" in label or not folder:
+            arguments["$(rootpaths %s)" % label] = True
+        else:
+            arguments[package + "/" + folder if package else folder] = True
+    return arguments.keys()
+
+def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = "small", tags = [], **kwargs):
+    """A fuzz harness.
+
+    Args:
+      name: of the test; NAME_bin and NAME_run are the program and the fuzzer.
+      srcs: C or C++, with LLVMFuzzerTestOneInput, which RF_FUZZ_TARGET of <ringfence/fuzz/target.h> defines.
+      corpus: stored inputs, at least one file.
+      deps: what the harness needs; the interpreter is added.
+      dict: a dictionary for libFuzzer.
+      copts: for srcs.
+      size: of the test.
+      tags: of the test.
+      **kwargs: for the test.
+    """
+    harness = name + "_harness"
+    inputs = name + "_corpus"
+    native.filegroup(
+        name = inputs,
+        srcs = corpus,
+    )
+    cc_library(
+        name = harness,
+        srcs = srcs,
+        copts = RF_CXXOPTS + copts,
+        deps = deps + [_INTERPRETER],
+        alwayslink = True,  # nothing but main, in another library, refers to it
+    )
+    cc_test(
+        name = name,
+        size = size,
+        args = _input_arguments(corpus),
+        data = [":" + inputs],
+        tags = tags + ["fuzz-test"],
+        deps = [
+            ":" + harness,
+            _DRIVER,
+        ],
+        **kwargs
+    )
+    cc_binary(
+        name = name + "_bin",
+        linkopts = select({
+            _IS_FUZZ_BUILD: ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        tags = ["manual"],
+        deps = [":" + harness] + select({
+            _IS_FUZZ_BUILD: [],
+            "//conditions:default": [_DRIVER],
+        }),
+    )
+    sh_binary(
+        name = name + "_run",
+        srcs = [_RUN_FUZZER],
+        args = [
+            "//%s:%s" % (native.package_name(), name),
+            "$(rootpath %s)" % dict if dict else "''",
+        ] + _input_arguments(corpus) + ["--"],
+        data = [":" + inputs] + ([dict] if dict else []),
+        tags = ["manual"],
+    )
