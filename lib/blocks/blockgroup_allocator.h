@@ -1,0 +1,35 @@
+/* blockgroup as an rf_allocator: each request is served by the member with the smallest blocks that hold it, and by the next
+ * larger where that one is full. A handful of pools thus makes a heap that cannot fragment.
+ *
+ * Algorithm: best fit over the members; what is chosen is by size, not by the group's choice function.
+ * Memory: none per block beyond the members' bit each. The requested size is not kept: a block counts as its block size.
+ * Complexity: alloc O(members² + words of the bitmaps), free O(members).
+ * Alignment: up to what blocks of the members have (buffer and block size).
+ * Threads: single-threaded; put rf_lock around it. The members may be used directly at the same time.
+ * alloc returns NULL iff no member has a free block of that size at that alignment.
+ */
+#ifndef RINGFENCE_BLOCKGROUP_ALLOCATOR_H
+#define RINGFENCE_BLOCKGROUP_ALLOCATOR_H
+
+#include <ringfence/allocator.h>
+#include <ringfence/blockgroup.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_blockgroup_allocator {
+  rf_allocator base;
+  rf_blockgroup *group;
+  rf_counters counters;
+} rf_blockgroup_allocator;
+
+/* Serves requests from the members of `group`, which is the caller's and outlives the adapter. RF_OK, or RF_ERR_INVALID for
+ * NULL. Then use &adapter->base; rf_deinit on it ends the group, not its pools. */
+rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_BLOCKGROUP_ALLOCATOR_H */

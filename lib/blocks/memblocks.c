@@ -1,0 +1,546 @@
+#include "memblocks_impl.h"
+
+#include <ringfence/layout.h>
+#include <string.h>
+
+#define ALL_BITS (~(size_t)0)
+
+/* ---- Words of the bitmap ---- */
+
+static size_t words_of(const rf_memblocks *blocks) {
+  return RF_MEMBLOCKS_WORDS(blocks->num_blocks);
+}
+
+/* The bits of word `w` that stand for blocks: all but in the last word. */
+static size_t valid_bits(const rf_memblocks *blocks, size_t w) {
+  size_t const rest = blocks->num_blocks - w * RF_SIZE_BITS;
+  return rest >= RF_SIZE_BITS ? ALL_BITS : ((size_t)1 << rest) - 1;
+}
+
+/* Odd, so that no difference of two words is lost in the product; another one for each word, so that words cannot trade
+ * places. */
+static size_t weight(size_t w) {
+  return (2 * w + 1) * (size_t)0x9E3779B97F4A7C15U;
+}
+
+/* The only way to change the bitmap: keeps the digest. */
+static void set_word(rf_memblocks *blocks, size_t w, size_t bits) {
+  blocks->digest += (bits - blocks->bitmap[w]) * weight(w);
+  blocks->bitmap[w] = bits;
+}
+
+size_t rf_memblocks_next(const rf_memblocks *blocks, size_t from, bool taken) {
+  size_t const flip = taken ? 0 : ALL_BITS;
+  size_t w = from / RF_SIZE_BITS;
+  if (from >= blocks->num_blocks) {
+    return blocks->num_blocks;
+  }
+  size_t bits = (blocks->bitmap[w] ^ flip) & (ALL_BITS << (from % RF_SIZE_BITS));
+  while (bits == 0) {
+    if (++w == words_of(blocks)) {
+      return blocks->num_blocks;
+    }
+    bits = blocks->bitmap[w] ^ flip;
+  }
+  size_t const index = w * RF_SIZE_BITS + rf_ctz(bits);
+  return index < blocks->num_blocks ? index : blocks->num_blocks;
+}
+
+/* Marks [first, first + count) a word at a time. */
+static void mark_run(rf_memblocks *blocks, size_t first, size_t count, bool taken) {
+  size_t const end = first + count;
+  while (first != end) {
+    size_t const w = first / RF_SIZE_BITS;
+    size_t const low = first % RF_SIZE_BITS;
+    size_t const n = end - first < RF_SIZE_BITS - low ? end - first : RF_SIZE_BITS - low;
+    size_t const mask = (ALL_BITS >> (RF_SIZE_BITS - n)) << low;
+    set_word(blocks, w, taken ? blocks->bitmap[w] | mask : blocks->bitmap[w] & ~mask);
+    first += n;
+  }
+}
+
+/* ---- Addresses ---- */
+
+bool rf_memblocks_owns(const rf_memblocks *blocks, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
+}
+
+bool rf_memblocks_index(const rf_memblocks *blocks, const void *ptr, size_t *index) {
+  size_t const offset = (uintptr_t)ptr - (uintptr_t)blocks->buffer;
+  if (!rf_memblocks_owns(blocks, ptr)) {
+    return false;
+  }
+  *index = blocks->shift != RF_MEMBLOCKS_NO_SHIFT ? offset >> blocks->shift : offset / blocks->block_size;
+  return *index * blocks->block_size == offset;
+}
+
+/* Pointers are stored and loaded as bytes, because code written for Zephyr hands in arrays of uintptr_t. */
+static void store(void **out, size_t i, void *ptr) {
+  memcpy(out + i, &ptr, sizeof ptr);
+}
+
+static void *load(void *const *in, size_t i) {
+  void *ptr;
+  memcpy(&ptr, in + i, sizeof ptr);
+  return ptr;
+}
+
+/* ---- Counting ---- */
+
+static void count_taken(rf_memblocks *blocks, size_t count) {
+  blocks->used += count;
+  blocks->peak = blocks->peak < blocks->used ? blocks->used : blocks->peak;
+  blocks->allocations += count;
+}
+
+/* Whether `count` blocks can be had at all, runs apart. Counts what cannot. */
+static rf_status admit(rf_memblocks *blocks, size_t count) {
+  if (blocks->used > blocks->num_blocks) {
+    return RF_ERR_CORRUPT;
+  }
+  if (count > blocks->num_blocks - blocks->used) {
+    blocks->failures++;
+    return RF_ERR_NO_MEMORY;
+  }
+  return RF_OK;
+}
+
+/* ---- Faults ---- */
+
+static rf_status corrupt(const rf_memblocks *blocks) {
+  return rf_fault_refuse(NULL, RF_ERR_CORRUPT, "memblocks: bitmap and count disagree", blocks->bitmap, NULL);
+}
+
+/* Reports a refused free as the pool is told to. */
+static rf_status refuse(const rf_memblocks *blocks, const rf_memblocks_refusal *why, const rf_site *site) {
+  if (blocks->quiet && why->status != RF_ERR_CORRUPT) {
+    return why->status;
+  }
+  return rf_fault_refuse(NULL, why->status, why->what, why->ptr, site);
+}
+
+static bool refusal(rf_memblocks_refusal *why, rf_status status, const char *what, const void *ptr) {
+  why->status = status;
+  why->what = what;
+  why->ptr = ptr;
+  return false;
+}
+
+/* ---- Listeners ---- */
+
+void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes) {
+  for (rf_memblocks_listener *l = blocks->listeners; l != NULL; l = l->next) {
+    if (l->on_alloc != NULL) {
+      l->on_alloc(blocks, ptr, bytes, l->context);
+    }
+  }
+}
+
+void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes) {
+  for (rf_memblocks_listener *l = blocks->listeners; l != NULL; l = l->next) {
+    if (l->on_free != NULL) {
+      l->on_free(blocks, ptr, bytes, l->context);
+    }
+  }
+}
+
+void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) {
+  listener->next = blocks->listeners;
+  blocks->listeners = listener;
+}
+
+void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener) {
+  for (rf_memblocks_listener **link = &blocks->listeners; *link != NULL; link = &(*link)->next) {
+    if (*link == listener) {
+      *link = listener->next;
+      return;
+    }
+  }
+}
+
+/* ---- Life ---- */
+
+rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_size, size_t num_blocks, size_t *bitmap) {
+  size_t bytes;
+  if (blocks == NULL || buffer == NULL || bitmap == NULL || block_size == 0 || num_blocks == 0) {
+    return RF_ERR_INVALID;
+  }
+  if (!rf_mul(block_size, num_blocks, &bytes) || bytes > RF_SIZE_LIMIT || (uintptr_t)buffer > UINTPTR_MAX - bytes) {
+    return RF_ERR_INVALID;
+  }
+  rf_memblocks const made = RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, bitmap, false, NULL, NULL);
+  *blocks = made;
+  memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
+  return RF_OK;
+}
+
+void rf_memblocks_deinit(rf_memblocks *blocks) {
+  blocks->num_blocks = 0;
+  blocks->used = 0;
+  blocks->peak = 0;
+  blocks->hint = 0;
+  blocks->digest = 0;
+  blocks->mutex = NULL;
+  blocks->listeners = NULL;
+}
+
+void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
+  blocks->mutex = mutex;
+}
+
+/* ---- Taking blocks ---- */
+
+/* Takes free blocks of word `w`, at most count - got, and returns how many blocks are then got. */
+static size_t take_from_word(rf_memblocks *blocks, size_t w, size_t got, size_t count, void **out) {
+  unsigned char *const start = blocks->buffer + w * RF_SIZE_BITS * blocks->block_size;
+  size_t const before = blocks->bitmap[w];
+  size_t free_bits = ~before & valid_bits(blocks, w);
+  size_t taken = before;
+  while (free_bits != 0 && got < count) {
+    store(out, got++, start + rf_ctz(free_bits) * blocks->block_size);
+    taken |= free_bits & (~free_bits + 1);
+    free_bits &= free_bits - 1;
+  }
+  if (taken != before) {
+    set_word(blocks, w, taken);
+  }
+  return got;
+}
+
+/* The counts promised more blocks than the bitmap has: gives back what was found. */
+static rf_status undo_take(rf_memblocks *blocks, size_t got, void *const *out) {
+  while (got != 0) {
+    size_t index;
+    if (rf_memblocks_index(blocks, load(out, --got), &index)) {
+      mark_run(blocks, index, 1, false);
+    }
+  }
+  return RF_ERR_CORRUPT;
+}
+
+static rf_status take_any(rf_memblocks *blocks, size_t count, void **out) {
+  rf_status const status = admit(blocks, count);
+  size_t got = 0;
+  size_t w = blocks->hint;
+  if (status != RF_OK) {
+    return status;
+  }
+  for (;; w++) {
+    if (w >= words_of(blocks)) {
+      return undo_take(blocks, got, out);
+    }
+    got = take_from_word(blocks, w, got, count, out);
+    if (got == count) {
+      break;
+    }
+  }
+  blocks->hint = w; /* all words before it were used up */
+  count_taken(blocks, count);
+  return RF_OK;
+}
+
+rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
+  if (count == 0) {
+    return RF_OK;
+  }
+  if (out == NULL) {
+    return RF_ERR_INVALID;
+  }
+  rf_memblocks_lock(blocks);
+  rf_status const status = take_any(blocks, count, out);
+  rf_memblocks_unlock(blocks);
+  if (status == RF_ERR_CORRUPT) {
+    return corrupt(blocks);
+  }
+  if (status == RF_OK && blocks->listeners != NULL) {
+    for (size_t i = 0; i < count; i++) {
+      rf_memblocks_notify_alloc(blocks, load(out, i), blocks->block_size);
+    }
+  }
+  return status;
+}
+
+/* The first block of [first, end) at a multiple of `align`; `end` where there is none. */
+static size_t first_aligned(const rf_memblocks *blocks, size_t first, size_t end, size_t align) {
+  while (first != end && !rf_is_aligned(rf_memblocks_at(blocks, first), align)) {
+    first++;
+  }
+  return first;
+}
+
+rf_status rf_memblocks_take_run(rf_memblocks *blocks, size_t count, size_t align, size_t *first) {
+  rf_status const status = admit(blocks, count);
+  if (status != RF_OK) {
+    return status;
+  }
+  size_t start = rf_memblocks_next(blocks, blocks->hint * RF_SIZE_BITS, false);
+  blocks->hint = start / RF_SIZE_BITS;
+  while (start < blocks->num_blocks) {
+    size_t const end = rf_memblocks_next(blocks, start, true);
+    start = first_aligned(blocks, start, end, align);
+    if (end - start >= count) {
+      mark_run(blocks, start, count, true);
+      count_taken(blocks, count);
+      *first = start;
+      return RF_OK;
+    }
+    start = rf_memblocks_next(blocks, end, false);
+  }
+  blocks->failures++;
+  return RF_ERR_NO_MEMORY;
+}
+
+rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void **out) {
+  size_t first = 0;
+  if (out == NULL) {
+    return RF_ERR_INVALID;
+  }
+  if (count == 0) {
+    *out = NULL;
+    return RF_OK;
+  }
+  rf_memblocks_lock(blocks);
+  rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
+  rf_memblocks_unlock(blocks);
+  if (status == RF_ERR_CORRUPT) {
+    return corrupt(blocks);
+  }
+  if (status == RF_OK) {
+    *out = rf_memblocks_at(blocks, first);
+    rf_memblocks_notify_alloc(blocks, *out, count * blocks->block_size);
+  }
+  return status;
+}
+
+bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count) {
+  if (rf_memblocks_next(blocks, first, true) - first < count) {
+    return false;
+  }
+  mark_run(blocks, first, count, true);
+  count_taken(blocks, count);
+  return true;
+}
+
+rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
+  size_t index;
+  if (count == 0) {
+    return RF_OK;
+  }
+  if (!rf_memblocks_index(blocks, first, &index)) {
+    return RF_ERR_BAD_POINTER;
+  }
+  if (count > blocks->num_blocks - index) {
+    return RF_ERR_INVALID;
+  }
+  rf_memblocks_lock(blocks);
+  bool const taken = rf_memblocks_take_these(blocks, index, count);
+  blocks->failures += taken ? 0 : 1;
+  rf_memblocks_unlock(blocks);
+  if (!taken) {
+    return RF_ERR_NO_MEMORY;
+  }
+  rf_memblocks_notify_alloc(blocks, first, count * blocks->block_size);
+  return RF_OK;
+}
+
+/* ---- Giving blocks back ---- */
+
+/* What is wrong with a pointer that is no block of the pool. */
+static bool refuse_address(const rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
+  return refusal(why, RF_ERR_BAD_POINTER,
+                 rf_memblocks_owns(blocks, ptr) ? "memblocks: free of a pointer into a block"
+                                                : "memblocks: free of a foreign pointer",
+                 ptr);
+}
+
+bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
+  size_t index;
+  if (!rf_memblocks_index(blocks, ptr, &index)) {
+    return refuse_address(blocks, ptr, why);
+  }
+  if (!rf_memblocks_taken(blocks, index)) {
+    return refusal(why, RF_ERR_NOT_ALLOCATED, "memblocks: double free", ptr);
+  }
+  if (blocks->used == 0) {
+    return refusal(why, RF_ERR_CORRUPT, "memblocks: bitmap and count disagree", ptr);
+  }
+  rf_memblocks_drop_run(blocks, index, 1);
+  return true;
+}
+
+void rf_memblocks_unrelease(rf_memblocks *blocks, const void *ptr) {
+  size_t index;
+  if (rf_memblocks_index(blocks, ptr, &index)) {
+    mark_run(blocks, index, 1, true);
+    blocks->used++;
+  }
+}
+
+void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count) {
+  size_t const w = first / RF_SIZE_BITS;
+  mark_run(blocks, first, count, false);
+  blocks->hint = w < blocks->hint ? w : blocks->hint;
+  blocks->used -= count;
+}
+
+/* Marks blocks free as it checks them, which is how one named twice is seen; takes it back where one is bad. */
+static bool release_all(rf_memblocks *blocks, size_t count, void *const *in, rf_memblocks_refusal *why) {
+  for (size_t i = 0; i < count; i++) {
+    if (!rf_memblocks_release(blocks, load(in, i), why)) {
+      while (i != 0) {
+        rf_memblocks_unrelease(blocks, load(in, --i));
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
+rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *in, const rf_site *site) {
+  rf_memblocks_refusal why;
+  if (count == 0) {
+    return RF_OK;
+  }
+  if (in == NULL || count > blocks->num_blocks) {
+    return RF_ERR_INVALID;
+  }
+  rf_memblocks_lock(blocks);
+  bool const released = release_all(blocks, count, in, &why);
+  rf_memblocks_unlock(blocks);
+  if (!released) {
+    return refuse(blocks, &why, site);
+  }
+  if (blocks->listeners != NULL) {
+    for (size_t i = 0; i < count; i++) {
+      rf_memblocks_notify_free(blocks, load(in, i), blocks->block_size);
+    }
+  }
+  return RF_OK;
+}
+
+static bool release_run(rf_memblocks *blocks, size_t first, size_t count, rf_memblocks_refusal *why) {
+  size_t const end = rf_memblocks_next(blocks, first, false);
+  if (end - first < count) {
+    return refusal(why, RF_ERR_NOT_ALLOCATED, "memblocks: double free", rf_memblocks_at(blocks, end));
+  }
+  if (blocks->used < count) {
+    return refusal(why, RF_ERR_CORRUPT, "memblocks: bitmap and count disagree", rf_memblocks_at(blocks, first));
+  }
+  rf_memblocks_drop_run(blocks, first, count);
+  return true;
+}
+
+rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, size_t count, const rf_site *site) {
+  rf_memblocks_refusal why;
+  size_t index;
+  if (count == 0) {
+    return RF_OK;
+  }
+  if (count > blocks->num_blocks) {
+    return RF_ERR_INVALID;
+  }
+  if (!rf_memblocks_index(blocks, first, &index)) {
+    (void)refuse_address(blocks, first, &why);
+    return refuse(blocks, &why, site);
+  }
+  if (count > blocks->num_blocks - index) {
+    return RF_ERR_INVALID;
+  }
+  rf_memblocks_lock(blocks);
+  bool const released = release_run(blocks, index, count, &why);
+  rf_memblocks_unlock(blocks);
+  if (!released) {
+    return refuse(blocks, &why, site);
+  }
+  rf_memblocks_notify_free(blocks, first, count * blocks->block_size);
+  return RF_OK;
+}
+
+/* ---- Looking ---- */
+
+bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t count) {
+  size_t index;
+  if (!rf_memblocks_index(blocks, first, &index) || count > blocks->num_blocks - index) {
+    return false;
+  }
+  rf_memblocks_lock(blocks);
+  bool const all_free = rf_memblocks_next(blocks, index, true) - index >= count;
+  rf_memblocks_unlock(blocks);
+  return all_free;
+}
+
+size_t rf_memblocks_longest_run(const rf_memblocks *blocks, size_t align) {
+  size_t longest = 0;
+  for (size_t i = rf_memblocks_next(blocks, 0, false); i < blocks->num_blocks;) {
+    size_t const end = rf_memblocks_next(blocks, i, true);
+    i = first_aligned(blocks, i, end, align);
+    longest = longest < end - i ? end - i : longest;
+    i = rf_memblocks_next(blocks, end, false);
+  }
+  return longest;
+}
+
+void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out) {
+  rf_memblocks_lock(blocks);
+  size_t const size = blocks->block_size;
+  out->capacity = blocks->num_blocks * size;
+  out->used = blocks->used * size;
+  out->peak = blocks->peak * size;
+  out->blocks = blocks->used;
+  out->peak_blocks = blocks->peak;
+  out->free_bytes = out->capacity - out->used;
+  out->largest_free = rf_memblocks_longest_run(blocks, 1) * size;
+  out->allocations = blocks->allocations;
+  out->failures = blocks->failures;
+  out->overhead = 0;
+  rf_memblocks_unlock(blocks);
+}
+
+void rf_memblocks_reset_peak(rf_memblocks *blocks) {
+  rf_memblocks_lock(blocks);
+  blocks->peak = blocks->used;
+  rf_memblocks_unlock(blocks);
+}
+
+/* ---- Integrity ---- */
+
+const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
+  size_t digest = 0;
+  size_t used = 0;
+  *at = blocks;
+  for (size_t w = 0; w < words_of(blocks); w++) {
+    size_t const bits = blocks->bitmap[w];
+    *at = &blocks->bitmap[w];
+    if ((bits & ~valid_bits(blocks, w)) != 0) {
+      return "memblocks: bits are set past the last block";
+    }
+    if (w < blocks->hint && bits != valid_bits(blocks, w)) {
+      return "memblocks: a block below the hint is free";
+    }
+    digest += bits * weight(w);
+    used += (size_t)__builtin_popcountll(bits);
+  }
+  *at = blocks;
+  if (blocks->hint > words_of(blocks)) {
+    return "memblocks: the hint is past the end";
+  }
+  if (used != blocks->used || blocks->peak < blocks->used || blocks->peak > blocks->num_blocks) {
+    return "memblocks: bitmap and counts disagree";
+  }
+  return digest != blocks->digest ? "memblocks: bitmap and digest disagree" : NULL;
+}
+
+rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where) {
+  const void *at;
+  rf_memblocks_lock(blocks);
+  const char *const what = rf_memblocks_damage(blocks, &at);
+  rf_memblocks_unlock(blocks);
+  if (what == NULL) {
+    return RF_OK;
+  }
+  if (where != NULL) {
+    rf_fault const fault = {RF_ERR_CORRUPT, what, NULL, at, NULL};
+    *where = fault;
+  }
+  return RF_ERR_CORRUPT;
+}

@@ -1,0 +1,66 @@
+/* What blockgroup and the adapter share with memblocks: steps of an operation, to be put between lock and unlock. Not a
+ * public header. */
+#ifndef RINGFENCE_MEMBLOCKS_IMPL_H
+#define RINGFENCE_MEMBLOCKS_IMPL_H
+
+#include <ringfence/memblocks.h>
+
+/* One refused free: which pointer, why, in words. */
+typedef struct rf_memblocks_refusal {
+  rf_status status;
+  const char *what;
+  const void *ptr;
+} rf_memblocks_refusal;
+
+static inline void rf_memblocks_lock(const rf_memblocks *blocks) {
+  if (blocks->mutex != NULL) {
+    rf_mutex_lock(blocks->mutex);
+  }
+}
+
+static inline void rf_memblocks_unlock(const rf_memblocks *blocks) {
+  if (blocks->mutex != NULL) {
+    rf_mutex_unlock(blocks->mutex);
+  }
+}
+
+/* True where `ptr` is the address of a block; *index is then which. */
+bool rf_memblocks_index(const rf_memblocks *blocks, const void *ptr, size_t *index);
+
+static inline void *rf_memblocks_at(const rf_memblocks *blocks, size_t index) {
+  return blocks->buffer + index * blocks->block_size;
+}
+
+static inline bool rf_memblocks_taken(const rf_memblocks *blocks, size_t index) {
+  return (blocks->bitmap[index / RF_SIZE_BITS] >> (index % RF_SIZE_BITS) & 1U) != 0;
+}
+
+/* Marks the block at `ptr` free; false with *why filled where it cannot be, and nothing changed. */
+bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why);
+
+/* Takes that back. */
+void rf_memblocks_unrelease(rf_memblocks *blocks, const void *ptr);
+
+/* The index from `from` on of the first block that is taken (or is free), num_blocks where there is none. */
+size_t rf_memblocks_next(const rf_memblocks *blocks, size_t from, bool taken);
+
+/* Takes the first run of `count` blocks whose start is a multiple of `align` (a power of two). */
+rf_status rf_memblocks_take_run(rf_memblocks *blocks, size_t count, size_t align, size_t *first);
+
+/* Takes [first, first + count), which lies in the pool; false, and nothing changed, where one of them is taken. */
+bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count);
+
+/* Marks a run free that the caller knows to be taken. */
+void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count);
+
+/* The most free blocks in a row of which the first is a multiple of `align`. */
+size_t rf_memblocks_longest_run(const rf_memblocks *blocks, size_t align);
+
+/* rf_memblocks_check without the lock: what contradicts what, or NULL; *at is the place. */
+const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at);
+
+/* Calls listeners; outside the lock. */
+void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes);
+void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes);
+
+#endif /* RINGFENCE_MEMBLOCKS_IMPL_H */

@@ -1,0 +1,544 @@
+#include <ringfence/mempool.h>
+
+#include <string.h>
+
+#define HEADER sizeof(uintptr_t)
+
+/* One thread's wait. Everything is read and written with the pool's mutex held, but for the wait on the event. */
+typedef struct rf_mempool_waiter {
+  struct rf_mempool_waiter *next;
+  int priority;
+  bool served;      /* taken off the list, status and block are final */
+  rf_status status; /* RF_OK or RF_ERR_DELETED */
+  void *block;
+  rf_event event;
+} waiter;
+
+static rf_mempool *pool_of(rf_allocator *self) {
+  return (rf_mempool *)(void *)self;
+}
+
+/* ---- Headers ---- */
+
+static uintptr_t *header_of(const rf_mempool *pool, size_t index) {
+  return (uintptr_t *)(void *)(pool->start + index * pool->stride);
+}
+
+static void *payload_of(const rf_mempool *pool, size_t index) {
+  return pool->start + index * pool->stride + HEADER;
+}
+
+/* Bound to the place, so that a header which was copied or shifted does not pass. */
+static uintptr_t seal(const void *header) {
+  return (uintptr_t)header * (uintptr_t)0x9E3779B97F4A7C15U;
+}
+
+/* What the header of block `index` says: 0 it is out; 1 + next free block; more than 1 + num_blocks: nonsense. */
+static uintptr_t state_get(const rf_mempool *pool, size_t index) {
+  const uintptr_t *const header = header_of(pool, index);
+  return *header ^ seal(header) ^ (uintptr_t)pool;
+}
+
+static void state_set(const rf_mempool *pool, size_t index, uintptr_t state) {
+  uintptr_t *const header = header_of(pool, index);
+  *header = state ^ seal(header) ^ (uintptr_t)pool;
+}
+
+static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
+  return state != 0 && state <= pool->num_blocks + 1;
+}
+
+rf_mempool *rf_mempool_of(const void *block) {
+  const uintptr_t *const header = (const uintptr_t *)block - 1;
+  return (rf_mempool *)(*header ^ seal(header));
+}
+
+/* True where `ptr` is the start of a block, out or free; *index is then which. */
+static bool index_of(const rf_mempool *pool, const void *ptr, size_t *index) {
+  size_t const offset = (uintptr_t)ptr - (uintptr_t)pool->start - HEADER;
+  *index = offset / pool->stride;
+  return *index < pool->num_blocks && offset % pool->stride == 0;
+}
+
+/* ---- Life ---- */
+
+static void link_all(rf_mempool *pool) {
+  for (size_t i = 0; i < pool->num_blocks; i++) {
+    state_set(pool, i, 1 + (i + 1));
+  }
+}
+
+static const rf_allocator_ops mempool_ops;
+
+/* The distance of two blocks; false where the arguments can make no pool. */
+static bool stride_for(size_t block_size, size_t align, size_t *stride) {
+  if (block_size == 0 || block_size > RF_SIZE_LIMIT || !rf_is_pow2(align) || align > RF_SIZE_LIMIT) {
+    return false;
+  }
+  return rf_round_up(block_size + HEADER, align, stride);
+}
+
+static size_t at_least_pointer(size_t align) {
+  return align < sizeof(void *) && rf_is_pow2(align) ? sizeof(void *) : align;
+}
+
+rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t block_size, size_t align) {
+  size_t const used_align = at_least_pointer(align);
+  size_t stride;
+  if (pool == NULL || buffer == NULL || !stride_for(block_size, used_align, &stride)) {
+    return RF_ERR_INVALID;
+  }
+  size_t const gap = rf_align_gap((unsigned char *)buffer + HEADER, used_align);
+  if (size < gap || size - gap < HEADER + block_size) {
+    return RF_ERR_NO_MEMORY;
+  }
+  memset(pool, 0, sizeof *pool);
+  if (rf_mutex_init(&pool->mutex) != RF_OK) {
+    return RF_ERR_NO_MEMORY;
+  }
+  pool->base.ops = &mempool_ops;
+  pool->start = (unsigned char *)buffer + gap;
+  pool->capacity = size;
+  pool->stride = stride;
+  pool->block_size = block_size;
+  pool->num_blocks = (size - gap - HEADER - block_size) / stride + 1; /* the last one needs no padding */
+  pool->align = used_align;
+  link_all(pool);
+  return RF_OK;
+}
+
+rf_status rf_mempool_create_at(rf_allocator *from, size_t num_blocks, size_t block_size, size_t align, rf_mempool **out,
+                               const rf_site *site) {
+  size_t const block_align = at_least_pointer(align);
+  size_t const pool_align = block_align > _Alignof(rf_mempool) ? block_align : _Alignof(rf_mempool);
+  size_t stride;
+  size_t offset; /* of block 0's header */
+  size_t total;
+  if (from == NULL || out == NULL || num_blocks == 0 || !stride_for(block_size, block_align, &stride) ||
+      !rf_round_up(sizeof(rf_mempool) + HEADER, block_align, &offset) || !rf_mul(stride, num_blocks - 1, &total) ||
+      !rf_add(total, offset + block_size, &total)) {
+    return RF_ERR_INVALID;
+  }
+  offset -= HEADER;
+  unsigned char *const memory = (unsigned char *)rf_alloc_at(from, total, pool_align, site);
+  if (memory == NULL) {
+    return RF_ERR_NO_MEMORY;
+  }
+  rf_mempool *const pool = (rf_mempool *)(void *)memory;
+  rf_status const status = rf_mempool_init(pool, memory + offset, total - offset, block_size, block_align);
+  if (status != RF_OK) {
+    (void)rf_free_at(from, memory, site);
+    return status;
+  }
+  pool->from = from;
+  *out = pool;
+  return RF_OK;
+}
+
+static void dismiss_waiters(rf_mempool *pool);
+
+/* Waits until the threads that were waiting have let go of the pool. With the mutex held. */
+static rf_status see_waiters_off(rf_mempool *pool) {
+  rf_event emptied;
+  if (pool->waiters == 0) {
+    return RF_OK;
+  }
+  if (rf_event_init(&emptied) != RF_OK) {
+    return RF_ERR_NO_MEMORY;
+  }
+  pool->closing = true;
+  pool->emptied = &emptied;
+  dismiss_waiters(pool);
+  rf_mutex_unlock(&pool->mutex);
+  (void)rf_event_wait(&emptied, RF_WAIT_FOREVER);
+  rf_mutex_lock(&pool->mutex); /* whoever set the event has left by now */
+  rf_event_deinit(&emptied);
+  return RF_OK;
+}
+
+rf_status rf_mempool_deinit(rf_mempool *pool) {
+  if (pool->num_blocks == 0) {
+    return RF_OK;
+  }
+  rf_mutex_lock(&pool->mutex);
+  rf_status const status = see_waiters_off(pool);
+  rf_mutex_unlock(&pool->mutex);
+  if (status == RF_OK) {
+    rf_mutex_deinit(&pool->mutex);
+    pool->num_blocks = 0;
+    pool->capacity = 0;
+    pool->used = 0;
+    pool->peak = 0;
+    pool->head = 0;
+  }
+  return status;
+}
+
+rf_status rf_mempool_delete_at(rf_mempool *pool, const rf_site *site) {
+  rf_allocator *const from = pool->from;
+  if (from == NULL) {
+    return RF_ERR_INVALID;
+  }
+  rf_status const status = rf_mempool_deinit(pool);
+  return status == RF_OK ? rf_free_at(from, pool, site) : status;
+}
+
+/* ---- The free list; with the mutex held ---- */
+
+static rf_status take(rf_mempool *pool, void **out) {
+  size_t const index = pool->head;
+  if (pool->used == pool->num_blocks) {
+    return RF_ERR_NO_MEMORY;
+  }
+  if (index >= pool->num_blocks || pool->used > pool->num_blocks || !state_is_free(pool, state_get(pool, index))) {
+    return RF_ERR_CORRUPT;
+  }
+  pool->head = state_get(pool, index) - 1;
+  state_set(pool, index, 0);
+  pool->used++;
+  pool->peak = pool->peak < pool->used ? pool->used : pool->peak;
+  pool->allocations++;
+  *out = payload_of(pool, index);
+  return RF_OK;
+}
+
+static void put(rf_mempool *pool, size_t index) {
+  state_set(pool, index, 1 + pool->head);
+  pool->head = index;
+  pool->used--;
+}
+
+/* ---- Waiting threads; with the mutex held ---- */
+
+static void enqueue(rf_mempool *pool, waiter *w) {
+  waiter **link = &pool->first;
+  if (pool->last != NULL && pool->last->priority >= w->priority) {
+    link = &pool->last->next;
+  }
+  while (*link != NULL && (*link)->priority >= w->priority) {
+    link = &(*link)->next;
+  }
+  w->next = *link;
+  *link = w;
+  if (w->next == NULL) {
+    pool->last = w;
+  }
+}
+
+static void dequeue(rf_mempool *pool, const waiter *w) {
+  waiter *before = NULL;
+  waiter **link = &pool->first;
+  while (*link != w) {
+    before = *link;
+    link = &before->next;
+  }
+  *link = w->next;
+  if (pool->last == w) {
+    pool->last = before;
+  }
+}
+
+/* Ends the first thread's wait. The event is set with the mutex held, and the thread locks the mutex before it lets go of the
+ * event: so it cannot vanish while it is being set. */
+static void serve_first(rf_mempool *pool, rf_status status, void *block) {
+  waiter *const w = pool->first;
+  dequeue(pool, w);
+  w->served = true;
+  w->status = status;
+  w->block = block;
+  rf_event_set(&w->event);
+}
+
+static void dismiss_waiters(rf_mempool *pool) {
+  while (pool->first != NULL) {
+    serve_first(pool, RF_ERR_DELETED, NULL);
+  }
+}
+
+/* ---- alloc ---- */
+
+static rf_status start_waiting(rf_mempool *pool, waiter *w, int priority) {
+  if (rf_event_init(&w->event) != RF_OK) {
+    return RF_ERR_NO_MEMORY;
+  }
+  w->priority = priority;
+  w->served = false;
+  w->block = NULL;
+  enqueue(pool, w);
+  pool->waiters++;
+  return RF_OK;
+}
+
+/* Without the mutex. A block that arrives between the timeout and the lock is still taken. */
+static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms, void **out) {
+  (void)rf_event_wait(&w->event, timeout_ms);
+  rf_mutex_lock(&pool->mutex);
+  if (!w->served) {
+    dequeue(pool, w);
+    w->status = RF_ERR_TIMEOUT;
+    pool->failures++;
+  }
+  if (--pool->waiters == 0 && pool->closing) {
+    rf_event_set(pool->emptied);
+  }
+  rf_mutex_unlock(&pool->mutex);
+  rf_event_deinit(&w->event);
+  *out = w->block;
+  return w->status;
+}
+
+static rf_status alloc_at(rf_mempool *pool, uint32_t timeout_ms, int priority, void **out, const rf_site *site) {
+  waiter w;
+  bool waiting = false;
+  *out = NULL;
+  if (pool->num_blocks == 0) {
+    return RF_ERR_DELETED;
+  }
+  rf_mutex_lock(&pool->mutex);
+  rf_status status = pool->closing ? RF_ERR_DELETED : take(pool, out);
+  size_t const head = pool->head;
+  if (status == RF_ERR_NO_MEMORY && timeout_ms != 0) {
+    status = start_waiting(pool, &w, priority);
+    waiting = status == RF_OK;
+  }
+  pool->failures += status == RF_ERR_NO_MEMORY ? 1U : 0U;
+  rf_mutex_unlock(&pool->mutex);
+  if (waiting) {
+    return wait_for_block(pool, &w, timeout_ms, out);
+  }
+  if (status == RF_ERR_CORRUPT) {
+    const void *const at = head < pool->num_blocks ? (const void *)header_of(pool, head) : pool;
+    return rf_fault_refuse(&pool->base, status, "free list was overwritten", at, site);
+  }
+  return status;
+}
+
+rf_status rf_mempool_alloc_prio(rf_mempool *pool, uint32_t timeout_ms, int priority, void **out) {
+  if (pool == NULL || out == NULL) {
+    return RF_ERR_INVALID;
+  }
+  if (timeout_ms != 0 && rf_port_in_interrupt()) {
+    *out = NULL;
+    return RF_ERR_INVALID;
+  }
+  return alloc_at(pool, timeout_ms, priority, out, NULL);
+}
+
+rf_status rf_mempool_alloc(rf_mempool *pool, uint32_t timeout_ms, void **out) {
+  return rf_mempool_alloc_prio(pool, timeout_ms, 0, out);
+}
+
+/* ---- free ---- */
+
+/* What is wrong with giving block `index` back, or NULL; with the mutex held. */
+static const char *objection(const rf_mempool *pool, size_t index, rf_status *status) {
+  uintptr_t const state = state_get(pool, index);
+  if (state_is_free(pool, state)) {
+    *status = RF_ERR_NOT_ALLOCATED;
+    return "double free";
+  }
+  if (state != 0 || pool->used == 0) {
+    *status = RF_ERR_CORRUPT;
+    return "header of the block was overwritten";
+  }
+  *status = RF_OK;
+  return NULL;
+}
+
+static const char *give_back(rf_mempool *pool, size_t index, rf_status *status) {
+  const char *const what = objection(pool, index, status);
+  if (what != NULL) {
+    return what;
+  }
+  if (pool->first != NULL) {
+    pool->allocations++;
+    serve_first(pool, RF_OK, payload_of(pool, index));
+  } else {
+    put(pool, index);
+  }
+  return NULL;
+}
+
+rf_status rf_mempool_free_at(rf_mempool *pool, void *block, const rf_site *site) {
+  size_t index;
+  rf_status status;
+  if (block == NULL) {
+    return RF_OK;
+  }
+  if (pool->num_blocks == 0 || !index_of(pool, block, &index)) {
+    return rf_fault_refuse(&pool->base, RF_ERR_BAD_POINTER, "free of what is no block", block, site);
+  }
+  rf_mutex_lock(&pool->mutex);
+  const char *const what = give_back(pool, index, &status);
+  rf_mutex_unlock(&pool->mutex);
+  return what == NULL ? RF_OK : rf_fault_refuse(&pool->base, status, what, block, site);
+}
+
+/* ---- Looking ---- */
+
+void rf_mempool_info_get(rf_mempool *pool, rf_mempool_info *out) {
+  memset(out, 0, sizeof *out);
+  if (pool->num_blocks == 0) {
+    return;
+  }
+  rf_mutex_lock(&pool->mutex);
+  out->num_blocks = pool->num_blocks;
+  out->block_size = pool->block_size;
+  out->free_blocks = pool->num_blocks - pool->used;
+  out->peak_blocks = pool->peak;
+  for (const waiter *w = pool->first; w != NULL; w = w->next) {
+    out->waiters++;
+  }
+  rf_mutex_unlock(&pool->mutex);
+}
+
+/* ---- As an rf_allocator ---- */
+
+static void *mempool_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_mempool *const pool = pool_of(self);
+  void *block = NULL;
+  if (pool->num_blocks == 0) {
+    return NULL;
+  }
+  if (size <= pool->block_size && align <= pool->align) {
+    (void)alloc_at(pool, 0, 0, &block, site);
+    return block;
+  }
+  rf_mutex_lock(&pool->mutex);
+  pool->failures++;
+  rf_mutex_unlock(&pool->mutex);
+  return NULL;
+}
+
+static rf_status mempool_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  return rf_mempool_free_at(pool_of(self), ptr, site);
+}
+
+/* Whether `ptr` is a block that is out; if not, why. */
+static rf_status live(rf_mempool *pool, const void *ptr) {
+  size_t index;
+  rf_status status = RF_ERR_BAD_POINTER;
+  if (pool->num_blocks != 0 && index_of(pool, ptr, &index)) {
+    rf_mutex_lock(&pool->mutex);
+    (void)objection(pool, index, &status);
+    rf_mutex_unlock(&pool->mutex);
+  }
+  return status;
+}
+
+static rf_status mempool_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_status const status = live(pool_of(self), ptr);
+  if (status != RF_OK) {
+    return rf_fault_refuse(self, status, "resize of what is no live block", ptr, site);
+  }
+  return size <= pool_of(self)->block_size ? RF_OK : RF_ERR_NO_MEMORY;
+}
+
+static size_t mempool_usable_size(rf_allocator *self, const void *ptr) {
+  return live(pool_of(self), ptr) == RF_OK ? pool_of(self)->block_size : 0;
+}
+
+static bool mempool_owns(rf_allocator *self, const void *ptr) {
+  const rf_mempool *const pool = pool_of(self);
+  size_t const end = pool->num_blocks == 0 ? 0 : (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
+  return (uintptr_t)ptr - (uintptr_t)pool->start < end;
+}
+
+static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_mempool *const pool = pool_of(self);
+  bool more = true;
+  if (pool->num_blocks == 0) {
+    return RF_OK;
+  }
+  rf_mutex_lock(&pool->mutex);
+  for (size_t i = 0; i < pool->num_blocks && more; i++) {
+    size_t const last = i + 1 == pool->num_blocks;
+    rf_block const block = {payload_of(pool, i), pool->block_size,
+                            (last ? HEADER + pool->block_size : pool->stride) - pool->block_size,
+                            !state_is_free(pool, state_get(pool, i)), NULL};
+    more = visit(&block, context);
+  }
+  rf_mutex_unlock(&pool->mutex);
+  return RF_OK;
+}
+
+/* What the headers say that cannot be, or NULL; *at is the place. First each for itself, then their sum, then the list, which
+ * is followed for as many steps as there are free blocks and no further: a loop does not hold it. */
+static const char *damage(const rf_mempool *pool, const void **at) {
+  size_t used = 0;
+  for (size_t i = 0; i < pool->num_blocks; i++) {
+    uintptr_t const state = state_get(pool, i);
+    *at = header_of(pool, i);
+    if (state > pool->num_blocks + 1) {
+      return "header of a block was overwritten";
+    }
+    used += state == 0 ? 1U : 0U;
+  }
+  *at = pool;
+  if (used != pool->used || pool->peak < used || pool->peak > pool->num_blocks) {
+    return "headers and counts disagree";
+  }
+  size_t index = pool->head;
+  for (size_t left = pool->num_blocks - used; left != 0; left--) {
+    if (index >= pool->num_blocks || state_get(pool, index) == 0) {
+      return "free list leads to a block that is not free";
+    }
+    *at = header_of(pool, index);
+    index = state_get(pool, index) - 1;
+  }
+  return index != pool->num_blocks ? "free list does not end" : NULL;
+}
+
+static rf_status mempool_check(rf_allocator *self, rf_fault *where) {
+  rf_mempool *const pool = pool_of(self);
+  const void *at = pool;
+  if (pool->num_blocks == 0) {
+    return RF_OK;
+  }
+  rf_mutex_lock(&pool->mutex);
+  const char *const what = damage(pool, &at);
+  rf_mutex_unlock(&pool->mutex);
+  if (what == NULL) {
+    return RF_OK;
+  }
+  rf_fault const fault = {RF_ERR_CORRUPT, what, self, at, NULL};
+  *where = fault;
+  return RF_ERR_CORRUPT;
+}
+
+static void mempool_stats(rf_allocator *self, rf_stats *out) {
+  rf_mempool *const pool = pool_of(self);
+  memset(out, 0, sizeof *out);
+  if (pool->num_blocks == 0) {
+    return;
+  }
+  rf_mutex_lock(&pool->mutex);
+  out->capacity = pool->capacity;
+  out->used = pool->used * pool->block_size;
+  out->peak = pool->peak * pool->block_size;
+  out->blocks = pool->used;
+  out->peak_blocks = pool->peak;
+  out->free_bytes = (pool->num_blocks - pool->used) * pool->block_size;
+  out->largest_free = pool->used < pool->num_blocks ? pool->block_size : 0;
+  out->allocations = pool->allocations;
+  out->failures = pool->failures;
+  out->overhead = out->capacity - out->used - out->free_bytes;
+  rf_mutex_unlock(&pool->mutex);
+}
+
+static void mempool_deinit(rf_allocator *self) {
+  (void)rf_mempool_deinit(pool_of(self));
+}
+
+static const rf_allocator_ops mempool_ops = {
+    .name = "mempool",
+    .alloc = mempool_alloc,
+    .free = mempool_free,
+    .resize = mempool_resize,
+    .usable_size = mempool_usable_size,
+    .owns = mempool_owns,
+    .walk = mempool_walk,
+    .check = mempool_check,
+    .stats = mempool_stats,
+    .deinit = mempool_deinit,
+};
