@@ -18,27 +18,42 @@ extern "C" {
 
 /* Kinds of bug, with AddressSanitizer's names (rf_bug_name) and their CWE (rf_bug_cwe). */
 typedef enum rf_bug {
-  RF_BUG_BUFFER_OVERFLOW,    /* heap-buffer-overflow, 122 (126 when a read) */
-  RF_BUG_BUFFER_UNDERFLOW,   /* heap-buffer-underflow, 124 (127 when a read) */
-  RF_BUG_USE_AFTER_FREE,     /* heap-use-after-free, 416 */
-  RF_BUG_DOUBLE_FREE,        /* double-free, 415 */
-  RF_BUG_BAD_FREE,           /* bad-free, 590; 761 when the pointer lies inside a block */
-  RF_BUG_DEALLOC_MISMATCH,   /* alloc-dealloc-mismatch, 762 */
-  RF_BUG_SIZE_MISMATCH,      /* new-delete-type-mismatch, 762: sized delete with another size */
-  RF_BUG_LEAK,               /* memory-leak, 401 */
-  RF_BUG_METADATA,           /* metadata-corruption, 123: the allocator's own data were overwritten */
-  RF_BUG_SIZE_TOO_BIG,       /* allocation-size-too-big, 190 */
-  RF_BUG_CALLOC_OVERFLOW,    /* calloc-overflow, 190 */
-  RF_BUG_BAD_ALIGNMENT,      /* invalid-allocation-alignment, 190 */
+  RF_BUG_BUFFER_OVERFLOW,  /* heap-buffer-overflow, 122 (126 when a read) */
+  RF_BUG_BUFFER_UNDERFLOW, /* heap-buffer-underflow, 124 (127 when a read) */
+  RF_BUG_USE_AFTER_FREE,   /* heap-use-after-free, 416 */
+  RF_BUG_DOUBLE_FREE,      /* double-free, 415 */
+  RF_BUG_BAD_FREE,         /* bad-free, 590; 761 when the pointer lies inside a block */
+  RF_BUG_DEALLOC_MISMATCH, /* alloc-dealloc-mismatch, 762 */
+  RF_BUG_SIZE_MISMATCH,    /* new-delete-type-mismatch, 762: sized delete with another size */
+  RF_BUG_LEAK,             /* memory-leak, 401 */
+  RF_BUG_METADATA,         /* metadata-corruption, 123: the allocator's own data were overwritten */
+  RF_BUG_SIZE_TOO_BIG,     /* allocation-size-too-big, 190 */
+  RF_BUG_CALLOC_OVERFLOW,  /* calloc-overflow, 190 */
+  RF_BUG_BAD_ALIGNMENT,    /* invalid-allocation-alignment, 190 */
+  RF_BUG_ENDED,            /* use-after-deinit, 672: the allocator itself was ended */
   RF_BUG_COUNT
 } rf_bug;
 
+/* "heap-buffer-overflow" and the like; "unknown-bug" outside the enumeration. */
 const char *rf_bug_name(rf_bug bug);
+
+/* True, and *bug set, where `name` (`length` bytes) is one of those names. */
+bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug);
 
 /* How the memory was touched, as far as known. */
 typedef enum rf_access { RF_ACCESS_UNKNOWN, RF_ACCESS_READ, RF_ACCESS_WRITE, RF_ACCESS_FREE } rf_access;
 
+/* The number of the kind's CWE: 122 for a write past the end, 126 for a read. */
+unsigned rf_bug_cwe(rf_bug bug, rf_access access);
+
+/* Return addresses kept in a trace; few where there is neither an unwinder nor much stack. */
+#ifndef RF_TRACE_DEPTH
+#if defined(__unix__) || defined(__APPLE__)
 #define RF_TRACE_DEPTH 32
+#else
+#define RF_TRACE_DEPTH 4
+#endif
+#endif
 
 /* Where something happened: a call site (code built with RF_SITES), return addresses innermost first (hosted targets), both,
  * or neither. A return address of 0 ends the list. */
@@ -57,8 +72,12 @@ typedef enum rf_byte_class {
   RF_BYTE_HEADER, /* the checker's own record */
   RF_BYTE_GUARD,  /* a guard byte that is intact */
   RF_BYTE_USER,   /* the block's */
+  RF_BYTE_FREED,  /* the block's, carrying the fill of freed memory */
   RF_BYTE_BAD     /* a guard or fill byte that was overwritten */
 } rf_byte_class;
+
+/* The letter that stands for a class in renderings: . h g u f ! */
+char rf_byte_letter(unsigned byte_class);
 
 typedef struct rf_finding {
   rf_bug bug;
@@ -66,11 +85,11 @@ typedef struct rf_finding {
   rf_access access;
   size_t access_size; /* bytes touched, as far as seen (damaged bytes, first to last); 0 unknown */
 
-  uintptr_t address;  /* the first byte touched, or the pointer that was handed in */
-  uintptr_t block;    /* start of the block it concerns; 0 where there is none */
-  size_t size;        /* its requested size; for leaks of several blocks, bytes in sum */
-  size_t blocks;      /* how many blocks: 1, or more for leaks of one origin */
-  bool freed;         /* the block was already free */
+  uintptr_t address; /* the first byte touched, or the pointer that was handed in */
+  uintptr_t block;   /* start of the block it concerns; 0 where there is none */
+  size_t size;       /* its requested size; for leaks of several blocks, bytes in sum */
+  size_t blocks;     /* how many blocks: 1, or more for leaks of one origin */
+  bool freed;        /* the block was already free */
   /* address - block: negative before the block, 0 … size-1 inside, from size on after it. */
   ptrdiff_t offset;
 
@@ -85,39 +104,62 @@ typedef struct rf_finding {
   const char *mode;      /* "guard" */
   const char *detail;    /* a static phrase on what was seen, or NULL */
 
+  /* Of the call that was wrong. */
+  size_t argument;          /* an alignment, the count of a calloc, the size given to delete; else 0 */
+  const char *allocation;   /* mismatches: by what the block was allocated ("operator new", "tlsf"); else NULL */
+  const char *deallocation; /* mismatches: by what it was freed; else NULL */
+
   rf_trace found;     /* where it was noticed: the faulting access, or the free, check or exit */
   rf_trace allocated; /* of the block */
   rf_trace released;  /* of the block, when freed */
 
-  uint64_t time_ns;   /* rf_port_now_ns when found */
-  uint64_t sequence;  /* 1, 2, 3 … per reporter */
+  uint64_t time_ns;  /* rf_port_now_ns when found */
+  uint64_t sequence; /* 1, 2, 3 … per reporter */
+  uint32_t process;  /* its id; 0 on targets without processes */
 } rf_finding;
 
 /* "3 bytes after 16-byte block" and the like, from offset and size: writes the number of bytes to *distance and returns
  * "before", "inside" or "after". */
 const char *rf_finding_relation(const rf_finding *f, size_t *distance);
 
-/* A call site ready to read for SUMMARY lines and merging of duplicates: equal keys are the same bug. */
+/* For merging duplicates within a process: equal keys are the same bug, that is the same kind, allocator and innermost
+ * places of finding and allocation. Across processes compare module and offset instead (docs/checkers/findings.md). */
 uint64_t rf_finding_key(const rf_finding *f);
+
+/* The place that a SUMMARY names: of the allocation where the finding was made after the fact (damage, leak), else of the
+ * call that was found wrong. */
+const rf_trace *rf_finding_place(const rf_finding *f);
 
 /* What to do after a finding was reported. */
 typedef enum rf_action {
-  RF_ACTION_HALT,     /* end the process with the exit code (bare targets: rf_port_panic) */
-  RF_ACTION_CONTINUE  /* go on; the operation was refused or the damage is left as it is */
+  RF_ACTION_HALT,    /* end the process with the exit code (bare targets: rf_port_panic) */
+  RF_ACTION_CONTINUE /* go on; the operation was refused or the damage is left as it is */
 } rf_action;
 
-/* Where findings go. One reporter may serve many checkers and threads (`report` is called by whichever thread finds).
- * Filled in by rf_reporter_init (reporter.h), or by hand with a callback. */
-typedef struct rf_reporter {
-  /* Receives each finding; f->sequence, time and thread are filled in. The answer says whether to go on: a callback policy
-   * is a reporter whose `report` is the user's function. */
-  rf_action (*report)(struct rf_reporter *self, const rf_finding *f);
+/* Where findings go. One reporter may serve many checkers and threads. reporter.h makes the usual one; a callback policy
+ * is a reporter filled in by hand:
+ *
+ *     static rf_action count(rf_reporter *self, const rf_finding *f) { ++*(int *)self->context; return RF_ACTION_CONTINUE; }
+ *     rf_reporter reporter = {count, &findings, RF_EXITCODE_DEFAULT, 0};
+ */
+typedef struct rf_reporter rf_reporter;
+struct rf_reporter {
+  /* Receives each finding, sequence, time, process and thread filled in. Called by whichever thread finds, inside the
+   * checker: it must not call the checked allocator. The answer says whether to go on. */
+  rf_action (*report)(rf_reporter *self, const rf_finding *f);
   void *context;
-  int exitcode;             /* of RF_ACTION_HALT */
-  uint64_t sequence;        /* findings so far; changed atomically */
-} rf_reporter;
+  int exitcode;      /* of RF_ACTION_HALT */
+  uint64_t sequence; /* findings so far */
+};
 
-/* Hands `f` to `reporter` and obeys its answer: does not return on RF_ACTION_HALT. */
+/* The exit code of a process that was halted by a finding, unless the option `exitcode` says otherwise. */
+#define RF_EXITCODE_DEFAULT 99
+
+/* Completes `f` and hands it to `reporter`, then obeys the answer: on RF_ACTION_HALT the process ends at once (_exit: no
+ * exit handlers and no stdio flush, which could call the broken heap; bare targets panic).
+ *
+ * Findings of several threads are reported whole, one after the other. A finding made while this thread reports (a
+ * signal, a fault in the report itself) is reported within the other one rather than waiting for ever. */
 void rf_report(rf_reporter *reporter, rf_finding *f);
 
 #ifdef __cplusplus

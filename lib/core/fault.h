@@ -37,6 +37,20 @@ void rf_fault_log(const rf_fault *fault, void *context);
  * an allocator: the pair is not swapped atomically. */
 void rf_fault_handler_set(rf_fault_handler handler, void *context);
 
+/* Takes the faults of one thread aside: a checker opens a scope around its calls into the allocator that it wraps, so
+ * that what that allocator refuses becomes the checker's finding. The storage is the caller's. */
+typedef struct rf_fault_scope {
+  rf_fault_handler handler;
+  void *context;
+  struct rf_fault_scope *outer;
+} rf_fault_scope;
+
+/* Until the matching leave, faults raised by the calling thread go to `handler` instead of the program's. Scopes nest;
+ * they are left in reverse order. Without threads (bare targets) there is one innermost scope, which interrupts share:
+ * an interrupt leaves what it entered before it returns. */
+void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
+void rf_fault_scope_leave(rf_fault_scope *scope);
+
 /* Hands `fault` to the handler and returns fault->status, for `return rf_fault_raise(&f)`. */
 rf_status rf_fault_raise(const rf_fault *fault);
 

@@ -1,0 +1,47 @@
+/* rf_checked: one call that wraps an allocator as the build, the program and the environment say.
+ *
+ *     static unsigned char arena[64 * 1024];
+ *     rf_tlsf heap;
+ *     rf_checked checked;
+ *     rf_tlsf_init(&heap, arena, sizeof arena);
+ *     rf_allocator *a = rf_checked_init(&checked, &heap.base, NULL);
+ *     char *p = rf_alloc(a, 13);
+ *     p[13] = 0;
+ *     rf_free(a, p);    heap-buffer-overflow: 1 byte written 0 bytes after a 13-byte block
+ *
+ * With mode off the answer is the allocator itself, and checking costs nothing.
+ */
+#ifndef RINGFENCE_CHECKED_H
+#define RINGFENCE_CHECKED_H
+
+#include <ringfence/guard.h>
+#include <ringfence/options.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_checked_options {
+  rf_options settings;   /* rf_options_default, then what differs */
+  rf_reporter *reporter; /* NULL: the process-wide default reporter, which reads its own settings (reporter.h) */
+} rf_checked_options;
+
+typedef struct rf_checked {
+  rf_mode mode;
+  rf_guard guard;
+} rf_checked;
+
+/* Wraps `inner`, which must outlive *checked. `options` NULL takes the options of the process: the build's defaults, then
+ * __ringfence_default_options, then RINGFENCE_OPTIONS. Returns the allocator to use: `inner` itself in mode off, and
+ * where an argument but `options` is NULL. The caller owns *checked. Not synchronised, as rf_guard. */
+rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options);
+
+/* Ends the checking, not the allocator below: sweeps and reports leaks as the options say. Blocks still live are gone. A
+ * second call does nothing. */
+void rf_checked_deinit(rf_checked *checked);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_CHECKED_H */

@@ -1,0 +1,741 @@
+/* The operations of rf_guard. What is rare, because a bug was found, is in the other guard_*.c. */
+#include "guard_impl.h"
+
+#include <ringfence/port.h>
+#include <ringfence/reporter.h>
+
+static const rf_allocator_ops guard_ops;
+
+static rf_guard *self_of(rf_allocator *self) {
+  return (rf_guard *)self;
+}
+
+/* ---- Calls into the inner allocator ---- */
+
+static void keep_fault(const rf_fault *fault, void *context) {
+  inner_call *const call = (inner_call *)context;
+  if (call->fault.status == RF_OK) {
+    call->fault = *fault;
+  }
+}
+
+void rf_guard_call_begin(inner_call *call) {
+  call->fault.status = RF_OK;
+  rf_fault_scope_enter(&call->scope, keep_fault, call);
+}
+
+static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
+  f.detail = fault->what != NULL ? fault->what : rf_status_name(fault->status);
+  rf_report(guard->options.reporter, &f);
+}
+
+void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
+  rf_fault_scope_leave(&call->scope);
+  if (call->fault.status != RF_OK) {
+    report_inner(guard, &call->fault, origin);
+  }
+}
+
+/* How much of the inner block may be written, at least `asked`. */
+static size_t offered(rf_guard *guard, const void *block, size_t asked) {
+  rf_allocator *const inner = guard->inner;
+  size_t const usable = inner->ops->usable_size != NULL ? inner->ops->usable_size(inner, block) : 0;
+  return usable < asked ? asked : usable;
+}
+
+/* ---- Origins ---- */
+
+static uint32_t put_stack(rf_guard *guard, const rf_origin *origin, bool with_site) {
+  uintptr_t frames[1 + RF_TRACE_DEPTH];
+  unsigned const before = with_site ? 1 : 0;
+  unsigned const wanted = guard->options.stack_depth < RF_TRACE_DEPTH ? guard->options.stack_depth : RF_TRACE_DEPTH;
+  frames[0] = (uintptr_t)origin->site;
+  unsigned const depth = rf_stack_capture(origin, frames + before, wanted);
+  return depth == 0 ? 0 : rf_stack_depot_put(guard->options.depot, frames, before + depth);
+}
+
+/* What of `origin` goes into a header. */
+static inline uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, origin_kind *kind) {
+  if (guard->options.stack_depth != 0 && guard->options.depot != NULL) {
+    bool const with_site = origin->site != NULL;
+    uint32_t const stack = put_stack(guard, origin, with_site);
+    if (stack != 0) {
+      *kind = with_site ? ORIGIN_SITE_AND_STACK : ORIGIN_STACK;
+      return stack;
+    }
+  }
+  if (origin->site != NULL || origin->caller == 0) {
+    *kind = ORIGIN_SITE;
+    return (uintptr_t)origin->site;
+  }
+  *kind = ORIGIN_CALLER;
+  return origin->caller;
+}
+
+static const rf_origin nowhere;
+
+static const rf_origin *known(const rf_origin *origin) {
+  return origin != NULL ? origin : &nowhere;
+}
+
+/* ---- The ring of live blocks and the quarantine ---- */
+
+static void link_live(rf_guard *guard, rf_guard_header *h) {
+  rf_guard_header *const newest = guard->live.next;
+  h->next = newest;
+  h->u.prev = &guard->live;
+  set_prev(newest, h);
+  guard->live.next = h;
+}
+
+/* Touches a neighbour only where it agrees that it is one: the header of a block that was overwritten is found damaged
+ * in its own turn. */
+static void unlink_live(rf_guard_header *h) {
+  rf_guard_header *const next = h->next;
+  rf_guard_header *const prev = h->u.prev;
+  if (next->u.prev == h) {
+    set_prev(next, prev);
+  }
+  if (prev->next == h) {
+    set_next(prev, next);
+  }
+}
+
+/* Gives a block that left the quarantine back. Its header says so, as long as the memory is not used again. */
+static void retire(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+  unsigned char *const block = block_of(h);
+  inner_call call;
+  h->kind = (uint8_t)(h->kind | STATE_RETIRED);
+  h->next = NULL;
+#if RF_GUARD_THREADS
+  h->allocated_by = 0;
+  h->released_by = 0;
+#else
+  h->size = 0;
+#endif
+  seal(guard, h);
+  rf_guard_call_begin(&call);
+  (void)guard->inner->ops->free(guard->inner, block, origin->site);
+  rf_guard_call_end(guard, &call, origin);
+}
+
+static void enqueue(rf_guard *guard, rf_guard_header *h) {
+  if (guard->newest != NULL) {
+    set_next(guard->newest, h);
+  } else {
+    guard->oldest = h;
+  }
+  guard->newest = h;
+  guard->quarantined += total_of(h);
+}
+
+static void release_oldest(rf_guard *guard, const rf_origin *origin) {
+  rf_guard_header *const h = guard->oldest;
+  if (!intact(guard, h)) {
+    (void)rf_guard_mend(guard, origin);
+    return;
+  }
+  guard_damage damage;
+  guard->oldest = h->next;
+  if (h->next == NULL) {
+    guard->newest = NULL;
+  }
+  guard->quarantined -= total_of(h);
+  if (rf_guard_inspect(guard, h, &damage)) {
+    (void)rf_guard_report_damage(guard, h, origin);
+  }
+  retire(guard, h, origin);
+}
+
+static void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
+  while (guard->oldest != NULL && guard->quarantined > keep) {
+    release_oldest(guard, origin);
+  }
+}
+
+void rf_guard_flush(rf_guard *guard, size_t keep) {
+  flush(guard, keep, &nowhere);
+}
+
+/* A live block, already unlinked and checked, becomes a freed one. */
+static void release(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+  size_t const total = total_of(h);
+  origin_kind released_kind;
+  uintptr_t const released = keep_origin(guard, origin, &released_kind);
+  memset(payload_of(h), RF_FILL_FREE, fill_of(guard, h));
+  h->next = NULL;
+  h->u.released = released;
+#if RF_GUARD_THREADS
+  h->released_by = rf_port_thread_id();
+#endif
+  h->kind = make_kind(STATE_FREED, family_of(h), allocated_kind_of(h), released_kind);
+  seal(guard, h);
+  if (total > guard->options.quarantine) {
+    retire(guard, h, origin);
+    return;
+  }
+  enqueue(guard, h);
+  flush(guard, guard->options.quarantine, origin);
+}
+
+/* ---- Allocation ---- */
+
+static void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
+  inner_call call;
+  rf_guard_call_begin(&call);
+  void *const block = guard->inner->ops->alloc(guard->inner, total, align, origin->site);
+  if (block != NULL) {
+    *got = offered(guard, block, total);
+  }
+  rf_guard_call_end(guard, &call, origin);
+  return block;
+}
+
+static void fill_new(const rf_guard *guard, unsigned char *p, size_t size) {
+  memset(p, RF_FILL_ALLOC, size < guard->options.fill_alloc ? size : guard->options.fill_alloc);
+}
+
+/* Sets size and back guard of a block that offers `got` bytes in all. The caller seals. */
+static void set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got) {
+  size_t const slack = got - prefix - size;
+  h->size = size;
+  h->back = (uint16_t)(slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX);
+  rf_fill_guard(payload_of(h) + size, h->back, RF_FILL_GUARD);
+}
+
+/* A live block with guards, its payload not filled and nothing counted. */
+static rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, rf_family family,
+                                   const rf_origin *origin) {
+  size_t const inner_align = align < GUARD_ALIGN ? GUARD_ALIGN : align;
+  size_t got = 0;
+  if (inner_align > RF_SIZE_LIMIT / 4 || size > RF_SIZE_LIMIT - RF_SIZE_LIMIT / 2) {
+    return NULL; /* no address space has room for it; keeps the sums below from wrapping */
+  }
+  size_t const prefix = prefix_for(inner_align);
+  size_t const total = prefix + size + RF_GUARD_BACK_MIN;
+  unsigned char *block = (unsigned char *)take(guard, total, inner_align, origin, &got);
+  if (block == NULL && guard->oldest != NULL) {
+    flush(guard, 0, origin);
+    block = (unsigned char *)take(guard, total, inner_align, origin, &got);
+  }
+  if (block == NULL) {
+    return NULL;
+  }
+  rf_guard_header *const h = header_of(block + prefix);
+  origin_kind kind;
+  h->allocated = keep_origin(guard, origin, &kind);
+#if RF_GUARD_THREADS
+  h->allocated_by = rf_port_thread_id();
+  h->released_by = 0;
+#endif
+  h->align_log2 = (uint8_t)rf_log2(inner_align);
+  h->kind = make_kind(STATE_LIVE, family, kind, ORIGIN_SITE);
+  rf_fill_guard(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD);
+  set_size(h, size, prefix, got);
+  link_live(guard, h);
+  seal(guard, h);
+  return h;
+}
+
+static rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align, rf_family family,
+                                  const rf_origin *origin) {
+  rf_guard_header *const h = make_block(guard, size, align, family, origin);
+  if (h == NULL) {
+    guard->counters.failures++;
+    return NULL;
+  }
+  rf_count_alloc(&guard->counters, size);
+  return h;
+}
+
+void *rf_guard_alloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_guard_header *const h = new_block(guard, size, align, family, known(origin));
+  if (h == NULL) {
+    return NULL;
+  }
+  fill_new(guard, payload_of(h), size);
+  return payload_of(h);
+}
+
+void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_guard_header *const h = new_block(guard, size, align, family, known(origin));
+  if (h == NULL) {
+    return NULL;
+  }
+  return memset(payload_of(h), 0, size);
+}
+
+/* ---- Looking at a pointer ---- */
+
+bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size) {
+  rf_allocator *const inner = guard->inner;
+  if (inner->ops->owns == NULL) {
+    return rf_host_readable(p, size);
+  }
+  return inner->ops->owns(inner, p) && inner->ops->owns(inner, (const unsigned char *)p + size - 1);
+}
+
+bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
+  return (uintptr_t)ptr > RF_GUARD_PREFIX && rf_guard_has_memory(guard, header_of(ptr), RF_GUARD_PREFIX);
+}
+
+RF_PEEKS bool rf_guard_is_live(const rf_guard *guard, const void *ptr) {
+  if (!rf_is_aligned(ptr, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
+    return false;
+  }
+  const rf_guard_header *const h = header_of(ptr);
+  return intact(guard, h) && state_of(h) == STATE_LIVE;
+}
+
+/* A program frees what it allocated: the checks that follow from the header alone. */
+static void check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
+                         const rf_origin *origin) {
+  bool const other_family = family_of(h) != family;
+  if (!other_family && (size == SIZE_MAX || size == h->size)) {
+    return;
+  }
+  rf_finding f;
+  rf_guard_finding(guard, &f, other_family ? RF_BUG_DEALLOC_MISMATCH : RF_BUG_SIZE_MISMATCH, RF_ACCESS_FREE,
+                   payload_of(h), origin);
+  rf_guard_finding_block(guard, &f, h);
+  f.allocation = rf_family_allocation(family_of(h));
+  f.deallocation = rf_family_deallocation(family);
+  f.argument = other_family ? 0 : size;
+  rf_report(guard->options.reporter, &f);
+}
+
+static inline bool guards_intact(const rf_guard_header *h) {
+  return rf_filled(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD) &&
+         rf_filled(payload_of(h) + h->size, h->back, RF_FILL_GUARD);
+}
+
+static inline void check_guards(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+  if (!guards_intact(h)) {
+    (void)rf_guard_report_damage(guard, h, origin);
+  }
+}
+
+rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  origin = known(origin);
+  if (!rf_guard_is_live(guard, ptr)) {
+    return rf_guard_refuse(guard, ptr, origin);
+  }
+  rf_guard_header *const h = header_of(ptr);
+  check_guards(guard, h, origin);
+  check_family(guard, h, family, size, origin);
+  unlink_live(h);
+  rf_count_free(&guard->counters, h->size);
+  release(guard, h, origin);
+  return RF_OK;
+}
+
+/* ---- Realloc ---- */
+
+/* Makes room in the inner block: RF_OK and how much there is in *got. */
+static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, const rf_origin *origin, size_t *got) {
+  rf_allocator *const inner = guard->inner;
+  rf_status status = RF_ERR_NO_MEMORY;
+  inner_call call;
+  rf_guard_call_begin(&call);
+  if (inner->ops->resize != NULL) {
+    status = inner->ops->resize(inner, block_of(h), total, origin->site);
+  }
+  *got = offered(guard, block_of(h), total_of(h));
+  if (status == RF_OK && *got < total) {
+    *got = total;
+  }
+  if (status == RF_ERR_NO_MEMORY && total <= *got) {
+    status = RF_OK;
+  }
+  rf_guard_call_end(guard, &call, origin);
+  return status;
+}
+
+/* `h` is live and checked. Changes nothing unless RF_OK. */
+static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, const rf_origin *origin) {
+  size_t const prefix = prefix_of(h);
+  size_t const old_size = h->size;
+  size_t got;
+  if (size > RF_SIZE_LIMIT - RF_SIZE_LIMIT / 2) {
+    return RF_ERR_NO_MEMORY;
+  }
+  rf_status const status = stretch(guard, h, prefix + size + RF_GUARD_BACK_MIN, origin, &got);
+  if (status != RF_OK) {
+    return status;
+  }
+  if (size > old_size) {
+    fill_new(guard, payload_of(h) + old_size, size - old_size);
+  }
+  set_size(h, size, prefix, got);
+  seal(guard, h);
+  rf_count_resize(&guard->counters, old_size, size);
+  return RF_OK;
+}
+
+/* The block elsewhere, the old one in quarantine; NULL, and the old one as it was, where there is no memory. */
+static void *move(rf_guard *guard, rf_guard_header *old, size_t size, size_t align, const rf_origin *origin) {
+  size_t const old_size = old->size;
+  size_t const kept = old_size < size ? old_size : size;
+  rf_guard_header *const h = make_block(guard, size, align, family_of(old), origin);
+  if (h == NULL) {
+    return NULL;
+  }
+  memcpy(payload_of(h), payload_of(old), kept);
+  fill_new(guard, payload_of(h) + kept, size - kept);
+  unlink_live(old);
+  release(guard, old, origin);
+  rf_count_resize(&guard->counters, old_size, size);
+  return payload_of(h);
+}
+
+void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t align, const rf_origin *origin) {
+  origin = known(origin);
+  if (!rf_guard_is_live(guard, ptr)) {
+    (void)rf_guard_refuse(guard, ptr, origin);
+    return NULL;
+  }
+  rf_guard_header *const h = header_of(ptr);
+  bool const may_stay = rf_is_aligned(ptr, align);
+  check_guards(guard, h, origin);
+  check_family(guard, h, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  bool const stay_first = may_stay && h->size > guard->options.move_below;
+  if (stay_first && resize_here(guard, h, size, origin) == RF_OK) {
+    return ptr;
+  }
+  void *const moved = move(guard, h, size, align, origin);
+  if (moved != NULL) {
+    return moved;
+  }
+  if (may_stay && !stay_first && resize_here(guard, h, size, origin) == RF_OK) {
+    return ptr;
+  }
+  guard->counters.failures++;
+  return NULL;
+}
+
+/* ---- The interface ---- */
+
+/* Where a call through the interface came from; evaluated in the operation itself, whose caller is the program (or a
+ * decorator). */
+#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
+
+static void *guard_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  return rf_guard_alloc_from(self_of(self), size, align, RF_FAMILY_MALLOC, &origin);
+}
+
+static rf_status guard_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  return rf_guard_free_from(self_of(self), ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+}
+
+static void *guard_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  return rf_guard_realloc_from(self_of(self), ptr, size, align, &origin);
+}
+
+static rf_status guard_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_guard *const guard = self_of(self);
+  rf_origin const origin = HERE(site);
+  if (!rf_guard_is_live(guard, ptr)) {
+    return rf_guard_refuse(guard, ptr, &origin);
+  }
+  rf_guard_header *const h = header_of(ptr);
+  check_guards(guard, h, &origin);
+  return resize_here(guard, h, size, &origin);
+}
+
+static size_t guard_usable_size(rf_allocator *self, const void *ptr) {
+  return rf_guard_is_live(self_of(self), ptr) ? header_of(ptr)->size : 0;
+}
+
+static bool guard_owns(rf_allocator *self, const void *ptr) {
+  return rf_owns(self_of(self)->inner, ptr);
+}
+
+static rf_status guard_check(rf_allocator *self, rf_fault *where) {
+  const rf_guard *const guard = self_of(self);
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    guard_damage damage;
+    if (!at.intact) {
+      *where = (rf_fault){RF_ERR_CORRUPT, "the header of a block was overwritten", self, at.h, NULL};
+      return RF_ERR_CORRUPT;
+    }
+    if (rf_guard_inspect(guard, at.h, &damage)) {
+      rf_trace allocated;
+      rf_guard_trace(guard, allocated_kind_of(at.h), at.h->allocated, 0, &allocated);
+      *where = (rf_fault){RF_ERR_CORRUPT, damage.detail, self, damage.at, allocated.site};
+      return RF_ERR_CORRUPT;
+    }
+  }
+  return rf_check(guard->inner, where);
+}
+
+static size_t less(size_t a, size_t b) {
+  return a > b ? a - b : 0;
+}
+
+static void guard_stats(rf_allocator *self, rf_stats *out) {
+  const rf_guard *const guard = self_of(self);
+  size_t const per_block = RF_GUARD_PREFIX + RF_GUARD_BACK_MIN;
+  rf_stats_get(guard->inner, out);
+  out->overhead += less(out->used, guard->counters.used);
+  out->largest_free = less(out->largest_free, per_block);
+  rf_count_into(&guard->counters, out);
+}
+
+static void guard_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  rf_guard_reject_from(self_of(self), why, size, detail, &origin);
+}
+
+void rf_guard_reject_from(rf_guard *guard, rf_reject why, size_t size, size_t detail, const rf_origin *origin) {
+  static const rf_bug bugs[] = {
+      [RF_REJECT_SIZE] = RF_BUG_SIZE_TOO_BIG,
+      [RF_REJECT_OVERFLOW] = RF_BUG_CALLOC_OVERFLOW,
+      [RF_REJECT_ALIGN] = RF_BUG_BAD_ALIGNMENT,
+  };
+  rf_finding f;
+  origin = known(origin);
+  rf_guard_finding(guard, &f, bugs[why], RF_ACCESS_UNKNOWN, NULL, origin);
+  f.size = size;
+  f.argument = detail;
+  rf_report(guard->options.reporter, &f);
+  (void)rf_reject_at(guard->inner, why, size, detail, origin->site);
+}
+
+static rf_allocator *guard_inner(rf_allocator *self) {
+  return self_of(self)->inner;
+}
+
+/* ---- Walk ---- */
+
+typedef struct walk {
+  const rf_guard *guard;
+  rf_walk_fn visit;
+  void *context;
+} walk;
+
+/* The header in an inner block: it stands at the block's start but for aligned blocks, where each alignment has one place. */
+static const rf_guard_header *find_header(const rf_guard *guard, const rf_block *block) {
+  const unsigned char *const start = (const unsigned char *)block->ptr;
+  for (size_t align = GUARD_ALIGN; prefix_for(align) <= block->size; align *= 2) {
+    const rf_guard_header *const h = header_of(start + prefix_for(align));
+    if (((size_t)1 << (h->align_log2 % RF_SIZE_BITS)) == align && intact(guard, h)) {
+      return h;
+    }
+  }
+  return NULL;
+}
+
+static rf_block block_for_user(const rf_guard *guard, const rf_guard_header *h, size_t whole) {
+  rf_trace allocated;
+  rf_guard_trace(guard, allocated_kind_of(h), h->allocated, 0, &allocated);
+  return (rf_block){payload_of(h), h->size, whole - h->size, true, allocated.site};
+}
+
+static bool visit_inner(const rf_block *inner, void *context) {
+  const walk *const w = (const walk *)context;
+  size_t const per_block = RF_GUARD_PREFIX + RF_GUARD_BACK_MIN;
+  size_t const whole = inner->size + inner->overhead;
+  rf_block block = *inner;
+  if (!inner->used) {
+    block.size = less(inner->size, per_block);
+    block.overhead = whole - block.size;
+    return w->visit(&block, w->context);
+  }
+  const rf_guard_header *const h = find_header(w->guard, inner);
+  if (h == NULL || state_of(h) != STATE_LIVE) {
+    return true; /* in quarantine, or condemned: neither the program's nor to be had */
+  }
+  block = block_for_user(w->guard, h, whole);
+  return w->visit(&block, w->context);
+}
+
+static rf_status guard_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  const rf_guard *const guard = self_of(self);
+  walk w = {guard, visit, context};
+  if (guard->inner->ops->walk != NULL) {
+    return guard->inner->ops->walk(guard->inner, visit_inner, &w);
+  }
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
+    if (at.intact) {
+      rf_block const block = block_for_user(guard, at.h, total_of(at.h));
+      if (!visit(&block, context)) {
+        break;
+      }
+    }
+  }
+  return RF_OK;
+}
+
+/* ---- Live blocks ---- */
+
+bool rf_guard_describe(rf_guard *guard, const void *ptr, rf_guard_block *out) {
+  if (!rf_guard_is_live(guard, ptr)) {
+    return false;
+  }
+  const rf_guard_header *const h = header_of(ptr);
+  out->ptr = payload_of(h);
+  out->size = h->size;
+  out->family = family_of(h);
+#if RF_GUARD_THREADS
+  rf_guard_trace(guard, allocated_kind_of(h), h->allocated, h->allocated_by, &out->allocated);
+#else
+  rf_guard_trace(guard, allocated_kind_of(h), h->allocated, 0, &out->allocated);
+#endif
+  return true;
+}
+
+static void report_leak(rf_guard *guard, const rf_guard_header *h, const char *detail) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_LEAK, RF_ACCESS_UNKNOWN, payload_of(h), &nowhere);
+  rf_guard_finding_block(guard, &f, h);
+  f.detail = detail;
+  rf_report(guard->options.reporter, &f);
+}
+
+bool rf_guard_report_leak(rf_guard *guard, const void *ptr, const char *detail) {
+  if (!rf_guard_is_live(guard, ptr)) {
+    return false;
+  }
+  report_leak(guard, header_of(ptr), detail);
+  return true;
+}
+
+size_t rf_guard_report_live(rf_guard *guard) {
+  size_t count = 0;
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
+    if (at.intact) {
+      report_leak(guard, at.h, NULL);
+      count++;
+    }
+  }
+  return count;
+}
+
+/* ---- Beginning and end ---- */
+
+void rf_guard_options_default(rf_guard_options *out) {
+  bool const hosted = RF_GUARD_THREADS != 0;
+  *out = (rf_guard_options){
+      .quarantine = hosted ? (size_t)256 * 1024 : 1024,
+      .fill_alloc = hosted ? 4096 : 64,
+      .fill_free = hosted ? (size_t)64 * 1024 : SIZE_MAX,
+      .move_below = hosted ? 4096 : 0,
+      .stack_depth = 0,
+      .depot = NULL,
+      .reporter = NULL,
+      .leaks_at_deinit = false,
+      .sweep_at_deinit = true,
+  };
+}
+
+rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options) {
+  if (guard == NULL || inner == NULL) {
+    return RF_ERR_INVALID;
+  }
+  memset(guard, 0, sizeof *guard);
+  guard->base.ops = &guard_ops;
+  guard->inner = inner;
+  if (options != NULL) {
+    guard->options = *options;
+  } else {
+    rf_guard_options_default(&guard->options);
+  }
+  if (guard->options.reporter == NULL) {
+    guard->options.reporter = rf_reporter_default();
+  }
+  guard->secret = rf_host_secret();
+  guard->live.next = &guard->live;
+  guard->live.u.prev = &guard->live;
+  rf_guard_register(guard);
+  return RF_OK;
+}
+
+static void give_back_live(rf_guard *guard) {
+  while (guard->live.next != &guard->live) {
+    rf_guard_header *const h = guard->live.next;
+    unlink_live(h);
+    retire(guard, h, &nowhere);
+  }
+}
+
+/* ---- After the end ---- */
+
+static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_guard *const guard = self_of(self);
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_ENDED, RF_ACCESS_UNKNOWN, ptr, origin);
+  rf_report(guard->options.reporter, &f);
+}
+
+static void *ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_ended(self, NULL, &origin);
+  return NULL;
+}
+
+static rf_status ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  report_ended(self, ptr, &origin);
+  return RF_ERR_DELETED;
+}
+
+static void *ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_ended(self, ptr, &origin);
+  return NULL;
+}
+
+static void ended_stats(rf_allocator *self, rf_stats *out) {
+  rf_stats const nothing = {0};
+  *out = nothing;
+  rf_count_into(&self_of(self)->counters, out);
+}
+
+static const rf_allocator_ops ended_ops = {
+    .name = "guard",
+    .alloc = ended_alloc,
+    .free = ended_free,
+    .realloc = ended_realloc,
+    .stats = ended_stats,
+    .inner = guard_inner,
+};
+
+static void guard_deinit(rf_allocator *self) {
+  rf_guard *const guard = self_of(self);
+  (void)rf_guard_mend(guard, &nowhere); /* what follows goes through all blocks */
+  if (guard->options.sweep_at_deinit) {
+    (void)rf_guard_sweep(guard);
+  }
+  if (guard->options.leaks_at_deinit) {
+    (void)rf_guard_report_live(guard);
+  }
+  flush(guard, 0, &nowhere);
+  give_back_live(guard);
+  rf_guard_unregister(guard);
+  guard->base.ops = &ended_ops;
+}
+
+static const rf_allocator_ops guard_ops = {
+    .name = "guard",
+    .alloc = guard_alloc,
+    .free = guard_free,
+    .realloc = guard_realloc,
+    .resize = guard_resize,
+    .usable_size = guard_usable_size,
+    .owns = guard_owns,
+    .walk = guard_walk,
+    .check = guard_check,
+    .stats = guard_stats,
+    .reject = guard_reject,
+    .inner = guard_inner,
+    .deinit = guard_deinit,
+};

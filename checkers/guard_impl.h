@@ -1,0 +1,222 @@
+/* What the parts of rf_guard share: guard.c (the operations), guard_damage.c (finding damage), guard_refuse.c (pointers
+ * that are no live block) and guard_report.c (making findings). */
+#ifndef RINGFENCE_GUARD_IMPL_H
+#define RINGFENCE_GUARD_IMPL_H
+
+#include <ringfence/bits.h>
+#include <ringfence/guard.h>
+
+#include "fill.h"
+#include "host.h"
+
+/* Some functions look at memory that may not be a block at all, where only the system has said that it can be read. */
+#if defined(__clang__) || defined(__GNUC__)
+#define RF_PEEKS __attribute__((no_sanitize_address))
+#else
+#define RF_PEEKS
+#endif
+
+/* What every inner block is aligned to, so that a header can stand before any payload. */
+#define GUARD_ALIGN RF_ALIGN_DEFAULT
+
+_Static_assert(RF_GUARD_PREFIX % GUARD_ALIGN == 0, "payload aligned by the prefix");
+_Static_assert(sizeof(rf_guard_header) == (UINTPTR_MAX > UINT32_MAX ? 32 : 16) + 8 + 8 * RF_GUARD_THREADS,
+               "no padding, whose bytes the magic would not cover");
+
+/* ---- Header ---- */
+
+/* A condemned block's header was found damaged and reported; what is left is never used again. */
+typedef enum guard_state { STATE_CONDEMNED, STATE_LIVE, STATE_FREED, STATE_RETIRED } guard_state;
+
+typedef enum origin_kind { ORIGIN_SITE, ORIGIN_CALLER, ORIGIN_STACK, ORIGIN_SITE_AND_STACK } origin_kind;
+
+static inline uint8_t make_kind(guard_state state, rf_family family, origin_kind allocated, origin_kind released) {
+  return (uint8_t)((unsigned)state | (unsigned)family << 2 | (unsigned)allocated << 4 | (unsigned)released << 6);
+}
+
+static inline guard_state state_of(const rf_guard_header *h) {
+  return (guard_state)(h->kind & 3U);
+}
+
+static inline rf_family family_of(const rf_guard_header *h) {
+  return (rf_family)(h->kind >> 2 & 3U);
+}
+
+static inline origin_kind allocated_kind_of(const rf_guard_header *h) {
+  return (origin_kind)(h->kind >> 4 & 3U);
+}
+
+static inline origin_kind released_kind_of(const rf_guard_header *h) {
+  return (origin_kind)(h->kind >> 6 & 3U);
+}
+
+/* ---- Layout ---- */
+
+static inline unsigned char *payload_of(const rf_guard_header *h) {
+  return (unsigned char *)(uintptr_t)h + RF_GUARD_PREFIX;
+}
+
+static inline rf_guard_header *header_of(const void *ptr) {
+  return (rf_guard_header *)((uintptr_t)ptr - RF_GUARD_PREFIX);
+}
+
+static inline unsigned char *front_of(const rf_guard_header *h) {
+  return payload_of(h) - RF_GUARD_FRONT;
+}
+
+/* Bytes from the inner block to the payload of a block aligned to `align`. */
+static inline size_t prefix_for(size_t align) {
+  return align <= GUARD_ALIGN ? RF_GUARD_PREFIX : (RF_GUARD_PREFIX + (align - 1)) & ~(align - 1);
+}
+
+static inline size_t prefix_of(const rf_guard_header *h) {
+  return prefix_for((size_t)1 << h->align_log2);
+}
+
+static inline unsigned char *block_of(const rf_guard_header *h) {
+  return payload_of(h) - prefix_of(h);
+}
+
+static inline unsigned char *end_of(const rf_guard_header *h) {
+  return payload_of(h) + h->size + h->back;
+}
+
+static inline size_t total_of(const rf_guard_header *h) {
+  return prefix_of(h) + h->size + h->back;
+}
+
+/* How much of a freed block's payload carries RF_FILL_FREE. */
+static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
+  return h->size < guard->options.fill_free ? h->size : guard->options.fill_free;
+}
+
+/* ---- Magic ----
+ *
+ * Linear over exclusive or, so that a neighbour in the ring is sealed anew by the difference of one link: a header that was
+ * damaged before stays damaged. */
+
+#define LINK_NEXT 3U
+#define LINK_PREV 17U
+
+RF_PEEKS static inline uintptr_t turn(uintptr_t x, unsigned by) {
+  by %= RF_SIZE_BITS;
+  return x << by | x >> (RF_SIZE_BITS - by);
+}
+
+RF_PEEKS static inline uint32_t fold(uintptr_t x) {
+  return (uint32_t)(x ^ (x >> (RF_SIZE_BITS / 2)));
+}
+
+/* The magic of header `h` as it would stand at `place`. */
+RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
+  uintptr_t x = guard->secret ^ ((uintptr_t)place * (uintptr_t)0x9E3779B97F4A7C15U);
+  x ^= turn((uintptr_t)h->next, LINK_NEXT) ^ turn(h->u.released, LINK_PREV);
+  x ^= turn(h->size, 29) ^ turn(h->allocated, 43);
+#if RF_GUARD_THREADS
+  x ^= turn(h->allocated_by, 7) ^ turn(h->released_by, 37);
+#endif
+  return fold(x) ^ ((uint32_t)h->back | (uint32_t)h->align_log2 << 16 | (uint32_t)h->kind << 24);
+}
+
+static inline void seal(const rf_guard *guard, rf_guard_header *h) {
+  h->magic = seal_of(guard, h, h);
+}
+
+RF_PEEKS static inline bool intact(const rf_guard *guard, const rf_guard_header *h) {
+  return h->magic == seal_of(guard, h, h);
+}
+
+static inline void set_next(rf_guard_header *h, rf_guard_header *next) {
+  h->magic ^= fold(turn((uintptr_t)h->next ^ (uintptr_t)next, LINK_NEXT));
+  h->next = next;
+}
+
+static inline void set_prev(rf_guard_header *h, rf_guard_header *prev) {
+  h->magic ^= fold(turn((uintptr_t)h->u.prev ^ (uintptr_t)prev, LINK_PREV));
+  h->u.prev = prev;
+}
+
+/* ---- guard.c ---- */
+
+/* True where `size` bytes at `p` can be looked at: they lie in the inner allocator's memory or, where that cannot tell, in
+ * memory that can be read. */
+bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size);
+
+/* The same for the header before `ptr`. */
+bool rf_guard_reachable(const rf_guard *guard, const void *ptr);
+
+/* True where `ptr` starts a block that is live, its header intact. */
+bool rf_guard_is_live(const rf_guard *guard, const void *ptr);
+
+/* A call into the inner allocator, with the first fault that it raises. */
+typedef struct inner_call {
+  rf_fault_scope scope;
+  rf_fault fault; /* status RF_OK: none */
+} inner_call;
+
+void rf_guard_call_begin(inner_call *call);
+void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin);
+
+/* ---- guard_damage.c ---- */
+
+/* One stretch of disturbed bytes. */
+typedef struct guard_damage {
+  rf_bug bug;
+  const unsigned char *at;
+  size_t size;
+  const char *detail;
+} guard_damage;
+
+/* Looks for damage in and around a live or freed block whose header is intact. */
+bool rf_guard_inspect(const rf_guard *guard, const rf_guard_header *h, guard_damage *out);
+
+/* Reports every damage of such a block and writes the disturbed guard and fill bytes anew. Returns the number of findings.
+ */
+size_t rf_guard_report_damage(rf_guard *guard, rf_guard_header *h, const rf_origin *origin);
+
+/* Every block, live ones from the newest to the oldest and then quarantined ones from the oldest on, damaged or not. Goes
+ * past damaged headers as far as links that agree can be found. */
+typedef struct guard_cursor {
+  rf_guard_header *h; /* NULL: at the end */
+  bool intact;
+  bool freed;
+} guard_cursor;
+
+guard_cursor rf_guard_first(const rf_guard *guard);
+void rf_guard_next(const rf_guard *guard, guard_cursor *at);
+
+/* Takes damaged headers out of the ring of live blocks and out of the quarantine, reporting each. Returns the number of
+ * findings. */
+size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
+
+/* ---- guard_refuse.c ---- */
+
+/* Reports the free, realloc or resize of what is not a live block. Returns the status to answer with. */
+rf_status rf_guard_refuse(rf_guard *guard, void *ptr, const rf_origin *origin);
+
+void rf_guard_register(rf_guard *guard);
+void rf_guard_unregister(rf_guard *guard);
+
+/* ---- guard_report.c ---- */
+
+/* Starts a finding: everything that does not depend on a block. */
+void rf_guard_finding(const rf_guard *guard, rf_finding *f, rf_bug bug, rf_access access, const void *address,
+                      const rf_origin *origin);
+
+/* Adds the block that starts with `h`, intact: place, size, offset, and both origins. */
+void rf_guard_finding_block(const rf_guard *guard, rf_finding *f, const rf_guard_header *h);
+
+/* Adds the bytes around `at` as far as they belong to the block. */
+void rf_guard_finding_window(const rf_guard *guard, rf_finding *f, const rf_guard_header *h, const unsigned char *at);
+
+/* Adds the bytes of a damaged header and of the guard after it. */
+void rf_guard_finding_header(rf_finding *f, const rf_guard_header *h);
+
+/* Decodes an origin as kept in a header. */
+void rf_guard_trace(const rf_guard *guard, origin_kind kind, uintptr_t origin, uint32_t thread, rf_trace *out);
+
+/* "operator new" and the like. */
+const char *rf_family_allocation(rf_family family);
+const char *rf_family_deallocation(rf_family family);
+
+#endif /* RINGFENCE_GUARD_IMPL_H */

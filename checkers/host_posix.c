@@ -1,0 +1,351 @@
+/* The system below the checkers: POSIX, and what Linux adds. */
+#define _GNU_SOURCE /* syscall, MAP_ANONYMOUS, secure_getenv, sigtimedwait */
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <ringfence/port.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <unwind.h>
+#if defined(__linux__)
+#include "maps.h"
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#endif
+
+/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
+#define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
+
+_Noreturn void rf_host_exit(int code) {
+  _exit(code);
+}
+
+uint32_t rf_host_process(void) {
+  return (uint32_t)getpid();
+}
+
+/* ---- Turn ---- */
+
+/* Long enough for a slow terminal; short enough that a child, forked while another thread reported, seems not to hang. */
+#define TURN_PATIENCE_MS 2000
+
+static uint32_t turn_of; /* the thread that has it; 0: nobody */
+
+bool rf_host_turn_begin(void) {
+  uint32_t const me = rf_port_thread_id();
+  struct timespec const pause = {0, 1000000};
+  int const saved_errno = errno;
+  for (unsigned waited = 0; waited < TURN_PATIENCE_MS; waited++) {
+    uint32_t expected = 0;
+    if (__atomic_compare_exchange_n(&turn_of, &expected, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+      return true;
+    }
+    if (expected == me) {
+      return false;
+    }
+    (void)nanosleep(&pause, NULL);
+    errno = saved_errno;
+  }
+  return false;
+}
+
+void rf_host_turn_end(void) {
+  __atomic_store_n(&turn_of, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- Environment and files ---- */
+
+const char *rf_host_environment(void) {
+#if defined(__GLIBC__)
+  return secure_getenv("RINGFENCE_OPTIONS");
+#else
+  return getuid() == geteuid() && getgid() == getegid() ? getenv("RINGFENCE_OPTIONS") : NULL;
+#endif
+}
+
+int rf_host_open(const char *path) {
+  int const saved_errno = errno;
+  int const fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  errno = saved_errno;
+  return fd;
+}
+
+void rf_host_close(int fd) {
+  int const saved_errno = errno;
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  errno = saved_errno;
+}
+
+static bool write_all(int fd, const char *data, size_t size) {
+  while (size != 0) {
+    ssize_t const written = write(fd, data, size);
+    if (written > 0) {
+      data += written;
+      size -= (size_t)written;
+    } else if (written == 0 || errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The log may be a pipe whose reader went away: the signal must not end the program in the middle of a report. */
+bool rf_host_write(int fd, const char *data, size_t size) {
+  int const saved_errno = errno;
+  struct timespec const at_once = {0, 0};
+  sigset_t pipe_signal;
+  sigset_t mask;
+  sigset_t pending;
+  if (fd < 0) {
+    rf_port_log(data, size);
+    return true;
+  }
+  (void)sigemptyset(&pipe_signal);
+  (void)sigaddset(&pipe_signal, SIGPIPE);
+  (void)sigemptyset(&pending);
+  (void)sigpending(&pending);
+  (void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
+  bool const done = write_all(fd, data, size);
+  if (!done && sigismember(&pending, SIGPIPE) == 0) {
+    while (sigtimedwait(&pipe_signal, NULL, &at_once) == -1 && errno == EINTR) {
+    }
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  errno = saved_errno;
+  return done;
+}
+
+/* ---- Memory ---- */
+
+#define PAGE 4096U /* the smallest there is: asking twice about a larger one does no harm */
+
+/* The kernel reads a signal set at `p` before it finds out that the operation on it does not exist: EFAULT where it could
+ * not read, EINVAL where it could. */
+static bool byte_readable(uintptr_t p) {
+#if defined(__linux__)
+  int const saved_errno = errno;
+  uintptr_t const word = p & ~(uintptr_t)7;
+  long const result = syscall(SYS_rt_sigprocmask, ~0, word, NULL, (size_t)8);
+  bool const readable = result == 0 || errno != EFAULT;
+  errno = saved_errno;
+  return readable;
+#else
+  int const saved_errno = errno;
+  bool const readable = msync((void *)(p & ~(uintptr_t)(PAGE - 1)), 1, MS_ASYNC) == 0 || errno != ENOMEM;
+  errno = saved_errno;
+  return readable;
+#endif
+}
+
+bool rf_host_readable(const void *p, size_t size) {
+  uintptr_t const first = (uintptr_t)p;
+  if (size == 0 || first > UINTPTR_MAX - (size - 1)) {
+    return false;
+  }
+  uintptr_t const last = first + (size - 1);
+  for (uintptr_t at = first;; at = (at | (PAGE - 1)) + 1) {
+    if (!byte_readable(at)) {
+      return false;
+    }
+    if (last - at < PAGE - (at & (PAGE - 1))) {
+      return true;
+    }
+  }
+}
+
+void *rf_host_map(size_t size) {
+  int const saved_errno = errno;
+  void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  errno = saved_errno;
+  return p == MAP_FAILED ? NULL : p;
+}
+
+uintptr_t rf_host_secret(void) {
+  static uint32_t count;
+  uint64_t secret = rf_port_now_ns() * 0x9E3779B97F4A7C15U;
+#if defined(__linux__)
+  const void *const random = (const void *)getauxval(AT_RANDOM); /* 16 bytes, by the kernel, for purposes like this */
+  if (random != NULL) {
+    uint64_t word;
+    memcpy(&word, random, sizeof word);
+    secret ^= word;
+  }
+#endif
+  secret += (uint64_t)__atomic_add_fetch(&count, 1, __ATOMIC_RELAXED) * 0xD1B54A32D192ED03U;
+  return (uintptr_t)(secret ^ secret >> 32);
+}
+
+/* ---- Stacks ---- */
+
+typedef struct bounds {
+  uintptr_t low;
+  uintptr_t high;
+} bounds;
+
+#if defined(__linux__)
+
+static bool name_is(const rf_map *map, const char *name) {
+  return map->name_length == strlen(name) && memcmp(map->name, name, map->name_length) == 0;
+}
+
+typedef struct stack_search {
+  uintptr_t frame;
+  bounds found;
+} stack_search;
+
+/* The main thread's stack grows: it may come down to its limit. */
+static uintptr_t stack_limit(const rf_map *map) {
+  struct rlimit limit;
+  uintptr_t const most = (uintptr_t)256 * 1024 * 1024;
+  uintptr_t size = most;
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < most) {
+    size = (uintptr_t)limit.rlim_cur;
+  }
+  return map->end - map->start > size || map->end < size ? map->start : map->end - size;
+}
+
+static bool find_stack(const rf_map *map, void *context) {
+  stack_search *const search = (stack_search *)context;
+  if (search->frame < map->start || search->frame >= map->end) {
+    return map->start <= search->frame;
+  }
+  search->found.low = name_is(map, "[stack]") ? stack_limit(map) : map->start;
+  search->found.high = map->end;
+  return false;
+}
+
+/* The last stacks of this thread: its own, one for signals, those of coroutines. A thread that changes between more of
+ * them than that many times is no longer looked up, since reading the map at each allocation would take for ever. */
+#define STACKS_KEPT 4
+#define LOOKUPS_MOST 1000
+
+typedef struct stack_cache {
+  bounds kept[STACKS_KEPT];
+  unsigned lookups;
+} stack_cache;
+
+THREAD_LOCAL stack_cache stacks;
+
+static const bounds *kept_stack(uintptr_t frame) {
+  for (unsigned i = 0; i < STACKS_KEPT; i++) {
+    if (frame >= stacks.kept[i].low && frame < stacks.kept[i].high) {
+      return &stacks.kept[i];
+    }
+  }
+  return NULL;
+}
+
+static const bounds *look_up_stack(uintptr_t frame) {
+  stack_search search = {frame, {0, 0}};
+  if (stacks.lookups >= LOOKUPS_MOST) {
+    return NULL;
+  }
+  (void)rf_maps_each(find_stack, &search);
+  bounds *const slot = &stacks.kept[stacks.lookups++ % STACKS_KEPT];
+  *slot = search.found;
+  return slot->high != 0 ? slot : NULL;
+}
+
+bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
+  const bounds *found = kept_stack((uintptr_t)frame);
+  if (found == NULL) {
+    found = look_up_stack((uintptr_t)frame);
+  }
+  if (found == NULL) {
+    return false;
+  }
+  *low = found->low;
+  *high = found->high;
+  return true;
+}
+
+#else
+
+bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
+  (void)frame;
+  (void)low;
+  (void)high;
+  return false;
+}
+
+#endif
+
+typedef struct unwinding {
+  uintptr_t *frames;
+  unsigned max;
+  unsigned count;
+} unwinding;
+
+static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argument) {
+  unwinding *const u = (unwinding *)argument;
+  uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
+  if (pc == 0 || u->count == u->max) {
+    return _URC_END_OF_STACK;
+  }
+  u->frames[u->count++] = pc;
+  return _URC_NO_REASON;
+}
+
+unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+  unwinding u = {frames, max, 0};
+  (void)_Unwind_Backtrace(unwound, &u);
+  return u.count;
+}
+
+/* ---- Whereabouts ---- */
+
+#if defined(__linux__)
+
+typedef struct place_search {
+  uintptr_t address;
+  bool after_file; /* the mapping before was a module's: what is joined to it is its .bss */
+  uintptr_t end;   /* of the mapping before */
+  bool found;
+  const char *phrase;
+} place_search;
+
+static bool find_place(const rf_map *map, void *context) {
+  place_search *const search = (place_search *)context;
+  bool const of_file = map->name_length != 0 && map->name[0] == '/';
+  bool const of_module = of_file || (map->name_length == 0 && search->after_file && map->start == search->end);
+  if (search->address >= map->start && search->address < map->end) {
+    search->found = true;
+    search->phrase = name_is(map, "[stack]") ? "the pointer is to the stack"
+                     : of_module             ? "the pointer is to a static object"
+                                             : NULL;
+    return false;
+  }
+  search->after_file = of_module;
+  search->end = map->end;
+  return true;
+}
+
+const char *rf_host_whereabouts(const void *p) {
+  place_search search = {(uintptr_t)p, false, 0, false, NULL};
+  const bounds *const stack = kept_stack((uintptr_t)__builtin_frame_address(0));
+  if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
+    return "the pointer is to the stack";
+  }
+  if (!rf_maps_each(find_place, &search)) {
+    return NULL;
+  }
+  return search.found ? search.phrase : "there is no memory at the pointer";
+}
+
+#else
+
+const char *rf_host_whereabouts(const void *p) {
+  (void)p;
+  return NULL;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* The process's memory map, read from /proc/self/maps without allocating and without the dynamic linker's locks, so that
+ * it can be read inside malloc and in signal handlers. Internal to checkers/; Linux. */
+#ifndef RINGFENCE_MAPS_H
+#define RINGFENCE_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One line. `name` is the file, "[stack]", "[heap]" or empty; not terminated by a NUL, valid during the call only. */
+typedef struct rf_map {
+  uintptr_t start;
+  uintptr_t end;
+  uint64_t file_offset;
+  bool executable;
+  bool writable;
+  const char *name;
+  size_t name_length;
+} rf_map;
+
+/* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read. Keeps
+ * errno. */
+bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
+
+#endif /* RINGFENCE_MAPS_H */

@@ -1,0 +1,35 @@
+/* Which module (executable or shared library) a return address is in, and where in it: read from the process's map and
+ * from the modules' own headers in memory, without allocating and without the dynamic linker's locks. Internal to
+ * checkers/. On systems without /proc/self/maps nothing is found. */
+#ifndef RINGFENCE_MODULES_H
+#define RINGFENCE_MODULES_H
+
+#include <ringfence/finding.h>
+#include <ringfence/frame_name.h>
+
+#define RF_MODULES 16
+#define RF_BUILD_ID_BYTES 20
+
+typedef struct rf_module {
+  uintptr_t start; /* of the executable mapping */
+  uintptr_t end;
+  uintptr_t bias; /* what is added to an address in the ELF file */
+  uint16_t path;  /* where in `text` */
+  char build_id[2 * RF_BUILD_ID_BYTES + 1];
+} rf_module;
+
+typedef struct rf_modules {
+  unsigned count;
+  rf_module modules[RF_MODULES];
+  size_t used;
+  char text[2048];    /* paths, each ended by a NUL */
+  char function[256]; /* of the frame named last */
+} rf_modules;
+
+/* Finds the modules of all return addresses of `f`; what does not fit stays unnamed. */
+void rf_modules_load(rf_modules *modules, const rf_finding *f);
+
+/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset. */
+rf_namer rf_modules_namer(rf_modules *modules);
+
+#endif /* RINGFENCE_MODULES_H */

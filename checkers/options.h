@@ -1,0 +1,68 @@
+/* Options of checked allocators: RINGFENCE_OPTIONS=key=value:key=value, over what the program says, over the build's
+ * defaults. docs/checkers/options.md lists the keys; `help=1` prints them.
+ *
+ * A value with a colon in it is put in single or double quotes: log='a:b'. An unknown key or a bad value gives a warning
+ * and changes nothing; the rest still applies.
+ */
+#ifndef RINGFENCE_OPTIONS_H
+#define RINGFENCE_OPTIONS_H
+
+#include <ringfence/sink.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The modes there are so far. */
+typedef enum rf_mode { RF_MODE_OFF, RF_MODE_GUARD } rf_mode;
+
+typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON } rf_format;
+
+/* What is reported as leaked at the end: nothing; what nothing points to (where that cannot be found out: what is live);
+ * all that is live. */
+typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL } rf_leaks;
+
+typedef struct rf_options {
+  rf_mode mode;
+  bool halt;             /* end the process at the first finding */
+  unsigned exitcode;     /* of a process ended so */
+  const char *log;       /* path, %p stands for the process id; NULL: standard error */
+  size_t log_length;     /* bytes of `log`, which has no NUL at its end */
+  rf_format format;      /* of findings */
+  size_t quarantine;     /* bytes of freed blocks kept back */
+  unsigned stack_depth;  /* return addresses kept per allocation and free */
+  rf_leaks leaks;        /* at deinit or exit */
+  size_t fill;           /* bytes of each freed block filled and checked; SIZE_MAX: all */
+  size_t fill_alloc;     /* bytes of each new block filled; SIZE_MAX: all */
+  size_t move_below;     /* realloc moves blocks up to this size */
+  bool sweep;            /* check all blocks at deinit or exit */
+  unsigned max_findings; /* report so many, count the rest; 0: all */
+  unsigned verbosity;    /* 0: findings only; 1: also what is checked and how */
+  bool help;             /* print the keys */
+} rf_options;
+
+/* The build's defaults: the mode of --//checkers:mode, and for the rest what suits the target. */
+void rf_options_default(rf_options *out);
+
+/* Applies `text` ("key=value:key=value", NULL: nothing) to *options. `source` names where it came from in warnings, each
+ * of which is one line to `warnings`. Returns the number of warnings. `text` must live as long as options->log is used. */
+unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings);
+
+/* Applies what __ringfence_default_options returns, then the environment's RINGFENCE_OPTIONS (which a program that runs
+ * with another user's rights ignores). Returns the number of warnings. */
+unsigned rf_options_load(rf_options *options, const rf_sink *warnings);
+
+/* Writes every key with its meaning, the values allowed, and its value in `options`. */
+void rf_options_help(const rf_options *options, const rf_sink *sink);
+
+/* A program may define this to set its own defaults: a string like that of RINGFENCE_OPTIONS, which must stay valid. It is
+ * called before main in drop-in use, and must not allocate. */
+const char *__ringfence_default_options(void) __attribute__((weak));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_OPTIONS_H */

@@ -1,0 +1,378 @@
+#include <ringfence/report_text.h>
+
+typedef struct writer {
+  const rf_finding *f;
+  const rf_namer *namer;
+  const rf_sink *sink;
+} writer;
+
+static void str(const writer *w, const char *text) {
+  rf_sink_str(w->sink, text);
+}
+
+static void number(const writer *w, uint64_t value) {
+  rf_sink_uint(w->sink, value);
+}
+
+static void address(const writer *w, uint64_t value) {
+  rf_sink_hex(w->sink, value, 1);
+}
+
+/* ---- Places ---- */
+
+static void file_and_line(const writer *w, const char *file, unsigned line, unsigned column) {
+  str(w, file);
+  if (line != 0) {
+    str(w, ":");
+    number(w, line);
+  }
+  if (line != 0 && column != 0) {
+    str(w, ":");
+    number(w, column);
+  }
+}
+
+static void module_and_offset(const writer *w, const rf_frame_name *name) {
+  str(w, "(");
+  str(w, name->module);
+  str(w, "+");
+  address(w, name->offset);
+  str(w, ")");
+  if (name->build_id != NULL) {
+    str(w, " (BuildId: ");
+    str(w, name->build_id);
+    str(w, ")");
+  }
+}
+
+static void frame(const writer *w, unsigned index, uintptr_t pc, const rf_frame_name *name) {
+  str(w, "    #");
+  number(w, index);
+  str(w, " ");
+  address(w, pc);
+  if (name->function != NULL) {
+    str(w, " in ");
+    str(w, name->function);
+  }
+  if (name->file != NULL) {
+    str(w, " ");
+    file_and_line(w, name->file, name->line, name->column);
+  } else if (name->module != NULL) {
+    str(w, " ");
+    module_and_offset(w, name);
+  }
+  str(w, "\n");
+}
+
+static bool name_of(const writer *w, uintptr_t pc, unsigned inlined, rf_frame_name *name) {
+  return w->namer != NULL && w->namer->name(w->namer->context, pc, inlined, name);
+}
+
+static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
+  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  if (!name_of(w, pc, 0, &name)) {
+    frame(w, index, pc, &name);
+    return index + 1;
+  }
+  for (unsigned inlined = 1;; inlined++) {
+    frame(w, index++, pc, &name);
+    if (!name_of(w, pc, inlined, &name)) {
+      return index;
+    }
+  }
+}
+
+/* A call site is the innermost frame; the address of the call is not recorded with it. */
+static unsigned site_frame(const writer *w, const rf_site *site) {
+  rf_frame_name const name = {site->function, site->file, site->line, 0, NULL, NULL, 0};
+  frame(w, 0, 0, &name);
+  return 1;
+}
+
+static void trace(const writer *w, const rf_trace *t) {
+  unsigned index = t->site != NULL ? site_frame(w, t->site) : 0;
+  for (unsigned i = 0; i < t->depth && t->frames[i] != 0; i++) {
+    index = frames_of(w, index, t->frames[i]);
+  }
+  if (index == 0) {
+    str(w, "    (not known)\n");
+  }
+}
+
+static bool is_known(const rf_trace *t) {
+  return t->site != NULL || t->depth != 0;
+}
+
+static void thread(const writer *w, const rf_trace *t) {
+  if (t->thread != 0) {
+    str(w, " by thread T");
+    number(w, t->thread == w->f->process ? 0 : t->thread);
+  }
+}
+
+/* ---- Head ---- */
+
+static void mismatch(const writer *w) {
+  if (w->f->allocation != NULL && w->f->deallocation != NULL) {
+    str(w, " (");
+    str(w, w->f->allocation);
+    str(w, " vs ");
+    str(w, w->f->deallocation);
+    str(w, ")");
+  }
+}
+
+static void request(const writer *w) {
+  switch (w->f->bug) {
+  case RF_BUG_CALLOC_OVERFLOW:
+    str(w, ": ");
+    number(w, w->f->argument);
+    str(w, " * ");
+    number(w, w->f->size);
+    str(w, " does not fit a size");
+    break;
+  case RF_BUG_SIZE_TOO_BIG:
+    str(w, ": requested ");
+    address(w, w->f->size);
+    str(w, " bytes");
+    break;
+  case RF_BUG_BAD_ALIGNMENT:
+    str(w, ": ");
+    number(w, w->f->argument);
+    str(w, " is no power of two");
+    break;
+  default:
+    break;
+  }
+}
+
+static void head(const writer *w) {
+  const rf_finding *const f = w->f;
+  str(w, "=================================================================\n==");
+  number(w, f->process);
+  str(w, "==ERROR: Ringfence: ");
+  str(w, rf_bug_name(f->bug));
+  mismatch(w);
+  if (f->bug == RF_BUG_LEAK) {
+    str(w, " of ");
+    number(w, f->size);
+    str(w, " byte(s) in ");
+    number(w, f->blocks);
+    str(w, " object(s)");
+  } else if (f->address != 0) {
+    str(w, " on address ");
+    address(w, f->address);
+  }
+  request(w);
+  str(w, "\n");
+}
+
+static void access_line(const writer *w) {
+  const rf_finding *const f = w->f;
+  if (f->access == RF_ACCESS_READ || f->access == RF_ACCESS_WRITE) {
+    str(w, f->access == RF_ACCESS_READ ? "READ" : "WRITE");
+    if (f->access_size != 0) {
+      str(w, " of size ");
+      number(w, f->access_size);
+    }
+    str(w, " at ");
+    address(w, f->address);
+    str(w, ", found");
+  } else {
+    str(w, f->access == RF_ACCESS_FREE ? "freed" : "found");
+  }
+  thread(w, &f->found);
+  str(w, " here:\n");
+  trace(w, &f->found);
+}
+
+static void detail(const writer *w) {
+  const rf_finding *const f = w->f;
+  if (f->detail != NULL || f->allocator != NULL) {
+    str(w, "  ");
+    str(w, f->detail != NULL ? f->detail : "found");
+    if (f->allocator != NULL) {
+      str(w, " (allocator ");
+      str(w, f->allocator);
+      if (f->mode != NULL) {
+        str(w, ", mode ");
+        str(w, f->mode);
+      }
+      str(w, ")");
+    }
+    str(w, "\n");
+  }
+  if (f->bug == RF_BUG_SIZE_MISMATCH) {
+    str(w, "  size of the allocated object: ");
+    number(w, f->size);
+    str(w, " bytes; size given to delete: ");
+    number(w, f->argument);
+    str(w, " bytes\n");
+  }
+}
+
+/* ---- Block ---- */
+
+static void location(const writer *w) {
+  const rf_finding *const f = w->f;
+  size_t distance;
+  const char *const relation = rf_finding_relation(f, &distance);
+  address(w, f->address);
+  str(w, " is located ");
+  number(w, distance);
+  str(w, " bytes ");
+  str(w, relation);
+  str(w, f->offset >= 0 && (size_t)f->offset < f->size ? " of " : " ");
+  number(w, f->size);
+  str(w, "-byte region [");
+  address(w, f->block);
+  str(w, ",");
+  address(w, f->block + f->size);
+  str(w, ")\n");
+}
+
+static void block(const writer *w) {
+  const rf_finding *const f = w->f;
+  if (f->block == 0) {
+    return;
+  }
+  if (f->bug != RF_BUG_LEAK) {
+    location(w);
+  }
+  if (f->freed && is_known(&f->released)) {
+    str(w, "freed");
+    thread(w, &f->released);
+    str(w, " here:\n");
+    trace(w, &f->released);
+  }
+  if (is_known(&f->allocated)) {
+    str(w, f->freed ? "previously allocated" : "allocated");
+    thread(w, &f->allocated);
+    str(w, " here:\n");
+    trace(w, &f->allocated);
+  }
+}
+
+/* ---- Window ---- */
+
+#define ROW 16U
+
+static void hex_byte(const writer *w, unsigned char byte) {
+  rf_sink_char(w->sink, "0123456789abcdef"[byte >> 4]);
+  rf_sink_char(w->sink, "0123456789abcdef"[byte & 15]);
+}
+
+static bool is_bad(const rf_finding *f, unsigned i) {
+  return i < f->window_size && f->window_class[i] == RF_BYTE_BAD;
+}
+
+/* One row: `first` is the index of its first byte in the window, `skipped` how many columns stay empty before it. */
+static void row_bytes(const writer *w, unsigned first, unsigned count, unsigned skipped) {
+  const rf_finding *const f = w->f;
+  bool open = false;
+  bool any = false;
+  for (unsigned i = 0; i < count; i++) {
+    any = any || is_bad(f, first + i);
+  }
+  str(w, any ? "=>" : "  ");
+  rf_sink_hex(w->sink, f->window_address + first - skipped, 12);
+  str(w, ":");
+  for (unsigned i = 0; i < skipped; i++) {
+    str(w, "   ");
+  }
+  for (unsigned i = 0; i < count; i++) {
+    bool const bad = is_bad(f, first + i);
+    str(w, bad && !open ? "[" : !bad && open ? "]" : " ");
+    hex_byte(w, f->window[first + i]);
+    open = bad;
+  }
+  str(w, open ? "]\n" : "\n");
+}
+
+static void row_classes(const writer *w, unsigned first, unsigned count, unsigned skipped) {
+  str(w, "                 ");
+  for (unsigned i = 0; i < skipped; i++) {
+    str(w, "   ");
+  }
+  for (unsigned i = 0; i < count; i++) {
+    str(w, "  ");
+    rf_sink_char(w->sink, rf_byte_letter(w->f->window_class[first + i]));
+  }
+  str(w, "\n");
+}
+
+static void expected(const writer *w) {
+  const rf_finding *const f = w->f;
+  for (unsigned i = 0; i < f->window_size; i++) {
+    if (is_bad(f, i)) {
+      str(w, "  expected 0x");
+      hex_byte(w, f->expected[i]);
+      str(w, " where !");
+      str(w, "\n");
+      return;
+    }
+  }
+}
+
+static void window(const writer *w) {
+  const rf_finding *const f = w->f;
+  if (f->window_size == 0) {
+    return;
+  }
+  str(w, "Bytes as found (u block, f freed block, g guard, h header, ! overwritten):\n");
+  for (unsigned first = 0; first < f->window_size;) {
+    unsigned const skipped = (unsigned)((f->window_address + first) % ROW);
+    unsigned const left = f->window_size - first;
+    unsigned const count = left < ROW - skipped ? left : ROW - skipped;
+    row_bytes(w, first, count, skipped);
+    row_classes(w, first, count, skipped);
+    first += count;
+  }
+  expected(w);
+}
+
+/* ---- Summary ---- */
+
+static void named_place(const writer *w, const rf_frame_name *name) {
+  if (name->file != NULL) {
+    str(w, " ");
+    file_and_line(w, name->file, name->line, name->column);
+  } else if (name->module != NULL) {
+    str(w, " ");
+    module_and_offset(w, name);
+  }
+  if (name->function != NULL) {
+    str(w, " in ");
+    str(w, name->function);
+  }
+}
+
+static void summary(const writer *w) {
+  const rf_finding *const f = w->f;
+  const rf_trace *const place = rf_finding_place(f);
+  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  str(w, "SUMMARY: Ringfence: ");
+  str(w, rf_bug_name(f->bug));
+  if (place->site != NULL) {
+    name.function = place->site->function;
+    name.file = place->site->file;
+    name.line = place->site->line;
+    named_place(w, &name);
+  } else if (place->depth != 0 && name_of(w, place->frames[0], 0, &name)) {
+    named_place(w, &name);
+  } else if (place->depth != 0) {
+    str(w, " ");
+    address(w, place->frames[0]);
+  }
+  str(w, "\n");
+}
+
+void rf_report_text(const rf_finding *f, const rf_namer *namer, const rf_sink *sink) {
+  writer const w = {f, namer, sink};
+  head(&w);
+  access_line(&w);
+  detail(&w);
+  block(&w);
+  window(&w);
+  summary(&w);
+}

@@ -1,0 +1,198 @@
+#include <ringfence/reporter.h>
+
+#include <ringfence/port.h>
+#include <ringfence/report_json.h>
+#include <ringfence/report_text.h>
+#include <string.h>
+
+#include "host.h"
+#include "modules.h"
+
+#define PATH_BYTES 512
+
+/* ---- The file ---- */
+
+static void log_write(void *context, const char *text, size_t size) {
+  (void)context;
+  rf_port_log(text, size);
+}
+
+static const rf_sink standard_error = {log_write, NULL};
+
+/* The path with %p replaced by the process id; false where it does not fit. */
+static bool expand(const rf_options *options, char *out, size_t room) {
+  rf_sink_buffer path;
+  rf_sink_buffer_init(&path, out, room);
+  for (size_t i = 0; i < options->log_length; i++) {
+    if (options->log[i] == '%' && i + 1 < options->log_length && options->log[i + 1] == 'p') {
+      rf_sink_uint(&path.sink, rf_host_process());
+      i++;
+    } else {
+      rf_sink_char(&path.sink, options->log[i]);
+    }
+  }
+  return path.length + 1 < room;
+}
+
+static void say_cannot_open(const char *path) {
+  rf_sink_str(&standard_error, "ringfence: cannot append to ");
+  rf_sink_str(&standard_error, path);
+  rf_sink_str(&standard_error, "; findings go to standard error\n");
+}
+
+/* A path with %p names another file in a child; opening the others anew does no harm. */
+static void open_log(rf_log_reporter *r) {
+  uint32_t const process = rf_host_process();
+  char path[PATH_BYTES];
+  if (r->options.log == NULL || (r->opened_by == process && process != 0)) {
+    return;
+  }
+  rf_host_close(r->fd);
+  r->opened_by = process;
+  r->fd = expand(&r->options, path, sizeof path) ? rf_host_open(path) : -1;
+  if (r->fd < 0) {
+    say_cannot_open(path);
+  }
+}
+
+void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
+  open_log(r);
+  if (!rf_host_write(r->fd, text, size)) {
+    rf_host_close(r->fd);
+    r->fd = -1;
+    rf_port_log(text, size); /* a full disk: standard error may still take it */
+  }
+}
+
+/* ---- Collecting a rendering into one write ---- */
+
+#if defined(__unix__) || defined(__APPLE__)
+#define WHOLE_BYTES ((size_t)64 * 1024)
+#else
+#define WHOLE_BYTES ((size_t)256)
+#endif
+/* On the stack, for a finding within a finding. */
+#define PART_BYTES ((size_t)256)
+
+typedef struct collector {
+  rf_log_reporter *reporter;
+  char *data;
+  size_t room;
+  size_t length;
+} collector;
+
+static void flush(collector *c) {
+  if (c->length != 0) {
+    rf_log_reporter_write(c->reporter, c->data, c->length);
+    c->length = 0;
+  }
+}
+
+static void collect(void *context, const char *text, size_t size) {
+  collector *const c = (collector *)context;
+  while (size != 0) {
+    size_t const room = c->room - c->length;
+    size_t const part = size < room ? size : room;
+    memcpy(c->data + c->length, text, part);
+    c->length += part;
+    text += part;
+    size -= part;
+    if (c->length == c->room) {
+      flush(c);
+    }
+  }
+}
+
+static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *namer, char *data, size_t room) {
+  collector c = {r, data, room, 0};
+  rf_sink const sink = {collect, &c};
+  if (r->options.format == RF_FORMAT_JSON) {
+    rf_report_json(f, namer, &sink);
+  } else {
+    rf_report_text(f, namer, &sink);
+  }
+  flush(&c);
+}
+
+/* ---- Reporting ---- */
+
+/* Used by one report at a time: rf_report sees to that but for a finding within a finding. */
+static bool busy;
+static char whole[WHOLE_BYTES];
+static rf_modules modules;
+
+static void put_out(rf_log_reporter *r, const rf_finding *f) {
+  if (busy) {
+    char part[PART_BYTES];
+    render(r, f, NULL, part, sizeof part);
+    return;
+  }
+  busy = true;
+  rf_modules_load(&modules, f);
+  rf_namer const namer = rf_modules_namer(&modules);
+  render(r, f, &namer, whole, sizeof whole);
+  busy = false;
+}
+
+static void say_enough(rf_log_reporter *r) {
+  static const char text[] = "ringfence: that was finding number max_findings; further ones are counted only\n";
+  if (r->options.format == RF_FORMAT_TEXT) {
+    rf_log_reporter_write(r, text, sizeof text - 1);
+  } else {
+    rf_port_log(text, sizeof text - 1);
+  }
+}
+
+static rf_action report(rf_reporter *self, const rf_finding *f) {
+  rf_log_reporter *const r = (rf_log_reporter *)self;
+  unsigned const most = r->options.max_findings;
+  if (most == 0 || f->sequence <= most) {
+    put_out(r, f);
+  }
+  if (most != 0 && f->sequence == most && !r->options.halt) {
+    say_enough(r);
+  }
+  return r->options.halt ? RF_ACTION_HALT : RF_ACTION_CONTINUE;
+}
+
+void rf_log_reporter_init(rf_log_reporter *reporter, const rf_options *options) {
+  memset(reporter, 0, sizeof *reporter);
+  reporter->base.report = report;
+  reporter->base.exitcode = (int)options->exitcode;
+  reporter->options = *options;
+  reporter->fd = -1;
+}
+
+/* ---- The process's own ---- */
+
+static bool made;
+static rf_log_reporter the_reporter;
+
+static void make(void) {
+  bool const turn = rf_host_turn_begin();
+  if (!made) {
+    rf_options options;
+    rf_options_default(&options);
+    (void)rf_options_load(&options, &standard_error);
+    rf_log_reporter_init(&the_reporter, &options);
+    __atomic_store_n(&made, true, __ATOMIC_RELEASE);
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+}
+
+static rf_log_reporter *process_reporter(void) {
+  if (!__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
+    make();
+  }
+  return &the_reporter;
+}
+
+rf_reporter *rf_reporter_default(void) {
+  return &process_reporter()->base;
+}
+
+const rf_options *rf_options_of_process(void) {
+  return &process_reporter()->options;
+}

@@ -1,0 +1,175 @@
+/* The depot of stacks: a hash table of chains over records that are written once and never move.
+ *
+ *     memory: | buckets: uint32_t, a power of two of them | record | record | ... |
+ *     record: | next (a number, 0 ends) | hash | depth | padding | depth return addresses |
+ *
+ * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number is
+ * published by the compare-and-swap of a bucket's head: readers need no lock.
+ */
+#include <ringfence/stack.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+typedef struct record {
+  uint32_t next;
+  uint32_t hash;
+  uint32_t depth;
+  uint32_t padding;
+  uintptr_t frames[];
+} record;
+
+#define UNIT 8U
+/* One bucket for so many bytes of memory: about one for each record of usual depth. */
+#define BYTES_PER_BUCKET 128U
+
+_Static_assert(sizeof(record) % UNIT == 0, "records begin at units");
+
+/* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+static uint32_t load(const uint32_t *p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+  return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static bool swap_size(size_t *p, size_t *expected, size_t value) {
+  return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+#else
+static uint32_t load(const uint32_t *p) {
+  return *p;
+}
+
+static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+  (void)expected;
+  *p = value;
+  return true;
+}
+
+static bool swap_size(size_t *p, size_t *expected, size_t value) {
+  (void)expected;
+  *p = value;
+  return true;
+}
+#endif
+
+rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
+  uint32_t buckets = 1;
+  if (depot == NULL || memory == NULL || (uintptr_t)memory % UNIT != 0) {
+    return RF_ERR_INVALID;
+  }
+  while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
+    buckets *= 2;
+  }
+  size_t const table = ((size_t)buckets * sizeof(uint32_t) + (UNIT - 1)) & ~(size_t)(UNIT - 1);
+  if (size < table + UNIT + sizeof(record) + sizeof(uintptr_t)) {
+    return RF_ERR_INVALID;
+  }
+  depot->buckets = (uint32_t *)memory;
+  depot->bucket_mask = buckets - 1;
+  depot->records = (unsigned char *)memory + table;
+  depot->capacity = size - table;
+  if (depot->capacity / UNIT > UINT32_MAX) {
+    depot->capacity = (size_t)UINT32_MAX * UNIT;
+  }
+  depot->used = UNIT; /* so that no record has the number 0 */
+  return RF_OK;
+}
+
+static record *record_at(const rf_stack_depot *depot, uint32_t id) {
+  return (record *)(void *)(depot->records + (size_t)id * UNIT);
+}
+
+static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
+  uint64_t hash = depth;
+  for (unsigned i = 0; i < depth; i++) {
+    hash = (hash ^ frames[i]) * 0x9E3779B97F4A7C15U;
+    hash ^= hash >> 29;
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* The id of an equal stack in the chain from `id` up to, not including, `end`; 0 where there is none. */
+static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uint32_t hash, const uintptr_t *frames,
+                     unsigned depth) {
+  while (id != end && id != 0) {
+    const record *const r = record_at(depot, id);
+    if (r->hash == hash && r->depth == depth && memcmp(r->frames, frames, depth * sizeof frames[0]) == 0) {
+      return id;
+    }
+    id = r->next;
+  }
+  return 0;
+}
+
+/* Room for a record of `depth` addresses; 0 where the depot is full. */
+static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
+  size_t const size = (sizeof(record) + depth * sizeof(uintptr_t) + (UNIT - 1)) & ~(size_t)(UNIT - 1);
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+  size_t used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
+#else
+  size_t used = depot->used;
+#endif
+  do {
+    if (size > depot->capacity - used) {
+      return 0;
+    }
+  } while (!swap_size(&depot->used, &used, used + size));
+  return (uint32_t)(used / UNIT);
+}
+
+uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
+  if (depot == NULL || depth == 0) {
+    return 0;
+  }
+  uint32_t const hash = hash_of(frames, depth);
+  uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
+  uint32_t head = load(bucket);
+  uint32_t found = find(depot, head, 0, hash, frames, depth);
+  if (found != 0) {
+    return found;
+  }
+  uint32_t const id = reserve(depot, depth);
+  if (id == 0) {
+    return 0;
+  }
+  record *const r = record_at(depot, id);
+  r->hash = hash;
+  r->depth = depth;
+  memcpy(r->frames, frames, depth * sizeof frames[0]);
+  uint32_t seen = head;
+  for (r->next = head; !swap(bucket, &head, id); r->next = head) {
+    /* Others were faster: one of them may have put the same stack, and then this record is left unused. */
+    found = find(depot, head, seen, hash, frames, depth);
+    if (found != 0) {
+      return found;
+    }
+    seen = head;
+  }
+  return id;
+}
+
+/* True where `id` is in the chain of its hash: what was never handed out is in none. */
+static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
+  if (id == 0 || (size_t)id * UNIT > depot->capacity - sizeof(record)) {
+    return false;
+  }
+  uint32_t at = load(&depot->buckets[record_at(depot, id)->hash & depot->bucket_mask]);
+  while (at != 0 && at != id) {
+    at = record_at(depot, at)->next;
+  }
+  return at == id;
+}
+
+unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max) {
+  if (depot == NULL || !handed_out(depot, id)) {
+    return 0;
+  }
+  const record *const r = record_at(depot, id);
+  unsigned const depth = r->depth < max ? r->depth : max;
+  memcpy(frames, r->frames, depth * sizeof frames[0]);
+  return depth;
+}
