@@ -55,7 +55,7 @@ READS_ANYTHING static header read_header(const void *ptr) {
   const header *const h = (const header *)(const void *)((const unsigned char *)ptr - PREFIX);
   header copy;
   copy.size = h->size;
-  copy.seal = __atomic_load_n(&h->seal, __ATOMIC_RELAXED);
+  copy.seal = *(const volatile uint32_t *)&h->seal; /* an atomic load would be instrumented all the same */
   copy.lead = h->lead;
   return copy;
 }

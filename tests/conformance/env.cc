@@ -117,8 +117,8 @@ std::unique_ptr<Env> Env::try_make(const Subject &subject, size_t arena_size, si
 }
 
 Env::~Env() {
-  if (made()) {
-    rf_deinit(allocator_);
+  if (made() && !ended_) {
+    end();
   }
 }
 
@@ -127,10 +127,18 @@ void Env::make() {
   live_.clear();
   expected_ = Expected();
   expected_reports_ = 0;
+  ended_ = false;
   allocator_ = subject_.make(state_.get(), arena_, arena_size_);
 }
 
 void Env::end() {
+  // What came from the system must go back to it; an arena may end with blocks live.
+  if (!ended_ && !has(RF_SUBJECT_ARENA)) {
+    for (const auto &[ptr, block] : live_) {
+      (void)rf_free(allocator_, ptr);
+    }
+  }
+  ended_ = true;
   rf_deinit(allocator_);
 }
 
@@ -429,6 +437,16 @@ std::vector<size_t> sizes_to_try(const Subject &subject) {
   }
   sizes.erase(std::remove_if(sizes.begin(), sizes.end(), [&](size_t n) { return n != served(subject, n); }),
               sizes.end());
+  return sizes;
+}
+
+std::vector<size_t> unservable_sizes(const Subject &subject) {
+  std::vector<size_t> sizes;
+  for (size_t const less : {0, 1, 3, 7, 8, 15, 16, 31, 63, 64, 4095, 4096}) {
+    if (less <= 8 || (subject.traits & RF_SUBJECT_ARENA) != 0) {
+      sizes.push_back(RF_SIZE_LIMIT - less);
+    }
+  }
   return sizes;
 }
 

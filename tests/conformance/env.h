@@ -111,7 +111,7 @@ public:
   // Fills the block with new contents, after a test has put its own there.
   void fill(unsigned char *ptr);
 
-  // Ends the allocator as a program would. Nothing may be called after it but again().
+  // Ends the allocator as a program would, again if told again. Then only again() makes it usable.
   void end();
   // Makes a new one over the same arena.
   void again();
@@ -148,6 +148,7 @@ private:
   std::unique_ptr<std::max_align_t[]> state_;
   unsigned char *arena_ = nullptr;
   rf_allocator *allocator_ = nullptr;
+  bool ended_ = false;
   std::map<unsigned char *, Live> live_;
   Expected expected_;
   size_t expected_reports_ = 0;
@@ -156,6 +157,8 @@ private:
 
 // The sizes to try where any will do: all small ones, those around powers of two, some large; within max_size.
 std::vector<size_t> sizes_to_try(const Subject &subject);
+// Well-formed sizes that nobody can serve. A system of 32 bits may have nearly two gibibytes to give.
+std::vector<size_t> unservable_sizes(const Subject &subject);
 // 1, 2, 4 … 4096, within max_align.
 std::vector<size_t> aligns_to_try(const Subject &subject);
 // `size`, or less where the subject serves less.

@@ -94,7 +94,7 @@ void ReallocThatFailsLeavesTheBlock(const Subject &subject) {
   Env env(subject);
   unsigned char *const p = env.must_alloc(served(subject, 40));
   env.must_alloc(served(subject, 40));
-  for (size_t const size : {RF_SIZE_LIMIT, RF_SIZE_LIMIT - 15, RF_SIZE_LIMIT - 4096}) {
+  for (size_t const size : unservable_sizes(subject)) {
     RF_REQUIRE(env.realloc(p, size) == nullptr, "to " << size);
     env.verify();
     RF_REQUIRE(env.realloc(p, size, 4096) == nullptr, "to " << size);

@@ -71,8 +71,7 @@ void SizesBeyondTheLimitGiveNull(const Subject &subject) {
 void SizesUpToTheLimitFailAndCount(const Subject &subject) {
   Env env(subject);
   rf_allocator *const a = env.allocator();
-  for (size_t const less : {0, 1, 3, 7, 8, 15, 16, 31, 63, 64, 4095, 4096}) {
-    size_t const size = RF_SIZE_LIMIT - less;
+  for (size_t const size : unservable_sizes(subject)) {
     env.failing("alloc near the limit", [&] { RF_REQUIRE(rf_alloc(a, size) == nullptr, "size " << size); });
     env.failing("aligned alloc near the limit",
                 [&] { RF_REQUIRE(rf_aligned_alloc(a, 4096, size) == nullptr, "size " << size); });
