@@ -342,10 +342,7 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
   }
-  *got = offered(guard, block_of(h), total_of(h));
-  if (status == RF_OK && *got < total) {
-    *got = total;
-  }
+  *got = offered(guard, block_of(h), status == RF_OK ? total : total_of(h));
   if (status == RF_ERR_NO_MEMORY && total <= *got) {
     status = RF_OK;
   }
