@@ -33,6 +33,8 @@ void rf_options_default(rf_options *out) {
       .sweep = true,
       .max_findings = 1000,
       .verbosity = 0,
+      .rejected = false,
+      .summary = false,
       .help = false,
   };
 }
@@ -69,13 +71,17 @@ static const option table[] = {
     CHOICE(format, "text json ", "of findings"),
     SIZE(quarantine, "bytes of freed blocks kept back"),
     NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
-    CHOICE(leaks, "0 1 all ", "report at the end: nothing, what is lost, all that is live"),
+    CHOICE(leaks, "0 1 all reachable ",
+           "report at the end: nothing, what is lost in code with names, all that is lost, "
+           "all that is live"),
     SIZE(fill, "bytes of each freed block filled with 0xcc and checked"),
     SIZE(fill_alloc, "bytes of each new block filled with 0xcd"),
     SIZE(move_below, "realloc always moves blocks up to this size, so that stale pointers show"),
     BOOL(sweep, "check all blocks at the end"),
     NUMBER(max_findings, UINT32_MAX, "report so many findings and count the rest; 0 reports all"),
     NUMBER(verbosity, 1, "1 says also what is checked and how"),
+    BOOL(rejected, "drop-in: report requests that can never be served"),
+    BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
     BOOL(help, "print this list"),
 };
 

@@ -20,9 +20,10 @@ typedef enum rf_mode { RF_MODE_OFF, RF_MODE_GUARD } rf_mode;
 
 typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON } rf_format;
 
-/* What is reported as leaked at the end: nothing; what nothing points to (where that cannot be found out: what is live);
- * all that is live. */
-typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL } rf_leaks;
+/* What is reported as leaked at the end: nothing; what nothing points to, where its code can be named; all that nothing
+ * points to; also what is live though something points to it. Where it cannot be found out what points where (arenas),
+ * each but the first means what is live. */
+typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE } rf_leaks;
 
 typedef struct rf_options {
   rf_mode mode;
@@ -40,6 +41,8 @@ typedef struct rf_options {
   bool sweep;            /* check all blocks at deinit or exit */
   unsigned max_findings; /* report so many, count the rest; 0: all */
   unsigned verbosity;    /* 0: findings only; 1: also what is checked and how */
+  bool rejected;         /* drop-in: report requests that can never be served, such as sizes that wrap */
+  bool summary;          /* drop-in: a line in the log when the process begins and when it ends */
   bool help;             /* print the keys */
 } rf_options;
 
