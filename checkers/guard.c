@@ -10,6 +10,10 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
+bool rf_guard_is_guard(const rf_guard *guard) {
+  return guard->base.ops == &guard_ops;
+}
+
 /* ---- Calls into the inner allocator ---- */
 
 static void keep_fault(const rf_fault *fault, void *context) {
@@ -205,6 +209,13 @@ static void set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got)
   rf_fill_guard(payload_of(h) + size, h->back, RF_FILL_GUARD);
 }
 
+/* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. */
+static void learn(rf_guard *guard, const void *block) {
+  if (guard->counters.allocations == 0) {
+    guard->inner_tells = rf_owns(guard->inner, block);
+  }
+}
+
 /* A live block with guards, its payload not filled and nothing counted. */
 static rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, rf_family family,
                                    const rf_origin *origin) {
@@ -223,6 +234,7 @@ static rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, r
   if (block == NULL) {
     return NULL;
   }
+  learn(guard, block);
   rf_guard_header *const h = header_of(block + prefix);
   origin_kind kind;
   h->allocated = keep_origin(guard, origin, &kind);
@@ -271,7 +283,7 @@ void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family
 
 bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size) {
   rf_allocator *const inner = guard->inner;
-  if (inner->ops->owns == NULL) {
+  if (!guard->inner_tells) {
     return rf_host_readable(p, size);
   }
   return inner->ops->owns(inner, p) && inner->ops->owns(inner, (const unsigned char *)p + size - 1);
@@ -520,7 +532,9 @@ static const rf_guard_header *find_header(const rf_guard *guard, const rf_block 
   const unsigned char *const start = (const unsigned char *)block->ptr;
   for (size_t align = GUARD_ALIGN; prefix_for(align) <= block->size; align *= 2) {
     const rf_guard_header *const h = header_of(start + prefix_for(align));
-    if (((size_t)1 << (h->align_log2 % RF_SIZE_BITS)) == align && intact(guard, h)) {
+    bool const fits = ((size_t)1 << (h->align_log2 % RF_SIZE_BITS)) == align;
+    /* A block that was here before may have left its header in the gap. */
+    if (fits && intact(guard, h) && state_of(h) != STATE_RETIRED) {
       return h;
     }
   }
@@ -535,19 +549,14 @@ static rf_block block_for_user(const rf_guard *guard, const rf_guard_header *h, 
 
 static bool visit_inner(const rf_block *inner, void *context) {
   const walk *const w = (const walk *)context;
-  size_t const per_block = RF_GUARD_PREFIX + RF_GUARD_BACK_MIN;
-  size_t const whole = inner->size + inner->overhead;
-  rf_block block = *inner;
   if (!inner->used) {
-    block.size = less(inner->size, per_block);
-    block.overhead = whole - block.size;
-    return w->visit(&block, w->context);
+    return w->visit(inner, w->context);
   }
   const rf_guard_header *const h = find_header(w->guard, inner);
   if (h == NULL || state_of(h) != STATE_LIVE) {
     return true; /* in quarantine, or condemned: neither the program's nor to be had */
   }
-  block = block_for_user(w->guard, h, whole);
+  rf_block const block = block_for_user(w->guard, h, inner->size + inner->overhead);
   return w->visit(&block, w->context);
 }
 
@@ -645,6 +654,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
   if (guard->options.reporter == NULL) {
     guard->options.reporter = rf_reporter_default();
   }
+  guard->inner_tells = inner->ops->owns != NULL;
   guard->secret = rf_host_secret();
   guard->live.next = &guard->live;
   guard->live.u.prev = &guard->live;
