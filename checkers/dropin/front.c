@@ -1,0 +1,173 @@
+#include "front.h"
+
+#include "arena.h"
+#include "process.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static void *no_memory(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
+  rf_arena *const arena = rf_arena_enter();
+  if (arena != NULL) {
+    if (rf_process.checked && rf_process.report_rejected) {
+      rf_guard_reject_from(&arena->guard, why, size, detail, origin);
+    }
+    rf_arena_leave(arena);
+  }
+  errno = error;
+  return NULL;
+}
+
+static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  arena->requested += size;
+  return rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
+                            : rf_alloc_at(&arena->heap.base, size, align, NULL);
+}
+
+void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_front_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return no_memory();
+  }
+  void *const p = alloc_in(arena, size, align, family, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+/* Big blocks mostly come as fresh pages, which are zero already: neither filled nor cleared. */
+static void *zalloc_big(rf_arena *arena, size_t size, const rf_origin *origin) {
+  size_t const fill = arena->guard.options.fill_alloc;
+  arena->guard.options.fill_alloc = 0;
+  void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  arena->guard.options.fill_alloc = fill;
+  if (p != NULL && !rf_sysheap_is_fresh(&arena->heap, p)) {
+    memset(p, 0, size);
+  }
+  return p;
+}
+
+static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
+  if (size >= RF_BIG_BLOCK) {
+    return zalloc_big(arena, size, origin);
+  }
+  arena->requested += size;
+  if (rf_process.checked) {
+    return rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  void *const p = rf_alloc_at(&arena->heap.base, size, RF_ALIGN_DEFAULT, NULL);
+  return p != NULL ? memset(p, 0, size) : NULL;
+}
+
+void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  if (UNLIKELY(!rf_mul(count, size, &total))) {
+    return rf_front_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
+  }
+  if (UNLIKELY(total > RF_SIZE_LIMIT)) {
+    return rf_front_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return no_memory();
+  }
+  void *const p = zalloc_in(arena, total, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_process.checked) {
+    (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
+  } else {
+    (void)rf_free_at(&arena->heap.base, ptr, NULL);
+  }
+}
+
+/* No arena has it: the first guard says so. Another malloc may have made it, in a library that was loaded to bind to its
+ * own; then it goes there. */
+static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_process_free_elsewhere(ptr)) {
+    return;
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (arena != NULL) {
+    free_in(arena, ptr, family, size, origin);
+    rf_arena_leave(arena);
+  }
+}
+
+void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (ptr == NULL) {
+    return;
+  }
+  rf_arena *const arena = rf_arena_of(ptr);
+  if (UNLIKELY(arena == NULL)) {
+    free_foreign(ptr, family, size, origin);
+    return;
+  }
+  if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+    rf_pending_free const later = {ptr, origin->caller, size, family};
+    (void)rf_arena_defer(arena, &later);
+    return;
+  }
+  free_in(arena, ptr, family, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+}
+
+static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
+  arena->requested += size;
+  arena->heap.growing = size >= RF_BIG_BLOCK;
+  void *const p = rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
+                                     : rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
+  arena->heap.growing = false;
+  return p;
+}
+
+void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
+  if (ptr == NULL) {
+    return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  if (size == 0) {
+    rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    return NULL;
+  }
+  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_front_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  rf_arena *arena = rf_arena_of(ptr);
+  if (UNLIKELY(arena == NULL)) { /* a guard is to say so */
+    arena = rf_arena_enter();
+    if (arena == NULL) {
+      return no_memory();
+    }
+  } else if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+    return no_memory(); /* in a signal handler, which may not wait for the thread that it interrupted */
+  }
+  void *const p = realloc_in(arena, ptr, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+size_t rf_front_usable_size(const void *ptr) {
+  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
+  if (arena == NULL || !rf_arena_enter_owner(arena)) {
+    return 0;
+  }
+  size_t const size = rf_usable_size(rf_process.checked ? &arena->guard.base : &arena->heap.base, ptr);
+  rf_arena_leave(arena);
+  return size;
+}

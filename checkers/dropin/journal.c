@@ -1,0 +1,121 @@
+#define _GNU_SOURCE
+#include "journal.h"
+
+#include "process.h"
+
+#include <ringfence/port.h>
+#include <ringfence/report_json.h>
+#include <ringfence/reporter.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
+#define PATH_BYTES 1024
+
+typedef struct totals {
+  uint64_t allocations;
+  uint64_t bytes;
+  uint64_t peak;
+  uint64_t live_blocks;
+  uint64_t live_bytes;
+} totals;
+
+static totals inherited; /* what the parent did before the fork */
+
+/* Arenas may be in use by other threads: each figure is read once, none waits. */
+static totals count(void) {
+  totals sum = {0};
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    const rf_arena *const arena = rf_arena_at(i);
+    sum.allocations += arena->guard.counters.allocations;
+    sum.bytes += arena->requested;
+    sum.live_blocks += arena->guard.counters.blocks;
+    sum.live_bytes += arena->guard.counters.used;
+  }
+  sum.peak = rf_arena_peak();
+  return sum;
+}
+
+/* ---- A line ---- */
+
+static void number(const rf_sink *sink, const char *name, uint64_t value) {
+  rf_sink_str(sink, ",\"");
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, "\":");
+  rf_sink_uint(sink, value);
+}
+
+static void program(const rf_sink *sink) {
+  char path[PATH_BYTES];
+  ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length > 0 ? length : 0] = '\0';
+  rf_sink_str(sink, ",\"program\":");
+  rf_json_string(length > 0 ? path : NULL, sink);
+}
+
+static void open_line(rf_sink_buffer *line, char *text, const char *type) {
+  rf_sink_buffer_init(line, text, LINE_BYTES);
+  rf_sink_str(&line->sink, "{\"type\":\"");
+  rf_sink_str(&line->sink, type);
+  rf_sink_str(&line->sink, "\"");
+  number(&line->sink, "version", RF_JSON_VERSION);
+  number(&line->sink, "pid", (uint64_t)getpid());
+  program(&line->sink);
+  rf_sink_str(&line->sink, rf_process.checked ? ",\"mode\":\"guard\"" : ",\"mode\":\"off\"");
+}
+
+static void close_line(rf_sink_buffer *line) {
+  rf_sink_str(&line->sink, "}\n");
+  rf_process_log(line->data, line->length);
+}
+
+/* ---- Lines ---- */
+
+void rf_journal_begin(void) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  if (rf_process.options.summary) {
+    open_line(&line, text, "start");
+    number(&line.sink, "time_ns", rf_port_now_ns());
+    close_line(&line);
+  }
+}
+
+void rf_journal_forked(void) {
+  inherited = count();
+}
+
+static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
+  rf_sink_str(sink, leaks->checked ? ",\"leaks_checked\":true" : ",\"leaks_checked\":false");
+  if (leaks->why != NULL) {
+    rf_sink_str(sink, ",\"leaks_unchecked_because\":");
+    rf_json_string(leaks->why, sink);
+  }
+  number(sink, "leaked_blocks", leaks->blocks);
+  number(sink, "leaked_bytes", leaks->bytes);
+  number(sink, "unlisted_leaked_blocks", leaks->unlisted_blocks);
+  number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
+}
+
+void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  if (!rf_process.options.summary) {
+    return;
+  }
+  totals const now = count();
+  uint64_t const time = rf_port_now_ns();
+  open_line(&line, text, "summary");
+  number(&line.sink, "time_ns", time);
+  number(&line.sink, "duration_ns", time - rf_process.start_ns);
+  number(&line.sink, "allocations", now.allocations - inherited.allocations);
+  number(&line.sink, "bytes", now.bytes - inherited.bytes);
+  number(&line.sink, "peak", now.peak);
+  number(&line.sink, "live_blocks", now.live_blocks);
+  number(&line.sink, "live_bytes", now.live_bytes);
+  number(&line.sink, "findings", findings);
+  if (leaks != NULL) {
+    leaks_fields(&line.sink, leaks);
+  }
+  close_line(&line);
+}

@@ -1,0 +1,17 @@
+/* What a process tells the command about itself: a line when it begins, a line when it ends. Only with the option
+ * summary=1; docs/checkers/dropin.md has the fields. */
+#ifndef RINGFENCE_DROPIN_JOURNAL_H
+#define RINGFENCE_DROPIN_JOURNAL_H
+
+#include "leak.h"
+
+/* The process was loaded with the library. */
+void rf_journal_begin(void);
+
+/* What was counted so far was the parent's. */
+void rf_journal_forked(void);
+
+/* The process ends; `leaks` NULL or not checked: nothing is said of them. */
+void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks);
+
+#endif /* RINGFENCE_DROPIN_JOURNAL_H */

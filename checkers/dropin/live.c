@@ -1,0 +1,167 @@
+#include "live.h"
+
+#if UINTPTR_MAX > UINT32_MAX
+#define ADDRESS_BITS (((uintptr_t)1 << 48) - 1)
+#else
+#define ADDRESS_BITS UINTPTR_MAX
+#endif
+
+/* From this size on pages that were never touched are not read either. */
+#define SPARSE ((size_t)256 * 1024)
+
+/* ---- The table ---- */
+
+size_t rf_live_count(void) {
+  size_t count = 0;
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    count += rf_arena_at(i)->guard.counters.blocks;
+  }
+  return count;
+}
+
+static bool add(const rf_block *block, void *context) {
+  rf_live *const live = context;
+  uintptr_t const start = (uintptr_t)block->ptr;
+  rf_region *const region = rf_region_find(start);
+  if (!block->used || region == NULL) {
+    return true;
+  }
+  if (live->count == live->capacity) {
+    return false;
+  }
+  if (region->live == 0) {
+    region->first_live = live->count;
+  }
+  region->live++;
+  live->blocks[live->count++] = (rf_live_block){start, block->size, live->arena, RF_LIVE_UNKNOWN, NULL};
+  live->low = start < live->low ? start : live->low;
+  live->high = start + block->size > live->high ? start + block->size : live->high;
+  return true;
+}
+
+void rf_live_collect(rf_live *live) {
+  rf_region *region = rf_region_above(0);
+  while (region != NULL) {
+    region->live = 0;
+    region = rf_region_above(region->base + region->size);
+  }
+  live->count = 0;
+  live->low = UINTPTR_MAX;
+  live->high = 0;
+  for (live->arena = 0; live->arena < rf_arena_count(); live->arena++) {
+    (void)rf_walk(&rf_arena_at(live->arena)->guard.base, add, live);
+  }
+}
+
+/* The block that `address` points into. A region's blocks are in the table in address order. */
+static rf_live_block *find(const rf_live *live, uintptr_t address) {
+  if (address < live->low || address > live->high) {
+    return NULL;
+  }
+  const rf_region *const region = rf_region_find(address);
+  if (region == NULL) {
+    return NULL;
+  }
+  rf_live_block *const first = live->blocks + region->first_live;
+  size_t below = 0;
+  size_t above = region->live;
+  while (below < above) {
+    size_t const middle = below + (above - below) / 2;
+    if (first[middle].start <= address) {
+      below = middle + 1;
+    } else {
+      above = middle;
+    }
+  }
+  if (below == 0 || address - first[below - 1].start > first[below - 1].size) {
+    return NULL;
+  }
+  return &first[below - 1];
+}
+
+/* ---- Following words ---- */
+
+static void look(const uintptr_t *words, size_t count, void *context) {
+  rf_live *const live = context;
+  for (size_t i = 0; i < count; i++) {
+    rf_live_block *const block = find(live, words[i] & ADDRESS_BITS);
+    if (block == NULL || block->state != RF_LIVE_UNKNOWN || block == live->reading) {
+      continue;
+    }
+    block->state = live->found;
+    block->todo = live->todo;
+    live->todo = block;
+  }
+}
+
+static void read_block(rf_live *live, rf_live_block *block) {
+  live->reading = block;
+  if (block->size < SPARSE) {
+    look((const uintptr_t *)block->start, block->size / sizeof(uintptr_t), live);
+  } else {
+    rf_roots_read_range(live->roots, block->start, block->start + block->size);
+  }
+  live->reading = NULL;
+}
+
+static void follow(rf_live *live) {
+  while (live->todo != NULL) {
+    rf_live_block *const block = live->todo;
+    live->todo = block->todo;
+    read_block(live, block);
+  }
+}
+
+/* ---- Direct and indirect ---- */
+
+/* Marks what other leaked blocks point to, without following: what is left over is pointed to by nothing. */
+static void mark_pointed_to(rf_live *live) {
+  live->found = RF_LIVE_INDIRECT;
+  for (size_t i = 0; i < live->count; i++) {
+    rf_live_block *const block = &live->blocks[i];
+    if (block->state == RF_LIVE_UNKNOWN || block->state == RF_LIVE_INDIRECT) {
+      read_block(live, block);
+      live->todo = NULL;
+    }
+  }
+}
+
+/* Everything that a direct leak keeps becomes known; what is still unknown then lies in rings. */
+static void tell_direct_from_indirect(rf_live *live) {
+  mark_pointed_to(live);
+  for (size_t i = 0; i < live->count; i++) {
+    rf_live_block *const block = &live->blocks[i];
+    if (block->state == RF_LIVE_UNKNOWN) {
+      block->state = RF_LIVE_DIRECT;
+    } else if (block->state == RF_LIVE_INDIRECT) {
+      block->state = RF_LIVE_UNKNOWN;
+    }
+  }
+  for (size_t i = 0; i < live->count; i++) {
+    if (live->blocks[i].state == RF_LIVE_DIRECT) {
+      read_block(live, &live->blocks[i]);
+      follow(live);
+    }
+  }
+  for (size_t i = 0; i < live->count; i++) {
+    if (live->blocks[i].state == RF_LIVE_UNKNOWN) {
+      live->blocks[i].state = RF_LIVE_DIRECT;
+      read_block(live, &live->blocks[i]);
+      follow(live);
+    }
+  }
+}
+
+bool rf_live_mark(rf_live *live) {
+  live->roots->visit = look;
+  live->roots->context = live;
+  live->found = RF_LIVE_REACHABLE;
+  live->todo = NULL;
+  live->reading = NULL;
+  if (!rf_roots_read(live->roots)) {
+    return false;
+  }
+  follow(live);
+  tell_direct_from_indirect(live);
+  return true;
+}

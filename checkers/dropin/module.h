@@ -1,0 +1,31 @@
+/* Which module an address of code lies in, and whether that module can name its functions. */
+#ifndef RINGFENCE_DROPIN_MODULE_H
+#define RINGFENCE_DROPIN_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RF_KNOWN_MODULES 64U
+
+typedef struct rf_known_module {
+  uintptr_t start; /* its code lies in [start, end) */
+  uintptr_t end;
+  bool runtime; /* the C or C++ library, the loader, or Ringfence itself */
+  bool named;   /* has a symbol table or line numbers beyond what dynamic linking needs */
+} rf_known_module;
+
+/* The modules that were asked for so far. Zeroed is empty. */
+typedef struct rf_known_modules {
+  rf_known_module list[RF_KNOWN_MODULES];
+  size_t count;
+} rf_known_modules;
+
+/* The module of `address`; NULL where there is none any more, or too many. Takes the loader's lock. Valid until the next
+ * call. */
+const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t address);
+
+/* The module of the program itself. */
+const rf_known_module *rf_known_module_of_program(rf_known_modules *modules);
+
+#endif /* RINGFENCE_DROPIN_MODULE_H */

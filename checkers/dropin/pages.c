@@ -1,0 +1,182 @@
+#define _GNU_SOURCE
+#include "pages.h"
+
+#include "futex.h"
+
+#include <errno.h>
+#include <ringfence/layout.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RECORD_CHUNK (256 * 1024U)
+#define RECORD_CHUNKS 1024
+#define RECORD_ALIGN 64U
+
+typedef struct range {
+  uintptr_t start;
+  uintptr_t end;
+} range;
+
+static struct {
+  uintptr_t below; /* where the next aligned mapping is tried: it would end here */
+  rf_futex lock;   /* of what follows */
+  uintptr_t next;  /* records: free part of the newest chunk */
+  uintptr_t limit;
+  unsigned count;
+  range chunks[RECORD_CHUNKS];
+} pages;
+
+static size_t page_size(void) {
+  static size_t cached;
+  size_t size = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+  if (size == 0) {
+    size = (size_t)sysconf(_SC_PAGESIZE);
+    __atomic_store_n(&cached, size, __ATOMIC_RELAXED);
+  }
+  return size;
+}
+
+size_t rf_pages_round(size_t n) {
+  size_t rounded;
+  return rf_round_up(n, page_size(), &rounded) ? rounded : 0;
+}
+
+static uintptr_t map(uintptr_t hint, size_t size) {
+  int const saved = errno;
+  /* A hint is only a wish: the kernel takes another place where it is taken. */
+  void *const p = mmap((void *)hint, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  errno = saved;
+  return p == MAP_FAILED ? 0 : (uintptr_t)p;
+}
+
+static void unmap(uintptr_t start, size_t size) {
+  int const saved = errno;
+  if (size != 0) {
+    (void)munmap((void *)start, size);
+  }
+  errno = saved;
+}
+
+/* Just below the last mapping, or where the last one was given back: nearly always free, and aligned by construction. */
+static uintptr_t map_below(size_t size, size_t align, size_t room) {
+  uintptr_t const end = __atomic_load_n(&pages.below, __ATOMIC_RELAXED);
+  size_t needed;
+  if (!rf_add(size, room, &needed) || !rf_add(needed, align, &needed) || end <= needed) {
+    return 0;
+  }
+  uintptr_t const hint = (end - size - room) & ~(uintptr_t)(align - 1);
+  uintptr_t const got = map(hint, size);
+  if (got != 0 && (got & (align - 1)) != 0) {
+    unmap(got, size);
+    return 0;
+  }
+  return got;
+}
+
+/* More than needed, the ends cut off. */
+static uintptr_t map_and_trim(size_t size, size_t align) {
+  size_t total;
+  if (align <= page_size()) {
+    return map(0, size);
+  }
+  if (!rf_add(size, align - page_size(), &total)) {
+    return 0;
+  }
+  uintptr_t const got = map(0, total);
+  if (got == 0) {
+    return 0;
+  }
+  uintptr_t const start = (got + align - 1) & ~(uintptr_t)(align - 1);
+  unmap(got, start - got);
+  unmap(start + size, got + total - (start + size));
+  return start;
+}
+
+void *rf_pages_map(size_t size, size_t align, size_t room) {
+  size_t const whole = rf_pages_round(size);
+  if (whole == 0 || whole > RF_SIZE_LIMIT) {
+    return NULL;
+  }
+  uintptr_t start = map_below(whole, align, room);
+  if (start == 0) {
+    start = map_and_trim(whole, align);
+  }
+  if (start != 0) {
+    __atomic_store_n(&pages.below, start, __ATOMIC_RELAXED);
+  }
+  return (void *)start;
+}
+
+void rf_pages_unmap(void *start, size_t size) {
+  size_t const whole = rf_pages_round(size);
+  unmap((uintptr_t)start, whole);
+  __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
+}
+
+bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
+  int const saved = errno;
+  void *const p = mremap(start, rf_pages_round(old_size), rf_pages_round(new_size), 0);
+  errno = saved;
+  return p != MAP_FAILED;
+}
+
+/* A chunk of records, noted for the leak scan. Under the lock. */
+static uintptr_t new_chunk(size_t size) {
+  if (pages.count == RECORD_CHUNKS) {
+    return 0;
+  }
+  uintptr_t const start = map(0, size);
+  if (start != 0) {
+    pages.chunks[pages.count] = (range){start, start + size};
+    __atomic_store_n(&pages.count, pages.count + 1, __ATOMIC_RELEASE);
+  }
+  return start;
+}
+
+static uintptr_t carve(size_t size) {
+  if (pages.limit - pages.next < size) {
+    uintptr_t const start = new_chunk(RECORD_CHUNK);
+    if (start == 0) {
+      return 0;
+    }
+    pages.next = start;
+    pages.limit = start + RECORD_CHUNK;
+  }
+  uintptr_t const p = pages.next;
+  pages.next += size;
+  return p;
+}
+
+void *rf_record_alloc(size_t size) {
+  if (size > RECORD_CHUNK / 4) {
+    return rf_record_table(size);
+  }
+  rf_futex_lock(&pages.lock);
+  uintptr_t const p = carve((size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1));
+  rf_futex_unlock(&pages.lock);
+  return (void *)p;
+}
+
+void *rf_record_table(size_t size) {
+  rf_futex_lock(&pages.lock);
+  uintptr_t const p = new_chunk(rf_pages_round(size));
+  rf_futex_unlock(&pages.lock);
+  return (void *)p;
+}
+
+bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end) {
+  if (index >= __atomic_load_n(&pages.count, __ATOMIC_ACQUIRE)) {
+    return false;
+  }
+  *start = pages.chunks[index].start;
+  *end = pages.chunks[index].end;
+  return true;
+}
+
+void rf_pages_fork_prepare(void) {
+  rf_futex_lock(&pages.lock);
+}
+
+void rf_pages_fork_done(void) {
+  rf_futex_unlock(&pages.lock);
+}

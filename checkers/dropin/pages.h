@@ -1,0 +1,41 @@
+/* Memory from the system: zeroed pages, and the drop-in's own records.
+ *
+ * Records (arenas, region descriptors, tables, stacks) come from rf_record_alloc: they live as long as the process, and
+ * the leak scan knows where they lie, so that an address noted in one never keeps a block alive.
+ *
+ * Everything here may be called from any thread, never allocates, and leaves errno alone.
+ */
+#ifndef RINGFENCE_DROPIN_PAGES_H
+#define RINGFENCE_DROPIN_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* `size` zeroed bytes (whole pages are mapped) at a multiple of `align`, a power of two. `room` is how much free address
+ * space to leave above, where that costs nothing, so that the mapping may grow in place. NULL where the system refuses. */
+void *rf_pages_map(size_t size, size_t align, size_t room);
+
+/* Gives back whole pages. */
+void rf_pages_unmap(void *pages, size_t size);
+
+/* Grows a mapping where it is; false where something is in the way or the system refuses. */
+bool rf_pages_extend(void *pages, size_t old_size, size_t new_size);
+
+/* `n` rounded up to whole pages; 0 where that wraps. */
+size_t rf_pages_round(size_t n);
+
+/* `size` zeroed bytes aligned to 64 that are never given back; NULL where the system refuses. */
+void *rf_record_alloc(size_t size);
+
+/* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
+void *rf_record_table(size_t size);
+
+/* Where records lie: the range number `index`; false where there are not so many. */
+bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end);
+
+/* Around fork: nobody is halfway through a change when memory is copied. `done` runs in parent and child. */
+void rf_pages_fork_prepare(void);
+void rf_pages_fork_done(void);
+
+#endif /* RINGFENCE_DROPIN_PAGES_H */

@@ -1,0 +1,264 @@
+#define _GNU_SOURCE
+#include "process.h"
+
+#include "journal.h"
+#include "pages.h"
+#include "thread.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <ringfence/port.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEPOT_BYTES ((size_t)16 << 20)
+#define DEPOT_LEAST ((size_t)256 << 10)
+#define DEFAULT_STACK_DEPTH 12U
+#define DEFAULT_QUARANTINE ((size_t)1 << 20)
+#define LOCK_MS 1000U
+
+rf_process_state rf_process;
+
+static struct {
+  rf_futex lock;
+  bool configured; /* the environment could be read */
+  bool ended;
+  uint64_t findings;    /* reported so far; accessed atomically */
+  bool ending;          /* findings no longer end the process at once */
+  uintptr_t stack_from; /* 0: not known */
+  int standard_error;   /* a copy of it; 0 or less: none */
+  rf_reporter reporter; /* in front of the one that writes */
+  void (*libc_free)(void *);
+} process;
+
+/* ---- Output ---- */
+
+static void close_log(void) {
+  rf_log_reporter *const log = &rf_process.log;
+  if (log->fd >= 0) {
+    (void)close(log->fd);
+  }
+  log->fd = -1;
+  log->opened_by = 0;
+}
+
+void rf_process_log(const char *text, size_t size) {
+  int const saved = errno;
+  rf_log_reporter_write(&rf_process.log, text, size);
+  close_log();
+  errno = saved;
+}
+
+/* Programs of the GNU core utilities close standard error in their exit handlers, and what is found at the end comes
+ * after these. */
+static void keep_standard_error(void) {
+  int const saved = errno;
+  if (process.standard_error <= 0) {
+    process.standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  }
+  errno = saved;
+}
+
+static void restore_standard_error(void) {
+  int const saved = errno;
+  if (process.standard_error > 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    (void)dup2(process.standard_error, STDERR_FILENO);
+  }
+  errno = saved;
+}
+
+/* ---- Findings ---- */
+
+/* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
+static rf_action report(rf_reporter *self, const rf_finding *f) {
+  (void)self;
+  int const saved = errno;
+  rf_action action = rf_process.log.base.report(&rf_process.log.base, f);
+  close_log();
+  __atomic_fetch_add(&process.findings, 1, __ATOMIC_RELAXED);
+  if (__atomic_load_n(&process.ending, __ATOMIC_RELAXED)) {
+    action = RF_ACTION_CONTINUE;
+  }
+  if (action == RF_ACTION_HALT) {
+    process.ended = true;
+    rf_journal_end(process.findings, NULL);
+  }
+  errno = saved;
+  return action;
+}
+
+/* ---- Options ---- */
+
+static void to_standard_error(void *context, const char *text, size_t length) {
+  (void)context;
+  rf_port_log(text, length);
+}
+
+static void apply(const rf_options *o) {
+  rf_process.checked = o->mode != RF_MODE_OFF;
+  rf_process.report_rejected = o->rejected;
+  rf_process.guard_options = (rf_guard_options){
+      .quarantine = o->quarantine,
+      .fill_alloc = o->fill_alloc,
+      .fill_free = o->fill,
+      .move_below = o->move_below,
+      .stack_depth = o->stack_depth,
+      .depot = &rf_process.depot,
+      .reporter = &process.reporter,
+      .leaks_at_deinit = false,
+  };
+  rf_log_reporter_init(&rf_process.log, o);
+  process.reporter.report = report;
+  process.reporter.exitcode = (int)o->exitcode;
+}
+
+/* Where the environment is not there yet (an allocation before the C library's own start), it is read later. */
+static void configure(void) {
+  rf_sink const warnings = {to_standard_error, NULL};
+  rf_options *const o = &rf_process.options;
+  rf_options_default(o);
+  o->mode = RF_MODE_GUARD;
+  o->stack_depth = DEFAULT_STACK_DEPTH;
+  o->quarantine = DEFAULT_QUARANTINE;
+  if (environ != NULL) {
+    (void)rf_options_load(o, &warnings);
+    process.configured = true;
+  }
+  apply(o);
+}
+
+static void open_depot(void) {
+  for (size_t size = DEPOT_BYTES; size >= DEPOT_LEAST; size /= 2) {
+    void *const memory = rf_record_table(size);
+    if (memory != NULL) {
+      (void)rf_stack_depot_init(&rf_process.depot, memory, size);
+      return;
+    }
+  }
+  rf_process.guard_options.stack_depth = 0;
+  rf_process.guard_options.depot = NULL;
+}
+
+void rf_process_init(void) {
+  if (__atomic_load_n(&rf_process.ready, __ATOMIC_ACQUIRE)) {
+    return;
+  }
+  rf_futex_lock(&process.lock);
+  if (!rf_process.ready) {
+    rf_process.id = getpid();
+    rf_process.start_ns = rf_port_now_ns();
+    rf_process.break_start = (uintptr_t)sbrk(0);
+    configure();
+    open_depot();
+    rf_thread_init();
+    __atomic_store_n(&rf_process.ready, true, __ATOMIC_RELEASE);
+  }
+  rf_futex_unlock(&process.lock);
+}
+
+void rf_process_guard_init(rf_arena *arena) {
+  (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
+}
+
+/* ---- Blocks of other mallocs ---- */
+
+/* Ours never come from the program break, the C library's own first of all. */
+bool rf_process_free_elsewhere(void *ptr) {
+  uintptr_t const p = (uintptr_t)ptr;
+  if (process.libc_free == NULL || p < rf_process.break_start || p >= (uintptr_t)sbrk(0)) {
+    return false;
+  }
+  process.libc_free(ptr);
+  return true;
+}
+
+/* ---- Fork ---- */
+
+static void fork_prepare(void) {
+  rf_arena_fork_prepare();
+}
+
+static void fork_parent(void) {
+  rf_arena_fork_parent();
+}
+
+static void fork_child(void) {
+  rf_arena_fork_child();
+  rf_process.id = getpid();
+  rf_process.forked = true;
+  rf_process.start_ns = rf_port_now_ns();
+  process.ended = false;
+  rf_journal_forked();
+}
+
+/* ---- The end ---- */
+
+void rf_process_leaving(uintptr_t sp) {
+  process.stack_from = sp;
+  if (getpid() == rf_process.id) {
+    keep_standard_error();
+  }
+}
+
+static void sweep(void) {
+  if (!rf_arena_lock_all(LOCK_MS)) {
+    return;
+  }
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    (void)rf_guard_sweep(&rf_arena_at(i)->guard);
+  }
+  rf_arena_unlock_all();
+}
+
+/* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
+static bool begin_end(void) {
+  return rf_process.ready && getpid() == rf_process.id && !__atomic_exchange_n(&process.ended, true, __ATOMIC_ACQ_REL);
+}
+
+int rf_process_end(rf_process_ending ending, int status) {
+  rf_leak_summary leaks = {.checked = false, .why = NULL};
+  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
+  if (!begin_end()) {
+    return status;
+  }
+  __atomic_store_n(&process.ending, true, __ATOMIC_RELAXED);
+  restore_standard_error();
+  if (rf_process.checked && rf_process.options.sweep) {
+    sweep();
+  }
+  if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
+    rf_leak_check(rf_process.options.leaks, process.stack_from != 0 ? process.stack_from : here, &process.reporter,
+                  &leaks);
+  }
+  rf_journal_end(process.findings, &leaks);
+  return process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
+}
+
+void rf_process_resume(void) {
+  if (rf_process.ready && getpid() == rf_process.id) {
+    process.ended = false;
+    __atomic_store_n(&process.ending, false, __ATOMIC_RELAXED);
+  }
+}
+
+/* ---- The beginning ---- */
+
+void rf_process_begin(void) {
+  rf_process_init();
+  if (!process.configured) {
+    configure();
+    for (unsigned i = 0; i < rf_arena_count(); i++) {
+      rf_arena_at(i)->guard.options = rf_process.guard_options;
+    }
+  }
+  process.libc_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
+  (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+  if (rf_process.options.help) {
+    rf_sink const out = {to_standard_error, NULL};
+    rf_options_help(&rf_process.options, &out);
+  }
+  rf_journal_begin();
+}

@@ -1,0 +1,60 @@
+/* The process: what it was told to do, its beginning, its forks and its end. */
+#ifndef RINGFENCE_DROPIN_PROCESS_H
+#define RINGFENCE_DROPIN_PROCESS_H
+
+#include "arena.h"
+#include "leak.h"
+
+#include <ringfence/reporter.h>
+#include <sys/types.h>
+
+typedef struct rf_process_state {
+  bool ready;           /* may allocate; set last */
+  bool checked;         /* mode guard; false: off, the bare heap */
+  bool report_rejected; /* requests that cannot be served are findings */
+  rf_options options;
+  rf_log_reporter log;
+  rf_guard_options guard_options;
+  rf_stack_depot depot;
+  uint64_t start_ns;
+  uintptr_t break_start; /* the program break at the start: what lies above is not ours */
+  pid_t id;              /* whose memory this is: a child of vfork shares it */
+  bool forked;           /* a child of fork that did not exec */
+} rf_process_state;
+
+extern rf_process_state rf_process __attribute__((visibility("hidden")));
+
+/* Makes allocating possible: once, by whoever comes first. */
+void rf_process_init(void);
+
+/* Puts the guard over the heap of a new arena. */
+void rf_process_guard_init(rf_arena *arena);
+
+/* Puts text where the findings go. The file is opened and closed each time: a descriptor that stayed open could be closed,
+ * or found in its way, by the program. */
+void rf_process_log(const char *text, size_t size);
+
+/* Frees what another malloc of the process made (the C library's own, in libraries loaded with RTLD_DEEPBIND); false where
+ * that is not so. */
+bool rf_process_free_elsewhere(void *ptr);
+
+/* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
+void rf_process_leaving(uintptr_t sp);
+
+typedef enum rf_process_ending {
+  RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */
+  RF_ENDING_ABRUPT, /* _exit or quick_exit: all but leaks */
+  RF_ENDING_EXEC    /* another program takes over */
+} rf_process_ending;
+
+/* Does what is to be done when the process ends, once. Returns the status to end with: `status` unless something was
+ * found. */
+int rf_process_end(rf_process_ending ending, int status);
+
+/* It did not end after all: exec failed. */
+void rf_process_resume(void);
+
+/* The beginning, before the program runs. */
+void rf_process_begin(void);
+
+#endif /* RINGFENCE_DROPIN_PROCESS_H */

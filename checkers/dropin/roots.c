@@ -1,0 +1,269 @@
+#define _GNU_SOURCE
+#include "roots.h"
+
+#include "pages.h"
+#include "procfs.h"
+#include "thread.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* ---- Ranges ---- */
+
+bool rf_ranges_add(rf_ranges *ranges, uintptr_t start, uintptr_t end) {
+  if (start >= end) {
+    return true;
+  }
+  if (ranges->count == ranges->capacity) {
+    return false;
+  }
+  ranges->list[ranges->count++] = (rf_range){start, end};
+  return true;
+}
+
+/* Heap sort: the C library's qsort may allocate. */
+static void sift_down(rf_range *list, size_t at, size_t count) {
+  rf_range const moved = list[at];
+  for (size_t child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && list[child].start < list[child + 1].start) {
+      child++;
+    }
+    if (moved.start >= list[child].start) {
+      break;
+    }
+    list[at] = list[child];
+  }
+  list[at] = moved;
+}
+
+void rf_ranges_sort(rf_ranges *ranges) {
+  rf_range *const list = ranges->list;
+  size_t const count = ranges->count;
+  for (size_t i = count / 2; i-- > 0;) {
+    sift_down(list, i, count);
+  }
+  for (size_t i = count; i-- > 1;) {
+    rf_range const last = list[i];
+    list[i] = list[0];
+    list[0] = last;
+    sift_down(list, 0, i);
+  }
+}
+
+/* ---- Modules ---- */
+
+static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
+  rf_roots *const roots = context;
+  uintptr_t const here = (uintptr_t)&visit_module;
+  uintptr_t const base = info->dlpi_addr;
+  bool ours = false;
+  bool room = true;
+  (void)size;
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    ours = ours || (p->p_type == PT_LOAD && here - (base + p->p_vaddr) < p->p_memsz);
+    if (p->p_type == PT_GNU_RELRO) {
+      room = rf_ranges_add(&roots->relocated, base + p->p_vaddr, base + p->p_vaddr + p->p_memsz) && room;
+    }
+  }
+  bool const library = info->dlpi_name != NULL && info->dlpi_name[0] != '\0';
+  for (size_t i = 0; ours && library && i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0) {
+      room = rf_ranges_add(&roots->excluded, base + p->p_vaddr, base + p->p_vaddr + p->p_memsz) && room;
+    }
+  }
+  return room ? 0 : 1;
+}
+
+bool rf_roots_modules(rf_roots *roots) {
+  return dl_iterate_phdr(visit_module, roots) == 0;
+}
+
+/* ---- Stacks ---- */
+
+typedef struct first_stack {
+  uintptr_t low;
+  uintptr_t high;
+} first_stack;
+
+static void find_first_stack(const rf_mapping *mapping, void *context) {
+  if (strcmp(mapping->path, "[stack]") == 0) {
+    *(first_stack *)context = (first_stack){mapping->start, mapping->end};
+  }
+}
+
+/* Below the stack pointer nothing lives, where it is known to be the stack that it points into. A thread that runs on a
+ * stack of the program's own making has its whole memory read. */
+static bool exclude_below(rf_roots *roots, uint32_t id, uintptr_t sp, const first_stack *first) {
+  uintptr_t low;
+  uintptr_t high;
+  if (rf_thread_stack(id, &low, &high) && sp >= low && sp < high) {
+    return rf_ranges_add(&roots->excluded, low, sp);
+  }
+  if (sp >= first->low && sp < first->high) {
+    return rf_ranges_add(&roots->excluded, first->low, sp);
+  }
+  return true;
+}
+
+bool rf_roots_stacks(rf_roots *roots, const rf_stopped *stopped, uintptr_t sp) {
+  first_stack first = {0, 0};
+  if (!rf_procfs_each_mapping(find_first_stack, &first)) {
+    return false;
+  }
+  bool room = exclude_below(roots, rf_self.id, sp, &first);
+  for (size_t i = 0; i < stopped->count; i++) {
+    const rf_stopped_thread *const t = &stopped->threads[i];
+    room = (t->sp == 0 || exclude_below(roots, t->id, t->sp, &first)) && room;
+  }
+  return room;
+}
+
+/* ---- Reading ---- */
+
+/* By way of the kernel, which answers where a load would fault. */
+static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
+  struct iovec const local = {roots->buffer, size};
+  struct iovec const remote = {(void *)from, size};
+  ssize_t const got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  return got > 0 ? (size_t)got : 0;
+}
+
+static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const page = rf_pages_round(1);
+  if (!roots->copies) {
+    roots->visit((const uintptr_t *)start, (end - start) / sizeof(uintptr_t), roots->context);
+    return;
+  }
+  while (start < end) {
+    size_t const want = end - start < RF_ROOTS_BUFFER ? end - start : RF_ROOTS_BUFFER;
+    size_t const got = copy(roots, start, want);
+    roots->visit((const uintptr_t *)(const void *)roots->buffer, got / sizeof(uintptr_t), roots->context);
+    start += got;
+    if (got < want) {
+      start = (start & ~(uintptr_t)(page - 1)) + page;
+    }
+  }
+}
+
+#define PAGEMAP_BATCH 256U
+#define PAGEMAP_IN_USE (UINT64_C(3) << 62) /* present, or swapped out */
+
+/* Only pages that were ever touched: a large mapping may be mostly holes, which reading would fill. */
+static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const page = rf_pages_round(1);
+  uint64_t entries[PAGEMAP_BATCH];
+  while (start < end) {
+    uintptr_t const first = start / page;
+    uintptr_t const last = (end - 1) / page;
+    size_t const want = last - first + 1 < PAGEMAP_BATCH ? last - first + 1 : PAGEMAP_BATCH;
+    ssize_t const got = pread(roots->pages, entries, want * sizeof *entries, (off_t)(first * sizeof *entries));
+    if (got < (ssize_t)sizeof *entries) {
+      read_pages(roots, start, end);
+      return;
+    }
+    size_t const count = (size_t)got / sizeof *entries;
+    for (size_t i = 0; i < count;) {
+      bool const used = (entries[i] & PAGEMAP_IN_USE) != 0;
+      size_t run = i + 1;
+      while (run < count && ((entries[run] & PAGEMAP_IN_USE) != 0) == used) {
+        run++;
+      }
+      uintptr_t const from = (first + i) * page > start ? (first + i) * page : start;
+      uintptr_t const to = (first + run) * page < end ? (first + run) * page : end;
+      if (used) {
+        read_pages(roots, from, to);
+      }
+      i = run;
+    }
+    start = (first + count) * page;
+  }
+}
+
+void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const word = sizeof(uintptr_t);
+  start = (start + word - 1) & ~(uintptr_t)(word - 1);
+  end &= ~(uintptr_t)(word - 1);
+  if (start >= end) {
+    return;
+  }
+  if (roots->pages >= 0) {
+    read_touched(roots, start, end);
+  } else {
+    read_pages(roots, start, end);
+  }
+}
+
+/* ---- Which mappings ---- */
+
+/* The part of [start, end) that is not excluded. */
+static void read_unexcluded(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  const rf_ranges *const excluded = &roots->excluded;
+  while (roots->passed < excluded->count && excluded->list[roots->passed].end <= start) {
+    roots->passed++;
+  }
+  for (size_t i = roots->passed; i < excluded->count && start < end; i++) {
+    rf_range const out = excluded->list[i];
+    if (out.start >= end) {
+      break;
+    }
+    if (out.start > start) {
+      rf_roots_read_range(roots, start, out.start);
+    }
+    start = out.end;
+  }
+  if (start < end) {
+    rf_roots_read_range(roots, start, end);
+  }
+}
+
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Reading a device may do anything. */
+static bool is_device(const char *path) {
+  return starts_with(path, "/dev/") && !starts_with(path, "/dev/zero") && !starts_with(path, "/dev/shm/");
+}
+
+static bool overlaps(const rf_ranges *ranges, const rf_mapping *mapping) {
+  for (size_t i = 0; i < ranges->count; i++) {
+    if (ranges->list[i].start < mapping->end && mapping->start < ranges->list[i].end) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void visit_mapping(const rf_mapping *mapping, void *context) {
+  rf_roots *const roots = context;
+  if (!mapping->readable || is_device(mapping->path) || starts_with(mapping->path, "[v")) {
+    return;
+  }
+  bool const anonymous = mapping->path[0] == '\0';
+  if (!mapping->writable && !(anonymous && !mapping->shared) && !overlaps(&roots->relocated, mapping)) {
+    return;
+  }
+  read_unexcluded(roots, mapping->start, mapping->end);
+}
+
+bool rf_roots_read(rf_roots *roots) {
+  roots->passed = 0;
+  return rf_procfs_each_mapping(visit_mapping, roots);
+}
+
+void rf_roots_open(rf_roots *roots) {
+  roots->pages = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  roots->copies = true;
+  roots->copies = copy(roots, (uintptr_t)roots, sizeof *roots) == sizeof *roots;
+}
+
+void rf_roots_close(rf_roots *roots) {
+  if (roots->pages >= 0) {
+    (void)close(roots->pages);
+  }
+}

@@ -1,0 +1,325 @@
+#include "sysheap.h"
+
+#include "pages.h"
+
+#include <ringfence/fault.h>
+
+#define MIN_REGION RF_REGION_ALIGN
+#define MAX_REGION ((size_t)64 << 20)
+#define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, for a region of MIN_REGION: generous */
+
+static const rf_allocator_ops sysheap_ops;
+
+static rf_sysheap *self_of(rf_allocator *self) {
+  return (rf_sysheap *)self;
+}
+
+static rf_region *region_of(const rf_sysheap *heap, const void *ptr) {
+  rf_region *const region = rf_region_find((uintptr_t)ptr);
+  return region != NULL && region->heap == heap ? region : NULL;
+}
+
+/* ---- Regions for tlsf ---- */
+
+static bool enter_tlsf(rf_sysheap *heap, rf_region *region) {
+  rf_status const status = heap->started
+                               ? rf_tlsf_add_region(&heap->tlsf, (void *)region->base, region->size)
+                               : rf_tlsf_init_for(&heap->tlsf, (void *)region->base, region->size, MAX_REGION);
+  if (status != RF_OK) {
+    rf_region_unmap(region);
+    return false;
+  }
+  if (!heap->started) {
+    heap->started = true;
+    heap->first = region;
+  }
+  heap->heap_bytes += region->size;
+  heap->empty_bytes += region->size;
+  return true;
+}
+
+/* Adds a region in which a block of `size` at `align` fits: as large as the plan says, or what the system still has. */
+static bool grow(rf_sysheap *heap, size_t size, size_t align) {
+  size_t const least = (size + align + REGION_OVERHEAD + MIN_REGION - 1) & ~(MIN_REGION - 1);
+  size_t want = heap->next_size > least ? heap->next_size : least;
+  rf_region *region = rf_region_map(heap, RF_REGION_HEAP, want, 1, 0);
+  while (region == NULL && want > least) {
+    want = want / 2 > least ? (want / 2) & ~(MIN_REGION - 1) : least;
+    region = rf_region_map(heap, RF_REGION_HEAP, want, 1, 0);
+  }
+  if (region == NULL || !enter_tlsf(heap, region)) {
+    return false;
+  }
+  size_t const half = (heap->heap_bytes / 2) & ~(MIN_REGION - 1);
+  heap->next_size = half < MIN_REGION ? MIN_REGION : half > MAX_REGION ? MAX_REGION : half;
+  return true;
+}
+
+/* A region in which nothing lives goes back, unless most of the heap is in use. */
+static void region_emptied(rf_sysheap *heap, rf_region *region) {
+  heap->empty_bytes += region->size;
+  if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 2) {
+    return;
+  }
+  if (rf_tlsf_remove_region(&heap->tlsf, (void *)region->base) == RF_OK) {
+    heap->heap_bytes -= region->size;
+    heap->empty_bytes -= region->size;
+    rf_region_unmap(region);
+  }
+}
+
+static void *small_alloc(rf_sysheap *heap, size_t size, size_t align, const rf_site *site) {
+  void *p = heap->started ? rf_alloc_at(&heap->tlsf.base, size, align, site) : NULL;
+  if (p == NULL) {
+    if (!grow(heap, size, align)) {
+      return NULL;
+    }
+    p = rf_alloc_at(&heap->tlsf.base, size, align, site);
+    if (p == NULL) {
+      return NULL;
+    }
+  }
+  rf_region *const region = rf_region_find((uintptr_t)p);
+  if (region->blocks++ == 0) {
+    heap->empty_bytes -= region->size;
+  }
+  return p;
+}
+
+static rf_status small_free(rf_sysheap *heap, rf_region *region, void *ptr, const rf_site *site) {
+  rf_status const status = rf_free_at(&heap->tlsf.base, ptr, site);
+  if (status == RF_OK && --region->blocks == 0) {
+    region_emptied(heap, region);
+  }
+  return status;
+}
+
+/* ---- Big blocks ---- */
+
+static void link_big(rf_sysheap *heap, rf_region *region) {
+  region->previous = NULL;
+  region->next = heap->big;
+  if (heap->big != NULL) {
+    heap->big->previous = region;
+  }
+  heap->big = region;
+}
+
+static void unlink_big(rf_sysheap *heap, rf_region *region) {
+  *(region->previous != NULL ? &region->previous->next : &heap->big) = region->next;
+  if (region->next != NULL) {
+    region->next->previous = region->previous;
+  }
+}
+
+static void unlink_kept(rf_sysheap *heap, rf_region *region) {
+  *(region->previous != NULL ? &region->previous->next : &heap->kept) = region->next;
+  *(region->next != NULL ? &region->next->previous : &heap->kept_last) = region->previous;
+  heap->kept_bytes -= region->size;
+  heap->kept_count--;
+}
+
+static void release_oldest_kept(rf_sysheap *heap) {
+  rf_region *const oldest = heap->kept_last;
+  unlink_kept(heap, oldest);
+  rf_region_unmap(oldest);
+}
+
+static void keep(rf_sysheap *heap, rf_region *region) {
+  if (region->size > RF_KEPT_BYTES) {
+    rf_region_unmap(region);
+    return;
+  }
+  while (heap->kept_count == RF_KEPT_REGIONS || heap->kept_bytes + region->size > RF_KEPT_BYTES) {
+    release_oldest_kept(heap);
+  }
+  region->previous = NULL;
+  region->next = heap->kept;
+  *(heap->kept != NULL ? &heap->kept->previous : &heap->kept_last) = region;
+  heap->kept = region;
+  heap->kept_bytes += region->size;
+  heap->kept_count++;
+}
+
+/* The newest kept region that fits without wasting more than half. */
+static rf_region *take_kept(rf_sysheap *heap, size_t size, size_t align) {
+  for (rf_region *region = heap->kept; region != NULL; region = region->next) {
+    if (region->size >= size && region->size / 2 <= size && (region->base & (align - 1)) == 0) {
+      unlink_kept(heap, region);
+      region->fresh = false;
+      return region;
+    }
+  }
+  return NULL;
+}
+
+static void *big_alloc(rf_sysheap *heap, size_t size, size_t align) {
+  size_t const room = heap->growing && sizeof(size_t) > 4 ? size : 0;
+  rf_region *region = heap->growing ? NULL : take_kept(heap, size, align);
+  if (region == NULL) {
+    region = rf_region_map(heap, RF_REGION_BIG, size, align, room);
+  }
+  if (region == NULL && rf_sysheap_trim(heap) != 0) {
+    region = rf_region_map(heap, RF_REGION_BIG, size, align, 0);
+  }
+  if (region == NULL) {
+    return NULL;
+  }
+  region->blocks = 1;
+  region->block = region->base;
+  region->block_size = size;
+  link_big(heap, region);
+  heap->big_bytes += region->size;
+  return (void *)region->block;
+}
+
+static bool is_big_block(const rf_region *region, const void *ptr) {
+  return region->blocks == 1 && region->block == (uintptr_t)ptr;
+}
+
+static rf_status refuse(rf_sysheap *heap, const rf_region *region, const void *ptr, const rf_site *site) {
+  bool const freed = region != NULL && region->kind == RF_REGION_BIG && region->blocks == 0;
+  return rf_fault_refuse(&heap->base, freed ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER, NULL, ptr, site);
+}
+
+static void big_free(rf_sysheap *heap, rf_region *region) {
+  unlink_big(heap, region);
+  heap->big_bytes -= region->size;
+  region->blocks = 0;
+  keep(heap, region);
+}
+
+/* In place, within the region or by growing it; what a smaller block no longer needs goes back. */
+static rf_status big_resize(rf_sysheap *heap, rf_region *region, size_t size) {
+  size_t const before = region->size;
+  if (size > before) {
+    if (!rf_region_extend(region, size)) {
+      return RF_ERR_NO_MEMORY;
+    }
+  } else if (before - size >= RF_BIG_BLOCK / 2) {
+    rf_region_trim(region, size);
+  }
+  heap->big_bytes = heap->big_bytes - before + region->size;
+  region->block_size = size;
+  return RF_OK;
+}
+
+/* ---- Operations ---- */
+
+static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_sysheap *const heap = self_of(self);
+  bool const big = size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK;
+  void *const p = big ? big_alloc(heap, size, align) : small_alloc(heap, size, align, site);
+  if (p != NULL) {
+    heap->blocks++;
+  }
+  return p;
+}
+
+static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_sysheap *const heap = self_of(self);
+  rf_region *const region = region_of(heap, ptr);
+  rf_status status = RF_OK;
+  if (region != NULL && region->kind == RF_REGION_HEAP) {
+    status = small_free(heap, region, ptr, site);
+  } else if (region != NULL && is_big_block(region, ptr)) {
+    big_free(heap, region);
+  } else {
+    return refuse(heap, region, ptr, site);
+  }
+  if (status == RF_OK) {
+    heap->blocks--;
+  }
+  return status;
+}
+
+static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_sysheap *const heap = self_of(self);
+  rf_region *const region = region_of(heap, ptr);
+  if (region != NULL && region->kind == RF_REGION_HEAP) {
+    return size < RF_BIG_BLOCK ? rf_resize_at(&heap->tlsf.base, ptr, size, site) : RF_ERR_NO_MEMORY;
+  }
+  if (region == NULL || !is_big_block(region, ptr)) {
+    return refuse(heap, region, ptr, site);
+  }
+  return big_resize(heap, region, size);
+}
+
+static size_t sysheap_usable_size(rf_allocator *self, const void *ptr) {
+  rf_sysheap *const heap = self_of(self);
+  rf_region *const region = region_of(heap, ptr);
+  if (region != NULL && region->kind == RF_REGION_HEAP) {
+    return rf_usable_size(&heap->tlsf.base, ptr);
+  }
+  return region != NULL && is_big_block(region, ptr) ? region->size : 0;
+}
+
+static bool sysheap_owns(rf_allocator *self, const void *ptr) {
+  return region_of(self_of(self), ptr) != NULL;
+}
+
+static rf_status sysheap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_sysheap *const heap = self_of(self);
+  if (heap->started) {
+    rf_status const status = rf_walk(&heap->tlsf.base, visit, context);
+    if (status != RF_OK) {
+      return status;
+    }
+  }
+  for (rf_region *region = heap->big; region != NULL; region = region->next) {
+    rf_block const block = {(void *)region->block, region->block_size, region->size - region->block_size, true, NULL};
+    if (!visit(&block, context)) {
+      break;
+    }
+  }
+  return RF_OK;
+}
+
+static rf_status sysheap_check(rf_allocator *self, rf_fault *where) {
+  rf_sysheap *const heap = self_of(self);
+  return heap->started ? rf_check(&heap->tlsf.base, where) : RF_OK;
+}
+
+static void sysheap_stats(rf_allocator *self, rf_stats *out) {
+  rf_sysheap *const heap = self_of(self);
+  *out = (rf_stats){0};
+  if (heap->started) {
+    rf_stats_get(&heap->tlsf.base, out);
+  }
+  for (rf_region *region = heap->big; region != NULL; region = region->next) {
+    out->used += region->block_size;
+  }
+  out->capacity = heap->heap_bytes + heap->big_bytes + heap->kept_bytes;
+  out->blocks = heap->blocks;
+}
+
+static const rf_allocator_ops sysheap_ops = {
+    .name = "malloc",
+    .alloc = sysheap_alloc,
+    .free = sysheap_free,
+    .resize = sysheap_resize,
+    .usable_size = sysheap_usable_size,
+    .owns = sysheap_owns,
+    .walk = sysheap_walk,
+    .check = sysheap_check,
+    .stats = sysheap_stats,
+};
+
+void rf_sysheap_init(rf_sysheap *heap) {
+  *heap = (rf_sysheap){0};
+  heap->base.ops = &sysheap_ops;
+  heap->next_size = MIN_REGION;
+}
+
+bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *block) {
+  const rf_region *const region = region_of(heap, block);
+  return region != NULL && region->kind == RF_REGION_BIG && region->fresh;
+}
+
+size_t rf_sysheap_trim(rf_sysheap *heap) {
+  size_t const before = heap->kept_bytes;
+  while (heap->kept_last != NULL) {
+    release_oldest_kept(heap);
+  }
+  return before - heap->kept_bytes;
+}

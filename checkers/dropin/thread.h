@@ -1,0 +1,26 @@
+/* The threads that use the drop-in: who they are, where their stacks lie, and their end. */
+#ifndef RINGFENCE_DROPIN_THREAD_H
+#define RINGFENCE_DROPIN_THREAD_H
+
+#include "arena.h"
+
+/* Once per process, before the first thread begins. */
+void rf_thread_init(void);
+
+/* The calling thread was bound to an arena: links it, and sees to it that its end is noticed. May allocate. */
+void rf_thread_begin(void);
+
+/* The bounds of the stack of the linked thread `id`; false where not known. Only with the list locked or all other
+ * threads stopped. */
+bool rf_thread_stack(uint32_t id, uintptr_t *low, uintptr_t *high);
+
+/* Locks the list within `ms` milliseconds. */
+bool rf_thread_lock(unsigned ms);
+void rf_thread_unlock(void);
+
+/* Around fork. */
+void rf_thread_fork_prepare(void);
+void rf_thread_fork_parent(void);
+void rf_thread_fork_child(void);
+
+#endif /* RINGFENCE_DROPIN_THREAD_H */
