@@ -1,0 +1,23 @@
+/* The examples of Zephyr's manual as functions: each returns what the last call in it did. */
+#ifndef RINGFENCE_TESTS_COMPAT_ZEPHYR_MANUAL_H
+#define RINGFENCE_TESTS_COMPAT_ZEPHYR_MANUAL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int manual_alloc(uintptr_t *first, uintptr_t *second);
+int manual_free(uintptr_t first, uintptr_t second);
+int manual_alloc_and_free(void);
+int manual_static(void);
+int manual_ext_buf(void);
+int manual_group(void);
+int manual_by_address(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TESTS_COMPAT_ZEPHYR_MANUAL_H */
