@@ -1,0 +1,44 @@
+/* rf_dump: prints what is in any allocator, through its statistics and its walk.
+ *
+ *     tlsf: 5 blocks, 461 of 1024 bytes used, 436 free
+ *       largest free 380, overhead 127, peak 517 bytes in 6 blocks
+ *       6 allocations, 0 failures
+ *       size    used    free
+ *          8       2       0  ##########
+ *         32       0       1
+ *         64       2       0  ##########
+ *        256       1       1  #####
+ *       map of 1024 bytes, 32 each: # used  . free  - overhead
+ *       [---#-###..#########.............]
+ *       live blocks
+ *         0x00007f5e3c0010a0     13  demo.c:6 in main
+ *
+ * No stdio, no memory but some 1.5 KiB of stack (0.5 KiB on 32 bits); lines are as wide as asked for. Threads: as the
+ * allocator; over rf_lock each part is taken at one moment, and the lock is free in between.
+ */
+#ifndef RINGFENCE_DUMP_H
+#define RINGFENCE_DUMP_H
+
+#include <ringfence/allocator.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_dump_options {
+  bool histogram;     /* used and free blocks by size, in powers of two: the row 8 counts sizes 8 … 15 */
+  bool map;           /* one line for all the memory, each character for an equal share of it */
+  size_t live_blocks; /* how many live blocks to list at most, with their call sites where known; 0: none */
+  unsigned width;     /* of histogram and map, in characters; clipped to 40 … 200 */
+} rf_dump_options;
+
+/* Writes the allocator to `sink`, which must not call it. `options` NULL: histogram and map, 80 wide, no list. RF_OK;
+ * RF_ERR_UNSUPPORTED where there is no walk, RF_ERR_CORRUPT where it met damage: the statistics have been written, and
+ * what could be read. */
+rf_status rf_dump(rf_allocator *allocator, const rf_sink *sink, const rf_dump_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_DUMP_H */
