@@ -56,7 +56,7 @@ unsigned rf_bug_cwe(rf_bug bug, rf_access access);
 #endif
 
 /* Where something happened: a call site (code built with RF_SITES), return addresses innermost first (hosted targets), both,
- * or neither. A return address of 0 ends the list. */
+ * or neither. */
 typedef struct rf_trace {
   const rf_site *site;
   unsigned depth;

@@ -221,10 +221,13 @@ static rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, r
                                    const rf_origin *origin) {
   size_t const inner_align = align < GUARD_ALIGN ? GUARD_ALIGN : align;
   size_t got = 0;
-  if (inner_align > RF_SIZE_LIMIT / 4 || size > RF_SIZE_LIMIT - RF_SIZE_LIMIT / 2) {
-    return NULL; /* no address space has room for it; keeps the sums below from wrapping */
+  if (inner_align > RF_SIZE_LIMIT / 4) {
+    return NULL; /* no address space has room for it, and the prefix could wrap */
   }
   size_t const prefix = prefix_for(inner_align);
+  if (size > RF_SIZE_LIMIT - RF_GUARD_BACK_MIN - prefix) {
+    return NULL;
+  }
   size_t const total = prefix + size + RF_GUARD_BACK_MIN;
   unsigned char *block = (unsigned char *)take(guard, total, inner_align, origin, &got);
   if (block == NULL && guard->oldest != NULL) {
@@ -367,7 +370,7 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
   size_t const prefix = prefix_of(h);
   size_t const old_size = h->size;
   size_t got;
-  if (size > RF_SIZE_LIMIT - RF_SIZE_LIMIT / 2) {
+  if (size > RF_SIZE_LIMIT - RF_GUARD_BACK_MIN - prefix) {
     return RF_ERR_NO_MEMORY;
   }
   rf_status const status = stretch(guard, h, prefix + size + RF_GUARD_BACK_MIN, origin, &got);

@@ -123,6 +123,7 @@ typedef struct rf_guard {
   rf_guard_header *newest;
   size_t quarantined; /* bytes in it */
   rf_counters counters;
+  bool inner_tells;       /* the inner allocator can say what it owns */
   bool inner_damaged;     /* reported already */
   struct rf_guard *other; /* next in the list of all guards of the process */
 } rf_guard;

@@ -138,6 +138,9 @@ static inline void set_prev(rf_guard_header *h, rf_guard_header *prev) {
 
 /* ---- guard.c ---- */
 
+/* True where what is at `guard` looks like a guard that has not been ended. */
+bool rf_guard_is_guard(const rf_guard *guard);
+
 /* True where `size` bytes at `p` can be looked at: they lie in the inner allocator's memory or, where that cannot tell, in
  * memory that can be read. */
 bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size);

@@ -5,6 +5,11 @@
 
 static rf_guard *all_guards;
 
+/* A program may let a guard go without ending it: what is left of one is never trusted. */
+static bool still_there(const rf_guard *guard) {
+  return guard != NULL && rf_host_readable(guard, sizeof *guard) && rf_guard_is_guard(guard);
+}
+
 void rf_guard_register(rf_guard *guard) {
   bool const turn = rf_host_turn_begin();
   guard->other = all_guards;
@@ -16,7 +21,7 @@ void rf_guard_register(rf_guard *guard) {
 
 void rf_guard_unregister(rf_guard *guard) {
   bool const turn = rf_host_turn_begin();
-  for (rf_guard **at = &all_guards; *at != NULL; at = &(*at)->other) {
+  for (rf_guard **at = &all_guards; still_there(*at); at = &(*at)->other) {
     if (*at == guard) {
       *at = guard->other;
       break;
@@ -32,8 +37,8 @@ void rf_guard_unregister(rf_guard *guard) {
 static const rf_guard *owner_of(const rf_guard *guard, const void *ptr) {
   const rf_guard *owner = NULL;
   bool const turn = rf_host_turn_begin();
-  for (const rf_guard *g = all_guards; g != NULL && owner == NULL; g = g->other) {
-    if (g != guard && g->inner->ops->owns != NULL && rf_guard_is_live(g, ptr)) {
+  for (const rf_guard *g = all_guards; still_there(g) && owner == NULL; g = g->other) {
+    if (g != guard && rf_guard_is_live(g, ptr)) {
       owner = g;
     }
   }
@@ -127,12 +132,13 @@ static rf_status report_others(rf_guard *guard, const rf_guard *owner, const voi
   if (owner != NULL) {
     rf_guard_finding_block(owner, &f, header_of(ptr));
     f.allocation = owner->inner->ops->name;
+    f.deallocation = guard->inner->ops->name;
     f.detail = "the block belongs to another allocator";
   } else {
     f.allocation = guard->inner->ops->name;
+    f.deallocation = "guard";
     f.detail = "the block was allocated behind the checker's back, from the allocator that it wraps";
   }
-  f.deallocation = "guard";
   rf_report(guard->options.reporter, &f);
   return RF_ERR_BAD_POINTER;
 }
@@ -159,13 +165,13 @@ static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) 
   rf_allocator *const inner = guard->inner;
   rf_guard_header *const h = header_of(ptr);
   inner_call call;
-  if (inner->ops->owns == NULL || inner->ops->usable_size == NULL || !rf_guard_reachable(guard, ptr)) {
+  if (!guard->inner_tells || inner->ops->usable_size == NULL || !rf_guard_has_memory(guard, ptr, 1)) {
     return RF_OK;
   }
   if (inner->ops->usable_size(inner, ptr) != 0) {
     return report_others(guard, NULL, ptr, origin);
   }
-  if (!rf_is_aligned(h, GUARD_ALIGN)) {
+  if (!rf_is_aligned(h, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
     return RF_OK;
   }
   if (inner->ops->usable_size(inner, h) != 0) {

@@ -150,7 +150,7 @@ static void frame(const writer *w, uintptr_t pc) {
 static void frames(const writer *w, const rf_trace *t) {
   name_field(w, "frames");
   str(w, "[");
-  for (unsigned i = 0; i < t->depth && t->frames[i] != 0; i++) {
+  for (unsigned i = 0; i < t->depth; i++) {
     if (i != 0) {
       str(w, ",");
     }

@@ -82,20 +82,31 @@ static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
   }
 }
 
-/* A call site is the innermost frame; the address of the call is not recorded with it. */
-static unsigned site_frame(const writer *w, const rf_site *site) {
+/* A call site alone is the innermost frame; the address of the call is not recorded with it. */
+static void site_frame(const writer *w, const rf_site *site) {
   rf_frame_name const name = {site->function, site->file, site->line, 0, NULL, NULL, 0};
   frame(w, 0, 0, &name);
-  return 1;
+}
+
+static void site_line(const writer *w, const rf_site *site) {
+  str(w, "    called in ");
+  str(w, site->function);
+  str(w, " ");
+  file_and_line(w, site->file, site->line, 0);
+  str(w, "\n");
 }
 
 static void trace(const writer *w, const rf_trace *t) {
-  unsigned index = t->site != NULL ? site_frame(w, t->site) : 0;
-  for (unsigned i = 0; i < t->depth && t->frames[i] != 0; i++) {
-    index = frames_of(w, index, t->frames[i]);
-  }
-  if (index == 0) {
+  unsigned index = 0;
+  if (t->site != NULL && t->depth != 0) {
+    site_line(w, t->site);
+  } else if (t->site != NULL) {
+    site_frame(w, t->site);
+  } else if (t->depth == 0) {
     str(w, "    (not known)\n");
+  }
+  for (unsigned i = 0; i < t->depth; i++) {
+    index = frames_of(w, index, t->frames[i]);
   }
 }
 
@@ -178,8 +189,11 @@ static void access_line(const writer *w) {
     str(w, " at ");
     address(w, f->address);
     str(w, ", found");
+  } else if (f->access == RF_ACCESS_FREE) {
+    str(w, "FREE of ");
+    address(w, f->address);
   } else {
-    str(w, f->access == RF_ACCESS_FREE ? "freed" : "found");
+    str(w, "found");
   }
   thread(w, &f->found);
   str(w, " here:\n");
@@ -188,18 +202,16 @@ static void access_line(const writer *w) {
 
 static void detail(const writer *w) {
   const rf_finding *const f = w->f;
-  if (f->detail != NULL || f->allocator != NULL) {
+  if (f->detail != NULL) {
     str(w, "  ");
-    str(w, f->detail != NULL ? f->detail : "found");
-    if (f->allocator != NULL) {
-      str(w, " (allocator ");
-      str(w, f->allocator);
-      if (f->mode != NULL) {
-        str(w, ", mode ");
-        str(w, f->mode);
-      }
-      str(w, ")");
-    }
+    str(w, f->detail);
+    str(w, "\n");
+  }
+  if (f->allocator != NULL) {
+    str(w, "  allocator ");
+    str(w, f->allocator);
+    str(w, ", mode ");
+    str(w, f->mode);
     str(w, "\n");
   }
   if (f->bug == RF_BUG_SIZE_MISMATCH) {

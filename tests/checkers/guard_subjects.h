@@ -1,0 +1,19 @@
+#ifndef RINGFENCE_TESTS_CHECKERS_GUARD_SUBJECTS_H
+#define RINGFENCE_TESTS_CHECKERS_GUARD_SUBJECTS_H
+
+#include <ringfence/conformance.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const rf_conformance_subject *rf_guard_simple_subject(void);
+const rf_conformance_subject *rf_guard_std_subject(void);
+const rf_conformance_subject *rf_guard_tlsf_subject(void);
+const rf_conformance_subject *rf_guard_quarantine_subject(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TESTS_CHECKERS_GUARD_SUBJECTS_H */
