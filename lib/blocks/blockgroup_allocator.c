@@ -4,8 +4,24 @@
 
 #include <string.h>
 
+/* One block of one member. */
+typedef struct place {
+  rf_memblocks *pool;
+  size_t index;
+  size_t *size; /* its entry in the table */
+} place;
+
 static rf_blockgroup_allocator *adapter_of(rf_allocator *self) {
   return (rf_blockgroup_allocator *)(void *)self;
+}
+
+/* The part of the table that belongs to a member. */
+static size_t *table_of(const rf_blockgroup_allocator *a, const rf_memblocks *pool) {
+  size_t *table = a->sizes;
+  for (const rf_blockgroup_member *m = a->group->first; m->blocks != pool; m = m->next) {
+    table += m->blocks->num_blocks;
+  }
+  return table;
 }
 
 /* ---- alloc ---- */
@@ -27,28 +43,29 @@ static rf_memblocks *next_larger(const rf_blockgroup *group, size_t size, const 
   return best;
 }
 
-static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *blocks, size_t align, const rf_site *site) {
+static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t size, size_t align, const rf_site *site) {
   size_t index;
-  rf_memblocks_lock(blocks);
-  rf_status const status = rf_memblocks_take_run(blocks, 1, align, &index);
-  rf_memblocks_unlock(blocks);
+  rf_memblocks_lock(pool);
+  rf_status const status = rf_memblocks_take_run(pool, 1, align, &index);
+  rf_memblocks_unlock(pool);
   if (status == RF_ERR_CORRUPT) {
-    (void)rf_fault_refuse(&a->base, status, "bitmap and count disagree", blocks->bitmap, site);
+    (void)rf_fault_refuse(&a->base, status, "bitmap and count disagree", pool->bitmap, site);
   }
   if (status != RF_OK) {
     return NULL;
   }
-  void *const ptr = rf_memblocks_at(blocks, index);
-  rf_count_alloc(&a->counters, blocks->block_size);
-  rf_memblocks_notify_alloc(blocks, ptr, blocks->block_size);
+  void *const ptr = rf_memblocks_at(pool, index);
+  table_of(a, pool)[index] = size + 1;
+  rf_count_alloc(&a->counters, size);
+  rf_memblocks_notify_alloc(pool, ptr, pool->block_size);
   return ptr;
 }
 
 static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_blockgroup_allocator *const a = adapter_of(self);
-  rf_memblocks *blocks = NULL;
-  while ((blocks = next_larger(a->group, size, blocks)) != NULL) {
-    void *const ptr = take_from(a, blocks, align, site);
+  rf_memblocks *pool = NULL;
+  while ((pool = next_larger(a->group, size, pool)) != NULL) {
+    void *const ptr = take_from(a, pool, size, align, site);
     if (ptr != NULL) {
       return ptr;
     }
@@ -59,51 +76,73 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
 
 /* ---- free, resize ---- */
 
+/* Fills *at for the live block at `ptr`; RF_OK, or why there is none and *what in words. */
+static rf_status find(const rf_blockgroup_allocator *a, const void *ptr, place *at, const char **what) {
+  at->pool = rf_blockgroup_owner(a->group, ptr);
+  if (at->pool == NULL) {
+    *what = "foreign pointer";
+    return RF_ERR_BAD_POINTER;
+  }
+  if (!rf_memblocks_index(at->pool, ptr, &at->index)) {
+    *what = "pointer into a block";
+    return RF_ERR_BAD_POINTER;
+  }
+  at->size = table_of(a, at->pool) + at->index;
+  if (rf_memblocks_is_region_free(at->pool, ptr, 1)) {
+    *what = "block is free already";
+    return RF_ERR_NOT_ALLOCATED;
+  }
+  if (*at->size == 0) {
+    *what = "block was not allocated here";
+    return RF_ERR_BAD_POINTER;
+  }
+  *what = "size is larger than the block";
+  return *at->size - 1 > at->pool->block_size ? RF_ERR_CORRUPT : RF_OK;
+}
+
+static bool release(const place *at, const void *ptr, rf_memblocks_refusal *why) {
+  rf_memblocks_lock(at->pool);
+  bool const released = rf_memblocks_release(at->pool, ptr, why);
+  rf_memblocks_unlock(at->pool);
+  return released;
+}
+
 static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_blockgroup_allocator *const a = adapter_of(self);
-  rf_memblocks *const owner = rf_blockgroup_owner(a->group, ptr);
-  rf_memblocks_refusal why = {RF_ERR_BAD_POINTER, "free of a foreign pointer", ptr};
-  bool released = false;
-  if (owner != NULL) {
-    rf_memblocks_lock(owner);
-    released = rf_memblocks_release(owner, ptr, &why);
-    rf_memblocks_unlock(owner);
-  }
-  if (!released) {
+  place at;
+  rf_memblocks_refusal why;
+  why.status = find(a, ptr, &at, &why.what);
+  if (why.status != RF_OK || !release(&at, ptr, &why)) {
     return rf_fault_refuse(self, why.status, why.what, ptr, site);
   }
-  rf_count_free(&a->counters, owner->block_size);
-  rf_memblocks_notify_free(owner, ptr, owner->block_size);
+  rf_count_free(&a->counters, *at.size - 1);
+  *at.size = 0;
+  rf_memblocks_notify_free(at.pool, ptr, at.pool->block_size);
   return RF_OK;
 }
 
-/* The pool of which `ptr` is a taken block; NULL, and why, where there is none. */
-static rf_memblocks *pool_of_live(const rf_blockgroup_allocator *a, const void *ptr, rf_status *why) {
-  rf_memblocks *const owner = rf_blockgroup_owner(a->group, ptr);
-  size_t index;
-  *why = RF_ERR_BAD_POINTER;
-  if (owner == NULL || !rf_memblocks_index(owner, ptr, &index)) {
-    return NULL;
-  }
-  *why = RF_ERR_NOT_ALLOCATED;
-  return rf_memblocks_is_region_free(owner, ptr, 1) ? NULL : owner;
-}
-
 static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_status why;
-  rf_memblocks *const owner = pool_of_live(adapter_of(self), ptr, &why);
-  if (owner == NULL) {
-    return rf_fault_refuse(self, why, "resize of what is no live block", ptr, site);
+  rf_blockgroup_allocator *const a = adapter_of(self);
+  place at;
+  const char *what;
+  rf_status const status = find(a, ptr, &at, &what);
+  if (status != RF_OK) {
+    return rf_fault_refuse(self, status, what, ptr, site);
   }
-  return size <= owner->block_size ? RF_OK : RF_ERR_NO_MEMORY;
+  if (size > at.pool->block_size) {
+    return RF_ERR_NO_MEMORY;
+  }
+  rf_count_resize(&a->counters, *at.size - 1, size);
+  *at.size = size + 1;
+  return RF_OK;
 }
 
 /* ---- Looking ---- */
 
 static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
-  rf_status why;
-  rf_memblocks *const owner = pool_of_live(adapter_of(self), ptr, &why);
-  return owner != NULL ? owner->block_size : 0;
+  place at;
+  const char *what;
+  return find(adapter_of(self), ptr, &at, &what) == RF_OK ? at.pool->block_size : 0;
 }
 
 static bool adapter_owns(rf_allocator *self, const void *ptr) {
@@ -111,42 +150,82 @@ static bool adapter_owns(rf_allocator *self, const void *ptr) {
 }
 
 /* False where the visitor has seen enough. */
-static bool walk_pool(rf_memblocks *blocks, rf_walk_fn visit, void *context) {
+static bool walk_pool(rf_memblocks *pool, const size_t *table, rf_walk_fn visit, void *context) {
   bool more = true;
-  rf_memblocks_lock(blocks);
-  for (size_t i = 0; i < blocks->num_blocks && more; i++) {
-    rf_block const block = {rf_memblocks_at(blocks, i), blocks->block_size, 0, rf_memblocks_taken(blocks, i), NULL};
+  rf_memblocks_lock(pool);
+  for (size_t i = 0; i < pool->num_blocks && more; i++) {
+    bool const taken = rf_memblocks_taken(pool, i);
+    size_t const size = taken && table[i] != 0 ? table[i] - 1 : pool->block_size;
+    rf_block const block = {rf_memblocks_at(pool, i), size, pool->block_size - size, taken, NULL};
     more = visit(&block, context);
   }
-  rf_memblocks_unlock(blocks);
+  rf_memblocks_unlock(pool);
   return more;
 }
 
 static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  for (const rf_blockgroup_member *m = adapter_of(self)->group->first; m != NULL; m = m->next) {
-    if (!walk_pool(m->blocks, visit, context)) {
+  const rf_blockgroup_allocator *const a = adapter_of(self);
+  for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
+    if (!walk_pool(m->blocks, table_of(a, m->blocks), visit, context)) {
       break;
     }
   }
   return RF_OK;
 }
 
+/* What contradicts what in one member's part of the table, or NULL. Adds up what is in it. */
+static const char *table_damage(rf_memblocks *pool, size_t *table, rf_counters *sum, const void **at) {
+  for (size_t i = 0; i < pool->num_blocks; i++) {
+    *at = &table[i];
+    if (table[i] != 0 && (!rf_memblocks_taken(pool, i) || table[i] - 1 > pool->block_size)) {
+      return "size and bitmap disagree";
+    }
+    sum->used += table[i] != 0 ? table[i] - 1 : 0;
+    sum->blocks += table[i] != 0 ? 1U : 0U;
+  }
+  return NULL;
+}
+
+static const char *tables_damage(const rf_blockgroup_allocator *a, const void **at) {
+  rf_counters sum = {0, 0, 0, 0, 0, 0};
+  for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
+    rf_memblocks_lock(m->blocks);
+    const char *const what = table_damage(m->blocks, table_of(a, m->blocks), &sum, at);
+    rf_memblocks_unlock(m->blocks);
+    if (what != NULL) {
+      return what;
+    }
+  }
+  *at = a;
+  return sum.used != a->counters.used || sum.blocks != a->counters.blocks ? "sizes and counts disagree" : NULL;
+}
+
 static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
-  rf_status const status = rf_blockgroup_check(adapter_of(self)->group, where);
-  where->allocator = status != RF_OK ? self : NULL;
-  return status;
+  rf_blockgroup_allocator *const a = adapter_of(self);
+  if (rf_blockgroup_check(a->group, where) != RF_OK) {
+    where->allocator = self;
+    return RF_ERR_CORRUPT;
+  }
+  const void *at = a;
+  const char *const what = tables_damage(a, &at);
+  if (what == NULL) {
+    return RF_OK;
+  }
+  rf_fault const fault = {RF_ERR_CORRUPT, what, self, at, NULL};
+  *where = fault;
+  return RF_ERR_CORRUPT;
 }
 
 /* Adds one pool's part. */
-static void add_pool(rf_memblocks *blocks, rf_stats *out) {
-  rf_memblocks_lock(blocks);
-  size_t const size = blocks->block_size;
-  out->capacity += blocks->num_blocks * size;
-  out->free_bytes += (blocks->num_blocks - blocks->used) * size;
-  if (out->largest_free < size && rf_memblocks_longest_run(blocks, RF_ALIGN_DEFAULT) != 0) {
+static void add_pool(rf_memblocks *pool, rf_stats *out) {
+  rf_memblocks_lock(pool);
+  size_t const size = pool->block_size;
+  out->capacity += pool->num_blocks * size;
+  out->free_bytes += (pool->num_blocks - pool->used) * size;
+  if (out->largest_free < size && rf_memblocks_longest_run(pool, RF_ALIGN_DEFAULT) != 0) {
     out->largest_free = size;
   }
-  rf_memblocks_unlock(blocks);
+  rf_memblocks_unlock(pool);
 }
 
 static void adapter_stats(rf_allocator *self, rf_stats *out) {
@@ -178,12 +257,16 @@ static const rf_allocator_ops adapter_ops = {
     .deinit = adapter_deinit,
 };
 
-rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group) {
-  if (adapter == NULL || group == NULL) {
+rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes) {
+  if (adapter == NULL || group == NULL || sizes == NULL) {
     return RF_ERR_INVALID;
   }
   memset(adapter, 0, sizeof *adapter);
   adapter->base.ops = &adapter_ops;
   adapter->group = group;
+  adapter->sizes = sizes;
+  for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
+    memset(table_of(adapter, m->blocks), 0, m->blocks->num_blocks * sizeof *sizes);
+  }
   return RF_OK;
 }

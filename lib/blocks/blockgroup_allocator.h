@@ -2,7 +2,7 @@
  * larger where that one is full. A handful of pools thus makes a heap that cannot fragment.
  *
  * Algorithm: best fit over the members; what is chosen is by size, not by the group's choice function.
- * Memory: none per block beyond the members' bit each. The requested size is not kept: a block counts as its block size.
+ * Memory: one size_t per block for the requested size, outside the blocks.
  * Complexity: alloc O(members² + words of the bitmaps), free O(members).
  * Alignment: up to what blocks of the members have (buffer and block size).
  * Threads: single-threaded; put rf_lock around it. The members may be used directly at the same time.
@@ -21,12 +21,15 @@ extern "C" {
 typedef struct rf_blockgroup_allocator {
   rf_allocator base;
   rf_blockgroup *group;
+  size_t
+      *sizes; /* 1 + requested size of each block taken here, 0 of all others; blocks of all members in their order */
   rf_counters counters;
 } rf_blockgroup_allocator;
 
-/* Serves requests from the members of `group`, which is the caller's and outlives the adapter. RF_OK, or RF_ERR_INVALID for
- * NULL. Then use &adapter->base; rf_deinit on it ends the group, not its pools. */
-rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group);
+/* Serves requests from the members that `group` has now and keeps. `sizes` has as many elements as they have blocks in sum
+ * (cleared here); both are the caller's and outlive the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use &adapter->base;
+ * rf_deinit on it ends the group, not its pools. */
+rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes);
 
 #ifdef __cplusplus
 }

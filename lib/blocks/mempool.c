@@ -1,5 +1,6 @@
 #include <ringfence/mempool.h>
 
+#include <limits.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)
@@ -33,7 +34,12 @@ static uintptr_t seal(const void *header) {
   return (uintptr_t)header * (uintptr_t)0x9E3779B97F4A7C15U;
 }
 
-/* What the header of block `index` says: 0 it is out; 1 + next free block; more than 1 + num_blocks: nonsense. */
+enum { WHOLE, SHORT_BY_BYTE, SHORT_BY_WORD, FREE }; /* FREE + next is the state of a free block */
+
+_Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
+               "the state of a block that is out leaves the pool's address readable");
+
+/* See mempool.h. More than FREE + num_blocks is nonsense. */
 static uintptr_t state_get(const rf_mempool *pool, size_t index) {
   const uintptr_t *const header = header_of(pool, index);
   return *header ^ seal(header) ^ (uintptr_t)pool;
@@ -45,12 +51,45 @@ static void state_set(const rf_mempool *pool, size_t index, uintptr_t state) {
 }
 
 static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
-  return state != 0 && state <= pool->num_blocks + 1;
+  return state >= FREE && state - FREE <= pool->num_blocks;
 }
 
 rf_mempool *rf_mempool_of(const void *block) {
   const uintptr_t *const header = (const uintptr_t *)block - 1;
-  return (rf_mempool *)(*header ^ seal(header));
+  return (rf_mempool *)((*header ^ seal(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
+}
+
+/* ---- The requested size of a block that is out ---- */
+
+static void size_set(const rf_mempool *pool, size_t index, size_t size) {
+  unsigned char *const end = (unsigned char *)payload_of(pool, index) + pool->block_size;
+  size_t const missing = pool->block_size - size;
+  if (missing == 0) {
+    state_set(pool, index, WHOLE);
+  } else if (missing <= UCHAR_MAX) {
+    end[-1] = (unsigned char)missing;
+    state_set(pool, index, SHORT_BY_BYTE);
+  } else {
+    memcpy(end - sizeof missing, &missing, sizeof missing);
+    state_set(pool, index, SHORT_BY_WORD);
+  }
+}
+
+/* False where the block is not out, or what is kept in it cannot be. */
+static bool size_get(const rf_mempool *pool, size_t index, size_t *size) {
+  const unsigned char *const end = (const unsigned char *)payload_of(pool, index) + pool->block_size;
+  uintptr_t const state = state_get(pool, index);
+  size_t missing = 0;
+  if (state == SHORT_BY_BYTE) {
+    missing = end[-1];
+  } else if (state == SHORT_BY_WORD && pool->block_size > UCHAR_MAX) {
+    memcpy(&missing, end - sizeof missing, sizeof missing);
+  }
+  if (missing > pool->block_size || (state == WHOLE) != (missing == 0)) {
+    return false;
+  }
+  *size = pool->block_size - missing;
+  return state < FREE;
 }
 
 /* True where `ptr` is the start of a block, out or free; *index is then which. */
@@ -64,7 +103,7 @@ static bool index_of(const rf_mempool *pool, const void *ptr, size_t *index) {
 
 static void link_all(rf_mempool *pool) {
   for (size_t i = 0; i < pool->num_blocks; i++) {
-    state_set(pool, i, 1 + (i + 1));
+    state_set(pool, i, FREE + (i + 1));
   }
 }
 
@@ -168,7 +207,9 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
     pool->num_blocks = 0;
     pool->capacity = 0;
     pool->used = 0;
+    pool->used_bytes = 0;
     pool->peak = 0;
+    pool->peak_bytes = 0;
     pool->head = 0;
   }
   return status;
@@ -185,7 +226,20 @@ rf_status rf_mempool_delete_at(rf_mempool *pool, const rf_site *site) {
 
 /* ---- The free list; with the mutex held ---- */
 
-static rf_status take(rf_mempool *pool, void **out) {
+static void count_out(rf_mempool *pool, size_t size) {
+  pool->used++;
+  pool->peak = pool->peak < pool->used ? pool->used : pool->peak;
+  pool->used_bytes += size;
+  pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
+  pool->allocations++;
+}
+
+static void count_back(rf_mempool *pool, size_t size) {
+  pool->used--;
+  pool->used_bytes -= size;
+}
+
+static rf_status take(rf_mempool *pool, size_t size, void **out) {
   size_t const index = pool->head;
   if (pool->used == pool->num_blocks) {
     return RF_ERR_NO_MEMORY;
@@ -193,19 +247,16 @@ static rf_status take(rf_mempool *pool, void **out) {
   if (index >= pool->num_blocks || pool->used > pool->num_blocks || !state_is_free(pool, state_get(pool, index))) {
     return RF_ERR_CORRUPT;
   }
-  pool->head = state_get(pool, index) - 1;
-  state_set(pool, index, 0);
-  pool->used++;
-  pool->peak = pool->peak < pool->used ? pool->used : pool->peak;
-  pool->allocations++;
+  pool->head = state_get(pool, index) - FREE;
+  size_set(pool, index, size);
+  count_out(pool, size);
   *out = payload_of(pool, index);
   return RF_OK;
 }
 
 static void put(rf_mempool *pool, size_t index) {
-  state_set(pool, index, 1 + pool->head);
+  state_set(pool, index, FREE + pool->head);
   pool->head = index;
-  pool->used--;
 }
 
 /* ---- Waiting threads; with the mutex held ---- */
@@ -287,7 +338,8 @@ static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms
   return w->status;
 }
 
-static rf_status alloc_at(rf_mempool *pool, uint32_t timeout_ms, int priority, void **out, const rf_site *site) {
+static rf_status alloc_at(rf_mempool *pool, size_t size, uint32_t timeout_ms, int priority, void **out,
+                          const rf_site *site) {
   waiter w;
   bool waiting = false;
   *out = NULL;
@@ -295,7 +347,7 @@ static rf_status alloc_at(rf_mempool *pool, uint32_t timeout_ms, int priority, v
     return RF_ERR_DELETED;
   }
   rf_mutex_lock(&pool->mutex);
-  rf_status status = pool->closing ? RF_ERR_DELETED : take(pool, out);
+  rf_status status = pool->closing ? RF_ERR_DELETED : take(pool, size, out);
   size_t const head = pool->head;
   if (status == RF_ERR_NO_MEMORY && timeout_ms != 0) {
     status = start_waiting(pool, &w, priority);
@@ -321,7 +373,7 @@ rf_status rf_mempool_alloc_prio(rf_mempool *pool, uint32_t timeout_ms, int prior
     *out = NULL;
     return RF_ERR_INVALID;
   }
-  return alloc_at(pool, timeout_ms, priority, out, NULL);
+  return alloc_at(pool, pool->block_size, timeout_ms, priority, out, NULL);
 }
 
 rf_status rf_mempool_alloc(rf_mempool *pool, uint32_t timeout_ms, void **out) {
@@ -330,28 +382,30 @@ rf_status rf_mempool_alloc(rf_mempool *pool, uint32_t timeout_ms, void **out) {
 
 /* ---- free ---- */
 
-/* What is wrong with giving block `index` back, or NULL; with the mutex held. */
-static const char *objection(const rf_mempool *pool, size_t index, rf_status *status) {
-  uintptr_t const state = state_get(pool, index);
-  if (state_is_free(pool, state)) {
+/* Whether block `index` is out, and how many bytes of it were asked for; if not, what is wrong. With the mutex held. */
+static const char *objection(const rf_mempool *pool, size_t index, size_t *size, rf_status *status) {
+  if (state_is_free(pool, state_get(pool, index))) {
     *status = RF_ERR_NOT_ALLOCATED;
     return "double free";
   }
-  if (state != 0 || pool->used == 0) {
+  if (!size_get(pool, index, size) || pool->used == 0) {
     *status = RF_ERR_CORRUPT;
-    return "header of the block was overwritten";
+    return "header or end of the block was overwritten";
   }
   *status = RF_OK;
   return NULL;
 }
 
 static const char *give_back(rf_mempool *pool, size_t index, rf_status *status) {
-  const char *const what = objection(pool, index, status);
+  size_t size;
+  const char *const what = objection(pool, index, &size, status);
   if (what != NULL) {
     return what;
   }
+  count_back(pool, size);
   if (pool->first != NULL) {
-    pool->allocations++;
+    size_set(pool, index, pool->block_size);
+    count_out(pool, pool->block_size);
     serve_first(pool, RF_OK, payload_of(pool, index));
   } else {
     put(pool, index);
@@ -401,7 +455,7 @@ static void *mempool_alloc(rf_allocator *self, size_t size, size_t align, const 
     return NULL;
   }
   if (size <= pool->block_size && align <= pool->align) {
-    (void)alloc_at(pool, 0, 0, &block, site);
+    (void)alloc_at(pool, size, 0, 0, &block, site);
     return block;
   }
   rf_mutex_lock(&pool->mutex);
@@ -414,34 +468,62 @@ static rf_status mempool_free(rf_allocator *self, void *ptr, const rf_site *site
   return rf_mempool_free_at(pool_of(self), ptr, site);
 }
 
-/* Whether `ptr` is a block that is out; if not, why. */
-static rf_status live(rf_mempool *pool, const void *ptr) {
-  size_t index;
+/* Finds the block that is out at `ptr`; if there is none, says why. Locks the mutex, and leaves it locked where it finds one. */
+static rf_status find_and_lock(rf_mempool *pool, const void *ptr, size_t *index, size_t *size) {
   rf_status status = RF_ERR_BAD_POINTER;
-  if (pool->num_blocks != 0 && index_of(pool, ptr, &index)) {
-    rf_mutex_lock(&pool->mutex);
-    (void)objection(pool, index, &status);
+  if (pool->num_blocks == 0 || !index_of(pool, ptr, index)) {
+    return status;
+  }
+  rf_mutex_lock(&pool->mutex);
+  if (objection(pool, *index, size, &status) != NULL) {
     rf_mutex_unlock(&pool->mutex);
   }
   return status;
 }
 
 static rf_status mempool_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_status const status = live(pool_of(self), ptr);
+  rf_mempool *const pool = pool_of(self);
+  size_t index;
+  size_t old_size;
+  rf_status const status = find_and_lock(pool, ptr, &index, &old_size);
   if (status != RF_OK) {
     return rf_fault_refuse(self, status, "resize of what is no live block", ptr, site);
   }
-  return size <= pool_of(self)->block_size ? RF_OK : RF_ERR_NO_MEMORY;
+  bool const fits = size <= pool->block_size;
+  if (fits) {
+    size_set(pool, index, size);
+    pool->used_bytes += size - old_size;
+    pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
+  }
+  rf_mutex_unlock(&pool->mutex);
+  return fits ? RF_OK : RF_ERR_NO_MEMORY;
 }
 
 static size_t mempool_usable_size(rf_allocator *self, const void *ptr) {
-  return live(pool_of(self), ptr) == RF_OK ? pool_of(self)->block_size : 0;
+  rf_mempool *const pool = pool_of(self);
+  size_t index;
+  size_t size = 0;
+  if (find_and_lock(pool, ptr, &index, &size) != RF_OK) {
+    return 0;
+  }
+  rf_mutex_unlock(&pool->mutex);
+  return size;
 }
 
 static bool mempool_owns(rf_allocator *self, const void *ptr) {
   const rf_mempool *const pool = pool_of(self);
   size_t const end = pool->num_blocks == 0 ? 0 : (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
   return (uintptr_t)ptr - (uintptr_t)pool->start < end;
+}
+
+static void describe(const rf_mempool *pool, size_t index, rf_block *out) {
+  bool const last = index + 1 == pool->num_blocks;
+  out->ptr = payload_of(pool, index);
+  out->used = !state_is_free(pool, state_get(pool, index));
+  out->size = pool->block_size;
+  (void)size_get(pool, index, &out->size);
+  out->overhead = (last ? HEADER + pool->block_size : pool->stride) - out->size;
+  out->site = NULL;
 }
 
 static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
@@ -452,39 +534,48 @@ static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *contex
   }
   rf_mutex_lock(&pool->mutex);
   for (size_t i = 0; i < pool->num_blocks && more; i++) {
-    size_t const last = i + 1 == pool->num_blocks;
-    rf_block const block = {payload_of(pool, i), pool->block_size,
-                            (last ? HEADER + pool->block_size : pool->stride) - pool->block_size,
-                            !state_is_free(pool, state_get(pool, i)), NULL};
+    rf_block block;
+    describe(pool, i, &block);
     more = visit(&block, context);
   }
   rf_mutex_unlock(&pool->mutex);
   return RF_OK;
 }
 
-/* What the headers say that cannot be, or NULL; *at is the place. First each for itself, then their sum, then the list, which
- * is followed for as many steps as there are free blocks and no further: a loop does not hold it. */
-static const char *damage(const rf_mempool *pool, const void **at) {
+/* What the headers say that cannot be, or NULL; *at is the place. */
+static const char *damaged_header(const rf_mempool *pool, const void **at) {
   size_t used = 0;
+  size_t bytes = 0;
   for (size_t i = 0; i < pool->num_blocks; i++) {
-    uintptr_t const state = state_get(pool, i);
+    size_t size;
     *at = header_of(pool, i);
-    if (state > pool->num_blocks + 1) {
-      return "header of a block was overwritten";
+    if (state_is_free(pool, state_get(pool, i))) {
+      continue;
     }
-    used += state == 0 ? 1U : 0U;
+    if (!size_get(pool, i, &size)) {
+      return "header or end of a block was overwritten";
+    }
+    used++;
+    bytes += size;
   }
   *at = pool;
   if (used != pool->used || pool->peak < used || pool->peak > pool->num_blocks) {
     return "headers and counts disagree";
   }
+  return bytes != pool->used_bytes || pool->peak_bytes < bytes ? "sizes and counts disagree" : NULL;
+}
+
+/* The same of the list, which is followed for as many steps as there are free blocks and no further: a loop does not hold
+ * it. */
+static const char *damaged_list(const rf_mempool *pool, const void **at) {
   size_t index = pool->head;
-  for (size_t left = pool->num_blocks - used; left != 0; left--) {
-    if (index >= pool->num_blocks || state_get(pool, index) == 0) {
+  *at = pool;
+  for (size_t left = pool->num_blocks - pool->used; left != 0; left--) {
+    if (index >= pool->num_blocks || !state_is_free(pool, state_get(pool, index))) {
       return "free list leads to a block that is not free";
     }
     *at = header_of(pool, index);
-    index = state_get(pool, index) - 1;
+    index = state_get(pool, index) - FREE;
   }
   return index != pool->num_blocks ? "free list does not end" : NULL;
 }
@@ -496,7 +587,10 @@ static rf_status mempool_check(rf_allocator *self, rf_fault *where) {
     return RF_OK;
   }
   rf_mutex_lock(&pool->mutex);
-  const char *const what = damage(pool, &at);
+  const char *what = damaged_header(pool, &at);
+  if (what == NULL) {
+    what = damaged_list(pool, &at);
+  }
   rf_mutex_unlock(&pool->mutex);
   if (what == NULL) {
     return RF_OK;
@@ -514,8 +608,8 @@ static void mempool_stats(rf_allocator *self, rf_stats *out) {
   }
   rf_mutex_lock(&pool->mutex);
   out->capacity = pool->capacity;
-  out->used = pool->used * pool->block_size;
-  out->peak = pool->peak * pool->block_size;
+  out->used = pool->used_bytes;
+  out->peak = pool->peak_bytes;
   out->blocks = pool->used;
   out->peak_blocks = pool->peak;
   out->free_bytes = (pool->num_blocks - pool->used) * pool->block_size;

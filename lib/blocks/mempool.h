@@ -16,9 +16,14 @@
  *            | header 0 | block 0 … pad | header 1 | block 1 … pad | … | header n-1 | block n-1 |
  *            |<-------- stride -------->|
  *
- *     header  = seal ^ (address of the pool)                    the block is out: names its owner
- *             = seal ^ (address of the pool) ^ (1 + next)       the block is free: index of the next free one, n at the end
- *     seal    = address of the header * an odd constant         a header copied elsewhere does not pass
+ *     header  = seal ^ pool ^ state             seal: address of the header * an odd constant, so that a header copied
+ *                                               elsewhere does not pass; pool: address of the owner
+ *     state   = 0 … 2                           the block is out; 0: all of it was asked for,
+ *                                               1: s bytes fewer, s in its last byte, 2: s bytes fewer, s in its last word
+ *             = 3 + next                        the block is free; next: index of the next free one, n at the end
+ *
+ * So the requested size costs nothing, and an overflow into the last byte of a smaller request is seen when it is freed, or
+ * by rf_check.
  *
  * Complexity: O(1), but for waiting with different priorities: O(threads that wait).
  * Alignment: chosen at init, any power of two from sizeof(void *) up; with more than that, stride is a multiple of it.
@@ -49,8 +54,10 @@ typedef struct rf_mempool {
   size_t num_blocks; /* 0: ended */
   size_t align;
   size_t head; /* index of the first free block; num_blocks: none */
-  size_t used;
+  size_t used; /* blocks that are out */
   size_t peak;
+  size_t used_bytes; /* requested of them */
+  size_t peak_bytes;
   size_t allocations;
   size_t failures;
   struct rf_mempool_waiter *first; /* who gets the next block */

@@ -31,7 +31,8 @@ typedef struct rf_event {
 
 /* A mutex that is not recursive. init: RF_OK, or RF_ERR_NO_MEMORY where the system refuses. deinit of an unlocked
  * mutex. lock waits for other threads; locking twice from one thread is an error of the caller. In bare.c a lock masks
- * interrupts, so that locked sections may be entered from them. */
+ * interrupts, so that locked sections may be entered from them. Zeroed static storage is an initialised mutex in both
+ * ports, and should be in others, for objects that are ready before anything runs. */
 rf_status rf_mutex_init(rf_mutex *mutex);
 void rf_mutex_deinit(rf_mutex *mutex);
 void rf_mutex_lock(rf_mutex *mutex);

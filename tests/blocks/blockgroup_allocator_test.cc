@@ -17,7 +17,7 @@ protected:
       EXPECT_EQ(rf_memblocks_init(&pools[i], buffers[i], sizes[i], 2, &bitmaps[i]), RF_OK);
       EXPECT_EQ(rf_blockgroup_add(&group, &members[i], &pools[i]), RF_OK);
     }
-    EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group), RF_OK);
+    EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, table), RF_OK);
     a = &heap.base;
   }
 
@@ -32,14 +32,16 @@ protected:
   rf_memblocks pools[3];
   rf_blockgroup_member members[3];
   rf_blockgroup group;
+  size_t table[6];
   rf_blockgroup_allocator heap;
   rf_allocator *a;
   FaultLog faults;
 };
 
 TEST_F(BlockgroupAllocator, RefusesNull) {
-  EXPECT_EQ(rf_blockgroup_allocator_init(nullptr, &group), RF_ERR_INVALID);
-  EXPECT_EQ(rf_blockgroup_allocator_init(&heap, nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_blockgroup_allocator_init(nullptr, &group, table), RF_ERR_INVALID);
+  EXPECT_EQ(rf_blockgroup_allocator_init(&heap, nullptr, table), RF_ERR_INVALID);
+  EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, nullptr), RF_ERR_INVALID);
 }
 
 TEST_F(BlockgroupAllocator, TakesTheSmallestBlockThatHoldsItAndSpillsUpwards) {
@@ -62,24 +64,25 @@ TEST_F(BlockgroupAllocator, ServesAlignmentsThatABlockHas) {
   EXPECT_EQ(rf_alloc(a, 1), buffers[1] + 32);
 }
 
-TEST_F(BlockgroupAllocator, CountsBlockBytes) {
+TEST_F(BlockgroupAllocator, CountsRequestedBytes) {
   void *p = rf_alloc(a, 5);
   (void)rf_alloc(a, 60);
   rf_free(a, p);
   rf_stats const s = stats();
   EXPECT_EQ(s.capacity, 256U);
-  EXPECT_EQ(s.used, 64U);
-  EXPECT_EQ(s.peak, 96U);
+  EXPECT_EQ(s.used, 60U);
+  EXPECT_EQ(s.peak, 65U);
   EXPECT_EQ(s.blocks, 1U);
   EXPECT_EQ(s.free_bytes, 192U);
   EXPECT_EQ(s.largest_free, 64U);
-  EXPECT_EQ(s.overhead, 0U);
+  EXPECT_EQ(s.overhead, 4U);
 }
 
 TEST_F(BlockgroupAllocator, ResizesWithinTheBlockAndMovesBeyond) {
   auto *p = static_cast<char *>(rf_alloc(a, 5));
   EXPECT_EQ(rf_usable_size(a, p), 32U);
   EXPECT_EQ(rf_resize(a, p, 32), RF_OK);
+  EXPECT_EQ(stats().used, 32U);
   EXPECT_EQ(rf_resize(a, p, 33), RF_ERR_NO_MEMORY);
   strcpy(p, "text");
   p = static_cast<char *>(rf_realloc(a, p, 50));
@@ -113,7 +116,34 @@ TEST_F(BlockgroupAllocator, WalksPoolByPoolUntilToldToStop) {
     return t->size() < 30;
   };
   EXPECT_EQ(rf_walk(a, visit, &text), RF_OK);
-  EXPECT_EQ(text, "free 64 free 64 used 32 free 32 ");
+  EXPECT_EQ(text, "free 64 free 64 used 5 free 32 ");
+}
+
+TEST_F(BlockgroupAllocator, BlocksTakenDirectlyAreNotItsOwn) {
+  void *direct = nullptr;
+  ASSERT_EQ(rf_memblocks_alloc(&pools[1], 1, &direct), RF_OK);
+  EXPECT_EQ(rf_free(a, direct), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  EXPECT_EQ(rf_memblocks_free(&pools[1], 1, &direct), RF_OK);
+}
+
+TEST_F(BlockgroupAllocator, DamageToAnyByteOfTheTableIsTold) {
+  void *p = rf_alloc(a, 5);
+  (void)rf_alloc(a, 60);
+  auto *const bytes = reinterpret_cast<unsigned char *>(table);
+  for (size_t i = 0; i < sizeof table; i++) {
+    unsigned char const good = bytes[i];
+    for (int flip = 1; flip < 256; flip++) {
+      bytes[i] = static_cast<unsigned char>(good ^ flip);
+      rf_fault where;
+      ASSERT_EQ(rf_check(a, &where), RF_ERR_CORRUPT) << i;
+      ASSERT_EQ(where.allocator, a);
+    }
+    bytes[i] = good;
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  table[2] = 34;
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
 }
 
 TEST_F(BlockgroupAllocator, CheckTellsDamageOfAMember) {

@@ -163,17 +163,16 @@ TEST(MempoolCreate, TakesOneBlockAndGivesItBack) {
 }
 
 TEST(MempoolCreate, AsksForNotAByteTooMany) {
-  size_t const exact = sizeof(rf_mempool) + 4 * sizeof(void *) + 3 * 40 + 33;
+  size_t const stride = 40 + (sizeof(void *) == 8 ? 8 : 0); // 33 bytes and a pointer, rounded up to pointers
+  size_t const exact = sizeof(rf_mempool) + 3 * stride + sizeof(void *) + 33;
   Pool fits(1, exact, 16);
   Pool lacks(1, exact - 1, 16);
   rf_mempool *pool = nullptr;
   EXPECT_EQ(rf_mempool_create(&lacks.pool.base, 4, 33, sizeof(void *), &pool), RF_ERR_NO_MEMORY);
   EXPECT_EQ(pool, nullptr);
-  if (sizeof(void *) == 8) {
-    ASSERT_EQ(rf_mempool_create(&fits.pool.base, 4, 33, sizeof(void *), &pool), RF_OK);
-    EXPECT_EQ(pool->num_blocks, 4U);
-    EXPECT_EQ(rf_mempool_delete(pool), RF_OK);
-  }
+  ASSERT_EQ(rf_mempool_create(&fits.pool.base, 4, 33, sizeof(void *), &pool), RF_OK);
+  EXPECT_EQ(pool->num_blocks, 4U);
+  EXPECT_EQ(rf_mempool_delete(pool), RF_OK);
 }
 
 TEST(MempoolCreate, RefusesWhatCannotBeAPool) {
@@ -327,11 +326,12 @@ TEST(MempoolAllocator, ServesWhatFitsABlock) {
   rf_allocator *a = &p.pool.base;
   void *block = rf_alloc(a, 0);
   ASSERT_NE(block, nullptr);
-  EXPECT_EQ(rf_usable_size(a, block), 32U);
+  EXPECT_EQ(rf_usable_size(a, block), 0U);
   EXPECT_EQ(rf_usable_size(a, static_cast<char *>(block) + 1), 0U);
   EXPECT_TRUE(rf_owns(a, block));
   EXPECT_FALSE(rf_owns(a, &p));
   EXPECT_EQ(rf_resize(a, block, 32), RF_OK);
+  EXPECT_EQ(rf_usable_size(a, block), 32U);
   EXPECT_EQ(rf_resize(a, block, 33), RF_ERR_NO_MEMORY);
   EXPECT_EQ(rf_realloc(a, block, 33), nullptr);
   EXPECT_EQ(rf_alloc(a, 33), nullptr);
@@ -342,9 +342,51 @@ TEST(MempoolAllocator, ServesWhatFitsABlock) {
   EXPECT_EQ(rf_free(a, block), RF_ERR_NOT_ALLOCATED);
 }
 
+TEST(MempoolAllocator, KnowsTheRequestedSizeOfEachBlock) {
+  Pool p(5, 700, 16);
+  rf_allocator *a = &p.pool.base;
+  size_t const sizes[] = {0, 443, 444, 445, 700}; // 700, 257 … 255 and 0 bytes of slack
+  size_t sum = 0;
+  void *blocks[5];
+  for (size_t i = 0; i < 5; i++) {
+    blocks[i] = rf_alloc(a, sizes[i]);
+    memset(blocks[i], 0xFF, sizes[i]);
+    sum += sizes[i];
+    EXPECT_EQ(rf_usable_size(a, blocks[i]), sizes[i]);
+    EXPECT_EQ(p.stats().used, sum);
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  for (size_t const size : {1, 600, 700, 20}) {
+    EXPECT_EQ(rf_resize(a, blocks[2], size), RF_OK);
+    memset(blocks[2], 0xFF, size);
+    EXPECT_EQ(rf_usable_size(a, blocks[2]), size);
+    EXPECT_EQ(p.stats().used, sum - 444 + size);
+  }
+  EXPECT_EQ(p.stats().peak, sum - 444 + 700);
+  for (void *block : blocks) {
+    EXPECT_EQ(rf_mempool_of(block), &p.pool);
+    EXPECT_EQ(rf_free(a, block), RF_OK);
+  }
+  EXPECT_EQ(p.stats().used, 0U);
+}
+
+TEST(MempoolAllocator, AnOverflowIntoTheSlackIsSeenAtFreeOrByCheck) {
+  Pool p(2, 24, 16);
+  rf_allocator *a = &p.pool.base;
+  auto *block = static_cast<unsigned char *>(rf_alloc(a, 5));
+  unsigned char const good = block[23];
+  block[23] = 25; // more than the block has
+  EXPECT_EQ(rf_free(a, block), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_usable_size(a, block), 0U);
+  block[23] = 18; // possible, but not what was asked for
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  block[23] = good;
+  EXPECT_EQ(rf_free(a, block), RF_OK);
+}
+
 TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
   Pool p(3, 30, 16);
-  (void)p.take();
+  ASSERT_NE(rf_alloc(&p.pool.base, 13), nullptr);
   std::string text;
   auto visit = [](const rf_block *b, void *out) {
     auto *t = static_cast<std::string *>(out);
@@ -352,7 +394,7 @@ TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
     return t->size() < 20;
   };
   EXPECT_EQ(rf_walk(&p.pool.base, visit, &text), RF_OK);
-  EXPECT_EQ(text, "used 30+18 free 30+18 ");
+  EXPECT_EQ(text, "used 13+35 free 30+18 ");
 }
 
 // ---- Integrity ----
@@ -360,16 +402,22 @@ TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
 // Every byte of every header, and of each field that is relied on, is changed in turn: check tells, whatever is called returns,
 // and restored it is clean.
 TEST(MempoolDamage, OfAnyByteOfHeadersAndCountsIsTold) {
-  Pool p(5, 24);
+  Pool p(7, 300, 16);
   void *const out[] = {p.take(), p.take(), p.take(), p.take()};
+  auto *const byte = static_cast<unsigned char *>(rf_alloc(&p.pool.base, 290));
+  auto *const word = static_cast<unsigned char *>(rf_alloc(&p.pool.base, 10));
   rf_mempool_free(&p.pool, out[2]);
   rf_mempool_free(&p.pool, out[0]);
   struct Part {
     void *start;
     size_t bytes;
   };
-  std::vector<Part> parts = {{&p.pool.head, sizeof(size_t)}, {&p.pool.used, sizeof(size_t)}};
-  for (size_t i = 0; i < 5; i++) {
+  std::vector<Part> parts = {{&p.pool.head, sizeof(size_t)},
+                             {&p.pool.used, sizeof(size_t)},
+                             {&p.pool.used_bytes, sizeof(size_t)},
+                             {byte + 299, 1},
+                             {word + 300 - sizeof(size_t), sizeof(size_t)}};
+  for (size_t i = 0; i < 7; i++) {
     parts.push_back({p.pool.start + i * p.pool.stride, sizeof(uintptr_t)});
   }
   for (Part const &part : parts) {
