@@ -120,8 +120,10 @@ static void put_row(const rf_sink *sink, const census *c, unsigned row, unsigned
   size_t const bar = c->most == 0 ? 0 : (size_t)((uint64_t)c->used[row] * room / c->most);
   rf_sink_str(sink, "  ");
   put_size_class(sink, row);
-  put_number(sink, c->used[row], 8);
-  put_number(sink, c->free[row], 8);
+  rf_sink_char(sink, ' ');
+  put_number(sink, c->used[row], 7);
+  rf_sink_char(sink, ' ');
+  put_number(sink, c->free[row], 7);
   if (c->used[row] != 0) {
     rf_sink_str(sink, "  ");
     put_repeated(sink, '#', bar == 0 ? 1 : bar);
@@ -221,7 +223,8 @@ static bool list_block(const rf_block *block, void *context) {
   }
   rf_sink_str(list->sink, "    ");
   rf_sink_ptr(list->sink, block->ptr);
-  put_number(list->sink, block->size, 7);
+  rf_sink_char(list->sink, ' ');
+  put_number(list->sink, block->size, 6);
   if (block->site != NULL) {
     rf_sink_str(list->sink, "  ");
     rf_sink_str(list->sink, block->site->file);

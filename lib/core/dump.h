@@ -1,17 +1,19 @@
 /* rf_dump: prints what is in any allocator, through its statistics and its walk.
  *
- *     tlsf: 5 blocks, 461 of 1024 bytes used, 436 free
- *       largest free 380, overhead 127, peak 517 bytes in 6 blocks
- *       6 allocations, 0 failures
+ *     simple: 4 blocks, 561 of 1011 bytes used, 413 free
+ *       largest free 304, overhead 37, peak 661 bytes in 5 blocks
+ *       5 allocations, 0 failures
  *       size    used    free
- *          8       2       0  ##########
- *         32       0       1
- *         64       2       0  ##########
- *        256       1       1  #####
- *       map of 1024 bytes, 32 each: # used  . free  - overhead
- *       [---#-###..#########.............]
+ *          8       2       0  ####################
+ *         64       1       1  ##########
+ *        256       1       1  ##########
+ *       map of 1011 bytes, 25 each: # used  . free  - overhead
+ *       [#.....######################............]
  *       live blocks
- *         0x00007f5e3c0010a0     13  demo.c:6 in main
+ *         0x00005633aabe6130     13
+ *         and 3 more
+ *
+ * Under a checker each live block is followed by its call site: "demo.c:6 in main".
  *
  * No stdio, no memory but some 1.5 KiB of stack (0.5 KiB on 32 bits); lines are as wide as asked for. Threads: as the
  * allocator; over rf_lock each part is taken at one moment, and the lock is free in between.

@@ -57,6 +57,9 @@ void rf_fault_log(const rf_fault *fault, void *context) {
   (void)context;
   rf_sink_buffer_init(&buffer, line, sizeof line);
   rf_fault_print(fault, &buffer.sink);
+  if (buffer.length == sizeof line - 1) {
+    line[buffer.length - 1] = '\n'; /* it was cut short */
+  }
   rf_sink_mem(&log, buffer.data, buffer.length);
 }
 

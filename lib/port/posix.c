@@ -1,5 +1,7 @@
 /* The port for systems with POSIX threads. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall, sigtimedwait */
+#endif
 #include <ringfence/port.h>
 
 #include <errno.h>
