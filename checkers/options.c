@@ -34,6 +34,7 @@ void rf_options_default(rf_options *out) {
       .max_findings = 1000,
       .verbosity = 0,
       .rejected = false,
+      .signals = true,
       .summary = false,
       .help = false,
   };
@@ -81,6 +82,7 @@ static const option table[] = {
     NUMBER(max_findings, UINT32_MAX, "report so many findings and count the rest; 0 reports all"),
     NUMBER(verbosity, 1, "1 says also what is checked and how"),
     BOOL(rejected, "drop-in: report requests that can never be served"),
+    BOOL(signals, "drop-in: check all blocks when a fatal signal ends the process"),
     BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
     BOOL(help, "print this list"),
 };

@@ -42,6 +42,7 @@ typedef struct rf_options {
   unsigned max_findings; /* report so many, count the rest; 0: all */
   unsigned verbosity;    /* 0: findings only; 1: also what is checked and how */
   bool rejected;         /* drop-in: report requests that can never be served, such as sizes that wrap */
+  bool signals;          /* drop-in: check all blocks when a fatal signal ends the process */
   bool summary;          /* drop-in: a line in the log when the process begins and when it ends */
   bool help;             /* print the keys */
 } rf_options;

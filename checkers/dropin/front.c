@@ -1,6 +1,7 @@
 #include "front.h"
 
 #include "arena.h"
+#include "caller.h"
 #include "process.h"
 
 #include <errno.h>
@@ -32,6 +33,8 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
 }
 
 void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_called called;
+  origin = rf_caller_of(origin, &called);
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_front_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
@@ -70,7 +73,9 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
 }
 
 void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  rf_called called;
   size_t total;
+  origin = rf_caller_of(origin, &called);
   if (UNLIKELY(!rf_mul(count, size, &total))) {
     return rf_front_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
   }
@@ -137,9 +142,11 @@ static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin
 }
 
 void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
+  rf_called called;
   if (ptr == NULL) {
     return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   }
+  origin = rf_caller_of(origin, &called);
   if (size == 0) {
     rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
     return NULL;

@@ -5,10 +5,10 @@
  * blocks' addresses linger. */
 #define _GNU_SOURCE
 #include "front.h"
+#include "next.h"
 #include "process.h"
 
 #include <alloca.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ RF_EXPORT int execlp(const char *file, const char *first, ...);
 RF_EXPORT int execle(const char *path, const char *first, ...);
 
 /* The C library's function of that name. */
-#define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
+#define NEXT(type, name) ((type)rf_next(name))
 
 /* ---- Entry ---- */
 

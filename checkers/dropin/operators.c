@@ -6,8 +6,8 @@
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
 #include "front.h"
+#include "next.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -143,7 +143,7 @@ static bool aligned_may_throw(void) {
 
 static void *not_throwing(size_t size, rf_family family, const char *name, nothrow tag, const rf_origin *origin) {
   if (may_throw()) {
-    nothrow_form const next = (nothrow_form)dlsym(RTLD_NEXT, name);
+    nothrow_form const next = (nothrow_form)rf_next(name);
     if (next != NULL) {
       return next(size, tag);
     }
@@ -154,7 +154,7 @@ static void *not_throwing(size_t size, rf_family family, const char *name, nothr
 static void *aligned_not_throwing(size_t size, size_t align, rf_family family, const char *name, nothrow tag,
                                   const rf_origin *origin) {
   if (aligned_may_throw()) {
-    aligned_nothrow_form const next = (aligned_nothrow_form)dlsym(RTLD_NEXT, name);
+    aligned_nothrow_form const next = (aligned_nothrow_form)rf_next(name);
     if (next != NULL) {
       return next(size, align, tag);
     }

@@ -1,14 +1,18 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include "caller.h"
+#include "front.h"
 #include "journal.h"
+#include "next.h"
 #include "pages.h"
+#include "signals.h"
 #include "thread.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <ringfence/dropin.h>
 #include <ringfence/port.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +195,7 @@ static void fork_child(void) {
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
   process.ended = false;
+  process.findings = 0;
   rf_journal_forked();
 }
 
@@ -203,14 +208,17 @@ void rf_process_leaving(uintptr_t sp) {
   }
 }
 
-static void sweep(void) {
-  if (!rf_arena_lock_all(LOCK_MS)) {
-    return;
+/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
+static size_t sweep(bool dying) {
+  size_t found = 0;
+  bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
+  for (unsigned i = 0; (locked || dying) && i < rf_arena_count(); i++) {
+    found += rf_guard_sweep(&rf_arena_at(i)->guard);
   }
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    (void)rf_guard_sweep(&rf_arena_at(i)->guard);
+  if (locked) {
+    rf_arena_unlock_all();
   }
-  rf_arena_unlock_all();
+  return found;
 }
 
 /* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
@@ -227,7 +235,7 @@ int rf_process_end(rf_process_ending ending, int status) {
   __atomic_store_n(&process.ending, true, __ATOMIC_RELAXED);
   restore_standard_error();
   if (rf_process.checked && rf_process.options.sweep) {
-    sweep();
+    (void)sweep(ending == RF_ENDING_SIGNAL);
   }
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
     rf_leak_check(rf_process.options.leaks, process.stack_from != 0 ? process.stack_from : here, &process.reporter,
@@ -244,6 +252,28 @@ void rf_process_resume(void) {
   }
 }
 
+/* ---- On demand ---- */
+
+/* The frame of this function lies below that of the exported one, with the registers that it saved. */
+__attribute__((noinline)) static size_t check_leaks(void) {
+  rf_leak_summary leaks = {.checked = false};
+  if (rf_process.checked) {
+    rf_leak_check(rf_process.options.leaks, (uintptr_t)__builtin_frame_address(0), &process.reporter, &leaks);
+  }
+  return leaks.findings;
+}
+
+RF_EXPORT size_t __ringfence_check_leaks(void) {
+  __builtin_unwind_init();
+  size_t const found = check_leaks();
+  __asm__ volatile("" ::: "memory"); /* not a tail call: the frame is needed */
+  return found;
+}
+
+RF_EXPORT size_t __ringfence_sweep(void) {
+  return rf_process.checked ? sweep(false) : 0;
+}
+
 /* ---- The beginning ---- */
 
 void rf_process_begin(void) {
@@ -254,11 +284,15 @@ void rf_process_begin(void) {
       rf_arena_at(i)->guard.options = rf_process.guard_options;
     }
   }
-  process.libc_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
+  rf_caller_init();
+  process.libc_free = (void (*)(void *))rf_next("free");
   (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
   if (rf_process.options.help) {
     rf_sink const out = {to_standard_error, NULL};
     rf_options_help(&rf_process.options, &out);
+  }
+  if (rf_process.checked && rf_process.options.signals) {
+    rf_signals_init();
   }
   rf_journal_begin();
 }

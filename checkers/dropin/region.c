@@ -5,55 +5,29 @@
 
 #include <ringfence/layout.h>
 
-#define CHUNK_SHIFT 20U
-#if UINTPTR_MAX > UINT32_MAX
-#define INDEX_BITS 14U
-#else
-#define INDEX_BITS 6U
-#endif
-#define ENTRIES ((size_t)1 << INDEX_BITS)
-
-typedef struct leaf {
-  rf_region *entries[ENTRIES]; /* accessed atomically */
-} leaf;
+rf_region_leaf *rf_region_root[RF_REGION_ENTRIES];
 
 static struct {
   rf_futex lock; /* of changes: new leaves, entries, the free list */
   rf_region *unused;
-  leaf *root[ENTRIES]; /* accessed atomically */
 } map;
 
 static uintptr_t chunk_of(uintptr_t address) {
-  return address >> CHUNK_SHIFT;
+  return address >> RF_REGION_SHIFT;
 }
 
 static uintptr_t last_chunk(uintptr_t base, size_t size) {
   return chunk_of(base + size - 1);
 }
 
-static leaf *leaf_at(uintptr_t chunk) {
-  size_t const index = chunk >> INDEX_BITS;
-  return index < ENTRIES ? __atomic_load_n(&map.root[index], __ATOMIC_ACQUIRE) : NULL;
-}
-
-static rf_region *entry_at(uintptr_t chunk) {
-  leaf *const l = leaf_at(chunk);
-  return l != NULL ? __atomic_load_n(&l->entries[chunk & (ENTRIES - 1)], __ATOMIC_ACQUIRE) : NULL;
-}
-
-rf_region *rf_region_find(uintptr_t address) {
-  rf_region *const region = entry_at(chunk_of(address));
-  return region != NULL && address - region->base < region->size ? region : NULL;
-}
-
 rf_region *rf_region_above(uintptr_t address) {
   uintptr_t chunk = chunk_of(address);
-  while (chunk >> INDEX_BITS < ENTRIES) {
-    if (leaf_at(chunk) == NULL) {
-      chunk = ((chunk >> INDEX_BITS) + 1) << INDEX_BITS;
+  while (chunk >> RF_REGION_INDEX_BITS < RF_REGION_ENTRIES) {
+    if (rf_region_root[chunk >> RF_REGION_INDEX_BITS] == NULL) {
+      chunk = ((chunk >> RF_REGION_INDEX_BITS) + 1) << RF_REGION_INDEX_BITS;
       continue;
     }
-    rf_region *const region = entry_at(chunk);
+    rf_region *const region = rf_region_of_chunk(chunk);
     if (region != NULL && region->base + region->size > address) {
       return region;
     }
@@ -64,16 +38,16 @@ rf_region *rf_region_above(uintptr_t address) {
 
 /* Sees to it that the chunks have leaves. Under the lock. */
 static bool have_leaves(uintptr_t first, uintptr_t last) {
-  if (last >> INDEX_BITS >= ENTRIES) {
+  if (last >> RF_REGION_INDEX_BITS >= RF_REGION_ENTRIES) {
     return false;
   }
-  for (uintptr_t index = first >> INDEX_BITS; index <= last >> INDEX_BITS; index++) {
-    if (map.root[index] == NULL) {
-      leaf *const l = rf_record_table(sizeof *l);
+  for (uintptr_t index = first >> RF_REGION_INDEX_BITS; index <= last >> RF_REGION_INDEX_BITS; index++) {
+    if (rf_region_root[index] == NULL) {
+      rf_region_leaf *const l = rf_record_table(sizeof *l);
       if (l == NULL) {
         return false;
       }
-      __atomic_store_n(&map.root[index], l, __ATOMIC_RELEASE);
+      __atomic_store_n(&rf_region_root[index], l, __ATOMIC_RELEASE);
     }
   }
   return true;
@@ -81,7 +55,8 @@ static bool have_leaves(uintptr_t first, uintptr_t last) {
 
 static void enter(uintptr_t first, uintptr_t last, rf_region *region) {
   for (uintptr_t chunk = first; chunk <= last; chunk++) {
-    __atomic_store_n(&leaf_at(chunk)->entries[chunk & (ENTRIES - 1)], region, __ATOMIC_RELEASE);
+    rf_region_leaf *const leaf = rf_region_root[chunk >> RF_REGION_INDEX_BITS];
+    __atomic_store_n(&leaf->entries[chunk & (RF_REGION_ENTRIES - 1)], region, __ATOMIC_RELEASE);
   }
 }
 

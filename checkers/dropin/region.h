@@ -54,8 +54,36 @@ bool rf_region_extend(rf_region *region, size_t size);
 /* Gives back the pages beyond the first `size` bytes. */
 void rf_region_trim(rf_region *region, size_t size);
 
+/* The table. Entries change under a lock and are read without one. */
+#define RF_REGION_SHIFT 20U
+#if UINTPTR_MAX > UINT32_MAX
+#define RF_REGION_INDEX_BITS 14U
+#else
+#define RF_REGION_INDEX_BITS 6U
+#endif
+#define RF_REGION_ENTRIES ((size_t)1 << RF_REGION_INDEX_BITS)
+
+typedef struct rf_region_leaf {
+  rf_region *entries[RF_REGION_ENTRIES];
+} rf_region_leaf;
+
+extern rf_region_leaf *rf_region_root[RF_REGION_ENTRIES] __attribute__((visibility("hidden")));
+
+/* The region that has the megabyte number `chunk`, or NULL. */
+static inline rf_region *rf_region_of_chunk(uintptr_t chunk) {
+  size_t const index = chunk >> RF_REGION_INDEX_BITS;
+  if (index >= RF_REGION_ENTRIES) {
+    return NULL;
+  }
+  rf_region_leaf *const leaf = __atomic_load_n(&rf_region_root[index], __ATOMIC_ACQUIRE);
+  return leaf != NULL ? __atomic_load_n(&leaf->entries[chunk & (RF_REGION_ENTRIES - 1)], __ATOMIC_ACQUIRE) : NULL;
+}
+
 /* The region that `address` lies in, or NULL. Lock-free, touches only the table. */
-rf_region *rf_region_find(uintptr_t address);
+static inline rf_region *rf_region_find(uintptr_t address) {
+  rf_region *const region = rf_region_of_chunk(address >> RF_REGION_SHIFT);
+  return region != NULL && address - region->base < region->size ? region : NULL;
+}
 
 /* The first region at or above `address`, or NULL: for walks over the whole table with nobody else running. */
 rf_region *rf_region_above(uintptr_t address);

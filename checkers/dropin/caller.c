@@ -1,0 +1,95 @@
+#define _GNU_SOURCE
+#include "caller.h"
+
+#include "next.h"
+
+#include <link.h>
+#include <unwind.h>
+
+/* How often a process unwinds: together some tens of milliseconds. */
+#define MOST_UNWINDS 20000U
+
+uintptr_t rf_runtime_start;
+uintptr_t rf_runtime_size;
+
+static unsigned unwinds; /* accessed atomically */
+
+/* ---- Where the C library is ---- */
+
+static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
+  uintptr_t const inside = *(const uintptr_t *)context;
+  (void)size;
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    uintptr_t const start = info->dlpi_addr + p->p_vaddr;
+    if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0 && inside - start < p->p_memsz) {
+      rf_runtime_start = start;
+      rf_runtime_size = p->p_memsz;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+void rf_caller_init(void) {
+  uintptr_t inside = (uintptr_t)rf_next("getline");
+  if (inside != 0) {
+    (void)dl_iterate_phdr(visit_module, &inside);
+  }
+}
+
+/* ---- Unwinding ---- */
+
+#if defined(__x86_64__)
+#define FRAME_POINTER 6
+#elif defined(__i386__)
+#define FRAME_POINTER 5
+#elif defined(__aarch64__)
+#define FRAME_POINTER 29
+#endif
+
+typedef struct unwinding {
+  uintptr_t from; /* the first frame wanted returns to here */
+  rf_called *called;
+  unsigned count; /* links made, the one before the first frame included; 0: not there yet */
+  bool arrived;
+} unwinding;
+
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
+  unwinding *const u = argument;
+  uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
+  if (u->count == 0 && pc != u->from) {
+    return _URC_NO_REASON;
+  }
+  if (u->count > RF_CALLER_FRAMES) {
+    return _URC_END_OF_STACK;
+  }
+  rf_link *const link = &u->called->links[u->count];
+  link->returns_to = pc;
+  link->next = (uintptr_t)(link + 1);
+  u->count++;
+  if (pc - rf_runtime_start < rf_runtime_size) {
+    return _URC_NO_REASON;
+  }
+  u->arrived = true;
+#if defined(FRAME_POINTER)
+  link->next = (uintptr_t)_Unwind_GetGR(context, FRAME_POINTER);
+#else
+  link->next = 0;
+#endif
+  return _URC_END_OF_STACK;
+}
+
+const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_called *called) {
+  unwinding u = {origin->caller, called, 0, false};
+  if (__atomic_load_n(&unwinds, __ATOMIC_RELAXED) >= MOST_UNWINDS) {
+    return origin;
+  }
+  __atomic_fetch_add(&unwinds, 1, __ATOMIC_RELAXED);
+  (void)_Unwind_Backtrace(step, &u);
+  if (!u.arrived) {
+    return origin;
+  }
+  called->origin = (rf_origin){NULL, origin->caller, called->links};
+  return &called->origin;
+}

@@ -1,0 +1,34 @@
+/* Signals that end the process by default, from its own fault: all blocks are checked before it dies, for damage to the
+ * heap is a likely cause. It dies of the same signal, with the same status and core as without. A program that handles
+ * such a signal replaces this handler and is left alone. */
+#define _GNU_SOURCE
+#include "signals.h"
+
+#include "process.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+/* The default action is back in place already: a fault in here, or the faulting instruction run again, ends the
+ * process. A signal that another process sent is sent again. */
+static void die(int number, siginfo_t *info, void *context) {
+  (void)context;
+  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
+  if (info->si_code <= 0) {
+    (void)raise(number);
+  }
+}
+
+void rf_signals_init(void) {
+  struct sigaction action = {.sa_sigaction = die, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+  (void)sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+    struct sigaction now;
+    if (sigaction(fatal[i], NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
+      (void)sigaction(fatal[i], &action, NULL);
+    }
+  }
+}
