@@ -46,8 +46,10 @@ static void begin(int argc, char **argv, char **environment) {
   }
 }
 
-#if defined(__PIC__) && RF_DROPIN_LIBRARY
-__attribute__((section(".init_array"), used)) static void (*const entry)(int, char **, char **) = begin;
+#if RF_DROPIN_LIBRARY
+#define SECTION ".init_array"
 #else
-__attribute__((section(".preinit_array"), used)) static void (*const entry)(int, char **, char **) = begin;
+#define SECTION ".preinit_array" /* of programs only */
 #endif
+
+__attribute__((section(SECTION), used)) static void (*const entry)(int, char **, char **) = begin;

@@ -1,8 +1,6 @@
-/* The entry of the program, and the ways in which a process ends or becomes another one: what the library takes hold of beside
- * malloc. Not part of programs that are linked with the drop-in, whose C library may be static.
- *
- * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where lost
- * blocks' addresses linger. */
+/* A process that becomes another program: what it did until then is checked and told first. A child between fork and exec
+ * is nobody's end. Only in the library: a program that is linked with the drop-in loses its last line when it does
+ * this. */
 #define _GNU_SOURCE
 #include "front.h"
 #include "next.h"
@@ -11,19 +9,8 @@
 #include <alloca.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-typedef int (*main_function)(int argc, char **argv, char **environment);
-typedef int (*start_function)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                              void (*loader_fini)(void), void *stack_end);
-
-RF_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                                void (*loader_fini)(void), void *stack_end);
-RF_EXPORT _Noreturn void exit(int status);
-RF_EXPORT _Noreturn void _exit(int status);
-RF_EXPORT _Noreturn void _Exit(int status);
 RF_EXPORT int execve(const char *path, char *const argv[], char *const environment[]);
 RF_EXPORT int execv(const char *path, char *const argv[]);
 RF_EXPORT int execvp(const char *file, char *const argv[]);
@@ -33,53 +20,8 @@ RF_EXPORT int execl(const char *path, const char *first, ...);
 RF_EXPORT int execlp(const char *file, const char *first, ...);
 RF_EXPORT int execle(const char *path, const char *first, ...);
 
-/* The C library's function of that name. */
-#define NEXT(type, name) ((type)rf_next(name))
-
-/* ---- Entry ---- */
-
-static main_function program_main;
-
-/* What main left on the stack is no longer anybody's. */
-static int run_main(int argc, char **argv, char **environment) {
-  int const status = program_main(argc, argv, environment);
-  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
-  return status;
-}
-
-int __libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                      void (*loader_fini)(void), void *stack_end) {
-  program_main = main;
-  return NEXT(start_function, "__libc_start_main")(run_main, argc, argv, init, fini, loader_fini, stack_end);
-}
-
-/* ---- exit ---- */
-
-/* The frame of this function lies below its caller's, with the registers that the caller saved. */
-__attribute__((noinline)) static _Noreturn void leave(int status) {
-  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
-  NEXT(void (*)(int), "exit")(status);
-  __builtin_unreachable();
-}
-
-/* The program's frames are still there when it calls exit, and what they hold in registers counts as held. */
-void exit(int status) {
-  __builtin_unwind_init();
-  leave(status);
-}
-
-void _exit(int status) {
-  int const code = rf_process_end(RF_ENDING_ABRUPT, status);
-  for (;;) {
-    (void)syscall(SYS_exit_group, code);
-  }
-}
-
-void _Exit(int status) {
-  _exit(status);
-}
-
-/* ---- exec: a child between fork and exec is nobody's end ---- */
+typedef int (*path_function)(const char *path, char *const argv[], char *const environment[]);
+typedef int (*file_function)(int file, char *const argv[], char *const environment[]);
 
 static void before_exec(void) {
   if (!rf_process.forked) {
@@ -95,9 +37,8 @@ static int failed(int result) {
 }
 
 int execve(const char *path, char *const argv[], char *const environment[]) {
-  typedef int (*function)(const char *, char *const[], char *const[]);
   before_exec();
-  return failed(NEXT(function, "execve")(path, argv, environment));
+  return failed(((path_function)rf_next("execve"))(path, argv, environment));
 }
 
 int execv(const char *path, char *const argv[]) {
@@ -105,9 +46,8 @@ int execv(const char *path, char *const argv[]) {
 }
 
 int execvpe(const char *file, char *const argv[], char *const environment[]) {
-  typedef int (*function)(const char *, char *const[], char *const[]);
   before_exec();
-  return failed(NEXT(function, "execvpe")(file, argv, environment));
+  return failed(((path_function)rf_next("execvpe"))(file, argv, environment));
 }
 
 int execvp(const char *file, char *const argv[]) {
@@ -115,9 +55,8 @@ int execvp(const char *file, char *const argv[]) {
 }
 
 int fexecve(int file, char *const argv[], char *const environment[]) {
-  typedef int (*function)(int, char *const[], char *const[]);
   before_exec();
-  return failed(NEXT(function, "fexecve")(file, argv, environment));
+  return failed(((file_function)rf_next("fexecve"))(file, argv, environment));
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
