@@ -13,9 +13,6 @@ extern "C" {
 /* The version of the schema, the field "version" of every line. Raised when a field changes its meaning or goes away. */
 #define RF_JSON_VERSION 1
 
-/* The most a finding takes as a line where paths and names are of ordinary length. */
-#define RF_JSON_LINE_TYPICAL 8192
-
 /* Writes `f` as one object and a line feed. `namer` gives module, build-id and offset of each return address, and names
  * where it has them; NULL: addresses only. As safe as rf_report_text. */
 void rf_report_json(const rf_finding *f, const rf_namer *namer, const rf_sink *sink);

@@ -1,0 +1,272 @@
+#include <ringfence/options.h>
+
+#include "tests/checkers/sample_finding.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+namespace ringfence {
+namespace {
+
+class Options : public testing::Test {
+protected:
+  Options() { rf_options_default(&o_); }
+
+  // Applies `text` and returns the warnings, each of which ends a line.
+  std::string parse(const char *text) {
+    TextSink out;
+    unsigned const count = rf_options_parse(&o_, text, "TEST", out.sink());
+    EXPECT_EQ(count == 0, out.text().empty()) << out.text();
+    return out.text();
+  }
+
+  std::string log() const { return o_.log != nullptr ? std::string(o_.log, o_.log_length) : "(none)"; }
+
+  rf_options o_;
+};
+
+TEST_F(Options, NothingChangesNothing) {
+  for (const char *const text : {static_cast<const char *>(nullptr), "", ":", "::::"}) {
+    rf_options const before = o_;
+    EXPECT_EQ(parse(text), "");
+    EXPECT_EQ(std::memcmp(&before, &o_, sizeof o_), 0);
+  }
+}
+
+TEST_F(Options, EveryKeyIsUnderstood) {
+  EXPECT_EQ(
+      parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
+            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:summary=1:help=1"),
+      "");
+  EXPECT_EQ(o_.mode, RF_MODE_GUARD);
+  EXPECT_FALSE(o_.halt);
+  EXPECT_EQ(o_.exitcode, 7U);
+  EXPECT_EQ(log(), "/tmp/x.%p");
+  EXPECT_EQ(o_.format, RF_FORMAT_JSON);
+  EXPECT_EQ(o_.quarantine, 4096U);
+  EXPECT_EQ(o_.stack_depth, 5U);
+  EXPECT_EQ(o_.leaks, RF_LEAKS_ALL);
+  EXPECT_EQ(o_.fill, 16U);
+  EXPECT_EQ(o_.fill_alloc, 17U);
+  EXPECT_EQ(o_.move_below, 18U);
+  EXPECT_FALSE(o_.sweep);
+  EXPECT_EQ(o_.max_findings, 19U);
+  EXPECT_EQ(o_.verbosity, 1U);
+  EXPECT_TRUE(o_.rejected);
+  EXPECT_FALSE(o_.signals);
+  EXPECT_TRUE(o_.summary);
+  EXPECT_TRUE(o_.help);
+}
+
+TEST_F(Options, TheLastOneWins) {
+  EXPECT_EQ(parse("halt=0:halt=1:exitcode=1:exitcode=2"), "");
+  EXPECT_TRUE(o_.halt);
+  EXPECT_EQ(o_.exitcode, 2U);
+}
+
+TEST_F(Options, ABoolIsSaidInThreeWays) {
+  for (const char *const text : {"halt=0", "halt=no", "halt=false"}) {
+    o_.halt = true;
+    EXPECT_EQ(parse(text), "");
+    EXPECT_FALSE(o_.halt) << text;
+  }
+  for (const char *const text : {"halt=1", "halt=yes", "halt=true"}) {
+    o_.halt = false;
+    EXPECT_EQ(parse(text), "");
+    EXPECT_TRUE(o_.halt) << text;
+  }
+}
+
+TEST_F(Options, ASizeHasAUnit) {
+  struct {
+    const char *text;
+    size_t bytes;
+  } const cases[] = {
+      {"fill=0", 0},          {"fill=1", 1},        {"fill=64K", 65536},          {"fill=64k", 65536},
+      {"fill=3M", 3 << 20},   {"fill=3m", 3 << 20}, {"fill=1G", size_t{1} << 30}, {"fill=1g", size_t{1} << 30},
+      {"fill=all", SIZE_MAX},
+  };
+  for (const auto &c : cases) {
+    EXPECT_EQ(parse(c.text), "");
+    EXPECT_EQ(o_.fill, c.bytes) << c.text;
+  }
+  EXPECT_EQ(parse(("fill=" + std::to_string(SIZE_MAX)).c_str()), "");
+  EXPECT_EQ(o_.fill, SIZE_MAX);
+}
+
+TEST_F(Options, ASizeThatDoesNotFitIsRefused) {
+  size_t const before = o_.fill;
+  std::string const over = "fill=" + std::to_string(SIZE_MAX / 1024 + 1) + "K";
+  for (const char *const text : {over.c_str(), "fill=99999999999999999999999", "fill=18446744073709551616"}) {
+    EXPECT_NE(parse(text), "") << text;
+    EXPECT_EQ(o_.fill, before) << text;
+  }
+}
+
+TEST_F(Options, EachWarningIsCounted) {
+  TextSink out;
+  EXPECT_EQ(rf_options_parse(&o_, "a=1:halt=2::b:exitcode=1", "TEST", out.sink()), 3U);
+  EXPECT_EQ(std::count(out.text().begin(), out.text().end(), '\n'), 3);
+}
+
+TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
+  EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
+            "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
+            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, max_findings, verbosity, rejected, "
+            "signals, summary, help\n");
+  EXPECT_FALSE(o_.halt);
+  EXPECT_EQ(o_.exitcode, 3U);
+}
+
+TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
+  EXPECT_EQ(parse("halt=2"), "ringfence: TEST: halt=2 is ignored; allowed: 0, 1\n");
+  EXPECT_EQ(parse("exitcode=256"), "ringfence: TEST: exitcode=256 is ignored; allowed: 0 to 255\n");
+  EXPECT_EQ(parse("exitcode=-1"), "ringfence: TEST: exitcode=-1 is ignored; allowed: 0 to 255\n");
+  EXPECT_EQ(parse("fill=12Q"), "ringfence: TEST: fill=12Q is ignored; allowed: bytes, with K, M or G, or all\n");
+  EXPECT_EQ(parse("format=xml"), "ringfence: TEST: format=xml is ignored; allowed: text, json\n");
+  EXPECT_EQ(parse("log="), "ringfence: TEST: log= is ignored; allowed: a path\n");
+  EXPECT_EQ(parse("leaks=2"), "ringfence: TEST: leaks=2 is ignored; allowed: 0, 1, all, reachable\n");
+}
+
+TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
+  o_.mode = RF_MODE_GUARD;
+  for (const char *const text : {"mode=page", "mode=sample", "mode=asan"}) {
+    EXPECT_EQ(parse(text), std::string("ringfence: TEST: ") + text + " is ignored; allowed: off, guard\n");
+    EXPECT_EQ(o_.mode, RF_MODE_GUARD);
+  }
+}
+
+TEST_F(Options, GarbageIsRefusedAndTheRestApplies) {
+  for (const char *const garbage : {"halt",
+                                    "halt ",
+                                    "=",
+                                    "=1",
+                                    "==",
+                                    "halt==1",
+                                    " halt=0",
+                                    "halt=0 ",
+                                    "HALT=0",
+                                    "mode=",
+                                    "mode=of",
+                                    "mode=offf",
+                                    "mode=off guard",
+                                    "mode=guard ",
+                                    "fill=",
+                                    "fill=K",
+                                    "fill=-1",
+                                    "fill=1KK",
+                                    "fill=0x10",
+                                    "fill=1.5K",
+                                    "fill=al",
+                                    "stack_depth=4294967296",
+                                    "stack_depth=33",
+                                    "verbosity=2",
+                                    "help",
+                                    "\xFF\xFE=\x01",
+                                    "halt=\xFF"}) {
+    rf_options_default(&o_);
+    rf_options const before = o_;
+    EXPECT_NE(parse(garbage), "") << garbage;
+    EXPECT_EQ(std::memcmp(&before, &o_, sizeof o_), 0) << garbage;
+    std::string const with = std::string("sweep=0:") + garbage + ":max_findings=3";
+    EXPECT_NE(parse(with.c_str()), "") << with;
+    EXPECT_FALSE(o_.sweep) << with;
+    EXPECT_EQ(o_.max_findings, 3U) << with;
+  }
+}
+
+TEST_F(Options, AValueInQuotesMayHoldColons) {
+  EXPECT_EQ(parse("log='C:/a:b':halt=0"), "");
+  EXPECT_EQ(log(), "C:/a:b");
+  EXPECT_FALSE(o_.halt);
+  EXPECT_EQ(parse("log=\"x:y\""), "");
+  EXPECT_EQ(log(), "x:y");
+  EXPECT_EQ(parse("log=it's:halt=1"), ""); // a quote within a value is a character like any other
+  EXPECT_EQ(log(), "it's");
+  EXPECT_TRUE(o_.halt);
+}
+
+TEST_F(Options, AQuoteThatIsNotClosedTakesTheRest) {
+  EXPECT_EQ(parse("log='abc:halt=0"), "");
+  EXPECT_EQ(log(), "'abc:halt=0");
+  EXPECT_TRUE(o_.halt);
+}
+
+TEST_F(Options, EveryPrefixAndEverySingleByteChangeIsSurvived) {
+  std::string const good = "mode=guard:log='a:b':quarantine=64K:leaks=all:exitcode=12";
+  for (size_t length = 0; length <= good.size(); length++) {
+    parse(good.substr(0, length).c_str());
+  }
+  for (size_t i = 0; i < good.size(); i++) {
+    for (int byte = 1; byte < 256; byte++) {
+      std::string text = good;
+      text[i] = static_cast<char>(byte);
+      parse(text.c_str());
+    }
+  }
+}
+
+TEST_F(Options, TheHelpNamesEveryKeyWithItsValue) {
+  o_.quarantine = 12345;
+  o_.fill = SIZE_MAX;
+  o_.mode = RF_MODE_GUARD;
+  TextSink out;
+  rf_options_help(&o_, out.sink());
+  std::string const &text = out.text();
+  for (const char *const line :
+       {"  mode=guard\n", "  halt=1\n", "  exitcode=99\n", "  log=(standard error)\n", "  format=text\n",
+        "  quarantine=12345\n", "  stack_depth=0\n", "  leaks=1\n", "  fill=all\n",
+        "  fill_alloc=", "  move_below=", "  sweep=1\n", "  max_findings=", "  verbosity=0\n", "  help=0\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
+TEST_F(Options, TheDocumentedKeysAreTheKeys) {
+  TextSink out;
+  o_.mode = RF_MODE_OFF; // whatever the build chose
+  rf_options_help(&o_, out.sink());
+  EXPECT_EQ(out.text(), documented("help", "docs/checkers/options.md"));
+}
+
+// ---- Where options come from ----
+
+const char *the_program_says = nullptr;
+
+TEST_F(Options, TheEnvironmentIsOverTheProgramIsOverTheBuild) {
+  TextSink out;
+  unsetenv("RINGFENCE_OPTIONS");
+  the_program_says = nullptr;
+  EXPECT_EQ(rf_options_load(&o_, out.sink()), 0U);
+  EXPECT_EQ(o_.exitcode, 99U);
+  the_program_says = "exitcode=5:max_findings=6";
+  EXPECT_EQ(rf_options_load(&o_, out.sink()), 0U);
+  EXPECT_EQ(o_.exitcode, 5U);
+  EXPECT_EQ(o_.max_findings, 6U);
+  setenv("RINGFENCE_OPTIONS", "exitcode=7", 1);
+  EXPECT_EQ(rf_options_load(&o_, out.sink()), 0U);
+  EXPECT_EQ(o_.exitcode, 7U);
+  EXPECT_EQ(o_.max_findings, 6U);
+  EXPECT_EQ(out.text(), "");
+  unsetenv("RINGFENCE_OPTIONS");
+}
+
+TEST_F(Options, AWarningSaysWhoSaidIt) {
+  TextSink out;
+  the_program_says = "nonsense=1";
+  setenv("RINGFENCE_OPTIONS", "halt=maybe", 1);
+  EXPECT_EQ(rf_options_load(&o_, out.sink()), 2U);
+  EXPECT_EQ(out.text().find("ringfence: __ringfence_default_options: nonsense=1 is ignored"), 0U) << out.text();
+  EXPECT_NE(out.text().find("ringfence: RINGFENCE_OPTIONS: halt=maybe is ignored"), std::string::npos) << out.text();
+  unsetenv("RINGFENCE_OPTIONS");
+  the_program_says = nullptr;
+}
+
+} // namespace
+} // namespace ringfence
+
+extern "C" const char *__ringfence_default_options() {
+  return ringfence::the_program_says;
+}
