@@ -14,21 +14,21 @@ std::string block_text(const Block &block, long offset, const char *what) {
 }
 
 std::optional<BadPointer> foreign(Reader &reader, const Memory &memory) {
-  alignas(4096) static unsigned char object[8192];
+  alignas(RF_ALIGN_DEFAULT) static unsigned char object[5120];
   size_t const where = reader.u8();
-  switch (where % 4) {
-  case 0:
-    return BadPointer{reinterpret_cast<void *>((1 + where) * RF_ALIGN_DEFAULT), "/* near 0 */", false};
-  case 1:
-    return BadPointer{reinterpret_cast<void *>(0 - (1 + where) * RF_ALIGN_DEFAULT), "/* near the top */", false};
-  case 2: {
-    const Memory::Region &region = memory.regions().front();
-    unsigned char *const before = region.data - rf_align_gap(region.data, RF_ALIGN_DEFAULT) - where * RF_ALIGN_DEFAULT;
-    return BadPointer{before - RF_ALIGN_DEFAULT, "/* before the arena */", false};
-  }
-  default:
+  if (where % 2 == 0) {
     return BadPointer{object + 64 + where * RF_ALIGN_DEFAULT, "/* a static object */", false};
   }
+  unsigned char *const data = memory.regions().front().data;
+  unsigned char *const before = data + rf_align_gap(data, RF_ALIGN_DEFAULT) - (1 + where) * RF_ALIGN_DEFAULT;
+  return BadPointer{before, "/* before the arena */", false};
+}
+
+std::optional<BadPointer> wild(Reader &reader) {
+  size_t const where = reader.u8();
+  size_t const distance = (1 + where) * RF_ALIGN_DEFAULT;
+  return where % 2 == 0 ? BadPointer{reinterpret_cast<void *>(distance), "/* near 0 */", false}
+                        : BadPointer{reinterpret_cast<void *>(0 - distance), "/* near the top */", false};
 }
 
 std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
@@ -86,17 +86,19 @@ std::optional<BadPointer> in_arena(Reader &reader, const Shadow &shadow, const M
 
 std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_target &target, Shadow &shadow,
                                              const Memory &memory) {
-  unsigned const kind = 1U << reader.below(5);
+  unsigned const kind = 1U << reader.below(RF_FUZZ_BAD_KINDS);
   switch (target.refuses & kind) {
   case RF_FUZZ_FOREIGN:
     return foreign(reader, memory);
+  case RF_FUZZ_WILD:
+    return wild(reader);
   case RF_FUZZ_MISALIGNED:
     return misaligned(reader, shadow);
   case RF_FUZZ_INTERIOR:
     return interior(reader, shadow);
   case RF_FUZZ_REPEATED:
     return repeated(reader, shadow);
-  case RF_FUZZ_ARENA:
+  case RF_FUZZ_IN_ARENA:
     return in_arena(reader, shadow, memory);
   default:
     return std::nullopt;

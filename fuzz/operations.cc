@@ -344,9 +344,10 @@ void Interpreter::op_free_all() {
   }
 }
 
-// Ends the allocator with blocks live, and makes it anew over the same dirty memory.
+// Ends the allocator, with blocks live where it loses nothing by that, and makes it anew over the same dirty memory.
 void Interpreter::op_restart() {
-  if (!target_.in_arena && !free_all()) {
+  bool const may_leave = target_.in_arena && conduct_ == Conduct::kAny;
+  if (!may_leave && !free_all()) {
     return;
   }
   if (!end_allocator()) {

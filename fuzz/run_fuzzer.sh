@@ -4,6 +4,7 @@
 #   ./bazelw run //fuzz:tlsf_fuzz_run                            one minute, from the stored corpus on
 #   ./bazelw run //fuzz:tlsf_fuzz_run -- -max_total_time=600     any of libFuzzer's options
 #   ./bazelw run //fuzz:tlsf_fuzz_run -- FILE...                 only these inputs
+#   ./bazelw run //fuzz:tlsf_fuzz_run -- --store                 merges what was found so far into the stored corpus
 #
 # New inputs and findings are kept, outside of the source tree, in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz.
 #
@@ -25,14 +26,12 @@ dictionary=${2:+$PWD/$2}
 shift 2
 declare -A seeds=() # folders, as libFuzzer wants them
 while [[ $1 != -- ]]; do
-  if [[ -d $1 ]]; then
-    seeds[$PWD/$1]=1
-  else
-    seeds[$PWD/$(dirname -- "$1")]=1
-  fi
+  [[ -d $1 ]] && folder=$1 || folder=$(dirname -- "$1")
+  seeds[$folder]=1
   shift
 done
 shift
+runfiles=$PWD
 
 name=${label##*:}
 kept=${RF_FUZZ_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringfence/fuzz}/$name
@@ -49,8 +48,10 @@ given() { # an option of this name, or an input to run on
 
 arguments=("$@")
 fuzzing=1
+store=
 for word in "${arguments[@]}"; do
   case $word in
+    --store) store=1 fuzzing= ;;
     -help=* | -merge=* | -minimize_crash=* | -cleanse_crash=* | [!-]*) fuzzing= ;;
   esac
 done
@@ -61,7 +62,7 @@ if [[ -n $fuzzing ]]; then
   given max_len || arguments+=(-max_len=4096)
   given artifact_prefix || arguments+=(-artifact_prefix="$kept/findings/")
   [[ -z $dictionary ]] || given dict || arguments+=(-dict="$dictionary")
-  arguments+=(-print_final_stats=1 "$kept/corpus" "${!seeds[@]}")
+  arguments+=(-print_final_stats=1 "$kept/corpus" "${!seeds[@]/#/$runfiles/}")
 fi
 
 # -- Building: by the same Bazel, in the output base that this script was built in ----------------------------------------
@@ -81,6 +82,26 @@ say "building ${label}_bin with --config=fuzz"
 binaries=$("${bazel[@]}" info "${flags[@]}" bazel-bin 2>/dev/null)
 package=${label#//}
 program=$binaries/${package%:*}/${name}_bin
+
+# -- Storing --------------------------------------------------------------------------------------------------------------
+
+# One input for each edge: few files, which tell most. Inputs named mutant-* were kept for a planted bug and stay.
+store_corpus() {
+  local stored=$BUILD_WORKSPACE_DIRECTORY/$1 merged
+  [[ -d $stored && -d $kept/corpus ]] || die "--store merges $kept/corpus into $stored: both must be there"
+  merged=$(mktemp -d)
+  "$program" -merge=1 -use_counters=0 "$merged" "$stored" "$kept/corpus" 2>/dev/null
+  find "$stored" -type f ! -name 'mutant-*' -delete
+  cp -- "$merged"/* "$stored"
+  rm -rf -- "$merged"
+  say "$stored: $(find "$stored" -type f | wc -l) inputs, $(du -bs -- "$stored" | cut -f 1) bytes"
+}
+
+if [[ -n $store ]]; then
+  ((${#seeds[@]} == 1)) || die "--store needs a corpus in one folder"
+  store_corpus "${!seeds[@]}"
+  exit
+fi
 
 # -- Running ------------------------------------------------------------------------------------------------------------
 

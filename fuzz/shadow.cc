@@ -116,7 +116,7 @@ void Shadow::restarted() {
   stale_.clear();
   expected_ = {};
   extra_ = {};
-  regions_known_ = false;
+  regions_changed();
 }
 
 void Shadow::write(Block &block, size_t length) {
@@ -225,7 +225,7 @@ bool Shadow::verify_amounts() {
   if (s.largest_free > s.free_bytes) {
     return verdict_.fail("capacity", "largest_free %zu is more than all free bytes, %zu", s.largest_free, s.free_bytes);
   }
-  if (regions_known_ && s.capacity != capacity_) {
+  if (capacity_ != kUnknown && s.capacity != capacity_) {
     return verdict_.fail("capacity", "the capacity changed from %zu to %zu", capacity_, s.capacity);
   }
   capacity_ = s.capacity;
@@ -301,7 +301,7 @@ bool Shadow::verify_walk_blocks() const {
 
 // Blocks and what lies between them cover the arena: no byte is lost, none is counted twice.
 bool Shadow::verify_walk_sums() {
-  if (!target_.accounts_capacity) {
+  if (!target_.walk_adds_up) {
     return true;
   }
   size_t free_bytes = 0;
@@ -326,12 +326,11 @@ bool Shadow::verify_walk_sums() {
   if (covered > s.capacity) {
     return verdict_.fail("walk", "the blocks cover %zu bytes, more than the capacity %zu", covered, s.capacity);
   }
-  if (regions_known_ && s.capacity - covered != outside_blocks_) {
+  if (outside_blocks_ != kUnknown && s.capacity - covered != outside_blocks_) {
     return verdict_.fail("walk", "the blocks leave %zu bytes of the arena uncovered, not %zu as before",
                          s.capacity - covered, outside_blocks_);
   }
   outside_blocks_ = s.capacity - covered;
-  regions_known_ = true;
   return true;
 }
 

@@ -48,7 +48,7 @@ public:
   // The allocator was made anew: no blocks, no history.
   void restarted();
   // A region was added or removed: what depends on the amount of memory is learnt anew.
-  void regions_changed() { regions_known_ = false; }
+  void regions_changed() { capacity_ = outside_blocks_ = kUnknown; }
   // The owner of `block` writes to its first `length` bytes.
   void write(Block &block, size_t length);
 
@@ -106,9 +106,11 @@ private:
   Counters extra_ = {};
 
   State state_;
-  bool regions_known_ = false;
-  size_t capacity_ = 0;
-  size_t outside_blocks_ = 0; // bytes of capacity that belong to no block of the walk
+
+  // What stays the same as long as the regions do.
+  static constexpr size_t kUnknown = SIZE_MAX;
+  size_t capacity_ = kUnknown;
+  size_t outside_blocks_ = kUnknown; // bytes of capacity that belong to no block of the walk
 };
 
 } // namespace ringfence::fuzz

@@ -35,12 +35,14 @@ extern "C" {
 
 /* The kinds of pointer that a free, realloc or resize must refuse; a set of them. */
 enum {
-  RF_FUZZ_FOREIGN = 1,    /* outside the arena: a static object, addresses near 0 and near the top */
-  RF_FUZZ_MISALIGNED = 2, /* a live block's address plus a few bytes */
-  RF_FUZZ_INTERIOR = 4,   /* well-aligned, inside a live block, whatever stale bytes lie before it */
-  RF_FUZZ_REPEATED = 8,   /* a block that was freed before, now or long ago, its memory used again or not */
-  RF_FUZZ_ARENA = 16,     /* any other place in the arena: headers, control data, free memory */
-  RF_FUZZ_ALL_BAD = 31
+  RF_FUZZ_FOREIGN = 1,    /* in other memory of the program: a static object, close before the arena */
+  RF_FUZZ_WILD = 2,       /* where there is no memory: near address 0 and near the top */
+  RF_FUZZ_MISALIGNED = 4, /* a live block's address plus a few bytes */
+  RF_FUZZ_INTERIOR = 8,   /* well aligned, inside a live block, whatever stale bytes lie before it */
+  RF_FUZZ_REPEATED = 16,  /* a block that was freed before, now or long ago, its memory used again or not */
+  RF_FUZZ_IN_ARENA = 32,  /* any other place in the arena: headers, control data, free memory */
+  RF_FUZZ_ALL_BAD = 63,
+  RF_FUZZ_BAD_KINDS = 6
 };
 
 typedef struct rf_fuzz_target {
@@ -64,7 +66,9 @@ typedef struct rf_fuzz_target {
   size_t max_arena;     /* no larger one is tried; at most RF_FUZZ_MAX_ARENA */
   size_t max_request;   /* no larger well-formed request is made, but for hopeless ones near RF_SIZE_LIMIT */
   size_t default_align; /* of every block, unless more or less was asked for */
-  size_t align_slack;   /* size + align + this <= largest_free is served at any alignment */
+  size_t always_serves; /* requests up to this size never fail, however much is in use */
+  size_t align_factor;  /* size + align * align_factor + align_slack <= largest_free is served at any alignment */
+  size_t align_slack;
 
   unsigned refuses; /* kinds of bad pointer that are refused, reported once, and change nothing */
 
@@ -73,11 +77,13 @@ typedef struct rf_fuzz_target {
   bool accounts_capacity; /* used + free_bytes + overhead == capacity */
   bool serves_largest;    /* a request up to largest_free succeeds */
   bool largest_is_bound;  /* and a larger one fails */
-  bool shrinks;           /* realloc and resize to a smaller size succeed, resize in place, realloc too where aligned */
+  bool shrinks;           /* realloc and resize of an aligned block to a smaller size succeed */
+  bool shrinks_in_place;  /* and such a realloc does not move */
   bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
   bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
-  bool coalesces;         /* when all is freed, free memory is as after init */
-  bool reports_rejects;   /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
+  bool walk_adds_up; /* its free blocks are free_bytes, and all of them cover the same part of capacity at all times */
+  bool coalesces;    /* when all is freed, free memory is as after init */
+  bool reports_rejects; /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
 } rf_fuzz_target;
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
@@ -96,6 +102,8 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.max_arena = RF_FUZZ_MAX_ARENA;
   target.max_request = 2 * RF_FUZZ_MAX_ARENA;
   target.default_align = RF_ALIGN_DEFAULT;
+  target.always_serves = 0;
+  target.align_factor = 1;
   target.align_slack = 64;
   target.refuses = RF_FUZZ_ALL_BAD;
   target.in_arena = true;
@@ -104,8 +112,10 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.serves_largest = true;
   target.largest_is_bound = true;
   target.shrinks = true;
+  target.shrinks_in_place = true;
   target.quiet_failure = true;
   target.walks_sizes = true;
+  target.walk_adds_up = true;
   target.coalesces = true;
   target.reports_rejects = false;
   return target;

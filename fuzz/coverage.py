@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""How much of each source the stored corpora reach, by clang's coverage.
+
+    ./bazelw run //fuzz:coverage                    a table: lines and branches of each source
+    ./bazelw run //fuzz:coverage -- simple tlsf     only those harnesses
+    ./bazelw run //fuzz:coverage -- --min=95        fail where fewer lines are covered
+    ./bazelw run //fuzz:coverage -- --lines         name the lines that are not
+
+Bazel calls it with HARNESS=SOURCE[,SOURCE...] for each harness, "--", and the user's arguments.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Outputs of their own, beside those of other configurations.
+FLAGS = ["--config=cov", "--platform_suffix=cov"]
+
+
+def bazel_command(root):
+    wrapper = os.path.join(root, "bazelw")
+    command = [wrapper] if os.access(wrapper, os.X_OK) else [shutil.which("bazel") or shutil.which("bazelisk")]
+    base, execroot, _ = os.path.abspath(sys.argv[0]).partition("/execroot/")
+    return command + (["--output_base=" + base] if execroot else [])
+
+
+def llvm_tool(name):
+    """The one that belongs to clang."""
+    clang = shutil.which("clang")
+    beside = os.path.join(os.path.dirname(os.path.realpath(clang)), name) if clang else ""
+    tool = beside if os.access(beside, os.X_OK) else shutil.which(name)
+    if not tool:
+        sys.exit(f"coverage: {name} is not installed (package llvm)")
+    return tool
+
+
+def build(root, names):
+    bazel = bazel_command(root)
+    targets = [f"//fuzz:{name}_fuzz" for name in names]
+    quiet = ["--noshow_progress", "--ui_event_filters=-info,-stdout"]
+    print("coverage: building with --config=cov", file=sys.stderr)
+    subprocess.run(bazel + ["build"] + FLAGS + quiet + targets, cwd=root, check=True)
+    info = subprocess.run(
+        bazel + ["info"] + FLAGS + ["bazel-bin"], cwd=root, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    return info.stdout.strip()
+
+
+def replay(program, corpus, folder):
+    """llvm-cov's data on the program, after a run over the corpus."""
+    raw = os.path.join(folder, "raw")
+    merged = os.path.join(folder, "merged")
+    environment = dict(os.environ, LLVM_PROFILE_FILE=raw)
+    done = subprocess.run(
+        [program, corpus], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, errors="replace"
+    )
+    if done.returncode != 0:
+        sys.exit(f"coverage: {os.path.basename(program)} fails on its corpus:\n{done.stdout}")
+    subprocess.run([llvm_tool("llvm-profdata"), "merge", "-o", merged, raw], check=True)
+    export = subprocess.run(
+        [llvm_tool("llvm-cov"), "export", "-instr-profile=" + merged, program], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return json.loads(export.stdout)["data"][0]["files"]
+
+
+def uncovered_lines(entry):
+    """Lines of which no part ran, from the segments [line, column, count, has count, is entry, is gap]."""
+    best = {}
+    segments = entry["segments"]
+    for here, after in zip(segments, segments[1:]):
+        line, _, count, has_count, _, is_gap = here
+        if not has_count or is_gap:
+            continue
+        for number in range(line, after[0] + (1 if after[1] > 1 else 0)):
+            best[number] = max(best.get(number, 0), count)
+    return [number for number in sorted(best) if best[number] == 0]
+
+
+def parse_arguments(argv):
+    split = argv.index("--") if "--" in argv else len(argv)
+    sources = dict(word.split("=", 1) for word in argv[:split])
+    parser = argparse.ArgumentParser(description="Coverage of the sources by the stored fuzz corpora.")
+    parser.add_argument("harnesses", nargs="*", help="all unless given")
+    parser.add_argument("--min", type=float, default=0, help="percent of lines below which the run fails")
+    parser.add_argument("--lines", action="store_true", help="name the lines that were not reached")
+    arguments = parser.parse_args(argv[split + 1 :])
+    unknown = set(arguments.harnesses) - set(sources)
+    if unknown:
+        parser.error("no harness " + ", ".join(sorted(unknown)) + "; there are: " + ", ".join(sources))
+    chosen = arguments.harnesses or list(sources)
+    return {name: sources[name].split(",") for name in chosen}, arguments
+
+
+def main():
+    wanted, arguments = parse_arguments(sys.argv[1:])
+    root = os.environ.get("BUILD_WORKSPACE_DIRECTORY") or sys.exit("coverage: run me by bazel run")
+    binaries = build(root, wanted)
+    below = 0
+    print(f"{'source':32} {'by':8} {'inputs':>6} {'lines':>13} {'branches':>13}")
+    for name, sources in wanted.items():
+        corpus = os.path.join(root, "fuzz/corpus", name)
+        with tempfile.TemporaryDirectory() as folder:
+            files = replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder)
+        for source in sources:
+            entry = next((entry for entry in files if entry["filename"].endswith("/" + source)), None)
+            if entry is None:
+                sys.exit(f"coverage: {source} is not part of {name}_fuzz")
+            lines = entry["summary"]["lines"]
+            branches = entry["summary"]["branches"]
+            below += lines["percent"] < arguments.min
+            print(
+                f"{source:32} {name:8} {len(os.listdir(corpus)):6}"
+                f" {lines['covered']:4}/{lines['count']:<4}{lines['percent']:3.0f}%"
+                f" {branches['covered']:4}/{branches['count']:<4}{branches['percent']:3.0f}%"
+            )
+            if arguments.lines:
+                print("  not reached:", *uncovered_lines(entry))
+    if below:
+        sys.exit(f"coverage: {below} below {arguments.min:g} % of lines")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Plants bugs in the library, one at a time, and demands that the fuzzers find each.
+
+    ./bazelw run //fuzz:mutants                     all of fuzz/mutants/*.txt, by the stored corpora, else by fuzzing
+    ./bazelw run //fuzz:mutants -- simple guard     only those
+    ./bazelw run //fuzz:mutants -- --seconds=30     fuzz so long for what the corpus does not find (needs clang)
+    ./bazelw run //fuzz:mutants -- --keep           and put inputs that fuzzing found into the stored corpus
+
+Works on copies, with the host's compiler; nothing in the source tree changes. The exit status is 0 if every mutant was
+found. A mutant that no longer applies to its source is an error, too: it has to follow the source.
+
+A file of mutants starts with what to build, then describes each mutant by the lines that it takes out and puts in
+(compared without indentation; they must be there exactly once, or once after the line given as `after`):
+
+    harness: simple_fuzz.cc
+    sources: lib/heaps/simple.c
+
+    mutant: no-coalescing-before
+    what: a free does not merge with the free block before it
+    file: lib/heaps/simple.c
+    after: static rf_status simple_free(
+    - region const r = region_around(&b, &near, true);
+    + region const r = region_around(&b, &near, false);
+
+A mutant with the line `quick` is also tried in every test run.
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
+CORE = ["lib/core/*.c", "lib/port/posix.c"]
+HEADERS = ["lib/*/*.h", "checkers/*.h"]
+C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
+CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
+FUZZER = ["-fsanitize=fuzzer-no-link,address"]
+REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
+
+
+class Trouble(Exception):
+    """What stops the whole run: a mutant that does not apply, a compiler that is missing."""
+
+
+class Mutant:
+    def __init__(self, name):
+        self.name = name
+        self.what = ""
+        self.file = ""
+        self.after = None
+        self.quick = False
+        self.out = []
+        self.put_in = []
+
+    def apply(self, text):
+        """`text` with this bug planted."""
+        lines = text.split("\n")
+        stripped = [line.strip() for line in lines]
+        start = 0
+        if self.after is not None:
+            starts = [i for i, line in enumerate(stripped) if line.startswith(self.after)]
+            if len(starts) != 1:
+                raise Trouble(f"{self.name}: {self.file} has {len(starts)} lines that start with '{self.after}', not 1")
+            start = starts[0]
+        length = len(self.out)
+        places = [i for i in range(start, len(lines) - length + 1) if stripped[i : i + length] == self.out]
+        if not places or (self.after is None and len(places) > 1):
+            raise Trouble(f"{self.name}: {self.file} has these lines {len(places)} times, not once:\n  " + "\n  ".join(self.out))
+        at = places[0]
+        return "\n".join(lines[:at] + self.put_in + lines[at + length :])
+
+
+class Suite:
+    """One file of mutants: a harness and the bugs to plant in what it tests."""
+
+    def __init__(self, root, path):
+        self.root = root
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        self.harness = []
+        self.patterns = []
+        self.mutants = []
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                self._read(line.rstrip("\n"), f"{path}:{number}")
+
+    def _read(self, line, where):
+        key, _, value = line.partition(":")
+        value = value.strip()
+        mutant = self.mutants[-1] if self.mutants else None
+        if not line or line.startswith("#"):
+            return
+        if key == "harness":
+            self.harness = value.split()
+        elif key == "sources":
+            self.patterns = value.split()
+        elif key == "mutant":
+            self.mutants.append(Mutant(value))
+        elif mutant and key in ("what", "file", "after"):
+            setattr(mutant, key, value)
+        elif mutant and line == "quick":
+            mutant.quick = True
+        elif mutant and line[:1] == "-":
+            mutant.out.append(line[1:].strip())
+        elif mutant and line[:1] == "+":
+            mutant.put_in.append(line[1:].strip())
+        else:
+            raise Trouble(f"{where}: what is '{line}'?")
+
+    def sources(self):
+        """C files that the harness is linked with, relative to the root."""
+        wanted = []
+        for pattern in CORE + self.patterns:
+            if pattern.startswith("!"):
+                unwanted = set(glob.glob(pattern[1:], root_dir=self.root))
+                wanted = [path for path in wanted if path not in unwanted]
+            else:
+                wanted += sorted(glob.glob(pattern, root_dir=self.root))
+        return wanted
+
+    def corpus(self):
+        return os.path.join(self.root, "fuzz/corpus", self.name)
+
+
+class Build:
+    """Compiles into a folder of its own; an object is made once and serves all mutants of other files."""
+
+    def __init__(self, root, folder, for_fuzzing):
+        self.root = root
+        self.folder = folder
+        self.flags = FUZZER if for_fuzzing else []
+        self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
+        self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
+        self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else []
+        self.main = [] if for_fuzzing else ["fuzz/driver.cc"]
+        if not shutil.which(self.cxx):
+            raise Trouble(f"{self.cxx} is not installed")
+        self.includes = os.path.join(folder, "include")
+        self._lay_out_headers()
+
+    def _lay_out_headers(self):
+        """<ringfence/x.h> and <ringfence/fuzz/x.h>, as the build has them."""
+        headers = [(path, "ringfence") for pattern in HEADERS for path in glob.glob(pattern, root_dir=self.root)]
+        headers += [(path, "ringfence/fuzz") for path in glob.glob("fuzz/*.h", root_dir=self.root)]
+        for path, folder in headers:
+            os.makedirs(os.path.join(self.includes, folder), exist_ok=True)
+            os.symlink(os.path.join(self.root, path), os.path.join(self.includes, folder, os.path.basename(path)))
+
+    def compile(self, path, root=None):
+        """The object of the source at `path`; of the one under another root, if given."""
+        folder = root or self.folder
+        result = os.path.join(folder, path.replace("/", "_") + ".o")
+        if os.path.exists(result):
+            return result
+        compiler = [self.cxx] + CXX_FLAGS if path.endswith(".cc") else [self.cc] + C_FLAGS
+        source = os.path.join(root or self.root, path)
+        self._run(compiler + self.flags + ["-I", self.includes, "-c", source, "-o", result])
+        return result
+
+    def plant(self, mutant):
+        """A root with the mutant's folder only, in which the bug is planted; private headers are found beside sources."""
+        root = os.path.join(self.folder, "mutant_" + mutant.name)
+        folder = os.path.dirname(mutant.file)
+        os.makedirs(os.path.join(root, folder))
+        for path in glob.glob(folder + "/*.[ch]", root_dir=self.root):
+            os.symlink(os.path.join(self.root, path), os.path.join(root, path))
+        with open(os.path.join(self.root, mutant.file), encoding="utf-8") as file:
+            text = mutant.apply(file.read())
+        os.unlink(os.path.join(root, mutant.file))
+        with open(os.path.join(root, mutant.file), "w", encoding="utf-8") as file:
+            file.write(text)
+        return root
+
+    def link(self, objects, tag):
+        program = os.path.join(self.folder, "program_" + tag)
+        self._run([self.cxx] + self.link_flags + objects + ["-lpthread", "-ldl", "-o", program])
+        return program
+
+    @staticmethod
+    def _run(command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise Trouble("does not compile: " + " ".join(command) + "\n" + done.stdout[-3000:])
+
+
+def build_program(build, suite, mutant=None):
+    objects = [build.compile(f"fuzz/{name}.cc") for name in INTERPRETER]
+    objects += [build.compile(f"fuzz/{name}") for name in suite.harness if name.endswith(".cc")]
+    objects += [build.compile(path) for path in build.main]
+    planted = build.plant(mutant) if mutant else None
+    for path in suite.sources():
+        # A header's bug is in every source beside it.
+        same_folder = mutant and os.path.dirname(path) == os.path.dirname(mutant.file)
+        concerned = same_folder and (path == mutant.file or mutant.file.endswith(".h"))
+        objects.append(build.compile(path, planted if concerned else None))
+    return build.link(objects, suite.name + ("_" + mutant.name if mutant else ""))
+
+
+def last_words(output):
+    """The line of a failed run that says what was found."""
+    lines = [line.strip() for line in output.splitlines()]
+    for i, line in enumerate(lines):
+        if line.startswith("fuzz: ") and "operation" in line and i + 1 < len(lines):
+            return lines[i + 1]
+        if "ERROR: AddressSanitizer" in line:
+            return line.partition("ERROR: ")[2]
+    return next((line for line in lines if line), "ended by a signal")
+
+
+def run(command, timeout):
+    """What was found, or None."""
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False, errors="replace"
+        )
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    return None if done.returncode == 0 else last_words(done.stdout)
+
+
+def replay(build, suite, mutant=None):
+    return run([build_program(build, suite, mutant), suite.corpus()], REPLAY_TIMEOUT)
+
+
+def fuzz(build, suite, mutant, seconds, keep):
+    program = build_program(build, suite, mutant)
+    culprit = os.path.join(build.folder, "mutant-" + mutant.name)
+    options = [f"-max_total_time={seconds}", "-max_len=4096", "-seed=1", "-exact_artifact_path=" + culprit]
+    with tempfile.TemporaryDirectory(dir=build.folder) as scratch:
+        found = run([program] + options + [scratch, suite.corpus()], seconds + REPLAY_TIMEOUT)
+    if found and keep and os.path.exists(culprit):
+        shutil.copy(culprit, suite.corpus())
+    return found
+
+
+def prepare(build, suite):
+    """Objects that all mutants share, made before they are compiled side by side; the unchanged program must be silent."""
+    if not os.path.isdir(suite.corpus()):
+        raise Trouble(f"{suite.name}: there is no corpus at {suite.corpus()}")
+    found = replay(build, suite)
+    if found:
+        raise Trouble(f"{suite.name}: without any mutant, the corpus already finds: {found}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Plants bugs and demands that the fuzzers find them.")
+    parser.add_argument("suites", nargs="*", help="names of files in fuzz/mutants; all unless given")
+    parser.add_argument("--quick", action="store_true", help="only mutants marked quick, by the corpus alone")
+    parser.add_argument("--seconds", type=int, default=20, help="of fuzzing for what the corpus does not find; 0: none")
+    parser.add_argument("--keep", action="store_true", help="put inputs that fuzzing found into the stored corpus")
+    parser.add_argument("--list", action="store_true", help="only name the mutants")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    root = os.environ.get("BUILD_WORKSPACE_DIRECTORY") or os.getcwd()
+    paths = sorted(glob.glob(os.path.join(root, "fuzz/mutants/*.txt")))
+    suites = [Suite(root, path) for path in paths]
+    unknown = set(arguments.suites) - {suite.name for suite in suites}
+    if unknown or not suites:
+        raise Trouble(f"no mutants named {', '.join(sorted(unknown)) or 'at all'} in {root}/fuzz/mutants")
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="rf_mutants_") as folder:
+        build = Build(root, os.path.join(folder, "replay"), for_fuzzing=False)
+        fuzzing = None
+        for suite in suites:
+            if arguments.suites and suite.name not in arguments.suites:
+                continue
+            mutants = [mutant for mutant in suite.mutants if mutant.quick or not arguments.quick]
+            if arguments.list:
+                for mutant in mutants:
+                    print(f"{suite.name:8} {mutant.name:32} {mutant.what}")
+                continue
+            prepare(build, suite)
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                results = list(pool.map(lambda mutant: replay(build, suite, mutant), mutants))
+            for mutant, found in zip(mutants, results):
+                how = "corpus"
+                if not found and arguments.seconds and not arguments.quick:
+                    fuzzing = fuzzing or Build(root, os.path.join(folder, "fuzz"), for_fuzzing=True)
+                    how = "fuzzing"
+                    found = fuzz(fuzzing, suite, mutant, arguments.seconds, arguments.keep)
+                missed += not found
+                print(f"{suite.name:8} {mutant.name:32} {how + ': ' + found if found else 'NOT FOUND: ' + mutant.what}", flush=True)
+    if not arguments.list:
+        print(f"{missed} not found" if missed else "all found")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Trouble as trouble:
+        print(f"mutants: {trouble}", file=sys.stderr)
+        sys.exit(2)
