@@ -1,30 +1,29 @@
 #include "tools/ringfence/elf.h"
 
 #include "tests/tools/elf_file.h"
-#include "tests/tools/run.h"
 #include "tools/ringfence/symbols.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace {
 
 using ringfence_test::ElfFile;
-using ringfence_test::scratch;
-using ringfence_test::write_file;
 
 // Both widths.
 class Elf : public testing::TestWithParam<bool> {
 protected:
-  Elf() : path_(scratch("file")) { file_.is64 = GetParam(); }
+  Elf() : memory_(memfd_create("elf_test", MFD_CLOEXEC)) { file_.is64 = GetParam(); }
   ~Elf() override {
     rf_stash_free(&stash_);
-    unlink(path_.c_str());
+    close(memory_);
   }
 
   rf_elf_status open(const std::string &bytes) {
-    write_file(path_, bytes);
-    return rf_elf_open(&elf_, path_.c_str(), &stash_);
+    EXPECT_EQ(ftruncate(memory_, 0), 0);
+    EXPECT_EQ(pwrite(memory_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    return rf_elf_open(&elf_, ("/proc/self/fd/" + std::to_string(memory_)).c_str(), &stash_);
   }
 
   ElfFile file_;
@@ -32,7 +31,7 @@ protected:
   rf_stash stash_ = {nullptr};
 
 private:
-  std::string path_;
+  int memory_;
 };
 
 bool any(const char *) {

@@ -91,6 +91,10 @@ TEST_F(Inspect, TellsTheOtherWidth) {
 }
 
 TEST_F(Inspect, TellsAnotherMachine) {
+  file_.is64 = false;
+  file_.machine = EM_ARM;
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_MACHINE) << "and not the other width";
+  file_.is64 = true;
   file_.machine = EM_AARCH64;
   const rf_inspection seen = inspect();
   EXPECT_EQ(seen.obstacle, RF_OBSTACLE_MACHINE);
@@ -133,7 +137,7 @@ TEST_F(Inspect, TellsAMallocOfTheProgramsOwn) {
 
 TEST_F(Inspect, TheCheckedMallocLinkedInIsNoObstacle) {
   file_.dynamic_symbols = {{"malloc", 0x1000, 8}};
-  file_.symbols = {{"rf_dropin_linked", 0x1000, 8}};
+  file_.symbols = {{"rf_journal_begin", 0x1000, 8}};
   EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_NONE);
   EXPECT_TRUE(inspect().linked_in);
   file_.interpreter.clear();

@@ -73,8 +73,10 @@ private:
 }
 
 void send_when_it_writes(pid_t pid, Temporary &out, int signal) {
-  while (out.text().empty() && waitpid(pid, nullptr, WNOHANG | WNOWAIT) == 0) {
+  siginfo_t ended = {};
+  while (out.text().empty() && ended.si_pid == 0) {
     usleep(1000);
+    waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT);
   }
   kill(pid, signal);
 }

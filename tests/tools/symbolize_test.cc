@@ -15,14 +15,14 @@ struct Call {
   unsigned line;
 };
 
-extern "C" __attribute__((noinline)) const void *rf_test_return_address() {
-  return __builtin_return_address(0);
+extern "C" __attribute__((noinline)) void rf_test_is_called(Call *call) {
+  call->return_address = __builtin_return_address(0);
 }
 
-extern "C" __attribute__((noinline)) void rf_test_calls(Call *plain) {
-  // Two statements, so that the return address belongs to another line than the call.
-  plain->return_address = rf_test_return_address();
-  plain->line = __LINE__;
+// What the call returns to belongs to the next line.
+extern "C" __attribute__((noinline)) void rf_test_calls(Call *call) {
+  call->line = __LINE__ + 1;
+  rf_test_is_called(call);
 }
 
 // What the system calls the place that this program is loaded at.

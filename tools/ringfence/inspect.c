@@ -12,6 +12,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+/* A function of the drop-in that no program has for another reason (checkers/dropin/journal.h). */
+#define LINKED_IN_SYMBOL "rf_journal_begin"
+
 /* Linux goes through this many scripts that run scripts before it gives up. */
 enum { SCRIPTS_DEEP = 5 };
 
@@ -83,7 +86,7 @@ static bool has_linked_in(const rf_elf *elf) {
   rf_elf_symbol *symbols = NULL;
   size_t const count = rf_elf_symbols(elf, SHT_SYMTAB, &symbols);
   for (size_t i = 0; i < count; i++) {
-    if (symbols[i].defined && strcmp(symbols[i].name, RF_LINKED_IN_SYMBOL) == 0) {
+    if (symbols[i].defined && strcmp(symbols[i].name, LINKED_IN_SYMBOL) == 0) {
       return true;
     }
   }
@@ -104,13 +107,26 @@ static void look_at_loader(const rf_elf *elf, rf_inspection *seen) {
   }
 }
 
+/* Programs of the other machine of a pair run on it, each with libraries of its own. */
+static bool is_other_width(const rf_elf *program, const rf_elf *library) {
+  static const uint16_t pairs[][2] = {{EM_386, EM_X86_64}, {EM_ARM, EM_AARCH64}, {EM_PPC, EM_PPC64}};
+  for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+    if ((program->machine == pairs[i][0] && library->machine == pairs[i][1]) ||
+        (program->machine == pairs[i][1] && library->machine == pairs[i][0])) {
+      return true;
+    }
+  }
+  return program->machine == library->machine && program->is64 != library->is64;
+}
+
 static void look_at_program(const rf_elf *elf, const rf_elf *library, rf_identity identity, rf_inspection *seen) {
   seen->is64 = elf->is64;
   if (elf->type != ET_EXEC && elf->type != ET_DYN) {
     seen->obstacle = RF_OBSTACLE_NOT_PROGRAM;
     return;
   }
-  if (elf->machine != library->machine && elf->is64 == library->is64) {
+  bool const other_width = is_other_width(elf, library);
+  if (elf->machine != library->machine && !other_width) {
     seen->obstacle = RF_OBSTACLE_MACHINE;
     seen->detail = rf_elf_machine_name(elf->machine);
     return;
@@ -124,7 +140,7 @@ static void look_at_program(const rf_elf *elf, const rf_elf *library, rf_identit
     seen->linked_in = true;
     return;
   }
-  if (seen->obstacle == RF_OBSTACLE_NONE && elf->is64 != library->is64) {
+  if (seen->obstacle == RF_OBSTACLE_NONE && other_width) {
     seen->obstacle = RF_OBSTACLE_WIDTH;
   }
   if (seen->obstacle == RF_OBSTACLE_NONE) {
@@ -168,7 +184,7 @@ rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *libra
   }
   rf_elf library_elf;
   if (rf_elf_open(&library_elf, library, stash) != RF_ELF_OK) {
-    return (rf_inspection){.obstacle = RF_OBSTACLE_NOT_PROGRAM, .file = library};
+    return (rf_inspection){.file = file};
   }
   rf_inspection const seen = inspect_file(stash, file, &library_elf, identity);
   rf_elf_close(&library_elf);

@@ -1,7 +1,9 @@
 #include "tools/ringfence/place.h"
 
+#include "tools/ringfence/elf.h"
 #include "tools/ringfence/say.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -15,8 +17,8 @@
 void rf_place_enter(void) {
   const char *const directory = getenv("BUILD_WORKING_DIRECTORY");
   char here[PATH_MAX];
-  /* The variable is inherited by whatever is started from a program that `bazel run` runs: the runfiles tree tells whether it is
-   * meant for us. */
+  /* Whatever `bazel run` runs inherits the variable, and so do programs started from there: the runfiles tree tells
+   * whether it is meant for us. */
   if (directory == NULL || getcwd(here, sizeof here) == NULL || strstr(here, ".runfiles/") == NULL) {
     return;
   }
@@ -100,7 +102,7 @@ const char *rf_place_self(rf_stash *stash) {
 }
 
 /* The absolute path of `path` if that is a file to be read; else NULL. */
-static const char *library_at(rf_stash *stash, const char *path) {
+static const char *file_at(rf_stash *stash, const char *path) {
   char absolute[PATH_MAX];
   struct stat st;
   if (realpath(path, absolute) == NULL || stat(absolute, &st) != 0 || !S_ISREG(st.st_mode) ||
@@ -110,24 +112,45 @@ static const char *library_at(rf_stash *stash, const char *path) {
   return rf_stash_text(stash, absolute, strlen(absolute));
 }
 
+static bool is_library(rf_stash *stash, const char *path) {
+  rf_elf elf;
+  if (rf_elf_open(&elf, path, stash) != RF_ELF_OK) {
+    return false;
+  }
+  bool const dynamic = elf.type == ET_DYN;
+  rf_elf_close(&elf);
+  return dynamic;
+}
+
+static const char *named_library(rf_stash *stash, const char *path, const char *named_by) {
+  const char *const found = file_at(stash, path);
+  if (found == NULL) {
+    rf_say("cannot read the library %s that %s names", path, named_by);
+    return NULL;
+  }
+  if (!is_library(stash, found)) {
+    rf_say("%s, which %s names, is not a library", found, named_by);
+    return NULL;
+  }
+  return found;
+}
+
 /* Relative to the folder of the command: installed side by side, installed under a prefix, and the tree that Bazel builds, which has the
  * same shape in bazel-bin, in runfiles and as another project's dependency. */
 static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../../checkers/dropin/" LIBRARY};
 
 const char *rf_place_library(rf_stash *stash, const char *given) {
   const char *const variable = getenv("RINGFENCE_LIB");
-  const char *const wanted = given != NULL ? given : variable;
-  if (wanted != NULL && wanted[0] != '\0') {
-    const char *const found = library_at(stash, wanted);
-    if (found == NULL) {
-      rf_say("cannot read the library %s that %s names", wanted, given != NULL ? "--library" : "RINGFENCE_LIB");
-    }
-    return found;
+  if (given != NULL) {
+    return named_library(stash, given, "--library");
+  }
+  if (variable != NULL && variable[0] != '\0') {
+    return named_library(stash, variable, "RINGFENCE_LIB");
   }
   const char *const self = rf_place_self(stash);
   for (size_t i = 0; self != NULL && i < sizeof places / sizeof places[0]; i++) {
-    const char *const found = library_at(stash, rf_stash_print(stash, "%s/%s", self, places[i]));
-    if (found != NULL) {
+    const char *const found = file_at(stash, rf_stash_print(stash, "%s/%s", self, places[i]));
+    if (found != NULL && is_library(stash, found)) {
       return found;
     }
   }

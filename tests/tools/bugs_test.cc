@@ -1,0 +1,96 @@
+// The bugs of heap blocks, each in a small program: found by the command with kind, distance and the lines of allocation,
+// free and discovery; the same program without the bug passes in silence.
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace ringfence_test;
+
+struct Bug {
+  const char *program;
+  const char *kind;
+  const char *relation; // "" where no block is concerned
+  bool allocated;       // the source says where: /* allocated */
+  bool freed;           // /* freed */
+  bool noticed;         // /* noticed */
+};
+
+void PrintTo(const Bug &bug, std::ostream *out) {
+  *out << bug.program;
+}
+
+class Bugs : public testing::TestWithParam<Bug> {
+protected:
+  // "#0 0x… in FUNCTION FILE:LINE", the first frame under the heading that begins with `heading`.
+  std::string first_frame(const std::string &text, const std::string &heading) {
+    size_t const at = text.find("\n" + heading);
+    if (at == std::string::npos) {
+      return "no " + heading;
+    }
+    size_t const line = text.find('\n', at + 1) + 1;
+    return text.substr(line, text.find('\n', line) - line);
+  }
+
+  void expect_line(const std::string &err, const std::string &heading, const std::string &mark) {
+    const std::string file = "tests/tools/programs/" + std::string(GetParam().program) + ".c";
+    unsigned const line = line_of(read_file(file), "/* " + mark + " */");
+    ASSERT_NE(line, 0u);
+    const std::string frame = first_frame(err, heading);
+    const std::string end = " " + file + ":" + std::to_string(line);
+    EXPECT_EQ(frame.rfind("    #0 0x", 0), 0u) << frame;
+    EXPECT_TRUE(frame.size() > end.size() && frame.substr(frame.size() - end.size()) == end) << frame << "\n" << err;
+  }
+};
+
+TEST_P(Bugs, IsFoundWithKindDistanceAndLines) {
+  const Bug &bug = GetParam();
+  const Result result = check({"--", program(bug.program)});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find(std::string("ERROR: Ringfence: ") + bug.kind), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(bug.relation), std::string::npos) << result.err;
+  if (bug.allocated) {
+    expect_line(result.err, bug.freed ? "previously allocated" : "allocated", "allocated");
+  }
+  if (bug.freed) {
+    expect_line(result.err, "freed", "freed");
+  }
+  if (bug.noticed) {
+    const bool is_free = std::string(bug.kind).find("free") != std::string::npos;
+    expect_line(result.err, is_free ? "FREE of" : "WRITE of", "noticed");
+  }
+  ASSERT_EQ(result.said().size(), 1u) << result.err;
+  EXPECT_EQ(result.said()[0].rfind("1 finding in 1 process: ", 0), 0u) << result.err;
+}
+
+TEST_P(Bugs, IsFoundByAProgramThatGoesOn) {
+  const Result result = check({"--continue", "--", program(GetParam().program)});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_NE(result.err.find(std::string("ERROR: Ringfence: ") + GetParam().kind), std::string::npos) << result.err;
+  EXPECT_EQ(result.said().size(), 1u) << result.err;
+}
+
+TEST_P(Bugs, WithoutItThereIsSilence) {
+  const Result result = check({"--", program(GetParam().program), "without"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "");
+  ASSERT_EQ(result.said().size(), 1u) << result.err;
+  EXPECT_EQ(result.err, "ringfence: " + result.said()[0] + "\n");
+  EXPECT_EQ(result.said()[0].rfind("nothing found in 1 process: ", 0), 0u) << result.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, Bugs,
+    testing::Values(
+        Bug{"overflow", "heap-buffer-overflow", "is located 0 bytes after 13-byte region", true, false, true},
+        Bug{"underflow", "heap-buffer-underflow", "is located 1 bytes before 24-byte region", true, false, true},
+        Bug{"double_free", "double-free", "is located 0 bytes inside of 10-byte region", true, true, true},
+        Bug{"interior_free", "bad-free", "is located 4 bytes inside of 16-byte region", true, false, true},
+        Bug{"stack_free", "bad-free", "", false, false, true},
+        Bug{"use_after_free", "heap-use-after-free", "is located 2 bytes inside of 20-byte region", true, true, false},
+        Bug{"leak", "memory-leak", "of 40 byte(s) in 1 object(s)", true, false, false}),
+    [](const testing::TestParamInfo<Bug> &bug) { return std::string(bug.param.program); });
+
+} // namespace

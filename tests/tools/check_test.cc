@@ -1,0 +1,415 @@
+// `ringfence check` with programs that it can check: they run as they would without it, and it says what it saw.
+#include "tests/tools/run.h"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string every_byte() {
+  std::string bytes;
+  for (int i = 0; i < 300000; i++) {
+    bytes.push_back(static_cast<char>(i % 251 + i / 251 % 5));
+  }
+  return bytes;
+}
+
+// How many allocations the processes of a run made.
+unsigned long allocations(const std::vector<std::string> &words) {
+  std::vector<std::string> all = {"--continue", "--format=json", "--"};
+  all.insert(all.end(), words.begin(), words.end());
+  const std::string err = check(all).err;
+  const std::string field = "\"allocations\":";
+  size_t const at = err.find(field);
+  EXPECT_NE(at, std::string::npos) << err;
+  return at == std::string::npos ? 0 : std::stoul(err.substr(at + field.size()));
+}
+
+// ---- The program runs as it would ----
+
+TEST(Streams, PassThroughUnchanged) {
+  How how;
+  how.input = every_byte();
+  const Result result = check({"--", program("copy"), "an argument", "--help", "*"}, how);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, how.input);
+  EXPECT_EQ(result.err.rfind("[an argument][--help][*]ringfence: nothing found in 1 process: ", 0), 0u) << result.err;
+}
+
+TEST(Streams, ThoseThatAreClosedStayClosed) {
+  for (const std::vector<int> &closed : {std::vector<int>{0}, {1}, {2}, {0, 1}, {0, 1, 2}}) {
+    How how;
+    how.closed = closed;
+    int expected = 0;
+    for (int const fd : closed) {
+      expected |= 1 << fd;
+    }
+    EXPECT_EQ(check({"--", program("streams")}, how).status, expected);
+  }
+}
+
+TEST(Streams, AFindingIsNotLostWhenStandardErrorIsClosed) {
+  How how;
+  how.closed = {2};
+  const std::string log = scratch("log");
+  EXPECT_EQ(check({"--log", log, "--", program("overflow")}, how).status, 99);
+  EXPECT_TRUE(has(read_file(log), "heap-buffer-overflow"));
+  unlink(log.c_str());
+}
+
+TEST(Status, IsTheProgramsOwn) {
+  for (int const status : {0, 1, 2, 77, 126, 127, 255}) {
+    EXPECT_EQ(check({"--", program("ends"), "status", std::to_string(status)}).status, status);
+  }
+}
+
+TEST(Status, ASignalThatEndsTheProgramEndsTheCommand) {
+  for (int const signal : {SIGTERM, SIGSEGV, SIGKILL, SIGABRT, SIGUSR1}) {
+    const Result result = check({"--", program("ends"), "signal", std::to_string(signal)});
+    EXPECT_EQ(result.signal, signal);
+    EXPECT_TRUE(has(result.err, "; ended by signal " + std::to_string(signal) + " (")) << result.err;
+  }
+}
+
+TEST(Status, AfterAFindingIsTheExitCode) {
+  EXPECT_EQ(check({"--exitcode=42", "--", program("overflow")}).status, 42);
+  EXPECT_EQ(check({"-e", "3", "--continue", "--", program("repeats")}).status, 3);
+}
+
+TEST(Status, ExitCodeZeroLeavesTheProgramsOwn) {
+  EXPECT_EQ(check({"--exitcode=0", "--continue", "--", program("repeats")}).status, 5);
+}
+
+TEST(Status, TheExitCodeMayComeFromTheEnvironment) {
+  How how;
+  how.environment = {{"RINGFENCE_OPTIONS", "exitcode=41"}};
+  EXPECT_EQ(check({"--", program("overflow")}, how).status, 41);
+  EXPECT_EQ(check({"--exitcode=42", "--", program("overflow")}, how).status, 42) << "the command line comes after it";
+}
+
+TEST(Signals, AreHandedToTheProgram) {
+  How how;
+  how.signal_to_send = SIGTERM;
+  const Result result = check({"--", program("ends"), "wait"}, how);
+  EXPECT_EQ(result.out, "ready\n");
+  EXPECT_EQ(result.status, 7) << "what its handler exits with: " << result.err;
+  EXPECT_EQ(result.said().size(), 1u) << result.err;
+}
+
+TEST(Signals, ThatEndTheProgramLeaveNoFilesBehind) {
+  const std::string folder = scratch("tmp");
+  mkdir(folder.c_str(), 0700);
+  How how;
+  how.environment = {{"TMPDIR", folder}};
+  how.signal_to_send = SIGINT;
+  EXPECT_EQ(check({"--", program("ends"), "wait"}, how).signal, SIGINT);
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
+}
+
+TEST(Program, IsFoundInPath) {
+  How how;
+  how.environment = {{"PATH", "/nonexistent:" + source("tests/tools/programs")}};
+  EXPECT_EQ(check({"--", "ends", "status", "9"}, how).status, 9);
+}
+
+TEST(Program, IsFoundRelativeToTheUsersDirectory) {
+  How how;
+  how.directory = source("tests/tools");
+  EXPECT_EQ(check({"--", "programs/ends", "status", "9"}, how).status, 9);
+  EXPECT_EQ(check({"--", "./programs/../programs/ends", "status", "9"}, how).status, 9);
+}
+
+TEST(Program, RunsInTheDirectoryThatBazelRunWasCalledIn) {
+  const std::string folder = scratch("here");
+  const std::string tree = scratch("x.runfiles");
+  mkdir(folder.c_str(), 0700);
+  mkdir(tree.c_str(), 0700);
+  mkdir((tree + "/ringfence").c_str(), 0700);
+  write_file(folder + "/some.txt", "hello");
+  How how;
+  how.environment = {{"BUILD_WORKING_DIRECTORY", folder}};
+  how.directory = tree + "/ringfence";
+  EXPECT_EQ(check({"--", "cat", "some.txt"}, how).out, "hello");
+  // Elsewhere the variable is a leftover.
+  how.directory = folder;
+  how.environment = {{"BUILD_WORKING_DIRECTORY", "/"}};
+  EXPECT_EQ(check({"--", "cat", "some.txt"}, how).out, "hello");
+  unlink((folder + "/some.txt").c_str());
+}
+
+TEST(Program, MayBeAScript) {
+  const std::string script = scratch("script");
+  write_file(script, "#!/bin/sh\necho \"$0 $1\"\nexit 6\n", 0755);
+  const Result result = check({"--", script, "word"});
+  EXPECT_EQ(result.out, script + " word\n");
+  EXPECT_EQ(result.status, 6);
+  EXPECT_TRUE(has(result.err, "nothing found in 1 process")) << result.err;
+  unlink(script.c_str());
+}
+
+TEST(Program, MayBeAScriptWithoutAFirstLine) {
+  const std::string script = scratch("script");
+  write_file(script, "echo \"$1\"\nexit 6\n", 0755);
+  const Result result = check({"--", script, "word"});
+  EXPECT_EQ(result.out, "word\n");
+  EXPECT_EQ(result.status, 6);
+  unlink(script.c_str());
+}
+
+TEST(Program, NeedsNoDashesBeforeIt) {
+  EXPECT_EQ(check({program("ends"), "status", "9"}).status, 9);
+  EXPECT_EQ(check({"-q", program("copy"), "-v"}).err, "[-v]") << "options behind the program are the program's";
+}
+
+TEST(Environment, IsTheUsersPlusTwoVariables) {
+  How how;
+  how.environment = {{"KEPT", "as it is"}, {"RINGFENCE_OPTIONS", "quarantine=1K"}};
+  how.without = {"LD_PRELOAD"};
+  const Result result = check({"--stack-depth=3", "--", "env"}, how);
+  EXPECT_TRUE(has(result.out, "KEPT=as it is\n"));
+  EXPECT_TRUE(has(result.out, "LD_PRELOAD=" + source("checkers/dropin/libringfence.so") + "\n")) << result.out;
+  EXPECT_TRUE(has(result.out, "RINGFENCE_OPTIONS=quarantine=1K:stack_depth=3:")) << result.out;
+}
+
+TEST(Environment, KeepsWhatTheUserPreloads) {
+  How how;
+  how.environment = {{"LD_PRELOAD", "libm.so.6"}};
+  const Result result = check({"--", "env"}, how);
+  EXPECT_TRUE(has(result.out, "libringfence.so:libm.so.6\n")) << result.out;
+  EXPECT_TRUE(has(result.err, "nothing found in 1 process")) << result.err;
+}
+
+TEST(Environment, WithoutHomeOrPath) {
+  How how;
+  how.without = {"HOME", "PATH", "TMPDIR"};
+  EXPECT_EQ(check({"--", program("ends"), "status", "9"}, how).status, 9);
+}
+
+TEST(Environment, AnOpenQuotationMarkInTheOptionsDoesNotHideFindings) {
+  How how;
+  how.environment = {{"RINGFENCE_OPTIONS", "log='x"}};
+  const Result result = check({"--", program("overflow")}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "heap-buffer-overflow"));
+  EXPECT_TRUE(has(result.err, "RINGFENCE_OPTIONS is not used")) << result.err;
+}
+
+// ---- Several processes ----
+
+TEST(Children, AreChecked) {
+  const Result result = check({"--", program("forks")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "heap-buffer-overflow"));
+  EXPECT_TRUE(has(result.err, "1 finding in 2 processes: 2 allocations of 16 bytes in all, peak 8 bytes"))
+      << result.err;
+}
+
+TEST(Children, EndAsTheyWouldWhereTheRunGoesOn) {
+  const Result result = check({"--continue", "--exitcode=0", "--", program("forks")});
+  EXPECT_EQ(result.status, 0) << "the child's status, by way of its parent";
+  EXPECT_TRUE(has(result.err, "1 finding in 2 processes")) << result.err;
+}
+
+TEST(Children, ThatAShellStartsAreChecked) {
+  const Result result =
+      check({"--continue", "--", "sh", "-c", program("overflow") + "; " + program("overflow") + "; exit 4"});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "found 2 times, in 2 processes\n")) << result.err;
+  EXPECT_TRUE(has(result.err, "1 finding, 2 times in all, in 3 processes")) << result.err;
+}
+
+TEST(Children, AreCheckedAfterExec) {
+  const Result result = check({"--", program("ends"), "exec", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "1 finding in 1 process: 2 allocations of 113 bytes in all, peak 100 bytes"))
+      << result.err;
+}
+
+TEST(Children, ThatWereKilledAreMentioned) {
+  const Result result = check({"--", "sh", "-c", program("ends") + " signal 9; exit 3"});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_TRUE(has(result.err, "; 1 process was killed or still running")) << result.err;
+}
+
+TEST(Duplicates, AreMergedAndCounted) {
+  const Result result = check({"--continue", "--", program("repeats")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "found 3 times, in 1 process\n")) << result.err;
+  EXPECT_TRUE(has(result.err, "2 findings, 4 times in all, in 1 process")) << result.err;
+}
+
+TEST(Halt, EndsTheProgramAtTheFirstFinding) {
+  const Result result = check({"--", program("repeats")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 1 process: ")) << result.err;
+  EXPECT_FALSE(has(result.err, "found 3 times")) << result.err;
+  EXPECT_TRUE(has(check({"--continue", "--halt", "--", program("repeats")}).err, "1 finding in"))
+      << "the last one counts";
+}
+
+// ---- Options ----
+
+TEST(Options, QuietSaysNothingOfNothing) {
+  EXPECT_EQ(check({"--quiet", "--", program("overflow"), "without"}).err, "");
+  EXPECT_TRUE(has(check({"-q", "--", program("overflow")}).err, "ringfence: 1 finding"));
+}
+
+TEST(Options, VerboseListsProcessesAndShowsWholeStacks) {
+  const Result result = check({"--verbose", "--", program("overflow")});
+  EXPECT_TRUE(has(result.err, "ringfence: library: " + source("checkers/dropin/libringfence.so") + ", with "));
+  EXPECT_TRUE(has(result.err, ", " + program("overflow") + ": ")) << result.err;
+  EXPECT_TRUE(has(result.err, "__libc_start")) << result.err;
+  EXPECT_FALSE(has(check({"--", program("overflow")}).err, "__libc_start"));
+}
+
+TEST(Options, LogTakesThePlaceOfStandardError) {
+  const std::string log = scratch("log");
+  const Result result = check({"--log", log, "--", program("overflow")});
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(has(read_file(log), "heap-buffer-overflow"));
+  EXPECT_TRUE(has(read_file(log), "ringfence: 1 finding in 1 process"));
+  unlink(log.c_str());
+}
+
+TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
+  const std::string file = scratch("json");
+  const Result result = check({"--continue", "--json", file, "--", program("repeats")});
+  const std::string json = read_file(file);
+  EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence: heap-buffer-overflow")) << "the text is printed as well";
+  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 3) << json;
+  EXPECT_TRUE(has(json, R"("bug":"heap-buffer-overflow","cwe":122)")) << json;
+  EXPECT_TRUE(has(json, R"("function":"spoil","file":")")) << json;
+  EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
+  EXPECT_TRUE(has(json, R"({"type":"run","version":1,"processes":1,"unfinished":0,"unreadable":0,"allocations":)"))
+      << json;
+  EXPECT_TRUE(has(json, R"("findings":2,"times":4,"mode":"guard","duration_ns":)")) << json;
+  EXPECT_TRUE(has(json, R"("status":5})")) << json;
+  unlink(file.c_str());
+}
+
+TEST(Options, JsonIsReadByOthers) {
+  const std::string file = scratch("json");
+  check({"--json", file, "--", program("overflow")});
+  const Result result =
+      run({"python3", "-c", "import json,sys\nprint(len([json.loads(l) for l in open(sys.argv[1])]))", file});
+  EXPECT_EQ(result.out, "2\n") << result.err;
+  unlink(file.c_str());
+}
+
+TEST(Options, FormatJsonPrintsThatOnly) {
+  const Result result = check({"--format=json", "--", program("overflow"), "without"});
+  EXPECT_EQ(result.err.rfind(R"({"type":"run",)", 0), 0u) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+}
+
+TEST(Options, KeepLeavesTheRecords) {
+  const Result result = check({"--keep", "--", program("overflow"), "without"});
+  ASSERT_EQ(result.said().size(), 2u) << result.err;
+  const std::string words = "what the processes recorded is in ";
+  ASSERT_EQ(result.said()[0].rfind(words, 0), 0u);
+  const std::string folder = result.said()[0].substr(words.size());
+  const Result listed = run({"sh", "-c", "cat \"$1\"/*; rm -r \"$1\"", "sh", folder});
+  EXPECT_TRUE(has(listed.out, R"({"type":"start")")) << listed.out;
+}
+
+TEST(Options, WithoutKeepNothingIsLeft) {
+  const std::string folder = scratch("tmp");
+  mkdir(folder.c_str(), 0700);
+  How how;
+  how.environment = {{"TMPDIR", folder}};
+  check({"--", program("forks")}, how);
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
+}
+
+TEST(Options, LeaksCanBeLeftOut) {
+  EXPECT_EQ(check({"--no-leaks", "--", program("leak")}).status, 0);
+  EXPECT_EQ(check({"--leaks=0", "--", program("leak")}).status, 0);
+  EXPECT_EQ(check({"--leaks=all", "--", program("leak")}).status, 99);
+}
+
+TEST(Options, ModeOffChecksNothing) {
+  const Result result = check({"--mode=off", "--", program("overflow")});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "mode off")) << result.err;
+}
+
+TEST(Options, QuarantineZeroForgetsFreedBlocksAtOnce) {
+  EXPECT_EQ(check({"--", program("use_after_free")}).status, 99);
+  EXPECT_EQ(check({"--quarantine=0", "--", program("use_after_free")}).status, 0);
+}
+
+TEST(Options, StackDepthLimitsStacks) {
+  const std::string deep = check({"--no-halt", "--", program("repeats")}).err;
+  const std::string flat = check({"--no-halt", "--stack-depth=1", "--", program("repeats")}).err;
+  const std::string caller = "allocated by thread T0 here:\n    #0 ";
+  auto const frames = [&](const std::string &text) {
+    const std::string from = text.substr(text.find(caller) + caller.size());
+    return has(from.substr(0, from.find("Bytes as found")), "#1 ") ? 2 : 1;
+  };
+  EXPECT_EQ(frames(deep), 2) << deep;
+  EXPECT_EQ(frames(flat), 1) << flat;
+}
+
+TEST(Options, OptionPassesAnyKeyOn) {
+  EXPECT_EQ(check({"-o", "sweep=0", "--option", "leaks=0", "--", program("use_after_free")}).status, 0);
+}
+
+TEST(Options, LibraryMayBeNamed) {
+  const std::string copy = scratch("with space and:colon.so");
+  write_file(copy, read_file(source("checkers/dropin/libringfence.so")), 0755);
+  EXPECT_EQ(check({"--library", copy, "--", program("overflow")}).status, 99);
+  How how;
+  how.environment = {{"RINGFENCE_LIB", copy}};
+  EXPECT_EQ(check({"--", program("overflow")}, how).status, 99);
+  unlink(copy.c_str());
+}
+
+TEST(Installed, TheLibraryIsFoundBesideTheCommandAndInLib) {
+  const std::string root = scratch("root");
+  mkdir(root.c_str(), 0700);
+  for (const std::string folder : {"bin", "lib"}) {
+    mkdir((root + "/" + folder).c_str(), 0700);
+  }
+  const std::string command = root + "/bin/ringfence";
+  write_file(command, read_file(ringfence()), 0755);
+  for (const std::string folder : {"/bin", "/lib"}) {
+    const std::string library = root + folder + "/libringfence.so";
+    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 2) << "there is none yet";
+    write_file(library, read_file(source("checkers/dropin/libringfence.so")), 0755);
+    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 99) << folder;
+    unlink(library.c_str());
+  }
+  run({"rm", "-r", root});
+}
+
+// ---- Odd surroundings ----
+
+TEST(Temporary, AnOddTmpdirIsPassedOver) {
+  for (const char *const odd : {"/nonexistent", "relative", "/tmp/with:colon", "", "/dev/null"}) {
+    How how;
+    how.environment = {{"TMPDIR", odd}};
+    EXPECT_EQ(check({"--", program("overflow")}, how).status, 99) << odd;
+  }
+}
+
+TEST(Temporary, AFullDiskIsPassedOver) {
+  How how;
+  how.environment = {{"TMPDIR", "/dev/full"}};
+  EXPECT_EQ(check({"--", program("overflow")}, how).status, 99);
+}
+
+TEST(Outputs, AFullDiskIsSaid) {
+  const Result result = check({"--log", "/dev/full", "--", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
+}
+
+} // namespace

@@ -1,0 +1,318 @@
+// What the command says and exits with where it cannot do what it is asked.
+#include "tests/tools/elf_file.h"
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The words of the command say `message` and nothing else, and exit with `status`.
+void expect_refused(const std::vector<std::string> &words, int status, const std::string &message) {
+  std::vector<std::string> all = words;
+  all.insert(all.begin(), ringfence());
+  const Result result = run(all);
+  EXPECT_EQ(result.status, status);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "ringfence: " + message + "\n");
+}
+
+// ---- Commands and options ----
+
+TEST(Command, WithoutOneItSaysWhatToTry) {
+  expect_refused({}, 2, "nothing to do; try `ringfence check -- program`, or `ringfence help`");
+}
+
+TEST(Command, AnUnknownOneIsNamedWithTheNearest) {
+  expect_refused({"chekc"}, 2, "there is no command chekc; did you mean check?");
+  expect_refused({"frobnicate"}, 2, "there is no command frobnicate; `ringfence help` lists them");
+  expect_refused({"help", "verison"}, 2, "there is no command verison; did you mean version?");
+  expect_refused({"--chekc"}, 2, "there is no option --chekc before the command; try `ringfence help`");
+}
+
+TEST(Command, ExtraWordsAreNamed) {
+  expect_refused({"version", "2"}, 2, "version takes no arguments, but got 2");
+  expect_refused({"help", "check", "version"}, 2, "help takes one command, but got also version");
+}
+
+TEST(Option, AnUnknownOneIsNamedWithTheNearest) {
+  expect_refused({"check", "--quarantene=1"}, 2, "there is no option --quarantene; did you mean --quarantine?");
+  expect_refused({"check", "--frobnicate"}, 2, "there is no option --frobnicate; see `ringfence help check`");
+  expect_refused({"check", "-x", "--", "true"}, 2, "there is no option -x; see `ringfence help check`");
+}
+
+TEST(Option, ArgumentsAreThereWhereTheyBelong) {
+  expect_refused({"check", "--json"}, 2, "--json needs an argument; see `ringfence help check`");
+  expect_refused({"check", "-e"}, 2, "-e needs an argument; see `ringfence help check`");
+  expect_refused({"check", "--keep=yes", "true"}, 2, "--keep takes no argument");
+}
+
+TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
+  expect_refused({"check", "--mode=gaurd", "true"}, 2, "--mode: mode=gaurd cannot be used; allowed: off, guard");
+  expect_refused({"check", "--quarantine", "lots", "true"}, 2,
+                 "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
+  expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");
+  expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: there are text and json");
+}
+
+TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
+  const Result result = check({"--option", "colour=red", "true"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err.rfind("ringfence: --option: colour=red cannot be used; there is no such key; known: mode", 0),
+            0u)
+      << result.err;
+}
+
+TEST(Option, KeysOfTheCommandItselfAreRefused) {
+  expect_refused({"check", "-o", "log=x", "true"}, 2, "--option log=x: this is what --log is for");
+  expect_refused({"check", "-o", "format=text", "true"}, 2, "--option format=text: this is what --format is for");
+  expect_refused({"check", "-o", "fill=0:log=x", "true"}, 2,
+                 "--option fill=0:log=x: give one option at a time, without colons");
+}
+
+TEST(Option, StandardOutputIsNoFileForTheCommand) {
+  const std::string words = " needs the name of a file; standard output belongs to the program";
+  expect_refused({"check", "--json", "-", "true"}, 2, "--json" + words);
+  expect_refused({"check", "--log=", "true"}, 2, "--log" + words);
+}
+
+TEST(Option, FilesThatCannotBeWrittenAreNamedBeforeTheRun) {
+  const Result result = check({"--json", "/nonexistent/x", "--", "echo", "ran"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "ringfence: cannot write to /nonexistent/x: No such file or directory\n");
+}
+
+// ---- Help ----
+
+TEST(Help, ListsTheCommands) {
+  for (const std::string word : {"help", "--help", "-h"}) {
+    const Result result = run({ringfence(), word});
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.err, "");
+    EXPECT_TRUE(has(result.out, "\n  check      run a program and find its memory bugs\n")) << result.out;
+    EXPECT_TRUE(has(result.out, "\n  version "));
+  }
+}
+
+TEST(Help, IsTheSameOnEachWay) {
+  for (const std::string command : {"check", "help", "version"}) {
+    const Result one = run({ringfence(), "help", command});
+    const Result other = run({ringfence(), command, "--help"});
+    EXPECT_EQ(one.status, 0);
+    EXPECT_EQ(one.out, other.out);
+    EXPECT_TRUE(has(one.out, "Usage: ringfence " + command)) << one.out;
+  }
+}
+
+TEST(Help, DescribesEachOptionWithinEightyColumnsOrSo) {
+  const Result result = run({ringfence(), "help", "check"});
+  for (const char *const option :
+       {"-m, --mode MODE", "-c, --continue", "--no-halt", "--halt", "--leaks WHICH", "--no-leaks", "--quarantine BYTES",
+        "--stack-depth N", "-e, --exitcode N", "-o, --option KEY=VALUE", "-f, --format FORMAT", "-j, --json FILE",
+        "-l, --log FILE", "-q, --quiet", "-v, --verbose", "-k, --keep", "--library FILE", "-h, --help"}) {
+    size_t const at = result.out.find(option);
+    ASSERT_NE(at, std::string::npos) << option;
+    EXPECT_EQ(result.out.compare(at + std::string(option).size(), 2, "  "), 0) << option << " has no description";
+  }
+  size_t start = 0;
+  for (size_t end = 0; (end = result.out.find('\n', start)) != std::string::npos; start = end + 1) {
+    EXPECT_LE(end - start, 115u) << result.out.substr(start, end - start);
+  }
+}
+
+TEST(Version, IsThatOfTheModule) {
+  const std::string module = read_file("MODULE.bazel");
+  for (const std::string word : {"version", "--version", "-V"}) {
+    const Result result = run({ringfence(), word});
+    EXPECT_EQ(result.status, 0);
+    ASSERT_EQ(result.out.rfind("ringfence ", 0), 0u);
+    const std::string version = result.out.substr(10, result.out.size() - 11);
+    EXPECT_TRUE(has(module, "version = \"" + version + "\"")) << version;
+  }
+}
+
+// ---- Programs that are not there, or are none ----
+
+TEST(Program, MustBeNamed) {
+  expect_refused({"check"}, 2, "check which program? `ringfence check -- program arguments`");
+  expect_refused({"check", "--quiet", "--"}, 2, "check which program? `ringfence check -- program arguments`");
+  expect_refused({"check", "--", ""}, 127, "the program's name is empty");
+}
+
+TEST(Program, MissingOnesAreTold) {
+  expect_refused({"check", "--", "no-such-program"}, 127, "there is no program no-such-program in PATH");
+  expect_refused({"check", "--", "./no-such-program"}, 127, "./no-such-program: No such file or directory");
+}
+
+TEST(Program, OneInThisDirectoryButNotInPathIsTold) {
+  How how;
+  how.directory = source("tests/tools/programs");
+  how.environment = {{"PATH", "/usr/bin:/bin"}};
+  const Result result = check({"--", "streams"}, how);
+  EXPECT_EQ(result.status, 127);
+  EXPECT_EQ(result.err, "ringfence: there is no streams in PATH; for the one in this directory, say ./streams\n");
+}
+
+TEST(Program, DirectoriesAndDevicesAreTold) {
+  expect_refused({"check", "--", "/tmp"}, 126, "/tmp is a directory, not a program");
+  expect_refused({"check", "--", "/dev/null"}, 126, "/dev/null is not a program but a device, pipe or socket");
+}
+
+TEST(Program, FilesThatAreNotExecutableAreTold) {
+  const std::string file = scratch("file");
+  write_file(file, "text\n");
+  expect_refused({"check", "--", file}, 126,
+                 file + " is not executable (Permission denied); `chmod +x` makes a program of it");
+  unlink(file.c_str());
+}
+
+TEST(Program, WhatTheSystemCannotRunIsTold) {
+  const std::string file = scratch("file");
+  const std::string interpreter = scratch("interpreter");
+  write_file(interpreter, "text\n"); // not executable
+  write_file(file, "#!" + interpreter + "\n", 0755);
+  expect_refused({"check", "--", file}, 126, "cannot run " + file + ": Permission denied");
+  unlink(file.c_str());
+  unlink(interpreter.c_str());
+}
+
+// ---- Programs that the library cannot get into ----
+
+class Obstacle : public testing::Test {
+protected:
+  Obstacle() : path_(scratch("program")) {
+    elf_.is64 = sizeof(void *) == 8;
+    elf_.machine = elf_.is64 ? EM_X86_64 : EM_386;
+    elf_.interpreter = elf_.is64 ? "/lib64/ld-linux-x86-64.so.2" : "/lib/ld-linux.so.2";
+  }
+  ~Obstacle() override { unlink(path_.c_str()); }
+
+  // The first line is `what`, behind the program's path; the second one, if any, has `advice` in it.
+  void expect(int status, const std::string &what, const std::string &advice = "", mode_t mode = 0755) {
+    write_file(path_, elf_.bytes(), mode);
+    const Result result = check({"--", path_});
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_EQ(result.out, "");
+    ASSERT_EQ(result.said().size(), advice.empty() ? 1u : 2u) << result.err;
+    EXPECT_EQ(result.said()[0], path_ + what);
+    if (!advice.empty()) {
+      EXPECT_TRUE(has(result.said()[1], advice)) << result.err;
+    }
+  }
+
+  ElfFile elf_;
+  std::string path_;
+};
+
+TEST_F(Obstacle, StaticProgram) {
+  elf_.interpreter.clear();
+  expect(2, " is statically linked: it has no loader that could bring libringfence.so in", "//checkers/dropin:malloc");
+}
+
+TEST_F(Obstacle, OtherWidth) {
+  elf_.is64 = !elf_.is64;
+  elf_.machine = elf_.is64 ? EM_X86_64 : EM_386;
+  // Of a loader that exists: that it does not is another obstacle.
+  const std::string program = elf_.is64 ? "64" : "32";
+  const std::string library = elf_.is64 ? "32" : "64";
+  expect(2, " is a " + program + "-bit program, and libringfence.so is built for " + library + " bits", "--library");
+}
+
+TEST_F(Obstacle, OtherMachine) {
+  elf_.machine = elf_.is64 ? EM_AARCH64 : EM_ARM;
+  expect(126, elf_.is64 ? " is a program for ARM64" : " is a program for ARM (32 bit)");
+}
+
+TEST_F(Obstacle, SetuidProgram) {
+  if (getuid() != 0) {
+    GTEST_SKIP() << "only root can make a program of another user";
+  }
+  write_file(path_, elf_.bytes());
+  ASSERT_EQ(chown(path_.c_str(), 65534, 65534), 0);
+  expect(2, " is setuid or setgid: it runs with other privileges than yours, so the loader ignores LD_PRELOAD",
+         "check a copy", 04755);
+}
+
+TEST_F(Obstacle, Sanitizer) {
+  elf_.dynamic_symbols = {{"__asan_init", 0, 0, false}};
+  expect(2, " is built with AddressSanitizer, which has a malloc of its own", "AddressSanitizer checks it already");
+}
+
+TEST_F(Obstacle, OwnMalloc) {
+  elf_.dynamic_symbols = {{"malloc", 0x1000, 8}};
+  expect(2, " defines malloc itself, so that of libringfence.so would not be used", "//checkers/dropin:malloc");
+}
+
+TEST_F(Obstacle, OtherLibc) {
+  elf_.interpreter = scratch("ld-musl-x86_64.so.1");
+  write_file(elf_.interpreter, "");
+  expect(2, " is linked to another C library than glibc (its loader is " + elf_.interpreter + ")", "glibc");
+  unlink(elf_.interpreter.c_str());
+}
+
+TEST_F(Obstacle, MissingLoader) {
+  elf_.interpreter = "/nonexistent/ld-linux.so.9";
+  expect(126, " needs the loader /nonexistent/ld-linux.so.9, which is not on this system");
+}
+
+TEST_F(Obstacle, ObjectFile) {
+  elf_.type = ET_REL;
+  expect(126, " is an ELF file but not a program");
+}
+
+TEST_F(Obstacle, OfAScriptIsThatOfItsInterpreter) {
+  elf_.interpreter.clear();
+  write_file(path_, elf_.bytes(), 0755);
+  const std::string script = scratch("script");
+  write_file(script, "#!" + path_ + "\n", 0755);
+  const Result result = check({"--", script});
+  EXPECT_EQ(result.status, 2);
+  ASSERT_EQ(result.said().size(), 3u) << result.err;
+  EXPECT_EQ(result.said()[0], script + " is a script that " + path_ + " runs");
+  EXPECT_EQ(result.said()[1], path_ + " is statically linked: it has no loader that could bring libringfence.so in");
+  unlink(script.c_str());
+}
+
+TEST(Script, MissingInterpreter) {
+  const std::string script = scratch("script");
+  write_file(script, "#!/nonexistent/python\n", 0755);
+  expect_refused({"check", "--", script}, 126,
+                 script + " is a script that /nonexistent/python runs, which is not on this system");
+  unlink(script.c_str());
+}
+
+// ---- The library ----
+
+TEST(Library, OneThatIsNotThereIsNamed) {
+  expect_refused({"check", "--library", "/nonexistent.so", "true"}, 2,
+                 "cannot read the library /nonexistent.so that --library names");
+  How how;
+  how.environment = {{"RINGFENCE_LIB", "/nonexistent.so"}};
+  EXPECT_EQ(check({"true"}, how).err, "ringfence: cannot read the library /nonexistent.so that RINGFENCE_LIB names\n");
+}
+
+TEST(Library, OneThatIsNoLibraryIsNamed) {
+  const std::string file = scratch("file");
+  write_file(file, "text");
+  const Result result = check({"--library", file, "true"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_TRUE(has(result.err, ", which --library names, is not a library\n")) << result.err;
+  unlink(file.c_str());
+}
+
+TEST(Library, OneThatDoesNotReportIsNotTakenForSilence) {
+  // Any library will load; this one is not ours.
+  const Result result = check({"--library", "/proc/self/exe", "--", program("ends"), "status", "0"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_TRUE(has(result.err, "nothing was checked: libringfence.so was not loaded into ")) << result.err;
+}
+
+} // namespace

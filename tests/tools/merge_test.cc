@@ -1,0 +1,130 @@
+#include "tools/ringfence/merge.h"
+
+#include <deque>
+#include <gtest/gtest.h>
+#include <vector>
+
+namespace {
+
+class Merge : public testing::Test {
+protected:
+  ~Merge() override { rf_stash_free(&stash_); }
+
+  // A double free in process `pid`, its stack innermost first.
+  rf_record &add(uint32_t pid, const std::vector<std::pair<const char *, uint64_t>> &stack) {
+    all_.emplace_back();
+    rf_record &record = all_.back();
+    frames_.emplace_back(stack.size());
+    for (size_t i = 0; i < stack.size(); i++) {
+      frames_.back()[i].module = stack[i].first;
+      frames_.back()[i].offset = stack[i].second;
+      frames_.back()[i].address = stack[i].second + pid * 0x100000; // as if each were loaded elsewhere
+    }
+    record.finding.bug = RF_BUG_DOUBLE_FREE;
+    record.finding.allocator = "malloc";
+    record.finding.process = pid;
+    record.found = {frames_.back().data(), static_cast<unsigned>(stack.size())};
+    list_.push_back(&record);
+    return record;
+  }
+
+  size_t merge() { return rf_merge(&stash_, list_.data(), list_.size()); }
+
+  std::vector<rf_record *> list_;
+
+private:
+  rf_stash stash_ = {nullptr};
+  std::deque<rf_record> all_;
+  std::deque<std::vector<rf_frame>> frames_;
+};
+
+TEST_F(Merge, NothingStaysNothing) {
+  EXPECT_EQ(merge(), 0u);
+}
+
+TEST_F(Merge, CountsTheSamePlaceOnce) {
+  add(1, {{"p", 0x10}});
+  add(1, {{"p", 0x10}});
+  add(2, {{"p", 0x10}});
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->times, 3u);
+  EXPECT_EQ(list_[0]->processes, 2u);
+}
+
+TEST_F(Merge, KeepsTheOrderAndTheFirstOfEach) {
+  rf_record &a = add(1, {{"p", 0x99}});
+  rf_record &b = add(1, {{"p", 0x10}});
+  add(1, {{"p", 0x99}});
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0], &a);
+  EXPECT_EQ(list_[1], &b);
+  EXPECT_EQ(list_[0]->times, 2u);
+}
+
+TEST_F(Merge, TellsModulesKindsAndAllocatorsApart) {
+  add(1, {{"p", 0x10}});
+  add(1, {{"q", 0x10}});
+  add(1, {{"p", 0x10}}).finding.bug = RF_BUG_BAD_FREE;
+  add(1, {{"p", 0x10}}).finding.allocator = "tlsf";
+  EXPECT_EQ(merge(), 4u);
+}
+
+TEST_F(Merge, LooksAtThreeFrames) {
+  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}});
+  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 5}});
+  add(1, {{"p", 1}, {"p", 2}, {"p", 6}, {"p", 4}});
+  EXPECT_EQ(merge(), 2u);
+}
+
+TEST_F(Merge, LooksThroughAllocatorAndLibc) {
+  add(1, {{"/lib/libc.so.6", 7}, {"/opt/libringfence.so", 8}, {"p", 1}});
+  add(1, {{"/lib/libc.so.6", 9}, {"p", 1}});
+  EXPECT_EQ(merge(), 1u);
+}
+
+TEST_F(Merge, DamageIsTheSameWhereTheBlocksComeFromTheSamePlace) {
+  rf_record &first = add(1, {{"p", 1}});
+  rf_record &second = add(1, {{"p", 2}});
+  rf_record &third = add(1, {{"p", 1}});
+  rf_frame here = {};
+  rf_frame there = {};
+  here.module = there.module = "p";
+  here.offset = 0x50;
+  there.offset = 0x60;
+  for (rf_record *const r : list_) {
+    r->finding.bug = RF_BUG_BUFFER_OVERFLOW;
+    r->finding.allocated.depth = 1;
+  }
+  first.allocated = {&here, 1};
+  second.allocated = {&here, 1};
+  third.allocated = {&there, 1};
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->times, 2u);
+}
+
+TEST_F(Merge, CallSitesAreThePlaceWhereThereAreNoStacks) {
+  const rf_site a = {"a.c", "f", 1};
+  const rf_site b = {"a.c", "f", 2};
+  add(1, {}).finding.found.site = &a;
+  add(1, {}).finding.found.site = &b;
+  add(1, {}).finding.found.site = &a;
+  EXPECT_EQ(merge(), 2u);
+}
+
+TEST(Plumbing, IsKnownByFunctionToo) {
+  rf_source source = {nullptr, nullptr, 0};
+  rf_frame frame = {};
+  frame.module = "/bin/static-program";
+  frame.sources = &source;
+  frame.source_count = 1;
+  for (const char *const name : {"malloc", "free", "operator new(unsigned long)", "operator delete[](void*)"}) {
+    source.function = name;
+    EXPECT_TRUE(rf_is_plumbing(&frame)) << name;
+  }
+  for (const char *const name : {"main", "free_list", "mallocate", "my_malloc"}) {
+    source.function = name;
+    EXPECT_FALSE(rf_is_plumbing(&frame)) << name;
+  }
+}
+
+} // namespace

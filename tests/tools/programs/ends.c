@@ -1,0 +1,30 @@
+/* `ends status N` exits with N, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait` says
+ * "ready" and waits to be sent SIGTERM, on which it exits with 7. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_signal(int number) {
+  (void)number;
+  _exit(7);
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 2 ? argv[1] : "wait";
+  free(malloc(100));
+  if (strcmp(what, "status") == 0) {
+    return atoi(argv[2]);
+  }
+  if (strcmp(what, "signal") == 0) {
+    raise(atoi(argv[2]));
+  } else if (strcmp(what, "exec") == 0) {
+    execv(argv[2], argv + 2);
+  } else {
+    signal(SIGTERM, on_signal);
+    if (write(STDOUT_FILENO, "ready\n", 6) == 6) {
+      pause();
+    }
+  }
+  return 1;
+}

@@ -1,0 +1,271 @@
+// Findings written by the library and read back by the command.
+#include "tools/ringfence/record.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <ringfence/report_json.h>
+#include <ringfence/report_text.h>
+#include <string>
+
+namespace {
+
+void append(void *context, const char *text, size_t length) {
+  static_cast<std::string *>(context)->append(text, length);
+}
+
+std::string text_of(const rf_finding &f, const rf_namer *namer) {
+  std::string text;
+  const rf_sink sink = {append, &text};
+  rf_report_text(&f, namer, &sink);
+  return text;
+}
+
+std::string json_of(const rf_finding &f, const rf_namer *namer) {
+  std::string text;
+  const rf_sink sink = {append, &text};
+  rf_report_json(&f, namer, &sink);
+  return text;
+}
+
+// Every address is in one module, as a process names its own.
+bool in_module(void *, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  *out = rf_frame_name{};
+  out->module = "/lib/a \"b\".so";
+  out->build_id = "00ff";
+  out->offset = pc - 0x1000;
+  return inlined == 0;
+}
+
+const rf_namer kInModule = {in_module, nullptr};
+const rf_site kSite = {"dir/file.c", "function", 42};
+
+rf_finding overflow() {
+  rf_finding f = {};
+  f.bug = RF_BUG_BUFFER_OVERFLOW;
+  f.cwe = 122;
+  f.access = RF_ACCESS_WRITE;
+  f.access_size = 3;
+  f.address = 0x7000000d;
+  f.block = 0x70000000;
+  f.size = 13;
+  f.blocks = 1;
+  f.offset = 13;
+  f.window_address = 0x70000000;
+  f.window_size = 16;
+  for (unsigned i = 0; i < 16; i++) {
+    f.window[i] = static_cast<unsigned char>(17 * i);
+    f.expected[i] = i < 13 ? f.window[i] : 0xFD;
+    f.window_class[i] = i < 13 ? RF_BYTE_USER : RF_BYTE_BAD;
+  }
+  f.allocator = "tlsf";
+  f.mode = "guard";
+  f.detail = "guard bytes after the block were overwritten";
+  f.found.depth = 2;
+  f.found.frames[0] = 0x2345;
+  f.found.frames[1] = 0x3456;
+  f.found.thread = 7;
+  f.allocated.site = &kSite;
+  f.allocated.thread = 8;
+  f.time_ns = 123456789012345;
+  f.sequence = 5;
+  f.process = 7;
+  return f;
+}
+
+class Record : public testing::Test {
+protected:
+  ~Record() override { rf_stash_free(&stash_); }
+
+  rf_record *read(const std::string &line) {
+    return rf_record_read(&stash_, rf_json_parse(&stash_, line.data(), line.size()));
+  }
+
+  // Reads `f` back and expects the same text of both.
+  void expect_same(const rf_finding &f) {
+    rf_record *const record = read(json_of(f, &kInModule));
+    ASSERT_NE(record, nullptr);
+    rf_record_trim(record, "/lib/libringfence.so", true);
+    const rf_namer namer = rf_record_namer(record);
+    EXPECT_EQ(text_of(record->finding, &namer), text_of(f, &kInModule));
+    EXPECT_EQ(json_of(record->finding, &namer), json_of(f, &kInModule));
+  }
+
+private:
+  rf_stash stash_ = {nullptr};
+};
+
+TEST_F(Record, DamageComesBackAsItWas) {
+  expect_same(overflow());
+}
+
+TEST_F(Record, DistancesBeforeABlockComeBack) {
+  rf_finding f = overflow();
+  f.bug = RF_BUG_BUFFER_UNDERFLOW;
+  f.address = f.block - 4;
+  f.offset = -4;
+  expect_same(f);
+}
+
+TEST_F(Record, FreesComeBack) {
+  rf_finding f = overflow();
+  f.bug = RF_BUG_DOUBLE_FREE;
+  f.access = RF_ACCESS_FREE;
+  f.freed = true;
+  f.offset = 0;
+  f.released = f.found;
+  f.allocated = f.found;
+  expect_same(f);
+}
+
+TEST_F(Record, MismatchesComeBack) {
+  rf_finding f = overflow();
+  f.bug = RF_BUG_DEALLOC_MISMATCH;
+  f.allocation = "malloc";
+  f.deallocation = "operator delete";
+  expect_same(f);
+  f.bug = RF_BUG_SIZE_MISMATCH;
+  f.argument = 99;
+  expect_same(f);
+}
+
+TEST_F(Record, RequestsWithoutABlockComeBack) {
+  rf_finding f = {};
+  f.bug = RF_BUG_CALLOC_OVERFLOW;
+  f.size = SIZE_MAX / 2;
+  f.argument = 3;
+  expect_same(f);
+}
+
+TEST_F(Record, LeaksComeBack) {
+  rf_finding f = overflow();
+  f.bug = RF_BUG_LEAK;
+  f.access = RF_ACCESS_UNKNOWN;
+  f.window_size = 0;
+  f.blocks = 12;
+  expect_same(f);
+}
+
+TEST_F(Record, OtherLinesAreNoRecords) {
+  EXPECT_EQ(read(R"({"type":"start","pid":1})"), nullptr);
+  EXPECT_EQ(read(R"({"type":"finding","bug":"not a bug"})"), nullptr);
+  EXPECT_EQ(read(R"(["finding"])"), nullptr);
+  EXPECT_EQ(read("{"), nullptr);
+}
+
+TEST_F(Record, FieldsMayBeAbsent) {
+  rf_record *const record = read(R"({"type":"finding","bug":"double-free"})");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->finding.window_size, 0u);
+  EXPECT_EQ(record->found.count, 0u);
+}
+
+TEST_F(Record, AWindowThatContradictsItselfIsLeftOut) {
+  EXPECT_EQ(read(R"({"type":"finding","bug":"double-free","window":{"bytes":"00","expected":"00","classes":"gg"}})")
+                ->finding.window_size,
+            0u);
+  EXPECT_EQ(read(R"({"type":"finding","bug":"double-free","window":{"bytes":")" + std::string(2000, '0') +
+                 R"(","expected":"00","classes":"g"}})")
+                ->finding.window_size,
+            0u);
+}
+
+TEST_F(Record, MoreFramesThanATraceHoldsAreLeftOut) {
+  std::string line = R"({"type":"finding","bug":"double-free","found":{"frames":[{"pc":"0x1"})";
+  for (int i = 0; i < 100; i++) {
+    line += R"(,{"pc":"0x2"})";
+  }
+  EXPECT_EQ(read(line + "]}}")->found.count, static_cast<unsigned>(RF_TRACE_DEPTH));
+}
+
+// Frames of a stack, with the names that symbolising gave.
+class Trim : public Record {
+protected:
+  Trim() { record_.found.frames = frames_; }
+
+  void add(const char *module, const char *function) {
+    const unsigned i = record_.found.count++;
+    sources_[i].function = function;
+    frames_[i].address = i + 1;
+    frames_[i].module = module;
+    frames_[i].sources = &sources_[i];
+    frames_[i].source_count = function != nullptr ? 1 : 0;
+  }
+
+  std::string trimmed(bool whole) {
+    rf_record_trim(&record_, "/x/libringfence.so", whole);
+    std::string left;
+    for (unsigned i = 0; i < record_.found.count; i++) {
+      left += std::to_string(record_.finding.found.frames[i]);
+    }
+    return left;
+  }
+
+  rf_record record_ = {};
+
+private:
+  rf_source sources_[RF_TRACE_DEPTH] = {};
+  rf_frame frames_[RF_TRACE_DEPTH] = {};
+};
+
+TEST_F(Trim, TakesTheLibraryOffTheTop) {
+  add("/x/libringfence.so", "rf_report");
+  add("/x/libringfence.so", "free");
+  add("/bin/p", "f");
+  add("/x/libringfence.so", "callback");
+  EXPECT_EQ(trimmed(true), "34");
+}
+
+TEST_F(Trim, EndsWithMain) {
+  add("/bin/p", "f");
+  add("/bin/p", "main");
+  add("/lib/libc.so.6", "__libc_start_call_main");
+  add("/bin/p", "_start");
+  EXPECT_EQ(trimmed(false), "12");
+}
+
+TEST_F(Trim, EndsWhereAThreadStarts) {
+  add("/bin/p", "work");
+  add("/lib/libc.so.6", "start_thread");
+  add("/lib/libc.so.6", "clone3");
+  EXPECT_EQ(trimmed(false), "1");
+}
+
+TEST_F(Trim, LeavesAllToWhoAsksForTheWhole) {
+  add("/bin/p", "main");
+  add("/lib/libc.so.6", "__libc_start_call_main");
+  EXPECT_EQ(trimmed(true), "12");
+}
+
+TEST_F(Trim, KeepsFramesWithoutNames) {
+  add("/bin/p", nullptr);
+  add(nullptr, nullptr);
+  EXPECT_EQ(trimmed(false), "12");
+}
+
+TEST(Namer, NamesFilesAsSeenFromTheUsersDirectory) {
+  rf_source source = {"f", "/home/u/src/a.c", 3};
+  rf_frame frame = {};
+  frame.address = 1;
+  frame.sources = &source;
+  frame.source_count = 1;
+  rf_record record = {};
+  record.found = {&frame, 1};
+  rf_namer const namer = rf_record_namer(&record);
+  rf_frame_name name;
+
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.file, "/home/u/src/a.c");
+  record.directory = "/home/u";
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.file, "src/a.c");
+  record.directory = "/home/u/sr";
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.file, "/home/u/src/a.c");
+  source.file = "/proc/self/cwd/lib/b.c";
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.file, "lib/b.c");
+  EXPECT_FALSE(namer.name(namer.context, 1, 1, &name));
+  EXPECT_FALSE(namer.name(namer.context, 2, 0, &name));
+}
+
+} // namespace

@@ -1,0 +1,108 @@
+// The line at the end of a run.
+#include "tools/ringfence/report.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace {
+
+void append(void *context, const char *text, size_t length) {
+  static_cast<std::string *>(context)->append(text, length);
+}
+
+class Report : public testing::Test {
+protected:
+  Report() {
+    totals_.processes = 1;
+    totals_.allocations = 3;
+    totals_.bytes = 2048;
+    totals_.peak = 100;
+    totals_.mode = "guard";
+    totals_.elapsed_ns = 1234567890;
+  }
+  ~Report() override { rf_stash_free(&stash_); }
+
+  std::string text() {
+    std::string out;
+    const rf_sink sink = {append, &out};
+    rf_report_totals_text(&stash_, &totals_, &sink);
+    return out;
+  }
+  std::string bytes(uint64_t count) { return rf_bytes_text(&stash_, count); }
+
+  rf_totals totals_ = {};
+
+private:
+  rf_stash stash_ = {nullptr};
+};
+
+TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {
+  EXPECT_EQ(
+      text(),
+      "ringfence: nothing found in 1 process: 3 allocations of 2.0 KiB in all, peak 100 bytes, mode guard, 1.23 s\n");
+}
+
+TEST_F(Report, CountsOneAsOne) {
+  totals_.processes = 2;
+  totals_.allocations = 1;
+  totals_.findings = totals_.times = 1;
+  EXPECT_EQ(text().rfind("ringfence: 1 finding in 2 processes: 1 allocation of ", 0), 0u) << text();
+}
+
+TEST_F(Report, CountsRepetitions) {
+  totals_.findings = 2;
+  totals_.times = 5;
+  EXPECT_EQ(text().rfind("ringfence: 2 findings, 5 times in all, in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
+  totals_.times = 5;
+  EXPECT_EQ(text().rfind("ringfence: 5 findings, of which no record is left, in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, MentionsWhatItCouldNotSee) {
+  totals_.unfinished = 2;
+  totals_.damaged = 1;
+  totals_.wait_status = 11;
+  const std::string line = text();
+  EXPECT_NE(line.find("; ended by signal 11 (Segmentation fault)"), std::string::npos) << line;
+  EXPECT_NE(line.find("; 2 processes were killed or still running"), std::string::npos) << line;
+  EXPECT_NE(line.find("; 1 record of the processes could not be read (is the disk full?)"), std::string::npos) << line;
+  EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "it stays one line";
+}
+
+TEST_F(Report, CountsBytesInTheUnitThatFits) {
+  EXPECT_EQ(bytes(0), "0 bytes");
+  EXPECT_EQ(bytes(1023), "1023 bytes");
+  EXPECT_EQ(bytes(1024), "1.0 KiB");
+  EXPECT_EQ(bytes(1536), "1.5 KiB");
+  EXPECT_EQ(bytes(1048575), "1.0 MiB") << "and not 1024.0 KiB";
+  EXPECT_EQ(bytes(UINT64_C(5) << 40), "5.0 TiB");
+  EXPECT_EQ(bytes(UINT64_MAX), "16777216.0 TiB");
+}
+
+TEST(Totals, AddUpTheProcesses) {
+  rf_process processes[2] = {};
+  processes[0].allocations = 1;
+  processes[0].bytes = 10;
+  processes[0].peak = 30;
+  processes[0].ended = true;
+  processes[1].allocations = 2;
+  processes[1].bytes = 20;
+  processes[1].peak = 7;
+  processes[1].findings = 4;
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 2;
+  run.record_count = 3;
+  const rf_totals totals = rf_totals_of(&run, 1, 0, 0);
+  EXPECT_EQ(totals.processes, 2u);
+  EXPECT_EQ(totals.unfinished, 1u);
+  EXPECT_EQ(totals.allocations, 3u);
+  EXPECT_EQ(totals.bytes, 30u);
+  EXPECT_EQ(totals.peak, 30u) << "they did not all run at once";
+  EXPECT_EQ(totals.findings, 1u);
+  EXPECT_EQ(totals.times, 4u) << "what was only counted counts";
+}
+
+} // namespace

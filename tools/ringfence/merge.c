@@ -1,0 +1,140 @@
+#include "tools/ringfence/merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE_FRAMES = 3 };
+
+static const char *const plumbing_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so",
+                                               "libc++.so",       "ld-linux", "libpthread", "libgcc_s.so"};
+
+static const char *const plumbing_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
+                                                 "free",          "strdup",         "strndup",        "valloc",
+                                                 "memalign",      "posix_memalign", "pvalloc",        "cfree",
+                                                 "aligned_alloc", "operator new",   "operator delete"};
+
+static bool begins(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_plumbing_module(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  const char *const name = slash == NULL ? path : slash + 1;
+  for (size_t i = 0; i < sizeof plumbing_modules / sizeof plumbing_modules[0]; i++) {
+    if (begins(name, plumbing_modules[i])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_plumbing_function(const char *name) {
+  for (size_t i = 0; i < sizeof plumbing_functions / sizeof plumbing_functions[0]; i++) {
+    size_t const length = strlen(plumbing_functions[i]);
+    /* "operator new(unsigned long)", but not "free_list". */
+    if (begins(name, plumbing_functions[i]) && strchr("([", name[length]) != NULL) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool rf_is_plumbing(const rf_frame *frame) {
+  if (frame->module != NULL && is_plumbing_module(frame->module)) {
+    return true;
+  }
+  return frame->source_count != 0 && frame->sources[0].function != NULL &&
+         is_plumbing_function(frame->sources[0].function);
+}
+
+/* ---- Places ---- */
+
+static const rf_stack *place_of(const rf_record *record) {
+  const rf_trace *const place = rf_finding_place(&record->finding);
+  return place == &record->finding.allocated ? &record->allocated : &record->found;
+}
+
+/* A text that is equal for equal places in every process: addresses differ, modules and offsets do not. */
+static const char *key_of(rf_stash *stash, const rf_record *record) {
+  const rf_finding *const f = &record->finding;
+  const rf_site *const site = rf_finding_place(f)->site;
+  const rf_stack *const stack = place_of(record);
+  const char *key = rf_stash_print(stash, "%s|%s", rf_bug_name(f->bug), f->allocator != NULL ? f->allocator : "");
+  if (site != NULL) {
+    key = rf_stash_print(stash, "%s|%s:%u", key, site->file, site->line);
+  }
+  unsigned taken = 0;
+  for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
+    const rf_frame *const frame = &stack->frames[i];
+    if (!rf_is_plumbing(frame)) {
+      bool const known = frame->module != NULL;
+      key = rf_stash_print(stash, "%s|%s+%llx", key, known ? frame->module : "",
+                           (unsigned long long)(known ? frame->offset : frame->address));
+      taken++;
+    }
+  }
+  return key;
+}
+
+/* ---- Merging ---- */
+
+typedef struct entry {
+  const char *key;
+  rf_record *record;
+  size_t order;
+} entry;
+
+static int by_key(const void *a, const void *b) {
+  const entry *const left = (const entry *)a;
+  const entry *const right = (const entry *)b;
+  int const order = strcmp(left->key, right->key);
+  return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
+}
+
+static int by_order(const void *a, const void *b) {
+  const entry *const left = (const entry *)a;
+  const entry *const right = (const entry *)b;
+  return (left->order > right->order) - (left->order < right->order);
+}
+
+static int by_process(const void *a, const void *b) {
+  uint32_t const left = *(const uint32_t *)a;
+  uint32_t const right = *(const uint32_t *)b;
+  return (left > right) - (left < right);
+}
+
+static unsigned count_processes(rf_stash *stash, const entry *entries, size_t count) {
+  uint32_t *const ids = (uint32_t *)rf_stash_array(stash, count, sizeof *ids);
+  for (size_t i = 0; i < count; i++) {
+    ids[i] = entries[i].record->finding.process;
+  }
+  qsort(ids, count, sizeof *ids, by_process);
+  unsigned distinct = 1;
+  for (size_t i = 1; i < count; i++) {
+    distinct += ids[i] != ids[i - 1];
+  }
+  return distinct;
+}
+
+size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
+  entry *const entries = (entry *)rf_stash_array(stash, count + 1, sizeof *entries);
+  for (size_t i = 0; i < count; i++) {
+    entries[i] = (entry){key_of(stash, records[i]), records[i], i};
+  }
+  qsort(entries, count, sizeof *entries, by_key);
+  size_t kept = 0;
+  for (size_t start = 0, i = 1; i <= count; i++) {
+    if (i == count || strcmp(entries[i].key, entries[start].key) != 0) {
+      entry const first = entries[start];
+      first.record->times = (unsigned)(i - start);
+      first.record->processes = count_processes(stash, entries + start, i - start);
+      entries[kept++] = first;
+      start = i;
+    }
+  }
+  qsort(entries, kept, sizeof *entries, by_order);
+  for (size_t i = 0; i < kept; i++) {
+    records[i] = entries[i].record;
+  }
+  return kept;
+}

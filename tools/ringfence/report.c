@@ -1,0 +1,168 @@
+#include "tools/ringfence/report.h"
+
+#include <inttypes.h>
+#include <ringfence/report_json.h>
+#include <ringfence/report_text.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, int wait_status) {
+  rf_totals t = {
+      .processes = run->process_count,
+      .findings = findings,
+      .mode = run->mode,
+      .elapsed_ns = elapsed_ns,
+      .wait_status = wait_status,
+      .damaged = run->damaged,
+  };
+  uint64_t counted = 0;
+  for (size_t i = 0; i < run->process_count; i++) {
+    const rf_process *const p = &run->processes[i];
+    t.allocations += p->allocations;
+    t.bytes += p->bytes;
+    t.peak = p->peak > t.peak ? p->peak : t.peak;
+    t.unfinished += !p->ended;
+    counted += p->findings;
+  }
+  /* Processes stop describing findings at max_findings; those that were killed have not counted. */
+  t.times = counted > run->record_count ? counted : run->record_count;
+  return t;
+}
+
+/* ---- Findings ---- */
+
+void rf_report_record_text(rf_record *record, const rf_sink *sink) {
+  rf_namer const namer = rf_record_namer(record);
+  rf_report_text(&record->finding, &namer, sink);
+  if (record->times > 1) {
+    rf_sink_str(sink, "  found ");
+    rf_sink_uint(sink, record->times);
+    rf_sink_str(sink, " times, in ");
+    rf_sink_uint(sink, record->processes);
+    rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
+  }
+}
+
+static void put_field(const rf_sink *sink, const char *name, uint64_t value) {
+  rf_sink_str(sink, ",\"");
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, "\":");
+  rf_sink_uint(sink, value);
+}
+
+static void put_file(void *context, const char *text, size_t length) {
+  (void)fwrite(text, 1, length, (FILE *)context);
+}
+
+void rf_report_record_json(rf_record *record, const rf_sink *sink) {
+  static const char end[] = "}\n";
+  rf_namer const namer = rf_record_namer(record);
+  char *text = NULL;
+  size_t length = 0;
+  FILE *const memory = open_memstream(&text, &length);
+  if (memory == NULL) {
+    return;
+  }
+  rf_sink const into = {put_file, memory};
+  rf_report_json(&record->finding, &namer, &into);
+  (void)fclose(memory);
+  if (length > strlen(end)) {
+    rf_sink_mem(sink, text, length - strlen(end));
+    put_field(sink, "times", record->times);
+    put_field(sink, "processes", record->processes);
+    rf_sink_str(sink, end);
+  }
+  free(text);
+}
+
+/* ---- Totals ---- */
+
+const char *rf_bytes_text(rf_stash *stash, uint64_t bytes) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) {
+    return rf_stash_print(stash, "%" PRIu64 " bytes", bytes);
+  }
+  double value = (double)bytes / 1024;
+  size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
+    value /= 1024;
+    unit++;
+  }
+  return rf_stash_print(stash, "%.1f %s", value, units[unit]);
+}
+
+static const char *plural(uint64_t count, const char *one, const char *many) {
+  return count == 1 ? one : many;
+}
+
+static const char *found_text(rf_stash *stash, const rf_totals *t) {
+  if (t->times == 0) {
+    return "nothing found";
+  }
+  if (t->findings == 0) {
+    return rf_stash_print(stash, "%" PRIu64 " findings, of which no record is left,", t->times);
+  }
+  const char *const count = rf_stash_print(stash, "%zu %s", t->findings, plural(t->findings, "finding", "findings"));
+  return t->times == t->findings ? count : rf_stash_print(stash, "%s, %" PRIu64 " times in all,", count, t->times);
+}
+
+static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink) {
+  if (WIFSIGNALED(t->wait_status)) {
+    int const number = WTERMSIG(t->wait_status);
+    rf_sink_str(sink, rf_stash_print(stash, "; ended by signal %d (%s)", number, strsignal(number)));
+  }
+  if (t->unfinished != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %zu %s killed or still running", t->unfinished,
+                                     plural(t->unfinished, "process was", "processes were")));
+  }
+  if (t->damaged != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %zu %s of the processes could not be read (is the disk full?)",
+                                     t->damaged, plural(t->damaged, "record", "records")));
+  }
+}
+
+void rf_report_totals_text(rf_stash *stash, const rf_totals *t, const rf_sink *sink) {
+  double const seconds = (double)t->elapsed_ns / 1e9;
+  rf_sink_str(sink, "ringfence: ");
+  rf_sink_str(sink, found_text(stash, t));
+  rf_sink_str(sink, rf_stash_print(stash, " in %zu %s: %" PRIu64 " %s of %s in all, peak %s, mode %s, %.2f s",
+                                   t->processes, plural(t->processes, "process", "processes"), t->allocations,
+                                   plural(t->allocations, "allocation", "allocations"), rf_bytes_text(stash, t->bytes),
+                                   rf_bytes_text(stash, t->peak), t->mode == NULL ? "unknown" : t->mode, seconds));
+  put_remarks(stash, t, sink);
+  rf_sink_str(sink, "\n");
+}
+
+void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
+  rf_sink_str(sink, "{\"type\":\"run\"");
+  put_field(sink, "version", RF_JSON_VERSION);
+  put_field(sink, "processes", t->processes);
+  put_field(sink, "unfinished", t->unfinished);
+  put_field(sink, "unreadable", t->damaged);
+  put_field(sink, "allocations", t->allocations);
+  put_field(sink, "bytes", t->bytes);
+  put_field(sink, "peak", t->peak);
+  put_field(sink, "findings", t->findings);
+  put_field(sink, "times", t->times);
+  rf_sink_str(sink, ",\"mode\":");
+  rf_json_string(t->mode, sink);
+  put_field(sink, "duration_ns", t->elapsed_ns);
+  bool const signaled = WIFSIGNALED(t->wait_status);
+  put_field(sink, signaled ? "signal" : "status",
+            (uint64_t)(signaled ? WTERMSIG(t->wait_status) : WEXITSTATUS(t->wait_status)));
+  rf_sink_str(sink, "}\n");
+}
+
+void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink) {
+  for (size_t i = 0; i < run->process_count; i++) {
+    const rf_process *const p = &run->processes[i];
+    rf_sink_str(sink, rf_stash_print(stash, "ringfence: process %" PRIu32 ", %s: ", p->id,
+                                     p->program == NULL ? "unknown program" : p->program));
+    rf_sink_str(sink, p->ended ? rf_stash_print(stash, "%" PRIu64 " %s of %s in all, peak %s\n", p->allocations,
+                                                plural(p->allocations, "allocation", "allocations"),
+                                                rf_bytes_text(stash, p->bytes), rf_bytes_text(stash, p->peak))
+                               : "killed or still running\n");
+  }
+}

@@ -1,0 +1,51 @@
+/* What the user reads at the end of a run, and what programs read. */
+#ifndef RINGFENCE_TOOL_REPORT_H
+#define RINGFENCE_TOOL_REPORT_H
+
+#include "tools/ringfence/collect.h"
+
+#include <ringfence/sink.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Figures of a whole run. */
+typedef struct rf_totals {
+  size_t processes;
+  size_t unfinished; /* of them, killed or still running */
+  uint64_t allocations;
+  uint64_t bytes;
+  uint64_t peak;
+  size_t findings; /* distinct ones */
+  uint64_t times;  /* how often they were found, those included that were only counted */
+  const char *mode;
+  uint64_t elapsed_ns;
+  int wait_status; /* of the program */
+  size_t damaged;
+} rf_totals;
+
+/* `findings` of the run's records are distinct ones (rf_merge). */
+rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, int wait_status);
+
+/* One finding as text, or as a line of JSON (docs/checkers/findings.md) that has also "times" and "processes". */
+void rf_report_record_text(rf_record *record, const rf_sink *sink);
+void rf_report_record_json(rf_record *record, const rf_sink *sink);
+
+/* The line at the end: what was checked and found. The JSON one has type "run". */
+void rf_report_totals_text(rf_stash *stash, const rf_totals *totals, const rf_sink *sink);
+void rf_report_totals_json(const rf_totals *totals, const rf_sink *sink);
+
+/* A line for each process: its id, program and figures. */
+void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink);
+
+/* "512 bytes", "1.5 KiB", "16.0 GiB". */
+const char *rf_bytes_text(rf_stash *stash, uint64_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOL_REPORT_H */
