@@ -72,13 +72,16 @@ static rf_status look(const rf_std *heap, const void *ptr, header *out) {
   return out->seal == seal_for(heap, (uintptr_t)ptr, out->size, out->lead) ? RF_OK : RF_ERR_BAD_POINTER;
 }
 
+/* False where another thread has freed the block since it was looked at. */
+READS_ANYTHING static bool unseal(void *ptr, uint32_t seen) {
+  return __atomic_compare_exchange_n(&header_of(ptr)->seal, &seen, FREED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 /* Takes a live block out of use, so that only one of several threads that free it does. Refuses anything else. */
 static rf_status claim(rf_std *heap, void *ptr, header *out, const rf_site *site) {
   rf_status status = look(heap, ptr, out);
   if (status == RF_OK) {
-    uint32_t expected = out->seal;
-    if (__atomic_compare_exchange_n(&header_of(ptr)->seal, &expected, FREED, false, __ATOMIC_ACQUIRE,
-                                    __ATOMIC_RELAXED)) {
+    if (unseal(ptr, out->seal)) {
       return RF_OK;
     }
     status = RF_ERR_NOT_ALLOCATED;

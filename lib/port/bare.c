@@ -114,16 +114,22 @@ static bool event_take(rf_event *event) {
   return was_set;
 }
 
-/* Where nothing can be waited for, a wait would never end: bounded ones give up at once. */
-static bool can_wait(uint64_t now) {
-  return now != 0 && !rf_port_in_interrupt();
+/* Whether waiting longer can help: not in an interrupt, which would keep out whoever sets the event; not by a clock
+ * that is not there. */
+static bool out_of_time(uint64_t start, uint32_t timeout_ms) {
+  if (rf_port_in_interrupt()) {
+    return true;
+  }
+  if (timeout_ms == RF_WAIT_FOREVER) {
+    return false;
+  }
+  return start == 0 || rf_bare_now_ns() - start >= (uint64_t)timeout_ms * 1000000U;
 }
 
 rf_status rf_event_wait(rf_event *event, uint32_t timeout_ms) {
   uint64_t const start = rf_bare_now_ns();
-  uint64_t const limit = (uint64_t)timeout_ms * 1000000U;
   while (!event_take(event)) {
-    if (timeout_ms != RF_WAIT_FOREVER && (!can_wait(start) || rf_bare_now_ns() - start >= limit)) {
+    if (out_of_time(start, timeout_ms)) {
       return RF_ERR_TIMEOUT;
     }
     rf_bare_idle();

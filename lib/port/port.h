@@ -40,7 +40,8 @@ void rf_mutex_unlock(rf_mutex *mutex);
 
 /* A binary event: set once by rf_event_set (from any thread, and from an interrupt in bare.c), consumed by the one
  * thread that waits. `timeout_ms` 0 polls, RF_WAIT_FOREVER never gives up. RF_OK, or RF_ERR_TIMEOUT when the event was
- * not set in time. */
+ * not set in time, or at once where it is not set and nothing can be waited for: in an interrupt, or with a bounded
+ * timeout but no clock. */
 rf_status rf_event_init(rf_event *event);
 void rf_event_deinit(rf_event *event);
 void rf_event_set(rf_event *event);
