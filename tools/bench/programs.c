@@ -1,0 +1,207 @@
+/* What checked mode costs real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn, several times.
+ *
+ *     ./bazelw run //tools/bench:programs -- [--runs N] [--options KEY=VALUE:…] [NAME…]
+ *
+ * Prints a Markdown table: processor time (user + system) and peak memory of the whole program, medians, and the ratio
+ * pair by pair with its spread. A run of the checked program that reports a finding, or whose output differs, is an error.
+ */
+#define _GNU_SOURCE /* wait4 */
+#include "workloads.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RUNS_MAX 99
+
+typedef struct measure {
+  double seconds;
+  double mebibytes;
+} measure;
+
+static void die(const char *what) {
+  fprintf(stderr, "programs: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static bool in_path(const char *program) {
+  char command[256];
+  snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", program);
+  return system(command) == 0;
+}
+
+static void redirect(const char *path, int flags, int to) {
+  int const fd = open(path, flags, 0600);
+  if (fd < 0 || dup2(fd, to) < 0) {
+    _exit(126);
+  }
+}
+
+static void child(const workload *w, const char *output) {
+  redirect(w->input != NULL ? w->input : "/dev/null", O_RDONLY, 0);
+  redirect(output, O_WRONLY | O_CREAT | O_TRUNC, 1);
+  char *argv[9] = {NULL};
+  for (size_t i = 0; i < 8 && w->argv[i] != NULL; i++) {
+    argv[i] = strdup(w->argv[i]);
+  }
+  execvp(argv[0], argv);
+  _exit(127);
+}
+
+/* Runs `w` once. The library and its options come from the environment that is set here for the child alone. */
+static measure run(const workload *w, const char *library, const char *options, const char *output) {
+  measure m = {0, 0};
+  struct rusage usage;
+  int status = 0;
+  pid_t const pid = fork();
+  if (pid < 0) {
+    die("fork");
+  }
+  if (pid == 0) {
+    if (library != NULL) {
+      setenv("LD_PRELOAD", library, 1);
+      setenv("RINGFENCE_OPTIONS", options, 1);
+    }
+    child(w, output);
+  }
+  if (wait4(pid, &status, 0, &usage) != pid) {
+    die("wait4");
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    fprintf(stderr, "programs: %s ended with status %d%s\n", w->name, status,
+            library != NULL ? " under the checker" : "");
+    exit(1);
+  }
+  m.seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+              (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+  m.mebibytes = (double)usage.ru_maxrss / 1024;
+  return m;
+}
+
+static void demand_same_output(const workload *w) {
+  if (system("cmp -s out.bare out.checked") != 0) {
+    fprintf(stderr, "programs: %s: the output differs under the checker\n", w->name);
+    exit(1);
+  }
+}
+
+static int compare(const void *a, const void *b) {
+  double const x = *(const double *)a;
+  double const y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n) {
+  qsort(values, n, sizeof *values, compare);
+  return values[n / 2];
+}
+
+static void measure_workload(const workload *w, const char *library, const char *options, size_t runs) {
+  double bare[RUNS_MAX];
+  double checked[RUNS_MAX];
+  double ratio[RUNS_MAX];
+  double memory_bare = 0;
+  double memory_checked = 0;
+  (void)run(w, NULL, NULL, "out.bare");
+  for (size_t i = 0; i < runs; i++) {
+    measure const a = run(w, NULL, NULL, "out.bare");
+    measure const b = run(w, library, options, "out.checked");
+    demand_same_output(w);
+    bare[i] = a.seconds;
+    checked[i] = b.seconds;
+    ratio[i] = b.seconds / a.seconds;
+    memory_bare = a.mebibytes > memory_bare ? a.mebibytes : memory_bare;
+    memory_checked = b.mebibytes > memory_checked ? b.mebibytes : memory_checked;
+  }
+  double const middle = median(ratio, runs);
+  printf("| %s | %.3f | %.3f | %.2f (%.2f … %.2f) | %.0f | %.0f | %.2f |\n", w->name, median(bare, runs),
+         median(checked, runs), middle, ratio[0], ratio[runs - 1], memory_bare, memory_checked,
+         memory_checked / memory_bare);
+  fflush(stdout);
+}
+
+static bool chosen(const workload *w, int count, char **names) {
+  for (int i = 0; i < count; i++) {
+    if (strstr(w->name, names[i]) != NULL) {
+      return true;
+    }
+  }
+  return count == 0;
+}
+
+static void usage(FILE *to) {
+  fputs("usage: programs LIBRARY [--runs N] [--options KEY=VALUE:...] [NAME...]\n"
+        "  --runs N       pairs of runs per program, 1 to 99 (default 5)\n"
+        "  --options O    RINGFENCE_OPTIONS of the checked runs (default: the library's defaults)\n"
+        "  NAME           only programs whose name contains it\n",
+        to);
+}
+
+static size_t parse_runs(const char *text) {
+  char *end = NULL;
+  unsigned long const n = strtoul(text, &end, 10);
+  if (end == text || *end != '\0' || n < 1 || n > RUNS_MAX) {
+    fprintf(stderr, "programs: --runs takes a number from 1 to %d, not '%s'\n", RUNS_MAX, text);
+    exit(2);
+  }
+  return n;
+}
+
+int main(int argc, char **argv) {
+  static const struct option long_options[] = {
+      {"runs", required_argument, NULL, 'r'},
+      {"options", required_argument, NULL, 'o'},
+      {"help", no_argument, NULL, 'h'},
+      {NULL, 0, NULL, 0},
+  };
+  size_t runs = 5;
+  const char *options = "";
+  for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
+    if (c == 'r') {
+      runs = parse_runs(optarg);
+    } else if (c == 'o') {
+      options = optarg;
+    } else {
+      usage(c == 'h' ? stdout : stderr);
+      return c == 'h' ? 0 : 2;
+    }
+  }
+  if (optind == argc) {
+    usage(stderr);
+    return 2;
+  }
+  char library[PATH_MAX];
+  if (realpath(argv[optind], library) == NULL) {
+    die(argv[optind]);
+  }
+  char folder[] = "/tmp/ringfence-bench-XXXXXX";
+  if (mkdtemp(folder) == NULL || chdir(folder) != 0 || workloads_prepare() != 0) {
+    die(folder);
+  }
+  printf("| program | glibc s | guard s | ratio (least … most) | glibc MiB | guard MiB | ratio |\n"
+         "|---|---|---|---|---|---|---|\n");
+  size_t count = 0;
+  const workload *const all = workloads(&count);
+  for (size_t i = 0; i < count; i++) {
+    if (!chosen(&all[i], argc - optind - 1, argv + optind + 1)) {
+      continue;
+    }
+    if (!in_path(all[i].program)) {
+      fprintf(stderr, "programs: %s is not installed; left out\n", all[i].program);
+      continue;
+    }
+    measure_workload(&all[i], library, options, runs);
+  }
+  char remove_command[64];
+  snprintf(remove_command, sizeof remove_command, "rm -rf %s", folder);
+  return system(remove_command) == 0 ? 0 : 1;
+}
