@@ -60,6 +60,20 @@ std::string text_of(const rf_stats &s) {
   return out.str();
 }
 
+bool same(const rf_stats &a, const rf_stats &b) {
+  return std::memcmp(&a, &b, sizeof a) == 0; // it has no padding
+}
+
+std::string text_of(const rf_block &b) {
+  std::ostringstream out;
+  out << (b.used ? "used " : "free ") << b.ptr << " size " << b.size << " overhead " << b.overhead;
+  return out.str();
+}
+
+bool same(const rf_block &a, const rf_block &b) {
+  return a.ptr == b.ptr && a.size == b.size && a.overhead == b.overhead && a.used == b.used;
+}
+
 } // namespace
 
 void fail(const char *file, int line, const std::string &text) {
@@ -296,20 +310,12 @@ rf_status Env::resize(void *ptr, size_t size) {
   return status;
 }
 
-std::vector<std::string> Env::picture() const {
-  std::vector<std::string> lines = {text_of(stats())};
-  if (has(RF_SUBJECT_WALKS)) {
-    for (const rf_block &b : walk(allocator_)) {
-      std::ostringstream line;
-      line << (b.used ? "used " : "free ") << b.ptr << " size " << b.size << " overhead " << b.overhead;
-      lines.push_back(line.str());
-    }
-  }
-  return lines;
+Env::Picture Env::picture() const {
+  return {stats(), has(RF_SUBJECT_WALKS) ? walk(allocator_) : std::vector<rf_block>()};
 }
 
 void Env::unchanged(const char *what, size_t expected, const std::function<void()> &call) {
-  std::vector<std::string> const before = picture();
+  Picture const before = picture();
   size_t const faults_before = fault_count();
   size_t const reports_before = reports();
   call();
@@ -318,11 +324,14 @@ void Env::unchanged(const char *what, size_t expected, const std::function<void(
   the_expected_faults += faults;
   expected_reports_ += made - faults;
   RF_REQUIRE(made == expected || expected == kAnyReports, what << ": " << made << " reports instead of " << expected);
-  std::vector<std::string> const after = picture();
-  for (size_t i = 0; i < std::min(before.size(), after.size()); i++) {
-    RF_REQUIRE(before[i] == after[i], what << " changed the allocator: " << before[i] << " became " << after[i]);
+  Picture const after = picture();
+  RF_REQUIRE(same(before.stats, after.stats),
+             what << " changed the statistics: " << text_of(before.stats) << " became " << text_of(after.stats));
+  RF_REQUIRE(before.blocks.size() == after.blocks.size(), what << " changed the number of blocks");
+  for (size_t i = 0; i < before.blocks.size(); i++) {
+    RF_REQUIRE(same(before.blocks[i], after.blocks[i]),
+               what << " changed a block: " << text_of(before.blocks[i]) << " became " << text_of(after.blocks[i]));
   }
-  RF_REQUIRE(before.size() == after.size(), what << " changed the allocator");
 }
 
 void Env::failing(const char *what, const std::function<void()> &call) {

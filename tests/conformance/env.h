@@ -128,6 +128,11 @@ private:
     size_t moves = 0; // reallocs that moved: may count as allocations
     size_t failures = 0;
   };
+  // All that can be seen from outside.
+  struct Picture {
+    rf_stats stats;
+    std::vector<rf_block> blocks;
+  };
   struct Quiet {};
 
   Env(const Subject &subject, size_t arena_size, size_t skew, Quiet);
@@ -140,7 +145,7 @@ private:
   void verify_walk() const;
   void verify_surroundings() const;
   void count_live(size_t size);
-  std::vector<std::string> picture() const;
+  Picture picture() const;
 
   const Subject &subject_;
   size_t arena_size_;
