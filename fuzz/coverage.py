@@ -43,7 +43,8 @@ def build(root, names):
     targets = [f"//fuzz:{name}_fuzz" for name in names]
     quiet = ["--noshow_progress", "--ui_event_filters=-info,-stdout"]
     print("coverage: building with --config=cov", file=sys.stderr)
-    subprocess.run(bazel + ["build"] + FLAGS + quiet + targets, cwd=root, check=True)
+    if subprocess.run(bazel + ["build"] + FLAGS + quiet + targets, cwd=root, check=False).returncode != 0:
+        sys.exit("coverage: the build failed")
     info = subprocess.run(
         bazel + ["info"] + FLAGS + ["bazel-bin"], cwd=root, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

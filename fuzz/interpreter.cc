@@ -45,6 +45,20 @@ void Interpreter::lay_out() {
   memory_.open(main_region_, reader_.u8());
 }
 
+ptrdiff_t Interpreter::offset_of(const void *ptr) const {
+  return static_cast<const unsigned char *>(ptr) - memory_.regions()[main_region_].data;
+}
+
+// Arenas that cannot be: none, and one that would reach around the end of the address space.
+bool Interpreter::refuses_bad_arenas() {
+  unsigned char *const data = memory_.regions()[main_region_].data;
+  size_t const endless = SIZE_MAX - reader_.u8();
+  bool const refused = target_.init(target_.context, nullptr, target_.min_arena) == nullptr &&
+                       target_.init(target_.context, data, endless) == nullptr &&
+                       target_.init(target_.context, data, 0) == nullptr;
+  return refused || verdict_.fail("init", "an arena at NULL, of %zu bytes or of none was accepted", endless);
+}
+
 bool Interpreter::make_allocator() {
   const Memory::Region &arena = memory_.regions()[main_region_];
   allocator_ = target_.init(target_.context, arena.data, arena.size);
@@ -65,7 +79,7 @@ bool Interpreter::start() {
   verdict_.outcome("%s over %zu bytes at 16n+%zu", target_.name, arena.size,
                    static_cast<size_t>(reinterpret_cast<uintptr_t>(arena.data) % 16));
   settled_reports_ = reports();
-  if (!make_allocator()) {
+  if ((target_.in_arena && !refuses_bad_arenas()) || !make_allocator()) {
     return false;
   }
   pristine_ = shadow_.state();
@@ -193,8 +207,7 @@ bool Interpreter::judge_allocation(void *ptr, size_t size, size_t align, bool ze
     shadow_.failed();
     return settle_failure(0);
   }
-  verdict_.outcome("p%u = arena %+td", shadow_.next_id(),
-                   static_cast<unsigned char *>(ptr) - memory_.regions()[main_region_].data);
+  verdict_.outcome("p%u = arena %+td", shadow_.next_id(), offset_of(ptr));
   if (must_fail(size, align)) {
     return verdict_.fail("bound", "%zu bytes were served, with largest_free %zu", size,
                          shadow_.state().stats.largest_free);
@@ -213,8 +226,7 @@ bool Interpreter::judge_realloc(Block &block, void *ptr, size_t size, size_t ali
     shadow_.failed();
     return settle_failure(0);
   }
-  verdict_.outcome(ptr == block.ptr ? "in place" : "p%u = arena %+td", block.id,
-                   static_cast<unsigned char *>(ptr) - memory_.regions()[main_region_].data);
+  verdict_.outcome(ptr == block.ptr ? "in place" : "p%u = arena %+td", block.id, offset_of(ptr));
   if (shrinks && target_.shrinks_in_place && ptr != block.ptr) {
     return verdict_.fail("moved", "a realloc from %zu to %zu bytes moved", block.size, size);
   }

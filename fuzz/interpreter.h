@@ -5,6 +5,7 @@
 //     free, realloc, resize of bad pointers                   foreign, misaligned, interior, stale, anywhere in the arena
 //     writes, queries, walks that stop early                  as a program makes them
 //     add and remove region, free all, end and begin again
+//     stray writes to what is the allocator's own             undone after the check, or any operation, was tried
 #ifndef RINGFENCE_FUZZ_INTERPRETER_H
 #define RINGFENCE_FUZZ_INTERPRETER_H
 
@@ -70,6 +71,7 @@ private:
   void op_realloc();
   void op_realloc_null();
   void op_realloc_to_zero();
+  void op_realloc_hopeless();
   void op_resize();
   void op_free();
   void op_free_last();
@@ -84,6 +86,9 @@ private:
   void op_malformed_calloc();
   void op_malformed_realloc();
   void op_malformed_resize();
+  void op_malformed_region();
+  void op_use_ended();
+  void op_damage();
   void op_bad_free();
   void op_bad_realloc();
   void op_bad_resize();
@@ -91,11 +96,15 @@ private:
 
   void add_region(size_t index);
   void remove_region(size_t index);
+  void begin_again();
+  bool serves(size_t verb, void *ptr);
+  bool check_damaged();
 
   size_t choose_size();
   size_t choose_align();
   size_t choose_bad_align();
   size_t choose_bad_size();
+  unsigned char *choose_damage();
   Block &choose_block() { return shadow_.nth(reader_.below(shadow_.count())); }
 
   // Judging results; interpreter.cc.
@@ -110,9 +119,11 @@ private:
   bool settle_unchanged(size_t expected_reports, const char *when);
 
   void lay_out();
+  bool refuses_bad_arenas();
   bool make_allocator();
   bool expect_as_new();
   size_t reports() const;
+  ptrdiff_t offset_of(const void *ptr) const; // from the start of the first arena, as messages have it
   static void record_fault(const rf_fault *fault, void *context);
 
   const rf_fuzz_target &target_;

@@ -38,15 +38,22 @@ Interpreter::Operation pick(const Weight *entry, size_t choice) {
 Interpreter::Operation Interpreter::choose_operation() {
   using I = Interpreter;
   static constexpr Weight kCorrect[] = {
-      {40, &I::op_alloc},   {12, &I::op_aligned_alloc},  {8, &I::op_calloc},    {4, &I::op_alloc_hopeless},
-      {28, &I::op_realloc}, {4, &I::op_realloc_to_zero}, {16, &I::op_resize},   {6, &I::op_realloc_null},
-      {32, &I::op_free},    {12, &I::op_free_last},      {4, &I::op_free_null}, {6, &I::op_write},
-      {4, &I::op_query},    {4, &I::op_walk_partly},     {8, &I::op_regions},   {2, &I::op_free_all},
-      {2, &I::op_restart}};
-  static constexpr Weight kMisuse[] = {{20, &I::op_bad_free},         {12, &I::op_bad_realloc},
-                                       {8, &I::op_bad_resize},        {4, &I::op_bad_query},
-                                       {6, &I::op_malformed_alloc},   {5, &I::op_malformed_calloc},
-                                       {5, &I::op_malformed_realloc}, {4, &I::op_malformed_resize}};
+      {38, &I::op_alloc},   {12, &I::op_aligned_alloc},  {8, &I::op_calloc},       {4, &I::op_alloc_hopeless},
+      {26, &I::op_realloc}, {4, &I::op_realloc_to_zero}, {6, &I::op_realloc_null}, {4, &I::op_realloc_hopeless},
+      {16, &I::op_resize},  {32, &I::op_free},           {12, &I::op_free_last},   {4, &I::op_free_null},
+      {6, &I::op_write},    {4, &I::op_query},           {4, &I::op_walk_partly},  {8, &I::op_regions},
+      {2, &I::op_free_all}, {2, &I::op_restart}};
+  static constexpr Weight kMisuse[] = {{16, &I::op_bad_free},
+                                       {8, &I::op_bad_realloc},
+                                       {6, &I::op_bad_resize},
+                                       {4, &I::op_bad_query},
+                                       {5, &I::op_malformed_alloc},
+                                       {4, &I::op_malformed_calloc},
+                                       {4, &I::op_malformed_realloc},
+                                       {3, &I::op_malformed_resize},
+                                       {3, &I::op_malformed_region},
+                                       {3, &I::op_use_ended},
+                                       {8, &I::op_damage}};
   static_assert(sum(kCorrect) + sum(kMisuse) == UINT8_MAX + 1, "every byte is an operation");
   size_t const choice = reader_.u8();
   if (choice < sum(kCorrect)) {
@@ -169,6 +176,17 @@ void Interpreter::op_realloc_to_zero() {
   }
   shadow_.released(block);
   settle(0);
+}
+
+void Interpreter::op_realloc_hopeless() {
+  if (shadow_.count() == 0 || (!target_.in_arena && sizeof(size_t) < 8)) {
+    return;
+  }
+  Block &block = choose_block();
+  size_t const align = choose_align();
+  size_t const size = RF_SIZE_LIMIT - reader_.u8();
+  verdict_.begin("p%u = rf_realloc_at(a, p%u, %zu, %zu, RF_HERE)", block.id, block.id, size, align);
+  judge_realloc(block, rf_realloc_at(allocator_, block.ptr, size, align, RF_HERE), size, align);
 }
 
 void Interpreter::op_resize() {
@@ -294,7 +312,7 @@ void Interpreter::add_region(size_t index) {
   memory_.open(index, reader_.u8());
   const Memory::Region &region = memory_.regions()[index];
   size_t const before = shadow_.state().stats.capacity;
-  verdict_.begin("add_region(a, arena %+td, %zu)", region.data - memory_.regions()[main_region_].data, region.size);
+  verdict_.begin("add_region(a, arena %+td, %zu)", offset_of(region.data), region.size);
   rf_status const status = target_.add_region(target_.context, allocator_, region.data, region.size);
   verdict_.outcome("%s", rf_status_name(status));
   if (status != RF_OK) {
@@ -320,7 +338,7 @@ void Interpreter::remove_region(size_t index) {
     const unsigned char *const ptr = shadow_.nth(i).ptr;
     empty = empty && (ptr < region.data || ptr > region.data + region.size);
   }
-  verdict_.begin("remove_region(a, arena %+td)", region.data - memory_.regions()[main_region_].data);
+  verdict_.begin("remove_region(a, arena %+td)", offset_of(region.data));
   rf_status const status = target_.remove_region(target_.context, allocator_, region.data);
   verdict_.outcome("%s", rf_status_name(status));
   if (status != (empty ? RF_OK : RF_ERR_BUSY)) {
@@ -347,12 +365,12 @@ void Interpreter::op_free_all() {
 // Ends the allocator, with blocks live where it loses nothing by that, and makes it anew over the same dirty memory.
 void Interpreter::op_restart() {
   bool const may_leave = target_.in_arena && conduct_ == Conduct::kAny;
-  if (!may_leave && !free_all()) {
-    return;
+  if ((may_leave || free_all()) && end_allocator()) {
+    begin_again();
   }
-  if (!end_allocator()) {
-    return;
-  }
+}
+
+void Interpreter::begin_again() {
   for (size_t const index : extra_regions_) {
     memory_.close(index);
   }
@@ -402,6 +420,129 @@ void Interpreter::op_malformed_resize() {
   size_t const size = choose_bad_size();
   verdict_.begin("rf_resize(a, p%u, %zu)", block.id, size);
   judge_rejection(rf_resize(allocator_, block.ptr, size) == RF_ERR_INVALID);
+}
+
+// A region that the heap has already, one that it never had.
+void Interpreter::op_malformed_region() {
+  size_t const index = reader_.below(memory_.regions().size());
+  const Memory::Region &region = memory_.regions()[index];
+  ptrdiff_t const place = offset_of(region.data);
+  rf_status status = RF_ERR_INVALID;
+  if (region.open && target_.add_region != nullptr) {
+    verdict_.begin("add_region(a, arena %+td, %zu) /* again */", place, region.size);
+    status = target_.add_region(target_.context, allocator_, region.data, region.size);
+  } else if (!region.open && target_.remove_region != nullptr) {
+    verdict_.begin("remove_region(a, arena %+td) /* was not added */", place);
+    status = target_.remove_region(target_.context, allocator_, region.data);
+  }
+  if (status != RF_ERR_INVALID) {
+    verdict_.fail("region", "a region that cannot be was answered with \"%s\"", rf_status_name(status));
+    return;
+  }
+  settle_unchanged(0, "although the region cannot be");
+}
+
+// ---- After the end ----
+
+void Interpreter::op_use_ended() {
+  size_t const verb = reader_.below(5);
+  if (!target_.refuses_ended || (!target_.in_arena && !free_all())) {
+    return;
+  }
+  void *const ptr = shadow_.count() != 0 ? choose_block().ptr : memory_.regions()[main_region_].data;
+  if (!end_allocator()) {
+    return;
+  }
+  static const char *const kVerbs[] = {"rf_alloc", "rf_free", "rf_realloc", "rf_resize", "rf_usable_size"};
+  verdict_.begin("%s(a, …) after deinit", kVerbs[verb]);
+  if (serves(verb, ptr)) {
+    verdict_.fail("ended", "an allocator that was ended served a request");
+    return;
+  }
+  settled_reports_ = reports();
+  begin_again();
+}
+
+// ---- Damage ----
+
+// True where the request was served: the heap is not as it was.
+bool Interpreter::serves(size_t verb, void *ptr) {
+  switch (verb) {
+  case 0:
+    return rf_alloc(allocator_, choose_size()) != nullptr;
+  case 1:
+    return rf_free(allocator_, ptr) == RF_OK;
+  case 2:
+    return rf_realloc(allocator_, ptr, std::max<size_t>(choose_size(), 1)) != nullptr;
+  case 3:
+    return rf_resize(allocator_, ptr, std::max<size_t>(choose_size(), 1)) == RF_OK;
+  default:
+    (void)rf_usable_size(allocator_, ptr);
+    return false;
+  }
+}
+
+// A byte that the allocator keeps for itself, or does not use; nullptr where there is none at the place chosen.
+unsigned char *Interpreter::choose_damage() {
+  const Memory::Region &region = memory_.regions()[reader_.below(memory_.regions().size())];
+  size_t const place = reader_.u16() | static_cast<size_t>(reader_.u8()) << 16;
+  if (!region.open || region.size == 0) {
+    return nullptr;
+  }
+  unsigned char *const at = region.data + place % region.size;
+  for (size_t i = 0; i < shadow_.count(); i++) {
+    const Block &block = shadow_.nth(i);
+    if (at >= block.ptr && at < block.ptr + std::max(block.size, block.filled)) {
+      return nullptr;
+    }
+  }
+  return at;
+}
+
+// A stray write: the check may see it or not, but survives it. So does every operation where the target says so; what it
+// does not refuse may have made more of the damage, which ends this heap.
+void Interpreter::op_damage() {
+  unsigned char *const at = target_.in_arena ? choose_damage() : nullptr;
+  auto const mask = static_cast<unsigned char>(reader_.u8() | 1U);
+  size_t const verb = reader_.below(7);
+  if (at == nullptr) {
+    return;
+  }
+  verdict_.begin("((char *)arena)[%td] ^= 0x%02x", offset_of(at), mask);
+  *at ^= mask;
+  if (!check_damaged()) {
+    return;
+  }
+  if (target_.survives_damage) {
+    void *const ptr = shadow_.count() != 0 ? choose_block().ptr : at;
+    verdict_.outcome("then operation %zu on arena %+td", verb, offset_of(ptr));
+    if (verb == 5) {
+      rf_walk(
+          allocator_, [](const rf_block *, void *) { return true; }, nullptr);
+    } else if (serves(verb, ptr)) {
+      rf_deinit(allocator_);
+      settled_reports_ = reports();
+      begin_again();
+      return;
+    }
+    shadow_.may_have_failed();
+  }
+  *at ^= mask;
+  settled_reports_ = reports();
+  settle_unchanged(0, "although the damage was repaired");
+}
+
+bool Interpreter::check_damaged() {
+  rf_fault where = {};
+  rf_status const status = rf_check(allocator_, &where);
+  verdict_.outcome("rf_check: %s", status == RF_OK ? "ok" : where.what);
+  if (status != RF_OK && (status != RF_ERR_CORRUPT || where.status != status || where.what == nullptr)) {
+    return verdict_.fail("check", "rf_check answers \"%s\" without saying what", rf_status_name(status));
+  }
+  if (reports() != settled_reports_) {
+    return verdict_.fail("report", "rf_check reports by itself");
+  }
+  return true;
 }
 
 // ---- Bad pointers ----

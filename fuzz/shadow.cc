@@ -196,7 +196,7 @@ bool Shadow::verify_counters() {
   } const fields[] = {
       {"used", s.used, expected_.used, expected_.used},
       {"blocks", s.blocks, expected_.blocks, expected_.blocks},
-      {"failures", s.failures, expected_.failures, expected_.failures},
+      {"failures", s.failures, expected_.failures, expected_.failures + extra_.failures},
       {"allocations", s.allocations, expected_.allocations, expected_.allocations + extra_.allocations},
       {"peak", s.peak, expected_.peak, std::max(expected_.peak, extra_.peak)},
       {"peak_blocks", s.peak_blocks, expected_.peak_blocks, std::max(expected_.peak_blocks, extra_.peak_blocks)},
@@ -207,6 +207,7 @@ bool Shadow::verify_counters() {
     }
   }
   expected_.allocations = s.allocations;
+  expected_.failures = s.failures;
   expected_.peak = s.peak;
   expected_.peak_blocks = s.peak_blocks;
   extra_ = {};

@@ -45,6 +45,8 @@ public:
   void released(const Block &block);
   // A well-formed request was answered with NULL.
   void failed() { expected_.failures++; }
+  // One was refused for damage, which may count as a failure.
+  void may_have_failed() { extra_.failures = 1; }
   // The allocator was made anew: no blocks, no history.
   void restarted();
   // A region was added or removed: what depends on the amount of memory is learnt anew.
@@ -102,7 +104,8 @@ private:
   unsigned next_tag_ = 1;
 
   Counters expected_ = {};
-  // What a realloc that moves may add for a moment: both blocks live, one more allocation. Settled by the next verify().
+  // How much more may be right: a realloc that moves may add, for a moment, both blocks and one more allocation. Settled
+  // by the next verify().
   Counters extra_ = {};
 
   State state_;

@@ -1,4 +1,4 @@
-// simple: every promise, and every bad pointer refused.
+// simple: every promise and more: damage is met by refusing, and a heap that was ended serves nothing.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/simple.h>
 
@@ -13,6 +13,8 @@ rf_allocator *init(void *, void *arena, size_t size) {
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("simple", init);
   t.min_arena = 64;
+  t.survives_damage = true;
+  t.refuses_ended = true;
   return t;
 }
 

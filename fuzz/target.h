@@ -18,8 +18,8 @@
  *
  *     RF_FUZZ_TARGET(target())
  *
- * C and C++ alike. The promises are all on by default: a harness switches off what its allocator's documentation does not
- * claim, and says why. docs/fuzzing.md lists what is verified.
+ * C and C++ alike. The promises of the interface are all on by default: a harness switches off what its allocator's
+ * documentation does not claim, and says why. docs/fuzzing.md lists what is verified.
  */
 #ifndef RINGFENCE_FUZZ_TARGET_H
 #define RINGFENCE_FUZZ_TARGET_H
@@ -83,12 +83,15 @@ typedef struct rf_fuzz_target {
   bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
   bool walk_adds_up; /* its free blocks are free_bytes, and all of them cover the same part of capacity at all times */
   bool coalesces;    /* when all is freed, free memory is as after init */
+  bool survives_damage; /* no operation crashes or hangs when one byte of the allocator's own data was overwritten */
+  bool refuses_ended;   /* after deinit, every request is refused */
   bool reports_rejects; /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
 } rf_fuzz_target;
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
 
-/* A target that keeps every promise, refuses every bad pointer and reports no rejects; one arena, no regions. */
+/* A target that keeps every promise of <ringfence/allocator.h> and refuses every bad pointer; one arena, no regions, and none
+ * of the last three, which go beyond that. */
 static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
                                                     rf_allocator *(*init)(void *context, void *arena, size_t size)) {
   rf_fuzz_target target;
@@ -117,6 +120,8 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.walks_sizes = true;
   target.walk_adds_up = true;
   target.coalesces = true;
+  target.survives_damage = false;
+  target.refuses_ended = false;
   target.reports_rejects = false;
   return target;
 }

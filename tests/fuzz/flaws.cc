@@ -534,20 +534,49 @@ const Flaw kLife[] = {
      [](ToyHeap &, Target &target) {
        target.remove_region = [](void *, rf_allocator *allocator, void *data) {
          auto &regions = heap(allocator).regions;
-         regions.erase(std::find_if(regions.begin(), regions.end(), [data](const auto &r) { return r.data == data; }));
+         auto const at = std::find_if(regions.begin(), regions.end(), [data](const auto &r) { return r.data == data; });
+         if (at == regions.end()) {
+           return RF_ERR_INVALID;
+         }
+         regions.erase(at);
          return RF_OK;
        };
      }},
     {"RemovedRegionIsStillUsed", "walk",
      [](ToyHeap &, Target &target) {
        target.remove_region = [](void *, rf_allocator *allocator, void *data) {
-         for (const ToyHeap::Region &region : heap(allocator).regions) {
-           for (const ToyHeap::Span &span : region.spans) {
-             if (region.data == data && span.used) {
-               return RF_ERR_BUSY;
-             }
-           }
-         }
+         auto const before = heap(allocator).regions;
+         rf_status const status = heap(allocator).remove_region(data);
+         heap(allocator).regions = before;
+         return status;
+       };
+     }},
+    {"RegionIsAddedTwice", "region",
+     [](ToyHeap &, Target &target) {
+       target.add_region = [](void *, rf_allocator *allocator, void *data, size_t size) {
+         rf_status const status = heap(allocator).add_region(data, size);
+         return status == RF_ERR_INVALID ? RF_OK : status;
+       };
+     }},
+    {"InitAcceptsNoArena", "init",
+     [](ToyHeap &, Target &target) {
+       target.init = [](void *context, void *arena, size_t size) -> rf_allocator * {
+         auto *const toy = static_cast<ToyHeap *>(context);
+         return toy->init(arena, size) || arena == nullptr ? &toy->base : nullptr;
+       };
+     }},
+    {"ServesAfterDeinit", "ended",
+     [](ToyHeap &toy, Target &target) {
+       target.refuses_ended = true;
+       toy.ops.alloc = [](Self self, size_t size, size_t align, Site site) -> void * {
+         static unsigned char somewhere[16];
+         return heap(self).regions.empty() ? somewhere : kToyOps.alloc(self, size, align, site);
+       };
+     }},
+    {"CheckReportsByItself", "report",
+     [](ToyHeap &toy, Target &) {
+       toy.ops.check = [](Self self, rf_fault *) {
+         heap(self).refuse(nullptr);
          return RF_OK;
        };
      }},

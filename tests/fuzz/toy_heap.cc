@@ -171,6 +171,12 @@ bool ToyHeap::init(void *arena, size_t size) {
 
 rf_status ToyHeap::add_region(void *data, size_t size) {
   auto *const start = static_cast<unsigned char *>(data);
+  bool const overlaps = std::any_of(regions.begin(), regions.end(), [start, size](const Region &region) {
+    return start < region.data + region.size && region.data < start + size;
+  });
+  if (data == nullptr || size > RF_SIZE_LIMIT || overlaps) {
+    return RF_ERR_INVALID;
+  }
   size_t const gap = rf_align_gap(data, kUnit);
   if (size < gap + kUnit) {
     return RF_ERR_NO_MEMORY;
@@ -182,6 +188,9 @@ rf_status ToyHeap::add_region(void *data, size_t size) {
 rf_status ToyHeap::remove_region(void *data) {
   auto const at =
       std::find_if(regions.begin(), regions.end(), [data](const Region &region) { return region.data == data; });
+  if (at == regions.end()) {
+    return RF_ERR_INVALID;
+  }
   if (std::any_of(at->spans.begin(), at->spans.end(), [](const Span &span) { return span.used; })) {
     return RF_ERR_BUSY;
   }
