@@ -120,6 +120,9 @@ static void retire(rf_guard *guard, rf_guard_header *h, const rf_origin *origin)
   h->size = 0;
 #endif
   seal(guard, h);
+  if (guard->inner_damaged) {
+    return; /* its bookkeeping would lead it anywhere */
+  }
   rf_guard_call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
   rf_guard_call_end(guard, &call, origin);
@@ -357,6 +360,9 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
   }
+  if (status == RF_ERR_UNSUPPORTED) {
+    status = RF_ERR_NO_MEMORY;
+  }
   *got = offered(guard, block_of(h), status == RF_OK ? total : total_of(h));
   if (status == RF_ERR_NO_MEMORY && total <= *got) {
     status = RF_OK;
@@ -566,8 +572,9 @@ static bool visit_inner(const rf_block *inner, void *context) {
 static rf_status guard_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_guard *const guard = self_of(self);
   walk w = {guard, visit, context};
-  if (guard->inner->ops->walk != NULL) {
-    return guard->inner->ops->walk(guard->inner, visit_inner, &w);
+  rf_status const status = rf_walk(guard->inner, visit_inner, &w);
+  if (status != RF_ERR_UNSUPPORTED) {
+    return status;
   }
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
     if (at.intact) {

@@ -123,8 +123,10 @@ typedef struct rf_guard {
   rf_guard_header *newest;
   size_t quarantined; /* bytes in it */
   rf_counters counters;
+  size_t condemned;       /* live blocks that are given up, their headers overwritten */
   bool inner_tells;       /* the inner allocator can say what it owns */
-  bool inner_damaged;     /* reported already */
+  bool inner_damaged;     /* found so by its check: it gets no block back until it is whole again */
+  bool inner_explained;   /* that has been reported */
   struct rf_guard *other; /* next in the list of all guards of the process */
 } rf_guard;
 

@@ -131,7 +131,8 @@ static guard_cursor block_after(const rf_guard *guard, const void *address) {
 
 /* Makes a valid header again of one that was damaged and explained: it says that the block must not be used. The memory
  * stays with the inner allocator, since where its block starts is no longer known. */
-static void condemn(const rf_guard *guard, rf_guard_header *h) {
+static void condemn(rf_guard *guard, rf_guard_header *h, bool freed) {
+  guard->condemned += freed ? 0 : 1;
   memset(h, 0, sizeof *h);
   h->kind = make_kind(STATE_CONDEMNED, RF_FAMILY_MALLOC, ORIGIN_SITE, ORIGIN_SITE);
   seal(guard, h);
@@ -153,11 +154,40 @@ static bool condemn_overrun(rf_guard *guard, const unsigned char *end) {
   }
   bool any = false;
   while (hit.h != NULL && !hit.intact) {
-    any = any || !is_condemned(guard, hit.h);
-    condemn(guard, hit.h);
+    if (!is_condemned(guard, hit.h)) {
+      condemn(guard, hit.h, hit.freed);
+      any = true;
+    }
     hit = block_after(guard, payload_of(hit.h));
   }
   return any;
+}
+
+bool rf_guard_has_lost(const rf_guard *guard) {
+  size_t known = guard->condemned;
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
+    known++;
+  }
+  return known < guard->counters.blocks;
+}
+
+/* ---- The inner allocator ---- */
+
+/* True where its own check fails. Then *where says why. */
+static bool inner_is_damaged(rf_guard *guard, rf_fault *where) {
+  guard->inner_damaged = rf_check(guard->inner, where) != RF_OK;
+  if (!guard->inner_damaged) {
+    guard->inner_explained = false;
+  }
+  return guard->inner_damaged;
+}
+
+/* After bytes beyond a block's own were overwritten: the finding that says so explains what the inner allocator suffered. */
+static bool inner_was_hit(rf_guard *guard) {
+  rf_fault where;
+  bool const hit = !guard->inner_damaged && inner_is_damaged(guard, &where);
+  guard->inner_explained = guard->inner_explained || hit;
+  return hit;
 }
 
 /* ---- Reporting ---- */
@@ -178,11 +208,16 @@ static void report_stretch(rf_guard *guard, const rf_guard_header *h, const guar
   rf_report(guard->options.reporter, &f);
 }
 
+static bool ran_on(rf_guard *guard, const unsigned char *end) {
+  bool const header_hit = condemn_overrun(guard, end);
+  return inner_was_hit(guard) || header_hit;
+}
+
 size_t rf_guard_report_damage(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
   guard_damage damage;
   size_t count = 0;
   while (rf_guard_inspect(guard, h, &damage)) {
-    if (reaches_end(&damage, h) && condemn_overrun(guard, end_of(h))) {
+    if (reaches_end(&damage, h) && ran_on(guard, end_of(h))) {
       damage.detail = "the metadata of the next block was overwritten too";
     }
     report_stretch(guard, h, &damage, origin);
@@ -191,15 +226,25 @@ size_t rf_guard_report_damage(rf_guard *guard, rf_guard_header *h, const rf_orig
   return count;
 }
 
+/* Back guard bytes, perhaps, at a place that a damaged header points to. */
+RF_PEEKS static bool looks_like_guard(const unsigned char *p) {
+  for (size_t i = 0; i < RF_GUARD_BACK_MIN; i++) {
+    if (p[i] != RF_FILL_GUARD) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /* The size in a damaged header, where guard bytes at the place to which it points bear it out; else 0. */
 static size_t size_borne_out(const rf_guard *guard, const rf_guard_header *h) {
   if (h->size > RF_SIZE_LIMIT / 2) {
     return 0;
   }
-  const unsigned char *const back = payload_of(h) + h->size;
-  return rf_guard_has_memory(guard, back, RF_GUARD_BACK_MIN) && rf_filled(back, RF_GUARD_BACK_MIN, RF_FILL_GUARD)
-             ? h->size
-             : 0;
+  const void *const back = (const void *)((uintptr_t)payload_of(h) + h->size);
+  bool const borne_out =
+      rf_guard_has_memory(guard, back, RF_GUARD_BACK_MIN) && looks_like_guard((const unsigned char *)back);
+  return borne_out ? h->size : 0;
 }
 
 static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool freed, const rf_origin *origin) {
@@ -219,7 +264,8 @@ static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool fre
   if (underflow) {
     repair(&front);
   }
-  condemn(guard, h);
+  condemn(guard, h, freed);
+  (void)inner_was_hit(guard);
   rf_report(guard->options.reporter, &f);
   return 1;
 }
@@ -290,8 +336,31 @@ static size_t mend_freed(rf_guard *guard, const rf_origin *origin) {
   return count;
 }
 
+static bool any_damaged(const rf_guard *guard) {
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    if (!at.intact) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The overflows that ran on into headers come first, since each explains all the headers that it went over. */
+static size_t report_overruns(rf_guard *guard, const rf_origin *origin) {
+  size_t count = 0;
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    guard_damage damage;
+    if (at.intact && rf_guard_inspect(guard, at.h, &damage) && reaches_end(&damage, at.h)) {
+      count += rf_guard_report_damage(guard, at.h, origin);
+    }
+  }
+  return count;
+}
+
 size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin) {
-  return mend_live(guard, origin) + mend_freed(guard, origin);
+  size_t count = any_damaged(guard) ? report_overruns(guard, origin) : 0;
+  count += mend_live(guard, origin);
+  return count + mend_freed(guard, origin);
 }
 
 /* ---- Sweep ---- */
@@ -299,11 +368,10 @@ size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin) {
 static size_t sweep_inner(rf_guard *guard) {
   rf_fault where = {RF_OK, NULL, NULL, NULL, NULL};
   rf_origin const nowhere = {NULL, 0, NULL};
-  bool const damaged_before = guard->inner_damaged;
-  guard->inner_damaged = rf_check(guard->inner, &where) != RF_OK;
-  if (!guard->inner_damaged || damaged_before) {
+  if (!inner_is_damaged(guard, &where) || guard->inner_explained) {
     return 0;
   }
+  guard->inner_explained = true;
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, where.ptr, &nowhere);
   f.detail = where.what != NULL ? where.what : "the allocator's own data contradict themselves";

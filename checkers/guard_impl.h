@@ -11,7 +11,7 @@
 
 /* Some functions look at memory that may not be a block at all, where only the system has said that it can be read. */
 #if defined(__clang__) || defined(__GNUC__)
-#define RF_PEEKS __attribute__((no_sanitize_address))
+#define RF_PEEKS __attribute__((no_sanitize_address, no_sanitize_thread))
 #else
 #define RF_PEEKS
 #endif
@@ -191,6 +191,9 @@ void rf_guard_next(const rf_guard *guard, guard_cursor *at);
 /* Takes damaged headers out of the ring of live blocks and out of the quarantine, reporting each. Returns the number of
  * findings. */
 size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
+
+/* True where there are live blocks to which no header leads any more: damage has gone over several. */
+bool rf_guard_has_lost(const rf_guard *guard);
 
 /* ---- guard_refuse.c ---- */
 

@@ -145,8 +145,8 @@ static rf_status report_others(rf_guard *guard, const rf_guard *owner, const voi
 
 /* ---- What only the inner allocator knows ---- */
 
-/* The inner allocator has a block where one of ours would begin, but the header is none any more and no neighbour leads to
- * it: an overflow has gone over several blocks. */
+/* A block of ours in all likelihood, but its header is none any more and no neighbour leads to it: an overflow has gone over
+ * several blocks. */
 static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf_origin *origin) {
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, h, origin);
@@ -174,7 +174,7 @@ static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) 
   if (!rf_is_aligned(h, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
     return RF_OK;
   }
-  if (inner->ops->usable_size(inner, h) != 0) {
+  if (inner->ops->usable_size(inner, h) != 0 || rf_guard_has_lost(guard)) {
     return report_lost(guard, h, origin);
   }
   rf_guard_call_begin(&call);

@@ -1,0 +1,539 @@
+// What guard does with blocks that nothing is wrong with: fills, quarantine, realloc, figures. The bugs are in
+// guard_bugs_test.cc.
+#include "tests/checkers/guard_fixture.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+
+namespace ringfence {
+namespace {
+
+class Guard : public GuardTest {
+protected:
+  static bool filled(const unsigned char *p, size_t size, int byte) {
+    return std::all_of(p, p + size, [byte](unsigned char b) { return b == byte; });
+  }
+
+  rf_stats stats() {
+    rf_stats s;
+    rf_stats_get(a(), &s);
+    return s;
+  }
+};
+
+// ---- Beginning ----
+
+TEST_P(Guard, NullIsNoAllocator) {
+  rf_guard guard;
+  EXPECT_EQ(rf_guard_init(nullptr, heap_->allocator(), nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_guard_init(&guard, nullptr, nullptr), RF_ERR_INVALID);
+}
+
+TEST_P(Guard, WrapsTheInnerAllocator) {
+  EXPECT_EQ(rf_inner(a()), heap_->allocator());
+  EXPECT_STREQ(a()->ops->name, "guard");
+}
+
+TEST_P(Guard, OverheadPerBlockIsAsDocumented) {
+#if UINTPTR_MAX > UINT32_MAX
+  EXPECT_EQ(RF_GUARD_PREFIX, 64U);
+#else
+  EXPECT_EQ(RF_GUARD_PREFIX, 48U);
+#endif
+  EXPECT_EQ(RF_GUARD_BACK_MIN, 16);
+}
+
+// ---- Fills ----
+
+TEST_P(Guard, ANewBlockIsFilledUpToTheLimit) {
+  options_.fill_alloc = 100;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 60));
+  EXPECT_TRUE(filled(p, 60, RF_FILL_ALLOC));
+  unsigned char *const q = bytes(rf_alloc(a(), 300));
+  EXPECT_TRUE(filled(q, 100, RF_FILL_ALLOC));
+  expect_silence();
+}
+
+TEST_P(Guard, CallocZeroesAll) {
+  for (size_t const size : {1, 7, 64, 5000}) {
+    unsigned char *const p = bytes(rf_calloc(a(), size, 3));
+    EXPECT_TRUE(filled(p, 3 * size, 0));
+    unsigned char *const q = bytes(rf_guard_zalloc_from(&guard_, size, 8, RF_FAMILY_MALLOC, nullptr));
+    EXPECT_TRUE(filled(q, size, 0));
+    rf_free(a(), p);
+    rf_free(a(), q);
+  }
+  expect_silence();
+}
+
+TEST_P(Guard, AFreedBlockIsFilledUpToTheLimit) {
+  options_.fill_free = 100;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 300));
+  std::memset(p, 0x41, 300);
+  rf_free(a(), p);
+  EXPECT_TRUE(filled(p, 100, RF_FILL_FREE));
+  EXPECT_TRUE(filled(p + 100, 200, 0x41));
+  p[100] = 1; // beyond what is watched
+  expect_silence();
+  p[99] = 1;
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take_one().offset, 99);
+}
+
+TEST_P(Guard, WithoutFillsNothingIsTouchedAndGuardsStillWork) {
+  options_.fill_alloc = 0;
+  options_.fill_free = 0;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 40));
+  std::memset(p, 0x41, 40);
+  p[40] = 1;
+  rf_free(a(), p);
+  EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_TRUE(filled(p, 40, 0x41));
+  p[0] = 1;
+  expect_silence();
+}
+
+// ---- Quarantine ----
+
+TEST_P(Guard, FreedBlocksAreNotUsedAgainWhileInQuarantine) {
+  std::vector<unsigned char *> freed;
+  for (size_t i = 0; i < 20; i++) {
+    unsigned char *const p = bytes(rf_alloc(a(), 100));
+    rf_free(a(), p);
+    EXPECT_EQ(std::count(freed.begin(), freed.end(), p), 0);
+    freed.push_back(p);
+  }
+  expect_silence();
+}
+
+TEST_P(Guard, TheQuarantineIsBoundedInBytes) {
+  options_.quarantine = 5000;
+  make(options_);
+  for (size_t i = 0; i < 300; i++) {
+    rf_free(a(), rf_alloc(a(), i % 90));
+    EXPECT_LE(guard_.quarantined, 5000U);
+  }
+  EXPECT_GT(guard_.quarantined, 4000U);
+  rf_guard_flush(&guard_, 1000);
+  EXPECT_LE(guard_.quarantined, 1000U);
+  EXPECT_GT(guard_.quarantined, 0U);
+  rf_guard_flush(&guard_, 0);
+  EXPECT_EQ(guard_.quarantined, 0U);
+  expect_silence();
+}
+
+TEST_P(Guard, WhatWasFreedFirstLeavesFirst) {
+  unsigned char *blocks[5];
+  for (unsigned char *&p : blocks) {
+    p = bytes(rf_alloc(a(), 100));
+  }
+  for (unsigned char *const p : blocks) {
+    rf_free(a(), p);
+    p[0] = 1;
+  }
+  for (size_t left = 5; left > 0; left--) {
+    rf_guard_flush(&guard_, guard_.quarantined - 1);
+    EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(blocks[5 - left]));
+  }
+}
+
+TEST_P(Guard, ABlockLargerThanTheQuarantineDoesNotEmptyIt) {
+  options_.quarantine = 5000;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  rf_free(a(), p);
+  size_t const before = guard_.quarantined;
+  EXPECT_GT(before, 0U);
+  rf_free(a(), rf_alloc(a(), 6000));
+  EXPECT_EQ(guard_.quarantined, before);
+  expect_silence();
+}
+
+TEST_P(Guard, WithoutAQuarantineBlocksGoBackAtOnce) {
+  options_.quarantine = 0;
+  make(options_);
+  rf_stats inner;
+  rf_free(a(), rf_alloc(a(), 100));
+  rf_stats_get(heap_->allocator(), &inner);
+  EXPECT_EQ(inner.blocks, 0U);
+  EXPECT_EQ(guard_.quarantined, 0U);
+  expect_silence();
+}
+
+TEST_P(Guard, TheQuarantineIsGivenUpBeforeAnAllocationFails) {
+  if (!GetParam().in_arena) {
+    return;
+  }
+  options_.quarantine = kArenaSize;
+  make(options_);
+  size_t const large = kArenaSize / 2;
+  for (size_t i = 0; i < 4; i++) {
+    void *const p = rf_alloc(a(), large);
+    ASSERT_NE(p, nullptr) << "round " << i;
+    rf_free(a(), p);
+  }
+  EXPECT_EQ(stats().failures, 0U);
+  expect_silence();
+}
+
+TEST_P(Guard, DamageIsFoundWhenTheQuarantineIsGivenUp) {
+  if (!GetParam().in_arena) {
+    return;
+  }
+  options_.quarantine = kArenaSize;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), kArenaSize / 2));
+  rf_free(a(), p);
+  p[12345] = 0;
+  ASSERT_NE(rf_alloc(a(), kArenaSize / 2), nullptr);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_USE_AFTER_FREE);
+  EXPECT_EQ(f.offset, 12345);
+}
+
+// ---- Alignment ----
+
+TEST_P(Guard, AlignedBlocksAreGuardedToTheByteOnBothSides) {
+  for (size_t align = 1; align <= 8192; align *= 2) {
+    for (size_t const size : {0, 1, 13, 100}) {
+      unsigned char *const p = bytes(rf_aligned_alloc(a(), align, size));
+      ASSERT_NE(p, nullptr);
+      EXPECT_TRUE(rf_is_aligned(p, align));
+      EXPECT_EQ(rf_usable_size(a(), p), size);
+      std::memset(p, 0x41, size);
+      expect_silence();
+      p[-1] = 0;
+      EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+      EXPECT_EQ(take_one().offset, -1);
+      p[size] = 0;
+      EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+      EXPECT_EQ(take_one().offset, static_cast<ptrdiff_t>(size));
+      EXPECT_EQ(rf_free(a(), p), RF_OK);
+    }
+  }
+  expect_silence();
+}
+
+TEST_P(Guard, AnInteriorPointerOfAnAlignedBlockIsToldFromIt) {
+  unsigned char *const p = bytes(rf_aligned_alloc(a(), 4096, 100));
+  EXPECT_EQ(rf_free(a(), p - 2048), RF_ERR_BAD_POINTER); // in the gap before the header
+  EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(rf_free(a(), p + 16), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(take_one().offset, 16);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  expect_silence();
+}
+
+// ---- Realloc ----
+
+TEST_P(Guard, ReallocMovesSmallBlocksSoThatStalePointersShow) {
+  options_.move_below = 100;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  unsigned char *const q = bytes(rf_realloc(a(), p, 50));
+  EXPECT_NE(q, p);
+  EXPECT_TRUE(filled(p, 100, RF_FILL_FREE));
+  p[5] = 1; // through the stale pointer
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+}
+
+TEST_P(Guard, ReallocOfALargeBlockStaysWhereItCan) {
+  options_.move_below = 100;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 5000));
+  std::memset(p, 0x41, 5000);
+  unsigned char *const q = bytes(rf_realloc(a(), p, 3000));
+  EXPECT_EQ(q, p);
+  EXPECT_TRUE(filled(q, 3000, 0x41));
+  EXPECT_EQ(rf_usable_size(a(), q), 3000U);
+  q[3000] = 0; // the guard has moved with the end
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.size, 3000U);
+  EXPECT_EQ(f.offset, 3000);
+}
+
+TEST_P(Guard, WhatReallocAddsIsFilledAndGuarded) {
+  for (size_t const move_below : {size_t{0}, SIZE_MAX}) {
+    options_.move_below = move_below;
+    make(options_);
+    unsigned char *p = bytes(rf_alloc(a(), 20));
+    std::memset(p, 0x41, 20);
+    for (size_t size = 21; size < 200; size += 7) {
+      p = bytes(rf_realloc(a(), p, size));
+      ASSERT_NE(p, nullptr);
+      EXPECT_TRUE(filled(p, 20, 0x41));
+      EXPECT_TRUE(filled(p + 20, size - 20, RF_FILL_ALLOC)) << size;
+      expect_silence();
+    }
+    rf_free(a(), p);
+  }
+}
+
+TEST_P(Guard, ReallocFindsTheOverflowOfTheOldBlock) {
+  for (size_t const move_below : {size_t{0}, SIZE_MAX}) {
+    options_.move_below = move_below;
+    make(options_);
+    unsigned char *const p = bytes(rf_alloc(a(), 20));
+    p[20] = 1;
+    unsigned char *const q = bytes(rf_realloc(a(), p, 40));
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
+    EXPECT_EQ(f.size, 20U);
+    EXPECT_EQ(rf_free(a(), q), RF_OK);
+    expect_silence();
+  }
+}
+
+TEST_P(Guard, ReallocThatFailsLeavesTheBlockAsItWas) {
+  unsigned char *const p = bytes(rf_alloc(a(), 20));
+  std::memset(p, 0x41, 20);
+  EXPECT_EQ(rf_realloc(a(), p, RF_SIZE_LIMIT), nullptr);
+  EXPECT_EQ(rf_usable_size(a(), p), 20U);
+  EXPECT_TRUE(filled(p, 20, 0x41));
+  EXPECT_EQ(stats().failures, 1U);
+  expect_silence();
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_P(Guard, ReallocToAnAlignmentThatTheBlockHasNotMoves) {
+  options_.move_below = 0;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 20));
+  std::memset(p, 0x41, 20);
+  unsigned char *const q = bytes(rf_realloc_at(a(), p, 30, 4096, RF_HERE));
+  EXPECT_TRUE(rf_is_aligned(q, 4096));
+  EXPECT_TRUE(filled(q, 20, 0x41));
+  rf_free(a(), q);
+  expect_silence();
+}
+
+TEST_P(Guard, AShrinkingReallocSucceedsInAFullArena) {
+  if (!GetParam().in_arena) {
+    return;
+  }
+  std::vector<void *> blocks;
+  while (void *const p = rf_alloc(a(), 2000)) {
+    blocks.push_back(p);
+  }
+  while (rf_alloc(a(), 1) != nullptr) {
+  }
+  for (void *&p : blocks) {
+    p = rf_realloc(a(), p, 100);
+    EXPECT_NE(p, nullptr);
+  }
+  expect_silence();
+}
+
+// ---- Figures ----
+
+TEST_P(Guard, StatisticsAreTheProgramsView) {
+  void *const p = rf_alloc(a(), 100);
+  void *const q = rf_alloc(a(), 50);
+  rf_stats s = stats();
+  EXPECT_EQ(s.used, 150U);
+  EXPECT_EQ(s.blocks, 2U);
+  EXPECT_EQ(s.allocations, 2U);
+  if (s.capacity != 0) {
+    EXPECT_EQ(s.capacity, s.used + s.free_bytes + s.overhead);
+    EXPECT_GE(s.overhead, 2 * (RF_GUARD_PREFIX + RF_GUARD_BACK_MIN));
+  }
+  rf_free(a(), p);
+  s = stats();
+  EXPECT_EQ(s.used, 50U);
+  EXPECT_EQ(s.peak, 150U);
+  EXPECT_EQ(s.blocks, 1U);
+  EXPECT_EQ(s.peak_blocks, 2U);
+  rf_free(a(), q);
+}
+
+TEST_P(Guard, AMovingReallocIsNoPeakOfTwoBlocks) {
+  void *p = rf_alloc(a(), 100);
+  for (size_t i = 0; i < 5; i++) {
+    p = rf_realloc(a(), p, 100);
+  }
+  EXPECT_EQ(stats().peak, 100U);
+  EXPECT_EQ(stats().peak_blocks, 1U);
+  EXPECT_EQ(stats().used, 100U);
+}
+
+struct Walked {
+  std::map<void *, rf_block> used;
+};
+
+bool collect(const rf_block *block, void *context) {
+  if (block->used) {
+    static_cast<Walked *>(context)->used[block->ptr] = *block;
+  }
+  return true;
+}
+
+TEST_P(Guard, AWalkMeetsTheProgramsBlocksWithTheirSites) {
+  std::map<void *, size_t> sizes;
+  unsigned line = 0;
+  for (size_t i = 0; i < 30; i++) {
+    line = __LINE__ + 1;
+    sizes[rf_aligned_alloc(a(), size_t{1} << i % 10, i * 7)] = i * 7;
+  }
+  void *const freed = rf_alloc(a(), 10);
+  rf_free(a(), freed);
+  Walked walked;
+  EXPECT_EQ(rf_walk(a(), collect, &walked), RF_OK);
+  EXPECT_EQ(walked.used.size(), sizes.size());
+  for (const auto &[ptr, size] : sizes) {
+    ASSERT_EQ(walked.used.count(ptr), 1U);
+    EXPECT_EQ(walked.used[ptr].size, size);
+    ASSERT_NE(walked.used[ptr].site, nullptr);
+    EXPECT_EQ(walked.used[ptr].site->line, line);
+  }
+  for (const auto &[ptr, size] : sizes) {
+    rf_free(a(), ptr);
+  }
+}
+
+TEST_P(Guard, DescribesLiveBlocksOnly) {
+  unsigned const line = __LINE__ + 1;
+  unsigned char *const p = bytes(rf_alloc(a(), 33));
+  rf_guard_block block;
+  ASSERT_TRUE(rf_guard_describe(&guard_, p, &block));
+  EXPECT_EQ(block.ptr, p);
+  EXPECT_EQ(block.size, 33U);
+  EXPECT_EQ(block.family, RF_FAMILY_MALLOC);
+  EXPECT_EQ(block.allocated.site->line, line);
+  EXPECT_FALSE(rf_guard_describe(&guard_, p + 16, &block));
+  int local;
+  EXPECT_FALSE(rf_guard_describe(&guard_, &local, &block));
+  rf_free(a(), p);
+  EXPECT_FALSE(rf_guard_describe(&guard_, p, &block));
+  expect_silence();
+}
+
+TEST_P(Guard, DeinitGivesEveryBlockBack) {
+  rf_free(a(), rf_alloc(a(), 10));
+  ASSERT_NE(rf_alloc(a(), 20), nullptr);
+  ASSERT_NE(rf_aligned_alloc(a(), 1024, 20), nullptr);
+  end();
+  rf_stats inner;
+  rf_stats_get(heap_->allocator(), &inner);
+  EXPECT_EQ(inner.blocks, 0U);
+  EXPECT_EQ(inner.used, 0U);
+}
+
+// ---- Origins ----
+
+TEST_P(Guard, WithoutASiteTheCallerIsKept) {
+  rf_origin const origin = {nullptr, 0x1234567, nullptr};
+  void *const p = rf_guard_alloc_from(&guard_, 5, 8, RF_FAMILY_MALLOC, &origin);
+  rf_guard_block block;
+  ASSERT_TRUE(rf_guard_describe(&guard_, p, &block));
+  EXPECT_EQ(block.allocated.site, nullptr);
+  ASSERT_EQ(block.allocated.depth, 1U);
+  EXPECT_EQ(block.allocated.frames[0], 0x1234567U);
+  rf_free(a(), p);
+}
+
+TEST_P(Guard, WithADepotSiteAndStackAreKept) {
+  std::vector<uint64_t> memory(8192);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  options_.depot = &depot;
+  options_.stack_depth = 4;
+  make(options_);
+  unsigned const line = __LINE__ + 1;
+  void *const p = rf_alloc(a(), 5);
+  rf_guard_block block;
+  ASSERT_TRUE(rf_guard_describe(&guard_, p, &block));
+  ASSERT_NE(block.allocated.site, nullptr);
+  EXPECT_EQ(block.allocated.site->line, line);
+  EXPECT_GE(block.allocated.depth, 1U);
+  EXPECT_LE(block.allocated.depth, 4U);
+  rf_free(a(), p);
+  rf_free(a(), p);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.allocated.site->line, line);
+  EXPECT_GE(f.released.depth, 1U);
+  EXPECT_NE(f.allocated.frames[0], f.released.frames[0]);
+  end();
+}
+
+TEST_P(Guard, WhenTheDepotIsFullTheSiteIsStillKept) {
+  std::vector<uint64_t> memory(8);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  depot.used = depot.capacity;
+  options_.depot = &depot;
+  options_.stack_depth = 4;
+  make(options_);
+  void *const p = rf_alloc(a(), 5);
+  rf_guard_block block;
+  ASSERT_TRUE(rf_guard_describe(&guard_, p, &block));
+  EXPECT_NE(block.allocated.site, nullptr);
+  end();
+}
+
+// ---- A long correct program ----
+
+TEST_P(Guard, ALongCorrectProgramIsSilentAndItsContentsStay) {
+  constexpr unsigned kSeed = 20240607;
+  SCOPED_TRACE("seed " + std::to_string(kSeed));
+  std::mt19937 random(kSeed);
+  options_.quarantine = 20000;
+  options_.move_below = 60;
+  make(options_);
+  struct Block {
+    unsigned char *ptr;
+    size_t size;
+    int byte;
+  };
+  std::vector<Block> live;
+  for (int step = 0; step < 4000; step++) {
+    unsigned const action = random() % 4;
+    if (action == 0 || live.size() < 10) {
+      size_t const size = random() % 300;
+      auto *const p = bytes(rf_aligned_alloc(a(), size_t{1} << random() % 8, size));
+      ASSERT_NE(p, nullptr);
+      live.push_back({p, size, static_cast<int>(random() % 256)});
+      std::memset(p, live.back().byte, size);
+      continue;
+    }
+    size_t const pick = random() % live.size();
+    Block &b = live[pick];
+    ASSERT_TRUE(filled(b.ptr, b.size, b.byte));
+    if (action == 1) {
+      size_t const size = 1 + random() % 300;
+      b.ptr = bytes(rf_realloc(a(), b.ptr, size));
+      ASSERT_NE(b.ptr, nullptr);
+      ASSERT_TRUE(filled(b.ptr, std::min(size, b.size), b.byte));
+      b.size = size;
+      std::memset(b.ptr, b.byte, size);
+    } else {
+      ASSERT_EQ(rf_free(a(), b.ptr), RF_OK);
+      live[pick] = live.back();
+      live.pop_back();
+    }
+    if (step % 97 == 0) {
+      expect_silence();
+    }
+  }
+  expect_silence();
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, Guard, testing::ValuesIn(kHeaps), heap_name);
+
+} // namespace
+} // namespace ringfence
+
+// Requests that cannot be served are part of the tests: sanitizers shall answer them with NULL.
+extern "C" const char *__asan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
+extern "C" const char *__tsan_default_options() {
+  return "allocator_may_return_null=1";
+}
