@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Keeps what README.md and docs/ show true. This script writes each block of code that stands behind one of the lines
+#
+#   <!-- file: PATH -->    that file: an example, which is compiled and tested
+#   <!-- session -->       commands, each behind "$ ", and what they print now, errors included
+#
+#   blocks.sh check PAGE…     shows what is no longer true; fails where anything is not
+#   blocks.sh update PAGE…    writes it into the pages: ./bazelw run //docs:update
+#
+# What differs from run to run (addresses, process ids, figures of the last line) counts as equal.
+set -euo pipefail
+
+readonly built=$PWD # where Bazel puts what the sessions need
+readonly pages=${BUILD_WORKSPACE_DIRECTORY:-$PWD}
+scratch=$(mktemp -d)
+readonly scratch
+trap 'rm -rf -- "$scratch"' EXIT
+
+# Makes $1 look like the root of the repository to the commands of a session. As Bazel does not run inside Bazel, bazelw
+# runs what is built already.
+make_root() {
+  mkdir -p "$1/bin"
+  ln -s "$built/docs" "$1/docs"
+  ln -s "$built/tools/ringfence/ringfence" "$1/bin/ringfence"
+  cat >"$1/bazelw" <<'BAZELW'
+#!/bin/sh
+case "$*" in
+  "run //tools:ringfence -- "*)
+    shift 3
+    exec ringfence "$@"
+    ;;
+  "run --config=guard //docs/examples:"*) RINGFENCE_OPTIONS=mode=guard exec "./docs/examples/${3#*:}" ;;
+  *)
+    echo "a session cannot do: bazelw $*" >&2
+    exit 1
+    ;;
+esac
+BAZELW
+  chmod +x "$1/bazelw"
+}
+
+# Reads a session in the folder $1, and prints it with what its commands print now.
+run_session() {
+  local line status=0
+  while IFS= read -r line; do
+    [[ $line == '$ '* ]] || continue
+    printf '%s\n' "$line"
+    # shellcheck disable=SC2016 # the arguments are the inner shell's
+    env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 \
+      bash -c 'cd -- "$1" && (exit "$2"); eval "$3"' session "$1" "$status" "${line:2}" </dev/null 2>&1 &&
+      status=0 || status=$?
+  done
+}
+
+# What a block of kind $2 in the folder $1 should be; stdin is what it is.
+renewed() {
+  if [[ $2 == session ]]; then
+    run_session "$1"
+  else
+    cat -- "$built/$2"
+  fi
+}
+
+normalised() {
+  sed -E -e 's/0x[0-9a-f]{6,}/0xADDRESS/g' \
+    -e 's/^==[0-9]+==/==PID==/' \
+    -e '/^ringfence: /{s/[0-9][0-9.]*( [KMGT]iB| bytes)?/N/g;s/(process|allocation)(e?s)?\>/\1/g}'
+}
+
+# Copies the block that follows on stdin, up to its end; $1 and $2 as above.
+copy_block() {
+  local line old='' new
+  while IFS= read -r line && [[ $line != '```' ]]; do
+    old+=$line$'\n'
+  done
+  new=$(renewed "$1" "$2" <<<"$old" && echo .) # the dot keeps empty lines at the end
+  new=${new%.}
+  [[ $(normalised <<<"$new") != "$(normalised <<<"$old")" ]] || new=$old
+  printf '%s```\n' "$new"
+}
+
+# Copies a page, each block as it should be; $1 is a folder for its sessions.
+copy_page() {
+  local line kind=''
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in
+      '<!-- file: '*' -->')
+        kind=${line#'<!-- file: '}
+        kind=${kind%' -->'}
+        ;;
+      '<!-- session -->') kind=session ;;
+      '```'*)
+        [[ -z $kind ]] || copy_block "$1" "$kind"
+        kind=''
+        ;;
+      *) kind='' ;;
+    esac
+  done
+}
+
+mode=$1
+shift
+failed=0
+for page in "$@"; do
+  make_root "$scratch/$page.root"
+  copy_page "$scratch/$page.root" <"$pages/$page" >"$scratch/page"
+  if [[ $mode == check ]]; then
+    diff -u --label "$page" --label "$page as it should be" -- "$pages/$page" "$scratch/page" || failed=1
+  elif ! cmp -s -- "$pages/$page" "$scratch/page"; then
+    cat -- "$scratch/page" >"$pages/$page"
+    echo "updated $page"
+  fi
+done
+((failed == 0)) || echo 'To bring the pages up to date: ./bazelw run //docs:update' >&2
+exit "$failed"

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The examples do what their pages say that they do.
+set -euo pipefail
+
+fail() {
+  echo "examples_test: $*" >&2
+  exit 1
+}
+
+docs/examples/board || fail "board: its overflow was not counted once"
+
+RINGFENCE_OPTIONS=mode=off docs/examples/demo || fail "demo: a bare build does not notice the overflow"
+
+status=0
+text=$(RINGFENCE_OPTIONS=mode=guard docs/examples/demo 2>&1) || status=$?
+((status == 99)) || fail "demo: exit status $status, not 99"
+[[ $text == *"heap-buffer-overflow"*"0 bytes after 13-byte region"* ]] || fail "demo: $text"
