@@ -6,7 +6,7 @@ static rf_fault_handler the_handler = rf_fault_abort;
 static void *the_context;
 
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-#if defined(__unix__)
+#if defined(__unix__) && __STDC_HOSTED__
 static __thread rf_fault_scope *innermost __attribute__((tls_model("initial-exec")));
 #elif defined(__APPLE__)
 static __thread rf_fault_scope *innermost;

@@ -1,10 +1,9 @@
 #include <ringfence/pool.h>
 
-#include <assert.h>
 #include <string.h>
 
 #define RF_POOL_FREE 0xFF
-static_assert(RF_POOL_SIZE_MAX < RF_POOL_FREE, "a requested size and the free mark must differ");
+_Static_assert(RF_POOL_SIZE_MAX < RF_POOL_FREE, "a requested size and the free mark must differ");
 
 static const rf_pool_class default_classes[] = {
     {8, RF_POOL_DEFAULT_COUNT},  {16, RF_POOL_DEFAULT_COUNT}, {32, RF_POOL_DEFAULT_COUNT},

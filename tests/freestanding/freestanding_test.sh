@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# lib/ needs no operating system and no C library but memcpy, memmove, memset, memcmp and strlen: compiles each of its
+# sources, heaps/std.c and port/posix.c apart, with -ffreestanding -nostdlib for every target that a compiler is
+# installed for, and looks at what the objects leave undefined.
+#
+#   freestanding_test.sh FILE...      the sources and headers of lib/
+set -euo pipefail
+
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/freestanding.XXXXXX")
+trap 'rm -rf -- "$work"' EXIT
+
+# What a compiler may call in freestanding code, and its own helpers for arithmetic that the core lacks.
+allowed='memcpy|memmove|memset|memcmp|strlen'
+helpers='__aeabi_[a-z0-9]+|__gnu_thumb1_case_[a-z]+|__(u|)(div|mod|divmod)[sd]i[34]|__(ashl|ashr|lshr|mul)di3|__(clz|ctz|popcount)[sd]i2'
+helpers+='|__x86\.get_pc_thunk\.[a-z]+|_GLOBAL_OFFSET_TABLE_|__stack_chk_(fail|guard)(_local)?'
+
+# ---- Headers, as <ringfence/name.h>; those of compat keep their folders ----
+
+sources=()
+mkdir -p "$work/include/ringfence"
+for file in "$@"; do
+  case $file in
+    */heaps/std.c | */port/posix.c) ;;
+    *.c) sources+=("$file") ;;
+    */compat/*/*.h)
+      inside=${file##*/compat/}
+      mkdir -p "$work/include/ringfence/${inside%/*}"
+      cp -- "$file" "$work/include/ringfence/$inside"
+      ;;
+    *.h) cp -- "$file" "$work/include/ringfence/" ;;
+  esac
+done
+((${#sources[@]} >= 10)) || { echo "only ${#sources[@]} sources were given" >&2; exit 1; }
+
+# ---- One target ----
+
+# compiler, its flags, source, object
+cat >"$work/compile" <<END
+#!/usr/bin/env bash
+exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror -I"$work/include" -I. \
+  -c "\${@:\$#-1:1}" -o "\${@:\$#}"
+END
+chmod +x "$work/compile"
+
+# name, compiler and its flags. The objects must close over themselves but for what is allowed.
+try() {
+  local name=$1 cc=$2 nm=$3
+  shift 3
+  if ! command -v "$cc" >/dev/null || ! echo 'int x;' | "$cc" "$@" -x c -c -o "$work/probe.o" - 2>/dev/null; then
+    echo "$name: no compiler here, left out"
+    return 0
+  fi
+  mkdir -p "$work/$name"
+  local file
+  for file in "${sources[@]}"; do
+    printf '%s\0%s\0' "$file" "$work/$name/${file//\//_}.o"
+  done | xargs -0 -n2 -P"$(nproc)" "$work/compile" "$cc" "$@" || {
+    echo "$name: not everything compiles" >&2
+    return 1
+  }
+  "$nm" -g "$work/$name"/*.o | awk 'NF == 3 && $2 ~ /[A-TV-Zi]/ {print $3}' | sort -u >"$work/$name.defined"
+  "$nm" -g "$work/$name"/*.o | awk '$1 == "U" {print $2}' | sort -u >"$work/$name.undefined"
+  local left
+  left=$(comm -13 "$work/$name.defined" "$work/$name.undefined" | grep -vxE "$allowed|$helpers" || true)
+  if [[ -n $left ]]; then
+    echo "$name: lib/ would need:" >&2
+    for symbol in $left; do
+      echo "  $symbol, in $("$nm" -A "$work/$name"/*.o | awk -v s="$symbol" '$(NF - 1) == "U" && $NF == s {print $1}' |
+        sed 's|.*/||; s|:.*||' | sort -u | tr '\n' ' ')" >&2
+    done
+    return 1
+  fi
+  echo "$name: ${#sources[@]} sources, nothing missing"
+  targets+=("$name")
+}
+
+targets=()
+failed=0
+try x86-64 gcc nm -m64 || failed=1
+try i386 gcc nm -m32 || failed=1
+try x86-64-clang clang nm -m64 || failed=1
+try cortex-m0plus arm-none-eabi-gcc arm-none-eabi-nm -mcpu=cortex-m0plus -mthumb || failed=1
+try cortex-m4 arm-none-eabi-gcc arm-none-eabi-nm -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 || failed=1
+
+((failed == 0)) || exit 1
+((${#targets[@]} != 0)) || { echo "no compiler at all" >&2; exit 1; }
+
+# ---- The test itself: a source that calls malloc must be seen ----
+
+echo 'void *malloc(unsigned long); void *f(void); void *f(void) { return malloc(1); }' >"$work/control.c"
+sources+=("$work/control.c")
+if try control gcc nm -m64 2>"$work/complaint" || ! grep -q '^  malloc, in ' "$work/complaint"; then
+  echo "a call of malloc goes unseen" >&2
+  exit 1
+fi

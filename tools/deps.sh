@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Asks Bazel whether dependencies point one way: tools, tests, fuzz -> checkers -> lib; inside lib: decorators, heaps,
+# blocks -> core; nobody but //lib/port:port names an implementation of the port.
+#
+#   tools/deps.sh [OPTION...]      options go to Bazel, before the command: --output_base=...
+#
+# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/freestanding:layering_test asks the #include lines the same question.
+set -euo pipefail
+
+cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/..}"
+startup=("$@")
+complaints=$(mktemp)
+trap 'rm -f -- "$complaints"' EXIT
+
+faults=0
+
+# What the query finds is against the rule.
+none() {
+  local rule=$1 query=$2 found
+  found=$(./bazelw "${startup[@]}" query --noimplicit_deps --notool_deps --noshow_progress "$query" 2>"$complaints") || {
+    cat -- "$complaints" >&2
+    exit 2
+  }
+  if [[ -n $found ]]; then
+    printf '%s:\n%s\n' "$rule" "$found" >&2
+    faults=$((faults + 1))
+  fi
+}
+
+# What of layer A is depended on by layer B, and may not be. //tools/bazel holds the rules and settings of every target.
+forbid() {
+  local from=$1 to=$2
+  none "$from depends on $to" "(deps($from) intersect ($to)) except //tools/bazel/..."
+}
+
+forbid //lib/... "//checkers/... + //tests/... + //fuzz/... + //tools/..."
+forbid //checkers/... "//tests/... + //fuzz/... + //tools/..."
+forbid //lib/core/... "//lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/port/... "//lib/core:core + //lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/heaps/... "//lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/blocks/... "//lib/heaps/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/decorators/... "//lib/heaps/... + //lib/blocks/... + //lib/compat/..."
+none "an implementation of the port is named" \
+  "(rdeps(//lib/... + //checkers/..., //lib/port:bare + //lib/port:posix, 1)) except //lib/port/..."
+
+if ((faults != 0)); then
+  echo "$faults rules broken" >&2
+  exit 1
+fi
+echo "dependencies point one way"
