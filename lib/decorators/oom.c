@@ -13,7 +13,7 @@ static rf_oom *oom_of(rf_allocator *self) {
   return (rf_oom *)self;
 }
 
-/* False where this thread is in a callback of `oom` already. */
+/* False where this thread is in a callback of `oom` already: the request has failed. */
 static bool rescue_begin(rf_oom *oom, rf_oom_rescue *rescue, size_t needed) {
   rescue->thread = rf_port_thread_id();
   rescue->attempt = 0;
@@ -22,6 +22,7 @@ static bool rescue_begin(rf_oom *oom, rf_oom_rescue *rescue, size_t needed) {
   rf_mutex_lock(&oom->mutex);
   for (const rf_oom_rescue *r = oom->rescues; r != NULL; r = r->next) {
     if (r->thread == rescue->thread) {
+      oom->failures++;
       rf_mutex_unlock(&oom->mutex);
       return false;
     }
@@ -43,6 +44,7 @@ static void rescue_end(rf_oom *oom, rf_oom_rescue *rescue, bool succeeded) {
     oom->rescued++;
   } else {
     oom->given_up++;
+    oom->failures++;
   }
   rf_mutex_unlock(&oom->mutex);
 }
@@ -92,13 +94,27 @@ static void *oom_alloc(rf_allocator *self, size_t size, size_t align, const rf_s
   return p;
 }
 
+/* A realloc of what inner does not know, or of a block of no bytes, which looks the same: never tried again. */
+static void *realloc_once(rf_oom *oom, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_stats before;
+  rf_stats after;
+  rf_stats_get(oom->inner, &before);
+  void *const p = rf_realloc_at(oom->inner, ptr, size, align, site);
+  rf_stats_get(oom->inner, &after);
+  rf_mutex_lock(&oom->mutex);
+  oom->failures += after.failures - before.failures;
+  rf_mutex_unlock(&oom->mutex);
+  return p;
+}
+
 static void *oom_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_oom *const oom = oom_of(self);
-  /* A bad pointer gives NULL as well, and so does a block that a callback freed: neither may be tried again. */
-  bool const known = rf_usable_size(oom->inner, ptr) != 0;
+  if (rf_usable_size(oom->inner, ptr) == 0) {
+    return realloc_once(oom, ptr, size, align, site);
+  }
   void *p = rf_realloc_at(oom->inner, ptr, size, align, site);
   rf_oom_rescue rescue;
-  if (p != NULL || !known || !rescue_begin(oom, &rescue, size)) {
+  if (p != NULL || !rescue_begin(oom, &rescue, size)) {
     return p;
   }
   while (p == NULL && rescue_round(oom, &rescue) && rf_usable_size(oom->inner, ptr) != 0) {
@@ -133,7 +149,11 @@ static rf_status oom_check(rf_allocator *self, rf_fault *where) {
 }
 
 static void oom_stats(rf_allocator *self, rf_stats *out) {
-  rf_stats_get(oom_of(self)->inner, out);
+  rf_oom *const oom = oom_of(self);
+  rf_stats_get(oom->inner, out);
+  rf_mutex_lock(&oom->mutex);
+  out->failures = oom->failures;
+  rf_mutex_unlock(&oom->mutex);
 }
 
 static void oom_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
@@ -184,6 +204,7 @@ rf_status rf_oom_init(rf_oom *oom, rf_allocator *inner, unsigned attempts) {
   oom->attempts = attempts != 0 ? attempts : RF_OOM_ATTEMPTS;
   oom->rescued = 0;
   oom->given_up = 0;
+  oom->failures = 0;
   oom->ready = true;
   return RF_OK;
 }

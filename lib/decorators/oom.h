@@ -49,6 +49,7 @@ typedef struct rf_oom {
   unsigned attempts;             /* limit per request */
   size_t rescued;
   size_t given_up;
+  size_t failures; /* requests answered with NULL; those that inner failed on the way do not count */
   bool ready;
 } rf_oom;
 

@@ -123,6 +123,7 @@ static void demand_remove(rf_pool *pool, size_t size) {
 static void inner_refresh(rf_pool *pool) {
   rf_stats s;
   rf_stats_get(pool->inner, &s);
+  pool->inner_failures = s.failures;
   pool->inner_used = pool->borrowed ? s.used - pool->memory_size : s.used;
   pool->inner_blocks = pool->borrowed ? s.blocks - 1 : s.blocks;
 }
@@ -180,11 +181,11 @@ static void *pool_alloc(rf_allocator *self, size_t size, size_t align, const rf_
   void *p = pooled_alloc(pool, size, align, &served, site);
   if (p == NULL) {
     p = rf_alloc_at(pool->inner, size, align, site);
+    inner_refresh(pool);
     if (p == NULL) {
       pool->counters.failures++;
       return NULL;
     }
-    inner_refresh(pool);
   }
   request_served(pool, size, served);
   return p;
@@ -292,7 +293,7 @@ static void *pooled_realloc(rf_pool *pool, rf_pool_slots *s, void *ptr, size_t s
     pooled_set_size(pool, s, index, size);
     return ptr;
   }
-  return rf_realloc_move(&pool->base, ptr, s->state[index], size, align, site);
+  return rf_realloc_move(&pool->base, ptr, s->stats.size, size, align, site);
 }
 
 /* Brings a block of inner that has become small into the pools. NULL where it stays. */
@@ -315,6 +316,19 @@ static void *inner_to_pool(rf_pool *pool, void *ptr, size_t size, size_t align, 
   return p;
 }
 
+/* NULL for a bad pointer is no failure: inner counts it as it sees it. */
+static void *inner_realloc(rf_pool *pool, void *ptr, size_t size, size_t align, const rf_site *site) {
+  size_t const failures = pool->inner_failures;
+  void *const p = rf_realloc_at(pool->inner, ptr, size, align, site);
+  if (p != NULL) {
+    inner_resized(pool, size);
+  } else {
+    inner_refresh(pool);
+    pool->counters.failures += pool->inner_failures - failures;
+  }
+  return p;
+}
+
 static void *pool_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_pool *const pool = pool_of(self);
   rf_pool_slots *const s = slots_of(pool, ptr);
@@ -325,16 +339,8 @@ static void *pool_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
     (void)refuse(pool, RF_ERR_BAD_POINTER, ptr, site);
     return NULL;
   }
-  void *p = inner_to_pool(pool, ptr, size, align, site);
-  if (p == NULL) {
-    p = rf_realloc_at(pool->inner, ptr, size, align, site);
-    if (p != NULL) {
-      inner_resized(pool, size);
-    } else {
-      pool->counters.failures++;
-    }
-  }
-  return p;
+  void *const p = inner_to_pool(pool, ptr, size, align, site);
+  return p != NULL ? p : inner_realloc(pool, ptr, size, align, site);
 }
 
 static size_t pool_usable_size(rf_allocator *self, const void *ptr) {
@@ -528,26 +534,27 @@ static bool class_bytes(const rf_pool_class *c, size_t *out) {
   return rf_mul(c->size, c->count, &bytes) && rf_round_up(bytes, RF_ALIGN_DEFAULT, out);
 }
 
-/* Bytes of all areas and state bytes; 0 where the classes are invalid or the sum wraps. */
-static size_t layout_size(const rf_pool_options *o) {
+/* *size = bytes of all areas and state bytes; false where the classes are invalid or the sum wraps. */
+static bool layout_size(const rf_pool_options *o, size_t *size) {
   size_t total = 0;
   if (o->class_count == 0 || o->class_count > RF_POOL_CLASSES_MAX) {
-    return 0;
+    return false;
   }
   for (unsigned i = 0; i < o->class_count; i++) {
     size_t bytes;
     if (!class_valid(o, i) || !class_bytes(&o->classes[i], &bytes) || !rf_add(total, bytes, &total) ||
         !rf_add(total, o->classes[i].count, &total)) {
-      return 0;
+      return false;
     }
   }
-  return total <= RF_SIZE_LIMIT ? total : 0;
+  *size = total;
+  return total <= RF_SIZE_LIMIT;
 }
 
 size_t rf_pool_buffer_size(const rf_pool_options *options) {
   rf_pool_options copy;
-  size_t const size = layout_size(effective(options, &copy));
-  return size == 0 ? 0 : size + (RF_ALIGN_DEFAULT - 1);
+  size_t size;
+  return layout_size(effective(options, &copy), &size) ? size + (RF_ALIGN_DEFAULT - 1) : 0;
 }
 
 static void slots_init(rf_pool_slots *s, const rf_pool_class *c, unsigned char *area, unsigned char *state) {
@@ -564,12 +571,15 @@ static void slots_init(rf_pool_slots *s, const rf_pool_class *c, unsigned char *
 
 /* Takes the memory from the caller's buffer or from inner. */
 static rf_status take_memory(rf_pool *pool, const rf_pool_options *o) {
-  size_t const size = layout_size(o);
-  if (size == 0) {
+  size_t size;
+  if (!layout_size(o, &size)) {
     return RF_ERR_INVALID;
   }
   pool->memory_size = size;
-  pool->borrowed = o->buffer == NULL;
+  pool->borrowed = o->buffer == NULL && size != 0;
+  if (size == 0) {
+    return RF_OK;
+  }
   if (pool->borrowed) {
     pool->memory = (unsigned char *)rf_alloc_at(pool->inner, size, RF_ALIGN_DEFAULT, RF_HERE);
     return pool->memory != NULL ? RF_OK : RF_ERR_NO_MEMORY;

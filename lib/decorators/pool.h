@@ -76,6 +76,7 @@ typedef struct rf_pool {
   bool borrowed;     /* memory came from inner */
   size_t inner_used; /* requested bytes and blocks live in inner, own memory apart */
   size_t inner_blocks;
+  size_t inner_failures;
   size_t pool_used;
   size_t pool_blocks;
   rf_counters counters; /* both together */

@@ -16,6 +16,8 @@ const rf_conformance_subject *rf_memblocks_subject(void);
 const rf_conformance_subject *rf_memheap_of_three_subject(void);
 const rf_conformance_subject *rf_memheap_subject(void);
 const rf_conformance_subject *rf_mempool_subject(void);
+const rf_conformance_subject *rf_oom_subject(void);
+const rf_conformance_subject *rf_pool_subject(void);
 const rf_conformance_subject *rf_simple_subject(void);
 const rf_conformance_subject *rf_smallmem_subject(void);
 const rf_conformance_subject *rf_std_subject(void);
