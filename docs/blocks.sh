@@ -29,6 +29,7 @@ case "$*" in
     shift 3
     exec ringfence "$@"
     ;;
+  "run //docs/examples:"*) exec "./docs/examples/${2#*:}" ;;
   "run --config=guard //docs/examples:"*) RINGFENCE_OPTIONS=mode=guard exec "./docs/examples/${3#*:}" ;;
   *)
     echo "a session cannot do: bazelw $*" >&2

@@ -11,6 +11,10 @@ docs/examples/board || fail "board: its overflow was not counted once"
 
 RINGFENCE_OPTIONS=mode=off docs/examples/demo || fail "demo: a bare build does not notice the overflow"
 
+for name in lock simple std; do
+  "docs/examples/$name" 2>/dev/null || fail "$name: exit status $?"
+done
+
 status=0
 text=$(RINGFENCE_OPTIONS=mode=guard docs/examples/demo 2>&1) || status=$?
 ((status == 99)) || fail "demo: exit status $status, not 99"
