@@ -34,7 +34,7 @@ static inline uint8_t make_kind(guard_state state, rf_family family, origin_kind
   return (uint8_t)((unsigned)state | (unsigned)family << 2 | (unsigned)allocated << 4 | (unsigned)released << 6);
 }
 
-static inline guard_state state_of(const rf_guard_header *h) {
+RF_PEEKS static inline guard_state state_of(const rf_guard_header *h) {
   return (guard_state)(h->kind & 3U);
 }
 
