@@ -5,6 +5,7 @@
 #include <ringfence/finding.h>
 
 #include <cstddef>
+#include <vector>
 
 namespace ringfence::fuzz {
 
@@ -15,23 +16,29 @@ public:
   void clear() {
     reporter_ = {record, this, 0, 0};
     count_ = 0;
+    findings_.clear();
   }
 
   rf_reporter *reporter() { return &reporter_; }
   size_t count() const { return count_; }
-  const rf_finding &last() const { return last_; } // where count() is not 0
+  // In the order of reporting; a bounded number.
+  const std::vector<rf_finding> &findings() const { return findings_; }
 
 private:
+  static constexpr size_t kMaxKept = 64;
+
   static rf_action record(rf_reporter *self, const rf_finding *finding) {
     auto *const log = static_cast<FindingLog *>(self->context);
-    log->last_ = *finding;
     log->count_++;
+    if (log->findings_.size() < kMaxKept) {
+      log->findings_.push_back(*finding);
+    }
     return RF_ACTION_CONTINUE;
   }
 
   rf_reporter reporter_;
   size_t count_;
-  rf_finding last_ = {};
+  std::vector<rf_finding> findings_;
 };
 
 } // namespace ringfence::fuzz

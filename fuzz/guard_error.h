@@ -14,8 +14,9 @@ namespace ringfence::fuzz {
 
 class GuardError {
 public:
-  // Takes what error it is, where and how it will be noticed from the input.
-  GuardError(rf_guard &guard, FindingLog &log, Reader &reader);
+  // Takes what error it is, where and how it will be noticed from the input. `target` has what is promised of the guard:
+  // errors that damage more than the guard are committed where that is survived.
+  GuardError(rf_guard &guard, FindingLog &log, Reader &reader, const rf_fuzz_target &target);
 
   // Commits it on the program that has run so far, silently; sees to it that it is noticed; ends the program as a correct
   // one. The interpreter's verdict says what was wrong with the findings.
@@ -34,18 +35,27 @@ private:
     unsigned cwe; // 0: the kind's usual one
   };
 
-  // What was done: what it must be reported as, and whether that is so already.
-  struct Deed {
-    bool done; // false: not possible with this victim
-    bool noticed;
-    bool victim_is_gone; // freed, or not to be freed any more
-    Expected expected;
+  enum class Notice {
+    kNow,   // when it is done
+    kLater, // when the guard looks
+    kAtEnd, // when the program ends
+    kAfter  // it is done after the program has ended
   };
 
-  using Act = Deed (GuardError::*)();
-  static const Act kActs[];
+  enum class Victim { kLive, kFreed, kGivenUp };
 
+  struct Deed {
+    bool done; // false: not possible with this victim
+    Notice notice;
+    Victim victim;
+    Expected expected;
+    bool with_others; // there may be more findings: what was overwritten was not the guard's alone
+  };
+
+  // The errors; guard_error_acts.cc.
+  Deed act();
   Deed overflow();
+  Deed long_overflow();
   Deed underflow();
   Deed header();
   Deed write_after_free();
@@ -55,28 +65,47 @@ private:
   Deed forged_interior_free();
   Deed foreign_free();
   Deed forged_foreign_free();
+  Deed other_guard();
+  Deed behind_the_back();
   Deed leak();
+  Deed leak_on_demand();
   Deed too_big();
   Deed calloc_overflow();
   Deed bad_alignment();
   Deed other_family();
   Deed other_size();
+  Deed use_after_deinit();
 
-  bool choose_victim(Interpreter &program);
+  using Act = Deed (GuardError::*)();
+  struct Kind {
+    const char *name;
+    Act act;
+  };
+  static const Kind kKinds[];
+  const Kind &kind() const;
+
   bool quarantine_victim();
   void hand_in(void *ptr);
-  Expected written(rf_bug bug, unsigned char *at, size_t count, bool freed) const;
   void scribble(unsigned char *at, size_t count) const;
-  Deed act();
+  Deed damage(rf_bug bug, unsigned char *at, size_t count, bool freed) const;
+  Deed misuse(rf_bug bug, rf_access access, const void *ptr) const;
+
+  // What comes before and after; guard_error.cc.
+  bool choose_victim(Interpreter &program);
+  const Block *fresh_victim(Interpreter &program);
+  bool described(Verdict &verdict);
   void go_on();
-  bool notice(const Deed &deed);
-  void wind_up(Interpreter &program, const Deed &deed);
-  bool compare(Verdict &verdict, const Expected &expected) const;
+  bool look(const Deed &deed);
+  void wind_up(Shadow &shadow, const Deed &deed);
+  bool compare(Verdict &verdict, const Deed &deed) const;
+  bool compare_kind(Verdict &verdict, const Expected &expected) const;
+  bool compare_place(Verdict &verdict, const Expected &expected) const;
   bool compare_window(Verdict &verdict, const Expected &expected) const;
 
   rf_guard &guard_;
   rf_allocator *allocator_;
   FindingLog &log_;
+  const rf_fuzz_target &target_;
 
   size_t kind_;
   size_t victim_choice_;
@@ -89,6 +118,8 @@ private:
   size_t trigger_;
 
   Block victim_ = {};
+  uintptr_t victim_block_ = 0; // where it was when the error was committed
+  bool victim_is_fresh_ = false;
 };
 
 } // namespace ringfence::fuzz

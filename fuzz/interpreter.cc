@@ -256,10 +256,10 @@ bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
 
 // ---- What harnesses call ----
 
-const Block *Interpreter::allocate(size_t size, size_t align) {
-  verdict_.begin("p%u = rf_aligned_alloc(a, %zu, %zu)", shadow_.next_id(), align, size);
+const Block *Interpreter::adopt(void *ptr, size_t size, size_t align, bool zeroed) {
+  verdict_.begin("p%u = …(%zu), aligned to %zu", shadow_.next_id(), size, align);
   size_t const count = shadow_.count();
-  bool const good = judge_allocation(rf_aligned_alloc(allocator_, align, size), size, align, false);
+  bool const good = judge_allocation(ptr, size, align, zeroed);
   return good && shadow_.count() > count ? &shadow_.nth(count) : nullptr;
 }
 
@@ -287,8 +287,8 @@ void abort_with(const char *target_name, const Violation &violation) {
   abort();
 }
 
-std::optional<Violation> run(const rf_fuzz_target &target, const uint8_t *data, size_t size, Conduct conduct) {
-  Interpreter interpreter(target, Reader(data, size), conduct);
+std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct) {
+  Interpreter interpreter(target, input, conduct);
   if (interpreter.start()) {
     while (interpreter.step()) {
     }
@@ -303,7 +303,7 @@ std::optional<Violation> run(const rf_fuzz_target &target, const uint8_t *data, 
 } // namespace ringfence::fuzz
 
 void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size) {
-  if (auto const violation = ringfence::fuzz::run(*target, data, size)) {
+  if (auto const violation = ringfence::fuzz::run(*target, {data, size})) {
     ringfence::fuzz::abort_with(target->name, *violation);
   }
 }

@@ -49,10 +49,11 @@ public:
   void finish();
 
   // For harnesses that go on by themselves after some steps.
-  const Block *allocate(size_t size, size_t align); // verified like any other; nullptr where there was no memory
-  bool release(Block block);                        // false on a violation
-  bool free_all();                                  // the same
-  bool end_allocator();                             // deinit, twice
+  // Takes over a block that the harness allocated, and verifies it like any other; nullptr for nullptr, and on a violation.
+  const Block *adopt(void *ptr, size_t size, size_t align, bool zeroed);
+  bool release(Block block); // false on a violation
+  bool free_all();           // the same
+  bool end_allocator();      // deinit, twice
 
   rf_allocator *allocator() { return allocator_; }
   Shadow &shadow() { return shadow_; }
@@ -145,8 +146,7 @@ private:
 };
 
 // Runs one input to its end and says what was found; nothing: all promises were kept.
-std::optional<Violation> run(const rf_fuzz_target &target, const uint8_t *data, size_t size,
-                             Conduct conduct = Conduct::kAny);
+std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
 
 // Prints the violation to stderr, and how to see the operations that led to it, and aborts.
 [[noreturn]] void abort_with(const char *target_name, const Violation &violation);

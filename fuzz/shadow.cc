@@ -248,6 +248,9 @@ bool Shadow::verify_walk(rf_allocator *allocator) {
 
 // Blocks come region by region, in the order of addresses, and do not overlap.
 bool Shadow::verify_walk_order() const {
+  if (!target_.walks_in_order) {
+    return true;
+  }
   std::vector<size_t> seen; // regions, in the order of the walk
   for (size_t i = 0; i < state_.blocks.size(); i++) {
     const rf_block &block = state_.blocks[i];

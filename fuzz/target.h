@@ -81,6 +81,7 @@ typedef struct rf_fuzz_target {
   bool shrinks_in_place;  /* and such a realloc does not move */
   bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
   bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
+  bool walks_in_order;    /* walk goes by address, region by region */
   bool walk_adds_up; /* its free blocks are free_bytes, and all of them cover the same part of capacity at all times */
   bool coalesces;    /* when all is freed, free memory is as after init */
   bool survives_damage; /* no operation crashes or hangs when one byte of the allocator's own data was overwritten */
@@ -118,6 +119,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.shrinks_in_place = true;
   target.quiet_failure = true;
   target.walks_sizes = true;
+  target.walks_in_order = true;
   target.walk_adds_up = true;
   target.coalesces = true;
   target.survives_damage = false;

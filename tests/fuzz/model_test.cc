@@ -47,7 +47,7 @@ TEST(Model, IsSilentOnAGoodHeap) {
     ToyHeap heap;
     rf_fuzz_target const target = target_for(heap);
     std::vector<uint8_t> const input = random_input(seed);
-    auto const violation = run(target, input.data(), input.size());
+    auto const violation = run(target, {input.data(), input.size()});
     ASSERT_FALSE(violation) << "seed " << seed << ", operation " << violation->operation << ": " << violation->statement
                             << ": " << violation->rule << ": " << violation->what;
   }
@@ -65,7 +65,7 @@ TEST_P(FlawTest, IsFoundAndNamed) {
     rf_fuzz_target target = target_for(heap);
     GetParam().plant(heap, target);
     std::vector<uint8_t> const input = random_input(seed);
-    if (auto const violation = run(target, input.data(), input.size())) {
+    if (auto const violation = run(target, {input.data(), input.size()})) {
       found++;
       EXPECT_THAT(GetParam().rules, testing::HasSubstr(violation->rule))
           << violation->statement << ": " << violation->what;
