@@ -40,7 +40,7 @@ TEST(Streams, PassThroughUnchanged) {
   how.input = every_byte();
   const Result result = check({"--", program("copy"), "an argument", "--help", "*"}, how);
   EXPECT_EQ(result.status, 0);
-  EXPECT_EQ(result.out, how.input);
+  EXPECT_TRUE(result.out == how.input) << "every byte, in order";
   EXPECT_EQ(result.err.rfind("[an argument][--help][*]ringfence: nothing found in 1 process: ", 0), 0u) << result.err;
 }
 
@@ -167,6 +167,16 @@ TEST(Program, MayBeAScriptWithoutAFirstLine) {
 TEST(Program, NeedsNoDashesBeforeIt) {
   EXPECT_EQ(check({program("ends"), "status", "9"}).status, 9);
   EXPECT_EQ(check({"-q", program("copy"), "-v"}).err, "[-v]") << "options behind the program are the program's";
+}
+
+TEST(Program, MayHaveTheCheckedMallocLinkedIn) {
+  for (const std::string name : {"linked_in", "linked_in_static"}) {
+    const Result result = check({"--", program(name)});
+    EXPECT_EQ(result.status, 99) << name;
+    EXPECT_TRUE(has(result.err, "in main tests/tools/programs/overflow.c:")) << result.err;
+    EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 1 process: ")) << result.err;
+    EXPECT_EQ(check({"--", program(name), "without"}).status, 0) << name;
+  }
 }
 
 TEST(Environment, IsTheUsersPlusTwoVariables) {

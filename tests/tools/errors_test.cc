@@ -84,7 +84,7 @@ TEST(Option, StandardOutputIsNoFileForTheCommand) {
 }
 
 TEST(Option, FilesThatCannotBeWrittenAreNamedBeforeTheRun) {
-  const Result result = check({"--json", "/nonexistent/x", "--", "echo", "ran"});
+  const Result result = check({"--json", "/nonexistent/x", "--", program("ends"), "status", "9"});
   EXPECT_EQ(result.status, 2);
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(result.err, "ringfence: cannot write to /nonexistent/x: No such file or directory\n");

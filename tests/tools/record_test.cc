@@ -230,6 +230,14 @@ TEST_F(Trim, EndsWhereAThreadStarts) {
   EXPECT_EQ(trimmed(false), "1");
 }
 
+TEST_F(Trim, EndsWhereTheLibraryCallsAMainWithoutName) {
+  add("/bin/stripped", nullptr);
+  add("/bin/stripped", nullptr);
+  add("/x/libringfence.so", "run_main");
+  add("/lib/libc.so.6", "__libc_start_call_main");
+  EXPECT_EQ(trimmed(false), "12");
+}
+
 TEST_F(Trim, LeavesAllToWhoAsksForTheWhole) {
   add("/bin/p", "main");
   add("/lib/libc.so.6", "__libc_start_call_main");

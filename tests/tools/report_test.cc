@@ -45,7 +45,8 @@ TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {
 TEST_F(Report, CountsOneAsOne) {
   totals_.processes = 2;
   totals_.allocations = 1;
-  totals_.findings = totals_.times = 1;
+  totals_.findings = 1;
+  totals_.times = 1;
   EXPECT_EQ(text().rfind("ringfence: 1 finding in 2 processes: 1 allocation of ", 0), 0u) << text();
 }
 

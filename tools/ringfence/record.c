@@ -144,19 +144,37 @@ static bool is_main(const rf_frame *frame) {
          strcmp(frame->sources[frame->source_count - 1].function, "main") == 0;
 }
 
+static bool is_of(const rf_frame *frame, const char *module) {
+  return frame->module != NULL && strcmp(frame->module, module) == 0;
+}
+
+/* The frames from main, or what a thread begins with, inwards. */
+static unsigned count_from_start(const rf_stack *stack, const char *library) {
+  unsigned count = stack->count;
+  for (unsigned i = 0; i < count; i++) {
+    if (is_main(&stack->frames[i])) {
+      return i + 1;
+    }
+    if (i != 0 && is_start(&stack->frames[i])) {
+      count = i;
+    }
+  }
+  /* The library calls main, which has no name in a stripped program. */
+  while (count > 1 && is_of(&stack->frames[count - 1], library)) {
+    count--;
+  }
+  return count;
+}
+
 static void trim(rf_stack *stack, const char *library, bool whole) {
   unsigned own = 0;
-  while (own < stack->count && stack->frames[own].module != NULL && strcmp(stack->frames[own].module, library) == 0) {
+  while (own < stack->count && is_of(&stack->frames[own], library)) {
     own++;
   }
   stack->frames += own;
   stack->count -= own;
-  for (unsigned i = 0; !whole && i < stack->count; i++) {
-    if (is_main(&stack->frames[i])) {
-      stack->count = i + 1;
-    } else if (i != 0 && is_start(&stack->frames[i])) {
-      stack->count = i;
-    }
+  if (!whole) {
+    stack->count = count_from_start(stack, library);
   }
 }
 
