@@ -85,13 +85,13 @@ program=$binaries/${package%:*}/${name}_bin
 
 # -- Storing --------------------------------------------------------------------------------------------------------------
 
-# One input for each edge: few files, which tell most. Inputs named mutant-* were kept for a planted bug and stay.
+# One input for each edge: few files, which tell most. Inputs with a name other than a hash were kept for a reason and stay.
 store_corpus() {
   local stored=$BUILD_WORKSPACE_DIRECTORY/$1 merged
   [[ -d $stored && -d $kept/corpus ]] || die "--store merges $kept/corpus into $stored: both must be there"
   merged=$(mktemp -d)
   "$program" -merge=1 -use_counters=0 "$merged" "$stored" "$kept/corpus" 2>/dev/null
-  find "$stored" -type f ! -name 'mutant-*' -delete
+  find "$stored" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
   cp -- "$merged"/* "$stored"
   rm -rf -- "$merged"
   say "$stored: $(find "$stored" -type f | wc -l) inputs, $(du -bs -- "$stored" | cut -f 1) bytes"

@@ -458,9 +458,9 @@ static unsigned shift_for(unsigned header) {
   return shift;
 }
 
-/* Whether headers of that many bytes can count the cells of `size` bytes. */
+/* Whether headers of that many bytes can count the cells of `size` bytes, the one that is cut short included. */
 static bool header_suits(unsigned header, size_t size) {
-  return (uint64_t)(size >> shift_for(header)) < UINT64_C(1) << (8 * header - CHECK_BITS - SPAN_SHIFT);
+  return (uint64_t)(size >> shift_for(header)) + 1 < UINT64_C(1) << (8 * header - CHECK_BITS - SPAN_SHIFT);
 }
 
 static unsigned header_for(size_t size) {
