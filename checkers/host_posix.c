@@ -148,8 +148,8 @@ static bool byte_readable(uintptr_t p) {
 
 bool rf_host_readable(const void *p, size_t size) {
   uintptr_t const first = (uintptr_t)p;
-  if (size == 0 || first > UINTPTR_MAX - (size - 1)) {
-    return false;
+  if (size == 0 || first < PAGE || first > UINTPTR_MAX - (size - 1)) {
+    return false; /* the first page never is; a set at NULL would be none, and no error */
   }
   uintptr_t const last = first + (size - 1);
   for (uintptr_t at = first;; at = (at | (PAGE - 1)) + 1) {

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One line. `name` is the file, "[stack]", "[heap]" or empty; not terminated by a NUL, valid during the call only. */
 typedef struct rf_map {
   uintptr_t start;
@@ -21,5 +25,9 @@ typedef struct rf_map {
 /* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read. Keeps
  * errno. */
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_MAPS_H */

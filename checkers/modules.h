@@ -7,6 +7,10 @@
 #include <ringfence/finding.h>
 #include <ringfence/frame_name.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define RF_MODULES 16
 #define RF_BUILD_ID_BYTES 20
 
@@ -29,7 +33,12 @@ typedef struct rf_modules {
 /* Finds the modules of all return addresses of `f`; what does not fit stays unnamed. */
 void rf_modules_load(rf_modules *modules, const rf_finding *f);
 
-/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset. */
-rf_namer rf_modules_namer(rf_modules *modules);
+/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset and, if `functions`, what the
+ * module's symbol table says. */
+rf_namer rf_modules_namer(rf_modules *modules, bool functions);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_MODULES_H */

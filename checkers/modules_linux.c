@@ -6,6 +6,7 @@
 
 #include "host.h"
 #include "maps.h"
+#include "symbols.h"
 
 /* ---- A module's own headers ---- */
 
@@ -148,21 +149,39 @@ void rf_modules_load(rf_modules *modules, const rf_finding *f) {
 
 /* ---- Names ---- */
 
-static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
-  rf_modules *const modules = (rf_modules *)context;
-  for (unsigned i = 0; i < modules->count && inlined == 0; i++) {
-    const rf_module *const m = &modules->modules[i];
-    if (pc > m->start && pc <= m->end) {
-      memset(out, 0, sizeof *out);
-      out->module = modules->text + m->path;
-      out->build_id = m->build_id[0] != '\0' ? m->build_id : NULL;
-      out->offset = pc - m->bias;
-      return true;
+static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
+  for (unsigned i = 0; i < modules->count; i++) {
+    if (pc > modules->modules[i].start && pc <= modules->modules[i].end) {
+      return &modules->modules[i];
     }
   }
-  return false;
+  return NULL;
 }
 
-rf_namer rf_modules_namer(rf_modules *modules) {
-  return (rf_namer){name, modules};
+static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  const rf_modules *const modules = (const rf_modules *)context;
+  const rf_module *const m = inlined == 0 ? module_of(modules, pc) : NULL;
+  if (m == NULL) {
+    return false;
+  }
+  memset(out, 0, sizeof *out);
+  out->module = modules->text + m->path;
+  out->build_id = m->build_id[0] != '\0' ? m->build_id : NULL;
+  out->offset = pc - m->bias;
+  return true;
+}
+
+static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  rf_modules *const modules = (rf_modules *)context;
+  if (!name_place(context, pc, inlined, out)) {
+    return false;
+  }
+  if (rf_symbols_function(out->module, out->offset - 1, modules->function, sizeof modules->function)) {
+    out->function = modules->function;
+  }
+  return true;
+}
+
+rf_namer rf_modules_namer(rf_modules *modules, bool functions) {
+  return (rf_namer){functions ? name_function : name_place, modules};
 }

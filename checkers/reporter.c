@@ -129,7 +129,7 @@ static void put_out(rf_log_reporter *r, const rf_finding *f) {
   }
   busy = true;
   rf_modules_load(&modules, f);
-  rf_namer const namer = rf_modules_namer(&modules);
+  rf_namer const namer = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
   render(r, f, &namer, whole, sizeof whole);
   busy = false;
 }

@@ -1,0 +1,122 @@
+#define _GNU_SOURCE /* O_CLOEXEC */
+#include "symbols.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef ElfW(Ehdr) elf_header;
+typedef ElfW(Shdr) section_header;
+typedef ElfW(Sym) symbol;
+
+/* A file in memory. Nothing in it is trusted. */
+typedef struct image {
+  const unsigned char *data;
+  size_t size;
+} image;
+
+static bool map_file(const char *path, image *out) {
+  struct stat about;
+  void *data = MAP_FAILED;
+  int const fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd == -1) {
+    return false;
+  }
+  if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0) {
+    data = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    out->size = (size_t)about.st_size;
+  }
+  (void)close(fd);
+  out->data = (const unsigned char *)data;
+  return data != MAP_FAILED;
+}
+
+/* `size` bytes at `offset` of the file; NULL where they are not in it, or not aligned for what they are to be. */
+static const void *part(const image *file, uint64_t offset, uint64_t size, size_t align) {
+  if (offset > file->size || size > file->size - offset || offset % align != 0) {
+    return NULL;
+  }
+  return file->data + offset;
+}
+
+static const section_header *sections(const image *file, unsigned *count) {
+  const elf_header *const elf = (const elf_header *)part(file, 0, sizeof *elf, _Alignof(elf_header));
+  unsigned char const class = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+  if (elf == NULL || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_ident[EI_CLASS] != class ||
+      elf->e_shentsize != sizeof(section_header)) {
+    return NULL;
+  }
+  *count = elf->e_shnum;
+  return (const section_header *)part(file, elf->e_shoff, *count * sizeof(section_header), _Alignof(section_header));
+}
+
+/* The full table where the file was not stripped, else the one for dynamic linking. */
+static const section_header *symbol_table(const section_header *all, unsigned count) {
+  const section_header *found = NULL;
+  for (unsigned i = 0; i < count; i++) {
+    if (all[i].sh_type == SHT_SYMTAB || (all[i].sh_type == SHT_DYNSYM && found == NULL)) {
+      found = &all[i];
+    }
+  }
+  return found;
+}
+
+static bool covers(const symbol *s, uint64_t address) {
+  return (s->st_info & 0xFU) == STT_FUNC && s->st_shndx != SHN_UNDEF && address >= s->st_value &&
+         address - s->st_value < s->st_size;
+}
+
+static const symbol *find(const symbol *all, size_t count, uint64_t address) {
+  for (size_t i = 0; i < count; i++) {
+    if (covers(&all[i], address)) {
+      return &all[i];
+    }
+  }
+  return NULL;
+}
+
+static bool copy_name(const char *names, size_t size, size_t at, char *out, size_t room) {
+  const char *const end = at < size ? (const char *)memchr(names + at, '\0', size - at) : NULL;
+  if (end == NULL || end == names + at || room == 0) {
+    return false;
+  }
+  size_t const length = (size_t)(end - (names + at));
+  size_t const kept = length < room ? length : room - 1;
+  memcpy(out, names + at, kept);
+  out[kept] = '\0';
+  return true;
+}
+
+static bool function_in(const image *file, uint64_t address, char *out, size_t room) {
+  unsigned count = 0;
+  const section_header *const all = sections(file, &count);
+  const section_header *const table = all != NULL ? symbol_table(all, count) : NULL;
+  if (table == NULL || table->sh_link >= count) {
+    return false;
+  }
+  const section_header *const strings = &all[table->sh_link];
+  const symbol *const symbols = (const symbol *)part(file, table->sh_offset, table->sh_size, _Alignof(symbol));
+  const char *const names = (const char *)part(file, strings->sh_offset, strings->sh_size, 1);
+  if (symbols == NULL || names == NULL) {
+    return false;
+  }
+  const symbol *const found = find(symbols, table->sh_size / sizeof(symbol), address);
+  return found != NULL && copy_name(names, strings->sh_size, found->st_name, out, room);
+}
+
+bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
+  int const saved_errno = errno;
+  image file;
+  bool found = false;
+  if (map_file(path, &file)) {
+    found = function_in(&file, address, out, room);
+    (void)munmap((void *)(uintptr_t)file.data, file.size);
+  }
+  errno = saved_errno;
+  return found;
+}

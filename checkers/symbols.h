@@ -1,0 +1,23 @@
+/* Names of functions from a module's own symbol table, for reports that no tool is there to symbolise. Reads the file anew
+ * each time, with system calls only: usable inside malloc and in signal handlers. Internal to checkers/; ELF, and only
+ * files of the class that this process has. */
+#ifndef RINGFENCE_SYMBOLS_H
+#define RINGFENCE_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Writes the name, as the linker knows it, of the function in file `path` whose code is at `address` (as the ELF file
+ * counts) to `out`, at most `room` bytes with the NUL; false, and `out` untouched, where none is found. */
+bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_SYMBOLS_H */

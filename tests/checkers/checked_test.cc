@@ -1,0 +1,180 @@
+#include <ringfence/checked.h>
+#include <ringfence/reporter.h>
+#include <ringfence/tlsf.h>
+
+#include "tests/checkers/recorder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace ringfence {
+namespace {
+
+alignas(64) unsigned char arena[64 * 1024];
+
+class Checked : public testing::Test {
+protected:
+  Checked() {
+    EXPECT_EQ(rf_tlsf_init(&heap_, arena, sizeof arena), RF_OK);
+    rf_options_default(&options_.settings);
+    options_.settings.mode = RF_MODE_GUARD;
+    options_.reporter = recorder_.reporter();
+  }
+
+  rf_tlsf heap_;
+  rf_checked checked_;
+  rf_checked_options options_ = {};
+  Recorder recorder_;
+};
+
+TEST_F(Checked, ModeOffIsTheAllocatorItself) {
+  options_.settings.mode = RF_MODE_OFF;
+  EXPECT_EQ(rf_checked_init(&checked_, &heap_.base, &options_), &heap_.base);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, NullIsRefused) {
+  EXPECT_EQ(rf_checked_init(nullptr, &heap_.base, &options_), &heap_.base);
+  EXPECT_EQ(rf_checked_init(&checked_, nullptr, &options_), nullptr);
+}
+
+TEST_F(Checked, ModeGuardFindsAnOverflow) {
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  ASSERT_NE(a, &heap_.base);
+  EXPECT_EQ(rf_inner(a), &heap_.base);
+  auto *const p = static_cast<char *>(rf_alloc(a, 13));
+  p[13] = 0;
+  rf_free(a, p);
+  ASSERT_EQ(recorder_.count(), 1U);
+  EXPECT_EQ(recorder_.findings()[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(recorder_.findings()[0].offset, 13);
+  rf_checked_deinit(&checked_);
+  rf_checked_deinit(&checked_); // a second one does nothing
+  EXPECT_EQ(recorder_.count(), 1U);
+}
+
+TEST_F(Checked, EachSettingReachesTheGuard) {
+  options_.settings.quarantine = 1111;
+  options_.settings.fill = 22;
+  options_.settings.fill_alloc = 33;
+  options_.settings.move_below = 44;
+  options_.settings.stack_depth = 5;
+  options_.settings.leaks = RF_LEAKS_NONE;
+  options_.settings.sweep = false;
+  rf_checked_init(&checked_, &heap_.base, &options_);
+  rf_guard_options const &o = checked_.guard.options;
+  EXPECT_EQ(o.quarantine, 1111U);
+  EXPECT_EQ(o.fill_free, 22U);
+  EXPECT_EQ(o.fill_alloc, 33U);
+  EXPECT_EQ(o.move_below, 44U);
+  EXPECT_EQ(o.stack_depth, 5U);
+  EXPECT_NE(o.depot, nullptr);
+  EXPECT_FALSE(o.leaks_at_deinit);
+  EXPECT_FALSE(o.sweep_at_deinit);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, StacksAreTakenWhenAskedFor) {
+  options_.settings.stack_depth = 8;
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  void *const p = rf_alloc(a, 13);
+  rf_free(a, p);
+  rf_free(a, p);
+  ASSERT_EQ(recorder_.count(), 1U);
+  EXPECT_GE(recorder_.findings()[0].allocated.depth, 1U);
+  EXPECT_GE(recorder_.findings()[0].released.depth, 1U);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, LeaksAreReportedAtDeinitUnlessSwitchedOff) {
+  for (rf_leaks const leaks : {RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE}) {
+    options_.settings.leaks = leaks;
+    rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+    ASSERT_NE(rf_alloc(a, 10), nullptr);
+    rf_checked_deinit(&checked_);
+    EXPECT_EQ(recorder_.take().size(), leaks == RF_LEAKS_NONE ? 0U : 1U);
+  }
+}
+
+TEST_F(Checked, TheSweepAtDeinitCanBeSwitchedOff) {
+  options_.settings.leaks = RF_LEAKS_NONE;
+  for (bool const sweep : {false, true}) {
+    options_.settings.sweep = sweep;
+    rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+    auto *const p = static_cast<char *>(rf_alloc(a, 10));
+    p[10] = 0;
+    rf_checked_deinit(&checked_);
+    EXPECT_EQ(recorder_.take().size(), sweep ? 1U : 0U);
+  }
+}
+
+// ---- With the options of the process: each in a process of its own, since they are read once ----
+
+void run_example(const char *environment, void (*program)(rf_allocator *)) {
+  setenv("RINGFENCE_OPTIONS", environment, 1);
+  rf_tlsf heap;
+  rf_checked checked;
+  rf_tlsf_init(&heap, arena, sizeof arena);
+  rf_allocator *const a = rf_checked_init(&checked, &heap.base, nullptr);
+  program(a);
+  rf_checked_deinit(&checked);
+  std::exit(0);
+}
+
+void overflow(rf_allocator *a) {
+  auto *const p = static_cast<char *>(rf_alloc(a, 13));
+  p[13] = 0;
+  rf_free(a, p);
+}
+
+void correct(rf_allocator *a) {
+  auto *const p = static_cast<char *>(rf_alloc(a, 13));
+  p[12] = 0;
+  rf_free(a, p);
+}
+
+void leak(rf_allocator *a) {
+  (void)rf_alloc(a, 13);
+}
+
+TEST(CheckedDeathTest, TheExampleOfTheDesignWorksAsWritten) {
+  EXPECT_EXIT(run_example("mode=guard", overflow), testing::ExitedWithCode(99),
+              "ERROR: Ringfence: heap-buffer-overflow on address 0x[^$]*WRITE of size 1 at 0x[^$]*"
+              "0 bytes after 13-byte region[^$]*allocated by thread T0 here:[^$]*"
+              "SUMMARY: Ringfence: heap-buffer-overflow .*checked_test.cc:[0-9]* in overflow");
+  EXPECT_EXIT(run_example("mode=guard", correct), testing::ExitedWithCode(0), "^$");
+  EXPECT_EXIT(run_example("mode=off", overflow), testing::ExitedWithCode(0), "^$");
+}
+
+TEST(CheckedDeathTest, HaltAndExitcodeAreObeyed) {
+  EXPECT_EXIT(run_example("mode=guard:exitcode=23", overflow), testing::ExitedWithCode(23), "SUMMARY");
+  EXPECT_EXIT(run_example("mode=guard:halt=0:exitcode=23", overflow), testing::ExitedWithCode(0), "SUMMARY");
+}
+
+TEST(CheckedDeathTest, LeaksEndTheProcessToo) {
+  EXPECT_EXIT(run_example("mode=guard", leak), testing::ExitedWithCode(99), "memory-leak of 13 byte.*1 object");
+  EXPECT_EXIT(run_example("mode=guard:leaks=0", leak), testing::ExitedWithCode(0), "^$");
+}
+
+TEST(CheckedDeathTest, FindingsCanBeJson) {
+  EXPECT_EXIT(run_example("mode=guard:format=json", overflow), testing::ExitedWithCode(99),
+              "^\\{\"type\":\"finding\",\"version\":1,.*\"bug\":\"heap-buffer-overflow\".*\\}\n$");
+}
+
+TEST(CheckedDeathTest, ABadOptionIsAWarningAndTheRestApplies) {
+  EXPECT_EXIT(run_example("mode=guard:quarantine=lots:exitcode=5", overflow), testing::ExitedWithCode(5),
+              "RINGFENCE_OPTIONS: quarantine=lots is ignored; allowed: bytes[^$]*SUMMARY");
+}
+
+TEST(CheckedDeathTest, HelpAndVerbosityAreObeyed) {
+  EXPECT_EXIT(run_example("mode=guard:help=1", correct), testing::ExitedWithCode(0), "quarantine=[^$]*bytes of freed");
+  EXPECT_EXIT(run_example("mode=guard:verbosity=1:quarantine=12345", correct), testing::ExitedWithCode(0),
+              "ringfence: checking tlsf: mode guard, quarantine 12345");
+  EXPECT_EXIT(run_example("mode=off:verbosity=1", correct), testing::ExitedWithCode(0),
+              "ringfence: checking tlsf: mode off");
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,334 @@
+// What the checkers ask of the system: memory that can be read, stacks, modules, names.
+#include "checkers/host.h"
+#include "checkers/maps.h"
+#include "checkers/modules.h"
+#include "checkers/symbols.h"
+
+#include <gtest/gtest.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+// ---- Memory ----
+
+class Pages {
+public:
+  Pages() : start_(static_cast<unsigned char *>(mmap(nullptr, 3 * size(), PROT_READ | PROT_WRITE, kFlags, -1, 0))) {
+    EXPECT_NE(static_cast<void *>(start_), MAP_FAILED);
+    EXPECT_EQ(mprotect(start_, size(), PROT_NONE), 0);
+    EXPECT_EQ(munmap(start_ + 2 * size(), size()), 0);
+  }
+  ~Pages() { munmap(start_, 2 * size()); }
+  Pages(const Pages &) = delete;
+  Pages &operator=(const Pages &) = delete;
+
+  static size_t size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+  // The one page that can be read: what is before it is protected, what is behind it not there.
+  unsigned char *readable() const { return start_ + size(); }
+
+private:
+  static constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
+  unsigned char *start_;
+};
+
+TEST(Readable, TellsToTheByte) {
+  Pages const pages;
+  unsigned char *const p = pages.readable();
+  size_t const size = Pages::size();
+  EXPECT_TRUE(rf_host_readable(p, 1));
+  EXPECT_TRUE(rf_host_readable(p, size));
+  EXPECT_TRUE(rf_host_readable(p + size - 1, 1));
+  EXPECT_TRUE(rf_host_readable(p + 3, size - 3));
+  EXPECT_FALSE(rf_host_readable(p - 1, 1));
+  EXPECT_FALSE(rf_host_readable(p - 1, 2));
+  EXPECT_FALSE(rf_host_readable(p + size, 1));
+  EXPECT_FALSE(rf_host_readable(p + size - 1, 2));
+  EXPECT_FALSE(rf_host_readable(p, size + 1));
+  EXPECT_FALSE(rf_host_readable(p, 3 * size));
+}
+
+TEST(Readable, WildAddressesAreNot) {
+  for (uintptr_t const address : {uintptr_t{0}, uintptr_t{1}, uintptr_t{64}, UINTPTR_MAX, UINTPTR_MAX - 63}) {
+    EXPECT_FALSE(rf_host_readable(reinterpret_cast<void *>(address), 64)) << address;
+  }
+  int local = 0;
+  EXPECT_FALSE(rf_host_readable(&local, 0));
+  EXPECT_FALSE(rf_host_readable(&local, SIZE_MAX));
+}
+
+TEST(Readable, KeepsErrno) {
+  errno = 77;
+  int local = 0;
+  (void)rf_host_readable(&local, 1);
+  (void)rf_host_readable(nullptr, 1);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(Map, GivesZeroedMemory) {
+  auto *const p = static_cast<unsigned char *>(rf_host_map(10000));
+  ASSERT_NE(p, nullptr);
+  for (size_t i = 0; i < 10000; i++) {
+    ASSERT_EQ(p[i], 0);
+  }
+  EXPECT_EQ(rf_host_map(SIZE_MAX - 65536), nullptr);
+}
+
+TEST(Secret, IsAnotherOneEachTime) {
+  EXPECT_NE(rf_host_secret(), rf_host_secret());
+}
+
+// ---- Stacks ----
+
+TEST(HostStack, HoldsTheFrameAndWhatIsAbove) {
+  int local = 0;
+  auto const here = reinterpret_cast<uintptr_t>(&local);
+  uintptr_t low = 0;
+  uintptr_t high = 0;
+  ASSERT_TRUE(rf_host_stack(&local, &low, &high));
+  EXPECT_LT(low, here);
+  EXPECT_GT(high, here);
+  EXPECT_TRUE(rf_host_readable(&local, high - here));
+}
+
+TEST(HostStack, IsAnotherOneInAnotherThread) {
+  int local = 0;
+  uintptr_t main_low = 0;
+  uintptr_t main_high = 0;
+  ASSERT_TRUE(rf_host_stack(&local, &main_low, &main_high));
+  std::thread([&] {
+    int theirs = 0;
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+    ASSERT_TRUE(rf_host_stack(&theirs, &low, &high));
+    EXPECT_TRUE(high <= main_low || low >= main_high);
+  }).join();
+}
+
+TEST(HostStack, MemoryThatIsNotThereIsNoStack) {
+  uintptr_t low;
+  uintptr_t high;
+  EXPECT_FALSE(rf_host_stack(reinterpret_cast<const void *>(64), &low, &high));
+}
+
+// ---- Whereabouts ----
+
+int zeroed[1000];
+int initialised[] = {1, 2, 3};
+
+std::string whereabouts(const void *p) {
+  const char *const phrase = rf_host_whereabouts(p);
+  return phrase != nullptr ? phrase : "";
+}
+
+TEST(Whereabouts, NamesStackStaticAndNothing) {
+  int local = 0;
+  EXPECT_EQ(whereabouts(&local), "the pointer is to the stack");
+  EXPECT_EQ(whereabouts(&zeroed[500]), "the pointer is to a static object");
+  EXPECT_EQ(whereabouts(&initialised[1]), "the pointer is to a static object");
+  EXPECT_EQ(whereabouts("a constant"), "the pointer is to a static object");
+  EXPECT_EQ(whereabouts(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
+  Pages const pages;
+  EXPECT_EQ(whereabouts(pages.readable()), "");
+}
+
+TEST(Whereabouts, KnowsTheStackOfAThread) {
+  std::thread([] {
+    int local = 0;
+    uintptr_t low;
+    uintptr_t high;
+    (void)rf_host_stack(&local, &low, &high); // as a capture does
+    EXPECT_EQ(whereabouts(&local), "the pointer is to the stack");
+  }).join();
+}
+
+// ---- The map ----
+
+TEST(Maps, AreInOrderAndHoldThisProgram) {
+  struct Seen {
+    uintptr_t end = 0;
+    size_t count = 0;
+    bool code = false;
+    bool stack = false;
+    int local = 0;
+  } seen;
+  EXPECT_TRUE(rf_maps_each(
+      [](const rf_map *map, void *context) {
+        auto *const s = static_cast<Seen *>(context);
+        EXPECT_GE(map->start, s->end);
+        EXPECT_GT(map->end, map->start);
+        s->end = map->end;
+        s->count++;
+        auto const code = reinterpret_cast<uintptr_t>(&rf_maps_each);
+        if (code >= map->start && code < map->end) {
+          s->code = map->executable && !map->writable && std::string(map->name, map->name_length).find("test") != 0;
+        }
+        auto const local = reinterpret_cast<uintptr_t>(&s->local);
+        if (local >= map->start && local < map->end) {
+          s->stack = map->writable && std::string(map->name, map->name_length) == "[stack]";
+        }
+        return true;
+      },
+      &seen));
+  EXPECT_GT(seen.count, 3U);
+  EXPECT_TRUE(seen.code);
+  EXPECT_TRUE(seen.stack);
+}
+
+TEST(Maps, StopWhenTold) {
+  size_t count = 0;
+  EXPECT_TRUE(
+      rf_maps_each([](const rf_map *, void *context) { return ++*static_cast<size_t *>(context) < 2; }, &count));
+  EXPECT_EQ(count, 2U);
+}
+
+// ---- Modules and names ----
+
+extern "C" __attribute__((noinline)) uintptr_t rf_test_return_address() {
+  return reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+}
+
+extern "C" __attribute__((noinline)) uintptr_t rf_test_caller() {
+  uintptr_t const pc = rf_test_return_address();
+  __asm__ volatile("" : : "r"(pc)); // no tail call
+  return pc;
+}
+
+std::string this_program() {
+  char path[4096];
+  ssize_t const length = readlink("/proc/self/exe", path, sizeof path);
+  return std::string(path, static_cast<size_t>(length));
+}
+
+// A function of the C library that is in its own module, unless the program is linked statically.
+uintptr_t in_the_c_library() {
+  struct Found {
+    uintptr_t pc = 0;
+  } found;
+  (void)rf_maps_each(
+      [](const rf_map *map, void *context) {
+        std::string const name(map->name, map->name_length);
+        if (map->executable && name.find("libc.so") != std::string::npos) {
+          static_cast<Found *>(context)->pc = map->start + 1000;
+        }
+        return true;
+      },
+      &found);
+  return found.pc;
+}
+
+class Modules : public testing::Test {
+protected:
+  void load() { rf_modules_load(&modules_, &finding_); }
+
+  rf_finding finding_ = {};
+  rf_modules modules_ = {};
+};
+
+TEST_F(Modules, NameTheModuleTheOffsetAndTheFunction) {
+  finding_.allocated.frames[0] = rf_test_caller();
+  finding_.allocated.depth = 1;
+  load();
+  rf_namer const namer = rf_modules_namer(&modules_, true);
+  rf_frame_name name;
+  ASSERT_TRUE(namer.name(namer.context, finding_.allocated.frames[0], 0, &name));
+  EXPECT_EQ(name.module, this_program());
+  EXPECT_STREQ(name.function, "rf_test_caller");
+  EXPECT_EQ(name.file, nullptr);
+  // The offset is what the file says, wherever the program was loaded.
+  char function[64];
+  ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
+  EXPECT_STREQ(function, "rf_test_caller");
+  EXPECT_FALSE(namer.name(namer.context, finding_.allocated.frames[0], 1, &name));
+}
+
+TEST_F(Modules, WithoutFunctionsThereIsOnlyThePlace) {
+  finding_.found.frames[0] = rf_test_caller();
+  finding_.found.depth = 1;
+  load();
+  rf_namer const namer = rf_modules_namer(&modules_, false);
+  rf_frame_name name;
+  ASSERT_TRUE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  EXPECT_NE(name.module, nullptr);
+  EXPECT_EQ(name.function, nullptr);
+}
+
+TEST_F(Modules, OneThatIsInNoModuleHasNoName) {
+  int local = 0;
+  finding_.found.frames[0] = reinterpret_cast<uintptr_t>(&local);
+  finding_.found.frames[1] = 64;
+  finding_.found.depth = 2;
+  load();
+  rf_namer const namer = rf_modules_namer(&modules_, true);
+  rf_frame_name name;
+  EXPECT_FALSE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  EXPECT_FALSE(namer.name(namer.context, 64, 0, &name));
+}
+
+TEST_F(Modules, TellTheBuildIdOfWhatHasOne) {
+  finding_.found.frames[0] = in_the_c_library();
+  finding_.found.depth = 1;
+  load();
+  rf_namer const namer = rf_modules_namer(&modules_, false);
+  rf_frame_name name;
+  ASSERT_TRUE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  ASSERT_NE(name.build_id, nullptr); // distributions build the C library with one
+  EXPECT_EQ(std::strlen(name.build_id), 40U);
+  EXPECT_EQ(std::string(name.build_id).find_first_not_of("0123456789abcdef"), std::string::npos);
+}
+
+TEST(Symbols, AFileThatIsNoneHasNoNames) {
+  char name[16] = "kept";
+  EXPECT_FALSE(rf_symbols_function("/nowhere/at/all", 1, name, sizeof name));
+  EXPECT_FALSE(rf_symbols_function("/proc/self/maps", 1, name, sizeof name));
+  EXPECT_FALSE(rf_symbols_function("/", 1, name, sizeof name));
+  EXPECT_FALSE(rf_symbols_function(this_program().c_str(), UINT64_MAX, name, sizeof name));
+  EXPECT_STREQ(name, "kept");
+}
+
+TEST(Symbols, ANameThatIsTooLongIsCut) {
+  rf_finding f = {};
+  f.found.frames[0] = rf_test_caller();
+  f.found.depth = 1;
+  rf_modules modules = {};
+  rf_modules_load(&modules, &f);
+  rf_namer const namer = rf_modules_namer(&modules, false);
+  rf_frame_name name;
+  ASSERT_TRUE(namer.name(namer.context, f.found.frames[0], 0, &name));
+  char function[8];
+  ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
+  EXPECT_STREQ(function, "rf_test");
+}
+
+// Each byte of a real file's headers and symbols changed, and the file cut short everywhere: no name, or some name.
+TEST(Symbols, ADamagedFileIsSurvived) {
+  std::vector<char> whole;
+  FILE *const in = std::fopen(this_program().c_str(), "rb");
+  ASSERT_NE(in, nullptr);
+  whole.resize(64 * 1024);
+  whole.resize(std::fread(whole.data(), 1, whole.size(), in));
+  std::fclose(in);
+  std::string const path = testing::TempDir() + "/symbols_damaged";
+  char name[32];
+  for (size_t i = 0; i < 64; i++) {
+    std::vector<char> damaged = whole;
+    damaged[i] = static_cast<char>(~damaged[i]);
+    FILE *const out = std::fopen(path.c_str(), "wb");
+    ASSERT_NE(out, nullptr);
+    std::fwrite(damaged.data(), 1, i % 2 == 0 ? damaged.size() : i * 7, out);
+    std::fclose(out);
+    (void)rf_symbols_function(path.c_str(), 0x1234, name, sizeof name);
+  }
+  std::remove(path.c_str());
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,328 @@
+// The usual reporter: where findings go, in what form, how many, and that nothing stops it.
+#include <ringfence/reporter.h>
+
+#include "tests/checkers/json_value.h"
+#include "tests/checkers/sample_finding.h"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+class Reporter : public testing::Test {
+protected:
+  Reporter() : path_(testing::TempDir() + "/reporter_test." + std::to_string(getpid())) {
+    rf_options_default(&options_);
+    options_.halt = false;
+    options_.format = RF_FORMAT_JSON;
+    log_to(path_);
+    std::remove(path_.c_str());
+  }
+
+  ~Reporter() override { std::remove(path_.c_str()); }
+
+  void log_to(const std::string &path) {
+    log_ = path;
+    options_.log = log_.c_str();
+    options_.log_length = log_.size();
+  }
+
+  static rf_action report(rf_log_reporter &reporter) {
+    rf_finding f = sample_finding();
+    rf_report(&reporter.base, &f);
+    return reporter.base.report(&reporter.base, &f);
+  }
+
+  static std::vector<std::string> lines_of(const std::string &path) {
+    std::ifstream file(path);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+      lines.push_back(line);
+    }
+    return lines;
+  }
+
+  // One finding, by way of rf_report.
+  static void find(rf_log_reporter &reporter) {
+    rf_finding f = sample_finding();
+    rf_report(&reporter.base, &f);
+  }
+
+  std::string path_;
+  std::string log_;
+  rf_options options_;
+  rf_log_reporter reporter_;
+};
+
+TEST_F(Reporter, AppendsALineForEachFinding) {
+  rf_log_reporter_init(&reporter_, &options_);
+  find(reporter_);
+  find(reporter_);
+  std::vector<std::string> const lines = lines_of(path_);
+  ASSERT_EQ(lines.size(), 2U);
+  for (size_t i = 0; i < 2; i++) {
+    Json j;
+    ASSERT_TRUE(Json::parse(lines[i] + "\n", j));
+    EXPECT_EQ(j["bug"].text, "heap-buffer-overflow");
+    EXPECT_EQ(j["sequence"].number, static_cast<long long>(i + 1));
+    EXPECT_EQ(j["pid"].number, getpid());
+  }
+}
+
+TEST_F(Reporter, NothingFoundIsNoFile) {
+  rf_log_reporter_init(&reporter_, &options_);
+  EXPECT_NE(access(path_.c_str(), F_OK), 0);
+}
+
+TEST_F(Reporter, TextGoesToTheFileToo) {
+  options_.format = RF_FORMAT_TEXT;
+  rf_log_reporter_init(&reporter_, &options_);
+  find(reporter_);
+  std::vector<std::string> const lines = lines_of(path_);
+  ASSERT_GT(lines.size(), 5U);
+  EXPECT_EQ(lines.back(), "SUMMARY: Ringfence: heap-buffer-overflow demo.c:12 in open_log");
+}
+
+TEST_F(Reporter, AnswersAsTheOptionsSay) {
+  rf_log_reporter_init(&reporter_, &options_);
+  EXPECT_EQ(report(reporter_), RF_ACTION_CONTINUE);
+  options_.halt = true;
+  options_.exitcode = 41;
+  rf_log_reporter_init(&reporter_, &options_);
+  EXPECT_EQ(reporter_.base.exitcode, 41);
+  rf_finding f = sample_finding();
+  EXPECT_EQ(reporter_.base.report(&reporter_.base, &f), RF_ACTION_HALT);
+}
+
+TEST_F(Reporter, AfterMaxFindingsItCountsOnly) {
+  options_.max_findings = 3;
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 10; i++) {
+    find(reporter_);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "ringfence: that was finding number max_findings; further ones are counted only\n");
+  EXPECT_EQ(lines_of(path_).size(), 3U);
+  EXPECT_EQ(reporter_.base.sequence, 10U);
+}
+
+TEST_F(Reporter, ZeroMaxFindingsIsNoLimit) {
+  options_.max_findings = 0;
+  rf_log_reporter_init(&reporter_, &options_);
+  for (int i = 0; i < 10; i++) {
+    find(reporter_);
+  }
+  EXPECT_EQ(lines_of(path_).size(), 10U);
+}
+
+TEST_F(Reporter, PercentPIsTheProcess) {
+  log_to(path_ + ".%p.log");
+  rf_log_reporter_init(&reporter_, &options_);
+  find(reporter_);
+  std::string const expected = path_ + "." + std::to_string(getpid()) + ".log";
+  EXPECT_EQ(lines_of(expected).size(), 1U);
+  std::remove(expected.c_str());
+}
+
+TEST_F(Reporter, AChildWritesToItsOwnFileWherePercentPAsksForIt) {
+  log_to(path_ + ".%p.log");
+  rf_log_reporter_init(&reporter_, &options_);
+  find(reporter_);
+  pid_t const child = fork();
+  if (child == 0) {
+    find(reporter_);
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  for (pid_t const pid : {getpid(), child}) {
+    std::string const path = path_ + "." + std::to_string(pid) + ".log";
+    EXPECT_EQ(lines_of(path).size(), 1U) << path;
+    std::remove(path.c_str());
+  }
+}
+
+TEST_F(Reporter, SeveralProcessesShareAFile) {
+  constexpr size_t kProcesses = 4;
+  constexpr size_t kEach = 50;
+  rf_log_reporter_init(&reporter_, &options_);
+  std::vector<pid_t> children;
+  for (size_t i = 0; i < kProcesses; i++) {
+    pid_t const child = fork();
+    if (child == 0) {
+      for (size_t k = 0; k < kEach; k++) {
+        find(reporter_);
+      }
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  for (pid_t const child : children) {
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+  }
+  std::vector<std::string> const lines = lines_of(path_);
+  EXPECT_EQ(lines.size(), kProcesses * kEach);
+  for (const std::string &line : lines) {
+    Json j;
+    ASSERT_TRUE(Json::parse(line + "\n", j)) << line;
+  }
+}
+
+TEST_F(Reporter, SeveralThreadsShareAFile) {
+  rf_log_reporter_init(&reporter_, &options_);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 25; i++) {
+        find(reporter_);
+      }
+    });
+  }
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  std::vector<std::string> const lines = lines_of(path_);
+  EXPECT_EQ(lines.size(), 100U);
+  for (const std::string &line : lines) {
+    Json j;
+    ASSERT_TRUE(Json::parse(line + "\n", j)) << line;
+  }
+}
+
+TEST_F(Reporter, AFileThatCannotBeOpenedIsSaidAndStandardErrorTakesItsPlace) {
+  log_to("/nowhere/at/all");
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  find(reporter_);
+  find(reporter_);
+  std::string const text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(text.find("ringfence: cannot append to /nowhere/at/all; findings go to standard error\n{\"type\""), 0U)
+      << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3); // said once
+}
+
+TEST_F(Reporter, APathThatIsTooLongIsSaid) {
+  log_to(std::string(2000, 'x'));
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  find(reporter_);
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("ringfence: cannot append to xxx"), 0U);
+}
+
+TEST_F(Reporter, AFullDiskIsSurvivedAndStandardErrorTakesIt) {
+  log_to("/dev/full");
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  find(reporter_);
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("{\"type\":\"finding\""), 0U);
+}
+
+TEST_F(Reporter, WriteGoesWhereFindingsGo) {
+  rf_log_reporter_init(&reporter_, &options_);
+  rf_log_reporter_write(&reporter_, "hello\n", 6);
+  EXPECT_EQ(lines_of(path_), std::vector<std::string>{"hello"});
+}
+
+// ---- Ends that must come whatever is wrong ----
+
+void halt_with(const char *log, void (*prepare)()) {
+  static rf_log_reporter reporter;
+  rf_options options;
+  rf_options_default(&options);
+  options.exitcode = 44;
+  options.log = log;
+  options.log_length = log != nullptr ? std::strlen(log) : 0;
+  prepare();
+  rf_log_reporter_init(&reporter, &options);
+  rf_finding f = sample_finding();
+  rf_report(&reporter.base, &f);
+}
+
+TEST(ReporterDeathTest, AClosedStandardErrorDoesNotHinderTheExit) {
+  EXPECT_EXIT(halt_with(nullptr, [] { close(STDERR_FILENO); }), testing::ExitedWithCode(44), "");
+}
+
+TEST(ReporterDeathTest, APipeWithoutAReaderDoesNotHinderTheExit) {
+  EXPECT_EXIT(halt_with(nullptr,
+                        [] {
+                          int ends[2];
+                          if (pipe(ends) == 0) {
+                            dup2(ends[1], STDERR_FILENO);
+                            close(ends[0]);
+                            close(ends[1]);
+                          }
+                        }),
+              testing::ExitedWithCode(44), "");
+}
+
+TEST(ReporterDeathTest, AFullLogDoesNotHinderTheExit) {
+  EXPECT_EXIT(halt_with("/dev/full", [] {}), testing::ExitedWithCode(44), "SUMMARY");
+}
+
+TEST(ReporterDeathTest, NoFileDescriptorsLeftDoNotHinderTheExit) {
+  EXPECT_EXIT(halt_with("/tmp/never_opened",
+                        [] {
+                          rlimit const none = {0, 0};
+                          setrlimit(RLIMIT_NOFILE, &none);
+                        }),
+              testing::ExitedWithCode(44), "cannot append[^$]*SUMMARY");
+}
+
+rf_log_reporter *interrupted;
+
+void find_in_a_handler(int) {
+  rf_finding f = sample_finding();
+  f.bug = RF_BUG_DOUBLE_FREE;
+  rf_report(&interrupted->base, &f);
+}
+
+TEST(ReporterDeathTest, AFindingInASignalHandlerIsReported) {
+  EXPECT_EXIT(
+      {
+        static rf_log_reporter reporter;
+        rf_options options;
+        rf_options_default(&options);
+        rf_log_reporter_init(&reporter, &options);
+        interrupted = &reporter;
+        std::signal(SIGUSR1, find_in_a_handler);
+        std::raise(SIGUSR1);
+        std::exit(1);
+      },
+      testing::ExitedWithCode(99), "double-free");
+}
+
+// ---- The process's own ----
+
+TEST(ProcessReporter, IsOneForAllThreads) {
+  std::vector<rf_reporter *> seen(4);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < seen.size(); t++) {
+    threads.emplace_back([&, t] { seen[t] = rf_reporter_default(); });
+  }
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  for (rf_reporter *const r : seen) {
+    EXPECT_EQ(r, rf_reporter_default());
+  }
+  EXPECT_EQ(rf_options_of_process()->exitcode, static_cast<unsigned>(rf_reporter_default()->exitcode));
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,261 @@
+#include <ringfence/stack.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+// ---- Capture ----
+
+// Built with frame pointers, whatever the rest of the program is.
+#define KEEPS_FRAME __attribute__((noinline, optimize("no-omit-frame-pointer")))
+#if defined(__clang__)
+#undef KEEPS_FRAME
+#define KEEPS_FRAME __attribute__((noinline))
+#endif
+
+struct Stack {
+  std::array<uintptr_t, 64> frames = {};
+  unsigned depth = 0;
+};
+
+using Capture = unsigned (*)(const rf_origin *, uintptr_t *, unsigned);
+
+KEEPS_FRAME Stack capture_here(Capture capture, unsigned max) {
+  Stack stack;
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  stack.depth = capture(&origin, stack.frames.data(), max);
+  return stack;
+}
+
+// `levels` calls of itself, then the capture.
+KEEPS_FRAME Stack descend(Capture capture, unsigned levels, unsigned max) {
+  Stack stack = levels == 0 ? capture_here(capture, max) : descend(capture, levels - 1, max);
+  __asm__ volatile("" : : "r"(&stack) : "memory"); // no tail call
+  return stack;
+}
+
+bool within(uintptr_t pc, Stack (*function)(Capture, unsigned, unsigned)) {
+  auto const start = reinterpret_cast<uintptr_t>(function);
+  return pc > start && pc < start + 4096;
+}
+
+TEST(StackCapture, BeginsWithTheCaller) {
+  uintptr_t frame = 0;
+  rf_origin const origin = {nullptr, 0x123456, nullptr};
+  EXPECT_EQ(rf_stack_capture(&origin, &frame, 1), 1U);
+  EXPECT_EQ(frame, 0x123456U);
+}
+
+TEST(StackCapture, NothingKnownIsNoStack) {
+  uintptr_t frame = 0;
+  rf_origin const nothing = {nullptr, 0, nullptr};
+  rf_origin const caller = {nullptr, 0x123456, nullptr};
+  EXPECT_EQ(rf_stack_capture(&nothing, &frame, 1), 0U);
+  EXPECT_EQ(rf_stack_capture(&caller, &frame, 0), 0U);
+}
+
+TEST(StackCapture, FollowsFramePointers) {
+  Stack const stack = descend(rf_stack_capture, 5, 64);
+  ASSERT_GE(stack.depth, 7U);
+  for (unsigned i = 0; i < 6; i++) {
+    EXPECT_TRUE(within(stack.frames[i], descend)) << i;
+  }
+  EXPECT_EQ(std::count(stack.frames.begin(), stack.frames.begin() + stack.depth, 0U), 0);
+}
+
+TEST(StackCapture, StopsAtTheDepthAskedFor) {
+  for (unsigned max = 1; max <= 5; max++) {
+    Stack const stack = descend(rf_stack_capture, 10, max);
+    EXPECT_EQ(stack.depth, max);
+    EXPECT_EQ(stack.frames[max], 0U);
+  }
+}
+
+TEST(StackCapture, WorksInEveryThread) {
+  for (int i = 0; i < 3; i++) {
+    Stack stack;
+    std::thread([&] { stack = descend(rf_stack_capture, 5, 64); }).join();
+    EXPECT_GE(stack.depth, 7U);
+  }
+}
+
+TEST(StackCapture, AFramePointerThatIsNoneIsNotFollowed) {
+  std::array<uintptr_t, 8> fake = {};
+  for (uintptr_t const garbage :
+       {uintptr_t{0}, uintptr_t{1}, uintptr_t{8}, uintptr_t{4096}, UINTPTR_MAX, UINTPTR_MAX - 7, UINTPTR_MAX / 2}) {
+    std::array<uintptr_t, 4> frames = {};
+    fake[0] = garbage; // what stands where the caller's frame pointer should
+    rf_origin origin = {nullptr, 0x123456, fake.data()};
+    EXPECT_EQ(rf_stack_capture(&origin, frames.data(), 4), 1U);
+    origin.frame = reinterpret_cast<const void *>(garbage);
+    EXPECT_EQ(rf_stack_capture(&origin, frames.data(), 4), 1U);
+  }
+  fake[0] = reinterpret_cast<uintptr_t>(fake.data()); // a ring
+  rf_origin const ring = {nullptr, 0x123456, fake.data()};
+  std::array<uintptr_t, 4> frames = {};
+  EXPECT_EQ(rf_stack_capture(&ring, frames.data(), 4), 1U);
+}
+
+TEST(StackCaptureSlow, BeginsWithTheCallerAndGoesDeeper) {
+  Stack const stack = descend(rf_stack_capture_slow, 5, 64);
+  ASSERT_GE(stack.depth, 8U);
+  for (unsigned i = 0; i < 6; i++) {
+    EXPECT_TRUE(within(stack.frames[i], descend)) << i;
+  }
+  Stack const three = descend(rf_stack_capture_slow, 5, 3);
+  EXPECT_EQ(three.depth, 3U);
+  EXPECT_EQ(three.frames[3], 0U);
+}
+
+TEST(StackCaptureSlow, ACallerThatIsNotOnTheStackIsStillKept) {
+  uintptr_t frame = 0;
+  rf_origin const origin = {nullptr, 0x123456, nullptr};
+  EXPECT_EQ(rf_stack_capture_slow(&origin, &frame, 1), 1U);
+  EXPECT_EQ(frame, 0x123456U);
+}
+
+// ---- Depot ----
+
+class Depot : public testing::Test {
+protected:
+  explicit Depot(size_t size = 64 * 1024) : memory_(size / 8) {
+    EXPECT_EQ(rf_stack_depot_init(&depot_, memory_.data(), size), RF_OK);
+  }
+
+  uint32_t put(const std::vector<uintptr_t> &stack) {
+    return rf_stack_depot_put(&depot_, stack.data(), static_cast<unsigned>(stack.size()));
+  }
+
+  std::vector<uintptr_t> get(uint32_t id, unsigned max = 64) const {
+    std::vector<uintptr_t> stack(64);
+    stack.resize(rf_stack_depot_get(&depot_, id, stack.data(), max));
+    return stack;
+  }
+
+  std::vector<uint64_t> memory_;
+  rf_stack_depot depot_ = {};
+};
+
+TEST_F(Depot, GivesBackWhatWasPut) {
+  std::vector<uintptr_t> const a = {1, 2, 3};
+  std::vector<uintptr_t> const b = {1, 2};
+  std::vector<uintptr_t> const c = {UINTPTR_MAX};
+  uint32_t const id_a = put(a);
+  uint32_t const id_b = put(b);
+  uint32_t const id_c = put(c);
+  EXPECT_EQ(get(id_a), a);
+  EXPECT_EQ(get(id_b), b);
+  EXPECT_EQ(get(id_c), c);
+  EXPECT_EQ(get(id_a, 2), b); // at most so many
+}
+
+TEST_F(Depot, EqualStacksAreStoredOnce) {
+  uint32_t const id = put({7, 8, 9});
+  size_t const used = depot_.used;
+  for (int i = 0; i < 10; i++) {
+    EXPECT_EQ(put({7, 8, 9}), id);
+  }
+  EXPECT_EQ(depot_.used, used);
+  EXPECT_NE(put({7, 8, 10}), id);
+  EXPECT_NE(put({7, 8}), id);
+  EXPECT_NE(put({7, 8, 9, 0}), id);
+}
+
+TEST_F(Depot, TheEmptyStackIsNone) {
+  EXPECT_EQ(put({}), 0U);
+  EXPECT_TRUE(get(0).empty());
+  uintptr_t const frame = 1;
+  EXPECT_EQ(rf_stack_depot_put(nullptr, &frame, 1), 0U);
+  EXPECT_EQ(rf_stack_depot_get(nullptr, 1, nullptr, 0), 0U);
+}
+
+TEST_F(Depot, AnIdThatWasNeverHandedOutIsNothing) {
+  std::vector<uint32_t> ids;
+  for (uintptr_t i = 0; i < 20; i++) {
+    ids.push_back(put({i, i + 1, i + 2}));
+  }
+  for (uint32_t id = 0; id < 10000; id++) {
+    bool const known = std::count(ids.begin(), ids.end(), id) != 0;
+    EXPECT_EQ(get(id).size(), known ? 3U : 0U) << id;
+  }
+  EXPECT_TRUE(get(UINT32_MAX).empty());
+}
+
+TEST_F(Depot, WhenFullItSaysSoAndKeepsWhatItHas) {
+  std::vector<uint32_t> ids;
+  uintptr_t i = 0;
+  for (;; i++) {
+    uint32_t const id = put({i, 1, 2, 3});
+    if (id == 0) {
+      break;
+    }
+    ids.push_back(id);
+  }
+  EXPECT_GT(ids.size(), 1000U);
+  EXPECT_LE(depot_.used, depot_.capacity);
+  EXPECT_EQ(put({i, 1, 2, 3}), 0U);
+  for (size_t k = 0; k < ids.size(); k++) {
+    EXPECT_EQ(get(ids[k]), (std::vector<uintptr_t>{k, 1, 2, 3}));
+    EXPECT_EQ(put({k, 1, 2, 3}), ids[k]);
+  }
+}
+
+TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
+  constexpr size_t kThreads = 4;
+  constexpr uintptr_t kStacks = 300;
+  std::array<std::vector<uint32_t>, kThreads> ids;
+  std::atomic<bool> go{false};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; t++) {
+    threads.emplace_back([&, t] {
+      while (!go) {
+      }
+      for (uintptr_t i = 0; i < kStacks; i++) {
+        uintptr_t const stack[] = {i % 50, i, 77};
+        ids[t].push_back(rf_stack_depot_put(&depot_, stack, 3));
+      }
+    });
+  }
+  go = true;
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  for (size_t t = 1; t < kThreads; t++) {
+    EXPECT_EQ(ids[t], ids[0]);
+  }
+  for (uintptr_t i = 0; i < kStacks; i++) {
+    EXPECT_EQ(get(ids[0][i]), (std::vector<uintptr_t>{i % 50, i, 77}));
+  }
+}
+
+TEST(DepotInit, RefusesWhatHoldsNothing) {
+  rf_stack_depot depot;
+  alignas(8) std::array<unsigned char, 256> memory = {};
+  EXPECT_EQ(rf_stack_depot_init(nullptr, memory.data(), memory.size()), RF_ERR_INVALID);
+  EXPECT_EQ(rf_stack_depot_init(&depot, nullptr, 256), RF_ERR_INVALID);
+  EXPECT_EQ(rf_stack_depot_init(&depot, memory.data() + 4, 200), RF_ERR_INVALID);
+  for (size_t size = 0; size < 256; size++) {
+    memory = {};
+    if (rf_stack_depot_init(&depot, memory.data(), size) == RF_OK) {
+      uintptr_t const frame = 5;
+      uint32_t const id = rf_stack_depot_put(&depot, &frame, 1);
+      EXPECT_NE(id, 0U) << size;
+      uintptr_t back = 0;
+      EXPECT_EQ(rf_stack_depot_get(&depot, id, &back, 1), 1U);
+      EXPECT_EQ(back, 5U);
+    } else {
+      EXPECT_LT(size, 64U);
+    }
+  }
+}
+
+} // namespace
+} // namespace ringfence
