@@ -306,6 +306,15 @@ void rf_arena_fork_parent(void) {
   rf_thread_fork_parent();
 }
 
+/* What threads that are gone held in registers is lost, and no fault of the child's: its leaks are what it allocates
+ * itself. The live blocks are in order of age, so a block made now tells the two apart. */
+static void mark_inherited(void) {
+  for (unsigned i = 0; i < arenas.count; i++) {
+    rf_arena *const arena = arenas.list[i];
+    arena->inherited = rf_guard_alloc_from(&arena->guard, 0, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, NULL);
+  }
+}
+
 /* The other threads are gone: their places in arenas as well, and the notes of who waits. */
 void rf_arena_fork_child(void) {
   for (unsigned i = 0; i < arenas.count; i++) {
@@ -317,6 +326,9 @@ void rf_arena_fork_child(void) {
   }
   arenas.lock.state = 1;
   rf_region_fork_done();
+  if (rf_process.checked && !rf_one_thread()) {
+    mark_inherited();
+  }
   rf_arena_unlock_all();
   rf_thread_fork_child();
 }

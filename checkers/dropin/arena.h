@@ -32,6 +32,7 @@ typedef struct rf_arena {
   uint32_t threads;       /* bound to it; accessed atomically */
   unsigned index;
   uint64_t requested; /* bytes ever asked for */
+  void *inherited;    /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
   size_t counted;     /* live bytes as the process's sum has them */
   rf_guard guard;
   rf_sysheap heap;

@@ -60,19 +60,19 @@ int fexecve(int file, char *const argv[], char *const environment[]) {
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
-static size_t count_arguments(const char *first, va_list list) {
+static size_t count_arguments(const char *first, va_list *list) {
   size_t count = 1;
-  for (const char *argument = first; argument != NULL; argument = va_arg(list, const char *)) {
+  for (const char *argument = first; argument != NULL; argument = va_arg(*list, const char *)) {
     count++;
   }
   return count;
 }
 
-static void fill_arguments(char **argv, size_t count, const char *first, va_list list) {
+static void fill_arguments(char **argv, size_t count, const char *first, va_list *list) {
   const char *argument = first;
   for (size_t i = 0; i < count; i++) {
     argv[i] = (char *)(uintptr_t)argument;
-    argument = i + 1 < count ? va_arg(list, const char *) : NULL;
+    argument = i + 1 < count ? va_arg(*list, const char *) : NULL;
   }
 }
 
@@ -80,11 +80,11 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
 #define GATHER(argv, first)                                                                                            \
   va_list list;                                                                                                        \
   va_start(list, first);                                                                                               \
-  size_t const count = count_arguments(first, list);                                                                   \
+  size_t const count = count_arguments(first, &list);                                                                  \
   va_end(list);                                                                                                        \
   char **const argv = alloca(count * sizeof *argv);                                                                    \
   va_start(list, first);                                                                                               \
-  fill_arguments(argv, count, first, list)
+  fill_arguments(argv, count, first, &list)
 
 int execl(const char *path, const char *first, ...) {
   GATHER(argv, first);

@@ -79,6 +79,47 @@ static rf_live_block *find(const rf_live *live, uintptr_t address) {
   return &first[below - 1];
 }
 
+/* ---- Blocks of the parent's ---- */
+
+static void set_all(rf_live *live, uint32_t arena, rf_live_state state) {
+  for (size_t i = 0; i < live->count; i++) {
+    if (live->blocks[i].arena == arena) {
+      live->blocks[i].state = state;
+    }
+  }
+}
+
+/* In the child of a process of several threads, what is older than the fork counts as reachable. */
+static void spare_inherited(rf_live *live, uint32_t index) {
+  const rf_arena *const arena = rf_arena_at(index);
+  if (arena->inherited == NULL) {
+    return;
+  }
+  set_all(live, index, RF_LIVE_REACHABLE);
+  const rf_guard_header *h = arena->guard.live.next;
+  for (size_t i = 0; i < arena->guard.counters.blocks && h != &arena->guard.live; i++, h = h->next) {
+    uintptr_t const start = (uintptr_t)h + RF_GUARD_PREFIX;
+    rf_live_block *const block = find(live, start);
+    if (start == (uintptr_t)arena->inherited) {
+      return;
+    }
+    if (block != NULL) {
+      block->state = RF_LIVE_UNKNOWN;
+    }
+  }
+}
+
+/* What was spared is read like a root. */
+static void read_inherited(rf_live *live) {
+  for (size_t i = 0; i < live->count; i++) {
+    rf_live_block *const block = &live->blocks[i];
+    if (block->state == RF_LIVE_REACHABLE) {
+      block->todo = live->todo;
+      live->todo = block;
+    }
+  }
+}
+
 /* ---- Following words ---- */
 
 static void look(const uintptr_t *words, size_t count, void *context) {
@@ -158,6 +199,10 @@ bool rf_live_mark(rf_live *live) {
   live->found = RF_LIVE_REACHABLE;
   live->todo = NULL;
   live->reading = NULL;
+  for (uint32_t i = 0; i < rf_arena_count(); i++) {
+    spare_inherited(live, i);
+  }
+  read_inherited(live);
   if (!rf_roots_read(live->roots)) {
     return false;
   }

@@ -16,10 +16,12 @@
 #include <ringfence/port.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define DEPOT_BYTES ((size_t)16 << 20)
 #define DEPOT_LEAST ((size_t)256 << 10)
+#define DEPOT_SHARE 64U /* of a limited address space, one part in so many */
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)1 << 20)
 #define LOCK_MS 1000U
@@ -134,8 +136,17 @@ static void configure(void) {
   apply(o);
 }
 
+/* Address space may be scarce, and most of the depot is never touched. */
+static size_t depot_bytes(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur / DEPOT_SHARE >= DEPOT_BYTES) {
+    return DEPOT_BYTES;
+  }
+  return (size_t)limit.rlim_cur / DEPOT_SHARE;
+}
+
 static void open_depot(void) {
-  for (size_t size = DEPOT_BYTES; size >= DEPOT_LEAST; size /= 2) {
+  for (size_t size = depot_bytes(); size >= DEPOT_LEAST; size /= 2) {
     void *const memory = rf_record_table(size);
     if (memory != NULL) {
       (void)rf_stack_depot_init(&rf_process.depot, memory, size);

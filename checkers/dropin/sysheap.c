@@ -22,9 +22,8 @@ static rf_region *region_of(const rf_sysheap *heap, const void *ptr) {
 /* ---- Regions for tlsf ---- */
 
 static bool enter_tlsf(rf_sysheap *heap, rf_region *region) {
-  rf_status const status = heap->started
-                               ? rf_tlsf_add_region(&heap->tlsf, (void *)region->base, region->size)
-                               : rf_tlsf_init_for(&heap->tlsf, (void *)region->base, region->size, MAX_REGION);
+  rf_status const status = heap->started ? rf_tlsf_add_region(&heap->tlsf, (void *)region->base, region->size)
+                                         : rf_tlsf_init(&heap->tlsf, (void *)region->base, region->size);
   if (status != RF_OK) {
     rf_region_unmap(region);
     return false;
@@ -153,7 +152,9 @@ static rf_region *take_kept(rf_sysheap *heap, size_t size, size_t align) {
   return NULL;
 }
 
-static void *big_alloc(rf_sysheap *heap, size_t size, size_t align) {
+/* `size` may be 0, where the alignment is big: a page all the same. */
+static void *big_alloc(rf_sysheap *heap, size_t asked, size_t align) {
+  size_t const size = asked != 0 ? asked : 1;
   size_t const room = heap->growing && sizeof(size_t) > 4 ? size : 0;
   rf_region *region = heap->growing ? NULL : take_kept(heap, size, align);
   if (region == NULL) {
@@ -208,7 +209,7 @@ static rf_status big_resize(rf_sysheap *heap, rf_region *region, size_t size) {
 
 static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sysheap *const heap = self_of(self);
-  bool const big = size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK;
+  bool const big = size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
   void *const p = big ? big_alloc(heap, size, align) : small_alloc(heap, size, align, site);
   if (p != NULL) {
     heap->blocks++;

@@ -1,0 +1,133 @@
+// Each bug is found, with its kind, its distance and the calls it concerns; the same code without it is silent.
+#include "tests/dropin/run.h"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <sstream>
+
+namespace ringfence_test {
+namespace {
+
+struct Bug {
+  const char *name;     // in programs/bugs.c
+  const char *kind;     // of the finding
+  const char *relation; // "after", "before", "inside"; "" where no block is concerned
+  long long distance;
+  long long size; // of the block
+  bool at_end;    // found when the process ends, not before
+  bool freed;     // the block was free already
+};
+
+void PrintTo(const Bug &bug, std::ostream *out) {
+  *out << bug.name;
+}
+
+const Bug kBugs[] = {
+    {"overflow_by_one", "heap-buffer-overflow", "after", 0, 13, false, false},
+    {"overflow_in_a_block_never_freed", "heap-buffer-overflow", "after", 0, 13, true, false},
+    {"overflow_of_a_big_block", "heap-buffer-overflow", "after", 0, 3000000, false, false},
+    {"overflow_of_an_aligned_block", "heap-buffer-overflow", "after", 2, 100, false, false},
+    {"overflow_of_no_bytes", "heap-buffer-overflow", "after", 0, 0, false, false},
+    {"overflow_found_by_realloc", "heap-buffer-overflow", "after", 0, 24, false, false},
+    {"underflow_by_one", "heap-buffer-underflow", "before", 1, 13, false, false},
+    {"underflow_in_a_block_never_freed", "heap-buffer-underflow", "before", 2, 13, true, false},
+    {"write_after_free", "heap-use-after-free", "inside", 5, 40, true, true},
+    {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 600000, true, true},
+    {"write_after_realloc_moved", "heap-use-after-free", "inside", 7, 40, true, true},
+    {"double_free", "double-free", "inside", 0, 13, false, true},
+    {"double_free_of_a_big_block", "double-free", "inside", 0, 3000000, false, true},
+    {"realloc_of_a_freed_block", "double-free", "inside", 0, 13, false, true},
+    {"free_inside_a_block", "bad-free", "inside", 4, 100, false, false},
+    {"free_inside_a_big_block", "bad-free", "inside", 1048576, 3000000, false, false},
+    {"free_of_the_stack", "bad-free", "", 0, 0, false, false},
+    {"free_of_a_global", "bad-free", "", 0, 0, false, false},
+    {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
+    {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
+    {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
+    {"leak", "memory-leak", "", 0, 33, true, false},
+};
+
+class DropinBug : public testing::TestWithParam<Bug> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, DropinBug, testing::ValuesIn(kBugs),
+                         [](const testing::TestParamInfo<Bug> &it) { return std::string(it.param.name); });
+
+// Where the program says that the call of that name stands; -1 where it does not.
+long long place(const std::string &out, const std::string &what) {
+  std::istringstream text(out);
+  std::string word;
+  long long offset = -1;
+  while (text >> word) {
+    if (word == what) {
+      text >> offset;
+    }
+  }
+  return offset;
+}
+
+// True where the first frame lies in the program, at most a few instructions from there.
+bool is_near(const Json &trace, const std::string &file, long long offset) {
+  const std::vector<Json> &frames = trace["frames"].items;
+  if (frames.empty() || frames[0]["module"].text != file) {
+    return false;
+  }
+  long long const found = std::strtoll(frames[0]["offset"].text.c_str(), nullptr, 16);
+  return found > offset - 64 && found < offset + 64;
+}
+
+TEST_P(DropinBug, IsFoundWithKindAndDistance) {
+  const Bug &bug = GetParam();
+  Result const result = run({program("bugs"), bug.name, "bad"});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.err, "");
+  ASSERT_EQ(result.findings.size(), 1U) << result.out;
+  const Json &finding = result.findings[0];
+  EXPECT_EQ(finding["bug"].text, bug.kind);
+  EXPECT_EQ(finding["size"].number, bug.size);
+  EXPECT_EQ(result.out.find("end\n") != std::string::npos, bug.at_end);
+  if (bug.relation[0] != '\0') {
+    EXPECT_EQ(finding["relation"].text, bug.relation);
+    EXPECT_EQ(finding["distance"].number, bug.distance);
+    EXPECT_EQ(finding["freed"].kind, bug.freed ? Json::kTrue : Json::kFalse);
+  }
+}
+
+TEST_P(DropinBug, NamesTheCallsThatItConcerns) {
+  const Bug &bug = GetParam();
+  Result const result = run({program("bugs"), bug.name, "bad"});
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Json &finding = result.findings[0];
+  if (bug.relation[0] != '\0' || std::string(bug.kind) == "memory-leak") {
+    EXPECT_TRUE(is_near(finding["allocated"], program("bugs"), place(result.out, "allocated")));
+  }
+  if (bug.freed) {
+    EXPECT_TRUE(is_near(finding["released"], program("bugs"), place(result.out, "freed")));
+  }
+  if (place(result.out, "found") >= 0) {
+    EXPECT_TRUE(is_near(finding["found"], program("bugs"), place(result.out, "found")));
+  }
+}
+
+TEST_P(DropinBug, IsNotFoundInTheSameCodeWithoutIt) {
+  Result const result = run({program("bugs"), GetParam().name, "good"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.findings.size(), 0U);
+}
+
+TEST_P(DropinBug, IsFoundInAProgramThatIsLinkedWithIt) {
+  How how;
+  how.preload = false;
+  for (const char *name : {"bugs_linked", "bugs_static"}) {
+    Result const result = run({program(name), GetParam().name, "bad"}, how);
+    EXPECT_EQ(result.status, 99) << name;
+    ASSERT_EQ(result.findings.size(), 1U) << name << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, GetParam().kind);
+    Result const good = run({program(name), GetParam().name, "good"}, how);
+    EXPECT_EQ(good.status, 0) << name;
+    EXPECT_EQ(good.findings.size(), 0U) << name;
+  }
+}
+
+} // namespace
+} // namespace ringfence_test

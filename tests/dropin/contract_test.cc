@@ -1,0 +1,109 @@
+// Programs that exercise the whole of malloc's contract run as well as ever, and nothing is reported.
+#include "tests/dropin/run.h"
+
+#include <gtest/gtest.h>
+
+namespace ringfence_test {
+namespace {
+
+// A 32-bit library cannot go into the 64-bit programs that 32-bit ones start, and the loader says so.
+void expect_silent(const Result &result) {
+  if (sizeof(void *) == 8) {
+    EXPECT_EQ(result.err, "");
+  }
+  EXPECT_EQ(result.findings.size(), 0U);
+}
+
+void expect_fine(const Result &result) {
+  EXPECT_EQ(result.out, "ok\n");
+  EXPECT_EQ(result.status, 0);
+  expect_silent(result);
+}
+
+void expect_fine_preloaded(const std::string &name, const std::vector<std::string> &arguments = {}) {
+  std::vector<std::string> words = {program(name)};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  expect_fine(run(words));
+}
+
+void expect_fine_linked(const std::string &name) {
+  How how;
+  how.preload = false;
+  expect_fine(run({program(name)}, how));
+}
+
+TEST(Dropin, KeepsMallocsContract) {
+  expect_fine_preloaded("contract");
+}
+
+TEST(Dropin, KeepsMallocsContractWhenLinkedIn) {
+  expect_fine_linked("contract_linked");
+}
+
+TEST(Dropin, KeepsMallocsContractInAStaticProgram) {
+  expect_fine_linked("contract_static");
+}
+
+TEST(Dropin, KeepsMallocsContractUnchecked) {
+  expect_fine(run({program("contract")}, with("mode=off")));
+}
+
+TEST(Dropin, KeepsMallocsContractWithoutQuarantineStacksOrFills) {
+  expect_fine(run({program("contract")}, with("quarantine=0:stack_depth=0:fill=0:fill_alloc=0:move_below=0")));
+}
+
+TEST(Dropin, ServesThreadsThatFreeEachOthersBlocksEndAndFork) {
+  expect_fine_preloaded("threads");
+}
+
+TEST(Dropin, LetsAProcessEndWhileThreadsAreInsideMalloc) {
+  expect_fine_preloaded("threads", {"leave"});
+}
+
+TEST(Dropin, ServesThreadsOfAStaticProgram) {
+  expect_fine_linked("threads_static");
+}
+
+TEST(Dropin, ServesSignalHandlers) {
+  expect_fine_preloaded("handlers");
+}
+
+TEST(Dropin, ServesSignalHandlersOfAStaticProgram) {
+  expect_fine_linked("handlers_static");
+}
+
+TEST(Dropin, StartsChildrenInAllWays) {
+  expect_fine_preloaded("children");
+}
+
+TEST(Dropin, HasAllFormsOfOperatorNewAndDelete) {
+  expect_fine_preloaded("operators");
+}
+
+TEST(Dropin, HasAllFormsOfOperatorNewAndDeleteWhenLinkedIn) {
+  expect_fine_linked("operators_linked");
+}
+
+TEST(Dropin, GoesByTheOperatorsThatAProgramReplaces) {
+  expect_fine_preloaded("replaced");
+}
+
+TEST(Dropin, GoesByTheOperatorsThatAProgramReplacesWhenLinkedIn) {
+  expect_fine_linked("replaced_linked");
+}
+
+TEST(Dropin, ServesLibrariesThatAreLoadedAndUnloaded) {
+  expect_fine_preloaded("plugins", {program("libplugin.so")});
+}
+
+TEST(Dropin, WorksInASmallAddressSpace) {
+  How how;
+  how.address_space = static_cast<size_t>(64) << 20;
+  Result const result = run({program("limits")}, how);
+  EXPECT_NE(result.out.find("ok\n"), std::string::npos) << result.out;
+  EXPECT_EQ(result.status, 0);
+  expect_silent(result);
+}
+
+} // namespace
+} // namespace ringfence_test

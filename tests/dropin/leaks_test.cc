@@ -1,0 +1,170 @@
+// What nothing points to is a leak, wherever it was lost; what something points to is none, wherever it is kept.
+#include "tests/dropin/run.h"
+
+#include <gtest/gtest.h>
+
+namespace ringfence_test {
+namespace {
+
+struct Lost {
+  const char *name;       // in programs/leaks.c
+  long long direct;       // blocks that nothing points to
+  long long indirect;     // blocks that only these keep
+  long long bytes_64_bit; // of all of them; 0: not told
+};
+
+void PrintTo(const Lost &lost, std::ostream *out) {
+  *out << lost.name;
+}
+
+const Lost kLost[] = {
+    {"one", 1, 0, 33},           {"many_of_one_origin", 10, 0, 200},   {"a_tree", 1, 3, 160},
+    {"a_ring", 1, 1, 80},        {"noted_in_a_freed_block", 1, 0, 33}, {"overwritten", 1, 0, 33},
+    {"by_realloc", 1, 0, 10000}, {"by_the_c_library", 2, 0, 0},        {"in_an_ended_thread", 1, 0, 33},
+};
+
+const char *const kKept[] = {
+    "kept_global",
+    "kept_thread_local",
+    "kept_chain",
+    "kept_by_an_interior_pointer",
+    "kept_by_its_end",
+    "kept_in_mapped_memory",
+    "kept_in_read_only_memory",
+    "kept_by_a_tagged_pointer",
+    "kept_in_a_big_sparse_block",
+    "kept_by_a_key",
+    "kept_on_a_thread_s_stack",
+    "kept_in_a_thread_s_register",
+    "kept_by_the_c_library",
+};
+
+struct Sum {
+  long long direct = 0;
+  long long indirect = 0;
+  long long bytes = 0;
+};
+
+Sum sum_of(const std::vector<Json> &findings) {
+  Sum sum;
+  for (const Json &finding : findings) {
+    EXPECT_EQ(finding["bug"].text, "memory-leak");
+    bool const direct = finding["detail"].text == "nothing points to it";
+    (direct ? sum.direct : sum.indirect) += finding["blocks"].number;
+    sum.bytes += finding["size"].number;
+  }
+  return sum;
+}
+
+void expect_lost(const Result &result, const Lost &lost) {
+  Sum const sum = sum_of(result.findings);
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_EQ(sum.direct, lost.direct);
+  EXPECT_EQ(sum.indirect, lost.indirect);
+  if (lost.bytes_64_bit != 0 && sizeof(void *) == 8) {
+    EXPECT_EQ(sum.bytes, lost.bytes_64_bit);
+  }
+}
+
+class LostBlock : public testing::TestWithParam<Lost> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, LostBlock, testing::ValuesIn(kLost),
+                         [](const testing::TestParamInfo<Lost> &it) { return std::string(it.param.name); });
+
+TEST_P(LostBlock, IsReportedWhenMainReturns) {
+  expect_lost(run({program("leaks"), GetParam().name}), GetParam());
+}
+
+TEST_P(LostBlock, IsReportedWhenTheProgramCallsExit) {
+  expect_lost(run({program("leaks"), GetParam().name, "exit"}), GetParam());
+}
+
+TEST_P(LostBlock, IsReportedInProgramsThatAreLinkedWithTheDropin) {
+  How how;
+  how.preload = false;
+  expect_lost(run({program("leaks_linked"), GetParam().name}, how), GetParam());
+  expect_lost(run({program("leaks_static"), GetParam().name}, how), GetParam());
+}
+
+class KeptBlock : public testing::TestWithParam<const char *> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, KeptBlock, testing::ValuesIn(kKept),
+                         [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
+
+void expect_kept(const Result &result) {
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("summary")["leaks_checked"].kind, Json::kTrue);
+}
+
+TEST_P(KeptBlock, IsNotReported) {
+  How how;
+  how.options = "summary=1";
+  expect_kept(run({program("leaks"), GetParam()}, how));
+  expect_kept(run({program("leaks"), GetParam(), "exit"}, how));
+  how.preload = false;
+  expect_kept(run({program("leaks_static"), GetParam()}, how));
+}
+
+TEST(Leaks, AreFoundOnDemand) {
+  Result const lost = run({program("leaks"), "one", "demand"}, with("halt=0"));
+  EXPECT_EQ(lost.out, "1\n");
+  EXPECT_EQ(lost.findings.size(), 1U);
+  EXPECT_EQ(run({program("leaks"), "kept_chain", "demand"}).out, "0\n");
+}
+
+TEST(Leaks, AreNotLookedForAtAbruptEnds) {
+  Result const result = run({program("leaks"), "one", "_exit"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.findings.size(), 0U);
+}
+
+TEST(Leaks, OfOneOriginAreOneFinding) {
+  Result const result = run({program("leaks"), "many_of_one_origin"});
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["blocks"].number, 10);
+  EXPECT_EQ(result.findings[0]["size"].number, 200);
+}
+
+TEST(Leaks, AreNotReportedWhereTheOptionsSaySo) {
+  Result const result = run({program("leaks"), "one"}, with("leaks=0"));
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.findings.size(), 0U);
+}
+
+TEST(Leaks, WhatIsReachableIsListedWhenAskedFor) {
+  Result const result = run({program("leaks"), "kept_global"}, with("leaks=reachable"));
+  bool listed = false;
+  for (const Json &finding : result.findings) {
+    listed = listed || (finding["size"].number == 33 && finding["detail"].text == "still reachable");
+  }
+  EXPECT_TRUE(listed);
+}
+
+// Stripped programs leave memory behind that nobody can name a line for.
+TEST(Leaks, OfCodeWithoutNamesAreCountedNotReported) {
+  Result const result = run({program("leaks_stripped"), "one"}, with("summary=1"));
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("summary")["unlisted_leaked_blocks"].number, 1);
+  EXPECT_EQ(result.last("summary")["unlisted_leaked_bytes"].number, 33);
+  Result const all = run({program("leaks_stripped"), "one"}, with("leaks=all"));
+  EXPECT_EQ(all.status, 99);
+  EXPECT_EQ(all.findings.size(), 1U);
+}
+
+// Memory that the C library asked for on a program's behalf is the program's.
+TEST(Leaks, AreTracedThroughTheCLibrary) {
+  Result const result = run({program("leaks"), "by_the_c_library"});
+  for (const Json &finding : result.findings) {
+    bool named = false;
+    for (const Json &frame : finding["allocated"]["frames"].items) {
+      named = named || frame["module"].text == program("leaks");
+    }
+    EXPECT_TRUE(named);
+  }
+}
+
+} // namespace
+} // namespace ringfence_test

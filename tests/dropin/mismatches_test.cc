@@ -1,0 +1,64 @@
+// Memory goes back the way it came.
+#include "tests/dropin/run.h"
+
+#include <gtest/gtest.h>
+
+namespace ringfence_test {
+namespace {
+
+struct Mismatch {
+  const char *name; // in programs/mismatches.cc
+  const char *allocation;
+  const char *deallocation;
+};
+
+void PrintTo(const Mismatch &mismatch, std::ostream *out) {
+  *out << mismatch.name;
+}
+
+const Mismatch kMismatches[] = {
+    {"malloc_delete", "malloc", "operator delete"}, {"malloc_delete_array", "malloc", "operator delete[]"},
+    {"new_free", "operator new", "free"},           {"new_delete_array", "operator new", "operator delete[]"},
+    {"new_array_free", "operator new[]", "free"},   {"new_array_delete", "operator new[]", "operator delete"},
+};
+
+class Mismatched : public testing::TestWithParam<Mismatch> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, Mismatched, testing::ValuesIn(kMismatches),
+                         [](const testing::TestParamInfo<Mismatch> &it) { return std::string(it.param.name); });
+
+TEST_P(Mismatched, IsFoundAndBothCallsAreNamed) {
+  Result const result = run({program("mismatches"), GetParam().name});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.out, "");
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "alloc-dealloc-mismatch");
+  EXPECT_EQ(result.findings[0]["allocation"].text, GetParam().allocation);
+  EXPECT_EQ(result.findings[0]["deallocation"].text, GetParam().deallocation);
+}
+
+TEST(Mismatches, ReallocOfWhatNewMadeIsFound) {
+  Result const result = run({program("mismatches"), "new_realloc"});
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "alloc-dealloc-mismatch");
+}
+
+TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
+  Result const result = run({program("mismatches"), "new_delete_of_another_size"});
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch");
+  EXPECT_EQ(result.findings[0]["size"].number, 48);
+}
+
+TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
+  for (const char *name : {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array",
+                           "aligned_new_delete", "aligned_alloc_free"}) {
+    Result const result = run({program("mismatches"), name});
+    EXPECT_EQ(result.status, 0) << name;
+    EXPECT_EQ(result.err, "") << name;
+    EXPECT_EQ(result.findings.size(), 0U) << name;
+  }
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,150 @@
+// How a process begins and ends under the drop-in: its status, its output, and what it tells about itself.
+#include "tests/dropin/run.h"
+
+#include <csignal>
+#include <gtest/gtest.h>
+
+namespace ringfence_test {
+namespace {
+
+struct Ending {
+  const char *how;    // in programs/process.c
+  int status;         // without anything found
+  int status_found;   // with damage done
+  const char *output; // what reaches standard output
+};
+
+void PrintTo(const Ending &ending, std::ostream *out) {
+  *out << ending.how;
+}
+
+const Ending kEndings[] = {
+    {"return", 3, 99, "output"},
+    {"exit", 4, 99, "output"},
+    {"_exit", 4, 99, ""},
+    {"quick_exit", 4, 99, ""},
+    {"abort", 128 + SIGABRT, 128 + SIGABRT, ""},
+    {"segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
+    {"raise_segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
+    {"handler", 6, 99, ""},
+    {"own_segv", 7, 99, "outputhandled\n"},
+    {"thread", 5, 99, "output"},
+    {"pthread_exit", 0, 99, "output"},
+    {"exec", 8, 8, ""},
+};
+
+class ProcessEnding : public testing::TestWithParam<Ending> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, ProcessEnding, testing::ValuesIn(kEndings),
+                         [](const testing::TestParamInfo<Ending> &it) { return std::string(it.param.how); });
+
+TEST_P(ProcessEnding, IsAsEverWhenNothingIsFound) {
+  Result const result = run({program("process"), GetParam().how}, with("summary=1"));
+  EXPECT_EQ(result.status, GetParam().status);
+  EXPECT_EQ(result.out, GetParam().output);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("start").kind, Json::kObject);
+  EXPECT_EQ(result.last("summary")["findings"].number, 0);
+  EXPECT_GE(result.last("summary")["allocations"].number, 1);
+}
+
+TEST_P(ProcessEnding, ChecksBlocksThatWereNeverFreed) {
+  Result const result = run({program("process"), GetParam().how, "bad"}, with("summary=1"));
+  EXPECT_EQ(result.status, GetParam().status_found);
+  EXPECT_EQ(result.out, GetParam().output);
+  EXPECT_EQ(result.err, "");
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+  EXPECT_EQ(result.first("summary")["findings"].number, 1);
+}
+
+TEST(Process, KilledBySomebodyElseLeavesNoSummary) {
+  Result const result = run({program("process"), "term"}, with("summary=1"));
+  EXPECT_EQ(result.status, 128 + SIGTERM);
+  EXPECT_EQ(result.last("start").kind, Json::kObject);
+  EXPECT_EQ(result.last("summary").kind, Json::kNothing);
+}
+
+TEST(Process, WritesNothingUnlessItIsAskedTo) {
+  Result const result = run({program("process"), "return"});
+  EXPECT_EQ(result.lines.size(), 0U);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(Process, SummaryCountsWhatTheProgramDid) {
+  Result const result = run({program("bugs"), "overflow_by_one", "good"}, with("summary=1"));
+  const Json &summary = result.last("summary");
+  EXPECT_EQ(summary["program"].text, program("bugs"));
+  EXPECT_EQ(summary["mode"].text, "guard");
+  EXPECT_EQ(summary["version"].number, 1);
+  EXPECT_GE(summary["allocations"].number, 1);
+  EXPECT_GE(summary["bytes"].number, 13);
+  EXPECT_GE(summary["peak"].number, 13);
+  EXPECT_LE(summary["peak"].number, summary["bytes"].number);
+  EXPECT_GT(summary["duration_ns"].number, 0);
+  EXPECT_GT(result.last("start")["pid"].number, 1);
+  EXPECT_EQ(result.last("start")["pid"].number, summary["pid"].number);
+}
+
+TEST(Process, ExitCodeIsAnOption) {
+  EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=42")).status, 42);
+  EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=0")).status, 3);
+}
+
+TEST(Process, GoesOnAfterFindingsWhereAskedTo) {
+  Result const result = run({program("process"), "many"}, with("halt=0"));
+  EXPECT_EQ(result.findings.size(), 5U);
+  EXPECT_EQ(result.out, "output");
+  EXPECT_EQ(result.status, 99);
+  Result const halted = run({program("process"), "many"});
+  EXPECT_EQ(halted.findings.size(), 1U);
+  EXPECT_EQ(halted.out, "");
+  EXPECT_EQ(halted.status, 99);
+}
+
+TEST(Process, ReportsToStandardErrorThoughTheProgramClosedIt) {
+  How how;
+  how.log = false;
+  Result const result = run({program("process"), "closed", "bad"}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_NE(result.err.find("ERROR: Ringfence: heap-buffer-overflow"), std::string::npos);
+}
+
+TEST(Process, ChildrenOfForkReportWhatIsTheirs) {
+  Result const result = run({program("process"), "fork"}, with("summary=1"));
+  EXPECT_EQ(result.status, 9);
+  ASSERT_EQ(result.findings.size(), 1U);
+  long long const child = result.findings[0]["pid"].number;
+  EXPECT_NE(child, result.last("start")["pid"].number);
+}
+
+TEST(Process, ChecksOnDemand) {
+  EXPECT_EQ(run({program("process"), "sweep"}).out, "output0\n");
+  EXPECT_EQ(run({program("process"), "sweep", "bad"}, with("halt=0")).out, "output1\n");
+}
+
+TEST(Process, RequestsThatCannotBeServedAreReportedWhereAskedTo) {
+  EXPECT_EQ(run({program("process"), "rejected"}).findings.size(), 0U);
+  Result const result = run({program("process"), "rejected"}, with("rejected=1:halt=0"));
+  ASSERT_EQ(result.findings.size(), 3U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "calloc-overflow");
+  EXPECT_EQ(result.findings[1]["bug"].text, "allocation-size-too-big");
+  EXPECT_EQ(result.findings[2]["bug"].text, "invalid-allocation-alignment");
+}
+
+TEST(Process, WarnsOfOptionsThatItDoesNotKnow) {
+  Result const result = run({program("process"), "return"}, with("quarantin=5"));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_NE(result.err.find("quarantin"), std::string::npos);
+}
+
+TEST(Process, UncheckedFindsNothing) {
+  Result const result = run({program("process"), "return", "bad"}, with("mode=off:summary=1"));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("summary")["mode"].text, "off");
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,242 @@
+/* One bug each, and beside each the same code without it: argv[1] chooses. Says on standard output where in its module
+ * the calls stand that findings should name. */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define NOINLINE __attribute__((noinline))
+
+/* The loader's own: where this program begins in memory. */
+extern const char __executable_start[];
+
+/* Says that a call made a few instructions before or after is the one called `what`. */
+NOINLINE static void mark(const char *what) {
+  printf("%s %zu\n", what, (size_t)((uintptr_t)__builtin_return_address(0) - (uintptr_t)__executable_start));
+  fflush(stdout);
+}
+
+NOINLINE static char *make(size_t size) {
+  mark("allocated");
+  char *const p = malloc(size);
+  memset(p, 1, size);
+  return p;
+}
+
+NOINLINE static void drop(void *p) {
+  mark("freed");
+  free(p);
+}
+
+static char a_global[64];
+static volatile int bad; /* 0 in the good twin */
+
+/* ---- Writes outside the block ---- */
+
+static void overflow_by_one(void) {
+  char *const p = make(13);
+  p[12 + bad] = 'x';
+  drop(p);
+}
+
+static void overflow_in_a_block_never_freed(void) {
+  static char *p;
+  p = make(13);
+  p[12 + bad] = 'x';
+}
+
+static void overflow_of_a_big_block(void) {
+  char *const p = make(3000000);
+  p[2999999 + bad] = 'x';
+  drop(p);
+}
+
+static void overflow_of_an_aligned_block(void) {
+  mark("allocated");
+  char *const p = aligned_alloc(4096, 100);
+  memset(p, 1, 100);
+  p[99 + 3 * bad] = 'x';
+  drop(p);
+}
+
+static void overflow_of_no_bytes(void) {
+  char *const p = make(0);
+  if (bad) {
+    p[0] = 'x';
+  }
+  drop(p);
+}
+
+static void overflow_found_by_realloc(void) {
+  char *const p = make(24);
+  p[23 + bad] = 'x';
+  mark("found");
+  drop(realloc(p, 100));
+}
+
+static void underflow_by_one(void) {
+  char *const p = make(13);
+  p[0 - bad] = 'x';
+  drop(p);
+}
+
+static void underflow_in_a_block_never_freed(void) {
+  static char *p;
+  p = make(13);
+  p[0 - 2 * bad] = 'x';
+}
+
+/* ---- After the end of the block's life ---- */
+
+static void write_after_free(void) {
+  char *const p = make(40);
+  drop(p);
+  if (bad) {
+    p[5] = 'x';
+  }
+}
+
+static void write_after_free_of_a_big_block(void) {
+  char *const p = make(600000);
+  drop(p);
+  if (bad) {
+    p[100] = 'x';
+  }
+}
+
+static void write_after_realloc_moved(void) {
+  char *const p = make(40);
+  mark("freed");
+  char *const q = realloc(p, 400);
+  (bad ? p : q)[7] = 'x';
+  free(q);
+}
+
+static void double_free(void) {
+  char *const p = make(13);
+  drop(p);
+  if (bad) {
+    mark("found");
+    free(p);
+  }
+}
+
+static void double_free_of_a_big_block(void) {
+  char *const p = make(3000000);
+  drop(p);
+  if (bad) {
+    mark("found");
+    free(p);
+  }
+}
+
+static void realloc_of_a_freed_block(void) {
+  char *const p = make(13);
+  drop(p);
+  mark("found");
+  free(realloc(bad ? p : NULL, 20));
+}
+
+/* ---- Pointers that are no blocks ---- */
+
+static void free_inside_a_block(void) {
+  char *const p = make(100);
+  mark("found");
+  free(p + 4 * bad);
+}
+
+static void free_inside_a_big_block(void) {
+  char *const p = make(3000000);
+  mark("found");
+  free(p + 1048576 * bad);
+}
+
+static void free_of_the_stack(void) {
+  char local[100];
+  char *const p = make(10);
+  mark("found");
+  free(bad ? local : p);
+}
+
+static void free_of_a_global(void) {
+  char *const p = make(10);
+  mark("found");
+  free(bad ? a_global + 16 : p);
+}
+
+static void free_of_mapped_memory(void) {
+  char *const mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char *const p = make(10);
+  mark("found");
+  free(bad ? mapped + 4096 : p);
+}
+
+static void free_of_no_memory(void) {
+  char *const p = make(10);
+  mark("found");
+  free(bad ? (char *)(uintptr_t)0x12345670 : p);
+}
+
+static void realloc_of_a_global(void) {
+  char *const p = make(10);
+  mark("found");
+  free(realloc(bad ? a_global : p, 20));
+}
+
+/* ---- Leaks ---- */
+
+static void leak(void) {
+  char *volatile p = make(33);
+  if (!bad) {
+    free(p);
+  }
+  p = NULL;
+}
+
+typedef struct {
+  const char *name;
+  void (*run)(void);
+} test_case;
+
+#define CASE(name)                                                                                                     \
+  { #name, name }
+
+static const test_case cases[] = {
+    CASE(overflow_by_one),
+    CASE(overflow_in_a_block_never_freed),
+    CASE(overflow_of_a_big_block),
+    CASE(overflow_of_an_aligned_block),
+    CASE(overflow_of_no_bytes),
+    CASE(overflow_found_by_realloc),
+    CASE(underflow_by_one),
+    CASE(underflow_in_a_block_never_freed),
+    CASE(write_after_free),
+    CASE(write_after_free_of_a_big_block),
+    CASE(write_after_realloc_moved),
+    CASE(double_free),
+    CASE(double_free_of_a_big_block),
+    CASE(realloc_of_a_freed_block),
+    CASE(free_inside_a_block),
+    CASE(free_inside_a_big_block),
+    CASE(free_of_the_stack),
+    CASE(free_of_a_global),
+    CASE(free_of_mapped_memory),
+    CASE(free_of_no_memory),
+    CASE(realloc_of_a_global),
+    CASE(leak),
+};
+
+int main(int argc, char **argv) {
+  const char *const name = argc > 1 ? argv[1] : "";
+  bad = argc > 2 && strcmp(argv[2], "bad") == 0;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    if (strcmp(cases[i].name, name) == 0) {
+      cases[i].run();
+      puts("end");
+      return 0;
+    }
+  }
+  return 2;
+}

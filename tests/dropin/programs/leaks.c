@@ -1,0 +1,269 @@
+/* Blocks that are lost, and blocks that are not though it takes a look to see it: argv[1] chooses the case. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <ringfence/dropin.h>
+
+#define NOINLINE __attribute__((noinline))
+
+typedef struct node {
+  struct node *left;
+  struct node *right;
+  char bytes[24];
+} node;
+
+static void *volatile in_a_global;
+static __thread void *volatile in_a_thread_local;
+static void **in_mapped_memory;
+
+/* Calls `f` deep down, and wipes the stack that it used. */
+NOINLINE static void below(void (*f)(void)) {
+  char pad[4096];
+  memset(pad, 0, sizeof pad);
+  __asm__ volatile("" : : "r"(pad) : "memory");
+  f();
+}
+
+NOINLINE static void wipe(void) {
+  char pad[16384];
+  memset(pad, 0, sizeof pad);
+  __asm__ volatile("" : : "r"(pad) : "memory");
+}
+
+NOINLINE static node *make_node(node *left, node *right) {
+  node *const n = malloc(sizeof *n);
+  memset(n, 0, sizeof *n);
+  n->left = left;
+  n->right = right;
+  return n;
+}
+
+/* ---- Lost ---- */
+
+static void one(void) {
+  void *volatile p = malloc(33);
+  p = NULL;
+  (void)p;
+}
+
+static void many_of_one_origin(void) {
+  for (int i = 0; i < 10; i++) {
+    void *volatile p = malloc(20);
+    p = NULL;
+    (void)p;
+  }
+}
+
+static void a_tree(void) {
+  node *volatile root = make_node(make_node(NULL, NULL), make_node(NULL, make_node(NULL, NULL)));
+  root = NULL;
+  (void)root;
+}
+
+static void a_ring(void) {
+  node *volatile a = make_node(NULL, NULL);
+  a->left = make_node(a, NULL);
+  a = NULL;
+  (void)a;
+}
+
+/* The address is left in freed memory, and in the spare room of a live block's neighbourhood. */
+static void noted_in_a_freed_block(void) {
+  void **const holder = malloc(sizeof(void *) * 4);
+  holder[2] = malloc(33);
+  free(holder);
+}
+
+static void overwritten(void) {
+  in_a_global = malloc(33);
+  in_a_global = NULL;
+}
+
+static void by_realloc(void) {
+  void *volatile p = malloc(10);
+  p = realloc(p, 10000);
+  p = NULL;
+}
+
+static void by_the_c_library(void) {
+  char *line = NULL;
+  size_t size = 0;
+  FILE *const f = fopen("/proc/self/status", "r");
+  (void)!getline(&line, &size, f);
+  fclose(f);
+  char *volatile text = strdup("a copy");
+  text = NULL;
+  (void)text;
+}
+
+static void *lose_in_a_thread(void *argument) {
+  below(one);
+  return argument;
+}
+
+static void in_an_ended_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, lose_in_a_thread, NULL);
+  pthread_join(t, NULL);
+}
+
+/* ---- Kept ---- */
+
+static void kept_global(void) {
+  in_a_global = malloc(33);
+}
+
+static void kept_thread_local(void) {
+  in_a_thread_local = malloc(33);
+}
+
+static void kept_chain(void) {
+  in_a_global = make_node(make_node(make_node(NULL, NULL), NULL), NULL);
+}
+
+static void kept_by_an_interior_pointer(void) {
+  in_a_global = (char *)malloc(100) + 50;
+}
+
+static void kept_by_its_end(void) {
+  in_a_global = (char *)malloc(100) + 100;
+}
+
+static void kept_in_mapped_memory(void) {
+  in_mapped_memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  in_mapped_memory[1000] = malloc(33);
+}
+
+static void kept_in_read_only_memory(void) {
+  in_mapped_memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  in_mapped_memory[10] = malloc(33);
+  mprotect(in_mapped_memory, 4096, PROT_READ);
+}
+
+static void kept_by_a_tagged_pointer(void) {
+  uintptr_t const tagged = (uintptr_t)malloc(33);
+#if UINTPTR_MAX > UINT32_MAX
+  in_a_global = (void *)(tagged | (uintptr_t)0xFFF9 << 48);
+#else
+  in_a_global = (void *)(tagged | 3);
+#endif
+}
+
+static void kept_in_a_big_sparse_block(void) {
+  char *const sparse = calloc(1, (size_t)256 << 20);
+  *(void **)(void *)(sparse + ((size_t)200 << 20)) = malloc(33);
+  in_a_global = sparse;
+}
+
+static void kept_by_a_key(void) {
+  pthread_key_t key;
+  pthread_key_create(&key, NULL);
+  pthread_setspecific(key, malloc(33));
+}
+
+static pthread_barrier_t barrier;
+
+static void *hold_on_the_stack(void *argument) {
+  void *volatile mine = malloc(33);
+  pthread_barrier_wait(&barrier);
+  for (;;) {
+    pause();
+  }
+  (void)mine;
+  return argument;
+}
+
+/* In a loop that uses the pointer and nothing else, it lives in a register. */
+static void *hold_in_a_register(void *argument) {
+  register unsigned char *mine = malloc(33);
+  pthread_barrier_wait(&barrier);
+  for (;;) {
+    __asm__ volatile("" : "+r"(mine) : : "memory");
+  }
+  return argument;
+}
+
+static void start(void *(*body)(void *)) {
+  pthread_t t;
+  pthread_barrier_init(&barrier, NULL, 2);
+  pthread_create(&t, NULL, body, NULL);
+  pthread_barrier_wait(&barrier);
+}
+
+static void kept_on_a_thread_s_stack(void) {
+  start(hold_on_the_stack);
+}
+
+static void kept_in_a_thread_s_register(void) {
+  start(hold_in_a_register);
+}
+
+static void kept_by_the_c_library(void) {
+  FILE *volatile f = fopen("/dev/null", "w");
+  fprintf(f, "buffered");
+  f = NULL;
+  (void)f;
+}
+
+typedef struct {
+  const char *name;
+  void (*run)(void);
+} test_case;
+
+static const test_case cases[] = {
+    {"one", one},
+    {"many_of_one_origin", many_of_one_origin},
+    {"a_tree", a_tree},
+    {"a_ring", a_ring},
+    {"noted_in_a_freed_block", noted_in_a_freed_block},
+    {"overwritten", overwritten},
+    {"by_realloc", by_realloc},
+    {"by_the_c_library", by_the_c_library},
+    {"in_an_ended_thread", in_an_ended_thread},
+    {"kept_global", kept_global},
+    {"kept_thread_local", kept_thread_local},
+    {"kept_chain", kept_chain},
+    {"kept_by_an_interior_pointer", kept_by_an_interior_pointer},
+    {"kept_by_its_end", kept_by_its_end},
+    {"kept_in_mapped_memory", kept_in_mapped_memory},
+    {"kept_in_read_only_memory", kept_in_read_only_memory},
+    {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
+    {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},
+    {"kept_by_a_key", kept_by_a_key},
+    {"kept_on_a_thread_s_stack", kept_on_a_thread_s_stack},
+    {"kept_in_a_thread_s_register", kept_in_a_thread_s_register},
+    {"kept_by_the_c_library", kept_by_the_c_library},
+};
+
+/* How the program ends: return, exit with a local still holding a block, on demand, or _exit. */
+int main(int argc, char **argv) {
+  const char *const name = argc > 1 ? argv[1] : "";
+  const char *const how = argc > 2 ? argv[2] : "return";
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    if (strcmp(cases[i].name, name) == 0) {
+      below(cases[i].run);
+      wipe();
+    }
+  }
+  void *volatile local = malloc(77);
+  if (strcmp(how, "exit") == 0) {
+    exit(0); /* the local still has it */
+  }
+  if (strcmp(how, "_exit") == 0) {
+    _exit(0);
+  }
+  if (strcmp(how, "demand") == 0 && __ringfence_check_leaks != NULL) {
+    printf("%zu\n", __ringfence_check_leaks());
+    fflush(stdout);
+    _exit(0);
+  }
+  free(local);
+  return 0;
+}

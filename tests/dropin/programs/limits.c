@@ -1,0 +1,46 @@
+/* A small address space: malloc gives what there is, then NULL and ENOMEM, and goes on after memory was freed. */
+#include "expect.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { MOST = 100000 };
+
+static void *blocks[MOST];
+
+static size_t fill_up(size_t size) {
+  size_t count = 0;
+  errno = 0;
+  while (count < MOST && (blocks[count] = malloc(size)) != NULL) {
+    memset(blocks[count], 1, size);
+    count++;
+  }
+  EXPECT(count == MOST || errno == ENOMEM);
+  return count;
+}
+
+static void empty(size_t count) {
+  while (count > 0) {
+    free(blocks[--count]);
+  }
+}
+
+int main(void) {
+  static const size_t sizes[] = {1000, 100000, 1000000, 5000000};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    size_t const first = fill_up(sizes[i]);
+    empty(first);
+    size_t const second = fill_up(sizes[i]);
+    empty(second);
+    printf("%zu blocks of %zu bytes, then %zu\n", first, sizes[i], second);
+    EXPECT(first * sizes[i] >= (size_t)5 << 20);
+    EXPECT(second >= first / 2);
+  }
+  EXPECT(malloc((size_t)1 << 30) == NULL && errno == ENOMEM);
+  EXPECT(calloc(1, (size_t)1 << 30) == NULL && errno == ENOMEM);
+  char *p = malloc(1000);
+  strcpy(p, "kept");
+  EXPECT(realloc(p, (size_t)1 << 30) == NULL && errno == ENOMEM && strcmp(p, "kept") == 0);
+  free(p);
+  return expect_done();
+}

@@ -1,0 +1,50 @@
+// Blocks that are freed in another way than they were allocated: argv[1] chooses.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace {
+
+struct Base {
+  char bytes[16];
+};
+
+struct Derived : Base {
+  char more[32];
+};
+
+struct Case {
+  const char *name;
+  void (*run)();
+};
+
+const Case kCases[] = {
+    {"malloc_delete", [] { ::operator delete(std::malloc(10)); }},
+    {"malloc_delete_array", [] { ::operator delete[](std::malloc(10)); }},
+    {"new_free", [] { std::free(::operator new(10)); }},
+    {"new_delete_array", [] { ::operator delete[](::operator new(10)); }},
+    {"new_array_free", [] { std::free(::operator new[](10)); }},
+    {"new_array_delete", [] { ::operator delete(::operator new[](10)); }},
+    {"new_realloc", [] { std::free(std::realloc(::operator new(10), 20)); }},
+    {"new_delete_of_another_size", [] { delete static_cast<Base *>(new Derived); }},
+    {"malloc_free", [] { std::free(std::malloc(10)); }},
+    {"new_delete", [] { ::operator delete(::operator new(10)); }},
+    {"new_delete_sized", [] { delete new Derived; }},
+    {"new_array_delete_array", [] { delete[] new Derived[3]; }},
+    {"aligned_new_delete", [] { ::operator delete(::operator new(10, std::align_val_t(64)), std::align_val_t(64)); }},
+    {"aligned_alloc_free", [] { std::free(std::aligned_alloc(64, 64)); }},
+};
+
+} // namespace
+
+int main(int argc, char **argv) {
+  for (const Case &c : kCases) {
+    if (argc > 1 && std::strcmp(argv[1], c.name) == 0) {
+      c.run();
+      std::puts("end");
+      return 0;
+    }
+  }
+  return 2;
+}

@@ -1,0 +1,38 @@
+/* Libraries that come and go: argv[1] is one. Those bound to their own dependencies first (RTLD_DEEPBIND) use the C
+ * library's malloc, and their blocks still meet our free. */
+#define _GNU_SOURCE
+#include "expect.h"
+
+#include <dlfcn.h>
+
+typedef void *(*make_function)(size_t size);
+typedef void (*free_function)(void *ptr);
+
+static void use(const char *path, int flags) {
+  void *const library = dlopen(path, RTLD_NOW | flags);
+  EXPECT(library != NULL);
+  if (library == NULL) {
+    puts(dlerror());
+    return;
+  }
+  make_function const make = (make_function)dlsym(library, "plugin_make");
+  free_function const release = (free_function)dlsym(library, "plugin_free");
+  EXPECT(make != NULL && release != NULL);
+  release(make(100));
+  free(make(100));
+  if ((flags & RTLD_DEEPBIND) == 0) {
+    release(malloc(100));
+  }
+  EXPECT(dlsym(library, "no such symbol") == NULL && dlerror() != NULL);
+  EXPECT(dlclose(library) == 0);
+}
+
+int main(int argc, char **argv) {
+  EXPECT(argc == 2);
+  for (int i = 0; i < 20; i++) {
+    use(argv[1], RTLD_LOCAL);
+    use(argv[1], RTLD_DEEPBIND);
+  }
+  EXPECT(dlopen("/nonexistent.so", RTLD_NOW) == NULL && dlerror() != NULL);
+  return expect_done();
+}

@@ -1,0 +1,136 @@
+/* Ends in many ways, with or without damage done: argv[1] says how, argv[2] "bad" does the damage. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ringfence/dropin.h>
+
+static char *volatile kept;
+
+static void *from_a_thread(void *argument) {
+  exit(5);
+  return argument;
+}
+
+static void *go_on(void *argument) {
+  usleep(10000);
+  return argument;
+}
+
+static void null_access(void) {
+  *(volatile int *)(uintptr_t)8 = 1;
+}
+
+static void in_a_handler(int number) {
+  (void)number;
+  _exit(6);
+}
+
+static void own_handler(int number) {
+  (void)number;
+  printf("handled\n");
+  exit(7);
+}
+
+static void close_all(void) {
+  fclose(stdout);
+  fclose(stderr);
+}
+
+static int leave(const char *how) {
+  if (strcmp(how, "return") == 0) {
+    return 3;
+  }
+  if (strcmp(how, "exit") == 0) {
+    exit(4);
+  }
+  if (strcmp(how, "_exit") == 0) {
+    _exit(4);
+  }
+  if (strcmp(how, "quick_exit") == 0) {
+    quick_exit(4);
+  }
+  if (strcmp(how, "abort") == 0) {
+    abort();
+  }
+  if (strcmp(how, "segv") == 0) {
+    null_access();
+  }
+  if (strcmp(how, "raise_segv") == 0) {
+    raise(SIGSEGV);
+  }
+  if (strcmp(how, "term") == 0) {
+    raise(SIGTERM);
+  }
+  if (strcmp(how, "handler") == 0) {
+    signal(SIGUSR1, in_a_handler);
+    raise(SIGUSR1);
+  }
+  if (strcmp(how, "own_segv") == 0) {
+    signal(SIGSEGV, own_handler);
+    null_access();
+  }
+  if (strcmp(how, "thread") == 0) {
+    pthread_t t;
+    pthread_create(&t, NULL, from_a_thread, NULL);
+    pthread_join(t, NULL);
+  }
+  if (strcmp(how, "pthread_exit") == 0) {
+    pthread_t t;
+    pthread_create(&t, NULL, go_on, NULL);
+    pthread_exit(NULL);
+  }
+  if (strcmp(how, "exec") == 0) {
+    execlp("sh", "sh", "-c", "exit 8", (char *)NULL);
+  }
+  if (strcmp(how, "fork") == 0) {
+    int status = 0;
+    pid_t const pid = fork();
+    if (pid == 0) {
+      char *const p = malloc(10);
+      p[10] = 1;
+      exit(0);
+    }
+    waitpid(pid, &status, 0);
+    return WEXITSTATUS(status) == 99 ? 9 : 1;
+  }
+  if (strcmp(how, "closed") == 0) {
+    atexit(close_all);
+    return 3;
+  }
+  if (strcmp(how, "sweep") == 0) {
+    printf("%zu\n", __ringfence_sweep != NULL ? __ringfence_sweep() : (size_t)77);
+    return 3;
+  }
+  if (strcmp(how, "rejected") == 0) {
+    void *volatile refused = calloc((size_t)-1 / 2, 16);
+    refused = malloc((size_t)-1);
+    refused = aligned_alloc(24, 24);
+    return refused == NULL ? 3 : 1;
+  }
+  if (strcmp(how, "many") == 0) {
+    for (int i = 0; i < 5; i++) {
+      char *const p = malloc(10);
+      p[10] = 1;
+      free(p);
+    }
+    return 3;
+  }
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  printf("output"); /* not flushed: must not be lost at any end but those that lose it anyway */
+  kept = malloc(10);
+  memset(kept, 1, 10);
+  if (argc > 2 && strcmp(argv[2], "bad") == 0) {
+    kept[10] = 1;
+  }
+  return leave(argc > 1 ? argv[1] : "");
+}
