@@ -6,10 +6,11 @@
     ./bazelw run //fuzz:coverage -- --min=95        fail where fewer lines are covered
     ./bazelw run //fuzz:coverage -- --lines         name the lines that are not
 
-Bazel calls it with HARNESS=SOURCE[,SOURCE...] for each harness, "--", and the user's arguments.
+Bazel calls it with HARNESS=SOURCE[,SOURCE...] for each harness, "--", and the user's arguments. A source may be a pattern.
 """
 
 import argparse
+import fnmatch
 import json
 import os
 import shutil
@@ -96,30 +97,38 @@ def parse_arguments(argv):
     return {name: sources[name].split(",") for name in chosen}, arguments
 
 
+def print_entry(entry, name, inputs, arguments):
+    """A line of the table; True where less is covered than asked for."""
+    filename = entry["filename"]
+    source = filename[filename.rindex("/", 0, filename.rindex("/")) + 1 :]
+    lines = entry["summary"]["lines"]
+    branches = entry["summary"]["branches"]
+    print(
+        f"{source:28} {name:8} {inputs:6}"
+        f" {lines['covered']:4}/{lines['count']:<4}{lines['percent']:3.0f}%"
+        f" {branches['covered']:4}/{branches['count']:<4}{branches['percent']:3.0f}%"
+    )
+    if arguments.lines:
+        print("  not reached:", *uncovered_lines(entry))
+    return lines["percent"] < arguments.min
+
+
 def main():
     wanted, arguments = parse_arguments(sys.argv[1:])
     root = os.environ.get("BUILD_WORKSPACE_DIRECTORY") or sys.exit("coverage: run me by bazel run")
     binaries = build(root, wanted)
     below = 0
-    print(f"{'source':32} {'by':8} {'inputs':>6} {'lines':>13} {'branches':>13}")
+    print(f"{'source':28} {'by':8} {'inputs':>6} {'lines':>13} {'branches':>13}")
     for name, sources in wanted.items():
         corpus = os.path.join(root, "fuzz/corpus", name)
         with tempfile.TemporaryDirectory() as folder:
             files = replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder)
-        for source in sources:
-            entry = next((entry for entry in files if entry["filename"].endswith("/" + source)), None)
-            if entry is None:
-                sys.exit(f"coverage: {source} is not part of {name}_fuzz")
-            lines = entry["summary"]["lines"]
-            branches = entry["summary"]["branches"]
-            below += lines["percent"] < arguments.min
-            print(
-                f"{source:32} {name:8} {len(os.listdir(corpus)):6}"
-                f" {lines['covered']:4}/{lines['count']:<4}{lines['percent']:3.0f}%"
-                f" {branches['covered']:4}/{branches['count']:<4}{branches['percent']:3.0f}%"
-            )
-            if arguments.lines:
-                print("  not reached:", *uncovered_lines(entry))
+        for pattern in sources:
+            entries = [entry for entry in files if fnmatch.fnmatch(entry["filename"], "*/" + pattern)]
+            if not entries:
+                sys.exit(f"coverage: {pattern} is not part of {name}_fuzz")
+            for entry in entries:
+                below += print_entry(entry, name, len(os.listdir(corpus)), arguments)
     if below:
         sys.exit(f"coverage: {below} below {arguments.min:g} % of lines")
 

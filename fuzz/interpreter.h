@@ -51,6 +51,8 @@ public:
   // For harnesses that go on by themselves after some steps.
   // Takes over a block that the harness allocated, and verifies it like any other; nullptr for nullptr, and on a violation.
   const Block *adopt(void *ptr, size_t size, size_t align, bool zeroed);
+  // Compares everything; nothing may have changed but that so many misuses were reported. False on a violation.
+  bool settle_unchanged(size_t expected_reports, const char *when);
   bool release(Block block); // false on a violation
   bool free_all();           // the same
   bool end_allocator();      // deinit, twice
@@ -117,7 +119,6 @@ private:
   bool must_fail(size_t size, size_t align) const;
   bool settle(size_t expected_reports);
   bool settle_failure(size_t expected_reports);
-  bool settle_unchanged(size_t expected_reports, const char *when);
 
   void lay_out();
   bool refuses_bad_arenas();

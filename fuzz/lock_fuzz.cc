@@ -1,9 +1,11 @@
-// lock: over simple and over tlsf, as the first byte of the input says, and as good as what it wraps.
-#include <ringfence/fuzz/target.h>
+// lock: over simple or tlsf, as the first byte of the input says, and as good as what it wraps. One program in four ends by
+// calling the lock from within itself, which must be refused.
+#include <ringfence/fuzz/interpreter.h>
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
 #include <ringfence/tlsf.h>
 
+namespace ringfence::fuzz {
 namespace {
 
 rf_simple simple;
@@ -14,22 +16,67 @@ rf_allocator *locked(rf_allocator *inner) {
   return rf_lock_init(&lock, inner) == RF_OK ? &lock.base : nullptr;
 }
 
-rf_allocator *init_simple(void *, void *arena, size_t size) {
-  return rf_simple_init(&simple, arena, size) == RF_OK ? locked(&simple.base) : nullptr;
+rf_allocator *over_simple(void *, void *arena, size_t size) {
+  return locked(rf_simple_init(&simple, arena, size) == RF_OK ? &simple.base : nullptr);
 }
 
-rf_allocator *init_tlsf(void *, void *arena, size_t size) {
-  return rf_tlsf_init(&tlsf, arena, size) == RF_OK ? locked(&tlsf.base) : nullptr;
+rf_allocator *over_tlsf(void *, void *arena, size_t size) {
+  return locked(rf_tlsf_init(&tlsf, arena, size) == RF_OK ? &tlsf.base : nullptr);
+}
+
+rf_fuzz_target choose_target(size_t choice) {
+  bool const on_simple = choice % 2 == 0;
+  rf_fuzz_target t =
+      rf_fuzz_target_default(on_simple ? "lock over simple" : "lock over tlsf", on_simple ? over_simple : over_tlsf);
+  t.refuses_ended = true;
+  return t;
+}
+
+// Every operation, from the visitor of a walk: the lock is taken, and each call is refused. False where one is not.
+bool call_from_within(const rf_block *block, void *context) {
+  rf_allocator *const a = &lock.base;
+  rf_fault where = {};
+  rf_stats stats;
+  rf_stats_get(a, &stats);
+  bool const refused = stats.capacity == 0 && rf_alloc(a, 1) == nullptr && rf_calloc(a, SIZE_MAX, 2) == nullptr &&
+                       rf_realloc(a, block->ptr, 1) == nullptr && rf_free(a, block->ptr) == RF_ERR_BUSY &&
+                       rf_resize(a, block->ptr, 1) == RF_ERR_BUSY && rf_usable_size(a, block->ptr) == 0 &&
+                       !rf_owns(a, block->ptr) && rf_walk(a, call_from_within, nullptr) == RF_ERR_BUSY &&
+                       rf_check(a, &where) == RF_ERR_BUSY;
+  constexpr size_t kCalls = 10;
+  *static_cast<size_t *>(context) += refused ? kCalls : 0;
+  return refused;
+}
+
+void call_from_within_after(const rf_fuzz_target &target, Reader input) {
+  Interpreter program(target, input, Conduct::kCorrect);
+  if (program.start()) {
+    while (program.step()) {
+    }
+    size_t refused = 0;
+    program.verdict().begin("rf_walk(a, …), calling a from within");
+    rf_walk(&lock.base, call_from_within, &refused);
+    if (program.settle_unchanged(refused, "although it was called from within")) {
+      program.finish();
+    }
+  }
+  if (!program.verdict().ok()) {
+    abort_with(target.name, program.verdict().violation());
+  }
 }
 
 } // namespace
+} // namespace ringfence::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (size == 0) {
-    return 0;
+  using namespace ringfence::fuzz;
+  Reader input(data, size);
+  size_t const choice = input.u8();
+  rf_fuzz_target const target = choose_target(choice);
+  if (choice / 2 % 4 == 0) {
+    call_from_within_after(target, input);
+  } else if (auto const violation = run(target, input)) {
+    abort_with(target.name, *violation);
   }
-  rf_fuzz_target const target = data[0] % 2 == 0 ? rf_fuzz_target_default("lock over simple", init_simple)
-                                                 : rf_fuzz_target_default("lock over tlsf", init_tlsf);
-  rf_fuzz_run(&target, data + 1, size - 1);
   return 0;
 }
