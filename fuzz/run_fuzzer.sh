@@ -24,10 +24,12 @@ die() {
 label=$1
 dictionary=${2:+$PWD/$2}
 shift 2
-declare -A seeds=() # folders, as libFuzzer wants them
+declare -A seen=()
+seeds=() # folders, as libFuzzer wants them
 while [[ $1 != -- ]]; do
   [[ -d $1 ]] && folder=$1 || folder=$(dirname -- "$1")
-  seeds[$folder]=1
+  [[ -n ${seen[$folder]-} ]] || seeds+=("$folder")
+  seen[$folder]=1
   shift
 done
 shift
@@ -62,7 +64,7 @@ if [[ -n $fuzzing ]]; then
   given max_len || arguments+=(-max_len=4096)
   given artifact_prefix || arguments+=(-artifact_prefix="$kept/findings/")
   [[ -z $dictionary ]] || given dict || arguments+=(-dict="$dictionary")
-  arguments+=(-print_final_stats=1 "$kept/corpus" "${!seeds[@]/#/$runfiles/}")
+  arguments+=(-print_final_stats=1 "$kept/corpus" "${seeds[@]/#/$runfiles/}")
 fi
 
 # -- Building: by the same Bazel, in the output base that this script was built in ----------------------------------------
@@ -99,7 +101,7 @@ store_corpus() {
 
 if [[ -n $store ]]; then
   ((${#seeds[@]} == 1)) || die "--store needs a corpus in one folder"
-  store_corpus "${!seeds[@]}"
+  store_corpus "${seeds[0]}"
   exit
 fi
 
@@ -114,14 +116,18 @@ known=$(find "$kept/corpus" -type f | wc -l)
 status=0
 "$program" "${arguments[@]}" 2>&1 | tee -- "$log" >&2 || status=${PIPESTATUS[0]}
 
-runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | grep -o '[0-9]*')
+# The last line of the log that matches, what is before the match taken away.
+last() { sed -n "s/.*$1//p" "$log" | tail -n 1; }
+
+runs=$(last 'stat::number_of_executed_units: *')
+edges=$(last ' cov: ' | cut -d ' ' -f 1)
+finding=$(last 'Test unit written to ')
 new=$(($(find "$kept/corpus" -type f | wc -l) - known))
-finding=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
 if ((status == 0)); then
   say "$name: no finding in ${runs:-?} executions; ${edges:-?} edges covered; $new new inputs in $kept/corpus"
 else
   say "$name: FAILED after ${runs:-?} executions; ${edges:-?} edges covered"
-  [[ -z $finding ]] || say "see each operation: RF_FUZZ_TRACE=1 ./bazelw run ${label}_run -- $finding"
+  sed -n '/^fuzz: .*operation/,/^  [^R]/p; /ERROR: AddressSanitizer/p; /runtime error:/p' "$log" | head -n 4 >&2
+  [[ -z $finding ]] || say "each operation: RF_FUZZ_TRACE=1 ${bazel[0]} run ${label}_run -- $finding"
 fi
 exit "$status"
