@@ -1,5 +1,5 @@
-// The bugs of heap blocks, each in a small program: found by the command with kind, distance and the lines of allocation,
-// free and discovery; the same program without the bug passes in silence.
+// The bugs of heap blocks, each in a small program: found by the command with kind, distance and the lines of
+// allocation, free and discovery; the same program without the bug passes in silence.
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>

@@ -303,7 +303,9 @@ TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
   EXPECT_TRUE(has(json, R"("bug":"heap-buffer-overflow","cwe":122)")) << json;
   EXPECT_TRUE(has(json, R"("function":"spoil","file":")")) << json;
   EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
-  EXPECT_TRUE(has(json, R"({"type":"run","version":1,"processes":1,"unfinished":0,"unreadable":0,"allocations":)"))
+  EXPECT_TRUE(has(
+      json,
+      R"({"type":"run","version":1,"processes":1,"unfinished":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
       << json;
   EXPECT_TRUE(has(json, R"("findings":2,"times":4,"mode":"guard","duration_ns":)")) << json;
   EXPECT_TRUE(has(json, R"("status":5})")) << json;

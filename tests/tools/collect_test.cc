@@ -63,6 +63,14 @@ TEST_F(Collect, ReadsTheFiguresOfAProcess) {
   EXPECT_STREQ(run.mode, "guard");
 }
 
+TEST_F(Collect, ReadsWhatBecameOfTheLookForLeaks) {
+  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"leaks_unchecked_because":"a reason"})"
+            "\n");
+  const rf_run run = collect();
+  EXPECT_EQ(run.processes[0].unlisted, 4u);
+  EXPECT_STREQ(run.processes[0].leaks_unchecked, "a reason");
+}
+
 TEST_F(Collect, AddsUpTheProgramsOfAProcess) {
   file("7", kStart + summary(3, 50) + kStart + summary(4, 20));
   const rf_run run = collect();

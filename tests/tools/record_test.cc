@@ -145,6 +145,21 @@ TEST_F(Record, LeaksComeBack) {
   expect_same(f);
 }
 
+TEST_F(Record, KeepsTheFunctionThatTheProcessKnew) {
+  rf_record *const record =
+      read(R"({"type":"finding","bug":"double-free","found":{"frames":[{"pc":"0x1","function":"gone"}]}})");
+  ASSERT_NE(record, nullptr);
+  const rf_namer namer = rf_record_namer(record);
+  rf_frame_name name;
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.function, "gone");
+  rf_source source = {"better", nullptr, 0};
+  record->found.frames[0].sources = &source;
+  record->found.frames[0].source_count = 1;
+  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  EXPECT_STREQ(name.function, "better");
+}
+
 TEST_F(Record, OtherLinesAreNoRecords) {
   EXPECT_EQ(read(R"({"type":"start","pid":1})"), nullptr);
   EXPECT_EQ(read(R"({"type":"finding","bug":"not a bug"})"), nullptr);

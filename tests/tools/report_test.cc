@@ -28,6 +28,12 @@ protected:
     rf_report_totals_text(&stash_, &totals_, &sink);
     return out;
   }
+  std::string list(const rf_run &run) {
+    std::string out;
+    const rf_sink sink = {append, &out};
+    rf_report_processes(&stash_, &run, &sink);
+    return out;
+  }
   std::string bytes(uint64_t count) { return rf_bytes_text(&stash_, count); }
 
   rf_totals totals_ = {};
@@ -64,10 +70,13 @@ TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
 TEST_F(Report, MentionsWhatItCouldNotSee) {
   totals_.unfinished = 2;
   totals_.damaged = 1;
+  totals_.leaks_unchecked = 1;
+  totals_.because = "no memory";
   totals_.wait_status = 11;
   const std::string line = text();
   EXPECT_NE(line.find("; ended by signal 11 (Segmentation fault)"), std::string::npos) << line;
   EXPECT_NE(line.find("; 2 processes were killed or still running"), std::string::npos) << line;
+  EXPECT_NE(line.find("; leaks not looked for in 1 process (no memory)"), std::string::npos) << line;
   EXPECT_NE(line.find("; 1 record of the processes could not be read (is the disk full?)"), std::string::npos) << line;
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "it stays one line";
 }
@@ -82,6 +91,26 @@ TEST_F(Report, CountsBytesInTheUnitThatFits) {
   EXPECT_EQ(bytes(UINT64_MAX), "16777216.0 TiB");
 }
 
+TEST_F(Report, ListsProcesses) {
+  rf_process processes[3] = {};
+  processes[0].id = 7;
+  processes[0].program = "/bin/a";
+  processes[0].allocations = 1;
+  processes[0].ended = true;
+  processes[1].id = 8;
+  processes[1].program = "/bin/b";
+  processes[1].unlisted = 4;
+  processes[1].ended = true;
+  processes[2].id = 9;
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 3;
+  EXPECT_EQ(list(run), "ringfence: process 7, /bin/a: 1 allocation of 0 bytes in all, peak 0 bytes\n"
+                       "ringfence: process 8, /bin/b: 0 allocations of 0 bytes in all, peak 0 bytes, 4 lost by code "
+                       "without names (--leaks=all lists them)\n"
+                       "ringfence: process 9, unknown program: killed or still running\n");
+}
+
 TEST(Totals, AddUpTheProcesses) {
   rf_process processes[2] = {};
   processes[0].allocations = 1;
@@ -92,6 +121,7 @@ TEST(Totals, AddUpTheProcesses) {
   processes[1].bytes = 20;
   processes[1].peak = 7;
   processes[1].findings = 4;
+  processes[1].leaks_unchecked = "no memory";
   rf_run run = {};
   run.processes = processes;
   run.process_count = 2;
@@ -99,6 +129,8 @@ TEST(Totals, AddUpTheProcesses) {
   const rf_totals totals = rf_totals_of(&run, 1, 0, 0);
   EXPECT_EQ(totals.processes, 2u);
   EXPECT_EQ(totals.unfinished, 1u);
+  EXPECT_EQ(totals.leaks_unchecked, 1u);
+  EXPECT_STREQ(totals.because, "no memory");
   EXPECT_EQ(totals.allocations, 3u);
   EXPECT_EQ(totals.bytes, 30u);
   EXPECT_EQ(totals.peak, 30u) << "they did not all run at once";

@@ -17,16 +17,16 @@ typedef struct rf_child {
   uint64_t elapsed_ns; /* from start to end */
 } rf_child;
 
-/* Call this first in main: standard streams that are closed are held open on /dev/null, so that no file of the command's takes
- * their place. The program gets them closed, as they were. */
+/* Call this first in main: standard streams that are closed are held open on /dev/null, so that no file of the
+ * command's takes their place. The program gets them closed, as they were. */
 void rf_child_hold_streams(void);
 
-/* Runs the file `program` with `argv` and `envp`, passes on the signals that this process gets, and waits for its end. False
- * where the system gives no process (errno says why). */
+/* Runs the file `program` with `argv` and `envp`, passes on the signals that this process gets, and waits for its
+ * end. False where the system gives no process (errno says why). */
 bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp);
 
-/* From rf_child_run on, the signals that it passes on are held back, so that what the run left behind can be put away. This
- * forgets those that have come and lets later ones in. */
+/* From rf_child_run on, the signals that it passes on are held back, so that what the run left behind can be put
+ * away. This forgets those that have come and lets later ones in. */
 void rf_child_release_signals(void);
 
 /* Ends this process as the program ended: with its exit status, or by the signal that ended it (128 + signal to a

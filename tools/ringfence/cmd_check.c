@@ -125,7 +125,7 @@ static size_t add_frames(rf_stack *stack, rf_frame **frames, size_t count) {
 
 static void name_frames(check *c) {
   size_t const most = c->run.record_count * 3 * RF_TRACE_DEPTH;
-  rf_frame **const frames = (rf_frame **)rf_stash_array(&c->stash, most + 1, sizeof *frames);
+  rf_frame **const frames = (rf_frame **)rf_stash_array(&c->stash, most + 1, sizeof(rf_frame *));
   size_t count = 0;
   for (size_t i = 0; i < c->run.record_count; i++) {
     count = add_frames(&c->run.records[i]->found, frames, count);

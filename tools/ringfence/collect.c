@@ -64,6 +64,8 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->bytes += process->last.bytes;
   process->findings += process->last.findings;
   process->peak = peak > process->peak ? peak : process->peak;
+  process->unlisted = rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
+  process->leaks_unchecked = rf_json_text(line, "leaks_unchecked_because", NULL);
 }
 
 static void add_record(rf_run *run, rf_stash *stash, const rf_json *line) {

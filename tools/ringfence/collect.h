@@ -19,8 +19,10 @@ typedef struct rf_process {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
-  } last;     /* what its last summary added to these */
-  bool ended; /* has said what it did; false where it was killed or is still running */
+  } last;                      /* what its last summary added to these */
+  uint64_t unlisted;           /* lost blocks that are no findings, because their code has no names (--leaks) */
+  const char *leaks_unchecked; /* why it did not look for leaks; NULL where it did, or was not to */
+  bool ended;                  /* has said what it did; false where it was killed or is still running */
 } rf_process;
 
 typedef struct rf_run {

@@ -66,8 +66,8 @@ void rf_elf_close(rf_elf *elf);
 /* The program's loader (PT_INTERP), or NULL where it has none. */
 const char *rf_elf_interpreter(const rf_elf *elf);
 
-/* Visits the values of one kind of dynamic entry that are strings: DT_NEEDED, DT_SONAME. Returns the first for which `wanted`
- * says true, or NULL. */
+/* Visits the values of one kind of dynamic entry that are strings: DT_NEEDED, DT_SONAME. Returns the first for which
+ * `wanted` says true, or NULL. */
 const char *rf_elf_dynamic_string(const rf_elf *elf, int64_t tag, bool (*wanted)(const char *text));
 
 /* The symbols of one table: SHT_SYMTAB or SHT_DYNSYM. Empty where there is none. */

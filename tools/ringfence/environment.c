@@ -44,7 +44,7 @@ const char *rf_environment_options(rf_stash *stash, const char *passed, const ch
 }
 
 static const char *preloadable(rf_stash *stash, const char *library, const char *folder) {
-  if (strpbrk(library, " :") == NULL) {
+  if (strpbrk(library, " :$") == NULL) {
     return library;
   }
   const char *const link = rf_stash_print(stash, "%s/libringfence.so", folder);

@@ -22,6 +22,7 @@ typedef struct rf_frame {
   const char *module;   /* path of the file that was mapped there; NULL where none was */
   const char *build_id; /* of the module as it ran; NULL where not known */
   uint64_t offset;      /* address as the module's own tables have it (address - load bias) */
+  const char *function; /* as the process itself knew it; NULL where it did not */
   bool exact;           /* the address itself is meant, not the call before it */
   rf_source *sources;   /* set by rf_symbolize: innermost inlined function first, then what it was inlined into */
   size_t source_count;

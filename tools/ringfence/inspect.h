@@ -49,13 +49,13 @@ typedef struct rf_inspection {
 /* The identity of this process. */
 rf_identity rf_identity_own(void);
 
-/* Looks at `program` (a path) and, where it is a script, at what runs it. `library` is the path of libringfence.so. What
- * cannot be read is taken to be without obstacle: running it will show. */
+/* Looks at `program` (a path) and, where it is a script, at what runs it. `library` is the path of libringfence.so.
+ * What cannot be read is taken to be without obstacle: running it will show. */
 rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *library, rf_identity identity);
 
-/* Tells the user about the obstacle that was found on the way to `program`, and what to do instead. Returns the status to
- * exit with. */
-int rf_inspect_explain(const rf_inspection *inspection, const char *program);
+/* Tells the user about the obstacle that was seen on the way to `program`, and what to do instead. Returns the
+ * status to exit with. */
+int rf_inspect_explain(const rf_inspection *seen, const char *program);
 
 #ifdef __cplusplus
 }

@@ -212,7 +212,7 @@ static bool parse_element(parser *p, rf_json *out, bool object) {
 }
 
 static bool parse_list(parser *p, rf_json *out, bool object) {
-  char const end = object ? '}' : ']';
+  char const end = (char)(object ? '}' : ']');
   out->type = object ? RF_JSON_OBJECT : RF_JSON_ARRAY;
   if (p->depth == NESTED) {
     return false;
@@ -246,7 +246,10 @@ static bool parse_word(parser *p, rf_json *out) {
 
 static bool parse_value(parser *p, rf_json *out) {
   skip_space(p);
-  char const c = p->at < p->end ? *p->at : '\0';
+  char c = '\0';
+  if (p->at < p->end) {
+    c = *p->at;
+  }
   if (c == '{' || c == '[') {
     p->at++;
     return parse_list(p, out, c == '{');

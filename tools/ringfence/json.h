@@ -1,5 +1,5 @@
-/* A reader for JSON (RFC 8259), for the records that the library writes. Numbers are kept as text, because addresses do not
- * fit in a double.
+/* A reader for JSON (RFC 8259), for the records that the library writes. Numbers are kept as text, because addresses
+ * do not fit in a double.
  */
 #ifndef RINGFENCE_TOOL_JSON_H
 #define RINGFENCE_TOOL_JSON_H

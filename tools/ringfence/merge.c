@@ -43,8 +43,8 @@ bool rf_is_plumbing(const rf_frame *frame) {
   if (frame->module != NULL && is_plumbing_module(frame->module)) {
     return true;
   }
-  return frame->source_count != 0 && frame->sources[0].function != NULL &&
-         is_plumbing_function(frame->sources[0].function);
+  const char *const name = frame->source_count == 0 ? frame->function : frame->sources[0].function;
+  return name != NULL && is_plumbing_function(name);
 }
 
 /* ---- Places ---- */

@@ -11,9 +11,9 @@ extern "C" {
 /* True for frames that say nothing of where the program went wrong: those of an allocator or of the C library. */
 bool rf_is_plumbing(const rf_frame *frame);
 
-/* Of the `count` records, keeps the first of each kind, allocator and place at the front, with how often and in how many processes it
- * was found. Returns how many these are. The place is the top three frames that are no plumbing, of the allocation where the
- * damage was seen after the fact, else of the call that was found wrong (rf_finding_place). */
+/* Of the `count` records, keeps the first of each kind, allocator and place at the front, with how often and in how
+ * many processes it was found. Returns how many these are. The place is the top three frames that are no plumbing, of
+ * the allocation where the damage was seen after the fact, else of the call that was found wrong (rf_finding_place). */
 size_t rf_merge(rf_stash *stash, rf_record **records, size_t count);
 
 #ifdef __cplusplus

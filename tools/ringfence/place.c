@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,11 +93,11 @@ const char *rf_place_program(rf_stash *stash, const char *name, int *status) {
 
 const char *rf_place_self(rf_stash *stash) {
   char path[PATH_MAX];
-  ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (length <= 0) {
+  /* Where /proc is not mounted, the name that the command was started by has to do. */
+  const char *const started_as = (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+  if (realpath("/proc/self/exe", path) == NULL && (started_as == NULL || realpath(started_as, path) == NULL)) {
     return NULL;
   }
-  path[length] = '\0';
   const char *const slash = strrchr(path, '/');
   return slash == NULL ? NULL : rf_stash_text(stash, path, (size_t)(slash - path));
 }
@@ -135,8 +136,8 @@ static const char *named_library(rf_stash *stash, const char *path, const char *
   return found;
 }
 
-/* Relative to the folder of the command: installed side by side, installed under a prefix, and the tree that Bazel builds, which has the
- * same shape in bazel-bin, in runfiles and as another project's dependency. */
+/* Relative to the folder of the command: installed side by side, installed under a prefix, and the tree that Bazel
+ * builds, which has the same shape in bazel-bin, in runfiles and as another project's dependency. */
 static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../../checkers/dropin/" LIBRARY};
 
 const char *rf_place_library(rf_stash *stash, const char *given) {

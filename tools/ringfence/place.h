@@ -19,11 +19,11 @@ const char *rf_place_program(rf_stash *stash, const char *name, int *status);
 /* The first file called `name` in PATH that may be executed, or NULL. */
 const char *rf_place_in_path(rf_stash *stash, const char *name);
 
-/* libringfence.so, as an absolute path: `given` (of --library) or RINGFENCE_LIB, else where the command is installed: beside it, in ../lib,
- * or where Bazel builds it. NULL after a message. */
+/* libringfence.so, as an absolute path: `given` (of --library) or RINGFENCE_LIB, else where the command is installed:
+ * beside it, in ../lib, or where Bazel builds it. NULL after a message. */
 const char *rf_place_library(rf_stash *stash, const char *given);
 
-/* The folder that holds the executable that is running, without a slash at the end; NULL where /proc cannot tell. */
+/* The folder that holds the executable that is running, without a slash at the end; NULL where it cannot be found. */
 const char *rf_place_self(rf_stash *stash);
 
 #ifdef __cplusplus

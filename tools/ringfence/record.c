@@ -24,6 +24,7 @@ static rf_frame read_frame(const rf_json *object) {
       .module = rf_json_text(object, "module", NULL),
       .build_id = rf_json_text(object, "build_id", NULL),
       .offset = rf_json_unsigned(object, "offset", 0),
+      .function = rf_json_text(object, "function", NULL),
   };
 }
 
@@ -125,11 +126,16 @@ rf_record *rf_record_read(rf_stash *stash, const rf_json *line) {
 
 /* ---- Trimming ---- */
 
+/* The function that the code was compiled from, or into which it was inlined. */
+static const char *function_of(const rf_frame *frame) {
+  return frame->source_count == 0 ? frame->function : frame->sources[frame->source_count - 1].function;
+}
+
 /* What runs main, or a thread. */
 static bool is_start(const rf_frame *frame) {
   static const char *const names[] = {
       "__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "clone", "clone3"};
-  const char *const name = frame->source_count == 0 ? NULL : frame->sources[frame->source_count - 1].function;
+  const char *const name = function_of(frame);
   for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
     /* "__libc_start_main_impl", "__libc_start_main@@GLIBC_2.34" */
     if (strncmp(name, names[i], strlen(names[i])) == 0) {
@@ -140,8 +146,8 @@ static bool is_start(const rf_frame *frame) {
 }
 
 static bool is_main(const rf_frame *frame) {
-  return frame->source_count != 0 && frame->sources[frame->source_count - 1].function != NULL &&
-         strcmp(frame->sources[frame->source_count - 1].function, "main") == 0;
+  const char *const name = function_of(frame);
+  return name != NULL && strcmp(name, "main") == 0;
 }
 
 static bool is_of(const rf_frame *frame, const char *module) {
@@ -231,8 +237,9 @@ static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *o
   out->module = frame->module;
   out->build_id = frame->build_id;
   out->offset = frame->offset;
+  out->function = frame->function;
   if (inlined < frame->source_count) {
-    out->function = frame->sources[inlined].function;
+    out->function = frame->sources[inlined].function != NULL ? frame->sources[inlined].function : out->function;
     out->file = seen_from(record->directory, frame->sources[inlined].file);
     out->line = frame->sources[inlined].line;
   }

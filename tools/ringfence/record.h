@@ -32,8 +32,8 @@ typedef struct rf_record {
 /* Makes a record of the object `line`; NULL where that is no finding, or one of a kind that is not known here. */
 rf_record *rf_record_read(rf_stash *stash, const rf_json *line);
 
-/* Takes out what tells a reader nothing: frames of the library itself (the file `library`) on top, and, unless `whole`, what
- * called main or started the thread. */
+/* Takes out what tells a reader nothing: frames of the library itself (the file `library`) on top, and, unless
+ * `whole`, what called main or started the thread. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
 /* Names the addresses of `record`, which must outlive the namer, from what rf_symbolize found. */

@@ -24,6 +24,8 @@ rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, 
     t.bytes += p->bytes;
     t.peak = p->peak > t.peak ? p->peak : t.peak;
     t.unfinished += !p->ended;
+    t.leaks_unchecked += p->leaks_unchecked != NULL;
+    t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
   }
   /* Processes stop describing findings at max_findings; those that were killed have not counted. */
@@ -117,6 +119,10 @@ static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink
     rf_sink_str(sink, rf_stash_print(stash, "; %zu %s killed or still running", t->unfinished,
                                      plural(t->unfinished, "process was", "processes were")));
   }
+  if (t->leaks_unchecked != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
+                                     plural(t->leaks_unchecked, "process", "processes"), t->because));
+  }
   if (t->damaged != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; %zu %s of the processes could not be read (is the disk full?)",
                                      t->damaged, plural(t->damaged, "record", "records")));
@@ -141,6 +147,7 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   put_field(sink, "processes", t->processes);
   put_field(sink, "unfinished", t->unfinished);
   put_field(sink, "unreadable", t->damaged);
+  put_field(sink, "leaks_unchecked", t->leaks_unchecked);
   put_field(sink, "allocations", t->allocations);
   put_field(sink, "bytes", t->bytes);
   put_field(sink, "peak", t->peak);
@@ -155,14 +162,23 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_sink_str(sink, "}\n");
 }
 
+static const char *process_text(rf_stash *stash, const rf_process *p) {
+  if (!p->ended) {
+    return "killed or still running";
+  }
+  const char *const unlisted =
+      p->unlisted == 0
+          ? ""
+          : rf_stash_print(stash, ", %" PRIu64 " lost by code without names (--leaks=all lists them)", p->unlisted);
+  return rf_stash_print(stash, "%" PRIu64 " %s of %s in all, peak %s%s", p->allocations,
+                        plural(p->allocations, "allocation", "allocations"), rf_bytes_text(stash, p->bytes),
+                        rf_bytes_text(stash, p->peak), unlisted);
+}
+
 void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink) {
   for (size_t i = 0; i < run->process_count; i++) {
     const rf_process *const p = &run->processes[i];
-    rf_sink_str(sink, rf_stash_print(stash, "ringfence: process %" PRIu32 ", %s: ", p->id,
-                                     p->program == NULL ? "unknown program" : p->program));
-    rf_sink_str(sink, p->ended ? rf_stash_print(stash, "%" PRIu64 " %s of %s in all, peak %s\n", p->allocations,
-                                                plural(p->allocations, "allocation", "allocations"),
-                                                rf_bytes_text(stash, p->bytes), rf_bytes_text(stash, p->peak))
-                               : "killed or still running\n");
+    rf_sink_str(sink, rf_stash_print(stash, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
+                                     p->program == NULL ? "unknown program" : p->program, process_text(stash, p)));
   }
 }

@@ -19,8 +19,10 @@ typedef struct rf_totals {
   uint64_t allocations;
   uint64_t bytes;
   uint64_t peak;
-  size_t findings; /* distinct ones */
-  uint64_t times;  /* how often they were found, those included that were only counted */
+  size_t findings;        /* distinct ones */
+  uint64_t times;         /* how often they were found, those included that were only counted */
+  size_t leaks_unchecked; /* processes that could not look for leaks */
+  const char *because;    /* why the first of them could not */
   const char *mode;
   uint64_t elapsed_ns;
   int wait_status; /* of the program */

@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* Makes a new folder, for this user only, in TMPDIR, or where that cannot be used in the system's places for such. Returns its
- * absolute path, which is free of characters that mean something in RINGFENCE_OPTIONS and LD_PRELOAD; NULL after a
- * message. */
+/* Makes a new folder, for this user only, in TMPDIR, or where that cannot be used in the system's places for such.
+ * Returns its absolute path, which is free of characters that mean something in RINGFENCE_OPTIONS and LD_PRELOAD;
+ * NULL after a message. */
 const char *rf_scratch_make(rf_stash *stash);
 
 /* Removes the folder and the files in it. */

@@ -47,7 +47,8 @@ static int by_module(const void *a, const void *b) {
   return order != 0 ? order : left->exact - right->exact;
 }
 
-/* A return address is that of the next instruction, which may belong to the next line or function: the call lies before. */
+/* A return address is that of the next instruction, which may belong to the next line or function: the call lies
+ * before. */
 static uint64_t looked_up(const rf_frame *frame) {
   return frame->exact ? frame->offset : frame->offset - 1;
 }
@@ -83,7 +84,7 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   if (answer == NULL) {
     return;
   }
-  rf_source **const sources = (rf_source **)rf_stash_array(b->stash, b->count, sizeof *sources);
+  rf_source **const sources = (rf_source **)rf_stash_array(b->stash, b->count, sizeof(rf_source *));
   size_t *const counts = (size_t *)rf_stash_array(b->stash, b->count, sizeof *counts);
   rf_symbolize_parse(b->stash, answer, b->count, sources, counts);
   for (size_t i = 0; i < b->count; i++) {
@@ -92,8 +93,8 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   }
 }
 
-/* Without a line to go with it, a tool's answer is the nearest symbol before the address, which is wrong where functions
- * have no symbols. The symbol tables tell whether the address lies in it. */
+/* Without a line to go with it, a tool's answer is the nearest symbol before the address, which is wrong where
+ * functions have no symbols. The symbol tables tell whether the address lies in it. */
 static void complete(const batch *b, const rf_elf *elf) {
   rf_symbols const symbols = rf_symbols_read(elf);
   for (size_t i = 0; i < b->count; i++) {
@@ -117,7 +118,7 @@ static void complete(const batch *b, const rf_elf *elf) {
 
 /* Leaves the first frame of each offset in the batch. */
 static batch distinct(rf_stash *stash, rf_frame **frames, size_t count) {
-  batch b = {stash, frames[0]->module, (rf_frame **)rf_stash_array(stash, count, sizeof *frames), 0};
+  batch b = {stash, frames[0]->module, (rf_frame **)rf_stash_array(stash, count, sizeof(rf_frame *)), 0};
   for (size_t i = 0; i < count; i++) {
     if (b.count == 0 || by_module(&frames[i], &b.frames[b.count - 1]) != 0) {
       b.frames[b.count++] = frames[i];
@@ -163,7 +164,7 @@ void rf_symbolize(rf_stash *stash, rf_frame **frames, size_t count) {
   if (tool == NULL) {
     rf_say("no symboliser found, so stacks show no files and lines: install binutils, elfutils or llvm");
   }
-  qsort(frames, count, sizeof *frames, by_module);
+  qsort(frames, count, sizeof(rf_frame *), by_module);
   size_t start = 0;
   for (size_t i = 1; i <= count; i++) {
     bool const same = i < count && compare_text(frames[i]->module, frames[start]->module) == 0 &&

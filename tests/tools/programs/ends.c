@@ -1,5 +1,5 @@
-/* `ends status N` exits with N, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait` says
- * "ready" and waits to be sent SIGTERM, on which it exits with 7. */
+/* `ends status N` exits with N, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait`
+ * says "ready" and waits to be sent SIGTERM, on which it exits with 7. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
