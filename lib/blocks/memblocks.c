@@ -190,20 +190,48 @@ void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
 
 /* ---- Taking blocks ---- */
 
-/* Takes free blocks of word `w`, at most count - got, and returns how many blocks are then got. */
-static size_t take_from_word(rf_memblocks *blocks, size_t w, size_t got, size_t count, void **out) {
-  unsigned char *const start = blocks->buffer + w * RF_SIZE_BITS * blocks->block_size;
-  size_t const before = blocks->bitmap[w];
-  size_t free_bits = ~before & valid_bits(blocks, w);
-  size_t taken = before;
-  while (free_bits != 0 && got < count) {
-    store(out, got++, start + rf_ctz(free_bits) * blocks->block_size);
-    taken |= free_bits & (~free_bits + 1);
-    free_bits &= free_bits - 1;
+/* Large cores guess branches, and in a nearly full pool the number of free blocks changes from word to word: so many are
+ * taken without a branch on how many there are. */
+static const size_t few = RF_SIZE_BITS == 64 ? 2 : 0;
+
+/* Takes up to `room` blocks into `out`, where `free_bits` are those of a word that are free and `start` is the address of its
+ * first block. Returns the bits of those that it leaves; *got grows by how many it took. */
+static inline size_t take_from_word(unsigned char *start, size_t block_size, size_t free_bits, size_t room, void **out,
+                                    size_t *got) {
+  size_t left = free_bits;
+  size_t n = 0;
+  for (size_t i = 0; i < few && room >= few; i++) {
+    store(out, n, start + rf_ctz(left | ~(ALL_BITS >> 1)) * block_size); /* written over where none is left */
+    n += left != 0;
+    left &= left - 1;
   }
-  if (taken != before) {
-    set_word(blocks, w, taken);
+  for (; left != 0 && n < room; left &= left - 1) {
+    store(out, n++, start + rf_ctz(left) * block_size);
   }
+  *got += n;
+  return left;
+}
+
+/* Takes up to `count` blocks from word *w on, which is then the word after the last that was looked at. Returns how many.
+ * All is in local variables, since what is stored in `out` might otherwise be what is read next. */
+static size_t take_from_words(rf_memblocks *blocks, size_t count, void **out, size_t *w) {
+  size_t *const bitmap = blocks->bitmap;
+  size_t const block_size = blocks->block_size;
+  size_t const last = words_of(blocks) - 1;
+  size_t const last_valid = valid_bits(blocks, last);
+  size_t digest = blocks->digest;
+  size_t got = 0;
+  size_t i = *w;
+  for (; i <= last && got != count; i++) {
+    size_t const before = bitmap[i];
+    size_t const free_bits = ~before & (i == last ? last_valid : ALL_BITS);
+    size_t const left = take_from_word(blocks->buffer + i * RF_SIZE_BITS * block_size, block_size, free_bits,
+                                       count - got, out + got, &got);
+    bitmap[i] = before | (free_bits ^ left);
+    digest += (free_bits ^ left) * weight(i);
+  }
+  blocks->digest = digest;
+  *w = i;
   return got;
 }
 
@@ -220,21 +248,15 @@ static rf_status undo_take(rf_memblocks *blocks, size_t got, void *const *out) {
 
 static rf_status take_any(rf_memblocks *blocks, size_t count, void **out) {
   rf_status const status = admit(blocks, count);
-  size_t got = 0;
-  size_t w = blocks->hint;
   if (status != RF_OK) {
     return status;
   }
-  for (;; w++) {
-    if (w >= words_of(blocks)) {
-      return undo_take(blocks, got, out);
-    }
-    got = take_from_word(blocks, w, got, count, out);
-    if (got == count) {
-      break;
-    }
+  size_t w = blocks->hint;
+  size_t const got = take_from_words(blocks, count, out, &w);
+  if (got != count) {
+    return undo_take(blocks, got, out);
   }
-  blocks->hint = w; /* all words before it were used up */
+  blocks->hint = w - 1; /* all words before it were used up */
   count_taken(blocks, count);
   return RF_OK;
 }
@@ -353,6 +375,13 @@ static bool refuse_address(const rf_memblocks *blocks, const void *ptr, rf_membl
                  ptr);
 }
 
+/* Marks one block: mark_run without its loop. */
+static void mark_one(rf_memblocks *blocks, size_t index, bool taken) {
+  size_t const w = index / RF_SIZE_BITS;
+  size_t const bit = (size_t)1 << (index % RF_SIZE_BITS);
+  set_word(blocks, w, taken ? blocks->bitmap[w] | bit : blocks->bitmap[w] & ~bit);
+}
+
 bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
   size_t index;
   if (!rf_memblocks_index(blocks, ptr, &index)) {
@@ -364,14 +393,17 @@ bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_re
   if (blocks->used == 0) {
     return refusal(why, RF_ERR_CORRUPT, "memblocks: bitmap and count disagree", ptr);
   }
-  rf_memblocks_drop_run(blocks, index, 1);
+  mark_one(blocks, index, false);
+  size_t const w = index / RF_SIZE_BITS;
+  blocks->hint = w < blocks->hint ? w : blocks->hint;
+  blocks->used--;
   return true;
 }
 
 void rf_memblocks_unrelease(rf_memblocks *blocks, const void *ptr) {
   size_t index;
   if (rf_memblocks_index(blocks, ptr, &index)) {
-    mark_run(blocks, index, 1, true);
+    mark_one(blocks, index, true);
     blocks->used++;
   }
 }

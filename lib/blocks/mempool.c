@@ -124,7 +124,8 @@ static size_t at_least_pointer(size_t align) {
 rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t block_size, size_t align) {
   size_t const used_align = at_least_pointer(align);
   size_t stride;
-  if (pool == NULL || buffer == NULL || !stride_for(block_size, used_align, &stride)) {
+  if (pool == NULL || buffer == NULL || size > RF_SIZE_LIMIT || (uintptr_t)buffer > UINTPTR_MAX - size ||
+      !stride_for(block_size, used_align, &stride)) {
     return RF_ERR_INVALID;
   }
   size_t const gap = rf_align_gap((unsigned char *)buffer + HEADER, used_align);

@@ -71,8 +71,8 @@ typedef struct rf_mempool {
 
 /* Makes a pool of as many blocks as fit in the `size` bytes at `buffer`, any address; both are the caller's and stay until
  * deinit. Blocks have `block_size` bytes, at multiples of `align`, a power of two (sizeof(void *) where that is larger).
- * RF_OK; RF_ERR_INVALID for NULL, block_size 0 or too large, a bad alignment; RF_ERR_NO_MEMORY where not one block fits, or
- * the system has no mutex. Then &pool->base is an rf_allocator. */
+ * RF_OK; RF_ERR_INVALID for NULL, sizes that wrap or exceed RF_SIZE_LIMIT, block_size 0, a bad alignment;
+ * RF_ERR_NO_MEMORY where not one block fits, or the system has no mutex. Then &pool->base is an rf_allocator. */
 rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t block_size, size_t align);
 
 /* Ends the pool: every waiting thread gets RF_ERR_DELETED, and when the last of them has left, the pool is gone; blocks that

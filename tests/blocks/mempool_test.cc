@@ -110,6 +110,7 @@ TEST(MempoolInit, RefusesWhatCannotBeAPool) {
   EXPECT_EQ(rf_mempool_init(&pool, memory, 128, 8, 0), RF_ERR_INVALID);
   EXPECT_EQ(rf_mempool_init(&pool, memory, 128, 8, 24), RF_ERR_INVALID);
   EXPECT_EQ(rf_mempool_init(&pool, memory, 128, 8, SIZE_MAX / 2 + 1), RF_ERR_INVALID);
+  EXPECT_EQ(rf_mempool_init(&pool, memory, SIZE_MAX - 100, 8, 8), RF_ERR_INVALID);
   EXPECT_EQ(rf_mempool_init(&pool, memory, 128, 128, 8), RF_ERR_NO_MEMORY);
   EXPECT_EQ(rf_mempool_init(&pool, memory, 0, 8, 8), RF_ERR_NO_MEMORY);
   EXPECT_EQ(rf_mempool_init(&pool, memory, 1, 8, 64), RF_ERR_NO_MEMORY);

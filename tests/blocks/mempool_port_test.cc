@@ -1,0 +1,199 @@
+// mempool over a port of the test's own, in one thread: interrupts that arrive while something waits, a system that has no
+// mutex or event left, and the lock, which must be free whenever somebody else can run.
+#include <ringfence/mempool.h>
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+namespace {
+
+bool in_interrupt;
+bool mutex_available;
+bool event_available;
+int locked;
+int events;    // made and not ended
+bool too_late; // the block came, but the event had already said that time is up
+std::function<void()> while_waiting;
+
+struct FakeEvent {
+  bool set;
+};
+
+FakeEvent *fake(rf_event *event) {
+  return reinterpret_cast<FakeEvent *>(event->opaque);
+}
+
+} // namespace
+
+extern "C" {
+
+rf_status rf_mutex_init(rf_mutex *) {
+  return mutex_available ? RF_OK : RF_ERR_NO_MEMORY;
+}
+void rf_mutex_deinit(rf_mutex *) {
+  EXPECT_EQ(locked, 0);
+}
+void rf_mutex_lock(rf_mutex *) {
+  EXPECT_EQ(locked, 0); // not recursive
+  locked++;
+}
+void rf_mutex_unlock(rf_mutex *) {
+  locked--;
+}
+rf_status rf_event_init(rf_event *event) {
+  fake(event)->set = false;
+  events += event_available ? 1 : 0;
+  return event_available ? RF_OK : RF_ERR_NO_MEMORY;
+}
+void rf_event_deinit(rf_event *) {
+  events--;
+}
+void rf_event_set(rf_event *event) {
+  fake(event)->set = true;
+}
+rf_status rf_event_wait(rf_event *event, uint32_t timeout_ms) {
+  EXPECT_EQ(locked, 0);
+  EXPECT_NE(timeout_ms, 0U);
+  if (while_waiting) {
+    in_interrupt = true;
+    while_waiting();
+    in_interrupt = false;
+  }
+  bool const was_set = fake(event)->set && !too_late;
+  fake(event)->set = false;
+  return was_set ? RF_OK : RF_ERR_TIMEOUT;
+}
+uint64_t rf_port_now_ns(void) {
+  return 0;
+}
+uint32_t rf_port_thread_id(void) {
+  return 1;
+}
+bool rf_port_in_interrupt(void) {
+  return in_interrupt;
+}
+void rf_port_log(const char *, size_t) {}
+void rf_port_panic(void) {
+  abort();
+}
+
+} // extern "C"
+
+class MempoolPort : public testing::Test {
+protected:
+  MempoolPort() {
+    in_interrupt = false;
+    mutex_available = true;
+    event_available = true;
+    while_waiting = nullptr;
+    EXPECT_EQ(rf_mempool_init(&pool, memory, sizeof memory, 16, sizeof(void *)), RF_OK);
+    EXPECT_EQ(rf_mempool_alloc(&pool, 0, &only), RF_OK);
+  }
+  ~MempoolPort() override {
+    event_available = true;
+    EXPECT_EQ(rf_check(&pool.base, nullptr), RF_OK);
+    EXPECT_EQ(rf_mempool_deinit(&pool), RF_OK);
+    EXPECT_EQ(events, 0);
+    EXPECT_EQ(locked, 0);
+  }
+
+  alignas(16) unsigned char memory[16 + sizeof(void *)]; // one block
+  rf_mempool pool;
+  void *only = nullptr;
+  void *got = nullptr;
+};
+
+TEST_F(MempoolPort, AnInterruptTakesAndGivesBackWithoutWaiting) {
+  in_interrupt = true;
+  EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_OK);
+  EXPECT_EQ(got, only);
+  in_interrupt = false;
+}
+
+TEST_F(MempoolPort, AnInterruptMayNotWait) {
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  in_interrupt = true;
+  got = &pool;
+  EXPECT_EQ(rf_mempool_alloc(&pool, 1, &got), RF_ERR_INVALID); // whether or not there is a block
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_ERR_INVALID);
+  EXPECT_EQ(got, nullptr);
+  in_interrupt = false;
+}
+
+TEST_F(MempoolPort, ABlockGivenBackByAnInterruptEndsTheWait) {
+  while_waiting = [this] { EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK); };
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK);
+  EXPECT_EQ(got, only);
+}
+
+TEST_F(MempoolPort, AnInterruptDoesNotTakeTheBlockThatItGaveToAWaiter) {
+  while_waiting = [this] {
+    void *stolen = nullptr;
+    EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+    EXPECT_EQ(rf_mempool_alloc(&pool, 0, &stolen), RF_ERR_NO_MEMORY);
+  };
+  EXPECT_EQ(rf_mempool_alloc(&pool, 5, &got), RF_OK);
+}
+
+TEST_F(MempoolPort, ABlockThatComesBetweenTheTimeoutAndTheLockIsTaken) {
+  while_waiting = [this] { EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK); };
+  too_late = true;
+  EXPECT_EQ(rf_mempool_alloc(&pool, 5, &got), RF_OK);
+  EXPECT_EQ(got, only);
+  too_late = false;
+}
+
+TEST_F(MempoolPort, WithoutAnEventAWaitFailsAtOnce) {
+  event_available = false;
+  while_waiting = [] { FAIL() << "waited"; };
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_ERR_NO_MEMORY);
+  rf_mempool_info info;
+  rf_mempool_info_get(&pool, &info);
+  EXPECT_EQ(info.waiters, 0U);
+}
+
+TEST_F(MempoolPort, WithoutAnEventAPoolWithWaitersIsNotEnded) {
+  while_waiting = [this] {
+    event_available = false;
+    EXPECT_EQ(rf_mempool_deinit(&pool), RF_ERR_NO_MEMORY);
+    EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  };
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK);
+}
+
+TEST_F(MempoolPort, WithoutAMutexThereIsNoPoolAndNoMemoryIsKept) {
+  alignas(16) unsigned char more[1024];
+  rf_mempool from;
+  ASSERT_EQ(rf_mempool_init(&from, more, sizeof more, 800, 16), RF_OK);
+  mutex_available = false;
+  rf_mempool *created = nullptr;
+  EXPECT_EQ(rf_mempool_create(&from.base, 2, 16, 16, &created), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(created, nullptr);
+  rf_mempool_info info;
+  rf_mempool_info_get(&from, &info);
+  EXPECT_EQ(info.free_blocks, 1U);
+  EXPECT_EQ(rf_mempool_deinit(&from), RF_OK);
+}
+
+TEST_F(MempoolPort, TheFaultHandlerRunsOutsideTheLock) {
+  int reports = 0;
+  rf_fault_handler_set(
+      [](const rf_fault *, void *count) {
+        EXPECT_EQ(locked, 0);
+        ++*static_cast<int *>(count);
+      },
+      &reports);
+  int foreign;
+  EXPECT_EQ(rf_mempool_free(&pool, &foreign), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_ERR_NOT_ALLOCATED);
+  memory[0] ^= 0x40;
+  EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_ERR_CORRUPT);
+  memory[0] ^= 0x40;
+  EXPECT_EQ(reports, 3);
+  rf_fault_handler_set(nullptr, nullptr);
+}
