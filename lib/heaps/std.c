@@ -86,8 +86,9 @@ static rf_status claim(rf_std *heap, void *ptr, header *out, const rf_site *site
     }
     status = RF_ERR_NOT_ALLOCATED;
   }
-  return rf_fault_refuse(&heap->base, status, status == RF_ERR_BAD_POINTER ? "pointer to no live block" : "double free",
-                         ptr, site);
+  (void)rf_fault_refuse(&heap->base, status, status == RF_ERR_BAD_POINTER ? "pointer to no live block" : "double free",
+                        ptr, site);
+  return status;
 }
 
 static void seal(rf_std *heap, header *h, size_t size, uint32_t lead) {
@@ -98,6 +99,7 @@ static void seal(rf_std *heap, header *h, size_t size, uint32_t lead) {
 
 /* ---- Counting ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it does not see that the builtin writes */
 static void raise_to(size_t *peak, size_t value) {
   size_t seen = __atomic_load_n(peak, __ATOMIC_RELAXED);
   while (seen < value && !__atomic_compare_exchange_n(peak, &seen, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {

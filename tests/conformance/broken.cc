@@ -224,7 +224,11 @@ rf_status check(rf_allocator *a, rf_fault *where) {
     where->status = RF_ERR_CORRUPT;
     return RF_ERR_CORRUPT;
   }
-  return rf_check(inner(a), where);
+  rf_status const status = rf_check(inner(a), where);
+  if (status != RF_OK && is(Fault::kCheckRaisesFaults)) {
+    return rf_fault_raise(where);
+  }
+  return status;
 }
 
 bool add_usable(const rf_block *block, void *context) {

@@ -9,6 +9,7 @@ namespace ringfence::conformance {
 enum class Fault {
   kNone, // sound: the suite must pass
   kAlignsToDefaultOnly,
+  kCheckRaisesFaults,
   kCountsFailedResize,
   kCountsPeakOfFailures,
   kCountsRefusedFree,

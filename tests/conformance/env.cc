@@ -314,7 +314,7 @@ Env::Picture Env::picture() const {
   return {stats(), has(RF_SUBJECT_WALKS) ? walk(allocator_) : std::vector<rf_block>()};
 }
 
-void Env::unchanged(const char *what, size_t expected, const std::function<void()> &call) {
+void Env::unchanged(const char *what, size_t expected_reports, const std::function<void()> &call) {
   Picture const before = picture();
   size_t const faults_before = fault_count();
   size_t const reports_before = reports();
@@ -323,7 +323,8 @@ void Env::unchanged(const char *what, size_t expected, const std::function<void(
   size_t const made = faults + reports() - reports_before;
   the_expected_faults += faults;
   expected_reports_ += made - faults;
-  RF_REQUIRE(made == expected || expected == kAnyReports, what << ": " << made << " reports instead of " << expected);
+  RF_REQUIRE(made == expected_reports || expected_reports == kAnyReports,
+             what << ": " << made << " reports instead of " << expected_reports);
   Picture const after = picture();
   RF_REQUIRE(same(before.stats, after.stats),
              what << " changed the statistics: " << text_of(before.stats) << " became " << text_of(after.stats));

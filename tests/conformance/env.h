@@ -86,9 +86,9 @@ public:
   void refuse_free(void *ptr, std::initializer_list<rf_status> allowed, const char *what);
   // The same of a realloc.
   void refuse_realloc(void *ptr, size_t size, const char *what);
-  // A call that may change nothing, not even `failures`; `reports` is how many reports it makes, or kAnyReports.
+  // A call that may change nothing, not even `failures`; `expected_reports` is how many it makes, or kAnyReports.
   static constexpr size_t kAnyReports = SIZE_MAX;
-  void unchanged(const char *what, size_t reports, const std::function<void()> &call);
+  void unchanged(const char *what, size_t expected_reports, const std::function<void()> &call);
   // A call that answers a well-formed request with NULL: one more failure, and nothing else.
   void failing(const char *what, const std::function<void()> &call);
 

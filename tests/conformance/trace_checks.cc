@@ -228,8 +228,8 @@ void ThreadsDoNotDisturbEachOther(const Subject &subject) {
   RF_REQUIRE(rf_check(env.allocator(), nullptr) == RF_OK, "integrity");
   rf_stats const s = env.stats();
   RF_REQUIRE(s.used == 0 && s.blocks == 0, s.blocks << " blocks are left");
-  RF_REQUIRE(s.peak_blocks >= 1 && s.peak_blocks <= 4 * (16 + 1), s.peak_blocks);
-  RF_REQUIRE(s.peak >= 1 && s.peak <= 4 * (16 + 1) * 200, s.peak);
+  RF_REQUIRE(s.peak_blocks >= 1 && s.peak_blocks <= size_t{4} * (16 + 1), s.peak_blocks);
+  RF_REQUIRE(s.peak >= 1 && s.peak <= size_t{4} * (16 + 1) * 200, s.peak);
 }
 
 } // namespace
