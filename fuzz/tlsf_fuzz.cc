@@ -7,8 +7,7 @@ namespace {
 rf_tlsf heap;
 
 rf_allocator *init(void *, void *arena, size_t size) {
-  // Size classes for regions that are larger than the first arena.
-  return rf_tlsf_init_for(&heap, arena, size, RF_FUZZ_MAX_ARENA) == RF_OK ? &heap.base : nullptr;
+  return rf_tlsf_init(&heap, arena, size) == RF_OK ? &heap.base : nullptr;
 }
 
 rf_status add_region(void *, rf_allocator *, void *region, size_t size) {

@@ -232,7 +232,7 @@ const Flaw kRequests[] = {
          return sometimes(self) ? heap(self).refuse(ptr) : kToyOps.free(self, ptr, site);
        };
      }},
-    {"LargestFreeIsTooSmall", "bound",
+    {"LargestFreeIsTooSmall", "bound, walk",
      [](ToyHeap &toy, Target &) {
        toy.alter_stats = [](rf_stats &stats) { stats.largest_free -= stats.largest_free / 16; };
      }},
