@@ -1,0 +1,213 @@
+/* rt_kprintf, without stdio. */
+#include "impl.h"
+
+static void to_log(void *context, const char *text, size_t len) {
+  (void)context;
+  rf_port_log(text, len);
+}
+
+static const rf_sink THE_LOG = {to_log, NULL};
+static const rf_sink *the_console = &THE_LOG;
+
+void rf_rt_console_set(const rf_sink *sink) {
+  the_console = sink != NULL ? sink : &THE_LOG;
+}
+
+/* One conversion of a format: between % and the letter. */
+typedef struct spec {
+  bool left;
+  bool zeros;
+  int width;
+  int precision;     /* -1: none */
+  unsigned longness; /* 0 int, 1 long, 2 long long, 3 size_t */
+} spec;
+
+/* Counts what it passes on. */
+typedef struct output {
+  const rf_sink *sink;
+  int written;
+} output;
+
+static void put(output *out, const char *text, size_t length) {
+  rf_sink_mem(out->sink, text, length);
+  out->written += (int)length;
+}
+
+static void pad(output *out, char c, int count) {
+  for (; count > 0; count--) {
+    put(out, &c, 1);
+  }
+}
+
+/* `text` in its field; the sign goes before zeros that fill it. */
+static void put_field(output *out, const spec *s, const char *sign, const char *text, size_t length, bool number) {
+  int const sign_length = (int)strlen(sign);
+  int const fill = s->width - (int)length - sign_length;
+  bool const zeros = number && s->zeros && !s->left && s->precision < 0;
+  pad(out, ' ', !s->left && !zeros ? fill : 0);
+  put(out, sign, (size_t)sign_length);
+  pad(out, '0', zeros ? fill : 0);
+  put(out, text, length);
+  pad(out, ' ', s->left ? fill : 0);
+}
+
+static void put_number(output *out, const spec *s, uint64_t value, unsigned base, char ten, const char *sign) {
+  char digits[24];
+  size_t at = sizeof digits;
+  while (value != 0 || (at == sizeof digits && s->precision != 0)) {
+    unsigned const digit = (unsigned)(value % base);
+    digits[--at] = (char)(digit < 10 ? '0' + (int)digit : ten + (int)digit - 10);
+    value /= base;
+  }
+  int const precision = s->precision < (int)sizeof digits ? s->precision : (int)sizeof digits;
+  while ((int)(sizeof digits - at) < precision) {
+    digits[--at] = '0';
+  }
+  put_field(out, s, sign, digits + at, sizeof digits - at, true);
+}
+
+static const char *read_number(const char *at, int *number) {
+  *number = 0;
+  for (; *at >= '0' && *at <= '9'; at++) {
+    *number = *number < 10000 ? *number * 10 + (*at - '0') : *number;
+  }
+  return at;
+}
+
+static const char *read_longness(const char *at, spec *s) {
+  for (s->longness = 0; *at == 'l' || *at == 'h' || *at == 'z'; at++) {
+    s->longness = *at == 'z' ? 3 : *at == 'l' ? s->longness + 1 : s->longness;
+  }
+  return at;
+}
+
+/* A list of arguments that can be handed down by address. */
+typedef struct arguments {
+  va_list list;
+} arguments;
+
+static uint64_t next_unsigned(arguments *args, const spec *s) {
+  switch (s->longness) {
+  case 0:
+    return va_arg(args->list, unsigned);
+  case 1:
+    return va_arg(args->list, unsigned long);
+  case 2:
+    return va_arg(args->list, unsigned long long);
+  default:
+    return va_arg(args->list, size_t);
+  }
+}
+
+static int64_t next_signed(arguments *args, const spec *s) {
+  switch (s->longness) {
+  case 0:
+    return va_arg(args->list, int);
+  case 1:
+    return va_arg(args->list, long);
+  case 2:
+    return va_arg(args->list, long long);
+  default:
+    return va_arg(args->list, ptrdiff_t);
+  }
+}
+
+static void put_text(output *out, const spec *s, const char *text) {
+  size_t length = 0;
+  text = text != NULL ? text : "(NULL)";
+  while (text[length] != '\0' && (s->precision < 0 || (int)length < s->precision)) {
+    length++;
+  }
+  put_field(out, s, "", text, length, false);
+}
+
+static void put_signed(output *out, const spec *s, int64_t value) {
+  uint64_t const magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  put_number(out, s, magnitude, 10, 'a', value < 0 ? "-" : "");
+}
+
+static void put_pointer(output *out, const spec *s, const void *p) {
+  spec wide = *s;
+  wide.precision = (int)(2 * sizeof p);
+  put_number(out, &wide, (uintptr_t)p, 16, 'a', "0x");
+}
+
+static void put_argument(output *out, const spec *s, char letter, arguments *args) {
+  char c;
+  switch (letter) {
+  case 'd':
+  case 'i':
+    put_signed(out, s, next_signed(args, s));
+    break;
+  case 'u':
+    put_number(out, s, next_unsigned(args, s), 10, 'a', "");
+    break;
+  case 'o':
+    put_number(out, s, next_unsigned(args, s), 8, 'a', "");
+    break;
+  case 'x':
+    put_number(out, s, next_unsigned(args, s), 16, 'a', "");
+    break;
+  case 'X':
+    put_number(out, s, next_unsigned(args, s), 16, 'A', "");
+    break;
+  case 'p':
+    put_pointer(out, s, va_arg(args->list, void *));
+    break;
+  case 's':
+    put_text(out, s, va_arg(args->list, const char *));
+    break;
+  case 'c':
+    c = (char)va_arg(args->list, int);
+    put_field(out, s, "", &c, 1, false);
+    break;
+  default: /* % and what is unknown: as it stands */
+    put(out, &letter, 1);
+    break;
+  }
+}
+
+/* Reads the conversion behind a %; returns where its letter is. */
+static const char *read_spec(const char *at, spec *s, arguments *args) {
+  s->left = false;
+  s->zeros = false;
+  s->precision = -1;
+  for (; *at == '-' || *at == '0' || *at == ' ' || *at == '+' || *at == '#'; at++) {
+    s->left = s->left || *at == '-';
+    s->zeros = s->zeros || *at == '0';
+  }
+  if (*at == '*') {
+    s->width = va_arg(args->list, int);
+    at++;
+  } else {
+    at = read_number(at, &s->width);
+  }
+  if (*at == '.') {
+    at = read_number(at + 1, &s->precision);
+  }
+  return read_longness(at, s);
+}
+
+int rt_kprintf(const char *fmt, ...) {
+  output out = {the_console, 0};
+  arguments args;
+  spec s;
+  va_start(args.list, fmt);
+  for (const char *at = fmt; *at != '\0'; at++) {
+    const char *const literal = at;
+    while (*at != '\0' && *at != '%') {
+      at++;
+    }
+    put(&out, literal, (size_t)(at - literal));
+    if (*at == '\0') {
+      break;
+    }
+    at = read_spec(at + 1, &s, &args);
+    if (*at == '\0') {
+      break;
+    }
+    put_argument(&out, &s, *at, &args);
+  }
+  va_end(args.list);
+  return out.written;
+}

@@ -1,0 +1,186 @@
+/* Objects and their lists, the lock, owners, the clock, errors and assertions. */
+#include "impl.h"
+
+/* Zeroed static storage is an initialised mutex on the ports at hand. */
+static rf_mutex the_lock;
+
+void rf_rt_lock(void) {
+  rf_mutex_lock(&the_lock);
+}
+
+void rf_rt_unlock(void) {
+  rf_mutex_unlock(&the_lock);
+}
+
+/* ---- Objects ---- */
+
+#define CLASS(type, size, at)                                                                                          \
+  { (type), {&the_classes[at].object_list, &the_classes[at].object_list}, (size) }
+
+static struct rt_object_information the_classes[] = {
+    CLASS(RT_Object_Class_Memory, sizeof(struct rt_memory), 0),
+    CLASS(RT_Object_Class_MemHeap, sizeof(struct rt_memheap), 1),
+    CLASS(RT_Object_Class_MemPool, sizeof(struct rt_mempool), 2),
+};
+
+struct rt_object_information *rt_object_get_information(enum rt_object_class_type type) {
+  for (size_t i = 0; i < sizeof the_classes / sizeof *the_classes; i++) {
+    if (the_classes[i].type == type) {
+      return &the_classes[i];
+    }
+  }
+  return RT_NULL;
+}
+
+static rt_list_t *objects_of(enum rt_object_class_type type) {
+  return &rt_object_get_information(type)->object_list;
+}
+
+struct rt_object *rf_rt_object_next(enum rt_object_class_type type, const struct rt_object *object) {
+  rt_list_t *const head = objects_of(type);
+  rt_list_t *const next = object == NULL ? head->next : object->list.next;
+  return next == head ? NULL : rt_list_entry(next, struct rt_object, list);
+}
+
+bool rf_rt_object_exists(const void *object, enum rt_object_class_type type) {
+  const struct rt_object *o = NULL;
+  do {
+    o = rf_rt_object_next(type, o);
+  } while (o != NULL && o != object);
+  return o != NULL;
+}
+
+void rf_rt_object_add(struct rt_object *object, enum rt_object_class_type type, const char *name) {
+  size_t length = name != NULL ? strlen(name) : 0;
+  length = length < RT_NAME_MAX - 1 ? length : RT_NAME_MAX - 1;
+  memset(object->name, 0, sizeof object->name);
+  if (length != 0) {
+    memcpy(object->name, name, length);
+  }
+  object->type = (rt_uint8_t)type;
+  object->flag = 0;
+  rf_rt_lock();
+  rt_list_insert_before(objects_of(type), &object->list);
+  rf_rt_unlock();
+}
+
+bool rf_rt_object_remove(struct rt_object *object, enum rt_object_class_type type) {
+  rf_rt_lock();
+  bool const found = rf_rt_object_exists(object, type);
+  if (found) {
+    rt_list_remove(&object->list);
+    object->type = RT_Object_Class_Null;
+    rf_rt_heap_gone(object);
+  }
+  rf_rt_unlock();
+  return found;
+}
+
+rt_object_t rt_object_find(const char *name, rt_uint8_t type) {
+  rt_object_t found = RT_NULL;
+  if (name == NULL || rt_object_get_information((enum rt_object_class_type)type) == NULL) {
+    return RT_NULL;
+  }
+  rf_rt_lock();
+  do {
+    found = rf_rt_object_next((enum rt_object_class_type)type, found);
+  } while (found != NULL && strcmp(found->name, name) != 0);
+  rf_rt_unlock();
+  return found;
+}
+
+rt_uint8_t rt_object_get_type(rt_object_t object) {
+  return object->type;
+}
+
+/* ---- Checkers ---- */
+
+static rf_rt_wrap_fn the_wrap;
+static void *the_wrap_context;
+
+void rf_rt_wrap_set(rf_rt_wrap_fn wrap, void *context) {
+  the_wrap = wrap;
+  the_wrap_context = context;
+}
+
+rf_allocator *rf_rt_wrapped(rf_allocator *heap, const char *name) {
+  rf_allocator *const wrapped = the_wrap != NULL ? the_wrap(heap, name, the_wrap_context) : NULL;
+  return wrapped != NULL ? wrapped : heap;
+}
+
+/* ---- Threads: who asked for a block, and the last error ---- */
+
+#if defined(__unix__) || defined(__APPLE__)
+#define PER_THREAD __thread
+#else
+#define PER_THREAD
+#endif
+
+static PER_THREAD uintptr_t the_owner;
+static PER_THREAD rt_err_t the_error;
+
+/* Letters in the order of addresses, as memtrace reads them; the rest of the word is 0. */
+static uintptr_t word_of(const char *text, size_t length) {
+  uintptr_t word = 0;
+  memcpy(&word, text, length < sizeof word ? length : sizeof word);
+  return word;
+}
+
+void rf_rt_thread_name(const char *name) {
+  the_owner = name != NULL ? word_of(name, strlen(name)) : 0;
+}
+
+static uintptr_t number_of_thread(void) {
+  char text[sizeof(uintptr_t)] = {'#'};
+  uint32_t number = rf_port_thread_id();
+  for (size_t at = sizeof text; at-- > 1; number /= 10) {
+    text[at] = (char)('0' + (int)(number % 10));
+  }
+  return word_of(text, sizeof text);
+}
+
+uintptr_t rf_rt_owner(const rf_site *site) {
+  (void)site;
+  if (the_owner == 0) {
+    the_owner = number_of_thread();
+  }
+  return the_owner;
+}
+
+rt_err_t rt_get_errno(void) {
+  return the_error;
+}
+
+void rt_set_errno(rt_err_t error) {
+  the_error = error;
+}
+
+/* ---- Clock ---- */
+
+rt_tick_t rt_tick_get(void) {
+  return (rt_tick_t)(rf_port_now_ns() / (UINT64_C(1000000000) / RT_TICK_PER_SECOND));
+}
+
+rt_tick_t rt_tick_from_millisecond(rt_int32_t ms) {
+  if (ms < 0) {
+    return (rt_tick_t)RT_WAITING_FOREVER;
+  }
+  return (rt_tick_t)(((uint64_t)ms * RT_TICK_PER_SECOND + 999) / 1000);
+}
+
+/* ---- Assertions ---- */
+
+static void (*the_assert_hook)(const char *ex, const char *func, rt_size_t line);
+
+void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t line)) {
+  the_assert_hook = hook;
+}
+
+void rt_assert_handler(const char *ex, const char *func, rt_size_t line) {
+  if (the_assert_hook != NULL) {
+    the_assert_hook(ex, func, line);
+    return;
+  }
+  rt_kprintf("assertion failed: %s, in %s, line %lu\n", ex, func, line);
+  rf_port_panic();
+}

@@ -1,0 +1,165 @@
+// The common errors that the document on RT-Thread's memory lists, each caught by name once a guard is around the heap.
+#include "rtthread_app.h"
+
+#include <gtest/gtest.h>
+#include <ringfence/guard.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct Found {
+  std::string bug;
+  ptrdiff_t offset;
+  size_t size;
+  const rf_site *allocated;
+};
+
+class Checked : public ::testing::Test {
+protected:
+  void SetUp() override {
+    reporter = {collect, &findings, RF_EXITCODE_DEFAULT, 0};
+    rf_rt_wrap_set(wrap, this);
+    rt_system_heap_init(memory, memory + sizeof memory);
+  }
+  void TearDown() override {
+    rt_system_heap_init(RT_NULL, RT_NULL);
+    rf_rt_wrap_set(nullptr, nullptr);
+  }
+
+  static rf_action collect(rf_reporter *self, const rf_finding *f) {
+    static_cast<std::vector<Found> *>(self->context)
+        ->push_back({rf_bug_name(f->bug), f->offset, f->size, f->allocated.site});
+    return RF_ACTION_CONTINUE;
+  }
+
+  // What a program does to check its heap: this function and one call.
+  static rf_allocator *wrap(rf_allocator *heap, const char *name, void *context) {
+    auto *const self = static_cast<Checked *>(context);
+    rf_guard_options options;
+    rf_guard_options_default(&options);
+    options.reporter = &self->reporter;
+    options.leaks_at_deinit = true;
+    self->names.push_back(name);
+    return rf_guard_init(&self->guards[self->names.size() - 1], heap, &options) == RF_OK
+               ? &self->guards[self->names.size() - 1].base
+               : nullptr;
+  }
+
+  // The only finding since the last call.
+  std::string found() {
+    std::string const bug = findings.size() == 1 ? findings[0].bug : std::to_string(findings.size()) + " findings";
+    last = findings.empty() ? Found{} : findings.back();
+    findings.clear();
+    return bug;
+  }
+
+  rf_reporter reporter;
+  std::vector<Found> findings;
+  Found last = {};
+  std::vector<std::string> names;
+  rf_guard guards[4];
+  alignas(16) unsigned char memory[64 * 1024];
+};
+
+TEST_F(Checked, WhatIsRightIsSilent) {
+  EXPECT_EQ(RT_EOK, app_dynamic_memory());
+  EXPECT_EQ(5U, app_listed_blocks());
+  EXPECT_EQ(32U, app_memory_pool());
+  EXPECT_EQ(0, memcheck(0, nullptr));
+  EXPECT_TRUE(findings.empty());
+}
+
+TEST_F(Checked, AccessBeyondTheBlock) {
+  auto *const ptr = static_cast<char *>(rt_malloc(13));
+  ptr[13] = 0;
+  rt_free(ptr);
+  EXPECT_EQ("heap-buffer-overflow", found());
+  EXPECT_EQ(13, last.offset);
+  EXPECT_EQ(13U, last.size);
+}
+
+TEST_F(Checked, AccessBeforeTheBlock) {
+  auto *const ptr = static_cast<char *>(rt_malloc(13));
+  ptr[-1] = 0;
+  rt_free(ptr);
+  EXPECT_EQ("heap-buffer-underflow", found());
+}
+
+TEST_F(Checked, FreeOfWhatWasNotAllocated) {
+  char local[32] = {0};
+  rt_free(local);
+  EXPECT_EQ("bad-free", found());
+}
+
+TEST_F(Checked, FreeOfAPartOfABlock) {
+  auto *const ptr = static_cast<char *>(rt_malloc(64));
+  rt_free(ptr + 4);
+  EXPECT_EQ("bad-free", found());
+  rt_free(ptr);
+  EXPECT_TRUE(findings.empty());
+}
+
+TEST_F(Checked, UseAfterFree) {
+  auto *const ptr = static_cast<char *>(rt_malloc(64));
+  rt_free(ptr);
+  ptr[10] = 1;
+  EXPECT_EQ(-RT_ERROR, memcheck(0, nullptr));
+  rf_guard_flush(&guards[0], 0);
+  EXPECT_EQ("heap-use-after-free", found());
+}
+
+TEST_F(Checked, FreeTwice) {
+  void *const ptr = rt_malloc(64);
+  rt_free(ptr);
+  rt_free(ptr);
+  EXPECT_EQ("double-free", found());
+}
+
+// A dereferenced null pointer is the processor's to catch; what the heap can do is never to return one that looks usable.
+TEST_F(Checked, WhatCannotBeServedIsANullPointer) {
+  EXPECT_EQ(nullptr, rt_malloc(sizeof memory));
+  EXPECT_EQ(nullptr, rt_calloc(SIZE_MAX / 2, 4));
+  EXPECT_EQ("calloc-overflow", found());
+}
+
+TEST_F(Checked, BlocksThatWereNotFreed) {
+  (void)rt_malloc(100);
+  rt_system_heap_init(RT_NULL, RT_NULL);
+  EXPECT_EQ("memory-leak", found());
+  EXPECT_EQ(100U, last.size);
+}
+
+TEST_F(Checked, FindingsNameTheCallThatAllocated) {
+  auto *const ptr = static_cast<char *>(rt_malloc(13));
+  unsigned const line = __LINE__ - 1;
+  ptr[13] = 0;
+  rt_free(ptr);
+  EXPECT_EQ("heap-buffer-overflow", found());
+  ASSERT_NE(nullptr, last.allocated);
+  EXPECT_EQ(line, last.allocated->line);
+}
+
+TEST_F(Checked, HeapsOfTheirOwnAreCheckedToo) {
+  alignas(16) unsigned char own[2][4096];
+  rt_smem_t const m = rt_smem_init("own", own[0], sizeof own[0]);
+  struct rt_memheap heap;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heap, "heap1", own[1], sizeof own[1]));
+  EXPECT_EQ((std::vector<std::string>{"heap", "own", "heap1"}), names);
+  auto *p = static_cast<char *>(rt_smem_alloc(m, 10));
+  p[10] = 1;
+  rt_smem_free(p);
+  EXPECT_EQ("heap-buffer-overflow", found());
+  p = static_cast<char *>(rt_memheap_alloc(&heap, 10));
+  p = static_cast<char *>(rt_memheap_realloc(&heap, p, 20));
+  p[20] = 1;
+  rt_memheap_free(p);
+  EXPECT_EQ("heap-buffer-overflow", found());
+  EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&heap));
+  EXPECT_TRUE(findings.empty());
+}
+
+} // namespace

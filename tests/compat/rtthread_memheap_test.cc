@@ -1,0 +1,109 @@
+// RT-Thread's rt_malloc with RT_USING_MEMHEAP_AS_HEAP: the system heap first, then every memheap, as if they were one.
+#include "rtthread_app.h"
+
+#include <gtest/gtest.h>
+#include <ringfence/fault.h>
+
+#include <cstring>
+#include <vector>
+
+namespace {
+
+class Glued : public ::testing::Test {
+protected:
+  void SetUp() override {
+    rf_fault_handler_set([](const rf_fault *f, void *self) { static_cast<Glued *>(self)->faults.push_back(*f); }, this);
+    rt_system_heap_init(sram, sram + sizeof sram);
+    ASSERT_EQ(RT_EOK, rt_memheap_init(&heap, "sdram", sdram, sizeof sdram));
+  }
+  void TearDown() override {
+    EXPECT_EQ(0, memheapcheck(0, nullptr));
+    rt_memheap_detach(&heap);
+    rt_system_heap_init(RT_NULL, RT_NULL);
+    rf_fault_handler_set(nullptr, nullptr);
+  }
+
+  bool in_sram(const void *p) { return p >= sram && p < sram + sizeof sram; }
+  bool in_sdram(const void *p) { return p >= sdram && p < sdram + sizeof sdram; }
+
+  struct rt_memheap heap;
+  std::vector<rf_fault> faults;
+  alignas(16) unsigned char sram[1024];
+  alignas(16) unsigned char sdram[8192];
+};
+
+TEST_F(Glued, DynamicMemoryAsDocumented) {
+  EXPECT_EQ(RT_EOK, app_dynamic_memory());
+}
+
+TEST_F(Glued, TheSystemHeapServesFirstThenTheOthersInOrder) {
+  alignas(16) unsigned char more[8192];
+  struct rt_memheap third;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&third, "third", more, sizeof more));
+  EXPECT_TRUE(in_sram(rt_malloc(500)));
+  EXPECT_TRUE(in_sdram(rt_malloc(600)));
+  EXPECT_TRUE(in_sdram(rt_malloc(7000)));
+  EXPECT_EQ(&third.region, rf_memheap_region_of(&third.heap, rt_malloc(7000)));
+  EXPECT_TRUE(in_sram(rt_malloc(300)));
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&third));
+}
+
+TEST_F(Glued, AReallocMovesToAnotherHeapWhereItsOwnIsTooSmall) {
+  auto *p = static_cast<unsigned char *>(rt_malloc(500));
+  memset(p, 0x77, 500);
+  p = static_cast<unsigned char *>(rt_realloc(p, 5000));
+  EXPECT_TRUE(in_sdram(p));
+  EXPECT_EQ(0x77, p[499]);
+  EXPECT_EQ(nullptr, rt_realloc(p, 9000));
+  EXPECT_EQ(0x77, p[499]);
+  EXPECT_EQ(p, rt_realloc(p, 100));
+  rt_free(p);
+  rt_size_t used;
+  rt_memory_info(nullptr, &used, nullptr);
+  EXPECT_EQ(0U, used);
+}
+
+TEST_F(Glued, FreesFindTheirHeap) {
+  void *const p = rt_malloc(500);
+  void *const q = rt_malloc(5000);
+  rt_free(q);
+  rt_free(p);
+  EXPECT_EQ(sizeof sdram, heap.available_size);
+  rt_free(p);
+  ASSERT_EQ(1U, faults.size());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults[0].status);
+  EXPECT_EQ(nullptr, rt_realloc(&heap, 10));
+  ASSERT_EQ(2U, faults.size());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults[1].status);
+  EXPECT_EQ(nullptr, rt_realloc(p, 5000));
+  EXPECT_EQ(3U, faults.size());
+}
+
+TEST_F(Glued, FiguresAreOfAllHeaps) {
+  (void)rt_malloc(500);
+  void *const p = rt_malloc(5000);
+  rt_free(p);
+  rt_size_t total;
+  rt_size_t used;
+  rt_size_t most;
+  rt_memory_info(&total, &used, &most);
+  EXPECT_EQ(sizeof sram + sizeof sdram, total);
+  EXPECT_EQ(500U, used);
+  EXPECT_EQ(5500U, most);
+}
+
+TEST_F(Glued, AMemheapsOwnCallsStayInIt) {
+  void *const p = rt_memheap_alloc(&heap, 100);
+  EXPECT_TRUE(in_sdram(p));
+  EXPECT_EQ(nullptr, rt_memheap_alloc(&heap, sizeof sdram));
+  rt_free(p);
+  EXPECT_EQ(sizeof sdram, heap.available_size);
+  EXPECT_TRUE(faults.empty());
+}
+
+TEST_F(Glued, WithoutTheSystemHeapTheOthersServe) {
+  rt_system_heap_init(sram, sram + 8);
+  EXPECT_TRUE(in_sdram(rt_malloc(10)));
+}
+
+} // namespace
