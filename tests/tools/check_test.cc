@@ -76,6 +76,7 @@ TEST(Status, ASignalThatEndsTheProgramEndsTheCommand) {
     const Result result = check({"--", program("ends"), "signal", std::to_string(signal)});
     EXPECT_EQ(result.signal, signal);
     EXPECT_TRUE(has(result.err, "; ended by signal " + std::to_string(signal) + " (")) << result.err;
+    EXPECT_FALSE(has(result.err, "killed;")) << "not twice: " << result.err;
   }
 }
 
@@ -251,7 +252,25 @@ TEST(Children, AreCheckedAfterExec) {
 TEST(Children, ThatWereKilledAreMentioned) {
   const Result result = check({"--", "sh", "-c", program("ends") + " signal 9; exit 3"});
   EXPECT_EQ(result.status, 3);
-  EXPECT_TRUE(has(result.err, "; 1 process was killed or still running")) << result.err;
+  EXPECT_TRUE(has(result.err, "; 1 process was killed")) << result.err;
+}
+
+TEST(Children, ThatOutliveTheProgramAreMentionedAndCanStillSayWhatTheyFind) {
+  // The child waits until it can read from this.
+  const std::string pipe = scratch("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const Result result = check({"--", "sh", "-c", "(read go; " + program("overflow") + ") < " + pipe + " & exit 3"});
+  EXPECT_EQ(result.status, 3);
+  const std::string words = "; 1 still running, its records are in ";
+  ASSERT_TRUE(has(result.err, words)) << result.err;
+  std::string folder = result.err.substr(result.err.find(words) + words.size());
+  folder.resize(folder.find('\n'));
+  write_file(pipe, "go\n");
+  std::string records;
+  while (!has(records, "heap-buffer-overflow")) {
+    records = run({"sh", "-c", "cat \"$1\"/*", "sh", folder}).out;
+  }
+  run({"rm", "-r", folder, pipe});
 }
 
 TEST(Duplicates, AreMergedAndCounted) {
@@ -305,7 +324,7 @@ TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
   EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
   EXPECT_TRUE(has(
       json,
-      R"({"type":"run","version":1,"processes":1,"unfinished":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
+      R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
       << json;
   EXPECT_TRUE(has(json, R"("findings":2,"times":4,"mode":"guard","duration_ns":)")) << json;
   EXPECT_TRUE(has(json, R"("status":5})")) << json;

@@ -68,14 +68,17 @@ TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
 }
 
 TEST_F(Report, MentionsWhatItCouldNotSee) {
-  totals_.unfinished = 2;
+  totals_.killed = 2;
+  totals_.living = 1;
+  totals_.folder = "/tmp/x";
   totals_.damaged = 1;
   totals_.leaks_unchecked = 1;
   totals_.because = "no memory";
   totals_.wait_status = 11;
   const std::string line = text();
   EXPECT_NE(line.find("; ended by signal 11 (Segmentation fault)"), std::string::npos) << line;
-  EXPECT_NE(line.find("; 2 processes were killed or still running"), std::string::npos) << line;
+  EXPECT_NE(line.find("; 2 processes were killed; 1 still running, its records are in /tmp/x"), std::string::npos)
+      << line;
   EXPECT_NE(line.find("; leaks not looked for in 1 process (no memory)"), std::string::npos) << line;
   EXPECT_NE(line.find("; 1 record of the processes could not be read (is the disk full?)"), std::string::npos) << line;
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "it stays one line";
@@ -92,7 +95,7 @@ TEST_F(Report, CountsBytesInTheUnitThatFits) {
 }
 
 TEST_F(Report, ListsProcesses) {
-  rf_process processes[3] = {};
+  rf_process processes[4] = {};
   processes[0].id = 7;
   processes[0].program = "/bin/a";
   processes[0].allocations = 1;
@@ -102,13 +105,16 @@ TEST_F(Report, ListsProcesses) {
   processes[1].unlisted = 4;
   processes[1].ended = true;
   processes[2].id = 9;
+  processes[3].id = 10;
+  processes[3].living = true;
   rf_run run = {};
   run.processes = processes;
-  run.process_count = 3;
+  run.process_count = 4;
   EXPECT_EQ(list(run), "ringfence: process 7, /bin/a: 1 allocation of 0 bytes in all, peak 0 bytes\n"
                        "ringfence: process 8, /bin/b: 0 allocations of 0 bytes in all, peak 0 bytes, 4 lost by code "
                        "without names (--leaks=all lists them)\n"
-                       "ringfence: process 9, unknown program: killed or still running\n");
+                       "ringfence: process 9, unknown program: killed\n"
+                       "ringfence: process 10, unknown program: still running\n");
 }
 
 TEST(Totals, AddUpTheProcesses) {
@@ -128,7 +134,7 @@ TEST(Totals, AddUpTheProcesses) {
   run.record_count = 3;
   const rf_totals totals = rf_totals_of(&run, 1, 0, 0);
   EXPECT_EQ(totals.processes, 2u);
-  EXPECT_EQ(totals.unfinished, 1u);
+  EXPECT_EQ(totals.killed, 1u);
   EXPECT_EQ(totals.leaks_unchecked, 1u);
   EXPECT_STREQ(totals.because, "no memory");
   EXPECT_EQ(totals.allocations, 3u);

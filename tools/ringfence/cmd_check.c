@@ -4,6 +4,7 @@
 #include "tools/ringfence/command.h"
 #include "tools/ringfence/environment.h"
 #include "tools/ringfence/inspect.h"
+#include "tools/ringfence/living.h"
 #include "tools/ringfence/merge.h"
 #include "tools/ringfence/options.h"
 #include "tools/ringfence/place.h"
@@ -32,6 +33,7 @@ typedef struct check {
   rf_options effective;
   rf_child child;
   rf_run run;
+  size_t living;    /* processes that still run */
   rf_totals totals; /* `findings` of the run's records, at the front, are distinct ones */
 } check;
 
@@ -105,13 +107,42 @@ static int run_program(check *c) {
   return 0;
 }
 
+/* ---- Right after the run ---- */
+
+static rf_process *find_process(check *c, uint32_t id) {
+  for (size_t i = 0; i < c->run.process_count; i++) {
+    if (c->run.processes[i].id == id) {
+      return &c->run.processes[i];
+    }
+  }
+  return NULL;
+}
+
+/* Looks up first who still runs: who ends meanwhile has then said so. */
+static void collect(check *c) {
+  uint32_t *ids = NULL;
+  size_t const count = rf_living_with(&c->stash, c->folder, &ids);
+  c->run = rf_collect(&c->stash, c->folder);
+  for (size_t i = 0; i < count; i++) {
+    rf_process *const process = find_process(c, ids[i]);
+    if (process == NULL || !process->ended) {
+      c->living++;
+    }
+    if (process != NULL) {
+      process->living = !process->ended;
+    }
+  }
+}
+
 static void put_away(check *c) {
+  if (c->living != 0) {
+    return; /* they could not say what they find */
+  }
   if (c->folder != NULL && c->options.keep) {
     rf_say("what the processes recorded is in %s", c->folder);
   } else if (c->folder != NULL) {
     rf_scratch_remove(&c->stash, c->folder);
   }
-  c->folder = NULL;
 }
 
 /* ---- After the run ---- */
@@ -142,6 +173,13 @@ static void understand(check *c) {
   }
   size_t const findings = rf_merge(&c->stash, c->run.records, c->run.record_count);
   c->totals = rf_totals_of(&c->run, findings, c->child.elapsed_ns, c->child.wait_status);
+  c->totals.living = c->living;
+  c->totals.folder = c->folder;
+  /* What ended the program is told by its signal. */
+  const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
+  if (WIFSIGNALED(c->child.wait_status) && program != NULL && !program->ended) {
+    c->totals.killed--;
+  }
 }
 
 static const char *current_directory(check *c) {
@@ -224,7 +262,7 @@ static int check_program(check *c) {
     status = run_program(c);
   }
   if (status == 0) {
-    c->run = rf_collect(&c->stash, c->folder);
+    collect(c);
     put_away(c);
     rf_child_release_signals();
     understand(c);

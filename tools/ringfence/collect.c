@@ -1,5 +1,7 @@
 #include "tools/ringfence/collect.h"
 
+#include "tools/ringfence/read.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,31 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* The contents of the file with a NUL behind them, or NULL. */
-static char *read_file(rf_stash *stash, const char *path, size_t *length) {
-  int const fd = open(path, O_RDONLY | O_CLOEXEC);
-  struct stat st;
-  if (fd < 0) {
-    return NULL;
-  }
-  bool const regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-  size_t const size = regular ? (size_t)st.st_size : 0;
-  char *const text = regular ? (char *)rf_stash_alloc(stash, size + 1) : NULL;
-  *length = 0;
-  while (text != NULL && *length < size) {
-    ssize_t const n = read(fd, text + *length, size - *length);
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n <= 0) {
-      break;
-    }
-    *length += (size_t)n;
-  }
-  (void)close(fd);
-  return text;
-}
 
 static rf_process *process_of(rf_run *run, rf_stash *stash, uint32_t id) {
   /* All lines of a process are in one file. */
@@ -101,7 +78,7 @@ static void add_line(rf_run *run, rf_stash *stash, const char *text, size_t leng
 
 static void add_file(rf_run *run, rf_stash *stash, const char *path) {
   size_t length = 0;
-  const char *at = read_file(stash, path, &length);
+  const char *at = rf_read_file(stash, path, &length);
   const char *const end = at + length;
   while (at != NULL && at < end) {
     const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));

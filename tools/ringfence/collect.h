@@ -22,7 +22,8 @@ typedef struct rf_process {
   } last;                      /* what its last summary added to these */
   uint64_t unlisted;           /* lost blocks that are no findings, because their code has no names (--leaks) */
   const char *leaks_unchecked; /* why it did not look for leaks; NULL where it did, or was not to */
-  bool ended;                  /* has said what it did; false where it was killed or is still running */
+  bool ended;                  /* has said what it did */
+  bool living; /* still runs, or did when that was looked up; else, where it has not `ended`, it was killed */
 } rf_process;
 
 typedef struct rf_run {

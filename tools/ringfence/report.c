@@ -23,7 +23,7 @@ rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, 
     t.allocations += p->allocations;
     t.bytes += p->bytes;
     t.peak = p->peak > t.peak ? p->peak : t.peak;
-    t.unfinished += !p->ended;
+    t.killed += !p->ended && !p->living;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
@@ -115,9 +115,13 @@ static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink
     int const number = WTERMSIG(t->wait_status);
     rf_sink_str(sink, rf_stash_print(stash, "; ended by signal %d (%s)", number, strsignal(number)));
   }
-  if (t->unfinished != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %zu %s killed or still running", t->unfinished,
-                                     plural(t->unfinished, "process was", "processes were")));
+  if (t->killed != 0) {
+    rf_sink_str(
+        sink, rf_stash_print(stash, "; %zu %s killed", t->killed, plural(t->killed, "process was", "processes were")));
+  }
+  if (t->living != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %zu still running, %s in %s", t->living,
+                                     plural(t->living, "its records are", "their records are"), t->folder));
   }
   if (t->leaks_unchecked != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
@@ -145,7 +149,8 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_sink_str(sink, "{\"type\":\"run\"");
   put_field(sink, "version", RF_JSON_VERSION);
   put_field(sink, "processes", t->processes);
-  put_field(sink, "unfinished", t->unfinished);
+  put_field(sink, "killed", t->killed);
+  put_field(sink, "running", t->living);
   put_field(sink, "unreadable", t->damaged);
   put_field(sink, "leaks_unchecked", t->leaks_unchecked);
   put_field(sink, "allocations", t->allocations);
@@ -164,7 +169,7 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
 
 static const char *process_text(rf_stash *stash, const rf_process *p) {
   if (!p->ended) {
-    return "killed or still running";
+    return p->living ? "still running" : "killed";
   }
   const char *const unlisted =
       p->unlisted == 0

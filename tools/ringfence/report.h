@@ -15,7 +15,9 @@ extern "C" {
 /* Figures of a whole run. */
 typedef struct rf_totals {
   size_t processes;
-  size_t unfinished; /* of them, killed or still running */
+  size_t killed;      /* of them, ended without saying what they did */
+  size_t living;      /* still running, those included that have not begun to be checked */
+  const char *folder; /* where these write */
   uint64_t allocations;
   uint64_t bytes;
   uint64_t peak;
@@ -29,7 +31,7 @@ typedef struct rf_totals {
   size_t damaged;
 } rf_totals;
 
-/* `findings` of the run's records are distinct ones (rf_merge). */
+/* `findings` of the run's records are distinct ones (rf_merge). What still runs is left for the caller to fill in. */
 rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, int wait_status);
 
 /* One finding as text, or as a line of JSON (docs/checkers/findings.md) that has also "times" and "processes". */

@@ -1,5 +1,7 @@
 #include "tools/ringfence/tool.h"
 
+#include "tools/ringfence/read.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -40,33 +42,6 @@ static _Noreturn void become(const char *program, const char *const *argv, int i
   _exit(127);
 }
 
-static const char *read_all(rf_stash *stash, int fd) {
-  size_t room = (size_t)64 * 1024;
-  size_t length = 0;
-  char *text = (char *)malloc(room);
-  while (text != NULL) {
-    ssize_t const n = read(fd, text + length, room - length);
-    if (n < 0 && errno == EINTR) {
-      continue;
-    }
-    if (n <= 0) {
-      break;
-    }
-    length += (size_t)n;
-    if (length == room) {
-      room *= 2;
-      char *const larger = (char *)realloc(text, room);
-      if (larger == NULL) {
-        free(text);
-      }
-      text = larger;
-    }
-  }
-  const char *const result = text == NULL ? NULL : rf_stash_text(stash, text, length);
-  free(text);
-  return result;
-}
-
 const char *rf_tool_run(rf_stash *stash, const char *program, const char *const *argv, const char *input) {
   int output[2];
   int const fd = file_with(input);
@@ -83,7 +58,8 @@ const char *rf_tool_run(rf_stash *stash, const char *program, const char *const 
   }
   (void)close(fd);
   (void)close(output[1]);
-  const char *const text = pid < 0 ? NULL : read_all(stash, output[0]);
+  size_t length = 0;
+  const char *const text = pid < 0 ? NULL : rf_read_all(stash, output[0], &length);
   (void)close(output[0]);
   int status = -1;
   while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
