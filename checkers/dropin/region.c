@@ -104,7 +104,6 @@ rf_region *rf_region_map(struct rf_sysheap *heap, rf_region_kind kind, size_t si
   region->kind = kind;
   region->fresh = true;
   region->blocks = 0;
-  region->block = 0;
   region->block_size = 0;
   region->previous = NULL;
   region->next = NULL;

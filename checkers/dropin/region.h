@@ -17,6 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define RF_REGION_ALIGN ((size_t)1 << 20)
 
 struct rf_sysheap;
@@ -31,10 +35,9 @@ typedef struct rf_region {
   size_t size;             /* mapped bytes */
   struct rf_sysheap *heap; /* the owner; NULL: not in use */
   rf_region_kind kind;
-  bool fresh;      /* big: never written since it was mapped, so all zero */
-  size_t blocks;   /* heap: blocks in use; big: 1 in use, 0 kept for reuse */
-  uintptr_t block; /* big: where its block starts */
-  size_t block_size;
+  bool fresh;                 /* big: never written since it was mapped, so all zero */
+  size_t blocks;              /* heap: blocks in use; big: 1 in use, 0 kept for reuse */
+  size_t block_size;          /* big: of its block, which starts at `base` */
   struct rf_region *previous; /* in the owner's list */
   struct rf_region *next;
   size_t first_live; /* leak scan: its blocks in the scan's table */
@@ -91,5 +94,9 @@ rf_region *rf_region_above(uintptr_t address);
 /* Around fork: as rf_pages_fork_*. */
 void rf_region_fork_prepare(void);
 void rf_region_fork_done(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_DROPIN_REGION_H */

@@ -1,14 +1,10 @@
 #include "sysheap.h"
 
-#include "pages.h"
-
 #include <ringfence/fault.h>
 
 #define MIN_REGION RF_REGION_ALIGN
 #define MAX_REGION ((size_t)64 << 20)
-#define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, for a region of MIN_REGION: generous */
-
-static const rf_allocator_ops sysheap_ops;
+#define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, in a region just large enough: generous */
 
 static rf_sysheap *self_of(rf_allocator *self) {
   return (rf_sysheap *)self;
@@ -22,14 +18,14 @@ static rf_region *region_of(const rf_sysheap *heap, const void *ptr) {
 /* ---- Regions for tlsf ---- */
 
 static bool enter_tlsf(rf_sysheap *heap, rf_region *region) {
-  rf_status const status = heap->started ? rf_tlsf_add_region(&heap->tlsf, (void *)region->base, region->size)
-                                         : rf_tlsf_init(&heap->tlsf, (void *)region->base, region->size);
+  void *const memory = (void *)region->base;
+  rf_status const status = heap->first != NULL ? rf_tlsf_add_region(&heap->tlsf, memory, region->size)
+                                               : rf_tlsf_init(&heap->tlsf, memory, region->size);
   if (status != RF_OK) {
     rf_region_unmap(region);
     return false;
   }
-  if (!heap->started) {
-    heap->started = true;
+  if (heap->first == NULL) {
     heap->first = region;
   }
   heap->heap_bytes += region->size;
@@ -37,19 +33,24 @@ static bool enter_tlsf(rf_sysheap *heap, rf_region *region) {
   return true;
 }
 
-/* Adds a region in which a block of `size` at `align` fits: as large as the plan says, or what the system still has. */
+static size_t whole_regions(size_t size) {
+  return (size + MIN_REGION - 1) & ~(MIN_REGION - 1);
+}
+
+/* Adds a region in which a block of `size` at `align`, both below RF_BIG_BLOCK, fits: as large as the plan says, or what the
+ * system still has. */
 static bool grow(rf_sysheap *heap, size_t size, size_t align) {
-  size_t const least = (size + align + REGION_OVERHEAD + MIN_REGION - 1) & ~(MIN_REGION - 1);
+  size_t const least = whole_regions(size + align + REGION_OVERHEAD);
   size_t want = heap->next_size > least ? heap->next_size : least;
   rf_region *region = rf_region_map(heap, RF_REGION_HEAP, want, 1, 0);
   while (region == NULL && want > least) {
-    want = want / 2 > least ? (want / 2) & ~(MIN_REGION - 1) : least;
+    want = want / 2 > least ? rf_round_down(want / 2, MIN_REGION) : least;
     region = rf_region_map(heap, RF_REGION_HEAP, want, 1, 0);
   }
   if (region == NULL || !enter_tlsf(heap, region)) {
     return false;
   }
-  size_t const half = (heap->heap_bytes / 2) & ~(MIN_REGION - 1);
+  size_t const half = rf_round_down(heap->heap_bytes / 2, MIN_REGION);
   heap->next_size = half < MIN_REGION ? MIN_REGION : half > MAX_REGION ? MAX_REGION : half;
   return true;
 }
@@ -68,15 +69,12 @@ static void region_emptied(rf_sysheap *heap, rf_region *region) {
 }
 
 static void *small_alloc(rf_sysheap *heap, size_t size, size_t align, const rf_site *site) {
-  void *p = heap->started ? rf_alloc_at(&heap->tlsf.base, size, align, site) : NULL;
-  if (p == NULL) {
-    if (!grow(heap, size, align)) {
-      return NULL;
-    }
+  void *p = heap->first != NULL ? rf_alloc_at(&heap->tlsf.base, size, align, site) : NULL;
+  if (p == NULL && grow(heap, size, align)) {
     p = rf_alloc_at(&heap->tlsf.base, size, align, site);
-    if (p == NULL) {
-      return NULL;
-    }
+  }
+  if (p == NULL) {
+    return NULL;
   }
   rf_region *const region = rf_region_find((uintptr_t)p);
   if (region->blocks++ == 0) {
@@ -93,23 +91,7 @@ static rf_status small_free(rf_sysheap *heap, rf_region *region, void *ptr, cons
   return status;
 }
 
-/* ---- Big blocks ---- */
-
-static void link_big(rf_sysheap *heap, rf_region *region) {
-  region->previous = NULL;
-  region->next = heap->big;
-  if (heap->big != NULL) {
-    heap->big->previous = region;
-  }
-  heap->big = region;
-}
-
-static void unlink_big(rf_sysheap *heap, rf_region *region) {
-  *(region->previous != NULL ? &region->previous->next : &heap->big) = region->next;
-  if (region->next != NULL) {
-    region->next->previous = region->previous;
-  }
-}
+/* ---- Big regions that are kept ---- */
 
 static void unlink_kept(rf_sysheap *heap, rf_region *region) {
   *(region->previous != NULL ? &region->previous->next : &heap->kept) = region->next;
@@ -152,40 +134,64 @@ static rf_region *take_kept(rf_sysheap *heap, size_t size, size_t align) {
   return NULL;
 }
 
+/* ---- Big blocks ---- */
+
+static void link_big(rf_sysheap *heap, rf_region *region) {
+  region->previous = NULL;
+  region->next = heap->big;
+  if (heap->big != NULL) {
+    heap->big->previous = region;
+  }
+  heap->big = region;
+}
+
+static void unlink_big(rf_sysheap *heap, rf_region *region) {
+  *(region->previous != NULL ? &region->previous->next : &heap->big) = region->next;
+  if (region->next != NULL) {
+    region->next->previous = region->previous;
+  }
+}
+
 /* `size` may be 0, where the alignment is big: a page all the same. */
-static void *big_alloc(rf_sysheap *heap, size_t asked, size_t align) {
-  size_t const size = asked != 0 ? asked : 1;
-  size_t const room = heap->growing && sizeof(size_t) > 4 ? size : 0;
-  rf_region *region = heap->growing ? NULL : take_kept(heap, size, align);
+static rf_region *get_big_region(rf_sysheap *heap, size_t size, size_t align) {
+  size_t const needed = size != 0 ? size : 1;
+  size_t const room = heap->growing && sizeof(size_t) > 4 ? needed : 0;
+  rf_region *region = heap->growing ? NULL : take_kept(heap, needed, align);
   if (region == NULL) {
-    region = rf_region_map(heap, RF_REGION_BIG, size, align, room);
+    region = rf_region_map(heap, RF_REGION_BIG, needed, align, room);
   }
   if (region == NULL && rf_sysheap_trim(heap) != 0) {
-    region = rf_region_map(heap, RF_REGION_BIG, size, align, 0);
+    region = rf_region_map(heap, RF_REGION_BIG, needed, align, 0);
   }
+  return region;
+}
+
+static void *big_alloc(rf_sysheap *heap, size_t size, size_t align) {
+  rf_region *const region = get_big_region(heap, size, align);
   if (region == NULL) {
     return NULL;
   }
   region->blocks = 1;
-  region->block = region->base;
   region->block_size = size;
   link_big(heap, region);
   heap->big_bytes += region->size;
-  return (void *)region->block;
+  heap->big_used += size;
+  return (void *)region->base;
 }
 
 static bool is_big_block(const rf_region *region, const void *ptr) {
-  return region->blocks == 1 && region->block == (uintptr_t)ptr;
+  return region->blocks == 1 && region->base == (uintptr_t)ptr;
 }
 
 static rf_status refuse(rf_sysheap *heap, const rf_region *region, const void *ptr, const rf_site *site) {
-  bool const freed = region != NULL && region->kind == RF_REGION_BIG && region->blocks == 0;
+  bool const freed = region != NULL && region->blocks == 0 && region->base == (uintptr_t)ptr;
   return rf_fault_refuse(&heap->base, freed ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER, NULL, ptr, site);
 }
 
 static void big_free(rf_sysheap *heap, rf_region *region) {
   unlink_big(heap, region);
   heap->big_bytes -= region->size;
+  heap->big_used -= region->block_size;
   region->blocks = 0;
   keep(heap, region);
 }
@@ -193,26 +199,38 @@ static void big_free(rf_sysheap *heap, rf_region *region) {
 /* In place, within the region or by growing it; what a smaller block no longer needs goes back. */
 static rf_status big_resize(rf_sysheap *heap, rf_region *region, size_t size) {
   size_t const before = region->size;
-  if (size > before) {
-    if (!rf_region_extend(region, size)) {
-      return RF_ERR_NO_MEMORY;
-    }
-  } else if (before - size >= RF_BIG_BLOCK / 2) {
+  if (size > before && !rf_region_extend(region, size)) {
+    return RF_ERR_NO_MEMORY;
+  }
+  if (size < before && before - size >= RF_BIG_BLOCK / 2) {
     rf_region_trim(region, size);
   }
   heap->big_bytes = heap->big_bytes - before + region->size;
+  heap->big_used = heap->big_used - region->block_size + size;
   region->block_size = size;
   return RF_OK;
 }
 
 /* ---- Operations ---- */
 
+static void count_used(rf_sysheap *heap) {
+  size_t const used = heap->big_used + (heap->first != NULL ? heap->tlsf.counters.used : 0);
+  heap->counters.used = used;
+  heap->counters.peak = used > heap->counters.peak ? used : heap->counters.peak;
+}
+
 static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sysheap *const heap = self_of(self);
   bool const big = size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
   void *const p = big ? big_alloc(heap, size, align) : small_alloc(heap, size, align, site);
-  if (p != NULL) {
-    heap->blocks++;
+  if (p == NULL) {
+    heap->counters.failures++;
+    return NULL;
+  }
+  count_used(heap);
+  heap->counters.allocations++;
+  if (++heap->counters.blocks > heap->counters.peak_blocks) {
+    heap->counters.peak_blocks = heap->counters.blocks;
   }
   return p;
 }
@@ -229,7 +247,8 @@ static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site
     return refuse(heap, region, ptr, site);
   }
   if (status == RF_OK) {
-    heap->blocks--;
+    heap->counters.blocks--;
+    count_used(heap);
   }
   return status;
 }
@@ -237,13 +256,16 @@ static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site
 static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_sysheap *const heap = self_of(self);
   rf_region *const region = region_of(heap, ptr);
+  rf_status status = RF_ERR_NO_MEMORY;
   if (region != NULL && region->kind == RF_REGION_HEAP) {
-    return size < RF_BIG_BLOCK ? rf_resize_at(&heap->tlsf.base, ptr, size, site) : RF_ERR_NO_MEMORY;
-  }
-  if (region == NULL || !is_big_block(region, ptr)) {
+    status = rf_resize_at(&heap->tlsf.base, ptr, size, site);
+  } else if (region != NULL && is_big_block(region, ptr)) {
+    status = big_resize(heap, region, size);
+  } else {
     return refuse(heap, region, ptr, site);
   }
-  return big_resize(heap, region, size);
+  count_used(heap);
+  return status;
 }
 
 static size_t sysheap_usable_size(rf_allocator *self, const void *ptr) {
@@ -259,39 +281,65 @@ static bool sysheap_owns(rf_allocator *self, const void *ptr) {
   return region_of(self_of(self), ptr) != NULL;
 }
 
+/* Tells whether a walk was ended by its visitor, which goes for all of the heap. */
+typedef struct walk {
+  rf_walk_fn visit;
+  void *context;
+  bool ended;
+} walk;
+
+static bool visit_small(const rf_block *block, void *context) {
+  walk *const w = (walk *)context;
+  w->ended = !w->visit(block, w->context);
+  return !w->ended;
+}
+
 static rf_status sysheap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_sysheap *const heap = self_of(self);
-  if (heap->started) {
-    rf_status const status = rf_walk(&heap->tlsf.base, visit, context);
-    if (status != RF_OK) {
-      return status;
-    }
+  walk w = {visit, context, false};
+  rf_status const status = heap->first != NULL ? rf_walk(&heap->tlsf.base, visit_small, &w) : RF_OK;
+  if (status != RF_OK) {
+    return status;
   }
-  for (rf_region *region = heap->big; region != NULL; region = region->next) {
-    rf_block const block = {(void *)region->block, region->block_size, region->size - region->block_size, true, NULL};
-    if (!visit(&block, context)) {
-      break;
-    }
+  for (rf_region *region = heap->big; region != NULL && !w.ended; region = region->next) {
+    size_t const overhead = region->size - region->block_size;
+    rf_block const block = {(void *)region->base, region->block_size, overhead, true, NULL};
+    w.ended = !visit(&block, context);
   }
   return RF_OK;
 }
 
 static rf_status sysheap_check(rf_allocator *self, rf_fault *where) {
   rf_sysheap *const heap = self_of(self);
-  return heap->started ? rf_check(&heap->tlsf.base, where) : RF_OK;
+  return heap->first != NULL ? rf_check(&heap->tlsf.base, where) : RF_OK;
 }
 
 static void sysheap_stats(rf_allocator *self, rf_stats *out) {
   rf_sysheap *const heap = self_of(self);
   *out = (rf_stats){0};
-  if (heap->started) {
+  if (heap->first != NULL) {
     rf_stats_get(&heap->tlsf.base, out);
   }
-  for (rf_region *region = heap->big; region != NULL; region = region->next) {
-    out->used += region->block_size;
-  }
+  rf_count_into(&heap->counters, out);
   out->capacity = heap->heap_bytes + heap->big_bytes + heap->kept_bytes;
-  out->blocks = heap->blocks;
+  out->free_bytes += heap->kept_bytes;
+  out->overhead = out->capacity - out->used - out->free_bytes;
+}
+
+static void sysheap_deinit(rf_allocator *self) {
+  rf_sysheap *const heap = self_of(self);
+  if (heap->first != NULL) {
+    rf_deinit(&heap->tlsf.base);
+  }
+  rf_region *region = rf_region_above(0);
+  while (region != NULL) {
+    uintptr_t const end = region->base + region->size;
+    if (region->heap == heap) {
+      rf_region_unmap(region);
+    }
+    region = rf_region_above(end);
+  }
+  rf_sysheap_init(heap);
 }
 
 static const rf_allocator_ops sysheap_ops = {
@@ -304,6 +352,7 @@ static const rf_allocator_ops sysheap_ops = {
     .walk = sysheap_walk,
     .check = sysheap_check,
     .stats = sysheap_stats,
+    .deinit = sysheap_deinit,
 };
 
 void rf_sysheap_init(rf_sysheap *heap) {
@@ -312,8 +361,8 @@ void rf_sysheap_init(rf_sysheap *heap) {
   heap->next_size = MIN_REGION;
 }
 
-bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *block) {
-  const rf_region *const region = region_of(heap, block);
+bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *p) {
+  const rf_region *const region = region_of(heap, p);
   return region != NULL && region->kind == RF_REGION_BIG && region->fresh;
 }
 
