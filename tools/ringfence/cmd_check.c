@@ -215,13 +215,11 @@ static void write_text(check *c, FILE *file) {
   }
 }
 
-static bool close_output(FILE *file, const char *path) {
+static void close_output(FILE *file, const char *path) {
   bool const failed = ferror(file) != 0;
   if ((file == stderr ? fflush(file) : fclose(file)) != 0 || failed) {
     rf_say("cannot write all to %s: %s", path == NULL ? "standard error" : path, strerror(errno));
-    return false;
   }
-  return true;
 }
 
 static void tell(check *c) {
@@ -232,10 +230,10 @@ static void tell(check *c) {
   } else {
     write_text(c, c->out);
   }
-  (void)close_output(c->out, c->options.log);
+  close_output(c->out, c->options.log);
   if (c->json != NULL) {
     write_json(c, c->json);
-    (void)close_output(c->json, c->options.json);
+    close_output(c->json, c->options.json);
   }
 }
 
