@@ -2,6 +2,7 @@
 
 #include "arena.h"
 #include "caller.h"
+#include "elsewhere.h"
 #include "process.h"
 
 #include <errno.h>
@@ -100,10 +101,10 @@ static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, c
   }
 }
 
-/* No arena has it: the first guard says so. Another malloc may have made it, in a library that was loaded to bind to its
- * own; then it goes there. */
+/* No arena has it: the first guard is to say so, unless another malloc made it. */
 static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (rf_process_free_elsewhere(ptr)) {
+  if (rf_elsewhere_owns(ptr)) {
+    rf_elsewhere_free(ptr);
     return;
   }
   rf_arena *const arena = rf_arena_enter();
@@ -155,8 +156,11 @@ void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
     return rf_front_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   rf_arena *arena = rf_arena_of(ptr);
-  if (UNLIKELY(arena == NULL)) { /* a guard is to say so */
-    arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    if (rf_elsewhere_owns(ptr)) {
+      return rf_elsewhere_realloc(ptr, size);
+    }
+    arena = rf_arena_enter(); /* whose guard is to say what is wrong */
     if (arena == NULL) {
       return no_memory();
     }
@@ -169,9 +173,12 @@ void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
   return UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-size_t rf_front_usable_size(const void *ptr) {
+size_t rf_front_usable_size(void *ptr) {
   rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
-  if (arena == NULL || !rf_arena_enter_owner(arena)) {
+  if (arena == NULL) {
+    return rf_elsewhere_owns(ptr) ? rf_elsewhere_usable_size(ptr) : 0;
+  }
+  if (!rf_arena_enter_owner(arena)) {
     return 0;
   }
   size_t const size = rf_usable_size(rf_process.checked ? &arena->guard.base : &arena->heap.base, ptr);

@@ -27,7 +27,7 @@ void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin);
 void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
 /* Requested bytes of the block; 0 for NULL and for what is not a live block. */
-size_t rf_front_usable_size(const void *ptr);
+size_t rf_front_usable_size(void *ptr);
 
 /* A request that cannot be served whatever memory there is: reported if the options say so. Sets errno to `error`. */
 void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);

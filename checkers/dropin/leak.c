@@ -71,11 +71,13 @@ static size_t power_above(size_t n) {
 /* With all arenas locked. What is not used is never touched, so plenty costs nothing. */
 static bool get_memory(search *s) {
   size_t const blocks = rf_live_count();
+  size_t const pages = rf_live_pages();
   size_t const ranges = region_count() + SPARE_RANGES + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
   s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + MAX_RELOCATED * sizeof(rf_range) +
-                   blocks * sizeof(rf_live_block) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
+                   blocks * sizeof(rf_live_block) + pages * sizeof(uint32_t) + kinds * sizeof(group) +
+                   slots * sizeof(uint32_t) + 8 * (size_t)64;
   s->memory = rf_pages_map(s->memory_size, 1, 0);
   if (stopped_threads == NULL) {
     stopped_threads = rf_record_table(MAX_THREADS * sizeof *stopped_threads);
@@ -87,7 +89,13 @@ static bool get_memory(search *s) {
   s->roots.buffer = carve(&at, RF_ROOTS_BUFFER, 1);
   s->roots.excluded = (rf_ranges){carve(&at, ranges, sizeof(rf_range)), ranges, 0};
   s->roots.relocated = (rf_ranges){carve(&at, MAX_RELOCATED, sizeof(rf_range)), MAX_RELOCATED, 0};
-  s->live = (rf_live){.blocks = carve(&at, blocks, sizeof(rf_live_block)), .capacity = blocks, .roots = &s->roots};
+  s->live = (rf_live){
+      .blocks = carve(&at, blocks, sizeof(rf_live_block)),
+      .capacity = blocks,
+      .pages = carve(&at, pages, sizeof(uint32_t)),
+      .pages_capacity = pages,
+      .roots = &s->roots,
+  };
   s->groups = (groups){carve(&at, kinds, sizeof(group)), carve(&at, slots, sizeof(uint32_t)), slots - 1, kinds, 0};
   s->stopped = (rf_stopped){stopped_threads, MAX_THREADS, 0};
   return true;

@@ -19,6 +19,20 @@ size_t rf_live_count(void) {
   return count;
 }
 
+#define PAGE_SHIFT 12U
+
+static size_t pages_of(const rf_region *region) {
+  return (region->size >> PAGE_SHIFT) + 2;
+}
+
+size_t rf_live_pages(void) {
+  size_t count = 0;
+  for (const rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
+    count += pages_of(r);
+  }
+  return count;
+}
+
 static bool add(const rf_block *block, void *context) {
   rf_live *const live = context;
   uintptr_t const start = (uintptr_t)block->ptr;
@@ -39,11 +53,30 @@ static bool add(const rf_block *block, void *context) {
   return true;
 }
 
-void rf_live_collect(rf_live *live) {
-  rf_region *region = rf_region_above(0);
-  while (region != NULL) {
+/* A region's blocks are in the table in address order. */
+static void index_pages(rf_live *live, rf_region *region) {
+  const rf_live_block *const first = live->blocks + region->first_live;
+  size_t const pages = pages_of(region);
+  size_t before = 0;
+  if (region->live == 0 || pages > live->pages_capacity) {
     region->live = 0;
-    region = rf_region_above(region->base + region->size);
+    return;
+  }
+  region->pages = live->pages;
+  live->pages += pages;
+  live->pages_capacity -= pages;
+  for (size_t page = 0; page < pages; page++) {
+    uintptr_t const start = region->base + (page << PAGE_SHIFT);
+    while (before < region->live && first[before].start < start) {
+      before++;
+    }
+    region->pages[page] = (uint32_t)before;
+  }
+}
+
+void rf_live_collect(rf_live *live) {
+  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
+    r->live = 0;
   }
   live->count = 0;
   live->low = UINTPTR_MAX;
@@ -51,20 +84,24 @@ void rf_live_collect(rf_live *live) {
   for (live->arena = 0; live->arena < rf_arena_count(); live->arena++) {
     (void)rf_walk(&rf_arena_at(live->arena)->guard.base, add, live);
   }
+  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
+    index_pages(live, r);
+  }
 }
 
-/* The block that `address` points into. A region's blocks are in the table in address order. */
+/* The block that `address` points into. */
 static rf_live_block *find(const rf_live *live, uintptr_t address) {
   if (address < live->low || address > live->high) {
     return NULL;
   }
   const rf_region *const region = rf_region_find(address);
-  if (region == NULL) {
+  if (region == NULL || region->live == 0) {
     return NULL;
   }
   rf_live_block *const first = live->blocks + region->first_live;
-  size_t below = 0;
-  size_t above = region->live;
+  size_t const page = (address - region->base) >> PAGE_SHIFT;
+  size_t below = region->pages[page];
+  size_t above = region->pages[page + 1];
   while (below < above) {
     size_t const middle = below + (above - below) / 2;
     if (first[middle].start <= address) {

@@ -5,7 +5,8 @@
  * ignored, so that tagged pointers count. What is not reachable has leaked: directly, or indirectly if only other leaked blocks
  * point to it. Of a ring of leaked blocks one counts as direct.
  *
- * Complexity: O(bytes of roots and blocks * log blocks). Memory: 32 bytes per block, from the caller.
+ * Complexity: O(bytes of roots and blocks * log of the blocks in a page). Memory: 32 bytes per block and 4 bytes per page of
+ * the heap, from the caller.
  */
 #ifndef RINGFENCE_DROPIN_LIVE_H
 #define RINGFENCE_DROPIN_LIVE_H
@@ -32,6 +33,8 @@ typedef struct rf_live {
   rf_live_block *blocks;
   size_t capacity;
   size_t count;
+  uint32_t *pages; /* for the regions' indices */
+  size_t pages_capacity;
   uintptr_t low; /* all blocks lie in [low, high] */
   uintptr_t high;
   rf_roots *roots;
@@ -41,8 +44,9 @@ typedef struct rf_live {
   uint32_t arena;
 } rf_live;
 
-/* How many live blocks there are, with all arenas locked. */
+/* How many live blocks there are, and how many words the index by pages takes; with all arenas locked. */
 size_t rf_live_count(void);
+size_t rf_live_pages(void);
 
 /* Fills the table; all arenas locked, other threads stopped. `live` has its memory and its roots, which are not read
  * yet. */

@@ -2,9 +2,9 @@
 #include "process.h"
 
 #include "caller.h"
+#include "elsewhere.h"
 #include "front.h"
 #include "journal.h"
-#include "next.h"
 #include "pages.h"
 #include "signals.h"
 #include "thread.h"
@@ -37,7 +37,6 @@ static struct {
   uintptr_t stack_from; /* 0: not known */
   int standard_error;   /* a copy of it; 0 or less: none */
   rf_reporter reporter; /* in front of the one that writes */
-  void (*libc_free)(void *);
 } process;
 
 /* ---- Output ---- */
@@ -165,7 +164,6 @@ void rf_process_init(void) {
   if (!rf_process.ready) {
     rf_process.id = getpid();
     rf_process.start_ns = rf_port_now_ns();
-    rf_process.break_start = (uintptr_t)sbrk(0);
     configure();
     open_depot();
     rf_thread_init();
@@ -176,18 +174,6 @@ void rf_process_init(void) {
 
 void rf_process_guard_init(rf_arena *arena) {
   (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
-}
-
-/* ---- Blocks of other mallocs ---- */
-
-/* Ours never come from the program break, the C library's own first of all. */
-bool rf_process_free_elsewhere(void *ptr) {
-  uintptr_t const p = (uintptr_t)ptr;
-  if (process.libc_free == NULL || p < rf_process.break_start || p >= (uintptr_t)sbrk(0)) {
-    return false;
-  }
-  process.libc_free(ptr);
-  return true;
 }
 
 /* ---- Fork ---- */
@@ -213,8 +199,8 @@ static void fork_child(void) {
 /* ---- The end ---- */
 
 void rf_process_leaving(uintptr_t sp) {
-  process.stack_from = sp;
-  if (getpid() == rf_process.id) {
+  if (getpid() == rf_process.id) { /* not in a child of vfork */
+    process.stack_from = sp;
     keep_standard_error();
   }
 }
@@ -296,7 +282,7 @@ void rf_process_begin(void) {
     }
   }
   rf_caller_init();
-  process.libc_free = (void (*)(void *))rf_next("free");
+  rf_elsewhere_init();
   (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
   if (rf_process.options.help) {
     rf_sink const out = {to_standard_error, NULL};

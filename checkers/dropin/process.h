@@ -17,9 +17,8 @@ typedef struct rf_process_state {
   rf_guard_options guard_options;
   rf_stack_depot depot;
   uint64_t start_ns;
-  uintptr_t break_start; /* the program break at the start: what lies above is not ours */
-  pid_t id;              /* whose memory this is: a child of vfork shares it */
-  bool forked;           /* a child of fork that did not exec */
+  pid_t id;    /* whose memory this is: a child of vfork shares it */
+  bool forked; /* a child of fork that did not exec */
 } rf_process_state;
 
 extern rf_process_state rf_process __attribute__((visibility("hidden")));
@@ -33,10 +32,6 @@ void rf_process_guard_init(rf_arena *arena);
 /* Puts text where the findings go. The file is opened and closed each time: a descriptor that stayed open could be closed,
  * or found in its way, by the program. */
 void rf_process_log(const char *text, size_t size);
-
-/* Frees what another malloc of the process made (the C library's own, in libraries loaded with RTLD_DEEPBIND); false where
- * that is not so. */
-bool rf_process_free_elsewhere(void *ptr);
 
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);

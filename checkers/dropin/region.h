@@ -42,6 +42,7 @@ typedef struct rf_region {
   struct rf_region *next;
   size_t first_live; /* leak scan: its blocks in the scan's table */
   size_t live;
+  uint32_t *pages; /* and how many of them start before each of its pages */
 } rf_region;
 
 /* Maps `size` bytes for `heap` (not NULL) and enters them in the page map. NULL where the system refuses. `room`: as for

@@ -4,6 +4,7 @@
 #include "expect.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 typedef void *(*make_function)(size_t size);
 typedef void (*free_function)(void *ptr);
@@ -20,6 +21,9 @@ static void use(const char *path, int flags) {
   EXPECT(make != NULL && release != NULL);
   release(make(100));
   free(make(100));
+  char *const moved = realloc(make(100), 200);
+  EXPECT(moved != NULL && moved[99] == 0 && malloc_usable_size(moved) >= 200);
+  free(moved);
   if ((flags & RTLD_DEEPBIND) == 0) {
     release(malloc(100));
   }
