@@ -22,15 +22,15 @@
  *
  *     header, least significant bits first:  | used 1 | slack 5 | span 10, 18 or 50 | check 8 |
  *
- * | H | G on 64 bit | G on Cortex-M | arenas up to (64 bit, Cortex-M) |
- * |---|-------------|---------------|---------------------------------|
- * | 3 | 16          | 8             | 16 KiB, 8 KiB                   |
- * | 4 | 16          | 8             | 4 MiB, 2 MiB                    |
- * | 8 | 16          | 16            | any                             |
+ * | H | G on 64 bit | G on Cortex-M | arenas below                                         |
+ * |---|-------------|---------------|------------------------------------------------------|
+ * | 3 | 16          | 8             | 1023 cells: 16 KiB less 16 bytes; Cortex-M half that |
+ * | 4 | 16          | 8             | 262143 cells: 4 MiB less 16 bytes; half that         |
+ * | 8 | 16          | 16            | any                                                  |
  *
  * `slack` is how many bytes of the block were not requested, so the requested size is known. `check` makes all bytes of
- * the header XOR to a value that comes from its cell: any one damaged byte shows when the header is next read, as does
- * a header copied elsewhere; other damage passes one time in 256, and rf_check then finds it in the sums.
+ * the header XOR to a value that comes from its cell: any one damaged byte shows when the header is next read. Other
+ * damage, such as a header copied from another cell, passes one time in 256, and rf_check then finds it in the sums.
  *
  * Complexity: n blocks; alloc, free, realloc, resize O(n): they walk the blocks. free and realloc walk from the start
  * to the pointer, which is what makes refusing bad ones exact. usable_size, walk, check, stats O(n); owns O(1). A

@@ -206,7 +206,9 @@ static int write_all(const char *text, size_t len) {
     if (written > 0) {
       text += written;
       len -= (size_t)written;
-    } else if (written == 0 || !log_retry(errno)) {
+    } else if (written == 0) {
+      return EIO;
+    } else if (!log_retry(errno)) {
       return errno;
     }
   }

@@ -49,6 +49,23 @@ void AnArenaOf1024BytesIsUsed(const Subject &subject) {
   }
 }
 
+// Sizes around powers of two, where the width of some field may change.
+void ArenasOfAnySizeAreUsedInFull(const Subject &subject) {
+  for (size_t power = 256; power <= 16384; power *= 2) {
+    for (size_t size = power - 20; size <= power + 20; size++) {
+      auto const env = Env::try_make(subject, size, size % 17);
+      if (env->made()) {
+        rf_stats const before = env->stats();
+        unsigned char *const p = env->must_alloc(before.largest_free);
+        env->verify();
+        env->free(p);
+        env->verify();
+        RF_REQUIRE(env->stats().largest_free == before.largest_free, "arena " << size);
+      }
+    }
+  }
+}
+
 void AMissingArenaIsRefused(const Subject &subject) {
   std::vector<std::max_align_t> state(subject.state_size / sizeof(std::max_align_t) + 1);
   RF_REQUIRE(subject.make(state.data(), nullptr, 4096) == nullptr, "NULL");
@@ -267,17 +284,22 @@ void ArenasAndBlocksAbove4GiBWork(const Subject &subject) {
 } // namespace
 
 std::vector<Check> arena_checks() {
-  return {
-    RF_CHECK(TinyAndMisalignedArenasAreUsedOrRefused, RF_SUBJECT_ARENA),
-        RF_CHECK(AnArenaOf1024BytesIsUsed, RF_SUBJECT_ARENA), RF_CHECK(AMissingArenaIsRefused, RF_SUBJECT_ARENA),
-        RF_CHECK(AfterExhaustionAFreedBlockCanBeTakenAgain, RF_SUBJECT_ARENA),
-        RF_CHECK(WhenAllIsFreedTheHeapIsAsAfterInit, RF_SUBJECT_ARENA | RF_SUBJECT_COALESCES),
-        RF_CHECK(CheckAnswersWhateverIsDamaged, RF_SUBJECT_ARENA), RF_CHECK(SeveralInstancesDoNotDisturbEachOther, 0),
-        RF_CHECK(ASecondDeinitIsHarmless, 0), RF_CHECK(AnArenaServesAgainAfterDeinit, 0),
-#if HUGE_ARENAS
-        RF_CHECK(ArenasAndBlocksAbove4GiBWork, RF_SUBJECT_ARENA | RF_SUBJECT_HUGE),
-#endif
+  std::vector<Check> checks = {
+      RF_CHECK(TinyAndMisalignedArenasAreUsedOrRefused, RF_SUBJECT_ARENA),
+      RF_CHECK(AnArenaOf1024BytesIsUsed, RF_SUBJECT_ARENA),
+      RF_CHECK(ArenasOfAnySizeAreUsedInFull, RF_SUBJECT_ARENA),
+      RF_CHECK(AMissingArenaIsRefused, RF_SUBJECT_ARENA),
+      RF_CHECK(AfterExhaustionAFreedBlockCanBeTakenAgain, RF_SUBJECT_ARENA),
+      RF_CHECK(WhenAllIsFreedTheHeapIsAsAfterInit, RF_SUBJECT_ARENA | RF_SUBJECT_COALESCES),
+      RF_CHECK(CheckAnswersWhateverIsDamaged, RF_SUBJECT_ARENA),
+      RF_CHECK(SeveralInstancesDoNotDisturbEachOther, 0),
+      RF_CHECK(ASecondDeinitIsHarmless, 0),
+      RF_CHECK(AnArenaServesAgainAfterDeinit, 0),
   };
+#if HUGE_ARENAS
+  checks.push_back(RF_CHECK(ArenasAndBlocksAbove4GiBWork, RF_SUBJECT_ARENA | RF_SUBJECT_HUGE));
+#endif
+  return checks;
 }
 
 } // namespace ringfence::conformance

@@ -108,7 +108,8 @@ TEST(SimpleTest, HeadersGrowWithTheArena) {
   struct {
     size_t size;
     size_t overhead;
-  } const cases[] = {{1023 * cell, 3}, {1024 * cell, 4}, {((1 << 18) - 1) * cell, 4}, {(1 << 18) * cell, 8}};
+  } const cases[] = {
+      {1023 * cell - 1, 3}, {1023 * cell, 4}, {((1 << 18) - 1) * cell - 1, 4}, {((1 << 18) - 1) * cell, 8}};
   for (const auto &c : cases) {
     rf_simple heap;
     ASSERT_EQ(rf_simple_init(&heap, start, c.size), RF_OK);
@@ -118,6 +119,21 @@ TEST(SimpleTest, HeadersGrowWithTheArena) {
     EXPECT_EQ(s.largest_free + s.overhead, s.capacity) << c.size;
     EXPECT_NE(rf_alloc(&heap.base, s.largest_free), nullptr) << c.size;
     EXPECT_EQ(rf_check(&heap.base, nullptr), RF_OK) << c.size;
+  }
+}
+
+// Where the narrower header cannot count one cell more, that one may be cut short.
+TEST(SimpleTest, HeadersCountEveryCellOfTheArena) {
+  for (size_t size = 16320; size <= 16400; size++) {
+    for (size_t skew = 0; skew < 16; skew++) {
+      Heap h(size, skew);
+      size_t const largest = h.stats().largest_free;
+      ASSERT_EQ(rf_check(h.a, nullptr), RF_OK) << size << " bytes, skew " << skew;
+      void *const p = rf_alloc(h.a, largest);
+      ASSERT_NE(p, nullptr) << size << " bytes, skew " << skew;
+      ASSERT_EQ(rf_free(h.a, p), RF_OK);
+      ASSERT_EQ(h.stats().largest_free, largest);
+    }
   }
 }
 
