@@ -1,6 +1,7 @@
 // The line at the end of a run.
 #include "tools/ringfence/report.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <string>
 

@@ -1,114 +1,13 @@
 #include "tools/ringfence/options.h"
 
 #include "tools/ringfence/nearest.h"
+#include "tools/ringfence/options_table.h"
 #include "tools/ringfence/say.h"
 
 #include <getopt.h>
 #include <ringfence/options.h>
 #include <ringfence/sink.h>
-#include <stdio.h>
 #include <string.h>
-
-typedef enum row_id {
-  ROW_MODE,
-  ROW_CONTINUE,
-  ROW_NO_HALT,
-  ROW_HALT,
-  ROW_LEAKS,
-  ROW_NO_LEAKS,
-  ROW_QUARANTINE,
-  ROW_STACK_DEPTH,
-  ROW_EXITCODE,
-  ROW_OPTION,
-  ROW_FORMAT,
-  ROW_JSON,
-  ROW_LOG,
-  ROW_QUIET,
-  ROW_VERBOSE,
-  ROW_KEEP,
-  ROW_LIBRARY,
-  ROW_HELP,
-  ROWS
-} row_id;
-
-typedef struct row {
-  const char *name;     /* behind "--" */
-  char letter;          /* behind "-"; NUL for none */
-  const char *argument; /* what it takes, for the manual; NULL for nothing */
-  const char *passed;   /* what the library is told: "key=value", or "key=" before the argument; NULL: nothing */
-  const char *help;
-} row;
-
-static const row rows[ROWS] = {
-    [ROW_MODE] = {"mode", 'm', "MODE", "mode=", "how to check: guard (the default), or off"},
-    [ROW_CONTINUE] = {"continue", 'c', NULL, "halt=0", "go on after a finding, and let every process end as it would"},
-    [ROW_NO_HALT] = {"no-halt", '\0', NULL, "halt=0", "the same"},
-    [ROW_HALT] = {"halt", '\0', NULL, "halt=1", "end a process at its first finding (the default)"},
-    [ROW_LEAKS] = {"leaks", '\0', "WHICH", "leaks=",
-                   "leaks to report: 1, those in code with names (the default);\n"
-                   "all; reachable, also what is still in use at the end; 0, none"},
-    [ROW_NO_LEAKS] = {"no-leaks", '\0', NULL, "leaks=0", "the same as --leaks=0"},
-    [ROW_QUARANTINE] = {"quarantine", '\0', "BYTES",
-                        "quarantine=", "freed memory to hold back and watch for writes; K, M and G count"},
-    [ROW_STACK_DEPTH] = {"stack-depth", '\0', "N",
-                         "stack_depth=", "return addresses to keep of each allocation and free"},
-    [ROW_EXITCODE] = {"exitcode", 'e', "N",
-                      "exitcode=", "status to exit with after findings (default 99); 0: the program's own"},
-    [ROW_OPTION] = {"option", 'o', "KEY=VALUE", "", "any option of the library (docs/checkers/options.md)"},
-    [ROW_FORMAT] = {"format", 'f', "FORMAT", NULL, "of what is printed: text (the default) or json"},
-    [ROW_JSON] = {"json", 'j', "FILE", NULL, "write findings and summary to FILE as well, one JSON object a line"},
-    [ROW_LOG] = {"log", 'l', "FILE", NULL, "print to FILE instead of standard error"},
-    [ROW_QUIET] = {"quiet", 'q', NULL, NULL, "print nothing when nothing was found"},
-    [ROW_VERBOSE] = {"verbose", 'v', NULL, NULL, "say what is done, list the processes, show whole stacks"},
-    [ROW_KEEP] = {"keep", 'k', NULL, NULL, "keep what the processes recorded, and say where it is"},
-    [ROW_LIBRARY] = {"library", '\0', "FILE", NULL, "the libringfence.so to use"},
-    [ROW_HELP] = {"help", 'h', NULL, NULL, "print this and exit"},
-};
-
-/* ---- The manual ---- */
-
-static void print_row(const row *r) {
-  char words[64];
-  char letter[5] = "    ";
-  if (r->letter != '\0') {
-    (void)snprintf(letter, sizeof letter, "-%c, ", r->letter);
-  }
-  (void)snprintf(words, sizeof words, "%s--%s%s%s", letter, r->name, r->argument == NULL ? "" : " ",
-                 r->argument == NULL ? "" : r->argument);
-  const char *line = r->help;
-  for (const char *head = words; line[0] != '\0'; head = "") {
-    size_t const length = strcspn(line, "\n");
-    (void)printf("  %-23s %.*s\n", head, (int)length, line);
-    line += length + (line[length] != '\0');
-  }
-}
-
-void rf_check_options_help(void) {
-  (void)puts(
-      "Usage: ringfence check [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
-      "\n"
-      "Runs PROGRAM with a checked malloc in it and in all programs that it starts. Its input, output and\n"
-      "arguments are left alone. What was found is printed to standard error at the end, with functions, files and\n"
-      "lines where the program was built with -g, then one line that says what was checked.\n"
-      "\n"
-      "Options:");
-  for (size_t i = 0; i < ROWS; i++) {
-    print_row(&rows[i]);
-  }
-  (void)puts(
-      "\n"
-      "Exit status: that of PROGRAM (128 + N if signal N ended it); 99 or --exitcode if anything was found; 2 if\n"
-      "PROGRAM cannot be checked or the command line is wrong; 126 if it cannot be executed; 127 if it is not there.\n"
-      "\n"
-      "Environment:\n"
-      "  RINGFENCE_OPTIONS       options of the library, as key=value:key=value; the command line comes after them\n"
-      "  RINGFENCE_LIB           as --library\n"
-      "  TMPDIR                  where records are kept while PROGRAM runs\n"
-      "\n"
-      "Examples:\n"
-      "  ringfence check -- ./program arguments\n"
-      "  ringfence check --continue --json found.json -- make test");
-}
 
 /* ---- Telling the library ---- */
 
@@ -131,7 +30,7 @@ static void say_refused(const char *option, const char *item, char *warning) {
   rf_say("%s: %s cannot be used; %s", option, item, reason == NULL ? warning : reason + strlen("is ignored; "));
 }
 
-static bool pass(rf_check_options *out, rf_stash *stash, const row *r, const char *argument) {
+static bool pass(rf_check_options *out, rf_stash *stash, const rf_option_row *r, const char *argument) {
   const char *const value = argument == NULL ? "" : argument;
   const char *const item = rf_stash_print(stash, "%s%s", r->passed, value);
   const char *const instead = instead_of(item, strcspn(item, "="));
@@ -169,7 +68,7 @@ static bool set_format(rf_check_options *out, const char *format) {
 }
 
 /* A file for the command's output. */
-static bool set_file(const char **out, const row *r, const char *path) {
+static bool set_file(const char **out, const rf_option_row *r, const char *path) {
   if (path[0] == '\0' || strcmp(path, "-") == 0) {
     rf_say("--%s needs the name of a file; standard output belongs to the program", r->name);
     return false;
@@ -178,30 +77,30 @@ static bool set_file(const char **out, const row *r, const char *path) {
   return true;
 }
 
-static bool apply(rf_check_options *out, rf_stash *stash, row_id id, const char *argument) {
-  if (rows[id].passed != NULL) {
-    return pass(out, stash, &rows[id], argument);
+static bool apply(rf_check_options *out, rf_stash *stash, rf_option_id id, const char *argument) {
+  if (rf_option_rows[id].passed != NULL) {
+    return pass(out, stash, &rf_option_rows[id], argument);
   }
   switch (id) {
-  case ROW_FORMAT:
+  case RF_OPTION_FORMAT:
     return set_format(out, argument);
-  case ROW_JSON:
-    return set_file(&out->json, &rows[id], argument);
-  case ROW_LOG:
-    return set_file(&out->log, &rows[id], argument);
-  case ROW_QUIET:
+  case RF_OPTION_JSON:
+    return set_file(&out->json, &rf_option_rows[id], argument);
+  case RF_OPTION_LOG:
+    return set_file(&out->log, &rf_option_rows[id], argument);
+  case RF_OPTION_QUIET:
     out->quiet = true;
     break;
-  case ROW_VERBOSE:
+  case RF_OPTION_VERBOSE:
     out->verbose = true;
     break;
-  case ROW_KEEP:
+  case RF_OPTION_KEEP:
     out->keep = true;
     break;
-  case ROW_LIBRARY:
+  case RF_OPTION_LIBRARY:
     out->library = argument;
     break;
-  case ROW_HELP:
+  case RF_OPTION_HELP:
   default:
     out->help = true;
     break;
@@ -213,8 +112,8 @@ static bool apply(rf_check_options *out, rf_stash *stash, row_id id, const char 
 enum { FIRST_LONG = 256 };
 
 typedef struct getopt_tables {
-  struct option words[ROWS + 1];
-  char letters[2 * ROWS + 3];
+  struct option words[RF_OPTIONS + 1];
+  char letters[2 * RF_OPTIONS + 3];
 } getopt_tables;
 
 static void make_tables(getopt_tables *t) {
@@ -223,11 +122,12 @@ static void make_tables(getopt_tables *t) {
   /* Stop at the program's name; tell a missing argument from an unknown option. */
   t->letters[at++] = '+';
   t->letters[at++] = ':';
-  for (int i = 0; i < ROWS; i++) {
-    bool const takes = rows[i].argument != NULL;
-    t->words[i] = (struct option){rows[i].name, takes ? required_argument : no_argument, NULL, FIRST_LONG + i};
-    if (rows[i].letter != '\0') {
-      t->letters[at++] = rows[i].letter;
+  for (int i = 0; i < RF_OPTIONS; i++) {
+    bool const takes = rf_option_rows[i].argument != NULL;
+    t->words[i] =
+        (struct option){rf_option_rows[i].name, takes ? required_argument : no_argument, NULL, FIRST_LONG + i};
+    if (rf_option_rows[i].letter != '\0') {
+      t->letters[at++] = rf_option_rows[i].letter;
       if (takes) {
         t->letters[at++] = ':';
       }
@@ -235,32 +135,32 @@ static void make_tables(getopt_tables *t) {
   }
 }
 
-static row_id row_of(int code) {
-  for (int i = 0; i < ROWS; i++) {
-    if (code == FIRST_LONG + i || (rows[i].letter != '\0' && code == rows[i].letter)) {
-      return (row_id)i;
+static rf_option_id row_of(int code) {
+  for (int i = 0; i < RF_OPTIONS; i++) {
+    if (code == FIRST_LONG + i || (rf_option_rows[i].letter != '\0' && code == rf_option_rows[i].letter)) {
+      return (rf_option_id)i;
     }
   }
-  return ROWS;
+  return RF_OPTIONS;
 }
 
 /* What getopt_long could not make sense of: `word` as it stands on the command line. */
 static void say_unknown(rf_stash *stash, const char *word) {
-  const char *names[ROWS];
-  for (size_t i = 0; i < ROWS; i++) {
-    names[i] = rows[i].name;
+  const char *names[RF_OPTIONS];
+  for (size_t i = 0; i < RF_OPTIONS; i++) {
+    names[i] = rf_option_rows[i].name;
   }
   if (strncmp(word, "--", 2) != 0) {
     rf_say("there is no option -%c; see `ringfence help check`", optopt);
     return;
   }
   const char *const name = rf_stash_text(stash, word + 2, strcspn(word + 2, "="));
-  row_id const known = row_of(optopt);
-  if (known != ROWS) {
-    rf_say("--%s takes no argument", rows[known].name);
+  rf_option_id const known = row_of(optopt);
+  if (known != RF_OPTIONS) {
+    rf_say("--%s takes no argument", rf_option_rows[known].name);
     return;
   }
-  const char *const nearest = rf_nearest(name, names, ROWS);
+  const char *const nearest = rf_nearest(name, names, RF_OPTIONS);
   if (nearest != NULL) {
     rf_say("there is no option --%s; did you mean --%s?", name, nearest);
   } else {
@@ -285,8 +185,8 @@ bool rf_check_options_parse(rf_check_options *out, rf_stash *stash, int argc, ch
       rf_say("%s needs an argument; see `ringfence help check`", word);
       return false;
     }
-    row_id const id = code == '?' ? ROWS : row_of(code);
-    if (id == ROWS) {
+    rf_option_id const id = code == '?' ? RF_OPTIONS : row_of(code);
+    if (id == RF_OPTIONS) {
       say_unknown(stash, word);
       return false;
     }

@@ -1,0 +1,174 @@
+// The options of `ringfence check`, each by what it changes, and where it finds its library and a place for its files.
+#include "tests/tools/run.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Options, QuietSaysNothingOfNothing) {
+  EXPECT_EQ(check({"--quiet", "--", program("overflow"), "without"}).err, "");
+  EXPECT_TRUE(has(check({"-q", "--", program("overflow")}).err, "ringfence: 1 finding"));
+}
+
+TEST(Options, VerboseListsProcessesAndShowsWholeStacks) {
+  const Result result = check({"--verbose", "--", program("overflow")});
+  EXPECT_TRUE(has(result.err, "ringfence: library: " + source("checkers/dropin/libringfence.so") + ", with "));
+  EXPECT_TRUE(has(result.err, ", " + program("overflow") + ": ")) << result.err;
+  EXPECT_TRUE(has(result.err, "__libc_start")) << result.err;
+  EXPECT_FALSE(has(check({"--", program("overflow")}).err, "__libc_start"));
+}
+
+TEST(Options, LogTakesThePlaceOfStandardError) {
+  const std::string log = scratch("log");
+  const Result result = check({"--log", log, "--", program("overflow")});
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(has(read_file(log), "heap-buffer-overflow"));
+  EXPECT_TRUE(has(read_file(log), "ringfence: 1 finding in 1 process"));
+  unlink(log.c_str());
+}
+
+TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
+  const std::string file = scratch("json");
+  const Result result = check({"--continue", "--json", file, "--", program("repeats")});
+  const std::string json = read_file(file);
+  EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence: heap-buffer-overflow")) << "the text is printed as well";
+  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 3) << json;
+  EXPECT_TRUE(has(json, R"("bug":"heap-buffer-overflow","cwe":122)")) << json;
+  EXPECT_TRUE(has(json, R"("function":"spoil","file":")")) << json;
+  EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
+  EXPECT_TRUE(has(
+      json,
+      R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
+      << json;
+  EXPECT_TRUE(has(json, R"("findings":2,"times":4,"mode":"guard","duration_ns":)")) << json;
+  EXPECT_TRUE(has(json, R"("status":5})")) << json;
+  unlink(file.c_str());
+}
+
+TEST(Options, JsonIsReadByOthers) {
+  const std::string file = scratch("json");
+  check({"--json", file, "--", program("overflow")});
+  const Result result =
+      run({"python3", "-c", "import json,sys\nprint(len([json.loads(l) for l in open(sys.argv[1])]))", file});
+  EXPECT_EQ(result.out, "2\n") << result.err;
+  unlink(file.c_str());
+}
+
+TEST(Options, FormatJsonPrintsThatOnly) {
+  const Result result = check({"--format=json", "--", program("overflow"), "without"});
+  EXPECT_EQ(result.err.rfind(R"({"type":"run",)", 0), 0u) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+}
+
+TEST(Options, KeepLeavesTheRecords) {
+  const Result result = check({"--keep", "--", program("overflow"), "without"});
+  ASSERT_EQ(result.said().size(), 2u) << result.err;
+  const std::string words = "what the processes recorded is in ";
+  ASSERT_EQ(result.said()[0].rfind(words, 0), 0u);
+  const std::string folder = result.said()[0].substr(words.size());
+  const Result listed = run({"sh", "-c", "cat \"$1\"/*; rm -r \"$1\"", "sh", folder});
+  EXPECT_TRUE(has(listed.out, R"({"type":"start")")) << listed.out;
+}
+
+TEST(Options, WithoutKeepNothingIsLeft) {
+  const std::string folder = scratch("tmp");
+  mkdir(folder.c_str(), 0700);
+  How how;
+  how.environment = {{"TMPDIR", folder}};
+  check({"--", program("forks")}, how);
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
+}
+
+TEST(Options, LeaksCanBeLeftOut) {
+  EXPECT_EQ(check({"--no-leaks", "--", program("leak")}).status, 0);
+  EXPECT_EQ(check({"--leaks=0", "--", program("leak")}).status, 0);
+  EXPECT_EQ(check({"--leaks=all", "--", program("leak")}).status, 99);
+}
+
+TEST(Options, ModeOffChecksNothing) {
+  const Result result = check({"--mode=off", "--", program("overflow")});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "mode off")) << result.err;
+}
+
+TEST(Options, QuarantineZeroForgetsFreedBlocksAtOnce) {
+  EXPECT_EQ(check({"--", program("use_after_free")}).status, 99);
+  EXPECT_EQ(check({"--quarantine=0", "--", program("use_after_free")}).status, 0);
+}
+
+TEST(Options, StackDepthLimitsStacks) {
+  const std::string deep = check({"--no-halt", "--", program("repeats")}).err;
+  const std::string flat = check({"--no-halt", "--stack-depth=1", "--", program("repeats")}).err;
+  const std::string caller = "allocated by thread T0 here:\n    #0 ";
+  auto const frames = [&](const std::string &text) {
+    const std::string from = text.substr(text.find(caller) + caller.size());
+    return has(from.substr(0, from.find("Bytes as found")), "#1 ") ? 2 : 1;
+  };
+  EXPECT_EQ(frames(deep), 2) << deep;
+  EXPECT_EQ(frames(flat), 1) << flat;
+}
+
+TEST(Options, OptionPassesAnyKeyOn) {
+  EXPECT_EQ(check({"-o", "sweep=0", "--option", "leaks=0", "--", program("use_after_free")}).status, 0);
+}
+
+TEST(Options, LibraryMayBeNamed) {
+  const std::string copy = scratch("with space and:colon.so");
+  write_file(copy, read_file(source("checkers/dropin/libringfence.so")), 0755);
+  EXPECT_EQ(check({"--library", copy, "--", program("overflow")}).status, 99);
+  How how;
+  how.environment = {{"RINGFENCE_LIB", copy}};
+  EXPECT_EQ(check({"--", program("overflow")}, how).status, 99);
+  unlink(copy.c_str());
+}
+
+TEST(Installed, TheLibraryIsFoundBesideTheCommandAndInLib) {
+  const std::string root = scratch("root");
+  mkdir(root.c_str(), 0700);
+  for (const std::string folder : {"bin", "lib"}) {
+    mkdir((root + "/" + folder).c_str(), 0700);
+  }
+  const std::string command = root + "/bin/ringfence";
+  write_file(command, read_file(ringfence()), 0755);
+  for (const std::string folder : {"/bin", "/lib"}) {
+    const std::string library = root + folder + "/libringfence.so";
+    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 2) << "there is none yet";
+    write_file(library, read_file(source("checkers/dropin/libringfence.so")), 0755);
+    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 99) << folder;
+    unlink(library.c_str());
+  }
+  run({"rm", "-r", root});
+}
+
+// ---- Odd surroundings ----
+
+TEST(Temporary, AnOddTmpdirIsPassedOver) {
+  for (const char *const odd : {"/nonexistent", "relative", "/tmp/with:colon", "", "/dev/null"}) {
+    How how;
+    how.environment = {{"TMPDIR", odd}};
+    EXPECT_EQ(check({"--", program("overflow")}, how).status, 99) << odd;
+  }
+}
+
+TEST(Temporary, AFullDiskIsPassedOver) {
+  How how;
+  how.environment = {{"TMPDIR", "/dev/full"}};
+  EXPECT_EQ(check({"--", program("overflow")}, how).status, 99);
+}
+
+TEST(Outputs, AFullDiskIsSaid) {
+  const Result result = check({"--log", "/dev/full", "--", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
+}
+
+} // namespace

@@ -1,0 +1,31 @@
+#include "tools/ringfence/options_table.h"
+
+#include <stddef.h>
+
+const rf_option_row rf_option_rows[RF_OPTIONS] = {
+    [RF_OPTION_MODE] = {"mode", 'm', "MODE", "mode=", "how to check: guard (the default), or off"},
+    [RF_OPTION_CONTINUE] = {"continue", 'c', NULL, "halt=0",
+                            "go on after a finding, and let every process end as it would"},
+    [RF_OPTION_NO_HALT] = {"no-halt", '\0', NULL, "halt=0", "the same"},
+    [RF_OPTION_HALT] = {"halt", '\0', NULL, "halt=1", "end a process at its first finding (the default)"},
+    [RF_OPTION_LEAKS] = {"leaks", '\0', "WHICH", "leaks=",
+                         "leaks to report: 1, those in code with names (the default);\n"
+                         "all; reachable, also what is still in use at the end; 0, none"},
+    [RF_OPTION_NO_LEAKS] = {"no-leaks", '\0', NULL, "leaks=0", "the same as --leaks=0"},
+    [RF_OPTION_QUARANTINE] = {"quarantine", '\0', "BYTES",
+                              "quarantine=", "freed memory to hold back and watch for writes; K, M and G count"},
+    [RF_OPTION_STACK_DEPTH] = {"stack-depth", '\0', "N",
+                               "stack_depth=", "return addresses to keep of each allocation and free"},
+    [RF_OPTION_EXITCODE] = {"exitcode", 'e', "N",
+                            "exitcode=", "status to exit with after findings (default 99); 0: the program's own"},
+    [RF_OPTION_OPTION] = {"option", 'o', "KEY=VALUE", "", "any option of the library (docs/checkers/options.md)"},
+    [RF_OPTION_FORMAT] = {"format", 'f', "FORMAT", NULL, "of what is printed: text (the default) or json"},
+    [RF_OPTION_JSON] = {"json", 'j', "FILE", NULL,
+                        "write findings and summary to FILE as well, one JSON object a line"},
+    [RF_OPTION_LOG] = {"log", 'l', "FILE", NULL, "print to FILE instead of standard error"},
+    [RF_OPTION_QUIET] = {"quiet", 'q', NULL, NULL, "print nothing when nothing was found"},
+    [RF_OPTION_VERBOSE] = {"verbose", 'v', NULL, NULL, "say what is done, list the processes, show whole stacks"},
+    [RF_OPTION_KEEP] = {"keep", 'k', NULL, NULL, "keep what the processes recorded, and say where it is"},
+    [RF_OPTION_LIBRARY] = {"library", '\0', "FILE", NULL, "the libringfence.so to use"},
+    [RF_OPTION_HELP] = {"help", 'h', NULL, NULL, "print this and exit"},
+};
