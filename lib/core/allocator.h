@@ -83,7 +83,8 @@ typedef struct rf_allocator_ops {
   /* Optional: unknown, false. True where `ptr` lies in memory that this allocator manages, used or not. */
   bool (*owns)(rf_allocator *self, const void *ptr);
 
-  /* Optional: RF_ERR_UNSUPPORTED. Every block, used and free, in address order (region by region). */
+  /* Optional: RF_ERR_UNSUPPORTED. Every block, used and free, in address order (region by region). RF_ERR_CORRUPT where
+   * damage ends it; raises no fault. */
   rf_status (*walk)(rf_allocator *self, rf_walk_fn visit, void *context);
 
   /* Optional: RF_OK. Full integrity pass over everything the allocator relies on. RF_OK or RF_ERR_CORRUPT with *where
@@ -141,7 +142,8 @@ size_t rf_usable_size(rf_allocator *allocator, const void *ptr);
 /* True where `ptr` lies in memory that the allocator manages; false for NULL and where it cannot tell. */
 bool rf_owns(rf_allocator *allocator, const void *ptr);
 
-/* Visits every block, used and free, in address order. RF_OK, or RF_ERR_UNSUPPORTED. */
+/* Visits every block, used and free, in address order. RF_OK also where the visitor ended it; RF_ERR_UNSUPPORTED;
+ * RF_ERR_CORRUPT where damage ended it. */
 rf_status rf_walk(rf_allocator *allocator, rf_walk_fn visit, void *context);
 
 /* Full integrity pass, down through decorators. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Reports to

@@ -20,10 +20,10 @@ typedef struct rf_site {
 #endif
 
 #if RF_SITES
-#define RF_HERE                                                          \
-  __extension__({                                                        \
-    static const rf_site rf_site_here_ = {__FILE__, __func__, __LINE__}; \
-    &rf_site_here_;                                                      \
+#define RF_HERE                                                                                                        \
+  __extension__({                                                                                                      \
+    static const rf_site rf_site_here_ = {__FILE__, __func__, __LINE__};                                               \
+    &rf_site_here_;                                                                                                    \
   })
 #else
 #define RF_HERE ((const rf_site *)NULL)
