@@ -19,6 +19,22 @@
   ((elf)->is64 ? (uint64_t)((const Elf64_##type *)(raw))->field : (uint64_t)((const Elf32_##type *)(raw))->field)
 #define SIZE_OF(elf, type) ((elf)->is64 ? sizeof(Elf64_##type) : sizeof(Elf32_##type))
 
+typedef union either_ehdr {
+  unsigned char bytes[sizeof(Elf64_Ehdr)];
+  Elf64_Ehdr wide;
+  Elf32_Ehdr narrow;
+} either_ehdr;
+
+typedef union either_phdr {
+  Elf64_Phdr wide;
+  Elf32_Phdr narrow;
+} either_phdr;
+
+typedef union either_shdr {
+  Elf64_Shdr wide;
+  Elf32_Shdr narrow;
+} either_shdr;
+
 static bool read_at(const rf_elf *elf, uint64_t offset, void *out, size_t size) {
   size_t done = 0;
   while (done < size) {
@@ -61,7 +77,9 @@ static void read_segments(rf_elf *elf, const void *header) {
   elf->segments = (rf_elf_segment *)rf_stash_array(elf->stash, (size_t)count, sizeof *elf->segments);
   elf->segment_count = (size_t)count;
   for (size_t i = 0; i < elf->segment_count; i++) {
-    const char *const raw = table + i * (size_t)entry;
+    either_phdr entry_copy; /* entries may be of any size, and so lie anywhere */
+    const void *const raw = &entry_copy;
+    memcpy(&entry_copy, table + i * (size_t)entry, SIZE_OF(elf, Phdr));
     elf->segments[i] = (rf_elf_segment){
         .type = (uint32_t)FIELD(elf, raw, Phdr, p_type),
         .offset = FIELD(elf, raw, Phdr, p_offset),
@@ -82,7 +100,9 @@ static void read_sections(rf_elf *elf, const void *header) {
   elf->sections = (rf_elf_section *)rf_stash_array(elf->stash, (size_t)count, sizeof *elf->sections);
   elf->section_count = (size_t)count;
   for (size_t i = 0; i < elf->section_count; i++) {
-    const char *const raw = table + i * (size_t)entry;
+    either_shdr entry_copy;
+    const void *const raw = &entry_copy;
+    memcpy(&entry_copy, table + i * (size_t)entry, SIZE_OF(elf, Shdr));
     elf->sections[i] = (rf_elf_section){
         .type = (uint32_t)FIELD(elf, raw, Shdr, sh_type),
         .link = (uint32_t)FIELD(elf, raw, Shdr, sh_link),
@@ -93,9 +113,10 @@ static void read_sections(rf_elf *elf, const void *header) {
 }
 
 static rf_elf_status read_header(rf_elf *elf) {
-  _Alignas(Elf64_Ehdr) unsigned char header[sizeof(Elf64_Ehdr)] = {0};
-  size_t const have = elf->size < sizeof header ? (size_t)elf->size : sizeof header;
-  if (!read_at(elf, 0, header, have)) {
+  either_ehdr file = {{0}};
+  const unsigned char *const header = file.bytes;
+  size_t const have = elf->size < sizeof file ? (size_t)elf->size : sizeof file;
+  if (!read_at(elf, 0, file.bytes, have)) {
     return RF_ELF_UNREADABLE;
   }
   if (have < EI_NIDENT || memcmp(header, ELFMAG, SELFMAG) != 0) {
@@ -105,14 +126,14 @@ static rf_elf_status read_header(rf_elf *elf) {
   if (have < SIZE_OF(elf, Ehdr)) {
     return RF_ELF_DAMAGED;
   }
-  elf->machine = (uint16_t)FIELD(elf, header, Ehdr, e_machine);
+  elf->machine = (uint16_t)FIELD(elf, &file, Ehdr, e_machine);
   if (header[EI_DATA] != NATIVE_ORDER) {
     elf->machine = (uint16_t)(elf->machine << 8 | elf->machine >> 8);
     return RF_ELF_BYTE_ORDER;
   }
-  elf->type = (uint16_t)FIELD(elf, header, Ehdr, e_type);
-  read_segments(elf, header);
-  read_sections(elf, header);
+  elf->type = (uint16_t)FIELD(elf, &file, Ehdr, e_type);
+  read_segments(elf, &file);
+  read_sections(elf, &file);
   return elf->segment_count == 0 && elf->section_count == 0 ? RF_ELF_DAMAGED : RF_ELF_OK;
 }
 

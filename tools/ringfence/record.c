@@ -177,8 +177,10 @@ static void trim(rf_stack *stack, const char *library, bool whole) {
   while (own < stack->count && is_of(&stack->frames[own], library)) {
     own++;
   }
-  stack->frames += own;
-  stack->count -= own;
+  if (own != 0) {
+    stack->frames += own;
+    stack->count -= own;
+  }
   if (!whole) {
     stack->count = count_from_start(stack, library);
   }
