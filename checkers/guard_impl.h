@@ -103,9 +103,25 @@ RF_PEEKS static inline uintptr_t turn(uintptr_t x, unsigned by) {
   return x << by | x >> (RF_SIZE_BITS - by);
 }
 
+/* Not one half over the other alone: a link that was NULL and is now eight equal bytes would pass. */
 RF_PEEKS static inline uint32_t fold(uintptr_t x) {
-  return (uint32_t)(x ^ (x >> (RF_SIZE_BITS / 2)));
+  uintptr_t const high = x >> (RF_SIZE_BITS / 2);
+#if UINTPTR_MAX > UINT32_MAX
+  return (uint32_t)(x ^ (high << 9 | high >> 23) ^ (high << 20 | high >> 12));
+#else
+  return (uint32_t)(x ^ high);
+#endif
 }
+
+#if RF_GUARD_THREADS
+RF_PEEKS static inline uintptr_t threads_of(const rf_guard_header *h) {
+#if UINTPTR_MAX > UINT32_MAX
+  return turn((uintptr_t)h->released_by << 32 | h->allocated_by, 7);
+#else
+  return turn(h->allocated_by, 7) ^ turn(h->released_by, 23);
+#endif
+}
+#endif
 
 /* The magic of header `h` as it would stand at `place`. */
 RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
