@@ -19,43 +19,46 @@ static inline uintptr_t rf_word_at(const unsigned char *p) {
   return word;
 }
 
-/* True where all `size` bytes at `p` are `byte`. */
-static inline bool rf_filled(const unsigned char *p, size_t size, unsigned char byte) {
-  uintptr_t const expected = rf_word_of(byte);
-  uintptr_t differs = 0;
-  if (size < RF_WORD) {
-    for (size_t i = 0; i < size; i++) {
-      differs |= (uintptr_t)(p[i] ^ byte);
-    }
-    return differs == 0;
-  }
-  size_t const last = size - RF_WORD; /* the last word overlaps the one before it where size is no multiple */
-  size_t at = 0;
-  for (; at + 4 * RF_WORD <= last; at += 4 * RF_WORD) {
-    differs |= (rf_word_at(p + at) ^ expected) | (rf_word_at(p + at + RF_WORD) ^ expected) |
-               (rf_word_at(p + at + 2 * RF_WORD) ^ expected) | (rf_word_at(p + at + 3 * RF_WORD) ^ expected);
-    if (differs != 0) {
-      return false;
-    }
-  }
-  for (; at < last; at += RF_WORD) {
-    differs |= rf_word_at(p + at) ^ expected;
-  }
-  return (differs | (rf_word_at(p + last) ^ expected)) == 0;
+static inline uintptr_t rf_word_differs(const unsigned char *p, uintptr_t expected) {
+  return rf_word_at(p) ^ expected;
 }
 
-/* memset for the few words of a guard: no call for up to four words. */
+/* rf_filled where there are at least two words, by blocks of four and two from either end that may overlap. */
+static inline bool rf_filled_words(const unsigned char *p, size_t size, uintptr_t expected) {
+  size_t const block = 4 * RF_WORD;
+  const unsigned char *const tail = p + size - 2 * RF_WORD;
+  uintptr_t differs = rf_word_differs(tail, expected) | rf_word_differs(tail + RF_WORD, expected);
+  for (; size >= block && differs == 0; size -= block, p += block) {
+    differs = rf_word_differs(p, expected) | rf_word_differs(p + RF_WORD, expected) |
+              rf_word_differs(p + 2 * RF_WORD, expected) | rf_word_differs(p + 3 * RF_WORD, expected);
+  }
+  if (size >= 2 * RF_WORD) {
+    differs |= rf_word_differs(p, expected) | rf_word_differs(p + RF_WORD, expected);
+  }
+  return differs == 0;
+}
+
+/* True where all `size` bytes at `p` are `byte`. */
+static inline bool rf_filled(const unsigned char *p, size_t size, unsigned char byte) {
+  if (size >= 2 * RF_WORD) {
+    return rf_filled_words(p, size, rf_word_of(byte));
+  }
+  unsigned differs = 0;
+  for (size_t i = 0; i < size; i++) {
+    differs |= (unsigned)(p[i] ^ byte);
+  }
+  return differs == 0;
+}
+
+/* memset for the few words of a guard: from two to four words are two from either end, and no call. */
 static inline void rf_fill_guard(unsigned char *p, size_t size, unsigned char byte) {
-  uintptr_t const word = rf_word_of(byte);
-  if (size < RF_WORD || size > 4 * RF_WORD) {
+  uintptr_t const words[2] = {rf_word_of(byte), rf_word_of(byte)};
+  if (size < sizeof words || size > 2 * sizeof words) {
     memset(p, byte, size);
     return;
   }
-  size_t const last = size - RF_WORD;
-  for (size_t at = 0; at < last; at += RF_WORD) {
-    memcpy(p + at, &word, sizeof word);
-  }
-  memcpy(p + last, &word, sizeof word);
+  memcpy(p, words, sizeof words);
+  memcpy(p + size - sizeof words, words, sizeof words);
 }
 
 /* The stretch from the first to the last of `size` bytes at `p` that is not `byte`: its length, 0 where there is none,

@@ -57,7 +57,10 @@ char rf_byte_letter(unsigned byte_class) {
       [RF_BYTE_OTHER] = '.', [RF_BYTE_HEADER] = 'h', [RF_BYTE_GUARD] = 'g',
       [RF_BYTE_USER] = 'u',  [RF_BYTE_FREED] = 'f',  [RF_BYTE_BAD] = '!',
   };
-  return byte_class < sizeof letters ? letters[byte_class] : '?';
+  if (byte_class >= sizeof letters) {
+    return '?';
+  }
+  return letters[byte_class];
 }
 
 const char *rf_finding_relation(const rf_finding *f, size_t *distance) {

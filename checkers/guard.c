@@ -138,19 +138,23 @@ static void enqueue(rf_guard *guard, rf_guard_header *h) {
   guard->quarantined += total_of(h);
 }
 
+static inline bool guards_intact(const rf_guard_header *h) {
+  return rf_filled(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD) &&
+         rf_filled(payload_of(h) + h->size, h->back, RF_FILL_GUARD);
+}
+
 static void release_oldest(rf_guard *guard, const rf_origin *origin) {
   rf_guard_header *const h = guard->oldest;
   if (!intact(guard, h)) {
     (void)rf_guard_mend(guard, origin);
     return;
   }
-  guard_damage damage;
   guard->oldest = h->next;
   if (h->next == NULL) {
     guard->newest = NULL;
   }
   guard->quarantined -= total_of(h);
-  if (rf_guard_inspect(guard, h, &damage)) {
+  if (!guards_intact(h) || !rf_filled(payload_of(h), fill_of(guard, h), RF_FILL_FREE)) {
     (void)rf_guard_report_damage(guard, h, origin);
   }
   retire(guard, h, origin);
@@ -322,11 +326,6 @@ static void check_family(rf_guard *guard, const rf_guard_header *h, rf_family fa
   f.deallocation = rf_family_deallocation(family);
   f.argument = other_family ? 0 : size;
   rf_report(guard->options.reporter, &f);
-}
-
-static inline bool guards_intact(const rf_guard_header *h) {
-  return rf_filled(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD) &&
-         rf_filled(payload_of(h) + h->size, h->back, RF_FILL_GUARD);
 }
 
 static inline void check_guards(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
@@ -673,10 +672,13 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
 }
 
 static void give_back_live(rf_guard *guard) {
-  while (guard->live.next != &guard->live) {
-    rf_guard_header *const h = guard->live.next;
-    unlink_live(h);
+  rf_guard_header *h = guard->live.next;
+  guard->live.next = &guard->live;
+  guard->live.u.prev = &guard->live;
+  while (h != &guard->live) {
+    rf_guard_header *const next = h->next;
     retire(guard, h, &nowhere);
+    h = next;
   }
 }
 

@@ -83,8 +83,8 @@ struct rf_guard_header {
   uint32_t magic;      /* over all of the above, the address and the guard's secret */
 };
 
-/* Bytes per block beyond the payload and the inner allocator's own: prefix + back guard.
- * 64-bit targets: 64 + 16; 32-bit with threads: 48 + 16; 32-bit bare: 32 + 8. */
+/* Bytes per block beyond the payload and the inner allocator's own: prefix + back guard. 64-bit targets 64 + 16, 32-bit
+ * with threads 48 + 16, 32-bit bare 32 + 8; guard_impl.h asserts it. */
 #if RF_GUARD_THREADS
 #define RF_GUARD_FRONT 16
 #define RF_GUARD_BACK_MIN 16

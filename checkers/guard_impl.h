@@ -23,6 +23,13 @@ _Static_assert(RF_GUARD_PREFIX % GUARD_ALIGN == 0, "payload aligned by the prefi
 _Static_assert(sizeof(rf_guard_header) == (UINTPTR_MAX > UINT32_MAX ? 32 : 16) + 8 + 8 * RF_GUARD_THREADS,
                "no padding, whose bytes the magic would not cover");
 
+/* What a block costs, as guard.h says. */
+#if RF_GUARD_THREADS
+_Static_assert(RF_GUARD_PREFIX + RF_GUARD_BACK_MIN == (UINTPTR_MAX > UINT32_MAX ? 80 : 64), "bytes per block");
+#else
+_Static_assert(RF_GUARD_PREFIX + RF_GUARD_BACK_MIN == (UINTPTR_MAX > UINT32_MAX ? 80 : 40), "bytes per block");
+#endif
+
 /* ---- Header ---- */
 
 /* A condemned block's header was found damaged and reported; what is left is never used again. */
@@ -105,18 +112,21 @@ RF_PEEKS static inline uintptr_t turn(uintptr_t x, unsigned by) {
 
 /* Not one half over the other alone: a link that was NULL and is now eight equal bytes would pass. */
 RF_PEEKS static inline uint32_t fold(uintptr_t x) {
-  uintptr_t const high = x >> (RF_SIZE_BITS / 2);
 #if UINTPTR_MAX > UINT32_MAX
-  return (uint32_t)(x ^ (high << 9 | high >> 23) ^ (high << 20 | high >> 12));
+  return (uint32_t)(x ^ x >> 32 ^ x >> 21);
 #else
-  return (uint32_t)(x ^ high);
+  return x;
 #endif
 }
+
+/* Fields that lie together, read as one word. */
+typedef uintptr_t __attribute__((may_alias)) aliasing_word;
+typedef uint32_t __attribute__((may_alias)) aliasing_half;
 
 #if RF_GUARD_THREADS
 RF_PEEKS static inline uintptr_t threads_of(const rf_guard_header *h) {
 #if UINTPTR_MAX > UINT32_MAX
-  return turn((uintptr_t)h->released_by << 32 | h->allocated_by, 7);
+  return turn(*(const aliasing_word *)&h->allocated_by, 7);
 #else
   return turn(h->allocated_by, 7) ^ turn(h->released_by, 23);
 #endif
@@ -129,9 +139,9 @@ RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_he
   x ^= turn((uintptr_t)h->next, LINK_NEXT) ^ turn(h->u.released, LINK_PREV);
   x ^= turn(h->size, 29) ^ turn(h->allocated, 43);
 #if RF_GUARD_THREADS
-  x ^= turn(h->allocated_by, 7) ^ turn(h->released_by, 37);
+  x ^= threads_of(h);
 #endif
-  return fold(x) ^ ((uint32_t)h->back | (uint32_t)h->align_log2 << 16 | (uint32_t)h->kind << 24);
+  return fold(x) ^ *(const aliasing_half *)&h->back; /* back, align_log2, kind */
 }
 
 static inline void seal(const rf_guard *guard, rf_guard_header *h) {

@@ -296,7 +296,10 @@ static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argume
 }
 
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
-  unwinding u = {frames, max, 0};
+  unwinding u;
+  u.frames = frames;
+  u.max = max;
+  u.count = 0;
   (void)_Unwind_Backtrace(unwound, &u);
   return u.count;
 }

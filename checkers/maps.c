@@ -123,12 +123,10 @@ static rf_map parse(const char *at, size_t length) {
 
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {
   int const saved_errno = errno;
-  reader r;
+  reader r = {-1, 0, 0, {0}};
   const char *line;
   size_t length;
   bool more = true;
-  r.at = 0;
-  r.filled = 0;
   r.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (r.fd == -1) {
     errno = saved_errno;

@@ -11,7 +11,16 @@
 extern "C" {
 #endif
 
+/* How many modules one finding can name, and bytes for their paths and for a function's name: none on bare targets. */
+#if defined(__unix__) || defined(__APPLE__)
 #define RF_MODULES 16
+#define RF_MODULES_TEXT 2048
+#define RF_MODULES_FUNCTION 256
+#else
+#define RF_MODULES 1
+#define RF_MODULES_TEXT 1
+#define RF_MODULES_FUNCTION 1
+#endif
 #define RF_BUILD_ID_BYTES 20
 
 typedef struct rf_module {
@@ -26,8 +35,8 @@ typedef struct rf_modules {
   unsigned count;
   rf_module modules[RF_MODULES];
   size_t used;
-  char text[2048];    /* paths, each ended by a NUL */
-  char function[256]; /* of the frame named last */
+  char text[RF_MODULES_TEXT];         /* paths, each ended by a NUL */
+  char function[RF_MODULES_FUNCTION]; /* of the frame named last */
 } rf_modules;
 
 /* Finds the modules of all return addresses of `f`; what does not fit stays unnamed. */

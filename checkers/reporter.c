@@ -104,7 +104,11 @@ static void collect(void *context, const char *text, size_t size) {
 }
 
 static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *namer, char *data, size_t room) {
-  collector c = {r, data, room, 0};
+  collector c;
+  c.reporter = r;
+  c.data = data;
+  c.room = room;
+  c.length = 0;
   rf_sink const sink = {collect, &c};
   if (r->options.format == RF_FORMAT_JSON) {
     rf_report_json(f, namer, &sink);

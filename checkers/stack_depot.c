@@ -31,10 +31,12 @@ static uint32_t load(const uint32_t *p) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
 static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
   return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -56,6 +58,14 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
 }
 #endif
 
+static size_t padded(size_t size) {
+  return (size + (UNIT - 1)) & ~(size_t)(UNIT - 1);
+}
+
+static size_t record_size(unsigned depth) {
+  return padded(sizeof(record) + depth * sizeof(uintptr_t));
+}
+
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
   uint32_t buckets = 1;
   if (depot == NULL || memory == NULL || (uintptr_t)memory % UNIT != 0) {
@@ -64,8 +74,8 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
     buckets *= 2;
   }
-  size_t const table = ((size_t)buckets * sizeof(uint32_t) + (UNIT - 1)) & ~(size_t)(UNIT - 1);
-  if (size < table + UNIT + sizeof(record) + sizeof(uintptr_t)) {
+  size_t const table = padded((size_t)buckets * sizeof(uint32_t));
+  if (size < table + UNIT + record_size(1)) {
     return RF_ERR_INVALID;
   }
   depot->buckets = (uint32_t *)memory;
@@ -107,7 +117,7 @@ static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uin
 
 /* Room for a record of `depth` addresses; 0 where the depot is full. */
 static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
-  size_t const size = (sizeof(record) + depth * sizeof(uintptr_t) + (UNIT - 1)) & ~(size_t)(UNIT - 1);
+  size_t const size = record_size(depth);
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
   size_t used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
 #else
