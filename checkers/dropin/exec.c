@@ -11,17 +11,8 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-RF_EXPORT int execve(const char *path, char *const argv[], char *const environment[]);
-RF_EXPORT int execv(const char *path, char *const argv[]);
-RF_EXPORT int execvp(const char *file, char *const argv[]);
-RF_EXPORT int execvpe(const char *file, char *const argv[], char *const environment[]);
-RF_EXPORT int fexecve(int file, char *const argv[], char *const environment[]);
-RF_EXPORT int execl(const char *path, const char *first, ...);
-RF_EXPORT int execlp(const char *file, const char *first, ...);
-RF_EXPORT int execle(const char *path, const char *first, ...);
-
-typedef int (*path_function)(const char *path, char *const argv[], char *const environment[]);
-typedef int (*file_function)(int file, char *const argv[], char *const environment[]);
+typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
+typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
 
 static void before_exec(void) {
   if (!rf_process.forked) {
@@ -36,27 +27,27 @@ static int failed(int result) {
   return result;
 }
 
-int execve(const char *path, char *const argv[], char *const environment[]) {
+RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execve"))(path, argv, environment));
+  return failed(((path_function)rf_next("execve"))(path, argv, envp));
 }
 
-int execv(const char *path, char *const argv[]) {
+RF_EXPORT int execv(const char *path, char *const argv[]) {
   return execve(path, argv, environ);
 }
 
-int execvpe(const char *file, char *const argv[], char *const environment[]) {
+RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execvpe"))(file, argv, environment));
+  return failed(((path_function)rf_next("execvpe"))(file, argv, envp));
 }
 
-int execvp(const char *file, char *const argv[]) {
+RF_EXPORT int execvp(const char *file, char *const argv[]) {
   return execvpe(file, argv, environ);
 }
 
-int fexecve(int file, char *const argv[], char *const environment[]) {
+RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((file_function)rf_next("fexecve"))(file, argv, environment));
+  return failed(((file_function)rf_next("fexecve"))(fd, argv, envp));
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
@@ -77,7 +68,7 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
 }
 
 /* The arguments behind `first` as an array on the caller's stack: memory may not be allocated in a child of vfork. */
-#define GATHER(argv, first)                                                                                            \
+#define GATHER(first)                                                                                                  \
   va_list list;                                                                                                        \
   va_start(list, first);                                                                                               \
   size_t const count = count_arguments(first, &list);                                                                  \
@@ -86,21 +77,21 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
   va_start(list, first);                                                                                               \
   fill_arguments(argv, count, first, &list)
 
-int execl(const char *path, const char *first, ...) {
-  GATHER(argv, first);
+RF_EXPORT int execl(const char *path, const char *arg, ...) {
+  GATHER(arg);
   va_end(list);
   return execve(path, argv, environ);
 }
 
-int execlp(const char *file, const char *first, ...) {
-  GATHER(argv, first);
+RF_EXPORT int execlp(const char *file, const char *arg, ...) {
+  GATHER(arg);
   va_end(list);
   return execvpe(file, argv, environ);
 }
 
-int execle(const char *path, const char *first, ...) {
-  GATHER(argv, first);
-  char *const *const environment = va_arg(list, char *const *);
+RF_EXPORT int execle(const char *path, const char *arg, ...) {
+  GATHER(arg);
+  char *const *const envp = va_arg(list, char *const *);
   va_end(list);
-  return execve(path, argv, environment);
+  return execve(path, argv, envp);
 }

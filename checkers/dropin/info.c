@@ -10,13 +10,6 @@
 #include <ringfence/port.h>
 #include <stdio.h>
 
-RF_EXPORT struct mallinfo2 mallinfo2(void);
-RF_EXPORT struct mallinfo mallinfo(void);
-RF_EXPORT int mallopt(int parameter, int value);
-RF_EXPORT int malloc_trim(size_t keep);
-RF_EXPORT void malloc_stats(void);
-RF_EXPORT int malloc_info(int options, FILE *stream);
-
 typedef struct totals {
   size_t arenas;
   size_t mapped;      /* from the system */
@@ -40,7 +33,7 @@ static totals count(void) {
   return sum;
 }
 
-struct mallinfo2 mallinfo2(void) {
+RF_EXPORT struct mallinfo2 mallinfo2(void) {
   totals const t = count();
   size_t const used = t.live + t.quarantined;
   return (struct mallinfo2){
@@ -52,7 +45,7 @@ struct mallinfo2 mallinfo2(void) {
 }
 
 /* Of old programs: the same in int, as much as goes in. */
-struct mallinfo mallinfo(void) {
+RF_EXPORT struct mallinfo mallinfo(void) {
   struct mallinfo2 const m = mallinfo2();
   return (struct mallinfo){
       .arena = (int)m.arena,
@@ -63,16 +56,16 @@ struct mallinfo mallinfo(void) {
 }
 
 /* The parameters are about a heap that is not in use: accepted, without effect. */
-int mallopt(int parameter, int value) {
-  (void)parameter;
-  (void)value;
+RF_EXPORT int mallopt(int param, int val) {
+  (void)param;
+  (void)val;
   return 1;
 }
 
 /* Gives the kept regions back. 1 where there were any. */
-int malloc_trim(size_t keep) {
+RF_EXPORT int malloc_trim(size_t pad) {
   size_t released = 0;
-  (void)keep;
+  (void)pad;
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     rf_arena *const arena = rf_arena_at(i);
     if (rf_arena_enter_owner(arena)) {
@@ -89,7 +82,7 @@ static void line(const rf_sink *sink, const char *name, size_t value) {
   rf_sink_str(sink, "\n");
 }
 
-void malloc_stats(void) {
+RF_EXPORT void malloc_stats(void) {
   char text[256];
   rf_sink_buffer out;
   totals const t = count();
@@ -101,13 +94,13 @@ void malloc_stats(void) {
   rf_port_log(out.data, out.length);
 }
 
-int malloc_info(int options, FILE *stream) {
+RF_EXPORT int malloc_info(int options, FILE *fp) {
   totals const t = count();
   if (options != 0) {
     errno = EINVAL;
     return -1;
   }
-  return fprintf(stream,
+  return fprintf(fp,
                  "<malloc version=\"ringfence-1\">\n<arenas count=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n"
                  "<used type=\"current\" size=\"%zu\"/>\n<quarantine size=\"%zu\"/>\n</malloc>\n",
                  t.arenas, t.mapped, t.live, t.quarantined) < 0

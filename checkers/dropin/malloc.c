@@ -26,8 +26,6 @@ RF_EXPORT void *memalign(size_t align, size_t size);
 RF_EXPORT void *valloc(size_t size);
 RF_EXPORT void *pvalloc(size_t size);
 RF_EXPORT size_t malloc_usable_size(void *ptr);
-RF_EXPORT char *strdup(const char *text);
-RF_EXPORT char *strndup(const char *text, size_t max);
 
 void *malloc(size_t size) {
   rf_origin const origin = RF_CALLER;
@@ -143,14 +141,14 @@ static char *copy(const char *text, size_t length, const rf_origin *origin) {
   return p;
 }
 
-char *strdup(const char *text) {
+RF_EXPORT char *strdup(const char *s) {
   rf_origin const origin = RF_CALLER;
-  return copy(text, strlen(text), &origin);
+  return copy(s, strlen(s), &origin);
 }
 
-char *strndup(const char *text, size_t max) {
+RF_EXPORT char *strndup(const char *string, size_t n) {
   rf_origin const origin = RF_CALLER;
-  return copy(text, strnlen(text, max), &origin);
+  return copy(string, strnlen(string, n), &origin);
 }
 
 /* Some programs call these names of glibc's directly; all must come from one malloc. */

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RECORD_CHUNK (256 * 1024U)
+#define RECORD_CHUNK ((size_t)256 * 1024)
 #define RECORD_CHUNKS 1024
 #define RECORD_ALIGN 64U
 

@@ -17,10 +17,10 @@
 void *rf_pages_map(size_t size, size_t align, size_t room);
 
 /* Gives back whole pages. */
-void rf_pages_unmap(void *pages, size_t size);
+void rf_pages_unmap(void *start, size_t size);
 
 /* Grows a mapping where it is; false where something is in the way or the system refuses. */
-bool rf_pages_extend(void *pages, size_t old_size, size_t new_size);
+bool rf_pages_extend(void *start, size_t old_size, size_t new_size);
 
 /* `n` rounded up to whole pages; 0 where that wraps. */
 size_t rf_pages_round(size_t n);

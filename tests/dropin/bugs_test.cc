@@ -32,7 +32,7 @@ const Bug kBugs[] = {
     {"underflow_by_one", "heap-buffer-underflow", "before", 1, 13, false, false},
     {"underflow_in_a_block_never_freed", "heap-buffer-underflow", "before", 2, 13, true, false},
     {"write_after_free", "heap-use-after-free", "inside", 5, 40, true, true},
-    {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 600000, true, true},
+    {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 2000000, true, true},
     {"write_after_realloc_moved", "heap-use-after-free", "inside", 7, 40, true, true},
     {"double_free", "double-free", "inside", 0, 13, false, true},
     {"double_free_of_a_big_block", "double-free", "inside", 0, 3000000, false, true},

@@ -99,7 +99,7 @@ static void write_after_free(void) {
 }
 
 static void write_after_free_of_a_big_block(void) {
-  char *const p = make(600000);
+  char *const p = make(2000000);
   drop(p);
   if (bad) {
     p[100] = 'x';
