@@ -108,8 +108,7 @@ static bool fit(rf_memblocks_allocator *a, size_t index, size_t size) {
   rf_memblocks *const blocks = a->blocks;
   size_t const have = run_at(a, index);
   size_t const want = blocks_for(blocks, size);
-  if (want > have &&
-      (want > blocks->num_blocks - index || !rf_memblocks_take_these(blocks, index + have, want - have))) {
+  if (want > have && !rf_memblocks_take_these(blocks, index + have, want - have)) {
     return false;
   }
   if (want < have) {

@@ -47,7 +47,7 @@ size_t rf_memblocks_next(const rf_memblocks *blocks, size_t from, bool taken);
 /* Takes the first run of `count` blocks whose start is a multiple of `align` (a power of two). */
 rf_status rf_memblocks_take_run(rf_memblocks *blocks, size_t count, size_t align, size_t *first);
 
-/* Takes [first, first + count), which lies in the pool; false, and nothing changed, where one of them is taken. */
+/* Takes [first, first + count); false, and nothing changed, where one of them is taken or is past the last block. */
 bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count);
 
 /* Marks a run free that the caller knows to be taken. */
