@@ -1,7 +1,6 @@
 #include <ringfence/checked.h>
 
 #include <ringfence/port.h>
-#include <ringfence/reporter.h>
 
 #include "host.h"
 
@@ -74,6 +73,18 @@ static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const r
   return rf_guard_init(&checked->guard, inner, &guard);
 }
 
+/* NULL: the process's own. */
+static rf_reporter *choose_reporter(rf_checked *checked, const rf_checked_options *options) {
+  if (options == NULL) {
+    return NULL;
+  }
+  if (options->reporter != NULL) {
+    return options->reporter;
+  }
+  rf_log_reporter_init(&checked->log, &options->settings);
+  return &checked->log.base;
+}
+
 rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
   if (checked == NULL || inner == NULL) {
@@ -86,8 +97,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
     say_start(o, inner);
   }
   checked->mode = RF_MODE_OFF;
-  if (o->mode != RF_MODE_GUARD ||
-      wrap_in_guard(checked, inner, o, options != NULL ? options->reporter : NULL) != RF_OK) {
+  if (o->mode != RF_MODE_GUARD || wrap_in_guard(checked, inner, o, choose_reporter(checked, options)) != RF_OK) {
     return inner;
   }
   checked->mode = RF_MODE_GUARD;

@@ -16,6 +16,7 @@
 
 #include <ringfence/guard.h>
 #include <ringfence/options.h>
+#include <ringfence/reporter.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,12 +24,13 @@ extern "C" {
 
 typedef struct rf_checked_options {
   rf_options settings;   /* rf_options_default, then what differs */
-  rf_reporter *reporter; /* NULL: the process-wide default reporter, which reads its own settings (reporter.h) */
+  rf_reporter *reporter; /* NULL: one as the settings say (halt, exitcode, log, format, max_findings) */
 } rf_checked_options;
 
 typedef struct rf_checked {
   rf_mode mode;
   rf_guard guard;
+  rf_log_reporter log; /* where options were given without a reporter */
 } rf_checked;
 
 /* Wraps `inner`, which must outlive *checked. `options` NULL takes the options of the process: the build's defaults, then

@@ -78,6 +78,9 @@ static inline uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, or
   return origin->caller;
 }
 
+/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
+#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
+
 static const rf_origin nowhere;
 
 static const rf_origin *known(const rf_origin *origin) {
@@ -167,7 +170,8 @@ static void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
 }
 
 void rf_guard_flush(rf_guard *guard, size_t keep) {
-  flush(guard, keep, &nowhere);
+  rf_origin const origin = HERE(NULL);
+  flush(guard, keep, &origin);
 }
 
 /* A live block, already unlinked and checked, becomes a freed one. */
@@ -296,7 +300,8 @@ bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size) {
   if (!guard->inner_tells) {
     return rf_host_readable(p, size);
   }
-  return inner->ops->owns(inner, p) && inner->ops->owns(inner, (const unsigned char *)p + size - 1);
+  const void *const last = (const void *)((uintptr_t)p + (size - 1));
+  return inner->ops->owns(inner, p) && inner->ops->owns(inner, last);
 }
 
 bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
@@ -433,10 +438,6 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 }
 
 /* ---- The interface ---- */
-
-/* Where a call through the interface came from; evaluated in the operation itself, whose caller is the program (or a
- * decorator). */
-#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
 static void *guard_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_origin const origin = HERE(site);
@@ -631,6 +632,11 @@ size_t rf_guard_report_live(rf_guard *guard) {
   return count;
 }
 
+size_t rf_guard_sweep(rf_guard *guard) {
+  rf_origin const origin = HERE(NULL);
+  return rf_guard_sweep_from(guard, &origin);
+}
+
 /* ---- Beginning and end ---- */
 
 void rf_guard_options_default(rf_guard_options *out) {
@@ -730,14 +736,15 @@ static const rf_allocator_ops ended_ops = {
 
 static void guard_deinit(rf_allocator *self) {
   rf_guard *const guard = self_of(self);
-  (void)rf_guard_mend(guard, &nowhere); /* what follows goes through all blocks */
+  rf_origin const origin = HERE(NULL);
+  (void)rf_guard_mend(guard, &origin); /* what follows goes through all blocks */
   if (guard->options.sweep_at_deinit) {
-    (void)rf_guard_sweep(guard);
+    (void)rf_guard_sweep_from(guard, &origin);
   }
   if (guard->options.leaks_at_deinit) {
     (void)rf_guard_report_live(guard);
   }
-  flush(guard, 0, &nowhere);
+  flush(guard, 0, &origin);
   give_back_live(guard);
   rf_guard_unregister(guard);
   guard->base.ops = &ended_ops;

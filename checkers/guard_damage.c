@@ -365,25 +365,23 @@ size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin) {
 
 /* ---- Sweep ---- */
 
-static size_t sweep_inner(rf_guard *guard) {
+static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {
   rf_fault where = {RF_OK, NULL, NULL, NULL, NULL};
-  rf_origin const nowhere = {NULL, 0, NULL};
   if (!inner_is_damaged(guard, &where) || guard->inner_explained) {
     return 0;
   }
   guard->inner_explained = true;
   rf_finding f;
-  rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, where.ptr, &nowhere);
+  rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, where.ptr, origin);
   f.detail = where.what != NULL ? where.what : "the allocator's own data contradict themselves";
   rf_report(guard->options.reporter, &f);
   return 1;
 }
 
-size_t rf_guard_sweep(rf_guard *guard) {
-  rf_origin const nowhere = {NULL, 0, NULL};
-  size_t count = rf_guard_mend(guard, &nowhere);
+size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin) {
+  size_t count = rf_guard_mend(guard, origin);
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
-    count += rf_guard_report_damage(guard, at.h, &nowhere);
+    count += rf_guard_report_damage(guard, at.h, origin);
   }
-  return count + sweep_inner(guard);
+  return count + sweep_inner(guard, origin);
 }

@@ -218,6 +218,8 @@ void rf_guard_next(const rf_guard *guard, guard_cursor *at);
  * findings. */
 size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
 
+size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
+
 /* True where there are live blocks to which no header leads any more: damage has gone over several. */
 bool rf_guard_has_lost(const rf_guard *guard);
 

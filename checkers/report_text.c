@@ -382,7 +382,9 @@ static void summary(const writer *w) {
 void rf_report_text(const rf_finding *f, const rf_namer *namer, const rf_sink *sink) {
   writer const w = {f, namer, sink};
   head(&w);
-  access_line(&w);
+  if (f->bug != RF_BUG_LEAK) {
+    access_line(&w); /* where leaks were counted tells nothing */
+  }
   detail(&w);
   block(&w);
   window(&w);

@@ -148,6 +148,23 @@ TEST(CheckedDeathTest, TheExampleOfTheDesignWorksAsWritten) {
   EXPECT_EXIT(run_example("mode=off", overflow), testing::ExitedWithCode(0), "^$");
 }
 
+void run_with_settings() {
+  rf_tlsf heap;
+  rf_checked checked;
+  rf_checked_options options = {};
+  setenv("RINGFENCE_OPTIONS", "mode=off:exitcode=1:format=text", 1); // does not count
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.exitcode = 61;
+  options.settings.format = RF_FORMAT_JSON;
+  rf_tlsf_init(&heap, arena, sizeof arena);
+  overflow(rf_checked_init(&checked, &heap.base, &options));
+}
+
+TEST(CheckedDeathTest, SettingsWithoutAReporterMakeOne) {
+  EXPECT_EXIT(run_with_settings(), testing::ExitedWithCode(61), "\"bug\":\"heap-buffer-overflow\"");
+}
+
 TEST(CheckedDeathTest, HaltAndExitcodeAreObeyed) {
   EXPECT_EXIT(run_example("mode=guard:exitcode=23", overflow), testing::ExitedWithCode(23), "SUMMARY");
   EXPECT_EXIT(run_example("mode=guard:halt=0:exitcode=23", overflow), testing::ExitedWithCode(0), "SUMMARY");

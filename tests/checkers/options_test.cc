@@ -224,13 +224,6 @@ TEST_F(Options, TheHelpNamesEveryKeyWithItsValue) {
   }
 }
 
-TEST_F(Options, TheDocumentedKeysAreTheKeys) {
-  TextSink out;
-  o_.mode = RF_MODE_OFF; // whatever the build chose
-  rf_options_help(&o_, out.sink());
-  EXPECT_EQ(out.text(), documented("help", "docs/checkers/options.md"));
-}
-
 // ---- Where options come from ----
 
 const char *the_program_says = nullptr;

@@ -123,8 +123,6 @@ TEST(ReportText, ALeakSaysHowMuchAndWhereItCameFrom) {
   f.found = {};
   EXPECT_EQ(render(f), "=================================================================\n"
                        "==4242==ERROR: Ringfence: memory-leak of 39 byte(s) in 3 object(s)\n"
-                       "found here:\n"
-                       "    (not known)\n"
                        "  allocator tlsf, mode guard\n"
                        "allocated by thread T4250 here:\n"
                        "    #0 0x0 in open_log demo.c:12\n"

@@ -88,9 +88,9 @@ private:
   rf_sink sink_ = {write, this};
 };
 
-// The fenced block after the comment that begins with `mark` on a page of the docs.
-inline std::string documented(const std::string &mark, const char *page = "docs/checkers/findings.md") {
-  std::ifstream file(page);
+// The fenced block after the comment that begins with `mark` in docs/checkers/findings.md.
+inline std::string documented(const std::string &mark) {
+  std::ifstream file("docs/checkers/findings.md");
   std::ostringstream whole;
   whole << file.rdbuf();
   std::string const text = whole.str();
