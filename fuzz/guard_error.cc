@@ -20,7 +20,8 @@ GuardError::GuardError(rf_guard &guard, FindingLog &log, Reader &reader, const r
 // ---- The victim ----
 
 const Block *GuardError::fresh_victim(Interpreter &program) {
-  rf_origin const origin = {&kSite, 0, nullptr};
+  rf_origin const origin = {&kSite, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
   size_t const align = size_t{1} << verb_ % 8;
   bool const zeroed = verb_ % 2 == 0;
   void *const ptr = zeroed ? rf_guard_zalloc_from(&guard_, fresh_size_, align, RF_FAMILY_MALLOC, &origin)

@@ -102,6 +102,7 @@ private:
   void begin_again();
   bool serves(size_t verb, void *ptr);
   bool check_damaged();
+  bool walk_damaged();
 
   size_t choose_size();
   size_t choose_align();

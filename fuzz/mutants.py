@@ -226,6 +226,14 @@ def replay(build, suite, mutant=None):
     return run([build_program(build, suite, mutant), suite.corpus()], REPLAY_TIMEOUT)
 
 
+def try_mutant(build, suite, mutant):
+    """What the corpus found, or None; the trouble, where the mutant cannot be made."""
+    try:
+        return replay(build, suite, mutant)
+    except Trouble as trouble:
+        return trouble
+
+
 def fuzz(build, suite, mutant, seconds, keep):
     program = build_program(build, suite, mutant)
     culprit = os.path.join(build.folder, "mutant-" + mutant.name)
@@ -278,9 +286,13 @@ def main():
                 continue
             prepare(build, suite)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                results = list(pool.map(lambda mutant: replay(build, suite, mutant), mutants))
+                results = list(pool.map(lambda mutant: try_mutant(build, suite, mutant), mutants))
             for mutant, found in zip(mutants, results):
                 how = "corpus"
+                if isinstance(found, Trouble):
+                    missed += 1
+                    print(f"{suite.name:8} {mutant.name:32} CANNOT BE MADE: {found}", flush=True)
+                    continue
                 if not found and arguments.seconds and not arguments.quick:
                     fuzzing = fuzzing or Build(root, os.path.join(folder, "fuzz"), for_fuzzing=True)
                     how = "fuzzing"
@@ -288,7 +300,7 @@ def main():
                 missed += not found
                 print(f"{suite.name:8} {mutant.name:32} {how + ': ' + found if found else 'NOT FOUND: ' + mutant.what}", flush=True)
     if not arguments.list:
-        print(f"{missed} not found" if missed else "all found")
+        print(f"{missed} not found, or not to be made" if missed else "all found")
     return 1 if missed else 0
 
 

@@ -517,8 +517,9 @@ void Interpreter::op_damage() {
     void *const ptr = shadow_.count() != 0 ? choose_block().ptr : at;
     verdict_.outcome("then operation %zu on arena %+td", verb, offset_of(ptr));
     if (verb == 5) {
-      rf_walk(
-          allocator_, [](const rf_block *, void *) { return true; }, nullptr);
+      if (!walk_damaged()) {
+        return;
+      }
     } else if (serves(verb, ptr)) {
       rf_deinit(allocator_);
       settled_reports_ = reports();
@@ -530,6 +531,15 @@ void Interpreter::op_damage() {
   *at ^= mask;
   settled_reports_ = reports();
   settle_unchanged(0, "although the damage was repaired");
+}
+
+bool Interpreter::walk_damaged() {
+  rf_status const status = rf_walk(
+      allocator_, [](const rf_block *, void *) { return true; }, nullptr);
+  if (status != RF_OK && status != RF_ERR_CORRUPT && status != RF_ERR_UNSUPPORTED) {
+    return verdict_.fail("walk", "a walk over damage answers \"%s\"", rf_status_name(status));
+  }
+  return reports() == settled_reports_ || verdict_.fail("report", "a walk reports by itself");
 }
 
 bool Interpreter::check_damaged() {
