@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <ringfence/port.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ uint32_t rf_host_process(void) {
 
 /* Long enough for a slow terminal; short enough that a child, forked while another thread reported, seems not to hang. */
 #define TURN_PATIENCE_MS 2000
+/* A report into a file takes less than so many offers of the processor to others. */
+#define TURN_YIELDS 200
 
 static uint32_t turn_of; /* the thread that has it; 0: nobody */
 
@@ -42,7 +45,7 @@ bool rf_host_turn_begin(void) {
   uint32_t const me = rf_port_thread_id();
   struct timespec const pause = {0, 1000000};
   int const saved_errno = errno;
-  for (unsigned waited = 0; waited < TURN_PATIENCE_MS; waited++) {
+  for (unsigned waited = 0; waited < TURN_YIELDS + TURN_PATIENCE_MS; waited++) {
     uint32_t expected = 0;
     if (__atomic_compare_exchange_n(&turn_of, &expected, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
       return true;
@@ -50,7 +53,11 @@ bool rf_host_turn_begin(void) {
     if (expected == me) {
       return false;
     }
-    (void)nanosleep(&pause, NULL);
+    if (waited < TURN_YIELDS) {
+      (void)sched_yield();
+    } else {
+      (void)nanosleep(&pause, NULL);
+    }
     errno = saved_errno;
   }
   return false;
