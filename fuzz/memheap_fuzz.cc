@@ -1,42 +1,75 @@
-// memheap: up to four regions, added and removed while blocks live in them.
+// memheap: up to four regions, added and removed while blocks live in them. Then damage to the records.
+#include "record_damage.h"
+
 #include <ringfence/fuzz/target.h>
 #include <ringfence/memheap.h>
 
-#include <algorithm>
-
 namespace {
 
+struct Slot {
+  rf_memheap_region region;
+  void *memory; // nullptr: not in use
+};
+
 rf_memheap heap;
-rf_memheap_region regions[4];
-void *memories[4]; // of each region; nullptr: the region is not in use
+Slot slots[5]; // one more than there can be regions: for those that are refused
+
+Slot *slot_of(const void *memory) {
+  for (Slot &slot : slots) {
+    if (slot.memory == memory) {
+      return &slot;
+    }
+  }
+  return nullptr;
+}
 
 rf_status add_region(void *, rf_allocator *, void *memory, size_t size) {
-  size_t const i = static_cast<size_t>(std::find(memories, memories + 4, nullptr) - memories);
-  rf_status const status = rf_memheap_add(&heap, &regions[i], "region", memory, size);
-  memories[i] = status == RF_OK ? memory : nullptr;
+  Slot *const slot = slot_of(nullptr);
+  rf_status const status = rf_memheap_add(&heap, &slot->region, "region", memory, size);
+  slot->memory = status == RF_OK ? memory : nullptr;
   return status;
 }
 
 rf_status remove_region(void *, rf_allocator *, void *memory) {
-  size_t const i = static_cast<size_t>(std::find(memories, memories + 4, memory) - memories);
-  rf_status const status = rf_memheap_remove(&heap, &regions[i]);
-  memories[i] = status == RF_OK ? nullptr : memory;
+  Slot *const slot = slot_of(memory);
+  rf_status const status = rf_memheap_remove(&heap, slot != nullptr ? &slot->region : nullptr);
+  if (status == RF_OK) {
+    slot->memory = nullptr;
+  }
   return status;
 }
 
 rf_allocator *init(void *, void *arena, size_t size) {
-  std::fill(memories, memories + 4, nullptr);
+  for (Slot &slot : slots) {
+    slot.memory = nullptr;
+  }
   return rf_memheap_init(&heap) == RF_OK && add_region(nullptr, nullptr, arena, size) == RF_OK ? &heap.base : nullptr;
 }
 
-rf_fuzz_target target() {
-  rf_fuzz_target t = rf_fuzz_target_default("memheap", init);
-  t.add_region = add_region;
-  t.remove_region = remove_region;
-  t.min_arena = 64;
-  return t;
+void damage_records(ringfence::fuzz::Reader &reader) {
+  alignas(16) static unsigned char memory[2][700];
+  struct Records {
+    rf_memheap heap;
+    rf_memheap_region regions[2];
+  };
+  static Records records;
+  (void)rf_memheap_init(&records.heap);
+  (void)rf_memheap_add(&records.heap, &records.regions[0], "first", memory[0], sizeof memory[0]);
+  (void)rf_memheap_add(&records.heap, &records.regions[1], nullptr, memory[1], sizeof memory[1]);
+  ringfence::fuzz::damage_record(&records.heap.base, &records, sizeof records, reader);
 }
 
 } // namespace
 
-RF_FUZZ_TARGET(target())
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  rf_fuzz_target t = rf_fuzz_target_default("memheap", init);
+  ringfence::fuzz::Reader reader(data, size);
+  t.add_region = add_region;
+  t.remove_region = remove_region;
+  t.min_arena = 64;
+  t.survives_damage = true;
+  t.refuses_ended = true;
+  damage_records(reader);
+  rf_fuzz_run(&t, data, size);
+  return 0;
+}

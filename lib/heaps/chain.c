@@ -332,11 +332,25 @@ rf_status rf_chain_init(rf_chain *chain, void *arena, size_t size, size_t payloa
   return RF_OK;
 }
 
+/* Erases the headers that the chain of blocks leads to. Returns where it is broken; the limit where it is not. */
+static size_t erase_chain(rf_chain *c) {
+  size_t at = 0;
+  rf_chain_block b;
+  while (at != c->limit && rf_chain_read(c, at, &b)) {
+    rf_chain_header_at(c, at)->tag = 0;
+    at = b.next;
+  }
+  return at;
+}
+
 void rf_chain_deinit(rf_chain *chain) {
   if (rf_chain_intact(chain)) {
-    rf_chain_block b = {0, 0, 0, 0, 0, false};
-    while (b.next != chain->limit && rf_chain_read(chain, b.next, &b)) {
-      rf_chain_header_at(chain, b.at)->tag = 0;
+    /* Behind a damaged header, any place may be one. */
+    for (size_t at = erase_chain(chain); at < chain->limit; at += G) {
+      rf_chain_block b;
+      if (rf_chain_read(chain, at, &b)) {
+        rf_chain_header_at(chain, at)->tag = 0;
+      }
     }
   }
   memset(chain, 0, sizeof *chain);

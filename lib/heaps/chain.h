@@ -101,7 +101,8 @@ typedef struct rf_chain_sums {
  * RF_ERR_INVALID, `chain` untouched: NULL, a size above RF_SIZE_LIMIT or beyond the address space, an arena too small. */
 rf_status rf_chain_init(rf_chain *chain, void *arena, size_t size, size_t payload, rf_owner_fn owner_of);
 
-/* Erases every header that can be reached. The chain then has no blocks and owns nothing. */
+/* Erases every header: along the chain, and where it is broken, wherever one is found behind. The chain then has no blocks
+ * and owns nothing. */
 void rf_chain_deinit(rf_chain *chain);
 
 /* False where the chain's own record was overwritten: nothing else may be called then. */

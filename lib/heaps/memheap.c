@@ -160,7 +160,7 @@ static bool search(const rf_memheap_region *r, size_t size, size_t align, size_t
       return damaged_links(r, from, trouble);
     }
     const rf_chain_header *const h = rf_chain_header_at(c, at);
-    if ((h->tag & RF_CHAIN_USED) != 0 || h->next <= at || h->next > c->limit || h->next - at < c->least) {
+    if ((h->tag & RF_CHAIN_USED) != 0) {
       return rf_chain_damaged(c, at, trouble);
     }
     size_t const room = h->next - at - c->header;

@@ -20,16 +20,12 @@ static bool search(const rf_smallmem *heap, size_t size, size_t align, rf_chain_
   const rf_chain *const c = &heap->chain;
   trouble->what = NULL;
   for (size_t at = heap->lowest, next; at != c->limit; at = next) {
-    if (!rf_chain_readable(c, at)) {
+    const rf_chain_header *const h = rf_chain_readable(c, at) ? rf_chain_header_at(c, at) : NULL;
+    if (h == NULL || h->next <= at) {
       (void)rf_chain_damaged(c, at, trouble);
       return false;
     }
-    const rf_chain_header *const h = rf_chain_header_at(c, at);
     next = h->next;
-    if (next <= at || next > c->limit) {
-      (void)rf_chain_damaged(c, at, trouble);
-      return false;
-    }
     if ((h->tag & RF_CHAIN_USED) == 0 && next - at >= c->header && size <= next - at - c->header) {
       if (!rf_chain_read_place(c, at, found, trouble)) {
         return false;

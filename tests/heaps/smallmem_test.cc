@@ -38,7 +38,7 @@ protected:
   Faults faults;
   rf_smallmem heap;
   rf_allocator *a = nullptr;
-  alignas(16) unsigned char arena[2048];
+  alignas(1024) unsigned char arena[2048];
 };
 
 // ---- Layout ----
@@ -274,6 +274,14 @@ TEST_F(SmallmemRefusals, ABlockOfAHeapInsideABlock) {
 }
 
 TEST_F(SmallmemRefusals, ABlockOfAFormerLife) {
+  rf_deinit(a);
+  ASSERT_EQ(RF_OK, rf_smallmem_init(&heap, arena, sizeof arena));
+  EXPECT_EQ(p, rf_alloc(a, 1000));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, freed(q));
+}
+
+TEST_F(SmallmemRefusals, ABlockOfAFormerLifeThatEndedInDamage) {
+  p[-1] ^= 1;
   rf_deinit(a);
   ASSERT_EQ(RF_OK, rf_smallmem_init(&heap, arena, sizeof arena));
   EXPECT_EQ(p, rf_alloc(a, 1000));
