@@ -1,7 +1,9 @@
 #include <ringfence/fuzz/bad_pointer.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace ringfence::fuzz {
 namespace {
@@ -57,6 +59,30 @@ std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
   return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), true};
 }
 
+// Behind a copy of what stands before another block, or the same: a header that is right, in the wrong place.
+std::optional<BadPointer> forged(Reader &reader, Shadow &shadow, const Memory &memory) {
+  constexpr size_t kCopied = 16;
+  size_t const distance = reader.u16();
+  if (shadow.count() == 0) {
+    return std::nullopt;
+  }
+  Block const &model = shadow.nth(reader.below(shadow.count()));
+  Block &block = shadow.nth(reader.below(shadow.count()));
+  size_t const steps = (block.size > 0 ? block.size - 1 : 0) / RF_ALIGN_DEFAULT;
+  size_t const first = (kCopied + RF_ALIGN_DEFAULT - 1) / RF_ALIGN_DEFAULT;
+  if (steps < first) {
+    return std::nullopt;
+  }
+  size_t const off = (first + distance % (steps - first + 1)) * RF_ALIGN_DEFAULT;
+  size_t const region = memory.region_of(model.ptr);
+  bool const in_region = region < memory.regions().size();
+  size_t const before = in_region ? static_cast<size_t>(model.ptr - memory.regions()[region].data) : kCopied;
+  size_t const copied = std::min(before, kCopied);
+  shadow.write(block, off - kCopied);
+  memcpy(block.ptr + off - copied, model.ptr - copied, copied);
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "behind a copied header"), true};
+}
+
 std::optional<BadPointer> repeated(Reader &reader, const Shadow &shadow) {
   std::vector<void *> const stale = shadow.stale();
   size_t const choice = reader.u8();
@@ -100,6 +126,8 @@ std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_targe
     return repeated(reader, shadow);
   case RF_FUZZ_IN_ARENA:
     return in_arena(reader, shadow, memory);
+  case RF_FUZZ_FORGED:
+    return forged(reader, shadow, memory);
   default:
     return std::nullopt;
   }

@@ -13,6 +13,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("simple", init);
   t.min_arena = 64;
+  t.refuses |= RF_FUZZ_FORGED;
   t.survives_damage = true;
   t.refuses_ended = true;
   return t;

@@ -42,7 +42,8 @@ enum {
   RF_FUZZ_REPEATED = 16,  /* a block that was freed before, now or long ago, its memory used again or not */
   RF_FUZZ_IN_ARENA = 32,  /* any other place in the arena: headers, control data, free memory */
   RF_FUZZ_ALL_BAD = 63,
-  RF_FUZZ_BAD_KINDS = 6
+  RF_FUZZ_FORGED = 64, /* interior, behind a copy of the bytes before a live block: not every layout can tell */
+  RF_FUZZ_BAD_KINDS = 7
 };
 
 typedef struct rf_fuzz_target {
@@ -91,8 +92,8 @@ typedef struct rf_fuzz_target {
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
 
-/* A target that keeps every promise of <ringfence/allocator.h> and refuses every bad pointer; one arena, no regions, and none
- * of the last three, which go beyond that. */
+/* A target with one arena that keeps every promise of <ringfence/allocator.h>. What goes beyond the interface is off: the
+ * last three promises, and RF_FUZZ_FORGED. */
 static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
                                                     rf_allocator *(*init)(void *context, void *arena, size_t size)) {
   rf_fuzz_target target;

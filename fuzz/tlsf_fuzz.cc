@@ -23,6 +23,7 @@ rf_fuzz_target target() {
   t.add_region = add_region;
   t.remove_region = remove_region;
   t.min_arena = 1024;
+  t.refuses |= RF_FUZZ_FORGED;
   return t;
 }
 
