@@ -578,6 +578,7 @@ static rf_status take_memory(rf_pool *pool, const rf_pool_options *o) {
   pool->memory_size = size;
   pool->borrowed = o->buffer == NULL && size != 0;
   if (size == 0) {
+    pool->memory = (unsigned char *)pool; /* an address to lay nothing out from */
     return RF_OK;
   }
   if (pool->borrowed) {
