@@ -38,6 +38,7 @@ extern "C" {
  * Where the memory is too small for a heap, a line says so on the console and there is none. Not while another thread uses
  * the heap. */
 void rt_system_heap_init(void *begin_addr, void *end_addr);
+void rt_system_heap_init_generic(void *begin_addr, void *end_addr); /* the same */
 
 /* `size` bytes aligned to RF_ALIGN_DEFAULT, or RT_NULL; 0 bytes are RT_NULL as in the original. */
 void *rt_malloc(rt_size_t size);
@@ -197,8 +198,10 @@ __attribute__((format(printf, 1, 2)))
 #endif
 int rt_kprintf(const char *fmt, ...);
 
-/* Ticks of 1 / RT_TICK_PER_SECOND s since some start. */
+/* Ticks of 1 / RT_TICK_PER_SECOND s since some start, and milliseconds. */
 rt_tick_t rt_tick_get(void);
+rt_tick_t rt_tick_get_millisecond(void);
+/* As many ticks, rounded up; of a negative number RT_WAITING_FOREVER. */
 rt_tick_t rt_tick_from_millisecond(rt_int32_t ms);
 
 /* The calling thread's last error. */

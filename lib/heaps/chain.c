@@ -35,13 +35,13 @@ static size_t rotated(size_t word, unsigned bits) {
   return word << bits | word >> (WORD_BITS - bits);
 }
 
-/* Each word goes in by whole bytes, so one that is overwritten changes the product's operand by at most 255 * 256^k, and
- * no such multiple of the factor leaves the upper bits as they were. */
+/* Each word goes in by whole bytes, so one byte that is overwritten changes the operand of the product by e * 256^k, which
+ * changes the upper bits whatever e and k are: see RF_CHAIN_FACTOR. */
 static size_t tag_of(const rf_chain *c, const rf_chain_block *b) {
   size_t const low = b->slack << 1 | (b->used ? RF_CHAIN_USED : 0);
   size_t const all = c->seal ^ (uintptr_t)(c->start + b->at) ^ low ^ b->next ^ rotated(b->prev, WORD_BITS / 2) ^
                      rotated(b->owner, WORD_BITS / 4);
-  return ((all * (size_t)0x9E3779B97F4A7C15U) & ~LOW_MASK) | low;
+  return ((all * RF_CHAIN_FACTOR) & ~LOW_MASK) | low;
 }
 
 /* ---- Headers ---- */

@@ -156,10 +156,13 @@ bool rf_chain_check(const rf_chain *chain, rf_chain_sums *sums, rf_chain_trouble
 /* The owner that is the call site: rf_chain_walk shows it as such. */
 uintptr_t rf_chain_site_owner(const rf_site *site);
 
-/* `seed` and `word` in one: for seals. */
+/* Odd, and so spread that e * 256^k * RF_CHAIN_FACTOR, for |e| from 1 to 255, is never within 255 of a multiple of 2^32 or
+ * 2^64: what seals are made by. */
+#define RF_CHAIN_FACTOR ((size_t)0x9E3779B97F4A7C15U)
+
+/* `seed` and `word` in one: for seals of records. Another seed or another word always gives another seal. */
 static inline size_t rf_chain_mix(size_t seed, size_t word) {
-  return ((seed << RF_CHAIN_LOW_BITS | seed >> (sizeof seed * 8 - RF_CHAIN_LOW_BITS)) ^ word) *
-         (size_t)0x9E3779B97F4A7C15U;
+  return ((seed << 8 | seed >> (sizeof seed * 8 - 8)) ^ word) * RF_CHAIN_FACTOR;
 }
 
 static inline rf_chain_header *rf_chain_header_at(const rf_chain *chain, size_t at) {

@@ -148,7 +148,8 @@ static void put_in(rf_memheap_region *r, size_t at) {
 
 /* ---- Taking and giving back, within a region ---- */
 
-/* The smallest free block that can hold the size, RF_CHAIN_NONE where none can. Headers and links passed on the way are read,
+/* The smallest free block that can hold the size, or the first that holds it with nothing to split off; RF_CHAIN_NONE where
+ * none can. Headers and links passed on the way are read,
  * not verified: damage cannot lead out of the region, nor round in a circle, because each block must name the one before it.
  * False, and *trouble, for what cannot be. */
 static bool search(const rf_memheap_region *r, size_t size, size_t align, size_t *best, rf_chain_trouble *trouble) {

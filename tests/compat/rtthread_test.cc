@@ -88,7 +88,7 @@ TEST_F(RtThread, MemoryThatIsNoHeapIsSaidOnTheConsole) {
 
 TEST_F(RtThread, ASecondInitBeginsAnew) {
   ASSERT_NE(nullptr, rt_malloc(1000));
-  rt_system_heap_init(memory + 3, memory + 4096);
+  rt_system_heap_init_generic(memory + 3, memory + 4096);
   EXPECT_EQ(0U, used());
   EXPECT_EQ(nullptr, rt_malloc(4096));
 }
@@ -686,7 +686,8 @@ TEST_F(RtThread, TicksAreMilliseconds) {
   EXPECT_EQ(1500U, rt_tick_from_millisecond(1500));
   EXPECT_EQ(0U, rt_tick_from_millisecond(0));
   EXPECT_EQ(static_cast<rt_tick_t>(RT_WAITING_FOREVER), rt_tick_from_millisecond(-1));
-  EXPECT_LE(rt_tick_get(), RT_TICK_MAX);
+  rt_tick_t const before = rt_tick_get_millisecond();
+  EXPECT_LE(rt_tick_get() - before, 1000U);
 }
 
 rt_size_t asserted_line;

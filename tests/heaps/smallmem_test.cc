@@ -379,6 +379,16 @@ TEST_F(Smallmem, HasNoOwnersUnlessAskedFor) {
 
 // ---- Integrity: each byte in turn ----
 
+TEST(SmallmemSeal, NoByteCanChangeWithoutChangingIt) {
+  for (size_t place = 0; place < sizeof(size_t); place++) {
+    for (size_t e = 1; e < 256; e++) {
+      size_t const change = (e << 8 * place) * RF_CHAIN_FACTOR;
+      EXPECT_GT(change, 255U);
+      EXPECT_GT(-change, 255U);
+    }
+  }
+}
+
 class SmallmemIntegrity : public ::testing::TestWithParam<rf_owner_fn> {
 protected:
   static constexpr size_t kSize = 1000; // no multiple of kG: the last block is cut

@@ -131,6 +131,10 @@ void rt_system_heap_init(void *begin_addr, void *end_addr) {
   }
 }
 
+void rt_system_heap_init_generic(void *begin_addr, void *end_addr) {
+  rt_system_heap_init(begin_addr, end_addr);
+}
+
 /* ---- Serving; inside the lock ---- */
 
 static void *serve(rt_size_t size, size_t align, const rf_site *site) {

@@ -161,6 +161,10 @@ rt_tick_t rt_tick_get(void) {
   return (rt_tick_t)(rf_port_now_ns() / (UINT64_C(1000000000) / RT_TICK_PER_SECOND));
 }
 
+rt_tick_t rt_tick_get_millisecond(void) {
+  return (rt_tick_t)(rf_port_now_ns() / 1000000);
+}
+
 rt_tick_t rt_tick_from_millisecond(rt_int32_t ms) {
   if (ms < 0) {
     return (rt_tick_t)RT_WAITING_FOREVER;
