@@ -10,7 +10,7 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
-bool rf_guard_is_guard(const rf_guard *guard) {
+RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
   return guard->base.ops == &guard_ops;
 }
 

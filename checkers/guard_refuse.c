@@ -6,12 +6,22 @@
 static rf_guard *all_guards;
 
 /* A program may let a guard go without ending it: what is left of one is never trusted. */
-static bool still_there(const rf_guard *guard) {
+RF_PEEKS static bool still_there(const rf_guard *guard) {
   return guard != NULL && rf_host_readable(guard, sizeof *guard) && rf_guard_is_guard(guard);
+}
+
+/* Cuts the list off at what is no guard any more, and at `guard` itself, which may have been made anew where it was. */
+RF_PEEKS static void cut(const rf_guard *guard) {
+  rf_guard **at = &all_guards;
+  while (*at != guard && still_there(*at)) {
+    at = &(*at)->other;
+  }
+  *at = NULL;
 }
 
 void rf_guard_register(rf_guard *guard) {
   bool const turn = rf_host_turn_begin();
+  cut(guard);
   guard->other = all_guards;
   all_guards = guard;
   if (turn) {
@@ -19,7 +29,7 @@ void rf_guard_register(rf_guard *guard) {
   }
 }
 
-void rf_guard_unregister(rf_guard *guard) {
+RF_PEEKS void rf_guard_unregister(rf_guard *guard) {
   bool const turn = rf_host_turn_begin();
   for (rf_guard **at = &all_guards; still_there(*at); at = &(*at)->other) {
     if (*at == guard) {
@@ -32,13 +42,20 @@ void rf_guard_unregister(rf_guard *guard) {
   }
 }
 
-/* Looks at the block's header only, which does not change while the block is live; the other guard's own lists may be in
- * use by another thread. */
-static const rf_guard *owner_of(const rf_guard *guard, const void *ptr) {
+/* True where `ptr` starts a live block of `guard`, which another thread may be using at this moment: asks the system rather than
+ * its inner allocator whether the header may be read (where there is no system to ask there are no threads either), and
+ * misses the block at worst, if a neighbour's free changes its links just now. */
+RF_PEEKS static bool is_live_block_of(const rf_guard *guard, const void *ptr) {
+  const rf_guard_header *const h = header_of(ptr);
+  bool const may_look = RF_GUARD_THREADS ? rf_host_readable(h, RF_GUARD_PREFIX) : rf_guard_reachable(guard, ptr);
+  return may_look && rf_is_aligned(ptr, GUARD_ALIGN) && intact(guard, h) && state_of(h) == STATE_LIVE;
+}
+
+RF_PEEKS static const rf_guard *owner_of(const rf_guard *guard, const void *ptr) {
   const rf_guard *owner = NULL;
   bool const turn = rf_host_turn_begin();
   for (const rf_guard *g = all_guards; still_there(g) && owner == NULL; g = g->other) {
-    if (g != guard && rf_guard_is_live(g, ptr)) {
+    if (g != guard && is_live_block_of(g, ptr)) {
       owner = g;
     }
   }

@@ -399,6 +399,28 @@ TEST_P(GuardBugs, ABlockOfAnotherGuardIsAMismatchThatNamesItsAllocation) {
   expect_silence();
 }
 
+TEST_P(GuardBugs, GuardsThatWereLetGoWithoutAnEndDoNoHarm) {
+  int local = 0;
+  for (size_t i = 0; i < 5; i++) {
+    // Made anew where one was, as in a function that is called again, and overwritten.
+    rf_guard *const forgotten = new (std::nothrow) rf_guard;
+    alignas(rf_guard) unsigned char storage[2][sizeof(rf_guard)];
+    ASSERT_EQ(rf_guard_init(forgotten, heap_->allocator(), &options_), RF_OK);
+    for (unsigned char *const place : {storage[0], storage[1], storage[0]}) {
+      ASSERT_EQ(rf_guard_init(reinterpret_cast<rf_guard *>(place), heap_->allocator(), &options_), RF_OK);
+    }
+    EXPECT_EQ(rf_free(a(), &local), RF_ERR_BAD_POINTER);
+    rf_guard *const newest = new (std::nothrow) rf_guard;
+    ASSERT_EQ(rf_guard_init(newest, heap_->allocator(), &options_), RF_OK);
+    delete newest;
+    EXPECT_EQ(rf_free(a(), &local), RF_ERR_BAD_POINTER);
+    std::memset(storage[0], 0x41, sizeof storage[0]);
+    EXPECT_EQ(rf_free(a(), &local), RF_ERR_BAD_POINTER);
+    EXPECT_EQ(take().size(), 3U);
+    delete forgotten;
+  }
+}
+
 TEST_P(GuardBugs, ABlockOfTheInnerAllocatorIsNotFreedThroughGuard) {
   if (!GetParam().in_arena) {
     return; // std does not know its own blocks: a foreign pointer like any other
