@@ -161,9 +161,9 @@ class Build:
         self._run(compiler + self.flags + ["-I", self.includes, "-c", source, "-o", result])
         return result
 
-    def plant(self, mutant):
+    def plant(self, suite, mutant):
         """A root with the mutant's folder only, in which the bug is planted; private headers are found beside sources."""
-        root = os.path.join(self.folder, "mutant_" + mutant.name)
+        root = os.path.join(self.folder, f"mutant_{suite.name}_{mutant.name}")
         folder = os.path.dirname(mutant.file)
         os.makedirs(os.path.join(root, folder))
         for path in glob.glob(folder + "/*.[ch]", root_dir=self.root):
@@ -191,7 +191,7 @@ def build_program(build, suite, mutant=None):
     objects = [build.compile(f"fuzz/{name}.cc") for name in INTERPRETER]
     objects += [build.compile(f"fuzz/{name}") for name in suite.harness if name.endswith(".cc")]
     objects += [build.compile(path) for path in build.main]
-    planted = build.plant(mutant) if mutant else None
+    planted = build.plant(suite, mutant) if mutant else None
     for path in suite.sources():
         # A header's bug is in every source beside it.
         same_folder = mutant and os.path.dirname(path) == os.path.dirname(mutant.file)
