@@ -20,6 +20,7 @@ void rf_rt_object_add(struct rt_object *object, enum rt_object_class_type type, 
 bool rf_rt_object_remove(struct rt_object *object, enum rt_object_class_type type);
 /* Whether `object`, any pointer, is in the list of the class; inside the lock. */
 bool rf_rt_object_exists(const void *object, enum rt_object_class_type type);
+bool rf_rt_object_named(const struct rt_object *object, const char *name);
 /* The first of a class or the one after `object`; inside the lock. NULL at the end. */
 struct rt_object *rf_rt_object_next(enum rt_object_class_type type, const struct rt_object *object);
 

@@ -76,6 +76,11 @@ bool rf_rt_object_remove(struct rt_object *object, enum rt_object_class_type typ
   return found;
 }
 
+bool rf_rt_object_named(const struct rt_object *object, const char *name) {
+  size_t const length = strlen(name);
+  return strlen(object->name) == length && memcmp(object->name, name, length) == 0;
+}
+
 rt_object_t rt_object_find(const char *name, rt_uint8_t type) {
   rt_object_t found = RT_NULL;
   if (name == NULL || rt_object_get_information((enum rt_object_class_type)type) == NULL) {
@@ -84,7 +89,7 @@ rt_object_t rt_object_find(const char *name, rt_uint8_t type) {
   rf_rt_lock();
   do {
     found = rf_rt_object_next((enum rt_object_class_type)type, found);
-  } while (found != NULL && strcmp(found->name, name) != 0);
+  } while (found != NULL && !rf_rt_object_named(found, name));
   rf_rt_unlock();
   return found;
 }

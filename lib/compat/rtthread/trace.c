@@ -3,7 +3,7 @@
 
 /* Whether the arguments of a command ask for this object. */
 static bool wanted(const struct rt_object *object, int argc, char **argv) {
-  return argc < 2 || strcmp(object->name, argv[1]) == 0;
+  return argc < 2 || rf_rt_object_named(object, argv[1]);
 }
 
 /* A block, for a heap (NULL: one without owners). */
