@@ -2,6 +2,8 @@
 // is silent.
 #include "tests/checkers/guard_fixture.h"
 
+#include <ringfence/port.h>
+
 #include <array>
 #include <string>
 #include <thread>
@@ -583,15 +585,22 @@ TEST_P(GuardBugs, UseAfterDeinitIsReportedAndRefused) {
 
 TEST_P(GuardBugs, TheThreadsOfAllocationAndFreeAreTold) {
   void *p = nullptr;
-  std::thread([&] { p = rf_alloc(a(), 8); }).join();
-  std::thread([&] { rf_free(a(), p); }).join();
+  uint32_t allocating = 0;
+  uint32_t freeing = 0;
+  std::thread([&] {
+    allocating = rf_port_thread_id();
+    p = rf_alloc(a(), 8);
+  }).join();
+  std::thread([&] {
+    freeing = rf_port_thread_id();
+    rf_free(a(), p);
+  }).join();
   rf_free(a(), p);
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_DOUBLE_FREE);
-  EXPECT_NE(f.allocated.thread, 0U);
-  EXPECT_NE(f.released.thread, 0U);
-  EXPECT_NE(f.found.thread, f.allocated.thread);
-  EXPECT_NE(f.found.thread, f.released.thread);
+  EXPECT_EQ(f.allocated.thread, allocating);
+  EXPECT_EQ(f.released.thread, freeing);
+  EXPECT_EQ(f.found.thread, rf_port_thread_id());
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, GuardBugs, testing::ValuesIn(kHeaps), heap_name);

@@ -361,6 +361,13 @@ TEST_P(Guard, AMovingReallocIsNoPeakOfTwoBlocks) {
   EXPECT_EQ(stats().peak, 100U);
   EXPECT_EQ(stats().peak_blocks, 1U);
   EXPECT_EQ(stats().used, 100U);
+  p = rf_realloc(a(), p, 40);
+  EXPECT_EQ(stats().used, 40U);
+  p = rf_realloc(a(), p, 130);
+  EXPECT_EQ(stats().used, 130U);
+  EXPECT_EQ(stats().peak, 130U);
+  rf_free(a(), p);
+  EXPECT_EQ(stats().used, 0U);
 }
 
 struct Walked {
