@@ -41,14 +41,12 @@ typedef struct rf_arena {
 
 /* What the drop-in knows of a thread. Lives in the thread's own storage; linked while the thread runs. */
 typedef struct rf_thread {
-  rf_arena *arena;     /* bound to; NULL: not yet */
-  rf_arena *inside;    /* whose lock it holds, or is about to take; NULL: none */
-  bool holds_all;      /* all locks are its own: between fork's prepare and done, and in the leak scan */
-  bool linked;         /* in the list of threads, or was */
-  bool ended;          /* its place in its arena was given up */
-  uint32_t id;         /* the kernel's number */
-  uintptr_t stack_low; /* its stack's bounds; 0: not known */
-  uintptr_t stack_high;
+  rf_arena *arena;  /* bound to; NULL: not yet */
+  rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
+  bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
+  bool linked;      /* in the list of threads, or was */
+  bool ended;       /* its place in its arena was given up */
+  uint32_t id;      /* the kernel's number */
   struct rf_thread *previous;
   struct rf_thread *next;
 } rf_thread;

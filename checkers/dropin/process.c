@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include "caller.h"
+#include "cxx.h"
 #include "elsewhere.h"
 #include "front.h"
 #include "journal.h"
@@ -78,9 +79,29 @@ static void restore_standard_error(void) {
 /* ---- Findings ---- */
 
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
+static bool is_operator(const char *function) {
+  return function != NULL && strncmp(function, "operator", 8) == 0;
+}
+
+static bool called_from_own_runtime(const rf_trace *trace) {
+  return trace->depth != 0 && rf_cxx_is_own(trace->frames[0]);
+}
+
+/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its own. */
+static bool is_no_mismatch(const rf_finding *f) {
+  if (f->bug != RF_BUG_DEALLOC_MISMATCH || is_operator(f->allocation) == is_operator(f->deallocation)) {
+    return false;
+  }
+  return called_from_own_runtime(is_operator(f->allocation) ? &f->found : &f->allocated);
+}
+
 static rf_action report(rf_reporter *self, const rf_finding *f) {
-  (void)self;
   int const saved = errno;
+  if (is_no_mismatch(f)) {
+    self->sequence--;
+    errno = saved;
+    return RF_ACTION_CONTINUE;
+  }
   rf_action action = rf_process.log.base.report(&rf_process.log.base, f);
   close_log();
   __atomic_fetch_add(&process.findings, 1, __ATOMIC_RELAXED);

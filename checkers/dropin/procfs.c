@@ -38,6 +38,7 @@ static bool parse(const char *line, rf_mapping *out) {
   }
   out->readable = at[0] == 'r';
   out->writable = at[1] == 'w';
+  out->executable = at[2] == 'x';
   out->shared = at[3] == 's';
   for (int field = 0; field < 4; field++) {
     at = strchr(at, ' ');

@@ -11,6 +11,7 @@ typedef struct rf_mapping {
   uintptr_t end;
   bool readable;
   bool writable;
+  bool executable;
   bool shared;
   const char *path; /* "" where there is none; valid during the call */
 } rf_mapping;

@@ -83,44 +83,53 @@ bool rf_roots_modules(rf_roots *roots) {
   return dl_iterate_phdr(visit_module, roots) == 0;
 }
 
-/* ---- Stacks ---- */
+/* ---- Stacks ----
+ *
+ * Below the stack pointer nothing lives, where it is certain that this is a stack: the kernel's for the first thread, or
+ * one that the C library made, which has a guard page below and the thread's own storage above. A thread that runs
+ * on a stack of the program's making has all of its memory read. */
 
-typedef struct first_stack {
-  uintptr_t low;
-  uintptr_t high;
-} first_stack;
+typedef struct stacks {
+  rf_roots *roots;
+  const rf_stopped *stopped; /* the caller as well, at the end */
+  uintptr_t guard_end;       /* where the mapping before, without access, ended; else 0 */
+  bool room;
+} stacks;
 
-static void find_first_stack(const rf_mapping *mapping, void *context) {
-  if (strcmp(mapping->path, "[stack]") == 0) {
-    *(first_stack *)context = (first_stack){mapping->start, mapping->end};
-  }
+static bool within(const rf_mapping *mapping, uintptr_t address) {
+  return address >= mapping->start && address < mapping->end;
 }
 
-/* Below the stack pointer nothing lives, where it is known to be the stack that it points into. A thread that runs on a
- * stack of the program's own making has its whole memory read. */
-static bool exclude_below(rf_roots *roots, uint32_t id, uintptr_t sp, const first_stack *first) {
-  uintptr_t low;
-  uintptr_t high;
-  if (rf_thread_stack(id, &low, &high) && sp >= low && sp < high) {
-    return rf_ranges_add(&roots->excluded, low, sp);
+static void visit_stack(const rf_mapping *mapping, void *context) {
+  stacks *const s = context;
+  const rf_stopped_thread *user = NULL;
+  unsigned users = 0;
+  for (size_t i = 0; i < s->stopped->count; i++) {
+    const rf_stopped_thread *const t = &s->stopped->threads[i];
+    if (within(mapping, t->sp)) {
+      user = t;
+      users++;
+    }
   }
-  if (sp >= first->low && sp < first->high) {
-    return rf_ranges_add(&roots->excluded, first->low, sp);
+  bool const guarded = s->guard_end == mapping->start;
+  bool const of_kernel = strcmp(mapping->path, "[stack]") == 0;
+  if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(mapping, user->own)))) {
+    s->room = rf_ranges_add(&s->roots->excluded, mapping->start, user->sp) && s->room;
   }
-  return true;
+  s->guard_end = mapping->readable ? 0 : mapping->end;
 }
 
-bool rf_roots_stacks(rf_roots *roots, const rf_stopped *stopped, uintptr_t sp) {
-  first_stack first = {0, 0};
-  if (!rf_procfs_each_mapping(find_first_stack, &first)) {
+bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
+  if (stopped->count == stopped->capacity) {
     return false;
   }
-  bool room = exclude_below(roots, rf_self.id, sp, &first);
   for (size_t i = 0; i < stopped->count; i++) {
-    const rf_stopped_thread *const t = &stopped->threads[i];
-    room = (t->sp == 0 || exclude_below(roots, t->id, t->sp, &first)) && room;
+    stopped->threads[i].own = (uintptr_t)rf_thread_find(stopped->threads[i].id);
   }
-  return room;
+  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_self};
+  rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
+  stacks s = {roots, &all, 0, true};
+  return rf_procfs_each_mapping(visit_stack, &s) && s.room;
 }
 
 /* ---- Reading ---- */
@@ -133,6 +142,16 @@ static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
   return got > 0 ? (size_t)got : 0;
 }
 
+/* Hands out what is in the buffer. */
+static void visit_buffer(rf_roots *roots, size_t size) {
+  const uintptr_t *const words = (const uintptr_t *)(const void *)roots->buffer;
+  roots->visit(words, size / sizeof *words, roots->context);
+  for (size_t shift = 1; roots->any_byte && shift < sizeof *words && size > shift; shift++) {
+    memmove(roots->buffer, roots->buffer + 1, size - shift);
+    roots->visit(words, (size - shift) / sizeof *words, roots->context);
+  }
+}
+
 static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
   size_t const page = rf_pages_round(1);
   if (!roots->copies) {
@@ -142,10 +161,12 @@ static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
   while (start < end) {
     size_t const want = end - start < RF_ROOTS_BUFFER ? end - start : RF_ROOTS_BUFFER;
     size_t const got = copy(roots, start, want);
-    roots->visit((const uintptr_t *)(const void *)roots->buffer, got / sizeof(uintptr_t), roots->context);
+    visit_buffer(roots, got);
     start += got;
     if (got < want) {
       start = (start & ~(uintptr_t)(page - 1)) + page;
+    } else if (roots->any_byte && start < end) {
+      start -= sizeof(uintptr_t); /* a word may lie across the end */
     }
   }
 }
@@ -248,7 +269,9 @@ static void visit_mapping(const rf_mapping *mapping, void *context) {
   if (!mapping->writable && !(anonymous && !mapping->shared) && !overlaps(&roots->relocated, mapping)) {
     return;
   }
+  roots->any_byte = anonymous && mapping->executable;
   read_unexcluded(roots, mapping->start, mapping->end);
+  roots->any_byte = false;
 }
 
 bool rf_roots_read(rf_roots *roots) {

@@ -2,7 +2,7 @@
  *
  * Roots are globals, thread-local storage, stacks from the stack pointer up, registers (the kernel or the caller put
  * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program can
- * have put an address in (pages never touched) is not read; memory that cannot be read (guard pages, devices, files cut
+ * have put an address in (pages never touched) is not read; in code that was made at run time a word may begin at any byte; memory that cannot be read (guard pages, devices, files cut
  * short) is passed over.
  */
 #ifndef RINGFENCE_DROPIN_ROOTS_H
@@ -44,6 +44,7 @@ typedef struct rf_roots {
   unsigned char *buffer; /* RF_ROOTS_BUFFER bytes */
   int pages;             /* file descriptor of /proc/self/pagemap, or -1 */
   bool copies;           /* memory can be read by way of the kernel */
+  bool any_byte;         /* a word may begin at any byte of what is being read: code */
 } rf_roots;
 
 #define RF_ROOTS_BUFFER ((size_t)64 * 1024)
@@ -56,9 +57,9 @@ void rf_roots_close(rf_roots *roots);
  * this code is in, where that is a library of its own. Takes the loader's lock: before threads are stopped. */
 bool rf_roots_modules(rf_roots *roots);
 
-/* Excludes the parts of stacks that are not in use, of the stopped threads and of the caller's, which is in use from `sp`
- * up. */
-bool rf_roots_stacks(rf_roots *roots, const rf_stopped *stopped, uintptr_t sp);
+/* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use from
+ * `sp` up. With the list of threads locked. */
+bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */
 bool rf_roots_read(rf_roots *roots);

@@ -109,7 +109,7 @@ static void ask(uint32_t id, void *context) {
     a->full = true;
     return;
   }
-  s->threads[s->count] = (rf_stopped_thread){id, ASKED, 0};
+  s->threads[s->count] = (rf_stopped_thread){.id = id, .state = ASKED};
   __atomic_store_n(&s->count, s->count + 1, __ATOMIC_RELEASE);
   a->added = true;
   if (syscall(SYS_tgkill, getpid(), id, STOP_SIGNAL) != 0) {

@@ -15,7 +15,8 @@
 typedef struct rf_stopped_thread {
   uint32_t id;
   uint32_t state; /* private to stop.c; accessed atomically */
-  uintptr_t sp;   /* from here up its stack is in use, registers included */
+  uintptr_t sp;   /* from here up its stack is in use, registers included; 0: it had ended */
+  uintptr_t own;  /* an address in its own storage, which the C library puts above its stack; 0: not known */
 } rf_stopped_thread;
 
 typedef struct rf_stopped {

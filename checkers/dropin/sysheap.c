@@ -58,7 +58,7 @@ static bool grow(rf_sysheap *heap, size_t size, size_t align) {
 /* A region in which nothing lives goes back, unless most of the heap is in use. */
 static void region_emptied(rf_sysheap *heap, rf_region *region) {
   heap->empty_bytes += region->size;
-  if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 2) {
+  if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 4) {
     return;
   }
   if (rf_tlsf_remove_region(&heap->tlsf, (void *)region->base) == RF_OK) {

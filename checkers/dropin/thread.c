@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <ringfence/port.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 _Thread_local rf_thread rf_self;
@@ -35,21 +36,22 @@ static void unlink_self(void) {
 }
 
 /* The C library keeps the stacks of ended threads for new ones, and with them what lay on them: addresses that would make
- * lost blocks look reachable. It gives the lower pages back itself, all but about 16 KiB. */
-#define STALE_STACK ((size_t)24 * 1024)
-#define FRAME_MARGIN 256U /* of clear_stale_stack itself */
+ * lost blocks look reachable. It gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top
+ * down, by the kernel, which stops where the stack ends without harm. */
+#define STALE_PAGES 5
+#define FRAME_MARGIN 512U
 
-/* By hand: a function called here would have its frame where the clearing goes. */
 __attribute__((noinline)) static void clear_stale_stack(void) {
-  uintptr_t const here = ((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15) - FRAME_MARGIN;
-  if (rf_self.stack_low == 0 || here <= rf_self.stack_low) {
-    return;
+  static const char zeros[4096];
+  struct iovec local[STALE_PAGES];
+  struct iovec remote[STALE_PAGES];
+  uintptr_t at = ((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15) - sizeof local - sizeof remote - FRAME_MARGIN;
+  for (unsigned i = 0; i < STALE_PAGES; i++) {
+    at -= sizeof zeros;
+    local[i] = (struct iovec){(void *)(uintptr_t)zeros, sizeof zeros};
+    remote[i] = (struct iovec){(void *)at, sizeof zeros};
   }
-  size_t const below = here - rf_self.stack_low;
-  uintptr_t const end = here - (below < STALE_STACK ? below : STALE_STACK);
-  for (volatile uintptr_t *word = (uintptr_t *)here; (uintptr_t)word > end;) {
-    *--word = 0;
-  }
+  (void)process_vm_writev(getpid(), local, STALE_PAGES, remote, STALE_PAGES, 0);
 }
 
 static void ended(void *self) {
@@ -68,25 +70,6 @@ void rf_thread_init(void) {
   threads.has_key = pthread_key_create(&threads.key, ended) == 0;
 }
 
-/* The first thread's stack is known from the kernel's map; asking pthread_getattr_np would read that map each time. */
-static bool is_first_thread(void) {
-  return rf_self.id == (uint32_t)getpid();
-}
-
-static void find_stack(void) {
-  pthread_attr_t attributes;
-  void *low;
-  size_t size;
-  if (is_first_thread() || pthread_getattr_np(pthread_self(), &attributes) != 0) {
-    return;
-  }
-  if (pthread_attr_getstack(&attributes, &low, &size) == 0) {
-    rf_self.stack_high = (uintptr_t)low + size;
-    rf_self.stack_low = (uintptr_t)low;
-  }
-  (void)pthread_attr_destroy(&attributes);
-}
-
 void rf_thread_begin(void) {
   if (rf_self.id != 0 || !threads.has_key) {
     return;
@@ -96,19 +79,15 @@ void rf_thread_begin(void) {
     return; /* its end would not be noticed, so it is not linked either */
   }
   rf_self.linked = true;
-  find_stack();
   link_self();
 }
 
-bool rf_thread_stack(uint32_t id, uintptr_t *low, uintptr_t *high) {
-  for (const rf_thread *t = threads.first; t != NULL; t = t->next) {
-    if (t->id == id && t->stack_low != 0) {
-      *low = t->stack_low;
-      *high = t->stack_high;
-      return true;
-    }
+const rf_thread *rf_thread_find(uint32_t id) {
+  const rf_thread *t = threads.first;
+  while (t != NULL && t->id != id) {
+    t = t->next;
   }
-  return false;
+  return t;
 }
 
 bool rf_thread_lock(unsigned ms) {

@@ -7,12 +7,11 @@
 /* Once per process, before the first thread begins. */
 void rf_thread_init(void);
 
-/* The calling thread was bound to an arena: links it, and sees to it that its end is noticed. May allocate. */
+/* The calling thread was bound to an arena: links it, and sees to it that its end is noticed. */
 void rf_thread_begin(void);
 
-/* The bounds of the stack of the linked thread `id`; false where not known. Only with the list locked or all other
- * threads stopped. */
-bool rf_thread_stack(uint32_t id, uintptr_t *low, uintptr_t *high);
+/* The linked thread `id`, in its own storage; NULL where there is none. Only with the list locked. */
+const rf_thread *rf_thread_find(uint32_t id);
 
 /* Locks the list within `ms` milliseconds. */
 bool rf_thread_lock(unsigned ms);

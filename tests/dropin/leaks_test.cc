@@ -33,6 +33,7 @@ const char *const kKept[] = {
     "kept_in_read_only_memory",
     "kept_by_a_tagged_pointer",
     "kept_in_a_big_sparse_block",
+    "kept_in_code_made_at_run_time",
     "kept_by_a_key",
     "kept_on_a_thread_s_stack",
     "kept_in_a_thread_s_register",

@@ -60,5 +60,13 @@ TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
   }
 }
 
+// What one of the two gets from its own operator new, and the other deletes, came from malloc as far as can be seen.
+TEST(Mismatches, ObjectsOfLibrariesWithTheirOwnRuntimeAreSilent) {
+  Result const result = run({program("exchange"), program("libown_runtime.so")});
+  EXPECT_EQ(result.out, "ok\n");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.findings.size(), 0U);
+}
+
 } // namespace
 } // namespace ringfence_test

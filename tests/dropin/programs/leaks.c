@@ -162,6 +162,14 @@ static void kept_in_a_big_sparse_block(void) {
   in_a_global = sparse;
 }
 
+/* As a compiler at run time puts addresses into instructions: at any byte. */
+static void kept_in_code_made_at_run_time(void) {
+  void *const lost = malloc(33);
+  unsigned char *const code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(code + 13, &lost, sizeof lost);
+  mprotect(code, 4096, PROT_READ | PROT_EXEC);
+}
+
 static void kept_by_a_key(void) {
   pthread_key_t key;
   pthread_key_create(&key, NULL);
@@ -236,6 +244,7 @@ static const test_case cases[] = {
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
     {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},
+    {"kept_in_code_made_at_run_time", kept_in_code_made_at_run_time},
     {"kept_by_a_key", kept_by_a_key},
     {"kept_on_a_thread_s_stack", kept_on_a_thread_s_stack},
     {"kept_in_a_thread_s_register", kept_in_a_thread_s_register},
