@@ -148,7 +148,7 @@ static inline bool guards_intact(const rf_guard_header *h) {
 
 static void release_oldest(rf_guard *guard, const rf_origin *origin) {
   rf_guard_header *const h = guard->oldest;
-  if (!intact(guard, h)) {
+  if (!intact(guard, h) || state_of(h) != STATE_FREED) {
     (void)rf_guard_mend(guard, origin);
     return;
   }

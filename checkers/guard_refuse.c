@@ -194,6 +194,9 @@ static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) 
   if (inner->ops->usable_size(inner, h) != 0 || rf_guard_has_lost(guard)) {
     return report_lost(guard, h, origin);
   }
+  if (guard->inner_damaged) {
+    return RF_OK;
+  }
   rf_guard_call_begin(&call);
   rf_status const status = inner->ops->free(inner, h, origin->site);
   rf_fault_scope_leave(&call.scope);

@@ -249,6 +249,23 @@ TEST_P(GuardOverrun, ItIsAlsoToldWhenTheNextBlockIsFreedFirst) {
   expect_overflow_of(blocks[0], 40);
 }
 
+TEST_P(GuardOverrun, AnOverflowIntoABlockInQuarantineTakesItOut) {
+  std::vector<unsigned char *> const blocks = row(4, 40);
+  rf_free(a(), blocks[1]); // the oldest in quarantine
+  std::memset(blocks[0] + 40, 0x41, static_cast<size_t>(header(blocks[1]) + kHeader - blocks[0]) - 40);
+  rf_free(a(), blocks[0]);
+  expect_overflow_of(blocks[0], 40);
+  rf_guard_flush(&guard_, 0);
+  EXPECT_EQ(guard_.quarantined, 0U);
+  EXPECT_EQ(guard_.oldest, nullptr);
+  EXPECT_EQ(guard_.newest, nullptr);
+  EXPECT_EQ(recorder_.count(), 0U);
+  EXPECT_EQ(rf_free(a(), blocks[1]), RF_ERR_CORRUPT); // explained already
+  EXPECT_EQ(rf_free(a(), blocks[2]), RF_OK);
+  EXPECT_EQ(rf_free(a(), blocks[2]), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+}
+
 TEST_P(GuardOverrun, AnOverflowOverSeveralBlocksIsSurvived) {
   for (size_t const length : {200, 700, 4096, 20000}) {
     std::vector<unsigned char *> const blocks = row(300, 40);
