@@ -38,7 +38,7 @@ void Interpreter::lay_out() {
   for (size_t i = 0; i < count; i++) {
     size_t const kind = reader_.u8() % 8;
     size_t const small = reader_.length();
-    size_t const size = kind == 0 ? small : kind < 6 ? small % 8192 + reader_.u8() * 32 : small * 16;
+    size_t const size = kind == 0 ? small : kind < 6 ? small % 8192 + size_t{reader_.u8()} * 32 : small * 16;
     size_t const gap = reader_.below(Memory::kMaxGap + 1);
     memory_.add(std::min(size, std::min(target_.max_arena, RF_FUZZ_MAX_ARENA)), gap);
   }
@@ -67,6 +67,7 @@ bool Interpreter::make_allocator() {
       return verdict_.fail("init", "an arena of %zu bytes at %p was refused", arena.size,
                            static_cast<void *>(arena.data));
     }
+    shadow_.verify_surroundings();
     return false;
   }
   shadow_.restarted();
@@ -101,8 +102,7 @@ bool Interpreter::end_allocator() {
   if (reports() != settled_reports_) {
     return verdict_.fail("report", "ending the allocator was reported as a misuse");
   }
-  const unsigned char *const damage = memory_.damage();
-  return damage == nullptr || verdict_.fail("outside", "the byte at %p, outside of the arena, was written", damage);
+  return shadow_.verify_surroundings();
 }
 
 // Every other block first, so that the second half of the frees has free neighbours on both sides.

@@ -26,7 +26,7 @@ const unsigned char *pattern(unsigned tag) {
     }
     return bytes;
   }();
-  return sequence->data() + tag * 61 % kOffsets;
+  return sequence->data() + size_t{tag} * 61 % kOffsets;
 }
 
 size_t matching(const unsigned char *data, unsigned tag, size_t length) {

@@ -58,6 +58,8 @@ public:
 
   // Everything there is to compare, after each operation.
   bool verify(rf_allocator *allocator);
+  // Of that, only what needs no allocator: nothing outside of the arena was written.
+  bool verify_surroundings() const;
   // Free memory is as in `before`; call after verify().
   bool verify_same_memory(const State &before, const char *rule, const char *when) const;
 
@@ -84,7 +86,6 @@ private:
   void retire(void *ptr);
   void count_live(size_t used, size_t blocks);
   bool verify_contents() const;
-  bool verify_surroundings() const;
   bool verify_counters();
   bool verify_amounts();
   bool verify_walk(rf_allocator *allocator);

@@ -45,7 +45,7 @@ ToyHeap::Span *around(Self self, const void *ptr) {
   return nullptr;
 }
 
-const Flaw kPlacement[] = {
+constexpr Flaw kPlacement[] = {
     {"BlocksOverlap", "overlap",
      [](ToyHeap &toy, Target &) {
        toy.ops.walk = nullptr; // which would show it as well
@@ -97,7 +97,7 @@ const Flaw kPlacement[] = {
      }},
 };
 
-const Flaw kContents[] = {
+constexpr Flaw kContents[] = {
     {"FreeWritesToANeighbour", "contents",
      [](ToyHeap &toy, Target &) {
        toy.ops.free = [](Self self, void *ptr, Site site) {
@@ -179,7 +179,7 @@ const Flaw kContents[] = {
      }},
 };
 
-const Flaw kRequests[] = {
+constexpr Flaw kRequests[] = {
     {"RefusesWhatFits", "refused",
      [](ToyHeap &toy, Target &) {
        toy.ops.alloc = [](Self self, size_t size, size_t align, Site site) {
@@ -272,7 +272,7 @@ const Flaw kRequests[] = {
      }},
 };
 
-const Flaw kMisuse[] = {
+constexpr Flaw kMisuse[] = {
     {"FreesAnInteriorPointer", "refusal",
      [](ToyHeap &toy, Target &) {
        toy.ops.free = [](Self self, void *ptr, Site site) {
@@ -340,7 +340,7 @@ const Flaw kMisuse[] = {
      }},
 };
 
-const Flaw kStatistics[] = {
+constexpr Flaw kStatistics[] = {
     {"UsedCountsSlack", "statistics",
      [](ToyHeap &toy, Target &) {
        toy.alter_stats = [](rf_stats &stats) {
@@ -389,7 +389,7 @@ const Flaw kStatistics[] = {
      }},
 };
 
-const Flaw kWalks[] = {
+constexpr Flaw kWalks[] = {
     {"WalkShowsFreedBlocks", "walk",
      [](ToyHeap &toy, Target &) {
        toy.alter_walk = [](rf_block &block) { block.used = block.used || block.size == 2 * ToyHeap::kUnit; };
@@ -464,7 +464,7 @@ const Flaw kWalks[] = {
     {"OwnsEverything", "owns", [](ToyHeap &toy, Target &) { toy.ops.owns = [](Self, const void *) { return true; }; }},
 };
 
-const Flaw kLife[] = {
+constexpr Flaw kLife[] = {
     {"DoesNotCoalesce", "coalescing",
      [](ToyHeap &toy, Target &) {
        toy.ops.free = [](Self self, void *ptr, Site site) {
