@@ -8,9 +8,9 @@
 #define PATH_BYTES 1024
 #define KEPT 16U
 
-/* What typeid calls std::bad_alloc, as a string of its own: the C++ runtime has it, and nothing else does. (In tables of
- * symbols the name has something before it.) */
-static const char runtime_mark[] = "\0St9bad_alloc";
+/* What typeid calls std::bad_alloc, as a string of its own: the C++ runtime has it, and nothing else does. In tables of
+ * symbols there are letters before it. */
+static const char runtime_mark[] = "St9bad_alloc";
 
 typedef struct search {
   uintptr_t address;
@@ -30,11 +30,15 @@ static void find_module(const rf_mapping *m, void *context) {
   }
 }
 
-static bool contains(uintptr_t start, uintptr_t end, const char *text, size_t size) {
-  const char *at = (const char *)start;
-  const char *const last = (const char *)end - size;
-  while (at <= last && (at = memchr(at, text[1], (size_t)(last - at) + 1)) != NULL) {
-    if (at > (const char *)start && memcmp(at - 1, text, size) == 0) {
+static bool is_of_name(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+static bool contains_mark(uintptr_t start, uintptr_t end) {
+  const char *at = (const char *)start + 1;
+  const char *const last = (const char *)end - sizeof runtime_mark;
+  while (at <= last && (at = memchr(at, runtime_mark[0], (size_t)(last - at) + 1)) != NULL) {
+    if (!is_of_name(at[-1]) && memcmp(at, runtime_mark, sizeof runtime_mark) == 0) {
       return true;
     }
     at++;
@@ -49,7 +53,7 @@ static void look_for_mark(const rf_mapping *m, void *context) {
   }
   s->ours = s->ours || within(m, (uintptr_t)&rf_cxx_is_own);
   if (!s->found && m->readable && !m->writable) {
-    s->found = contains(m->start, m->end, runtime_mark, sizeof runtime_mark);
+    s->found = contains_mark(m->start, m->end);
   }
 }
 
