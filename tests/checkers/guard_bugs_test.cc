@@ -4,6 +4,7 @@
 
 #include <ringfence/port.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <thread>

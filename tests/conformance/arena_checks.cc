@@ -1,6 +1,7 @@
 // Arenas: tiny and odd ones, used to the last block, given back in full; several allocators; their end.
 #include "tests/conformance/checks.h"
 
+#include <algorithm>
 #include <cstring>
 
 #if defined(__unix__) && SIZE_MAX > UINT32_MAX

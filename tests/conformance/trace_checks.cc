@@ -1,6 +1,7 @@
 // Random programs, correct but for the misuse that they announce, against the model.
 #include "tests/conformance/checks.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>

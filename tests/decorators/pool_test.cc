@@ -3,6 +3,7 @@
 #include <ringfence/pool.h>
 #include <ringfence/tlsf.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <random>

@@ -1,6 +1,7 @@
 // Every form of C++'s operator new and delete, and what lives on them.
 #include "expect.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
