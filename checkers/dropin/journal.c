@@ -36,6 +36,10 @@ static totals count(void) {
   return sum;
 }
 
+void rf_journal_forked(void) {
+  inherited = count();
+}
+
 /* ---- A line ---- */
 
 static void number(const rf_sink *sink, const char *name, uint64_t value) {
@@ -66,7 +70,59 @@ static void open_line(rf_sink_buffer *line, char *text, const char *type) {
 
 static void close_line(rf_sink_buffer *line) {
   rf_sink_str(&line->sink, "}\n");
-  rf_process_log(line->data, line->length);
+  rf_process_tell(line->data, line->length);
+}
+
+/* ---- The same for people, with verbosity=1: on standard error ---- */
+
+#define SAYING_BYTES 512
+
+static void open_saying(rf_sink_buffer *saying, char *text) {
+  rf_sink_buffer_init(saying, text, SAYING_BYTES);
+  rf_sink_str(&saying->sink, "ringfence: process ");
+  rf_sink_uint(&saying->sink, (uint64_t)getpid());
+}
+
+static void say(const rf_sink *sink, const char *before, uint64_t value) {
+  rf_sink_str(sink, before);
+  rf_sink_uint(sink, value);
+}
+
+static void close_saying(rf_sink_buffer *saying) {
+  rf_sink_str(&saying->sink, "\n");
+  rf_port_log(saying->data, saying->length);
+}
+
+static void say_begin(void) {
+  char text[SAYING_BYTES];
+  rf_sink_buffer saying;
+  const rf_options *const o = &rf_process.options;
+  open_saying(&saying, text);
+  rf_sink_str(&saying.sink, rf_process.checked ? " begins: mode guard" : " begins: mode off");
+  if (rf_process.checked) {
+    say(&saying.sink, ", quarantine ", o->quarantine);
+    say(&saying.sink, ", fill ", o->fill);
+    say(&saying.sink, ", stack_depth ", o->stack_depth);
+  }
+  close_saying(&saying);
+}
+
+static void say_end(const totals *now, uint64_t findings, const rf_leak_summary *leaks) {
+  char text[SAYING_BYTES];
+  rf_sink_buffer saying;
+  open_saying(&saying, text);
+  say(&saying.sink, " ends: allocations ", now->allocations - inherited.allocations);
+  say(&saying.sink, ", bytes ", now->bytes - inherited.bytes);
+  say(&saying.sink, ", peak ", now->peak);
+  say(&saying.sink, ", findings ", findings);
+  if (leaks != NULL && leaks->checked) {
+    say(&saying.sink, ", leaked blocks not listed ", leaks->unlisted_blocks);
+  }
+  if (leaks != NULL && leaks->why != NULL) {
+    rf_sink_str(&saying.sink, ", no look for leaks: ");
+    rf_sink_str(&saying.sink, leaks->why);
+  }
+  close_saying(&saying);
 }
 
 /* ---- Lines ---- */
@@ -74,15 +130,14 @@ static void close_line(rf_sink_buffer *line) {
 void rf_journal_begin(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
+  if (rf_process.options.verbosity != 0) {
+    say_begin();
+  }
   if (rf_process.options.summary) {
     open_line(&line, text, "start");
     number(&line.sink, "time_ns", rf_port_now_ns());
     close_line(&line);
   }
-}
-
-void rf_journal_forked(void) {
-  inherited = count();
 }
 
 static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
@@ -100,10 +155,13 @@ static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
 void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
+  totals const now = count();
+  if (rf_process.options.verbosity != 0) {
+    say_end(&now, findings, leaks);
+  }
   if (!rf_process.options.summary) {
     return;
   }
-  totals const now = count();
   uint64_t const time = rf_port_now_ns();
   open_line(&line, text, "summary");
   number(&line.sink, "time_ns", time);

@@ -1,5 +1,5 @@
-/* What a process tells the command about itself: a line when it begins, a line when it ends. Only with the option
- * summary=1; docs/checkers/dropin.md has the fields. */
+/* What a process tells about itself, a line when it begins and a line when it ends: to the command with summary=1
+ * (docs/checkers/dropin.md has the fields), to people with verbosity=1. */
 #ifndef RINGFENCE_DROPIN_JOURNAL_H
 #define RINGFENCE_DROPIN_JOURNAL_H
 

@@ -26,6 +26,7 @@
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define LOCK_MS 1000U
+#define PATH_BYTES 512
 
 rf_process_state rf_process;
 
@@ -51,10 +52,32 @@ static void close_log(void) {
   log->opened_by = 0;
 }
 
-void rf_process_log(const char *text, size_t size) {
+/* As the reporter expands it; false where it does not fit. */
+static bool log_path(rf_sink_buffer *path) {
+  const rf_options *const o = &rf_process.options;
+  for (size_t i = 0; i < o->log_length; i++) {
+    if (o->log[i] == '%' && i + 1 < o->log_length && o->log[i + 1] == 'p') {
+      rf_sink_uint(&path->sink, (uint64_t)getpid());
+      i++;
+    } else {
+      rf_sink_char(&path->sink, o->log[i]);
+    }
+  }
+  return path->length + 1 < path->capacity;
+}
+
+void rf_process_tell(const char *text, size_t size) {
   int const saved = errno;
-  rf_log_reporter_write(&rf_process.log, text, size);
-  close_log();
+  char path[PATH_BYTES];
+  rf_sink_buffer expanded;
+  rf_sink_buffer_init(&expanded, path, sizeof path);
+  if (rf_process.options.log == NULL) {
+    rf_port_log(text, size);
+  } else if (log_path(&expanded)) {
+    int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    (void)!write(file, text, size);
+    (void)close(file);
+  }
   errno = saved;
 }
 
@@ -78,7 +101,6 @@ static void restore_standard_error(void) {
 
 /* ---- Findings ---- */
 
-/* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
 static bool is_operator(const char *function) {
   return function != NULL && strncmp(function, "operator", 8) == 0;
 }
@@ -95,6 +117,7 @@ static bool is_no_mismatch(const rf_finding *f) {
   return called_from_own_runtime(is_operator(f->allocation) ? &f->found : &f->allocated);
 }
 
+/* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   int const saved = errno;
   if (is_no_mismatch(f)) {

@@ -29,9 +29,10 @@ void rf_process_init(void);
 /* Puts the guard over the heap of a new arena. */
 void rf_process_guard_init(rf_arena *arena);
 
-/* Puts text where the findings go. The file is opened and closed each time: a descriptor that stayed open could be closed,
- * or found in its way, by the program. */
-void rf_process_log(const char *text, size_t size);
+/* Puts a line of the process's own where findings go; nothing where the file cannot be opened (any more), for the program's
+ * standard error is its own. The file is opened and closed each time: a descriptor that stayed open could be closed by
+ * the program, or be in its way. */
+void rf_process_tell(const char *text, size_t size);
 
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);

@@ -79,6 +79,24 @@ TEST(Process, WritesNothingUnlessItIsAskedTo) {
   EXPECT_EQ(result.err, "");
 }
 
+TEST(Process, TellsPeopleWhatItChecksWhereAskedTo) {
+  Result const result = run({program("process"), "return"}, with("verbosity=1:quarantine=4096"));
+  EXPECT_NE(result.err.find(" begins: mode guard, quarantine 4096, "), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(", findings 0"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out, "output");
+}
+
+TEST(Process, KeepsItsLinesToItselfWhereTheLogCannotBeOpened) {
+  How how = with("summary=1:format=json:log=/nonexistent/%p");
+  how.log = false;
+  Result const result = run({program("process"), "return"}, how);
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.err, "");
+  Result const bad = run({program("process"), "return", "bad"}, how);
+  EXPECT_EQ(bad.status, 99);
+  EXPECT_NE(bad.err.find("heap-buffer-overflow"), std::string::npos);
+}
+
 TEST(Process, SummaryCountsWhatTheProgramDid) {
   Result const result = run({program("bugs"), "overflow_by_one", "good"}, with("summary=1"));
   const Json &summary = result.last("summary");
