@@ -1,0 +1,81 @@
+/* rf_tlsf: looking at every block, without trusting any. */
+#include "tlsf_block.h"
+
+bool rf_tlsf_step_at(rf_tlsf_region *region, unsigned char *b, rf_tlsf_step *out) {
+  uint32_t const header = *header_of(b);
+  if ((header & FREE) != 0) {
+    size_t const size = size_of_tag(header);
+    *out = (rf_tlsf_step){b, b + size, NULL, size - HEADER, false};
+    return size >= MIN_BLOCK && size <= (size_t)(region->end - b);
+  }
+  bool const huge = is_huge_header(header) && (size_t)(region->end - b) > HUGE_LEAD;
+  unsigned char *const user = huge ? b + HUGE_LEAD : b;
+  rf_tlsf_live live;
+  if (!is_marked(region, b) || !is_marked(region, user) || !rf_tlsf_read_live(region, user, &live) || live.b != b) {
+    return false;
+  }
+  *out = (rf_tlsf_step){b, live.e, user, live.size, live.prev_free};
+  return true;
+}
+
+/* False where `visit` ended the walk or, then with *status set, where a block is damaged. */
+static bool walk_region(rf_tlsf_region *region, rf_walk_fn visit, void *context, rf_status *status) {
+  rf_tlsf_step step;
+  for (unsigned char *b = region->first; b != region->end; b = step.e) {
+    if (!rf_tlsf_step_at(region, b, &step)) {
+      *status = RF_ERR_CORRUPT;
+      return false;
+    }
+    bool const used = step.user != NULL;
+    rf_block const block = {used ? step.user : b, step.size, (size_t)(step.e - b) - step.size, used, NULL};
+    if (!visit(&block, context)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+rf_status rf_tlsf_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  const rf_tlsf *const h = (const rf_tlsf *)self;
+  rf_status status = RF_OK;
+  rf_tlsf_region *region = rf_tlsf_region_above(h, NULL);
+  while (region != NULL && walk_region(region, visit, context, &status)) {
+    region = rf_tlsf_region_above(h, region->origin);
+  }
+  return status;
+}
+
+/* The first block of the highest list that has one: what the region would serve. */
+static size_t largest_request(const rf_tlsf_region *region) {
+  if (region->map == 0) {
+    return 0;
+  }
+  size_t const list = 63 - (unsigned)__builtin_clzll(region->map);
+  uint32_t const place = *next_of(at_place(region, list));
+  if (place >= region->places) {
+    return 0;
+  }
+  size_t const size = size_of_tag(*header_of(at_place(region, place))) - HEADER;
+  if (!is_huge(size)) {
+    return size;
+  }
+  return HAS_HUGE && is_huge(size - HUGE_LEAD) ? size - HUGE_LEAD : MAX_PLAIN - MIN_BLOCK;
+}
+
+static bool add_free(const rf_block *block, void *context) {
+  *(size_t *)context += block->used ? 0 : block->size;
+  return true;
+}
+
+void rf_tlsf_stats(rf_allocator *self, rf_stats *out) {
+  const rf_tlsf *const h = (const rf_tlsf *)self;
+  *out = (rf_stats){0};
+  rf_count_into(&h->counters, out);
+  for (rf_tlsf_region *r = rf_tlsf_region_above(h, NULL); r != NULL; r = rf_tlsf_region_above(h, r->origin)) {
+    size_t const largest = largest_request(r);
+    out->capacity += r->size;
+    out->largest_free = largest > out->largest_free ? largest : out->largest_free;
+  }
+  (void)rf_tlsf_walk(self, add_free, &out->free_bytes);
+  out->overhead = out->capacity - out->used - out->free_bytes;
+}
