@@ -19,6 +19,8 @@ const rf_conformance_subject *rf_mempool_subject(void);
 const rf_conformance_subject *rf_oom_subject(void);
 const rf_conformance_subject *rf_pool_subject(void);
 const rf_conformance_subject *rf_simple_subject(void);
+const rf_conformance_subject *rf_sizeclass_fallback_subject(void);
+const rf_conformance_subject *rf_sizeclass_subject(void);
 const rf_conformance_subject *rf_smallmem_subject(void);
 const rf_conformance_subject *rf_std_subject(void);
 const rf_conformance_subject *rf_tlsf_subject(void);
