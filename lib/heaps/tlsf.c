@@ -153,8 +153,9 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
     RF_FORGET(minus);
     unsigned char *const before =
         (unsigned char *)((uintptr_t)b + minus * (GRANULE >> TAG_SHIFT) + (GRANULE >> TAG_SHIFT));
-    if (RF_UNLIKELY(before < region->first) || RF_UNLIKELY(*header_of(before) != (uint32_t)tag) ||
-        RF_UNLIKELY(!unfile(region, origin, &map, before))) {
+    bool const wrapped = sizeof(void *) == 4 && before >= b; /* a damaged tag, on 32 bit only: no tag reaches 2^36 */
+    if (RF_UNLIKELY(before < region->first) || RF_UNLIKELY(wrapped) ||
+        RF_UNLIKELY(*header_of(before) != (uint32_t)tag) || RF_UNLIKELY(!unfile(region, origin, &map, before))) {
       return rf_tlsf_free_again(e, b, region);
     }
     b = before;
