@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #define ARENAS_PER_CORE 4U
+#define PATIENCE 100000U /* turns of waiting in a signal handler */
 
 static struct {
   rf_futex lock; /* of making one */
@@ -47,22 +48,23 @@ static unsigned arena_limit(void) {
 
 /* Under arenas.lock. */
 static rf_arena *make(void) {
-  unsigned const index = arenas.count;
   rf_arena *const arena = rf_record_alloc(sizeof *arena);
   if (arena == NULL) {
     return NULL;
   }
-  arena->index = index;
   rf_sysheap_init(&arena->heap);
   rf_process_guard_init(arena);
-  arenas.list[index] = arena;
-  __atomic_store_n(&arenas.count, index + 1, __ATOMIC_RELEASE);
+  arenas.list[arenas.count] = arena;
+  __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);
   return arena;
 }
 
+/* NULL where there are enough, or no memory, or somebody is at it. */
 static rf_arena *make_if_below_limit(void) {
   rf_arena *made = NULL;
-  rf_futex_lock(&arenas.lock);
+  if (!rf_futex_try(&arenas.lock)) {
+    return NULL;
+  }
   if (arenas.limit == 0) {
     arenas.limit = arena_limit();
   }
@@ -119,12 +121,12 @@ static bool bind(void) {
 
 /* ---- Entering ---- */
 
-/* Any arena whose lock is free, other than `except`. */
-static rf_arena *try_others(const rf_arena *except) {
+/* Any arena whose lock is free. */
+static rf_arena *try_all(void) {
   unsigned const count = rf_arena_count();
   for (unsigned i = 0; i < count; i++) {
     rf_arena *const arena = arenas.list[i];
-    if (arena != except && rf_futex_try(&arena->lock)) {
+    if (rf_futex_try(&arena->lock)) {
       return arena;
     }
   }
@@ -136,18 +138,20 @@ static rf_arena *enter_again(void) {
   if (rf_self.holds_all) {
     return rf_self.arena != NULL ? rf_self.arena : arenas.list[0];
   }
-  rf_arena *arena = try_others(NULL);
+  rf_arena *arena = try_all();
   if (arena == NULL) {
     arena = make_if_below_limit();
-    if (arena != NULL) {
-      rf_futex_lock(&arena->lock);
+    if (arena != NULL && !rf_futex_try(&arena->lock)) {
+      arena = NULL;
     }
   }
-  while (arena == NULL) { /* other threads hold the others, and will let go */
+  for (unsigned i = 0; arena == NULL && i < PATIENCE; i++) { /* other threads hold the others, and will let go */
     (void)sched_yield();
-    arena = try_others(rf_self.inside);
+    arena = try_all();
   }
-  rf_arena_entered(arena);
+  if (arena != NULL) {
+    rf_arena_entered(arena);
+  }
   return arena;
 }
 
@@ -166,7 +170,7 @@ rf_arena *rf_arena_enter_slow(void) {
       return NULL;
     }
   } else {
-    rf_arena *const free = try_others(rf_self.arena);
+    rf_arena *const free = try_all();
     if (free != NULL) {
       rebind(free);
       rf_self.inside = free;
@@ -227,7 +231,11 @@ void rf_arena_do_pending(rf_arena *arena) {
     __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&p->ptr, NULL, __ATOMIC_RELEASE);
     rf_origin const origin = {NULL, free.caller, NULL};
-    (void)rf_guard_free_from(&arena->guard, ptr, free.family, free.size, &origin);
+    if (rf_process.checked) {
+      (void)rf_guard_free_from(&arena->guard, ptr, free.family, free.size, &origin);
+    } else {
+      (void)rf_free_at(&arena->heap.base, ptr, NULL);
+    }
   }
 }
 

@@ -5,7 +5,8 @@
  * one that is not busy, so threads spread out as far as they collide. There are at most four per core, made when needed.
  *
  * A signal handler may allocate and free while its own thread is inside an arena: it is then served by another arena,
- * and a free that would have to wait for its own thread is noted, to be done by whoever enters that arena next.
+ * and a free that would have to wait for its own thread is noted, to be done by whoever enters that arena next. It never
+ * waits for a lock that its own thread may hold; rather than that it gets NULL.
  */
 #ifndef RINGFENCE_DROPIN_ARENA_H
 #define RINGFENCE_DROPIN_ARENA_H
@@ -30,10 +31,9 @@ typedef struct rf_arena {
   rf_futex lock;
   uint32_t pending_count; /* accessed atomically, as is what it counts */
   uint32_t threads;       /* bound to it; accessed atomically */
-  unsigned index;
-  uint64_t requested; /* bytes ever asked for */
-  void *inherited;    /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
-  size_t counted;     /* live bytes as the process's sum has them */
+  uint64_t requested;     /* bytes ever asked for */
+  void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
+  size_t counted;         /* live bytes as the process's sum has them */
   rf_guard guard;
   rf_sysheap heap;
   rf_pending_free pending[RF_PENDING];
@@ -66,7 +66,8 @@ static inline void rf_arena_entered(rf_arena *arena) {
   }
 }
 
-/* An arena to allocate from; NULL only where there is no memory for the first one. */
+/* An arena to allocate from; NULL only where there is no memory for the first one, or in a signal handler that interrupted
+ * the making of it. */
 static inline rf_arena *rf_arena_enter(void) {
   rf_arena *const arena = rf_self.arena;
   if (__builtin_expect(arena != NULL && rf_self.inside == NULL, 1)) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define WAIT_MS 1000U
-#define MAX_THREADS 32768U
+#define MAX_THREADS 8192U
 #define MAX_GROUPS 16384U
 #define MAX_RELOCATED 4096U
 #define SPARE_RANGES 4096U
@@ -305,7 +305,11 @@ static bool find_leaks(search *s, uintptr_t sp, const char **why) {
 void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak_summary *out) {
   search s;
   memset(&s, 0, sizeof s);
-  *out = (rf_leak_summary){.checked = false, .why = "a thread is inside an allocation function"};
+  *out = (rf_leak_summary){.checked = false, .why = NULL};
+  if (policy == RF_LEAKS_NONE) {
+    return;
+  }
+  out->why = "a thread is inside an allocation function";
   if (!rf_thread_lock(WAIT_MS)) {
     return;
   }

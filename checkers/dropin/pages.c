@@ -11,6 +11,7 @@
 #define RECORD_CHUNK ((size_t)256 * 1024)
 #define RECORD_CHUNKS 1024
 #define RECORD_ALIGN 64U
+#define PATIENCE_MS 200U /* in a signal handler that interrupted its own thread here */
 
 typedef struct range {
   uintptr_t start;
@@ -151,14 +152,18 @@ void *rf_record_alloc(size_t size) {
   if (size > RECORD_CHUNK / 4) {
     return rf_record_table(size);
   }
-  rf_futex_lock(&pages.lock);
+  if (!rf_futex_lock_within(&pages.lock, PATIENCE_MS)) {
+    return NULL;
+  }
   uintptr_t const p = carve((size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1));
   rf_futex_unlock(&pages.lock);
   return (void *)p;
 }
 
 void *rf_record_table(size_t size) {
-  rf_futex_lock(&pages.lock);
+  if (!rf_futex_lock_within(&pages.lock, PATIENCE_MS)) {
+    return NULL;
+  }
   uintptr_t const p = new_chunk(rf_pages_round(size));
   rf_futex_unlock(&pages.lock);
   return (void *)p;

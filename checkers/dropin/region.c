@@ -12,6 +12,13 @@ static struct {
   rf_region *unused;
 } map;
 
+/* A signal handler may have interrupted its own thread with the lock: it gives up rather than wait for ever. */
+#define PATIENCE_MS 200U
+
+static bool lock_map(void) {
+  return rf_futex_lock_within(&map.lock, PATIENCE_MS);
+}
+
 static uintptr_t chunk_of(uintptr_t address) {
   return address >> RF_REGION_SHIFT;
 }
@@ -79,7 +86,9 @@ static void put_descriptor(rf_region *region) {
 static rf_region *enter_new(uintptr_t base, size_t size) {
   uintptr_t const first = chunk_of(base);
   uintptr_t const last = last_chunk(base, size);
-  rf_futex_lock(&map.lock);
+  if (!lock_map()) {
+    return NULL;
+  }
   rf_region *const region = have_leaves(first, last) ? take_descriptor() : NULL;
   if (region != NULL) {
     region->base = base;
@@ -114,7 +123,9 @@ rf_region *rf_region_map(struct rf_sysheap *heap, rf_region_kind kind, size_t si
 void rf_region_unmap(rf_region *region) {
   uintptr_t const base = region->base;
   size_t const size = region->size;
-  rf_futex_lock(&map.lock);
+  if (!lock_map()) {
+    return;
+  }
   enter(chunk_of(base), last_chunk(base, size), NULL);
   put_descriptor(region);
   rf_futex_unlock(&map.lock);
@@ -129,12 +140,14 @@ bool rf_region_extend(rf_region *region, size_t size) {
     return false;
   }
   uintptr_t const last = last_chunk(region->base, whole);
-  rf_futex_lock(&map.lock);
-  bool const possible = have_leaves(first, last);
-  if (possible) {
-    enter(first, last, region);
+  bool possible = false;
+  if (lock_map()) {
+    possible = have_leaves(first, last);
+    if (possible) {
+      enter(first, last, region);
+    }
+    rf_futex_unlock(&map.lock);
   }
-  rf_futex_unlock(&map.lock);
   if (!possible) {
     rf_pages_unmap((void *)(region->base + region->size), whole - region->size);
     return false;
@@ -146,10 +159,9 @@ bool rf_region_extend(rf_region *region, size_t size) {
 void rf_region_trim(rf_region *region, size_t size) {
   size_t const whole = rf_pages_round(size);
   size_t const old = region->size;
-  if (whole == 0 || whole >= old) {
+  if (whole == 0 || whole >= old || !lock_map()) {
     return;
   }
-  rf_futex_lock(&map.lock);
   enter(last_chunk(region->base, whole) + 1, last_chunk(region->base, old), NULL);
   region->size = whole;
   rf_futex_unlock(&map.lock);

@@ -49,7 +49,8 @@ typedef struct rf_region {
  * rf_pages_map. Any thread; the region is then the heap's to protect. */
 rf_region *rf_region_map(struct rf_sysheap *heap, rf_region_kind kind, size_t size, size_t align, size_t room);
 
-/* Takes the region out of the page map and gives its memory back. */
+/* Takes the region out of the page map and gives its memory back. In a signal handler that interrupted a change of the map
+ * the memory may be kept, to no further use. */
 void rf_region_unmap(rf_region *region);
 
 /* Grows a region in place to at least `size` bytes; false, and nothing changed, where that cannot be. */
