@@ -13,7 +13,7 @@
  * four bytes; both levels of the index are one word of bits; links count from the region's beginning and are seen to
  * stay in it before they are followed; a bitmap outside the blocks says exactly where live blocks begin.
  *
- * Layout: tlsf_block.h draws it. A granule is two pointers, 16 bytes on 64 bit and 8 on 32 bit. A region is
+ * Layout: tlsf_block.h draws it. A granule is 16 bytes, or 8 where RF_ALIGN_DEFAULT is 8 (Cortex-M). A region is
  *
  *     | record (the first one's is in rf_tlsf) | bitmap | lists | block | block | ... | block | end mark |
  *
@@ -64,7 +64,8 @@ struct rf_tlsf_region {
   struct rf_tlsf *heap;
   void *memory; /* these bytes, */
   size_t size;
-  void *whole; /* and what the caller gave: `memory`, or that of the first of several pieces */
+  void *whole;    /* and what the caller gave: `memory`, or that of the first of several pieces */
+  uintptr_t seal; /* sum over these three; all above but `map` and `child` follows from them */
 };
 
 /* The caller's storage, its fields the heap's own. */

@@ -37,8 +37,8 @@
 #include <ringfence/tlsf.h>
 
 enum {
-  GRANULE = 2 * sizeof(void *),
-  GRANULE_SHIFT = sizeof(void *) == 8 ? 4 : 3,
+  GRANULE = RF_ALIGN_DEFAULT > 8 ? 16 : 8, /* every block is aligned as usual, none takes luck */
+  GRANULE_SHIFT = GRANULE == 16 ? 4 : 3,
   PLACE = 8, /* bytes that a link counts in */
   HEADER = sizeof(uint32_t),
   MIN_BLOCK = 16, /* header, two links, tag */
@@ -58,6 +58,7 @@ enum {
 };
 
 _Static_assert(sizeof(void *) == 8 || sizeof(void *) == 4, "layout is drawn for 32 and 64 bit");
+_Static_assert(RF_ALIGN_DEFAULT <= GRANULE, "a stricter usual alignment wants a larger granule");
 _Static_assert(MIN_BLOCK % GRANULE == 0 && MIN_BLOCK == HEADER + 3 * sizeof(uint32_t), "smallest free block");
 _Static_assert(2 * MIN_BLOCK < 1 << (SIZE_SHIFT - SLACK_SHIFT), "slack fits: of alloc(0), with a rest not split off");
 _Static_assert(HUGE_LEAD >= sizeof(size_t) + 2 * sizeof(uint32_t), "room for size, slack and header");
@@ -339,6 +340,9 @@ rf_tlsf_region *rf_tlsf_region_above(const rf_tlsf *h, const void *p);
 
 /* Lists of a region: those that its sizes need. */
 size_t rf_tlsf_list_count(const rf_tlsf_region *region);
+
+/* What a region's `seal` should be. */
+uintptr_t rf_tlsf_seal(const rf_tlsf_region *region);
 
 /* Fills in what a region's record has from its memory alone: all but `map`, `heap`, `whole` and the links of the tree.
  * The first `lead` aligned bytes are kept free for the record itself. RF_OK; RF_ERR_NO_MEMORY where no block fits. */

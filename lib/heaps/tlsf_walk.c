@@ -45,8 +45,8 @@ rf_status rf_tlsf_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   return status;
 }
 
-/* The first block of the highest list that has one, as a request. */
-static size_t largest_block(const rf_tlsf_region *region) {
+/* The first block of the highest list that has one: what the region would serve. */
+static size_t largest_request(const rf_tlsf_region *region) {
   if (region->map == 0) {
     return 0;
   }
@@ -60,42 +60,6 @@ static size_t largest_block(const rf_tlsf_region *region) {
     return size;
   }
   return HAS_HUGE && is_huge(size - HUGE_LEAD) ? size - HUGE_LEAD : MAX_PLAIN - MIN_BLOCK;
-}
-
-/* The block that a request of `size` bytes would take, or NULL. */
-static unsigned char *would_take(const rf_tlsf_region *region, size_t size) {
-  size_t const granules = granules_for(size);
-  size_t list = list_for(granules);
-  uint64_t const fitting = list < LISTS ? region->map >> list : 0;
-  if (fitting != 0) {
-    list += (unsigned)__builtin_ctzll(fitting);
-  } else if ((region->map >> --list & 1) == 0) {
-    return NULL;
-  }
-  uint32_t const place = *next_of(at_place(region, list));
-  if (place >= region->places) {
-    return NULL;
-  }
-  unsigned char *const b = at_place(region, place);
-  return size_of_tag(*header_of(b)) >= granules * GRANULE ? b : NULL;
-}
-
-static bool would_serve(const rf_tlsf_region *region, size_t size, size_t align) {
-  const unsigned char *const b = would_take(region, size);
-  return b != NULL && (rf_is_aligned(b, align) || would_take(region, size + align + MIN_BLOCK) != NULL);
-}
-
-/* What the region would serve at the usual alignment: where that is stricter than a granule (i386), less by what
- * aligning costs there. */
-static size_t largest_request(const rf_tlsf_region *region) {
-  size_t size = largest_block(region);
-  if (RF_ALIGN_DEFAULT <= GRANULE) {
-    return size;
-  }
-  while (size > GRANULE && !would_serve(region, size, RF_ALIGN_DEFAULT)) {
-    size -= GRANULE;
-  }
-  return would_serve(region, size, RF_ALIGN_DEFAULT) ? size : 0;
 }
 
 static bool add_free(const rf_block *block, void *context) {
