@@ -4,6 +4,7 @@
 
 #define MIN_REGION RF_REGION_ALIGN
 #define MAX_REGION ((size_t)64 << 20)
+#define EMPTY_KEPT ((size_t)4 << 20)
 #define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, in a region just large enough: generous */
 
 static rf_sysheap *self_of(rf_allocator *self) {
@@ -55,10 +56,10 @@ static bool grow(rf_sysheap *heap, size_t size, size_t align) {
   return true;
 }
 
-/* A region in which nothing lives goes back, unless most of the heap is in use. */
+/* A region in which nothing lives goes back, unless little of the heap is empty: it may be needed again at once. */
 static void region_emptied(rf_sysheap *heap, rf_region *region) {
   heap->empty_bytes += region->size;
-  if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 4) {
+  if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 4 + EMPTY_KEPT) {
     return;
   }
   if (rf_tlsf_remove_region(&heap->tlsf, (void *)region->base) == RF_OK) {

@@ -3,8 +3,8 @@
  *
  *  - Blocks below RF_BIG_BLOCK come from tlsf. Each new region is half as large as the heap so far, from 1 to 64 MiB, so
  *    that there are few; where the system refuses (RLIMIT_AS), smaller ones are tried, down to what the request needs. A
- *    region in which nothing lives any more goes back once more than a quarter of the heap is empty, so that alternating alloc
- *    and free at an edge do not map and unmap each time.
+ *    region in which nothing lives any more goes back, unless no more than 4 MiB and a quarter of the heap are empty:
+ *    blocks that come and go at an edge must not map and unmap each time.
  *  - Bigger blocks have a region each. A few freed ones are kept, with their pages, for the next request of about that
  *    size: a loop over malloc and free of a megabyte costs no page faults. Growing is in place where address space
  *    allows; a block that must move is given room above, so that growing step by step copies little.
