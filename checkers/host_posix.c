@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* syscall, MAP_ANONYMOUS, secure_getenv, sigtimedwait */
 #include "host.h"
 
+#include "uncancelled.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -79,16 +81,20 @@ const char *rf_host_environment(void) {
 
 int rf_host_open(const char *path) {
   int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
   int const fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return fd;
 }
 
 void rf_host_close(int fd) {
   int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
   if (fd >= 0) {
     (void)close(fd);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved_errno;
 }
 
@@ -116,6 +122,7 @@ bool rf_host_write(int fd, const char *data, size_t size) {
     rf_port_log(data, size);
     return true;
   }
+  int const cancellation = rf_uncancelled_begin();
   (void)sigemptyset(&pipe_signal);
   (void)sigaddset(&pipe_signal, SIGPIPE);
   (void)sigemptyset(&pending);
@@ -127,6 +134,7 @@ bool rf_host_write(int fd, const char *data, size_t size) {
     }
   }
   (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return done;
 }

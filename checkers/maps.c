@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "maps.h"
 
+#include "uncancelled.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -121,15 +123,13 @@ static rf_map parse(const char *at, size_t length) {
   return map;
 }
 
-bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {
-  int const saved_errno = errno;
+static bool each(bool (*visit)(const rf_map *map, void *context), void *context) {
   reader r = {-1, 0, 0, {0}};
   const char *line;
   size_t length;
   bool more = true;
   r.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (r.fd == -1) {
-    errno = saved_errno;
     return false;
   }
   while (more && next_line(&r, &line, &length)) {
@@ -140,6 +140,14 @@ bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context
     }
   }
   (void)close(r.fd);
-  errno = saved_errno;
   return true;
+}
+
+bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {
+  int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
+  bool const done = each(visit, context);
+  rf_uncancelled_end(cancellation);
+  errno = saved_errno;
+  return done;
 }

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "symbols.h"
 
+#include "uncancelled.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -111,12 +113,14 @@ static bool function_in(const image *file, uint64_t address, char *out, size_t r
 
 bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
   int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
   image file;
   bool found = false;
   if (map_file(path, &file)) {
     found = function_in(&file, address, out, room);
     (void)munmap((void *)(uintptr_t)file.data, file.size);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return found;
 }

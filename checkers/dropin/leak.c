@@ -10,7 +10,6 @@
 #define WAIT_MS 1000U
 #define MAX_THREADS 8192U
 #define MAX_GROUPS 16384U
-#define MAX_RELOCATED 4096U
 #define SPARE_RANGES 4096U
 
 /* Leaks of one origin. */
@@ -75,9 +74,8 @@ static bool get_memory(search *s) {
   size_t const ranges = region_count() + SPARE_RANGES + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
-  s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + MAX_RELOCATED * sizeof(rf_range) +
-                   blocks * sizeof(rf_live_block) + pages * sizeof(uint32_t) + kinds * sizeof(group) +
-                   slots * sizeof(uint32_t) + 8 * (size_t)64;
+  s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_live_block) +
+                   pages * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
   s->memory = rf_pages_map(s->memory_size, 1, 0);
   if (stopped_threads == NULL) {
     stopped_threads = rf_record_table(MAX_THREADS * sizeof *stopped_threads);
@@ -88,7 +86,6 @@ static bool get_memory(search *s) {
   unsigned char *at = s->memory;
   s->roots.buffer = carve(&at, RF_ROOTS_BUFFER, 1);
   s->roots.excluded = (rf_ranges){carve(&at, ranges, sizeof(rf_range)), ranges, 0};
-  s->roots.relocated = (rf_ranges){carve(&at, MAX_RELOCATED, sizeof(rf_range)), MAX_RELOCATED, 0};
   s->live = (rf_live){
       .blocks = carve(&at, blocks, sizeof(rf_live_block)),
       .capacity = blocks,
@@ -105,7 +102,8 @@ static bool exclude_own_memory(search *s) {
   rf_ranges *const out = &s->roots.excluded;
   uintptr_t start;
   uintptr_t end;
-  bool room = rf_ranges_add(out, (uintptr_t)s->memory, (uintptr_t)s->memory + s->memory_size);
+  bool room = rf_roots_exclude_library(&s->roots);
+  room = rf_ranges_add(out, (uintptr_t)s->memory, (uintptr_t)s->memory + s->memory_size) && room;
   for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
     room = rf_ranges_add(out, start, end) && room;
   }
@@ -287,7 +285,7 @@ static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
 
 /* All arenas locked; the list of threads as well. */
 static bool find_leaks(search *s, uintptr_t sp, const char **why) {
-  if (!get_memory(s) || !rf_roots_modules(&s->roots)) {
+  if (!get_memory(s)) {
     *why = "no memory for the search";
     return false;
   }

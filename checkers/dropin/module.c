@@ -1,11 +1,15 @@
 #define _GNU_SOURCE
 #include "module.h"
 
+#include "procfs.h"
+
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PROGRAM "/proc/self/exe"
 
 /* ---- What a file on disk has ---- */
 
@@ -44,7 +48,7 @@ static bool file_names_code(int file) {
 }
 
 static bool path_names_code(const char *path) {
-  int const file = open(path[0] != '\0' ? path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  int const file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     return false;
   }
@@ -69,34 +73,35 @@ static bool is_runtime(const char *path) {
 }
 
 typedef struct search {
-  uintptr_t address; /* 0: the first module, which is the program */
+  uintptr_t address;
   rf_known_module *out;
   bool found;
 } search;
 
-static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
-  search *const s = context;
-  (void)size;
-  for (size_t i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
-    uintptr_t const start = info->dlpi_addr + p->p_vaddr;
-    bool const code = p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0;
-    if (code && (s->address == 0 || s->address - start < p->p_memsz)) {
-      const char *const path = info->dlpi_name != NULL ? info->dlpi_name : "";
-      *s->out = (rf_known_module){start, start + p->p_memsz, is_runtime(path), path_names_code(path)};
-      s->found = true;
-      return 1;
-    }
-  }
-  return s->address == 0 ? 1 : 0;
+/* The program's file may have been replaced while it runs. */
+static bool is_program(const char *path) {
+  char program[4096];
+  ssize_t const length = readlink("/proc/self/exe", program, sizeof program - 1);
+  program[length > 0 ? length : 0] = '\0';
+  return strcmp(path, program) == 0;
 }
 
+static void visit_mapping(const rf_mapping *mapping, void *context) {
+  search *const s = context;
+  if (mapping->executable && s->address >= mapping->start && s->address < mapping->end) {
+    const char *const file = is_program(mapping->path) ? PROGRAM : mapping->path;
+    *s->out = (rf_known_module){mapping->start, mapping->end, is_runtime(mapping->path), path_names_code(file)};
+    s->found = true;
+  }
+}
+
+/* Not by asking the loader: in a child of fork its lock may be held by a thread that is not there. */
 static const rf_known_module *add(rf_known_modules *modules, uintptr_t address) {
   if (modules->count == RF_KNOWN_MODULES) {
     return NULL;
   }
   search s = {address, &modules->list[modules->count], false};
-  (void)dl_iterate_phdr(visit_module, &s);
+  (void)rf_procfs_each_mapping(visit_mapping, &s);
   return s.found ? &modules->list[modules->count++] : NULL;
 }
 
@@ -111,5 +116,8 @@ const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t
 }
 
 const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
-  return add(modules, 0);
+  if (modules->program.end == 0) {
+    modules->program = (rf_known_module){0, UINTPTR_MAX, false, path_names_code(PROGRAM)};
+  }
+  return &modules->program;
 }

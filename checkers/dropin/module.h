@@ -19,10 +19,10 @@ typedef struct rf_known_module {
 typedef struct rf_known_modules {
   rf_known_module list[RF_KNOWN_MODULES];
   size_t count;
+  rf_known_module program; /* end 0: not asked for yet */
 } rf_known_modules;
 
-/* The module of `address`; NULL where there is none any more, or too many. Takes the loader's lock. Valid until the next
- * call. */
+/* The module of `address`; NULL where there is none any more, or too many. Valid until the next call. */
 const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t address);
 
 /* The module of the program itself. */

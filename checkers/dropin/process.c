@@ -2,11 +2,13 @@
 #include "process.h"
 
 #include "caller.h"
+#include "checkers/uncancelled.h"
 #include "cxx.h"
 #include "elsewhere.h"
 #include "front.h"
 #include "journal.h"
 #include "pages.h"
+#include "roots.h"
 #include "signals.h"
 #include "thread.h"
 
@@ -120,8 +122,10 @@ static bool is_no_mismatch(const rf_finding *f) {
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
   if (is_no_mismatch(f)) {
     self->sequence--;
+    rf_uncancelled_end(cancellation);
     errno = saved;
     return RF_ACTION_CONTINUE;
   }
@@ -135,6 +139,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
     process.ended = true;
     rf_journal_end(process.findings, NULL);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
   return action;
 }
@@ -274,6 +279,7 @@ int rf_process_end(rf_process_ending ending, int status) {
     return status;
   }
   __atomic_store_n(&process.ending, true, __ATOMIC_RELAXED);
+  int const cancellation = rf_uncancelled_begin();
   restore_standard_error();
   if (rf_process.checked && rf_process.options.sweep) {
     (void)sweep(ending == RF_ENDING_SIGNAL);
@@ -283,6 +289,7 @@ int rf_process_end(rf_process_ending ending, int status) {
                   &leaks);
   }
   rf_journal_end(process.findings, &leaks);
+  rf_uncancelled_end(cancellation);
   return process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
 }
 
@@ -299,7 +306,9 @@ void rf_process_resume(void) {
 __attribute__((noinline)) static size_t check_leaks(void) {
   rf_leak_summary leaks = {.checked = false};
   if (rf_process.checked) {
+    int const cancellation = rf_uncancelled_begin();
     rf_leak_check(rf_process.options.leaks, (uintptr_t)__builtin_frame_address(0), &process.reporter, &leaks);
+    rf_uncancelled_end(cancellation);
   }
   return leaks.findings;
 }
@@ -327,6 +336,7 @@ void rf_process_begin(void) {
   }
   rf_caller_init();
   rf_elsewhere_init();
+  rf_roots_init();
   (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
   if (rf_process.options.help) {
     rf_sink const out = {to_standard_error, NULL};

@@ -53,34 +53,47 @@ void rf_ranges_sort(rf_ranges *ranges) {
   }
 }
 
-/* ---- Modules ---- */
+/* ---- The library's own data ---- */
+
+#define OWN_MAX 8U
+
+static struct {
+  rf_range list[OWN_MAX];
+  size_t count;
+} own;
 
 static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
-  rf_roots *const roots = context;
   uintptr_t const here = (uintptr_t)&visit_module;
   uintptr_t const base = info->dlpi_addr;
   bool ours = false;
-  bool room = true;
   (void)size;
+  (void)context;
   for (size_t i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
     ours = ours || (p->p_type == PT_LOAD && here - (base + p->p_vaddr) < p->p_memsz);
-    if (p->p_type == PT_GNU_RELRO) {
-      room = rf_ranges_add(&roots->relocated, base + p->p_vaddr, base + p->p_vaddr + p->p_memsz) && room;
-    }
   }
   bool const library = info->dlpi_name != NULL && info->dlpi_name[0] != '\0';
   for (size_t i = 0; ours && library && i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
-    if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0) {
-      room = rf_ranges_add(&roots->excluded, base + p->p_vaddr, base + p->p_vaddr + p->p_memsz) && room;
+    if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0 && own.count < OWN_MAX) {
+      own.list[own.count++] = (rf_range){base + p->p_vaddr, base + p->p_vaddr + p->p_memsz};
     }
   }
-  return room ? 0 : 1;
+  return ours ? 1 : 0;
 }
 
-bool rf_roots_modules(rf_roots *roots) {
-  return dl_iterate_phdr(visit_module, roots) == 0;
+void rf_roots_init(void) {
+  if (own.count == 0) {
+    (void)dl_iterate_phdr(visit_module, NULL);
+  }
+}
+
+bool rf_roots_exclude_library(rf_roots *roots) {
+  bool room = true;
+  for (size_t i = 0; i < own.count; i++) {
+    room = rf_ranges_add(&roots->excluded, own.list[i].start, own.list[i].end) && room;
+  }
+  return room;
 }
 
 /* ---- Stacks ----
@@ -172,7 +185,12 @@ static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
 }
 
 #define PAGEMAP_BATCH 256U
-#define PAGEMAP_IN_USE (UINT64_C(3) << 62) /* present, or swapped out */
+#define PAGEMAP_IN_USE (UINT64_C(3) << 62)  /* present, or swapped out */
+#define PAGEMAP_OF_FILE (UINT64_C(1) << 61) /* as it is in the file: nobody wrote to it */
+
+static bool may_hold_pointers(const rf_roots *roots, uint64_t entry) {
+  return (entry & PAGEMAP_IN_USE) != 0 && !(roots->only_written && (entry & PAGEMAP_OF_FILE) != 0);
+}
 
 /* Only pages that were ever touched: a large mapping may be mostly holes, which reading would fill. */
 static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
@@ -189,9 +207,9 @@ static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
     }
     size_t const count = (size_t)got / sizeof *entries;
     for (size_t i = 0; i < count;) {
-      bool const used = (entries[i] & PAGEMAP_IN_USE) != 0;
+      bool const used = may_hold_pointers(roots, entries[i]);
       size_t run = i + 1;
-      while (run < count && ((entries[run] & PAGEMAP_IN_USE) != 0) == used) {
+      while (run < count && may_hold_pointers(roots, entries[run]) == used) {
         run++;
       }
       uintptr_t const from = (first + i) * page > start ? (first + i) * page : start;
@@ -251,24 +269,17 @@ static bool is_device(const char *path) {
   return starts_with(path, "/dev/") && !starts_with(path, "/dev/zero") && !starts_with(path, "/dev/shm/");
 }
 
-static bool overlaps(const rf_ranges *ranges, const rf_mapping *mapping) {
-  for (size_t i = 0; i < ranges->count; i++) {
-    if (ranges->list[i].start < mapping->end && mapping->start < ranges->list[i].end) {
-      return true;
-    }
-  }
-  return false;
-}
-
 static void visit_mapping(const rf_mapping *mapping, void *context) {
   rf_roots *const roots = context;
   if (!mapping->readable || is_device(mapping->path) || starts_with(mapping->path, "[v")) {
     return;
   }
   bool const anonymous = mapping->path[0] == '\0';
-  if (!mapping->writable && !(anonymous && !mapping->shared) && !overlaps(&roots->relocated, mapping)) {
+  if (!mapping->writable && (mapping->shared || (!anonymous && mapping->executable))) {
     return;
   }
+  /* Data that was written while a module was loaded, and is read-only since. */
+  roots->only_written = !mapping->writable && !anonymous;
   roots->any_byte = anonymous && mapping->executable;
   read_unexcluded(roots, mapping->start, mapping->end);
   roots->any_byte = false;

@@ -36,14 +36,14 @@ void rf_ranges_sort(rf_ranges *ranges);
 typedef void (*rf_words_fn)(const uintptr_t *words, size_t count, void *context);
 
 typedef struct rf_roots {
-  rf_ranges excluded;  /* not roots: heap, records, dead parts of stacks; sorted before reading */
-  rf_ranges relocated; /* roots though read-only: data that was written while the program was loaded */
-  size_t passed;       /* excluded ranges that lie below what is being read */
+  rf_ranges excluded; /* not roots: heap, records, dead parts of stacks; sorted before reading */
+  size_t passed;      /* excluded ranges that lie below what is being read */
   rf_words_fn visit;
   void *context;
   unsigned char *buffer; /* RF_ROOTS_BUFFER bytes */
   int pages;             /* file descriptor of /proc/self/pagemap, or -1 */
   bool copies;           /* memory can be read by way of the kernel */
+  bool only_written;     /* of what is being read, pages as they are in their file hold no pointers */
   bool any_byte;         /* a word may begin at any byte of what is being read: code */
 } rf_roots;
 
@@ -53,9 +53,12 @@ typedef struct rf_roots {
 void rf_roots_open(rf_roots *roots);
 void rf_roots_close(rf_roots *roots);
 
-/* Adds to `relocated` what modules wrote before their data became read-only, and to `excluded` the data of the module that
- * this code is in, where that is a library of its own. Takes the loader's lock: before threads are stopped. */
-bool rf_roots_modules(rf_roots *roots);
+/* Looks up where the library keeps its own data: once, at the beginning. The loader's lock, which this takes, may later be
+ * held by a thread that waits to allocate, or, in a child of fork, by one that is not there. */
+void rf_roots_init(void);
+
+/* What is the library's is no root; nothing where it is linked into the program. False where there is no room. */
+bool rf_roots_exclude_library(rf_roots *roots);
 
 /* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use from
  * `sp` up. With the list of threads locked. */

@@ -216,13 +216,16 @@ static int write_all(const char *text, size_t len) {
 }
 
 /* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report: the
- * signal is blocked for this thread, and taken off again if it came from here. */
+ * signal is blocked for this thread, and taken off again if it came from here. Nor may the thread be cancelled: its caller
+ * may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
   struct timespec const at_once = {0, 0};
   sigset_t pipe_signal;
   sigset_t mask;
   sigset_t pending;
+  int cancellation = PTHREAD_CANCEL_ENABLE;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
   (void)sigemptyset(&pipe_signal);
   (void)sigaddset(&pipe_signal, SIGPIPE);
   (void)sigemptyset(&pending);
@@ -233,6 +236,7 @@ void rf_port_log(const char *text, size_t len) {
     }
   }
   (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  (void)pthread_setcancelstate(cancellation, &cancellation);
   errno = saved_errno;
 }
 

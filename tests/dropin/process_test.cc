@@ -144,6 +144,15 @@ TEST(Process, ChildrenOfForkReportWhatIsTheirs) {
   EXPECT_NE(child, result.last("start")["pid"].number);
 }
 
+TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
+  EXPECT_EQ(run({program("process"), "cancelled"}).status, 3);
+}
+
+TEST(Process, EndsThoughThreadsAllocateWithTheLoaderLocked) {
+  EXPECT_EQ(run({program("process"), "loader"}).status, 3);
+  EXPECT_EQ(run({program("process"), "loader_fork"}).status, 3);
+}
+
 TEST(Process, ChecksOnDemand) {
   EXPECT_EQ(run({program("process"), "sweep"}).out, "output0\n");
   EXPECT_EQ(run({program("process"), "sweep", "bad"}, with("halt=0")).out, "output1\n");

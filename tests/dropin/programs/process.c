@@ -1,5 +1,6 @@
 /* Ends in many ways, with or without damage done: argv[1] says how, argv[2] "bad" does the damage. */
 #define _GNU_SOURCE
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -36,6 +37,65 @@ static void own_handler(int number) {
   (void)number;
   printf("handled\n");
   exit(7);
+}
+
+static void *allocate_until_cancelled(void *argument) {
+  for (;;) {
+    free(malloc(10));
+    pthread_testcancel();
+  }
+  return argument;
+}
+
+/* Some of them while their first allocation is being served. */
+static void cancel_threads(void) {
+  for (int i = 0; i < 200; i++) {
+    pthread_t t;
+    pthread_create(&t, NULL, allocate_until_cancelled, NULL);
+    usleep(i % 4 * 100);
+    pthread_cancel(t);
+    pthread_join(t, NULL);
+  }
+}
+
+static volatile int rounds;
+
+static int allocate_with_the_loader_s_lock(struct dl_phdr_info *info, size_t size, void *argument) {
+  (void)info;
+  (void)size;
+  (void)argument;
+  free(malloc(50));
+  return 0;
+}
+
+static void *ask_the_loader(void *argument) {
+  for (;; rounds++) {
+    dl_iterate_phdr(allocate_with_the_loader_s_lock, NULL);
+  }
+  return argument;
+}
+
+static void start_asking_the_loader(void) {
+  pthread_t t;
+  for (int i = 0; i < 3; i++) {
+    pthread_create(&t, NULL, ask_the_loader, NULL);
+  }
+  while (rounds == 0) {
+    usleep(100);
+  }
+}
+
+/* True where all children ended as they wanted to. */
+static int end_children(void) {
+  int status = 0;
+  for (int i = 0; i < 20 && status == 0; i++) {
+    pid_t const pid = fork();
+    if (pid == 0) {
+      exit(0);
+    }
+    waitpid(pid, &status, 0);
+  }
+  return status == 0;
 }
 
 static void close_all(void) {
@@ -99,6 +159,19 @@ static int leave(const char *how) {
     }
     waitpid(pid, &status, 0);
     return WEXITSTATUS(status) == 99 ? 9 : 1;
+  }
+  if (strcmp(how, "cancelled") == 0) {
+    cancel_threads();
+    return 3;
+  }
+  if (strcmp(how, "loader") == 0) {
+    start_asking_the_loader();
+    return 3;
+  }
+  if (strcmp(how, "loader_fork") == 0) {
+    fflush(stdout);
+    start_asking_the_loader();
+    return end_children() ? 3 : 1;
   }
   if (strcmp(how, "closed") == 0) {
     atexit(close_all);
