@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "roots.h"
 
+#include "grave.h"
 #include "pages.h"
 #include "procfs.h"
 #include "thread.h"
@@ -132,6 +133,10 @@ static void visit_stack(const rf_mapping *mapping, void *context) {
   s->guard_end = mapping->readable ? 0 : mapping->end;
 }
 
+static bool exclude(uintptr_t start, uintptr_t end, void *context) {
+  return rf_ranges_add(context, start, end);
+}
+
 bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   if (stopped->count == stopped->capacity) {
     return false;
@@ -142,7 +147,7 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_self};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {roots, &all, 0, true};
-  return rf_procfs_each_mapping(visit_stack, &s) && s.room;
+  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_grave_each(&all, exclude, &roots->excluded);
 }
 
 /* ---- Reading ---- */
@@ -253,7 +258,7 @@ static void read_unexcluded(rf_roots *roots, uintptr_t start, uintptr_t end) {
     if (out.start > start) {
       rf_roots_read_range(roots, start, out.start);
     }
-    start = out.end;
+    start = out.end > start ? out.end : start;
   }
   if (start < end) {
     rf_roots_read_range(roots, start, end);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "thread.h"
 
+#include "grave.h"
+
 #include <pthread.h>
 #include <ringfence/port.h>
 #include <sys/uio.h>
@@ -32,11 +34,11 @@ static void unlink_self(void) {
   if (rf_self.next != NULL) {
     rf_self.next->previous = rf_self.previous;
   }
+  rf_grave_note(rf_self.id);
   rf_futex_unlock(&threads.lock);
 }
 
-/* The C library keeps the stacks of ended threads for new ones, and with them what lay on them: addresses that would make
- * lost blocks look reachable. It gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top
+/* Where the stacks of ended threads cannot be told apart (grave.h), they are at least cleared. The C library gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top
  * down, by the kernel, which stops where the stack ends without harm. */
 #define STALE_PAGES 5
 #define FRAME_MARGIN 512U

@@ -18,9 +18,20 @@ void PrintTo(const Lost &lost, std::ostream *out) {
 }
 
 const Lost kLost[] = {
-    {"one", 1, 0, 33},           {"many_of_one_origin", 10, 0, 200},   {"a_tree", 1, 3, 160},
-    {"a_ring", 1, 1, 80},        {"noted_in_a_freed_block", 1, 0, 33}, {"overwritten", 1, 0, 33},
-    {"by_realloc", 1, 0, 10000}, {"by_the_c_library", 2, 0, 0},        {"in_an_ended_thread", 1, 0, 33},
+    {"one", 1, 0, 33},
+    {"many_of_one_origin", 10, 0, 200},
+    {"a_tree", 1, 3, 160},
+    {"a_ring", 1, 1, 80},
+    {"noted_in_a_freed_block", 1, 0, 33},
+    {"overwritten", 1, 0, 33},
+    {"by_realloc", 1, 0, 10000},
+    {"by_the_c_library", 2, 0, 0},
+    {"in_an_ended_thread", 1, 0, 33},
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // elsewhere ended threads' stacks are not known
+    {"in_the_first_frame_of_an_ended_thread", 1, 0, 33},
+    {"in_an_ended_thread_s_storage", 1, 0, 33},
+#endif
+
 };
 
 const char *const kKept[] = {
@@ -36,6 +47,7 @@ const char *const kKept[] = {
     "kept_in_code_made_at_run_time",
     "kept_by_a_key",
     "kept_on_a_thread_s_stack",
+    "kept_on_a_stack_that_is_used_again",
     "kept_in_a_thread_s_register",
     "kept_by_the_c_library",
 };

@@ -108,6 +108,31 @@ static void *lose_in_a_thread(void *argument) {
   return argument;
 }
 
+static void *lose_in_the_first_frame(void *argument) {
+  void *volatile kept = malloc(33);
+  (void)kept;
+  return argument;
+}
+
+static void in_the_first_frame_of_an_ended_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, lose_in_the_first_frame, NULL);
+  pthread_join(t, NULL);
+}
+
+static _Thread_local void *of_a_thread;
+
+static void *lose_in_thread_local_storage(void *argument) {
+  of_a_thread = malloc(33);
+  return argument;
+}
+
+static void in_an_ended_thread_s_storage(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, lose_in_thread_local_storage, NULL);
+  pthread_join(t, NULL);
+}
+
 static void in_an_ended_thread(void) {
   pthread_t t;
   pthread_create(&t, NULL, lose_in_a_thread, NULL);
@@ -209,6 +234,19 @@ static void kept_on_a_thread_s_stack(void) {
   start(hold_on_the_stack);
 }
 
+static void *free_at_once(void *argument) {
+  free(malloc(33));
+  return argument;
+}
+
+/* By a thread that was given the stack of one that ended. */
+static void kept_on_a_stack_that_is_used_again(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, free_at_once, NULL);
+  pthread_join(t, NULL);
+  kept_on_a_thread_s_stack();
+}
+
 static void kept_in_a_thread_s_register(void) {
   start(hold_in_a_register);
 }
@@ -235,6 +273,9 @@ static const test_case cases[] = {
     {"by_realloc", by_realloc},
     {"by_the_c_library", by_the_c_library},
     {"in_an_ended_thread", in_an_ended_thread},
+    {"in_the_first_frame_of_an_ended_thread", in_the_first_frame_of_an_ended_thread},
+    {"in_an_ended_thread_s_storage", in_an_ended_thread_s_storage},
+    {"kept_on_a_stack_that_is_used_again", kept_on_a_stack_that_is_used_again},
     {"kept_global", kept_global},
     {"kept_thread_local", kept_thread_local},
     {"kept_chain", kept_chain},
