@@ -1,11 +1,13 @@
-// blockgroup: batches that span pools, good and bad, pools that leave and come back, against a list of what is taken of each.
-// The first byte of the input chooses between this and the adapter to rf_allocator.
+// blockgroup: batches that span pools, good and bad, pools that leave and come back, against a list of what is taken of
+// each. The first byte of the input chooses between this and the adapter to rf_allocator.
 #include <ringfence/blockgroup_allocator.h>
 #include <ringfence/fuzz/target.h>
 
 #include "blocks_model.h"
+#include "record_damage.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 
 namespace {
@@ -110,6 +112,34 @@ private:
     pool.blocks.used ^= 1;
     RF_HOLDS(rf_blockgroup_check(&group_, nullptr) == (pool.in_group ? RF_ERR_CORRUPT : RF_OK));
     pool.blocks.used ^= 1;
+    if (pool.in_group) {
+      broken_records(pool);
+    }
+  }
+
+  // A byte of a record is changed: nothing is followed, every call says so.
+  void broken_records(Pool &pool) {
+    struct {
+      void *start;
+      size_t size;
+    } const records[] = {{&group_, offsetof(rf_blockgroup, quiet)},
+                         {&pool.member, sizeof pool.member},
+                         {&pool.blocks, offsetof(rf_memblocks, quiet)}};
+    auto const &record = records[in_.u8() % 3];
+    auto *const byte = static_cast<unsigned char *>(record.start) + in_.below(record.size);
+    unsigned char const good = *byte;
+    void *block = pool.model.at(0);
+    rf_fault where;
+    *byte ^= static_cast<unsigned char>(in_.u8() | 1);
+    RF_HOLDS(rf_blockgroup_check(&group_, &where) == RF_ERR_CORRUPT && where.ptr == record.start);
+    RF_HOLDS(rf_blockgroup_owner(&group_, block) == nullptr);
+    RF_HOLDS(rf_blockgroup_alloc(&group_, &pool.blocks, 1, &block, nullptr) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_blockgroup_free(&group_, 1, &block) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_blockgroup_free_contiguous(&group_, block, 1) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_blockgroup_remove(&group_, &pool.member) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_blockgroup_add(&group_, &pool.member, &pool.blocks) == RF_ERR_CORRUPT);
+    RF_HOLDS(faults_.take() == 5);
+    *byte = good;
   }
 
   void alloc() {
@@ -295,10 +325,13 @@ rf_fuzz_target target() {
   t.max_arena = 65536;
   t.max_request = 1024;
   t.align_factor = SIZE_MAX; // only what a block's address happens to have
+  t.survives_damage = true;
+  t.refuses_ended = true;
   return t;
 }
 
-// What the interpreter does not do to the adapter: blocks taken behind its back, words of its table and of its pools changed.
+// What the interpreter does not do to the adapter: blocks taken behind its back, words of its table and of its pools
+// changed.
 class TableDamage {
 public:
   explicit TableDamage(Reader &in) : in_(in) {
@@ -307,7 +340,8 @@ public:
   }
 
   void run() {
-    for (the_step = 1; !in_.empty(); the_step++) {
+    size_t const operations = in_.u8() % 16; // the rest of the input is for the damage at the end
+    for (the_step = 1; the_step <= operations; the_step++) {
       rf_memblocks &pool = adapter_pools[in_.below(kPools)];
       switch (in_.u8() % 4) {
       case 0:
@@ -325,6 +359,15 @@ public:
       RF_HOLDS(rf_check(&adapter.base, nullptr) == RF_OK);
       RF_HOLDS(faults_.take() == 0);
     }
+    struct {
+      void *start;
+      size_t size;
+    } const records[] = {{&adapter, sizeof adapter},
+                         {&adapter_group, sizeof adapter_group},
+                         {&adapter_members[1], sizeof adapter_members[1]},
+                         {&adapter_pools[2], sizeof adapter_pools[2]}};
+    auto const &record = records[in_.u8() % 4];
+    damage_record(&adapter.base, record.start, record.size, in_);
   }
 
 private:

@@ -1,5 +1,5 @@
-// What the shadow models of the fixed-block pools share: a way to stop with the place, faults counted instead of fatal, and
-// the pointers that a free must refuse.
+// What the shadow models of the fixed-block pools share: a way to stop with the place, faults counted instead of fatal,
+// and the pointers that a free must refuse.
 #ifndef RINGFENCE_FUZZ_BLOCKS_MODEL_H
 #define RINGFENCE_FUZZ_BLOCKS_MODEL_H
 

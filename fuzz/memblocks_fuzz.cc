@@ -1,11 +1,14 @@
-// memblocks: batches, runs, claims and frees, good and bad, against a list of what is taken and a copy of the buffer, of which
-// the pool may not touch a byte. The first byte of the input chooses between this and the adapter to rf_allocator.
+// memblocks: batches, runs, claims and frees, good and bad, against a list of what is taken and a copy of the buffer,
+// of which the pool may not touch a byte. The first byte of the input chooses between this and the adapter to
+// rf_allocator.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/memblocks_allocator.h>
 
 #include "blocks_model.h"
+#include "record_damage.h"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace {
 
@@ -220,11 +223,35 @@ private:
     rf_fault where;
     RF_HOLDS(rf_memblocks_check(&pool_, &where) == (change == 0 ? RF_OK : RF_ERR_CORRUPT));
     *word = good;
-    false_counts();
+    in_.u8() % 2 == 0 ? false_counts() : broken_record();
   }
 
-  // What the pool does when the count of blocks in use, or the hint, contradicts the bitmap: it refuses, changes nothing,
-  // and says so whether it is quiet or not.
+  // A byte of what never changes is changed: nothing is followed, every call says so.
+  void broken_record() {
+    rf_memblocks const good = pool_;
+    void *block = model_.at(0);
+    rf_stats s;
+    reinterpret_cast<unsigned char *>(&pool_)[in_.below(offsetof(rf_memblocks, quiet))] ^=
+        static_cast<unsigned char>(in_.u8() | 1);
+    RF_HOLDS(rf_memblocks_check(&pool_, nullptr) == RF_ERR_CORRUPT);
+    RF_HOLDS(!rf_memblocks_owns(&pool_, block) && !rf_memblocks_is_region_free(&pool_, block, 1));
+    RF_HOLDS(rf_memblocks_alloc(&pool_, 1, &block) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_memblocks_alloc_contiguous(&pool_, 1, &block) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_memblocks_claim(&pool_, block, 1) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_memblocks_free(&pool_, 1, &block) == RF_ERR_CORRUPT);
+    RF_HOLDS(rf_memblocks_free_contiguous(&pool_, block, 1) == RF_ERR_CORRUPT);
+    rf_memblocks_reset_peak(&pool_);
+    rf_memblocks_listen(&pool_, &listener_);
+    rf_memblocks_unlisten(&pool_, &listener_);
+    rf_memblocks_share(&pool_, nullptr);
+    RF_HOLDS(faults_.take() == 9);
+    rf_memblocks_stats(&pool_, &s);
+    RF_HOLDS(s.capacity == 0);
+    pool_ = good;
+  }
+
+  // What the pool does when the count of blocks in use, or the hint, contradicts the bitmap: it refuses, changes
+  // nothing, and says so whether it is quiet or not.
   void false_counts() {
     size_t const used = pool_.used;
     size_t const hint = pool_.hint;
@@ -308,6 +335,8 @@ rf_fuzz_target target() {
   t.max_arena = kAdapterBlocks * kBlock;
   t.align_factor = kBlock; // blocks at a multiple of 64 are as rare as 48 makes them
   t.align_slack = kBlock;
+  t.survives_damage = true;
+  t.refuses_ended = true;
   return t;
 }
 
@@ -321,7 +350,8 @@ public:
   }
 
   void run() {
-    for (the_step = 1; !in_.empty(); the_step++) {
+    size_t const operations = in_.u8() % 16; // the rest of the input is for the damage at the end
+    for (the_step = 1; the_step <= operations; the_step++) {
       switch (in_.u8() % 4) {
       case 0:
         (void)rf_alloc(&adapter.base, in_.below(4 * kBlock));
@@ -338,6 +368,9 @@ public:
       RF_HOLDS(rf_check(&adapter.base, nullptr) == RF_OK);
       RF_HOLDS(faults_.take() == 0);
     }
+    bool const of_pool = in_.u8() % 2 == 0;
+    damage_record(&adapter.base, of_pool ? static_cast<void *>(&adapter_pool) : &adapter,
+                  of_pool ? sizeof adapter_pool : sizeof adapter, in_);
   }
 
 private:

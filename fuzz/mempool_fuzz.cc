@@ -1,9 +1,11 @@
 // mempool: pools of any geometry over a buffer or created from a heap, taken to the last block, with bad frees, damaged
-// headers, timeouts and threads that wait. The first byte of the input chooses between this and &pool.base as rf_allocator.
+// headers, timeouts and threads that wait. The first byte of the input chooses between this and &pool.base as
+// rf_allocator.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/mempool.h>
 
 #include "blocks_model.h"
+#include "record_damage.h"
 
 #include <algorithm>
 #include <cstring>
@@ -155,30 +157,30 @@ private:
     RF_HOLDS(faults_.take() == 1);
   }
 
-  // A byte of a header is changed: check tells, the next call that needs it refuses, and restored all is well.
+  // A byte of a header is changed: check tells, and whatever is called returns. Restored, all is well.
   void damage() {
-    size_t const i = in_.below(pool_->num_blocks);
-    unsigned char *const header = pool_->start + i * pool_->stride;
-    unsigned char *const byte = header + in_.below(sizeof(uintptr_t));
-    unsigned char const good = *byte;
-    void *got = nullptr;
-    *byte ^= in_.u8();
-    rf_fault where;
-    RF_HOLDS(rf_check(&pool_->base, &where) == (*byte == good ? RF_OK : RF_ERR_CORRUPT));
+    rf_mempool const pool = *pool_;
+    std::vector<unsigned char> const memory(pool.start, pool.start + pool.num_blocks * pool.stride - pad());
+    size_t const i = in_.below(pool.num_blocks);
+    unsigned char *const header = pool.start + i * pool.stride;
     unsigned char *const block = header + sizeof(uintptr_t);
-    if (*byte != good && live_.count(block) != 0 && rf_usable_size(&pool_->base, block) == 0) {
-      RF_HOLDS(rf_mempool_free(pool_, block) != RF_OK);
-      RF_HOLDS(faults_.take() == 1);
-    }
-    if (*byte != good && i == pool_->head && rf_mempool_alloc(pool_, 0, &got) != RF_OK) {
-      RF_HOLDS(faults_.take() == 1);
-    } else if (got != nullptr) {
-      *byte = good; // the byte was believed: the header said "free" still, with another next
-      pool_ = nullptr;
-      return;
-    }
-    *byte = good;
+    auto const change = in_.u8();
+    header[in_.below(sizeof(uintptr_t))] ^= change;
+    RF_HOLDS(rf_check(&pool_->base, nullptr) == (change == 0 ? RF_OK : RF_ERR_CORRUPT));
+    void *got = nullptr;
+    (void)rf_resize(&pool_->base, block, 1 + in_.below(block_size_));
+    (void)rf_usable_size(&pool_->base, block);
+    (void)rf_mempool_free(pool_, block);
+    (void)rf_mempool_alloc(pool_, 0, &got);
+    (void)rf_walk(
+        &pool_->base, [](const rf_block *, void *) { return true; }, nullptr);
+    (void)faults_.take();
+    *pool_ = pool;
+    std::copy(memory.begin(), memory.end(), pool.start);
   }
+
+  // What the last block does not have of its stride.
+  size_t pad() const { return pool_->stride - block_size_ - sizeof(uintptr_t); }
 
   // A block whose header is another's, as after a copy that went too far, is not taken back.
   void copied_header() {
@@ -216,7 +218,8 @@ private:
     failures_++;
   }
 
-  // Starts threads that wait with these priorities, each when the one before is waiting. Each gives its block to the next.
+  // Starts threads that wait with these priorities, each when the one before is waiting. Each gives its block to the
+  // next.
   struct Waiters {
     std::vector<std::thread> threads;
     std::vector<size_t> served; // by the holder of the one block that goes round
@@ -356,6 +359,8 @@ rf_fuzz_target target() {
   t.max_arena = 65536;
   t.max_request = 512;
   t.align_factor = SIZE_MAX; // none beyond 64
+  t.survives_damage = true;
+  t.refuses_ended = true;
   return t;
 }
 
@@ -363,11 +368,21 @@ rf_fuzz_target target() {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader in(data, size);
-  if (in.u8() % 4 == 0) {
+  switch (in.u8() % 8) {
+  case 0:
+  case 4: {
     rf_fuzz_target const t = target();
     rf_fuzz_run(&t, data + 1, size > 1 ? size - 1 : 0);
     return 0;
   }
-  Harness(in).run();
-  return 0;
+  case 1: {
+    alignas(64) unsigned char arena[2048];
+    RF_HOLDS(init(nullptr, arena, sizeof arena) != nullptr);
+    damage_record(&the_pool.base, &the_pool, offsetof(rf_mempool, mutex), in); // the mutex is the port's
+    return 0;
+  }
+  default:
+    Harness(in).run();
+    return 0;
+  }
 }

@@ -1,8 +1,46 @@
 #include <ringfence/blockgroup.h>
 
+#include "blockgroup_impl.h"
 #include "memblocks_impl.h"
 
 #include <string.h>
+
+/* ---- Records: each is sealed, and none is followed before its seal was looked at ---- */
+
+static size_t seal_of_group(const rf_blockgroup *group) {
+  size_t const seal = rf_seal_add(rf_seal_begin(group), (size_t)(uintptr_t)group->choose);
+  return rf_seal_add_address(seal, group->first);
+}
+
+static size_t seal_of_member(const rf_blockgroup_member *member) {
+  size_t const seal = rf_seal_add_address(rf_seal_begin(member), member->blocks);
+  return rf_seal_add_address(seal, member->next);
+}
+
+/* Where the first damage is; NULL where group, members and pools are what they were. */
+static const void *find_damage(const rf_blockgroup *group) {
+  if (group->seal != seal_of_group(group)) {
+    return group;
+  }
+  for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
+    if (m->seal != seal_of_member(m)) {
+      return m;
+    }
+    if (!rf_memblocks_intact(m->blocks)) {
+      return m->blocks;
+    }
+  }
+  return NULL;
+}
+
+bool rf_blockgroup_intact(const rf_blockgroup *group) {
+  return find_damage(group) == NULL;
+}
+
+static rf_status broken(const rf_blockgroup *group, const rf_site *site) {
+  return rf_fault_refuse(NULL, RF_ERR_CORRUPT, "blockgroup: record of the group, a member or a pool was overwritten",
+                         find_damage(group), site);
+}
 
 /* ---- Members ---- */
 
@@ -13,11 +51,13 @@ rf_status rf_blockgroup_init(rf_blockgroup *group, rf_blockgroup_choice choose) 
   group->choose = choose;
   group->first = NULL;
   group->quiet = false;
+  group->seal = seal_of_group(group);
   return RF_OK;
 }
 
 void rf_blockgroup_deinit(rf_blockgroup *group) {
   group->first = NULL;
+  group->seal = seal_of_group(group);
 }
 
 static bool is_member(const rf_blockgroup *group, const rf_memblocks *blocks) {
@@ -28,40 +68,64 @@ static bool is_member(const rf_blockgroup *group, const rf_memblocks *blocks) {
   return m != NULL;
 }
 
+/* Makes `member` follow `before`, or be the first where that is NULL. */
+static void link_after(rf_blockgroup *group, rf_blockgroup_member *before, rf_blockgroup_member *member) {
+  if (before == NULL) {
+    group->first = member;
+    group->seal = seal_of_group(group);
+  } else {
+    before->next = member;
+    before->seal = seal_of_member(before);
+  }
+}
+
 rf_status rf_blockgroup_add(rf_blockgroup *group, rf_blockgroup_member *member, rf_memblocks *blocks) {
+  rf_blockgroup_member *last = NULL;
   if (group == NULL || member == NULL || blocks == NULL) {
     return RF_ERR_INVALID;
+  }
+  if (!rf_blockgroup_intact(group)) {
+    return broken(group, NULL);
   }
   if (is_member(group, blocks)) {
     return RF_ERR_BUSY;
   }
-  rf_blockgroup_member **end = &group->first;
-  while (*end != NULL) {
-    end = &(*end)->next;
+  for (rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
+    last = m;
   }
   member->blocks = blocks;
   member->next = NULL;
-  *end = member;
+  member->seal = seal_of_member(member);
+  link_after(group, last, member);
   return RF_OK;
 }
 
 rf_status rf_blockgroup_remove(rf_blockgroup *group, rf_blockgroup_member *member) {
-  for (rf_blockgroup_member **link = &group->first; *link != NULL; link = &(*link)->next) {
-    if (*link == member) {
-      *link = member->next;
+  rf_blockgroup_member *before = NULL;
+  if (!rf_blockgroup_intact(group)) {
+    return broken(group, NULL);
+  }
+  for (rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
+    if (m == member) {
+      link_after(group, before, m->next);
       return RF_OK;
     }
+    before = m;
   }
   return RF_ERR_INVALID;
 }
 
-rf_memblocks *rf_blockgroup_owner(const rf_blockgroup *group, const void *ptr) {
+rf_memblocks *rf_blockgroup_find(const rf_blockgroup *group, const void *ptr) {
   for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
-    if (rf_memblocks_owns(m->blocks, ptr)) {
+    if (rf_memblocks_holds(m->blocks, ptr)) {
       return m->blocks;
     }
   }
   return NULL;
+}
+
+rf_memblocks *rf_blockgroup_owner(const rf_blockgroup *group, const void *ptr) {
+  return rf_blockgroup_intact(group) ? rf_blockgroup_find(group, ptr) : NULL;
 }
 
 static size_t blocks_in_sum(const rf_blockgroup *group) {
@@ -103,6 +167,9 @@ static void unlock_all(const rf_blockgroup *group) {
 typedef rf_status (*take_fn)(rf_memblocks *blocks, size_t count, void **out);
 
 static rf_status take(rf_blockgroup *group, void *config, size_t count, void **out, size_t *block_size, take_fn from) {
+  if (!rf_blockgroup_intact(group)) {
+    return broken(group, NULL);
+  }
   rf_memblocks *const chosen = group->choose(group, config);
   if (chosen == NULL || !is_member(group, chosen)) {
     return RF_ERR_INVALID;
@@ -156,7 +223,7 @@ static rf_status refuse(const rf_blockgroup *group, const rf_memblocks_refusal *
 }
 
 static bool release(const rf_blockgroup *group, const void *ptr, rf_memblocks_refusal *why) {
-  rf_memblocks *const owner = rf_blockgroup_owner(group, ptr);
+  rf_memblocks *const owner = rf_blockgroup_find(group, ptr);
   if (owner == NULL) {
     rf_memblocks_refusal const foreign = {RF_ERR_BAD_POINTER, "blockgroup: free of a foreign pointer", ptr};
     *why = foreign;
@@ -171,7 +238,7 @@ static bool release_all(const rf_blockgroup *group, size_t count, void *const *i
     if (!release(group, load(in, i), why)) {
       while (i != 0) {
         void *const ptr = load(in, --i);
-        rf_memblocks_unrelease(rf_blockgroup_owner(group, ptr), ptr);
+        rf_memblocks_unrelease(rf_blockgroup_find(group, ptr), ptr);
       }
       return false;
     }
@@ -181,9 +248,9 @@ static bool release_all(const rf_blockgroup *group, size_t count, void *const *i
 
 /* The pool that owns every block of the batch, for which one lock is enough; NULL where there is no such pool. */
 static rf_memblocks *sole_owner(const rf_blockgroup *group, size_t count, void *const *in) {
-  rf_memblocks *const owner = rf_blockgroup_owner(group, load(in, 0));
+  rf_memblocks *const owner = rf_blockgroup_find(group, load(in, 0));
   for (size_t i = 1; owner != NULL && i < count; i++) {
-    if (!rf_memblocks_owns(owner, load(in, i))) {
+    if (!rf_memblocks_holds(owner, load(in, i))) {
       return NULL;
     }
   }
@@ -194,6 +261,9 @@ rf_status rf_blockgroup_free_at(rf_blockgroup *group, size_t count, void *const 
   rf_memblocks_refusal why;
   if (count == 0) {
     return RF_OK;
+  }
+  if (!rf_blockgroup_intact(group)) {
+    return broken(group, site);
   }
   if (in == NULL || count > blocks_in_sum(group)) {
     return RF_ERR_INVALID;
@@ -209,17 +279,20 @@ rf_status rf_blockgroup_free_at(rf_blockgroup *group, size_t count, void *const 
     return refuse(group, &why, site);
   }
   for (size_t i = 0; i < count; i++) {
-    rf_memblocks *const blocks = rf_blockgroup_owner(group, load(in, i));
+    rf_memblocks *const blocks = rf_blockgroup_find(group, load(in, i));
     rf_memblocks_notify_free(blocks, load(in, i), blocks->block_size);
   }
   return RF_OK;
 }
 
 rf_status rf_blockgroup_free_contiguous_at(rf_blockgroup *group, void *first, size_t count, const rf_site *site) {
-  rf_memblocks *const owner = rf_blockgroup_owner(group, first);
   if (count == 0) {
     return RF_OK;
   }
+  if (!rf_blockgroup_intact(group)) {
+    return broken(group, site);
+  }
+  rf_memblocks *const owner = rf_blockgroup_find(group, first);
   if (owner == NULL) {
     rf_memblocks_refusal const foreign = {RF_ERR_BAD_POINTER, "blockgroup: free of a foreign pointer", first};
     return refuse(group, &foreign, site);
@@ -228,10 +301,18 @@ rf_status rf_blockgroup_free_contiguous_at(rf_blockgroup *group, void *first, si
 }
 
 rf_status rf_blockgroup_check(rf_blockgroup *group, rf_fault *where) {
+  const void *const at = find_damage(group);
+  if (at != NULL) {
+    if (where != NULL) {
+      rf_fault const fault = {RF_ERR_CORRUPT, "blockgroup: record of the group, a member or a pool was overwritten",
+                              NULL, at, NULL};
+      *where = fault;
+    }
+    return RF_ERR_CORRUPT;
+  }
   for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
-    rf_status const status = rf_memblocks_check(m->blocks, where);
-    if (status != RF_OK) {
-      return status;
+    if (rf_memblocks_check(m->blocks, where) != RF_OK) {
+      return RF_ERR_CORRUPT;
     }
   }
   return RF_OK;

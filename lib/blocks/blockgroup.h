@@ -1,5 +1,5 @@
-/* blockgroup: several memblocks behind one name. A function of yours chooses the pool for each request; a free finds the pool
- * by address.
+/* blockgroup: several memblocks behind one name. A function of yours chooses the pool for each request; a free finds
+ * the pool by address.
  *
  *     static rf_memblocks *choose(rf_blockgroup *group, void *config) { return config == NEAR ? &sram : &dram; }
  *
@@ -10,13 +10,13 @@
  *     rf_blockgroup_free(&group, 4, frames);
  *
  * Algorithm: the members are a list; the owner of an address is looked for in it.
- * From: Zephyr's sys_multi_mem_blocks; any number of members, batches that span them, and all-or-nothing frees are ours.
- * Memory: three words for the group, two for each member, all the caller's; no byte of any buffer.
+ * From: Zephyr's sys_multi_mem_blocks; any number of members, batches that span them, all-or-nothing frees are ours.
+ * Memory: four words for the group, three for each member, all the caller's; no byte of any buffer.
  * Complexity: alloc as memblocks, + O(members); free of k blocks O(k * members).
  * Alignment: that of the chosen member.
  * Threads and interrupts: as the members: each with its own mutex, or one mutex for several. A free that spans members
- *   holds all of the group's mutexes at once, always locked in the order of their addresses. Members are added and removed
- *   before other threads use the group.
+ *   holds all of the group's mutexes at once, always locked in the order of their addresses. Members are added and
+ *   removed before other threads use the group.
  * An allocation fails iff the choice is NULL or no member, or the chosen pool cannot serve it: no other is tried.
  *
  * As an rf_allocator that picks the pool by size: blockgroup_allocator.h.
@@ -40,13 +40,15 @@ typedef rf_memblocks *(*rf_blockgroup_choice)(rf_blockgroup *group, void *config
 typedef struct rf_blockgroup_member {
   rf_memblocks *blocks;
   struct rf_blockgroup_member *next;
+  size_t seal; /* of the two */
 } rf_blockgroup_member;
 
 /* Read freely; `quiet` is yours to set. */
 struct rf_blockgroup {
   rf_blockgroup_choice choose;
   rf_blockgroup_member *first; /* in order of rf_blockgroup_add */
-  bool quiet; /* refused frees that span members, or that no member owns, go to nobody but the caller */
+  bool quiet;  /* refused frees that span members, or that no member owns, go to nobody but the caller */
+  size_t seal; /* of choose and first */
 };
 
 /* Makes an empty group. RF_OK, or RF_ERR_INVALID for NULL. */
@@ -55,7 +57,8 @@ rf_status rf_blockgroup_init(rf_blockgroup *group, rf_blockgroup_choice choose);
 /* Ends the group; its pools live on. A second call does nothing. */
 void rf_blockgroup_deinit(rf_blockgroup *group);
 
-/* Adds `blocks` at the end of the list, as `member`. RF_OK, RF_ERR_INVALID for NULL, RF_ERR_BUSY where it is in already. */
+/* Adds `blocks` at the end of the list, as `member`. RF_OK, RF_ERR_INVALID for NULL, RF_ERR_BUSY where it is in
+ * already. */
 rf_status rf_blockgroup_add(rf_blockgroup *group, rf_blockgroup_member *member, rf_memblocks *blocks);
 
 /* Takes `member` out, whatever is allocated from its pool: such blocks are then freed at the pool. RF_OK, or
@@ -84,7 +87,8 @@ rf_status rf_blockgroup_free_contiguous_at(rf_blockgroup *group, void *first, si
 /* The member in whose buffer `ptr` lies, taken or not; NULL where none is. */
 rf_memblocks *rf_blockgroup_owner(const rf_blockgroup *group, const void *ptr);
 
-/* rf_memblocks_check of each member until one fails. */
+/* Checks the records of group and members, and then each pool until one fails: RF_OK, or RF_ERR_CORRUPT with *where
+ * (NULL allowed) filled. (Every other call refuses to work on a group whose records are damaged, and reports it.) */
 rf_status rf_blockgroup_check(rf_blockgroup *group, rf_fault *where);
 
 #ifdef __cplusplus

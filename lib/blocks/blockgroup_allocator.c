@@ -1,5 +1,6 @@
 #include <ringfence/blockgroup_allocator.h>
 
+#include "blockgroup_impl.h"
 #include "memblocks_impl.h"
 
 #include <string.h>
@@ -15,6 +16,20 @@ static rf_blockgroup_allocator *adapter_of(rf_allocator *self) {
   return (rf_blockgroup_allocator *)(void *)self;
 }
 
+static size_t seal_of(const rf_blockgroup_allocator *a) {
+  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->group);
+  return rf_seal_add_address(seal, a->sizes);
+}
+
+/* Whether all records are what they were: the adapter's, the group's, its members' and their pools'. */
+static bool intact(const rf_blockgroup_allocator *a) {
+  return a->seal == seal_of(a) && rf_blockgroup_intact(a->group);
+}
+
+static rf_status broken(rf_blockgroup_allocator *a, const rf_site *site) {
+  return rf_fault_refuse(&a->base, RF_ERR_CORRUPT, "record of adapter, group, member or pool was overwritten", a, site);
+}
+
 /* The part of the table that belongs to a member. */
 static size_t *table_of(const rf_blockgroup_allocator *a, const rf_memblocks *pool) {
   size_t *table = a->sizes;
@@ -26,8 +41,8 @@ static size_t *table_of(const rf_blockgroup_allocator *a, const rf_memblocks *po
 
 /* ---- alloc ---- */
 
-/* The member with the smallest blocks of at least `size` bytes that comes after `last`, where size, then order in the list,
- * decide; NULL where there is none. */
+/* The member with the smallest blocks of at least `size` bytes that comes after `last`, where size, then order in the
+ * list, decide; NULL where there is none. */
 static rf_memblocks *next_larger(const rf_blockgroup *group, size_t size, const rf_memblocks *last) {
   rf_memblocks *best = NULL;
   bool after_last = last == NULL;
@@ -64,6 +79,10 @@ static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t si
 static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_blockgroup_allocator *const a = adapter_of(self);
   rf_memblocks *pool = NULL;
+  if (!intact(a)) {
+    (void)broken(a, site);
+    return NULL;
+  }
   while ((pool = next_larger(a->group, size, pool)) != NULL) {
     void *const ptr = take_from(a, pool, size, align, site);
     if (ptr != NULL) {
@@ -78,7 +97,11 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
 
 /* Fills *at for the live block at `ptr`; RF_OK, or why there is none and *what in words. */
 static rf_status find(const rf_blockgroup_allocator *a, const void *ptr, place *at, const char **what) {
-  at->pool = rf_blockgroup_owner(a->group, ptr);
+  if (!intact(a)) {
+    *what = "record of adapter, group, member or pool was overwritten";
+    return RF_ERR_CORRUPT;
+  }
+  at->pool = rf_blockgroup_find(a->group, ptr);
   if (at->pool == NULL) {
     *what = "foreign pointer";
     return RF_ERR_BAD_POINTER;
@@ -146,7 +169,8 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
 }
 
 static bool adapter_owns(rf_allocator *self, const void *ptr) {
-  return rf_blockgroup_owner(adapter_of(self)->group, ptr) != NULL;
+  const rf_blockgroup_allocator *const a = adapter_of(self);
+  return intact(a) && rf_blockgroup_find(a->group, ptr) != NULL;
 }
 
 /* False where the visitor has seen enough. */
@@ -165,6 +189,9 @@ static bool walk_pool(rf_memblocks *pool, const size_t *table, rf_walk_fn visit,
 
 static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_blockgroup_allocator *const a = adapter_of(self);
+  if (!intact(a)) {
+    return RF_ERR_CORRUPT;
+  }
   for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
     if (!walk_pool(m->blocks, table_of(a, m->blocks), visit, context)) {
       break;
@@ -174,7 +201,7 @@ static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *contex
 }
 
 /* What contradicts what in one member's part of the table, or NULL. Adds up what is in it. */
-static const char *table_damage(rf_memblocks *pool, size_t *table, rf_counters *sum, const void **at) {
+static const char *table_damage(rf_memblocks *pool, const size_t *table, rf_counters *sum, const void **at) {
   for (size_t i = 0; i < pool->num_blocks; i++) {
     *at = &table[i];
     if (table[i] != 0 && (!rf_memblocks_taken(pool, i) || table[i] - 1 > pool->block_size)) {
@@ -202,12 +229,15 @@ static const char *tables_damage(const rf_blockgroup_allocator *a, const void **
 
 static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
   rf_blockgroup_allocator *const a = adapter_of(self);
-  if (rf_blockgroup_check(a->group, where) != RF_OK) {
-    where->allocator = self;
-    return RF_ERR_CORRUPT;
-  }
   const void *at = a;
-  const char *const what = tables_damage(a, &at);
+  const char *what = "record of adapter, group, member or pool was overwritten";
+  if (intact(a)) {
+    if (rf_blockgroup_check(a->group, where) != RF_OK) {
+      where->allocator = self;
+      return RF_ERR_CORRUPT;
+    }
+    what = tables_damage(a, &at);
+  }
   if (what == NULL) {
     return RF_OK;
   }
@@ -231,6 +261,9 @@ static void add_pool(rf_memblocks *pool, rf_stats *out) {
 static void adapter_stats(rf_allocator *self, rf_stats *out) {
   rf_blockgroup_allocator *const a = adapter_of(self);
   memset(out, 0, sizeof *out);
+  if (!intact(a)) {
+    return;
+  }
   rf_count_into(&a->counters, out);
   for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
     add_pool(m->blocks, out);
@@ -240,7 +273,9 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
 
 static void adapter_deinit(rf_allocator *self) {
   rf_blockgroup_allocator *const a = adapter_of(self);
-  rf_blockgroup_deinit(a->group);
+  if (a->seal == seal_of(a)) {
+    rf_blockgroup_deinit(a->group);
+  }
   memset(&a->counters, 0, sizeof a->counters);
 }
 
@@ -258,13 +293,14 @@ static const rf_allocator_ops adapter_ops = {
 };
 
 rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes) {
-  if (adapter == NULL || group == NULL || sizes == NULL) {
+  if (adapter == NULL || group == NULL || sizes == NULL || !rf_blockgroup_intact(group)) {
     return RF_ERR_INVALID;
   }
   memset(adapter, 0, sizeof *adapter);
   adapter->base.ops = &adapter_ops;
   adapter->group = group;
   adapter->sizes = sizes;
+  adapter->seal = seal_of(adapter);
   for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
     memset(table_of(adapter, m->blocks), 0, m->blocks->num_blocks * sizeof *sizes);
   }

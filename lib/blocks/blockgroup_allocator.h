@@ -1,5 +1,5 @@
-/* blockgroup as an rf_allocator: each request is served by the member with the smallest blocks that hold it, and by the next
- * larger where that one is full. A handful of pools thus makes a heap that cannot fragment.
+/* blockgroup as an rf_allocator: each request is served by the member with the smallest blocks that hold it, and by the
+ * next larger where that one is full. A handful of pools thus makes a heap that cannot fragment.
  *
  * Algorithm: best fit over the members; what is chosen is by size, not by the group's choice function.
  * Memory: one size_t per block for the requested size, outside the blocks.
@@ -24,11 +24,12 @@ typedef struct rf_blockgroup_allocator {
   size_t
       *sizes; /* 1 + requested size of each block taken here, 0 of all others; blocks of all members in their order */
   rf_counters counters;
+  size_t seal; /* of group and sizes */
 } rf_blockgroup_allocator;
 
-/* Serves requests from the members that `group` has now and keeps. `sizes` has as many elements as they have blocks in sum
- * (cleared here); both are the caller's and outlive the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use &adapter->base;
- * rf_deinit on it ends the group, not its pools. */
+/* Serves requests from the members that `group` has now and keeps. `sizes` has as many elements as they have blocks in
+ * sum (cleared here); both are the caller's and outlive the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use
+ * &adapter->base; rf_deinit on it ends the group, not its pools. */
 rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes);
 
 #ifdef __cplusplus

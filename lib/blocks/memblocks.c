@@ -59,15 +59,46 @@ static void mark_run(rf_memblocks *blocks, size_t first, size_t count, bool take
   }
 }
 
+/* ---- The record ---- */
+
+static size_t seal_of(const rf_memblocks *blocks) {
+  size_t seal = rf_seal_begin(blocks);
+  seal = rf_seal_add_address(seal, blocks->buffer);
+  seal = rf_seal_add_address(seal, blocks->bitmap);
+  seal = rf_seal_add(seal, blocks->block_size);
+  seal = rf_seal_add(seal, blocks->num_blocks);
+  seal = rf_seal_add(seal, blocks->shift);
+  seal = rf_seal_add_address(seal, blocks->mutex);
+  return rf_seal_add_address(seal, blocks->listeners);
+}
+
+/* Atomically, for pools whose first calls come from several threads: they all write the same. */
+static void put_seal(rf_memblocks *blocks) {
+  __atomic_store_n(&blocks->seal, seal_of(blocks), __ATOMIC_RELAXED);
+}
+
+bool rf_memblocks_intact(const rf_memblocks *blocks) {
+  size_t const seal = __atomic_load_n(&blocks->seal, __ATOMIC_RELAXED);
+  if (seal == 0) {
+    put_seal((rf_memblocks *)blocks); /* no pool is const: its counts change */
+    return true;
+  }
+  return seal == seal_of(blocks);
+}
+
+rf_status rf_memblocks_broken(const rf_memblocks *blocks) {
+  return rf_fault_refuse(NULL, RF_ERR_CORRUPT, "memblocks: record of the pool was overwritten", blocks, NULL);
+}
+
 /* ---- Addresses ---- */
 
 bool rf_memblocks_owns(const rf_memblocks *blocks, const void *ptr) {
-  return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
+  return rf_memblocks_intact(blocks) && rf_memblocks_holds(blocks, ptr);
 }
 
 bool rf_memblocks_index(const rf_memblocks *blocks, const void *ptr, size_t *index) {
   size_t const offset = (uintptr_t)ptr - (uintptr_t)blocks->buffer;
-  if (!rf_memblocks_owns(blocks, ptr)) {
+  if (!rf_memblocks_holds(blocks, ptr)) {
     return false;
   }
   *index = blocks->shift != RF_MEMBLOCKS_NO_SHIFT ? offset >> blocks->shift : offset / blocks->block_size;
@@ -145,14 +176,24 @@ void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes) {
 }
 
 void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) {
+  if (!rf_memblocks_intact(blocks)) {
+    (void)rf_memblocks_broken(blocks);
+    return;
+  }
   listener->next = blocks->listeners;
   blocks->listeners = listener;
+  put_seal(blocks);
 }
 
 void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener) {
+  if (!rf_memblocks_intact(blocks)) {
+    (void)rf_memblocks_broken(blocks);
+    return;
+  }
   for (rf_memblocks_listener **link = &blocks->listeners; *link != NULL; link = &(*link)->next) {
     if (*link == listener) {
       *link = listener->next;
+      put_seal(blocks);
       return;
     }
   }
@@ -170,6 +211,7 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
   }
   rf_memblocks const made = RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, bitmap, false, NULL, NULL);
   *blocks = made;
+  put_seal(blocks);
   memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
   return RF_OK;
 }
@@ -182,20 +224,26 @@ void rf_memblocks_deinit(rf_memblocks *blocks) {
   blocks->digest = 0;
   blocks->mutex = NULL;
   blocks->listeners = NULL;
+  put_seal(blocks);
 }
 
 void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
+  if (!rf_memblocks_intact(blocks)) {
+    (void)rf_memblocks_broken(blocks);
+    return;
+  }
   blocks->mutex = mutex;
+  put_seal(blocks);
 }
 
 /* ---- Taking blocks ---- */
 
-/* Large cores guess branches, and in a nearly full pool the number of free blocks changes from word to word: so many are
- * taken without a branch on how many there are. */
+/* Large cores guess branches, and in a nearly full pool the number of free blocks changes from word to word: so many
+ * are taken without a branch on how many there are. */
 static const size_t few = RF_SIZE_BITS == 64 ? 2 : 0;
 
-/* Takes up to `room` blocks into `out`, where `free_bits` are those of a word that are free and `start` is the address of its
- * first block. Returns the bits of those that it leaves; *got grows by how many it took. */
+/* Takes up to `room` blocks into `out`, where `free_bits` are those of a word that are free and `start` is the address
+ * of its first block. Returns the bits of those that it leaves; *got grows by how many it took. */
 static inline size_t take_from_word(unsigned char *start, size_t block_size, size_t free_bits, size_t room, void **out,
                                     size_t *got) {
   size_t left = free_bits;
@@ -212,8 +260,8 @@ static inline size_t take_from_word(unsigned char *start, size_t block_size, siz
   return left;
 }
 
-/* Takes up to `count` blocks from word *w on, which is then the word after the last that was looked at. Returns how many.
- * All is in local variables, since what is stored in `out` might otherwise be what is read next. */
+/* Takes up to `count` blocks from word *w on, which is then the word after the last that was looked at. Returns how
+ * many. All is in local variables, since what is stored in `out` might otherwise be what is read next. */
 static size_t take_from_words(rf_memblocks *blocks, size_t count, void **out, size_t *w) {
   size_t *const bitmap = blocks->bitmap;
   size_t const block_size = blocks->block_size;
@@ -268,6 +316,9 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   if (out == NULL) {
     return RF_ERR_INVALID;
   }
+  if (!rf_memblocks_intact(blocks)) {
+    return rf_memblocks_broken(blocks);
+  }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
   rf_memblocks_unlock(blocks);
@@ -321,6 +372,9 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
     *out = NULL;
     return RF_OK;
   }
+  if (!rf_memblocks_intact(blocks)) {
+    return rf_memblocks_broken(blocks);
+  }
   rf_memblocks_lock(blocks);
   rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
   rf_memblocks_unlock(blocks);
@@ -348,6 +402,9 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   if (count == 0) {
     return RF_OK;
   }
+  if (!rf_memblocks_intact(blocks)) {
+    return rf_memblocks_broken(blocks);
+  }
   if (!rf_memblocks_index(blocks, first, &index)) {
     return RF_ERR_BAD_POINTER;
   }
@@ -370,8 +427,8 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
 /* What is wrong with a pointer that is no block of the pool. */
 static bool refuse_address(const rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
   return refusal(why, RF_ERR_BAD_POINTER,
-                 rf_memblocks_owns(blocks, ptr) ? "memblocks: free of a pointer into a block"
-                                                : "memblocks: free of a foreign pointer",
+                 rf_memblocks_holds(blocks, ptr) ? "memblocks: free of a pointer into a block"
+                                                 : "memblocks: free of a foreign pointer",
                  ptr);
 }
 
@@ -433,6 +490,9 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
   if (count == 0) {
     return RF_OK;
   }
+  if (!rf_memblocks_intact(blocks)) {
+    return rf_memblocks_broken(blocks);
+  }
   if (in == NULL || count > blocks->num_blocks) {
     return RF_ERR_INVALID;
   }
@@ -468,6 +528,9 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
   if (count == 0) {
     return RF_OK;
   }
+  if (!rf_memblocks_intact(blocks)) {
+    return rf_memblocks_broken(blocks);
+  }
   if (count > blocks->num_blocks) {
     return RF_ERR_INVALID;
   }
@@ -492,7 +555,8 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
 
 bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t count) {
   size_t index;
-  if (!rf_memblocks_index(blocks, first, &index) || count > blocks->num_blocks - index) {
+  if (!rf_memblocks_intact(blocks) || !rf_memblocks_index(blocks, first, &index) ||
+      count > blocks->num_blocks - index) {
     return false;
   }
   rf_memblocks_lock(blocks);
@@ -513,6 +577,10 @@ size_t rf_memblocks_longest_run(const rf_memblocks *blocks, size_t align) {
 }
 
 void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out) {
+  memset(out, 0, sizeof *out);
+  if (!rf_memblocks_intact(blocks)) {
+    return;
+  }
   rf_memblocks_lock(blocks);
   size_t const size = blocks->block_size;
   out->capacity = blocks->num_blocks * size;
@@ -524,11 +592,14 @@ void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out) {
   out->largest_free = rf_memblocks_longest_run(blocks, 1) * size;
   out->allocations = blocks->allocations;
   out->failures = blocks->failures;
-  out->overhead = 0;
   rf_memblocks_unlock(blocks);
 }
 
 void rf_memblocks_reset_peak(rf_memblocks *blocks) {
+  if (!rf_memblocks_intact(blocks)) {
+    (void)rf_memblocks_broken(blocks);
+    return;
+  }
   rf_memblocks_lock(blocks);
   blocks->peak = blocks->used;
   rf_memblocks_unlock(blocks);
@@ -563,10 +634,13 @@ const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
 }
 
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where) {
-  const void *at;
-  rf_memblocks_lock(blocks);
-  const char *const what = rf_memblocks_damage(blocks, &at);
-  rf_memblocks_unlock(blocks);
+  const void *at = blocks;
+  const char *what = "memblocks: record of the pool was overwritten";
+  if (rf_memblocks_intact(blocks)) {
+    rf_memblocks_lock(blocks);
+    what = rf_memblocks_damage(blocks, &at);
+    rf_memblocks_unlock(blocks);
+  }
   if (what == NULL) {
     return RF_OK;
   }

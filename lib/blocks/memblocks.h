@@ -1,12 +1,12 @@
 /* memblocks: blocks of one size in a buffer, marked in a bitmap outside it; many are taken or given back in one call.
  *
- *     RF_MEMBLOCKS_DEFINE(rx, 1536, 32, 64);               32 blocks of 1536 bytes, each on a 64-byte line: no init call
+ *     RF_MEMBLOCKS_DEFINE(rx, 1536, 32, 64);               32 blocks of 1536 bytes, each on a 64-byte line; no init
  *     void *frames[8];
  *     if (rf_memblocks_alloc(&rx, 8, frames) == RF_OK) …   all eight or none
  *     rf_memblocks_free(&rx, 8, frames);                   all eight or none
  *
- * Algorithm: first fit on a bitmap, a word of it at a time (count trailing zeros), from a hint below which every word is
- *   full. How many blocks are free is known beforehand, so a request that cannot be met looks at no bitmap at all.
+ * Algorithm: first fit on a bitmap, a word of it at a time (count trailing zeros), from a hint below which every word
+ *   is full. How many blocks are free is known beforehand: a request that cannot be met looks at no bitmap at all.
  * From: Zephyr's sys_mem_blocks, whose calls these are; the scan by words, the hint, all-or-nothing batches and the
  *   integrity digest are ours.
  * Memory: one bit per block in the bitmap, and the rf_memblocks. Not a byte of the buffer is read or written, so blocks
@@ -16,7 +16,8 @@
  *     bitmap  | word 0: blocks 0 … w-1, lowest bit first | word 1 … |      1: taken. Bits past block n-1 stay 0.
  *
  * Complexity: alloc of k blocks O(k + words scanned), where words scanned ≤ n / bits of a word and usually 1; free of k
- *   blocks O(k); contiguous alloc O(words + free runs); claim, contiguous free, is-region-free O(blocks / bits of a word).
+ *   blocks O(k); contiguous alloc O(words + free runs); claim, contiguous free, is-region-free O(count / bits of a
+ *   word).
  * Alignment: that of the buffer, as far as the block size is a multiple of it. Any block size will do (96, 1536, 20).
  * Threads and interrupts: with a mutex (rf_memblocks_share) every call may come from any thread, and each is one locked
  *   section. Over the bare port the mutex masks interrupts, so then interrupts may call too. Without one (the
@@ -43,9 +44,9 @@ extern "C" {
 
 typedef struct rf_memblocks rf_memblocks;
 
-/* Told of each success: one call per block of a batch, one per contiguous run. Either function may be NULL. The listener
- * is the caller's storage, in one pool's list at a time. It runs outside the lock, in the thread of the call, and may
- * call the pool. */
+/* Told of each success: one call per block of a batch, one per contiguous run. Either function may be NULL. The
+ * listener is the caller's storage, in one pool's list at a time. It runs outside the lock, in the thread of the call,
+ * and may call the pool. */
 typedef struct rf_memblocks_listener {
   void (*on_alloc)(rf_memblocks *pool, void *ptr, size_t bytes, void *context);
   void (*on_free)(rf_memblocks *pool, void *ptr, size_t bytes, void *context);
@@ -53,7 +54,7 @@ typedef struct rf_memblocks_listener {
   struct rf_memblocks_listener *next; /* the pool's */
 } rf_memblocks_listener;
 
-/* Read freely, change by calls only. */
+/* Read freely, change by calls only (`quiet` is yours to set), leave where it is: a copy is not the pool. */
 struct rf_memblocks {
   unsigned char *buffer;
   size_t *bitmap;
@@ -69,6 +70,7 @@ struct rf_memblocks {
   size_t failures;    /* well-formed requests turned down */
   rf_mutex *mutex;    /* NULL: none */
   rf_memblocks_listener *listeners;
+  size_t seal; /* of what stays the same: buffer, bitmap, geometry, mutex, listeners; 0: not made yet */
 };
 
 /* How many words the bitmap of `num_blocks` blocks has: `size_t bitmap[RF_MEMBLOCKS_WORDS(100)] = {0};` */
@@ -95,11 +97,12 @@ struct rf_memblocks {
   RF_MEMBLOCKS_DEFINE_(static, name, block_size, num_blocks, buffer)
 
 /* The initialiser behind them, for a pool inside a struct of yours. `bitmap` is RF_MEMBLOCKS_WORDS(num_blocks) zeroed
- * words; `quiet`, `mutex` (initialised, or zeroed static storage on the ports at hand) and `listeners` as in the struct. */
+ * words; `quiet`, `mutex` (initialised, or zeroed static storage on the ports at hand) and `listeners` as in the
+ * struct. */
 #define RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, bitmap, quiet, mutex, listeners)                      \
   {                                                                                                                    \
     (unsigned char *)(buffer), (bitmap), (block_size), (num_blocks), RF_MEMBLOCKS_SHIFT_(block_size), (quiet), 0, 0,   \
-        0, 0, 0, 0, (mutex), (listeners)                                                                               \
+        0, 0, 0, 0, (mutex), (listeners), 0                                                                            \
   }
 
 /* `blocks` is set to manage the first num_blocks * block_size bytes of `buffer`, with `bitmap` of
@@ -110,13 +113,13 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
 /* Ends the pool: every later call fails. A second call does nothing. The mutex is the caller's to end. */
 void rf_memblocks_deinit(rf_memblocks *blocks);
 
-/* Makes the pool shared: every call locks `mutex` (initialised, the caller's, may serve several pools). NULL: no longer.
- * Before other threads use it. */
+/* Makes the pool shared: every call locks `mutex` (initialised, the caller's, may serve several pools). NULL: no
+ * longer. Before other threads use it. */
 void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex);
 
-/* Takes `count` blocks, lowest addresses first, not necessarily adjacent, into out[0 … count-1]. RF_OK (for count 0 too,
- * nothing written); RF_ERR_NO_MEMORY with nothing taken and `out` undefined; RF_ERR_INVALID for NULL; RF_ERR_CORRUPT,
- * reported, where the bitmap is damaged. */
+/* Takes `count` blocks, lowest addresses first, not necessarily adjacent, into out[0 … count-1]. RF_OK (for count 0
+ * too, nothing written); RF_ERR_NO_MEMORY with nothing taken and `out` undefined; RF_ERR_INVALID for NULL;
+ * RF_ERR_CORRUPT, reported, where the bitmap is damaged. */
 rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out);
 
 /* Takes `count` adjacent blocks, the first run that is long enough; *out is its start (NULL for count 0). Results as
@@ -149,15 +152,16 @@ bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t
 bool rf_memblocks_owns(const rf_memblocks *blocks, const void *ptr);
 
 /* A snapshot, all of *out filled: used = blocks * block_size (requested sizes are not known here), overhead is 0, since
- * the bitmap is not in the buffer. O(words + free runs), for largest_free. */
+ * the bitmap is not in the buffer; all 0 where the seal is broken. O(words + free runs), for largest_free. */
 void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out);
 
 /* From now on the peak is counted anew, starting from what is taken now. */
 void rf_memblocks_reset_peak(rf_memblocks *blocks);
 
-/* Compares bitmap, digest, hint and counts. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Finds every
- * change confined to one word of the bitmap or one of the fields digest, used and hint (a hint that is too low but true is no
- * damage). Trusts buffer, bitmap, block_size, shift, num_blocks, mutex and listeners. */
+/* Compares bitmap, digest, hint, counts and seal. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Finds
+ * every change confined to one word of the bitmap or one field of the pool, but for those that do no harm: `quiet`, a
+ * hint that is lower than need be, figures that stay possible. (Every other call refuses to work on a pool whose seal
+ * is broken, and reports it. A pool that no call initialised is sealed by the first call.) */
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where);
 
 /* Adds a listener, told before those that were added earlier; removes one, and does nothing where it is not there. Not

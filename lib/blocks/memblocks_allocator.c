@@ -8,13 +8,27 @@ static rf_memblocks_allocator *adapter_of(rf_allocator *self) {
   return (rf_memblocks_allocator *)(void *)self;
 }
 
+static size_t seal_of(const rf_memblocks_allocator *a) {
+  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->blocks);
+  return rf_seal_add_address(seal, a->sizes);
+}
+
+/* Whether the records of the adapter and of its pool are what they were: before anything in them is followed. */
+static bool intact(const rf_memblocks_allocator *a) {
+  return a->seal == seal_of(a) && rf_memblocks_intact(a->blocks);
+}
+
+static rf_status broken(rf_memblocks_allocator *a, const rf_site *site) {
+  return rf_fault_refuse(&a->base, RF_ERR_CORRUPT, "record of the adapter or of its pool was overwritten", a, site);
+}
+
 /* How many blocks hold `size` bytes; a block even for none, so that every allocation has an address of its own. */
 static size_t blocks_for(const rf_memblocks *blocks, size_t size) {
   return size == 0 ? 1 : (size - 1) / blocks->block_size + 1;
 }
 
-/* Blocks of the allocation that starts at block `index`; 0 where none does, or where table and bitmap contradict it: blocks
- * of it are free, or another allocation starts inside. */
+/* Blocks of the allocation that starts at block `index`; 0 where none does, or where table and bitmap contradict it:
+ * blocks of it are free, or another allocation starts inside. */
 static size_t run_at(const rf_memblocks_allocator *a, size_t index) {
   size_t const size = a->sizes[index];
   if (size == 0) {
@@ -36,6 +50,10 @@ static size_t run_at(const rf_memblocks_allocator *a, size_t index) {
 
 static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_memblocks_allocator *const a = adapter_of(self);
+  if (!intact(a)) {
+    (void)broken(a, site);
+    return NULL;
+  }
   rf_memblocks *const blocks = a->blocks;
   size_t const count = blocks_for(blocks, size);
   size_t first = 0;
@@ -64,7 +82,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
 static const char *find(const rf_memblocks_allocator *a, const void *ptr, size_t *index, rf_status *status) {
   *status = RF_ERR_BAD_POINTER;
   if (!rf_memblocks_index(a->blocks, ptr, index)) {
-    return rf_memblocks_owns(a->blocks, ptr) ? "pointer into a block" : "foreign pointer";
+    return rf_memblocks_holds(a->blocks, ptr) ? "pointer into a block" : "foreign pointer";
   }
   if (!rf_memblocks_taken(a->blocks, *index)) {
     *status = RF_ERR_NOT_ALLOCATED;
@@ -87,6 +105,9 @@ static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site
   size_t index;
   size_t count = 0;
   rf_status status;
+  if (!intact(a)) {
+    return broken(a, site);
+  }
   rf_memblocks_lock(blocks);
   const char *const what = find(a, ptr, &index, &status);
   if (what == NULL) {
@@ -123,6 +144,9 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
   rf_memblocks_allocator *const a = adapter_of(self);
   size_t index;
   rf_status status;
+  if (!intact(a)) {
+    return broken(a, site);
+  }
   rf_memblocks_lock(a->blocks);
   const char *const what = find(a, ptr, &index, &status);
   bool const done = what == NULL && fit(a, index, size);
@@ -139,6 +163,9 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   rf_memblocks_allocator *const a = adapter_of(self);
   size_t index;
   rf_status status;
+  if (!intact(a)) {
+    return 0;
+  }
   rf_memblocks_lock(a->blocks);
   bool const live = find(a, ptr, &index, &status) == NULL;
   size_t const count = live ? run_at(a, index) : 0;
@@ -147,11 +174,12 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
 }
 
 static bool adapter_owns(rf_allocator *self, const void *ptr) {
-  return rf_memblocks_owns(adapter_of(self)->blocks, ptr);
+  const rf_memblocks_allocator *const a = adapter_of(self);
+  return intact(a) && rf_memblocks_holds(a->blocks, ptr);
 }
 
-/* Fills *out for what starts at block `index`: an allocation, a block taken directly, or a run of free ones. Returns how many
- * blocks it is. */
+/* Fills *out for what starts at block `index`: an allocation, a block taken directly, or a run of free ones. Returns
+ * how many blocks it is. */
 static size_t describe(const rf_memblocks_allocator *a, size_t index, rf_block *out) {
   const rf_memblocks *const blocks = a->blocks;
   size_t const run = rf_memblocks_taken(blocks, index) ? run_at(a, index) : 0;
@@ -172,6 +200,9 @@ static size_t describe(const rf_memblocks_allocator *a, size_t index, rf_block *
 static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_memblocks_allocator *const a = adapter_of(self);
   bool more = true;
+  if (!intact(a)) {
+    return RF_ERR_CORRUPT;
+  }
   rf_memblocks_lock(a->blocks);
   for (size_t i = 0; i < a->blocks->num_blocks && more;) {
     rf_block block;
@@ -203,15 +234,24 @@ static const char *table_damage(const rf_memblocks_allocator *a, const void **at
   return used != a->counters.used || live != a->counters.blocks ? "sizes and counts disagree" : NULL;
 }
 
-static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  const void *at;
+/* What is wrong, or NULL. */
+static const char *damage(const rf_memblocks_allocator *a, const void **at) {
+  if (!intact(a)) {
+    *at = a;
+    return "record of the adapter or of its pool was overwritten";
+  }
   rf_memblocks_lock(a->blocks);
-  const char *what = rf_memblocks_damage(a->blocks, &at);
+  const char *what = rf_memblocks_damage(a->blocks, at);
   if (what == NULL) {
-    what = table_damage(a, &at);
+    what = table_damage(a, at);
   }
   rf_memblocks_unlock(a->blocks);
+  return what;
+}
+
+static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
+  const void *at;
+  const char *const what = damage(adapter_of(self), &at);
   if (what == NULL) {
     return RF_OK;
   }
@@ -223,6 +263,10 @@ static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
 static void adapter_stats(rf_allocator *self, rf_stats *out) {
   rf_memblocks_allocator *const a = adapter_of(self);
   const rf_memblocks *const blocks = a->blocks;
+  memset(out, 0, sizeof *out);
+  if (!intact(a)) {
+    return;
+  }
   rf_memblocks_lock(blocks);
   rf_count_into(&a->counters, out);
   out->capacity = blocks->num_blocks * blocks->block_size;
@@ -234,7 +278,9 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
 
 static void adapter_deinit(rf_allocator *self) {
   rf_memblocks_allocator *const a = adapter_of(self);
-  rf_memblocks_deinit(a->blocks);
+  if (a->seal == seal_of(a)) {
+    rf_memblocks_deinit(a->blocks);
+  }
   memset(&a->counters, 0, sizeof a->counters);
 }
 
@@ -252,7 +298,7 @@ static const rf_allocator_ops adapter_ops = {
 };
 
 rf_status rf_memblocks_allocator_init(rf_memblocks_allocator *adapter, rf_memblocks *blocks, size_t *sizes) {
-  if (adapter == NULL || blocks == NULL || sizes == NULL) {
+  if (adapter == NULL || blocks == NULL || sizes == NULL || !rf_memblocks_intact(blocks)) {
     return RF_ERR_INVALID;
   }
   memset(adapter, 0, sizeof *adapter);
@@ -260,5 +306,6 @@ rf_status rf_memblocks_allocator_init(rf_memblocks_allocator *adapter, rf_memblo
   adapter->base.ops = &adapter_ops;
   adapter->blocks = blocks;
   adapter->sizes = sizes;
+  adapter->seal = seal_of(adapter);
   return RF_OK;
 }

@@ -10,7 +10,7 @@
  *
  * Algorithm: first fit of a contiguous run; the requested size is kept in a table outside, at the run's first block.
  * Memory: one size_t per block, beyond the pool's own bit.
- * Complexity: alloc O(words of the bitmap + free runs), free O(run / bits of a word), grow and shrink in place the same.
+ * Complexity: alloc O(words of the bitmap + free runs + run), free O(run), grow and shrink in place the same.
  * Alignment: any; costs nothing up to that of the buffer and block size.
  * Threads and interrupts: as the pool.
  * alloc returns NULL iff no run of free blocks, starting at a multiple of the alignment, is long enough.
@@ -30,11 +30,12 @@ typedef struct rf_memblocks_allocator {
   rf_memblocks *blocks;
   size_t *sizes; /* [i]: 1 + requested size of the allocation that starts at block i; 0: none does */
   rf_counters counters;
+  size_t seal; /* of blocks and sizes */
 } rf_memblocks_allocator;
 
-/* Serves requests from `blocks`, which may be used directly at the same time, each block given back the way it was taken.
- * `sizes` has blocks->num_blocks elements (cleared here); both are the caller's and outlive the adapter. RF_OK, or
- * RF_ERR_INVALID for NULL. Then use &adapter->base; rf_deinit on it ends the pool as well. */
+/* Serves requests from `blocks`, which may be used directly at the same time, each block given back the way it was
+ * taken. `sizes` has blocks->num_blocks elements (cleared here); both are the caller's and outlive the adapter. RF_OK,
+ * or RF_ERR_INVALID for NULL. Then use &adapter->base; rf_deinit on it ends the pool as well. */
 rf_status rf_memblocks_allocator_init(rf_memblocks_allocator *adapter, rf_memblocks *blocks, size_t *sizes);
 
 #ifdef __cplusplus

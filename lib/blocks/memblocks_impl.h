@@ -3,6 +3,8 @@
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
 
+#include "seal.h"
+
 #include <ringfence/memblocks.h>
 
 /* One refused free: which pointer, why, in words. */
@@ -11,6 +13,13 @@ typedef struct rf_memblocks_refusal {
   const char *what;
   const void *ptr;
 } rf_memblocks_refusal;
+
+/* Whether the pool's record is what it was; seals it where that is still to be done. Before the lock, whose address is
+ * in it. */
+bool rf_memblocks_intact(const rf_memblocks *blocks);
+
+/* Reports that it is not. */
+rf_status rf_memblocks_broken(const rf_memblocks *blocks);
 
 static inline void rf_memblocks_lock(const rf_memblocks *blocks) {
   if (blocks->mutex != NULL) {
@@ -22,6 +31,11 @@ static inline void rf_memblocks_unlock(const rf_memblocks *blocks) {
   if (blocks->mutex != NULL) {
     rf_mutex_unlock(blocks->mutex);
   }
+}
+
+/* rf_memblocks_owns of a pool that is known to be intact. */
+static inline bool rf_memblocks_holds(const rf_memblocks *blocks, const void *ptr) {
+  return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
 }
 
 /* True where `ptr` is the address of a block; *index is then which. */

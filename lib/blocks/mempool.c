@@ -1,9 +1,12 @@
 #include <ringfence/mempool.h>
 
+#include "seal.h"
+
 #include <limits.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)
+_Static_assert(sizeof(uintptr_t) == sizeof(void *), "one pointer per block");
 
 /* One thread's wait. Everything is read and written with the pool's mutex held, but for the wait on the event. */
 typedef struct rf_mempool_waiter {
@@ -17,6 +20,52 @@ typedef struct rf_mempool_waiter {
 
 static rf_mempool *pool_of(rf_allocator *self) {
   return (rf_mempool *)(void *)self;
+}
+
+/* ---- The record: two seals over what is followed, one over what never changes and one over the queue ---- */
+
+static size_t seal_of_pool(const rf_mempool *pool) {
+  size_t seal = rf_seal_begin(pool);
+  seal = rf_seal_add_address(seal, pool->start);
+  seal = rf_seal_add(seal, pool->capacity);
+  seal = rf_seal_add(seal, pool->stride);
+  seal = rf_seal_add(seal, pool->block_size);
+  seal = rf_seal_add(seal, pool->num_blocks);
+  seal = rf_seal_add(seal, pool->align);
+  return rf_seal_add_address(seal, pool->from);
+}
+
+static size_t seal_of_queue(const rf_mempool *pool) {
+  size_t seal = rf_seal_begin(pool);
+  seal = rf_seal_add_address(seal, pool->first);
+  seal = rf_seal_add_address(seal, pool->last);
+  seal = rf_seal_add(seal, pool->waiters);
+  return rf_seal_add_address(seal, pool->emptied);
+}
+
+/* Begins every call: RF_OK with the mutex locked, RF_ERR_DELETED or RF_ERR_CORRUPT without. */
+static rf_status enter(rf_mempool *pool) {
+  if (pool->seal != seal_of_pool(pool)) {
+    return RF_ERR_CORRUPT;
+  }
+  if (pool->num_blocks == 0) {
+    return RF_ERR_DELETED;
+  }
+  rf_mutex_lock(&pool->mutex);
+  if (pool->queue_seal != seal_of_queue(pool)) {
+    rf_mutex_unlock(&pool->mutex);
+    return RF_ERR_CORRUPT;
+  }
+  return RF_OK;
+}
+
+static void leave(rf_mempool *pool) {
+  pool->queue_seal = seal_of_queue(pool);
+  rf_mutex_unlock(&pool->mutex);
+}
+
+static rf_status broken(rf_mempool *pool, const rf_site *site) {
+  return rf_fault_refuse(&pool->base, RF_ERR_CORRUPT, "record of the pool was overwritten", pool, site);
 }
 
 /* ---- Headers ---- */
@@ -143,6 +192,8 @@ rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t bl
   pool->block_size = block_size;
   pool->num_blocks = (size - gap - HEADER - block_size) / stride + 1; /* the last one needs no padding */
   pool->align = used_align;
+  pool->seal = seal_of_pool(pool);
+  pool->queue_seal = seal_of_queue(pool);
   link_all(pool);
   return RF_OK;
 }
@@ -171,13 +222,15 @@ rf_status rf_mempool_create_at(rf_allocator *from, size_t num_blocks, size_t blo
     return status;
   }
   pool->from = from;
+  pool->seal = seal_of_pool(pool);
   *out = pool;
   return RF_OK;
 }
 
 static void dismiss_waiters(rf_mempool *pool);
 
-/* Waits until the threads that were waiting have let go of the pool. With the mutex held. */
+/* Waits until the threads that were waiting have let go of the pool. With the mutex held, which is free while it waits.
+ */
 static rf_status see_waiters_off(rf_mempool *pool) {
   rf_event emptied;
   if (pool->waiters == 0) {
@@ -186,10 +239,9 @@ static rf_status see_waiters_off(rf_mempool *pool) {
   if (rf_event_init(&emptied) != RF_OK) {
     return RF_ERR_NO_MEMORY;
   }
-  pool->closing = true;
   pool->emptied = &emptied;
   dismiss_waiters(pool);
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
   (void)rf_event_wait(&emptied, RF_WAIT_FOREVER);
   rf_mutex_lock(&pool->mutex); /* whoever set the event has left by now */
   rf_event_deinit(&emptied);
@@ -197,26 +249,25 @@ static rf_status see_waiters_off(rf_mempool *pool) {
 }
 
 rf_status rf_mempool_deinit(rf_mempool *pool) {
-  if (pool->num_blocks == 0) {
-    return RF_OK;
+  rf_status const entered = enter(pool);
+  if (entered != RF_OK) {
+    return entered == RF_ERR_DELETED ? RF_OK : broken(pool, NULL);
   }
-  rf_mutex_lock(&pool->mutex);
   rf_status const status = see_waiters_off(pool);
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
   if (status == RF_OK) {
     rf_mutex_deinit(&pool->mutex);
     pool->num_blocks = 0;
     pool->capacity = 0;
-    pool->used = 0;
-    pool->used_bytes = 0;
-    pool->peak = 0;
-    pool->peak_bytes = 0;
-    pool->head = 0;
+    pool->seal = seal_of_pool(pool);
   }
   return status;
 }
 
 rf_status rf_mempool_delete_at(rf_mempool *pool, const rf_site *site) {
+  if (pool->seal != seal_of_pool(pool)) {
+    return broken(pool, site);
+  }
   rf_allocator *const from = pool->from;
   if (from == NULL) {
     return RF_ERR_INVALID;
@@ -290,8 +341,8 @@ static void dequeue(rf_mempool *pool, const waiter *w) {
   }
 }
 
-/* Ends the first thread's wait. The event is set with the mutex held, and the thread locks the mutex before it lets go of the
- * event: so it cannot vanish while it is being set. */
+/* Ends the first thread's wait. The event is set with the mutex held, and the thread locks the mutex before it lets go
+ * of the event: so it cannot vanish while it is being set. */
 static void serve_first(rf_mempool *pool, rf_status status, void *block) {
   waiter *const w = pool->first;
   dequeue(pool, w);
@@ -309,11 +360,10 @@ static void dismiss_waiters(rf_mempool *pool) {
 
 /* ---- alloc ---- */
 
-static rf_status start_waiting(rf_mempool *pool, waiter *w, int priority) {
+static rf_status start_waiting(rf_mempool *pool, waiter *w) {
   if (rf_event_init(&w->event) != RF_OK) {
     return RF_ERR_NO_MEMORY;
   }
-  w->priority = priority;
   w->served = false;
   w->block = NULL;
   enqueue(pool, w);
@@ -321,49 +371,64 @@ static rf_status start_waiting(rf_mempool *pool, waiter *w, int priority) {
   return RF_OK;
 }
 
-/* Without the mutex. A block that arrives between the timeout and the lock is still taken. */
-static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms, void **out) {
-  (void)rf_event_wait(&w->event, timeout_ms);
-  rf_mutex_lock(&pool->mutex);
+/* What a thread does that was woken or gave up. With the mutex held and the queue intact. */
+static void stop_waiting(rf_mempool *pool, waiter *w) {
   if (!w->served) {
     dequeue(pool, w);
     w->status = RF_ERR_TIMEOUT;
     pool->failures++;
   }
-  if (--pool->waiters == 0 && pool->closing) {
+  if (--pool->waiters == 0 && pool->emptied != NULL) {
     rf_event_set(pool->emptied);
   }
-  rf_mutex_unlock(&pool->mutex);
+}
+
+/* Without the mutex. A block that arrives between the timeout and the lock is still taken. */
+static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms, void **out) {
+  (void)rf_event_wait(&w->event, timeout_ms);
+  rf_mutex_lock(&pool->mutex);
+  bool const intact = pool->queue_seal == seal_of_queue(pool);
+  if (intact) {
+    stop_waiting(pool, w);
+    leave(pool);
+  } else {
+    rf_mutex_unlock(&pool->mutex); /* stays broken, so nobody follows it to this record */
+  }
   rf_event_deinit(&w->event);
+  if (!intact && !w->served) {
+    return broken(pool, NULL);
+  }
   *out = w->block;
   return w->status;
+}
+
+/* Takes a block, or puts `w` in the queue. With the mutex held. */
+static rf_status take_or_queue(rf_mempool *pool, size_t size, bool may_wait, waiter *w, void **out) {
+  rf_status status = pool->emptied != NULL ? RF_ERR_DELETED : take(pool, size, out);
+  if (status == RF_ERR_NO_MEMORY && may_wait) {
+    status = start_waiting(pool, w);
+  }
+  pool->failures += status == RF_ERR_NO_MEMORY ? 1U : 0U;
+  return status;
 }
 
 static rf_status alloc_at(rf_mempool *pool, size_t size, uint32_t timeout_ms, int priority, void **out,
                           const rf_site *site) {
   waiter w;
-  bool waiting = false;
   *out = NULL;
-  if (pool->num_blocks == 0) {
-    return RF_ERR_DELETED;
+  w.priority = priority;
+  rf_status status = enter(pool);
+  if (status != RF_OK) {
+    return status == RF_ERR_CORRUPT ? broken(pool, site) : status;
   }
-  rf_mutex_lock(&pool->mutex);
-  rf_status status = pool->closing ? RF_ERR_DELETED : take(pool, size, out);
+  status = take_or_queue(pool, size, timeout_ms != 0, &w, out);
   size_t const head = pool->head;
-  if (status == RF_ERR_NO_MEMORY && timeout_ms != 0) {
-    status = start_waiting(pool, &w, priority);
-    waiting = status == RF_OK;
-  }
-  pool->failures += status == RF_ERR_NO_MEMORY ? 1U : 0U;
-  rf_mutex_unlock(&pool->mutex);
-  if (waiting) {
-    return wait_for_block(pool, &w, timeout_ms, out);
-  }
+  leave(pool);
   if (status == RF_ERR_CORRUPT) {
     const void *const at = head < pool->num_blocks ? (const void *)header_of(pool, head) : pool;
     return rf_fault_refuse(&pool->base, status, "free list was overwritten", at, site);
   }
-  return status;
+  return status == RF_OK && *out == NULL ? wait_for_block(pool, &w, timeout_ms, out) : status;
 }
 
 rf_status rf_mempool_alloc_prio(rf_mempool *pool, uint32_t timeout_ms, int priority, void **out) {
@@ -383,13 +448,18 @@ rf_status rf_mempool_alloc(rf_mempool *pool, uint32_t timeout_ms, void **out) {
 
 /* ---- free ---- */
 
-/* Whether block `index` is out, and how many bytes of it were asked for; if not, what is wrong. With the mutex held. */
-static const char *objection(const rf_mempool *pool, size_t index, size_t *size, rf_status *status) {
-  if (state_is_free(pool, state_get(pool, index))) {
+/* Finds the block that is out at `ptr`, and how many bytes of it were asked for; if there is none, says why. With the
+ * mutex held. */
+static const char *find(const rf_mempool *pool, const void *ptr, size_t *index, size_t *size, rf_status *status) {
+  *status = RF_ERR_BAD_POINTER;
+  if (!index_of(pool, ptr, index)) {
+    return "not a block of this pool";
+  }
+  if (state_is_free(pool, state_get(pool, *index))) {
     *status = RF_ERR_NOT_ALLOCATED;
     return "double free";
   }
-  if (!size_get(pool, index, size) || pool->used == 0) {
+  if (!size_get(pool, *index, size) || pool->used == 0) {
     *status = RF_ERR_CORRUPT;
     return "header or end of the block was overwritten";
   }
@@ -397,9 +467,10 @@ static const char *objection(const rf_mempool *pool, size_t index, size_t *size,
   return NULL;
 }
 
-static const char *give_back(rf_mempool *pool, size_t index, rf_status *status) {
+static const char *give_back(rf_mempool *pool, const void *block, rf_status *status) {
+  size_t index;
   size_t size;
-  const char *const what = objection(pool, index, &size, status);
+  const char *const what = find(pool, block, &index, &size, status);
   if (what != NULL) {
     return what;
   }
@@ -415,17 +486,17 @@ static const char *give_back(rf_mempool *pool, size_t index, rf_status *status) 
 }
 
 rf_status rf_mempool_free_at(rf_mempool *pool, void *block, const rf_site *site) {
-  size_t index;
-  rf_status status;
   if (block == NULL) {
     return RF_OK;
   }
-  if (pool->num_blocks == 0 || !index_of(pool, block, &index)) {
-    return rf_fault_refuse(&pool->base, RF_ERR_BAD_POINTER, "free of what is no block", block, site);
+  rf_status status = enter(pool);
+  if (status != RF_OK) {
+    return status == RF_ERR_CORRUPT
+               ? broken(pool, site)
+               : rf_fault_refuse(&pool->base, RF_ERR_BAD_POINTER, "free after deinit", block, site);
   }
-  rf_mutex_lock(&pool->mutex);
-  const char *const what = give_back(pool, index, &status);
-  rf_mutex_unlock(&pool->mutex);
+  const char *const what = give_back(pool, block, &status);
+  leave(pool);
   return what == NULL ? RF_OK : rf_fault_refuse(&pool->base, status, what, block, site);
 }
 
@@ -433,10 +504,9 @@ rf_status rf_mempool_free_at(rf_mempool *pool, void *block, const rf_site *site)
 
 void rf_mempool_info_get(rf_mempool *pool, rf_mempool_info *out) {
   memset(out, 0, sizeof *out);
-  if (pool->num_blocks == 0) {
+  if (enter(pool) != RF_OK) {
     return;
   }
-  rf_mutex_lock(&pool->mutex);
   out->num_blocks = pool->num_blocks;
   out->block_size = pool->block_size;
   out->free_blocks = pool->num_blocks - pool->used;
@@ -444,7 +514,7 @@ void rf_mempool_info_get(rf_mempool *pool, rf_mempool_info *out) {
   for (const waiter *w = pool->first; w != NULL; w = w->next) {
     out->waiters++;
   }
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
 }
 
 /* ---- As an rf_allocator ---- */
@@ -452,16 +522,17 @@ void rf_mempool_info_get(rf_mempool *pool, rf_mempool_info *out) {
 static void *mempool_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_mempool *const pool = pool_of(self);
   void *block = NULL;
-  if (pool->num_blocks == 0) {
-    return NULL;
-  }
   if (size <= pool->block_size && align <= pool->align) {
     (void)alloc_at(pool, size, 0, 0, &block, site);
     return block;
   }
-  rf_mutex_lock(&pool->mutex);
-  pool->failures++;
-  rf_mutex_unlock(&pool->mutex);
+  rf_status const status = enter(pool);
+  if (status == RF_OK) {
+    pool->failures++;
+    leave(pool);
+  } else if (status == RF_ERR_CORRUPT) {
+    (void)broken(pool, site);
+  }
   return NULL;
 }
 
@@ -469,51 +540,55 @@ static rf_status mempool_free(rf_allocator *self, void *ptr, const rf_site *site
   return rf_mempool_free_at(pool_of(self), ptr, site);
 }
 
-/* Finds the block that is out at `ptr`; if there is none, says why. Locks the mutex, and leaves it locked where it finds one. */
-static rf_status find_and_lock(rf_mempool *pool, const void *ptr, size_t *index, size_t *size) {
-  rf_status status = RF_ERR_BAD_POINTER;
-  if (pool->num_blocks == 0 || !index_of(pool, ptr, index)) {
-    return status;
+/* In the block at hand. With the mutex held. */
+static rf_status resize_block(rf_mempool *pool, size_t index, size_t old_size, size_t size) {
+  if (size > pool->block_size) {
+    return RF_ERR_NO_MEMORY;
   }
-  rf_mutex_lock(&pool->mutex);
-  if (objection(pool, *index, size, &status) != NULL) {
-    rf_mutex_unlock(&pool->mutex);
-  }
-  return status;
+  size_set(pool, index, size);
+  pool->used_bytes += size - old_size;
+  pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
+  return RF_OK;
 }
 
 static rf_status mempool_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_mempool *const pool = pool_of(self);
   size_t index;
   size_t old_size;
-  rf_status const status = find_and_lock(pool, ptr, &index, &old_size);
+  rf_status status = enter(pool);
   if (status != RF_OK) {
-    return rf_fault_refuse(self, status, "resize of what is no live block", ptr, site);
+    return status == RF_ERR_CORRUPT ? broken(pool, site)
+                                    : rf_fault_refuse(self, RF_ERR_BAD_POINTER, "resize after deinit", ptr, site);
   }
-  bool const fits = size <= pool->block_size;
-  if (fits) {
-    size_set(pool, index, size);
-    pool->used_bytes += size - old_size;
-    pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
+  const char *const what = find(pool, ptr, &index, &old_size, &status);
+  if (what == NULL) {
+    status = resize_block(pool, index, old_size, size);
   }
-  rf_mutex_unlock(&pool->mutex);
-  return fits ? RF_OK : RF_ERR_NO_MEMORY;
+  leave(pool);
+  return what == NULL ? status : rf_fault_refuse(self, status, what, ptr, site);
 }
 
 static size_t mempool_usable_size(rf_allocator *self, const void *ptr) {
   rf_mempool *const pool = pool_of(self);
   size_t index;
   size_t size = 0;
-  if (find_and_lock(pool, ptr, &index, &size) != RF_OK) {
+  rf_status status = enter(pool);
+  if (status != RF_OK) {
     return 0;
   }
-  rf_mutex_unlock(&pool->mutex);
+  if (find(pool, ptr, &index, &size, &status) != NULL) {
+    size = 0;
+  }
+  leave(pool);
   return size;
 }
 
 static bool mempool_owns(rf_allocator *self, const void *ptr) {
   const rf_mempool *const pool = pool_of(self);
-  size_t const end = pool->num_blocks == 0 ? 0 : (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
+  if (pool->seal != seal_of_pool(pool) || pool->num_blocks == 0) {
+    return false;
+  }
+  size_t const end = (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
   return (uintptr_t)ptr - (uintptr_t)pool->start < end;
 }
 
@@ -529,17 +604,17 @@ static void describe(const rf_mempool *pool, size_t index, rf_block *out) {
 
 static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_mempool *const pool = pool_of(self);
+  rf_status const status = enter(pool);
   bool more = true;
-  if (pool->num_blocks == 0) {
-    return RF_OK;
+  if (status != RF_OK) {
+    return status == RF_ERR_DELETED ? RF_OK : status;
   }
-  rf_mutex_lock(&pool->mutex);
   for (size_t i = 0; i < pool->num_blocks && more; i++) {
     rf_block block;
     describe(pool, i, &block);
     more = visit(&block, context);
   }
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
   return RF_OK;
 }
 
@@ -566,8 +641,8 @@ static const char *damaged_header(const rf_mempool *pool, const void **at) {
   return bytes != pool->used_bytes || pool->peak_bytes < bytes ? "sizes and counts disagree" : NULL;
 }
 
-/* The same of the list, which is followed for as many steps as there are free blocks and no further: a loop does not hold
- * it. */
+/* The same of the list, which is followed for as many steps as there are free blocks and no further: a loop does not
+ * hold it. */
 static const char *damaged_list(const rf_mempool *pool, const void **at) {
   size_t index = pool->head;
   *at = pool;
@@ -581,18 +656,24 @@ static const char *damaged_list(const rf_mempool *pool, const void **at) {
   return index != pool->num_blocks ? "free list does not end" : NULL;
 }
 
-static rf_status mempool_check(rf_allocator *self, rf_fault *where) {
-  rf_mempool *const pool = pool_of(self);
-  const void *at = pool;
-  if (pool->num_blocks == 0) {
-    return RF_OK;
+/* What is wrong with the pool, or NULL. */
+static const char *damage(rf_mempool *pool, const void **at) {
+  rf_status const status = enter(pool);
+  *at = pool;
+  if (status != RF_OK) {
+    return status == RF_ERR_DELETED ? NULL : "record of the pool was overwritten";
   }
-  rf_mutex_lock(&pool->mutex);
-  const char *what = damaged_header(pool, &at);
+  const char *what = damaged_header(pool, at);
   if (what == NULL) {
-    what = damaged_list(pool, &at);
+    what = damaged_list(pool, at);
   }
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
+  return what;
+}
+
+static rf_status mempool_check(rf_allocator *self, rf_fault *where) {
+  const void *at;
+  const char *const what = damage(pool_of(self), &at);
   if (what == NULL) {
     return RF_OK;
   }
@@ -604,10 +685,9 @@ static rf_status mempool_check(rf_allocator *self, rf_fault *where) {
 static void mempool_stats(rf_allocator *self, rf_stats *out) {
   rf_mempool *const pool = pool_of(self);
   memset(out, 0, sizeof *out);
-  if (pool->num_blocks == 0) {
+  if (enter(pool) != RF_OK) {
     return;
   }
-  rf_mutex_lock(&pool->mutex);
   out->capacity = pool->capacity;
   out->used = pool->used_bytes;
   out->peak = pool->peak_bytes;
@@ -618,7 +698,7 @@ static void mempool_stats(rf_allocator *self, rf_stats *out) {
   out->allocations = pool->allocations;
   out->failures = pool->failures;
   out->overhead = out->capacity - out->used - out->free_bytes;
-  rf_mutex_unlock(&pool->mutex);
+  leave(pool);
 }
 
 static void mempool_deinit(rf_allocator *self) {

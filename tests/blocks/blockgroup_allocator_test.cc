@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -158,6 +159,31 @@ TEST_F(BlockgroupAllocator, AnAllocThatMeetsAnImpossibleCountIsReportedAndGoesTo
   pools[1].used = 3;
   EXPECT_EQ(rf_alloc(a, 1), buffers[2]);
   EXPECT_EQ(faults.last().status, RF_ERR_CORRUPT);
+}
+
+TEST_F(BlockgroupAllocator, DamageToAnyByteOfItsRecordIsToldAndNotFollowed) {
+  void *p = rf_alloc(a, 5);
+  rf_blockgroup_allocator const good = heap;
+  auto *const bytes = reinterpret_cast<unsigned char *>(&heap);
+  for (size_t i = sizeof(rf_allocator); i < sizeof heap; i++) {
+    if (i >= offsetof(rf_blockgroup_allocator, counters) && i < offsetof(rf_blockgroup_allocator, seal)) {
+      continue;
+    }
+    bytes[i] ^= 0x10;
+    EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT) << i;
+    EXPECT_EQ(rf_alloc(a, 1), nullptr);
+    EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+    EXPECT_EQ(rf_resize(a, p, 1), RF_ERR_CORRUPT);
+    EXPECT_EQ(rf_usable_size(a, p), 0U);
+    EXPECT_FALSE(rf_owns(a, p));
+    EXPECT_EQ(rf_walk(
+                  a, [](const rf_block *, void *) { return true; }, nullptr),
+              RF_ERR_CORRUPT);
+    EXPECT_EQ(stats().capacity, 0U);
+    rf_deinit(a);
+    heap = good;
+  }
+  EXPECT_EQ(rf_free(a, p), RF_OK);
 }
 
 TEST_F(BlockgroupAllocator, AfterDeinitServesNothing) {

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-// A group of pools of 4, 4 and 2 blocks of 16, 32 and 64 bytes; `config` is the index of the pool, plus 1.
+// A group of pools of 4, 4 and 2 blocks of 16, 32 and 64 bytes; `config` is the index of the pool, plus 1; 100 names a
+// pool that is no member.
 class Blockgroup : public testing::Test {
 protected:
   Blockgroup() {
@@ -24,7 +26,11 @@ protected:
   ~Blockgroup() override { EXPECT_EQ(rf_blockgroup_check(&group, nullptr), RF_OK); }
 
   static rf_memblocks *by_index(rf_blockgroup *group, void *config) {
+    static rf_memblocks stranger;
     auto i = reinterpret_cast<uintptr_t>(config);
+    if (i == 100) {
+      return &stranger;
+    }
     const rf_blockgroup_member *m = i == 0 ? nullptr : group->first;
     while (m != nullptr && --i != 0) {
       m = m->next;
@@ -76,10 +82,8 @@ TEST_F(Blockgroup, WhereNoMemberIsChosenTheRequestIsInvalid) {
   EXPECT_EQ(rf_blockgroup_alloc(&group, pool(3), 1, out, &size), RF_ERR_INVALID);
   EXPECT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, out, &size), RF_ERR_INVALID);
   EXPECT_EQ(size, 7U);
-  static rf_memblocks stranger;
-  group.choose = [](rf_blockgroup *, void *) { return &stranger; };
-  EXPECT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, out, nullptr), RF_ERR_INVALID);
-  EXPECT_EQ(rf_blockgroup_alloc_contiguous(&group, nullptr, 1, out, nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_blockgroup_alloc(&group, pool(99), 1, out, nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_blockgroup_alloc_contiguous(&group, pool(99), 1, out, nullptr), RF_ERR_INVALID);
 }
 
 TEST_F(Blockgroup, OfNoBlocksDoesNothingAndSucceeds) {
@@ -216,6 +220,48 @@ TEST_F(Blockgroup, ASpanningFreeThatMeetsAnImpossibleCountIsReportedEvenWhenQuie
   EXPECT_EQ(taken(), "1 1 0");
 }
 
+// Each byte of the records of group, members and pools in turn: what is told by check is refused by every call, and
+// what is not is a figure.
+TEST_F(Blockgroup, DamageToAnyByteOfTheRecordsIsToldAndNotFollowed) {
+  void *const live = take(1);
+  struct Record {
+    void *start;
+    size_t size;
+    size_t harmless_from; // fields from here on are figures, or the caller's
+    size_t harmless_to;
+  } const records[] = {
+      {&group, sizeof group, offsetof(rf_blockgroup, quiet), offsetof(rf_blockgroup, seal)},
+      {&members[0], sizeof members[0], 0, 0},
+      {&members[2], sizeof members[2], 0, 0},
+      {&pools[1], offsetof(rf_memblocks, quiet), 0, 0},
+  };
+  for (Record const &record : records) {
+    auto *const bytes = static_cast<unsigned char *>(record.start);
+    for (size_t i = 0; i < record.size; i++) {
+      if (i >= record.harmless_from && i < record.harmless_to) {
+        continue;
+      }
+      for (int flip : {0x01, 0x10, 0x80, 0xFF}) {
+        bytes[i] ^= static_cast<unsigned char>(flip);
+        rf_fault where;
+        EXPECT_EQ(rf_blockgroup_check(&group, &where), RF_ERR_CORRUPT) << i;
+        EXPECT_EQ(where.ptr, record.start);
+        void *blocks[2] = {live, live};
+        rf_blockgroup_member extra;
+        EXPECT_EQ(rf_blockgroup_alloc(&group, pool(0), 1, blocks, nullptr), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_blockgroup_alloc_contiguous(&group, pool(0), 1, blocks, nullptr), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_blockgroup_free(&group, 2, blocks), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_blockgroup_free_contiguous(&group, live, 1), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_blockgroup_owner(&group, live), nullptr);
+        EXPECT_EQ(rf_blockgroup_add(&group, &extra, &pools[0]), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_blockgroup_remove(&group, &members[0]), RF_ERR_CORRUPT);
+        bytes[i] ^= static_cast<unsigned char>(flip);
+      }
+    }
+  }
+  EXPECT_EQ(taken(), "0 1 0");
+}
+
 // ---- Any number of members ----
 
 TEST(BlockgroupMany, HasNoLimitOfMembers) {
@@ -245,8 +291,8 @@ TEST(BlockgroupMany, HasNoLimitOfMembers) {
 
 // ---- Threads ----
 
-// Two pools share a mutex, the third has its own, and one of them is in two groups of opposite order: spanning frees from
-// both groups at once neither deadlock nor lose a block.
+// Two pools share a mutex, the third has its own, and one of them is in two groups of opposite order: spanning frees
+// from both groups at once neither deadlock nor lose a block.
 TEST_F(Blockgroup, SpanningFreesOfSeveralThreadsLockInOneOrder) {
   rf_mutex mutexes[2];
   ASSERT_EQ(rf_mutex_init(&mutexes[0]), RF_OK);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -205,6 +206,32 @@ TEST_F(MemblocksAllocator, DamageToAnyByteOfTableOrBitmapIsToldAndObeyedByNobody
     }
   }
   EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(MemblocksAllocator, DamageToAnyByteOfItsRecordIsToldOrDoesNoHarm) {
+  void *p = rf_alloc(a, 100);
+  rf_memblocks_allocator const good = heap;
+  auto *const bytes = reinterpret_cast<unsigned char *>(&heap);
+  for (size_t i = sizeof(rf_allocator); i < sizeof heap; i++) {
+    bool const figure = i >= offsetof(rf_memblocks_allocator, counters) && i < offsetof(rf_memblocks_allocator, seal);
+    for (int flip : {0x01, 0x10, 0x80, 0xFF}) {
+      bytes[i] ^= static_cast<unsigned char>(flip);
+      EXPECT_TRUE(rf_check(a, nullptr) == RF_ERR_CORRUPT || figure) << i;
+      if (!figure) {
+        EXPECT_EQ(rf_alloc(a, 1), nullptr);
+        EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_resize(a, p, 1), RF_ERR_CORRUPT);
+        EXPECT_EQ(rf_usable_size(a, p), 0U);
+        EXPECT_FALSE(rf_owns(a, p));
+        EXPECT_EQ(rf_walk(
+                      a, [](const rf_block *, void *) { return true; }, nullptr),
+                  RF_ERR_CORRUPT);
+        EXPECT_EQ(stats().capacity, 0U);
+        rf_deinit(a);
+      }
+      heap = good;
+    }
+  }
 }
 
 TEST_F(MemblocksAllocator, AFreeThatMeetsADamagedSizeIsRefused) {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <set>
@@ -636,7 +637,8 @@ protected:
     EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 1, &block), RF_OK);
   }
 
-  // Changes each byte of the object in turn to each of some values: check must tell, and be content when it is restored.
+  // Changes each byte of the object in turn to each of some values: check must tell, and be content when it is
+  // restored.
   void expect_each_byte_told(void *object, size_t size) {
     auto *const bytes = static_cast<unsigned char *>(object);
     for (size_t i = 0; i < size; i++) {
@@ -715,6 +717,50 @@ TEST_F(MemblocksDamage, AnImpossibleCountIsReported) {
   EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, out, 2), RF_ERR_CORRUPT);
   EXPECT_EQ(pool.faults.count(), 4U);
   pool.blocks.used = good;
+}
+
+// Each byte of the pool's own record in turn: told, or a figure that is only shown. Nothing that is called crashes.
+TEST_F(MemblocksDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
+  rf_memblocks const good = pool.blocks;
+  std::vector<size_t> const bitmap(good.bitmap, good.bitmap + RF_MEMBLOCKS_WORDS(150));
+  auto *const bytes = reinterpret_cast<unsigned char *>(&pool.blocks);
+  auto harmless = [](size_t i) {
+    auto in = [i](size_t from, size_t to) { return i >= from && i < to; };
+    return in(offsetof(rf_memblocks, quiet), offsetof(rf_memblocks, hint)) || // and padding
+           in(offsetof(rf_memblocks, hint), offsetof(rf_memblocks, digest)) ||
+           in(offsetof(rf_memblocks, peak), offsetof(rf_memblocks, mutex));
+  };
+  for (size_t i = 0; i < sizeof pool.blocks; i++) {
+    for (int flip : {0x01, 0x10, 0x80, 0xFF}) {
+      bytes[i] ^= static_cast<unsigned char>(flip);
+      EXPECT_TRUE(rf_memblocks_check(&pool.blocks, nullptr) == RF_ERR_CORRUPT || harmless(i)) << i << " ^ " << flip;
+      void *out[3] = {good.buffer, good.buffer + 16, good.buffer + 32};
+      rf_stats stats;
+      rf_memblocks_listener listener = {nullptr, nullptr, nullptr, nullptr};
+      (void)rf_memblocks_owns(&pool.blocks, out[0]);
+      (void)rf_memblocks_is_region_free(&pool.blocks, out[0], 3);
+      (void)rf_memblocks_free(&pool.blocks, 2, out);
+      (void)rf_memblocks_free_contiguous(&pool.blocks, out[2], 1);
+      (void)rf_memblocks_claim(&pool.blocks, out[1], 1);
+      (void)rf_memblocks_alloc(&pool.blocks, 3, out);
+      (void)rf_memblocks_alloc_contiguous(&pool.blocks, 2, out);
+      rf_memblocks_stats(&pool.blocks, &stats);
+      rf_memblocks_reset_peak(&pool.blocks);
+      rf_memblocks_listen(&pool.blocks, &listener);
+      rf_memblocks_unlisten(&pool.blocks, &listener);
+      rf_memblocks_share(&pool.blocks, nullptr);
+      rf_memblocks_deinit(&pool.blocks);
+      pool.blocks = good;
+      std::copy(bitmap.begin(), bitmap.end(), good.bitmap);
+    }
+  }
+}
+
+TEST_F(MemblocksDamage, ACopyOfThePoolIsNotThePool) {
+  rf_memblocks copy = pool.blocks;
+  void *block = nullptr;
+  EXPECT_EQ(rf_memblocks_alloc(&copy, 1, &block), RF_ERR_CORRUPT);
+  EXPECT_EQ(pool.faults.last().ptr, &copy);
 }
 
 // ---- By default ----

@@ -1,5 +1,5 @@
-// mempool over a port of the test's own, in one thread: interrupts that arrive while something waits, a system that has no
-// mutex or event left, and the lock, which must be free whenever somebody else can run.
+// mempool over a port of the test's own, in one thread: interrupts that arrive while something waits, a system that has
+// no mutex or event left, and the lock, which must be free whenever somebody else can run.
 #include <ringfence/mempool.h>
 
 #include <gtest/gtest.h>
@@ -145,6 +145,21 @@ TEST_F(MempoolPort, ABlockThatComesBetweenTheTimeoutAndTheLockIsTaken) {
   EXPECT_EQ(rf_mempool_alloc(&pool, 5, &got), RF_OK);
   EXPECT_EQ(got, only);
   too_late = false;
+}
+
+// The waiter cannot take itself off a queue that it cannot trust; nobody else follows that queue either.
+TEST_F(MempoolPort, AQueueThatIsOverwrittenDuringAWaitIsReportedByTheWaiter) {
+  int reports = 0;
+  rf_fault_handler_set([](const rf_fault *, void *count) { ++*static_cast<int *>(count); }, &reports);
+  rf_mempool const before = pool;
+  while_waiting = [this] { pool.waiters ^= 0x100; };
+  EXPECT_EQ(rf_mempool_alloc(&pool, 5, &got), RF_ERR_CORRUPT);
+  EXPECT_EQ(got, nullptr);
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_mempool_deinit(&pool), RF_ERR_CORRUPT);
+  EXPECT_EQ(reports, 3);
+  rf_fault_handler_set(nullptr, nullptr);
+  pool = before;
 }
 
 TEST_F(MempoolPort, WithoutAnEventAWaitFailsAtOnce) {

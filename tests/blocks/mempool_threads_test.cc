@@ -258,8 +258,8 @@ TEST_F(MempoolThreads, ABlockThatArrivesWithTheTimeoutIsNotLost) {
   RecordProperty("served", served);
 }
 
-// A million operations of four threads on two blocks: with a wake-up lost, a thread would wait for ever. RF_TEST_OPERATIONS
-// sets another number; instrumented builds do a tenth.
+// A million operations of four threads on two blocks: with a wake-up lost, a thread would wait for ever.
+// RF_TEST_OPERATIONS sets another number; instrumented builds do a tenth.
 TEST_F(MempoolThreads, NoWakeUpIsLost) {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(RF_TEST_SLOW)
   int operations = 100000;

@@ -1,4 +1,5 @@
-/* The calls that Zephyr's manual makes in its examples, as they are written there: pools without an &, blocks as uintptr_t. */
+/* The calls that Zephyr's manual makes in its examples, as they are written there: pools without an &, blocks as
+ * uintptr_t. */
 #include "zephyr_manual.h"
 
 #include <zephyr/sys/mem_blocks.h>

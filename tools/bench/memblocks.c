@@ -1,12 +1,12 @@
 /* ./bazelw run //tools/bench:memblocks
  *
- * What a batch of blocks costs in a pool that is nearly full: one call to memblocks against the usual allocator of fixed
- * blocks, a list of the free ones under a lock, taken from block by block; and against two kinder ones: the list with the
- * whole batch under one lock, and Ringfence's mempool.
+ * What a batch of blocks costs in a pool that is nearly full: one call to memblocks against the usual allocator of
+ * fixed blocks, a list of the free ones under a lock, taken from block by block; and against two kinder ones: the list
+ * with the whole batch under one lock, and Ringfence's mempool.
  *
- * Each has 4096 blocks of 64 bytes, of which 128 are free. Every round, each of them takes 64 blocks and then gives back 64 that
- * are picked at random from all that are out, so that what is free is scattered over the pool. They run in turn within a
- * round. Printed are nanoseconds per block: the median of the rounds, and the 10th and 90th percentile.
+ * Each has 4096 blocks of 64 bytes, of which 128 are free. Every round, each of them takes 64 blocks and then gives
+ * back 64 that are picked at random from all that are out, so that what is free is scattered over the pool. They run in
+ * turn within a round. Printed are nanoseconds per block: the median of the rounds, and the 10th and 90th percentile.
  *
  * A second thread exists and does nothing, since where there is none no lock is needed, and glibc's then costs less. */
 #include <pthread.h>
@@ -187,7 +187,7 @@ static int by_value(const void *a, const void *b) {
 
 static void print_spread(double *values) {
   qsort(values, ROUNDS, sizeof *values, by_value);
-  printf(" %.1f (%.1f … %.1f) |", values[ROUNDS / 2], values[ROUNDS / 10], values[ROUNDS / 10 * 9]);
+  printf(" %.1f (%.1f … %.1f) |", values[ROUNDS / 2], values[ROUNDS / 10], values[ROUNDS - ROUNDS / 10]);
 }
 
 static void *idle(void *event) {

@@ -28,8 +28,8 @@ enum k_fatal_error_reason {
 
 struct arch_esf;
 
-/* Yours, if you like: called with K_ERR_KERNEL_PANIC and NULL where Zephyr asserts (a NULL pool, array or group, a group that
- * is full). Where it returns, and where there is none, the call gives -EINVAL. */
+/* Yours, if you like: called with K_ERR_KERNEL_PANIC and NULL where Zephyr asserts (a NULL pool, array or group, a
+ * group that is full). Where it returns, and where there is none, the call gives -EINVAL. */
 void k_sys_fatal_error_handler(unsigned int reason, const struct arch_esf *esf);
 
 #ifdef __cplusplus

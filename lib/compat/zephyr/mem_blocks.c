@@ -10,7 +10,7 @@
 #undef sys_multi_mem_blocks_free
 
 /* Defined by the program, or not. */
-extern void k_sys_fatal_error_handler(unsigned int reason, const struct arch_esf *esf) __attribute__((weak));
+#pragma weak k_sys_fatal_error_handler
 
 /* Where Zephyr asserts. False where nobody was told. */
 static bool panic(void) {

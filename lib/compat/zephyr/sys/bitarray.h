@@ -17,7 +17,8 @@ typedef struct sys_bitarray {
   const size_t *bundles; /* lowest bit first; Zephyr's words have 32 bits, these as many as size_t */
 } sys_bitarray_t;
 
-/* *val is bit `bit`. 0, or -EINVAL for a bit that is not there or a NULL. A snapshot: not synchronised with other threads. */
+/* *val is bit `bit`. 0, or -EINVAL for a bit that is not there or a NULL. A snapshot: not synchronised with other
+ * threads. */
 static inline int sys_bitarray_test_bit(sys_bitarray_t *bitarray, size_t bit, int *val) {
   if (bitarray == NULL || val == NULL || bit >= bitarray->num_bits) {
     return -EINVAL;

@@ -1,5 +1,5 @@
-/* Zephyr: functions that are told what heaps and pools hand out and get back. Always on, whatever CONFIG_HEAP_LISTENER and
- * CONFIG_SYS_MEM_BLOCKS_LISTENER say.
+/* Zephyr: functions that are told what heaps and pools hand out and get back. Always on, whatever CONFIG_HEAP_LISTENER
+ * and CONFIG_SYS_MEM_BLOCKS_LISTENER say.
  *
  * Threads: every call from any thread. Callbacks run in the thread of the event, outside all locks, and may use the
  * heap. An event that is under way in another thread may still reach a listener while it is unregistered.

@@ -2,9 +2,9 @@
  *
  * What is Zephyr's: every name, macro, argument and return value; pools that need no init call; the pool's fields that
  * code reads (buffer, bitmap, info, and num_blocks and blk_sz_shift as they were before there was info).
- * What is better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch is
- * taken and freed under one lock, all or nothing; misaligned, interior and repeated pointers are -EFAULT; a listener hears of
- * successes only; statistics and listeners are always on.
+ * What is better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch
+ * is taken and freed under one lock, all or nothing; misaligned, interior and repeated pointers are -EFAULT; a listener
+ * hears of successes only; statistics and listeners are always on.
  * What is not: bitmap is for reading.
  *
  * Threads and interrupts: every call from any thread, and from interrupts over the bare port.
@@ -28,7 +28,8 @@ extern "C" {
 typedef struct sys_mem_blocks sys_mem_blocks_t;
 typedef struct sys_multi_mem_blocks sys_multi_mem_blocks_t;
 
-/* Answers the pool, one of `group`, that is to serve a request with this `cfg`; NULL: the request fails with -EINVAL. */
+/* Answers the pool, one of `group`, that is to serve a request with this `cfg`; NULL: the request fails with -EINVAL.
+ */
 typedef sys_mem_blocks_t *(*sys_multi_mem_blocks_choice_fn_t)(struct sys_multi_mem_blocks *group, void *cfg);
 
 struct sys_mem_blocks_info {
@@ -58,8 +59,8 @@ struct sys_multi_mem_blocks {
   rf_blockgroup_member members[MAX_MULTI_ALLOCATORS];
 };
 
-/* ---- Pools, ready before main. `num_blks` blocks of `blk_sz` bytes; the buffer is aligned to `buf_align`, a power of two,
- * or is the array `buf` of yours. STATIC: with internal linkage. ---- */
+/* ---- Pools, ready before main. `num_blks` blocks of `blk_sz` bytes; the buffer is aligned to `buf_align`, a power of
+ * two, or is the array `buf` of yours. STATIC: with internal linkage. ---- */
 
 #define SYS_MEM_BLOCKS_DEFINE(name, blk_sz, num_blks, buf_align)                                                       \
   RF_ZEPHYR_DEFINE_OWN_(name, blk_sz, num_blks, buf_align, )
@@ -69,8 +70,8 @@ struct sys_multi_mem_blocks {
 #define SYS_MEM_BLOCKS_DEFINE_STATIC_WITH_EXT_BUF(name, blk_sz, num_blks, buf)                                         \
   RF_ZEPHYR_DEFINE_(name, blk_sz, num_blks, buf, static)
 
-/* ---- Blocks. Each returns 0, or -EINVAL for a NULL argument (after k_sys_fatal_error_handler, if there is one). count 0
- * succeeds and does nothing. ---- */
+/* ---- Blocks. Each returns 0, or -EINVAL for a NULL argument (after k_sys_fatal_error_handler, if there is one). count
+ * 0 succeeds and does nothing. ---- */
 
 /* Takes `count` blocks, lowest first, into out_blocks. -ENOMEM: not so many are free; none is taken then. */
 int sys_mem_blocks_alloc(sys_mem_blocks_t *mem_block, size_t count, void **out_blocks);
@@ -78,14 +79,15 @@ int sys_mem_blocks_alloc(sys_mem_blocks_t *mem_block, size_t count, void **out_b
 /* Takes `count` adjacent blocks; *out_block is the first (NULL for count 0). -ENOMEM: no such run. */
 int sys_mem_blocks_alloc_contiguous(sys_mem_blocks_t *mem_block, size_t count, void **out_block);
 
-/* Takes the `count` blocks from in_block on. -ENOMEM: one is taken or not in the pool; -EINVAL: in_block is inside a block. */
+/* Takes the `count` blocks from in_block on. -ENOMEM: one is taken or not in the pool; -EINVAL: in_block is inside a
+ * block. */
 int sys_mem_blocks_get(sys_mem_blocks_t *mem_block, void *in_block, size_t count);
 
 /* 1 where the `count` blocks from in_block on are in the pool and free; 0 where not, and for count 0. */
 int sys_mem_blocks_is_region_free(sys_mem_blocks_t *mem_block, void *in_block, size_t count);
 
-/* Gives blocks back, in any order, all or none. -EINVAL: count exceeds the pool; -EFAULT: one is no block of this pool, or
- * free already, or named twice. */
+/* Gives blocks back, in any order, all or none. -EINVAL: count exceeds the pool; -EFAULT: one is no block of this pool,
+ * or free already, or named twice. */
 int sys_mem_blocks_free(sys_mem_blocks_t *mem_block, size_t count, void **in_blocks);
 
 /* Gives back `count` adjacent blocks, all or none. -EINVAL: more than the pool has from there on; -EFAULT as above. */
@@ -105,13 +107,13 @@ void sys_multi_mem_blocks_init(sys_multi_mem_blocks_t *group, sys_multi_mem_bloc
  * k_sys_fatal_error_handler, or else Ringfence's fault handler, is told. */
 void sys_multi_mem_blocks_add_allocator(sys_multi_mem_blocks_t *group, sys_mem_blocks_t *alloc);
 
-/* sys_mem_blocks_alloc from the pool that the choice function names; *blk_size (NULL allowed) is then its block size (0 for
- * count 0). -EINVAL where it names none. */
+/* sys_mem_blocks_alloc from the pool that the choice function names; *blk_size (NULL allowed) is then its block size (0
+ * for count 0). -EINVAL where it names none. */
 int sys_multi_mem_blocks_alloc(sys_multi_mem_blocks_t *group, void *cfg, size_t count, void **out_blocks,
                                size_t *blk_size);
 
-/* Gives blocks of any of the group's pools back, all or none. -EINVAL: in_blocks[0] is in no pool, or count exceeds the pool
- * that it is in; -EFAULT: a later one is in no pool, or as sys_mem_blocks_free. */
+/* Gives blocks of any of the group's pools back, all or none. -EINVAL: in_blocks[0] is in no pool, or count exceeds the
+ * pool that it is in; -EFAULT: a later one is in no pool, or as sys_mem_blocks_free. */
 int sys_multi_mem_blocks_free(sys_multi_mem_blocks_t *group, size_t count, void **in_blocks);
 
 /* ---- Parts of the macros above. ---- */
@@ -124,12 +126,12 @@ extern rf_memblocks_listener rf_zephyr_listener; /* passes events on to heap lis
   static sys_bitarray_t _sys_mem_blocks_bitmap_##name = {(num_blks), (uint32_t)RF_MEMBLOCKS_WORDS(num_blks),           \
                                                          _sys_mem_blocks_bundles_##name};                              \
   static rf_mutex _sys_mem_blocks_lock_##name; /* zeroed, which is initialised */                                      \
-  linkage sys_mem_blocks_t name = {{{(num_blks), (uint8_t)(63 - __builtin_clzll(blk_sz))}},                            \
+  linkage sys_mem_blocks_t name = {{{(num_blks), (uint8_t)(63 - __builtin_clzll((unsigned long long)(blk_sz)))}},      \
                                    (buf),                                                                              \
                                    &_sys_mem_blocks_bitmap_##name,                                                     \
                                    RF_MEMBLOCKS_INITIALIZER(blk_sz, num_blks, buf, _sys_mem_blocks_bundles_##name,     \
                                                             true, &_sys_mem_blocks_lock_##name, &rf_zephyr_listener),  \
-                                   &name}
+                                   &(name)}
 
 #define RF_ZEPHYR_DEFINE_OWN_(name, blk_sz, num_blks, buf_align, linkage)                                              \
   static uint8_t __aligned(WB_UP(buf_align)) _sys_mem_blocks_buf_##name[(size_t)(num_blks) * (blk_sz)];                \
