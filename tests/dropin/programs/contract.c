@@ -313,7 +313,7 @@ static void big_blocks_go_back_to_the_system(void) {
 }
 
 static void many_small_blocks_go_back_to_the_system(void) {
-  enum { COUNT = 200000 };
+  enum { COUNT = 500000 };
   size_t const before = mapped_bytes();
   char **const blocks = malloc(COUNT * sizeof *blocks);
   for (size_t i = 0; i < COUNT; i++) {
