@@ -99,24 +99,26 @@ static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
 
 /* ---- Magic ----
  *
- * Linear over exclusive or, so that a neighbour in the ring is sealed anew by the difference of one link: a header that was
- * damaged before stays damaged. */
-
-#define LINK_NEXT 3U
-#define LINK_PREV 17U
+ * A sum of parts, one for each link and one for the rest, so that a neighbour in the ring is sealed anew by the difference
+ * of one part: a header that was damaged before stays damaged. Each part is spread by a multiplication of its own, lest a
+ * pattern (every bit turned, one byte repeated) over several fields cancels out. */
 
 RF_PEEKS static inline uintptr_t turn(uintptr_t x, unsigned by) {
   by %= RF_SIZE_BITS;
   return x << by | x >> (RF_SIZE_BITS - by);
 }
 
-/* Not one half over the other alone: a link that was NULL and is now eight equal bytes would pass. */
-RF_PEEKS static inline uint32_t fold(uintptr_t x) {
-#if UINTPTR_MAX > UINT32_MAX
-  return (uint32_t)(x ^ x >> 32 ^ x >> 21);
-#else
-  return x;
-#endif
+RF_PEEKS static inline uint32_t spread(uintptr_t x, uintptr_t odd) {
+  x *= odd;
+  return (uint32_t)(x ^ x >> (RF_SIZE_BITS / 2));
+}
+
+RF_PEEKS static inline uint32_t next_part(uintptr_t next) {
+  return spread(next, (uintptr_t)0xBF58476D1CE4E5B9U);
+}
+
+RF_PEEKS static inline uint32_t prev_part(uintptr_t prev) {
+  return spread(prev, (uintptr_t)0x94D049BB133111EBU);
 }
 
 /* Fields that lie together, read as one word. */
@@ -136,12 +138,12 @@ RF_PEEKS static inline uintptr_t threads_of(const rf_guard_header *h) {
 /* The magic of header `h` as it would stand at `place`. */
 RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
   uintptr_t x = guard->secret ^ ((uintptr_t)place * (uintptr_t)0x9E3779B97F4A7C15U);
-  x ^= turn((uintptr_t)h->next, LINK_NEXT) ^ turn(h->u.released, LINK_PREV);
   x ^= turn(h->size, 29) ^ turn(h->allocated, 43);
 #if RF_GUARD_THREADS
   x ^= threads_of(h);
 #endif
-  return fold(x) ^ *(const aliasing_half *)&h->back; /* back, align_log2, kind */
+  x ^= *(const aliasing_half *)&h->back; /* back, align_log2, kind */
+  return spread(x, (uintptr_t)0xD6E8FEB86659FD93U) + next_part((uintptr_t)h->next) + prev_part(h->u.released);
 }
 
 static inline void seal(const rf_guard *guard, rf_guard_header *h) {
@@ -153,12 +155,12 @@ RF_PEEKS static inline bool intact(const rf_guard *guard, const rf_guard_header 
 }
 
 static inline void set_next(rf_guard_header *h, rf_guard_header *next) {
-  h->magic ^= fold(turn((uintptr_t)h->next ^ (uintptr_t)next, LINK_NEXT));
+  h->magic += next_part((uintptr_t)next) - next_part((uintptr_t)h->next);
   h->next = next;
 }
 
 static inline void set_prev(rf_guard_header *h, rf_guard_header *prev) {
-  h->magic ^= fold(turn((uintptr_t)h->u.prev ^ (uintptr_t)prev, LINK_PREV));
+  h->magic += prev_part((uintptr_t)prev) - prev_part((uintptr_t)h->u.prev);
   h->u.prev = prev;
 }
 
