@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEPOT_BYTES ((size_t)16 << 20)
@@ -29,6 +30,7 @@
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define LOCK_MS 1000U
 #define PATH_BYTES 512
+#define KEPT_FROM 1000 /* programs number their own files from below */
 
 rf_process_state rf_process;
 
@@ -41,6 +43,9 @@ static struct {
   uintptr_t stack_from; /* 0: not known */
   int standard_error;   /* a copy of it; 0 or less: none */
   rf_reporter reporter; /* in front of the one that writes */
+  char log[PATH_BYTES]; /* the option: the environment is the program's, which may write over it */
+  int kept;             /* a descriptor of the file of records; 0 or less: none */
+  struct stat kept_file;
 } process;
 
 /* ---- Output ---- */
@@ -68,19 +73,61 @@ static bool log_path(rf_sink_buffer *path) {
   return path->length + 1 < path->capacity;
 }
 
-void rf_process_tell(const char *text, size_t size) {
-  int const saved = errno;
+/* A process that changes its root folder or its user can no longer open the file, so one that runs under the command keeps
+ * it open. */
+static void keep(int file) {
+  struct rlimit limit;
+  int from = KEPT_FROM;
+  if (!rf_process.options.summary || process.kept > 0 || fstat(file, &process.kept_file) != 0) {
+    return;
+  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= KEPT_FROM) {
+    from = (int)limit.rlim_cur / 2;
+  }
+  process.kept = fcntl(file, F_DUPFD_CLOEXEC, from);
+}
+
+/* The program may have closed it, and opened another file in its place. */
+static bool is_kept(void) {
+  struct stat file;
+  return process.kept > 0 && fstat(process.kept, &file) == 0 && file.st_dev == process.kept_file.st_dev &&
+         file.st_ino == process.kept_file.st_ino;
+}
+
+/* The file of the option log, to be closed; -1 where there is none. A child that cannot open its own has its parent's. */
+static int open_log(void) {
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
   rf_sink_buffer_init(&expanded, path, sizeof path);
+  if (rf_process.options.log == NULL || !log_path(&expanded)) {
+    return -1;
+  }
+  int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  if (file >= 0) {
+    keep(file);
+    return file;
+  }
+  return is_kept() ? fcntl(process.kept, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
+void rf_process_tell(const char *text, size_t size) {
+  int const saved = errno;
   if (rf_process.options.log == NULL) {
     rf_port_log(text, size);
-  } else if (log_path(&expanded)) {
-    int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    (void)!write(file, text, size);
-    (void)close(file);
+  } else {
+    int const file = open_log();
+    if (file >= 0) {
+      (void)!write(file, text, size);
+      (void)close(file);
+    }
   }
   errno = saved;
+}
+
+/* So that the reporter need not open it. */
+static void give_log(void) {
+  rf_process.log.fd = open_log();
+  rf_process.log.opened_by = rf_process.log.fd >= 0 ? (uint32_t)getpid() : 0;
 }
 
 /* Programs of the GNU core utilities close standard error in their exit handlers, and what is found at the end comes
@@ -129,6 +176,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
     errno = saved;
     return RF_ACTION_CONTINUE;
   }
+  give_log();
   rf_action action = rf_process.log.base.report(&rf_process.log.base, f);
   close_log();
   __atomic_fetch_add(&process.findings, 1, __ATOMIC_RELAXED);
@@ -169,6 +217,13 @@ static void apply(const rf_options *o) {
   process.reporter.exitcode = (int)o->exitcode;
 }
 
+static void keep_path(rf_options *o) {
+  if (o->log != NULL && o->log_length < sizeof process.log) {
+    memcpy(process.log, o->log, o->log_length);
+    o->log = process.log;
+  }
+}
+
 /* Where the environment is not there yet (an allocation before the C library's own start), it is read later. */
 static void configure(void) {
   rf_sink const warnings = {to_standard_error, NULL};
@@ -180,6 +235,7 @@ static void configure(void) {
   if (environ != NULL) {
     (void)rf_options_load(o, &warnings);
     process.configured = true;
+    keep_path(o);
   }
   apply(o);
 }

@@ -30,8 +30,8 @@ void rf_process_init(void);
 void rf_process_guard_init(rf_arena *arena);
 
 /* Puts a line of the process's own where findings go; nothing where the file cannot be opened (any more), for the program's
- * standard error is its own. The file is opened and closed each time: a descriptor that stayed open could be closed by
- * the program, or be in its way. */
+ * standard error is its own. The file is opened and closed each time: a descriptor that stays open can be closed by the
+ * program. Under the command one is kept all the same, for programs that can no longer open the file. */
 void rf_process_tell(const char *text, size_t size);
 
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */

@@ -2,7 +2,11 @@
 #include "tests/dropin/run.h"
 
 #include <csignal>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <iterator>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace ringfence_test {
 namespace {
@@ -151,6 +155,32 @@ TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
 TEST(Process, EndsThoughThreadsAllocateWithTheLoaderLocked) {
   EXPECT_EQ(run({program("process"), "loader"}).status, 3);
   EXPECT_EQ(run({program("process"), "loader_fork"}).status, 3);
+}
+
+TEST(Process, KnowsItsLogThoughTheEnvironmentIsWrittenOver) {
+  Result const result = run({program("process"), "title", "bad"}, with("summary=1:leaks=0"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.last("summary")["findings"].number, 1);
+}
+
+// As after chroot or setuid, which only root can do.
+TEST(Process, UnderTheCommandItsRecordsReachTheFileThatItCanNoLongerOpen) {
+  std::string const folder = testing::TempDir() + "records_" + std::to_string(getpid());
+  std::string const moved = folder + "_moved";
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  How how = with("summary=1:leaks=0:format=json:log=" + folder + "/log");
+  how.log = false;
+  Result const result = run({program("process"), "moved", "bad", folder, moved}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.err, "");
+  std::ifstream file(moved + "/log");
+  std::string const text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_NE(text.find("heap-buffer-overflow"), std::string::npos) << text;
+  EXPECT_NE(text.find("\"type\":\"summary\""), std::string::npos) << text;
+  unlink((moved + "/log").c_str());
+  rmdir(moved.c_str());
 }
 
 TEST(Process, ChecksOnDemand) {

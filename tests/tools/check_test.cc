@@ -85,6 +85,16 @@ TEST(Status, AfterAFindingIsTheExitCode) {
   EXPECT_EQ(check({"-e", "3", "--continue", "--", program("repeats")}).status, 3);
 }
 
+TEST(Status, TheExitCodeWithoutARecordIsNotTakenForNothingFound) {
+  const Result lost = check({"--quiet", "--", program("ends"), "unseen", "99"});
+  EXPECT_EQ(lost.status, 99);
+  EXPECT_TRUE(has(lost.err, "ringfence: findings that could not be recorded in 1 process: ")) << lost.err;
+  const Result other = check({"--", program("ends"), "unseen", "7"});
+  EXPECT_EQ(other.status, 7);
+  EXPECT_TRUE(has(other.err, "; the program's end could not be recorded")) << other.err;
+  EXPECT_FALSE(has(other.err, "killed")) << other.err;
+}
+
 TEST(Status, ExitCodeZeroLeavesTheProgramsOwn) {
   EXPECT_EQ(check({"--exitcode=0", "--continue", "--", program("repeats")}).status, 5);
 }

@@ -49,6 +49,11 @@ TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {
       "ringfence: nothing found in 1 process: 3 allocations of 2.0 KiB in all, peak 100 bytes, mode guard, 1.23 s\n");
 }
 
+TEST_F(Report, SaysThatFindingsWereNotRecorded) {
+  totals_.unrecorded = true;
+  EXPECT_EQ(text().rfind("ringfence: findings that could not be recorded in 1 process: ", 0), 0u) << text();
+}
+
 TEST_F(Report, CountsOneAsOne) {
   totals_.processes = 2;
   totals_.allocations = 1;

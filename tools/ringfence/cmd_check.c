@@ -166,6 +166,11 @@ static void name_frames(check *c) {
   rf_symbolize(&c->stash, frames, count);
 }
 
+static bool ended_as_after_a_finding(const check *c) {
+  int const status = c->child.wait_status;
+  return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
+}
+
 static void understand(check *c) {
   name_frames(c);
   for (size_t i = 0; i < c->run.record_count; i++) {
@@ -177,9 +182,12 @@ static void understand(check *c) {
   c->totals.folder = c->folder;
   /* What ended the program is told by its signal. */
   const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
-  if (WIFSIGNALED(c->child.wait_status) && program != NULL && !program->ended) {
-    c->totals.killed--;
+  if (program == NULL || program->ended) {
+    return;
   }
+  c->totals.unrecorded = c->totals.times == 0 && ended_as_after_a_finding(c);
+  c->totals.end_lost = WIFEXITED(c->child.wait_status);
+  c->totals.killed--;
 }
 
 static const char *current_directory(check *c) {
@@ -210,7 +218,7 @@ static void write_text(check *c, FILE *file) {
     rf_sink_str(&sink,
                 rf_stash_print(&c->stash, "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                c->program));
-  } else if (c->totals.times != 0 || !c->options.quiet) {
+  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.quiet) {
     rf_report_totals_text(&c->stash, &c->totals, &sink);
   }
 }

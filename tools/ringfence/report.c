@@ -101,7 +101,7 @@ static const char *plural(uint64_t count, const char *one, const char *many) {
 
 static const char *found_text(rf_stash *stash, const rf_totals *t) {
   if (t->times == 0) {
-    return "nothing found";
+    return t->unrecorded ? "findings that could not be recorded" : "nothing found";
   }
   if (t->findings == 0) {
     return rf_stash_print(stash, "%" PRIu64 " findings, of which no record is left,", t->times);
@@ -118,6 +118,9 @@ static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink
   if (t->killed != 0) {
     rf_sink_str(
         sink, rf_stash_print(stash, "; %zu %s killed", t->killed, plural(t->killed, "process was", "processes were")));
+  }
+  if (t->end_lost && !t->unrecorded) {
+    rf_sink_str(sink, "; the program's end could not be recorded");
   }
   if (t->living != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; %zu still running, %s in %s", t->living,
@@ -158,6 +161,7 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   put_field(sink, "peak", t->peak);
   put_field(sink, "findings", t->findings);
   put_field(sink, "times", t->times);
+  rf_sink_str(sink, t->unrecorded ? ",\"unrecorded\":true" : "");
   rf_sink_str(sink, ",\"mode\":");
   rf_json_string(t->mode, sink);
   put_field(sink, "duration_ns", t->elapsed_ns);

@@ -28,6 +28,8 @@ typedef struct rf_totals {
   const char *mode;
   uint64_t elapsed_ns;
   int wait_status; /* of the program */
+  bool end_lost;   /* it exited, and did not say what it did */
+  bool unrecorded; /* the program ended with the exit code of a finding, and could not say which */
   size_t damaged;
 } rf_totals;
 

@@ -98,6 +98,19 @@ static int end_children(void) {
   return status == 0;
 }
 
+/* As setproctitle does: the environment moves away, and what it was is written over. */
+static void set_title(char **argv) {
+  char *const start = argv[0];
+  char *end = start;
+  char **const moved = calloc(1000, sizeof *moved);
+  for (int i = 0; environ[i] != NULL && i < 999; i++) {
+    end = environ[i] + strlen(environ[i]);
+    moved[i] = strdup(environ[i]);
+  }
+  environ = moved;
+  memset(start, 0, (size_t)(end - start));
+}
+
 static void close_all(void) {
   fclose(stdout);
   fclose(stderr);
@@ -204,6 +217,14 @@ int main(int argc, char **argv) {
   memset(kept, 1, 10);
   if (argc > 2 && strcmp(argv[2], "bad") == 0) {
     kept[10] = 1;
+  }
+  if (argc > 1 && strcmp(argv[1], "title") == 0) {
+    set_title(argv);
+    return 3;
+  }
+  if (argc > 3 && strcmp(argv[1], "moved") == 0) {
+    rename(argv[3], argv[4]);
+    return 3;
   }
   return leave(argc > 1 ? argv[1] : "");
 }

@@ -1,8 +1,9 @@
-/* `ends status N` exits with N, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait`
+/* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait`
  * says "ready" and waits to be sent SIGTERM, on which it exits with 7. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void on_signal(int number) {
@@ -15,6 +16,9 @@ int main(int argc, char **argv) {
   free(malloc(100));
   if (strcmp(what, "status") == 0) {
     return atoi(argv[2]);
+  }
+  if (strcmp(what, "unseen") == 0) {
+    syscall(SYS_exit_group, atoi(argv[2]));
   }
   if (strcmp(what, "signal") == 0) {
     raise(atoi(argv[2]));
