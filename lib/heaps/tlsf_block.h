@@ -65,10 +65,15 @@ _Static_assert(HUGE_LEAD >= sizeof(size_t) + 2 * sizeof(uint32_t), "room for siz
 
 /* Bytes of the largest block whose size fits a header. Larger ones are huge, on 64 bit: 256 MiB and more. On 32 bit, from
  * 128 MiB, there are none. */
+#ifndef MAX_PLAIN
 #define MAX_PLAIN ((((size_t)1 << (32 - SIZE_SHIFT)) - 2) * GRANULE)
+#endif
 
-/* A region, and so a block, has fewer bytes: list numbers, tags and links are made for this. */
+/* A region, and so a block, has fewer bytes: list numbers, tags and links are made for this. (The fuzzer lowers both
+ * limits, to meet in a small arena what begins beyond them.) */
+#ifndef MAX_REGION
 #define MAX_REGION (sizeof(size_t) == 8 ? (size_t)(UINT64_C(3) << 32) : SIZE_MAX / 2 + 1)
+#endif
 
 /* ---- For the common paths ----
  *
