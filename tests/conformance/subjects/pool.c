@@ -23,8 +23,8 @@ static rf_allocator *make(void *state, void *arena, size_t size) {
 const rf_conformance_subject *rf_pool_subject(void) {
   static const rf_conformance_subject subject = {
       .name = "pool",
-      .traits = RF_SUBJECT_ARENA | RF_SUBJECT_WALKS | RF_SUBJECT_OWNS | RF_SUBJECT_COALESCES |
-                RF_SUBJECT_TELLS_DOUBLE_FREE,
+      .traits =
+          RF_SUBJECT_ARENA | RF_SUBJECT_WALKS | RF_SUBJECT_OWNS | RF_SUBJECT_COALESCES | RF_SUBJECT_TELLS_DOUBLE_FREE,
       .state_size = sizeof(pool_state),
       .make = make,
   };

@@ -5,7 +5,7 @@ static volatile int into = 4;
 
 int main(int argc, char **argv) {
   (void)argv;
-  char *p = malloc(16); /* allocated */
+  char *p = malloc(16);            /* allocated */
   free(p + (argc > 1 ? 0 : into)); /* noticed */
   return 0;
 }
