@@ -10,7 +10,6 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
 
   /* The first list in which every block is large enough; failing that, the one before it. */
   size_t granules = granules_for(size);
-  RF_FORGET(granules);
   unsigned number = list_for(granules);
   RF_FORGET(granules);
   rf_tlsf_region *const region = h->current;
@@ -31,10 +30,14 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
     return rf_tlsf_alloc_astray(h);
   }
   RF_FORGET_MEMORY(region->places);
-  region->starts[place * PLACE / GRANULE / RF_SIZE_BITS] ^= (size_t)1 << place * PLACE / GRANULE % RF_SIZE_BITS;
+  size_t *starts = region->starts;
+  size_t const word = place * PLACE / GRANULE / RF_SIZE_BITS;
+  size_t const marks = starts[word];
+  RF_FORGET(starts);
+  starts[word] = turn_bit_of_word(marks, place * PLACE / GRANULE);
   RF_FORGET(place);
   size_t const tag = *header_of(origin + place * PLACE);
-  unsigned char *const e = origin + (place + places_of_tag(tag)) * PLACE;
+  unsigned char *const e = (unsigned char *)((uintptr_t)origin + (place + places_of_tag(tag)) * PLACE);
   if (RF_UNLIKELY(leaves(region, origin + place * PLACE, size_of_tag(tag), e)) ||
       RF_UNLIKELY(*foot_before(e) != (uint32_t)tag)) {
     return rf_tlsf_alloc_damaged(h, size, 0, region, place);
@@ -52,8 +55,7 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
   *next_of(origin + list * PLACE) = (uint32_t)next;
   *prev_of(origin + next * PLACE) = (uint32_t)list;
   if (RF_LIKELY(next == list)) {
-    RF_KEEP_BRANCH();
-    map ^= (uint64_t)1 << list;
+    map = turn_bit(map, list);
   }
 
   /* rf_count_alloc, with jumps: peaks are passed rarely. */
@@ -71,12 +73,9 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
 
   RF_FORGET(place);
   unsigned char *b = origin + place * PLACE;
-  RF_FORGET(b);
   *header_of(b) = live_header(granules, size);
   if (RF_LIKELY(rest >= MIN_BLOCK / GRANULE)) {
-    RF_FORGET(granules);
     place += granules * (GRANULE / PLACE);
-    RF_FORGET(place);
     if (RF_UNLIKELY(!file_block(region, origin, map, origin + place * PLACE, e, rest, place))) {
       region->map = map;
       return rf_tlsf_alloc_alone(h, b);
@@ -105,23 +104,20 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
 
   /* Not marked: no block begins here. Else it is no longer live. */
   size_t *starts = region->starts;
-  size_t const marks = starts[granule / RF_SIZE_BITS];
+  size_t const word = granule / RF_SIZE_BITS;
+  size_t const marks = starts[word];
   if (RF_UNLIKELY((marks >> granule % RF_SIZE_BITS & 1) == 0)) {
     return rf_tlsf_free_apart(h, p, site);
   }
-  size_t const word = granule / RF_SIZE_BITS;
-  RF_FORGET(granule);
   RF_FORGET_MEMORY(region->starts);
   RF_FORGET(starts);
-  starts[word] = marks ^ (size_t)1 << granule % RF_SIZE_BITS;
+  starts[word] = turn_bit_of_word(marks, granule);
   unsigned char *b = (unsigned char *)p;
   size_t const header = *header_of(b);
   size_t const size = size_of_header(header);
   unsigned char *e = b + size;
-  size_t change = (uint8_t)header;
-  RF_FORGET(change);
-  change = (change >> SLACK_SHIFT) - size; /* by less than no bytes */
-  RF_FORGET(change);
+  size_t change = (uint8_t)header; /* slack_of_header, with which gcc 12 makes an instruction more */
+  change = (change >> SLACK_SHIFT) - size;
   h->counters.used += change;
   h->counters.blocks--;
 
@@ -149,8 +145,7 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
   /* The block before. */
   if ((header & PREV_FREE) != 0) {
     size_t const tag = *foot_before(b);
-    size_t minus = -tag;
-    RF_FORGET(minus);
+    size_t const minus = -tag;
     unsigned char *const before =
         (unsigned char *)((uintptr_t)b + minus * (GRANULE >> TAG_SHIFT) + (GRANULE >> TAG_SHIFT));
     bool const wrapped = sizeof(void *) == 4 && before >= b; /* a damaged tag, on 32 bit only: no tag reaches 2^36 */

@@ -18,12 +18,13 @@ static bool damage(const check *c, const char *what, const void *at) {
 
 /* ---- Regions ---- */
 
-static bool is_as_planned(const rf_tlsf *h, const rf_tlsf_region *region) {
+static bool is_sound_record(const rf_tlsf *h, const rf_tlsf_region *region) {
   rf_tlsf_region planned;
-  return region->heap == h &&
-         rf_tlsf_plan(&planned, region->memory, region->size, region == &h->main ? 0 : sizeof planned) == RF_OK &&
-         region->origin == planned.origin && region->granules == planned.granules && region->starts == planned.starts &&
-         region->first == planned.first && region->end == planned.end && region->places == planned.places;
+  size_t const lead = region == &h->main ? 0 : sizeof planned;
+  return region->heap == h && region->seal == rf_tlsf_seal(region) &&
+         rf_tlsf_plan(&planned, region->memory, region->size, lead) == RF_OK && region->origin == planned.origin &&
+         region->granules == planned.granules && region->starts == planned.starts && region->first == planned.first &&
+         region->end == planned.end && region->places == planned.places;
 }
 
 static bool check_tree(const check *c, const rf_tlsf_link *link) {
@@ -34,25 +35,18 @@ static bool check_tree(const check *c, const rf_tlsf_link *link) {
   if (region == NULL) {
     return true;
   }
-  if (!is_as_planned(c->h, region)) {
+  if (!is_sound_record(c->h, region)) {
     return damage(c, "damaged region record", region);
   }
   return check_tree(c, &region->child[0]) && check_tree(c, &region->child[1]);
 }
 
-/* Regions of one piece of memory follow each other; and the current one is among them. */
-static bool check_order(const check *c) {
-  bool current = false;
-  const rf_tlsf_region *before = NULL;
+static bool check_current(const check *c) {
   rf_tlsf_region *r = rf_tlsf_region_above(c->h, NULL);
-  for (; r != NULL; before = r, r = rf_tlsf_region_above(c->h, r->origin)) {
-    current = current || r == c->h->current;
-    bool const follows = before != NULL && (unsigned char *)before->memory + before->size == (unsigned char *)r->memory;
-    if (r->whole != r->memory && (!follows || before->whole != r->whole)) {
-      return damage(c, "damaged region record", r);
-    }
+  while (r != NULL && r != c->h->current) {
+    r = rf_tlsf_region_above(c->h, r->origin);
   }
-  return current || damage(c, "damaged heap record", c->h);
+  return r != NULL || damage(c, "damaged heap record", c->h);
 }
 
 /* ---- Free blocks ---- */
@@ -159,7 +153,7 @@ static bool check_counters(const check *c) {
 }
 
 static bool check_all(check *c) {
-  if (!check_tree(c, &c->h->regions) || !check_order(c)) {
+  if (!check_tree(c, &c->h->regions) || !check_current(c)) {
     return false;
   }
   for (rf_tlsf_region *r = rf_tlsf_region_above(c->h, NULL); r != NULL; r = rf_tlsf_region_above(c->h, r->origin)) {

@@ -81,11 +81,14 @@ void rf_tlsf_turn_marks(rf_tlsf_region *region, const unsigned char *b, size_t s
 }
 
 bool rf_tlsf_read_live(rf_tlsf_region *region, unsigned char *user, rf_tlsf_live *out) {
+  if (user < region->first) { /* a damaged mark */
+    return false;
+  }
   uint32_t const header = *header_of(user);
   unsigned char *b = user;
   size_t block = size_of_header(header);
   size_t unused = slack_of_header(header);
-  if (HAS_HUGE && header == HUGE_USER << SLACK_SHIFT && (size_t)(user - region->first) >= HUGE_LEAD) {
+  if (HAS_HUGE && header == HUGE_USER << SLACK_SHIFT && user - region->first >= HUGE_LEAD) {
     b -= HUGE_LEAD;
     if (!is_huge_header(*header_of(b))) {
       return false;

@@ -28,6 +28,10 @@ size_t rf_tlsf_list_count(const rf_tlsf_region *region) {
   return list_of((size_t)(region->end - region->first) / GRANULE) + 1;
 }
 
+uintptr_t rf_tlsf_seal(const rf_tlsf_region *region) {
+  return ((uintptr_t)region->memory * 31 + region->size) * 31 + (uintptr_t)region->whole;
+}
+
 /* ---- The tree ---- */
 
 static void set_link(rf_tlsf_link *link, rf_tlsf_region *region) {
@@ -117,6 +121,7 @@ rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t
 static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   region->heap = h;
   region->whole = whole;
+  region->seal = rf_tlsf_seal(region);
   region->map = 0;
   memset(region->starts, 0, (region->granules / RF_SIZE_BITS + 1) * sizeof(size_t));
   turn_mark(region, region->granules);

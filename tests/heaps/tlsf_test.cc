@@ -1,491 +1,670 @@
-// tlsf: what it promises beyond the conformance suite: arenas of every size, regions, resizing on both sides, refusals,
-// damage.
-#include <gtest/gtest.h>
+// What is tlsf's own; what every allocator promises is in the conformance suite. Damage has a file of its own.
 #include <ringfence/tlsf.h>
 
-#include <sys/mman.h>
+#include "tests/core/recorder.h"
+#include "tests/heaps/support.h"
+
+#include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <random>
-#include <string>
 #include <vector>
+
+#if defined(__linux__) && SIZE_MAX > UINT32_MAX
+#include <sys/mman.h>
+#endif
 
 namespace {
 
-struct Faults {
-  std::vector<rf_status> seen;
-};
+using ringfence::testing::FaultRecorder;
 
-void record(const rf_fault *fault, void *context) {
-  static_cast<Faults *>(context)->seen.push_back(fault->status);
-}
+constexpr size_t kGranule = RF_ALIGN_DEFAULT > 8 ? 16 : 8;
+constexpr size_t kHeader = 4;
 
-rf_stats stats_of(rf_tlsf &heap) {
-  rf_stats s;
-  rf_stats_get(&heap.base, &s);
-  return s;
-}
-
-class Tlsf : public ::testing::Test {
-protected:
-  void SetUp() override { rf_fault_handler_set(record, &faults); }
-  void TearDown() override { rf_fault_handler_set(nullptr, nullptr); }
-
-  void make(size_t size, size_t shift = 0) {
-    ASSERT_LE(size + shift, sizeof arena);
-    ASSERT_EQ(RF_OK, rf_tlsf_init(&heap, arena + shift, size));
-    a = &heap.base;
+// Memory whose address exceeds a multiple of 4096 by `skew`.
+class Memory {
+public:
+  explicit Memory(size_t bytes, size_t skew = 0) : size(bytes), store_(bytes + skew + 4096) {
+    start = store_.data() + rf_align_gap(store_.data(), 4096) + skew;
   }
 
-  alignas(4096) unsigned char arena[256 * 1024];
+  unsigned char *start;
+  size_t const size;
+
+private:
+  std::vector<unsigned char> store_;
+};
+
+class Heap {
+public:
+  explicit Heap(size_t size, size_t skew = 0) : arena(size, skew) {
+    EXPECT_EQ(rf_tlsf_init(&heap, arena.start, size), RF_OK) << size << " bytes, skew " << skew;
+  }
+  ~Heap() { EXPECT_EQ(rf_check(a, nullptr), RF_OK); }
+
+  unsigned char *alloc(size_t size) { return static_cast<unsigned char *>(rf_alloc(a, size)); }
+  size_t largest() { return stats(a).largest_free; }
+
+  Memory arena;
   rf_tlsf heap;
-  rf_allocator *a;
-  Faults faults;
+  rf_allocator *const a = &heap.base;
 };
 
 // ---- Arenas ----
 
-TEST_F(Tlsf, RefusesNoArena) {
-  EXPECT_EQ(RF_ERR_INVALID, rf_tlsf_init(&heap, nullptr, 1024));
-  EXPECT_EQ(RF_ERR_INVALID, rf_tlsf_init(&heap, arena, SIZE_MAX));
+TEST(TlsfTest, SixtyFourBytesAreEnough) {
+  Heap h(64);
+  unsigned char *const p = h.alloc(12);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(h.alloc(0), nullptr);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  EXPECT_EQ(h.alloc(12), p);
 }
 
-TEST_F(Tlsf, RefusesAnArenaThatHoldsNothing) {
-  for (size_t size = 0; size < 32; size++) {
-    EXPECT_NE(RF_OK, rf_tlsf_init(&heap, arena, size)) << size;
-  }
-}
-
-TEST_F(Tlsf, AnArenaOf64BytesServesABlock) {
-  make(64 * sizeof(void *) / 4);
-  void *const p = rf_aligned_alloc(a, sizeof(void *), 8);
-  ASSERT_NE(nullptr, p);
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-}
-
-TEST_F(Tlsf, AnArenaOf1KiBIsMostlyUsable) {
-  make(1024);
-  EXPECT_GE(stats_of(heap).largest_free, 700U);
-}
-
-TEST_F(Tlsf, AnArenaAtAnyAddressIsTrimmed) {
-  for (size_t shift = 0; shift < 64; shift++) {
-    make(1000, shift);
-    std::memset(arena + 1000 + shift, 0x5A, 16);
-    void *const p = rf_alloc(a, stats_of(heap).largest_free);
-    ASSERT_NE(nullptr, p) << shift;
-    EXPECT_TRUE(rf_is_aligned(p, RF_ALIGN_DEFAULT));
-    std::memset(p, 0xFF, rf_usable_size(a, p));
-    for (size_t i = 0; i < 16; i++) {
-      ASSERT_EQ(0x5A, arena[1000 + shift + i]) << shift;
+TEST(TlsfTest, ArenasAreUsedWithinTheirBoundsOrRefused) {
+  for (size_t size = 0; size < 300; size++) {
+    for (size_t skew = 0; skew < kGranule; skew++) {
+      Memory memory(size + 64, skew);
+      std::memset(memory.start, 0xA5, size + 64);
+      unsigned char *const arena = memory.start + 32;
+      rf_tlsf heap;
+      if (rf_tlsf_init(&heap, arena, size) == RF_OK) {
+        size_t const largest = stats(&heap.base).largest_free;
+        void *const p = rf_alloc(&heap.base, largest);
+        ASSERT_NE(p, nullptr) << size << " at " << skew;
+        std::memset(p, 0, largest);
+        EXPECT_EQ(rf_free(&heap.base, p), RF_OK);
+        EXPECT_EQ(stats(&heap.base).largest_free, largest);
+      } else {
+        EXPECT_LT(size, 96U) << skew;
+        EXPECT_EQ(std::count(arena, arena + size, 0xA5), static_cast<ptrdiff_t>(size)) << "refused, but written to";
+      }
+      EXPECT_EQ(std::count(memory.start, arena, 0xA5), 32) << size << " at " << skew;
+      EXPECT_EQ(std::count(arena + size, arena + size + 32, 0xA5), 32) << size << " at " << skew;
     }
-    EXPECT_EQ(RF_OK, rf_free(a, p));
-    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
   }
 }
 
-TEST_F(Tlsf, TheOverheadOfABlockIsOneWord) {
-  make(64 * 1024);
-  size_t const count = 100;
-  size_t const size = 3 * sizeof(void *);
-  std::vector<unsigned char *> p;
-  for (size_t i = 0; i < count; i++) {
-    p.push_back(static_cast<unsigned char *>(rf_aligned_alloc(a, sizeof(void *), size)));
-    ASSERT_NE(nullptr, p.back());
-  }
-  std::sort(p.begin(), p.end());
-  EXPECT_EQ((count - 1) * (size + sizeof(void *)), static_cast<size_t>(p.back() - p.front()));
+TEST(TlsfTest, AKilobyteIsUseful) {
+  Heap h(1024);
+  EXPECT_GE(h.largest(), 850U);
 }
 
-TEST_F(Tlsf, ServesBlocksAbove4GiB) {
-  if (sizeof(size_t) < 8) {
-    GTEST_SKIP() << "32 bit";
+TEST(TlsfTest, ControlDataGrowsWithTheArena) {
+  for (size_t size = 4096; size <= 1 << 20; size *= 4) {
+    Heap h(size);
+    size_t const control = size - h.largest();
+    EXPECT_LE(control, 600 + size / 100) << size;
   }
-  size_t const size = static_cast<size_t>(9) << 30;
-  void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    GTEST_SKIP() << "no address space";
+}
+
+TEST(TlsfTest, RefusesArenasThatAreNone) {
+  rf_tlsf heap;
+  unsigned char arena[64];
+  EXPECT_EQ(rf_tlsf_init(&heap, nullptr, 4096), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_init(nullptr, arena, sizeof arena), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_init(&heap, arena, SIZE_MAX), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_init(&heap, arena, 0), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_tlsf_init(&heap, arena, 30), RF_ERR_NO_MEMORY);
+}
+
+// ---- Blocks ----
+
+TEST(TlsfTest, ABlockCostsAHeaderOfFourBytesAndRoundingUp) {
+  Heap h(4096);
+  for (size_t const size : {0, 1, 12, 13, 24, 28, 29, 100, 124}) {
+    unsigned char *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, kGranule, size));
+    unsigned char *const q = static_cast<unsigned char *>(rf_aligned_alloc(h.a, kGranule, size));
+    size_t const rounded = (size + kHeader + kGranule - 1) / kGranule * kGranule;
+    EXPECT_EQ(static_cast<size_t>(q - p), std::max<size_t>(rounded, 16)) << size;
+    EXPECT_EQ(rf_usable_size(h.a, p), static_cast<size_t>(q - p) - kHeader);
+    EXPECT_EQ(rf_free(h.a, p), RF_OK);
+    EXPECT_EQ(rf_free(h.a, q), RF_OK);
   }
-  ASSERT_EQ(RF_OK, rf_tlsf_init(&heap, memory, size));
-  a = &heap.base;
-  size_t const large = (static_cast<size_t>(5) << 30) + 3;
-  auto *const p = static_cast<unsigned char *>(rf_alloc(a, large));
-  ASSERT_NE(nullptr, p);
-  p[0] = 1;
-  p[large - 1] = 2;
-  auto *const q = static_cast<unsigned char *>(rf_alloc(a, static_cast<size_t>(3) << 30));
-  ASSERT_NE(nullptr, q);
-  EXPECT_TRUE(q >= p + large || q + (static_cast<size_t>(3) << 30) <= p);
-  EXPECT_EQ(large, stats_of(heap).used - (static_cast<size_t>(3) << 30));
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(RF_OK, rf_free(a, q));
-  munmap(memory, size);
+}
+
+TEST(TlsfTest, WalksKnowTheSizesThatWereRequested) {
+  Heap h(8192);
+  std::map<void *, size_t> sizes;
+  for (size_t size = 0; size < 70; size++) {
+    sizes[h.alloc(size)] = size;
+  }
+  size_t used = 0;
+  for (const Seen &block : walk(h.a)) {
+    if (block.used) {
+      EXPECT_EQ(block.size, sizes.at(block.ptr));
+      used += block.size;
+    }
+  }
+  EXPECT_EQ(used, stats(h.a).used);
+}
+
+TEST(TlsfTest, TheLastBlockThatFitsExactlyIsServed) {
+  for (size_t size = 300; size < 3000; size += 7) {
+    Heap h(size);
+    size_t const largest = h.largest();
+    EXPECT_NE(h.alloc(largest), nullptr) << size;
+    EXPECT_EQ(h.largest(), 0U);
+  }
+}
+
+TEST(TlsfTest, SmallSizesFitExactly) {
+  Heap h(8192);
+  std::vector<unsigned char *> holes;
+  for (size_t granules = 1; granules <= 12; granules++) {
+    holes.push_back(h.alloc(granules * kGranule - kHeader));
+    h.alloc(1);
+  }
+  // The largest first, so that the small ones could be cut from it.
+  for (size_t i = holes.size(); i-- > 0;) {
+    rf_free(h.a, holes[i]);
+  }
+  for (size_t granules = 12; granules >= 16 / kGranule; granules--) {
+    void *const p = rf_aligned_alloc(h.a, kGranule, granules * kGranule - kHeader);
+    EXPECT_EQ(p, holes[granules - 1]) << granules;
+  }
+}
+
+TEST(TlsfTest, WhatIsTooSmallForABlockStaysWithTheBlockBefore) {
+  if (kGranule == 16) {
+    return; // a granule is a block
+  }
+  Heap h(4096);
+  unsigned char *const hole = static_cast<unsigned char *>(rf_aligned_alloc(h.a, 8, 36));
+  h.alloc(1);
+  rf_free(h.a, hole);
+  EXPECT_EQ(rf_aligned_alloc(h.a, 8, 28), hole);
+  EXPECT_EQ(rf_usable_size(h.a, hole), 36U);
+  EXPECT_EQ(walk(h.a)[0].size, 28U);
+}
+
+TEST(TlsfTest, NeighboursMergeOnBothSidesInAnyOrder) {
+  int order[] = {0, 1, 2, 3};
+  do {
+    Heap h(4096);
+    size_t const largest = h.largest();
+    void *blocks[4];
+    for (void *&block : blocks) {
+      block = h.alloc(100);
+    }
+    for (int const i : order) {
+      EXPECT_EQ(rf_free(h.a, blocks[i]), RF_OK);
+      EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+    }
+    EXPECT_EQ(h.largest(), largest);
+    EXPECT_EQ(walk(h.a).size(), 1U);
+  } while (std::next_permutation(std::begin(order), std::end(order)));
 }
 
 // ---- Alignment ----
 
-TEST_F(Tlsf, HonoursAnyPowerOfTwo) {
-  make(sizeof arena);
-  size_t const before = stats_of(heap).largest_free;
-  std::vector<void *> live;
-  for (size_t align = 1; align <= 32768; align *= 2) {
-    for (size_t size : {1, 24, 100}) {
-      void *const p = rf_aligned_alloc(a, align, size);
-      ASSERT_NE(nullptr, p) << align;
-      EXPECT_TRUE(rf_is_aligned(p, align)) << align;
-      live.push_back(p);
-    }
-    ASSERT_EQ(RF_OK, rf_check(a, nullptr));
+TEST(TlsfTest, ServesAnyAlignmentAndWhatLiesBeforeStaysFree) {
+  for (size_t align = 1; align <= 65536; align *= 2) {
+    Heap h(4 * 65536, 16);
+    h.alloc(1);
+    size_t const free_bytes = stats(h.a).free_bytes;
+    void *const p = rf_aligned_alloc(h.a, align, 100);
+    ASSERT_NE(p, nullptr) << align;
+    EXPECT_TRUE(rf_is_aligned(p, align));
+    EXPECT_GE(stats(h.a).free_bytes, free_bytes - 100 - 4 * kGranule) << align;
+    EXPECT_EQ(stats(h.a).allocations, 2U);
+    EXPECT_EQ(stats(h.a).peak, 101U);
+    EXPECT_EQ(rf_free(h.a, p), RF_OK);
+    EXPECT_EQ(stats(h.a).free_bytes, free_bytes);
   }
-  for (void *p : live) {
-    EXPECT_EQ(RF_OK, rf_free(a, p));
-  }
-  EXPECT_EQ(before, stats_of(heap).largest_free);
 }
 
-TEST_F(Tlsf, AlignmentsThatCannotBeServedGiveNull) {
-  make(4096);
-  for (size_t align = 8192; align != 0; align *= 2) {
-    void *const p = rf_aligned_alloc(a, align, 4000);
-    EXPECT_EQ(nullptr, p) << align;
+TEST(TlsfTest, AnAlignmentThatFitsNowhereCountsAsOneFailure) {
+  Heap h(4096);
+  EXPECT_EQ(rf_aligned_alloc(h.a, 65536, 10), nullptr);
+  EXPECT_EQ(rf_aligned_alloc(h.a, (SIZE_MAX >> 1) + 1, 10), nullptr);
+  rf_stats const s = stats(h.a);
+  EXPECT_EQ(s.failures, 2U);
+  EXPECT_EQ(s.peak, 0U);
+  EXPECT_EQ(s.allocations, 0U);
+}
+
+// ---- realloc ----
+
+TEST(TlsfTest, GrowsIntoTheFreeBlockBehind) {
+  Heap h(4096);
+  unsigned char *const p = h.alloc(40);
+  unsigned char *const behind = h.alloc(100);
+  h.alloc(1);
+  std::memset(p, 0x5A, 40);
+  rf_free(h.a, behind);
+  EXPECT_EQ(rf_realloc(h.a, p, 130), p);
+  EXPECT_EQ(std::count(p, p + 40, 0x5A), 40);
+  EXPECT_EQ(stats(h.a).used, 131U);
+}
+
+TEST(TlsfTest, SlidesIntoTheFreeBlockBefore) {
+  Heap h(4096);
+  unsigned char *const before = h.alloc(100);
+  unsigned char *const p = h.alloc(40);
+  h.alloc(1);
+  for (unsigned char i = 0; i < 40; i++) {
+    p[i] = i;
   }
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-}
-
-// ---- Coalescing and resizing ----
-
-TEST_F(Tlsf, FreedNeighboursBecomeOneInEveryOrder) {
-  int order[] = {0, 1, 2};
-  do {
-    make(4096);
-    size_t const whole = stats_of(heap).largest_free;
-    void *p[3];
-    for (void *&q : p) {
-      q = rf_alloc(a, 100);
-    }
-    for (int i : order) {
-      ASSERT_EQ(RF_OK, rf_free(a, p[i]));
-      ASSERT_EQ(RF_OK, rf_check(a, nullptr));
-    }
-    EXPECT_EQ(whole, stats_of(heap).largest_free);
-  } while (std::next_permutation(order, order + 3));
-}
-
-TEST_F(Tlsf, GrowsInPlaceIntoTheFreeNeighbourBehind) {
-  make(4096);
-  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 100));
-  void *const behind = rf_alloc(a, 200);
-  void *const wall = rf_alloc(a, 10);
-  ASSERT_EQ(RF_OK, rf_free(a, behind));
-  std::memset(p, 7, 100);
-  EXPECT_EQ(p, rf_realloc(a, p, 250));
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(7, p[99]);
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(RF_OK, rf_free(a, wall));
-}
-
-TEST_F(Tlsf, ShrinksInPlaceAndGivesTheRestBack) {
-  make(4096);
-  void *const p = rf_alloc(a, 2000);
-  void *const wall = rf_alloc(a, 10);
-  size_t const before = stats_of(heap).free_bytes;
-  EXPECT_EQ(p, rf_realloc(a, p, 100));
-  EXPECT_GE(stats_of(heap).free_bytes, before + 1800);
-  EXPECT_EQ(110U, stats_of(heap).used);
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(RF_OK, rf_free(a, wall));
-}
-
-TEST_F(Tlsf, AFullHeapServesAReallocThatOnlyFitsWithTheNeighbourBefore) {
-  make(4096);
-  void *const before = rf_alloc(a, 1000);
-  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 1000));
-  void *const rest = rf_alloc(a, stats_of(heap).largest_free);
-  for (size_t i = 0; i < 1000; i++) {
-    p[i] = static_cast<unsigned char>(i);
+  rf_free(h.a, before);
+  size_t const allocations = stats(h.a).allocations;
+  ASSERT_EQ(rf_realloc(h.a, p, 130), before);
+  for (unsigned char i = 0; i < 40; i++) {
+    EXPECT_EQ(before[i], i);
   }
-  ASSERT_EQ(RF_OK, rf_free(a, before));
-  auto *const q = static_cast<unsigned char *>(rf_realloc_at(a, p, 1500, sizeof(void *), RF_HERE));
-  ASSERT_NE(nullptr, q);
-  for (size_t i = 0; i < 1000; i++) {
-    ASSERT_EQ(static_cast<unsigned char>(i), q[i]) << i;
-  }
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, q));
-  EXPECT_EQ(RF_OK, rf_free(a, rest));
+  EXPECT_EQ(stats(h.a).allocations, allocations) << "no new block";
 }
 
-// ---- Refusals ----
+TEST(TlsfTest, GrowsToBothSidesWhereEachAloneIsTooLittle) {
+  Heap h(4096);
+  unsigned char *const before = h.alloc(60);
+  unsigned char *const p = h.alloc(44);
+  unsigned char *const behind = h.alloc(60);
+  h.alloc(1);
+  std::memset(p, 0x77, 44);
+  rf_free(h.a, before);
+  rf_free(h.a, behind);
+  ASSERT_EQ(rf_realloc(h.a, p, 150), before);
+  EXPECT_EQ(std::count(before, before + 44, 0x77), 44);
+}
 
-TEST_F(Tlsf, RefusesEveryPointerButTheStartOfALiveBlock) {
-  make(4096);
-  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 64));
-  auto *const freed = static_cast<unsigned char *>(rf_alloc(a, 64));
-  void *const wall = rf_alloc(a, 8);
-  ASSERT_EQ(RF_OK, rf_free(a, freed));
-  for (unsigned char *q = arena; q < arena + 4096; q++) {
-    if (q != p && q != wall) {
-      EXPECT_NE(RF_OK, rf_free(a, q)) << q - arena;
-    }
-  }
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, freed));
-  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, p + 4));
-  int local = 0;
-  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, &local));
-  EXPECT_EQ(nullptr, rf_realloc(a, freed, 10));
-  EXPECT_FALSE(faults.seen.empty());
-  EXPECT_EQ(2U, stats_of(heap).blocks);
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(RF_OK, rf_free(a, wall));
+TEST(TlsfTest, ShrinksInPlaceAndGivesTheRestToTheFreeBlockBehind) {
+  Heap h(4096);
+  unsigned char *const p = h.alloc(1000);
+  size_t const largest = h.largest();
+  EXPECT_EQ(rf_resize(h.a, p, 100), RF_OK);
+  EXPECT_GE(h.largest(), largest + 1000 - 100 - 2 * kGranule);
+  EXPECT_EQ(walk(h.a).size(), 2U);
+}
+
+TEST(TlsfTest, AMoveTakesAlongWhatTheOwnerMayHaveUsed) {
+  Heap h(4096);
+  unsigned char *const p = h.alloc(41);
+  h.alloc(1);
+  size_t const usable = rf_usable_size(h.a, p);
+  std::memset(p, 0x33, usable);
+  auto *const moved = static_cast<unsigned char *>(rf_realloc(h.a, p, 500));
+  ASSERT_NE(moved, nullptr);
+  EXPECT_NE(moved, p);
+  EXPECT_EQ(std::count(moved, moved + usable, 0x33), static_cast<ptrdiff_t>(usable));
+}
+
+TEST(TlsfTest, AReallocThatFitsNowhereLeavesTheBlock) {
+  Heap h(1024);
+  unsigned char *const p = h.alloc(300);
+  h.alloc(100);
+  std::memset(p, 0x42, 300);
+  EXPECT_EQ(rf_realloc(h.a, p, 700), nullptr);
+  EXPECT_EQ(rf_resize(h.a, p, 700), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(std::count(p, p + 300, 0x42), 300);
+  EXPECT_EQ(stats(h.a).used, 400U);
 }
 
 // ---- Regions ----
 
-TEST_F(Tlsf, RegionsAddToTheHeapAndLeaveWhenEmpty) {
-  make(1024);
-  EXPECT_EQ(nullptr, rf_alloc(a, 2000));
-  ASSERT_EQ(RF_OK, rf_tlsf_add_region(&heap, arena + 8192, 4096));
-  void *const p = rf_alloc(a, 2000);
-  ASSERT_NE(nullptr, p);
-  EXPECT_TRUE(rf_owns(a, p));
-  EXPECT_EQ(RF_ERR_BUSY, rf_tlsf_remove_region(&heap, arena + 8192));
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(RF_OK, rf_tlsf_remove_region(&heap, arena + 8192));
-  EXPECT_FALSE(rf_owns(a, p));
-  EXPECT_EQ(nullptr, rf_alloc(a, 2000));
-  EXPECT_EQ(RF_ERR_INVALID, rf_tlsf_remove_region(&heap, arena + 8192));
-}
-
-TEST_F(Tlsf, RefusesRegionsThatCannotBe) {
-  make(1024);
-  EXPECT_EQ(RF_ERR_INVALID, rf_tlsf_add_region(&heap, nullptr, 4096));
-  EXPECT_EQ(RF_ERR_INVALID, rf_tlsf_add_region(&heap, arena + 512, 4096)) << "overlap";
-  EXPECT_NE(RF_OK, rf_tlsf_add_region(&heap, arena + 8192, 8));
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-}
-
-TEST_F(Tlsf, ManyRegionsInAnyOrder) {
-  make(1024);
-  std::vector<unsigned char *> regions;
-  for (size_t i = 0; i < 100; i++) {
-    regions.push_back(arena + 8192 + i * 2048);
+TEST(TlsfTest, ServesFromAllRegionsAndKnowsThemApart) {
+  Memory second(8192, 5);
+  Memory third(2048, 3);
+  Heap h(4096);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, second.start, second.size), RF_OK);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, third.start, third.size), RF_OK);
+  EXPECT_EQ(stats(h.a).capacity, 4096U + 8192U + 2048U);
+  EXPECT_GT(h.largest(), 4096U);
+  std::vector<unsigned char *> blocks;
+  while (unsigned char *const p = h.alloc(50)) {
+    std::memset(p, 0x11, 50);
+    blocks.push_back(p);
   }
-  std::mt19937 rng(7);
-  std::shuffle(regions.begin(), regions.end(), rng);
-  std::vector<void *> live;
-  for (unsigned char *r : regions) {
-    ASSERT_EQ(RF_OK, rf_tlsf_add_region(&heap, r, 2048));
-    for (int i = 0; i < 3; i++) {
-      live.push_back(rf_alloc(a, 400));
-      ASSERT_NE(nullptr, live.back());
+  EXPECT_EQ(stats(h.a).failures, 1U);
+  EXPECT_GT(blocks.size() * 64, 4096U + 8192U);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, second.start), RF_ERR_BUSY);
+  for (unsigned char *const p : blocks) {
+    EXPECT_TRUE(rf_owns(h.a, p));
+    EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  }
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, second.start), RF_OK);
+  EXPECT_FALSE(rf_owns(h.a, blocks[60]) && blocks[60] >= second.start && blocks[60] < second.start + second.size);
+  EXPECT_EQ(stats(h.a).capacity, 4096U + 2048U);
+  EXPECT_LT(h.largest(), 4096U);
+}
+
+TEST(TlsfTest, RefusesRegionsThatAreNone) {
+  Memory other(4096);
+  Heap h(4096);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, nullptr, 4096), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start, SIZE_MAX - 10), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, h.arena.start + 4095, 4096), RF_ERR_INVALID) << "overlaps the arena";
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start, 40), RF_ERR_NO_MEMORY);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, other.start + 1000, 2000), RF_OK);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start, 1001), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start + 2999, 1000), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start + 1500, 100), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_add_region(&h.heap, other.start + 3000, 1000), RF_OK) << "adjacent is apart";
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, other.start), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, h.arena.start), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, other.start + 3000), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, other.start + 3000), RF_ERR_INVALID);
+}
+
+TEST(TlsfTest, BlocksDoNotSpanAdjacentRegions) {
+  Memory memory(3 * 4096);
+  rf_tlsf heap;
+  ASSERT_EQ(rf_tlsf_init(&heap, memory.start + 4096, 4096), RF_OK);
+  ASSERT_EQ(rf_tlsf_add_region(&heap, memory.start + 8192, 4096), RF_OK);
+  ASSERT_EQ(rf_tlsf_add_region(&heap, memory.start, 4096), RF_OK);
+  EXPECT_LT(stats(&heap.base).largest_free, 4096U);
+  EXPECT_EQ(rf_alloc(&heap.base, 4096), nullptr);
+}
+
+TEST(TlsfTest, ManyRegionsComeAndGoInAnyOrder) {
+  constexpr size_t kRegions = 150;
+  constexpr size_t kSize = 1500;
+  Memory memory(kRegions * kSize);
+  Heap h(1024);
+  std::mt19937 random(1);
+  std::vector<unsigned char *> blocks[kRegions];
+  std::vector<bool> added(kRegions);
+  auto const region_of = [&](const unsigned char *p) { return static_cast<size_t>(p - memory.start) / kSize; };
+  for (int round = 0; round < 3000; round++) {
+    size_t const i = random() % kRegions;
+    unsigned char *const start = memory.start + i * kSize;
+    if (!added[i]) {
+      ASSERT_EQ(rf_tlsf_add_region(&h.heap, start, kSize), RF_OK);
+      added[i] = true;
+      continue;
     }
-  }
-  ASSERT_EQ(RF_OK, rf_check(a, nullptr));
-  std::shuffle(live.begin(), live.end(), rng);
-  for (void *p : live) {
-    ASSERT_EQ(RF_OK, rf_free(a, p));
-  }
-  std::shuffle(regions.begin(), regions.end(), rng);
-  for (unsigned char *r : regions) {
-    ASSERT_EQ(RF_OK, rf_tlsf_remove_region(&heap, r));
-  }
-  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-}
-
-// ---- Statistics ----
-
-TEST_F(Tlsf, CountsRequestedBytesExactly) {
-  make(16 * 1024);
-  size_t used = 0;
-  std::vector<std::pair<void *, size_t>> live;
-  for (size_t size = 0; size < 150; size++) {
-    live.emplace_back(rf_alloc(a, size), size);
-    ASSERT_NE(nullptr, live.back().first);
-    used += size;
-    ASSERT_EQ(used, stats_of(heap).used);
-  }
-  for (auto &[p, size] : live) {
-    ASSERT_EQ(RF_OK, rf_free(a, p));
-    used -= size;
-    ASSERT_EQ(used, stats_of(heap).used);
-  }
-  EXPECT_EQ(150U, stats_of(heap).peak_blocks);
-}
-
-TEST_F(Tlsf, TheLargestFreeBlockIsWhatIsServed) {
-  make(16 * 1024);
-  std::mt19937 rng(11);
-  std::vector<void *> live;
-  for (int i = 0; i < 300; i++) {
-    if (rng() % 3 != 0 || live.empty()) {
-      void *const p = rf_alloc(a, rng() % 200);
-      if (p != nullptr) {
-        live.push_back(p);
-      }
-    } else {
-      std::swap(live[rng() % live.size()], live.back());
-      ASSERT_EQ(RF_OK, rf_free(a, live.back()));
-      live.pop_back();
+    unsigned char *const p = h.alloc(random() % 900);
+    if (p != nullptr && p >= memory.start && p < memory.start + memory.size) {
+      ASSERT_TRUE(added[region_of(p)]);
+      blocks[region_of(p)].push_back(p);
     }
-    size_t const largest = stats_of(heap).largest_free;
-    void *const more = rf_alloc(a, largest + 1);
-    ASSERT_EQ(nullptr, more) << "step " << i;
-    if (largest != 0) {
-      void *const p = rf_alloc(a, largest);
-      ASSERT_NE(nullptr, p) << "step " << i;
-      ASSERT_EQ(RF_OK, rf_free(a, p));
+    ASSERT_EQ(rf_tlsf_remove_region(&h.heap, start), blocks[i].empty() ? RF_OK : RF_ERR_BUSY);
+    added[i] = !blocks[i].empty();
+    size_t const drained = random() % kRegions;
+    for (unsigned char *const block : blocks[drained]) {
+      ASSERT_EQ(rf_free(h.a, block), RF_OK);
+    }
+    blocks[drained].clear();
+    if (round % 100 == 0) {
+      ASSERT_EQ(rf_check(h.a, nullptr), RF_OK) << round;
     }
   }
 }
 
-// ---- Damage ----
+// ---- Refusals ----
 
-// A heap with used and free blocks of several sizes; the same every time.
-struct Scene {
-  std::vector<void *> live;
-
-  void build(rf_allocator *a) {
-    std::vector<void *> all;
-    for (size_t size : {10, 40, 100, 24, 300, 8, 64, 200, 17, 33}) {
-      all.push_back(rf_alloc(a, size));
-      std::memset(all.back(), 0x11, size);
-    }
-    for (size_t i = 0; i < all.size(); i++) {
-      if (i % 3 == 1) {
-        EXPECT_EQ(RF_OK, rf_free(a, all[i]));
-      } else {
-        live.push_back(all[i]);
-      }
-    }
-  }
+class TlsfRefusals : public testing::Test {
+protected:
+  Heap h{4096};
+  FaultRecorder recorder;
 };
 
-bool collect(const rf_block *block, void *context) {
-  static_cast<std::vector<rf_block> *>(context)->push_back(*block);
-  return true;
+TEST_F(TlsfRefusals, Foreign) {
+  int local = 0;
+  EXPECT_EQ(rf_free(h.a, &local), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(recorder.take(), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_free(h.a, &h.heap), RF_ERR_BAD_POINTER);
 }
 
-TEST_F(Tlsf, NoDamagedByteCrashesOrLoopsAndRestoredIsClean) {
-  size_t const size = 2048;
-  size_t told = 0;
-  size_t relied_on = 0;
-  make(size);
-  Scene scene;
-  scene.build(a);
-  std::vector<rf_block> blocks;
-  ASSERT_EQ(RF_OK, rf_walk(a, collect, &blocks));
-  std::vector<bool> payload(size, false);
-  for (const rf_block &b : blocks) {
-    if (b.used) {
-      auto const at = static_cast<size_t>(static_cast<unsigned char *>(b.ptr) - arena);
-      std::fill(payload.begin() + static_cast<ptrdiff_t>(at), payload.begin() + static_cast<ptrdiff_t>(at + b.size),
-                true);
-    }
+TEST_F(TlsfRefusals, EveryInteriorByteWhateverItHolds) {
+  unsigned char *const p = h.alloc(200);
+  // As if blocks began all over it.
+  for (size_t i = 0; i + 4 <= 200; i += 4) {
+    std::memcpy(p + i, p - kHeader, kHeader);
   }
-  std::vector<unsigned char> const intact(arena, arena + size);
-  rf_tlsf const intact_heap = heap;
-  for (size_t i = 0; i < size; i++) {
-    for (unsigned const flip : {0xFFU, 0x01U, 0x10U, 0x80U}) {
-      arena[i] = static_cast<unsigned char>(arena[i] ^ flip);
-      rf_status const status = rf_check(a, nullptr);
-      if (payload[i]) {
-        EXPECT_EQ(RF_OK, status) << "byte " << i << " belongs to a program";
-      } else {
-        relied_on++;
-        told += status != RF_OK;
-      }
-      // Whatever is done now may be refused or served, but ends.
-      for (void *p : scene.live) {
-        (void)rf_free(a, p);
-      }
-      (void)rf_free(a, rf_alloc(a, 50));
-      std::vector<rf_block> seen;
-      (void)rf_walk(a, collect, &seen);
-      (void)stats_of(heap);
-      std::copy(intact.begin(), intact.end(), arena);
-      heap = intact_heap;
-      ASSERT_EQ(RF_OK, rf_check(a, nullptr)) << i;
-    }
+  for (size_t i = 1; i < 200; i++) {
+    ASSERT_EQ(rf_free(h.a, p + i), RF_ERR_BAD_POINTER) << i;
+    ASSERT_EQ(rf_resize(h.a, p + i, 10), RF_ERR_BAD_POINTER) << i;
+    ASSERT_EQ(rf_usable_size(h.a, p + i), 0U) << i;
   }
-  RecordProperty("damage_told", std::to_string(told) + " of " + std::to_string(relied_on));
-  EXPECT_GT(told, 0U);
+  EXPECT_EQ(recorder.faults().size(), 2 * 199U);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
 }
 
-// ---- Everything at once ----
+TEST_F(TlsfRefusals, ControlDataAndTheEnd) {
+  for (unsigned char *p = h.arena.start; p < h.heap.main.first; p++) {
+    ASSERT_EQ(rf_free(h.a, p), RF_ERR_BAD_POINTER);
+  }
+  EXPECT_EQ(rf_free(h.a, h.heap.main.end), RF_ERR_BAD_POINTER);
+}
 
-TEST_F(Tlsf, RandomUseKeepsContentsAndCounts) {
-  unsigned const seed = 20261120;
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 rng(seed);
-  make(32 * 1024);
-  ASSERT_EQ(RF_OK, rf_tlsf_add_region(&heap, arena + 128 * 1024, 32 * 1024));
-  size_t const whole = stats_of(heap).largest_free;
-  struct Live {
-    size_t size;
-    unsigned char tag;
-  };
-  std::map<unsigned char *, Live> live;
-  size_t used = 0;
-  auto const pick = [&] { return std::next(live.begin(), static_cast<ptrdiff_t>(rng() % live.size())); };
-  auto const verify = [&](unsigned char *p, size_t size, unsigned char tag) {
-    return std::all_of(p, p + size, [tag](unsigned char c) { return c == tag; });
-  };
-  for (int step = 0; step < 20000; step++) {
-    size_t const size = rng() % (rng() % 8 == 0 ? 3000 : 200);
-    auto const tag = static_cast<unsigned char>(rng());
-    unsigned const what = rng() % 4;
-    if (what < 2 || live.empty()) {
-      size_t const align = static_cast<size_t>(1) << (rng() % 16 == 0 ? rng() % 9 : 4);
-      auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(a, align, size));
+TEST_F(TlsfRefusals, FreedTwiceWithLiveNeighbours) {
+  h.alloc(10);
+  unsigned char *const p = h.alloc(10);
+  h.alloc(10);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  EXPECT_EQ(rf_free(h.a, p), RF_ERR_NOT_ALLOCATED);
+  ASSERT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(recorder.faults()[0].ptr, p);
+  EXPECT_EQ(recorder.faults()[0].allocator, h.a);
+  EXPECT_STREQ(recorder.faults()[0].what, "block is free already");
+}
+
+TEST_F(TlsfRefusals, FreedTwiceAfterItsMemoryWasMerged) {
+  unsigned char *const p = h.alloc(100);
+  unsigned char *const q = h.alloc(100);
+  h.alloc(10);
+  rf_free(h.a, p);
+  rf_free(h.a, q);
+  EXPECT_EQ(rf_free(h.a, q), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(rf_realloc(h.a, q, 10), nullptr);
+  EXPECT_EQ(recorder.faults().size(), 2U);
+}
+
+TEST_F(TlsfRefusals, CallSitesAreHandedOn) {
+  rf_site const site = {"here.c", "main", 7};
+  EXPECT_EQ(rf_free_at(h.a, h.alloc(100) + 16, &site), RF_ERR_BAD_POINTER);
+  ASSERT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(recorder.faults()[0].site, &site);
+}
+
+TEST_F(TlsfRefusals, AnythingAfterDeinit) {
+  unsigned char *const p = h.alloc(10);
+  rf_tlsf heap = h.heap;
+  rf_allocator *const ended = &heap.base;
+  rf_deinit(ended);
+  rf_deinit(ended);
+  EXPECT_EQ(rf_alloc(ended, 1), nullptr);
+  EXPECT_EQ(rf_free(ended, p), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(recorder.take(), RF_ERR_BAD_POINTER);
+  EXPECT_FALSE(rf_owns(ended, p));
+  EXPECT_EQ(stats(ended).capacity, 0U);
+}
+
+// ---- Huge ----
+
+#if defined(__linux__) && SIZE_MAX > UINT32_MAX
+
+// Address space without memory, as far as the system gives it.
+class AddressSpace {
+public:
+  explicit AddressSpace(size_t bytes)
+      : start(static_cast<unsigned char *>(
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))),
+        size(bytes) {}
+  ~AddressSpace() {
+    if (made()) {
+      munmap(start, size);
+    }
+  }
+  bool made() const { return start != MAP_FAILED; }
+
+  unsigned char *const start;
+  size_t const size;
+};
+
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kGiB = size_t{1} << 30;
+
+class TlsfHuge : public testing::Test {
+protected:
+  void SetUp() override {
+    if (!space.made()) {
+      GTEST_SKIP() << "no address space";
+    }
+    ASSERT_EQ(rf_tlsf_init(&heap, space.start, space.size), RF_OK);
+  }
+  void TearDown() override {
+    if (space.made()) {
+      EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+    }
+  }
+
+  AddressSpace space{2 * kGiB};
+  rf_tlsf heap;
+  rf_allocator *const a = &heap.base;
+  FaultRecorder recorder;
+};
+
+TEST_F(TlsfHuge, BlocksCarryTheirSizeInFront) {
+  size_t const largest = stats(a).largest_free;
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 300 * kMiB + 5));
+  auto *const q = static_cast<unsigned char *>(rf_alloc(a, 600 * kMiB));
+  ASSERT_NE(p, nullptr);
+  ASSERT_NE(q, nullptr);
+  EXPECT_TRUE(rf_is_aligned(p, kGranule));
+  EXPECT_GE(q - p, static_cast<ptrdiff_t>(300 * kMiB + 5));
+  p[0] = p[300 * kMiB + 4] = 1;
+  EXPECT_EQ(stats(a).used, 900 * kMiB + 5);
+  EXPECT_EQ(walk(a)[0].size, 300 * kMiB + 5);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  EXPECT_EQ(rf_free(a, p - 16), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_free(a, p + 16), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  EXPECT_EQ(rf_free(a, p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(rf_free(a, q), RF_OK);
+  EXPECT_EQ(stats(a).largest_free, largest);
+}
+
+TEST_F(TlsfHuge, TheLargestIsServedWhole) {
+  size_t const largest = stats(a).largest_free;
+  EXPECT_GT(largest, 2 * kGiB - 20 * kMiB);
+  void *const p = rf_alloc(a, largest);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(stats(a).largest_free, 0U);
+  EXPECT_EQ(rf_alloc(a, 1), nullptr);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  EXPECT_EQ(rf_alloc(a, largest + 1), nullptr);
+}
+
+TEST_F(TlsfHuge, AlignedOnes) {
+  for (size_t align = 32; align <= 64 * kMiB; align *= 8) {
+    void *const small = rf_alloc(a, 1);
+    void *const p = rf_aligned_alloc(a, align, 400 * kMiB);
+    ASSERT_NE(p, nullptr) << align;
+    EXPECT_TRUE(rf_is_aligned(p, align));
+    EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+    EXPECT_EQ(rf_free(a, small), RF_OK);
+  }
+  void *const p = rf_aligned_alloc(a, 512 * kMiB, 100);
+  EXPECT_NE(p, nullptr) << "a small block at an alignment for which only huge ones have room";
+  EXPECT_TRUE(rf_is_aligned(p, 512 * kMiB));
+}
+
+TEST_F(TlsfHuge, ResizesInPlaceAsLongAsItStaysHuge) {
+  void *const p = rf_alloc(a, 300 * kMiB);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(rf_resize(a, p, 500 * kMiB), RF_OK);
+  EXPECT_EQ(rf_resize(a, p, 270 * kMiB), RF_OK);
+  EXPECT_EQ(rf_resize(a, p, 100), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(stats(a).used, 270 * kMiB);
+  auto *const small = static_cast<unsigned char *>(p);
+  small[99] = 0x21;
+  auto *const moved = static_cast<unsigned char *>(rf_realloc(a, p, 100));
+  ASSERT_NE(moved, nullptr);
+  EXPECT_EQ(moved[99], 0x21);
+  EXPECT_EQ(stats(a).used, 100U);
+}
+
+TEST(TlsfHugeArena, IsCutIntoPiecesThatComeAndGoTogether) {
+  AddressSpace const space(26 * kGiB);
+  if (!space.made()) {
+    GTEST_SKIP() << "no address space";
+  }
+  Heap h(4096);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, space.start, space.size), RF_OK);
+  EXPECT_EQ(stats(h.a).capacity, space.size + 4096);
+  EXPECT_GT(h.largest(), 11 * kGiB);
+  unsigned char *const p = h.alloc(9 * kGiB);
+  unsigned char *const q = h.alloc(9 * kGiB);
+  ASSERT_NE(p, nullptr);
+  ASSERT_NE(q, nullptr);
+  p[9 * kGiB - 1] = q[9 * kGiB - 1] = 1;
+  EXPECT_EQ(h.alloc(13 * kGiB), nullptr) << "larger than any piece";
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_ERR_BUSY);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  EXPECT_EQ(rf_free(h.a, q), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
+  EXPECT_EQ(stats(h.a).capacity, 4096U);
+}
+
+#endif
+
+// ---- Any program ----
+
+struct Model {
+  unsigned char *p;
+  size_t size;
+  unsigned char fill;
+};
+
+class TlsfProgram : public testing::TestWithParam<unsigned> {};
+
+TEST_P(TlsfProgram, KeepsContentsApartOverSeveralRegions) {
+  SCOPED_TRACE("seed " + std::to_string(GetParam()));
+  std::mt19937 random(GetParam());
+  Memory second(400 + random() % 20000, random() % 16);
+  Memory third(400 + random() % 100000, random() % 16);
+  Heap h(1000 + random() % 30000, random() % 16);
+  size_t const largest_alone = h.largest();
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, second.start, second.size), RF_OK);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, third.start, third.size), RF_OK);
+  size_t const largest = h.largest();
+  std::vector<Model> live;
+  for (int i = 0; i < 4000; i++) {
+    size_t const size = random() % (size_t{16} << random() % 9);
+    size_t const align = size_t{1} << random() % 10;
+    unsigned const what = random() % 8;
+    if (what < 4 || live.empty()) {
+      auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, align, size));
       if (p != nullptr) {
         ASSERT_TRUE(rf_is_aligned(p, align));
-        std::memset(p, tag, size);
-        live[p] = {size, tag};
-        used += size;
+        live.push_back({p, size, static_cast<unsigned char>(i)});
+        std::memset(p, i, size);
       }
-    } else if (what == 2) {
-      auto const it = pick();
-      ASSERT_TRUE(verify(it->first, it->second.size, it->second.tag)) << "step " << step;
-      ASSERT_EQ(RF_OK, rf_free(a, it->first));
-      used -= it->second.size;
-      live.erase(it);
-    } else if (size != 0) {
-      auto const it = pick();
-      Live const old = it->second;
-      auto *const p = static_cast<unsigned char *>(rf_realloc(a, it->first, size));
-      if (p != nullptr) {
-        live.erase(it);
-        ASSERT_TRUE(verify(p, std::min(old.size, size), old.tag)) << "step " << step;
-        std::memset(p, tag, size);
-        live[p] = {size, tag};
-        used = used - old.size + size;
-      }
+      continue;
     }
-    ASSERT_EQ(used, stats_of(heap).used) << "step " << step;
-    if (step % 64 == 0) {
-      ASSERT_EQ(RF_OK, rf_check(a, nullptr)) << "step " << step;
+    Model &m = live[random() % live.size()];
+    ASSERT_EQ(std::count(m.p, m.p + m.size, m.fill), static_cast<ptrdiff_t>(m.size)) << "step " << i;
+    if (what < 6) {
+      ASSERT_EQ(rf_free(h.a, m.p), RF_OK);
+      m = live.back();
+      live.pop_back();
+    } else if (auto *const p = static_cast<unsigned char *>(rf_realloc(h.a, m.p, size + 1))) {
+      ASSERT_EQ(std::count(p, p + std::min(m.size, size), m.fill), static_cast<ptrdiff_t>(std::min(m.size, size)));
+      m = {p, size + 1, m.fill};
+      std::memset(p, m.fill, m.size);
+    }
+    if (i % 64 == 0) {
+      ASSERT_EQ(rf_check(h.a, nullptr), RF_OK) << "step " << i;
     }
   }
-  for (const auto &[p, l] : live) {
-    ASSERT_EQ(RF_OK, rf_free(a, p));
+  for (const Model &m : live) {
+    ASSERT_EQ(rf_free(h.a, m.p), RF_OK);
   }
-  EXPECT_EQ(whole, stats_of(heap).largest_free);
-  EXPECT_TRUE(faults.seen.empty());
+  EXPECT_EQ(h.largest(), largest);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, second.start), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, third.start), RF_OK);
+  EXPECT_EQ(h.largest(), largest_alone);
 }
 
-TEST_F(Tlsf, DeinitTwiceIsHarmless) {
-  make(1024);
-  rf_deinit(a);
-  rf_deinit(a);
-}
+INSTANTIATE_TEST_SUITE_P(Seeds, TlsfProgram, testing::Range(1U, 21U));
 
 } // namespace

@@ -1,0 +1,265 @@
+// Damage to tlsf's memory: told by check, survived by everything.
+#include <ringfence/tlsf.h>
+
+#include "tests/core/recorder.h"
+#include "tests/heaps/support.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace {
+
+using ringfence::testing::FaultRecorder;
+
+constexpr size_t kGranule = RF_ALIGN_DEFAULT > 8 ? 16 : 8;
+constexpr size_t kArena = 1600;
+constexpr size_t kRegion = 1200;
+
+using Bytes = std::vector<unsigned char *>;
+
+void add(Bytes *bytes, const void *start, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    bytes->push_back(static_cast<unsigned char *>(const_cast<void *>(start)) + i);
+  }
+}
+
+// Two regions with live and free blocks of several lists, among them two lists of two, and all that check relies upon.
+class TlsfDamage : public testing::Test {
+protected:
+  void SetUp() override {
+    // Of their exact sizes, so that AddressSanitizer sees a step outside.
+    arena.reset(static_cast<unsigned char *>(::operator new(kArena)));
+    region.reset(static_cast<unsigned char *>(::operator new(kRegion)));
+    std::memset(arena.get(), 0, kArena);
+    std::memset(region.get(), 0, kRegion);
+    ASSERT_EQ(rf_tlsf_init(&heap, arena.get(), kArena), RF_OK);
+    ASSERT_EQ(rf_tlsf_add_region(&heap, region.get(), kRegion), RF_OK);
+    for (int i = 0; i < 2; i++) {
+      for (size_t const size : {10, 50, 12, 50, 30, 100, 20, 10, 33}) {
+        blocks.push_back(rf_alloc(a, size));
+        ASSERT_NE(blocks.back(), nullptr);
+      }
+      heap.current = heap.main.child[0].region != nullptr ? heap.main.child[0].region : heap.main.child[1].region;
+      heap.current = heap.current != nullptr ? heap.current : heap.regions.region;
+    }
+    for (size_t const i : {1, 3, 5, 7, 10, 12, 14}) {
+      ASSERT_EQ(rf_free(a, blocks[i]), RF_OK);
+    }
+    ASSERT_EQ(rf_check(a, nullptr), RF_OK);
+    for (const Seen &block : walk(a)) {
+      add(&relied_upon, block.ptr - 4, 4);
+      if (!block.used) {
+        add(&relied_upon, block.ptr, 8);
+        add(&relied_upon, block.ptr + block.size - 4, 4);
+      }
+    }
+    add_region(heap.main);
+    const rf_tlsf_region *const other = other_region();
+    add_region(*other);
+    add_record(*other);
+    save();
+  }
+
+  const rf_tlsf_region *other_region() {
+    return heap.regions.region != &heap.main      ? heap.regions.region
+           : heap.main.child[0].region != nullptr ? heap.main.child[0].region
+                                                  : heap.main.child[1].region;
+  }
+
+  void add_region(const rf_tlsf_region &r) {
+    add(&relied_upon, r.end - 4, 4);
+    add(&relied_upon, r.starts, (r.granules / (8 * sizeof(size_t)) + 1) * sizeof(size_t));
+    size_t lists = 0;
+    while (lists == 0 || r.origin[8 * lists] != 0 || r.origin + 8 * (lists + 1) + 4 <= r.first - kGranule) {
+      lists++;
+    }
+    add(&relied_upon, r.origin, 8 * lists);
+  }
+
+  // What a region's record has but padding.
+  void add_record(const rf_tlsf_region &r) {
+    add(&relied_upon, &r, offsetof(rf_tlsf_region, places) + sizeof r.places);
+    add(&relied_upon, &r.child, sizeof r - offsetof(rf_tlsf_region, child));
+  }
+
+  void save() {
+    saved_heap = heap;
+    saved_arena.assign(arena.get(), arena.get() + kArena);
+    saved_region.assign(region.get(), region.get() + kRegion);
+  }
+
+  void restore() {
+    heap = saved_heap;
+    std::memcpy(arena.get(), saved_arena.data(), kArena);
+    std::memcpy(region.get(), saved_region.data(), kRegion);
+  }
+
+  // Everything that a program may do, to see that it ends.
+  void try_everything() {
+    void *fresh[8];
+    size_t const sizes[] = {5, 0, 40, 90, 200, 12, 700, 60};
+    for (size_t i = 0; i < 8; i++) {
+      fresh[i] = rf_aligned_alloc(a, i == 4 ? 64 : kGranule, sizes[i]);
+    }
+    for (size_t i = 0; i < blocks.size(); i++) {
+      rf_usable_size(a, blocks[i]);
+      rf_owns(a, blocks[i]);
+      if (i % 4 == 0) {
+        rf_realloc(a, blocks[i], 70);
+      } else if (i % 4 == 2) {
+        rf_resize(a, blocks[i], 20);
+      }
+      rf_free(a, blocks[i]);
+    }
+    for (void *const p : fresh) {
+      rf_free(a, p);
+    }
+    stats(a);
+    rf_walk(
+        a, [](const rf_block *, void *) { return true; }, nullptr);
+    rf_check(a, nullptr);
+  }
+
+  struct Delete {
+    void operator()(unsigned char *p) const { ::operator delete(p); }
+  };
+  std::unique_ptr<unsigned char, Delete> arena;
+  std::unique_ptr<unsigned char, Delete> region;
+  rf_tlsf heap;
+  rf_allocator *const a = &heap.base;
+  std::vector<void *> blocks;
+  Bytes relied_upon;
+  rf_tlsf saved_heap;
+  std::vector<unsigned char> saved_arena;
+  std::vector<unsigned char> saved_region;
+  FaultRecorder recorder;
+};
+
+TEST_F(TlsfDamage, OfAnyByteReliedUponIsTold) {
+  for (unsigned char *const byte : relied_upon) {
+    unsigned char const sound = *byte;
+    for (int change = 1; change < 256; change++) {
+      *byte = static_cast<unsigned char>(sound ^ change);
+      rf_fault where = {};
+      ASSERT_EQ(rf_check(a, &where), RF_ERR_CORRUPT) << "byte " << byte - arena.get() << " of the arena, "
+                                                     << byte - region.get() << " of the region, changed by " << change;
+      ASSERT_EQ(where.allocator, a);
+      ASSERT_NE(where.what, nullptr);
+    }
+    *byte = sound;
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(TlsfDamage, OfAnyOtherByteOfTheMemoryIsNone) {
+  Bytes all;
+  add(&all, arena.get(), kArena);
+  add(&all, region.get(), kRegion);
+  std::sort(relied_upon.begin(), relied_upon.end());
+  for (unsigned char *const byte : all) {
+    if (!std::binary_search(relied_upon.begin(), relied_upon.end(), byte)) {
+      *byte ^= 0xFF;
+    }
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  try_everything();
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(TlsfDamage, OfTheHeapsRecordIsToldButOfWhatOnlyCounts) {
+  Bytes record;
+  add(&record, &heap.regions, sizeof heap.regions);
+  add(&record, &heap.current, sizeof heap.current);
+  add(&record, &heap.counters.used, sizeof heap.counters.used);
+  add(&record, &heap.counters.blocks, sizeof heap.counters.blocks);
+  relied_upon.clear();
+  add_record(heap.main);
+  record.insert(record.end(), relied_upon.begin(), relied_upon.end());
+  for (unsigned char *const byte : record) {
+    unsigned char const sound = *byte;
+    for (int change = 1; change < 256; change++) {
+      *byte = static_cast<unsigned char>(sound ^ change);
+      ASSERT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT)
+          << "byte " << byte - reinterpret_cast<unsigned char *>(&heap) << " of rf_tlsf changed by " << change;
+    }
+    *byte = sound;
+  }
+  heap.counters.peak = heap.counters.used - 1;
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT) << "a peak below what is used";
+}
+
+// Operations trust the records of regions, which no block touches, and nothing else.
+TEST_F(TlsfDamage, OfOneByteOutsideRecordsIsSurvivedByEverything) {
+  const unsigned char *const record = reinterpret_cast<const unsigned char *>(other_region());
+  for (unsigned char *const byte : relied_upon) {
+    if (byte >= record && byte < record + sizeof(rf_tlsf_region)) {
+      continue;
+    }
+    for (int const change : {0x01, 0x02, 0x03, 0x04, 0x10, 0x40, 0x80, 0xFF}) {
+      *byte ^= static_cast<unsigned char>(change);
+      try_everything();
+      restore();
+    }
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(TlsfDamage, OfWholeStretchesIsSurvivedByEverything) {
+  const unsigned char *const arena_end = arena.get() + kArena;
+  for (int const fill : {0x00, 0x01, 0x41, 0x7F, 0xCC, 0xFF}) {
+    for (size_t const length : {4, 8, 16, 40, 150}) {
+      for (unsigned char *p = heap.main.first - 4; p + length <= arena_end; p += 4) {
+        std::memset(p, fill, length);
+        try_everything();
+        restore();
+      }
+    }
+  }
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(TlsfDamage, ByAnOverflowIntoALiveBlocksHeaderIsRefusedAndNothingChanges) {
+  auto *const p = static_cast<unsigned char *>(blocks[2]);
+  std::memset(p - 4, 0x41, 4);
+  rf_tlsf const before = heap;
+  std::vector<unsigned char> const bytes(arena.get(), arena.get() + kArena);
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_EQ(std::memcmp(&heap, &before, sizeof heap), 0);
+  EXPECT_EQ(std::memcmp(arena.get(), bytes.data(), kArena), 0);
+}
+
+TEST_F(TlsfDamage, ByAnOverflowIntoAFreeBlockIsRefusedAndNothingChanges) {
+  // blocks[3] is free behind blocks[2]. Its tag, then its links out of the region.
+  auto *const p = static_cast<unsigned char *>(blocks[3]);
+  for (unsigned char *const at : {p - 4, p, p + 4}) {
+    std::memset(at, 0xFF, 4);
+    rf_tlsf const before = heap;
+    std::vector<unsigned char> const bytes(arena.get(), arena.get() + kArena);
+    EXPECT_EQ(rf_free(a, blocks[2]), RF_ERR_CORRUPT);
+    EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+    EXPECT_EQ(rf_free(a, blocks[4]), RF_ERR_CORRUPT);
+    EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+    EXPECT_EQ(std::memcmp(&heap, &before, sizeof heap), 0);
+    EXPECT_EQ(std::memcmp(arena.get(), bytes.data(), kArena), 0);
+    restore();
+  }
+  EXPECT_EQ(rf_free(a, blocks[2]), RF_OK);
+}
+
+TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
+  auto *const p = static_cast<unsigned char *>(blocks[7]); // free, first in its list
+  std::memset(p, 0xEE, 8);
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  heap.current = &heap.main;
+  EXPECT_EQ(rf_alloc(a, 10), nullptr);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_NE(rf_alloc(a, 200), nullptr) << "other sizes are served";
+}
+
+} // namespace
