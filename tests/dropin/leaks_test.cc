@@ -24,7 +24,7 @@ const Lost kLost[] = {
     {"a_ring", 1, 1, 80},
     {"noted_in_a_freed_block", 1, 0, 33},
     {"overwritten", 1, 0, 33},
-    {"by_realloc", 1, 0, 10000},
+    {"by_realloc", 1, 0, 500},
     {"by_the_c_library", 2, 0, 0},
     {"in_an_ended_thread", 1, 0, 33},
 #if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // elsewhere ended threads' stacks are not known

@@ -88,7 +88,7 @@ static void overwritten(void) {
 
 static void by_realloc(void) {
   void *volatile p = malloc(10);
-  p = realloc(p, 10000);
+  p = realloc(p, 500);
   p = NULL;
 }
 
