@@ -42,11 +42,14 @@ exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror
 END
 chmod +x "$work/compile"
 
+# A compiler may be there without the headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
+printf '#include <limits.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\nint x;\n' >"$work/probe.c"
+
 # name, compiler and its flags. The objects must close over themselves but for what is allowed.
 try() {
   local name=$1 cc=$2 nm=$3
   shift 3
-  if ! command -v "$cc" >/dev/null || ! echo 'int x;' | "$cc" "$@" -x c -c -o "$work/probe.o" - 2>/dev/null; then
+  if ! command -v "$cc" >/dev/null || ! "$cc" "$@" -ffreestanding -c -o "$work/probe.o" "$work/probe.c" 2>/dev/null; then
     echo "$name: no compiler here, left out"
     return 0
   fi
