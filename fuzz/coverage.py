@@ -97,40 +97,46 @@ def parse_arguments(argv):
     return {name: sources[name].split(",") for name in chosen}, arguments
 
 
-def print_entry(entry, name, inputs, arguments):
-    """A line of the table; True where less is covered than asked for."""
-    filename = entry["filename"]
-    source = filename[filename.rindex("/", 0, filename.rindex("/")) + 1 :]
-    lines = entry["summary"]["lines"]
-    branches = entry["summary"]["branches"]
-    print(
-        f"{source:28} {name:8} {inputs:6}"
-        f" {lines['covered']:4}/{lines['count']:<4}{lines['percent']:3.0f}%"
-        f" {branches['covered']:4}/{branches['count']:<4}{branches['percent']:3.0f}%"
-    )
-    if arguments.lines:
-        print("  not reached:", *uncovered_lines(entry))
-    return lines["percent"] < arguments.min
+def print_row(source, name, inputs, lines, branches):
+    def share(part):
+        covered, count = part
+        return f" {covered:5}/{count:<5}{100 * covered / max(count, 1):3.0f}%"
+
+    print(f"{source:28} {name:10} {inputs:6}{share(lines)}{share(branches)}")
+
+
+def print_harness(name, entries, inputs, with_lines):
+    """The rows of one harness, a sum where there are several; returns the percentage of lines in all of them."""
+    total = {"lines": [0, 0], "branches": [0, 0]}
+    for entry in entries:
+        folder, source = entry["filename"].split("/")[-2:]
+        counts = {key: [entry["summary"][key]["covered"], entry["summary"][key]["count"]] for key in total}
+        print_row(f"{folder}/{source}", name, inputs, counts["lines"], counts["branches"])
+        if with_lines:
+            print("  not reached:", *uncovered_lines(entry))
+        total = {key: [total[key][0] + counts[key][0], total[key][1] + counts[key][1]] for key in total}
+    if len(entries) > 1:
+        print_row("  in sum", name, inputs, total["lines"], total["branches"])
+    return 100 * total["lines"][0] / max(total["lines"][1], 1)
 
 
 def main():
     wanted, arguments = parse_arguments(sys.argv[1:])
     root = os.environ.get("BUILD_WORKSPACE_DIRECTORY") or sys.exit("coverage: run me by bazel run")
     binaries = build(root, wanted)
-    below = 0
-    print(f"{'source':28} {'by':8} {'inputs':>6} {'lines':>13} {'branches':>13}")
-    for name, sources in wanted.items():
+    below = []
+    print(f"{'source':28} {'by':10} {'inputs':>6} {'lines':>15} {'branches':>15}")
+    for name, patterns in wanted.items():
         corpus = os.path.join(root, "fuzz/corpus", name)
         with tempfile.TemporaryDirectory() as folder:
             files = replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder)
-        for pattern in sources:
-            entries = [entry for entry in files if fnmatch.fnmatch(entry["filename"], "*/" + pattern)]
-            if not entries:
-                sys.exit(f"coverage: {pattern} is not part of {name}_fuzz")
-            for entry in entries:
-                below += print_entry(entry, name, len(os.listdir(corpus)), arguments)
+        entries = [entry for entry in files if any(fnmatch.fnmatch(entry["filename"], "*/" + p) for p in patterns)]
+        if not entries:
+            sys.exit(f"coverage: none of {', '.join(patterns)} is part of {name}_fuzz")
+        if print_harness(name, entries, len(os.listdir(corpus)), arguments.lines) < arguments.min:
+            below.append(name)
     if below:
-        sys.exit(f"coverage: {below} below {arguments.min:g} % of lines")
+        sys.exit(f"coverage: below {arguments.min:g} % of lines: {', '.join(below)}")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,10 @@ GuardError::Deed GuardError::long_overflow() {
   if (!target_.survives_damage || count == 0) {
     return {};
   }
-  Deed deed = damage(RF_BUG_BUFFER_OVERFLOW, end, count, false);
+  // Of one byte, as text or a fill is, and not the guard's own. A change of every byte by the same bits could leave a header's
+  // magic right: it is linear.
+  memset(end, mask_ != RF_FILL_GUARD ? mask_ : ~mask_, count);
+  Deed deed = damage(RF_BUG_BUFFER_OVERFLOW, end, 0, false);
   deed.with_others = true;
   return deed;
 }

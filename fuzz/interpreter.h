@@ -103,6 +103,7 @@ private:
   bool serves(size_t verb, void *ptr);
   bool check_damaged();
   bool walk_damaged();
+  bool in_region_record(const unsigned char *at) const;
 
   size_t choose_size();
   size_t choose_align();

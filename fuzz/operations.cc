@@ -513,14 +513,14 @@ void Interpreter::op_damage() {
   if (!check_damaged()) {
     return;
   }
-  if (target_.survives_damage) {
+  if (target_.survives_damage && !in_region_record(at)) {
     void *const ptr = shadow_.count() != 0 ? choose_block().ptr : at;
     verdict_.outcome("then operation %zu on arena %+td", verb, offset_of(ptr));
     if (verb == 5) {
       if (!walk_damaged()) {
         return;
       }
-    } else if (serves(verb, ptr)) {
+    } else if (serves(verb, ptr) || (target_.gives_up_damaged && verb < 5)) {
       rf_deinit(allocator_);
       settled_reports_ = reports();
       begin_again();
@@ -531,6 +531,11 @@ void Interpreter::op_damage() {
   *at ^= mask;
   settled_reports_ = reports();
   settle_unchanged(0, "although the damage was repaired");
+}
+
+bool Interpreter::in_region_record(const unsigned char *at) const {
+  size_t const index = memory_.region_of(at);
+  return index != main_region_ && static_cast<size_t>(at - memory_.regions()[index].data) < target_.region_record;
 }
 
 bool Interpreter::walk_damaged() {

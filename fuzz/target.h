@@ -71,6 +71,8 @@ typedef struct rf_fuzz_target {
   size_t align_factor;  /* size + align * align_factor + align_slack <= largest_free is served at any alignment */
   size_t align_slack;
 
+  size_t region_record; /* so many bytes at the beginning of an added region are trusted by all but check */
+
   unsigned refuses; /* kinds of bad pointer that are refused, reported once, and change nothing */
 
   bool in_arena;          /* every block lies inside the arena or a region */
@@ -83,17 +85,21 @@ typedef struct rf_fuzz_target {
   bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
   bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
   bool walks_in_order;    /* walk goes by address, region by region */
-  bool walk_adds_up; /* its free blocks are free_bytes, and all of them cover the same part of capacity at all times */
-  bool coalesces;    /* when all is freed, free memory is as after init */
-  bool survives_damage; /* no operation crashes or hangs when one byte of the allocator's own data was overwritten */
-  bool refuses_ended;   /* after deinit, every request is refused */
-  bool reports_rejects; /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
+  bool walk_adds_up;      /* its free blocks are free_bytes; all blocks cover the same part of capacity at all times */
+  bool coalesces;         /* when all is freed, free memory is as after init */
+
+  /* Beyond the interface. */
+  bool survives_damage;  /* after a stray write to the allocator's data, but for region_record, no operation crashes or
+                            hangs, and what is refused changes nothing */
+  bool gives_up_damaged; /* that, or what the damage was met in is lost */
+  bool refuses_ended;    /* after deinit, every request is refused */
+  bool reports_rejects;  /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
 } rf_fuzz_target;
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
 
-/* A target with one arena that keeps every promise of <ringfence/allocator.h>. What goes beyond the interface is off: the
- * last three promises, and RF_FUZZ_FORGED. */
+/* A target with one arena that keeps every promise of <ringfence/allocator.h>. What goes beyond the interface is off, and so
+ * is RF_FUZZ_FORGED. */
 static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
                                                     rf_allocator *(*init)(void *context, void *arena, size_t size)) {
   rf_fuzz_target target;
@@ -110,6 +116,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.always_serves = 0;
   target.align_factor = 1;
   target.align_slack = 64;
+  target.region_record = 0;
   target.refuses = RF_FUZZ_ALL_BAD;
   target.in_arena = true;
   target.exact_counters = true;
@@ -124,6 +131,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.walk_adds_up = true;
   target.coalesces = true;
   target.survives_damage = false;
+  target.gives_up_damaged = false;
   target.refuses_ended = false;
   target.reports_rejects = false;
   return target;

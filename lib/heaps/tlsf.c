@@ -16,7 +16,7 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
   uint64_t map = region->map;
   uint64_t const fitting = map >> number;
   if (RF_LIKELY(fitting != 0)) {
-    number += (unsigned)__builtin_ctzll(fitting);
+    number += first_in(fitting);
   } else if ((map >> --number & 1) == 0) {
     return rf_tlsf_alloc_elsewhere(h, size);
   }

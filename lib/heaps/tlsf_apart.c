@@ -13,7 +13,7 @@ static bool can_serve(const rf_tlsf_region *region, size_t granules) {
   size_t list = list_for(granules);
   uint64_t const fitting = region->map >> list;
   if (fitting != 0) {
-    list += (unsigned)__builtin_ctzll(fitting);
+    list += first_in(fitting);
   } else if ((region->map >> --list & 1) == 0) {
     return false;
   }
@@ -73,28 +73,21 @@ unsigned char *rf_tlsf_fit_alignment(unsigned char *b, size_t lead, size_t align
   return b + gap;
 }
 
-/* Cuts the live block at `p` down to `size` bytes at a multiple of `align`. NULL, and `p` free again, where the block
- * behind it is damaged. */
-static void *align_within(rf_tlsf *h, unsigned char *p, size_t size, size_t align, const rf_site *site) {
-  rf_tlsf_live live;
-  if (rf_tlsf_open_live(h, p, &live, site) != RF_OK) {
-    return NULL;
-  }
-  rf_tlsf_region *const region = live.region;
+/* Cuts the live block at `p`, just made, down to `size` bytes at a multiple of `align`. */
+static void *align_within(rf_tlsf *h, unsigned char *p, size_t size, size_t align) {
+  rf_tlsf_region *const region = h->current;
   unsigned char *const b = rf_tlsf_fit_alignment(p, 0, align);
-  size_t const behind = rf_tlsf_free_size(region, live.e);
-  if (behind == SIZE_MAX) {
-    (void)rf_tlsf_free(&h->base, p, site);
-    return NULL;
-  }
-  if (behind != 0) {
-    rf_tlsf_unfile(region, live.e);
+  unsigned char *e = p + size_of_header(*header_of(p));
+  if ((*header_of(e) & FREE) != 0) { /* what the block was cut from */
+    size_t const behind = size_of_tag(*header_of(e));
+    rf_tlsf_unfile(region, e);
+    e += behind;
   }
   turn_mark(region, granule_in(region, p));
   if (b != p) {
     rf_tlsf_file(region, p, b);
   }
-  rf_tlsf_settle(region, b, live.e + behind, size, b != p);
+  rf_tlsf_settle(region, b, e, size, b != p);
   turn_mark(region, granule_in(region, b));
   return b;
 }
@@ -108,13 +101,12 @@ static void *alloc_aligned(rf_tlsf *h, size_t size, size_t padded, size_t align,
   }
   (void)rf_tlsf_free(&h->base, p, site);
   p = (unsigned char *)rf_tlsf_alloc(&h->base, padded, GRANULE, site);
-  p = p != NULL ? (unsigned char *)align_within(h, p, size, align, site) : NULL;
   h->counters = before;
   if (p == NULL) {
     return no_room(h);
   }
   rf_count_alloc(&h->counters, size);
-  return p;
+  return align_within(h, p, size, align);
 }
 
 void *rf_tlsf_alloc_apart(rf_tlsf *h, size_t size, size_t align, const rf_site *site) {

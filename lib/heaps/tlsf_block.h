@@ -89,6 +89,21 @@ static inline uint64_t turn_bit(uint64_t word, size_t n) {
 #endif
 }
 
+/* Index of the lowest and of the highest set bit of `map`, which is not 0. Without libgcc on 32 bit. */
+static inline unsigned first_in(uint64_t map) {
+  if (sizeof(size_t) == 8) {
+    return rf_ctz((size_t)map);
+  }
+  return (uint32_t)map != 0 ? rf_ctz((uint32_t)map) : 32 + rf_ctz((uint32_t)(map >> 32));
+}
+
+static inline unsigned last_in(uint64_t map) {
+  if (sizeof(size_t) == 8) {
+    return rf_log2((size_t)map);
+  }
+  return map >> 32 != 0 ? 32 + rf_log2((uint32_t)(map >> 32)) : rf_log2((uint32_t)map);
+}
+
 static inline size_t turn_bit_of_word(size_t word, size_t n) {
   return sizeof(size_t) == 8 ? (size_t)turn_bit(word, n) : word ^ (size_t)1 << n % RF_SIZE_BITS;
 }

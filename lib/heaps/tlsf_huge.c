@@ -11,7 +11,7 @@ static unsigned char *find_fit(const rf_tlsf_region *region, size_t need) {
   size_t list = list_for(need / GRANULE);
   uint64_t const fitting = list < LISTS ? region->map >> list : 0;
   if (fitting != 0) {
-    list += (unsigned)__builtin_ctzll(fitting);
+    list += first_in(fitting);
   } else if ((region->map >> --list & 1) == 0) {
     return NULL;
   }

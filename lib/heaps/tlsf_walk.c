@@ -50,7 +50,7 @@ static size_t largest_request(const rf_tlsf_region *region) {
   if (region->map == 0) {
     return 0;
   }
-  size_t const list = 63 - (unsigned)__builtin_clzll(region->map);
+  size_t const list = last_in(region->map);
   uint32_t const place = *next_of(at_place(region, list));
   if (place >= region->places) {
     return 0;
