@@ -215,8 +215,10 @@ static bool trim(unsigned char **buffer, size_t *size) {
   if (*size > RF_SIZE_LIMIT || *size < gap || *size - gap < HEADER_SIZE + RF_SIZECLASS_SMALLEST) {
     return false;
   }
-  *buffer += gap;
-  *size -= gap;
+  if (gap != 0) { /* NULL, which stands for a buffer to be borrowed, stays NULL */
+    *buffer += gap;
+    *size -= gap;
+  }
   return true;
 }
 
