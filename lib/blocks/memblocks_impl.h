@@ -3,9 +3,8 @@
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
 
-#include "seal.h"
-
 #include <ringfence/memblocks.h>
+#include <ringfence/seal.h>
 
 /* One refused free: which pointer, why, in words. */
 typedef struct rf_memblocks_refusal {

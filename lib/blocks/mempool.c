@@ -1,8 +1,7 @@
 #include <ringfence/mempool.h>
 
-#include "seal.h"
-
 #include <limits.h>
+#include <ringfence/seal.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)

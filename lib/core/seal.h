@@ -1,7 +1,7 @@
 /* A seal over the fields of a record: begun with where the record is, so that a copy does not pass, then each field in
- * turn. A change of any one field changes it for certain, as each step can be undone. Not a public header. */
-#ifndef RINGFENCE_BLOCKS_SEAL_H
-#define RINGFENCE_BLOCKS_SEAL_H
+ * turn. A change of any one field changes it for certain, as each step can be undone. For allocators' own use. */
+#ifndef RINGFENCE_SEAL_H
+#define RINGFENCE_SEAL_H
 
 #include <ringfence/bits.h>
 #include <stddef.h>
@@ -19,4 +19,4 @@ static inline size_t rf_seal_add_address(size_t seal, const void *field) {
   return rf_seal_add(seal, (size_t)(uintptr_t)field);
 }
 
-#endif /* RINGFENCE_BLOCKS_SEAL_H */
+#endif /* RINGFENCE_SEAL_H */
