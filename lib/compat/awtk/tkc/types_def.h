@@ -1,0 +1,116 @@
+/* AWTK: as much of its basic types as code around its memory management names. */
+#ifndef RINGFENCE_AWTK_TKC_TYPES_DEF_H
+#define RINGFENCE_AWTK_TKC_TYPES_DEF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What such code takes for granted where there is a C library. */
+#if __STDC_HOSTED__ && !defined(RINGFENCE_AWTK_IMPL)
+#include <assert.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <wchar.h>
+#ifdef HAS_STDIO
+#include <stdio.h>
+#endif
+#endif
+
+#ifndef TRUE
+#define TRUE 1
+#endif
+#ifndef FALSE
+#define FALSE 0
+#endif
+
+#ifdef __cplusplus
+typedef uint8_t bool_t;
+#else
+typedef _Bool bool_t;
+#endif
+
+typedef void *pointer_t;
+
+typedef enum _ret_t {
+  RET_OK = 0,
+  RET_OOM,
+  RET_FAIL,
+  RET_NOT_IMPL,
+  RET_QUIT,
+  RET_FOUND,
+  RET_BUSY,
+  RET_REMOVE,
+  RET_REPEAT,
+  RET_NOT_FOUND,
+  RET_DONE,
+  RET_STOP,
+  RET_CONTINUE,
+  RET_OBJECT_CHANGED,
+  RET_ITEMS_CHANGED,
+  RET_BAD_PARAMS
+} ret_t;
+
+#ifdef __cplusplus
+#define BEGIN_C_DECLS extern "C" {
+#define END_C_DECLS }
+#else
+#define BEGIN_C_DECLS
+#define END_C_DECLS
+#endif
+
+#ifndef log_debug
+#ifdef HAS_STDIO
+#define log_debug(format, ...) printf(format, ##__VA_ARGS__)
+#else
+#define log_debug(format, ...) ((void)0)
+#endif
+#define log_info log_debug
+#define log_warn log_debug
+#define log_error log_debug
+#endif
+
+#ifndef ENSURE
+#ifdef NDEBUG
+#define ENSURE(p) (void)(p)
+#else
+#define ENSURE(p) assert(p)
+#endif
+#endif
+
+#define return_if_fail(p)                                                                                              \
+  if (!(p)) {                                                                                                          \
+    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    return;                                                                                                            \
+  }
+#define return_value_if_fail(p, value)                                                                                 \
+  if (!(p)) {                                                                                                          \
+    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    return (value);                                                                                                    \
+  }
+#define goto_error_if_fail(p)                                                                                          \
+  if (!(p)) {                                                                                                          \
+    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    goto error;                                                                                                        \
+  }
+#define break_if_fail(p)                                                                                               \
+  if (!(p)) {                                                                                                          \
+    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    break;                                                                                                             \
+  }
+
+#define tk_min(a, b) ((a) < (b) ? (a) : (b))
+#define tk_max(a, b) ((a) > (b) ? (a) : (b))
+
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#endif
+
+#define TK_ROUND_TO(size, round_size) ((((size) + (round_size)-1) / (round_size)) * (round_size))
+#define TK_ROUND_TO_MACH(size) TK_ROUND_TO(size, sizeof(void *))
+#define TK_UINT32_MAX 0xffffffff
+
+#endif /* RINGFENCE_AWTK_TKC_TYPES_DEF_H */

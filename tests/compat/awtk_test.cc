@@ -1,0 +1,725 @@
+// AWTK's memory management: code as it is written for it, each allocator, what is refused, a checker around the heap.
+#include "awtk_app.h"
+
+#include "tkc/mem.h"
+#include "tkc/mem_allocator_composite.h"
+#include "tkc/mem_allocator_debug.h"
+#include "tkc/mem_allocator_fixed_block.h"
+#include "tkc/mem_allocator_lock.h"
+#include "tkc/mem_allocator_oom.h"
+#include "tkc/mem_allocator_pool.h"
+#include "tkc/mem_allocator_simple.h"
+#include "tkc/mem_allocator_std.h"
+#include "tkc/mem_pool.h"
+
+#include <gtest/gtest.h>
+#include <ringfence/guard.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+std::vector<rf_status> the_faults;
+
+class Awtk : public ::testing::Test {
+protected:
+  void SetUp() override {
+    the_faults.clear();
+    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
+    rf_awtk_output(&sink);
+  }
+  void TearDown() override {
+    rf_awtk_mem_deinit();
+    rf_awtk_wrap_set(nullptr, nullptr);
+    tk_mem_set_on_out_of_memory(nullptr, nullptr);
+    rf_awtk_output(nullptr);
+    rf_fault_handler_set(nullptr, nullptr);
+    EXPECT_TRUE(the_faults.empty());
+  }
+
+  static rf_status fault() {
+    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
+    the_faults.clear();
+    return last;
+  }
+
+  static void write(void *context, const char *text, size_t len) {
+    static_cast<Awtk *>(context)->output.append(text, len);
+  }
+
+  std::string output;
+  rf_sink sink = {write, this};
+  alignas(16) char buffer[200 * 1024];
+};
+
+void *alloc(mem_allocator_t *allocator, uint32_t size) {
+  return mem_allocator_alloc(allocator, size, __FUNCTION__, __LINE__);
+}
+
+void *realloc_to(mem_allocator_t *allocator, void *ptr, uint32_t size) {
+  return mem_allocator_realloc(allocator, ptr, size, __FUNCTION__, __LINE__);
+}
+
+// ---- simple ----
+
+TEST_F(Awtk, SixtyFourBytesServeTwoBlocksOfTenThatGrowToTwelve) {
+  for (unsigned shift = 0; shift < 16; shift++) {
+    mem_allocator_simple_t simple;
+    mem_allocator_t *const a = mem_allocator_simple_init(&simple, buffer + shift, 64);
+    ASSERT_NE(nullptr, a);
+    EXPECT_EQ(buffer + shift, simple.info.buffer);
+    EXPECT_EQ(64U, simple.info.size);
+    void *p = alloc(a, 10);
+    void *q = alloc(a, 10);
+    ASSERT_NE(nullptr, p);
+    ASSERT_NE(nullptr, q);
+    p = realloc_to(a, p, 12);
+    q = realloc_to(a, q, 12);
+    ASSERT_NE(nullptr, p);
+    ASSERT_NE(nullptr, q);
+    EXPECT_EQ(2U, simple.info.used_block_nr);
+    EXPECT_EQ(24U, simple.info.used_bytes);
+    EXPECT_EQ(40U, simple.info.free_list->size);
+    mem_allocator_free(a, p);
+    mem_allocator_free(a, q);
+    EXPECT_EQ(0U, simple.info.used_bytes);
+    EXPECT_EQ(0U, simple.info.used_block_nr);
+    EXPECT_EQ(24U, simple.info.used_max_bytes);
+    EXPECT_EQ(2U, simple.info.used_max_block_nr);
+    EXPECT_EQ(64U, simple.info.free_list->size);
+    EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+    EXPECT_FALSE(mem_allocator_simple_is_valid(a));
+  }
+}
+
+TEST_F(Awtk, ThirtySixUnalignedBytesServeEighteen) {
+  for (unsigned shift = 0; shift < 16; shift++) {
+    mem_allocator_simple_t simple;
+    mem_allocator_t *const a = mem_allocator_simple_init(&simple, buffer + shift, 36);
+    void *const p = realloc_to(a, alloc(a, 16), 18);
+    ASSERT_NE(nullptr, p);
+    EXPECT_TRUE(mem_allocator_simple_contains(a, p));
+    EXPECT_FALSE(mem_allocator_simple_contains(a, buffer + shift + 36));
+    EXPECT_LE(18U, mem_allocator_simple_get_mem_size(a, p));
+    mem_allocator_destroy(a);
+  }
+}
+
+TEST_F(Awtk, ABufferThatCanHoldNothingIsTurnedDown) {
+  mem_allocator_simple_t simple;
+  EXPECT_EQ(nullptr, mem_allocator_simple_init(nullptr, buffer, 64));
+  EXPECT_EQ(nullptr, mem_allocator_simple_init(&simple, nullptr, 64));
+  EXPECT_EQ(nullptr, mem_allocator_simple_init(&simple, buffer, 3));
+  EXPECT_EQ(nullptr, alloc(nullptr, 1));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_dump(nullptr));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_destroy(nullptr));
+}
+
+TEST_F(Awtk, ALargeBufferServesAsWellAndMergesWhatIsFreed) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, buffer + 1, sizeof buffer - 1);
+  std::vector<void *> blocks;
+  while (void *const p = alloc(a, 1000)) {
+    blocks.push_back(p);
+  }
+  EXPECT_LT(190U, blocks.size());
+  EXPECT_EQ(blocks.size(), simple.info.used_block_nr);
+  for (void *const p : blocks) {
+    mem_allocator_free(a, p);
+  }
+  EXPECT_EQ(sizeof buffer - 1, simple.info.free_list->size);
+  EXPECT_NE(nullptr, alloc(a, 190 * 1000));
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, ABadFreeIsRefusedAndReported) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, buffer, 1024);
+  char *const p = static_cast<char *>(alloc(a, 100));
+  char other[4];
+  mem_allocator_free(a, p + 16);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  mem_allocator_free(a, other);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RF_OK, fault());
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  mem_allocator_free(a, nullptr);
+  EXPECT_EQ(0U, simple.info.used_block_nr);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, AReallocToNothingLeavesABlock) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, buffer, 1024);
+  void *const p = realloc_to(a, alloc(a, 0), 0);
+  ASSERT_NE(nullptr, p);
+  EXPECT_EQ(1U, simple.info.used_block_nr);
+  mem_allocator_free(a, realloc_to(a, p, 10));
+  EXPECT_EQ(0U, simple.info.used_block_nr);
+  mem_allocator_destroy(a);
+}
+
+// ---- pool ----
+
+TEST_F(Awtk, ThePoolServesSmallBlocksByClassAndSpillsUpwards) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const a =
+      mem_allocator_pool_init(&pool, mem_allocator_simple_init(&simple, buffer, sizeof buffer), 2, 3, 4, 5, 6);
+  ASSERT_NE(nullptr, a);
+  uint32_t const sizes[] = {8, 16, 32, 48, 64};
+  for (uint32_t i = 0; i < TK_MEM_POOLS_NR; i++) {
+    EXPECT_EQ(sizes[i], pool.pools[i]->block_size);
+    EXPECT_EQ(2 + i, pool.pools[i]->block_nr);
+    mem_allocator_free(a, alloc(a, sizes[i]));
+    void *const p = alloc(a, sizes[i]);
+    EXPECT_EQ(1U, pool.pools[i]->used);
+    mem_allocator_free(a, p);
+    EXPECT_EQ(0U, pool.pools[i]->used);
+  }
+  void *const p = alloc(a, 8);
+  void *const q = alloc(a, 1);
+  void *const spilled = alloc(a, 7);
+  EXPECT_EQ(2U, pool.pools[0]->used);
+  EXPECT_EQ(1U, pool.pools[1]->used);
+  mem_allocator_free(a, p);
+  mem_allocator_free(a, q);
+  mem_allocator_free(a, spilled);
+  EXPECT_EQ(1U, simple.info.used_block_nr); // the pools' own memory
+  mem_allocator_destroy(a);
+  EXPECT_EQ(0U, simple.info.used_block_nr);
+}
+
+TEST_F(Awtk, AReallocMovesBetweenThePoolAndWhatIsBelow) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const a =
+      mem_allocator_pool_init(&pool, mem_allocator_simple_init(&simple, buffer, sizeof buffer), 4, 4, 4, 4, 4);
+  char *p = static_cast<char *>(alloc(a, 16));
+  memcpy(p, "0123456789abcde", 16);
+  p = static_cast<char *>(realloc_to(a, p, 1000));
+  EXPECT_STREQ("0123456789abcde", p);
+  EXPECT_EQ(0U, pool.pools[1]->used);
+  p = static_cast<char *>(realloc_to(a, p, 16));
+  EXPECT_STREQ("0123456789abcde", p);
+  EXPECT_EQ(1U, pool.pools[1]->used);
+  rf_stats stats;
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(16U, stats.used);
+  EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
+  EXPECT_LT(150U * 1024, stats.largest_free);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, APoolThatFindsNoMemoryLeavesTheHeapAsItWas) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const below = mem_allocator_simple_init(&simple, buffer, 1024);
+  EXPECT_EQ(nullptr, mem_allocator_pool_init(&pool, below, 100, 100, 100, 100, 100));
+  EXPECT_EQ(nullptr, mem_allocator_pool_init(&pool, nullptr, 1, 1, 1, 1, 1));
+  EXPECT_EQ(0U, simple.info.used_block_nr);
+  EXPECT_NE(nullptr, alloc(below, 900));
+  mem_allocator_destroy(below);
+}
+
+// ---- debug ----
+
+TEST_F(Awtk, DebugListsEachBlockWithWhoAskedForIt) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  void *const p = mem_allocator_alloc(a, 13, "load_image", 42);
+  void *const q = mem_allocator_alloc(a, 5000, "load_font", 7);
+  mem_allocator_free(a, mem_allocator_alloc(a, 99, "load_text", 8));
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_NE(std::string::npos, output.find(":42 in load_image"));
+  EXPECT_NE(std::string::npos, output.find(":7 in load_font"));
+  EXPECT_EQ(std::string::npos, output.find("load_text"));
+  EXPECT_NE(std::string::npos, output.find("5013 "));
+  mem_allocator_free(a, p);
+  mem_allocator_free(a, q);
+  output.clear();
+  mem_allocator_destroy(a);
+  EXPECT_EQ("", output);
+}
+
+TEST_F(Awtk, WhatIsLiveWhenDebugIsDestroyedIsListedAsLeaked) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  (void)mem_allocator_alloc(a, 13, "load_image", 42);
+  mem_allocator_destroy(a);
+  EXPECT_EQ(0U, output.find("leaked: "));
+  EXPECT_NE(std::string::npos, output.find(":42 in load_image"));
+}
+
+TEST_F(Awtk, DebugForgetsNoBlockHoweverManyThereAre) {
+  mem_allocator_std_t std_allocator;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a = mem_allocator_debug_init(&debug, mem_allocator_std_init(&std_allocator));
+  std::vector<void *> blocks;
+  for (uint32_t i = 0; i < 20000; i++) {
+    blocks.push_back(mem_allocator_alloc(a, i % 50, "many", i % 500));
+  }
+  rf_stats stats;
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(20000U, stats.blocks);
+  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+  size_t seen = 0;
+  rf_walk(
+      rf_awtk_allocator(a),
+      [](const rf_block *, void *count) {
+        ++*static_cast<size_t *>(count);
+        return true;
+      },
+      &seen);
+  EXPECT_EQ(20000U, seen);
+  for (void *const p : blocks) {
+    mem_allocator_free(a, p);
+  }
+  EXPECT_EQ(0U, std_allocator.used_nr);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, DebugRefusesWhatItDidNotHandOutAndTellsOverwrittenRecords) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  char *const p = static_cast<char *>(alloc(a, 100));
+  mem_allocator_free(a, p + 1);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  mem_allocator_free(a, p + 16);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  char const kept = p[-1];
+  for (int bit = 0; bit < 8; bit++) {
+    p[-1] = static_cast<char>(kept ^ 1 << bit); // the size or the seal
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr));
+  }
+  p[-1] = kept;
+  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RF_OK, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(rf_awtk_allocator(a), p));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, DebugKeepsContentsAndAlignment) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  rf_allocator *const a =
+      rf_awtk_allocator(mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer)));
+  char *p = static_cast<char *>(rf_aligned_alloc(a, 256, 100));
+  EXPECT_TRUE(rf_is_aligned(p, 256));
+  memset(p, 7, 100);
+  p = static_cast<char *>(rf_realloc(a, p, 3000));
+  EXPECT_EQ(7, p[99]);
+  p = static_cast<char *>(rf_realloc(a, p, 20));
+  EXPECT_EQ(7, p[19]);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_EQ(0U, simple.info.used_bytes);
+  EXPECT_EQ(nullptr, rf_alloc(a, RF_SIZE_LIMIT));
+  mem_allocator_destroy(&debug.allocator);
+}
+
+// ---- oom ----
+
+struct Cache {
+  mem_allocator_t *allocator;
+  void *kept;
+  uint32_t calls;
+  uint32_t tried;
+  uint32_t needed;
+  ret_t answer;
+};
+
+ret_t give_back(void *context, uint32_t tried_times, uint32_t need_size) {
+  auto *const cache = static_cast<Cache *>(context);
+  cache->calls++;
+  cache->tried = tried_times;
+  cache->needed = need_size;
+  mem_allocator_free(cache->allocator, cache->kept);
+  cache->kept = nullptr;
+  return cache->answer;
+}
+
+TEST_F(Awtk, TheCallbackGivesMemoryBackAndTheRequestSucceeds) {
+  mem_allocator_simple_t simple;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(&oom, mem_allocator_simple_init(&simple, buffer, 2048));
+  Cache cache = {a, alloc(a, 1500), 0, 0, 0, RET_OK};
+  EXPECT_EQ(RET_OK, tk_mem_set_on_out_of_memory(give_back, &cache));
+  void *const p = alloc(a, 1000);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(1U, cache.calls);
+  EXPECT_EQ(1U, cache.tried);
+  EXPECT_EQ(1000U, cache.needed);
+  EXPECT_EQ(nullptr, realloc_to(a, p, 4000));
+  EXPECT_EQ(1U + TRY_MAX_TIMES, cache.calls);
+  EXPECT_EQ(4000U, cache.needed);
+  mem_allocator_free(a, p);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, FourGigabytesLessOneAreNeverServedAndTryTheCallback) {
+  mem_allocator_std_t std_allocator;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(&oom, mem_allocator_std_init(&std_allocator));
+  Cache cache = {a, nullptr, 0, 0, 0, RET_OK};
+  tk_mem_set_on_out_of_memory(give_back, &cache);
+  EXPECT_EQ(nullptr, alloc(a, 0xffffffff));
+  EXPECT_EQ(static_cast<uint32_t>(TRY_MAX_TIMES), cache.calls);
+  EXPECT_EQ(static_cast<uint32_t>(TRY_MAX_TIMES), cache.tried);
+  EXPECT_EQ(0xffffffffU, cache.needed);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, ACallbackThatHasNothingToGiveIsAskedOnce) {
+  mem_allocator_simple_t simple;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(&oom, mem_allocator_simple_init(&simple, buffer, 2048));
+  Cache cache = {a, nullptr, 0, 0, 0, RET_FAIL};
+  tk_mem_set_on_out_of_memory(give_back, &cache);
+  EXPECT_EQ(nullptr, alloc(a, 10000));
+  EXPECT_EQ(1U, cache.calls);
+  tk_mem_set_on_out_of_memory(nullptr, nullptr);
+  EXPECT_EQ(nullptr, alloc(a, 10000));
+  EXPECT_EQ(1U, cache.calls);
+  mem_allocator_destroy(a);
+}
+
+// ---- composite ----
+
+TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
+  char mem1[36];
+  char mem2[64];
+  char mem3[1280];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
+                                                          static_cast<uint32_t>(sizeof mem2), mem3,
+                                                          static_cast<uint32_t>(sizeof mem3), nullptr);
+  ASSERT_NE(nullptr, a);
+  auto const in = [](const void *p, const char *mem, size_t size) {
+    return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(mem) < size;
+  };
+  char *p = static_cast<char *>(alloc(a, 16));
+  ASSERT_TRUE(in(p, mem1, sizeof mem1));
+  memset(p, 3, 16);
+  EXPECT_EQ(p, realloc_to(a, p, 18));
+  p = static_cast<char *>(realloc_to(a, p, 40));
+  ASSERT_TRUE(in(p, mem2, sizeof mem2));
+  EXPECT_EQ(3, p[15]);
+  p = static_cast<char *>(realloc_to(a, p, 1000));
+  ASSERT_TRUE(in(p, mem3, sizeof mem3));
+  EXPECT_EQ(3, p[15]);
+  EXPECT_TRUE(in(alloc(a, 10), mem1, sizeof mem1));
+  EXPECT_TRUE(mem_allocator_composite_is_valid_addr(a, mem1 + 35));
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, buffer));
+  EXPECT_EQ(nullptr, realloc_to(a, p, 2000));
+  EXPECT_EQ(3, p[15]);
+  mem_allocator_free(a, buffer);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+  rf_stats stats;
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(2U, stats.blocks);
+  EXPECT_EQ(1010U, stats.used);
+  EXPECT_EQ(1U, stats.failures);
+  EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  mem_allocator_destroy(a);
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
+}
+
+TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 64U, nullptr);
+  EXPECT_EQ(nullptr, alloc(a, 500));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, nullptr, 100));
+  for (uint32_t i = 1; i < TK_MAX_MEM_BLOCK_NR; i++) {
+    EXPECT_EQ(RET_OK, mem_allocator_composite_add_mem(a, buffer + 1024 * i, 1024));
+  }
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, buffer + 100 * 1024, 1024));
+  EXPECT_NE(nullptr, alloc(a, 500));
+  mem_allocator_destroy(a);
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, nullptr, 64U, nullptr));
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, buffer, 1024U, buffer + 1024, 2U, nullptr));
+}
+
+// ---- lock, std ----
+
+TEST_F(Awtk, ALockedHeapServesSeveralThreads) {
+  mem_allocator_simple_t simple;
+  mem_allocator_lock_t lock;
+  EXPECT_EQ(nullptr, mem_allocator_lock_init(&lock, nullptr));
+  mem_allocator_t *const a = mem_allocator_lock_init(&lock, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  auto const work = [a] {
+    for (uint32_t i = 0; i < 2000; i++) {
+      mem_allocator_free(a, realloc_to(a, alloc(a, i % 100), 200));
+    }
+  };
+  std::thread other(work);
+  work();
+  other.join();
+  EXPECT_EQ(0U, simple.info.used_block_nr);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, StdCountsWhatIsInUse) {
+  mem_allocator_std_t std_allocator;
+  EXPECT_EQ(nullptr, mem_allocator_std_init(nullptr));
+  mem_allocator_t *const a = mem_allocator_std_init(&std_allocator);
+  void *p = alloc(a, 100);
+  EXPECT_EQ(1U, std_allocator.used_nr);
+  EXPECT_EQ(100U, std_allocator.used_size);
+  p = realloc_to(a, p, 300);
+  EXPECT_EQ(300U, std_allocator.used_size);
+  EXPECT_EQ(nullptr, realloc_to(a, p, 0)); // as realloc: it is freed
+  EXPECT_EQ(0U, std_allocator.used_nr);
+  EXPECT_EQ(0U, std_allocator.used_size);
+  EXPECT_LE(300U, std_allocator.max_used_size);
+  EXPECT_LE(1U, std_allocator.max_used_nr);
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  mem_allocator_destroy(a);
+}
+
+// ---- Allocators of the program's own ----
+
+TEST_F(Awtk, DecoratorsStandOverAnAllocatorOfTheProgramsOwn) {
+  bump_t bump;
+  mem_allocator_pool_t pool;
+  mem_allocator_lock_t lock;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(
+      &oom, mem_allocator_lock_init(
+                &lock, mem_allocator_pool_init(&pool, bump_init(&bump, buffer + 1, 60000), 5, 5, 5, 5, 5)));
+  ASSERT_NE(nullptr, a);
+  EXPECT_EQ(nullptr, rf_awtk_allocator(&bump.allocator));
+  char *p = static_cast<char *>(alloc(a, 1000));
+  ASSERT_NE(nullptr, p);
+  EXPECT_TRUE(rf_is_aligned(p, RF_ALIGN_DEFAULT));
+  p[999] = 9;
+  p = static_cast<char *>(realloc_to(a, p, 2000));
+  EXPECT_EQ(9, p[999]);
+  EXPECT_EQ(nullptr, alloc(a, 70000));
+  mem_allocator_free(a, p);
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(1U, bump.live); // the pools
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  EXPECT_EQ(0U, bump.live);
+  EXPECT_EQ(1U, bump.destroyed);
+}
+
+TEST_F(Awtk, TheDecoratorsStackAsInTheOriginal) {
+  EXPECT_EQ(0, app_stack(buffer, sizeof buffer));
+  EXPECT_NE(std::string::npos, output.find("app_stack")) << output;
+}
+
+// ---- Blocks of one size ----
+
+TEST_F(Awtk, FixedBlocksGrowAndAnswerBadPointersWithNull) {
+  EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(0, 5));
+  mem_allocator_t *const a = mem_allocator_fixed_block_create(24, 2);
+  ASSERT_NE(nullptr, a);
+  EXPECT_EQ(24U, mem_allocator_fixed_block_size(a));
+  EXPECT_EQ(0U, mem_allocator_fixed_block_size(nullptr));
+  char *blocks[9];
+  for (char *&block : blocks) {
+    block = static_cast<char *>(alloc(a, 24));
+    ASSERT_NE(nullptr, block);
+    memset(block, 5, 24);
+  }
+  EXPECT_EQ(nullptr, alloc(a, 25));
+  EXPECT_EQ(nullptr, realloc_to(a, blocks[0], 25));
+  EXPECT_EQ(blocks[0], realloc_to(a, blocks[0], 3));
+  EXPECT_EQ(nullptr, realloc_to(a, blocks[0] + 1, 24));
+  EXPECT_EQ(nullptr, realloc_to(a, buffer, 24));
+  EXPECT_EQ(RF_OK, fault());
+  mem_allocator_free(a, buffer);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  mem_allocator_free(a, blocks[4]);
+  mem_allocator_free(a, blocks[4]);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_NE(std::string::npos, output.find("8 of 16 used, in 4 chunks"));
+  void *const p = realloc_to(a, nullptr, 1);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(nullptr, realloc_to(a, p, 0));
+  EXPECT_EQ(p, alloc(a, 1));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
+  auto *const bytes = reinterpret_cast<uint8_t *>(buffer);
+  for (unsigned shift = 0; shift < 16; shift++) {
+    mem_pool_t *const pool = mem_pool_init(bytes + shift, mem_pool_get_min_size(16, 100), 16, 100);
+    ASSERT_NE(nullptr, pool);
+    EXPECT_EQ(100U, pool->block_nr);
+    EXPECT_EQ(4U, pool->bits_size);
+    void *blocks[100];
+    for (uint32_t i = 0; i < 100; i++) {
+      EXPECT_EQ(i, pool->used);
+      blocks[i] = mem_pool_get(pool);
+      EXPECT_EQ(static_cast<int32_t>(i), mem_pool_get_index(pool, blocks[i]));
+      EXPECT_TRUE(rf_is_aligned(blocks[i], 16));
+      memset(blocks[i], 1, 16);
+    }
+    EXPECT_EQ(nullptr, mem_pool_get(pool));
+    EXPECT_EQ(-1, mem_pool_get_free_index(pool));
+    EXPECT_EQ(RET_OK, mem_pool_put(pool, blocks[7]));
+    EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, blocks[7]));
+    EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 7));
+    EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 100));
+    EXPECT_EQ(RET_OK, mem_pool_put_index(pool, 8));
+    EXPECT_EQ(7, mem_pool_get_free_index(pool));
+    EXPECT_EQ(-1, mem_pool_get_index(pool, static_cast<char *>(blocks[9]) + 1));
+    EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, bytes));
+    EXPECT_TRUE(mem_pool_match_size(pool, 16));
+    EXPECT_FALSE(mem_pool_match_size(pool, 17));
+  }
+  EXPECT_EQ(nullptr, mem_pool_init(bytes, mem_pool_get_min_size(16, 100) - 16, 16, 100));
+  EXPECT_EQ(nullptr, mem_pool_init(nullptr, 1000, 16, 1));
+  EXPECT_EQ(nullptr, mem_pool_init(bytes, 1000, 0, 1));
+  EXPECT_EQ(0U, mem_pool_get_min_size(0x10000, 0x10000));
+}
+
+// ---- The program's heap ----
+
+TEST_F(Awtk, WithoutMemoryOfItsOwnTheHeapIsMalloc) {
+  EXPECT_EQ(0, app_strings());
+  EXPECT_EQ(0, app_objects());
+  EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+  EXPECT_EQ(RET_STOP, app_on_key(9));
+  EXPECT_NE(std::string::npos, output.find(" 0 blocks"));
+  EXPECT_FALSE(tk_mem_is_valid_addr(nullptr));
+  EXPECT_TRUE(tk_mem_is_valid_addr(buffer));
+}
+
+TEST_F(Awtk, TheHeapLivesInTheMemoryThatItIsGiven) {
+  for (uint32_t const size : {1000U, 32U * 1024, 40U * 1024, 150U * 1024}) {
+    ASSERT_EQ(RET_OK, tk_mem_init(buffer, size));
+    EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+    EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+    EXPECT_EQ(0, app_strings());
+    char *p = static_cast<char *>(TKMEM_ALLOC(100));
+    EXPECT_TRUE(p >= buffer && p + 100 <= buffer + size);
+    EXPECT_TRUE(tk_mem_is_valid_addr(p));
+    EXPECT_FALSE(tk_mem_is_valid_addr(buffer + size));
+    EXPECT_EQ(nullptr, TKMEM_ALLOC(size));
+    TKMEM_FREE(p);
+    EXPECT_EQ(nullptr, p);
+  }
+}
+
+TEST_F(Awtk, TheHeapIsMadeOfSeveralPiecesOfMemory) {
+  ASSERT_EQ(RET_OK, tk_mem_init_ex(buffer, 40 * 1024, buffer + 50 * 1024, 60U * 1024, nullptr));
+  EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+  EXPECT_EQ(0, app_objects());
+  char *p = static_cast<char *>(TKMEM_ALLOC(50000));
+  EXPECT_TRUE(p >= buffer + 50 * 1024);
+  TKMEM_FREE(p);
+  EXPECT_EQ(RET_BAD_PARAMS, tk_mem_init(nullptr, 100));
+  EXPECT_EQ(RET_BAD_PARAMS, tk_mem_init(buffer, 2));
+}
+
+TEST_F(Awtk, AnExhaustedHeapAsksTheCallbackWhichMayUseIt) {
+  static void *cached;
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, 20000));
+  ASSERT_EQ(RET_OK, tk_mem_init_stage2());
+  cached = TKMEM_ALLOC(15000);
+  tk_mem_set_on_out_of_memory(
+      [](void *, uint32_t, uint32_t) {
+        TKMEM_FREE(cached);
+        void *p = TKMEM_ALLOC(10);
+        TKMEM_FREE(p);
+        return RET_OK;
+      },
+      nullptr);
+  void *p = TKMEM_ALLOC(10000);
+  EXPECT_NE(nullptr, p);
+  TKMEM_FREE(p);
+}
+
+TEST_F(Awtk, TheSpeedOfMemoryIsTimed) {
+  uint32_t copied = 0;
+  uint32_t set = 0;
+  EXPECT_EQ(0U, tk_mem_speed_test(nullptr, 100, &copied, &set));
+  EXPECT_EQ(0U, tk_mem_speed_test(buffer, 1, &copied, &set));
+  EXPECT_EQ(0U, copied);
+  tk_mem_speed_test(buffer, sizeof buffer, &copied, &set);
+  EXPECT_LT(0U, copied);
+  EXPECT_LT(0U, set);
+}
+
+// ---- A checker inside ----
+
+struct Finding {
+  std::string bug;
+  std::string function;
+  unsigned line;
+};
+
+class AwtkChecked : public Awtk {
+protected:
+  static rf_action collect(rf_reporter *self, const rf_finding *f) {
+    const rf_site *const site = f->allocated.site;
+    static_cast<AwtkChecked *>(self->context)
+        ->findings.push_back(
+            {rf_bug_name(f->bug), site != nullptr ? site->function : "", site != nullptr ? site->line : 0});
+    return RF_ACTION_CONTINUE;
+  }
+
+  static rf_allocator *wrap(rf_allocator *heap, void *context) {
+    auto *const self = static_cast<AwtkChecked *>(context);
+    rf_guard_options options;
+    rf_guard_options_default(&options);
+    options.reporter = &self->reporter;
+    options.leaks_at_deinit = true;
+    return rf_guard_init(&self->guard, heap, &options) == RF_OK ? &self->guard.base : nullptr;
+  }
+
+  void SetUp() override {
+    Awtk::SetUp();
+    rf_awtk_wrap_set(wrap, this);
+  }
+
+  std::vector<Finding> findings;
+  rf_reporter reporter = {collect, this, RF_EXITCODE_DEFAULT, 0};
+  rf_guard guard;
+};
+
+TEST_F(AwtkChecked, AnOverflowIsFoundWithWhoAskedForTheBlock) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  ASSERT_EQ(RET_OK, tk_mem_init_stage2());
+  char *const p = static_cast<char *>(tk_alloc(13, "load_image", 42));
+  char *volatile past = p + 13;
+  *past = 1;
+  tk_free(p);
+  ASSERT_EQ(1U, findings.size());
+  EXPECT_EQ("heap-buffer-overflow", findings[0].bug);
+  EXPECT_EQ("load_image", findings[0].function);
+  EXPECT_EQ(42U, findings[0].line);
+}
+
+TEST_F(AwtkChecked, WhatIsNotFreedIsALeakWhenTheHeapEnds) {
+  EXPECT_EQ(0, app_strings());
+  EXPECT_EQ(0, app_objects());
+  void *const p = tk_alloc(13, "load_font", 7);
+  ASSERT_NE(nullptr, p);
+  EXPECT_TRUE(findings.empty() || findings[0].bug == "calloc-overflow" || findings[0].bug == "allocation-size-too-big")
+      << findings[0].bug;
+  findings.clear();
+  rf_awtk_mem_deinit();
+  ASSERT_EQ(1U, findings.size());
+  EXPECT_EQ("load_font", findings[0].function);
+}
+
+} // namespace
