@@ -431,7 +431,7 @@ void Interpreter::op_malformed_region() {
   if (region.open && target_.add_region != nullptr) {
     verdict_.begin("add_region(a, arena %+td, %zu) /* again */", place, region.size);
     status = target_.add_region(target_.context, allocator_, region.data, region.size);
-  } else if (!region.open && target_.remove_region != nullptr) {
+  } else if (!region.open && region.size != 0 && target_.remove_region != nullptr) { // an empty one is where the next is
     verdict_.begin("remove_region(a, arena %+td) /* was not added */", place);
     status = target_.remove_region(target_.context, allocator_, region.data);
   }
