@@ -422,7 +422,7 @@ void Interpreter::op_malformed_resize() {
   judge_rejection(rf_resize(allocator_, block.ptr, size) == RF_ERR_INVALID);
 }
 
-// A region that the heap has already, one that it never had.
+// A region that the heap has already, one that it never had: not an empty one, which lies where the next one does.
 void Interpreter::op_malformed_region() {
   size_t const index = reader_.below(memory_.regions().size());
   const Memory::Region &region = memory_.regions()[index];
@@ -431,7 +431,7 @@ void Interpreter::op_malformed_region() {
   if (region.open && target_.add_region != nullptr) {
     verdict_.begin("add_region(a, arena %+td, %zu) /* again */", place, region.size);
     status = target_.add_region(target_.context, allocator_, region.data, region.size);
-  } else if (!region.open && region.size != 0 && target_.remove_region != nullptr) { // an empty one is where the next is
+  } else if (!region.open && region.size != 0 && target_.remove_region != nullptr) {
     verdict_.begin("remove_region(a, arena %+td) /* was not added */", place);
     status = target_.remove_region(target_.context, allocator_, region.data);
   }

@@ -53,7 +53,9 @@ static void child(const workload *w, const char *output) {
   for (size_t i = 0; i < 8 && w->argv[i] != NULL; i++) {
     argv[i] = strdup(w->argv[i]);
   }
-  execvp(argv[0], argv);
+  if (argv[0] != NULL) {
+    execvp(argv[0], argv);
+  }
   _exit(127);
 }
 
