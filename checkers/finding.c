@@ -25,6 +25,11 @@ static const bug_facts facts[RF_BUG_COUNT] = {
     [RF_BUG_CALLOC_OVERFLOW] = {"calloc-overflow", 190, 190},
     [RF_BUG_BAD_ALIGNMENT] = {"invalid-allocation-alignment", 190, 190},
     [RF_BUG_ENDED] = {"use-after-deinit", 672, 672},
+    [RF_BUG_STALE_HANDLE] = {"stale-handle", 825, 825},
+    [RF_BUG_BAD_HANDLE] = {"bad-handle", 763, 763},
+    [RF_BUG_USE_AFTER_MOVE] = {"use-after-move", 825, 825},
+    [RF_BUG_UNLOCK] = {"unlock-without-lock", 832, 832},
+    [RF_BUG_FREE_LOCKED] = {"free-while-locked", 826, 826},
 };
 
 static bool known(rf_bug bug) {
@@ -82,6 +87,7 @@ const rf_trace *rf_finding_place(const rf_finding *f) {
   case RF_BUG_BUFFER_OVERFLOW:
   case RF_BUG_BUFFER_UNDERFLOW:
   case RF_BUG_USE_AFTER_FREE:
+  case RF_BUG_USE_AFTER_MOVE:
   case RF_BUG_LEAK:
   case RF_BUG_METADATA:
     return has_allocation ? &f->allocated : &f->found;

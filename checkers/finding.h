@@ -31,6 +31,11 @@ typedef enum rf_bug {
   RF_BUG_CALLOC_OVERFLOW,  /* calloc-overflow, 190 */
   RF_BUG_BAD_ALIGNMENT,    /* invalid-allocation-alignment, 190 */
   RF_BUG_ENDED,            /* use-after-deinit, 672: the allocator itself was ended */
+  RF_BUG_STALE_HANDLE,     /* stale-handle, 825: the handle of a freed block was used */
+  RF_BUG_BAD_HANDLE,       /* bad-handle, 763: what was used as a handle never was one of this heap */
+  RF_BUG_USE_AFTER_MOVE,   /* use-after-move, 825: an address was kept though the heap could move the block */
+  RF_BUG_UNLOCK,           /* unlock-without-lock, 832 */
+  RF_BUG_FREE_LOCKED,      /* free-while-locked, 826 */
   RF_BUG_COUNT
 } rf_bug;
 
@@ -105,13 +110,13 @@ typedef struct rf_finding {
   const char *detail;    /* a static phrase on what was seen, or NULL */
 
   /* Of the call that was wrong. */
-  size_t argument;          /* an alignment, the count of a calloc, the size given to delete; else 0 */
+  size_t argument;          /* an alignment, the count of a calloc, the size given to delete, a handle; else 0 */
   const char *allocation;   /* mismatches: by what the block was allocated ("operator new", "tlsf"); else NULL */
   const char *deallocation; /* mismatches: by what it was freed; else NULL */
 
   rf_trace found;     /* where it was noticed: the faulting access, or the free, check or exit */
   rf_trace allocated; /* of the block */
-  rf_trace released;  /* of the block, when freed */
+  rf_trace released;  /* of the block, when freed; of a moved one, where its address was last asked for */
 
   uint64_t time_ns;  /* rf_port_now_ns when found */
   uint64_t sequence; /* 1, 2, 3 … per reporter */

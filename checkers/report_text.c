@@ -152,6 +152,14 @@ static void request(const writer *w) {
     number(w, w->f->argument);
     str(w, " is no power of two");
     break;
+  case RF_BUG_STALE_HANDLE:
+  case RF_BUG_BAD_HANDLE:
+  case RF_BUG_USE_AFTER_MOVE:
+  case RF_BUG_UNLOCK:
+  case RF_BUG_FREE_LOCKED:
+    str(w, ": handle ");
+    address(w, w->f->argument);
+    break;
   default:
     break;
   }
@@ -251,8 +259,9 @@ static void block(const writer *w) {
   if (f->bug != RF_BUG_LEAK) {
     location(w);
   }
-  if (f->freed && is_known(&f->released)) {
-    str(w, "freed");
+  bool const moved = f->bug == RF_BUG_USE_AFTER_MOVE;
+  if ((f->freed || moved) && is_known(&f->released)) {
+    str(w, moved ? "its address was asked for" : "freed");
     thread(w, &f->released);
     str(w, " here:\n");
     trace(w, &f->released);

@@ -157,7 +157,7 @@ TEST_P(HandleDamage, OfNoByteOfTheArenaIsAny) {
 TEST_P(HandleDamage, OfOneByteOfTheTableIsSurvivedByEverything) {
   size_t const step = table_size > 2000 ? 23 : 1;
   for (size_t i = 0; i < table_size; i += step) {
-    for (int const change : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF}) {
+    for (int const change : {0x01, 0x04, 0x40, 0x80, 0xFF}) {
       table[i] ^= static_cast<unsigned char>(change);
       try_everything();
       restore();
@@ -169,7 +169,7 @@ TEST_P(HandleDamage, OfOneByteOfTheTableIsSurvivedByEverything) {
 TEST_P(HandleDamage, OfOneByteOfTheRecordIsSurvivedByEverything) {
   auto *const bytes = reinterpret_cast<unsigned char *>(&heap);
   for (size_t i = sizeof heap.base; i < sizeof heap; i++) {
-    for (int const change : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF}) {
+    for (int const change : {0x01, 0x04, 0x40, 0x80, 0xFF}) {
       bytes[i] ^= static_cast<unsigned char>(change);
       try_everything();
       restore();
