@@ -7,58 +7,91 @@
 #include <stdint.h>
 #include <string.h>
 
-#define RF_WORD sizeof(uintptr_t)
+/* What processors with wide registers take at once; compilers make words of it elsewhere. */
+typedef uint64_t rf_lanes __attribute__((vector_size(16)));
+#define RF_LANES sizeof(rf_lanes)
+#define RF_STRIDE (4 * RF_LANES)
 
-static inline uintptr_t rf_word_of(unsigned char byte) {
-  return UINTPTR_MAX / 0xFFU * byte;
+static inline uint64_t rf_word_of(unsigned char byte) {
+  return UINT64_MAX / 0xFFU * byte;
 }
 
-static inline uintptr_t rf_word_at(const unsigned char *p) {
-  uintptr_t word;
-  memcpy(&word, p, sizeof word);
-  return word;
+/* Up to RF_STRIDE bytes, at least RF_LANES, are covered by four lanes that may overlap: at 0, at this, and the same from
+ * the end. Sizes vary, and a jump that depends on one is guessed wrong by processors half of the time. */
+static inline size_t rf_second_lane(size_t size) {
+  return (size - 1) / 2 & RF_LANES;
 }
 
-static inline uintptr_t rf_word_differs(const unsigned char *p, uintptr_t expected) {
-  return rf_word_at(p) ^ expected;
+/* rf_filled where there are from RF_LANES to RF_STRIDE bytes. */
+static inline bool rf_filled_few(const unsigned char *p, size_t size, uint64_t word) {
+  size_t const second = rf_second_lane(size);
+  const unsigned char *const tail = p + size - RF_LANES;
+  rf_lanes const expected = {word, word};
+  rf_lanes at[4];
+  memcpy(&at[0], p, RF_LANES);
+  memcpy(&at[1], p + second, RF_LANES);
+  memcpy(&at[2], tail - second, RF_LANES);
+  memcpy(&at[3], tail, RF_LANES);
+  rf_lanes const differs = (at[0] ^ expected) | (at[1] ^ expected) | (at[2] ^ expected) | (at[3] ^ expected);
+  return (differs[0] | differs[1]) == 0;
 }
 
-/* rf_filled where there are at least two words, by blocks of four and two from either end that may overlap. */
-static inline bool rf_filled_words(const unsigned char *p, size_t size, uintptr_t expected) {
-  size_t const block = 4 * RF_WORD;
-  const unsigned char *const tail = p + size - 2 * RF_WORD;
-  uintptr_t differs = rf_word_differs(tail, expected) | rf_word_differs(tail + RF_WORD, expected);
-  for (; size >= block && differs == 0; size -= block, p += block) {
-    differs = rf_word_differs(p, expected) | rf_word_differs(p + RF_WORD, expected) |
-              rf_word_differs(p + 2 * RF_WORD, expected) | rf_word_differs(p + 3 * RF_WORD, expected);
+/* rf_filled where there are more: the last ones first, then from the start on up to these. */
+static inline bool rf_filled_many(const unsigned char *p, size_t size, uint64_t word) {
+  const unsigned char *const tail = p + size - RF_STRIDE;
+  rf_lanes const expected = {word, word};
+  rf_lanes at[4];
+  memcpy(at, tail, RF_STRIDE);
+  rf_lanes differs = (at[0] ^ expected) | (at[1] ^ expected) | (at[2] ^ expected) | (at[3] ^ expected);
+  for (; p < tail; p += RF_STRIDE) {
+    memcpy(at, p, RF_STRIDE);
+    differs |= (at[0] ^ expected) | (at[1] ^ expected) | (at[2] ^ expected) | (at[3] ^ expected);
   }
-  if (size >= 2 * RF_WORD) {
-    differs |= rf_word_differs(p, expected) | rf_word_differs(p + RF_WORD, expected);
-  }
-  return differs == 0;
+  return (differs[0] | differs[1]) == 0;
 }
 
 /* True where all `size` bytes at `p` are `byte`. */
-static inline bool rf_filled(const unsigned char *p, size_t size, unsigned char byte) {
-  if (size >= 2 * RF_WORD) {
-    return rf_filled_words(p, size, rf_word_of(byte));
+__attribute__((always_inline)) static inline bool rf_filled(const unsigned char *p, size_t size, unsigned char byte) {
+  uint64_t const word = rf_word_of(byte);
+  if (size > RF_STRIDE) {
+    return rf_filled_many(p, size, word);
   }
-  unsigned differs = 0;
+  if (size >= RF_LANES) {
+    return rf_filled_few(p, size, word);
+  }
+  uint64_t differs = 0;
+  if (size >= sizeof differs) {
+    uint64_t ends[2];
+    memcpy(&ends[0], p, sizeof ends[0]);
+    memcpy(&ends[1], p + size - sizeof ends[1], sizeof ends[1]);
+    return ((ends[0] ^ word) | (ends[1] ^ word)) == 0;
+  }
   for (size_t i = 0; i < size; i++) {
-    differs |= (unsigned)(p[i] ^ byte);
+    differs |= (uint64_t)(p[i] ^ byte);
   }
   return differs == 0;
 }
 
-/* memset for the few words of a guard: from two to four words are two from either end, and no call. */
-static inline void rf_fill_guard(unsigned char *p, size_t size, unsigned char byte) {
-  uintptr_t const words[2] = {rf_word_of(byte), rf_word_of(byte)};
-  if (size < sizeof words || size > 2 * sizeof words) {
+/* memset, without a call where there are neither very few bytes nor many. */
+static inline void rf_fill(unsigned char *p, size_t size, unsigned char byte) {
+  uint64_t const word = rf_word_of(byte);
+  rf_lanes const lanes = {word, word};
+  rf_lanes const stride[4] = {lanes, lanes, lanes, lanes};
+  unsigned char *const end = p + size;
+  if (size < RF_LANES || size > 4 * RF_STRIDE) {
     memset(p, byte, size);
-    return;
+  } else if (size <= RF_STRIDE) {
+    size_t const second = rf_second_lane(size);
+    memcpy(p, &lanes, RF_LANES);
+    memcpy(p + second, &lanes, RF_LANES);
+    memcpy(end - RF_LANES - second, &lanes, RF_LANES);
+    memcpy(end - RF_LANES, &lanes, RF_LANES);
+  } else {
+    memcpy(end - RF_STRIDE, stride, RF_STRIDE);
+    for (; p < end - RF_STRIDE; p += RF_STRIDE) {
+      memcpy(p, stride, RF_STRIDE);
+    }
   }
-  memcpy(p, words, sizeof words);
-  memcpy(p + size - sizeof words, words, sizeof words);
 }
 
 /* The stretch from the first to the last of `size` bytes at `p` that is not `byte`: its length, 0 where there is none,

@@ -10,6 +10,9 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
+#define EXPECTED_LINE 64U /* bytes of a cache line; where it is another number, a little less is gained */
+#define LEAST_PAGE 4096U
+
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
   return guard->base.ops == &guard_ops;
 }
@@ -28,7 +31,7 @@ void rf_guard_call_begin(inner_call *call) {
   rf_fault_scope_enter(&call->scope, keep_fault, call);
 }
 
-static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
+RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
   f.detail = fault->what != NULL ? fault->what : rf_status_name(fault->status);
@@ -37,7 +40,7 @@ static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin
 
 void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
   rf_fault_scope_leave(&call->scope);
-  if (call->fault.status != RF_OK) {
+  if (RF_UNLIKELY(call->fault.status != RF_OK)) {
     report_inner(guard, &call->fault, origin);
   }
 }
@@ -51,20 +54,21 @@ static size_t offered(rf_guard *guard, const void *block, size_t asked) {
 
 /* ---- Origins ---- */
 
-static uint32_t put_stack(rf_guard *guard, const rf_origin *origin, bool with_site) {
+RF_RARE static uint32_t put_stack_and_site(rf_guard *guard, const rf_origin *origin) {
   uintptr_t frames[1 + RF_TRACE_DEPTH];
-  unsigned const before = with_site ? 1 : 0;
   unsigned const wanted = guard->options.stack_depth < RF_TRACE_DEPTH ? guard->options.stack_depth : RF_TRACE_DEPTH;
   frames[0] = (uintptr_t)origin->site;
-  unsigned const depth = rf_stack_capture(origin, frames + before, wanted);
-  return depth == 0 ? 0 : rf_stack_depot_put(guard->options.depot, frames, before + depth);
+  unsigned const depth = rf_stack_capture(origin, frames + 1, wanted);
+  return depth == 0 ? 0 : rf_stack_depot_put(guard->options.depot, frames, 1 + depth);
 }
 
 /* What of `origin` goes into a header. */
-static inline uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, origin_kind *kind) {
+RF_INLINE uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, origin_kind *kind) {
   if (guard->options.stack_depth != 0 && guard->options.depot != NULL) {
     bool const with_site = origin->site != NULL;
-    uint32_t const stack = put_stack(guard, origin, with_site);
+    uint32_t const stack = with_site
+                               ? put_stack_and_site(guard, origin)
+                               : rf_stack_depot_put_from(guard->options.depot, origin, guard->options.stack_depth);
     if (stack != 0) {
       *kind = with_site ? ORIGIN_SITE_AND_STACK : ORIGIN_STACK;
       return stack;
@@ -83,47 +87,58 @@ static inline uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, or
 
 static const rf_origin nowhere;
 
-static const rf_origin *known(const rf_origin *origin) {
+RF_INLINE const rf_origin *known(const rf_origin *origin) {
   return origin != NULL ? origin : &nowhere;
 }
 
 /* ---- The ring of live blocks and the quarantine ---- */
 
-static void link_live(rf_guard *guard, rf_guard_header *h) {
+/* Makes `h`, all of it but links and magic filled in, the newest; `body` is what its magic is to say of the rest. */
+RF_INLINE void link_live(rf_guard *guard, rf_guard_header *h, uintptr_t body) {
   rf_guard_header *const newest = guard->live.next;
+  guard_seal const parts = {body, next_part((uintptr_t)newest), prev_part((uintptr_t)&guard->live)};
   h->next = newest;
   h->u.prev = &guard->live;
-  set_prev(newest, h);
+  h->magic = magic_of(parts);
+  newest->magic += prev_part((uintptr_t)h) - parts.prev;
+  newest->u.prev = h;
   guard->live.next = h;
 }
 
 /* Touches a neighbour only where it agrees that it is one: the header of a block that was overwritten is found damaged
  * in its own turn. */
-static void unlink_live(rf_guard_header *h) {
+RF_INLINE void unlink_live(rf_guard_header *h, guard_seal parts) {
   rf_guard_header *const next = h->next;
   rf_guard_header *const prev = h->u.prev;
-  if (next->u.prev == h) {
-    set_prev(next, prev);
+  if (RF_LIKELY(next->u.prev == h)) {
+    next->magic += parts.prev - prev_part((uintptr_t)h);
+    next->u.prev = prev;
   }
-  if (prev->next == h) {
-    set_next(prev, next);
+  if (RF_LIKELY(prev->next == h)) {
+    prev->magic += parts.next - next_part((uintptr_t)h);
+    prev->next = next;
   }
 }
 
 /* Gives a block that left the quarantine back. Its header says so, as long as the memory is not used again. */
-static void retire(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, const rf_origin *origin) {
   unsigned char *const block = block_of(h);
   inner_call call;
-  h->kind = (uint8_t)(h->kind | STATE_RETIRED);
+  uint8_t const kind = (uint8_t)(h->kind | STATE_RETIRED);
+  parts.next = next_part(0);
+  parts.body ^= traits_part(0, 0, h->kind ^ kind);
+  h->kind = kind;
   h->next = NULL;
 #if RF_GUARD_THREADS
+  parts.body ^= threads_of(h) ^ threads_part(0, 0);
   h->allocated_by = 0;
   h->released_by = 0;
 #else
+  parts.body ^= turn(h->size, 29);
   h->size = 0;
 #endif
-  seal(guard, h);
-  if (guard->inner_damaged) {
+  h->magic = magic_of(parts);
+  if (RF_UNLIKELY(guard->inner_damaged)) {
     return; /* its bookkeeping would lead it anywhere */
   }
   rf_guard_call_begin(&call);
@@ -131,24 +146,36 @@ static void retire(rf_guard *guard, rf_guard_header *h, const rf_origin *origin)
   rf_guard_call_end(guard, &call, origin);
 }
 
-static void enqueue(rf_guard *guard, rf_guard_header *h) {
-  if (guard->newest != NULL) {
-    set_next(guard->newest, h);
+RF_INLINE void enqueue(rf_guard *guard, rf_guard_header *h, size_t total) {
+  if (RF_LIKELY(guard->newest != NULL)) {
+    guard->newest->magic += next_part((uintptr_t)h) - next_part(0);
+    guard->newest->next = h;
   } else {
     guard->oldest = h;
   }
   guard->newest = h;
-  guard->quarantined += total_of(h);
+  guard->quarantined += total;
 }
 
-static inline bool guards_intact(const rf_guard_header *h) {
+RF_INLINE bool guards_intact(const rf_guard_header *h) {
   return rf_filled(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD) &&
          rf_filled(payload_of(h) + h->size, h->back, RF_FILL_GUARD);
 }
 
-static void release_oldest(rf_guard *guard, const rf_origin *origin) {
+/* The oldest block leaves next, and is long out of the caches. */
+RF_INLINE void expect_oldest(const rf_guard *guard) {
+  const char *const h = (const char *)guard->oldest;
+  if (h != NULL) {
+    __builtin_prefetch(h, 1);
+    __builtin_prefetch(h + EXPECTED_LINE, 1);
+    __builtin_prefetch(h + 2 * EXPECTED_LINE, 1);
+  }
+}
+
+RF_INLINE void release_oldest(rf_guard *guard, const rf_origin *origin) {
   rf_guard_header *const h = guard->oldest;
-  if (!intact(guard, h) || state_of(h) != STATE_FREED) {
+  guard_seal const parts = parts_of(guard, h, h);
+  if (RF_UNLIKELY(h->magic != magic_of(parts) || state_of(h) != STATE_FREED)) {
     (void)rf_guard_mend(guard, origin);
     return;
   }
@@ -156,14 +183,15 @@ static void release_oldest(rf_guard *guard, const rf_origin *origin) {
   if (h->next == NULL) {
     guard->newest = NULL;
   }
+  expect_oldest(guard);
   guard->quarantined -= total_of(h);
-  if (!guards_intact(h) || !rf_filled(payload_of(h), fill_of(guard, h), RF_FILL_FREE)) {
+  if (RF_UNLIKELY(!guards_intact(h) || !rf_filled(payload_of(h), fill_of(guard, h), RF_FILL_FREE))) {
     (void)rf_guard_report_damage(guard, h, origin);
   }
-  retire(guard, h, origin);
+  retire(guard, h, parts, origin);
 }
 
-static void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
+static inline void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
   while (guard->oldest != NULL && guard->quarantined > keep) {
     release_oldest(guard, origin);
   }
@@ -174,30 +202,36 @@ void rf_guard_flush(rf_guard *guard, size_t keep) {
   flush(guard, keep, &origin);
 }
 
-/* A live block, already unlinked and checked, becomes a freed one. */
-static void release(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+/* A live block, already unlinked and checked, becomes a freed one. `parts` are of its magic so far. */
+RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, const rf_origin *origin) {
   size_t const total = total_of(h);
   origin_kind released_kind;
   uintptr_t const released = keep_origin(guard, origin, &released_kind);
-  memset(payload_of(h), RF_FILL_FREE, fill_of(guard, h));
+  rf_fill(payload_of(h), fill_of(guard, h), RF_FILL_FREE);
+  uint8_t const kind = make_kind(STATE_FREED, family_of(h), allocated_kind_of(h), released_kind);
+  parts.body ^= traits_part(0, 0, h->kind ^ kind);
+  h->kind = kind;
+#if RF_GUARD_THREADS
+  uint32_t const me = rf_port_thread_id();
+  parts.body ^= threads_part(0, h->released_by) ^ threads_part(0, me);
+  h->released_by = me;
+#endif
+  parts.next = next_part(0);
+  parts.prev = prev_part(released);
   h->next = NULL;
   h->u.released = released;
-#if RF_GUARD_THREADS
-  h->released_by = rf_port_thread_id();
-#endif
-  h->kind = make_kind(STATE_FREED, family_of(h), allocated_kind_of(h), released_kind);
-  seal(guard, h);
-  if (total > guard->options.quarantine) {
-    retire(guard, h, origin);
+  h->magic = magic_of(parts);
+  if (RF_UNLIKELY(total > guard->options.quarantine)) {
+    retire(guard, h, parts, origin);
     return;
   }
-  enqueue(guard, h);
+  enqueue(guard, h, total);
   flush(guard, guard->options.quarantine, origin);
 }
 
 /* ---- Allocation ---- */
 
-static void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
+RF_INLINE void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
   inner_call call;
   rf_guard_call_begin(&call);
   void *const block = guard->inner->ops->alloc(guard->inner, total, align, origin->site);
@@ -208,67 +242,93 @@ static void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *
   return block;
 }
 
-static void fill_new(const rf_guard *guard, unsigned char *p, size_t size) {
-  memset(p, RF_FILL_ALLOC, size < guard->options.fill_alloc ? size : guard->options.fill_alloc);
+RF_INLINE void fill_new(const rf_guard *guard, unsigned char *p, size_t size) {
+  rf_fill(p, size < guard->options.fill_alloc ? size : guard->options.fill_alloc, RF_FILL_ALLOC);
 }
 
-/* Sets size and back guard of a block that offers `got` bytes in all. The caller seals. */
-static void set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got) {
+/* Sets size and back guard of a block that offers `got` bytes in all, and returns how many of them are guard. The caller
+ * seals. */
+RF_INLINE uint16_t set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got) {
   size_t const slack = got - prefix - size;
+  uint16_t const back = (uint16_t)(slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX);
   h->size = size;
-  h->back = (uint16_t)(slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX);
-  rf_fill_guard(payload_of(h) + size, h->back, RF_FILL_GUARD);
+  h->back = back;
+  rf_fill(payload_of(h) + size, back, RF_FILL_GUARD);
+  return back;
 }
 
 /* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. */
-static void learn(rf_guard *guard, const void *block) {
-  if (guard->counters.allocations == 0) {
+RF_INLINE void learn(rf_guard *guard, const void *block) {
+  if (RF_UNLIKELY(guard->counters.allocations == 0)) {
     guard->inner_tells = rf_owns(guard->inner, block);
   }
 }
 
-/* A live block with guards, its payload not filled and nothing counted. */
-static rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, rf_family family,
-                                   const rf_origin *origin) {
-  size_t const inner_align = align < GUARD_ALIGN ? GUARD_ALIGN : align;
-  size_t got = 0;
-  if (inner_align > RF_SIZE_LIMIT / 4) {
-    return NULL; /* no address space has room for it, and the prefix could wrap */
+/* What is in quarantine may be what is missing. */
+RF_RARE static void *take_again(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
+  if (guard->oldest == NULL) {
+    return NULL;
   }
+  flush(guard, 0, origin);
+  return take(guard, total, align, origin, got);
+}
+
+/* A live block with guards, its payload not filled and nothing counted. `inner_align`: at least GUARD_ALIGN. */
+RF_INLINE rf_guard_header *make_block_at(rf_guard *guard, size_t size, size_t inner_align, rf_family family,
+                                         const rf_origin *origin) {
+  size_t got = 0;
   size_t const prefix = prefix_for(inner_align);
-  if (size > RF_SIZE_LIMIT - RF_GUARD_BACK_MIN - prefix) {
+  if (RF_UNLIKELY(size > RF_SIZE_LIMIT - RF_GUARD_BACK_MIN - prefix)) {
     return NULL;
   }
   size_t const total = prefix + size + RF_GUARD_BACK_MIN;
   unsigned char *block = (unsigned char *)take(guard, total, inner_align, origin, &got);
-  if (block == NULL && guard->oldest != NULL) {
-    flush(guard, 0, origin);
-    block = (unsigned char *)take(guard, total, inner_align, origin, &got);
-  }
-  if (block == NULL) {
-    return NULL;
+  if (RF_UNLIKELY(block == NULL)) {
+    block = (unsigned char *)take_again(guard, total, inner_align, origin, &got);
+    if (block == NULL) {
+      return NULL;
+    }
   }
   learn(guard, block);
   rf_guard_header *const h = header_of(block + prefix);
-  origin_kind kind;
-  h->allocated = keep_origin(guard, origin, &kind);
+  origin_kind place;
+  uintptr_t const allocated = keep_origin(guard, origin, &place);
+  uint8_t const align_log2 = (uint8_t)rf_log2(inner_align);
+  uint8_t const kind = make_kind(STATE_LIVE, family, place, ORIGIN_SITE);
+  uintptr_t body = body_part(guard, h, size, allocated);
+  h->allocated = allocated;
 #if RF_GUARD_THREADS
-  h->allocated_by = rf_port_thread_id();
+  uint32_t const me = rf_port_thread_id();
+  body ^= threads_part(me, 0);
+  h->allocated_by = me;
   h->released_by = 0;
 #endif
-  h->align_log2 = (uint8_t)rf_log2(inner_align);
-  h->kind = make_kind(STATE_LIVE, family, kind, ORIGIN_SITE);
-  rf_fill_guard(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD);
-  set_size(h, size, prefix, got);
-  link_live(guard, h);
-  seal(guard, h);
+  h->align_log2 = align_log2;
+  h->kind = kind;
+  rf_fill(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD);
+  body ^= traits_part(set_size(h, size, prefix, got), align_log2, kind);
+  link_live(guard, h, body);
   return h;
 }
 
-static rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align, rf_family family,
-                                  const rf_origin *origin) {
+RF_RARE static rf_guard_header *make_block_aligned(rf_guard *guard, size_t size, size_t align, rf_family family,
+                                                   const rf_origin *origin) {
+  if (align > RF_SIZE_LIMIT / 4) {
+    return NULL; /* no address space has room for it, and the prefix could wrap */
+  }
+  return make_block_at(guard, size, align, family, origin);
+}
+
+RF_INLINE rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, rf_family family,
+                                      const rf_origin *origin) {
+  return RF_LIKELY(align <= GUARD_ALIGN) ? make_block_at(guard, size, GUARD_ALIGN, family, origin)
+                                         : make_block_aligned(guard, size, align, family, origin);
+}
+
+RF_INLINE rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align, rf_family family,
+                                     const rf_origin *origin) {
   rf_guard_header *const h = make_block(guard, size, align, family, origin);
-  if (h == NULL) {
+  if (RF_UNLIKELY(h == NULL)) {
     guard->counters.failures++;
     return NULL;
   }
@@ -295,34 +355,51 @@ void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family
 
 /* ---- Looking at a pointer ---- */
 
-bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size) {
+/* What shares a page with memory that may be looked at may be looked at. Bare targets have no pages: what is beside their
+ * memory may be a device, which minds being read. */
+RF_INLINE bool on_one_page(const void *p, const void *q) {
+  return RF_GUARD_THREADS && ((uintptr_t)p ^ (uintptr_t)q) < LEAST_PAGE;
+}
+
+RF_INLINE bool has_memory(const rf_guard *guard, const void *p, size_t size) {
   rf_allocator *const inner = guard->inner;
   if (!guard->inner_tells) {
     return rf_host_readable(p, size);
   }
   const void *const last = (const void *)((uintptr_t)p + (size - 1));
-  return inner->ops->owns(inner, p) && inner->ops->owns(inner, last);
+  return inner->ops->owns(inner, p) && (on_one_page(p, last) || inner->ops->owns(inner, last));
+}
+
+bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size) {
+  return has_memory(guard, p, size);
+}
+
+RF_INLINE bool reachable(const rf_guard *guard, const void *ptr) {
+  return (uintptr_t)ptr > RF_GUARD_PREFIX && has_memory(guard, header_of(ptr), RF_GUARD_PREFIX);
 }
 
 bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
-  return (uintptr_t)ptr > RF_GUARD_PREFIX && rf_guard_has_memory(guard, header_of(ptr), RF_GUARD_PREFIX);
+  return reachable(guard, ptr);
 }
 
-RF_PEEKS bool rf_guard_is_live(const rf_guard *guard, const void *ptr) {
-  if (!rf_is_aligned(ptr, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
+/* Also fills in the parts of the header's magic. */
+RF_PEEKS static inline bool is_live(const rf_guard *guard, const void *ptr, guard_seal *parts) {
+  if (!rf_is_aligned(ptr, GUARD_ALIGN) || !reachable(guard, ptr)) {
     return false;
   }
   const rf_guard_header *const h = header_of(ptr);
-  return intact(guard, h) && state_of(h) == STATE_LIVE;
+  *parts = parts_of(guard, h, h);
+  return h->magic == magic_of(*parts) && state_of(h) == STATE_LIVE;
 }
 
-/* A program frees what it allocated: the checks that follow from the header alone. */
-static void check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
-                         const rf_origin *origin) {
+bool rf_guard_is_live(const rf_guard *guard, const void *ptr) {
+  guard_seal parts;
+  return is_live(guard, ptr, &parts);
+}
+
+RF_RARE static void report_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
+                                  const rf_origin *origin) {
   bool const other_family = family_of(h) != family;
-  if (!other_family && (size == SIZE_MAX || size == h->size)) {
-    return;
-  }
   rf_finding f;
   rf_guard_finding(guard, &f, other_family ? RF_BUG_DEALLOC_MISMATCH : RF_BUG_SIZE_MISMATCH, RF_ACCESS_FREE,
                    payload_of(h), origin);
@@ -333,23 +410,34 @@ static void check_family(rf_guard *guard, const rf_guard_header *h, rf_family fa
   rf_report(guard->options.reporter, &f);
 }
 
-static inline void check_guards(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
-  if (!guards_intact(h)) {
+/* A program frees what it allocated: the checks that follow from the header alone. */
+RF_INLINE void check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
+                            const rf_origin *origin) {
+  if (RF_UNLIKELY(family_of(h) != family || (size != SIZE_MAX && size != h->size))) {
+    report_family(guard, h, family, size, origin);
+  }
+}
+
+RF_INLINE void check_guards(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+  if (RF_UNLIKELY(!guards_intact(h))) {
     (void)rf_guard_report_damage(guard, h, origin);
   }
 }
 
 rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  guard_seal parts;
   origin = known(origin);
-  if (!rf_guard_is_live(guard, ptr)) {
+  if (RF_UNLIKELY(!is_live(guard, ptr, &parts))) {
     return rf_guard_refuse(guard, ptr, origin);
   }
   rf_guard_header *const h = header_of(ptr);
+  __builtin_prefetch(h->next, 1);
+  __builtin_prefetch(h->u.prev, 1);
   check_guards(guard, h, origin);
   check_family(guard, h, family, size, origin);
-  unlink_live(h);
+  unlink_live(h, parts);
   rf_count_free(&guard->counters, h->size);
-  release(guard, h, origin);
+  release(guard, h, parts, origin);
   return RF_OK;
 }
 
@@ -390,7 +478,7 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
   if (size > old_size) {
     fill_new(guard, payload_of(h) + old_size, size - old_size);
   }
-  set_size(h, size, prefix, got);
+  (void)set_size(h, size, prefix, got);
   seal(guard, h);
   rf_count_resize(&guard->counters, old_size, size);
   return RF_OK;
@@ -406,8 +494,9 @@ static void *move(rf_guard *guard, rf_guard_header *old, size_t size, size_t ali
   }
   memcpy(payload_of(h), payload_of(old), kept);
   fill_new(guard, payload_of(h) + kept, size - kept);
-  unlink_live(old);
-  release(guard, old, origin);
+  guard_seal const parts = parts_of(guard, old, old);
+  unlink_live(old, parts);
+  release(guard, old, parts, origin);
   rf_count_resize(&guard->counters, old_size, size);
   return payload_of(h);
 }
@@ -683,7 +772,7 @@ static void give_back_live(rf_guard *guard) {
   guard->live.u.prev = &guard->live;
   while (h != &guard->live) {
     rf_guard_header *const next = h->next;
-    retire(guard, h, &nowhere);
+    retire(guard, h, parts_of(guard, h, h), &nowhere);
     h = next;
   }
 }

@@ -249,7 +249,7 @@ static size_t size_borne_out(const rf_guard *guard, const rf_guard_header *h) {
 
 static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool freed, const rf_origin *origin) {
   rf_finding f;
-  guard_damage front;
+  guard_damage front = {RF_BUG_BUFFER_UNDERFLOW, NULL, 0, NULL};
   bool const underflow = damaged(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD, &front);
   rf_guard_finding(guard, &f, underflow ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_METADATA, RF_ACCESS_WRITE,
                    underflow ? front.at : (const unsigned char *)h, origin);

@@ -19,6 +19,12 @@
 /* What every inner block is aligned to, so that a header can stand before any payload. */
 #define GUARD_ALIGN RF_ALIGN_DEFAULT
 
+/* The common paths are one piece of code each, in which nothing is decided or computed twice; what is rare stays out. */
+#define RF_LIKELY(x) __builtin_expect(!!(x), 1)
+#define RF_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RF_INLINE static inline __attribute__((always_inline))
+#define RF_RARE __attribute__((noinline))
+
 _Static_assert(RF_GUARD_PREFIX % GUARD_ALIGN == 0, "payload aligned by the prefix");
 _Static_assert(sizeof(rf_guard_header) == (UINTPTR_MAX > UINT32_MAX ? 32 : 16) + 8 + 8 * RF_GUARD_THREADS,
                "no padding, whose bytes the magic would not cover");
@@ -77,7 +83,8 @@ static inline size_t prefix_for(size_t align) {
 }
 
 static inline size_t prefix_of(const rf_guard_header *h) {
-  return prefix_for((size_t)1 << h->align_log2);
+  size_t const align = (size_t)1 << h->align_log2;
+  return RF_LIKELY(align == GUARD_ALIGN) ? RF_GUARD_PREFIX : prefix_for(align);
 }
 
 static inline unsigned char *block_of(const rf_guard_header *h) {
@@ -121,29 +128,60 @@ RF_PEEKS static inline uint32_t prev_part(uintptr_t prev) {
   return spread(prev, (uintptr_t)0x94D049BB133111EBU);
 }
 
-/* Fields that lie together, read as one word. */
-typedef uintptr_t __attribute__((may_alias)) aliasing_word;
-typedef uint32_t __attribute__((may_alias)) aliasing_half;
+/* Fields that lie together, as one word: compilers read them at once. What was just written in parts is better not read
+ * so, since processors then wait for the parts to arrive. */
+RF_PEEKS static inline uint32_t traits_part(uint16_t back, uint8_t align_log2, uint8_t kind) {
+  return (uint32_t)back | (uint32_t)align_log2 << 16 | (uint32_t)kind << 24;
+}
+
+RF_PEEKS static inline uint32_t traits_of(const rf_guard_header *h) {
+  return traits_part(h->back, h->align_log2, h->kind);
+}
 
 #if RF_GUARD_THREADS
-RF_PEEKS static inline uintptr_t threads_of(const rf_guard_header *h) {
+RF_PEEKS static inline uintptr_t threads_part(uint32_t allocated_by, uint32_t released_by) {
 #if UINTPTR_MAX > UINT32_MAX
-  return turn(*(const aliasing_word *)&h->allocated_by, 7);
+  return turn(allocated_by | (uintptr_t)released_by << 32, 7);
 #else
-  return turn(h->allocated_by, 7) ^ turn(h->released_by, 23);
+  return turn(allocated_by, 7) ^ turn(released_by, 23);
 #endif
 }
 #endif
 
-/* The magic of header `h` as it would stand at `place`. */
-RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
-  uintptr_t x = guard->secret ^ ((uintptr_t)place * (uintptr_t)0x9E3779B97F4A7C15U);
-  x ^= turn(h->size, 29) ^ turn(h->allocated, 43);
+RF_PEEKS static inline uintptr_t threads_of(const rf_guard_header *h) {
 #if RF_GUARD_THREADS
-  x ^= threads_of(h);
+  return threads_part(h->allocated_by, h->released_by);
+#else
+  (void)h;
+  return 0;
 #endif
-  x ^= *(const aliasing_half *)&h->back; /* back, align_log2, kind */
-  return spread(x, (uintptr_t)0xD6E8FEB86659FD93U) + next_part((uintptr_t)h->next) + prev_part(h->u.released);
+}
+
+/* The magic before it is summed up, so that what changes one field need not compute, or read, the others again. */
+typedef struct guard_seal {
+  uintptr_t body; /* of all but the links */
+  uint32_t next;
+  uint32_t prev;
+} guard_seal;
+
+RF_PEEKS static inline uintptr_t body_part(const rf_guard *guard, const void *place, size_t size, uintptr_t allocated) {
+  uintptr_t x = guard->secret ^ ((uintptr_t)place * (uintptr_t)0x9E3779B97F4A7C15U);
+  x ^= turn(size, 29) ^ turn(allocated, 43);
+  return x;
+}
+
+/* Of header `h` as it would stand at `place`. */
+RF_PEEKS static inline guard_seal parts_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
+  uintptr_t const body = body_part(guard, place, h->size, h->allocated) ^ threads_of(h) ^ traits_of(h);
+  return (guard_seal){body, next_part((uintptr_t)h->next), prev_part(h->u.released)};
+}
+
+RF_PEEKS static inline uint32_t magic_of(guard_seal parts) {
+  return spread(parts.body, (uintptr_t)0xD6E8FEB86659FD93U) + parts.next + parts.prev;
+}
+
+RF_PEEKS static inline uint32_t seal_of(const rf_guard *guard, const rf_guard_header *h, const void *place) {
+  return magic_of(parts_of(guard, h, place));
 }
 
 static inline void seal(const rf_guard *guard, rf_guard_header *h) {

@@ -34,6 +34,8 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 typedef struct rf_stack_depot {
   uint32_t *buckets; /* hash heads: offsets into records; accessed atomically */
   uint32_t bucket_mask;
+  uint32_t *recent; /* ids by place of the call, for a guess that is verified; accessed atomically */
+  uint32_t recent_mask;
   unsigned char *records;
   size_t capacity;
   size_t used; /* advanced atomically */
@@ -45,6 +47,10 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
+
+/* The same for the stack that rf_stack_capture finds: mostly it is the one that was there the last time, which is told by
+ * comparing, while following it, and not hashed anew. */
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max);
 
 /* Copies the stack `id` to `frames`, at most `max`; returns how many. 0 for an id that was never handed out. */
 unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max);

@@ -1,6 +1,6 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
- *     memory: | buckets: uint32_t, a power of two of them | record | record | ... |
+ *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
  *     record: | next (a number, 0 ends) | hash | depth | padding | depth return addresses |
  *
  * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number is
@@ -8,6 +8,10 @@
  */
 #include <ringfence/stack.h>
 
+#include "host.h"
+#include "stack_walk.h"
+
+#include <ringfence/finding.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -22,6 +26,9 @@ typedef struct record {
 #define UNIT 8U
 /* One bucket for so many bytes of memory: about one for each record of usual depth. */
 #define BYTES_PER_BUCKET 128U
+/* Calls that allocate are few beside the stacks that they are made from. */
+#define BUCKETS_PER_RECENT 16U
+#define RECENT_MOST 4096U
 
 _Static_assert(sizeof(record) % UNIT == 0, "records begin at units");
 
@@ -29,6 +36,10 @@ _Static_assert(sizeof(record) % UNIT == 0, "records begin at units");
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 static uint32_t load(const uint32_t *p) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static void store(uint32_t *p, uint32_t value) {
+  __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
@@ -43,6 +54,10 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
 #else
 static uint32_t load(const uint32_t *p) {
   return *p;
+}
+
+static void store(uint32_t *p, uint32_t value) {
+  *p = value;
 }
 
 static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
@@ -74,12 +89,15 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
     buckets *= 2;
   }
-  size_t const table = padded((size_t)buckets * sizeof(uint32_t));
+  uint32_t const recent = buckets / BUCKETS_PER_RECENT < RECENT_MOST ? buckets / BUCKETS_PER_RECENT : RECENT_MOST;
+  size_t const table = padded(((size_t)buckets + recent) * sizeof(uint32_t));
   if (size < table + UNIT + record_size(1)) {
     return RF_ERR_INVALID;
   }
   depot->buckets = (uint32_t *)memory;
   depot->bucket_mask = buckets - 1;
+  depot->recent = recent != 0 ? depot->buckets + buckets : NULL;
+  depot->recent_mask = recent - 1;
   depot->records = (unsigned char *)memory + table;
   depot->capacity = size - table;
   if (depot->capacity / UNIT > UINT32_MAX) {
@@ -161,6 +179,53 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
   }
   return id;
 }
+
+/* ---- Guessing ---- */
+
+/* Calls from one place at one depth mostly come the same way. */
+static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
+  uintptr_t const x = (origin->caller ^ (uintptr_t)origin->frame >> 4) * (uintptr_t)0x9E3779B97F4A7C15U;
+  return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
+}
+
+/* True where rf_stack_capture would find the very addresses of `r`. */
+RF_STACK_PEEKS static bool leads_the_same_way(const record *r, const rf_origin *origin, unsigned max) {
+  uintptr_t frame = (uintptr_t)origin->frame;
+  unsigned const depth = r->depth;
+  unsigned count = 1;
+  uintptr_t pc;
+  uintptr_t low;
+  uintptr_t high;
+  if (r->frames[0] != origin->caller || depth > max || !rf_host_stack(origin->frame, &low, &high)) {
+    return false;
+  }
+  while (count < max && rf_stack_step(&frame, high, &pc)) {
+    if (count == depth || r->frames[count] != pc) {
+      return false;
+    }
+    count++;
+  }
+  return count == depth;
+}
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uintptr_t frames[RF_TRACE_DEPTH];
+  unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
+  bool const may_guess = depot != NULL && depot->recent != NULL && most != 0 && origin->caller != 0 &&
+                         origin->frame != NULL && (uintptr_t)origin->frame % sizeof(uintptr_t) == 0;
+  uint32_t *const guess = may_guess ? guess_for(depot, origin) : NULL;
+  uint32_t id = may_guess ? load(guess) : 0;
+  if (id != 0 && leads_the_same_way(record_at(depot, id), origin, most)) {
+    return id;
+  }
+  id = rf_stack_depot_put(depot, frames, rf_stack_capture(origin, frames, most));
+  if (may_guess && id != 0) {
+    store(guess, id);
+  }
+  return id;
+}
+
+/* ---- Reading ---- */
 
 /* True where `id` is in the chain of its hash: what was never handed out is in none. */
 static bool handed_out(const rf_stack_depot *depot, uint32_t id) {

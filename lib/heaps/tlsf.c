@@ -163,8 +163,24 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
   return RF_OK;
 }
 
+/* Of a plain block in the region that served the last request: who asks has most often just got it. */
+static size_t usable_at_hand(const rf_tlsf_region *region, const unsigned char *p) {
+  if (granules_behind(region->origin, p) >= region->granules || p < region->first || !is_marked(region, p)) {
+    return 0;
+  }
+  uint32_t const header = *header_of((unsigned char *)(uintptr_t)p);
+  size_t const size = size_of_header(header);
+  size_t const slack = slack_of_header(header);
+  bool const plain = (header & FREE) == 0 && size >= MIN_BLOCK && slack >= HEADER && slack <= size;
+  return plain && size <= (size_t)(region->end - p) ? size - HEADER : 0;
+}
+
 static size_t tlsf_usable_size(rf_allocator *self, const void *p) {
   rf_tlsf_live live;
+  size_t const usable = usable_at_hand(((const rf_tlsf *)self)->current, p);
+  if (RF_LIKELY(usable != 0)) {
+    return usable;
+  }
   return rf_tlsf_find_live((rf_tlsf *)self, p, &live) == RF_OK ? (size_t)(live.e - live.user) - HEADER : 0;
 }
 

@@ -29,11 +29,11 @@ TEST(Filled, EverySizeAtEveryPlaceIsSeenToItsLastByte) {
   }
 }
 
-TEST(FillGuard, WritesExactlyWhatItIsTold) {
+TEST(Fill, WritesExactlyWhatItIsTold) {
   for (size_t start = 0; start < 9; start++) {
     for (size_t size = 0; size < kMost; size++) {
       std::vector<unsigned char> memory(kMost + 32, 0x11);
-      rf_fill_guard(memory.data() + start, size, kByte);
+      rf_fill(memory.data() + start, size, kByte);
       for (size_t i = 0; i < memory.size(); i++) {
         ASSERT_EQ(memory[i], i >= start && i < start + size ? kByte : 0x11) << start << " " << size << " " << i;
       }

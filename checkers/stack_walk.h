@@ -1,0 +1,42 @@
+/* Following frame pointers, a frame at a time. Internal to checkers/. */
+#ifndef RINGFENCE_STACK_WALK_H
+#define RINGFENCE_STACK_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A frame as compilers lay it out where they keep frame pointers: the caller's frame pointer, then the return address.
+ * Larger steps than this are not frames but something else that looks like one. */
+#define RF_STEP_MOST ((uintptr_t)256 * 1024)
+/* No code is there. */
+#define RF_PC_LEAST 4096U
+
+/* Frames are read as words, whatever the compiler thinks is there. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RF_STACK_PEEKS __attribute__((no_sanitize("address")))
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define RF_STACK_PEEKS __attribute__((no_sanitize_address))
+#endif
+#ifndef RF_STACK_PEEKS
+#define RF_STACK_PEEKS
+#endif
+
+/* From *frame, which lies on a stack that ends at `high`, to the frame of the caller; *pc is where that one returns to. False,
+ * and nothing changed, where what is there is none. */
+RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high, uintptr_t *pc) {
+  uintptr_t const next = ((const uintptr_t *)*frame)[0];
+  if (next - *frame - 1 >= RF_STEP_MOST || next % sizeof(uintptr_t) != 0 || next > high - 2 * sizeof(uintptr_t)) {
+    return false;
+  }
+  uintptr_t const found = ((const uintptr_t *)next)[1];
+  if (found < RF_PC_LEAST) {
+    return false;
+  }
+  *frame = next;
+  *pc = found;
+  return true;
+}
+
+#endif /* RINGFENCE_STACK_WALK_H */
