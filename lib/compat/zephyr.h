@@ -11,6 +11,8 @@
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/mem_blocks.h>
 #include <ringfence/zephyr/sys/mem_stats.h>
+#include <ringfence/zephyr/sys/multi_heap.h>
+#include <ringfence/zephyr/sys/sys_heap.h>
 #include <ringfence/zephyr/sys/util.h>
 
 #endif /* RINGFENCE_ZEPHYR_H */

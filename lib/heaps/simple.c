@@ -467,12 +467,7 @@ static unsigned header_for(size_t size) {
   return header_suits(3, size) ? 3 : header_suits(4, size) ? 4 : 8;
 }
 
-rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size) {
-  if (heap == NULL || arena == NULL || size > RF_SIZE_LIMIT || (uintptr_t)arena > UINTPTR_MAX - size) {
-    return RF_ERR_INVALID;
-  }
-  unsigned const header = header_for(size);
-  unsigned const shift = shift_for(header);
+static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header, unsigned shift) {
   size_t const skip = rf_align_gap((unsigned char *)arena + header, (size_t)1 << shift);
   if (size <= skip || size - skip <= header) {
     return RF_ERR_INVALID;
@@ -489,4 +484,17 @@ rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size) {
   region const all = {0, heap->cells, 0};
   release(heap, &all);
   return RF_OK;
+}
+
+static bool valid(const rf_simple *heap, const void *arena, size_t size) {
+  return heap != NULL && arena != NULL && size <= RF_SIZE_LIMIT && (uintptr_t)arena <= UINTPTR_MAX - size;
+}
+
+rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size) {
+  unsigned const header = header_for(size);
+  return valid(heap, arena, size) ? init(heap, arena, size, header, shift_for(header)) : RF_ERR_INVALID;
+}
+
+rf_status rf_simple_init_fine(rf_simple *heap, void *arena, size_t size) {
+  return valid(heap, arena, size) ? init(heap, arena, size, 8, 3) : RF_ERR_INVALID;
 }

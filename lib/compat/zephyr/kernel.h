@@ -3,6 +3,7 @@
 #define RINGFENCE_ZEPHYR_KERNEL_H
 
 #include <errno.h>
+#include <ringfence/zephyr/kheap.h>
 #include <ringfence/zephyr/sys/util.h>
 #include <stdbool.h>
 #include <stddef.h>

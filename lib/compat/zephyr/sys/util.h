@@ -23,6 +23,29 @@
 #ifndef ROUND_UP
 #define ROUND_UP(x, align) ((((uintptr_t)(x) + (uintptr_t)(align)-1) / (uintptr_t)(align)) * (uintptr_t)(align))
 #endif
+#ifndef ROUND_DOWN
+#define ROUND_DOWN(x, align) (((uintptr_t)(x) / (uintptr_t)(align)) * (uintptr_t)(align))
+#endif
+#ifndef MIN
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#endif
+#ifndef MAX
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#endif
+/* 1 where `option` is defined as 1, else 0. */
+#ifndef IS_ENABLED
+#define IS_ENABLED(option) RF_ZEPHYR_IS_ENABLED_(option)
+#define RF_ZEPHYR_IS_ENABLED_(value) RF_ZEPHYR_SECOND_OF_(RF_ZEPHYR_ENABLED_##value 1, 0)
+#define RF_ZEPHYR_SECOND_OF_(...) RF_ZEPHYR_SECOND_(__VA_ARGS__, 0)
+#define RF_ZEPHYR_SECOND_(first, second, ...) second
+#define RF_ZEPHYR_ENABLED_1 0,
+#endif
+#ifndef POINTER_TO_INT
+#define POINTER_TO_INT(x) ((intptr_t)(x))
+#endif
+#ifndef INT_TO_POINTER
+#define INT_TO_POINTER(x) ((void *)(intptr_t)(x))
+#endif
 #ifndef WB_UP
 #define WB_UP(x) ROUND_UP(x, sizeof(void *))
 #endif

@@ -1,0 +1,140 @@
+#define RINGFENCE_ZEPHYR_IMPL
+#include <ringfence/zephyr/kheap.h>
+#include <string.h>
+
+/* A thread that waits. On its stack, in the heap's list as long as it does. */
+typedef struct rf_zephyr_waiter {
+  rf_event event;
+  struct rf_zephyr_waiter *next;
+} waiter;
+
+/* ---- Waiting ---- */
+
+static void enter(struct k_heap *h) {
+  rf_mutex_lock(&h->lock);
+  if (h->heap.heap == NULL && h->heap.init_mem != NULL) {
+    sys_heap_init(&h->heap, h->heap.init_mem, h->heap.init_bytes); /* of K_HEAP_DEFINE */
+  }
+}
+
+static void leave(struct k_heap *h) {
+  rf_mutex_unlock(&h->lock);
+}
+
+static void wake_all(const struct k_heap *h) {
+  for (waiter *w = h->waiters; w != NULL; w = w->next) {
+    rf_event_set(&w->event);
+  }
+}
+
+static void unlink_waiter(struct k_heap *h, const waiter *w) {
+  waiter **link = &h->waiters;
+  while (*link != w) {
+    link = &(*link)->next;
+  }
+  *link = w->next;
+}
+
+/* Milliseconds from now to `end`, which is 0 for never. */
+static uint32_t left_until(uint64_t end) {
+  uint64_t const now = rf_port_now_ns();
+  if (end == 0) {
+    return RF_WAIT_FOREVER;
+  }
+  uint64_t const ms = end > now ? (end - now + 999999) / 1000000 : 0;
+  return ms < RF_WAIT_FOREVER ? (uint32_t)ms : RF_WAIT_FOREVER - 1;
+}
+
+/* With the heap entered, which it is again on return: false where there is no point in trying again. */
+static bool wait(struct k_heap *h, uint64_t end) {
+  waiter w;
+  if (left_until(end) == 0 || rf_port_in_interrupt() || rf_event_init(&w.event) != RF_OK) {
+    return false;
+  }
+  w.next = h->waiters;
+  h->waiters = &w;
+  leave(h);
+  rf_status const status = rf_event_wait(&w.event, left_until(end));
+  enter(h);
+  unlink_waiter(h, &w);
+  rf_event_deinit(&w.event);
+  return status == RF_OK;
+}
+
+static uint64_t end_of(k_timeout_t timeout) {
+  uint64_t const end = rf_port_now_ns() + (uint64_t)timeout.ticks * 1000000;
+  return timeout.ticks < 0 ? 0 : end != 0 ? end : 1;
+}
+
+/* `ptr` NULL: an allocation. */
+static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_timeout_t timeout) {
+  uint64_t const end = end_of(timeout);
+  enter(h);
+  void *p = sys_heap_aligned_realloc(&h->heap, ptr, align, bytes);
+  while (p == NULL && bytes != 0 && bytes <= h->heap.init_bytes && timeout.ticks != 0 && wait(h, end)) {
+    p = sys_heap_aligned_realloc(&h->heap, ptr, align, bytes);
+  }
+  if (ptr != NULL && (p != NULL || bytes == 0)) {
+    wake_all(h);
+  }
+  leave(h);
+  return p;
+}
+
+/* ---- Calls ---- */
+
+void k_heap_init(struct k_heap *h, void *mem, size_t bytes) {
+  memset(h, 0, sizeof *h);
+  (void)rf_mutex_init(&h->lock); /* zeroed memory is one where the system refuses */
+  sys_heap_init(&h->heap, mem, bytes);
+}
+
+void *k_heap_aligned_alloc(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout) {
+  return bytes != 0 ? resize(h, NULL, align, bytes, timeout) : NULL;
+}
+
+void *k_heap_alloc(struct k_heap *h, size_t bytes, k_timeout_t timeout) {
+  return k_heap_aligned_alloc(h, 0, bytes, timeout);
+}
+
+void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout) {
+  size_t bytes;
+  void *const p = rf_mul(num, size, &bytes) ? k_heap_alloc(h, bytes, timeout) : NULL;
+  if (p != NULL) {
+    memset(p, 0, bytes);
+  }
+  return p;
+}
+
+void *k_heap_realloc(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout) {
+  return ptr == NULL && bytes == 0 ? NULL : resize(h, ptr, 0, bytes, timeout);
+}
+
+void k_heap_free(struct k_heap *h, void *mem) {
+  enter(h);
+  sys_heap_free(&h->heap, mem);
+  wake_all(h);
+  leave(h);
+}
+
+void *k_malloc(size_t size) {
+  return k_heap_alloc(&_system_heap, size, K_NO_WAIT);
+}
+
+void *k_aligned_alloc(size_t align, size_t size) {
+  return k_heap_aligned_alloc(&_system_heap, align, size, K_NO_WAIT);
+}
+
+void *k_calloc(size_t nmemb, size_t size) {
+  return k_heap_calloc(&_system_heap, nmemb, size, K_NO_WAIT);
+}
+
+void *k_realloc(void *ptr, size_t size) {
+  return k_heap_realloc(&_system_heap, ptr, size, K_NO_WAIT);
+}
+
+void k_free(void *ptr) {
+  if (ptr != NULL) {
+    k_heap_free(&_system_heap, ptr);
+  }
+}

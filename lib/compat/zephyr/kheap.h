@@ -1,0 +1,73 @@
+/* Zephyr: heaps that threads share, and wait on for memory; k_malloc and the like. Part of <zephyr/kernel.h>.
+ *
+ * Threads: every call from any thread. Interrupts: over the bare port, whose mutex masks them; none waits there.
+ */
+#ifndef RINGFENCE_ZEPHYR_KHEAP_H
+#define RINGFENCE_ZEPHYR_KHEAP_H
+
+#include <ringfence/port.h>
+#include <ringfence/zephyr/sys/sys_heap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How long to wait: milliseconds, -1 for ever. */
+typedef struct {
+  int64_t ticks;
+} k_timeout_t;
+
+#define K_TICKS(t) (__extension__(k_timeout_t){(t)})
+#define K_MSEC(ms) K_TICKS(ms)
+#define K_SECONDS(s) K_TICKS((int64_t)(s)*1000)
+#define K_NO_WAIT K_TICKS(0)
+#define K_FOREVER K_TICKS(-1)
+
+/* The caller's storage. */
+struct k_heap {
+  struct sys_heap heap;
+  /* Ours. */
+  rf_mutex lock;
+  struct rf_zephyr_waiter *waiters;
+};
+
+/* Defines a heap for `bytes` bytes of blocks; it is made at its first use. */
+#define K_HEAP_DEFINE(name, bytes) RF_ZEPHYR_HEAP_DEFINE_(, name, bytes)
+#define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
+#define RF_ZEPHYR_HEAP_DEFINE_(attribute, name, bytes)                                                                 \
+  attribute char __aligned(8) kheap_##name[Z_HEAP_MIN_SIZE_FOR(bytes)];                                                \
+  attribute struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL}, {{0}}, NULL}
+
+/* As sys_heap_init. */
+void k_heap_init(struct k_heap *h, void *mem, size_t bytes);
+
+/* As the calls of sys_heap, but that they wait for memory, no longer than `timeout`; a free wakes all that wait. k_heap_calloc
+ * clears it, and gives NULL where the product wraps. */
+void *k_heap_alloc(struct k_heap *h, size_t bytes, k_timeout_t timeout);
+void *k_heap_aligned_alloc(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout);
+void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout);
+void *k_heap_realloc(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout);
+void k_heap_free(struct k_heap *h, void *mem);
+
+/* The program's heap: CONFIG_HEAP_MEM_POOL_SIZE bytes where that is defined where this is included, else RF_ZEPHYR_POOL_SIZE. */
+#define RF_ZEPHYR_POOL_SIZE (64 * 1024)
+#ifdef CONFIG_HEAP_MEM_POOL_SIZE
+#define K_HEAP_MEM_POOL_SIZE CONFIG_HEAP_MEM_POOL_SIZE
+RF_ZEPHYR_HEAP_DEFINE_(__attribute__((weak)), _system_heap, CONFIG_HEAP_MEM_POOL_SIZE);
+#else
+#define K_HEAP_MEM_POOL_SIZE RF_ZEPHYR_POOL_SIZE
+extern struct k_heap _system_heap;
+#endif
+
+/* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. NULL for 0 bytes. */
+void *k_malloc(size_t size);
+void *k_aligned_alloc(size_t align, size_t size);
+void *k_calloc(size_t nmemb, size_t size);
+void *k_realloc(void *ptr, size_t size);
+void k_free(void *ptr);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_ZEPHYR_KHEAP_H */

@@ -1,0 +1,186 @@
+#define RINGFENCE_ZEPHYR_IMPL
+#include <errno.h>
+#include <ringfence/dump.h>
+#include <ringfence/port.h>
+#include <ringfence/zephyr/sys/heap_listener.h>
+#include <ringfence/zephyr/sys/sys_heap.h>
+#include <string.h>
+
+/* What a block is aligned to where nothing else is asked for. */
+#define ALIGN 8
+
+static rf_zephyr_wrap_fn the_wrap;
+static void *the_wrap_context;
+
+void rf_zephyr_wrap_set(rf_zephyr_wrap_fn wrap, void *context) {
+  the_wrap = wrap;
+  the_wrap_context = context;
+}
+
+rf_allocator *rf_zephyr_allocator(struct sys_heap *heap) {
+  return heap->heap != NULL ? heap->calls : NULL;
+}
+
+/* ---- Making it ---- */
+
+void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
+  memset(heap, 0, sizeof *heap);
+  heap->init_mem = mem;
+  heap->init_bytes = bytes;
+  if (rf_simple_init_fine(&heap->simple, mem, bytes) != RF_OK) {
+    return;
+  }
+  heap->heap = (struct z_heap *)(void *)heap;
+  heap->calls = the_wrap != NULL ? the_wrap(&heap->simple.base, heap, the_wrap_context) : &heap->simple.base;
+  (void)sys_heap_array_save(heap);
+}
+
+/* ---- Blocks ---- */
+
+/* What is no power of two stays as it is, to be turned down. */
+static size_t at_least_words(size_t align) {
+  return align == 0 || (align < ALIGN && rf_is_pow2(align)) ? ALIGN : align;
+}
+
+void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, const rf_site *site) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  if (calls == NULL || bytes == 0) {
+    return NULL;
+  }
+  void *const p = rf_alloc_at(calls, bytes, at_least_words(align), site);
+  if (p != NULL) {
+    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+  }
+  return p;
+}
+
+void rf_zephyr_free_at(struct sys_heap *heap, void *mem, const rf_site *site) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  if (calls != NULL && mem != NULL) {
+    size_t const bytes = rf_usable_size(calls, mem);
+    if (rf_free_at(calls, mem, site) == RF_OK) {
+      heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), mem, bytes);
+    }
+  }
+}
+
+void *rf_zephyr_realloc_at(struct sys_heap *heap, void *ptr, size_t align, size_t bytes, const rf_site *site) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  if (ptr == NULL) {
+    return rf_zephyr_alloc_at(heap, align, bytes, site);
+  }
+  if (calls == NULL || bytes == 0) {
+    rf_zephyr_free_at(heap, ptr, site);
+    return NULL;
+  }
+  size_t const before = rf_usable_size(calls, ptr);
+  void *const p = rf_realloc_at(calls, ptr, bytes, at_least_words(align), site);
+  if (p != NULL) {
+    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+    heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), ptr, before);
+  }
+  return p;
+}
+
+void *sys_heap_alloc(struct sys_heap *heap, size_t bytes) {
+  return rf_zephyr_alloc_at(heap, 0, bytes, NULL);
+}
+
+void *sys_heap_aligned_alloc(struct sys_heap *heap, size_t align, size_t bytes) {
+  return rf_zephyr_alloc_at(heap, align, bytes, NULL);
+}
+
+void *sys_heap_noalign_alloc(struct sys_heap *heap, size_t align, size_t bytes) {
+  (void)align;
+  return rf_zephyr_alloc_at(heap, 0, bytes, NULL);
+}
+
+void *sys_heap_aligned_realloc(struct sys_heap *heap, void *ptr, size_t align, size_t bytes) {
+  return rf_zephyr_realloc_at(heap, ptr, align, bytes, NULL);
+}
+
+void sys_heap_free(struct sys_heap *heap, void *mem) {
+  rf_zephyr_free_at(heap, mem, NULL);
+}
+
+/* ---- Looking at it ---- */
+
+size_t sys_heap_usable_size(struct sys_heap *heap, void *mem) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  return calls != NULL ? rf_usable_size(calls, mem) : 0;
+}
+
+bool sys_heap_validate(struct sys_heap *heap) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  return calls == NULL || rf_check(calls, NULL) == RF_OK;
+}
+
+static void to_log(void *context, const char *text, size_t len) {
+  (void)context;
+  rf_port_log(text, len);
+}
+
+void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
+  rf_sink const log = {to_log, NULL};
+  rf_dump_options const options = {true, true, dump_chunks ? SIZE_MAX : 0, 80};
+  if (rf_zephyr_allocator(heap) != NULL) {
+    (void)rf_dump(rf_zephyr_allocator(heap), &log, &options); /* damage is printed, too */
+  }
+}
+
+int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *stats) {
+  if (heap == NULL || stats == NULL) {
+    return -EINVAL;
+  }
+  rf_stats s = {0};
+  if (heap->heap != NULL) {
+    rf_stats_get(&heap->simple.base, &s);
+  }
+  stats->free_bytes = s.free_bytes;
+  stats->allocated_bytes = s.used;
+  stats->max_allocated_bytes = s.peak;
+  return 0;
+}
+
+int sys_heap_runtime_stats_reset_max(struct sys_heap *heap) {
+  if (heap == NULL) {
+    return -EINVAL;
+  }
+  heap->simple.counters.peak = heap->simple.counters.used;
+  return 0;
+}
+
+/* ---- All heaps ---- */
+
+static rf_mutex array_lock; /* zeroed, which is initialised */
+static struct sys_heap *heaps[SYS_HEAP_ARRAY_SIZE];
+static int heap_count;
+
+int sys_heap_array_save(struct sys_heap *heap) {
+  if (heap == NULL) {
+    return -EINVAL;
+  }
+  rf_mutex_lock(&array_lock);
+  int i = 0;
+  while (i < heap_count && heaps[i] != heap) {
+    i++;
+  }
+  int const answer = i < SYS_HEAP_ARRAY_SIZE ? 0 : -EINVAL;
+  if (answer == 0) {
+    heaps[i] = heap;
+    heap_count = i == heap_count ? i + 1 : heap_count;
+  }
+  rf_mutex_unlock(&array_lock);
+  return answer;
+}
+
+int sys_heap_array_get(struct sys_heap ***heap) {
+  if (heap == NULL) {
+    return -EINVAL;
+  }
+  rf_mutex_lock(&array_lock);
+  *heap = heaps;
+  int const count = heap_count;
+  rf_mutex_unlock(&array_lock);
+  return count;
+}

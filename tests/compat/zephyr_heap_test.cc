@@ -1,0 +1,337 @@
+// Zephyr's sys_heap, multi heap, k_heap and k_malloc: what its own tests rely on, what is refused, waiting, a checker.
+#include <zephyr/kernel.h>
+#include <zephyr/sys/heap_listener.h>
+#include <zephyr/sys/multi_heap.h>
+#include <zephyr/sys/sys_heap.h>
+
+#include <gtest/gtest.h>
+#include <ringfence/guard.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+std::vector<rf_status> the_faults;
+
+class ZephyrHeap : public ::testing::Test {
+protected:
+  void SetUp() override {
+    the_faults.clear();
+    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
+  }
+  void TearDown() override {
+    rf_zephyr_wrap_set(nullptr, nullptr);
+    rf_fault_handler_set(nullptr, nullptr);
+    EXPECT_TRUE(the_faults.empty());
+  }
+
+  static rf_status fault() {
+    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
+    the_faults.clear();
+    return last;
+  }
+
+  alignas(8) char memory[4096];
+  struct sys_heap heap;
+};
+
+// ---- sys_heap ----
+
+TEST_F(ZephyrHeap, ABlockTakesEightBytesAndItsSizeRoundedUpToEight) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  char *last = static_cast<char *>(sys_heap_alloc(&heap, 1));
+  EXPECT_EQ(memory + 8, last);
+  for (size_t bytes = 1; bytes < 100; bytes++) {
+    char *const p = static_cast<char *>(sys_heap_alloc(&heap, bytes));
+    ASSERT_NE(nullptr, p);
+    EXPECT_EQ(8U + sys_heap_usable_size(&heap, last), static_cast<size_t>(p - last));
+    EXPECT_EQ(ROUND_UP(bytes, 8), sys_heap_usable_size(&heap, p));
+    if (bytes % 10 == 0) {
+      sys_heap_init(&heap, memory, sizeof memory);
+      last = static_cast<char *>(sys_heap_alloc(&heap, 1));
+    } else {
+      last = p;
+    }
+  }
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+TEST_F(ZephyrHeap, AlignmentsAreKeptAndOddOnesTurnedDown) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  for (size_t align = 1; align <= 512; align *= 2) {
+    void *const p = sys_heap_aligned_alloc(&heap, align, 5);
+    EXPECT_TRUE(rf_is_aligned(p, align)) << align;
+    void *const q = sys_heap_aligned_realloc(&heap, p, align, 100);
+    EXPECT_TRUE(rf_is_aligned(q, align)) << align;
+    sys_heap_free(&heap, q);
+  }
+  EXPECT_NE(nullptr, sys_heap_noalign_alloc(&heap, 3, 5));
+  EXPECT_EQ(nullptr, sys_heap_aligned_alloc(&heap, 24, 5));
+  EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 0));
+  EXPECT_EQ(nullptr, sys_heap_alloc(&heap, SIZE_MAX));
+  EXPECT_EQ(nullptr, sys_heap_alloc(&heap, SIZE_MAX - 7));
+}
+
+TEST_F(ZephyrHeap, ReallocStaysWhereItCanAndAtZeroFrees) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  char *const p = static_cast<char *>(sys_heap_alloc(&heap, 61));
+  memset(p, 4, 61);
+  EXPECT_EQ(p, sys_heap_realloc(&heap, p, 64));
+  EXPECT_EQ(p, sys_heap_realloc(&heap, p, 1000));
+  EXPECT_EQ(4, p[60]);
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, p, 5000));
+  EXPECT_EQ(4, p[60]);
+  EXPECT_EQ(p, sys_heap_realloc(&heap, p, 10));
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, p, 0));
+  EXPECT_EQ(memory + 8, sys_heap_realloc(&heap, nullptr, 4080));
+}
+
+TEST_F(ZephyrHeap, BadPointersAreRefused) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  char *const p = static_cast<char *>(sys_heap_alloc(&heap, 100));
+  sys_heap_free(&heap, p + 8);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  sys_heap_free(&heap, &heap);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(0U, sys_heap_usable_size(&heap, p + 8));
+  sys_heap_free(&heap, p);
+  sys_heap_free(&heap, p);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  sys_heap_free(&heap, nullptr);
+  memory[3] = static_cast<char>(memory[3] ^ 1);
+  EXPECT_FALSE(sys_heap_validate(&heap));
+}
+
+TEST_F(ZephyrHeap, AHeapWithoutRoomServesNothing) {
+  sys_heap_init(&heap, memory, 4);
+  EXPECT_EQ(nullptr, rf_zephyr_allocator(&heap));
+  EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 1));
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, nullptr, 1));
+  EXPECT_TRUE(sys_heap_validate(&heap));
+  for (size_t bytes = 1; bytes < 40; bytes++) {
+    for (unsigned shift = 0; shift < 8; shift++) {
+      sys_heap_init(&heap, memory + shift, Z_HEAP_MIN_SIZE_FOR(bytes));
+      EXPECT_NE(nullptr, sys_heap_alloc(&heap, bytes));
+    }
+  }
+  sys_heap_init(&heap, memory + 1, Z_HEAP_MIN_SIZE);
+  EXPECT_NE(nullptr, sys_heap_alloc(&heap, 1));
+}
+
+TEST_F(ZephyrHeap, StatisticsCountWhatIsInUseAndThePeakIsReset) {
+  struct sys_memory_stats stats;
+  EXPECT_EQ(-EINVAL, sys_heap_runtime_stats_get(nullptr, &stats));
+  EXPECT_EQ(-EINVAL, sys_heap_runtime_stats_get(&heap, nullptr));
+  EXPECT_EQ(-EINVAL, sys_heap_runtime_stats_reset_max(nullptr));
+  sys_heap_init(&heap, memory, sizeof memory);
+  void *p = sys_heap_alloc(&heap, 150);
+  p = sys_heap_realloc(&heap, p, 100);
+  ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(100U, stats.allocated_bytes);
+  EXPECT_EQ(150U, stats.max_allocated_bytes);
+  EXPECT_EQ(4096U - 8 - 104 - 8, stats.free_bytes);
+  EXPECT_EQ(0, sys_heap_runtime_stats_reset_max(&heap));
+  sys_heap_free(&heap, p);
+  ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
+  EXPECT_EQ(100U, stats.max_allocated_bytes);
+}
+
+TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
+  struct sys_heap **heaps = nullptr;
+  EXPECT_EQ(-EINVAL, sys_heap_array_get(nullptr));
+  EXPECT_EQ(-EINVAL, sys_heap_array_save(nullptr));
+  sys_heap_init(&heap, memory, sizeof memory);
+  EXPECT_EQ(0, sys_heap_array_save(&heap));
+  int const count = sys_heap_array_get(&heaps);
+  ASSERT_LT(0, count);
+  EXPECT_EQ(1, std::count(heaps, heaps + count, &heap));
+}
+
+std::vector<std::string> the_events;
+
+TEST_F(ZephyrHeap, ListenersHearOfEachBlock) {
+  HEAP_LISTENER_ALLOC_DEFINE(on_alloc, HEAP_ID_FROM_POINTER(&heap), [](uintptr_t, void *, size_t bytes) {
+    the_events.push_back("+" + std::to_string(bytes));
+  });
+  HEAP_LISTENER_FREE_DEFINE(on_free, HEAP_ID_FROM_POINTER(&heap),
+                            [](uintptr_t, void *, size_t bytes) { the_events.push_back("-" + std::to_string(bytes)); });
+  the_events.clear();
+  sys_heap_init(&heap, memory, sizeof memory);
+  heap_listener_register(&on_alloc);
+  heap_listener_register(&on_free);
+  void *p = sys_heap_alloc(&heap, 30);
+  p = sys_heap_realloc(&heap, p, 50);
+  sys_heap_free(&heap, p);
+  sys_heap_free(&heap, p);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 5000));
+  heap_listener_unregister(&on_alloc);
+  heap_listener_unregister(&on_free);
+  EXPECT_EQ((std::vector<std::string>{"+32", "+56", "-32", "-56"}), the_events);
+}
+
+TEST_F(ZephyrHeap, TheStressRigLeavesTheHeapEmpty) {
+  std::vector<char> scratch(2048);
+  struct z_heap_stress_result result;
+  sys_heap_init(&heap, memory, sizeof memory);
+  sys_heap_stress([](void *h, size_t bytes) { return sys_heap_alloc(static_cast<struct sys_heap *>(h), bytes); },
+                  [](void *h, void *p) { sys_heap_free(static_cast<struct sys_heap *>(h), p); }, &heap, sizeof memory,
+                  5000, scratch.data(), scratch.size(), 50, &result);
+  EXPECT_EQ(5000U, result.total_allocs + result.total_frees);
+  EXPECT_LT(1000U, result.successful_allocs);
+  EXPECT_LE(result.successful_allocs, result.total_allocs);
+  EXPECT_LE(result.total_frees, result.successful_allocs);
+  EXPECT_LT(result.accumulated_in_use_bytes, 5000U * sizeof memory);
+  EXPECT_TRUE(sys_heap_validate(&heap));
+  EXPECT_NE(nullptr, sys_heap_alloc(&heap, 4080));
+}
+
+// ---- Several heaps ----
+
+struct sys_heap the_heaps[MAX_MULTI_HEAPS + 1];
+
+void *choose(struct sys_multi_heap *, void *cfg, size_t align, size_t size) {
+  return sys_heap_aligned_alloc(&the_heaps[reinterpret_cast<uintptr_t>(cfg)], align, size);
+}
+
+TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, choose);
+  for (unsigned i = 0; i < MAX_MULTI_HEAPS + 1; i++) {
+    unsigned const slot = (i * 5) % (MAX_MULTI_HEAPS + 1);
+    sys_heap_init(&the_heaps[slot], memory + 256 * slot, 256);
+    sys_multi_heap_add_heap(&multi, &the_heaps[slot], &the_heaps[slot]);
+  }
+  EXPECT_EQ(RF_ERR_INVALID, fault()); // one too many
+  EXPECT_EQ(static_cast<unsigned>(MAX_MULTI_HEAPS), multi.nheaps);
+  void *const one = reinterpret_cast<void *>(1);
+  void *const two = reinterpret_cast<void *>(2);
+  char *p = static_cast<char *>(sys_multi_heap_alloc(&multi, one, 100));
+  ASSERT_NE(nullptr, p);
+  memset(p, 6, 100);
+  ASSERT_NE(nullptr, sys_multi_heap_get_heap(&multi, p));
+  EXPECT_EQ(&the_heaps[1], sys_multi_heap_get_heap(&multi, p)->user_data);
+  EXPECT_EQ(p, sys_multi_heap_realloc(&multi, two, p, 120));
+  EXPECT_NE(nullptr, sys_multi_heap_aligned_alloc(&multi, one, 64, 40));
+  p = static_cast<char *>(sys_multi_heap_realloc(&multi, two, p, 200));
+  ASSERT_NE(nullptr, p);
+  EXPECT_EQ(&the_heaps[2], sys_multi_heap_get_heap(&multi, p)->heap);
+  EXPECT_EQ(6, p[99]);
+  EXPECT_EQ(nullptr, sys_multi_heap_realloc(&multi, two, p, 300));
+  EXPECT_EQ(6, p[99]);
+  EXPECT_EQ(nullptr, sys_multi_heap_realloc(&multi, two, p, 0));
+  EXPECT_EQ(nullptr, sys_multi_heap_alloc(&multi, one, 0));
+  EXPECT_EQ(nullptr, sys_multi_heap_get_heap(&multi, &multi));
+  sys_multi_heap_free(&multi, nullptr);
+  sys_multi_heap_free(&multi, &multi);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_NE(nullptr, sys_multi_heap_realloc(&multi, two, nullptr, 240));
+}
+
+// ---- Heaps that threads share ----
+
+K_HEAP_DEFINE(defined_heap, 256);
+
+TEST_F(ZephyrHeap, ADefinedHeapNeedsNoCallThatMakesIt) {
+  void *const p = k_heap_alloc(&defined_heap, 256, K_NO_WAIT);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(nullptr, k_heap_alloc(&defined_heap, 8, K_NO_WAIT));
+  k_heap_free(&defined_heap, p);
+  auto *const q = static_cast<char *>(k_heap_calloc(&defined_heap, 10, 3, K_NO_WAIT));
+  EXPECT_EQ(std::string(30, '\0'), std::string(q, 30));
+  EXPECT_EQ(nullptr, k_heap_calloc(&defined_heap, SIZE_MAX / 2, 3, K_FOREVER));
+  EXPECT_EQ(q, k_heap_realloc(&defined_heap, q, 200, K_NO_WAIT));
+  EXPECT_EQ(nullptr, k_heap_realloc(&defined_heap, q, 0, K_NO_WAIT));
+  void *const r = k_heap_aligned_alloc(&defined_heap, 64, 10, K_NO_WAIT);
+  EXPECT_TRUE(rf_is_aligned(r, 64));
+  k_heap_free(&defined_heap, r);
+}
+
+TEST_F(ZephyrHeap, ATakerThatWaitsInVainGivesUpInTime) {
+  struct k_heap h;
+  k_heap_init(&h, memory, 128);
+  void *const p = k_heap_alloc(&h, 100, K_NO_WAIT);
+  auto const start = std::chrono::steady_clock::now();
+  EXPECT_EQ(nullptr, k_heap_alloc(&h, 100, K_MSEC(20)));
+  EXPECT_LE(20,
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
+  EXPECT_EQ(nullptr, k_heap_alloc(&h, 1000, K_FOREVER)); // never to be had
+  k_heap_free(&h, p);
+}
+
+TEST_F(ZephyrHeap, AFreeWakesAllThatWaitForMemory) {
+  struct k_heap h;
+  k_heap_init(&h, memory, 400);
+  void *const p = k_heap_alloc(&h, 380, K_NO_WAIT);
+  ASSERT_NE(nullptr, p);
+  std::vector<std::thread> threads;
+  void *got[3] = {};
+  for (void *&each : got) {
+    threads.emplace_back([&h, &each] { each = k_heap_alloc(&h, 100, K_FOREVER); });
+  }
+  k_heap_free(&h, p);
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  for (void *const each : got) {
+    EXPECT_NE(nullptr, each);
+    k_heap_free(&h, each);
+  }
+  EXPECT_TRUE(sys_heap_validate(&h.heap));
+}
+
+TEST_F(ZephyrHeap, KMallocServesFromTheProgramsHeap) {
+  char *p = static_cast<char *>(k_malloc(100));
+  ASSERT_NE(nullptr, p);
+  memset(p, 8, 100);
+  p = static_cast<char *>(k_realloc(p, 1000));
+  EXPECT_EQ(8, p[99]);
+  k_free(p);
+  k_free(nullptr);
+  EXPECT_EQ(nullptr, k_malloc(0));
+  EXPECT_EQ(nullptr, k_malloc(SIZE_MAX));
+  EXPECT_EQ(nullptr, k_calloc(8, SIZE_MAX));
+  EXPECT_EQ(nullptr, k_malloc(K_HEAP_MEM_POOL_SIZE * 2));
+  EXPECT_EQ(nullptr, k_realloc(nullptr, 0));
+  void *const q = k_aligned_alloc(256, 10);
+  EXPECT_TRUE(rf_is_aligned(q, 256));
+  EXPECT_EQ(nullptr, k_realloc(q, 0));
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&_system_heap.heap, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
+}
+
+// ---- A checker around it ----
+
+TEST_F(ZephyrHeap, AGuardAroundItFindsAnOverflow) {
+  static rf_guard guard;
+  static std::vector<std::string> findings;
+  static rf_reporter reporter = {[](rf_reporter *, const rf_finding *f) {
+                                   findings.push_back(rf_bug_name(f->bug));
+                                   return RF_ACTION_CONTINUE;
+                                 },
+                                 nullptr, RF_EXITCODE_DEFAULT, 0};
+  rf_zephyr_wrap_set(
+      [](rf_allocator *allocator, struct sys_heap *, void *) {
+        rf_guard_options options;
+        rf_guard_options_default(&options);
+        options.reporter = &reporter;
+        return rf_guard_init(&guard, allocator, &options) == RF_OK ? &guard.base : nullptr;
+      },
+      nullptr);
+  sys_heap_init(&heap, memory, sizeof memory);
+  char *const p = static_cast<char *>(sys_heap_alloc(&heap, 13));
+  char *volatile past = p + 13;
+  *past = 1;
+  sys_heap_free(&heap, p);
+  EXPECT_EQ(std::vector<std::string>{"heap-buffer-overflow"}, findings);
+  rf_deinit(rf_zephyr_allocator(&heap));
+}
+
+} // namespace
