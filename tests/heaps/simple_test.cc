@@ -450,7 +450,7 @@ TEST(SimpleTest, AFineHeapTakesEightBytesAndTheSizeRoundedUpToEight) {
   alignas(16) unsigned char arena[512];
   for (unsigned shift = 0; shift < 8; shift++) {
     rf_simple heap;
-    ASSERT_EQ(rf_simple_init_fine(&heap, arena + shift, 16), shift == 0 ? RF_OK : RF_ERR_INVALID);
+    EXPECT_EQ(rf_simple_init_fine(&heap, arena + shift, 16), RF_OK);
     ASSERT_EQ(rf_simple_init_fine(&heap, arena + shift, 500), RF_OK);
     std::vector<unsigned char *> blocks;
     for (size_t size = 0; size < 24; size++) {
