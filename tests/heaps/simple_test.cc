@@ -447,11 +447,11 @@ TEST(SimpleTest, AnEndedHeapServesAndOwnsNothing) {
 
 TEST(SimpleTest, AFineHeapTakesEightBytesAndTheSizeRoundedUpToEight) {
   FaultRecorder recorder;
-  alignas(16) unsigned char arena[512];
+  alignas(16) unsigned char arena[1024];
   for (unsigned shift = 0; shift < 8; shift++) {
     rf_simple heap;
     EXPECT_EQ(rf_simple_init_fine(&heap, arena + shift, 16), RF_OK);
-    ASSERT_EQ(rf_simple_init_fine(&heap, arena + shift, 500), RF_OK);
+    ASSERT_EQ(rf_simple_init_fine(&heap, arena + shift, 1000), RF_OK);
     std::vector<unsigned char *> blocks;
     for (size_t size = 0; size < 24; size++) {
       auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(&heap.base, 8, size));
