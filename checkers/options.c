@@ -24,6 +24,8 @@ void rf_options_default(rf_options *out) {
       .log = NULL,
       .log_length = 0,
       .format = RF_FORMAT_TEXT,
+      .trace = NULL,
+      .trace_length = 0,
       .quarantine = SMALL_TARGET ? 1024 : (size_t)256 * 1024,
       .stack_depth = 0,
       .leaks = RF_LEAKS_LOST,
@@ -35,6 +37,7 @@ void rf_options_default(rf_options *out) {
       .verbosity = 0,
       .rejected = false,
       .signals = true,
+      .dump_signal = SMALL_TARGET ? RF_DUMP_NONE : RF_DUMP_SIGUSR1,
       .summary = false,
       .help = false,
   };
@@ -83,7 +86,10 @@ static const option table[] = {
     NUMBER(verbosity, 1, "1 says also what is checked and how"),
     BOOL(rejected, "drop-in: report requests that can never be served"),
     BOOL(signals, "drop-in: check all blocks when a fatal signal ends the process"),
+    CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
+           "drop-in: print what is allocated on this signal, unless the program handles it"),
     BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
+    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, KIND_PATH, FIELD(trace)},
     BOOL(help, "print this list"),
 };
 
@@ -227,10 +233,21 @@ static bool set_choice(void *field, const option *o, slice value) {
   }
 }
 
-static bool set_path(rf_options *options, slice value) {
-  options->log = value.at;
-  options->log_length = value.length;
+/* A path is two fields, where it begins and then its length. */
+_Static_assert(offsetof(rf_options, log_length) == offsetof(rf_options, log) + sizeof(const char *), "adjacent");
+_Static_assert(offsetof(rf_options, trace_length) == offsetof(rf_options, trace) + sizeof(const char *), "adjacent");
+
+static bool set_path(void *field, slice value) {
+  memcpy(field, &value.at, sizeof value.at);
+  memcpy((char *)field + sizeof value.at, &value.length, sizeof value.length);
   return value.length != 0;
+}
+
+static slice path_of(const void *field) {
+  slice path;
+  memcpy(&path.at, field, sizeof path.at);
+  memcpy(&path.length, (const char *)field + sizeof path.at, sizeof path.length);
+  return path;
 }
 
 static bool set(rf_options *options, const option *o, slice value) {
@@ -245,7 +262,7 @@ static bool set(rf_options *options, const option *o, slice value) {
   case KIND_CHOICE:
     return set_choice(field, o, value);
   case KIND_PATH:
-    return set_path(options, value);
+    return set_path(field, value);
   }
   return false;
 }
@@ -337,8 +354,8 @@ static void put_value(const rf_sink *sink, const rf_options *options, const opti
     put(sink, word_of(o->choices, fetch(field, o->size)));
     return;
   case KIND_PATH:
-    rf_sink_mem(sink, options->log, options->log_length);
-    rf_sink_str(sink, options->log == NULL ? "(standard error)" : "");
+    put(sink, path_of(field));
+    rf_sink_str(sink, path_of(field).at != NULL ? "" : field == &options->log ? "(standard error)" : "(none)");
     return;
   }
 }

@@ -25,6 +25,15 @@ typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON } rf_format;
  * each but the first means what is live. */
 typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE } rf_leaks;
 
+/* The signal that makes a process under the drop-in print what is allocated. */
+typedef enum rf_dump_signal {
+  RF_DUMP_NONE,
+  RF_DUMP_SIGUSR1,
+  RF_DUMP_SIGUSR2,
+  RF_DUMP_SIGQUIT,
+  RF_DUMP_SIGHUP
+} rf_dump_signal;
+
 typedef struct rf_options {
   rf_mode mode;
   bool halt;             /* end the process at the first finding */
@@ -45,6 +54,10 @@ typedef struct rf_options {
   bool signals;          /* drop-in: check all blocks when a fatal signal ends the process */
   bool summary;          /* drop-in: a line in the log when the process begins and when it ends */
   bool help;             /* print the keys */
+  const char *trace;     /* drop-in: path of the file to record requests to, as `log`; NULL: none */
+  size_t trace_length;   /* bytes of `trace` */
+  /* drop-in: print what is allocated when it comes and the program does not handle it */
+  rf_dump_signal dump_signal;
 } rf_options;
 
 /* The build's defaults: the mode of --//checkers:mode, and for the rest what suits the target. */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "arena.h"
 
+#include "ondemand.h"
 #include "pages.h"
 #include "process.h"
 #include "thread.h"
@@ -221,6 +222,7 @@ bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
 }
 
 void rf_arena_do_pending(rf_arena *arena) {
+  rf_ondemand_pending(arena);
   for (unsigned i = 0; i < RF_PENDING; i++) {
     rf_pending_free *const p = &arena->pending[i];
     void *const ptr = __atomic_load_n(&p->ptr, __ATOMIC_ACQUIRE);

@@ -5,6 +5,7 @@
 #include "front.h"
 #include "next.h"
 #include "process.h"
+#include "tracing.h"
 
 #include <alloca.h>
 #include <errno.h>
@@ -15,6 +16,7 @@ typedef int (*path_function)(const char *path, char *const argv[], char *const e
 typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
 
 static void before_exec(void) {
+  rf_tracing_end();
   if (!rf_process.forked) {
     (void)rf_process_end(RF_ENDING_EXEC, 0);
   }

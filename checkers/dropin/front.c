@@ -4,6 +4,7 @@
 #include "caller.h"
 #include "elsewhere.h"
 #include "process.h"
+#include "tracing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,6 +47,9 @@ void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origi
   void *const p = alloc_in(arena, size, align, family, origin);
   rf_arena_counted(arena);
   rf_arena_leave(arena);
+  if (rf_tracing()) {
+    rf_tracing_alloc(p, size, align, origin);
+  }
   return UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
@@ -90,6 +94,9 @@ void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
   void *const p = zalloc_in(arena, total, origin);
   rf_arena_counted(arena);
   rf_arena_leave(arena);
+  if (rf_tracing()) {
+    rf_tracing_alloc(p, total, RF_ALIGN_DEFAULT, origin);
+  }
   return UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
@@ -118,6 +125,9 @@ void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *or
   if (ptr == NULL) {
     return;
   }
+  if (rf_tracing()) {
+    rf_tracing_free(ptr, origin);
+  }
   rf_arena *const arena = rf_arena_of(ptr);
   if (UNLIKELY(arena == NULL)) {
     free_foreign(ptr, family, size, origin);
@@ -142,19 +152,8 @@ static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin
   return p;
 }
 
-void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
-  rf_called called;
-  if (ptr == NULL) {
-    return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
-  }
-  origin = rf_caller_of(origin, &called);
-  if (size == 0) {
-    rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
-    return NULL;
-  }
-  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_front_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
-  }
+/* Of a block, to a size that can be. */
+static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
   if (UNLIKELY(arena == NULL)) {
     if (rf_elsewhere_owns(ptr)) {
@@ -171,6 +170,32 @@ void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena_counted(arena);
   rf_arena_leave(arena);
   return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
+  size_t block;
+  bool const taken = rf_tracing_take(ptr, &block);
+  void *const p = resize(ptr, size, origin);
+  if (taken) {
+    rf_tracing_resized(block, p != NULL ? p : ptr, size, p == NULL, origin);
+  }
+  return p;
+}
+
+void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
+  rf_called called;
+  if (ptr == NULL) {
+    return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  origin = rf_caller_of(origin, &called);
+  if (size == 0) {
+    rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    return NULL;
+  }
+  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_front_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
 
 size_t rf_front_usable_size(void *ptr) {

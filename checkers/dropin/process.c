@@ -7,10 +7,12 @@
 #include "elsewhere.h"
 #include "front.h"
 #include "journal.h"
+#include "ondemand.h"
 #include "pages.h"
 #include "roots.h"
 #include "signals.h"
 #include "thread.h"
+#include "tracing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,8 +45,9 @@ static struct {
   uintptr_t stack_from; /* 0: not known */
   int standard_error;   /* a copy of it; 0 or less: none */
   rf_reporter reporter; /* in front of the one that writes */
-  char log[PATH_BYTES]; /* the option: the environment is the program's, which may write over it */
-  int kept;             /* a descriptor of the file of records; 0 or less: none */
+  char log[PATH_BYTES]; /* the options: the environment is the program's, which may write over it */
+  char trace[PATH_BYTES];
+  int kept; /* a descriptor of the file of records; 0 or less: none */
   struct stat kept_file;
 } process;
 
@@ -59,15 +62,13 @@ static void close_log(void) {
   log->opened_by = 0;
 }
 
-/* As the reporter expands it; false where it does not fit. */
-static bool log_path(rf_sink_buffer *path) {
-  const rf_options *const o = &rf_process.options;
-  for (size_t i = 0; i < o->log_length; i++) {
-    if (o->log[i] == '%' && i + 1 < o->log_length && o->log[i + 1] == 'p') {
+bool rf_process_path(const char *text, size_t length, rf_sink_buffer *path) {
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '%' && i + 1 < length && text[i + 1] == 'p') {
       rf_sink_uint(&path->sink, (uint64_t)getpid());
       i++;
     } else {
-      rf_sink_char(&path->sink, o->log[i]);
+      rf_sink_char(&path->sink, text[i]);
     }
   }
   return path->length + 1 < path->capacity;
@@ -99,7 +100,8 @@ static int open_log(void) {
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
   rf_sink_buffer_init(&expanded, path, sizeof path);
-  if (rf_process.options.log == NULL || !log_path(&expanded)) {
+  if (rf_process.options.log == NULL ||
+      !rf_process_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
     return -1;
   }
   int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
@@ -185,6 +187,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
   }
   if (action == RF_ACTION_HALT) {
     process.ended = true;
+    rf_tracing_end();
     rf_journal_end(process.findings, NULL);
   }
   rf_uncancelled_end(cancellation);
@@ -217,10 +220,14 @@ static void apply(const rf_options *o) {
   process.reporter.exitcode = (int)o->exitcode;
 }
 
-static void keep_path(rf_options *o) {
+static void keep_paths(rf_options *o) {
   if (o->log != NULL && o->log_length < sizeof process.log) {
     memcpy(process.log, o->log, o->log_length);
     o->log = process.log;
+  }
+  if (o->trace != NULL && o->trace_length < sizeof process.trace) {
+    memcpy(process.trace, o->trace, o->trace_length);
+    o->trace = process.trace;
   }
 }
 
@@ -235,7 +242,7 @@ static void configure(void) {
   if (environ != NULL) {
     (void)rf_options_load(o, &warnings);
     process.configured = true;
-    keep_path(o);
+    keep_paths(o);
   }
   apply(o);
 }
@@ -284,11 +291,13 @@ void rf_process_guard_init(rf_arena *arena) {
 /* ---- Fork ---- */
 
 static void fork_prepare(void) {
+  rf_tracing_fork_prepare();
   rf_arena_fork_prepare();
 }
 
 static void fork_parent(void) {
   rf_arena_fork_parent();
+  rf_tracing_fork_parent();
 }
 
 static void fork_child(void) {
@@ -299,6 +308,8 @@ static void fork_child(void) {
   process.ended = false;
   process.findings = 0;
   rf_journal_forked();
+  rf_tracing_fork_child();
+  rf_ondemand_forked();
 }
 
 /* ---- The end ---- */
@@ -344,6 +355,7 @@ int rf_process_end(rf_process_ending ending, int status) {
     rf_leak_check(rf_process.options.leaks, process.stack_from != 0 ? process.stack_from : here, &process.reporter,
                   &leaks);
   }
+  rf_tracing_end();
   rf_journal_end(process.findings, &leaks);
   rf_uncancelled_end(cancellation);
   return process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
@@ -401,5 +413,9 @@ void rf_process_begin(void) {
   if (rf_process.checked && rf_process.options.signals) {
     rf_signals_init();
   }
+  if (rf_process.options.signals) {
+    rf_ondemand_init();
+  }
+  rf_tracing_begin();
   rf_journal_begin();
 }

@@ -34,6 +34,9 @@ void rf_process_guard_init(rf_arena *arena);
  * program. Under the command one is kept all the same, for programs that can no longer open the file. */
 void rf_process_tell(const char *text, size_t size);
 
+/* Adds a path of an option to *path, with the process's id for %p, as the reporter does. False where it does not fit. */
+bool rf_process_path(const char *text, size_t length, rf_sink_buffer *path);
+
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);
 

@@ -116,7 +116,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
             "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
             "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, max_findings, verbosity, rejected, "
-            "signals, summary, help\n");
+            "signals, dump_signal, summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }

@@ -72,7 +72,7 @@ TEST(Status, IsTheProgramsOwn) {
 }
 
 TEST(Status, ASignalThatEndsTheProgramEndsTheCommand) {
-  for (int const signal : {SIGTERM, SIGSEGV, SIGKILL, SIGABRT, SIGUSR1}) {
+  for (int const signal : {SIGTERM, SIGSEGV, SIGKILL, SIGABRT, SIGUSR2}) {
     const Result result = check({"--", program("ends"), "signal", std::to_string(signal)});
     EXPECT_EQ(result.signal, signal);
     EXPECT_TRUE(has(result.err, "; ended by signal " + std::to_string(signal) + " (")) << result.err;

@@ -3,8 +3,8 @@
  *
  *     ./bazelw run //tools/bench:footprint
  */
-#include "subjects.h"
-#include "trace.h"
+#include "tools/trace/subjects.h"
+#include "tools/trace/synthetic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static bool step(rf_allocator *a, const trace_op *op, void **block) {
 }
 
 static bool succeeds(const subject *s, const trace *t, void *arena, size_t size) {
-  rf_allocator *const a = s->make(arena, size);
+  rf_allocator *const a = s->make(arena, size, t);
   void **const blocks = (void **)calloc(t->ids, sizeof *blocks);
   bool good = a != NULL && blocks != NULL;
   for (size_t i = 0; good && i < t->count; i++) {
@@ -76,6 +76,9 @@ int main(void) {
   printf("\n");
   for (size_t i = 0; i < subject_count; i++) {
     double sum = 0;
+    if (!subjects[i].arena || subjects[i].largest != 0) {
+      continue; /* no arena, or not for requests of any size */
+    }
     printf("| %s |", subjects[i].name);
     for (size_t kind = 0; kind < trace_kinds(); kind++) {
       double logs = 0;

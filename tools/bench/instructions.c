@@ -1,14 +1,15 @@
 /* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and arenas.
  *
- *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]
+ *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]      tlsf unless told otherwise
  *
  * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted. Their
  * arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
  */
 #define _GNU_SOURCE
 #include "steps.h"
-#include "subjects.h"
-#include "trace.h"
+
+#include "tools/trace/subjects.h"
+#include "tools/trace/synthetic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static void print_row(const char *name, const char *arena, const figures *f) {
 
 static void measure(const subject *s, const char *size_name, size_t size, trace t, figures *sum) {
   void *const arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  rf_allocator *const a = arena != MAP_FAILED ? s->make(arena, size) : NULL;
+  rf_allocator *const a = arena != MAP_FAILED ? s->make(arena, size, &t) : NULL;
   if (a == NULL) {
     (void)fprintf(stderr, "%s cannot use an arena of %s\n", s->name, size_name);
     exit(1);
@@ -151,8 +152,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     measure_all(subject_named(argv[i]));
   }
-  for (size_t i = 0; argc == 1 && i < subject_count; i++) {
-    measure_all(&subjects[i]);
+  if (argc == 1) {
+    measure_all(subject_named("tlsf"));
   }
   return 0;
 }

@@ -22,6 +22,9 @@ const rf_option_row rf_option_rows[RF_OPTIONS] = {
     [RF_OPTION_FORMAT] = {"format", 'f', "FORMAT", NULL, "of what is printed: text (the default) or json"},
     [RF_OPTION_JSON] = {"json", 'j', "FILE", NULL,
                         "write findings and summary to FILE as well, one JSON object a line"},
+    [RF_OPTION_TRACE] = {"trace", '\0', "FILE", "trace=",
+                         "record all requests for memory to FILE, for `ringfence replay`;\n"
+                         "with %p in its name, which is the process id, those of each process"},
     [RF_OPTION_LOG] = {"log", 'l', "FILE", NULL, "print to FILE instead of standard error"},
     [RF_OPTION_QUIET] = {"quiet", 'q', NULL, NULL, "print nothing when nothing was found"},
     [RF_OPTION_VERBOSE] = {"verbose", 'v', NULL, NULL, "say what is done, list the processes, show whole stacks"},

@@ -1,4 +1,4 @@
-#include "trace.h"
+#include "tools/trace/synthetic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,11 +41,8 @@ static maker start(const char *name, uint64_t seed, size_t ids) {
 
 static void add(maker *m, trace_kind kind, size_t id, size_t size) {
   trace *const t = &m->t;
-  if (t->count == t->capacity) {
-    t->capacity = t->capacity == 0 ? 1024 : 2 * t->capacity;
-    t->ops = (trace_op *)must(realloc(t->ops, t->capacity * sizeof *t->ops));
-  }
-  t->ops[t->count++] = (trace_op){kind, id, size};
+  trace_op const op = {.kind = kind, .id = id, .size = size};
+  trace_add(t, &op);
   m->live = m->live - m->sizes[id] + size;
   m->sizes[id] = size;
   t->peak = m->live > t->peak ? m->live : t->peak;
@@ -224,9 +221,4 @@ trace trace_make_comb(uint64_t seed, size_t teeth, size_t largest) {
     add(&m, TRACE_FREE, i, 0);
   }
   return finish(&m);
-}
-
-void trace_free(trace *t) {
-  free(t->ops);
-  *t = (trace){0};
 }

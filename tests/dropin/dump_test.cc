@@ -1,0 +1,137 @@
+// What is allocated, on demand: by a signal that the program does not handle, and by a call.
+#include "tests/dropin/run.h"
+
+#include <csignal>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <string>
+
+namespace ringfence_test {
+namespace {
+
+size_t count(const std::string &text, const std::string &part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    n++;
+  }
+  return n;
+}
+
+const char kBegin[] = ": memory now\n";
+
+// Standard error takes text findings, so what is printed there.
+How as_text(const std::string &options) {
+  How how = with("leaks=0:" + options);
+  how.log = false;
+  return how;
+}
+
+Result dumped(const std::string &what, const std::string &options = "") {
+  return run({program("dumped"), what}, as_text(options));
+}
+
+TEST(Dump, ComesOnASignalAndTheProgramGoesOn) {
+  Result const result = dumped("raise");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "end\n");
+  EXPECT_EQ(count(result.err, kBegin), 1U) << result.err;
+  EXPECT_EQ(result.err.rfind("ringfence: process ", 0), 0U) << result.err;
+  EXPECT_EQ(count(result.err, "\narena 0: guard > malloc: "), 1U) << result.err;
+  EXPECT_EQ(count(result.err, "\n  size    used    free\n"), 1U) << result.err;
+  EXPECT_EQ(count(result.err, "\n    64    1000       "), 1U) << "the histogram has the 1000 blocks: " << result.err;
+  EXPECT_EQ(count(result.err, "\n  map of "), 1U) << result.err;
+  EXPECT_EQ(count(result.err, "\n  live blocks by call site\n    100000 bytes in 1000 blocks\n      #0 0x"), 1U)
+      << result.err;
+  EXPECT_EQ(count(result.err, " in fill ("), 1U) << result.err;
+}
+
+TEST(Dump, ComesFromACall) {
+  Result const result = dumped("call");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, kBegin), 2U) << "by each of the two names";
+}
+
+TEST(Dump, ComesFromACallInAProgramThatIsLinkedWithIt) {
+  How how = as_text("");
+  how.preload = false;
+  Result const result = run({program("dumped_linked"), "call"}, how);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks"), 2U) << result.err;
+}
+
+TEST(Dump, LeavesTheProgramsOwnHandlerAlone) {
+  Result const result = dumped("own");
+  EXPECT_EQ(result.out, "own\nend\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(Dump, LeavesAnIgnoredSignalIgnored) {
+  Result const result = run({"/bin/sh", "-c", "trap '' USR1; exec " + program("dumped") + " ignored"}, as_text(""));
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, kBegin), 0U) << result.err;
+}
+
+TEST(Dump, ComesOnTheSignalThatTheOptionNames) {
+  EXPECT_EQ(count(dumped("hup", "dump_signal=SIGHUP").err, kBegin), 1U);
+  EXPECT_EQ(dumped("hup").status, 128 + SIGHUP);
+  EXPECT_EQ(dumped("raise", "dump_signal=SIGHUP").status, 128 + SIGUSR1);
+}
+
+TEST(Dump, ComesOnNoSignalWhereTheOptionsSaySo) {
+  for (const char *options : {"dump_signal=none", "signals=0"}) {
+    Result const result = dumped("raise", options);
+    EXPECT_EQ(result.status, 128 + SIGUSR1) << options;
+    EXPECT_EQ(result.err, "") << options;
+  }
+}
+
+TEST(Dump, OfTheBareHeapHasNoCallSites) {
+  Result const result = dumped("raise", "mode=off");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, "\narena 0: malloc: "), 1U) << result.err;
+  EXPECT_EQ(count(result.err, "call site"), 0U) << result.err;
+}
+
+TEST(Dump, GoesToTheLogOfTextFindings) {
+  std::string const log = testing::TempDir() + "dump_test.log";
+  std::remove(log.c_str());
+  Result const result = dumped("raise", "log=" + log);
+  EXPECT_EQ(result.err, "");
+  std::ifstream in(log);
+  std::string const text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  EXPECT_EQ(count(text, kBegin), 1U) << text;
+}
+
+TEST(Dump, DoesNotGetBetweenJsonFindings) {
+  Result const result = run({program("dumped"), "raise"}, with("leaks=0"));
+  EXPECT_EQ(count(result.err, kBegin), 1U) << result.err;
+  EXPECT_EQ(result.lines.size(), 0U);
+}
+
+TEST(Dump, WaitsForTheThreadThatItInterruptedInsideMalloc) {
+  Result const result = dumped("busy");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "end\n");
+  size_t const dumps = count(result.err, kBegin);
+  EXPECT_GT(dumps, 0U);
+  EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks"), dumps) << "each of them is whole";
+  EXPECT_EQ(count(result.err, "left out"), 0U) << result.err;
+}
+
+TEST(Dump, OfAProcessWithThreadsShowsEachArena) {
+  Result const result = dumped("threads");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, kBegin), 20U);
+  EXPECT_GE(count(result.err, "\narena 0: "), 20U);
+  EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks"), 20U);
+}
+
+TEST(Dump, OfAForkedChildIsItsOwn) {
+  Result const result = dumped("child");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, kBegin), 1U) << result.err;
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,110 @@
+/* Asks for a dump of its memory in every way, or does not want one. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <ringfence/dropin.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BLOCKS = 1000, ASKED = 60 };
+
+static void *volatile kept[BLOCKS];
+
+static void fill(void) {
+  for (int i = 0; i < BLOCKS; i++) {
+    kept[i] = malloc(100);
+  }
+}
+
+static void own(int number) {
+  (void)number;
+  if (write(STDOUT_FILENO, "own\n", 4) != 4) {
+    abort();
+  }
+}
+
+static volatile int done;
+static pthread_t main_thread;
+
+/* Asks while the main thread is inside malloc more often than not. */
+static void *ask(void *unused) {
+  (void)unused;
+  for (int i = 0; i < ASKED; i++) {
+    pthread_kill(main_thread, SIGUSR1);
+    usleep(500);
+  }
+  done = 1;
+  return NULL;
+}
+
+static void busy(void) {
+  pthread_t asker;
+  main_thread = pthread_self();
+  pthread_create(&asker, NULL, ask, NULL);
+  while (!done) {
+    free(malloc(10));
+  }
+  pthread_join(asker, NULL);
+}
+
+static void *churn(void *unused) {
+  while (!done) {
+    free(malloc(20));
+  }
+  return unused;
+}
+
+static void threads(void) {
+  pthread_t others[3];
+  for (int i = 0; i < 3; i++) {
+    pthread_create(&others[i], NULL, churn, NULL);
+  }
+  for (int i = 0; i < 20; i++) {
+    raise(SIGUSR1);
+  }
+  done = 1;
+  for (int i = 0; i < 3; i++) {
+    pthread_join(others[i], NULL);
+  }
+}
+
+static void child(void) {
+  int status;
+  pid_t const id = fork();
+  if (id == 0) {
+    raise(SIGUSR1);
+    exit(0);
+  }
+  if (waitpid(id, &status, 0) != id || status != 0) {
+    abort();
+  }
+}
+
+int main(int argc, char **argv) {
+  const char *const how = argc > 1 ? argv[1] : "";
+  fill();
+  if (strcmp(how, "raise") == 0) {
+    raise(SIGUSR1);
+  } else if (strcmp(how, "hup") == 0) {
+    raise(SIGHUP);
+  } else if (strcmp(how, "call") == 0) {
+    __ringfence_dump();
+    ringfence_dump();
+  } else if (strcmp(how, "own") == 0) {
+    signal(SIGUSR1, own);
+    raise(SIGUSR1);
+  } else if (strcmp(how, "ignored") == 0) {
+    raise(SIGUSR1);
+  } else if (strcmp(how, "busy") == 0) {
+    busy();
+  } else if (strcmp(how, "threads") == 0) {
+    threads();
+  } else if (strcmp(how, "child") == 0) {
+    child();
+  }
+  puts("end");
+  return 0;
+}

@@ -1,0 +1,144 @@
+/* Requests for a recorder: known ones, from threads, in children, in signal handlers. */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 4, ROUNDS = 5000 };
+
+static void *volatile kept;
+
+/* Sizes that nobody else asks for. */
+static void known(void) {
+  char *first = malloc(1001);
+  char *second = calloc(7, 143);      /* 1001 */
+  void *third = memalign(4096, 1003); /* of 4096 */
+  first = realloc(first, 30011);
+  second = realloc(second, 0);
+  free(third);
+  kept = first; /* a block of 30011 bytes is left */
+  third = realloc(NULL, 1005);
+  free(third);
+  free(NULL);
+}
+
+static void *churn(void *seed) {
+  unsigned state = (unsigned)(size_t)seed + 1;
+  void *blocks[64] = {NULL};
+  for (int i = 0; i < ROUNDS; i++) {
+    state = state * 1664525U + 1013904223U;
+    void **const block = &blocks[state >> 26];
+    if (*block != NULL && (state & 1U) != 0) {
+      *block = realloc(*block, 1 + (state >> 8) % 500);
+    } else {
+      free(*block);
+      *block = malloc(1 + (state >> 8) % 300);
+    }
+  }
+  for (int i = 0; i < 64; i++) {
+    free(blocks[i]);
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  pthread_t ids[THREADS];
+  for (size_t i = 0; i < THREADS; i++) {
+    pthread_create(&ids[i], NULL, churn, (void *)i);
+  }
+  for (size_t i = 0; i < THREADS; i++) {
+    pthread_join(ids[i], NULL);
+  }
+}
+
+/* The child's blocks: one of 2001 bytes. */
+static int child(const char *end) {
+  free(malloc(2001));
+  if (strcmp(end, "exec") == 0) {
+    execl("/bin/true", "true", (char *)NULL);
+  }
+  return 0;
+}
+
+static void fork_one(const char *end) {
+  int status = 1;
+  pid_t const id = fork();
+  if (id == 0) {
+    exit(child(end));
+  }
+  if (id < 0 || waitpid(id, &status, 0) != id || status != 0) {
+    abort();
+  }
+  printf("%d\n", (int)id);
+  fflush(stdout); /* or a later child would print it again */
+}
+
+static void forks_among_threads(void) {
+  pthread_t ids[THREADS];
+  for (size_t i = 0; i < THREADS; i++) {
+    pthread_create(&ids[i], NULL, churn, (void *)i);
+  }
+  for (int i = 0; i < 20; i++) {
+    fork_one("exit");
+  }
+  for (size_t i = 0; i < THREADS; i++) {
+    pthread_join(ids[i], NULL);
+  }
+}
+
+static void on_alarm(int number) {
+  (void)number;
+  free(malloc(501));
+}
+
+static void alarms(void) {
+  struct itimerval const often = {{0, 200}, {0, 200}};
+  struct itimerval const never = {{0, 0}, {0, 0}};
+  signal(SIGALRM, on_alarm);
+  setitimer(ITIMER_REAL, &often, NULL);
+  for (int i = 0; i < 20; i++) {
+    churn((void *)(size_t)i);
+  }
+  setitimer(ITIMER_REAL, &never, NULL);
+}
+
+int main(int argc, char **argv) {
+  const char *const what = argc > 1 ? argv[1] : "known";
+  known();
+  if (strcmp(what, "threads") == 0) {
+    threads();
+  } else if (strcmp(what, "fork") == 0) {
+    fork_one("exit");
+    free(malloc(3001));
+  } else if (strcmp(what, "fork_exec") == 0) {
+    fork_one("exec");
+  } else if (strcmp(what, "forks") == 0) {
+    forks_among_threads();
+  } else if (strcmp(what, "alarms") == 0) {
+    alarms();
+  } else if (strcmp(what, "closes") == 0) {
+    for (int fd = 3; fd < 1100; fd++) {
+      close(fd);
+    }
+    churn(NULL);
+  } else if (strcmp(what, "chdir") == 0) {
+    if (chdir("/") != 0) {
+      return 1;
+    }
+  } else if (strcmp(what, "killed") == 0) {
+    raise(SIGKILL);
+  } else if (strcmp(what, "aborts") == 0) {
+    abort();
+  } else if (strcmp(what, "_exit") == 0) {
+    _exit(0);
+  } else if (strcmp(what, "exec") == 0) {
+    execl("/bin/true", "true", (char *)NULL);
+  }
+  return 0;
+}

@@ -1,0 +1,140 @@
+// `ringfence replay`, and what `ringfence check --trace` leaves for it.
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string recorded() {
+  return source("tools/trace/recorded/sqlite.rft");
+}
+
+Result replay(std::vector<std::string> words) {
+  words.insert(words.begin(), {ringfence(), "replay"});
+  return run(words);
+}
+
+TEST(Replay, PrintsTimeFailuresFootprintAndFragmentation) {
+  Result const result = replay({recorded()});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(has(result.out, "sqlite.rft: 16961 requests (8444 alloc, 8428 free, 89 realloc)")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  peak 172.3 KiB in 324 blocks;")) << result.out;
+  EXPECT_TRUE(has(result.out, "\ntlsf, in an arena of 344.6 KiB\n")) << result.out;
+  EXPECT_TRUE(has(result.out, " ns a request, the slowest ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  failures       0\n")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  footprint      1")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  fragmentation  ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  live at the end: 9503 bytes in 16 blocks, from 1 call site\n")) << result.out;
+}
+
+TEST(Replay, UsesTheAllocatorAndTheArenaThatItIsTold) {
+  Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "1", recorded()});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, "\nsmallmem, in an arena of 1024.0 KiB\n")) << result.out;
+}
+
+TEST(Replay, SaysWhatFailsInASmallArena) {
+  Result const result = replay({"--arena=100K", "--runs=1", recorded()});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_TRUE(has(result.out, "; the first is request ")) << result.out;
+  EXPECT_FALSE(has(result.out, "failures       0")) << result.out;
+  Result const none = replay({"--arena=16", recorded()});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_EQ(none.said(), std::vector<std::string>{"tlsf cannot use an arena of 16 bytes"});
+}
+
+TEST(Replay, AdvisesCountsForAPool) {
+  Result const result = replay({"--advise-pool", recorded()});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, "static const rf_pool_class classes[] = {{8, ")) << result.out;
+}
+
+TEST(Replay, SavesTheFirstRequests) {
+  std::string const file = scratch("saved");
+  EXPECT_EQ(replay({"--events=1000", "--save", file, recorded()}).status, 0);
+  Result const result = replay({"--runs=1", file});
+  EXPECT_TRUE(has(result.out, ": 1000 requests (")) << result.out;
+  EXPECT_LT(read_file(file).size(), 6000U);
+}
+
+TEST(Replay, SaysWhatIsWrongWithAFile) {
+  std::string const whole = read_file(recorded());
+  std::string const file = scratch("bad");
+  write_file(file, whole.substr(0, 30000));
+  Result const cut = replay({file});
+  EXPECT_EQ(cut.status, 2);
+  EXPECT_EQ(cut.out, "");
+  ASSERT_EQ(cut.said().size(), 1U);
+  EXPECT_TRUE(has(cut.said()[0], file + ": it is cut off in chunk ")) << cut.err;
+  std::string damaged = whole;
+  damaged[20000] = static_cast<char>(damaged[20000] ^ 1);
+  write_file(file, damaged);
+  EXPECT_TRUE(has(replay({file}).err, "is damaged: its check sum is wrong")) << replay({file}).err;
+  write_file(file, "hello\n");
+  EXPECT_EQ(replay({file}).said(),
+            std::vector<std::string>{file + ": it is not a trace: it does not begin with RFTRACE"});
+  EXPECT_EQ(replay({"/nowhere"}).said(),
+            std::vector<std::string>{"/nowhere: it cannot be read: No such file or directory"});
+}
+
+TEST(Replay, TakesWhatComesBeforeTheDamageIfItIsTold) {
+  std::string const traced = scratch("traced");
+  ASSERT_EQ(check({"--quiet", "--leaks=0", "--trace", traced, "--", "/bin/ls", "-lR", "/usr/share/doc"}).status, 0);
+  std::string const whole = read_file(traced);
+  write_file(traced, whole.substr(0, whole.size() - 100));
+  EXPECT_EQ(replay({traced}).status, 2);
+  Result const result = replay({"--partial", "--runs=1", traced});
+  if (whole.size() > 65536) {
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.out, "the trace has no end")) << result.out;
+  } else {
+    EXPECT_EQ(result.status, 2);
+  }
+  EXPECT_TRUE(has(result.err, "it is cut off in ")) << result.err;
+}
+
+TEST(Replay, RefusesAWrongCommandLine) {
+  std::pair<std::vector<std::string>, const char *> const cases[] = {
+      {{}, "replay which trace? `ringfence replay FILE`"},
+      {{"a", "b"}, "replay takes one trace at a time"},
+      {{"--what", "a"}, "there is no option --what; see `ringfence help replay`"},
+      {{"--arena"}, "--arena needs an argument; see `ringfence help replay`"},
+      {{"--arena=0", "a"}, "--arena 0: give a number above 0"},
+      {{"--arena=5X", "a"}, "--arena 5X: give a number above 0"},
+      {{"--arena=99999999999999999999", "a"}, "--arena 99999999999999999999: give a number above 0"},
+      {{"--runs=-1", "a"}, "--runs -1: give a number above 0"},
+  };
+  for (const auto &[words, said] : cases) {
+    Result const result = replay(words);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.said(), std::vector<std::string>{said});
+  }
+  Result const other = replay({"--allocator=malloc", "a"});
+  EXPECT_EQ(other.status, 2);
+  EXPECT_TRUE(has(other.err, "--allocator malloc: there are tlsf, ")) << other.err;
+}
+
+TEST(Replay, HasAManual) {
+  EXPECT_TRUE(has(replay({"--help"}).out, "Usage: ringfence replay [OPTIONS] FILE\n"));
+  EXPECT_EQ(replay({"-h"}).out, run({ringfence(), "help", "replay"}).out);
+}
+
+TEST(Trace, OfAProgramNamesTheLineOfWhatIsLeft) {
+  std::string const file = scratch("leak");
+  Result const result = check({"--quiet", "--leaks=0", "--trace", file, "--", program("leak")});
+  EXPECT_EQ(result.status, 0) << result.err;
+  Result const replayed = replay({"--runs=1", file});
+  EXPECT_EQ(replayed.status, 0) << replayed.err;
+  EXPECT_TRUE(has(replayed.out, "/leak.c:") || has(replayed.out, " leak.c:")) << replayed.out;
+}
+
+} // namespace

@@ -1,0 +1,209 @@
+// Replaying traces on the allocators: all serve what they say they serve, and an allocator that is wrong is told.
+#include "tools/trace/demand.h"
+#include "tools/trace/libc.h"
+#include "tools/trace/read.h"
+#include "tools/trace/replay.h"
+#include "tools/trace/synthetic.h"
+
+#include <array>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+trace recorded(const std::string &name) {
+  std::array<char, TRACE_PROBLEM_BYTES> problem{};
+  trace t;
+  std::string const path = "tools/trace/recorded/" + name + ".rft";
+  EXPECT_TRUE(trace_read(&t, path.c_str(), problem.data())) << path << ": " << problem.data();
+  return t;
+}
+
+// Only the requests for up to `largest` bytes, and what becomes of those blocks.
+trace small_requests(const trace &of, size_t largest) {
+  trace out{};
+  std::vector<bool> taken(of.ids);
+  size_t live = 0;
+  std::vector<size_t> sizes(of.ids);
+  for (size_t i = 0; i < of.count; i++) {
+    trace_op const &op = of.ops[i];
+    if (op.kind == TRACE_ALLOC) {
+      taken[op.id] = op.size <= largest;
+    }
+    if (!taken[op.id] || (op.kind == TRACE_REALLOC && op.size > largest)) {
+      continue;
+    }
+    trace_add(&out, &op);
+    live = live - sizes[op.id] + op.size;
+    sizes[op.id] = op.size;
+    out.peak = live > out.peak ? live : out.peak;
+  }
+  out.ids = of.ids;
+  return out;
+}
+
+class Recorded : public testing::TestWithParam<const char *> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, Recorded, testing::Values("python", "sqlite", "git", "perl"),
+                         [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
+
+TEST_P(Recorded, IsATraceOfAWholeProgram) {
+  trace t = recorded(GetParam());
+  EXPECT_TRUE(t.complete);
+  EXPECT_EQ(t.lost, 0U);
+  EXPECT_EQ(t.failures, 0U);
+  EXPECT_GT(t.count, 10000U);
+  trace_free(&t);
+}
+
+TEST_P(Recorded, TlsfServesInLittleMoreThanThePeak) {
+  trace t = recorded(GetParam());
+  subject const *const s = subject_named("tlsf");
+  replay_memory m = replay_memory_make(&t, 4 * t.peak);
+  size_t const footprint = replay_footprint(s, &t, &m);
+  EXPECT_GT(footprint, t.peak);
+  EXPECT_LT(footprint, t.peak + t.peak / 3);
+  size_t first = 0;
+  EXPECT_EQ(replay_failures(s, &t, &m, footprint, &first), 0U);
+  EXPECT_GT(replay_failures(s, &t, &m, footprint - 64, &first), 0U);
+  EXPECT_LT(first, t.count);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+class EachSubject : public testing::TestWithParam<size_t> {};
+
+INSTANTIATE_TEST_SUITE_P(Allocator, EachSubject, testing::Range(size_t{0}, subject_count),
+                         [](const testing::TestParamInfo<size_t> &it) {
+                           std::string name = subjects[it.param].name;
+                           for (char &c : name) {
+                             c = c == '+' ? '_' : c;
+                           }
+                           return name;
+                         });
+
+TEST_P(EachSubject, ServesARecordedTraceOfSmallRequestsRightly) {
+  subject const &s = subjects[GetParam()];
+  trace all = recorded("sqlite");
+  trace t = small_requests(all, 64);
+  replay_memory m = replay_memory_make(&t, 64 * t.peak);
+  size_t first = 0;
+  ASSERT_EQ(replay_failures(&s, &t, &m, 64 * t.peak, &first), 0U) << "at " << first;
+  EXPECT_TRUE(replay_verify(&s, &t, &m, 64 * t.peak));
+  replay_times const times = replay_measure(&s, &t, &m, 64 * t.peak, 1);
+  EXPECT_GT(times.mean_ns, 0);
+  EXPECT_GT(times.worst_ns, 0);
+  if (s.arena) {
+    size_t const footprint = replay_footprint(&s, &t, &m);
+    EXPECT_GE(footprint, t.peak);
+    EXPECT_EQ(replay_failures(&s, &t, &m, footprint, &first), 0U);
+    EXPECT_EQ(s.make(m.arena, 8, &t), nullptr) << "eight bytes are no arena";
+  }
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+  trace_free(&all);
+}
+
+TEST_P(EachSubject, RefusesLargerBlocksThanItSaysIfItSaysSo) {
+  subject const &s = subjects[GetParam()];
+  trace t{};
+  trace_op const op = {TRACE_ALLOC, 0, 0, s.largest + 1, 0, 0};
+  trace_add(&t, &op);
+  t.ids = 1;
+  t.peak = op.size;
+  replay_memory m = replay_memory_make(&t, size_t{4} << 20);
+  size_t first = 0;
+  size_t const failed = replay_failures(&s, &t, &m, size_t{4} << 20, &first);
+  EXPECT_EQ(failed, s.largest == 0 ? 0U : 1U);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+// ---- The negative control ----
+
+// Hands out the same 64 bytes twice, then goes on.
+void *overlapping_alloc(rf_allocator *, size_t size, size_t, const rf_site *) {
+  static std::array<unsigned char, 1 << 20> memory;
+  static size_t used;
+  used = used + 2 * size > memory.size() ? 0 : used;
+  void *const p = memory.data() + used;
+  used += size / 2 / 16 * 16;
+  return p;
+}
+
+rf_status forget(rf_allocator *, void *, const rf_site *) {
+  return RF_OK;
+}
+
+void no_stats(rf_allocator *, rf_stats *out) {
+  *out = {};
+}
+
+rf_allocator *make_overlapping(void *, size_t, const trace *) {
+  static rf_allocator_ops ops;
+  ops.name = "overlapping";
+  ops.alloc = overlapping_alloc;
+  ops.free = forget;
+  ops.stats = no_stats;
+  static rf_allocator a = {&ops};
+  return &a;
+}
+
+TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
+  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, ""};
+  trace t = trace_make(0, 1);
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));
+  EXPECT_TRUE(replay_verify(subject_named("tlsf"), &t, &m, 1 << 20));
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Replay, GoesOnAfterARequestThatFails) {
+  trace t{};
+  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 100000, 0, 0},
+                          {TRACE_ALLOC, 0, 1, 100, 0, 0},
+                          {TRACE_REALLOC, 0, 0, 50, 0, 0},
+                          {TRACE_FREE, 0, 0, 0, 0, 0},
+                          {TRACE_FREE, 0, 1, 0, 0, 0}};
+  for (const trace_op &op : ops) {
+    trace_add(&t, &op);
+  }
+  t.ids = 2;
+  t.peak = 100100;
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  size_t first = 9;
+  EXPECT_EQ(replay_failures(subject_named("tlsf"), &t, &m, 8192, &first), 1U);
+  EXPECT_EQ(first, 0U);
+  replay_fragmentation const f = replay_fragment(subject_named("tlsf"), &t, &m, 8192);
+  EXPECT_TRUE(f.known);
+  EXPECT_EQ(f.at_end, 0) << "all is free, in one block";
+  EXPECT_EQ(f.end.used, 0U);
+  EXPECT_FALSE(replay_fragment(subject_named("libc"), &t, &m, 8192).known);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Demand, IsThePeakOfEachClass) {
+  trace t{};
+  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 16, 0, 0},  {TRACE_ALLOC, 0, 1, 17, 0, 0}, {TRACE_FREE, 0, 0, 0, 0, 0},
+                          {TRACE_REALLOC, 0, 1, 5, 0, 0}, {TRACE_ALLOC, 0, 2, 64, 0, 0}, {TRACE_ALLOC, 0, 3, 65, 0, 0},
+                          {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0}};
+  for (const trace_op &op : ops) {
+    trace_add(&t, &op);
+  }
+  t.ids = 5;
+  rf_pool_class classes[DEMAND_CLASSES];
+  demand_of(&t, classes);
+  EXPECT_EQ(classes[0].size, 16U);
+  EXPECT_EQ(classes[0].count, 2U);
+  EXPECT_EQ(classes[1].count, 1U);
+  EXPECT_EQ(classes[2].count, 0U);
+  EXPECT_EQ(classes[3].count, 1U) << "neither the larger nor the more aligned one";
+  demand_of(nullptr, classes);
+  EXPECT_EQ(classes[0].count, 0U);
+  trace_free(&t);
+}
+
+} // namespace

@@ -1,0 +1,511 @@
+// Traces: what a recorder writes is what the reader reads, and a damaged file is told by what is wrong with it.
+#include "checkers/crc32.h"
+#include "tools/trace/read.h"
+#include "tools/trace/synthetic.h"
+#include "tools/trace/write.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <memory>
+#include <random>
+#include <ringfence/tlsf.h>
+#include <ringfence/trace.h>
+#include <ringfence/trace_format.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Bytes = std::string;
+
+void append(void *context, const char *bytes, size_t size) {
+  static_cast<Bytes *>(context)->append(bytes, size);
+}
+
+// What trace_parse gives, with its end.
+struct Parsed {
+  explicit Parsed(const Bytes &bytes) {
+    good = trace_parse(&t, reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(), text.data());
+    problem = good ? "" : text.data();
+  }
+  ~Parsed() { trace_free(&t); }
+  Parsed(const Parsed &) = delete;
+  Parsed &operator=(const Parsed &) = delete;
+
+  std::array<char, TRACE_PROBLEM_BYTES> text{};
+  trace t{};
+  bool good;
+  std::string problem;
+};
+
+std::string kinds(const trace &t) {
+  std::string out;
+  for (size_t i = 0; i < t.count; i++) {
+    out += "afr"[t.ops[i].kind];
+  }
+  return out;
+}
+
+const rf_site kSite = {"demo.c", "main", 6};
+const rf_site kOther = {"other.c", "work", 60};
+
+class Tracer : public testing::Test {
+protected:
+  void SetUp() override { begin(1 << 16); }
+
+  void TearDown() override { rf_deinit(a); }
+
+  void begin(size_t bytes) {
+    memory = std::make_unique<size_t[]>(bytes / sizeof(size_t));
+    rf_tracer_options const options = {{append, &file}, memory.get(), bytes};
+    ASSERT_EQ(rf_tlsf_init(&heap, arena.data(), arena.size()), RF_OK);
+    ASSERT_EQ(rf_tracer_init(&tracer, &heap.base, &options), RF_OK);
+    a = &tracer.base;
+  }
+
+  void *alloc(size_t size, size_t align = RF_ALIGN_DEFAULT, const rf_site *site = &kSite) {
+    return rf_alloc_at(a, size, align, site);
+  }
+
+  // All that was recorded.
+  Bytes end() {
+    rf_deinit(a);
+    return file;
+  }
+
+  std::vector<unsigned char> arena = std::vector<unsigned char>(1 << 16);
+  std::unique_ptr<size_t[]> memory;
+  rf_tlsf heap{};
+  rf_tracer tracer{};
+  rf_allocator *a = nullptr;
+  Bytes file;
+};
+
+TEST_F(Tracer, RecordsKindSizeAlignmentBlockSiteAndThread) {
+  void *const first = alloc(13);
+  void *const second = alloc(100, 256, &kOther);
+  void *const grown = rf_realloc_at(a, first, 40, RF_ALIGN_DEFAULT, &kOther);
+  EXPECT_EQ(rf_free_at(a, second, &kSite), RF_OK);
+  ASSERT_NE(grown, nullptr);
+  Parsed const p(end());
+  ASSERT_TRUE(p.good) << p.problem;
+  ASSERT_EQ(kinds(p.t), "aarf");
+  const trace_op *const ops = p.t.ops;
+  EXPECT_EQ(ops[0].size, 13U);
+  EXPECT_EQ(ops[0].align, 0U);
+  EXPECT_EQ(ops[1].size, 100U);
+  EXPECT_EQ(ops[1].align, 256U);
+  EXPECT_EQ(ops[2].size, 40U);
+  EXPECT_EQ(ops[2].id, ops[0].id);
+  EXPECT_EQ(ops[3].id, ops[1].id);
+  EXPECT_NE(ops[0].id, ops[1].id);
+  EXPECT_EQ(ops[0].site, ops[3].site);
+  EXPECT_EQ(ops[1].site, ops[2].site);
+  EXPECT_STREQ(p.t.sites[ops[0].site].file, "demo.c");
+  EXPECT_STREQ(p.t.sites[ops[0].site].function, "main");
+  EXPECT_EQ(p.t.sites[ops[0].site].line, 6U);
+  EXPECT_STREQ(p.t.sites[ops[1].site].file, "other.c");
+  EXPECT_EQ(p.t.site_count, 3U) << "two, and the one that is not known";
+  EXPECT_NE(ops[0].thread, 0U);
+  EXPECT_EQ(p.t.peak, 140U);
+  EXPECT_EQ(p.t.peak_blocks, 2U);
+  EXPECT_TRUE(p.t.complete);
+  EXPECT_EQ(p.t.lost, 0U);
+}
+
+TEST_F(Tracer, ChangesNothing) {
+  void *const p = alloc(10);
+  EXPECT_TRUE(rf_owns(a, p));
+  EXPECT_EQ(rf_usable_size(a, p), rf_usable_size(&heap.base, p));
+  EXPECT_EQ(rf_inner(a), &heap.base);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  rf_stats s;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(s.used, 10U);
+  EXPECT_EQ(rf_free(&heap.base, p), RF_OK) << "the block is the heap's own";
+}
+
+TEST_F(Tracer, CountsARequestThatWasNotServedAndMakesNoBlockOfIt) {
+  void *const p = alloc(10);
+  EXPECT_EQ(alloc(1 << 20), nullptr);
+  EXPECT_EQ(rf_realloc_at(a, p, 1 << 20, RF_ALIGN_DEFAULT, &kSite), nullptr);
+  EXPECT_EQ(rf_free_at(a, p, &kSite), RF_OK);
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), "af");
+  EXPECT_EQ(read.t.failures, 2U);
+  EXPECT_EQ(read.t.peak, 10U);
+}
+
+TEST_F(Tracer, DoesNotRecordARefusedFree) {
+  rf_fault_scope scope;
+  rf_fault_scope_enter(
+      &scope, [](const rf_fault *, void *) {}, nullptr);
+  void *const p = alloc(10);
+  EXPECT_EQ(rf_free_at(a, p, &kSite), RF_OK);
+  EXPECT_NE(rf_free_at(a, p, &kSite), RF_OK);
+  EXPECT_NE(rf_free_at(a, &scope, &kSite), RF_OK);
+  rf_fault_scope_leave(&scope);
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), "af");
+}
+
+TEST_F(Tracer, RecordsAResizeInPlaceThatSucceeds) {
+  void *const p = alloc(100);
+  void *const wall = alloc(100);
+  EXPECT_EQ(rf_resize_at(a, p, 50, &kSite), RF_OK);
+  EXPECT_NE(rf_resize_at(a, p, 5000, &kSite), RF_OK);
+  EXPECT_EQ(rf_free_at(a, wall, &kSite), RF_OK);
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), "aarf");
+  EXPECT_EQ(read.t.ops[2].size, 50U);
+}
+
+TEST_F(Tracer, KnowsABlockThatItMissedTheFreeOf) {
+  void *const p = alloc(64);
+  EXPECT_EQ(rf_free(&heap.base, p), RF_OK); // behind its back
+  ASSERT_EQ(alloc(64), p);
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), "afa");
+}
+
+TEST_F(Tracer, LeavesOutWhatItsTableHasNoRoomFor) {
+  rf_deinit(a);
+  file.clear();
+  begin(RF_TRACE_MEMORY_MIN);
+  std::vector<void *> blocks;
+  for (int i = 0; i < 100; i++) {
+    blocks.push_back(alloc(8));
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(rf_free_at(a, p, &kSite), RF_OK);
+  }
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.peak_blocks, 12U) << "three quarters of 16 slots";
+  EXPECT_EQ(read.t.lost, 88U);
+  EXPECT_EQ(kinds(read.t), std::string(12, 'a') + std::string(12, 'f'));
+}
+
+TEST_F(Tracer, WritesInChunksAsItsBufferFills) {
+  size_t const header = file.size();
+  EXPECT_EQ(header, RF_TRACE_HEADER_BYTES);
+  for (int i = 0; i < 20000; i++) {
+    EXPECT_EQ(rf_free_at(a, alloc(8), &kSite), RF_OK);
+  }
+  EXPECT_GT(file.size(), size_t{60000});
+  EXPECT_LT(file.size(), size_t{40000} * 6);
+  Parsed const before(file);
+  EXPECT_TRUE(before.good) << before.problem;
+  EXPECT_FALSE(before.t.complete) << "what is in the buffer is missing";
+  size_t const so_far = before.t.count;
+  rf_tracer_flush(&tracer);
+  Parsed const flushed(file);
+  EXPECT_GT(flushed.t.count, so_far);
+  EXPECT_FALSE(flushed.t.complete);
+  Parsed const all(end());
+  EXPECT_EQ(all.t.count, 40000U);
+  EXPECT_TRUE(all.t.complete);
+}
+
+TEST_F(Tracer, RefusesTooLittleMemory) {
+  rf_tracer other;
+  rf_tracer_options options = {{append, &file}, memory.get(), RF_TRACE_MEMORY_MIN - 1};
+  EXPECT_EQ(rf_tracer_init(&other, &heap.base, &options), RF_ERR_INVALID);
+  options = {{append, &file}, reinterpret_cast<char *>(memory.get()) + 1, 1 << 15};
+  EXPECT_EQ(rf_tracer_init(&other, &heap.base, &options), RF_ERR_INVALID);
+  options = {{nullptr, nullptr}, memory.get(), 1 << 15};
+  EXPECT_EQ(rf_tracer_init(&other, &heap.base, &options), RF_ERR_INVALID);
+  EXPECT_EQ(rf_tracer_init(&other, &heap.base, nullptr), RF_ERR_INVALID);
+}
+
+// ---- The writer ----
+
+TEST(TraceWriter, GrowsItsTableWithMemoryThatItIsGiven) {
+  std::vector<std::unique_ptr<size_t[]>> given;
+  std::vector<size_t> memory(RF_TRACE_MEMORY_MIN / sizeof(size_t));
+  Bytes file;
+  rf_trace_writer w;
+  rf_trace_writer_options options{};
+  options.sink = {append, &file};
+  options.memory = memory.data();
+  options.size = RF_TRACE_MEMORY_MIN;
+  options.context = &given;
+  options.more = [](void *context, size_t size) {
+    auto *const all = static_cast<std::vector<std::unique_ptr<size_t[]>> *>(context);
+    all->push_back(std::make_unique<size_t[]>(size / sizeof(size_t)));
+    return static_cast<void *>(all->back().get());
+  };
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  for (uintptr_t i = 1; i <= 5000; i++) {
+    rf_trace_writer_alloc(&w, reinterpret_cast<void *>(i * 16), i, RF_ALIGN_DEFAULT, nullptr, 0);
+  }
+  for (uintptr_t i = 5000; i > 0; i--) {
+    rf_trace_writer_free(&w, reinterpret_cast<void *>(i * 16), nullptr, 0);
+  }
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.peak_blocks, 5000U);
+  EXPECT_EQ(read.t.count, 10000U);
+  EXPECT_EQ(read.t.lost, 0U);
+}
+
+TEST(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween) {
+  std::vector<size_t> memory(4096);
+  Bytes file;
+  rf_trace_writer w;
+  rf_trace_writer_options options{};
+  options.sink = {append, &file};
+  options.memory = memory.data();
+  options.size = memory.size() * sizeof(size_t);
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  void *const here = reinterpret_cast<void *>(64);
+  void *const there = reinterpret_cast<void *>(128);
+  size_t block = 0;
+  rf_trace_writer_alloc(&w, here, 10, RF_ALIGN_DEFAULT, nullptr, 0);
+  ASSERT_TRUE(rf_trace_writer_take(&w, here, &block));
+  EXPECT_FALSE(rf_trace_writer_take(&w, here, &block));
+  EXPECT_FALSE(rf_trace_writer_take(&w, nullptr, &block));
+  rf_trace_writer_alloc(&w, here, 20, RF_ALIGN_DEFAULT, nullptr, 0); // another thread's
+  rf_trace_writer_resized(&w, block, there, 30, RF_ALIGN_DEFAULT, false, nullptr, 0);
+  rf_trace_writer_free(&w, here, nullptr, 0);
+  rf_trace_writer_free(&w, there, nullptr, 0);
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  ASSERT_EQ(kinds(read.t), "aarff");
+  EXPECT_EQ(read.t.ops[2].id, read.t.ops[0].id);
+  EXPECT_EQ(read.t.ops[3].id, read.t.ops[1].id);
+  EXPECT_EQ(read.t.peak, 50U);
+}
+
+TEST(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
+  std::vector<size_t> memory(4096);
+  Bytes file;
+  rf_trace_writer w;
+  rf_trace_writer_options options{};
+  options.sink = {append, &file};
+  options.memory = memory.data();
+  options.size = memory.size() * sizeof(size_t);
+  options.context = &w;
+  options.met = [](void *context, const rf_trace *where) {
+    EXPECT_EQ(where->frames[1], 0x2000U);
+    rf_trace_writer_module(static_cast<rf_trace_writer *>(context), 0x1000, 0x3000, 0x800, "/bin/it", "0abc");
+  };
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  rf_trace where{};
+  where.depth = 2;
+  where.frames[0] = 0x1234;
+  where.frames[1] = 0x2000;
+  where.thread = 7;
+  rf_trace_writer_alloc(&w, &w, 1, RF_ALIGN_DEFAULT, &where, 5000);
+  rf_trace_writer_free(&w, &w, &where, 12000);
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  ASSERT_EQ(read.t.site_count, 2U);
+  ASSERT_EQ(read.t.sites[1].depth, 2U);
+  EXPECT_EQ(read.t.sites[1].frames[0], 0x1234U);
+  EXPECT_EQ(read.t.sites[1].frames[1], 0x2000U);
+  ASSERT_EQ(read.t.module_count, 1U);
+  EXPECT_EQ(read.t.modules[0].bias, 0x800U);
+  EXPECT_STREQ(read.t.modules[0].path, "/bin/it");
+  EXPECT_STREQ(read.t.modules[0].build_id, "0abc");
+  EXPECT_EQ(read.t.ops[0].thread, 7U);
+  EXPECT_EQ(read.t.duration_us, 7U);
+}
+
+TEST(TraceWriter, KeepsTheEndOfALongName) {
+  std::vector<size_t> memory(4096);
+  Bytes file;
+  rf_trace_writer w;
+  rf_trace_writer_options options{};
+  options.sink = {append, &file};
+  options.memory = memory.data();
+  options.size = memory.size() * sizeof(size_t);
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  std::string const name = std::string(1000, 'x') + "/end.c";
+  rf_site const site = {name.c_str(), nullptr, 1};
+  rf_trace where{};
+  where.site = &site;
+  rf_trace_writer_alloc(&w, &w, 1, RF_ALIGN_DEFAULT, &where, 0);
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(std::string(read.t.sites[1].file), name.substr(name.size() - RF_TRACE_TEXT_MOST));
+  EXPECT_STREQ(read.t.sites[1].function, "");
+}
+
+TEST(TraceWriter, WritesAMadeUpTraceThatReadsTheSame) {
+  trace made = trace_make(6, 1);
+  std::string const path = testing::TempDir() + "trace_test.rft";
+  ASSERT_TRUE(trace_write(&made, path.c_str()));
+  std::array<char, TRACE_PROBLEM_BYTES> problem{};
+  trace read;
+  ASSERT_TRUE(trace_read(&read, path.c_str(), problem.data())) << problem.data();
+  ASSERT_EQ(read.count, made.count);
+  EXPECT_EQ(read.peak, made.peak);
+  for (size_t i = 0; i < made.count; i++) {
+    ASSERT_EQ(read.ops[i].kind, made.ops[i].kind);
+    ASSERT_EQ(read.ops[i].size, made.ops[i].size);
+  }
+  trace_free(&made);
+  trace_free(&read);
+}
+
+// ---- Bad files ----
+
+class BadTrace : public Tracer {
+protected:
+  // Some of everything, in several chunks.
+  Bytes good_file() {
+    for (int i = 0; i < 3; i++) {
+      EXPECT_EQ(rf_free_at(a, alloc(10, 64, &kSite), &kOther), RF_OK);
+      EXPECT_NE(alloc(20), nullptr);
+      rf_tracer_flush(&tracer);
+    }
+    return end();
+  }
+
+  static std::string problem_of(const Bytes &bytes) { return Parsed(bytes).problem; }
+
+  // A file of one chunk with that payload.
+  static Bytes with_payload(const Bytes &payload) {
+    Bytes out(RF_TRACE_MAGIC);
+    out += Bytes("\1\0\0\0\0\0\0\0", 8);
+    out += number(rf_crc32(0, out.data(), 16));
+    out += number(static_cast<uint32_t>(payload.size()));
+    Bytes const first = number(0);
+    uint32_t const crc = rf_crc32(rf_crc32(0, first.data(), 4), payload.data(), payload.size());
+    return out + first + number(crc) + payload;
+  }
+
+  static Bytes number(uint32_t value) {
+    Bytes out;
+    for (int i = 0; i < 4; i++) {
+      out += static_cast<char>(value >> 8 * i);
+    }
+    return out;
+  }
+};
+
+bool begins(const std::string &text, const std::string &part) {
+  return text.rfind(part, 0) == 0;
+}
+
+TEST_F(BadTrace, CutOffAnywhereSaysWhereOrHasNoEnd) {
+  Bytes const whole = good_file();
+  Parsed const all(whole);
+  ASSERT_TRUE(all.good && all.t.complete) << all.problem;
+  size_t at_a_chunk = 0;
+  for (size_t size = 0; size < whole.size(); size++) {
+    Parsed const cut(whole.substr(0, size));
+    EXPECT_FALSE(cut.t.complete) << size;
+    EXPECT_LE(cut.t.count, all.t.count);
+    at_a_chunk += cut.good ? 1 : 0;
+    EXPECT_TRUE(cut.good || begins(cut.problem, "it is") || begins(cut.problem, "it ends")) << cut.problem;
+  }
+  EXPECT_EQ(at_a_chunk, 4U) << "behind the header, and behind each chunk but the last";
+}
+
+TEST_F(BadTrace, AnyChangedByteIsSeen) {
+  Bytes const whole = good_file();
+  for (size_t at = 0; at < whole.size(); at++) {
+    for (int bit = 0; bit < 8; bit++) {
+      Bytes changed = whole;
+      changed[at] = static_cast<char>(changed[at] ^ 1 << bit);
+      EXPECT_NE(problem_of(changed), "") << "byte " << at << ", bit " << bit;
+    }
+  }
+}
+
+TEST_F(BadTrace, SaysWhatIsWrong) {
+  Bytes const whole = good_file();
+  EXPECT_EQ(problem_of(""), "it is empty");
+  EXPECT_EQ(problem_of("#!/bin/sh\necho hello\n"), "it is not a trace: it does not begin with RFTRACE");
+  EXPECT_EQ(problem_of(whole.substr(0, 15)), "it ends within its header");
+  Bytes newer = whole;
+  newer[8] = 2;
+  EXPECT_EQ(problem_of(newer), "its header is damaged");
+  newer.replace(16, 4, number(rf_crc32(0, newer.data(), 16)));
+  EXPECT_EQ(problem_of(newer), "it has version 2 of the format, this command reads version 1");
+  Bytes damaged = whole;
+  damaged[RF_TRACE_HEADER_BYTES + RF_TRACE_CHUNK_HEADER_BYTES] ^= 1;
+  EXPECT_EQ(problem_of(damaged), "chunk 0 is damaged: its check sum is wrong, at byte 20");
+  EXPECT_TRUE(begins(problem_of(whole.substr(0, whole.size() - 1)), "it is cut off in chunk 3: "));
+  EXPECT_TRUE(begins(problem_of(whole + "x"), "it is cut off in the header of chunk 4, at byte "));
+}
+
+TEST_F(BadTrace, SaysWhatIsWrongInsideAChunkThatIsWhole) {
+  std::pair<Bytes, const char *> const cases[] = {
+      {Bytes("\1\1", 2), "a request names a block that there never was"},
+      {Bytes("\0\5\1\1\1\1", 6), "a request names a block that was freed before"},
+      {Bytes("\1\0", 2), "a request names a block that there never was"},
+      {Bytes("\x20\5\7", 3), "a request names a call site that is not there"},
+      {Bytes("\x08\5\x40", 3), "a number is too large"},
+      {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11), "a number is too large"},
+      {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "a number is too large"},
+      {Bytes("\0\x80", 2), "an event goes beyond its chunk"},
+      {Bytes("\3\1\5ab", 5), "an event goes beyond its chunk"},
+      {Bytes("\3\1\1a\1b\x7f", 7), "a number is too large"},
+      {Bytes("\4\1\2\3\1a", 6), "an event goes beyond its chunk"},
+      {Bytes("\x80", 1), "no event begins with 0x80"},
+      {Bytes("\x0b", 1), "no event begins with 0x0b"},
+      {Bytes("\7\1", 2), "1 requests were recorded, but 0 are there"},
+  };
+  for (const auto &[payload, problem] : cases) {
+    EXPECT_TRUE(begins(problem_of(with_payload(payload)), problem)) << problem_of(with_payload(payload));
+  }
+  EXPECT_EQ(problem_of(with_payload(Bytes("\0\5\1\1\7\2", 6))), "");
+}
+
+TEST_F(BadTrace, RandomPayloadsNeverHarm) {
+  unsigned const seed = 20261120;
+  std::mt19937 random(seed);
+  size_t good = 0;
+  for (int i = 0; i < 20000; i++) {
+    Bytes payload(1 + random() % 40, '\0');
+    for (char &c : payload) {
+      c = static_cast<char>(random() % 3 == 0 ? random() : random() % 8);
+    }
+    good += Parsed(with_payload(payload)).good ? 1 : 0;
+  }
+  EXPECT_GT(good, 0U) << "seed " << seed;
+}
+
+TEST_F(BadTrace, AFileThatCannotBeReadIsToldByTheSystemsWords) {
+  std::array<char, TRACE_PROBLEM_BYTES> problem{};
+  trace t;
+  EXPECT_FALSE(trace_read(&t, "/nowhere/at/all", problem.data()));
+  EXPECT_STREQ(problem.data(), "it cannot be read: No such file or directory");
+  EXPECT_FALSE(trace_read(&t, "/", problem.data()));
+  EXPECT_STREQ(problem.data(), "it cannot be read: Is a directory");
+}
+
+TEST(TraceCut, LeavesTheFirstRequestsAndTheirPeaks) {
+  trace t = trace_make(0, 1);
+  trace_cut(&t, 10);
+  EXPECT_EQ(t.count, 10U);
+  size_t live = 0;
+  size_t blocks = 0;
+  for (size_t i = 0; i < 10; i++) {
+    live += t.ops[i].size;
+    blocks += t.ops[i].kind == TRACE_ALLOC ? 1 : 0;
+  }
+  EXPECT_LE(t.peak, live);
+  EXPECT_GT(t.peak, 0U);
+  EXPECT_LE(t.peak_blocks, blocks);
+  trace_cut(&t, 11);
+  EXPECT_EQ(t.count, 10U);
+  trace_free(&t);
+}
+
+} // namespace

@@ -1,0 +1,38 @@
+#include "tools/trace/demand.h"
+
+#include <ringfence/layout.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The class that a request is for; DEMAND_CLASSES: none. */
+static unsigned class_of(const trace_op *op) {
+  unsigned const c = op->size == 0 ? 0 : (unsigned)((op->size - 1) / 16);
+  return c < DEMAND_CLASSES && op->size <= 64 && op->align <= RF_ALIGN_DEFAULT ? c : DEMAND_CLASSES;
+}
+
+void demand_of(const trace *t, rf_pool_class classes[DEMAND_CLASSES]) {
+  size_t live[DEMAND_CLASSES + 1] = {0};
+  size_t peak[DEMAND_CLASSES + 1] = {0};
+  size_t const count = t != NULL ? t->count : 0;
+  unsigned char *const now = (unsigned char *)malloc(t != NULL ? t->ids + 1 : 1);
+  if (now == NULL) {
+    (void)fprintf(stderr, "out of memory\n");
+    exit(1);
+  }
+  for (size_t i = 0; i < count; i++) {
+    const trace_op *const op = &t->ops[i];
+    if (op->kind != TRACE_ALLOC) {
+      live[now[op->id]]--;
+    }
+    if (op->kind != TRACE_FREE) {
+      unsigned const c = class_of(op);
+      now[op->id] = (unsigned char)c;
+      live[c]++;
+      peak[c] = live[c] > peak[c] ? live[c] : peak[c];
+    }
+  }
+  free(now);
+  for (unsigned c = 0; c < DEMAND_CLASSES; c++) {
+    classes[c] = (rf_pool_class){(size_t)16 * (c + 1), peak[c]};
+  }
+}

@@ -1,0 +1,21 @@
+/* The C library's malloc as an rf_allocator that adds nothing, for comparison. */
+#ifndef RINGFENCE_TOOLS_TRACE_LIBC_H
+#define RINGFENCE_TOOLS_TRACE_LIBC_H
+
+#include <ringfence/allocator.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The one there is. Its statistics are empty. */
+rf_allocator *libc_allocator(void);
+
+/* Bytes that it has from the system now. */
+size_t libc_taken(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_TRACE_LIBC_H */

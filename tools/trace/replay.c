@@ -1,0 +1,258 @@
+#define _GNU_SOURCE
+#include "tools/trace/replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define SAMPLES 64U
+#define STEP 16U    /* of footprints, in bytes, */
+#define PARTS 2048U /* or of the peak, whichever is more */
+
+/* ---- Memory ---- */
+
+static void *must(void *p) {
+  if (p == NULL || p == MAP_FAILED) {
+    (void)fprintf(stderr, "out of memory\n");
+    exit(1);
+  }
+  return p;
+}
+
+replay_memory replay_memory_make(const trace *t, size_t arena_size) {
+  replay_memory m = {.arena_size = arena_size};
+  m.blocks = (void **)must(calloc(t->ids + 1, sizeof(void *)));
+  m.arena =
+      must(mmap(NULL, arena_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  return m;
+}
+
+void replay_memory_free(const trace *t, replay_memory *m) {
+  (void)t;
+  free(m->blocks);
+  (void)munmap(m->arena, m->arena_size + 1);
+  *m = (replay_memory){0};
+}
+
+rf_allocator *replay_begin(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
+  memset(m->blocks, 0, (t->ids + 1) * sizeof(void *));
+  return s->make(m->arena, arena_size, t);
+}
+
+void replay_end(const subject *s, const trace *t, replay_memory *m, rf_allocator *a) {
+  for (size_t id = 0; !s->arena && id < t->ids; id++) {
+    (void)rf_free(a, m->blocks[id]);
+  }
+  rf_deinit(a);
+}
+
+/* ---- Whether it succeeds ---- */
+
+size_t replay_failures(const subject *s, const trace *t, replay_memory *m, size_t arena_size, size_t *first) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  size_t failed = 0;
+  if (a == NULL) {
+    *first = 0;
+    return t->count;
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    if (!replay_op(a, &t->ops[i], m->blocks)) {
+      *first = failed == 0 ? i : *first;
+      failed++;
+    }
+  }
+  replay_end(s, t, m, a);
+  return failed;
+}
+
+static bool succeeds(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  bool good = a != NULL;
+  for (size_t i = 0; good && i < t->count; i++) {
+    good = replay_op(a, &t->ops[i], m->blocks);
+  }
+  if (a != NULL) {
+    replay_end(s, t, m, a);
+  }
+  return good;
+}
+
+/* ---- Whether it is right ---- */
+
+static unsigned char pattern_of(size_t id, size_t at) {
+  return (unsigned char)((id * 0x9e37U >> 3) + at * 7 + id);
+}
+
+static void fill(void *block, size_t id, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    ((unsigned char *)block)[i] = pattern_of(id, i);
+  }
+}
+
+static bool is_filled(const void *block, size_t id, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (((const unsigned char *)block)[i] != pattern_of(id, i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* `sizes` by id: bytes that carry the pattern. */
+static bool verify_op(rf_allocator *a, const trace_op *op, void **blocks, size_t *sizes) {
+  size_t const id = op->id;
+  size_t const kept = op->size < sizes[id] ? op->size : sizes[id];
+  if (!is_filled(blocks[id], id, blocks[id] != NULL ? sizes[id] : 0)) {
+    return false;
+  }
+  if (!replay_op(a, op, blocks)) {
+    return true;
+  }
+  bool const good = op->kind != TRACE_REALLOC || is_filled(blocks[id], id, kept);
+  sizes[id] = op->size;
+  if (blocks[id] == NULL) {
+    return good;
+  }
+  fill(blocks[id], id, op->size);
+  return good && (op->size == 0 || op->kind == TRACE_REALLOC ||
+                  rf_is_aligned(blocks[id], op->align != 0 ? op->align : RF_ALIGN_DEFAULT));
+}
+
+bool replay_verify(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
+  size_t *const sizes = (size_t *)must(calloc(t->ids + 1, sizeof *sizes));
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  bool good = true;
+  for (size_t i = 0; a != NULL && good && i < t->count; i++) {
+    good = verify_op(a, &t->ops[i], m->blocks, sizes);
+  }
+  if (a != NULL) {
+    replay_end(s, t, m, a);
+  }
+  free(sizes);
+  return good;
+}
+
+/* ---- Time ---- */
+
+static double now_ns(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static double run_all(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  double const start = now_ns();
+  for (size_t i = 0; i < t->count; i++) {
+    (void)replay_op(a, &t->ops[i], m->blocks);
+  }
+  double const took = now_ns() - start;
+  replay_end(s, t, m, a);
+  return took;
+}
+
+/* Each request's time, where it is less than before. */
+static void run_each(const subject *s, const trace *t, replay_memory *m, size_t arena_size, float *fastest) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  double before = now_ns();
+  for (size_t i = 0; i < t->count; i++) {
+    (void)replay_op(a, &t->ops[i], m->blocks);
+    double const after = now_ns();
+    fastest[i] = (float)(after - before) < fastest[i] ? (float)(after - before) : fastest[i];
+    before = after;
+  }
+  replay_end(s, t, m, a);
+}
+
+static int by_value(const void *a, const void *b) {
+  double const left = *(const double *)a;
+  double const right = *(const double *)b;
+  return (left > right) - (left < right);
+}
+
+replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs) {
+  double *const totals = (double *)must(calloc(runs, sizeof *totals));
+  float *const fastest = (float *)must(malloc((t->count + 1) * sizeof *fastest));
+  replay_times out = {0, 0};
+  unsigned const half = (runs + 1) / 2;
+  for (size_t i = 0; i < t->count; i++) {
+    fastest[i] = 1e30F;
+  }
+  for (unsigned run = 0; run < runs; run++) {
+    totals[run] = run_all(s, t, m, arena_size);
+    run_each(s, t, m, arena_size, fastest);
+  }
+  qsort(totals, runs, sizeof *totals, by_value);
+  for (unsigned run = 0; run < half; run++) {
+    out.mean_ns += totals[run] / half / (double)(t->count != 0 ? t->count : 1);
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    out.worst_ns = (double)fastest[i] > out.worst_ns ? (double)fastest[i] : out.worst_ns;
+  }
+  free(totals);
+  free(fastest);
+  return out;
+}
+
+/* ---- Memory that it needs ---- */
+
+static size_t most_taken(const subject *s, const trace *t, replay_memory *m) {
+  rf_allocator *const a = replay_begin(s, t, m, 0);
+  size_t const before = s->taken();
+  size_t most = 0;
+  for (size_t i = 0; i < t->count; i++) {
+    (void)replay_op(a, &t->ops[i], m->blocks);
+    size_t const taken = s->taken();
+    most = taken > before && taken - before > most ? taken - before : most;
+  }
+  replay_end(s, t, m, a);
+  return most;
+}
+
+size_t replay_footprint(const subject *s, const trace *t, replay_memory *m) {
+  if (!s->arena) {
+    return most_taken(s, t, m);
+  }
+  size_t enough = rf_round_down(m->arena_size, STEP);
+  size_t low = rf_round_down(t->peak / 2, STEP);
+  if (!succeeds(s, t, m, enough)) {
+    return 0;
+  }
+  size_t const step = t->peak / PARTS > STEP ? t->peak / PARTS : STEP;
+  while (enough > low && enough - low > step) {
+    size_t const middle = rf_round_down(low + (enough - low) / 2, STEP);
+    if (succeeds(s, t, m, middle)) {
+      enough = middle;
+    } else {
+      low = middle;
+    }
+  }
+  return enough;
+}
+
+static double fragmentation_of(const rf_stats *s) {
+  return s->free_bytes == 0 || s->largest_free >= s->free_bytes ? 0
+                                                                : 1 - (double)s->largest_free / (double)s->free_bytes;
+}
+
+replay_fragmentation replay_fragment(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  replay_fragmentation out = {0};
+  size_t const every = t->count / SAMPLES + 1;
+  if (a == NULL) {
+    return out;
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    (void)replay_op(a, &t->ops[i], m->blocks);
+    if (i % every == 0 || i + 1 == t->count) {
+      rf_stats_get(a, &out.end);
+      out.at_end = fragmentation_of(&out.end);
+      out.most = out.at_end > out.most ? out.at_end : out.most;
+    }
+  }
+  out.known = out.end.capacity != 0;
+  replay_end(s, t, m, a);
+  return out;
+}

@@ -1,0 +1,80 @@
+/* Replays a trace on an allocator, and measures. */
+#ifndef RINGFENCE_TOOLS_TRACE_REPLAY_H
+#define RINGFENCE_TOOLS_TRACE_REPLAY_H
+
+#include "tools/trace/subjects.h"
+#include "tools/trace/trace.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One request. `blocks` has trace.ids elements, NULL at first. What failed changes nothing; false where it did. */
+static inline bool replay_op(rf_allocator *a, const trace_op *op, void **blocks) {
+  size_t const align = op->align != 0 ? op->align : RF_ALIGN_DEFAULT;
+  void **const block = &blocks[op->id];
+  switch (op->kind) {
+  case TRACE_ALLOC:
+    *block = rf_alloc_at(a, op->size, align, NULL);
+    return *block != NULL;
+  case TRACE_FREE:
+    (void)rf_free_at(a, *block, NULL);
+    *block = NULL;
+    return true;
+  case TRACE_REALLOC: {
+    /* A block that there was no memory for is as good as one of no bytes; realloc to none would free. */
+    void *const p = rf_realloc_at(a, *block, op->size != 0 ? op->size : 1, align, NULL);
+    *block = p != NULL ? p : *block;
+    return p != NULL;
+  }
+  }
+  return false;
+}
+
+typedef struct replay_memory {
+  void **blocks; /* trace.ids of them */
+  void *arena;   /* mapped; a page of it costs memory when it is touched */
+  size_t arena_size;
+} replay_memory;
+
+/* Memory for replays of `t` with arenas of up to `arena_size` bytes. Ends the program where there is none. */
+replay_memory replay_memory_make(const trace *t, size_t arena_size);
+void replay_memory_free(const trace *t, replay_memory *m);
+
+/* As new for another replay: makes the allocator; NULL where the arena is too small. replay_end frees what is still live
+ * where its memory is the system's, and ends it. */
+rf_allocator *replay_begin(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
+void replay_end(const subject *s, const trace *t, replay_memory *m, rf_allocator *a);
+
+/* How many requests fail; the first one's index is in *first, where there is one. */
+size_t replay_failures(const subject *s, const trace *t, replay_memory *m, size_t arena_size, size_t *first);
+
+/* Fills each block with a pattern of its own and looks for it later: false where a block was given out that overlaps
+ * another, is misaligned or was changed. */
+bool replay_verify(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
+
+typedef struct replay_times {
+  double mean_ns;  /* per request, of the faster half of the runs */
+  double worst_ns; /* of the slowest request, each at its fastest of all runs; the clock is read around each */
+} replay_times;
+
+replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs);
+
+/* The smallest arena, to 16 bytes or a 2048th of the peak, in which all requests succeed; 0 where they do not even in all of the memory. Where the
+ * memory is the system's: the most that was taken from it. */
+size_t replay_footprint(const subject *s, const trace *t, replay_memory *m);
+
+typedef struct replay_fragmentation {
+  bool known;    /* the allocator tells its free bytes */
+  double at_end; /* 0 … 1: of the free bytes, what is not in the largest free block */
+  double most;   /* of samples over the run */
+  rf_stats end;
+} replay_fragmentation;
+
+replay_fragmentation replay_fragment(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_TRACE_REPLAY_H */

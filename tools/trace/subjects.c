@@ -1,0 +1,187 @@
+#include "tools/trace/subjects.h"
+
+#include "tools/trace/demand.h"
+#include "tools/trace/libc.h"
+
+#include <ringfence/blockgroup_allocator.h>
+#include <ringfence/lock.h>
+#include <ringfence/memblocks_allocator.h>
+#include <ringfence/memheap.h>
+#include <ringfence/mempool.h>
+#include <ringfence/pool.h>
+#include <ringfence/simple.h>
+#include <ringfence/sizeclass.h>
+#include <ringfence/smallmem.h>
+#include <ringfence/std.h>
+#include <ringfence/tlsf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Heaps ---- */
+
+static rf_tlsf tlsf;
+
+static rf_allocator *make_tlsf(void *arena, size_t size, const trace *t) {
+  (void)t;
+  return rf_tlsf_init(&tlsf, arena, size) == RF_OK ? &tlsf.base : NULL;
+}
+
+static rf_allocator *make_simple(void *arena, size_t size, const trace *t) {
+  static rf_simple heap;
+  (void)t;
+  return rf_simple_init(&heap, arena, size) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_smallmem(void *arena, size_t size, const trace *t) {
+  static rf_smallmem heap;
+  (void)t;
+  return rf_smallmem_init(&heap, arena, size) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_memheap(void *arena, size_t size, const trace *t) {
+  static rf_memheap heap;
+  static rf_memheap_region region;
+  (void)t;
+  return rf_memheap_init(&heap) == RF_OK && rf_memheap_add(&heap, &region, "arena", arena, size) == RF_OK ? &heap.base
+                                                                                                          : NULL;
+}
+
+static rf_allocator *make_sizeclass(void *arena, size_t size, const trace *t) {
+  static rf_sizeclass heap;
+  (void)t;
+  return rf_sizeclass_init(&heap, arena, size, NULL) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_std(void *arena, size_t size, const trace *t) {
+  static rf_std heap;
+  (void)arena;
+  (void)size;
+  (void)t;
+  return rf_std_init(&heap) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_libc(void *arena, size_t size, const trace *t) {
+  (void)arena;
+  (void)size;
+  (void)t;
+  return libc_allocator();
+}
+
+/* ---- Blocks of 64 bytes (memblocks: runs of them); what they keep outside the blocks is taken from the arena as well ---- */
+
+#define BLOCK ((size_t)64)
+
+static rf_allocator *make_mempool(void *arena, size_t size, const trace *t) {
+  static rf_mempool pool;
+  (void)t;
+  return rf_mempool_init(&pool, arena, size, BLOCK, RF_ALIGN_DEFAULT) == RF_OK ? &pool.base : NULL;
+}
+
+/* A block, a word for its size, a bit in a bitmap of whole words. */
+static rf_allocator *make_memblocks(void *arena, size_t size, const trace *t) {
+  static rf_memblocks blocks;
+  static rf_memblocks_allocator heap;
+  size_t const lost = rf_align_gap(arena, RF_ALIGN_DEFAULT) + sizeof(size_t);
+  size_t const count = size < lost ? 0 : (size - lost) / (BLOCK + sizeof(size_t) + 1);
+  unsigned char *const first = (unsigned char *)arena + rf_align_gap(arena, RF_ALIGN_DEFAULT);
+  size_t *const sizes = (size_t *)(void *)(first + count * BLOCK);
+  (void)t;
+  return count != 0 && rf_memblocks_init(&blocks, first, BLOCK, count, sizes + count) == RF_OK &&
+                 rf_memblocks_allocator_init(&heap, &blocks, sizes) == RF_OK
+             ? &heap.base
+             : NULL;
+}
+
+/* Unused: the adapter chooses by size. */
+static rf_memblocks *choose_none(rf_blockgroup *group, void *config) {
+  (void)group;
+  (void)config;
+  return NULL;
+}
+
+/* As many blocks of 16 as of 32 and of 64 bytes, with a word for the size of each and bitmaps, each of whole words. */
+static rf_allocator *make_blockgroup(void *arena, size_t size, const trace *t) {
+  enum { POOLS = 3, BYTES_OF_ALL = 16 + 32 + 64 };
+  static rf_blockgroup group;
+  static rf_blockgroup_allocator heap;
+  static rf_memblocks pools[POOLS];
+  static rf_blockgroup_member members[POOLS];
+  size_t const lost = rf_align_gap(arena, RF_ALIGN_DEFAULT) + POOLS * sizeof(size_t);
+  size_t const count = size < lost ? 0 : (size - lost) / (BYTES_OF_ALL + POOLS * sizeof(size_t) + 1);
+  unsigned char *at = (unsigned char *)arena + rf_align_gap(arena, RF_ALIGN_DEFAULT);
+  size_t *const sizes = (size_t *)(void *)(at + count * BYTES_OF_ALL);
+  size_t *bitmap = sizes + POOLS * count;
+  (void)t;
+  if (count == 0 || rf_blockgroup_init(&group, choose_none) != RF_OK) {
+    return NULL;
+  }
+  for (size_t i = 0; i < POOLS; i++) {
+    if (rf_memblocks_init(&pools[i], at, (size_t)16 << i, count, bitmap) != RF_OK ||
+        rf_blockgroup_add(&group, &members[i], &pools[i]) != RF_OK) {
+      return NULL;
+    }
+    at += count * ((size_t)16 << i);
+    bitmap += RF_MEMBLOCKS_WORDS(count);
+  }
+  return rf_blockgroup_allocator_init(&heap, &group, sizes) == RF_OK ? &heap.base : NULL;
+}
+
+/* ---- Decorators ---- */
+
+static rf_allocator *make_lock(void *arena, size_t size, const trace *t) {
+  static rf_lock lock;
+  return make_tlsf(arena, size, t) != NULL && rf_lock_init(&lock, &tlsf.base) == RF_OK ? &lock.base : NULL;
+}
+
+/* As many blocks of each class as the trace has at once. */
+static rf_allocator *make_pool(void *arena, size_t size, const trace *t) {
+  static rf_pool pool;
+  rf_pool_class classes[DEMAND_CLASSES];
+  rf_pool_options const options = {classes, DEMAND_CLASSES, NULL, 0};
+  demand_of(t, classes);
+  return make_tlsf(arena, size, t) != NULL && rf_pool_init(&pool, &tlsf.base, t != NULL ? &options : NULL) == RF_OK
+             ? &pool.base
+             : NULL;
+}
+
+/* ---- All ---- */
+
+const subject subjects[] = {
+    {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf "},
+    {"simple", make_simple, 0, true, NULL, "heaps/simple "},
+    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/chain "},
+    {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/chain "},
+    {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass "},
+    {"std", make_std, 0, false, libc_taken, "heaps/std "},
+    {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool "},
+    {"memblocks", make_memblocks, 0, true, NULL, "blocks/memblocks "},
+    {"blockgroup", make_blockgroup, BLOCK, true, NULL, "blocks/blockgroup "},
+    {"lock+tlsf", make_lock, 0, true, NULL, "decorators/lock "},
+    {"pool+tlsf", make_pool, 0, true, NULL, "decorators/pool "},
+    {"libc", make_libc, 0, false, libc_taken, ""},
+};
+
+const size_t subject_count = sizeof subjects / sizeof subjects[0];
+
+const subject *subject_find(const char *name) {
+  for (size_t i = 0; i < subject_count; i++) {
+    if (strcmp(subjects[i].name, name) == 0) {
+      return &subjects[i];
+    }
+  }
+  return NULL;
+}
+
+const subject *subject_named(const char *name) {
+  const subject *const s = subject_find(name);
+  if (s == NULL) {
+    (void)fprintf(stderr, "there is no allocator %s; there are", name);
+    for (size_t i = 0; i < subject_count; i++) {
+      (void)fprintf(stderr, " %s", subjects[i].name);
+    }
+    (void)fprintf(stderr, "\n");
+    exit(2);
+  }
+  return s;
+}

@@ -1,0 +1,55 @@
+#include "tools/trace/trace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void trace_add(trace *t, const trace_op *op) {
+  if (t->count == t->capacity) {
+    t->capacity = t->capacity == 0 ? 1024 : 2 * t->capacity;
+    trace_op *const more = (trace_op *)realloc(t->ops, t->capacity * sizeof *more);
+    if (more == NULL) {
+      (void)fprintf(stderr, "out of memory\n");
+      exit(1);
+    }
+    t->ops = more;
+  }
+  t->ops[t->count++] = *op;
+}
+
+void trace_free(trace *t) {
+  for (size_t i = 0; i < t->site_count; i++) {
+    free(t->sites[i].file);
+    free(t->sites[i].function);
+    free(t->sites[i].frames);
+  }
+  for (size_t i = 0; i < t->module_count; i++) {
+    free(t->modules[i].path);
+    free(t->modules[i].build_id);
+  }
+  free(t->sites);
+  free(t->modules);
+  free(t->ops);
+  *t = (trace){0};
+}
+
+void trace_cut(trace *t, size_t count) {
+  size_t *const sizes = (size_t *)calloc(t->ids + 1, sizeof *sizes);
+  size_t live = 0;
+  size_t blocks = 0;
+  if (sizes == NULL || count >= t->count) {
+    free(sizes);
+    return;
+  }
+  t->count = count;
+  t->peak = 0;
+  t->peak_blocks = 0;
+  for (size_t i = 0; i < count; i++) {
+    const trace_op *const op = &t->ops[i];
+    live = live - sizes[op->id] + op->size;
+    sizes[op->id] = op->size;
+    blocks = op->kind == TRACE_ALLOC ? blocks + 1 : op->kind == TRACE_FREE ? blocks - 1 : blocks;
+    t->peak = live > t->peak ? live : t->peak;
+    t->peak_blocks = blocks > t->peak_blocks ? blocks : t->peak_blocks;
+  }
+  free(sizes);
+}
