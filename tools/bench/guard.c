@@ -12,7 +12,8 @@
  */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "steps.h"
-#include "trace.h"
+
+#include "tools/trace/synthetic.h"
 
 #include <math.h>
 #include <ringfence/guard.h>

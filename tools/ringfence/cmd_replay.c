@@ -259,7 +259,7 @@ static int replay(const options *o, const trace *t, rf_stash *stash) {
     print_size(arena);
   }
   (void)printf("\n");
-  replay_times const times = replay_measure(o->on, t, &m, arena, (unsigned)(o->runs < 1000 ? o->runs : 1000));
+  replay_times const times = replay_measure(o->on, t, &m, arena, (unsigned)(o->runs < 1000 ? o->runs : 1000), NULL);
   (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %zu runs)\n",
                times.mean_ns, times.worst_ns, o->runs < 1000 ? o->runs : 1000);
   size_t const failed = print_failures(o, t, &m, arena);

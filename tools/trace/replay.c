@@ -172,9 +172,10 @@ static int by_value(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs) {
+replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
+                            float *each) {
   double *const totals = (double *)must(calloc(runs, sizeof *totals));
-  float *const fastest = (float *)must(malloc((t->count + 1) * sizeof *fastest));
+  float *const fastest = each != NULL ? each : (float *)must(malloc((t->count + 1) * sizeof *fastest));
   replay_times out = {0, 0};
   unsigned const half = (runs + 1) / 2;
   for (size_t i = 0; i < t->count; i++) {
@@ -192,7 +193,9 @@ replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, 
     out.worst_ns = (double)fastest[i] > out.worst_ns ? (double)fastest[i] : out.worst_ns;
   }
   free(totals);
-  free(fastest);
+  if (each == NULL) {
+    free(fastest);
+  }
   return out;
 }
 

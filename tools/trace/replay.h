@@ -58,7 +58,9 @@ typedef struct replay_times {
   double worst_ns; /* of the slowest request, each at its fastest of all runs; the clock is read around each */
 } replay_times;
 
-replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs);
+/* `each` NULL, or room for the time of each request in ns. */
+replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
+                            float *each);
 
 /* The smallest arena, to 16 bytes or a 2048th of the peak, in which all requests succeed; 0 where they do not even in all of the memory. Where the
  * memory is the system's: the most that was taken from it. */

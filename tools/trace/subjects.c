@@ -4,6 +4,7 @@
 #include "tools/trace/libc.h"
 
 #include <ringfence/blockgroup_allocator.h>
+#include <ringfence/handle_allocator.h>
 #include <ringfence/lock.h>
 #include <ringfence/memblocks_allocator.h>
 #include <ringfence/memheap.h>
@@ -51,6 +52,15 @@ static rf_allocator *make_sizeclass(void *arena, size_t size, const trace *t) {
   static rf_sizeclass heap;
   (void)t;
   return rf_sizeclass_init(&heap, arena, size, NULL) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_handle(void *arena, size_t size, const trace *t) {
+  static rf_handle_heap heap;
+  static rf_handle_allocator pinned;
+  (void)t;
+  return rf_handle_heap_init(&heap, arena, size, NULL) == RF_OK && rf_handle_allocator_init(&pinned, &heap) == RF_OK
+             ? &pinned.base
+             : NULL;
 }
 
 static rf_allocator *make_std(void *arena, size_t size, const trace *t) {
@@ -153,6 +163,7 @@ const subject subjects[] = {
     {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/chain "},
     {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/chain "},
     {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass "},
+    {"handle", make_handle, 0, true, NULL, "heaps/handle "},
     {"std", make_std, 0, false, libc_taken, "heaps/std "},
     {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool "},
     {"memblocks", make_memblocks, 0, true, NULL, "blocks/memblocks "},

@@ -32,18 +32,17 @@ void trace_free(trace *t) {
   *t = (trace){0};
 }
 
-void trace_cut(trace *t, size_t count) {
+void trace_measure(trace *t) {
   size_t *const sizes = (size_t *)calloc(t->ids + 1, sizeof *sizes);
   size_t live = 0;
   size_t blocks = 0;
-  if (sizes == NULL || count >= t->count) {
-    free(sizes);
-    return;
+  if (sizes == NULL) {
+    (void)fprintf(stderr, "out of memory\n");
+    exit(1);
   }
-  t->count = count;
   t->peak = 0;
   t->peak_blocks = 0;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < t->count; i++) {
     const trace_op *const op = &t->ops[i];
     live = live - sizes[op->id] + op->size;
     sizes[op->id] = op->size;
@@ -52,4 +51,11 @@ void trace_cut(trace *t, size_t count) {
     t->peak_blocks = blocks > t->peak_blocks ? blocks : t->peak_blocks;
   }
   free(sizes);
+}
+
+void trace_cut(trace *t, size_t count) {
+  if (count < t->count) {
+    t->count = count;
+    trace_measure(t);
+  }
 }

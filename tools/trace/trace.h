@@ -67,7 +67,10 @@ void trace_add(trace *t, const trace_op *op);
 /* Gives back all that the trace holds. */
 void trace_free(trace *t);
 
-/* Leaves the first `count` requests, and corrects `peak` and `peak_blocks`. */
+/* Sets `peak` and `peak_blocks` to what the requests come to. Ends the program where memory is short. */
+void trace_measure(trace *t);
+
+/* Leaves the first `count` requests, measured anew. */
 void trace_cut(trace *t, size_t count);
 
 #ifdef __cplusplus

@@ -1,0 +1,400 @@
+/* All allocators on the same recorded traces, as tables in markdown: what a request costs, how much memory is needed.
+ *
+ *     ./bazelw run //tools/bench:compare                  prints them
+ *     ./bazelw run //tools/bench:compare -- --update      writes them into docs/comparison.md
+ *
+ * Each figure is taken in a process of its own, so that none depends on what was measured before.
+ *
+ *     compare TRACE.rft… [--text FILE]      FILE: lines "name bytes", the code of each allocator
+ */
+#define _GNU_SOURCE
+#include "steps.h"
+
+#include "tools/trace/read.h"
+#include "tools/trace/replay.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TRACES_MOST = 8, RUNS_MOST = 15, COUNTED = 300, SMALL = 64, NODE = 24, WHY_BYTES = 96 };
+
+#define BUDGET_STEPS 600000U /* instructions single-stepped for a cell; each takes microseconds */
+#define BUDGET_NS 4e8        /* spent on the times of a cell */
+#define FACTOR 8U            /* peaks of memory in which an allocator has to get along */
+
+/* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
+typedef struct cell {
+  char why[WHY_BYTES];
+  double ns;
+  size_t worst; /* instructions of the worst alloc or free that was counted; 0: not counted */
+  size_t footprint;
+} cell;
+
+/* ---- A process for each figure ---- */
+
+/* Calls `measure` in a child, which fills in *out. False where the child came to harm. */
+static bool apart(void (*measure)(const subject *s, const trace *t, void *out), const subject *s, const trace *t,
+                  void *out, size_t size) {
+  int ends[2];
+  int status = 1;
+  (void)fflush(NULL);
+  if (pipe(ends) != 0) {
+    return false;
+  }
+  pid_t const child = fork();
+  if (child == 0) {
+    (void)close(ends[0]);
+    measure(s, t, out);
+    _exit(write(ends[1], out, size) == (ssize_t)size ? 0 : 1);
+  }
+  (void)close(ends[1]);
+  bool const told = child > 0 && read(ends[0], out, size) == (ssize_t)size;
+  (void)close(ends[0]);
+  return child > 0 && waitpid(child, &status, 0) == child && told && status == 0;
+}
+
+/* ---- Instructions ---- */
+
+/* What is counted: these functions, from the first instruction to the return. */
+static __attribute__((noinline)) void *user_alloc(rf_allocator *a, size_t size) {
+  return rf_alloc(a, size);
+}
+
+static __attribute__((noinline)) rf_status user_free(rf_allocator *a, void *p) {
+  return rf_free(a, p);
+}
+
+typedef struct slow {
+  size_t op;
+  float ns;
+} slow;
+
+static int slowest_first(const void *a, const void *b) {
+  const slow *const left = (const slow *)a;
+  const slow *const right = (const slow *)b;
+  return (left->ns < right->ns) - (left->ns > right->ns);
+}
+
+/* Marks the allocations and frees of blocks aligned by default that took longest: the worst is among them. */
+static bool *choose(const trace *t, const float *ns) {
+  bool *const chosen = (bool *)calloc(t->count + 1, sizeof *chosen);
+  slow *const order = (slow *)calloc(t->count + 1, sizeof *order);
+  size_t count = 0;
+  if (chosen == NULL || order == NULL) {
+    exit(1);
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    if (t->ops[i].kind != TRACE_REALLOC && t->ops[i].align == 0) {
+      order[count++] = (slow){i, ns[i]};
+    }
+  }
+  qsort(order, count, sizeof *order, slowest_first);
+  for (size_t i = 0; i < count && i < COUNTED; i++) {
+    chosen[order[i].op] = true;
+  }
+  free(order);
+  return chosen;
+}
+
+static size_t steps_of(rf_allocator *a, const trace_op *op, void **block) {
+  if (op->kind == TRACE_ALLOC) {
+    steps_begin((uintptr_t)user_alloc);
+    *block = user_alloc(a, op->size);
+  } else {
+    steps_begin((uintptr_t)user_free);
+    (void)user_free(a, *block);
+    *block = NULL;
+  }
+  return steps_end();
+}
+
+static size_t worst_steps(const subject *s, const trace *t, replay_memory *m, size_t arena, const float *ns) {
+  bool *const chosen = choose(t, ns);
+  rf_allocator *const a = replay_begin(s, t, m, arena);
+  size_t worst = 0;
+  size_t sum = 0;
+  bool const able = steps_init();
+  for (size_t i = 0; i < t->count; i++) {
+    const trace_op *const op = &t->ops[i];
+    if (able && chosen[i] && sum < BUDGET_STEPS && (m->blocks[op->id] != NULL) == (op->kind == TRACE_FREE)) {
+      size_t const steps = steps_of(a, op, &m->blocks[op->id]);
+      worst = steps > worst ? steps : worst;
+      sum += steps;
+    } else {
+      (void)replay_op(a, op, m->blocks);
+    }
+  }
+  replay_end(s, t, m, a);
+  free(chosen);
+  return worst;
+}
+
+/* ---- A cell ---- */
+
+static void measure_cell(const subject *s, const trace *t, void *out) {
+  cell *const c = (cell *)out;
+  replay_memory m = replay_memory_make(t, FACTOR * t->peak);
+  size_t const footprint = replay_footprint(s, t, &m);
+  if (footprint == 0) {
+    (void)snprintf(c->why, sizeof c->why, "n/a: fails in %u times the peak", FACTOR);
+    return;
+  }
+  size_t arena = 2 * t->peak > footprint + footprint / 4 ? 2 * t->peak : footprint + footprint / 4;
+  arena = arena > m.arena_size ? m.arena_size : arena;
+  if (!replay_verify(s, t, &m, arena)) {
+    (void)snprintf(c->why, sizeof c->why, "wrong: blocks overlap");
+    return;
+  }
+  float *const each = (float *)malloc((t->count + 1) * sizeof *each);
+  double const first = replay_measure(s, t, &m, arena, 1, each).mean_ns * (double)t->count;
+  double const runs = BUDGET_NS / (2 * first);
+  c->ns = replay_measure(s, t, &m, arena, runs < 1 ? 1 : runs > RUNS_MOST ? RUNS_MOST : (unsigned)runs, each).mean_ns;
+  c->worst = worst_steps(s, t, &m, arena, each);
+  c->footprint = footprint;
+  free(each);
+  replay_memory_free(t, &m);
+}
+
+static size_t largest_request(const trace *t) {
+  size_t largest = 0;
+  for (size_t i = 0; i < t->count; i++) {
+    largest = t->ops[i].size > largest ? t->ops[i].size : largest;
+  }
+  return largest;
+}
+
+static cell cell_of(const subject *s, const trace *t) {
+  cell c = {.why = ""};
+  size_t const largest = largest_request(t);
+  if (s->largest != 0 && largest > s->largest) {
+    (void)snprintf(c.why, sizeof c.why, "n/a: a size of %zu > %zu", largest, s->largest);
+  } else if (!apart(measure_cell, s, t, &c, sizeof c)) {
+    (void)snprintf(c.why, sizeof c.why, "wrong: it crashed");
+  }
+  (void)fprintf(stderr, "%s on %s: %s%.0f ns\n", s->name, t->name, c.why, c.ns);
+  return c;
+}
+
+/* ---- Overhead of a block ---- */
+
+/* `count` blocks of NODE bytes, one after the other. */
+static trace nodes(size_t count) {
+  trace t = {.name = "nodes", .ids = count, .peak = count * NODE};
+  for (size_t i = 0; i < count; i++) {
+    trace_op const op = {.kind = TRACE_ALLOC, .id = i, .size = NODE};
+    trace_add(&t, &op);
+  }
+  return t;
+}
+
+/* What a block more needs, by the footprints of few and of many. */
+static void measure_overhead(const subject *s, const trace *t, void *out) {
+  enum { FEW = 500, MANY = 4500 };
+  trace few = nodes(FEW);
+  trace many = nodes(MANY);
+  replay_memory m = replay_memory_make(&many, FACTOR * many.peak);
+  size_t const footprint_few = replay_footprint(s, &few, &m);
+  size_t const footprint_many = replay_footprint(s, &many, &m);
+  (void)t;
+  *(double *)out = (double)(footprint_many - footprint_few) / (MANY - FEW) - NODE;
+}
+
+/* ---- Tables ---- */
+
+typedef struct table {
+  trace traces[TRACES_MOST];
+  size_t trace_count;
+  cell cells[32][TRACES_MOST];
+  double overhead[32];
+  const char *text; /* path, or NULL */
+} table;
+
+static double ns_of(const cell *c, const trace *t) {
+  (void)t;
+  return c->ns;
+}
+
+static double footprint_of(const cell *c, const trace *t) {
+  return (double)c->footprint / (double)t->peak;
+}
+
+static double worst_of(const cell *c, const trace *t) {
+  (void)t;
+  return (double)c->worst;
+}
+
+static void print_head(const table *b) {
+  printf("| allocator |");
+  for (size_t i = 0; i < b->trace_count; i++) {
+    printf(" %s |", b->traces[i].name);
+  }
+  printf("\n|---|");
+  for (size_t i = 0; i < b->trace_count; i++) {
+    printf("---|");
+  }
+  printf("\n");
+}
+
+static void print_table(const table *b, const char *title, int decimals, double (*value)(const cell *, const trace *)) {
+  printf("\n## %s\n\n", title);
+  print_head(b);
+  for (size_t s = 0; s < subject_count; s++) {
+    printf("| %s |", subjects[s].name);
+    for (size_t i = 0; i < b->trace_count; i++) {
+      const cell *const c = &b->cells[s][i];
+      if (c->why[0] != '\0') {
+        printf(" %s |", c->why);
+      } else {
+        printf(" %.*f |", decimals, value(c, &b->traces[i]));
+      }
+    }
+    printf("\n");
+  }
+}
+
+/* The geometric mean over the recorded traces, which are all but the last; where one cannot be served, why. */
+static void print_mean(const table *b, size_t s, int decimals, double (*value)(const cell *, const trace *)) {
+  double logs = 0;
+  size_t const recorded = b->trace_count - 1;
+  for (size_t i = 0; i < recorded; i++) {
+    const cell *const c = &b->cells[s][i];
+    if (c->why[0] != '\0') {
+      printf(" %s (%s) |", c->why, b->traces[i].name);
+      return;
+    }
+    logs += log(value(c, &b->traces[i]));
+  }
+  printf(" %.*f |", decimals, exp(logs / (double)recorded));
+}
+
+static void print_worst(const table *b, size_t s) {
+  size_t worst = 0;
+  for (size_t i = 0; i < b->trace_count; i++) {
+    worst = b->cells[s][i].worst > worst ? b->cells[s][i].worst : worst;
+  }
+  if (worst == 0) {
+    printf(" n/a: not counted on this machine |");
+  } else {
+    printf(" %zu |", worst);
+  }
+}
+
+static void print_text_bytes(const table *b, const char *name) {
+  char line[128];
+  FILE *const file = b->text != NULL ? fopen(b->text, "re") : NULL;
+  bool found = false;
+  size_t const length = strlen(name);
+  while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+    found = strncmp(line, name, length) == 0 && line[length] == ' ';
+  }
+  if (found) {
+    line[strcspn(line, "\n")] = '\0';
+    printf(" %s |", line + length + 1);
+  } else {
+    printf(" n/a: the system's |");
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+}
+
+static void print_summary(const table *b) {
+  printf("## All at a glance\n\n");
+  printf("| allocator | ns per request | worst instructions | overhead of a block of %d bytes | footprint over peak | "
+         "bytes of "
+         ".text |\n|---|---|---|---|---|---|\n",
+         NODE);
+  for (size_t s = 0; s < subject_count; s++) {
+    printf("| %s |", subjects[s].name);
+    print_mean(b, s, 1, ns_of);
+    print_worst(b, s);
+    printf(" %.1f |", b->overhead[s]);
+    print_mean(b, s, 3, footprint_of);
+    print_text_bytes(b, subjects[s].name);
+    printf("\n");
+  }
+}
+
+static void print_traces(const table *b) {
+  printf("\n## The traces\n\n| trace | requests | peak, bytes | peak, blocks | largest request "
+         "|\n|---|---|---|---|---|\n");
+  for (size_t i = 0; i < b->trace_count; i++) {
+    const trace *const t = &b->traces[i];
+    printf("| %s | %zu | %zu | %zu | %zu |\n", t->name, t->count, t->peak, t->peak_blocks, largest_request(t));
+  }
+}
+
+/* ---- Traces ---- */
+
+static const char *name_of(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  char *const name = strdup(slash != NULL ? slash + 1 : path);
+  if (name == NULL) {
+    exit(1);
+  }
+  name[strcspn(name, ".")] = '\0';
+  return name;
+}
+
+/* The requests of `t` for up to SMALL bytes, and what becomes of these blocks: for allocators of fixed blocks. */
+static trace small_ones(const trace *t) {
+  trace out = {.name = "small", .ids = t->ids};
+  bool *const in = (bool *)calloc(t->ids + 1, sizeof *in);
+  for (size_t i = 0; in != NULL && i < t->count; i++) {
+    const trace_op *const op = &t->ops[i];
+    in[op->id] = op->kind == TRACE_ALLOC ? op->size <= SMALL : in[op->id];
+    if (in[op->id] && op->size <= SMALL) {
+      trace_add(&out, op);
+    }
+  }
+  free(in);
+  trace_measure(&out);
+  return out;
+}
+
+static bool load(table *b, const char *path) {
+  char problem[TRACE_PROBLEM_BYTES];
+  trace *const t = &b->traces[b->trace_count++];
+  if (!trace_read(t, path, problem)) {
+    (void)fprintf(stderr, "%s: %s\n", path, problem);
+    return false;
+  }
+  t->name = name_of(path);
+  return true;
+}
+
+int main(int argc, char **argv) {
+  static table b;
+  if (subject_count > sizeof b.overhead / sizeof b.overhead[0]) {
+    return 1;
+  }
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--text") == 0 && i + 1 < argc) {
+      b.text = argv[++i];
+    } else if (b.trace_count + 1 >= TRACES_MOST || !load(&b, argv[i])) {
+      return 2;
+    }
+  }
+  if (b.trace_count == 0) {
+    (void)fprintf(stderr, "compare: which traces?\n");
+    return 2;
+  }
+  b.traces[b.trace_count] = small_ones(&b.traces[0]);
+  b.trace_count++;
+  for (size_t s = 0; s < subject_count; s++) {
+    for (size_t i = 0; i < b.trace_count; i++) {
+      b.cells[s][i] = cell_of(&subjects[s], &b.traces[i]);
+    }
+    (void)apart(measure_overhead, &subjects[s], NULL, &b.overhead[s], sizeof b.overhead[s]);
+  }
+  print_summary(&b);
+  print_table(&b, "Nanoseconds per request", 1, ns_of);
+  print_table(&b, "Instructions of the worst request", 0, worst_of);
+  print_table(&b, "Footprint over peak", 3, footprint_of);
+  print_traces(&b);
+  return 0;
+}
