@@ -55,6 +55,12 @@ int rf_host_open(const char *path);
 bool rf_host_write(int fd, const char *data, size_t size);
 void rf_host_close(int fd);
 
+/* All of the file `path`, in memory that is kept for ever, with a NUL behind it; NULL where it cannot be read. */
+const char *rf_host_read_file(const char *path, size_t *length);
+
+/* The folder in which a test leaves files for whoever runs it (Bazel's TEST_UNDECLARED_OUTPUTS_DIR); NULL: none. */
+const char *rf_host_artifacts(void);
+
 /* A number that an attacker or a stray memcpy will not hit upon. */
 uintptr_t rf_host_secret(void);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -71,12 +72,21 @@ void rf_host_turn_end(void) {
 
 /* ---- Environment and files ---- */
 
-const char *rf_host_environment(void) {
+static const char *own_environment(const char *name) {
 #if defined(__GLIBC__)
-  return secure_getenv("RINGFENCE_OPTIONS");
+  return secure_getenv(name);
 #else
-  return getuid() == geteuid() && getgid() == getegid() ? getenv("RINGFENCE_OPTIONS") : NULL;
+  return getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
 #endif
+}
+
+const char *rf_host_environment(void) {
+  return own_environment("RINGFENCE_OPTIONS");
+}
+
+const char *rf_host_artifacts(void) {
+  const char *const folder = own_environment("TEST_UNDECLARED_OUTPUTS_DIR");
+  return folder != NULL && folder[0] == '/' ? folder : NULL;
 }
 
 int rf_host_open(const char *path) {
@@ -137,6 +147,35 @@ bool rf_host_write(int fd, const char *data, size_t size) {
   rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return done;
+}
+
+/* Into memory of its own: a mapped file that is cut short later would be a signal. */
+static char *read_open_file(int fd, size_t *length) {
+  struct stat file;
+  if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || (uintmax_t)file.st_size >= SIZE_MAX) {
+    return NULL;
+  }
+  char *const data = (char *)rf_host_map((size_t)file.st_size + 1);
+  *length = 0;
+  while (data != NULL && *length < (size_t)file.st_size) {
+    ssize_t const got = read(fd, data + *length, (size_t)file.st_size - *length);
+    if (got == 0 || (got < 0 && errno != EINTR)) {
+      return got == 0 ? data : NULL;
+    }
+    *length += got > 0 ? (size_t)got : 0;
+  }
+  return data;
+}
+
+const char *rf_host_read_file(const char *path, size_t *length) {
+  int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
+  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  const char *const data = fd >= 0 ? read_open_file(fd, length) : NULL;
+  rf_host_close(fd);
+  rf_uncancelled_end(cancellation);
+  errno = saved_errno;
+  return data;
 }
 
 /* ---- Memory ---- */

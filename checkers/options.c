@@ -24,6 +24,8 @@ void rf_options_default(rf_options *out) {
       .log = NULL,
       .log_length = 0,
       .format = RF_FORMAT_TEXT,
+      .suppressions = NULL,
+      .suppressions_length = 0,
       .trace = NULL,
       .trace_length = 0,
       .quarantine = SMALL_TARGET ? 1024 : (size_t)256 * 1024,
@@ -72,7 +74,8 @@ static const option table[] = {
     BOOL(halt, "end the process at the first finding"),
     NUMBER(exitcode, 255, "exit code of a process ended so"),
     {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, KIND_PATH, FIELD(log)},
-    CHOICE(format, "text json ", "of findings"),
+    CHOICE(format, "text json serial ", "of findings"),
+    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, KIND_PATH, FIELD(suppressions)},
     SIZE(quarantine, "bytes of freed blocks kept back"),
     NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
     CHOICE(leaks, "0 1 all reachable ",
@@ -235,6 +238,8 @@ static bool set_choice(void *field, const option *o, slice value) {
 
 /* A path is two fields, where it begins and then its length. */
 _Static_assert(offsetof(rf_options, log_length) == offsetof(rf_options, log) + sizeof(const char *), "adjacent");
+_Static_assert(offsetof(rf_options, suppressions_length) == offsetof(rf_options, suppressions) + sizeof(const char *),
+               "adjacent");
 _Static_assert(offsetof(rf_options, trace_length) == offsetof(rf_options, trace) + sizeof(const char *), "adjacent");
 
 static bool set_path(void *field, slice value) {

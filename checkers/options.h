@@ -18,7 +18,7 @@ extern "C" {
 /* The modes there are so far. */
 typedef enum rf_mode { RF_MODE_OFF, RF_MODE_GUARD } rf_mode;
 
-typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON } rf_format;
+typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_format;
 
 /* What is reported as leaked at the end: nothing; what nothing points to, where its code can be named; all that nothing
  * points to; also what is live though something points to it. Where it cannot be found out what points where (arenas),
@@ -36,26 +36,28 @@ typedef enum rf_dump_signal {
 
 typedef struct rf_options {
   rf_mode mode;
-  bool halt;             /* end the process at the first finding */
-  unsigned exitcode;     /* of a process ended so */
-  const char *log;       /* path, %p stands for the process id; NULL: standard error */
-  size_t log_length;     /* bytes of `log`, which has no NUL at its end */
-  rf_format format;      /* of findings */
-  size_t quarantine;     /* bytes of freed blocks kept back */
-  unsigned stack_depth;  /* return addresses kept per allocation and free */
-  rf_leaks leaks;        /* at deinit or exit */
-  size_t fill;           /* bytes of each freed block filled and checked; SIZE_MAX: all */
-  size_t fill_alloc;     /* bytes of each new block filled; SIZE_MAX: all */
-  size_t move_below;     /* realloc moves blocks up to this size */
-  bool sweep;            /* check all blocks at deinit or exit */
-  unsigned max_findings; /* report so many, count the rest; 0: all */
-  unsigned verbosity;    /* 0: findings only; 1: also what is checked and how */
-  bool rejected;         /* drop-in: report requests that can never be served, such as sizes that wrap */
-  bool signals;          /* drop-in: check all blocks when a fatal signal ends the process */
-  bool summary;          /* drop-in: a line in the log when the process begins and when it ends */
-  bool help;             /* print the keys */
-  const char *trace;     /* drop-in: path of the file to record requests to, as `log`; NULL: none */
-  size_t trace_length;   /* bytes of `trace` */
+  bool halt;                  /* end the process at the first finding */
+  unsigned exitcode;          /* of a process ended so */
+  const char *log;            /* path, %p stands for the process id; NULL: standard error */
+  size_t log_length;          /* bytes of `log`, which has no NUL at its end */
+  rf_format format;           /* of findings */
+  size_t quarantine;          /* bytes of freed blocks kept back */
+  unsigned stack_depth;       /* return addresses kept per allocation and free */
+  rf_leaks leaks;             /* at deinit or exit */
+  size_t fill;                /* bytes of each freed block filled and checked; SIZE_MAX: all */
+  size_t fill_alloc;          /* bytes of each new block filled; SIZE_MAX: all */
+  size_t move_below;          /* realloc moves blocks up to this size */
+  bool sweep;                 /* check all blocks at deinit or exit */
+  unsigned max_findings;      /* report so many, count the rest; 0: all */
+  unsigned verbosity;         /* 0: findings only; 1: also what is checked and how */
+  bool rejected;              /* drop-in: report requests that can never be served, such as sizes that wrap */
+  bool signals;               /* drop-in: check all blocks when a fatal signal ends the process */
+  bool summary;               /* drop-in: a line in the log when the process begins and when it ends */
+  bool help;                  /* print the keys */
+  const char *suppressions;   /* path of a file with rules (suppress.h); NULL: none */
+  size_t suppressions_length; /* bytes of `suppressions` */
+  const char *trace;          /* drop-in: path of the file to record requests to, as `log`; NULL: none */
+  size_t trace_length;        /* bytes of `trace` */
   /* drop-in: print what is allocated when it comes and the program does not handle it */
   rf_dump_signal dump_signal;
 } rf_options;
@@ -64,7 +66,8 @@ typedef struct rf_options {
 void rf_options_default(rf_options *out);
 
 /* Applies `text` ("key=value:key=value", NULL: nothing) to *options. `source` names where it came from in warnings, each
- * of which is one line to `warnings`. Returns the number of warnings. `text` must live as long as options->log is used. */
+ * of which is one line to `warnings`. Returns the number of warnings. `text` must live as long as the paths in *options
+ * are used. */
 unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings);
 
 /* Applies what __ringfence_default_options returns, then the environment's RINGFENCE_OPTIONS (which a program that runs

@@ -1,5 +1,6 @@
 #include <ringfence/report_json.h>
 
+#include <ringfence/utf8.h>
 #include <string.h>
 
 typedef struct writer {
@@ -9,25 +10,6 @@ typedef struct writer {
 } writer;
 
 /* ---- Strings ---- */
-
-/* Length of the valid UTF-8 sequence at `s`, which ends with a NUL; 0 where there is none. Overlong forms, surrogates and
- * what is beyond U+10FFFF are not valid. */
-static unsigned utf8_length(const unsigned char *s) {
-  unsigned char const c = s[0];
-  unsigned const length = c < 0x80                ? 1
-                          : c >= 0xC2 && c < 0xE0 ? 2
-                          : c >= 0xE0 && c < 0xF0 ? 3
-                          : c >= 0xF0 && c < 0xF5 ? 4
-                                                  : 0;
-  for (unsigned i = 1; i < length; i++) {
-    if ((s[i] & 0xC0U) != 0x80) {
-      return 0;
-    }
-  }
-  bool const bad = (c == 0xE0 && s[1] < 0xA0) || (c == 0xED && s[1] >= 0xA0) || (c == 0xF0 && s[1] < 0x90) ||
-                   (c == 0xF4 && s[1] >= 0x90);
-  return bad ? 0 : length;
-}
 
 static void escaped(unsigned char c, const rf_sink *sink) {
   char text[7] = "\\u0000";
@@ -43,7 +25,7 @@ void rf_json_string(const char *text, const rf_sink *sink) {
   }
   rf_sink_char(sink, '"');
   for (const unsigned char *s = (const unsigned char *)text; *s != 0;) {
-    unsigned const length = utf8_length(s);
+    unsigned const length = rf_utf8_length(s);
     if (length == 0) {
       rf_sink_str(sink, "\\ufffd");
       s++;
@@ -137,12 +119,29 @@ static void names(const writer *w, const rf_frame_name *name) {
   }
 }
 
+/* The functions that the code of the call was inlined into, innermost first. */
+static void inlined_into(const writer *w, uintptr_t pc) {
+  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  unsigned depth = 1;
+  for (; w->namer->name(w->namer->context, pc, depth, &name); depth++) {
+    str(w, depth == 1 ? ",\"inlined_into\":[{\"function\":" : ",{\"function\":");
+    rf_json_string(name.function, w->sink);
+    text(w, "file", name.file);
+    if (name.line != 0) {
+      number(w, "line", name.line);
+    }
+    str(w, "}");
+  }
+  str(w, depth == 1 ? "" : "]");
+}
+
 static void frame(const writer *w, uintptr_t pc) {
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
   str(w, "{\"pc\":");
   hex(w, pc);
   if (w->namer != NULL && w->namer->name(w->namer->context, pc, 0, &name)) {
     names(w, &name);
+    inlined_into(w, pc);
   }
   str(w, "}");
 }
@@ -174,6 +173,11 @@ static void trace_if_known(const writer *w, const char *name, const rf_trace *t)
   if (t->site != NULL || t->depth != 0) {
     trace(w, name, t);
   }
+}
+
+void rf_report_json_trace(const char *name, const rf_trace *t, const rf_namer *namer, const rf_sink *sink) {
+  writer const w = {NULL, namer, sink};
+  trace(&w, name, t);
 }
 
 /* ---- The object ---- */

@@ -17,6 +17,9 @@ extern "C" {
  * where it has them; NULL: addresses only. As safe as rf_report_text. */
 void rf_report_json(const rf_finding *f, const rf_namer *namer, const rf_sink *sink);
 
+/* Writes `trace` as the member `name` of an object that has members before it: {"thread":…,"site":…,"frames":[…]}. */
+void rf_report_json_trace(const char *name, const rf_trace *trace, const rf_namer *namer, const rf_sink *sink);
+
 /* A JSON string, quotes included. Bytes that are not valid UTF-8 are written as U+FFFD, so that a line can always be
  * parsed. NULL is written as null. */
 void rf_json_string(const char *text, const rf_sink *sink);

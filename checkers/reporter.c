@@ -2,6 +2,7 @@
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
+#include <ringfence/report_serial.h>
 #include <ringfence/report_text.h>
 #include <string.h>
 
@@ -110,12 +111,35 @@ static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *name
   c.room = room;
   c.length = 0;
   rf_sink const sink = {collect, &c};
-  if (r->options.format == RF_FORMAT_JSON) {
+  switch (r->options.format) {
+  case RF_FORMAT_JSON:
     rf_report_json(f, namer, &sink);
-  } else {
+    break;
+  case RF_FORMAT_SERIAL:
+    rf_report_serial(f, namer, &sink);
+    break;
+  case RF_FORMAT_TEXT:
     rf_report_text(f, namer, &sink);
+    break;
   }
   flush(&c);
+}
+
+/* ---- For whoever runs the test ---- */
+
+static int open_artifact(void) {
+  const char *const folder = rf_host_artifacts();
+  char path[PATH_BYTES];
+  rf_sink_buffer name;
+  if (folder == NULL) {
+    return -1;
+  }
+  rf_sink_buffer_init(&name, path, sizeof path);
+  rf_sink_str(&name.sink, folder);
+  rf_sink_str(&name.sink, "/ringfence-");
+  rf_sink_uint(&name.sink, rf_host_process());
+  rf_sink_str(&name.sink, ".jsonl");
+  return name.length + 1 < sizeof path ? rf_host_open(path) : -1;
 }
 
 /* ---- Reporting ---- */
@@ -124,6 +148,19 @@ static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *name
 static bool busy;
 static char whole[WHOLE_BYTES];
 static rf_modules modules;
+
+static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
+  int const fd = r->options.log == NULL ? open_artifact() : -1;
+  if (fd < 0) {
+    return;
+  }
+  rf_sink_buffer line;
+  rf_namer const namer = rf_modules_namer(&modules, true);
+  rf_sink_buffer_init(&line, whole, sizeof whole);
+  rf_report_json(f, &namer, &line.sink);
+  (void)rf_host_write(fd, line.data, line.length);
+  rf_host_close(fd);
+}
 
 static void put_out(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
@@ -135,6 +172,7 @@ static void put_out(rf_log_reporter *r, const rf_finding *f) {
   rf_modules_load(&modules, f);
   rf_namer const namer = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
   render(r, f, &namer, whole, sizeof whole);
+  leave_artifact(r, f);
   busy = false;
 }
 
@@ -147,8 +185,67 @@ static void say_enough(rf_log_reporter *r) {
   }
 }
 
+/* ---- Suppressions ---- */
+
+static void say_cannot_read(const char *path) {
+  rf_sink_str(&standard_error, "ringfence: cannot read the suppressions ");
+  rf_sink_str(&standard_error, path);
+  rf_sink_str(&standard_error, "; nothing is suppressed\n");
+}
+
+void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
+  char path[PATH_BYTES];
+  rf_sink_buffer name;
+  size_t length = 0;
+  if (r->suppressions_read || r->options.suppressions == NULL) {
+    return;
+  }
+  r->suppressions_read = true;
+  rf_sink_buffer_init(&name, path, sizeof path);
+  rf_sink_mem(&name.sink, r->options.suppressions, r->options.suppressions_length);
+  const char *const text = rf_host_read_file(path, &length);
+  if (text == NULL) {
+    say_cannot_read(path);
+    return;
+  }
+  size_t const rules = rf_suppressions_count(text, length);
+  r->suppressions.rules = rules == 0 ? NULL : (rf_suppression *)rf_host_map(rules * sizeof(rf_suppression));
+  r->suppressions.capacity = r->suppressions.rules == NULL ? 0 : rules;
+  (void)rf_suppressions_parse(&r->suppressions, text, length, path, &standard_error);
+}
+
+bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
+  rf_suppression *rule = NULL;
+  rf_log_reporter_read_suppressions(r);
+  if (r->suppressions.count == 0) {
+    return false;
+  }
+  if (busy) { /* a finding within a finding: the names are being used */
+    rule = rf_suppressions_match(&r->suppressions, f, NULL);
+  } else {
+    busy = true;
+    rf_modules_load(&modules, f);
+    rf_namer const namer = rf_modules_namer(&modules, true);
+    rule = rf_suppressions_match(&r->suppressions, f, &namer);
+    busy = false;
+  }
+  if (rule != NULL) {
+    rule->used++;
+    rule->bytes += f->bug == RF_BUG_LEAK ? f->size : 0;
+  }
+  return rule != NULL;
+}
+
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_log_reporter *const r = (rf_log_reporter *)self;
+  if (rf_log_reporter_suppresses(r, f)) {
+    self->sequence--;
+    return RF_ACTION_CONTINUE;
+  }
+  return rf_log_reporter_put(r, f);
+}
+
+rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   unsigned const most = r->options.max_findings;
   if (most == 0 || f->sequence <= most) {
     put_out(r, f);
@@ -179,6 +276,7 @@ static void make(void) {
     rf_options_default(&options);
     (void)rf_options_load(&options, &standard_error);
     rf_log_reporter_init(&the_reporter, &options);
+    rf_log_reporter_read_suppressions(&the_reporter);
     __atomic_store_n(&made, true, __ATOMIC_RELEASE);
   }
   if (turn) {

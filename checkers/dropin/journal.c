@@ -38,6 +38,10 @@ static totals count(void) {
 
 void rf_journal_forked(void) {
   inherited = count();
+  for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
+    rf_process.log.suppressions.rules[i].used = 0;
+    rf_process.log.suppressions.rules[i].bytes = 0;
+  }
 }
 
 /* ---- A line ---- */
@@ -152,9 +156,52 @@ static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
   number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
 }
 
+/* What was hidden: as LeakSanitizer lists it, or for the command. */
+static void suppressions_text(void) {
+  char text[LINE_BYTES];
+  rf_sink_buffer list;
+  rf_sink_buffer_init(&list, text, sizeof text);
+  rf_suppressions_report(&rf_process.log.suppressions, &list.sink);
+  if (list.length != 0) {
+    rf_process_tell(list.data, list.length);
+  }
+}
+
+static void suppression_line(const rf_suppression *rule) {
+  char text[LINE_BYTES];
+  char name[LINE_BYTES / 8];
+  rf_sink_buffer line;
+  rf_sink_buffer rule_text;
+  rf_sink_buffer_init(&rule_text, name, sizeof name);
+  rf_suppression_write(rule, &rule_text.sink);
+  rf_sink_buffer_init(&line, text, sizeof text);
+  rf_sink_str(&line.sink, "{\"type\":\"suppression\"");
+  number(&line.sink, "version", RF_JSON_VERSION);
+  number(&line.sink, "pid", (uint64_t)getpid());
+  rf_sink_str(&line.sink, ",\"rule\":");
+  rf_json_string(name, &line.sink);
+  number(&line.sink, "count", rule->used);
+  number(&line.sink, "bytes", rule->bytes);
+  close_line(&line);
+}
+
+static void suppressions(void) {
+  const rf_suppressions *const all = &rf_process.log.suppressions;
+  if (rf_process.options.format == RF_FORMAT_TEXT) {
+    suppressions_text();
+    return;
+  }
+  for (size_t i = 0; i < all->count; i++) {
+    if (all->rules[i].used != 0) {
+      suppression_line(&all->rules[i]);
+    }
+  }
+}
+
 void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
+  suppressions();
   totals const now = count();
   if (rf_process.options.verbosity != 0) {
     say_end(&now, findings, leaks);

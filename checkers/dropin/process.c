@@ -172,14 +172,14 @@ static bool is_no_mismatch(const rf_finding *f) {
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
-  if (is_no_mismatch(f)) {
+  if (is_no_mismatch(f) || rf_log_reporter_suppresses(&rf_process.log, f)) {
     self->sequence--;
     rf_uncancelled_end(cancellation);
     errno = saved;
     return RF_ACTION_CONTINUE;
   }
   give_log();
-  rf_action action = rf_process.log.base.report(&rf_process.log.base, f);
+  rf_action action = rf_log_reporter_put(&rf_process.log, f);
   close_log();
   __atomic_fetch_add(&process.findings, 1, __ATOMIC_RELAXED);
   if (__atomic_load_n(&process.ending, __ATOMIC_RELAXED)) {
@@ -405,6 +405,7 @@ void rf_process_begin(void) {
   rf_caller_init();
   rf_elsewhere_init();
   rf_roots_init();
+  rf_log_reporter_read_suppressions(&rf_process.log);
   (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
   if (rf_process.options.help) {
     rf_sink const out = {to_standard_error, NULL};

@@ -115,6 +115,7 @@ TEST_F(Options, EachWarningIsCounted) {
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
             "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
+            "suppressions, "
             "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, max_findings, verbosity, rejected, "
             "signals, dump_signal, summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
@@ -126,7 +127,7 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
   EXPECT_EQ(parse("exitcode=256"), "ringfence: TEST: exitcode=256 is ignored; allowed: 0 to 255\n");
   EXPECT_EQ(parse("exitcode=-1"), "ringfence: TEST: exitcode=-1 is ignored; allowed: 0 to 255\n");
   EXPECT_EQ(parse("fill=12Q"), "ringfence: TEST: fill=12Q is ignored; allowed: bytes, with K, M or G, or all\n");
-  EXPECT_EQ(parse("format=xml"), "ringfence: TEST: format=xml is ignored; allowed: text, json\n");
+  EXPECT_EQ(parse("format=xml"), "ringfence: TEST: format=xml is ignored; allowed: text, json, serial\n");
   EXPECT_EQ(parse("log="), "ringfence: TEST: log= is ignored; allowed: a path\n");
   EXPECT_EQ(parse("leaks=2"), "ringfence: TEST: leaks=2 is ignored; allowed: 0, 1, all, reachable\n");
 }

@@ -49,7 +49,7 @@ TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
       json,
       R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
       << json;
-  EXPECT_TRUE(has(json, R"("findings":2,"times":4,"mode":"guard","duration_ns":)")) << json;
+  EXPECT_TRUE(has(json, R"("findings":2,"times":4,"suppressed":0,"mode":"guard","duration_ns":)")) << json;
   EXPECT_TRUE(has(json, R"("status":5})")) << json;
   unlink(file.c_str());
 }

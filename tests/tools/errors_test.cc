@@ -60,7 +60,7 @@ TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
   expect_refused({"check", "--quarantine", "lots", "true"}, 2,
                  "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
   expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");
-  expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: there are text and json");
+  expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: there are text, json, sarif, junit and html");
 }
 
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
@@ -104,7 +104,7 @@ TEST(Help, ListsTheCommands) {
 }
 
 TEST(Help, IsTheSameOnEachWay) {
-  for (const std::string command : {"check", "help", "version"}) {
+  for (const std::string command : {"check", "report", "help", "version"}) {
     const Result one = run({ringfence(), "help", command});
     const Result other = run({ringfence(), command, "--help"});
     EXPECT_EQ(one.status, 0);

@@ -1,5 +1,5 @@
 // The line at the end of a run.
-#include "tools/ringfence/report.h"
+#include "tools/ringfence/document.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -66,6 +66,12 @@ TEST_F(Report, CountsRepetitions) {
   totals_.findings = 2;
   totals_.times = 5;
   EXPECT_EQ(text().rfind("ringfence: 2 findings, 5 times in all, in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, CountsWhatWasSuppressed) {
+  totals_.suppressed = 3;
+  EXPECT_NE(text().find("ringfence: nothing found in 1 process: "), std::string::npos) << text();
+  EXPECT_NE(text().find("; 3 suppressed\n"), std::string::npos) << text();
 }
 
 TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
@@ -138,7 +144,10 @@ TEST(Totals, AddUpTheProcesses) {
   run.processes = processes;
   run.process_count = 2;
   run.record_count = 3;
-  const rf_totals totals = rf_totals_of(&run, 1, 0, 0);
+  rf_document document = {};
+  document.count = 1;
+  document.times = run.record_count;
+  const rf_totals totals = rf_totals_of(&run, &document, 0, 0);
   EXPECT_EQ(totals.processes, 2u);
   EXPECT_EQ(totals.killed, 1u);
   EXPECT_EQ(totals.leaks_unchecked, 1u);

@@ -5,13 +5,12 @@
 #include "tools/ringfence/environment.h"
 #include "tools/ringfence/inspect.h"
 #include "tools/ringfence/living.h"
-#include "tools/ringfence/merge.h"
 #include "tools/ringfence/options.h"
+#include "tools/ringfence/output.h"
 #include "tools/ringfence/place.h"
 #include "tools/ringfence/report.h"
 #include "tools/ringfence/say.h"
 #include "tools/ringfence/scratch.h"
-#include "tools/ringfence/symbolize.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -33,8 +32,10 @@ typedef struct check {
   rf_options effective;
   rf_child child;
   rf_run run;
-  size_t living;    /* processes that still run */
-  rf_totals totals; /* `findings` of the run's records, at the front, are distinct ones */
+  size_t living; /* processes that still run */
+  rf_suppressions suppressions;
+  rf_document document;
+  rf_totals totals;
 } check;
 
 static void put(void *context, const char *text, size_t length) {
@@ -47,20 +48,39 @@ static rf_sink sink_of(FILE *file) {
 
 /* ---- Before the run ---- */
 
-static FILE *open_output(const char *path) {
-  FILE *const file = fopen(path, "we");
-  if (file == NULL) {
-    rf_say("cannot write to %s: %s", path, strerror(errno));
+static bool open_outputs(check *c) {
+  c->out = c->options.log == NULL ? stderr : rf_output_open(c->options.log);
+  if (c->out != NULL && c->options.json != NULL) {
+    c->json = rf_output_open(c->options.json);
   }
-  return file;
+  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.outputs);
 }
 
-static bool open_outputs(check *c) {
-  c->out = c->options.log == NULL ? stderr : open_output(c->options.log);
-  if (c->out != NULL && c->options.json != NULL) {
-    c->json = open_output(c->options.json);
+static bool read_suppressions(check *c) {
+  for (size_t i = 0; i < c->options.suppressions_count; i++) {
+    if (!rf_document_suppressions(&c->suppressions, &c->stash, c->options.suppressions[i])) {
+      return false;
+    }
   }
-  return c->out != NULL && (c->json != NULL || c->options.json == NULL);
+  return true;
+}
+
+/* The processes get the rules as well: what they know of by name does not end them. */
+static bool pass_suppressions(check *c) {
+  if (c->suppressions.count == 0) {
+    return true;
+  }
+  const char *const path = rf_stash_print(&c->stash, "%s/suppressions", c->folder);
+  FILE *const file = rf_output_open(path);
+  if (file == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < c->suppressions.count; i++) {
+    (void)fprintf(file, "%s\n", rf_document_rule(&c->stash, &c->suppressions.rules[i]));
+  }
+  c->options.passed = rf_stash_print(&c->stash, "%s%ssuppressions=%s", c->options.passed,
+                                     c->options.passed[0] == '\0' ? "" : ":", path);
+  return rf_output_close(file, path);
 }
 
 /* 0, or the status to exit with after a message. */
@@ -80,11 +100,11 @@ static int prepare(check *c) {
     return rf_inspect_explain(&seen, c->program);
   }
   c->linked_in = seen.linked_in;
-  if (!open_outputs(c)) {
+  if (!open_outputs(c) || !read_suppressions(c)) {
     return RF_EXIT_USAGE;
   }
   c->folder = rf_scratch_make(&c->stash);
-  return c->folder == NULL ? RF_EXIT_USAGE : 0;
+  return c->folder == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
 }
 
 /* ---- The run ---- */
@@ -147,37 +167,34 @@ static void put_away(check *c) {
 
 /* ---- After the run ---- */
 
-static size_t add_frames(rf_stack *stack, rf_frame **frames, size_t count) {
-  for (unsigned i = 0; i < stack->count; i++) {
-    frames[count++] = &stack->frames[i];
-  }
-  return count;
-}
-
-static void name_frames(check *c) {
-  size_t const most = c->run.record_count * 3 * RF_TRACE_DEPTH;
-  rf_frame **const frames = (rf_frame **)rf_stash_array(&c->stash, most + 1, sizeof(rf_frame *));
-  size_t count = 0;
-  for (size_t i = 0; i < c->run.record_count; i++) {
-    count = add_frames(&c->run.records[i]->found, frames, count);
-    count = add_frames(&c->run.records[i]->allocated, frames, count);
-    count = add_frames(&c->run.records[i]->released, frames, count);
-  }
-  rf_symbolize(&c->stash, frames, count);
-}
-
 static bool ended_as_after_a_finding(const check *c) {
   int const status = c->child.wait_status;
   return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
 }
 
-static void understand(check *c) {
-  name_frames(c);
-  for (size_t i = 0; i < c->run.record_count; i++) {
-    rf_record_trim(c->run.records[i], c->library, c->options.verbose);
+static const char *current_directory(check *c) {
+  char path[PATH_MAX];
+  return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&c->stash, path, strlen(path));
+}
+
+static const char *command_line(check *c) {
+  const char *line = c->options.program[0];
+  for (size_t i = 1; c->options.program[i] != NULL; i++) {
+    line = rf_stash_print(&c->stash, "%s %s", line, c->options.program[i]);
   }
-  size_t const findings = rf_merge(&c->stash, c->run.records, c->run.record_count);
-  c->totals = rf_totals_of(&c->run, findings, c->child.elapsed_ns, c->child.wait_status);
+  return line;
+}
+
+static void understand(check *c) {
+  rf_document_wishes const wishes = {.library = c->library,
+                                     .directory = current_directory(c),
+                                     .suppressions = c->suppressions,
+                                     .symbolize = true,
+                                     .whole = c->options.verbose};
+  rf_document_make(&c->document, &c->stash, &c->run, &wishes);
+  c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
+  c->document.totals = &c->totals;
+  c->document.command = command_line(c);
   c->totals.living = c->living;
   c->totals.folder = c->folder;
   /* What ended the program is told by its signal. */
@@ -190,27 +207,9 @@ static void understand(check *c) {
   c->totals.killed--;
 }
 
-static const char *current_directory(check *c) {
-  char path[PATH_MAX];
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&c->stash, path, strlen(path));
-}
-
-static void write_json(check *c, FILE *file) {
-  rf_sink const sink = sink_of(file);
-  for (size_t i = 0; i < c->totals.findings; i++) {
-    c->run.records[i]->directory = NULL;
-    rf_report_record_json(c->run.records[i], &sink);
-  }
-  rf_report_totals_json(&c->totals, &sink);
-}
-
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = sink_of(file);
-  const char *const directory = current_directory(c);
-  for (size_t i = 0; i < c->totals.findings; i++) {
-    c->run.records[i]->directory = directory;
-    rf_report_record_text(c->run.records[i], &sink);
-  }
+  rf_document_text(&c->stash, &c->document, &sink);
   if (c->options.verbose) {
     rf_report_processes(&c->stash, &c->run, &sink);
   }
@@ -223,25 +222,28 @@ static void write_text(check *c, FILE *file) {
   }
 }
 
-static void close_output(FILE *file, const char *path) {
-  bool const failed = ferror(file) != 0;
-  if ((file == stderr ? fflush(file) : fclose(file)) != 0 || failed) {
-    rf_say("cannot write all to %s: %s", path == NULL ? "standard error" : path, strerror(errno));
+static void write_out(check *c) {
+  rf_output_format const format = c->options.outputs.count == 0 ? c->options.format : RF_OUTPUT_TEXT;
+  if (format == RF_OUTPUT_TEXT) {
+    write_text(c, c->out);
+  } else {
+    rf_output_put(&c->stash, &c->document, format, c->out);
   }
+  (void)rf_output_close(c->out, c->options.log);
 }
 
 static void tell(check *c) {
   /* One write for many lines. */
   (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
-  if (c->options.as_json) {
-    write_json(c, c->out);
-  } else {
-    write_text(c, c->out);
-  }
-  close_output(c->out, c->options.log);
+  write_out(c);
   if (c->json != NULL) {
-    write_json(c, c->json);
-    close_output(c->json, c->options.json);
+    rf_output_put(&c->stash, &c->document, RF_OUTPUT_JSON, c->json);
+    (void)rf_output_close(c->json, c->options.json);
+  }
+  (void)rf_outputs_write(&c->options.outputs, &c->stash, &c->document);
+  rf_outputs_write_artifacts(&c->stash, &c->document);
+  if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
+    rf_say("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
   }
 }
 

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 static rf_process *process_of(rf_run *run, rf_stash *stash, uint32_t id) {
-  /* All lines of a process are in one file. */
-  if (run->process_count != 0 && run->processes[run->process_count - 1].id == id) {
-    return &run->processes[run->process_count - 1];
+  /* From the last one back: lines of a process mostly follow each other. */
+  for (size_t i = run->process_count; i-- != 0;) {
+    if (run->processes[i].id == id) {
+      return &run->processes[i];
+    }
   }
   run->processes = (rf_process *)rf_stash_grow(stash, run->processes, run->process_count, sizeof *run->processes);
   rf_process *const process = &run->processes[run->process_count++];
@@ -45,34 +47,76 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->leaks_unchecked = rf_json_text(line, "leaks_unchecked_because", NULL);
 }
 
-static void add_record(rf_run *run, rf_stash *stash, const rf_json *line) {
+void rf_collect_record(rf_run *run, rf_stash *stash, rf_record *record) {
+  run->records = (rf_record **)rf_stash_grow(stash, run->records, run->record_count, sizeof(rf_record *));
+  run->records[run->record_count++] = record;
+}
+
+static void add_finding(rf_run *run, rf_stash *stash, const rf_json *line, const rf_process *process) {
   rf_record *const record = rf_record_read(stash, line);
   if (record == NULL) {
     run->damaged++;
     return;
   }
-  run->records = (rf_record **)rf_stash_grow(stash, run->records, run->record_count, sizeof(rf_record *));
-  run->records[run->record_count++] = record;
+  record->program = process->program;
+  rf_collect_record(run, stash, record);
 }
 
-static void add_line(rf_run *run, rf_stash *stash, const char *text, size_t length) {
+static void add_snapshot(rf_run *run, rf_stash *stash, const rf_json *line) {
+  rf_snapshot_table *const table = rf_snapshot_table_read(stash, line);
+  run->snapshots =
+      (rf_snapshot_table **)rf_stash_grow(stash, run->snapshots, run->snapshot_count, sizeof(rf_snapshot_table *));
+  run->snapshots[run->snapshot_count++] = table;
+}
+
+void rf_collect_rule(rf_run *run, rf_stash *stash, const char *rule, uint64_t count, uint64_t bytes) {
+  size_t i = 0;
+  while (i < run->rule_count && strcmp(run->rules[i].rule, rule) != 0) {
+    i++;
+  }
+  if (i == run->rule_count) {
+    run->rules = (rf_used_rule *)rf_stash_grow(stash, run->rules, run->rule_count, sizeof *run->rules);
+    run->rules[run->rule_count++] = (rf_used_rule){rule, 0, 0};
+  }
+  run->rules[i].count += count;
+  run->rules[i].bytes += bytes;
+}
+
+static void add_start(rf_process *process, rf_run *run, const rf_json *line) {
+  process->program = rf_json_text(line, "program", process->program);
+  run->mode = rf_json_text(line, "mode", run->mode);
+  process->ended = false;
+}
+
+static void add_end(rf_process *process, rf_run *run, const rf_json *line) {
+  process->program = rf_json_text(line, "program", process->program);
+  run->mode = rf_json_text(line, "mode", run->mode);
+  add_summary(process, line);
+}
+
+void rf_collect_line(rf_run *run, rf_stash *stash, const char *text, size_t length) {
   const rf_json *const line = rf_json_parse(stash, text, length);
   const char *const type = rf_json_text(line, "type", NULL);
   if (type == NULL) {
     run->damaged++;
     return;
   }
-  rf_process *const process = process_of(run, stash, (uint32_t)rf_json_unsigned(line, "pid", 0));
-  if (strcmp(type, "finding") == 0) {
-    add_record(run, stash, line);
+  if (strcmp(type, "run") == 0) {
+    run->told = line;
     return;
   }
-  process->program = rf_json_text(line, "program", process->program);
-  run->mode = rf_json_text(line, "mode", run->mode);
-  if (strcmp(type, "summary") == 0) {
-    add_summary(process, line);
-  } else {
-    process->ended = false;
+  rf_process *const process = process_of(run, stash, (uint32_t)rf_json_unsigned(line, "pid", 0));
+  if (strcmp(type, "finding") == 0) {
+    add_finding(run, stash, line, process);
+  } else if (strcmp(type, "summary") == 0) {
+    add_end(process, run, line);
+  } else if (strcmp(type, "start") == 0) {
+    add_start(process, run, line);
+  } else if (strcmp(type, "snapshot") == 0) {
+    add_snapshot(run, stash, line);
+  } else if (strcmp(type, "suppression") == 0) {
+    rf_collect_rule(run, stash, rf_json_text(line, "rule", "?"), rf_json_unsigned(line, "count", 0),
+                    rf_json_unsigned(line, "bytes", 0));
   }
 }
 
@@ -83,7 +127,7 @@ static void add_file(rf_run *run, rf_stash *stash, const char *path) {
   while (at != NULL && at < end) {
     const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
     const char *const stop = feed == NULL ? end : feed;
-    add_line(run, stash, at, (size_t)(stop - at));
+    rf_collect_line(run, stash, at, (size_t)(stop - at));
     at = stop + 1;
   }
 }

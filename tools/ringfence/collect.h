@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOL_COLLECT_H
 
 #include "tools/ringfence/record.h"
+#include "tools/ringfence/snapshot.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,17 +27,36 @@ typedef struct rf_process {
   bool living; /* still runs, or did when that was looked up; else, where it has not `ended`, it was killed */
 } rf_process;
 
+/* What the processes themselves hid: a rule of --suppressions, and how often. */
+typedef struct rf_used_rule {
+  const char *rule; /* "leak:foo" */
+  uint64_t count;
+  uint64_t bytes;
+} rf_used_rule;
+
 typedef struct rf_run {
   rf_process *processes;
   size_t process_count;
-  rf_record **records; /* by time */
+  rf_record **records;
   size_t record_count;
-  const char *mode; /* of the processes; NULL where there are none */
-  size_t damaged;   /* lines that are not what the library writes: a full disk, a killed process */
+  rf_snapshot_table **snapshots; /* in the order of their files */
+  size_t snapshot_count;
+  rf_used_rule *rules;
+  size_t rule_count;
+  const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
+  const char *mode;    /* of the processes; NULL where there are none */
+  size_t damaged;      /* lines that are not what the library writes: a full disk, a killed process */
 } rf_run;
 
-/* Reads all files of `folder`. */
+/* Reads all files of `folder`; the records are in order of time. */
 rf_run rf_collect(rf_stash *stash, const char *folder);
+
+/* Adds one line of JSON, or a record that was read otherwise. */
+void rf_collect_line(rf_run *run, rf_stash *stash, const char *text, size_t length);
+void rf_collect_record(rf_run *run, rf_stash *stash, rf_record *record);
+
+/* Counts uses of a rule. */
+void rf_collect_rule(rf_run *run, rf_stash *stash, const char *rule, uint64_t count, uint64_t bytes);
 
 #ifdef __cplusplus
 }

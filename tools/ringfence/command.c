@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-static const rf_command *const commands[] = {&rf_command_check, &rf_command_help, &rf_command_replay,
-                                             &rf_command_version};
+static const rf_command *const commands[] = {&rf_command_check, &rf_command_report, &rf_command_help,
+                                             &rf_command_replay, &rf_command_version};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

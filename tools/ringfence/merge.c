@@ -113,7 +113,20 @@ static unsigned count_processes(rf_stash *stash, const entry *entries, size_t co
   for (size_t i = 1; i < count; i++) {
     distinct += ids[i] != ids[i - 1];
   }
+  /* A record that was merged before stands for more processes than the one that it names. */
+  for (size_t i = 0; i < count; i++) {
+    unsigned const processes = entries[i].record->processes;
+    distinct += processes > 1 ? processes - 1 : 0;
+  }
   return distinct;
+}
+
+static unsigned count_times(const entry *entries, size_t count) {
+  unsigned times = 0;
+  for (size_t i = 0; i < count; i++) {
+    times += entries[i].record->times > 1 ? entries[i].record->times : 1;
+  }
+  return times;
 }
 
 size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
@@ -126,8 +139,9 @@ size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
   for (size_t start = 0, i = 1; i <= count; i++) {
     if (i == count || strcmp(entries[i].key, entries[start].key) != 0) {
       entry const first = entries[start];
-      first.record->times = (unsigned)(i - start);
+      unsigned const times = count_times(entries + start, i - start);
       first.record->processes = count_processes(stash, entries + start, i - start);
+      first.record->times = times;
       entries[kept++] = first;
       start = i;
     }

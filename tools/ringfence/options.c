@@ -13,8 +13,11 @@
 
 /* Keys by which the library hands its findings to the command; NULL: not for use here. */
 static const char *instead_of(const char *key, size_t length) {
-  static const char *const keys[][2] = {
-      {"log", "--log"}, {"format", "--format"}, {"summary", "the command"}, {"help", "`ringfence help check`"}};
+  static const char *const keys[][2] = {{"log", "--log"},
+                                        {"format", "--format"},
+                                        {"summary", "the command"},
+                                        {"help", "`ringfence help check`"},
+                                        {"suppressions", "--suppressions"}};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
     if (strlen(keys[i][0]) == length && memcmp(keys[i][0], key, length) == 0) {
       return keys[i][1];
@@ -59,12 +62,11 @@ static bool pass(rf_check_options *out, rf_stash *stash, const rf_option_row *r,
 /* ---- Reading ---- */
 
 static bool set_format(rf_check_options *out, const char *format) {
-  out->as_json = strcmp(format, "json") == 0;
-  if (!out->as_json && strcmp(format, "text") != 0) {
-    rf_say("--format %s: there are text and json", format);
-    return false;
+  out->format_given = rf_output_format_from_name(format, &out->format);
+  if (!out->format_given) {
+    rf_say("--format %s: there are text, json, sarif, junit and html", format);
   }
-  return true;
+  return out->format_given;
 }
 
 /* A file for the command's output. */
@@ -77,6 +79,22 @@ static bool set_file(const char **out, const rf_option_row *r, const char *path)
   return true;
 }
 
+static bool add_output(rf_check_options *out, rf_stash *stash, const char *path) {
+  const char *checked = NULL;
+  if (!set_file(&checked, &rf_option_rows[RF_OPTION_OUTPUT], path)) {
+    return false;
+  }
+  rf_outputs_add(&out->outputs, stash, checked);
+  return true;
+}
+
+static bool add_suppressions(rf_check_options *out, rf_stash *stash, const char *path) {
+  out->suppressions =
+      (const char **)rf_stash_grow(stash, out->suppressions, out->suppressions_count, sizeof(const char *));
+  out->suppressions[out->suppressions_count++] = path;
+  return true;
+}
+
 static bool apply(rf_check_options *out, rf_stash *stash, rf_option_id id, const char *argument) {
   if (rf_option_rows[id].passed != NULL) {
     return pass(out, stash, &rf_option_rows[id], argument);
@@ -84,6 +102,10 @@ static bool apply(rf_check_options *out, rf_stash *stash, rf_option_id id, const
   switch (id) {
   case RF_OPTION_FORMAT:
     return set_format(out, argument);
+  case RF_OPTION_OUTPUT:
+    return add_output(out, stash, argument);
+  case RF_OPTION_SUPPRESSIONS:
+    return add_suppressions(out, stash, argument);
   case RF_OPTION_JSON:
     return set_file(&out->json, &rf_option_rows[id], argument);
   case RF_OPTION_LOG:
@@ -199,5 +221,5 @@ bool rf_check_options_parse(rf_check_options *out, rf_stash *stash, int argc, ch
     rf_say("check which program? `ringfence check -- program arguments`");
     return false;
   }
-  return true;
+  return rf_outputs_settle(&out->outputs, out->format_given, out->format);
 }

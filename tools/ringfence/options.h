@@ -2,7 +2,7 @@
 #ifndef RINGFENCE_TOOL_OPTIONS_H
 #define RINGFENCE_TOOL_OPTIONS_H
 
-#include "tools/ringfence/stash.h"
+#include "tools/ringfence/output.h"
 
 #include <stdbool.h>
 
@@ -14,7 +14,11 @@ typedef struct rf_check_options {
   const char *library; /* --library, or NULL */
   const char *json;    /* --json, or NULL */
   const char *log;     /* --log, or NULL */
-  bool as_json;        /* --format json */
+  rf_output_format format;
+  bool format_given;
+  rf_outputs outputs; /* --output */
+  const char **suppressions;
+  size_t suppressions_count;
   bool keep;
   bool quiet;
   bool verbose;

@@ -19,7 +19,14 @@ const rf_option_row rf_option_rows[RF_OPTIONS] = {
     [RF_OPTION_EXITCODE] = {"exitcode", 'e', "N",
                             "exitcode=", "status to exit with after findings (default 99); 0: the program's own"},
     [RF_OPTION_OPTION] = {"option", 'o', "KEY=VALUE", "", "any option of the library (docs/checkers/options.md)"},
-    [RF_OPTION_FORMAT] = {"format", 'f', "FORMAT", NULL, "of what is printed: text (the default) or json"},
+    [RF_OPTION_SUPPRESSIONS] = {"suppressions", '\0', "FILE", NULL,
+                                "hide findings that a rule in FILE matches; may be repeated"},
+    [RF_OPTION_FORMAT] = {"format", 'f', "FORMAT", NULL,
+                          "of what is printed, or of --output: text (the default), json,\n"
+                          "sarif, junit or html"},
+    [RF_OPTION_OUTPUT] = {"output", '\0', "FILE", NULL,
+                          "write a report to FILE as well, in the format that its name ends in\n"
+                          "(.txt .json .sarif .xml .html) or --format says; may be repeated"},
     [RF_OPTION_JSON] = {"json", 'j', "FILE", NULL,
                         "write findings and summary to FILE as well, one JSON object a line"},
     [RF_OPTION_TRACE] = {"trace", '\0', "FILE", "trace=",

@@ -18,14 +18,39 @@ static const rf_site *read_site(rf_stash *stash, const rf_json *object) {
   return site;
 }
 
-static rf_frame read_frame(const rf_json *object) {
-  return (rf_frame){
+static rf_source read_source(const rf_json *object) {
+  return (rf_source){
+      .function = rf_json_text(object, "function", NULL),
+      .file = rf_json_text(object, "file", NULL),
+      .line = (unsigned)rf_json_unsigned(object, "line", 0),
+  };
+}
+
+/* What whoever wrote the line knew of the address. */
+static void read_sources(rf_stash *stash, const rf_json *object, rf_frame *frame) {
+  const rf_json *const inlined = rf_json_member(object, "inlined_into");
+  rf_source const innermost = read_source(object);
+  if (innermost.file == NULL && inlined == NULL) {
+    return;
+  }
+  frame->sources = (rf_source *)rf_stash_grow(stash, NULL, 0, sizeof *frame->sources);
+  frame->sources[frame->source_count++] = innermost;
+  for (const rf_json *at = inlined == NULL ? NULL : inlined->first; at != NULL; at = at->next) {
+    frame->sources = (rf_source *)rf_stash_grow(stash, frame->sources, frame->source_count, sizeof *frame->sources);
+    frame->sources[frame->source_count++] = read_source(at);
+  }
+}
+
+static rf_frame read_frame(rf_stash *stash, const rf_json *object) {
+  rf_frame frame = {
       .address = rf_json_unsigned(object, "pc", 0),
       .module = rf_json_text(object, "module", NULL),
       .build_id = rf_json_text(object, "build_id", NULL),
       .offset = rf_json_unsigned(object, "offset", 0),
       .function = rf_json_text(object, "function", NULL),
   };
+  read_sources(stash, object, &frame);
+  return frame;
 }
 
 static void read_trace(rf_stash *stash, const rf_json *object, rf_trace *trace, rf_stack *stack) {
@@ -34,7 +59,7 @@ static void read_trace(rf_stash *stash, const rf_json *object, rf_trace *trace, 
   trace->site = read_site(stash, rf_json_member(object, "site"));
   stack->frames = (rf_frame *)rf_stash_array(stash, RF_TRACE_DEPTH, sizeof *stack->frames);
   for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
-    stack->frames[stack->count++] = read_frame(f);
+    stack->frames[stack->count++] = read_frame(stash, f);
   }
 }
 
@@ -106,6 +131,10 @@ static void read_finding(const rf_json *line, rf_finding *f) {
   f->detail = rf_json_text(line, "detail", NULL);
 }
 
+static unsigned at_least_one(uint64_t count) {
+  return count == 0 ? 1 : count > UINT32_MAX ? UINT32_MAX : (unsigned)count;
+}
+
 rf_record *rf_record_read(rf_stash *stash, const rf_json *line) {
   const char *const name = rf_json_text(line, "bug", "");
   rf_bug bug;
@@ -113,14 +142,21 @@ rf_record *rf_record_read(rf_stash *stash, const rf_json *line) {
     return NULL;
   }
   rf_record *const record = (rf_record *)rf_stash_alloc(stash, sizeof *record);
-  record->times = 1;
-  record->processes = 1;
+  record->times = at_least_one(rf_json_unsigned(line, "times", 1));
+  record->processes = at_least_one(rf_json_unsigned(line, "processes", 1));
   record->finding.bug = bug;
   read_finding(line, &record->finding);
   read_window(rf_json_member(line, "window"), &record->finding);
   read_trace(stash, rf_json_member(line, "found"), &record->finding.found, &record->found);
   read_trace(stash, rf_json_member(line, "allocated"), &record->finding.allocated, &record->allocated);
   read_trace(stash, rf_json_member(line, "released"), &record->finding.released, &record->released);
+  return record;
+}
+
+rf_record *rf_record_origin(rf_stash *stash, const rf_json *object) {
+  rf_record *const record = (rf_record *)rf_stash_alloc(stash, sizeof *record);
+  record->finding.bug = RF_BUG_LEAK;
+  read_trace(stash, object, &record->finding.allocated, &record->allocated);
   return record;
 }
 
@@ -150,8 +186,13 @@ static bool is_main(const rf_frame *frame) {
   return name != NULL && strcmp(name, "main") == 0;
 }
 
-static bool is_of(const rf_frame *frame, const char *module) {
-  return frame->module != NULL && strcmp(frame->module, module) == 0;
+static bool is_of(const rf_frame *frame, const char *library) {
+  if (frame->module == NULL) {
+    return false;
+  }
+  const char *const slash = strrchr(frame->module, '/');
+  return (library != NULL && strcmp(frame->module, library) == 0) ||
+         strcmp(slash == NULL ? frame->module : slash + 1, "libringfence.so") == 0;
 }
 
 /* The frames from main, or what a thread begins with, inwards. */
@@ -213,8 +254,7 @@ static const rf_frame *find_frame(const rf_stack *stack, uintptr_t address) {
   return NULL;
 }
 
-/* What `path` is called by somebody who is in `directory`. */
-static const char *seen_from(const char *directory, const char *path) {
+const char *rf_path_seen_from(const char *directory, const char *path) {
   /* How Bazel builds: this is the root of the repository, wherever it is. */
   static const char bazel[] = "/proc/self/cwd/";
   if (path != NULL && strncmp(path, bazel, strlen(bazel)) == 0) {
@@ -242,7 +282,7 @@ static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *o
   out->function = frame->function;
   if (inlined < frame->source_count) {
     out->function = frame->sources[inlined].function != NULL ? frame->sources[inlined].function : out->function;
-    out->file = seen_from(record->directory, frame->sources[inlined].file);
+    out->file = rf_path_seen_from(record->directory, frame->sources[inlined].file);
     out->line = frame->sources[inlined].line;
   }
   return frame->module != NULL || out->function != NULL;

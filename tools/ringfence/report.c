@@ -1,5 +1,7 @@
 #include "tools/ringfence/report.h"
 
+#include "tools/ringfence/document.h"
+
 #include <inttypes.h>
 #include <ringfence/report_json.h>
 #include <ringfence/report_text.h>
@@ -8,10 +10,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
-rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, int wait_status) {
+rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status) {
   rf_totals t = {
       .processes = run->process_count,
-      .findings = findings,
+      .findings = document->count,
+      .suppressed = document->hidden_times,
       .mode = run->mode,
       .elapsed_ns = elapsed_ns,
       .wait_status = wait_status,
@@ -28,8 +31,14 @@ rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, 
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
   }
-  /* Processes stop describing findings at max_findings; those that were killed have not counted. */
-  t.times = counted > run->record_count ? counted : run->record_count;
+  /* Processes stop describing findings at max_findings; those that were killed have not counted. They do count what
+   * only the command hides. */
+  uint64_t hidden = 0;
+  for (size_t i = 0; i < document->hidden_count; i++) {
+    hidden += document->hidden[i]->times;
+  }
+  counted = counted > hidden ? counted - hidden : 0;
+  t.times = counted > document->times ? counted : document->times;
   return t;
 }
 
@@ -45,6 +54,7 @@ void rf_report_record_text(rf_record *record, const rf_sink *sink) {
     rf_sink_uint(sink, record->processes);
     rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
   }
+  rf_sink_str(sink, record->known ? "  known: the baseline has it\n" : "");
 }
 
 static void put_field(const rf_sink *sink, const char *name, uint64_t value) {
@@ -72,6 +82,11 @@ void rf_report_record_json(rf_record *record, const rf_sink *sink) {
   (void)fclose(memory);
   if (length > strlen(end)) {
     rf_sink_mem(sink, text, length - strlen(end));
+    if (record->fingerprint != NULL) {
+      rf_sink_str(sink, ",\"fingerprint\":");
+      rf_json_string(record->fingerprint, sink);
+    }
+    rf_sink_str(sink, record->known ? ",\"known\":true" : "");
     put_field(sink, "times", record->times);
     put_field(sink, "processes", record->processes);
     rf_sink_str(sink, end);
@@ -126,6 +141,9 @@ static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink
     rf_sink_str(sink, rf_stash_print(stash, "; %zu still running, %s in %s", t->living,
                                      plural(t->living, "its records are", "their records are"), t->folder));
   }
+  if (t->suppressed != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " suppressed", t->suppressed));
+  }
   if (t->leaks_unchecked != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
                                      plural(t->leaks_unchecked, "process", "processes"), t->because));
@@ -161,6 +179,7 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   put_field(sink, "peak", t->peak);
   put_field(sink, "findings", t->findings);
   put_field(sink, "times", t->times);
+  put_field(sink, "suppressed", t->suppressed);
   rf_sink_str(sink, t->unrecorded ? ",\"unrecorded\":true" : "");
   rf_sink_str(sink, ",\"mode\":");
   rf_json_string(t->mode, sink);

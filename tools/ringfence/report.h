@@ -23,6 +23,7 @@ typedef struct rf_totals {
   uint64_t peak;
   size_t findings;        /* distinct ones */
   uint64_t times;         /* how often they were found, those included that were only counted */
+  uint64_t suppressed;    /* how often something was found that a rule hides */
   size_t leaks_unchecked; /* processes that could not look for leaks */
   const char *because;    /* why the first of them could not */
   const char *mode;
@@ -33,8 +34,10 @@ typedef struct rf_totals {
   size_t damaged;
 } rf_totals;
 
-/* `findings` of the run's records are distinct ones (rf_merge). What still runs is left for the caller to fill in. */
-rf_totals rf_totals_of(const rf_run *run, size_t findings, uint64_t elapsed_ns, int wait_status);
+typedef struct rf_document rf_document;
+
+/* Of a run and what was made of it. What still runs is left for the caller to fill in. */
+rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
 
 /* One finding as text, or as a line of JSON (docs/checkers/findings.md) that has also "times" and "processes". */
 void rf_report_record_text(rf_record *record, const rf_sink *sink);

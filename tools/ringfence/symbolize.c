@@ -88,8 +88,10 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   size_t *const counts = (size_t *)rf_stash_array(b->stash, b->count, sizeof *counts);
   rf_symbolize_parse(b->stash, answer, b->count, sources, counts);
   for (size_t i = 0; i < b->count; i++) {
-    b->frames[i]->sources = sources[i];
-    b->frames[i]->source_count = counts[i];
+    if (counts[i] != 0) { /* else what the record itself says may be more */
+      b->frames[i]->sources = sources[i];
+      b->frames[i]->source_count = counts[i];
+    }
   }
 }
 

@@ -1,0 +1,458 @@
+// `ringfence report`: what it reads, merges, hides and writes.
+#include "tests/checkers/sample_finding.h"
+#include "tests/tools/run.h"
+
+#include <ringfence/report_json.h>
+#include <ringfence/report_serial.h>
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace ringfence_test {
+namespace {
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t count(const std::string &text, const std::string &part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
+    found++;
+  }
+  return found;
+}
+
+std::string json(const rf_finding &f) {
+  ringfence::TextSink out;
+  rf_report_json(&f, &ringfence::kSampleNamer, out.sink());
+  return out.text();
+}
+
+std::string serial(const rf_finding &f) {
+  ringfence::TextSink out;
+  rf_report_serial(&f, &ringfence::kSampleNamer, out.sink());
+  return out.text();
+}
+
+const rf_site kLeakSite = {"src/parse & <lex>.c", "parse<\"quoted\">", 77};
+
+rf_finding leak() {
+  rf_finding f = {};
+  f.bug = RF_BUG_LEAK;
+  f.cwe = 401;
+  f.block = 0x2000;
+  f.size = 4096;
+  f.blocks = 2;
+  f.allocator = "tlsf";
+  f.mode = "guard";
+  f.sequence = 2;
+  f.process = 4242;
+  f.allocated.site = &kLeakSite;
+  return f;
+}
+
+rf_finding double_free() {
+  rf_finding f = ringfence::sample_finding();
+  f.bug = RF_BUG_DOUBLE_FREE;
+  f.cwe = 415;
+  f.access = RF_ACCESS_FREE;
+  f.freed = true;
+  f.offset = 0;
+  f.address = f.block;
+  f.window_size = 0;
+  f.sequence = 3;
+  f.released = f.found;
+  return f;
+}
+
+class ReportCommand : public testing::Test {
+protected:
+  ReportCommand() { EXPECT_EQ(run({"mkdir", "-p", folder_}).status, 0); }
+  ~ReportCommand() override { run({"rm", "-r", folder_}); }
+
+  std::string file(const std::string &name) { return folder_ + "/" + name; }
+  std::string file(const std::string &name, const std::string &text) {
+    write_file(file(name), text);
+    return file(name);
+  }
+  std::string all() { return file("all.json", json(ringfence::sample_finding()) + json(leak()) + json(double_free())); }
+  static Result report(std::vector<std::string> words, const How &how = {}) {
+    words.insert(words.begin(), {ringfence(), "report"});
+    return run(words, how);
+  }
+  static std::string said(const Result &result) { return result.said().empty() ? "" : result.said().back(); }
+
+  std::string folder_ = scratch("files");
+};
+
+// ---- Reading ----
+
+TEST_F(ReportCommand, PrintsFindingsToStandardOutputAndOneLineToStandardError) {
+  const Result result = report({all()});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.out, "==4242==ERROR: Ringfence: heap-buffer-overflow on address 0x105e")) << result.out;
+  EXPECT_TRUE(has(result.out, "    #0 0x401136 in close_log demo.c:21\n    #1 0x401136 in finish demo.c:30\n"));
+  EXPECT_EQ(result.err, "ringfence: 3 findings\n");
+}
+
+TEST_F(ReportCommand, EndsWithAListWhereThereAreSeveral) {
+  EXPECT_TRUE(has(report({all()}).out, "Findings:\n  times kind                         place\n"
+                                       "      1 heap-buffer-overflow         open_log demo.c:12\n"
+                                       "      1 memory-leak                  parse<\"quoted\"> src/parse & <lex>.c:77\n"
+                                       "      1 double-free                  close_log demo.c:21\n"));
+  EXPECT_FALSE(has(report({file("one", json(leak()))}).out, "Findings:"));
+}
+
+TEST_F(ReportCommand, ReadsStandardInput) {
+  How how;
+  how.input = json(leak());
+  EXPECT_TRUE(has(report({"-"}, how).out, "memory-leak of 4096 byte(s) in 2 object(s)"));
+}
+
+TEST_F(ReportCommand, ReadsASerialCaptureAmongOtherText) {
+  const std::string capture = "booting\r\n" + serial(ringfence::sample_finding()) + "sensor 12\n" + serial(leak());
+  const Result result = report({file("uart.log", capture)});
+  EXPECT_EQ(result.err, "ringfence: 2 findings\n");
+  EXPECT_TRUE(has(result.out, "1 bytes after 13-byte region"));
+  EXPECT_TRUE(has(result.out, "=>0x000000001050:")) << result.out;
+}
+
+TEST_F(ReportCommand, ReadsJsonBehindAPrefix) {
+  const Result result = report({file("log", "text\nNov 20 host prog[1]: " + json(leak()) + "more\n")});
+  EXPECT_EQ(result.err, "ringfence: 1 finding\n");
+}
+
+TEST_F(ReportCommand, MergesTheSameBugFromSeveralFiles) {
+  rf_finding again = ringfence::sample_finding();
+  again.process = 5;
+  const Result result = report(
+      {file("a", json(ringfence::sample_finding()) + json(ringfence::sample_finding())), file("b", serial(again))});
+  EXPECT_EQ(result.err, "ringfence: 1 finding, 3 times in all\n");
+  EXPECT_TRUE(has(result.out, "found 3 times, in 2 processes"));
+}
+
+TEST_F(ReportCommand, MergesWhatWasMergedBefore) {
+  const std::string merged = file("merged.json");
+  report({"--output", merged, file("a", json(leak()) + json(leak()))});
+  EXPECT_TRUE(has(read_file(merged), R"("times":2,"processes":1})")) << read_file(merged);
+  EXPECT_EQ(report({merged, merged}).err, "ringfence: 1 finding, 4 times in all\n");
+}
+
+TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {
+  std::string capture = serial(ringfence::sample_finding());
+  capture[60] = capture[60] == '0' ? '1' : '0';
+  const Result result = report({file("uart", capture + json(leak()).substr(0, 100) + "\n")});
+  EXPECT_EQ(result.err, "ringfence: 1 finding; 1 arrived in part; 2 lines could not be read\n");
+  EXPECT_TRUE(has(result.out, "at least 1 line of this report did not arrive")) << result.out;
+}
+
+TEST_F(ReportCommand, NothingFoundIsASuccess) {
+  const Result result = report({file("empty", "")});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "ringfence: nothing found\n");
+}
+
+TEST_F(ReportCommand, ImageNamesTheAddressesOfATargetWithoutFiles) {
+  const std::string subject = program("overflow");
+  const Result nm = run({"sh", "-c", "nm \"$1\" | grep ' T main$'", "sh", subject});
+  rf_finding f = leak();
+  f.allocated.site = nullptr;
+  f.allocated.depth = 1;
+  f.allocated.frames[0] = static_cast<uintptr_t>(std::stoull(nm.out, nullptr, 16)) + 4;
+  ringfence::TextSink out;
+  rf_report_serial(&f, nullptr, out.sink());
+  const Result result = report({"--image", subject, file("uart", out.text())});
+  EXPECT_TRUE(has(result.out, " in main ")) << result.out;
+  EXPECT_FALSE(has(report({file("uart", out.text())}).out, " in main"));
+}
+
+// ---- Errors ----
+
+TEST_F(ReportCommand, RefusesWhatItCannotDo) {
+  const std::string good = all();
+  const std::pair<std::vector<std::string>, std::string> cases[] = {
+      {{}, "report which files? `ringfence report FILE...`, - for standard input"},
+      {{"--format", "xml", good}, "--format xml: there are text, json, sarif, junit and html"},
+      {{"--from", "uart", good}, "--from uart: there are auto, json and serial"},
+      {{"--exitcode", "256", good}, "--exitcode 256: 0 to 255"},
+      {{"--fromat", "json", good}, "there is no option --fromat; did you mean --format?"},
+      {{"-x", good}, "there is no option -x; see `ringfence help report`"},
+      {{"--quiet=1", good}, "--quiet takes no argument"},
+      {{good, "--baseline"}, "--baseline needs an argument; see `ringfence help report`"},
+      {{"/nonexistent"}, "cannot read /nonexistent: No such file or directory"},
+      {{"/tmp"}, "cannot read /tmp: Is a directory"},
+      {{"--image", "/nonexistent", good}, "--image /nonexistent: there is no such file that can be read"},
+      {{"--output", file("x.pdf"), good},
+       "--output " + file("x.pdf") +
+           ": the name does not tell the format; give --format, or a name that ends in .txt, .json, .sarif, .xml or "
+           ".html"},
+      {{file("plain", "just text\n")},
+       file("plain") + ": there are no findings in it: neither JSON lines nor #RF: lines"},
+      {{"--baseline", file("plain"), good},
+       file("plain") + " is no baseline: it does not begin with \"# Ringfence baseline, version 1\""},
+      {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
+       file("odd") + ":2: this is no line of a baseline: xyz"},
+      {{"--suppressions", "/nonexistent", good},
+       "cannot read the suppressions /nonexistent: No such file or directory"},
+      {{"--suppressions", file("rules", "leak:ok\nleek:x\n"), good},
+       file("rules") +
+           ":2: leek:x: there is no such kind of finding; leak, heap-buffer-overflow, double-free and the like, or *"},
+  };
+  for (const auto &[words, message] : cases) {
+    const Result result = report(words);
+    EXPECT_EQ(result.status, 2) << message;
+    EXPECT_EQ(result.err, "ringfence: " + message + "\n");
+    EXPECT_EQ(result.out, "") << message;
+  }
+}
+
+TEST_F(ReportCommand, AFullDiskIsSaid) {
+  const Result result = report({"--format", "html", "--output", "/dev/full", all()});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
+}
+
+// ---- Exit status, baseline, suppressions ----
+
+TEST_F(ReportCommand, TheExitStatusIsAnOption) {
+  EXPECT_EQ(report({"-e", "7", all()}).status, 7);
+  EXPECT_EQ(report({"--exitcode=0", all()}).status, 0);
+}
+
+TEST_F(ReportCommand, ABaselineLetsOnlyNewFindingsCount) {
+  const std::string known = file("known.txt");
+  const Result written = report({"--write-baseline", known, file("old", json(leak()) + json(double_free()))});
+  EXPECT_EQ(written.status, 0);
+  const Result same = report({"--baseline", known, file("again", json(double_free()) + json(leak()))});
+  EXPECT_EQ(same.status, 0);
+  EXPECT_EQ(same.err, "ringfence: 2 findings; 0 new, 2 in the baseline\n");
+  EXPECT_TRUE(has(same.out, "  known: the baseline has it\n"));
+  const Result more = report({"--baseline", known, all()});
+  EXPECT_EQ(more.status, 99);
+  EXPECT_EQ(more.err, "ringfence: 3 findings; 1 new, 2 in the baseline\n");
+  const Result fewer = report({"--baseline", known, file("one", json(leak()))});
+  EXPECT_EQ(fewer.status, 0);
+  EXPECT_EQ(fewer.err, "ringfence: 1 finding; 0 new, 1 in the baseline; 1 of the baseline not met\n");
+}
+
+TEST_F(ReportCommand, ABaselineHoldsThoughLinesMove) {
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  const rf_site moved = {"src/parse & <lex>.c", "parse<\"quoted\">", 99};
+  rf_finding f = leak();
+  f.allocated.site = &moved;
+  EXPECT_EQ(report({"--baseline", known, file("new", json(f))}).status, 0);
+  const rf_site renamed = {"src/parse & <lex>.c", "parse2", 77};
+  f.allocated.site = &renamed;
+  EXPECT_EQ(report({"--baseline", known, file("new", json(f))}).status, 99);
+}
+
+TEST_F(ReportCommand, ABaselineCountsFindingsOfOneFingerprint) {
+  const rf_site other = {"src/parse & <lex>.c", "parse<\"quoted\">", 99};
+  rf_finding second = leak();
+  second.allocated.site = &other;
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  EXPECT_EQ(report({"--baseline", known, file("two", json(leak()) + json(second))}).status, 99);
+  report({"--write-baseline", known, file("two", json(leak()) + json(second))});
+  EXPECT_EQ(report({"--baseline", known, file("two", json(leak()) + json(second))}).status, 0);
+  EXPECT_TRUE(has(read_file(known), " 2 memory-leak parse<\"quoted\"> src/parse & <lex>.c\n")) << read_file(known);
+}
+
+TEST_F(ReportCommand, TheSameFindingsMakeTheSameBaselineInAnyOrder) {
+  report({"--write-baseline", file("a"), file("1", json(leak()) + json(double_free()))});
+  report({"--write-baseline", file("b"), file("2", json(double_free()) + json(leak()))});
+  EXPECT_EQ(read_file(file("a")), read_file(file("b")));
+}
+
+TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
+  const std::string rules = file("rules", "# known\nleak:lex>.c\ndouble-free:*\n*:nothing\n");
+  const Result result = report({"--suppressions", rules, all()});
+  EXPECT_EQ(result.err, "ringfence: 1 finding; 2 suppressed\n");
+  EXPECT_FALSE(has(result.out, "memory-leak"));
+  EXPECT_TRUE(has(result.out, "Suppressions used:\n  count      bytes template\n"
+                              "      1       4096 leak:lex>.c\n      1          0 double-free:*\n"))
+      << result.out;
+  EXPECT_EQ(report({"--suppressions", file("every", "*:*\n"), all()}).status, 0);
+}
+
+// ---- Writing ----
+
+TEST_F(ReportCommand, WritesEveryFormatByTheNameOfTheFile) {
+  std::vector<std::string> words;
+  const std::pair<const char *, const char *> starts[] = {
+      {"r.txt", "====="},  {"r.json", "{\"type\":"}, {"r.jsonl", "{\"type\":"},    {"r.sarif", "{\n  \"$schema\""},
+      {"r.xml", "<?xml "}, {"r.html", "<!DOCTYPE"},  {"r.sarif.json", "{\n  \"$s"}};
+  for (const auto &[name, start] : starts) {
+    words.insert(words.end(), {"--output", file(name)});
+  }
+  words.push_back(all());
+  const Result result = report(words);
+  EXPECT_EQ(result.out, "");
+  for (const auto &[name, start] : starts) {
+    EXPECT_EQ(read_file(file(name)).rfind(start, 0), 0U) << name;
+  }
+}
+
+TEST_F(ReportCommand, FormatSaysOtherwise) {
+  report({"--format=sarif", "--output", file("r.json"), all()});
+  EXPECT_TRUE(has(read_file(file("r.json")), "\"version\": \"2.1.0\""));
+  EXPECT_EQ(report({"-f", "junit", all()}).out.rfind("<?xml ", 0), 0U);
+}
+
+TEST_F(ReportCommand, JsonKeepsWhatItRead) {
+  const std::string out = report({"--verbose", "--format", "json", all()}).out;
+  EXPECT_EQ(count(out, "\n"), 3U);
+  const std::string sample = json(ringfence::sample_finding());
+  EXPECT_EQ(out.rfind(sample.substr(0, sample.size() - 2), 0), 0U) << out;
+  EXPECT_TRUE(has(out, R"(,"fingerprint":")"));
+}
+
+const char kOdd[] = "leak:nothing";
+
+TEST_F(ReportCommand, SarifKeepsTheRulesOfTheStandard) {
+  const std::string known = file("known.txt");
+  const std::string rules = file("rules", std::string("double-free:*\n") + kOdd + "\n");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  for (const std::vector<std::string> &words :
+       {std::vector<std::string>{all()}, {file("none", "")}, {"--baseline", known, "--suppressions", rules, all()}}) {
+    std::vector<std::string> whole = {"--quiet", "--output", file("r.sarif")};
+    whole.insert(whole.end(), words.begin(), words.end());
+    report(whole);
+    const Result result = run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")});
+    EXPECT_EQ(result.status, 0) << result.out << result.err;
+  }
+  const std::string sarif = read_file(file("r.sarif"));
+  EXPECT_EQ(count(sarif, "\"ruleId\": "), 3U);
+  EXPECT_EQ(count(sarif, "\"baselineState\": \"unchanged\""), 1U);
+  EXPECT_EQ(count(sarif, "\"justification\": \"rule double-free:*\""), 1U);
+  EXPECT_TRUE(has(sarif, "\"uri\": \"src/parse%20%26%20%3Clex%3E.c\"")) << sarif;
+  EXPECT_TRUE(has(sarif, "\"startLine\": 77"));
+  EXPECT_TRUE(has(sarif, "\"external/cwe/cwe-401\""));
+  EXPECT_TRUE(has(sarif, "\"text\": \"allocated here\""));
+}
+
+TEST_F(ReportCommand, TheRulesOfTheStandardFindWhatBreaksThem) {
+  report({"--quiet", "--output", file("r.sarif"), all()});
+  const std::string good = read_file(file("r.sarif"));
+  const std::pair<const char *, const char *> faults[] = {
+      {"\"version\": \"2.1.0\"", "\"version\": \"2.0.0\""},
+      {"\"ruleIndex\": 1", "\"ruleIndex\": 9"},
+      {"\"level\": \"error\"", "\"level\": \"fatal\""},
+      {"\"startLine\": 77", "\"startLine\": 0"},
+      {"\"startLine\": 77", "\"starLine\": 77"},
+      {"\"occurrenceCount\": 1", "\"occurrenceCount\": \"1\""},
+      {"\"executionSuccessful\"", "\"executionOk\""},
+      {"\"uriBaseId\": \"SRCROOT\"", "\"uriBaseId\": \"ROOT\""},
+  };
+  for (const auto &[from, to] : faults) {
+    std::string bad = good;
+    ASSERT_NE(bad.find(from), std::string::npos) << from;
+    bad.replace(bad.find(from), std::string(from).size(), to);
+    EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("bad.sarif", bad)}).status, 1) << to;
+  }
+}
+
+TEST_F(ReportCommand, JunitIsReadByAParser) {
+  report({"--quiet", "--output", file("r.xml"), "--suppressions", file("rules", "double-free:*\n"), all()});
+  const Result result = run({"python3", "-c", R"(
+import sys, xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot().find('testsuite')
+cases = suite.findall('testcase')
+print(suite.get('tests'), suite.get('failures'), suite.get('errors'), suite.get('skipped'), len(cases))
+print(len(suite.findall('testcase/failure')), len(suite.findall('testcase/skipped')))
+print(cases[1].find('failure').get('type'), cases[1].find('failure').get('message'))
+print('in parse<"quoted"> src/parse & <lex>.c:77' in cases[1].find('failure').text)
+)",
+                             file("r.xml")});
+  EXPECT_EQ(result.out, "3 2 0 1 3\n2 1\nmemory-leak 4096 bytes lost in 2 blocks\nTrue\n") << result.err;
+}
+
+TEST_F(ReportCommand, JunitOfNothingIsOneCaseThatPasses) {
+  const std::string xml = report({"--format=junit", file("none", "")}).out;
+  EXPECT_TRUE(has(xml, "tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"0\"")) << xml;
+  EXPECT_EQ(count(xml, "<testcase "), 1U);
+}
+
+TEST_F(ReportCommand, JunitHoldsWhatXmlCannot) {
+  const std::string control = "a\x01\x7f\xff\xef\xbf\xbf]]>&";
+  const rf_site odd = {"f.c", control.c_str(), 1};
+  rf_finding f = leak();
+  f.allocated.site = &odd;
+  for (const std::string format : {"junit", "html"}) {
+    const std::string xml = file("r", report({"--format", format, file("odd", json(f))}).out);
+    const Result result = run({"python3", "-c", "import sys, xml.etree.ElementTree as t; t.parse(sys.argv[1])", xml});
+    EXPECT_EQ(result.status, 0) << result.err;
+  }
+}
+
+TEST_F(ReportCommand, ThePageIsWellFormedAndNeedsNoNetwork) {
+  report({"--quiet", "--output", file("r.html"), all()});
+  const Result result = run({"python3", "-c", R"(
+import sys, xml.etree.ElementTree as tree
+X = '{http://www.w3.org/1999/xhtml}'
+root = tree.parse(sys.argv[1]).getroot()
+loads = [e.tag for e in root.iter() if e.get('src') or (e.tag == X + 'link')]
+findings = [e for e in root.iter(X + 'details')]
+ids = [e.get('id') for e in root.iter() if e.get('id')]
+labels = [e for e in root.iter() if e.tag in (X + 'input', X + 'select') and not e.get('aria-label') and e.get('id') != 'order']
+targets = [e.get('href')[1:] for e in root.iter(X + 'a')]
+print(loads, len(findings), len(ids) == len(set(ids)), labels, all(t in ids for t in targets))
+print(root.get('lang'), len(list(root.iter(X + 'h1'))), len([e for e in root.iter(X + 'td') if e.get('class') == 'bad']))
+)",
+                             file("r.html")});
+  EXPECT_EQ(result.out, "[] 3 True [] True\nen 1 2\n") << result.err;
+  const std::string page = read_file(file("r.html"));
+  EXPECT_TRUE(has(page, "default-src 'none'"));
+  EXPECT_FALSE(has(page, "http://") && count(page, "http://") != 1) << "the name of the XML namespace alone";
+  EXPECT_FALSE(has(page, "https://"));
+  EXPECT_TRUE(has(page, "title=\"0x105e: overwritten, expected fd\">00</td>")) << page;
+}
+
+TEST_F(ReportCommand, ThePageOfNothingSaysSo) {
+  EXPECT_TRUE(has(report({"--format=html", file("none", "")}).out, "Nothing was found."));
+}
+
+// ---- Snapshots ----
+
+const char kSnapshots[] =
+    R"({"type":"snapshot","version":1,"pid":1,"time_ns":5,"name":"start","allocator":"tlsf","blocks":4,"bytes":400,"omitted_blocks":0,"sites":[{"blocks":3,"bytes":300,"allocated":{"thread":0,"site":{"file":"a.c","line":10,"function":"parse"},"frames":[]}},{"blocks":1,"bytes":100,"allocated":{"thread":0,"site":{"file":"b.c","line":20,"function":"load"},"frames":[]}}]}
+{"type":"snapshot","version":1,"pid":1,"time_ns":6,"name":"later","allocator":"tlsf","blocks":9,"bytes":1300,"omitted_blocks":2,"sites":[{"blocks":3,"bytes":300,"allocated":{"thread":0,"site":{"file":"a.c","line":10,"function":"parse"},"frames":[]}},{"blocks":6,"bytes":1000,"allocated":{"thread":0,"site":{"file":"c.c","line":30,"function":"keep"},"frames":[]}}]}
+)";
+
+TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
+  const Result result = report({file("s.json", kSnapshots)});
+  EXPECT_EQ(result.status, 0) << "they are no findings";
+  EXPECT_EQ(result.out, "Snapshot \"start\" of tlsf: 4 blocks, 400 bytes live\n"
+                        "       bytes   blocks call site\n"
+                        "         300        3 parse a.c:10\n"
+                        "         100        1 load b.c:20\n"
+                        "Snapshot \"later\" of tlsf: 9 blocks, 1300 bytes live\n"
+                        "       bytes   blocks call site\n"
+                        "        1000        6 keep c.c:30\n"
+                        "         300        3 parse a.c:10\n"
+                        "  and 2 blocks of call sites for which there was no room\n"
+                        "From \"start\" to \"later\" of tlsf: +5 blocks, +900 bytes\n"
+                        "       bytes   blocks call site\n"
+                        "       +1000       +6 keep c.c:30\n"
+                        "        -100       -1 load b.c:20\n"
+                        "  and 2 blocks of call sites for which there was no room\n");
+}
+
+TEST_F(ReportCommand, SnapshotsSurviveConversion) {
+  const std::string once = file("once.json");
+  report({"--quiet", "--output", once, file("s.json", kSnapshots)});
+  EXPECT_EQ(report({once}).out, report({file("s.json")}).out);
+}
+
+TEST_F(ReportCommand, ThePageShowsSnapshots) {
+  const std::string page = report({"--format=html", file("s.json", kSnapshots)}).out;
+  EXPECT_TRUE(has(page, "Snapshot &quot;later&quot;")) << page;
+  EXPECT_TRUE(has(page, "From &quot;start&quot; to &quot;later&quot;: allocated since and not freed"));
+  EXPECT_TRUE(has(page, "<td class=\"number grow\" data-value=\"1000\">+1000"));
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,163 @@
+#include "tools/ringfence/baseline.h"
+
+#include "tools/ringfence/call.h"
+#include "tools/ringfence/read.h"
+#include "tools/ringfence/say.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char first_line[] = "# Ringfence baseline, version 1";
+
+/* ---- Reading ---- */
+
+static int by_fingerprint(const void *a, const void *b) {
+  return strcmp(((const rf_baseline_entry *)a)->fingerprint, ((const rf_baseline_entry *)b)->fingerprint);
+}
+
+static bool parse_entry(rf_stash *stash, const char *line, rf_baseline_entry *entry) {
+  static const char digits[] = "0123456789abcdef";
+  size_t const length = strspn(line, digits);
+  char *end = NULL;
+  if (length != 16 || line[length] != ' ') {
+    return false;
+  }
+  entry->fingerprint = rf_stash_text(stash, line, length);
+  entry->count = strtoull(line + length, &end, 10);
+  entry->met = 0;
+  return entry->count != 0 && (*end == '\0' || *end == ' ');
+}
+
+static bool parse_line(rf_baseline *out, rf_stash *stash, const char *path, char *line, unsigned number) {
+  rf_baseline_entry entry;
+  line[strcspn(line, "\r")] = '\0';
+  if (line[0] == '#' || line[0] == '\0') {
+    return true;
+  }
+  if (!parse_entry(stash, line, &entry)) {
+    rf_say("%s:%u: this is no line of a baseline: %s", path, number, line);
+    return false;
+  }
+  out->entries = (rf_baseline_entry *)rf_stash_grow(stash, out->entries, out->count, sizeof *out->entries);
+  out->entries[out->count++] = entry;
+  return true;
+}
+
+bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
+  size_t length = 0;
+  char *at = rf_read_file(stash, path, &length);
+  *out = (rf_baseline){NULL, 0};
+  if (at == NULL) {
+    rf_say("cannot read the baseline %s: %s", path, strerror(errno));
+    return false;
+  }
+  if (strncmp(at, first_line, strlen(first_line)) != 0) {
+    rf_say("%s is no baseline: it does not begin with \"%s\"", path, first_line);
+    return false;
+  }
+  for (unsigned number = 1; *at != '\0'; number++) {
+    char *const line = at;
+    at += strcspn(at, "\n");
+    if (*at != '\0') {
+      *at++ = '\0';
+    }
+    if (!parse_line(out, stash, path, line, number)) {
+      return false;
+    }
+  }
+  if (out->count != 0) {
+    qsort(out->entries, out->count, sizeof *out->entries, by_fingerprint);
+  }
+  return true;
+}
+
+/* ---- Comparing ---- */
+
+size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count) {
+  size_t known = 0;
+  for (size_t i = 0; i < count && baseline->count != 0; i++) {
+    rf_baseline_entry const wanted = {records[i]->fingerprint, 0, 0};
+    rf_baseline_entry *const entry =
+        (rf_baseline_entry *)bsearch(&wanted, baseline->entries, baseline->count, sizeof wanted, by_fingerprint);
+    if (entry != NULL && entry->met < entry->count) {
+      entry->met++;
+      records[i]->known = true;
+      known++;
+    }
+  }
+  return known;
+}
+
+uint64_t rf_baseline_gone(const rf_baseline *baseline) {
+  uint64_t gone = 0;
+  for (size_t i = 0; i < baseline->count; i++) {
+    gone += baseline->entries[i].count - baseline->entries[i].met;
+  }
+  return gone;
+}
+
+/* ---- Writing ---- */
+
+/* Without the line, which would change the file whenever code moves. */
+static const char *place_of(rf_stash *stash, const rf_record *record) {
+  rf_calls const calls = rf_calls_of(stash, record, rf_calls_place(record));
+  const rf_call *const top = rf_calls_top(&calls);
+  if (top == NULL) {
+    return "at an unknown place";
+  }
+  rf_call without_line = *top;
+  without_line.line = 0;
+  return rf_call_text(stash, &without_line, record->directory);
+}
+
+typedef struct written_line {
+  const char *text;
+  const char *fingerprint;
+} written_line;
+
+static int by_text(const void *a, const void *b) {
+  const written_line *const left = (const written_line *)a;
+  const written_line *const right = (const written_line *)b;
+  int const order = strcmp(left->fingerprint, right->fingerprint);
+  return order != 0 ? order : strcmp(left->text, right->text);
+}
+
+/* The same findings give the same file, in whatever order they were found. */
+static void write_lines(FILE *file, written_line *lines, size_t count) {
+  if (count != 0) {
+    qsort(lines, count, sizeof *lines, by_text);
+  }
+  for (size_t start = 0, i = 1; i <= count && count != 0; i++) {
+    if (i == count || strcmp(lines[i].fingerprint, lines[start].fingerprint) != 0) {
+      (void)fprintf(file, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text);
+      start = i;
+    }
+  }
+}
+
+bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count) {
+  written_line *const lines = (written_line *)rf_stash_array(stash, count + 1, sizeof *lines);
+  FILE *const file = fopen(path, "we");
+  if (file == NULL) {
+    rf_say("cannot write to %s: %s", path, strerror(errno));
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    lines[i].fingerprint = records[i]->fingerprint;
+    lines[i].text = rf_stash_print(stash, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(stash, records[i]));
+  }
+  (void)fprintf(file,
+                "%s: findings that are known. `ringfence report --baseline` fails on others\n"
+                "# only; `--write-baseline` writes this file. Each line: fingerprint, count, kind, place.\n",
+                first_line);
+  write_lines(file, lines, count);
+  bool const failed = ferror(file) != 0;
+  if (fclose(file) != 0 || failed) {
+    rf_say("cannot write all to %s: %s", path, strerror(errno));
+    return false;
+  }
+  return true;
+}

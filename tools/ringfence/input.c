@@ -1,0 +1,108 @@
+#include "tools/ringfence/input.h"
+
+#include "tools/ringfence/read.h"
+#include "tools/ringfence/say.h"
+#include "tools/ringfence/serial.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct input {
+  rf_run *run;
+  rf_stash *stash;
+  rf_serial serial;
+  rf_input_form form;
+  size_t recognised; /* lines */
+  size_t others;
+} input;
+
+static void take_finding(void *context, rf_record *record) {
+  const input *const in = (const input *)context;
+  rf_collect_record(in->run, in->stash, record);
+}
+
+static void take_json(void *context, const char *line, size_t length) {
+  const input *const in = (const input *)context;
+  rf_collect_line(in->run, in->stash, line, length);
+}
+
+/* Where an object of the library's begins in the line; NULL where none does. Whatever stands before it (a prefix that a
+ * log puts before each line) is passed over. */
+static const char *find_object(const char *line, size_t length) {
+  static const char start[] = "{\"type\":\"";
+  return (const char *)memmem(line, length, start, strlen(start));
+}
+
+static size_t without_blanks(const char *line, size_t length) {
+  while (length != 0 && (line[length - 1] == '\r' || line[length - 1] == ' ' || line[length - 1] == '\t')) {
+    length--;
+  }
+  return length;
+}
+
+static void read_json_line(input *in, const char *line, size_t length) {
+  const char *const object = find_object(line, length);
+  if (object != NULL) {
+    in->recognised++;
+    rf_collect_line(in->run, in->stash, object, without_blanks(object, (size_t)(line + length - object)));
+  } else if (without_blanks(line, length) != 0) {
+    in->others++;
+    in->run->damaged += in->form == RF_INPUT_JSON;
+  }
+}
+
+static void read_line(input *in, const char *line, size_t length) {
+  if (in->form != RF_INPUT_JSON && rf_serial_is(line, length)) {
+    in->recognised++;
+    rf_serial_line(&in->serial, line, length);
+  } else if (in->form != RF_INPUT_SERIAL) {
+    read_json_line(in, line, length);
+  } else {
+    in->others += without_blanks(line, length) != 0;
+  }
+}
+
+static void read_lines(input *in, const char *at, size_t length) {
+  const char *const end = at + length;
+  while (at < end) {
+    const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
+    const char *const stop = feed == NULL ? end : feed;
+    read_line(in, at, (size_t)(stop - at));
+    at = stop + 1;
+  }
+}
+
+static char *read_whole(rf_stash *stash, const char *path, size_t *length) {
+  struct stat file;
+  if (strcmp(path, "-") == 0) {
+    return rf_read_all(stash, STDIN_FILENO, length);
+  }
+  if (stat(path, &file) == 0 && S_ISDIR(file.st_mode)) {
+    errno = EISDIR;
+    return NULL;
+  }
+  return rf_read_file(stash, path, length);
+}
+
+bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form) {
+  size_t length = 0;
+  const char *const text = read_whole(stash, path, &length);
+  if (text == NULL) {
+    rf_say("cannot read %s: %s", path, strerror(errno));
+    return false;
+  }
+  input in = {.run = run, .stash = stash, .form = form};
+  in.serial = (rf_serial){.stash = stash, .finding = take_finding, .text = take_json, .context = &in};
+  read_lines(&in, text, length);
+  rf_serial_end(&in.serial);
+  losses->damaged += in.serial.damaged;
+  losses->incomplete += in.serial.incomplete;
+  losses->missing += in.serial.missing;
+  if (in.recognised == 0 && in.others != 0) {
+    rf_say("%s: there are no findings in it: neither JSON lines nor #RF: lines", path);
+    return false;
+  }
+  return true;
+}

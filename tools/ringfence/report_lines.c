@@ -1,0 +1,155 @@
+/* The document as text for people, and as JSON lines. */
+#include "tools/ringfence/document.h"
+
+#include "tools/ringfence/call.h"
+
+#include <inttypes.h>
+#include <ringfence/report_json.h>
+#include <string.h>
+
+/* ---- Text ---- */
+
+static const char *place_text(rf_stash *stash, const rf_record *record, rf_stack_kind kind) {
+  rf_calls const calls = rf_calls_of(stash, record, kind);
+  const rf_call *const top = rf_calls_top(&calls);
+  return top == NULL ? "(not known)" : rf_call_text(stash, top, record->directory);
+}
+
+/* A table, where one would have to scroll to see all findings. */
+static void put_list(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  if (d->count < 2) {
+    return;
+  }
+  rf_sink_str(sink, "-----------------------------------------------------\n"
+                    "Findings:\n  times kind                         place\n");
+  for (size_t i = 0; i < d->count; i++) {
+    const rf_record *const record = d->records[i];
+    rf_sink_str(sink,
+                rf_stash_print(stash, "%7u %-28s %s%s\n", record->times, rf_bug_name(record->finding.bug),
+                               place_text(stash, record, rf_calls_place(record)), record->known ? " (known)" : ""));
+  }
+}
+
+void rf_document_rules_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  static const char rule[] = "-----------------------------------------------------\n";
+  if (d->rule_count == 0) {
+    return;
+  }
+  rf_sink_str(sink, rule);
+  rf_sink_str(sink, "Suppressions used:\n  count      bytes template\n");
+  for (size_t i = 0; i < d->rule_count; i++) {
+    rf_sink_str(sink, rf_stash_print(stash, "%7" PRIu64 " %10" PRIu64 " %s\n", d->rules[i].count, d->rules[i].bytes,
+                                     d->rules[i].rule));
+  }
+  rf_sink_str(sink, rule);
+}
+
+static void put_row(rf_stash *stash, const rf_snapshot_row *row, bool difference, const rf_sink *sink) {
+  const char *const place = place_text(stash, row->origin, RF_STACK_ALLOCATED);
+  rf_sink_str(sink, difference
+                        ? rf_stash_print(stash, " %+11" PRId64 " %+8" PRId64 " %s\n", row->bytes, row->blocks, place)
+                        : rf_stash_print(stash, " %11" PRId64 " %8" PRId64 " %s\n", row->bytes, row->blocks, place));
+}
+
+static void put_snapshot_head(rf_stash *stash, const rf_snapshot_table *t, const rf_sink *sink) {
+  const char *const of = t->allocator == NULL ? "" : rf_stash_print(stash, " of %s", t->allocator);
+  rf_sink_str(sink, t->since == NULL
+                        ? rf_stash_print(stash, "Snapshot \"%s\"%s: %" PRId64 " blocks, %" PRId64 " bytes live\n",
+                                         t->name, of, t->blocks, t->bytes)
+                        : rf_stash_print(stash, "From \"%s\" to \"%s\"%s: %+" PRId64 " blocks, %+" PRId64 " bytes\n",
+                                         t->since, t->name, of, t->blocks, t->bytes));
+}
+
+static void put_snapshot(rf_stash *stash, const rf_snapshot_table *t, const rf_sink *sink) {
+  put_snapshot_head(stash, t, sink);
+  if (t->count != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, " %11s %8s call site\n", "bytes", "blocks"));
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    put_row(stash, &t->rows[i], t->since != NULL, sink);
+  }
+  if (t->omitted != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
+                                     t->omitted));
+  }
+}
+
+void rf_document_snapshots_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  for (size_t i = 0; i < d->snapshot_count; i++) {
+    put_snapshot(stash, d->snapshots[i], sink);
+  }
+}
+
+void rf_document_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  for (size_t i = 0; i < d->count; i++) {
+    rf_report_record_text(d->records[i], sink);
+  }
+  rf_document_snapshots_text(stash, d, sink);
+  put_list(stash, d, sink);
+  rf_document_rules_text(stash, d, sink);
+}
+
+/* ---- JSON lines ---- */
+
+static void put_number(const rf_sink *sink, const char *name, int64_t value) {
+  rf_sink_str(sink, ",\"");
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, "\":");
+  rf_sink_int(sink, value);
+}
+
+static void put_text(const rf_sink *sink, const char *name, const char *value) {
+  if (value != NULL) {
+    rf_sink_str(sink, ",\"");
+    rf_sink_str(sink, name);
+    rf_sink_str(sink, "\":");
+    rf_json_string(value, sink);
+  }
+}
+
+static void snapshot_json(const rf_snapshot_table *t, const rf_sink *sink) {
+  rf_sink_str(sink, "{\"type\":\"snapshot\"");
+  put_number(sink, "version", RF_JSON_VERSION);
+  put_number(sink, "pid", t->process);
+  put_number(sink, "time_ns", (int64_t)t->time_ns);
+  put_text(sink, "name", t->name);
+  put_text(sink, "since", t->since);
+  put_text(sink, "allocator", t->allocator);
+  put_number(sink, "blocks", t->blocks);
+  put_number(sink, "bytes", t->bytes);
+  put_number(sink, "omitted_blocks", (int64_t)t->omitted);
+  rf_sink_str(sink, ",\"sites\":[");
+  for (size_t i = 0; i < t->count; i++) {
+    rf_namer const namer = rf_record_namer(t->rows[i].origin);
+    rf_sink_str(sink, i == 0 ? "{\"blocks\":" : ",{\"blocks\":");
+    rf_sink_int(sink, t->rows[i].blocks);
+    put_number(sink, "bytes", t->rows[i].bytes);
+    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &namer, sink);
+    rf_sink_str(sink, "}");
+  }
+  rf_sink_str(sink, "]}\n");
+}
+
+void rf_document_json(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  (void)stash;
+  for (size_t i = 0; i < d->count; i++) {
+    const char *const directory = d->records[i]->directory;
+    d->records[i]->directory = NULL; /* programs want whole paths */
+    rf_report_record_json(d->records[i], sink);
+    d->records[i]->directory = directory;
+  }
+  for (size_t i = 0; i < d->snapshot_count; i++) {
+    snapshot_json(d->snapshots[i], sink);
+  }
+  for (size_t i = 0; i < d->rule_count; i++) {
+    rf_sink_str(sink, "{\"type\":\"suppression\"");
+    put_number(sink, "version", RF_JSON_VERSION);
+    put_text(sink, "rule", d->rules[i].rule);
+    put_number(sink, "count", (int64_t)d->rules[i].count);
+    put_number(sink, "bytes", (int64_t)d->rules[i].bytes);
+    rf_sink_str(sink, "}\n");
+  }
+  if (d->totals != NULL) {
+    rf_report_totals_json(d->totals, sink);
+  }
+}
