@@ -1,7 +1,7 @@
 /* A finding for a serial line: short lines of hexadecimal, each with a checksum, which `ringfence report` reads out of
  * whatever else a console shows. A line that is lost or garbled costs what stood in it, not the finding.
  *
- *     #RF:01010001000009040d0a0401050250108d7e83a1
+ *     #RF:0104010002801404746c7366150567756172649aa9388b
  *
  * Each line is "#RF:" and these bytes, two digits each, at most RF_SERIAL_LINE characters in all:
  *
