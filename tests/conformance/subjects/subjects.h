@@ -22,6 +22,7 @@ const rf_conformance_subject *rf_pool_subject(void);
 const rf_conformance_subject *rf_simple_subject(void);
 const rf_conformance_subject *rf_sizeclass_fallback_subject(void);
 const rf_conformance_subject *rf_sizeclass_subject(void);
+const rf_conformance_subject *rf_slab_subject(void);
 const rf_conformance_subject *rf_smallmem_subject(void);
 const rf_conformance_subject *rf_std_subject(void);
 const rf_conformance_subject *rf_tlsf_subject(void);
