@@ -7,7 +7,7 @@
  *
  * Include this as <ringfence/rtthread.h>, or add //lib/compat:rtthread_paths to a target and include <rtthread.h> as ever.
  * Names, arguments and return values are those of RT-Thread 5.0; where 3.x and 4.x differ (hooks that take the pointer itself,
- * figures in rt_uint32_t) both compile. The work is done by rf_smallmem, rf_memheap and rf_mempool.
+ * figures in rt_uint32_t) both compile. The work is done by rf_smallmem, rf_slab, rf_memheap and rf_mempool.
  *
  * What is better than the original: sizes and products that wrap give RT_NULL; a bad, foreign or repeated free is refused and
  * reported; a realloc grows in place and, where it fails, leaves the block; statistics count what was requested, and their peaks
@@ -84,6 +84,7 @@ struct rt_memory {
 };
 typedef struct rt_memory *rt_mem_t;
 typedef rt_mem_t rt_smem_t;
+typedef rt_mem_t rt_slab_t;
 
 /* Makes a heap of the `size` bytes at `begin_addr`; its record is at their beginning. RT_NULL where they are too few. */
 rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size);
@@ -95,6 +96,34 @@ rt_err_t rt_smem_detach(rt_smem_t m);
 void *rt_smem_alloc(rt_smem_t m, rt_size_t size);
 void *rt_smem_realloc(rt_smem_t m, void *rmem, rt_size_t newsize);
 void rt_smem_free(void *rmem);
+
+/* ---- Slabs: rf_slab ---- */
+
+/* Makes a heap of the `size` bytes at `begin_addr`, with pages of RT_MM_PAGE_SIZE; its record is at their beginning. RT_NULL
+ * where they are too few. */
+rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size);
+
+/* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
+rt_err_t rt_slab_detach(rt_slab_t m);
+
+/* `npages` pages in a row, aligned to a page; RT_NULL where there are none, or for 0. They come from the heap itself, not through
+ * what the wrap function put around it. */
+void *rt_slab_page_alloc(rt_slab_t m, rt_size_t npages);
+
+/* Gives `npages` pages from `addr` on back: what one rt_slab_page_alloc gave, or any part of it. RT_NULL does nothing; what are
+ * no such pages are refused and reported. */
+void rt_slab_page_free(rt_slab_t m, void *addr, rt_size_t npages);
+
+/* As rt_malloc, rt_realloc and rt_free, on that heap. */
+void *rt_slab_alloc(rt_slab_t m, rt_size_t size);
+void *rt_slab_realloc(rt_slab_t m, void *ptr, rt_size_t size);
+void rt_slab_free(rt_slab_t m, void *ptr);
+
+#ifdef RT_USING_SLAB_AS_HEAP
+/* Pages of the system heap. */
+void *rt_page_alloc(rt_size_t npages);
+void rt_page_free(void *addr, rt_size_t npages);
+#endif
 
 /* ---- memheap: rf_memheap ---- */
 
@@ -167,7 +196,7 @@ void rt_mp_free_sethook(void (*hook)(struct rt_mempool *mp, void *block));
 
 /* ---- Looking: the shell's commands as functions that print on the console. argv[1], where there is one, names one heap. ---- */
 
-/* Checks small-memory heaps, and memheaps: 0, or -RT_ERROR where one is damaged, which is printed. */
+/* Checks small-memory heaps and slabs, and memheaps: 0, or -RT_ERROR where one is damaged, which is printed. */
 int memcheck(int argc, char **argv);
 int memheapcheck(int argc, char **argv);
 
@@ -227,7 +256,7 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 
 /* ---- What RT-Thread does not have ---- */
 
-/* Called with each small-memory heap and memheap as it is made, the system heap included, by its name: the answer is what all
+/* Called with each small-memory heap, slab and memheap as it is made, the system heap included, by its name: the answer is what all
  * calls to it go to, the heap itself or a checker around it (rf_deinit of which ends both). Set before the heaps are made;
  * NULL: none. */
 typedef rf_allocator *(*rf_rt_wrap_fn)(rf_allocator *heap, const char *name, void *context);
@@ -249,6 +278,9 @@ char *rf_rt_strdup_at(const char *s, const rf_site *site);
 void *rf_rt_smem_alloc_at(rt_smem_t m, rt_size_t size, const rf_site *site);
 void *rf_rt_smem_realloc_at(rt_smem_t m, void *rmem, rt_size_t newsize, const rf_site *site);
 void rf_rt_smem_free_at(void *rmem, const rf_site *site);
+void *rf_rt_slab_alloc_at(rt_slab_t m, rt_size_t size, const rf_site *site);
+void *rf_rt_slab_realloc_at(rt_slab_t m, void *ptr, rt_size_t size, const rf_site *site);
+void rf_rt_slab_free_at(rt_slab_t m, void *ptr, const rf_site *site);
 void *rf_rt_memheap_alloc_at(struct rt_memheap *heap, rt_size_t size, const rf_site *site);
 void *rf_rt_memheap_realloc_at(struct rt_memheap *heap, void *ptr, rt_size_t newsize, const rf_site *site);
 void rf_rt_memheap_free_at(void *ptr, const rf_site *site);
@@ -313,6 +345,9 @@ inline void rt_free_sethook(int) {
 #define rt_smem_alloc(m, size) rf_rt_smem_alloc_at((m), (size), RF_HERE)
 #define rt_smem_realloc(m, rmem, newsize) rf_rt_smem_realloc_at((m), (rmem), (newsize), RF_HERE)
 #define rt_smem_free(rmem) rf_rt_smem_free_at((rmem), RF_HERE)
+#define rt_slab_alloc(m, size) rf_rt_slab_alloc_at((m), (size), RF_HERE)
+#define rt_slab_realloc(m, ptr, size) rf_rt_slab_realloc_at((m), (ptr), (size), RF_HERE)
+#define rt_slab_free(m, ptr) rf_rt_slab_free_at((m), (ptr), RF_HERE)
 #define rt_memheap_alloc(heap, size) rf_rt_memheap_alloc_at((heap), (size), RF_HERE)
 #define rt_memheap_realloc(heap, ptr, newsize) rf_rt_memheap_realloc_at((heap), (ptr), (newsize), RF_HERE)
 #define rt_memheap_free(ptr) rf_rt_memheap_free_at((ptr), RF_HERE)

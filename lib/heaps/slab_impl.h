@@ -50,7 +50,8 @@ enum {
 #define MAX_PAGES ((UINT32_MAX >> KIND_BITS) - 1)
 #define TRIE_STEPS 33 /* more than any path has nodes */
 
-_Static_assert(RF_SLAB_LEAST_ARENA >= 7 + sizeof(record) + RF_SLAB_LEAST_PAGE - 1 + RF_SLAB_LEAST_PAGE, "what slab.h tells");
+_Static_assert(RF_SLAB_LEAST_ARENA >= 7 + sizeof(record) + RF_SLAB_LEAST_PAGE - 1 + RF_SLAB_LEAST_PAGE,
+               "what slab.h tells");
 _Static_assert(RF_ALIGN_DEFAULT <= RF_SLAB_LEAST_PAGE, "pages are aligned as usual");
 
 /* ---- Classes ---- */
@@ -111,8 +112,8 @@ static inline uint32_t fold_address(const void *p) {
 
 /* A sum with odd factors: no change of a single word leaves it as it was. */
 static inline uint32_t seal_of(const record *r) {
-  return r->head * 0x85EBCA6BU + r->a * 0xC2B2AE35U + r->b * 0x27D4EB2FU + r->next * 0x165667B1U + r->prev * 0xD3A2646DU +
-         fold_address(r);
+  return r->head * 0x85EBCA6BU + r->a * 0xC2B2AE35U + r->b * 0x27D4EB2FU + r->next * 0x165667B1U +
+         r->prev * 0xD3A2646DU + fold_address(r);
 }
 
 static inline void seal_record(record *r) {

@@ -205,7 +205,8 @@ static const char *check_free(const rf_slab *h, uint32_t page, sums *s) {
   uint32_t const pages = length_of(&h->records[page]);
   const record *const last = &h->records[page + pages - 1];
   const record *const behind = rf_slab_begin_at(h, page + pages);
-  if ((pages > 1 && (kind_of(last) != LAST || length_of(last) != pages)) || (behind != NULL && kind_of(behind) == FREE)) {
+  if ((pages > 1 && (kind_of(last) != LAST || length_of(last) != pages)) ||
+      (behind != NULL && kind_of(behind) == FREE)) {
     return "free pages do not end where they say";
   }
   s->free_runs++;

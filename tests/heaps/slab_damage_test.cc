@@ -175,9 +175,9 @@ TEST_F(SlabDamage, OfAnyByteReliedUponIsTold) {
     for (int change = 1; change < 256; change += change < 16 ? 1 : 13) {
       *byte = static_cast<unsigned char>(sound ^ change);
       rf_fault where = {};
-      ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, &where)) << "byte " << byte - arena.get() << " of the arena, "
-                                                     << byte - reinterpret_cast<unsigned char *>(&heap)
-                                                     << " of the record, changed by " << change;
+      ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, &where))
+          << "byte " << byte - arena.get() << " of the arena, " << byte - reinterpret_cast<unsigned char *>(&heap)
+          << " of the record, changed by " << change;
       ASSERT_EQ(a, where.allocator);
       ASSERT_NE(nullptr, where.what);
     }
@@ -233,19 +233,36 @@ TEST_F(SlabDamage, ThatAnOperationMeetsIsAllThereIsToRepair) {
       unsigned char const damaged = *bytes[i];
       void *const block = blocks[(i * 7 + op) % blocks.size()];
       switch (op) {
-      case 0: rf_alloc(a, 12); break;
-      case 1: rf_alloc(a, 300); break;
-      case 2: rf_aligned_alloc(a, 512, 100); break;
-      case 3: rf_realloc(a, block, 40); break;
-      case 4: rf_resize(a, block, 300); break;
-      case 5: rf_resize(a, block, 1); break;
-      case 6: rf_alloc(a, 5000); break;
-      default: rf_free(a, block); break;
+      case 0:
+        rf_alloc(a, 12);
+        break;
+      case 1:
+        rf_alloc(a, 300);
+        break;
+      case 2:
+        rf_aligned_alloc(a, 512, 100);
+        break;
+      case 3:
+        rf_realloc(a, block, 40);
+        break;
+      case 4:
+        rf_resize(a, block, 300);
+        break;
+      case 5:
+        rf_resize(a, block, 1);
+        break;
+      case 6:
+        rf_alloc(a, 5000);
+        break;
+      default:
+        rf_free(a, block);
+        break;
       }
       if (*bytes[i] == damaged) {
         *bytes[i] = sound;
         rf_fault where = {};
-        ASSERT_EQ(RF_OK, rf_check(a, &where)) << where.what << ", byte " << bytes[i] - arena.get() << ", operation " << op;
+        ASSERT_EQ(RF_OK, rf_check(a, &where))
+            << where.what << ", byte " << bytes[i] - arena.get() << ", operation " << op;
       }
       restore();
       faults.take();

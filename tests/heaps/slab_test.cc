@@ -21,7 +21,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 class Heap {
 public:
   explicit Heap(size_t size, size_t page = 0)
-      : arena_(static_cast<unsigned char *>(::operator new(size, std::align_val_t{4096}))), a(&heap.base) {
+      : arena_(static_cast<unsigned char *>(::operator new (size, std::align_val_t{4096}))), a(&heap.base) {
     EXPECT_EQ(RF_OK, page == 0 ? rf_slab_init(&heap, arena_.get(), size)
                                : rf_slab_init_paged(&heap, arena_.get(), size, page));
     before_ = stats(a);
@@ -47,13 +47,13 @@ public:
     EXPECT_EQ(1U, walk(a).size());
   }
   size_t kept() const {
-    return static_cast<size_t>(std::count_if(heap.reserve, heap.reserve + RF_SLAB_RESERVE,
-                                             [](uint32_t page) { return page != UINT32_MAX; }));
+    return static_cast<size_t>(
+        std::count_if(heap.reserve, heap.reserve + RF_SLAB_RESERVE, [](uint32_t page) { return page != UINT32_MAX; }));
   }
 
 private:
   struct Delete {
-    void operator()(unsigned char *p) const { ::operator delete(p, std::align_val_t{4096}); }
+    void operator()(unsigned char *p) const { ::operator delete (p, std::align_val_t{4096}); }
   };
   std::unique_ptr<unsigned char, Delete> arena_;
   rf_stats before_ = {};

@@ -1,4 +1,5 @@
-/* rt_malloc and the like: the system heap, and with RT_USING_MEMHEAP_AS_HEAP every memheap behind it. */
+/* rt_malloc and the like: the system heap, and with RT_USING_MEMHEAP_AS_HEAP every memheap behind it. With
+ * RT_USING_SLAB_AS_HEAP, its pages, too. */
 #include "impl.h"
 
 static void (*the_malloc_hook)(void **ptr, rt_size_t size);
@@ -77,44 +78,72 @@ void rf_rt_heap_gone(const struct rt_object *object) {
 
 void rf_rt_heap_changed(void) {}
 
-static rf_rt_smem *the_smem;
+#ifdef RT_USING_SLAB_AS_HEAP
+
+typedef rf_rt_slab any_heap;
+
+static rt_mem_t make_heap(void *start, rt_size_t size) {
+  return rt_slab_init("heap", start, size);
+}
+
+static rt_err_t detach_heap(any_heap *heap) {
+  return rt_slab_detach(&heap->parent);
+}
+
+static void note(any_heap *heap) {
+  rf_rt_slab_note(heap);
+}
+
+#else
 
 typedef rf_rt_smem any_heap;
 
-static any_heap *next_heap(const any_heap *heap) {
-  return heap == NULL ? the_smem : NULL;
+static rt_mem_t make_heap(void *start, rt_size_t size) {
+  return rt_smem_init("heap", start, size);
 }
 
-static any_heap *heap_of(const void *ptr) {
-  return the_smem != NULL && rf_owns(&the_smem->heap.base, ptr) ? the_smem : NULL;
-}
-
-static void totals(rt_size_t *total, rt_size_t *used) {
-  *total = the_smem != NULL ? the_smem->parent.total : 0;
-  *used = the_smem != NULL ? the_smem->parent.used : 0;
+static rt_err_t detach_heap(any_heap *heap) {
+  return rt_smem_detach(&heap->parent);
 }
 
 static void note(any_heap *heap) {
   rf_rt_smem_note(heap);
 }
 
+#endif
+
+static any_heap *the_heap;
+
+static any_heap *next_heap(const any_heap *heap) {
+  return heap == NULL ? the_heap : NULL;
+}
+
+static any_heap *heap_of(const void *ptr) {
+  return the_heap != NULL && rf_owns(&the_heap->heap.base, ptr) ? the_heap : NULL;
+}
+
+static void totals(rt_size_t *total, rt_size_t *used) {
+  *total = the_heap != NULL ? the_heap->parent.total : 0;
+  *used = the_heap != NULL ? the_heap->parent.used : 0;
+}
+
 static rt_size_t peak(void) {
-  return the_smem != NULL ? the_smem->parent.max : 0;
+  return the_heap != NULL ? the_heap->parent.max : 0;
 }
 
 static void end_heap(void) {
-  if (the_smem != NULL) {
-    (void)rt_smem_detach(&the_smem->parent);
+  if (the_heap != NULL) {
+    (void)detach_heap(the_heap);
   }
 }
 
 static bool begin_heap(void *start, rt_size_t size) {
-  the_smem = (rf_rt_smem *)(void *)rt_smem_init("heap", start, size);
-  return the_smem != NULL;
+  the_heap = (any_heap *)(void *)make_heap(start, size);
+  return the_heap != NULL;
 }
 
 void rf_rt_heap_gone(const struct rt_object *object) {
-  the_smem = the_smem != NULL && object == &the_smem->parent.parent ? NULL : the_smem;
+  the_heap = the_heap != NULL && object == &the_heap->parent.parent ? NULL : the_heap;
 }
 
 #endif
@@ -303,6 +332,27 @@ void rt_free_align(void *ptr) {
 char *rt_strdup(const char *s) {
   return rf_rt_strdup_at(s, NULL);
 }
+
+/* ---- Pages ---- */
+
+#ifdef RT_USING_SLAB_AS_HEAP
+
+static rt_mem_t system_heap(void) {
+  rf_rt_lock();
+  any_heap *const h = next_heap(NULL);
+  rf_rt_unlock();
+  return h != NULL ? &h->parent : NULL;
+}
+
+void *rt_page_alloc(rt_size_t npages) {
+  return rt_slab_page_alloc(system_heap(), npages);
+}
+
+void rt_page_free(void *addr, rt_size_t npages) {
+  rt_slab_page_free(system_heap(), addr, npages);
+}
+
+#endif
 
 /* ---- Figures ---- */
 

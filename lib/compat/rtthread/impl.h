@@ -6,6 +6,7 @@
 
 #include <ringfence/port.h>
 #include <ringfence/rtthread.h>
+#include <ringfence/slab.h>
 #include <ringfence/smallmem.h>
 
 /* The one lock of all heaps and of the list of objects. Hooks, the wrap function and waiting never happen inside it. */
@@ -23,6 +24,16 @@ bool rf_rt_object_exists(const void *object, enum rt_object_class_type type);
 bool rf_rt_object_named(const struct rt_object *object, const char *name);
 /* The first of a class or the one after `object`; inside the lock. NULL at the end. */
 struct rt_object *rf_rt_object_next(enum rt_object_class_type type, const struct rt_object *object);
+
+/* Two kinds of heap are of the class Memory: struct rt_memory's `algorithm` is one of these, the very pointers. */
+extern const char rf_rt_small[];
+extern const char rf_rt_slabs[];
+/* The first of that class and kind, or the one after `m`; inside the lock. NULL at the end. */
+struct rt_memory *rf_rt_memory_next(const char *algorithm, const struct rt_memory *m);
+/* Whether `m`, any pointer, is in the list and of that kind; inside the lock. */
+bool rf_rt_memory_exists(const void *m, const char *algorithm);
+/* Makes it known: name, figures and address; then it counts. */
+void rf_rt_memory_add(struct rt_memory *m, const char *algorithm, const char *name, void *start, rt_size_t total);
 
 /* What the program's wrap function makes of a new heap. */
 rf_allocator *rf_rt_wrapped(rf_allocator *heap, const char *name);
@@ -47,6 +58,17 @@ typedef struct rf_rt_smem {
 rf_rt_smem *rf_rt_smem_of(const void *ptr);
 /* Brings the public figures up to date; inside the lock. */
 void rf_rt_smem_note(rf_rt_smem *m);
+
+/* ---- slab.c ---- */
+
+typedef struct rf_rt_slab {
+  struct rt_memory parent;
+  rf_slab heap;
+  rf_allocator *calls;
+} rf_rt_slab;
+
+/* Brings the public figures up to date; inside the lock. */
+void rf_rt_slab_note(rf_rt_slab *m);
 
 /* ---- memheap.c ---- */
 

@@ -1,6 +1,6 @@
 /* What an RT-Thread project's rtconfig.h says, for the part of RT-Thread that is here. The library was built with these: they
- * are not a program's to change, but for the choice between RT_USING_SMALL_MEM_AS_HEAP and RT_USING_MEMHEAP_AS_HEAP, which
- * is that between the targets //lib/compat:rtthread and //lib/compat:rtthread_memheap. */
+ * are not a program's to change, but for the choice between RT_USING_SMALL_MEM_AS_HEAP, RT_USING_SLAB_AS_HEAP and
+ * RT_USING_MEMHEAP_AS_HEAP, which is that between the targets //lib/compat:rtthread, :rtthread_slab and :rtthread_memheap. */
 #ifndef RINGFENCE_RTTHREAD_RTCONFIG_H
 #define RINGFENCE_RTTHREAD_RTCONFIG_H
 
@@ -26,6 +26,9 @@
 #ifndef RT_USING_SMALL_MEM
 #define RT_USING_SMALL_MEM
 #endif
+#ifndef RT_USING_SLAB
+#define RT_USING_SLAB
+#endif
 #ifndef RT_USING_MEMHEAP
 #define RT_USING_MEMHEAP
 #endif
@@ -42,7 +45,7 @@
 #define RT_USING_CONSOLE
 #endif
 
-#if !defined(RT_USING_MEMHEAP_AS_HEAP) && !defined(RT_USING_SMALL_MEM_AS_HEAP)
+#if !defined(RT_USING_MEMHEAP_AS_HEAP) && !defined(RT_USING_SLAB_AS_HEAP) && !defined(RT_USING_SMALL_MEM_AS_HEAP)
 #define RT_USING_SMALL_MEM_AS_HEAP
 #endif
 #if defined(RT_USING_MEMHEAP_AS_HEAP) && !defined(RT_USING_MEMHEAP_AUTO_BINDING)

@@ -81,6 +81,30 @@ bool rf_rt_object_named(const struct rt_object *object, const char *name) {
   return strlen(object->name) == length && memcmp(object->name, name, length) == 0;
 }
 
+const char rf_rt_small[] = "small";
+const char rf_rt_slabs[] = "slab";
+
+struct rt_memory *rf_rt_memory_next(const char *algorithm, const struct rt_memory *m) {
+  struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, m != NULL ? &m->parent : NULL);
+  while (o != NULL && ((struct rt_memory *)(void *)o)->algorithm != algorithm) {
+    o = rf_rt_object_next(RT_Object_Class_Memory, o);
+  }
+  return (struct rt_memory *)(void *)o;
+}
+
+bool rf_rt_memory_exists(const void *m, const char *algorithm) {
+  return rf_rt_object_exists(m, RT_Object_Class_Memory) && ((const struct rt_memory *)m)->algorithm == algorithm;
+}
+
+void rf_rt_memory_add(struct rt_memory *m, const char *algorithm, const char *name, void *start, rt_size_t total) {
+  m->algorithm = algorithm;
+  m->address = (rt_ubase_t)start;
+  m->total = total;
+  m->used = 0;
+  m->max = 0;
+  rf_rt_object_add(&m->parent, RT_Object_Class_Memory, name);
+}
+
 rt_object_t rt_object_find(const char *name, rt_uint8_t type) {
   rt_object_t found = RT_NULL;
   if (name == NULL || rt_object_get_information((enum rt_object_class_type)type) == NULL) {

@@ -3,9 +3,9 @@
 
 rf_rt_smem *rf_rt_smem_of(const void *ptr) {
   rf_rt_smem *found = NULL;
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_Memory, o)) {
-    rf_rt_smem *const m = (rf_rt_smem *)(void *)o;
+  for (struct rt_memory *next = rf_rt_memory_next(rf_rt_small, NULL); next != NULL;
+       next = rf_rt_memory_next(rf_rt_small, next)) {
+    rf_rt_smem *const m = (rf_rt_smem *)(void *)next;
     if (rf_owns(&m->heap.base, ptr) && (found == NULL || m->parent.total < found->parent.total)) {
       found = m;
     }
@@ -21,7 +21,7 @@ void rf_rt_smem_note(rf_rt_smem *m) {
 
 /* The heap behind `m`, any pointer; inside the lock. */
 static rf_rt_smem *smem_of_handle(rt_smem_t m) {
-  return rf_rt_object_exists(m, RT_Object_Class_Memory) ? (rf_rt_smem *)(void *)m : NULL;
+  return rf_rt_memory_exists(m, rf_rt_small) ? (rf_rt_smem *)(void *)m : NULL;
 }
 
 rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size) {
@@ -38,17 +38,17 @@ rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size) {
   m->heap_ptr = heap.chain.start;
   m->heap_end = heap.chain.start + heap.chain.limit;
   m->mem_size_aligned = heap.chain.limit - heap.chain.header;
-  m->parent.algorithm = "small";
-  m->parent.address = (rt_ubase_t)m->heap_ptr;
-  m->parent.total = heap.chain.limit;
+  m->lfree = m->heap_ptr + heap.lowest;
   m->calls = rf_rt_wrapped(&m->heap.base, name);
-  rf_rt_smem_note(m);
-  rf_rt_object_add(&m->parent.parent, RT_Object_Class_Memory, name);
+  rf_rt_memory_add(&m->parent, rf_rt_small, name, m->heap_ptr, heap.chain.limit);
   return &m->parent;
 }
 
 rt_err_t rt_smem_detach(rt_smem_t m) {
-  if (m == NULL || !rf_rt_object_remove(&m->parent, RT_Object_Class_Memory)) {
+  rf_rt_lock();
+  bool const known = rf_rt_memory_exists(m, rf_rt_small);
+  rf_rt_unlock();
+  if (!known || !rf_rt_object_remove(&m->parent, RT_Object_Class_Memory)) {
     return -RT_EINVAL;
   }
   rf_deinit(((rf_rt_smem *)(void *)m)->calls);
@@ -86,7 +86,7 @@ void rf_rt_smem_free_at(void *rmem, const rf_site *site) {
   rf_rt_lock();
   rf_rt_smem *heap = rf_rt_smem_of(rmem);
   if (heap == NULL) {
-    heap = (rf_rt_smem *)(void *)rf_rt_object_next(RT_Object_Class_Memory, NULL); /* refuses it */
+    heap = (rf_rt_smem *)(void *)rf_rt_memory_next(rf_rt_small, NULL); /* refuses it */
   }
   if (heap != NULL) {
     (void)rf_free_at(heap->calls, rmem, site);

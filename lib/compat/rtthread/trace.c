@@ -31,24 +31,43 @@ static bool check(rf_allocator *heap, const char *name) {
   return false;
 }
 
-/* ---- Small memory ---- */
+/* ---- Small memory and slabs ---- */
+
+/* What calls to a heap of the class Memory go to. */
+static rf_allocator *calls_of(struct rt_object *o) {
+  const struct rt_memory *const m = (const struct rt_memory *)(const void *)o;
+  return m->algorithm == rf_rt_slabs ? ((rf_rt_slab *)(void *)o)->calls : ((rf_rt_smem *)(void *)o)->calls;
+}
 
 int memcheck(int argc, char **argv) {
   bool fine = true;
   rf_rt_lock();
   for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, NULL); o != NULL;
        o = rf_rt_object_next(RT_Object_Class_Memory, o)) {
-    fine = (!wanted(o, argc, argv) || check(((rf_rt_smem *)(void *)o)->calls, o->name)) && fine;
+    fine = (!wanted(o, argc, argv) || check(calls_of(o), o->name)) && fine;
   }
   rf_rt_unlock();
   return fine ? 0 : -RT_ERROR;
 }
 
 static void trace_smem(rf_rt_smem *m) {
-  rt_kprintf("%s: total %lu, used %lu, most used %lu\n", m->parent.parent.name, m->parent.total, m->parent.used,
-             m->parent.max);
   rt_kprintf("  from %p to %p, lowest free %p\n", (void *)m->heap_ptr, m->heap_end, m->lfree);
   print_blocks(&m->heap.base, m);
+}
+
+static void trace_slab(rf_rt_slab *m) {
+  rt_kprintf("  %lu pages of %lu bytes from %p\n", (rt_size_t)m->heap.count, (rt_size_t)rf_slab_page_size(&m->heap),
+             (void *)m->heap.pages);
+  print_blocks(&m->heap.base, NULL);
+}
+
+static void trace_memory(struct rt_memory *m) {
+  rt_kprintf("%s: total %lu, used %lu, most used %lu\n", m->parent.name, m->total, m->used, m->max);
+  if (m->algorithm == rf_rt_slabs) {
+    trace_slab((rf_rt_slab *)(void *)m);
+  } else {
+    trace_smem((rf_rt_smem *)(void *)m);
+  }
 }
 
 int memtrace(int argc, char **argv) {
@@ -56,7 +75,7 @@ int memtrace(int argc, char **argv) {
   for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, NULL); o != NULL;
        o = rf_rt_object_next(RT_Object_Class_Memory, o)) {
     if (wanted(o, argc, argv)) {
-      trace_smem((rf_rt_smem *)(void *)o);
+      trace_memory((struct rt_memory *)(void *)o);
     }
   }
   rf_rt_unlock();
