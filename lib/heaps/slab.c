@@ -7,11 +7,21 @@ static rf_slab *heap_of(rf_allocator *self) {
   return (rf_slab *)(void *)self;
 }
 
-uint32_t rf_slab_seal(const rf_slab *h) {
-  return fold_address(h->records) * 0x85EBCA6BU + fold_address(h->pages) * 0xC2B2AE35U +
-         ((uint32_t)h->size + (uint32_t)((uint64_t)h->size >> 32) * 3) * 0x27D4EB2FU + h->count * 0x165667B1U +
-         h->page_shift * 0xD3A2646DU + h->zone_least * 0xFD7046C5U + h->zone_budget * 0xB55A4F09U +
-         h->classes * 0x9E3779B1U + 1;
+/* As a page's seal. */
+static uintptr_t seal_of_heap(const rf_slab *h) {
+  uintptr_t sum = (uintptr_t)h->records;
+  sum = sum * 9 + (uintptr_t)h->pages;
+  sum = sum * 9 + h->size;
+  sum = sum * 9 + h->count;
+  sum = sum * 9 + h->page_shift;
+  sum = sum * 9 + h->zone_least;
+  sum = sum * 9 + h->zone_budget;
+  sum = sum * 9 + h->classes;
+  return sum * 9 + h->path_shift + 1;
+}
+
+bool rf_slab_intact(const rf_slab *h) {
+  return h->seal == seal_of_heap(h);
 }
 
 /* ---- Refusals ---- */
@@ -45,27 +55,31 @@ static rf_status explain(const rf_slab *h, uint32_t page, const void *ptr) {
 /* ---- From a pointer to its block ---- */
 
 static rf_status find_chunk(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
-  zone z;
-  if (!rf_slab_zone_at(h, page, &z)) {
+  zone *const z = &out->z;
+  if (!rf_slab_zone_at(h, page, z)) {
     return RF_ERR_CORRUPT;
   }
-  uint32_t const index = (uint32_t)((uintptr_t)ptr - (uintptr_t)z.start) / z.chunk;
-  if (index >= zone_cut(z.r)) {
-    return index >= z.chunks ? RF_ERR_BAD_POINTER : in_free_memory(ptr);
+  uint32_t const index = (uint32_t)((uintptr_t)ptr - (uintptr_t)z->start) / z->chunk;
+  if (index >= zone_cut(z->r)) {
+    return index >= z->chunks ? RF_ERR_BAD_POINTER : in_free_memory(ptr);
   }
-  uint32_t const word = z.words[index];
-  if (!is_word(&z.words[index])) {
+  uint32_t const word = z->words[index];
+  if (!is_word(&z->words[index])) {
     return RF_ERR_CORRUPT;
   }
   if ((word & WORD_USED) == 0) {
     return in_free_memory(ptr);
   }
-  const unsigned char *const user = rf_slab_chunk_user(&z, index);
-  size_t const lost = (size_t)(user - z.start) - (size_t)index * z.chunk;
-  if (lost > z.chunk || size_of_word(word) > z.chunk - lost) {
+  const unsigned char *const user = rf_slab_chunk_user(z, index);
+  size_t const lost = (size_t)(user - z->start) - (size_t)index * z->chunk;
+  if (lost > z->chunk || size_of_word(word) > z->chunk - lost) {
     return RF_ERR_CORRUPT;
   }
-  *out = (found){z.r, page, index, size_of_word(word), z.chunk - lost};
+  out->r = z->r;
+  out->page = page;
+  out->size = size_of_word(word);
+  out->room = z->chunk - lost;
+  out->index = index;
   return user == ptr ? RF_OK : RF_ERR_BAD_POINTER;
 }
 
@@ -75,7 +89,10 @@ static rf_status find_run(const rf_slab *h, uint32_t page, const void *ptr, foun
   if (rf_slab_begin_at(h, page) == NULL || r->a > bytes) {
     return RF_ERR_CORRUPT;
   }
-  *out = (found){r, page, 0, bytes - r->a, bytes};
+  out->r = r;
+  out->page = page;
+  out->size = bytes - r->a;
+  out->room = bytes;
   return ptr == page_at(h, page) ? RF_OK : RF_ERR_BAD_POINTER;
 }
 
@@ -89,7 +106,7 @@ static uint32_t zone_of_member(const rf_slab *h, uint32_t page) {
 /* The live block at `ptr`, any pointer but NULL. Else why there is none. */
 static rf_status find(const rf_slab *h, const void *ptr, found *out) {
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)h->pages);
-  if (rf_slab_seal(h) != h->seal) {
+  if (!rf_slab_intact(h)) {
     return RF_ERR_CORRUPT;
   }
   if (offset >> h->page_shift >= h->count) {
@@ -151,7 +168,7 @@ static void *serve(rf_slab *h, size_t size, size_t align, const rf_site *site) {
 
 static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_slab *const h = heap_of(self);
-  if (rf_slab_seal(h) != h->seal) {
+  if (!rf_slab_intact(h)) {
     (void)rf_slab_damaged(h, h, site);
     return NULL;
   }
@@ -187,7 +204,7 @@ static rf_status resize_found(rf_slab *h, const found *f, size_t size, const rf_
   if (kind_of(f->r) == RUN) {
     status = rf_slab_run_resize(h, f, size, site);
   } else if (size <= f->room) {
-    rf_slab_chunk_resize(h, f, size);
+    rf_slab_chunk_resize(f, size);
     status = RF_OK;
   }
   if (status == RF_OK) {
@@ -226,7 +243,7 @@ static size_t slab_usable_size(rf_allocator *self, const void *ptr) {
 static bool slab_owns(rf_allocator *self, const void *ptr) {
   const rf_slab *const h = heap_of(self);
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)h->pages);
-  return rf_slab_seal(h) == h->seal && offset >> h->page_shift < h->count;
+  return rf_slab_intact(h) && offset >> h->page_shift < h->count;
 }
 
 /* A heap of no pages, which refuses everything. */
@@ -235,7 +252,7 @@ static void empty(rf_slab *h) {
   memset(h->reserve, 0xFF, sizeof h->reserve);
   memset(h->open, 0xFF, sizeof h->open);
   h->root = NO_PAGE;
-  h->seal = rf_slab_seal(h);
+  h->seal = seal_of_heap(h);
 }
 
 static void slab_deinit(rf_allocator *self) {
@@ -279,6 +296,7 @@ static bool lay_out(rf_slab *h, uintptr_t arena, size_t size) {
       h->pages = (unsigned char *)pages;
       h->size = size;
       h->count = (uint32_t)count;
+      h->path_shift = 31 - rf_log2(count);
       return true;
     }
   }
@@ -295,7 +313,7 @@ static bool is_useful(const rf_slab *h, unsigned q) {
 static void plan_zones(rf_slab *h) {
   size_t const bytes = (size_t)h->count << h->page_shift;
   h->zone_least = (uint32_t)power_within(bytes / 1024, (size_t)1 << h->page_shift, (size_t)128 * 1024);
-  h->zone_budget = (uint32_t)(bytes / 16 < UINT32_MAX / 2 ? bytes / 16 : UINT32_MAX / 2);
+  h->zone_budget = (uint32_t)(bytes / 32 < UINT32_MAX / 2 ? bytes / 32 : UINT32_MAX / 2);
   while (h->classes < RF_SLAB_CLASSES && is_useful(h, h->classes)) {
     h->classes++;
   }
@@ -314,7 +332,7 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     return RF_ERR_NO_MEMORY;
   }
   plan_zones(&h);
-  h.seal = rf_slab_seal(&h);
+  h.seal = seal_of_heap(&h);
   *heap = h;
   for (uint32_t i = 0; i < h.count; i++) {
     write_record(&h.records[i], INSIDE, 0);

@@ -14,12 +14,12 @@
  * each chunk has its requested size in a table; a request takes a chunk of a larger class, or a page, before it fails.
  *
  *   arena  | a record for each page | page | page | page | page | ...                     pages: powers of two, 128 bytes to 4 KiB
- *   zone   | chunk | chunk | ... | chunk | rest | a word for each chunk |                 one page up to 132 KiB
+ *   zone   | chunk | chunk | ... | chunk | rest | a word for each chunk |                 one page up to 128 KiB
  *
  * Complexity: alloc, free, resize, realloc (but for the bytes it moves), usable_size, owns: O(1). A request that finds no zone
- * of its class open writes a record for each page of a new one, 33 at most, and takes as many steps in the trie as a number
- * of pages has bits. check, walk, stats O(chunks), O(chunks), O(runs and zones); a refusal is decided in O(1) and told
- * apart in O(runs and zones). Overhead: 4 bytes a chunk, rounding up to the class (an eighth at most above 64 bytes), 24 bytes
+ * of its class open writes a record for each page of a new one, 32 at most (more where you choose smaller pages), and takes
+ * as many steps in the trie as a number of pages has bits. check O(pages and chunks), walk O(chunks), stats O(runs and zones); a
+ * refusal is decided in O(1) and told apart in O(runs and zones). Overhead: 4 bytes a chunk, rounding up to the class (an eighth at most above 64 bytes), 24 bytes
  * a page, open chunks of each zone. Alignment: any power of two; up to the page without a byte lost but for rounding up.
  *
  * Threads and interrupts: none by itself, rf_lock makes it shared. Each call is short and waits for nothing.
@@ -61,7 +61,8 @@ typedef struct rf_slab {
   uint32_t zone_least;  /* bytes of a zone at least */
   uint32_t zone_budget; /* a larger zone would take too much of the arena */
   uint32_t classes;     /* the first so many are in use */
-  uint32_t seal;        /* over the eight above */
+  uint32_t path_shift;  /* of lengths, which lead through the trie with their highest bit first */
+  uintptr_t seal;       /* over the nine above */
   uint32_t root;        /* of the trie of free runs */
   uint32_t reserve[RF_SLAB_RESERVE];
   uint32_t open[RF_SLAB_CLASSES]; /* of each class, the zones with free chunks */

@@ -41,7 +41,7 @@ enum { INSIDE, FREE, LAST, RUN, ZONE, MEMBER, KIND_BITS = 3 };
 
 enum {
   WORD = sizeof(uint32_t),
-  LEAST_CHUNKS = 8, /* of a zone within the budget */
+  LEAST_CHUNKS = 4, /* of a zone within the budget */
   FEWEST_CHUNKS = 3 /* of a zone of one page */
 };
 
@@ -105,15 +105,15 @@ static inline uint32_t length_of(const record *r) {
   return r->head >> KIND_BITS;
 }
 
-static inline uint32_t fold_address(const void *p) {
-  uint64_t const a = (uintptr_t)p;
-  return (uint32_t)(a ^ a >> 32) * 0x9E3779B1U;
-}
-
-/* A sum with odd factors: no change of a single word leaves it as it was. */
+/* Every word counts an odd number of times: no change of a single one leaves the sum as it was. Multiplying by nine is one
+ * instruction on most cores. */
 static inline uint32_t seal_of(const record *r) {
-  return r->head * 0x85EBCA6BU + r->a * 0xC2B2AE35U + r->b * 0x27D4EB2FU + r->next * 0x165667B1U +
-         r->prev * 0xD3A2646DU + fold_address(r);
+  uint32_t sum = (uint32_t)(uintptr_t)r;
+  sum = sum * 9 + r->head;
+  sum = sum * 9 + r->a;
+  sum = sum * 9 + r->b;
+  sum = sum * 9 + r->next;
+  return sum * 9 + r->prev;
 }
 
 static inline void seal_record(record *r) {
@@ -172,7 +172,8 @@ static inline unsigned zone_class(const record *z) {
 
 /* Of the twenty bits of data, one to one in each byte, so that no change of a byte leaves it as it was. */
 static inline uint32_t word_check(const uint32_t *at, uint32_t data) {
-  return (data ^ data >> 12 ^ fold_address(at) >> 20) << 20;
+  uint32_t const place = (uint32_t)(uintptr_t)at * 0x9E3779B1U >> 20;
+  return (data ^ data >> 12 ^ place) << 20;
 }
 
 static inline void write_word(uint32_t *at, uint32_t data) {
@@ -212,9 +213,10 @@ typedef struct zone {
 typedef struct found {
   record *r; /* of a run, or of the zone */
   uint32_t page;
-  uint32_t index; /* of the chunk in the zone */
   size_t size;    /* requested */
   size_t room;    /* from the pointer on */
+  uint32_t index; /* of the chunk in `z`; both only where there is one */
+  zone z;
 } found;
 
 /* ---- slab.c ---- */
@@ -223,8 +225,8 @@ typedef struct found {
 rf_status rf_slab_damaged(rf_slab *h, const void *at, const rf_site *site);
 /* Reports why `ptr` was refused, and gives `status` back. */
 rf_status rf_slab_refuse(rf_slab *h, rf_status status, const void *ptr, const rf_site *site);
-/* What h->seal should be. */
-uint32_t rf_slab_seal(const rf_slab *h);
+/* True where the part of the heap's record that never changes is as it was. */
+bool rf_slab_intact(const rf_slab *h);
 
 /* ---- slab_pages.c: runs of pages. False, or RF_ERR_CORRUPT, where damage was met, which is then reported. ---- */
 
@@ -252,7 +254,7 @@ static inline size_t run_size(const rf_slab *h, const record *r) {
 
 /* ---- slab_zone.c: chunks ---- */
 
-/* What the record `r` of page `i`, which is a ZONE and sealed, stands for. False where it contradicts itself. */
+/* What the record of page `i`, which is a ZONE and sealed, stands for. False where it contradicts itself. */
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
 /* Where the user's part of a chunk begins. */
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);
@@ -262,7 +264,7 @@ void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, con
 bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site);
 rf_status rf_slab_chunk_free(rf_slab *h, const found *f, const rf_site *site);
 /* Within its room. */
-void rf_slab_chunk_resize(const rf_slab *h, const found *f, size_t size);
+void rf_slab_chunk_resize(const found *f, size_t size);
 /* Gives the zones back that are kept in reserve. False where there was none. */
 bool rf_slab_release_reserve(rf_slab *h, const rf_site *site);
 

@@ -75,7 +75,7 @@ static void set_link(change *c, const spot *s, uint32_t to) {
 
 /* The bits of a length from the highest on that any has. */
 static uint32_t path_of(const rf_slab *h, uint32_t pages) {
-  return pages << (31 - rf_log2(h->count));
+  return pages << h->path_shift;
 }
 
 /* The node of that length, or the empty place for it. False where damage bars the way. */

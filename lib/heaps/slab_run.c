@@ -59,7 +59,7 @@ size_t rf_slab_page_size(const rf_slab *heap) {
 
 void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
   size_t const page = rf_slab_page_size(heap);
-  if (rf_slab_seal(heap) != heap->seal) {
+  if (!rf_slab_intact(heap)) {
     (void)rf_slab_damaged(heap, heap, site);
     return NULL;
   }
@@ -119,7 +119,7 @@ rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_si
   rf_status status = RF_ERR_BAD_POINTER;
   record *r;
   uint32_t first;
-  if (rf_slab_seal(heap) != heap->seal) {
+  if (!rf_slab_intact(heap)) {
     return rf_slab_damaged(heap, heap, site);
   }
   if (ptr == NULL || count == 0) {

@@ -85,7 +85,7 @@ rf_status rf_slab_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_slab *const h = (const rf_slab *)(const void *)self;
   stretch s = {NULL, 0, 0, false};
   bool more = true;
-  if (rf_slab_seal(h) != h->seal) {
+  if (!rf_slab_intact(h)) {
     return RF_ERR_CORRUPT;
   }
   while (more && next_stretch(h, &s)) {
@@ -117,7 +117,7 @@ void rf_slab_stats(rf_allocator *self, rf_stats *out) {
   zone z;
   memset(out, 0, sizeof *out);
   rf_count_into(&h->counters, out);
-  if (rf_slab_seal(h) != h->seal) {
+  if (!rf_slab_intact(h)) {
     return;
   }
   while (next_stretch(h, &s)) {
@@ -183,7 +183,7 @@ static const char *check_zone(const rf_slab *h, uint32_t page, sums *s) {
   zone z;
   uint32_t used;
   size_t size;
-  if (!rf_slab_zone_at(h, page, &z)) {
+  if (!rf_slab_zone_at(h, page, &z) || length_of(z.r) != zone_pages(h, z.chunk)) {
     return "record of a zone contradicts itself";
   }
   if (!words_sound(&z, &used, &size) || !free_chunks_sound(&z)) {
@@ -357,7 +357,7 @@ static const char *find_damage(const rf_slab *h, const void **at) {
   sums s;
   memset(&s, 0, sizeof s);
   *at = h;
-  if (rf_slab_seal(h) != h->seal) {
+  if (!rf_slab_intact(h)) {
     return "heap record overwritten";
   }
   if (h->count == 0) {

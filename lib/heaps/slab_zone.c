@@ -4,16 +4,18 @@
 
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out) {
   record *const r = &h->records[i];
-  unsigned const q = zone_class(r);
-  if (q >= h->classes) {
+  uint32_t const pages = length_of(r);
+  out->r = r;
+  out->page = i;
+  out->q = zone_class(r);
+  if (out->q >= h->classes || pages == 0 || pages > h->count - i) {
     return false;
   }
-  uint32_t const chunk = chunk_size(q);
-  uint32_t const pages = zone_pages(h, chunk);
-  uint32_t const chunks = zone_chunks(h, chunk, pages);
-  unsigned char *const end = page_at(h, i) + ((size_t)pages << h->page_shift);
-  *out = (zone){r, i, q, chunk, chunks, page_at(h, i), (uint32_t *)(void *)end - chunks};
-  return length_of(r) == pages && pages <= h->count - i && zone_cut(r) <= chunks && zone_used(r) <= zone_cut(r);
+  out->chunk = chunk_size(out->q);
+  out->chunks = zone_chunks(h, out->chunk, pages);
+  out->start = page_at(h, i);
+  out->words = (uint32_t *)(void *)(out->start + ((size_t)pages << h->page_shift)) - out->chunks;
+  return zone_cut(r) <= out->chunks && zone_used(r) <= zone_cut(r);
 }
 
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index) {
@@ -185,51 +187,59 @@ void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, con
   if (page == NO_PAGE) {
     return NULL;
   }
-  if (listed_zone(h, page, q) == NULL || !rf_slab_zone_at(h, page, &z) || !next_chunk(&z, &index, &rest, &cut) ||
-      !is_linked(h, &z)) {
+  if (listed_zone(h, page, q) == NULL || !rf_slab_zone_at(h, page, &z) || !next_chunk(&z, &index, &rest, &cut)) {
     (void)rf_slab_damaged(h, page < h->count ? (const void *)&h->records[page] : &h->open[q], site);
     return NULL;
   }
   uint32_t const used = zone_used(z.r) + 1;
+  bool const is_last = used == z.chunks;
+  if (is_last && !is_linked(h, &z)) {
+    (void)rf_slab_damaged(h, z.r, site);
+    return NULL;
+  }
   if (used == 1) {
     take_from_reserve(h, page);
   }
   write_used(&z, index, size, align > natural_align(h, z.chunk) ? rf_log2(align) : 0);
   set_zone(&z, used, cut, rest);
-  if (used == z.chunks) {
+  if (is_last) {
     unlink_zone(h, &z);
   }
   return rf_slab_chunk_user(&z, index);
 }
 
+/* Where the zone is or comes to be in its list when a chunk of it is freed. */
+static bool may_lead(const rf_slab *h, const zone *z, bool was_full) {
+  if (was_full) {
+    return z->r->next == NO_PAGE && z->r->prev == NO_PAGE && is_front_sound(h, z->q);
+  }
+  return h->open[z->q] == z->page ? z->r->prev == NO_PAGE : is_linked(h, z) && is_front_sound(h, z->q);
+}
+
 rf_status rf_slab_chunk_free(rf_slab *h, const found *f, const rf_site *site) {
-  zone z;
-  (void)rf_slab_zone_at(h, f->page, &z);
-  uint32_t const used = zone_used(z.r) - 1;
-  bool const was_full = used + 1 == z.chunks;
-  if (used + 1 == 0 || (was_full ? z.r->next != NO_PAGE || z.r->prev != NO_PAGE : !is_linked(h, &z)) ||
-      !is_front_sound(h, z.q)) {
-    return rf_slab_damaged(h, z.r, site);
+  const zone *const z = &f->z;
+  uint32_t const used = zone_used(z->r) - 1;
+  bool const was_full = used + 1 == z->chunks;
+  if (used + 1 == 0 || !may_lead(h, z, was_full)) {
+    return rf_slab_damaged(h, z->r, site);
   }
   if (used == 0 && !make_room_in_reserve(h, site)) {
     return RF_ERR_CORRUPT;
   }
-  write_word(&z.words[f->index], zone_free(z.r) << WORD_SHIFT);
-  set_zone(&z, used, zone_cut(z.r), f->index);
+  write_word(&z->words[f->index], zone_free(z->r) << WORD_SHIFT);
+  set_zone(z, used, zone_cut(z->r), f->index);
   if (was_full) {
-    link_zone(h, &z);
-  } else if (h->open[z.q] != z.page) {
-    unlink_zone(h, &z);
-    link_zone(h, &z);
+    link_zone(h, z);
+  } else if (h->open[z->q] != z->page) {
+    unlink_zone(h, z);
+    link_zone(h, z);
   }
   if (used == 0) {
-    keep_in_reserve(h, z.page);
+    keep_in_reserve(h, z->page);
   }
   return RF_OK;
 }
 
-void rf_slab_chunk_resize(const rf_slab *h, const found *f, size_t size) {
-  zone z;
-  (void)rf_slab_zone_at(h, f->page, &z);
-  write_used(&z, f->index, size, z.words[f->index] >> WORD_ALIGN_SHIFT & 0xF);
+void rf_slab_chunk_resize(const found *f, size_t size) {
+  write_used(&f->z, f->index, size, f->z.words[f->index] >> WORD_ALIGN_SHIFT & 0xF);
 }

@@ -5,6 +5,7 @@
 #include <ringfence/allocator.h>
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
+#include <ringfence/slab.h>
 #include <ringfence/std.h>
 #include <ringfence/tlsf.h>
 
@@ -48,6 +49,7 @@ private:
 };
 
 using SimpleHeap = ArenaHeap<rf_simple, rf_simple_init>;
+using SlabHeap = ArenaHeap<rf_slab, rf_slab_init>;
 using TlsfHeap = ArenaHeap<rf_tlsf, rf_tlsf_init>;
 
 template <typename Inner> class LockedHeap : public Inner {
@@ -82,6 +84,7 @@ template <typename T> std::unique_ptr<Heap> make_heap(void *arena, size_t size) 
 
 inline const HeapKind kHeaps[] = {
     {"simple", make_heap<SimpleHeap>, true},
+    {"slab", make_heap<SlabHeap>, true},
     {"tlsf", make_heap<TlsfHeap>, true},
     {"std", make_heap<StdHeap>, false},
     {"lock_simple", make_heap<LockedHeap<SimpleHeap>>, true},
