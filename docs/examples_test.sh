@@ -11,7 +11,7 @@ docs/examples/board || fail "board: its overflow was not counted once"
 
 RINGFENCE_OPTIONS=mode=off docs/examples/demo || fail "demo: a bare build does not notice the overflow"
 
-for name in awtk guard lock memheap rtthread simple smallmem std; do
+for name in awtk guard lock memheap rtthread simple slab smallmem std; do
   "docs/examples/$name" 2>/dev/null || fail "$name: exit status $?"
 done
 

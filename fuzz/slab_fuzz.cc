@@ -1,5 +1,5 @@
 // slab: every promise, and every bad pointer refused, behind a copied header, too. Then pages, taken and given back in parts,
-// and damage to the record, over pages of each size.
+// and damage to the records, over pages of each size.
 #include "record_damage.h"
 
 #include <ringfence/fuzz/target.h>
@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace {
 
@@ -20,6 +21,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
 }
 
 constexpr size_t kPages = 32;
+constexpr size_t kRecord = 24; // bytes of a page's
 alignas(16) unsigned char arena[(kPages + 2) * 4096 + 1024];
 
 // A model of the pages of one heap: which of them the program has.
@@ -40,9 +42,15 @@ public:
   // Takes and gives back. The model must agree after each.
   void play() {
     for (size_t turns = reader_.below(24); turns != 0; turns--) {
-      if (reader_.below(2) == 0) {
+      switch (reader_.below(5)) {
+      case 0:
+      case 1:
         take(reader_.below(9));
-      } else {
+        break;
+      case 2:
+        damage();
+        break;
+      default:
         give(reader_.below(heap.count), reader_.below(6));
       }
       rf_stats stats;
@@ -57,6 +65,72 @@ private:
     if (!holds) {
       abort();
     }
+  }
+
+  // Calls on a damaged heap: they must end.
+  void use(void *block) {
+    switch (reader_.below(8)) {
+    case 0:
+      (void)rf_slab_alloc_pages(&heap, 1 + reader_.below(8), RF_HERE);
+      break;
+    case 1:
+      (void)rf_slab_free_pages(&heap, heap.pages + reader_.below(heap.count) * page_, 1, RF_HERE);
+      break;
+    case 2:
+      (void)rf_free(&heap.base, heap.pages + reader_.below(heap.count) * page_);
+      break;
+    case 3:
+      (void)rf_alloc(&heap.base, reader_.below(3 * page_));
+      break;
+    case 4:
+      (void)rf_aligned_alloc(&heap.base, size_t{16} << reader_.below(10), 20);
+      break;
+    case 5:
+      (void)rf_resize(&heap.base, heap.pages + reader_.below(heap.count) * page_, 1 + reader_.below(4 * page_));
+      break;
+    case 6:
+      (void)rf_realloc(&heap.base, block, 1 + reader_.below(60));
+      break;
+    default:
+      (void)rf_free(&heap.base, block);
+    }
+    rf_stats stats;
+    rf_stats_get(&heap.base, &stats);
+    (void)rf_check(&heap.base, nullptr);
+    (void)rf_walk(
+        &heap.base, [](const rf_block *, void *) { return true; }, nullptr);
+  }
+
+  // A byte of a record is changed, or one of the heap's own, or a record is as it was before. Then the heap is put back as it was.
+  void damage() {
+    std::vector<unsigned char> const saved(arena, arena + sizeof arena);
+    rf_slab const saved_heap = heap;
+    auto *const records = reinterpret_cast<unsigned char *>(heap.records);
+    void *blocks[6];
+    for (void *&block : blocks) {
+      block = rf_alloc(&heap.base, reader_.below(40));
+    }
+    std::vector<unsigned char> const old(records, records + heap.count * kRecord);
+    for (size_t n = reader_.below(6); n != 0; n--) {
+      (void)rf_free(&heap.base, blocks[n]);
+      blocks[n] = rf_slab_alloc_pages(&heap, reader_.below(4), RF_HERE);
+    }
+    size_t const which = reader_.below(heap.count) * kRecord;
+    switch (reader_.below(3)) {
+    case 0:
+      records[which + reader_.below(kRecord)] ^= static_cast<unsigned char>(reader_.u8() | 1U);
+      break;
+    case 1:
+      memcpy(records + which, old.data() + which, kRecord);
+      break;
+    default:
+      heap.classes ^= reader_.u8() | 1U;
+    }
+    for (size_t n = 1 + reader_.below(4); n != 0; n--) {
+      use(blocks[reader_.below(6)]);
+    }
+    memcpy(arena, saved.data(), sizeof arena);
+    heap = saved_heap;
   }
 
   void take(size_t count) {

@@ -19,7 +19,7 @@
  * Complexity: alloc, free, resize, realloc (but for the bytes it moves), usable_size, owns: O(1). A request that finds no zone
  * of its class open writes a record for each page of a new one, 32 at most (more where you choose smaller pages), and takes
  * as many steps in the trie as a number of pages has bits. check O(pages and chunks), walk O(chunks), stats O(runs and zones); a
- * refusal is decided in O(1) and told apart in O(runs and zones). Overhead: 4 bytes a chunk, rounding up to the class (an eighth at most above 64 bytes), 24 bytes
+ * refusal is decided in O(1) and told apart in O(runs and zones). Overhead: 4 bytes a chunk, rounding up to the class (an eighth at most above 128 bytes), 24 bytes
  * a page, open chunks of each zone. Alignment: any power of two; up to the page without a byte lost but for rounding up.
  *
  * Threads and interrupts: none by itself, rf_lock makes it shared. Each call is short and waits for nothing.
