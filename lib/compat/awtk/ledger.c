@@ -29,12 +29,12 @@ static rf_awtk_ledger *ledger_of(rf_allocator *allocator) {
   return (rf_awtk_ledger *)(void *)allocator;
 }
 
-/* Links change whenever a neighbour does, and are told apart by their neighbours. */
+/* Links are left out: they change with the neighbours, which tell whether they are right. */
 static uintptr_t seal_of(const rf_awtk_ledger *ledger, const entry *e) {
   uintptr_t sum = (uintptr_t)e ^ (uintptr_t)ledger << 4;
   sum = (sum + e->size) * UINT32_C(0x9E3779B1);
   sum = (sum + e->lead) * UINT32_C(0x9E3779B1);
-  return (sum + (uintptr_t)e->site) | 1U << 8; /* never FREED */
+  return sum + (uintptr_t)e->site;
 }
 
 static void *payload_of(entry *e) {
