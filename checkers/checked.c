@@ -3,6 +3,7 @@
 #include <ringfence/port.h>
 
 #include "host.h"
+#include "page_store.h"
 
 static void log_write(void *context, const char *text, size_t size) {
   (void)context;
@@ -45,20 +46,50 @@ static void say_number(const char *name, size_t value) {
 }
 
 static void say_start(const rf_options *o, const rf_allocator *inner) {
+  static const char *const sides[] = {"left", "right", "both"};
   rf_sink_str(&standard_error, "ringfence: checking ");
   rf_sink_str(&standard_error, inner->ops->name);
-  rf_sink_str(&standard_error, o->mode == RF_MODE_OFF ? ": mode off" : ": mode guard");
+  rf_sink_str(&standard_error, ": mode ");
+  rf_sink_str(&standard_error, rf_mode_name(o->mode));
   if (o->mode == RF_MODE_GUARD) {
     say_number(", quarantine ", o->quarantine);
     say_number(", fill ", o->fill);
+  }
+  if (o->mode == RF_MODE_PAGE) {
+    say_number(", closed ", o->closed);
+  }
+  if (o->mode == RF_MODE_SAMPLE) {
+    say_number(", sample_rate ", o->sample_rate);
+    say_number(", sample_slots ", o->sample_slots);
+  }
+  if (o->mode == RF_MODE_PAGE || o->mode == RF_MODE_SAMPLE) {
+    rf_sink_str(&standard_error, ", align ");
+    rf_sink_str(&standard_error, sides[o->align]);
+  }
+  if (o->mode != RF_MODE_OFF) {
     say_number(", stack_depth ", o->stack_depth);
   }
   rf_sink_str(&standard_error, "\n");
 }
 
+static void say_refused(rf_mode wanted, rf_mode instead) {
+  static bool said;
+  if (__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
+    return;
+  }
+  const char *const why = rf_page_store_why_not();
+  rf_sink_str(&standard_error, "ringfence: mode ");
+  rf_sink_str(&standard_error, rf_mode_name(wanted));
+  rf_sink_str(&standard_error, " cannot be had (");
+  rf_sink_str(&standard_error, why != NULL ? why : "the system has no memory for it");
+  rf_sink_str(&standard_error, "); mode ");
+  rf_sink_str(&standard_error, rf_mode_name(instead));
+  rf_sink_str(&standard_error, " it is\n");
+}
+
 /* ---- Wrapping ---- */
 
-static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+static rf_guard_options guard_options(const rf_options *o, rf_reporter *reporter) {
   rf_guard_options guard;
   rf_guard_options_default(&guard);
   guard.quarantine = o->quarantine;
@@ -70,7 +101,82 @@ static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const r
   guard.reporter = reporter;
   guard.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
   guard.sweep_at_deinit = o->sweep;
+  return guard;
+}
+
+static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options const guard = guard_options(o, reporter);
   return rf_guard_init(&checked->guard, inner, &guard);
+}
+
+static rf_status wrap_in_page(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_page_options page;
+  rf_page_options_default(&page);
+  page.side = o->align;
+  page.quarantine = o->closed;
+  page.fill_alloc = o->fill_alloc;
+  page.stack_depth = o->stack_depth;
+  page.depot = o->stack_depth != 0 ? depot_of_process() : NULL;
+  page.reporter = reporter;
+  page.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
+  page.sweep_at_deinit = o->sweep;
+  page.guarded = guard_options(o, reporter);
+  return rf_page_init(&checked->page, inner, &page);
+}
+
+/* Stacks of sampled blocks cost nothing to speak of. */
+#define SAMPLE_DEPTH 16U
+
+static rf_status wrap_in_sample(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_sample_options sample;
+  rf_sample_options_default(&sample);
+  sample.rate = o->sample_rate;
+  sample.slots = o->sample_slots;
+  sample.seed = o->sample_seed;
+  sample.side = o->align;
+  sample.stack_depth = o->stack_depth > SAMPLE_DEPTH ? o->stack_depth : SAMPLE_DEPTH;
+  sample.depot = depot_of_process();
+  sample.reporter = reporter;
+  return rf_sample_init(&checked->sample, inner, &sample);
+}
+
+/* The mode that is in force then. */
+static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  switch (o->mode) {
+  case RF_MODE_OFF:
+    return RF_MODE_OFF;
+  case RF_MODE_SAMPLE:
+    checked->status = wrap_in_sample(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_SAMPLE;
+    }
+    say_refused(RF_MODE_SAMPLE, RF_MODE_OFF);
+    return RF_MODE_OFF;
+  case RF_MODE_PAGE:
+    checked->status = wrap_in_page(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_PAGE;
+    }
+    say_refused(RF_MODE_PAGE, RF_MODE_GUARD);
+    break;
+  case RF_MODE_GUARD:
+    break;
+  }
+  return wrap_in_guard(checked, inner, o, reporter) == RF_OK ? RF_MODE_GUARD : RF_MODE_OFF;
+}
+
+static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
+  switch (checked->mode) {
+  case RF_MODE_SAMPLE:
+    return &checked->sample.base;
+  case RF_MODE_GUARD:
+    return &checked->guard.base;
+  case RF_MODE_PAGE:
+    return &checked->page.base;
+  case RF_MODE_OFF:
+    break;
+  }
+  return inner;
 }
 
 /* NULL: the process's own. */
@@ -96,18 +202,31 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
   if (o->verbosity != 0) {
     say_start(o, inner);
   }
-  checked->mode = RF_MODE_OFF;
-  if (o->mode != RF_MODE_GUARD || wrap_in_guard(checked, inner, o, choose_reporter(checked, options)) != RF_OK) {
-    return inner;
+  checked->status = RF_OK;
+  checked->mode = wrap(checked, inner, o, choose_reporter(checked, options));
+  return allocator_of(checked, inner);
+}
+
+size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
+  switch (checked->mode) {
+  case RF_MODE_SAMPLE:
+    return rf_sample_sweep(&checked->sample);
+  case RF_MODE_GUARD:
+    return budget_us != 0 ? rf_guard_sweep_step(&checked->guard, (uint64_t)budget_us * 1000)
+                          : rf_guard_sweep(&checked->guard);
+  case RF_MODE_PAGE:
+    return budget_us != 0 ? rf_page_sweep_step(&checked->page, (uint64_t)budget_us * 1000)
+                          : rf_page_sweep(&checked->page);
+  case RF_MODE_OFF:
+    break;
   }
-  checked->mode = RF_MODE_GUARD;
-  return &checked->guard.base;
+  return 0;
 }
 
 void rf_checked_deinit(rf_checked *checked) {
-  if (checked->mode == RF_MODE_GUARD) {
-    rf_allocator *const a = &checked->guard.base;
-    checked->mode = RF_MODE_OFF;
+  rf_allocator *const a = allocator_of(checked, NULL);
+  checked->mode = RF_MODE_OFF;
+  if (a != NULL) {
     a->ops->deinit(a);
   }
 }

@@ -30,6 +30,7 @@ static const bug_facts facts[RF_BUG_COUNT] = {
     [RF_BUG_USE_AFTER_MOVE] = {"use-after-move", 825, 825},
     [RF_BUG_UNLOCK] = {"unlock-without-lock", 832, 832},
     [RF_BUG_FREE_LOCKED] = {"free-while-locked", 826, 826},
+    [RF_BUG_REENTRY] = {"reentrant-call", 1265, 1265},
 };
 
 static bool known(rf_bug bug) {
@@ -83,6 +84,9 @@ const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
 
 const rf_trace *rf_finding_place(const rf_finding *f) {
   bool const has_allocation = f->allocated.site != NULL || f->allocated.depth != 0;
+  if (f->at_access) {
+    return &f->found;
+  }
   switch (f->bug) {
   case RF_BUG_BUFFER_OVERFLOW:
   case RF_BUG_BUFFER_UNDERFLOW:

@@ -36,6 +36,7 @@ typedef enum rf_bug {
   RF_BUG_USE_AFTER_MOVE,   /* use-after-move, 825: an address was kept though the heap could move the block */
   RF_BUG_UNLOCK,           /* unlock-without-lock, 832 */
   RF_BUG_FREE_LOCKED,      /* free-while-locked, 826 */
+  RF_BUG_REENTRY,          /* reentrant-call, 1265: the allocator was called from a callback of its own */
   RF_BUG_COUNT
 } rf_bug;
 
@@ -89,6 +90,7 @@ typedef struct rf_finding {
   unsigned cwe;
   rf_access access;
   size_t access_size; /* bytes touched, as far as seen (damaged bytes, first to last); 0 unknown */
+  bool at_access;     /* noticed while it happened: `found` is the instruction that did it */
 
   uintptr_t address; /* the first byte touched, or the pointer that was handed in */
   uintptr_t block;   /* start of the block it concerns; 0 where there is none */
@@ -106,7 +108,7 @@ typedef struct rf_finding {
   unsigned char window_class[RF_WINDOW]; /* rf_byte_class */
 
   const char *allocator; /* name of the checked allocator, static */
-  const char *mode;      /* "guard" */
+  const char *mode;      /* "guard", "page", "sample" */
   const char *detail;    /* a static phrase on what was seen, or NULL */
 
   /* Of the call that was wrong. */

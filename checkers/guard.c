@@ -5,6 +5,7 @@
 #include <ringfence/reporter.h>
 
 static const rf_allocator_ops guard_ops;
+static const rf_allocator_ops walked_ops;
 
 static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
@@ -14,7 +15,7 @@ static rf_guard *self_of(rf_allocator *self) {
 #define LEAST_PAGE 4096U
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
-  return guard->base.ops == &guard_ops;
+  return guard->base.ops == &guard_ops || guard->base.ops == &walked_ops;
 }
 
 /* ---- Calls into the inner allocator ---- */
@@ -658,8 +659,7 @@ static bool visit_inner(const rf_block *inner, void *context) {
   return w->visit(&block, w->context);
 }
 
-static rf_status guard_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  const rf_guard *const guard = self_of(self);
+static rf_status walk_blocks(const rf_guard *guard, rf_walk_fn visit, void *context) {
   walk w = {guard, visit, context};
   rf_status const status = rf_walk(guard->inner, visit_inner, &w);
   if (status != RF_ERR_UNSUPPORTED) {
@@ -776,6 +776,67 @@ static void give_back_live(rf_guard *guard) {
     h = next;
   }
 }
+
+/* A visitor that calls what is being walked is found: the operations are others for as long as the walk lasts. */
+static rf_status guard_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  const rf_allocator_ops *const before = self->ops;
+  self->ops = &walked_ops;
+  rf_status const status = walk_blocks(self_of(self), visit, context);
+  self->ops = before;
+  return status;
+}
+
+/* ---- During a walk ---- */
+
+static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_guard *const guard = self_of(self);
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_REENTRY, RF_ACCESS_UNKNOWN, ptr, origin);
+  rf_report(guard->options.reporter, &f);
+}
+
+static void *walked_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_reentry(self, NULL, &origin);
+  return NULL;
+}
+
+static rf_status walked_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  report_reentry(self, ptr, &origin);
+  return RF_ERR_BUSY;
+}
+
+static void *walked_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_reentry(self, ptr, &origin);
+  return NULL;
+}
+
+static rf_status walked_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  report_reentry(self, ptr, &origin);
+  return RF_ERR_BUSY;
+}
+
+static const rf_allocator_ops walked_ops = {
+    .name = "guard",
+    .alloc = walked_alloc,
+    .free = walked_free,
+    .realloc = walked_realloc,
+    .resize = walked_resize,
+    .usable_size = guard_usable_size,
+    .owns = guard_owns,
+    .walk = guard_walk,
+    .check = guard_check,
+    .stats = guard_stats,
+    .inner = guard_inner,
+};
 
 /* ---- After the end ---- */
 

@@ -127,6 +127,8 @@ typedef struct rf_guard {
   bool inner_tells;       /* the inner allocator can say what it owns */
   bool inner_damaged;     /* found so by its check: it gets no block back until it is whole again */
   bool inner_explained;   /* that has been reported */
+  rf_guard_header *swept; /* where rf_guard_sweep_step goes on; NULL: at the beginning */
+  bool swept_freed;       /* and it is in quarantine */
   struct rf_guard *other; /* next in the list of all guards of the process */
 } rf_guard;
 
@@ -142,6 +144,11 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
 /* Checks every live and quarantined block and the inner allocator, and reports each damage once (guard and fill bytes are
  * written anew). Returns the number of findings. */
 size_t rf_guard_sweep(rf_guard *guard);
+
+/* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes on where
+ * the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for threads
+ * that sweep in the background. */
+size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns);
 
 /* Gives quarantined blocks back to the inner allocator, oldest first, after checking them, until at most `keep` bytes
  * remain. */

@@ -16,6 +16,11 @@
 #define SMALL_TARGET 1
 #endif
 
+const char *rf_mode_name(rf_mode mode) {
+  static const char *const names[] = {"off", "sample", "guard", "page"};
+  return names[mode];
+}
+
 void rf_options_default(rf_options *out) {
   *out = (rf_options){
       .mode = RF_MODE_DEFAULT,
@@ -35,6 +40,11 @@ void rf_options_default(rf_options *out) {
       .fill_alloc = SMALL_TARGET ? 64 : 4096,
       .move_below = SMALL_TARGET ? 0 : 4096,
       .sweep = true,
+      .sample_rate = RF_SAMPLE_RATE_DEFAULT,
+      .sample_slots = RF_SAMPLE_SLOTS_DEFAULT,
+      .sample_seed = 0,
+      .align = RF_PAGE_BOTH,
+      .closed = UINTPTR_MAX > UINT32_MAX ? (size_t)1 << 30 : (size_t)64 << 20,
       .max_findings = 1000,
       .verbosity = 0,
       .rejected = false,
@@ -54,6 +64,7 @@ typedef struct option {
   const char *meaning;
   const char *choices; /* KIND_CHOICE: the words for 0, 1, 2 …, each ended by a space */
   unsigned limit;      /* KIND_NUMBER: the largest */
+  unsigned least;      /* the same: the smallest */
   kind kind;
   size_t at;   /* of the field in rf_options */
   size_t size; /* of the field: an enumeration may be as small as a byte */
@@ -61,21 +72,22 @@ typedef struct option {
 
 #define FIELD(name) offsetof(rf_options, name), sizeof(((rf_options *)0)->name)
 #define BOOL(name, meaning)                                                                                            \
-  { #name, meaning, NULL, 0, KIND_BOOL, FIELD(name) }
-#define NUMBER(name, limit, meaning)                                                                                   \
-  { #name, meaning, NULL, limit, KIND_NUMBER, FIELD(name) }
+  { #name, meaning, NULL, 0, 0, KIND_BOOL, FIELD(name) }
+#define NUMBER_FROM(name, least, limit, meaning)                                                                       \
+  { #name, meaning, NULL, limit, least, KIND_NUMBER, FIELD(name) }
+#define NUMBER(name, limit, meaning) NUMBER_FROM(name, 0, limit, meaning)
 #define SIZE(name, meaning)                                                                                            \
-  { #name, meaning, NULL, 0, KIND_SIZE, FIELD(name) }
+  { #name, meaning, NULL, 0, 0, KIND_SIZE, FIELD(name) }
 #define CHOICE(name, words, meaning)                                                                                   \
-  { #name, meaning, words, 0, KIND_CHOICE, FIELD(name) }
+  { #name, meaning, words, 0, 0, KIND_CHOICE, FIELD(name) }
 
 static const option table[] = {
-    CHOICE(mode, "off guard ", "how allocators are checked"),
+    CHOICE(mode, "off sample guard page ", "how allocators are checked"),
     BOOL(halt, "end the process at the first finding"),
     NUMBER(exitcode, 255, "exit code of a process ended so"),
-    {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, KIND_PATH, FIELD(log)},
+    {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(log)},
     CHOICE(format, "text json serial ", "of findings"),
-    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, KIND_PATH, FIELD(suppressions)},
+    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, 0, KIND_PATH, FIELD(suppressions)},
     SIZE(quarantine, "bytes of freed blocks kept back"),
     NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
     CHOICE(leaks, "0 1 all reachable ",
@@ -85,6 +97,11 @@ static const option table[] = {
     SIZE(fill_alloc, "bytes of each new block filled with 0xcd"),
     SIZE(move_below, "realloc always moves blocks up to this size, so that stale pointers show"),
     BOOL(sweep, "check all blocks at the end"),
+    NUMBER_FROM(sample_rate, 1, RF_SAMPLE_RATE_MOST, "sample: watch one allocation in so many, on average"),
+    NUMBER_FROM(sample_slots, 1, 65536, "sample: blocks watched at once"),
+    NUMBER(sample_seed, UINT32_MAX, "sample: the same seed samples the same allocations of a thread; 0 goes by chance"),
+    CHOICE(align, "left right both ", "page and sample: at which end of its pages a block lies"),
+    SIZE(closed, "page: bytes of address space of freed blocks kept back"),
     NUMBER(max_findings, UINT32_MAX, "report so many findings and count the rest; 0 reports all"),
     NUMBER(verbosity, 1, "1 says also what is checked and how"),
     BOOL(rejected, "drop-in: report requests that can never be served"),
@@ -92,7 +109,7 @@ static const option table[] = {
     CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
            "drop-in: print what is allocated on this signal, unless the program handles it"),
     BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
-    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, KIND_PATH, FIELD(trace)},
+    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(trace)},
     BOOL(help, "print this list"),
 };
 
@@ -145,9 +162,9 @@ static bool take_number(slice *value, size_t *out) {
   return used != 0;
 }
 
-static bool set_number(unsigned *out, slice value, unsigned limit) {
+static bool set_number(unsigned *out, slice value, const option *o) {
   size_t n;
-  if (!take_number(&value, &n) || value.length != 0 || n > limit) {
+  if (!take_number(&value, &n) || value.length != 0 || n < o->least || n > o->limit) {
     return false;
   }
   *out = (unsigned)n;
@@ -261,7 +278,7 @@ static bool set(rf_options *options, const option *o, slice value) {
   case KIND_BOOL:
     return set_bool((bool *)field, value);
   case KIND_NUMBER:
-    return set_number((unsigned *)field, value, o->limit);
+    return set_number((unsigned *)field, value, o);
   case KIND_SIZE:
     return set_size((size_t *)field, value);
   case KIND_CHOICE:
@@ -295,7 +312,8 @@ static void put_allowed(const rf_sink *sink, const option *o) {
     rf_sink_str(sink, "0, 1");
     return;
   case KIND_NUMBER:
-    rf_sink_str(sink, "0 to ");
+    rf_sink_uint(sink, o->least);
+    rf_sink_str(sink, " to ");
     rf_sink_uint(sink, o->limit);
     return;
   case KIND_SIZE:

@@ -7,6 +7,7 @@
 #ifndef RINGFENCE_OPTIONS_H
 #define RINGFENCE_OPTIONS_H
 
+#include <ringfence/sample.h>
 #include <ringfence/sink.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,8 +16,11 @@
 extern "C" {
 #endif
 
-/* The modes there are so far. */
-typedef enum rf_mode { RF_MODE_OFF, RF_MODE_GUARD } rf_mode;
+/* From the bare allocator to each block on pages of its own. */
+typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE } rf_mode;
+
+/* "guard" and the like, a static string. */
+const char *rf_mode_name(rf_mode mode);
 
 typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_format;
 
@@ -48,6 +52,11 @@ typedef struct rf_options {
   size_t fill_alloc;          /* bytes of each new block filled; SIZE_MAX: all */
   size_t move_below;          /* realloc moves blocks up to this size */
   bool sweep;                 /* check all blocks at deinit or exit */
+  unsigned sample_rate;       /* sample: one allocation in so many, on average */
+  unsigned sample_slots;      /* sample: blocks at once */
+  unsigned sample_seed;       /* sample: of what is sampled; 0: by chance */
+  rf_page_side align;         /* page, sample: at which end of its pages a block lies */
+  size_t closed;              /* page: bytes of address space of freed blocks kept back */
   unsigned max_findings;      /* report so many, count the rest; 0: all */
   unsigned verbosity;         /* 0: findings only; 1: also what is checked and how */
   bool rejected;              /* drop-in: report requests that can never be served, such as sizes that wrap */

@@ -252,6 +252,7 @@ void rf_report_json(const rf_finding *f, const rf_namer *namer, const rf_sink *s
   number(&w, "cwe", f->cwe);
   text(&w, "access", access_name(f->access));
   number(&w, "access_size", f->access_size);
+  boolean(&w, "at_access", f->at_access);
   address(&w, "address", f->address);
   block(&w);
   call(&w);

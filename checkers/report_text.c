@@ -196,7 +196,7 @@ static void access_line(const writer *w) {
     }
     str(w, " at ");
     address(w, f->address);
-    str(w, ", found");
+    str(w, f->at_access ? "" : ", found");
   } else if (f->access == RF_ACCESS_FREE) {
     str(w, "FREE of ");
     address(w, f->address);

@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include "ondemand.h"
+#include "paged.h"
 #include "pages.h"
 #include "process.h"
 #include "thread.h"
@@ -337,6 +338,7 @@ void rf_arena_fork_child(void) {
   arenas.lock.state = 1;
   rf_region_fork_done();
   if (rf_process.checked && !rf_one_thread()) {
+    rf_paged_inherit();
     mark_inherited();
   }
   rf_arena_unlock_all();

@@ -3,6 +3,7 @@
 #include "arena.h"
 #include "caller.h"
 #include "elsewhere.h"
+#include "paged.h"
 #include "process.h"
 #include "tracing.h"
 
@@ -34,19 +35,32 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
                             : rf_alloc_at(&arena->heap.base, size, align, NULL);
 }
 
+/* On pages of its own where it is its turn, else from an arena. */
+static void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (UNLIKELY(rf_paged_due())) {
+    rf_page_request const request = {.size = size, .align = align, .family = family};
+    void *const block = rf_paged_alloc(&request, origin);
+    if (block != NULL) {
+      return block;
+    }
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = alloc_in(arena, size, align, family, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return p;
+}
+
 void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   rf_called called;
   origin = rf_caller_of(origin, &called);
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_front_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
-  rf_arena *const arena = rf_arena_enter();
-  if (UNLIKELY(arena == NULL)) {
-    return no_memory();
-  }
-  void *const p = alloc_in(arena, size, align, family, origin);
-  rf_arena_counted(arena);
-  rf_arena_leave(arena);
+  void *const p = serve(size, align, family, origin);
   if (rf_tracing()) {
     rf_tracing_alloc(p, size, align, origin);
   }
@@ -77,6 +91,24 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
   return p != NULL ? memset(p, 0, size) : NULL;
 }
 
+static void *serve_zeroed(size_t size, const rf_origin *origin) {
+  if (UNLIKELY(rf_paged_due())) {
+    rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .zeroed = true};
+    void *const block = rf_paged_alloc(&request, origin);
+    if (block != NULL) {
+      return block;
+    }
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = zalloc_in(arena, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return p;
+}
+
 void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
   rf_called called;
   size_t total;
@@ -87,13 +119,7 @@ void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
   if (UNLIKELY(total > RF_SIZE_LIMIT)) {
     return rf_front_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
-  rf_arena *const arena = rf_arena_enter();
-  if (UNLIKELY(arena == NULL)) {
-    return no_memory();
-  }
-  void *const p = zalloc_in(arena, total, origin);
-  rf_arena_counted(arena);
-  rf_arena_leave(arena);
+  void *const p = serve_zeroed(total, origin);
   if (rf_tracing()) {
     rf_tracing_alloc(p, total, RF_ALIGN_DEFAULT, origin);
   }
@@ -103,13 +129,19 @@ void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
 static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (rf_process.checked) {
     (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
+  } else if (UNLIKELY(rf_paged.rate != 0)) {
+    rf_paged_free_other(&arena->heap.base, ptr, origin);
   } else {
     (void)rf_free_at(&arena->heap.base, ptr, NULL);
   }
 }
 
-/* No arena has it: the first guard is to say so, unless another malloc made it. */
+/* No arena has it: the first guard is to say so, unless it is on pages of its own, or another malloc made it. */
 static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_paged_owns(ptr)) {
+    rf_paged_free(ptr, family, size, origin);
+    return;
+  }
   if (rf_elsewhere_owns(ptr)) {
     rf_elsewhere_free(ptr);
     return;
@@ -143,19 +175,42 @@ void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *or
   rf_arena_leave(arena);
 }
 
+static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
+  return rf_paged.rate == 0 ? rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL)
+                            : rf_paged_realloc_other(&arena->heap.base, ptr, size, origin);
+}
+
 static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
   arena->requested += size;
   arena->heap.growing = size >= RF_BIG_BLOCK;
   void *const p = rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
-                                     : rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
+                                     : realloc_bare(arena, ptr, size, origin);
   arena->heap.growing = false;
   return p;
+}
+
+static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
+  void *moved = NULL;
+  size_t old_size;
+  if (!rf_paged_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
+    return moved;
+  }
+  moved = serve(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  if (moved == NULL) {
+    return no_memory();
+  }
+  memcpy(moved, ptr, old_size < size ? old_size : size);
+  rf_paged_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  return moved;
 }
 
 /* Of a block, to a size that can be. */
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
   if (UNLIKELY(arena == NULL)) {
+    if (rf_paged_owns(ptr)) {
+      return realloc_paged(ptr, size, origin);
+    }
     if (rf_elsewhere_owns(ptr)) {
       return rf_elsewhere_realloc(ptr, size);
     }
@@ -200,6 +255,9 @@ void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
 
 size_t rf_front_usable_size(void *ptr) {
   rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
+  if (arena == NULL && rf_paged_owns(ptr)) {
+    return rf_paged_usable_size(ptr);
+  }
   if (arena == NULL) {
     return rf_elsewhere_owns(ptr) ? rf_elsewhere_usable_size(ptr) : 0;
   }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "arena.h"
 #include "front.h"
+#include "paged.h"
 #include "process.h"
 
 #include <errno.h>
@@ -30,6 +31,10 @@ static totals count(void) {
       rf_arena_leave(arena);
     }
   }
+  rf_page_figures paged;
+  rf_paged_figures(&paged);
+  sum.mapped += paged.open_bytes;
+  sum.live += paged.counters.used;
   return sum;
 }
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "journal.h"
 
+#include "paged.h"
 #include "process.h"
 
 #include <ringfence/port.h>
@@ -32,7 +33,13 @@ static totals count(void) {
     sum.live_blocks += arena->guard.counters.blocks;
     sum.live_bytes += arena->guard.counters.used;
   }
-  sum.peak = rf_arena_peak();
+  rf_page_figures paged;
+  rf_paged_figures(&paged);
+  sum.allocations += paged.counters.allocations;
+  sum.bytes += paged.bytes;
+  sum.live_blocks += paged.counters.blocks;
+  sum.live_bytes += paged.counters.used;
+  sum.peak = rf_arena_peak() + paged.counters.peak;
   return sum;
 }
 
@@ -69,7 +76,9 @@ static void open_line(rf_sink_buffer *line, char *text, const char *type) {
   number(&line->sink, "version", RF_JSON_VERSION);
   number(&line->sink, "pid", (uint64_t)getpid());
   program(&line->sink);
-  rf_sink_str(&line->sink, rf_process.checked ? ",\"mode\":\"guard\"" : ",\"mode\":\"off\"");
+  rf_sink_str(&line->sink, ",\"mode\":\"");
+  rf_sink_str(&line->sink, rf_mode_name(rf_process.options.mode));
+  rf_sink_str(&line->sink, "\"");
 }
 
 static void close_line(rf_sink_buffer *line) {
@@ -102,7 +111,15 @@ static void say_begin(void) {
   rf_sink_buffer saying;
   const rf_options *const o = &rf_process.options;
   open_saying(&saying, text);
-  rf_sink_str(&saying.sink, rf_process.checked ? " begins: mode guard" : " begins: mode off");
+  rf_sink_str(&saying.sink, " begins: mode ");
+  rf_sink_str(&saying.sink, rf_mode_name(o->mode));
+  if (o->mode == RF_MODE_SAMPLE) {
+    say(&saying.sink, ", sample_rate ", o->sample_rate);
+    say(&saying.sink, ", sample_slots ", o->sample_slots);
+  }
+  if (o->mode == RF_MODE_PAGE) {
+    say(&saying.sink, ", closed ", o->closed);
+  }
   if (rf_process.checked) {
     say(&saying.sink, ", quarantine ", o->quarantine);
     say(&saying.sink, ", fill ", o->fill);

@@ -2,6 +2,7 @@
 
 #include "live.h"
 #include "module.h"
+#include "paged.h"
 #include "pages.h"
 #include "thread.h"
 
@@ -110,6 +111,12 @@ static bool exclude_own_memory(search *s) {
   for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
     room = rf_ranges_add(out, r->base, r->base + r->size) && room;
   }
+  for (unsigned i = 0; rf_paged.store != NULL && rf_page_store_space(rf_paged.store, i, &start, &end); i++) {
+    room = rf_ranges_add(out, start, end) && room;
+  }
+  for (unsigned i = 0; rf_paged.store != NULL && rf_page_store_own_memory(rf_paged.store, i, &start, &end); i++) {
+    room = rf_ranges_add(out, start, end) && room;
+  }
   return room;
 }
 
@@ -148,10 +155,22 @@ static group *group_of(groups *all, uint32_t state, const rf_trace *trace) {
   }
 }
 
+static bool allocated_at(const rf_live_block *block, rf_trace *out) {
+  rf_guard_block described;
+  if (block->arena == RF_LIVE_PAGED) {
+    return rf_page_store_allocated(rf_paged.store, (const void *)block->start, out);
+  }
+  if (!rf_guard_describe(&rf_arena_at(block->arena)->guard, (const void *)block->start, &described)) {
+    return false;
+  }
+  *out = described.allocated;
+  return true;
+}
+
 static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
   for (size_t i = 0; i < s->live.count; i++) {
     const rf_live_block *const block = &s->live.blocks[i];
-    rf_guard_block described;
+    rf_trace allocated;
     bool const leaked = block->state != RF_LIVE_REACHABLE;
     if (leaked) {
       out->blocks++;
@@ -159,10 +178,10 @@ static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
     } else if (policy != RF_LEAKS_REACHABLE) {
       continue;
     }
-    if (!rf_guard_describe(&rf_arena_at(block->arena)->guard, (const void *)block->start, &described)) {
+    if (!allocated_at(block, &allocated)) {
       continue;
     }
-    group *const g = group_of(&s->groups, block->state, &described.allocated);
+    group *const g = group_of(&s->groups, block->state, &allocated);
     if (g == NULL) {
       out->unlisted_blocks += leaked ? 1 : 0;
       out->unlisted_bytes += leaked ? block->size : 0;
@@ -245,8 +264,8 @@ static void report(const group *g, rf_reporter *reporter) {
   f.block = g->first;
   f.size = g->bytes;
   f.blocks = g->blocks;
-  f.allocator = rf_arena_at(g->arena)->heap.base.ops->name;
-  f.mode = "guard";
+  f.allocator = "malloc";
+  f.mode = g->arena == RF_LIVE_PAGED ? "page" : "guard";
   f.detail = detail_of(g->state);
   f.allocated = g->allocated;
   rf_report(reporter, &f);
@@ -315,10 +334,12 @@ void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak
     rf_thread_unlock();
     return;
   }
+  rf_page_lock_all();
   bool const found = find_leaks(&s, sp, &out->why);
   if (found) {
     merge(&s, policy, out);
   }
+  rf_page_unlock_all();
   rf_arena_unlock_all();
   rf_thread_unlock();
   if (found) {

@@ -1,5 +1,7 @@
 #include "live.h"
 
+#include "paged.h"
+
 #if UINTPTR_MAX > UINT32_MAX
 #define ADDRESS_BITS (((uintptr_t)1 << 48) - 1)
 #else
@@ -16,7 +18,9 @@ size_t rf_live_count(void) {
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     count += rf_arena_at(i)->guard.counters.blocks;
   }
-  return count;
+  rf_page_figures paged;
+  rf_paged_figures(&paged);
+  return count + paged.counters.blocks;
 }
 
 #define PAGE_SHIFT 12U
@@ -48,6 +52,20 @@ static bool add(const rf_block *block, void *context) {
   }
   region->live++;
   live->blocks[live->count++] = (rf_live_block){start, block->size, live->arena, RF_LIVE_UNKNOWN, NULL};
+  live->low = start < live->low ? start : live->low;
+  live->high = start + block->size > live->high ? start + block->size : live->high;
+  return true;
+}
+
+/* In address order. */
+static bool add_paged(const rf_page_block *block, void *context) {
+  rf_live *const live = context;
+  uintptr_t const start = (uintptr_t)block->ptr;
+  rf_live_state const state = rf_paged_inherited(block) ? RF_LIVE_REACHABLE : RF_LIVE_UNKNOWN;
+  if (live->count == live->capacity) {
+    return false;
+  }
+  live->blocks[live->count++] = (rf_live_block){start, block->size, RF_LIVE_PAGED, state, NULL};
   live->low = start < live->low ? start : live->low;
   live->high = start + block->size > live->high ? start + block->size : live->high;
   return true;
@@ -87,21 +105,14 @@ void rf_live_collect(rf_live *live) {
   for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
     index_pages(live, r);
   }
+  live->first_paged = live->count;
+  if (rf_paged.store != NULL) {
+    rf_page_store_each(rf_paged.store, add_paged, live);
+  }
 }
 
-/* The block that `address` points into. */
-static rf_live_block *find(const rf_live *live, uintptr_t address) {
-  if (address < live->low || address > live->high) {
-    return NULL;
-  }
-  const rf_region *const region = rf_region_find(address);
-  if (region == NULL || region->live == 0) {
-    return NULL;
-  }
-  rf_live_block *const first = live->blocks + region->first_live;
-  size_t const page = (address - region->base) >> PAGE_SHIFT;
-  size_t below = region->pages[page];
-  size_t above = region->pages[page + 1];
+/* Of `count` blocks in address order, the one among those from number `below` on that `address` points into. */
+static rf_live_block *find_among(rf_live_block *first, size_t below, size_t above, uintptr_t address) {
   while (below < above) {
     size_t const middle = below + (above - below) / 2;
     if (first[middle].start <= address) {
@@ -114,6 +125,23 @@ static rf_live_block *find(const rf_live *live, uintptr_t address) {
     return NULL;
   }
   return &first[below - 1];
+}
+
+/* The block that `address` points into. */
+static rf_live_block *find(const rf_live *live, uintptr_t address) {
+  if (address < live->low || address > live->high) {
+    return NULL;
+  }
+  const rf_region *const region = rf_region_find(address);
+  if (region == NULL) {
+    return find_among(live->blocks + live->first_paged, 0, live->count - live->first_paged, address);
+  }
+  if (region->live == 0) {
+    return NULL;
+  }
+  rf_live_block *const first = live->blocks + region->first_live;
+  size_t const page = (address - region->base) >> PAGE_SHIFT;
+  return find_among(first, region->pages[page], region->pages[page + 1], address);
 }
 
 /* ---- Blocks of the parent's ---- */

@@ -42,7 +42,11 @@ typedef struct rf_live {
   rf_live_block *reading; /* whose words are looked at; NULL: roots */
   rf_live_state found;    /* what a block becomes that a word points into */
   uint32_t arena;
+  size_t first_paged; /* blocks on pages of their own come last, in address order */
 } rf_live;
+
+/* In place of the number of an arena. */
+#define RF_LIVE_PAGED UINT32_MAX
 
 /* How many live blocks there are, and how many words the index by pages takes; with all arenas locked. */
 size_t rf_live_count(void);

@@ -8,6 +8,7 @@
 #include "front.h"
 #include "journal.h"
 #include "ondemand.h"
+#include "paged.h"
 #include "pages.h"
 #include "roots.h"
 #include "signals.h"
@@ -203,7 +204,7 @@ static void to_standard_error(void *context, const char *text, size_t length) {
 }
 
 static void apply(const rf_options *o) {
-  rf_process.checked = o->mode != RF_MODE_OFF;
+  rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
   rf_process.report_rejected = o->rejected;
   rf_process.guard_options = (rf_guard_options){
       .quarantine = o->quarantine,
@@ -293,14 +294,17 @@ void rf_process_guard_init(rf_arena *arena) {
 static void fork_prepare(void) {
   rf_tracing_fork_prepare();
   rf_arena_fork_prepare();
+  rf_page_lock_all();
 }
 
 static void fork_parent(void) {
+  rf_page_unlock_all();
   rf_arena_fork_parent();
   rf_tracing_fork_parent();
 }
 
 static void fork_child(void) {
+  rf_page_unlock_all();
   rf_arena_fork_child();
   rf_process.id = getpid();
   rf_process.forked = true;
@@ -323,9 +327,9 @@ void rf_process_leaving(uintptr_t sp) {
 
 /* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
 static size_t sweep(bool dying) {
-  size_t found = 0;
+  size_t found = rf_paged_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
-  for (unsigned i = 0; (locked || dying) && i < rf_arena_count(); i++) {
+  for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
     found += rf_guard_sweep(&rf_arena_at(i)->guard);
   }
   if (locked) {
@@ -348,7 +352,7 @@ int rf_process_end(rf_process_ending ending, int status) {
   __atomic_store_n(&process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   restore_standard_error();
-  if (rf_process.checked && rf_process.options.sweep) {
+  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.sweep) {
     (void)sweep(ending == RF_ENDING_SIGNAL);
   }
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
@@ -389,7 +393,7 @@ RF_EXPORT size_t __ringfence_check_leaks(void) {
 }
 
 RF_EXPORT size_t __ringfence_sweep(void) {
-  return rf_process.checked ? sweep(false) : 0;
+  return rf_process.options.mode != RF_MODE_OFF ? sweep(false) : 0;
 }
 
 /* ---- The beginning ---- */
@@ -411,12 +415,13 @@ void rf_process_begin(void) {
     rf_sink const out = {to_standard_error, NULL};
     rf_options_help(&rf_process.options, &out);
   }
-  if (rf_process.checked && rf_process.options.signals) {
+  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
     rf_signals_init();
   }
   if (rf_process.options.signals) {
     rf_ondemand_init();
   }
   rf_tracing_begin();
+  rf_paged_begin(&rf_process.options, &rf_process.depot, &process.reporter);
   rf_journal_begin();
 }

@@ -10,7 +10,7 @@
 
 typedef struct rf_process_state {
   bool ready;           /* may allocate; set last */
-  bool checked;         /* mode guard; false: off, the bare heap */
+  bool checked;         /* arenas are under guard (modes guard and page); false: the bare heap (off and sample) */
   bool report_rejected; /* requests that cannot be served are findings */
   rf_options options;
   rf_log_reporter log;

@@ -125,6 +125,15 @@ TEST(Finding, TheSummaryNamesTheAllocationOfWhatWasFoundAfterTheFact) {
   EXPECT_EQ(rf_finding_place(&f), &f.found);
 }
 
+TEST(Finding, TheSummaryNamesTheAccessThatWasStopped) {
+  rf_finding f = {};
+  f.bug = RF_BUG_BUFFER_OVERFLOW;
+  f.found.site = &kHere;
+  f.allocated.site = &kThere;
+  f.at_access = true;
+  EXPECT_EQ(rf_finding_place(&f), &f.found);
+}
+
 // ---- rf_report ----
 
 struct Seen {

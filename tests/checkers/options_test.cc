@@ -39,7 +39,8 @@ TEST_F(Options, NothingChangesNothing) {
 TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(
       parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
-            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:summary=1:help=1"),
+            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:summary=1:help=1:"
+            "sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
   EXPECT_FALSE(o_.halt);
@@ -59,6 +60,11 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_FALSE(o_.signals);
   EXPECT_TRUE(o_.summary);
   EXPECT_TRUE(o_.help);
+  EXPECT_EQ(o_.sample_rate, 20U);
+  EXPECT_EQ(o_.sample_slots, 21U);
+  EXPECT_EQ(o_.sample_seed, 22U);
+  EXPECT_EQ(o_.align, RF_PAGE_LEFT);
+  EXPECT_EQ(o_.closed, size_t{23} << 20);
 }
 
 TEST_F(Options, TheLastOneWins) {
@@ -116,8 +122,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
             "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
             "suppressions, "
-            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, max_findings, verbosity, rejected, "
-            "signals, dump_signal, summary, trace, help\n");
+            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sample_rate, sample_slots, sample_seed, "
+            "align, closed, max_findings, verbosity, rejected, signals, dump_signal, summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }
@@ -134,10 +140,21 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
 
 TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
   o_.mode = RF_MODE_GUARD;
-  for (const char *const text : {"mode=page", "mode=sample", "mode=asan"}) {
-    EXPECT_EQ(parse(text), std::string("ringfence: TEST: ") + text + " is ignored; allowed: off, guard\n");
-    EXPECT_EQ(o_.mode, RF_MODE_GUARD);
+  EXPECT_EQ(parse("mode=asan"), "ringfence: TEST: mode=asan is ignored; allowed: off, sample, guard, page\n");
+  EXPECT_EQ(o_.mode, RF_MODE_GUARD);
+}
+
+TEST_F(Options, EveryModeHasAWordAndAName) {
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
+    EXPECT_EQ(parse((std::string("mode=") + rf_mode_name(mode)).c_str()), "");
+    EXPECT_EQ(o_.mode, mode);
   }
+}
+
+TEST_F(Options, ARateOfNothingIsRefused) {
+  EXPECT_EQ(parse("sample_rate=0"), "ringfence: TEST: sample_rate=0 is ignored; allowed: 1 to 16777216\n");
+  EXPECT_EQ(parse("sample_slots=0"), "ringfence: TEST: sample_slots=0 is ignored; allowed: 1 to 65536\n");
+  EXPECT_EQ(o_.sample_rate, RF_SAMPLE_RATE_DEFAULT);
 }
 
 TEST_F(Options, GarbageIsRefusedAndTheRestApplies) {
@@ -219,7 +236,7 @@ TEST_F(Options, TheHelpNamesEveryKeyWithItsValue) {
   std::string const &text = out.text();
   for (const char *const line :
        {"  mode=guard\n", "  halt=1\n", "  exitcode=99\n", "  log=(standard error)\n", "  format=text\n",
-        "  quarantine=12345\n", "  stack_depth=0\n", "  leaks=1\n", "  fill=all\n",
+        "  quarantine=12345\n", "  sample_rate=5000\n", "  sample_slots=64\n", "  align=both\n", "  stack_depth=0\n", "  leaks=1\n", "  fill=all\n",
         "  fill_alloc=", "  move_below=", "  sweep=1\n", "  max_findings=", "  verbosity=0\n", "  help=0\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }

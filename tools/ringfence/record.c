@@ -117,6 +117,7 @@ static void read_finding(const rf_json *line, rf_finding *f) {
   f->cwe = (unsigned)rf_json_unsigned(line, "cwe", 0);
   f->access = access_of(rf_json_text(line, "access", ""));
   f->access_size = (size_t)rf_json_unsigned(line, "access_size", 0);
+  f->at_access = rf_json_bool(line, "at_access", false);
   f->address = (uintptr_t)rf_json_unsigned(line, "address", 0);
   f->block = (uintptr_t)rf_json_unsigned(line, "block", 0);
   f->size = (size_t)rf_json_unsigned(line, "size", 0);

@@ -1,0 +1,183 @@
+#include "paged.h"
+
+#include "arena.h"
+
+#include <ringfence/port.h>
+#include <string.h>
+
+#include "checkers/host.h"
+
+#define SAMPLE_DEPTH 16U
+
+rf_paged_state rf_paged;
+_Thread_local rf_sample_pick rf_paged_pick;
+
+static struct {
+  uint64_t seed;
+  uint32_t threads;   /* that have drawn; accessed atomically */
+  uint64_t inherited; /* blocks served before the fork */
+} paged;
+
+bool rf_paged_due_slow(void) {
+  rf_sample_pick *const pick = &rf_paged_pick;
+  if (rf_paged.rate == 1) {
+    return true;
+  }
+  if (pick->drawn == 0) {
+    rf_sample_seed(pick, paged.seed + __atomic_fetch_add(&paged.threads, 1, __ATOMIC_RELAXED));
+  }
+  return rf_sample_due_slow(pick, rf_paged.rate);
+}
+
+/* ---- The beginning ---- */
+
+void rf_paged_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
+  bool const sampling = o->mode == RF_MODE_SAMPLE;
+  if (!sampling && o->mode != RF_MODE_PAGE) {
+    return;
+  }
+  rf_page_store_options const options = {
+      .allocator = "malloc",
+      .mode = rf_mode_name(o->mode),
+      .reporter = reporter,
+      .depot = depot,
+      .stack_depth = sampling && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
+      .side = o->align,
+      .quarantine = sampling ? SIZE_MAX : o->closed,
+      .fill_alloc = sampling ? 0 : o->fill_alloc,
+      .slots = sampling ? o->sample_slots : 0,
+      .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
+      .otherwise = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
+  };
+  paged.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
+  rf_paged.reporter = reporter;
+  rf_paged.store = rf_page_store_open(&options);
+  if (rf_paged.store != NULL) {
+    __atomic_store_n(&rf_paged.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);
+  }
+}
+
+/* ---- Requests ---- */
+
+/* Threads are known by their arena, and are looked at when leaks are. */
+static void bind_thread(void) {
+  if (rf_self.arena == NULL && rf_self.inside == NULL) {
+    rf_arena *const arena = rf_arena_enter();
+    if (arena != NULL) {
+      rf_arena_leave(arena);
+    }
+  }
+}
+
+void *rf_paged_alloc(const rf_page_request *request, const rf_origin *origin) {
+  bind_thread();
+  return rf_page_store_alloc(rf_paged.store, request, origin);
+}
+
+bool rf_paged_owns(const void *ptr) {
+  return rf_paged.store != NULL && rf_page_store_owns(rf_paged.store, ptr);
+}
+
+void rf_paged_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_page_block freed;
+  (void)rf_page_store_free(rf_paged.store, ptr, family, size, origin, &freed);
+}
+
+size_t rf_paged_usable_size(const void *ptr) {
+  rf_page_block block;
+  return rf_page_store_find(rf_paged.store, ptr, &block) ? block.size : 0;
+}
+
+/* ---- What a bare heap refuses ---- */
+
+typedef struct call {
+  rf_fault_scope scope;
+  const rf_origin *origin;
+} call;
+
+static rf_bug bug_of(rf_status status) {
+  switch (status) {
+  case RF_ERR_BAD_POINTER:
+    return RF_BUG_BAD_FREE;
+  case RF_ERR_NOT_ALLOCATED:
+    return RF_BUG_DOUBLE_FREE;
+  default:
+    return RF_BUG_METADATA;
+  }
+}
+
+static void report_fault(const rf_fault *fault, void *context) {
+  const call *const c = context;
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  f.bug = bug_of(fault->status);
+  f.access = f.bug == RF_BUG_METADATA ? RF_ACCESS_UNKNOWN : RF_ACCESS_FREE;
+  f.cwe = rf_bug_cwe(f.bug, f.access);
+  f.address = (uintptr_t)fault->ptr;
+  f.allocator = "malloc";
+  f.mode = "sample";
+  f.detail = fault->what;
+  f.found.depth = rf_stack_capture_slow(c->origin, f.found.frames, RF_TRACE_DEPTH);
+  rf_report(rf_paged.reporter, &f);
+}
+
+void rf_paged_free_other(rf_allocator *heap, void *ptr, const rf_origin *origin) {
+  call c = {.origin = origin};
+  rf_fault_scope_enter(&c.scope, report_fault, &c);
+  (void)rf_free_at(heap, ptr, NULL);
+  rf_fault_scope_leave(&c.scope);
+}
+
+void *rf_paged_realloc_other(rf_allocator *heap, void *ptr, size_t size, const rf_origin *origin) {
+  call c = {.origin = origin};
+  rf_fault_scope_enter(&c.scope, report_fault, &c);
+  void *const p = rf_realloc_at(heap, ptr, size, RF_ALIGN_DEFAULT, NULL);
+  rf_fault_scope_leave(&c.scope);
+  return p;
+}
+
+/* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them. */
+bool rf_paged_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size) {
+  rf_page_block block;
+  if (!rf_page_store_find(rf_paged.store, ptr, &block)) {
+    (void)rf_page_store_refuse(rf_paged.store, ptr, origin);
+    return false;
+  }
+  bool const big = block.size >= RF_PAGE_GROWS_FROM;
+  *old_size = block.size;
+  if (big && rf_page_store_resize(rf_paged.store, ptr, size, origin) == RF_OK) {
+    *moved = ptr;
+    return true;
+  }
+  rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .room = big ? size : 0};
+  *moved = rf_paged_due() ? rf_paged_alloc(&request, origin) : NULL;
+  if (*moved != NULL) {
+    memcpy(*moved, ptr, block.size < size ? block.size : size);
+    rf_paged_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  }
+  return true;
+}
+
+size_t rf_paged_sweep(uint64_t budget_ns) {
+  rf_origin const origin = {NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)};
+  return rf_paged.store != NULL ? rf_page_store_sweep(rf_paged.store, budget_ns, &origin) : 0;
+}
+
+void rf_paged_figures(rf_page_figures *out) {
+  memset(out, 0, sizeof *out);
+  if (rf_paged.store != NULL) {
+    rf_page_store_figures(rf_paged.store, out);
+  }
+}
+
+/* ---- Forks ---- */
+
+void rf_paged_inherit(void) {
+  rf_page_figures now;
+  rf_paged_figures(&now);
+  paged.inherited = now.counters.allocations;
+}
+
+bool rf_paged_inherited(const rf_page_block *block) {
+  return block->serial < paged.inherited;
+}

@@ -1,0 +1,207 @@
+/* What the parts of the page store share: page_store.c (blocks), page_runs.c (address space), page_report.c (findings),
+ * page_fault.c (signals) and page_posix.c (the system). */
+#ifndef RINGFENCE_PAGE_IMPL_H
+#define RINGFENCE_PAGE_IMPL_H
+
+#include "page_store.h"
+
+#include <ringfence/port.h>
+#include <stdint.h>
+
+/* ---- The system: page_posix.c ---- */
+
+/* Bytes of a page, a power of two. */
+size_t rf_page_size(void);
+
+/* Address space that nobody may touch, and memory for records, zeroed; NULL where the system refuses. */
+void *rf_page_reserve(size_t size);
+void *rf_page_records(size_t size);
+void rf_page_release(void *start, size_t size);
+
+/* Lets whole pages be read and written: zeroes. False where the system refuses. */
+bool rf_page_open(void *start, size_t size);
+
+/* Drops what is in the pages, and lets nobody touch them any more. */
+void rf_page_close(void *start, size_t size);
+
+/* How many mappings the kernel allows a process, and how many it has; SIZE_MAX and 0 where that is not known. */
+size_t rf_page_map_limit(void);
+size_t rf_page_map_count(void);
+
+/* A lock that a signal handler of the same thread cannot meet held: asynchronous signals are held back. */
+typedef struct rf_page_mask {
+  uint64_t opaque[16];
+  bool nested; /* nothing was locked: this thread has it already */
+} rf_page_mask;
+
+void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask);
+void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask);
+
+/* ---- Blocks and runs ---- */
+
+typedef enum rf_slot_state {
+  SLOT_SPARE,  /* stands for nothing */
+  SLOT_HOLE,   /* a run of pages that nobody has */
+  SLOT_MAKING, /* about to become live */
+  SLOT_LIVE,
+  SLOT_FREED /* in quarantine */
+} rf_slot_state;
+
+typedef struct rf_page_origin {
+  const rf_site *site;
+  uintptr_t caller;
+  uint32_t stack; /* of the depot; 0: none */
+  uint32_t thread;
+} rf_page_origin;
+
+typedef struct rf_space rf_space;
+
+/* A run of pages: a block's, or a hole. Written under the store's lock, `state` last; the fault handler reads it as it
+ * finds it. */
+typedef struct rf_slot rf_slot;
+struct rf_slot {
+  uint32_t state;  /* rf_slot_state, accessed atomically */
+  uint32_t run;    /* first page of the run */
+  uint32_t length; /* pages of the run, gap included */
+  uint32_t first;  /* first page that is open */
+  uint32_t pages;  /* so many are open */
+  uint8_t family;
+  rf_space *space;
+  rf_slot *before; /* neighbours by address */
+  rf_slot *after;
+  rf_slot *previous; /* in a list of holes, or in quarantine */
+  rf_slot *next;     /* the same, and of spare slots */
+  uintptr_t block;
+  size_t size;
+  uint64_t serial;
+  void *companion;
+  rf_page_origin allocated;
+  rf_page_origin released;
+};
+
+/* One piece of address space. Never moves; linked once it is complete. */
+struct rf_space {
+  rf_space *next; /* made before this one */
+  uintptr_t start;
+  uint32_t pages;
+  uint32_t capacity; /* slots */
+  uint32_t used;     /* slots that were ever taken */
+  uint32_t *owner;   /* for each page the number of the slot whose block is there + 1, or 0; accessed atomically */
+  rf_slot *slots;
+  rf_slot *spare;
+  rf_slot *lowest; /* run */
+  size_t record_bytes;
+};
+
+#define RF_PAGE_BINS 32U
+#define RF_PAGE_REOPENED 16U
+
+struct rf_page_store {
+  rf_page_store *other; /* in the list of all stores, which are never unmapped */
+  uint32_t in_use;      /* by the list: 0 a store that may be made anew; accessed atomically */
+  bool ended;
+  rf_mutex lock;
+  rf_page_store_options options;
+  rf_space *spaces; /* accessed atomically */
+  size_t next_space;
+  rf_slot *holes[RF_PAGE_BINS];
+  rf_slot *oldest; /* quarantine */
+  rf_slot *newest;
+  size_t quarantined; /* bytes of address space */
+  unsigned taken;     /* slots in use and in quarantine */
+  size_t opened;      /* bytes */
+  size_t reserved;
+  uint64_t requested; /* bytes, ever */
+  size_t closed_blocks;
+  rf_counters counters;
+  bool was_full;
+  bool last_left; /* the block before went to the left */
+  rf_space *sweep_space;
+  uint32_t sweep_at;
+  uint64_t ended_at;                      /* in order of ending */
+  uint32_t reopened_count;                /* pages that a fault opened so that the program could go on; atomically */
+  uintptr_t reopened[RF_PAGE_REOPENED];
+};
+
+static inline rf_slot_state rf_slot_state_of(const rf_slot *s) {
+  return (rf_slot_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+}
+
+static inline void rf_slot_set_state(rf_slot *s, rf_slot_state state) {
+  __atomic_store_n(&s->state, (uint32_t)state, __ATOMIC_RELEASE);
+}
+
+static inline uintptr_t rf_slot_open_start(const rf_slot *s) {
+  return s->space->start + (uintptr_t)s->first * rf_page_size();
+}
+
+static inline uintptr_t rf_slot_open_end(const rf_slot *s) {
+  return rf_slot_open_start(s) + (uintptr_t)s->pages * rf_page_size();
+}
+
+/* ---- Address space: page_runs.c ---- */
+
+/* Closed pages after a block of so many: more behind larger ones, since strides are longer there. */
+uint32_t rf_page_gap(uint32_t pages);
+
+/* A run of `length` pages, taken out of a hole; NULL where there is none and no more address space. In state MAKING. */
+rf_slot *rf_runs_take(rf_page_store *store, uint32_t length);
+
+/* Address space for a first run; false where there is none. */
+bool rf_runs_reserve(rf_page_store *store);
+
+/* Makes the run at least `length` pages long, `wish` if there are so many; false where something is in the way. */
+bool rf_runs_extend(rf_page_store *store, rf_slot *slot, uint32_t length, uint32_t wish);
+
+/* The run becomes a hole, joined to those beside it. */
+void rf_runs_give(rf_page_store *store, rf_slot *slot);
+
+/* Writes down whose pages these are, or (false) that they are nobody's. */
+void rf_runs_mark(rf_slot *slot, bool mine);
+
+/* The space that `address` lies in, or NULL. */
+rf_space *rf_runs_space(const rf_page_store *store, uintptr_t address);
+
+/* The slot whose block's pages `address` is on, or NULL. */
+rf_slot *rf_runs_slot(const rf_page_store *store, uintptr_t address);
+
+/* The slot whose block is nearest to `address`, which is on nobody's page; NULL where none is within reach. */
+rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address);
+
+/* ---- page_store.c ---- */
+
+/* All stores that ever were, for the fault handler: the first, then by `other`. */
+rf_page_store *rf_page_stores(void);
+
+/* Closes again what faults have opened. Under the lock. */
+void rf_page_reclose(rf_page_store *store);
+
+/* ---- page_report.c ---- */
+
+rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *origin);
+void rf_page_trace(const rf_page_store *store, const rf_page_origin *origin, rf_trace *out);
+
+void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_access access, const void *address,
+                     const rf_origin *origin);
+void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_slot *s);
+
+/* Looks for disturbed slack of a live block. At most two findings, before and after the block; the slack is written anew.
+ * Under the lock; the caller reports when it has left it. */
+unsigned rf_page_look(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
+
+/* True where slack of the live block is disturbed, and where. */
+bool rf_page_disturbed(const rf_slot *s, const unsigned char **at);
+
+/* Fills the slack of an open block. */
+void rf_page_fill_slack(const rf_slot *s);
+
+/* ---- page_fault.c ---- */
+
+/* Sees to it that the handler is in place, and that this thread has a stack for it. */
+void rf_page_watch(void);
+
+/* A fault at `address` was made at `pc`: reported where it is about a block of some store. True where the program may try
+ * again, the page having been opened. */
+bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame);
+
+#endif /* RINGFENCE_PAGE_IMPL_H */

@@ -1,0 +1,170 @@
+/* The store of blocks on pages of their own: what modes page and sample, and the drop-in, have in common. Internal to
+ * checkers/.
+ *
+ * Address space is reserved in large pieces (spaces) that nobody may touch. A block gets a run of pages there: as many as
+ * it needs are opened, and a gap of pages that stay closed follows. A free closes the pages and drops what was in them;
+ * the run is not used again before it has left the quarantine, which is bounded in bytes of address space and in blocks.
+ *
+ *     space:   | closed | block A | gap ...... | block B | gap ...... | free run ................ | closed |
+ *     right:                      | slack FD.. | size bytes | slack FD.. |   the last bytes of the last page
+ *     left:                       | size bytes | slack FD.................|   the first bytes of the first page
+ *
+ * Slack is there where alignment or the other side demands it; it is filled and checked to the byte when the block is
+ * freed, resized or swept. What is known of a block stands apart, in memory that is mapped for it alone: no stray write of
+ * the program comes near.
+ *
+ * A touch of what is closed raises a signal. page_fault.c looks the address up here and makes the finding.
+ *
+ * Complexity: one system call to open a block, one to close it, a short search for a run. Memory: pages, and about 200
+ * bytes for each block in use or in quarantine, from the system.
+ * Threads: every function may be called by any thread at any time, and after fork in the child. Signals are held back
+ * while the store is locked, so handlers may call as well.
+ */
+#ifndef RINGFENCE_PAGE_STORE_H
+#define RINGFENCE_PAGE_STORE_H
+
+#include <ringfence/guard.h>
+#include <ringfence/page.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_page_store rf_page_store;
+
+/* One live block. */
+typedef struct rf_page_block {
+  void *ptr;
+  size_t size;
+  rf_family family;
+  uint64_t serial; /* how many the store had served before it */
+  void *companion;
+} rf_page_block;
+
+typedef struct rf_page_store_options {
+  const char *allocator; /* for findings; static strings */
+  const char *mode;
+  rf_reporter *reporter;
+  rf_stack_depot *depot; /* NULL: callers only */
+  unsigned stack_depth;
+  rf_page_side side;
+  size_t quarantine; /* bytes of address space of freed blocks */
+  size_t fill_alloc; /* fill at most so many bytes of each new block */
+  unsigned slots;    /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
+  size_t largest;    /* bytes of the largest block; 0: any */
+  const char *otherwise; /* what becomes of blocks that get no pages, for the one line that says so */
+} rf_page_store_options;
+
+/* A store, which needs no storage of the caller's; NULL where the system has no pages to close (bare targets) or no memory.
+ * Also sees to it that faults are noticed (page_fault.c). */
+rf_page_store *rf_page_store_open(const rf_page_store_options *options);
+
+/* Reserves address space now rather than at the first block; false where the system refuses. */
+bool rf_page_store_reserve(rf_page_store *store);
+
+/* Ends it. Its pages stay closed, and what touches them is found, until some other stores have come and gone. */
+void rf_page_store_close(rf_page_store *store);
+
+/* True where the store's blocks could not all be served: the kernel's limit of mappings was near at least once. */
+bool rf_page_store_was_full(const rf_page_store *store);
+
+/* Where the spaces of all stores lie, roughly: [low, high), which only ever grows. */
+typedef struct rf_page_bounds {
+  uintptr_t low; /* accessed atomically, as is the next */
+  uintptr_t high;
+} rf_page_bounds;
+
+extern rf_page_bounds rf_page_all;
+
+/* False where `ptr` is certainly in no store's spaces. */
+static inline bool rf_page_may_be(const void *ptr) {
+  uintptr_t const low = __atomic_load_n(&rf_page_all.low, __ATOMIC_RELAXED);
+  return (uintptr_t)ptr - low < __atomic_load_n(&rf_page_all.high, __ATOMIC_RELAXED) - low;
+}
+
+/* True where `ptr` lies in the store's spaces. Lock-free. */
+bool rf_page_store_owns(const rf_page_store *store, const void *ptr);
+
+/* From this size on a realloc had better grow a block in place than copy it. */
+#define RF_PAGE_GROWS_FROM ((size_t)128 * 1024)
+
+/* What is asked for. */
+typedef struct rf_page_request {
+  size_t size;
+  size_t align;
+  size_t room; /* bytes of address space to keep closed behind the block, for it to grow */
+  rf_family family;
+  bool zeroed;
+  void *companion; /* what the caller keeps with the block */
+} rf_page_request;
+
+/* A block, or NULL where there is no room, no slot, or the kernel's limit of mappings is near (which is said once). */
+void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin);
+
+/* What rf_page_store_owns, and so can be judged here alone. RF_OK and what was freed, or the reason for which it was refused,
+ * reported. `size` is what a sized delete believes, else SIZE_MAX. */
+rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
+                             rf_page_block *freed);
+
+/* Refuses and reports `ptr`, which is in the store's spaces and starts no live block. */
+rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin *origin);
+
+/* Reports `ptr`, which is not in this store, as a block of another one where it is that: the status then, else RF_OK. */
+rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *ptr, const rf_origin *origin);
+
+/* Fills *out; false where no live block starts at `ptr`. */
+bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out);
+
+/* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or as
+ * free. What comes new is filled as new memory. */
+rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin);
+
+/* Replaces the companion of the live block at `ptr`. */
+void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion);
+
+/* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */
+void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block *block, void *context), void *context);
+
+/* Where the block at `ptr` was allocated; false where there is none. */
+bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *out);
+
+/* Reports the live block at `ptr` as leaked; false where there is none. It stays live. */
+bool rf_page_store_report_leak(rf_page_store *store, const void *ptr, const char *detail);
+
+/* Checks the slack of live blocks for about `budget_ns` (0: all of it), going on where the last sweep stopped. Returns the
+ * number of findings. */
+size_t rf_page_store_sweep(rf_page_store *store, uint64_t budget_ns, const rf_origin *origin);
+
+/* As a sweep, but tells of the first damage instead of reporting it. */
+bool rf_page_store_damaged(rf_page_store *store, rf_fault *where);
+
+typedef struct rf_page_figures {
+  rf_counters counters;  /* of the blocks served */
+  uint64_t bytes;        /* ever asked for, of these */
+  size_t open_bytes;     /* pages that are open */
+  size_t closed_blocks;  /* freed blocks in quarantine */
+  size_t closed_bytes;   /* their address space */
+  size_t reserved_bytes; /* address space in all */
+} rf_page_figures;
+
+void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
+
+/* The address ranges that hold blocks, and those that hold the store's own data, for leak scans: number `index`, false where
+ * there are not so many. */
+bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
+bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
+
+/* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the calling
+ * thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */
+void rf_page_lock_all(void);
+void rf_page_unlock_all(void);
+void rf_page_fork_register(void);
+
+/* Why a mode cannot be had here: a static phrase; NULL where it can. */
+const char *rf_page_store_why_not(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_PAGE_STORE_H */

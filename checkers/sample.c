@@ -1,0 +1,467 @@
+/* rf_sample: the decorator over the page store with a fixed number of slots. */
+#include <ringfence/sample.h>
+
+#include <ringfence/port.h>
+#include <ringfence/reporter.h>
+#include <string.h>
+
+#include "host.h"
+#include "page_store.h"
+#include "sample_pick.h"
+
+static const rf_allocator_ops sample_ops;
+
+static rf_sample *self_of(rf_allocator *self) {
+  return (rf_sample *)self;
+}
+
+/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
+#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- Picking: a few countdowns per thread, for as many objects; more of them draw anew now and then ---- */
+
+#define PICKS 4U
+
+typedef struct thread_pick {
+  uint32_t number; /* of the object; 0: none */
+  rf_sample_pick pick;
+} thread_pick;
+
+/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
+#if defined(__unix__) && __STDC_HOSTED__
+static __thread thread_pick picks[PICKS] __attribute__((tls_model("initial-exec")));
+#elif defined(__APPLE__)
+static __thread thread_pick picks[PICKS];
+#else
+static thread_pick picks[PICKS];
+#endif
+
+static void begin_pick(rf_sample *sample, thread_pick *p) {
+  uint32_t const ordinal = __atomic_fetch_add(&sample->threads, 1, __ATOMIC_RELAXED);
+  p->number = sample->number;
+  p->pick.left = 0;
+  rf_sample_seed(&p->pick, sample->options.seed + ordinal);
+}
+
+static inline bool is_due(rf_sample *sample) {
+  thread_pick *const p = &picks[sample->number % PICKS];
+  if (UNLIKELY(p->number != sample->number)) {
+    begin_pick(sample, p);
+  }
+  return rf_sample_due(&p->pick, sample->options.rate);
+}
+
+/* ---- Findings that are not the store's ---- */
+
+static void report(rf_sample *sample, rf_finding *f, rf_bug bug, const void *address, const rf_origin *origin) {
+  f->bug = bug;
+  f->cwe = rf_bug_cwe(bug, f->access);
+  f->address = (uintptr_t)address;
+  f->allocator = sample->inner->ops->name;
+  f->mode = "sample";
+  f->found.site = origin->site;
+  f->found.thread = rf_port_thread_id();
+  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
+  rf_report(sample->options.reporter, f);
+}
+
+static rf_bug bug_of(rf_status status) {
+  switch (status) {
+  case RF_ERR_BAD_POINTER:
+    return RF_BUG_BAD_FREE;
+  case RF_ERR_NOT_ALLOCATED:
+    return RF_BUG_DOUBLE_FREE;
+  default:
+    return RF_BUG_METADATA;
+  }
+}
+
+typedef struct call {
+  rf_fault_scope scope;
+  rf_fault fault; /* status RF_OK: none */
+} call;
+
+static void keep_fault(const rf_fault *fault, void *context) {
+  call *const c = (call *)context;
+  if (c->fault.status == RF_OK) {
+    c->fault = *fault;
+  }
+}
+
+static inline void call_begin(call *c) {
+  c->fault.status = RF_OK;
+  rf_fault_scope_enter(&c->scope, keep_fault, c);
+}
+
+/* What the inner allocator refused becomes a finding. */
+static void report_refusal(rf_sample *sample, const call *c, const rf_origin *origin) {
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  f.detail = c->fault.what;
+  f.access = bug_of(c->fault.status) == RF_BUG_METADATA ? RF_ACCESS_UNKNOWN : RF_ACCESS_FREE;
+  report(sample, &f, bug_of(c->fault.status), c->fault.ptr, origin);
+}
+
+static inline void call_end(rf_sample *sample, call *c, const rf_origin *origin) {
+  rf_fault_scope_leave(&c->scope);
+  if (UNLIKELY(c->fault.status != RF_OK)) {
+    report_refusal(sample, c, origin);
+  }
+}
+
+/* ---- Sampled blocks ---- */
+
+static inline bool has_pages(const rf_sample *sample, const void *ptr) {
+  return (uintptr_t)ptr - sample->start < sample->bytes;
+}
+
+/* Pages for the block at `inner`, or that block itself. */
+static void *put_on_pages(rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
+  rf_page_request const request = {.size = size, .align = align, .companion = inner};
+  void *const p = rf_page_store_alloc(sample->store, &request, origin);
+  return p != NULL ? p : inner;
+}
+
+static void *alloc_from(rf_sample *sample, size_t size, size_t align, const rf_origin *origin) {
+  void *const p = sample->inner->ops->alloc(sample->inner, size, align, origin->site);
+  return p != NULL ? put_on_pages(sample, p, size, align, origin) : NULL;
+}
+
+static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  if (UNLIKELY(is_due(sample))) {
+    rf_origin const origin = HERE(site);
+    return alloc_from(sample, size, align, &origin);
+  }
+  return sample->inner->ops->alloc(sample->inner, size, align, site);
+}
+
+/* A block on pages of another allocator's is told before the one below looks at what is before it. */
+static inline rf_status refuse_others(rf_sample *sample, const void *ptr, const rf_origin *origin) {
+  return UNLIKELY(rf_page_may_be(ptr)) ? rf_page_store_refuse_others(sample->store, ptr, origin) : RF_OK;
+}
+
+static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origin) {
+  call c;
+  call_begin(&c);
+  rf_status const status = sample->inner->ops->free(sample->inner, ptr, origin->site);
+  call_end(sample, &c, origin);
+  return status;
+}
+
+static rf_status free_sampled(rf_sample *sample, void *ptr, const rf_origin *origin) {
+  rf_page_block freed;
+  rf_status const status = rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, &freed);
+  return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
+}
+
+static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = HERE(site);
+  if (UNLIKELY(has_pages(sample, ptr))) {
+    return free_sampled(sample, ptr, &origin);
+  }
+  rf_status const status = refuse_others(sample, ptr, &origin);
+  return status != RF_OK ? status : free_inner(sample, ptr, &origin);
+}
+
+/* ---- Realloc ---- */
+
+/* A sampled block moves, to a block that is not; the one that stood for it is freed, or becomes that block. */
+static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_origin *origin) {
+  rf_page_block block;
+  if (!rf_page_store_find(sample->store, ptr, &block)) {
+    (void)rf_page_store_refuse(sample->store, ptr, origin);
+    return NULL;
+  }
+  void *const inner = rf_realloc_at(sample->inner, block.companion, size, align, origin->site);
+  if (inner == NULL) {
+    return NULL;
+  }
+  memcpy(inner, ptr, block.size < size ? block.size : size);
+  (void)rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, &block);
+  return inner;
+}
+
+static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = HERE(site);
+  bool const due = is_due(sample);
+  void *p = ptr;
+  if (has_pages(sample, ptr)) {
+    p = realloc_sampled(sample, ptr, size, align, &origin);
+  } else if (refuse_others(sample, ptr, &origin) != RF_OK) {
+    p = NULL;
+  } else {
+    call c;
+    call_begin(&c);
+    p = rf_realloc_at(sample->inner, ptr, size, align, site);
+    call_end(sample, &c, &origin);
+  }
+  if (p == NULL || !due) {
+    return p;
+  }
+  void *const sampled = put_on_pages(sample, p, size, align, &origin);
+  if (sampled != p) {
+    memcpy(sampled, p, size);
+  }
+  return sampled;
+}
+
+static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
+  rf_page_block block;
+  if (!rf_page_store_find(sample->store, ptr, &block)) {
+    return rf_page_store_refuse(sample->store, ptr, origin);
+  }
+  rf_status const status = rf_resize_at(sample->inner, block.companion, size, origin->site);
+  return status == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : status;
+}
+
+static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = HERE(site);
+  call c;
+  if (has_pages(sample, ptr)) {
+    return resize_sampled(sample, ptr, size, &origin);
+  }
+  rf_status const refused = refuse_others(sample, ptr, &origin);
+  if (refused != RF_OK) {
+    return refused;
+  }
+  call_begin(&c);
+  rf_status const status = rf_resize_at(sample->inner, ptr, size, site);
+  call_end(sample, &c, &origin);
+  return status;
+}
+
+/* ---- The rest ---- */
+
+static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
+  rf_sample *const sample = self_of(self);
+  rf_page_block block;
+  if (has_pages(sample, ptr)) {
+    return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
+  }
+  return rf_usable_size(sample->inner, ptr);
+}
+
+static bool sample_owns(rf_allocator *self, const void *ptr) {
+  const rf_sample *const sample = self_of(self);
+  return has_pages(sample, ptr) || rf_owns(sample->inner, ptr);
+}
+
+typedef struct walk {
+  rf_sample *sample;
+  rf_walk_fn visit;
+  void *context;
+} walk;
+
+typedef struct match {
+  const void *companion;
+  rf_page_block found; /* ptr NULL: none */
+} match;
+
+static bool is_companion(const rf_page_block *block, void *context) {
+  match *const m = (match *)context;
+  if (block->companion == m->companion) {
+    m->found = *block;
+    return false;
+  }
+  return true;
+}
+
+/* What stands for a sampled block is shown as that block. */
+static bool visit_inner(const rf_block *block, void *context) {
+  const walk *const w = (const walk *)context;
+  rf_block shown = *block;
+  match m = {block->ptr, {NULL, 0, RF_FAMILY_MALLOC, 0, NULL}};
+  if (block->used) {
+    rf_page_store_each(w->sample->store, is_companion, &m);
+  }
+  if (m.found.ptr != NULL) {
+    shown.ptr = m.found.ptr;
+    shown.overhead += block->size - m.found.size;
+    shown.size = m.found.size;
+  }
+  return w->visit(&shown, w->context);
+}
+
+static rf_status sample_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_sample *const sample = self_of(self);
+  walk w = {sample, visit, context};
+  return rf_walk(sample->inner, visit_inner, &w);
+}
+
+static rf_status sample_check(rf_allocator *self, rf_fault *where) {
+  rf_sample *const sample = self_of(self);
+  if (rf_page_store_damaged(sample->store, where)) {
+    where->allocator = self;
+    return RF_ERR_CORRUPT;
+  }
+  return rf_check(sample->inner, where);
+}
+
+static void sample_stats(rf_allocator *self, rf_stats *out) {
+  rf_stats_get(self_of(self)->inner, out);
+}
+
+static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  static const rf_bug bugs[] = {
+      [RF_REJECT_SIZE] = RF_BUG_SIZE_TOO_BIG,
+      [RF_REJECT_OVERFLOW] = RF_BUG_CALLOC_OVERFLOW,
+      [RF_REJECT_ALIGN] = RF_BUG_BAD_ALIGNMENT,
+  };
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = HERE(site);
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  f.size = size;
+  f.argument = detail;
+  report(sample, &f, bugs[why], NULL, &origin);
+  (void)rf_reject_at(sample->inner, why, size, detail, site);
+}
+
+static rf_allocator *sample_inner(rf_allocator *self) {
+  return self_of(self)->inner;
+}
+
+bool rf_sample_has(rf_sample *sample, const void *ptr) {
+  rf_page_block block;
+  return has_pages(sample, ptr) && rf_page_store_find(sample->store, ptr, &block);
+}
+
+size_t rf_sample_sweep(rf_sample *sample) {
+  rf_origin const origin = HERE(NULL);
+  return rf_page_store_sweep(sample->store, 0, &origin);
+}
+
+/* ---- Beginning and end ---- */
+
+static rf_status open_store(rf_sample *sample) {
+  const rf_sample_options *const o = &sample->options;
+  rf_page_store_options const store = {
+      .allocator = sample->inner->ops->name,
+      .mode = "sample",
+      .reporter = o->reporter,
+      .depot = o->depot,
+      .stack_depth = o->stack_depth,
+      .side = o->side,
+      .quarantine = SIZE_MAX,
+      .fill_alloc = 0,
+      .slots = o->slots,
+      .largest = o->largest,
+      .otherwise = "further ones are not sampled",
+  };
+  uintptr_t end;
+  sample->store = rf_page_store_open(&store);
+  if (sample->store == NULL || !rf_page_store_reserve(sample->store) ||
+      !rf_page_store_space(sample->store, 0, &sample->start, &end)) {
+    return RF_ERR_NO_MEMORY;
+  }
+  sample->bytes = end - sample->start;
+  return RF_OK;
+}
+
+rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {
+  static uint32_t numbers;
+  if (sample == NULL || inner == NULL ||
+      (options != NULL && (options->rate == 0 || options->rate > RF_SAMPLE_RATE_MOST || options->slots == 0))) {
+    return RF_ERR_INVALID;
+  }
+  if (rf_page_store_why_not() != NULL) {
+    return RF_ERR_UNSUPPORTED;
+  }
+  memset(sample, 0, sizeof *sample);
+  sample->inner = inner;
+  if (options != NULL) {
+    sample->options = *options;
+  } else {
+    rf_sample_options_default(&sample->options);
+  }
+  if (sample->options.reporter == NULL) {
+    sample->options.reporter = rf_reporter_default();
+  }
+  if (sample->options.seed == 0) {
+    sample->options.seed = rf_host_secret();
+  }
+  sample->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
+  rf_status const status = open_store(sample);
+  if (status != RF_OK) {
+    return status;
+  }
+  rf_page_fork_register();
+  sample->base.ops = &sample_ops;
+  return RF_OK;
+}
+
+static bool give_back(const rf_page_block *block, void *context) {
+  rf_sample *const sample = (rf_sample *)context;
+  rf_origin const origin = HERE(NULL);
+  (void)free_inner(sample, block->companion, &origin);
+  return true;
+}
+
+/* ---- After the end ---- */
+
+static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  report(self_of(self), &f, RF_BUG_ENDED, ptr, origin);
+}
+
+static void *ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_ended(self, NULL, &origin);
+  return NULL;
+}
+
+static rf_status ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  report_ended(self, ptr, &origin);
+  return RF_ERR_DELETED;
+}
+
+static void *ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = HERE(site);
+  (void)size;
+  (void)align;
+  report_ended(self, ptr, &origin);
+  return NULL;
+}
+
+static const rf_allocator_ops ended_ops = {
+    .name = "sample",
+    .alloc = ended_alloc,
+    .free = ended_free,
+    .realloc = ended_realloc,
+    .stats = sample_stats,
+    .inner = sample_inner,
+};
+
+static void sample_deinit(rf_allocator *self) {
+  rf_sample *const sample = self_of(self);
+  (void)rf_sample_sweep(sample);
+  rf_page_store_each(sample->store, give_back, sample);
+  rf_page_store_close(sample->store);
+  sample->base.ops = &ended_ops;
+}
+
+static const rf_allocator_ops sample_ops = {
+    .name = "sample",
+    .alloc = sample_alloc,
+    .free = sample_free,
+    .realloc = sample_realloc,
+    .resize = sample_resize,
+    .usable_size = sample_usable_size,
+    .owns = sample_owns,
+    .walk = sample_walk,
+    .check = sample_check,
+    .stats = sample_stats,
+    .reject = sample_reject,
+    .inner = sample_inner,
+    .deinit = sample_deinit,
+};

@@ -1,0 +1,193 @@
+// Writes docs/detection.md from what the tests find: ./bazelw run //tests/checkers/detection:table
+// With the path of a page as its argument it compares instead, and fails where the page is no longer true.
+#include "tests/checkers/detection/scene.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace ringfence::detection {
+namespace {
+
+const char kHead[] =
+    R"(# What each mode detects, and when
+
+This page is written by a command, which commits each bug on each allocator in each mode, in a process of its own, and looks at what is reported:
+
+```sh
+./bazelw run //tests/checkers/detection:table
+```
+
+`//tests/checkers/detection:detection_test` demands the same results, that each finding has the right kind, address, distance, block size, access and call sites, and that
+the same program without the bug is silent.
+
+| sign | |
+|---|---|
+| ! | stopped at the instruction, or at the call that is wrong |
+| f | found at the next free, realloc, check, sweep, or at the end |
+| refused | the allocator itself refuses it: a fault, or NULL |
+| shows a fill | what is read is 0xCC or 0xCD, not what was there |
+| - | not told |
+
+In mode sample a block is watched only if it is sampled; here all are. In modes page and sample blocks lie at either end of their pages in turn: each bug is tried where the
+table says. Mode asan needs a build with AddressSanitizer (`--config=asan`).
+)";
+
+const char kTail[] = R"(
+Bugs in calls that are not those of an `rf_allocator` are tested where these calls are: handles that are stale, unlocks without a lock and addresses kept too long in
+`tests/checkers/handle_guard*_test.cc`; partial, repeated, foreign and misaligned frees of several fixed blocks in `tests/blocks/memblocks_test.cc`; `malloc`, `new`
+and `new[]` mixed, and sized delete with another size, in `tests/dropin/mismatches_test.cc`.
+)";
+
+using Results = std::map<std::string, How>; // by allocator
+
+bool g_trouble = false;
+
+Results run_all(const Bug &bug, Mode mode) {
+  Results results;
+  for (const rf_conformance_subject *const subject : subjects()) {
+    Outcome const bad = run_bad(bug, *subject, mode);
+    Outcome const good = run_good(bug, *subject, mode);
+    if (!bad.trouble.empty() || !good.trouble.empty()) {
+      std::fprintf(stderr, "%s on %s in mode %s: %s%s\n", bug.name, subject->name, mode_name(mode), bad.trouble.c_str(),
+                   good.trouble.c_str());
+      g_trouble = true;
+    }
+    results[subject->name] = bad.how;
+  }
+  return results;
+}
+
+How most_common(const Results &results) {
+  std::map<How, size_t> counts;
+  How best = How::kNot;
+  for (const auto &[name, how] : results) {
+    if (++counts[how] > counts[best]) {
+      best = how;
+    }
+  }
+  return best;
+}
+
+const char *why_of(const Bug &bug, const std::string &allocator, Mode mode) {
+  for (const Exception &e : kExceptions) {
+    if (e.mode == mode && std::strcmp(e.bug, bug.name) == 0 && allocator == e.allocator) {
+      return e.why;
+    }
+  }
+  return bug.why[static_cast<size_t>(mode)];
+}
+
+class Notes {
+public:
+  // The number of a note with this text.
+  size_t number(const std::string &text) {
+    for (size_t i = 0; i < texts_.size(); i++) {
+      if (texts_[i] == text) {
+        return i + 1;
+      }
+    }
+    texts_.push_back(text);
+    return texts_.size();
+  }
+  const std::vector<std::string> &texts() const { return texts_; }
+
+private:
+  std::vector<std::string> texts_;
+};
+
+std::string mark(size_t number) {
+  return " <sup>" + std::to_string(number) + "</sup>";
+}
+
+// What most allocators say, why, and who says otherwise.
+std::string cell(const Bug &bug, Mode mode, Notes &notes) {
+  if (!mode_is_built(mode)) {
+    return "";
+  }
+  Results const results = run_all(bug, mode);
+  How const common = most_common(results);
+  std::string text = how_sign(common);
+  const char *const why = bug.why[static_cast<size_t>(mode)];
+  if (why != nullptr) {
+    text += mark(notes.number(why));
+  }
+  std::map<std::pair<How, std::string>, std::string> others;
+  for (const auto &[name, how] : results) {
+    if (how != common) {
+      const char *const reason = why_of(bug, name, mode);
+      std::string &names = others[{how, reason != nullptr ? reason : ""}];
+      names += (names.empty() ? "" : ", ") + name;
+    }
+  }
+  for (const auto &[what, names] : others) {
+    text += "; " + std::string(how_sign(what.first)) + mark(notes.number("on " + names + ": " + what.second));
+  }
+  return text;
+}
+
+std::string page() {
+  std::ostringstream out;
+  Notes notes;
+  out << kHead << "\n| bug | CWE |";
+  for (size_t mode = 0; mode < kModes; mode++) {
+    out << ' ' << mode_name(static_cast<Mode>(mode)) << " |";
+  }
+  out << "\n|---|---|";
+  for (size_t mode = 0; mode < kModes; mode++) {
+    out << "---|";
+  }
+  out << '\n';
+  for (const Bug &bug : kBugs) {
+    out << "| " << bug.text << " | " << bug.cwe << " |";
+    for (size_t mode = 0; mode < kModes; mode++) {
+      out << ' ' << cell(bug, static_cast<Mode>(mode), notes) << " |";
+    }
+    out << '\n';
+  }
+  out << '\n';
+  for (size_t i = 0; i < notes.texts().size(); i++) {
+    out << i + 1 << ". " << notes.texts()[i] << '\n';
+  }
+  out << "\nOn each of:";
+  for (const rf_conformance_subject *const subject : subjects()) {
+    out << (subject == subjects().front() ? " " : ", ") << subject->name;
+  }
+  out << ".\n" << kTail;
+  return out.str();
+}
+
+std::string read(const std::string &path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+int compare(const std::string &path) {
+  if (read(path) == page()) {
+    return g_trouble ? 1 : 0;
+  }
+  std::fprintf(stderr, "%s is no longer true: ./bazelw run //tests/checkers/detection:table\n", path.c_str());
+  return 1;
+}
+
+int write() {
+  const char *const root = std::getenv("BUILD_WORKSPACE_DIRECTORY");
+  std::string const path = std::string(root != nullptr ? root : ".") + "/docs/detection.md";
+  std::ofstream file(path);
+  file << page();
+  file.close();
+  std::fprintf(stderr, "%s %s\n", file.good() ? "wrote" : "cannot write", path.c_str());
+  return file.good() && !g_trouble ? 0 : 1;
+}
+
+} // namespace
+} // namespace ringfence::detection
+
+int main(int argc, char **argv) {
+  return argc > 1 ? ringfence::detection::compare(argv[1]) : ringfence::detection::write();
+}

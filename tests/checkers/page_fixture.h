@@ -1,0 +1,94 @@
+// A page checker over an allocator, with a reporter that records.
+#ifndef RINGFENCE_TESTS_CHECKERS_PAGE_FIXTURE_H
+#define RINGFENCE_TESTS_CHECKERS_PAGE_FIXTURE_H
+
+#include "tests/checkers/heaps.h"
+#include "tests/checkers/recorder.h"
+
+#include <ringfence/page.h>
+
+#include <unistd.h>
+
+#include <vector>
+
+namespace ringfence {
+
+inline unsigned char *bytes(void *p) {
+  return static_cast<unsigned char *>(p);
+}
+
+// What a volatile access does cannot be left out or moved.
+inline unsigned char peek(const volatile unsigned char *p) {
+  return *p;
+}
+
+inline void poke(volatile unsigned char *p, unsigned char value) {
+  *p = value;
+}
+
+inline size_t page_size() {
+  return static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+class PageTest : public testing::Test {
+protected:
+  PageTest() : arena_(kArenaSize), heap_(arena_.data(), arena_.size()) {
+    rf_page_options_default(&options_);
+    start();
+  }
+
+  ~PageTest() override {
+    end();
+    EXPECT_EQ(recorder_.count(), 0U) << "findings that no test took";
+  }
+
+  // Starts anew with options_.
+  void start() {
+    end();
+    options_.reporter = recorder_.reporter();
+    ASSERT_EQ(rf_page_init(&page_, heap_.allocator(), &options_), RF_OK);
+    made_ = true;
+  }
+
+  void start(rf_page_side side) {
+    options_.side = side;
+    start();
+  }
+
+  void end() {
+    if (made_) {
+      page_.base.ops->deinit(&page_.base);
+      made_ = false;
+    }
+  }
+
+  rf_allocator *a() { return &page_.base; }
+
+  rf_finding take_one() {
+    std::vector<rf_finding> const found = recorder_.take();
+    EXPECT_EQ(found.size(), 1U);
+    return found.empty() ? rf_finding{} : found.front();
+  }
+
+  static void expect_block(const rf_finding &f, rf_bug bug, const void *block, size_t size, ptrdiff_t offset) {
+    EXPECT_STREQ(rf_bug_name(f.bug), rf_bug_name(bug));
+    EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(block));
+    EXPECT_EQ(f.size, size);
+    EXPECT_EQ(f.offset, offset);
+    EXPECT_EQ(f.address, f.block + static_cast<uintptr_t>(offset));
+    EXPECT_STREQ(f.mode, "page");
+  }
+
+  static constexpr size_t kArenaSize = size_t{4} << 20;
+
+  std::vector<unsigned char> arena_;
+  TlsfHeap heap_;
+  Recorder recorder_;
+  rf_page page_ = {};
+  rf_page_options options_ = {};
+  bool made_ = false;
+};
+
+} // namespace ringfence
+
+#endif // RINGFENCE_TESTS_CHECKERS_PAGE_FIXTURE_H

@@ -1,0 +1,401 @@
+// rf_page: where blocks lie, what is stopped, and what the interface promises. The bugs of the detection table are in
+// tests/checkers/detection.
+#include "tests/checkers/page_fixture.h"
+
+#include <cstring>
+#include <set>
+
+namespace ringfence {
+namespace {
+
+class Page : public PageTest {};
+
+size_t past_page(const void *p) {
+  return reinterpret_cast<uintptr_t>(p) % page_size();
+}
+
+// ---- Where blocks lie ----
+
+TEST_F(Page, OnTheLeftEveryBlockStartsItsPage) {
+  start(RF_PAGE_LEFT);
+  for (size_t size : {size_t{1}, size_t{13}, page_size() - 1, page_size(), page_size() + 1, 5 * page_size()}) {
+    void *const p = rf_alloc(a(), size);
+    ASSERT_NE(p, nullptr);
+    EXPECT_EQ(past_page(p), 0U);
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Page, OnTheRightEveryBlockEndsItsPageAsFarAsAlignmentAllows) {
+  start(RF_PAGE_RIGHT);
+  for (size_t const align : {size_t{1}, size_t{2}, size_t{16}, size_t{64}}) {
+    for (size_t size = 1; size < 200; size++) {
+      void *const p = rf_aligned_alloc(a(), align, size);
+      ASSERT_TRUE(rf_is_aligned(p, align));
+      size_t const slack = (page_size() - past_page(bytes(p) + size)) % page_size();
+      EXPECT_LT(slack, align) << size;
+      rf_free(a(), p);
+    }
+  }
+}
+
+TEST_F(Page, BySidesInTurnBothEndsAreWatched) {
+  start(RF_PAGE_BOTH);
+  std::set<bool> left;
+  for (unsigned i = 0; i < 2; i++) {
+    void *const p = rf_alloc(a(), 32);
+    left.insert(past_page(p) == 0);
+    rf_free(a(), p);
+  }
+  EXPECT_EQ(left.size(), 2U);
+}
+
+TEST_F(Page, EveryAlignmentIsServed) {
+  for (rf_page_side const side : {RF_PAGE_LEFT, RF_PAGE_RIGHT}) {
+    start(side);
+    for (size_t align = 1; align <= 64 * page_size(); align *= 2) {
+      for (size_t const size : {size_t{0}, size_t{1}, size_t{100}, page_size(), 3 * page_size() + 1}) {
+        unsigned char *const p = bytes(rf_aligned_alloc(a(), align, size));
+        ASSERT_NE(p, nullptr) << align << " " << size;
+        EXPECT_TRUE(rf_is_aligned(p, align));
+        std::memset(p, 0x41, size);
+        EXPECT_EQ(rf_usable_size(a(), p), size);
+        EXPECT_EQ(rf_free(a(), p), RF_OK);
+      }
+    }
+  }
+}
+
+// ---- What is stopped ----
+
+TEST_F(Page, ABlockOfNoBytesMayNotBeTouchedAtAll) {
+  unsigned char *const p = bytes(rf_alloc(a(), 0));
+  ASSERT_NE(p, nullptr);
+  poke(p, 1);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 0, 0);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, OnTheRightTheFirstByteBehindIsStopped) {
+  start(RF_PAGE_RIGHT);
+  for (size_t const size : {size_t{16}, size_t{4096}, size_t{10000} / 16 * 16}) {
+    unsigned char *const p = bytes(rf_alloc(a(), size));
+    (void)peek(p + size - 1);
+    EXPECT_EQ(recorder_.count(), 0U);
+    (void)peek(p + size);
+    rf_finding const f = take_one();
+    expect_block(f, RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size));
+    EXPECT_TRUE(f.at_access);
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Page, OnTheLeftTheLastByteBeforeIsStopped) {
+  start(RF_PAGE_LEFT);
+  unsigned char *const p = bytes(rf_alloc(a(), 40));
+  poke(p - 1, 1);
+  expect_block(take_one(), RF_BUG_BUFFER_UNDERFLOW, p, 40, -1);
+  rf_free(a(), p);
+}
+
+TEST_F(Page, ATouchFarBehindABlockIsStillThatBlocks) {
+  start(RF_PAGE_RIGHT);
+  unsigned char *const p = bytes(rf_alloc(a(), 160));
+  size_t const far = sizeof(void *) == 8 ? 7 * page_size() : page_size() / 2;
+  (void)peek(p + 160 + far);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 160, static_cast<ptrdiff_t>(160 + far));
+  rf_free(a(), p);
+}
+
+TEST_F(Page, TheNearerOfTwoNeighboursIsBlamed) {
+  start(RF_PAGE_RIGHT);
+  unsigned char *const p = bytes(rf_alloc(a(), 64));
+  unsigned char *const q = bytes(rf_alloc(a(), 64));
+  ASSERT_GT(q, p);
+  poke(p + 64, 1);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 64, 64);
+  ptrdiff_t const before = static_cast<ptrdiff_t>(past_page(q)) + 1;
+  poke(q - before, 1);
+  expect_block(take_one(), RF_BUG_BUFFER_UNDERFLOW, q, 64, -before);
+  rf_free(a(), p);
+  rf_free(a(), q);
+}
+
+TEST_F(Page, EverySlackByteIsChecked) {
+  for (rf_page_side const side : {RF_PAGE_LEFT, RF_PAGE_RIGHT}) {
+    start(side);
+    for (size_t step = 0; step < 200; step++) {
+      unsigned char *const p = bytes(rf_alloc(a(), 37));
+      size_t const before = past_page(p);
+      size_t const after = page_size() - before - 37;
+      size_t const which = step * 41 % (before + after);
+      ptrdiff_t const offset = which < before ? -1 - static_cast<ptrdiff_t>(which)
+                                              : 37 + static_cast<ptrdiff_t>(which - before);
+      poke(p + offset, 0x42);
+      rf_fault where;
+      EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+      EXPECT_EQ(where.ptr, p + offset);
+      EXPECT_EQ(rf_free(a(), p), RF_OK);
+      rf_finding const f = take_one();
+      expect_block(f, offset < 0 ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW, p, 37, offset);
+      EXPECT_EQ(f.access_size, 1U);
+      EXPECT_FALSE(f.at_access);
+      EXPECT_GT(f.window_size, 0U);
+    }
+  }
+}
+
+TEST_F(Page, AReadOfAFreedBlockIsStoppedAndShowsItsFill) {
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  std::memset(p, 0x41, 100);
+  rf_free(a(), p);
+  EXPECT_EQ(peek(p + 60), RF_FILL_FREE);
+  rf_finding const f = take_one();
+  expect_block(f, RF_BUG_USE_AFTER_FREE, p, 100, 60);
+  EXPECT_TRUE(f.freed);
+}
+
+TEST_F(Page, WhatAFaultOpenedIsClosedAgain) {
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  rf_free(a(), p);
+  for (unsigned i = 0; i < 40; i++) {
+    (void)peek(p);
+    EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+    rf_free(a(), rf_alloc(a(), 1));
+  }
+}
+
+TEST_F(Page, AnAccessOverManyPagesIsReportedPageByPage) {
+  start(RF_PAGE_RIGHT);
+  unsigned char *const p = bytes(rf_alloc(a(), 64));
+  volatile unsigned char *const end = p + 64;
+  size_t const pages = sizeof(void *) == 8 ? 6 : 1;
+  for (size_t i = 0; i < pages * page_size(); i++) {
+    end[i] = 1;
+  }
+  EXPECT_EQ(recorder_.take().size(), pages);
+  rf_free(a(), p);
+}
+
+TEST_F(Page, AFreedBlockStaysClosedUntilTheQuarantineIsFull) {
+  options_.quarantine = 64 * page_size();
+  start();
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  rf_free(a(), p);
+  for (unsigned i = 0; i < 3; i++) {
+    void *const q = rf_alloc(a(), 100);
+    EXPECT_NE(q, p);
+    rf_free(a(), q);
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+}
+
+TEST_F(Page, AddressSpaceOfFreedBlocksIsBounded) {
+  options_.quarantine = 1 << 20;
+  start();
+  uintptr_t low = UINTPTR_MAX;
+  uintptr_t high = 0;
+  for (size_t i = 0; i < 5000; i++) {
+    void *const p = rf_alloc(a(), i * 7 % 20000);
+    ASSERT_NE(p, nullptr);
+    low = std::min(low, reinterpret_cast<uintptr_t>(p));
+    high = std::max(high, reinterpret_cast<uintptr_t>(p));
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
+  }
+  EXPECT_LT(high - low, size_t{64} << 20);
+}
+
+// ---- The interface ----
+
+TEST_F(Page, NewMemoryIsFilledAsTheOptionsSay) {
+  options_.fill_alloc = 10;
+  start();
+  unsigned char *const p = bytes(rf_alloc(a(), 20));
+  EXPECT_EQ(p[9], RF_FILL_ALLOC);
+  EXPECT_EQ(p[10], 0);
+  rf_free(a(), p);
+}
+
+TEST_F(Page, ReallocMovesAndClosesTheOldBlock) {
+  unsigned char *const p = bytes(rf_alloc(a(), 50));
+  std::memset(p, 0x41, 50);
+  unsigned char *const q = bytes(rf_realloc(a(), p, 9000));
+  ASSERT_NE(q, nullptr);
+  ASSERT_NE(q, p);
+  for (size_t i = 0; i < 50; i++) {
+    ASSERT_EQ(q[i], 0x41);
+  }
+  (void)peek(p);
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+  unsigned char *const r = bytes(rf_realloc(a(), q, 3));
+  EXPECT_EQ(r[2], 0x41);
+  EXPECT_EQ(rf_realloc(a(), r, 0), nullptr);
+}
+
+TEST_F(Page, ResizeStaysWithinThePagesAndWatchesTheNewEnd) {
+  start(RF_PAGE_LEFT);
+  unsigned char *const p = bytes(rf_alloc(a(), 50));
+  EXPECT_EQ(rf_resize(a(), p, 60), RF_OK);
+  EXPECT_EQ(rf_usable_size(a(), p), 60U);
+  std::memset(p, 0x41, 60);
+  EXPECT_EQ(rf_resize(a(), p, 20), RF_OK);
+  poke(p + 20, 0);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 20, 20);
+}
+
+TEST_F(Page, AShrunkBlockGivesUpThePagesThatItNoLongerHas) {
+  start(RF_PAGE_LEFT);
+  unsigned char *const p = bytes(rf_alloc(a(), 4 * page_size()));
+  EXPECT_EQ(rf_resize(a(), p, 16), RF_OK);
+  poke(p + page_size(), 1);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 16, static_cast<ptrdiff_t>(page_size()));
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, ABlockGrowsIntoTheFreePagesBehindIt) {
+  start(RF_PAGE_LEFT);
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  std::memset(p, 0x41, 100);
+  size_t const size = 50 * page_size() + 16;
+  ASSERT_EQ(rf_resize(a(), p, size), RF_OK);
+  std::memset(p + 100, 0x42, size - 100);
+  EXPECT_EQ(p[99], 0x41);
+  poke(p + size, 1);
+  EXPECT_EQ(rf_page_sweep(&page_), 1U);
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size));
+  (void)peek(p + 51 * page_size());
+  expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(51 * page_size()));
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  (void)peek(p + 40 * page_size());
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+}
+
+TEST_F(Page, ABlockDoesNotGrowIntoAnother) {
+  start(RF_PAGE_LEFT);
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  unsigned char *const q = bytes(rf_alloc(a(), 100));
+  ASSERT_GT(q, p);
+  EXPECT_EQ(rf_resize(a(), p, static_cast<size_t>(q - p)), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_usable_size(a(), p), 100U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(rf_free(a(), q), RF_OK);
+}
+
+TEST_F(Page, TheInnerAllocatorDecidesWhoGetsMemory) {
+  EXPECT_EQ(rf_alloc(a(), kArenaSize), nullptr);
+  std::vector<void *> blocks;
+  while (void *const p = rf_alloc(a(), 64 * 1024)) {
+    blocks.push_back(p);
+  }
+  EXPECT_GT(blocks.size(), 50U);
+  EXPECT_LT(blocks.size(), 64U);
+  for (void *const p : blocks) {
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
+  }
+  rf_stats stats;
+  rf_stats_get(a(), &stats);
+  EXPECT_EQ(stats.used, 0U);
+  EXPECT_EQ(stats.blocks, 0U);
+  EXPECT_EQ(stats.failures, 2U);
+  EXPECT_EQ(stats.peak_blocks, blocks.size());
+}
+
+TEST_F(Page, AWalkShowsEveryLiveBlock) {
+  std::set<void *> expected;
+  for (size_t i = 0; i < 20; i++) {
+    void *const p = rf_alloc(a(), i);
+    if (i % 3 == 0) {
+      rf_free(a(), p);
+    } else {
+      expected.insert(p);
+    }
+  }
+  auto const collect = [](const rf_block *block, void *context) {
+    static_cast<std::set<void *> *>(context)->insert(block->ptr);
+    return true;
+  };
+  std::set<void *> seen;
+  EXPECT_EQ(rf_walk(a(), collect, &seen), RF_OK);
+  EXPECT_EQ(seen, expected);
+  for (void *const p : expected) {
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Page, AVisitorThatCallsTheAllocatorIsFound) {
+  unsigned char *const p = bytes(rf_alloc(a(), 5));
+  auto const visit = [](const rf_block *block, void *context) {
+    EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);
+  EXPECT_EQ(take_one().bug, RF_BUG_REENTRY);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, LeaksAreReportedAtTheEndIfWanted) {
+  options_.leaks_at_deinit = true;
+  start();
+  void *const p = rf_alloc(a(), 33);
+  end();
+  expect_block(take_one(), RF_BUG_LEAK, p, 33, 0);
+}
+
+TEST_F(Page, WhatIsLiveAtTheEndIsGivenBackToTheInnerAllocator) {
+  for (size_t i = 0; i < 10; i++) {
+    ASSERT_NE(rf_alloc(a(), 100), nullptr);
+  }
+  end();
+  rf_stats stats;
+  rf_stats_get(heap_.allocator(), &stats);
+  EXPECT_EQ(stats.blocks, 0U);
+}
+
+TEST_F(Page, ABlockOfAnAllocatorThatWasEndedIsStillClosed) {
+  unsigned char *const p = bytes(rf_alloc(a(), 100));
+  end();
+  (void)peek(p + 5);
+  rf_finding const f = take_one();
+  expect_block(f, RF_BUG_USE_AFTER_FREE, p, 100, 5);
+  EXPECT_STREQ(f.detail, "the allocator was ended");
+}
+
+TEST_F(Page, ManyComeAndGoWithoutUsingUpAddressSpace) {
+  for (unsigned i = 0; i < 200; i++) {
+    start();
+    ASSERT_NE(rf_alloc(a(), 100), nullptr);
+  }
+}
+
+TEST_F(Page, ASweepInStepsComesToEveryBlock) {
+  std::vector<unsigned char *> blocks;
+  for (size_t i = 0; i < 300; i++) {
+    blocks.push_back(bytes(rf_alloc(a(), 24)));
+  }
+  size_t const before = past_page(blocks[217]);
+  unsigned char *const at = before != 0 ? blocks[217] - 1 : blocks[217] + 24;
+  poke(at, 0);
+  size_t found = 0;
+  unsigned steps = 0;
+  for (; steps < 1000 && found == 0; steps++) {
+    found += rf_page_sweep_step(&page_, 1);
+  }
+  EXPECT_EQ(found, 1U);
+  EXPECT_GT(steps, 5U);
+  EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(blocks[217]));
+  EXPECT_EQ(rf_page_sweep(&page_), 0U);
+  for (unsigned char *const p : blocks) {
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Page, NullIsRefused) {
+  EXPECT_EQ(rf_page_init(nullptr, heap_.allocator(), nullptr), RF_ERR_INVALID);
+  rf_page other;
+  EXPECT_EQ(rf_page_init(&other, nullptr, nullptr), RF_ERR_INVALID);
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,330 @@
+// rf_sample: how often, which, and what the interface promises. The bugs of the detection table are in
+// tests/checkers/detection.
+#include "checkers/sample_pick.h"
+#include "tests/checkers/page_fixture.h"
+
+
+#include <ringfence/lock.h>
+#include <ringfence/sample.h>
+#include <ringfence/std.h>
+
+#include <cstring>
+#include <thread>
+
+namespace ringfence {
+namespace {
+
+// ---- Picking ----
+
+TEST(SamplePick, TheMeanDistanceIsTheRate) {
+  for (uint32_t const rate : {1U, 2U, 3U, 10U, 100U, 5000U}) {
+    rf_sample_pick pick = {};
+    rf_sample_seed(&pick, 42);
+    uint64_t const wanted = rate < 100 ? 400000 : 40000;
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < wanted; i++) {
+      sum += rf_sample_draw(&pick, rate);
+    }
+    double const mean = static_cast<double>(sum) / static_cast<double>(wanted);
+    EXPECT_NEAR(mean / rate, 1.0, rate == 1 ? 0 : 0.02) << "seed 42, rate " << rate;
+  }
+}
+
+TEST(SamplePick, DistancesAreGeometric) {
+  constexpr unsigned kRate = 100;
+  rf_sample_pick pick = {};
+  rf_sample_seed(&pick, 7);
+  unsigned below = 0;
+  unsigned far = 0;
+  constexpr unsigned kDraws = 100000;
+  for (unsigned i = 0; i < kDraws; i++) {
+    uint32_t const distance = rf_sample_draw(&pick, kRate);
+    below += distance <= kRate ? 1 : 0;
+    far += distance > 3 * kRate ? 1 : 0;
+  }
+  EXPECT_NEAR(below / double{kDraws}, 1 - 0.366, 0.01) << "seed 7";
+  EXPECT_NEAR(far / double{kDraws}, 0.049, 0.005) << "seed 7";
+}
+
+TEST(SamplePick, TheSameSeedPicksTheSame) {
+  for (uint64_t const seed : {1U, 2U, 3U}) {
+    rf_sample_pick one = {};
+    rf_sample_pick two = {};
+    rf_sample_seed(&one, seed);
+    rf_sample_seed(&two, seed);
+    for (unsigned i = 0; i < 1000; i++) {
+      EXPECT_EQ(rf_sample_due(&one, 10), rf_sample_due(&two, 10));
+    }
+  }
+}
+
+TEST(SamplePick, ExtremesStayInBounds) {
+  rf_sample_pick pick = {};
+  for (uint64_t seed = 0; seed < 2000; seed++) {
+    rf_sample_seed(&pick, seed);
+    EXPECT_GE(rf_sample_draw(&pick, RF_SAMPLE_RATE_MOST), 1U);
+    EXPECT_EQ(rf_sample_draw(&pick, 1), 1U);
+  }
+  EXPECT_LT(rf_sample_log(UINT32_MAX), 4U);
+  EXPECT_EQ(rf_sample_log(1), 32U << 16);
+  EXPECT_EQ(rf_sample_log(1U << 31), 1U << 16);
+}
+
+// ---- The decorator ----
+
+class Sample : public testing::Test {
+protected:
+  Sample() : arena_(size_t{8} << 20), heap_(arena_.data(), arena_.size()) {
+    rf_sample_options_default(&options_);
+    options_.seed = 1;
+    start(1);
+  }
+
+  ~Sample() override {
+    end();
+    EXPECT_EQ(recorder_.count(), 0U) << "findings that no test took";
+  }
+
+  void start(unsigned rate) {
+    end();
+    options_.rate = rate;
+    options_.reporter = recorder_.reporter();
+    ASSERT_EQ(rf_sample_init(&sample_, heap_.allocator(), &options_), RF_OK);
+    made_ = true;
+  }
+
+  void end() {
+    if (made_) {
+      sample_.base.ops->deinit(&sample_.base);
+      made_ = false;
+    }
+  }
+
+  rf_finding take_one() {
+    std::vector<rf_finding> const found = recorder_.take();
+    EXPECT_EQ(found.size(), 1U);
+    return found.empty() ? rf_finding{} : found.front();
+  }
+
+  rf_allocator *a() { return &sample_.base; }
+
+  std::vector<unsigned char> arena_;
+  TlsfHeap heap_;
+  Recorder recorder_;
+  rf_sample sample_ = {};
+  rf_sample_options options_ = {};
+  bool made_ = false;
+};
+
+TEST_F(Sample, AboutOneInNIsSampled) {
+  start(50);
+  unsigned sampled = 0;
+  for (unsigned i = 0; i < 20000; i++) {
+    void *const p = rf_alloc(a(), 24);
+    sampled += rf_sample_has(&sample_, p) ? 1 : 0;
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
+  }
+  EXPECT_NEAR(sampled, 400, 80) << "seed 1";
+}
+
+TEST_F(Sample, TheSameSeedSamplesTheSameAllocations) {
+  std::vector<bool> first;
+  for (unsigned run = 0; run < 2; run++) {
+    start(10);
+    for (size_t i = 0; i < 500; i++) {
+      void *const p = rf_alloc(a(), 24);
+      bool const has = rf_sample_has(&sample_, p);
+      if (run == 0) {
+        first.push_back(has);
+      } else {
+        EXPECT_EQ(has, first[i]) << i;
+      }
+      rf_free(a(), p);
+    }
+  }
+}
+
+TEST_F(Sample, WithoutASlotNothingIsSampledAndAllIsServed) {
+  options_.slots = 4;
+  start(1);
+  void *blocks[10];
+  for (unsigned i = 0; i < 10; i++) {
+    blocks[i] = rf_alloc(a(), 100);
+    ASSERT_NE(blocks[i], nullptr);
+    EXPECT_EQ(rf_sample_has(&sample_, blocks[i]), i < 4);
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
+  }
+}
+
+TEST_F(Sample, ASlotIsUsedAgainAsLateAsPossible) {
+  options_.slots = 8;
+  start(1);
+  unsigned char *const first = bytes(rf_alloc(a(), 32));
+  rf_free(a(), first);
+  for (unsigned i = 0; i < 7; i++) {
+    (void)peek(first);
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(first));
+    EXPECT_STREQ(f.mode, "sample");
+    rf_free(a(), rf_alloc(a(), 32));
+  }
+}
+
+TEST_F(Sample, LargeBlocksAreNotSampled) {
+  options_.largest = 1000;
+  start(1);
+  for (size_t const size : {999, 1000, 1001, 5000}) {
+    void *const p = rf_alloc(a(), size);
+    EXPECT_EQ(rf_sample_has(&sample_, p), size <= 1000) << size;
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Sample, StatisticsAreThoseOfTheProgram) {
+  start(3);
+  std::vector<void *> blocks;
+  for (size_t i = 0; i < 100; i++) {
+    blocks.push_back(rf_alloc(a(), i));
+  }
+  rf_stats stats;
+  rf_stats_get(a(), &stats);
+  EXPECT_EQ(stats.blocks, 100U);
+  EXPECT_EQ(stats.used, 4950U);
+  for (void *const p : blocks) {
+    rf_free(a(), p);
+  }
+  rf_stats_get(a(), &stats);
+  EXPECT_EQ(stats.blocks, 0U);
+  EXPECT_EQ(stats.peak, 4950U);
+}
+
+TEST_F(Sample, AWalkShowsSampledBlocksAsTheProgramHasThem) {
+  start(2);
+  std::vector<void *> blocks;
+  for (size_t i = 0; i < 40; i++) {
+    blocks.push_back(rf_alloc(a(), 10 + i));
+  }
+  auto const check = [](const rf_block *block, void *context) {
+    auto &expected = *static_cast<std::vector<void *> *>(context);
+    for (size_t i = 0; block->used && i < expected.size(); i++) {
+      if (expected[i] == block->ptr) {
+        EXPECT_EQ(block->size, 10 + i);
+        expected[i] = nullptr;
+      }
+    }
+    return true;
+  };
+  std::vector<void *> missing = blocks;
+  EXPECT_EQ(rf_walk(a(), check, &missing), RF_OK);
+  for (void *const p : missing) {
+    EXPECT_EQ(p, nullptr);
+  }
+  for (void *const p : blocks) {
+    rf_free(a(), p);
+  }
+}
+
+TEST_F(Sample, ReallocKeepsContentsWhicheverWayItGoes) {
+  start(2);
+  unsigned char *p = bytes(rf_alloc(a(), 1));
+  p[0] = 0;
+  for (size_t size = 2; size < 300; size++) {
+    p = bytes(rf_realloc(a(), p, size));
+    ASSERT_NE(p, nullptr);
+    p[size - 1] = static_cast<unsigned char>(size - 1);
+    for (size_t i = 0; i < size; i++) {
+      ASSERT_EQ(p[i], static_cast<unsigned char>(i));
+    }
+    EXPECT_GE(rf_usable_size(a(), p), size);
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Sample, AMisuseOfABlockThatIsNotSampledIsAFinding) {
+  start(1 << 20);
+  void *const p = rf_alloc(a(), 100);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+  EXPECT_EQ(rf_realloc(a(), bytes(p) + 3, 10), nullptr);
+  EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE);
+}
+
+TEST_F(Sample, ObjectsDoNotDisturbEachOther) {
+  constexpr unsigned kObjects = 9;
+  rf_sample many[kObjects];
+  options_.rate = 10;
+  options_.reporter = recorder_.reporter();
+  for (rf_sample &one : many) {
+    ASSERT_EQ(rf_sample_init(&one, heap_.allocator(), &options_), RF_OK);
+  }
+  unsigned sampled = 0;
+  for (unsigned i = 0; i < 9000; i++) {
+    rf_sample &one = many[i % kObjects];
+    void *const p = rf_alloc(&one.base, 10);
+    sampled += rf_sample_has(&one, p) ? 1 : 0;
+    rf_free(&one.base, p);
+  }
+  EXPECT_NEAR(sampled, 900, 150);
+  for (rf_sample &one : many) {
+    one.base.ops->deinit(&one.base);
+  }
+}
+
+TEST_F(Sample, ThreadsSampleWithoutALockOfTheProgramsOwn) {
+  rf_std heap;
+  ASSERT_EQ(rf_std_init(&heap), RF_OK);
+  rf_sample shared;
+  options_.rate = 3;
+  options_.slots = 16;
+  ASSERT_EQ(rf_sample_init(&shared, &heap.base, &options_), RF_OK);
+  std::vector<std::thread> threads;
+  std::vector<unsigned> sampled(4);
+  for (unsigned t = 0; t < 4; t++) {
+    threads.emplace_back([&, t] {
+      for (size_t i = 0; i < 2000; i++) {
+        unsigned char *const p = bytes(rf_alloc(&shared.base, i % 300));
+        std::memset(p, 1, i % 300);
+        sampled[t] += rf_sample_has(&shared, p) ? 1 : 0;
+        rf_free(&shared.base, p);
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  for (unsigned const count : sampled) {
+    EXPECT_NEAR(count, 667, 150);
+  }
+  shared.base.ops->deinit(&shared.base);
+}
+
+TEST_F(Sample, BadArgumentsAreRefused) {
+  rf_sample other;
+  EXPECT_EQ(rf_sample_init(nullptr, heap_.allocator(), nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_sample_init(&other, nullptr, nullptr), RF_ERR_INVALID);
+  rf_sample_options options;
+  rf_sample_options_default(&options);
+  options.rate = 0;
+  EXPECT_EQ(rf_sample_init(&other, heap_.allocator(), &options), RF_ERR_INVALID);
+  options.rate = RF_SAMPLE_RATE_MOST + 1;
+  EXPECT_EQ(rf_sample_init(&other, heap_.allocator(), &options), RF_ERR_INVALID);
+  options.rate = 1;
+  options.slots = 0;
+  EXPECT_EQ(rf_sample_init(&other, heap_.allocator(), &options), RF_ERR_INVALID);
+}
+
+TEST_F(Sample, ACallAfterTheEndIsFound) {
+  void *const p = rf_alloc(a(), 10);
+  end();
+  EXPECT_EQ(rf_alloc(a(), 10), nullptr);
+  EXPECT_EQ(take_one().bug, RF_BUG_ENDED);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_DELETED);
+  EXPECT_EQ(take_one().bug, RF_BUG_ENDED);
+}
+
+} // namespace
+} // namespace ringfence
