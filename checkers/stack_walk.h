@@ -27,7 +27,9 @@
  * and nothing changed, where what is there is none. */
 RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high, uintptr_t *pc) {
   uintptr_t const next = ((const uintptr_t *)*frame)[0];
-  if (next - *frame - 1 >= RF_STEP_MOST || next % sizeof(uintptr_t) != 0 || next > high - 2 * sizeof(uintptr_t)) {
+  /* A stack may lie at the top of the address space, whose end 0 is not far above. */
+  if (next <= *frame || next - *frame > RF_STEP_MOST || next % sizeof(uintptr_t) != 0 ||
+      next > high - 2 * sizeof(uintptr_t)) {
     return false;
   }
   uintptr_t const found = ((const uintptr_t *)next)[1];
