@@ -51,7 +51,7 @@ static void say_start(const rf_options *o, const rf_allocator *inner) {
   rf_sink_str(&standard_error, inner->ops->name);
   rf_sink_str(&standard_error, ": mode ");
   rf_sink_str(&standard_error, rf_mode_name(o->mode));
-  if (o->mode == RF_MODE_GUARD) {
+  if (o->mode == RF_MODE_GUARD || o->mode == RF_MODE_ASAN) {
     say_number(", quarantine ", o->quarantine);
     say_number(", fill ", o->fill);
   }
@@ -77,7 +77,7 @@ static void say_refused(rf_mode wanted, rf_mode instead) {
   if (__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
     return;
   }
-  const char *const why = rf_page_store_why_not();
+  const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();
   rf_sink_str(&standard_error, "ringfence: mode ");
   rf_sink_str(&standard_error, rf_mode_name(wanted));
   rf_sink_str(&standard_error, " cannot be had (");
@@ -107,6 +107,11 @@ static rf_guard_options guard_options(const rf_options *o, rf_reporter *reporter
 static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
   rf_guard_options const guard = guard_options(o, reporter);
   return rf_guard_init(&checked->guard, inner, &guard);
+}
+
+static rf_status wrap_in_asan(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options const guard = guard_options(o, reporter);
+  return rf_asan_init(&checked->guard, inner, &guard);
 }
 
 static rf_status wrap_in_page(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
@@ -159,6 +164,13 @@ static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *
     }
     say_refused(RF_MODE_PAGE, RF_MODE_GUARD);
     break;
+  case RF_MODE_ASAN:
+    checked->status = wrap_in_asan(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_ASAN;
+    }
+    say_refused(RF_MODE_ASAN, RF_MODE_GUARD);
+    break;
   case RF_MODE_GUARD:
     break;
   }
@@ -170,6 +182,7 @@ static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
   case RF_MODE_SAMPLE:
     return &checked->sample.base;
   case RF_MODE_GUARD:
+  case RF_MODE_ASAN:
     return &checked->guard.base;
   case RF_MODE_PAGE:
     return &checked->page.base;
@@ -212,6 +225,7 @@ size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
   case RF_MODE_SAMPLE:
     return rf_sample_sweep(&checked->sample);
   case RF_MODE_GUARD:
+  case RF_MODE_ASAN:
     return budget_us != 0 ? rf_guard_sweep_step(&checked->guard, (uint64_t)budget_us * 1000)
                           : rf_guard_sweep(&checked->guard);
   case RF_MODE_PAGE:

@@ -14,6 +14,7 @@
 #ifndef RINGFENCE_CHECKED_H
 #define RINGFENCE_CHECKED_H
 
+#include <ringfence/asan.h>
 #include <ringfence/guard.h>
 #include <ringfence/options.h>
 #include <ringfence/page.h>

@@ -15,7 +15,7 @@ static rf_guard *self_of(rf_allocator *self) {
 #define LEAST_PAGE 4096U
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
-  return guard->base.ops == &guard_ops || guard->base.ops == &walked_ops;
+  return guard->base.ops == rf_seam_quiet_ops(&guard_ops) || guard->base.ops == &walked_ops;
 }
 
 /* ---- Calls into the inner allocator ---- */
@@ -124,6 +124,7 @@ RF_INLINE void unlink_live(rf_guard_header *h, guard_seal parts) {
 /* Gives a block that left the quarantine back. Its header says so, as long as the memory is not used again. */
 RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, const rf_origin *origin) {
   unsigned char *const block = block_of(h);
+  size_t const total = total_of(h);
   inner_call call;
   uint8_t const kind = (uint8_t)(h->kind | STATE_RETIRED);
   parts.next = next_part(0);
@@ -142,6 +143,7 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
   if (RF_UNLIKELY(guard->inner_damaged)) {
     return; /* its bookkeeping would lead it anywhere */
   }
+  tell_returned(guard, payload_of(h), block, total);
   rf_guard_call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
   rf_guard_call_end(guard, &call, origin);
@@ -200,7 +202,9 @@ static inline void flush(rf_guard *guard, size_t keep, const rf_origin *origin) 
 
 void rf_guard_flush(rf_guard *guard, size_t keep) {
   rf_origin const origin = HERE(NULL);
+  rf_seam_enter();
   flush(guard, keep, &origin);
+  rf_seam_leave();
 }
 
 /* A live block, already unlinked and checked, becomes a freed one. `parts` are of its magic so far. */
@@ -222,6 +226,7 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
   h->next = NULL;
   h->u.released = released;
   h->magic = magic_of(parts);
+  tell_freed(guard, h);
   if (RF_UNLIKELY(total > guard->options.quarantine)) {
     retire(guard, h, parts, origin);
     return;
@@ -237,7 +242,7 @@ RF_INLINE void *take(rf_guard *guard, size_t total, size_t align, const rf_origi
   rf_guard_call_begin(&call);
   void *const block = guard->inner->ops->alloc(guard->inner, total, align, origin->site);
   if (block != NULL) {
-    *got = offered(guard, block, total);
+    *got = is_watched(guard) ? total : offered(guard, block, total); /* watched, slack is out of bounds anyway */
   }
   rf_guard_call_end(guard, &call, origin);
   return block;
@@ -309,6 +314,7 @@ RF_INLINE rf_guard_header *make_block_at(rf_guard *guard, size_t size, size_t in
   rf_fill(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD);
   body ^= traits_part(set_size(h, size, prefix, got), align_log2, kind);
   link_live(guard, h, body);
+  tell_live(guard, h);
   return h;
 }
 
@@ -449,6 +455,7 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   rf_allocator *const inner = guard->inner;
   rf_status status = RF_ERR_NO_MEMORY;
   inner_call call;
+  tell_open(guard, h);
   rf_guard_call_begin(&call);
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
@@ -456,7 +463,8 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   if (status == RF_ERR_UNSUPPORTED) {
     status = RF_ERR_NO_MEMORY;
   }
-  *got = offered(guard, block_of(h), status == RF_OK ? total : total_of(h));
+  size_t const asked = status == RF_OK ? total : total_of(h);
+  *got = is_watched(guard) ? asked : offered(guard, block_of(h), asked);
   if (status == RF_ERR_NO_MEMORY && total <= *got) {
     status = RF_OK;
   }
@@ -474,6 +482,7 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
   }
   rf_status const status = stretch(guard, h, prefix + size + RF_GUARD_BACK_MIN, origin, &got);
   if (status != RF_OK) {
+    tell_closed(guard, h);
     return status;
   }
   if (size > old_size) {
@@ -481,6 +490,7 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
   }
   (void)set_size(h, size, prefix, got);
   seal(guard, h);
+  tell_closed(guard, h);
   rf_count_resize(&guard->counters, old_size, size);
   return RF_OK;
 }
@@ -712,18 +722,23 @@ bool rf_guard_report_leak(rf_guard *guard, const void *ptr, const char *detail) 
 
 size_t rf_guard_report_live(rf_guard *guard) {
   size_t count = 0;
+  rf_seam_enter();
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
     if (at.intact) {
       report_leak(guard, at.h, NULL);
       count++;
     }
   }
+  rf_seam_leave();
   return count;
 }
 
 size_t rf_guard_sweep(rf_guard *guard) {
   rf_origin const origin = HERE(NULL);
-  return rf_guard_sweep_from(guard, &origin);
+  rf_seam_enter();
+  size_t const count = rf_guard_sweep_from(guard, &origin);
+  rf_seam_leave();
+  return count;
 }
 
 /* ---- Beginning and end ---- */
@@ -740,6 +755,7 @@ void rf_guard_options_default(rf_guard_options *out) {
       .reporter = NULL,
       .leaks_at_deinit = false,
       .sweep_at_deinit = true,
+      .watched = false,
   };
 }
 
@@ -748,7 +764,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
     return RF_ERR_INVALID;
   }
   memset(guard, 0, sizeof *guard);
-  guard->base.ops = &guard_ops;
+  guard->base.ops = rf_seam_quiet_ops(&guard_ops);
   guard->inner = inner;
   if (options != NULL) {
     guard->options = *options;

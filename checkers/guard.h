@@ -111,6 +111,7 @@ typedef struct rf_guard_options {
   rf_reporter *reporter; /* NULL: the process-wide default reporter (reporter.h) */
   bool leaks_at_deinit;  /* report what is live at deinit */
   bool sweep_at_deinit;  /* check everything at deinit */
+  bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
 } rf_guard_options;
 
 typedef struct rf_guard {

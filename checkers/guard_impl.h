@@ -5,6 +5,7 @@
 
 #include <ringfence/bits.h>
 #include <ringfence/guard.h>
+#include <ringfence/seam.h>
 
 #include "fill.h"
 #include "host.h"
@@ -102,6 +103,70 @@ static inline size_t total_of(const rf_guard_header *h) {
 /* How much of a freed block's payload carries RF_FILL_FREE. */
 static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
   return h->size < guard->options.fill_free ? h->size : guard->options.fill_free;
+}
+
+/* ---- The seam ----
+ *
+ * A watched guard tells of each block what may be touched: the payload while it is live, and nothing else. Inner allocators find
+ * their blocks as they gave them, all of it accessible, whenever they are called about one. */
+
+static inline bool is_watched(const rf_guard *guard) {
+  return RF_SEAM && guard->options.watched;
+}
+
+static inline const char *mode_of(const rf_guard *guard) {
+  return !is_watched(guard) ? "guard" : RF_SEAM_ASAN ? "asan" : "valgrind";
+}
+
+/* A new block of `size` bytes, header and guards written. */
+static inline void tell_live(const rf_guard *guard, const rf_guard_header *h) {
+  if (is_watched(guard)) {
+    rf_seam_resize(block_of(h), total_of(h), payload_of(h),
+                   h->size); /* what the inner allocator said of its block is now of ours */
+  }
+}
+
+/* A live block, its header and guards open to the inner allocator, and closed again. */
+static inline void tell_open(const rf_guard *guard, const rf_guard_header *h) {
+  if (is_watched(guard)) {
+    rf_seam_arena_end(block_of(h), prefix_of(h));
+    rf_seam_arena_end(payload_of(h) + h->size, h->back);
+  }
+}
+
+static inline void tell_closed(const rf_guard *guard, const rf_guard_header *h) {
+  if (is_watched(guard)) {
+    rf_seam_arena(block_of(h), prefix_of(h));
+    rf_seam_resize(payload_of(h), h->size + h->back, payload_of(h), h->size);
+  }
+}
+
+/* A freed block, filled. */
+static inline void tell_freed(const rf_guard *guard, const rf_guard_header *h) {
+  if (is_watched(guard)) {
+    rf_seam_free(payload_of(h), h->size);
+  }
+}
+
+/* A block that goes back to the inner allocator. */
+static inline void tell_returned(const rf_guard *guard, const void *payload, const void *block, size_t total) {
+  if (is_watched(guard)) {
+    rf_seam_resize(payload, 0, block, total);
+  }
+}
+
+/* memset and memcpy are AddressSanitizer's own in a program that carries it, and look at what is out of bounds; loops of
+ * volatile accesses, in sources that are compiled without it, are not. For the rare paths. */
+static inline void write_anywhere(void *to, int byte, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    ((volatile unsigned char *)to)[i] = (unsigned char)byte;
+  }
+}
+
+static inline void read_anywhere(unsigned char *to, const void *from, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    to[i] = ((const volatile unsigned char *)from)[i];
+  }
 }
 
 /* ---- Magic ----
@@ -264,6 +329,11 @@ size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 bool rf_guard_has_lost(const rf_guard *guard);
 
 /* ---- guard_refuse.c ---- */
+
+/* The watched guard whose memory `address` lies in, or lies near to, and in *nearest the block of it, live or in quarantine,
+ * that is nearest; both NULL where there is none. For the moment of a fault, in any thread, while others may go on: misses a
+ * block at worst. */
+const rf_guard *rf_guard_around(const void *address, const rf_guard_header **nearest);
 
 /* Reports the free, realloc or resize of what is not a live block. Returns the status to answer with. */
 rf_status rf_guard_refuse(rf_guard *guard, void *ptr, const rf_origin *origin);

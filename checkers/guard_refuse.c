@@ -244,3 +244,69 @@ rf_status rf_guard_refuse(rf_guard *guard, void *ptr, const rf_origin *origin) {
   status = ask_inner(guard, ptr, origin);
   return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_whereabouts(ptr), origin);
 }
+
+/* ---- Whose memory an address is ---- */
+
+/* Bytes between an address and a block of `guard`; 0 inside. */
+static size_t distance_to(const rf_guard_header *h, const void *address) {
+  uintptr_t const at = (uintptr_t)address;
+  uintptr_t const start = (uintptr_t)payload_of(h);
+  uintptr_t const end = start + h->size;
+  return at < start ? start - at : at < end ? 0 : at - end;
+}
+
+/* Keeps to headers that are in order and memory that can be read, and to as many steps as there can be blocks: another thread
+ * may be at work on them. */
+typedef struct search {
+  const rf_guard *guard;
+  const void *address;
+  const rf_guard_header *best;
+  size_t distance;
+} search;
+
+/* False at what is no block of that state. */
+static bool look_closer(search *s, const rf_guard_header *h, guard_state state) {
+  if (!rf_guard_reachable(s->guard, (const void *)((uintptr_t)h + RF_GUARD_PREFIX)) || !intact(s->guard, h) ||
+      state_of(h) != state) {
+    return false;
+  }
+  size_t const distance = distance_to(h, s->address);
+  /* Of a block that was freed and a live one at the same distance, the live one. */
+  if (s->best == NULL || distance < s->distance) {
+    s->best = h;
+    s->distance = distance;
+  }
+  return true;
+}
+
+static void search_all(search *s) {
+  const rf_guard *const g = s->guard;
+  size_t left = g->counters.blocks + 1;
+  for (const rf_guard_header *h = g->live.next; h != &g->live && left != 0 && look_closer(s, h, STATE_LIVE); left--) {
+    h = h->next;
+  }
+  left = g->quarantined / (RF_GUARD_PREFIX + RF_GUARD_BACK_MIN) + 1;
+  for (const rf_guard_header *h = g->oldest; h != NULL && left != 0 && look_closer(s, h, STATE_FREED); left--) {
+    h = h->next;
+  }
+}
+
+/* How far from a block an address in nobody's memory may be to concern it, where the inner allocator cannot tell its own. */
+#define NEAR 4096
+
+RF_PEEKS const rf_guard *rf_guard_around(const void *address, const rf_guard_header **nearest) {
+  search best = {NULL, address, NULL, SIZE_MAX};
+  for (const rf_guard *g = all_guards; still_there(g); g = g->other) {
+    search s = {g, address, NULL, SIZE_MAX};
+    if (!is_watched(g)) {
+      continue;
+    }
+    search_all(&s);
+    bool const ours = rf_owns(g->inner, address) || s.distance <= NEAR;
+    if (ours && (best.guard == NULL || s.distance < best.distance)) {
+      best = s;
+    }
+  }
+  *nearest = best.best;
+  return best.guard;
+}

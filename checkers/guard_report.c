@@ -11,7 +11,7 @@ void rf_guard_finding(const rf_guard *guard, rf_finding *f, rf_bug bug, rf_acces
   f->access = access;
   f->address = (uintptr_t)address;
   f->allocator = guard->inner->ops->name;
-  f->mode = "guard";
+  f->mode = mode_of(guard);
   f->found.site = origin->site;
   f->found.thread = rf_port_thread_id();
   f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
@@ -73,7 +73,7 @@ static void place_window(rf_finding *f, uintptr_t low, uintptr_t high, uintptr_t
   uintptr_t const room = high - start;
   f->window_address = start;
   f->window_size = room < RF_WINDOW ? (unsigned)room : RF_WINDOW;
-  memcpy(f->window, (const void *)start, f->window_size);
+  read_anywhere(f->window, (const void *)start, f->window_size);
   memcpy(f->expected, f->window, f->window_size);
 }
 

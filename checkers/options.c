@@ -17,7 +17,7 @@
 #endif
 
 const char *rf_mode_name(rf_mode mode) {
-  static const char *const names[] = {"off", "sample", "guard", "page"};
+  static const char *const names[] = {"off", "sample", "guard", "page", "asan"};
   return names[mode];
 }
 
@@ -82,12 +82,13 @@ typedef struct option {
   { #name, meaning, words, 0, 0, KIND_CHOICE, FIELD(name) }
 
 static const option table[] = {
-    CHOICE(mode, "off sample guard page ", "how allocators are checked"),
+    CHOICE(mode, "off sample guard page asan ", "how allocators are checked"),
     BOOL(halt, "end the process at the first finding"),
     NUMBER(exitcode, 255, "exit code of a process ended so"),
     {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(log)},
     CHOICE(format, "text json serial ", "of findings"),
-    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, 0, KIND_PATH, FIELD(suppressions)},
+    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, 0, KIND_PATH,
+     FIELD(suppressions)},
     SIZE(quarantine, "bytes of freed blocks kept back"),
     NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
     CHOICE(leaks, "0 1 all reachable ",
@@ -109,7 +110,8 @@ static const option table[] = {
     CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
            "drop-in: print what is allocated on this signal, unless the program handles it"),
     BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
-    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(trace)},
+    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH,
+     FIELD(trace)},
     BOOL(help, "print this list"),
 };
 

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* From the bare allocator to each block on pages of its own. */
-typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE } rf_mode;
+/* From the bare allocator to each block watched by AddressSanitizer. */
+typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN } rf_mode;
 
 /* "guard" and the like, a static string. */
 const char *rf_mode_name(rf_mode mode);

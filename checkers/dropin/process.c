@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include "aside.h"
 #include "caller.h"
 #include "checkers/uncancelled.h"
 #include "cxx.h"
@@ -232,6 +233,15 @@ static void keep_paths(rf_options *o) {
   }
 }
 
+static void leave_mode_asan(rf_options *o, const rf_sink *out) {
+  if (o->mode == RF_MODE_ASAN) {
+    rf_sink_str(
+        out, "ringfence: mode asan is for a program's own allocators: AddressSanitizer has its own malloc; mode guard "
+             "it is\n");
+    o->mode = RF_MODE_GUARD;
+  }
+}
+
 /* Where the environment is not there yet (an allocation before the C library's own start), it is read later. */
 static void configure(void) {
   rf_sink const warnings = {to_standard_error, NULL};
@@ -242,6 +252,7 @@ static void configure(void) {
   o->quarantine = DEFAULT_QUARANTINE;
   if (environ != NULL) {
     (void)rf_options_load(o, &warnings);
+    leave_mode_asan(o, &warnings);
     process.configured = true;
     keep_paths(o);
   }
@@ -405,6 +416,11 @@ void rf_process_begin(void) {
     for (unsigned i = 0; i < rf_arena_count(); i++) {
       rf_arena_at(i)->guard.options = rf_process.guard_options;
     }
+  }
+  if (rf_aside_for() != NULL) {
+    rf_process.options.signals = false; /* they are the sanitizer's */
+    rf_process.options.sweep = false;
+    rf_process.options.leaks = RF_LEAKS_NONE;
   }
   rf_caller_init();
   rf_elsewhere_init();

@@ -70,6 +70,7 @@ static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t si
     return NULL;
   }
   void *const ptr = rf_memblocks_at(pool, index);
+  rf_seam_alloc(ptr, size);
   table_of(a, pool)[index] = size + 1;
   rf_count_alloc(&a->counters, size);
   rf_memblocks_notify_alloc(pool, ptr, pool->block_size);
@@ -126,6 +127,9 @@ static rf_status find(const rf_blockgroup_allocator *a, const void *ptr, place *
 static bool release(const place *at, const void *ptr, rf_memblocks_refusal *why) {
   rf_memblocks_lock(at->pool);
   bool const released = rf_memblocks_release(at->pool, ptr, why);
+  if (released) {
+    rf_seam_free(ptr, at->pool->block_size);
+  }
   rf_memblocks_unlock(at->pool);
   return released;
 }
@@ -157,6 +161,7 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
   }
   rf_count_resize(&a->counters, *at.size - 1, size);
   *at.size = size + 1;
+  rf_seam_resize(ptr, at.pool->block_size, ptr, size);
   return RF_OK;
 }
 
@@ -165,7 +170,11 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
 static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   place at;
   const char *what;
-  return find(adapter_of(self), ptr, &at, &what) == RF_OK ? at.pool->block_size : 0;
+  if (find(adapter_of(self), ptr, &at, &what) != RF_OK) {
+    return 0;
+  }
+  rf_seam_reveal(ptr, at.pool->block_size);
+  return at.pool->block_size;
 }
 
 static bool adapter_owns(rf_allocator *self, const void *ptr) {
@@ -273,6 +282,9 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
 
 static void adapter_deinit(rf_allocator *self) {
   rf_blockgroup_allocator *const a = adapter_of(self);
+  for (const rf_blockgroup_member *m = RF_SEAM && intact(a) ? a->group->first : NULL; m != NULL; m = m->next) {
+    rf_seam_arena_end(m->blocks->buffer, m->blocks->num_blocks * m->blocks->block_size);
+  }
   if (a->seal == seal_of(a)) {
     rf_blockgroup_deinit(a->group);
   }

@@ -119,6 +119,9 @@ static void *load(void *const *in, size_t i) {
 /* ---- Counting ---- */
 
 static void count_taken(rf_memblocks *blocks, size_t count) {
+  if (RF_SEAM && blocks->allocations == 0) {
+    rf_seam_arena(blocks->buffer, blocks->num_blocks * blocks->block_size); /* no init has run for static pools */
+  }
   blocks->used += count;
   blocks->peak = blocks->peak < blocks->used ? blocks->used : blocks->peak;
   blocks->allocations += count;
@@ -213,10 +216,14 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
   *blocks = made;
   put_seal(blocks);
   memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
+  rf_seam_arena(buffer, bytes);
   return RF_OK;
 }
 
 void rf_memblocks_deinit(rf_memblocks *blocks) {
+  if (RF_SEAM && rf_memblocks_intact(blocks)) {
+    rf_seam_arena_end(blocks->buffer, blocks->num_blocks * blocks->block_size);
+  }
   blocks->num_blocks = 0;
   blocks->used = 0;
   blocks->peak = 0;
@@ -325,6 +332,11 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   if (status == RF_ERR_CORRUPT) {
     return corrupt(blocks);
   }
+  if (RF_SEAM && status == RF_OK) {
+    for (size_t i = 0; i < count; i++) {
+      rf_seam_alloc(load(out, i), blocks->block_size);
+    }
+  }
   if (status == RF_OK && blocks->listeners != NULL) {
     for (size_t i = 0; i < count; i++) {
       rf_memblocks_notify_alloc(blocks, load(out, i), blocks->block_size);
@@ -383,6 +395,7 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
   }
   if (status == RF_OK) {
     *out = rf_memblocks_at(blocks, first);
+    rf_seam_alloc(*out, count * blocks->block_size);
     rf_memblocks_notify_alloc(blocks, *out, count * blocks->block_size);
   }
   return status;
@@ -418,6 +431,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   if (!taken) {
     return RF_ERR_NO_MEMORY;
   }
+  rf_seam_alloc(first, count * blocks->block_size);
   rf_memblocks_notify_alloc(blocks, first, count * blocks->block_size);
   return RF_OK;
 }
@@ -470,6 +484,7 @@ void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count) {
   mark_run(blocks, first, count, false);
   blocks->hint = w < blocks->hint ? w : blocks->hint;
   blocks->used -= count;
+  rf_seam_free(rf_memblocks_at(blocks, first), count * blocks->block_size);
 }
 
 /* Marks blocks free as it checks them, which is how one named twice is seen; takes it back where one is bad. */
@@ -498,6 +513,9 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
   }
   rf_memblocks_lock(blocks);
   bool const released = release_all(blocks, count, in, &why);
+  for (size_t i = 0; RF_SEAM && released && i < count; i++) {
+    rf_seam_free(load(in, i), blocks->block_size);
+  }
   rf_memblocks_unlock(blocks);
   if (!released) {
     return refuse(blocks, &why, site);

@@ -69,6 +69,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
   rf_memblocks_unlock(blocks);
   if (status == RF_OK) {
     void *const ptr = rf_memblocks_at(blocks, first);
+    rf_seam_alloc(ptr, size);
     rf_memblocks_notify_alloc(blocks, ptr, count * blocks->block_size);
     return ptr;
   }
@@ -135,6 +136,8 @@ static bool fit(rf_memblocks_allocator *a, size_t index, size_t size) {
   if (want < have) {
     rf_memblocks_drop_run(blocks, index + want, have - want);
   }
+  void *const ptr = rf_memblocks_at(blocks, index);
+  rf_seam_resize(ptr, (want < have ? want : have) * blocks->block_size, ptr, size);
   rf_count_resize(&a->counters, a->sizes[index] - 1, size);
   a->sizes[index] = size + 1;
   return true;
@@ -170,6 +173,7 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   bool const live = find(a, ptr, &index, &status) == NULL;
   size_t const count = live ? run_at(a, index) : 0;
   rf_memblocks_unlock(a->blocks);
+  rf_seam_reveal(ptr, count * a->blocks->block_size);
   return count * a->blocks->block_size;
 }
 

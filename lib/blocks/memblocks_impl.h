@@ -5,6 +5,7 @@
 
 #include <ringfence/memblocks.h>
 #include <ringfence/seal.h>
+#include <ringfence/seam.h>
 
 /* One refused free: which pointer, why, in words. */
 typedef struct rf_memblocks_refusal {

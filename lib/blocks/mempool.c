@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <ringfence/seal.h>
+#include <ringfence/seam.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)
@@ -55,11 +56,13 @@ static rf_status enter(rf_mempool *pool) {
     rf_mutex_unlock(&pool->mutex);
     return RF_ERR_CORRUPT;
   }
+  rf_seam_enter();
   return RF_OK;
 }
 
 static void leave(rf_mempool *pool) {
   pool->queue_seal = seal_of_queue(pool);
+  rf_seam_leave();
   rf_mutex_unlock(&pool->mutex);
 }
 
@@ -75,6 +78,11 @@ static uintptr_t *header_of(const rf_mempool *pool, size_t index) {
 
 static void *payload_of(const rf_mempool *pool, size_t index) {
   return pool->start + index * pool->stride + HEADER;
+}
+
+/* From the first header to the end of the last block; there is at least one. */
+static size_t span_of(const rf_mempool *pool) {
+  return (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
 }
 
 /* Bound to the place, so that a header which was copied or shifted does not pass. */
@@ -104,7 +112,10 @@ static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
 
 rf_mempool *rf_mempool_of(const void *block) {
   const uintptr_t *const header = (const uintptr_t *)block - 1;
-  return (rf_mempool *)((*header ^ seal(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
+  rf_seam_enter();
+  uintptr_t const word = *header;
+  rf_seam_leave();
+  return (rf_mempool *)((word ^ seal(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
 }
 
 /* ---- The requested size of a block that is out ---- */
@@ -194,6 +205,7 @@ rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t bl
   pool->seal = seal_of_pool(pool);
   pool->queue_seal = seal_of_queue(pool);
   link_all(pool);
+  rf_seam_arena(pool->start, span_of(pool));
   return RF_OK;
 }
 
@@ -243,6 +255,7 @@ static rf_status see_waiters_off(rf_mempool *pool) {
   leave(pool);
   (void)rf_event_wait(&emptied, RF_WAIT_FOREVER);
   rf_mutex_lock(&pool->mutex); /* whoever set the event has left by now */
+  rf_seam_enter();
   rf_event_deinit(&emptied);
   return RF_OK;
 }
@@ -256,6 +269,7 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
   leave(pool);
   if (status == RF_OK) {
     rf_mutex_deinit(&pool->mutex);
+    rf_seam_arena_end(pool->start, span_of(pool));
     pool->num_blocks = 0;
     pool->capacity = 0;
     pool->seal = seal_of_pool(pool);
@@ -302,10 +316,12 @@ static rf_status take(rf_mempool *pool, size_t size, void **out) {
   size_set(pool, index, size);
   count_out(pool, size);
   *out = payload_of(pool, index);
+  rf_seam_alloc(*out, size);
   return RF_OK;
 }
 
 static void put(rf_mempool *pool, size_t index) {
+  rf_seam_free(payload_of(pool, index), pool->block_size);
   state_set(pool, index, FREE + pool->head);
   pool->head = index;
 }
@@ -388,6 +404,7 @@ static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms
   rf_mutex_lock(&pool->mutex);
   bool const intact = pool->queue_seal == seal_of_queue(pool);
   if (intact) {
+    rf_seam_enter();
     stop_waiting(pool, w);
     leave(pool);
   } else {
@@ -475,8 +492,10 @@ static const char *give_back(rf_mempool *pool, const void *block, rf_status *sta
   }
   count_back(pool, size);
   if (pool->first != NULL) {
+    rf_seam_free(payload_of(pool, index), pool->block_size);
     size_set(pool, index, pool->block_size);
     count_out(pool, pool->block_size);
+    rf_seam_alloc(payload_of(pool, index), pool->block_size);
     serve_first(pool, RF_OK, payload_of(pool, index));
   } else {
     put(pool, index);
@@ -545,6 +564,7 @@ static rf_status resize_block(rf_mempool *pool, size_t index, size_t old_size, s
     return RF_ERR_NO_MEMORY;
   }
   size_set(pool, index, size);
+  rf_seam_resize(payload_of(pool, index), pool->block_size, payload_of(pool, index), size);
   pool->used_bytes += size - old_size;
   pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
   return RF_OK;
@@ -587,8 +607,7 @@ static bool mempool_owns(rf_allocator *self, const void *ptr) {
   if (pool->seal != seal_of_pool(pool) || pool->num_blocks == 0) {
     return false;
   }
-  size_t const end = (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
-  return (uintptr_t)ptr - (uintptr_t)pool->start < end;
+  return (uintptr_t)ptr - (uintptr_t)pool->start < span_of(pool);
 }
 
 static void describe(const rf_mempool *pool, size_t index, rf_block *out) {

@@ -2,6 +2,8 @@
 // no mutex or event left, and the lock, which must be free whenever somebody else can run.
 #include <ringfence/mempool.h>
 
+#include "tests/core/unwatched.h"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -206,6 +208,7 @@ TEST_F(MempoolPort, TheFaultHandlerRunsOutsideTheLock) {
   EXPECT_EQ(rf_mempool_free(&pool, &foreign), RF_ERR_BAD_POINTER);
   EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
   EXPECT_EQ(rf_mempool_free(&pool, only), RF_ERR_NOT_ALLOCATED);
+  Unwatched const unwatched(memory, 1);
   memory[0] ^= 0x40;
   EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_ERR_CORRUPT);
   memory[0] ^= 0x40;

@@ -1,6 +1,7 @@
 #include <ringfence/mempool.h>
 
 #include "fault_log.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -260,6 +261,7 @@ TEST(Mempool, RefusesEveryBadPointer) {
 }
 
 TEST(Mempool, ABlockWhoseHeaderWasOverwrittenIsNotTakenBack) {
+  Unwatched const unwatched;
   Pool p(3);
   auto *block = static_cast<unsigned char *>(p.take());
   uintptr_t good;
@@ -271,6 +273,7 @@ TEST(Mempool, ABlockWhoseHeaderWasOverwrittenIsNotTakenBack) {
 }
 
 TEST(Mempool, AHeaderCopiedFromAnotherBlockDoesNotPass) {
+  Unwatched const unwatched;
   Pool p(3);
   auto *a = static_cast<unsigned char *>(p.take());
   auto *b = static_cast<unsigned char *>(p.take());
@@ -282,6 +285,7 @@ TEST(Mempool, AHeaderCopiedFromAnotherBlockDoesNotPass) {
 }
 
 TEST(Mempool, AFreeBlockThatWasOverwrittenIsNotHandedOut) {
+  Unwatched const unwatched;
   Pool p(3);
   uintptr_t good;
   memcpy(&good, p.pool.start, sizeof good);
@@ -373,6 +377,7 @@ TEST(MempoolAllocator, KnowsTheRequestedSizeOfEachBlock) {
 }
 
 TEST(MempoolAllocator, AnOverflowIntoTheSlackIsSeenAtFreeOrByCheck) {
+  Unwatched const unwatched;
   Pool p(2, 24, 16);
   rf_allocator *a = &p.pool.base;
   auto *block = static_cast<unsigned char *>(rf_alloc(a, 5));
@@ -404,6 +409,7 @@ TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
 // Every byte of every header, and of each field that is relied on, is changed in turn: check tells, whatever is called
 // returns, and restored it is clean.
 TEST(MempoolDamage, OfAnyByteOfHeadersAndCountsIsTold) {
+  Unwatched const unwatched;
   Pool p(7, 300, 16);
   void *const out[] = {p.take(), p.take(), p.take(), p.take()};
   auto *const byte = static_cast<unsigned char *>(rf_alloc(&p.pool.base, 290));
@@ -440,6 +446,7 @@ TEST(MempoolDamage, OfAnyByteOfHeadersAndCountsIsTold) {
 
 // With any one link overwritten, taking all blocks ends, and hands out no block twice.
 TEST(MempoolDamage, OfALinkNeverHandsOutABlockTwice) {
+  Unwatched const unwatched;
   for (size_t victim = 0; victim < 4; victim++) {
     for (size_t byte = 0; byte < sizeof(uintptr_t); byte++) {
       for (int flip = 1; flip < 256; flip++) {
@@ -463,6 +470,7 @@ TEST(MempoolDamage, OfALinkNeverHandsOutABlockTwice) {
 // The same of the pool's own record, but for its mutex, which is the port's: told, or a figure that is only shown.
 // Nothing that is called on it crashes.
 TEST(MempoolDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
+  Unwatched const unwatched;
   Pool p(5, 40, 16);
   void *const live = rf_alloc(&p.pool.base, 20);
   rf_mempool_free(&p.pool, p.take());

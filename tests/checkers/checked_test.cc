@@ -3,6 +3,7 @@
 #include <ringfence/tlsf.h>
 
 #include "tests/checkers/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -53,6 +54,30 @@ TEST_F(Checked, ModeGuardFindsAnOverflow) {
   rf_checked_deinit(&checked_);
   rf_checked_deinit(&checked_); // a second one does nothing
   EXPECT_EQ(recorder_.count(), 1U);
+}
+
+// Mode asan, or the next best thing and a line that says why.
+TEST_F(Checked, ModeAsanIsWatchedWhereThereIsAWatcher) {
+  options_.settings.mode = RF_MODE_ASAN;
+  testing::internal::CaptureStderr();
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  std::string const said = testing::internal::GetCapturedStderr();
+  ASSERT_NE(a, &heap_.base);
+  if (rf_asan_watcher() != nullptr) {
+    EXPECT_EQ(said, "");
+    EXPECT_EQ(checked_.mode, RF_MODE_ASAN);
+    EXPECT_TRUE(checked_.guard.options.watched);
+  } else {
+    EXPECT_NE(
+        said.find("ringfence: mode asan cannot be had (it needs a build with AddressSanitizer); mode guard it is"),
+        std::string::npos)
+        << said;
+    EXPECT_EQ(checked_.mode, RF_MODE_GUARD);
+    EXPECT_FALSE(checked_.guard.options.watched);
+  }
+  rf_free(a, rf_alloc(a, 13));
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(recorder_.count(), 0U);
 }
 
 TEST_F(Checked, EachSettingReachesTheGuard) {
@@ -113,6 +138,7 @@ TEST_F(Checked, TheSweepAtDeinitCanBeSwitchedOff) {
 // ---- With the options of the process: each in a process of its own, since they are read once ----
 
 void run_example(const char *environment, void (*program)(rf_allocator *)) {
+  Unwatched const unwatched; // the allocator below would stop some of them
   setenv("RINGFENCE_OPTIONS", environment, 1);
   rf_tlsf heap;
   rf_checked checked;

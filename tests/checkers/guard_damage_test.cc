@@ -1,6 +1,7 @@
 // Damage to what guard itself relies on: its headers and lists, and the inner allocator's own data. It is reported, never
 // followed, and everything that is whole goes on working.
 #include "tests/checkers/guard_fixture.h"
+#include "tests/core/unwatched.h"
 
 #include <algorithm>
 #include <string>
@@ -205,6 +206,9 @@ TEST_P(GuardDamage, ADamagedNeighbourIsNotWrittenTo) {
 // Blocks that lie one after the other in memory, so that an overflow of the first reaches the second.
 class GuardOverrun : public GuardDamage {
 protected:
+  // What goes beyond a block of the allocator below would be stopped there.
+  Unwatched unwatched_{arena_.data(), arena_.size()};
+
   std::vector<unsigned char *> row(size_t count, size_t size) {
     std::vector<unsigned char *> blocks;
     for (size_t i = 0; i < count; i++) {

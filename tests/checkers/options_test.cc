@@ -119,11 +119,12 @@ TEST_F(Options, EachWarningIsCounted) {
 }
 
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
-  EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
-            "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
-            "suppressions, "
-            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sample_rate, sample_slots, sample_seed, "
-            "align, closed, max_findings, verbosity, rejected, signals, dump_signal, summary, trace, help\n");
+  EXPECT_EQ(
+      parse("halt=0:quarantin=5:exitcode=3"),
+      "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
+      "suppressions, "
+      "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sample_rate, sample_slots, sample_seed, "
+      "align, closed, max_findings, verbosity, rejected, signals, dump_signal, summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }
@@ -140,12 +141,12 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
 
 TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
   o_.mode = RF_MODE_GUARD;
-  EXPECT_EQ(parse("mode=asan"), "ringfence: TEST: mode=asan is ignored; allowed: off, sample, guard, page\n");
+  EXPECT_EQ(parse("mode=tsan"), "ringfence: TEST: mode=tsan is ignored; allowed: off, sample, guard, page, asan\n");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
 }
 
 TEST_F(Options, EveryModeHasAWordAndAName) {
-  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN}) {
     EXPECT_EQ(parse((std::string("mode=") + rf_mode_name(mode)).c_str()), "");
     EXPECT_EQ(o_.mode, mode);
   }
@@ -236,8 +237,9 @@ TEST_F(Options, TheHelpNamesEveryKeyWithItsValue) {
   std::string const &text = out.text();
   for (const char *const line :
        {"  mode=guard\n", "  halt=1\n", "  exitcode=99\n", "  log=(standard error)\n", "  format=text\n",
-        "  quarantine=12345\n", "  sample_rate=5000\n", "  sample_slots=64\n", "  align=both\n", "  stack_depth=0\n", "  leaks=1\n", "  fill=all\n",
-        "  fill_alloc=", "  move_below=", "  sweep=1\n", "  max_findings=", "  verbosity=0\n", "  help=0\n"}) {
+        "  quarantine=12345\n", "  sample_rate=5000\n", "  sample_slots=64\n", "  align=both\n", "  stack_depth=0\n",
+        "  leaks=1\n", "  fill=all\n", "  fill_alloc=", "  move_below=", "  sweep=1\n",
+        "  max_findings=", "  verbosity=0\n", "  help=0\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
 }

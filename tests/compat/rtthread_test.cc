@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/core/unwatched.h"
+
 namespace {
 
 alignas(16) unsigned char memory[64 * 1024];
@@ -325,6 +327,7 @@ TEST_F(RtThread, TooLittleMemoryIsNoSmallMemoryHeap) {
 }
 
 TEST_F(RtThread, AllOfASmallMemoryHeapIsServedAndMergesAgain) {
+  Unwatched const unwatched;
   void *const buffer = rt_malloc(1024);
   memset(buffer, 0xAA, 1024);
   rt_smem_t const m = rt_smem_init("mem_tc", buffer, 1024);
@@ -582,6 +585,7 @@ TEST_F(RtMempool, HooksSeeWhatSucceeds) {
 TEST_F(RtThread, MemtraceShowsBlocksAndWhoseTheyAre) {
   rf_rt_thread_name("gui");
   void *const p = rt_malloc(48);
+  Unwatched const unwatched(static_cast<char *>(p) - 64, 1024); // where the headers are
   EXPECT_STREQ("gui", app_owner_of(p));
   rf_rt_thread_name(nullptr);
   EXPECT_EQ('#', app_owner_of(rt_malloc(48))[0]);

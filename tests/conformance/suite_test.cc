@@ -1,6 +1,7 @@
 // The suite proves itself: it passes a sound allocator and fails each broken one, in the check that is about the fault.
 #include "tests/conformance/broken.h"
 #include "tests/conformance/suite.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -115,7 +116,9 @@ std::string name_of(const testing::TestParamInfo<Expectation> &e) {
   return e.param.name;
 }
 
-class BrokenTest : public testing::TestWithParam<Expectation> {};
+class BrokenTest : public testing::TestWithParam<Expectation> {
+  Unwatched unwatched_; // what they do wrong would be stopped before the suite sees it
+};
 
 TEST_P(BrokenTest, FailsTheCheckThatIsAboutIt) {
   Check const check = check_named(GetParam().check);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/core/unwatched.h"
+
 namespace {
 
 struct Faults {
@@ -231,6 +233,7 @@ TEST_F(Pool, RefusesBadFrees) {
 }
 
 TEST_F(Pool, AWrittenFreeBlockIsReportedAndThePoolGoesOn) {
+  Unwatched const unwatched(pool.memory, pool.memory_size);
   auto *const p = static_cast<unsigned char *>(rf_alloc(a, 16));
   ASSERT_EQ(RF_OK, rf_free(a, p));
   std::memset(p, 0x5A, 16);
@@ -249,6 +252,7 @@ TEST_F(Pool, AWrittenFreeBlockIsReportedAndThePoolGoesOn) {
 }
 
 TEST_F(Pool, EachBitOfLinksAndStatesIsCheckedAndRestoredIsClean) {
+  Unwatched const unwatched(pool.memory, pool.memory_size);
   void *const kept = rf_alloc(a, 9); // the first slot of the first class; the other three are free
   size_t const states = pool.memory_size - 4;
   for (size_t i = 0; i < pool.memory_size; i++) {

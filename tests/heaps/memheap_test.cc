@@ -310,6 +310,8 @@ TEST_F(Memheap, ServesAndOwnsNothingAfterDeinit) {
 
 class MemheapIntegrity : public ::testing::Test {
 protected:
+  Unwatched unwatched;
+
   static constexpr size_t kSize = 500; // no multiple of kG: the last block is cut
 
   struct Everything {

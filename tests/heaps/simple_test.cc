@@ -2,6 +2,7 @@
 #include <ringfence/simple.h>
 
 #include "tests/core/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -282,6 +283,8 @@ TEST(SimpleTest, ReallocKeepsAllUsableBytes) {
 // A heap with used and free blocks, and where its headers are.
 class Damage : public testing::TestWithParam<size_t> {
 protected:
+  Unwatched unwatched;
+
   void SetUp() override {
     for (size_t const size : {10, 100, 0, 33, 64, 50}) {
       blocks.push_back(rf_alloc(h.a, size));

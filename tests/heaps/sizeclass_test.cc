@@ -289,6 +289,8 @@ TEST_F(SizeclassFallback, RefusesInitWhereThereIsNothingToServeFrom) {
 
 class SizeclassRefusals : public Sizeclass {
 protected:
+  Unwatched unwatched;
+
   rf_status freed(void *ptr) {
     rf_stats const before = stats(a);
     rf_status const status = rf_free(a, ptr);
@@ -495,6 +497,8 @@ TEST_F(Sizeclass, ListsLiveBlocksWithTheirSites) {
 
 class SizeclassIntegrity : public ::testing::Test {
 protected:
+  Unwatched unwatched;
+
   static constexpr size_t kSize = 1500;
 
   void SetUp() override {

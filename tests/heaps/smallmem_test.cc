@@ -203,6 +203,8 @@ TEST_F(Smallmem, AResizeNeverMoves) {
 
 class SmallmemRefusals : public Smallmem {
 protected:
+  Unwatched unwatched;
+
   void SetUp() override {
     Smallmem::SetUp();
     p = alloc(100);
@@ -391,6 +393,8 @@ TEST(SmallmemSeal, NoByteCanChangeWithoutChangingIt) {
 
 class SmallmemIntegrity : public ::testing::TestWithParam<rf_owner_fn> {
 protected:
+  Unwatched unwatched;
+
   static constexpr size_t kSize = 1000; // no multiple of kG: the last block is cut
 
   void SetUp() override {

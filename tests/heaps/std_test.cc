@@ -3,6 +3,7 @@
 #include <ringfence/std.h>
 
 #include "tests/core/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -62,6 +63,7 @@ TEST_F(StdTest, UsableBytesAreTheRequestedOnes) {
 }
 
 TEST_F(StdTest, ACopiedHeaderIsNotBelieved) {
+  Unwatched const unwatched;
   alignas(64) unsigned char copy[256];
   for (size_t const align : {RF_ALIGN_DEFAULT, size_t{64}}) {
     auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(a, align, 40));
@@ -74,6 +76,7 @@ TEST_F(StdTest, ACopiedHeaderIsNotBelieved) {
 }
 
 TEST_F(StdTest, AHeaderWithAnotherSizeIsNotBelieved) {
+  Unwatched const unwatched;
   auto *const p = static_cast<unsigned char *>(rf_alloc(a, 40));
   ASSERT_NE(p, nullptr);
   for (size_t i = 1; i <= 16; i++) {

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "tests/core/unwatched.h"
+
 // Takes the program's faults for as long as it lives.
 class Faults {
 public:

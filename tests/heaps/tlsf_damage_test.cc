@@ -31,6 +31,8 @@ void add(Bytes *bytes, const void *start, size_t size) {
 // Two regions with live and free blocks of several lists, among them two lists of two, and all that check relies upon.
 class TlsfDamage : public testing::Test {
 protected:
+  Unwatched unwatched;
+
   void SetUp() override {
     // Of their exact sizes, so that AddressSanitizer sees a step outside.
     arena.reset(static_cast<unsigned char *>(::operator new(kArena)));

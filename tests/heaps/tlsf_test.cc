@@ -400,6 +400,8 @@ TEST(TlsfTest, ManyRegionsComeAndGoInAnyOrder) {
 
 class TlsfRefusals : public testing::Test {
 protected:
+  Unwatched unwatched;
+
   Heap h{4096};
   FaultRecorder recorder;
 };

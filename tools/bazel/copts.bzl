@@ -19,6 +19,13 @@ RF_COPTS = _WARNINGS + [
     "-Wvla",
 ]
 
+# For the sources of allocators, which alone may touch what the seam has put out of bounds (lib/core/seam.h). They are
+# instrumented where the seam is off: that is how --config=fuzz finds their own mistakes.
+RF_SEAM_COPTS = select({
+    str(Label("//lib/core:seam_asan")): ["-fno-sanitize=address"],
+    "//conditions:default": [],
+})
+
 # C++ only; the standard is C++17, set for GoogleTest as well in .bazelrc.
 # clang counts signedness as a conversion in C++ where gcc does not: follow gcc, else every
 # EXPECT_EQ(vector.size(), 3) is an error on one of them.

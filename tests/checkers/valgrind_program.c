@@ -1,0 +1,107 @@
+/* A program for valgrind_test.sh: `valgrind_program ALLOCATOR BUG`. Its lines are found by their comments. */
+#include <ringfence/asan.h>
+#include <ringfence/options.h>
+
+#include "tests/conformance/subjects/subjects.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static max_align_t state[16 * 1024];
+static max_align_t arena[4 * 1024];
+
+static const rf_conformance_subject *subject_named(const char *name) {
+  const rf_conformance_subject *const all[] = {
+      rf_blockgroup_subject(), rf_memblocks_subject(), rf_memheap_subject(),  rf_mempool_subject(), rf_pool_subject(),
+      rf_simple_subject(),     rf_sizeclass_subject(), rf_smallmem_subject(), rf_std_subject(),     rf_tlsf_subject(),
+  };
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    if (strcmp(all[i]->name, name) == 0) {
+      return all[i];
+    }
+  }
+  return NULL;
+}
+
+static volatile char seen;
+
+static void lose(rf_allocator *a) {
+  char *p = (char *)rf_alloc(a, 33); /* lost */
+  if (p != NULL) {
+    p[0] = 1;
+  }
+}
+
+/* Overwrites what a call may have left on the stack. */
+static void forget(void) {
+  volatile char stack[4096];
+  memset((char *)stack, 0, sizeof stack);
+}
+
+/* True where `bug` has a name. All else that it does is in order. */
+static bool commit(rf_allocator *a, const char *bug) {
+  char *p = (char *)rf_alloc(a, 13); /* allocated */
+  char *const q = (char *)rf_alloc(a, 100);
+  if (p == NULL || q == NULL) {
+    return false;
+  }
+  memset(p, 1, 13);
+  memset(q, 2, 100);
+  if (strcmp(bug, "read") == 0) {
+    seen = p[13]; /* read past the end */
+  } else if (strcmp(bug, "write") == 0) {
+    p[-1] = p[0]; /* written before the start */
+  } else if (strcmp(bug, "freed") == 0) {
+    rf_free(a, p); /* freed */
+    seen = p[3];   /* used after free */
+    p = NULL;
+  } else if (strcmp(bug, "uninitialised") == 0) {
+    char *const r = (char *)rf_alloc(a, 8);
+    if (r != NULL && r[3] == 5) { /* not initialised */
+      seen = 5;
+    }
+    rf_free(a, r);
+  } else if (strcmp(bug, "leak") == 0) {
+    lose(a);
+  } else if (strcmp(bug, "none") == 0) {
+    p = (char *)rf_realloc(a, p, 90);
+    if (p != NULL && p[12] == 1) {
+      memset(p + 13, 1, 90 - 13);
+      p = (char *)rf_realloc(a, p, 40);
+    }
+    for (int i = 0; p != NULL && i < 40; i++) {
+      seen = p[i];
+      seen = seen == 1 ? 2 : 3;
+    }
+  } else {
+    return false;
+  }
+  rf_free(a, p);
+  rf_free(a, q);
+  return true;
+}
+
+int main(int argc, char **argv) {
+  const rf_conformance_subject *const subject = argc == 4 ? subject_named(argv[1]) : NULL;
+  static rf_guard guard;
+  if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
+    printf("%s\n", rf_asan_watcher() != NULL ? rf_asan_watcher() : "nobody");
+    return 0;
+  }
+  if (subject == NULL || subject->state_size > sizeof state) {
+    return 2;
+  }
+  rf_allocator *a = subject->make(state, arena, sizeof arena);
+  if (a != NULL && strcmp(argv[2], "guarded") == 0) {
+    a = rf_asan_init(&guard, a, NULL) == RF_OK ? &guard.base : NULL;
+  }
+  if (a == NULL || !commit(a, argv[3])) {
+    return 3;
+  }
+  if (a == &guard.base) {
+    rf_guard_flush(&guard, 0); /* Valgrind does not follow the links between blocks in quarantine */
+  }
+  forget();
+  return 0;
+}

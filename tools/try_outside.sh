@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Builds and runs docs/examples/outside, a workspace that depends on this one: its allocator through the conformance suite and the
+# fuzz corpus, checked by guard and by AddressSanitizer, and a program with Ringfence's malloc.
+#
+#   tools/try_outside.sh [BAZEL [ARGUMENTS...]]     default: bazel; arguments go to each of its commands
+#
+# Works on a copy. Prints "outside: passed", or what was not as it should be.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+bazel=${1:-bazel}
+(($#)) && shift
+work=$(mktemp -d "${TMPDIR:-/tmp}/outside.XXXXXX")
+trap 'cd /; "$bazel" --output_base="$work/out" shutdown >/dev/null 2>&1; chmod -R u+w "$work"; rm -rf -- "$work"' EXIT
+
+cp -r -- "$root/docs/examples/outside" "$work/project"
+cd -- "$work/project" || exit 2
+# The paths of the copy.
+sed -i "s|\"\.\./\.\./\.\./|\"$root/|; s|\"\.\./\.\./\.\.\"|\"$root\"|" WORKSPACE MODULE.bazel
+
+faults=0
+complain() {
+  echo "outside: $*" >&2
+  faults=$((faults + 1))
+}
+
+run() { "$bazel" --output_base="$work/out" "$@"; }
+
+arguments=("$@" --noshow_progress --color=no)
+
+# label, options for the build -- arguments; the program's output in $text, its exit status in $status
+status=0
+text=
+start() {
+  local label=$1
+  shift
+  local options=()
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  run build "${arguments[@]}" "${options[@]}" "$label" >build.log 2>&1 || {
+    complain "$label does not build: $(tail -30 build.log)"
+    return
+  }
+  status=0
+  text=$("bazel-bin/${label#:}" "$@" 2>&1) || status=$?
+}
+
+# what, expected status, what must be said
+expect() {
+  ((status == $2)) || complain "$1: status $status, not $2: $text"
+  [[ $text == *"$3"* ]] || complain "$1: does not say '$3': $text"
+}
+
+run test "${arguments[@]}" //... >test.log 2>&1 || complain "bazel test //...: $(tail -40 test.log)"
+run test "${arguments[@]}" --config=asan //... >test.log 2>&1 || complain "bazel test --config=asan //...: $(tail -40 test.log)"
+
+for config in guard asan; do
+  start :checked --config=$config -- right
+  expect "checked, $config" 0 done
+done
+start :checked --config=guard -- wrong
+expect "checked wrong, guard" 99 "0 bytes after 16-byte region"
+start :checked --config=asan --@ringfence//checkers:mode=asan -- wrong
+expect "checked wrong, asan" 99 "0 bytes after 16-byte region"
+# Its allocator tells of its own blocks, so AddressSanitizer knows them without a checker.
+start :checked --config=asan -- wrong
+expect "slots wrong, asan" 1 "use-after-poison"
+
+start :words -- right
+expect "words" 0 words
+start :words -- wrong
+expect "words wrong" 99 "0 bytes after 5-byte region"
+start :words_bare --custom_malloc=@ringfence//checkers/dropin:malloc -- wrong
+expect "words wrong, by --custom_malloc" 99 "0 bytes after 5-byte region"
+start :words_bare -- wrong
+expect "words wrong, bare" 0 words
+
+((faults == 0)) || exit 1
+echo "outside: passed"
