@@ -9,7 +9,7 @@
 
 #define BUFFER_MOST ((size_t)64 * 1024)
 #define REQUEST_MOST 64U /* bytes of a request and what may come before it */
-#define BLOCK_SLOTS_LEAST 16U
+#define SLOTS_LEAST 16U
 
 /* ---- Tables ---- */
 
@@ -17,7 +17,12 @@ static size_t slots_of(const rf_trace_table *t) {
   return (size_t)1 << t->bits;
 }
 
-/* The largest power of two of slots that `size` bytes hold. */
+/* Bytes of the largest power of two of slots that `size` bytes hold. */
+static size_t table_bytes(size_t size) {
+  return sizeof(rf_trace_slot) << rf_log2(size / sizeof(rf_trace_slot));
+}
+
+/* As many slots. */
 static rf_trace_table table_in(void *memory, size_t size) {
   rf_trace_table const t = {(rf_trace_slot *)memory, rf_log2(size / sizeof(rf_trace_slot)), 0};
   memset(memory, 0, slots_of(&t) * sizeof(rf_trace_slot));
@@ -140,7 +145,7 @@ static void make_room(rf_trace_writer *w, size_t size) {
 
 static void put_header(rf_trace_writer *w) {
   unsigned char header[RF_TRACE_HEADER_BYTES];
-  memcpy(header, RF_TRACE_MAGIC, 8);
+  memcpy(header, RF_TRACE_MAGIC, sizeof RF_TRACE_MAGIC - 1);
   put_u32(header + 8, RF_TRACE_VERSION);
   put_u32(header + 12, w->options.process);
   put_u32(header + 16, rf_crc32(0, header, 16));
@@ -159,8 +164,7 @@ rf_status rf_trace_writer_init(rf_trace_writer *w, const rf_trace_writer_options
   unsigned char *const memory = (unsigned char *)options->memory;
   size_t const buffer = rf_round_down(clip(options->size / 16, RF_TRACE_BUFFER_MIN, BUFFER_MOST), sizeof(size_t));
   size_t const sites =
-      rf_round_down(clip(options->size / 8, BLOCK_SLOTS_LEAST * sizeof(rf_trace_slot), options->size - buffer),
-                    sizeof(rf_trace_slot));
+      table_bytes(clip(options->size / 8, SLOTS_LEAST * sizeof(rf_trace_slot), options->size - buffer));
   memset(w, 0, sizeof *w);
   w->options = *options;
   w->buffer = memory;

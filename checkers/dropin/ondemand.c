@@ -4,6 +4,7 @@
 #include "checkers/modules.h"
 #include "checkers/uncancelled.h"
 #include "front.h"
+#include "paged.h"
 #include "pages.h"
 #include "process.h"
 
@@ -108,12 +109,25 @@ static place *place_of(const rf_trace *t) {
   return &shop->rest;
 }
 
+static void add(const rf_trace *allocated, size_t size) {
+  place *const p = place_of(allocated);
+  p->blocks++;
+  p->bytes += size;
+}
+
 static bool add_block(const rf_block *block, void *context) {
   rf_guard_block known;
   if (block->used && rf_guard_describe((rf_guard *)context, block->ptr, &known)) {
-    place *const p = place_of(&known.allocated);
-    p->blocks++;
-    p->bytes += block->size;
+    add(&known.allocated, block->size);
+  }
+  return true;
+}
+
+static bool add_paged(const rf_page_block *block, void *context) {
+  rf_trace allocated;
+  (void)context;
+  if (rf_page_store_allocated(rf_paged.store, block->ptr, &allocated)) {
+    add(&allocated, block->size);
   }
   return true;
 }
@@ -229,6 +243,20 @@ static void dump_each(rf_arena *held) {
   }
 }
 
+/* Blocks on pages of their own. Their store may be asked from anywhere. */
+static void dump_paged(void) {
+  rf_page_figures figures;
+  rf_paged_figures(&figures);
+  rf_sink_str(&sink, "pages: ");
+  put_count(figures.counters.blocks, " block");
+  rf_sink_str(&sink, ", ");
+  rf_sink_uint(&sink, figures.counters.used);
+  rf_sink_str(&sink, " bytes used, on pages of ");
+  rf_sink_uint(&sink, figures.open_bytes);
+  rf_sink_str(&sink, " bytes\n");
+  rf_page_store_each(rf_paged.store, add_paged, NULL);
+}
+
 static bool begin(void) {
   if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0) {
     return false;
@@ -254,6 +282,9 @@ static void dump(rf_arena *held) {
     rf_sink_uint(&sink, (uint64_t)getpid());
     rf_sink_str(&sink, ": memory now\n");
     dump_each(held);
+    if (rf_paged.store != NULL) {
+      dump_paged();
+    }
     if (rf_process.checked) {
       put_places();
     }

@@ -39,6 +39,7 @@ static struct {
   int file;
   struct stat identity;
   uint64_t flushed_ns;
+  bool forking; /* locked for a fork, by the thread that forks */
   bool restart; /* a child's trace is to be begun */
   range known[KNOWN_MODULES];
   unsigned known_count;
@@ -335,13 +336,14 @@ void rf_tracing_end(void) {
 }
 
 void rf_tracing_fork_prepare(void) {
-  if (rf_tracing()) {
-    (void)enter();
+  if (rf_tracing() && enter()) {
+    tracing.forking = true;
   }
 }
 
 void rf_tracing_fork_parent(void) {
-  if (inside) {
+  if (inside && tracing.forking) {
+    tracing.forking = false;
     leave();
   }
 }
@@ -358,10 +360,11 @@ static bool names_process(void) {
 
 /* The parent's file is the parent's. */
 void rf_tracing_fork_child(void) {
-  if (!inside) {
+  if (!inside || !tracing.forking) {
     return;
   }
   int const saved = errno;
+  tracing.forking = false;
   if (is_still_there()) {
     (void)close(tracing.file);
   }

@@ -14,7 +14,7 @@ static bool serve(rf_allocator *a) {
       return false;
     }
   }
-  return rf_alloc(a, 12 * 1024) != NULL;
+  return rf_alloc(a, 12000) != NULL;
 }
 
 static void to_console(void *context, const char *text, size_t size) {

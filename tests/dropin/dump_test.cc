@@ -93,6 +93,13 @@ TEST(Dump, OfTheBareHeapHasNoCallSites) {
   EXPECT_EQ(count(result.err, "call site"), 0U) << result.err;
 }
 
+TEST(Dump, OfBlocksOnPagesOfTheirOwnHasTheirCallSites) {
+  Result const result = dumped("raise", "mode=page");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(count(result.err, "\npages: 100"), 1U) << result.err; // and what the C library has
+  EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks\n      #0 0x"), 1U) << result.err;
+}
+
 TEST(Dump, GoesToTheLogOfTextFindings) {
   std::string const log = testing::TempDir() + "dump_test.log";
   std::remove(log.c_str());

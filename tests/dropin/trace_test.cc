@@ -78,7 +78,7 @@ void expect_known_requests(const Trace &trace) {
 
 class TracedModes : public testing::TestWithParam<const char *> {};
 
-INSTANTIATE_TEST_SUITE_P(Mode, TracedModes, testing::Values("off", "guard"),
+INSTANTIATE_TEST_SUITE_P(Mode, TracedModes, testing::Values("off", "guard", "page", "sample"),
                          [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(TracedModes, RequestsAreRecordedAsTheyWereMade) {

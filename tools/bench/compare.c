@@ -14,16 +14,29 @@
 #include "tools/trace/replay.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TRACES_MOST = 8, RUNS_MOST = 15, COUNTED = 300, SMALL = 64, NODE = 24, WHY_BYTES = 96 };
+enum {
+  TRACES_MOST = 8,
+  REQUESTS_MOST = 20000,
+  RUNS_MOST = 15,
+  COUNTED = 300,
+  COUNTED_LEAST = 5,
+  SMALL = 64,
+  NODE = 24,
+  WHY_BYTES = 96
+};
 
-#define BUDGET_STEPS 600000U /* instructions single-stepped for a cell; each takes microseconds */
-#define BUDGET_NS 4e8        /* spent on the times of a cell */
+#define BUDGET_STEPS 100000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
+#define STEPS_PER_NS 2       /* about, to know beforehand */
+#define BUDGET_NS 2e8        /* spent on the times of a cell */
+#define PATIENCE_S 45U       /* of processor time, for a cell */
 #define FACTOR 8U            /* peaks of memory in which an allocator has to get along */
 
 /* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
@@ -36,25 +49,30 @@ typedef struct cell {
 
 /* ---- A process for each figure ---- */
 
-/* Calls `measure` in a child, which fills in *out. False where the child came to harm. */
-static bool apart(void (*measure)(const subject *s, const trace *t, void *out), const subject *s, const trace *t,
-                  void *out, size_t size) {
+/* Calls `measure` in a child, which fills in *out. 0, or the signal that ended it: SIGXCPU where it took too long. */
+static int apart(void (*measure)(const subject *s, const trace *t, void *out), const subject *s, const trace *t,
+                 void *out, size_t size) {
+  static const struct rlimit patience = {PATIENCE_S, PATIENCE_S + 1};
   int ends[2];
   int status = 1;
   (void)fflush(NULL);
   if (pipe(ends) != 0) {
-    return false;
+    return SIGABRT;
   }
   pid_t const child = fork();
   if (child == 0) {
     (void)close(ends[0]);
+    (void)setrlimit(RLIMIT_CPU, &patience);
     measure(s, t, out);
     _exit(write(ends[1], out, size) == (ssize_t)size ? 0 : 1);
   }
   (void)close(ends[1]);
   bool const told = child > 0 && read(ends[0], out, size) == (ssize_t)size;
   (void)close(ends[0]);
-  return child > 0 && waitpid(child, &status, 0) == child && told && status == 0;
+  if (child < 0 || waitpid(child, &status, 0) != child || WIFEXITED(status)) {
+    return told && status == 0 ? 0 : SIGABRT;
+  }
+  return WTERMSIG(status);
 }
 
 /* ---- Instructions ---- */
@@ -93,8 +111,10 @@ static bool *choose(const trace *t, const float *ns) {
     }
   }
   qsort(order, count, sizeof *order, slowest_first);
-  for (size_t i = 0; i < count && i < COUNTED; i++) {
+  double steps = 0;
+  for (size_t i = 0; i < count && i < COUNTED && (i < COUNTED_LEAST || steps < BUDGET_STEPS); i++) {
     chosen[order[i].op] = true;
+    steps += STEPS_PER_NS * (double)order[i].ns;
   }
   free(order);
   return chosen;
@@ -116,14 +136,12 @@ static size_t worst_steps(const subject *s, const trace *t, replay_memory *m, si
   bool *const chosen = choose(t, ns);
   rf_allocator *const a = replay_begin(s, t, m, arena);
   size_t worst = 0;
-  size_t sum = 0;
   bool const able = steps_init();
   for (size_t i = 0; i < t->count; i++) {
     const trace_op *const op = &t->ops[i];
-    if (able && chosen[i] && sum < BUDGET_STEPS && (m->blocks[op->id] != NULL) == (op->kind == TRACE_FREE)) {
+    if (able && chosen[i] && (m->blocks[op->id] != NULL) == (op->kind == TRACE_FREE)) {
       size_t const steps = steps_of(a, op, &m->blocks[op->id]);
       worst = steps > worst ? steps : worst;
-      sum += steps;
     } else {
       (void)replay_op(a, op, m->blocks);
     }
@@ -149,10 +167,12 @@ static void measure_cell(const subject *s, const trace *t, void *out) {
     (void)snprintf(c->why, sizeof c->why, "wrong: blocks overlap");
     return;
   }
-  float *const each = (float *)malloc((t->count + 1) * sizeof *each);
-  double const first = replay_measure(s, t, &m, arena, 1, each).mean_ns * (double)t->count;
-  double const runs = BUDGET_NS / (2 * first);
-  c->ns = replay_measure(s, t, &m, arena, runs < 1 ? 1 : runs > RUNS_MOST ? RUNS_MOST : (unsigned)runs, each).mean_ns;
+  float *const each = (float *)calloc(t->count + 1, sizeof *each);
+  c->ns = replay_measure(s, t, &m, arena, 1, each).mean_ns;
+  double const runs = BUDGET_NS / (2 * c->ns * (double)t->count);
+  if (runs > 1) {
+    c->ns = replay_measure(s, t, &m, arena, runs > RUNS_MOST ? RUNS_MOST : (unsigned)runs, each).mean_ns;
+  }
   c->worst = worst_steps(s, t, &m, arena, each);
   c->footprint = footprint;
   free(each);
@@ -172,8 +192,11 @@ static cell cell_of(const subject *s, const trace *t) {
   size_t const largest = largest_request(t);
   if (s->largest != 0 && largest > s->largest) {
     (void)snprintf(c.why, sizeof c.why, "n/a: a size of %zu > %zu", largest, s->largest);
-  } else if (!apart(measure_cell, s, t, &c, sizeof c)) {
-    (void)snprintf(c.why, sizeof c.why, "wrong: it crashed");
+  } else {
+    int const ended_by = apart(measure_cell, s, t, &c, sizeof c);
+    if (ended_by != 0) {
+      (void)snprintf(c.why, sizeof c.why, ended_by == SIGXCPU ? "n/a: takes minutes" : "wrong: it crashed");
+    }
   }
   (void)fprintf(stderr, "%s on %s: %s%.0f ns\n", s->name, t->name, c.why, c.ns);
   return c;
@@ -363,6 +386,7 @@ static bool load(table *b, const char *path) {
     (void)fprintf(stderr, "%s: %s\n", path, problem);
     return false;
   }
+  trace_cut(t, REQUESTS_MOST); /* lists of blocks that are walked make it a matter of minutes */
   t->name = name_of(path);
   return true;
 }

@@ -276,7 +276,7 @@ static bool read_end(reader *r) {
 static bool read_event(reader *r) {
   unsigned const tag = r->data[r->at++];
   unsigned const kind = tag & RF_TRACE_KIND;
-  uint64_t value;
+  uint64_t value = 0;
   if (kind <= RF_TRACE_REALLOC && tag < 0x80) {
     r->out->complete = false;
     return read_request(r, kind, tag);
@@ -363,6 +363,7 @@ static bool read_chunk(reader *r) {
 
 bool trace_parse(trace *out, const unsigned char *data, size_t size, char *problem) {
   reader r = {.out = out, .problem = problem, .data = data, .size = size};
+  problem[0] = '\0';
   *out = (trace){0};
   trace_site *const unknown = new_site(&r);
   unknown->file = (char *)must(calloc(1, 1));

@@ -9,7 +9,7 @@
 
 #define SAMPLES 64U
 #define STEP 16U    /* of footprints, in bytes, */
-#define PARTS 2048U /* or of the peak, whichever is more */
+#define PARTS 1024U /* or of the peak, whichever is more */
 
 /* ---- Memory ---- */
 
@@ -166,33 +166,23 @@ static void run_each(const subject *s, const trace *t, replay_memory *m, size_t 
   replay_end(s, t, m, a);
 }
 
-static int by_value(const void *a, const void *b) {
-  double const left = *(const double *)a;
-  double const right = *(const double *)b;
-  return (left > right) - (left < right);
-}
-
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each) {
-  double *const totals = (double *)must(calloc(runs, sizeof *totals));
-  float *const fastest = each != NULL ? each : (float *)must(malloc((t->count + 1) * sizeof *fastest));
+  float *const fastest = each != NULL ? each : (float *)must(calloc(t->count + 1, sizeof *fastest));
   replay_times out = {0, 0};
-  unsigned const half = (runs + 1) / 2;
+  double least = 1e30;
   for (size_t i = 0; i < t->count; i++) {
     fastest[i] = 1e30F;
   }
   for (unsigned run = 0; run < runs; run++) {
-    totals[run] = run_all(s, t, m, arena_size);
+    double const took = run_all(s, t, m, arena_size);
+    least = took < least ? took : least;
     run_each(s, t, m, arena_size, fastest);
   }
-  qsort(totals, runs, sizeof *totals, by_value);
-  for (unsigned run = 0; run < half; run++) {
-    out.mean_ns += totals[run] / half / (double)(t->count != 0 ? t->count : 1);
-  }
+  out.mean_ns = least / (double)(t->count != 0 ? t->count : 1);
   for (size_t i = 0; i < t->count; i++) {
     out.worst_ns = (double)fastest[i] > out.worst_ns ? (double)fastest[i] : out.worst_ns;
   }
-  free(totals);
   if (each == NULL) {
     free(fastest);
   }

@@ -54,7 +54,7 @@ size_t replay_failures(const subject *s, const trace *t, replay_memory *m, size_
 bool replay_verify(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
 
 typedef struct replay_times {
-  double mean_ns;  /* per request, of the faster half of the runs */
+  double mean_ns;  /* per request, of the fastest of the runs */
   double worst_ns; /* of the slowest request, each at its fastest of all runs; the clock is read around each */
 } replay_times;
 
@@ -62,7 +62,7 @@ typedef struct replay_times {
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each);
 
-/* The smallest arena, to 16 bytes or a 2048th of the peak, in which all requests succeed; 0 where they do not even in all of the memory. Where the
+/* The smallest arena, to 16 bytes or a 1024th of the peak, in which all requests succeed; 0 where they do not even in all of the memory. Where the
  * memory is the system's: the most that was taken from it. */
 size_t replay_footprint(const subject *s, const trace *t, replay_memory *m);
 

@@ -18,7 +18,7 @@ record() {
 }
 
 cd -- "$here/../../.."
-PYTHONMALLOC=malloc record python 24000 python3 -S -m json.tool docs/examples/readings.json
-record sqlite 80000 sqlite3 :memory: ".read $here/queries.sql"
-record git 80000 git --no-pager log --stat -15
+PYTHONMALLOC=malloc record python 12000 python3 -S -m json.tool docs/examples/readings.json
+record sqlite 20000 sqlite3 :memory: ".read $here/queries.sql"
+record git 20000 git --no-pager log --stat -15
 record perl 80000 perl "$here/words.pl"

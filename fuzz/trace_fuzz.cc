@@ -1,0 +1,252 @@
+// Traces: the reader takes any bytes, and what it makes of them can be replayed; what the writer is told, the reader tells.
+#include "checkers/crc32.h"
+#include "tools/trace/read.h"
+
+#include "blocks_model.h"
+#include <array>
+#include <cstring>
+#include <map>
+#include <ringfence/fuzz/reader.h>
+#include <ringfence/layout.h>
+#include <ringfence/trace_format.h>
+#include <ringfence/trace_writer.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using ringfence::fuzz::Reader;
+
+std::string number(uint32_t value) {
+  std::string out;
+  for (int i = 0; i < 4; i++) {
+    out += static_cast<char>(value >> 8 * i);
+  }
+  return out;
+}
+
+std::string header() {
+  std::string const fields = RF_TRACE_MAGIC + number(RF_TRACE_VERSION) + number(0);
+  return fields + number(rf_crc32(0, fields.data(), fields.size()));
+}
+
+std::string chunk(uint32_t index, const std::string &payload) {
+  std::string const name = number(index);
+  uint32_t const crc = rf_crc32(rf_crc32(0, name.data(), 4), payload.data(), payload.size());
+  return number(static_cast<uint32_t>(payload.size())) + name + number(crc) + payload;
+}
+
+struct Parsed {
+  explicit Parsed(const std::string &bytes) {
+    good = trace_parse(&t, reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(), problem.data());
+  }
+  ~Parsed() { trace_free(&t); }
+  Parsed(const Parsed &) = delete;
+  Parsed &operator=(const Parsed &) = delete;
+
+  std::array<char, TRACE_PROBLEM_BYTES> problem{};
+  trace t{};
+  bool good;
+};
+
+// Whatever comes of it: what a replay relies on.
+void check_replayable(const Parsed &p) {
+  std::vector<bool> live(p.t.ids);
+  size_t bytes = 0;
+  RF_HOLDS(p.good == (p.problem[0] == '\0'));
+  RF_HOLDS(p.t.site_count >= 1);
+  for (size_t i = 0; i < p.t.count; i++) {
+    trace_op const &op = p.t.ops[i];
+    RF_HOLDS(op.id < p.t.ids && op.site < p.t.site_count);
+    RF_HOLDS(op.align == 0 || rf_is_pow2(op.align));
+    RF_HOLDS(live[op.id] == (op.kind != TRACE_ALLOC));
+    live[op.id] = op.kind != TRACE_FREE;
+    bytes = op.size > bytes ? op.size : bytes;
+  }
+  RF_HOLDS(p.t.peak >= bytes || p.t.peak_blocks > 1);
+  for (size_t i = 0; i < p.t.site_count; i++) {
+    RF_HOLDS(p.t.sites[i].file != nullptr && p.t.sites[i].function != nullptr);
+    RF_HOLDS(p.t.sites[i].depth <= RF_TRACE_FRAMES_MOST);
+  }
+  for (size_t i = 0; i < p.t.module_count; i++) {
+    RF_HOLDS(p.t.modules[i].path != nullptr && p.t.modules[i].build_id != nullptr);
+  }
+}
+
+// Payloads of a few chunks, as they come.
+void read_payloads(Reader &in) {
+  std::string file = header();
+  for (uint32_t index = 0; !in.empty() && index < 4; index++) {
+    std::string payload;
+    for (size_t left = size_t{in.u8()} + 1; left != 0 && !in.empty(); left--) {
+      payload += static_cast<char>(in.u8());
+    }
+    if (!payload.empty()) {
+      file += chunk(index, payload);
+    }
+  }
+  check_replayable(Parsed(file));
+}
+
+// ---- The writer and its reader ----
+
+void append(void *context, const char *bytes, size_t size) {
+  static_cast<std::string *>(context)->append(bytes, size);
+}
+
+struct Expected {
+  trace_kind kind;
+  size_t block;
+  size_t size;
+  size_t align;
+  unsigned line;
+  uint32_t thread;
+};
+
+class Recording {
+public:
+  explicit Recording(Reader &in) : in_(in) {
+    rf_trace_writer_options options{};
+    options.sink = {append, &file_};
+    options.memory = memory_.data();
+    options.size = memory_.size() * sizeof(size_t);
+    RF_HOLDS(rf_trace_writer_init(&w_, &options) == RF_OK);
+  }
+
+  void run() {
+    while (!in_.empty()) {
+      act();
+    }
+    rf_trace_writer_end(&w_);
+    Parsed const p(file_);
+    check_replayable(p);
+    RF_HOLDS(p.good && p.t.complete);
+    RF_HOLDS(p.t.lost == 0 && p.t.failures == failures_);
+    RF_HOLDS(p.t.count == all_.size());
+    std::map<size_t, size_t> ids; // of live blocks, by their number here
+    for (size_t i = 0; i < all_.size(); i++) {
+      compare(p.t, p.t.ops[i], all_[i], ids);
+    }
+  }
+
+private:
+  static void compare(const trace &t, const trace_op &op, const Expected &e, std::map<size_t, size_t> &ids) {
+    RF_HOLDS(op.kind == e.kind && op.size == e.size && op.thread == e.thread);
+    RF_HOLDS(t.sites[op.site].line == e.line);
+    RF_HOLDS(e.kind == TRACE_FREE || (op.align == 0 ? RF_ALIGN_DEFAULT : op.align) == e.align);
+    if (e.kind == TRACE_ALLOC) {
+      ids[e.block] = op.id;
+    }
+    RF_HOLDS(ids.at(e.block) == op.id);
+    if (e.kind == TRACE_FREE) {
+      ids.erase(e.block);
+    }
+  }
+
+  void act() {
+    unsigned const what = in_.u8();
+    void *const ptr = a_block();
+    rf_trace const where = a_place();
+    size_t const size = in_.u16();
+    size_t const align = size_t{1} << in_.u8() % 12;
+    unsigned const line = where.site != nullptr ? where.site->line : 0;
+    now_ += uint64_t{in_.u8()} << what % 32;
+    switch (what % 6) {
+    case 0:
+    case 1:
+      forget(ptr, line, where.thread);
+      rf_trace_writer_alloc(&w_, ptr, size, align, &where, now_);
+      live_[ptr] = next_;
+      all_.push_back({TRACE_ALLOC, next_++, size, align, line, where.thread});
+      return;
+    case 2:
+      rf_trace_writer_alloc(&w_, nullptr, size, align, &where, now_);
+      failures_++;
+      return;
+    case 3:
+      rf_trace_writer_free(&w_, ptr, &where, now_);
+      forget(ptr, line, where.thread);
+      return;
+    case 4:
+      resize(ptr, size, align, what, where, line);
+      return;
+    default:
+      rf_trace_writer_flush(&w_);
+      return;
+    }
+  }
+
+  void resize(void *ptr, size_t size, size_t align, unsigned what, const rf_trace &where, unsigned line) {
+    void *const to = what >= 128 ? ptr : a_block();
+    bool const failed = what % 12 == 4 && to == ptr;
+    size_t name = 0;
+    bool const known = live_.count(ptr) != 0;
+    RF_HOLDS(rf_trace_writer_take(&w_, ptr, &name) == known);
+    if (!known) {
+      return;
+    }
+    size_t const block = live_[ptr];
+    live_.erase(ptr);
+    forget(to, line, where.thread);
+    rf_trace_writer_resized(&w_, name, to, size, align, failed, &where, now_);
+    live_[to] = block;
+    if (failed) {
+      failures_++;
+    } else {
+      all_.push_back({TRACE_REALLOC, block, size, align, line, where.thread});
+    }
+  }
+
+  // The block that was there was freed, seen or not.
+  void forget(void *ptr, unsigned line, uint32_t thread) {
+    auto const at = live_.find(ptr);
+    if (at != live_.end()) {
+      all_.push_back({TRACE_FREE, at->second, 0, 0, line, thread});
+      live_.erase(at);
+    }
+  }
+
+  // One of 40 addresses, unevenly spread: evenly spread ones do not collide.
+  void *a_block() {
+    size_t const which = in_.u8() % 40U;
+    return &places_[which * which * 53 % places_.size()];
+  }
+
+  rf_trace a_place() {
+    static const rf_site sites[] = {{"a.c", "one", 1}, {"b.c", "two", 2}, {nullptr, nullptr, 3}};
+    rf_trace where{};
+    unsigned const which = in_.u8();
+    where.site = which % 4 == 3 ? nullptr : &sites[which % 4];
+    where.thread = which / 64;
+    return where;
+  }
+
+  Reader &in_;
+  rf_trace_writer w_{};
+  std::string file_;
+  // Little more than the blocks need, so that their places in the table collide.
+  std::vector<size_t> memory_ = std::vector<size_t>(2400 / sizeof(size_t));
+  std::array<uint64_t, 4099> places_{};
+  std::map<void *, size_t> live_;
+  std::vector<Expected> all_;
+  size_t next_ = 0;
+  uint64_t failures_ = 0;
+  uint64_t now_ = 0;
+};
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Reader in(data, size);
+  switch (in.u8() % 3) {
+  case 0:
+    check_replayable(Parsed(std::string(reinterpret_cast<const char *>(data) + 1, size > 1 ? size - 1 : 0)));
+    return 0;
+  case 1:
+    read_payloads(in);
+    return 0;
+  default:
+    Recording(in).run();
+    return 0;
+  }
+}
