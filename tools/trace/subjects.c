@@ -12,6 +12,7 @@
 #include <ringfence/pool.h>
 #include <ringfence/simple.h>
 #include <ringfence/sizeclass.h>
+#include <ringfence/slab.h>
 #include <ringfence/smallmem.h>
 #include <ringfence/std.h>
 #include <ringfence/tlsf.h>
@@ -38,6 +39,12 @@ static rf_allocator *make_smallmem(void *arena, size_t size, const trace *t) {
   static rf_smallmem heap;
   (void)t;
   return rf_smallmem_init(&heap, arena, size) == RF_OK ? &heap.base : NULL;
+}
+
+static rf_allocator *make_slab(void *arena, size_t size, const trace *t) {
+  static rf_slab heap;
+  (void)t;
+  return rf_slab_init(&heap, arena, size) == RF_OK ? &heap.base : NULL;
 }
 
 static rf_allocator *make_memheap(void *arena, size_t size, const trace *t) {
@@ -161,6 +168,7 @@ const subject subjects[] = {
     {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf "},
     {"simple", make_simple, 0, true, NULL, "heaps/simple "},
     {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/chain "},
+    {"slab", make_slab, 0, true, NULL, "heaps/slab "},
     {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/chain "},
     {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass "},
     {"handle", make_handle, 0, true, NULL, "heaps/handle "},
