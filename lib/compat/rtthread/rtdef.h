@@ -25,7 +25,7 @@ typedef signed int rt_int32_t;
 typedef unsigned char rt_uint8_t;
 typedef unsigned short rt_uint16_t;
 typedef unsigned int rt_uint32_t;
-#ifdef ARCH_CPU_64BIT
+#ifdef __LP64__
 typedef signed long rt_int64_t;
 typedef unsigned long rt_uint64_t;
 #else
