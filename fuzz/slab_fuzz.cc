@@ -115,19 +115,27 @@ private:
       (void)rf_free(&heap.base, blocks[n]);
       blocks[n] = rf_slab_alloc_pages(&heap, reader_.below(4), RF_HERE);
     }
-    size_t const which = reader_.below(heap.count) * kRecord;
-    switch (reader_.below(3)) {
+    unsigned char *const record = records + reader_.below(heap.count) * kRecord;
+    size_t const byte = reader_.below(kRecord);
+    unsigned char const change = reader_.u8() | 1U;
+    size_t const kind = reader_.below(4);
+    switch (kind) {
     case 0:
-      records[which + reader_.below(kRecord)] ^= static_cast<unsigned char>(reader_.u8() | 1U);
+      memcpy(record, old.data() + (record - records), kRecord);
       break;
     case 1:
-      memcpy(records + which, old.data() + which, kRecord);
+      heap.classes ^= change;
       break;
     default:
-      heap.classes ^= reader_.u8() | 1U;
+      record[byte] ^= change;
     }
+    std::vector<unsigned char> const damaged(record, record + kRecord);
     for (size_t n = 1 + reader_.below(4); n != 0; n--) {
       use(blocks[reader_.below(6)]);
+    }
+    if (kind > 1 && memcmp(record, damaged.data(), kRecord) == 0) { // nothing wrote it: the byte is all that is wrong
+      record[byte] ^= change;
+      require(rf_check(&heap.base, nullptr) == RF_OK);
     }
     memcpy(arena, saved.data(), sizeof arena);
     heap = saved_heap;
