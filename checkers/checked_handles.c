@@ -19,7 +19,7 @@ rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inn
     return inner;
   }
   checked->mode = RF_MODE_OFF;
-  if (o->mode == RF_MODE_OFF) {
+  if (o->mode == RF_MODE_OFF || o->mode == RF_MODE_SAMPLE) {
     return inner;
   }
   rf_handle_guard_options_default(&guard);

@@ -5,8 +5,8 @@
  *     rf_handle_heap_init(&heap, arena, sizeof arena, NULL);
  *     rf_handles *h = rf_checked_handles_init(&checked, &heap.base, NULL);
  *
- * With mode off the answer is the heap itself. In every other mode it is a handle guard: handles are checked by software at each
- * call. Built with AddressSanitizer, accesses to freed and left places stop at the instruction as well.
+ * With modes off and sample the answer is the heap itself, which refuses bad handles anyhow. In every other mode it is a handle
+ * guard: handles are checked by software at each call. Built with AddressSanitizer, accesses to freed and left places stop at the instruction as well.
  */
 #ifndef RINGFENCE_CHECKED_HANDLES_H
 #define RINGFENCE_CHECKED_HANDLES_H
@@ -25,7 +25,7 @@ typedef struct rf_checked_handles {
 } rf_checked_handles;
 
 /* Wraps `inner`, fresh, which must outlive *checked. `options` NULL takes the options of the process, as rf_checked_init does. Returns
- * the heap to use: `inner` itself in mode off, and where an argument but `options` is NULL. The caller owns *checked. Not
+ * the heap to use: `inner` itself in modes off and sample, and where an argument but `options` is NULL. The caller owns *checked. Not
  * synchronised. */
 rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inner, const rf_checked_options *options);
 

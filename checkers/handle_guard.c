@@ -32,13 +32,16 @@ static rf_status inner_address(rf_handle_guard *guard, rf_handle handle, unsigne
   rf_fault_scope_enter(&scope, keep_fault, &fault);
   *block = (unsigned char *)guard->inner->ops->address(guard->inner, handle, NULL);
   rf_fault_scope_leave(&scope);
-  return *block != NULL ? RF_OK : fault.status;
+  if (*block != NULL) {
+    return RF_OK;
+  }
+  return fault.status != RF_OK ? fault.status : RF_ERR_INVALID;
 }
 
 /* ---- Findings about a call ---- */
 
-static rf_status say(rf_handle_guard *guard, rf_bug bug, rf_access access, rf_handle handle, unsigned char *block,
-                     const handle_header *h, const char *detail, const rf_origin *origin) {
+static void say(rf_handle_guard *guard, rf_bug bug, rf_access access, rf_handle handle, unsigned char *block,
+                const handle_header *h, const char *detail, const rf_origin *origin) {
   rf_finding f;
   const unsigned char *const payload = block != NULL ? handle_payload(guard, block) : NULL;
   rf_handle_guard_finding(guard, &f, bug, block != NULL ? access : RF_ACCESS_UNKNOWN, payload, origin);
@@ -48,9 +51,6 @@ static rf_status say(rf_handle_guard *guard, rf_bug bug, rf_access access, rf_ha
   f.argument = handle;
   f.detail = detail;
   rf_report(guard->options.reporter, &f);
-  return bug == RF_BUG_FREE_LOCKED                                 ? RF_ERR_BUSY
-         : bug == RF_BUG_STALE_HANDLE || bug == RF_BUG_DOUBLE_FREE ? RF_ERR_NOT_ALLOCATED
-                                                                   : RF_ERR_INVALID;
 }
 
 static rf_status say_ended(rf_handle_guard *guard, const rf_origin *origin) {
@@ -78,11 +78,13 @@ static rf_status open_block(rf_handle_guard *guard, rf_handle handle, rf_access 
   case RF_OK:
     break;
   case RF_ERR_NOT_ALLOCATED:
-    return say(guard, stale, access, handle, NULL, NULL, "its block was freed, and has left the quarantine", origin);
+    say(guard, stale, access, handle, NULL, NULL, "its block was freed, and has left the quarantine", origin);
+    return RF_ERR_NOT_ALLOCATED;
   case RF_ERR_CORRUPT:
     return say_metadata(guard, origin);
   default:
-    return say(guard, RF_BUG_BAD_HANDLE, access, handle, NULL, NULL, "the heap never gave this handle out", origin);
+    say(guard, RF_BUG_BAD_HANDLE, access, handle, NULL, NULL, "the heap never gave this handle out", origin);
+    return RF_ERR_INVALID;
   }
   if (!rf_handle_guard_read(guard, *block, handle, h)) {
     return say_metadata(guard, origin);
@@ -91,9 +93,11 @@ static rf_status open_block(rf_handle_guard *guard, rf_handle handle, rf_access 
   case HANDLE_LIVE:
     return RF_OK;
   case HANDLE_FREED:
-    return say(guard, stale, access, handle, *block, h, NULL, origin);
+    say(guard, stale, access, handle, *block, h, NULL, origin);
+    return RF_ERR_NOT_ALLOCATED;
   case HANDLE_MOVED:
-    return say(guard, RF_BUG_BAD_HANDLE, access, handle, NULL, NULL, "the heap never gave this handle out", origin);
+    say(guard, RF_BUG_BAD_HANDLE, access, handle, NULL, NULL, "the heap never gave this handle out", origin);
+    return RF_ERR_INVALID;
   case HANDLE_CONDEMNED:
     break;
   }
@@ -196,13 +200,14 @@ static void unlist(rf_handle_guard *guard, handle_header *h) {
 /* A raw inner block; what is in quarantine goes before anybody is asked for memory. */
 static rf_handle take(rf_handle_guard *guard, size_t total, unsigned flags, const rf_origin *origin) {
   rf_handles *const inner = guard->inner;
-  rf_handle handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO | RF_HANDLE_TRY, origin->site);
+  unsigned const stay = flags & RF_HANDLE_STAY;
+  rf_handle handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO | RF_HANDLE_TRY | stay, origin->site);
   if (handle == RF_HANDLE_NULL && guard->oldest != RF_HANDLE_NULL) {
     flush(guard, 0, origin);
-    handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO | RF_HANDLE_TRY, origin->site);
+    handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO | RF_HANDLE_TRY | stay, origin->site);
   }
   if (handle == RF_HANDLE_NULL && (flags & RF_HANDLE_TRY) == 0) {
-    handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO, origin->site);
+    handle = inner->ops->alloc(inner, total, RF_HANDLE_NO_ZERO | stay, origin->site);
   }
   return handle;
 }
@@ -290,7 +295,9 @@ static rf_handle guard_alloc(rf_handles *self, size_t size, unsigned flags, cons
   if (!sensible(guard, size, &origin)) {
     return RF_HANDLE_NULL;
   }
-  move_shown(guard, &origin);
+  if ((flags & RF_HANDLE_STAY) == 0) {
+    move_shown(guard, &origin);
+  }
   rf_handle const handle = wraps(guard, size) ? RF_HANDLE_NULL : take(guard, handle_total(guard, size), flags, &origin);
   if (handle == RF_HANDLE_NULL || inner_address(guard, handle, &block) != RF_OK) {
     guard->counters.failures += (flags & RF_HANDLE_TRY) == 0 ? 1 : 0;
@@ -321,7 +328,8 @@ static rf_status guard_free(rf_handles *self, rf_handle handle, const rf_site *s
     return status;
   }
   if (h.locks != 0) {
-    return say(guard, RF_BUG_FREE_LOCKED, RF_ACCESS_FREE, handle, block, &h, NULL, &origin);
+    say(guard, RF_BUG_FREE_LOCKED, RF_ACCESS_FREE, handle, block, &h, NULL, &origin);
+    return RF_ERR_BUSY;
   }
   (void)rf_handle_guard_inspect(guard, block, &h, &origin, &to_the_end);
   unlist(guard, &h);
@@ -421,7 +429,7 @@ static void *guard_lock(rf_handles *self, rf_handle handle, const rf_site *site)
     return NULL;
   }
   if (h.locks == RF_HANDLE_MOST_LOCKS) {
-    (void)say(guard, RF_BUG_BAD_HANDLE, RF_ACCESS_UNKNOWN, handle, block, &h, "locked too often", &origin);
+    say(guard, RF_BUG_BAD_HANDLE, RF_ACCESS_UNKNOWN, handle, block, &h, "locked too often", &origin);
     return NULL;
   }
   if (h.locks == 0) {
@@ -442,7 +450,8 @@ static rf_status guard_unlock(rf_handles *self, rf_handle handle, const rf_site 
     return status;
   }
   if (h.locks == 0) {
-    return say(guard, RF_BUG_UNLOCK, RF_ACCESS_UNKNOWN, handle, block, &h, NULL, &origin);
+    say(guard, RF_BUG_UNLOCK, RF_ACCESS_UNKNOWN, handle, block, &h, NULL, &origin);
+    return RF_ERR_INVALID;
   }
   h.locks--;
   rf_handle_guard_write(guard, block, &h);
@@ -602,8 +611,8 @@ static bool report_leak(const rf_handle_block *b, void *context) {
       h.state != HANDLE_LIVE) {
     return true;
   }
-  (void)say(l->guard, RF_BUG_LEAK, RF_ACCESS_UNKNOWN, b->handle, (unsigned char *)b->ptr, &h,
-            h.locks != 0 ? "still locked" : NULL, l->origin);
+  say(l->guard, RF_BUG_LEAK, RF_ACCESS_UNKNOWN, b->handle, (unsigned char *)b->ptr, &h,
+      h.locks != 0 ? "still locked" : NULL, l->origin);
   l->count++;
   return true;
 }
@@ -652,6 +661,7 @@ static void guard_deinit(rf_handles *self) {
     (void)report_live(guard, &origin);
   }
   flush(guard, 0, &origin);
+  HANDLE_UNPOISON(guard->low, (size_t)(guard->high - guard->low)); /* what damage has kept from being given back */
   give_back(guard);
   guard->inner = NULL;
 }
@@ -687,9 +697,12 @@ void rf_handle_guard_options_default(rf_handle_guard_options *out) {
 }
 
 static bool fill_hole(const rf_handle_block *b, void *context) {
-  (void)context;
+  rf_handle_guard *const guard = (rf_handle_guard *)context;
+  unsigned char *const start = (unsigned char *)b->ptr;
+  guard->low = guard->low != NULL ? guard->low : start;
+  guard->high = start + b->size + b->overhead;
   if (b->handle == RF_HANDLE_NULL) {
-    memset(b->ptr, HANDLE_FILL_FREE, b->size);
+    memset(start, HANDLE_FILL_FREE, b->size);
   }
   return true;
 }
@@ -712,5 +725,5 @@ rf_status rf_handle_guard_init(rf_handle_guard *guard, rf_handles *inner, const 
   if (guard->options.reporter == NULL) {
     guard->options.reporter = rf_reporter_default();
   }
-  return inner->ops->walk(inner, fill_hole, NULL);
+  return inner->ops->walk(inner, fill_hole, guard);
 }

@@ -56,6 +56,8 @@ typedef struct rf_handle_guard {
   rf_handle oldest; /* quarantine, likewise: leaves first */
   rf_handle newest;
   size_t quarantined; /* bytes in it */
+  unsigned char *low; /* the inner heap's memory, as it was fresh */
+  unsigned char *high;
   rf_counters counters;
 } rf_handle_guard;
 

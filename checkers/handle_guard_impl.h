@@ -50,6 +50,9 @@ _Static_assert(sizeof(handle_header) == 11 * sizeof(uintptr_t) + 16, "no padding
 #define HANDLE_FRONT 16 /* at least */
 #define HANDLE_BACK 16
 
+_Static_assert(sizeof(handle_header) + HANDLE_FRONT + HANDLE_BACK == (UINTPTR_MAX > UINT32_MAX ? 136 : 92),
+               "bytes per block, before what the alignment adds");
+
 /* ---- Layout ---- */
 
 static inline size_t handle_total(const rf_handle_guard *guard, size_t size) {

@@ -14,7 +14,7 @@ docs/examples/board || fail "board: its overflow was not counted once"
 
 RINGFENCE_OPTIONS=mode=off docs/examples/demo || fail "demo: a bare build does not notice the overflow"
 
-for name in awtk guard lock memheap rtthread simple slab smallmem std; do
+for name in awtk guard handle lock memheap rtthread simple slab smallmem std; do
   "docs/examples/$name" 2>/dev/null || fail "$name: exit status $?"
 done
 
@@ -22,3 +22,8 @@ status=0
 text=$(RINGFENCE_OPTIONS=mode=guard docs/examples/demo 2>&1) || status=$?
 ((status == 99)) || fail "demo: exit status $status, not 99"
 [[ $text == *"heap-buffer-overflow"*"0 bytes after 13-byte region"* ]] || fail "demo: $text"
+
+status=0
+text=$(docs/examples/handle_guard 2>&1) || status=$?
+((status == 99)) || fail "handle_guard: exit status $status, not 99"
+[[ $text == *"use-after-move"*"8 bytes inside of 40-byte region"* ]] || fail "handle_guard: $text"

@@ -44,7 +44,8 @@ typedef uint32_t rf_handle;
 /* How alloc is to go about it; a set of them. */
 enum {
   RF_HANDLE_NO_ZERO = 1, /* contents are indeterminate, not zero */
-  RF_HANDLE_TRY = 2      /* nobody is asked to free memory, and a failure does not count: for checkers */
+  RF_HANDLE_TRY = 2,     /* nobody is asked to free memory, and a failure does not count: for checkers */
+  RF_HANDLE_STAY = 4     /* no block moves */
 };
 
 /* One block, or one stretch of free memory, met on a walk. */

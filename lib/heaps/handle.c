@@ -54,16 +54,14 @@ static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *i
 static rf_status known(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e,
                        const rf_site *site) {
   rf_status const status = resolve(heap, handle, index, e);
-  switch (status) {
-  case RF_OK:
-    return RF_OK;
-  case RF_ERR_CORRUPT:
-    return refuse_damaged(heap, site);
-  case RF_ERR_NOT_ALLOCATED:
-    return refuse(status, "stale handle: its block was freed", as_pointer(handle), site);
-  default:
-    return refuse(status, "not a handle of this heap", as_pointer(handle), site);
+  if (status == RF_ERR_CORRUPT) {
+    (void)refuse_damaged(heap, site);
+  } else if (status == RF_ERR_NOT_ALLOCATED) {
+    (void)refuse(status, "stale handle: its block was freed", as_pointer(handle), site);
+  } else if (status != RF_OK) {
+    (void)refuse(status, "not a handle of this heap", as_pointer(handle), site);
   }
+  return status;
 }
 
 /* ---- Allocation ---- */
@@ -85,7 +83,8 @@ static rf_status free_place(rf_handle_heap *heap, size_t *index, rf_handle_entry
   return RF_ERR_CORRUPT;
 }
 
-static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsigned locks, size_t *index) {
+static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsigned flags, unsigned locks,
+                          size_t *index) {
   rf_handle_entry e;
   rf_handle_gap gap;
   size_t at;
@@ -94,7 +93,7 @@ static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsig
   if (status == RF_OK) {
     status = rf_handle_find_room(heap, extent, align, &gap, &at);
   }
-  if (status == RF_ERR_NO_MEMORY && heap->counters.blocks < heap->blocks) {
+  if (status == RF_ERR_NO_MEMORY && heap->counters.blocks < heap->blocks && (flags & RF_HANDLE_STAY) == 0) {
     status = rf_handle_make_room(heap, extent, align, &gap, &at);
   }
   if (status != RF_OK) {
@@ -139,7 +138,7 @@ rf_status rf_handle_take(rf_handle_heap *heap, size_t size, size_t align, unsign
     return status;
   }
   do {
-    status = try_take(heap, size, align, locks, index);
+    status = try_take(heap, size, align, flags, locks, index);
     attempt++;
   } while (status == RF_ERR_NO_MEMORY && !quiet && ask(heap, attempt, size));
   heap->counters.failures += status == RF_OK || quiet ? 0 : 1;

@@ -89,8 +89,8 @@ static const char *find(rf_handle_allocator *a, const void *ptr, size_t *index, 
 
 static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_handle_allocator *const a = adapter_of(self);
-  rf_handle_entry e;
-  size_t index;
+  rf_handle_entry e = {.size = 0};
+  size_t index = 0;
   rf_status status;
   if (!intact(a)) {
     return broken(a, site);
@@ -108,8 +108,8 @@ static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site
 
 static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_handle_allocator *const a = adapter_of(self);
-  rf_handle_entry e;
-  size_t index;
+  rf_handle_entry e = {.size = 0};
+  size_t index = 0;
   rf_status status;
   if (!intact(a)) {
     return broken(a, site);
@@ -130,8 +130,8 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
 
 static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   rf_handle_allocator *const a = adapter_of(self);
-  rf_handle_entry e;
-  size_t index;
+  rf_handle_entry e = {.size = 0};
+  size_t index = 0;
   rf_status status;
   if (!intact(a) || find(a, ptr, &index, &e, &status) != NULL) {
     return 0;
@@ -151,10 +151,25 @@ typedef struct visit {
   void *context;
 } visit;
 
+/* Of a hole the part that can be requested: from a multiple of the default alignment on. */
+static rf_block free_part(const rf_handle_block *hole) {
+  size_t const gap = rf_align_gap(hole->ptr, RF_ALIGN_DEFAULT);
+  bool const any = gap < hole->size;
+  size_t const skip = any ? gap : hole->size;
+  rf_block const b = {(unsigned char *)hole->ptr + (any ? skip : 0), hole->size - skip, skip, false, NULL};
+  return b;
+}
+
 static bool pass_on(const rf_handle_block *block, void *context) {
   const visit *const v = (const visit *)context;
-  rf_block const b = {block->ptr, block->size, block->overhead, block->handle != RF_HANDLE_NULL, NULL};
+  rf_block const used = {block->ptr, block->size, block->overhead, true, NULL};
+  rf_block const b = block->handle != RF_HANDLE_NULL ? used : free_part(block);
   return v->fn(&b, v->context);
+}
+
+static bool add_free(const rf_handle_block *block, void *sum) {
+  *(size_t *)sum += block->handle == RF_HANDLE_NULL ? free_part(block).size : 0;
+  return true;
 }
 
 static rf_status adapter_walk(rf_allocator *self, rf_walk_fn fn, void *context) {
@@ -187,7 +202,7 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
   const rf_handle_heap *const heap = a->heap;
   rf_count_into(&a->counters, out);
   out->capacity = heap->capacity;
-  out->free_bytes = heap->size - heap->occupied;
+  (void)rf_handle_walk(&a->heap->base, add_free, &out->free_bytes);
   out->overhead = out->capacity - out->free_bytes - out->used;
   out->largest_free = heap->counters.blocks < heap->blocks ? rf_handle_largest(heap, RF_ALIGN_DEFAULT) : 0;
 }

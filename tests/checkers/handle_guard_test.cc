@@ -572,11 +572,11 @@ TEST_P(HandleGuardTest, RandomCorrectProgramsAreSilentAndKeepTheirBytes) {
   expect_silence();
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, HandleGuardTest, testing::Values(RF_MODE_GUARD));
+INSTANTIATE_TEST_SUITE_P(Modes, HandleGuardTest, testing::Values(RF_MODE_GUARD, RF_MODE_PAGE));
 
 // ---- Choosing ----
 
-TEST(CheckedHandles, InModeOffAreTheHeapItself) {
+TEST(CheckedHandles, InModesOffAndSampleAreTheHeapItself) {
   alignas(8) unsigned char arena[2000];
   rf_handle_heap heap;
   rf_checked_handles checked;
@@ -584,9 +584,11 @@ TEST(CheckedHandles, InModeOffAreTheHeapItself) {
   ASSERT_EQ(rf_handle_heap_init(&heap, arena, sizeof arena, nullptr), RF_OK);
   rf_options_default(&options.settings);
   options.reporter = nullptr;
-  options.settings.mode = RF_MODE_OFF;
-  EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &heap.base);
-  rf_checked_handles_deinit(&checked);
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE}) {
+    options.settings.mode = mode;
+    EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &heap.base);
+    rf_checked_handles_deinit(&checked);
+  }
   EXPECT_EQ(rf_checked_handles_init(&checked, nullptr, &options), nullptr);
   EXPECT_EQ(rf_handle_guard_init(nullptr, &heap.base, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_handle_guard_init(&checked.guard, nullptr, nullptr), RF_ERR_INVALID);

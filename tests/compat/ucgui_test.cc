@@ -1,0 +1,126 @@
+// uC/GUI's dynamic memory: code written for it and for emWin runs as it is; what is refused; other memory.
+#include "ucgui_app.h"
+
+#include "GUI.h"
+
+#include <gtest/gtest.h>
+
+#include <climits>
+#include <vector>
+
+namespace {
+
+std::vector<rf_status> the_faults;
+
+class UcGui : public testing::Test {
+protected:
+  UcGui() {
+    the_faults.clear();
+    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
+    GUI_ALLOC_Init();
+  }
+  ~UcGui() override {
+    EXPECT_EQ(rf_handle_check(rf_ucgui_handles(), nullptr), RF_OK);
+    EXPECT_TRUE(the_faults.empty());
+    GUI_ALLOC_Exit();
+    rf_fault_handler_set(nullptr, nullptr);
+  }
+  static rf_status fault() {
+    rf_status const last = the_faults.empty() ? RF_OK : the_faults.back();
+    the_faults.clear();
+    return last;
+  }
+};
+
+TEST_F(UcGui, CodeWrittenForItRunsAsItIs) {
+  EXPECT_EQ(0, ucgui_functions());
+  EXPECT_EQ(0, ucgui_macros());
+  EXPECT_EQ(0, ucgui_sizes());
+  EXPECT_EQ(0, ucgui_compaction());
+  EXPECT_EQ(0, ucgui_free_and_zero());
+  EXPECT_EQ(0, ucgui_figures());
+}
+
+TEST_F(UcGui, CodeWrittenForEmWinRunsAsItIs) {
+  EXPECT_EQ(0, emwin_kinds_of_allocation());
+  EXPECT_EQ(0, emwin_locks());
+  EXPECT_EQ(0, emwin_own_memory());
+  EXPECT_EQ(0, emwin_windows());
+}
+
+TEST_F(UcGui, TheFirstCallBeginsTheHeap) {
+  GUI_ALLOC_Exit();
+  EXPECT_EQ(GUI_ALLOC_Alloc(10), 1);
+  GUI_ALLOC_Exit();
+  GUI_ALLOC_Exit();
+  EXPECT_EQ(GUI_ALLOC_Alloc(10), 1);
+}
+
+TEST_F(UcGui, AStaleHandleIsRefused) {
+  GUI_HMEM const a = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_Free(a);
+  GUI_ALLOC_Free(a);
+  EXPECT_EQ(fault(), RF_ERR_NOT_ALLOCATED);
+  GUI_HMEM const b = GUI_ALLOC_Alloc(10);
+  EXPECT_NE(a, b);
+  EXPECT_GT(b, 0);
+  EXPECT_EQ(GUI_ALLOC_h2p(a), nullptr);
+  EXPECT_EQ(fault(), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(GUI_ALLOC_Realloc(a, 4), 0);
+  EXPECT_EQ(fault(), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(GUI_ALLOC_h2p(-5), nullptr);
+  EXPECT_EQ(fault(), RF_ERR_INVALID);
+}
+
+TEST_F(UcGui, AnUnlockOfWhatIsNotLockedIsRefused) {
+  GUI_HMEM const a = GUI_ALLOC_Alloc(10);
+  void *p = GUI_ALLOC_h2p(a);
+  GUI_ALLOC_UnlockH(&p);
+  EXPECT_EQ(p, nullptr);
+  EXPECT_EQ(fault(), RF_ERR_INVALID);
+  int other = 0;
+  p = &other;
+  GUI_ALLOC_UnlockH(&p);
+  EXPECT_EQ(fault(), RF_ERR_BAD_POINTER);
+  GUI_ALLOC_Unlock();
+  EXPECT_EQ(fault(), RF_ERR_INVALID);
+}
+
+TEST_F(UcGui, MemoryInUseIsNotReplaced) {
+  static U32 other[1000];
+  GUI_HMEM const a = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_AssignMemory(other, sizeof other);
+  EXPECT_EQ(fault(), RF_ERR_BUSY);
+  EXPECT_EQ(GUI_ALLOC_GetSize(a), 10);
+}
+
+TEST_F(UcGui, MemoryThatIsTooSmallServesNothing) {
+  U32 tiny[2];
+  GUI_ALLOC_Exit();
+  GUI_ALLOC_AssignMemory(tiny, sizeof tiny);
+  GUI_ALLOC_Init();
+  EXPECT_EQ(GUI_ALLOC_Alloc(1), 0);
+  EXPECT_EQ(GUI_ALLOC_Realloc(1, 1), 0);
+  EXPECT_EQ(GUI_ALLOC_h2p(1), nullptr);
+  EXPECT_EQ(GUI_ALLOC_LockH(1), nullptr);
+  EXPECT_EQ(GUI_ALLOC_GetNumFreeBytes(), 0);
+  EXPECT_EQ(GUI_ALLOC_GetSize(1), 0);
+  GUI_ALLOC_Free(1);
+  GUI_ALLOC_Exit();
+}
+
+bool free_one(void *handle, unsigned, size_t needed) {
+  EXPECT_EQ(needed, 12000U);
+  GUI_ALLOC_FreePtr(static_cast<GUI_HMEM *>(handle));
+  return true;
+}
+
+TEST_F(UcGui, ShortnessOfMemoryIsTold) {
+  GUI_HMEM cache = GUI_ALLOC_Alloc(6000);
+  rf_ucgui_on_short(free_one, &cache);
+  EXPECT_NE(GUI_ALLOC_Alloc(12000), 0);
+  EXPECT_EQ(cache, 0);
+  rf_ucgui_on_short(nullptr, nullptr);
+}
+
+} // namespace
