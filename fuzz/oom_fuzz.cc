@@ -78,8 +78,8 @@ struct Callback {
 };
 
 Callback callbacks[kCallbacks];
-Reader script(nullptr, 0); // what they do
-unsigned last_attempt;     // of the request that is in its callbacks
+Reader *script;        // what they do
+unsigned last_attempt; // of the request that is in its callbacks
 size_t last_needed;
 size_t sessions; // requests that went to their callbacks so far, in this life of the decorator
 
@@ -87,7 +87,7 @@ void add(size_t i);
 
 // Adds or removes any callback but the first, itself among them.
 void change_registrations() {
-  size_t const i = script.below(kCallbacks);
+  size_t const i = script->below(kCallbacks);
   if (i == 0) {
     demand(rf_oom_add(&oom, &callbacks[0].registration, callbacks[0].registration.fn, nullptr) == RF_ERR_BUSY);
   } else if (callbacks[i].added) {
@@ -106,7 +106,7 @@ bool grant(void *, unsigned attempt, size_t needed) {
   sessions += attempt == 1 ? 1 : 0;
   last_attempt = attempt;
   last_needed = needed;
-  if (script.below(4) == 1) {
+  if (script->below(4) == 1) {
     change_registrations();
   }
   return true;
@@ -115,10 +115,10 @@ bool grant(void *, unsigned attempt, size_t needed) {
 bool any_answer(void *context, unsigned attempt, size_t needed) {
   demand(static_cast<Callback *>(context)->added);
   demand(attempt == last_attempt && needed == last_needed);
-  if (script.below(3) == 0) {
+  if (script->below(3) == 0) {
     change_registrations();
   }
-  return script.u8() % 2 == 0;
+  return script->u8() % 2 == 0;
 }
 
 void add(size_t i) {
@@ -200,10 +200,10 @@ void run_program(const rf_fuzz_target &target, Reader input, bool from_within) {
   if (program.start()) {
     do {
       account();
-      if (script.below(4) == 1) {
+      if (script->below(4) == 1) {
         change_registrations();
       }
-      stingy.refusals = script.below(2) == 0 ? static_cast<unsigned>(script.below(kAttempts + 1)) : 0;
+      stingy.refusals = script->below(2) == 0 ? static_cast<unsigned>(script->below(kAttempts + 1)) : 0;
     } while (program.step());
     stingy.refusals = 0;
     if (program.verdict().ok()) {
@@ -228,7 +228,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader input(data, size);
   size_t const choice = input.u8();
   size_t const scripted = size / 4; // the last quarter is what callbacks and failures do
-  script = Reader(data + size - scripted, scripted);
+  Reader acts(data + size - scripted, scripted);
+  script = &acts;
   bool const on_simple = choice % 2 == 0;
   rf_fuzz_target const target =
       rf_fuzz_target_default(on_simple ? "oom over simple" : "oom over tlsf", on_simple ? over_simple : over_tlsf);

@@ -65,17 +65,17 @@ uint32_t mem_allocator_simple_get_mem_size(mem_allocator_t *allocator, void *ptr
 
 #if RF_HAS_STD_MALLOC
 
-static void copy(uint32_t *to, const size_t *from) {
-  __atomic_store_n(to, (uint32_t)__atomic_load_n(from, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+static uint32_t now(const size_t *counter) {
+  return (uint32_t)__atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 /* From several threads at once: each figure is one that was true a moment ago. */
 static void std_publish(mem_allocator_t *self) {
   mem_allocator_std_t *const std = MEM_ALLOCATOR_STD(self);
-  copy(&std->used_nr, &std->heap.counters.blocks);
-  copy(&std->used_size, &std->heap.counters.used);
-  copy(&std->max_used_nr, &std->heap.counters.peak_blocks);
-  copy(&std->max_used_size, &std->heap.counters.peak);
+  __atomic_store_n(&std->used_nr, now(&std->heap.counters.blocks), __ATOMIC_RELAXED);
+  __atomic_store_n(&std->used_size, now(&std->heap.counters.used), __ATOMIC_RELAXED);
+  __atomic_store_n(&std->max_used_nr, now(&std->heap.counters.peak_blocks), __ATOMIC_RELAXED);
+  __atomic_store_n(&std->max_used_size, now(&std->heap.counters.peak), __ATOMIC_RELAXED);
 }
 
 mem_allocator_t *mem_allocator_std_init(mem_allocator_std_t *allocator) {

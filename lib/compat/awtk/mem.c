@@ -33,7 +33,7 @@ static mem_allocator_t *watched(mem_allocator_t *heap) {
   if (heap != NULL && the_wrap != NULL) {
     rf_awtk_sites_keep();
     rf_allocator *const all = the_wrap(rf_awtk_allocator(heap), the_wrap_context);
-    heap = rf_awtk_view_init(&wrapped.allocator, &wrapped.view, all, heap, NULL);
+    heap = all != NULL ? rf_awtk_view_init(&wrapped.allocator, &wrapped.view, all, heap, NULL) : NULL;
   }
   return heap;
 }

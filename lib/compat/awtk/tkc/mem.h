@@ -32,7 +32,7 @@ void tk_free(void *ptr);
 #define TKMEM_FREE(p)                                                                                                  \
   {                                                                                                                    \
     tk_free((void *)(p));                                                                                              \
-    p = NULL;                                                                                                          \
+    (p) = NULL;                                                                                                        \
   }
 #define TKMEM_ZALLOC(type) ((type *)tk_calloc(1, sizeof(type), __FUNCTION__, __LINE__))
 #define TKMEM_ZALLOCN(type, n) ((type *)tk_calloc((n), sizeof(type), __FUNCTION__, __LINE__))
@@ -73,7 +73,7 @@ uint32_t tk_mem_speed_test(void *buffer, uint32_t length, uint32_t *pmemcpy_spee
 void rf_awtk_mem_deinit(void);
 
 /* Called with the heap as it is made: the answer is what all calls to it go to, the heap itself or a checker around it (rf_deinit
- * of which ends both). NULL: none. Set before the heap is made. */
+ * of which ends both), or NULL, and there is no heap. NULL: none. Set before the heap is made. */
 typedef rf_allocator *(*rf_awtk_wrap_fn)(rf_allocator *heap, void *context);
 void rf_awtk_wrap_set(rf_awtk_wrap_fn wrap, void *context);
 
@@ -103,7 +103,7 @@ END_C_DECLS
 #define TKMEM_FREE(p)                                                                                                  \
   {                                                                                                                    \
     rf_awtk_free_at((void *)(p), RF_HERE);                                                                             \
-    p = NULL;                                                                                                          \
+    (p) = NULL;                                                                                                        \
   }
 #define TKMEM_ZALLOC(type) ((type *)rf_awtk_calloc_at(1, sizeof(type), RF_HERE))
 #define TKMEM_ZALLOCN(type, n) ((type *)rf_awtk_calloc_at((n), sizeof(type), RF_HERE))
