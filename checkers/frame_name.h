@@ -30,6 +30,10 @@ typedef struct rf_namer {
   void *context;
 } rf_namer;
 
+/* True for frames that say nothing of where a program went wrong: those of an allocator or of the C or C++ runtime. Either may be
+ * NULL. */
+bool rf_frame_is_plumbing(const char *module, const char *function);
+
 #ifdef __cplusplus
 }
 #endif

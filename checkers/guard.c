@@ -299,7 +299,7 @@ RF_INLINE rf_guard_header *make_block_at(rf_guard *guard, size_t size, size_t in
   rf_guard_header *const h = header_of(block + prefix);
   origin_kind place;
   uintptr_t const allocated = keep_origin(guard, origin, &place);
-  uint8_t const align_log2 = (uint8_t)rf_log2(inner_align);
+  uint8_t const align_log2 = make_align(inner_align, family);
   uint8_t const kind = make_kind(STATE_LIVE, family, place, ORIGIN_SITE);
   uintptr_t body = body_part(guard, h, size, allocated);
   h->allocated = allocated;
@@ -641,7 +641,7 @@ static const rf_guard_header *find_header(const rf_guard *guard, const rf_block 
   const unsigned char *const start = (const unsigned char *)block->ptr;
   for (size_t align = GUARD_ALIGN; prefix_for(align) <= block->size; align *= 2) {
     const rf_guard_header *const h = header_of(start + prefix_for(align));
-    bool const fits = ((size_t)1 << (h->align_log2 % RF_SIZE_BITS)) == align;
+    bool const fits = align_of(h) == align;
     /* A block that was here before may have left its header in the gap. */
     if (fits && intact(guard, h) && state_of(h) != STATE_RETIRED) {
       return h;

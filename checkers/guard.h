@@ -78,7 +78,7 @@ struct rf_guard_header {
   } u;
   uintptr_t allocated; /* origin of the allocation: a site, a return address or the number of a stack, by `kind` */
   uint16_t back;       /* bytes of back guard */
-  uint8_t align_log2;  /* of the payload */
+  uint8_t align_log2;  /* of the payload; the top bit: the family's flag */
   uint8_t kind;        /* state, family and the kinds of both origins, two bits each */
   uint32_t magic;      /* over all of the above, the address and the guard's secret */
 };
@@ -99,7 +99,14 @@ struct rf_guard_header {
 #define RF_GUARD_PREFIX (sizeof(rf_guard_header) + RF_GUARD_FRONT)
 
 /* How a block was asked for, so that new/free and the like are told apart (hosted drop-in). */
-typedef enum rf_family { RF_FAMILY_MALLOC, RF_FAMILY_NEW, RF_FAMILY_NEW_ARRAY } rf_family;
+typedef enum rf_family {
+  RF_FAMILY_MALLOC,
+  RF_FAMILY_NEW,
+  RF_FAMILY_NEW_ARRAY,
+  RF_FAMILY_ALIGNED = 4, /* a flag: the form with std::align_val_t, which C++ tells from the plain one */
+  RF_FAMILY_NEW_ALIGNED = RF_FAMILY_NEW | RF_FAMILY_ALIGNED,
+  RF_FAMILY_NEW_ARRAY_ALIGNED = RF_FAMILY_NEW_ARRAY | RF_FAMILY_ALIGNED
+} rf_family;
 
 typedef struct rf_guard_options {
   size_t quarantine;     /* bytes of freed blocks (overhead included) kept back; 0: none */
@@ -146,6 +153,9 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
  * written anew). Returns the number of findings. */
 size_t rf_guard_sweep(rf_guard *guard);
 
+/* The same, what it finds found by a call from `origin`; NULL: nobody called for it, as at the end of a process. */
+size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
+
 /* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes on where
  * the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for threads
  * that sweep in the background. */
@@ -181,6 +191,22 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 
 /* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_FILL_ALLOC and zeroing it afterwards. */
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
+
+/* What is left of a freed block whose memory the inner allocator is about to give up: for a later access there, which then
+ * ends in a fault, to be told from others. */
+typedef struct rf_guard_remains {
+  void *ptr; /* where the program had it; NULL: nothing is known */
+  size_t size;
+  rf_guard_header header;
+} rf_guard_remains;
+
+/* Takes the remains of the last block that was at `inner_block`, `size` bytes of the inner allocator's that can still be
+ * read; false, and out->ptr NULL, where they are not to be recognised. */
+bool rf_guard_remains_of(const rf_guard *guard, const void *inner_block, size_t size, rf_guard_remains *out);
+
+/* Reports an access to such a block; RF_ACCESS_FREE: that it was freed once more. Also from signal handlers; any thread. */
+void rf_guard_report_remains(rf_guard *guard, const rf_guard_remains *remains, const void *address, rf_access access,
+                             const rf_origin *origin);
 
 /* Reports a request that was turned away, as the `reject` operation does, with its origin. */
 void rf_guard_reject_from(rf_guard *guard, rf_reject why, size_t size, size_t detail, const rf_origin *origin);

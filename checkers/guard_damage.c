@@ -247,6 +247,14 @@ static size_t size_borne_out(const rf_guard *guard, const rf_guard_header *h) {
   return borne_out ? h->size : 0;
 }
 
+/* The stack in a damaged header, where the depot did hand out its number. */
+static void allocation_borne_out(const rf_guard *guard, const rf_guard_header *h, rf_trace *out) {
+  memset(out, 0, sizeof *out);
+  if (guard->options.depot != NULL && h->allocated <= UINT32_MAX) {
+    rf_guard_trace(guard, ORIGIN_STACK, h->allocated, 0, out);
+  }
+}
+
 static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool freed, const rf_origin *origin) {
   rf_finding f;
   guard_damage front = {RF_BUG_BUFFER_UNDERFLOW, NULL, 0, NULL};
@@ -256,6 +264,7 @@ static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool fre
   f.block = (uintptr_t)payload_of(h);
   f.size = size_borne_out(guard, h);
   f.offset = (ptrdiff_t)(f.address - f.block);
+  allocation_borne_out(guard, h, &f.allocated);
   f.blocks = 1;
   f.freed = freed;
   f.access_size = underflow ? front.size : 0;
@@ -379,6 +388,8 @@ static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {
 }
 
 size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin) {
+  static const rf_origin nobody;
+  origin = origin != NULL ? origin : &nobody;
   size_t count = rf_guard_mend(guard, origin);
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
     count += rf_guard_report_damage(guard, at.h, origin);

@@ -45,7 +45,7 @@ typedef enum guard_state { STATE_CONDEMNED, STATE_LIVE, STATE_FREED, STATE_RETIR
 typedef enum origin_kind { ORIGIN_SITE, ORIGIN_CALLER, ORIGIN_STACK, ORIGIN_SITE_AND_STACK } origin_kind;
 
 static inline uint8_t make_kind(guard_state state, rf_family family, origin_kind allocated, origin_kind released) {
-  return (uint8_t)((unsigned)state | (unsigned)family << 2 | (unsigned)allocated << 4 | (unsigned)released << 6);
+  return (uint8_t)((unsigned)state | ((unsigned)family & 3U) << 2 | (unsigned)allocated << 4 | (unsigned)released << 6);
 }
 
 RF_PEEKS static inline guard_state state_of(const rf_guard_header *h) {
@@ -53,7 +53,15 @@ RF_PEEKS static inline guard_state state_of(const rf_guard_header *h) {
 }
 
 static inline rf_family family_of(const rf_guard_header *h) {
-  return (rf_family)(h->kind >> 2 & 3U);
+  return (rf_family)((h->kind >> 2 & 3U) | (h->align_log2 >> 7 << 2));
+}
+
+static inline uint8_t make_align(size_t align, rf_family family) {
+  return (uint8_t)(rf_log2(align) | ((unsigned)family & RF_FAMILY_ALIGNED) << 5);
+}
+
+static inline size_t align_of(const rf_guard_header *h) {
+  return (size_t)1 << (h->align_log2 & 0x7FU) % RF_SIZE_BITS;
 }
 
 static inline origin_kind allocated_kind_of(const rf_guard_header *h) {
@@ -84,7 +92,7 @@ static inline size_t prefix_for(size_t align) {
 }
 
 static inline size_t prefix_of(const rf_guard_header *h) {
-  size_t const align = (size_t)1 << h->align_log2;
+  size_t const align = align_of(h);
   return RF_LIKELY(align == GUARD_ALIGN) ? RF_GUARD_PREFIX : prefix_for(align);
 }
 
@@ -322,8 +330,6 @@ void rf_guard_next(const rf_guard *guard, guard_cursor *at);
 /* Takes damaged headers out of the ring of live blocks and out of the quarantine, reporting each. Returns the number of
  * findings. */
 size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
-
-size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 
 /* True where there are live blocks to which no header leads any more: damage has gone over several. */
 bool rf_guard_has_lost(const rf_guard *guard);

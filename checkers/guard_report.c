@@ -119,11 +119,15 @@ void rf_guard_finding_header(rf_finding *f, const rf_guard_header *h) {
 /* ---- Families ---- */
 
 const char *rf_family_allocation(rf_family family) {
-  static const char *const names[] = {"malloc", "operator new", "operator new[]"};
+  static const char *const names[] = {"malloc", "operator new",
+                                      "operator new[]", [RF_FAMILY_NEW_ALIGNED] = "operator new(std::align_val_t)",
+                                      "operator new[](std::align_val_t)"};
   return names[family];
 }
 
 const char *rf_family_deallocation(rf_family family) {
-  static const char *const names[] = {"free", "operator delete", "operator delete[]"};
+  static const char *const names[] = {
+      "free", "operator delete", "operator delete[]", [RF_FAMILY_NEW_ALIGNED] = "operator delete(std::align_val_t)",
+      "operator delete[](std::align_val_t)"};
   return names[family];
 }

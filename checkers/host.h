@@ -26,10 +26,12 @@ void rf_host_exit(int code);
 uint32_t rf_host_process(void);
 
 /* One report at a time. True: the caller has the turn and must end it. False: go on without, because this thread is
- * reporting already, or (bare targets) an interrupted one is, or nobody gave up the turn for seconds, as in the child of
- * a fork. */
+ * reporting already, or (bare targets) an interrupted one is, or nobody gave up the turn for seconds. */
 bool rf_host_turn_begin(void);
 void rf_host_turn_end(void);
+
+/* In the child of a fork: who had the turn is not there any more. */
+void rf_host_turn_forget(void);
 
 /* True where `size` bytes at `p` can be read. Posix: asks the kernel. Bare: always true. */
 bool rf_host_readable(const void *p, size_t size);

@@ -25,6 +25,10 @@ void rf_host_turn_end(void) {
   taken = false;
 }
 
+void rf_host_turn_forget(void) {
+  rf_host_turn_end();
+}
+
 bool rf_host_readable(const void *p, size_t size) {
   (void)p;
   (void)size;

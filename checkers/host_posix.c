@@ -70,6 +70,10 @@ void rf_host_turn_end(void) {
   __atomic_store_n(&turn_of, 0, __ATOMIC_RELEASE);
 }
 
+void rf_host_turn_forget(void) {
+  rf_host_turn_end();
+}
+
 /* ---- Environment and files ---- */
 
 static const char *own_environment(const char *name) {
@@ -121,11 +125,17 @@ static bool write_all(int fd, const char *data, size_t size) {
   return true;
 }
 
-/* The log may be a pipe whose reader went away: the signal must not end the program in the middle of a report. */
+/* The signal that came with `error` of a write; 0: none. */
+static int sent_with(int error) {
+  return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+}
+
+/* The log may be a pipe whose reader went away, or a file that may not grow any more: the signal that says so must not end
+ * the program in the middle of a report. */
 bool rf_host_write(int fd, const char *data, size_t size) {
   int const saved_errno = errno;
   struct timespec const at_once = {0, 0};
-  sigset_t pipe_signal;
+  sigset_t refusal;
   sigset_t mask;
   sigset_t pending;
   if (fd < 0) {
@@ -133,14 +143,18 @@ bool rf_host_write(int fd, const char *data, size_t size) {
     return true;
   }
   int const cancellation = rf_uncancelled_begin();
-  (void)sigemptyset(&pipe_signal);
-  (void)sigaddset(&pipe_signal, SIGPIPE);
+  (void)sigemptyset(&refusal);
+  (void)sigaddset(&refusal, SIGPIPE);
+  (void)sigaddset(&refusal, SIGXFSZ);
   (void)sigemptyset(&pending);
   (void)sigpending(&pending);
-  (void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
+  (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
   bool const done = write_all(fd, data, size);
-  if (!done && sigismember(&pending, SIGPIPE) == 0) {
-    while (sigtimedwait(&pipe_signal, NULL, &at_once) == -1 && errno == EINTR) {
+  int const sent = done ? 0 : sent_with(errno);
+  if (sent != 0 && sigismember(&pending, sent) == 0) {
+    (void)sigemptyset(&refusal);
+    (void)sigaddset(&refusal, sent);
+    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
     }
   }
   (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);

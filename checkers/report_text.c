@@ -188,8 +188,9 @@ static void head(const writer *w) {
 
 static void access_line(const writer *w) {
   const rf_finding *const f = w->f;
-  if (f->access == RF_ACCESS_READ || f->access == RF_ACCESS_WRITE) {
-    str(w, f->access == RF_ACCESS_READ ? "READ" : "WRITE");
+  bool const is_write = f->access == RF_ACCESS_WRITE;
+  if (f->access == RF_ACCESS_READ || is_write) {
+    str(w, is_write ? "WRITE" : "READ");
     if (f->access_size != 0) {
       str(w, " of size ");
       number(w, f->access_size);
@@ -202,6 +203,10 @@ static void access_line(const writer *w) {
     address(w, f->address);
   } else {
     str(w, "found");
+  }
+  if (is_write && !is_known(&f->found)) {
+    str(w, " in a check of all blocks\n");
+    return;
   }
   thread(w, &f->found);
   str(w, " here:\n");
@@ -368,10 +373,22 @@ static void named_place(const writer *w, const rf_frame_name *name) {
   }
 }
 
+/* The first frame that says something of the program; the first of all where none does. */
+static uintptr_t telling_frame(const writer *w, const rf_trace *t) {
+  for (unsigned i = 0; i < t->depth; i++) {
+    rf_frame_name name;
+    if (name_of(w, t->frames[i], 0, &name) && !rf_frame_is_plumbing(name.module, name.function)) {
+      return t->frames[i];
+    }
+  }
+  return t->frames[0];
+}
+
 static void summary(const writer *w) {
   const rf_finding *const f = w->f;
   const rf_trace *const place = rf_finding_place(f);
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  uintptr_t const pc = place->site == NULL && place->depth != 0 ? telling_frame(w, place) : 0;
   str(w, "SUMMARY: Ringfence: ");
   str(w, rf_bug_name(f->bug));
   if (place->site != NULL) {
@@ -379,11 +396,11 @@ static void summary(const writer *w) {
     name.file = place->site->file;
     name.line = place->site->line;
     named_place(w, &name);
-  } else if (place->depth != 0 && name_of(w, place->frames[0], 0, &name)) {
+  } else if (pc != 0 && name_of(w, pc, 0, &name)) {
     named_place(w, &name);
-  } else if (place->depth != 0) {
+  } else if (pc != 0) {
     str(w, " ");
-    address(w, place->frames[0]);
+    address(w, pc);
   }
   str(w, "\n");
 }

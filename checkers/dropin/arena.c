@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "arena.h"
 
+#include "gone.h"
 #include "ondemand.h"
 #include "paged.h"
 #include "pages.h"
@@ -55,6 +56,7 @@ static rf_arena *make(void) {
     return NULL;
   }
   rf_sysheap_init(&arena->heap);
+  arena->heap.leaving = rf_gone_note;
   rf_process_guard_init(arena);
   arenas.list[arenas.count] = arena;
   __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);

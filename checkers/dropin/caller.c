@@ -9,22 +9,26 @@
 /* How often a process unwinds: together some tens of milliseconds. */
 #define MOST_UNWINDS 20000U
 
-uintptr_t rf_runtime_start;
-uintptr_t rf_runtime_size;
+rf_runtime rf_runtimes[RF_RUNTIMES];
 
 static unsigned unwinds; /* accessed atomically */
 
-/* ---- Where the C library is ---- */
+/* ---- Where the libraries are ---- */
 
+typedef struct search {
+  uintptr_t inside;
+  rf_runtime *out;
+} search;
+
+/* The program itself is none, though a library may be linked into it. */
 static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
-  uintptr_t const inside = *(const uintptr_t *)context;
+  const search *const s = context;
   (void)size;
-  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+  for (size_t i = 0; i < info->dlpi_phnum && info->dlpi_name[0] != '\0'; i++) {
     const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
     uintptr_t const start = info->dlpi_addr + p->p_vaddr;
-    if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0 && inside - start < p->p_memsz) {
-      rf_runtime_start = start;
-      rf_runtime_size = p->p_memsz;
+    if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0 && s->inside - start < p->p_memsz) {
+      *s->out = (rf_runtime){start, p->p_memsz};
       return 1;
     }
   }
@@ -32,9 +36,12 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
 }
 
 void rf_caller_init(void) {
-  uintptr_t inside = (uintptr_t)rf_next("getline");
-  if (inside != 0) {
-    (void)dl_iterate_phdr(visit_module, &inside);
+  static const char *const functions[RF_RUNTIMES] = {"getline", "_ZSt17__throw_bad_allocv"};
+  for (unsigned i = 0; i < RF_RUNTIMES; i++) {
+    search s = {(uintptr_t)rf_next(functions[i]), &rf_runtimes[i]};
+    if (s.inside != 0) {
+      (void)dl_iterate_phdr(visit_module, &s);
+    }
   }
 }
 
@@ -68,7 +75,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument)
   link->returns_to = pc;
   link->next = (uintptr_t)(link + 1);
   u->count++;
-  if (pc - rf_runtime_start < rf_runtime_size) {
+  if (rf_is_runtime(pc)) {
     return _URC_NO_REASON;
   }
   u->arrived = true;

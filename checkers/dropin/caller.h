@@ -1,8 +1,9 @@
-/* Who asked the C library to allocate.
+/* Who asked the C library, or that of C++, to allocate.
  *
- * getline, asprintf or fopen allocate on behalf of the program, and are built without frame pointers: what is found by
- * following frame pointers lacks the one frame of interest, the program's call. Such requests are therefore unwound by
- * the unwind tables up to the first frame outside the C library; from there on frame pointers serve again.
+ * getline, asprintf, fopen or std::string's growing allocate on behalf of the program, and are built without frame
+ * pointers: what is found by following frame pointers lacks the one frame of interest, the program's call. Such requests
+ * are therefore unwound by the unwind tables up to the first frame outside these libraries; from there on frame pointers
+ * serve again.
  *
  * That costs microseconds, so each process does it a limited number of times, and then goes without.
  */
@@ -26,18 +27,27 @@ typedef struct rf_called {
   rf_link links[RF_CALLER_FRAMES + 1];
 } rf_called;
 
-/* Where the C library's code lies; 0: not known. */
-extern uintptr_t rf_runtime_start __attribute__((visibility("hidden")));
-extern uintptr_t rf_runtime_size __attribute__((visibility("hidden")));
+/* Where the code of such a library lies; empty: not known. */
+typedef struct rf_runtime {
+  uintptr_t start;
+  uintptr_t size;
+} rf_runtime;
 
-/* Finds the C library: once, at the start. */
+#define RF_RUNTIMES 2U
+extern rf_runtime rf_runtimes[RF_RUNTIMES] __attribute__((visibility("hidden")));
+
+/* Finds the libraries: once, at the start. */
 void rf_caller_init(void);
+
+static inline bool rf_is_runtime(uintptr_t pc) {
+  return pc - rf_runtimes[0].start < rf_runtimes[0].size || pc - rf_runtimes[1].start < rf_runtimes[1].size;
+}
 
 const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_called *called);
 
-/* `origin`, or where it came from if that is the C library; the answer may lie in *called. */
+/* `origin`, or where it came from if that is such a library; the answer may lie in *called. */
 static inline const rf_origin *rf_caller_of(const rf_origin *origin, rf_called *called) {
-  if (__builtin_expect(origin->caller - rf_runtime_start >= rf_runtime_size, 1)) {
+  if (__builtin_expect(!rf_is_runtime(origin->caller), 1)) {
     return origin;
   }
   return rf_caller_unwind(origin, called);

@@ -3,6 +3,7 @@
 #include "arena.h"
 #include "caller.h"
 #include "elsewhere.h"
+#include "gone.h"
 #include "paged.h"
 #include "process.h"
 #include "tracing.h"
@@ -146,6 +147,9 @@ static void free_foreign(void *ptr, rf_family family, size_t size, const rf_orig
     rf_elsewhere_free(ptr);
     return;
   }
+  if (rf_gone_refuse(ptr, origin)) {
+    return;
+  }
   rf_arena *const arena = rf_arena_enter();
   if (arena != NULL) {
     free_in(arena, ptr, family, size, origin);
@@ -213,6 +217,9 @@ static void *resize(void *ptr, size_t size, const rf_origin *origin) {
     }
     if (rf_elsewhere_owns(ptr)) {
       return rf_elsewhere_realloc(ptr, size);
+    }
+    if (rf_gone_refuse(ptr, origin)) {
+      return NULL;
     }
     arena = rf_arena_enter(); /* whose guard is to say what is wrong */
     if (arena == NULL) {

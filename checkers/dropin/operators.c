@@ -91,8 +91,13 @@ static bool delete_aligned_replaced(void) {
   return &DELETE_ALIGNED != &own_delete_aligned;
 }
 
+/* A program that replaces the aligned forms only may well make them of the plain ones. */
 static rf_family of_kind(rf_family family) {
-  return new_replaced() || delete_replaced() ? RF_FAMILY_MALLOC : family;
+  if (new_replaced() || delete_replaced()) {
+    return RF_FAMILY_MALLOC;
+  }
+  bool const plain = new_aligned_replaced() || delete_aligned_replaced();
+  return plain ? (rf_family)((unsigned)family & ~(unsigned)RF_FAMILY_ALIGNED) : family;
 }
 
 /* ---- Allocating ---- */
@@ -177,7 +182,7 @@ void *NEW_ARRAY(size_t size) {
 
 void *NEW_ALIGNED(size_t size, size_t align) {
   rf_origin const origin = RF_CALLER;
-  return throwing(size, align, RF_FAMILY_NEW, &origin);
+  return throwing(size, align, RF_FAMILY_NEW_ALIGNED, &origin);
 }
 
 void *NEW_ARRAY_ALIGNED(size_t size, size_t align) {
@@ -185,7 +190,7 @@ void *NEW_ARRAY_ALIGNED(size_t size, size_t align) {
   if (new_aligned_replaced()) {
     return NEW_ALIGNED(size, align);
   }
-  return throwing(size, align, RF_FAMILY_NEW_ARRAY, &origin);
+  return throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, &origin);
 }
 
 void *NEW_NOTHROW(size_t size, nothrow tag) {
@@ -200,19 +205,20 @@ void *NEW_ARRAY_NOTHROW(size_t size, nothrow tag) {
 
 void *NEW_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return aligned_not_throwing(size, align, RF_FAMILY_NEW, STRING(NEW_ALIGNED_NOTHROW), tag, &origin);
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ALIGNED, STRING(NEW_ALIGNED_NOTHROW), tag, &origin);
 }
 
 void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ARRAY, STRING(NEW_ARRAY_ALIGNED_NOTHROW), tag, &origin);
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, STRING(NEW_ARRAY_ALIGNED_NOTHROW), tag,
+                              &origin);
 }
 
 /* ---- Freeing ---- */
 
 static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_family const kind = of_kind(family);
-  rf_front_free(ptr, kind, kind == family ? size : SIZE_MAX, origin);
+  rf_front_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
 }
 
 void DELETE(void *ptr) {
@@ -223,7 +229,7 @@ void DELETE(void *ptr) {
 void DELETE_ALIGNED(void *ptr, size_t align) {
   rf_origin const origin = RF_CALLER;
   (void)align;
-  release(ptr, RF_FAMILY_NEW, SIZE_MAX, &origin);
+  release(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX, &origin);
 }
 
 /* The other forms: to the program's base form where it has one, else to the heap. */
@@ -244,12 +250,12 @@ FREEING(DELETE_ARRAY_SIZED, (void *ptr, size_t size), delete_replaced, DELETE_AR
 FREEING(DELETE_ARRAY_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE_ARRAY(ptr)),
         RF_FAMILY_NEW_ARRAY, SIZE_MAX)
 FREEING(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
-        DELETE_ALIGNED(ptr, align), RF_FAMILY_NEW, size)
+        DELETE_ALIGNED(ptr, align), RF_FAMILY_NEW_ALIGNED, size)
 FREEING(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
-        ((void)tag, DELETE_ALIGNED(ptr, align)), RF_FAMILY_NEW, SIZE_MAX)
+        ((void)tag, DELETE_ALIGNED(ptr, align)), RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
 FREEING(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), delete_aligned_replaced, DELETE_ALIGNED(ptr, align),
-        RF_FAMILY_NEW_ARRAY, SIZE_MAX)
+        RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
 FREEING(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
-        DELETE_ARRAY_ALIGNED(ptr, align), RF_FAMILY_NEW_ARRAY, size)
+        DELETE_ARRAY_ALIGNED(ptr, align), RF_FAMILY_NEW_ARRAY_ALIGNED, size)
 FREEING(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
-        ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY, SIZE_MAX)
+        ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)

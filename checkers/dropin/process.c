@@ -3,6 +3,7 @@
 
 #include "aside.h"
 #include "caller.h"
+#include "checkers/host.h"
 #include "checkers/uncancelled.h"
 #include "cxx.h"
 #include "elsewhere.h"
@@ -121,7 +122,7 @@ void rf_process_tell(const char *text, size_t size) {
   } else {
     int const file = open_log();
     if (file >= 0) {
-      (void)!write(file, text, size);
+      (void)rf_host_write(file, text, size);
       (void)close(file);
     }
   }
@@ -320,6 +321,7 @@ static void fork_child(void) {
   rf_process.id = getpid();
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
+  rf_host_turn_forget();
   process.ended = false;
   process.findings = 0;
   rf_journal_forked();
@@ -337,11 +339,11 @@ void rf_process_leaving(uintptr_t sp) {
 }
 
 /* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
-static size_t sweep(bool dying) {
+static size_t sweep(bool dying, const rf_origin *origin) {
   size_t found = rf_paged_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
   for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
-    found += rf_guard_sweep(&rf_arena_at(i)->guard);
+    found += rf_guard_sweep_from(&rf_arena_at(i)->guard, origin);
   }
   if (locked) {
     rf_arena_unlock_all();
@@ -364,7 +366,7 @@ int rf_process_end(rf_process_ending ending, int status) {
   int const cancellation = rf_uncancelled_begin();
   restore_standard_error();
   if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.sweep) {
-    (void)sweep(ending == RF_ENDING_SIGNAL);
+    (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
   }
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
     rf_leak_check(rf_process.options.leaks, process.stack_from != 0 ? process.stack_from : here, &process.reporter,
@@ -404,7 +406,8 @@ RF_EXPORT size_t __ringfence_check_leaks(void) {
 }
 
 RF_EXPORT size_t __ringfence_sweep(void) {
-  return rf_process.options.mode != RF_MODE_OFF ? sweep(false) : 0;
+  rf_origin const origin = RF_CALLER;
+  return rf_process.options.mode != RF_MODE_OFF ? sweep(false, &origin) : 0;
 }
 
 /* ---- The beginning ---- */

@@ -1,9 +1,10 @@
-/* Signals that end the process by default, from its own fault: all blocks are checked before it dies, for damage to the
- * heap is a likely cause. It dies of the same signal, with the same status and core as without. A program that handles
+/* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
+ * reported, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same signal, with the same status and core as without. A program that handles
  * such a signal replaces this handler and is left alone. */
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include "gone.h"
 #include "process.h"
 
 #include <signal.h>
@@ -15,7 +16,9 @@ static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 /* The default action is back in place already: a fault in here, or the faulting instruction run again, ends the
  * process. A signal that another process sent is sent again. */
 static void die(int number, siginfo_t *info, void *context) {
-  (void)context;
+  if (number == SIGSEGV && info->si_code > 0) {
+    rf_gone_report(info->si_addr, context);
+  }
   (void)rf_process_end(RF_ENDING_SIGNAL, 0);
   if (info->si_code <= 0) {
     (void)raise(number);

@@ -101,15 +101,22 @@ static void unlink_kept(rf_sysheap *heap, rf_region *region) {
   heap->kept_count--;
 }
 
+static void give_up(rf_sysheap *heap, rf_region *region) {
+  if (heap->leaving != NULL) {
+    heap->leaving(heap, (const void *)region->base, region->size);
+  }
+  rf_region_unmap(region);
+}
+
 static void release_oldest_kept(rf_sysheap *heap) {
   rf_region *const oldest = heap->kept_last;
   unlink_kept(heap, oldest);
-  rf_region_unmap(oldest);
+  give_up(heap, oldest);
 }
 
 static void keep(rf_sysheap *heap, rf_region *region) {
   if (region->size > RF_KEPT_BYTES) {
-    rf_region_unmap(region);
+    give_up(heap, region);
     return;
   }
   while (heap->kept_count == RF_KEPT_REGIONS || heap->kept_bytes + region->size > RF_KEPT_BYTES) {

@@ -34,7 +34,8 @@ extern "C" {
 #define RF_KEPT_BYTES ((size_t)32 << 20)
 
 /* The caller's storage, its fields the heap's own. Must not move while it has regions: they point to it. */
-typedef struct rf_sysheap {
+typedef struct rf_sysheap rf_sysheap;
+struct rf_sysheap {
   rf_allocator base;
   rf_tlsf tlsf;
   rf_counters counters;
@@ -50,7 +51,10 @@ typedef struct rf_sysheap {
   rf_region *kept_last;
   size_t kept_bytes;
   unsigned kept_count;
-} rf_sysheap;
+
+  /* Told of what was a big block, still readable, before its memory goes back to the system; NULL: nobody. */
+  void (*leaving)(rf_sysheap *heap, const void *block, size_t size);
+};
 
 /* Makes an empty heap; maps nothing yet. Its deinit gives all memory back, blocks still live included. */
 void rf_sysheap_init(rf_sysheap *heap);

@@ -215,24 +215,33 @@ static int write_all(const char *text, size_t len) {
   return 0;
 }
 
-/* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report: the
- * signal is blocked for this thread, and taken off again if it came from here. Nor may the thread be cancelled: its caller
+/* The signal that came with `error` of a write; 0: none. */
+static int sent_with(int error) {
+  return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+}
+
+/* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a file
+ * that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here. Nor may the thread be cancelled: its caller
  * may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
   struct timespec const at_once = {0, 0};
-  sigset_t pipe_signal;
+  sigset_t refusal;
   sigset_t mask;
   sigset_t pending;
   int cancellation = PTHREAD_CANCEL_ENABLE;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-  (void)sigemptyset(&pipe_signal);
-  (void)sigaddset(&pipe_signal, SIGPIPE);
+  (void)sigemptyset(&refusal);
+  (void)sigaddset(&refusal, SIGPIPE);
+  (void)sigaddset(&refusal, SIGXFSZ);
   (void)sigemptyset(&pending);
   (void)sigpending(&pending);
-  (void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
-  if (write_all(text, len) == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
-    while (sigtimedwait(&pipe_signal, NULL, &at_once) == -1 && errno == EINTR) {
+  (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
+  int const sent = sent_with(write_all(text, len));
+  if (sent != 0 && sigismember(&pending, sent) == 0) {
+    (void)sigemptyset(&refusal);
+    (void)sigaddset(&refusal, sent);
+    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
     }
   }
   (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);

@@ -6,11 +6,15 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -18,6 +22,42 @@
 
 namespace ringfence {
 namespace {
+
+// ---- Writing ----
+
+// In a child: 0 where `claim` holds.
+template <typename Claim> int status_of(Claim claim) {
+  pid_t const child = fork();
+  if (child == 0) {
+    _exit(claim() ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return status;
+}
+
+TEST(Write, AFileThatMayNotGrowEndsNothing) {
+  EXPECT_EQ(status_of([] {
+              rlimit const nothing = {0, 0};
+              int const file = open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+              sigset_t pending;
+              bool const refused = setrlimit(RLIMIT_FSIZE, &nothing) == 0 && !rf_host_write(file, "x", 1);
+              return refused && sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 0;
+            }),
+            0);
+}
+
+// ---- Turn ----
+
+TEST(Turn, IsNobodysInAChildThatForgetsIt) {
+  std::thread([] { ASSERT_TRUE(rf_host_turn_begin()); }).join();
+  EXPECT_EQ(status_of([] {
+              rf_host_turn_forget();
+              return rf_host_turn_begin();
+            }),
+            0);
+  rf_host_turn_end();
+}
 
 // ---- Memory ----
 

@@ -62,14 +62,46 @@ TEST(ReportText, ASiteStandsAboveAStack) {
   EXPECT_EQ(line_with(text, "    #0"), "    #0 0x401136");
 }
 
+// As at the end of a process, when nobody called for it.
+TEST(ReportText, AWriteThatNoCallCameUponWasFoundInACheckOfAllBlocks) {
+  rf_finding f = sample_finding();
+  f.found.depth = 0;
+  std::string const text = render(f);
+  EXPECT_EQ(line_with(text, "WRITE"), "WRITE of size 3 at 0x105e, found in a check of all blocks");
+  EXPECT_EQ(line_with(text, "    (not"), "");
+}
+
+bool name_of_plumbing(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  static_cast<void>(context);
+  *out = {"f", "f.c", static_cast<unsigned>(pc), 0, pc == 3 ? "/home/user/demo" : "/lib/libc.so.6", nullptr, 0};
+  return inlined == 0;
+}
+
+// The C library's code has files and lines, too, where its debug information is installed.
+TEST(ReportText, TheSummaryPassesOverFramesOfTheRuntime) {
+  rf_namer const namer = {name_of_plumbing, nullptr};
+  rf_finding f = sample_finding();
+  f.bug = RF_BUG_LEAK;
+  f.allocated.site = nullptr;
+  f.allocated.depth = 3;
+  f.allocated.frames[0] = 1;
+  f.allocated.frames[1] = 2;
+  f.allocated.frames[2] = 3;
+  EXPECT_EQ(line_with(render(f, &namer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:3 in f");
+  f.allocated.depth = 2;
+  EXPECT_EQ(line_with(render(f, &namer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:1 in f");
+}
+
 TEST(ReportText, AnOriginThatIsNotKnownIsSaidToBeSo) {
   rf_finding f = sample_finding();
+  f.bug = RF_BUG_BAD_FREE;
+  f.access = RF_ACCESS_FREE;
   f.found.depth = 0;
   f.allocated.site = nullptr;
   std::string const text = render(f);
   EXPECT_EQ(line_with(text, "    (not"), "    (not known)");
   EXPECT_EQ(text.find("allocated by"), std::string::npos);
-  EXPECT_EQ(line_with(text, "SUMMARY"), "SUMMARY: Ringfence: heap-buffer-overflow");
+  EXPECT_EQ(line_with(text, "SUMMARY"), "SUMMARY: Ringfence: bad-free");
 }
 
 TEST(ReportText, SaysBeforeInsideAndAfter) {

@@ -179,5 +179,19 @@ TEST(Leaks, AreTracedThroughTheCLibrary) {
   }
 }
 
+// libstdc++ is built without frame pointers; so is this program.
+TEST(Leaks, OfTheCxxLibraryAreTracedToTheProgramsCall) {
+  Result const result = run({program("strings")});
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  const std::vector<Json> &frames = result.findings[0]["allocated"]["frames"].items;
+  ASSERT_GE(frames.size(), 2U);
+  EXPECT_NE(frames[0]["module"].text.find("libstdc++"), std::string::npos);
+  bool reached = false;
+  for (const Json &frame : frames) {
+    reached = reached || frame["module"].text == program("strings");
+  }
+  EXPECT_TRUE(reached);
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -17,9 +17,16 @@ void PrintTo(const Mismatch &mismatch, std::ostream *out) {
 }
 
 const Mismatch kMismatches[] = {
-    {"malloc_delete", "malloc", "operator delete"}, {"malloc_delete_array", "malloc", "operator delete[]"},
-    {"new_free", "operator new", "free"},           {"new_delete_array", "operator new", "operator delete[]"},
-    {"new_array_free", "operator new[]", "free"},   {"new_array_delete", "operator new[]", "operator delete"},
+    {"malloc_delete", "malloc", "operator delete"},
+    {"malloc_delete_array", "malloc", "operator delete[]"},
+    {"new_free", "operator new", "free"},
+    {"new_delete_array", "operator new", "operator delete[]"},
+    {"new_array_free", "operator new[]", "free"},
+    {"new_array_delete", "operator new[]", "operator delete"},
+    {"aligned_new_plain_delete", "operator new(std::align_val_t)", "operator delete"},
+    {"slightly_aligned_new_plain_delete", "operator new(std::align_val_t)", "operator delete"},
+    {"plain_new_aligned_delete", "operator new", "operator delete(std::align_val_t)"},
+    {"aligned_new_array_aligned_delete", "operator new[](std::align_val_t)", "operator delete(std::align_val_t)"},
 };
 
 class Mismatched : public testing::TestWithParam<Mismatch> {};
@@ -52,7 +59,7 @@ TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
 
 TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
   for (const char *name : {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array",
-                           "aligned_new_delete", "aligned_alloc_free"}) {
+                           "aligned_new_delete", "aligned_new_array_delete_array", "aligned_alloc_free"}) {
     Result const result = run({program("mismatches"), name});
     EXPECT_EQ(result.status, 0) << name;
     EXPECT_EQ(result.err, "") << name;

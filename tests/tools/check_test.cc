@@ -223,6 +223,29 @@ TEST(Environment, AnOpenQuotationMarkInTheOptionsDoesNotHideFindings) {
   EXPECT_TRUE(has(result.err, "RINGFENCE_OPTIONS is not used")) << result.err;
 }
 
+// Neither the command nor the program dies of the signal that comes with such a limit.
+TEST(Check, LivesWithALimitForTheSizeOfFiles) {
+  const auto limited_to = [](const std::string &blocks) {
+    return run(
+        {"/bin/sh", "-c", "ulimit -f " + blocks + "; exec \"$0\" check -- \"$1\"", ringfence(), program("overflow")});
+  };
+  const Result enough = limited_to("8");
+  EXPECT_EQ(enough.signal, 0);
+  EXPECT_EQ(enough.status, 99) << enough.err;
+  const Result none = limited_to("0");
+  EXPECT_EQ(none.signal, 0);
+  EXPECT_EQ(none.status, 2);
+  EXPECT_TRUE(has(none.err, "File too large")) << none.err;
+}
+
+TEST(Check, PrintsTheKeysWhereTheOptionsAskForHelp) {
+  How how;
+  how.environment = {{"RINGFENCE_OPTIONS", "help=1"}};
+  const Result result = check({"--", "/bin/true"}, how);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "quarantine=")) << result.err;
+}
+
 // ---- Several processes ----
 
 TEST(Children, AreChecked) {

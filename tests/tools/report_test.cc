@@ -62,6 +62,13 @@ TEST_F(Report, CountsOneAsOne) {
   EXPECT_EQ(text().rfind("ringfence: 1 finding in 2 processes: 1 allocation of ", 0), 0u) << text();
 }
 
+TEST_F(Report, SaysHowManyLostBlocksItDoesNotList) {
+  totals_.unlisted = 4;
+  EXPECT_NE(text().find("; 4 lost by code without names (--leaks=all lists them)\n"), std::string::npos) << text();
+  totals_.unlisted = 1;
+  EXPECT_NE(text().find("; 1 lost by code without names (--leaks=all lists it)\n"), std::string::npos) << text();
+}
+
 TEST_F(Report, CountsRepetitions) {
   totals_.findings = 2;
   totals_.times = 5;
@@ -98,6 +105,8 @@ TEST_F(Report, MentionsWhatItCouldNotSee) {
 
 TEST_F(Report, CountsBytesInTheUnitThatFits) {
   EXPECT_EQ(bytes(0), "0 bytes");
+  EXPECT_EQ(bytes(0), "0 bytes");
+  EXPECT_EQ(bytes(1), "1 byte");
   EXPECT_EQ(bytes(1023), "1023 bytes");
   EXPECT_EQ(bytes(1024), "1.0 KiB");
   EXPECT_EQ(bytes(1536), "1.5 KiB");

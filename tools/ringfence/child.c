@@ -21,11 +21,14 @@ typedef struct inherited {
   sigset_t mask;
   struct sigaction on_child;
   struct sigaction on_pipe;
+  struct sigaction on_large_file;
 } inherited;
 
 static inherited before;
 
 void rf_child_hold_streams(void) {
+  struct sigaction const ignore = {.sa_handler = SIG_IGN};
+  (void)sigaction(SIGXFSZ, &ignore, &before.on_large_file);
   for (int fd = 0; fd < 3; fd++) {
     if (fcntl(fd, F_GETFD) < 0) {
       was_closed[fd] = true;
@@ -64,6 +67,7 @@ static void take_signals(void) {
 static void give_signals_back(void) {
   (void)sigaction(SIGCHLD, &before.on_child, NULL);
   (void)sigaction(SIGPIPE, &before.on_pipe, NULL);
+  (void)sigaction(SIGXFSZ, &before.on_large_file, NULL);
   (void)sigprocmask(SIG_SETMASK, &before.mask, NULL);
 }
 

@@ -18,7 +18,8 @@ typedef struct rf_child {
 } rf_child;
 
 /* Call this first in main: standard streams that are closed are held open on /dev/null, so that no file of the
- * command's takes their place. The program gets them closed, as they were. */
+ * command's takes their place. The program gets them closed, as they were. Also from here on, a limit for the size of
+ * files makes writing fail, and does not end this process. */
 void rf_child_hold_streams(void);
 
 /* Runs the file `program` with `argv` and `envp`, passes on the signals that this process gets, and waits for its

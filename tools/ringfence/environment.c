@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/say.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,11 @@ static void no_text(void *context, const char *text, size_t length) {
   (void)context;
   (void)text;
   (void)length;
+}
+
+static void error_text(void *context, const char *text, size_t length) {
+  (void)context;
+  (void)fwrite(text, 1, length, stderr);
 }
 
 static rf_options parse(const char *text) {
@@ -38,6 +44,10 @@ const char *rf_environment_options(rf_stash *stash, const char *passed, const ch
     rf_say("RINGFENCE_OPTIONS is not used: a quotation mark in it is never closed");
     asked = passed;
     *effective = parse(join(stash, asked, ours));
+  }
+  if (parse(join(stash, user, passed)).help) {
+    rf_sink const to = {error_text, NULL};
+    rf_options_help(effective, &to);
   }
   /* Where the run goes on after findings, no process is to end otherwise than it would. */
   return rf_stash_print(stash, "%s%s", join(stash, asked, ours), effective->halt ? "" : ":exitcode=0");

@@ -5,46 +5,8 @@
 
 enum { PLACE_FRAMES = 3 };
 
-static const char *const plumbing_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so",
-                                               "libc++.so",       "ld-linux", "libpthread", "libgcc_s.so"};
-
-static const char *const plumbing_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
-                                                 "free",          "strdup",         "strndup",        "valloc",
-                                                 "memalign",      "posix_memalign", "pvalloc",        "cfree",
-                                                 "aligned_alloc", "operator new",   "operator delete"};
-
-static bool begins(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
-
-static bool is_plumbing_module(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  const char *const name = slash == NULL ? path : slash + 1;
-  for (size_t i = 0; i < sizeof plumbing_modules / sizeof plumbing_modules[0]; i++) {
-    if (begins(name, plumbing_modules[i])) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static bool is_plumbing_function(const char *name) {
-  for (size_t i = 0; i < sizeof plumbing_functions / sizeof plumbing_functions[0]; i++) {
-    size_t const length = strlen(plumbing_functions[i]);
-    /* "operator new(unsigned long)", but not "free_list". */
-    if (begins(name, plumbing_functions[i]) && strchr("([", name[length]) != NULL) {
-      return true;
-    }
-  }
-  return false;
-}
-
 bool rf_is_plumbing(const rf_frame *frame) {
-  if (frame->module != NULL && is_plumbing_module(frame->module)) {
-    return true;
-  }
-  const char *const name = frame->source_count == 0 ? frame->function : frame->sources[0].function;
-  return name != NULL && is_plumbing_function(name);
+  return rf_frame_is_plumbing(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
 }
 
 /* ---- Places ---- */

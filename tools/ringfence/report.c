@@ -28,6 +28,7 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.peak = p->peak > t.peak ? p->peak : t.peak;
     t.killed += !p->ended && !p->living;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
+    t.unlisted += p->unlisted;
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
   }
@@ -96,10 +97,14 @@ void rf_report_record_json(rf_record *record, const rf_sink *sink) {
 
 /* ---- Totals ---- */
 
+static const char *plural(uint64_t count, const char *one, const char *many) {
+  return count == 1 ? one : many;
+}
+
 const char *rf_bytes_text(rf_stash *stash, uint64_t bytes) {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) {
-    return rf_stash_print(stash, "%" PRIu64 " bytes", bytes);
+    return rf_stash_print(stash, "%" PRIu64 " %s", bytes, plural(bytes, "byte", "bytes"));
   }
   double value = (double)bytes / 1024;
   size_t unit = 0;
@@ -108,10 +113,6 @@ const char *rf_bytes_text(rf_stash *stash, uint64_t bytes) {
     unit++;
   }
   return rf_stash_print(stash, "%.1f %s", value, units[unit]);
-}
-
-static const char *plural(uint64_t count, const char *one, const char *many) {
-  return count == 1 ? one : many;
 }
 
 static const char *found_text(rf_stash *stash, const rf_totals *t) {
@@ -143,6 +144,10 @@ static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink
   }
   if (t->suppressed != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " suppressed", t->suppressed));
+  }
+  if (t->unlisted != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)",
+                                     t->unlisted, plural(t->unlisted, "it", "them")));
   }
   if (t->leaks_unchecked != 0) {
     rf_sink_str(sink, rf_stash_print(stash, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
@@ -177,6 +182,7 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   put_field(sink, "allocations", t->allocations);
   put_field(sink, "bytes", t->bytes);
   put_field(sink, "peak", t->peak);
+  put_field(sink, "unlisted_leaked_blocks", t->unlisted);
   put_field(sink, "findings", t->findings);
   put_field(sink, "times", t->times);
   put_field(sink, "suppressed", t->suppressed);

@@ -24,6 +24,7 @@ typedef struct rf_totals {
   size_t findings;        /* distinct ones */
   uint64_t times;         /* how often they were found, those included that were only counted */
   uint64_t suppressed;    /* how often something was found that a rule hides */
+  uint64_t unlisted;      /* lost blocks that are no findings, because their code has no names */
   size_t leaks_unchecked; /* processes that could not look for leaks */
   const char *because;    /* why the first of them could not */
   const char *mode;

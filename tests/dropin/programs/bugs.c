@@ -82,6 +82,15 @@ static void underflow_by_one(void) {
   drop(p);
 }
 
+/* Over the guard bytes, up to what the checker notes of the block. */
+static void underflow_by_many(void) {
+  char *const p = make(13);
+  for (int i = 1; i <= 22 * bad; i++) {
+    p[-i] = 'x';
+  }
+  drop(p);
+}
+
 static void underflow_in_a_block_never_freed(void) {
   static char *p;
   p = make(13);
@@ -103,6 +112,24 @@ static void write_after_free_of_a_big_block(void) {
   drop(p);
   if (bad) {
     p[100] = 'x';
+  }
+}
+
+/* So big that its memory goes back to the system at once. */
+static void write_after_free_of_a_block_given_back(void) {
+  char *const p = make(64000000);
+  drop(p);
+  if (bad) {
+    p[100] = 'x';
+  }
+}
+
+static void double_free_of_a_block_given_back(void) {
+  char *const p = make(64000000);
+  drop(p);
+  if (bad) {
+    mark("found");
+    free(p);
   }
 }
 
@@ -211,9 +238,12 @@ static const test_case cases[] = {
     CASE(overflow_of_no_bytes),
     CASE(overflow_found_by_realloc),
     CASE(underflow_by_one),
+    CASE(underflow_by_many),
     CASE(underflow_in_a_block_never_freed),
     CASE(write_after_free),
     CASE(write_after_free_of_a_big_block),
+    CASE(write_after_free_of_a_block_given_back),
+    CASE(double_free_of_a_block_given_back),
     CASE(write_after_realloc_moved),
     CASE(double_free),
     CASE(double_free_of_a_big_block),

@@ -14,6 +14,10 @@ struct Derived : Base {
   char more[32];
 };
 
+struct alignas(128) Wide {
+  char bytes[100];
+};
+
 struct Case {
   const char *name;
   void (*run)();
@@ -33,6 +37,12 @@ const Case kCases[] = {
     {"new_delete_sized", [] { delete new Derived; }},
     {"new_array_delete_array", [] { delete[] new Derived[3]; }},
     {"aligned_new_delete", [] { ::operator delete(::operator new(10, std::align_val_t(64)), std::align_val_t(64)); }},
+    {"aligned_new_plain_delete", [] { ::operator delete(::operator new(10, std::align_val_t(64))); }},
+    {"slightly_aligned_new_plain_delete", [] { ::operator delete(::operator new(10, std::align_val_t(8))); }},
+    {"plain_new_aligned_delete", [] { ::operator delete(::operator new(10), std::align_val_t(64)); }},
+    {"aligned_new_array_aligned_delete",
+     [] { ::operator delete(::operator new[](10, std::align_val_t(64)), std::align_val_t(64)); }},
+    {"aligned_new_array_delete_array", [] { delete[] new Wide[3]; }},
     {"aligned_alloc_free", [] { std::free(std::aligned_alloc(64, 64)); }},
 };
 
