@@ -11,7 +11,7 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
-#define EXPECTED_LINE 64U /* bytes of a cache line; where it is another number, a little less is gained */
+#define EXPECTED_LINE ((size_t)64) /* bytes of a cache line; where it is another number, a little less is gained */
 #define LEAST_PAGE 4096U
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {

@@ -53,7 +53,7 @@ RF_PEEKS static inline guard_state state_of(const rf_guard_header *h) {
 }
 
 static inline rf_family family_of(const rf_guard_header *h) {
-  return (rf_family)((h->kind >> 2 & 3U) | (h->align_log2 >> 7 << 2));
+  return (rf_family)((h->kind >> 2 & 3U) | (unsigned)h->align_log2 >> 7 << 2);
 }
 
 static inline uint8_t make_align(size_t align, rf_family family) {

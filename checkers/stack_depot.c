@@ -38,6 +38,7 @@ static uint32_t load(const uint32_t *p) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
 static void store(uint32_t *p, uint32_t value) {
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }

@@ -247,8 +247,10 @@ int main(int argc, char **argv) {
   bool const steps = steps_init();
   size_t const count = trace_kinds() < TRACES_MAX ? trace_kinds() : TRACES_MAX;
   unsigned runs = 200;
-  if (argc == 3 && strcmp(argv[1], "--runs") == 0 && atoi(argv[2]) > 0) {
-    runs = (unsigned)atoi(argv[2]);
+  char *rest = NULL;
+  unsigned long const asked = argc == 3 && strcmp(argv[1], "--runs") == 0 ? strtoul(argv[2], &rest, 10) : 0;
+  if (asked > 0 && asked < 1000000 && *rest == '\0') {
+    runs = (unsigned)asked;
   } else if (argc != 1) {
     (void)fprintf(stderr, "usage: guard [--runs N]\n");
     return 2;
