@@ -50,6 +50,7 @@ void rf_options_default(rf_options *out) {
       .rejected = false,
       .signals = true,
       .dump_signal = SMALL_TARGET ? RF_DUMP_NONE : RF_DUMP_SIGUSR1,
+      .snapshot_signal = RF_DUMP_NONE,
       .summary = false,
       .help = false,
   };
@@ -109,6 +110,8 @@ static const option table[] = {
     BOOL(signals, "drop-in: check all blocks when a fatal signal ends the process"),
     CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
            "drop-in: print what is allocated on this signal, unless the program handles it"),
+    CHOICE(snapshot_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
+           "drop-in: write a snapshot of what is live on this signal, unless the program handles it"),
     BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
     {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH,
      FIELD(trace)},

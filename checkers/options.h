@@ -29,7 +29,7 @@ typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_f
  * each but the first means what is live. */
 typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE } rf_leaks;
 
-/* The signal that makes a process under the drop-in print what is allocated. */
+/* A signal that makes a process under the drop-in tell what is allocated. */
 typedef enum rf_dump_signal {
   RF_DUMP_NONE,
   RF_DUMP_SIGUSR1,
@@ -69,6 +69,7 @@ typedef struct rf_options {
   size_t trace_length;        /* bytes of `trace` */
   /* drop-in: print what is allocated when it comes and the program does not handle it */
   rf_dump_signal dump_signal;
+  rf_dump_signal snapshot_signal; /* drop-in: write a snapshot (snapshot.h) when it comes */
 } rf_options;
 
 /* The build's defaults: the mode of --//checkers:mode, and for the rest what suits the target. */

@@ -264,6 +264,83 @@ void rf_log_reporter_init(rf_log_reporter *reporter, const rf_options *options) 
   reporter->fd = -1;
 }
 
+size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
+  rf_sink_buffer text;
+  rf_sink_buffer_init(&text, out, room);
+  if (busy) {
+    rf_report_text(f, NULL, &text.sink);
+    return text.length;
+  }
+  busy = true;
+  rf_modules_load(&modules, f);
+  rf_namer const namer = rf_modules_namer(&modules, true);
+  rf_report_text(f, &namer, &text.sink);
+  busy = false;
+  return text.length;
+}
+
+/* ---- Snapshots ---- */
+
+/* The modules of a snapshot's addresses are met one by one. Those met before are kept by asking for an address in each again. */
+static void load_module(uintptr_t pc) {
+  static rf_finding asked;
+  unsigned const kept = modules.count < RF_MODULES && modules.count < RF_TRACE_DEPTH ? modules.count : 0;
+  memset(&asked, 0, sizeof asked);
+  for (unsigned i = 0; i < kept; i++) {
+    asked.found.frames[i] = modules.modules[i].start + 1;
+  }
+  asked.found.depth = kept;
+  asked.allocated.frames[0] = pc;
+  asked.allocated.depth = 1;
+  rf_modules_load(&modules, &asked);
+}
+
+static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  const rf_namer *const namer = (const rf_namer *)context;
+  if (namer->name(namer->context, pc, inlined, out)) {
+    return true;
+  }
+  if (inlined != 0) {
+    return false;
+  }
+  load_module(pc);
+  return namer->name(namer->context, pc, inlined, out);
+}
+
+static void put_snapshot(rf_log_reporter *r, const rf_snapshot *s, const rf_snapshot *before) {
+  collector c = {r, whole, sizeof whole, 0};
+  rf_sink const sink = {collect, &c};
+  bool const text = r->options.format == RF_FORMAT_TEXT;
+  rf_namer known = rf_modules_namer(&modules, text);
+  rf_namer const namer = {name_any, &known};
+  static rf_serial_text serial;
+  static uint16_t records;
+  modules.count = 0;
+  if (text) {
+    rf_snapshot_text(s, before, &namer, &sink);
+  } else if (r->options.format == RF_FORMAT_SERIAL) {
+    rf_serial_text_init(&serial, &sink, ++records);
+    rf_snapshot_json(s, before, rf_host_process(), &namer, &serial.sink);
+  } else {
+    rf_snapshot_json(s, before, rf_host_process(), &namer, &sink);
+  }
+  flush(&c);
+}
+
+bool rf_log_reporter_snapshot(rf_log_reporter *r, const rf_snapshot *s, const rf_snapshot *before) {
+  bool const turn = rf_host_turn_begin();
+  bool const free = !busy;
+  if (free) {
+    busy = true;
+    put_snapshot(r, s, before);
+    busy = false;
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+  return free;
+}
+
 /* ---- The process's own ---- */
 
 static bool made;

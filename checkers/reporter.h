@@ -7,6 +7,7 @@
 
 #include <ringfence/finding.h>
 #include <ringfence/options.h>
+#include <ringfence/snapshot.h>
 #include <ringfence/suppress.h>
 
 #ifdef __cplusplus
@@ -37,6 +38,14 @@ bool rf_log_reporter_suppresses(rf_log_reporter *reporter, const rf_finding *f);
 
 /* Reports `f` without looking at suppressions. */
 rf_action rf_log_reporter_put(rf_log_reporter *reporter, const rf_finding *f);
+
+/* Puts a snapshot, or with `before` the difference of two, where the findings go, in their format; names of functions come
+ * from symbol tables. False where this thread is reporting something at the moment (signal handlers): try again later. */
+bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot, const rf_snapshot *before);
+
+/* Writes the finding as text to `out`, `room` bytes (at least 1), with a NUL behind it and names from symbol tables, for
+ * reporters of one's own; what does not fit is left out. Returns the length. Call it from rf_reporter.report alone. */
+size_t rf_reporter_text(const rf_finding *f, char *out, size_t room);
 
 /* Puts `text` where the findings go. */
 void rf_log_reporter_write(rf_log_reporter *reporter, const char *text, size_t size);

@@ -31,6 +31,17 @@ void __ringfence_dump(void) __attribute__((weak));
 /* The same, under a name to type in a debugger: (gdb) call ringfence_dump() */
 void ringfence_dump(void) __attribute__((weak));
 
+/* Writes what is live now, by call site, where findings go; as text also what changed since the snapshot before, which the
+ * command works out by itself. `name` (at most 63 bytes are kept) is what reports call it. Returns how many bytes are live; 0
+ * where that could not be told. Any thread, not from signal handlers; the option snapshot_signal is for those. */
+size_t __ringfence_snapshot(const char *name) __attribute__((weak));
+
+/* From now on each finding of this process (not of its children) goes to `callback`, as text without a NUL, instead of to the
+ * log; the process goes on after it, and its exit status is its own. NULL: as before. The callback may run in any thread,
+ * one at a time, in the middle of an allocation: it must not allocate. <ringfence/gtest.h> is built on it. */
+void __ringfence_on_finding(void (*callback)(const char *text, size_t length, void *context), void *context)
+    __attribute__((weak));
+
 #ifdef __cplusplus
 }
 #endif

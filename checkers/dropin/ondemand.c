@@ -368,7 +368,7 @@ void ringfence_dump(void) __attribute__((visibility("default"), alias("__ringfen
 
 /* ---- The signal ---- */
 
-static int signal_of(rf_dump_signal choice) {
+int rf_signal_of(rf_dump_signal choice) {
   switch (choice) {
   case RF_DUMP_SIGUSR1:
     return SIGUSR1;
@@ -385,7 +385,7 @@ static int signal_of(rf_dump_signal choice) {
 }
 
 void rf_ondemand_init(void) {
-  int const number = signal_of(rf_process.options.dump_signal);
+  int const number = rf_signal_of(rf_process.options.dump_signal);
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   struct sigaction now;
   (void)sigemptyset(&action.sa_mask);

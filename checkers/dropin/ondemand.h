@@ -9,8 +9,13 @@
 
 #include "arena.h"
 
+#include <ringfence/options.h>
+
 /* Installs the handler, where the option names a signal whose default action is in place. */
 void rf_ondemand_init(void);
+
+/* The number of the signal; 0 for RF_DUMP_NONE. */
+int rf_signal_of(rf_dump_signal choice);
 
 /* To be called with the arena entered, when something was noted there: the dump that waited for it. */
 void rf_ondemand_pending(rf_arena *arena);

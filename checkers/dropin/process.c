@@ -14,6 +14,7 @@
 #include "pages.h"
 #include "roots.h"
 #include "signals.h"
+#include "snap.h"
 #include "thread.h"
 #include "tracing.h"
 
@@ -34,6 +35,7 @@
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define LOCK_MS 1000U
+#define FINDING_BYTES 16384 /* of a finding as text */
 #define PATH_BYTES 512
 #define KEPT_FROM 1000 /* programs number their own files from below */
 
@@ -171,12 +173,39 @@ static bool is_no_mismatch(const rf_finding *f) {
   return called_from_own_runtime(is_operator(f->allocation) ? &f->found : &f->allocated);
 }
 
+/* ---- Findings for the program itself ---- */
+
+static void (*finding_callback)(const char *text, size_t length, void *context);
+static void *finding_context;
+static char finding_text[FINDING_BYTES];
+
+RF_EXPORT void __ringfence_on_finding(void (*callback)(const char *text, size_t length, void *context), void *context) {
+  finding_context = context;
+  __atomic_store_n(&finding_callback, callback, __ATOMIC_RELEASE);
+}
+
+static bool told_to_callback(const rf_finding *f) {
+  void (*const callback)(const char *, size_t, void *) = __atomic_load_n(&finding_callback, __ATOMIC_ACQUIRE);
+  if (callback == NULL || getpid() != rf_process.id || rf_process.forked) {
+    return false; /* a child is on its own */
+  }
+  callback(finding_text, rf_reporter_text(f, finding_text, sizeof finding_text), finding_context);
+  return true;
+}
+
+/* ---- The reporter ---- */
+
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   if (is_no_mismatch(f) || rf_log_reporter_suppresses(&rf_process.log, f)) {
     self->sequence--;
+    rf_uncancelled_end(cancellation);
+    errno = saved;
+    return RF_ACTION_CONTINUE;
+  }
+  if (told_to_callback(f)) {
     rf_uncancelled_end(cancellation);
     errno = saved;
     return RF_ACTION_CONTINUE;
@@ -196,6 +225,13 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_uncancelled_end(cancellation);
   errno = saved;
   return action;
+}
+
+bool rf_process_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {
+  give_log();
+  bool const done = rf_log_reporter_snapshot(&rf_process.log, snapshot, before);
+  close_log();
+  return done;
 }
 
 /* ---- Options ---- */
@@ -437,6 +473,7 @@ void rf_process_begin(void) {
   if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
     rf_signals_init();
   }
+  rf_snap_init();
   if (rf_process.options.signals) {
     rf_ondemand_init();
   }

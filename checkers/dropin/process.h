@@ -37,6 +37,9 @@ void rf_process_tell(const char *text, size_t size);
 /* Adds a path of an option to *path, with the process's id for %p, as the reporter does. False where it does not fit. */
 bool rf_process_path(const char *text, size_t length, rf_sink_buffer *path);
 
+/* Puts a snapshot, or the difference of two, where findings go; false where it must be tried again later. */
+bool rf_process_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before);
+
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);
 

@@ -124,7 +124,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
       "suppressions, "
       "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sample_rate, sample_slots, sample_seed, "
-      "align, closed, max_findings, verbosity, rejected, signals, dump_signal, summary, trace, help\n");
+      "align, closed, max_findings, verbosity, rejected, signals, dump_signal, snapshot_signal, "
+      "summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }

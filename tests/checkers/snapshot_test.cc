@@ -1,0 +1,213 @@
+// Snapshots of what is live, by call site, and their differences.
+#include <ringfence/snapshot.h>
+
+#include "tests/checkers/guard_fixture.h"
+#include "tests/checkers/json_value.h"
+#include "tests/checkers/sample_finding.h"
+
+#include <ringfence/lock.h>
+#include <ringfence/tlsf.h>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+class Snapshot : public testing::Test {
+protected:
+  Snapshot() {
+    rf_tlsf_init(&heap_, arena_.data(), arena_.size());
+    rf_guard_options options;
+    rf_guard_options_default(&options);
+    options.leaks_at_deinit = false;
+    rf_guard_init(&guard_, &heap_.base, &options);
+    rf_snapshot_init(&before_, "before", before_sites_.data(), before_sites_.size());
+    rf_snapshot_init(&after_, "after", after_sites_.data(), after_sites_.size());
+  }
+  ~Snapshot() override { rf_deinit(&guard_.base); }
+
+  void *here(size_t size) { return rf_alloc(&guard_.base, size); }
+  void *there(size_t size) { return rf_alloc(&guard_.base, size); }
+
+  rf_status take(rf_snapshot &s) { return rf_snapshot_take(&s, &guard_.base, &guard_); }
+  std::vector<rf_snapshot_delta> deltas(const rf_snapshot *before = nullptr) {
+    std::vector<rf_snapshot_delta> all;
+    rf_snapshot_delta one;
+    for (size_t cursor = 0; rf_snapshot_next(&after_, before, &cursor, &one);) {
+      all.push_back(one);
+    }
+    return all;
+  }
+  std::string text(const rf_snapshot *before = nullptr) {
+    TextSink out;
+    rf_snapshot_text(&after_, before, nullptr, out.sink());
+    return out.text();
+  }
+  Json json(const rf_snapshot *before = nullptr) {
+    TextSink out;
+    Json value;
+    rf_snapshot_json(&after_, before, 42, nullptr, out.sink());
+    EXPECT_TRUE(Json::parse(out.text(), value)) << out.text();
+    return value;
+  }
+
+  alignas(64) std::array<unsigned char, 64 * 1024> arena_ = {};
+  rf_tlsf heap_;
+  rf_guard guard_;
+  std::array<rf_snapshot_site, 16> before_sites_;
+  std::array<rf_snapshot_site, 16> after_sites_;
+  rf_snapshot before_;
+  rf_snapshot after_;
+};
+
+TEST_F(Snapshot, OfNothingIsEmpty) {
+  EXPECT_EQ(take(after_), RF_OK);
+  EXPECT_EQ(after_.blocks, 0U);
+  EXPECT_EQ(after_.bytes, 0U);
+  EXPECT_TRUE(deltas().empty());
+  EXPECT_EQ(text(), "ringfence: snapshot \"after\" of tlsf: 0 blocks, 0 bytes live\n");
+}
+
+TEST_F(Snapshot, CountsLiveBlocksByCallSite) {
+  here(10);
+  here(20);
+  there(100);
+  rf_free(&guard_.base, there(7)); // in the quarantine: not live
+  EXPECT_EQ(take(after_), RF_OK);
+  EXPECT_EQ(after_.blocks, 3U);
+  EXPECT_EQ(after_.bytes, 130U);
+  EXPECT_EQ(after_.count, 2U);
+  std::vector<rf_snapshot_delta> const all = deltas();
+  ASSERT_EQ(all.size(), 2U);
+  const rf_snapshot_delta &of_here = all[0].blocks == 2 ? all[0] : all[1];
+  EXPECT_EQ(of_here.blocks, 2);
+  EXPECT_EQ(of_here.bytes, 30);
+  ASSERT_NE(of_here.allocated->site, nullptr);
+  EXPECT_STREQ(of_here.allocated->site->function, "here");
+}
+
+TEST_F(Snapshot, TakenAnewForgetsWhatWasBefore) {
+  void *const p = here(10);
+  take(after_);
+  rf_free(&guard_.base, p);
+  take(after_);
+  EXPECT_EQ(after_.blocks, 0U);
+  EXPECT_EQ(after_.count, 0U);
+}
+
+TEST_F(Snapshot, TheDifferenceIsWhatWasAllocatedSinceAndNotFreed) {
+  here(10);
+  void *const freed = there(50);
+  take(before_);
+  here(11);
+  here(12);
+  rf_free(&guard_.base, freed);
+  rf_free(&guard_.base, here(99));
+  take(after_);
+  std::vector<rf_snapshot_delta> const all = deltas(&before_);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_STREQ(all[0].allocated->site->function, "here");
+  EXPECT_EQ(all[0].blocks, 2);
+  EXPECT_EQ(all[0].bytes, 23);
+  EXPECT_STREQ(all[1].allocated->site->function, "there");
+  EXPECT_EQ(all[1].blocks, -1);
+  EXPECT_EQ(all[1].bytes, -50);
+}
+
+TEST_F(Snapshot, WhatDidNotChangeIsNoDifference) {
+  here(10);
+  take(before_);
+  take(after_);
+  EXPECT_TRUE(deltas(&before_).empty());
+  EXPECT_EQ(text(&before_), "ringfence: from \"before\" to \"after\" of tlsf: 0 blocks, 0 bytes\n");
+}
+
+TEST_F(Snapshot, WhatFindsNoRoomIsCounted) {
+  rf_snapshot_init(&after_, "after", after_sites_.data(), 1);
+  here(10);
+  here(10);
+  there(100);
+  take(after_);
+  EXPECT_EQ(after_.blocks, 3U);
+  EXPECT_EQ(after_.bytes, 120U);
+  EXPECT_EQ(after_.count, 1U);
+  EXPECT_EQ(deltas().size(), 1U);
+  EXPECT_EQ(after_.omitted_blocks + static_cast<size_t>(deltas()[0].blocks), 3U);
+  EXPECT_NE(text().find(" blocks of call sites for which there was no room\n"), std::string::npos);
+  rf_snapshot_init(&after_, "after", nullptr, 0);
+  take(after_);
+  EXPECT_EQ(after_.omitted_blocks, 3U);
+}
+
+TEST_F(Snapshot, GoesThroughALock) {
+  rf_lock lock;
+  rf_lock_init(&lock, &guard_.base);
+  here(10);
+  EXPECT_EQ(rf_snapshot_take(&after_, &lock.base, &guard_), RF_OK);
+  EXPECT_EQ(after_.blocks, 1U);
+  EXPECT_STREQ(deltas()[0].allocated->site->function, "here");
+  rf_deinit(&lock.base);
+}
+
+TEST_F(Snapshot, WithoutAGuardTheWalkTellsWhatItKnows) {
+  rf_alloc(&heap_.base, 100);
+  EXPECT_EQ(rf_snapshot_take(&after_, &heap_.base, nullptr), RF_OK);
+  EXPECT_EQ(after_.blocks, 1U);
+  EXPECT_GE(after_.bytes, 100U);
+  EXPECT_STREQ(after_.allocator, "tlsf");
+}
+
+TEST_F(Snapshot, TextListsTheLargestFirst) {
+  here(10);
+  there(100);
+  take(after_);
+  std::string const listed = text();
+  size_t const large = listed.find("         100        1 there ");
+  size_t const small = listed.find("          10        1 here ");
+  EXPECT_NE(large, std::string::npos) << listed;
+  EXPECT_NE(small, std::string::npos) << listed;
+  EXPECT_LT(large, small);
+}
+
+TEST_F(Snapshot, TextEndsAfterSomeRows) {
+  std::array<rf_snapshot_site, 64> many;
+  rf_snapshot_init(&after_, "after", many.data(), many.size());
+  for (uintptr_t i = 1; i <= RF_SNAPSHOT_ROWS + 1; i++) {
+    rf_trace place = {};
+    place.depth = 1;
+    place.frames[0] = i;
+    rf_snapshot_add(&after_, &place, 100);
+  }
+  std::string const listed = text();
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), RF_SNAPSHOT_ROWS + 3);
+  EXPECT_NE(listed.find("  and more call sites with less\n"), std::string::npos);
+}
+
+TEST_F(Snapshot, JsonIsALineWithASiteForEachRow) {
+  here(10);
+  take(before_);
+  here(15);
+  take(after_);
+  Json const whole = json();
+  EXPECT_EQ(whole["type"].text, "snapshot");
+  EXPECT_EQ(whole["version"].number, 1);
+  EXPECT_EQ(whole["pid"].number, 42);
+  EXPECT_EQ(whole["name"].text, "after");
+  EXPECT_EQ(whole["since"].kind, Json::kNothing);
+  EXPECT_EQ(whole["allocator"].text, "tlsf");
+  EXPECT_EQ(whole["blocks"].number, 2);
+  EXPECT_EQ(whole["bytes"].number, 25);
+  ASSERT_EQ(whole["sites"].items.size(), 1U);
+  EXPECT_EQ(whole["sites"].items[0]["blocks"].number, 2);
+  EXPECT_EQ(whole["sites"].items[0]["allocated"]["site"]["function"].text, "here");
+  Json const since = json(&before_);
+  EXPECT_EQ(since["since"].text, "before");
+  EXPECT_EQ(since["bytes"].number, 15);
+  EXPECT_EQ(since["sites"].items[0]["blocks"].number, 1);
+}
+
+} // namespace
+} // namespace ringfence
