@@ -2,12 +2,12 @@
 #define _GNU_SOURCE
 #include "snap.h"
 
+#include "checkers/uncancelled.h"
 #include "front.h"
 #include "futex.h"
 #include "ondemand.h"
 #include "pages.h"
 #include "process.h"
-#include "uncancelled.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>

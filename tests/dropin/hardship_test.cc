@@ -1,0 +1,218 @@
+// Findings when little works any more: the process ends as told, what can be said is said, and nothing hangs.
+#include "tests/dropin/run.h"
+
+#include <csignal>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace ringfence_test {
+namespace {
+
+const std::string kBug = "ERROR: Ringfence: heap-buffer-overflow";
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+// As text on standard error.
+Result plain(const std::string &situation, const std::string &options = "") {
+  How how = with(options);
+  how.log = false;
+  return run({"timeout", "60", program("hardship"), situation}, how);
+}
+
+// The same, through a shell that takes something away first: "$0" is the program.
+Result shell(const std::string &line, const std::string &situation, const std::string &options = "") {
+  How how = with(options);
+  how.log = false;
+  return run({"timeout", "60", "sh", "-c", line, program("hardship"), situation}, how);
+}
+
+TEST(Hardship, NoneAtAll) {
+  Result const result = plain("plainly");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, kBug)) << result.err;
+  EXPECT_EQ(plain("plainly", "halt=0").out, "output\n");
+}
+
+TEST(Hardship, StandardErrorIsClosedFromTheStart) {
+  Result const result = shell("exec \"$0\" \"$1\" 2>&-", "plainly");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.out, "") << "nothing goes where it does not belong";
+}
+
+TEST(Hardship, StandardErrorIsClosedByTheProgram) {
+  EXPECT_EQ(plain("no_stderr").status, 99);
+  EXPECT_EQ(plain("other_stderr").status, 99);
+}
+
+TEST(Hardship, StandardErrorIsAFullDisk) {
+  EXPECT_EQ(shell("exec \"$0\" \"$1\" 2>/dev/full", "plainly").status, 99);
+  for (const char *const format : {"format=json", "format=serial", "format=text"}) {
+    EXPECT_EQ(shell("exec \"$0\" \"$1\" 2>/dev/full", "plainly", format).status, 99) << format;
+  }
+}
+
+TEST(Hardship, TheReaderOfStandardErrorIsGone) {
+  Result const result = shell("{ \"$0\" \"$1\"; echo $? >&3; } 3>&1 2>&1 >&3 | exec sleep 0", "plainly");
+  EXPECT_EQ(result.out, "99\n") << "not ended by SIGPIPE";
+}
+
+TEST(Hardship, TheLogIsAFullDisk) {
+  for (const char *const format : {"json", "text", "serial"}) {
+    Result const result = plain("plainly", std::string("log=/dev/full:format=") + format);
+    EXPECT_EQ(result.status, 99) << format;
+    EXPECT_TRUE(has(result.err, "heap-buffer-overflow") || has(result.err, "#RF:")) << result.err;
+  }
+}
+
+TEST(Hardship, TheLogCannotBeOpened) {
+  Result const result = plain("plainly", "log=/nonexistent/folder/log");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "cannot append to /nonexistent/folder/log")) << result.err;
+  EXPECT_TRUE(has(result.err, kBug)) << result.err;
+}
+
+TEST(Hardship, ThereAreNoDescriptors) {
+  Result const result = plain("no_descriptors", "log=" + testing::TempDir() + "/never");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, kBug)) << result.err;
+}
+
+TEST(Hardship, TheFolderForTestsOutputsCannotBeWritten) {
+  How how;
+  how.log = false;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", "/proc/nowhere"}};
+  Result const result = run({program("hardship"), "plainly"}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, kBug)) << result.err;
+}
+
+TEST(Hardship, SuppressionsCannotBeRead) {
+  Result const result = plain("plainly", "suppressions=/nonexistent");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ringfence: cannot read the suppressions /nonexistent; nothing is suppressed"))
+      << result.err;
+  EXPECT_TRUE(has(result.err, kBug));
+}
+
+TEST(Hardship, ThereIsNoMemoryLeft) {
+  How how;
+  how.log = false;
+  how.address_space = size_t{256} * 1024 * 1024;
+  Result const result = run({"timeout", "60", program("hardship"), "no_memory"}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, kBug)) << result.err;
+}
+
+TEST(Hardship, SignalHandlersFindWhileMallocIsInterrupted) {
+  Result const result = plain("handler", "halt=0:leaks=0");
+  EXPECT_EQ(result.out, "output\n") << "it hung, or died";
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ERROR: Ringfence: bad-free")) << result.err;
+  EXPECT_EQ(plain("handler").status, 99);
+}
+
+TEST(Hardship, TheHeapIsInRuins) {
+  for (const char *const options :
+       {"", "halt=0", "halt=0:quarantine=0", "halt=0:format=json", "halt=0:format=serial"}) {
+    Result const result = plain("ruins", options);
+    EXPECT_EQ(result.status, 99) << options << result.err;
+    EXPECT_TRUE(has(result.err, "Ringfence: ") || has(result.err, "\"finding\"") || has(result.err, "#RF:"));
+  }
+}
+
+TEST(Hardship, TheHeapIsNoise) {
+  for (const char *const options : {"", "halt=0", "halt=0:quarantine=0"}) {
+    EXPECT_EQ(plain("noise", options).status, 99) << options;
+  }
+}
+
+TEST(Hardship, TheStackIsUsedUp) {
+  EXPECT_EQ(plain("no_stack").status, 128 + SIGSEGV);
+}
+
+TEST(Hardship, ManyThreadsFindAtOnce) {
+  Result const result = plain("threads", "halt=0:leaks=0");
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.out, "output\n");
+  size_t whole = 0;
+  for (size_t at = result.err.find(kBug); at != std::string::npos; at = result.err.find(kBug, at + 1)) {
+    whole++;
+  }
+  EXPECT_EQ(whole, 160U);
+  EXPECT_EQ(plain("threads").status, 99);
+}
+
+TEST(Hardship, OtherThreadsGoOnWorking) {
+  EXPECT_EQ(plain("others").status, 99);
+}
+
+// ---- Snapshots ----
+
+TEST(Hardship, ASnapshotComesAfterAFinding) {
+  Result const result = plain("snapshot", "halt=0");
+  EXPECT_TRUE(has(result.err, "ringfence: snapshot \"amid it all\" of malloc: ")) << result.err;
+  Result const json = run({program("hardship"), "snapshot"}, with("halt=0"));
+  EXPECT_EQ(json.last("snapshot")["name"].text, "amid it all");
+  EXPECT_EQ(json.last("snapshot")["allocator"].text, "malloc");
+}
+
+TEST(Hardship, SnapshotsBySignalComeThoughMallocIsInterrupted) {
+  Result const result =
+      run({"timeout", "60", program("hardship"), "snapshot_signals"}, with("snapshot_signal=SIGUSR2"));
+  EXPECT_EQ(result.status, 3) << result.err;
+  size_t taken = 0;
+  for (const Json &line : result.lines) {
+    taken += line["type"].text == "snapshot" ? 1 : 0;
+  }
+  EXPECT_GE(taken, 1U);
+  EXPECT_LE(taken, 40U);
+  EXPECT_EQ(result.out, "output\n");
+}
+
+// ---- Suppressions, by the library alone ----
+
+class Suppressed : public testing::Test {
+protected:
+  std::string rules(const std::string &text) {
+    std::string const path = testing::TempDir() + "/rules_" + std::to_string(getpid());
+    std::ofstream(path) << text;
+    return path;
+  }
+};
+
+TEST_F(Suppressed, AFindingByAFunctionEndsNothingAndIsListed) {
+  Result const result = plain("plainly", "suppressions=" + rules("heap-buffer-overflow:^damage$\n"));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.out, "output\n");
+  EXPECT_FALSE(has(result.err, "ERROR"));
+  EXPECT_TRUE(has(result.err, "Suppressions used:\n  count      bytes template\n"
+                              "      1          0 heap-buffer-overflow:^damage$\n"))
+      << result.err;
+}
+
+TEST_F(Suppressed, AFindingByAModule) {
+  EXPECT_EQ(plain("plainly", "suppressions=" + rules("*:/hardship$\n")).status, 3);
+  EXPECT_EQ(plain("plainly", "suppressions=" + rules("*:/other$\n")).status, 99);
+  EXPECT_EQ(plain("plainly", "suppressions=" + rules("leak:*\n")).status, 99);
+}
+
+TEST_F(Suppressed, ForTheCommandTheListIsJson) {
+  Result const result = run({program("hardship"), "plainly"}, with("summary=1:suppressions=" + rules("*:damage\n")));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("suppression")["rule"].text, "*:damage");
+  EXPECT_EQ(result.last("suppression")["count"].number, 1);
+  EXPECT_EQ(result.last("summary")["findings"].number, 0);
+}
+
+TEST_F(Suppressed, AWrongLineIsSaidAndTheRestHolds) {
+  Result const result = plain("plainly", "suppressions=" + rules("# fine\nwrong\n*:damage\n"));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_TRUE(has(result.err, ":2: wrong: there is no colon; a rule is KIND:PATTERN\n")) << result.err;
+}
+
+} // namespace
+} // namespace ringfence_test

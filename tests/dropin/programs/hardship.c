@@ -1,0 +1,206 @@
+/* Bugs that are found when little works any more: hardship SITUATION. An alarm ends what hangs. */
+#define _GNU_SOURCE
+#include <ringfence/dropin.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define SECONDS 20
+
+static char *volatile block;
+static volatile sig_atomic_t interrupted;
+
+static void damage(void) {
+  block = malloc(24);
+  block[24] = 1;
+  free(block);
+}
+
+static void plainly(void) {
+  damage();
+}
+
+static void without_standard_error(void) {
+  close(STDERR_FILENO);
+  damage();
+}
+
+/* What the program opened in its place is not for findings. */
+static void with_another_file_for_standard_error(void) {
+  close(STDERR_FILENO);
+  int const file = open("/dev/null", O_WRONLY);
+  if (file != STDERR_FILENO) {
+    _exit(50);
+  }
+  damage();
+}
+
+static void without_descriptors(void) {
+  struct rlimit const none = {3, 3};
+  setrlimit(RLIMIT_NOFILE, &none);
+  damage();
+}
+
+static void without_memory(void) {
+  block = malloc(24);
+  for (size_t size = (size_t)1 << 40; size >= 16; size /= 2) {
+    while (malloc(size) != NULL) {
+    }
+  }
+  block[24] = 1;
+  free(block);
+}
+
+static void on_signal(int number) {
+  int local;
+  (void)number;
+  interrupted++;
+  free(&local); /* never malloc's: found wherever the program was */
+}
+
+/* Most of the signals come inside malloc and free. */
+static void in_a_signal_handler(void) {
+  struct itimerval const often = {{0, 500}, {0, 500}};
+  signal(SIGALRM, on_signal);
+  setitimer(ITIMER_REAL, &often, NULL);
+  while (interrupted < 50) {
+    void *const p = malloc(100 + (size_t)rand() % 5000);
+    free(realloc(p, 9000));
+  }
+  struct itimerval const never = {{0, 0}, {0, 0}};
+  setitimer(ITIMER_REAL, &never, NULL);
+}
+
+/* Thousands of bytes: the headers of blocks all around, and what the heap below keeps in them. */
+static void with_a_heap_in_ruins(void) {
+  enum { BLOCKS = 64 };
+  char *blocks[BLOCKS];
+  for (int i = 0; i < BLOCKS; i++) {
+    blocks[i] = malloc(40);
+  }
+  for (int i = 1; i < BLOCKS; i += 2) {
+    free(blocks[i]);
+  }
+  memset(blocks[20], 0x41, 4000);
+  for (int i = 0; i < BLOCKS; i += 2) {
+    free(blocks[i]);
+  }
+  for (int i = 0; i < 1000; i++) {
+    free(malloc((size_t)rand() % 3000));
+  }
+}
+
+/* Every byte that the heap has of its own in these pages is random. */
+static void with_a_heap_of_noise(void) {
+  char *const p = malloc(64);
+  char *const low = (char *)(((uintptr_t)p & ~(uintptr_t)4095) + 64);
+  for (int i = 0; i < 4000; i++) {
+    low[i] = (char)rand();
+  }
+  for (int i = 0; i < 2000; i++) {
+    free(malloc((size_t)rand() % 3000));
+  }
+}
+
+static int deeper(int depth) {
+  volatile char room[1024];
+  room[depth % 1024] = (char)depth;
+  return deeper(depth + 1) + room[depth % 1024];
+}
+
+static void with_the_stack_used_up(void) {
+  block = malloc(24);
+  block[24] = 1;
+  (void)deeper(0);
+}
+
+static void *damage_in_thread(void *unused) {
+  for (int i = 0; i < 20; i++) {
+    damage();
+  }
+  return unused;
+}
+
+static void in_many_threads(void) {
+  pthread_t threads[8];
+  for (int i = 0; i < 8; i++) {
+    pthread_create(&threads[i], NULL, damage_in_thread, NULL);
+  }
+  for (int i = 0; i < 8; i++) {
+    pthread_join(threads[i], NULL);
+  }
+}
+
+static void *work_forever(void *unused) {
+  for (;;) {
+    free(malloc(100));
+  }
+  return unused;
+}
+
+static void while_others_work(void) {
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) {
+    pthread_create(&threads[i], NULL, work_forever, NULL);
+  }
+  damage();
+}
+
+static void with_a_snapshot(void) {
+  damage();
+  if (__ringfence_snapshot != NULL) {
+    (void)__ringfence_snapshot("amid it all");
+  }
+}
+
+static void with_signals_for_snapshots(void) {
+  enum { SIGNALS = 40 };
+  for (int i = 0; i < SIGNALS; i++) {
+    kill(getpid(), SIGUSR2);
+    for (int k = 0; k < 2000; k++) {
+      free(malloc((size_t)k));
+    }
+  }
+}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} situations[] = {
+    {"plainly", plainly},
+    {"no_stderr", without_standard_error},
+    {"other_stderr", with_another_file_for_standard_error},
+    {"no_descriptors", without_descriptors},
+    {"no_memory", without_memory},
+    {"handler", in_a_signal_handler},
+    {"ruins", with_a_heap_in_ruins},
+    {"noise", with_a_heap_of_noise},
+    {"no_stack", with_the_stack_used_up},
+    {"threads", in_many_threads},
+    {"others", while_others_work},
+    {"snapshot", with_a_snapshot},
+    {"snapshot_signals", with_signals_for_snapshots},
+};
+
+int main(int argc, char **argv) {
+  struct rlimit const no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  for (size_t i = 0; argc > 1 && i < sizeof situations / sizeof situations[0]; i++) {
+    if (strcmp(argv[1], situations[i].name) == 0) {
+      struct itimerval const end = {{0, 0}, {SECONDS, 0}};
+      setitimer(ITIMER_VIRTUAL, &end, NULL);
+      situations[i].run();
+      puts("output");
+      return 3;
+    }
+  }
+  return 60;
+}
