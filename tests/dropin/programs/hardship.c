@@ -43,6 +43,16 @@ static void with_another_file_for_standard_error(void) {
   damage();
 }
 
+static void with_nobody_who_reads(void) {
+  int ends[2];
+  if (pipe(ends) != 0) {
+    _exit(51);
+  }
+  dup2(ends[1], STDERR_FILENO);
+  close(ends[0]);
+  damage();
+}
+
 static void without_descriptors(void) {
   struct rlimit const none = {3, 3};
   setrlimit(RLIMIT_NOFILE, &none);
@@ -51,7 +61,7 @@ static void without_descriptors(void) {
 
 static void without_memory(void) {
   block = malloc(24);
-  for (size_t size = (size_t)1 << 40; size >= 16; size /= 2) {
+  for (size_t size = SIZE_MAX / 4; size >= 16; size /= 2) {
     while (malloc(size) != NULL) {
     }
   }
@@ -178,6 +188,7 @@ static const struct {
     {"plainly", plainly},
     {"no_stderr", without_standard_error},
     {"other_stderr", with_another_file_for_standard_error},
+    {"no_reader", with_nobody_who_reads},
     {"no_descriptors", without_descriptors},
     {"no_memory", without_memory},
     {"handler", in_a_signal_handler},
