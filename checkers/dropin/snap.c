@@ -6,6 +6,7 @@
 #include "front.h"
 #include "futex.h"
 #include "ondemand.h"
+#include "paged.h"
 #include "pages.h"
 #include "process.h"
 
@@ -59,6 +60,15 @@ static void name_it(kept *k, const char *name) {
   k->name[length] = '\0';
 }
 
+static bool add_paged(const rf_page_block *paged, void *context) {
+  rf_trace allocated;
+  if (!rf_page_store_allocated(rf_paged.store, paged->ptr, &allocated)) {
+    memset(&allocated, 0, sizeof allocated);
+  }
+  rf_snapshot_add((rf_snapshot *)context, &allocated, paged->size);
+  return true;
+}
+
 static bool take(unsigned wait_ms, const char *name) {
   kept *const k = &state.pair[1 - state.now];
   if (!rf_arena_lock_all(wait_ms)) {
@@ -68,6 +78,11 @@ static bool take(unsigned wait_ms, const char *name) {
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     rf_guard *const guard = &rf_arena_at(i)->guard;
     (void)rf_snapshot_count(&k->snapshot, &guard->base, guard);
+  }
+  if (rf_paged.store != NULL) {
+    rf_page_lock_all();
+    (void)rf_page_store_each(rf_paged.store, add_paged, &k->snapshot);
+    rf_page_unlock_all();
   }
   rf_arena_unlock_all();
   name_it(k, name);

@@ -172,6 +172,17 @@ TEST(Hardship, SnapshotsBySignalComeThoughMallocIsInterrupted) {
   EXPECT_EQ(result.out, "output\n");
 }
 
+TEST(Hardship, SnapshotsCountBlocksOnPagesAsWell) {
+  for (const char *const mode : {"guard", "page"}) {
+    Result const result = run({program("hardship"), "kept"}, with(std::string("mode=") + mode));
+    long long blocks = 0;
+    for (const Json &site : result.last("snapshot")["sites"].items) {
+      blocks += site["bytes"].number == 7 * 1234 ? site["blocks"].number : 0;
+    }
+    EXPECT_EQ(blocks, 7) << mode;
+  }
+}
+
 // ---- Suppressions, by the library alone ----
 
 class Suppressed : public testing::Test {

@@ -121,6 +121,7 @@ static void taxon_reference(sarif *s, unsigned cwe) {
   rf_json_put_text(&s->w, "id", rf_stash_print(s->stash, "%u", cwe));
   rf_json_object(&s->w, "toolComponent");
   rf_json_put_text(&s->w, "name", "CWE");
+  rf_json_put_number(&s->w, "index", 0); /* of the taxonomies; without it the driver is meant */
   rf_json_object_end(&s->w);
 }
 

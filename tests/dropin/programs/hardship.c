@@ -171,6 +171,15 @@ static void with_a_snapshot(void) {
   }
 }
 
+static char *kept[7];
+
+static void with_blocks_kept(void) {
+  for (int i = 0; i < 7; i++) {
+    kept[i] = malloc(1234);
+  }
+  (void)__ringfence_snapshot("kept");
+}
+
 static void with_signals_for_snapshots(void) {
   enum { SIGNALS = 40 };
   for (int i = 0; i < SIGNALS; i++) {
@@ -198,6 +207,7 @@ static const struct {
     {"threads", in_many_threads},
     {"others", while_others_work},
     {"snapshot", with_a_snapshot},
+    {"kept", with_blocks_kept},
     {"snapshot_signals", with_signals_for_snapshots},
 };
 

@@ -1,0 +1,124 @@
+// What `ringfence check` writes beside its text: reports in other forms, suppressions, what a test leaves behind.
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+
+namespace ringfence_test {
+namespace {
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+class CheckReports : public testing::Test {
+protected:
+  CheckReports() { EXPECT_EQ(run({"mkdir", "-p", folder_}).status, 0); }
+  ~CheckReports() override { run({"rm", "-r", folder_}); }
+
+  std::string file(const std::string &name) { return folder_ + "/" + name; }
+  std::string file(const std::string &name, const std::string &text) {
+    write_file(file(name), text);
+    return file(name);
+  }
+
+  std::string folder_ = scratch("files");
+};
+
+TEST_F(CheckReports, FormatIsOfWhatIsPrinted) {
+  EXPECT_EQ(check({"--format=sarif", "--", program("overflow")}).err.rfind("{\n  \"$schema\"", 0), 0U);
+  EXPECT_EQ(check({"--format=junit", "--", program("overflow")}).err.rfind("<?xml ", 0), 0U);
+  EXPECT_EQ(check({"--format=html", "--", program("overflow")}).err.rfind("<!DOCTYPE html>", 0), 0U);
+}
+
+TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
+  const Result result = check(
+      {"--output", file("r.sarif"), "--output", file("r.html"), "--output", file("r.xml"), "--", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence: heap-buffer-overflow")) << result.err;
+  const std::string sarif = read_file(file("r.sarif"));
+  EXPECT_TRUE(has(sarif, "\"commandLine\": \"" + program("overflow") + "\"")) << sarif;
+  EXPECT_TRUE(has(sarif, "\"exitCode\": 99"));
+  EXPECT_TRUE(has(sarif, "\"uri\": \"tests/tools/programs/overflow.c\"")) << sarif;
+  EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")}).status, 0);
+  EXPECT_TRUE(has(read_file(file("r.html")), "overflow</code>"));
+  EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
+}
+
+TEST_F(CheckReports, FormatIsOfTheOutputWhereThereIsOne) {
+  const Result result = check({"--format=junit", "--output", file("report"), "--", program("overflow")});
+  EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence")) << "text";
+  EXPECT_EQ(read_file(file("report")).rfind("<?xml ", 0), 0U);
+}
+
+TEST_F(CheckReports, AnOutputThatCannotBeWrittenStopsBeforeTheRun) {
+  const Result result = check({"--output", "/nonexistent/r.xml", "--", "sh", "-c", "echo ran"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(has(result.err, "cannot write to /nonexistent/r.xml")) << result.err;
+  EXPECT_EQ(check({"--output", file("r.pdf"), "--", "true"}).status, 2);
+  EXPECT_EQ(check({"--output", "-", "--", "true"}).status, 2);
+}
+
+TEST_F(CheckReports, ARuleForAFunctionHidesAndDoesNotEndTheProgram) {
+  const std::string rules = file("rules", "heap-buffer-overflow:^spoil$\nheap-buffer-overflow:repeats\n");
+  const Result result = check({"--suppressions", rules, "--", program("repeats")});
+  EXPECT_EQ(result.status, 5) << "the program's own" << result.err;
+  EXPECT_TRUE(has(result.err, "; 4 suppressed\n")) << result.err;
+  EXPECT_TRUE(has(result.err, "      3          0 heap-buffer-overflow:^spoil$\n"
+                              "      1          0 heap-buffer-overflow:repeats\n"))
+      << result.err;
+}
+
+TEST_F(CheckReports, ARuleForASourceFileHidesAfterTheRun) {
+  const std::string rules = file("rules", "*:programs/repeats.c\n");
+  const Result result = check({"--continue", "--suppressions", rules, "--", program("repeats")});
+  EXPECT_EQ(result.status, 5);
+  EXPECT_TRUE(has(result.err, "ringfence: nothing found in 1 process: ")) << result.err;
+  const Result halted = check({"--suppressions", rules, "--", program("repeats")});
+  EXPECT_EQ(halted.status, 99);
+  EXPECT_TRUE(has(halted.err, "--continue goes on")) << halted.err;
+}
+
+TEST_F(CheckReports, OtherFindingsStillCount) {
+  const std::string rules = file("rules", "heap-buffer-overflow:^spoil$\n");
+  const Result result = check({"--continue", "--suppressions", rules, "--", program("repeats")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 1 process: ")) << result.err;
+}
+
+TEST_F(CheckReports, WrongSuppressionsStopBeforeTheRun) {
+  const Result result = check({"--suppressions", file("rules", "nonsense\n"), "--", "sh", "-c", "echo ran"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(has(result.err, ":1: nonsense: there is no colon; a rule is KIND:PATTERN")) << result.err;
+}
+
+TEST_F(CheckReports, SnapshotsArePartOfTheReport) {
+  const Result result = check({"-o", "snapshot_signal=SIGUSR2", "--format=json", "--", "python3", "-c",
+                               "import os, signal; os.kill(os.getpid(), signal.SIGUSR2)"});
+  EXPECT_TRUE(has(result.err, R"("name":"signal 1","allocator":"malloc")")) << result.err;
+}
+
+TEST_F(CheckReports, FindingsLandWhereBazelCollectsWhatATestLeavesBehind) {
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_}};
+  check({"--", program("overflow"), "without"}, how);
+  EXPECT_EQ(run({"ls", folder_}).out, "") << "nothing was found";
+  check({"--", program("overflow")}, how);
+  const std::string listed = run({"sh", "-c", "ls \"$1\" | sed 's/[0-9][0-9]*/N/'", "sh", folder_}).out;
+  EXPECT_EQ(listed, "ringfence-N.html\nringfence-N.jsonl\nringfence-N.sarif\nringfence-N.xml\n");
+}
+
+TEST_F(CheckReports, SoDoThoseOfTheLibraryAlone) {
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_},
+                     {"LD_PRELOAD", source("checkers/dropin/libringfence.so")}};
+  const Result result = run({program("overflow")}, how);
+  EXPECT_TRUE(has(result.err, "ERROR: Ringfence: heap-buffer-overflow")) << "the text is printed as well";
+  const std::string left = run({"sh", "-c", "cat \"$1\"/ringfence-*.jsonl", "sh", folder_}).out;
+  EXPECT_TRUE(has(left, R"({"type":"finding")")) << left;
+  EXPECT_EQ(run({ringfence(), "report", "-q", file("copy", left)}).status, 99);
+}
+
+} // namespace
+} // namespace ringfence_test
