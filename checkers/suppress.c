@@ -136,10 +136,11 @@ static size_t shape_length(const shape *s) {
 }
 
 static char shape_at(const shape *s, size_t i) {
-  if (s->before && i == 0) {
+  size_t const at = i - s->before;
+  if ((s->before && i == 0) || at >= s->length) {
     return '*';
   }
-  return i - s->before < s->length ? s->at[i - s->before] : '*';
+  return s->at[at];
 }
 
 /* The last star is the only one that needs to be tried again: what an earlier one could take, it can take. */

@@ -42,7 +42,7 @@ static struct {
 /* Mapped once; what is not used is never touched. */
 static bool get_memory(void) {
   if (!state.ready) {
-    rf_snapshot_site *const sites = (rf_snapshot_site *)rf_record_table(2 * SITES * sizeof *sites);
+    rf_snapshot_site *const sites = (rf_snapshot_site *)rf_record_table((size_t)2 * SITES * sizeof *sites);
     if (sites == NULL) {
       return false;
     }

@@ -97,7 +97,7 @@ protected:
   static void *kept_;
 };
 
-unsigned char SharedHeap::arena_[16 * 1024];
+alignas(64) unsigned char SharedHeap::arena_[16 * 1024];
 rf_tlsf SharedHeap::heap_;
 rf_guard SharedHeap::guard_;
 void *SharedHeap::kept_;
