@@ -68,6 +68,9 @@ static const kind kinds[RF_BUG_COUNT] = {
     [RF_BUG_FREE_LOCKED] = {"FreeWhileLocked", "A block was freed while it was locked.",
                             "Somebody still uses the address of the block.",
                             "Unlock before freeing; look at who holds the lock.", "7.5"},
+    [RF_BUG_REENTRY] = {"ReentrantCall", "An allocator was called from a callback of its own.",
+                        "A callback that runs in the middle of an operation called the allocator that runs it.",
+                        "Note what is to be done in the callback, and do it after the operation.", "5.3"},
 };
 
 static const kind unknown = {"Unknown", "A kind of finding that this version does not know.",
