@@ -33,6 +33,34 @@ TEST(ReportSerial, TheChecksumIsThatOfZip) {
   EXPECT_EQ(rf_serial_crc(half, reinterpret_cast<const unsigned char *>("56789"), 5), 0xCBF43926U);
 }
 
+// The finding that docs/reports.md shows.
+rf_finding documented_finding() {
+  static const rf_site site = {"demo.c", "open_log", 12};
+  rf_finding f = {};
+  f.bug = RF_BUG_DOUBLE_FREE;
+  f.cwe = 415;
+  f.access = RF_ACCESS_FREE;
+  f.address = 0x20001050;
+  f.block = 0x20001050;
+  f.size = 13;
+  f.blocks = 1;
+  f.freed = true;
+  f.allocated.site = &site;
+  f.allocator = "tlsf";
+  f.mode = "guard";
+  f.sequence = 1;
+  return f;
+}
+
+TEST(ReportSerial, IsWrittenAsDocumented) {
+  std::ifstream file("docs/reports.md");
+  std::string shown;
+  for (std::string line; std::getline(file, line);) {
+    shown += line.rfind(RF_SERIAL_MARK, 0) == 0 ? line + "\n" : "";
+  }
+  EXPECT_EQ(render(documented_finding()), shown);
+}
+
 TEST(ReportSerial, EachLineIsShortAndHexadecimal) {
   for (const std::string &line : lines_of(render(sample_finding(), &kSampleNamer))) {
     EXPECT_LT(line.size(), static_cast<size_t>(RF_SERIAL_LINE));
