@@ -90,6 +90,7 @@ void redirect(const std::string &path, int to) {
   redirect(folder.path() + "/out", STDOUT_FILENO);
   redirect(folder.path() + "/err", STDERR_FILENO);
   unsetenv("LD_PRELOAD");
+  unsetenv("TEST_UNDECLARED_OUTPUTS_DIR"); // what is found here is found on purpose
   for (const auto &[name, value] : environment) {
     setenv(name.c_str(), value.c_str(), 1);
   }

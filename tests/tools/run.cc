@@ -54,6 +54,7 @@ private:
   for (int const fd : how.closed) {
     close(fd);
   }
+  unsetenv("TEST_UNDECLARED_OUTPUTS_DIR"); // what is found here is found on purpose
   for (const std::string &name : how.without) {
     unsetenv(name.c_str());
   }
