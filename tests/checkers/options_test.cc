@@ -142,12 +142,12 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
 
 TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
   o_.mode = RF_MODE_GUARD;
-  EXPECT_EQ(parse("mode=asan"), "ringfence: TEST: mode=asan is ignored; allowed: off, sample, guard, page\n");
+  EXPECT_EQ(parse("mode=tsan"), "ringfence: TEST: mode=tsan is ignored; allowed: off, sample, guard, page, asan\n");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
 }
 
 TEST_F(Options, EveryModeHasAWordAndAName) {
-  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN}) {
     EXPECT_EQ(parse((std::string("mode=") + rf_mode_name(mode)).c_str()), "");
     EXPECT_EQ(o_.mode, mode);
   }
