@@ -126,6 +126,9 @@ private:
     if (!me->active_ || getpid() != me->process_) {
       return me->pass_on(self, f);
     }
+    if (rf_log_reporter_suppresses(reinterpret_cast<rf_log_reporter *>(me->next_), f)) {
+      return RF_ACTION_CONTINUE;
+    }
     const rf_trace *const place = rf_finding_place(f);
     size_t const room = kTextBytes - me->used_;
     if (me->count_ < kMost && room > 1) {

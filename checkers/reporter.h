@@ -50,7 +50,7 @@ size_t rf_reporter_text(const rf_finding *f, char *out, size_t room);
 /* Puts `text` where the findings go. */
 void rf_log_reporter_write(rf_log_reporter *reporter, const char *text, size_t size);
 
-/* The reporter of the process: what checkers use that are given none. Made at first use from the options of the process
+/* The reporter of the process, the base of an rf_log_reporter: what checkers use that are given none. Made at first use from the options of the process
  * (rf_options_default and rf_options_load). Any thread may call it. */
 rf_reporter *rf_reporter_default(void);
 

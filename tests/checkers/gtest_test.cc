@@ -1,5 +1,7 @@
 // Tests that leak or leave damage fail by themselves, with the finding: seen from outside, for they are to fail.
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/wait.h>
@@ -71,6 +73,15 @@ TEST(GtestListener, TooManyFindingsAreCounted) {
   size_t const shown = outcome.count("ERROR: Ringfence: double-free");
   EXPECT_GT(shown, 50U);
   EXPECT_TRUE(outcome.has("Ringfence: " + std::to_string(300 - shown) + " findings more")) << shown;
+}
+
+TEST(GtestListener, WhatIsSuppressedIsNoFailure) {
+  std::string const rules = testing::TempDir() + "/gtest_rules";
+  std::ofstream(rules) << "leak:TestBody\n";
+  setenv("RINGFENCE_OPTIONS", ("suppressions=" + rules).c_str(), 1);
+  EXPECT_EQ(own("OwnHeap.Leak").status, 0);
+  EXPECT_EQ(own("OwnHeap.Overflow").status, 1);
+  unsetenv("RINGFENCE_OPTIONS");
 }
 
 TEST(GtestListener, DeathTestsSeeTheEndOfTheProcess) {
