@@ -163,14 +163,8 @@ static inline void tell_returned(const rf_guard *guard, const void *payload, con
   }
 }
 
-/* memset and memcpy are AddressSanitizer's own in a program that carries it, and look at what is out of bounds; loops of
- * volatile accesses, in sources that are compiled without it, are not. For the rare paths. */
-static inline void write_anywhere(void *to, int byte, size_t size) {
-  for (size_t i = 0; i < size; i++) {
-    ((volatile unsigned char *)to)[i] = (unsigned char)byte;
-  }
-}
-
+/* memcpy is AddressSanitizer's own in a program that carries it, and looks at what is out of bounds; a loop of volatile
+ * accesses, in sources that are compiled without it, is not. For the rare paths. */
 static inline void read_anywhere(unsigned char *to, const void *from, size_t size) {
   for (size_t i = 0; i < size; i++) {
     to[i] = ((const volatile unsigned char *)from)[i];

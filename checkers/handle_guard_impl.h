@@ -5,6 +5,7 @@
 
 #include <ringfence/handle_guard.h>
 #include <ringfence/layout.h>
+#include <ringfence/seam.h>
 #include <ringfence/stack.h>
 
 #include "fill.h"
@@ -76,7 +77,7 @@ void rf_handle_guard_fence(const rf_handle_guard *guard, unsigned char *block, c
 
 /* ---- AddressSanitizer ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
+#if RF_SEAM_ASAN || defined(__SANITIZE_ADDRESS__)
 #define HANDLE_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -4,6 +4,7 @@
 // Exit status: 0 all inputs ran, 1 there were none or one cannot be read, 2 misuse; a finding of the harness aborts, after the name
 // of the input.
 #include <ringfence/fuzz/target.h>
+#include <ringfence/seam.h>
 
 #include <algorithm>
 #include <csignal>
@@ -81,6 +82,7 @@ bool run_input(const std::string &path) {
 } // namespace
 
 int main(int argc, char **argv) {
+  rf_seam_pause(); // harnesses look into arenas and damage them
   std::vector<std::string> inputs;
   for (int i = 1; i < argc; i++) {
     if (argv[i][0] == '-') {

@@ -231,6 +231,15 @@ void rf_seam_copy(void *to, const void *from, size_t size) {
   memmove(to, from, size);
 }
 
+/* Compilers make no memset of volatile accesses, which would be the watcher's. */
+void rf_seam_fill(void *to, int byte, size_t size) {
+  rf_seam_enter();
+  for (size_t i = 0; i < size; i++) {
+    ((volatile unsigned char *)to)[i] = (unsigned char)byte;
+  }
+  rf_seam_leave();
+}
+
 /* ---- Operations that tell ---- */
 
 /* More kinds of allocator than any program has. */

@@ -62,6 +62,9 @@ void rf_seam_reveal(const void *p, size_t room);
 /* memmove, from a block to where the program will find it, whatever both are at the moment. */
 void rf_seam_copy(void *to, const void *from, size_t size);
 
+/* memset, of bytes that may be out of bounds, and stay so. */
+void rf_seam_fill(void *to, int byte, size_t size);
+
 /* Between these two the calling thread touches what is out of bounds, and may. They nest. For Valgrind, which watches every
  * instruction; AddressSanitizer watches only those that were compiled for it. */
 void rf_seam_enter(void);
@@ -113,6 +116,10 @@ static inline void rf_seam_reveal(const void *p, size_t room) {
 
 static inline void rf_seam_copy(void *to, const void *from, size_t size) {
   memmove(to, from, size);
+}
+
+static inline void rf_seam_fill(void *to, int byte, size_t size) {
+  memset(to, byte, size);
 }
 
 static inline void rf_seam_enter(void) {}

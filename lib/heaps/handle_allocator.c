@@ -2,6 +2,8 @@
 
 #include "handle_impl.h"
 
+#include <ringfence/seam.h>
+
 #include <string.h>
 
 static rf_handle_allocator *adapter_of(rf_allocator *self) {
@@ -40,6 +42,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
     return NULL;
   }
   rf_count_alloc(&a->counters, size);
+  rf_seam_alloc(rf_handle_at(a->heap, e.offset), size);
   return rf_handle_at(a->heap, e.offset);
 }
 
@@ -136,6 +139,7 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   if (!intact(a) || find(a, ptr, &index, &e, &status) != NULL) {
     return 0;
   }
+  rf_seam_reveal(ptr, rf_handle_extent(a->heap, e.size));
   return rf_handle_extent(a->heap, e.size);
 }
 

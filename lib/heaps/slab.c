@@ -1,6 +1,7 @@
 /* slab: the operations. */
 #include "slab_impl.h"
 
+#include <ringfence/seam.h>
 #include <string.h>
 
 static rf_slab *heap_of(rf_allocator *self) {
@@ -246,6 +247,11 @@ static bool slab_owns(rf_allocator *self, const void *ptr) {
   return rf_slab_intact(h) && offset >> h->page_shift < h->count;
 }
 
+/* Bytes of the arena in use, from the records to the last page. */
+static size_t extent_of(const rf_slab *h) {
+  return (size_t)((uintptr_t)h->pages - (uintptr_t)h->records) + ((size_t)h->count << h->page_shift);
+}
+
 /* A heap of no pages, which refuses everything. */
 static void empty(rf_slab *h) {
   memset(&h->records, 0, sizeof *h - offsetof(rf_slab, records));
@@ -256,7 +262,11 @@ static void empty(rf_slab *h) {
 }
 
 static void slab_deinit(rf_allocator *self) {
-  empty(heap_of(self));
+  rf_slab *const h = heap_of(self);
+  if (RF_SEAM && rf_slab_intact(h)) {
+    rf_seam_arena_end(h->records, extent_of(h));
+  }
+  empty(h);
 }
 
 static const rf_allocator_ops operations = {
@@ -326,7 +336,7 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     return RF_ERR_INVALID;
   }
   empty(&h);
-  h.base.ops = &operations;
+  h.base.ops = rf_seam_ops(&operations);
   h.page_shift = rf_log2(page_size);
   if (!lay_out(&h, (uintptr_t)arena, size)) {
     return RF_ERR_NO_MEMORY;
@@ -338,6 +348,7 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     write_record(&h.records[i], INSIDE, 0);
   }
   (void)rf_slab_give(heap, 0, h.count, NULL);
+  rf_seam_arena(heap->records, extent_of(heap));
   return RF_OK;
 }
 

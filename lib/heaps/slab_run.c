@@ -1,6 +1,8 @@
 /* slab: blocks of whole pages. */
 #include "slab_impl.h"
 
+#include <ringfence/seam.h>
+
 /* Pages for `size` bytes, one at least. */
 static size_t pages_for(const rf_slab *h, size_t size) {
   size_t const page = (size_t)1 << h->page_shift;
@@ -57,7 +59,7 @@ size_t rf_slab_page_size(const rf_slab *heap) {
   return (size_t)1 << heap->page_shift;
 }
 
-void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
+static void *alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
   size_t const page = rf_slab_page_size(heap);
   if (!rf_slab_intact(heap)) {
     (void)rf_slab_damaged(heap, heap, site);
@@ -72,6 +74,14 @@ void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
     return NULL;
   }
   rf_count_alloc(&heap->counters, count * page);
+  rf_seam_alloc(p, count * page);
+  return p;
+}
+
+void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
+  rf_seam_enter();
+  void *const p = alloc_pages(heap, count, site);
+  rf_seam_leave();
   return p;
 }
 
@@ -114,7 +124,7 @@ static rf_status free_part(rf_slab *h, record *r, uint32_t first, uint32_t page,
   return RF_OK;
 }
 
-rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {
+static rf_status free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)heap->pages);
   rf_status status = RF_ERR_BAD_POINTER;
   record *r;
@@ -133,4 +143,14 @@ rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_si
     }
   }
   return rf_slab_refuse(heap, status, ptr, site);
+}
+
+rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {
+  rf_seam_enter();
+  rf_status const status = free_pages(heap, ptr, count, site);
+  if (status == RF_OK && ptr != NULL) {
+    rf_seam_free(ptr, count * rf_slab_page_size(heap));
+  }
+  rf_seam_leave();
+  return status;
 }

@@ -2,6 +2,7 @@
 #include <ringfence/handle_allocator.h>
 
 #include "tests/core/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -22,6 +23,8 @@ struct Shape {
 // Every shape of table there is for arenas that a test can have.
 class HandleDamage : public testing::TestWithParam<Shape> {
 protected:
+  Unwatched unwatched;
+
   HandleDamage()
       : size(GetParam().arena), table_size(RF_HANDLE_TABLE_BYTES(size, GetParam().blocks)),
         // Of their exact sizes, so that AddressSanitizer sees a step outside.

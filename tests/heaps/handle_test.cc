@@ -3,6 +3,7 @@
 #include <ringfence/handle_allocator.h>
 
 #include "tests/core/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <gtest/gtest.h>
 
@@ -25,6 +26,7 @@ protected:
   ~Handle() override { EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK) << "the test leaves a damaged heap"; }
 
   void make(rf_handle_options const &options, size_t size = kArena) {
+    Unwatched const unwatched(arena, sizeof arena); // the heap before was not ended
     std::memset(arena, 0x55, sizeof arena);
     ASSERT_EQ(rf_handle_heap_init(&heap, arena, size, &options), RF_OK);
   }
@@ -113,6 +115,7 @@ TEST_F(Handle, FreedMemoryIsFilledWithCC) {
   rf_handle const a = rf_handle_alloc(h, 101);
   unsigned char *const p = at(a);
   rf_handle_free(h, a);
+  Unwatched const unwatched(p, 104);
   EXPECT_TRUE(std::all_of(p, p + 104, [](unsigned char c) { return c == 0xCC; }));
 }
 
@@ -597,6 +600,7 @@ TEST_F(Handle, ABlockLargerThanTheBoundStays) {
 }
 
 TEST_F(Handle, PlacesThatBlocksMoveAwayFromAreFilledWithCC) {
+  Unwatched const unwatched(arena, sizeof arena);
   make_apart(100);
   fill({12, 20});
   std::memset(at(2), 'x', 20);

@@ -34,6 +34,8 @@ size_t chunk_size(uint32_t q) {
 // three of which are the same.
 class SlabDamage : public testing::Test {
 protected:
+  Unwatched unwatched;
+
   void SetUp() override {
     // Of its exact size, so that AddressSanitizer sees a step outside.
     arena.reset(static_cast<unsigned char *>(::operator new(kArena)));
