@@ -335,7 +335,7 @@ TEST_P(HandleGuardTest, ABlockThatNobodyLookedAtDoesNotMove) {
 // ---- Bytes ----
 
 TEST_P(HandleGuardTest, EveryByteBehindABlockIsGuarded) {
-  for (size_t const size : {1, 2, 3, 4, 5, 13, 64}) {
+  for (unsigned const size : {1U, 2U, 3U, 4U, 5U, 13U, 64U}) {
     ALLOCATE(a, size);
     for (size_t past = 0; past < 16; past++) {
       stray(at(a) + size + past, 0x41);
