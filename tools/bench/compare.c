@@ -24,7 +24,7 @@
 
 enum {
   TRACES_MOST = 8,
-  REQUESTS_MOST = 6000,
+  REQUESTS_MOST = 2500,
   RUNS_MOST = 15,
   COUNTED = 300,
   COUNTED_LEAST = 5,
@@ -33,11 +33,11 @@ enum {
   WHY_BYTES = 96
 };
 
-#define BUDGET_STEPS 20000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
-#define STEPS_PER_NS 2       /* about, to know beforehand */
-#define BUDGET_NS 2e8        /* spent on the times of a cell */
-#define PATIENCE_S 45U       /* of processor time, for a cell */
-#define FACTOR 8U            /* peaks of memory in which an allocator has to get along */
+#define BUDGET_STEPS 6000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
+#define STEPS_PER_NS 2     /* about, to know beforehand */
+#define BUDGET_NS 1e8      /* spent on the times of a cell */
+#define PATIENCE_S 45U     /* of processor time, for a cell */
+#define FACTOR 8U          /* peaks of memory in which an allocator has to get along */
 
 /* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
 typedef struct cell {
