@@ -157,7 +157,7 @@ static void measure_cell(const subject *s, const trace *t, void *out) {
   cell *const c = (cell *)out;
   replay_memory m = replay_memory_make(t, FACTOR * t->peak);
   size_t const footprint = replay_footprint(s, t, &m);
-  if (footprint == 0) {
+  if (footprint == 0 && s->arena) {
     (void)snprintf(c->why, sizeof c->why, "n/a: fails in %u times the peak", FACTOR);
     return;
   }
