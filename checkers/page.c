@@ -22,7 +22,8 @@ static bool has_pages(const rf_page *page, const void *ptr) {
 
 /* ---- Findings that are not the store's ---- */
 
-static void begin_finding(const rf_page *page, rf_finding *f, rf_bug bug, const void *address, const rf_origin *origin) {
+static void begin_finding(const rf_page *page, rf_finding *f, rf_bug bug, const void *address,
+                          const rf_origin *origin) {
   memset(f, 0, sizeof *f);
   f->bug = bug;
   f->cwe = rf_bug_cwe(bug, RF_ACCESS_UNKNOWN);
@@ -152,9 +153,24 @@ static rf_status free_pages(rf_page *page, void *ptr, const rf_origin *origin, s
   return status;
 }
 
+/* The reason, reported, for which a pointer that is not among pages can be no block: it is another page store's, or in the
+ * memory of the inner allocator, of which the program has seen nothing yet. RF_OK where the guard is to judge. */
+static rf_status refuse(rf_page *page, const void *ptr, const rf_origin *origin) {
+  rf_status const status = rf_page_store_refuse_others(page->store, ptr, origin);
+  if (status != RF_OK || page->guarded.counters.allocations != 0 || !rf_owns(page->inner, ptr)) {
+    return status;
+  }
+  rf_finding f;
+  begin_finding(page, &f, RF_BUG_BAD_FREE, ptr, origin);
+  f.access = RF_ACCESS_FREE;
+  f.detail = "the pointer is into the memory of the allocator below";
+  rf_report(page->options.reporter, &f);
+  return RF_ERR_BAD_POINTER;
+}
+
 /* No block on pages of its own: one under guard, another page store's, or nothing that may be freed. */
 static rf_status free_other(rf_page *page, void *ptr, const rf_origin *origin, size_t *size) {
-  rf_status const status = rf_page_store_refuse_others(page->store, ptr, origin);
+  rf_status const status = refuse(page, ptr, origin);
   *size = rf_usable_size(&page->guarded.base, ptr);
   return status != RF_OK ? status : rf_guard_free_from(&page->guarded, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
 }
@@ -188,25 +204,37 @@ static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
 
 /* ---- Realloc: always elsewhere, so that stale pointers show ---- */
 
-static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t size, const rf_origin *origin) {
+/* The block that stands for one of ours is made as large as that one will be; false where it cannot grow. */
+static bool resize_companion(rf_page *page, void *companion, size_t size, const rf_origin *origin) {
   rf_allocator *const inner = page->inner;
-  rf_status status = RF_ERR_NO_MEMORY;
+  rf_status status = RF_ERR_UNSUPPORTED;
+  call c;
+  call_begin(&c);
   if (inner->ops->resize != NULL) {
-    call c;
-    call_begin(&c);
-    status = inner->ops->resize(inner, block->companion, size, origin->site);
-    call_end(page, &c, origin);
+    status = inner->ops->resize(inner, companion, size, origin->site);
   }
-  if (status != RF_OK && size > rf_usable_size(inner, block->companion) && size > block->size) {
+  call_end(page, &c, origin);
+  return status == RF_OK || size <= rf_usable_size(inner, companion);
+}
+
+/* What can fail comes first, and can be undone. */
+static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t size, const rf_origin *origin) {
+  if (size <= block->size) {
+    (void)resize_companion(page, block->companion, size, origin);
+    return rf_page_store_resize(page->store, block->ptr, size, origin);
+  }
+  rf_status const status = rf_page_store_resize(page->store, block->ptr, size, origin);
+  if (status == RF_OK && !resize_companion(page, block->companion, size, origin)) {
+    (void)rf_page_store_resize(page->store, block->ptr, block->size, origin);
     return RF_ERR_NO_MEMORY;
   }
-  return rf_page_store_resize(page->store, block->ptr, size, origin);
+  return status;
 }
 
 static rf_status resize_from(rf_page *page, void *ptr, size_t size, const rf_origin *origin) {
   rf_page_block block;
   if (!has_pages(page, ptr)) {
-    rf_status const status = rf_page_store_refuse_others(page->store, ptr, origin);
+    rf_status const status = refuse(page, ptr, origin);
     return status != RF_OK ? status : rf_resize_at(&page->guarded.base, ptr, size, origin->site);
   }
   if (!rf_page_store_find(page->store, ptr, &block)) {

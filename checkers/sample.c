@@ -117,11 +117,54 @@ static inline bool has_pages(const rf_sample *sample, const void *ptr) {
   return (uintptr_t)ptr - sample->start < sample->bytes;
 }
 
+/* What stands for a sampled block may lie where the program had a block before: a pointer to that one, which is stale, must
+ * not free this one. */
+static inline uint16_t *standing_at(rf_sample *sample, const void *ptr) {
+  return &sample->standing[((uint32_t)((uintptr_t)ptr >> 4) * 0x9E3779B1U) >> 24];
+}
+
+_Static_assert(RF_SAMPLE_FILTER == 1U << 8, "eight bits are left of the product");
+
+typedef struct match {
+  const void *companion;
+  rf_page_block found; /* ptr NULL: none */
+} match;
+
+static bool is_companion(const rf_page_block *block, void *context) {
+  match *const m = (match *)context;
+  if (block->companion == m->companion) {
+    m->found = *block;
+    return false;
+  }
+  return true;
+}
+
+static bool stands_for_a_block(rf_sample *sample, const void *ptr) {
+  match m = {ptr, {NULL, 0, RF_FAMILY_MALLOC, 0, NULL}};
+  if (__builtin_expect(__atomic_load_n(standing_at(sample, ptr), __ATOMIC_RELAXED) == 0, 1)) {
+    return false;
+  }
+  rf_page_store_each(sample->store, is_companion, &m);
+  return m.found.ptr != NULL;
+}
+
 /* Pages for the block at `inner`, or that block itself. */
 static void *put_on_pages(rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
   rf_page_request const request = {.size = size, .align = align, .companion = inner};
   void *const p = rf_page_store_alloc(sample->store, &request, origin);
-  return p != NULL ? p : inner;
+  if (p == NULL) {
+    return inner;
+  }
+  __atomic_fetch_add(standing_at(sample, inner), 1, __ATOMIC_RELAXED);
+  return p;
+}
+
+static rf_status take_off_pages(rf_sample *sample, void *ptr, const rf_origin *origin, rf_page_block *freed) {
+  rf_status const status = rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
+  if (status == RF_OK) {
+    __atomic_fetch_sub(standing_at(sample, freed->companion), 1, __ATOMIC_RELAXED);
+  }
+  return status;
 }
 
 static void *alloc_from(rf_sample *sample, size_t size, size_t align, const rf_origin *origin) {
@@ -138,9 +181,26 @@ static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const r
   return sample->inner->ops->alloc(sample->inner, size, align, site);
 }
 
-/* A block on pages of another allocator's is told before the one below looks at what is before it. */
+static rf_status report_standing(rf_sample *sample, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  f.access = RF_ACCESS_FREE;
+  f.detail = "the block was freed or moved, and its memory now stands for a sampled block";
+  report(sample, &f, RF_BUG_DOUBLE_FREE, ptr, origin);
+  return RF_ERR_NOT_ALLOCATED;
+}
+
+/* What is not on pages of ours, and yet not to be looked at by the allocator below: blocks on pages of another one's, and
+ * what stands for sampled blocks. RF_OK where there is nothing against it. */
 static inline rf_status refuse_others(rf_sample *sample, const void *ptr, const rf_origin *origin) {
-  return UNLIKELY(rf_page_may_be(ptr)) ? rf_page_store_refuse_others(sample->store, ptr, origin) : RF_OK;
+  rf_status status = RF_OK;
+  if (UNLIKELY(rf_page_may_be(ptr))) {
+    status = rf_page_store_refuse_others(sample->store, ptr, origin);
+  }
+  if (UNLIKELY(status == RF_OK && stands_for_a_block(sample, ptr))) {
+    status = report_standing(sample, ptr, origin);
+  }
+  return status;
 }
 
 static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origin) {
@@ -153,7 +213,7 @@ static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origi
 
 static rf_status free_sampled(rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_page_block freed;
-  rf_status const status = rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, &freed);
+  rf_status const status = take_off_pages(sample, ptr, origin, &freed);
   return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
 }
 
@@ -169,37 +229,68 @@ static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site)
 
 /* ---- Realloc ---- */
 
-/* A sampled block moves, to a block that is not; the one that stood for it is freed, or becomes that block. */
-static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_origin *origin) {
+/* What can fail comes first, and can be undone. */
+static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
+  rf_page_block block;
+  if (!rf_page_store_find(sample->store, ptr, &block)) {
+    return rf_page_store_refuse(sample->store, ptr, origin);
+  }
+  if (size <= block.size) {
+    rf_status const shrunk = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
+  }
+  rf_status status = rf_page_store_resize(sample->store, ptr, size, origin);
+  if (status == RF_OK) {
+    status = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    if (status != RF_OK) {
+      (void)rf_page_store_resize(sample->store, ptr, block.size, origin);
+    }
+  }
+  return status;
+}
+
+static void *realloc_inner(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_origin *origin) {
+  call c;
+  call_begin(&c);
+  void *const p = rf_realloc_at(sample->inner, ptr, size, align, origin->site);
+  call_end(sample, &c, origin);
+  return p;
+}
+
+/* A sampled block moves: to other pages if it is their turn, else to what stood for it. It stays where it is aligned and that
+ * one is not, which could cost memory that is not there. */
+static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t align, bool due,
+                             const rf_origin *origin) {
   rf_page_block block;
   if (!rf_page_store_find(sample->store, ptr, &block)) {
     (void)rf_page_store_refuse(sample->store, ptr, origin);
     return NULL;
   }
-  void *const inner = rf_realloc_at(sample->inner, block.companion, size, align, origin->site);
+  bool const only_here = rf_is_aligned(ptr, align) && !rf_is_aligned(block.companion, align);
+  if (only_here && resize_sampled(sample, ptr, size, origin) == RF_OK) {
+    return ptr;
+  }
+  void *const inner = realloc_inner(sample, block.companion, size, align, origin);
   if (inner == NULL) {
     return NULL;
   }
-  memcpy(inner, ptr, block.size < size ? block.size : size);
-  (void)rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, &block);
-  return inner;
+  void *const moved = due ? put_on_pages(sample, inner, size, align, origin) : inner;
+  memcpy(moved, ptr, block.size < size ? block.size : size);
+  (void)take_off_pages(sample, ptr, origin, &block);
+  return moved;
 }
 
 static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = self_of(self);
   rf_origin const origin = HERE(site);
   bool const due = is_due(sample);
-  void *p = ptr;
   if (has_pages(sample, ptr)) {
-    p = realloc_sampled(sample, ptr, size, align, &origin);
-  } else if (refuse_others(sample, ptr, &origin) != RF_OK) {
-    p = NULL;
-  } else {
-    call c;
-    call_begin(&c);
-    p = rf_realloc_at(sample->inner, ptr, size, align, site);
-    call_end(sample, &c, &origin);
+    return realloc_sampled(sample, ptr, size, align, due, &origin);
   }
+  if (refuse_others(sample, ptr, &origin) != RF_OK) {
+    return NULL;
+  }
+  void *const p = realloc_inner(sample, ptr, size, align, &origin);
   if (p == NULL || !due) {
     return p;
   }
@@ -208,15 +299,6 @@ static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
     memcpy(sampled, p, size);
   }
   return sampled;
-}
-
-static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
-  rf_page_block block;
-  if (!rf_page_store_find(sample->store, ptr, &block)) {
-    return rf_page_store_refuse(sample->store, ptr, origin);
-  }
-  rf_status const status = rf_resize_at(sample->inner, block.companion, size, origin->site);
-  return status == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : status;
 }
 
 static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
@@ -244,7 +326,7 @@ static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
   if (has_pages(sample, ptr)) {
     return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
   }
-  return rf_usable_size(sample->inner, ptr);
+  return stands_for_a_block(sample, ptr) ? 0 : rf_usable_size(sample->inner, ptr);
 }
 
 static bool sample_owns(rf_allocator *self, const void *ptr) {
@@ -257,20 +339,6 @@ typedef struct walk {
   rf_walk_fn visit;
   void *context;
 } walk;
-
-typedef struct match {
-  const void *companion;
-  rf_page_block found; /* ptr NULL: none */
-} match;
-
-static bool is_companion(const rf_page_block *block, void *context) {
-  match *const m = (match *)context;
-  if (block->companion == m->companion) {
-    m->found = *block;
-    return false;
-  }
-  return true;
-}
 
 /* What stands for a sampled block is shown as that block. */
 static bool visit_inner(const rf_block *block, void *context) {

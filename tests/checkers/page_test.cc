@@ -114,6 +114,7 @@ TEST_F(Page, TheNearerOfTwoNeighboursIsBlamed) {
   ASSERT_GT(q, p);
   poke(p + 64, 1);
   expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 64, 64);
+  rf_free(a(), rf_alloc(a(), 1)); // closes what that opened
   ptrdiff_t const before = static_cast<ptrdiff_t>(past_page(q)) + 1;
   poke(q - before, 1);
   expect_block(take_one(), RF_BUG_BUFFER_UNDERFLOW, q, 64, -before);
@@ -129,8 +130,8 @@ TEST_F(Page, EverySlackByteIsChecked) {
       size_t const before = past_page(p);
       size_t const after = page_size() - before - 37;
       size_t const which = step * 41 % (before + after);
-      ptrdiff_t const offset = which < before ? -1 - static_cast<ptrdiff_t>(which)
-                                              : 37 + static_cast<ptrdiff_t>(which - before);
+      ptrdiff_t const offset =
+          which < before ? -1 - static_cast<ptrdiff_t>(which) : 37 + static_cast<ptrdiff_t>(which - before);
       poke(p + offset, 0x42);
       rf_fault where;
       EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);

@@ -8,8 +8,8 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 
 namespace ringfence::detection {
 
@@ -33,10 +33,23 @@ const char *how_sign(How how) {
 }
 
 std::vector<const rf_conformance_subject *> subjects() {
-  return {rf_blockgroup_subject(), rf_handle_subject(),    rf_lock_simple_subject(),      rf_lock_std_subject(),
-          rf_lock_tlsf_subject(),  rf_memblocks_subject(), rf_memheap_of_three_subject(), rf_memheap_subject(),
-          rf_mempool_subject(),    rf_oom_subject(),       rf_pool_subject(),             rf_simple_subject(),
-          rf_sizeclass_subject(),  rf_sizeclass_fallback_subject(), rf_smallmem_subject(), rf_std_subject(),
+  return {rf_blockgroup_subject(),
+          rf_handle_subject(),
+          rf_lock_simple_subject(),
+          rf_lock_std_subject(),
+          rf_lock_tlsf_subject(),
+          rf_memblocks_subject(),
+          rf_memheap_of_three_subject(),
+          rf_memheap_subject(),
+          rf_mempool_subject(),
+          rf_oom_subject(),
+          rf_pool_subject(),
+          rf_simple_subject(),
+          rf_sizeclass_subject(),
+          rf_sizeclass_fallback_subject(),
+          rf_slab_subject(),
+          rf_smallmem_subject(),
+          rf_std_subject(),
           rf_tlsf_subject()};
 }
 
@@ -218,7 +231,9 @@ std::string trouble_with(const Bug &bug, Mode mode, const Message &m) {
     return "the place of the call";
   }
   if (!bug.has_block) {
-    return f.block != 0 ? "a block" : bug.kind != RF_BUG_BAD_FREE && f.size != bug.size && f.size != 0 ? "the size" : "";
+    return f.block != 0                                                       ? "a block"
+           : bug.kind != RF_BUG_BAD_FREE && f.size != bug.size && f.size != 0 ? "the size"
+                                                                              : "";
   }
   if (f.block != m.block || f.address != m.block + static_cast<uintptr_t>(bug.offset) || f.offset != bug.offset) {
     return "address, block and offset " + std::to_string(f.offset);
