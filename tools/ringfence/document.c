@@ -132,7 +132,7 @@ void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_d
   trim(run, wishes);
   size_t const kept = suppress(stash, run, &wishes->suppressions);
   out->records = run->records;
-  out->hidden = run->records + kept;
+  out->hidden = run->record_count == 0 ? NULL : run->records + kept;
   out->count = rf_merge(stash, out->records, kept);
   out->hidden_count = rf_merge(stash, out->hidden, run->record_count - kept);
   out->times = times_of(out->records, out->count);
