@@ -1,6 +1,7 @@
 /* Guard over each heap, for the conformance suite. */
 #include "tests/checkers/guard_subjects.h"
 
+#include <ringfence/asan.h>
 #include <ringfence/guard.h>
 
 #include "tests/conformance/subjects/subjects.h"
@@ -22,8 +23,9 @@ static size_t reports(void *state) {
   return (size_t)((const guarded *)state)->reporter.sequence;
 }
 
-static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quarantine, void *state, void *arena,
-                               size_t size) {
+/* `watched`: mode asan, in builds that have it. */
+static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quarantine, bool watched, void *state,
+                               void *arena, size_t size) {
   guarded *const g = (guarded *)state;
   rf_guard_options options;
   rf_allocator *const wrapped = inner->make(g->inner, arena, size);
@@ -35,7 +37,9 @@ static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quara
   options.quarantine = quarantine;
   options.move_below = quarantine == 0 ? 0 : options.move_below;
   options.reporter = &g->reporter;
-  return rf_guard_init(&g->guard, wrapped, &options) == RF_OK ? &g->guard.base : NULL;
+  bool const made = watched && rf_asan_watcher() != NULL ? rf_asan_init(&g->guard, wrapped, &options) == RF_OK
+                                                         : rf_guard_init(&g->guard, wrapped, &options) == RF_OK;
+  return made ? &g->guard.base : NULL;
 }
 
 static rf_conformance_subject guarded_subject(const rf_conformance_subject *inner, const char *name,
@@ -50,23 +54,26 @@ static rf_conformance_subject guarded_subject(const rf_conformance_subject *inne
 }
 
 /* Without a quarantine guard keeps every promise that its inner allocator keeps. */
-#define SUBJECT(name)                                                                                                  \
-  static rf_allocator *make_##name(void *state, void *arena, size_t size) {                                            \
-    return make_over(rf_##name##_subject(), 0, state, arena, size);                                                    \
+#define SUBJECT(mode, name, watched)                                                                                   \
+  static rf_allocator *make_##mode##_##name(void *state, void *arena, size_t size) {                                   \
+    return make_over(rf_##name##_subject(), 0, watched, state, arena, size);                                           \
   }                                                                                                                    \
-  const rf_conformance_subject *rf_guard_##name##_subject(void) {                                                      \
+  const rf_conformance_subject *rf_##mode##_##name##_subject(void) {                                                   \
     static rf_conformance_subject subject;                                                                             \
-    subject = guarded_subject(rf_##name##_subject(), "guard_" #name, make_##name);                                     \
+    subject = guarded_subject(rf_##name##_subject(), #mode "_" #name, make_##mode##_##name);                           \
     return &subject;                                                                                                   \
   }
 
-SUBJECT(simple)
-SUBJECT(std)
-SUBJECT(tlsf)
+SUBJECT(guard, simple, false)
+SUBJECT(guard, std, false)
+SUBJECT(guard, tlsf, false)
+SUBJECT(asan, simple, true)
+SUBJECT(asan, std, true)
+SUBJECT(asan, tlsf, true)
 
 /* With one, free memory is kept back until it is needed: how much could be had at once is then not known beforehand. */
 static rf_allocator *make_quarantine(void *state, void *arena, size_t size) {
-  return make_over(rf_tlsf_subject(), 4096, state, arena, size);
+  return make_over(rf_tlsf_subject(), 4096, false, state, arena, size);
 }
 
 const rf_conformance_subject *rf_guard_quarantine_subject(void) {

@@ -119,7 +119,7 @@ static const rf_allocator_ops SLOTS_OPS = {
 
 bool slots_init(slots *self, void *arena, size_t size) {
   size_t const gap = rf_align_gap(arena, SLOT);
-  if (size < gap + SLOT) {
+  if (size > RF_SIZE_LIMIT || size < gap + SLOT) {
     return false;
   }
   memset(self, 0, sizeof *self);

@@ -5,7 +5,7 @@
 #include <ringfence/allocator.h>
 #include <stdint.h>
 
-#define SLOTS 64
+#define SLOTS 512
 #define SLOT ((size_t)256)
 
 typedef struct slots {
