@@ -3,6 +3,8 @@
 
 #include "guard_impl.h"
 
+#include <string.h>
+
 const char *rf_asan_watcher(void) {
   return RF_SEAM_ASAN ? "AddressSanitizer" : RF_SEAM_VALGRIND ? "Valgrind" : NULL;
 }
@@ -16,6 +18,8 @@ void *__asan_get_report_bp(void);
 void *__asan_get_report_address(void);
 int __asan_get_report_access_type(void);
 size_t __asan_get_report_access_size(void);
+const char *__asan_get_report_description(void);
+const char *__asan_locate_address(void *address, char *name, size_t name_size, void **region, size_t *region_size);
 
 static rf_bug bug_of(const rf_finding *f) {
   if (f->offset < 0) {
@@ -49,6 +53,19 @@ static void report(const rf_guard *guard, const rf_guard_header *h, rf_finding *
   rf_report(guard->options.reporter, f);
 }
 
+/* Blocks from malloc lie among those of others: an address outside of what was poisoned here concerns the nearest of ours only
+ * where AddressSanitizer takes it for one beside the same piece of malloc's. */
+static bool concerns(const rf_guard *guard, const rf_guard_header *h, const void *address) {
+  void *region = NULL;
+  size_t size = 0;
+  char name[1];
+  if (h == NULL || rf_owns(guard->inner, address) || strcmp(__asan_get_report_description(), "use-after-poison") == 0) {
+    return true;
+  }
+  (void)__asan_locate_address((void *)(uintptr_t)address, name, sizeof name, &region, &size);
+  return (uintptr_t)h >= (uintptr_t)region && (uintptr_t)h < (uintptr_t)region + size;
+}
+
 /* Called by AddressSanitizer once its own report is out. */
 static void on_error(const char *text) {
   const rf_guard_header *nearest;
@@ -59,13 +76,14 @@ static void on_error(const char *text) {
   }
   const void *const address = __asan_get_report_address();
   const rf_guard *const guard = rf_guard_around(address, &nearest);
-  if (guard == NULL) {
+  if (guard == NULL || !concerns(guard, nearest, address)) {
     return; /* not ours: AddressSanitizer has said all there is to say */
   }
   rf_access const access = __asan_get_report_access_type() ? RF_ACCESS_WRITE : RF_ACCESS_READ;
   rf_origin const origin = {NULL, (uintptr_t)__asan_get_report_pc(), __asan_get_report_bp()};
   rf_guard_finding(guard, &f, RF_BUG_METADATA, access, address, &origin);
   f.access_size = __asan_get_report_access_size();
+  f.at_access = true;
   report(guard, nearest, &f);
 }
 

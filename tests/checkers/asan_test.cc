@@ -134,7 +134,7 @@ protected:
     for (size_t i = 0; i < size; i++) {
       ASSERT_FALSE(is_denied(p + i)) << "byte " << i << " of " << size;
     }
-    for (size_t i = size; i < size + 24; i++) {
+    for (size_t i = size; i < size + 16; i++) {
       ASSERT_TRUE(is_denied(p + i)) << i - size << " bytes behind a block of " << size;
     }
     for (size_t i = 1; i <= 4; i++) {

@@ -9,7 +9,8 @@ const char *mode_name(Mode mode) {
 }
 
 bool mode_is_built(Mode mode) {
-  return mode != Mode::kAsan;
+  bool const watched = rf_asan_watcher() != nullptr; // which stops at the bugs in any mode
+  return (mode == Mode::kAsan) == watched;
 }
 
 namespace {
@@ -22,6 +23,8 @@ rf_mode rf_mode_of(Mode mode) {
     return RF_MODE_GUARD;
   case Mode::kPage:
     return RF_MODE_PAGE;
+  case Mode::kAsan:
+    return RF_MODE_ASAN;
   default:
     return RF_MODE_OFF;
   }
