@@ -52,6 +52,8 @@ typedef struct rf_options {
   size_t fill_alloc;          /* bytes of each new block filled; SIZE_MAX: all */
   size_t move_below;          /* realloc moves blocks up to this size */
   bool sweep;                 /* check all blocks at deinit or exit */
+  unsigned sweep_every;       /* drop-in: check blocks in the background every so many milliseconds; 0: not */
+  unsigned sweep_budget;      /* the same: for so many microseconds at a time */
   unsigned sample_rate;       /* sample: one allocation in so many, on average */
   unsigned sample_slots;      /* sample: blocks at once */
   unsigned sample_seed;       /* sample: of what is sampled; 0: by chance */

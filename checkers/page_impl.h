@@ -118,8 +118,8 @@ struct rf_page_store {
   bool last_left; /* the block before went to the left */
   rf_space *sweep_space;
   uint32_t sweep_at;
-  uint64_t ended_at;                      /* in order of ending */
-  uint32_t reopened_count;                /* pages that a fault opened so that the program could go on; atomically */
+  uint64_t ended_at;       /* in order of ending */
+  uint32_t reopened_count; /* pages that a fault opened so that the program could go on; atomically */
   uintptr_t reopened[RF_PAGE_REOPENED];
 };
 

@@ -150,7 +150,8 @@ static bool grow(rf_page_store *store, uint32_t length) {
       return false;
     }
   }
-  for (want = want > needed ? want : needed; make_space(store, want) == NULL; want = want / 2 > needed ? want / 2 : needed) {
+  for (want = want > needed ? want : needed; make_space(store, want) == NULL;
+       want = want / 2 > needed ? want / 2 : needed) {
     if (want == needed) {
       return false;
     }

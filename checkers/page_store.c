@@ -762,7 +762,8 @@ static bool find_damage(const rf_page_block *block, void *context) {
     return true;
   }
   bool const before = (uintptr_t)at < s->block;
-  const char *const what = before ? "slack bytes before the block were overwritten" : "slack bytes after the block were overwritten";
+  const char *const what =
+      before ? "slack bytes before the block were overwritten" : "slack bytes after the block were overwritten";
   *w->where = (rf_fault){RF_ERR_CORRUPT, what, NULL, at, s->allocated.site};
   w->found = true;
   return false;

@@ -48,10 +48,10 @@ typedef struct rf_page_store_options {
   rf_stack_depot *depot; /* NULL: callers only */
   unsigned stack_depth;
   rf_page_side side;
-  size_t quarantine; /* bytes of address space of freed blocks */
-  size_t fill_alloc; /* fill at most so many bytes of each new block */
-  unsigned slots;    /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
-  size_t largest;    /* bytes of the largest block; 0: any */
+  size_t quarantine;     /* bytes of address space of freed blocks */
+  size_t fill_alloc;     /* fill at most so many bytes of each new block */
+  unsigned slots;        /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
+  size_t largest;        /* bytes of the largest block; 0: any */
   const char *otherwise; /* what becomes of blocks that get no pages, for the one line that says so */
 } rf_page_store_options;
 

@@ -14,6 +14,7 @@
 #include "pages.h"
 #include "roots.h"
 #include "signals.h"
+#include "sweeper.h"
 #include "snap.h"
 #include "thread.h"
 #include "tracing.h"
@@ -414,6 +415,10 @@ int rf_process_end(rf_process_ending ending, int status) {
   return process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
 }
 
+bool rf_process_has_ended(void) {
+  return __atomic_load_n(&process.ended, __ATOMIC_RELAXED);
+}
+
 void rf_process_resume(void) {
   if (rf_process.ready && getpid() == rf_process.id) {
     process.ended = false;
@@ -479,5 +484,7 @@ void rf_process_begin(void) {
   }
   rf_tracing_begin();
   rf_paged_begin(&rf_process.options, &rf_process.depot, &process.reporter);
+  rf_sweeper_begin(rf_process.options.mode != RF_MODE_OFF ? rf_process.options.sweep_every : 0,
+                   rf_process.options.sweep_budget);
   rf_journal_begin();
 }

@@ -54,6 +54,9 @@ typedef enum rf_process_ending {
  * found. */
 int rf_process_end(rf_process_ending ending, int status);
 
+/* True once that has begun. Any thread. */
+bool rf_process_has_ended(void);
+
 /* It did not end after all: exec failed. */
 void rf_process_resume(void);
 

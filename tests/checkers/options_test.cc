@@ -40,7 +40,7 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(
       parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
             "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:summary=1:help=1:"
-            "sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
+            "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
   EXPECT_FALSE(o_.halt);
@@ -60,6 +60,8 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_FALSE(o_.signals);
   EXPECT_TRUE(o_.summary);
   EXPECT_TRUE(o_.help);
+  EXPECT_EQ(o_.sweep_every, 30U);
+  EXPECT_EQ(o_.sweep_budget, 31U);
   EXPECT_EQ(o_.sample_rate, 20U);
   EXPECT_EQ(o_.sample_slots, 21U);
   EXPECT_EQ(o_.sample_seed, 22U);
@@ -119,13 +121,13 @@ TEST_F(Options, EachWarningIsCounted) {
 }
 
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
-  EXPECT_EQ(
-      parse("halt=0:quarantin=5:exitcode=3"),
-      "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
-      "suppressions, "
-      "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sample_rate, sample_slots, sample_seed, "
-      "align, closed, max_findings, verbosity, rejected, signals, dump_signal, snapshot_signal, summary, trace, "
-      "help\n");
+  EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
+            "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
+            "suppressions, "
+            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
+            "sample_rate, sample_slots, sample_seed, "
+            "align, closed, max_findings, verbosity, rejected, signals, dump_signal, snapshot_signal, summary, trace, "
+            "help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }

@@ -3,12 +3,12 @@
 #define RINGFENCE_TESTS_CHECKERS_PAGE_FIXTURE_H
 
 #include "tests/checkers/heaps.h"
-#include "tests/checkers/recorder.h"
 
 #include <ringfence/page.h>
 
 #include <unistd.h>
 
+#include <array>
 #include <vector>
 
 namespace ringfence {
@@ -29,6 +29,37 @@ inline void poke(volatile unsigned char *p, unsigned char value) {
 inline size_t page_size() {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
+
+// As Recorder, for findings that are made in a signal handler: nothing is allocated.
+class FaultRecorder {
+public:
+  FaultRecorder() = default;
+  FaultRecorder(const FaultRecorder &) = delete;
+  FaultRecorder &operator=(const FaultRecorder &) = delete;
+
+  rf_reporter *reporter() { return &reporter_; }
+  size_t count() const { return count_; }
+
+  // What was found since the last call.
+  std::vector<rf_finding> take() {
+    std::vector<rf_finding> const taken(findings_.begin(), findings_.begin() + static_cast<ptrdiff_t>(count_));
+    count_ = 0;
+    return taken;
+  }
+
+private:
+  static rf_action record(rf_reporter *self, const rf_finding *finding) {
+    auto *const recorder = static_cast<FaultRecorder *>(self->context);
+    if (recorder->count_ < recorder->findings_.size()) {
+      recorder->findings_[recorder->count_++] = *finding;
+    }
+    return RF_ACTION_CONTINUE;
+  }
+
+  std::array<rf_finding, 32> findings_;
+  size_t count_ = 0;
+  rf_reporter reporter_ = {record, this, 1, 0};
+};
 
 class PageTest : public testing::Test {
 protected:
@@ -83,7 +114,7 @@ protected:
 
   std::vector<unsigned char> arena_;
   TlsfHeap heap_;
-  Recorder recorder_;
+  FaultRecorder recorder_;
   rf_page page_ = {};
   rf_page_options options_ = {};
   bool made_ = false;

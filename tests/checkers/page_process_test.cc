@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <thread>
 
-
 namespace ringfence {
 namespace {
 

@@ -3,7 +3,6 @@
 #include "checkers/sample_pick.h"
 #include "tests/checkers/page_fixture.h"
 
-
 #include <ringfence/lock.h>
 #include <ringfence/sample.h>
 #include <ringfence/std.h>
@@ -110,7 +109,7 @@ protected:
 
   std::vector<unsigned char> arena_;
   TlsfHeap heap_;
-  Recorder recorder_;
+  FaultRecorder recorder_;
   rf_sample sample_ = {};
   rf_sample_options options_ = {};
   bool made_ = false;

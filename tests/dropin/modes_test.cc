@@ -105,6 +105,30 @@ TEST(DropinModes, AReadIsStoppedAtTheInstruction) {
   }
 }
 
+TEST(DropinModes, TheSweepInTheBackgroundFindsDamageWhileTheProgramIsIdle) {
+  for (const char *const mode : {"mode=guard", "mode=page:align=left"}) {
+    std::string const options = std::string(mode) + ":sweep_every=1:sweep_budget=200";
+    Result const result = run({program("idle"), "bad"}, with(options));
+    EXPECT_EQ(result.status, 99);
+    EXPECT_EQ(result.out, "") << "found only at the end";
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+    Result const good = run({program("idle"), "good"}, with(options));
+    EXPECT_EQ(good.out, "end\n");
+    EXPECT_EQ(good.status, 0);
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
+TEST(DropinModes, TheSweepInTheBackgroundDoesNotDisturbThreadsAndForks) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    Result const result = run({program("threads")}, with(std::string(mode) + ":sweep_every=1"));
+    EXPECT_EQ(result.out, "ok\n") << mode;
+    EXPECT_EQ(result.status, 0) << mode;
+    EXPECT_EQ(result.findings.size(), 0U) << mode;
+  }
+}
+
 // ---- Programs that are right ----
 
 class DropinModePrograms : public testing::TestWithParam<const char *> {};

@@ -71,10 +71,10 @@ struct Bug {
   ptrdiff_t offset;
   bool freed;
 
-  rf_page_side side;        // for page and sample; what the default takes in turn
-  void (*commit)(Scene &);  // or, where !scene.bad(), the same without the bug
-  How expected[kModes];     // by Mode
-  const char *why[kModes];  // why it is not found, or found later: for the table
+  rf_page_side side;       // for page and sample; what the default takes in turn
+  void (*commit)(Scene &); // or, where !scene.bad(), the same without the bug
+  How expected[kModes];    // by Mode
+  const char *why[kModes]; // why it is not found, or found later: for the table
 };
 
 extern const std::vector<Bug> kBugs;
@@ -118,9 +118,9 @@ public:
   rf_allocator *allocator() const { return allocator_; }
   rf_allocator *other() const { return other_; } // another of the same kind
 
-  unsigned char *make();               // a block of bug().size, filled
-  void drop(unsigned char *p);         // frees it
-  void misuse(void *p);                // a free that is wrong
+  unsigned char *make();                       // a block of bug().size, filled
+  void drop(unsigned char *p);                 // frees it
+  void misuse(void *p);                        // a free that is wrong
   void act(const std::function<void()> &what); // the moment of the bug
   void answered(bool refused) { refused_ = refused; }
   void shows(bool fill) { shown_ = fill; }
