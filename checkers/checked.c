@@ -73,8 +73,8 @@ static void say_start(const rf_options *o, const rf_allocator *inner) {
 }
 
 static void say_refused(rf_mode wanted, rf_mode instead) {
-  static bool said;
-  if (__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
+  static bool said[RF_MODE_ASAN + 1];
+  if (__atomic_exchange_n(&said[wanted], true, __ATOMIC_RELAXED)) {
     return;
   }
   const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();

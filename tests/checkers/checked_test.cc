@@ -101,6 +101,81 @@ TEST_F(Checked, EachSettingReachesTheGuard) {
   rf_checked_deinit(&checked_);
 }
 
+TEST_F(Checked, EachSettingReachesThePageChecker) {
+  options_.settings.mode = RF_MODE_PAGE;
+  options_.settings.align = RF_PAGE_LEFT;
+  options_.settings.closed = 5 << 20;
+  options_.settings.fill_alloc = 33;
+  options_.settings.stack_depth = 5;
+  options_.settings.quarantine = 1111;
+  options_.settings.leaks = RF_LEAKS_NONE;
+  options_.settings.sweep = false;
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  EXPECT_EQ(checked_.mode, RF_MODE_PAGE);
+  EXPECT_EQ(checked_.status, RF_OK);
+  EXPECT_EQ(a, &checked_.page.base);
+  EXPECT_EQ(rf_inner(a), &heap_.base);
+  rf_page_options const &o = checked_.page.options;
+  EXPECT_EQ(o.side, RF_PAGE_LEFT);
+  EXPECT_EQ(o.quarantine, size_t{5} << 20);
+  EXPECT_EQ(o.fill_alloc, 33U);
+  EXPECT_EQ(o.stack_depth, 5U);
+  EXPECT_NE(o.depot, nullptr);
+  EXPECT_EQ(o.guarded.quarantine, 1111U);
+  EXPECT_FALSE(o.leaks_at_deinit);
+  EXPECT_FALSE(o.sweep_at_deinit);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, EachSettingReachesTheSampler) {
+  options_.settings.mode = RF_MODE_SAMPLE;
+  options_.settings.sample_rate = 7;
+  options_.settings.sample_slots = 8;
+  options_.settings.sample_seed = 9;
+  options_.settings.align = RF_PAGE_RIGHT;
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  EXPECT_EQ(checked_.mode, RF_MODE_SAMPLE);
+  EXPECT_EQ(a, &checked_.sample.base);
+  rf_sample_options const &o = checked_.sample.options;
+  EXPECT_EQ(o.rate, 7U);
+  EXPECT_EQ(o.slots, 8U);
+  EXPECT_EQ(o.seed, 9U);
+  EXPECT_EQ(o.side, RF_PAGE_RIGHT);
+  EXPECT_NE(o.stack_depth, 0U);
+  EXPECT_NE(o.depot, nullptr);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, AModeThatCannotBeHadIsReplacedAndSaysWhy) {
+  options_.settings.mode = RF_MODE_SAMPLE;
+  options_.settings.sample_slots = 0; // what no option can say
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(rf_checked_init(&checked_, &heap_.base, &options_), &heap_.base);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("mode sample cannot be had"), std::string::npos);
+  EXPECT_EQ(checked_.mode, RF_MODE_OFF);
+  EXPECT_EQ(checked_.status, RF_ERR_INVALID);
+}
+
+TEST_F(Checked, ASweepFindsDamageInEachMode) {
+  for (rf_mode const mode : {RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
+    for (uint32_t const budget : {0U, 100000U}) {
+      options_.settings.mode = mode;
+      options_.settings.sample_rate = 1;
+      options_.settings.align = RF_PAGE_LEFT;
+      rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+      auto *const p = static_cast<char *>(rf_alloc(a, 13));
+      EXPECT_EQ(rf_checked_sweep(&checked_, budget), 0U);
+      p[13] = 0;
+      EXPECT_EQ(rf_checked_sweep(&checked_, budget), 1U) << rf_mode_name(mode);
+      EXPECT_EQ(recorder_.take().size(), 1U);
+      rf_free(a, p);
+      rf_checked_deinit(&checked_);
+    }
+  }
+  EXPECT_EQ(rf_checked_sweep(&checked_, 0), 0U); // it was ended
+  EXPECT_EQ(recorder_.count(), 0U);
+}
+
 TEST_F(Checked, StacksAreTakenWhenAskedFor) {
   options_.settings.stack_depth = 8;
   rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);

@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 const rf_option_row rf_option_rows[RF_OPTIONS] = {
-    [RF_OPTION_MODE] = {"mode", 'm', "MODE", "mode=", "how to check: guard (the default), or off"},
+    [RF_OPTION_MODE] = {"mode", 'm', "MODE", "mode=", "how to check: guard (the default), page, sample or off"},
     [RF_OPTION_CONTINUE] = {"continue", 'c', NULL, "halt=0",
                             "go on after a finding, and let every process end as it would"},
     [RF_OPTION_NO_HALT] = {"no-halt", '\0', NULL, "halt=0", "the same"},
