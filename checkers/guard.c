@@ -604,6 +604,10 @@ static void guard_stats(rf_allocator *self, rf_stats *out) {
   rf_count_into(&guard->counters, out);
 }
 
+static void guard_counters(rf_allocator *self, rf_counters *out) {
+  *out = self_of(self)->counters;
+}
+
 static void guard_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   rf_origin const origin = HERE(site);
   rf_guard_reject_from(self_of(self), why, size, detail, &origin);
@@ -852,6 +856,7 @@ static const rf_allocator_ops walked_ops = {
     .check = guard_check,
     .stats = guard_stats,
     .inner = guard_inner,
+    .counters = guard_counters,
 };
 
 /* ---- After the end ---- */
@@ -930,4 +935,5 @@ static const rf_allocator_ops guard_ops = {
     .reject = guard_reject,
     .inner = guard_inner,
     .deinit = guard_deinit,
+    .counters = guard_counters,
 };

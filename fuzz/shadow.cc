@@ -165,8 +165,17 @@ void Shadow::count_live(size_t used, size_t blocks) {
 bool Shadow::verify(rf_allocator *allocator) {
   memset(&state_.stats, 0xEE, sizeof state_.stats);
   rf_stats_get(allocator, &state_.stats);
-  return verdict_.ok() && verify_surroundings() && verify_contents() && verify_counters() && verify_amounts() &&
-         verify_walk(allocator) && verify_integrity(allocator);
+  return verdict_.ok() && verify_surroundings() && verify_contents() && verify_counters() &&
+         verify_counters_alone(allocator) && verify_amounts() && verify_walk(allocator) && verify_integrity(allocator);
+}
+
+bool Shadow::verify_counters_alone(rf_allocator *allocator) {
+  const rf_stats &s = state_.stats;
+  rf_counters c;
+  rf_counters_get(allocator, &c);
+  return (c.used == s.used && c.peak == s.peak && c.blocks == s.blocks && c.peak_blocks == s.peak_blocks &&
+          c.allocations == s.allocations && c.failures == s.failures) ||
+         verdict_.fail("statistics", "the counters alone are others");
 }
 
 bool Shadow::verify_surroundings() const {

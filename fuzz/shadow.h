@@ -87,6 +87,7 @@ private:
   void count_live(size_t used, size_t blocks);
   bool verify_contents() const;
   bool verify_counters();
+  bool verify_counters_alone(rf_allocator *allocator);
   bool verify_amounts();
   bool verify_walk(rf_allocator *allocator);
   bool verify_walk_order() const;

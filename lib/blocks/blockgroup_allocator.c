@@ -280,6 +280,10 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
   out->overhead = out->capacity - out->free_bytes - out->used;
 }
 
+static void adapter_counters(rf_allocator *self, rf_counters *out) {
+  *out = adapter_of(self)->counters;
+}
+
 static void adapter_deinit(rf_allocator *self) {
   rf_blockgroup_allocator *const a = adapter_of(self);
   for (const rf_blockgroup_member *m = RF_SEAM && intact(a) ? a->group->first : NULL; m != NULL; m = m->next) {
@@ -302,6 +306,7 @@ static const rf_allocator_ops adapter_ops = {
     .check = adapter_check,
     .stats = adapter_stats,
     .deinit = adapter_deinit,
+    .counters = adapter_counters,
 };
 
 rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes) {

@@ -280,6 +280,10 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
   rf_memblocks_unlock(blocks);
 }
 
+static void adapter_counters(rf_allocator *self, rf_counters *out) {
+  *out = adapter_of(self)->counters;
+}
+
 static void adapter_deinit(rf_allocator *self) {
   rf_memblocks_allocator *const a = adapter_of(self);
   if (a->seal == seal_of(a)) {
@@ -299,6 +303,7 @@ static const rf_allocator_ops adapter_ops = {
     .check = adapter_check,
     .stats = adapter_stats,
     .deinit = adapter_deinit,
+    .counters = adapter_counters,
 };
 
 rf_status rf_memblocks_allocator_init(rf_memblocks_allocator *adapter, rf_memblocks *blocks, size_t *sizes) {

@@ -146,6 +146,16 @@ void rf_stats_get(rf_allocator *allocator, rf_stats *out) {
   allocator->ops->stats(allocator, out);
 }
 
+void rf_counters_get(rf_allocator *allocator, rf_counters *out) {
+  rf_stats s;
+  if (allocator->ops->counters != NULL) {
+    allocator->ops->counters(allocator, out);
+    return;
+  }
+  rf_stats_get(allocator, &s);
+  *out = (rf_counters){s.used, s.peak, s.blocks, s.peak_blocks, s.allocations, s.failures};
+}
+
 rf_allocator *rf_inner(rf_allocator *allocator) {
   return allocator->ops->inner != NULL ? allocator->ops->inner(allocator) : NULL;
 }

@@ -103,6 +103,9 @@ typedef struct rf_allocator_ops {
 
   /* Optional: nothing to do. Ends the allocator (not the one it wraps); a second call does nothing. */
   void (*deinit)(rf_allocator *self);
+
+  /* Optional: taken from stats. What stats has of rf_counters, alone: for heaps whose stats looks at each free block. */
+  void (*counters)(rf_allocator *self, rf_counters *out);
 } rf_allocator_ops;
 
 /* Embedded first in each concrete type, so that &heap.base converts both ways. */
@@ -152,6 +155,9 @@ rf_status rf_check(rf_allocator *allocator, rf_fault *where);
 
 /* A snapshot of the statistics, all of *out filled. */
 void rf_stats_get(rf_allocator *allocator, rf_stats *out);
+
+/* Of the statistics, what is counted as the calls go by: on our allocators in O(1). All of *out filled. */
+void rf_counters_get(rf_allocator *allocator, rf_counters *out);
 
 /* The allocator under a decorator or checker; NULL under a heap. */
 rf_allocator *rf_inner(rf_allocator *allocator);

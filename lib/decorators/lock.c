@@ -116,6 +116,16 @@ static void lock_stats(rf_allocator *allocator, rf_stats *out) {
   leave(lock);
 }
 
+static void lock_counters(rf_allocator *allocator, rf_counters *out) {
+  rf_lock *const lock = self_of(allocator);
+  if (enter(lock, NULL, NULL) != RF_OK) {
+    memset(out, 0, sizeof *out);
+    return;
+  }
+  rf_counters_get(lock->inner, out);
+  leave(lock);
+}
+
 static void lock_reject(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   rf_lock *const lock = self_of(allocator);
   if (enter(lock, NULL, site) == RF_OK) {
@@ -150,6 +160,7 @@ static const rf_allocator_ops LOCK_OPS = {
     .reject = lock_reject,
     .inner = lock_inner,
     .deinit = lock_deinit,
+    .counters = lock_counters,
 };
 
 rf_status rf_lock_init(rf_lock *lock, rf_allocator *inner) {

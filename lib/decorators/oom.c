@@ -156,6 +156,14 @@ static void oom_stats(rf_allocator *self, rf_stats *out) {
   rf_mutex_unlock(&oom->mutex);
 }
 
+static void oom_counters(rf_allocator *self, rf_counters *out) {
+  rf_oom *const oom = oom_of(self);
+  rf_counters_get(oom->inner, out);
+  rf_mutex_lock(&oom->mutex);
+  out->failures = oom->failures;
+  rf_mutex_unlock(&oom->mutex);
+}
+
 static void oom_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   (void)rf_reject_at(oom_of(self)->inner, why, size, detail, site);
 }
@@ -187,6 +195,7 @@ static const rf_allocator_ops oom_ops = {
     .reject = oom_reject,
     .inner = oom_inner,
     .deinit = oom_deinit,
+    .counters = oom_counters,
 };
 
 rf_status rf_oom_init(rf_oom *oom, rf_allocator *inner, unsigned attempts) {

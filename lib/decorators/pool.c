@@ -123,8 +123,8 @@ static void demand_remove(rf_pool *pool, size_t size) {
 /* Reads what inner holds for our callers now; the change in requested bytes tells the size of the block that the last
  * call added or removed, which no other operation can tell. */
 static void inner_refresh(rf_pool *pool) {
-  rf_stats s;
-  rf_stats_get(pool->inner, &s);
+  rf_counters s;
+  rf_counters_get(pool->inner, &s);
   pool->inner_failures = s.failures;
   pool->inner_used = pool->borrowed ? s.used - pool->memory_size : s.used;
   pool->inner_blocks = pool->borrowed ? s.blocks - 1 : s.blocks;
@@ -483,6 +483,10 @@ static void pool_stats(rf_allocator *self, rf_stats *out) {
   out->overhead = out->capacity - out->used - out->free_bytes;
 }
 
+static void pool_counters(rf_allocator *self, rf_counters *out) {
+  *out = pool_of(self)->counters;
+}
+
 static void pool_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   (void)rf_reject_at(pool_of(self)->inner, why, size, detail, site);
 }
@@ -516,6 +520,7 @@ static const rf_allocator_ops pool_ops = {
     .reject = pool_reject,
     .inner = pool_inner,
     .deinit = pool_deinit,
+    .counters = pool_counters,
 };
 
 /* ---- Set-up ---- */

@@ -211,6 +211,10 @@ static void adapter_stats(rf_allocator *self, rf_stats *out) {
   out->largest_free = heap->counters.blocks < heap->blocks ? rf_handle_largest(heap, RF_ALIGN_DEFAULT) : 0;
 }
 
+static void adapter_counters(rf_allocator *self, rf_counters *out) {
+  *out = adapter_of(self)->counters;
+}
+
 static void adapter_deinit(rf_allocator *self) {
   rf_handle_allocator *const a = adapter_of(self);
   if (a->seal == seal_of(a)) {
@@ -230,6 +234,7 @@ static const rf_allocator_ops adapter_ops = {
     .check = adapter_check,
     .stats = adapter_stats,
     .deinit = adapter_deinit,
+    .counters = adapter_counters,
 };
 
 rf_status rf_handle_allocator_init(rf_handle_allocator *adapter, rf_handle_heap *heap) {

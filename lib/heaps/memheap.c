@@ -462,6 +462,10 @@ static void memheap_stats(rf_allocator *allocator, rf_stats *out) {
   }
 }
 
+static void memheap_counters(rf_allocator *allocator, rf_counters *out) {
+  *out = self_of(allocator)->counters;
+}
+
 /* ---- Regions ---- */
 
 rf_memheap_region *rf_memheap_next(const rf_memheap *heap, const rf_memheap_region *region) {
@@ -590,6 +594,7 @@ static const rf_allocator_ops MEMHEAP_OPS = {
     .check = memheap_check,
     .stats = memheap_stats,
     .deinit = memheap_deinit,
+    .counters = memheap_counters,
 };
 
 rf_status rf_memheap_init(rf_memheap *heap) {

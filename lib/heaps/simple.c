@@ -425,6 +425,10 @@ static void simple_stats(rf_allocator *allocator, rf_stats *out) {
   out->overhead = out->capacity - out->used - out->free_bytes;
 }
 
+static void simple_counters(rf_allocator *allocator, rf_counters *out) {
+  *out = self_of(allocator)->counters;
+}
+
 /* An ended heap has no cells: it serves nothing and owns nothing. */
 static void simple_deinit(rf_allocator *allocator) {
   rf_simple *const heap = self_of(allocator);
@@ -446,6 +450,7 @@ static const rf_allocator_ops SIMPLE_OPS = {
     .check = simple_check,
     .stats = simple_stats,
     .deinit = simple_deinit,
+    .counters = simple_counters,
 };
 
 /* ---- Init ---- */

@@ -196,6 +196,10 @@ static void sizeclass_deinit(rf_allocator *self) {
   empty_record(heap);
 }
 
+static void sizeclass_counters(rf_allocator *self, rf_counters *out) {
+  *out = heap_of(self)->counters;
+}
+
 static const rf_allocator_ops SIZECLASS_OPS = {
     .name = "sizeclass",
     .alloc = sizeclass_alloc,
@@ -208,6 +212,7 @@ static const rf_allocator_ops SIZECLASS_OPS = {
     .check = rf_sizeclass_check,
     .stats = rf_sizeclass_stats,
     .deinit = sizeclass_deinit,
+    .counters = sizeclass_counters,
 };
 
 /* The start moved up to RF_ALIGN_DEFAULT. False where no block is left room. */

@@ -269,6 +269,10 @@ static void slab_deinit(rf_allocator *self) {
   empty(h);
 }
 
+static void slab_counters(rf_allocator *self, rf_counters *out) {
+  *out = heap_of(self)->counters;
+}
+
 static const rf_allocator_ops operations = {
     .name = "slab",
     .alloc = slab_alloc,
@@ -281,6 +285,7 @@ static const rf_allocator_ops operations = {
     .check = rf_slab_check,
     .stats = rf_slab_stats,
     .deinit = slab_deinit,
+    .counters = slab_counters,
 };
 
 /* ---- Making one ---- */

@@ -233,6 +233,10 @@ static void smallmem_stats(rf_allocator *allocator, rf_stats *out) {
   out->overhead = out->capacity - out->used - out->free_bytes;
 }
 
+static void smallmem_counters(rf_allocator *allocator, rf_counters *out) {
+  *out = self_of(allocator)->counters;
+}
+
 static void smallmem_deinit(rf_allocator *allocator) {
   rf_smallmem *const heap = self_of(allocator);
   rf_counters const none = {0, 0, 0, 0, 0, 0};
@@ -253,6 +257,7 @@ static const rf_allocator_ops SMALLMEM_OPS = {
     .check = smallmem_check,
     .stats = smallmem_stats,
     .deinit = smallmem_deinit,
+    .counters = smallmem_counters,
 };
 
 rf_status rf_smallmem_init_owned(rf_smallmem *heap, void *arena, size_t size, rf_owner_fn owner_of) {

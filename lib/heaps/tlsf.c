@@ -214,6 +214,10 @@ static const rf_allocator_ops closed_ops = {
     .stats = closed_stats,
 };
 
+static void tlsf_counters(rf_allocator *self, rf_counters *out) {
+  *out = ((rf_tlsf *)self)->counters;
+}
+
 static void tlsf_deinit(rf_allocator *self) {
   const rf_tlsf *const h = (const rf_tlsf *)self;
   for (rf_tlsf_region *r = RF_SEAM ? rf_tlsf_region_above(h, NULL) : NULL; r != NULL;
@@ -235,6 +239,7 @@ static const rf_allocator_ops tlsf_ops = {
     .check = rf_tlsf_check,
     .stats = rf_tlsf_stats,
     .deinit = tlsf_deinit,
+    .counters = tlsf_counters,
 };
 
 rf_status rf_tlsf_init(rf_tlsf *heap, void *arena, size_t size) {

@@ -343,6 +343,7 @@ const rf_allocator_ops kRefusing = {
     nullptr,
     nullptr,
     nullptr,
+    nullptr,
 };
 
 size_t faults_outside = 0;

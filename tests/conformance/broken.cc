@@ -293,7 +293,7 @@ void deinit(rf_allocator *a) {
 }
 
 const rf_allocator_ops broken_ops = {
-    "broken", alloc, free, realloc, resize, usable_size, owns, walk, check, stats, reject, nullptr, deinit,
+    "broken", alloc, free, realloc, resize, usable_size, owns, walk, check, stats, reject, nullptr, deinit, nullptr,
 };
 
 rf_allocator *make(void *state, void *arena, size_t size) {

@@ -388,6 +388,11 @@ void Env::verify_stats() const {
     RF_REQUIRE(s.capacity != 0 && s.capacity <= arena_size_, "arena " << arena_size_ << "; " << text_of(s));
   }
   RF_REQUIRE(s.capacity == 0 || s.capacity == s.used + s.free_bytes + s.overhead, text_of(s));
+  rf_counters c;
+  rf_counters_get(allocator_, &c);
+  RF_REQUIRE(c.used == s.used && c.peak == s.peak && c.blocks == s.blocks && c.peak_blocks == s.peak_blocks &&
+                 c.allocations == s.allocations && c.failures == s.failures,
+             "counters differ from the statistics; " << text_of(s));
 }
 
 void Env::verify_walk() const {

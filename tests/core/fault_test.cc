@@ -14,7 +14,7 @@ using ringfence::testing::FaultRecorder;
 
 const rf_allocator_ops kNamed = {
     "heap17", nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-    nullptr,  nullptr, nullptr, nullptr, nullptr, nullptr,
+    nullptr,  nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
 };
 const rf_site kSite = {"demo.c", "main", 6};
 

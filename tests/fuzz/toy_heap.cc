@@ -160,7 +160,7 @@ void toy_deinit(rf_allocator *self) {
 } // namespace
 
 const rf_allocator_ops kToyOps = {"toy",    toy_alloc, toy_free,  toy_realloc, toy_resize, toy_usable_size, toy_owns,
-                                  toy_walk, toy_check, toy_stats, nullptr,     nullptr,    toy_deinit};
+                                  toy_walk, toy_check, toy_stats, nullptr,     nullptr,    toy_deinit,      nullptr};
 
 ToyHeap::ToyHeap() : base{&ops}, ops(kToyOps), counters() {}
 
