@@ -93,6 +93,10 @@ extern "C" const char *__asan_default_options() {
   return "allocator_may_return_null=1:handle_segv=0:handle_sigbus=0";
 }
 
+extern "C" const char *__tsan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace ringfence::fuzz;
   static Harness harness;

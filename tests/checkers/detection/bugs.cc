@@ -529,6 +529,10 @@ const std::vector<Bug> kBugs = {
 
 const char kApart[] = "what it knows of its blocks stands elsewhere";
 
+#if UINTPTR_MAX == UINT32_MAX
+const char kPadding[] = "the byte before the block is padding of its header";
+#endif
+
 const std::vector<Exception> kExceptions = {
     {"WriteBefore", "blockgroup", Mode::kOff, How::kNot, kApart},
     {"WriteBefore", "handle", Mode::kOff, How::kNot, kApart},
@@ -545,6 +549,16 @@ const std::vector<Exception> kExceptions = {
     {"MetadataOverwritten", "memblocks", Mode::kOff, How::kNot, kApart},
     {"MetadataOverwritten", "pool", Mode::kOff, How::kNot, kApart},
     {"MetadataOverwritten", "slab", Mode::kOff, How::kNot, kApart},
+#if UINTPTR_MAX == UINT32_MAX
+    {"WriteBefore", "lock_std", Mode::kOff, How::kNot, kPadding},
+    {"WriteBefore", "sizeclass", Mode::kOff, How::kNot, kPadding},
+    {"WriteBefore", "sizeclass_fallback", Mode::kOff, How::kNot, kPadding},
+    {"WriteBefore", "std", Mode::kOff, How::kNot, kPadding},
+    {"WriteBeforeAtTheOtherSide", "lock_std", Mode::kOff, How::kNot, kPadding},
+    {"WriteBeforeAtTheOtherSide", "sizeclass", Mode::kOff, How::kNot, kPadding},
+    {"WriteBeforeAtTheOtherSide", "sizeclass_fallback", Mode::kOff, How::kNot, kPadding},
+    {"WriteBeforeAtTheOtherSide", "std", Mode::kOff, How::kNot, kPadding},
+#endif
     {"ReadAfterFree", "handle", Mode::kOff, How::kShown, "it fills what is freed"},
 };
 
