@@ -15,7 +15,7 @@
  * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given back
  * with it, so that its limits, failures and statistics hold. The program never sees that one. Near the kernel's limit of
  * mappings (vm.max_map_count: two for each block) further blocks are the inner allocator's, checked by rf_guard: it is
- * said once.
+ * said once. So are blocks above 1 GiB (32 bit: 64 MiB).
  *
  * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator needs.
  * Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The blocks

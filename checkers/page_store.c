@@ -251,7 +251,7 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
   size_t const room = request->room / page;
   size_t const pages = size / page + (size % page != 0 ? 1 : 0);
   size_t const extra = align > page ? align / page - 1 : 0;
-  if (pages > UINT32_MAX / 4 || extra > UINT32_MAX / 4 || room > UINT32_MAX / 4) {
+  if (size > RF_PAGE_LARGEST || extra > RF_PAGE_LARGEST / page || room > RF_PAGE_LARGEST / page) {
     return false;
   }
   out->pages = (uint32_t)pages;
@@ -565,7 +565,7 @@ static bool fit(rf_page_store *store, rf_slot *s, size_t size) {
   size_t const page = rf_page_size();
   size_t const end = s->block - rf_slot_open_start(s) + size;
   size_t const pages = end / page + (end % page != 0 ? 1 : 0);
-  if (pages > UINT32_MAX / 4 || s->pages == 0) {
+  if (size > RF_PAGE_LARGEST || s->pages == 0) {
     return false;
   }
   if (pages > s->pages) {

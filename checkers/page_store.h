@@ -85,6 +85,14 @@ static inline bool rf_page_may_be(const void *ptr) {
 /* True where `ptr` lies in the store's spaces. Lock-free. */
 bool rf_page_store_owns(const rf_page_store *store, const void *ptr);
 
+/* Larger blocks get no pages: address space is reserved without asking whether there is memory for it, and a program that asks
+ * for too much is to be told so. */
+#if UINTPTR_MAX > UINT32_MAX
+#define RF_PAGE_LARGEST ((size_t)1 << 30)
+#else
+#define RF_PAGE_LARGEST ((size_t)64 << 20)
+#endif
+
 /* From this size on a realloc had better grow a block in place than copy it. */
 #define RF_PAGE_GROWS_FROM ((size_t)128 * 1024)
 

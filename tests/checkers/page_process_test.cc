@@ -359,6 +359,22 @@ TEST_F(PageProcess, AMillionLiveBlocksAreSurvivedAndTheLimitIsSaidOnce) {
               "fine: 1\n=[^\n]*\n[^\n]*heap-use-after-free");
 }
 
+TEST_F(PageProcess, VeryLargeBlocksAreUnderGuard) {
+  size_t const size = (sizeof(void *) == 8 ? size_t{1} << 30 : size_t{64} << 20) + 1;
+  rf_std heap;
+  ASSERT_EQ(rf_std_init(&heap), RF_OK);
+  rf_page over;
+  ASSERT_EQ(rf_page_init(&over, &heap.base, &options_), RF_OK);
+  unsigned char *const p = bytes(rf_alloc(&over.base, size));
+  ASSERT_NE(p, nullptr);
+  poke(p + size, 1);
+  EXPECT_EQ(rf_free(&over.base, p), RF_OK);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_STREQ(f.mode, "guard");
+  over.base.ops->deinit(&over.base);
+}
+
 TEST_F(PageProcess, WhereAddressSpaceIsScarceBlocksAreUnderGuard) {
   auto const program = [this] {
     rlimit limit;
