@@ -483,14 +483,7 @@ typedef struct ending {
 
 static bool report_leak(const rf_page_block *block, void *context) {
   const ending *const e = (const ending *)context;
-  rf_finding f;
-  begin_finding(e->page, &f, RF_BUG_LEAK, block->ptr, e->origin);
-  f.found = (rf_trace){.thread = f.found.thread};
-  f.block = f.address;
-  f.size = block->size;
-  f.blocks = 1;
-  (void)rf_page_store_allocated(e->page->store, block->ptr, &f.allocated);
-  rf_report(e->page->options.reporter, &f);
+  (void)rf_page_store_report_leak(e->page->store, block->ptr, NULL);
   return true;
 }
 

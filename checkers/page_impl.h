@@ -114,7 +114,6 @@ struct rf_page_store {
   uint64_t requested; /* bytes, ever */
   size_t closed_blocks;
   rf_counters counters;
-  bool was_full;
   bool last_left; /* the block before went to the left */
   rf_space *sweep_space;
   uint32_t sweep_at;

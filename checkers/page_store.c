@@ -77,11 +77,10 @@ static void plan_mappings(void) {
   __atomic_store_n(&blocks_allowed, limit == SIZE_MAX ? SIZE_MAX : spare / 2 + open, __ATOMIC_RELAXED);
 }
 
-static void say_full(rf_page_store *store) {
+static void say_full(const rf_page_store *store) {
   static uint32_t said;
   char text[256];
   rf_sink_buffer line;
-  store->was_full = true;
   if (__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED) != 0) {
     return;
   }
@@ -199,10 +198,6 @@ void rf_page_store_close(rf_page_store *store) {
   store->ended_at = ++ended_count;
   unlock(store, &mask);
   rf_page_unlock(&stores_lock, &stores_mask);
-}
-
-bool rf_page_store_was_full(const rf_page_store *store) {
-  return store->was_full;
 }
 
 bool rf_page_store_owns(const rf_page_store *store, const void *ptr) {
@@ -600,16 +595,6 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
   unlock(store, &mask);
   report_each(store, found, count);
   return status;
-}
-
-void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion) {
-  rf_page_mask mask;
-  lock(store, &mask);
-  rf_slot *const s = live_at(store, ptr);
-  if (s != NULL) {
-    s->companion = companion;
-  }
-  unlock(store, &mask);
 }
 
 /* ---- All blocks ---- */

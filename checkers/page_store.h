@@ -65,9 +65,6 @@ bool rf_page_store_reserve(rf_page_store *store);
 /* Ends it. Its pages stay closed, and what touches them is found, until some other stores have come and gone. */
 void rf_page_store_close(rf_page_store *store);
 
-/* True where the store's blocks could not all be served: the kernel's limit of mappings was near at least once. */
-bool rf_page_store_was_full(const rf_page_store *store);
-
 /* Where the spaces of all stores lie, roughly: [low, high), which only ever grows. */
 typedef struct rf_page_bounds {
   uintptr_t low; /* accessed atomically, as is the next */
@@ -126,9 +123,6 @@ bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *ou
 /* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or as
  * free. What comes new is filled as new memory. */
 rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin);
-
-/* Replaces the companion of the live block at `ptr`. */
-void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion);
 
 /* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */
 void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block *block, void *context), void *context);
