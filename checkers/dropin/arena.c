@@ -58,6 +58,7 @@ static rf_arena *make(void) {
   rf_sysheap_init(&arena->heap);
   arena->heap.leaving = rf_gone_note;
   rf_process_guard_init(arena);
+  arena->figures = rf_process.checked ? &arena->guard.counters : &arena->heap.counters;
   arenas.list[arenas.count] = arena;
   __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);
   return arena;
@@ -250,7 +251,7 @@ static size_t live_sum; /* accessed atomically, as is the next */
 static size_t live_peak;
 
 void rf_arena_count_live(rf_arena *arena) {
-  size_t const used = arena->guard.counters.used;
+  size_t const used = arena->figures->used;
   size_t const sum = __atomic_add_fetch(&live_sum, used - arena->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
   arena->counted = used;
@@ -262,10 +263,10 @@ size_t rf_arena_peak(void) {
   unsigned const count = rf_arena_count();
   size_t used = 0;
   for (unsigned i = 0; i < count; i++) {
-    used += arenas.list[i]->guard.counters.used;
+    used += arenas.list[i]->figures->used;
   }
   if (count == 1) {
-    return arenas.list[0]->guard.counters.peak;
+    return arenas.list[0]->figures->peak;
   }
   return used > live_peak ? used : live_peak;
 }

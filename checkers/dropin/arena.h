@@ -31,9 +31,10 @@ typedef struct rf_arena {
   rf_futex lock;
   uint32_t pending_count; /* accessed atomically, as is what it counts */
   uint32_t threads;       /* bound to it; accessed atomically */
-  uint64_t requested;     /* bytes ever asked for */
+  uint64_t requested;     /* bytes ever asked for and given */
   void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
   size_t counted;         /* live bytes as the process's sum has them */
+  const rf_counters *figures; /* of the program's blocks: guard's, or the bare heap's where nothing is checked */
   rf_guard guard;
   rf_sysheap heap;
   rf_pending_free pending[RF_PENDING];
@@ -119,7 +120,7 @@ void rf_arena_count_live(rf_arena *arena);
 
 /* To be called with the arena entered, after each change. */
 static inline void rf_arena_counted(rf_arena *arena) {
-  if (__builtin_expect(arena->guard.counters.used - arena->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
+  if (__builtin_expect(arena->figures->used - arena->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
     rf_arena_count_live(arena);
   }
 }

@@ -30,10 +30,16 @@ void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, cons
   return NULL;
 }
 
+/* What was not given is not counted: some requests are for more than any machine has. */
+static void *count_request(rf_arena *arena, void *block, size_t size) {
+  arena->requested += block != NULL ? size : 0;
+  return block;
+}
+
 static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  arena->requested += size;
-  return rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
-                            : rf_alloc_at(&arena->heap.base, size, align, NULL);
+  void *const p = rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
+                                     : rf_alloc_at(&arena->heap.base, size, align, NULL);
+  return count_request(arena, p, size);
 }
 
 /* On pages of its own where it is its turn, else from an arena. */
@@ -84,11 +90,11 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
   if (size >= RF_BIG_BLOCK) {
     return zalloc_big(arena, size, origin);
   }
-  arena->requested += size;
   if (rf_process.checked) {
-    return rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+    void *const p = rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+    return count_request(arena, p, size);
   }
-  void *const p = rf_alloc_at(&arena->heap.base, size, RF_ALIGN_DEFAULT, NULL);
+  void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   return p != NULL ? memset(p, 0, size) : NULL;
 }
 
@@ -185,12 +191,11 @@ static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_orig
 }
 
 static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
-  arena->requested += size;
   arena->heap.growing = size >= RF_BIG_BLOCK;
   void *const p = rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
                                      : realloc_bare(arena, ptr, size, origin);
   arena->heap.growing = false;
-  return p;
+  return count_request(arena, p, size);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {

@@ -28,10 +28,10 @@ static totals count(void) {
   totals sum = {0};
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     const rf_arena *const arena = rf_arena_at(i);
-    sum.allocations += arena->guard.counters.allocations;
+    sum.allocations += arena->figures->allocations;
     sum.bytes += arena->requested;
-    sum.live_blocks += arena->guard.counters.blocks;
-    sum.live_bytes += arena->guard.counters.used;
+    sum.live_blocks += arena->figures->blocks;
+    sum.live_bytes += arena->figures->used;
   }
   rf_page_figures paged;
   rf_paged_figures(&paged);

@@ -116,6 +116,21 @@ TEST(Process, SummaryCountsWhatTheProgramDid) {
   EXPECT_EQ(result.last("start")["pid"].number, summary["pid"].number);
 }
 
+// In every mode: what was given is counted, what could not be given is not.
+TEST(Process, SummaryCountsInEveryMode) {
+  for (const char *const mode : {"off", "sample", "guard", "page"}) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("limits"), "once"}, with(std::string("summary=1:mode=") + mode));
+    EXPECT_EQ(result.status, 0);
+    const Json &summary = result.last("summary");
+    EXPECT_GE(summary["allocations"].number, 100);
+    EXPECT_GE(summary["bytes"].number, 100000);
+    EXPECT_LT(summary["bytes"].number, 1 << 20);
+    EXPECT_GE(summary["peak"].number, 100000);
+    EXPECT_LE(summary["peak"].number, summary["bytes"].number);
+  }
+}
+
 TEST(Process, ExitCodeIsAnOption) {
   EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=42")).status, 42);
   EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=0")).status, 3);

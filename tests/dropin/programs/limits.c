@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { MOST = 100000 };
@@ -25,7 +26,21 @@ static void empty(size_t count) {
   }
 }
 
-int main(void) {
+/* A hundred blocks at once, and one that no machine has. */
+static int once(void) {
+  for (size_t i = 0; i < 100; i++) {
+    blocks[i] = malloc(1000);
+  }
+  empty(100);
+  void *const none = malloc(PTRDIFF_MAX / 2);
+  EXPECT(none == NULL);
+  return expect_done();
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "once") == 0) {
+    return once();
+  }
   static const size_t sizes[] = {1000, 100000, 1000000, 5000000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     size_t const first = fill_up(sizes[i]);
