@@ -32,6 +32,7 @@ const Ending kEndings[] = {
     {"raise_segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
     {"handler", 6, 99, ""},
     {"own_segv", 7, 99, "outputhandled\n"},
+    {"chained_segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
     {"thread", 5, 99, "output"},
     {"pthread_exit", 0, 99, "output"},
     {"exec", 8, 8, ""},

@@ -39,6 +39,27 @@ static void own_handler(int number) {
   exit(7);
 }
 
+/* As crash reporters do: it calls what was there before it, or falls back on the default where nothing was. */
+static struct sigaction before;
+
+static void chained_handler(int number, siginfo_t *info, void *context) {
+  static volatile sig_atomic_t calls;
+  if (++calls > 10) {
+    _exit(1); /* the signal should have ended the process */
+  }
+  if ((before.sa_flags & SA_SIGINFO) != 0) {
+    before.sa_sigaction(number, info, context);
+  } else {
+    signal(number, SIG_DFL);
+  }
+}
+
+static void chain(void) {
+  struct sigaction action = {.sa_sigaction = chained_handler, .sa_flags = SA_SIGINFO};
+  sigaction(SIGSEGV, &action, &before);
+  free(malloc(10));
+}
+
 static void *allocate_until_cancelled(void *argument) {
   for (;;) {
     free(malloc(10));
@@ -147,6 +168,10 @@ static int leave(const char *how) {
   }
   if (strcmp(how, "own_segv") == 0) {
     signal(SIGSEGV, own_handler);
+    null_access();
+  }
+  if (strcmp(how, "chained_segv") == 0) {
+    chain();
     null_access();
   }
   if (strcmp(how, "thread") == 0) {
