@@ -14,8 +14,8 @@
 #include "pages.h"
 #include "roots.h"
 #include "signals.h"
-#include "sweeper.h"
 #include "snap.h"
+#include "sweeper.h"
 #include "thread.h"
 #include "tracing.h"
 

@@ -56,7 +56,8 @@ TEST(Option, ArgumentsAreThereWhereTheyBelong) {
 }
 
 TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
-  expect_refused({"check", "--mode=gaurd", "true"}, 2, "--mode: mode=gaurd cannot be used; allowed: off, sample, guard, page, asan");
+  expect_refused({"check", "--mode=gaurd", "true"}, 2,
+                 "--mode: mode=gaurd cannot be used; allowed: off, sample, guard, page, asan");
   expect_refused({"check", "--quarantine", "lots", "true"}, 2,
                  "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
   expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");
