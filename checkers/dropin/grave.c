@@ -13,6 +13,10 @@
 #define WORDS_MOST (0x700U / sizeof(uintptr_t))
 #define ABOVE_MOST 0x4000U /* from a descriptor's beginning to the end of its stack's memory */
 
+/* A descriptor's head, which a stack that is kept for the next thread still needs: the table of the loader's for
+ * thread-local storage is known from there alone. What follows is the ended thread's, its result among it. */
+#define HEAD (4 * sizeof(uintptr_t))
+
 typedef struct grave {
   uintptr_t descriptor; /* 0: none */
   size_t bounds;        /* word of the descriptor: start of the stack's memory, its size and that of its guard */
@@ -79,6 +83,11 @@ static bool is_dead(const grave *g, const uintptr_t *words) {
          (id == 0 || id == UINT32_MAX);
 }
 
+/* Another thread has waited for the end, and has the result. */
+static bool is_joined(const grave *g, const uintptr_t *words) {
+  return id_at(words, g->id) == UINT32_MAX;
+}
+
 static bool is_stood_on(const rf_stopped *stopped, uintptr_t start, uintptr_t end) {
   for (size_t i = 0; i < stopped->count; i++) {
     if (stopped->threads[i].sp >= start && stopped->threads[i].sp < end) {
@@ -100,6 +109,10 @@ bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uin
     uintptr_t const start = words[g->bounds] + words[g->bounds + 2];
     if (!is_stood_on(stopped, start, g->descriptor)) {
       all = visit(start, g->descriptor, context) && all;
+    }
+    if (is_joined(g, words)) {
+      uintptr_t const end = words[g->bounds] + words[g->bounds + 1];
+      all = visit(g->descriptor + HEAD, end, context) && all;
     }
   }
   return all;

@@ -14,8 +14,9 @@
 /* The calling thread is about to end. With the list of threads locked. */
 void rf_grave_note(uint32_t id);
 
-/* Calls `visit` for the memory of each dead stack, thread-local storage included, that none of `stopped` is on. With the
- * list of threads locked. False where a call said so. */
+/* Calls `visit` for the memory of each dead stack, thread-local storage included, that none of `stopped` is on, and for the
+ * descriptor above it where the thread's result was fetched. With the list of threads locked. False where a call said
+ * so. */
 bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
                    void *context);
 

@@ -30,6 +30,7 @@ const Lost kLost[] = {
 #if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // elsewhere ended threads' stacks are not known
     {"in_the_first_frame_of_an_ended_thread", 1, 0, 33},
     {"in_an_ended_thread_s_storage", 1, 0, 33},
+    {"as_the_result_of_an_ended_thread", 1, 0, 33},
 #endif
 
 };
@@ -47,6 +48,7 @@ const char *const kKept[] = {
     "kept_in_code_made_at_run_time",
     "kept_by_a_key",
     "kept_on_a_thread_s_stack",
+    "kept_as_the_result_of_an_ended_thread",
     "kept_on_a_stack_that_is_used_again",
     "kept_in_a_thread_s_register",
     "kept_by_the_c_library",

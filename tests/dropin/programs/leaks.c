@@ -139,7 +139,25 @@ static void in_an_ended_thread(void) {
   pthread_join(t, NULL);
 }
 
+static void *give_back_a_block(void *argument) {
+  (void)argument;
+  return malloc(33);
+}
+
+static void as_the_result_of_an_ended_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, give_back_a_block, NULL);
+  pthread_join(t, NULL);
+}
+
 /* ---- Kept ---- */
+
+/* Somebody may still ask for it. */
+static void kept_as_the_result_of_an_ended_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, give_back_a_block, NULL);
+  usleep(20000);
+}
 
 static void kept_global(void) {
   in_a_global = malloc(33);
@@ -275,6 +293,8 @@ static const test_case cases[] = {
     {"in_an_ended_thread", in_an_ended_thread},
     {"in_the_first_frame_of_an_ended_thread", in_the_first_frame_of_an_ended_thread},
     {"in_an_ended_thread_s_storage", in_an_ended_thread_s_storage},
+    {"as_the_result_of_an_ended_thread", as_the_result_of_an_ended_thread},
+    {"kept_as_the_result_of_an_ended_thread", kept_as_the_result_of_an_ended_thread},
     {"kept_on_a_stack_that_is_used_again", kept_on_a_stack_that_is_used_again},
     {"kept_global", kept_global},
     {"kept_thread_local", kept_thread_local},
