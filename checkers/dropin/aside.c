@@ -21,6 +21,17 @@ const char *rf_aside_for(void) {
 
 #else
 
+/* Weak, and not asked for by dlsym: a search that fails leaves an error behind, and the next one frees it. A program that
+ * wraps free, and looks for ours when it is first called, would look for ever. */
+#pragma weak __asan_init
+#pragma weak __hwasan_init
+#pragma weak __msan_init
+#pragma weak __tsan_init
+void __asan_init(void);
+void __hwasan_init(void);
+void __msan_init(void);
+void __tsan_init(void);
+
 static void say(const char *sanitizer) {
   const char *const parts[] = {"ringfence: this program is built with ", sanitizer,
                                ", which has a malloc of its own: it is not checked by Ringfence\n"};
@@ -36,16 +47,16 @@ static void say(const char *sanitizer) {
 
 const char *rf_aside_for(void) {
   static const struct {
-    const char *symbol;
+    void (*init)(void);
     const char *name;
   } sanitizers[] = {
-      {"__asan_init", "AddressSanitizer"},
-      {"__hwasan_init", "HWAddressSanitizer"},
-      {"__msan_init", "MemorySanitizer"},
-      {"__tsan_init", "ThreadSanitizer"},
+      {__asan_init, "AddressSanitizer"},
+      {__hwasan_init, "HWAddressSanitizer"},
+      {__msan_init, "MemorySanitizer"},
+      {__tsan_init, "ThreadSanitizer"},
   };
   for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++) {
-    if (dlsym(RTLD_DEFAULT, sanitizers[i].symbol) != NULL) {
+    if (sanitizers[i].init != NULL) {
       say(sanitizers[i].name);
       return sanitizers[i].name;
     }

@@ -35,13 +35,21 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
   return 0;
 }
 
+static void note_module(const char *function, rf_runtime *out) {
+  search s = {(uintptr_t)rf_next(function), out};
+  if (s.inside != 0) {
+    (void)dl_iterate_phdr(visit_module, &s);
+  }
+}
+
+/* Of C++'s library. */
+#pragma weak _ZSt17__throw_bad_allocv
+void _ZSt17__throw_bad_allocv(void);
+
 void rf_caller_init(void) {
-  static const char *const functions[RF_RUNTIMES] = {"getline", "_ZSt17__throw_bad_allocv"};
-  for (unsigned i = 0; i < RF_RUNTIMES; i++) {
-    search s = {(uintptr_t)rf_next(functions[i]), &rf_runtimes[i]};
-    if (s.inside != 0) {
-      (void)dl_iterate_phdr(visit_module, &s);
-    }
+  note_module("getline", &rf_runtimes[0]);
+  if (_ZSt17__throw_bad_allocv != NULL) { /* a search that fails leaves an error behind: see aside.c */
+    note_module("_ZSt17__throw_bad_allocv", &rf_runtimes[1]);
   }
 }
 

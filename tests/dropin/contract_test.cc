@@ -96,6 +96,17 @@ TEST(Dropin, ServesLibrariesThatAreLoadedAndUnloaded) {
   expect_fine_preloaded("plugins", {program("libplugin.so")});
 }
 
+TEST(Dropin, StandsBehindAMallocThatWrapsIt) {
+  Result const good = run({program("wraps")}, with("summary=1"));
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(good.out, "wrapped\n");
+  EXPECT_TRUE(good.findings.empty());
+  EXPECT_GE(good.last("summary")["allocations"].number, 1);
+  Result const bad = run({program("wraps"), "bad"});
+  EXPECT_EQ(bad.status, 99) << bad.err;
+  EXPECT_EQ(bad.findings.size(), 1U);
+}
+
 TEST(Dropin, WorksInASmallAddressSpace) {
   How how;
   how.address_space = static_cast<size_t>(64) << 20;
