@@ -101,7 +101,9 @@ RF_INLINE void link_live(rf_guard *guard, rf_guard_header *h, uintptr_t body) {
   h->next = newest;
   h->u.prev = &guard->live;
   h->magic = magic_of(parts);
-  newest->magic += prev_part((uintptr_t)h) - parts.prev;
+  if (RF_LIKELY(newest->u.prev == &guard->live)) { /* else it was overwritten, and the magic is to go on saying so */
+    newest->magic += prev_part((uintptr_t)h) - parts.prev;
+  }
   newest->u.prev = h;
   guard->live.next = h;
 }
@@ -151,7 +153,9 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
 
 RF_INLINE void enqueue(rf_guard *guard, rf_guard_header *h, size_t total) {
   if (RF_LIKELY(guard->newest != NULL)) {
-    guard->newest->magic += next_part((uintptr_t)h) - next_part(0);
+    if (RF_LIKELY(guard->newest->next == NULL)) { /* as in link_live */
+      guard->newest->magic += next_part((uintptr_t)h) - next_part(0);
+    }
     guard->newest->next = h;
   } else {
     guard->oldest = h;

@@ -68,6 +68,35 @@ TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundAtFreeOnce) {
   }
 }
 
+// Which writes a link of its own over the newest block's.
+TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundAlsoBehindANewBlock) {
+  for (size_t i = 0; i < kHeader; i++) {
+    unsigned char *const p = bytes(rf_alloc(a(), 20));
+    header(p)[i] ^= 0x01;
+    unsigned char *const after = bytes(rf_alloc(a(), 20));
+    EXPECT_EQ(rf_guard_sweep(&guard_), 1U) << "byte " << i;
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_METADATA) << "byte " << i;
+    EXPECT_TRUE(names_block(f, p)) << "byte " << i;
+    expect_usable({after});
+  }
+}
+
+TEST_P(GuardDamage, AnyByteOfAFreedHeaderThatChangedIsFoundAlsoBehindABlockFreedLater) {
+  for (size_t i = 0; i < kHeader; i++) {
+    unsigned char *const p = bytes(rf_alloc(a(), 20));
+    unsigned char *const after = bytes(rf_alloc(a(), 20));
+    rf_free(a(), p);
+    header(p)[i] ^= 0x01;
+    rf_free(a(), after);
+    EXPECT_EQ(rf_guard_sweep(&guard_), 1U) << "byte " << i;
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_METADATA) << "byte " << i;
+    EXPECT_TRUE(names_block(f, p)) << "byte " << i;
+    expect_usable({});
+  }
+}
+
 TEST_P(GuardDamage, AnyByteOfAFreedHeaderThatChangedIsFoundOnce) {
   for (size_t i = 0; i < kHeader; i++) {
     unsigned char *blocks[3];
