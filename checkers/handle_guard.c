@@ -303,6 +303,7 @@ static rf_handle guard_alloc(rf_handles *self, size_t size, unsigned flags, cons
     guard->counters.failures += (flags & RF_HANDLE_TRY) == 0 ? 1 : 0;
     return RF_HANDLE_NULL;
   }
+  HANDLE_UNPOISON(block, handle_total(guard, size)); /* a damaged heap may serve what is still in quarantine */
   handle_header h;
   memset(&h, 0, sizeof h);
   h.allocated = place_of(&origin);

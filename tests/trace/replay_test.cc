@@ -132,6 +132,10 @@ size_t rows(const std::string &page, const std::string &name) {
   return count;
 }
 
+TEST_P(EachSubject, HasARowInEachTableOfThePageThatComparesAll) {
+  EXPECT_EQ(rows("comparison.md", subjects[GetParam()].name), 4U);
+}
+
 TEST_P(EachSubject, HasARowInThePageOfCodeSizes) {
   std::string name = subjects[GetParam()].name;
   name = name.substr(0, name.find('+'));

@@ -24,7 +24,7 @@
 
 enum {
   TRACES_MOST = 8,
-  REQUESTS_MOST = 2500,
+  REQUESTS_MOST = 10000,
   RUNS_MOST = 15,
   COUNTED = 300,
   COUNTED_LEAST = 5,
@@ -33,7 +33,7 @@ enum {
   WHY_BYTES = 96
 };
 
-#define BUDGET_STEPS 6000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
+#define BUDGET_STEPS 60000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
 #define STEPS_PER_NS 2     /* about, to know beforehand */
 #define BUDGET_NS 1e8      /* spent on the times of a cell */
 #define PATIENCE_S 45U     /* of processor time, for a cell */
