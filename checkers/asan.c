@@ -19,6 +19,7 @@ void *__asan_get_report_address(void);
 int __asan_get_report_access_type(void);
 size_t __asan_get_report_access_size(void);
 const char *__asan_get_report_description(void);
+void *__asan_region_is_poisoned(void *start, size_t size);
 const char *__asan_locate_address(void *address, char *name, size_t name_size, void **region, size_t *region_size);
 
 static rf_bug bug_of(const rf_finding *f) {
@@ -66,6 +67,12 @@ static bool concerns(const rf_guard *guard, const rf_guard_header *h, const void
   return (uintptr_t)h >= (uintptr_t)region && (uintptr_t)h < (uintptr_t)region + size;
 }
 
+/* The first byte out of bounds of those that were touched: an access may begin in a block and end behind it. */
+static const void *first_outside(void *address, size_t size) {
+  const void *const outside = __asan_region_is_poisoned(address, size);
+  return outside != NULL ? outside : address;
+}
+
 /* Called by AddressSanitizer once its own report is out. */
 static void on_error(const char *text) {
   const rf_guard_header *nearest;
@@ -74,7 +81,7 @@ static void on_error(const char *text) {
   if (!__asan_report_present()) {
     return;
   }
-  const void *const address = __asan_get_report_address();
+  const void *const address = first_outside(__asan_get_report_address(), __asan_get_report_access_size());
   const rf_guard *const guard = rf_guard_around(address, &nearest);
   if (guard == NULL || !concerns(guard, nearest, address)) {
     return; /* not ours: AddressSanitizer has said all there is to say */

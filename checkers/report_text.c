@@ -45,11 +45,8 @@ static void module_and_offset(const writer *w, const rf_frame_name *name) {
   }
 }
 
-static void frame(const writer *w, unsigned index, uintptr_t pc, const rf_frame_name *name) {
-  str(w, "    #");
-  number(w, index);
-  str(w, " ");
-  address(w, pc);
+/* " in FUNCTION FILE:LINE", as much of it as is known. */
+static void function_and_place(const writer *w, const rf_frame_name *name) {
   if (name->function != NULL) {
     str(w, " in ");
     str(w, name->function);
@@ -62,6 +59,14 @@ static void frame(const writer *w, unsigned index, uintptr_t pc, const rf_frame_
     module_and_offset(w, name);
   }
   str(w, "\n");
+}
+
+static void frame(const writer *w, unsigned index, uintptr_t pc, const rf_frame_name *name) {
+  str(w, "    #");
+  number(w, index);
+  str(w, " ");
+  address(w, pc);
+  function_and_place(w, name);
 }
 
 static bool name_of(const writer *w, uintptr_t pc, unsigned inlined, rf_frame_name *name) {
@@ -82,10 +87,11 @@ static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
   }
 }
 
-/* A call site alone is the innermost frame; the address of the call is not recorded with it. */
+/* A call site alone is the innermost frame, without an address: none is recorded with it. */
 static void site_frame(const writer *w, const rf_site *site) {
   rf_frame_name const name = {site->function, site->file, site->line, 0, NULL, NULL, 0};
-  frame(w, 0, 0, &name);
+  str(w, "    #0");
+  function_and_place(w, &name);
 }
 
 static void site_line(const writer *w, const rf_site *site) {

@@ -11,11 +11,19 @@ const rf_site kSite = {"guard_error.cc", "fresh_victim", 1};
 
 } // namespace
 
+// The members in the order in which the input has them.
 GuardError::GuardError(rf_guard &guard, FindingLog &log, Reader &reader, const rf_fuzz_target &target)
-    : guard_(guard), allocator_(&guard.base), log_(log), target_(target), kind_(reader.u8()),
-      victim_choice_(reader.u8()), fresh_size_(reader.length() % 2048), where_(reader.u16()), length_(reader.u8()),
-      mask_(static_cast<unsigned char>(reader.u8() | 1U)), verb_(reader.u8()), churn_(reader.u8()),
-      trigger_(reader.u8()) {}
+    : guard_(guard), allocator_(&guard.base), log_(log), target_(target) {
+  kind_ = reader.u8();
+  victim_choice_ = reader.u8();
+  fresh_size_ = reader.length() % 2048;
+  where_ = reader.u16();
+  length_ = reader.u8();
+  mask_ = static_cast<unsigned char>(reader.u8() | 1U);
+  verb_ = reader.u8();
+  churn_ = reader.u8();
+  trigger_ = reader.u8();
+}
 
 // ---- The victim ----
 
@@ -124,7 +132,21 @@ void GuardError::wind_up(Shadow &shadow, const Deed &deed) {
   }
 }
 
-void GuardError::commit(Interpreter &program) {
+void GuardError::commit(Reader &reader) {
+  size_t steps = reader.u8();
+  Interpreter program(target_, reader, Conduct::kCorrect);
+  if (program.start()) {
+    while (steps-- != 0 && program.step()) {
+    }
+    commit_on(program);
+  }
+  judge(program.verdict());
+  if (!program.verdict().ok()) {
+    abort_with(target_.name, program.verdict().violation());
+  }
+}
+
+void GuardError::commit_on(Interpreter &program) {
   Verdict &verdict = program.verdict();
   if (!verdict.ok()) {
     return;
@@ -136,8 +158,9 @@ void GuardError::commit(Interpreter &program) {
   if (!described(verdict)) {
     return;
   }
-  verdict.begin("%s: p%u, %zu bytes at %p", kind().name, victim_.id, victim_.size, static_cast<void *>(victim_.ptr));
-  Deed const deed = act();
+  verdict.begin("%s: p%u, %zu bytes at %p", kind(kind_).name, victim_.id, victim_.size,
+                static_cast<void *>(victim_.ptr));
+  Deed const deed = (this->*kind(kind_).act)();
   size_t const now = deed.done && deed.notice == Notice::kNow ? 1 : 0;
   if (log_.count() != now) {
     verdict.fail("finding", "%zu findings after the error, not %zu", log_.count(), now);
@@ -182,12 +205,14 @@ bool GuardError::compare(Verdict &verdict, const Deed &deed) const {
 bool GuardError::compare_kind(Verdict &verdict, const Expected &expected) const {
   const rf_finding &f = log_.findings().front();
   unsigned const cwe = expected.cwe != 0 ? expected.cwe : rf_bug_cwe(expected.bug, expected.access);
-  if (f.bug != expected.bug || f.cwe != cwe || f.access != expected.access || f.freed != expected.freed) {
-    return verdict.fail("finding", "%s (CWE %u, access %d, freed %d), not %s (CWE %u, access %d, freed %d)",
-                        rf_bug_name(f.bug), f.cwe, f.access, f.freed, rf_bug_name(expected.bug), cwe, expected.access,
-                        expected.freed);
+  if (f.bug != expected.bug || f.cwe != cwe || f.access != expected.access || f.freed != expected.freed ||
+      f.at_access != expected.at_access) {
+    return verdict.fail(
+        "finding", "%s (CWE %u, access %d, freed %d, at access %d), not %s (CWE %u, access %d, freed %d, at access %d)",
+        rf_bug_name(f.bug), f.cwe, f.access, f.freed, f.at_access, rf_bug_name(expected.bug), cwe, expected.access,
+        expected.freed, expected.at_access);
   }
-  if (f.sequence != 1 || f.allocator == nullptr || strcmp(f.mode, "guard") != 0) {
+  if (f.sequence != 1 || f.allocator == nullptr || strcmp(f.mode, mode()) != 0) {
     return verdict.fail("finding", "%s with sequence %zu, mode %s", rf_bug_name(f.bug), static_cast<size_t>(f.sequence),
                         f.mode);
   }
@@ -224,6 +249,9 @@ bool GuardError::compare_window(Verdict &verdict, const Expected &expected) cons
   if (expected.access_size == 0) {
     return true;
   }
+  if (expected.at_access) {
+    return compare_untouched(verdict);
+  }
   uintptr_t const first = expected.address;
   for (unsigned i = 0; i < f.window_size; i++) {
     uintptr_t const at = f.window_address + i;
@@ -237,6 +265,13 @@ bool GuardError::compare_window(Verdict &verdict, const Expected &expected) cons
   }
   bool const shown = f.window_address <= first && first < f.window_address + f.window_size;
   return shown || verdict.fail("finding", "%s does not show the byte that was written", rf_bug_name(f.bug));
+}
+
+bool GuardError::compare_untouched(Verdict &verdict) const {
+  const rf_finding &f = log_.findings().front();
+  const unsigned char *const end = f.window_class + f.window_size;
+  return std::find(f.window_class, end, RF_BYTE_BAD) == end ||
+         verdict.fail("finding", "%s shows damage where nothing was written", rf_bug_name(f.bug));
 }
 
 } // namespace ringfence::fuzz

@@ -4,7 +4,6 @@
 #include <ringfence/simple.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 namespace ringfence::fuzz {
@@ -12,8 +11,20 @@ namespace {
 
 constexpr size_t kHeader = RF_GUARD_PREFIX - RF_GUARD_FRONT;
 
-uintptr_t number(const void *ptr) {
-  return reinterpret_cast<uintptr_t>(ptr);
+// Code that AddressSanitizer does not watch, as that of a library that was not compiled for it: what it does is found
+// afterwards in each mode.
+#define RF_UNWATCHED __attribute__((noinline, no_sanitize("address")))
+
+RF_UNWATCHED void fill(volatile unsigned char *at, unsigned char byte, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    at[i] = byte;
+  }
+}
+
+RF_UNWATCHED void copy(volatile unsigned char *to, const volatile unsigned char *from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    to[i] = from[i];
+  }
 }
 
 // Memory that is no allocator's.
@@ -48,20 +59,17 @@ const GuardError::Kind GuardError::kKinds[] = {
     {"overflow into the next block", &GuardError::long_overflow},
 };
 
-const GuardError::Kind &GuardError::kind() const {
-  return kKinds[kind_ % std::size(kKinds)];
-}
-
-GuardError::Deed GuardError::act() {
-  return (this->*kind().act)();
+const GuardError::Kind &GuardError::kind(size_t choice) const {
+  return kKinds[choice % std::size(kKinds)];
 }
 
 // ---- Writing where nothing of the program's is ----
 
 // Changes each of the bytes, so that none is what it was.
-void GuardError::scribble(unsigned char *at, size_t count) const {
+RF_UNWATCHED void GuardError::scribble(unsigned char *at, size_t count) const {
   for (size_t i = 0; i < count; i++) {
-    at[i] ^= mask_;
+    volatile unsigned char &byte = at[i];
+    byte = byte ^ mask_;
   }
 }
 
@@ -70,7 +78,7 @@ GuardError::Deed GuardError::damage(rf_bug bug, unsigned char *at, size_t count,
   return {true,
           Notice::kLater,
           freed ? Victim::kFreed : Victim::kLive,
-          {bug, RF_ACCESS_WRITE, number(at), number(victim_.ptr), victim_.size, count, freed, 0},
+          {bug, RF_ACCESS_WRITE, number(at), number(victim_.ptr), victim_.size, count, freed, 0, false},
           false};
 }
 
@@ -92,7 +100,7 @@ GuardError::Deed GuardError::long_overflow() {
   }
   // Of one byte, as text or a fill is, and not the guard's own. A change of every byte by the same bits could leave a header's
   // magic right: it is linear.
-  memset(end, mask_ != RF_FILL_GUARD ? mask_ : ~mask_, count);
+  fill(end, mask_ != RF_FILL_GUARD ? mask_ : static_cast<unsigned char>(~mask_), count);
   Deed deed = damage(RF_BUG_BUFFER_OVERFLOW, end, 0, false);
   deed.with_others = true;
   return deed;
@@ -114,7 +122,7 @@ GuardError::Deed GuardError::header() {
   return {true,
           Notice::kLater,
           Victim::kGivenUp,
-          {RF_BUG_METADATA, RF_ACCESS_WRITE, number(start), number(victim_.ptr), 0, 0, false, 0},
+          {RF_BUG_METADATA, RF_ACCESS_WRITE, number(start), number(victim_.ptr), 0, 0, false, 0, false},
           false};
 }
 
@@ -147,11 +155,12 @@ GuardError::Deed GuardError::write_around_freed() {
 
 GuardError::Deed GuardError::misuse(rf_bug bug, rf_access access, const void *ptr) const {
   bool const in_victim = ptr != nullptr;
-  return {true,
-          Notice::kNow,
-          Victim::kLive,
-          {bug, access, number(ptr), in_victim ? number(victim_.ptr) : 0, in_victim ? victim_.size : 0, 0, false, 0},
-          false};
+  return {
+      true,
+      Notice::kNow,
+      Victim::kLive,
+      {bug, access, number(ptr), in_victim ? number(victim_.ptr) : 0, in_victim ? victim_.size : 0, 0, false, 0, false},
+      false};
 }
 
 // One way or another.
@@ -194,7 +203,7 @@ GuardError::Deed GuardError::forged_interior_free() {
   }
   size_t const places = (victim_.size - 1 - RF_GUARD_PREFIX) / RF_ALIGN_DEFAULT;
   unsigned char *const ptr = victim_.ptr + RF_GUARD_PREFIX + where_ % places * RF_ALIGN_DEFAULT;
-  memcpy(ptr - RF_GUARD_PREFIX, victim_.ptr - RF_GUARD_PREFIX, RF_GUARD_PREFIX);
+  copy(ptr - RF_GUARD_PREFIX, victim_.ptr - RF_GUARD_PREFIX, RF_GUARD_PREFIX);
   hand_in(ptr);
   Deed deed = misuse(RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr);
   deed.expected.cwe = 761;
@@ -213,7 +222,7 @@ GuardError::Deed GuardError::foreign_free() {
 
 GuardError::Deed GuardError::forged_foreign_free() {
   static Elsewhere global;
-  memcpy(global.before, victim_.ptr - RF_GUARD_PREFIX, RF_GUARD_PREFIX);
+  copy(global.before, victim_.ptr - RF_GUARD_PREFIX, RF_GUARD_PREFIX);
   hand_in(global.object);
   Deed deed = misuse(RF_BUG_BAD_FREE, RF_ACCESS_FREE, nullptr);
   deed.expected.address = number(global.object);

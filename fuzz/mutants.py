@@ -22,7 +22,8 @@ A file of mutants starts with what to build, then describes each mutant by the l
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 
-A mutant with the line `quick` is also tried in every test run.
+A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, of
+which the sources tell by the seam (lib/core/seam.h).
 """
 
 import argparse
@@ -40,6 +41,9 @@ HEADERS = ["lib/*/*.h", "checkers/*.h"]
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
+WATCHED = ["-DRF_SEAM_ASAN=1"]
+WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
+WATCHED_C = ["-fno-sanitize=address"]
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
 
 
@@ -83,6 +87,7 @@ class Suite:
         self.name = os.path.splitext(os.path.basename(path))[0]
         self.harness = []
         self.patterns = []
+        self.watched = False
         self.mutants = []
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -98,6 +103,8 @@ class Suite:
             self.harness = value.split()
         elif key == "sources":
             self.patterns = value.split()
+        elif key == "watched":
+            self.watched = value == "yes"
         elif key == "mutant":
             self.mutants.append(Mutant(value))
         elif mutant and key in ("what", "file", "after"):
@@ -129,13 +136,14 @@ class Suite:
 class Build:
     """Compiles into a folder of its own; an object is made once and serves all mutants of other files."""
 
-    def __init__(self, root, folder, for_fuzzing):
+    def __init__(self, root, folder, for_fuzzing, watched):
         self.root = root
         self.folder = folder
-        self.flags = FUZZER if for_fuzzing else []
+        self.c_flags = C_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_C if watched else [])
+        self.cxx_flags = CXX_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_CXX if watched else [])
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
-        self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else []
+        self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
         self.main = [] if for_fuzzing else ["fuzz/driver.cc"]
         if not shutil.which(self.cxx):
             raise Trouble(f"{self.cxx} is not installed")
@@ -156,9 +164,9 @@ class Build:
         result = os.path.join(folder, path.replace("/", "_") + ".o")
         if os.path.exists(result):
             return result
-        compiler = [self.cxx] + CXX_FLAGS if path.endswith(".cc") else [self.cc] + C_FLAGS
+        compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
         source = os.path.join(root or self.root, path)
-        self._run(compiler + self.flags + ["-I", self.includes, "-c", source, "-o", result])
+        self._run(compiler + ["-I", self.includes, "-c", source, "-o", result])
         return result
 
     def plant(self, suite, mutant):
@@ -274,8 +282,15 @@ def main():
         raise Trouble(f"no mutants named {', '.join(sorted(unknown)) or 'at all'} in {root}/fuzz/mutants")
     missed = 0
     with tempfile.TemporaryDirectory(prefix="rf_mutants_") as folder:
-        build = Build(root, os.path.join(folder, "replay"), for_fuzzing=False)
-        fuzzing = None
+        builds = {}
+
+        def build_for(suite, for_fuzzing):
+            kind = (for_fuzzing, suite.watched)
+            if kind not in builds:
+                name = ("fuzz" if for_fuzzing else "replay") + ("_watched" if suite.watched else "")
+                builds[kind] = Build(root, os.path.join(folder, name), for_fuzzing, suite.watched)
+            return builds[kind]
+
         for suite in suites:
             if arguments.suites and suite.name not in arguments.suites:
                 continue
@@ -284,6 +299,7 @@ def main():
                 for mutant in mutants:
                     print(f"{suite.name:8} {mutant.name:32} {mutant.what}")
                 continue
+            build = build_for(suite, for_fuzzing=False)
             prepare(build, suite)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
                 results = list(pool.map(lambda mutant: try_mutant(build, suite, mutant), mutants))
@@ -294,9 +310,8 @@ def main():
                     print(f"{suite.name:8} {mutant.name:32} CANNOT BE MADE: {found}", flush=True)
                     continue
                 if not found and arguments.seconds and not arguments.quick:
-                    fuzzing = fuzzing or Build(root, os.path.join(folder, "fuzz"), for_fuzzing=True)
                     how = "fuzzing"
-                    found = fuzz(fuzzing, suite, mutant, arguments.seconds, arguments.keep)
+                    found = fuzz(build_for(suite, for_fuzzing=True), suite, mutant, arguments.seconds, arguments.keep)
                 missed += not found
                 print(f"{suite.name:8} {mutant.name:32} {how + ': ' + found if found else 'NOT FOUND: ' + mutant.what}", flush=True)
     if not arguments.list:

@@ -8,8 +8,8 @@
 #
 # New inputs and findings are kept, outside of the source tree, in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz.
 #
-# Bazel calls it with: test's label, dictionary or "", folders or files of the stored corpus..., "--", the user's
-# arguments.
+# Bazel calls it with: test's label, dictionary or "", folders or files of the stored corpus and more flags for the build...,
+# "--", the user's arguments.
 set -euo pipefail
 
 say() { printf 'fuzz: %s\n' "$*" >&2; }
@@ -26,7 +26,13 @@ dictionary=${2:+$PWD/$2}
 shift 2
 declare -A seen=()
 seeds=() # folders, as libFuzzer wants them
+more_flags=()
 while [[ $1 != -- ]]; do
+  if [[ $1 == --* ]]; then
+    more_flags+=("$1")
+    shift
+    continue
+  fi
   [[ -d $1 ]] && folder=$1 || folder=$(dirname -- "$1")
   [[ -n ${seen[$folder]-} ]] || seeds+=("$folder")
   seen[$folder]=1
@@ -78,8 +84,9 @@ fi
 [[ $0 != */execroot/* ]] || bazel+=(--output_base="${0%%/execroot/*}")
 # A suffix: this build's outputs lie beside those of other configurations, and none displaces the other.
 flags=(--config=fuzz --platform_suffix=fuzz)
+((${#more_flags[@]} == 0)) || flags=(--config=fuzz "${more_flags[@]}" --platform_suffix="$name")
 
-say "building ${label}_bin with --config=fuzz"
+say "building ${label}_bin with --config=fuzz ${more_flags[*]}"
 "${bazel[@]}" build "${flags[@]}" --ui_event_filters=-info,-stdout --noshow_progress "${label}_bin"
 binaries=$("${bazel[@]}" info "${flags[@]}" bazel-bin 2>/dev/null)
 package=${label#//}

@@ -62,6 +62,16 @@ __attribute__((noinline)) unsigned char read_byte(const unsigned char *p) {
   return *static_cast<const volatile unsigned char *>(p);
 }
 
+__attribute__((noinline)) uint64_t read_word(const unsigned char *p) {
+  return *reinterpret_cast<const volatile uint64_t *>(p);
+}
+
+__attribute__((noinline)) void copy_bytes(const unsigned char *p, size_t count) {
+  unsigned char copy[64];
+  std::memcpy(copy, p, count);
+  asm volatile("" : : "r"(copy) : "memory"); // the copy is wanted
+}
+
 // What is there without AddressSanitizer's looking.
 __attribute__((noinline, no_sanitize("address"))) unsigned char see_byte(const unsigned char *p) {
   return *static_cast<const volatile unsigned char *>(p);
@@ -285,7 +295,7 @@ protected:
     return p;
   }
 
-  void expect(rf_bug bug, rf_access access, std::ptrdiff_t offset) {
+  void expect(rf_bug bug, rf_access access, std::ptrdiff_t offset, size_t access_size = 1) {
     std::vector<rf_finding> const found = recorder_.take();
     ASSERT_EQ(found.size(), 1U);
     rf_finding const &f = found[0];
@@ -301,7 +311,7 @@ protected:
     EXPECT_EQ(f.allocated.site->line, line_);
     EXPECT_GT(f.found.depth, 0U);
     if (access != RF_ACCESS_FREE) {
-      EXPECT_EQ(f.access_size, 1U);
+      EXPECT_EQ(f.access_size, access_size);
     }
   }
 
@@ -352,6 +362,20 @@ TEST_P(Mode, ReadsAndWritesBehindABlock) {
     write_byte(p + size - 1);
     EXPECT_EQ(rf_free(a(), p), RF_OK);
   }
+}
+
+// Where the bounds are crossed is what is told, not where the access begins.
+TEST_P(Mode, AnAccessThatBeginsInABlockAndEndsBehindIt) {
+  unsigned char *const p = block(13);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 8, 0U);
+  read_word(p + 8);
+  expect(RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_READ, 13, 8);
+  copy_bytes(p, 20);
+  expect(RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_READ, 13, 20);
+  copy_bytes(p, 13);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  copy_bytes(p, 20);
+  expect(RF_BUG_USE_AFTER_FREE, RF_ACCESS_READ, 0, 20);
 }
 
 TEST_P(Mode, ReadsAndWritesBeforeABlock) {

@@ -36,7 +36,7 @@ TEST(ReportText, IsWrittenToTheByte) {
             "  allocator tlsf, mode guard\n"
             "0x105e is located 1 bytes after 13-byte region [0x1050,0x105d)\n"
             "allocated by thread T4250 here:\n"
-            "    #0 0x0 in open_log demo.c:12\n"
+            "    #0 in open_log demo.c:12\n"
             "Bytes as found (u block, f freed block, g guard, h header, ! overwritten):\n"
             "  0x000000001040:                         fd fd fd fd fd fd fd fd\n"
             "                                           g  g  g  g  g  g  g  g\n"
@@ -138,9 +138,9 @@ TEST(ReportText, ADoubleFreeTellsOfBothFrees) {
                                       "  allocator tlsf, mode guard\n"
                                       "0x1050 is located 0 bytes inside of 13-byte region [0x1050,0x105d)\n"
                                       "freed here:\n"
-                                      "    #0 0x0 in open_log demo.c:12\n"
+                                      "    #0 in open_log demo.c:12\n"
                                       "previously allocated by thread T4250 here:\n"
-                                      "    #0 0x0 in open_log demo.c:12\n"
+                                      "    #0 in open_log demo.c:12\n"
                                       "SUMMARY: Ringfence: double-free demo.c:21:3 in close_log\n");
 }
 
@@ -157,7 +157,7 @@ TEST(ReportText, ALeakSaysHowMuchAndWhereItCameFrom) {
                        "==4242==ERROR: Ringfence: memory-leak of 39 byte(s) in 3 object(s)\n"
                        "  allocator tlsf, mode guard\n"
                        "allocated by thread T4250 here:\n"
-                       "    #0 0x0 in open_log demo.c:12\n"
+                       "    #0 in open_log demo.c:12\n"
                        "SUMMARY: Ringfence: memory-leak demo.c:12 in open_log\n");
 }
 

@@ -38,7 +38,7 @@ def _input_arguments(corpus):
             arguments[package + "/" + folder if package else folder] = True
     return arguments.keys()
 
-def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = "small", tags = [], **kwargs):
+def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = "small", tags = [], run_flags = [], **kwargs):
     """A fuzz harness.
 
     Args:
@@ -50,6 +50,7 @@ def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = 
       copts: for srcs.
       size: of the test.
       tags: of the test.
+      run_flags: for the build by NAME_run, beside --config=fuzz.
       **kwargs: for the test.
     """
     harness = name + "_harness"
@@ -95,7 +96,7 @@ def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = 
         args = [
             "//%s:%s" % (native.package_name(), name),
             "$(rootpath %s)" % dict if dict else "''",
-        ] + _input_arguments(corpus) + ["--"],
+        ] + run_flags + _input_arguments(corpus) + ["--"],
         data = [":" + inputs] + ([dict] if dict else []),
         tags = ["manual"],
     )

@@ -1,0 +1,49 @@
+// Mode asan: over several heaps, with options that the input chooses. A correct program, which AddressSanitizer must never stop,
+// commits exactly one error: then exactly that finding must come, at the access where code is watched, else as guard finds it.
+// AddressSanitizer's report is made and thrown away; the process goes on with the next input.
+//
+// Built with AddressSanitizer and -fsanitize-recover=address. In other builds there is nothing to watch, and it says so.
+#include "guard_harness.h"
+
+#include <ringfence/asan.h>
+#include <ringfence/fuzz/target.h>
+
+#include <cstdio>
+
+#if RF_SEAM_ASAN
+
+#include "asan_error.h"
+
+extern "C" {
+// The driver is not to pause what this is about.
+extern const char rf_fuzz_keeps_bounds;
+const char rf_fuzz_keeps_bounds = 1;
+
+// One report for each error, and no names in it, which take long to find.
+const char *__asan_default_options() {
+  return "halt_on_error=0:suppress_equal_pcs=0:symbolize=0:allocator_may_return_null=1";
+}
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  using namespace ringfence::fuzz;
+  static GuardHarness harness(rf_asan_init);
+  Reader reader(data, size);
+  harness.set_up(reader);
+  harness.options.leaks_at_deinit = true;
+  rf_fuzz_target const target = harness.target();
+  AsanError error(harness.guard, harness.log, reader, target);
+  error.commit(reader);
+  return 0;
+}
+
+#else
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *, size_t) {
+  static bool const told =
+      fputs("asan_fuzz: skipped: built without AddressSanitizer; --config=asan has it\n", stderr) >= 0;
+  (void)told;
+  return 0;
+}
+
+#endif
