@@ -45,8 +45,9 @@ static void note(const void *p, size_t size) {
   grant(p, size);
 }
 
-static void forget(const void *p) {
+static void forget(const void *p, size_t room) {
   (void)p;
+  (void)room;
 }
 
 static void moved(const void *old, const void *p, size_t size) {
@@ -99,15 +100,52 @@ static void extend(const void *start, size_t size) {
   }
 }
 
+/* Memcheck closes NEAR bytes before and behind a block of a pool, when it begins and when it ends, whoever's they are: of a
+ * neighbour's, where an allocator leaves less between two blocks. What was open there is opened again, as it was. */
+typedef struct border {
+  unsigned char *start;
+  bool open[NEAR];
+  unsigned char undefined[NEAR]; /* memcheck's bits of each byte */
+} border;
+
+static void remember(border *b, uintptr_t start) {
+  size_t const count = RUNNING_ON_VALGRIND ? NEAR : 0;
+  *b = (border){.start = (unsigned char *)start};
+  for (size_t i = 0; i < count; i++) {
+    b->open[i] = VALGRIND_GET_VBITS(b->start + i, &b->undefined[i], 1) == 1;
+  }
+}
+
+static void open_again(const border *b) {
+  for (size_t i = 0; i < NEAR; i++) {
+    if (b->open[i]) {
+      grant(b->start + i, 1);
+      (void)VALGRIND_SET_VBITS(b->start + i, &b->undefined[i], 1);
+    }
+  }
+}
+
 static void note(const void *p, size_t size) {
+  border before;
+  border behind;
+  remember(&before, (uintptr_t)p - NEAR);
+  remember(&behind, (uintptr_t)p + size);
   VALGRIND_MEMPOOL_ALLOC(the_pool(), p, size);
+  open_again(&before);
+  open_again(&behind);
 }
 
 /* Memory that was no block of this pool's is no error here: an arena may lie in a block or not. */
-static void forget(const void *p) {
+static void forget(const void *p, size_t room) {
+  border before;
+  border behind;
+  remember(&before, (uintptr_t)p - NEAR);
+  remember(&behind, (uintptr_t)p + room);
   rf_seam_enter();
   VALGRIND_MEMPOOL_FREE(the_pool(), p);
   rf_seam_leave();
+  open_again(&before);
+  open_again(&behind);
 }
 
 static void moved(const void *old, const void *p, size_t size) {
@@ -144,8 +182,9 @@ static void note(const void *p, size_t size) {
   grant(p, size);
 }
 
-static void forget(const void *p) {
+static void forget(const void *p, size_t room) {
   (void)p;
+  (void)room;
 }
 
 static void moved(const void *old, const void *p, size_t size) {
@@ -179,7 +218,7 @@ static void deny_unless_paused(const void *start, size_t size) {
 }
 
 void rf_seam_arena(const void *start, size_t size) {
-  forget(start); /* the block of another allocator, if it is one: its owner has made an arena of it */
+  forget(start, size); /* the block of another allocator, if it is one: its owner has made an arena of it */
   deny_unless_paused(start, size);
 }
 
@@ -192,7 +231,7 @@ void rf_seam_alloc(const void *p, size_t size) {
 }
 
 void rf_seam_free(const void *p, size_t room) {
-  forget(p);
+  forget(p, room);
   deny_unless_paused(p, room);
 }
 

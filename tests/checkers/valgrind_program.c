@@ -1,4 +1,7 @@
-/* A program for valgrind_test.sh: `valgrind_program ALLOCATOR BUG`. Its lines are found by their comments. */
+/* A program for valgrind_test.sh: `valgrind_program ALLOCATOR:HOW:BUG...`. Each case runs in a child of its own, one after the
+ * other, because Valgrind takes a second to start and then forks like any other program, and because it tells an error once
+ * per process. Standard error has a line before each, and one after it with its status. Lines of this file are found by
+ * their comments. */
 #include <ringfence/asan.h>
 #include <ringfence/options.h>
 
@@ -7,14 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static max_align_t state[16 * 1024];
 static max_align_t arena[4 * 1024];
 
 static const rf_conformance_subject *subject_named(const char *name) {
   const rf_conformance_subject *const all[] = {
-      rf_blockgroup_subject(), rf_memblocks_subject(), rf_memheap_subject(),  rf_mempool_subject(), rf_pool_subject(),
-      rf_simple_subject(),     rf_sizeclass_subject(), rf_smallmem_subject(), rf_std_subject(),     rf_tlsf_subject(),
+      rf_blockgroup_subject(), rf_handle_subject(),   rf_memblocks_subject(), rf_memheap_subject(),
+      rf_mempool_subject(),    rf_pool_subject(),     rf_simple_subject(),    rf_sizeclass_subject(),
+      rf_slab_subject(),       rf_smallmem_subject(), rf_std_subject(),       rf_tlsf_subject(),
   };
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     if (strcmp(all[i]->name, name) == 0) {
@@ -37,6 +43,26 @@ static void lose(rf_allocator *a) {
 static void forget(void) {
   volatile char stack[4096];
   memset((char *)stack, 0, sizeof stack);
+}
+
+/* Small blocks side by side, of which every other one is given back: the rest is as it was. */
+static void use_neighbours(rf_allocator *a) {
+  char *blocks[8];
+  for (int i = 0; i < 8; i++) {
+    blocks[i] = (char *)rf_alloc(a, 16);
+    if (blocks[i] != NULL) {
+      memset(blocks[i], 5, 16);
+    }
+  }
+  for (int i = 0; i < 8; i += 2) {
+    rf_free(a, blocks[i]);
+  }
+  for (int i = 1; i < 8; i += 2) {
+    for (int k = 0; blocks[i] != NULL && k < 16; k++) {
+      seen = blocks[i][k] == 5 ? 1 : 0;
+    }
+    rf_free(a, blocks[i]);
+  }
 }
 
 /* True where `bug` has a name. All else that it does is in order. */
@@ -65,6 +91,7 @@ static bool commit(rf_allocator *a, const char *bug) {
   } else if (strcmp(bug, "leak") == 0) {
     lose(a);
   } else if (strcmp(bug, "none") == 0) {
+    use_neighbours(a);
     p = (char *)rf_realloc(a, p, 90);
     if (p != NULL && p[12] == 1) {
       memset(p + 13, 1, 90 - 13);
@@ -82,26 +109,57 @@ static bool commit(rf_allocator *a, const char *bug) {
   return true;
 }
 
-int main(int argc, char **argv) {
-  const rf_conformance_subject *const subject = argc == 4 ? subject_named(argv[1]) : NULL;
+static int run(const char *name, const char *how, const char *bug) {
   static rf_guard guard;
-  if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
-    printf("%s\n", rf_asan_watcher() != NULL ? rf_asan_watcher() : "nobody");
-    return 0;
-  }
+  const rf_conformance_subject *const subject = subject_named(name);
   if (subject == NULL || subject->state_size > sizeof state) {
     return 2;
   }
   rf_allocator *a = subject->make(state, arena, sizeof arena);
-  if (a != NULL && strcmp(argv[2], "guarded") == 0) {
+  if (a != NULL && strcmp(how, "guarded") == 0) {
     a = rf_asan_init(&guard, a, NULL) == RF_OK ? &guard.base : NULL;
   }
-  if (a == NULL || !commit(a, argv[3])) {
+  if (a == NULL || !commit(a, bug)) {
     return 3;
   }
   if (a == &guard.base) {
     rf_guard_flush(&guard, 0); /* Valgrind does not follow the links between blocks in quarantine */
   }
   forget();
+  return 0;
+}
+
+/* `words`, which is split in place. */
+static int run_case(char *words) {
+  char *const name = strtok(words, ":");
+  char *const how = strtok(NULL, ":");
+  char *const bug = strtok(NULL, ":");
+  return bug != NULL ? run(name, how, bug) : 2;
+}
+
+static bool run_in_child(char *words) {
+  int status = 0;
+  fprintf(stderr, "@case %s\n", words);
+  pid_t const child = fork();
+  if (child == 0) {
+    exit(run_case(words));
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child) {
+    return false;
+  }
+  fprintf(stderr, "@status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  return true;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
+    printf("%s\n", rf_asan_watcher() != NULL ? rf_asan_watcher() : "nobody");
+    return 0;
+  }
+  for (int i = 1; i < argc; i++) {
+    if (!run_in_child(argv[i])) {
+      return 1;
+    }
+  }
   return 0;
 }

@@ -26,45 +26,76 @@ complain() {
 
 line_of() { grep -n -F "/* $1 */" "$source" | cut -d: -f1; }
 
-# allocator, bare or guarded, bug, and then what must be said, in that order
+# Cases, and what must be said of each, in that order, a text a line.
+cases=()
+declare -A wanted=()
+
+# allocator, bare or guarded, bug, texts
 try() {
-  local name=$1 how=$2 bug=$3 status=0 said text
+  local name=$1:$2:$3
   shift 3
-  said=$(valgrind -q --leak-check=full --error-exitcode=9 --num-callers=30 "$program" "$name" "$how" "$bug" 2>&1) || status=$?
-  said=$(sed '/^--[0-9]*--/d' <<<"$said") # Valgrind's remarks on system calls that it does not know
-  if (($# == 0)); then
-    [[ $status == 0 && -z $said ]] || complain "$name $how $bug: status $status, though nothing is wrong" "$said"
+  cases+=("$name")
+  wanted[$name]=$(printf '%s\n' "$@")
+}
+
+# case, status, what was said
+judge() {
+  local name=$1 status=$2 said=$3 rest=$3 text texts=()
+  [[ -z ${wanted[$name]} ]] || mapfile -t texts <<<"${wanted[$name]}"
+  if ((${#texts[@]} == 0)); then
+    [[ $status == 0 && -z $said ]] || complain "$name: status $status, though nothing is wrong" "$said"
     return
   fi
   # A bare allocator whose header was overwritten refuses the free, which ends the program.
-  ((status == 9 || (status == 134 && $# == 2))) || complain "$name $how $bug: status $status, not 9" "$said"
-  local rest=$said
-  for text in "$@"; do
-    [[ $rest == *"$text"* ]] || complain "$name $how $bug: does not say '$text'" "$said"
+  ((status == 9)) || [[ $status == 134 && $name == *:bare:write ]] || complain "$name: status $status, not 9" "$said"
+  for text in "${texts[@]}"; do
+    [[ $rest == *"$text"* ]] || complain "$name: does not say '$text'" "$said"
     rest=${rest#*"$text"}
   done
 }
 
+# One Valgrind for all.
+run_cases() {
+  local line name='' said='' judged=0
+  while IFS= read -r line; do
+    case $line in
+      @case\ *) name=${line#@case } said= ;;
+      @status\ *)
+        judge "$name" "${line#@status }" "$said"
+        judged=$((judged + 1))
+        ;;
+      --[0-9]*) ;; # Valgrind's remarks on system calls that it does not know
+      *) said+=$line$'\n' ;;
+    esac
+  done < <(valgrind -q --leak-check=full --error-exitcode=9 --num-callers=30 "$program" "${cases[@]}" 2>&1 || :)
+  ((judged == ${#cases[@]})) || complain "$judged cases were run, not ${#cases[@]}" "$said"
+}
+
 at() { echo "valgrind_program.c:$(line_of "$1")"; }
 
-for name in tlsf simple smallmem memheap sizeclass std memblocks blockgroup mempool pool; do
+for name in tlsf simple smallmem memheap sizeclass slab handle std memblocks blockgroup mempool pool; do
   try "$name" bare none
   try "$name" bare read "Invalid read of size 1" "$(at "read past the end")" "0 bytes after a block of size 13" "$(at allocated)"
   try "$name" guarded none
 done
 
 # What does not depend on the allocator, on one of each kind.
-for name in tlsf mempool std; do
+for name in tlsf slab handle mempool std; do
   for how in bare guarded; do
-    try "$name" "$how" write "Invalid write of size 1" "$(at "written before the start")"
-    # A block of guard's that is in quarantine lies in a live one of malloc's, as which Valgrind describes it.
-    [[ $name == std && $how == guarded ]] ||
-      try "$name" "$how" freed "Invalid read of size 1" "$(at "used after free")" \
-        "3 bytes inside a block of size 13 free'd" "$(at freed)" "alloc'd at" "$(at allocated)"
+    # The first block of a bare handle heap begins where its arena does: what is before is the program's.
+    [[ $name == handle && $how == bare ]] ||
+      try "$name" "$how" write "Invalid write of size 1" "$(at "written before the start")"
+    texts=("Invalid read of size 1" "$(at "used after free")")
+    # A block of guard's that is in quarantine lies in a live one of malloc's, and one of a handle heap right before a live one: as
+    # which Valgrind describes it.
+    [[ $name == std && $how == guarded || $name == handle && $how == bare ]] ||
+      texts+=("3 bytes inside a block of size 13 free'd" "$(at freed)" "alloc'd at" "$(at allocated)")
+    try "$name" "$how" freed "${texts[@]}"
     try "$name" "$how" read "Invalid read of size 1" "0 bytes after a block of size 13" "$(at allocated)"
     try "$name" "$how" leak "33 bytes in 1 blocks are definitely lost" "$(at lost)"
   done
 done
 try tlsf bare uninitialised "depends on uninitialised value" "$(at "not initialised")"
 
+run_cases
 ((faults == 0)) || { echo "$faults times not what was to be said" >&2; exit 1; }
