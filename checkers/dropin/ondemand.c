@@ -4,6 +4,7 @@
 #include "checkers/modules.h"
 #include "checkers/uncancelled.h"
 #include "front.h"
+#include "handlers.h"
 #include "paged.h"
 #include "pages.h"
 #include "process.h"
@@ -387,10 +388,8 @@ int rf_signal_of(rf_dump_signal choice) {
 void rf_ondemand_init(void) {
   int const number = rf_signal_of(rf_process.options.dump_signal);
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  struct sigaction now;
   (void)sigemptyset(&action.sa_mask);
-  if (number != 0 && sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
-      now.sa_handler == SIG_DFL) {
-    (void)sigaction(number, &action, NULL);
+  if (number != 0) {
+    rf_handlers_put(number, &action, false);
   }
 }

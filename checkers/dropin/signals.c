@@ -6,6 +6,7 @@
 #include "signals.h"
 
 #include "gone.h"
+#include "handlers.h"
 #include "process.h"
 
 #include <signal.h>
@@ -38,9 +39,6 @@ void rf_signals_init(void) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
-    struct sigaction now;
-    if (sigaction(fatal[i], NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
-      (void)sigaction(fatal[i], &action, NULL);
-    }
+    rf_handlers_put(fatal[i], &action, true);
   }
 }

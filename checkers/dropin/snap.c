@@ -5,6 +5,7 @@
 #include "checkers/uncancelled.h"
 #include "front.h"
 #include "futex.h"
+#include "handlers.h"
 #include "ondemand.h"
 #include "paged.h"
 #include "pages.h"
@@ -176,11 +177,9 @@ static void on_signal(int number) {
 
 void rf_snap_init(void) {
   int const number = rf_process.checked ? rf_signal_of(rf_process.options.snapshot_signal) : 0;
-  struct sigaction now;
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
   (void)sigemptyset(&action.sa_mask);
-  if (number != 0 && sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
-      now.sa_handler == SIG_DFL) {
-    (void)sigaction(number, &action, NULL);
+  if (number != 0) {
+    rf_handlers_put(number, &action, false);
   }
 }

@@ -117,6 +117,11 @@ TEST(Process, SummaryCountsWhatTheProgramDid) {
   EXPECT_EQ(result.last("start")["pid"].number, summary["pid"].number);
 }
 
+TEST(Process, SeesNoHandlersButItsOwn) {
+  EXPECT_EQ(run({program("process"), "defaults"}).status, 3);
+  EXPECT_EQ(run({program("process"), "defaults"}, with("snapshot_signal=SIGUSR2")).status, 3);
+}
+
 // In every mode: what was given is counted, what could not be given is not.
 TEST(Process, SummaryCountsInEveryMode) {
   for (const char *const mode : {"off", "sample", "guard", "page"}) {

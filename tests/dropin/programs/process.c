@@ -60,6 +60,14 @@ static void chain(void) {
   free(malloc(10));
 }
 
+/* As interpreters do: what was there before is looked at, and put back. */
+static int default_seen(int number) {
+  struct sigaction old;
+  int const seen = sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL && old.sa_flags == 0 &&
+                   signal(number, own_handler) == SIG_DFL && signal(number, SIG_DFL) == own_handler;
+  return seen && sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL;
+}
+
 static void *allocate_until_cancelled(void *argument) {
   for (;;) {
     free(malloc(10));
@@ -173,6 +181,9 @@ static int leave(const char *how) {
   if (strcmp(how, "chained_segv") == 0) {
     chain();
     null_access();
+  }
+  if (strcmp(how, "defaults") == 0) {
+    return default_seen(SIGUSR1) && default_seen(SIGSEGV) && default_seen(SIGABRT) ? 3 : 1;
   }
   if (strcmp(how, "thread") == 0) {
     pthread_t t;

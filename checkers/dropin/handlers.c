@@ -1,0 +1,74 @@
+#define _GNU_SOURCE
+#include "handlers.h"
+
+#include "front.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct placed {
+  struct sigaction action;
+  bool is_there; /* was installed */
+  bool again;
+} placed;
+
+static placed handlers[NSIG];
+
+static bool is_default(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
+}
+
+void rf_handlers_put(int number, const struct sigaction *action, bool again) {
+  struct sigaction now;
+  if (sigaction(number, NULL, &now) == 0 && is_default(&now) && sigaction(number, action, NULL) == 0) {
+    handlers[number] = (placed){*action, true, again};
+  }
+}
+
+/* Linked in, the program's calls are the C library's own. */
+#if RF_DROPIN_LIBRARY
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
+RF_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old);
+RF_EXPORT sighandler_t signal(int number, sighandler_t handler);
+
+/* The drop-in's own calls mean what they say. */
+static bool is_own_code(uintptr_t caller) {
+  return caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
+}
+
+static const placed *placed_at(int number) {
+  return number > 0 && number < NSIG && handlers[number].is_there ? &handlers[number] : NULL;
+}
+
+int sigaction(int number, const struct sigaction *action, struct sigaction *old) {
+  const placed *const ours = placed_at(number);
+  if (ours == NULL || is_own_code((uintptr_t)__builtin_return_address(0))) {
+    return __sigaction(number, action, old);
+  }
+  bool const again = action != NULL && ours->again && is_default(action);
+  int const result = __sigaction(number, again ? &ours->action : action, old);
+  if (result == 0 && old != NULL && old->sa_sigaction == ours->action.sa_sigaction) {
+    memset(old, 0, sizeof *old);
+    old->sa_handler = SIG_DFL;
+  }
+  return result;
+}
+
+sighandler_t signal(int number, sighandler_t handler) {
+  const placed *const ours = placed_at(number);
+  sighandler_t const old = ssignal(number, handler);
+  if (ours == NULL || old == SIG_ERR) {
+    return old;
+  }
+  if (ours->again && handler == SIG_DFL) {
+    (void)__sigaction(number, &ours->action, NULL);
+  }
+  return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
+}
+
+#endif
