@@ -255,7 +255,7 @@ Outcome run_bad(const Bug &bug, const rf_conformance_subject &subject, Mode mode
     outcome.how = How::kNoMode;
     return outcome;
   }
-  if (bug.expected[static_cast<size_t>(mode)] == How::kNotTried) {
+  if (expected_of(bug, subject.name, mode) == How::kNotTried) {
     outcome.how = How::kNotTried;
     return outcome;
   }

@@ -1,5 +1,9 @@
-// Writes docs/detection.md from what the tests find: ./bazelw run //tests/checkers/detection:table
-// With the path of a page as its argument it compares instead, and fails where the page is no longer true.
+// Writes docs/detection.md from what happens: ./bazelw run //tests/checkers/detection:table, by table.sh.
+//
+//   table_bin --cells       prints what happens in the modes that this build has
+//   table_bin --with FILE   writes the page, with what another build has printed of its modes
+//   table_bin PAGE          compares instead, and fails where the page is no longer true; of modes that this build has not it takes
+//                           what detection_test demands of them
 #include "tests/checkers/detection/scene.h"
 
 #include <cstdio>
@@ -33,8 +37,8 @@ the same program without the bug is silent.
 | - | not told |
 
 In mode sample a block is watched only if it is sampled; here all are. In modes page and sample blocks lie at either end of their pages in turn: each bug is tried where the
-table says. Mode asan needs a build with AddressSanitizer, in which the others are not tried: its column is what the same test demands there
-(`./bazelw test --config=asan //tests/checkers/detection:all`).
+table says. Mode asan needs a build with AddressSanitizer, in which the others are not tried: the command makes one for that column, and
+`./bazelw test --config=asan //tests/checkers/detection:all` demands it.
 )";
 
 const char kTail[] = R"(
@@ -47,11 +51,31 @@ using Results = std::map<std::string, How>; // by allocator
 
 bool g_trouble = false;
 
+// What another build printed, by mode, bug and allocator.
+std::map<std::string, How> g_cells;
+
+std::string key(const Bug &bug, const std::string &allocator, Mode mode) {
+  return std::string(mode_name(mode)) + ' ' + bug.name + ' ' + allocator;
+}
+
+How not_run(const Bug &bug, const std::string &allocator, Mode mode) {
+  if (g_cells.empty()) {
+    return expected_of(bug, allocator, mode);
+  }
+  auto const cell = g_cells.find(key(bug, allocator, mode));
+  if (cell == g_cells.end()) {
+    std::fprintf(stderr, "nobody says what happens to %s\n", key(bug, allocator, mode).c_str());
+    g_trouble = true;
+    return How::kNoMode;
+  }
+  return cell->second;
+}
+
 Results run_all(const Bug &bug, Mode mode) {
   Results results;
   for (const rf_conformance_subject *const subject : subjects()) {
     if (!mode_is_built(mode)) {
-      results[subject->name] = expected_of(bug, subject->name, mode);
+      results[subject->name] = not_run(bug, subject->name, mode);
       continue;
     }
     Outcome const bad = run_bad(bug, *subject, mode);
@@ -170,11 +194,43 @@ std::string read(const std::string &path) {
 }
 
 int compare(const std::string &path) {
-  if (read(path) == page()) {
-    return g_trouble ? 1 : 0;
+  std::istringstream old(read(path));
+  std::istringstream now(page());
+  std::string old_line;
+  std::string now_line;
+  while (std::getline(now, now_line)) {
+    if (!std::getline(old, old_line) || old_line != now_line) {
+      std::fprintf(stderr, "%s is no longer true: ./bazelw run //tests/checkers/detection:table\n- %s\n+ %s\n",
+                   path.c_str(), old_line.c_str(), now_line.c_str());
+      return 1;
+    }
   }
-  std::fprintf(stderr, "%s is no longer true: ./bazelw run //tests/checkers/detection:table\n", path.c_str());
-  return 1;
+  return g_trouble || std::getline(old, old_line) ? 1 : 0;
+}
+
+int print_cells() {
+  for (size_t mode = 0; mode < kModes; mode++) {
+    for (const Bug &bug : kBugs) {
+      if (!mode_is_built(static_cast<Mode>(mode))) {
+        continue;
+      }
+      for (const auto &[allocator, how] : run_all(bug, static_cast<Mode>(mode))) {
+        std::printf("%s %d\n", key(bug, allocator, static_cast<Mode>(mode)).c_str(), static_cast<int>(how));
+      }
+    }
+  }
+  return g_trouble ? 1 : 0;
+}
+
+void read_cells(const std::string &path) {
+  std::ifstream file(path);
+  std::string mode;
+  std::string bug;
+  std::string allocator;
+  int how = 0;
+  while (file >> mode >> bug >> allocator >> how) {
+    g_cells[mode + ' ' + bug + ' ' + allocator] = static_cast<How>(how);
+  }
 }
 
 int write() {
@@ -191,5 +247,14 @@ int write() {
 } // namespace ringfence::detection
 
 int main(int argc, char **argv) {
-  return argc > 1 ? ringfence::detection::compare(argv[1]) : ringfence::detection::write();
+  using namespace ringfence::detection;
+  std::string const what = argc > 1 ? argv[1] : "";
+  if (what == "--cells" && argc == 2) {
+    return print_cells();
+  }
+  if (what == "--with" && argc == 3) {
+    read_cells(argv[2]);
+    return write();
+  }
+  return argc == 2 ? compare(what) : 2;
 }

@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
 # docs/detection.md is what the command writes.
-exec tests/checkers/detection/table docs/detection.md
+exec tests/checkers/detection/table_bin docs/detection.md
