@@ -422,10 +422,16 @@ static const char *item_end(const char *at) {
   return at;
 }
 
+static bool opens_quote(slice value) {
+  return value.length != 0 && (value.at[0] == '\'' || value.at[0] == '"');
+}
+
+static bool closes_quote(slice value) {
+  return value.length >= 2 && value.at[value.length - 1] == value.at[0];
+}
+
 static slice unquoted(slice value) {
-  bool const quoted =
-      value.length >= 2 && (value.at[0] == '\'' || value.at[0] == '"') && value.at[value.length - 1] == value.at[0];
-  return quoted ? (slice){value.at + 1, value.length - 2} : value;
+  return opens_quote(value) && closes_quote(value) ? (slice){value.at + 1, value.length - 2} : value;
 }
 
 /* One "key=value". True where it was understood. */
@@ -442,8 +448,9 @@ static bool apply(rf_options *options, slice item, const char *source, const rf_
   }
   slice const rest = {item.at + name_length + 1, has_value ? item.length - name_length - 1 : 0};
   slice const value = unquoted(rest);
+  bool const unclosed = opens_quote(rest) && !closes_quote(rest);
   rf_options changed = *options;
-  if (!has_value || !set(&changed, o, value)) {
+  if (!has_value || unclosed || !set(&changed, o, value)) {
     warn_value(warnings, source, o, has_value ? value : (slice){"", 0});
     return false;
   }

@@ -211,10 +211,12 @@ TEST_F(Options, AValueInQuotesMayHoldColons) {
   EXPECT_TRUE(o_.halt);
 }
 
-TEST_F(Options, AQuoteThatIsNotClosedTakesTheRest) {
-  EXPECT_EQ(parse("log='abc:halt=0"), "");
-  EXPECT_EQ(log(), "'abc:halt=0");
+TEST_F(Options, AQuoteThatIsNotClosedTakesTheRestAndIsWarnedOf) {
+  EXPECT_EQ(parse("log='abc:halt=0"), "ringfence: TEST: log='abc:halt=0 is ignored; allowed: a path\n");
+  EXPECT_EQ(log(), "(none)");
   EXPECT_TRUE(o_.halt);
+  EXPECT_NE(parse("log='"), "");
+  EXPECT_NE(parse("log='abc'd"), "");
 }
 
 TEST_F(Options, EveryPrefixAndEverySingleByteChangeIsSurvived) {
