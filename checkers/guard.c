@@ -27,9 +27,13 @@ static void keep_fault(const rf_fault *fault, void *context) {
   }
 }
 
-void rf_guard_call_begin(inner_call *call) {
+RF_INLINE void call_begin(inner_call *call) {
   call->fault.status = RF_OK;
   rf_fault_scope_enter(&call->scope, keep_fault, call);
+}
+
+void rf_guard_call_begin(inner_call *call) {
+  call_begin(call);
 }
 
 RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
@@ -39,11 +43,15 @@ RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const r
   rf_report(guard->options.reporter, &f);
 }
 
-void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
+RF_INLINE void call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
   rf_fault_scope_leave(&call->scope);
   if (RF_UNLIKELY(call->fault.status != RF_OK)) {
     report_inner(guard, &call->fault, origin);
   }
+}
+
+void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
+  call_end(guard, call, origin);
 }
 
 /* How much of the inner block may be written, at least `asked`. */
@@ -146,9 +154,9 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
     return; /* its bookkeeping would lead it anywhere */
   }
   tell_returned(guard, payload_of(h), block, total);
-  rf_guard_call_begin(&call);
+  call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
-  rf_guard_call_end(guard, &call, origin);
+  call_end(guard, &call, origin);
 }
 
 RF_INLINE void enqueue(rf_guard *guard, rf_guard_header *h, size_t total) {
@@ -243,12 +251,12 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
 
 RF_INLINE void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
   inner_call call;
-  rf_guard_call_begin(&call);
+  call_begin(&call);
   void *const block = guard->inner->ops->alloc(guard->inner, total, align, origin->site);
   if (block != NULL) {
     *got = is_watched(guard) ? total : offered(guard, block, total); /* watched, slack is out of bounds anyway */
   }
-  rf_guard_call_end(guard, &call, origin);
+  call_end(guard, &call, origin);
   return block;
 }
 
@@ -460,7 +468,7 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   rf_status status = RF_ERR_NO_MEMORY;
   inner_call call;
   tell_open(guard, h);
-  rf_guard_call_begin(&call);
+  call_begin(&call);
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
   }
@@ -472,7 +480,7 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   if (status == RF_ERR_NO_MEMORY && total <= *got) {
     status = RF_OK;
   }
-  rf_guard_call_end(guard, &call, origin);
+  call_end(guard, &call, origin);
   return status;
 }
 

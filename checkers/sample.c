@@ -18,7 +18,9 @@ static rf_sample *self_of(rf_allocator *self) {
 /* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
 #define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((noinline)) /* kept out of the common paths, which are to need no registers for it */
 
 /* ---- Picking: a few countdowns per thread, for as many objects; more of them draw anew now and then ---- */
 
@@ -45,12 +47,20 @@ static void begin_pick(rf_sample *sample, thread_pick *p) {
   rf_sample_seed(&p->pick, sample->options.seed + ordinal);
 }
 
-static inline bool is_due(rf_sample *sample) {
-  thread_pick *const p = &picks[sample->number % PICKS];
-  if (UNLIKELY(p->number != sample->number)) {
+RARE static bool is_due_slow(rf_sample *sample, thread_pick *p) {
+  if (p->number != sample->number) {
     begin_pick(sample, p);
   }
   return rf_sample_due(&p->pick, sample->options.rate);
+}
+
+static inline bool is_due(rf_sample *sample) {
+  thread_pick *const p = &picks[sample->number % PICKS];
+  if (LIKELY(p->number == sample->number && p->pick.left > 1)) {
+    p->pick.left--;
+    return false;
+  }
+  return is_due_slow(sample, p);
 }
 
 /* ---- Findings that are not the store's ---- */
@@ -96,7 +106,7 @@ static inline void call_begin(call *c) {
 }
 
 /* What the inner allocator refused becomes a finding. */
-static void report_refusal(rf_sample *sample, const call *c, const rf_origin *origin) {
+RARE static void report_refusal(rf_sample *sample, const call *c, const rf_origin *origin) {
   rf_finding f;
   memset(&f, 0, sizeof f);
   f.detail = c->fault.what;
@@ -139,9 +149,13 @@ static bool is_companion(const rf_page_block *block, void *context) {
   return true;
 }
 
+static inline bool may_stand_for_a_block(rf_sample *sample, const void *ptr) {
+  return UNLIKELY(__atomic_load_n(standing_at(sample, ptr), __ATOMIC_RELAXED) != 0);
+}
+
 static bool stands_for_a_block(rf_sample *sample, const void *ptr) {
   match m = {ptr, {NULL, 0, RF_FAMILY_MALLOC, 0, NULL}};
-  if (__builtin_expect(__atomic_load_n(standing_at(sample, ptr), __ATOMIC_RELAXED) == 0, 1)) {
+  if (!may_stand_for_a_block(sample, ptr)) {
     return false;
   }
   rf_page_store_each(sample->store, is_companion, &m);
@@ -167,7 +181,7 @@ static rf_status take_off_pages(rf_sample *sample, void *ptr, const rf_origin *o
   return status;
 }
 
-static void *alloc_from(rf_sample *sample, size_t size, size_t align, const rf_origin *origin) {
+RARE static void *alloc_from(rf_sample *sample, size_t size, size_t align, const rf_origin *origin) {
   void *const p = sample->inner->ops->alloc(sample->inner, size, align, origin->site);
   return p != NULL ? put_on_pages(sample, p, size, align, origin) : NULL;
 }
@@ -217,14 +231,29 @@ static rf_status free_sampled(rf_sample *sample, void *ptr, const rf_origin *ori
   return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
 }
 
+RARE static rf_status free_apart(rf_sample *sample, void *ptr, const rf_origin *origin) {
+  if (has_pages(sample, ptr)) {
+    return free_sampled(sample, ptr, origin);
+  }
+  rf_status const status = refuse_others(sample, ptr, origin);
+  return status != RF_OK ? status : free_inner(sample, ptr, origin);
+}
+
 static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  rf_origin const origin = HERE(site);
-  if (UNLIKELY(has_pages(sample, ptr))) {
-    return free_sampled(sample, ptr, &origin);
+  call c;
+  if (UNLIKELY(has_pages(sample, ptr) || rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr))) {
+    rf_origin const origin = HERE(site);
+    return free_apart(sample, ptr, &origin);
   }
-  rf_status const status = refuse_others(sample, ptr, &origin);
-  return status != RF_OK ? status : free_inner(sample, ptr, &origin);
+  call_begin(&c);
+  rf_status const status = sample->inner->ops->free(sample->inner, ptr, site);
+  rf_fault_scope_leave(&c.scope);
+  if (UNLIKELY(c.fault.status != RF_OK)) {
+    rf_origin const origin = HERE(site);
+    report_refusal(sample, &c, &origin);
+  }
+  return status;
 }
 
 /* ---- Realloc ---- */

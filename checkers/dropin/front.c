@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((noinline))
 
 static void *no_memory(void) {
   errno = ENOMEM;
@@ -42,11 +43,26 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
   return count_request(arena, p, size);
 }
 
+/* Who asks is kept of every block in these modes; of few, it is found out for those. Not inside an arena: it may call the
+ * C library. */
+static inline bool keeps_callers(void) {
+  return rf_process.checked || rf_tracing();
+}
+
+static inline const rf_origin *caller_of(const rf_origin *origin, rf_called *called) {
+  return keeps_callers() ? rf_caller_of(origin, called) : origin;
+}
+
+RARE static void *alloc_paged(const rf_page_request *request, const rf_origin *origin) {
+  rf_called called;
+  return rf_paged_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
+}
+
 /* On pages of its own where it is its turn, else from an arena. */
-static void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+static inline void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (UNLIKELY(rf_paged_due())) {
     rf_page_request const request = {.size = size, .align = align, .family = family};
-    void *const block = rf_paged_alloc(&request, origin);
+    void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
       return block;
     }
@@ -63,7 +79,7 @@ static void *serve(size_t size, size_t align, rf_family family, const rf_origin 
 
 void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   rf_called called;
-  origin = rf_caller_of(origin, &called);
+  origin = caller_of(origin, &called);
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_front_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
@@ -101,7 +117,7 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
 static void *serve_zeroed(size_t size, const rf_origin *origin) {
   if (UNLIKELY(rf_paged_due())) {
     rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .zeroed = true};
-    void *const block = rf_paged_alloc(&request, origin);
+    void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
       return block;
     }
@@ -119,7 +135,7 @@ static void *serve_zeroed(size_t size, const rf_origin *origin) {
 void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
   rf_called called;
   size_t total;
-  origin = rf_caller_of(origin, &called);
+  origin = caller_of(origin, &called);
   if (UNLIKELY(!rf_mul(count, size, &total))) {
     return rf_front_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
   }

@@ -2,7 +2,13 @@
 
 #include <ringfence/fault.h>
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((noinline))
+
 #define MIN_REGION RF_REGION_ALIGN
+/* In one region everything is found at the first look, and what is not touched costs nothing but address space. */
+#define FIRST_REGION (sizeof(size_t) > 4 ? 8 * MIN_REGION : MIN_REGION)
 #define MAX_REGION ((size_t)64 << 20)
 #define EMPTY_KEPT ((size_t)4 << 20)
 #define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, in a region just large enough: generous */
@@ -11,9 +17,27 @@ static rf_sysheap *self_of(rf_allocator *self) {
   return (rf_sysheap *)self;
 }
 
-static rf_region *region_of(const rf_sysheap *heap, const void *ptr) {
+static bool is_in(const rf_region *region, const rf_sysheap *heap, const void *ptr) {
+  return (uintptr_t)ptr - region->base < region->size && region->heap == heap;
+}
+
+static rf_region *find_region(const rf_sysheap *heap, const void *ptr) {
   rf_region *const region = rf_region_find((uintptr_t)ptr);
   return region != NULL && region->heap == heap ? region : NULL;
+}
+
+/* Descriptors stay readable after their regions are gone, so the one that served last can be asked first. */
+RARE static rf_region *find_other_region(rf_sysheap *heap, const void *ptr) {
+  rf_region *const region = find_region(heap, ptr);
+  if (region != NULL) {
+    heap->recent = region;
+  }
+  return region;
+}
+
+static inline rf_region *region_of(rf_sysheap *heap, const void *ptr) {
+  rf_region *const recent = heap->recent;
+  return LIKELY(recent != NULL && is_in(recent, heap, ptr)) ? recent : find_other_region(heap, ptr);
 }
 
 /* ---- Regions for tlsf ---- */
@@ -57,7 +81,7 @@ static bool grow(rf_sysheap *heap, size_t size, size_t align) {
 }
 
 /* A region in which nothing lives goes back, unless little of the heap is empty: it may be needed again at once. */
-static void region_emptied(rf_sysheap *heap, rf_region *region) {
+RARE static void region_emptied(rf_sysheap *heap, rf_region *region) {
   heap->empty_bytes += region->size;
   if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 4 + EMPTY_KEPT) {
     return;
@@ -69,24 +93,22 @@ static void region_emptied(rf_sysheap *heap, rf_region *region) {
   }
 }
 
-static void *small_alloc(rf_sysheap *heap, size_t size, size_t align, const rf_site *site) {
-  void *p = heap->first != NULL ? rf_alloc_at(&heap->tlsf.base, size, align, site) : NULL;
-  if (p == NULL && grow(heap, size, align)) {
-    p = rf_alloc_at(&heap->tlsf.base, size, align, site);
-  }
-  if (p == NULL) {
+/* From the regions that there are. */
+static inline void *small_alloc(rf_sysheap *heap, size_t size, size_t align, const rf_site *site) {
+  void *const p = heap->tlsf.base.ops->alloc(&heap->tlsf.base, size, align, site);
+  if (UNLIKELY(p == NULL)) {
     return NULL;
   }
-  rf_region *const region = rf_region_find((uintptr_t)p);
-  if (region->blocks++ == 0) {
+  rf_region *const region = region_of(heap, p);
+  if (UNLIKELY(region->blocks++ == 0)) {
     heap->empty_bytes -= region->size;
   }
   return p;
 }
 
-static rf_status small_free(rf_sysheap *heap, rf_region *region, void *ptr, const rf_site *site) {
-  rf_status const status = rf_free_at(&heap->tlsf.base, ptr, site);
-  if (status == RF_OK && --region->blocks == 0) {
+static inline rf_status small_free(rf_sysheap *heap, rf_region *region, void *ptr, const rf_site *site) {
+  rf_status const status = heap->tlsf.base.ops->free(&heap->tlsf.base, ptr, site);
+  if (LIKELY(status == RF_OK) && UNLIKELY(--region->blocks == 0)) {
     region_emptied(heap, region);
   }
   return status;
@@ -221,40 +243,71 @@ static rf_status big_resize(rf_sysheap *heap, rf_region *region, size_t size) {
 
 /* ---- Operations ---- */
 
-static void count_used(rf_sysheap *heap) {
-  size_t const used = heap->big_used + (heap->first != NULL ? heap->tlsf.counters.used : 0);
+/* Before the first region the tlsf is all zero. */
+static inline void count_used(rf_sysheap *heap) {
+  size_t const used = heap->big_used + heap->tlsf.counters.used;
   heap->counters.used = used;
-  heap->counters.peak = used > heap->counters.peak ? used : heap->counters.peak;
+  if (UNLIKELY(used > heap->counters.peak)) {
+    heap->counters.peak = used;
+  }
 }
 
-static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_sysheap *const heap = self_of(self);
-  bool const big = size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
-  void *const p = big ? big_alloc(heap, size, align) : small_alloc(heap, size, align, site);
-  if (p == NULL) {
-    heap->counters.failures++;
-    return NULL;
-  }
+static inline void *count_alloc(rf_sysheap *heap, void *p) {
   count_used(heap);
   heap->counters.allocations++;
-  if (++heap->counters.blocks > heap->counters.peak_blocks) {
+  if (UNLIKELY(++heap->counters.blocks > heap->counters.peak_blocks)) {
     heap->counters.peak_blocks = heap->counters.blocks;
   }
   return p;
 }
 
+static inline bool is_big(size_t size, size_t align) {
+  return size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
+}
+
+RARE static void *alloc_from_system(rf_sysheap *heap, size_t size, size_t align, const rf_site *site) {
+  void *p = NULL;
+  if (is_big(size, align)) {
+    p = big_alloc(heap, size, align);
+  } else if (grow(heap, size, align)) {
+    p = small_alloc(heap, size, align, site);
+  }
+  if (p == NULL) {
+    heap->counters.failures++;
+    return NULL;
+  }
+  return count_alloc(heap, p);
+}
+
+static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_sysheap *const heap = self_of(self);
+  if (LIKELY(!is_big(size, align) && heap->first != NULL)) {
+    void *const p = small_alloc(heap, size, align, site);
+    if (LIKELY(p != NULL)) {
+      return count_alloc(heap, p);
+    }
+  }
+  return alloc_from_system(heap, size, align, site);
+}
+
+RARE static rf_status free_big_or_refuse(rf_sysheap *heap, rf_region *region, void *ptr, const rf_site *site) {
+  if (region == NULL || !is_big_block(region, ptr)) {
+    return refuse(heap, region, ptr, site);
+  }
+  big_free(heap, region);
+  heap->counters.blocks--;
+  count_used(heap);
+  return RF_OK;
+}
+
 static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sysheap *const heap = self_of(self);
   rf_region *const region = region_of(heap, ptr);
-  rf_status status = RF_OK;
-  if (region != NULL && region->kind == RF_REGION_HEAP) {
-    status = small_free(heap, region, ptr, site);
-  } else if (region != NULL && is_big_block(region, ptr)) {
-    big_free(heap, region);
-  } else {
-    return refuse(heap, region, ptr, site);
+  if (UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
+    return free_big_or_refuse(heap, region, ptr, site);
   }
-  if (status == RF_OK) {
+  rf_status const status = small_free(heap, region, ptr, site);
+  if (LIKELY(status == RF_OK)) {
     heap->counters.blocks--;
     count_used(heap);
   }
@@ -279,8 +332,8 @@ static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, cons
 static size_t sysheap_usable_size(rf_allocator *self, const void *ptr) {
   rf_sysheap *const heap = self_of(self);
   rf_region *const region = region_of(heap, ptr);
-  if (region != NULL && region->kind == RF_REGION_HEAP) {
-    return rf_usable_size(&heap->tlsf.base, ptr);
+  if (LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
+    return heap->tlsf.base.ops->usable_size(&heap->tlsf.base, ptr);
   }
   return region != NULL && is_big_block(region, ptr) ? region->size : 0;
 }
@@ -366,11 +419,11 @@ static const rf_allocator_ops sysheap_ops = {
 void rf_sysheap_init(rf_sysheap *heap) {
   *heap = (rf_sysheap){0};
   heap->base.ops = &sysheap_ops;
-  heap->next_size = MIN_REGION;
+  heap->next_size = FIRST_REGION;
 }
 
 bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *p) {
-  const rf_region *const region = region_of(heap, p);
+  const rf_region *const region = find_region(heap, p);
   return region != NULL && region->kind == RF_REGION_BIG && region->fresh;
 }
 

@@ -1,10 +1,11 @@
 /* rf_sysheap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed and gives
  * back what stays empty.
  *
- *  - Blocks below RF_BIG_BLOCK come from tlsf. Each new region is half as large as the heap so far, from 1 to 64 MiB, so
- *    that there are few; where the system refuses (RLIMIT_AS), smaller ones are tried, down to what the request needs. A
- *    region in which nothing lives any more goes back, unless no more than 4 MiB and a quarter of the heap are empty:
- *    blocks that come and go at an edge must not map and unmap each time.
+ *  - Blocks below RF_BIG_BLOCK come from tlsf. The first region has 8 MiB (32 bit: 1 MiB), each new one is half as
+ *    large as the heap so far, from 1 to 64 MiB, so that there are few; where the system refuses (RLIMIT_AS), smaller
+ *    ones are tried, down to what the request needs. A region in which nothing lives any more goes back, but for the
+ *    first and unless no more than 4 MiB and a quarter of the heap are empty: blocks that come and go at an edge must
+ *    not map and unmap each time.
  *  - Bigger blocks have a region each. A few freed ones are kept, with their pages, for the next request of about that
  *    size: a loop over malloc and free of a megabyte costs no page faults. Growing is in place where address space
  *    allows; a block that must move is given room above, so that growing step by step copies little.
@@ -40,6 +41,7 @@ struct rf_sysheap {
   rf_tlsf tlsf;
   rf_counters counters;
   rf_region *first;   /* tlsf's first region, which stays to the end; NULL: none yet */
+  rf_region *recent;  /* served the last request, and may be gone by now; NULL: none yet */
   bool growing;       /* set around a realloc that grows: a big block that moves gets room above */
   size_t next_size;   /* of the next region for tlsf */
   size_t heap_bytes;  /* mapped for tlsf */

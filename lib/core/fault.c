@@ -5,25 +5,13 @@
 static rf_fault_handler the_handler = rf_fault_abort;
 static void *the_context;
 
-/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
 #if defined(__unix__) && __STDC_HOSTED__
-static __thread rf_fault_scope *innermost __attribute__((tls_model("initial-exec")));
+__thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
 #elif defined(__APPLE__)
-static __thread rf_fault_scope *innermost;
+__thread rf_fault_scope *rf_fault_innermost;
 #else
-static rf_fault_scope *innermost;
+rf_fault_scope *rf_fault_innermost;
 #endif
-
-void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context) {
-  scope->handler = handler;
-  scope->context = context;
-  scope->outer = innermost;
-  innermost = scope;
-}
-
-void rf_fault_scope_leave(rf_fault_scope *scope) {
-  innermost = scope->outer;
-}
 
 void rf_fault_print(const rf_fault *fault, const rf_sink *sink) {
   rf_sink_str(sink, "ringfence: ");
@@ -74,8 +62,8 @@ void rf_fault_handler_set(rf_fault_handler handler, void *context) {
 }
 
 rf_status rf_fault_raise(const rf_fault *fault) {
-  if (innermost != NULL) {
-    innermost->handler(fault, innermost->context);
+  if (rf_fault_innermost != NULL) {
+    rf_fault_innermost->handler(fault, rf_fault_innermost->context);
   } else {
     the_handler(fault, the_context);
   }

@@ -48,8 +48,8 @@ typedef struct rf_fault_scope {
 /* Until the matching leave, faults raised by the calling thread go to `handler` instead of the program's. Scopes nest;
  * they are left in reverse order. Without threads (bare targets) there is one innermost scope, which interrupts share:
  * an interrupt leaves what it entered before it returns. */
-void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
-void rf_fault_scope_leave(rf_fault_scope *scope);
+static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
+static inline void rf_fault_scope_leave(rf_fault_scope *scope);
 
 /* Hands `fault` to the handler and returns fault->status, for `return rf_fault_raise(&f)`. */
 rf_status rf_fault_raise(const rf_fault *fault);
@@ -60,6 +60,28 @@ rf_status rf_fault_refuse(struct rf_allocator *allocator, rf_status status, cons
 
 /* Writes the fault as one line: "ringfence: tlsf: double free of 0x… at demo.c:6 in main". */
 void rf_fault_print(const rf_fault *fault, const rf_sink *sink);
+
+/* ---- Private: checkers open a scope around every call, so that must cost next to nothing ---- */
+
+/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
+#if defined(__unix__) && __STDC_HOSTED__
+extern __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
+#elif defined(__APPLE__)
+extern __thread rf_fault_scope *rf_fault_innermost;
+#else
+extern rf_fault_scope *rf_fault_innermost;
+#endif
+
+static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context) {
+  scope->handler = handler;
+  scope->context = context;
+  scope->outer = rf_fault_innermost;
+  rf_fault_innermost = scope;
+}
+
+static inline void rf_fault_scope_leave(rf_fault_scope *scope) {
+  rf_fault_innermost = scope->outer;
+}
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,10 @@
 /* What checked mode costs real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn, several times.
  *
- *     ./bazelw run //tools/bench:programs -- [--runs N] [--options KEY=VALUE:…] [NAME…]
+ *     ./bazelw run //tools/bench:programs -- [--runs N] [--options KEY=VALUE:… | --modes] [NAME…]
  *
  * Prints a Markdown table: processor time (user + system) and peak memory of the whole program, medians, and the ratio
- * pair by pair with its spread. A run of the checked program that reports a finding, or whose output differs, is an error.
+ * pair by pair with its spread. With --modes, tables of the ratios of all modes. A run of the checked program that reports
+ * a finding, or whose output differs, is an error.
  */
 #define _GNU_SOURCE /* wait4 */
 #include "workloads.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -131,6 +133,96 @@ static void measure_workload(const workload *w, const char *library, const char 
   fflush(stdout);
 }
 
+/* ---- All modes side by side ---- */
+
+typedef struct mode {
+  const char *name;
+  const char *options;
+  bool slow; /* system calls for each block: once is enough */
+} mode;
+
+static const mode modes[] = {
+    {"off", "mode=off", false},
+    {"sample", "mode=sample", false},
+    {"guard without stacks", "mode=guard:stack_depth=0", false},
+    {"guard", "mode=guard", false},
+    {"page", "mode=page", true},
+};
+
+#define MODES (sizeof modes / sizeof modes[0])
+#define PROGRAMS_MOST 16U
+
+typedef struct mode_row {
+  const char *name;
+  double seconds; /* of the program with glibc's malloc */
+  double mebibytes;
+  double times[MODES];
+  double memory[MODES];
+} mode_row;
+
+/* One round: the bare program, then all modes, so that what slows the machine down slows all of them. */
+static void measure_round(const workload *w, const char *library, size_t round, double (*ratios)[RUNS_MAX],
+                          mode_row *row) {
+  measure const bare = run(w, NULL, NULL, "out.bare");
+  row->mebibytes = fmax(row->mebibytes, bare.mebibytes);
+  ratios[MODES][round] = bare.seconds;
+  for (size_t m = 0; m < MODES && (round == 0 || !modes[m].slow); m++) {
+    measure const checked = run(w, library, modes[m].options, "out.checked");
+    demand_same_output(w);
+    ratios[m][round] = checked.seconds / bare.seconds;
+    row->memory[m] = fmax(row->memory[m], checked.mebibytes);
+  }
+}
+
+static mode_row measure_modes(const workload *w, const char *library, size_t runs) {
+  static double ratios[MODES + 1][RUNS_MAX]; /* the last row: seconds of the bare program */
+  mode_row row = {.name = w->name};
+  (void)run(w, NULL, NULL, "out.bare");
+  for (size_t i = 0; i < runs; i++) {
+    measure_round(w, library, i, ratios, &row);
+  }
+  for (size_t m = 0; m < MODES; m++) {
+    row.times[m] = median(ratios[m], modes[m].slow ? 1 : runs);
+  }
+  row.seconds = median(ratios[MODES], runs);
+  fprintf(stderr, "%s\n", w->name);
+  return row;
+}
+
+static void print_modes_head(const char *what) {
+  printf("\n| program | %s |", what);
+  for (size_t m = 0; m < MODES; m++) {
+    printf(" %s |", modes[m].name);
+  }
+  printf("\n|---|---|---|---|---|---|---|\n");
+}
+
+static void print_modes(const mode_row *rows, size_t count) {
+  double logs[MODES] = {0};
+  print_modes_head("glibc, s");
+  for (size_t i = 0; i < count; i++) {
+    printf("| %s | %.3f |", rows[i].name, rows[i].seconds);
+    for (size_t m = 0; m < MODES; m++) {
+      printf(" %.2f |", rows[i].times[m]);
+      logs[m] += log(rows[i].times[m]);
+    }
+    printf("\n");
+  }
+  printf("| geometric mean | |");
+  for (size_t m = 0; m < MODES; m++) {
+    printf(" %.2f |", exp(logs[m] / (double)count));
+  }
+  printf("\n");
+  print_modes_head("glibc, peak MiB");
+  for (size_t i = 0; i < count; i++) {
+    printf("| %s | %.0f |", rows[i].name, rows[i].mebibytes);
+    for (size_t m = 0; m < MODES; m++) {
+      printf(" %.0f |", rows[i].memory[m]);
+    }
+    printf("\n");
+  }
+}
+
 static bool chosen(const workload *w, int count, char **names) {
   for (int i = 0; i < count; i++) {
     if (strstr(w->name, names[i]) != NULL) {
@@ -141,9 +233,10 @@ static bool chosen(const workload *w, int count, char **names) {
 }
 
 static void usage(FILE *to) {
-  fputs("usage: programs LIBRARY [--runs N] [--options KEY=VALUE:...] [NAME...]\n"
+  fputs("usage: programs LIBRARY [--runs N] [--options KEY=VALUE:... | --modes] [NAME...]\n"
         "  --runs N       pairs of runs per program, 1 to 99 (default 5)\n"
         "  --options O    RINGFENCE_OPTIONS of the checked runs (default: the library's defaults)\n"
+        "  --modes        all modes side by side, as ratios to the bare program\n"
         "  NAME           only programs whose name contains it\n",
         to);
 }
@@ -162,16 +255,22 @@ int main(int argc, char **argv) {
   static const struct option long_options[] = {
       {"runs", required_argument, NULL, 'r'},
       {"options", required_argument, NULL, 'o'},
+      {"modes", no_argument, NULL, 'm'},
       {"help", no_argument, NULL, 'h'},
       {NULL, 0, NULL, 0},
   };
   size_t runs = 5;
   const char *options = "";
+  bool all_modes = false;
+  mode_row rows[PROGRAMS_MOST];
+  size_t row_count = 0;
   for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
     if (c == 'r') {
       runs = parse_runs(optarg);
     } else if (c == 'o') {
       options = optarg;
+    } else if (c == 'm') {
+      all_modes = true;
     } else {
       usage(c == 'h' ? stdout : stderr);
       return c == 'h' ? 0 : 2;
@@ -189,8 +288,10 @@ int main(int argc, char **argv) {
   if (mkdtemp(folder) == NULL || chdir(folder) != 0 || workloads_prepare() != 0) {
     die(folder);
   }
-  printf("| program | glibc s | guard s | ratio (least … most) | glibc MiB | guard MiB | ratio |\n"
-         "|---|---|---|---|---|---|---|\n");
+  if (!all_modes) {
+    printf("| program | glibc s | guard s | ratio (least … most) | glibc MiB | guard MiB | ratio |\n"
+           "|---|---|---|---|---|---|---|\n");
+  }
   size_t count = 0;
   const workload *const all = workloads(&count);
   for (size_t i = 0; i < count; i++) {
@@ -201,7 +302,14 @@ int main(int argc, char **argv) {
       fprintf(stderr, "programs: %s is not installed; left out\n", all[i].program);
       continue;
     }
-    measure_workload(&all[i], library, options, runs);
+    if (!all_modes) {
+      measure_workload(&all[i], library, options, runs);
+    } else if (row_count < PROGRAMS_MOST) {
+      rows[row_count++] = measure_modes(&all[i], library, runs);
+    }
+  }
+  if (row_count != 0) {
+    print_modes(rows, row_count);
   }
   char remove_command[64];
   snprintf(remove_command, sizeof remove_command, "rm -rf %s", folder);

@@ -1,0 +1,386 @@
+/* What each mode costs per request: the same traces on tlsf under a lock, bare and with a checker in between.
+ *
+ *     ./bazelw run //tools/bench:modes          (modes.sh, which runs this)
+ *     mode_traces TRACE.rft… [--runs N]
+ *
+ *     off            lock -> tlsf
+ *     sample         lock -> sample -> tlsf, one allocation in 5000
+ *     guard, bare    lock -> guard -> tlsf, without stacks
+ *     guard          the same with stacks of up to 12 return addresses
+ *     page           lock -> page -> tlsf, with stacks
+ *
+ * Nanoseconds per request: each trace is replayed in all modes in turn, again and again, and the fastest replay of each
+ * counts. Instructions per request: of the last requests of one replay, stepped one by one (x86-64 Linux; system calls
+ * count as one). Bytes per block: what the process's resident memory grows by for blocks of 32 bytes. At the end a
+ * million blocks are live at once in mode page. Prints Markdown.
+ */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "steps.h"
+
+#include "tools/trace/read.h"
+#include "tools/trace/synthetic.h"
+
+#include <math.h>
+#include <ringfence/checked.h>
+#include <ringfence/lock.h>
+#include <ringfence/tlsf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DEPTH = 12, STEPPED = 60, STACK_SETS = 3, TRACES_MOST = 24, REQUESTS_MOST = 5000, PAGE_REQUESTS = 1000 };
+enum { OFF, SAMPLE, GUARD_BARE, GUARD, PAGE, MODES };
+
+#define ARENA_BYTES ((size_t)256 << 20)
+#define PAGE_EVERY 20U /* its system calls vary little, and take long: fewer replays of the beginning */
+
+typedef struct mode {
+  const char *name;
+  rf_mode mode;
+  unsigned stack_depth;
+} mode;
+
+static const mode modes[MODES] = {
+    [OFF] = {"off", RF_MODE_OFF, 0},
+    [SAMPLE] = {"sample", RF_MODE_SAMPLE, DEPTH},
+    [GUARD_BARE] = {"guard without stacks", RF_MODE_GUARD, 0},
+    [GUARD] = {"guard", RF_MODE_GUARD, DEPTH},
+    [PAGE] = {"page", RF_MODE_PAGE, DEPTH},
+};
+
+typedef struct subject {
+  rf_tlsf heap;
+  rf_checked checked;
+  rf_lock lock;
+  void *arena;
+} subject;
+
+static void die(const char *what) {
+  (void)fprintf(stderr, "mode_traces: %s\n", what);
+  exit(1);
+}
+
+static void *must_map(size_t size) {
+  void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) {
+    die("out of memory");
+  }
+  return p;
+}
+
+/* The allocator that the trace goes to. */
+static rf_allocator *begin(subject *s, unsigned which) {
+  rf_checked_options options = {.reporter = NULL};
+  rf_options_default(&options.settings);
+  options.settings.mode = modes[which].mode;
+  options.settings.stack_depth = modes[which].stack_depth;
+  options.settings.leaks = RF_LEAKS_NONE;
+  s->arena = must_map(ARENA_BYTES);
+  rf_status status = rf_tlsf_init(&s->heap, s->arena, ARENA_BYTES);
+  rf_allocator *const inner = rf_checked_init(&s->checked, &s->heap.base, &options);
+  status = status == RF_OK ? s->checked.status : status;
+  if (status != RF_OK || s->checked.mode != modes[which].mode || rf_lock_init(&s->lock, inner) != RF_OK) {
+    die("an allocator cannot be made");
+  }
+  return &s->lock.base;
+}
+
+static void end(subject *s) {
+  rf_checked_deinit(&s->checked);
+  (void)munmap(s->arena, ARENA_BYTES);
+}
+
+/* ---- The program ---- */
+
+typedef void *(*act)(rf_allocator *a, void *block, const trace_op *op);
+
+static __attribute__((noinline)) void *request(rf_allocator *a, void *block, const trace_op *op) {
+  switch (op->kind) {
+  case TRACE_ALLOC:
+    return rf_aligned_alloc(a, op->align != 0 ? op->align : RF_ALIGN_DEFAULT, op->size);
+  case TRACE_FREE:
+    (void)rf_free(a, block);
+    return NULL;
+  case TRACE_REALLOC:
+    return rf_realloc(a, block, op->size != 0 ? op->size : 1); /* to none would free */
+  }
+  return NULL;
+}
+
+/* Requests come from some way down, by three paths, so that there are stacks to take. Not tail calls. */
+#define NEST(name, next)                                                                                               \
+  static __attribute__((noinline)) void *name(rf_allocator *a, void *block, const trace_op *op) {                      \
+    void *volatile result = next(a, block, op);                                                                        \
+    return result;                                                                                                     \
+  }
+NEST(nest_1, request)
+NEST(nest_2, nest_1)
+NEST(nest_3, nest_2)
+NEST(nest_4, nest_3)
+NEST(nest_5, nest_4)
+NEST(nest_6, nest_5)
+NEST(nest_7, nest_6)
+NEST(nest_8, nest_7)
+
+static const act paths[STACK_SETS] = {nest_4, nest_6, nest_8};
+
+static void play(rf_allocator *a, const trace *t, void **blocks, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++) {
+    const trace_op *const op = &t->ops[i];
+    blocks[op->id] = paths[op->id % STACK_SETS](a, blocks[op->id], op);
+  }
+}
+
+static void free_all(rf_allocator *a, const trace *t, void **blocks) {
+  for (size_t id = 0; id < t->ids; id++) {
+    (void)rf_free(a, blocks[id]);
+    blocks[id] = NULL;
+  }
+}
+
+/* ---- Measures ---- */
+
+static double now_ns(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_replay(rf_allocator *a, const trace *t, size_t count, void **blocks) {
+  double const before = now_ns();
+  play(a, t, blocks, 0, count);
+  double const ns = (now_ns() - before) / (double)count;
+  free_all(a, t, blocks);
+  return ns;
+}
+
+/* What the path to `request` costs is the program's own. */
+static double count_instructions(rf_allocator *a, const trace *t, size_t count, void **blocks) {
+  size_t const first = count > STEPPED ? count - STEPPED : 0;
+  size_t total = 0;
+  play(a, t, blocks, 0, first);
+  for (size_t i = first; i < count; i++) {
+    const trace_op *const op = &t->ops[i];
+    steps_begin((uintptr_t)request);
+    blocks[op->id] = paths[op->id % STACK_SETS](a, blocks[op->id], op);
+    total += steps_end();
+  }
+  free_all(a, t, blocks);
+  return (double)total / (double)(count - first);
+}
+
+typedef struct figures {
+  double ns[MODES];
+  double instructions[MODES];
+} figures;
+
+static size_t requests_for(const trace *t, unsigned which) {
+  return which == PAGE && t->count > PAGE_REQUESTS ? PAGE_REQUESTS : t->count;
+}
+
+static figures measure(const trace *t, unsigned runs, bool steps) {
+  static subject subjects[MODES];
+  rf_allocator *allocators[MODES];
+  figures f;
+  void **const blocks = (void **)calloc(t->ids, sizeof *blocks);
+  if (blocks == NULL) {
+    die("out of memory");
+  }
+  for (unsigned m = 0; m < MODES; m++) {
+    allocators[m] = begin(&subjects[m], m);
+    f.ns[m] = INFINITY;
+    f.instructions[m] = NAN;
+  }
+  for (unsigned run = 0; run < runs; run++) {
+    for (unsigned m = 0; m < MODES; m++) {
+      if (m != PAGE || run % PAGE_EVERY == 0) {
+        f.ns[m] = fmin(f.ns[m], time_replay(allocators[m], t, requests_for(t, m), blocks));
+      }
+    }
+  }
+  for (unsigned m = 0; m < MODES; m++) {
+    if (steps) {
+      f.instructions[m] = count_instructions(allocators[m], t, requests_for(t, m), blocks);
+    }
+    end(&subjects[m]);
+  }
+  free((void *)blocks);
+  return f;
+}
+
+/* ---- Tables ---- */
+
+static void print_row(const char *name, const double *v) {
+  printf("| %s | %.0f |", name, v[OFF]);
+  for (unsigned m = OFF + 1; m < MODES; m++) {
+    printf(" %.0f (%.2f) |", v[m], v[m] / v[OFF]);
+  }
+  printf("\n");
+}
+
+static void print_table(const char *unit, const trace *traces, double (*rows)[MODES], size_t count) {
+  double means[MODES] = {0};
+  printf("\n| %s per request |", unit);
+  for (unsigned m = 0; m < MODES; m++) {
+    printf(" %s |", modes[m].name);
+  }
+  printf("\n|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < count; i++) {
+    print_row(traces[i].name, rows[i]);
+    for (unsigned m = 0; m < MODES; m++) {
+      means[m] += log(rows[i][m]) / (double)count;
+    }
+  }
+  for (unsigned m = 0; m < MODES; m++) {
+    means[m] = exp(means[m]);
+  }
+  print_row("geometric mean", means);
+  (void)fflush(stdout);
+}
+
+/* ---- Memory ---- */
+
+static size_t resident_bytes(void) {
+  unsigned long total = 0;
+  unsigned long resident = 0;
+  FILE *const f = fopen("/proc/self/statm", "re");
+  if (f == NULL || fscanf(f, "%lu %lu", &total, &resident) != 2) {
+    die("/proc/self/statm cannot be read");
+  }
+  (void)fclose(f);
+  return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* In a process of its own, so that nothing is left over from what ran before. */
+static void print_apart(void (*print)(unsigned), unsigned which) {
+  int status = 0;
+  (void)fflush(stdout);
+  pid_t const child = fork();
+  if (child == 0) {
+    print(which);
+    (void)fflush(stdout);
+    _exit(0);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+    die("a process did not end well");
+  }
+}
+
+static void print_bytes_of(unsigned which) {
+  enum { BLOCKS = 10000, BYTES = 32 };
+  static subject s;
+  rf_allocator *const a = begin(&s, which);
+  size_t const before = resident_bytes();
+  for (size_t i = 0; i < BLOCKS; i++) {
+    unsigned char *const p = (unsigned char *)rf_alloc(a, BYTES);
+    if (p == NULL) {
+      die("out of memory");
+    }
+    memset(p, 1, BYTES);
+  }
+  printf(" %.0f |", (double)(resident_bytes() - before) / BLOCKS - BYTES);
+}
+
+static void print_bytes(void) {
+  printf("\n| resident bytes per block, beyond its 32 |");
+  for (unsigned m = 0; m < MODES; m++) {
+    printf(" %s |", modes[m].name);
+  }
+  printf("\n|---|---|---|---|---|---|\n| |");
+  for (unsigned m = 0; m < MODES; m++) {
+    print_apart(print_bytes_of, m);
+  }
+  printf("\n");
+}
+
+static void print_million(unsigned which) {
+  enum { BLOCKS = 1000 * 1000, BYTES = 16 };
+  static subject s;
+  rf_allocator *const a = begin(&s, which);
+  unsigned char **const blocks = (unsigned char **)must_map(BLOCKS * sizeof *blocks);
+  bool sound = true;
+  double const before = now_ns();
+  for (size_t i = 0; i < BLOCKS; i++) {
+    blocks[i] = (unsigned char *)rf_alloc(a, BYTES);
+    if (blocks[i] == NULL) {
+      die("mode page did not serve a million blocks");
+    }
+    memset(blocks[i], (int)(i % 251), BYTES);
+  }
+  for (size_t i = 0; i < BLOCKS; i++) {
+    sound = sound && blocks[i][0] == i % 251 && blocks[i][BYTES - 1] == i % 251;
+    sound = rf_free(a, blocks[i]) == RF_OK && sound;
+  }
+  if (!sound) {
+    die("mode page lost a block of a million");
+  }
+  printf("\nA million blocks of %d bytes live at once in mode %s: all served, whole and freed, %.0f ns for both.\n",
+         BYTES, modes[which].name, (now_ns() - before) / BLOCKS);
+}
+
+/* ---- Traces ---- */
+
+static trace load(char *path) {
+  char problem[TRACE_PROBLEM_BYTES];
+  trace t;
+  char *const slash = strrchr(path, '/');
+  if (!trace_read(&t, path, problem)) {
+    die(problem);
+  }
+  trace_cut(&t, REQUESTS_MOST);
+  t.name = slash != NULL ? slash + 1 : path;
+  path[strlen(path) - strlen(".rft")] = '\0';
+  return t;
+}
+
+static unsigned parse_runs(const char *text) {
+  char *rest = NULL;
+  unsigned long const n = strtoul(text, &rest, 10);
+  if (n == 0 || n >= 1000000 || *rest != '\0') {
+    die("usage: mode_traces TRACE.rft... [--runs N]");
+  }
+  return (unsigned)n;
+}
+
+int main(int argc, char **argv) {
+  static trace traces[TRACES_MOST];
+  static double ns[TRACES_MOST][MODES];
+  static double instructions[TRACES_MOST][MODES];
+  bool const steps = steps_init();
+  size_t count = 0;
+  unsigned runs = 100;
+  for (int i = 1; i < argc; i++) {
+    size_t const length = strlen(argv[i]);
+    if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
+      runs = parse_runs(argv[++i]);
+    } else if (length > 4 && strcmp(argv[i] + length - 4, ".rft") == 0 && count < TRACES_MOST) {
+      traces[count++] = load(argv[i]);
+    } else {
+      die("usage: mode_traces TRACE.rft... [--runs N]");
+    }
+  }
+  for (size_t kind = 0; kind < trace_kinds() && count < TRACES_MOST; kind++) {
+    traces[count] = trace_make(kind, 1);
+    trace_cut(&traces[count++], REQUESTS_MOST);
+  }
+  for (size_t i = 0; i < count; i++) {
+    (void)fprintf(stderr, "%s\n", traces[i].name);
+    figures const f = measure(&traces[i], runs, steps);
+    memcpy(ns[i], f.ns, sizeof f.ns);
+    memcpy(instructions[i], f.instructions, sizeof f.instructions);
+  }
+  print_table("nanoseconds", traces, ns, count);
+  if (steps) {
+    print_table("instructions", traces, instructions, count);
+  }
+  print_bytes();
+  print_apart(print_million, PAGE);
+  for (size_t i = 0; i < count; i++) {
+    trace_free(&traces[i]);
+  }
+  return 0;
+}

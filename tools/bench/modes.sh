@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What each mode costs, on traces and on real programs, as tables in markdown.
+#
+#   ./bazelw run //tools/bench:modes                            prints them
+#   ./bazelw run //tools/bench:modes -- --update                writes them into docs/costs.md
+#   ./bazelw run //tools/bench:modes -- --quick [--update]      fewer repetitions
+set -euo pipefail
+
+traces_of=$PWD/$1
+programs=$PWD/$2
+library=$PWD/$3
+shift 3
+traces=()
+while [[ $# -gt 0 && $1 == *.rft ]]; do
+  traces+=("$PWD/$1")
+  shift
+done
+
+update=
+replays=100
+runs=5
+for option; do
+  case $option in
+    --update) update=1 ;;
+    --quick) replays=20 runs=3 ;;
+    *)
+      echo "usage: modes [--quick] [--update]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+root=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+
+{
+  echo '## Traces'
+  "$traces_of" "${traces[@]}" --runs "$replays"
+  printf '\n## Real programs\n\n'
+  "$programs" "$library" --modes --runs "$runs"
+} >"$work/tables"
+
+if [[ -n $update ]]; then
+  page=$root/docs/costs.md
+  { sed '/^<!-- modes -->$/q' "$page"; echo; cat "$work/tables"; } >"$work/page"
+  cp -- "$work/page" "$page"
+else
+  cat "$work/tables"
+fi
