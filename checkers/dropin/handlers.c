@@ -32,9 +32,7 @@ void rf_handlers_put(int number, const struct sigaction *action, bool again) {
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
-int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
-RF_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old);
-RF_EXPORT sighandler_t signal(int number, sighandler_t handler);
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *oact);
 
 /* The drop-in's own calls mean what they say. */
 static bool is_own_code(uintptr_t caller) {
@@ -45,28 +43,28 @@ static const placed *placed_at(int number) {
   return number > 0 && number < NSIG && handlers[number].is_there ? &handlers[number] : NULL;
 }
 
-int sigaction(int number, const struct sigaction *action, struct sigaction *old) {
-  const placed *const ours = placed_at(number);
+RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+  const placed *const ours = placed_at(sig);
   if (ours == NULL || is_own_code((uintptr_t)__builtin_return_address(0))) {
-    return __sigaction(number, action, old);
+    return __sigaction(sig, act, oact);
   }
-  bool const again = action != NULL && ours->again && is_default(action);
-  int const result = __sigaction(number, again ? &ours->action : action, old);
-  if (result == 0 && old != NULL && old->sa_sigaction == ours->action.sa_sigaction) {
-    memset(old, 0, sizeof *old);
-    old->sa_handler = SIG_DFL;
+  bool const again = act != NULL && ours->again && is_default(act);
+  int const result = __sigaction(sig, again ? &ours->action : act, oact);
+  if (result == 0 && oact != NULL && oact->sa_sigaction == ours->action.sa_sigaction) {
+    memset(oact, 0, sizeof *oact);
+    oact->sa_handler = SIG_DFL;
   }
   return result;
 }
 
-sighandler_t signal(int number, sighandler_t handler) {
-  const placed *const ours = placed_at(number);
-  sighandler_t const old = ssignal(number, handler);
+RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
+  const placed *const ours = placed_at(sig);
+  sighandler_t const old = ssignal(sig, handler);
   if (ours == NULL || old == SIG_ERR) {
     return old;
   }
   if (ours->again && handler == SIG_DFL) {
-    (void)__sigaction(number, &ours->action, NULL);
+    (void)__sigaction(sig, &ours->action, NULL);
   }
   return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
 }
