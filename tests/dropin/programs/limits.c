@@ -26,14 +26,16 @@ static void empty(size_t count) {
   }
 }
 
-/* A hundred blocks at once, and one that no machine has. */
+/* A hundred blocks at once, and one that no 64-bit machine has. On 32 bit the largest may well be served. */
 static int once(void) {
   for (size_t i = 0; i < 100; i++) {
     blocks[i] = malloc(1000);
   }
   empty(100);
-  void *const none = malloc(PTRDIFF_MAX / 2);
-  EXPECT(none == NULL);
+  if (sizeof(void *) == 8) {
+    void *const none = malloc(PTRDIFF_MAX / 2);
+    EXPECT(none == NULL);
+  }
   return expect_done();
 }
 
