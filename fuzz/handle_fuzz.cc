@@ -648,7 +648,7 @@ rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("handle", init);
   t.min_arena = 256;
   t.max_arena = 8192; // every call goes along the list of blocks
-  t.serves_largest = true;
+  t.names_run_out = true;
   t.survives_damage = true;
   t.refuses_ended = true;
   return t;

@@ -335,7 +335,8 @@ bool Shadow::verify_walk_sums() {
                          s.free_bytes);
   }
   // Of several, which one a request would get is the allocator's choice.
-  bool const exact = target_.serves_largest && target_.largest_is_bound && free_blocks == 1;
+  bool const nameless = target_.names_run_out && s.largest_free == 0;
+  bool const exact = target_.serves_largest && target_.largest_is_bound && free_blocks == 1 && !nameless;
   if (largest < s.largest_free || (exact && largest != s.largest_free)) {
     return verdict_.fail("walk", "the largest free block has %zu bytes, but largest_free is %zu", largest,
                          s.largest_free);

@@ -80,6 +80,7 @@ typedef struct rf_fuzz_target {
   bool accounts_capacity; /* used + free_bytes + overhead == capacity */
   bool serves_largest;    /* a request up to largest_free succeeds */
   bool largest_is_bound;  /* and a larger one fails */
+  bool names_run_out;     /* there may be no name for a block left, and largest_free 0, though memory is free */
   bool shrinks;           /* realloc and resize of an aligned block to a smaller size succeed */
   bool shrinks_in_place;  /* and such a realloc does not move */
   bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
@@ -123,6 +124,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.accounts_capacity = true;
   target.serves_largest = true;
   target.largest_is_bound = true;
+  target.names_run_out = false;
   target.shrinks = true;
   target.shrinks_in_place = true;
   target.quiet_failure = true;

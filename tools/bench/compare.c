@@ -34,10 +34,10 @@ enum {
 };
 
 #define BUDGET_STEPS 60000U /* instructions single-stepped for a cell; each takes some 20 microseconds */
-#define STEPS_PER_NS 2     /* about, to know beforehand */
-#define BUDGET_NS 1e8      /* spent on the times of a cell */
-#define PATIENCE_S 45U     /* of processor time, for a cell */
-#define FACTOR 8U          /* peaks of memory in which an allocator has to get along */
+#define STEPS_PER_NS 2      /* about, to know beforehand */
+#define BUDGET_NS 1e8       /* spent on the times of a cell */
+#define PATIENCE_S 45U      /* of processor time, for a cell */
+#define FACTOR 8U           /* peaks of memory in which an allocator has to get along */
 
 /* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
 typedef struct cell {
