@@ -77,15 +77,8 @@ void rf_handle_guard_fence(const rf_handle_guard *guard, unsigned char *block, c
 
 /* ---- AddressSanitizer ---- */
 
-#if RF_SEAM_ASAN || defined(__SANITIZE_ADDRESS__)
-#define HANDLE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HANDLE_ASAN 1
-#endif
-#endif
-
-#ifdef HANDLE_ASAN
+/* Where the heap below knows of it too, which moves what lies in these places when it was damaged. */
+#if RF_SEAM_ASAN
 void __asan_poison_memory_region(void const volatile *p, size_t size);
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);
 #define HANDLE_POISON(p, size) __asan_poison_memory_region((p), (size))
