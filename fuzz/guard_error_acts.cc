@@ -98,6 +98,10 @@ GuardError::Deed GuardError::long_overflow() {
   if (!target_.survives_damage || count == 0) {
     return {};
   }
+  if (guard_.inner->ops->walk == nullptr) {
+    // The blocks behind may be the victim's neighbours in the ring, on both sides: then nothing but a walk leads to it.
+    count = std::min<size_t>(count, RF_GUARD_BACK_MIN);
+  }
   // Of one byte, as text or a fill is, and not the guard's own. A change of every byte by the same bits could leave a header's
   // magic right: it is linear.
   fill(end, mask_ != RF_FILL_GUARD ? mask_ : static_cast<unsigned char>(~mask_), count);
