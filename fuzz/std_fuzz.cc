@@ -14,7 +14,7 @@ rf_allocator *init(void *, void *, size_t) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
 #endif
-  return rf_std_init(&heap) == RF_OK ? &heap.base : nullptr;
+  return rf_std_init(nullptr) == RF_ERR_INVALID && rf_std_init(&heap) == RF_OK ? &heap.base : nullptr;
 }
 
 rf_fuzz_target target() {
