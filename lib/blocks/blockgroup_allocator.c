@@ -59,9 +59,12 @@ static rf_memblocks *next_larger(const rf_blockgroup *group, size_t size, const 
 }
 
 static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t size, size_t align, const rf_site *site) {
-  size_t index;
+  size_t index = 0;
   rf_memblocks_lock(pool);
   rf_status const status = rf_memblocks_take_run(pool, 1, align, &index);
+  if (status == RF_OK) {
+    rf_seam_alloc(rf_memblocks_at(pool, index), size);
+  }
   rf_memblocks_unlock(pool);
   if (status == RF_ERR_CORRUPT) {
     (void)rf_fault_refuse(&a->base, status, "bitmap and count disagree", pool->bitmap, site);
@@ -70,7 +73,6 @@ static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t si
     return NULL;
   }
   void *const ptr = rf_memblocks_at(pool, index);
-  rf_seam_alloc(ptr, size);
   table_of(a, pool)[index] = size + 1;
   rf_count_alloc(&a->counters, size);
   rf_memblocks_notify_alloc(pool, ptr, pool->block_size);
@@ -161,7 +163,11 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
   }
   rf_count_resize(&a->counters, *at.size - 1, size);
   *at.size = size + 1;
-  rf_seam_resize(ptr, at.pool->block_size, ptr, size);
+  if (RF_SEAM) {
+    rf_memblocks_lock(at.pool);
+    rf_seam_resize(ptr, at.pool->block_size, ptr, size);
+    rf_memblocks_unlock(at.pool);
+  }
   return RF_OK;
 }
 
@@ -173,7 +179,11 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   if (find(adapter_of(self), ptr, &at, &what) != RF_OK) {
     return 0;
   }
-  rf_seam_reveal(ptr, at.pool->block_size);
+  if (RF_SEAM) {
+    rf_memblocks_lock(at.pool);
+    rf_seam_reveal(ptr, at.pool->block_size);
+    rf_memblocks_unlock(at.pool);
+  }
   return at.pool->block_size;
 }
 

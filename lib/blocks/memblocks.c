@@ -328,14 +328,12 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
+  for (size_t i = 0; RF_SEAM && status == RF_OK && i < count; i++) {
+    rf_seam_alloc(load(out, i), blocks->block_size);
+  }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
     return corrupt(blocks);
-  }
-  if (RF_SEAM && status == RF_OK) {
-    for (size_t i = 0; i < count; i++) {
-      rf_seam_alloc(load(out, i), blocks->block_size);
-    }
   }
   if (status == RF_OK && blocks->listeners != NULL) {
     for (size_t i = 0; i < count; i++) {
@@ -389,13 +387,15 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
   }
   rf_memblocks_lock(blocks);
   rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
+  if (status == RF_OK) {
+    *out = rf_memblocks_at(blocks, first);
+    rf_seam_alloc(*out, count * blocks->block_size);
+  }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
     return corrupt(blocks);
   }
   if (status == RF_OK) {
-    *out = rf_memblocks_at(blocks, first);
-    rf_seam_alloc(*out, count * blocks->block_size);
     rf_memblocks_notify_alloc(blocks, *out, count * blocks->block_size);
   }
   return status;
@@ -426,12 +426,15 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   }
   rf_memblocks_lock(blocks);
   bool const taken = rf_memblocks_take_these(blocks, index, count);
-  blocks->failures += taken ? 0 : 1;
+  if (taken) {
+    rf_seam_alloc(first, count * blocks->block_size);
+  } else {
+    blocks->failures++;
+  }
   rf_memblocks_unlock(blocks);
   if (!taken) {
     return RF_ERR_NO_MEMORY;
   }
-  rf_seam_alloc(first, count * blocks->block_size);
   rf_memblocks_notify_alloc(blocks, first, count * blocks->block_size);
   return RF_OK;
 }

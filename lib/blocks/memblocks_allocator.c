@@ -63,13 +63,13 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
     memset(&a->sizes[first], 0, count * sizeof *a->sizes);
     a->sizes[first] = size + 1;
     rf_count_alloc(&a->counters, size);
+    rf_seam_alloc(rf_memblocks_at(blocks, first), size);
   } else {
     a->counters.failures++;
   }
   rf_memblocks_unlock(blocks);
   if (status == RF_OK) {
     void *const ptr = rf_memblocks_at(blocks, first);
-    rf_seam_alloc(ptr, size);
     rf_memblocks_notify_alloc(blocks, ptr, count * blocks->block_size);
     return ptr;
   }
@@ -171,10 +171,10 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   }
   rf_memblocks_lock(a->blocks);
   bool const live = find(a, ptr, &index, &status) == NULL;
-  size_t const count = live ? run_at(a, index) : 0;
+  size_t const room = live ? run_at(a, index) * a->blocks->block_size : 0;
+  rf_seam_reveal(ptr, room);
   rf_memblocks_unlock(a->blocks);
-  rf_seam_reveal(ptr, count * a->blocks->block_size);
-  return count * a->blocks->block_size;
+  return room;
 }
 
 static bool adapter_owns(rf_allocator *self, const void *ptr) {

@@ -16,7 +16,9 @@
  * compiled with -fno-sanitize=address, since they alone may touch what is out of bounds; RF_SEAM_COPTS of
  * tools/bazel/copts.bzl says so.
  *
- * Threads and interrupts: each call may come from any thread; two calls about the same memory are the caller's to order.
+ * Threads and interrupts: each call may come from any thread; two calls about the same memory are the caller's to order, and
+ * so are two about blocks that share eight aligned bytes, of which AddressSanitizer keeps one byte of state: tell under the
+ * lock that hands out and takes back.
  */
 #ifndef RINGFENCE_SEAM_H
 #define RINGFENCE_SEAM_H
