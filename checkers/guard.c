@@ -20,22 +20,6 @@ RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
 
 /* ---- Calls into the inner allocator ---- */
 
-static void keep_fault(const rf_fault *fault, void *context) {
-  inner_call *const call = (inner_call *)context;
-  if (call->fault.status == RF_OK) {
-    call->fault = *fault;
-  }
-}
-
-RF_INLINE void call_begin(inner_call *call) {
-  call->fault.status = RF_OK;
-  rf_fault_scope_enter(&call->scope, keep_fault, call);
-}
-
-void rf_guard_call_begin(inner_call *call) {
-  call_begin(call);
-}
-
 RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
@@ -43,15 +27,10 @@ RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const r
   rf_report(guard->options.reporter, &f);
 }
 
-RF_INLINE void call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
-  rf_fault_scope_leave(&call->scope);
-  if (RF_UNLIKELY(call->fault.status != RF_OK)) {
+RF_INLINE void call_end(rf_guard *guard, rf_inner_call *call, const rf_origin *origin) {
+  if (rf_inner_call_end(call)) {
     report_inner(guard, &call->fault, origin);
   }
-}
-
-void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin) {
-  call_end(guard, call, origin);
 }
 
 /* How much of the inner block may be written, at least `asked`. */
@@ -90,9 +69,6 @@ RF_INLINE uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, origin
   *kind = ORIGIN_CALLER;
   return origin->caller;
 }
-
-/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
-#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
 static const rf_origin nowhere;
 
@@ -135,7 +111,7 @@ RF_INLINE void unlink_live(rf_guard_header *h, guard_seal parts) {
 RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, const rf_origin *origin) {
   unsigned char *const block = block_of(h);
   size_t const total = total_of(h);
-  inner_call call;
+  rf_inner_call call;
   uint8_t const kind = (uint8_t)(h->kind | STATE_RETIRED);
   parts.next = next_part(0);
   parts.body ^= traits_part(0, 0, h->kind ^ kind);
@@ -154,7 +130,7 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
     return; /* its bookkeeping would lead it anywhere */
   }
   tell_returned(guard, payload_of(h), block, total);
-  call_begin(&call);
+  rf_inner_call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
   call_end(guard, &call, origin);
 }
@@ -213,7 +189,7 @@ static inline void flush(rf_guard *guard, size_t keep, const rf_origin *origin) 
 }
 
 void rf_guard_flush(rf_guard *guard, size_t keep) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   rf_seam_enter();
   flush(guard, keep, &origin);
   rf_seam_leave();
@@ -250,8 +226,8 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
 /* ---- Allocation ---- */
 
 RF_INLINE void *take(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
-  inner_call call;
-  call_begin(&call);
+  rf_inner_call call;
+  rf_inner_call_begin(&call);
   void *const block = guard->inner->ops->alloc(guard->inner, total, align, origin->site);
   if (block != NULL) {
     *got = is_watched(guard) ? total : offered(guard, block, total); /* watched, slack is out of bounds anyway */
@@ -466,9 +442,9 @@ rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_
 static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, const rf_origin *origin, size_t *got) {
   rf_allocator *const inner = guard->inner;
   rf_status status = RF_ERR_NO_MEMORY;
-  inner_call call;
+  rf_inner_call call;
   tell_open(guard, h);
-  call_begin(&call);
+  rf_inner_call_begin(&call);
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
   }
@@ -552,23 +528,23 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 /* ---- The interface ---- */
 
 static void *guard_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   return rf_guard_alloc_from(self_of(self), size, align, RF_FAMILY_MALLOC, &origin);
 }
 
 static rf_status guard_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   return rf_guard_free_from(self_of(self), ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 static void *guard_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   return rf_guard_realloc_from(self_of(self), ptr, size, align, &origin);
 }
 
 static rf_status guard_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   if (!rf_guard_is_live(guard, ptr)) {
     return rf_guard_refuse(guard, ptr, &origin);
   }
@@ -621,21 +597,14 @@ static void guard_counters(rf_allocator *self, rf_counters *out) {
 }
 
 static void guard_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_guard_reject_from(self_of(self), why, size, detail, &origin);
 }
 
 void rf_guard_reject_from(rf_guard *guard, rf_reject why, size_t size, size_t detail, const rf_origin *origin) {
-  static const rf_bug bugs[] = {
-      [RF_REJECT_SIZE] = RF_BUG_SIZE_TOO_BIG,
-      [RF_REJECT_OVERFLOW] = RF_BUG_CALLOC_OVERFLOW,
-      [RF_REJECT_ALIGN] = RF_BUG_BAD_ALIGNMENT,
-  };
   rf_finding f;
   origin = known(origin);
-  rf_guard_finding(guard, &f, bugs[why], RF_ACCESS_UNKNOWN, NULL, origin);
-  f.size = size;
-  f.argument = detail;
+  rf_finding_begin_rejected(&f, why, size, detail, guard->inner->ops->name, mode_of(guard), origin);
   rf_report(guard->options.reporter, &f);
   (void)rf_reject_at(guard->inner, why, size, detail, origin->site);
 }
@@ -750,7 +719,7 @@ size_t rf_guard_report_live(rf_guard *guard) {
 }
 
 size_t rf_guard_sweep(rf_guard *guard) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   rf_seam_enter();
   size_t const count = rf_guard_sweep_from(guard, &origin);
   rf_seam_leave();
@@ -828,7 +797,7 @@ static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin 
 }
 
 static void *walked_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   (void)size;
   (void)align;
   report_reentry(self, NULL, &origin);
@@ -836,13 +805,13 @@ static void *walked_alloc(rf_allocator *self, size_t size, size_t align, const r
 }
 
 static rf_status walked_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   report_reentry(self, ptr, &origin);
   return RF_ERR_BUSY;
 }
 
 static void *walked_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   (void)size;
   (void)align;
   report_reentry(self, ptr, &origin);
@@ -850,7 +819,7 @@ static void *walked_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
 }
 
 static rf_status walked_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   (void)size;
   report_reentry(self, ptr, &origin);
   return RF_ERR_BUSY;
@@ -880,46 +849,28 @@ static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *o
   rf_report(guard->options.reporter, &f);
 }
 
-static void *ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, NULL, &origin);
-  return NULL;
-}
-
-static rf_status ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  report_ended(self, ptr, &origin);
-  return RF_ERR_DELETED;
-}
-
-static void *ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, ptr, &origin);
-  return NULL;
-}
-
 static void ended_stats(rf_allocator *self, rf_stats *out) {
   rf_stats const nothing = {0};
   *out = nothing;
   rf_count_into(&self_of(self)->counters, out);
 }
 
-static const rf_allocator_ops ended_ops = {
-    .name = "guard",
-    .alloc = ended_alloc,
-    .free = ended_free,
-    .realloc = ended_realloc,
-    .stats = ended_stats,
-    .inner = guard_inner,
+static const rf_ended_ops ended_ops = {
+    .ops =
+        {
+            .name = "guard",
+            .alloc = rf_ended_alloc,
+            .free = rf_ended_free,
+            .realloc = rf_ended_realloc,
+            .stats = ended_stats,
+            .inner = guard_inner,
+        },
+    .report = report_ended,
 };
 
 static void guard_deinit(rf_allocator *self) {
   rf_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   (void)rf_guard_mend(guard, &origin); /* what follows goes through all blocks */
   if (guard->options.sweep_at_deinit) {
     (void)rf_guard_sweep_from(guard, &origin);
@@ -930,7 +881,7 @@ static void guard_deinit(rf_allocator *self) {
   flush(guard, 0, &origin);
   give_back_live(guard);
   rf_guard_unregister(guard);
-  guard->base.ops = &ended_ops;
+  guard->base.ops = &ended_ops.ops;
 }
 
 static const rf_allocator_ops guard_ops = {

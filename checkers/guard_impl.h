@@ -9,6 +9,7 @@
 
 #include "fill.h"
 #include "host.h"
+#include "wrapper.h"
 
 /* Some functions look at memory that may not be a block at all, where only the system has said that it can be read. */
 #if defined(__clang__) || defined(__GNUC__)
@@ -283,15 +284,6 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr);
 
 /* True where `ptr` starts a block that is live, its header intact. */
 bool rf_guard_is_live(const rf_guard *guard, const void *ptr);
-
-/* A call into the inner allocator, with the first fault that it raises. */
-typedef struct inner_call {
-  rf_fault_scope scope;
-  rf_fault fault; /* status RF_OK: none */
-} inner_call;
-
-void rf_guard_call_begin(inner_call *call);
-void rf_guard_call_end(rf_guard *guard, inner_call *call, const rf_origin *origin);
 
 /* ---- guard_damage.c ---- */
 

@@ -209,7 +209,7 @@ static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf
 static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) {
   rf_allocator *const inner = guard->inner;
   rf_guard_header *const h = header_of(ptr);
-  inner_call call;
+  rf_inner_call call;
   if (!guard->inner_tells || inner->ops->usable_size == NULL || !rf_guard_has_memory(guard, ptr, 1)) {
     return RF_OK;
   }
@@ -225,9 +225,9 @@ static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) 
   if (guard->inner_damaged) {
     return RF_OK;
   }
-  rf_guard_call_begin(&call);
+  rf_inner_call_begin(&call);
   rf_status const status = inner->ops->free(inner, h, origin->site);
-  rf_fault_scope_leave(&call.scope);
+  (void)rf_inner_call_end(&call);
   return status == RF_ERR_NOT_ALLOCATED
              ? report_double_free(guard, NULL, ptr, "the block has left the quarantine", origin)
              : RF_OK;

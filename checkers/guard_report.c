@@ -1,20 +1,9 @@
 /* rf_guard: making findings. */
 #include "guard_impl.h"
 
-#include <ringfence/port.h>
-
 void rf_guard_finding(const rf_guard *guard, rf_finding *f, rf_bug bug, rf_access access, const void *address,
                       const rf_origin *origin) {
-  memset(f, 0, sizeof *f);
-  f->bug = bug;
-  f->cwe = rf_bug_cwe(bug, access);
-  f->access = access;
-  f->address = (uintptr_t)address;
-  f->allocator = guard->inner->ops->name;
-  f->mode = mode_of(guard);
-  f->found.site = origin->site;
-  f->found.thread = rf_port_thread_id();
-  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
+  rf_finding_begin(f, bug, access, address, guard->inner->ops->name, mode_of(guard), origin);
 }
 
 void rf_guard_trace(const rf_guard *guard, origin_kind kind, uintptr_t origin, uint32_t thread, rf_trace *out) {

@@ -10,32 +10,21 @@ static rf_handle_guard *self_of(rf_handles *self) {
   return (rf_handle_guard *)self;
 }
 
-/* Where a call came from; evaluated in the operation itself, whose caller is the program. */
-#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
-
 static handle_place place_of(const rf_origin *origin) {
   return (handle_place){origin->site, origin->caller, rf_port_thread_id()};
 }
 
 /* ---- Calls into the inner heap, whose faults are kept ---- */
 
-static void keep_fault(const rf_fault *fault, void *context) {
-  rf_fault *const kept = (rf_fault *)context;
-  if (kept->status == RF_OK) {
-    *kept = *fault;
-  }
-}
-
 static rf_status inner_address(rf_handle_guard *guard, rf_handle handle, unsigned char **block) {
-  rf_fault fault = {RF_OK, NULL, NULL, NULL, NULL};
-  rf_fault_scope scope;
-  rf_fault_scope_enter(&scope, keep_fault, &fault);
+  rf_inner_call call;
+  rf_inner_call_begin(&call);
   *block = (unsigned char *)guard->inner->ops->address(guard->inner, handle, NULL);
-  rf_fault_scope_leave(&scope);
+  (void)rf_inner_call_end(&call);
   if (*block != NULL) {
     return RF_OK;
   }
-  return fault.status != RF_OK ? fault.status : RF_ERR_INVALID;
+  return call.fault.status != RF_OK ? call.fault.status : RF_ERR_INVALID;
 }
 
 /* ---- Findings about a call ---- */
@@ -286,7 +275,7 @@ static bool wraps(const rf_handle_guard *guard, size_t size) {
 
 static rf_handle guard_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   if (guard->inner == NULL) {
     (void)say_ended(guard, &origin);
@@ -320,7 +309,7 @@ static rf_handle guard_alloc(rf_handles *self, size_t size, unsigned flags, cons
 
 static rf_status guard_free(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   bool to_the_end;
@@ -349,12 +338,11 @@ static rf_status resize_inside(rf_handle_guard *guard, unsigned char *block, han
   rf_handles *const inner = guard->inner;
   rf_handle const handle = h->self;
   size_t const old_size = h->size;
-  rf_fault fault = {RF_OK, NULL, NULL, NULL, NULL};
-  rf_fault_scope scope;
+  rf_inner_call call;
   (void)block;
-  rf_fault_scope_enter(&scope, keep_fault, &fault);
+  rf_inner_call_begin(&call);
   rf_status const status = inner->ops->resize(inner, handle, handle_total(guard, size), origin->site);
-  rf_fault_scope_leave(&scope);
+  (void)rf_inner_call_end(&call);
   if (status != RF_OK) {
     return status;
   }
@@ -372,7 +360,7 @@ static rf_status resize_inside(rf_handle_guard *guard, unsigned char *block, han
 
 static rf_status guard_resize(rf_handles *self, rf_handle handle, size_t size, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   bool to_the_end;
@@ -411,7 +399,7 @@ static rf_status guard_resize(rf_handles *self, rf_handle handle, size_t size, c
 
 static void *guard_address(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   if (open_block(guard, handle, RF_ACCESS_UNKNOWN, &block, &h, &origin) != RF_OK) {
@@ -423,7 +411,7 @@ static void *guard_address(rf_handles *self, rf_handle handle, const rf_site *si
 
 static void *guard_lock(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   if (open_block(guard, handle, RF_ACCESS_UNKNOWN, &block, &h, &origin) != RF_OK) {
@@ -443,7 +431,7 @@ static void *guard_lock(rf_handles *self, rf_handle handle, const rf_site *site)
 
 static rf_status guard_unlock(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   rf_status const status = open_block(guard, handle, RF_ACCESS_UNKNOWN, &block, &h, &origin);
@@ -464,7 +452,7 @@ static rf_status guard_unlock(rf_handles *self, rf_handle handle, const rf_site 
 
 static size_t guard_size(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   unsigned char *block;
   handle_header h;
   return open_block(guard, handle, RF_ACCESS_UNKNOWN, &block, &h, &origin) == RF_OK ? h.size : 0;
@@ -487,7 +475,7 @@ static rf_handle guard_find(rf_handles *self, const void *ptr) {
 
 static size_t guard_compact(rf_handles *self, size_t most, const rf_site *site) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   if (guard->inner == NULL) {
     (void)say_ended(guard, &origin);
     return 0;
@@ -504,7 +492,7 @@ static void rename_block(rf_handle_guard *guard, unsigned char *block, handle_he
 
 static rf_status guard_swap(rf_handles *self, rf_handle one, rf_handle other) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   unsigned char *a;
   unsigned char *b;
   handle_header ha;
@@ -588,14 +576,14 @@ static rf_handles *guard_inner(rf_handles *self) {
 /* ---- The end ---- */
 
 void rf_handle_guard_flush(rf_handle_guard *guard, size_t keep) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   if (guard->inner != NULL) {
     flush(guard, keep, &origin);
   }
 }
 
 size_t rf_handle_guard_sweep(rf_handle_guard *guard) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   return guard->inner != NULL ? rf_handle_guard_sweep_from(guard, &origin) : 0;
 }
 
@@ -625,7 +613,7 @@ static size_t report_live(rf_handle_guard *guard, const rf_origin *origin) {
 }
 
 size_t rf_handle_guard_report_live(rf_handle_guard *guard) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   return guard->inner != NULL ? report_live(guard, &origin) : 0;
 }
 
@@ -651,7 +639,7 @@ static void give_back(rf_handle_guard *guard) {
 
 static void guard_deinit(rf_handles *self) {
   rf_handle_guard *const guard = self_of(self);
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   if (guard->inner == NULL) {
     return;
   }

@@ -9,6 +9,7 @@
 #include <ringfence/stack.h>
 
 #include "fill.h"
+#include "wrapper.h"
 
 #define HANDLE_FILL_FREE 0xCC
 #define HANDLE_FILL_RAW 0xCD

@@ -1,8 +1,6 @@
 /* rf_handle_guard: headers, finding damage, making findings. */
 #include "handle_guard_impl.h"
 
-#include <ringfence/port.h>
-
 /* ---- Headers ---- */
 
 /* Each step can be undone, so a change of one word changes the magic. */
@@ -59,16 +57,8 @@ void rf_handle_guard_fence(const rf_handle_guard *guard, unsigned char *block, c
 
 void rf_handle_guard_finding(const rf_handle_guard *guard, rf_finding *f, rf_bug bug, rf_access access,
                              const void *address, const rf_origin *origin) {
-  memset(f, 0, sizeof *f);
-  f->bug = bug;
-  f->cwe = rf_bug_cwe(bug, access);
-  f->access = access;
-  f->address = (uintptr_t)address;
-  f->allocator = guard->inner != NULL ? guard->inner->ops->name : guard->base.ops->name;
-  f->mode = "guard";
-  f->found.site = origin->site;
-  f->found.thread = rf_port_thread_id();
-  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
+  const char *const name = guard->inner != NULL ? guard->inner->ops->name : guard->base.ops->name;
+  rf_finding_begin(f, bug, access, address, name, "guard", origin);
 }
 
 static void tell_place(rf_trace *out, const handle_place *place) {

@@ -1,20 +1,17 @@
 /* rf_page: the decorator over the page store. */
 #include <ringfence/page.h>
 
-#include <ringfence/port.h>
 #include <ringfence/reporter.h>
 #include <string.h>
 
 #include "page_store.h"
+#include "wrapper.h"
 
 static const rf_allocator_ops page_ops;
 
 static rf_page *self_of(rf_allocator *self) {
   return (rf_page *)self;
 }
-
-/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
-#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
 static bool has_pages(const rf_page *page, const void *ptr) {
   return rf_page_store_owns(page->store, ptr);
@@ -24,15 +21,7 @@ static bool has_pages(const rf_page *page, const void *ptr) {
 
 static void begin_finding(const rf_page *page, rf_finding *f, rf_bug bug, const void *address,
                           const rf_origin *origin) {
-  memset(f, 0, sizeof *f);
-  f->bug = bug;
-  f->cwe = rf_bug_cwe(bug, RF_ACCESS_UNKNOWN);
-  f->address = (uintptr_t)address;
-  f->allocator = page->inner->ops->name;
-  f->mode = "page";
-  f->found.site = origin->site;
-  f->found.thread = rf_port_thread_id();
-  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
+  rf_finding_begin(f, bug, RF_ACCESS_UNKNOWN, address, page->inner->ops->name, "page", origin);
 }
 
 /* The guard's findings about blocks that it has are in mode guard, as these blocks are. The rest would have been found by
@@ -52,27 +41,9 @@ static rf_action forward(rf_reporter *self, const rf_finding *f) {
 
 /* ---- The block of the inner allocator that stands for one of ours ---- */
 
-typedef struct call {
-  rf_fault_scope scope;
-  rf_fault fault; /* status RF_OK: none */
-} call;
-
-static void keep_fault(const rf_fault *fault, void *context) {
-  call *const c = (call *)context;
-  if (c->fault.status == RF_OK) {
-    c->fault = *fault;
-  }
-}
-
-static void call_begin(call *c) {
-  c->fault.status = RF_OK;
-  rf_fault_scope_enter(&c->scope, keep_fault, c);
-}
-
 /* What the inner allocator refuses of what we do is damage to itself. */
-static void call_end(rf_page *page, call *c, const rf_origin *origin) {
-  rf_fault_scope_leave(&c->scope);
-  if (c->fault.status != RF_OK) {
+static void call_end(rf_page *page, rf_inner_call *c, const rf_origin *origin) {
+  if (rf_inner_call_end(c)) {
     rf_finding f;
     begin_finding(page, &f, RF_BUG_METADATA, c->fault.ptr, origin);
     f.detail = c->fault.what != NULL ? c->fault.what : rf_status_name(c->fault.status);
@@ -81,16 +52,16 @@ static void call_end(rf_page *page, call *c, const rf_origin *origin) {
 }
 
 static void *take(rf_page *page, size_t size, size_t align, const rf_origin *origin) {
-  call c;
-  call_begin(&c);
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
   void *const p = page->inner->ops->alloc(page->inner, size, align, origin->site);
   call_end(page, &c, origin);
   return p;
 }
 
 static void give_back(rf_page *page, void *companion, const rf_origin *origin) {
-  call c;
-  call_begin(&c);
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
   (void)page->inner->ops->free(page->inner, companion, origin->site);
   call_end(page, &c, origin);
 }
@@ -131,7 +102,7 @@ static bool reenters(const rf_page *page, const void *ptr, const rf_origin *orig
 
 static void *page_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_page *const page = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   void *const p = reenters(page, NULL, &origin) ? NULL : make_block(page, size, align, &origin);
   if (p == NULL) {
     page->counters.failures++;
@@ -190,7 +161,7 @@ static size_t size_of(rf_page *page, const void *ptr) {
 
 static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_page *const page = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   if (reenters(page, ptr, &origin)) {
     return RF_ERR_BUSY;
   }
@@ -208,8 +179,8 @@ static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
 static bool resize_companion(rf_page *page, void *companion, size_t size, const rf_origin *origin) {
   rf_allocator *const inner = page->inner;
   rf_status status = RF_ERR_UNSUPPORTED;
-  call c;
-  call_begin(&c);
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, companion, size, origin->site);
   }
@@ -245,7 +216,7 @@ static rf_status resize_from(rf_page *page, void *ptr, size_t size, const rf_ori
 
 static rf_status page_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_page *const page = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   if (reenters(page, ptr, &origin)) {
     return RF_ERR_BUSY;
   }
@@ -266,7 +237,7 @@ static bool is_live(rf_page *page, const void *ptr) {
 
 static void *page_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_page *const page = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   if (reenters(page, ptr, &origin)) {
     return NULL;
   }
@@ -354,7 +325,7 @@ static void page_stats(rf_allocator *self, rf_stats *out) {
 }
 
 static void page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_guard_reject_from(&self_of(self)->guarded, why, size, detail, &origin);
 }
 
@@ -369,13 +340,13 @@ static size_t sweep(rf_page *page, uint64_t budget_ns, const rf_origin *origin) 
 }
 
 size_t rf_page_sweep(rf_page *page) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   size_t const found = sweep(page, 0, &origin);
   return found + rf_guard_sweep(&page->guarded);
 }
 
 size_t rf_page_sweep_step(rf_page *page, uint64_t budget_ns) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   return sweep(page, budget_ns != 0 ? budget_ns : 1, &origin);
 }
 
@@ -437,41 +408,23 @@ static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *o
   rf_report(page->options.reporter, &f);
 }
 
-static void *ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, NULL, &origin);
-  return NULL;
-}
-
-static rf_status ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  report_ended(self, ptr, &origin);
-  return RF_ERR_DELETED;
-}
-
-static void *ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, ptr, &origin);
-  return NULL;
-}
-
 static void ended_stats(rf_allocator *self, rf_stats *out) {
   rf_stats const nothing = {0};
   *out = nothing;
   rf_count_into(&self_of(self)->counters, out);
 }
 
-static const rf_allocator_ops ended_ops = {
-    .name = "page",
-    .alloc = ended_alloc,
-    .free = ended_free,
-    .realloc = ended_realloc,
-    .stats = ended_stats,
-    .inner = page_inner,
+static const rf_ended_ops ended_ops = {
+    .ops =
+        {
+            .name = "page",
+            .alloc = rf_ended_alloc,
+            .free = rf_ended_free,
+            .realloc = rf_ended_realloc,
+            .stats = ended_stats,
+            .inner = page_inner,
+        },
+    .report = report_ended,
 };
 
 /* ---- The end ---- */
@@ -495,7 +448,7 @@ static bool give_back_companion(const rf_page_block *block, void *context) {
 
 static void page_deinit(rf_allocator *self) {
   rf_page *const page = self_of(self);
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   ending e = {page, &origin};
   if (page->options.sweep_at_deinit) {
     (void)sweep(page, 0, &origin);
@@ -506,7 +459,7 @@ static void page_deinit(rf_allocator *self) {
   page->guarded.base.ops->deinit(&page->guarded.base);
   rf_page_store_each(page->store, give_back_companion, &e);
   rf_page_store_close(page->store);
-  page->base.ops = &ended_ops;
+  page->base.ops = &ended_ops.ops;
 }
 
 static const rf_allocator_ops page_ops = {

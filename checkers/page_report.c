@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fill.h"
+#include "wrapper.h"
 
 /* ---- Origins ---- */
 
@@ -35,16 +36,7 @@ void rf_page_trace(const rf_page_store *store, const rf_page_origin *origin, rf_
 
 void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_access access, const void *address,
                      const rf_origin *origin) {
-  memset(f, 0, sizeof *f);
-  f->bug = bug;
-  f->cwe = rf_bug_cwe(bug, access);
-  f->access = access;
-  f->address = (uintptr_t)address;
-  f->allocator = store->options.allocator;
-  f->mode = store->options.mode;
-  f->found.site = origin->site;
-  f->found.thread = rf_port_thread_id();
-  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
+  rf_finding_begin(f, bug, access, address, store->options.allocator, store->options.mode, origin);
 }
 
 void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_slot *s) {

@@ -1,22 +1,19 @@
 /* rf_sample: the decorator over the page store with a fixed number of slots. */
 #include <ringfence/sample.h>
 
-#include <ringfence/port.h>
 #include <ringfence/reporter.h>
 #include <string.h>
 
 #include "host.h"
 #include "page_store.h"
 #include "sample_pick.h"
+#include "wrapper.h"
 
 static const rf_allocator_ops sample_ops;
 
 static rf_sample *self_of(rf_allocator *self) {
   return (rf_sample *)self;
 }
-
-/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
-#define HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -65,58 +62,15 @@ static inline bool is_due(rf_sample *sample) {
 
 /* ---- Findings that are not the store's ---- */
 
-static void report(rf_sample *sample, rf_finding *f, rf_bug bug, const void *address, const rf_origin *origin) {
-  f->bug = bug;
-  f->cwe = rf_bug_cwe(bug, f->access);
-  f->address = (uintptr_t)address;
-  f->allocator = sample->inner->ops->name;
-  f->mode = "sample";
-  f->found.site = origin->site;
-  f->found.thread = rf_port_thread_id();
-  f->found.depth = rf_stack_capture_slow(origin, f->found.frames, RF_TRACE_DEPTH);
-  rf_report(sample->options.reporter, f);
-}
-
-static rf_bug bug_of(rf_status status) {
-  switch (status) {
-  case RF_ERR_BAD_POINTER:
-    return RF_BUG_BAD_FREE;
-  case RF_ERR_NOT_ALLOCATED:
-    return RF_BUG_DOUBLE_FREE;
-  default:
-    return RF_BUG_METADATA;
-  }
-}
-
-typedef struct call {
-  rf_fault_scope scope;
-  rf_fault fault; /* status RF_OK: none */
-} call;
-
-static void keep_fault(const rf_fault *fault, void *context) {
-  call *const c = (call *)context;
-  if (c->fault.status == RF_OK) {
-    c->fault = *fault;
-  }
-}
-
-static inline void call_begin(call *c) {
-  c->fault.status = RF_OK;
-  rf_fault_scope_enter(&c->scope, keep_fault, c);
-}
-
 /* What the inner allocator refused becomes a finding. */
-RARE static void report_refusal(rf_sample *sample, const call *c, const rf_origin *origin) {
+RARE static void report_refusal(rf_sample *sample, const rf_inner_call *c, const rf_origin *origin) {
   rf_finding f;
-  memset(&f, 0, sizeof f);
-  f.detail = c->fault.what;
-  f.access = bug_of(c->fault.status) == RF_BUG_METADATA ? RF_ACCESS_UNKNOWN : RF_ACCESS_FREE;
-  report(sample, &f, bug_of(c->fault.status), c->fault.ptr, origin);
+  rf_finding_begin_refused(&f, &c->fault, sample->inner->ops->name, "sample", origin);
+  rf_report(sample->options.reporter, &f);
 }
 
-static inline void call_end(rf_sample *sample, call *c, const rf_origin *origin) {
-  rf_fault_scope_leave(&c->scope);
-  if (UNLIKELY(c->fault.status != RF_OK)) {
+static inline void call_end(rf_sample *sample, rf_inner_call *c, const rf_origin *origin) {
+  if (rf_inner_call_end(c)) {
     report_refusal(sample, c, origin);
   }
 }
@@ -189,7 +143,7 @@ RARE static void *alloc_from(rf_sample *sample, size_t size, size_t align, const
 static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = self_of(self);
   if (UNLIKELY(is_due(sample))) {
-    rf_origin const origin = HERE(site);
+    rf_origin const origin = RF_ORIGIN_HERE(site);
     return alloc_from(sample, size, align, &origin);
   }
   return sample->inner->ops->alloc(sample->inner, size, align, site);
@@ -197,10 +151,9 @@ static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const r
 
 static rf_status report_standing(rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_finding f;
-  memset(&f, 0, sizeof f);
-  f.access = RF_ACCESS_FREE;
+  rf_finding_begin(&f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, ptr, sample->inner->ops->name, "sample", origin);
   f.detail = "the block was freed or moved, and its memory now stands for a sampled block";
-  report(sample, &f, RF_BUG_DOUBLE_FREE, ptr, origin);
+  rf_report(sample->options.reporter, &f);
   return RF_ERR_NOT_ALLOCATED;
 }
 
@@ -218,8 +171,8 @@ static inline rf_status refuse_others(rf_sample *sample, const void *ptr, const 
 }
 
 static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origin) {
-  call c;
-  call_begin(&c);
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
   rf_status const status = sample->inner->ops->free(sample->inner, ptr, origin->site);
   call_end(sample, &c, origin);
   return status;
@@ -241,16 +194,15 @@ RARE static rf_status free_apart(rf_sample *sample, void *ptr, const rf_origin *
 
 static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  call c;
+  rf_inner_call c;
   if (UNLIKELY(has_pages(sample, ptr) || rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr))) {
-    rf_origin const origin = HERE(site);
+    rf_origin const origin = RF_ORIGIN_HERE(site);
     return free_apart(sample, ptr, &origin);
   }
-  call_begin(&c);
+  rf_inner_call_begin(&c);
   rf_status const status = sample->inner->ops->free(sample->inner, ptr, site);
-  rf_fault_scope_leave(&c.scope);
-  if (UNLIKELY(c.fault.status != RF_OK)) {
-    rf_origin const origin = HERE(site);
+  if (rf_inner_call_end(&c)) {
+    rf_origin const origin = RF_ORIGIN_HERE(site);
     report_refusal(sample, &c, &origin);
   }
   return status;
@@ -279,8 +231,8 @@ static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const
 }
 
 static void *realloc_inner(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_origin *origin) {
-  call c;
-  call_begin(&c);
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
   void *const p = rf_realloc_at(sample->inner, ptr, size, align, origin->site);
   call_end(sample, &c, origin);
   return p;
@@ -311,7 +263,7 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
 
 static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   bool const due = is_due(sample);
   if (has_pages(sample, ptr)) {
     return realloc_sampled(sample, ptr, size, align, due, &origin);
@@ -332,8 +284,8 @@ static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
 
 static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  rf_origin const origin = HERE(site);
-  call c;
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  rf_inner_call c;
   if (has_pages(sample, ptr)) {
     return resize_sampled(sample, ptr, size, &origin);
   }
@@ -341,7 +293,7 @@ static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const
   if (refused != RF_OK) {
     return refused;
   }
-  call_begin(&c);
+  rf_inner_call_begin(&c);
   rf_status const status = rf_resize_at(sample->inner, ptr, size, site);
   call_end(sample, &c, &origin);
   return status;
@@ -405,18 +357,11 @@ static void sample_stats(rf_allocator *self, rf_stats *out) {
 }
 
 static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  static const rf_bug bugs[] = {
-      [RF_REJECT_SIZE] = RF_BUG_SIZE_TOO_BIG,
-      [RF_REJECT_OVERFLOW] = RF_BUG_CALLOC_OVERFLOW,
-      [RF_REJECT_ALIGN] = RF_BUG_BAD_ALIGNMENT,
-  };
   rf_sample *const sample = self_of(self);
-  rf_origin const origin = HERE(site);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_finding f;
-  memset(&f, 0, sizeof f);
-  f.size = size;
-  f.argument = detail;
-  report(sample, &f, bugs[why], NULL, &origin);
+  rf_finding_begin_rejected(&f, why, size, detail, sample->inner->ops->name, "sample", &origin);
+  rf_report(sample->options.reporter, &f);
   (void)rf_reject_at(sample->inner, why, size, detail, site);
 }
 
@@ -430,7 +375,7 @@ bool rf_sample_has(rf_sample *sample, const void *ptr) {
 }
 
 size_t rf_sample_sweep(rf_sample *sample) {
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   return rf_page_store_sweep(sample->store, 0, &origin);
 }
 
@@ -495,7 +440,7 @@ rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample
 
 static bool give_back(const rf_page_block *block, void *context) {
   rf_sample *const sample = (rf_sample *)context;
-  rf_origin const origin = HERE(NULL);
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   (void)free_inner(sample, block->companion, &origin);
   return true;
 }
@@ -503,40 +448,23 @@ static bool give_back(const rf_page_block *block, void *context) {
 /* ---- After the end ---- */
 
 static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_sample *const sample = self_of(self);
   rf_finding f;
-  memset(&f, 0, sizeof f);
-  report(self_of(self), &f, RF_BUG_ENDED, ptr, origin);
+  rf_finding_begin(&f, RF_BUG_ENDED, RF_ACCESS_UNKNOWN, ptr, sample->inner->ops->name, "sample", origin);
+  rf_report(sample->options.reporter, &f);
 }
 
-static void *ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, NULL, &origin);
-  return NULL;
-}
-
-static rf_status ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  report_ended(self, ptr, &origin);
-  return RF_ERR_DELETED;
-}
-
-static void *ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_origin const origin = HERE(site);
-  (void)size;
-  (void)align;
-  report_ended(self, ptr, &origin);
-  return NULL;
-}
-
-static const rf_allocator_ops ended_ops = {
-    .name = "sample",
-    .alloc = ended_alloc,
-    .free = ended_free,
-    .realloc = ended_realloc,
-    .stats = sample_stats,
-    .inner = sample_inner,
+static const rf_ended_ops ended_ops = {
+    .ops =
+        {
+            .name = "sample",
+            .alloc = rf_ended_alloc,
+            .free = rf_ended_free,
+            .realloc = rf_ended_realloc,
+            .stats = sample_stats,
+            .inner = sample_inner,
+        },
+    .report = report_ended,
 };
 
 static void sample_deinit(rf_allocator *self) {
@@ -544,7 +472,7 @@ static void sample_deinit(rf_allocator *self) {
   (void)rf_sample_sweep(sample);
   rf_page_store_each(sample->store, give_back, sample);
   rf_page_store_close(sample->store);
-  sample->base.ops = &ended_ops;
+  sample->base.ops = &ended_ops.ops;
 }
 
 static const rf_allocator_ops sample_ops = {

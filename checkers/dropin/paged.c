@@ -2,10 +2,10 @@
 
 #include "arena.h"
 
-#include <ringfence/port.h>
 #include <string.h>
 
 #include "checkers/host.h"
+#include "checkers/wrapper.h"
 
 #define SAMPLE_DEPTH 16U
 
@@ -95,29 +95,10 @@ typedef struct call {
   const rf_origin *origin;
 } call;
 
-static rf_bug bug_of(rf_status status) {
-  switch (status) {
-  case RF_ERR_BAD_POINTER:
-    return RF_BUG_BAD_FREE;
-  case RF_ERR_NOT_ALLOCATED:
-    return RF_BUG_DOUBLE_FREE;
-  default:
-    return RF_BUG_METADATA;
-  }
-}
-
 static void report_fault(const rf_fault *fault, void *context) {
   const call *const c = context;
   rf_finding f;
-  memset(&f, 0, sizeof f);
-  f.bug = bug_of(fault->status);
-  f.access = f.bug == RF_BUG_METADATA ? RF_ACCESS_UNKNOWN : RF_ACCESS_FREE;
-  f.cwe = rf_bug_cwe(f.bug, f.access);
-  f.address = (uintptr_t)fault->ptr;
-  f.allocator = "malloc";
-  f.mode = "sample";
-  f.detail = fault->what;
-  f.found.depth = rf_stack_capture_slow(c->origin, f.found.frames, RF_TRACE_DEPTH);
+  rf_finding_begin_refused(&f, fault, "malloc", "sample", c->origin);
   rf_report(rf_paged.reporter, &f);
 }
 

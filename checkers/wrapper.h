@@ -1,0 +1,63 @@
+/* What checkers that wrap an allocator have in common: from where a call came, the beginning of a finding about it, calls
+ * into the allocator below with the fault that they raise, and what is left of an allocator after deinit. Not a public
+ * header. */
+#ifndef RINGFENCE_WRAPPER_H
+#define RINGFENCE_WRAPPER_H
+
+#include <ringfence/allocator.h>
+#include <ringfence/fault.h>
+#include <ringfence/finding.h>
+#include <ringfence/stack.h>
+
+/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
+#define RF_ORIGIN_HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
+
+/* ---- Findings ---- */
+
+/* Fills in what every finding has, and clears the rest: the block's part. `allocator` and `mode` are static strings. */
+void rf_finding_begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const char *allocator,
+                      const char *mode, const rf_origin *origin);
+
+/* The same for a fault that became a finding: a pointer that was refused, or damage. */
+void rf_finding_begin_refused(rf_finding *f, const rf_fault *fault, const char *allocator, const char *mode,
+                              const rf_origin *origin);
+
+/* The same for a request that the helpers of allocator.h turned away; `detail` as in rf_allocator_ops.reject. */
+void rf_finding_begin_rejected(rf_finding *f, rf_reject why, size_t size, size_t detail, const char *allocator,
+                               const char *mode, const rf_origin *origin);
+
+/* ---- Calls into the allocator below ---- */
+
+/* With the first fault that it raises. */
+typedef struct rf_inner_call {
+  rf_fault_scope scope;
+  rf_fault fault; /* status RF_OK: none */
+} rf_inner_call;
+
+/* The handler of its scope; `context` is the call. */
+void rf_inner_call_keep(const rf_fault *fault, void *context);
+
+static inline void rf_inner_call_begin(rf_inner_call *call) {
+  call->fault.status = RF_OK;
+  rf_fault_scope_enter(&call->scope, rf_inner_call_keep, call);
+}
+
+/* True where there was a fault. */
+static inline bool rf_inner_call_end(rf_inner_call *call) {
+  rf_fault_scope_leave(&call->scope);
+  return __builtin_expect(call->fault.status != RF_OK, 0);
+}
+
+/* ---- After deinit ---- */
+
+/* The table of an allocator that has ended: its alloc, free and realloc refuse, and have each use reported. */
+typedef struct rf_ended_ops {
+  rf_allocator_ops ops; /* with the three below; what an allocator's base points to */
+  void (*report)(rf_allocator *self, const void *ptr, const rf_origin *origin);
+} rf_ended_ops;
+
+void *rf_ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site);
+rf_status rf_ended_free(rf_allocator *self, void *ptr, const rf_site *site);
+void *rf_ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site);
+
+#endif /* RINGFENCE_WRAPPER_H */
