@@ -22,6 +22,9 @@ RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
 
 RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {
   rf_finding f;
+  if (fault->status == RF_ERR_CORRUPT && rf_guard_inner_is_explained(guard, origin)) {
+    return;
+  }
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
   f.detail = fault->what != NULL ? fault->what : rf_status_name(fault->status);
   rf_report(guard->options.reporter, &f);

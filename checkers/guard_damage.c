@@ -372,6 +372,16 @@ size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin) {
   return count + mend_freed(guard, origin);
 }
 
+bool rf_guard_inner_is_explained(rf_guard *guard, const rf_origin *origin) {
+  rf_fault where;
+  if (!guard->inner_explained) {
+    (void)report_overruns(guard, origin);
+  }
+  bool const known = guard->inner_explained;
+  guard->inner_explained = known || inner_is_damaged(guard, &where);
+  return known;
+}
+
 /* ---- Sweep ---- */
 
 static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {

@@ -317,6 +317,10 @@ void rf_guard_next(const rf_guard *guard, guard_cursor *at);
  * findings. */
 size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
 
+/* The inner allocator met damage to its own data. True where that is known: reported before, or now, with the block whose
+ * overflow did it; else it is for the caller to report, once. */
+bool rf_guard_inner_is_explained(rf_guard *guard, const rf_origin *origin);
+
 /* True where there are live blocks to which no header leads any more: damage has gone over several. */
 bool rf_guard_has_lost(const rf_guard *guard);
 

@@ -344,6 +344,22 @@ TEST_P(GuardOverrun, DamageInTheInnerHeapIsReportedOnceByTheSweep) {
   expect_silence();
 }
 
+TEST_P(GuardOverrun, WhereTheInnerHeapMeetsTheDamageFirstTheBlockThatDidItIsNamed) {
+  std::vector<unsigned char *> const blocks = row(40, 40);
+  std::memset(blocks[2] + 40, 0x41, 200);
+  rf_free(a(), blocks[30]); // neither of them near the damage, but for the heap that looks at all of its blocks
+  rf_guard_flush(&guard_, 0);
+  for (size_t size = 1; size < 3000; size += 100) {
+    (void)rf_alloc(a(), size);
+  }
+  (void)rf_guard_sweep(&guard_);
+  std::vector<rf_finding> const found = take();
+  ASSERT_GE(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW) << found[0].detail;
+  EXPECT_TRUE(names_block(found[0], blocks[2]));
+  EXPECT_EQ(found.size(), 1U) << found.back().detail;
+}
+
 // A heap whose free raises a fault, as one does that finds its own data damaged.
 struct Refusing {
   rf_allocator base;
