@@ -93,6 +93,49 @@ TEST_F(CheckReports, WrongSuppressionsStopBeforeTheRun) {
   EXPECT_TRUE(has(result.err, ":1: nonsense: there is no colon; a rule is KIND:PATTERN")) << result.err;
 }
 
+TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {
+  const std::string known = file("known.txt");
+  const Result written = check({"--write-baseline", known, "--", program("repeats")});
+  EXPECT_EQ(written.status, 5) << "the program's own" << written.err;
+  EXPECT_TRUE(has(read_file(known), " heap-buffer-overflow spoil ")) << read_file(known);
+  const Result same = check({"--baseline", known, "--output", file("r.sarif"), "--", program("repeats")});
+  EXPECT_EQ(same.status, 5) << "the program went on" << same.err;
+  EXPECT_TRUE(has(same.err, "; 0 new, 2 in the baseline\n")) << same.err;
+  EXPECT_TRUE(has(read_file(file("r.sarif")), "\"baselineState\": \"unchanged\""));
+  const Result other = check({"--baseline", known, "--json", file("r.json"), "--", program("double_free")});
+  EXPECT_EQ(other.status, 99) << other.err;
+  EXPECT_TRUE(has(other.err, "; 1 new, 0 in the baseline; 2 of the baseline not met\n")) << other.err;
+  EXPECT_TRUE(has(read_file(file("r.json")), R"("known":0,"not_met":2,)")) << read_file(file("r.json"));
+  EXPECT_EQ(run({ringfence(), "report", "--quiet", "--baseline", known, file("r.json")}).status, 99);
+}
+
+TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
+  const std::string known = file("known.txt");
+  check({"--write-baseline", known, "--", program("repeats")});
+  const Result halted = check({"--halt", "--baseline", known, "--", program("repeats")});
+  EXPECT_EQ(halted.status, 99);
+  EXPECT_TRUE(has(halted.err, "ended at a finding that the baseline has; without --halt it would go on")) << halted.err;
+}
+
+TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
+  const std::string known = file("known.txt");
+  check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
+  EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
+}
+
+TEST_F(CheckReports, ABaselineThatCannotBeUsedStopsBeforeTheRun) {
+  for (const std::vector<std::string> &words : {std::vector<std::string>{"--baseline", "/nonexistent/b"},
+                                                {"--baseline", file("plain", "text\n")},
+                                                {"--write-baseline", "/nonexistent/b"}}) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--", "sh", "-c", "echo ran"});
+    const Result result = check(all);
+    EXPECT_EQ(result.status, 2) << words[0];
+    EXPECT_EQ(result.out, "") << words[0];
+    EXPECT_TRUE(has(result.err, words[1])) << result.err;
+  }
+}
+
 TEST_F(CheckReports, SnapshotsArePartOfTheReport) {
   const Result result = check({"-o", "snapshot_signal=SIGUSR2", "--format=json", "--", "python3", "-c",
                                "import os, signal; os.kill(os.getpid(), signal.SIGUSR2)"});

@@ -100,7 +100,8 @@ TEST_F(ReportCommand, PrintsFindingsToStandardOutputAndOneLineToStandardError) {
 TEST_F(ReportCommand, EndsWithAListWhereThereAreSeveral) {
   EXPECT_TRUE(has(report({all()}).out, "Findings:\n  times kind                         place\n"
                                        "      1 heap-buffer-overflow         open_log demo.c:12\n"
-                                       "      1 memory-leak                  parse<\"quoted\"> src/parse & <lex>.c:77\n"
+                                       "      1 memory-leak                  parse<\"quoted\"> src/parse & <lex>.c:77, "
+                                       "4096 bytes in 2 blocks\n"
                                        "      1 double-free                  close_log demo.c:21\n"));
   EXPECT_FALSE(has(report({file("one", json(leak()))}).out, "Findings:"));
 }
@@ -138,6 +139,36 @@ TEST_F(ReportCommand, MergesWhatWasMergedBefore) {
   report({"--output", merged, file("a", json(leak()) + json(leak()))});
   EXPECT_TRUE(has(read_file(merged), R"("times":2,"processes":1})")) << read_file(merged);
   EXPECT_EQ(report({merged, merged}).err, "ringfence: 1 finding, 4 times in all\n");
+}
+
+TEST_F(ReportCommand, AddsUpWhatIsLostAtOnePlace) {
+  rf_finding other = leak();
+  other.size = 100;
+  other.blocks = 5;
+  other.process = 4243;
+  const rf_site elsewhere = {"src/b.c", "build", 5};
+  rf_finding third = leak();
+  third.allocated.site = &elsewhere;
+  const Result result = report({file("leaks", json(leak()) + json(other) + json(third))});
+  EXPECT_TRUE(has(result.out, "memory-leak of 4196 byte(s) in 7 object(s)")) << result.out;
+  EXPECT_TRUE(has(result.out, "src/parse & <lex>.c:77, 4196 bytes in 7 blocks\n"
+                              "      1 memory-leak                  build src/b.c:5, 4096 bytes in 2 blocks\n"
+                              "Lost in all: 8292 bytes in 9 blocks\n"))
+      << result.out;
+}
+
+TEST_F(ReportCommand, ReadsJsonAsOtherToolsRewriteIt) {
+  std::string text = json(leak());
+  const Result rewritten =
+      run({"python3", "-c", "import json, sys; print(json.dumps(json.loads(sys.argv[1]), sort_keys=True))", text});
+  EXPECT_EQ(report({file("rewritten", rewritten.out)}).err, "ringfence: 1 finding\n");
+}
+
+TEST_F(ReportCommand, WaitsForAPipe) {
+  const Result result =
+      run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),
+           all(), file("pipe")});
+  EXPECT_EQ(result.err, "ringfence: 3 findings\n");
 }
 
 TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {
@@ -194,6 +225,12 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
        file("plain") + " is no baseline: it does not begin with \"# Ringfence baseline, version 1\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
        file("odd") + ":2: this is no line of a baseline: xyz"},
+      {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
+       file("many") + ":2: this is no line of a baseline: 0123456789abcdef 18446744073709551616 x"},
+      {{"--baseline", file("zero", std::string("# Ringfence baseline, version 1\n#\0\n", 35)), good},
+       file("zero") + ":2: there is a zero byte in it"},
+      {{"--baseline", "/tmp", good}, "cannot read the baseline /tmp: Is a directory"},
+      {{"--suppressions", "/tmp", good}, "cannot read the suppressions /tmp: Is a directory"},
       {{"--suppressions", "/nonexistent", good},
        "cannot read the suppressions /nonexistent: No such file or directory"},
       {{"--suppressions", file("rules", "leak:ok\nleek:x\n"), good},
@@ -259,6 +296,26 @@ TEST_F(ReportCommand, ABaselineCountsFindingsOfOneFingerprint) {
   report({"--write-baseline", known, file("two", json(leak()) + json(second))});
   EXPECT_EQ(report({"--baseline", known, file("two", json(leak()) + json(second))}).status, 0);
   EXPECT_TRUE(has(read_file(known), " 2 memory-leak parse<\"quoted\"> src/parse & <lex>.c\n")) << read_file(known);
+}
+
+TEST_F(ReportCommand, LinesOfOneFingerprintAddUpInABaseline) {
+  const rf_site other = {"src/parse & <lex>.c", "parse<\"quoted\">", 99};
+  rf_finding second = leak();
+  second.allocated.site = &other;
+  report({"--write-baseline", file("one"), file("old", json(leak()))});
+  const std::string line =
+      read_file(file("one")).substr(read_file(file("one")).rfind('\n', read_file(file("one")).size() - 2) + 1);
+  const std::string twice = file("two", read_file(file("one")) + line);
+  EXPECT_EQ(report({"--baseline", twice, file("both", json(leak()) + json(second))}).status, 0);
+}
+
+TEST_F(ReportCommand, ABaselineHasOneLineForANameWithSeveral) {
+  const rf_site odd = {"a\nb.c", "f\n0123456789abcdef 1 x", 1};
+  rf_finding f = leak();
+  f.allocated.site = &odd;
+  report({"--write-baseline", file("odd"), file("one", json(f))});
+  EXPECT_EQ(count(read_file(file("odd")), "\n"), 3U) << read_file(file("odd"));
+  EXPECT_EQ(report({"--baseline", file("odd"), file("one", json(f))}).status, 0);
 }
 
 TEST_F(ReportCommand, TheSameFindingsMakeTheSameBaselineInAnyOrder) {
@@ -345,6 +402,12 @@ TEST_F(ReportCommand, TheRulesOfTheStandardFindWhatBreaksThem) {
       {"\"startLine\": 77", "\"starLine\": 77"},
       {"\"occurrenceCount\": 1", "\"occurrenceCount\": \"1\""},
       {"\"executionSuccessful\"", "\"executionOk\""},
+      {"\"helpUri\": \"https://cwe.mitre.org/data/definitions/122.html\"", "\"helpUri\": \"no page\""},
+      {"\"locations\": [", "\"locations\": [], \"codeFlows\": ["},
+      {"\"automationDetails\": {", "\"automationDetails\": {\"name\": \"\", "},
+      {" in 2 blocks.", " in 2 blocks"},
+      {"\"fullName\"", "\"organization\""},
+      {"primaryLocationLineHash", "\", \""},
       {"\"uriBaseId\": \"SRCROOT\"", "\"uriBaseId\": \"ROOT\""},
   };
   for (const auto &[from, to] : faults) {
@@ -368,6 +431,33 @@ print('in parse<"quoted"> src/parse & <lex>.c:77' in cases[1].find('failure').te
 )",
                              file("r.xml")});
   EXPECT_EQ(result.out, "3 2 0 1 3\n2 1\nmemory-leak 4096 bytes lost in 2 blocks\nTrue\n") << result.err;
+}
+
+// What the schemas of Ant and of Jenkins ask for, beyond being XML.
+TEST_F(ReportCommand, JunitHasWhatItsReadersAskFor) {
+  report({"--quiet", "--output", file("r.xml"), "--suppressions", file("rules", "double-free:*\n"), all()});
+  const Result result = run({"python3", "-c", R"(
+import re, sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+suite = root[0]
+order = [e.tag for e in suite]
+print(root.tag, root.attrib, len(root), suite.tag)
+print(order[0], set(order[1:-2]), order[-2:])
+print([n for n in ('name', 'id', 'package', 'hostname', 'tests', 'failures', 'errors', 'skipped') if not suite.get(n)])
+print(bool(re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d', suite.get('timestamp'))), float(suite.get('time')))
+for case in suite.findall('testcase'):
+    print(sorted(case.attrib), float(case.get('time')), [(e.tag, sorted(e.attrib)) for e in case])
+print(sorted(set(a for e in suite.iter('property') for a in e.attrib)))
+print('double-free:*' in suite.find('system-out').text)
+)",
+                             file("r.xml")});
+  EXPECT_EQ(result.out, "testsuites {} 1 testsuite\n"
+                        "properties {'testcase'} ['system-out', 'system-err']\n[]\nTrue 0.0\n"
+                        "['classname', 'name', 'time'] 0.0 [('failure', ['message', 'type'])]\n"
+                        "['classname', 'name', 'time'] 0.0 [('failure', ['message', 'type'])]\n"
+                        "['classname', 'name', 'time'] 0.0 [('skipped', ['message'])]\n"
+                        "['name', 'value']\nTrue\n")
+      << result.err;
 }
 
 TEST_F(ReportCommand, JunitOfNothingIsOneCaseThatPasses) {
@@ -409,6 +499,15 @@ print(root.get('lang'), len(list(root.iter(X + 'h1'))), len([e for e in root.ite
   EXPECT_FALSE(has(page, "http://") && count(page, "http://") != 1) << "the name of the XML namespace alone";
   EXPECT_FALSE(has(page, "https://"));
   EXPECT_TRUE(has(page, "title=\"0x105e: overwritten, expected fd\">00</td>")) << page;
+}
+
+TEST_F(ReportCommand, ThePageShowsWhatTurnsTheDirectionOfText) {
+  const rf_site odd = {"f.c", "safe\xE2\x80\xAE\x1B[31m<script>alert(1)</script>", 1};
+  rf_finding f = leak();
+  f.allocated.site = &odd;
+  const std::string page = report({"--format=html", file("odd", json(f))}).out;
+  EXPECT_FALSE(has(page, "\xE2\x80\xAE"));
+  EXPECT_TRUE(has(page, "safe\\u202E\xEF\xBF\xBD[31m&lt;script&gt;alert(1)&lt;/script&gt;")) << page;
 }
 
 TEST_F(ReportCommand, ThePageOfNothingSaysSo) {

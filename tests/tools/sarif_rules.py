@@ -4,7 +4,9 @@
 
 Each object is named with the properties that the standard gives it: a property that is not listed, a value of another
 type or outside its enumeration, and a required property that is missing are errors. Beyond the schema, the standard's
-text demands that indices and references point at something; that is checked, too.
+text demands that indices and references point at something; that is checked, too. So is what code hosts and Microsoft's
+SARIF Multitool ask for beyond the standard: a place in a file for each result, texts that are sentences, a page of help for
+each rule, fingerprints, no more tags and locations than GitHub takes.
 """
 
 import json
@@ -18,11 +20,12 @@ URI = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9._
 OBJECTS = {
     "log": (["version", "runs"], {"$schema": "uri", "version": {"2.1.0"}, "runs": ["run"]}),
     "run": (["tool"], {
-        "tool": "tool", "invocations": ["invocation"], "originalUriBaseIds": ("map", "artifactLocation"),
+        "tool": "tool", "automationDetails": "runAutomationDetails", "invocations": ["invocation"], "originalUriBaseIds": ("map", "artifactLocation"),
         "taxonomies": ["toolComponent"], "columnKind": {"utf16CodeUnits", "unicodeCodePoints"}, "results": ["result"]}),
+    "runAutomationDetails": ([], {"id": str, "description": "message"}),
     "tool": (["driver"], {"driver": "toolComponent"}),
     "toolComponent": (["name"], {
-        "name": str, "version": str, "semanticVersion": str, "organization": str, "informationUri": "uri",
+        "name": str, "fullName": str, "version": str, "semanticVersion": str, "organization": str, "informationUri": "uri",
         "shortDescription": "multiformatMessage", "rules": ["reportingDescriptor"], "taxa": ["reportingDescriptor"],
         "supportedTaxonomies": ["toolComponentReference"]}),
     "toolComponentReference": ([], {"name": str, "index": int, "guid": str}),
@@ -36,7 +39,7 @@ OBJECTS = {
     "multiformatMessage": (["text"], {"text": str, "markdown": str}),
     "message": (["text"], {"text": str, "markdown": str}),
     "invocation": (["executionSuccessful"], {
-        "commandLine": str, "executionSuccessful": bool, "exitCode": int, "exitSignalName": str, "exitSignalNumber": int,
+        "commandLine": str, "startTimeUtc": "time", "endTimeUtc": "time", "executionSuccessful": bool, "exitCode": int, "exitSignalName": str, "exitSignalNumber": int,
         "workingDirectory": "artifactLocation"}),
     "artifactLocation": ([], {"uri": "uri", "uriBaseId": str, "index": int, "description": "message"}),
     "result": (["message"], {
@@ -57,6 +60,11 @@ OBJECTS = {
     "stackFrame": ([], {"location": "location", "module": str, "threadId": int}),
     "suppression": (["kind"], {"kind": {"inSource", "external"}, "justification": str}),
 }
+
+TIME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")
+
+MOST_TAGS = 20
+MOST_LOCATIONS = 1000
 
 MINIMUM = {"startLine": 1, "startColumn": 1, "occurrenceCount": 1, "index": -1, "ruleIndex": -1, "id": -1}
 
@@ -83,6 +91,9 @@ class Checker:
         elif kind == "uri":
             if not isinstance(value, str) or not URI.match(value):
                 self.complain(path, "%r is no URI reference" % (value,))
+        elif kind == "time":
+            if not isinstance(value, str) or not TIME.match(value):
+                self.complain(path, "%r is no time in UTC" % (value,))
         elif isinstance(kind, str):
             self.check_object(value, kind, path)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -128,6 +139,9 @@ class Checker:
             rules = run["tool"]["driver"].get("rules", [])
             taxa = {taxon["id"] for taxonomy in run.get("taxonomies", []) for taxon in taxonomy["taxa"]}
             bases = run.get("originalUriBaseIds", {})
+            for name in ("fullName", "semanticVersion"):
+                if name not in run["tool"]["driver"]:
+                    self.complain("runs[%d].tool.driver" % r, "has no %s" % name)
             self.check_rules(rules, taxa, "runs[%d]" % r)
             for i, result in enumerate(run.get("results", [])):
                 self.check_result(result, rules, taxa, "runs[%d].results[%d]" % (r, i))
@@ -141,6 +155,15 @@ class Checker:
         if len(set(ids)) != len(ids):
             self.complain(path, "two rules have the same id")
         for rule in rules:
+            for name in ("shortDescription", "fullDescription", "help"):
+                self.check_sentence(rule.get(name), "%s: rule %s: %s" % (path, rule["id"], name))
+            if "helpUri" not in rule:
+                self.complain(path, "rule %s has no helpUri" % rule["id"])
+            bag = rule.get("properties", {})
+            if len(bag.get("tags", [])) > MOST_TAGS:
+                self.complain(path, "rule %s has too many tags" % rule["id"])
+            if not 0 < float(bag.get("security-severity", 0)) <= 10:
+                self.complain(path, "rule %s has no security-severity from 0 to 10" % rule["id"])
             for relationship in rule.get("relationships", []):
                 if relationship["target"]["id"] not in taxa:
                     self.complain(path, "there is no taxon %s" % relationship["target"]["id"])
@@ -152,9 +175,25 @@ class Checker:
         for taxon in result.get("taxa", []):
             if taxon["id"] not in taxa:
                 self.complain(path, "there is no taxon %s" % taxon["id"])
+        self.check_sentence(result["message"], path + ".message")
+        if not result.get("partialFingerprints"):
+            self.complain(path, "has no fingerprint")
+        if not result.get("locations"):
+            self.complain(path, "is nowhere")
+        for name in ("locations", "relatedLocations"):
+            for location in result.get(name, []):
+                if "uri" not in location.get("physicalLocation", {}).get("artifactLocation", {}):
+                    self.complain(path + "." + name, "one is in no file")
+            if len(result.get(name, [])) > MOST_LOCATIONS:
+                self.complain(path + "." + name, "are too many")
         ids = [location["id"] for location in result.get("relatedLocations", [])]
         if len(set(ids)) != len(ids):
             self.complain(path, "two related locations have the same id")
+
+    def check_sentence(self, message, path):
+        text = (message or {}).get("text", "")
+        if not text.endswith(".") or "\n" in text:
+            self.complain(path, "%r is no sentence" % text)
 
     def check_bases(self, value, bases, path):
         if isinstance(value, list):
@@ -163,6 +202,8 @@ class Checker:
         elif isinstance(value, dict):
             if "uriBaseId" in value and value["uriBaseId"] not in bases:
                 self.complain(path, "there is no base %s" % value["uriBaseId"])
+            if path.endswith(".artifactLocation") and "uriBaseId" not in value and ":" not in value["uri"]:
+                self.complain(path, "%s is relative to nothing" % value["uri"])
             for name, member in value.items():
                 self.check_bases(member, bases, path + "." + name)
 

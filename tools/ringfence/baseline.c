@@ -18,17 +18,22 @@ static int by_fingerprint(const void *a, const void *b) {
   return strcmp(((const rf_baseline_entry *)a)->fingerprint, ((const rf_baseline_entry *)b)->fingerprint);
 }
 
+/* Few enough that all of a file can be added up. */
+static bool parse_count(const char *text, uint64_t *count) {
+  size_t const length = strspn(text, "0123456789");
+  *count = length == 0 || length > 9 ? 0 : strtoull(text, NULL, 10);
+  return *count != 0 && (text[length] == '\0' || text[length] == ' ');
+}
+
 static bool parse_entry(rf_stash *stash, const char *line, rf_baseline_entry *entry) {
   static const char digits[] = "0123456789abcdef";
   size_t const length = strspn(line, digits);
-  char *end = NULL;
   if (length != 16 || line[length] != ' ') {
     return false;
   }
   entry->fingerprint = rf_stash_text(stash, line, length);
-  entry->count = strtoull(line + length, &end, 10);
   entry->met = 0;
-  return entry->count != 0 && (*end == '\0' || *end == ' ');
+  return parse_count(line + length + 1, &entry->count);
 }
 
 static bool parse_line(rf_baseline *out, rf_stash *stash, const char *path, char *line, unsigned number) {
@@ -46,32 +51,56 @@ static bool parse_line(rf_baseline *out, rf_stash *stash, const char *path, char
   return true;
 }
 
-bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
-  size_t length = 0;
-  char *at = rf_read_file(stash, path, &length);
-  *out = (rf_baseline){NULL, 0};
-  if (at == NULL) {
-    rf_say("cannot read the baseline %s: %s", path, strerror(errno));
-    return false;
+/* Two lines of one fingerprint, as a merge of two branches may leave them, are one. */
+static void sort_entries(rf_baseline *out) {
+  size_t kept = 0;
+  if (out->count == 0) {
+    return;
   }
+  qsort(out->entries, out->count, sizeof *out->entries, by_fingerprint);
+  for (size_t i = 1; i < out->count; i++) {
+    if (by_fingerprint(&out->entries[kept], &out->entries[i]) == 0) {
+      out->entries[kept].count += out->entries[i].count;
+    } else {
+      out->entries[++kept] = out->entries[i];
+    }
+  }
+  out->count = kept + 1;
+}
+
+bool rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length) {
+  char *at = text;
+  *out = (rf_baseline){NULL, 0};
   if (strncmp(at, first_line, strlen(first_line)) != 0) {
     rf_say("%s is no baseline: it does not begin with \"%s\"", path, first_line);
     return false;
   }
-  for (unsigned number = 1; *at != '\0'; number++) {
+  for (unsigned number = 1; at < text + length; number++) {
     char *const line = at;
-    at += strcspn(at, "\n");
-    if (*at != '\0') {
-      *at++ = '\0';
+    char *const feed = (char *)memchr(at, '\n', (size_t)(text + length - at));
+    char *const end = feed == NULL ? text + length : feed;
+    *end = '\0';
+    at = end + 1;
+    if (strlen(line) != (size_t)(end - line)) {
+      rf_say("%s:%u: there is a zero byte in it", path, number);
+      return false;
     }
     if (!parse_line(out, stash, path, line, number)) {
       return false;
     }
   }
-  if (out->count != 0) {
-    qsort(out->entries, out->count, sizeof *out->entries, by_fingerprint);
-  }
+  sort_entries(out);
   return true;
+}
+
+bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
+  size_t length = 0;
+  char *const text = rf_read_file(stash, path, &length);
+  if (text == NULL) {
+    rf_say("cannot read the baseline %s: %s", path, strerror(errno));
+    return false;
+  }
+  return rf_baseline_parse(out, stash, path, text, length);
 }
 
 /* ---- Comparing ---- */
@@ -100,6 +129,15 @@ uint64_t rf_baseline_gone(const rf_baseline *baseline) {
 }
 
 /* ---- Writing ---- */
+
+/* A name may have anything in it; the file has lines. */
+static const char *one_line(rf_stash *stash, const char *text) {
+  char *const out = rf_stash_text(stash, text, strlen(text));
+  for (char *c = out; *c != '\0'; c++) {
+    *c = (unsigned char)*c < 0x20 ? ' ' : *c;
+  }
+  return out;
+}
 
 /* Without the line, which would change the file whenever code moves. */
 static const char *place_of(rf_stash *stash, const rf_record *record) {
@@ -147,7 +185,8 @@ bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *reco
   }
   for (size_t i = 0; i < count; i++) {
     lines[i].fingerprint = records[i]->fingerprint;
-    lines[i].text = rf_stash_print(stash, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(stash, records[i]));
+    lines[i].text = one_line(
+        stash, rf_stash_print(stash, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(stash, records[i])));
   }
   (void)fprintf(file,
                 "%s: findings that are known. `ringfence report --baseline` fails on others\n"

@@ -25,8 +25,11 @@ typedef struct rf_baseline {
   size_t count;
 } rf_baseline;
 
-/* Reads `path`. False after a message where it cannot be read or is no baseline. */
+/* Reads `path`. False after a message where it cannot be read or is no baseline. Counts of one fingerprint add up. */
 bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path);
+
+/* The same of `text`, which is read from `path` and has a NUL behind its `length` bytes. It is written to. */
+bool rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length);
 
 /* Sets `known` of records that the baseline has. Returns how many these are. */
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct check {
@@ -30,10 +31,12 @@ typedef struct check {
   FILE *out;           /* for findings and summary */
   FILE *json;          /* for --json; or NULL */
   rf_options effective;
+  int64_t began; /* seconds since 1970 */
   rf_child child;
   rf_run run;
   size_t living; /* processes that still run */
   rf_suppressions suppressions;
+  rf_baseline baseline;
   rf_document document;
   rf_totals totals;
 } check;
@@ -48,12 +51,27 @@ static rf_sink sink_of(FILE *file) {
 
 /* ---- Before the run ---- */
 
+/* Better before a long run than after it. */
+static bool try_baseline_file(const char *path) {
+  /* What is there stays until there is something to write. */
+  FILE *const file = path == NULL ? NULL : fopen(path, "ae");
+  if (path != NULL && file == NULL) {
+    rf_say("cannot write to %s: %s", path, strerror(errno));
+  }
+  return path == NULL || (file != NULL && fclose(file) == 0);
+}
+
 static bool open_outputs(check *c) {
   c->out = c->options.log == NULL ? stderr : rf_output_open(c->options.log);
   if (c->out != NULL && c->options.json != NULL) {
     c->json = rf_output_open(c->options.json);
   }
-  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.outputs);
+  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.outputs) &&
+         try_baseline_file(c->options.write_baseline);
+}
+
+static bool read_baseline(check *c) {
+  return c->options.baseline == NULL || rf_baseline_read(&c->baseline, &c->stash, c->options.baseline);
 }
 
 static bool read_suppressions(check *c) {
@@ -100,7 +118,7 @@ static int prepare(check *c) {
     return rf_inspect_explain(&seen, c->program);
   }
   c->linked_in = seen.linked_in;
-  if (!open_outputs(c) || !read_suppressions(c)) {
+  if (!read_suppressions(c) || !read_baseline(c) || !open_outputs(c)) {
     return RF_EXIT_USAGE;
   }
   c->folder = rf_scratch_make(&c->stash);
@@ -116,6 +134,7 @@ static int run_program(check *c) {
   if (c->options.verbose) {
     rf_say("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
   }
+  c->began = (int64_t)time(NULL);
   if (!rf_child_run(&c->child, c->program, c->options.program, environment)) {
     rf_say("cannot start a process: %s", strerror(errno));
     return RF_EXIT_CANNOT_RUN;
@@ -177,6 +196,12 @@ static const char *current_directory(check *c) {
   return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&c->stash, path, strlen(path));
 }
 
+static const char *host_name(check *c) {
+  char name[HOST_NAME_MAX + 1] = "";
+  return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
+                                                                    : rf_stash_text(&c->stash, name, strlen(name));
+}
+
 static const char *command_line(check *c) {
   const char *line = c->options.program[0];
   for (size_t i = 1; c->options.program[i] != NULL; i++) {
@@ -189,12 +214,16 @@ static void understand(check *c) {
   rf_document_wishes const wishes = {.library = c->library,
                                      .directory = current_directory(c),
                                      .suppressions = c->suppressions,
+                                     .baseline = c->options.baseline == NULL ? NULL : &c->baseline,
                                      .symbolize = true,
                                      .whole = c->options.verbose};
   rf_document_make(&c->document, &c->stash, &c->run, &wishes);
   c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
   c->document.totals = &c->totals;
   c->document.command = command_line(c);
+  c->document.program = c->options.program[0];
+  c->document.began = c->began;
+  c->document.host = host_name(c);
   c->totals.living = c->living;
   c->totals.folder = c->folder;
   /* What ended the program is told by its signal. */
@@ -232,6 +261,11 @@ static void write_out(check *c) {
   (void)rf_output_close(c->out, c->options.log);
 }
 
+/* Findings that count for the exit status. Those without a record may be new ones. */
+static bool has_new(const check *c) {
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
+}
+
 static void tell(check *c) {
   /* One write for many lines. */
   (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
@@ -242,6 +276,12 @@ static void tell(check *c) {
   }
   (void)rf_outputs_write(&c->options.outputs, &c->stash, &c->document);
   rf_outputs_write_artifacts(&c->stash, &c->document);
+  if (c->options.write_baseline != NULL) {
+    (void)rf_baseline_write(&c->stash, c->options.write_baseline, c->document.records, c->document.count);
+  }
+  if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
+    rf_say("a process was ended at a finding that the baseline has; without --halt it would go on");
+  }
   if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
     rf_say("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
   }
@@ -251,8 +291,9 @@ static void tell(check *c) {
 static _Noreturn void leave(check *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
+  bool const failed = has_new(c) && c->options.write_baseline == NULL;
   rf_stash_free(&c->stash);
-  if (totals.times != 0 && exitcode != 0) {
+  if (failed && exitcode != 0) {
     exit(exitcode);
   }
   /* To exit with 0 would say that all is well. */

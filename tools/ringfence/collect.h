@@ -46,6 +46,7 @@ typedef struct rf_run {
   const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
   const char *mode;    /* of the processes; NULL where there are none */
   size_t damaged;      /* lines that are not what the library writes: a full disk, a killed process */
+  int64_t written;     /* when the newest of the files was, in seconds since 1970; 0: not known */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */

@@ -127,7 +127,7 @@ static uint64_t times_of(rf_record *const *records, size_t count) {
 }
 
 void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_document_wishes *wishes) {
-  *out = (rf_document){.directory = wishes->directory, .baseline = wishes->baseline};
+  *out = (rf_document){.directory = wishes->directory, .baseline = wishes->baseline, .began = run->written};
   name_frames(stash, run, wishes);
   trim(run, wishes);
   size_t const kept = suppress(stash, run, &wishes->suppressions);

@@ -38,7 +38,10 @@ struct rf_document {
   size_t known;                /* of `records`, in the baseline */
   const rf_totals *totals;     /* of a run, where this is one; else NULL */
   const char *command;         /* the command line of that run; NULL */
+  const char *program;         /* that it ran; NULL */
   const char *directory;
+  int64_t began;    /* the run, or when its findings were written down: seconds since 1970; 0: not known */
+  const char *host; /* where; NULL: not known */
 };
 
 /* Makes `out` of what is in `run`, whose lists change their order. */

@@ -11,6 +11,7 @@
 
 typedef struct input {
   rf_run *run;
+  const char *path;
   rf_stash *stash;
   rf_serial serial;
   rf_input_form form;
@@ -18,21 +19,47 @@ typedef struct input {
   size_t others;
 } input;
 
+static void collect_line(const input *in, const char *line, size_t length) {
+  size_t const before = in->run->record_count;
+  rf_collect_line(in->run, in->stash, line, length);
+  if (in->run->record_count != before) {
+    in->run->records[before]->input = in->path;
+  }
+}
+
 static void take_finding(void *context, rf_record *record) {
   const input *const in = (const input *)context;
+  record->input = in->path;
   rf_collect_record(in->run, in->stash, record);
 }
 
 static void take_json(void *context, const char *line, size_t length) {
   const input *const in = (const input *)context;
-  rf_collect_line(in->run, in->stash, line, length);
+  collect_line(in, line, length);
+}
+
+static const char *skip_blanks(const char *at, const char *end) {
+  while (at < end && (*at == ' ' || *at == '\t')) {
+    at++;
+  }
+  return at;
 }
 
 /* Where an object of the library's begins in the line; NULL where none does. Whatever stands before it (a prefix that a
- * log puts before each line) is passed over. */
+ * log puts before each line) is passed over. Tools that rewrite JSON put blanks in, and the members in another order:
+ * a line that is an object from its start is taken for one, too. */
 static const char *find_object(const char *line, size_t length) {
   static const char start[] = "{\"type\":\"";
-  return (const char *)memmem(line, length, start, strlen(start));
+  static const char member[] = "\"type\"";
+  const char *const end = line + length;
+  const char *const object = (const char *)memmem(line, length, start, strlen(start));
+  const char *const first = skip_blanks(line, end);
+  if (object != NULL) {
+    return object;
+  }
+  bool const whole =
+      first < end && *first == '{' && memmem(first, (size_t)(end - first), member, strlen(member)) != NULL;
+  return whole ? first : NULL;
 }
 
 static size_t without_blanks(const char *line, size_t length) {
@@ -46,7 +73,7 @@ static void read_json_line(input *in, const char *line, size_t length) {
   const char *const object = find_object(line, length);
   if (object != NULL) {
     in->recognised++;
-    rf_collect_line(in->run, in->stash, object, without_blanks(object, (size_t)(line + length - object)));
+    collect_line(in, object, without_blanks(object, (size_t)(line + length - object)));
   } else if (without_blanks(line, length) != 0) {
     in->others++;
     in->run->damaged += in->form == RF_INPUT_JSON;
@@ -74,26 +101,32 @@ static void read_lines(input *in, const char *at, size_t length) {
   }
 }
 
+static bool is_standard_input(const char *path) {
+  return strcmp(path, "-") == 0;
+}
+
 static char *read_whole(rf_stash *stash, const char *path, size_t *length) {
+  return is_standard_input(path) ? rf_read_all(stash, STDIN_FILENO, length) : rf_read_file(stash, path, length);
+}
+
+/* When a file was last written is the nearest to when its findings were made: these know only the time since boot. */
+static void note_time(rf_run *run, const char *path) {
   struct stat file;
-  if (strcmp(path, "-") == 0) {
-    return rf_read_all(stash, STDIN_FILENO, length);
+  int const failed = is_standard_input(path) ? fstat(STDIN_FILENO, &file) : stat(path, &file);
+  if (failed == 0 && S_ISREG(file.st_mode) && file.st_mtime > run->written) {
+    run->written = file.st_mtime;
   }
-  if (stat(path, &file) == 0 && S_ISDIR(file.st_mode)) {
-    errno = EISDIR;
-    return NULL;
-  }
-  return rf_read_file(stash, path, length);
 }
 
 bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form) {
   size_t length = 0;
   const char *const text = read_whole(stash, path, &length);
   if (text == NULL) {
-    rf_say("cannot read %s: %s", path, strerror(errno));
+    rf_say("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
     return false;
   }
-  input in = {.run = run, .stash = stash, .form = form};
+  note_time(run, path);
+  input in = {.run = run, .path = is_standard_input(path) ? "stdin" : path, .stash = stash, .form = form};
   in.serial = (rf_serial){.stash = stash, .finding = take_finding, .text = take_json, .context = &in};
   read_lines(&in, text, length);
   rf_serial_end(&in.serial);

@@ -16,7 +16,17 @@ static const rf_stack *place_of(const rf_record *record) {
   return place == &record->finding.allocated ? &record->allocated : &record->found;
 }
 
-/* A text that is equal for equal places in every process: addresses differ, modules and offsets do not. */
+/* A text that is equal for equal places in every process: addresses differ; lines, modules and offsets do not. */
+static const char *frame_key(rf_stash *stash, const char *key, const rf_frame *frame) {
+  const rf_source *const source = frame->source_count == 0 ? NULL : &frame->sources[0];
+  if (source != NULL && source->function != NULL && source->file != NULL && source->line != 0) {
+    return rf_stash_print(stash, "%s|%s@%s:%u", key, source->function, source->file, source->line);
+  }
+  bool const known = frame->module != NULL;
+  return rf_stash_print(stash, "%s|%s+%llx", key, known ? frame->module : "",
+                        (unsigned long long)(known ? frame->offset : frame->address));
+}
+
 static const char *key_of(rf_stash *stash, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   const rf_site *const site = rf_finding_place(f)->site;
@@ -29,9 +39,7 @@ static const char *key_of(rf_stash *stash, const rf_record *record) {
   for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
     if (!rf_is_plumbing(frame)) {
-      bool const known = frame->module != NULL;
-      key = rf_stash_print(stash, "%s|%s+%llx", key, known ? frame->module : "",
-                           (unsigned long long)(known ? frame->offset : frame->address));
+      key = frame_key(stash, key, frame);
       taken++;
     }
   }
@@ -91,6 +99,15 @@ static unsigned count_times(const entry *entries, size_t count) {
   return times;
 }
 
+/* Leaks of one place are lost together. */
+static void add_lost(const entry *entries, size_t count) {
+  rf_finding *const f = &entries[0].record->finding;
+  for (size_t i = 1; i < count && f->bug == RF_BUG_LEAK; i++) {
+    f->size += entries[i].record->finding.size;
+    f->blocks += entries[i].record->finding.blocks;
+  }
+}
+
 size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
   entry *const entries = (entry *)rf_stash_array(stash, count + 1, sizeof *entries);
   for (size_t i = 0; i < count; i++) {
@@ -104,6 +121,7 @@ size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
       unsigned const times = count_times(entries + start, i - start);
       first.record->processes = count_processes(stash, entries + start, i - start);
       first.record->times = times;
+      add_lost(entries + start, i - start);
       entries[kept++] = first;
       start = i;
     }

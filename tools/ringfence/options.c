@@ -106,6 +106,11 @@ static bool apply(rf_check_options *out, rf_stash *stash, rf_option_id id, const
     return add_output(out, stash, argument);
   case RF_OPTION_SUPPRESSIONS:
     return add_suppressions(out, stash, argument);
+  case RF_OPTION_BASELINE:
+    out->baseline = argument;
+    break;
+  case RF_OPTION_WRITE_BASELINE:
+    return set_file(&out->write_baseline, &rf_option_rows[id], argument);
   case RF_OPTION_JSON:
     return set_file(&out->json, &rf_option_rows[id], argument);
   case RF_OPTION_LOG:
@@ -215,6 +220,10 @@ bool rf_check_options_parse(rf_check_options *out, rf_stash *stash, int argc, ch
     if (!apply(out, stash, id, optarg)) {
       return false;
     }
+  }
+  if (out->baseline != NULL || out->write_baseline != NULL) {
+    /* What is known must not keep what is new from being found. First, so that --halt overrides it. */
+    out->passed = rf_stash_print(stash, "halt=0%s%s", out->passed[0] == '\0' ? "" : ":", out->passed);
   }
   out->program = argv + optind;
   if (optind >= argc && !out->help) {

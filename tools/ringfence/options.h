@@ -19,6 +19,8 @@ typedef struct rf_check_options {
   rf_outputs outputs; /* --output */
   const char **suppressions;
   size_t suppressions_count;
+  const char *baseline;       /* --baseline, or NULL */
+  const char *write_baseline; /* --write-baseline, or NULL */
   bool keep;
   bool quiet;
   bool verbose;

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Columns of the names; what is longer has a line of its own. */
+enum { HEAD = 23 };
+
 static void print_row(const rf_option_row *r) {
   char words[64];
   char letter[5] = "    ";
@@ -13,9 +16,14 @@ static void print_row(const rf_option_row *r) {
   (void)snprintf(words, sizeof words, "%s--%s%s%s", letter, r->name, r->argument == NULL ? "" : " ",
                  r->argument == NULL ? "" : r->argument);
   const char *line = r->help;
-  for (const char *head = words; line[0] != '\0'; head = "") {
+  const char *head = words;
+  if (strlen(words) > HEAD) {
+    (void)printf("  %s\n", words);
+    head = "";
+  }
+  for (; line[0] != '\0'; head = "") {
     size_t const length = strcspn(line, "\n");
-    (void)printf("  %-23s %.*s\n", head, (int)length, line);
+    (void)printf("  %-*s %.*s\n", HEAD, head, (int)length, line);
     line += length + (line[length] != '\0');
   }
 }
@@ -34,8 +42,9 @@ void rf_check_options_help(void) {
   }
   (void)puts(
       "\n"
-      "Exit status: that of PROGRAM (128 + N if signal N ended it); 99 or --exitcode if anything was found; 2 if\n"
-      "PROGRAM cannot be checked or the command line is wrong; 126 if it cannot be executed; 127 if it is not there.\n"
+      "Exit status: that of PROGRAM (128 + N if signal N ended it); 99 or --exitcode if anything was found that\n"
+      "--baseline does not know; 2 if PROGRAM cannot be checked or the command line is wrong; 126 if it cannot be\n"
+      "executed; 127 if it is not there.\n"
       "\n"
       "Environment:\n"
       "  RINGFENCE_OPTIONS       options of the library, as key=value:key=value; the command line comes after them\n"
@@ -44,5 +53,6 @@ void rf_check_options_help(void) {
       "\n"
       "Examples:\n"
       "  ringfence check -- ./program arguments\n"
-      "  ringfence check --continue --json found.json -- make test");
+      "  ringfence check --continue --json found.json -- make test\n"
+      "  ringfence check --baseline known.txt --output found.sarif -- ./test");
 }

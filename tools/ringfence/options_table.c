@@ -21,6 +21,12 @@ const rf_option_row rf_option_rows[RF_OPTIONS] = {
     [RF_OPTION_OPTION] = {"option", 'o', "KEY=VALUE", "", "any option of the library (docs/checkers/options.md)"},
     [RF_OPTION_SUPPRESSIONS] = {"suppressions", '\0', "FILE", NULL,
                                 "hide findings that a rule in FILE matches; may be repeated"},
+    [RF_OPTION_BASELINE] = {"baseline", '\0', "FILE", NULL,
+                            "findings in FILE are known: only new ones count for the exit status;\n"
+                            "the program goes on after a finding, unless --halt is given as well"},
+    [RF_OPTION_WRITE_BASELINE] = {"write-baseline", '\0', "FILE", NULL,
+                                  "write to FILE that all findings of this run are known, and exit as the\n"
+                                  "program does, which goes on after a finding"},
     [RF_OPTION_FORMAT] = {"format", 'f', "FORMAT", NULL,
                           "of what is printed, or of --output: text (the default), json,\n"
                           "sarif, junit or html"},

@@ -15,7 +15,10 @@ char *rf_read_all(rf_stash *stash, int fd, size_t *length) {
     if (n < 0 && errno == EINTR) {
       continue;
     }
-    if (n <= 0) {
+    if (n < 0) {
+      return NULL;
+    }
+    if (n == 0) {
       return text;
     }
     *length += (size_t)n;
@@ -29,11 +32,13 @@ char *rf_read_all(rf_stash *stash, int fd, size_t *length) {
 }
 
 char *rf_read_file(rf_stash *stash, const char *path, size_t *length) {
-  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (fd < 0) {
     return NULL;
   }
   char *const text = rf_read_all(stash, fd, length);
+  int const error = errno;
   (void)close(fd);
+  errno = error;
   return text;
 }

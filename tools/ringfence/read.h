@@ -10,11 +10,11 @@
 extern "C" {
 #endif
 
-/* What comes from `fd` until its end, with a NUL behind it; *length says how much that is. What was read before an error
- * counts. */
+/* What comes from `fd` until its end, with a NUL behind it; *length says how much that is. NULL where it cannot be read
+ * (errno says why). */
 char *rf_read_all(rf_stash *stash, int fd, size_t *length);
 
-/* The same of the file `path`; NULL where it cannot be opened. */
+/* The same of the file or pipe `path`. A pipe is waited for. */
 char *rf_read_file(rf_stash *stash, const char *path, size_t *length);
 
 #ifdef __cplusplus

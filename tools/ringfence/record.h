@@ -28,6 +28,7 @@ typedef struct rf_record {
   unsigned processes;    /* in how many processes */
   const char *directory; /* files in it are named without it; NULL: by their whole path */
   const char *program;   /* of the process; NULL where that was not said */
+  const char *input;     /* the file that it was read from; NULL where that was a folder of `check` */
   /* Set by rf_fingerprint_all: the same in every run, and as lines move. */
   const char *fingerprint;
   unsigned ordinal; /* 1 for the first of several findings with this fingerprint */

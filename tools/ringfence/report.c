@@ -40,6 +40,10 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
   }
   counted = counted > hidden ? counted - hidden : 0;
   t.times = counted > document->times ? counted : document->times;
+  t.uncounted = t.times - document->times;
+  t.compared = document->baseline != NULL;
+  t.known = document->known;
+  t.gone = t.compared ? rf_baseline_gone(document->baseline) : 0;
   return t;
 }
 
@@ -127,6 +131,12 @@ static const char *found_text(rf_stash *stash, const rf_totals *t) {
 }
 
 static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink) {
+  if (t->compared && t->times != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %zu new, %zu in the baseline", t->findings - t->known, t->known));
+  }
+  if (t->gone != 0) {
+    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " of the baseline not met", t->gone));
+  }
   if (WIFSIGNALED(t->wait_status)) {
     int const number = WTERMSIG(t->wait_status);
     rf_sink_str(sink, rf_stash_print(stash, "; ended by signal %d (%s)", number, strsignal(number)));
@@ -185,6 +195,10 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   put_field(sink, "unlisted_leaked_blocks", t->unlisted);
   put_field(sink, "findings", t->findings);
   put_field(sink, "times", t->times);
+  if (t->compared) {
+    put_field(sink, "known", t->known);
+    put_field(sink, "not_met", t->gone);
+  }
   put_field(sink, "suppressed", t->suppressed);
   rf_sink_str(sink, t->unrecorded ? ",\"unrecorded\":true" : "");
   rf_sink_str(sink, ",\"mode\":");

@@ -23,6 +23,10 @@ typedef struct rf_totals {
   uint64_t peak;
   size_t findings;        /* distinct ones */
   uint64_t times;         /* how often they were found, those included that were only counted */
+  bool compared;          /* with a baseline */
+  size_t known;           /* of the findings, in the baseline */
+  uint64_t gone;          /* of the baseline, not met */
+  uint64_t uncounted;     /* of `times`, those without a record */
   uint64_t suppressed;    /* how often something was found that a rule hides */
   uint64_t unlisted;      /* lost blocks that are no findings, because their code has no names */
   size_t leaks_unchecked; /* processes that could not look for leaks */

@@ -1,14 +1,16 @@
-/* The document as JUnit's XML, as Jenkins, GitLab and Surefire's readers take it: one suite, one case for each finding,
- * one that passes where nothing was found.
+/* The document as JUnit's XML: one suite, one case for each finding, one that passes where nothing was found. It keeps
+ * to the schema of Jenkins (junit-10.xsd) and to that of Ant, which asks for more and for a certain order.
  */
 #include "tools/ringfence/document.h"
 
 #include "tools/ringfence/call.h"
+#include "tools/ringfence/version.h"
 #include "tools/ringfence/xml.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct junit {
   rf_stash *stash;
@@ -100,6 +102,49 @@ static void cases(const junit *j) {
   }
 }
 
+static const char *time_text(const junit *j) {
+  time_t const seconds = (time_t)j->d->began;
+  struct tm parts;
+  char text[32];
+  bool const known =
+      gmtime_r(&seconds, &parts) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts) != 0;
+  return known ? rf_stash_text(j->stash, text, strlen(text)) : "1970-01-01T00:00:00";
+}
+
+static void property(const junit *j, const char *name, const char *value) {
+  if (value != NULL) {
+    rf_sink_str(j->sink, "      <property");
+    attribute(j, "name", name);
+    attribute(j, "value", value);
+    rf_sink_str(j->sink, "/>\n");
+  }
+}
+
+static void properties(const junit *j) {
+  rf_sink_str(j->sink, "    <properties>\n");
+  property(j, "ringfence", RF_VERSION);
+  property(j, "command", j->d->command);
+  property(j, "mode", j->d->totals == NULL ? NULL : j->d->totals->mode);
+  rf_sink_str(j->sink, "    </properties>\n");
+}
+
+/* What else a reader of the report would see: snapshots, suppressions used. */
+static void rest(const junit *j) {
+  char *text = NULL;
+  size_t length = 0;
+  FILE *const memory = open_memstream(&text, &length);
+  rf_sink_str(j->sink, "    <system-out>");
+  if (memory != NULL) {
+    rf_sink const into = {put, memory};
+    rf_document_snapshots_text(j->stash, j->d, &into);
+    rf_document_rules_text(j->stash, j->d, &into);
+    (void)fclose(memory);
+    rf_xml_text(text, j->sink);
+    free(text);
+  }
+  rf_sink_str(j->sink, "</system-out>\n    <system-err></system-err>\n");
+}
+
 static void counts(const junit *j) {
   size_t const findings = j->d->count + j->d->hidden_count;
   const char *const seconds =
@@ -115,8 +160,14 @@ void rf_document_junit(rf_stash *stash, const rf_document *d, const rf_sink *sin
   junit const j = {stash, d, sink};
   rf_sink_str(sink, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite");
   attribute(&j, "name", "ringfence");
+  attribute(&j, "id", "0");
+  attribute(&j, "package", "ringfence");
+  attribute(&j, "timestamp", time_text(&j));
+  attribute(&j, "hostname", d->host == NULL ? "localhost" : d->host);
   counts(&j);
   rf_sink_str(sink, ">\n");
+  properties(&j);
   cases(&j);
+  rest(&j);
   rf_sink_str(sink, "  </testsuite>\n</testsuites>\n");
 }

@@ -15,6 +15,33 @@ static const char *place_text(rf_stash *stash, const rf_record *record, rf_stack
   return top == NULL ? "(not known)" : rf_call_text(stash, top, record->directory);
 }
 
+static const char *blocks_text(rf_stash *stash, uint64_t blocks, uint64_t bytes) {
+  return rf_stash_print(stash, "%" PRIu64 " byte%s in %" PRIu64 " block%s", bytes, bytes == 1 ? "" : "s", blocks,
+                        blocks == 1 ? "" : "s");
+}
+
+static const char *lost_text(rf_stash *stash, const rf_record *record) {
+  const rf_finding *const f = &record->finding;
+  return f->bug == RF_BUG_LEAK ? rf_stash_print(stash, ", %s", blocks_text(stash, f->blocks, f->size)) : "";
+}
+
+static void put_lost_in_all(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  uint64_t blocks = 0;
+  uint64_t bytes = 0;
+  size_t leaks = 0;
+  for (size_t i = 0; i < d->count; i++) {
+    const rf_finding *const f = &d->records[i]->finding;
+    if (f->bug == RF_BUG_LEAK) {
+      blocks += f->blocks;
+      bytes += f->size;
+      leaks++;
+    }
+  }
+  if (leaks > 1) {
+    rf_sink_str(sink, rf_stash_print(stash, "Lost in all: %s\n", blocks_text(stash, blocks, bytes)));
+  }
+}
+
 /* A table, where one would have to scroll to see all findings. */
 static void put_list(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
   if (d->count < 2) {
@@ -24,10 +51,11 @@ static void put_list(rf_stash *stash, const rf_document *d, const rf_sink *sink)
                     "Findings:\n  times kind                         place\n");
   for (size_t i = 0; i < d->count; i++) {
     const rf_record *const record = d->records[i];
-    rf_sink_str(sink,
-                rf_stash_print(stash, "%7u %-28s %s%s\n", record->times, rf_bug_name(record->finding.bug),
-                               place_text(stash, record, rf_calls_place(record)), record->known ? " (known)" : ""));
+    rf_sink_str(sink, rf_stash_print(stash, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
+                                     place_text(stash, record, rf_calls_place(record)), lost_text(stash, record),
+                                     record->known ? " (known)" : ""));
   }
+  put_lost_in_all(stash, d, sink);
 }
 
 void rf_document_rules_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {

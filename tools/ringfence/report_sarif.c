@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 typedef struct sarif {
   rf_json_writer w;
@@ -59,6 +60,10 @@ static void artifact(sarif *s, const char *path) {
     rf_json_put_text(&s->w, "uriBaseId", "SRCROOT");
   }
   rf_json_object_end(&s->w);
+}
+
+static bool has_file(const rf_call *call) {
+  return call->file != NULL || call->module != NULL;
 }
 
 static void physical(sarif *s, const rf_call *call) {
@@ -125,6 +130,10 @@ static void taxon_reference(sarif *s, unsigned cwe) {
   rf_json_object_end(&s->w);
 }
 
+static const char *cwe_page(sarif *s, unsigned cwe) {
+  return rf_stash_print(s->stash, "https://cwe.mitre.org/data/definitions/%u.html", cwe);
+}
+
 static void rule(sarif *s, rf_bug bug) {
   unsigned const cwe = rf_bug_cwe(bug, RF_ACCESS_UNKNOWN);
   rf_json_object(&s->w, NULL);
@@ -133,6 +142,7 @@ static void rule(sarif *s, rf_bug bug) {
   message(s, "shortDescription", rf_kind_short(bug));
   message(s, "fullDescription", rf_kind_long(bug));
   message(s, "help", rf_kind_help(bug));
+  rf_json_put_text(&s->w, "helpUri", cwe == 0 ? NULL : cwe_page(s, cwe));
   rf_json_object(&s->w, "defaultConfiguration");
   rf_json_put_text(&s->w, "level", rf_kind_level(bug));
   rf_json_object_end(&s->w);
@@ -175,6 +185,7 @@ static void driver(sarif *s) {
   rf_json_object(&s->w, "tool");
   rf_json_object(&s->w, "driver");
   rf_json_put_text(&s->w, "name", "Ringfence");
+  rf_json_put_text(&s->w, "fullName", "Ringfence " RF_VERSION);
   rf_json_put_text(&s->w, "version", RF_VERSION);
   rf_json_put_text(&s->w, "semanticVersion", RF_VERSION);
   rules(s);
@@ -223,8 +234,7 @@ static void taxonomies(sarif *s) {
     if (list[i] != 0) {
       rf_json_object(&s->w, NULL);
       rf_json_put_text(&s->w, "id", rf_stash_print(s->stash, "%u", list[i]));
-      rf_json_put_text(&s->w, "helpUri",
-                       rf_stash_print(s->stash, "https://cwe.mitre.org/data/definitions/%u.html", list[i]));
+      rf_json_put_text(&s->w, "helpUri", cwe_page(s, list[i]));
       rf_json_object_end(&s->w);
     }
   }
@@ -267,6 +277,17 @@ static size_t events_of(sarif *s, const rf_record *record, event out[EVENTS]) {
   /* Where leaks were counted tells nothing. */
   count += out[count].calls.count != 0 && f->bug != RF_BUG_LEAK;
   return count;
+}
+
+/* Code hosts refuse a file with a location that is in no file. Returns how many of the events are left. */
+static size_t keep_those_in_files(event *events, size_t count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (has_file(rf_calls_top(&events[i].calls))) {
+      events[kept++] = events[i];
+    }
+  }
+  return kept;
 }
 
 static void code_flow(sarif *s, const event *events, size_t count) {
@@ -332,14 +353,26 @@ static void related(sarif *s, const event *events, size_t count) {
   rf_json_array_end(&s->w);
 }
 
+/* There is always one in a file, since code hosts refuse all of a file with a result that is nowhere. */
 static void locations(sarif *s, const rf_record *record) {
   rf_calls const calls = rf_calls_of(s->stash, record, rf_calls_place(record));
   const rf_call *const top = rf_calls_top(&calls);
-  rf_json_array(&s->w, "locations");
-  if (top != NULL) {
-    location(s, NULL, top, NULL, -1);
+  rf_call place = top == NULL ? (rf_call){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
+  if (!has_file(&place)) {
+    place.file = record->program != NULL ? record->program : record->input;
   }
+  rf_json_array(&s->w, "locations");
+  location(s, NULL, &place, NULL, -1);
   rf_json_array_end(&s->w);
+}
+
+/* The second one is the name by which GitHub knows a fingerprint. */
+static void fingerprints(sarif *s, const rf_record *record) {
+  const char *const value = rf_stash_print(s->stash, "%s:%u", record->fingerprint, record->ordinal);
+  rf_json_object(&s->w, "partialFingerprints");
+  rf_json_put_text(&s->w, "ringfenceStack/v1", value);
+  rf_json_put_text(&s->w, "primaryLocationLineHash", value);
+  rf_json_object_end(&s->w);
 }
 
 static void properties(sarif *s, const rf_record *record) {
@@ -378,20 +411,19 @@ static const char *result_text(sarif *s, const rf_record *record) {
 
 static void result(sarif *s, const rf_record *record) {
   event events[EVENTS];
-  size_t const count = events_of(s, record, events);
+  size_t count = events_of(s, record, events);
   rf_json_object(&s->w, NULL);
   rf_json_put_text(&s->w, "ruleId", rf_bug_name(record->finding.bug));
   rf_json_put_number(&s->w, "ruleIndex", s->rules[record->finding.bug]);
   rf_json_put_text(&s->w, "level", rf_kind_level(record->finding.bug));
   message(s, "message", result_text(s, record));
   locations(s, record);
-  rf_json_object(&s->w, "partialFingerprints");
-  rf_json_put_text(&s->w, "ringfenceStack/v1", rf_stash_print(s->stash, "%s:%u", record->fingerprint, record->ordinal));
-  rf_json_object_end(&s->w);
+  fingerprints(s, record);
   rf_json_put_number(&s->w, "occurrenceCount", record->times);
+  stacks(s, events, count);
+  count = keep_those_in_files(events, count);
   related(s, events, count);
   code_flow(s, events, count);
-  stacks(s, events, count);
   if (record->finding.cwe != 0) {
     rf_json_array(&s->w, "taxa");
     rf_json_object(&s->w, NULL);
@@ -420,12 +452,35 @@ static void results(sarif *s) {
 
 /* ---- The run ---- */
 
+static const char *time_text(sarif *s, int64_t ns) {
+  time_t const seconds = (time_t)(ns / 1000000000);
+  struct tm parts;
+  char text[32];
+  if (gmtime_r(&seconds, &parts) == NULL || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+    return NULL;
+  }
+  return rf_stash_print(s->stash, "%s.%03dZ", text, (int)(ns / 1000000 % 1000));
+}
+
+/* Uploads of one category replace each other: each program has its own. */
+static void automation(sarif *s) {
+  const char *const program = s->d->program == NULL ? NULL : rf_base_name(s->d->program);
+  rf_json_object(&s->w, "automationDetails");
+  rf_json_put_text(&s->w, "id", program == NULL ? "ringfence/" : rf_stash_print(s->stash, "ringfence/%s/", program));
+  rf_json_object_end(&s->w);
+}
+
 static void invocation(sarif *s) {
   const rf_totals *const t = s->d->totals;
   rf_json_array(&s->w, "invocations");
   rf_json_object(&s->w, NULL);
   rf_json_put_text(&s->w, "commandLine", s->d->command);
   rf_json_put_bool(&s->w, "executionSuccessful", true);
+  if (t != NULL) {
+    int64_t const began = s->d->began * 1000000000;
+    rf_json_put_text(&s->w, "startTimeUtc", time_text(s, began));
+    rf_json_put_text(&s->w, "endTimeUtc", time_text(s, began + (int64_t)t->elapsed_ns));
+  }
   if (t != NULL && WIFSIGNALED(t->wait_status)) {
     rf_json_put_number(&s->w, "exitSignalNumber", WTERMSIG(t->wait_status));
     rf_json_put_text(&s->w, "exitSignalName", strsignal(WTERMSIG(t->wait_status)));
@@ -462,6 +517,7 @@ void rf_document_sarif(rf_stash *stash, const rf_document *d, const rf_sink *sin
   rf_json_array(&s.w, "runs");
   rf_json_object(&s.w, NULL);
   driver(&s);
+  automation(&s);
   invocation(&s);
   source_root(&s);
   taxonomies(&s);
