@@ -141,9 +141,7 @@ void GuardError::commit(Reader &reader) {
     commit_on(program);
   }
   judge(program.verdict());
-  if (!program.verdict().ok()) {
-    abort_with(target_.name, program.verdict().violation());
-  }
+  demand_ok(target_, program.verdict());
 }
 
 void GuardError::commit_on(Interpreter &program) {

@@ -278,8 +278,12 @@ bool trace_wanted() {
   return wanted;
 }
 
-void abort_with(const char *target_name, const Violation &violation) {
-  fprintf(stderr, "fuzz: %s: operation %zu, %s\n  %s: %s\n", target_name, violation.operation,
+void demand_ok(const rf_fuzz_target &target, const Verdict &verdict) {
+  if (verdict.ok()) {
+    return;
+  }
+  const Violation &violation = verdict.violation();
+  fprintf(stderr, "fuzz: %s: operation %zu, %s\n  %s: %s\n", target.name, violation.operation,
           violation.statement.c_str(), violation.rule.c_str(), violation.what.c_str());
   if (!trace_wanted()) {
     fprintf(stderr, "  RF_FUZZ_TRACE=1 prints the operations that led here\n");
@@ -287,23 +291,18 @@ void abort_with(const char *target_name, const Violation &violation) {
   abort();
 }
 
-std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct) {
+void run(const rf_fuzz_target &target, Reader input, Conduct conduct) {
   Interpreter interpreter(target, input, conduct);
   if (interpreter.start()) {
     while (interpreter.step()) {
     }
     interpreter.finish();
   }
-  if (interpreter.verdict().ok()) {
-    return std::nullopt;
-  }
-  return interpreter.verdict().violation();
+  demand_ok(target, interpreter.verdict());
 }
 
 } // namespace ringfence::fuzz
 
 void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size) {
-  if (auto const violation = ringfence::fuzz::run(*target, {data, size})) {
-    ringfence::fuzz::abort_with(target->name, *violation);
-  }
+  ringfence::fuzz::run(*target, {data, size});
 }

@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 namespace ringfence::fuzz {
@@ -148,11 +147,11 @@ private:
   size_t settled_reports_ = 0;
 };
 
-// Runs one input to its end and says what was found; nothing: all promises were kept.
-std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
+// Runs one input to its end. Aborts as below unless all promises were kept.
+void run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
 
-// Prints the violation to stderr, and how to see the operations that led to it, and aborts.
-[[noreturn]] void abort_with(const char *target_name, const Violation &violation);
+// Unless the verdict is ok, prints the violation to stderr, and how to see the operations that led to it, and aborts.
+void demand_ok(const rf_fuzz_target &target, const Verdict &verdict);
 
 // True where the environment asks for a trace of the operations.
 bool trace_wanted();

@@ -215,9 +215,7 @@ void run_program(const rf_fuzz_target &target, Reader input, bool from_within) {
       }
     }
   }
-  if (!program.verdict().ok()) {
-    abort_with(target.name, program.verdict().violation());
-  }
+  demand_ok(target, program.verdict());
 }
 
 } // namespace

@@ -394,4 +394,25 @@ bool PageError::compare_place(Verdict &verdict, const rf_finding &f, const Expec
          verdict.fail("finding", "%s without the place of the allocation", rf_bug_name(f.bug));
 }
 
+void commit_one_error(const Paged &paged, const rf_fuzz_target &target, Reader &reader) {
+  PageError error(paged, reader);
+  size_t steps = reader.u8();
+  Interpreter program(target, reader, Conduct::kCorrect);
+  if (program.start()) {
+    while (steps-- != 0 && program.step()) {
+    }
+    error.commit(program);
+  }
+  demand_ok(target, program.verdict());
+}
+
 } // namespace ringfence::fuzz
+
+// Faults are the checker's to judge; large requests of std are answered with NULL.
+extern "C" const char *__asan_default_options() {
+  return "allocator_may_return_null=1:handle_segv=0:handle_sigbus=0";
+}
+
+extern "C" const char *__tsan_default_options() {
+  return "allocator_may_return_null=1";
+}

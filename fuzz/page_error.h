@@ -104,6 +104,10 @@ private:
   bool victim_is_fresh_ = false;
 };
 
+// Runs a correct program, some way, then commits an error on it, and aborts unless it was found as it should be. All of it
+// comes from the input.
+void commit_one_error(const Paged &paged, const rf_fuzz_target &target, Reader &reader);
+
 } // namespace ringfence::fuzz
 
 #endif // RINGFENCE_FUZZ_PAGE_ERROR_H

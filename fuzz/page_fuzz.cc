@@ -50,13 +50,6 @@ rf_fuzz_target target_for(Harness &harness) {
   return t;
 }
 
-void any_program(Harness &harness, Reader &reader) {
-  rf_fuzz_target const target = target_for(harness);
-  if (auto const violation = run(target, reader, Conduct::kAny)) {
-    abort_with(target.name, *violation);
-  }
-}
-
 void one_error(Harness &harness, Reader &reader) {
   harness.options.leaks_at_deinit = true;
   rf_fuzz_target const target = target_for(harness);
@@ -68,30 +61,11 @@ void one_error(Harness &harness, Reader &reader) {
                        0,
                        true,
                        true};
-  PageError error(paged, reader);
-  size_t steps = reader.u8();
-  Interpreter program(target, reader, Conduct::kCorrect);
-  if (program.start()) {
-    while (steps-- != 0 && program.step()) {
-    }
-    error.commit(program);
-  }
-  if (!program.verdict().ok()) {
-    abort_with(target.name, program.verdict().violation());
-  }
+  commit_one_error(paged, target, reader);
 }
 
 } // namespace
 } // namespace ringfence::fuzz
-
-// Faults are the checker's to judge; large requests of std are answered with NULL.
-extern "C" const char *__asan_default_options() {
-  return "allocator_may_return_null=1:handle_segv=0:handle_sigbus=0";
-}
-
-extern "C" const char *__tsan_default_options() {
-  return "allocator_may_return_null=1";
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace ringfence::fuzz;
@@ -99,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader reader(data, size);
   set_up(harness, reader);
   if (reader.u8() % 4 == 0) {
-    any_program(harness, reader);
+    run(target_for(harness), reader);
   } else {
     one_error(harness, reader);
   }

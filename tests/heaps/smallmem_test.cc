@@ -435,20 +435,9 @@ protected:
     EXPECT_EQ(0, memcmp(margin, after, sizeof after));
   }
 
-  // True where check or an operation reports the change of this byte, for each of several changes.
   bool told(unsigned char *byte) {
-    bool all = true;
-    for (unsigned const flip : {0x01U, 0x02U, 0x10U, 0x80U, 0xFFU}) {
-      *byte ^= static_cast<unsigned char>(flip);
-      bool told = rf_check(a, nullptr) == RF_ERR_CORRUPT;
-      use();
-      told = told || faults.count() != 0;
-      faults.take();
-      restore();
-      EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-      all = all && told;
-    }
-    return all;
+    return change_is_told(
+        a, byte, faults, [this] { use(); }, [this] { restore(); });
   }
 
   bool in_header(const unsigned char *byte) {

@@ -59,4 +59,22 @@ inline rf_stats stats(rf_allocator *a) {
   return s;
 }
 
+// True where check, or an operation in use(), reports the change of this byte, for each of several changes. restore() undoes
+// everything.
+template <typename Use, typename Restore>
+bool change_is_told(rf_allocator *a, unsigned char *byte, Faults &faults, Use use, Restore restore) {
+  bool all = true;
+  for (unsigned const flip : {0x01U, 0x02U, 0x10U, 0x80U, 0xFFU}) {
+    *byte ^= static_cast<unsigned char>(flip);
+    bool told = rf_check(a, nullptr) == RF_ERR_CORRUPT;
+    use();
+    told = told || faults.count() != 0;
+    faults.take();
+    restore();
+    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+    all = all && told;
+  }
+  return all;
+}
+
 #endif // RINGFENCE_TESTS_HEAPS_SUPPORT_H
