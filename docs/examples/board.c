@@ -1,13 +1,15 @@
-/* A board without an operating system: one heap in static memory, checked, its findings on the console. */
+/* A board without an operating system: one heap in static memory, checked, its findings on the UART. */
 #include <ringfence/bare.h>
 #include <ringfence/guard.h>
+#include <ringfence/reporter.h>
 #include <ringfence/simple.h>
+
+extern volatile unsigned char uart_data; /* your UART's data register; its address is in the linker script */
 
 static unsigned char arena[4096];
 static rf_simple heap;
 static rf_guard guard;
-
-static volatile unsigned char uart_data; /* on your board: the UART's data register */
+static rf_log_reporter reporter;
 
 /* Where bare.c puts text. */
 void rf_bare_log(const char *text, size_t len) {
@@ -16,27 +18,23 @@ void rf_bare_log(const char *text, size_t len) {
   }
 }
 
-/* Called with each finding. Answering RF_ACTION_HALT would stop in rf_port_panic, where a debugger finds it. */
-static rf_action count(rf_reporter *self, const rf_finding *finding) {
-  unsigned *findings = self->context;
-  (void)finding;
-  ++*findings;
-  return RF_ACTION_CONTINUE;
-}
-
 int main(void) {
-  unsigned findings = 0;
-  rf_reporter reporter = {count, &findings, RF_EXITCODE_DEFAULT, 0};
-  rf_guard_options options;
+  rf_options options;
+  rf_guard_options guard_options;
+
+  rf_options_default(&options);
+  options.format = RF_FORMAT_SERIAL; /* for `ringfence report`; RF_FORMAT_TEXT to read it on the console */
+  options.halt = false;              /* else the first finding stops in rf_port_panic, where a debugger finds it */
+  rf_log_reporter_init(&reporter, &options);
 
   rf_simple_init(&heap, arena, sizeof arena);
-  rf_guard_options_default(&options);
-  options.quarantine = 512;
-  options.reporter = &reporter;
-  rf_guard_init(&guard, &heap.base, &options);
+  rf_guard_options_default(&guard_options);
+  guard_options.quarantine = 512;
+  guard_options.reporter = &reporter.base;
+  rf_guard_init(&guard, &heap.base, &guard_options);
 
   unsigned char *message = rf_alloc(&guard.base, 20);
   message[20] = '\0'; /* one byte too far */
   rf_free(&guard.base, message);
-  return findings == 1 ? 0 : 1;
+  return reporter.base.sequence == 1 ? 0 : 1;
 }
