@@ -40,6 +40,7 @@ timeout 60 qemu-system-arm -M lm3s6965evb -nographic -semihosting -kernel "$work
   status=$?
 ((status == 0)) || { cat "$work/uart" "$work/qemu"; echo "board_test: exit status $status, not 0" >&2; exit 1; }
 
+grep '^stack: ' "$work/uart" "$work/qemu" -h || { echo "board_test: how much stack it took is not told" >&2; exit 1; }
 "$ringfence" report "$work/uart" >"$work/report" || status=$?
 cat "$work/report"
 line=$(grep -n 'rf_alloc(' docs/examples/board.c | cut -d: -f1)

@@ -1,4 +1,4 @@
-/* From reset to main, and main's status to the emulator by semihosting: SYS_EXIT_EXTENDED. */
+/* From reset to main; then, by semihosting, how much stack main took, and its status. */
 #include <stdint.h>
 #include <string.h>
 
@@ -7,23 +7,58 @@ extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[], s
 int main(void);
 void reset(void);
 
+#define SYS_WRITEC 0x03U
 #define SYS_EXIT_EXTENDED 0x20U
 #define APPLICATION_EXIT 0x20026U
 #define EXIT_FAULT 70U
+#define UNTOUCHED 0xA5A5A5A5U
+
+static void ask_emulator(uint32_t what, const void *with) {
+  register uint32_t operation __asm__("r0") = what;
+  register const void *argument __asm__("r1") = with;
+  __asm__ volatile("bkpt 0xab" : "+r"(operation) : "r"(argument) : "memory");
+}
 
 static void leave(uint32_t status) {
   uint32_t const block[2] = {APPLICATION_EXIT, status};
-  register uint32_t operation __asm__("r0") = SYS_EXIT_EXTENDED;
-  register const uint32_t *argument __asm__("r1") = block;
   for (;;) {
-    __asm__ volatile("bkpt 0xab" : "+r"(operation) : "r"(argument) : "memory");
+    ask_emulator(SYS_EXIT_EXTENDED, block);
   }
 }
 
+static void say(const char *text) {
+  for (; *text != '\0'; text++) {
+    ask_emulator(SYS_WRITEC, text);
+  }
+}
+
+static void say_number(uint32_t n) {
+  char digits[11];
+  char *at = digits + sizeof digits - 1;
+  *at = '\0';
+  do {
+    *--at = (char)('0' + n % 10);
+    n /= 10;
+  } while (n != 0);
+  say(at);
+}
+
 void reset(void) {
+  uint32_t *const here = __builtin_frame_address(0);
   memcpy(data_start, data_load, (uintptr_t)data_end - (uintptr_t)data_start);
   memset(bss_start, 0, (uintptr_t)bss_end - (uintptr_t)bss_start);
-  leave((uint32_t)main());
+  for (uint32_t *free = bss_end; free < here - 32; free++) {
+    *free = UNTOUCHED;
+  }
+  uint32_t const status = (uint32_t)main();
+  const uint32_t *touched = bss_end;
+  while (*touched == UNTOUCHED) {
+    touched++;
+  }
+  say("stack: ");
+  say_number((uint32_t)((uintptr_t)stack_top - (uintptr_t)touched));
+  say(" bytes\n");
+  leave(status);
 }
 
 static void fault(void) {
