@@ -52,7 +52,7 @@ void *rt_calloc(rt_size_t count, rt_size_t size);
 /* RT_NULL does nothing; what is not a live block is refused and reported. */
 void rt_free(void *ptr);
 
-/* `size` bytes (0 counts as 1) at a multiple of `align`; RT_NULL too where that is no power of two. Freed by either of
+/* `size` bytes at a multiple of `align`; RT_NULL too for 0 bytes and where `align` is no power of two. Freed by either of
  * rt_free_align and rt_free. */
 void *rt_malloc_align(rt_size_t size, rt_size_t align);
 void rt_free_align(void *ptr);
@@ -226,6 +226,13 @@ struct rt_object_information *rt_object_get_information(enum rt_object_class_typ
 __attribute__((format(printf, 1, 2)))
 #endif
 int rt_kprintf(const char *fmt, ...);
+void rt_kputs(const char *str);
+
+/* The same into `size` bytes at `buf`, the last of which is 0; what does not fit is left out. The bytes that it would have been. */
+int rt_vsnprintf(char *buf, rt_size_t size, const char *fmt, va_list args);
+int rt_snprintf(char *buf, rt_size_t size, const char *fmt, ...);
+int rt_vsprintf(char *buf, const char *fmt, va_list args);
+int rt_sprintf(char *buf, const char *fmt, ...);
 
 /* Ticks of 1 / RT_TICK_PER_SECOND s since some start, and milliseconds. */
 rt_tick_t rt_tick_get(void);
@@ -253,6 +260,9 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 #define rt_memcmp memcmp
 #define rt_strlen strlen
 #define rt_strcmp strcmp
+#define rt_strncmp strncmp
+#define rt_strncpy strncpy
+#define rt_strstr strstr
 
 /* ---- What RT-Thread does not have ---- */
 

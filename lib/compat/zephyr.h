@@ -7,6 +7,7 @@
 #define RINGFENCE_ZEPHYR_H
 
 #include <ringfence/zephyr/kernel.h>
+#include <ringfence/zephyr/multi_heap/shared_multi_heap.h>
 #include <ringfence/zephyr/sys/bitarray.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/mem_blocks.h>

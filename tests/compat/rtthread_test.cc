@@ -143,12 +143,14 @@ TEST_F(RtThread, AReallocThatFailsLeavesTheBlock) {
 TEST_F(RtThread, AlignedBlocksAreFreedEitherWay) {
   for (rt_size_t align = 1; align <= 1024; align *= 2) {
     void *const p = rt_malloc_align(10, align);
-    void *const q = rt_malloc_align(0, align);
+    void *const q = rt_malloc_align(1, align);
     EXPECT_TRUE(rf_is_aligned(p, align));
-    EXPECT_NE(nullptr, q);
+    EXPECT_TRUE(rf_is_aligned(q, align));
+    EXPECT_EQ(nullptr, rt_malloc_align(0, align));
     rt_free_align(p);
     rt_free(q);
   }
+  EXPECT_EQ(nullptr, rt_malloc_align(16, 0));
   rt_free_align(RT_NULL);
   EXPECT_EQ(0U, used());
 }
@@ -689,6 +691,22 @@ TEST_F(RtThread, KprintfFormats) {
   EXPECT_EQ("ends in q", printed);
 }
 
+TEST_F(RtThread, PrintingIntoABufferLeavesOutWhatDoesNotFit) {
+  char text[8] = "unheard";
+  EXPECT_EQ(5, rt_snprintf(text, sizeof text, "%d-%s", 12, "ab"));
+  EXPECT_STREQ("12-ab", text);
+  EXPECT_EQ(10, rt_snprintf(text, sizeof text, "%010d", 7));
+  EXPECT_STREQ("0000000", text);
+  EXPECT_EQ(3, rt_snprintf(nullptr, 0, "%d", 123));
+  EXPECT_EQ(3, rt_snprintf(text, 1, "%d", 123));
+  EXPECT_STREQ("", text);
+  EXPECT_EQ(4, rt_sprintf(text, "%s%c", "abc", 'd'));
+  EXPECT_STREQ("abcd", text);
+  rt_kputs("100%d\n");
+  rt_kputs(RT_NULL);
+  EXPECT_EQ("100%d\n", printed);
+}
+
 TEST_F(RtThread, TicksAreMilliseconds) {
   EXPECT_EQ(1500U, rt_tick_from_millisecond(1500));
   EXPECT_EQ(0U, rt_tick_from_millisecond(0));
@@ -715,6 +733,11 @@ TEST(RtThreadDeathTest, AnAssertionWithoutAHookStopsTheProgram) {
 
 TEST_F(RtThread, MacrosAreAsInTheOriginal) {
   EXPECT_EQ(16, RT_ALIGN(13, 8));
+  EXPECT_EQ(16, RT_ALIGN_UP(13, 8));
+  EXPECT_EQ(sizeof(void *), sizeof(rt_uintptr_t));
+  rt_align(64) rt_used static char aligned;
+  EXPECT_EQ(0U, reinterpret_cast<rt_uintptr_t>(&aligned) % 64);
+  RT_UNUSED(aligned);
   EXPECT_EQ(8, RT_ALIGN_DOWN(13, 8));
   EXPECT_EQ(4096, RT_MM_PAGE_SIZE);
   EXPECT_EQ(4095, RT_MM_PAGE_MASK);

@@ -299,17 +299,38 @@ TEST_F(ZephyrHeap, KMallocServesFromTheProgramsHeap) {
   EXPECT_EQ(8, p[99]);
   k_free(p);
   k_free(nullptr);
-  EXPECT_EQ(nullptr, k_malloc(0));
   EXPECT_EQ(nullptr, k_malloc(SIZE_MAX));
   EXPECT_EQ(nullptr, k_calloc(8, SIZE_MAX));
   EXPECT_EQ(nullptr, k_malloc(K_HEAP_MEM_POOL_SIZE * 2));
-  EXPECT_EQ(nullptr, k_realloc(nullptr, 0));
   void *const q = k_aligned_alloc(256, 10);
   EXPECT_TRUE(rf_is_aligned(q, 256));
   EXPECT_EQ(nullptr, k_realloc(q, 0));
   struct sys_memory_stats stats;
   EXPECT_EQ(0, sys_heap_runtime_stats_get(&_system_heap.heap, &stats));
   EXPECT_EQ(0U, stats.allocated_bytes);
+}
+
+TEST_F(ZephyrHeap, KMallocOfNothingIsABlock) {
+  void *const blocks[] = {k_malloc(0), k_calloc(0, 8), k_calloc(8, 0), k_realloc(nullptr, 0), k_aligned_alloc(64, 0)};
+  for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+    EXPECT_NE(nullptr, blocks[i]);
+    EXPECT_EQ(1, std::count(std::begin(blocks), std::end(blocks), blocks[i]));
+  }
+  for (void *const block : blocks) {
+    k_free(block);
+  }
+}
+
+TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
+  EXPECT_EQ(nullptr, k_heap_alloc(&defined_heap, 257, K_NO_WAIT));
+}
+
+TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
+  struct k_heap *heaps;
+  int const count = k_heap_array_get(&heaps);
+  EXPECT_EQ(2, count);
+  EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
+  EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));
 }
 
 // ---- A checker around it ----

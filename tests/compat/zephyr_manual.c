@@ -2,6 +2,7 @@
  * uintptr_t. */
 #include "zephyr_manual.h"
 
+#include <zephyr/kernel.h>
 #include <zephyr/sys/mem_blocks.h>
 
 SYS_MEM_BLOCKS_DEFINE(allocator, 64, 4, 4);
@@ -95,4 +96,30 @@ int manual_by_address(void) {
                                                                                                                   : -1;
   }
   return ret;
+}
+
+/* ---- Memory slabs; the last free is as it was before Zephyr 3.5, and the timeout as it was before 2.3 ---- */
+
+static struct k_mem_slab my_slab;
+static char __aligned(8) my_slab_buffer[6 * 400];
+
+K_MEM_SLAB_DEFINE(my_defined_slab, 400, 6, 4);
+
+int manual_slab(void) {
+  char *block_ptr;
+  void *block;
+  if (k_mem_slab_init(&my_slab, my_slab_buffer, 400, 6) != 0) {
+    return -1;
+  }
+  if (k_mem_slab_alloc(&my_slab, (void **)&block_ptr, K_MSEC(100)) == 0) {
+    memset(block_ptr, 0, 400);
+  } else {
+    return -1;
+  }
+  k_mem_slab_free(&my_slab, (void *)block_ptr);
+  if (k_mem_slab_alloc(&my_defined_slab, &block, 100) != 0) {
+    return -1;
+  }
+  k_mem_slab_free(&my_defined_slab, &block);
+  return (int)(k_mem_slab_num_used_get(&my_slab) + k_mem_slab_num_used_get(&my_defined_slab));
 }

@@ -15,6 +15,7 @@ int manual_static(void);
 int manual_ext_buf(void);
 int manual_group(void);
 int manual_by_address(void);
+int manual_slab(void);
 
 #ifdef __cplusplus
 }

@@ -247,9 +247,11 @@ void *rf_rt_calloc_at(rt_size_t count, rt_size_t size, const rf_site *site) {
 }
 
 void *rf_rt_malloc_align_at(rt_size_t size, rt_size_t align, const rf_site *site) {
-  size_t const least = size != 0 ? size : 1;
+  if (size == 0) {
+    return RT_NULL;
+  }
   rf_rt_lock();
-  void *const p = serve(least, align, site);
+  void *const p = serve(size, align, site);
   rf_rt_unlock();
   return hooked(p, size);
 }

@@ -1,5 +1,7 @@
-/* rt_kprintf, without stdio. */
+/* rt_kprintf and the like, without stdio. */
 #include "impl.h"
+
+#include <limits.h>
 
 static void to_log(void *context, const char *text, size_t len) {
   (void)context;
@@ -188,11 +190,9 @@ static const char *read_spec(const char *at, spec *s, arguments *args) {
   return read_longness(at, s);
 }
 
-int rt_kprintf(const char *fmt, ...) {
-  output out = {the_console, 0};
-  arguments args;
+static int format(const rf_sink *sink, const char *fmt, arguments *args) {
+  output out = {sink, 0};
   spec s;
-  va_start(args.list, fmt);
   for (const char *at = fmt; *at != '\0'; at++) {
     const char *const literal = at;
     while (*at != '\0' && *at != '%') {
@@ -202,12 +202,75 @@ int rt_kprintf(const char *fmt, ...) {
     if (*at == '\0') {
       break;
     }
-    at = read_spec(at + 1, &s, &args);
+    at = read_spec(at + 1, &s, args);
     if (*at == '\0') {
       break;
     }
-    put_argument(&out, &s, *at, &args);
+    put_argument(&out, &s, *at, args);
   }
-  va_end(args.list);
   return out.written;
+}
+
+/* ---- To the console ---- */
+
+int rt_kprintf(const char *fmt, ...) {
+  arguments args;
+  va_start(args.list, fmt);
+  int const written = format(the_console, fmt, &args);
+  va_end(args.list);
+  return written;
+}
+
+void rt_kputs(const char *str) {
+  if (str != NULL) {
+    rf_sink_mem(the_console, str, strlen(str));
+  }
+}
+
+/* ---- Into a buffer ---- */
+
+typedef struct buffer {
+  char *at;
+  size_t room; /* without the 0 at the end */
+} buffer;
+
+static void to_buffer(void *context, const char *text, size_t len) {
+  buffer *const into = (buffer *)context;
+  size_t const fits = len < into->room ? len : into->room;
+  memcpy(into->at, text, fits);
+  into->at += fits;
+  into->room -= fits;
+}
+
+int rt_vsnprintf(char *buf, rt_size_t size, const char *fmt, va_list args) {
+  char nowhere;
+  buffer into = {size != 0 ? buf : &nowhere, size != 0 ? size - 1 : 0};
+  rf_sink const sink = {to_buffer, &into};
+  arguments copy;
+  va_copy(copy.list, args);
+  int const written = format(&sink, fmt, &copy);
+  va_end(copy.list);
+  *into.at = '\0';
+  return written;
+}
+
+int rt_snprintf(char *buf, rt_size_t size, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  int const written = rt_vsnprintf(buf, size, fmt, args);
+  va_end(args);
+  return written;
+}
+
+/* No more than can be. */
+int rt_vsprintf(char *buf, const char *fmt, va_list args) {
+  return rt_vsnprintf(buf, (rt_size_t)INT_MAX, fmt, args);
+}
+
+int rt_sprintf(char *buf, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  int const written = rt_vsprintf(buf, fmt, args);
+  va_end(args);
+  return written;
 }

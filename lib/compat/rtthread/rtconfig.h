@@ -11,8 +11,10 @@
 #define RT_NAME_MAX 24
 #define RT_TICK_PER_SECOND 1000
 
-/* ARCH_CPU_64BIT stays undefined on 64 bit, too: with it RT-Thread's tests of small memory look for a field in its headers
- * that ours do not have. */
+/* Not on 64 bit, either: with it older tests of RT-Thread's look for a field in the headers of small memory that ours do
+ * not have. */
+#undef ARCH_CPU_64BIT
+
 #if defined(__LP64__)
 #define RT_ALIGN_SIZE 8
 #else

@@ -44,6 +44,8 @@ typedef rt_ubase_t rt_size_t;
 typedef rt_base_t rt_ssize_t;
 typedef rt_ubase_t rt_dev_t;
 typedef rt_base_t rt_off_t;
+typedef rt_base_t rt_intptr_t;
+typedef rt_ubase_t rt_uintptr_t;
 
 #define RT_TRUE 1
 #define RT_FALSE 0
@@ -79,6 +81,7 @@ typedef rt_base_t rt_off_t;
 /* ---- Macros ---- */
 
 #define RT_ALIGN(size, align) (((size) + (align)-1) & ~((align)-1))
+#define RT_ALIGN_UP(size, align) RT_ALIGN(size, align)
 #define RT_ALIGN_DOWN(size, align) ((size) & ~((align)-1))
 #define RT_IS_ALIGN(addr, align) ((!((addr) & ((align)-1))) && ((addr) != RT_NULL))
 
@@ -96,12 +99,28 @@ typedef rt_base_t rt_off_t;
 #define RT_KERNEL_REALLOC(ptr, size) rt_realloc(ptr, size)
 #endif
 
+#define RT_UNUSED(x) ((void)(x))
+
+/* ---- The compiler's attributes, by their names in 5.0 and in 4.x ---- */
+
 #define rt_inline static __inline
-#define RT_UNUSED __attribute__((unused))
-#define RT_USED __attribute__((used))
-#define RT_WEAK __attribute__((weak))
-#define RT_SECTION(x) __attribute__((section(x)))
+#define rt_always_inline static inline __attribute__((always_inline))
+#define rt_noreturn __attribute__((noreturn))
+#define rt_used __attribute__((used))
+#define rt_weak __attribute__((weak))
+#define rt_section(x) __attribute__((section(x)))
 #define rt_align(n) __attribute__((aligned(n)))
+#define rt_packed(declare) declare __attribute__((packed))
+#define rt_typeof __typeof__
+#define RT_USED rt_used
+#define RT_WEAK rt_weak
+#define RT_SECTION(x) rt_section(x)
+#ifndef SECTION
+#define SECTION(x) rt_section(x)
+#endif
+#ifndef ALIGN
+#define ALIGN(n) rt_align(n)
+#endif
 #define RTT_API
 
 /* There is no shell and no start-up sequence: these stand for nothing, as in RT-Thread without FinSH. */
@@ -110,6 +129,7 @@ typedef rt_base_t rt_off_t;
 #define MSH_CMD_EXPORT(command, desc)
 #define MSH_CMD_EXPORT_ALIAS(command, alias, desc)
 #define INIT_EXPORT(fn, level)
+#define FINSH_VAR_EXPORT(name, type, desc)
 #define INIT_BOARD_EXPORT(fn)
 #define INIT_PREV_EXPORT(fn)
 #define INIT_DEVICE_EXPORT(fn)

@@ -4,14 +4,19 @@
 
 #include <errno.h>
 #include <ringfence/zephyr/kheap.h>
+#include <ringfence/zephyr/mem_slab.h>
+#include <ringfence/zephyr/sys/__assert.h>
+#include <ringfence/zephyr/sys/printk.h>
 #include <ringfence/zephyr/sys/util.h>
+#include <ringfence/zephyr/timeout.h>
+#include <ringfence/zephyr/toolchain.h>
+#include <ringfence/zephyr/types.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <string.h>
 
-#if defined(__STDC_HOSTED__) && __STDC_HOSTED__ && !defined(printk)
-#include <stdio.h>
-#define printk printf
+/* Calls that wait do so. */
+#ifndef CONFIG_MULTITHREADING
+#define CONFIG_MULTITHREADING 1
 #endif
 
 #ifdef __cplusplus
@@ -28,6 +33,7 @@ enum k_fatal_error_reason {
 };
 
 struct arch_esf;
+typedef struct arch_esf z_arch_esf_t;
 
 /* Yours, if you like: called with K_ERR_KERNEL_PANIC and NULL where Zephyr asserts (a NULL pool, array or group, a
  * group that is full). Where it returns, and where there is none, the call gives -EINVAL. */

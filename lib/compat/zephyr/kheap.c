@@ -81,6 +81,24 @@ static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_t
   return p;
 }
 
+/* ---- All heaps ---- */
+
+#ifdef __ELF__
+/* The linker's, where a program has any. */
+extern struct k_heap __start_rf_zephyr_heaps[] __attribute__((weak));
+extern struct k_heap __stop_rf_zephyr_heaps[] __attribute__((weak));
+
+int k_heap_array_get(struct k_heap **heaps) {
+  *heaps = __start_rf_zephyr_heaps;
+  return (int)(((uintptr_t)__stop_rf_zephyr_heaps - (uintptr_t)__start_rf_zephyr_heaps) / sizeof(struct k_heap));
+}
+#else
+int k_heap_array_get(struct k_heap **heaps) {
+  *heaps = NULL;
+  return 0;
+}
+#endif
+
 /* ---- Calls ---- */
 
 void k_heap_init(struct k_heap *h, void *mem, size_t bytes) {
@@ -117,20 +135,22 @@ void k_heap_free(struct k_heap *h, void *mem) {
   leave(h);
 }
 
-void *k_malloc(size_t size) {
-  return k_heap_alloc(&_system_heap, size, K_NO_WAIT);
-}
+/* ---- The program's heap ---- */
 
 void *k_aligned_alloc(size_t align, size_t size) {
-  return k_heap_aligned_alloc(&_system_heap, align, size, K_NO_WAIT);
+  return k_heap_aligned_alloc(&_system_heap, align, MAX(size, 1), K_NO_WAIT);
+}
+
+void *k_malloc(size_t size) {
+  return k_aligned_alloc(0, size);
 }
 
 void *k_calloc(size_t nmemb, size_t size) {
-  return k_heap_calloc(&_system_heap, nmemb, size, K_NO_WAIT);
+  return nmemb == 0 || size == 0 ? k_malloc(0) : k_heap_calloc(&_system_heap, nmemb, size, K_NO_WAIT);
 }
 
 void *k_realloc(void *ptr, size_t size) {
-  return k_heap_realloc(&_system_heap, ptr, size, K_NO_WAIT);
+  return ptr == NULL ? k_malloc(size) : k_heap_realloc(&_system_heap, ptr, size, K_NO_WAIT);
 }
 
 void k_free(void *ptr) {

@@ -7,21 +7,11 @@
 
 #include <ringfence/port.h>
 #include <ringfence/zephyr/sys/sys_heap.h>
+#include <ringfence/zephyr/timeout.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* How long to wait: milliseconds, -1 for ever. */
-typedef struct {
-  int64_t ticks;
-} k_timeout_t;
-
-#define K_TICKS(t) (__extension__(k_timeout_t){(t)})
-#define K_MSEC(ms) K_TICKS(ms)
-#define K_SECONDS(s) K_TICKS((int64_t)(s)*1000)
-#define K_NO_WAIT K_TICKS(0)
-#define K_FOREVER K_TICKS(-1)
 
 /* The caller's storage. */
 struct k_heap {
@@ -31,12 +21,23 @@ struct k_heap {
   struct rf_zephyr_waiter *waiters;
 };
 
-/* Defines a heap for `bytes` bytes of blocks; it is made at its first use. */
-#define K_HEAP_DEFINE(name, bytes) RF_ZEPHYR_HEAP_DEFINE_(, name, bytes)
+/* Defines a heap in which one block of `bytes` bytes fits, and no larger one; it is made at its first use. */
+#define K_HEAP_DEFINE(name, bytes) RF_ZEPHYR_HEAP_DEFINE_(RF_ZEPHYR_HEAP_LISTED_, , name, bytes)
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
-#define RF_ZEPHYR_HEAP_DEFINE_(attribute, name, bytes)                                                                 \
-  attribute char __aligned(8) kheap_##name[Z_HEAP_MIN_SIZE_FOR(bytes)];                                                \
-  attribute struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL}, {{0}}, NULL}
+#define RF_ZEPHYR_HEAP_DEFINE_(listed, attribute, name, bytes)                                                         \
+  attribute char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                    \
+  listed attribute struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL}, {{0}}, NULL}
+
+/* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a larger one. */
+#ifdef __ELF__
+#define RF_ZEPHYR_HEAP_LISTED_ __attribute__((section("rf_zephyr_heaps"), aligned(__alignof__(struct k_heap))))
+#else
+#define RF_ZEPHYR_HEAP_LISTED_
+#endif
+
+/* *heaps is the array of all heaps of K_HEAP_DEFINE, made or not yet: how many there are. _system_heap is among them, but not where its
+ * size is configured. 0 where programs are not ELF files. */
+int k_heap_array_get(struct k_heap **heaps);
 
 /* As sys_heap_init. */
 void k_heap_init(struct k_heap *h, void *mem, size_t bytes);
@@ -53,13 +54,14 @@ void k_heap_free(struct k_heap *h, void *mem);
 #define RF_ZEPHYR_POOL_SIZE (64 * 1024)
 #ifdef CONFIG_HEAP_MEM_POOL_SIZE
 #define K_HEAP_MEM_POOL_SIZE CONFIG_HEAP_MEM_POOL_SIZE
-RF_ZEPHYR_HEAP_DEFINE_(__attribute__((weak)), _system_heap, CONFIG_HEAP_MEM_POOL_SIZE);
+RF_ZEPHYR_HEAP_DEFINE_(, __attribute__((weak)), _system_heap, CONFIG_HEAP_MEM_POOL_SIZE);
 #else
 #define K_HEAP_MEM_POOL_SIZE RF_ZEPHYR_POOL_SIZE
 extern struct k_heap _system_heap;
 #endif
 
-/* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. NULL for 0 bytes. */
+/* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. 0 bytes are a block, too; k_realloc to 0 bytes
+ * frees and gives NULL. */
 void *k_malloc(size_t size);
 void *k_aligned_alloc(size_t align, size_t size);
 void *k_calloc(size_t nmemb, size_t size);

@@ -2,11 +2,24 @@
 #ifndef RINGFENCE_ZEPHYR_SYS_UTIL_H
 #define RINGFENCE_ZEPHYR_SYS_UTIL_H
 
+#include <ringfence/zephyr/toolchain.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifndef BIT
 #define BIT(n) (1UL << (n))
+#endif
+#ifndef BIT_MASK
+#define BIT_MASK(n) (BIT(n) - 1UL)
+#endif
+#ifndef BIT64
+#define BIT64(n) (1ULL << (n))
+#endif
+#ifndef KB
+#define KB(x) ((x) << 10)
+#endif
+#ifndef MB
+#define MB(x) (KB(x) << 10)
 #endif
 #ifndef POINTER_TO_UINT
 #define POINTER_TO_UINT(x) ((uintptr_t)(x))
@@ -32,6 +45,21 @@
 #ifndef MAX
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #endif
+#ifndef CLAMP
+#define CLAMP(value, low, high) ((value) <= (low) ? (low) : MIN(value, high))
+#endif
+#ifndef DIV_ROUND_UP
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
+#endif
+#ifndef IS_ALIGNED
+#define IS_ALIGNED(ptr, align) ((uintptr_t)(ptr) % (align) == 0)
+#endif
+#ifndef IS_POWER_OF_TWO
+#define IS_POWER_OF_TWO(x) ((x) != 0U && ((x) & ((x)-1U)) == 0U)
+#endif
+#ifndef CONTAINER_OF
+#define CONTAINER_OF(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
+#endif
 /* 1 where `option` is defined as 1, else 0. */
 #ifndef IS_ENABLED
 #define IS_ENABLED(option) RF_ZEPHYR_IS_ENABLED_(option)
@@ -49,8 +77,4 @@
 #ifndef WB_UP
 #define WB_UP(x) ROUND_UP(x, sizeof(void *))
 #endif
-#ifndef __aligned
-#define __aligned(x) __attribute__((aligned(x)))
-#endif
-
 #endif /* RINGFENCE_ZEPHYR_SYS_UTIL_H */

@@ -1,0 +1,349 @@
+// Zephyr's memory slabs and the shared multi heap: what its own tests rely on, what is refused, waiting.
+#include <zephyr/kernel.h>
+#include <zephyr/multi_heap/shared_multi_heap.h>
+
+#include <gtest/gtest.h>
+#include <ringfence/fault.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "tests/core/unwatched.h"
+#include "zephyr_manual.h"
+
+// Zephyr's own, which this program has.
+thread_local int the_priority;
+extern "C" struct k_thread *k_current_get();
+extern "C" int k_thread_priority_get(struct k_thread *thread);
+extern "C" struct k_thread *k_current_get() {
+  return nullptr;
+}
+extern "C" int k_thread_priority_get(struct k_thread *thread) {
+  return thread == nullptr ? the_priority : -1;
+}
+
+namespace {
+
+// Some of these tests write to blocks that are free.
+Unwatched const unwatched_here;
+
+std::vector<rf_status> the_faults;
+
+class ZephyrSlab : public ::testing::Test {
+protected:
+  void SetUp() override {
+    the_faults.clear();
+    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
+    ASSERT_EQ(0, k_mem_slab_init(&slab, memory, 16, 4));
+  }
+  void TearDown() override {
+    rf_fault_handler_set(nullptr, nullptr);
+    EXPECT_TRUE(the_faults.empty());
+  }
+
+  static rf_status fault() {
+    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
+    the_faults.clear();
+    return last;
+  }
+
+  char *take() {
+    void *block = &slab;
+    return k_mem_slab_alloc(&slab, &block, K_NO_WAIT) == 0 ? static_cast<char *>(block) : nullptr;
+  }
+
+  alignas(8) char memory[64];
+  struct k_mem_slab slab;
+};
+
+// ---- Making one ----
+
+K_MEM_SLAB_DEFINE(defined, 13, 3, 64);
+K_MEM_SLAB_DEFINE_STATIC(defined_static, 16, 1, 4);
+K_MEM_SLAB_DEFINE_IN_SECT(defined_in_sect, __attribute__((aligned(128))), 16, 2, 4);
+K_MEM_SLAB_DEFINE_IN_SECT_STATIC(defined_in_sect_static, , 16, 2, 4);
+struct typed_block {
+  alignas(32) char text[33];
+};
+K_MEM_SLAB_DEFINE_TYPE(defined_type, struct typed_block, 5);
+K_MEM_SLAB_DEFINE_TYPE_STATIC(defined_type_static, struct typed_block, 5);
+
+TEST_F(ZephyrSlab, ADefinedSlabNeedsNoCallThatMakesIt) {
+  void *blocks[3];
+  EXPECT_EQ(3U, k_mem_slab_num_free_get(&defined));
+  EXPECT_EQ(16U, defined.info.block_size);
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(0, k_mem_slab_alloc(&defined, &blocks[i], K_NO_WAIT));
+    EXPECT_EQ(defined.buffer + 16 * i, blocks[i]);
+    memset(blocks[i], i, 16);
+  }
+  EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(blocks[0]) % 64);
+  for (void *const block : blocks) {
+    k_mem_slab_free(&defined, block);
+  }
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&defined));
+}
+
+TEST_F(ZephyrSlab, TheOtherMacrosDoAsTheySay) {
+  EXPECT_EQ(1U, defined_static.info.num_blocks);
+  EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(defined_in_sect.buffer) % 128);
+  EXPECT_EQ(2U, defined_in_sect_static.num_blocks);
+  EXPECT_EQ(sizeof(typed_block), defined_type.info.block_size);
+  EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(defined_type.buffer) % alignof(typed_block));
+  EXPECT_EQ(sizeof(typed_block), defined_type_static.block_size);
+}
+
+TEST_F(ZephyrSlab, InitTurnsDownWhatIsNoMultipleOfAPointer) {
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, 17, 3));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory + 1, 16, 3));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, 0, 3));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, 16, 0));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, nullptr, 16, 3));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(nullptr, memory, 16, 3));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, SIZE_MAX / 4 + 1, 4));
+  EXPECT_EQ(4U, slab.info.num_blocks);
+}
+
+// ---- Blocks ----
+
+TEST_F(ZephyrSlab, TheBlockUsedLastIsTakenFirst) {
+  char *const a = take();
+  char *const b = take();
+  EXPECT_EQ(memory, a);
+  EXPECT_EQ(memory + 16, b);
+  k_mem_slab_free(&slab, a);
+  EXPECT_EQ(a, take());
+  EXPECT_EQ(memory + 32, take());
+}
+
+TEST_F(ZephyrSlab, AllOfThemAreServedAndNoMore) {
+  for (uint32_t i = 0; i < 4; i++) {
+    EXPECT_EQ(i, k_mem_slab_num_used_get(&slab));
+    char *const block = take();
+    ASSERT_NE(nullptr, block);
+    memset(block, 0xff, 16);
+    EXPECT_EQ(3U - i, k_mem_slab_num_free_get(&slab));
+  }
+  void *block = memory;
+  EXPECT_EQ(-ENOMEM, k_mem_slab_alloc(&slab, &block, K_NO_WAIT));
+  EXPECT_EQ(nullptr, block);
+  for (int i = 3; i >= 0; i--) {
+    k_mem_slab_free(&slab, memory + 16 * i);
+  }
+  EXPECT_EQ(4U, k_mem_slab_num_free_get(&slab));
+  EXPECT_EQ(4U, k_mem_slab_max_used_get(&slab));
+}
+
+TEST_F(ZephyrSlab, TheAddressOfThePointerWillDoAsInOlderVersions) {
+  void *blocks[2] = {take(), take()};
+  k_mem_slab_free(&slab, &blocks[1]);
+  EXPECT_EQ(1U, k_mem_slab_num_used_get(&slab));
+  // A block that holds pointers is one all the same.
+  void **const pointers = static_cast<void **>(blocks[0]);
+  *pointers = memory + 48;
+  k_mem_slab_free(&slab, pointers);
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+  void *none = nullptr;
+  k_mem_slab_free(&slab, &none);
+  k_mem_slab_free(&slab, none);
+}
+
+TEST_F(ZephyrSlab, StatisticsAreInBytes) {
+  struct sys_memory_stats stats;
+  EXPECT_EQ(-EINVAL, k_mem_slab_runtime_stats_get(nullptr, &stats));
+  EXPECT_EQ(-EINVAL, k_mem_slab_runtime_stats_get(&slab, nullptr));
+  EXPECT_EQ(-EINVAL, k_mem_slab_runtime_stats_reset_max(nullptr));
+  char *const a = take();
+  char *const b = take();
+  k_mem_slab_free(&slab, b);
+  ASSERT_EQ(0, k_mem_slab_runtime_stats_get(&slab, &stats));
+  EXPECT_EQ(48U, stats.free_bytes);
+  EXPECT_EQ(16U, stats.allocated_bytes);
+  EXPECT_EQ(32U, stats.max_allocated_bytes);
+  ASSERT_EQ(0, k_mem_slab_runtime_stats_reset_max(&slab));
+  ASSERT_EQ(0, k_mem_slab_runtime_stats_get(&slab, &stats));
+  EXPECT_EQ(16U, stats.max_allocated_bytes);
+  k_mem_slab_free(&slab, a);
+}
+
+TEST_F(ZephyrSlab, TheManualsExamplesRun) {
+  EXPECT_EQ(0, manual_slab());
+}
+
+// ---- What is refused ----
+
+TEST_F(ZephyrSlab, BadPointersAreRefused) {
+  char *const a = take();
+  char *const b = take();
+  k_mem_slab_free(&slab, a + 8);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  k_mem_slab_free(&slab, memory + sizeof memory);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  k_mem_slab_free(&slab, memory + 32);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  k_mem_slab_free(&slab, a);
+  k_mem_slab_free(&slab, b);
+  k_mem_slab_free(&slab, a);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  k_mem_slab_free(&slab, b);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(4U, k_mem_slab_num_free_get(&slab));
+}
+
+TEST_F(ZephyrSlab, ABlockThatHoldsWhatAFreeOneHeldIsNotTakenForOne) {
+  char *const a = take();
+  char *const b = take();
+  k_mem_slab_free(&slab, a);
+  char link[sizeof(void *)];
+  memcpy(link, a, sizeof link);
+  ASSERT_EQ(a, take());
+  memcpy(a, link, sizeof link);
+  k_mem_slab_free(&slab, a);
+  k_mem_slab_free(&slab, b);
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+}
+
+TEST_F(ZephyrSlab, AFreeBlockThatWasWrittenToIsReportedWhenItIsNext) {
+  char *const a = take();
+  k_mem_slab_free(&slab, a);
+  a[1] = static_cast<char>(a[1] ^ 1);
+  void *block = memory;
+  EXPECT_EQ(-EFAULT, k_mem_slab_alloc(&slab, &block, K_NO_WAIT));
+  EXPECT_EQ(nullptr, block);
+  EXPECT_EQ(RF_ERR_CORRUPT, fault());
+  a[1] = static_cast<char>(a[1] ^ 1);
+  EXPECT_EQ(a, take());
+}
+
+// ---- Waiting ----
+
+TEST_F(ZephyrSlab, ATakerThatWaitsInVainGivesUpInTime) {
+  void *block;
+  while (take() != nullptr) {
+  }
+  for (int form = 0; form < 3; form++) {
+    auto const start = std::chrono::steady_clock::now();
+    int const status = form == 0   ? k_mem_slab_alloc(&slab, &block, K_MSEC(20))
+                       : form == 1 ? k_mem_slab_alloc(&slab, &block, K_USEC(19001))
+                                   : k_mem_slab_alloc(&slab, &block, 20);
+    EXPECT_EQ(-EAGAIN, status);
+    EXPECT_EQ(nullptr, block);
+    auto const waited = std::chrono::steady_clock::now() - start;
+    EXPECT_LE(20, std::chrono::duration_cast<std::chrono::milliseconds>(waited).count());
+  }
+}
+
+// Begins a thread that waits for a block, and waits until it does.
+std::thread waiting(struct k_mem_slab *slab, int priority, std::vector<int> *served) {
+  static rf_mutex lock;
+  rf_zephyr_slab_waiter *const before = slab->waiters;
+  std::thread t([=] {
+    void *block;
+    the_priority = priority;
+    EXPECT_EQ(0, k_mem_slab_alloc(slab, &block, K_FOREVER));
+    rf_mutex_lock(&lock);
+    served->push_back(priority);
+    rf_mutex_unlock(&lock);
+    k_mem_slab_free(slab, block);
+  });
+  for (bool queued = false; !queued; std::this_thread::yield()) {
+    rf_mutex_lock(&slab->lock);
+    queued = slab->waiters != before;
+    rf_mutex_unlock(&slab->lock);
+  }
+  return t;
+}
+
+TEST_F(ZephyrSlab, ABlockThatComesBackGoesToTheMostUrgentThatWaits) {
+  ASSERT_EQ(0, k_mem_slab_init(&slab, memory, 16, 1));
+  char *const block = take();
+  std::vector<int> served;
+  std::vector<std::thread> threads;
+  for (int priority = 3; priority > 0; priority--) {
+    threads.push_back(waiting(&slab, priority, &served));
+  }
+  k_mem_slab_free(&slab, block);
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  EXPECT_EQ((std::vector<int>{1, 2, 3}), served);
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+}
+
+TEST_F(ZephyrSlab, ThreadsShareOne) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([this] {
+      for (int i = 0; i < 2000; i++) {
+        void *blocks[2] = {};
+        ASSERT_EQ(0, k_mem_slab_alloc(&slab, &blocks[0], K_FOREVER));
+        memset(blocks[0], i, 16);
+        if (k_mem_slab_alloc(&slab, &blocks[1], K_NO_WAIT) == 0) {
+          k_mem_slab_free(&slab, blocks[1]);
+        }
+        k_mem_slab_free(&slab, blocks[0]);
+      }
+    });
+  }
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+}
+
+TEST_F(ZephyrSlab, TimeoutsAreMillisecondsRoundedUp) {
+  EXPECT_EQ(1, K_USEC(1).ticks);
+  EXPECT_EQ(2, K_NSEC(1000001).ticks);
+  EXPECT_EQ(5400000, K_MINUTES(90).ticks);
+  EXPECT_EQ(K_HOURS(1).ticks, K_SECONDS(3600).ticks);
+  EXPECT_TRUE(K_TIMEOUT_EQ(K_FOREVER, K_TICKS(K_TICKS_FOREVER)));
+  EXPECT_TRUE(K_TIMEOUT_EQ(Z_TIMEOUT_MS(3), Z_TIMEOUT_US(2001)));
+  EXPECT_EQ(RF_WAIT_FOREVER, rf_zephyr_wait_ms(K_FOREVER));
+  EXPECT_EQ(RF_WAIT_FOREVER - 1, rf_zephyr_wait_ms(K_TICKS(INT64_C(1) << 40)));
+}
+
+// ---- The shared multi heap: one for the program, so one test ----
+
+alignas(8) char cached[256], uncached[256], more_cached[512], tiny[8];
+
+bool lies_in(const void *p, const char *region, size_t size) {
+  return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(region) < size;
+}
+
+TEST_F(ZephyrSlab, TheSharedMultiHeapServesByAttribute) {
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(cached), sizeof cached};
+  EXPECT_EQ(-EINVAL, shared_multi_heap_add(&region, nullptr));
+  EXPECT_EQ(nullptr, shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 8));
+  EXPECT_EQ(0, shared_multi_heap_pool_init());
+  EXPECT_EQ(-EALREADY, shared_multi_heap_pool_init());
+  EXPECT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  region = {SMH_REG_ATTR_NON_CACHEABLE, reinterpret_cast<uintptr_t>(uncached), sizeof uncached};
+  EXPECT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(more_cached), sizeof more_cached};
+  EXPECT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  region.attr = SMH_REG_ATTR_NUM;
+  EXPECT_EQ(-EINVAL, shared_multi_heap_add(&region, nullptr));
+  region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(tiny), sizeof tiny};
+  EXPECT_EQ(-EINVAL, shared_multi_heap_add(&region, nullptr));
+  EXPECT_EQ(-EINVAL, shared_multi_heap_add(nullptr, nullptr));
+
+  void *const a = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 100);
+  void *const b = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 300);
+  void *const c = shared_multi_heap_aligned_alloc(SMH_REG_ATTR_NON_CACHEABLE, 64, 10);
+  EXPECT_TRUE(lies_in(a, cached, sizeof cached));
+  EXPECT_TRUE(lies_in(b, more_cached, sizeof more_cached));
+  EXPECT_TRUE(lies_in(c, uncached, sizeof uncached));
+  EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(c) % 64);
+  EXPECT_EQ(nullptr, shared_multi_heap_alloc(SMH_REG_ATTR_NON_CACHEABLE, 300));
+  EXPECT_EQ(nullptr, shared_multi_heap_alloc(SMH_REG_ATTR_NON_CACHEABLE, 0));
+  EXPECT_EQ(nullptr, shared_multi_heap_alloc(SMH_REG_ATTR_NUM, 8));
+  shared_multi_heap_free(a);
+  shared_multi_heap_free(b);
+  shared_multi_heap_free(c);
+  shared_multi_heap_free(nullptr);
+  EXPECT_EQ(b, shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 500));
+}
+
+} // namespace
