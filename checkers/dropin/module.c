@@ -25,8 +25,8 @@ static bool section_names_code(int file, const ElfW(Shdr) * section, const ElfW(
   if (section->sh_type != SHT_PROGBITS || section->sh_name >= names->sh_size) {
     return false;
   }
-  (void)pread(file, name, sizeof name - 1, (off_t)(names->sh_offset + section->sh_name));
-  return strcmp(name, ".debug_line") == 0;
+  ssize_t const got = pread(file, name, sizeof name - 1, (off_t)(names->sh_offset + section->sh_name));
+  return got > 0 && strcmp(name, ".debug_line") == 0;
 }
 
 static bool file_names_code(int file) {
