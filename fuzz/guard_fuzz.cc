@@ -13,7 +13,7 @@ void any_program(GuardHarness &harness, Reader &reader) {
   harness.options.leaks_at_deinit = false; // programs may end with blocks live
   rf_fuzz_target target = harness.target();
   target.survives_damage = false; // damage that is met is reported and mended: nothing can be undone
-  run(target, reader);
+  run_or_abort(target, reader);
 }
 
 void one_error(GuardHarness &harness, Reader &reader) {

@@ -278,11 +278,9 @@ bool trace_wanted() {
   return wanted;
 }
 
-void demand_ok(const rf_fuzz_target &target, const Verdict &verdict) {
-  if (verdict.ok()) {
-    return;
-  }
-  const Violation &violation = verdict.violation();
+namespace {
+
+[[noreturn]] void abort_with(const rf_fuzz_target &target, const Violation &violation) {
   fprintf(stderr, "fuzz: %s: operation %zu, %s\n  %s: %s\n", target.name, violation.operation,
           violation.statement.c_str(), violation.rule.c_str(), violation.what.c_str());
   if (!trace_wanted()) {
@@ -291,18 +289,35 @@ void demand_ok(const rf_fuzz_target &target, const Verdict &verdict) {
   abort();
 }
 
-void run(const rf_fuzz_target &target, Reader input, Conduct conduct) {
+} // namespace
+
+void demand_ok(const rf_fuzz_target &target, const Verdict &verdict) {
+  if (!verdict.ok()) {
+    abort_with(target, verdict.violation());
+  }
+}
+
+std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct) {
   Interpreter interpreter(target, input, conduct);
   if (interpreter.start()) {
     while (interpreter.step()) {
     }
     interpreter.finish();
   }
-  demand_ok(target, interpreter.verdict());
+  if (interpreter.verdict().ok()) {
+    return std::nullopt;
+  }
+  return interpreter.verdict().violation();
+}
+
+void run_or_abort(const rf_fuzz_target &target, Reader input, Conduct conduct) {
+  if (auto const violation = run(target, input, conduct)) {
+    abort_with(target, *violation);
+  }
 }
 
 } // namespace ringfence::fuzz
 
 void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size) {
-  ringfence::fuzz::run(*target, {data, size});
+  ringfence::fuzz::run_or_abort(*target, {data, size});
 }

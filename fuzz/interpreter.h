@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace ringfence::fuzz {
@@ -147,8 +148,11 @@ private:
   size_t settled_reports_ = 0;
 };
 
-// Runs one input to its end. Aborts as below unless all promises were kept.
-void run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
+// Runs one input to its end and says what was found; nothing: all promises were kept.
+std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
+
+// The same, and aborts as below where something was found.
+void run_or_abort(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
 
 // Unless the verdict is ok, prints the violation to stderr, and how to see the operations that led to it, and aborts.
 void demand_ok(const rf_fuzz_target &target, const Verdict &verdict);

@@ -75,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (choice / 2 % 4 == 0) {
     call_from_within_after(target, input);
   } else {
-    run(target, input);
+    run_or_abort(target, input);
   }
   return 0;
 }

@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader reader(data, size);
   set_up(harness, reader);
   if (reader.u8() % 4 == 0) {
-    run(target_for(harness), reader);
+    run_or_abort(target_for(harness), reader);
   } else {
     one_error(harness, reader);
   }

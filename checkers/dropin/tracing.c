@@ -124,7 +124,11 @@ static bool open_file(void) {
     (void)close(file);
     return false;
   }
-  (void)ftruncate(file, 0);
+  if (ftruncate(file, 0) != 0 && errno != EINVAL) { /* EINVAL: a pipe or a device, which has no length */
+    say(": cannot be emptied; nothing is recorded", errno);
+    (void)close(file);
+    return false;
+  }
   tracing.file = above_the_programs(file);
   (void)fstat(tracing.file, &tracing.identity);
   return true;
