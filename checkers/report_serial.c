@@ -226,6 +226,7 @@ void rf_report_serial(const rf_finding *f, const rf_namer *namer, const rf_sink 
   window(&w, f);
   number(&w, RF_SERIAL_PROCESS, f->process);
   number(&w, RF_SERIAL_TIME, f->time_ns);
+  number(&w, RF_SERIAL_AT_ACCESS, f->at_access);
   flush(&w, true);
 }
 

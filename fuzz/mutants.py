@@ -38,7 +38,13 @@ import tempfile
 INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
 HEADERS = ["lib/*/*.h", "checkers/*.h"]
-C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
+# What the build makes for the command; that it is empty changes nothing here.
+GENERATED = {
+    "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
+    "tools/ringfence/page/script.inc": '""\n',
+    "tools/ringfence/page/style.inc": '""\n',
+}
+C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
 WATCHED = ["-DRF_SEAM_ASAN=1"]
@@ -157,6 +163,10 @@ class Build:
         for path, folder in headers:
             os.makedirs(os.path.join(self.includes, folder), exist_ok=True)
             os.symlink(os.path.join(self.root, path), os.path.join(self.includes, folder, os.path.basename(path)))
+        for path, text in GENERATED.items():
+            os.makedirs(os.path.join(self.includes, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(self.includes, path), "w", encoding="utf-8") as file:
+                file.write(text)
 
     def compile(self, path, root=None):
         """The object of the source at `path`; of the one under another root, if given."""
@@ -166,7 +176,7 @@ class Build:
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
         source = os.path.join(root or self.root, path)
-        self._run(compiler + ["-I", self.includes, "-c", source, "-o", result])
+        self._run(compiler + ["-I", self.includes, "-I", self.root, "-c", source, "-o", result])
         return result
 
     def plant(self, suite, mutant):

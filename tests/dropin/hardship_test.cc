@@ -149,6 +149,42 @@ TEST(Hardship, OtherThreadsGoOnWorking) {
   EXPECT_EQ(plain("others").status, 99);
 }
 
+TEST(Hardship, TooManyFindingsAreCounted) {
+  Result const result = run({"timeout", "60", program("hardship"), "often"}, with("halt=0:summary=1:leaks=0"));
+  EXPECT_EQ(result.out, "output\n");
+  EXPECT_EQ(result.findings.size(), 1000U);
+  EXPECT_EQ(result.last("summary")["findings"].number, 20000);
+  EXPECT_TRUE(has(result.err, "that was finding number max_findings")) << result.err;
+}
+
+// ---- Places for findings that are small, or shared ----
+
+TEST(Hardship, TheLogIsAsLargeAsFilesMayBe) {
+  for (const char *const format : {"json", "text", "serial"}) {
+    const std::string log = testing::TempDir() + "/limited_" + std::to_string(getpid());
+    Result const result = shell("(ulimit -f 0; \"$0\" \"$1\"; echo status $?) 2>&1 | cat", "plainly",
+                                "format=" + std::string(format) + ":log=" + log);
+    EXPECT_TRUE(has(result.out, "status 99\n")) << "not ended by SIGXFSZ" << result.out;
+    EXPECT_TRUE(has(result.out, "heap-buffer-overflow") || has(result.out, "#RF:")) << result.out;
+    unlink(log.c_str());
+  }
+}
+
+TEST(Hardship, ProcessesShareALog) {
+  const std::string log = testing::TempDir() + "/shared_" + std::to_string(getpid());
+  Result const result = shell("for i in 1 2 3 4 5 6; do \"$0\" \"$1\" >/dev/null & done; wait", "threads",
+                              "halt=0:leaks=0:format=json:log=" + log);
+  EXPECT_EQ(result.err, "");
+  std::ifstream file(log);
+  size_t findings = 0;
+  for (std::string line; std::getline(file, line);) {
+    Json parsed;
+    findings += Json::parse(line + "\n", parsed) && parsed["type"].text == "finding" ? 1 : 0;
+  }
+  EXPECT_EQ(findings, 6U * 160U) << "each line is whole";
+  unlink(log.c_str());
+}
+
 // ---- Snapshots ----
 
 TEST(Hardship, ASnapshotComesAfterAFinding) {

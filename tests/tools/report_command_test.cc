@@ -210,6 +210,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
       {{"--exitcode", "256", good}, "--exitcode 256: 0 to 255"},
       {{"--fromat", "json", good}, "there is no option --fromat; did you mean --format?"},
       {{"-x", good}, "there is no option -x; see `ringfence help report`"},
+      {{"--write-baseline", "-", good}, "--write-baseline needs the name of a file; standard output is for the report"},
       {{"--quiet=1", good}, "--quiet takes no argument"},
       {{good, "--baseline"}, "--baseline needs an argument; see `ringfence help report`"},
       {{"/nonexistent"}, "cannot read /nonexistent: No such file or directory"},
@@ -243,6 +244,33 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
     EXPECT_EQ(result.err, "ringfence: " + message + "\n");
     EXPECT_EQ(result.out, "") << message;
   }
+}
+
+TEST_F(ReportCommand, StandardOutputMayBeOneOfSeveral) {
+  const Result result = report({"-o", "-", "-o", file("r.sarif"), all()});
+  EXPECT_TRUE(has(result.out, "==4242==ERROR: Ringfence: heap-buffer-overflow"));
+  EXPECT_TRUE(has(read_file(file("r.sarif")), "\"ruleId\": \"memory-leak\""));
+  EXPECT_EQ(report({"-f", "sarif", "-o", "-", all()}).out, read_file(file("r.sarif")));
+}
+
+TEST_F(ReportCommand, AStreamThatIsClosedIsSaid) {
+  How how;
+  how.closed = {0};
+  const Result in = report({"-"}, how);
+  EXPECT_EQ(in.status, 2);
+  EXPECT_EQ(in.err, "ringfence: cannot read standard input: Bad file descriptor\n");
+  how.closed = {1};
+  const Result out = report({all()}, how);
+  EXPECT_EQ(out.status, 2);
+  EXPECT_TRUE(has(out.err, "cannot write all to standard output: Bad file descriptor\n")) << out.err;
+  how.closed = {1, 2};
+  EXPECT_EQ(report({"-o", file("r.txt"), all()}, how).status, 99) << "nothing goes there";
+  EXPECT_TRUE(has(read_file(file("r.txt")), "SUMMARY: Ringfence: double-free"));
+}
+
+TEST_F(ReportCommand, AReaderWhoLeavesEarlyDoesNotHang) {
+  const Result result = run({"sh", "-c", "timeout 60 \"$0\" report -q -f html \"$1\" | head -c 5", ringfence(), all()});
+  EXPECT_EQ(result.out, "<!DOC");
 }
 
 TEST_F(ReportCommand, AFullDiskIsSaid) {
@@ -508,6 +536,51 @@ TEST_F(ReportCommand, ThePageShowsWhatTurnsTheDirectionOfText) {
   const std::string page = report({"--format=html", file("odd", json(f))}).out;
   EXPECT_FALSE(has(page, "\xE2\x80\xAE"));
   EXPECT_TRUE(has(page, "safe\\u202E\xEF\xBF\xBD[31m&lt;script&gt;alert(1)&lt;/script&gt;")) << page;
+}
+
+TEST_F(ReportCommand, LinesOfSourceAreShownWhereTheyAreTheOnesThatRan) {
+  file("a.c", "int x;\n  p = malloc(n) < \"1\";\n");
+  const rf_site place = {"a.c", "fill", 2};
+  rf_finding f = leak();
+  f.allocated.site = &place;
+  const std::string found = file("found", json(f));
+  const std::string line = "<code class=\"line\">p = malloc(n) &lt; &quot;1&quot;;</code>";
+  EXPECT_TRUE(has(report({"--format=html", "--source-root", folder_, found}).out, line));
+  const std::string sarif = report({"--format=sarif", "--source-root", folder_, found}).out;
+  EXPECT_TRUE(has(sarif, R"("text": "  p = malloc(n) < \"1\";")")) << sarif;
+  EXPECT_FALSE(has(report({"--no-symbols", "--format=html", "--source-root", folder_, found}).out, line));
+  run({"touch", "-d", "1 hour", file("a.c")});
+  EXPECT_FALSE(has(report({"--format=html", "--source-root", folder_, found}).out, line)) << "it changed since";
+}
+
+TEST_F(ReportCommand, NoLinesAreShownOfFilesElsewhere) {
+  run({"mkdir", file("inside")});
+  run({"ln", "-s", "../secret", file("inside/link")});
+  file("secret", "secret\n");
+  const std::string whole = file("secret");
+  for (const char *const path :
+       {whole.c_str(), "../secret", "link", "inside/../../secret", "/proc/self/cwd/../secret"}) {
+    const rf_site place = {path, "fill", 1};
+    rf_finding f = leak();
+    f.allocated.site = &place;
+    const Result result = report({"--format=html", "--source-root", file("inside"), file("found", json(f))});
+    EXPECT_FALSE(has(result.out, "<code class=\"line\">")) << path;
+  }
+}
+
+TEST_F(ReportCommand, ThePageShowsNoMoreThanABrowserBears) {
+  std::string many;
+  for (unsigned i = 0; i < 1003; i++) {
+    const rf_site place = {"f.c", "f", i + 1};
+    rf_finding f = leak();
+    f.allocated.site = &place;
+    many += json(f);
+  }
+  const Result page = report({"--format=html", file("many", many)});
+  EXPECT_EQ(page.err, "ringfence: 1003 findings\n");
+  EXPECT_EQ(count(page.out, "<details "), 1000U);
+  EXPECT_TRUE(has(page.out, "Here are the first 1000; 3 more are left out."));
+  EXPECT_EQ(count(report({"--format=junit", file("many")}).out, "<testcase "), 1003U);
 }
 
 TEST_F(ReportCommand, ThePageOfNothingSaysSo) {

@@ -36,14 +36,13 @@ static bool parse_entry(rf_stash *stash, const char *line, rf_baseline_entry *en
   return parse_count(line + length + 1, &entry->count);
 }
 
-static bool parse_line(rf_baseline *out, rf_stash *stash, const char *path, char *line, unsigned number) {
+static bool parse_line(rf_baseline *out, rf_stash *stash, char *line) {
   rf_baseline_entry entry;
   line[strcspn(line, "\r")] = '\0';
   if (line[0] == '#' || line[0] == '\0') {
     return true;
   }
   if (!parse_entry(stash, line, &entry)) {
-    rf_say("%s:%u: this is no line of a baseline: %s", path, number, line);
     return false;
   }
   out->entries = (rf_baseline_entry *)rf_stash_grow(stash, out->entries, out->count, sizeof *out->entries);
@@ -68,12 +67,11 @@ static void sort_entries(rf_baseline *out) {
   out->count = kept + 1;
 }
 
-bool rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length) {
+const char *rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length) {
   char *at = text;
   *out = (rf_baseline){NULL, 0};
   if (strncmp(at, first_line, strlen(first_line)) != 0) {
-    rf_say("%s is no baseline: it does not begin with \"%s\"", path, first_line);
-    return false;
+    return rf_stash_print(stash, "%s is no baseline: it does not begin with \"%s\"", path, first_line);
   }
   for (unsigned number = 1; at < text + length; number++) {
     char *const line = at;
@@ -82,15 +80,14 @@ bool rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char
     *end = '\0';
     at = end + 1;
     if (strlen(line) != (size_t)(end - line)) {
-      rf_say("%s:%u: there is a zero byte in it", path, number);
-      return false;
+      return rf_stash_print(stash, "%s:%u: there is a zero byte in it", path, number);
     }
-    if (!parse_line(out, stash, path, line, number)) {
-      return false;
+    if (!parse_line(out, stash, line)) {
+      return rf_stash_print(stash, "%s:%u: this is no line of a baseline: %s", path, number, line);
     }
   }
   sort_entries(out);
-  return true;
+  return NULL;
 }
 
 bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
@@ -100,7 +97,11 @@ bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
     rf_say("cannot read the baseline %s: %s", path, strerror(errno));
     return false;
   }
-  return rf_baseline_parse(out, stash, path, text, length);
+  const char *const wrong = rf_baseline_parse(out, stash, path, text, length);
+  if (wrong != NULL) {
+    rf_say("%s", wrong);
+  }
+  return wrong == NULL;
 }
 
 /* ---- Comparing ---- */
@@ -164,35 +165,43 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* The same findings give the same file, in whatever order they were found. */
-static void write_lines(FILE *file, written_line *lines, size_t count) {
+static void write_lines(rf_stash *stash, written_line *lines, size_t count, const rf_sink *sink) {
   if (count != 0) {
     qsort(lines, count, sizeof *lines, by_text);
   }
   for (size_t start = 0, i = 1; i <= count && count != 0; i++) {
     if (i == count || strcmp(lines[i].fingerprint, lines[start].fingerprint) != 0) {
-      (void)fprintf(file, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text);
+      rf_sink_str(sink, rf_stash_print(stash, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text));
       start = i;
     }
   }
 }
 
-bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count) {
+void rf_baseline_put(rf_stash *stash, rf_record *const *records, size_t count, const rf_sink *sink) {
   written_line *const lines = (written_line *)rf_stash_array(stash, count + 1, sizeof *lines);
-  FILE *const file = fopen(path, "we");
-  if (file == NULL) {
-    rf_say("cannot write to %s: %s", path, strerror(errno));
-    return false;
-  }
   for (size_t i = 0; i < count; i++) {
     lines[i].fingerprint = records[i]->fingerprint;
     lines[i].text = one_line(
         stash, rf_stash_print(stash, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(stash, records[i])));
   }
-  (void)fprintf(file,
-                "%s: findings that are known. `ringfence report --baseline` fails on others\n"
-                "# only; `--write-baseline` writes this file. Each line: fingerprint, count, kind, place.\n",
-                first_line);
-  write_lines(file, lines, count);
+  rf_sink_str(sink, first_line);
+  rf_sink_str(sink, ": findings that are known. `ringfence report --baseline` fails on others\n"
+                    "# only; `--write-baseline` writes this file. Each line: fingerprint, count, kind, place.\n");
+  write_lines(stash, lines, count, sink);
+}
+
+static void put(void *context, const char *text, size_t length) {
+  (void)fwrite(text, 1, length, (FILE *)context);
+}
+
+bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count) {
+  FILE *const file = fopen(path, "we");
+  if (file == NULL) {
+    rf_say("cannot write to %s: %s", path, strerror(errno));
+    return false;
+  }
+  rf_sink const sink = {put, file};
+  rf_baseline_put(stash, records, count, &sink);
   bool const failed = ferror(file) != 0;
   if (fclose(file) != 0 || failed) {
     rf_say("cannot write all to %s: %s", path, strerror(errno));

@@ -10,6 +10,8 @@
 
 #include "tools/ringfence/record.h"
 
+#include <ringfence/sink.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -28,8 +30,9 @@ typedef struct rf_baseline {
 /* Reads `path`. False after a message where it cannot be read or is no baseline. Counts of one fingerprint add up. */
 bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path);
 
-/* The same of `text`, which is read from `path` and has a NUL behind its `length` bytes. It is written to. */
-bool rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length);
+/* The same of `text`, which is read from `path` and has a NUL behind its `length` bytes. It is written to. Returns NULL, or
+ * what is wrong. */
+const char *rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length);
 
 /* Sets `known` of records that the baseline has. Returns how many these are. */
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count);
@@ -37,7 +40,10 @@ size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t coun
 /* How many findings of the baseline were not met: fixed, or not reached this time. */
 uint64_t rf_baseline_gone(const rf_baseline *baseline);
 
-/* Writes the baseline in which all of `records` are known. False after a message. */
+/* Writes the baseline in which all of `records` are known. */
+void rf_baseline_put(rf_stash *stash, rf_record *const *records, size_t count, const rf_sink *sink);
+
+/* The same to the file `path`. False after a message. */
 bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count);
 
 #ifdef __cplusplus

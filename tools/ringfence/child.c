@@ -38,6 +38,10 @@ void rf_child_hold_streams(void) {
   }
 }
 
+bool rf_child_was_closed(int fd) {
+  return was_closed[fd];
+}
+
 static uint64_t now_ns(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);

@@ -22,6 +22,9 @@ typedef struct rf_child {
  * files makes writing fail, and does not end this process. */
 void rf_child_hold_streams(void);
 
+/* True where the standard stream `fd` was closed then. */
+bool rf_child_was_closed(int fd);
+
 /* Runs the file `program` with `argv` and `envp`, passes on the signals that this process gets, and waits for its
  * end. False where the system gives no process (errno says why). */
 bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp);

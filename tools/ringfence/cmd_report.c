@@ -114,9 +114,9 @@ static void say_summary(report *r) {
 
 static bool write_all(report *r) {
   bool written = rf_outputs_write(&r->options.outputs, &r->stash, &r->document);
-  if (r->options.outputs.count == 0) {
+  if (r->options.outputs.count == 0 || r->options.standard) {
     rf_output_put(&r->stash, &r->document, r->options.format, stdout);
-    written = rf_output_close(stdout, NULL);
+    written = rf_output_close(stdout, NULL) && written;
   }
   if (r->options.write_baseline != NULL) {
     written =

@@ -126,8 +126,23 @@ static uint64_t times_of(rf_record *const *records, size_t count) {
   return times;
 }
 
+/* What is known can wait. */
+static void put_new_first(rf_stash *stash, rf_document *d) {
+  rf_record **const before = (rf_record **)rf_stash_array(stash, d->count + 1, sizeof(rf_record *));
+  size_t fresh = 0;
+  size_t known = d->count - d->known;
+  for (size_t i = 0; i < d->count; i++) {
+    before[i] = d->records[i];
+  }
+  for (size_t i = 0; i < d->count; i++) {
+    d->records[before[i]->known ? known++ : fresh++] = before[i];
+  }
+}
+
 void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_document_wishes *wishes) {
   *out = (rf_document){.directory = wishes->directory, .baseline = wishes->baseline, .began = run->written};
+  out->sources = (rf_sources *)rf_stash_alloc(stash, sizeof *out->sources);
+  *out->sources = (rf_sources){NULL, wishes->symbolize ? wishes->directory : NULL, run->written};
   name_frames(stash, run, wishes);
   trim(run, wishes);
   size_t const kept = suppress(stash, run, &wishes->suppressions);
@@ -147,6 +162,7 @@ void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_d
   rf_fingerprint_all(stash, out->hidden, out->hidden_count);
   if (wishes->baseline != NULL) {
     out->known = rf_baseline_apply(wishes->baseline, out->records, out->count);
+    put_new_first(stash, out);
   }
 }
 

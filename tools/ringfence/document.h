@@ -5,6 +5,7 @@
 #include "tools/ringfence/baseline.h"
 #include "tools/ringfence/collect.h"
 #include "tools/ringfence/report.h"
+#include "tools/ringfence/source.h"
 
 #include <ringfence/suppress.h>
 
@@ -24,7 +25,7 @@ typedef struct rf_document_wishes {
 } rf_document_wishes;
 
 struct rf_document {
-  rf_record **records; /* distinct ones, those that a rule hides left out */
+  rf_record **records; /* distinct ones, those that a rule hides left out; with a baseline the new ones first */
   size_t count;
   rf_record **hidden; /* distinct ones that a rule hides */
   size_t hidden_count;
@@ -40,8 +41,9 @@ struct rf_document {
   const char *command;         /* the command line of that run; NULL */
   const char *program;         /* that it ran; NULL */
   const char *directory;
-  int64_t began;    /* the run, or when its findings were written down: seconds since 1970; 0: not known */
-  const char *host; /* where; NULL: not known */
+  int64_t began;       /* the run, or when its findings were written down: seconds since 1970; 0: not known */
+  rf_sources *sources; /* for lines of code beside places */
+  const char *host;    /* where; NULL: not known */
 };
 
 /* Makes `out` of what is in `run`, whose lists change their order. */

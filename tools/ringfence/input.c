@@ -1,5 +1,6 @@
 #include "tools/ringfence/input.h"
 
+#include "tools/ringfence/child.h"
 #include "tools/ringfence/read.h"
 #include "tools/ringfence/say.h"
 #include "tools/ringfence/serial.h"
@@ -106,6 +107,10 @@ static bool is_standard_input(const char *path) {
 }
 
 static char *read_whole(rf_stash *stash, const char *path, size_t *length) {
+  if (is_standard_input(path) && rf_child_was_closed(STDIN_FILENO)) {
+    errno = EBADF;
+    return NULL;
+  }
   return is_standard_input(path) ? rf_read_all(stash, STDIN_FILENO, length) : rf_read_file(stash, path, length);
 }
 
@@ -118,6 +123,18 @@ static void note_time(rf_run *run, const char *path) {
   }
 }
 
+bool rf_input_take(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *name, rf_input_form form,
+                   const char *text, size_t length) {
+  input in = {.run = run, .path = name, .stash = stash, .form = form};
+  in.serial = (rf_serial){.stash = stash, .finding = take_finding, .text = take_json, .context = &in};
+  read_lines(&in, text, length);
+  rf_serial_end(&in.serial);
+  losses->damaged += in.serial.damaged;
+  losses->incomplete += in.serial.incomplete;
+  losses->missing += in.serial.missing;
+  return in.recognised != 0 || in.others == 0;
+}
+
 bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form) {
   size_t length = 0;
   const char *const text = read_whole(stash, path, &length);
@@ -126,14 +143,7 @@ bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const 
     return false;
   }
   note_time(run, path);
-  input in = {.run = run, .path = is_standard_input(path) ? "stdin" : path, .stash = stash, .form = form};
-  in.serial = (rf_serial){.stash = stash, .finding = take_finding, .text = take_json, .context = &in};
-  read_lines(&in, text, length);
-  rf_serial_end(&in.serial);
-  losses->damaged += in.serial.damaged;
-  losses->incomplete += in.serial.incomplete;
-  losses->missing += in.serial.missing;
-  if (in.recognised == 0 && in.others != 0) {
+  if (!rf_input_take(run, losses, stash, is_standard_input(path) ? "stdin" : path, form, text, length)) {
     rf_say("%s: there are no findings in it: neither JSON lines nor #RF: lines", path);
     return false;
   }

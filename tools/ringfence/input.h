@@ -21,6 +21,11 @@ typedef struct rf_input_losses {
  * Ringfence did not write is passed over; a file that has other text only is an error. False after a message. */
 bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form);
 
+/* The same of `text`, which is in the file `name` and has a NUL behind its `length` bytes. False, without a message, where
+ * it has other text only. */
+bool rf_input_take(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *name, rf_input_form form,
+                   const char *text, size_t length);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 #include "tools/ringfence/output.h"
 
+#include "tools/ringfence/child.h"
 #include "tools/ringfence/say.h"
 
 #include <errno.h>
@@ -77,9 +78,10 @@ FILE *rf_output_open(const char *path) {
 }
 
 bool rf_output_close(FILE *file, const char *path) {
-  bool const failed = ferror(file) != 0;
+  bool const closed = file == stdout && rf_child_was_closed(STDOUT_FILENO);
+  bool const failed = ferror(file) != 0 || closed;
   bool const standard = file == stderr || file == stdout;
-  errno = failed ? EIO : 0;
+  errno = closed ? EBADF : failed ? EIO : 0;
   if ((standard ? fflush(file) : fclose(file)) != 0 || failed) {
     rf_say("cannot write all to %s: %s",
            path != NULL     ? path

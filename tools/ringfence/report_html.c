@@ -26,6 +26,13 @@ typedef struct page {
   const rf_sink *sink;
 } page;
 
+/* More than a browser shows in a time that people wait, and than people read. */
+#define MOST_SHOWN ((size_t)1000)
+
+static size_t count_shown(const page *p) {
+  return p->d->count < MOST_SHOWN ? p->d->count : MOST_SHOWN;
+}
+
 /* ---- Text ---- */
 
 static void raw(const page *p, const char *text) {
@@ -132,10 +139,10 @@ static void banner(const page *p) {
 
 /* ---- Tools and list ---- */
 
-static size_t count_kind(const rf_document *d, rf_bug bug) {
+static size_t count_kind(const page *p, rf_bug bug) {
   size_t count = 0;
-  for (size_t i = 0; i < d->count; i++) {
-    count += d->records[i]->finding.bug == bug;
+  for (size_t i = 0; i < count_shown(p); i++) {
+    count += p->d->records[i]->finding.bug == bug;
   }
   return count;
 }
@@ -143,10 +150,10 @@ static size_t count_kind(const rf_document *d, rf_bug bug) {
 static void kind_filters(const page *p) {
   unsigned kinds = 0;
   for (unsigned bug = 0; bug < RF_BUG_COUNT; bug++) {
-    kinds += count_kind(p->d, (rf_bug)bug) != 0;
+    kinds += count_kind(p, (rf_bug)bug) != 0;
   }
   for (unsigned bug = 0; bug < RF_BUG_COUNT && kinds > 1; bug++) {
-    size_t const count = count_kind(p->d, (rf_bug)bug);
+    size_t const count = count_kind(p, (rf_bug)bug);
     if (count != 0) {
       raw(p, "<button type=\"button\" aria-pressed=\"false\" data-kind-filter=\"");
       raw(p, rf_bug_name((rf_bug)bug));
@@ -197,7 +204,7 @@ static void list(const page *p) {
   raw(p, "<div class=\"scroll\"><table class=\"list\" id=\"list\">\n<thead><tr><th scope=\"col\">Kind</th>"
          "<th scope=\"col\">What</th><th scope=\"col\">Place</th><th scope=\"col\" class=\"number\">Times</th></tr>"
          "</thead>\n<tbody>\n");
-  for (size_t i = 0; i < p->d->count; i++) {
+  for (size_t i = 0; i < count_shown(p); i++) {
     const rf_record *const record = p->d->records[i];
     raw(p, "<tr id=\"row-f");
     number(p, i + 1);
@@ -267,6 +274,15 @@ static void facts(const page *p, const rf_record *record) {
 
 /* ---- A finding: stacks ---- */
 
+static void source_line(const page *p, const rf_call *call) {
+  const char *const line = rf_source_text(p->d->sources, p->stash, call);
+  if (line != NULL && !call->plumbing) {
+    raw(p, "<code class=\"line\">");
+    text(p, line + strspn(line, " \t"));
+    raw(p, "</code>");
+  }
+}
+
 static void frame(const page *p, const rf_call *call) {
   raw(p, call->plumbing ? "<li class=\"plumbing\"><span>" : "<li><span>");
   raw(p, "<span class=\"function\">");
@@ -285,7 +301,9 @@ static void frame(const page *p, const rf_call *call) {
   } else if (call->module != NULL) {
     print(p, "%s+0x%" PRIx64, call->module, call->offset);
   }
-  raw(p, "</span></span></li>\n");
+  raw(p, "</span>");
+  source_line(p, call);
+  raw(p, "</span></li>\n");
 }
 
 static void stack(const page *p, const rf_record *record, rf_stack_kind kind, const char *title, uint32_t thread) {
@@ -504,13 +522,23 @@ static void finding(const page *p, const rf_record *record, size_t index) {
   raw(p, "</div>\n</details>\n");
 }
 
+static void left_out(const page *p) {
+  if (count_shown(p) < p->d->count) {
+    raw(p, "<p>");
+    print(p, "Here are the first %zu; %zu more are left out. JSON, SARIF and text have all.", count_shown(p),
+          p->d->count - count_shown(p));
+    raw(p, "</p>\n");
+  }
+}
+
 static void findings(const page *p) {
   raw(p, "<h2>Findings</h2>\n");
+  left_out(p);
   tools(p);
   list(p);
   raw(p, p->d->count < 2 ? "" : "<h2>Each in detail</h2>\n");
   raw(p, "<div id=\"findings\">\n");
-  for (size_t i = 0; i < p->d->count; i++) {
+  for (size_t i = 0; i < count_shown(p); i++) {
     finding(p, p->d->records[i], i);
   }
   if (p->d->count == 0) {
@@ -543,7 +571,7 @@ static void signed_cell(const page *p, int64_t value, bool difference, int64_t m
   }
   if (most != 0) {
     raw(p, "<span class=\"bar\" style=\"width:");
-    print(p, "%d%%", (int)((value < 0 ? -value : value) * 100 / most));
+    print(p, "%d%%", (int)(100.0 * (double)(value < 0 ? -value : value) / (double)most));
     raw(p, "\"></span>");
   }
   raw(p, "</td>");

@@ -76,9 +76,20 @@ static bool add_suppressions(rf_report_options *out, rf_stash *stash, const char
 }
 
 static bool add_output(rf_report_options *out, rf_stash *stash, const char *path) {
-  if (strcmp(path, "-") != 0) {
+  if (strcmp(path, "-") == 0) {
+    out->standard = true;
+  } else {
     rf_outputs_add(&out->outputs, stash, path);
   }
+  return true;
+}
+
+static bool set_write_baseline(rf_report_options *out, const char *path) {
+  if (path[0] == '\0' || strcmp(path, "-") == 0) {
+    rf_say("--write-baseline needs the name of a file; standard output is for the report");
+    return false;
+  }
+  out->write_baseline = path;
   return true;
 }
 
@@ -97,7 +108,7 @@ static bool apply(rf_report_options *out, rf_stash *stash, int code, const char 
   case BASELINE:
     return set_file(&out->baseline, argument);
   case WRITE_BASELINE:
-    return set_file(&out->write_baseline, argument);
+    return set_write_baseline(out, argument);
   case 'e':
     return set_exitcode(out, argument);
   case SOURCE_ROOT:
@@ -178,7 +189,8 @@ void rf_report_options_help(void) {
       "Options:\n"
       "  -f, --format FORMAT     text (the default), json, sarif, junit or html\n"
       "  -o, --output FILE       write to FILE instead of standard output, in the format that its name ends in\n"
-      "                          (.txt .json .sarif .xml .html) unless --format says another; may be repeated\n"
+      "                          (.txt .json .sarif .xml .html) unless --format says another; - is standard output;\n"
+      "                          may be repeated\n"
       "      --from FORM         what FILEs are: json, serial, or auto (the default), line by line\n"
       "      --image FILE        the program of a target without files, for its addresses\n"
       "      --suppressions FILE hide findings that a rule in FILE matches; may be repeated\n"

@@ -12,7 +12,8 @@ extern "C" {
 typedef struct rf_report_options {
   rf_output_format format;
   bool format_given;
-  rf_outputs outputs; /* none: standard output */
+  rf_outputs outputs;
+  bool standard; /* standard output as well; it is the only one where there are no `outputs` */
   rf_input_form from;
   const char *image;          /* NULL: none */
   const char *baseline;       /* NULL: none */

@@ -62,6 +62,13 @@ static void artifact(sarif *s, const char *path) {
   rf_json_object_end(&s->w);
 }
 
+static void snippet(sarif *s, const rf_call *call) {
+  const char *const line = rf_source_text(s->d->sources, s->stash, call);
+  if (line != NULL) {
+    message(s, "snippet", line);
+  }
+}
+
 static bool has_file(const rf_call *call) {
   return call->file != NULL || call->module != NULL;
 }
@@ -76,6 +83,7 @@ static void physical(sarif *s, const rf_call *call) {
   if (call->file != NULL && call->line != 0) {
     rf_json_object(&s->w, "region");
     rf_json_put_number(&s->w, "startLine", call->line);
+    snippet(s, call);
     rf_json_object_end(&s->w);
   }
   rf_json_object_end(&s->w);

@@ -244,6 +244,9 @@ static void read_field(rf_serial *s, rf_serial_open *r, const field *f) {
   case RF_SERIAL_PROCESS:
     out->process = (uint32_t)value;
     break;
+  case RF_SERIAL_AT_ACCESS:
+    out->at_access = value != 0;
+    break;
   case RF_SERIAL_TIME:
     out->time_ns = value;
     break;

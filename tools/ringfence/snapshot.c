@@ -25,6 +25,12 @@ static void sort(rf_snapshot_table *table) {
   }
 }
 
+/* Of a number that was made up: so far from the limits that differences of differences fit. */
+static int64_t within_limits(int64_t value) {
+  int64_t const limit = INT64_MAX / 8;
+  return value > limit ? limit : value < -limit ? -limit : value;
+}
+
 static rf_snapshot_row *add_row(rf_stash *stash, rf_snapshot_table *table) {
   table->rows = (rf_snapshot_row *)rf_stash_grow(stash, table->rows, table->count, sizeof *table->rows);
   return &table->rows[table->count++];
@@ -39,15 +45,15 @@ rf_snapshot_table *rf_snapshot_table_read(rf_stash *stash, const rf_json *line) 
       .allocator = rf_json_text(line, "allocator", NULL),
       .process = (uint32_t)rf_json_unsigned(line, "pid", 0),
       .time_ns = rf_json_unsigned(line, "time_ns", 0),
-      .blocks = rf_json_signed(line, "blocks", 0),
-      .bytes = rf_json_signed(line, "bytes", 0),
+      .blocks = within_limits(rf_json_signed(line, "blocks", 0)),
+      .bytes = within_limits(rf_json_signed(line, "bytes", 0)),
       .omitted = rf_json_unsigned(line, "omitted_blocks", 0),
   };
   for (const rf_json *site = sites == NULL ? NULL : sites->first; site != NULL; site = site->next) {
     rf_snapshot_row *const row = add_row(stash, table);
     row->origin = rf_record_origin(stash, rf_json_member(site, "allocated"));
-    row->blocks = rf_json_signed(site, "blocks", 0);
-    row->bytes = rf_json_signed(site, "bytes", 0);
+    row->blocks = within_limits(rf_json_signed(site, "blocks", 0));
+    row->bytes = within_limits(rf_json_signed(site, "bytes", 0));
   }
   sort(table);
   return table;

@@ -7,7 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under AddressSanitizer each piece has a chunk of its own, so that its bounds are watched. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHUNK_BYTES ((size_t)1)
+#endif
+#endif
+#ifndef CHUNK_BYTES
 #define CHUNK_BYTES ((size_t)64 * 1024)
+#endif
 
 struct rf_stash_chunk {
   rf_stash_chunk *next;

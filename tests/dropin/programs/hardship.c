@@ -149,6 +149,12 @@ static void in_many_threads(void) {
   }
 }
 
+static void very_often(void) {
+  for (int i = 0; i < 20000; i++) {
+    damage();
+  }
+}
+
 static void *work_forever(void *unused) {
   for (;;) {
     free(malloc(100));
@@ -205,6 +211,7 @@ static const struct {
     {"noise", with_a_heap_of_noise},
     {"no_stack", with_the_stack_used_up},
     {"threads", in_many_threads},
+    {"often", very_often},
     {"others", while_others_work},
     {"snapshot", with_a_snapshot},
     {"kept", with_blocks_kept},

@@ -1,0 +1,314 @@
+// What people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm, each line or item is either
+// understood or named in a warning, what is not understood changes nothing, and what is written is read back as it was.
+#include "blocks_model.h"
+#include "tools/ringfence/baseline.h"
+
+#include <array>
+#include <cstring>
+#include <map>
+#include <ringfence/fuzz/reader.h>
+#include <ringfence/options.h>
+#include <ringfence/suppress.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using ringfence::fuzz::Reader;
+
+void append(void *context, const char *text, size_t size) {
+  static_cast<std::string *>(context)->append(text, size);
+}
+
+size_t lines_in(const std::string &text) {
+  size_t lines = 0;
+  for (char const c : text) {
+    lines += c == '\n';
+  }
+  return lines;
+}
+
+// Words that mean something to the reader, with any bytes between them.
+template <size_t N> std::string a_text(Reader &in, const std::array<const char *, N> &words, bool zeroes) {
+  std::string out;
+  while (!in.empty()) {
+    unsigned const what = in.u8();
+    if (what < 2 * N) {
+      out += words[what / 2];
+    } else if (what != 255 || zeroes) {
+      out += static_cast<char>(what == 255 ? 0 : in.u8());
+    }
+    if (!zeroes && !out.empty() && out.back() == '\0') {
+      out.pop_back();
+    }
+  }
+  return out;
+}
+
+// ---- Suppressions ----
+
+// A star stands for any characters: by trying each way.
+bool matches(const char *pattern, const char *end, const char *name) {
+  if (pattern == end) {
+    return *name == '\0';
+  }
+  if (*pattern == '*') {
+    return matches(pattern + 1, end, name) || (*name != '\0' && matches(pattern, end, name + 1));
+  }
+  return *name != '\0' && *pattern == *name && matches(pattern + 1, end, name + 1);
+}
+
+bool should_match(std::string pattern, const std::string &name) {
+  bool const from_start = !pattern.empty() && pattern[0] == '^';
+  pattern = from_start ? pattern.substr(1) : "*" + pattern;
+  bool const to_end = pattern.size() > (from_start ? 0U : 1U) && pattern.back() == '$';
+  pattern = to_end ? pattern.substr(0, pattern.size() - 1) : pattern + "*";
+  return matches(pattern.data(), pattern.data() + pattern.size(), name.c_str());
+}
+
+void check_pattern(Reader &in) {
+  static const char letters[] = "ab*^$";
+  std::string pattern;
+  std::string name;
+  for (size_t left = in.below(8); left != 0; left--) {
+    pattern += letters[in.below(5)];
+  }
+  for (size_t left = in.below(10); left != 0; left--) {
+    name += letters[in.below(2)];
+  }
+  RF_HOLDS(rf_suppression_matches(pattern.data(), pattern.size(), name.c_str()) == should_match(pattern, name));
+}
+
+struct Rules {
+  explicit Rules(const std::string &text) : source(text), rules(rf_suppressions_count(text.data(), text.size())) {
+    rf_sink const sink = {append, &warnings};
+    all.rules = rules.data();
+    all.capacity = rules.size();
+    wrong = rf_suppressions_parse(&all, source.data(), source.size(), "file", &sink);
+  }
+  Rules(const Rules &) = delete;
+  Rules &operator=(const Rules &) = delete;
+
+  std::string source;
+  std::vector<rf_suppression> rules;
+  rf_suppressions all{};
+  std::string warnings;
+  unsigned wrong;
+};
+
+void read_suppressions(Reader &in) {
+  static const std::array<const char *, 12> words = {
+      "\n", ":", "*", "leak:", "double-free:", "#", "heap-buffer-overflow", "^", "$", " ", "\r\n", "lib*.so"};
+  Rules const first(a_text(in, words, true));
+  RF_HOLDS(first.all.count + first.wrong == first.rules.size());
+  RF_HOLDS(first.warnings.empty() == (first.wrong == 0) && lines_in(first.warnings) == first.wrong);
+  std::string written;
+  rf_sink const sink = {append, &written};
+  for (size_t i = 0; i < first.all.count; i++) {
+    const rf_suppression &rule = first.all.rules[i];
+    RF_HOLDS(rule.length != 0 && rule.pattern >= first.source.data());
+    RF_HOLDS(rule.pattern + rule.length <= first.source.data() + first.source.size());
+    RF_HOLDS(std::strchr(" \t\r\n", rule.pattern[rule.length - 1]) == nullptr || rule.pattern[rule.length - 1] == '\0');
+    rf_suppression_write(&rule, &sink);
+    written += "\n";
+  }
+  Rules const again(written);
+  RF_HOLDS(again.wrong == 0 && again.all.count == first.all.count);
+  for (size_t i = 0; i < again.all.count; i++) {
+    const rf_suppression &a = first.all.rules[i];
+    const rf_suppression &b = again.all.rules[i];
+    RF_HOLDS(a.any == b.any && (a.any || a.bug == b.bug));
+    RF_HOLDS(std::string(a.pattern, a.length) == std::string(b.pattern, b.length));
+  }
+}
+
+// ---- Baselines ----
+
+const char kFirstLine[] = "# Ringfence baseline, version 1";
+
+void check_entries(const rf_baseline &b) {
+  for (size_t i = 0; i < b.count; i++) {
+    RF_HOLDS(std::strlen(b.entries[i].fingerprint) == 16 && b.entries[i].count != 0 && b.entries[i].met == 0);
+    RF_HOLDS(i == 0 || std::strcmp(b.entries[i - 1].fingerprint, b.entries[i].fingerprint) < 0);
+  }
+}
+
+void read_baseline(Reader &in) {
+  static const std::array<const char *, 8> words = {"\n",  "0123456789abcdef", "fedcba9876543210", " ", "1", "#", "\r",
+                                                    " 2 x"};
+  std::string text = in.u8() % 8 == 0 ? "" : kFirstLine;
+  text += a_text(in, words, true);
+  std::string const before = text;
+  rf_stash stash = {nullptr};
+  rf_baseline b;
+  const char *const wrong = rf_baseline_parse(&b, &stash, "file", text.data(), text.size());
+  RF_HOLDS(wrong == nullptr || std::strstr(wrong, "file") == wrong);
+  RF_HOLDS(wrong == nullptr || std::strchr(wrong, '\n') == nullptr);
+  if (wrong == nullptr) {
+    RF_HOLDS(before.rfind(kFirstLine, 0) == 0);
+    check_entries(b);
+  }
+  rf_stash_free(&stash);
+}
+
+// Findings of a few functions with odd names; all are known to the baseline that is made of them, and no other one is.
+void write_baseline(Reader &in) {
+  static const std::array<const char *, 6> names = {"main", "a b", "new\nline", "0123456789abcdef 1 x", "#", ""};
+  rf_stash stash = {nullptr};
+  std::array<rf_site, names.size()> sites{};
+  std::vector<rf_record> records(in.below(12) + 1);
+  std::vector<rf_record *> list;
+  std::map<std::string, unsigned> ordinals;
+  for (rf_record &record : records) {
+    size_t const which = in.below(sites.size());
+    sites[which] = {names[which], names[which], 7};
+    record.finding.bug = static_cast<rf_bug>(in.below(RF_BUG_COUNT));
+    record.finding.found.site = &sites[which];
+    record.fingerprint = rf_stash_print(&stash, "%016zx", which * 31 + record.finding.bug);
+    list.push_back(&record);
+  }
+  std::string text;
+  rf_sink const sink = {append, &text};
+  rf_baseline_put(&stash, list.data(), list.size(), &sink);
+  rf_baseline b;
+  RF_HOLDS(rf_baseline_parse(&b, &stash, "file", text.data(), text.size()) == nullptr);
+  check_entries(b);
+  RF_HOLDS(rf_baseline_gone(&b) == list.size());
+  size_t const fewer = in.below(list.size() + 1);
+  RF_HOLDS(rf_baseline_apply(&b, list.data(), fewer) == fewer);
+  RF_HOLDS(rf_baseline_gone(&b) == list.size() - fewer);
+  rf_record other = records[0];
+  other.fingerprint = "ffffffffffffffff";
+  other.known = false;
+  std::array<rf_record *, 1> strange = {&other};
+  RF_HOLDS(rf_baseline_apply(&b, strange.data(), 1) == 0 && !other.known);
+  rf_stash_free(&stash);
+}
+
+// ---- Options ----
+
+std::string help_of(const rf_options &options) {
+  std::string out;
+  rf_sink const sink = {append, &out};
+  rf_options_help(&options, &sink);
+  return out;
+}
+
+void check_path(const std::string &text, const char *path, size_t length) {
+  if (path != nullptr) {
+    RF_HOLDS(length != 0 && path > text.data() && path + length <= text.data() + text.size());
+  }
+}
+
+void check_options(const std::string &text, const rf_options &o) {
+  RF_HOLDS(o.mode <= RF_MODE_ASAN && o.format <= RF_FORMAT_SERIAL && o.leaks <= RF_LEAKS_REACHABLE);
+  RF_HOLDS(o.exitcode <= 255 && o.stack_depth <= RF_TRACE_DEPTH && o.verbosity <= 1);
+  RF_HOLDS(o.sample_rate >= 1 && o.sample_slots >= 1 && o.sample_slots <= 65536);
+  RF_HOLDS(o.sweep_budget >= 1 && o.sweep_budget <= 1000000);
+  check_path(text, o.log, o.log_length);
+  check_path(text, o.suppressions, o.suppressions_length);
+  check_path(text, o.trace, o.trace_length);
+}
+
+void read_options(Reader &in) {
+  static const std::array<const char *, 32> words = {":",
+                                                     "=",
+                                                     "mode=",
+                                                     "guard",
+                                                     "page",
+                                                     "halt=0",
+                                                     "exitcode=",
+                                                     "255",
+                                                     "256",
+                                                     "log=",
+                                                     "'",
+                                                     "\"",
+                                                     "/tmp/x%p",
+                                                     "quarantine=",
+                                                     "1K",
+                                                     "18446744073709551615",
+                                                     "all",
+                                                     "sample_rate=",
+                                                     "0",
+                                                     "sample_slots=65536",
+                                                     "sweep_budget=",
+                                                     "leaks=",
+                                                     "reachable",
+                                                     "dump_signal=SIGUSR2",
+                                                     "stack_depth=",
+                                                     "32",
+                                                     "suppressions=",
+                                                     "trace=",
+                                                     "format=json",
+                                                     "unknown=1",
+                                                     "align=both",
+                                                     "M"};
+  std::string const text = a_text(in, words, false);
+  std::string warnings;
+  rf_sink const sink = {append, &warnings};
+  rf_options options;
+  rf_options_default(&options);
+  rf_options const before = options;
+  unsigned const wrong = rf_options_parse(&options, text.c_str(), "source", &sink);
+  check_options(text, options);
+  RF_HOLDS((wrong == 0) == warnings.empty());
+  size_t said = 0;
+  for (size_t at = warnings.find("ringfence: source: "); at != std::string::npos; said++) {
+    at = warnings.find("ringfence: source: ", at + 1);
+  }
+  RF_HOLDS(said >= wrong);
+  /* What is understood says the same once more. */
+  rf_options again = options;
+  warnings.clear();
+  RF_HOLDS(rf_options_parse(&again, text.c_str(), "source", &sink) == wrong);
+  RF_HOLDS(help_of(again) == help_of(options));
+  if (text.find('=') == std::string::npos) {
+    RF_HOLDS(help_of(before) == help_of(options));
+  }
+}
+
+// One key, and a value with anything in it: either a warning or the value.
+void read_quoted_path(Reader &in) {
+  static const std::array<const char *, 6> words = {":", "=", "'", "/a b", "%p", "log"};
+  std::string const path = a_text(in, words, false);
+  char const quote = path.find('\'') == std::string::npos ? '\'' : '"';
+  if (path.empty() || path.find(quote) != std::string::npos) {
+    return;
+  }
+  std::string const text = std::string("halt=0:log=") + quote + path + quote + ":exitcode=7";
+  std::string warnings;
+  rf_sink const sink = {append, &warnings};
+  rf_options options;
+  rf_options_default(&options);
+  RF_HOLDS(rf_options_parse(&options, text.c_str(), "source", &sink) == 0);
+  RF_HOLDS(std::string(options.log, options.log_length) == path && options.exitcode == 7 && !options.halt);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  Reader in(data, size);
+  switch (in.u8() % 6) {
+  case 0:
+    read_suppressions(in);
+    break;
+  case 1:
+    while (!in.empty()) {
+      check_pattern(in);
+    }
+    break;
+  case 2:
+    read_baseline(in);
+    break;
+  case 3:
+    write_baseline(in);
+    break;
+  case 4:
+    read_options(in);
+    break;
+  default:
+    read_quoted_path(in);
+    break;
+  }
+  return 0;
+}
