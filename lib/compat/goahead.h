@@ -6,8 +6,8 @@
  *     wcloseAlloc();
  *
  * Include this as <ringfence/goahead.h>, or add //lib/compat:goahead_paths to a target and include "goahead.h" as ever. There are
- * three generations of names for the same calls: walloc (GoAhead 3 and later), balloc (GoAhead 2), and alloc (openAlloc,
- * closeAlloc: the allocator as described on its own). The short names of the last, macros such as SHIFT among them, are left
+ * four generations of names for the same calls: walloc (GoAhead 3 and later), galloc (3.0), balloc (GoAhead 2, which includes
+ * "uemf.h"), and alloc (openAlloc, closeAlloc: the allocator as described on its own). The short names of the last, macros such as SHIFT among them, are left
  * out where RF_GOAHEAD_NO_SHORT_NAMES is defined. The work is done by rf_sizeclass.
  *
  * What is better than the original: sizes have no int in between; the first opener's flags stay; a bad, foreign or repeated free
@@ -30,6 +30,14 @@ extern "C" {
 
 typedef ptrdiff_t ssize;
 typedef const void cvoid;
+typedef const char cchar;
+
+#ifndef PUBLIC
+#define PUBLIC
+#endif
+#ifndef PRIVATE
+#define PRIVATE static
+#endif
 
 /* Flags of an open. */
 #define WEBS_USE_MALLOC 0x1 /* malloc serves what is above 64 KiB and what the buffer cannot */
@@ -44,6 +52,8 @@ typedef const void cvoid;
 #define WEBS_FILL_WORD (0x77777777)
 #define WEBS_INTEGRITY 0x8124000
 #define WEBS_INTEGRITY_MASK 0xFFFF000
+#define WEBS_MAX_FILES 512          /* limits of the originals' statistics; */
+#define WEBS_MAX_BLOCKS (64 * 1024) /* ours have others */
 
 /* The header of a block, as the originals publish it; ours is another, so that nothing is to be read through this. */
 typedef struct WebsAlloc {
@@ -81,6 +91,9 @@ void *wrealloc(void *mp, ssize newsize);
 char *sclone(const char *str);
 void *wdup(cvoid *ptr, size_t usize);
 
+/* Looks for `mp` among all live blocks, and reports where it is none of them. NULL is fine. */
+void wvalid(cvoid *mp);
+
 /* Replaces the notifier; NULL: none. */
 void websSetMemNotifier(WebsMemNotifier cback);
 
@@ -97,7 +110,13 @@ void websSetMemNotifier(WebsMemNotifier cback);
 #define B_FILL_WORD WEBS_FILL_WORD
 #define B_INTEGRITY WEBS_INTEGRITY
 #define B_INTEGRITY_MASK WEBS_INTEGRITY_MASK
+#define B_MAX_FILES WEBS_MAX_FILES
+#define B_MAX_BLOCKS WEBS_MAX_BLOCKS
 #define B_L __FILE__, __LINE__
+#define B_ARGS_DEC char *file, int line
+#define B_ARGS file, line
+
+typedef WebsAlloc bType;
 
 /* Writes the statistics per class, and per call site where the code was built with sites, by `writefn` (as fprintf's format
  * and arguments, after the handle); NULL: to the log. */
@@ -118,7 +137,31 @@ void bstats(int handle, void (*writefn)(int handle, char *fmt, ...));
 #define bfree(...) rf_goahead_pick_(wfree, __VA_ARGS__)
 #define bfreeSafe(...) rf_goahead_pick_(wfree, __VA_ARGS__)
 #define bstrdup(...) rf_goahead_pick_(sclone, __VA_ARGS__)
+#define bstrdupA(...) rf_goahead_pick_(sclone, __VA_ARGS__)
 #define brealloc(...) rf_goahead_pick_(wrealloc, __VA_ARGS__)
+
+/* ---- GoAhead 3.0; gstrdup is one of 2, too ---- */
+
+#define G_USE_MALLOC WEBS_USE_MALLOC
+#define G_USER_BUF WEBS_USER_BUF
+#define G_DEFAULT_MEM WEBS_DEFAULT_MEM
+#define G_MAX_CLASS WEBS_MAX_CLASS
+#define G_SHIFT WEBS_SHIFT
+#define G_ROUND WEBS_ROUND
+#define G_MALLOCED WEBS_MALLOCED
+#define G_FILL_CHAR WEBS_FILL_CHAR
+#define G_FILL_WORD WEBS_FILL_WORD
+#define G_INTEGRITY WEBS_INTEGRITY
+#define G_INTEGRITY_MASK WEBS_INTEGRITY_MASK
+#define G_MAX_FILES WEBS_MAX_FILES
+
+#define gopenAlloc(buf, bufsize, flags) wopenAlloc((buf), (bufsize), (flags))
+#define gcloseAlloc() wcloseAlloc()
+#define galloc(size) walloc(size)
+#define gfree(mp) wfree(mp)
+#define grealloc(mp, newsize) wrealloc((mp), (newsize))
+#define gstrdup(...) rf_goahead_pick_(sclone, __VA_ARGS__)
+#define gstrdupA(...) rf_goahead_pick_(sclone, __VA_ARGS__)
 
 /* ---- Short names ---- */
 
@@ -168,6 +211,7 @@ void rf_goahead_free_at(void *mp, const rf_site *site);
 void *rf_goahead_realloc_at(void *mp, ssize newsize, const rf_site *site);
 char *rf_goahead_sclone_at(const char *str, const rf_site *site);
 void *rf_goahead_dup_at(cvoid *ptr, size_t usize, const rf_site *site);
+void rf_goahead_valid_at(cvoid *mp, const rf_site *site);
 
 #ifdef __cplusplus
 }
@@ -179,6 +223,7 @@ void *rf_goahead_dup_at(cvoid *ptr, size_t usize, const rf_site *site);
 #define wrealloc(mp, newsize) rf_goahead_realloc_at((mp), (newsize), RF_HERE)
 #define sclone(str) rf_goahead_sclone_at((str), RF_HERE)
 #define wdup(ptr, usize) rf_goahead_dup_at((ptr), (usize), RF_HERE)
+#define wvalid(mp) rf_goahead_valid_at((mp), RF_HERE)
 #ifndef RF_GOAHEAD_NO_SHORT_NAMES
 #define alloc(size) rf_goahead_alloc_at((size), RF_HERE)
 #endif

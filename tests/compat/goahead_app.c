@@ -1,6 +1,7 @@
 #include "goahead_app.h"
 
 #include "goahead.h"
+#include "uemf.h"
 
 #define NEED(condition)                                                                                                \
   do {                                                                                                                 \
@@ -102,5 +103,57 @@ int balloc_names_without_places(void) {
   NEED((p = bstrdup("text")) != NULL);
   bfreeSafe(p);
   bclose();
+  return 0;
+}
+
+/* A table of places that grows, as code of GoAhead 2 has it. */
+static int grow(B_ARGS_DEC, void ***table, int *places) {
+  void **const larger = brealloc(B_ARGS, *table, (int)sizeof(void *) * (*places + 16));
+  if (larger == NULL) {
+    return -1;
+  }
+  memset(larger + *places, 0, sizeof(void *) * 16);
+  *table = larger;
+  *places += 16;
+  return 0;
+}
+
+int uemf_names(void) {
+  void **table = NULL;
+  int places = 0;
+  char_t *name;
+  NEED(bopen(NULL, B_DEFAULT_MEM, B_USE_MALLOC) == 0);
+  for (int i = 0; i < 200; i++) {
+    if (i == places) {
+      NEED(grow(B_L, &table, &places) == 0);
+    }
+    a_assert(table[i] == NULL);
+    NEED((table[i] = gstrdup(B_L, T("entry"))) != NULL);
+  }
+  NEED((name = bstrdupA(B_L, table[199])) != NULL && strcmp(name, "entry") == 0);
+  wvalid(name);
+  wvalid(NULL);
+  bfree(B_L, name);
+  for (int i = 0; i < 200; i++) {
+    bfree(B_L, table[i]);
+  }
+  bfree(B_L, table);
+  bclose();
+  return 0;
+}
+
+int galloc_names(void) {
+  char *p;
+  NEED(G_MAX_CLASS == 13 && G_DEFAULT_MEM == 64 * 1024 && sizeof(bType) == sizeof(WebsAlloc));
+  NEED(gopenAlloc(NULL, 0, G_USE_MALLOC) == 0);
+  NEED((p = galloc(100)) != NULL);
+  NEED((p = grealloc(p, 100000)) != NULL);
+  wvalid(p);
+  gfree(p);
+  NEED((p = gstrdup("text")) != NULL && strcmp(p, "text") == 0);
+  gfree(p);
+  NEED((p = gstrdupA("text")) != NULL);
+  gfree(p);
+  gcloseAlloc();
   return 0;
 }

@@ -11,6 +11,8 @@ int short_names(void);
 int walloc_names(void);
 int balloc_names(void);
 int balloc_names_without_places(void);
+int uemf_names(void);
+int galloc_names(void);
 
 #ifdef __cplusplus
 }

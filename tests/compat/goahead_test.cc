@@ -51,6 +51,11 @@ TEST_F(GoAhead, CodeWithTheNamesOfVersion3Runs) {
 TEST_F(GoAhead, CodeWithTheNamesOfVersion2Runs) {
   EXPECT_EQ(0, balloc_names());
   EXPECT_EQ(0, balloc_names_without_places());
+  EXPECT_EQ(0, uemf_names());
+}
+
+TEST_F(GoAhead, CodeWithTheNamesOfVersion30Runs) {
+  EXPECT_EQ(0, galloc_names());
 }
 
 // ---- Opening and closing ----
@@ -165,6 +170,24 @@ TEST_F(GoAhead, ABadFreeIsRefusedOfMallocedBlocksToo) {
   wfree(keep);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   EXPECT_EQ(nullptr, wrealloc(keep, 5));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+}
+
+TEST_F(GoAhead, WvalidReportsWhatIsNoLiveBlock) {
+  ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, WEBS_USE_MALLOC));
+  auto *const p = static_cast<char *>(walloc(0));
+  auto *const q = static_cast<char *>(walloc(100000));
+  wvalid(p);
+  wvalid(q);
+  EXPECT_EQ(RF_OK, fault());
+  wvalid(q + 8);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  wfree(p);
+  wvalid(p);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  wfree(q);
+  wcloseAlloc();
+  wvalid(p);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
 }
 

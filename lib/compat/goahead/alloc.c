@@ -175,6 +175,27 @@ void *rf_goahead_dup_at(cvoid *ptr, size_t usize, const rf_site *site) {
   return copy;
 }
 
+typedef struct search {
+  cvoid *ptr;
+  bool found;
+} search;
+
+static bool look(const rf_block *block, void *context) {
+  search *const s = (search *)context;
+  s->found = block->used && block->ptr == s->ptr;
+  return !s->found;
+}
+
+void rf_goahead_valid_at(cvoid *mp, const rf_site *site) {
+  search s = {mp, mp == NULL};
+  if (!s.found && the_calls != NULL) {
+    (void)rf_walk(the_calls, look, &s);
+  }
+  if (!s.found) {
+    (void)rf_fault_refuse(the_calls, RF_ERR_BAD_POINTER, "not a live block", mp, site);
+  }
+}
+
 char *rf_goahead_sclone_at(const char *str, const rf_site *site) {
   const char *const text = str != NULL ? str : "";
   return (char *)rf_goahead_dup_at(text, strlen(text) + 1, site);
@@ -198,6 +219,10 @@ char *sclone(const char *str) {
 
 void *wdup(cvoid *ptr, size_t usize) {
   return rf_goahead_dup_at(ptr, usize, NULL);
+}
+
+void wvalid(cvoid *mp) {
+  rf_goahead_valid_at(mp, NULL);
 }
 
 /* ---- Statistics ---- */
