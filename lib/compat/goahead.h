@@ -225,7 +225,13 @@ void rf_goahead_valid_at(cvoid *mp, const rf_site *site);
 #define wdup(ptr, usize) rf_goahead_dup_at((ptr), (usize), RF_HERE)
 #define wvalid(mp) rf_goahead_valid_at((mp), RF_HERE)
 #ifndef RF_GOAHEAD_NO_SHORT_NAMES
-#define alloc(size) rf_goahead_alloc_at((size), RF_HERE)
+/* Of one argument; others are somebody else's alloc. */
+#define rf_goahead_ninth_(a, b, c, d, e, f, g, h, i, ...) i
+#define rf_goahead_alloc_(size) rf_goahead_alloc_at((size), RF_HERE)
+#define rf_goahead_other_(...) alloc(__VA_ARGS__)
+#define alloc(...)                                                                                                     \
+  rf_goahead_ninth_(__VA_ARGS__, rf_goahead_other_, rf_goahead_other_, rf_goahead_other_, rf_goahead_other_,           \
+                    rf_goahead_other_, rf_goahead_other_, rf_goahead_other_, rf_goahead_alloc_, 0)(__VA_ARGS__)
 #endif
 #endif
 

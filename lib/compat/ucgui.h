@@ -104,6 +104,11 @@ GUI_HMEM GUI_ALLOC_p2h(void *p);
 void *GUI_ALLOC_LockH(GUI_HMEM hMem);
 void *GUI_ALLOC_UnlockH(void **pp);
 
+/* Where a block of `Size` zeroed bytes is and stays until it is given back by its address: it is locked from the first on. NULL as handle
+ * 0 above; GUI_ALLOC_FreeFixedBlock of NULL does nothing, of what is no such block is refused and reported. */
+void *GUI_ALLOC_GetFixedBlock(GUI_ALLOC_DATATYPE Size);
+void GUI_ALLOC_FreeFixedBlock(void *p);
+
 /* In between no block moves, locked or not: nothing is compacted, and a block grows where it is or not at all. They nest. */
 void GUI_ALLOC_Lock(void);
 void GUI_ALLOC_Unlock(void);
@@ -117,6 +122,10 @@ GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBytes(void);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxUsedBytes(void); /* at most so far */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBytes(void); /* all can be had; 0 where no handle is left */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxSize(void);      /* the largest block that can be had */
+/* That much of it that one request is to take, of those who ask before: so many percent, 100 until it is set to a number from 1 on.
+ * Set gives what it was; other numbers change nothing. */
+GUI_ALLOC_DATATYPE GUI_ALLOC_RequestSize(void);
+int GUI_ALLOC_SetMaxPercentage(int MaxPercentage);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBlocks(void);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBlocks(void);
 
@@ -165,6 +174,8 @@ void rf_ucgui_free_ptr_at(GUI_HMEM *handle, const rf_site *site);
 void *rf_ucgui_address_at(GUI_HMEM handle, const rf_site *site);
 void *rf_ucgui_lock_at(GUI_HMEM handle, const rf_site *site);
 void rf_ucgui_unlock_at(const void *p, const rf_site *site);
+void *rf_ucgui_fixed_at(int32_t size, const rf_site *site);
+void rf_ucgui_free_fixed_at(void *p, const rf_site *site);
 
 #if RF_SITES && !defined(RINGFENCE_UCGUI_IMPL)
 #define GUI_ALLOC_Alloc(size) rf_ucgui_alloc_at((size), 0, RF_HERE)
@@ -176,6 +187,8 @@ void rf_ucgui_unlock_at(const void *p, const rf_site *site);
 #define GUI_ALLOC_FreePtr(phMem) rf_ucgui_free_ptr_at((phMem), RF_HERE)
 #define GUI_ALLOC_h2p(hMem) rf_ucgui_address_at((hMem), RF_HERE)
 #define GUI_ALLOC_LockH(hMem) rf_ucgui_lock_at((hMem), RF_HERE)
+#define GUI_ALLOC_GetFixedBlock(Size) rf_ucgui_fixed_at((Size), RF_HERE)
+#define GUI_ALLOC_FreeFixedBlock(p) rf_ucgui_free_fixed_at((p), RF_HERE)
 #endif
 
 #ifdef __cplusplus

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <climits>
+#include <cstring>
 #include <vector>
 
 #include "tests/core/unwatched.h"
@@ -89,6 +90,41 @@ TEST_F(UcGui, AnUnlockOfWhatIsNotLockedIsRefused) {
   EXPECT_EQ(fault(), RF_ERR_BAD_POINTER);
   GUI_ALLOC_Unlock();
   EXPECT_EQ(fault(), RF_ERR_INVALID);
+}
+
+TEST_F(UcGui, AFixedBlockStaysWhereItIs) {
+  GUI_HMEM const below = GUI_ALLOC_Alloc(1000);
+  auto *const fixed = static_cast<U8 *>(GUI_ALLOC_GetFixedBlock(500));
+  ASSERT_NE(fixed, nullptr);
+  EXPECT_EQ(fixed[0] + fixed[499], 0);
+  memset(fixed, 7, 500);
+  GUI_ALLOC_Free(below);
+  EXPECT_NE(GUI_ALLOC_Alloc(GUI_ALLOC_GetMaxSize()), 0); // slides what may slide
+  EXPECT_EQ(GUI_ALLOC_h2p(GUI_ALLOC_p2h(fixed)), fixed);
+  EXPECT_EQ(fixed[0] + fixed[499], 14);
+  int const blocks = GUI_ALLOC_GetNumUsedBlocks();
+  GUI_ALLOC_FreeFixedBlock(fixed);
+  EXPECT_EQ(GUI_ALLOC_GetNumUsedBlocks(), blocks - 1);
+  GUI_ALLOC_FreeFixedBlock(nullptr);
+  GUI_ALLOC_FreeFixedBlock(fixed);
+  EXPECT_EQ(fault(), RF_ERR_BAD_POINTER);
+  GUI_HMEM const loose = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_FreeFixedBlock(GUI_ALLOC_h2p(loose));
+  EXPECT_EQ(fault(), RF_ERR_INVALID);
+  EXPECT_EQ(GUI_ALLOC_GetSize(loose), 10);
+  EXPECT_EQ(GUI_ALLOC_GetFixedBlock(0), nullptr);
+  EXPECT_EQ(GUI_ALLOC_GetFixedBlock(GUI_ALLOC_SIZE), nullptr);
+}
+
+TEST_F(UcGui, ARequestIsToTakeSoManyPercent) {
+  EXPECT_EQ(GUI_ALLOC_RequestSize(), GUI_ALLOC_GetMaxSize());
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(80), 100);
+  EXPECT_EQ(GUI_ALLOC_RequestSize(), GUI_ALLOC_GetMaxSize() * 8 / 10);
+  EXPECT_NE(GUI_ALLOC_Alloc(GUI_ALLOC_RequestSize()), 0);
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(0), 80);
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(101), 80);
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(100), 80);
+  EXPECT_EQ(GUI_ALLOC_RequestSize(), GUI_ALLOC_GetMaxSize());
 }
 
 TEST_F(UcGui, MemoryInUseIsNotReplaced) {

@@ -15,6 +15,7 @@ static unsigned the_holds;    /* of GUI_ALLOC_Lock */
 static void *the_memory; /* assigned; NULL: GUI_Heap */
 static uint32_t the_size;
 static uint32_t the_average;
+static int the_percentage = 100;
 
 static rf_ucgui_wrap the_wrap;
 static void *the_wrap_context;
@@ -62,6 +63,7 @@ void GUI_ALLOC_Exit(void) {
   end_heap();
   the_memory = NULL;
   the_average = 0;
+  the_percentage = 100;
 }
 
 static rf_handle_usage usage(void) {
@@ -188,6 +190,23 @@ void rf_ucgui_unlock_at(const void *p, const rf_site *site) {
   }
 }
 
+void *rf_ucgui_fixed_at(int32_t size, const rf_site *site) {
+  GUI_HMEM const handle = rf_ucgui_alloc_at(size, 0, site);
+  return handle != GUI_HMEM_NULL ? rf_handle_lock_at(the_calls, (rf_handle)handle, site) : NULL;
+}
+
+void rf_ucgui_free_fixed_at(void *p, const rf_site *site) {
+  rf_handles *const calls = rf_ucgui_handles();
+  rf_handle const handle = calls != NULL ? rf_handle_find(calls, p) : RF_HANDLE_NULL;
+  if (handle == RF_HANDLE_NULL) {
+    if (p != NULL) {
+      (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "free of what is no block", p, site);
+    }
+  } else if (rf_handle_unlock_at(calls, handle, site) == RF_OK) {
+    (void)rf_handle_free_at(calls, handle, site);
+  }
+}
+
 GUI_HMEM GUI_ALLOC_Alloc(int size) {
   return rf_ucgui_alloc_at(size, 0, NULL);
 }
@@ -241,6 +260,14 @@ void *GUI_ALLOC_UnlockH(void **pp) {
   return NULL;
 }
 
+void *GUI_ALLOC_GetFixedBlock(GUI_ALLOC_DATATYPE Size) {
+  return rf_ucgui_fixed_at(Size, NULL);
+}
+
+void GUI_ALLOC_FreeFixedBlock(void *p) {
+  rf_ucgui_free_fixed_at(p, NULL);
+}
+
 void GUI_ALLOC_Lock(void) {
   the_holds++;
 }
@@ -290,6 +317,18 @@ GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBytes(void) {
 
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxSize(void) {
   return clip(usage().largest);
+}
+
+GUI_ALLOC_DATATYPE GUI_ALLOC_RequestSize(void) {
+  return (GUI_ALLOC_DATATYPE)((int64_t)GUI_ALLOC_GetMaxSize() * the_percentage / 100);
+}
+
+int GUI_ALLOC_SetMaxPercentage(int MaxPercentage) {
+  int const before = the_percentage;
+  if (MaxPercentage >= 1 && MaxPercentage <= 100) {
+    the_percentage = MaxPercentage;
+  }
+  return before;
 }
 
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBlocks(void) {

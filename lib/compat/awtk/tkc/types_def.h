@@ -34,6 +34,8 @@ typedef _Bool bool_t;
 #endif
 
 typedef void *pointer_t;
+typedef int32_t xy_t;
+typedef int32_t wh_t;
 
 typedef enum _ret_t {
   RET_OK = 0,
@@ -53,6 +55,15 @@ typedef enum _ret_t {
   RET_ITEMS_CHANGED,
   RET_BAD_PARAMS
 } ret_t;
+
+typedef void *(*tk_create_t)(void);
+typedef ret_t (*tk_destroy_t)(void *data);
+typedef ret_t (*tk_on_done_t)(void *data);
+typedef bool_t (*tk_is_valid_t)(void *data);
+typedef int (*tk_compare_t)(const void *a, const void *b);
+typedef ret_t (*tk_visit_t)(void *ctx, const void *data);
+
+enum { TK_NAME_LEN = 31 };
 
 #ifdef __cplusplus
 #define BEGIN_C_DECLS extern "C" {
@@ -81,29 +92,39 @@ typedef enum _ret_t {
 #endif
 #endif
 
+/* As there: what failed is printed, but not with NDEBUG. */
+#ifdef NDEBUG
+#define rf_awtk_failed(p) ((void)0)
+#else
+#define rf_awtk_failed(p) log_warn("%s:%d " p "\n", __FUNCTION__, __LINE__)
+#endif
+
 #define return_if_fail(p)                                                                                              \
   if (!(p)) {                                                                                                          \
-    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    rf_awtk_failed(#p);                                                                                                \
     return;                                                                                                            \
   }
 #define return_value_if_fail(p, value)                                                                                 \
   if (!(p)) {                                                                                                          \
-    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    rf_awtk_failed(#p);                                                                                                \
     return (value);                                                                                                    \
   }
 #define goto_error_if_fail(p)                                                                                          \
   if (!(p)) {                                                                                                          \
-    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    rf_awtk_failed(#p);                                                                                                \
     goto error;                                                                                                        \
   }
 #define break_if_fail(p)                                                                                               \
   if (!(p)) {                                                                                                          \
-    log_warn("%s:%d " #p "\n", __FUNCTION__, __LINE__);                                                                \
+    rf_awtk_failed(#p);                                                                                                \
     break;                                                                                                             \
   }
 
 #define tk_min(a, b) ((a) < (b) ? (a) : (b))
 #define tk_max(a, b) ((a) > (b) ? (a) : (b))
+#define tk_abs(a) ((a) < 0 ? -(a) : (a))
+#define tk_clampi(a, mn, mx) ((a) < (mn) ? (mn) : ((a) > (mx) ? (mx) : (a)))
+#define tk_str_eq(s1, s2) ((s1) != NULL && (s2) != NULL && strcmp((s1), (s2)) == 0)
 
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
