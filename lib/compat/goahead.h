@@ -128,9 +128,9 @@ void bstats(int handle, void (*writefn)(int handle, char *fmt, ...));
 /* With B_L before the arguments, or without: both are found in old code. */
 #define rf_goahead_fifth_(a, b, c, d, e, ...) e
 #define rf_goahead_b1_(call, mp) call(mp)
-#define rf_goahead_b3_(call, file, line, mp) call(mp)
+#define rf_goahead_b3_(call, file, line, mp) ((void)(file), (void)(line), call(mp))
 #define rf_goahead_b2_(call, mp, size) call((mp), (size))
-#define rf_goahead_b4_(call, file, line, mp, size) call((mp), (size))
+#define rf_goahead_b4_(call, file, line, mp, size) ((void)(file), (void)(line), call((mp), (size)))
 #define rf_goahead_pick_(call, ...)                                                                                    \
   rf_goahead_fifth_(__VA_ARGS__, rf_goahead_b4_, rf_goahead_b3_, rf_goahead_b2_, rf_goahead_b1_, 0)(call, __VA_ARGS__)
 #define balloc(...) rf_goahead_pick_(walloc, __VA_ARGS__)
