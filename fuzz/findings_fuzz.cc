@@ -363,6 +363,10 @@ std::vector<std::string> lines_of(const std::string &text) {
   return lines;
 }
 
+void garble(char *c, size_t bit) {
+  *c = static_cast<char>(static_cast<unsigned char>(*c) ^ 1U << bit);
+}
+
 // What a bad line does: loses, garbles and repeats lines, and puts others between. True where anything was lost.
 bool spoil(Reader &in, std::vector<std::string> *lines) {
   bool lost = false;
@@ -376,7 +380,7 @@ bool spoil(Reader &in, std::vector<std::string> *lines) {
       lines->erase(at);
       break;
     case 1:
-      line[in.below(line.size())] ^= static_cast<char>(1 << in.below(3)); // a digit, a mark, or neither any more
+      garble(&line[in.below(line.size())], in.below(3)); // a digit, a mark, or neither any more
       lost = true;
       break;
     case 2:

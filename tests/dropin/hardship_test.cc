@@ -150,7 +150,7 @@ TEST(Hardship, OtherThreadsGoOnWorking) {
 }
 
 TEST(Hardship, TooManyFindingsAreCounted) {
-  Result const result = run({"timeout", "60", program("hardship"), "often"}, with("halt=0:summary=1:leaks=0"));
+  Result const result = run({program("hardship"), "often"}, with("halt=0:summary=1:leaks=0"));
   EXPECT_EQ(result.out, "output\n");
   EXPECT_EQ(result.findings.size(), 1000U);
   EXPECT_EQ(result.last("summary")["findings"].number, 20000);

@@ -135,7 +135,9 @@ uint64_t rf_baseline_gone(const rf_baseline *baseline) {
 static const char *one_line(rf_stash *stash, const char *text) {
   char *const out = rf_stash_text(stash, text, strlen(text));
   for (char *c = out; *c != '\0'; c++) {
-    *c = (unsigned char)*c < 0x20 ? ' ' : *c;
+    if ((unsigned char)*c < 0x20) {
+      *c = ' ';
+    }
   }
   return out;
 }

@@ -20,17 +20,13 @@ struct rf_source_file {
 /* ---- Files ---- */
 
 /* The file's own path where it is in the folder, whatever links and dots the record's path has. */
-static bool find_inside(const char *directory, const char *path, char found[PATH_MAX]) {
+static bool find_inside(rf_stash *stash, const char *directory, const char *path, char found[PATH_MAX]) {
   char folder[PATH_MAX];
-  char whole[PATH_MAX];
-  bool const fits = strlen(directory) + strlen(path) + 2 < sizeof whole;
-  if (!fits || realpath(directory, folder) == NULL) {
+  if (realpath(directory, folder) == NULL) {
     return false;
   }
   size_t const length = strlen(folder);
-  strcpy(whole, path[0] == '/' ? "" : folder);
-  strcat(whole, path[0] == '/' ? "" : "/");
-  strcat(whole, path);
+  const char *const whole = path[0] == '/' ? path : rf_stash_print(stash, "%s/%s", folder, path);
   return realpath(whole, found) != NULL && strncmp(found, folder, length) == 0 && found[length] == '/';
 }
 
@@ -41,7 +37,7 @@ static rf_source_file *read_source(rf_sources *sources, rf_stash *stash, const c
   *file = (rf_source_file){.next = sources->files, .path = path};
   sources->files = file;
   if (sources->directory != NULL &&
-      find_inside(sources->directory, rf_path_seen_from(sources->directory, path), found) &&
+      find_inside(stash, sources->directory, rf_path_seen_from(sources->directory, path), found) &&
       stat(found, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= LARGEST_FILE) {
     file->changed = (int64_t)status.st_mtime;
     file->text = rf_read_file(stash, found, &file->length);
