@@ -104,6 +104,14 @@ TEST(Help, ListsTheCommands) {
   }
 }
 
+TEST(Help, SaysWhereItCannotBeWritten) {
+  for (const std::string words : {"help", "version", "help check", "report --help"}) {
+    const Result result = run({"sh", "-c", "\"$0\" " + words + " > /dev/full", ringfence()});
+    EXPECT_EQ(result.status, 2) << words;
+    EXPECT_EQ(result.err, "ringfence: cannot write all to standard output\n");
+  }
+}
+
 TEST(Help, IsTheSameOnEachWay) {
   for (const std::string command : {"check", "report", "help", "version"}) {
     const Result one = run({ringfence(), "help", command});

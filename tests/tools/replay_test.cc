@@ -36,6 +36,12 @@ TEST(Replay, PrintsTimeFailuresFootprintAndFragmentation) {
   EXPECT_TRUE(has(result.out, "\n  live at the end: 9503 bytes in 16 blocks, from 1 call site\n")) << result.out;
 }
 
+TEST(Replay, ReadsStandardInput) {
+  Result const result = run({"sh", "-c", "cat \"$1\" | \"$0\" replay --runs 1 -", ringfence(), recorded()});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, ": 16961 requests (8444 alloc, 8428 free, 89 realloc)")) << result.out;
+}
+
 TEST(Replay, UsesTheAllocatorAndTheArenaThatItIsTold) {
   Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "1", recorded()});
   EXPECT_EQ(result.status, 0) << result.err;

@@ -55,7 +55,8 @@ static void help(void) {
       "\n"
       "Example:\n"
       "  ringfence check --trace run.rft -- ./program\n"
-      "  ringfence replay --allocator smallmem run.rft");
+      "  ringfence replay --allocator smallmem run.rft\n"
+      "  zcat run.rft.gz | ringfence replay -");
 }
 
 /* ---- The command line ---- */
@@ -154,7 +155,7 @@ static bool parse(options *o, int argc, char **argv) {
     rf_say(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
     return false;
   }
-  o->path = argv[optind];
+  o->path = strcmp(argv[optind], "-") == 0 ? "/dev/stdin" : argv[optind];
   return true;
 }
 

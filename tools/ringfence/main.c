@@ -3,6 +3,8 @@
 #include "tools/ringfence/command.h"
 #include "tools/ringfence/say.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What every command line tool is asked, as the command that answers it. */
@@ -25,5 +27,11 @@ int main(int argc, char **argv) {
     return RF_EXIT_USAGE;
   }
   const rf_command *const command = rf_command_find(name);
-  return command == NULL ? RF_EXIT_USAGE : command->run(argc - 1, argv + 1);
+  int const status = command == NULL ? RF_EXIT_USAGE : command->run(argc - 1, argv + 1);
+  bool const written = fflush(stdout) == 0 && ferror(stdout) == 0;
+  if (status == 0 && !written) {
+    rf_say("cannot write all to standard output");
+    return RF_EXIT_USAGE;
+  }
+  return status;
 }

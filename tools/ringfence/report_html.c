@@ -403,6 +403,17 @@ static void byte_row(const page *p, const rf_finding *f, unsigned first, unsigne
   raw(p, "</td></tr>\n");
 }
 
+/* Rows begin at multiples of their length: the columns are the last digit of the address. */
+static void byte_head(const page *p) {
+  raw(p, "<thead><tr><th scope=\"col\">address</th>");
+  for (unsigned i = 0; i < ROW; i++) {
+    raw(p, "<th scope=\"col\">");
+    print(p, "%x", i);
+    raw(p, "</th>");
+  }
+  raw(p, "<th scope=\"col\">text</th></tr></thead>\n");
+}
+
 static bool has_class(const rf_finding *f, rf_byte_class wanted) {
   for (unsigned i = 0; i < f->window_size; i++) {
     if (f->window_class[i] == (unsigned)wanted) {
@@ -444,7 +455,9 @@ static void bytes(const page *p, const rf_finding *f) {
     return;
   }
   raw(p, "<section><h3>Bytes as found</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-         "aria-label=\"Bytes as found\"><table class=\"hex\">\n<tbody>\n");
+         "aria-label=\"Bytes as found\"><table class=\"hex\">\n");
+  byte_head(p);
+  raw(p, "<tbody>\n");
   for (unsigned first = 0; first < f->window_size;) {
     unsigned const skipped = (unsigned)((f->window_address + first) % ROW);
     unsigned const left = f->window_size - first;
