@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tests/core/unwatched.h"
+#include "zephyr_manual.h"
 
 namespace {
 
@@ -64,6 +65,10 @@ TEST_F(ZephyrHeap, ABlockTakesEightBytesAndItsSizeRoundedUpToEight) {
     }
   }
   EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
+  EXPECT_EQ(0, old_paths());
 }
 
 TEST_F(ZephyrHeap, AlignmentsAreKeptAndOddOnesTurnedDown) {

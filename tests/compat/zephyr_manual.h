@@ -17,6 +17,9 @@ int manual_group(void);
 int manual_by_address(void);
 int manual_slab(void);
 
+/* The same with headers where they were before; 0. */
+int old_paths(void);
+
 #ifdef __cplusplus
 }
 #endif
