@@ -17,6 +17,9 @@
 #include "tests/core/unwatched.h"
 #include "zephyr_manual.h"
 
+// As code declares it that looks at it.
+extern struct k_heap _system_heap;
+
 namespace {
 
 // These tests read behind and damage what belongs to the heaps, as those of the other system do.
@@ -247,6 +250,7 @@ TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
 // ---- Heaps that threads share ----
 
 K_HEAP_DEFINE(defined_heap, 256);
+K_HEAP_DEFINE(unused_heap, 100);
 
 TEST_F(ZephyrHeap, ADefinedHeapNeedsNoCallThatMakesIt) {
   void *const p = k_heap_alloc(&defined_heap, 256, K_NO_WAIT);
@@ -333,9 +337,20 @@ TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(2, count);
+  EXPECT_EQ(3, count);
+  EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));
+}
+
+TEST_F(ZephyrHeap, AHeapThatIsNotMadeYetHasItsFigures) {
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&unused_heap.heap, &stats));
+  EXPECT_EQ(104U, stats.free_bytes);
+  EXPECT_EQ(0U, stats.allocated_bytes);
+  void *const all = k_heap_alloc(&unused_heap, stats.free_bytes, K_NO_WAIT);
+  EXPECT_NE(nullptr, all);
+  k_heap_free(&unused_heap, all);
 }
 
 // ---- A checker around it ----

@@ -2,6 +2,8 @@
 #include <ringfence/zephyr/kheap.h>
 #include <string.h>
 
+extern struct k_heap _system_heap;
+
 /* A thread that waits. On its stack, in the heap's list as long as it does. */
 typedef struct rf_zephyr_waiter {
   rf_event event;

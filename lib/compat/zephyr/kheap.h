@@ -22,11 +22,10 @@ struct k_heap {
 };
 
 /* Defines a heap in which one block of `bytes` bytes fits, and no larger one; it is made at its first use. */
-#define K_HEAP_DEFINE(name, bytes) RF_ZEPHYR_HEAP_DEFINE_(RF_ZEPHYR_HEAP_LISTED_, , name, bytes)
+#define K_HEAP_DEFINE(name, bytes)                                                                                     \
+  char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                              \
+  RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL}, {{0}}, NULL}
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
-#define RF_ZEPHYR_HEAP_DEFINE_(listed, attribute, name, bytes)                                                         \
-  attribute char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                    \
-  listed attribute struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL}, {{0}}, NULL}
 
 /* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a larger one. */
 #ifdef __ELF__
@@ -50,14 +49,21 @@ void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeo
 void *k_heap_realloc(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout);
 void k_heap_free(struct k_heap *h, void *mem);
 
-/* The program's heap: CONFIG_HEAP_MEM_POOL_SIZE bytes where that is defined where this is included, else RF_ZEPHYR_POOL_SIZE. */
+/* The program's heap, which code declares for itself where it looks at it (extern struct k_heap _system_heap, or struct sys_heap, which it
+ * begins with): CONFIG_HEAP_MEM_POOL_SIZE bytes where that is defined where this is included, else RF_ZEPHYR_POOL_SIZE. */
 #define RF_ZEPHYR_POOL_SIZE (64 * 1024)
 #ifdef CONFIG_HEAP_MEM_POOL_SIZE
 #define K_HEAP_MEM_POOL_SIZE CONFIG_HEAP_MEM_POOL_SIZE
-RF_ZEPHYR_HEAP_DEFINE_(, __attribute__((weak)), _system_heap, CONFIG_HEAP_MEM_POOL_SIZE);
+#define RF_ZEPHYR_SYMBOL_(name) RF_ZEPHYR_TEXT_(__USER_LABEL_PREFIX__) name
+#define RF_ZEPHYR_TEXT_(prefix) RF_ZEPHYR_TEXT_2_(prefix)
+#define RF_ZEPHYR_TEXT_2_(prefix) #prefix
+/* Under another name here, so that theirs is free. */
+__attribute__((weak)) char __aligned(8) rf_zephyr_system_memory[ROUND_UP(CONFIG_HEAP_MEM_POOL_SIZE, 8) + 8];
+extern struct k_heap rf_zephyr_system_heap __asm__(RF_ZEPHYR_SYMBOL_("_system_heap"));
+__attribute__((weak)) struct k_heap rf_zephyr_system_heap = {
+    {NULL, rf_zephyr_system_memory, sizeof(rf_zephyr_system_memory), {}, NULL}, {{0}}, NULL};
 #else
 #define K_HEAP_MEM_POOL_SIZE RF_ZEPHYR_POOL_SIZE
-extern struct k_heap _system_heap;
 #endif
 
 /* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. 0 bytes are a block, too; k_realloc to 0 bytes

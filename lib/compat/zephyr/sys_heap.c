@@ -1,6 +1,7 @@
 #define RINGFENCE_ZEPHYR_IMPL
 #include <errno.h>
 #include <ringfence/dump.h>
+#include <ringfence/layout.h>
 #include <ringfence/port.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/sys_heap.h>
@@ -128,11 +129,19 @@ void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
   }
 }
 
+/* Of a heap that is not made yet: what can be had in one block. */
+static size_t room(const struct sys_heap *heap) {
+  size_t const gap = rf_align_gap(heap->init_mem, ALIGN);
+  size_t const bytes = heap->init_bytes > gap ? ROUND_DOWN(heap->init_bytes - gap, ALIGN) : 0;
+  return heap->init_mem != NULL && bytes > ALIGN ? bytes - ALIGN : 0;
+}
+
 int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *stats) {
   if (heap == NULL || stats == NULL) {
     return -EINVAL;
   }
   rf_stats s = {0};
+  s.free_bytes = room(heap);
   if (heap->heap != NULL) {
     rf_stats_get(&heap->simple.base, &s);
   }
