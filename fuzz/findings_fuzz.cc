@@ -114,7 +114,9 @@ void check_renderings(Read &r) {
   check_xml(xml);
   check_xml(page);
   RF_HOLDS(r.is_json(sarif));
-  (void)r.rendering(rf_document_text);
+  for (char const c : r.rendering(rf_document_text)) {
+    RF_HOLDS((static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\n' || c == '\t');
+  }
 }
 
 // What is written out once is read as the same ever after.

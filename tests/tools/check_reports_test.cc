@@ -44,6 +44,18 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
 }
 
+TEST_F(CheckReports, EachFormatHasAnOptionOfItsOwn) {
+  const Result result = check({"--sarif", file("a"), "--junit", file("b"), "--html", file("c.sarif"), "--format=json",
+                               "--", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.err.rfind("{\"type\":\"finding\"", 0), 0U) << result.err;
+  EXPECT_EQ(read_file(file("a")).rfind("{\n  \"$schema\"", 0), 0U);
+  EXPECT_EQ(read_file(file("b")).rfind("<?xml ", 0), 0U);
+  EXPECT_EQ(read_file(file("c.sarif")).rfind("<!DOCTYPE html>", 0), 0U);
+  EXPECT_EQ(check({"--html", "-", "--", "true"}).err,
+            "ringfence: --html needs the name of a file; standard output belongs to the program\n");
+}
+
 TEST_F(CheckReports, FormatIsOfTheOutputWhereThereIsOne) {
   const Result result = check({"--format=junit", "--output", file("report"), "--", program("overflow")});
   EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence")) << "text";

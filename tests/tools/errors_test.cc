@@ -125,9 +125,11 @@ TEST(Help, IsTheSameOnEachWay) {
 TEST(Help, DescribesEachOptionWithinEightyColumnsOrSo) {
   const Result result = run({ringfence(), "help", "check"});
   for (const char *const option :
-       {"-m, --mode MODE", "-c, --continue", "--no-halt", "--halt", "--leaks WHICH", "--no-leaks", "--quarantine BYTES",
-        "--stack-depth N", "-e, --exitcode N", "-o, --option KEY=VALUE", "-f, --format FORMAT", "-j, --json FILE",
-        "-l, --log FILE", "-q, --quiet", "-v, --verbose", "-k, --keep", "--library FILE", "-h, --help"}) {
+       {"-m, --mode MODE",     "-c, --continue",     "--no-halt",       "--halt",           "--leaks WHICH",
+        "--no-leaks",          "--quarantine BYTES", "--stack-depth N", "-e, --exitcode N", "-o, --option KEY=VALUE",
+        "-f, --format FORMAT", "--output FILE",      "--sarif FILE",    "--junit FILE",     "--html FILE",
+        "--baseline FILE",     "-j, --json FILE",    "-l, --log FILE",  "-q, --quiet",      "-v, --verbose",
+        "-k, --keep",          "--library FILE",     "-h, --help"}) {
     size_t const at = result.out.find(option);
     ASSERT_NE(at, std::string::npos) << option;
     EXPECT_EQ(result.out.compare(at + std::string(option).size(), 2, "  "), 0) << option << " has no description";

@@ -171,6 +171,13 @@ TEST_F(ReportCommand, WaitsForAPipe) {
   EXPECT_EQ(result.err, "ringfence: 3 findings\n");
 }
 
+TEST_F(ReportCommand, TellsATerminalNothingButText) {
+  const rf_site odd = {"f\r.c", "f\x1B]0;title\x07\x7F", 1};
+  rf_finding f = leak();
+  f.allocated.site = &odd;
+  EXPECT_TRUE(has(report({file("odd", json(f))}).out, "in f?]0;title?? f?.c:1\n"));
+}
+
 TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {
   std::string capture = serial(ringfence::sample_finding());
   capture[60] = capture[60] == '0' ? '1' : '0';

@@ -252,7 +252,7 @@ static void write_text(check *c, FILE *file) {
 }
 
 static void write_out(check *c) {
-  rf_output_format const format = c->options.outputs.count == 0 ? c->options.format : RF_OUTPUT_TEXT;
+  rf_output_format const format = rf_outputs_unfixed(&c->options.outputs) == 0 ? c->options.format : RF_OUTPUT_TEXT;
   if (format == RF_OUTPUT_TEXT) {
     write_text(c, c->out);
   } else {

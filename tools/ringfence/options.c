@@ -88,6 +88,18 @@ static bool add_output(rf_check_options *out, rf_stash *stash, const char *path)
   return true;
 }
 
+static bool add_output_as(rf_check_options *out, rf_stash *stash, rf_option_id id, const char *path) {
+  const char *checked = NULL;
+  if (!set_file(&checked, &rf_option_rows[id], path)) {
+    return false;
+  }
+  rf_outputs_add_as(&out->outputs, stash, checked,
+                    id == RF_OPTION_SARIF   ? RF_OUTPUT_SARIF
+                    : id == RF_OPTION_JUNIT ? RF_OUTPUT_JUNIT
+                                            : RF_OUTPUT_HTML);
+  return true;
+}
+
 static bool add_suppressions(rf_check_options *out, rf_stash *stash, const char *path) {
   out->suppressions =
       (const char **)rf_stash_grow(stash, out->suppressions, out->suppressions_count, sizeof(const char *));
@@ -104,6 +116,10 @@ static bool apply(rf_check_options *out, rf_stash *stash, rf_option_id id, const
     return set_format(out, argument);
   case RF_OPTION_OUTPUT:
     return add_output(out, stash, argument);
+  case RF_OPTION_SARIF:
+  case RF_OPTION_JUNIT:
+  case RF_OPTION_HTML:
+    return add_output_as(out, stash, id, argument);
   case RF_OPTION_SUPPRESSIONS:
     return add_suppressions(out, stash, argument);
   case RF_OPTION_BASELINE:

@@ -33,6 +33,10 @@ const rf_option_row rf_option_rows[RF_OPTIONS] = {
     [RF_OPTION_OUTPUT] = {"output", '\0', "FILE", NULL,
                           "write a report to FILE as well, in the format that its name ends in\n"
                           "(.txt .json .sarif .xml .html) or --format says; may be repeated"},
+    [RF_OPTION_SARIF] = {"sarif", '\0', "FILE", NULL,
+                         "write a report to FILE as SARIF 2.1.0, whatever its name ends in"},
+    [RF_OPTION_JUNIT] = {"junit", '\0', "FILE", NULL, "the same as JUnit's XML"},
+    [RF_OPTION_HTML] = {"html", '\0', "FILE", NULL, "the same as one page of HTML"},
     [RF_OPTION_JSON] = {"json", 'j', "FILE", NULL,
                         "write findings and summary to FILE as well, one JSON object a line"},
     [RF_OPTION_TRACE] = {"trace", '\0', "FILE", "trace=",

@@ -49,13 +49,30 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
 void rf_outputs_add(rf_outputs *outputs, rf_stash *stash, const char *path) {
   outputs->list = (rf_output *)rf_stash_grow(stash, outputs->list, outputs->count, sizeof *outputs->list);
   rf_output *const output = &outputs->list[outputs->count++];
-  *output = (rf_output){path, RF_OUTPUT_TEXT, false};
+  *output = (rf_output){path, RF_OUTPUT_TEXT, false, false};
   output->settled = rf_output_format_from_path(path, &output->format);
+}
+
+void rf_outputs_add_as(rf_outputs *outputs, rf_stash *stash, const char *path, rf_output_format format) {
+  rf_outputs_add(outputs, stash, path);
+  outputs->list[outputs->count - 1].format = format;
+  outputs->list[outputs->count - 1].fixed = true;
+}
+
+size_t rf_outputs_unfixed(const rf_outputs *outputs) {
+  size_t count = 0;
+  for (size_t i = 0; i < outputs->count; i++) {
+    count += !outputs->list[i].fixed;
+  }
+  return count;
 }
 
 bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format) {
   for (size_t i = 0; i < outputs->count; i++) {
     rf_output *const output = &outputs->list[i];
+    if (output->fixed) {
+      continue;
+    }
     if (given) {
       output->format = format;
     } else if (!output->settled) {

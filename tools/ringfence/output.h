@@ -29,7 +29,8 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out);
 typedef struct rf_output {
   const char *path;
   rf_output_format format;
-  bool settled; /* the format was given, or is known by the name */
+  bool settled; /* the format is known by the name */
+  bool fixed;   /* the format was given for this file */
 } rf_output;
 
 typedef struct rf_outputs {
@@ -39,7 +40,13 @@ typedef struct rf_outputs {
 
 void rf_outputs_add(rf_outputs *outputs, rf_stash *stash, const char *path);
 
-/* Gives every file a format: `format` where that was asked for (`given`), else by its name. False after a message where
+/* The same in a format of its own. */
+void rf_outputs_add_as(rf_outputs *outputs, rf_stash *stash, const char *path, rf_output_format format);
+
+/* How many files have the format that their name or --format says. */
+size_t rf_outputs_unfixed(const rf_outputs *outputs);
+
+/* Gives every file without one a format: `format` where that was asked for (`given`), else by its name. False after a message where
  * that does not tell. */
 bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format);
 

@@ -108,13 +108,29 @@ void rf_document_snapshots_text(rf_stash *stash, const rf_document *d, const rf_
   }
 }
 
-void rf_document_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
-  for (size_t i = 0; i < d->count; i++) {
-    rf_report_record_text(d->records[i], sink);
+/* Names come from files that others wrote, and a terminal obeys control characters. */
+static void put_without_controls(void *context, const char *text, size_t length) {
+  const rf_sink *const sink = (const rf_sink *)context;
+  size_t start = 0;
+  for (size_t i = 0; i < length; i++) {
+    unsigned char const c = (unsigned char)text[i];
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      rf_sink_mem(sink, text + start, i - start);
+      rf_sink_char(sink, '?');
+      start = i + 1;
+    }
   }
-  rf_document_snapshots_text(stash, d, sink);
-  put_list(stash, d, sink);
-  rf_document_rules_text(stash, d, sink);
+  rf_sink_mem(sink, text + start, length - start);
+}
+
+void rf_document_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+  rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
+  for (size_t i = 0; i < d->count; i++) {
+    rf_report_record_text(d->records[i], &clean);
+  }
+  rf_document_snapshots_text(stash, d, &clean);
+  put_list(stash, d, &clean);
+  rf_document_rules_text(stash, d, &clean);
 }
 
 /* ---- JSON lines ---- */
