@@ -17,13 +17,16 @@ inline unsigned char *bytes(void *p) {
   return static_cast<unsigned char *>(p);
 }
 
-// What a volatile access does cannot be left out or moved.
+// What a volatile access does cannot be left out or moved, and the handler of its fault changes what tests look at next.
 inline unsigned char peek(const volatile unsigned char *p) {
-  return *p;
+  unsigned char const value = *p;
+  asm volatile("" : : : "memory");
+  return value;
 }
 
 inline void poke(volatile unsigned char *p, unsigned char value) {
   *p = value;
+  asm volatile("" : : : "memory");
 }
 
 inline size_t page_size() {

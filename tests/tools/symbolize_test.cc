@@ -25,6 +25,7 @@ extern "C" __attribute__((noinline)) void rf_test_is_called(Call *call) {
 extern "C" __attribute__((noinline)) void rf_test_calls(Call *call) {
   call->line = __LINE__ + 1;
   rf_test_is_called(call);
+  asm volatile(""); // or it would be a jump, which returns elsewhere
 }
 
 // What the system calls the place that this program is loaded at.
