@@ -99,6 +99,9 @@ struct rf_space {
 struct rf_page_store {
   rf_page_store *other; /* in the list of all stores, which are never unmapped */
   uint32_t in_use;      /* by the list: 0 a store that may be made anew; accessed atomically */
+  const void *owner;    /* while it is open; accessed atomically */
+  uint16_t *tags;       /* of companions; NULL: none are kept */
+  size_t tags_mask;
   bool ended;
   rf_mutex lock;
   rf_page_store_options options;
@@ -174,6 +177,19 @@ rf_page_store *rf_page_stores(void);
 
 /* Closes again what faults have opened. Under the lock. */
 void rf_page_reclose(rf_page_store *store);
+
+/* ---- page_companions.c ---- */
+
+/* A table for so many slots; false where there is no memory. It goes with rf_companions_end. */
+bool rf_companions_begin(rf_page_store *store);
+void rf_companions_end(rf_page_store *store);
+
+/* The block is live, with its companion; the block is not live any more, or has none. Under the lock. */
+void rf_companions_add(rf_page_store *store, const rf_slot *s);
+void rf_companions_remove(rf_page_store *store, const void *companion);
+
+/* The live block whose companion is `ptr`, or NULL. Under the lock. */
+const rf_slot *rf_companions_find(const rf_page_store *store, const void *ptr);
 
 /* ---- page_report.c ---- */
 

@@ -34,9 +34,40 @@ static void *map(void *at, size_t size, int protection, int more) {
   return p == MAP_FAILED ? NULL : p;
 }
 
+/* All of them side by side, a good way below where the system puts mappings: rf_page_may_be is then false for nearly all that is
+ * not here. An address is only a wish, and what comes instead of it will do. */
+#if UINTPTR_MAX > UINT32_MAX
+#define APART ((uintptr_t)1 << 40)
+
+static uintptr_t lowest; /* of them; 0: none yet; accessed atomically */
+
+static void *map_below(uintptr_t end, size_t size) {
+  uintptr_t const wish = end > size ? (end - size) & ~(uintptr_t)(rf_page_size() - 1) : 0;
+  void *const p = map((void *)wish, size, PROT_NONE, 0);
+  if (p != NULL && (uintptr_t)p < end) {
+    __atomic_store_n(&lowest, (uintptr_t)p, __ATOMIC_RELAXED);
+  }
+  return p;
+}
+
+void *rf_page_reserve(size_t size) {
+  uintptr_t const end = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+  if (end != 0) {
+    return map_below(end, size);
+  }
+  void *const near = map(NULL, size, PROT_NONE, 0);
+  void *const p = near != NULL && (uintptr_t)near > 2 * APART ? map_below((uintptr_t)near - APART, size) : NULL;
+  if (p == NULL) {
+    return near;
+  }
+  rf_page_release(near, size);
+  return p;
+}
+#else
 void *rf_page_reserve(size_t size) {
   return map(NULL, size, PROT_NONE, 0);
 }
+#endif
 
 void *rf_page_records(size_t size) {
   return map(NULL, size, PROT_READ | PROT_WRITE, 0);

@@ -89,17 +89,20 @@ static size_t rounded(size_t size) {
   return (size + rf_page_size() - 1) & ~(rf_page_size() - 1);
 }
 
-rf_page_bounds rf_page_all = {UINTPTR_MAX, UINTPTR_MAX};
+rf_page_bounds rf_page_all = {UINTPTR_MAX, 0};
+static rf_mutex bounds_lock; /* inside that of a store, so nobody has it while a process forks */
 
+/* The bounds grow, and whoever looks meanwhile sees more, never less: the size before the beginning. */
 static void include(uintptr_t start, uintptr_t end) {
-  uintptr_t low = __atomic_load_n(&rf_page_all.low, __ATOMIC_RELAXED);
-  uintptr_t high = __atomic_load_n(&rf_page_all.high, __ATOMIC_RELAXED);
-  while (start < low &&
-         !__atomic_compare_exchange_n(&rf_page_all.low, &low, start, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
-  while ((high == UINTPTR_MAX || end > high) &&
-         !__atomic_compare_exchange_n(&rf_page_all.high, &high, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
+  rf_mutex_lock(&bounds_lock);
+  uintptr_t const low = rf_page_all.low;
+  uintptr_t const high = low + rf_page_all.size;
+  bool const first = rf_page_all.size == 0;
+  uintptr_t const new_low = first || start < low ? start : low;
+  uintptr_t const new_high = first || end > high ? end : high;
+  __atomic_store_n(&rf_page_all.size, new_high - new_low, __ATOMIC_RELAXED);
+  __atomic_store_n(&rf_page_all.low, new_low, __ATOMIC_RELEASE);
+  rf_mutex_unlock(&bounds_lock);
 }
 
 /* A space whose pages are one hole between two that are never anybody's: what runs past either end stops there. */

@@ -114,6 +114,7 @@ static rf_page_store *reclaim(void) {
   __atomic_store_n(&oldest->in_use, 0, __ATOMIC_RELEASE);
   rf_space *space = oldest->spaces;
   __atomic_store_n(&oldest->spaces, NULL, __ATOMIC_RELEASE);
+  rf_companions_end(oldest);
   while (space != NULL) {
     rf_space *const next = space->next;
     rf_page_release((void *)space->start, (size_t)space->pages * rf_page_size());
@@ -151,6 +152,10 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   if (store != NULL) {
     reset(store, options);
     plan_mappings();
+  }
+  bool const ready = store != NULL && (!options->companions || rf_companions_begin(store));
+  if (ready) {
+    __atomic_store_n(&store->owner, options->owner, __ATOMIC_RELAXED);
     __atomic_store_n(&store->in_use, 1, __ATOMIC_RELEASE);
   }
   if (store != NULL && is_new) {
@@ -158,9 +163,10 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
     __atomic_store_n(&all_stores, store, __ATOMIC_RELEASE);
   }
   rf_page_unlock(&stores_lock, &mask);
-  if (store != NULL) {
-    rf_page_watch();
+  if (!ready) {
+    return NULL;
   }
+  rf_page_watch();
   return store;
 }
 
@@ -194,6 +200,7 @@ void rf_page_store_close(rf_page_store *store) {
   rf_page_lock(&stores_lock, &stores_mask);
   lock(store, &mask);
   close_all(store, &kept);
+  __atomic_store_n(&store->owner, NULL, __ATOMIC_RELAXED);
   store->ended = true;
   store->ended_at = ++ended_count;
   unlock(store, &mask);
@@ -202,6 +209,14 @@ void rf_page_store_close(rf_page_store *store) {
 
 bool rf_page_store_owns(const rf_page_store *store, const void *ptr) {
   return rf_runs_space(store, (uintptr_t)ptr) != NULL;
+}
+
+bool rf_page_store_is_of(const void *owner) {
+  const rf_page_store *s = rf_page_stores();
+  while (s != NULL && __atomic_load_n(&s->owner, __ATOMIC_RELAXED) != owner) {
+    s = s->other;
+  }
+  return s != NULL;
 }
 
 /* ---- Pages that a fault opened ---- */
@@ -350,6 +365,19 @@ static rf_slot *make_block(rf_page_store *store, const rf_page_request *request)
   return s;
 }
 
+static void note_companion(rf_page_store *store, const rf_slot *s) {
+  if (s->companion != NULL && store->tags != NULL) {
+    rf_companions_add(store, s);
+  }
+}
+
+/* Of a block that is not live any more, or has another one. */
+static void forget_companion(rf_page_store *store, const void *companion) {
+  if (companion != NULL && store->tags != NULL) {
+    rf_companions_remove(store, companion);
+  }
+}
+
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin) {
   size_t const size = request->size;
   rf_page_mask mask;
@@ -374,6 +402,7 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
     store->requested += size;
     rf_runs_mark(s, true);
     rf_slot_set_state(s, SLOT_LIVE);
+    note_companion(store, s);
   }
   void *const block = s != NULL ? (void *)s->block : NULL;
   unlock(store, &mask);
@@ -451,6 +480,34 @@ bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *ou
   return s != NULL;
 }
 
+bool rf_page_store_companion(rf_page_store *store, const void *ptr, rf_page_block *out) {
+  rf_page_companions const table = rf_page_store_companions(store);
+  const rf_slot *s = NULL;
+  rf_page_mask mask;
+  if (rf_page_may_be_companion(&table, ptr)) {
+    lock(store, &mask);
+    s = rf_companions_find(store, ptr);
+    if (s != NULL) {
+      *out = describe(s);
+    }
+    unlock(store, &mask);
+  }
+  return s != NULL;
+}
+
+void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion) {
+  rf_page_mask mask;
+  lock(store, &mask);
+  rf_slot *const s = live_at(store, ptr);
+  if (s != NULL) {
+    void *const before = s->companion;
+    s->companion = companion;
+    forget_companion(store, before);
+    note_companion(store, s);
+  }
+  unlock(store, &mask);
+}
+
 /* ---- Free ---- */
 
 static void close_pages(rf_page_store *store, const rf_slot *s) {
@@ -516,6 +573,7 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
     *freed = describe(s);
     s->released = released;
     rf_slot_set_state(s, SLOT_FREED);
+    forget_companion(store, s->companion);
     close_pages(store, s);
     rf_count_free(&store->counters, s->size);
     enqueue(store, s);

@@ -53,6 +53,8 @@ typedef struct rf_page_store_options {
   unsigned slots;        /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;        /* bytes of the largest block; 0: any */
   const char *otherwise; /* what becomes of blocks that get no pages, for the one line that says so */
+  const void *owner;     /* of whom rf_page_store_is_of tells; or NULL */
+  bool companions;       /* rf_page_store_companion is asked, and so there are `slots` */
 } rf_page_store_options;
 
 /* A store, which needs no storage of the caller's; NULL where the system has no pages to close (bare targets) or no memory.
@@ -65,18 +67,22 @@ bool rf_page_store_reserve(rf_page_store *store);
 /* Ends it. Its pages stay closed, and what touches them is found, until some other stores have come and gone. */
 void rf_page_store_close(rf_page_store *store);
 
-/* Where the spaces of all stores lie, roughly: [low, high), which only ever grows. */
+/* True where an open store is of `owner`, which is not looked at. Lock-free. */
+bool rf_page_store_is_of(const void *owner);
+
+/* Where the spaces of all stores lie, roughly: `size` bytes from `low`, which only ever grow. They are put apart from the
+ * program's own mappings where there is address space enough, so that little else lies between them. */
 typedef struct rf_page_bounds {
-  uintptr_t low; /* accessed atomically, as is the next */
-  uintptr_t high;
+  uintptr_t low; /* accessed atomically, as is the next; where it falls, the size has grown before */
+  size_t size;
 } rf_page_bounds;
 
 extern rf_page_bounds rf_page_all;
 
 /* False where `ptr` is certainly in no store's spaces. */
 static inline bool rf_page_may_be(const void *ptr) {
-  uintptr_t const low = __atomic_load_n(&rf_page_all.low, __ATOMIC_RELAXED);
-  return (uintptr_t)ptr - low < __atomic_load_n(&rf_page_all.high, __ATOMIC_RELAXED) - low;
+  uintptr_t const low = __atomic_load_n(&rf_page_all.low, __ATOMIC_ACQUIRE);
+  return (uintptr_t)ptr - low < __atomic_load_n(&rf_page_all.size, __ATOMIC_RELAXED);
 }
 
 /* True where `ptr` lies in the store's spaces. Lock-free. */
@@ -119,6 +125,33 @@ rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *pt
 
 /* Fills *out; false where no live block starts at `ptr`. */
 bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out);
+
+/* ---- Companions: where a store is to find a live block by what its caller keeps with it ----
+ *
+ * A table over the addresses has a tag for each companion: none in the place of a pointer says that it is none, in one load,
+ * and the tag that is there nearly always settles the rest. */
+
+typedef struct rf_page_companions {
+  const uint16_t *tags; /* accessed atomically; 0: none */
+  size_t mask;          /* places - 1, a power of two - 1 */
+} rf_page_companions;
+
+/* The table, for as long as the store is open. */
+rf_page_companions rf_page_store_companions(const rf_page_store *store);
+
+#define RF_PAGE_COMPANION_SHIFT 4U /* allocators align to so many bits, mostly */
+
+/* False where `ptr` is certainly no companion. Lock-free. */
+static inline bool rf_page_may_be_companion(const rf_page_companions *companions, const void *ptr) {
+  size_t const place = (uintptr_t)ptr >> RF_PAGE_COMPANION_SHIFT & companions->mask;
+  return __atomic_load_n(&companions->tags[place], __ATOMIC_RELAXED) != 0;
+}
+
+/* Fills *out with the live block whose companion is `ptr`; false where there is none. */
+bool rf_page_store_companion(rf_page_store *store, const void *ptr, rf_page_block *out);
+
+/* Keeps `companion`, NULL for none, with the live block at `ptr` from now on. */
+void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion);
 
 /* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or as
  * free. What comes new is filled as new memory. */

@@ -7,6 +7,7 @@
 #include "host.h"
 #include "page_store.h"
 #include "sample_pick.h"
+#include "stack_walk.h"
 #include "wrapper.h"
 
 static const rf_allocator_ops sample_ops;
@@ -19,60 +20,116 @@ static rf_sample *self_of(rf_allocator *self) {
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RARE __attribute__((noinline)) /* kept out of the common paths, which are to need no registers for it */
 
-/* ---- Picking: a few countdowns per thread, for as many objects; more of them draw anew now and then ---- */
+/* ---- What a thread has to itself ---- */
 
-#define PICKS 4U
+#define PICKS 4U /* countdowns kept, for as many objects; more of them draw anew now and then */
 
 typedef struct thread_pick {
   uint32_t number; /* of the object; 0: none */
   rf_sample_pick pick;
 } thread_pick;
 
+typedef struct thread_state {
+  /* The last call that went straight to an inner allocator: whose, and from where. What is refused there becomes a finding
+   * from this, so that the call itself needs no scope. */
+  rf_sample *sample;
+  uintptr_t caller;
+  const void *ptr;
+  thread_pick now;         /* of the object that allocated last */
+  thread_pick kept[PICKS]; /* of others; that one's is out of date */
+} thread_state;
+
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
 #if defined(__unix__) && __STDC_HOSTED__
-static __thread thread_pick picks[PICKS] __attribute__((tls_model("initial-exec")));
+static __thread thread_state mine __attribute__((tls_model("initial-exec")));
 #elif defined(__APPLE__)
-static __thread thread_pick picks[PICKS];
+static __thread thread_state mine;
 #else
-static thread_pick picks[PICKS];
+static thread_state mine;
 #endif
 
-static void begin_pick(rf_sample *sample, thread_pick *p) {
+/* ---- Picking ---- */
+
+static void begin_pick(rf_sample *sample) {
   uint32_t const ordinal = __atomic_fetch_add(&sample->threads, 1, __ATOMIC_RELAXED);
-  p->number = sample->number;
-  p->pick.left = 0;
-  rf_sample_seed(&p->pick, sample->options.seed + ordinal);
+  mine.now.number = sample->number;
+  mine.now.pick.left = 0;
+  rf_sample_seed(&mine.now.pick, sample->options.seed + ordinal);
 }
 
-RARE static bool is_due_slow(rf_sample *sample, thread_pick *p) {
-  if (p->number != sample->number) {
-    begin_pick(sample, p);
+static void change_pick(rf_sample *sample) {
+  mine.kept[mine.now.number % PICKS] = mine.now;
+  mine.now = mine.kept[sample->number % PICKS];
+  if (mine.now.number != sample->number) {
+    begin_pick(sample);
   }
-  return rf_sample_due(&p->pick, sample->options.rate);
 }
 
-static inline bool is_due(rf_sample *sample) {
-  thread_pick *const p = &picks[sample->number % PICKS];
-  if (LIKELY(p->number == sample->number && p->pick.left > 1)) {
-    p->pick.left--;
+/* False, and nothing counted, where the countdown is at its end or not this object's. */
+static inline bool count_down(const rf_sample *sample) {
+  if (UNLIKELY(mine.now.number != sample->number || mine.now.pick.left <= 1)) {
     return false;
   }
-  return is_due_slow(sample, p);
+  mine.now.pick.left--;
+  return true;
+}
+
+/* Where count_down did not. */
+static bool is_due(rf_sample *sample) {
+  if (mine.now.number != sample->number) {
+    change_pick(sample);
+  }
+  return rf_sample_due(&mine.now.pick, sample->options.rate);
 }
 
 /* ---- Findings that are not the store's ---- */
 
+/* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the common case they
+ * are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is in place of theirs. */
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define RF_ORIGIN_APART(site, caller)                                                                                  \
+  ((rf_origin){(site), (caller),                                                                                       \
+               CALLER == (caller) ? __builtin_frame_address(0) : *(const void *const *)__builtin_frame_address(0)})
+
 /* What the inner allocator refused becomes a finding. */
-RARE static void report_refusal(rf_sample *sample, const rf_inner_call *c, const rf_origin *origin) {
+static void report_refusal(const rf_sample *sample, const rf_fault *fault, const rf_origin *origin) {
   rf_finding f;
-  rf_finding_begin_refused(&f, &c->fault, sample->inner->ops->name, "sample", origin);
+  rf_finding_begin_refused(&f, fault, sample->inner->ops->name, "sample", origin);
   rf_report(sample->options.reporter, &f);
 }
 
-static inline void call_end(rf_sample *sample, rf_inner_call *c, const rf_origin *origin) {
+static void call_end(const rf_sample *sample, rf_inner_call *c, const rf_origin *origin) {
   if (rf_inner_call_end(c)) {
-    report_refusal(sample, c, origin);
+    report_refusal(sample, &c->fault, origin);
   }
+}
+
+/* The same without a scope, for a call that ends in the inner allocator's. */
+static inline void note_call(rf_sample *sample, const void *ptr, uintptr_t caller) {
+  mine.sample = sample;
+  mine.caller = caller;
+  mine.ptr = ptr;
+}
+
+/* Allocators have others in them of which nobody knows, but these are handed the same pointer. */
+static bool is_of_call(const rf_sample *sample, const rf_fault *fault) {
+  rf_allocator *below = sample->inner;
+  while (below != NULL && below != fault->allocator) {
+    below = rf_inner(below);
+  }
+  return below == fault->allocator || fault->ptr == mine.ptr;
+}
+
+/* True where the call that was noted is still under way, and so the fault its own. */
+static bool take_fault(const rf_fault *fault) {
+  const rf_sample *const sample = mine.sample;
+  rf_origin origin = {fault->site, mine.caller, NULL};
+  if (sample == NULL || !rf_page_store_is_of(sample) || !is_of_call(sample, fault) ||
+      !rf_stack_returns_to(origin.caller, &origin.frame)) {
+    return false;
+  }
+  report_refusal(sample, fault, &origin);
+  return true;
 }
 
 /* ---- Sampled blocks ---- */
@@ -83,73 +140,48 @@ static inline bool has_pages(const rf_sample *sample, const void *ptr) {
 
 /* What stands for a sampled block may lie where the program had a block before: a pointer to that one, which is stale, must
  * not free this one. */
-static inline uint16_t *standing_at(rf_sample *sample, const void *ptr) {
-  return &sample->standing[((uint32_t)((uintptr_t)ptr >> 4) * 0x9E3779B1U) >> 24];
+static inline bool may_stand_for_a_block(const rf_sample *sample, const void *ptr) {
+  rf_page_companions const standing = {sample->standing, sample->standing_mask};
+  return rf_page_may_be_companion(&standing, ptr);
 }
 
-_Static_assert(RF_SAMPLE_FILTER == 1U << 8, "eight bits are left of the product");
-
-typedef struct match {
-  const void *companion;
-  rf_page_block found; /* ptr NULL: none */
-} match;
-
-static bool is_companion(const rf_page_block *block, void *context) {
-  match *const m = (match *)context;
-  if (block->companion == m->companion) {
-    m->found = *block;
-    return false;
-  }
-  return true;
+static bool stands_for_a_block(const rf_sample *sample, const void *ptr) {
+  rf_page_block block;
+  return rf_page_store_companion(sample->store, ptr, &block);
 }
 
-static inline bool may_stand_for_a_block(rf_sample *sample, const void *ptr) {
-  return UNLIKELY(__atomic_load_n(standing_at(sample, ptr), __ATOMIC_RELAXED) != 0);
-}
-
-static bool stands_for_a_block(rf_sample *sample, const void *ptr) {
-  match m = {ptr, {NULL, 0, RF_FAMILY_MALLOC, 0, NULL}};
-  if (!may_stand_for_a_block(sample, ptr)) {
-    return false;
-  }
-  rf_page_store_each(sample->store, is_companion, &m);
-  return m.found.ptr != NULL;
+/* False for nearly all that is the inner allocator's affair alone. */
+static inline bool is_apart(const rf_sample *sample, const void *ptr) {
+  return UNLIKELY(rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr));
 }
 
 /* Pages for the block at `inner`, or that block itself. */
-static void *put_on_pages(rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
+static void *put_on_pages(const rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
   rf_page_request const request = {.size = size, .align = align, .companion = inner};
   void *const p = rf_page_store_alloc(sample->store, &request, origin);
-  if (p == NULL) {
-    return inner;
-  }
-  __atomic_fetch_add(standing_at(sample, inner), 1, __ATOMIC_RELAXED);
-  return p;
+  return p != NULL ? p : inner;
 }
 
-static rf_status take_off_pages(rf_sample *sample, void *ptr, const rf_origin *origin, rf_page_block *freed) {
-  rf_status const status = rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
-  if (status == RF_OK) {
-    __atomic_fetch_sub(standing_at(sample, freed->companion), 1, __ATOMIC_RELAXED);
-  }
-  return status;
+static rf_status take_off_pages(const rf_sample *sample, void *ptr, const rf_origin *origin, rf_page_block *freed) {
+  return rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
 }
 
-RARE static void *alloc_from(rf_sample *sample, size_t size, size_t align, const rf_origin *origin) {
-  void *const p = sample->inner->ops->alloc(sample->inner, size, align, origin->site);
-  return p != NULL ? put_on_pages(sample, p, size, align, origin) : NULL;
+RARE static void *alloc_apart(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+  bool const due = is_due(sample);
+  void *const p = sample->inner->ops->alloc(sample->inner, size, align, site);
+  return due && p != NULL ? put_on_pages(sample, p, size, align, &origin) : p;
 }
 
 static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  if (UNLIKELY(is_due(sample))) {
-    rf_origin const origin = RF_ORIGIN_HERE(site);
-    return alloc_from(sample, size, align, &origin);
+  if (UNLIKELY(!count_down(sample))) {
+    return alloc_apart(sample, size, align, site, CALLER);
   }
   return sample->inner->ops->alloc(sample->inner, size, align, site);
 }
 
-static rf_status report_standing(rf_sample *sample, const void *ptr, const rf_origin *origin) {
+static rf_status report_standing(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, ptr, sample->inner->ops->name, "sample", origin);
   f.detail = "the block was freed or moved, and its memory now stands for a sampled block";
@@ -159,18 +191,18 @@ static rf_status report_standing(rf_sample *sample, const void *ptr, const rf_or
 
 /* What is not on pages of ours, and yet not to be looked at by the allocator below: blocks on pages of another one's, and
  * what stands for sampled blocks. RF_OK where there is nothing against it. */
-static inline rf_status refuse_others(rf_sample *sample, const void *ptr, const rf_origin *origin) {
+static rf_status refuse_others(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_status status = RF_OK;
-  if (UNLIKELY(rf_page_may_be(ptr))) {
+  if (rf_page_may_be(ptr)) {
     status = rf_page_store_refuse_others(sample->store, ptr, origin);
   }
-  if (UNLIKELY(status == RF_OK && stands_for_a_block(sample, ptr))) {
+  if (status == RF_OK && stands_for_a_block(sample, ptr)) {
     status = report_standing(sample, ptr, origin);
   }
   return status;
 }
 
-static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origin) {
+static rf_status free_inner(const rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_inner_call c;
   rf_inner_call_begin(&c);
   rf_status const status = sample->inner->ops->free(sample->inner, ptr, origin->site);
@@ -178,34 +210,28 @@ static rf_status free_inner(rf_sample *sample, void *ptr, const rf_origin *origi
   return status;
 }
 
-static rf_status free_sampled(rf_sample *sample, void *ptr, const rf_origin *origin) {
+static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_page_block freed;
   rf_status const status = take_off_pages(sample, ptr, origin, &freed);
   return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
 }
 
-RARE static rf_status free_apart(rf_sample *sample, void *ptr, const rf_origin *origin) {
+RARE static rf_status free_apart(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
   if (has_pages(sample, ptr)) {
-    return free_sampled(sample, ptr, origin);
+    return free_sampled(sample, ptr, &origin);
   }
-  rf_status const status = refuse_others(sample, ptr, origin);
-  return status != RF_OK ? status : free_inner(sample, ptr, origin);
+  rf_status const status = refuse_others(sample, ptr, &origin);
+  return status != RF_OK ? status : free_inner(sample, ptr, &origin);
 }
 
 static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sample *const sample = self_of(self);
-  rf_inner_call c;
-  if (UNLIKELY(has_pages(sample, ptr) || rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr))) {
-    rf_origin const origin = RF_ORIGIN_HERE(site);
-    return free_apart(sample, ptr, &origin);
+  if (is_apart(sample, ptr)) {
+    return free_apart(sample, ptr, site, CALLER);
   }
-  rf_inner_call_begin(&c);
-  rf_status const status = sample->inner->ops->free(sample->inner, ptr, site);
-  if (rf_inner_call_end(&c)) {
-    rf_origin const origin = RF_ORIGIN_HERE(site);
-    report_refusal(sample, &c, &origin);
-  }
-  return status;
+  note_call(sample, ptr, CALLER);
+  return sample->inner->ops->free(sample->inner, ptr, site);
 }
 
 /* ---- Realloc ---- */
@@ -251,8 +277,11 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
   if (only_here && resize_sampled(sample, ptr, size, origin) == RF_OK) {
     return ptr;
   }
+  /* What stood for it is given up in there, and may at once be another thread's. */
+  rf_page_store_set_companion(sample->store, ptr, NULL);
   void *const inner = realloc_inner(sample, block.companion, size, align, origin);
   if (inner == NULL) {
+    rf_page_store_set_companion(sample->store, ptr, block.companion);
     return NULL;
   }
   void *const moved = due ? put_on_pages(sample, inner, size, align, origin) : inner;
@@ -261,10 +290,10 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
   return moved;
 }
 
-static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
-  rf_origin const origin = RF_ORIGIN_HERE(site);
-  bool const due = is_due(sample);
+RARE static void *realloc_apart(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
+                                uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+  bool const due = !count_down(sample) && is_due(sample);
   if (has_pages(sample, ptr)) {
     return realloc_sampled(sample, ptr, size, align, due, &origin);
   }
@@ -280,6 +309,17 @@ static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
     memcpy(sampled, p, size);
   }
   return sampled;
+}
+
+static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_allocator *const inner = sample->inner;
+  if (is_apart(sample, ptr) || UNLIKELY(!count_down(sample))) {
+    return realloc_apart(sample, ptr, size, align, site, CALLER);
+  }
+  note_call(sample, ptr, CALLER);
+  return LIKELY(inner->ops->realloc != NULL) ? inner->ops->realloc(inner, ptr, size, align, site)
+                                             : rf_realloc_at(inner, ptr, size, align, site);
 }
 
 static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
@@ -325,14 +365,11 @@ typedef struct walk {
 static bool visit_inner(const rf_block *block, void *context) {
   const walk *const w = (const walk *)context;
   rf_block shown = *block;
-  match m = {block->ptr, {NULL, 0, RF_FAMILY_MALLOC, 0, NULL}};
-  if (block->used) {
-    rf_page_store_each(w->sample->store, is_companion, &m);
-  }
-  if (m.found.ptr != NULL) {
-    shown.ptr = m.found.ptr;
-    shown.overhead += block->size - m.found.size;
-    shown.size = m.found.size;
+  rf_page_block sampled;
+  if (block->used && rf_page_store_companion(w->sample->store, block->ptr, &sampled)) {
+    shown.ptr = sampled.ptr;
+    shown.overhead += block->size - sampled.size;
+    shown.size = sampled.size;
   }
   return w->visit(&shown, w->context);
 }
@@ -395,6 +432,8 @@ static rf_status open_store(rf_sample *sample) {
       .slots = o->slots,
       .largest = o->largest,
       .otherwise = "further ones are not sampled",
+      .owner = sample,
+      .companions = true,
   };
   uintptr_t end;
   sample->store = rf_page_store_open(&store);
@@ -403,11 +442,15 @@ static rf_status open_store(rf_sample *sample) {
     return RF_ERR_NO_MEMORY;
   }
   sample->bytes = end - sample->start;
+  rf_page_companions const companions = rf_page_store_companions(sample->store);
+  sample->standing = companions.tags;
+  sample->standing_mask = companions.mask;
   return RF_OK;
 }
 
 rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {
   static uint32_t numbers;
+  static rf_fault_taker taker = {take_fault, NULL};
   if (sample == NULL || inner == NULL ||
       (options != NULL && (options->rate == 0 || options->rate > RF_SAMPLE_RATE_MOST || options->slots == 0))) {
     return RF_ERR_INVALID;
@@ -434,6 +477,7 @@ rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample
     return status;
   }
   rf_page_fork_register();
+  rf_fault_taker_add(&taker);
   sample->base.ops = &sample_ops;
   return RF_OK;
 }

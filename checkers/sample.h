@@ -50,8 +50,6 @@ typedef struct rf_sample_options {
 
 struct rf_page_store;
 
-#define RF_SAMPLE_FILTER 256U
-
 typedef struct rf_sample {
   rf_allocator base;
   rf_allocator *inner;
@@ -61,9 +59,9 @@ typedef struct rf_sample {
   size_t bytes;
   uint32_t number;  /* of this object among all that ever were */
   uint32_t threads; /* that have sampled here, for their seeds; accessed atomically */
-  /* How many of the inner allocator's blocks that stand for sampled ones lie at addresses of each kind: the program must not
-   * free these. Accessed atomically. */
-  uint16_t standing[RF_SAMPLE_FILTER];
+  /* Which of the inner allocator's blocks stand for sampled ones, by address: the program must not free these. The store's. */
+  const uint16_t *standing;
+  size_t standing_mask;
 } rf_sample;
 
 /* The options that NULL stands for. */

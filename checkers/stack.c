@@ -36,3 +36,40 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
   }
   return rf_stack_capture(origin, frames, max);
 }
+
+#define WORDS_NEAR ((uintptr_t)2048) /* that the frames of an allocator take */
+
+RF_STACK_PEEKS static bool is_near(uintptr_t word, uintptr_t from, uintptr_t high) {
+  uintptr_t const *const words = (const uintptr_t *)from;
+  uintptr_t const count = (high - from) / sizeof word;
+  for (uintptr_t i = 0; i < count && i < WORDS_NEAR; i++) {
+    if (words[i] == word) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool rf_stack_returns_to(uintptr_t pc, const void **frame) {
+  uintptr_t all[64];
+  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
+  uintptr_t at = here;
+  uintptr_t low;
+  uintptr_t high;
+  uintptr_t found;
+  bool const bounded = rf_host_stack((const void *)here, &low, &high);
+  while (bounded && rf_stack_step(&at, high, &found)) {
+    if (found == pc) {
+      *frame = (const void *)at;
+      return true;
+    }
+  }
+  *frame = NULL;
+  unsigned const count = rf_host_unwind(all, (unsigned)(sizeof all / sizeof all[0]));
+  for (unsigned i = 0; i < count; i++) {
+    if (all[i] == pc) {
+      return true;
+    }
+  }
+  return count == 0 && bounded && is_near(pc, here, high);
+}

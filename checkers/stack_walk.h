@@ -41,4 +41,8 @@ RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high
   return true;
 }
 
+/* True where a call that returns to `pc` is under way in this thread; *frame is then as in rf_origin, or NULL where it cannot be
+ * told. As exact as rf_stack_capture_slow; where the system has no unwinder, the stack near by is searched for the word. */
+bool rf_stack_returns_to(uintptr_t pc, const void **frame);
+
 #endif /* RINGFENCE_STACK_WALK_H */

@@ -4,6 +4,8 @@
 
 static rf_fault_handler the_handler = rf_fault_abort;
 static void *the_context;
+static rf_fault_taker *takers; /* accessed atomically */
+static rf_mutex takers_lock;   /* of adding one */
 
 #if defined(__unix__) && __STDC_HOSTED__
 __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
@@ -61,10 +63,31 @@ void rf_fault_handler_set(rf_fault_handler handler, void *context) {
   the_context = handler != NULL ? context : NULL;
 }
 
+void rf_fault_taker_add(rf_fault_taker *taker) {
+  rf_mutex_lock(&takers_lock);
+  const rf_fault_taker *t = takers;
+  while (t != NULL && t != taker) {
+    t = t->next;
+  }
+  if (t == NULL) {
+    taker->next = takers;
+    __atomic_store_n(&takers, taker, __ATOMIC_RELEASE);
+  }
+  rf_mutex_unlock(&takers_lock);
+}
+
+static bool is_taken(const rf_fault *fault) {
+  const rf_fault_taker *t = __atomic_load_n(&takers, __ATOMIC_ACQUIRE);
+  while (t != NULL && !t->take(fault)) {
+    t = t->next;
+  }
+  return t != NULL;
+}
+
 rf_status rf_fault_raise(const rf_fault *fault) {
   if (rf_fault_innermost != NULL) {
     rf_fault_innermost->handler(fault, rf_fault_innermost->context);
-  } else {
+  } else if (!is_taken(fault)) {
     the_handler(fault, the_context);
   }
   return fault->status;

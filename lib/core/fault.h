@@ -10,6 +10,7 @@
 #include <ringfence/sink.h>
 #include <ringfence/site.h>
 #include <ringfence/status.h>
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -50,6 +51,17 @@ typedef struct rf_fault_scope {
  * an interrupt leaves what it entered before it returns. */
 static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
 static inline void rf_fault_scope_leave(rf_fault_scope *scope);
+
+/* For checkers whose calls are to cost less than a scope: asked about each fault that no scope takes, before the program's
+ * handler. `take` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
+typedef struct rf_fault_taker {
+  bool (*take)(const rf_fault *fault);
+  struct rf_fault_taker *next;
+} rf_fault_taker;
+
+/* Has `taker` asked from now on, before those that are there; once added it stays, and adding it again does nothing. Any
+ * thread, not from interrupts. */
+void rf_fault_taker_add(rf_fault_taker *taker);
 
 /* Hands `fault` to the handler and returns fault->status, for `return rf_fault_raise(&f)`. */
 rf_status rf_fault_raise(const rf_fault *fault);

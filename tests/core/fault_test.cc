@@ -140,4 +140,56 @@ TEST(FaultDeathTest, NullRestoresTheDefaultHandler) {
   EXPECT_DEATH(rf_fault_raise(&fault), "ringfence: damaged");
 }
 
+// ---- Takers, which stay for as long as the process ----
+
+struct Taken {
+  bool wanted = false;
+  unsigned count = 0;
+};
+
+Taken &taken() {
+  static Taken state;
+  return state;
+}
+
+rf_fault_taker &taker() {
+  static rf_fault_taker only = {[](const rf_fault *) {
+                                  taken().count += taken().wanted ? 1 : 0;
+                                  return taken().wanted;
+                                },
+                                nullptr};
+  return only;
+}
+
+TEST(FaultTest, ATakerComesBeforeTheHandlerAndMayLeaveTheFaultToIt) {
+  FaultRecorder recorder;
+  rf_fault_taker_add(&taker());
+  rf_fault_taker_add(&taker()); // no loop in the list
+  rf_fault const fault = {RF_ERR_BAD_POINTER, nullptr, nullptr, at(0x30), nullptr};
+  taken() = {false, 0};
+  EXPECT_EQ(rf_fault_raise(&fault), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(recorder.faults().size(), 1U);
+  taken().wanted = true;
+  EXPECT_EQ(rf_fault_raise(&fault), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(taken().count, 1U);
+  taken().wanted = false;
+}
+
+TEST(FaultTest, AScopeComesBeforeATaker) {
+  FaultRecorder recorder;
+  rf_fault_scope scope;
+  unsigned scoped = 0;
+  rf_fault_taker_add(&taker());
+  taken() = {true, 0};
+  rf_fault_scope_enter(
+      &scope, [](const rf_fault *, void *context) { ++*static_cast<unsigned *>(context); }, &scoped);
+  rf_fault const fault = {RF_ERR_BAD_POINTER, nullptr, nullptr, at(0x30), nullptr};
+  (void)rf_fault_raise(&fault);
+  rf_fault_scope_leave(&scope);
+  EXPECT_EQ(scoped, 1U);
+  EXPECT_EQ(taken().count, 0U);
+  taken().wanted = false;
+}
+
 } // namespace
