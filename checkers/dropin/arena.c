@@ -31,12 +31,6 @@ rf_arena *rf_arena_at(unsigned index) {
   return arenas.list[index];
 }
 
-rf_arena *rf_arena_of(const void *ptr) {
-  const rf_region *const region = rf_region_find((uintptr_t)ptr);
-  rf_sysheap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
-  return heap != NULL ? (rf_arena *)((char *)heap - offsetof(rf_arena, heap)) : NULL;
-}
-
 /* ---- Making ---- */
 
 static unsigned arena_limit(void) {
@@ -58,7 +52,7 @@ static rf_arena *make(void) {
   rf_sysheap_init(&arena->heap);
   arena->heap.leaving = rf_gone_note;
   rf_process_guard_init(arena);
-  arena->figures = rf_process.checked ? &arena->guard.counters : &arena->heap.counters;
+  arena->figures = rf_process.checked ? &arena->guard.counters : NULL;
   arenas.list[arenas.count] = arena;
   __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);
   return arena;
@@ -251,7 +245,7 @@ static size_t live_sum; /* accessed atomically, as is the next */
 static size_t live_peak;
 
 void rf_arena_count_live(rf_arena *arena) {
-  size_t const used = arena->figures->used;
+  size_t const used = rf_arena_used(arena);
   size_t const sum = __atomic_add_fetch(&live_sum, used - arena->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
   arena->counted = used;
@@ -263,10 +257,10 @@ size_t rf_arena_peak(void) {
   unsigned const count = rf_arena_count();
   size_t used = 0;
   for (unsigned i = 0; i < count; i++) {
-    used += arenas.list[i]->figures->used;
+    used += rf_arena_used(arenas.list[i]);
   }
   if (count == 1) {
-    return arenas.list[0]->figures->peak;
+    return rf_arena_figures(arenas.list[0]).peak;
   }
   return used > live_peak ? used : live_peak;
 }

@@ -34,7 +34,7 @@ typedef struct rf_arena {
   uint64_t requested;     /* bytes ever asked for and given */
   void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
   size_t counted;         /* live bytes as the process's sum has them */
-  const rf_counters *figures; /* of the program's blocks: guard's, or the bare heap's where nothing is checked */
+  const rf_counters *figures; /* guard's, of the program's blocks; NULL: nothing is checked, the bare heap has them */
   rf_guard guard;
   rf_sysheap heap;
   rf_pending_free pending[RF_PENDING];
@@ -44,6 +44,7 @@ typedef struct rf_arena {
 typedef struct rf_thread {
   rf_arena *arena;  /* bound to; NULL: not yet */
   rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
+  uintptr_t caller; /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
   bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
   bool linked;      /* in the list of threads, or was */
   bool ended;       /* its place in its arena was given up */
@@ -67,9 +68,8 @@ static inline void rf_arena_entered(rf_arena *arena) {
   }
 }
 
-/* An arena to allocate from; NULL only where there is no memory for the first one, or in a signal handler that interrupted
- * the making of it. */
-static inline rf_arena *rf_arena_enter(void) {
+/* The thread's own, where it is free and the thread in none; else NULL. */
+static inline rf_arena *rf_arena_enter_own(void) {
   rf_arena *const arena = rf_self.arena;
   if (__builtin_expect(arena != NULL && rf_self.inside == NULL, 1)) {
     rf_self.inside = arena;
@@ -80,7 +80,14 @@ static inline rf_arena *rf_arena_enter(void) {
     }
     rf_self.inside = NULL;
   }
-  return rf_arena_enter_slow();
+  return NULL;
+}
+
+/* An arena to allocate from; NULL only where there is no memory for the first one, or in a signal handler that interrupted
+ * the making of it. */
+static inline rf_arena *rf_arena_enter(void) {
+  rf_arena *const arena = rf_arena_enter_own();
+  return __builtin_expect(arena != NULL, 1) ? arena : rf_arena_enter_slow();
 }
 
 /* The arena that owns a block. False where this thread, interrupted by a signal, holds its lock. */
@@ -95,18 +102,31 @@ static inline bool rf_arena_enter_owner(rf_arena *arena) {
   return true;
 }
 
-static inline void rf_arena_leave(rf_arena *arena) {
-  if (__builtin_expect(rf_self.inside != arena, 0)) {
-    rf_arena_leave_slow(arena);
-    return;
-  }
+/* After rf_arena_enter_own, or where rf_self.inside is this one. */
+static inline void rf_arena_leave_own(rf_arena *arena) {
   rf_futex_unlock(&arena->lock);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_self.inside = NULL;
 }
 
+static inline void rf_arena_leave(rf_arena *arena) {
+  if (__builtin_expect(rf_self.inside != arena, 0)) {
+    rf_arena_leave_slow(arena);
+    return;
+  }
+  rf_arena_leave_own(arena);
+}
+
+/* The arena that a region is of, or NULL. */
+static inline rf_arena *rf_arena_of_region(const rf_region *region) {
+  rf_sysheap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
+  return heap != NULL ? (rf_arena *)((char *)heap - offsetof(rf_arena, heap)) : NULL;
+}
+
 /* The arena that `ptr` lies in, or NULL. Lock-free; never looks at the memory. */
-rf_arena *rf_arena_of(const void *ptr);
+static inline rf_arena *rf_arena_of(const void *ptr) {
+  return rf_arena_of_region(rf_region_find((uintptr_t)ptr));
+}
 
 /* Notes a free that could not be done; false where there is no place left. Async-signal-safe. */
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
@@ -118,9 +138,18 @@ bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
 
 void rf_arena_count_live(rf_arena *arena);
 
+/* Of the program's blocks. */
+static inline rf_counters rf_arena_figures(const rf_arena *arena) {
+  return arena->figures != NULL ? *arena->figures : rf_sysheap_counters(&arena->heap);
+}
+
+static inline size_t rf_arena_used(const rf_arena *arena) {
+  return arena->figures != NULL ? arena->figures->used : rf_sysheap_used(&arena->heap);
+}
+
 /* To be called with the arena entered, after each change. */
 static inline void rf_arena_counted(rf_arena *arena) {
-  if (__builtin_expect(arena->figures->used - arena->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
+  if (__builtin_expect(rf_arena_used(arena) - arena->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
     rf_arena_count_live(arena);
   }
 }

@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RARE __attribute__((noinline))
+#define PART static RARE /* a jump away, so that neither way has to save the other's registers */
 
 static void *no_memory(void) {
   errno = ENOMEM;
@@ -42,6 +44,45 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
                                      : rf_alloc_at(&arena->heap.base, size, align, NULL);
   return count_request(arena, p, size);
 }
+
+/* ---- The common requests of modes off and sample: small, and the thread's own arena is free ---- */
+
+static inline bool is_plain(void) {
+  return !rf_process.checked && !rf_tracing();
+}
+
+/* NULL: to be served the long way. */
+static inline __attribute__((always_inline)) void *quick_alloc(size_t size) {
+  rf_arena *const arena = size < RF_BIG_BLOCK - RF_ALIGN_DEFAULT ? rf_arena_enter_own() : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = UNLIKELY(rf_paged_may_be_due()) ? NULL : rf_sysheap_quick_alloc(&arena->heap, size);
+  (void)count_request(arena, p, size);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return p;
+}
+
+/* False: to be done the long way. */
+static inline bool quick_free(void *ptr, const rf_origin *origin) {
+  rf_region *const region = rf_region_find((uintptr_t)ptr);
+  rf_arena *const arena = rf_arena_of_region(region);
+  if (UNLIKELY(arena == NULL || rf_self.inside != NULL)) {
+    return false;
+  }
+  rf_self.inside = arena;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_lock(&arena->lock);
+  rf_arena_entered(arena);
+  rf_self.caller = origin->caller;
+  bool const done = rf_sysheap_quick_free(&arena->heap, region, ptr);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return done;
+}
+
+/* ---- All requests ---- */
 
 /* Who asks is kept of every block in these modes; of few, it is found out for those. Not inside an arena: it may call the
  * C library. */
@@ -77,7 +118,7 @@ static inline void *serve(size_t size, size_t align, rf_family family, const rf_
   return p;
 }
 
-void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+PART void *alloc_long(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   rf_called called;
   origin = caller_of(origin, &called);
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
@@ -88,6 +129,15 @@ void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origi
     rf_tracing_alloc(p, size, align, origin);
   }
   return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+PART void *alloc_plain(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  void *const p = align == RF_ALIGN_DEFAULT ? quick_alloc(size) : NULL;
+  return LIKELY(p != NULL) ? p : alloc_long(size, align, family, origin);
+}
+
+void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  return is_plain() ? alloc_plain(size, align, family, origin) : alloc_long(size, align, family, origin);
 }
 
 /* Big blocks mostly come as fresh pages, which are zero already: neither filled nor cleared. */
@@ -132,7 +182,7 @@ static void *serve_zeroed(size_t size, const rf_origin *origin) {
   return p;
 }
 
-void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
+PART void *zalloc_long(size_t count, size_t size, const rf_origin *origin) {
   rf_called called;
   size_t total;
   origin = caller_of(origin, &called);
@@ -149,12 +199,21 @@ void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
   return UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
+PART void *zalloc_plain(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  void *const p = rf_mul(count, size, &total) ? quick_alloc(total) : NULL;
+  return LIKELY(p != NULL) ? memset(p, 0, total) : zalloc_long(count, size, origin);
+}
+
+void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  return is_plain() ? zalloc_plain(count, size, origin) : zalloc_long(count, size, origin);
+}
+
 static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (rf_process.checked) {
     (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
-  } else if (UNLIKELY(rf_paged.rate != 0)) {
-    rf_paged_free_other(&arena->heap.base, ptr, origin);
   } else {
+    rf_self.caller = origin->caller;
     (void)rf_free_at(&arena->heap.base, ptr, NULL);
   }
 }
@@ -179,10 +238,7 @@ static void free_foreign(void *ptr, rf_family family, size_t size, const rf_orig
   }
 }
 
-void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (ptr == NULL) {
-    return;
-  }
+PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (rf_tracing()) {
     rf_tracing_free(ptr, origin);
   }
@@ -201,9 +257,26 @@ void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *or
   rf_arena_leave(arena);
 }
 
+PART void free_plain(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (!quick_free(ptr, origin)) {
+    free_long(ptr, family, size, origin);
+  }
+}
+
+void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (ptr == NULL) {
+    return;
+  }
+  if (is_plain()) {
+    free_plain(ptr, family, size, origin);
+  } else {
+    free_long(ptr, family, size, origin);
+  }
+}
+
 static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
-  return rf_paged.rate == 0 ? rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL)
-                            : rf_paged_realloc_other(&arena->heap.base, ptr, size, origin);
+  rf_self.caller = origin->caller;
+  return rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
 }
 
 static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {

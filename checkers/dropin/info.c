@@ -26,7 +26,7 @@ static totals count(void) {
     if (rf_arena_enter_owner(arena)) {
       sum.mapped += arena->heap.heap_bytes + arena->heap.big_bytes + arena->heap.kept_bytes;
       sum.big += arena->heap.big_bytes;
-      sum.live += rf_process.checked ? arena->guard.counters.used : arena->heap.counters.used;
+      sum.live += rf_arena_used(arena);
       sum.quarantined += arena->guard.quarantined;
       rf_arena_leave(arena);
     }

@@ -28,10 +28,11 @@ static totals count(void) {
   totals sum = {0};
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     const rf_arena *const arena = rf_arena_at(i);
-    sum.allocations += arena->figures->allocations;
+    rf_counters const figures = rf_arena_figures(arena);
+    sum.allocations += figures.allocations;
     sum.bytes += arena->requested;
-    sum.live_blocks += arena->figures->blocks;
-    sum.live_bytes += arena->figures->used;
+    sum.live_blocks += figures.blocks;
+    sum.live_bytes += figures.used;
   }
   rf_page_figures paged;
   rf_paged_figures(&paged);

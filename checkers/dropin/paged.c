@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checkers/host.h"
+#include "checkers/stack_walk.h"
 #include "checkers/wrapper.h"
 
 #define SAMPLE_DEPTH 16U
@@ -29,6 +30,30 @@ bool rf_paged_due_slow(void) {
   return rf_sample_due_slow(pick, rf_paged.rate);
 }
 
+/* ---- What a bare heap refuses: a finding, from the call under way ---- */
+
+static bool is_an_arenas(const rf_allocator *allocator) {
+  unsigned const count = rf_arena_count();
+  for (unsigned i = 0; i < count; i++) {
+    const rf_sysheap *const heap = &rf_arena_at(i)->heap;
+    if (allocator == &heap->base || allocator == &heap->tlsf.base) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool take_fault(const rf_fault *fault) {
+  rf_origin origin = {NULL, rf_self.caller, NULL};
+  rf_finding f;
+  if (!is_an_arenas(fault->allocator) || !rf_stack_returns_to(origin.caller, &origin.frame)) {
+    return false;
+  }
+  rf_finding_begin_refused(&f, fault, "malloc", "sample", &origin);
+  rf_report(rf_paged.reporter, &f);
+  return true;
+}
+
 /* ---- The beginning ---- */
 
 void rf_paged_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
@@ -49,6 +74,10 @@ void rf_paged_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *rep
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
       .otherwise = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
+  if (sampling) {
+    static rf_fault_taker taker = {take_fault, NULL};
+    rf_fault_taker_add(&taker);
+  }
   paged.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_paged.reporter = reporter;
   rf_paged.store = rf_page_store_open(&options);
@@ -86,35 +115,6 @@ void rf_paged_free(void *ptr, rf_family family, size_t size, const rf_origin *or
 size_t rf_paged_usable_size(const void *ptr) {
   rf_page_block block;
   return rf_page_store_find(rf_paged.store, ptr, &block) ? block.size : 0;
-}
-
-/* ---- What a bare heap refuses ---- */
-
-typedef struct call {
-  rf_fault_scope scope;
-  const rf_origin *origin;
-} call;
-
-static void report_fault(const rf_fault *fault, void *context) {
-  const call *const c = context;
-  rf_finding f;
-  rf_finding_begin_refused(&f, fault, "malloc", "sample", c->origin);
-  rf_report(rf_paged.reporter, &f);
-}
-
-void rf_paged_free_other(rf_allocator *heap, void *ptr, const rf_origin *origin) {
-  call c = {.origin = origin};
-  rf_fault_scope_enter(&c.scope, report_fault, &c);
-  (void)rf_free_at(heap, ptr, NULL);
-  rf_fault_scope_leave(&c.scope);
-}
-
-void *rf_paged_realloc_other(rf_allocator *heap, void *ptr, size_t size, const rf_origin *origin) {
-  call c = {.origin = origin};
-  rf_fault_scope_enter(&c.scope, report_fault, &c);
-  void *const p = rf_realloc_at(heap, ptr, size, RF_ALIGN_DEFAULT, NULL);
-  rf_fault_scope_leave(&c.scope);
-  return p;
 }
 
 /* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them. */

@@ -23,8 +23,8 @@ extern _Thread_local rf_sample_pick rf_paged_pick __attribute__((tls_model("init
 
 bool rf_paged_due_slow(void);
 
-/* True where this allocation is to get pages of its own. */
-static inline bool rf_paged_due(void) {
+/* False where it is certain that this allocation gets no pages, and it is then counted; else nothing was done. */
+static inline bool rf_paged_may_be_due(void) {
   if (__builtin_expect(rf_paged.rate == 0, 1)) {
     return false;
   }
@@ -32,7 +32,12 @@ static inline bool rf_paged_due(void) {
     rf_paged_pick.left--;
     return false;
   }
-  return rf_paged_due_slow();
+  return true;
+}
+
+/* True where this allocation is to get pages of its own. */
+static inline bool rf_paged_due(void) {
+  return rf_paged_may_be_due() && rf_paged_due_slow();
 }
 
 /* Opens the store, as the options say. Findings go to `reporter`. */
@@ -47,10 +52,6 @@ bool rf_paged_owns(const void *ptr);
 /* Of what is owned. */
 void rf_paged_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 size_t rf_paged_usable_size(const void *ptr);
-
-/* Frees and resizes a block of a bare heap, whose refusals become findings. */
-void rf_paged_free_other(rf_allocator *heap, void *ptr, const rf_origin *origin);
-void *rf_paged_realloc_other(rf_allocator *heap, void *ptr, size_t size, const rf_origin *origin);
 
 /* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an arena.
  * False where no block starts at `ptr`, which was reported. */

@@ -40,6 +40,34 @@ static inline rf_region *region_of(rf_sysheap *heap, const void *ptr) {
   return LIKELY(recent != NULL && is_in(recent, heap, ptr)) ? recent : find_other_region(heap, ptr);
 }
 
+/* ---- Counting: tlsf does it for its blocks; peaks of both kinds together are noted while there are big ones ---- */
+
+static void note_peaks(rf_sysheap *heap) {
+  size_t const used = rf_sysheap_used(heap);
+  size_t const blocks = heap->big_blocks + heap->tlsf.counters.blocks;
+  heap->peak = used > heap->peak ? used : heap->peak;
+  heap->peak_blocks = blocks > heap->peak_blocks ? blocks : heap->peak_blocks;
+}
+
+static inline void note_peaks_if_big(rf_sysheap *heap) {
+  if (UNLIKELY(heap->big_blocks != 0)) {
+    note_peaks(heap);
+  }
+}
+
+/* Before the first region the tlsf is all zero. */
+rf_counters rf_sysheap_counters(const rf_sysheap *heap) {
+  const rf_counters *const small = &heap->tlsf.counters;
+  return (rf_counters){
+      .used = rf_sysheap_used(heap),
+      .peak = small->peak > heap->peak ? small->peak : heap->peak,
+      .blocks = small->blocks + heap->big_blocks,
+      .peak_blocks = small->peak_blocks > heap->peak_blocks ? small->peak_blocks : heap->peak_blocks,
+      .allocations = small->allocations + heap->big_allocations,
+      .failures = heap->failures,
+  };
+}
+
 /* ---- Regions for tlsf ---- */
 
 static bool enter_tlsf(rf_sysheap *heap, rf_region *region) {
@@ -103,6 +131,7 @@ static inline void *small_alloc(rf_sysheap *heap, size_t size, size_t align, con
   if (UNLIKELY(region->blocks++ == 0)) {
     heap->empty_bytes -= region->size;
   }
+  note_peaks_if_big(heap);
   return p;
 }
 
@@ -206,6 +235,9 @@ static void *big_alloc(rf_sysheap *heap, size_t size, size_t align) {
   link_big(heap, region);
   heap->big_bytes += region->size;
   heap->big_used += size;
+  heap->big_blocks++;
+  heap->big_allocations++;
+  note_peaks(heap);
   return (void *)region->base;
 }
 
@@ -222,6 +254,7 @@ static void big_free(rf_sysheap *heap, rf_region *region) {
   unlink_big(heap, region);
   heap->big_bytes -= region->size;
   heap->big_used -= region->block_size;
+  heap->big_blocks--;
   region->blocks = 0;
   keep(heap, region);
 }
@@ -238,28 +271,11 @@ static rf_status big_resize(rf_sysheap *heap, rf_region *region, size_t size) {
   heap->big_bytes = heap->big_bytes - before + region->size;
   heap->big_used = heap->big_used - region->block_size + size;
   region->block_size = size;
+  note_peaks(heap);
   return RF_OK;
 }
 
 /* ---- Operations ---- */
-
-/* Before the first region the tlsf is all zero. */
-static inline void count_used(rf_sysheap *heap) {
-  size_t const used = heap->big_used + heap->tlsf.counters.used;
-  heap->counters.used = used;
-  if (UNLIKELY(used > heap->counters.peak)) {
-    heap->counters.peak = used;
-  }
-}
-
-static inline void *count_alloc(rf_sysheap *heap, void *p) {
-  count_used(heap);
-  heap->counters.allocations++;
-  if (UNLIKELY(++heap->counters.blocks > heap->counters.peak_blocks)) {
-    heap->counters.peak_blocks = heap->counters.blocks;
-  }
-  return p;
-}
 
 static inline bool is_big(size_t size, size_t align) {
   return size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
@@ -272,11 +288,8 @@ RARE static void *alloc_from_system(rf_sysheap *heap, size_t size, size_t align,
   } else if (grow(heap, size, align)) {
     p = small_alloc(heap, size, align, site);
   }
-  if (p == NULL) {
-    heap->counters.failures++;
-    return NULL;
-  }
-  return count_alloc(heap, p);
+  heap->failures += p == NULL ? 1 : 0;
+  return p;
 }
 
 static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
@@ -284,7 +297,7 @@ static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const 
   if (LIKELY(!is_big(size, align) && heap->first != NULL)) {
     void *const p = small_alloc(heap, size, align, site);
     if (LIKELY(p != NULL)) {
-      return count_alloc(heap, p);
+      return p;
     }
   }
   return alloc_from_system(heap, size, align, site);
@@ -295,8 +308,6 @@ RARE static rf_status free_big_or_refuse(rf_sysheap *heap, rf_region *region, vo
     return refuse(heap, region, ptr, site);
   }
   big_free(heap, region);
-  heap->counters.blocks--;
-  count_used(heap);
   return RF_OK;
 }
 
@@ -306,12 +317,20 @@ static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site
   if (UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
     return free_big_or_refuse(heap, region, ptr, site);
   }
-  rf_status const status = small_free(heap, region, ptr, site);
-  if (LIKELY(status == RF_OK)) {
-    heap->counters.blocks--;
-    count_used(heap);
+  return small_free(heap, region, ptr, site);
+}
+
+void *rf_sysheap_quick_alloc(rf_sysheap *heap, size_t size) {
+  return LIKELY(heap->first != NULL) ? small_alloc(heap, size, RF_ALIGN_DEFAULT, NULL) : NULL;
+}
+
+/* Since it was found the region may have gone. */
+bool rf_sysheap_quick_free(rf_sysheap *heap, rf_region *region, void *ptr) {
+  if (UNLIKELY(!is_in(region, heap, ptr) || region->kind != RF_REGION_HEAP)) {
+    return false;
   }
-  return status;
+  (void)small_free(heap, region, ptr, NULL);
+  return true;
 }
 
 static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
@@ -325,7 +344,7 @@ static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, cons
   } else {
     return refuse(heap, region, ptr, site);
   }
-  count_used(heap);
+  note_peaks_if_big(heap);
   return status;
 }
 
@@ -381,7 +400,8 @@ static void sysheap_stats(rf_allocator *self, rf_stats *out) {
   if (heap->first != NULL) {
     rf_stats_get(&heap->tlsf.base, out);
   }
-  rf_count_into(&heap->counters, out);
+  rf_counters const counters = rf_sysheap_counters(heap);
+  rf_count_into(&counters, out);
   out->capacity = heap->heap_bytes + heap->big_bytes + heap->kept_bytes;
   out->free_bytes += heap->kept_bytes;
   out->overhead = out->capacity - out->used - out->free_bytes;

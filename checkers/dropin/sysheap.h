@@ -39,7 +39,6 @@ typedef struct rf_sysheap rf_sysheap;
 struct rf_sysheap {
   rf_allocator base;
   rf_tlsf tlsf;
-  rf_counters counters;
   rf_region *first;   /* tlsf's first region, which stays to the end; NULL: none yet */
   rf_region *recent;  /* served the last request, and may be gone by now; NULL: none yet */
   bool growing;       /* set around a realloc that grows: a big block that moves gets room above */
@@ -49,7 +48,12 @@ struct rf_sysheap {
   rf_region *big;     /* big blocks in use, newest first */
   size_t big_bytes;   /* mapped for them */
   size_t big_used;    /* requested of them */
-  rf_region *kept;    /* big regions kept for reuse, newest first */
+  size_t big_blocks;
+  size_t big_allocations; /* ever */
+  size_t peak;            /* of all blocks, as far as there were big ones; tlsf has it as far as there were none */
+  size_t peak_blocks;
+  size_t failures;
+  rf_region *kept; /* big regions kept for reuse, newest first */
   rf_region *kept_last;
   size_t kept_bytes;
   unsigned kept_count;
@@ -64,6 +68,21 @@ void rf_sysheap_init(rf_sysheap *heap);
 /* True where the block that `p` lies in is known to be all zero but for what its owner wrote: a big one that was never
  * used before. */
 bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *p);
+
+/* `size` bytes, below RF_BIG_BLOCK, at RF_ALIGN_DEFAULT, from the regions that there are; NULL: ask the allocator. */
+void *rf_sysheap_quick_alloc(rf_sysheap *heap, size_t size);
+
+/* Frees what is no big block and lies in `region`, as rf_region_find found it before the heap was the caller's. False: nothing
+ * was done, ask the allocator. */
+bool rf_sysheap_quick_free(rf_sysheap *heap, rf_region *region, void *ptr);
+
+/* What the heap has counted. */
+rf_counters rf_sysheap_counters(const rf_sysheap *heap);
+
+/* Of these, `used`. */
+static inline size_t rf_sysheap_used(const rf_sysheap *heap) {
+  return heap->big_used + heap->tlsf.counters.used;
+}
 
 /* Gives back what is kept for reuse: bytes released. */
 size_t rf_sysheap_trim(rf_sysheap *heap);
