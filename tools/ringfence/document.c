@@ -142,7 +142,8 @@ static void put_new_first(rf_stash *stash, rf_document *d) {
 void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_document_wishes *wishes) {
   *out = (rf_document){.directory = wishes->directory, .baseline = wishes->baseline, .began = run->written};
   out->sources = (rf_sources *)rf_stash_alloc(stash, sizeof *out->sources);
-  *out->sources = (rf_sources){NULL, wishes->symbolize ? wishes->directory : NULL, run->written};
+  out->sources->directory = wishes->symbolize ? wishes->directory : NULL;
+  out->sources->before = run->written;
   name_frames(stash, run, wishes);
   trim(run, wishes);
   size_t const kept = suppress(stash, run, &wishes->suppressions);

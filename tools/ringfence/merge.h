@@ -12,8 +12,9 @@ extern "C" {
 bool rf_is_plumbing(const rf_frame *frame);
 
 /* Of the `count` records, keeps the first of each kind, allocator and place at the front, with how often and in how
- * many processes it was found. Returns how many these are. The place is the top three frames that are no plumbing, of
- * the allocation where the damage was seen after the fact, else of the call that was found wrong (rf_finding_place). */
+ * many processes it was found; bytes and blocks of leaks add up. Returns how many these are. The place is the top three
+ * frames that are no plumbing, by function and line where rf_symbolize found these, else by module and offset: of the
+ * allocation where the damage was seen after the fact, else of the call that was found wrong (rf_finding_place). */
 size_t rf_merge(rf_stash *stash, rf_record **records, size_t count);
 
 #ifdef __cplusplus

@@ -30,12 +30,21 @@ static bool find_inside(rf_stash *stash, const char *directory, const char *path
   return realpath(whole, found) != NULL && strncmp(found, folder, length) == 0 && found[length] == '/';
 }
 
+static rf_source_file **bucket_of(rf_sources *sources, const char *path) {
+  uint32_t hash = 0x811C9DC5U; /* FNV-1a */
+  for (; *path != '\0'; path++) {
+    hash = (hash ^ (unsigned char)*path) * 0x01000193U;
+  }
+  return &sources->files[hash % RF_SOURCE_BUCKETS];
+}
+
 static rf_source_file *read_source(rf_sources *sources, rf_stash *stash, const char *path) {
   char found[PATH_MAX];
   struct stat status;
   rf_source_file *const file = (rf_source_file *)rf_stash_alloc(stash, sizeof *file);
-  *file = (rf_source_file){.next = sources->files, .path = path};
-  sources->files = file;
+  rf_source_file **const bucket = bucket_of(sources, path);
+  *file = (rf_source_file){.next = *bucket, .path = path};
+  *bucket = file;
   if (sources->directory != NULL &&
       find_inside(stash, sources->directory, rf_path_seen_from(sources->directory, path), found) &&
       stat(found, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= LARGEST_FILE) {
@@ -46,7 +55,7 @@ static rf_source_file *read_source(rf_sources *sources, rf_stash *stash, const c
 }
 
 static const rf_source_file *find_source(rf_sources *sources, rf_stash *stash, const char *path) {
-  rf_source_file *file = sources->files;
+  rf_source_file *file = *bucket_of(sources, path);
   while (file != NULL && strcmp(file->path, path) != 0) {
     file = file->next;
   }

@@ -10,11 +10,13 @@ extern "C" {
 
 typedef struct rf_source_file rf_source_file;
 
+enum { RF_SOURCE_BUCKETS = 1024 };
+
 /* Files that were read, or could not be. */
 typedef struct rf_sources {
-  rf_source_file *files;
-  const char *directory; /* only files in it are shown; NULL: none */
-  int64_t before;        /* only as they were before this time, in seconds since 1970; 0: whenever */
+  rf_source_file *files[RF_SOURCE_BUCKETS]; /* by a hash of their paths */
+  const char *directory;                    /* only files in it are shown; NULL: none */
+  int64_t before;                           /* only as they were before this time, in seconds since 1970; 0: whenever */
 } rf_sources;
 
 /* The line that `call` stands for, without its line feed; NULL where it is not known, or not to be shown: records come from
