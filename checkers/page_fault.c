@@ -14,14 +14,16 @@
 /* Where the address stands to the block, and whether the block's state makes it an error. */
 static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   rf_slot_state const state = rf_slot_state_of(s);
-  bool const inside = address - s->block < s->size;
+  bool const freed = state == SLOT_FREED;
+  bool const open = address >= rf_slot_open_start(s) && address < rf_slot_open_end(s);
   if (state != SLOT_LIVE && state != SLOT_FREED) {
     return false;
   }
-  if (state == SLOT_LIVE && address >= rf_slot_open_start(s) && address < rf_slot_open_end(s)) {
+  if (open && !freed) {
     return false; /* the page is open: another thread was faster, or it is the kernel that has nothing to give */
   }
-  *bug = inside ? RF_BUG_USE_AFTER_FREE : address < s->block ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW;
+  /* Of a freed block's pages, all is freed: vector instructions of strlen and its like begin before the block. */
+  *bug = open ? RF_BUG_USE_AFTER_FREE : address < s->block ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW;
   return true;
 }
 

@@ -180,8 +180,12 @@ PageError::Deed PageError::touch_beside_freed() {
   rf_free(paged_.allocator, victim_.ptr);
   size_t const distance = where_ % (page_size() / 4);
   bool const behind = trigger_ % 2 == 0;
-  Deed deed = behind ? touch(victim_.ptr + victim_.size + distance, false, RF_BUG_BUFFER_OVERFLOW)
-                     : touch(victim_.ptr - 1 - distance, false, RF_BUG_BUFFER_UNDERFLOW);
+  unsigned char *const at = behind ? victim_.ptr + victim_.size + distance : victim_.ptr - 1 - distance;
+  bool const in_its_pages = number(at) >= open_start() && number(at) < open_end();
+  Deed deed = touch(at, false,
+                    in_its_pages ? RF_BUG_USE_AFTER_FREE
+                    : behind     ? RF_BUG_BUFFER_OVERFLOW
+                                 : RF_BUG_BUFFER_UNDERFLOW);
   deed.expected.freed = true;
   deed.victim_lives = false;
   return deed;

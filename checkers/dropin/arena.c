@@ -8,6 +8,7 @@
 #include "process.h"
 #include "thread.h"
 
+#include <assert.h>
 #include <sched.h>
 
 #define ARENAS_PER_CORE 4U
@@ -297,21 +298,88 @@ void rf_arena_unlock_all(void) {
   rf_self.inside = NULL;
 }
 
-void rf_arena_fork_prepare(void) {
-  rf_thread_fork_prepare();
-  rf_futex_lock(&arenas.lock);
-  rf_self.inside = &nowhere;
-  for (unsigned i = 0; i < arenas.count; i++) {
-    rf_futex_lock(&arenas.list[i]->lock);
+/* ---- Forks ----
+ *
+ * A signal handler may fork while its own thread is inside an arena. What this thread holds then stays held, in the child as
+ * well, whose copy of the thread goes on where it was interrupted; a lock that another thread holds comes free soon. Where
+ * there is one thread only, nobody else can hold any. */
+
+#define FORK_MS 10U
+
+static _Thread_local struct {
+  bool alone;      /* one thread: no lock is taken */
+  bool inside;     /* of an arena, when it was interrupted */
+  bool list;       /* locked: the list of threads; */
+  bool making;     /* arenas.lock; */
+  bool regions;    /* those of regions; */
+  uint64_t arenas; /* and of arenas, a bit for each */
+} forking __attribute__((tls_model("initial-exec")));
+
+static_assert(RF_ARENAS_MAX <= 64, "a bit for each arena");
+
+static bool lock_for_fork(rf_futex *lock) {
+  if (forking.inside) {
+    return rf_futex_lock_within(lock, FORK_MS);
   }
-  rf_self.holds_all = true;
-  rf_region_fork_prepare();
+  rf_futex_lock(lock);
+  return true;
+}
+
+void rf_arena_fork_prepare(void) {
+  forking.alone = rf_one_thread();
+  forking.inside = rf_self.inside != NULL;
+  forking.arenas = 0;
+  if (forking.alone) {
+    return;
+  }
+  unsigned const ms = forking.inside ? FORK_MS : UINT32_MAX;
+  forking.list = rf_thread_lock(ms);
+  forking.making = lock_for_fork(&arenas.lock);
+  if (!forking.inside) {
+    rf_self.inside = &nowhere;
+  }
+  for (unsigned i = 0; i < arenas.count; i++) {
+    forking.arenas |= (uint64_t)lock_for_fork(&arenas.list[i]->lock) << i;
+  }
+  rf_self.holds_all = !forking.inside;
+  forking.regions = rf_region_fork_prepare(ms);
+}
+
+static void give_back_regions(void) {
+  if (forking.regions) {
+    rf_region_fork_done();
+  }
+}
+
+/* Everything else that was taken, in a child with the notes of who waits forgotten. */
+static void give_back(bool child) {
+  if (!forking.inside) {
+    rf_self.holds_all = false;
+  }
+  for (unsigned i = 0; i < arenas.count; i++) {
+    if ((forking.arenas >> i & 1) != 0) {
+      arenas.list[i]->lock.state = child ? 1 : arenas.list[i]->lock.state;
+      rf_futex_unlock(&arenas.list[i]->lock);
+    }
+  }
+  if (forking.making) {
+    arenas.lock.state = child ? 1 : arenas.lock.state;
+    rf_futex_unlock(&arenas.lock);
+  }
+  if (!forking.inside) {
+    rf_self.inside = NULL;
+  }
 }
 
 void rf_arena_fork_parent(void) {
-  rf_region_fork_done();
-  rf_arena_unlock_all();
-  rf_thread_fork_parent();
+  if (forking.alone) {
+    return;
+  }
+  give_back_regions();
+  give_back(false);
+  if (forking.list) {
+    rf_thread_unlock();
+  }
 }
 
 /* What threads that are gone held in registers is lost, and no fault of the child's: its leaks are what it allocates
@@ -323,21 +391,23 @@ static void mark_inherited(void) {
   }
 }
 
-/* The other threads are gone: their places in arenas as well, and the notes of who waits. */
-void rf_arena_fork_child(void) {
+bool rf_arena_fork_child(void) {
   for (unsigned i = 0; i < arenas.count; i++) {
     arenas.list[i]->threads = 0;
-    arenas.list[i]->lock.state = 1;
   }
   if (rf_self.arena != NULL && !rf_self.ended) {
     rf_self.arena->threads = 1;
   }
-  arenas.lock.state = 1;
-  rf_region_fork_done();
-  if (rf_process.checked && !rf_one_thread()) {
-    rf_paged_inherit();
-    mark_inherited();
+  if (!forking.alone) {
+    give_back_regions();
+    if (rf_process.checked && !forking.inside) {
+      rf_paged_inherit();
+      mark_inherited();
+    }
+    give_back(true);
   }
-  rf_arena_unlock_all();
-  rf_thread_fork_child();
+  if (forking.alone || forking.list) {
+    rf_thread_fork_child();
+  }
+  return forking.alone || !forking.inside;
 }

@@ -167,9 +167,10 @@ rf_arena *rf_arena_at(unsigned index);
 bool rf_arena_lock_all(unsigned ms);
 void rf_arena_unlock_all(void);
 
-/* Around fork: nobody is inside an arena when memory is copied. */
+/* Around fork, with signals blocked: no other thread is inside an arena when memory is copied. In the child, false where a
+ * signal handler forked that had interrupted its own thread inside one: then nobody knows which live blocks are the child's. */
 void rf_arena_fork_prepare(void);
 void rf_arena_fork_parent(void);
-void rf_arena_fork_child(void);
+bool rf_arena_fork_child(void);
 
 #endif /* RINGFENCE_DROPIN_ARENA_H */

@@ -89,7 +89,7 @@ int posix_memalign(void **out, size_t align, size_t size) {
       error = ENOMEM;
     }
   }
-  errno = saved;
+  errno = error == ENOMEM ? ENOMEM : saved; /* as the C library's has it, though POSIX does not ask for it */
   return error;
 }
 

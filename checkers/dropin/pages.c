@@ -178,8 +178,8 @@ bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end) {
   return true;
 }
 
-void rf_pages_fork_prepare(void) {
-  rf_futex_lock(&pages.lock);
+bool rf_pages_fork_prepare(unsigned ms) {
+  return rf_futex_lock_within(&pages.lock, ms);
 }
 
 void rf_pages_fork_done(void) {

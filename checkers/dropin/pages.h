@@ -34,8 +34,9 @@ void *rf_record_table(size_t size);
 /* Where records lie: the range number `index`; false where there are not so many. */
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end);
 
-/* Around fork: nobody is halfway through a change when memory is copied. `done` runs in parent and child. */
-void rf_pages_fork_prepare(void);
+/* Around fork: nobody is halfway through a change when memory is copied. Waits at most `ms` milliseconds; false, and nothing
+ * is held, where that was not enough. `done` runs in parent and child. */
+bool rf_pages_fork_prepare(unsigned ms);
 void rf_pages_fork_done(void);
 
 #endif /* RINGFENCE_DROPIN_PAGES_H */

@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <ringfence/dropin.h>
 #include <ringfence/port.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -340,7 +341,26 @@ void rf_process_guard_init(rf_arena *arena) {
 
 /* ---- Fork ---- */
 
+/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it after
+ * our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+
+static _Thread_local struct {
+  sigset_t blocked; /* before */
+  bool streams;     /* are locked */
+} forking __attribute__((tls_model("initial-exec")));
+
+/* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {
+  sigset_t all;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
+  forking.streams = !rf_one_thread() && _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
+  if (forking.streams) {
+    _IO_list_lock();
+  }
   rf_tracing_fork_prepare();
   rf_arena_fork_prepare();
   rf_page_lock_all();
@@ -350,11 +370,17 @@ static void fork_parent(void) {
   rf_page_unlock_all();
   rf_arena_fork_parent();
   rf_tracing_fork_parent();
+  if (forking.streams) {
+    _IO_list_unlock();
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
 static void fork_child(void) {
   rf_page_unlock_all();
-  rf_arena_fork_child();
+  if (!rf_arena_fork_child()) {
+    rf_process.options.leaks = RF_LEAKS_NONE;
+  }
   rf_process.id = getpid();
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
@@ -364,6 +390,10 @@ static void fork_child(void) {
   rf_journal_forked();
   rf_tracing_fork_child();
   rf_ondemand_forked();
+  if (forking.streams) {
+    _IO_list_resetlock();
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
 /* ---- The end ---- */

@@ -168,9 +168,15 @@ void rf_region_trim(rf_region *region, size_t size) {
   rf_pages_unmap((void *)(region->base + whole), old - whole);
 }
 
-void rf_region_fork_prepare(void) {
-  rf_futex_lock(&map.lock);
-  rf_pages_fork_prepare();
+bool rf_region_fork_prepare(unsigned ms) {
+  if (!rf_futex_lock_within(&map.lock, ms)) {
+    return false;
+  }
+  if (!rf_pages_fork_prepare(ms)) {
+    rf_futex_unlock(&map.lock);
+    return false;
+  }
+  return true;
 }
 
 void rf_region_fork_done(void) {

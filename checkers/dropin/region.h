@@ -94,7 +94,7 @@ static inline rf_region *rf_region_find(uintptr_t address) {
 rf_region *rf_region_above(uintptr_t address);
 
 /* Around fork: as rf_pages_fork_*. */
-void rf_region_fork_prepare(void);
+bool rf_region_fork_prepare(unsigned ms);
 void rf_region_fork_done(void);
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "stop.h"
 
+#include "process.h"
 #include "procfs.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define STOP_SIGNAL 33 /* SIGSETXID of the C library, whose sigaction refuses it: hence the system call */
@@ -19,6 +21,7 @@ static struct {
   rf_stopped *current; /* NULL: nobody is to stop; accessed atomically */
   uint32_t stopping;   /* 1: stand still; futex */
   uint32_t standing;   /* how many do; futex */
+  uint32_t never;      /* changes; futex */
 } stop;
 
 /* ---- The signal's action, as the kernel knows it ---- */
@@ -71,8 +74,36 @@ static rf_stopped_thread *place_of(const rf_stopped *stopped, uint32_t id) {
   return NULL;
 }
 
+/* Calls that wait for a while (nanosleep, poll) are not gone on with after a handler, but fail with EINTR. */
+static bool was_waiting(const ucontext_t *context) {
+#if defined(__x86_64__)
+  return context->uc_mcontext.gregs[REG_RAX] == -EINTR;
+#elif defined(__i386__)
+  return context->uc_mcontext.gregs[REG_EAX] == -EINTR;
+#elif defined(__aarch64__)
+  return (int64_t)context->uc_mcontext.regs[0] == -EINTR;
+#else
+  (void)context;
+  return false;
+#endif
+}
+
+/* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer there.
+ * Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in, destructors come
+ * after it, and may want the thread to end.) */
+static bool is_to_stay(const void *registers) {
+#if RF_DROPIN_LIBRARY
+  return rf_process_has_ended() && was_waiting(registers);
+#else
+  (void)registers;
+  (void)was_waiting;
+  return false;
+#endif
+}
+
 static void stand_still(int number, siginfo_t *info, void *registers) {
   int const saved = errno;
+  bool stays = false;
   (void)number;
   (void)info;
   __atomic_fetch_add(&stop.standing, 1, __ATOMIC_ACQ_REL);
@@ -85,8 +116,12 @@ static void stand_still(int number, siginfo_t *info, void *registers) {
     while (__atomic_load_n(&stop.stopping, __ATOMIC_ACQUIRE) != 0) {
       futex_wait(&stop.stopping, 1, NULL);
     }
+    stays = is_to_stay(registers);
   }
   __atomic_fetch_sub(&stop.standing, 1, __ATOMIC_ACQ_REL);
+  while (stays) {
+    futex_wait(&stop.never, 0, NULL);
+  }
   errno = saved;
 }
 

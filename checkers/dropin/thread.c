@@ -101,14 +101,6 @@ void rf_thread_unlock(void) {
   rf_futex_unlock(&threads.lock);
 }
 
-void rf_thread_fork_prepare(void) {
-  rf_futex_lock(&threads.lock);
-}
-
-void rf_thread_fork_parent(void) {
-  rf_futex_unlock(&threads.lock);
-}
-
 void rf_thread_fork_child(void) {
   bool const linked = rf_self.linked && !rf_self.ended;
   if (linked) {

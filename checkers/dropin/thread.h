@@ -17,9 +17,7 @@ const rf_thread *rf_thread_find(uint32_t id);
 bool rf_thread_lock(unsigned ms);
 void rf_thread_unlock(void);
 
-/* Around fork. */
-void rf_thread_fork_prepare(void);
-void rf_thread_fork_parent(void);
+/* In the child of a fork, with the list locked: it is the only one, and the list is unlocked. */
 void rf_thread_fork_child(void);
 
 #endif /* RINGFENCE_DROPIN_THREAD_H */

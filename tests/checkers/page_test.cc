@@ -156,6 +156,18 @@ TEST_F(Page, AReadOfAFreedBlockIsStoppedAndShowsItsFill) {
   EXPECT_TRUE(f.freed);
 }
 
+// strlen and its like read whole vectors, which begin before the block and end behind it.
+TEST_F(Page, ThePagesOfAFreedBlockAreFreedAsAWhole) {
+  start(RF_PAGE_RIGHT);
+  unsigned char *const p = bytes(rf_alloc(a(), 6));
+  rf_free(a(), p);
+  (void)peek(p - 16);
+  expect_block(take_one(), RF_BUG_USE_AFTER_FREE, p, 6, -16);
+  rf_free(a(), rf_alloc(a(), 1)); // closes what that opened
+  (void)peek(p + 15);
+  expect_block(take_one(), RF_BUG_USE_AFTER_FREE, p, 6, 15);
+}
+
 TEST_F(Page, WhatAFaultOpenedIsClosedAgain) {
   unsigned char *const p = bytes(rf_alloc(a(), 100));
   rf_free(a(), p);

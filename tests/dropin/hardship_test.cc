@@ -261,5 +261,19 @@ TEST_F(Suppressed, AWrongLineIsSaidAndTheRestHolds) {
   EXPECT_TRUE(has(result.err, ":2: wrong: there is no colon; a rule is KIND:PATTERN\n")) << result.err;
 }
 
+TEST(Hardship, SignalHandlersThatForkAmidAllocationsAndForksGoOn) {
+  for (const char *const mode : {"mode=guard", "mode=sample:sample_rate=1", "mode=page"}) {
+    for (const char *const situation : {"forking_handlers", "forking_handlers_threads"}) {
+      EXPECT_EQ(plain(situation, mode).status, 3) << mode << " " << situation;
+    }
+  }
+}
+
+TEST(Hardship, ForksAmongThreadsThatReadAndFlushStreamsGoOn) {
+  for (const char *const mode : {"mode=guard", "mode=sample:sample_rate=100", "mode=page"}) {
+    EXPECT_EQ(plain("streams", mode).status, 3) << mode;
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

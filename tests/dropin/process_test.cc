@@ -173,6 +173,14 @@ TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
   EXPECT_EQ(run({program("process"), "cancelled"}).status, 3);
 }
 
+TEST(Process, ItsEndDoesNotWakeThreadsThatWait) {
+  for (int i = 0; i < 5; i++) {
+    Result const result = run({program("process"), "waiting"});
+    EXPECT_EQ(result.status, 3);
+    EXPECT_EQ(result.out, "output");
+  }
+}
+
 TEST(Process, EndsThoughThreadsAllocateWithTheLoaderLocked) {
   EXPECT_EQ(run({program("process"), "loader"}).status, 3);
   EXPECT_EQ(run({program("process"), "loader_fork"}).status, 3);

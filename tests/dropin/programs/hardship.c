@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SECONDS 20
@@ -196,6 +197,113 @@ static void with_signals_for_snapshots(void) {
   }
 }
 
+/* ---- Forks ---- */
+
+static volatile sig_atomic_t forks;
+
+static void end_child(pid_t pid) {
+  int status = -1;
+  if (pid == 0) {
+    _exit(0);
+  }
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+    _exit(52);
+  }
+}
+
+static void fork_in_handler(int number) {
+  (void)number;
+  end_child(fork());
+  forks = forks + 1;
+}
+
+static void *wait_for_end(void *ends) {
+  char end;
+  return read(*(int *)ends, &end, 1) == 1 ? ends : NULL;
+}
+
+static void with_handlers_that_fork(void) {
+  enum { FORKS = 40 };
+  struct sigaction const action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
+  struct itimerval const often = {{0, 500}, {0, 500}};
+  struct itimerval const never = {{0, 0}, {0, 0}};
+  sigaction(SIGPROF, &action, NULL);
+  setitimer(ITIMER_PROF, &often, NULL);
+  while (forks < FORKS) {
+    free(malloc((size_t)forks));
+    if (forks % 16 == 0) {
+      end_child(fork());
+    }
+  }
+  setitimer(ITIMER_PROF, &never, NULL);
+}
+
+static void with_handlers_that_fork_among_threads(void) {
+  int ends[2];
+  pthread_t other;
+  sigset_t profiling;
+  sigemptyset(&profiling);
+  sigaddset(&profiling, SIGPROF);
+  pthread_sigmask(SIG_BLOCK, &profiling, NULL);
+  if (pipe(ends) != 0 || pthread_create(&other, NULL, wait_for_end, ends) != 0) {
+    _exit(53);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &profiling, NULL);
+  with_handlers_that_fork();
+  if (write(ends[1], "", 1) != 1 || pthread_join(other, NULL) != 0) {
+    _exit(54);
+  }
+}
+
+/* A stream's reader allocates with the stream locked, fflush(NULL) waits for the stream with the list of streams locked, and
+ * fork wants that list. */
+static volatile sig_atomic_t streams_end;
+
+static void *read_lines(void *file) {
+  FILE *const f = fopen(file, "r");
+  while (f != NULL && !streams_end) {
+    char *line = NULL;
+    size_t size = 0;
+    rewind(f);
+    if (getline(&line, &size, f) < 0) {
+      _exit(55);
+    }
+    free(line);
+    (void)usleep(50); /* the lock is nobody's turn */
+  }
+  return f != NULL && fclose(f) == 0 ? file : NULL;
+}
+
+static void *flush_all(void *unused) {
+  while (!streams_end) {
+    (void)fflush(NULL);
+    (void)usleep(50);
+  }
+  return unused;
+}
+
+static void with_streams_and_forks(void) {
+  enum { READERS = 4, FORKS = 60, LINE = 20000 };
+  char path[] = "/tmp/ringfence-XXXXXX";
+  pthread_t threads[READERS + 1];
+  FILE *const f = fdopen(mkstemp(path), "w");
+  for (int i = 0; i < LINE; i++) {
+    fputc(i + 1 < LINE ? 'x' : '\n', f);
+  }
+  fclose(f);
+  for (int i = 0; i <= READERS; i++) {
+    pthread_create(&threads[i], NULL, i < READERS ? read_lines : flush_all, path);
+  }
+  for (int i = 0; i < FORKS; i++) {
+    end_child(fork());
+  }
+  streams_end = 1;
+  for (int i = 0; i <= READERS; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  unlink(path);
+}
+
 static const struct {
   const char *name;
   void (*run)(void);
@@ -216,6 +324,9 @@ static const struct {
     {"snapshot", with_a_snapshot},
     {"kept", with_blocks_kept},
     {"snapshot_signals", with_signals_for_snapshots},
+    {"forking_handlers", with_handlers_that_fork},
+    {"forking_handlers_threads", with_handlers_that_fork_among_threads},
+    {"streams", with_streams_and_forks},
 };
 
 int main(int argc, char **argv) {

@@ -1,6 +1,7 @@
 /* Ends in many ways, with or without damage done: argv[1] says how, argv[2] "bad" does the damage. */
 #define _GNU_SOURCE
 #include <link.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <ringfence/dropin.h>
@@ -112,6 +114,32 @@ static void start_asking_the_loader(void) {
   while (rounds == 0) {
     usleep(100);
   }
+}
+
+static volatile int waiting;
+
+static void *wait_for_nothing(void *by_poll) {
+  struct timespec const long_enough = {100, 0};
+  __atomic_add_fetch(&waiting, 1, __ATOMIC_RELAXED);
+  if (by_poll != NULL) {
+    (void)poll(NULL, 0, 100000);
+  } else {
+    (void)nanosleep(&long_enough, NULL);
+  }
+  _exit(55);
+}
+
+/* Threads that the end of the process must not wake. */
+static void start_waiting(void) {
+  enum { EACH = 4 };
+  pthread_t t;
+  for (int i = 0; i < 2 * EACH; i++) {
+    pthread_create(&t, NULL, wait_for_nothing, i < EACH ? NULL : &waiting);
+  }
+  while (waiting < 2 * EACH) {
+    usleep(100);
+  }
+  usleep(2000);
 }
 
 /* True where all children ended as they wanted to. */
@@ -221,6 +249,10 @@ static int leave(const char *how) {
     fflush(stdout);
     start_asking_the_loader();
     return end_children() ? 3 : 1;
+  }
+  if (strcmp(how, "waiting") == 0) {
+    start_waiting();
+    return 3;
   }
   if (strcmp(how, "closed") == 0) {
     atexit(close_all);
