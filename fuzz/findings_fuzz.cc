@@ -86,7 +86,7 @@ void check_text(const std::string &text) {
 // Tags are closed in the order in which they were opened, and attributes quoted.
 void check_xml(const std::string &text) {
   std::vector<std::string> open;
-  size_t at = text.find("<html") != std::string::npos ? text.find("<html") : text.find("<testsuites");
+  size_t at = text.find("<body") != std::string::npos ? text.find("<body") : text.find("<testsuites");
   while ((at = text.find('<', at)) != std::string::npos) {
     size_t const end = text.find('>', at);
     RF_HOLDS(end != std::string::npos);
@@ -99,24 +99,38 @@ void check_xml(const std::string &text) {
     } else if (tag.back() != '/') {
       open.push_back(name);
     }
-    at = name == "style" || name == "script" ? text.find("</" + name, end) : end;
+    at = name == "script" ? text.find("</script", end) : end;
+    if (open.empty()) {
+      return; // what was opened before belongs to others
+    }
   }
   RF_HOLDS(open.empty());
 }
 
-void check_renderings(Read &r) {
-  std::string const xml = r.rendering(rf_document_junit);
-  std::string const page = r.rendering(rf_document_html);
-  std::string const sarif = r.rendering(rf_document_sarif);
-  check_text(xml);
-  check_text(page);
-  check_text(sarif);
-  check_xml(xml);
-  check_xml(page);
-  RF_HOLDS(r.is_json(sarif));
-  for (char const c : r.rendering(rf_document_text)) {
-    RF_HOLDS((static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\n' || c == '\t');
+// One of them for each input, which keeps inputs quick. Of the page without its style, which is the same in all.
+void check_rendering(Read &r, unsigned which) {
+  std::string text;
+  switch (which % 4) {
+  case 0:
+    text = r.rendering(rf_document_junit);
+    check_xml(text);
+    break;
+  case 1:
+    text = r.rendering(rf_document_html);
+    text.erase(0, text.find("<body"));
+    check_xml(text);
+    break;
+  case 2:
+    text = r.rendering(rf_document_sarif);
+    RF_HOLDS(r.is_json(text));
+    break;
+  default:
+    for (char const c : r.rendering(rf_document_text)) {
+      RF_HOLDS((static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\n' || c == '\t');
+    }
+    break;
   }
+  check_text(text);
 }
 
 // What is written out once is read as the same ever after.
@@ -132,14 +146,15 @@ void check_fixed_point(const std::string &text, size_t findings) {
 }
 
 void read_anything(Reader &in) {
-  auto const form = static_cast<rf_input_form>(in.below(3));
+  unsigned const what = in.u8();
+  auto const form = static_cast<rf_input_form>(what % 3);
   std::string text;
   while (!in.empty()) {
     text += static_cast<char>(in.u8());
   }
   Read r(text, form);
   r.make();
-  check_renderings(r);
+  check_rendering(r, what / 3);
   check_fixed_point(r.rendering(rf_document_json), r.document.count);
 }
 
@@ -311,7 +326,7 @@ void read_back_json(Reader &in) {
     RF_HOLDS(json_of(r.run.records[i]) == written[i]);
   }
   r.make();
-  check_renderings(r);
+  check_rendering(r, in.u8());
   check_fixed_point(r.rendering(rf_document_json), r.document.count);
 }
 
@@ -428,7 +443,7 @@ void read_back_serial(Reader &in) {
     }
   }
   r.make();
-  check_renderings(r);
+  check_rendering(r, in.u8());
 }
 
 // ---- Snapshots ----
@@ -467,7 +482,7 @@ void read_back_snapshot(Reader &in) {
   }
   RF_HOLDS(bytes == table.bytes);
   r.make();
-  check_renderings(r);
+  check_rendering(r, in.u8());
   check_fixed_point(r.rendering(rf_document_json), 0);
 }
 
