@@ -131,7 +131,8 @@ TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
 
 TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   const std::string known = file("known.txt");
-  check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
+  const Result written = check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
+  EXPECT_TRUE(has(written.err, "what was found after max_findings is not in " + known)) << written.err;
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }
 

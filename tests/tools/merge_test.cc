@@ -76,6 +76,42 @@ TEST_F(Merge, LooksAtThreeFrames) {
   EXPECT_EQ(merge(), 2u);
 }
 
+TEST_F(Merge, TwoCallsOnOneLineAreOnePlace) {
+  rf_source line = {"load", "load.c", 7};
+  for (uint64_t const offset : {0x10, 0x20}) {
+    add(1, {{"p", offset}});
+  }
+  for (rf_record *const r : list_) {
+    r->found.frames[0].sources = &line;
+    r->found.frames[0].source_count = 1;
+  }
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->times, 2u);
+}
+
+TEST_F(Merge, OneLineInlinedIntoTwoFunctionsIsTwoPlaces) {
+  rf_source here[] = {{"xmalloc", "x.h", 7}, {"load", "load.c", 9}};
+  rf_source there[] = {{"xmalloc", "x.h", 7}, {"save", "save.c", 9}};
+  rf_frame &one = add(1, {{"p", 0x10}}).found.frames[0];
+  rf_frame &other = add(1, {{"p", 0x20}}).found.frames[0];
+  one.sources = here;
+  other.sources = there;
+  one.source_count = other.source_count = 2;
+  EXPECT_EQ(merge(), 2u);
+}
+
+TEST_F(Merge, LeaksOfOnePlaceAddUp) {
+  for (size_t const size : {100, 20}) {
+    rf_finding &f = add(1, {}).finding;
+    f.bug = RF_BUG_LEAK;
+    f.size = size;
+    f.blocks = 2;
+  }
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->finding.size, 120u);
+  EXPECT_EQ(list_[0]->finding.blocks, 4u);
+}
+
 TEST_F(Merge, LooksThroughAllocatorAndLibc) {
   add(1, {{"/lib/libc.so.6", 7}, {"/opt/libringfence.so", 8}, {"p", 1}});
   add(1, {{"/lib/libc.so.6", 9}, {"p", 1}});

@@ -278,6 +278,9 @@ static void tell(check *c) {
   rf_outputs_write_artifacts(&c->stash, &c->document);
   if (c->options.write_baseline != NULL) {
     (void)rf_baseline_write(&c->stash, c->options.write_baseline, c->document.records, c->document.count);
+    if (c->totals.uncounted != 0) {
+      rf_say("what was found after max_findings is not in %s; give --option max_findings=0", c->options.write_baseline);
+    }
   }
   if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
     rf_say("a process was ended at a finding that the baseline has; without --halt it would go on");

@@ -16,17 +16,31 @@ static const rf_stack *place_of(const rf_record *record) {
   return place == &record->finding.allocated ? &record->allocated : &record->found;
 }
 
-/* A text that is equal for equal places in every process: addresses differ; lines, modules and offsets do not. */
-static const char *frame_key(rf_stash *stash, const char *key, const rf_frame *frame) {
-  const rf_source *const source = frame->source_count == 0 ? NULL : &frame->sources[0];
-  if (source != NULL && source->function != NULL && source->file != NULL && source->line != 0) {
-    return rf_stash_print(stash, "%s|%s@%s:%u", key, source->function, source->file, source->line);
+static bool is_known(const rf_frame *frame) {
+  for (size_t i = 0; i < frame->source_count; i++) {
+    const rf_source *const source = &frame->sources[i];
+    if (source->function == NULL || source->file == NULL || source->line == 0) {
+      return false;
+    }
   }
-  bool const known = frame->module != NULL;
-  return rf_stash_print(stash, "%s|%s+%llx", key, known ? frame->module : "",
-                        (unsigned long long)(known ? frame->offset : frame->address));
+  return frame->source_count != 0;
 }
 
+/* By lines, all that the call was inlined into among them: two calls on one line are one place. */
+static const char *frame_key(rf_stash *stash, const char *key, const rf_frame *frame) {
+  if (!is_known(frame)) {
+    bool const mapped = frame->module != NULL;
+    return rf_stash_print(stash, "%s|%s+%llx", key, mapped ? frame->module : "",
+                          (unsigned long long)(mapped ? frame->offset : frame->address));
+  }
+  for (size_t i = 0; i < frame->source_count; i++) {
+    const rf_source *const source = &frame->sources[i];
+    key = rf_stash_print(stash, "%s|%s@%s:%u", key, source->function, source->file, source->line);
+  }
+  return key;
+}
+
+/* A text that is equal for equal places in every process: addresses differ; lines, modules and offsets do not. */
 static const char *key_of(rf_stash *stash, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   const rf_site *const site = rf_finding_place(f)->site;

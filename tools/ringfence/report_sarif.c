@@ -367,7 +367,7 @@ static void locations(sarif *s, const rf_record *record) {
   const rf_call *const top = rf_calls_top(&calls);
   rf_call place = top == NULL ? (rf_call){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
   if (!has_file(&place)) {
-    place.file = record->program != NULL ? record->program : record->input;
+    place.file = record->program != NULL ? record->program : record->input != NULL ? record->input : s->d->program;
   }
   rf_json_array(&s->w, "locations");
   location(s, NULL, &place, NULL, -1);
