@@ -198,7 +198,7 @@ static bool told_to_callback(const rf_finding *f) {
 /* ---- The reporter ---- */
 
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
-static rf_action report(rf_reporter *self, const rf_finding *f) {
+static rf_action tell(rf_reporter *self, const rf_finding *f) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   if (is_no_mismatch(f) || rf_log_reporter_suppresses(&rf_process.log, f)) {
@@ -227,6 +227,16 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_uncancelled_end(cancellation);
   errno = saved;
   return action;
+}
+
+/* In mode page it is a guard that refuses what is no block at all, and that has no mode but the process's. */
+static rf_action report(rf_reporter *self, const rf_finding *f) {
+  if (f->block != 0 || rf_process.options.mode != RF_MODE_PAGE) {
+    return tell(self, f);
+  }
+  rf_finding own = *f;
+  own.mode = rf_mode_name(RF_MODE_PAGE);
+  return tell(self, &own);
 }
 
 bool rf_process_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {

@@ -57,8 +57,8 @@ protected:
     const Json &finding = result.findings[0];
     EXPECT_EQ(finding["bug"].text, bug.kind);
     EXPECT_EQ(finding["size"].number, bug.size);
+    EXPECT_EQ(finding["mode"].text, mode);
     if (bug.relation[0] != '\0') {
-      EXPECT_EQ(finding["mode"].text, mode);
       EXPECT_EQ(finding["relation"].text, bug.relation);
       EXPECT_EQ(finding["distance"].number, bug.distance);
       EXPECT_FALSE(finding["allocated"]["frames"].items.empty());
