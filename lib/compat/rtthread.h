@@ -33,6 +33,9 @@ extern "C" {
 
 /* ---- System heap ---- */
 
+/* On a host, a program in which no board's code has made a heap gets one of so many bytes, at its first call that needs one. */
+#define RF_RT_HEAP_SIZE (4 * 1024 * 1024)
+
 /* Makes the heap that rt_malloc and the like serve from of the bytes from `begin_addr` up to `end_addr`, which stay the
  * caller's until it ends: by a second call, which need not give another (RT_NULL, RT_NULL). Blocks still live are gone then.
  * Where the memory is too small for a heap, a line says so on the console and there is none. Not while another thread uses

@@ -148,9 +148,43 @@ void rf_rt_heap_gone(const struct rt_object *object) {
 
 #endif
 
+/* ---- A heap where nobody makes one ---- */
+
+static bool is_settled; /* somebody has, or we have */
+
+#if __STDC_HOSTED__
+
+static rf_mutex the_first_lock;
+
+/* Before a call that needs one; outside the lock. */
+static void settle(void) {
+  static unsigned char memory[RF_RT_HEAP_SIZE] __attribute__((aligned(16)));
+  if (__atomic_load_n(&is_settled, __ATOMIC_ACQUIRE)) {
+    return;
+  }
+  rf_mutex_lock(&the_first_lock);
+  rf_rt_lock();
+  bool const none = !is_settled && next_heap(NULL) == NULL;
+  rf_rt_unlock();
+  if (none) {
+    (void)begin_heap(memory, sizeof memory);
+  }
+  __atomic_store_n(&is_settled, true, __ATOMIC_RELEASE);
+  rf_mutex_unlock(&the_first_lock);
+}
+
+#else
+
+static void settle(void) {}
+
+#endif
+
+/* ---- Making it ---- */
+
 void rt_system_heap_init(void *begin_addr, void *end_addr) {
   uintptr_t const start = (uintptr_t)begin_addr;
   uintptr_t const end = (uintptr_t)end_addr;
+  __atomic_store_n(&is_settled, true, __ATOMIC_RELEASE);
   end_heap();
   if (begin_addr == NULL && end_addr == NULL) {
     return;
@@ -224,6 +258,7 @@ void *rf_rt_malloc_at(rt_size_t size, const rf_site *site) {
   if (size == 0) {
     return RT_NULL;
   }
+  settle();
   rf_rt_lock();
   void *const p = serve(size, RF_ALIGN_DEFAULT, site);
   rf_rt_unlock();
@@ -250,6 +285,7 @@ void *rf_rt_malloc_align_at(rt_size_t size, rt_size_t align, const rf_site *site
   if (size == 0) {
     return RT_NULL;
   }
+  settle();
   rf_rt_lock();
   void *const p = serve(size, align, site);
   rf_rt_unlock();
@@ -289,6 +325,7 @@ void *rf_rt_realloc_at(void *ptr, rt_size_t newsize, const rf_site *site) {
     rf_rt_free_at(ptr, site);
     return RT_NULL;
   }
+  settle();
   rf_rt_lock();
   void *p = ptr != NULL ? serve_again(ptr, newsize, site) : serve(newsize, RF_ALIGN_DEFAULT, site);
   rf_rt_unlock();
@@ -340,6 +377,7 @@ char *rt_strdup(const char *s) {
 #ifdef RT_USING_SLAB_AS_HEAP
 
 static rt_mem_t system_heap(void) {
+  settle();
   rf_rt_lock();
   any_heap *const h = next_heap(NULL);
   rf_rt_unlock();
@@ -361,6 +399,7 @@ void rt_page_free(void *addr, rt_size_t npages) {
 void rt_memory_info(rt_size_t *total, rt_size_t *used, rt_size_t *max_used) {
   rt_size_t all;
   rt_size_t now;
+  settle();
   rf_rt_lock();
   totals(&all, &now);
   rt_size_t const most = peak();
