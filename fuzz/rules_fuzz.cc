@@ -96,6 +96,33 @@ struct Rules {
   unsigned wrong;
 };
 
+// A finding at a place with this name is hidden by the first rule that fits, and that rule is in the list of those used.
+void check_use(Rules &rules, const std::string &name) {
+  rf_site const site = {"", name.c_str(), 1};
+  rf_finding f = {};
+  f.bug = RF_BUG_LEAK;
+  f.size = 7;
+  f.allocated.site = &site;
+  const rf_suppression *expected = nullptr;
+  for (size_t i = rules.all.count; i-- != 0;) {
+    const rf_suppression &rule = rules.all.rules[i];
+    bool const fits = rf_suppression_matches(rule.pattern, rule.length, name.c_str()) ||
+                      rf_suppression_matches(rule.pattern, rule.length, "");
+    expected = (rule.any || rule.bug == f.bug) && fits ? &rule : expected;
+  }
+  rf_suppression *const found = rf_suppressions_match(&rules.all, &f, nullptr);
+  RF_HOLDS(found == expected);
+  std::string list;
+  rf_sink const sink = {append, &list};
+  if (found != nullptr) {
+    found->used++;
+    found->bytes += f.size;
+  }
+  rf_suppressions_report(&rules.all, &sink);
+  RF_HOLDS(list.empty() == (found == nullptr));
+  RF_HOLDS(found == nullptr || list.find(std::string(found->pattern, found->length)) != std::string::npos);
+}
+
 void read_suppressions(Reader &in) {
   static const std::array<const char *, 12> words = {
       "\n", ":", "*", "leak:", "double-free:", "#", "heap-buffer-overflow", "^", "$", " ", "\r\n", "lib*.so"};
@@ -112,7 +139,7 @@ void read_suppressions(Reader &in) {
     rf_suppression_write(&rule, &sink);
     written += "\n";
   }
-  Rules const again(written);
+  Rules again(written);
   RF_HOLDS(again.wrong == 0 && again.all.count == first.all.count);
   for (size_t i = 0; i < again.all.count; i++) {
     const rf_suppression &a = first.all.rules[i];
@@ -120,6 +147,7 @@ void read_suppressions(Reader &in) {
     RF_HOLDS(a.any == b.any && (a.any || a.bug == b.bug));
     RF_HOLDS(std::string(a.pattern, a.length) == std::string(b.pattern, b.length));
   }
+  check_use(again, "lib.so main");
 }
 
 // ---- Baselines ----
