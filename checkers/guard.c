@@ -1,7 +1,7 @@
 /* The operations of rf_guard. What is rare, because a bug was found, is in the other guard_*.c. */
-#include "guard_impl.h"
+#include "guard_bytes.h"
+#include "guard_quarantine.h"
 
-#include <ringfence/port.h>
 #include <ringfence/reporter.h>
 
 static const rf_allocator_ops guard_ops;
@@ -11,7 +11,6 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
-#define EXPECTED_LINE ((size_t)64) /* bytes of a cache line; where it is another number, a little less is gained */
 #define LEAST_PAGE 4096U
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
@@ -138,56 +137,51 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
   call_end(guard, &call, origin);
 }
 
-RF_INLINE void enqueue(rf_guard *guard, rf_guard_header *h, size_t total) {
-  if (RF_LIKELY(guard->newest != NULL)) {
-    if (RF_LIKELY(guard->newest->next == NULL)) { /* as in link_live */
-      guard->newest->magic += next_part((uintptr_t)h) - next_part(0);
-    }
-    guard->newest->next = h;
-  } else {
-    guard->oldest = h;
-  }
-  guard->newest = h;
-  guard->quarantined += total;
-}
-
-RF_INLINE bool guards_intact(const rf_guard_header *h) {
-  return rf_filled(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD) &&
-         rf_filled(payload_of(h) + h->size, h->back, RF_FILL_GUARD);
-}
-
-/* The oldest block leaves next, and is long out of the caches. */
-RF_INLINE void expect_oldest(const rf_guard *guard) {
-  const char *const h = (const char *)guard->oldest;
-  if (h != NULL) {
-    __builtin_prefetch(h, 1);
-    __builtin_prefetch(h + EXPECTED_LINE, 1);
-    __builtin_prefetch(h + 2 * EXPECTED_LINE, 1);
-  }
-}
-
-RF_INLINE void release_oldest(rf_guard *guard, const rf_origin *origin) {
-  rf_guard_header *const h = guard->oldest;
-  guard_seal const parts = parts_of(guard, h, h);
-  if (RF_UNLIKELY(h->magic != magic_of(parts) || state_of(h) != STATE_FREED)) {
+/* Takes the oldest block of `q`, which is not empty, out of the quarantine and checks it. NULL where its header was
+ * overwritten: then all that is damaged was reported. */
+RF_INLINE rf_guard_header *take_oldest(rf_guard *guard, rf_guard_queue *q, const rf_origin *origin, guard_seal *parts) {
+  rf_guard_header *const h = q->oldest;
+  *parts = parts_of(guard, h, h);
+  if (RF_UNLIKELY(h->magic != magic_of(*parts) || state_of(h) != STATE_FREED)) {
     (void)rf_guard_mend(guard, origin);
-    return;
+    return NULL;
   }
-  guard->oldest = h->next;
-  if (h->next == NULL) {
-    guard->newest = NULL;
-  }
-  expect_oldest(guard);
-  guard->quarantined -= total_of(h);
-  if (RF_UNLIKELY(!guards_intact(h) || !rf_filled(payload_of(h), fill_of(guard, h), RF_FILL_FREE))) {
+  quarantine_count_out(guard, q);
+  quarantine_take(guard, q);
+  if (RF_UNLIKELY(!freed_intact(guard, h))) {
     (void)rf_guard_report_damage(guard, h, origin);
   }
-  retire(guard, h, parts, origin);
+  return h;
 }
 
-static inline void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
-  while (guard->oldest != NULL && guard->quarantined > keep) {
-    release_oldest(guard, origin);
+/* The queue from which a block is to leave: one with a ripe block, else one with the oldest there are. NULL: all are empty. */
+RF_RARE static rf_guard_queue *next_to_leave(rf_guard *guard) {
+  for (unsigned age = 0; age <= RF_GUARD_AGES; age++) {
+    for (unsigned i = 0; i < RF_GUARD_QUEUES; i++) {
+      rf_guard_queue *const q = &guard->queues[(guard->leaving + i) % RF_GUARD_QUEUES];
+      if (q->oldest != NULL && (age == 0 ? q->ripe : q->young[(guard->age + age) % RF_GUARD_AGES]) != 0) {
+        guard->leaving = (guard->leaving + i) % RF_GUARD_QUEUES;
+        return q;
+      }
+    }
+  }
+  return NULL;
+}
+
+RF_RARE static void flush(rf_guard *guard, size_t keep, const rf_origin *origin) {
+  while (guard->quarantined > keep) {
+    rf_guard_queue *q = &guard->queues[guard->leaving];
+    guard_seal parts;
+    if (q->ripe == 0) {
+      q = next_to_leave(guard);
+      if (q == NULL) {
+        return;
+      }
+    }
+    rf_guard_header *const h = take_oldest(guard, q, origin, &parts);
+    if (h != NULL) {
+      retire(guard, h, parts, origin);
+    }
   }
 }
 
@@ -203,12 +197,12 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
   size_t const total = total_of(h);
   origin_kind released_kind;
   uintptr_t const released = keep_origin(guard, origin, &released_kind);
-  rf_fill(payload_of(h), fill_of(guard, h), RF_FILL_FREE);
+  fill_payload(payload_of(h), h->size, guard->options.fill_free, RF_FILL_FREE, freed_edge);
   uint8_t const kind = make_kind(STATE_FREED, family_of(h), allocated_kind_of(h), released_kind);
   parts.body ^= traits_part(0, 0, h->kind ^ kind);
   h->kind = kind;
 #if RF_GUARD_THREADS
-  uint32_t const me = rf_port_thread_id();
+  uint32_t const me = this_thread();
   parts.body ^= threads_part(0, h->released_by) ^ threads_part(0, me);
   h->released_by = me;
 #endif
@@ -222,8 +216,10 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
     retire(guard, h, parts, origin);
     return;
   }
-  enqueue(guard, h, total);
-  flush(guard, guard->options.quarantine, origin);
+  quarantine_put(guard, h, total);
+  if (RF_UNLIKELY(guard->quarantined > guard->options.quarantine)) {
+    flush(guard, guard->options.quarantine, origin);
+  }
 }
 
 /* ---- Allocation ---- */
@@ -239,35 +235,58 @@ RF_INLINE void *take(rf_guard *guard, size_t total, size_t align, const rf_origi
   return block;
 }
 
-RF_INLINE void fill_new(const rf_guard *guard, unsigned char *p, size_t size) {
-  rf_fill(p, size < guard->options.fill_alloc ? size : guard->options.fill_alloc, RF_FILL_ALLOC);
+/* Fills what is new of a payload, from `at` on, whose end is guarded. */
+RF_INLINE void fill_new(const rf_guard *guard, unsigned char *at, size_t size) {
+  fill_payload(at, size, guard->options.fill_alloc, RF_FILL_ALLOC, new_edge);
 }
 
-/* Sets size and back guard of a block that offers `got` bytes in all, and returns how many of them are guard. The caller
- * seals. */
+/* Sets size and back guard of a block that offers `got` bytes in all. */
 RF_INLINE uint16_t set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got) {
   size_t const slack = got - prefix - size;
   uint16_t const back = (uint16_t)(slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX);
   h->size = size;
   h->back = back;
-  rf_fill(payload_of(h) + size, back, RF_FILL_GUARD);
+  fill_back(payload_of(h) + size, back);
   return back;
 }
 
 /* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. */
-RF_INLINE void learn(rf_guard *guard, const void *block) {
+RF_INLINE void learn(rf_guard *guard, const void *block, size_t got) {
   if (RF_UNLIKELY(guard->counters.allocations == 0)) {
     guard->inner_tells = rf_owns(guard->inner, block);
+    guard->odd = (unsigned)(got % RF_GUARD_STEP);
   }
 }
 
 /* What is in quarantine may be what is missing. */
 RF_RARE static void *take_again(rf_guard *guard, size_t total, size_t align, const rf_origin *origin, size_t *got) {
-  if (guard->oldest == NULL) {
+  if (guard->quarantined == 0) {
     return NULL;
   }
   flush(guard, 0, origin);
   return take(guard, total, align, origin, got);
+}
+
+/* Makes a live block, not filled and not counted, of `got` bytes from the start of its prefix on. Its front guard is there. */
+RF_INLINE void make_live(rf_guard *guard, rf_guard_header *h, size_t size, size_t inner_align, size_t got,
+                         rf_family family, const rf_origin *origin) {
+  origin_kind place;
+  uintptr_t const allocated = keep_origin(guard, origin, &place);
+  uint8_t const align_log2 = make_align(inner_align, family);
+  uint8_t const kind = make_kind(STATE_LIVE, family, place, ORIGIN_SITE);
+  uintptr_t body = body_part(guard, h, size, allocated);
+  h->allocated = allocated;
+#if RF_GUARD_THREADS
+  uint32_t const me = this_thread();
+  body ^= threads_part(me, 0);
+  h->allocated_by = me;
+  h->released_by = 0;
+#endif
+  h->align_log2 = align_log2;
+  h->kind = kind;
+  body ^= traits_part(set_size(h, size, prefix_for(inner_align), got), align_log2, kind);
+  link_live(guard, h, body);
+  tell_live(guard, h);
 }
 
 /* A live block with guards, its payload not filled and nothing counted. `inner_align`: at least GUARD_ALIGN. */
@@ -286,27 +305,32 @@ RF_INLINE rf_guard_header *make_block_at(rf_guard *guard, size_t size, size_t in
       return NULL;
     }
   }
-  learn(guard, block);
+  learn(guard, block, got);
   rf_guard_header *const h = header_of(block + prefix);
-  origin_kind place;
-  uintptr_t const allocated = keep_origin(guard, origin, &place);
-  uint8_t const align_log2 = make_align(inner_align, family);
-  uint8_t const kind = make_kind(STATE_LIVE, family, place, ORIGIN_SITE);
-  uintptr_t body = body_part(guard, h, size, allocated);
-  h->allocated = allocated;
-#if RF_GUARD_THREADS
-  uint32_t const me = rf_port_thread_id();
-  body ^= threads_part(me, 0);
-  h->allocated_by = me;
-  h->released_by = 0;
-#endif
-  h->align_log2 = align_log2;
-  h->kind = kind;
-  rf_fill(front_of(h), RF_GUARD_FRONT, RF_FILL_GUARD);
-  body ^= traits_part(set_size(h, size, prefix, got), align_log2, kind);
-  link_live(guard, h, body);
-  tell_live(guard, h);
+  fill_front(h);
+  make_live(guard, h, size, inner_align, got, family, origin);
   return h;
+}
+
+/* The same from a block that has waited long enough; NULL where there is none. */
+RF_INLINE rf_guard_header *make_block_again(rf_guard *guard, size_t size, rf_family family, const rf_origin *origin) {
+  size_t const number = queue_for(guard, size);
+  rf_guard_queue *const q = &guard->queues[number];
+  guard_seal parts;
+  if (number == GUARD_OTHERS || q->ripe == 0 || is_watched(guard)) {
+    return NULL;
+  }
+  rf_guard_header *const h = take_oldest(guard, q, origin, &parts);
+  if (RF_UNLIKELY(h == NULL)) {
+    return NULL;
+  }
+  make_live(guard, h, size, GUARD_ALIGN, RF_GUARD_PREFIX + h->size + h->back, family, origin);
+  return h;
+}
+
+RF_RARE static rf_guard_header *make_block_default(rf_guard *guard, size_t size, rf_family family,
+                                                   const rf_origin *origin) {
+  return make_block_at(guard, size, GUARD_ALIGN, family, origin);
 }
 
 RF_RARE static rf_guard_header *make_block_aligned(rf_guard *guard, size_t size, size_t align, rf_family family,
@@ -319,8 +343,26 @@ RF_RARE static rf_guard_header *make_block_aligned(rf_guard *guard, size_t size,
 
 RF_INLINE rf_guard_header *make_block(rf_guard *guard, size_t size, size_t align, rf_family family,
                                       const rf_origin *origin) {
-  return RF_LIKELY(align <= GUARD_ALIGN) ? make_block_at(guard, size, GUARD_ALIGN, family, origin)
-                                         : make_block_aligned(guard, size, align, family, origin);
+  if (RF_UNLIKELY(align > GUARD_ALIGN)) {
+    return make_block_aligned(guard, size, align, family, origin);
+  }
+  rf_guard_header *const again = make_block_again(guard, size, family, origin);
+  return again != NULL ? again : make_block_default(guard, size, family, origin);
+}
+
+/* rf_count_alloc, with jumps: peaks are passed rarely. */
+RF_INLINE void count_alloc(rf_counters *c, size_t size) {
+  size_t const used = c->used + size;
+  size_t const blocks = c->blocks + 1;
+  c->used = used;
+  c->blocks = blocks;
+  c->allocations++;
+  if (RF_UNLIKELY(used > c->peak)) {
+    c->peak = used;
+  }
+  if (RF_UNLIKELY(blocks > c->peak_blocks)) {
+    c->peak_blocks = blocks;
+  }
 }
 
 RF_INLINE rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align, rf_family family,
@@ -330,7 +372,7 @@ RF_INLINE rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align,
     guard->counters.failures++;
     return NULL;
   }
-  rf_count_alloc(&guard->counters, size);
+  count_alloc(&guard->counters, size);
   return h;
 }
 
@@ -381,7 +423,7 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
 }
 
 /* Also fills in the parts of the header's magic. */
-RF_PEEKS static inline bool is_live(const rf_guard *guard, const void *ptr, guard_seal *parts) {
+RF_PEEKS RF_PEEK_INLINE bool is_live(const rf_guard *guard, const void *ptr, guard_seal *parts) {
   if (!rf_is_aligned(ptr, GUARD_ALIGN) || !reachable(guard, ptr)) {
     return false;
   }
@@ -476,10 +518,10 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
     tell_closed(guard, h);
     return status;
   }
+  (void)set_size(h, size, prefix, got);
   if (size > old_size) {
     fill_new(guard, payload_of(h) + old_size, size - old_size);
   }
-  (void)set_size(h, size, prefix, got);
   seal(guard, h);
   tell_closed(guard, h);
   rf_count_resize(&guard->counters, old_size, size);

@@ -121,22 +121,43 @@ typedef struct rf_guard_options {
   bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
 } rf_guard_options;
 
+/* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one for all
+ * others; see guard_quarantine.h. */
+#define RF_GUARD_STEP 16
+#if RF_GUARD_THREADS
+#define RF_GUARD_QUEUES 65
+#else
+#define RF_GUARD_QUEUES 1
+#endif
+#define RF_GUARD_AGES 4
+
+typedef struct rf_guard_queue {
+  rf_guard_header *oldest; /* leaves first */
+  rf_guard_header *newest;
+  uint32_t ripe;                /* of the oldest, how many have waited long enough */
+  uint32_t young[RF_GUARD_AGES]; /* the others, by the age in which they were freed */
+} rf_guard_queue;
+
 typedef struct rf_guard {
   rf_allocator base;
   rf_allocator *inner;
   rf_guard_options options;
-  uintptr_t secret;        /* mixed into every magic */
-  rf_guard_header live;    /* sentinel of the ring of live blocks: next is the newest, u.prev the oldest */
-  rf_guard_header *oldest; /* quarantine: leaves first */
-  rf_guard_header *newest;
-  size_t quarantined; /* bytes in it */
+  uintptr_t secret;     /* mixed into every magic */
+  rf_guard_header live; /* sentinel of the ring of live blocks: next is the newest, u.prev the oldest */
+  size_t quarantined;   /* bytes in the queues */
+  size_t freed_in_age;  /* bytes freed since the age began */
+  unsigned age;         /* the present one: of rf_guard_queue.young */
+  unsigned leaving;     /* the queue from which a block left last */
+  unsigned odd;         /* what the inner allocator's blocks have beyond a multiple of RF_GUARD_STEP */
+  rf_guard_queue queues[RF_GUARD_QUEUES];
   rf_counters counters;
   size_t condemned;       /* live blocks that are given up, their headers overwritten */
   bool inner_tells;       /* the inner allocator can say what it owns */
   bool inner_damaged;     /* found so by its check: it gets no block back until it is whole again */
   bool inner_explained;   /* that has been reported */
   rf_guard_header *swept; /* where rf_guard_sweep_step goes on; NULL: at the beginning */
-  bool swept_freed;       /* and it is in quarantine */
+  bool swept_freed;       /* and it is in quarantine, */
+  unsigned swept_queue;   /* in this queue */
   struct rf_guard *other; /* next in the list of all guards of the process */
 } rf_guard;
 

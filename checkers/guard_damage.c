@@ -89,14 +89,17 @@ static rf_guard_header *successor_freed(const rf_guard *guard, const rf_guard_he
 static void look_at(const rf_guard *guard, guard_cursor *at, rf_guard_header *h) {
   if (!at->freed && is_sentinel(guard, h)) {
     at->freed = true;
-    h = guard->oldest;
+    h = guard->queues[0].oldest;
+  }
+  while (at->freed && h == NULL && at->queue != RF_GUARD_QUEUES - 1) {
+    h = guard->queues[++at->queue].oldest;
   }
   at->h = h;
   at->intact = h != NULL && sound(guard, h, at->freed ? STATE_FREED : STATE_LIVE);
 }
 
 guard_cursor rf_guard_first(const rf_guard *guard) {
-  guard_cursor at = {NULL, false, false};
+  guard_cursor at = {NULL, false, false, 0};
   look_at(guard, &at, guard->live.next);
   return at;
 }
@@ -118,7 +121,7 @@ static rf_guard_header *block_before(const rf_guard *guard, const void *address)
 
 /* The nearest known block of any condition whose header is at or after `address`. */
 static guard_cursor block_after(const rf_guard *guard, const void *address) {
-  guard_cursor best = {NULL, false, false};
+  guard_cursor best = {NULL, false, false, 0};
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
     if ((uintptr_t)at.h >= (uintptr_t)address && (best.h == NULL || at.h < best.h)) {
       best = at;
@@ -319,15 +322,17 @@ static size_t mend_live(rf_guard *guard, const rf_origin *origin) {
   return count;
 }
 
-static size_t mend_freed(rf_guard *guard, const rf_origin *origin) {
+/* What is left of a queue waits as if it were freed now: of what was lost nobody knows the age. */
+static size_t mend_queue(rf_guard *guard, rf_guard_queue *q, const rf_origin *origin) {
   size_t count = 0;
+  uint32_t left = 0;
   rf_guard_header *last = NULL;
-  rf_guard_header *h = guard->oldest;
-  guard->quarantined = 0;
+  rf_guard_header *h = q->oldest;
   while (h != NULL) {
     rf_guard_header *const next = successor_freed(guard, h);
     if (sound(guard, h, STATE_FREED)) {
       guard->quarantined += total_of(h);
+      left++;
       last = h;
     } else {
       if (!is_condemned(guard, h)) {
@@ -336,12 +341,24 @@ static size_t mend_freed(rf_guard *guard, const rf_origin *origin) {
       if (last != NULL) {
         set_next(last, next);
       } else {
-        guard->oldest = next;
+        q->oldest = next;
       }
     }
     h = next;
   }
-  guard->newest = last;
+  q->newest = last;
+  q->ripe = 0;
+  memset(q->young, 0, sizeof q->young);
+  q->young[guard->age] = left;
+  return count;
+}
+
+static size_t mend_freed(rf_guard *guard, const rf_origin *origin) {
+  size_t count = 0;
+  guard->quarantined = 0;
+  for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
+    count += mend_queue(guard, &guard->queues[i], origin);
+  }
   return count;
 }
 

@@ -5,6 +5,7 @@
 
 #include <ringfence/bits.h>
 #include <ringfence/guard.h>
+#include <ringfence/port.h>
 #include <ringfence/seam.h>
 
 #include "fill.h"
@@ -16,6 +17,18 @@
 #define RF_PEEKS __attribute__((no_sanitize_address, no_sanitize_thread))
 #else
 #define RF_PEEKS
+#endif
+
+#define EXPECTED_LINE ((size_t)64) /* bytes of a cache line; where it is another number, a little less is gained */
+
+/* Inlined where that makes no difference to what a sanitizer sees. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define RF_PEEK_INLINE static inline
+#endif
+#endif
+#ifndef RF_PEEK_INLINE
+#define RF_PEEK_INLINE RF_INLINE
 #endif
 
 /* What every inner block is aligned to, so that a header can stand before any payload. */
@@ -183,9 +196,14 @@ RF_PEEKS static inline uintptr_t turn(uintptr_t x, unsigned by) {
   return x << by | x >> (RF_SIZE_BITS - by);
 }
 
+/* 32 bits that depend on all of `x`: the upper half of a product, where there is one. */
 RF_PEEKS static inline uint32_t spread(uintptr_t x, uintptr_t odd) {
   x *= odd;
-  return (uint32_t)(x ^ x >> (RF_SIZE_BITS / 2));
+#if UINTPTR_MAX > UINT32_MAX
+  return (uint32_t)(x >> 32);
+#else
+  return (uint32_t)(x ^ x >> 16);
+#endif
 }
 
 RF_PEEKS static inline uint32_t next_part(uintptr_t next) {
@@ -207,6 +225,15 @@ RF_PEEKS static inline uint32_t traits_of(const rf_guard_header *h) {
 }
 
 #if RF_GUARD_THREADS
+static inline uint32_t this_thread(void) {
+#if defined(__linux__)
+  uint32_t const known = rf_port_known_id;
+  return RF_LIKELY(known != 0) ? known : rf_port_thread_id();
+#else
+  return rf_port_thread_id();
+#endif
+}
+
 RF_PEEKS static inline uintptr_t threads_part(uint32_t allocated_by, uint32_t released_by) {
 #if UINTPTR_MAX > UINT32_MAX
   return turn(allocated_by | (uintptr_t)released_by << 32, 7);
@@ -233,7 +260,7 @@ typedef struct guard_seal {
 } guard_seal;
 
 RF_PEEKS static inline uintptr_t body_part(const rf_guard *guard, const void *place, size_t size, uintptr_t allocated) {
-  uintptr_t x = guard->secret ^ ((uintptr_t)place * (uintptr_t)0x9E3779B97F4A7C15U);
+  uintptr_t x = guard->secret ^ (uintptr_t)place;
   x ^= turn(size, 29) ^ turn(allocated, 43);
   return x;
 }
@@ -302,12 +329,13 @@ bool rf_guard_inspect(const rf_guard *guard, const rf_guard_header *h, guard_dam
  */
 size_t rf_guard_report_damage(rf_guard *guard, rf_guard_header *h, const rf_origin *origin);
 
-/* Every block, live ones from the newest to the oldest and then quarantined ones from the oldest on, damaged or not. Goes
+/* Every block, live ones from the newest to the oldest and then quarantined ones, queue by queue from the oldest on, damaged or not. Goes
  * past damaged headers as far as links that agree can be found. */
 typedef struct guard_cursor {
   rf_guard_header *h; /* NULL: at the end */
   bool intact;
   bool freed;
+  unsigned queue; /* where freed */
 } guard_cursor;
 
 guard_cursor rf_guard_first(const rf_guard *guard);

@@ -314,8 +314,11 @@ static void search_all(search *s) {
     h = h->next;
   }
   left = g->quarantined / (RF_GUARD_PREFIX + RF_GUARD_BACK_MIN) + 1;
-  for (const rf_guard_header *h = g->oldest; h != NULL && left != 0 && look_closer(s, h, STATE_FREED); left--) {
-    h = h->next;
+  for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
+    const rf_guard_header *h = g->queues[i].oldest;
+    for (; h != NULL && left != 0 && look_closer(s, h, STATE_FREED); left--) {
+      h = h->next;
+    }
   }
 }
 

@@ -53,6 +53,12 @@ uint64_t rf_port_now_ns(void);
 /* A number for the calling thread, not 0 (posix: the kernel's thread id; bare: 1, or the active exception + 1). */
 uint32_t rf_port_thread_id(void);
 
+/* Private to posix.c on Linux, and to who asks for the number so often that a call is too much: the number as soon as it is
+ * known, till then 0. */
+#if defined(__linux__) && __STDC_HOSTED__
+extern __thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec")));
+#endif
+
 /* True in an interrupt handler, where nothing may wait. Always false in posix.c. */
 bool rf_port_in_interrupt(void);
 

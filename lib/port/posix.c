@@ -153,11 +153,11 @@ uint64_t rf_port_now_ns(void) {
 #if defined(__linux__)
 
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-static __thread uint32_t cached_id __attribute__((tls_model("initial-exec")));
+__thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec")));
 
 /* The child's thread is a new one with a new number. */
 static void forget_id(void) {
-  cached_id = 0;
+  rf_port_known_id = 0;
 }
 
 __attribute__((constructor)) static void forget_id_in_children(void) {
@@ -165,10 +165,10 @@ __attribute__((constructor)) static void forget_id_in_children(void) {
 }
 
 uint32_t rf_port_thread_id(void) {
-  if (cached_id == 0) {
-    cached_id = (uint32_t)syscall(SYS_gettid);
+  if (rf_port_known_id == 0) {
+    rf_port_known_id = (uint32_t)syscall(SYS_gettid);
   }
-  return cached_id;
+  return rf_port_known_id;
 }
 
 #else

@@ -1,0 +1,105 @@
+/* The quarantine of rf_guard: freed blocks wait in queues, first in, first out, one queue for each capacity.
+ *
+ *     queue   | ripe ripe ripe | young, of three ages ago … | of the last one | of this one |
+ *             oldest, leaves first                                                          newest
+ *
+ * Blocks of one queue are alike, so one that is ripe serves a request of its size once it was checked, and the inner
+ * allocator is asked for nothing. Time is counted in bytes freed: an age is a quarter of the quarantine's size, and a block
+ * is ripe when the fourth age after its own has begun. So a block is kept back while at least three quarters of the
+ * quarantine's size are freed. Where more is held than the quarantine's size, the oldest was freed before all that, and
+ * is ripe: it goes back to the inner allocator.
+ *
+ * Queues are linked from header to header. Only what is told by an intact header is followed. Internal to guard*.c. */
+#ifndef RINGFENCE_GUARD_QUARANTINE_H
+#define RINGFENCE_GUARD_QUARANTINE_H
+
+#include "guard_impl.h"
+
+/* The queue of what no request is served from: blocks that are large or aligned to more than the default. */
+#define GUARD_OTHERS (RF_GUARD_QUEUES - 1U)
+
+/* The queue whose blocks have room for `size` bytes and the least of guards behind, and little more; GUARD_OTHERS where
+ * there is none. */
+RF_INLINE size_t queue_for(const rf_guard *guard, size_t size) {
+  size_t const number = (size + (RF_GUARD_STEP - 1) - guard->odd) / RF_GUARD_STEP;
+  return number < GUARD_OTHERS ? number : GUARD_OTHERS;
+}
+
+/* The queue in which a block waits. */
+RF_INLINE size_t queue_of(const rf_guard *guard, const rf_guard_header *h) {
+  size_t const number = (h->size + h->back - RF_GUARD_BACK_MIN - guard->odd) / RF_GUARD_STEP;
+  return number < GUARD_OTHERS && align_of(h) == GUARD_ALIGN ? number : GUARD_OTHERS;
+}
+
+#ifndef DIV
+#define DIV 1
+#endif
+/* Bytes freed in one age. */
+RF_INLINE size_t quarantine_age_length(const rf_guard *guard) {
+  return guard->options.quarantine / (DIV*RF_GUARD_AGES);
+}
+
+/* The next age: what was freed in the one that comes round again has waited long enough. */
+RF_RARE static void quarantine_age(rf_guard *guard) {
+  size_t const length = quarantine_age_length(guard);
+  guard->freed_in_age -= length;
+  guard->age = (guard->age + 1) % RF_GUARD_AGES;
+  for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
+    rf_guard_queue *const q = &guard->queues[i];
+    q->ripe += q->young[guard->age];
+    q->young[guard->age] = 0;
+  }
+}
+
+/* `h`, a freed block of `total` bytes, its magic made for no next one, waits. */
+RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t total) {
+  rf_guard_queue *const q = &guard->queues[queue_of(guard, h)];
+  rf_guard_header *const newest = q->newest;
+  if (RF_LIKELY(newest != NULL)) {
+    if (RF_LIKELY(newest->next == NULL)) { /* else it was overwritten, and the magic is to go on saying so */
+      newest->magic += next_part((uintptr_t)h) - next_part(0);
+    }
+    newest->next = h;
+  } else {
+    q->oldest = h;
+  }
+  q->newest = h;
+  q->young[guard->age]++;
+  guard->quarantined += total;
+  guard->freed_in_age += total;
+  while (RF_UNLIKELY(guard->freed_in_age >= quarantine_age_length(guard))) {
+    quarantine_age(guard);
+  }
+}
+
+/* Of a queue that is not empty, the oldest is about to go. */
+RF_INLINE void quarantine_count_out(rf_guard *guard, rf_guard_queue *q) {
+  if (RF_LIKELY(q->ripe != 0)) {
+    q->ripe--;
+    return;
+  }
+  for (unsigned i = 1; i <= RF_GUARD_AGES; i++) {
+    uint32_t *const young = &q->young[(guard->age + i) % RF_GUARD_AGES];
+    if (*young != 0) {
+      --*young;
+      return;
+    }
+  }
+}
+
+/* Takes the oldest of `q`, its header found intact, out. */
+RF_INLINE void quarantine_take(rf_guard *guard, rf_guard_queue *q) {
+  rf_guard_header *const h = q->oldest;
+  rf_guard_header *const next = h->next;
+  q->oldest = next;
+  if (RF_LIKELY(next != NULL)) {
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch((const char *)next + EXPECTED_LINE, 1);
+    __builtin_prefetch((const char *)next + 2 * EXPECTED_LINE, 1);
+  } else {
+    q->newest = NULL;
+  }
+  guard->quarantined -= total_of(h);
+}
+
+#endif /* RINGFENCE_GUARD_QUARANTINE_H */
