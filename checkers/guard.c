@@ -11,7 +11,6 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
-#define LEAST_PAGE 4096U
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
   return guard->base.ops == rf_seam_quiet_ops(&guard_ops) || guard->base.ops == &walked_ops;
@@ -27,6 +26,18 @@ RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const r
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
   f.detail = fault->what != NULL ? fault->what : rf_status_name(fault->status);
   rf_report(guard->options.reporter, &f);
+}
+
+/* The inner allocator may give up pages. */
+RF_INLINE void forget_pages(rf_guard *guard) {
+#if RF_GUARD_THREADS
+  if (RF_UNLIKELY(++guard->page_turn == RF_GUARD_PAGE)) {
+    guard->page_turn = 1;
+    memset(guard->pages, 0, sizeof guard->pages);
+  }
+#else
+  (void)guard;
+#endif
 }
 
 RF_INLINE void call_end(rf_guard *guard, rf_inner_call *call, const rf_origin *origin) {
@@ -132,6 +143,7 @@ RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_seal parts, con
     return; /* its bookkeeping would lead it anywhere */
   }
   tell_returned(guard, payload_of(h), block, total);
+  forget_pages(guard);
   rf_inner_call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
   call_end(guard, &call, origin);
@@ -192,18 +204,18 @@ void rf_guard_flush(rf_guard *guard, size_t keep) {
   rf_seam_leave();
 }
 
-/* A live block, already unlinked and checked, becomes a freed one. `parts` are of its magic so far. */
-RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, const rf_origin *origin) {
-  size_t const total = total_of(h);
-  origin_kind released_kind;
-  uintptr_t const released = keep_origin(guard, origin, &released_kind);
+/* A live block, already unlinked and checked, becomes a freed one. `parts` are of its magic so far; `prefix` is its own. */
+RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, size_t prefix, const rf_origin *origin) {
+  size_t const total = prefix + h->size + h->back;
+  origin_kind kind;
+  uintptr_t const released = keep_origin(guard, origin, &kind);
   fill_payload(payload_of(h), h->size, guard->options.fill_free, RF_FILL_FREE, freed_edge);
-  uint8_t const kind = make_kind(STATE_FREED, family_of(h), allocated_kind_of(h), released_kind);
-  parts.body ^= traits_part(0, 0, h->kind ^ kind);
-  h->kind = kind;
+  uint32_t const other_traits = (STATE_LIVE ^ STATE_FREED) * TRAITS_STATE_UNIT ^ (uint32_t)kind << TRAITS_RELEASED;
+  parts.body ^= other_traits;
+  set_traits(h, traits_of(h) ^ other_traits);
 #if RF_GUARD_THREADS
   uint32_t const me = this_thread();
-  parts.body ^= threads_part(0, h->released_by) ^ threads_part(0, me);
+  parts.body ^= threads_part(0, me); /* nobody, so far */
   h->released_by = me;
 #endif
   parts.next = next_part(0);
@@ -216,7 +228,7 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_seal parts, co
     retire(guard, h, parts, origin);
     return;
   }
-  quarantine_put(guard, h, total);
+  quarantine_put(guard, h, prefix, total);
   if (RF_UNLIKELY(guard->quarantined > guard->options.quarantine)) {
     flush(guard, guard->options.quarantine, origin);
   }
@@ -243,11 +255,10 @@ RF_INLINE void fill_new(const rf_guard *guard, unsigned char *at, size_t size) {
 /* Sets size and back guard of a block that offers `got` bytes in all. */
 RF_INLINE uint16_t set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got) {
   size_t const slack = got - prefix - size;
-  uint16_t const back = (uint16_t)(slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX);
+  size_t const back = slack < RF_GUARD_BACK_MAX ? slack : RF_GUARD_BACK_MAX;
   h->size = size;
-  h->back = back;
   fill_back(payload_of(h) + size, back);
-  return back;
+  return (uint16_t)back;
 }
 
 /* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. */
@@ -270,22 +281,19 @@ RF_RARE static void *take_again(rf_guard *guard, size_t total, size_t align, con
 /* Makes a live block, not filled and not counted, of `got` bytes from the start of its prefix on. Its front guard is there. */
 RF_INLINE void make_live(rf_guard *guard, rf_guard_header *h, size_t size, size_t inner_align, size_t got,
                          rf_family family, const rf_origin *origin) {
-  origin_kind place;
-  uintptr_t const allocated = keep_origin(guard, origin, &place);
-  uint8_t const align_log2 = make_align(inner_align, family);
-  uint8_t const kind = make_kind(STATE_LIVE, family, place, ORIGIN_SITE);
+  origin_kind kind;
+  uintptr_t const allocated = keep_origin(guard, origin, &kind);
   uintptr_t body = body_part(guard, h, size, allocated);
   h->allocated = allocated;
 #if RF_GUARD_THREADS
   uint32_t const me = this_thread();
   body ^= threads_part(me, 0);
-  h->allocated_by = me;
-  h->released_by = 0;
+  set_allocated_by(h, me);
 #endif
-  h->align_log2 = align_log2;
-  h->kind = kind;
-  body ^= traits_part(set_size(h, size, prefix_for(inner_align), got), align_log2, kind);
-  link_live(guard, h, body);
+  uint32_t const traits = set_size(h, size, prefix_for(inner_align), got) |
+                          traits_for(STATE_LIVE, inner_align, family) | (uint32_t)kind << TRAITS_ALLOCATED;
+  set_traits(h, traits);
+  link_live(guard, h, body ^ traits);
   tell_live(guard, h);
 }
 
@@ -398,7 +406,7 @@ void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family
 /* What shares a page with memory that may be looked at may be looked at. Bare targets have no pages: what is beside their
  * memory may be a device, which minds being read. */
 RF_INLINE bool on_one_page(const void *p, const void *q) {
-  return RF_GUARD_THREADS && ((uintptr_t)p ^ (uintptr_t)q) < LEAST_PAGE;
+  return RF_GUARD_THREADS && ((uintptr_t)p ^ (uintptr_t)q) < RF_GUARD_PAGE;
 }
 
 RF_INLINE bool has_memory(const rf_guard *guard, const void *p, size_t size) {
@@ -422,19 +430,71 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
   return reachable(guard, ptr);
 }
 
-/* Also fills in the parts of the header's magic. */
-RF_PEEKS RF_PEEK_INLINE bool is_live(const rf_guard *guard, const void *ptr, guard_seal *parts) {
-  if (!rf_is_aligned(ptr, GUARD_ALIGN) || !reachable(guard, ptr)) {
-    return false;
+/* ---- Pages that are known ----
+ *
+ * The inner allocator gives up no page with a live block, and none at all but in its own free and resize. So after a live
+ * block was seen, whatever is on its page may be looked at, to begin with, up to the next such call. */
+
+#if RF_GUARD_THREADS
+/* Where it would be noted that the page of this header, all of which is on one page, is known. */
+RF_INLINE uintptr_t *page_note(rf_guard *guard, const void *ptr) {
+  return &guard->pages[((uintptr_t)ptr - 1) / RF_GUARD_PAGE % RF_GUARD_PAGES];
+}
+
+RF_INLINE uintptr_t page_and_turn(const rf_guard *guard, const void *ptr) {
+  return (((uintptr_t)ptr - 1) & ~(uintptr_t)(RF_GUARD_PAGE - 1)) | guard->page_turn;
+}
+
+/* The header before `ptr` is on a page that is known. */
+RF_INLINE bool is_on_known_page(rf_guard *guard, const void *ptr) {
+  return on_one_page(header_of(ptr), (const void *)((uintptr_t)ptr - 1)) &&
+         *page_note(guard, ptr) == page_and_turn(guard, ptr);
+}
+
+RF_INLINE void know_page(rf_guard *guard, const void *ptr) {
+  if (guard->inner_tells) {
+    *page_note(guard, ptr) = page_and_turn(guard, ptr);
   }
+}
+#else
+RF_INLINE bool is_on_known_page(rf_guard *guard, const void *ptr) {
+  (void)guard;
+  (void)ptr;
+  return false;
+}
+
+RF_INLINE void know_page(rf_guard *guard, const void *ptr) {
+  (void)guard;
+  (void)ptr;
+}
+#endif
+
+/* What is before `ptr` may be looked at: is it the header of a live block? Also fills in the parts of its magic. */
+RF_PEEKS RF_PEEK_INLINE bool is_header_of_live(const rf_guard *guard, const void *ptr, guard_seal *parts) {
   const rf_guard_header *const h = header_of(ptr);
   *parts = parts_of(guard, h, h);
-  return h->magic == magic_of(*parts) && state_of(h) == STATE_LIVE;
+  return h->magic == magic_of(*parts) && (traits_of(h) & TRAITS_STATE) == STATE_LIVE * TRAITS_STATE_UNIT;
+}
+
+RF_RARE static bool is_live_on_new_page(rf_guard *guard, const void *ptr, guard_seal *parts) {
+  bool const live = reachable(guard, ptr) && is_header_of_live(guard, ptr, parts);
+  if (live) {
+    know_page(guard, ptr);
+  }
+  return live;
+}
+
+RF_INLINE bool is_live(rf_guard *guard, const void *ptr, guard_seal *parts) {
+  if (RF_UNLIKELY(!rf_is_aligned(ptr, GUARD_ALIGN))) {
+    return false;
+  }
+  return RF_LIKELY(is_on_known_page(guard, ptr)) ? is_header_of_live(guard, ptr, parts)
+                                                 : is_live_on_new_page(guard, ptr, parts);
 }
 
 bool rf_guard_is_live(const rf_guard *guard, const void *ptr) {
   guard_seal parts;
-  return is_live(guard, ptr, &parts);
+  return rf_is_aligned(ptr, GUARD_ALIGN) && reachable(guard, ptr) && is_header_of_live(guard, ptr, &parts);
 }
 
 RF_RARE static void report_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
@@ -464,21 +524,38 @@ RF_INLINE void check_guards(rf_guard *guard, rf_guard_header *h, const rf_origin
   }
 }
 
+/* Free of a block that is live. */
+RF_INLINE rf_status free_live(rf_guard *guard, rf_guard_header *h, guard_seal parts, size_t prefix,
+                              const rf_origin *origin) {
+  check_guards(guard, h, origin);
+  unlink_live(h, parts);
+  rf_count_free(&guard->counters, h->size);
+  release(guard, h, parts, prefix, origin);
+  return RF_OK;
+}
+
+/* The same where something is not as it mostly is, or as it should be. */
+RF_RARE static rf_status free_special(rf_guard *guard, rf_guard_header *h, rf_family family, size_t size,
+                                      const rf_origin *origin) {
+  guard_seal const parts = parts_of(guard, h, h);
+  check_family(guard, h, family, size, origin);
+  return free_live(guard, h, parts, prefix_of(h), origin);
+}
+
 rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_guard_header *const h = header_of(ptr);
   guard_seal parts;
   origin = known(origin);
   if (RF_UNLIKELY(!is_live(guard, ptr, &parts))) {
     return rf_guard_refuse(guard, ptr, origin);
   }
-  rf_guard_header *const h = header_of(ptr);
   __builtin_prefetch(h->next, 1);
   __builtin_prefetch(h->u.prev, 1);
-  check_guards(guard, h, origin);
-  check_family(guard, h, family, size, origin);
-  unlink_live(h, parts);
-  rf_count_free(&guard->counters, h->size);
-  release(guard, h, parts, origin);
-  return RF_OK;
+  bool const plain = (traits_of(h) & TRAITS_BUT_ORIGINS) == traits_for(STATE_LIVE, GUARD_ALIGN, family);
+  if (RF_UNLIKELY(!plain || (size != SIZE_MAX && size != h->size))) {
+    return free_special(guard, h, family, size, origin);
+  }
+  return free_live(guard, h, parts, RF_GUARD_PREFIX, origin);
 }
 
 /* ---- Realloc ---- */
@@ -489,6 +566,7 @@ static rf_status stretch(rf_guard *guard, rf_guard_header *h, size_t total, cons
   rf_status status = RF_ERR_NO_MEMORY;
   rf_inner_call call;
   tell_open(guard, h);
+  forget_pages(guard);
   rf_inner_call_begin(&call);
   if (inner->ops->resize != NULL) {
     status = inner->ops->resize(inner, block_of(h), total, origin->site);
@@ -518,7 +596,7 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
     tell_closed(guard, h);
     return status;
   }
-  (void)set_size(h, size, prefix, got);
+  h->back = set_size(h, size, prefix, got);
   if (size > old_size) {
     fill_new(guard, payload_of(h) + old_size, size - old_size);
   }
@@ -540,7 +618,7 @@ static void *move(rf_guard *guard, rf_guard_header *old, size_t size, size_t ali
   fill_new(guard, payload_of(h) + kept, size - kept);
   guard_seal const parts = parts_of(guard, old, old);
   unlink_live(old, parts);
-  release(guard, old, parts, origin);
+  release(guard, old, parts, prefix_of(old), origin);
   rf_count_resize(&guard->counters, old_size, size);
   return payload_of(h);
 }
@@ -776,7 +854,7 @@ size_t rf_guard_sweep(rf_guard *guard) {
 void rf_guard_options_default(rf_guard_options *out) {
   bool const hosted = RF_GUARD_THREADS != 0;
   *out = (rf_guard_options){
-      .quarantine = hosted ? (size_t)256 * 1024 : 1024,
+      .quarantine = hosted ? (size_t)512 * 1024 : 1024,
       .fill_alloc = hosted ? 4096 : 64,
       .fill_free = hosted ? (size_t)64 * 1024 : SIZE_MAX,
       .move_below = hosted ? 4096 : 0,
@@ -806,6 +884,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
   }
   guard->inner_tells = inner->ops->owns != NULL;
   guard->secret = rf_host_secret();
+  forget_pages(guard); /* 0 is none */
   guard->live.next = &guard->live;
   guard->live.u.prev = &guard->live;
   rf_guard_register(guard);

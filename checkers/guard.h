@@ -138,6 +138,10 @@ typedef struct rf_guard_queue {
   uint32_t young[RF_GUARD_AGES]; /* the others, by the age in which they were freed */
 } rf_guard_queue;
 
+/* Pages of the inner allocator's that are known to be there; on hosts only. */
+#define RF_GUARD_PAGES 256
+#define RF_GUARD_PAGE 4096 /* the smallest there are */
+
 typedef struct rf_guard {
   rf_allocator base;
   rf_allocator *inner;
@@ -150,6 +154,10 @@ typedef struct rf_guard {
   unsigned leaving;     /* the queue from which a block left last */
   unsigned odd;         /* what the inner allocator's blocks have beyond a multiple of RF_GUARD_STEP */
   rf_guard_queue queues[RF_GUARD_QUEUES];
+#if RF_GUARD_THREADS
+  uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_turn` */
+  unsigned page_turn;              /* another one whenever the inner allocator may have given pages up */
+#endif
   rf_counters counters;
   size_t condemned;       /* live blocks that are given up, their headers overwritten */
   bool inner_tells;       /* the inner allocator can say what it owns */

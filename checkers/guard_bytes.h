@@ -33,8 +33,8 @@ RF_INLINE bool is_zero(rf_lanes lanes) {
 static const unsigned char new_edge[] = {TIMES_16(RF_FILL_ALLOC), TIMES_16(RF_FILL_GUARD)};
 static const unsigned char freed_edge[] = {TIMES_16(RF_FILL_FREE), TIMES_16(RF_FILL_GUARD)};
 
-/* A payload of which everything is filled is small up to RF_STRIDE bytes, a back guard up to this. */
-#define SMALL_BACK (3 * RF_LANES)
+/* A payload of which everything is filled is small up to RF_STRIDE bytes, a back guard up to this: two lanes cover it. */
+#define SMALL_BACK (2 * RF_LANES)
 
 RF_INLINE bool is_small(size_t size, size_t limit) {
   return GUARD_WIDE && RF_LIKELY(size <= RF_STRIDE) && RF_LIKELY(limit >= RF_STRIDE);
@@ -42,11 +42,6 @@ RF_INLINE bool is_small(size_t size, size_t limit) {
 
 RF_INLINE bool is_small_back(size_t back) {
   return GUARD_WIDE && RF_LIKELY(back <= SMALL_BACK);
-}
-
-/* The middle one of the three lanes that cover a small back guard. */
-RF_INLINE size_t middle_of(size_t back) {
-  return back - RF_LANES < RF_LANES ? back - RF_LANES : RF_LANES;
 }
 
 /* ---- Filling ---- */
@@ -87,7 +82,6 @@ RF_INLINE void fill_back(unsigned char *p, size_t back) {
     return;
   }
   put_lanes(p, lanes);
-  put_lanes(p + middle_of(back), lanes);
   put_lanes(p + back - RF_LANES, lanes);
 }
 
@@ -106,8 +100,7 @@ RF_RARE static bool guards_filled(const rf_guard_header *h) {
 RF_INLINE rf_lanes wrong_in_guards(const unsigned char *p, size_t size, size_t back) {
   rf_lanes const guard = lanes_of(RF_FILL_GUARD);
   const unsigned char *const behind = p + size;
-  return (lanes_at(p - RF_LANES) ^ guard) | (lanes_at(behind) ^ guard) | (lanes_at(behind + middle_of(back)) ^ guard) |
-         (lanes_at(behind + back - RF_LANES) ^ guard);
+  return (lanes_at(p - RF_LANES) ^ guard) | (lanes_at(behind) ^ guard) | (lanes_at(behind + back - RF_LANES) ^ guard);
 }
 
 /* The bits that are wrong in a small payload, freed. */

@@ -224,6 +224,24 @@ RF_PEEKS static inline uint32_t traits_of(const rf_guard_header *h) {
   return traits_part(h->back, h->align_log2, h->kind);
 }
 
+static inline void set_traits(rf_guard_header *h, uint32_t traits) {
+  h->back = (uint16_t)traits;
+  h->align_log2 = (uint8_t)(traits >> 16);
+  h->kind = (uint8_t)(traits >> 24);
+}
+
+#define TRAITS_STATE ((uint32_t)3 << 24)
+#define TRAITS_STATE_UNIT ((uint32_t)1 << 24)
+#define TRAITS_RELEASED 30U  /* the kind of the origin of the free, from this bit on */
+#define TRAITS_ALLOCATED 28U /* of the allocation */
+
+/* All of the traits but origins and guard, of a block aligned to `align`. */
+static inline uint32_t traits_for(guard_state state, size_t align, rf_family family) {
+  return traits_part(0, make_align(align, family), make_kind(state, family, ORIGIN_SITE, ORIGIN_SITE));
+}
+
+#define TRAITS_BUT_ORIGINS 0x0FFF0000U
+
 #if RF_GUARD_THREADS
 static inline uint32_t this_thread(void) {
 #if defined(__linux__)
@@ -232,6 +250,16 @@ static inline uint32_t this_thread(void) {
 #else
   return rf_port_thread_id();
 #endif
+}
+
+/* Both fields at once, since they are read so: processors let a read wait for a write only where it was all written at once. */
+static inline void set_allocated_by(rf_guard_header *h, uint32_t thread) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  uint64_t const both = thread;
+#else
+  uint64_t const both = (uint64_t)thread << 32;
+#endif
+  memcpy((unsigned char *)h + offsetof(rf_guard_header, allocated_by), &both, sizeof both);
 }
 
 RF_PEEKS static inline uintptr_t threads_part(uint32_t allocated_by, uint32_t released_by) {

@@ -4,10 +4,13 @@
  *             oldest, leaves first                                                          newest
  *
  * Blocks of one queue are alike, so one that is ripe serves a request of its size once it was checked, and the inner
- * allocator is asked for nothing. Time is counted in bytes freed: an age is a quarter of the quarantine's size, and a block
- * is ripe when the fourth age after its own has begun. So a block is kept back while at least three quarters of the
- * quarantine's size are freed. Where more is held than the quarantine's size, the oldest was freed before all that, and
- * is ripe: it goes back to the inner allocator.
+ * allocator is asked for nothing. Time is counted in bytes freed: an age is an eighth of the quarantine's size, and a block
+ * is ripe when the fourth age after its own has begun. So a block is kept back while three eighths of the quarantine's
+ * size are freed, at least, and until a request comes for it. Where more is held than the quarantine's size, the oldest
+ * was freed before all that, and is ripe: it goes back to the inner allocator.
+ *
+ * That blocks wait on when they are ripe is what makes most requests find one: a program that frees much at once asks for as
+ * much again. It keeps no more memory than the quarantine's size.
  *
  * Queues are linked from header to header. Only what is told by an intact header is followed. Internal to guard*.c. */
 #ifndef RINGFENCE_GUARD_QUARANTINE_H
@@ -25,18 +28,15 @@ RF_INLINE size_t queue_for(const rf_guard *guard, size_t size) {
   return number < GUARD_OTHERS ? number : GUARD_OTHERS;
 }
 
-/* The queue in which a block waits. */
-RF_INLINE size_t queue_of(const rf_guard *guard, const rf_guard_header *h) {
-  size_t const number = (h->size + h->back - RF_GUARD_BACK_MIN - guard->odd) / RF_GUARD_STEP;
-  return number < GUARD_OTHERS && align_of(h) == GUARD_ALIGN ? number : GUARD_OTHERS;
+/* The queue in which a block waits, by the bytes of its payload and the guard behind and by its prefix. */
+RF_INLINE size_t queue_of(const rf_guard *guard, size_t room, size_t prefix) {
+  size_t const number = (room - RF_GUARD_BACK_MIN - guard->odd) / RF_GUARD_STEP;
+  return RF_LIKELY(number < GUARD_OTHERS) && RF_LIKELY(prefix == RF_GUARD_PREFIX) ? number : GUARD_OTHERS;
 }
 
-#ifndef DIV
-#define DIV 1
-#endif
 /* Bytes freed in one age. */
 RF_INLINE size_t quarantine_age_length(const rf_guard *guard) {
-  return guard->options.quarantine / (DIV*RF_GUARD_AGES);
+  return guard->options.quarantine / 2 / RF_GUARD_AGES;
 }
 
 /* The next age: what was freed in the one that comes round again has waited long enough. */
@@ -52,8 +52,8 @@ RF_RARE static void quarantine_age(rf_guard *guard) {
 }
 
 /* `h`, a freed block of `total` bytes, its magic made for no next one, waits. */
-RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t total) {
-  rf_guard_queue *const q = &guard->queues[queue_of(guard, h)];
+RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t prefix, size_t total) {
+  rf_guard_queue *const q = &guard->queues[queue_of(guard, total - prefix, prefix)];
   rf_guard_header *const newest = q->newest;
   if (RF_LIKELY(newest != NULL)) {
     if (RF_LIKELY(newest->next == NULL)) { /* else it was overwritten, and the magic is to go on saying so */

@@ -33,7 +33,7 @@ void rf_options_default(rf_options *out) {
       .suppressions_length = 0,
       .trace = NULL,
       .trace_length = 0,
-      .quarantine = SMALL_TARGET ? 1024 : (size_t)256 * 1024,
+      .quarantine = SMALL_TARGET ? 1024 : (size_t)512 * 1024,
       .stack_depth = 0,
       .leaks = RF_LEAKS_LOST,
       .fill = SMALL_TARGET ? SIZE_MAX : (size_t)64 * 1024,

@@ -133,7 +133,9 @@ GuardError::Deed GuardError::header() {
 // Frees the victim; false where it did not stay in quarantine.
 bool GuardError::quarantine_victim() {
   rf_free(allocator_, victim_.ptr);
-  return guard_.newest != nullptr && number(guard_.newest) + RF_GUARD_PREFIX == number(victim_.ptr);
+  return std::any_of(std::begin(guard_.queues), std::end(guard_.queues), [this](const rf_guard_queue &q) {
+    return q.newest != nullptr && number(q.newest) + RF_GUARD_PREFIX == number(victim_.ptr);
+  });
 }
 
 GuardError::Deed GuardError::write_after_free() {

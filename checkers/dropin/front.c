@@ -15,6 +15,7 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RARE __attribute__((noinline))
 #define PART static RARE /* a jump away, so that neither way has to save the other's registers */
+#define INLINE static inline __attribute__((always_inline))
 
 static void *no_memory(void) {
   errno = ENOMEM;
@@ -34,12 +35,12 @@ void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, cons
 }
 
 /* What was not given is not counted: some requests are for more than any machine has. */
-static void *count_request(rf_arena *arena, void *block, size_t size) {
+INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
   arena->requested += block != NULL ? size : 0;
   return block;
 }
 
-static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+INLINE void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
   void *const p = rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
                                      : rf_alloc_at(&arena->heap.base, size, align, NULL);
   return count_request(arena, p, size);

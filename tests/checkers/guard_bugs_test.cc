@@ -180,6 +180,53 @@ TEST_P(GuardBugs, EveryByteOfAFreedBlockIsWatched) {
   }
 }
 
+TEST_P(GuardBugs, OfEverySizeEachByteIsComparedWhenTheBlockLeavesTheQuarantine) {
+  for (size_t size = 0; size < 140; size++) {
+    auto const front = static_cast<ptrdiff_t>(RF_GUARD_FRONT);
+    auto const end = static_cast<ptrdiff_t>(size + RF_GUARD_BACK_MIN);
+    for (ptrdiff_t i = -front; i < end; i++) {
+      unsigned char *const p = bytes(rf_alloc(a(), size));
+      rf_free(a(), p);
+      p[i] ^= 1U;
+      rf_guard_flush(&guard_, 0);
+      rf_bug const inside = i < static_cast<ptrdiff_t>(size) ? RF_BUG_USE_AFTER_FREE : RF_BUG_BUFFER_OVERFLOW;
+      expect_block(take_one(), i < 0 ? RF_BUG_BUFFER_UNDERFLOW : inside, p, size, i);
+    }
+  }
+}
+
+TEST_P(GuardBugs, AWriteAfterFreeIsFoundBeforeTheBlockIsUsedAgain) {
+  options_.quarantine = 4096;
+  make(options_);
+  for (size_t const size : {3, 20, 50, 64, 100, 300}) {
+    unsigned char *const p = bytes(rf_alloc(a(), size));
+    rf_free(a(), p);
+    p[size / 2] ^= 1U;
+    for (size_t i = 0; i < 200 && recorder_.count() == 0; i++) {
+      unsigned char *const q = bytes(rf_alloc(a(), size));
+      EXPECT_TRUE(q != p || recorder_.count() == 1U) << size;
+      rf_free(a(), q);
+    }
+    expect_block(take_one(), RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(size / 2));
+  }
+}
+
+TEST_P(GuardBugs, AHeaderOverwrittenAfterTheFreeIsFoundBeforeTheBlockIsUsedAgain) {
+  options_.quarantine = 4096;
+  make(options_);
+  unsigned char *const p = bytes(rf_alloc(a(), 50));
+  rf_free(a(), p);
+  p[-static_cast<ptrdiff_t>(RF_GUARD_FRONT) - 1] ^= 1U;
+  for (size_t i = 0; i < 200 && recorder_.count() == 0; i++) {
+    unsigned char *const q = bytes(rf_alloc(a(), 50));
+    EXPECT_NE(q, p);
+    rf_free(a(), q);
+  }
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(p));
+}
+
 TEST_P(GuardBugs, AWriteAfterFreeIsFoundByTheSweepOnce) {
   unsigned char *const p = bytes(rf_alloc(a(), 50));
   rf_free(a(), p);

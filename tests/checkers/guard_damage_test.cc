@@ -290,8 +290,10 @@ TEST_P(GuardOverrun, AnOverflowIntoABlockInQuarantineTakesItOut) {
   expect_overflow_of(blocks[0], 40);
   rf_guard_flush(&guard_, 0);
   EXPECT_EQ(guard_.quarantined, 0U);
-  EXPECT_EQ(guard_.oldest, nullptr);
-  EXPECT_EQ(guard_.newest, nullptr);
+  for (const rf_guard_queue &q : guard_.queues) {
+    EXPECT_EQ(q.oldest, nullptr);
+    EXPECT_EQ(q.newest, nullptr);
+  }
   EXPECT_EQ(recorder_.count(), 0U);
   EXPECT_EQ(rf_free(a(), blocks[1]), RF_ERR_CORRUPT); // explained already
   EXPECT_EQ(rf_free(a(), blocks[2]), RF_OK);

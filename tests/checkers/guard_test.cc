@@ -111,6 +111,53 @@ TEST_P(Guard, FreedBlocksAreNotUsedAgainWhileInQuarantine) {
   expect_silence();
 }
 
+TEST_P(Guard, ABlockIsUsedAgainOnlyWhenThreeEighthsOfTheQuarantineWereFreedSince) {
+  for (size_t const size : {0, 10, 100, 3000}) {
+    void *const p = rf_alloc(a(), size);
+    rf_free(a(), p);
+    for (size_t freed = 0; freed < options_.quarantine / 8 * 3; freed += RF_GUARD_PREFIX + size + 64) {
+      void *const q = rf_alloc(a(), size);
+      EXPECT_NE(q, p) << size << " after " << freed;
+      rf_free(a(), q);
+    }
+  }
+  expect_silence();
+}
+
+TEST_P(Guard, WhatIsUsedAgainIsAsNew) {
+  options_.quarantine = 4096;
+  make(options_);
+  for (size_t i = 0; i < 2000; i++) {
+    size_t const size = i * 7 % 90;
+    unsigned char *const p = bytes(rf_alloc(a(), size));
+    ASSERT_TRUE(filled(p, size, RF_FILL_ALLOC)) << i;
+    ASSERT_EQ(rf_usable_size(a(), p), size);
+    std::memset(p, 1, size);
+    rf_free(a(), p);
+  }
+  expect_silence();
+}
+
+TEST_P(Guard, RequestsOfOneSizeAreServedFromTheQuarantine) {
+  options_.quarantine = 16 * 1024;
+  make(options_);
+  rf_stats before;
+  rf_stats after;
+  auto const round = [this] {
+    for (size_t i = 0; i < 500; i++) {
+      rf_free(a(), rf_alloc(a(), 104));
+    }
+  };
+  round();
+  rf_stats_get(heap_->allocator(), &before);
+  round();
+  rf_stats_get(heap_->allocator(), &after);
+  EXPECT_EQ(after.allocations, before.allocations);
+  EXPECT_EQ(stats().blocks, 0U);
+  EXPECT_EQ(stats().allocations, 1000U);
+  expect_silence();
+}
+
 TEST_P(Guard, TheQuarantineIsBoundedInBytes) {
   options_.quarantine = 5000;
   make(options_);
