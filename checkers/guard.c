@@ -11,7 +11,6 @@ static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }
 
-
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
   return guard->base.ops == rf_seam_quiet_ops(&guard_ops) || guard->base.ops == &walked_ops;
 }
@@ -261,11 +260,15 @@ RF_INLINE uint16_t set_size(rf_guard_header *h, size_t size, size_t prefix, size
   return (uint16_t)back;
 }
 
-/* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. */
-RF_INLINE void learn(rf_guard *guard, const void *block, size_t got) {
+/* A decorator passes the question on to an allocator that may not know: the answer for its own block tells. And small blocks
+ * of one allocator are all odd by the same number of bytes, or by none. */
+RF_INLINE void learn(rf_guard *guard, const void *block, size_t size, size_t got) {
   if (RF_UNLIKELY(guard->counters.allocations == 0)) {
     guard->inner_tells = rf_owns(guard->inner, block);
+  }
+  if (RF_UNLIKELY(!guard->odd_known) && queue_for(guard, size) != GUARD_OTHERS) {
     guard->odd = (unsigned)(got % RF_GUARD_STEP);
+    guard->odd_known = true;
   }
 }
 
@@ -313,7 +316,7 @@ RF_INLINE rf_guard_header *make_block_at(rf_guard *guard, size_t size, size_t in
       return NULL;
     }
   }
-  learn(guard, block, got);
+  learn(guard, block, size, got);
   rf_guard_header *const h = header_of(block + prefix);
   fill_front(h);
   make_live(guard, h, size, inner_align, got, family, origin);
@@ -538,6 +541,7 @@ RF_INLINE rf_status free_live(rf_guard *guard, rf_guard_header *h, guard_seal pa
 RF_RARE static rf_status free_special(rf_guard *guard, rf_guard_header *h, rf_family family, size_t size,
                                       const rf_origin *origin) {
   guard_seal const parts = parts_of(guard, h, h);
+  check_guards(guard, h, origin);
   check_family(guard, h, family, size, origin);
   return free_live(guard, h, parts, prefix_of(h), origin);
 }

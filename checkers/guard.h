@@ -134,7 +134,7 @@ typedef struct rf_guard_options {
 typedef struct rf_guard_queue {
   rf_guard_header *oldest; /* leaves first */
   rf_guard_header *newest;
-  uint32_t ripe;                /* of the oldest, how many have waited long enough */
+  uint32_t ripe;                 /* of the oldest, how many have waited long enough */
   uint32_t young[RF_GUARD_AGES]; /* the others, by the age in which they were freed */
 } rf_guard_queue;
 
@@ -149,10 +149,11 @@ typedef struct rf_guard {
   uintptr_t secret;     /* mixed into every magic */
   rf_guard_header live; /* sentinel of the ring of live blocks: next is the newest, u.prev the oldest */
   size_t quarantined;   /* bytes in the queues */
-  size_t freed_in_age;  /* bytes freed since the age began */
+  size_t age_left;      /* bytes to be freed until the next age begins */
   unsigned age;         /* the present one: of rf_guard_queue.young */
   unsigned leaving;     /* the queue from which a block left last */
-  unsigned odd;         /* what the inner allocator's blocks have beyond a multiple of RF_GUARD_STEP */
+  unsigned odd;         /* what the inner allocator's small blocks have beyond a multiple of RF_GUARD_STEP */
+  bool odd_known;
   rf_guard_queue queues[RF_GUARD_QUEUES];
 #if RF_GUARD_THREADS
   uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_turn` */

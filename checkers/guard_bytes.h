@@ -118,8 +118,7 @@ RF_INLINE rf_lanes wrong_in_payload(const unsigned char *p, size_t size) {
 /* True where nothing was written beside the block. */
 RF_INLINE bool guards_intact(const rf_guard_header *h) {
   size_t const back = h->back;
-  return is_small_back(back) ? is_zero(wrong_in_guards(payload_of(h), h->size, back))
-                                                           : guards_filled(h);
+  return is_small_back(back) ? is_zero(wrong_in_guards(payload_of(h), h->size, back)) : guards_filled(h);
 }
 
 /* True where nothing was written beside a freed block or, as far as it is filled, in it. */

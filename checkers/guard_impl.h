@@ -244,7 +244,7 @@ static inline uint32_t traits_for(guard_state state, size_t align, rf_family fam
 
 #if RF_GUARD_THREADS
 static inline uint32_t this_thread(void) {
-#if defined(__linux__)
+#if defined(__linux__) && __STDC_HOSTED__
   uint32_t const known = rf_port_known_id;
   return RF_LIKELY(known != 0) ? known : rf_port_thread_id();
 #else

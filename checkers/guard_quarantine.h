@@ -4,10 +4,10 @@
  *             oldest, leaves first                                                          newest
  *
  * Blocks of one queue are alike, so one that is ripe serves a request of its size once it was checked, and the inner
- * allocator is asked for nothing. Time is counted in bytes freed: an age is an eighth of the quarantine's size, and a block
- * is ripe when the fourth age after its own has begun. So a block is kept back while three eighths of the quarantine's
- * size are freed, at least, and until a request comes for it. Where more is held than the quarantine's size, the oldest
- * was freed before all that, and is ripe: it goes back to the inner allocator.
+ * allocator is asked for nothing. Time is counted in bytes freed: an age is an eighth of the quarantine's size, up to
+ * 128 KiB or a thirty-second part of it, and a block is ripe when the fourth age after its own has begun. So a block is
+ * kept back while at least three ages' bytes are freed, and until a request comes for it. Where more is held than the
+ * quarantine's size, the oldest was freed before all that, and is ripe: it goes back to the inner allocator.
  *
  * That blocks wait on when they are ripe is what makes most requests find one: a program that frees much at once asks for as
  * much again. It keeps no more memory than the quarantine's size.
@@ -17,6 +17,10 @@
 #define RINGFENCE_GUARD_QUARANTINE_H
 
 #include "guard_impl.h"
+
+/* Longer than this blocks wait only where the quarantine is eight times as large: they had better be in a cache when they
+ * serve again. */
+#define GUARD_WAIT ((size_t)512 * 1024)
 
 /* The queue of what no request is served from: blocks that are large or aligned to more than the default. */
 #define GUARD_OTHERS (RF_GUARD_QUEUES - 1U)
@@ -34,21 +38,28 @@ RF_INLINE size_t queue_of(const rf_guard *guard, size_t room, size_t prefix) {
   return RF_LIKELY(number < GUARD_OTHERS) && RF_LIKELY(prefix == RF_GUARD_PREFIX) ? number : GUARD_OTHERS;
 }
 
-/* Bytes freed in one age. */
-RF_INLINE size_t quarantine_age_length(const rf_guard *guard) {
-  return guard->options.quarantine / 2 / RF_GUARD_AGES;
+/* Bytes freed in one age: four of them are the wait, which is half of a small quarantine and an eighth of a large one. */
+static size_t quarantine_age_length(const rf_guard *guard) {
+  size_t const all = guard->options.quarantine;
+  size_t const half = all / 2 < GUARD_WAIT ? all / 2 : GUARD_WAIT;
+  return (half > all / 8 ? half : all / 8) / RF_GUARD_AGES;
 }
 
-/* The next age: what was freed in the one that comes round again has waited long enough. */
-RF_RARE static void quarantine_age(rf_guard *guard) {
+/* The age ends with the free of `total` bytes, and perhaps more than one: what was freed in the age that comes round again has
+ * waited long enough. */
+RF_RARE static void quarantine_age(rf_guard *guard, size_t total) {
   size_t const length = quarantine_age_length(guard);
-  guard->freed_in_age -= length;
-  guard->age = (guard->age + 1) % RF_GUARD_AGES;
-  for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
-    rf_guard_queue *const q = &guard->queues[i];
-    q->ripe += q->young[guard->age];
-    q->young[guard->age] = 0;
+  while (total >= guard->age_left) {
+    total -= guard->age_left;
+    guard->age_left = length;
+    guard->age = (guard->age + 1) % RF_GUARD_AGES;
+    for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
+      rf_guard_queue *const q = &guard->queues[i];
+      q->ripe += q->young[guard->age];
+      q->young[guard->age] = 0;
+    }
   }
+  guard->age_left -= total;
 }
 
 /* `h`, a freed block of `total` bytes, its magic made for no next one, waits. */
@@ -66,9 +77,10 @@ RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t prefix
   q->newest = h;
   q->young[guard->age]++;
   guard->quarantined += total;
-  guard->freed_in_age += total;
-  while (RF_UNLIKELY(guard->freed_in_age >= quarantine_age_length(guard))) {
-    quarantine_age(guard);
+  if (RF_UNLIKELY(total >= guard->age_left)) {
+    quarantine_age(guard, total);
+  } else {
+    guard->age_left -= total;
   }
 }
 

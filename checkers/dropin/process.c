@@ -35,7 +35,7 @@
 #define DEPOT_LEAST ((size_t)256 << 10)
 #define DEPOT_SHARE 64U /* of a limited address space, one part in so many */
 #define DEFAULT_STACK_DEPTH 12U
-#define DEFAULT_QUARANTINE ((size_t)1 << 20)
+#define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define LOCK_MS 1000U
 #define FINDING_BYTES 16384 /* of a finding as text */
 #define PATH_BYTES 512
