@@ -53,7 +53,7 @@ static inline bool is_plain(void) {
 }
 
 /* NULL: to be served the long way. */
-static inline __attribute__((always_inline)) void *quick_alloc(size_t size) {
+INLINE void *quick_alloc(size_t size) {
   rf_arena *const arena = size < RF_BIG_BLOCK - RF_ALIGN_DEFAULT ? rf_arena_enter_own() : NULL;
   if (UNLIKELY(arena == NULL)) {
     return NULL;
