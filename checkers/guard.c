@@ -23,6 +23,9 @@ RF_RARE static void report_inner(rf_guard *guard, const rf_fault *fault, const r
     return;
   }
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_UNKNOWN, fault->ptr, origin);
+  if (fault->status == RF_ERR_CORRUPT) {
+    rf_guard_name_before(guard, &f);
+  }
   f.detail = fault->what != NULL ? fault->what : rf_status_name(fault->status);
   rf_report(guard->options.reporter, &f);
 }

@@ -399,6 +399,20 @@ bool rf_guard_inner_is_explained(rf_guard *guard, const rf_origin *origin) {
   return known;
 }
 
+#define NEAR 256U /* bytes from a block's end, where what is damaged was probably written past that end */
+
+void rf_guard_name_before(const rf_guard *guard, rf_finding *f) {
+  const rf_guard_header *nearest = NULL;
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    uintptr_t const end = at.intact ? (uintptr_t)payload_of(at.h) + at.h->size : UINTPTR_MAX;
+    bool const before = end <= f->address && f->address - end < NEAR;
+    nearest = before && (nearest == NULL || at.h > nearest) ? at.h : nearest;
+  }
+  if (nearest != NULL) {
+    rf_guard_finding_block(guard, f, nearest);
+  }
+}
+
 /* ---- Sweep ---- */
 
 static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {
@@ -409,6 +423,7 @@ static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {
   guard->inner_explained = true;
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, where.ptr, origin);
+  rf_guard_name_before(guard, &f);
   f.detail = where.what != NULL ? where.what : "the allocator's own data contradict themselves";
   rf_report(guard->options.reporter, &f);
   return 1;

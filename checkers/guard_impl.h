@@ -377,6 +377,9 @@ size_t rf_guard_mend(rf_guard *guard, const rf_origin *origin);
  * overflow did it; else it is for the caller to report, once. */
 bool rf_guard_inner_is_explained(rf_guard *guard, const rf_origin *origin);
 
+/* Of damage to the inner allocator's own data, tells the live block that ends shortly before, where there is one. */
+void rf_guard_name_before(const rf_guard *guard, rf_finding *f);
+
 /* True where there are live blocks to which no header leads any more: damage has gone over several. */
 bool rf_guard_has_lost(const rf_guard *guard);
 

@@ -362,6 +362,32 @@ TEST_P(GuardOverrun, WhereTheInnerHeapMeetsTheDamageFirstTheBlockThatDidItIsName
   EXPECT_EQ(found.size(), 1U) << found.back().detail;
 }
 
+// As by the last member of a structure behind the last of an array: beyond the guard bytes, in what the heap keeps there.
+TEST_P(GuardOverrun, OfDamageInTheInnerHeapTheBlockBeforeItIsTold) {
+  unsigned char *const p = bytes(rf_alloc(a(), 40));
+  rf_fault where = {};
+  size_t at = 40;
+  for (; at < 120; at++) {
+    p[at] ^= 0x55;
+    if (rf_check(a(), &where) == RF_ERR_CORRUPT && where.allocator != a()) {
+      break;
+    }
+    p[at] ^= 0x55;
+  }
+  if (at == 120 || where.ptr == nullptr) {
+    rf_free(a(), p);
+    return; // it keeps nothing there, or does not say where
+  }
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_TRUE(names_block(f, p));
+  EXPECT_EQ(f.size, 40U);
+  p[at] ^= 0x55;
+  expect_silence();
+  rf_free(a(), p);
+}
+
 // A heap whose free raises a fault, as one does that finds its own data damaged.
 struct Refusing {
   rf_allocator base;
