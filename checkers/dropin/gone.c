@@ -2,8 +2,10 @@
 #include "gone.h"
 
 #include "arena.h"
+#include "checkers/wrapper.h"
 #include "process.h"
 
+#include <signal.h>
 #include <ucontext.h>
 
 #define GONE 64U
@@ -99,4 +101,45 @@ void rf_gone_report(const void *address, const void *context) {
   }
   machine const m = machine_of(context);
   rf_guard_report_remains(&g->arena->guard, &g->remains, address, m.access, &m.origin);
+}
+
+/* ---- Pointers out of freed blocks ---- */
+
+#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_FILL_FREE)
+#define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
+
+static bool is_fill(uintptr_t word) {
+  return word - FILL_WORD + REACH < 2 * REACH;
+}
+
+/* Where an address is no address at all, the processor does not say which it was. */
+static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *context) {
+#if defined(__x86_64__)
+  for (int i = 0; info->si_code == SI_KERNEL && i < REG_RIP; i++) {
+    uintptr_t const word = (uintptr_t)context->uc_mcontext.gregs[i];
+    if (is_fill(word)) {
+      return word;
+    }
+  }
+#else
+  (void)context;
+#endif
+  return is_fill((uintptr_t)info->si_addr) ? (uintptr_t)info->si_addr : 0;
+}
+
+void rf_gone_report_fill(const void *info, const void *context) {
+  uintptr_t const address = fill_in_register(info, context);
+  if (address == 0 || !rf_process.checked) {
+    return;
+  }
+  machine const m = machine_of(context);
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, "malloc",
+                   rf_mode_name(rf_process.options.mode), &m.origin);
+  f.at_access = true;
+  if (f.found.depth != 0) {
+    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  }
+  f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
+  rf_report(rf_process.guard_options.reporter, &f);
 }

@@ -14,6 +14,10 @@ void rf_gone_note(rf_sysheap *heap, const void *block, size_t size);
  * was. `context`: the ucontext_t of the signal. Async-signal-safe. */
 void rf_gone_report(const void *address, const void *context);
 
+/* The same where SIGSEGV came of a pointer that has the fill of freed blocks for its bytes, and so was read from one: does
+ * nothing where it did not. `info`: the signal's siginfo_t. Async-signal-safe. */
+void rf_gone_report_fill(const void *info, const void *context);
+
 /* Reports the free of such a block: false where `ptr` was none. Any thread. */
 bool rf_gone_refuse(const void *ptr, const rf_origin *origin);
 

@@ -1,5 +1,5 @@
 /* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
- * reported, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
+ * reported, as is one by a pointer that was read from freed memory, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
  * signal, with the same status and core as without. A program that handles such a signal replaces this handler and is left
  * alone; it may call this one, as what was there before. */
 #define _GNU_SOURCE
@@ -28,6 +28,7 @@ static void die(int number, siginfo_t *info, void *context) {
   restore_default(number);
   if (number == SIGSEGV && info->si_code > 0) {
     rf_gone_report(info->si_addr, context);
+    rf_gone_report_fill(info, context);
   }
   (void)rf_process_end(RF_ENDING_SIGNAL, 0);
   if (info->si_code <= 0) {

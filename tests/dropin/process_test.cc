@@ -173,6 +173,15 @@ TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
   EXPECT_EQ(run({program("process"), "cancelled"}).status, 3);
 }
 
+TEST(Process, ACrashByAPointerOutOfFreedMemoryIsAUseAfterFree) {
+  Result const result = run({program("process"), "stale_pointer"}, with("mode=guard"));
+  EXPECT_EQ(result.status, 99);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+  EXPECT_EQ(result.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc");
+  EXPECT_FALSE(result.findings[0]["found"]["frames"].items.empty());
+}
+
 TEST(Process, ItsEndDoesNotWakeThreadsThatWait) {
   for (int i = 0; i < 5; i++) {
     Result const result = run({program("process"), "waiting"});

@@ -192,6 +192,12 @@ static int leave(const char *how) {
   if (strcmp(how, "segv") == 0) {
     null_access();
   }
+  if (strcmp(how, "stale_pointer") == 0) {
+    char ***const list = malloc(4 * sizeof *list);
+    char ***volatile const same = list;
+    free(list);
+    same[1][2] = NULL;
+  }
   if (strcmp(how, "raise_segv") == 0) {
     raise(SIGSEGV);
   }
