@@ -6,6 +6,11 @@
 
 #include "guard_impl.h"
 
+/* Without SSE lanes are not returned in registers, of which gcc warns: but these functions are always inlined. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 typedef rf_lanes guard_lanes __attribute__((aligned(1), may_alias));
 
 RF_INLINE rf_lanes lanes_at(const unsigned char *p) {
