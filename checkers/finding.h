@@ -89,14 +89,14 @@ typedef struct rf_finding {
   rf_bug bug;
   unsigned cwe;
   rf_access access;
-  size_t access_size; /* bytes touched, as far as seen (damaged bytes, first to last); 0 unknown */
   bool at_access;     /* noticed while it happened: `found` is the instruction that did it */
+  bool freed;         /* the block was already free */
+  size_t access_size; /* bytes touched, as far as seen (damaged bytes, first to last); 0 unknown */
 
   uintptr_t address; /* the first byte touched, or the pointer that was handed in */
   uintptr_t block;   /* start of the block it concerns; 0 where there is none */
   size_t size;       /* its requested size; for leaks of several blocks, bytes in sum */
   size_t blocks;     /* how many blocks: 1, or more for leaks of one origin */
-  bool freed;        /* the block was already free */
   /* address - block: negative before the block, 0 … size-1 inside, from size on after it. */
   ptrdiff_t offset;
 

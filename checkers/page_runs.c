@@ -143,12 +143,12 @@ _Static_assert(sizeof(rf_space) % _Alignof(rf_slot) == 0, "slots stand behind th
 
 /* Room for a run of `length` pages. A store of few blocks has one space, which is made to measure. */
 static bool grow(rf_page_store *store, uint32_t length) {
-  size_t const needed = ((size_t)length + 2 * GAP_LEAST) * rf_page_size();
+  size_t const needed = ((size_t)length + (size_t)2 * GAP_LEAST) * rf_page_size();
   size_t want = store->next_space != 0 ? store->next_space : SPACE_FIRST;
   if (store->options.slots != 0) {
     size_t const largest = rounded(store->options.largest) / rf_page_size();
     size_t const each = largest + rf_page_gap((uint32_t)largest);
-    want = (store->options.slots * each + 2 * GAP_LEAST) * rf_page_size();
+    want = (store->options.slots * each + (size_t)2 * GAP_LEAST) * rf_page_size();
     if (store->spaces != NULL) {
       return false;
     }

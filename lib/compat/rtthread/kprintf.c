@@ -244,7 +244,11 @@ static void to_buffer(void *context, const char *text, size_t len) {
 
 int rt_vsnprintf(char *buf, rt_size_t size, const char *fmt, va_list args) {
   char nowhere;
-  buffer into = {size != 0 ? buf : &nowhere, size != 0 ? size - 1 : 0};
+  buffer into = {&nowhere, 0};
+  if (size != 0) {
+    into.at = buf;
+    into.room = size - 1;
+  }
   rf_sink const sink = {to_buffer, &into};
   arguments copy;
   va_copy(copy.list, args);
