@@ -390,13 +390,17 @@ RF_INLINE rf_guard_header *new_block(rf_guard *guard, size_t size, size_t align,
   return h;
 }
 
-void *rf_guard_alloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  rf_guard_header *const h = new_block(guard, size, align, family, known(origin));
+RF_INLINE void *alloc_filled(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_guard_header *const h = new_block(guard, size, align, family, origin);
   if (h == NULL) {
     return NULL;
   }
   fill_new(guard, payload_of(h), size);
   return payload_of(h);
+}
+
+void *rf_guard_alloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  return alloc_filled(guard, size, align, family, known(origin));
 }
 
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -442,23 +446,22 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
  * block was seen, whatever is on its page may be looked at, to begin with, up to the next such call. */
 
 #if RF_GUARD_THREADS
-/* Where it would be noted that the page of this header, all of which is on one page, is known. */
+/* Where it would be noted that the page of `ptr` is known. */
 RF_INLINE uintptr_t *page_note(rf_guard *guard, const void *ptr) {
-  return &guard->pages[((uintptr_t)ptr - 1) / RF_GUARD_PAGE % RF_GUARD_PAGES];
+  return &guard->pages[(uintptr_t)ptr / RF_GUARD_PAGE % RF_GUARD_PAGES];
 }
 
 RF_INLINE uintptr_t page_and_turn(const rf_guard *guard, const void *ptr) {
-  return (((uintptr_t)ptr - 1) & ~(uintptr_t)(RF_GUARD_PAGE - 1)) | guard->page_turn;
+  return ((uintptr_t)ptr & ~(uintptr_t)(RF_GUARD_PAGE - 1)) | guard->page_turn;
 }
 
-/* The header before `ptr` is on a page that is known. */
+/* The header before `ptr` is on the same page, which is known. */
 RF_INLINE bool is_on_known_page(rf_guard *guard, const void *ptr) {
-  return on_one_page(header_of(ptr), (const void *)((uintptr_t)ptr - 1)) &&
-         *page_note(guard, ptr) == page_and_turn(guard, ptr);
+  return (uintptr_t)ptr % RF_GUARD_PAGE >= RF_GUARD_PREFIX && *page_note(guard, ptr) == page_and_turn(guard, ptr);
 }
 
 RF_INLINE void know_page(rf_guard *guard, const void *ptr) {
-  if (guard->inner_tells) {
+  if (guard->inner_tells && (uintptr_t)ptr % RF_GUARD_PAGE >= RF_GUARD_PREFIX) {
     *page_note(guard, ptr) = page_and_turn(guard, ptr);
   }
 }
@@ -549,10 +552,9 @@ RF_RARE static rf_status free_special(rf_guard *guard, rf_guard_header *h, rf_fa
   return free_live(guard, h, parts, prefix_of(h), origin);
 }
 
-rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+RF_INLINE rf_status free_checked(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_guard_header *const h = header_of(ptr);
   guard_seal parts;
-  origin = known(origin);
   if (RF_UNLIKELY(!is_live(guard, ptr, &parts))) {
     return rf_guard_refuse(guard, ptr, origin);
   }
@@ -563,6 +565,10 @@ rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_
     return free_special(guard, h, family, size, origin);
   }
   return free_live(guard, h, parts, RF_GUARD_PREFIX, origin);
+}
+
+rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  return free_checked(guard, ptr, family, size, known(origin));
 }
 
 /* ---- Realloc ---- */
@@ -659,12 +665,12 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 
 static void *guard_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  return rf_guard_alloc_from(self_of(self), size, align, RF_FAMILY_MALLOC, &origin);
+  return alloc_filled(self_of(self), size, align, RF_FAMILY_MALLOC, &origin);
 }
 
 static rf_status guard_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  return rf_guard_free_from(self_of(self), ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  return free_checked(self_of(self), ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 static void *guard_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {

@@ -40,10 +40,23 @@ INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
   return block;
 }
 
-INLINE void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
   void *const p = rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
                                      : rf_alloc_at(&arena->heap.base, size, align, NULL);
   return count_request(arena, p, size);
+}
+
+/* The arena of a block, entered; NULL: it is to be freed the long way. */
+static inline rf_arena *enter_to_free(rf_region *region) {
+  rf_arena *const arena = rf_arena_of_region(region);
+  if (UNLIKELY(arena == NULL || rf_self.inside != NULL)) {
+    return NULL;
+  }
+  rf_self.inside = arena;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_lock(&arena->lock);
+  rf_arena_entered(arena);
+  return arena;
 }
 
 /* ---- The common requests of modes off and sample: small, and the thread's own arena is free ---- */
@@ -68,19 +81,33 @@ INLINE void *quick_alloc(size_t size) {
 /* False: to be done the long way. */
 static inline bool quick_free(void *ptr, const rf_origin *origin) {
   rf_region *const region = rf_region_find((uintptr_t)ptr);
-  rf_arena *const arena = rf_arena_of_region(region);
-  if (UNLIKELY(arena == NULL || rf_self.inside != NULL)) {
+  rf_arena *const arena = enter_to_free(region);
+  if (UNLIKELY(arena == NULL)) {
     return false;
   }
-  rf_self.inside = arena;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_futex_lock(&arena->lock);
-  rf_arena_entered(arena);
   rf_self.caller = origin->caller;
   bool const done = rf_sysheap_quick_free(&arena->heap, region, ptr);
   rf_arena_counted(arena);
   rf_arena_leave_own(arena);
   return done;
+}
+
+/* ---- Those of mode guard, asked for by the program itself ---- */
+
+static inline bool is_guarded(void) {
+  return rf_process.checked && !rf_tracing();
+}
+
+/* NULL: to be served the long way. */
+static inline rf_arena *enter_to_alloc(const rf_origin *origin) {
+  return LIKELY(!rf_is_runtime(origin->caller) && rf_paged.rate == 0) ? rf_arena_enter_own() : NULL;
+}
+
+static inline void *leave_with(rf_arena *arena, void *block, size_t size) {
+  (void)count_request(arena, block, size);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return UNLIKELY(block == NULL) ? no_memory() : block;
 }
 
 /* ---- All requests ---- */
@@ -137,8 +164,19 @@ PART void *alloc_plain(size_t size, size_t align, rf_family family, const rf_ori
   return LIKELY(p != NULL) ? p : alloc_long(size, align, family, origin);
 }
 
+PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_arena *const arena = LIKELY(size <= RF_SIZE_LIMIT) ? enter_to_alloc(origin) : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return alloc_long(size, align, family, origin);
+  }
+  return leave_with(arena, rf_guard_alloc_from(&arena->guard, size, align, family, origin), size);
+}
+
 void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  return is_plain() ? alloc_plain(size, align, family, origin) : alloc_long(size, align, family, origin);
+  if (is_plain()) {
+    return alloc_plain(size, align, family, origin);
+  }
+  return is_guarded() ? alloc_guarded(size, align, family, origin) : alloc_long(size, align, family, origin);
 }
 
 /* Big blocks mostly come as fresh pages, which are zero already: neither filled nor cleared. */
@@ -206,8 +244,22 @@ PART void *zalloc_plain(size_t count, size_t size, const rf_origin *origin) {
   return LIKELY(p != NULL) ? memset(p, 0, total) : zalloc_long(count, size, origin);
 }
 
+PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  bool const small = rf_mul(count, size, &total) && total < RF_BIG_BLOCK;
+  rf_arena *const arena = LIKELY(small) ? enter_to_alloc(origin) : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return zalloc_long(count, size, origin);
+  }
+  void *const p = rf_guard_zalloc_from(&arena->guard, total, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return leave_with(arena, p, total);
+}
+
 void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
-  return is_plain() ? zalloc_plain(count, size, origin) : zalloc_long(count, size, origin);
+  if (is_plain()) {
+    return zalloc_plain(count, size, origin);
+  }
+  return is_guarded() ? zalloc_guarded(count, size, origin) : zalloc_long(count, size, origin);
 }
 
 static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -264,12 +316,25 @@ PART void free_plain(void *ptr, rf_family family, size_t size, const rf_origin *
   }
 }
 
+PART void free_guarded(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_arena *const arena = enter_to_free(rf_region_find((uintptr_t)ptr));
+  if (UNLIKELY(arena == NULL)) {
+    free_long(ptr, family, size, origin);
+    return;
+  }
+  (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+}
+
 void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (ptr == NULL) {
     return;
   }
   if (is_plain()) {
     free_plain(ptr, family, size, origin);
+  } else if (is_guarded()) {
+    free_guarded(ptr, family, size, origin);
   } else {
     free_long(ptr, family, size, origin);
   }
