@@ -174,7 +174,9 @@ TEST(Hardship, ProcessesShareALog) {
   const std::string log = testing::TempDir() + "/shared_" + std::to_string(getpid());
   Result const result = shell("for i in 1 2 3 4 5 6; do \"$0\" \"$1\" >/dev/null & done; wait", "threads",
                               "halt=0:leaks=0:format=json:log=" + log);
-  EXPECT_EQ(result.err, "");
+  if (sizeof(void *) == 8) { // a 32-bit library cannot go into the shell, and the loader says so
+    EXPECT_EQ(result.err, "");
+  }
   std::ifstream file(log);
   size_t findings = 0;
   for (std::string line; std::getline(file, line);) {

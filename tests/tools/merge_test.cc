@@ -163,4 +163,20 @@ TEST(Plumbing, IsKnownByFunctionToo) {
   }
 }
 
+TEST(Plumbing, IsWhatTheHeadersOfTheCxxLibraryLeftInTheProgram) {
+  rf_source sources[] = {
+      {"std::__new_allocator<int>::allocate(unsigned long, void const*)", "/usr/include/c++/12/bits/new_allocator.h",
+       137},
+      {"std::vector<int>::push_back(int&&)", "/usr/include/c++/12/bits/stl_vector.h", 1294},
+      {"fill(std::vector<int>&)", "/home/me/fill.cc", 7},
+  };
+  rf_frame frame = {};
+  frame.module = "/home/me/program";
+  frame.sources = sources;
+  frame.source_count = 2;
+  EXPECT_TRUE(rf_is_plumbing(&frame));
+  frame.source_count = 3;
+  EXPECT_FALSE(rf_is_plumbing(&frame)) << "inlined into the program's own function";
+}
+
 } // namespace

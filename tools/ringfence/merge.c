@@ -5,8 +5,20 @@
 
 enum { PLACE_FRAMES = 3 };
 
+/* Templates of the C++ library are compiled into the program; all that was inlined there must be theirs. */
+static bool is_of_cxx_headers(const rf_frame *frame) {
+  for (size_t i = 0; i < frame->source_count; i++) {
+    const char *const file = frame->sources[i].file;
+    if (file == NULL || (strstr(file, "/include/c++/") == NULL && strstr(file, "/c++/v1/") == NULL)) {
+      return false;
+    }
+  }
+  return frame->source_count != 0;
+}
+
 bool rf_is_plumbing(const rf_frame *frame) {
-  return rf_frame_is_plumbing(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
+  return is_of_cxx_headers(frame) ||
+         rf_frame_is_plumbing(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
 }
 
 /* ---- Places ---- */
