@@ -24,6 +24,9 @@ bool rf_page_open(void *start, size_t size);
 /* Drops what is in the pages, and lets nobody touch them any more. */
 void rf_page_close(void *start, size_t size);
 
+/* Lets nobody touch them any more; what is in them stays, as does the mapping. */
+void rf_page_shut(void *start, size_t size);
+
 /* How many mappings the kernel allows a process, and how many it has; SIZE_MAX and 0 where that is not known. */
 size_t rf_page_map_limit(void);
 size_t rf_page_map_count(void);
@@ -66,6 +69,7 @@ struct rf_slot {
   uint32_t first;  /* first page that is open */
   uint32_t pages;  /* so many are open */
   uint8_t family;
+  bool kept; /* freed, and its pages only shut */
   rf_space *space;
   rf_slot *before; /* neighbours by address */
   rf_slot *after;

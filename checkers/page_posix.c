@@ -98,6 +98,14 @@ void rf_page_close(void *start, size_t size) {
   errno = saved;
 }
 
+void rf_page_shut(void *start, size_t size) {
+  int const saved = errno;
+  if (mprotect(start, size, PROT_NONE) != 0) {
+    rf_page_close(start, size);
+  }
+  errno = saved;
+}
+
 /* ---- Mappings ---- */
 
 #if defined(__linux__)

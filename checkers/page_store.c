@@ -183,9 +183,11 @@ static void close_all(rf_page_store *store, const rf_page_origin *origin) {
   for (rf_space *space = store->spaces; space != NULL; space = space->next) {
     rf_page_close((void *)space->start, (size_t)space->pages * rf_page_size());
     for (rf_slot *s = space->lowest; s != NULL; s = s->after) {
-      if (rf_slot_state_of(s) == SLOT_LIVE) {
+      bool const live = rf_slot_state_of(s) == SLOT_LIVE;
+      __atomic_fetch_sub(&blocks_open, s->kept || (live && s->pages != 0) ? 1 : 0, __ATOMIC_RELAXED);
+      s->kept = false;
+      if (live) {
         s->released = *origin;
-        __atomic_fetch_sub(&blocks_open, s->pages != 0 ? 1 : 0, __ATOMIC_RELAXED);
         rf_slot_set_state(s, SLOT_FREED);
       }
     }
@@ -271,37 +273,6 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
   return true;
 }
 
-static void evict_oldest(rf_page_store *store) {
-  rf_slot *const s = store->oldest;
-  store->oldest = s->next;
-  if (store->oldest != NULL) {
-    store->oldest->previous = NULL;
-  } else {
-    store->newest = NULL;
-  }
-  store->quarantined -= (size_t)s->length * rf_page_size();
-  store->closed_blocks--;
-  store->taken--;
-  rf_runs_mark(s, false);
-  rf_runs_give(store, s);
-}
-
-/* A run, by giving up freed blocks if need be. */
-static rf_slot *take_run(rf_page_store *store, const plan *p) {
-  if (store->options.slots != 0 && store->taken >= store->options.slots) {
-    if (store->oldest == NULL) {
-      return NULL;
-    }
-    evict_oldest(store);
-  }
-  rf_slot *s = rf_runs_take(store, p->length);
-  while (s == NULL && store->oldest != NULL) {
-    evict_oldest(store);
-    s = rf_runs_take(store, p->length);
-  }
-  return s;
-}
-
 /* One more of the mappings that are allowed; given back by open_ends. */
 static bool open_begins(void) {
   size_t const open = __atomic_add_fetch(&blocks_open, 1, __ATOMIC_RELAXED);
@@ -316,16 +287,72 @@ static void open_ends(void) {
   __atomic_fetch_sub(&blocks_open, 1, __ATOMIC_RELAXED);
 }
 
-static bool open_pages(rf_page_store *store, const rf_slot *s) {
+static void drop_pages(rf_slot *s) {
+  rf_page_close((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
+  open_ends();
+  s->kept = false;
+}
+
+/* The block that has been in quarantine longest is no more; its run is whoever's calls this. */
+static rf_slot *unqueue_oldest(rf_page_store *store) {
+  rf_slot *const s = store->oldest;
+  store->oldest = s->next;
+  if (store->oldest != NULL) {
+    store->oldest->previous = NULL;
+  } else {
+    store->newest = NULL;
+  }
+  store->quarantined -= (size_t)s->length * rf_page_size();
+  store->closed_blocks--;
+  store->taken--;
+  rf_runs_mark(s, false);
+  return s;
+}
+
+static void evict_oldest(rf_page_store *store) {
+  rf_slot *const s = unqueue_oldest(store);
+  if (s->kept) {
+    drop_pages(s);
+  }
+  rf_runs_give(store, s);
+}
+
+/* Its pages, which were kept, can be opened again as they are. */
+static bool serves_again(const rf_slot *s, const plan *p) {
+  return s->kept && s->first == s->run && s->pages == p->pages && s->length == p->length && p->align == rf_page_size();
+}
+
+/* A run, by giving up freed blocks if need be. */
+static rf_slot *take_run(rf_page_store *store, const plan *p) {
+  if (store->options.slots != 0 && store->taken >= store->options.slots) {
+    if (store->oldest == NULL) {
+      return NULL;
+    }
+    if (serves_again(store->oldest, p)) {
+      rf_slot *const again = unqueue_oldest(store);
+      rf_slot_set_state(again, SLOT_MAKING);
+      return again;
+    }
+    evict_oldest(store);
+  }
+  rf_slot *s = rf_runs_take(store, p->length);
+  while (s == NULL && store->oldest != NULL) {
+    evict_oldest(store);
+    s = rf_runs_take(store, p->length);
+  }
+  return s;
+}
+
+static bool open_pages(rf_page_store *store, rf_slot *s) {
   if (s->pages == 0) {
     return true;
   }
-  if (!open_begins()) {
+  if (!s->kept && !open_begins()) {
     say_full(store);
     return false;
   }
   if (!rf_page_open((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size())) {
-    open_ends();
+    drop_pages(s);
     say_full(store);
     return false;
   }
@@ -397,7 +424,10 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
     rf_page_fill_slack(s);
     if (!request->zeroed) {
       fill_new(store, (unsigned char *)s->block, size);
+    } else if (s->kept) {
+      memset((void *)s->block, 0, size);
     }
+    s->kept = false;
     rf_count_alloc(&store->counters, size);
     store->requested += size;
     rf_runs_mark(s, true);
@@ -510,12 +540,15 @@ void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *co
 
 /* ---- Free ---- */
 
-static void close_pages(rf_page_store *store, const rf_slot *s) {
-  if (s->pages != 0) {
-    rf_page_close((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
-    open_ends();
-    store->opened -= (size_t)s->pages * rf_page_size();
+static void close_pages(rf_page_store *store, rf_slot *s) {
+  size_t const size = (size_t)s->pages * rf_page_size();
+  if (store->options.keeps_pages && s->pages == 1) {
+    s->kept = true;
+    rf_page_shut((void *)rf_slot_open_start(s), size);
+  } else if (s->pages != 0) {
+    drop_pages(s);
   }
+  store->opened -= size;
 }
 
 static void enqueue(rf_page_store *store, rf_slot *s) {

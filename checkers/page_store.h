@@ -52,6 +52,7 @@ typedef struct rf_page_store_options {
   size_t fill_alloc;     /* fill at most so many bytes of each new block */
   unsigned slots;        /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;        /* bytes of the largest block; 0: any */
+  bool keeps_pages;      /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *otherwise; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;     /* of whom rf_page_store_is_of tells; or NULL */
   bool companions;       /* rf_page_store_companion is asked, and so there are `slots` */

@@ -431,6 +431,7 @@ static rf_status open_store(rf_sample *sample) {
       .fill_alloc = 0,
       .slots = o->slots,
       .largest = o->largest,
+      .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
       .otherwise = "further ones are not sampled",
       .owner = sample,
       .companions = true,

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A freed block's page is kept for the next one in its slot, as long as that is little memory: up to so many slots. */
+#define RF_SAMPLE_KEEPS 1024U
+
 /* All zero is one that was never drawn; it draws at its first use. */
 typedef struct rf_sample_pick {
   uint32_t left; /* the next sample is this allocation (1), the one after it (2), and so on */

@@ -72,6 +72,7 @@ void rf_paged_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *rep
       .fill_alloc = sampling ? 0 : o->fill_alloc,
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
+      .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .otherwise = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
   if (sampling) {

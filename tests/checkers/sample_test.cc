@@ -173,6 +173,19 @@ TEST_F(Sample, ASlotIsUsedAgainAsLateAsPossible) {
   }
 }
 
+TEST_F(Sample, AFreedBlockStaysClosedWhicheverServesNextInItsSlot) {
+  options_.slots = 2;
+  start(1);
+  for (size_t const size : {10, 4000, 5000, 10, 0, 4096, 60000, 1}) {
+    unsigned char *const p = bytes(rf_alloc(a(), size));
+    ASSERT_TRUE(rf_sample_has(&sample_, p));
+    std::memset(p, 1, size);
+    rf_free(a(), p);
+    (void)peek(p);
+    EXPECT_EQ(take_one().bug, size != 0 ? RF_BUG_USE_AFTER_FREE : RF_BUG_BUFFER_OVERFLOW) << size;
+  }
+}
+
 TEST_F(Sample, LargeBlocksAreNotSampled) {
   options_.largest = 1000;
   start(1);
@@ -320,6 +333,9 @@ TEST_F(Sample, WhatStandsForASampledBlockCannotBeFreed) {
       blocks.push_back(rf_alloc(a(), size));
       ASSERT_TRUE(rf_sample_has(&sample_, blocks.back()));
     }
+    void *const other = rf_alloc(a(), size);
+    ASSERT_FALSE(rf_sample_has(&sample_, other));
+    EXPECT_EQ(rf_free(a(), other), RF_OK);
     while (!blocks.empty()) {
       std::vector<void *> const standing = used_blocks(heap_.allocator());
       EXPECT_EQ(standing.size(), blocks.size());

@@ -147,7 +147,7 @@ TEST_P(DropinModePrograms, RunAsEver) {
 
 // Page keeps address space that other modes give back, which that program counts.
 TEST(DropinModes, SampleKeepsMallocsContract) {
-  for (const char *const options : {kSample, "mode=sample"}) {
+  for (const char *const options : {kSample, "mode=sample", "mode=sample:sample_rate=1:sample_slots=2"}) {
     Result const result = run({program("contract")}, with(options));
     EXPECT_EQ(result.out, "ok\n") << options;
     EXPECT_EQ(result.status, 0) << options;
