@@ -1,4 +1,5 @@
 // Zephyr's sys_heap, multi heap, k_heap and k_malloc: what its own tests rely on, what is refused, waiting, a checker.
+#include <zephyr/init.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/heap_listener.h>
 #include <zephyr/sys/multi_heap.h>
@@ -21,6 +22,21 @@
 extern struct k_heap _system_heap;
 
 namespace {
+
+int the_runs;
+
+int run_with_nothing() {
+  the_runs++;
+  return 0;
+}
+SYS_INIT(run_with_nothing, POST_KERNEL, 1);
+
+int run_with_device(const struct device *dev) {
+  the_runs += dev == nullptr ? 10 : 0;
+  return -1;
+}
+SYS_INIT_NAMED(of_device, run_with_device, POST_KERNEL, 2);
+SYS_INIT_NAMED(of_device_again, run_with_device, SMP, 2);
 
 // These tests read behind and damage what belongs to the heaps, as those of the other system do.
 Unwatched const unwatched_here;
@@ -72,6 +88,35 @@ TEST_F(ZephyrHeap, ABlockTakesEightBytesAndItsSizeRoundedUpToEight) {
 
 TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
+}
+
+TEST_F(ZephyrHeap, InitFunctionsHaveRunInOrder) {
+  EXPECT_EQ(21, the_runs);
+  EXPECT_EQ(0, driver_order());
+}
+
+TEST_F(ZephyrHeap, ThreadsShareASysHeapBehindASpinlock) {
+  std::vector<std::thread> threads;
+  for (unsigned char id = 0; id < 4; id++) {
+    threads.emplace_back([id] {
+      for (size_t i = 0; i < 500; i++) {
+        size_t const size = 1 + i % 200;
+        auto *const p = static_cast<unsigned char *>(driver_alloc(size));
+        ASSERT_NE(nullptr, p);
+        std::memset(p, id, size);
+        EXPECT_EQ(static_cast<std::ptrdiff_t>(size), std::count(p, p + size, id));
+        driver_free(p);
+        driver_free(nullptr);
+      }
+    });
+  }
+  for (auto &t : threads) {
+    t.join();
+  }
+}
+
+TEST_F(ZephyrHeap, AKernelHeapsOwnLockMayBeHeld) {
+  EXPECT_EQ(0, driver_resize());
 }
 
 TEST_F(ZephyrHeap, AlignmentsAreKeptAndOddOnesTurnedDown) {
@@ -337,7 +382,7 @@ TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(3, count);
+  EXPECT_EQ(4, count); // and driver_heap
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TESTS_COMPAT_ZEPHYR_MANUAL_H
 #define RINGFENCE_TESTS_COMPAT_ZEPHYR_MANUAL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -19,6 +20,12 @@ int manual_slab(void);
 
 /* The same with headers where they were before; 0. */
 int old_paths(void);
+
+/* A driver that has a heap; 0. */
+void *driver_alloc(size_t size);
+void driver_free(void *p);
+int driver_order(void);
+int driver_resize(void);
 
 #ifdef __cplusplus
 }

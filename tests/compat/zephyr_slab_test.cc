@@ -249,9 +249,9 @@ std::thread waiting(struct k_mem_slab *slab, int priority, std::vector<int> *ser
     k_mem_slab_free(slab, block);
   });
   for (bool queued = false; !queued; std::this_thread::yield()) {
-    rf_mutex_lock(&slab->lock);
+    rf_mutex_lock(&slab->lock.mutex);
     queued = slab->waiters != before;
-    rf_mutex_unlock(&slab->lock);
+    rf_mutex_unlock(&slab->lock.mutex);
   }
   return t;
 }

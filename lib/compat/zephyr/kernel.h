@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <ringfence/zephyr/kheap.h>
+#include <ringfence/zephyr/linker/section_tags.h>
 #include <ringfence/zephyr/mem_slab.h>
+#include <ringfence/zephyr/spinlock.h>
 #include <ringfence/zephyr/sys/__assert.h>
 #include <ringfence/zephyr/sys/printk.h>
 #include <ringfence/zephyr/sys/util.h>

@@ -13,14 +13,14 @@ typedef struct rf_zephyr_waiter {
 /* ---- Waiting ---- */
 
 static void enter(struct k_heap *h) {
-  rf_mutex_lock(&h->lock);
+  rf_mutex_lock(&h->lock.mutex);
   if (h->heap.heap == NULL && h->heap.init_mem != NULL) {
     sys_heap_init(&h->heap, h->heap.init_mem, h->heap.init_bytes); /* of K_HEAP_DEFINE */
   }
 }
 
 static void leave(struct k_heap *h) {
-  rf_mutex_unlock(&h->lock);
+  rf_mutex_unlock(&h->lock.mutex);
 }
 
 static void wake_all(const struct k_heap *h) {
@@ -105,7 +105,7 @@ int k_heap_array_get(struct k_heap **heaps) {
 
 void k_heap_init(struct k_heap *h, void *mem, size_t bytes) {
   memset(h, 0, sizeof *h);
-  (void)rf_mutex_init(&h->lock); /* zeroed memory is one where the system refuses */
+  (void)rf_mutex_init(&h->lock.mutex); /* zeroed memory is one where the system refuses */
   sys_heap_init(&h->heap, mem, bytes);
 }
 

@@ -184,9 +184,9 @@ static int wait_for_block(struct k_mem_slab *slab, void **mem, k_timeout_t timeo
     return -ENOMEM;
   }
   enqueue(slab, &w);
-  rf_mutex_unlock(&slab->lock);
+  rf_mutex_unlock(&slab->lock.mutex);
   (void)rf_event_wait(&w.event, rf_zephyr_wait_ms(timeout));
-  rf_mutex_lock(&slab->lock);
+  rf_mutex_lock(&slab->lock.mutex);
   if (w.block == NULL) {
     dequeue(slab, &w);
   }
@@ -205,7 +205,7 @@ int k_mem_slab_init(struct k_mem_slab *slab, void *buffer, size_t block_size, ui
     return -EINVAL;
   }
   memset(slab, 0, sizeof *slab);
-  (void)rf_mutex_init(&slab->lock); /* zeroed memory is one where the system refuses */
+  (void)rf_mutex_init(&slab->lock.mutex); /* zeroed memory is one where the system refuses */
   slab->buffer = (char *)buffer;
   slab->info.block_size = block_size;
   slab->info.num_blocks = num_blocks;
@@ -215,7 +215,7 @@ int k_mem_slab_init(struct k_mem_slab *slab, void *buffer, size_t block_size, ui
 
 int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   *mem = NULL;
-  rf_mutex_lock(&slab->lock);
+  rf_mutex_lock(&slab->lock.mutex);
   rf_seam_enter();
   int status = take(slab, mem);
   const void *const at = slab->free_list;
@@ -223,7 +223,7 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   if (status == -ENOMEM && timeout.ticks != 0 && !rf_port_in_interrupt()) {
     status = wait_for_block(slab, mem, timeout);
   }
-  rf_mutex_unlock(&slab->lock);
+  rf_mutex_unlock(&slab->lock.mutex);
   if (status == -EFAULT) {
     (void)rf_fault_refuse(NULL, RF_ERR_CORRUPT, "mem_slab: free block was overwritten", at, NULL);
   }
@@ -232,7 +232,7 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
 
 static void give_back(struct k_mem_slab *slab, void *block, const rf_site *site) {
   rf_status status;
-  rf_mutex_lock(&slab->lock);
+  rf_mutex_lock(&slab->lock.mutex);
   rf_seam_enter();
   const char *const what = why_not(slab, block, &status);
   if (what == NULL && slab->waiters != NULL) {
@@ -241,7 +241,7 @@ static void give_back(struct k_mem_slab *slab, void *block, const rf_site *site)
     put(slab, (char *)block);
   }
   rf_seam_leave();
-  rf_mutex_unlock(&slab->lock);
+  rf_mutex_unlock(&slab->lock.mutex);
   if (what != NULL) {
     (void)rf_fault_refuse(NULL, status, what, block, site);
   }
@@ -262,11 +262,11 @@ int k_mem_slab_runtime_stats_get(struct k_mem_slab *slab, struct sys_memory_stat
   if (slab == NULL || stats == NULL) {
     return -EINVAL;
   }
-  rf_mutex_lock(&slab->lock);
+  rf_mutex_lock(&slab->lock.mutex);
   stats->allocated_bytes = slab->info.num_used * slab->info.block_size;
   stats->free_bytes = bytes_of(slab) - stats->allocated_bytes;
   stats->max_allocated_bytes = slab->info.max_used * slab->info.block_size;
-  rf_mutex_unlock(&slab->lock);
+  rf_mutex_unlock(&slab->lock.mutex);
   return 0;
 }
 
@@ -274,8 +274,8 @@ int k_mem_slab_runtime_stats_reset_max(struct k_mem_slab *slab) {
   if (slab == NULL) {
     return -EINVAL;
   }
-  rf_mutex_lock(&slab->lock);
+  rf_mutex_lock(&slab->lock.mutex);
   __atomic_store_n(&slab->info.max_used, slab->info.num_used, __ATOMIC_RELAXED);
-  rf_mutex_unlock(&slab->lock);
+  rf_mutex_unlock(&slab->lock.mutex);
   return 0;
 }

@@ -28,6 +28,7 @@
 
 #include <ringfence/port.h>
 #include <ringfence/site.h>
+#include <ringfence/zephyr/spinlock.h>
 #include <ringfence/zephyr/sys/mem_stats.h>
 #include <ringfence/zephyr/sys/util.h>
 #include <ringfence/zephyr/timeout.h>
@@ -64,7 +65,7 @@ struct k_mem_slab {
   /* Ours. */
   uint32_t fresh;                        /* index of the first block that was never out */
   struct rf_zephyr_slab_waiter *waiters; /* in the order in which they get blocks */
-  rf_mutex lock;
+  struct k_spinlock lock;
 };
 
 /* ---- Slabs, ready before main: `slab_num_blocks` blocks of `slab_block_size` bytes, rounded up to sizeof(void *), the first at a
@@ -124,7 +125,7 @@ void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address,
 #define RF_ZEPHYR_SLAB_DEFINE_(name, linkage, in_section, block_size, num_blocks, align)                               \
   static char in_section __aligned(WB_UP(align)) _k_mem_slab_buf_##name[(size_t)(num_blocks)*WB_UP(block_size)];       \
   linkage struct k_mem_slab name = {                                                                                   \
-      _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{0}}}
+      _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{{0}}}}
 
 #ifdef __cplusplus
 } /* extern "C" */
