@@ -42,6 +42,10 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 /* Return addresses by unwind tables, innermost first, at most `max`; 0 where there is no unwinder. */
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
 
+/* For a handler of SIGSEGV to call first: does not return where the fault is that of rf_host_unwind in this thread, which then
+ * gives the frames that it has so far. */
+void rf_host_unwind_fault(void);
+
 /* A phrase on what kind of memory `p` is ("it is on the stack"), a static string; NULL where that is not known. */
 const char *rf_host_whereabouts(const void *p);
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <ringfence/port.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,12 +364,35 @@ static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argume
   return _URC_NO_REASON;
 }
 
+/* Where a thread was interrupted by a fault, tables may be wrong for the instruction (string functions on 32-bit x86), and
+ * stacks may be in ruins: the unwinder then looks for code at an address that is none. */
+static _Thread_local struct {
+  bool active;
+  sigjmp_buf back;
+} astray;
+
+void rf_host_unwind_fault(void) {
+  if (astray.active) {
+    astray.active = false;
+    siglongjmp(astray.back, 1);
+  }
+}
+
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
-  unwinding u;
-  u.frames = frames;
-  u.max = max;
-  u.count = 0;
-  (void)_Unwind_Backtrace(unwound, &u);
+  static _Thread_local unwinding u; /* as it is when that went wrong */
+  static _Thread_local sigset_t before;
+  sigset_t faults;
+  u = (unwinding){frames, max, 0};
+  (void)sigemptyset(&faults);
+  (void)sigaddset(&faults, SIGSEGV);
+  (void)sigaddset(&faults, SIGBUS);
+  (void)pthread_sigmask(SIG_UNBLOCK, &faults, &before);
+  if (sigsetjmp(astray.back, 0) == 0) {
+    astray.active = true;
+    (void)_Unwind_Backtrace(unwound, &u);
+  }
+  astray.active = false;
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return u.count;
 }
 

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "host.h"
+
 /* ---- A fault as a finding ---- */
 
 /* Where the address stands to the block, and whether the block's state makes it an error. */
@@ -218,6 +220,7 @@ static void pass_on(unsigned door, int number, siginfo_t *info, void *context) {
 
 static void on_fault(unsigned door, int number, siginfo_t *info, void *context) {
   int const saved = errno;
+  rf_host_unwind_fault();
   machine const m = machine_of((const ucontext_t *)context);
   bool const settled =
       info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, m.access, m.pc, (const void *)m.frame);

@@ -90,6 +90,53 @@ TEST_F(Page, OnTheRightTheFirstByteBehindIsStopped) {
   }
 }
 
+// Reads a byte at `at` where its unwind tables are wrong: they lead the unwinder to code at address 1.
+#if defined(__x86_64__)
+asm(R"(
+  .text
+  .type read_astray, @function
+read_astray:
+  .cfi_startproc
+  push $1
+  movzbl (%rdi), %eax
+  pop %rdx
+  ret
+  .cfi_endproc
+  .size read_astray, . - read_astray
+)");
+#elif defined(__i386__)
+asm(R"(
+  .text
+  .type read_astray, @function
+read_astray:
+  .cfi_startproc
+  mov 4(%esp), %eax
+  push $1
+  movzbl (%eax), %eax
+  pop %edx
+  ret
+  .cfi_endproc
+  .size read_astray, . - read_astray
+)");
+#endif
+
+#if defined(__x86_64__) || defined(__i386__)
+extern "C" int read_astray(const void *at);
+
+TEST_F(Page, AnUnwinderThatGoesAstrayCostsTheStackOnly) {
+  start(RF_PAGE_RIGHT);
+  unsigned char *const p = bytes(rf_alloc(a(), 16));
+  for (int i = 0; i < 2; i++) {
+    (void)read_astray(p + 16);
+    rf_finding const f = take_one();
+    expect_block(f, RF_BUG_BUFFER_OVERFLOW, p, 16, 16);
+    EXPECT_GE(f.found.depth, 1U);
+    rf_free(a(), rf_alloc(a(), 1)); // closes what that opened
+  }
+  rf_free(a(), p);
+}
+#endif
+
 TEST_F(Page, OnTheLeftTheLastByteBeforeIsStopped) {
   start(RF_PAGE_LEFT);
   unsigned char *const p = bytes(rf_alloc(a(), 40));
