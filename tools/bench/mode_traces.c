@@ -263,14 +263,15 @@ static void print_table(const char *unit, const trace *traces, double (*rows)[MO
 /* ---- Memory ---- */
 
 static size_t resident_bytes(void) {
-  unsigned long total = 0;
-  unsigned long resident = 0;
+  char line[128];
   FILE *const f = fopen("/proc/self/statm", "re");
-  if (f == NULL || fscanf(f, "%lu %lu", &total, &resident) != 2) {
+  if (f == NULL || fgets(line, sizeof line, f) == NULL) {
     die("/proc/self/statm cannot be read");
   }
   (void)fclose(f);
-  return resident * (size_t)sysconf(_SC_PAGESIZE);
+  char *end = line;
+  (void)strtoul(line, &end, 10); /* the whole size; what is resident is next */
+  return strtoul(end, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* In a process of its own, so that nothing is left over from what ran before. */
