@@ -7,8 +7,8 @@
  *
  * Algorithm: a sampled block gets pages of its own between pages that must not be touched, as in rf_page, in one of a fixed
  * number of slots; a freed one's slot is used again as late as possible. What is not sampled is the inner allocator's, at
- * the cost of a countdown in thread-local storage: no lock, no memory. After GWP-ASan. A bug that happens on many machines
- * is found on some.
+ * the cost of a countdown in thread-local storage and a jump: no lock, no memory. After GWP-ASan. A bug that happens on many
+ * machines is found on some.
  *
  * For each sampled block one of the same size is taken from the inner allocator, so that its limits, failures and
  * statistics are those of the program; the program never sees that one.
@@ -17,7 +17,7 @@
  * never be served are findings.
  *
  * Complexity: the inner allocator's, plus a few system calls for a sampled block. Memory: slots * largest bytes of address
- * space, of which only what is used is touched, and about 200 bytes per slot.
+ * space, of which only what is used is touched, a page for each slot, and about 330 bytes per slot.
  * Alignment: the inner allocator's. Threads: as the inner allocator; what is added here is synchronised by itself.
  * Returns NULL iff the inner allocator does.
  *

@@ -208,7 +208,7 @@ static void measure_modes(const trace *t, unsigned from, unsigned to, unsigned r
   free((void *)blocks);
 }
 
-/* In a process for each trace, and page after all others: where its address space lies slows sample down. */
+/* In a process for each trace, so that none leaves memory or address space behind for the next. */
 static figures measure(const trace *t, unsigned runs, bool steps) {
   figures *const shared =
       (figures *)mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
