@@ -69,6 +69,14 @@ TEST_F(Merge, TellsModulesKindsAndAllocatorsApart) {
   EXPECT_EQ(merge(), 4u);
 }
 
+TEST_F(Merge, PassesOverWhatIsNoCodeOfAModule) {
+  add(1, {{"p", 1}, {nullptr, 0x70001000}, {"p", 3}});
+  add(1, {{"p", 1}, {nullptr, 0x70002000}, {"p", 3}});
+  add(1, {{nullptr, 0x70003000}, {"p", 3}}); // code made at run time
+  add(1, {{nullptr, 0x70004000}, {"p", 3}});
+  EXPECT_EQ(merge(), 3u);
+}
+
 TEST_F(Merge, LooksAtThreeFrames) {
   add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}});
   add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 5}});

@@ -64,7 +64,9 @@ static const char *key_of(rf_stash *stash, const rf_record *record) {
   unsigned taken = 0;
   for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
-    if (!rf_is_plumbing(frame)) {
+    /* What lies in no module came from code without frame pointers, and is another word each time. */
+    bool const stray = frame->module == NULL && taken != 0;
+    if (!stray && !rf_is_plumbing(frame)) {
       key = frame_key(stash, key, frame);
       taken++;
     }
