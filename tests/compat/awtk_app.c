@@ -57,6 +57,47 @@ int app_objects(void) {
   return 0;
 }
 
+/* ---- Its checks ---- */
+
+TK_STATIC_ASSERT(RET_BAD_PARAMS > RET_OK && RET_MAX_NR > RET_BAD_PARAMS);
+
+/* Without braces: their ifs must not take our else. */
+static ret_t fail_unless(bool_t fine, int *steps) {
+  if (steps == NULL)
+    return_value_if_fail(fine, RET_REMOVE);
+  else
+    log_if_fail(fine);
+  return_value_if_fail(steps != NULL, RET_SKIP);
+  for (;;) {
+    break_if_fail_ex(fine, (*steps)++);
+    return RET_OK;
+  }
+  goto_error_if_fail_ex(fine, (*steps)++);
+  return RET_OK;
+error:
+  return RET_FAIL;
+}
+
+static ret_t pass_on(bool_t fine, int *steps) {
+  return_ret_if_fail(fail_unless(fine, steps));
+  (*steps)++;
+  return RET_DONE;
+}
+
+int app_checks(void) {
+  int steps = 0;
+  int other = 7;
+  CHECK(pass_on(TRUE, &steps) == RET_DONE && steps == 1);
+  CHECK(pass_on(FALSE, &steps) == RET_FAIL && steps == 3);
+  CHECK(fail_unless(FALSE, NULL) == RET_REMOVE && fail_unless(TRUE, NULL) == RET_SKIP);
+  tk_swap(steps, other, int);
+  CHECK(steps == 7 && other == 3);
+  CHECK(tk_str_eq("a", "a") && !tk_str_eq("a", "b") && !tk_str_eq("a", NULL) && tk_str_eq(NULL, NULL));
+  CHECK(tk_roundi(2.5F) == 3 && tk_roundi(-2.5F) == -3 && tk_clamp(9, 1, 5) == 5);
+  CHECK(strcmp(TK_STRINGIZE(TK_CONCAT(a, b)), "ab") == 0);
+  return 0;
+}
+
 ret_t app_on_key(int key) {
   if (key == 9) {
     tk_mem_dump();

@@ -12,6 +12,9 @@ extern "C" {
 int app_strings(void);
 int app_objects(void);
 
+/* What it checks its arguments with. */
+int app_checks(void);
+
 /* As a key handler that prints the heap. */
 ret_t app_on_key(int key);
 

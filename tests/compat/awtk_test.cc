@@ -597,6 +597,7 @@ TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
 TEST_F(Awtk, WithoutMemoryOfItsOwnTheHeapIsMalloc) {
   EXPECT_EQ(0, app_strings());
   EXPECT_EQ(0, app_objects());
+  EXPECT_EQ(0, app_checks());
   EXPECT_EQ(RET_OK, tk_mem_init_stage2());
   EXPECT_EQ(RET_STOP, app_on_key(9));
   EXPECT_NE(std::string::npos, output.find(" 0 blocks"));

@@ -50,20 +50,34 @@ typedef enum _ret_t {
   RET_NOT_FOUND,
   RET_DONE,
   RET_STOP,
+  RET_SKIP,
   RET_CONTINUE,
   RET_OBJECT_CHANGED,
   RET_ITEMS_CHANGED,
-  RET_BAD_PARAMS
+  RET_BAD_PARAMS,
+  RET_TIMEOUT,
+  RET_CRC,
+  RET_IO,
+  RET_EOS,
+  RET_NOT_MODIFIED,
+  RET_NO_PERMISSION,
+  RET_INVALID_ADDR,
+  RET_EXCEED_RANGE,
+  RET_MAX_NR
 } ret_t;
 
 typedef void *(*tk_create_t)(void);
 typedef ret_t (*tk_destroy_t)(void *data);
 typedef ret_t (*tk_on_done_t)(void *data);
+typedef ret_t (*tk_on_result_t)(void *ctx, const void *data);
+typedef ret_t (*tk_callback_t)(void *ctx);
 typedef bool_t (*tk_is_valid_t)(void *data);
+typedef bool_t (*tk_filter_t)(void *ctx, const void *data);
+typedef uint32_t (*tk_hash_t)(const void *data);
 typedef int (*tk_compare_t)(const void *a, const void *b);
 typedef ret_t (*tk_visit_t)(void *ctx, const void *data);
 
-enum { TK_NAME_LEN = 31 };
+enum { TK_NAME_LEN = 31, TK_FUNC_NAME_LEN = 63 };
 
 #ifdef __cplusplus
 #define BEGIN_C_DECLS extern "C" {
@@ -99,32 +113,89 @@ enum { TK_NAME_LEN = 31 };
 #define rf_awtk_failed(p) log_warn("%s:%d " p "\n", __FUNCTION__, __LINE__)
 #endif
 
+#define log_if_fail(p)                                                                                                 \
+  do {                                                                                                                 \
+    if (!(p)) {                                                                                                        \
+      rf_awtk_failed(#p);                                                                                              \
+    }                                                                                                                  \
+  } while (0)
 #define return_if_fail(p)                                                                                              \
-  if (!(p)) {                                                                                                          \
-    rf_awtk_failed(#p);                                                                                                \
-    return;                                                                                                            \
-  }
+  do {                                                                                                                 \
+    if (!(p)) {                                                                                                        \
+      rf_awtk_failed(#p);                                                                                              \
+      return;                                                                                                          \
+    }                                                                                                                  \
+  } while (0)
 #define return_value_if_fail(p, value)                                                                                 \
-  if (!(p)) {                                                                                                          \
-    rf_awtk_failed(#p);                                                                                                \
-    return (value);                                                                                                    \
+  do {                                                                                                                 \
+    if (!(p)) {                                                                                                        \
+      rf_awtk_failed(#p);                                                                                              \
+      return (value);                                                                                                  \
+    }                                                                                                                  \
+  } while (0)
+#define return_value_if_equal(p, value)                                                                                \
+  do {                                                                                                                 \
+    if ((p) == (value)) {                                                                                              \
+      return (value);                                                                                                  \
+    }                                                                                                                  \
+  } while (0)
+#define return_ret_if_fail(p)                                                                                          \
+  do {                                                                                                                 \
+    ret_t const TK_CONCAT(rf_ret_, __LINE__) = (p);                                                                    \
+    if (TK_CONCAT(rf_ret_, __LINE__) != RET_OK) {                                                                      \
+      rf_awtk_failed(#p);                                                                                              \
+      return TK_CONCAT(rf_ret_, __LINE__);                                                                             \
+    }                                                                                                                  \
+  } while (0)
+#define goto_error_if_fail(p) goto_error_if_fail_ex(p, (void)0)
+#define goto_error_if_fail_ex(p, sentence)                                                                             \
+  do {                                                                                                                 \
+    if (!(p)) {                                                                                                        \
+      rf_awtk_failed(#p);                                                                                              \
+      sentence;                                                                                                        \
+      goto error;                                                                                                      \
+    }                                                                                                                  \
+  } while (0)
+/* Not do, which they would break out of. */
+#define break_if_fail(p) break_if_fail_ex(p, (void)0)
+#define break_if_fail_ex(p, sentence)                                                                                  \
+  {                                                                                                                    \
+    if (!(p)) {                                                                                                        \
+      rf_awtk_failed(#p);                                                                                              \
+      sentence;                                                                                                        \
+      break;                                                                                                           \
+    }                                                                                                                  \
   }
-#define goto_error_if_fail(p)                                                                                          \
-  if (!(p)) {                                                                                                          \
-    rf_awtk_failed(#p);                                                                                                \
-    goto error;                                                                                                        \
-  }
-#define break_if_fail(p)                                                                                               \
-  if (!(p)) {                                                                                                          \
-    rf_awtk_failed(#p);                                                                                                \
-    break;                                                                                                             \
-  }
+
+#define TK_CONCAT(a, b) RF_AWTK_CONCAT_(a, b)
+#define RF_AWTK_CONCAT_(a, b) a##b
+#define TK_STRINGIZE(macro) RF_AWTK_STRINGIZE_(macro)
+#define RF_AWTK_STRINGIZE_(symbol) #symbol
+#define TK_STATIC_ASSERT(p) typedef char TK_CONCAT(rf_awtk_assert_, __LINE__)[(p) ? 1 : -1] TK_MAYBE_UNUSED
+#define TK_MAYBE_UNUSED __attribute__((unused))
+#define TK_WEAK __attribute__((weak))
+#ifndef MAX_PATH
+#define MAX_PATH 255
+#endif
 
 #define tk_min(a, b) ((a) < (b) ? (a) : (b))
 #define tk_max(a, b) ((a) > (b) ? (a) : (b))
 #define tk_abs(a) ((a) < 0 ? -(a) : (a))
 #define tk_clampi(a, mn, mx) ((a) < (mn) ? (mn) : ((a) > (mx) ? (mx) : (a)))
-#define tk_str_eq(s1, s2) ((s1) != NULL && (s2) != NULL && strcmp((s1), (s2)) == 0)
+#define tk_clamp(a, mn, mx) ((a) < (mn) ? (mn) : ((a) > (mx) ? (mx) : (a)))
+#define tk_roundi(a) ((int32_t)((a) >= 0 ? (a) + 0.5F : (a)-0.5F))
+#define tk_swap(a, b, type)                                                                                            \
+  do {                                                                                                                 \
+    type TK_CONCAT(rf_was_, __LINE__) = (a);                                                                           \
+    (a) = (b);                                                                                                         \
+    (b) = TK_CONCAT(rf_was_, __LINE__);                                                                                \
+  } while (0)
+#define tk_str_eq(s1, s2) rf_awtk_str_eq((s1), (s2))
+
+/* Two NULLs are equal. */
+static inline bool_t rf_awtk_str_eq(const char *s1, const char *s2) {
+  return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
+}
 
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
