@@ -382,7 +382,9 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   static _Thread_local unwinding u; /* as it is when that went wrong */
   static _Thread_local sigset_t before;
   sigset_t faults;
-  u = (unwinding){frames, max, 0};
+  u.frames = frames;
+  u.max = max;
+  u.count = 0;
   (void)sigemptyset(&faults);
   (void)sigaddset(&faults, SIGSEGV);
   (void)sigaddset(&faults, SIGBUS);

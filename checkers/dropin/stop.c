@@ -21,7 +21,7 @@ static struct {
   rf_stopped *current; /* NULL: nobody is to stop; accessed atomically */
   uint32_t stopping;   /* 1: stand still; futex */
   uint32_t standing;   /* how many do; futex */
-  uint32_t never;      /* changes; futex */
+  uint32_t never;      /* 0, for ever; futex */
 } stop;
 
 /* ---- The signal's action, as the kernel knows it ---- */
@@ -119,7 +119,7 @@ static void stand_still(int number, siginfo_t *info, void *registers) {
     stays = is_to_stay(registers);
   }
   __atomic_fetch_sub(&stop.standing, 1, __ATOMIC_ACQ_REL);
-  while (stays) {
+  while (stays && __atomic_load_n(&stop.never, __ATOMIC_RELAXED) == 0) {
     futex_wait(&stop.never, 0, NULL);
   }
   errno = saved;
