@@ -351,20 +351,26 @@ static void give_back_regions(void) {
   }
 }
 
-/* Everything else that was taken, in a child with the notes of who waits forgotten. */
+/* In a child nobody waits any more, whatever is noted. */
+static void give_back_lock(rf_futex *lock, bool child) {
+  if (child) {
+    lock->state = 1;
+  }
+  rf_futex_unlock(lock);
+}
+
+/* Everything else that was taken. */
 static void give_back(bool child) {
   if (!forking.inside) {
     rf_self.holds_all = false;
   }
   for (unsigned i = 0; i < arenas.count; i++) {
     if ((forking.arenas >> i & 1) != 0) {
-      arenas.list[i]->lock.state = child ? 1 : arenas.list[i]->lock.state;
-      rf_futex_unlock(&arenas.list[i]->lock);
+      give_back_lock(&arenas.list[i]->lock, child);
     }
   }
   if (forking.making) {
-    arenas.lock.state = child ? 1 : arenas.lock.state;
-    rf_futex_unlock(&arenas.lock);
+    give_back_lock(&arenas.lock, child);
   }
   if (!forking.inside) {
     rf_self.inside = NULL;
