@@ -154,10 +154,8 @@ typedef struct rf_guard {
   unsigned leaving;     /* the queue from which a block left last */
   unsigned odd;         /* what the inner allocator's small blocks have beyond a multiple of RF_GUARD_STEP */
   bool odd_known;
-  rf_guard_queue queues[RF_GUARD_QUEUES];
 #if RF_GUARD_THREADS
-  uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_turn` */
-  unsigned page_turn;              /* another one whenever the inner allocator may have given pages up */
+  unsigned page_turn; /* another one whenever the inner allocator may have given pages up */
 #endif
   rf_counters counters;
   size_t condemned;       /* live blocks that are given up, their headers overwritten */
@@ -168,6 +166,10 @@ typedef struct rf_guard {
   bool swept_freed;       /* and it is in quarantine, */
   unsigned swept_queue;   /* in this queue */
   struct rf_guard *other; /* next in the list of all guards of the process */
+  rf_guard_queue queues[RF_GUARD_QUEUES];
+#if RF_GUARD_THREADS
+  uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_turn` */
+#endif
 } rf_guard;
 
 /* The options that NULL stands for. */
