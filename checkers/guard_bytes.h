@@ -60,7 +60,9 @@ RF_RARE static void fill_large(unsigned char *p, size_t size, unsigned char byte
 RF_INLINE void fill_payload(unsigned char *p, size_t size, size_t limit, unsigned char byte,
                             const unsigned char *edge) {
   if (!is_small(size, limit)) {
-    fill_large(p, size < limit ? size : limit, byte);
+    if (limit != 0) {
+      fill_large(p, size < limit ? size : limit, byte);
+    }
     return;
   }
   if (size < RF_LANES) {
@@ -131,7 +133,7 @@ RF_INLINE bool freed_intact(const rf_guard *guard, const rf_guard_header *h) {
   size_t const size = h->size;
   size_t const limit = guard->options.fill_free;
   if (!is_small(size, limit)) {
-    return guards_intact(h) && filled_large(payload_of(h), size < limit ? size : limit, RF_FILL_FREE);
+    return guards_intact(h) && (limit == 0 || filled_large(payload_of(h), size < limit ? size : limit, RF_FILL_FREE));
   }
   if (!is_small_back(h->back)) {
     return guards_filled(h) && is_zero(wrong_in_payload(payload_of(h), size));
