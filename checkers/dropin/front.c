@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "checkers/wrapper.h"
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RARE __attribute__((noinline))
@@ -23,10 +25,14 @@ static void *no_memory(void) {
 }
 
 void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
-  rf_arena *const arena = rf_arena_enter();
+  rf_arena *const arena = rf_process.report_rejected ? rf_arena_enter() : NULL;
   if (arena != NULL) {
-    if (rf_process.checked && rf_process.report_rejected) {
+    if (rf_process.checked) {
       rf_guard_reject_from(&arena->guard, why, size, detail, origin);
+    } else if (rf_process.options.mode == RF_MODE_SAMPLE) {
+      rf_finding f;
+      rf_finding_begin_rejected(&f, why, size, detail, "malloc", "sample", origin);
+      rf_report(rf_process.guard_options.reporter, &f);
     }
     rf_arena_leave(arena);
   }

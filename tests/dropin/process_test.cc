@@ -233,6 +233,7 @@ TEST(Process, RequestsThatCannotBeServedAreReportedWhereAskedTo) {
   EXPECT_EQ(result.findings[0]["bug"].text, "calloc-overflow");
   EXPECT_EQ(result.findings[1]["bug"].text, "allocation-size-too-big");
   EXPECT_EQ(result.findings[2]["bug"].text, "invalid-allocation-alignment");
+  EXPECT_EQ(run({program("process"), "rejected"}, with("rejected=1:halt=0:mode=sample")).findings.size(), 3U);
 }
 
 TEST(Process, WarnsOfOptionsThatItDoesNotKnow) {

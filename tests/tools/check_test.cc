@@ -197,7 +197,7 @@ TEST(Environment, IsTheUsersPlusTwoVariables) {
   const Result result = check({"--stack-depth=3", "--", "env"}, how);
   EXPECT_TRUE(has(result.out, "KEPT=as it is\n"));
   EXPECT_TRUE(has(result.out, "LD_PRELOAD=" + source("checkers/dropin/libringfence.so") + "\n")) << result.out;
-  EXPECT_TRUE(has(result.out, "RINGFENCE_OPTIONS=quarantine=1K:stack_depth=3:")) << result.out;
+  EXPECT_TRUE(has(result.out, "RINGFENCE_OPTIONS=rejected=1:quarantine=1K:stack_depth=3:")) << result.out;
 }
 
 TEST(Environment, KeepsWhatTheUserPreloads) {

@@ -36,13 +36,15 @@ const char *rf_environment_options(rf_stash *stash, const char *passed, const ch
   if (parse(user).log != NULL) {
     rf_say("RINGFENCE_OPTIONS: log is not used here; --log names a file for what is printed");
   }
-  const char *asked = join(stash, user, passed);
+  /* Who runs a program to look for bugs wants to hear of sizes that wrapped; a program that is merely loaded with the library may
+   * ask to see whether it gets them. */
+  const char *asked = join(stash, join(stash, "rejected=1", user), passed);
   const char *const ours = rf_stash_print(stash, "format=json:summary=1:help=0:log=%s/%%p", folder);
   *effective = parse(join(stash, asked, ours));
   /* An open quotation mark would swallow what is added. */
   if (!effective->summary) {
     rf_say("RINGFENCE_OPTIONS is not used: a quotation mark in it is never closed");
-    asked = passed;
+    asked = join(stash, "rejected=1", passed);
     *effective = parse(join(stash, asked, ours));
   }
   if (parse(join(stash, user, passed)).help) {
