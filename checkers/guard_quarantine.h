@@ -29,13 +29,13 @@
  * there is none. */
 RF_INLINE size_t queue_for(const rf_guard *guard, size_t size) {
   size_t const number = (size + (RF_GUARD_STEP - 1) - guard->odd) / RF_GUARD_STEP;
-  return number < GUARD_OTHERS ? number : GUARD_OTHERS;
+  return number + 1 < RF_GUARD_QUEUES ? number : GUARD_OTHERS;
 }
 
 /* The queue in which a block waits, by the bytes of its payload and the guard behind and by its prefix. */
 RF_INLINE size_t queue_of(const rf_guard *guard, size_t room, size_t prefix) {
   size_t const number = (room - RF_GUARD_BACK_MIN - guard->odd) / RF_GUARD_STEP;
-  return RF_LIKELY(number < GUARD_OTHERS) && RF_LIKELY(prefix == RF_GUARD_PREFIX) ? number : GUARD_OTHERS;
+  return RF_LIKELY(number + 1 < RF_GUARD_QUEUES) && RF_LIKELY(prefix == RF_GUARD_PREFIX) ? number : GUARD_OTHERS;
 }
 
 /* Bytes freed in one age: four of them are the wait, which is half of a small quarantine and an eighth of a large one. */
