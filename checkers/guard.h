@@ -9,8 +9,8 @@
  * Algorithm: each block carries a header whose magic is bound to the block's address, size and links and to a secret of
  * the guard, guard bytes before and after the payload down to the exact byte, and the place of its allocation. Freed
  * blocks are filled with 0xCC and wait in a quarantine, first in, first out among blocks of one capacity, bounded in
- * bytes. They leave it by serving a request of their size (on hosts) or go back, and are checked again then. After Microsoft's debug CRT heap (fills), dlmalloc's footers (magic) and AddressSanitizer
- * (quarantine, names of findings).
+ * bytes. They leave it by serving a request of their size (on hosts) or go back, and are checked again then. After
+ * Microsoft's debug CRT heap (fills), dlmalloc's footers (magic) and AddressSanitizer (quarantine, names of findings).
  *
  * Finds damage at the next free or realloc of the block, when the block leaves the quarantine, at rf_guard_sweep,
  * rf_check and deinit. Reads are not seen; they show 0xCD (new memory) and 0xCC (freed memory).
@@ -18,8 +18,7 @@
  * Complexity: O(1) per operation beyond the inner allocator's, but for filling and checking bytes: 2 * size bytes per
  * block, bounded by options. What happens once a bug is found may walk all blocks.
  * Memory: all of it in the blocks and in rf_guard (5 KiB on 64-bit hosts, 3 KiB on 32-bit ones, a few hundred bytes bare);
- * guard never allocates for itself. Overhead per block: see
- * RF_GUARD_PREFIX below.
+ * guard never allocates for itself. Overhead per block: see RF_GUARD_PREFIX below.
  * Alignment: any power of two that the inner allocator serves; the default is RF_ALIGN_DEFAULT.
  * Threads and interrupts: not synchronised; put rf_lock outside (program -> lock -> guard -> heap).
  * Returns NULL iff the inner allocator does, for the size plus overhead, twice: before a second try all of the
