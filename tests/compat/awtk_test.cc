@@ -19,31 +19,24 @@
 #include <thread>
 #include <vector>
 
-namespace {
+#include "tests/core/recorder.h"
 
-std::vector<rf_status> the_faults;
+namespace {
 
 class Awtk : public ::testing::Test {
 protected:
-  void SetUp() override {
-    the_faults.clear();
-    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
-    rf_awtk_output(&sink);
-  }
+  ringfence::testing::FaultRecorder faults_;
+
+  void SetUp() override { rf_awtk_output(&sink); }
   void TearDown() override {
     rf_awtk_mem_deinit();
     rf_awtk_wrap_set(nullptr, nullptr);
     tk_mem_set_on_out_of_memory(nullptr, nullptr);
     rf_awtk_output(nullptr);
-    rf_fault_handler_set(nullptr, nullptr);
-    EXPECT_TRUE(the_faults.empty());
+    EXPECT_TRUE(faults_.faults().empty());
   }
 
-  static rf_status fault() {
-    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
-    the_faults.clear();
-    return last;
-  }
+  rf_status fault() { return faults_.take(); }
 
   static void write(void *context, const char *text, size_t len) {
     static_cast<Awtk *>(context)->output.append(text, len);

@@ -12,28 +12,21 @@
 #include <string>
 #include <vector>
 
-namespace {
+#include "tests/core/recorder.h"
 
-std::vector<rf_status> the_faults;
+namespace {
 
 class GoAhead : public ::testing::Test {
 protected:
-  void SetUp() override {
-    the_faults.clear();
-    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
-  }
+  ringfence::testing::FaultRecorder faults_;
+
   void TearDown() override {
-    rf_fault_handler_set(nullptr, nullptr);
     EXPECT_EQ(nullptr, rf_goahead_allocator());
     rf_goahead_malloc_set(nullptr);
     websSetMemNotifier(nullptr);
   }
 
-  static rf_status fault() {
-    rf_status const last = the_faults.empty() ? RF_OK : the_faults.back();
-    the_faults.clear();
-    return last;
-  }
+  rf_status fault() { return faults_.take(); }
 
   alignas(16) char buffer[8192];
 };

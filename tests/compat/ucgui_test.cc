@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
 
 namespace {
@@ -16,26 +17,17 @@ namespace {
 // These tests read behind and damage what belongs to the heaps, as those of the other system do.
 Unwatched const unwatched_here;
 
-std::vector<rf_status> the_faults;
-
 class UcGui : public testing::Test {
 protected:
-  UcGui() {
-    the_faults.clear();
-    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
-    GUI_ALLOC_Init();
-  }
+  ringfence::testing::FaultRecorder faults_;
+
+  UcGui() { GUI_ALLOC_Init(); }
   ~UcGui() override {
     EXPECT_EQ(rf_handle_check(rf_ucgui_handles(), nullptr), RF_OK);
-    EXPECT_TRUE(the_faults.empty());
+    EXPECT_TRUE(faults_.faults().empty());
     GUI_ALLOC_Exit();
-    rf_fault_handler_set(nullptr, nullptr);
   }
-  static rf_status fault() {
-    rf_status const last = the_faults.empty() ? RF_OK : the_faults.back();
-    the_faults.clear();
-    return last;
-  }
+  rf_status fault() { return faults_.take(); }
 };
 
 TEST_F(UcGui, CodeWrittenForItRunsAsItIs) {

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
 #include "zephyr_manual.h"
 
@@ -41,25 +42,16 @@ SYS_INIT_NAMED(of_device_again, run_with_device, SMP, 2);
 // These tests read behind and damage what belongs to the heaps, as those of the other system do.
 Unwatched const unwatched_here;
 
-std::vector<rf_status> the_faults;
-
 class ZephyrHeap : public ::testing::Test {
 protected:
-  void SetUp() override {
-    the_faults.clear();
-    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
-  }
+  ringfence::testing::FaultRecorder faults_;
+
   void TearDown() override {
     rf_zephyr_wrap_set(nullptr, nullptr);
-    rf_fault_handler_set(nullptr, nullptr);
-    EXPECT_TRUE(the_faults.empty());
+    EXPECT_TRUE(faults_.faults().empty());
   }
 
-  static rf_status fault() {
-    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
-    the_faults.clear();
-    return last;
-  }
+  rf_status fault() { return faults_.take(); }
 
   alignas(8) char memory[4096];
   struct sys_heap heap;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
 #include "zephyr_manual.h"
 
@@ -29,25 +30,14 @@ namespace {
 // Some of these tests write to blocks that are free.
 Unwatched const unwatched_here;
 
-std::vector<rf_status> the_faults;
-
 class ZephyrSlab : public ::testing::Test {
 protected:
-  void SetUp() override {
-    the_faults.clear();
-    rf_fault_handler_set([](const rf_fault *fault, void *) { the_faults.push_back(fault->status); }, nullptr);
-    ASSERT_EQ(0, k_mem_slab_init(&slab, memory, 16, 4));
-  }
-  void TearDown() override {
-    rf_fault_handler_set(nullptr, nullptr);
-    EXPECT_TRUE(the_faults.empty());
-  }
+  ringfence::testing::FaultRecorder faults_;
 
-  static rf_status fault() {
-    rf_status const last = the_faults.size() == 1 ? the_faults[0] : RF_OK;
-    the_faults.clear();
-    return last;
-  }
+  void SetUp() override { ASSERT_EQ(0, k_mem_slab_init(&slab, memory, 16, 4)); }
+  void TearDown() override { EXPECT_TRUE(faults_.faults().empty()); }
+
+  rf_status fault() { return faults_.take(); }
 
   char *take() {
     void *block = &slab;
