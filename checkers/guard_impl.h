@@ -340,6 +340,20 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr);
 /* True where `ptr` starts a block that is live, its header intact. */
 bool rf_guard_is_live(const rf_guard *guard, const void *ptr);
 
+/* ---- guard_look.c ---- */
+
+/* Operations of the interface, as in rf_allocator_ops. */
+size_t rf_guard_usable_size(rf_allocator *self, const void *ptr);
+bool rf_guard_owns(rf_allocator *self, const void *ptr);
+rf_status rf_guard_walk(rf_allocator *self, rf_walk_fn visit, void *context);
+rf_status rf_guard_check(rf_allocator *self, rf_fault *where);
+void rf_guard_stats(rf_allocator *self, rf_stats *out);
+void rf_guard_counters(rf_allocator *self, rf_counters *out);
+rf_allocator *rf_guard_inner(rf_allocator *self);
+
+/* Those in force for as long as a walk lasts. */
+extern const rf_allocator_ops rf_guard_walked_ops;
+
 /* ---- guard_damage.c ---- */
 
 /* One stretch of disturbed bytes. */

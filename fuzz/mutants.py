@@ -67,9 +67,10 @@ class Mutant:
         self.out = []
         self.put_in = []
 
-    def apply(self, text):
-        """`text` with this bug planted."""
-        lines = text.split("\n")
+    def apply(self, root):
+        """The text of its file with this bug planted."""
+        with open(os.path.join(root, self.file), encoding="utf-8") as file:
+            lines = file.read().split("\n")
         stripped = [line.strip() for line in lines]
         start = 0
         if self.after is not None:
@@ -186,8 +187,7 @@ class Build:
         os.makedirs(os.path.join(root, folder))
         for path in glob.glob(folder + "/*.[ch]", root_dir=self.root):
             os.symlink(os.path.join(self.root, path), os.path.join(root, path))
-        with open(os.path.join(self.root, mutant.file), encoding="utf-8") as file:
-            text = mutant.apply(file.read())
+        text = mutant.apply(self.root)
         os.unlink(os.path.join(root, mutant.file))
         with open(os.path.join(root, mutant.file), "w", encoding="utf-8") as file:
             file.write(text)
@@ -272,6 +272,18 @@ def prepare(build, suite):
         raise Trouble(f"{suite.name}: without any mutant, the corpus already finds: {found}")
 
 
+def count_stale(suite, mutants):
+    """How many of these, which are not tried, no longer apply; says which."""
+    count = 0
+    for mutant in mutants:
+        try:
+            mutant.apply(suite.root)
+        except (Trouble, OSError) as trouble:
+            count += 1
+            print(f"{suite.name:8} {mutant.name:32} CANNOT BE MADE: {trouble}", flush=True)
+    return count
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Plants bugs and demands that the fuzzers find them.")
     parser.add_argument("suites", nargs="*", help="names of files in fuzz/mutants; all unless given")
@@ -309,6 +321,7 @@ def main():
                 for mutant in mutants:
                     print(f"{suite.name:8} {mutant.name:32} {mutant.what}")
                 continue
+            missed += count_stale(suite, set(suite.mutants) - set(mutants))
             build = build_for(suite, for_fuzzing=False)
             prepare(build, suite)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
