@@ -562,7 +562,9 @@ static void enqueue(rf_page_store *store, rf_slot *s) {
   store->newest = s;
   store->closed_blocks++;
   store->quarantined += (size_t)s->length * rf_page_size();
-  while (store->quarantined > store->options.quarantine && store->oldest != NULL) {
+  /* The newest one stays, however large, where any does: it is what is used by mistake next. */
+  const rf_slot *const stays = store->options.quarantine != 0 ? s : NULL;
+  while (store->quarantined > store->options.quarantine && store->oldest != stays) {
     evict_oldest(store);
   }
 }

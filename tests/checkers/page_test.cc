@@ -237,6 +237,21 @@ TEST_F(Page, AnAccessOverManyPagesIsReportedPageByPage) {
   rf_free(a(), p);
 }
 
+TEST_F(Page, TheLastFreedBlockStaysClosedThoughItIsLargerThanTheQuarantine) {
+  options_.quarantine = 4 * page_size();
+  start();
+  unsigned char *const p = bytes(rf_alloc(a(), 20 * page_size()));
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+  (void)peek(p);
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+  unsigned char *const q = bytes(rf_alloc(a(), 1));
+  EXPECT_EQ(rf_free(a(), q), RF_OK);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_BAD_POINTER); // as it has left by now
+  EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE);
+}
+
 TEST_F(Page, AFreedBlockStaysClosedUntilTheQuarantineIsFull) {
   options_.quarantine = 64 * page_size();
   start();
