@@ -151,7 +151,10 @@ static bool parse(options *o, int argc, char **argv) {
       return false;
     }
   }
-  if (!o->help && optind + 1 != argc) {
+  if (o->help) {
+    return true;
+  }
+  if (optind + 1 != argc) {
     rf_say(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
     return false;
   }
