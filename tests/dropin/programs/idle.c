@@ -1,4 +1,5 @@
 /* Damages a block that it never frees, and then has nothing to do but wait to be found out. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
