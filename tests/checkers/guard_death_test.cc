@@ -13,6 +13,9 @@
 namespace ringfence {
 namespace {
 
+// What is found here is found on purpose: no artifact of the run is to tell of it.
+[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+
 // A program; `bug` says whether it commits its bug.
 using Program = void (*)(rf_guard &guard, bool bug);
 

@@ -19,6 +19,9 @@
 namespace ringfence {
 namespace {
 
+// What is found here is found on purpose: no artifact of the run is to tell of it.
+[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+
 class PageProcess : public PageTest {};
 
 // ---- Faults that are not about blocks ----

@@ -24,6 +24,9 @@
 namespace ringfence {
 namespace {
 
+// What is found here is found on purpose: no artifact of the run is to tell of it.
+[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+
 class Reporter : public testing::Test {
 protected:
   Reporter() : path_(testing::TempDir() + "/reporter_test." + std::to_string(getpid())) {

@@ -57,7 +57,7 @@ TEST(Dump, ComesFromACallInAProgramThatIsLinkedWithIt) {
   how.preload = false;
   Result const result = run({program("dumped_linked"), "call"}, how);
   EXPECT_EQ(result.status, 0);
-  EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks"), 2U) << result.err;
+  EXPECT_EQ(count(result.err, "\n    100000 bytes in 1000 blocks\n"), 2U) << result.err;
 }
 
 TEST(Dump, LeavesTheProgramsOwnHandlerAlone) {
