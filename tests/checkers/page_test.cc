@@ -2,6 +2,7 @@
 // tests/checkers/detection.
 #include "tests/checkers/page_fixture.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
