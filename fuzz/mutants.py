@@ -23,7 +23,7 @@ A file of mutants starts with what to build, then describes each mutant by the l
     + region const r = region_around(&b, &near, false);
 
 A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, of
-which the sources tell by the seam (lib/core/seam.h).
+which the sources tell by the seam (lib/include/ringfence/seam.h).
 """
 
 import argparse
@@ -37,7 +37,7 @@ import tempfile
 
 INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
-HEADERS = ["lib/*/*.h", "checkers/*.h"]
+INCLUDES = ["lib/include", "checkers/include", "."]
 # What the build makes for the command; that it is empty changes nothing here.
 GENERATED = {
     "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
@@ -158,12 +158,11 @@ class Build:
         self._lay_out_headers()
 
     def _lay_out_headers(self):
-        """<ringfence/x.h> and <ringfence/fuzz/x.h>, as the build has them."""
-        headers = [(path, "ringfence") for pattern in HEADERS for path in glob.glob(pattern, root_dir=self.root)]
-        headers += [(path, "ringfence/fuzz") for path in glob.glob("fuzz/*.h", root_dir=self.root)]
-        for path, folder in headers:
-            os.makedirs(os.path.join(self.includes, folder), exist_ok=True)
-            os.symlink(os.path.join(self.root, path), os.path.join(self.includes, folder, os.path.basename(path)))
+        """<ringfence/fuzz/x.h>, as the build has it, and what the build makes."""
+        folder = os.path.join(self.includes, "ringfence/fuzz")
+        os.makedirs(folder)
+        for path in glob.glob("fuzz/*.h", root_dir=self.root):
+            os.symlink(os.path.join(self.root, path), os.path.join(folder, os.path.basename(path)))
         for path, text in GENERATED.items():
             os.makedirs(os.path.join(self.includes, os.path.dirname(path)), exist_ok=True)
             with open(os.path.join(self.includes, path), "w", encoding="utf-8") as file:
@@ -177,7 +176,10 @@ class Build:
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
         source = os.path.join(root or self.root, path)
-        self._run(compiler + ["-I", self.includes, "-I", self.root, "-c", source, "-o", result])
+        # A planted header is found before the original.
+        tops = [root, self.root] if root else [self.root]
+        folders = [self.includes] + [os.path.join(top, include) for top in tops for include in INCLUDES]
+        self._run(compiler + [word for path in folders for word in ("-I", path)] + ["-c", source, "-o", result])
         return result
 
     def plant(self, suite, mutant):

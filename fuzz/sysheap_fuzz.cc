@@ -1,5 +1,5 @@
 // sysheap: the heap of the drop-in, over memory from the system. Requests go up to several times what counts as big.
-#include "checkers/dropin/sysheap.h"
+#include "checkers/dropin/heap/growing_heap.h"
 
 #include <ringfence/fuzz/target.h>
 

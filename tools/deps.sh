@@ -4,7 +4,7 @@
 #
 #   tools/deps.sh [OPTION...]      options go to Bazel, before the command: --output_base=...
 #
-# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/freestanding:layering_test asks the #include lines the same question.
+# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/house:layering_test asks the #include lines the same question.
 set -euo pipefail
 
 cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/..}"

@@ -3,8 +3,8 @@
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
 
+#include "lib/core/seal.h"
 #include <ringfence/memblocks.h>
-#include <ringfence/seal.h>
 #include <ringfence/seam.h>
 
 /* One refused free: which pointer, why, in words. */

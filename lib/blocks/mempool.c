@@ -1,7 +1,7 @@
 #include <ringfence/mempool.h>
 
+#include "lib/core/seal.h"
 #include <limits.h>
-#include <ringfence/seal.h>
 #include <ringfence/seam.h>
 #include <string.h>
 

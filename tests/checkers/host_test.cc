@@ -1,8 +1,8 @@
 // What the checkers ask of the system: memory that can be read, stacks, modules, names.
-#include "checkers/host.h"
-#include "checkers/maps.h"
-#include "checkers/modules.h"
-#include "checkers/symbols.h"
+#include "checkers/os/host.h"
+#include "checkers/os/maps.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/symbols.h"
 
 #include <gtest/gtest.h>
 

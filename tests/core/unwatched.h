@@ -1,4 +1,4 @@
-// For tests that read or damage what belongs to the allocator, which the seam (lib/core/seam.h) would stop. Everything that is
+// For tests that read or damage what belongs to the allocator, which the seam (lib/include/ringfence/seam.h) would stop. Everything that is
 // made while one of these lives can be looked at.
 #ifndef RINGFENCE_TESTS_CORE_UNWATCHED_H
 #define RINGFENCE_TESTS_CORE_UNWATCHED_H

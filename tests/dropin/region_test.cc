@@ -1,5 +1,5 @@
 // The page map: whose an address is, without a look at the memory.
-#include "checkers/dropin/region.h"
+#include "checkers/dropin/os/region.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* The heap under the drop-in's arenas, for the conformance suite. */
-#include "checkers/dropin/sysheap.h"
+#include "checkers/dropin/heap/growing_heap.h"
 
 #include <ringfence/conformance.h>
 

@@ -1,5 +1,5 @@
 // What the heap under the drop-in does beyond what every allocator does: how it gets memory, and gives it back.
-#include "checkers/dropin/sysheap.h"
+#include "checkers/dropin/heap/growing_heap.h"
 
 #include <cstring>
 #include <gtest/gtest.h>

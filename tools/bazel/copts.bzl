@@ -19,7 +19,7 @@ RF_COPTS = _WARNINGS + [
     "-Wvla",
 ]
 
-# For the sources of allocators, which alone may touch what the seam has put out of bounds (lib/core/seam.h). They are
+# For the sources of allocators, which alone may touch what the seam has put out of bounds (lib/include/ringfence/seam.h). They are
 # instrumented where the seam is off: that is how --config=fuzz finds their own mistakes.
 RF_SEAM_COPTS = select({
     str(Label("//lib/core:seam_asan")): ["-fno-sanitize=address"],

@@ -14,18 +14,16 @@ cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/../..}"
 
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-mkdir -p "$work/include/ringfence"
-cp lib/*/*.h "$work/include/ringfence"
 
 # What is measured: a name, and its sources.
 allocators=(
-  "tlsf lib/heaps/tlsf*.c"
+  "tlsf lib/heaps/tlsf/*.c"
   "simple lib/heaps/simple.c"
-  "smallmem lib/heaps/smallmem.c lib/heaps/chain.c"
-  "slab lib/heaps/slab*.c"
-  "memheap lib/heaps/memheap.c lib/heaps/chain.c"
-  "sizeclass lib/heaps/sizeclass*.c"
-  "handle lib/heaps/handle*.c"
+  "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/chain.c"
+  "slab lib/heaps/slab/*.c"
+  "memheap lib/heaps/block_list/memheap.c lib/heaps/block_list/chain.c"
+  "sizeclass lib/heaps/sizeclass/*.c"
+  "handle lib/handles/*.c"
   "std lib/heaps/std.c"
   "mempool lib/blocks/mempool.c"
   "memblocks lib/blocks/memblocks*.c"
@@ -56,7 +54,7 @@ object_of() {
   if [[ ! -e $object ]]; then
     mkdir -p "$work/$2"
     ${compiler[$2]} -std=c11 -Os -ffreestanding -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-      -fno-stack-protector -fno-pic -I"$work/include" -I. -c "$1" -o "$object"
+      -fno-stack-protector -fno-pic -Ilib/include -I. -c "$1" -o "$object"
   fi
   echo "$object"
 }
@@ -82,7 +80,7 @@ kept_of() {
   for root in "$@"; do
     roots+=("-Wl,--undefined=$root")
   done
-  for source in lib/heaps/tlsf*.c; do
+  for source in lib/heaps/tlsf/*.c; do
     object_of "$source" "$target"
   done | xargs $command -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--entry="$1" "${roots[@]}" \
     -Wl,--unresolved-symbols=ignore-all -Wl,-Map="$work/map" -o "$work/linked" 2>/dev/null

@@ -1,0 +1,395 @@
+#define _GNU_SOURCE
+#include "heap_dump.h"
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/process/fatal_signals.h"
+#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/uncancelled.h"
+
+#include <errno.h>
+#include <ringfence/dropin.h>
+#include <ringfence/dump.h>
+#include <ringfence/port.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SITES 1024U /* call sites told apart; the rest is counted together */
+#define SITES_SHOWN 10U
+#define FRAMES 6U /* of a call site */
+#define LOCK_MS 200U
+#define TEXT_BYTES 4096
+
+typedef struct place {
+  uint64_t hash; /* of the frames; 0: the place is not in use */
+  size_t blocks;
+  size_t bytes;
+  unsigned depth;
+  uintptr_t frames[FRAMES];
+} place;
+
+/* One dump at a time; what it works with is too large for the stacks that signal handlers run on. */
+typedef struct workshop {
+  place places[SITES];
+  place rest;
+  rf_modules modules;
+  rf_finding asked;
+  char text[TEXT_BYTES];
+  size_t used;
+} workshop;
+
+static workshop *shop;     /* made when it is first needed */
+static uint32_t busy;      /* somebody is at it; accessed atomically */
+static uint32_t wanted;    /* a dump waits for an arena; accessed atomically */
+static rf_arena *expected; /* which one */
+
+/* ---- Output ---- */
+
+/* Records for the command are JSON, and people look at standard error. */
+static void send(const char *text, size_t size) {
+  if (rf_process.options.format == RF_FORMAT_TEXT) {
+    rf_process_tell(text, size);
+  } else {
+    rf_port_log(text, size);
+  }
+}
+
+static void flush(void) {
+  if (shop->used != 0) {
+    send(shop->text, shop->used);
+    shop->used = 0;
+  }
+}
+
+/* As few writes as there can be. */
+static void put(void *context, const char *text, size_t length) {
+  (void)context;
+  while (length != 0) {
+    size_t const room = sizeof shop->text - shop->used;
+    size_t const some = length < room ? length : room;
+    memcpy(shop->text + shop->used, text, some);
+    shop->used += some;
+    text += some;
+    length -= some;
+    if (shop->used == sizeof shop->text) {
+      flush();
+    }
+  }
+}
+
+static const rf_sink sink = {put, NULL};
+
+/* ---- Call sites ---- */
+
+static uint64_t hash_of(const rf_trace *t, unsigned depth) {
+  uint64_t hash = depth;
+  for (unsigned i = 0; i < depth; i++) {
+    hash = (hash ^ t->frames[i]) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 32;
+  }
+  return hash != 0 ? hash : 1;
+}
+
+static place *place_of(const rf_trace *t) {
+  unsigned const depth = t->depth < FRAMES ? t->depth : FRAMES;
+  uint64_t const hash = hash_of(t, depth);
+  for (unsigned i = 0; i < SITES; i++) {
+    place *const p = &shop->places[(hash + i) % SITES];
+    if (p->hash == 0) {
+      p->hash = hash;
+      p->depth = depth;
+      memcpy(p->frames, t->frames, depth * sizeof p->frames[0]);
+    }
+    if (p->hash == hash) {
+      return p;
+    }
+  }
+  return &shop->rest;
+}
+
+static void add(const rf_trace *allocated, size_t size) {
+  place *const p = place_of(allocated);
+  p->blocks++;
+  p->bytes += size;
+}
+
+static bool add_block(const rf_block *block, void *context) {
+  rf_guard_block known;
+  if (block->used && rf_guard_describe((rf_guard *)context, block->ptr, &known)) {
+    add(&known.allocated, block->size);
+  }
+  return true;
+}
+
+static bool add_paged(const rf_page_block *block, void *context) {
+  rf_trace allocated;
+  (void)context;
+  if (rf_page_store_allocated(rf_paged.store, block->ptr, &allocated)) {
+    add(&allocated, block->size);
+  }
+  return true;
+}
+
+static void put_count(size_t count, const char *what) {
+  rf_sink_uint(&sink, count);
+  rf_sink_str(&sink, what);
+  rf_sink_str(&sink, count == 1 ? "" : "s");
+}
+
+static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
+  rf_frame_name name;
+  rf_sink_str(&sink, "      #");
+  rf_sink_uint(&sink, index);
+  rf_sink_char(&sink, ' ');
+  rf_sink_ptr(&sink, (const void *)pc);
+  if (namer->name(namer->context, pc, 0, &name)) {
+    if (name.function != NULL) {
+      rf_sink_str(&sink, " in ");
+      rf_sink_str(&sink, name.function);
+    }
+    rf_sink_str(&sink, " (");
+    rf_sink_str(&sink, name.module);
+    rf_sink_char(&sink, '+');
+    rf_sink_hex(&sink, name.offset, 1);
+    rf_sink_char(&sink, ')');
+  }
+  rf_sink_char(&sink, '\n');
+}
+
+static void put_place(const place *p) {
+  rf_trace *const t = &shop->asked.found;
+  rf_namer const namer = rf_modules_namer(&shop->modules, true);
+  rf_sink_str(&sink, "    ");
+  put_count(p->bytes, " byte");
+  rf_sink_str(&sink, " in ");
+  put_count(p->blocks, " block");
+  rf_sink_char(&sink, '\n');
+  t->depth = p->depth;
+  memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
+  rf_modules_load(&shop->modules, &shop->asked);
+  for (unsigned i = 0; i < p->depth; i++) {
+    put_frame(&namer, i, p->frames[i]);
+  }
+}
+
+/* The one with the most bytes that was not shown yet. */
+static place *largest(void) {
+  place *best = NULL;
+  for (unsigned i = 0; i < SITES; i++) {
+    place *const p = &shop->places[i];
+    if (p->blocks != 0 && (best == NULL || p->bytes > best->bytes)) {
+      best = p;
+    }
+  }
+  return best;
+}
+
+static void put_places(void) {
+  size_t sites = 0;
+  for (unsigned i = 0; i < SITES; i++) {
+    sites += shop->places[i].blocks != 0 ? 1 : 0;
+  }
+  rf_sink_str(&sink, "  live blocks by call site\n");
+  for (unsigned i = 0; i < SITES_SHOWN; i++) {
+    place *const p = largest();
+    if (p == NULL) {
+      break;
+    }
+    put_place(p);
+    p->blocks = 0;
+  }
+  if (sites > SITES_SHOWN || shop->rest.blocks != 0) {
+    size_t blocks = shop->rest.blocks;
+    size_t bytes = shop->rest.bytes;
+    for (unsigned i = 0; i < SITES; i++) {
+      blocks += shop->places[i].blocks;
+      bytes += shop->places[i].blocks != 0 ? shop->places[i].bytes : 0;
+    }
+    rf_sink_str(&sink, "    ");
+    put_count(bytes, " byte");
+    rf_sink_str(&sink, " in ");
+    put_count(blocks, " block");
+    rf_sink_str(&sink, " from other call sites\n");
+  }
+}
+
+/* ---- Arenas ---- */
+
+static void dump_arena(rf_arena *arena) {
+  rf_allocator *const a = rf_process.checked ? &arena->guard.base : &arena->heap.base;
+  (void)rf_dump(a, &sink, NULL);
+  if (rf_process.checked) {
+    (void)rf_walk(a, add_block, &arena->guard);
+  }
+}
+
+/* `held` is the one that this thread is in, or NULL. */
+static void dump_each(rf_arena *held) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena *const arena = rf_arena_at(i);
+    rf_sink_str(&sink, "arena ");
+    rf_sink_uint(&sink, i);
+    rf_sink_str(&sink, ": ");
+    if (arena == held) {
+      dump_arena(arena);
+    } else if (rf_futex_lock_within(&arena->lock, LOCK_MS)) {
+      dump_arena(arena);
+      rf_futex_unlock(&arena->lock);
+    } else {
+      rf_sink_str(&sink, "in use all the time; left out\n");
+    }
+  }
+}
+
+/* Blocks on pages of their own. Their store may be asked from anywhere. */
+static void dump_paged(void) {
+  rf_page_figures figures;
+  rf_paged_figures(&figures);
+  rf_sink_str(&sink, "pages: ");
+  put_count(figures.counters.blocks, " block");
+  rf_sink_str(&sink, ", ");
+  rf_sink_uint(&sink, figures.counters.used);
+  rf_sink_str(&sink, " bytes used, on pages of ");
+  rf_sink_uint(&sink, figures.open_bytes);
+  rf_sink_str(&sink, " bytes\n");
+  rf_page_store_each(rf_paged.store, add_paged, NULL);
+}
+
+static bool begin(void) {
+  if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0) {
+    return false;
+  }
+  if (shop == NULL) {
+    shop = rf_record_table(sizeof *shop);
+  }
+  if (shop == NULL) {
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+    return false;
+  }
+  memset(shop->places, 0, sizeof shop->places);
+  memset(&shop->rest, 0, sizeof shop->rest);
+  shop->used = 0;
+  return true;
+}
+
+static void dump(rf_arena *held) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  if (begin()) {
+    rf_sink_str(&sink, "ringfence: process ");
+    rf_sink_uint(&sink, (uint64_t)getpid());
+    rf_sink_str(&sink, ": memory now\n");
+    dump_each(held);
+    if (rf_paged.store != NULL) {
+      dump_paged();
+    }
+    if (rf_process.checked) {
+      put_places();
+    }
+    flush();
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+}
+
+/* ---- Now, or when it can be ---- */
+
+/* Signal handlers that come meanwhile must find this thread inside. */
+static void dump_from_outside(void) {
+  rf_arena *const first = rf_arena_count() != 0 ? rf_arena_at(0) : NULL;
+  rf_self.inside = first;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  dump(NULL);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_self.inside = NULL;
+}
+
+/* Inside an arena, its data may be halfway through a change. Its next user sees what was noted there. */
+static void note(rf_arena *arena) {
+  uint32_t unused = 0;
+  if (__atomic_compare_exchange_n(&wanted, &unused, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    expected = arena;
+    __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  }
+}
+
+void rf_ondemand_pending(rf_arena *arena) {
+  if (__atomic_load_n(&wanted, __ATOMIC_ACQUIRE) == 1 && arena == expected) {
+    expected = NULL;
+    __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&wanted, 0, __ATOMIC_RELEASE);
+    dump(arena);
+  }
+}
+
+void rf_ondemand_forked(void) {
+  if (wanted != 0 && expected != NULL) {
+    __atomic_fetch_sub(&expected->pending_count, 1, __ATOMIC_RELAXED);
+  }
+  expected = NULL;
+  wanted = 0;
+  busy = 0;
+}
+
+static bool is_arena(const rf_arena *arena) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    if (rf_arena_at(i) == arena) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be sent
+ * again. */
+static void ask(void) {
+  rf_arena *const inside = rf_self.inside;
+  if (inside == NULL) {
+    dump_from_outside();
+  } else if (!rf_self.holds_all && is_arena(inside)) {
+    note(inside);
+  }
+}
+
+static void on_signal(int number) {
+  (void)number;
+  ask();
+}
+
+RF_EXPORT void __ringfence_dump(void) {
+  rf_process_init();
+  ask();
+}
+
+void ringfence_dump(void) __attribute__((visibility("default"), alias("__ringfence_dump")));
+
+/* ---- The signal ---- */
+
+int rf_signal_of(rf_dump_signal choice) {
+  switch (choice) {
+  case RF_DUMP_SIGUSR1:
+    return SIGUSR1;
+  case RF_DUMP_SIGUSR2:
+    return SIGUSR2;
+  case RF_DUMP_SIGQUIT:
+    return SIGQUIT;
+  case RF_DUMP_SIGHUP:
+    return SIGHUP;
+  case RF_DUMP_NONE:
+    break;
+  }
+  return 0;
+}
+
+void rf_ondemand_init(void) {
+  int const number = rf_signal_of(rf_process.options.dump_signal);
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  (void)sigemptyset(&action.sa_mask);
+  if (number != 0) {
+    rf_handlers_put(number, &action, false);
+  }
+}
