@@ -1,4 +1,5 @@
 // smallmem: where blocks lie and how they split, merge and grow; what is refused; owners; every byte of metadata damaged.
+#include "lib/heaps/block_list/block_list.h"
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
@@ -350,7 +351,7 @@ TEST(SmallmemOwners, CanBeTheCallSite) {
   static const rf_site there = {"there.c", "main", 34};
   alignas(16) unsigned char arena[1024];
   rf_smallmem heap;
-  ASSERT_EQ(RF_OK, rf_smallmem_init_owned(&heap, arena, sizeof arena, rf_chain_site_owner));
+  ASSERT_EQ(RF_OK, rf_smallmem_init_owned(&heap, arena, sizeof arena, rf_site_owner));
   void *const p = rf_alloc_at(&heap.base, 32, kG, &here);
   EXPECT_EQ(&here, walk(&heap.base)[0].site);
   EXPECT_EQ(nullptr, walk(&heap.base)[1].site);
@@ -384,7 +385,7 @@ TEST_F(Smallmem, HasNoOwnersUnlessAskedFor) {
 TEST(SmallmemSeal, NoByteCanChangeWithoutChangingIt) {
   for (size_t place = 0; place < sizeof(size_t); place++) {
     for (size_t e = 1; e < 256; e++) {
-      size_t const change = (e << 8 * place) * RF_CHAIN_FACTOR;
+      size_t const change = (e << 8 * place) * RF_REGION_FACTOR;
       EXPECT_GT(change, 255U);
       EXPECT_GT(-change, 255U);
     }
@@ -443,7 +444,7 @@ protected:
   bool in_header(const unsigned char *byte) {
     bool found = false;
     for (const Seen &b : walk(a)) {
-      found = found || (byte < b.ptr && byte >= b.ptr - heap.chain.header);
+      found = found || (byte < b.ptr && byte >= b.ptr - heap.blocks.header);
     }
     return found;
   }
@@ -496,7 +497,7 @@ TEST_P(SmallmemIntegrity, EachByteOfTheRecordIsToldButThoseThatOnlyCount) {
 TEST_P(SmallmemIntegrity, AWholeHeaderOfAnyOneByteIsTold) {
   for (const Seen &b : walk(a)) {
     for (int value = 0; value < 256; value++) {
-      memset(b.ptr - heap.chain.header, value, heap.chain.header);
+      memset(b.ptr - heap.blocks.header, value, heap.blocks.header);
       EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
       use();
       restore();

@@ -16,7 +16,7 @@ rf_rt_smem *rf_rt_smem_of(const void *ptr) {
 void rf_rt_smem_note(rf_rt_smem *m) {
   m->parent.used = m->heap.counters.used;
   m->parent.max = m->heap.counters.peak;
-  m->lfree = m->heap_ptr + m->heap.lowest;
+  m->lfree = m->heap_ptr + m->heap.blocks.free;
 }
 
 /* The heap behind `m`, any pointer; inside the lock. */
@@ -35,12 +35,12 @@ rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size) {
   }
   memset(m, 0, sizeof *m);
   m->heap = heap;
-  m->heap_ptr = heap.chain.start;
-  m->heap_end = heap.chain.start + heap.chain.limit;
-  m->mem_size_aligned = heap.chain.limit - heap.chain.header;
-  m->lfree = m->heap_ptr + heap.lowest;
+  m->heap_ptr = heap.blocks.start;
+  m->heap_end = heap.blocks.start + heap.blocks.limit;
+  m->mem_size_aligned = heap.blocks.limit - heap.blocks.header;
+  m->lfree = m->heap_ptr + heap.blocks.free;
   m->calls = rf_rt_wrapped(&m->heap.base, name);
-  rf_rt_memory_add(&m->parent, rf_rt_small, name, m->heap_ptr, heap.chain.limit);
+  rf_rt_memory_add(&m->parent, rf_rt_small, name, m->heap_ptr, heap.blocks.limit);
   return &m->parent;
 }
 
