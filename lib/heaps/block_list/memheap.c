@@ -1,6 +1,6 @@
 #include <ringfence/memheap.h>
 
-#include "block_list.h"
+#include "block_list_impl.h"
 
 #include <ringfence/seam.h>
 #include <string.h>
@@ -15,143 +15,139 @@ static rf_memheap *memheap_of(rf_allocator *self) {
   return (rf_memheap *)(void *)self;
 }
 
-static rf_status refuse(rf_memheap *heap, const rf_region_verdict *verdict, const rf_site *site) {
-  return rf_fault_refuse(&heap->base, verdict->status, verdict->what, verdict->where, site);
-}
-
-static bool damaged(const void *where, const char *what, rf_region_verdict *verdict) {
-  return rf_region_refuse(RF_ERR_CORRUPT, what, where, verdict);
+static bool damaged(const void *where, const char *what, rf_fault *fault) {
+  return rf_block_list_refuse(RF_ERR_CORRUPT, what, where, fault);
 }
 
 /* ---- Records ---- */
 
 static size_t region_checksum(const rf_memheap_region *r) {
-  size_t sum = rf_region_mix(0, (uintptr_t)r->next);
-  sum = rf_region_mix(sum, (uintptr_t)r->heap);
-  sum = rf_region_mix(sum, (uintptr_t)r->name);
-  return rf_region_mix(sum, r->blocks.checksum);
+  size_t sum = rf_checksum_step(0, (uintptr_t)r->next);
+  sum = rf_checksum_step(sum, (uintptr_t)r->heap);
+  sum = rf_checksum_step(sum, (uintptr_t)r->name);
+  return rf_checksum_step(sum, r->blocks.checksum);
 }
 
 static size_t heap_checksum(const rf_memheap *heap) {
-  return rf_region_mix(rf_region_mix(0, (uintptr_t)heap->first), heap->regions);
+  return rf_checksum_step(rf_checksum_step(0, (uintptr_t)heap->first), heap->regions);
 }
 
 /* Goes to the first region or the one after *r; sets *r to NULL at the end. Each record vouches for the address of the
- * next. False, and *verdict, where one is damaged. */
-static bool step(const rf_memheap *heap, rf_memheap_region **r, rf_region_verdict *verdict) {
+ * next. False, and *fault, where one is damaged. */
+static bool step(const rf_memheap *heap, rf_memheap_region **r, rf_fault *fault) {
   if (*r == NULL && heap->checksum != heap_checksum(heap)) {
-    return damaged(heap, "damaged heap record", verdict);
+    return damaged(heap, "damaged heap record", fault);
   }
   rf_memheap_region *const next = *r == NULL ? heap->first : (*r)->next;
   if (next != NULL &&
-      (next->checksum != region_checksum(next) || next->heap != heap || !rf_region_intact(&next->blocks))) {
-    return damaged(next, "damaged region record", verdict);
+      (next->checksum != region_checksum(next) || next->heap != heap || !rf_block_list_intact(&next->blocks))) {
+    return damaged(next, "damaged region record", fault);
   }
   *r = next;
   return true;
 }
 
 /* The region that holds `ptr`. */
-static rf_memheap_region *find_region(const rf_memheap *heap, const void *ptr, rf_region_verdict *verdict) {
+static rf_memheap_region *find_region(const rf_memheap *heap, const void *ptr, rf_fault *fault) {
   rf_memheap_region *r = NULL;
   do {
-    if (!step(heap, &r, verdict)) {
+    if (!step(heap, &r, fault)) {
       return NULL;
     }
-  } while (r != NULL && !rf_region_owns(&r->blocks, ptr));
+  } while (r != NULL && !rf_block_list_owns(&r->blocks, ptr));
   if (r == NULL) {
-    (void)rf_region_refuse(RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, verdict);
+    (void)rf_block_list_refuse(RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, fault);
   }
   return r;
 }
 
 /* ---- The list of free blocks: region->free names the one freed last ---- */
 
-static links *links_at(const rf_region *r, size_t at) {
-  return (links *)(void *)rf_region_payload(r, at);
+static links *links_at(const rf_block_list *r, size_t at) {
+  return (links *)(void *)rf_block_list_payload(r, at);
 }
 
 /* An intact free block at `at`, any number. */
-static bool is_free(const rf_region *r, size_t at) {
-  rf_region_block b;
-  return rf_region_read(r, at, &b) && !b.used;
+static bool is_free(const rf_block_list *r, size_t at) {
+  rf_block_entry b;
+  return rf_block_list_read(r, at, &b) && !b.used;
 }
 
 /* Whether the free block at `at` is in the list: its neighbours there, which its removal changes, name it. */
-static bool is_linked(const rf_region *r, size_t at) {
+static bool is_linked(const rf_block_list *r, size_t at) {
   const links *const l = links_at(r, at);
   bool const before =
-      l->prev == RF_REGION_NONE ? r->free == at : is_free(r, l->prev) && links_at(r, l->prev)->next == at;
-  return before && (l->next == RF_REGION_NONE || (is_free(r, l->next) && links_at(r, l->next)->prev == at));
+      l->prev == RF_BLOCK_NONE ? r->free == at : is_free(r, l->prev) && links_at(r, l->prev)->next == at;
+  return before && (l->next == RF_BLOCK_NONE || (is_free(r, l->next) && links_at(r, l->next)->prev == at));
 }
 
 /* Whether a block can be inserted before the first. */
-static bool is_headed(const rf_region *r) {
-  return r->free == RF_REGION_NONE || (is_free(r, r->free) && links_at(r, r->free)->prev == RF_REGION_NONE);
+static bool is_headed(const rf_block_list *r) {
+  return r->free == RF_BLOCK_NONE || (is_free(r, r->free) && links_at(r, r->free)->prev == RF_BLOCK_NONE);
 }
 
-static bool damaged_links(const rf_region *r, size_t at, rf_region_verdict *verdict) {
-  const void *const where = at == RF_REGION_NONE ? (const void *)r : rf_region_payload(r, at);
-  return damaged(where, "damaged list of free blocks", verdict);
+static bool damaged_links(const rf_block_list *r, size_t at, rf_fault *fault) {
+  const void *const where = at == RF_BLOCK_NONE ? (const void *)r : rf_block_list_payload(r, at);
+  return damaged(where, "damaged list of free blocks", fault);
 }
 
 /* Whether the list can be changed around a block: its free neighbours removed, others inserted. */
-static bool is_ready(const rf_region *r, const rf_region_neighbours *near, rf_region_verdict *verdict) {
+static bool is_ready(const rf_block_list *r, const rf_block_neighbours *near, rf_fault *fault) {
   if (!near->before.used && !is_linked(r, near->before.at)) {
-    return damaged_links(r, near->before.at, verdict);
+    return damaged_links(r, near->before.at, fault);
   }
   if (!near->after.used && !is_linked(r, near->after.at)) {
-    return damaged_links(r, near->after.at, verdict);
+    return damaged_links(r, near->after.at, fault);
   }
-  return is_headed(r) || damaged_links(r, RF_REGION_NONE, verdict);
+  return is_headed(r) || damaged_links(r, RF_BLOCK_NONE, fault);
 }
 
-static void remove_free(rf_region *r, size_t at, size_t end) {
+static void remove_free(rf_block_list *r, size_t at, size_t end) {
   links const l = *links_at(r, at);
   (void)end;
-  if (l.prev == RF_REGION_NONE) {
+  if (l.prev == RF_BLOCK_NONE) {
     r->free = l.next;
   } else {
     links_at(r, l.prev)->next = l.next;
   }
-  if (l.next != RF_REGION_NONE) {
+  if (l.next != RF_BLOCK_NONE) {
     links_at(r, l.next)->prev = l.prev;
   }
 }
 
-static void insert_free(rf_region *r, size_t at) {
+static void insert_free(rf_block_list *r, size_t at) {
   links *const l = links_at(r, at);
-  l->prev = RF_REGION_NONE;
+  l->prev = RF_BLOCK_NONE;
   l->next = r->free;
-  if (r->free != RF_REGION_NONE) {
+  if (r->free != RF_BLOCK_NONE) {
     links_at(r, r->free)->prev = at;
   }
   r->free = at;
 }
 
-static const rf_region_policy policy = {.remove = remove_free, .insert = insert_free};
+static const rf_block_policy policy = {.remove = remove_free, .insert = insert_free};
 
 /* ---- Best fit ---- */
 
-/* The smallest free block that can hold the size, or the first that holds it with nothing to split off; RF_REGION_NONE
+/* The smallest free block that can hold the size, or the first that holds it with nothing to split off; RF_BLOCK_NONE
  * where none can. Headers and links passed on the way are read, not verified: damage cannot lead out of the region, nor
- * round in a circle, because each block must name the one before it. False, and *verdict, where that is not so. */
-static bool search(const rf_region *r, size_t size, size_t align, size_t *best, rf_region_verdict *verdict) {
+ * round in a circle, because each block must name the one before it. False, and *fault, where that is not so. */
+static bool search(const rf_block_list *r, size_t size, size_t align, size_t *best, rf_fault *fault) {
   size_t least = SIZE_MAX;
-  *best = RF_REGION_NONE;
-  for (size_t at = r->free, from = RF_REGION_NONE; at != RF_REGION_NONE && least - size >= RF_ALIGN_DEFAULT;) {
-    if (!rf_region_readable(r, at) || links_at(r, at)->prev != from) {
-      return damaged_links(r, from, verdict);
+  *best = RF_BLOCK_NONE;
+  for (size_t at = r->free, from = RF_BLOCK_NONE; at != RF_BLOCK_NONE && least - size >= RF_ALIGN_DEFAULT;) {
+    if (!rf_block_list_readable(r, at) || links_at(r, at)->prev != from) {
+      return damaged_links(r, from, fault);
     }
-    const rf_region_header *const h = rf_region_header_at(r, at);
-    if ((h->tag & RF_REGION_USED) != 0) {
-      return rf_region_damaged(r, at, verdict);
+    const rf_block_header *const h = rf_block_list_header_at(r, at);
+    if ((h->tag & RF_BLOCK_USED) != 0) {
+      return rf_block_list_damaged(r, at, fault);
     }
     size_t const room = h->next - at - r->header;
     if (room >= size && room < least) {
-      rf_region_span const span = {at, h->next, h->prev};
+      rf_block_span const span = {at, h->next, h->prev};
       size_t gap;
-      if (rf_region_fits(r, &span, size, align, &gap)) {
+      if (rf_block_list_fits(r, &span, size, align, &gap)) {
         *best = at;
         least = room;
       }
@@ -163,19 +159,19 @@ static bool search(const rf_region *r, size_t size, size_t align, size_t *best, 
 }
 
 /* The block that a request gets, with its neighbours, and the bytes to leave free before it. False: none can serve it,
- * or, with verdict->what not NULL, damage was met. */
-static bool best_fit(const rf_region *r, size_t size, size_t align, rf_region_neighbours *out, size_t *gap,
-                     rf_region_verdict *verdict) {
+ * or, with fault->what not NULL, damage was met. */
+static bool best_fit(const rf_block_list *r, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
+                     rf_fault *fault) {
   size_t at;
-  if (!search(r, size, align, &at, verdict) || at == RF_REGION_NONE ||
-      !rf_region_read_neighbours(r, at, out, verdict)) {
+  if (!search(r, size, align, &at, fault) || at == RF_BLOCK_NONE ||
+      !rf_block_list_read_neighbours(r, at, out, fault)) {
     return false;
   }
   if (!is_linked(r, at) || !is_headed(r)) {
-    return damaged_links(r, at, verdict);
+    return damaged_links(r, at, fault);
   }
-  rf_region_span const span = rf_region_span_of(&out->block);
-  return rf_region_fits(r, &span, size, align, gap);
+  rf_block_span const span = rf_block_list_span_of(&out->block);
+  return rf_block_list_fits(r, &span, size, align, gap);
 }
 
 /* ---- Operations ---- */
@@ -183,19 +179,19 @@ static bool best_fit(const rf_region *r, size_t size, size_t align, rf_region_ne
 /* Allocates from the first region that can, counted for the region only. Damage is reported, and ends the search: what
  * lies behind it is not known. */
 static void *alloc_block(rf_memheap *heap, size_t size, size_t align, const rf_site *site) {
-  rf_region_verdict verdict = {RF_OK, NULL, NULL};
+  rf_verdict verdict = {RF_OK, NULL, NULL};
   rf_memheap_region *r = NULL;
-  while (verdict.what == NULL && step(heap, &r, &verdict) && r != NULL) {
-    rf_region_neighbours chosen;
+  while (fault.what == NULL && step(heap, &r, &fault) && r != NULL) {
+    rf_block_neighbours chosen;
     size_t gap;
-    if (best_fit(&r->blocks, size, align, &chosen, &gap, &verdict)) {
+    if (best_fit(&r->blocks, size, align, &chosen, &gap, &fault)) {
       rf_count_alloc(&r->counters, size);
-      return rf_region_alloc(&policy, &r->blocks, &chosen, gap, size, site);
+      return rf_block_list_alloc(&policy, &r->blocks, &chosen, gap, size, site);
     }
-    r->counters.failures += verdict.what == NULL ? 1 : 0;
+    r->counters.failures += fault.what == NULL ? 1 : 0;
   }
-  if (verdict.what != NULL) {
-    (void)refuse(heap, &verdict, site);
+  if (fault.what != NULL) {
+    (void)rf_block_list_raise(&fault, &heap->base, site);
   }
   return NULL;
 }
@@ -211,44 +207,44 @@ static void *memheap_alloc(rf_allocator *self, size_t size, size_t align, const 
   return p;
 }
 
-/* The region and the live block that starts at `ptr`; NULL, and *verdict, where there is none. */
-static rf_memheap_region *find(const rf_memheap *heap, const void *ptr, rf_region_neighbours *near,
-                               rf_region_verdict *verdict) {
-  rf_memheap_region *const r = find_region(heap, ptr, verdict);
-  return r != NULL && rf_region_find(&r->blocks, ptr, near, verdict) ? r : NULL;
+/* The region and the live block that starts at `ptr`; NULL, and *fault, where there is none. */
+static rf_memheap_region *find(const rf_memheap *heap, const void *ptr, rf_block_neighbours *near,
+                               rf_fault *fault) {
+  rf_memheap_region *const r = find_region(heap, ptr, fault);
+  return r != NULL && rf_block_list_find(&r->blocks, ptr, near, fault) ? r : NULL;
 }
 
 /* The same for a block that is to change; what is refused is reported. */
-static rf_memheap_region *find_to_change(rf_memheap *heap, const void *ptr, rf_region_neighbours *near,
+static rf_memheap_region *find_to_change(rf_memheap *heap, const void *ptr, rf_block_neighbours *near,
                                          rf_status *status, const rf_site *site) {
-  rf_region_verdict verdict;
-  rf_memheap_region *const r = find(heap, ptr, near, &verdict);
-  if (r != NULL && is_ready(&r->blocks, near, &verdict)) {
+  rf_fault fault;
+  rf_memheap_region *const r = find(heap, ptr, near, &fault);
+  if (r != NULL && is_ready(&r->blocks, near, &fault)) {
     return r;
   }
-  *status = refuse(heap, &verdict, site);
+  *status = rf_block_list_raise(&fault, &heap->base, site);
   return NULL;
 }
 
 static rf_status memheap_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_memheap *const heap = memheap_of(self);
-  rf_region_neighbours near;
+  rf_block_neighbours near;
   rf_status status = RF_OK;
   rf_memheap_region *const r = find_to_change(heap, ptr, &near, &status, site);
   if (r != NULL) {
-    size_t const size = rf_region_size(&r->blocks, &near.block);
+    size_t const size = rf_block_list_size(&r->blocks, &near.block);
     rf_count_free(&heap->counters, size);
     rf_count_free(&r->counters, size);
-    rf_region_free(&policy, &r->blocks, &near);
+    rf_block_list_free(&policy, &r->blocks, &near);
   }
   return status;
 }
 
 /* Resizes the block in its region, else where an allocation is served. */
-static void *realloc_block(rf_memheap *heap, rf_memheap_region *r, const rf_region_neighbours *near, size_t size,
+static void *realloc_block(rf_memheap *heap, rf_memheap_region *r, const rf_block_neighbours *near, size_t size,
                            size_t align, const rf_site *site) {
-  size_t const old_size = rf_region_size(&r->blocks, &near->block);
-  void *p = rf_region_realloc(&policy, &r->blocks, near, size, align, site);
+  size_t const old_size = rf_block_list_size(&r->blocks, &near->block);
+  void *p = rf_block_list_realloc(&policy, &r->blocks, near, size, align, site);
   if (p != NULL) {
     rf_count_resize(&r->counters, old_size, size);
     return p;
@@ -256,14 +252,14 @@ static void *realloc_block(rf_memheap *heap, rf_memheap_region *r, const rf_regi
   p = alloc_block(heap, size, align, site);
   if (p != NULL) {
     rf_count_free(&r->counters, old_size);
-    rf_region_move(&policy, &r->blocks, near, p, size);
+    rf_block_list_move(&policy, &r->blocks, near, p, size);
   }
   return p;
 }
 
 static void *memheap_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_memheap *const heap = memheap_of(self);
-  rf_region_neighbours near;
+  rf_block_neighbours near;
   rf_status status;
   rf_memheap_region *const r = find_to_change(heap, ptr, &near, &status, site);
   if (r == NULL) {
@@ -273,33 +269,33 @@ static void *memheap_realloc(rf_allocator *self, void *ptr, size_t size, size_t 
   if (p == NULL) {
     heap->counters.failures++;
   } else {
-    rf_count_resize(&heap->counters, rf_region_size(&r->blocks, &near.block), size);
+    rf_count_resize(&heap->counters, rf_block_list_size(&r->blocks, &near.block), size);
   }
   return p;
 }
 
 static rf_status memheap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_memheap *const heap = memheap_of(self);
-  rf_region_neighbours near;
+  rf_block_neighbours near;
   rf_status status = RF_OK;
   rf_memheap_region *const r = find_to_change(heap, ptr, &near, &status, site);
   if (r == NULL) {
     return status;
   }
-  if (!rf_region_resize(&policy, &r->blocks, &near, size, site)) {
+  if (!rf_block_list_resize(&policy, &r->blocks, &near, size, site)) {
     return RF_ERR_NO_MEMORY;
   }
-  size_t const old_size = rf_region_size(&r->blocks, &near.block);
+  size_t const old_size = rf_block_list_size(&r->blocks, &near.block);
   rf_count_resize(&heap->counters, old_size, size);
   rf_count_resize(&r->counters, old_size, size);
   return RF_OK;
 }
 
 static size_t memheap_usable_size(rf_allocator *self, const void *ptr) {
-  rf_region_neighbours near;
-  rf_region_verdict unused;
+  rf_block_neighbours near;
+  rf_fault unused;
   const rf_memheap_region *const r = find(memheap_of(self), ptr, &near, &unused);
-  return r != NULL ? rf_region_room(&r->blocks, &near.block) : 0;
+  return r != NULL ? rf_block_list_room(&r->blocks, &near.block) : 0;
 }
 
 static bool memheap_owns(rf_allocator *self, const void *ptr) {
@@ -309,7 +305,7 @@ static bool memheap_owns(rf_allocator *self, const void *ptr) {
 static rf_status memheap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_memheap *const heap = memheap_of(self);
   rf_memheap_region *r = NULL;
-  rf_region_verdict unused;
+  rf_fault unused;
   rf_status status = RF_OK;
   bool more = true;
   do {
@@ -317,7 +313,7 @@ static rf_status memheap_walk(rf_allocator *self, rf_walk_fn visit, void *contex
       return RF_ERR_CORRUPT;
     }
     if (r != NULL) {
-      status = rf_region_walk(&r->blocks, visit, context, &more);
+      status = rf_block_list_walk(&r->blocks, visit, context, &more);
     }
   } while (r != NULL && status == RF_OK && more);
   return status;
@@ -325,39 +321,39 @@ static rf_status memheap_walk(rf_allocator *self, rf_walk_fn visit, void *contex
 
 /* ---- Integrity ---- */
 
-static bool check_list(const rf_region *r, size_t free_blocks, rf_region_verdict *verdict) {
+static bool check_list(const rf_block_list *r, size_t free_blocks, rf_fault *fault) {
   size_t seen = 0;
-  size_t from = RF_REGION_NONE;
-  for (size_t at = r->free; at != RF_REGION_NONE && seen <= free_blocks; at = links_at(r, at)->next) {
+  size_t from = RF_BLOCK_NONE;
+  for (size_t at = r->free; at != RF_BLOCK_NONE && seen <= free_blocks; at = links_at(r, at)->next) {
     if (!is_free(r, at) || links_at(r, at)->prev != from) {
-      return damaged_links(r, from, verdict);
+      return damaged_links(r, from, fault);
     }
     from = at;
     seen++;
   }
-  return seen == free_blocks || damaged_links(r, from, verdict);
+  return seen == free_blocks || damaged_links(r, from, fault);
 }
 
 static bool adds_up(const rf_counters *counted, size_t used, size_t blocks, const void *where,
-                    rf_region_verdict *verdict) {
-  return rf_region_adds_up(counted, used, blocks) ||
-         damaged(where, "blocks do not add up to what was counted", verdict);
+                    rf_fault *fault) {
+  return rf_block_list_adds_up(counted, used, blocks) ||
+         damaged(where, "blocks do not add up to what was counted", fault);
 }
 
-static bool check_all(const rf_memheap *heap, rf_region_verdict *verdict) {
-  rf_region_sums sums;
+static bool check_all(const rf_memheap *heap, rf_fault *fault) {
+  rf_block_sums sums;
   rf_memheap_region *r = NULL;
   size_t used = 0;
   size_t blocks = 0;
   for (;;) {
-    if (!step(heap, &r, verdict)) {
+    if (!step(heap, &r, fault)) {
       return false;
     }
     if (r == NULL) {
-      return adds_up(&heap->counters, used, blocks, heap, verdict);
+      return adds_up(&heap->counters, used, blocks, heap, fault);
     }
-    if (!rf_region_check(&r->blocks, &sums, verdict) || !check_list(&r->blocks, sums.free_blocks, verdict) ||
-        !adds_up(&r->counters, sums.used, sums.blocks, r, verdict)) {
+    if (!rf_block_list_check(&r->blocks, &sums, fault) || !check_list(&r->blocks, sums.free_blocks, fault) ||
+        !adds_up(&r->counters, sums.used, sums.blocks, r, fault)) {
       return false;
     }
     used += sums.used;
@@ -366,11 +362,11 @@ static bool check_all(const rf_memheap *heap, rf_region_verdict *verdict) {
 }
 
 static rf_status memheap_check(rf_allocator *self, rf_fault *where) {
-  rf_region_verdict verdict;
-  if (check_all(memheap_of(self), &verdict)) {
+  rf_fault fault;
+  if (check_all(memheap_of(self), &fault)) {
     return RF_OK;
   }
-  rf_fault const fault = {verdict.status, verdict.what, self, verdict.where, NULL};
+  rf_fault const fault = {verdict.status, fault.what, self, verdict.where, NULL};
   *where = fault;
   return RF_ERR_CORRUPT;
 }
@@ -378,7 +374,7 @@ static rf_status memheap_check(rf_allocator *self, rf_fault *where) {
 /* ---- Statistics ---- */
 
 void rf_memheap_region_stats(const rf_memheap_region *region, rf_stats *out) {
-  rf_region_stats(&region->blocks, &region->counters, out);
+  rf_block_list_stats(&region->blocks, &region->counters, out);
 }
 
 static void memheap_stats(rf_allocator *self, rf_stats *out) {
@@ -403,12 +399,12 @@ static void memheap_counters(rf_allocator *self, rf_counters *out) {
 
 rf_memheap_region *rf_memheap_next(const rf_memheap *heap, const rf_memheap_region *region) {
   rf_memheap_region *r = (rf_memheap_region *)(uintptr_t)region;
-  rf_region_verdict unused;
+  rf_fault unused;
   return step(heap, &r, &unused) ? r : NULL;
 }
 
 rf_memheap_region *rf_memheap_region_of(const rf_memheap *heap, const void *ptr) {
-  rf_region_verdict unused;
+  rf_fault unused;
   return find_region(heap, ptr, &unused);
 }
 
@@ -435,15 +431,15 @@ static void set_next(rf_memheap *heap, rf_memheap_region *last, rf_memheap_regio
 rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char *name, void *memory, size_t size) {
   rf_memheap_region *last = NULL;
   rf_memheap_region *r = NULL;
-  rf_region_verdict verdict;
-  rf_region blocks;
+  rf_fault fault;
+  rf_block_list blocks;
   if (heap == NULL || region == NULL || memory == NULL || size > RF_SIZE_LIMIT ||
       (uintptr_t)memory > UINTPTR_MAX - size || overlap(region, sizeof *region, memory, size)) {
     return RF_ERR_INVALID;
   }
   for (;;) {
-    if (!step(heap, &r, &verdict)) {
-      return refuse(heap, &verdict, NULL);
+    if (!step(heap, &r, &fault)) {
+      return rf_block_list_raise(&fault, &heap->base, NULL);
     }
     if (r == NULL) {
       break;
@@ -453,7 +449,7 @@ rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char
     }
     last = r;
   }
-  if (rf_region_init(&blocks, memory, size, sizeof(links), NULL) != RF_OK) {
+  if (rf_block_list_init(&blocks, memory, size, sizeof(links), NULL) != RF_OK) {
     return RF_ERR_INVALID;
   }
   memset(region, 0, sizeof *region);
@@ -461,7 +457,7 @@ rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char
   region->name = name;
   region->blocks = blocks;
   region->checksum = region_checksum(region);
-  region->blocks.free = RF_REGION_NONE;
+  region->blocks.free = RF_BLOCK_NONE;
   rf_seam_enter();
   insert_free(&region->blocks, 0);
   rf_seam_leave();
@@ -472,13 +468,13 @@ rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char
 rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region) {
   rf_memheap_region *last = NULL;
   rf_memheap_region *r = NULL;
-  rf_region_verdict verdict;
+  rf_fault fault;
   if (heap == NULL || region == NULL) {
     return RF_ERR_INVALID;
   }
   for (;;) {
-    if (!step(heap, &r, &verdict)) {
-      return refuse(heap, &verdict, NULL);
+    if (!step(heap, &r, &fault)) {
+      return rf_block_list_raise(&fault, &heap->base, NULL);
     }
     if (r == NULL) {
       return RF_ERR_INVALID;
@@ -493,7 +489,7 @@ rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region) {
   }
   set_next(heap, last, region->next, heap->regions - 1);
   rf_seam_enter();
-  rf_region_deinit(&region->blocks);
+  rf_block_list_deinit(&region->blocks);
   rf_seam_leave();
   memset(region, 0, sizeof *region);
   return RF_OK;
@@ -506,7 +502,7 @@ static void memheap_deinit(rf_allocator *self) {
   rf_memheap_region *r = rf_memheap_next(heap, NULL);
   while (r != NULL) {
     rf_memheap_region *const next = rf_memheap_next(heap, r);
-    rf_region_deinit(&r->blocks);
+    rf_block_list_deinit(&r->blocks);
     memset(r, 0, sizeof *r);
     r = next;
   }

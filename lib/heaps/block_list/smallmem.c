@@ -1,6 +1,6 @@
 #include <ringfence/smallmem.h>
 
-#include "block_list.h"
+#include "block_list_impl.h"
 
 #include <ringfence/seam.h>
 #include <string.h>
@@ -9,30 +9,26 @@ static rf_smallmem *smallmem_of(rf_allocator *self) {
   return (rf_smallmem *)(void *)self;
 }
 
-static rf_status refuse(rf_smallmem *heap, const rf_region_verdict *verdict, const rf_site *site) {
-  return rf_fault_refuse(&heap->base, verdict->status, verdict->what, verdict->where, site);
-}
-
-/* ---- First fit: no free block lies below region->free ---- */
+/* ---- First fit: no free block lies below list->free ---- */
 
 /* The lowest free block that serves a request, with its neighbours, and the bytes to leave free before it. False: none
- * does, or, with verdict->what not NULL, damage was met. Headers passed on the way are read, not verified: a damaged
- * one cannot lead out of the region or backwards, and the chosen block is verified with its neighbours. */
-static bool first_fit(const rf_region *r, size_t size, size_t align, rf_region_neighbours *out, size_t *gap,
-                      rf_region_verdict *verdict) {
-  verdict->what = NULL;
+ * does, or, with fault->what not NULL, damage was met. Headers passed on the way are read, not verified: a damaged
+ * one cannot lead out of the list or backwards, and the chosen block is verified with its neighbours. */
+static bool first_fit(const rf_block_list *r, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
+                      rf_fault *fault) {
+  fault->what = NULL;
   for (size_t at = r->free, next; at != r->limit; at = next) {
-    const rf_region_header *const h = rf_region_readable(r, at) ? rf_region_header_at(r, at) : NULL;
+    const rf_block_header *const h = rf_block_list_readable(r, at) ? rf_block_list_header_at(r, at) : NULL;
     if (h == NULL || h->next <= at) {
-      return rf_region_damaged(r, at, verdict);
+      return rf_block_list_damaged(r, at, fault);
     }
     next = h->next;
-    if ((h->tag & RF_REGION_USED) == 0 && next - at >= r->header && size <= next - at - r->header) {
-      if (!rf_region_read_neighbours(r, at, out, verdict)) {
+    if ((h->tag & RF_BLOCK_USED) == 0 && next - at >= r->header && size <= next - at - r->header) {
+      if (!rf_block_list_read_neighbours(r, at, out, fault)) {
         return false;
       }
-      rf_region_span const span = rf_region_span_of(&out->block);
-      if (rf_region_fits(r, &span, size, align, gap)) {
+      rf_block_span const span = rf_block_list_span_of(&out->block);
+      if (rf_block_list_fits(r, &span, size, align, gap)) {
         return true;
       }
     }
@@ -40,41 +36,41 @@ static bool first_fit(const rf_region *r, size_t size, size_t align, rf_region_n
   return false;
 }
 
-static void raise_lowest(rf_region *r, size_t at, size_t end) {
+static void raise_lowest(rf_block_list *r, size_t at, size_t end) {
   if (r->free == at) {
     r->free = end;
   }
 }
 
-static void lower_lowest(rf_region *r, size_t at) {
+static void lower_lowest(rf_block_list *r, size_t at) {
   if (r->free > at) {
     r->free = at;
   }
 }
 
-static const rf_region_policy policy = {.remove = raise_lowest, .insert = lower_lowest};
+static const rf_block_policy policy = {.remove = raise_lowest, .insert = lower_lowest};
 
 /* ---- Operations ---- */
 
 /* Allocates, uncounted; damage is reported. */
 static void *alloc_block(rf_smallmem *heap, size_t size, size_t align, const rf_site *site) {
-  rf_region_neighbours chosen;
-  rf_region_verdict verdict;
+  rf_block_neighbours chosen;
+  rf_fault fault;
   size_t gap;
-  if (first_fit(&heap->blocks, size, align, &chosen, &gap, &verdict)) {
-    return rf_region_alloc(&policy, &heap->blocks, &chosen, gap, size, site);
+  if (first_fit(&heap->blocks, size, align, &chosen, &gap, &fault)) {
+    return rf_block_list_alloc(&policy, &heap->blocks, &chosen, gap, size, site);
   }
-  if (verdict.what != NULL) {
-    (void)refuse(heap, &verdict, site);
+  if (fault.what != NULL) {
+    (void)rf_block_list_raise(&fault, &heap->base, site);
   }
   return NULL;
 }
 
 static void *smallmem_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_region_verdict const damaged = {RF_ERR_CORRUPT, "damaged heap record", heap};
+  rf_verdict const damaged = {RF_ERR_CORRUPT, "damaged heap record", heap};
   void *p = NULL;
-  if (!rf_region_intact(&heap->blocks)) {
+  if (!rf_block_list_intact(&heap->blocks)) {
     (void)refuse(heap, &damaged, site);
   } else {
     p = alloc_block(heap, size, align, site);
@@ -89,96 +85,96 @@ static void *smallmem_alloc(rf_allocator *self, size_t size, size_t align, const
 
 static rf_status smallmem_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_region_neighbours near;
-  rf_region_verdict verdict;
-  if (!rf_region_find(&heap->blocks, ptr, &near, &verdict)) {
-    return refuse(heap, &verdict, site);
+  rf_block_neighbours near;
+  rf_fault fault;
+  if (!rf_block_list_find(&heap->blocks, ptr, &near, &fault)) {
+    return rf_block_list_raise(&fault, &heap->base, site);
   }
-  rf_count_free(&heap->counters, rf_region_size(&heap->blocks, &near.block));
-  rf_region_free(&policy, &heap->blocks, &near);
+  rf_count_free(&heap->counters, rf_block_list_size(&heap->blocks, &near.block));
+  rf_block_list_free(&policy, &heap->blocks, &near);
   return RF_OK;
 }
 
 static void *smallmem_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_region_neighbours near;
-  rf_region_verdict verdict;
-  if (!rf_region_find(&heap->blocks, ptr, &near, &verdict)) {
-    (void)refuse(heap, &verdict, site);
+  rf_block_neighbours near;
+  rf_fault fault;
+  if (!rf_block_list_find(&heap->blocks, ptr, &near, &fault)) {
+    (void)rf_block_list_raise(&fault, &heap->base, site);
     return NULL;
   }
-  void *p = rf_region_realloc(&policy, &heap->blocks, &near, size, align, site);
+  void *p = rf_block_list_realloc(&policy, &heap->blocks, &near, size, align, site);
   if (p == NULL && (p = alloc_block(heap, size, align, site)) != NULL) {
-    rf_region_move(&policy, &heap->blocks, &near, p, size);
+    rf_block_list_move(&policy, &heap->blocks, &near, p, size);
   }
   if (p == NULL) {
     heap->counters.failures++;
   } else {
-    rf_count_resize(&heap->counters, rf_region_size(&heap->blocks, &near.block), size);
+    rf_count_resize(&heap->counters, rf_block_list_size(&heap->blocks, &near.block), size);
   }
   return p;
 }
 
 static rf_status smallmem_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_region_neighbours near;
-  rf_region_verdict verdict;
-  if (!rf_region_find(&heap->blocks, ptr, &near, &verdict)) {
-    return refuse(heap, &verdict, site);
+  rf_block_neighbours near;
+  rf_fault fault;
+  if (!rf_block_list_find(&heap->blocks, ptr, &near, &fault)) {
+    return rf_block_list_raise(&fault, &heap->base, site);
   }
-  if (!rf_region_resize(&policy, &heap->blocks, &near, size, site)) {
+  if (!rf_block_list_resize(&policy, &heap->blocks, &near, size, site)) {
     return RF_ERR_NO_MEMORY;
   }
-  rf_count_resize(&heap->counters, rf_region_size(&heap->blocks, &near.block), size);
+  rf_count_resize(&heap->counters, rf_block_list_size(&heap->blocks, &near.block), size);
   return RF_OK;
 }
 
 static size_t smallmem_usable_size(rf_allocator *self, const void *ptr) {
   const rf_smallmem *const heap = smallmem_of(self);
-  rf_region_neighbours near;
-  rf_region_verdict unused;
-  return rf_region_find(&heap->blocks, ptr, &near, &unused) ? rf_region_room(&heap->blocks, &near.block) : 0;
+  rf_block_neighbours near;
+  rf_fault unused;
+  return rf_block_list_find(&heap->blocks, ptr, &near, &unused) ? rf_block_list_room(&heap->blocks, &near.block) : 0;
 }
 
 static bool smallmem_owns(rf_allocator *self, const void *ptr) {
-  return rf_region_owns(&smallmem_of(self)->blocks, ptr);
+  return rf_block_list_owns(&smallmem_of(self)->blocks, ptr);
 }
 
 static rf_status smallmem_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   bool more;
-  return rf_region_walk(&smallmem_of(self)->blocks, visit, context, &more);
+  return rf_block_list_walk(&smallmem_of(self)->blocks, visit, context, &more);
 }
 
-static bool lowest_is_right(const rf_region *r, const rf_region_sums *sums) {
-  rf_region_block b;
-  return r->free <= sums->lowest_free && (r->free == r->limit || rf_region_read(r, r->free, &b));
+static bool lowest_is_right(const rf_block_list *r, const rf_block_sums *sums) {
+  rf_block_entry b;
+  return r->free <= sums->lowest_free && (r->free == r->limit || rf_block_list_read(r, r->free, &b));
 }
 
-static bool check_all(const rf_smallmem *heap, rf_region_verdict *verdict) {
-  rf_region_sums sums;
-  if (!rf_region_check(&heap->blocks, &sums, verdict)) {
+static bool check_all(const rf_smallmem *heap, rf_fault *fault) {
+  rf_block_sums sums;
+  if (!rf_block_list_check(&heap->blocks, &sums, fault)) {
     return false;
   }
   if (!lowest_is_right(&heap->blocks, &sums)) {
-    return rf_region_refuse(RF_ERR_CORRUPT, "free memory where none should be", heap, verdict);
+    return rf_block_list_refuse(RF_ERR_CORRUPT, "free memory where none should be", heap, fault);
   }
-  return rf_region_adds_up(&heap->counters, sums.used, sums.blocks) ||
-         rf_region_refuse(RF_ERR_CORRUPT, "blocks do not add up to what was counted", heap, verdict);
+  return rf_block_list_adds_up(&heap->counters, sums.used, sums.blocks) ||
+         rf_block_list_refuse(RF_ERR_CORRUPT, "blocks do not add up to what was counted", heap, fault);
 }
 
 static rf_status smallmem_check(rf_allocator *self, rf_fault *where) {
-  rf_region_verdict verdict;
-  if (check_all(smallmem_of(self), &verdict)) {
+  rf_fault fault;
+  if (check_all(smallmem_of(self), &fault)) {
     return RF_OK;
   }
-  rf_fault const fault = {RF_ERR_CORRUPT, verdict.what, self, verdict.where, NULL};
+  rf_fault const fault = {RF_ERR_CORRUPT, fault.what, self, verdict.where, NULL};
   *where = fault;
   return RF_ERR_CORRUPT;
 }
 
 static void smallmem_stats(rf_allocator *self, rf_stats *out) {
   const rf_smallmem *const heap = smallmem_of(self);
-  rf_region_stats(&heap->blocks, &heap->counters, out);
+  rf_block_list_stats(&heap->blocks, &heap->counters, out);
 }
 
 static void smallmem_counters(rf_allocator *self, rf_counters *out) {
@@ -187,7 +183,7 @@ static void smallmem_counters(rf_allocator *self, rf_counters *out) {
 
 static void smallmem_deinit(rf_allocator *self) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_region_deinit(&heap->blocks);
+  rf_block_list_deinit(&heap->blocks);
   memset(&heap->counters, 0, sizeof heap->counters);
 }
 
@@ -207,8 +203,8 @@ static const rf_allocator_ops smallmem_ops = {
 };
 
 rf_status rf_smallmem_init_owned(rf_smallmem *heap, void *arena, size_t size, rf_owner_fn owner_of) {
-  rf_region blocks;
-  if (heap == NULL || rf_region_init(&blocks, arena, size, 1, owner_of) != RF_OK) {
+  rf_block_list blocks;
+  if (heap == NULL || rf_block_list_init(&blocks, arena, size, 1, owner_of) != RF_OK) {
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
@@ -224,25 +220,25 @@ rf_status rf_smallmem_init(rf_smallmem *heap, void *arena, size_t size) {
 /* ---- Owners ---- */
 
 uintptr_t rf_smallmem_owner(const rf_smallmem *heap, const void *ptr) {
-  rf_region_neighbours near;
-  rf_region_verdict unused;
+  rf_block_neighbours near;
+  rf_fault unused;
   rf_seam_enter();
-  uintptr_t const owner = rf_region_find(&heap->blocks, ptr, &near, &unused) ? near.block.owner : 0;
+  uintptr_t const owner = rf_block_list_find(&heap->blocks, ptr, &near, &unused) ? near.block.owner : 0;
   rf_seam_leave();
   return owner;
 }
 
 rf_status rf_smallmem_set_owner(rf_smallmem *heap, void *ptr, uintptr_t owner) {
-  rf_region_neighbours near;
-  rf_region_verdict verdict;
+  rf_block_neighbours near;
+  rf_fault fault;
   if (heap->blocks.owner_of == NULL) {
     return RF_ERR_UNSUPPORTED;
   }
   rf_seam_enter();
-  bool const found = rf_region_find(&heap->blocks, ptr, &near, &verdict);
+  bool const found = rf_block_list_find(&heap->blocks, ptr, &near, &fault);
   if (found) {
-    rf_region_set_owner(&heap->blocks, &near.block, owner);
+    rf_block_list_set_owner(&heap->blocks, &near.block, owner);
   }
   rf_seam_leave();
-  return found ? RF_OK : refuse(heap, &verdict, NULL);
+  return found ? RF_OK : rf_block_list_raise(&fault, &heap->base, NULL);
 }

@@ -38,7 +38,7 @@
 #define RINGFENCE_MEMHEAP_H
 
 #include <ringfence/allocator.h>
-#include <ringfence/block_region.h>
+#include <ringfence/block_list.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,7 +53,7 @@ struct rf_memheap_region {
   rf_memheap *heap;
   const char *name;
   size_t checksum;  /* of all of the above and of the list's record */
-  rf_region blocks; /* blocks.free: offset of the first free block; SIZE_MAX: there is none */
+  rf_block_list blocks; /* blocks.free: offset of the first free block; SIZE_MAX: there is none */
   rf_counters counters;
 };
 

@@ -37,7 +37,7 @@
 #define RINGFENCE_SMALLMEM_H
 
 #include <ringfence/allocator.h>
-#include <ringfence/block_region.h>
+#include <ringfence/block_list.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,7 +46,7 @@ extern "C" {
 /* The caller's storage, its fields the heap's own. */
 typedef struct rf_smallmem {
   rf_allocator base;
-  rf_region blocks; /* no free block lies below blocks.free, the offset of a block */
+  rf_block_list blocks; /* no free block lies below blocks.free, the offset of a block */
   rf_counters counters;
 } rf_smallmem;
 
