@@ -22,8 +22,8 @@ A file of mutants starts with what to build, then describes each mutant by the l
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 
-A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, of
-which the sources tell by the seam (lib/include/ringfence/seam.h).
+A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, which
+the sources inform through lib/include/ringfence/track.h.
 """
 
 import argparse
@@ -47,7 +47,7 @@ GENERATED = {
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
-WATCHED = ["-DRF_SEAM_ASAN=1"]
+WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found

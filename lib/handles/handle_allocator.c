@@ -2,7 +2,7 @@
 
 #include "handle_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static rf_handle_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_handle_allocator *a) {
-  return rf_seal_add_address(rf_seal_begin(a), a->heap);
+  return rf_checksum_add_address(rf_checksum_begin(a), a->heap);
 }
 
 /* Whether the records are such that their addresses may be followed. */
@@ -42,7 +42,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
     return NULL;
   }
   rf_count_alloc(&a->counters, size);
-  rf_seam_alloc(rf_handle_at(a->heap, e.offset), size);
+  rf_track_alloc(rf_handle_at(a->heap, e.offset), size);
   return rf_handle_at(a->heap, e.offset);
 }
 
@@ -139,7 +139,7 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   if (!intact(a) || find(a, ptr, &index, &e, &status) != NULL) {
     return 0;
   }
-  rf_seam_reveal(ptr, rf_handle_extent(a->heap, e.size));
+  rf_track_reveal(ptr, rf_handle_extent(a->heap, e.size));
   return rf_handle_extent(a->heap, e.size);
 }
 

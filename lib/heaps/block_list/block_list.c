@@ -1,6 +1,6 @@
 #include "block_list_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 #define G RF_ALIGN_DEFAULT
@@ -20,12 +20,12 @@ uintptr_t rf_site_owner(const rf_site *site) {
 
 /* ---- Checksums ---- */
 
-static size_t checksum_of(const rf_block_list *r) {
-  size_t sum = rf_checksum_step(0, (uintptr_t)r->start);
-  sum = rf_checksum_step(sum, r->limit);
-  sum = rf_checksum_step(sum, r->header);
-  sum = rf_checksum_step(sum, r->least);
-  return rf_checksum_step(sum, (uintptr_t)r->owner_of);
+static size_t checksum_of(const rf_block_list *list) {
+  size_t sum = rf_checksum_begin(list->start); /* not of the record, which the caller may copy */
+  sum = rf_checksum_add(sum, list->limit);
+  sum = rf_checksum_add(sum, list->header);
+  sum = rf_checksum_add(sum, list->least);
+  return rf_checksum_add(sum, (size_t)(uintptr_t)list->owner_of);
 }
 
 bool rf_block_list_intact(const rf_block_list *list) {
@@ -37,12 +37,12 @@ static size_t rotated(size_t word, unsigned bits) {
 }
 
 /* Each word goes in by whole bytes, so one byte that is overwritten changes the operand of the product by e * 256^k,
- * which changes the upper bits whatever e and k are: see RF_BLOCK_FACTOR. */
-static size_t tag_of(const rf_block_list *r, const rf_block_entry *b) {
+ * which changes the upper bits whatever e and k are: see RF_CHECKSUM_FACTOR. */
+static size_t tag_of(const rf_block_list *list, const rf_block_entry *b) {
   size_t const low = b->slack << 1 | (b->used ? RF_BLOCK_USED : 0);
-  size_t const all = r->checksum ^ (uintptr_t)(r->start + b->at) ^ low ^ b->next ^ rotated(b->prev, WORD_BITS / 2) ^
-                     rotated(b->owner, WORD_BITS / 4);
-  return ((all * RF_BLOCK_FACTOR) & ~LOW_MASK) | low;
+  size_t const all = list->checksum ^ (uintptr_t)(list->start + b->at) ^ low ^ b->next ^
+                     rotated(b->prev, WORD_BITS / 2) ^ rotated(b->owner, WORD_BITS / 4);
+  return (rf_checksum_spread(all) & ~LOW_MASK) | low;
 }
 
 /* ---- Refusals ---- */
@@ -72,25 +72,25 @@ rf_status rf_block_list_raise(rf_fault *fault, rf_allocator *allocator, const rf
   return rf_fault_raise(fault);
 }
 
-static bool check_record(const rf_block_list *r, rf_fault *fault) {
-  return rf_block_list_intact(r) || rf_block_list_corrupt("damaged heap record", r, fault);
+static bool check_record(const rf_block_list *list, rf_fault *fault) {
+  return rf_block_list_intact(list) || rf_block_list_corrupt("damaged heap record", list, fault);
 }
 
 /* ---- Headers ---- */
 
-static void put(rf_block_list *r, const rf_block_entry *b) {
-  rf_block_header *const h = rf_block_list_header_at(r, b->at);
-  h->tag = tag_of(r, b);
+static void put(rf_block_list *list, const rf_block_entry *b) {
+  rf_block_header *const h = rf_block_list_header_at(list, b->at);
+  h->tag = tag_of(list, b);
   h->next = b->next;
   h->prev = b->prev;
-  if (r->owner_of != NULL) {
+  if (list->owner_of != NULL) {
     h->owner = b->owner;
   }
 }
 
-static void put_free(rf_block_list *r, size_t at, size_t next, size_t prev) {
+static void put_free(rf_block_list *list, size_t at, size_t next, size_t prev) {
   rf_block_entry const b = {at, next, prev, 0, 0, false};
-  put(r, &b);
+  put(list, &b);
 }
 
 bool rf_block_list_read(const rf_block_list *list, size_t at, rf_block_entry *out) {
@@ -112,8 +112,7 @@ bool rf_block_list_read(const rf_block_list *list, size_t at, rf_block_entry *ou
          b.slack <= rf_block_list_room(list, &b) && (b.used || b.slack == 0);
 }
 
-bool rf_block_list_read_neighbours(const rf_block_list *list, size_t at, rf_block_neighbours *out,
-                               rf_fault *fault) {
+bool rf_block_list_read_neighbours(const rf_block_list *list, size_t at, rf_block_neighbours *out, rf_fault *fault) {
   static const rf_block_entry none = {RF_BLOCK_NONE, RF_BLOCK_NONE, RF_BLOCK_NONE, 0, 0, true};
   out->before = none;
   out->after = none;
@@ -140,13 +139,13 @@ void rf_block_list_set_owner(rf_block_list *list, rf_block_entry *block, uintptr
 
 /* Tells why `ptr`, in the list, is no live block with its header at `at`. *fault stays as it was where it is one:
  * then its neighbours are damaged. */
-static bool explain(const rf_block_list *r, const void *ptr, size_t at, rf_fault *fault) {
-  size_t const offset = (uintptr_t)ptr - (uintptr_t)r->start;
+static bool explain(const rf_block_list *list, const void *ptr, size_t at, rf_fault *fault) {
+  size_t const offset = (uintptr_t)ptr - (uintptr_t)list->start;
   rf_block_entry b = {0, 0, 0, 0, 0, false};
   do {
     size_t const next = b.next;
-    if (!rf_block_list_read(r, next, &b)) {
-      return rf_block_list_damaged(r, next, fault);
+    if (!rf_block_list_read(list, next, &b)) {
+      return rf_block_list_damaged(list, next, fault);
     }
   } while (b.next <= offset);
   if (b.at == at) {
@@ -198,64 +197,64 @@ bool rf_block_list_fits(const rf_block_list *list, const rf_block_span *span, si
 }
 
 /* The headers in a span, all intact, lose their checksums, and the policy its free blocks. */
-static void erase(const rf_block_policy *policy, rf_block_list *r, const rf_block_span *span) {
+static void erase(const rf_block_policy *policy, rf_block_list *list, const rf_block_span *span) {
   for (size_t at = span->at; at != span->next;) {
-    rf_block_header *const h = rf_block_list_header_at(r, at);
+    rf_block_header *const h = rf_block_list_header_at(list, at);
     if ((h->tag & RF_BLOCK_USED) == 0) {
-      policy->remove(r, at, span->next);
+      policy->remove(list, at, span->next);
     }
     at = h->next;
     h->tag = 0;
   }
 }
 
-static void add_free(const rf_block_policy *policy, rf_block_list *r, size_t at, size_t next, size_t prev) {
-  put_free(r, at, next, prev);
-  policy->insert(r, at);
+static void add_free(const rf_block_policy *policy, rf_block_list *list, size_t at, size_t next, size_t prev) {
+  put_free(list, at, next, prev);
+  policy->insert(list, at);
 }
 
 /* Sets the `prev` of the block at `at`, intact, if there is one. */
-static void set_prev(rf_block_list *r, size_t at, size_t prev) {
+static void set_prev(rf_block_list *list, size_t at, size_t prev) {
   rf_block_entry b;
-  if (at != r->limit && rf_block_list_read(r, at, &b) && b.prev != prev) {
+  if (at != list->limit && rf_block_list_read(list, at, &b) && b.prev != prev) {
     b.prev = prev;
-    put(r, &b);
+    put(list, &b);
   }
 }
 
-/* Makes a used block of the span, after `gap` bytes that rf_block_list_fits found. The first `keep` bytes of the payload at
- * `from` come along; NULL: none do. */
-static void *carve(const rf_block_policy *policy, rf_block_list *r, const rf_block_span *span, size_t gap, size_t size,
-                   const rf_site *site, const void *from, size_t keep) {
+/* Makes a used block of the span, after `gap` bytes that rf_block_list_fits found. The first `keep` bytes of the
+ * payload at `from` come along; NULL: none do. */
+static void *carve(const rf_block_policy *policy, rf_block_list *list, const rf_block_span *span, size_t gap,
+                   size_t size, const rf_site *site, const void *from, size_t keep) {
   size_t const at = span->at + gap;
   size_t const most = span->next - at;
-  size_t const least = r->header + size < r->least ? r->least : r->header + size;
+  size_t const least = list->header + size < list->least ? list->least : list->header + size;
   size_t const wanted = ROUND_UP(least);
-  bool const splits = wanted < most && most - wanted >= r->least;
+  bool const splits = wanted < most && most - wanted >= list->least;
   rf_block_entry b = {at, splits ? at + wanted : span->next, gap != 0 ? span->at : span->prev, 0, 0, true};
-  void *const payload = rf_block_list_payload(r, at);
-  b.slack = rf_block_list_room(r, &b) - size;
-  b.owner = r->owner_of != NULL ? r->owner_of(site) : 0;
-  erase(policy, r, span);
+  void *const payload = rf_block_list_payload(list, at);
+  b.slack = rf_block_list_room(list, &b) - size;
+  b.owner = list->owner_of != NULL ? list->owner_of(site) : 0;
+  erase(policy, list, span);
   /* Before the new headers, which may come to lie where the payload was. */
   if (from != NULL && from != payload) {
-    rf_seam_copy(payload, from, keep);
+    rf_track_copy(payload, from, keep);
   }
   if (gap != 0) {
-    add_free(policy, r, span->at, at, span->prev);
+    add_free(policy, list, span->at, at, span->prev);
   }
-  put(r, &b);
+  put(list, &b);
   if (splits) {
-    add_free(policy, r, b.next, span->next, at);
+    add_free(policy, list, b.next, span->next, at);
   }
-  set_prev(r, span->next, splits ? b.next : at);
+  set_prev(list, span->next, splits ? b.next : at);
   return payload;
 }
 
 /* ---- Operations ---- */
 
-void *rf_block_list_alloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *chosen, size_t gap,
-                      size_t size, const rf_site *site) {
+void *rf_block_list_alloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *chosen,
+                          size_t gap, size_t size, const rf_site *site) {
   rf_block_span const span = rf_block_list_span_of(&chosen->block);
   return carve(policy, list, &span, gap, size, site, NULL, 0);
 }
@@ -267,8 +266,8 @@ void rf_block_list_free(const rf_block_policy *policy, rf_block_list *list, cons
   set_prev(list, span.next, span.at);
 }
 
-bool rf_block_list_resize(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near, size_t size,
-                      const rf_site *site) {
+bool rf_block_list_resize(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near,
+                          size_t size, const rf_site *site) {
   size_t gap;
   rf_block_span const span = span_around(near, false);
   if (!rf_block_list_fits(list, &span, size, 1, &gap)) {
@@ -279,13 +278,13 @@ bool rf_block_list_resize(const rf_block_policy *policy, rf_block_list *list, co
 }
 
 /* All that the owner may have written, not only what was requested: rf_usable_size told how much that is. */
-static size_t bytes_to_keep(const rf_block_list *r, const rf_block_entry *b, size_t new_size) {
-  size_t const room = rf_block_list_room(r, b);
+static size_t bytes_to_keep(const rf_block_list *list, const rf_block_entry *b, size_t new_size) {
+  size_t const room = rf_block_list_room(list, b);
   return room < new_size ? room : new_size;
 }
 
 void *rf_block_list_realloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near,
-                        size_t size, size_t align, const rf_site *site) {
+                            size_t size, size_t align, const rf_site *site) {
   size_t gap;
   void *const payload = rf_block_list_payload(list, near->block.at);
   if (rf_is_aligned(payload, align) && rf_block_list_resize(policy, list, near, size, site)) {
@@ -299,8 +298,8 @@ void *rf_block_list_realloc(const rf_block_policy *policy, rf_block_list *list, 
 }
 
 void rf_block_list_move(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near, void *to,
-                    size_t size) {
-  rf_seam_copy(to, rf_block_list_payload(list, near->block.at), bytes_to_keep(list, &near->block, size));
+                        size_t size) {
+  rf_track_copy(to, rf_block_list_payload(list, near->block.at), bytes_to_keep(list, &near->block, size));
   rf_block_list_free(policy, list, near);
 }
 
@@ -318,7 +317,7 @@ rf_status rf_block_list_walk(const rf_block_list *list, rf_walk_fn visit, void *
     }
     bool const sited = b.used && list->owner_of == rf_site_owner;
     rf_block const seen = {
-        rf_block_list_payload(list, at),           rf_block_list_size(list, &b), list->header + b.slack, b.used,
+        rf_block_list_payload(list, at),         rf_block_list_size(list, &b), list->header + b.slack, b.used,
         sited ? (const rf_site *)b.owner : NULL,
     };
     *more = visit(&seen, context);
@@ -326,8 +325,8 @@ rf_status rf_block_list_walk(const rf_block_list *list, rf_walk_fn visit, void *
   return RF_OK;
 }
 
-static void add(const rf_block_list *r, const rf_block_entry *b, rf_block_sums *sums) {
-  size_t const size = rf_block_list_size(r, b);
+static void add(const rf_block_list *list, const rf_block_entry *b, rf_block_sums *sums) {
+  size_t const size = rf_block_list_size(list, b);
   if (b->used) {
     sums->used += size;
     sums->blocks++;
@@ -395,16 +394,16 @@ rf_status rf_block_list_init(rf_block_list *list, void *arena, size_t size, size
   list->checksum = checksum_of(list);
   list->free = 0;
   put_free(list, 0, list->limit, 0);
-  rf_seam_arena(list->start, list->limit);
+  rf_track_arena(list->start, list->limit);
   return RF_OK;
 }
 
 /* Erases the headers that the list of blocks leads to. Returns where it is broken; the limit where it is not. */
-static size_t erase_list(rf_block_list *r) {
+static size_t erase_list(rf_block_list *list) {
   size_t at = 0;
   rf_block_entry b;
-  while (at != r->limit && rf_block_list_read(r, at, &b)) {
-    rf_block_list_header_at(r, at)->tag = 0;
+  while (at != list->limit && rf_block_list_read(list, at, &b)) {
+    rf_block_list_header_at(list, at)->tag = 0;
     at = b.next;
   }
   return at;
@@ -419,7 +418,7 @@ void rf_block_list_deinit(rf_block_list *list) {
         rf_block_list_header_at(list, at)->tag = 0;
       }
     }
-    rf_seam_arena_end(list->start, list->limit);
+    rf_track_arena_end(list->start, list->limit);
   }
   memset(list, 0, sizeof *list);
   list->checksum = checksum_of(list);

@@ -1,6 +1,6 @@
-/* block_list: the blocks of a list in address order. How they lie, split and merge, whether a pointer or a header is
- * valid: the same for smallmem and memheap, which are two policies over it: a policy keeps track of the free
- * blocks and chooses the one that serves a request. Not a public header.
+/* block_list: all blocks of an arena, used and free, in address order. Their layout, splits and merges, and the refusal
+ * of bad pointers and damaged headers are the same for smallmem and memheap, which are two policies over it: a policy
+ * keeps track of the free blocks and chooses the one that serves a request. Not a public header.
  *
  *     start                        next
  *       |<---- header ---->|         |
@@ -11,11 +11,10 @@
  *
  *     tag, least significant bits first:   | used 1 | slack 7 | checksum: all others |
  *     next, prev                           offsets of the neighbours' headers from start, in bytes
- *     owner                                only in regions with an owner function
+ *     owner                                only in lists with an owner function
  *
- * G is RF_ALIGN_DEFAULT; headers lie so that payloads are multiples of it. The last block ends where the list ends,
- * so no byte is lost there; its `next` is that offset, at which no block begins. The first block's `prev` is its own,
- * 0.
+ * G is RF_ALIGN_DEFAULT; headers lie so that payloads are multiples of it. The last block ends where the arena ends;
+ * its `next` is that offset, at which no block begins. The first block's `prev` is its own, 0.
  *
  * Checksum: a function of the header's address, of all its other bits, and of the list. It finds any single
  * overwritten byte with certainty; other damage passes one time in 2^24 (32 bit) or 2^56. A header that is no longer
@@ -114,14 +113,13 @@ bool rf_block_list_read(const rf_block_list *list, size_t at, rf_block_entry *ou
 
 /* The block at `at` and its neighbours. False, and *fault, where one of the three is damaged or they contradict each
  * other. */
-bool rf_block_list_read_neighbours(const rf_block_list *list, size_t at, rf_block_neighbours *out,
-                               rf_fault *fault);
+bool rf_block_list_read_neighbours(const rf_block_list *list, size_t at, rf_block_neighbours *out, rf_fault *fault);
 
 /* Finds the live block that starts at `ptr`, any pointer, and its neighbours, in O(1). False, and *fault after a walk
  * over the blocks, where there is none. */
 bool rf_block_list_find(const rf_block_list *list, const void *ptr, rf_block_neighbours *out, rf_fault *fault);
 
-/* Replaces the owner of an intact block; for regions with owners. */
+/* Replaces the owner of an intact block; for lists with owners. */
 void rf_block_list_set_owner(rf_block_list *list, rf_block_entry *block, uintptr_t owner);
 
 /* ---- Changes: the blocks beside a span are intact ---- */
@@ -131,24 +129,24 @@ void rf_block_list_set_owner(rf_block_list *list, rf_block_entry *block, uintptr
 bool rf_block_list_fits(const rf_block_list *list, const rf_block_span *span, size_t size, size_t align, size_t *gap);
 
 /* Allocates the chosen block. */
-void *rf_block_list_alloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *chosen, size_t gap,
-                      size_t size, const rf_site *site);
+void *rf_block_list_alloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *chosen,
+                          size_t gap, size_t size, const rf_site *site);
 
 /* Frees the block, merged with its free neighbours. */
 void rf_block_list_free(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near);
 
 /* Resizes the block where it is. False where the memory behind it does not suffice. */
-bool rf_block_list_resize(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near, size_t size,
-                      const rf_site *site);
+bool rf_block_list_resize(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near,
+                          size_t size, const rf_site *site);
 
 /* Resizes the block within it and its free neighbours, preferably in place. NULL where they do not suffice. */
 void *rf_block_list_realloc(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near,
-                        size_t size, size_t align, const rf_site *site);
+                            size_t size, size_t align, const rf_site *site);
 
 /* Copies the block to `to`, `size` bytes allocated since, and frees it. Its neighbours cannot have changed: the block
  * would have grown into a free one large enough. */
 void rf_block_list_move(const rf_block_policy *policy, rf_block_list *list, const rf_block_neighbours *near, void *to,
-                    size_t size);
+                        size_t size);
 
 /* ---- All blocks ---- */
 

@@ -2,7 +2,7 @@
 
 #include "block_list_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 /* In the payload of a free block. */
@@ -15,33 +15,30 @@ static rf_memheap *memheap_of(rf_allocator *self) {
   return (rf_memheap *)(void *)self;
 }
 
-static bool damaged(const void *where, const char *what, rf_fault *fault) {
-  return rf_block_list_refuse(RF_ERR_CORRUPT, what, where, fault);
-}
-
 /* ---- Records ---- */
 
 static size_t region_checksum(const rf_memheap_region *r) {
-  size_t sum = rf_checksum_step(0, (uintptr_t)r->next);
-  sum = rf_checksum_step(sum, (uintptr_t)r->heap);
-  sum = rf_checksum_step(sum, (uintptr_t)r->name);
-  return rf_checksum_step(sum, r->blocks.checksum);
+  size_t sum = rf_checksum_begin(r);
+  sum = rf_checksum_add_address(sum, r->next);
+  sum = rf_checksum_add_address(sum, r->heap);
+  sum = rf_checksum_add_address(sum, r->name);
+  return rf_checksum_add(sum, r->blocks.checksum);
 }
 
 static size_t heap_checksum(const rf_memheap *heap) {
-  return rf_checksum_step(rf_checksum_step(0, (uintptr_t)heap->first), heap->regions);
+  return rf_checksum_add(rf_checksum_begin(heap->first), heap->regions);
 }
 
 /* Goes to the first region or the one after *r; sets *r to NULL at the end. Each record vouches for the address of the
  * next. False, and *fault, where one is damaged. */
 static bool step(const rf_memheap *heap, rf_memheap_region **r, rf_fault *fault) {
   if (*r == NULL && heap->checksum != heap_checksum(heap)) {
-    return damaged(heap, "damaged heap record", fault);
+    return rf_block_list_corrupt("damaged heap record", heap, fault);
   }
   rf_memheap_region *const next = *r == NULL ? heap->first : (*r)->next;
   if (next != NULL &&
       (next->checksum != region_checksum(next) || next->heap != heap || !rf_block_list_intact(&next->blocks))) {
-    return damaged(next, "damaged region record", fault);
+    return rf_block_list_corrupt("damaged region record", next, fault);
   }
   *r = next;
   return true;
@@ -56,73 +53,74 @@ static rf_memheap_region *find_region(const rf_memheap *heap, const void *ptr, r
     }
   } while (r != NULL && !rf_block_list_owns(&r->blocks, ptr));
   if (r == NULL) {
-    (void)rf_block_list_refuse(RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, fault);
+    (void)rf_block_list_refuse(RF_POINTER_FOREIGN, ptr, fault);
   }
   return r;
 }
 
 /* ---- The list of free blocks: region->free names the one freed last ---- */
 
-static links *links_at(const rf_block_list *r, size_t at) {
-  return (links *)(void *)rf_block_list_payload(r, at);
+static links *links_at(const rf_block_list *list, size_t at) {
+  return (links *)(void *)rf_block_list_payload(list, at);
 }
 
 /* An intact free block at `at`, any number. */
-static bool is_free(const rf_block_list *r, size_t at) {
+static bool is_free(const rf_block_list *list, size_t at) {
   rf_block_entry b;
-  return rf_block_list_read(r, at, &b) && !b.used;
+  return rf_block_list_read(list, at, &b) && !b.used;
 }
 
 /* Whether the free block at `at` is in the list: its neighbours there, which its removal changes, name it. */
-static bool is_linked(const rf_block_list *r, size_t at) {
-  const links *const l = links_at(r, at);
+static bool is_linked(const rf_block_list *list, size_t at) {
+  const links *const l = links_at(list, at);
   bool const before =
-      l->prev == RF_BLOCK_NONE ? r->free == at : is_free(r, l->prev) && links_at(r, l->prev)->next == at;
-  return before && (l->next == RF_BLOCK_NONE || (is_free(r, l->next) && links_at(r, l->next)->prev == at));
+      l->prev == RF_BLOCK_NONE ? list->free == at : is_free(list, l->prev) && links_at(list, l->prev)->next == at;
+  return before && (l->next == RF_BLOCK_NONE || (is_free(list, l->next) && links_at(list, l->next)->prev == at));
 }
 
 /* Whether a block can be inserted before the first. */
-static bool is_headed(const rf_block_list *r) {
-  return r->free == RF_BLOCK_NONE || (is_free(r, r->free) && links_at(r, r->free)->prev == RF_BLOCK_NONE);
+static bool is_headed(const rf_block_list *list) {
+  return list->free == RF_BLOCK_NONE ||
+         (is_free(list, list->free) && links_at(list, list->free)->prev == RF_BLOCK_NONE);
 }
 
-static bool damaged_links(const rf_block_list *r, size_t at, rf_fault *fault) {
-  const void *const where = at == RF_BLOCK_NONE ? (const void *)r : rf_block_list_payload(r, at);
-  return damaged(where, "damaged list of free blocks", fault);
+static bool damaged_links(const rf_block_list *list, size_t at, rf_fault *fault) {
+  const void *const where = at == RF_BLOCK_NONE ? (const void *)list : rf_block_list_payload(list, at);
+  return rf_block_list_corrupt("damaged list of free blocks", where, fault);
 }
 
 /* Whether the list can be changed around a block: its free neighbours removed, others inserted. */
-static bool is_ready(const rf_block_list *r, const rf_block_neighbours *near, rf_fault *fault) {
-  if (!near->before.used && !is_linked(r, near->before.at)) {
-    return damaged_links(r, near->before.at, fault);
+static bool is_ready(const rf_block_list *list, const rf_block_neighbours *near, rf_fault *fault) {
+  if (!near->before.used && !is_linked(list, near->before.at)) {
+    return damaged_links(list, near->before.at, fault);
   }
-  if (!near->after.used && !is_linked(r, near->after.at)) {
-    return damaged_links(r, near->after.at, fault);
+  if (!near->after.used && !is_linked(list, near->after.at)) {
+    return damaged_links(list, near->after.at, fault);
   }
-  return is_headed(r) || damaged_links(r, RF_BLOCK_NONE, fault);
+  return is_headed(list) || damaged_links(list, RF_BLOCK_NONE, fault);
 }
 
-static void remove_free(rf_block_list *r, size_t at, size_t end) {
-  links const l = *links_at(r, at);
+static void remove_free(rf_block_list *list, size_t at, size_t end) {
+  links const l = *links_at(list, at);
   (void)end;
   if (l.prev == RF_BLOCK_NONE) {
-    r->free = l.next;
+    list->free = l.next;
   } else {
-    links_at(r, l.prev)->next = l.next;
+    links_at(list, l.prev)->next = l.next;
   }
   if (l.next != RF_BLOCK_NONE) {
-    links_at(r, l.next)->prev = l.prev;
+    links_at(list, l.next)->prev = l.prev;
   }
 }
 
-static void insert_free(rf_block_list *r, size_t at) {
-  links *const l = links_at(r, at);
+static void insert_free(rf_block_list *list, size_t at) {
+  links *const l = links_at(list, at);
   l->prev = RF_BLOCK_NONE;
-  l->next = r->free;
-  if (r->free != RF_BLOCK_NONE) {
-    links_at(r, r->free)->prev = at;
+  l->next = list->free;
+  if (list->free != RF_BLOCK_NONE) {
+    links_at(list, list->free)->prev = at;
   }
-  r->free = at;
+  list->free = at;
 }
 
 static const rf_block_policy policy = {.remove = remove_free, .insert = insert_free};
@@ -132,46 +130,46 @@ static const rf_block_policy policy = {.remove = remove_free, .insert = insert_f
 /* The smallest free block that can hold the size, or the first that holds it with nothing to split off; RF_BLOCK_NONE
  * where none can. Headers and links passed on the way are read, not verified: damage cannot lead out of the region, nor
  * round in a circle, because each block must name the one before it. False, and *fault, where that is not so. */
-static bool search(const rf_block_list *r, size_t size, size_t align, size_t *best, rf_fault *fault) {
+static bool search(const rf_block_list *list, size_t size, size_t align, size_t *best, rf_fault *fault) {
   size_t least = SIZE_MAX;
   *best = RF_BLOCK_NONE;
-  for (size_t at = r->free, from = RF_BLOCK_NONE; at != RF_BLOCK_NONE && least - size >= RF_ALIGN_DEFAULT;) {
-    if (!rf_block_list_readable(r, at) || links_at(r, at)->prev != from) {
-      return damaged_links(r, from, fault);
+  for (size_t at = list->free, from = RF_BLOCK_NONE; at != RF_BLOCK_NONE && least - size >= RF_ALIGN_DEFAULT;) {
+    if (!rf_block_list_readable(list, at) || links_at(list, at)->prev != from) {
+      return damaged_links(list, from, fault);
     }
-    const rf_block_header *const h = rf_block_list_header_at(r, at);
+    const rf_block_header *const h = rf_block_list_header_at(list, at);
     if ((h->tag & RF_BLOCK_USED) != 0) {
-      return rf_block_list_damaged(r, at, fault);
+      return rf_block_list_damaged(list, at, fault);
     }
-    size_t const room = h->next - at - r->header;
+    size_t const room = h->next - at - list->header;
     if (room >= size && room < least) {
       rf_block_span const span = {at, h->next, h->prev};
       size_t gap;
-      if (rf_block_list_fits(r, &span, size, align, &gap)) {
+      if (rf_block_list_fits(list, &span, size, align, &gap)) {
         *best = at;
         least = room;
       }
     }
     from = at;
-    at = links_at(r, at)->next;
+    at = links_at(list, at)->next;
   }
   return true;
 }
 
 /* The block that a request gets, with its neighbours, and the bytes to leave free before it. False: none can serve it,
  * or, with fault->what not NULL, damage was met. */
-static bool best_fit(const rf_block_list *r, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
+static bool best_fit(const rf_block_list *list, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
                      rf_fault *fault) {
   size_t at;
-  if (!search(r, size, align, &at, fault) || at == RF_BLOCK_NONE ||
-      !rf_block_list_read_neighbours(r, at, out, fault)) {
+  if (!search(list, size, align, &at, fault) || at == RF_BLOCK_NONE ||
+      !rf_block_list_read_neighbours(list, at, out, fault)) {
     return false;
   }
-  if (!is_linked(r, at) || !is_headed(r)) {
-    return damaged_links(r, at, fault);
+  if (!is_linked(list, at) || !is_headed(list)) {
+    return damaged_links(list, at, fault);
   }
   rf_block_span const span = rf_block_list_span_of(&out->block);
-  return rf_block_list_fits(r, &span, size, align, gap);
+  return rf_block_list_fits(list, &span, size, align, gap);
 }
 
 /* ---- Operations ---- */
@@ -179,7 +177,7 @@ static bool best_fit(const rf_block_list *r, size_t size, size_t align, rf_block
 /* Allocates from the first region that can, counted for the region only. Damage is reported, and ends the search: what
  * lies behind it is not known. */
 static void *alloc_block(rf_memheap *heap, size_t size, size_t align, const rf_site *site) {
-  rf_verdict verdict = {RF_OK, NULL, NULL};
+  rf_fault fault = {RF_OK, NULL, NULL, NULL, NULL};
   rf_memheap_region *r = NULL;
   while (fault.what == NULL && step(heap, &r, &fault) && r != NULL) {
     rf_block_neighbours chosen;
@@ -208,8 +206,7 @@ static void *memheap_alloc(rf_allocator *self, size_t size, size_t align, const 
 }
 
 /* The region and the live block that starts at `ptr`; NULL, and *fault, where there is none. */
-static rf_memheap_region *find(const rf_memheap *heap, const void *ptr, rf_block_neighbours *near,
-                               rf_fault *fault) {
+static rf_memheap_region *find(const rf_memheap *heap, const void *ptr, rf_block_neighbours *near, rf_fault *fault) {
   rf_memheap_region *const r = find_region(heap, ptr, fault);
   return r != NULL && rf_block_list_find(&r->blocks, ptr, near, fault) ? r : NULL;
 }
@@ -321,23 +318,22 @@ static rf_status memheap_walk(rf_allocator *self, rf_walk_fn visit, void *contex
 
 /* ---- Integrity ---- */
 
-static bool check_list(const rf_block_list *r, size_t free_blocks, rf_fault *fault) {
+static bool check_list(const rf_block_list *list, size_t free_blocks, rf_fault *fault) {
   size_t seen = 0;
   size_t from = RF_BLOCK_NONE;
-  for (size_t at = r->free; at != RF_BLOCK_NONE && seen <= free_blocks; at = links_at(r, at)->next) {
-    if (!is_free(r, at) || links_at(r, at)->prev != from) {
-      return damaged_links(r, from, fault);
+  for (size_t at = list->free; at != RF_BLOCK_NONE && seen <= free_blocks; at = links_at(list, at)->next) {
+    if (!is_free(list, at) || links_at(list, at)->prev != from) {
+      return damaged_links(list, from, fault);
     }
     from = at;
     seen++;
   }
-  return seen == free_blocks || damaged_links(r, from, fault);
+  return seen == free_blocks || damaged_links(list, from, fault);
 }
 
-static bool adds_up(const rf_counters *counted, size_t used, size_t blocks, const void *where,
-                    rf_fault *fault) {
+static bool adds_up(const rf_counters *counted, size_t used, size_t blocks, const void *where, rf_fault *fault) {
   return rf_block_list_adds_up(counted, used, blocks) ||
-         damaged(where, "blocks do not add up to what was counted", fault);
+         rf_block_list_corrupt("blocks do not add up to what was counted", where, fault);
 }
 
 static bool check_all(const rf_memheap *heap, rf_fault *fault) {
@@ -362,13 +358,9 @@ static bool check_all(const rf_memheap *heap, rf_fault *fault) {
 }
 
 static rf_status memheap_check(rf_allocator *self, rf_fault *where) {
-  rf_fault fault;
-  if (check_all(memheap_of(self), &fault)) {
-    return RF_OK;
-  }
-  rf_fault const fault = {verdict.status, fault.what, self, verdict.where, NULL};
-  *where = fault;
-  return RF_ERR_CORRUPT;
+  where->allocator = self;
+  where->site = NULL;
+  return check_all(memheap_of(self), where) ? RF_OK : RF_ERR_CORRUPT;
 }
 
 /* ---- Statistics ---- */
@@ -458,9 +450,9 @@ rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char
   region->blocks = blocks;
   region->checksum = region_checksum(region);
   region->blocks.free = RF_BLOCK_NONE;
-  rf_seam_enter();
+  rf_track_enter();
   insert_free(&region->blocks, 0);
-  rf_seam_leave();
+  rf_track_leave();
   set_next(heap, last, region, heap->regions + 1);
   return RF_OK;
 }
@@ -488,9 +480,9 @@ rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region) {
     return RF_ERR_BUSY;
   }
   set_next(heap, last, region->next, heap->regions - 1);
-  rf_seam_enter();
+  rf_track_enter();
   rf_block_list_deinit(&region->blocks);
-  rf_seam_leave();
+  rf_track_leave();
   memset(region, 0, sizeof *region);
   return RF_OK;
 }
@@ -529,7 +521,7 @@ rf_status rf_memheap_init(rf_memheap *heap) {
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&memheap_ops);
+  heap->base.ops = rf_track_ops(&memheap_ops);
   heap->checksum = heap_checksum(heap);
   return RF_OK;
 }

@@ -2,7 +2,7 @@
 
 #include "block_list_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 static rf_smallmem *smallmem_of(rf_allocator *self) {
@@ -14,21 +14,21 @@ static rf_smallmem *smallmem_of(rf_allocator *self) {
 /* The lowest free block that serves a request, with its neighbours, and the bytes to leave free before it. False: none
  * does, or, with fault->what not NULL, damage was met. Headers passed on the way are read, not verified: a damaged
  * one cannot lead out of the list or backwards, and the chosen block is verified with its neighbours. */
-static bool first_fit(const rf_block_list *r, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
+static bool first_fit(const rf_block_list *list, size_t size, size_t align, rf_block_neighbours *out, size_t *gap,
                       rf_fault *fault) {
   fault->what = NULL;
-  for (size_t at = r->free, next; at != r->limit; at = next) {
-    const rf_block_header *const h = rf_block_list_readable(r, at) ? rf_block_list_header_at(r, at) : NULL;
+  for (size_t at = list->free, next; at != list->limit; at = next) {
+    const rf_block_header *const h = rf_block_list_readable(list, at) ? rf_block_list_header_at(list, at) : NULL;
     if (h == NULL || h->next <= at) {
-      return rf_block_list_damaged(r, at, fault);
+      return rf_block_list_damaged(list, at, fault);
     }
     next = h->next;
-    if ((h->tag & RF_BLOCK_USED) == 0 && next - at >= r->header && size <= next - at - r->header) {
-      if (!rf_block_list_read_neighbours(r, at, out, fault)) {
+    if ((h->tag & RF_BLOCK_USED) == 0 && next - at >= list->header && size <= next - at - list->header) {
+      if (!rf_block_list_read_neighbours(list, at, out, fault)) {
         return false;
       }
       rf_block_span const span = rf_block_list_span_of(&out->block);
-      if (rf_block_list_fits(r, &span, size, align, gap)) {
+      if (rf_block_list_fits(list, &span, size, align, gap)) {
         return true;
       }
     }
@@ -36,15 +36,15 @@ static bool first_fit(const rf_block_list *r, size_t size, size_t align, rf_bloc
   return false;
 }
 
-static void raise_lowest(rf_block_list *r, size_t at, size_t end) {
-  if (r->free == at) {
-    r->free = end;
+static void raise_lowest(rf_block_list *list, size_t at, size_t end) {
+  if (list->free == at) {
+    list->free = end;
   }
 }
 
-static void lower_lowest(rf_block_list *r, size_t at) {
-  if (r->free > at) {
-    r->free = at;
+static void lower_lowest(rf_block_list *list, size_t at) {
+  if (list->free > at) {
+    list->free = at;
   }
 }
 
@@ -68,10 +68,9 @@ static void *alloc_block(rf_smallmem *heap, size_t size, size_t align, const rf_
 
 static void *smallmem_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_smallmem *const heap = smallmem_of(self);
-  rf_verdict const damaged = {RF_ERR_CORRUPT, "damaged heap record", heap};
   void *p = NULL;
   if (!rf_block_list_intact(&heap->blocks)) {
-    (void)refuse(heap, &damaged, site);
+    (void)rf_fault_refuse(self, RF_ERR_CORRUPT, "damaged heap record", heap, site);
   } else {
     p = alloc_block(heap, size, align, site);
   }
@@ -145,9 +144,9 @@ static rf_status smallmem_walk(rf_allocator *self, rf_walk_fn visit, void *conte
   return rf_block_list_walk(&smallmem_of(self)->blocks, visit, context, &more);
 }
 
-static bool lowest_is_right(const rf_block_list *r, const rf_block_sums *sums) {
+static bool lowest_is_right(const rf_block_list *list, const rf_block_sums *sums) {
   rf_block_entry b;
-  return r->free <= sums->lowest_free && (r->free == r->limit || rf_block_list_read(r, r->free, &b));
+  return list->free <= sums->lowest_free && (list->free == list->limit || rf_block_list_read(list, list->free, &b));
 }
 
 static bool check_all(const rf_smallmem *heap, rf_fault *fault) {
@@ -156,20 +155,16 @@ static bool check_all(const rf_smallmem *heap, rf_fault *fault) {
     return false;
   }
   if (!lowest_is_right(&heap->blocks, &sums)) {
-    return rf_block_list_refuse(RF_ERR_CORRUPT, "free memory where none should be", heap, fault);
+    return rf_block_list_corrupt("free memory where none should be", heap, fault);
   }
   return rf_block_list_adds_up(&heap->counters, sums.used, sums.blocks) ||
-         rf_block_list_refuse(RF_ERR_CORRUPT, "blocks do not add up to what was counted", heap, fault);
+         rf_block_list_corrupt("blocks do not add up to what was counted", heap, fault);
 }
 
 static rf_status smallmem_check(rf_allocator *self, rf_fault *where) {
-  rf_fault fault;
-  if (check_all(smallmem_of(self), &fault)) {
-    return RF_OK;
-  }
-  rf_fault const fault = {RF_ERR_CORRUPT, fault.what, self, verdict.where, NULL};
-  *where = fault;
-  return RF_ERR_CORRUPT;
+  where->allocator = self;
+  where->site = NULL;
+  return check_all(smallmem_of(self), where) ? RF_OK : RF_ERR_CORRUPT;
 }
 
 static void smallmem_stats(rf_allocator *self, rf_stats *out) {
@@ -208,7 +203,7 @@ rf_status rf_smallmem_init_owned(rf_smallmem *heap, void *arena, size_t size, rf
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&smallmem_ops);
+  heap->base.ops = rf_track_ops(&smallmem_ops);
   heap->blocks = blocks;
   return RF_OK;
 }
@@ -222,9 +217,9 @@ rf_status rf_smallmem_init(rf_smallmem *heap, void *arena, size_t size) {
 uintptr_t rf_smallmem_owner(const rf_smallmem *heap, const void *ptr) {
   rf_block_neighbours near;
   rf_fault unused;
-  rf_seam_enter();
+  rf_track_enter();
   uintptr_t const owner = rf_block_list_find(&heap->blocks, ptr, &near, &unused) ? near.block.owner : 0;
-  rf_seam_leave();
+  rf_track_leave();
   return owner;
 }
 
@@ -234,11 +229,11 @@ rf_status rf_smallmem_set_owner(rf_smallmem *heap, void *ptr, uintptr_t owner) {
   if (heap->blocks.owner_of == NULL) {
     return RF_ERR_UNSUPPORTED;
   }
-  rf_seam_enter();
+  rf_track_enter();
   bool const found = rf_block_list_find(&heap->blocks, ptr, &near, &fault);
   if (found) {
     rf_block_list_set_owner(&heap->blocks, &near.block, owner);
   }
-  rf_seam_leave();
+  rf_track_leave();
   return found ? RF_OK : rf_block_list_raise(&fault, &heap->base, NULL);
 }
