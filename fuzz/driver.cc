@@ -51,7 +51,7 @@ void watch_for_death() {
   }
 }
 
-void run_input(const rf_fuzz::Input &input) {
+void run_input(const ringfence::fuzz::Input &input) {
   snprintf(current, sizeof current, "%s", input.name.c_str());
   std::vector<uint8_t> const bytes(input.bytes.begin(), input.bytes.end()); // of exactly this size, which ASan watches
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
   if (&rf_fuzz_keeps_bounds == nullptr) {
     rf_seam_pause(); // harnesses look into arenas and damage them
   }
-  std::vector<rf_fuzz::Input> inputs;
+  std::vector<ringfence::fuzz::Input> inputs;
   for (int i = 1; i < argc; i++) {
     if (argv[i][0] == '-') {
       fprintf(stderr,
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
               argv[i]);
       return 2;
     }
-    std::string const trouble = rf_fuzz::read_inputs(argv[i], &inputs);
+    std::string const trouble = ringfence::fuzz::read_inputs(argv[i], &inputs);
     if (!trouble.empty()) {
       fprintf(stderr, "fuzz: %s\n", trouble.c_str());
       return 1;
@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
     return 1;
   }
   watch_for_death();
-  for (const rf_fuzz::Input &input : inputs) {
+  for (const ringfence::fuzz::Input &input : inputs) {
     run_input(input);
   }
   printf("fuzz: %zu inputs, no finding\n", inputs.size());

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <system_error>
 
-namespace rf_fuzz {
+namespace ringfence::fuzz {
 namespace {
 
 namespace fs = std::filesystem;
@@ -142,4 +142,4 @@ std::string read_inputs(const std::string &argument, std::vector<Input> *inputs)
   return read_file(argument, inputs);
 }
 
-} // namespace rf_fuzz
+} // namespace ringfence::fuzz

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace rf_fuzz {
+namespace ringfence::fuzz {
 
 struct Input {
   std::string name; // a path, FILE.seeds:LINE or FILE.seeds:NAME; each of them is an argument that selects this input
@@ -16,6 +16,6 @@ struct Input {
 // Returns an empty string, or why an input cannot be read.
 std::string read_inputs(const std::string &argument, std::vector<Input> *inputs);
 
-} // namespace rf_fuzz
+} // namespace ringfence::fuzz
 
 #endif
