@@ -28,6 +28,7 @@ allocators=(
   "sizeclass lib/heaps/sizeclass/*.c"
   "handle lib/handles/*.c"
   "std lib/heaps/std.c"
+  "bump lib/heaps/bump.c"
   "mempool lib/blocks/mempool.c"
   "memblocks lib/blocks/memblocks*.c"
   "blockgroup lib/blocks/blockgroup*.c"
