@@ -36,7 +36,7 @@ typedef struct workshop {
   place places[SITES];
   place rest;
   rf_modules modules;
-  rf_finding asked;
+  rf_trace asked;
   char text[TEXT_BYTES];
   size_t used;
 } workshop;
@@ -160,7 +160,8 @@ static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
 }
 
 static void put_place(const place *p) {
-  rf_trace *const t = &shop->asked.found;
+  rf_trace *const t = &shop->asked;
+  const rf_trace *const traces[] = {t};
   rf_namer const namer = rf_modules_namer(&shop->modules, true);
   rf_sink_str(&sink, "    ");
   put_count(p->bytes, " byte");
@@ -169,7 +170,7 @@ static void put_place(const place *p) {
   rf_sink_char(&sink, '\n');
   t->depth = p->depth;
   memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
-  rf_modules_load(&shop->modules, &shop->asked);
+  rf_modules_load(&shop->modules, traces, 1);
   for (unsigned i = 0; i < p->depth; i++) {
     put_frame(&namer, i, p->frames[i]);
   }

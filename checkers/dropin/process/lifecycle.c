@@ -266,7 +266,8 @@ static void apply(const rf_options *o) {
       .reporter = &process.reporter,
       .leaks_at_deinit = false,
   };
-  rf_log_reporter_init(&rf_process.log, o);
+  rf_report_options const report_options = rf_options_for_reporter(o);
+  rf_log_reporter_init(&rf_process.log, &report_options);
   process.reporter.report = report;
   process.reporter.exitcode = (int)o->exitcode;
 }

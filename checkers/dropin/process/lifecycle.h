@@ -6,6 +6,7 @@
 #include "checkers/dropin/runtime/arena.h"
 
 #include <ringfence/reporter.h>
+#include <ringfence/snapshot.h>
 #include <sys/types.h>
 
 typedef struct rf_process_state {

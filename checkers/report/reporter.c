@@ -21,7 +21,7 @@ static void log_write(void *context, const char *text, size_t size) {
 static const rf_sink standard_error = {log_write, NULL};
 
 /* The path with %p replaced by the process id; false where it does not fit. */
-static bool expand(const rf_options *options, char *out, size_t room) {
+static bool expand(const rf_report_options *options, char *out, size_t room) {
   rf_sink_buffer path;
   rf_sink_buffer_init(&path, out, room);
   for (size_t i = 0; i < options->log_length; i++) {
@@ -149,6 +149,11 @@ static bool busy;
 static char whole[WHOLE_BYTES];
 static rf_modules modules;
 
+static void load_modules(const rf_finding *f) {
+  const rf_trace *const traces[] = {&f->found, &f->allocated, &f->released};
+  rf_modules_load(&modules, traces, sizeof traces / sizeof traces[0]);
+}
+
 static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
   int const fd = r->options.log == NULL ? open_artifact() : -1;
   if (fd < 0) {
@@ -169,7 +174,7 @@ static void put_out(rf_log_reporter *r, const rf_finding *f) {
     return;
   }
   busy = true;
-  rf_modules_load(&modules, f);
+  load_modules(f);
   rf_namer const namer = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
   render(r, f, &namer, whole, sizeof whole);
   leave_artifact(r, f);
@@ -224,7 +229,7 @@ bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
     rule = rf_suppressions_match(&r->suppressions, f, NULL);
   } else {
     busy = true;
-    rf_modules_load(&modules, f);
+    load_modules(f);
     rf_namer const namer = rf_modules_namer(&modules, true);
     rule = rf_suppressions_match(&r->suppressions, f, &namer);
     busy = false;
@@ -256,7 +261,16 @@ rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   return r->options.halt ? RF_ACTION_HALT : RF_ACTION_CONTINUE;
 }
 
-void rf_log_reporter_init(rf_log_reporter *reporter, const rf_options *options) {
+void rf_report_options_default(rf_report_options *out) {
+  *out = (rf_report_options){
+      .halt = true,
+      .exitcode = RF_EXITCODE_DEFAULT,
+      .format = RF_FORMAT_TEXT,
+      .max_findings = 1000,
+  };
+}
+
+void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options) {
   memset(reporter, 0, sizeof *reporter);
   reporter->base.report = report;
   reporter->base.exitcode = (int)options->exitcode;
@@ -272,27 +286,25 @@ size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
     return text.length;
   }
   busy = true;
-  rf_modules_load(&modules, f);
+  load_modules(f);
   rf_namer const namer = rf_modules_namer(&modules, true);
   rf_report_text(f, &namer, &text.sink);
   busy = false;
   return text.length;
 }
 
-/* ---- Snapshots ---- */
+/* ---- Other texts ---- */
 
-/* The modules of a snapshot's addresses are met one by one. Those met before are kept by asking for an address in each again. */
+/* The modules of these addresses are met one by one. Asking for an address in each known module keeps it loaded. */
 static void load_module(uintptr_t pc) {
-  static rf_finding asked;
-  unsigned const kept = modules.count < RF_MODULES && modules.count < RF_TRACE_DEPTH ? modules.count : 0;
-  memset(&asked, 0, sizeof asked);
-  for (unsigned i = 0; i < kept; i++) {
-    asked.found.frames[i] = modules.modules[i].start + 1;
+  static rf_trace asked;
+  const rf_trace *const traces[] = {&asked};
+  asked.depth = 0;
+  for (unsigned i = 0; i < modules.count && modules.count < RF_MODULES && i + 1 < RF_TRACE_DEPTH; i++) {
+    asked.frames[asked.depth++] = modules.modules[i].start + 1;
   }
-  asked.found.depth = kept;
-  asked.allocated.frames[0] = pc;
-  asked.allocated.depth = 1;
-  rf_modules_load(&modules, &asked);
+  asked.frames[asked.depth++] = pc;
+  rf_modules_load(&modules, traces, 1);
 }
 
 static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
@@ -307,71 +319,22 @@ static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_nam
   return namer->name(namer->context, pc, inlined, out);
 }
 
-static void put_snapshot(rf_log_reporter *r, const rf_snapshot *s, const rf_snapshot *before) {
-  collector c = {r, whole, sizeof whole, 0};
-  rf_sink const sink = {collect, &c};
-  bool const text = r->options.format == RF_FORMAT_TEXT;
-  rf_namer known = rf_modules_namer(&modules, text);
-  rf_namer const namer = {name_any, &known};
-  static rf_serial_text serial;
-  static uint16_t records;
-  modules.count = 0;
-  if (text) {
-    rf_snapshot_text(s, before, &namer, &sink);
-  } else if (r->options.format == RF_FORMAT_SERIAL) {
-    rf_serial_text_init(&serial, &sink, ++records);
-    rf_snapshot_json(s, before, rf_host_process(), &namer, &serial.sink);
-  } else {
-    rf_snapshot_json(s, before, rf_host_process(), &namer, &sink);
-  }
-  flush(&c);
-}
-
-bool rf_log_reporter_snapshot(rf_log_reporter *r, const rf_snapshot *s, const rf_snapshot *before) {
+bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
   bool const turn = rf_host_turn_begin();
   bool const free = !busy;
   if (free) {
+    collector c = {r, whole, sizeof whole, 0};
+    rf_sink const sink = {collect, &c};
+    rf_namer known = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
+    rf_namer const namer = {name_any, &known};
     busy = true;
-    put_snapshot(r, s, before);
+    modules.count = 0;
+    write(context, &namer, &sink);
+    flush(&c);
     busy = false;
   }
   if (turn) {
     rf_host_turn_end();
   }
   return free;
-}
-
-/* ---- The process's own ---- */
-
-static bool made;
-static rf_log_reporter the_reporter;
-
-static void make(void) {
-  bool const turn = rf_host_turn_begin();
-  if (!made) {
-    rf_options options;
-    rf_options_default(&options);
-    (void)rf_options_load(&options, &standard_error);
-    rf_log_reporter_init(&the_reporter, &options);
-    rf_log_reporter_read_suppressions(&the_reporter);
-    __atomic_store_n(&made, true, __ATOMIC_RELEASE);
-  }
-  if (turn) {
-    rf_host_turn_end();
-  }
-}
-
-static rf_log_reporter *process_reporter(void) {
-  if (!__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
-    make();
-  }
-  return &the_reporter;
-}
-
-rf_reporter *rf_reporter_default(void) {
-  return &process_reporter()->base;
-}
-
-const rf_options *rf_options_of_process(void) {
-  return &process_reporter()->options;
 }

@@ -1,4 +1,4 @@
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 
 #include <string.h>
 
