@@ -2,10 +2,12 @@
 #include "heap_dump.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/fatal_signals.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/init.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 
@@ -42,16 +44,14 @@ typedef struct workshop {
 } workshop;
 
 static workshop *shop;     /* made when it is first needed */
-static uint32_t busy;      /* somebody is at it; accessed atomically */
-static uint32_t wanted;    /* a dump waits for an arena; accessed atomically */
-static rf_arena *expected; /* which one */
+static uint32_t busy;  /* a dump is being made; accessed atomically */
 
 /* ---- Output ---- */
 
 /* Records for the command are JSON, and people look at standard error. */
 static void send(const char *text, size_t size) {
   if (rf_process.options.format == RF_FORMAT_TEXT) {
-    rf_process_tell(text, size);
+    rf_output_write(text, size);
   } else {
     rf_port_log(text, size);
   }
@@ -275,6 +275,7 @@ static bool begin(void) {
   return true;
 }
 
+/* `held` is the arena that this thread is in, or NULL. */
 static void dump(rf_arena *held) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
@@ -308,30 +309,10 @@ static void dump_from_outside(void) {
   rf_self.inside = NULL;
 }
 
-/* Inside an arena, its data may be halfway through a change. Its next user sees what was noted there. */
-static void note(rf_arena *arena) {
-  uint32_t unused = 0;
-  if (__atomic_compare_exchange_n(&wanted, &unused, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-    expected = arena;
-    __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
-  }
-}
-
-void rf_ondemand_pending(rf_arena *arena) {
-  if (__atomic_load_n(&wanted, __ATOMIC_ACQUIRE) == 1 && arena == expected) {
-    expected = NULL;
-    __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&wanted, 0, __ATOMIC_RELEASE);
-    dump(arena);
-  }
-}
-
 void rf_ondemand_forked(void) {
-  if (wanted != 0 && expected != NULL) {
-    __atomic_fetch_sub(&expected->pending_count, 1, __ATOMIC_RELAXED);
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena_forget_job(rf_arena_at(i));
   }
-  expected = NULL;
-  wanted = 0;
   busy = 0;
 }
 
@@ -351,7 +332,7 @@ static void ask(void) {
   if (inside == NULL) {
     dump_from_outside();
   } else if (!rf_self.holds_all && is_arena(inside)) {
-    note(inside);
+    (void)rf_arena_post(inside, dump); /* its data may be halfway through a change: its next user dumps */
   }
 }
 

@@ -7,8 +7,6 @@
 #ifndef RINGFENCE_DROPIN_HEAP_DUMP_H
 #define RINGFENCE_DROPIN_HEAP_DUMP_H
 
-#include "checkers/dropin/runtime/arena.h"
-
 #include <ringfence/options.h>
 
 /* Installs the handler, where the option names a signal whose default action is in place. */
@@ -16,9 +14,6 @@ void rf_ondemand_init(void);
 
 /* The number of the signal; 0 for RF_DUMP_NONE. */
 int rf_signal_of(rf_dump_signal choice);
-
-/* To be called with the arena entered, when something was noted there: the dump that waited for it. */
-void rf_ondemand_pending(rf_arena *arena);
 
 /* In the child of a fork: nothing was asked of it. */
 void rf_ondemand_forked(void);

@@ -3,7 +3,6 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/thread.h"
 #include "reachability.h"
 
 #include <string.h>

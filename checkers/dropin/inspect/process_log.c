@@ -2,7 +2,8 @@
 #include "process_log.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/output.h"
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
@@ -84,7 +85,7 @@ static void open_line(rf_sink_buffer *line, char *text, const char *type) {
 
 static void close_line(rf_sink_buffer *line) {
   rf_sink_str(&line->sink, "}\n");
-  rf_process_tell(line->data, line->length);
+  rf_output_write(line->data, line->length);
 }
 
 /* ---- The same for people, with verbosity=1: on standard error ---- */
@@ -181,7 +182,7 @@ static void suppressions_text(void) {
   rf_sink_buffer_init(&list, text, sizeof text);
   rf_suppressions_report(&rf_process.log.suppressions, &list.sink);
   if (list.length != 0) {
-    rf_process_tell(list.data, list.length);
+    rf_output_write(list.data, list.length);
   }
 }
 

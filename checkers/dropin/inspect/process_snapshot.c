@@ -3,11 +3,11 @@
 #include "process_snapshot.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/malloc_impl.h"
-#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/fatal_signals.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/uncancelled.h"
 #include "heap_dump.h"
 
@@ -96,8 +96,8 @@ static bool take(unsigned wait_ms, const char *name) {
 static bool tell(void) {
   const rf_snapshot *const now = &state.pair[state.now].snapshot;
   const rf_snapshot *const before = &state.pair[1 - state.now].snapshot;
-  bool const done = rf_process_snapshot(now, NULL);
-  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done : rf_process_snapshot(now, before);
+  bool const done = rf_process_report_snapshot(now, NULL);
+  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done : rf_process_report_snapshot(now, before);
 }
 
 /* How many bytes are live; SIZE_MAX where that could not be told. */

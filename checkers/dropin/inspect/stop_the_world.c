@@ -2,7 +2,7 @@
 #include "stop_the_world.h"
 
 #include "checkers/dropin/os/procfs.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -92,13 +92,7 @@ static bool was_waiting(const ucontext_t *context) {
  * Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in, destructors come
  * after it, and may want the thread to end.) */
 static bool is_to_stay(const void *registers) {
-#if RF_DROPIN_LIBRARY
-  return rf_process_has_ended() && was_waiting(registers);
-#else
-  (void)registers;
-  (void)was_waiting;
-  return false;
-#endif
+  return rf_process.library && rf_process_has_ended() && was_waiting(registers);
 }
 
 static void stand_still(int number, siginfo_t *info, void *registers) {

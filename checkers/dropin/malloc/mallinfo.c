@@ -1,10 +1,9 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a figure
  * here, and what has nothing to act on does nothing. */
 #define _GNU_SOURCE
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/arena.h"
 #include "guarded_blocks.h"
-#include "malloc_impl.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -7,6 +7,7 @@
  *    that is no multiple of sizeof(void *), by returning it); memalign rounds it up, as ever;
  *  - free leaves errno alone.
  */
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "malloc_impl.h"
 

@@ -1,12 +1,12 @@
 #include "malloc_impl.h"
 
-#include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/unmapped.h"
 #include "foreign_malloc.h"
 #include "guarded_blocks.h"
 #include "trace_hook.h"
-#include "unmapped.h"
 
 #include <errno.h>
 #include <string.h>

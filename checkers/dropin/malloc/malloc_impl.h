@@ -7,13 +7,6 @@
 
 #include <ringfence/guard.h>
 
-/* The caller of the exported function in which this stands. */
-#define RF_CALLER                                                                                                      \
-  { NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0) }
-
-/* Exported from libringfence.so, everything else is hidden. */
-#define RF_EXPORT __attribute__((visibility("default")))
-
 /* `size` bytes at a multiple of `align` (a power of two), or NULL. */
 void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
 

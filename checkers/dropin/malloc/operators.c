@@ -5,6 +5,7 @@
  * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. Where new or delete is
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
 #include "malloc_impl.h"
 

@@ -2,7 +2,8 @@
 #include "trace_hook.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 
@@ -209,7 +210,7 @@ static bool make_path(void) {
     path.length = strlen(tracing.path);
     rf_sink_str(&path.sink, "/");
   }
-  return rf_process_path(o->trace, o->trace_length, &path);
+  return rf_output_path(o->trace, o->trace_length, &path);
 }
 
 static bool begin(void) {

@@ -3,7 +3,7 @@
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/arena.h"
-#include "lifecycle.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <pthread.h>
 #include <signal.h>

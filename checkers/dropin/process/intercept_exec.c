@@ -2,9 +2,10 @@
  * is nobody's end. Only in the library: a program that is linked with the drop-in loses its last line when it does
  * this. */
 #define _GNU_SOURCE
-#include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
+#include "checkers/dropin/runtime/state.h"
 #include "lifecycle.h"
 
 #include <alloca.h>

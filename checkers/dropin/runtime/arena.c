@@ -1,12 +1,10 @@
 #define _GNU_SOURCE
 #include "arena.h"
 
-#include "checkers/dropin/inspect/heap_dump.h"
-#include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/unmapped.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/lifecycle.h"
-#include "thread.h"
+#include "init.h"
+#include "state.h"
+#include "unmapped.h"
 
 #include <assert.h>
 #include <sched.h>
@@ -44,6 +42,13 @@ static unsigned arena_limit(void) {
   return limit < RF_ARENAS_MAX ? limit : RF_ARENAS_MAX;
 }
 
+static void leaving(rf_sysheap *heap, const void *block, size_t size) {
+  rf_arena *const arena = (rf_arena *)((char *)heap - offsetof(rf_arena, heap));
+  if (rf_process.checked) {
+    rf_gone_note(&arena->guard, block, size);
+  }
+}
+
 /* Under arenas.lock. */
 static rf_arena *make(void) {
   rf_arena *const arena = rf_record_alloc(sizeof *arena);
@@ -51,8 +56,8 @@ static rf_arena *make(void) {
     return NULL;
   }
   rf_sysheap_init(&arena->heap);
-  arena->heap.leaving = rf_gone_note;
-  rf_process_guard_init(arena);
+  arena->heap.leaving = leaving;
+  (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
   arena->figures = rf_process.checked ? &arena->guard.counters : NULL;
   arenas.list[arenas.count] = arena;
   __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);
@@ -105,6 +110,10 @@ static void rebind(rf_arena *arena) {
   }
 }
 
+static void unbind(void) {
+  __atomic_fetch_sub(&rf_self.arena->threads, 1, __ATOMIC_RELAXED);
+}
+
 static bool bind(void) {
   rf_self.inside = &nowhere;
   rf_process_init();
@@ -114,7 +123,7 @@ static bool bind(void) {
   }
   rf_self.inside = NULL;
   if (arena != NULL) {
-    rf_thread_begin();
+    rf_thread_begin(unbind);
   }
   return arena != NULL;
 }
@@ -202,7 +211,7 @@ void rf_arena_leave_slow(rf_arena *arena) {
   }
 }
 
-/* ---- Frees that wait ---- */
+/* ---- Frees and jobs that wait ---- */
 
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
   for (unsigned i = 0; i < RF_PENDING; i++) {
@@ -220,8 +229,33 @@ bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
   return false;
 }
 
+bool rf_arena_post(rf_arena *arena, rf_arena_job job) {
+  rf_arena_job none = NULL;
+  if (!__atomic_compare_exchange_n(&arena->job, &none, job, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    return false;
+  }
+  __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  return true;
+}
+
+/* NULL where none waits. */
+static rf_arena_job take_job(rf_arena *arena) {
+  rf_arena_job const job = __atomic_exchange_n(&arena->job, NULL, __ATOMIC_ACQ_REL);
+  if (job != NULL) {
+    __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
+  }
+  return job;
+}
+
+void rf_arena_forget_job(rf_arena *arena) {
+  (void)take_job(arena);
+}
+
 void rf_arena_do_pending(rf_arena *arena) {
-  rf_ondemand_pending(arena);
+  rf_arena_job const job = take_job(arena);
+  if (job != NULL) {
+    job(arena);
+  }
   for (unsigned i = 0; i < RF_PENDING; i++) {
     rf_pending_free *const p = &arena->pending[i];
     void *const ptr = __atomic_load_n(&p->ptr, __ATOMIC_ACQUIRE);
@@ -397,7 +431,7 @@ static void mark_inherited(void) {
   }
 }
 
-bool rf_arena_fork_child(void) {
+rf_fork_kind rf_arena_fork_child(void) {
   for (unsigned i = 0; i < arenas.count; i++) {
     arenas.list[i]->threads = 0;
   }
@@ -407,7 +441,6 @@ bool rf_arena_fork_child(void) {
   if (!forking.alone) {
     give_back_regions();
     if (rf_process.checked && !forking.inside) {
-      rf_paged_inherit();
       mark_inherited();
     }
     give_back(true);
@@ -415,5 +448,5 @@ bool rf_arena_fork_child(void) {
   if (forking.alone || forking.list) {
     rf_thread_fork_child();
   }
-  return forking.alone || !forking.inside;
+  return forking.alone ? RF_FORK_OF_ONE : forking.inside ? RF_FORK_INSIDE : RF_FORK_OF_MANY;
 }

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "dead_stacks.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -88,17 +87,7 @@ static bool is_joined(const grave *g, const uintptr_t *words) {
   return id_at(words, g->id) == UINT32_MAX;
 }
 
-static bool is_stood_on(const rf_stopped *stopped, uintptr_t start, uintptr_t end) {
-  for (size_t i = 0; i < stopped->count; i++) {
-    if (stopped->threads[i].sp >= start && stopped->threads[i].sp < end) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
-                   void *context) {
+bool rf_grave_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
   bool all = true;
   for (size_t i = 0; i < GRAVES; i++) {
     const grave *const g = &graves[i];
@@ -106,13 +95,10 @@ bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uin
     if (g->descriptor == 0 || !read_descriptor(g, words) || !is_dead(g, words)) {
       continue;
     }
-    uintptr_t const start = words[g->bounds] + words[g->bounds + 2];
-    if (!is_stood_on(stopped, start, g->descriptor)) {
-      all = visit(start, g->descriptor, context) && all;
-    }
+    uintptr_t const bottom = words[g->bounds];
+    all = visit(bottom + words[g->bounds + 2], g->descriptor, context) && all;
     if (is_joined(g, words)) {
-      uintptr_t const end = words[g->bounds] + words[g->bounds + 1];
-      all = visit(g->descriptor + HEAD, end, context) && all;
+      all = visit(g->descriptor + HEAD, bottom + words[g->bounds + 1], context) && all;
     }
   }
   return all;
@@ -124,9 +110,7 @@ void rf_grave_note(uint32_t id) {
   (void)id;
 }
 
-bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
-                   void *context) {
-  (void)stopped;
+bool rf_grave_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
   (void)visit;
   (void)context;
   return true;

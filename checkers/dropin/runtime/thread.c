@@ -38,7 +38,7 @@ static void unlink_self(void) {
   rf_futex_unlock(&threads.lock);
 }
 
-/* Where the stacks of ended threads cannot be told apart (grave.h), they are at least cleared. The C library gives the lower
+/* Where the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library gives the lower
  * pages back itself, all but 16 KiB; these are cleared here, from the top down, by the kernel, which stops where the stack
  * ends without harm. */
 #define STALE_PAGES 5
@@ -63,7 +63,7 @@ static void ended(void *self) {
     return;
   }
   rf_self.ended = true;
-  __atomic_fetch_sub(&rf_self.arena->threads, 1, __ATOMIC_RELAXED);
+  rf_self.on_end();
   unlink_self();
   clear_stale_stack();
 }
@@ -73,11 +73,12 @@ void rf_thread_init(void) {
   threads.has_key = pthread_key_create(&threads.key, ended) == 0;
 }
 
-void rf_thread_begin(void) {
+void rf_thread_begin(void (*on_end)(void)) {
   if (rf_self.id != 0 || !threads.has_key) {
     return;
   }
   rf_self.id = rf_port_thread_id();
+  rf_self.on_end = on_end;
   if (pthread_setspecific(threads.key, &rf_self) != 0) {
     return; /* its end would not be noticed, so it is not linked either */
   }

@@ -3,12 +3,10 @@
 #ifndef RINGFENCE_DROPIN_UNMAPPED_H
 #define RINGFENCE_DROPIN_UNMAPPED_H
 
-#include "checkers/dropin/heap/growing_heap.h"
+#include <ringfence/guard.h>
 
-#include <ringfence/stack.h>
-
-/* For rf_sysheap.leaving, of an arena's heap. With the arena entered. */
-void rf_gone_note(rf_sysheap *heap, const void *block, size_t size);
+/* Before the memory of a big block goes back: notes what `guard` knows of it. With the guard's arena entered. */
+void rf_gone_note(rf_guard *guard, const void *block, size_t size);
 
 /* Reports the access of a thread that was stopped by SIGSEGV at `address`, where such a block was; does nothing where none
  * was. `context`: the ucontext_t of the signal. Async-signal-safe. */

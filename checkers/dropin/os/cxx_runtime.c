@@ -1,4 +1,4 @@
-#include "cxx.h"
+#include "cxx_runtime.h"
 
 #include "checkers/dropin/os/procfs.h"
 

@@ -1,9 +1,9 @@
 #define _GNU_SOURCE /* ucontext's registers */
 #include "unmapped.h"
 
-#include "checkers/dropin/process/lifecycle.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/os/region.h"
 #include "checkers/shared/wrapper.h"
+#include "state.h"
 
 #include <signal.h>
 #include <ucontext.h>
@@ -13,29 +13,24 @@
 typedef struct gone {
   uintptr_t start; /* of the memory; 0: not in use, or being written */
   size_t size;
-  rf_arena *arena;
+  rf_guard *guard;
   rf_guard_remains remains;
 } gone;
 
 static gone list[GONE];
 static uint32_t noted; /* ever; accessed atomically */
 
-static rf_arena *arena_of(rf_sysheap *heap) {
-  return (rf_arena *)((char *)heap - offsetof(rf_arena, heap));
-}
-
-void rf_gone_note(rf_sysheap *heap, const void *block, size_t size) {
-  rf_arena *const arena = arena_of(heap);
-  gone made = {.size = size, .arena = arena};
-  if (!rf_process.checked || !rf_guard_remains_of(&arena->guard, block, size, &made.remains)) {
+void rf_gone_note(rf_guard *guard, const void *block, size_t size) {
+  rf_guard_remains remains;
+  if (!rf_guard_remains_of(guard, block, size, &remains)) {
     return;
   }
   gone *const place = &list[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % GONE];
   __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  place->size = made.size;
-  place->arena = made.arena;
-  place->remains = made.remains;
+  place->size = size;
+  place->guard = guard;
+  place->remains = remains;
   __atomic_store_n(&place->start, (uintptr_t)block, __ATOMIC_RELEASE);
 }
 
@@ -57,7 +52,7 @@ bool rf_gone_refuse(const void *ptr, const rf_origin *origin) {
   if (g == NULL || g->remains.ptr != ptr) {
     return false;
   }
-  rf_guard_report_remains(&g->arena->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
+  rf_guard_report_remains(g->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
   return true;
 }
 
@@ -100,7 +95,7 @@ void rf_gone_report(const void *address, const void *context) {
     return; /* never ours, or ours again */
   }
   machine const m = machine_of(context);
-  rf_guard_report_remains(&g->arena->guard, &g->remains, address, m.access, &m.origin);
+  rf_guard_report_remains(g->guard, &g->remains, address, m.access, &m.origin);
 }
 
 /* ---- Pointers out of freed blocks ---- */

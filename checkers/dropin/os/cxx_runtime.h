@@ -1,8 +1,8 @@
 /* Modules that bring their own operator new and delete, hidden from all others: linked with a static C++ runtime. What they
  * get from new comes from malloc as far as anybody else can tell, and what they delete goes to free. Such a module and
  * one that uses ours may exchange objects, and nothing is wrong with it. */
-#ifndef RINGFENCE_DROPIN_CXX_H
-#define RINGFENCE_DROPIN_CXX_H
+#ifndef RINGFENCE_DROPIN_CXX_RUNTIME_H
+#define RINGFENCE_DROPIN_CXX_RUNTIME_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,4 +11,4 @@
  * lock of the loader's, so that it may be called within an arena. */
 bool rf_cxx_is_own(uintptr_t address);
 
-#endif /* RINGFENCE_DROPIN_CXX_H */
+#endif /* RINGFENCE_DROPIN_CXX_RUNTIME_H */
