@@ -4,7 +4,7 @@
 // Exit status: 0 all inputs ran, 1 there were none or one cannot be read, 2 misuse; a finding of the harness aborts, after the name
 // of the input.
 #include <ringfence/fuzz/target.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <algorithm>
 #include <csignal>
@@ -86,7 +86,7 @@ bool run_input(const std::string &path) {
 
 int main(int argc, char **argv) {
   if (&rf_fuzz_keeps_bounds == nullptr) {
-    rf_seam_pause(); // harnesses look into arenas and damage them
+    rf_track_pause(); // harnesses look into arenas and damage them
   }
   std::vector<std::string> inputs;
   for (int i = 1; i < argc; i++) {

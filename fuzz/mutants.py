@@ -22,8 +22,8 @@ A file of mutants starts with what to build, then describes each mutant by the l
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 
-A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, of
-which the sources tell by the seam (lib/include/ringfence/seam.h).
+A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, which
+the sources inform through lib/include/ringfence/track.h.
 """
 
 import argparse

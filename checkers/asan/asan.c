@@ -6,10 +6,10 @@
 #include <string.h>
 
 const char *rf_asan_watcher(void) {
-  return RF_SEAM_ASAN ? "AddressSanitizer" : RF_SEAM_VALGRIND ? "Valgrind" : NULL;
+  return RF_TRACK_ASAN ? "AddressSanitizer" : RF_TRACK_VALGRIND ? "Valgrind" : NULL;
 }
 
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 
 void __asan_set_error_report_callback(void (*callback)(const char *text));
 int __asan_report_present(void);
@@ -106,7 +106,7 @@ static void listen(void) {}
 
 rf_status rf_asan_init(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options) {
   rf_guard_options watched;
-  if (!RF_SEAM) {
+  if (!RF_TRACK) {
     return RF_ERR_UNSUPPORTED;
   }
   if (options != NULL) {

@@ -12,7 +12,7 @@ static rf_guard *self_of(rf_allocator *self) {
 }
 
 RF_PEEKS bool rf_guard_is_guard(const rf_guard *guard) {
-  return guard->base.ops == rf_seam_quiet_ops(&guard_ops) || guard->base.ops == &rf_guard_walked_ops;
+  return guard->base.ops == rf_track_mute_ops(&guard_ops) || guard->base.ops == &rf_guard_walked_ops;
 }
 
 /* ---- Calls into the inner allocator ---- */
@@ -201,9 +201,9 @@ RF_RARE static void flush(rf_guard *guard, size_t keep, const rf_origin *origin)
 
 void rf_guard_flush(rf_guard *guard, size_t keep) {
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  rf_seam_enter();
+  rf_track_enter();
   flush(guard, keep, &origin);
-  rf_seam_leave();
+  rf_track_leave();
 }
 
 /* A live block, already unlinked and checked, becomes a freed one. `parts` are of its magic so far; `prefix` is its own. */
@@ -704,9 +704,9 @@ void rf_guard_reject_from(rf_guard *guard, rf_reject why, size_t size, size_t de
 
 size_t rf_guard_sweep(rf_guard *guard) {
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  rf_seam_enter();
+  rf_track_enter();
   size_t const count = rf_guard_sweep_from(guard, &origin);
-  rf_seam_leave();
+  rf_track_leave();
   return count;
 }
 
@@ -733,7 +733,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
     return RF_ERR_INVALID;
   }
   memset(guard, 0, sizeof *guard);
-  guard->base.ops = rf_seam_quiet_ops(&guard_ops);
+  guard->base.ops = rf_track_mute_ops(&guard_ops);
   guard->inner = inner;
   if (options != NULL) {
     guard->options = *options;

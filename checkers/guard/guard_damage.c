@@ -35,7 +35,7 @@ bool rf_guard_inspect(const rf_guard *guard, const rf_guard_header *h, guard_dam
 
 static void repair(const guard_damage *damage) {
   bool const fill = damage->bug == RF_BUG_USE_AFTER_FREE;
-  rf_seam_fill((unsigned char *)(uintptr_t)damage->at, fill ? RF_FILL_FREE : RF_FILL_GUARD, damage->size);
+  rf_track_fill((unsigned char *)(uintptr_t)damage->at, fill ? RF_FILL_FREE : RF_FILL_GUARD, damage->size);
 }
 
 /* ---- Every block ---- */
@@ -136,7 +136,7 @@ static guard_cursor block_after(const rf_guard *guard, const void *address) {
  * stays with the inner allocator, since where its block starts is no longer known. */
 static void condemn(rf_guard *guard, rf_guard_header *h, bool freed) {
   guard->condemned += freed ? 0 : 1;
-  rf_seam_fill(h, 0, sizeof *h);
+  rf_track_fill(h, 0, sizeof *h);
   h->kind = make_kind(STATE_CONDEMNED, RF_FAMILY_MALLOC, ORIGIN_SITE, ORIGIN_SITE);
   seal(guard, h);
 }

@@ -6,7 +6,7 @@
 #include <ringfence/bits.h>
 #include <ringfence/guard.h>
 #include <ringfence/port.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include "checkers/os/host.h"
 #include "checkers/shared/fill.h"
@@ -127,23 +127,23 @@ static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
   return h->size < guard->options.fill_free ? h->size : guard->options.fill_free;
 }
 
-/* ---- The seam ----
+/* ---- Tracking ----
  *
  * A watched guard tells of each block what may be touched: the payload while it is live, and nothing else. Inner allocators find
  * their blocks as they gave them, all of it accessible, whenever they are called about one. */
 
 static inline bool is_watched(const rf_guard *guard) {
-  return RF_SEAM && guard->options.watched;
+  return RF_TRACK && guard->options.watched;
 }
 
 static inline const char *mode_of(const rf_guard *guard) {
-  return !is_watched(guard) ? "guard" : RF_SEAM_ASAN ? "asan" : "valgrind";
+  return !is_watched(guard) ? "guard" : RF_TRACK_ASAN ? "asan" : "valgrind";
 }
 
 /* A new block of `size` bytes, header and guards written. */
 static inline void tell_live(const rf_guard *guard, const rf_guard_header *h) {
   if (is_watched(guard)) {
-    rf_seam_resize(block_of(h), total_of(h), payload_of(h),
+    rf_track_resize(block_of(h), total_of(h), payload_of(h),
                    h->size); /* what the inner allocator said of its block is now of ours */
   }
 }
@@ -151,29 +151,29 @@ static inline void tell_live(const rf_guard *guard, const rf_guard_header *h) {
 /* A live block, its header and guards open to the inner allocator, and closed again. */
 static inline void tell_open(const rf_guard *guard, const rf_guard_header *h) {
   if (is_watched(guard)) {
-    rf_seam_arena_end(block_of(h), prefix_of(h));
-    rf_seam_arena_end(payload_of(h) + h->size, h->back);
+    rf_track_arena_end(block_of(h), prefix_of(h));
+    rf_track_arena_end(payload_of(h) + h->size, h->back);
   }
 }
 
 static inline void tell_closed(const rf_guard *guard, const rf_guard_header *h) {
   if (is_watched(guard)) {
-    rf_seam_arena(block_of(h), prefix_of(h));
-    rf_seam_resize(payload_of(h), h->size + h->back, payload_of(h), h->size);
+    rf_track_arena(block_of(h), prefix_of(h));
+    rf_track_resize(payload_of(h), h->size + h->back, payload_of(h), h->size);
   }
 }
 
 /* A freed block, filled. */
 static inline void tell_freed(const rf_guard *guard, const rf_guard_header *h) {
   if (is_watched(guard)) {
-    rf_seam_free(payload_of(h), h->size);
+    rf_track_free(payload_of(h), h->size);
   }
 }
 
 /* A block that goes back to the inner allocator. */
 static inline void tell_returned(const rf_guard *guard, const void *payload, const void *block, size_t total) {
   if (is_watched(guard)) {
-    rf_seam_resize(payload, 0, block, total);
+    rf_track_resize(payload, 0, block, total);
   }
 }
 

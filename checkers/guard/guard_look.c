@@ -214,13 +214,13 @@ bool rf_guard_report_leak(rf_guard *guard, const void *ptr, const char *detail) 
 
 size_t rf_guard_report_live(rf_guard *guard) {
   size_t count = 0;
-  rf_seam_enter();
+  rf_track_enter();
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
     if (at.intact) {
       report_leak(guard, at.h, NULL);
       count++;
     }
   }
-  rf_seam_leave();
+  rf_track_leave();
   return count;
 }

@@ -691,7 +691,7 @@ static bool fill_hole(const rf_handle_block *b, void *context) {
   guard->low = guard->low != NULL ? guard->low : start;
   guard->high = start + b->size + b->overhead;
   if (b->handle == RF_HANDLE_NULL) {
-    rf_seam_fill(start, HANDLE_FILL_FREE, b->size);
+    rf_track_fill(start, HANDLE_FILL_FREE, b->size);
   }
   return true;
 }

@@ -5,7 +5,7 @@
 
 #include <ringfence/handle_guard.h>
 #include <ringfence/layout.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <ringfence/stack.h>
 
 #include "checkers/shared/fill.h"
@@ -79,7 +79,7 @@ void rf_handle_guard_fence(const rf_handle_guard *guard, unsigned char *block, c
 /* ---- AddressSanitizer ---- */
 
 /* Where the heap below knows of it too, which moves what lies in these places when it was damaged. */
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 void __asan_poison_memory_region(void const volatile *p, size_t size);
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);
 #define HANDLE_POISON(p, size) __asan_poison_memory_region((p), (size))

@@ -138,7 +138,7 @@ static void report_stretch(rf_handle_guard *guard, unsigned char *block, const h
   f.access_size = s->size;
   f.detail = detail;
   f.argument = h->subject;
-  rf_seam_fill(s->at, s->byte, s->size);
+  rf_track_fill(s->at, s->byte, s->size);
   rf_report(guard->options.reporter, &f);
 }
 
@@ -242,7 +242,7 @@ static void sweep_hole(sweep *s, const rf_handle_block *b) {
     rf_report(s->guard->options.reporter, &f);
     s->count++;
   }
-  rf_seam_fill(hole.at, hole.byte, hole.size);
+  rf_track_fill(hole.at, hole.byte, hole.size);
   s->overrun = false;
 }
 

@@ -451,7 +451,7 @@ static rf_status open_store(rf_sample *sample) {
 
 rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {
   static uint32_t numbers;
-  static rf_fault_taker taker = {take_fault, NULL};
+  static rf_fault_filter filter = {take_fault, NULL};
   if (sample == NULL || inner == NULL ||
       (options != NULL && (options->rate == 0 || options->rate > RF_SAMPLE_RATE_MOST || options->slots == 0))) {
     return RF_ERR_INVALID;
@@ -478,7 +478,7 @@ rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample
     return status;
   }
   rf_page_fork_register();
-  rf_fault_taker_add(&taker);
+  rf_fault_filter_add(&filter);
   sample->base.ops = &sample_ops;
   return RF_OK;
 }

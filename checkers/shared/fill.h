@@ -2,7 +2,7 @@
 #ifndef RINGFENCE_FILL_H
 #define RINGFENCE_FILL_H
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +39,7 @@ static inline bool rf_filled_few(const unsigned char *p, size_t size, uint64_t w
 
 /* The C library's memcmp takes as much at once as the processor can, where it is a good one. A sanitizer's looks at what may
  * be compared. */
-#if defined(__GLIBC__) && !RF_SEAM
+#if defined(__GLIBC__) && !RF_TRACK
 #define RF_FAST_MEMCMP 1
 #else
 #define RF_FAST_MEMCMP 0

@@ -274,8 +274,8 @@ rf_status rf_blockgroup_free_at(rf_blockgroup *group, size_t count, void *const 
   }
   lock_all(group);
   bool const released = release_all(group, count, in, &why);
-  for (size_t i = 0; RF_SEAM && released && i < count; i++) {
-    rf_seam_free(load(in, i), rf_blockgroup_find(group, load(in, i))->block_size);
+  for (size_t i = 0; RF_TRACK && released && i < count; i++) {
+    rf_track_free(load(in, i), rf_blockgroup_find(group, load(in, i))->block_size);
   }
   unlock_all(group);
   if (!released) {

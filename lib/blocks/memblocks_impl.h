@@ -5,7 +5,7 @@
 
 #include "lib/core/seal.h"
 #include <ringfence/memblocks.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 /* One refused free: which pointer, why, in words. */
 typedef struct rf_memblocks_refusal {

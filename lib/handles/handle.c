@@ -2,7 +2,7 @@
 #include "handle_impl.h"
 #include "handle_view.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <string.h>
 
@@ -166,7 +166,7 @@ static rf_handle heap_alloc(rf_handles *self, size_t size, unsigned flags, const
   if (status != RF_OK || !rf_handle_load(heap, index, &e)) {
     return RF_HANDLE_NULL;
   }
-  rf_seam_alloc(rf_handle_at(heap, e.offset), size);
+  rf_track_alloc(rf_handle_at(heap, e.offset), size);
   if ((flags & RF_HANDLE_NO_ZERO) == 0) {
     memset(rf_handle_at(heap, e.offset), 0, size);
   }
@@ -186,8 +186,8 @@ rf_status rf_handle_drop(rf_handle_heap *heap, size_t index) {
   } else {
     rf_handle_hole_behind(heap, e.prev);
   }
-  rf_seam_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
-  rf_seam_free(rf_handle_at(heap, e.offset), extent);
+  rf_track_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
+  rf_track_free(rf_handle_at(heap, e.offset), extent);
   rf_handle_entry const gone = {.generation = (e.generation + 1) & GENERATIONS};
   rf_handle_store(heap, index, &gone);
   heap->occupied -= extent;
@@ -224,11 +224,11 @@ static void set_size(rf_handle_heap *heap, size_t index, rf_handle_entry *e, siz
   e->size = size;
   rf_handle_store(heap, index, e);
   if (extent < old_extent) {
-    rf_seam_fill(rf_handle_at(heap, e->offset + extent), RF_HANDLE_FILL_FREE, old_extent - extent);
+    rf_track_fill(rf_handle_at(heap, e->offset + extent), RF_HANDLE_FILL_FREE, old_extent - extent);
     rf_handle_hole_behind(heap, index);
   }
   unsigned char *const p = rf_handle_at(heap, e->offset);
-  rf_seam_resize(p, old_extent, p, size);
+  rf_track_resize(p, old_extent, p, size);
 }
 
 rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size) {
@@ -262,9 +262,9 @@ static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_g
   } else {
     rf_handle_hole_behind(heap, e.prev);
   }
-  rf_seam_copy(rf_handle_at(heap, at), rf_handle_at(heap, e.offset), extent);
-  rf_seam_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
-  rf_seam_resize(rf_handle_at(heap, e.offset), extent, rf_handle_at(heap, at), e.size);
+  rf_track_copy(rf_handle_at(heap, at), rf_handle_at(heap, e.offset), extent);
+  rf_track_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
+  rf_track_resize(rf_handle_at(heap, e.offset), extent, rf_handle_at(heap, at), e.size);
   e.offset = at;
   rf_handle_store(heap, index, &e);
   rf_handle_link(heap, before, index, after);
@@ -491,7 +491,7 @@ static rf_handles *heap_inner(rf_handles *self) {
 static void heap_deinit(rf_handles *self) {
   rf_handle_heap *const heap = heap_of(self);
   if (rf_handle_intact(heap) && heap->blocks != 0) {
-    rf_seam_arena_end(heap->data, heap->size);
+    rf_track_arena_end(heap->data, heap->size);
     memset(heap->table, 0, (heap->blocks + 1) * rf_handle_stride(heap));
   }
   memset((unsigned char *)heap + sizeof heap->base, 0, sizeof *heap - sizeof heap->base);
@@ -604,7 +604,7 @@ rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, co
   clear_table(heap);
   heap->seal = rf_handle_seal_of(heap);
   rf_handle_settle(heap);
-  rf_seam_arena(heap->data, heap->size);
+  rf_track_arena(heap->data, heap->size);
   return RF_OK;
 }
 

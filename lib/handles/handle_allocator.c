@@ -2,7 +2,7 @@
 
 #include "handle_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <string.h>
 
@@ -42,7 +42,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
     return NULL;
   }
   rf_count_alloc(&a->counters, size);
-  rf_seam_alloc(rf_handle_at(a->heap, e.offset), size);
+  rf_track_alloc(rf_handle_at(a->heap, e.offset), size);
   return rf_handle_at(a->heap, e.offset);
 }
 
@@ -139,7 +139,7 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   if (!intact(a) || find(a, ptr, &index, &e, &status) != NULL) {
     return 0;
   }
-  rf_seam_reveal(ptr, rf_handle_extent(a->heap, e.size));
+  rf_track_reveal(ptr, rf_handle_extent(a->heap, e.size));
   return rf_handle_extent(a->heap, e.size);
 }
 

@@ -5,7 +5,7 @@
  */
 #include "handle_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <string.h>
 
@@ -64,9 +64,9 @@ static void move_to(rf_handle_heap *heap, size_t index, rf_handle_entry *e, size
   size_t const from = e->offset;
   size_t const distance = from > offset ? from - offset : offset - from;
   size_t const left = distance < extent ? distance : extent; /* bytes that it does not cover any more */
-  rf_seam_copy(rf_handle_at(heap, offset), rf_handle_at(heap, from), extent);
-  rf_seam_fill(rf_handle_at(heap, from > offset ? from + extent - left : from), RF_HANDLE_FILL_FREE, left);
-  rf_seam_resize(rf_handle_at(heap, from), extent, rf_handle_at(heap, offset), e->size);
+  rf_track_copy(rf_handle_at(heap, offset), rf_handle_at(heap, from), extent);
+  rf_track_fill(rf_handle_at(heap, from > offset ? from + extent - left : from), RF_HANDLE_FILL_FREE, left);
+  rf_track_resize(rf_handle_at(heap, from), extent, rf_handle_at(heap, offset), e->size);
   e->offset = offset;
   rf_handle_store(heap, index, e);
   heap->moved += extent;

@@ -5,7 +5,7 @@
 
 #include <ringfence/asan.h>
 #include <ringfence/reporter.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 
 extern "C" {
 void __asan_set_error_report_callback(void (*callback)(const char *));

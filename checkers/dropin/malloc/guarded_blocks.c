@@ -76,8 +76,8 @@ void rf_paged_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *rep
       .otherwise = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
   if (sampling) {
-    static rf_fault_taker taker = {take_fault, NULL};
-    rf_fault_taker_add(&taker);
+    static rf_fault_filter filter = {take_fault, NULL};
+    rf_fault_filter_add(&filter);
   }
   paged.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_paged.reporter = reporter;

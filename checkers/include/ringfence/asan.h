@@ -14,7 +14,7 @@
  * block and where it was allocated and freed, which AddressSanitizer cannot know of an arena. A program that sets that
  * callback after rf_asan_init has only AddressSanitizer's report.
  *
- * Needs a build with the seam (lib/include/ringfence/seam.h): rf_asan_watcher says whether this is one. Time and memory are
+ * Needs a build with tracking (lib/include/ringfence/track.h): rf_asan_watcher says whether this is one. Time and memory are
  * guard's, and a call of AddressSanitizer's per block.
  */
 #ifndef RINGFENCE_ASAN_H

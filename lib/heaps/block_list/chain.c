@@ -1,6 +1,6 @@
 #include <ringfence/chain.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 #define G RF_ALIGN_DEFAULT
@@ -227,7 +227,7 @@ void *rf_chain_carve(rf_chain *chain, const rf_chain_run *run, size_t gap, size_
   erase(chain, run);
   /* Before the new headers, which may come to lie where the payload was. */
   if (from != NULL && from != payload) {
-    rf_seam_copy(payload, from, keep);
+    rf_track_copy(payload, from, keep);
   }
   if (gap != 0) {
     put_free(chain, run->at, at, run->prev);
@@ -330,7 +330,7 @@ rf_status rf_chain_init(rf_chain *chain, void *arena, size_t size, size_t payloa
   chain->owner_of = owner_of;
   chain->seal = seal_of(chain);
   put_free(chain, 0, chain->limit, 0);
-  rf_seam_arena(chain->start, chain->limit);
+  rf_track_arena(chain->start, chain->limit);
   return RF_OK;
 }
 
@@ -354,7 +354,7 @@ void rf_chain_deinit(rf_chain *chain) {
         rf_chain_header_at(chain, at)->tag = 0;
       }
     }
-    rf_seam_arena_end(chain->start, chain->limit);
+    rf_track_arena_end(chain->start, chain->limit);
   }
   memset(chain, 0, sizeof *chain);
   chain->seal = seal_of(chain);

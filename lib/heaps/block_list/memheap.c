@@ -1,6 +1,6 @@
 #include <ringfence/memheap.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 /* In the payload of a free block. */
@@ -305,7 +305,7 @@ static void *move(rf_memheap *heap, rf_memheap_region *r, const rf_chain_place *
                   const rf_site *site) {
   void *const moved = take(heap, size, align, site);
   if (moved != NULL) {
-    rf_seam_copy(moved, rf_chain_payload(&r->chain, place->block.at), bytes_to_keep(r, &place->block, size));
+    rf_track_copy(moved, rf_chain_payload(&r->chain, place->block.at), bytes_to_keep(r, &place->block, size));
     give_back(r, place);
   }
   return moved;
@@ -527,9 +527,9 @@ rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char
   region->chain = chain;
   region->seal = region_seal(region);
   region->free = RF_CHAIN_NONE;
-  rf_seam_enter();
+  rf_track_enter();
   put_in(region, 0);
-  rf_seam_leave();
+  rf_track_leave();
   set_next(heap, last, region);
   heap->regions++;
   heap->seal = heap_seal(heap);
@@ -561,9 +561,9 @@ rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region) {
   set_next(heap, last, region->next);
   heap->regions--;
   heap->seal = heap_seal(heap);
-  rf_seam_enter();
+  rf_track_enter();
   rf_chain_deinit(&region->chain);
-  rf_seam_leave();
+  rf_track_leave();
   memset(region, 0, sizeof *region);
   return RF_OK;
 }
@@ -602,7 +602,7 @@ rf_status rf_memheap_init(rf_memheap *heap) {
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&MEMHEAP_OPS);
+  heap->base.ops = rf_track_ops(&MEMHEAP_OPS);
   heap->seal = heap_seal(heap);
   return RF_OK;
 }

@@ -1,6 +1,6 @@
 #include <ringfence/smallmem.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 static rf_smallmem *self_of(rf_allocator *allocator) {
@@ -121,7 +121,7 @@ static void *move_elsewhere(rf_smallmem *heap, const rf_chain_place *place, size
   void *const moved = take(heap, size, align, site);
   if (moved != NULL) {
     rf_chain_run const old = rf_chain_run_around(place, true);
-    rf_seam_copy(moved, rf_chain_payload(&heap->chain, place->block.at), bytes_to_keep(heap, &place->block, size));
+    rf_track_copy(moved, rf_chain_payload(&heap->chain, place->block.at), bytes_to_keep(heap, &place->block, size));
     release(heap, &old);
   }
   return moved;
@@ -266,7 +266,7 @@ rf_status rf_smallmem_init_owned(rf_smallmem *heap, void *arena, size_t size, rf
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&SMALLMEM_OPS);
+  heap->base.ops = rf_track_ops(&SMALLMEM_OPS);
   heap->chain = chain;
   return RF_OK;
 }
@@ -280,9 +280,9 @@ rf_status rf_smallmem_init(rf_smallmem *heap, void *arena, size_t size) {
 uintptr_t rf_smallmem_owner(const rf_smallmem *heap, const void *ptr) {
   rf_chain_place place;
   rf_chain_trouble unused;
-  rf_seam_enter();
+  rf_track_enter();
   uintptr_t const owner = rf_chain_find(&heap->chain, ptr, &place, &unused) ? place.block.owner : 0;
-  rf_seam_leave();
+  rf_track_leave();
   return owner;
 }
 
@@ -292,11 +292,11 @@ rf_status rf_smallmem_set_owner(rf_smallmem *heap, void *ptr, uintptr_t owner) {
   if (heap->chain.owner_of == NULL) {
     return RF_ERR_UNSUPPORTED;
   }
-  rf_seam_enter();
+  rf_track_enter();
   bool const found = rf_chain_find(&heap->chain, ptr, &place, &trouble);
   if (found) {
     rf_chain_set_owner(&heap->chain, &place.block, owner);
   }
-  rf_seam_leave();
+  rf_track_leave();
   return found ? RF_OK : refuse(heap, &trouble, NULL);
 }

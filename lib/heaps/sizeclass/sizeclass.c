@@ -120,7 +120,7 @@ static void *sizeclass_realloc(rf_allocator *self, void *ptr, size_t size, size_
     failed(heap, size);
     return NULL;
   }
-  rf_seam_copy(moved, ptr, f.room < size ? f.room : size);
+  rf_track_copy(moved, ptr, f.room < size ? f.room : size);
   rf_count_alloc(&heap->counters, size);
   if (sizeclass_free(self, ptr, site) != RF_OK) {
     (void)sizeclass_free(self, moved, site);
@@ -185,7 +185,7 @@ static void sizeclass_deinit(rf_allocator *self) {
   bool const intact = rf_sizeclass_record_intact(heap);
   if (intact) {
     mark_all_freed(heap);
-    rf_seam_arena_end(heap->buffer, heap->size);
+    rf_track_arena_end(heap->buffer, heap->size);
   }
   if (intact && heap->fallback != NULL) {
     rf_sizeclass_give_all_back(heap);
@@ -244,14 +244,14 @@ rf_status rf_sizeclass_init(rf_sizeclass *heap, void *buffer, size_t size, rf_al
     }
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&SIZECLASS_OPS);
+  heap->base.ops = rf_track_ops(&SIZECLASS_OPS);
   heap->fallback = fallback;
   heap->buffer = memory;
   heap->size = size;
   heap->borrowed = borrow;
   rf_sizeclass_link_set(heap, &heap->root, NULL);
   heap->seal = rf_sizeclass_record_seal(heap);
-  rf_seam_arena(memory, size);
+  rf_track_arena(memory, size);
   return RF_OK;
 }
 

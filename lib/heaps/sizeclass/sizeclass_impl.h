@@ -3,7 +3,7 @@
 #define RINGFENCE_SIZECLASS_IMPL_H
 
 #include <ringfence/bits.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <ringfence/sizeclass.h>
 
 /* ---- Headers ----

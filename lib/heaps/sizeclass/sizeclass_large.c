@@ -131,7 +131,7 @@ void *rf_sizeclass_serve_fallback(rf_sizeclass *heap, size_t size, size_t align,
   heap->large_blocks++;
   heap->large_bytes += total;
   recent_forget(heap, payload);
-  rf_seam_arena(start, total);
+  rf_track_arena(start, total);
   return payload;
 }
 
@@ -151,7 +151,7 @@ rf_status rf_sizeclass_release_fallback(rf_sizeclass *heap, const found *f, cons
   heap->recent[heap->recent_at % RF_SIZECLASS_RECENT] = (uintptr_t)f->payload;
   heap->recent_at = (heap->recent_at + 1) % RF_SIZECLASS_RECENT;
   rf_sizeclass_header_set(heap, f->h, 0, MALLOCED | FREED | LARGE_CLASS);
-  rf_seam_arena_end(f->payload - front, front + f->room);
+  rf_track_arena_end(f->payload - front, front + f->room);
   return rf_free_at(heap->fallback, f->payload - front, site);
 }
 
@@ -185,7 +185,7 @@ bool rf_sizeclass_reshape_fallback(rf_sizeclass *heap, const found *f, size_t si
   if (size != room && rf_resize_at(heap->fallback, f->payload - front, total, site) == RF_OK) {
     heap->large_bytes = heap->large_bytes - room + size;
     room = size;
-    rf_seam_arena(f->payload - front, front);
+    rf_track_arena(f->payload - front, front);
   }
   if (size > room) {
     return false;
@@ -202,7 +202,7 @@ void rf_sizeclass_give_all_back(rf_sizeclass *heap) {
     if (!large_unlink(heap, &heap->root)) {
       return;
     }
-    rf_seam_arena_end(start, (size_t)(large_payload(p) - start) + p->room);
+    rf_track_arena_end(start, (size_t)(large_payload(p) - start) + p->room);
     (void)rf_free(heap->fallback, start);
   }
 }

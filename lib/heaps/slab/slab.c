@@ -1,7 +1,7 @@
 /* slab: the operations. */
 #include "slab_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 static rf_slab *heap_of(rf_allocator *self) {
@@ -263,8 +263,8 @@ static void empty(rf_slab *h) {
 
 static void slab_deinit(rf_allocator *self) {
   rf_slab *const h = heap_of(self);
-  if (RF_SEAM && rf_slab_intact(h)) {
-    rf_seam_arena_end(h->records, extent_of(h));
+  if (RF_TRACK && rf_slab_intact(h)) {
+    rf_track_arena_end(h->records, extent_of(h));
   }
   empty(h);
 }
@@ -341,7 +341,7 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     return RF_ERR_INVALID;
   }
   empty(&h);
-  h.base.ops = rf_seam_ops(&operations);
+  h.base.ops = rf_track_ops(&operations);
   h.page_shift = rf_log2(page_size);
   if (!lay_out(&h, (uintptr_t)arena, size)) {
     return RF_ERR_NO_MEMORY;
@@ -353,7 +353,7 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     write_record(&h.records[i], INSIDE, 0);
   }
   (void)rf_slab_give(heap, 0, h.count, NULL);
-  rf_seam_arena(heap->records, extent_of(heap));
+  rf_track_arena(heap->records, extent_of(heap));
   return RF_OK;
 }
 

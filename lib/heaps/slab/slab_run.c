@@ -1,7 +1,7 @@
 /* slab: blocks of whole pages. */
 #include "slab_impl.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 /* Pages for `size` bytes, one at least. */
 static size_t pages_for(const rf_slab *h, size_t size) {
@@ -74,14 +74,14 @@ static void *alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
     return NULL;
   }
   rf_count_alloc(&heap->counters, count * page);
-  rf_seam_alloc(p, count * page);
+  rf_track_alloc(p, count * page);
   return p;
 }
 
 void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
-  rf_seam_enter();
+  rf_track_enter();
   void *const p = alloc_pages(heap, count, site);
-  rf_seam_leave();
+  rf_track_leave();
   return p;
 }
 
@@ -146,11 +146,11 @@ static rf_status free_pages(rf_slab *heap, void *ptr, size_t count, const rf_sit
 }
 
 rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {
-  rf_seam_enter();
+  rf_track_enter();
   rf_status const status = free_pages(heap, ptr, count, site);
   if (status == RF_OK && ptr != NULL) {
-    rf_seam_free(ptr, count * rf_slab_page_size(heap));
+    rf_track_free(ptr, count * rf_slab_page_size(heap));
   }
-  rf_seam_leave();
+  rf_track_leave();
   return status;
 }

@@ -220,9 +220,9 @@ static void tlsf_counters(rf_allocator *self, rf_counters *out) {
 
 static void tlsf_deinit(rf_allocator *self) {
   const rf_tlsf *const h = (const rf_tlsf *)self;
-  for (rf_tlsf_region *r = RF_SEAM ? rf_tlsf_region_above(h, NULL) : NULL; r != NULL;
+  for (rf_tlsf_region *r = RF_TRACK ? rf_tlsf_region_above(h, NULL) : NULL; r != NULL;
        r = rf_tlsf_region_above(h, r->origin)) {
-    rf_seam_arena_end(r->memory, r->size);
+    rf_track_arena_end(r->memory, r->size);
   }
   self->ops = &closed_ops;
 }

@@ -34,7 +34,7 @@
 #define RINGFENCE_TLSF_BLOCK_H
 
 #include <ringfence/bits.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <ringfence/tlsf.h>
 
 enum {

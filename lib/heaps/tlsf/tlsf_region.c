@@ -123,7 +123,7 @@ static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   region->whole = whole;
   region->seal = rf_tlsf_seal(region);
   region->map = 0;
-  rf_seam_arena_end(region->memory, region->size); /* as a former heap that was never ended may have left it */
+  rf_track_arena_end(region->memory, region->size); /* as a former heap that was never ended may have left it */
   memset(region->starts, 0, (region->granules / RF_SIZE_BITS + 1) * sizeof(size_t));
   turn_mark(region, region->granules);
   for (uint32_t list = 0; list < rf_tlsf_list_count(region); list++) {
@@ -132,7 +132,7 @@ static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   }
   *header_of(region->end) = 0;
   rf_tlsf_file(region, region->first, region->end);
-  rf_seam_arena(region->memory, region->size);
+  rf_track_arena(region->memory, region->size);
 }
 
 /* Opens what is behind `done` bytes of `size` at `memory`, in pieces that are not too large for a region. What is left
@@ -167,7 +167,7 @@ rf_status rf_tlsf_open(rf_tlsf *heap, const rf_allocator_ops *ops, void *arena, 
     return status;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(ops);
+  heap->base.ops = rf_track_ops(ops);
   heap->main = region;
   heap->current = &heap->main;
   set_link(&heap->regions, &heap->main);
@@ -193,9 +193,9 @@ rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size) {
   }
   rf_status const status = rf_tlsf_plan(&region, memory, size < MAX_REGION ? size : MAX_REGION, sizeof region);
   if (status == RF_OK) {
-    rf_seam_enter(); /* records of regions are in their memory */
+    rf_track_enter(); /* records of regions are in their memory */
     open_rest(heap, (unsigned char *)memory, size, 0);
-    rf_seam_leave();
+    rf_track_leave();
   }
   return status;
 }
@@ -227,7 +227,7 @@ static rf_status remove_region(rf_tlsf *heap, void *memory) {
   while (region != NULL) {
     rf_tlsf_region *const next = piece_after(heap, region);
     take_down(heap, region);
-    rf_seam_arena_end(region->memory, region->size);
+    rf_track_arena_end(region->memory, region->size);
     region = next;
   }
   heap->current = &heap->main;
@@ -235,8 +235,8 @@ static rf_status remove_region(rf_tlsf *heap, void *memory) {
 }
 
 rf_status rf_tlsf_remove_region(rf_tlsf *heap, void *memory) {
-  rf_seam_enter();
+  rf_track_enter();
   rf_status const status = remove_region(heap, memory);
-  rf_seam_leave();
+  rf_track_leave();
   return status;
 }

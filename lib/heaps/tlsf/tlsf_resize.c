@@ -53,7 +53,7 @@ static void *slide_down(rf_tlsf *h, const rf_tlsf_live *live, size_t size, size_
     rf_tlsf_unfile(region, live->e);
   }
   rf_tlsf_turn_marks(region, live->b, live->size);
-  rf_seam_copy(b, live->user, bytes_to_keep(live, size));
+  rf_track_copy(b, live->user, bytes_to_keep(live, size));
   rf_tlsf_settle(region, b, live->e + behind, size, false);
   rf_tlsf_turn_marks(region, b, size);
   rf_count_resize(&h->counters, live->size, size);

@@ -53,15 +53,15 @@ static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler 
 static inline void rf_fault_scope_leave(rf_fault_scope *scope);
 
 /* For checkers whose calls are to cost less than a scope: asked about each fault that no scope takes, before the program's
- * handler. `take` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
-typedef struct rf_fault_taker {
-  bool (*take)(const rf_fault *fault);
-  struct rf_fault_taker *next;
-} rf_fault_taker;
+ * handler. `filter` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
+typedef struct rf_fault_filter {
+  bool (*filter)(const rf_fault *fault);
+  struct rf_fault_filter *next;
+} rf_fault_filter;
 
-/* Has `taker` asked from now on, before those that are there; once added it stays, and adding it again does nothing. Any
+/* Has `filter` asked from now on, before those that are there; once added it stays, and adding it again does nothing. Any
  * thread, not from interrupts. */
-void rf_fault_taker_add(rf_fault_taker *taker);
+void rf_fault_filter_add(rf_fault_filter *filter);
 
 /* Hands `fault` to the handler and returns fault->status, for `return rf_fault_raise(&f)`. */
 rf_status rf_fault_raise(const rf_fault *fault);

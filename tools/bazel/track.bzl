@@ -1,15 +1,15 @@
-"""A program built so that another watcher sees its memory than the rest of the build has: --//lib/core:seam for one target."""
+"""A program built so that another watcher sees its memory than the rest of the build has: --//lib/core:track for one target."""
 
-def _seam_transition_impl(_settings, attr):
-    return {"//lib/core:seam": attr.seam}
+def _track_transition_impl(_settings, attr):
+    return {"//lib/core:track": attr.track}
 
-_seam_transition = transition(
-    implementation = _seam_transition_impl,
+_track_transition = transition(
+    implementation = _track_transition_impl,
     inputs = [],
-    outputs = ["//lib/core:seam"],
+    outputs = ["//lib/core:track"],
 )
 
-def _rf_with_seam_impl(ctx):
+def _rf_with_track_impl(ctx):
     program = ctx.attr.program[0][DefaultInfo]
     executable = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.symlink(
@@ -23,18 +23,18 @@ def _rf_with_seam_impl(ctx):
         runfiles = program.default_runfiles,
     )]
 
-rf_with_seam = rule(
-    implementation = _rf_with_seam_impl,
+rf_with_track = rule(
+    implementation = _rf_with_track_impl,
     executable = True,
     attrs = {
         "program": attr.label(
-            cfg = _seam_transition,
+            cfg = _track_transition,
             doc = "a cc_binary",
             executable = True,
             mandatory = True,
         ),
-        "seam": attr.string(
-            doc = "a value of //lib/core:seam",
+        "track": attr.string(
+            doc = "a value of //lib/core:track",
             mandatory = True,
         ),
         "_allowlist_function_transition": attr.label(
