@@ -7,11 +7,12 @@
 
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/unmapped.h"
-#include "lifecycle.h"
 
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
+
+static void (*check_all)(void);
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -30,14 +31,15 @@ static void die(int number, siginfo_t *info, void *context) {
     rf_gone_report(info->si_addr, context);
     rf_gone_report_fill(info, context);
   }
-  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
+  check_all();
   if (info->si_code <= 0) {
     (void)raise(number);
   }
 }
 
-void rf_signals_init(void) {
+void rf_signals_init(void (*check)(void)) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
+  check_all = check;
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
     rf_handlers_put(fatal[i], &action, true);

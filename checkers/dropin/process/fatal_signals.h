@@ -2,7 +2,7 @@
 #ifndef RINGFENCE_DROPIN_FATAL_SIGNALS_H
 #define RINGFENCE_DROPIN_FATAL_SIGNALS_H
 
-/* Installs the handlers where the default action is in place. */
-void rf_signals_init(void);
+/* Installs the handlers where the default action is in place. `check` is called before the process dies. */
+void rf_signals_init(void (*check)(void));
 
 #endif /* RINGFENCE_DROPIN_FATAL_SIGNALS_H */

@@ -144,9 +144,13 @@ static void show_help(void) {
   }
 }
 
+static void dying(void) {
+  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
+}
+
 static void install_handlers(void) {
   if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
-    rf_signals_init();
+    rf_signals_init(dying);
   }
   rf_snap_init();
   if (rf_process.options.signals) {
