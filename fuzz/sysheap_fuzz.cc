@@ -5,10 +5,10 @@
 
 namespace {
 
-rf_sysheap heap;
+rf_growing_heap heap;
 
 rf_allocator *init(void *, void *, size_t) {
-  rf_sysheap_init(&heap);
+  rf_growing_heap_init(&heap);
   return &heap.base;
 }
 

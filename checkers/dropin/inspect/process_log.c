@@ -36,7 +36,7 @@ static totals count(void) {
     sum.live_bytes += figures.used;
   }
   rf_page_figures paged;
-  rf_paged_figures(&paged);
+  rf_guarded_blocks_figures(&paged);
   sum.allocations += paged.counters.allocations;
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
@@ -45,7 +45,7 @@ static totals count(void) {
   return sum;
 }
 
-void rf_journal_forked(void) {
+void rf_process_log_forked(void) {
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
     rf_process.log.suppressions.rules[i].used = 0;
@@ -150,7 +150,7 @@ static void say_end(const totals *now, uint64_t findings, const rf_leak_summary 
 
 /* ---- Lines ---- */
 
-void rf_journal_begin(void) {
+void rf_process_log_begin(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.verbosity != 0) {
@@ -217,7 +217,7 @@ static void suppressions(void) {
   }
 }
 
-void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks) {
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();

@@ -151,10 +151,10 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   for (size_t i = 0; i < stopped->count; i++) {
     stopped->threads[i].own = (uintptr_t)rf_thread_find(stopped->threads[i].id);
   }
-  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_self};
+  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {roots, &all, 0, true};
-  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_grave_each(exclude, &s);
+  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
 }
 
 /* ---- Reading ---- */

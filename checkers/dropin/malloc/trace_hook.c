@@ -272,7 +272,7 @@ static void leave_request(uint64_t now) {
 static void look_back(rf_trace *where, const rf_origin *origin) {
   unsigned const depth = rf_process.options.stack_depth;
   where->site = NULL;
-  where->thread = rf_self.id != 0 ? rf_self.id : rf_port_thread_id();
+  where->thread = rf_current_thread.id != 0 ? rf_current_thread.id : rf_port_thread_id();
   where->depth = rf_stack_capture(origin, where->frames, depth == 0 ? 1 : depth);
 }
 

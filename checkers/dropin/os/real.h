@@ -9,7 +9,7 @@
 #pragma weak dlsym
 
 /* NULL where there is none. May allocate. */
-static inline void *rf_next(const char *name) {
+static inline void *rf_real(const char *name) {
   return dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
 }
 

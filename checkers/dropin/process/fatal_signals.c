@@ -28,8 +28,8 @@ static void restore_default(int number) {
 static void die(int number, siginfo_t *info, void *context) {
   restore_default(number);
   if (number == SIGSEGV && info->si_code > 0) {
-    rf_gone_report(info->si_addr, context);
-    rf_gone_report_fill(info, context);
+    rf_unmapped_report(info->si_addr, context);
+    rf_unmapped_report_fill(info, context);
   }
   check_all();
   if (info->si_code <= 0) {
@@ -37,11 +37,11 @@ static void die(int number, siginfo_t *info, void *context) {
   }
 }
 
-void rf_signals_init(void (*check)(void)) {
+void rf_fatal_signals_init(void (*check)(void)) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
   check_all = check;
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
-    rf_handlers_put(fatal[i], &action, true);
+    rf_signals_install(fatal[i], &action, true);
   }
 }

@@ -55,7 +55,7 @@ static void fork_child(void) {
   case RF_FORK_OF_ONE:
     break;
   case RF_FORK_OF_MANY:
-    rf_paged_inherit();
+    rf_guarded_blocks_inherit();
     break;
   case RF_FORK_INSIDE:
     rf_process.options.leaks = RF_LEAKS_NONE;
@@ -67,9 +67,9 @@ static void fork_child(void) {
   rf_host_turn_forget();
   rf_process.ended = false;
   rf_process.findings = 0;
-  rf_journal_forked();
+  rf_process_log_forked();
   rf_tracing_fork_child();
-  rf_ondemand_forked();
+  rf_heap_dump_forked();
   if (forking.streams) {
     _IO_list_resetlock();
   }

@@ -32,7 +32,7 @@ static int failed(int result) {
 
 RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execve"))(path, argv, envp));
+  return failed(((path_function)rf_real("execve"))(path, argv, envp));
 }
 
 RF_EXPORT int execv(const char *path, char *const argv[]) {
@@ -41,7 +41,7 @@ RF_EXPORT int execv(const char *path, char *const argv[]) {
 
 RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execvpe"))(file, argv, envp));
+  return failed(((path_function)rf_real("execvpe"))(file, argv, envp));
 }
 
 RF_EXPORT int execvp(const char *file, char *const argv[]) {
@@ -50,7 +50,7 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 
 RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((file_function)rf_next("fexecve"))(fd, argv, envp));
+  return failed(((file_function)rf_real("fexecve"))(fd, argv, envp));
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */

@@ -16,7 +16,7 @@ typedef int (*main_function)(int argc, char **argv, char **environment);
 #if RF_DROPIN_LIBRARY
 #include "checkers/dropin/os/real.h"
 #define OURS(name) name
-#define THEIRS(name) ((__typeof__(&(name)))rf_next(#name))
+#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
 #else
 #define OURS(name) __wrap_##name
 #define THEIRS(name) __real_##name

@@ -40,7 +40,7 @@ void rf_process_leaving(uintptr_t sp) {
 
 /* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
 static size_t sweep(bool dying, const rf_origin *origin) {
-  size_t found = rf_paged_sweep(0);
+  size_t found = rf_guarded_blocks_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
   for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
     found += rf_guard_sweep_from(&rf_arena_at(i)->guard, origin);
@@ -53,7 +53,8 @@ static size_t sweep(bool dying, const rf_origin *origin) {
 
 /* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
 static bool begin_end(void) {
-  return rf_process.ready && getpid() == rf_process.id && !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
+  return rf_process.ready && getpid() == rf_process.id &&
+         !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
 }
 
 int rf_process_end(rf_process_ending ending, int status) {
@@ -69,11 +70,10 @@ int rf_process_end(rf_process_ending ending, int status) {
     (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
   }
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
-    rf_leak_check(rf_process.options.leaks, stack_from != 0 ? stack_from : here, &rf_process_reporter,
-                  &leaks);
+    rf_leak_check(rf_process.options.leaks, stack_from != 0 ? stack_from : here, &rf_process_reporter, &leaks);
   }
   rf_tracing_end();
-  rf_journal_end(rf_process.findings, &leaks);
+  rf_process_log_end(rf_process.findings, &leaks);
   rf_uncancelled_end(cancellation);
   return rf_process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
 }
@@ -115,7 +115,7 @@ RF_EXPORT size_t __ringfence_sweep(void) {
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
-  rf_journal_end(rf_process.findings, NULL);
+  rf_process_log_end(rf_process.findings, NULL);
 }
 
 static void read_options(void) {
@@ -124,7 +124,7 @@ static void read_options(void) {
       rf_arena_at(i)->guard.options = rf_process.guard_options;
     }
   }
-  if (rf_aside_for() != NULL) {
+  if (rf_sanitizer_check() != NULL) {
     rf_process.options.signals = false; /* they are the sanitizer's */
     rf_process.options.sweep = false;
     rf_process.options.leaks = RF_LEAKS_NONE;
@@ -150,11 +150,11 @@ static void dying(void) {
 
 static void install_handlers(void) {
   if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
-    rf_signals_init(dying);
+    rf_fatal_signals_init(dying);
   }
-  rf_snap_init();
+  rf_process_snapshot_init();
   if (rf_process.options.signals) {
-    rf_ondemand_init();
+    rf_heap_dump_init();
   }
 }
 
@@ -165,13 +165,13 @@ void rf_process_begin(bool library) {
   rf_process.halting = halting;
   read_options();
   rf_caller_init();
-  rf_elsewhere_init();
+  rf_foreign_malloc_init();
   rf_roots_init();
   rf_fork_init();
   show_help();
   install_handlers();
   rf_tracing_begin();
-  rf_paged_begin(o, &rf_process.depot, &rf_process_reporter);
-  rf_sweeper_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
-  rf_journal_begin();
+  rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
+  rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
+  rf_process_log_begin();
 }

@@ -41,7 +41,7 @@ struct rf_arena {
   size_t counted;         /* live bytes as the process's sum has them */
   const rf_counters *figures; /* guard's, of the program's blocks; NULL: nothing is checked, the bare heap has them */
   rf_guard guard;
-  rf_sysheap heap;
+  rf_growing_heap heap;
   rf_arena_job job; /* NULL: none */
   rf_pending_free pending[RF_PENDING];
 };
@@ -61,15 +61,15 @@ static inline void rf_arena_entered(rf_arena *arena) {
 
 /* The thread's own, where it is free and the thread in none; else NULL. */
 static inline rf_arena *rf_arena_enter_own(void) {
-  rf_arena *const arena = rf_self.arena;
-  if (__builtin_expect(arena != NULL && rf_self.inside == NULL, 1)) {
-    rf_self.inside = arena;
+  rf_arena *const arena = rf_current_thread.arena;
+  if (__builtin_expect(arena != NULL && rf_current_thread.inside == NULL, 1)) {
+    rf_current_thread.inside = arena;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (__builtin_expect(rf_futex_try(&arena->lock), 1)) {
       rf_arena_entered(arena);
       return arena;
     }
-    rf_self.inside = NULL;
+    rf_current_thread.inside = NULL;
   }
   return NULL;
 }
@@ -83,25 +83,25 @@ static inline rf_arena *rf_arena_enter(void) {
 
 /* The arena that owns a block. False where this thread, interrupted by a signal, holds its lock. */
 static inline bool rf_arena_enter_owner(rf_arena *arena) {
-  if (__builtin_expect(rf_self.inside != NULL, 0)) {
+  if (__builtin_expect(rf_current_thread.inside != NULL, 0)) {
     return rf_arena_enter_owner_slow(arena);
   }
-  rf_self.inside = arena;
+  rf_current_thread.inside = arena;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_futex_lock(&arena->lock);
   rf_arena_entered(arena);
   return true;
 }
 
-/* After rf_arena_enter_own, or where rf_self.inside is this one. */
+/* After rf_arena_enter_own, or where rf_current_thread.inside is this one. */
 static inline void rf_arena_leave_own(rf_arena *arena) {
   rf_futex_unlock(&arena->lock);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_self.inside = NULL;
+  rf_current_thread.inside = NULL;
 }
 
 static inline void rf_arena_leave(rf_arena *arena) {
-  if (__builtin_expect(rf_self.inside != arena, 0)) {
+  if (__builtin_expect(rf_current_thread.inside != arena, 0)) {
     rf_arena_leave_slow(arena);
     return;
   }
@@ -110,7 +110,7 @@ static inline void rf_arena_leave(rf_arena *arena) {
 
 /* The arena that a region is of, or NULL. */
 static inline rf_arena *rf_arena_of_region(const rf_region *region) {
-  rf_sysheap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
+  rf_growing_heap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
   return heap != NULL ? (rf_arena *)((char *)heap - offsetof(rf_arena, heap)) : NULL;
 }
 
@@ -137,11 +137,11 @@ void rf_arena_count_live(rf_arena *arena);
 
 /* Of the program's blocks. */
 static inline rf_counters rf_arena_figures(const rf_arena *arena) {
-  return arena->figures != NULL ? *arena->figures : rf_sysheap_counters(&arena->heap);
+  return arena->figures != NULL ? *arena->figures : rf_growing_heap_counters(&arena->heap);
 }
 
 static inline size_t rf_arena_used(const rf_arena *arena) {
-  return arena->figures != NULL ? arena->figures->used : rf_sysheap_used(&arena->heap);
+  return arena->figures != NULL ? arena->figures->used : rf_growing_heap_used(&arena->heap);
 }
 
 /* To be called with the arena entered, after each change. */
@@ -171,7 +171,7 @@ void rf_arena_fork_parent(void);
 typedef enum rf_fork_kind {
   RF_FORK_OF_ONE,  /* the parent had one thread: all live blocks are the child's */
   RF_FORK_OF_MANY, /* the parent had several threads, which may have held what lives now */
-  RF_FORK_INSIDE   /* several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody
+  RF_FORK_INSIDE /* several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody
                     * knows which live blocks are the child's */
 } rf_fork_kind;
 

@@ -22,7 +22,7 @@ static bool is_operator(const char *function) {
 }
 
 static bool called_from_own_runtime(const rf_trace *trace) {
-  return trace->depth != 0 && rf_cxx_is_own(trace->frames[0]);
+  return trace->depth != 0 && rf_cxx_runtime_is_private(trace->frames[0]);
 }
 
 /* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its own. */

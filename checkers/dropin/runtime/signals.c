@@ -9,7 +9,7 @@ bool rf_signal_is_default(const struct sigaction *action) {
   return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
 }
 
-void rf_handlers_put(int number, const struct sigaction *action, bool again) {
+void rf_signals_install(int number, const struct sigaction *action, bool again) {
   struct sigaction now;
   if (sigaction(number, NULL, &now) == 0 && rf_signal_is_default(&now) && sigaction(number, action, NULL) == 0) {
     handlers[number] = (rf_handler){*action, true, again};

@@ -7,14 +7,14 @@
 #include <sys/types.h>
 
 typedef struct rf_process_state {
-  bool ready;           /* may allocate; set last */
-  bool checked;         /* arenas are under guard (modes guard and page); false: the bare heap (off and sample) */
-  bool report_rejected; /* requests that cannot be served are findings */
-  bool library;         /* preloaded, and not linked into the program */
-  bool forked;          /* a child of fork that did not exec */
-  bool ended;           /* the end has begun; accessed atomically, as are the next two */
-  bool ending;          /* findings no longer end the process at once */
-  uint64_t findings;    /* reported so far */
+  bool ready;            /* may allocate; set last */
+  bool checked;          /* arenas are under guard (modes guard and page); false: the bare heap (off and sample) */
+  bool report_rejected;  /* requests that cannot be served are findings */
+  bool library;          /* preloaded, and not linked into the program */
+  bool forked;           /* a child of fork that did not exec */
+  bool ended;            /* the end has begun; accessed atomically, as are the next two */
+  bool ending;           /* findings no longer end the process at once */
+  uint64_t findings;     /* reported so far */
   void (*halting)(void); /* called before a finding ends the process; NULL: nothing to do */
   rf_options options;
   rf_log_reporter log;

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-_Thread_local rf_thread rf_self;
+_Thread_local rf_thread rf_current_thread;
 
 static struct {
   rf_futex lock;
@@ -19,22 +19,22 @@ static struct {
 
 static void link_self(void) {
   rf_futex_lock(&threads.lock);
-  rf_self.previous = NULL;
-  rf_self.next = threads.first;
+  rf_current_thread.previous = NULL;
+  rf_current_thread.next = threads.first;
   if (threads.first != NULL) {
-    threads.first->previous = &rf_self;
+    threads.first->previous = &rf_current_thread;
   }
-  threads.first = &rf_self;
+  threads.first = &rf_current_thread;
   rf_futex_unlock(&threads.lock);
 }
 
 static void unlink_self(void) {
   rf_futex_lock(&threads.lock);
-  *(rf_self.previous != NULL ? &rf_self.previous->next : &threads.first) = rf_self.next;
-  if (rf_self.next != NULL) {
-    rf_self.next->previous = rf_self.previous;
+  *(rf_current_thread.previous != NULL ? &rf_current_thread.previous->next : &threads.first) = rf_current_thread.next;
+  if (rf_current_thread.next != NULL) {
+    rf_current_thread.next->previous = rf_current_thread.previous;
   }
-  rf_grave_note(rf_self.id);
+  rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
 }
 
@@ -59,11 +59,11 @@ __attribute__((noinline)) static void clear_stale_stack(void) {
 
 static void ended(void *self) {
   (void)self;
-  if (rf_self.ended) {
+  if (rf_current_thread.ended) {
     return;
   }
-  rf_self.ended = true;
-  rf_self.on_end();
+  rf_current_thread.ended = true;
+  rf_current_thread.on_end();
   unlink_self();
   clear_stale_stack();
 }
@@ -74,15 +74,15 @@ void rf_thread_init(void) {
 }
 
 void rf_thread_begin(void (*on_end)(void)) {
-  if (rf_self.id != 0 || !threads.has_key) {
+  if (rf_current_thread.id != 0 || !threads.has_key) {
     return;
   }
-  rf_self.id = rf_port_thread_id();
-  rf_self.on_end = on_end;
-  if (pthread_setspecific(threads.key, &rf_self) != 0) {
+  rf_current_thread.id = rf_port_thread_id();
+  rf_current_thread.on_end = on_end;
+  if (pthread_setspecific(threads.key, &rf_current_thread) != 0) {
     return; /* its end would not be noticed, so it is not linked either */
   }
-  rf_self.linked = true;
+  rf_current_thread.linked = true;
   link_self();
 }
 
@@ -103,12 +103,12 @@ void rf_thread_unlock(void) {
 }
 
 void rf_thread_fork_child(void) {
-  bool const linked = rf_self.linked && !rf_self.ended;
+  bool const linked = rf_current_thread.linked && !rf_current_thread.ended;
   if (linked) {
-    rf_self.id = rf_port_thread_id();
-    rf_self.previous = NULL;
-    rf_self.next = NULL;
+    rf_current_thread.id = rf_port_thread_id();
+    rf_current_thread.previous = NULL;
+    rf_current_thread.next = NULL;
   }
-  threads.first = linked ? &rf_self : NULL;
+  threads.first = linked ? &rf_current_thread : NULL;
   threads.lock.state = 0;
 }

@@ -10,17 +10,17 @@ struct rf_arena;
 typedef struct rf_thread {
   struct rf_arena *arena;  /* bound to; NULL: not yet */
   struct rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
-  uintptr_t caller;        /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
-  bool holds_all;          /* all locks are its own: between fork's prepare and done, and in the leak scan */
-  bool linked;             /* in the list of threads, or was */
-  bool ended;              /* its place in its arena was given up */
-  uint32_t id;             /* the kernel's number */
+  uintptr_t caller; /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
+  bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
+  bool linked;      /* in the list of threads, or was */
+  bool ended;       /* its place in its arena was given up */
+  uint32_t id;      /* the kernel's number */
   void (*on_end)(void);
   struct rf_thread *previous;
   struct rf_thread *next;
 } rf_thread;
 
-extern _Thread_local rf_thread rf_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern _Thread_local rf_thread rf_current_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Once per process, before the first thread begins. */
 void rf_thread_init(void);
