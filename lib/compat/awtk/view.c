@@ -2,7 +2,8 @@
 #include "impl.h"
 
 #include <ringfence/dump.h>
-#include <ringfence/port.h>
+
+#include "../port_log.h"
 
 /* ---- As an rf_allocator: to the work, and what AWTK shows of it brought up to date ---- */
 
@@ -216,18 +217,12 @@ mem_allocator_t *rf_awtk_mem_allocator_init(rf_awtk_mem_allocator *self, rf_allo
 
 /* ---- Output ---- */
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
-static const rf_sink the_log = {to_log, NULL};
-static const rf_sink *the_output = &the_log;
+static const rf_sink *the_output = &RF_COMPAT_LOG;
 
 const rf_sink *rf_awtk_sink(void) {
   return the_output;
 }
 
 void rf_awtk_output(const rf_sink *sink) {
-  the_output = sink != NULL ? sink : &the_log;
+  the_output = sink != NULL ? sink : &RF_COMPAT_LOG;
 }

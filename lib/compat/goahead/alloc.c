@@ -2,7 +2,8 @@
 #define RINGFENCE_GOAHEAD_IMPL
 #include <ringfence/default.h>
 #include <ringfence/goahead.h>
-#include <ringfence/port.h>
+
+#include "../port_log.h"
 
 /* Call sites that bstats tells apart. */
 #define SITES 64
@@ -44,13 +45,6 @@ void rf_goahead_malloc_set(rf_allocator *allocator) {
 
 /* ---- Opening and closing ---- */
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
-static const rf_sink the_log = {to_log, NULL};
-
 static int open_heap(void *buf, size_t size, int flags) {
   opened_malloc = given_malloc != NULL ? given_malloc : default_malloc();
   the_buffer = NULL;
@@ -72,7 +66,7 @@ static int open_heap(void *buf, size_t size, int flags) {
 
 static void close_heap(void) {
   if (the_calls == &the_heap.base) {
-    (void)rf_sizeclass_print_live(&the_heap, &the_log);
+    (void)rf_sizeclass_print_live(&the_heap, &RF_COMPAT_LOG);
   }
   rf_deinit(the_calls);
   the_calls = NULL;
@@ -242,7 +236,7 @@ void bstats(int handle, void (*writefn)(int handle, char *fmt, ...)) {
   writer w = {handle, writefn};
   rf_sink const sink = {write_text, &w};
   if (the_calls != NULL) {
-    rf_sizeclass_print(&the_heap, writefn != NULL ? &sink : &the_log);
+    rf_sizeclass_print(&the_heap, writefn != NULL ? &sink : &RF_COMPAT_LOG);
   }
 }
 

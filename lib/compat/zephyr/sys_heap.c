@@ -2,10 +2,11 @@
 #include <errno.h>
 #include <ringfence/dump.h>
 #include <ringfence/layout.h>
-#include <ringfence/port.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/sys_heap.h>
 #include <string.h>
+
+#include "../port_log.h"
 
 /* What a block is aligned to where nothing else is asked for. */
 #define ALIGN 8
@@ -116,16 +117,10 @@ bool sys_heap_validate(struct sys_heap *heap) {
   return calls == NULL || rf_check(calls, NULL) == RF_OK;
 }
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
 void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
-  rf_sink const log = {to_log, NULL};
   rf_dump_options const options = {true, true, dump_chunks ? SIZE_MAX : 0, 80};
   if (rf_zephyr_allocator(heap) != NULL) {
-    (void)rf_dump(rf_zephyr_allocator(heap), &log, &options); /* damage is printed, too */
+    (void)rf_dump(rf_zephyr_allocator(heap), &RF_COMPAT_LOG, &options); /* damage is printed, too */
   }
 }
 

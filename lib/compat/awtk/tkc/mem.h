@@ -25,18 +25,6 @@ void *tk_realloc(void *ptr, uint32_t size, const char *func, uint32_t line);
 void *tk_alloc(uint32_t size, const char *func, uint32_t line);
 void tk_free(void *ptr);
 
-#define TKMEM_ALLOC(size) tk_alloc((size), __FUNCTION__, __LINE__)
-#define TKMEM_CALLOC(nmemb, size) tk_calloc((nmemb), (size), __FUNCTION__, __LINE__)
-#define TKMEM_REALLOC(p, size) tk_realloc((p), (size), __FUNCTION__, __LINE__)
-/* A statement: frees, and sets the pointer to NULL. */
-#define TKMEM_FREE(p)                                                                                                  \
-  {                                                                                                                    \
-    tk_free((void *)(p));                                                                                              \
-    (p) = NULL;                                                                                                        \
-  }
-#define TKMEM_ZALLOC(type) ((type *)tk_calloc(1, sizeof(type), __FUNCTION__, __LINE__))
-#define TKMEM_ZALLOCN(type, n) ((type *)tk_calloc((n), sizeof(type), __FUNCTION__, __LINE__))
-#define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_reallocn((p), (n), sizeof(type), __FUNCTION__, __LINE__))
 #define TKMEM_INIT(size)                                                                                               \
   {                                                                                                                    \
     static uint32_t rf_awtk_memory_[(size) >> 2];                                                                      \
@@ -88,15 +76,9 @@ void rf_awtk_free_at(void *ptr, const rf_site *site);
 
 END_C_DECLS
 
-/* In code that is built with sites the macros pass on file and line, too. */
+/* TKMEM_FREE is a statement: it frees, and sets the pointer to NULL. In code that is built with sites the macros pass on file and
+ * line, too. */
 #if RF_SITES && !defined(RINGFENCE_AWTK_IMPL)
-#undef TKMEM_ALLOC
-#undef TKMEM_CALLOC
-#undef TKMEM_REALLOC
-#undef TKMEM_FREE
-#undef TKMEM_ZALLOC
-#undef TKMEM_ZALLOCN
-#undef TKMEM_REALLOCT
 #define TKMEM_ALLOC(size) rf_awtk_alloc_at((size), RF_HERE)
 #define TKMEM_CALLOC(nmemb, size) rf_awtk_calloc_at((nmemb), (size), RF_HERE)
 #define TKMEM_REALLOC(p, size) rf_awtk_realloc_at((p), 1, (size), RF_HERE)
@@ -108,6 +90,18 @@ END_C_DECLS
 #define TKMEM_ZALLOC(type) ((type *)rf_awtk_calloc_at(1, sizeof(type), RF_HERE))
 #define TKMEM_ZALLOCN(type, n) ((type *)rf_awtk_calloc_at((n), sizeof(type), RF_HERE))
 #define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_realloc_at((p), (n), sizeof(type), RF_HERE))
+#else
+#define TKMEM_ALLOC(size) tk_alloc((size), __FUNCTION__, __LINE__)
+#define TKMEM_CALLOC(nmemb, size) tk_calloc((nmemb), (size), __FUNCTION__, __LINE__)
+#define TKMEM_REALLOC(p, size) tk_realloc((p), (size), __FUNCTION__, __LINE__)
+#define TKMEM_FREE(p)                                                                                                  \
+  {                                                                                                                    \
+    tk_free((void *)(p));                                                                                              \
+    (p) = NULL;                                                                                                        \
+  }
+#define TKMEM_ZALLOC(type) ((type *)tk_calloc(1, sizeof(type), __FUNCTION__, __LINE__))
+#define TKMEM_ZALLOCN(type, n) ((type *)tk_calloc((n), sizeof(type), __FUNCTION__, __LINE__))
+#define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_reallocn((p), (n), sizeof(type), __FUNCTION__, __LINE__))
 #endif
 
 #endif /* RINGFENCE_AWTK_TKC_MEM_H */
