@@ -1,4 +1,5 @@
-// RT-Thread's memory API with a small-memory system heap: every call, its return values, hooks, figures, the shell's commands.
+// RT-Thread's memory API with a small-memory system heap: every call, its return values, hooks, figures, the shell's
+// commands.
 #include "rtthread_app.h"
 
 #include <gtest/gtest.h>

@@ -32,7 +32,7 @@ static mem_allocator_simple_t *member_for(rf_awtk_composite *c, const void *ptr,
   return member;
 }
 
-/* What the members hold, added up; what is counted here stays. */
+/* Sums up the members; allocations and failures are counted by the callers. */
 static void count(rf_awtk_composite *c) {
   c->counters.used = 0;
   c->counters.blocks = 0;

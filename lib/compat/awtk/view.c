@@ -110,7 +110,7 @@ static size_t size_asked(uint32_t size) {
   return size == UINT32_MAX ? RF_SIZE_LIMIT : size;
 }
 
-/* What AWTK's callers may count on: RF_ALIGN_DEFAULT for what can need it, words for what is smaller. */
+/* AWTK's callers rely on RF_ALIGN_DEFAULT, and on word alignment for blocks smaller than that. */
 static size_t align_for(size_t size) {
   size_t const word = sizeof(uint64_t) < RF_ALIGN_DEFAULT ? sizeof(uint64_t) : RF_ALIGN_DEFAULT;
   return size < RF_ALIGN_DEFAULT ? word : RF_ALIGN_DEFAULT;

@@ -5,7 +5,7 @@
 
 #include "../port_log.h"
 
-/* Call sites that bstats tells apart. */
+/* Call sites in the statistics of bstats. */
 #define SITES 64
 
 static int the_opens;
@@ -18,7 +18,7 @@ static WebsMemNotifier the_notifier;
 static rf_goahead_wrap the_wrap;
 static void *the_wrap_context;
 
-/* ---- What serves as malloc ---- */
+/* ---- The fallback allocator ---- */
 
 static rf_allocator *given_malloc;  /* by rf_goahead_malloc_set */
 static rf_allocator *opened_malloc; /* with which the heap was opened */
@@ -107,7 +107,7 @@ void websSetMemNotifier(WebsMemNotifier cback) {
 
 /* ---- Blocks ---- */
 
-/* What all calls go to, opened by default if nobody has; NULL where that fails. */
+/* The heap or its checker, opened with the defaults if the program has not; NULL where that fails. */
 static rf_allocator *opened(void) {
   if (the_opens == 0) {
     (void)wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0);
@@ -116,7 +116,7 @@ static rf_allocator *opened(void) {
 }
 
 /* Tells the notifier of a request that failed. */
-static void *served(void *p, ssize size) {
+static void *notify_failure(void *p, ssize size) {
   if (p == NULL && the_notifier != NULL) {
     the_notifier(size);
   }
@@ -128,7 +128,7 @@ void *rf_goahead_alloc_at(ssize size, const rf_site *site) {
   if (calls == NULL || size < 0) {
     return NULL;
   }
-  return served(rf_alloc_at(calls, (size_t)size, RF_ALIGN_DEFAULT, site), size);
+  return notify_failure(rf_alloc_at(calls, (size_t)size, RF_ALIGN_DEFAULT, site), size);
 }
 
 static void refuse(const void *mp, const rf_site *site) {
@@ -155,7 +155,7 @@ void *rf_goahead_realloc_at(void *mp, ssize newsize, const rf_site *site) {
     return NULL;
   }
   size_t const size = newsize == 0 ? 1 : (size_t)newsize;
-  return served(rf_realloc_at(the_calls, mp, size, RF_ALIGN_DEFAULT, site), newsize);
+  return notify_failure(rf_realloc_at(the_calls, mp, size, RF_ALIGN_DEFAULT, site), newsize);
 }
 
 void *rf_goahead_dup_at(cvoid *ptr, size_t usize, const rf_site *site) {
@@ -174,7 +174,7 @@ typedef struct search {
   bool found;
 } search;
 
-static bool look(const rf_block *block, void *context) {
+static bool match_block(const rf_block *block, void *context) {
   search *const s = (search *)context;
   s->found = block->used && block->ptr == s->ptr;
   return !s->found;
@@ -183,7 +183,7 @@ static bool look(const rf_block *block, void *context) {
 void rf_goahead_valid_at(cvoid *mp, const rf_site *site) {
   search s = {mp, mp == NULL};
   if (!s.found && the_calls != NULL) {
-    (void)rf_walk(the_calls, look, &s);
+    (void)rf_walk(the_calls, match_block, &s);
   }
   if (!s.found) {
     (void)rf_fault_refuse(the_calls, RF_ERR_BAD_POINTER, "not a live block", mp, site);

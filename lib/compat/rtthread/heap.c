@@ -30,8 +30,8 @@ static struct rt_object *next_heap(const struct rt_object *heap) {
   return next != NULL && next == rf_rt_system_heap ? rf_rt_heap_next(KIND, next) : next;
 }
 
-/* The heap of a block. A pointer without an owner goes to the first heap, which refuses it: its checker, if it has one, makes
- * a finding of it. */
+/* The heap of a block. A pointer without an owner goes to the first heap, which refuses it: its checker, if it has one,
+ * makes a finding of it. */
 static struct rt_object *heap_for(const void *ptr) {
   struct rt_object *const owner = rf_rt_heap_of(KIND, ptr);
   return owner != NULL ? owner : next_heap(NULL);
@@ -171,7 +171,7 @@ static void *serve_again(void *ptr, rt_size_t size, const rf_site *site) {
 
 /* ---- The calls ---- */
 
-/* What the hook makes of a new block. */
+/* Calls the hook, which may replace the pointer of a new block. */
 static void *hooked(void *p, rt_size_t size) {
   if (p != NULL && the_malloc_hook != NULL) {
     the_malloc_hook(&p, size);

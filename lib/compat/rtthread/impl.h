@@ -50,15 +50,16 @@ static inline rf_allocator *rf_rt_calls(const rf_rt_kind *kind, const struct rt_
   return *(rf_allocator *const *)(const void *)((const char *)heap + kind->calls_at);
 }
 
-/* Inside the lock: whether `o` is of that kind; the first heap or the one after `heap`, NULL at the end; whether `heap`, any
- * pointer, is one; and the heap that owns `ptr`, the inner one where one heap lies in a block of another, else NULL. */
+/* Inside the lock: whether `o` is of that kind; the first heap or the one after `heap`, NULL at the end; whether
+ * `heap`, any pointer, is one; and the heap that owns `ptr`, the inner one where one heap lies in a block of another,
+ * else NULL. */
 bool rf_rt_heap_is(const rf_rt_kind *kind, const struct rt_object *o);
 struct rt_object *rf_rt_heap_next(const rf_rt_kind *kind, const struct rt_object *heap);
 bool rf_rt_heap_exists(const rf_rt_kind *kind, const void *heap);
 struct rt_object *rf_rt_heap_of(const rf_rt_kind *kind, const void *ptr);
 
-/* Outside the lock. `heap` may be any pointer: for one that is no heap of the kind the result is NULL or -RT_EINVAL, and a
- * free is reported. `ptr` NULL: an allocation. */
+/* Outside the lock. `heap` may be any pointer: for one that is no heap of the kind the result is NULL or -RT_EINVAL,
+ * and a free is reported. `ptr` NULL: an allocation. */
 void *rf_rt_heap_realloc(const rf_rt_kind *kind, void *heap, void *ptr, rt_size_t size, const rf_site *site);
 void rf_rt_heap_free(const rf_rt_kind *kind, void *heap, void *ptr, const rf_site *site);
 /* The same in the heap that owns `ptr`. */

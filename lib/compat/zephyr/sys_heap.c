@@ -8,7 +8,7 @@
 
 #include "../port_log.h"
 
-/* What a block is aligned to where nothing else is asked for. */
+/* The default alignment of a block. */
 #define ALIGN 8
 
 static rf_zephyr_wrap_fn the_wrap;
@@ -39,7 +39,7 @@ void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
 
 /* ---- Blocks ---- */
 
-/* What is no power of two stays as it is, to be turned down. */
+/* An alignment that is no power of two is passed on unchanged, to be rejected there. */
 static size_t at_least_words(size_t align) {
   return align == 0 || (align < ALIGN && rf_is_pow2(align)) ? ALIGN : align;
 }
@@ -124,7 +124,7 @@ void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
   }
 }
 
-/* Of a heap that is not made yet: what can be had in one block. */
+/* The largest block of a heap that is not initialised yet. */
 static size_t room(const struct sys_heap *heap) {
   size_t const gap = rf_align_gap(heap->init_mem, ALIGN);
   size_t const bytes = heap->init_bytes > gap ? ROUND_DOWN(heap->init_bytes - gap, ALIGN) : 0;

@@ -1,11 +1,11 @@
 /* Zephyr: the memory blocks allocator, over rf_memblocks and rf_blockgroup.
  *
- * What is Zephyr's: every name, macro, argument and return value; pools that need no init call; the pool's fields that
+ * As in Zephyr: every name, macro, argument and return value; pools that need no init call; the pool's fields that
  * code reads (buffer, bitmap, info, and num_blocks and blk_sz_shift as they were before there was info).
- * What is better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch
+ * Better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch
  * is taken and freed under one lock, all or nothing; misaligned, interior and repeated pointers are -EFAULT; a listener
  * hears of successes only; statistics and listeners are always on.
- * What is not: bitmap is for reading.
+ * Restriction: bitmap is read-only.
  *
  * Threads and interrupts: every call from any thread, and from interrupts over the bare port.
  */
