@@ -294,7 +294,7 @@ TEST_F(ZephyrSlab, TimeoutsAreMillisecondsRoundedUp) {
   EXPECT_EQ(RF_WAIT_FOREVER - 1, rf_zephyr_wait_ms(K_TICKS(INT64_C(1) << 40)));
 }
 
-// ---- The shared multi heap: one for the program, so one test ----
+// ---- The shared multi heap: one for the program, made by the first of its tests ----
 
 alignas(8) char cached[256], uncached[256], more_cached[512], tiny[8];
 
@@ -334,6 +334,19 @@ TEST_F(ZephyrSlab, TheSharedMultiHeapServesByAttribute) {
   shared_multi_heap_free(c);
   shared_multi_heap_free(nullptr);
   EXPECT_EQ(b, shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 500));
+}
+
+// A checker may keep blocks outside the memory of their heap.
+TEST_F(ZephyrSlab, TheSharedMultiHeapFreesWhatItAllocated) {
+  alignas(8) static char more[4096];
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(more), sizeof more};
+  (void)shared_multi_heap_pool_init();
+  ASSERT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  for (int i = 0; i < 100; i++) {
+    void *const p = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 600);
+    ASSERT_NE(nullptr, p);
+    shared_multi_heap_free(p);
+  }
 }
 
 } // namespace

@@ -208,8 +208,9 @@ void tk_mem_dump(void) {
 }
 
 bool_t tk_mem_is_valid_addr(void *addr) {
-  if (the_composite != NULL) {
-    return mem_allocator_composite_is_valid_addr(the_composite, addr);
+  rf_allocator *const calls = rf_awtk_allocator(heap());
+  if (the_composite != NULL) { /* a checker may keep blocks outside the heap's memory */
+    return mem_allocator_composite_is_valid_addr(the_composite, addr) || rf_owns(calls, addr);
   }
-  return heap() != NULL && (uintptr_t)addr > 0x10000;
+  return calls != NULL && (uintptr_t)addr > 0x10000;
 }

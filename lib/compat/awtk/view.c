@@ -3,7 +3,7 @@
 
 #include <ringfence/dump.h>
 
-#include "../port_log.h"
+#include "../shared.h"
 
 /* ---- As an rf_allocator: to the work, and what AWTK shows of it brought up to date ---- */
 

@@ -3,7 +3,7 @@
 #include <ringfence/default.h>
 #include <ringfence/goahead.h>
 
-#include "../port_log.h"
+#include "../shared.h"
 
 /* Call sites in the statistics of bstats. */
 #define SITES 64

@@ -1,5 +1,5 @@
 /* rt_kprintf and the like, without stdio. */
-#include "../port_log.h"
+#include "../shared.h"
 #include "impl.h"
 
 #include <limits.h>

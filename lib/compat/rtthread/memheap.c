@@ -1,4 +1,5 @@
 /* rt_memheap: heaps of one region each; heap.c makes one heap of all of them. */
+#include "../shared.h"
 #include "impl.h"
 
 static rt_size_t the_peak; /* of all memheaps together */
@@ -21,8 +22,9 @@ void rf_rt_memheap_reset_peak(void) {
 
 static void publish(struct rt_object *object) {
   struct rt_memheap *const heap = (struct rt_memheap *)(void *)object;
-  heap->available_size = heap->pool_size - heap->heap.counters.used;
-  heap->max_used_size = heap->heap.counters.peak;
+  rf_counters const c = rf_compat_counters(heap->calls, &heap->heap.counters);
+  heap->available_size = heap->pool_size - c.used;
+  heap->max_used_size = c.peak;
 #ifdef RT_USING_MEMHEAP_AS_HEAP
   struct rt_memory all;
   rf_rt_memheap_totals(&all);

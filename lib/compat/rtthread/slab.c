@@ -1,10 +1,12 @@
 /* rt_slab: heaps of zones and pages. */
+#include "../shared.h"
 #include "impl.h"
 
 static void publish(struct rt_object *heap) {
   rf_rt_slab *const m = (rf_rt_slab *)(void *)heap;
-  m->parent.used = m->heap.counters.used;
-  m->parent.max = m->heap.counters.peak;
+  rf_counters const c = rf_compat_counters(m->calls, &m->heap.counters);
+  m->parent.used = c.used;
+  m->parent.max = c.peak;
 }
 
 const rf_rt_kind rf_rt_slab_kind = {RT_Object_Class_Memory, "slab", offsetof(rf_rt_slab, calls), publish,

@@ -1,10 +1,12 @@
 /* rt_smem: small-memory heaps. */
+#include "../shared.h"
 #include "impl.h"
 
 static void publish(struct rt_object *heap) {
   rf_rt_smem *const m = (rf_rt_smem *)(void *)heap;
-  m->parent.used = m->heap.counters.used;
-  m->parent.max = m->heap.counters.peak;
+  rf_counters const c = rf_compat_counters(m->calls, &m->heap.counters);
+  m->parent.used = c.used;
+  m->parent.max = c.peak;
   m->lfree = m->heap_ptr + m->heap.lowest;
 }
 

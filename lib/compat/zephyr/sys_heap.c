@@ -6,7 +6,7 @@
 #include <ringfence/zephyr/sys/sys_heap.h>
 #include <string.h>
 
-#include "../port_log.h"
+#include "../shared.h"
 
 /* The default alignment of a block. */
 #define ALIGN 8
@@ -44,6 +44,13 @@ static size_t at_least_words(size_t align) {
   return align == 0 || (align < ALIGN && rf_is_pow2(align)) ? ALIGN : align;
 }
 
+/* Tells the listeners of a new block. */
+static void announce(struct sys_heap *heap, void *p) {
+  size_t const used = rf_compat_counters(heap->calls, &heap->simple.counters).used;
+  heap->peak = MAX(heap->peak, used);
+  heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(heap->calls, p));
+}
+
 void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, const rf_site *site) {
   rf_allocator *const calls = rf_zephyr_allocator(heap);
   if (calls == NULL || bytes == 0) {
@@ -51,7 +58,7 @@ void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, cons
   }
   void *const p = rf_alloc_at(calls, bytes, at_least_words(align), site);
   if (p != NULL) {
-    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+    announce(heap, p);
   }
   return p;
 }
@@ -78,7 +85,7 @@ void *rf_zephyr_realloc_at(struct sys_heap *heap, void *ptr, size_t align, size_
   size_t const before = rf_usable_size(calls, ptr);
   void *const p = rf_realloc_at(calls, ptr, bytes, at_least_words(align), site);
   if (p != NULL) {
-    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+    announce(heap, p);
     heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), ptr, before);
   }
   return p;
@@ -138,11 +145,11 @@ int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *s
   rf_stats s = {0};
   s.free_bytes = room(heap);
   if (heap->heap != NULL) {
-    rf_stats_get(&heap->simple.base, &s);
+    rf_stats_get(heap->calls, &s);
   }
   stats->free_bytes = s.free_bytes;
   stats->allocated_bytes = s.used;
-  stats->max_allocated_bytes = s.peak;
+  stats->max_allocated_bytes = heap->peak;
   return 0;
 }
 
@@ -150,7 +157,7 @@ int sys_heap_runtime_stats_reset_max(struct sys_heap *heap) {
   if (heap == NULL) {
     return -EINVAL;
   }
-  heap->simple.counters.peak = heap->simple.counters.used;
+  heap->peak = heap->heap != NULL ? rf_compat_counters(heap->calls, &heap->simple.counters).used : 0;
   return 0;
 }
 

@@ -33,6 +33,7 @@ struct sys_heap {
   /* Ours. */
   rf_simple simple;
   rf_allocator *calls;
+  size_t peak; /* bytes that live blocks requested at most */
 };
 
 struct z_heap_stress_result {
