@@ -78,6 +78,15 @@ TEST_F(ZephyrHeap, ABlockTakesEightBytesAndItsSizeRoundedUpToEight) {
   EXPECT_TRUE(sys_heap_validate(&heap));
 }
 
+TEST_F(ZephyrHeap, MemoryThatIsNoMultipleOfEightGivesWholeUnits) {
+  for (size_t bytes = 64; bytes < 72; bytes++) {
+    sys_heap_init(&heap, memory, bytes);
+    EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 57)) << bytes;
+    void *const p = sys_heap_alloc(&heap, 56);
+    EXPECT_EQ(56U, sys_heap_usable_size(&heap, p)) << bytes;
+  }
+}
+
 TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
 }

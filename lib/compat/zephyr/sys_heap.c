@@ -29,11 +29,11 @@ void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
   memset(heap, 0, sizeof *heap);
   heap->init_mem = mem;
   heap->init_bytes = bytes;
-  if (rf_simple_init_fine(&heap->simple, mem, bytes) != RF_OK) {
+  if (rf_zephyr_chunk_heap_init(&heap->chunks, mem, bytes) != RF_OK) {
     return;
   }
   heap->heap = (struct z_heap *)(void *)heap;
-  heap->calls = the_wrap != NULL ? the_wrap(&heap->simple.base, heap, the_wrap_context) : &heap->simple.base;
+  heap->calls = the_wrap != NULL ? the_wrap(&heap->chunks.base, heap, the_wrap_context) : &heap->chunks.base;
   (void)sys_heap_array_save(heap);
 }
 
@@ -46,7 +46,7 @@ static size_t at_least_words(size_t align) {
 
 /* Tells the listeners of a new block. */
 static void announce(struct sys_heap *heap, void *p) {
-  size_t const used = rf_compat_counters(heap->calls, &heap->simple.counters).used;
+  size_t const used = rf_compat_counters(heap->calls, &heap->chunks.counters).used;
   heap->peak = MAX(heap->peak, used);
   heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(heap->calls, p));
 }
@@ -157,7 +157,7 @@ int sys_heap_runtime_stats_reset_max(struct sys_heap *heap) {
   if (heap == NULL) {
     return -EINVAL;
   }
-  heap->peak = heap->heap != NULL ? rf_compat_counters(heap->calls, &heap->simple.counters).used : 0;
+  heap->peak = heap->heap != NULL ? rf_compat_counters(heap->calls, &heap->chunks.counters).used : 0;
   return 0;
 }
 

@@ -1,20 +1,19 @@
-/* Zephyr: a heap over the caller's memory, and its helpers: rf_simple with 8-byte granules.
+/* Zephyr: a heap over the caller's memory, and its helpers.
  *
  *     struct sys_heap heap;
  *     sys_heap_init(&heap, memory, sizeof(memory));
  *     char *p = sys_heap_alloc(&heap, 13);
  *     sys_heap_free(&heap, p);
  *
- * As there a block takes eight bytes of header and its size rounded up to eight, lower addresses are given out first,
- * and freed memory merges at once. Otherwise than there a call takes the longer the more blocks there are (rf_simple
- * walks them, which is what makes every bad pointer known), and all 32-bit heaps have the large header.
+ * Layout and complexity are those of Zephyr's heaps of more than 256 KiB, whatever the size: see chunk_heap.h. Figures,
+ * buckets and the end of the heap are in this struct, not in the memory.
  *
  * Threads and interrupts: none; put a lock of yours around it, or take a k_heap.
  */
 #ifndef RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
 #define RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
 
-#include <ringfence/simple.h>
+#include <ringfence/zephyr/sys/chunk_heap.h>
 #include <ringfence/zephyr/sys/mem_stats.h>
 #include <ringfence/zephyr/sys/util.h>
 #include <stdbool.h>
@@ -31,7 +30,7 @@ struct sys_heap {
   void *init_mem;
   size_t init_bytes;
   /* Ours. */
-  rf_simple simple;
+  rf_zephyr_chunk_heap chunks;
   rf_allocator *calls;
   size_t peak; /* bytes that live blocks requested at most */
 };
