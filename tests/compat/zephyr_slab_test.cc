@@ -50,8 +50,8 @@ protected:
 
 // ---- Making one ----
 
-K_MEM_SLAB_DEFINE(defined, 13, 3, 64);
-K_MEM_SLAB_DEFINE_STATIC(defined_static, 16, 1, 4);
+K_MEM_SLAB_DEFINE(defined, 64, 3, 64);
+K_MEM_SLAB_DEFINE_STATIC(defined_static, 12, 1, 4);
 K_MEM_SLAB_DEFINE_IN_SECT(defined_in_sect, __attribute__((aligned(128))), 16, 2, 4);
 K_MEM_SLAB_DEFINE_IN_SECT_STATIC(defined_in_sect_static, , 16, 2, 4);
 struct typed_block {
@@ -63,10 +63,11 @@ K_MEM_SLAB_DEFINE_TYPE_STATIC(defined_type_static, struct typed_block, 5);
 TEST_F(ZephyrSlab, ADefinedSlabNeedsNoCallThatMakesIt) {
   void *blocks[3];
   EXPECT_EQ(3U, k_mem_slab_num_free_get(&defined));
-  EXPECT_EQ(16U, defined.info.block_size);
+  EXPECT_EQ(64U, defined.info.block_size);
+  EXPECT_EQ(WB_UP(12), defined_static.info.block_size);
   for (int i = 0; i < 3; i++) {
     ASSERT_EQ(0, k_mem_slab_alloc(&defined, &blocks[i], K_NO_WAIT));
-    EXPECT_EQ(defined.buffer + 16 * i, blocks[i]);
+    EXPECT_EQ(defined.buffer + 64 * i, blocks[i]);
     memset(blocks[i], i, 16);
   }
   EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(blocks[0]) % 64);

@@ -57,6 +57,12 @@ void k_heap_free(struct k_heap *h, void *mem);
 #define RF_ZEPHYR_POOL_SIZE (64 * 1024)
 #ifdef CONFIG_HEAP_MEM_POOL_SIZE
 #define K_HEAP_MEM_POOL_SIZE CONFIG_HEAP_MEM_POOL_SIZE
+#else
+#define K_HEAP_MEM_POOL_SIZE RF_ZEPHYR_POOL_SIZE
+#endif
+
+/* The library has one, too, which is not linked where the program brings this. */
+#if defined(CONFIG_HEAP_MEM_POOL_SIZE) && !defined(RINGFENCE_ZEPHYR_SYSTEM_HEAP)
 #define RF_ZEPHYR_SYMBOL_(name) RF_ZEPHYR_TEXT_(__USER_LABEL_PREFIX__) name
 #define RF_ZEPHYR_TEXT_(prefix) RF_ZEPHYR_TEXT_2_(prefix)
 #define RF_ZEPHYR_TEXT_2_(prefix) #prefix
@@ -65,8 +71,6 @@ __attribute__((weak)) char __aligned(8) rf_zephyr_system_memory[ROUND_UP(CONFIG_
 extern struct k_heap rf_zephyr_system_heap __asm__(RF_ZEPHYR_SYMBOL_("_system_heap"));
 __attribute__((weak)) struct k_heap rf_zephyr_system_heap = {
     {NULL, rf_zephyr_system_memory, sizeof(rf_zephyr_system_memory), {}, NULL, 0}, {{{0}}}, NULL};
-#else
-#define K_HEAP_MEM_POOL_SIZE RF_ZEPHYR_POOL_SIZE
 #endif
 
 /* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. 0 bytes are a block, too; k_realloc to

@@ -129,6 +129,8 @@ void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address,
 /* ---- Parts of the macros above ---- */
 
 #define RF_ZEPHYR_SLAB_DEFINE_(name, linkage, in_section, block_size, num_blocks, align)                               \
+  BUILD_ASSERT(IS_POWER_OF_TWO(align), #name ": slab_align must be a power of 2");                                     \
+  BUILD_ASSERT((block_size) % (align) == 0, #name ": slab_block_size must be a multiple of slab_align");               \
   static char in_section __aligned(WB_UP(align)) _k_mem_slab_buf_##name[(size_t)(num_blocks)*WB_UP(block_size)];       \
   linkage struct k_mem_slab name = {                                                                                   \
       _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{{0}}}}
