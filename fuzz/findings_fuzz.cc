@@ -1,9 +1,9 @@
 // Findings and snapshots: whatever a file or a console shows is read without harm and comes out of every rendering whole, and
 // what the library wrote is read back as it was, over a line that loses and garbles, too.
 #include "blocks_model.h"
-#include "tools/ringfence/document.h"
-#include "tools/ringfence/input.h"
-#include "tools/ringfence/json.h"
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/input.h"
+#include "tools/ringfence/render/document.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // What people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm, each line or item is either
 // understood or named in a warning, what is not understood changes nothing, and what is written is read back as it was.
 #include "blocks_model.h"
-#include "tools/ringfence/baseline.h"
+#include "tools/ringfence/model/baseline.h"
 
 #include <array>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "tools/ringfence/collect.h"
+#include "tools/ringfence/model/collect.h"
 
 #include "tests/tools/run.h"
 

@@ -1,7 +1,7 @@
-#include "tools/ringfence/elf.h"
+#include "tools/ringfence/base/elf.h"
 
 #include "tests/tools/elf_file.h"
-#include "tools/ringfence/symbols.h"
+#include "tools/ringfence/symbols/symbols.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "tools/ringfence/inspect.h"
+#include "tools/ringfence/run/inspect.h"
 
 #include "tests/tools/elf_file.h"
 #include "tests/tools/run.h"

@@ -1,4 +1,4 @@
-#include "tools/ringfence/json.h"
+#include "tools/ringfence/base/json.h"
 
 #include <gtest/gtest.h>
 #include <string>

@@ -1,5 +1,5 @@
 // What reports tell of each kind of finding.
-#include "tools/ringfence/kinds.h"
+#include "tools/ringfence/model/kinds.h"
 
 #include <cstdlib>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ INSTANTIATE_TEST_SUITE_P(Each, Kinds, testing::Range(0U, static_cast<unsigned>(R
                          });
 
 TEST_P(Kinds, HasEveryText) {
-  EXPECT_STRNE(rf_kind_title(bug()), "Unknown") << "add it to tools/ringfence/kinds.c";
+  EXPECT_STRNE(rf_kind_title(bug()), "Unknown") << "add it to tools/ringfence/model/kinds.c";
   for (const char *const text : {rf_kind_short(bug()), rf_kind_long(bug()), rf_kind_help(bug())}) {
     ASSERT_NE(text, nullptr);
     EXPECT_EQ(std::string(text).back(), '.');

@@ -1,4 +1,4 @@
-#include "tools/ringfence/merge.h"
+#include "tools/ringfence/model/merge.h"
 
 #include <deque>
 #include <gtest/gtest.h>

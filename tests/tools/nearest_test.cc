@@ -1,4 +1,4 @@
-#include "tools/ringfence/nearest.h"
+#include "tools/ringfence/base/nearest.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Findings written by the library and read back by the command.
-#include "tools/ringfence/record.h"
+#include "tools/ringfence/model/record.h"
 
 #include <cstring>
 #include <gtest/gtest.h>

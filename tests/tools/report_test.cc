@@ -1,5 +1,5 @@
 // The line at the end of a run.
-#include "tools/ringfence/document.h"
+#include "tools/ringfence/render/document.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // What the library sends over a serial line, read back: whole, and after the line has done its worst.
-#include "tools/ringfence/serial.h"
+#include "tools/ringfence/model/serial.h"
 
 #include "tests/checkers/sample_finding.h"
 

@@ -1,5 +1,5 @@
 // The answers were taken from addr2line 2.40, eu-addr2line 0.188 and llvm-symbolizer 14 for one program.
-#include "tools/ringfence/symbolize.h"
+#include "tools/ringfence/symbols/symbolize.h"
 
 #include <gtest/gtest.h>
 #include <string>

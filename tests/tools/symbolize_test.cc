@@ -1,5 +1,5 @@
 // Symbolises this test itself.
-#include "tools/ringfence/symbolize.h"
+#include "tools/ringfence/symbols/symbolize.h"
 
 #include "tests/tools/run.h"
 

@@ -1,0 +1,343 @@
+/* `ringfence check`: runs a program with the library in it, and tells what the library found. */
+#include "tools/ringfence/base/place.h"
+#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/options.h"
+#include "tools/ringfence/model/collect.h"
+#include "tools/ringfence/render/output.h"
+#include "tools/ringfence/render/report.h"
+#include "tools/ringfence/run/child.h"
+#include "tools/ringfence/run/environment.h"
+#include "tools/ringfence/run/inspect.h"
+#include "tools/ringfence/run/living.h"
+#include "tools/ringfence/run/scratch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct check {
+  rf_stash stash;
+  rf_check_options options;
+  const char *program; /* file that is run */
+  const char *library; /* libringfence.so */
+  bool linked_in;      /* the program has it already */
+  const char *folder;  /* for what the processes write */
+  FILE *out;           /* for findings and summary */
+  FILE *json;          /* for --json; or NULL */
+  rf_options effective;
+  int64_t began; /* seconds since 1970 */
+  rf_child child;
+  rf_run run;
+  size_t living; /* processes that still run */
+  rf_suppressions suppressions;
+  rf_baseline baseline;
+  rf_document document;
+  rf_totals totals;
+} check;
+
+static void put(void *context, const char *text, size_t length) {
+  (void)fwrite(text, 1, length, (FILE *)context);
+}
+
+static rf_sink sink_of(FILE *file) {
+  return (rf_sink){put, file};
+}
+
+/* ---- Before the run ---- */
+
+/* Better before a long run than after it. */
+static bool try_baseline_file(const char *path) {
+  /* What is there stays until there is something to write. */
+  FILE *const file = path == NULL ? NULL : fopen(path, "ae");
+  if (path != NULL && file == NULL) {
+    rf_say("cannot write to %s: %s", path, strerror(errno));
+  }
+  return path == NULL || (file != NULL && fclose(file) == 0);
+}
+
+static bool open_outputs(check *c) {
+  c->out = c->options.log == NULL ? stderr : rf_output_open(c->options.log);
+  if (c->out != NULL && c->options.json != NULL) {
+    c->json = rf_output_open(c->options.json);
+  }
+  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.outputs) &&
+         try_baseline_file(c->options.write_baseline);
+}
+
+static bool read_baseline(check *c) {
+  return c->options.baseline == NULL || rf_baseline_read(&c->baseline, &c->stash, c->options.baseline);
+}
+
+static bool read_suppressions(check *c) {
+  for (size_t i = 0; i < c->options.suppressions_count; i++) {
+    if (!rf_document_suppressions(&c->suppressions, &c->stash, c->options.suppressions[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The processes get the rules as well: what they know of by name does not end them. */
+static bool pass_suppressions(check *c) {
+  if (c->suppressions.count == 0) {
+    return true;
+  }
+  const char *const path = rf_stash_print(&c->stash, "%s/suppressions", c->folder);
+  FILE *const file = rf_output_open(path);
+  if (file == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < c->suppressions.count; i++) {
+    (void)fprintf(file, "%s\n", rf_document_rule(&c->stash, &c->suppressions.rules[i]));
+  }
+  c->options.passed = rf_stash_print(&c->stash, "%s%ssuppressions=%s", c->options.passed,
+                                     c->options.passed[0] == '\0' ? "" : ":", path);
+  return rf_output_close(file, path);
+}
+
+/* 0, or the status to exit with after a message. */
+static int prepare(check *c) {
+  int status = RF_EXIT_USAGE;
+  rf_place_enter();
+  c->library = rf_place_library(&c->stash, c->options.library);
+  if (c->library == NULL) {
+    return status;
+  }
+  c->program = rf_place_program(&c->stash, c->options.program[0], &status);
+  if (c->program == NULL) {
+    return status;
+  }
+  rf_inspection const seen = rf_inspect(&c->stash, c->program, c->library, rf_identity_own());
+  if (seen.obstacle != RF_OBSTACLE_NONE) {
+    return rf_inspect_explain(&seen, c->program);
+  }
+  c->linked_in = seen.linked_in;
+  if (!read_suppressions(c) || !read_baseline(c) || !open_outputs(c)) {
+    return RF_EXIT_USAGE;
+  }
+  c->folder = rf_scratch_make(&c->stash);
+  return c->folder == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
+}
+
+/* ---- The run ---- */
+
+/* 0, or the status to exit with after a message. */
+static int run_program(check *c) {
+  const char *const told = rf_environment_options(&c->stash, c->options.passed, c->folder, &c->effective);
+  char **const environment = rf_environment_make(&c->stash, c->linked_in ? NULL : c->library, told, c->folder);
+  if (c->options.verbose) {
+    rf_say("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
+  }
+  c->began = (int64_t)time(NULL);
+  if (!rf_child_run(&c->child, c->program, c->options.program, environment)) {
+    rf_say("cannot start a process: %s", strerror(errno));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  if (c->child.exec_error != 0) {
+    rf_say("cannot run %s: %s", c->program, strerror(c->child.exec_error));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  return 0;
+}
+
+/* ---- Right after the run ---- */
+
+static rf_process *find_process(check *c, uint32_t id) {
+  for (size_t i = 0; i < c->run.process_count; i++) {
+    if (c->run.processes[i].id == id) {
+      return &c->run.processes[i];
+    }
+  }
+  return NULL;
+}
+
+/* Looks up first who still runs: who ends meanwhile has then said so. */
+static void collect(check *c) {
+  uint32_t *ids = NULL;
+  size_t const count = rf_living_with(&c->stash, c->folder, &ids);
+  c->run = rf_collect(&c->stash, c->folder);
+  for (size_t i = 0; i < count; i++) {
+    rf_process *const process = find_process(c, ids[i]);
+    if (process == NULL || !process->ended) {
+      c->living++;
+    }
+    if (process != NULL) {
+      process->living = !process->ended;
+    }
+  }
+}
+
+static void put_away(check *c) {
+  if (c->living != 0) {
+    return; /* they could not say what they find */
+  }
+  if (c->folder != NULL && c->options.keep) {
+    rf_say("what the processes recorded is in %s", c->folder);
+  } else if (c->folder != NULL) {
+    rf_scratch_remove(&c->stash, c->folder);
+  }
+}
+
+/* ---- After the run ---- */
+
+static bool ended_as_after_a_finding(const check *c) {
+  int const status = c->child.wait_status;
+  return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
+}
+
+static const char *current_directory(check *c) {
+  char path[PATH_MAX];
+  return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&c->stash, path, strlen(path));
+}
+
+static const char *host_name(check *c) {
+  char name[HOST_NAME_MAX + 1] = "";
+  return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
+                                                                    : rf_stash_text(&c->stash, name, strlen(name));
+}
+
+static const char *command_line(check *c) {
+  const char *line = c->options.program[0];
+  for (size_t i = 1; c->options.program[i] != NULL; i++) {
+    line = rf_stash_print(&c->stash, "%s %s", line, c->options.program[i]);
+  }
+  return line;
+}
+
+static void understand(check *c) {
+  rf_document_wishes const wishes = {.library = c->library,
+                                     .directory = current_directory(c),
+                                     .suppressions = c->suppressions,
+                                     .baseline = c->options.baseline == NULL ? NULL : &c->baseline,
+                                     .symbolize = true,
+                                     .whole = c->options.verbose};
+  rf_document_make(&c->document, &c->stash, &c->run, &wishes);
+  c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
+  c->document.totals = &c->totals;
+  c->document.command = command_line(c);
+  c->document.program = c->options.program[0];
+  c->document.began = c->began;
+  c->document.host = host_name(c);
+  c->totals.living = c->living;
+  c->totals.folder = c->folder;
+  /* What ended the program is told by its signal. */
+  const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
+  if (program == NULL || program->ended) {
+    return;
+  }
+  c->totals.unrecorded = c->totals.times == 0 && ended_as_after_a_finding(c);
+  c->totals.end_lost = WIFEXITED(c->child.wait_status);
+  c->totals.killed--;
+}
+
+static void write_text(check *c, FILE *file) {
+  rf_sink const sink = sink_of(file);
+  rf_document_text(&c->stash, &c->document, &sink);
+  if (c->options.verbose) {
+    rf_report_processes(&c->stash, &c->run, &sink);
+  }
+  if (c->totals.processes == 0) {
+    rf_sink_str(&sink,
+                rf_stash_print(&c->stash, "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
+                               c->program));
+  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.quiet) {
+    rf_report_totals_text(&c->stash, &c->totals, &sink);
+  }
+}
+
+static void write_out(check *c) {
+  rf_output_format const format = rf_outputs_unfixed(&c->options.outputs) == 0 ? c->options.format : RF_OUTPUT_TEXT;
+  if (format == RF_OUTPUT_TEXT) {
+    write_text(c, c->out);
+  } else {
+    rf_output_put(&c->stash, &c->document, format, c->out);
+  }
+  (void)rf_output_close(c->out, c->options.log);
+}
+
+/* Findings that count for the exit status. Those without a record may be new ones. */
+static bool has_new(const check *c) {
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
+}
+
+static void tell(check *c) {
+  /* One write for many lines. */
+  (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
+  write_out(c);
+  if (c->json != NULL) {
+    rf_output_put(&c->stash, &c->document, RF_OUTPUT_JSON, c->json);
+    (void)rf_output_close(c->json, c->options.json);
+  }
+  (void)rf_outputs_write(&c->options.outputs, &c->stash, &c->document);
+  rf_outputs_write_artifacts(&c->stash, &c->document);
+  if (c->options.write_baseline != NULL) {
+    (void)rf_baseline_write(&c->stash, c->options.write_baseline, c->document.records, c->document.count);
+    if (c->totals.uncounted != 0) {
+      rf_say("what was found after max_findings is not in %s; give --option max_findings=0", c->options.write_baseline);
+    }
+  }
+  if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
+    rf_say("a process was ended at a finding that the baseline has; without --halt it would go on");
+  }
+  if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
+    rf_say("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
+  }
+}
+
+/* Ends the process. */
+static _Noreturn void leave(check *c) {
+  int const exitcode = (int)c->effective.exitcode;
+  rf_totals const totals = c->totals;
+  bool const failed = has_new(c) && c->options.write_baseline == NULL;
+  rf_stash_free(&c->stash);
+  if (failed && exitcode != 0) {
+    exit(exitcode);
+  }
+  /* To exit with 0 would say that all is well. */
+  bool const succeeded = WIFEXITED(totals.wait_status) && WEXITSTATUS(totals.wait_status) == 0;
+  if (totals.processes == 0 && succeeded) {
+    exit(RF_EXIT_USAGE);
+  }
+  rf_child_exit_alike(totals.wait_status);
+}
+
+/* Returns only where the program could not be run, with the status to exit with. */
+static int check_program(check *c) {
+  int status = prepare(c);
+  if (status == 0) {
+    status = run_program(c);
+  }
+  if (status == 0) {
+    collect(c);
+    put_away(c);
+    rf_child_release_signals();
+    understand(c);
+    tell(c);
+    leave(c);
+  }
+  put_away(c);
+  return status;
+}
+
+static int run(int argc, char **argv) {
+  check c = {0};
+  int status = RF_EXIT_USAGE;
+  if (rf_check_options_parse(&c.options, &c.stash, argc, argv)) {
+    if (c.options.help) {
+      rf_check_options_help();
+      status = 0;
+    } else {
+      status = check_program(&c);
+    }
+  }
+  rf_stash_free(&c.stash);
+  return status;
+}
+
+const rf_command rf_command_check = {"check", "run a program and find its memory bugs", run, rf_check_options_help};

@@ -1,0 +1,360 @@
+/* ringfence replay: a recorded trace on any allocator, and what it tells. */
+#include "tools/ringfence/base/place.h"
+#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/leftover.h"
+#include "tools/trace/read.h"
+#include "tools/trace/replay.h"
+#include "tools/trace/write.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <ringfence/pool.h>
+#include <ringfence/tlsf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_LEAST ((size_t)64 << 10)
+#define FOOTPRINT_FACTOR 16U /* no heap is tried with more than so many peaks */
+#define RUNS 7U
+
+typedef struct options {
+  const char *path;
+  const subject *on;
+  size_t arena; /* 0: twice the peak */
+  size_t runs;
+  size_t top;
+  size_t events; /* 0: all */
+  const char *save;
+  bool advise;
+  bool partial;
+  bool help;
+} options;
+
+static void help(void) {
+  (void)puts(
+      "Usage: ringfence replay [OPTIONS] FILE\n"
+      "\n"
+      "Replays a trace that `ringfence check --trace FILE -- program` recorded on one of Ringfence's allocators. "
+      "Prints how\n"
+      "long requests take, how much memory they need, how that fragments, and what is live at the end by call site.\n"
+      "\n"
+      "Options:\n"
+      "  -a, --allocator NAME  on which to replay: tlsf (the default), or another; a wrong name lists them\n"
+      "      --arena BYTES     of memory for it (default: twice the trace's peak); K, M and G count\n"
+      "      --runs N          for measuring times (default 7)\n"
+      "      --top N           call sites to list (default 10)\n"
+      "      --advise-pool     print the counts of small blocks that the trace calls for, for rf_pool\n"
+      "      --events N        replay the first N requests only\n"
+      "      --partial         of a damaged or cut off file, take what comes before the damage\n"
+      "      --save FILE       write the requests to FILE, without call sites, threads and times; replay nothing\n"
+      "  -h, --help            print this and exit\n"
+      "\n"
+      "Exit status: 0; 1 if requests failed in the arena; 2 if FILE is no trace or the command line is wrong.\n"
+      "\n"
+      "Example:\n"
+      "  ringfence check --trace run.rft -- ./program\n"
+      "  ringfence replay --allocator smallmem run.rft\n"
+      "  zcat run.rft.gz | ringfence replay -");
+}
+
+/* ---- The command line ---- */
+
+enum { ARENA = 256, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE };
+
+/* Digits, and K, M or G. */
+static bool take_size(const char *name, const char *text, size_t *out) {
+  char *end;
+  errno = 0;
+  unsigned long long const n = strtoull(text, &end, 10);
+  unsigned const shift = *end == 'K' || *end == 'k'   ? 10
+                         : *end == 'M' || *end == 'm' ? 20
+                         : *end == 'G' || *end == 'g' ? 30
+                                                      : 0;
+  if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0 ? 1 : 0] != '\0' || n == 0 ||
+      n > RF_SIZE_LIMIT >> shift) {
+    rf_say("--%s %s: give a number above 0", name, text);
+    return false;
+  }
+  *out = (size_t)n << shift;
+  return true;
+}
+
+static bool take_subject(const char *name, const subject **out) {
+  *out = subject_find(name);
+  if (*out == NULL) {
+    char names[512] = "";
+    for (size_t i = 0; i < subject_count; i++) {
+      size_t const used = strlen(names);
+      (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", subjects[i].name);
+    }
+    rf_say("--allocator %s: there are %s", name, names);
+  }
+  return *out != NULL;
+}
+
+static bool apply(options *o, int code, const char *argument) {
+  switch (code) {
+  case 'a':
+    return take_subject(argument, &o->on);
+  case ARENA:
+    return take_size("arena", argument, &o->arena);
+  case RUN_COUNT:
+    return take_size("runs", argument, &o->runs);
+  case TOP:
+    return take_size("top", argument, &o->top);
+  case EVENTS:
+    return take_size("events", argument, &o->events);
+  case ADVISE:
+    o->advise = true;
+    return true;
+  case PARTIAL:
+    o->partial = true;
+    return true;
+  case SAVE:
+    o->save = argument;
+    return true;
+  default:
+    o->help = true;
+    return true;
+  }
+}
+
+static bool parse(options *o, int argc, char **argv) {
+  static const struct option words[] = {{"allocator", required_argument, NULL, 'a'},
+                                        {"arena", required_argument, NULL, ARENA},
+                                        {"runs", required_argument, NULL, RUN_COUNT},
+                                        {"top", required_argument, NULL, TOP},
+                                        {"advise-pool", no_argument, NULL, ADVISE},
+                                        {"events", required_argument, NULL, EVENTS},
+                                        {"partial", no_argument, NULL, PARTIAL},
+                                        {"save", required_argument, NULL, SAVE},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+  *o = (options){.on = subject_find("tlsf"), .runs = RUNS, .top = 10};
+  opterr = 0;
+  optind = 1;
+  for (;;) {
+    const char *const word = optind < argc ? argv[optind] : "";
+    int const code = getopt_long(argc, argv, ":a:h", words, NULL);
+    if (code == -1) {
+      break;
+    }
+    if (code == ':' || code == '?') {
+      rf_say(code == ':' ? "%s needs an argument; see `ringfence help replay`"
+                         : "there is no option %s; see `ringfence help replay`",
+             word);
+      return false;
+    }
+    if (!apply(o, code, optarg)) {
+      return false;
+    }
+  }
+  if (o->help) {
+    return true;
+  }
+  if (optind + 1 != argc) {
+    rf_say(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
+    return false;
+  }
+  o->path = strcmp(argv[optind], "-") == 0 ? "/dev/stdin" : argv[optind];
+  return true;
+}
+
+/* ---- What is printed ---- */
+
+static void print_size(size_t bytes) {
+  if (bytes < 10240) {
+    (void)printf("%zu bytes", bytes);
+  } else if (bytes < (size_t)10 << 20) {
+    (void)printf("%.1f KiB", (double)bytes / 1024);
+  } else {
+    (void)printf("%.1f MiB", (double)bytes / 1048576);
+  }
+}
+
+static void print_trace(const options *o, const trace *t) {
+  size_t kinds[3] = {0};
+  for (size_t i = 0; i < t->count; i++) {
+    kinds[t->ops[i].kind]++;
+  }
+  (void)printf("%s: %zu requests (%zu alloc, %zu free, %zu realloc)", o->path, t->count, kinds[TRACE_ALLOC],
+               kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
+  if (t->process != 0) {
+    (void)printf(" of process %lu", (unsigned long)t->process);
+  }
+  (void)printf(" in %.3f s\n  peak ", (double)t->duration_us / 1e6);
+  print_size(t->peak);
+  (void)printf(" in %zu blocks; %llu requests had failed, %llu were not recorded\n", t->peak_blocks,
+               (unsigned long long)t->failures, (unsigned long long)t->lost);
+  if (!t->complete) {
+    (void)printf("  the trace has no end: its process was killed, or still runs\n");
+  }
+}
+
+static double over(size_t bytes, size_t peak) {
+  return peak == 0 ? 0 : (double)bytes / (double)peak;
+}
+
+static void print_footprint(const subject *s, const trace *t, size_t footprint) {
+  (void)printf("  footprint      ");
+  if (footprint == 0) {
+    (void)printf("above %u times the peak\n", FOOTPRINT_FACTOR);
+    return;
+  }
+  print_size(footprint);
+  (void)printf(", %.3f times the peak (%s)\n", over(footprint, t->peak),
+               s->arena ? "the smallest arena that suffices" : "taken from the system");
+}
+
+static void print_fragmentation(const replay_fragmentation *f) {
+  if (f->known) {
+    (void)printf(
+        "  fragmentation  %.1f %% at the end, %.1f %% at most (of the free bytes, what is not in the largest free "
+        "block)\n",
+        100 * f->at_end, 100 * f->most);
+    (void)printf("  at the end     %zu bytes used, %zu free, largest free %zu, overhead %zu\n", f->end.used,
+                 f->end.free_bytes, f->end.largest_free, f->end.overhead);
+  }
+}
+
+/* ---- Replaying ---- */
+
+static size_t arena_for(const options *o, const trace *t) {
+  if (o->arena != 0) {
+    return o->arena;
+  }
+  size_t twice;
+  return rf_mul(t->peak, 2, &twice) && twice > ARENA_LEAST ? twice : ARENA_LEAST;
+}
+
+/* Requests that fail in this arena, told; all of them where the allocator cannot use it. */
+static size_t print_failures(const options *o, const trace *t, replay_memory *m, size_t arena) {
+  size_t first = 0;
+  size_t const failed = replay_failures(o->on, t, m, arena, &first);
+  (void)printf("  failures       %zu", failed);
+  if (failed != 0) {
+    (void)printf("; the first is request %zu, of %zu bytes", first, t->ops[first].size);
+  }
+  (void)printf("\n");
+  return failed;
+}
+
+static int replay(const options *o, const trace *t, rf_stash *stash) {
+  size_t const arena = arena_for(o, t);
+  size_t most;
+  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &most)) {
+    rf_say("%s: its blocks do not fit into the address space", o->path);
+    return RF_EXIT_USAGE;
+  }
+  most = most > arena ? most : arena;
+  replay_memory m = replay_memory_make(t, most);
+  rf_allocator *const a = replay_begin(o->on, t, &m, arena);
+  if (a == NULL) {
+    rf_say("%s cannot use an arena of %zu bytes", o->on->name, arena);
+    replay_memory_free(t, &m);
+    return 1;
+  }
+  replay_end(o->on, t, &m, a);
+  (void)printf("%s", o->on->name);
+  if (o->on->arena) {
+    (void)printf(", in an arena of ");
+    print_size(arena);
+  }
+  (void)printf("\n");
+  replay_times const times = replay_measure(o->on, t, &m, arena, (unsigned)(o->runs < 1000 ? o->runs : 1000), NULL);
+  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %zu runs)\n",
+               times.mean_ns, times.worst_ns, o->runs < 1000 ? o->runs : 1000);
+  size_t const failed = print_failures(o, t, &m, arena);
+  print_footprint(o->on, t, replay_footprint(o->on, t, &m));
+  replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);
+  print_fragmentation(&f);
+  if (!replay_verify(o->on, t, &m, arena)) {
+    rf_say("%s handed out blocks that overlap, or are not aligned", o->on->name);
+    abort();
+  }
+  replay_memory_free(t, &m);
+  rf_leftover_print(stash, t, o->top);
+  return failed == 0 ? 0 : 1;
+}
+
+static void to_output(void *context, const char *text, size_t length) {
+  (void)fwrite(text, 1, length, (FILE *)context);
+}
+
+/* Classes without blocks are only counted. */
+static int advise(const trace *t) {
+  static const rf_pool_class classes[] = {{8, 0}, {16, 0}, {32, 0}, {48, 0}, {64, 0}};
+  rf_pool_options const wanted = {classes, sizeof classes / sizeof classes[0], NULL, 0};
+  rf_sink const out = {to_output, stdout};
+  static rf_tlsf heap;
+  rf_pool pool;
+  size_t size;
+  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &size) || !rf_add(size, ARENA_LEAST, &size)) {
+    rf_say("the blocks of this trace do not fit into the address space");
+    return RF_EXIT_USAGE;
+  }
+  replay_memory m = replay_memory_make(t, size);
+  int status = 0;
+  if (rf_tlsf_init(&heap, m.arena, size) != RF_OK || rf_pool_init(&pool, &heap.base, &wanted) != RF_OK) {
+    rf_say("no heap can be made for this trace");
+    status = 1;
+  } else {
+    for (size_t i = 0; i < t->count; i++) {
+      (void)replay_op(&pool.base, &t->ops[i], m.blocks);
+    }
+    rf_pool_advise(&pool, &out);
+  }
+  replay_memory_free(t, &m);
+  return status;
+}
+
+static int save(const options *o, const trace *t) {
+  if (trace_write(t, o->save)) {
+    return 0;
+  }
+  rf_say("cannot write to %s: %s", o->save, strerror(errno));
+  return RF_EXIT_USAGE;
+}
+
+static int work(const options *o, rf_stash *stash) {
+  char problem[TRACE_PROBLEM_BYTES];
+  trace t;
+  int status = RF_EXIT_USAGE;
+  bool const good = trace_read(&t, o->path, problem);
+  if (!good) {
+    rf_say("%s: %s", o->path, problem);
+  }
+  if (good || (o->partial && t.count != 0)) {
+    if (o->events != 0) {
+      trace_cut(&t, o->events);
+    }
+    if (o->save != NULL) {
+      status = save(o, &t);
+    } else {
+      print_trace(o, &t);
+      status = o->advise ? advise(&t) : replay(o, &t, stash);
+    }
+  }
+  trace_free(&t);
+  return status;
+}
+
+static int run(int argc, char **argv) {
+  options o;
+  rf_stash stash = {NULL};
+  if (!parse(&o, argc, argv)) {
+    return RF_EXIT_USAGE;
+  }
+  if (o.help) {
+    help();
+    return 0;
+  }
+  rf_place_enter();
+  int const status = work(&o, &stash);
+  rf_stash_free(&stash);
+  return status;
+}
+
+const rf_command rf_command_replay = {"replay", "replay a recorded trace of requests on an allocator", run, help};

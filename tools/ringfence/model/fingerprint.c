@@ -1,0 +1,62 @@
+#include "tools/ringfence/model/fingerprint.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FUNCTIONS = 3 };
+
+/* FNV-1a: a file with fingerprints must mean the same to every version and on every machine. */
+static uint64_t mix(uint64_t hash, const char *text) {
+  for (;; text++) {
+    hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
+    if (*text == '\0') {
+      return hash;
+    }
+  }
+}
+
+static uint64_t mix_call(rf_stash *stash, uint64_t hash, const rf_call *call) {
+  if (call->function != NULL) {
+    return mix(hash, call->function);
+  }
+  if (call->module != NULL) {
+    return mix(hash, rf_stash_print(stash, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
+  }
+  return mix(hash, rf_stash_print(stash, "%" PRIx64, call->address));
+}
+
+static const char *fingerprint_of(rf_stash *stash, const rf_record *record) {
+  rf_calls const calls = rf_calls_of(stash, record, rf_calls_place(record));
+  uint64_t hash = mix(0xCBF29CE484222325U, rf_bug_name(record->finding.bug));
+  unsigned taken = 0;
+  for (size_t i = 0; i < calls.count && taken < FUNCTIONS; i++) {
+    if (!calls.list[i].plumbing) {
+      hash = mix_call(stash, hash, &calls.list[i]);
+      taken++;
+    }
+  }
+  return rf_stash_print(stash, "%016" PRIx64, hash);
+}
+
+static int by_fingerprint(const void *a, const void *b) {
+  const rf_record *const left = *(const rf_record *const *)a;
+  const rf_record *const right = *(const rf_record *const *)b;
+  int const order = strcmp(left->fingerprint, right->fingerprint);
+  /* For the time being `ordinal` is the place in the list. */
+  return order != 0 ? order : (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
+}
+
+void rf_fingerprint_all(rf_stash *stash, rf_record **records, size_t count) {
+  rf_record **const sorted = (rf_record **)rf_stash_array(stash, count + 1, sizeof(rf_record *));
+  for (size_t i = 0; i < count; i++) {
+    records[i]->fingerprint = fingerprint_of(stash, records[i]);
+    records[i]->ordinal = (unsigned)i;
+    sorted[i] = records[i];
+  }
+  qsort(sorted, count, sizeof(rf_record *), by_fingerprint);
+  for (size_t i = 0; i < count; i++) {
+    bool const same = i != 0 && strcmp(sorted[i]->fingerprint, sorted[i - 1]->fingerprint) == 0;
+    sorted[i]->ordinal = same ? sorted[i - 1]->ordinal + 1 : 1;
+  }
+}

@@ -1,0 +1,76 @@
+/* Formats of the command's reports, and the files that they go to. */
+#ifndef RINGFENCE_TOOL_OUTPUT_H
+#define RINGFENCE_TOOL_OUTPUT_H
+
+#include "tools/ringfence/render/document.h"
+
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rf_output_format {
+  RF_OUTPUT_TEXT,
+  RF_OUTPUT_JSON,
+  RF_OUTPUT_SARIF,
+  RF_OUTPUT_JUNIT,
+  RF_OUTPUT_HTML,
+  RF_OUTPUT_FORMATS
+} rf_output_format;
+
+/* True, and *out set, where `name` is one of text, json, sarif, junit, html. */
+bool rf_output_format_from_name(const char *name, rf_output_format *out);
+
+/* The same by the end of a file's name: .txt .log, .json .jsonl, .sarif .sarif.json, .xml, .html .htm. */
+bool rf_output_format_from_path(const char *path, rf_output_format *out);
+
+/* Files to write, each with its format. */
+typedef struct rf_output {
+  const char *path;
+  rf_output_format format;
+  bool settled; /* the format is known by the name */
+  bool fixed;   /* the format was given for this file */
+} rf_output;
+
+typedef struct rf_outputs {
+  rf_output *list;
+  size_t count;
+} rf_outputs;
+
+void rf_outputs_add(rf_outputs *outputs, rf_stash *stash, const char *path);
+
+/* The same in a format of its own. */
+void rf_outputs_add_as(rf_outputs *outputs, rf_stash *stash, const char *path, rf_output_format format);
+
+/* How many files have the format that their name or --format says. */
+size_t rf_outputs_unfixed(const rf_outputs *outputs);
+
+/* Gives every file without one a format: `format` where that was asked for (`given`), else by its name. False after a message where
+ * that does not tell. */
+bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format);
+
+/* Empties all files. False after a message where one cannot be written to: better before a long run than after it. */
+bool rf_outputs_try(const rf_outputs *outputs);
+
+/* Opens `path` for writing; NULL after a message. */
+FILE *rf_output_open(const char *path);
+
+/* Closes it. False after a message where not all could be written. Standard streams stay open; `path` NULL is one. */
+bool rf_output_close(FILE *file, const char *path);
+
+/* Writes the document in a format. */
+void rf_output_put(rf_stash *stash, const rf_document *d, rf_output_format format, FILE *file);
+
+/* Writes all files. False after messages where any could not be written. */
+bool rf_outputs_write(const rf_outputs *outputs, rf_stash *stash, const rf_document *d);
+
+/* Where Bazel collects what a test leaves behind (TEST_UNDECLARED_OUTPUTS_DIR): ringfence-PID.jsonl, .sarif, .xml and .html
+ * there, if there is such a folder and anything to tell. */
+void rf_outputs_write_artifacts(rf_stash *stash, const rf_document *d);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOL_OUTPUT_H */

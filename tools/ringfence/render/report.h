@@ -1,0 +1,65 @@
+/* What the user reads at the end of a run, and what programs read. */
+#ifndef RINGFENCE_TOOL_REPORT_H
+#define RINGFENCE_TOOL_REPORT_H
+
+#include "tools/ringfence/model/collect.h"
+
+#include <ringfence/sink.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Figures of a whole run. */
+typedef struct rf_totals {
+  size_t processes;
+  size_t killed;      /* of them, ended without saying what they did */
+  size_t living;      /* still running, those included that have not begun to be checked */
+  const char *folder; /* where these write */
+  uint64_t allocations;
+  uint64_t bytes;
+  uint64_t peak;
+  size_t findings;        /* distinct ones */
+  uint64_t times;         /* how often they were found, those included that were only counted */
+  bool compared;          /* with a baseline */
+  size_t known;           /* of the findings, in the baseline */
+  uint64_t gone;          /* of the baseline, not met */
+  uint64_t uncounted;     /* of `times`, those without a record */
+  uint64_t suppressed;    /* how often something was found that a rule hides */
+  uint64_t unlisted;      /* lost blocks that are no findings, because their code has no names */
+  size_t leaks_unchecked; /* processes that could not look for leaks */
+  const char *because;    /* why the first of them could not */
+  const char *mode;
+  uint64_t elapsed_ns;
+  int wait_status; /* of the program */
+  bool end_lost;   /* it exited, and did not say what it did */
+  bool unrecorded; /* the program ended with the exit code of a finding, and could not say which */
+  size_t damaged;
+} rf_totals;
+
+typedef struct rf_document rf_document;
+
+/* Of a run and what was made of it. What still runs is left for the caller to fill in. */
+rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
+
+/* One finding as text, or as a line of JSON (docs/checkers/findings.md) that has also "times" and "processes". */
+void rf_report_record_text(rf_record *record, const rf_sink *sink);
+void rf_report_record_json(rf_record *record, const rf_sink *sink);
+
+/* The line at the end: what was checked and found. The JSON one has type "run". */
+void rf_report_totals_text(rf_stash *stash, const rf_totals *totals, const rf_sink *sink);
+void rf_report_totals_json(const rf_totals *totals, const rf_sink *sink);
+
+/* A line for each process: its id, program and figures. */
+void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink);
+
+/* "512 bytes", "1.5 KiB", "16.0 GiB". */
+const char *rf_bytes_text(rf_stash *stash, uint64_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOL_REPORT_H */

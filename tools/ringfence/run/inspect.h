@@ -1,0 +1,64 @@
+/* What keeps the library out of a program, seen before the program is run.
+ *
+ * The dynamic loader brings the library in (LD_PRELOAD). It cannot where there is no such loader (static programs), it
+ * will not where the program gains privileges (setuid), and it would be of no use where the program has a malloc of
+ * its own.
+ */
+#ifndef RINGFENCE_TOOL_INSPECT_H
+#define RINGFENCE_TOOL_INSPECT_H
+
+#include "tools/ringfence/base/stash.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rf_obstacle {
+  RF_OBSTACLE_NONE,
+  RF_OBSTACLE_STATIC,       /* no loader */
+  RF_OBSTACLE_SETUID,       /* runs as another user or group */
+  RF_OBSTACLE_CAPABILITIES, /* has file capabilities */
+  RF_OBSTACLE_WIDTH,        /* 32 bit where the library is 64, or the other way round */
+  RF_OBSTACLE_MACHINE,      /* for another processor */
+  RF_OBSTACLE_LIBC,         /* another C library than the one that libringfence.so is linked to */
+  RF_OBSTACLE_SANITIZER,    /* has a sanitizer's malloc */
+  RF_OBSTACLE_OWN_MALLOC,   /* defines malloc itself */
+  RF_OBSTACLE_NO_LOADER,    /* names a loader that this system lacks */
+  RF_OBSTACLE_NO_SHELL,     /* a script whose interpreter this system lacks */
+  RF_OBSTACLE_NOT_PROGRAM   /* an ELF file, but an object file, a core dump, or damaged */
+} rf_obstacle;
+
+/* For whom the program will run. */
+typedef struct rf_identity {
+  uid_t user;
+  gid_t group;
+  bool no_new_privileges; /* setuid has no effect */
+} rf_identity;
+
+typedef struct rf_inspection {
+  rf_obstacle obstacle;
+  const char *file;   /* the file that has it: the program, or what runs the script that it is */
+  const char *detail; /* the loader, machine or sanitizer, where the obstacle has one */
+  bool is64;          /* width of `file` */
+  bool linked_in;     /* has the checked malloc linked in: it needs no library */
+} rf_inspection;
+
+/* The identity of this process. */
+rf_identity rf_identity_own(void);
+
+/* Looks at `program` (a path) and, where it is a script, at what runs it. `library` is the path of libringfence.so.
+ * What cannot be read is taken to be without obstacle: running it will show. */
+rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *library, rf_identity identity);
+
+/* Tells the user about the obstacle that was seen on the way to `program`, and what to do instead. Returns the
+ * status to exit with. */
+int rf_inspect_explain(const rf_inspection *seen, const char *program);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOL_INSPECT_H */
