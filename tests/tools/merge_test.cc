@@ -8,7 +8,7 @@ namespace {
 
 class Merge : public testing::Test {
 protected:
-  ~Merge() override { rf_stash_free(&stash_); }
+  ~Merge() override { rf_bump_arena_free(&arena_); }
 
   // A double free in process `pid`, its stack innermost first.
   rf_record &add(uint32_t pid, const std::vector<std::pair<const char *, uint64_t>> &stack) {
@@ -28,12 +28,12 @@ protected:
     return record;
   }
 
-  size_t merge() { return rf_merge(&stash_, list_.data(), list_.size()); }
+  size_t merge() { return rf_merge(&arena_, list_.data(), list_.size()); }
 
   std::vector<rf_record *> list_;
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
   std::deque<rf_record> all_;
   std::deque<std::vector<rf_frame>> frames_;
 };

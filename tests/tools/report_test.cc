@@ -21,26 +21,26 @@ protected:
     totals_.mode = "guard";
     totals_.elapsed_ns = 1234567890;
   }
-  ~Report() override { rf_stash_free(&stash_); }
+  ~Report() override { rf_bump_arena_free(&arena_); }
 
   std::string text() {
     std::string out;
     const rf_sink sink = {append, &out};
-    rf_report_totals_text(&stash_, &totals_, &sink);
+    rf_report_totals_text(&arena_, &totals_, &sink);
     return out;
   }
   std::string list(const rf_run &run) {
     std::string out;
     const rf_sink sink = {append, &out};
-    rf_report_processes(&stash_, &run, &sink);
+    rf_report_processes(&arena_, &run, &sink);
     return out;
   }
-  std::string bytes(uint64_t count) { return rf_bytes_text(&stash_, count); }
+  std::string bytes(uint64_t count) { return rf_bytes_text(&arena_, count); }
 
   rf_totals totals_ = {};
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
 };
 
 TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {

@@ -55,7 +55,7 @@ static char *load(const rf_elf *elf, uint64_t offset, uint64_t size) {
   if (offset > elf->size || size > elf->size - offset) {
     return NULL;
   }
-  char *const bytes = (char *)rf_stash_alloc(elf->stash, (size_t)size + 1);
+  char *const bytes = (char *)rf_bump_arena_alloc(elf->arena, (size_t)size + 1);
   return read_at(elf, offset, bytes, (size_t)size) ? bytes : NULL;
 }
 
@@ -74,7 +74,7 @@ static void read_segments(rf_elf *elf, const void *header) {
   if (table == NULL) {
     return;
   }
-  elf->segments = (rf_elf_segment *)rf_stash_array(elf->stash, (size_t)count, sizeof *elf->segments);
+  elf->segments = (rf_elf_segment *)rf_bump_arena_array(elf->arena, (size_t)count, sizeof *elf->segments);
   elf->segment_count = (size_t)count;
   for (size_t i = 0; i < elf->segment_count; i++) {
     either_phdr entry_copy; /* entries may be of any size, and so lie anywhere */
@@ -97,7 +97,7 @@ static void read_sections(rf_elf *elf, const void *header) {
   if (table == NULL) {
     return;
   }
-  elf->sections = (rf_elf_section *)rf_stash_array(elf->stash, (size_t)count, sizeof *elf->sections);
+  elf->sections = (rf_elf_section *)rf_bump_arena_array(elf->arena, (size_t)count, sizeof *elf->sections);
   elf->section_count = (size_t)count;
   for (size_t i = 0; i < elf->section_count; i++) {
     either_shdr entry_copy;
@@ -137,8 +137,8 @@ static rf_elf_status read_header(rf_elf *elf) {
   return elf->segment_count == 0 && elf->section_count == 0 ? RF_ELF_DAMAGED : RF_ELF_OK;
 }
 
-rf_elf_status rf_elf_open(rf_elf *elf, const char *path, rf_stash *stash) {
-  *elf = (rf_elf){.stash = stash, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+rf_elf_status rf_elf_open(rf_elf *elf, const char *path, rf_bump_arena *arena) {
+  *elf = (rf_elf){.arena = arena, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   if (elf->fd < 0) {
     return RF_ELF_UNREADABLE;
   }
@@ -241,7 +241,7 @@ size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **
     }
     size_t const entry = SIZE_OF(elf, Sym);
     size_t const count = (size_t)section->size / entry;
-    *out = (rf_elf_symbol *)rf_stash_array(elf->stash, count, sizeof **out);
+    *out = (rf_elf_symbol *)rf_bump_arena_array(elf->arena, count, sizeof **out);
     for (size_t s = 0; s < count; s++) {
       (*out)[s] = read_symbol(elf, raw + s * entry, names, strings->size);
     }
@@ -250,8 +250,8 @@ size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **
   return 0;
 }
 
-static const char *hexadecimal(rf_stash *stash, const unsigned char *bytes, size_t count) {
-  char *const text = (char *)rf_stash_alloc(stash, 2 * count + 1);
+static const char *hexadecimal(rf_bump_arena *arena, const unsigned char *bytes, size_t count) {
+  char *const text = (char *)rf_bump_arena_alloc(arena, 2 * count + 1);
   for (size_t i = 0; i < count; i++) {
     (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
   }
@@ -271,7 +271,7 @@ static const char *build_id_of_notes(const rf_elf *elf, const char *notes, uint6
       return NULL;
     }
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof "GNU" && memcmp(notes + name, "GNU", 4) == 0) {
-      return hexadecimal(elf->stash, (const unsigned char *)notes + contents, note.n_descsz);
+      return hexadecimal(elf->arena, (const unsigned char *)notes + contents, note.n_descsz);
     }
     at = next < size ? next : size;
   }

@@ -2,10 +2,10 @@
  * checked, and to name functions where no symboliser is installed. Reads with pread, so that a file that shrinks
  * meanwhile is an error and not a signal; every offset and size is checked against the file.
  */
-#ifndef RINGFENCE_TOOL_ELF_H
-#define RINGFENCE_TOOL_ELF_H
+#ifndef RINGFENCE_TOOLS_BASE_ELF_H
+#define RINGFENCE_TOOLS_BASE_ELF_H
 
-#include "tools/ringfence/base/stash.h"
+#include "tools/ringfence/base/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ typedef struct rf_elf_section {
 } rf_elf_section;
 
 typedef struct rf_elf {
-  rf_stash *stash; /* where all that is below, and all that is read later, lives */
+  rf_bump_arena *arena; /* where all that is below, and all that is read later, lives */
   int fd;
   uint64_t size;
   bool is64;
@@ -60,7 +60,7 @@ typedef enum rf_elf_status {
 } rf_elf_status;
 
 /* Opens `path` and reads its header and tables. On RF_ELF_OK the caller closes it with rf_elf_close. */
-rf_elf_status rf_elf_open(rf_elf *elf, const char *path, rf_stash *stash);
+rf_elf_status rf_elf_open(rf_elf *elf, const char *path, rf_bump_arena *arena);
 void rf_elf_close(rf_elf *elf);
 
 /* The program's loader (PT_INTERP), or NULL where it has none. */
@@ -83,4 +83,4 @@ const char *rf_elf_machine_name(uint16_t machine);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_ELF_H */
+#endif /* RINGFENCE_TOOLS_BASE_ELF_H */

@@ -5,7 +5,7 @@
 enum { NESTED = 64 };
 
 typedef struct parser {
-  rf_stash *stash;
+  rf_bump_arena *arena;
   const char *at;
   const char *end;
   unsigned depth;
@@ -74,7 +74,7 @@ static bool parse_number(parser *p, rf_json *out) {
     }
   }
   out->type = RF_JSON_NUMBER;
-  out->text = rf_stash_text(p->stash, start, (size_t)(p->at - start));
+  out->text = rf_bump_arena_text(p->arena, start, (size_t)(p->at - start));
   return true;
 }
 
@@ -175,7 +175,7 @@ static const char *parse_text(parser *p) {
     return NULL;
   }
   /* No escape is shorter than what it stands for. */
-  char *const text = (char *)rf_stash_alloc(p->stash, (size_t)(quote - p->at) + 1);
+  char *const text = (char *)rf_bump_arena_alloc(p->arena, (size_t)(quote - p->at) + 1);
   size_t length = 0;
   while (p->at < quote) {
     char const c = *p->at++;
@@ -221,7 +221,7 @@ static bool parse_list(parser *p, rf_json *out, bool object) {
   p->depth++;
   const rf_json **tail = &out->first;
   do {
-    rf_json *const element = (rf_json *)rf_stash_alloc(p->stash, sizeof *element);
+    rf_json *const element = (rf_json *)rf_bump_arena_alloc(p->arena, sizeof *element);
     if (!parse_element(p, element, object)) {
       return false;
     }
@@ -258,9 +258,9 @@ static bool parse_value(parser *p, rf_json *out) {
   return c == '-' || is_digit(p) ? parse_number(p, out) : parse_word(p, out);
 }
 
-const rf_json *rf_json_parse(rf_stash *stash, const char *text, size_t length) {
-  parser p = {.stash = stash, .at = text, .end = text + length};
-  rf_json *const value = (rf_json *)rf_stash_alloc(stash, sizeof *value);
+const rf_json *rf_json_parse(rf_bump_arena *arena, const char *text, size_t length) {
+  parser p = {.arena = arena, .at = text, .end = text + length};
+  rf_json *const value = (rf_json *)rf_bump_arena_alloc(arena, sizeof *value);
   bool const parsed = parse_value(&p, value);
   skip_space(&p);
   return parsed && p.at == p.end ? value : NULL;

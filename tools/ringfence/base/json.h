@@ -1,10 +1,10 @@
 /* A reader for JSON (RFC 8259), for the records that the library writes. Numbers are kept as text, because addresses
  * do not fit in a double.
  */
-#ifndef RINGFENCE_TOOL_JSON_H
-#define RINGFENCE_TOOL_JSON_H
+#ifndef RINGFENCE_TOOLS_BASE_JSON_H
+#define RINGFENCE_TOOLS_BASE_JSON_H
 
-#include "tools/ringfence/base/stash.h"
+#include "tools/ringfence/base/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ typedef struct rf_json {
 } rf_json;
 
 /* Reads the one value that is in `text`, `length` bytes; NULL where that is not JSON, or nested more than 64 deep. */
-const rf_json *rf_json_parse(rf_stash *stash, const char *text, size_t length);
+const rf_json *rf_json_parse(rf_bump_arena *arena, const char *text, size_t length);
 
 /* The member `name` of an object; NULL where there is none, and where `object` is NULL or something else. */
 const rf_json *rf_json_member(const rf_json *object, const char *name);
@@ -49,4 +49,4 @@ bool rf_json_bool(const rf_json *object, const char *name, bool otherwise);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_JSON_H */
+#endif /* RINGFENCE_TOOLS_BASE_JSON_H */

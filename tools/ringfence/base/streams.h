@@ -1,6 +1,6 @@
 /* The standard streams, as the command was started with them. */
-#ifndef RINGFENCE_TOOL_STREAMS_H
-#define RINGFENCE_TOOL_STREAMS_H
+#ifndef RINGFENCE_TOOLS_BASE_STREAMS_H
+#define RINGFENCE_TOOLS_BASE_STREAMS_H
 
 #include <stdbool.h>
 

@@ -1,16 +1,16 @@
 /* `ringfence check`: runs a program with the library in it, and tells what the library found. */
-#include "tools/ringfence/base/place.h"
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/cli/check_options.h"
 #include "tools/ringfence/cli/command.h"
-#include "tools/ringfence/cli/options.h"
-#include "tools/ringfence/model/collect.h"
+#include "tools/ringfence/model/run.h"
 #include "tools/ringfence/render/output.h"
 #include "tools/ringfence/render/report.h"
 #include "tools/ringfence/run/child.h"
 #include "tools/ringfence/run/environment.h"
 #include "tools/ringfence/run/inspect.h"
-#include "tools/ringfence/run/living.h"
-#include "tools/ringfence/run/scratch.h"
+#include "tools/ringfence/run/survivors.h"
+#include "tools/ringfence/run/tempdir.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 typedef struct check {
-  rf_stash stash;
+  rf_bump_arena arena;
   rf_check_options options;
   const char *program; /* file that is run */
   const char *library; /* libringfence.so */
@@ -56,7 +56,7 @@ static bool try_baseline_file(const char *path) {
   /* What is there stays until there is something to write. */
   FILE *const file = path == NULL ? NULL : fopen(path, "ae");
   if (path != NULL && file == NULL) {
-    rf_say("cannot write to %s: %s", path, strerror(errno));
+    rf_diag("cannot write to %s: %s", path, strerror(errno));
   }
   return path == NULL || (file != NULL && fclose(file) == 0);
 }
@@ -71,12 +71,12 @@ static bool open_outputs(check *c) {
 }
 
 static bool read_baseline(check *c) {
-  return c->options.baseline == NULL || rf_baseline_read(&c->baseline, &c->stash, c->options.baseline);
+  return c->options.baseline == NULL || rf_baseline_read(&c->baseline, &c->arena, c->options.baseline);
 }
 
 static bool read_suppressions(check *c) {
   for (size_t i = 0; i < c->options.suppressions_count; i++) {
-    if (!rf_document_suppressions(&c->suppressions, &c->stash, c->options.suppressions[i])) {
+    if (!rf_document_suppressions(&c->suppressions, &c->arena, c->options.suppressions[i])) {
       return false;
     }
   }
@@ -88,32 +88,32 @@ static bool pass_suppressions(check *c) {
   if (c->suppressions.count == 0) {
     return true;
   }
-  const char *const path = rf_stash_print(&c->stash, "%s/suppressions", c->folder);
+  const char *const path = rf_bump_arena_print(&c->arena, "%s/suppressions", c->folder);
   FILE *const file = rf_output_open(path);
   if (file == NULL) {
     return false;
   }
   for (size_t i = 0; i < c->suppressions.count; i++) {
-    (void)fprintf(file, "%s\n", rf_document_rule(&c->stash, &c->suppressions.rules[i]));
+    (void)fprintf(file, "%s\n", rf_document_rule(&c->arena, &c->suppressions.rules[i]));
   }
-  c->options.passed = rf_stash_print(&c->stash, "%s%ssuppressions=%s", c->options.passed,
-                                     c->options.passed[0] == '\0' ? "" : ":", path);
+  c->options.passed = rf_bump_arena_print(&c->arena, "%s%ssuppressions=%s", c->options.passed,
+                                          c->options.passed[0] == '\0' ? "" : ":", path);
   return rf_output_close(file, path);
 }
 
 /* 0, or the status to exit with after a message. */
 static int prepare(check *c) {
   int status = RF_EXIT_USAGE;
-  rf_place_enter();
-  c->library = rf_place_library(&c->stash, c->options.library);
+  rf_paths_enter();
+  c->library = rf_paths_library(&c->arena, c->options.library);
   if (c->library == NULL) {
     return status;
   }
-  c->program = rf_place_program(&c->stash, c->options.program[0], &status);
+  c->program = rf_paths_program(&c->arena, c->options.program[0], &status);
   if (c->program == NULL) {
     return status;
   }
-  rf_inspection const seen = rf_inspect(&c->stash, c->program, c->library, rf_identity_own());
+  rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
   if (seen.obstacle != RF_OBSTACLE_NONE) {
     return rf_inspect_explain(&seen, c->program);
   }
@@ -121,7 +121,7 @@ static int prepare(check *c) {
   if (!read_suppressions(c) || !read_baseline(c) || !open_outputs(c)) {
     return RF_EXIT_USAGE;
   }
-  c->folder = rf_scratch_make(&c->stash);
+  c->folder = rf_tempdir_make(&c->arena);
   return c->folder == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
 }
 
@@ -129,18 +129,18 @@ static int prepare(check *c) {
 
 /* 0, or the status to exit with after a message. */
 static int run_program(check *c) {
-  const char *const told = rf_environment_options(&c->stash, c->options.passed, c->folder, &c->effective);
-  char **const environment = rf_environment_make(&c->stash, c->linked_in ? NULL : c->library, told, c->folder);
+  const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
+  char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
   if (c->options.verbose) {
-    rf_say("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
+    rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
   }
   c->began = (int64_t)time(NULL);
   if (!rf_child_run(&c->child, c->program, c->options.program, environment)) {
-    rf_say("cannot start a process: %s", strerror(errno));
+    rf_diag("cannot start a process: %s", strerror(errno));
     return RF_EXIT_CANNOT_RUN;
   }
   if (c->child.exec_error != 0) {
-    rf_say("cannot run %s: %s", c->program, strerror(c->child.exec_error));
+    rf_diag("cannot run %s: %s", c->program, strerror(c->child.exec_error));
     return RF_EXIT_CANNOT_RUN;
   }
   return 0;
@@ -160,8 +160,8 @@ static rf_process *find_process(check *c, uint32_t id) {
 /* Looks up first who still runs: who ends meanwhile has then said so. */
 static void collect(check *c) {
   uint32_t *ids = NULL;
-  size_t const count = rf_living_with(&c->stash, c->folder, &ids);
-  c->run = rf_collect(&c->stash, c->folder);
+  size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
+  c->run = rf_run_read(&c->arena, c->folder);
   for (size_t i = 0; i < count; i++) {
     rf_process *const process = find_process(c, ids[i]);
     if (process == NULL || !process->ended) {
@@ -178,9 +178,9 @@ static void put_away(check *c) {
     return; /* they could not say what they find */
   }
   if (c->folder != NULL && c->options.keep) {
-    rf_say("what the processes recorded is in %s", c->folder);
+    rf_diag("what the processes recorded is in %s", c->folder);
   } else if (c->folder != NULL) {
-    rf_scratch_remove(&c->stash, c->folder);
+    rf_tempdir_remove(&c->arena, c->folder);
   }
 }
 
@@ -193,31 +193,31 @@ static bool ended_as_after_a_finding(const check *c) {
 
 static const char *current_directory(check *c) {
   char path[PATH_MAX];
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&c->stash, path, strlen(path));
+  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_text(&c->arena, path, strlen(path));
 }
 
 static const char *host_name(check *c) {
   char name[HOST_NAME_MAX + 1] = "";
   return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
-                                                                    : rf_stash_text(&c->stash, name, strlen(name));
+                                                                    : rf_bump_arena_text(&c->arena, name, strlen(name));
 }
 
 static const char *command_line(check *c) {
   const char *line = c->options.program[0];
   for (size_t i = 1; c->options.program[i] != NULL; i++) {
-    line = rf_stash_print(&c->stash, "%s %s", line, c->options.program[i]);
+    line = rf_bump_arena_print(&c->arena, "%s %s", line, c->options.program[i]);
   }
   return line;
 }
 
 static void understand(check *c) {
-  rf_document_wishes const wishes = {.library = c->library,
-                                     .directory = current_directory(c),
-                                     .suppressions = c->suppressions,
-                                     .baseline = c->options.baseline == NULL ? NULL : &c->baseline,
-                                     .symbolize = true,
-                                     .whole = c->options.verbose};
-  rf_document_make(&c->document, &c->stash, &c->run, &wishes);
+  rf_document_options const options = {.library = c->library,
+                                       .directory = current_directory(c),
+                                       .suppressions = c->suppressions,
+                                       .baseline = c->options.baseline == NULL ? NULL : &c->baseline,
+                                       .symbolize = true,
+                                       .whole = c->options.verbose};
+  rf_document_make(&c->document, &c->arena, &c->run, &options);
   c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
   c->document.totals = &c->totals;
   c->document.command = command_line(c);
@@ -238,16 +238,16 @@ static void understand(check *c) {
 
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = sink_of(file);
-  rf_document_text(&c->stash, &c->document, &sink);
+  rf_document_text(&c->arena, &c->document, &sink);
   if (c->options.verbose) {
-    rf_report_processes(&c->stash, &c->run, &sink);
+    rf_report_processes(&c->arena, &c->run, &sink);
   }
   if (c->totals.processes == 0) {
-    rf_sink_str(&sink,
-                rf_stash_print(&c->stash, "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
-                               c->program));
+    rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
+                                           "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
+                                           c->program));
   } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.quiet) {
-    rf_report_totals_text(&c->stash, &c->totals, &sink);
+    rf_report_totals_text(&c->arena, &c->totals, &sink);
   }
 }
 
@@ -256,7 +256,7 @@ static void write_out(check *c) {
   if (format == RF_OUTPUT_TEXT) {
     write_text(c, c->out);
   } else {
-    rf_output_put(&c->stash, &c->document, format, c->out);
+    rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);
 }
@@ -271,22 +271,23 @@ static void tell(check *c) {
   (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
   write_out(c);
   if (c->json != NULL) {
-    rf_output_put(&c->stash, &c->document, RF_OUTPUT_JSON, c->json);
+    rf_output_put(&c->arena, &c->document, RF_OUTPUT_JSON, c->json);
     (void)rf_output_close(c->json, c->options.json);
   }
-  (void)rf_outputs_write(&c->options.outputs, &c->stash, &c->document);
-  rf_outputs_write_artifacts(&c->stash, &c->document);
+  (void)rf_outputs_write(&c->options.outputs, &c->arena, &c->document);
+  rf_outputs_write_artifacts(&c->arena, &c->document);
   if (c->options.write_baseline != NULL) {
-    (void)rf_baseline_write(&c->stash, c->options.write_baseline, c->document.records, c->document.count);
+    (void)rf_baseline_write(&c->arena, c->options.write_baseline, c->document.records, c->document.count);
     if (c->totals.uncounted != 0) {
-      rf_say("what was found after max_findings is not in %s; give --option max_findings=0", c->options.write_baseline);
+      rf_diag("what was found after max_findings is not in %s; give --option max_findings=0",
+              c->options.write_baseline);
     }
   }
   if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
-    rf_say("a process was ended at a finding that the baseline has; without --halt it would go on");
+    rf_diag("a process was ended at a finding that the baseline has; without --halt it would go on");
   }
   if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
-    rf_say("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
+    rf_diag("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
   }
 }
 
@@ -295,7 +296,7 @@ static _Noreturn void leave(check *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
   bool const failed = has_new(c) && c->options.write_baseline == NULL;
-  rf_stash_free(&c->stash);
+  rf_bump_arena_free(&c->arena);
   if (failed && exitcode != 0) {
     exit(exitcode);
   }
@@ -328,7 +329,7 @@ static int check_program(check *c) {
 static int run(int argc, char **argv) {
   check c = {0};
   int status = RF_EXIT_USAGE;
-  if (rf_check_options_parse(&c.options, &c.stash, argc, argv)) {
+  if (rf_check_options_parse(&c.options, &c.arena, argc, argv)) {
     if (c.options.help) {
       rf_check_options_help();
       status = 0;
@@ -336,7 +337,7 @@ static int run(int argc, char **argv) {
       status = check_program(&c);
     }
   }
-  rf_stash_free(&c.stash);
+  rf_bump_arena_free(&c.arena);
   return status;
 }
 

@@ -1,4 +1,4 @@
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/cli/command.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void help(void) {
 
 static int run(int argc, char **argv) {
   if (argc > 2) {
-    rf_say("help takes one command, but got also %s", argv[2]);
+    rf_diag("help takes one command, but got also %s", argv[2]);
     return RF_EXIT_USAGE;
   }
   if (argc < 2) {

@@ -1,8 +1,8 @@
 /* ringfence replay: a recorded trace on any allocator, and what it tells. */
-#include "tools/ringfence/base/place.h"
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/cli/command.h"
-#include "tools/ringfence/cli/leftover.h"
+#include "tools/ringfence/cli/trace_leaks.h"
 #include "tools/trace/read.h"
 #include "tools/trace/replay.h"
 #include "tools/trace/write.h"
@@ -74,7 +74,7 @@ static bool take_size(const char *name, const char *text, size_t *out) {
                                                       : 0;
   if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0 ? 1 : 0] != '\0' || n == 0 ||
       n > RF_SIZE_LIMIT >> shift) {
-    rf_say("--%s %s: give a number above 0", name, text);
+    rf_diag("--%s %s: give a number above 0", name, text);
     return false;
   }
   *out = (size_t)n << shift;
@@ -89,7 +89,7 @@ static bool take_subject(const char *name, const subject **out) {
       size_t const used = strlen(names);
       (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", subjects[i].name);
     }
-    rf_say("--allocator %s: there are %s", name, names);
+    rf_diag("--allocator %s: there are %s", name, names);
   }
   return *out != NULL;
 }
@@ -142,9 +142,9 @@ static bool parse(options *o, int argc, char **argv) {
       break;
     }
     if (code == ':' || code == '?') {
-      rf_say(code == ':' ? "%s needs an argument; see `ringfence help replay`"
-                         : "there is no option %s; see `ringfence help replay`",
-             word);
+      rf_diag(code == ':' ? "%s needs an argument; see `ringfence help replay`"
+                          : "there is no option %s; see `ringfence help replay`",
+              word);
       return false;
     }
     if (!apply(o, code, optarg)) {
@@ -155,7 +155,7 @@ static bool parse(options *o, int argc, char **argv) {
     return true;
   }
   if (optind + 1 != argc) {
-    rf_say(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
+    rf_diag(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
     return false;
   }
   o->path = strcmp(argv[optind], "-") == 0 ? "/dev/stdin" : argv[optind];
@@ -241,18 +241,18 @@ static size_t print_failures(const options *o, const trace *t, replay_memory *m,
   return failed;
 }
 
-static int replay(const options *o, const trace *t, rf_stash *stash) {
+static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
   size_t const arena = arena_for(o, t);
   size_t most;
   if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &most)) {
-    rf_say("%s: its blocks do not fit into the address space", o->path);
+    rf_diag("%s: its blocks do not fit into the address space", o->path);
     return RF_EXIT_USAGE;
   }
   most = most > arena ? most : arena;
   replay_memory m = replay_memory_make(t, most);
   rf_allocator *const a = replay_begin(o->on, t, &m, arena);
   if (a == NULL) {
-    rf_say("%s cannot use an arena of %zu bytes", o->on->name, arena);
+    rf_diag("%s cannot use an arena of %zu bytes", o->on->name, arena);
     replay_memory_free(t, &m);
     return 1;
   }
@@ -271,11 +271,11 @@ static int replay(const options *o, const trace *t, rf_stash *stash) {
   replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);
   print_fragmentation(&f);
   if (!replay_verify(o->on, t, &m, arena)) {
-    rf_say("%s handed out blocks that overlap, or are not aligned", o->on->name);
+    rf_diag("%s handed out blocks that overlap, or are not aligned", o->on->name);
     abort();
   }
   replay_memory_free(t, &m);
-  rf_leftover_print(stash, t, o->top);
+  rf_trace_leaks_print(memory, t, o->top);
   return failed == 0 ? 0 : 1;
 }
 
@@ -292,13 +292,13 @@ static int advise(const trace *t) {
   rf_pool pool;
   size_t size;
   if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &size) || !rf_add(size, ARENA_LEAST, &size)) {
-    rf_say("the blocks of this trace do not fit into the address space");
+    rf_diag("the blocks of this trace do not fit into the address space");
     return RF_EXIT_USAGE;
   }
   replay_memory m = replay_memory_make(t, size);
   int status = 0;
   if (rf_tlsf_init(&heap, m.arena, size) != RF_OK || rf_pool_init(&pool, &heap.base, &wanted) != RF_OK) {
-    rf_say("no heap can be made for this trace");
+    rf_diag("no heap can be made for this trace");
     status = 1;
   } else {
     for (size_t i = 0; i < t->count; i++) {
@@ -314,17 +314,17 @@ static int save(const options *o, const trace *t) {
   if (trace_write(t, o->save)) {
     return 0;
   }
-  rf_say("cannot write to %s: %s", o->save, strerror(errno));
+  rf_diag("cannot write to %s: %s", o->save, strerror(errno));
   return RF_EXIT_USAGE;
 }
 
-static int work(const options *o, rf_stash *stash) {
+static int work(const options *o, rf_bump_arena *memory) {
   char problem[TRACE_PROBLEM_BYTES];
   trace t;
   int status = RF_EXIT_USAGE;
   bool const good = trace_read(&t, o->path, problem);
   if (!good) {
-    rf_say("%s: %s", o->path, problem);
+    rf_diag("%s: %s", o->path, problem);
   }
   if (good || (o->partial && t.count != 0)) {
     if (o->events != 0) {
@@ -334,7 +334,7 @@ static int work(const options *o, rf_stash *stash) {
       status = save(o, &t);
     } else {
       print_trace(o, &t);
-      status = o->advise ? advise(&t) : replay(o, &t, stash);
+      status = o->advise ? advise(&t) : replay(o, &t, memory);
     }
   }
   trace_free(&t);
@@ -343,7 +343,7 @@ static int work(const options *o, rf_stash *stash) {
 
 static int run(int argc, char **argv) {
   options o;
-  rf_stash stash = {NULL};
+  rf_bump_arena memory = {NULL};
   if (!parse(&o, argc, argv)) {
     return RF_EXIT_USAGE;
   }
@@ -351,9 +351,9 @@ static int run(int argc, char **argv) {
     help();
     return 0;
   }
-  rf_place_enter();
-  int const status = work(&o, &stash);
-  rf_stash_free(&stash);
+  rf_paths_enter();
+  int const status = work(&o, &memory);
+  rf_bump_arena_free(&memory);
   return status;
 }
 

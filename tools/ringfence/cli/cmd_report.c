@@ -1,5 +1,5 @@
 /* `ringfence report`: reads what was found elsewhere and tells it in another form. */
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/report_options.h"
 #include "tools/ringfence/model/input.h"
@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 typedef struct report {
-  rf_stash stash;
-  rf_report_options options;
+  rf_bump_arena arena;
+  rf_report_command_options options;
   rf_run run;
   rf_input_losses losses;
   rf_baseline baseline;
-  rf_document_wishes wishes;
+  rf_document_options making;
   rf_document document;
 } report;
 
@@ -25,7 +25,7 @@ typedef struct report {
 
 static bool read_inputs(report *r) {
   for (int i = 0; i < r->options.input_count; i++) {
-    if (!rf_input_read(&r->run, &r->losses, &r->stash, r->options.inputs[i], r->options.from)) {
+    if (!rf_input_read(&r->run, &r->losses, &r->arena, r->options.inputs[i], r->options.from)) {
       return false;
     }
   }
@@ -37,29 +37,29 @@ static const char *folder_of(report *r) {
   if (r->options.source_root != NULL) {
     return r->options.source_root;
   }
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_stash_text(&r->stash, path, strlen(path));
+  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_text(&r->arena, path, strlen(path));
 }
 
 static bool read_rules(report *r) {
   for (size_t i = 0; i < r->options.suppressions_count; i++) {
-    if (!rf_document_suppressions(&r->wishes.suppressions, &r->stash, r->options.suppressions[i])) {
+    if (!rf_document_suppressions(&r->making.suppressions, &r->arena, r->options.suppressions[i])) {
       return false;
     }
   }
   if (r->options.baseline != NULL) {
-    r->wishes.baseline = &r->baseline;
-    return rf_baseline_read(&r->baseline, &r->stash, r->options.baseline);
+    r->making.baseline = &r->baseline;
+    return rf_baseline_read(&r->baseline, &r->arena, r->options.baseline);
   }
   return true;
 }
 
 static bool prepare(report *r) {
-  r->wishes.directory = folder_of(r);
-  r->wishes.image = r->options.image;
-  r->wishes.symbolize = r->options.symbolize;
-  r->wishes.whole = r->options.verbose;
+  r->making.directory = folder_of(r);
+  r->making.image = r->options.image;
+  r->making.symbolize = r->options.symbolize;
+  r->making.whole = r->options.verbose;
   if (r->options.image != NULL && access(r->options.image, R_OK) != 0) {
-    rf_say("--image %s: there is no such file that can be read", r->options.image);
+    rf_diag("--image %s: there is no such file that can be read", r->options.image);
     return false;
   }
   return rf_outputs_settle(&r->options.outputs, r->options.format_given, r->options.format) && read_rules(r) &&
@@ -75,16 +75,16 @@ static const char *plural(size_t count, const char *one, const char *more) {
 /* "3 findings, 7 times in all; 1 new, 2 known". */
 static const char *count_text(report *r) {
   const rf_document *const d = &r->document;
-  rf_stash *const stash = &r->stash;
+  rf_bump_arena *const arena = &r->arena;
   if (d->count == 0) {
     return "nothing found";
   }
-  const char *text = rf_stash_print(stash, "%zu %s", d->count, plural(d->count, "finding", "findings"));
+  const char *text = rf_bump_arena_print(arena, "%zu %s", d->count, plural(d->count, "finding", "findings"));
   if (d->times > d->count) {
-    text = rf_stash_print(stash, "%s, %" PRIu64 " times in all", text, d->times);
+    text = rf_bump_arena_print(arena, "%s, %" PRIu64 " times in all", text, d->times);
   }
   if (d->baseline != NULL) {
-    text = rf_stash_print(stash, "%s; %zu new, %zu in the baseline", text, rf_document_new(d), d->known);
+    text = rf_bump_arena_print(arena, "%s; %zu new, %zu in the baseline", text, rf_document_new(d), d->known);
   }
   return text;
 }
@@ -92,35 +92,37 @@ static const char *count_text(report *r) {
 static void say_summary(report *r) {
   const rf_document *const d = &r->document;
   const char *text = count_text(r);
-  if (d->baseline != NULL && rf_baseline_gone(d->baseline) != 0) {
-    text = rf_stash_print(&r->stash, "%s; %" PRIu64 " of the baseline not met", text, rf_baseline_gone(d->baseline));
+  if (d->baseline != NULL && rf_baseline_unmet(d->baseline) != 0) {
+    text =
+        rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " of the baseline not met", text, rf_baseline_unmet(d->baseline));
   }
   if (d->hidden_times != 0) {
-    text = rf_stash_print(&r->stash, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
+    text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
   }
   if (r->losses.missing != 0) {
-    text = rf_stash_print(&r->stash, "%s; %zu %s of which nothing arrived", text, r->losses.missing,
-                          plural(r->losses.missing, "finding", "findings"));
+    text = rf_bump_arena_print(&r->arena, "%s; %zu %s of which nothing arrived", text, r->losses.missing,
+                               plural(r->losses.missing, "finding", "findings"));
   }
   if (r->losses.incomplete != 0) {
-    text = rf_stash_print(&r->stash, "%s; %zu arrived in part", text, r->losses.incomplete);
+    text = rf_bump_arena_print(&r->arena, "%s; %zu arrived in part", text, r->losses.incomplete);
   }
   size_t const damaged = r->losses.damaged + r->run.damaged;
   if (damaged != 0) {
-    text = rf_stash_print(&r->stash, "%s; %zu %s could not be read", text, damaged, plural(damaged, "line", "lines"));
+    text =
+        rf_bump_arena_print(&r->arena, "%s; %zu %s could not be read", text, damaged, plural(damaged, "line", "lines"));
   }
-  rf_say("%s", text);
+  rf_diag("%s", text);
 }
 
 static bool write_all(report *r) {
-  bool written = rf_outputs_write(&r->options.outputs, &r->stash, &r->document);
+  bool written = rf_outputs_write(&r->options.outputs, &r->arena, &r->document);
   if (r->options.outputs.count == 0 || r->options.standard) {
-    rf_output_put(&r->stash, &r->document, r->options.format, stdout);
+    rf_output_put(&r->arena, &r->document, r->options.format, stdout);
     written = rf_output_close(stdout, NULL) && written;
   }
   if (r->options.write_baseline != NULL) {
     written =
-        rf_baseline_write(&r->stash, r->options.write_baseline, r->document.records, r->document.count) && written;
+        rf_baseline_write(&r->arena, r->options.write_baseline, r->document.records, r->document.count) && written;
   }
   return written;
 }
@@ -129,7 +131,7 @@ static int report_files(report *r) {
   if (!prepare(r)) {
     return RF_EXIT_USAGE;
   }
-  rf_document_make(&r->document, &r->stash, &r->run, &r->wishes);
+  rf_document_make(&r->document, &r->arena, &r->run, &r->making);
   bool const written = write_all(r);
   if (!r->options.quiet) {
     say_summary(r);
@@ -145,16 +147,17 @@ static int report_files(report *r) {
 static int run(int argc, char **argv) {
   report r = {0};
   int status = RF_EXIT_USAGE;
-  if (rf_report_options_parse(&r.options, &r.stash, argc, argv)) {
+  if (rf_report_command_options_parse(&r.options, &r.arena, argc, argv)) {
     if (r.options.help) {
-      rf_report_options_help();
+      rf_report_command_options_help();
       status = 0;
     } else {
       status = report_files(&r);
     }
   }
-  rf_stash_free(&r.stash);
+  rf_bump_arena_free(&r.arena);
   return status;
 }
 
-const rf_command rf_command_report = {"report", "show, merge and convert what was found", run, rf_report_options_help};
+const rf_command rf_command_report = {"report", "show, merge and convert what was found", run,
+                                      rf_report_command_options_help};

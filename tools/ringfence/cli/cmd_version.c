@@ -1,4 +1,4 @@
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/cli/command.h"
 
@@ -17,7 +17,7 @@ static int run(int argc, char **argv) {
     return 0;
   }
   if (argc > 1) {
-    rf_say("version takes no arguments, but got %s", argv[1]);
+    rf_diag("version takes no arguments, but got %s", argv[1]);
     return RF_EXIT_USAGE;
   }
   (void)puts("ringfence " RF_VERSION);

@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/command.h"
 
-#include "tools/ringfence/base/nearest.h"
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/suggest.h"
 
 #include <string.h>
 
@@ -23,11 +23,11 @@ const rf_command *rf_command_find(const char *name) {
       return commands[i];
     }
   }
-  const char *const nearest = rf_nearest(name, names, COMMANDS);
+  const char *const nearest = rf_suggest(name, names, COMMANDS);
   if (nearest != NULL) {
-    rf_say("there is no command %s; did you mean %s?", name, nearest);
+    rf_diag("there is no command %s; did you mean %s?", name, nearest);
   } else {
-    rf_say("there is no command %s; `ringfence help` lists them", name);
+    rf_diag("there is no command %s; `ringfence help` lists them", name);
   }
   return NULL;
 }

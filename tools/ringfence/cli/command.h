@@ -1,6 +1,6 @@
 /* The commands of `ringfence`. Each takes the words that follow its name and returns the status to exit with. */
-#ifndef RINGFENCE_TOOL_COMMAND_H
-#define RINGFENCE_TOOL_COMMAND_H
+#ifndef RINGFENCE_TOOLS_CLI_COMMAND_H
+#define RINGFENCE_TOOLS_CLI_COMMAND_H
 
 #include <stddef.h>
 
@@ -33,4 +33,4 @@ const rf_command *rf_command_find(const char *name);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_COMMAND_H */
+#endif /* RINGFENCE_TOOLS_CLI_COMMAND_H */

@@ -1,5 +1,5 @@
 /* ringfence: runs programs under the checked malloc and reports what it finds. */
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/cli/command.h"
 
@@ -18,19 +18,19 @@ static const char *command_name(const char *word) {
 int main(int argc, char **argv) {
   rf_streams_hold();
   if (argc < 2) {
-    rf_say("nothing to do; try `ringfence check -- program`, or `ringfence help`");
+    rf_diag("nothing to do; try `ringfence check -- program`, or `ringfence help`");
     return RF_EXIT_USAGE;
   }
   const char *const name = command_name(argv[1]);
   if (name[0] == '-') {
-    rf_say("there is no option %s before the command; try `ringfence help`", name);
+    rf_diag("there is no option %s before the command; try `ringfence help`", name);
     return RF_EXIT_USAGE;
   }
   const rf_command *const command = rf_command_find(name);
   int const status = command == NULL ? RF_EXIT_USAGE : command->run(argc - 1, argv + 1);
   bool const written = fflush(stdout) == 0 && ferror(stdout) == 0;
   if (status == 0 && !written) {
-    rf_say("cannot write all to standard output");
+    rf_diag("cannot write all to standard output");
     return RF_EXIT_USAGE;
   }
   return status;

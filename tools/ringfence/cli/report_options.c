@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/report_options.h"
 
-#include "tools/ringfence/base/nearest.h"
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/suggest.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -31,15 +31,15 @@ static const struct option words[] = {
 
 enum { WORDS = sizeof words / sizeof words[0] - 1 };
 
-static bool set_format(rf_report_options *out, const char *name) {
+static bool set_format(rf_report_command_options *out, const char *name) {
   out->format_given = rf_output_format_from_name(name, &out->format);
   if (!out->format_given) {
-    rf_say("--format %s: there are text, json, sarif, junit and html", name);
+    rf_diag("--format %s: there are text, json, sarif, junit and html", name);
   }
   return out->format_given;
 }
 
-static bool set_from(rf_report_options *out, const char *name) {
+static bool set_from(rf_report_command_options *out, const char *name) {
   static const char *const forms[] = {"auto", "json", "serial"};
   for (unsigned i = 0; i < 3; i++) {
     if (strcmp(name, forms[i]) == 0) {
@@ -47,16 +47,16 @@ static bool set_from(rf_report_options *out, const char *name) {
       return true;
     }
   }
-  rf_say("--from %s: there are auto, json and serial", name);
+  rf_diag("--from %s: there are auto, json and serial", name);
   return false;
 }
 
-static bool set_exitcode(rf_report_options *out, const char *text) {
+static bool set_exitcode(rf_report_command_options *out, const char *text) {
   char *end = NULL;
   errno = 0;
   unsigned long const value = strtoul(text, &end, 10);
   if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > 255) {
-    rf_say("--exitcode %s: 0 to 255", text);
+    rf_diag("--exitcode %s: 0 to 255", text);
     return false;
   }
   out->exitcode = (unsigned)value;
@@ -68,43 +68,43 @@ static bool set_file(const char **out, const char *path) {
   return true;
 }
 
-static bool add_suppressions(rf_report_options *out, rf_stash *stash, const char *path) {
+static bool add_suppressions(rf_report_command_options *out, rf_bump_arena *arena, const char *path) {
   out->suppressions =
-      (const char **)rf_stash_grow(stash, out->suppressions, out->suppressions_count, sizeof(const char *));
+      (const char **)rf_bump_arena_grow(arena, out->suppressions, out->suppressions_count, sizeof(const char *));
   out->suppressions[out->suppressions_count++] = path;
   return true;
 }
 
-static bool add_output(rf_report_options *out, rf_stash *stash, const char *path) {
+static bool add_output(rf_report_command_options *out, rf_bump_arena *arena, const char *path) {
   if (strcmp(path, "-") == 0) {
     out->standard = true;
   } else {
-    rf_outputs_add(&out->outputs, stash, path);
+    rf_outputs_add(&out->outputs, arena, path);
   }
   return true;
 }
 
-static bool set_write_baseline(rf_report_options *out, const char *path) {
+static bool set_write_baseline(rf_report_command_options *out, const char *path) {
   if (path[0] == '\0' || strcmp(path, "-") == 0) {
-    rf_say("--write-baseline needs the name of a file; standard output is for the report");
+    rf_diag("--write-baseline needs the name of a file; standard output is for the report");
     return false;
   }
   out->write_baseline = path;
   return true;
 }
 
-static bool apply(rf_report_options *out, rf_stash *stash, int code, const char *argument) {
+static bool apply(rf_report_command_options *out, rf_bump_arena *arena, int code, const char *argument) {
   switch (code) {
   case 'f':
     return set_format(out, argument);
   case 'o':
-    return add_output(out, stash, argument);
+    return add_output(out, arena, argument);
   case FROM:
     return set_from(out, argument);
   case IMAGE:
     return set_file(&out->image, argument);
   case SUPPRESSIONS:
-    return add_suppressions(out, stash, argument);
+    return add_suppressions(out, arena, argument);
   case BASELINE:
     return set_file(&out->baseline, argument);
   case WRITE_BASELINE:
@@ -130,27 +130,28 @@ static bool apply(rf_report_options *out, rf_stash *stash, int code, const char 
 }
 
 /* `word` as it stands on the command line. */
-static bool refuse(rf_stash *stash, const char *word) {
+static bool refuse(rf_bump_arena *arena, const char *word) {
   const char *names[WORDS];
   for (size_t i = 0; i < WORDS; i++) {
     names[i] = words[i].name;
   }
-  const char *const name = strncmp(word, "--", 2) == 0 ? rf_stash_text(stash, word + 2, strcspn(word + 2, "=")) : "";
-  const char *const nearest = name[0] == '\0' ? NULL : rf_nearest(name, names, WORDS);
+  const char *const name =
+      strncmp(word, "--", 2) == 0 ? rf_bump_arena_text(arena, word + 2, strcspn(word + 2, "=")) : "";
+  const char *const nearest = name[0] == '\0' ? NULL : rf_suggest(name, names, WORDS);
   if (name[0] == '\0') {
-    rf_say("there is no option -%c; see `ringfence help report`", optopt);
+    rf_diag("there is no option -%c; see `ringfence help report`", optopt);
   } else if (nearest != NULL && strcmp(nearest, name) == 0) {
-    rf_say("--%s takes no argument", name);
+    rf_diag("--%s takes no argument", name);
   } else if (nearest != NULL) {
-    rf_say("there is no option --%s; did you mean --%s?", name, nearest);
+    rf_diag("there is no option --%s; did you mean --%s?", name, nearest);
   } else {
-    rf_say("there is no option --%s; see `ringfence help report`", name);
+    rf_diag("there is no option --%s; see `ringfence help report`", name);
   }
   return false;
 }
 
-bool rf_report_options_parse(rf_report_options *out, rf_stash *stash, int argc, char **argv) {
-  *out = (rf_report_options){.exitcode = RF_EXITCODE_DEFAULT, .symbolize = true};
+bool rf_report_command_options_parse(rf_report_command_options *out, rf_bump_arena *arena, int argc, char **argv) {
+  *out = (rf_report_command_options){.exitcode = RF_EXITCODE_DEFAULT, .symbolize = true};
   opterr = 0;
   optind = 1;
   for (;;) {
@@ -159,26 +160,26 @@ bool rf_report_options_parse(rf_report_options *out, rf_stash *stash, int argc, 
       break;
     }
     if (code == ':') {
-      rf_say("%s needs an argument; see `ringfence help report`", argv[optind - 1]);
+      rf_diag("%s needs an argument; see `ringfence help report`", argv[optind - 1]);
       return false;
     }
     if (code == '?') {
-      return refuse(stash, argv[optind - 1]);
+      return refuse(arena, argv[optind - 1]);
     }
-    if (!apply(out, stash, code, optarg)) {
+    if (!apply(out, arena, code, optarg)) {
       return false;
     }
   }
   out->inputs = argv + optind;
   out->input_count = argc - optind;
   if (out->input_count == 0 && !out->help) {
-    rf_say("report which files? `ringfence report FILE...`, - for standard input");
+    rf_diag("report which files? `ringfence report FILE...`, - for standard input");
     return false;
   }
   return true;
 }
 
-void rf_report_options_help(void) {
+void rf_report_command_options_help(void) {
   (void)puts(
       "Usage: ringfence report [OPTIONS] FILE...\n"
       "\n"

@@ -1,6 +1,6 @@
 /* The command line of `ringfence report`. */
-#ifndef RINGFENCE_TOOL_REPORT_OPTIONS_H
-#define RINGFENCE_TOOL_REPORT_OPTIONS_H
+#ifndef RINGFENCE_TOOLS_CLI_REPORT_OPTIONS_H
+#define RINGFENCE_TOOLS_CLI_REPORT_OPTIONS_H
 
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/output.h"
@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-typedef struct rf_report_options {
+typedef struct rf_report_command_options {
   rf_output_format format;
   bool format_given;
   rf_outputs outputs;
@@ -28,16 +28,16 @@ typedef struct rf_report_options {
   bool help;
   char **inputs;
   int input_count; /* at least one where `help` is false */
-} rf_report_options;
+} rf_report_command_options;
 
 /* Reads the words behind `report` (argv[0] is "report"). False after a message. */
-bool rf_report_options_parse(rf_report_options *out, rf_stash *stash, int argc, char **argv);
+bool rf_report_command_options_parse(rf_report_command_options *out, rf_bump_arena *arena, int argc, char **argv);
 
 /* Writes the manual of `report` to standard output. */
-void rf_report_options_help(void);
+void rf_report_command_options_help(void);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_REPORT_OPTIONS_H */
+#endif /* RINGFENCE_TOOLS_CLI_REPORT_OPTIONS_H */

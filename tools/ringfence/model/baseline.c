@@ -1,8 +1,8 @@
 #include "tools/ringfence/model/baseline.h"
 
-#include "tools/ringfence/base/read.h"
-#include "tools/ringfence/base/say.h"
-#include "tools/ringfence/model/call.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/model/frame_view.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,27 +25,27 @@ static bool parse_count(const char *text, uint64_t *count) {
   return *count != 0 && (text[length] == '\0' || text[length] == ' ');
 }
 
-static bool parse_entry(rf_stash *stash, const char *line, rf_baseline_entry *entry) {
+static bool parse_entry(rf_bump_arena *arena, const char *line, rf_baseline_entry *entry) {
   static const char digits[] = "0123456789abcdef";
   size_t const length = strspn(line, digits);
   if (length != 16 || line[length] != ' ') {
     return false;
   }
-  entry->fingerprint = rf_stash_text(stash, line, length);
+  entry->fingerprint = rf_bump_arena_text(arena, line, length);
   entry->met = 0;
   return parse_count(line + length + 1, &entry->count);
 }
 
-static bool parse_line(rf_baseline *out, rf_stash *stash, char *line) {
+static bool parse_line(rf_baseline *out, rf_bump_arena *arena, char *line) {
   rf_baseline_entry entry;
   line[strcspn(line, "\r")] = '\0';
   if (line[0] == '#' || line[0] == '\0') {
     return true;
   }
-  if (!parse_entry(stash, line, &entry)) {
+  if (!parse_entry(arena, line, &entry)) {
     return false;
   }
-  out->entries = (rf_baseline_entry *)rf_stash_grow(stash, out->entries, out->count, sizeof *out->entries);
+  out->entries = (rf_baseline_entry *)rf_bump_arena_grow(arena, out->entries, out->count, sizeof *out->entries);
   out->entries[out->count++] = entry;
   return true;
 }
@@ -67,11 +67,11 @@ static void sort_entries(rf_baseline *out) {
   out->count = kept + 1;
 }
 
-const char *rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length) {
+const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length) {
   char *at = text;
   *out = (rf_baseline){NULL, 0};
   if (strncmp(at, first_line, strlen(first_line)) != 0) {
-    return rf_stash_print(stash, "%s is no baseline: it does not begin with \"%s\"", path, first_line);
+    return rf_bump_arena_print(arena, "%s is no baseline: it does not begin with \"%s\"", path, first_line);
   }
   for (unsigned number = 1; at < text + length; number++) {
     char *const line = at;
@@ -80,26 +80,26 @@ const char *rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *pat
     *end = '\0';
     at = end + 1;
     if (strlen(line) != (size_t)(end - line)) {
-      return rf_stash_print(stash, "%s:%u: there is a zero byte in it", path, number);
+      return rf_bump_arena_print(arena, "%s:%u: there is a zero byte in it", path, number);
     }
-    if (!parse_line(out, stash, line)) {
-      return rf_stash_print(stash, "%s:%u: this is no line of a baseline: %s", path, number, line);
+    if (!parse_line(out, arena, line)) {
+      return rf_bump_arena_print(arena, "%s:%u: this is no line of a baseline: %s", path, number, line);
     }
   }
   sort_entries(out);
   return NULL;
 }
 
-bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path) {
+bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path) {
   size_t length = 0;
-  char *const text = rf_read_file(stash, path, &length);
+  char *const text = rf_read_file(arena, path, &length);
   if (text == NULL) {
-    rf_say("cannot read the baseline %s: %s", path, strerror(errno));
+    rf_diag("cannot read the baseline %s: %s", path, strerror(errno));
     return false;
   }
-  const char *const wrong = rf_baseline_parse(out, stash, path, text, length);
+  const char *const wrong = rf_baseline_parse(out, arena, path, text, length);
   if (wrong != NULL) {
-    rf_say("%s", wrong);
+    rf_diag("%s", wrong);
   }
   return wrong == NULL;
 }
@@ -121,7 +121,7 @@ size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t coun
   return known;
 }
 
-uint64_t rf_baseline_gone(const rf_baseline *baseline) {
+uint64_t rf_baseline_unmet(const rf_baseline *baseline) {
   uint64_t gone = 0;
   for (size_t i = 0; i < baseline->count; i++) {
     gone += baseline->entries[i].count - baseline->entries[i].met;
@@ -132,8 +132,8 @@ uint64_t rf_baseline_gone(const rf_baseline *baseline) {
 /* ---- Writing ---- */
 
 /* A name may have anything in it; the file has lines. */
-static const char *one_line(rf_stash *stash, const char *text) {
-  char *const out = rf_stash_text(stash, text, strlen(text));
+static const char *one_line(rf_bump_arena *arena, const char *text) {
+  char *const out = rf_bump_arena_text(arena, text, strlen(text));
   for (char *c = out; *c != '\0'; c++) {
     if ((unsigned char)*c < 0x20) {
       *c = ' ';
@@ -143,15 +143,15 @@ static const char *one_line(rf_stash *stash, const char *text) {
 }
 
 /* Without the line, which would change the file whenever code moves. */
-static const char *place_of(rf_stash *stash, const rf_record *record) {
-  rf_calls const calls = rf_calls_of(stash, record, rf_calls_place(record));
-  const rf_call *const top = rf_calls_top(&calls);
+static const char *place_of(rf_bump_arena *arena, const rf_record *record) {
+  rf_stack_view const calls = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
   if (top == NULL) {
     return "at an unknown place";
   }
-  rf_call without_line = *top;
+  rf_frame_view without_line = *top;
   without_line.line = 0;
-  return rf_call_text(stash, &without_line, record->directory);
+  return rf_frame_view_text(arena, &without_line, record->directory);
 }
 
 typedef struct written_line {
@@ -167,46 +167,47 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* The same findings give the same file, in whatever order they were found. */
-static void write_lines(rf_stash *stash, written_line *lines, size_t count, const rf_sink *sink) {
+static void write_lines(rf_bump_arena *arena, written_line *lines, size_t count, const rf_sink *sink) {
   if (count != 0) {
     qsort(lines, count, sizeof *lines, by_text);
   }
   for (size_t start = 0, i = 1; i <= count && count != 0; i++) {
     if (i == count || strcmp(lines[i].fingerprint, lines[start].fingerprint) != 0) {
-      rf_sink_str(sink, rf_stash_print(stash, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text));
+      rf_sink_str(sink,
+                  rf_bump_arena_print(arena, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text));
       start = i;
     }
   }
 }
 
-void rf_baseline_put(rf_stash *stash, rf_record *const *records, size_t count, const rf_sink *sink) {
-  written_line *const lines = (written_line *)rf_stash_array(stash, count + 1, sizeof *lines);
+void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_sink *sink) {
+  written_line *const lines = (written_line *)rf_bump_arena_array(arena, count + 1, sizeof *lines);
   for (size_t i = 0; i < count; i++) {
     lines[i].fingerprint = records[i]->fingerprint;
     lines[i].text = one_line(
-        stash, rf_stash_print(stash, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(stash, records[i])));
+        arena, rf_bump_arena_print(arena, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(arena, records[i])));
   }
   rf_sink_str(sink, first_line);
   rf_sink_str(sink, ": findings that are known. `ringfence report --baseline` fails on others\n"
                     "# only; `--write-baseline` writes this file. Each line: fingerprint, count, kind, place.\n");
-  write_lines(stash, lines, count, sink);
+  write_lines(arena, lines, count, sink);
 }
 
 static void put(void *context, const char *text, size_t length) {
   (void)fwrite(text, 1, length, (FILE *)context);
 }
 
-bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count) {
+bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const *records, size_t count) {
   FILE *const file = fopen(path, "we");
   if (file == NULL) {
-    rf_say("cannot write to %s: %s", path, strerror(errno));
+    rf_diag("cannot write to %s: %s", path, strerror(errno));
     return false;
   }
   rf_sink const sink = {put, file};
-  rf_baseline_put(stash, records, count, &sink);
+  rf_baseline_put(arena, records, count, &sink);
   bool const failed = ferror(file) != 0;
   if (fclose(file) != 0 || failed) {
-    rf_say("cannot write all to %s: %s", path, strerror(errno));
+    rf_diag("cannot write all to %s: %s", path, strerror(errno));
     return false;
   }
   return true;

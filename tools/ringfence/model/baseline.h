@@ -5,8 +5,8 @@
  *
  * fingerprint, how many distinct findings have it, and for people the kind and the place.
  */
-#ifndef RINGFENCE_TOOL_BASELINE_H
-#define RINGFENCE_TOOL_BASELINE_H
+#ifndef RINGFENCE_TOOLS_MODEL_BASELINE_H
+#define RINGFENCE_TOOLS_MODEL_BASELINE_H
 
 #include "tools/ringfence/model/record.h"
 
@@ -28,26 +28,26 @@ typedef struct rf_baseline {
 } rf_baseline;
 
 /* Reads `path`. False after a message where it cannot be read or is no baseline. Counts of one fingerprint add up. */
-bool rf_baseline_read(rf_baseline *out, rf_stash *stash, const char *path);
+bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path);
 
 /* The same of `text`, which is read from `path` and has a NUL behind its `length` bytes. It is written to. Returns NULL, or
  * what is wrong. */
-const char *rf_baseline_parse(rf_baseline *out, rf_stash *stash, const char *path, char *text, size_t length);
+const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length);
 
 /* Sets `known` of records that the baseline has. Returns how many these are. */
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count);
 
 /* How many findings of the baseline were not met: fixed, or not reached this time. */
-uint64_t rf_baseline_gone(const rf_baseline *baseline);
+uint64_t rf_baseline_unmet(const rf_baseline *baseline);
 
 /* Writes the baseline in which all of `records` are known. */
-void rf_baseline_put(rf_stash *stash, rf_record *const *records, size_t count, const rf_sink *sink);
+void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_sink *sink);
 
 /* The same to the file `path`. False after a message. */
-bool rf_baseline_write(rf_stash *stash, const char *path, rf_record *const *records, size_t count);
+bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const *records, size_t count);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_BASELINE_H */
+#endif /* RINGFENCE_TOOLS_MODEL_BASELINE_H */

@@ -16,27 +16,27 @@ static uint64_t mix(uint64_t hash, const char *text) {
   }
 }
 
-static uint64_t mix_call(rf_stash *stash, uint64_t hash, const rf_call *call) {
+static uint64_t mix_call(rf_bump_arena *arena, uint64_t hash, const rf_frame_view *call) {
   if (call->function != NULL) {
     return mix(hash, call->function);
   }
   if (call->module != NULL) {
-    return mix(hash, rf_stash_print(stash, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
+    return mix(hash, rf_bump_arena_print(arena, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
   }
-  return mix(hash, rf_stash_print(stash, "%" PRIx64, call->address));
+  return mix(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
 }
 
-static const char *fingerprint_of(rf_stash *stash, const rf_record *record) {
-  rf_calls const calls = rf_calls_of(stash, record, rf_calls_place(record));
+static const char *fingerprint_of(rf_bump_arena *arena, const rf_record *record) {
+  rf_stack_view const calls = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
   uint64_t hash = mix(0xCBF29CE484222325U, rf_bug_name(record->finding.bug));
   unsigned taken = 0;
   for (size_t i = 0; i < calls.count && taken < FUNCTIONS; i++) {
     if (!calls.list[i].plumbing) {
-      hash = mix_call(stash, hash, &calls.list[i]);
+      hash = mix_call(arena, hash, &calls.list[i]);
       taken++;
     }
   }
-  return rf_stash_print(stash, "%016" PRIx64, hash);
+  return rf_bump_arena_print(arena, "%016" PRIx64, hash);
 }
 
 static int by_fingerprint(const void *a, const void *b) {
@@ -47,10 +47,10 @@ static int by_fingerprint(const void *a, const void *b) {
   return order != 0 ? order : (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
 }
 
-void rf_fingerprint_all(rf_stash *stash, rf_record **records, size_t count) {
-  rf_record **const sorted = (rf_record **)rf_stash_array(stash, count + 1, sizeof(rf_record *));
+void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count) {
+  rf_record **const sorted = (rf_record **)rf_bump_arena_array(arena, count + 1, sizeof(rf_record *));
   for (size_t i = 0; i < count; i++) {
-    records[i]->fingerprint = fingerprint_of(stash, records[i]);
+    records[i]->fingerprint = fingerprint_of(arena, records[i]);
     records[i]->ordinal = (unsigned)i;
     sorted[i] = records[i];
   }

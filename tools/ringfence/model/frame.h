@@ -1,6 +1,6 @@
 /* One return address of a stack, before and after it is symbolised. */
-#ifndef RINGFENCE_TOOL_FRAME_H
-#define RINGFENCE_TOOL_FRAME_H
+#ifndef RINGFENCE_TOOLS_MODEL_FRAME_H
+#define RINGFENCE_TOOLS_MODEL_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,4 +32,4 @@ typedef struct rf_frame {
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_FRAME_H */
+#endif /* RINGFENCE_TOOLS_MODEL_FRAME_H */

@@ -1,7 +1,7 @@
 #include "tools/ringfence/model/input.h"
 
-#include "tools/ringfence/base/read.h"
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/model/serial.h"
 
@@ -13,7 +13,7 @@
 typedef struct input {
   rf_run *run;
   const char *path;
-  rf_stash *stash;
+  rf_bump_arena *arena;
   rf_serial serial;
   rf_input_form form;
   size_t recognised; /* lines */
@@ -22,7 +22,7 @@ typedef struct input {
 
 static void collect_line(const input *in, const char *line, size_t length) {
   size_t const before = in->run->record_count;
-  rf_collect_line(in->run, in->stash, line, length);
+  rf_run_add_line(in->run, in->arena, line, length);
   if (in->run->record_count != before) {
     in->run->records[before]->input = in->path;
   }
@@ -31,7 +31,7 @@ static void collect_line(const input *in, const char *line, size_t length) {
 static void take_finding(void *context, rf_record *record) {
   const input *const in = (const input *)context;
   record->input = in->path;
-  rf_collect_record(in->run, in->stash, record);
+  rf_run_add_record(in->run, in->arena, record);
 }
 
 static void take_json(void *context, const char *line, size_t length) {
@@ -106,12 +106,12 @@ static bool is_standard_input(const char *path) {
   return strcmp(path, "-") == 0;
 }
 
-static char *read_whole(rf_stash *stash, const char *path, size_t *length) {
+static char *read_whole(rf_bump_arena *arena, const char *path, size_t *length) {
   if (is_standard_input(path) && rf_streams_was_closed(STDIN_FILENO)) {
     errno = EBADF;
     return NULL;
   }
-  return is_standard_input(path) ? rf_read_all(stash, STDIN_FILENO, length) : rf_read_file(stash, path, length);
+  return is_standard_input(path) ? rf_read_all(arena, STDIN_FILENO, length) : rf_read_file(arena, path, length);
 }
 
 /* When a file was last written is the nearest to when its findings were made: these know only the time since boot. */
@@ -123,10 +123,10 @@ static void note_time(rf_run *run, const char *path) {
   }
 }
 
-bool rf_input_take(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *name, rf_input_form form,
-                   const char *text, size_t length) {
-  input in = {.run = run, .path = name, .stash = stash, .form = form};
-  in.serial = (rf_serial){.stash = stash, .finding = take_finding, .text = take_json, .context = &in};
+bool rf_input_parse(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *name, rf_input_form form,
+                    const char *text, size_t length) {
+  input in = {.run = run, .path = name, .arena = arena, .form = form};
+  in.serial = (rf_serial){.arena = arena, .finding = take_finding, .text = take_json, .context = &in};
   read_lines(&in, text, length);
   rf_serial_end(&in.serial);
   losses->damaged += in.serial.damaged;
@@ -135,16 +135,16 @@ bool rf_input_take(rf_run *run, rf_input_losses *losses, rf_stash *stash, const 
   return in.recognised != 0 || in.others == 0;
 }
 
-bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form) {
+bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *path, rf_input_form form) {
   size_t length = 0;
-  const char *const text = read_whole(stash, path, &length);
+  const char *const text = read_whole(arena, path, &length);
   if (text == NULL) {
-    rf_say("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
+    rf_diag("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
     return false;
   }
   note_time(run, path);
-  if (!rf_input_take(run, losses, stash, is_standard_input(path) ? "stdin" : path, form, text, length)) {
-    rf_say("%s: there are no findings in it: neither JSON lines nor #RF: lines", path);
+  if (!rf_input_parse(run, losses, arena, is_standard_input(path) ? "stdin" : path, form, text, length)) {
+    rf_diag("%s: there are no findings in it: neither JSON lines nor #RF: lines", path);
     return false;
   }
   return true;

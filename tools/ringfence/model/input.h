@@ -1,8 +1,8 @@
 /* Files that `ringfence report` reads: JSON lines, and captures of a serial line, each perhaps with other text between. */
-#ifndef RINGFENCE_TOOL_INPUT_H
-#define RINGFENCE_TOOL_INPUT_H
+#ifndef RINGFENCE_TOOLS_MODEL_INPUT_H
+#define RINGFENCE_TOOLS_MODEL_INPUT_H
 
-#include "tools/ringfence/model/collect.h"
+#include "tools/ringfence/model/run.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,15 +19,15 @@ typedef struct rf_input_losses {
 
 /* Adds the file `path` ("-": standard input) to `run`. In the form ANY each line is looked at by itself, and what
  * Ringfence did not write is passed over; a file that has other text only is an error. False after a message. */
-bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *path, rf_input_form form);
+bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *path, rf_input_form form);
 
 /* The same of `text`, which is in the file `name` and has a NUL behind its `length` bytes. False, without a message, where
  * it has other text only. */
-bool rf_input_take(rf_run *run, rf_input_losses *losses, rf_stash *stash, const char *name, rf_input_form form,
-                   const char *text, size_t length);
+bool rf_input_parse(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *name, rf_input_form form,
+                    const char *text, size_t length);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_INPUT_H */
+#endif /* RINGFENCE_TOOLS_MODEL_INPUT_H */

@@ -39,27 +39,27 @@ static bool is_known(const rf_frame *frame) {
 }
 
 /* By lines, all that the call was inlined into among them: two calls on one line are one place. */
-static const char *frame_key(rf_stash *stash, const char *key, const rf_frame *frame) {
+static const char *frame_key(rf_bump_arena *arena, const char *key, const rf_frame *frame) {
   if (!is_known(frame)) {
     bool const mapped = frame->module != NULL;
-    return rf_stash_print(stash, "%s|%s+%llx", key, mapped ? frame->module : "",
-                          (unsigned long long)(mapped ? frame->offset : frame->address));
+    return rf_bump_arena_print(arena, "%s|%s+%llx", key, mapped ? frame->module : "",
+                               (unsigned long long)(mapped ? frame->offset : frame->address));
   }
   for (size_t i = 0; i < frame->source_count; i++) {
     const rf_source *const source = &frame->sources[i];
-    key = rf_stash_print(stash, "%s|%s@%s:%u", key, source->function, source->file, source->line);
+    key = rf_bump_arena_print(arena, "%s|%s@%s:%u", key, source->function, source->file, source->line);
   }
   return key;
 }
 
 /* A text that is equal for equal places in every process: addresses differ; lines, modules and offsets do not. */
-static const char *key_of(rf_stash *stash, const rf_record *record) {
+static const char *key_of(rf_bump_arena *arena, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   const rf_site *const site = rf_finding_place(f)->site;
   const rf_stack *const stack = place_of(record);
-  const char *key = rf_stash_print(stash, "%s|%s", rf_bug_name(f->bug), f->allocator != NULL ? f->allocator : "");
+  const char *key = rf_bump_arena_print(arena, "%s|%s", rf_bug_name(f->bug), f->allocator != NULL ? f->allocator : "");
   if (site != NULL) {
-    key = rf_stash_print(stash, "%s|%s:%u", key, site->file, site->line);
+    key = rf_bump_arena_print(arena, "%s|%s:%u", key, site->file, site->line);
   }
   unsigned taken = 0;
   for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
@@ -67,7 +67,7 @@ static const char *key_of(rf_stash *stash, const rf_record *record) {
     /* What lies in no module came from code without frame pointers, and is another word each time. */
     bool const stray = frame->module == NULL && taken != 0;
     if (!stray && !rf_is_plumbing(frame)) {
-      key = frame_key(stash, key, frame);
+      key = frame_key(arena, key, frame);
       taken++;
     }
   }
@@ -101,8 +101,8 @@ static int by_process(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static unsigned count_processes(rf_stash *stash, const entry *entries, size_t count) {
-  uint32_t *const ids = (uint32_t *)rf_stash_array(stash, count, sizeof *ids);
+static unsigned count_processes(rf_bump_arena *arena, const entry *entries, size_t count) {
+  uint32_t *const ids = (uint32_t *)rf_bump_arena_array(arena, count, sizeof *ids);
   for (size_t i = 0; i < count; i++) {
     ids[i] = entries[i].record->finding.process;
   }
@@ -136,10 +136,10 @@ static void add_lost(const entry *entries, size_t count) {
   }
 }
 
-size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
-  entry *const entries = (entry *)rf_stash_array(stash, count + 1, sizeof *entries);
+size_t rf_merge(rf_bump_arena *arena, rf_record **records, size_t count) {
+  entry *const entries = (entry *)rf_bump_arena_array(arena, count + 1, sizeof *entries);
   for (size_t i = 0; i < count; i++) {
-    entries[i] = (entry){key_of(stash, records[i]), records[i], i};
+    entries[i] = (entry){key_of(arena, records[i]), records[i], i};
   }
   qsort(entries, count, sizeof *entries, by_key);
   size_t kept = 0;
@@ -147,7 +147,7 @@ size_t rf_merge(rf_stash *stash, rf_record **records, size_t count) {
     if (i == count || strcmp(entries[i].key, entries[start].key) != 0) {
       entry const first = entries[start];
       unsigned const times = count_times(entries + start, i - start);
-      first.record->processes = count_processes(stash, entries + start, i - start);
+      first.record->processes = count_processes(arena, entries + start, i - start);
       first.record->times = times;
       add_lost(entries + start, i - start);
       entries[kept++] = first;

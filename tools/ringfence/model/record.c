@@ -5,11 +5,11 @@
 
 /* ---- Reading ---- */
 
-static const rf_site *read_site(rf_stash *stash, const rf_json *object) {
+static const rf_site *read_site(rf_bump_arena *arena, const rf_json *object) {
   if (object == NULL) {
     return NULL;
   }
-  rf_site *const site = (rf_site *)rf_stash_alloc(stash, sizeof *site);
+  rf_site *const site = (rf_site *)rf_bump_arena_alloc(arena, sizeof *site);
   *site = (rf_site){
       .file = rf_json_text(object, "file", "?"),
       .function = rf_json_text(object, "function", "?"),
@@ -27,21 +27,22 @@ static rf_source read_source(const rf_json *object) {
 }
 
 /* What whoever wrote the line knew of the address. */
-static void read_sources(rf_stash *stash, const rf_json *object, rf_frame *frame) {
+static void read_sources(rf_bump_arena *arena, const rf_json *object, rf_frame *frame) {
   const rf_json *const inlined = rf_json_member(object, "inlined_into");
   rf_source const innermost = read_source(object);
   if (innermost.file == NULL && inlined == NULL) {
     return;
   }
-  frame->sources = (rf_source *)rf_stash_grow(stash, NULL, 0, sizeof *frame->sources);
+  frame->sources = (rf_source *)rf_bump_arena_grow(arena, NULL, 0, sizeof *frame->sources);
   frame->sources[frame->source_count++] = innermost;
   for (const rf_json *at = inlined == NULL ? NULL : inlined->first; at != NULL; at = at->next) {
-    frame->sources = (rf_source *)rf_stash_grow(stash, frame->sources, frame->source_count, sizeof *frame->sources);
+    frame->sources =
+        (rf_source *)rf_bump_arena_grow(arena, frame->sources, frame->source_count, sizeof *frame->sources);
     frame->sources[frame->source_count++] = read_source(at);
   }
 }
 
-static rf_frame read_frame(rf_stash *stash, const rf_json *object) {
+static rf_frame read_frame(rf_bump_arena *arena, const rf_json *object) {
   rf_frame frame = {
       .address = rf_json_unsigned(object, "pc", 0),
       .module = rf_json_text(object, "module", NULL),
@@ -49,17 +50,17 @@ static rf_frame read_frame(rf_stash *stash, const rf_json *object) {
       .offset = rf_json_unsigned(object, "offset", 0),
       .function = rf_json_text(object, "function", NULL),
   };
-  read_sources(stash, object, &frame);
+  read_sources(arena, object, &frame);
   return frame;
 }
 
-static void read_trace(rf_stash *stash, const rf_json *object, rf_trace *trace, rf_stack *stack) {
+static void read_trace(rf_bump_arena *arena, const rf_json *object, rf_trace *trace, rf_stack *stack) {
   const rf_json *const list = rf_json_member(object, "frames");
   trace->thread = (uint32_t)rf_json_unsigned(object, "thread", 0);
-  trace->site = read_site(stash, rf_json_member(object, "site"));
-  stack->frames = (rf_frame *)rf_stash_array(stash, RF_TRACE_DEPTH, sizeof *stack->frames);
+  trace->site = read_site(arena, rf_json_member(object, "site"));
+  stack->frames = (rf_frame *)rf_bump_arena_array(arena, RF_TRACE_DEPTH, sizeof *stack->frames);
   for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
-    stack->frames[stack->count++] = read_frame(stash, f);
+    stack->frames[stack->count++] = read_frame(arena, f);
   }
 }
 
@@ -136,28 +137,28 @@ static unsigned at_least_one(uint64_t count) {
   return count == 0 ? 1 : count > UINT32_MAX ? UINT32_MAX : (unsigned)count;
 }
 
-rf_record *rf_record_read(rf_stash *stash, const rf_json *line) {
+rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line) {
   const char *const name = rf_json_text(line, "bug", "");
   rf_bug bug;
   if (strcmp(rf_json_text(line, "type", ""), "finding") != 0 || !rf_bug_from_name(name, strlen(name), &bug)) {
     return NULL;
   }
-  rf_record *const record = (rf_record *)rf_stash_alloc(stash, sizeof *record);
+  rf_record *const record = (rf_record *)rf_bump_arena_alloc(arena, sizeof *record);
   record->times = at_least_one(rf_json_unsigned(line, "times", 1));
   record->processes = at_least_one(rf_json_unsigned(line, "processes", 1));
   record->finding.bug = bug;
   read_finding(line, &record->finding);
   read_window(rf_json_member(line, "window"), &record->finding);
-  read_trace(stash, rf_json_member(line, "found"), &record->finding.found, &record->found);
-  read_trace(stash, rf_json_member(line, "allocated"), &record->finding.allocated, &record->allocated);
-  read_trace(stash, rf_json_member(line, "released"), &record->finding.released, &record->released);
+  read_trace(arena, rf_json_member(line, "found"), &record->finding.found, &record->found);
+  read_trace(arena, rf_json_member(line, "allocated"), &record->finding.allocated, &record->allocated);
+  read_trace(arena, rf_json_member(line, "released"), &record->finding.released, &record->released);
   return record;
 }
 
-rf_record *rf_record_origin(rf_stash *stash, const rf_json *object) {
-  rf_record *const record = (rf_record *)rf_stash_alloc(stash, sizeof *record);
+rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object) {
+  rf_record *const record = (rf_record *)rf_bump_arena_alloc(arena, sizeof *record);
   record->finding.bug = RF_BUG_LEAK;
-  read_trace(stash, object, &record->finding.allocated, &record->allocated);
+  read_trace(arena, object, &record->finding.allocated, &record->allocated);
   return record;
 }
 

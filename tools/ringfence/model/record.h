@@ -1,9 +1,9 @@
 /* A finding as the library wrote it (docs/checkers/findings.md), read back. */
-#ifndef RINGFENCE_TOOL_RECORD_H
-#define RINGFENCE_TOOL_RECORD_H
+#ifndef RINGFENCE_TOOLS_MODEL_RECORD_H
+#define RINGFENCE_TOOLS_MODEL_RECORD_H
 
+#include "tools/ringfence/base/arena.h"
 #include "tools/ringfence/base/json.h"
-#include "tools/ringfence/base/stash.h"
 #include "tools/ringfence/model/frame.h"
 
 #include <ringfence/finding.h>
@@ -20,7 +20,7 @@ typedef struct rf_stack {
 } rf_stack;
 
 typedef struct rf_record {
-  rf_finding finding; /* its strings and sites live in the stash; the traces' frames are those of the stacks */
+  rf_finding finding; /* its strings and sites live in the arena; the traces' frames are those of the stacks */
   rf_stack found;
   rf_stack allocated;
   rf_stack released;
@@ -38,10 +38,10 @@ typedef struct rf_record {
 } rf_record;
 
 /* Makes a record of the object `line`; NULL where that is no finding, or one of a kind that is not known here. */
-rf_record *rf_record_read(rf_stash *stash, const rf_json *line);
+rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line);
 
 /* A record that stands for a place: of the trace `object`, in `allocated`. */
-rf_record *rf_record_origin(rf_stash *stash, const rf_json *object);
+rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
 
 /* Takes out what tells a reader nothing: frames of the library itself (the file `library`, or any libringfence.so) on top,
  * and, unless `whole`, what called main or started the thread. */
@@ -57,4 +57,4 @@ const char *rf_path_seen_from(const char *directory, const char *path);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_RECORD_H */
+#endif /* RINGFENCE_TOOLS_MODEL_RECORD_H */

@@ -65,9 +65,9 @@ static uint64_t low_first(const unsigned char *bytes, size_t size) {
 /* ---- Fields ---- */
 
 /* `before` and what follows it; with a mark between where lines were lost, which may have had more of it. */
-static const char *append(rf_stash *stash, const char *before, const unsigned char *piece, size_t size, bool gap) {
-  const char *const text = rf_stash_text(stash, (const char *)piece, size);
-  return before == NULL ? text : rf_stash_print(stash, "%s%s%s", before, gap ? "..." : "", text);
+static const char *append(rf_bump_arena *arena, const char *before, const unsigned char *piece, size_t size, bool gap) {
+  const char *const text = rf_bump_arena_text(arena, (const char *)piece, size);
+  return before == NULL ? text : rf_bump_arena_print(arena, "%s%s%s", before, gap ? "..." : "", text);
 }
 
 typedef struct field {
@@ -78,7 +78,7 @@ typedef struct field {
 } field;
 
 static void read_text(rf_serial *s, const char **out, const field *f) {
-  *out = append(s->stash, *out, f->value, f->size, f->gap);
+  *out = append(s->arena, *out, f->value, f->size, f->gap);
 }
 
 static void read_window(unsigned char out[RF_WINDOW], const field *f) {
@@ -116,7 +116,7 @@ static void read_frame(rf_serial *s, rf_serial_open *r, unsigned which, unsigned
   if (what == RF_SERIAL_PC) {
     frame->address = low_first(f->value + 1, f->size - 1);
   } else if (what == RF_SERIAL_PC_FUNCTION) {
-    frame->function = append(s->stash, frame->function, f->value + 1, f->size - 1, f->gap);
+    frame->function = append(s->arena, frame->function, f->value + 1, f->size - 1, f->gap);
   } else if (f->size >= 2) {
     r->frame_module[which][f->value[0]] = f->value[1];
     r->has_module[which][f->value[0]] = true;
@@ -126,7 +126,7 @@ static void read_frame(rf_serial *s, rf_serial_open *r, unsigned which, unsigned
 
 static rf_site *site_of(rf_serial *s, rf_serial_open *r, unsigned which) {
   if (r->sites[which] == NULL) {
-    r->sites[which] = (rf_site *)rf_stash_alloc(s->stash, sizeof(rf_site));
+    r->sites[which] = (rf_site *)rf_bump_arena_alloc(s->arena, sizeof(rf_site));
     *r->sites[which] = (rf_site){.file = NULL, .function = NULL, .line = 0};
   }
   return r->sites[which];
@@ -165,7 +165,7 @@ static void read_trace(rf_serial *s, rf_serial_open *r, const field *f) {
 
 static void read_module(rf_serial *s, const char *list[MODULES], const field *f) {
   if (f->size != 0) {
-    list[f->value[0]] = append(s->stash, list[f->value[0]], f->value + 1, f->size - 1, f->gap);
+    list[f->value[0]] = append(s->arena, list[f->value[0]], f->value + 1, f->size - 1, f->gap);
   }
 }
 
@@ -273,18 +273,18 @@ static void read_fields(rf_serial *s, rf_serial_open *r, const unsigned char *da
 /* ---- Records ---- */
 
 static rf_serial_open *begin(rf_serial *s, unsigned type, unsigned record) {
-  rf_serial_open *const r = (rf_serial_open *)rf_stash_alloc(s->stash, sizeof *r);
+  rf_serial_open *const r = (rf_serial_open *)rf_bump_arena_alloc(s->arena, sizeof *r);
   r->type = type;
   r->record = record;
   if (type != 0) {
-    r->finding = (rf_record *)rf_stash_alloc(s->stash, sizeof *r->finding);
+    r->finding = (rf_record *)rf_bump_arena_alloc(s->arena, sizeof *r->finding);
     r->finding->times = 1;
     r->finding->processes = 1;
     r->finding->finding.bug = (rf_bug)(type - 1);
     r->finding->finding.sequence = record;
     rf_stack *const stacks[TRACES] = {&r->finding->found, &r->finding->allocated, &r->finding->released};
     for (unsigned i = 0; i < TRACES; i++) {
-      stacks[i]->frames = (rf_frame *)rf_stash_array(s->stash, RF_TRACE_DEPTH, sizeof(rf_frame));
+      stacks[i]->frames = (rf_frame *)rf_bump_arena_array(s->arena, RF_TRACE_DEPTH, sizeof(rf_frame));
     }
   }
   r->next = s->open;
@@ -315,9 +315,9 @@ static void finish_finding(rf_serial *s, rf_serial_open *r) {
   finish_trace(r, 1, &r->finding->allocated, &f->allocated);
   finish_trace(r, 2, &r->finding->released, &f->released);
   if (r->lost != 0) {
-    f->detail = rf_stash_print(s->stash, "%s%sat least %zu line%s of this report did not arrive",
-                               f->detail == NULL ? "" : f->detail, f->detail == NULL ? "" : "; ", r->lost,
-                               r->lost == 1 ? "" : "s");
+    f->detail = rf_bump_arena_print(s->arena, "%s%sat least %zu line%s of this report did not arrive",
+                                    f->detail == NULL ? "" : f->detail, f->detail == NULL ? "" : "; ", r->lost,
+                                    r->lost == 1 ? "" : "s");
   }
   s->finding(s->context, r->finding);
 }
@@ -387,7 +387,7 @@ static void take_line(rf_serial *s, const unsigned char *bytes, size_t size) {
   if (type != 0) {
     read_fields(s, r, bytes + RF_SERIAL_HEAD, data, gap);
   } else {
-    r->text = append(s->stash, r->text, bytes + RF_SERIAL_HEAD, data, gap);
+    r->text = append(s->arena, r->text, bytes + RF_SERIAL_HEAD, data, gap);
   }
   if (last) {
     s->finished = crc;

@@ -1,8 +1,8 @@
 /* A reader for the serial form of findings (report_serial.h), out of what a console showed: other text between and before
  * the lines, lines lost, garbled, repeated, of several records in turn, of a target that started anew.
  */
-#ifndef RINGFENCE_TOOL_SERIAL_H
-#define RINGFENCE_TOOL_SERIAL_H
+#ifndef RINGFENCE_TOOLS_MODEL_SERIAL_H
+#define RINGFENCE_TOOLS_MODEL_SERIAL_H
 
 #include "tools/ringfence/model/record.h"
 
@@ -13,7 +13,7 @@ extern "C" {
 typedef struct rf_serial_open rf_serial_open;
 
 typedef struct rf_serial {
-  rf_stash *stash;
+  rf_bump_arena *arena;
   /* Called for each record when its last line has come, or when it is clear that this will not. */
   void (*finding)(void *context, rf_record *record);
   void (*text)(void *context, const char *line, size_t length); /* a JSON line, never with a hole in it */
@@ -40,4 +40,4 @@ void rf_serial_end(rf_serial *s);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_SERIAL_H */
+#endif /* RINGFENCE_TOOLS_MODEL_SERIAL_H */

@@ -31,13 +31,13 @@ static int64_t within_limits(int64_t value) {
   return value > limit ? limit : value < -limit ? -limit : value;
 }
 
-static rf_snapshot_row *add_row(rf_stash *stash, rf_snapshot_table *table) {
-  table->rows = (rf_snapshot_row *)rf_stash_grow(stash, table->rows, table->count, sizeof *table->rows);
+static rf_snapshot_row *add_row(rf_bump_arena *arena, rf_snapshot_table *table) {
+  table->rows = (rf_snapshot_row *)rf_bump_arena_grow(arena, table->rows, table->count, sizeof *table->rows);
   return &table->rows[table->count++];
 }
 
-rf_snapshot_table *rf_snapshot_table_read(rf_stash *stash, const rf_json *line) {
-  rf_snapshot_table *const table = (rf_snapshot_table *)rf_stash_alloc(stash, sizeof *table);
+rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *line) {
+  rf_snapshot_table *const table = (rf_snapshot_table *)rf_bump_arena_alloc(arena, sizeof *table);
   const rf_json *const sites = rf_json_member(line, "sites");
   *table = (rf_snapshot_table){
       .name = rf_json_text(line, "name", "snapshot"),
@@ -50,8 +50,8 @@ rf_snapshot_table *rf_snapshot_table_read(rf_stash *stash, const rf_json *line) 
       .omitted = rf_json_unsigned(line, "omitted_blocks", 0),
   };
   for (const rf_json *site = sites == NULL ? NULL : sites->first; site != NULL; site = site->next) {
-    rf_snapshot_row *const row = add_row(stash, table);
-    row->origin = rf_record_origin(stash, rf_json_member(site, "allocated"));
+    rf_snapshot_row *const row = add_row(arena, table);
+    row->origin = rf_record_origin(arena, rf_json_member(site, "allocated"));
     row->blocks = within_limits(rf_json_signed(site, "blocks", 0));
     row->bytes = within_limits(rf_json_signed(site, "bytes", 0));
   }
@@ -96,18 +96,18 @@ static rf_snapshot_row *find_row(const rf_snapshot_table *table, const rf_record
   return NULL;
 }
 
-static void add_difference(rf_stash *stash, rf_snapshot_table *out, const rf_snapshot_row *row, int sign,
+static void add_difference(rf_bump_arena *arena, rf_snapshot_table *out, const rf_snapshot_row *row, int sign,
                            const rf_snapshot_row *before) {
   int64_t const blocks = sign * row->blocks - (before == NULL ? 0 : before->blocks);
   int64_t const bytes = sign * row->bytes - (before == NULL ? 0 : before->bytes);
   if (blocks != 0 || bytes != 0) {
-    *add_row(stash, out) = (rf_snapshot_row){row->origin, blocks, bytes};
+    *add_row(arena, out) = (rf_snapshot_row){row->origin, blocks, bytes};
   }
 }
 
-rf_snapshot_table *rf_snapshot_table_since(rf_stash *stash, const rf_snapshot_table *earlier,
+rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapshot_table *earlier,
                                            const rf_snapshot_table *later) {
-  rf_snapshot_table *const out = (rf_snapshot_table *)rf_stash_alloc(stash, sizeof *out);
+  rf_snapshot_table *const out = (rf_snapshot_table *)rf_bump_arena_alloc(arena, sizeof *out);
   *out = *later;
   out->since = earlier->name;
   out->blocks -= earlier->blocks;
@@ -116,11 +116,11 @@ rf_snapshot_table *rf_snapshot_table_since(rf_stash *stash, const rf_snapshot_ta
   out->rows = NULL;
   out->count = 0;
   for (size_t i = 0; i < later->count; i++) {
-    add_difference(stash, out, &later->rows[i], 1, find_row(earlier, later->rows[i].origin));
+    add_difference(arena, out, &later->rows[i], 1, find_row(earlier, later->rows[i].origin));
   }
   for (size_t i = 0; i < earlier->count; i++) {
     if (find_row(later, earlier->rows[i].origin) == NULL) {
-      add_difference(stash, out, &earlier->rows[i], -1, NULL);
+      add_difference(arena, out, &earlier->rows[i], -1, NULL);
     }
   }
   sort(out);
@@ -142,7 +142,7 @@ static bool has_difference(rf_snapshot_table *const *tables, size_t count, const
   return false;
 }
 
-rf_snapshot_table **rf_snapshot_tables_compare(rf_stash *stash, rf_snapshot_table **tables, size_t *count) {
+rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot_table **tables, size_t *count) {
   rf_snapshot_table **out = NULL;
   size_t made = 0;
   for (size_t i = 0; i < *count; i++) {
@@ -150,11 +150,11 @@ rf_snapshot_table **rf_snapshot_tables_compare(rf_stash *stash, rf_snapshot_tabl
     for (size_t k = 0; k < i && tables[i]->since == NULL; k++) {
       before = tables[k]->since == NULL && same_source(tables[k], tables[i]) ? tables[k] : before;
     }
-    out = (rf_snapshot_table **)rf_stash_grow(stash, out, made, sizeof(rf_snapshot_table *));
+    out = (rf_snapshot_table **)rf_bump_arena_grow(arena, out, made, sizeof(rf_snapshot_table *));
     out[made++] = tables[i];
     if (before != NULL && !has_difference(tables, *count, tables[i])) {
-      out = (rf_snapshot_table **)rf_stash_grow(stash, out, made, sizeof(rf_snapshot_table *));
-      out[made++] = rf_snapshot_table_since(stash, before, tables[i]);
+      out = (rf_snapshot_table **)rf_bump_arena_grow(arena, out, made, sizeof(rf_snapshot_table *));
+      out[made++] = rf_snapshot_table_since(arena, before, tables[i]);
     }
   }
   *count = made;

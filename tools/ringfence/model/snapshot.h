@@ -1,7 +1,7 @@
 /* A snapshot of what was live, by call site, as the library wrote it (docs/reports.md), read back, and the difference of
  * two. */
-#ifndef RINGFENCE_TOOL_SNAPSHOT_H
-#define RINGFENCE_TOOL_SNAPSHOT_H
+#ifndef RINGFENCE_TOOLS_MODEL_SNAPSHOT_H
+#define RINGFENCE_TOOLS_MODEL_SNAPSHOT_H
 
 #include "tools/ringfence/model/record.h"
 
@@ -29,18 +29,18 @@ typedef struct rf_snapshot_table {
 } rf_snapshot_table;
 
 /* Makes a table of a line of type "snapshot". */
-rf_snapshot_table *rf_snapshot_table_read(rf_stash *stash, const rf_json *line);
+rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *line);
 
 /* What `later` has more or less than `earlier`, of the same process and allocator; rows without a difference are left out. */
-rf_snapshot_table *rf_snapshot_table_since(rf_stash *stash, const rf_snapshot_table *earlier,
+rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapshot_table *earlier,
                                            const rf_snapshot_table *later);
 
 /* Adds behind each snapshot of `tables`, of which there are *count, its difference from the one before it of the same
  * process and allocator, unless the program wrote one itself. Returns the new list. */
-rf_snapshot_table **rf_snapshot_tables_compare(rf_stash *stash, rf_snapshot_table **tables, size_t *count);
+rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot_table **tables, size_t *count);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_SNAPSHOT_H */
+#endif /* RINGFENCE_TOOLS_MODEL_SNAPSHOT_H */

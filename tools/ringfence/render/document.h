@@ -1,9 +1,9 @@
 /* What the reports of the command are made from: findings named, sorted out, merged and compared with a baseline. */
-#ifndef RINGFENCE_TOOL_DOCUMENT_H
-#define RINGFENCE_TOOL_DOCUMENT_H
+#ifndef RINGFENCE_TOOLS_RENDER_DOCUMENT_H
+#define RINGFENCE_TOOLS_RENDER_DOCUMENT_H
 
 #include "tools/ringfence/model/baseline.h"
-#include "tools/ringfence/model/collect.h"
+#include "tools/ringfence/model/run.h"
 #include "tools/ringfence/render/report.h"
 #include "tools/ringfence/render/source.h"
 
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* How it is made. */
-typedef struct rf_document_wishes {
+typedef struct rf_document_options {
   const char *library;          /* the libringfence.so that ran; NULL: not known */
   const char *image;            /* the ELF file that addresses without a module are in; NULL: none */
   const char *directory;        /* files in it are named without it; NULL: whole paths */
@@ -22,7 +22,7 @@ typedef struct rf_document_wishes {
   rf_baseline *baseline;        /* NULL: none */
   bool symbolize;               /* ask for functions, files and lines */
   bool whole;                   /* show what called main, too */
-} rf_document_wishes;
+} rf_document_options;
 
 struct rf_document {
   rf_record **records; /* distinct ones, those that a rule hides left out; with a baseline the new ones first */
@@ -47,36 +47,36 @@ struct rf_document {
 };
 
 /* Makes `out` of what is in `run`, whose lists change their order. */
-void rf_document_make(rf_document *out, rf_stash *stash, rf_run *run, const rf_document_wishes *wishes);
+void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options);
 
 /* How many findings are new: all of them where there is no baseline. */
 size_t rf_document_new(const rf_document *d);
 
 /* Reads a file with suppressions, adding its rules. False after messages. */
-bool rf_document_suppressions(rf_suppressions *all, rf_stash *stash, const char *path);
+bool rf_document_suppressions(rf_suppressions *all, rf_bump_arena *arena, const char *path);
 
 /* A rule as it is written: "leak:foo". */
-const char *rf_document_rule(rf_stash *stash, const rf_suppression *rule);
+const char *rf_document_rule(rf_bump_arena *arena, const rf_suppression *rule);
 
 /* "12 bytes written 3 bytes after a 13-byte block": what a finding is about, in one line, without its place. */
-const char *rf_document_title(rf_stash *stash, const rf_record *record);
+const char *rf_document_title(rf_bump_arena *arena, const rf_record *record);
 
 /* The block of suppressions used, as LeakSanitizer prints it; nothing where none was. */
-void rf_document_rules_text(rf_stash *stash, const rf_document *d, const rf_sink *sink);
+void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 /* The snapshots as tables of text. */
-void rf_document_snapshots_text(rf_stash *stash, const rf_document *d, const rf_sink *sink);
+void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 /* ---- Renderings, each a whole document ---- */
 
-void rf_document_text(rf_stash *stash, const rf_document *d, const rf_sink *sink);
-void rf_document_json(rf_stash *stash, const rf_document *d, const rf_sink *sink);
-void rf_document_sarif(rf_stash *stash, const rf_document *d, const rf_sink *sink);
-void rf_document_junit(rf_stash *stash, const rf_document *d, const rf_sink *sink);
-void rf_document_html(rf_stash *stash, const rf_document *d, const rf_sink *sink);
+void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_junit(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_html(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_DOCUMENT_H */
+#endif /* RINGFENCE_TOOLS_RENDER_DOCUMENT_H */

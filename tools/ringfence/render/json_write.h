@@ -1,6 +1,6 @@
 /* A writer for JSON that keeps track of commas and indents: for the documents that the command makes. */
-#ifndef RINGFENCE_TOOL_JSON_WRITE_H
-#define RINGFENCE_TOOL_JSON_WRITE_H
+#ifndef RINGFENCE_TOOLS_RENDER_JSON_WRITE_H
+#define RINGFENCE_TOOLS_RENDER_JSON_WRITE_H
 
 #include <ringfence/sink.h>
 #include <stdbool.h>
@@ -32,4 +32,4 @@ void rf_json_put_bool(rf_json_writer *w, const char *name, bool value);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_JSON_WRITE_H */
+#endif /* RINGFENCE_TOOLS_RENDER_JSON_WRITE_H */

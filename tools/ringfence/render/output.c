@@ -1,6 +1,6 @@
 #include "tools/ringfence/render/output.h"
 
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/streams.h"
 
 #include <errno.h>
@@ -46,15 +46,15 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
   return false;
 }
 
-void rf_outputs_add(rf_outputs *outputs, rf_stash *stash, const char *path) {
-  outputs->list = (rf_output *)rf_stash_grow(stash, outputs->list, outputs->count, sizeof *outputs->list);
+void rf_outputs_add(rf_outputs *outputs, rf_bump_arena *arena, const char *path) {
+  outputs->list = (rf_output *)rf_bump_arena_grow(arena, outputs->list, outputs->count, sizeof *outputs->list);
   rf_output *const output = &outputs->list[outputs->count++];
   *output = (rf_output){path, RF_OUTPUT_TEXT, false, false};
   output->settled = rf_output_format_from_path(path, &output->format);
 }
 
-void rf_outputs_add_as(rf_outputs *outputs, rf_stash *stash, const char *path, rf_output_format format) {
-  rf_outputs_add(outputs, stash, path);
+void rf_outputs_add_as(rf_outputs *outputs, rf_bump_arena *arena, const char *path, rf_output_format format) {
+  rf_outputs_add(outputs, arena, path);
   outputs->list[outputs->count - 1].format = format;
   outputs->list[outputs->count - 1].fixed = true;
 }
@@ -76,7 +76,7 @@ bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format)
     if (given) {
       output->format = format;
     } else if (!output->settled) {
-      rf_say(
+      rf_diag(
           "--output %s: the name does not tell the format; give --format, or a name that ends in .txt, .json, .sarif, "
           ".xml or .html",
           output->path);
@@ -89,7 +89,7 @@ bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format)
 FILE *rf_output_open(const char *path) {
   FILE *const file = fopen(path, "we");
   if (file == NULL) {
-    rf_say("cannot write to %s: %s", path, strerror(errno));
+    rf_diag("cannot write to %s: %s", path, strerror(errno));
   }
   return file;
 }
@@ -100,11 +100,11 @@ bool rf_output_close(FILE *file, const char *path) {
   bool const standard = file == stderr || file == stdout;
   errno = closed ? EBADF : failed ? EIO : 0;
   if ((standard ? fflush(file) : fclose(file)) != 0 || failed) {
-    rf_say("cannot write all to %s: %s",
-           path != NULL     ? path
-           : file == stdout ? "standard output"
-                            : "standard error",
-           strerror(errno));
+    rf_diag("cannot write all to %s: %s",
+            path != NULL     ? path
+            : file == stdout ? "standard output"
+                             : "standard error",
+            strerror(errno));
     return false;
   }
   return true;
@@ -125,46 +125,46 @@ static void put(void *context, const char *text, size_t length) {
   (void)fwrite(text, 1, length, (FILE *)context);
 }
 
-void rf_output_put(rf_stash *stash, const rf_document *d, rf_output_format format, FILE *file) {
+void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format format, FILE *file) {
   rf_sink const sink = {put, file};
   switch (format) {
   case RF_OUTPUT_JSON:
-    rf_document_json(stash, d, &sink);
+    rf_document_json(arena, d, &sink);
     break;
   case RF_OUTPUT_SARIF:
-    rf_document_sarif(stash, d, &sink);
+    rf_document_sarif(arena, d, &sink);
     break;
   case RF_OUTPUT_JUNIT:
-    rf_document_junit(stash, d, &sink);
+    rf_document_junit(arena, d, &sink);
     break;
   case RF_OUTPUT_HTML:
-    rf_document_html(stash, d, &sink);
+    rf_document_html(arena, d, &sink);
     break;
   case RF_OUTPUT_TEXT:
   case RF_OUTPUT_FORMATS:
-    rf_document_text(stash, d, &sink);
+    rf_document_text(arena, d, &sink);
     break;
   }
 }
 
-static bool write_file(rf_stash *stash, const rf_document *d, const char *path, rf_output_format format) {
+static bool write_file(rf_bump_arena *arena, const rf_document *d, const char *path, rf_output_format format) {
   FILE *const file = rf_output_open(path);
   if (file == NULL) {
     return false;
   }
-  rf_output_put(stash, d, format, file);
+  rf_output_put(arena, d, format, file);
   return rf_output_close(file, path);
 }
 
-bool rf_outputs_write(const rf_outputs *outputs, rf_stash *stash, const rf_document *d) {
+bool rf_outputs_write(const rf_outputs *outputs, rf_bump_arena *arena, const rf_document *d) {
   bool all = true;
   for (size_t i = 0; i < outputs->count; i++) {
-    all = write_file(stash, d, outputs->list[i].path, outputs->list[i].format) && all;
+    all = write_file(arena, d, outputs->list[i].path, outputs->list[i].format) && all;
   }
   return all;
 }
 
-void rf_outputs_write_artifacts(rf_stash *stash, const rf_document *d) {
+void rf_outputs_write_artifacts(rf_bump_arena *arena, const rf_document *d) {
   static const struct {
     const char *end;
     rf_output_format format;
@@ -176,7 +176,7 @@ void rf_outputs_write_artifacts(rf_stash *stash, const rf_document *d) {
     return;
   }
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-    const char *const path = rf_stash_print(stash, "%s/ringfence-%d.%s", folder, (int)getpid(), files[i].end);
-    (void)write_file(stash, d, path, files[i].format);
+    const char *const path = rf_bump_arena_print(arena, "%s/ringfence-%d.%s", folder, (int)getpid(), files[i].end);
+    (void)write_file(arena, d, path, files[i].format);
   }
 }

@@ -1,6 +1,6 @@
 /* Formats of the command's reports, and the files that they go to. */
-#ifndef RINGFENCE_TOOL_OUTPUT_H
-#define RINGFENCE_TOOL_OUTPUT_H
+#ifndef RINGFENCE_TOOLS_RENDER_OUTPUT_H
+#define RINGFENCE_TOOLS_RENDER_OUTPUT_H
 
 #include "tools/ringfence/render/document.h"
 
@@ -38,10 +38,10 @@ typedef struct rf_outputs {
   size_t count;
 } rf_outputs;
 
-void rf_outputs_add(rf_outputs *outputs, rf_stash *stash, const char *path);
+void rf_outputs_add(rf_outputs *outputs, rf_bump_arena *arena, const char *path);
 
 /* The same in a format of its own. */
-void rf_outputs_add_as(rf_outputs *outputs, rf_stash *stash, const char *path, rf_output_format format);
+void rf_outputs_add_as(rf_outputs *outputs, rf_bump_arena *arena, const char *path, rf_output_format format);
 
 /* How many files have the format that their name or --format says. */
 size_t rf_outputs_unfixed(const rf_outputs *outputs);
@@ -60,17 +60,17 @@ FILE *rf_output_open(const char *path);
 bool rf_output_close(FILE *file, const char *path);
 
 /* Writes the document in a format. */
-void rf_output_put(rf_stash *stash, const rf_document *d, rf_output_format format, FILE *file);
+void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format format, FILE *file);
 
 /* Writes all files. False after messages where any could not be written. */
-bool rf_outputs_write(const rf_outputs *outputs, rf_stash *stash, const rf_document *d);
+bool rf_outputs_write(const rf_outputs *outputs, rf_bump_arena *arena, const rf_document *d);
 
 /* Where Bazel collects what a test leaves behind (TEST_UNDECLARED_OUTPUTS_DIR): ringfence-PID.jsonl, .sarif, .xml and .html
  * there, if there is such a folder and anything to tell. */
-void rf_outputs_write_artifacts(rf_stash *stash, const rf_document *d);
+void rf_outputs_write_artifacts(rf_bump_arena *arena, const rf_document *d);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_OUTPUT_H */
+#endif /* RINGFENCE_TOOLS_RENDER_OUTPUT_H */

@@ -43,7 +43,7 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
   t.uncounted = t.times - document->times;
   t.compared = document->baseline != NULL;
   t.known = document->known;
-  t.gone = t.compared ? rf_baseline_gone(document->baseline) : 0;
+  t.gone = t.compared ? rf_baseline_unmet(document->baseline) : 0;
   return t;
 }
 
@@ -105,10 +105,10 @@ static const char *plural(uint64_t count, const char *one, const char *many) {
   return count == 1 ? one : many;
 }
 
-const char *rf_bytes_text(rf_stash *stash, uint64_t bytes) {
+const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes) {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) {
-    return rf_stash_print(stash, "%" PRIu64 " %s", bytes, plural(bytes, "byte", "bytes"));
+    return rf_bump_arena_print(arena, "%" PRIu64 " %s", bytes, plural(bytes, "byte", "bytes"));
   }
   double value = (double)bytes / 1024;
   size_t unit = 0;
@@ -116,68 +116,70 @@ const char *rf_bytes_text(rf_stash *stash, uint64_t bytes) {
     value /= 1024;
     unit++;
   }
-  return rf_stash_print(stash, "%.1f %s", value, units[unit]);
+  return rf_bump_arena_print(arena, "%.1f %s", value, units[unit]);
 }
 
-static const char *found_text(rf_stash *stash, const rf_totals *t) {
+static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
   if (t->times == 0) {
     return t->unrecorded ? "findings that could not be recorded" : "nothing found";
   }
   if (t->findings == 0) {
-    return rf_stash_print(stash, "%" PRIu64 " findings, of which no record is left,", t->times);
+    return rf_bump_arena_print(arena, "%" PRIu64 " findings, of which no record is left,", t->times);
   }
-  const char *const count = rf_stash_print(stash, "%zu %s", t->findings, plural(t->findings, "finding", "findings"));
-  return t->times == t->findings ? count : rf_stash_print(stash, "%s, %" PRIu64 " times in all,", count, t->times);
+  const char *const count =
+      rf_bump_arena_print(arena, "%zu %s", t->findings, plural(t->findings, "finding", "findings"));
+  return t->times == t->findings ? count : rf_bump_arena_print(arena, "%s, %" PRIu64 " times in all,", count, t->times);
 }
 
-static void put_remarks(rf_stash *stash, const rf_totals *t, const rf_sink *sink) {
+static void put_remarks(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
   if (t->compared && t->times != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %zu new, %zu in the baseline", t->findings - t->known, t->known));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %zu new, %zu in the baseline", t->findings - t->known, t->known));
   }
   if (t->gone != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " of the baseline not met", t->gone));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %" PRIu64 " of the baseline not met", t->gone));
   }
   if (WIFSIGNALED(t->wait_status)) {
     int const number = WTERMSIG(t->wait_status);
-    rf_sink_str(sink, rf_stash_print(stash, "; ended by signal %d (%s)", number, strsignal(number)));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; ended by signal %d (%s)", number, strsignal(number)));
   }
   if (t->killed != 0) {
-    rf_sink_str(
-        sink, rf_stash_print(stash, "; %zu %s killed", t->killed, plural(t->killed, "process was", "processes were")));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %zu %s killed", t->killed,
+                                          plural(t->killed, "process was", "processes were")));
   }
   if (t->end_lost && !t->unrecorded) {
     rf_sink_str(sink, "; the program's end could not be recorded");
   }
   if (t->living != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %zu still running, %s in %s", t->living,
-                                     plural(t->living, "its records are", "their records are"), t->folder));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %zu still running, %s in %s", t->living,
+                                          plural(t->living, "its records are", "their records are"), t->folder));
   }
   if (t->suppressed != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " suppressed", t->suppressed));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %" PRIu64 " suppressed", t->suppressed));
   }
   if (t->unlisted != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)",
-                                     t->unlisted, plural(t->unlisted, "it", "them")));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)",
+                                          t->unlisted, plural(t->unlisted, "it", "them")));
   }
   if (t->leaks_unchecked != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
-                                     plural(t->leaks_unchecked, "process", "processes"), t->because));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; leaks not looked for in %zu %s (%s)", t->leaks_unchecked,
+                                          plural(t->leaks_unchecked, "process", "processes"), t->because));
   }
   if (t->damaged != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "; %zu %s of the processes could not be read (is the disk full?)",
-                                     t->damaged, plural(t->damaged, "record", "records")));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "; %zu %s of the processes could not be read (is the disk full?)",
+                                          t->damaged, plural(t->damaged, "record", "records")));
   }
 }
 
-void rf_report_totals_text(rf_stash *stash, const rf_totals *t, const rf_sink *sink) {
+void rf_report_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
   double const seconds = (double)t->elapsed_ns / 1e9;
   rf_sink_str(sink, "ringfence: ");
-  rf_sink_str(sink, found_text(stash, t));
-  rf_sink_str(sink, rf_stash_print(stash, " in %zu %s: %" PRIu64 " %s of %s in all, peak %s, mode %s, %.2f s",
-                                   t->processes, plural(t->processes, "process", "processes"), t->allocations,
-                                   plural(t->allocations, "allocation", "allocations"), rf_bytes_text(stash, t->bytes),
-                                   rf_bytes_text(stash, t->peak), t->mode == NULL ? "unknown" : t->mode, seconds));
-  put_remarks(stash, t, sink);
+  rf_sink_str(sink, found_text(arena, t));
+  rf_sink_str(sink,
+              rf_bump_arena_print(arena, " in %zu %s: %" PRIu64 " %s of %s in all, peak %s, mode %s, %.2f s",
+                                  t->processes, plural(t->processes, "process", "processes"), t->allocations,
+                                  plural(t->allocations, "allocation", "allocations"), rf_bytes_text(arena, t->bytes),
+                                  rf_bytes_text(arena, t->peak), t->mode == NULL ? "unknown" : t->mode, seconds));
+  put_remarks(arena, t, sink);
   rf_sink_str(sink, "\n");
 }
 
@@ -210,23 +212,23 @@ void rf_report_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_sink_str(sink, "}\n");
 }
 
-static const char *process_text(rf_stash *stash, const rf_process *p) {
+static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
   if (!p->ended) {
     return p->living ? "still running" : "killed";
   }
   const char *const unlisted =
-      p->unlisted == 0
-          ? ""
-          : rf_stash_print(stash, ", %" PRIu64 " lost by code without names (--leaks=all lists them)", p->unlisted);
-  return rf_stash_print(stash, "%" PRIu64 " %s of %s in all, peak %s%s", p->allocations,
-                        plural(p->allocations, "allocation", "allocations"), rf_bytes_text(stash, p->bytes),
-                        rf_bytes_text(stash, p->peak), unlisted);
+      p->unlisted == 0 ? ""
+                       : rf_bump_arena_print(arena, ", %" PRIu64 " lost by code without names (--leaks=all lists them)",
+                                             p->unlisted);
+  return rf_bump_arena_print(arena, "%" PRIu64 " %s of %s in all, peak %s%s", p->allocations,
+                             plural(p->allocations, "allocation", "allocations"), rf_bytes_text(arena, p->bytes),
+                             rf_bytes_text(arena, p->peak), unlisted);
 }
 
-void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink) {
+void rf_report_processes(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
   for (size_t i = 0; i < run->process_count; i++) {
     const rf_process *const p = &run->processes[i];
-    rf_sink_str(sink, rf_stash_print(stash, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
-                                     p->program == NULL ? "unknown program" : p->program, process_text(stash, p)));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
+                                          p->program == NULL ? "unknown program" : p->program, process_text(arena, p)));
   }
 }

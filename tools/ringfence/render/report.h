@@ -1,8 +1,8 @@
 /* What the user reads at the end of a run, and what programs read. */
-#ifndef RINGFENCE_TOOL_REPORT_H
-#define RINGFENCE_TOOL_REPORT_H
+#ifndef RINGFENCE_TOOLS_RENDER_REPORT_H
+#define RINGFENCE_TOOLS_RENDER_REPORT_H
 
-#include "tools/ringfence/model/collect.h"
+#include "tools/ringfence/model/run.h"
 
 #include <ringfence/sink.h>
 #include <stdbool.h>
@@ -49,17 +49,17 @@ void rf_report_record_text(rf_record *record, const rf_sink *sink);
 void rf_report_record_json(rf_record *record, const rf_sink *sink);
 
 /* The line at the end: what was checked and found. The JSON one has type "run". */
-void rf_report_totals_text(rf_stash *stash, const rf_totals *totals, const rf_sink *sink);
+void rf_report_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
 void rf_report_totals_json(const rf_totals *totals, const rf_sink *sink);
 
 /* A line for each process: its id, program and figures. */
-void rf_report_processes(rf_stash *stash, const rf_run *run, const rf_sink *sink);
+void rf_report_processes(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink);
 
 /* "512 bytes", "1.5 KiB", "16.0 GiB". */
-const char *rf_bytes_text(rf_stash *stash, uint64_t bytes);
+const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_REPORT_H */
+#endif /* RINGFENCE_TOOLS_RENDER_REPORT_H */

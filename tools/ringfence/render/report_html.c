@@ -4,8 +4,8 @@
 #include "tools/ringfence/render/document.h"
 
 #include "tools/ringfence/base/version.h"
-#include "tools/ringfence/model/call.h"
-#include "tools/ringfence/model/kinds.h"
+#include "tools/ringfence/model/bug_info.h"
+#include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/xml.h"
 
 #include <inttypes.h>
@@ -21,7 +21,7 @@ static const char script[] =
     ;
 
 typedef struct page {
-  rf_stash *stash;
+  rf_bump_arena *arena;
   const rf_document *d;
   const rf_sink *sink;
 } page;
@@ -47,7 +47,7 @@ static void text(const page *p, const char *value) {
 __attribute__((format(printf, 2, 3))) static void print(const page *p, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  text(p, rf_stash_vprint(p->stash, format, arguments));
+  text(p, rf_bump_arena_vprint(p->arena, format, arguments));
   va_end(arguments);
 }
 
@@ -60,9 +60,9 @@ static void number(const page *p, uint64_t value) {
 }
 
 static const char *place_text(const page *p, const rf_record *record, rf_stack_kind kind) {
-  rf_calls const calls = rf_calls_of(p->stash, record, kind);
-  const rf_call *const top = rf_calls_top(&calls);
-  return top == NULL ? "place not known" : rf_call_text(p->stash, top, record->directory);
+  rf_stack_view const calls = rf_stack_view_of(p->arena, record, kind);
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  return top == NULL ? "place not known" : rf_frame_view_text(p->arena, top, record->directory);
 }
 
 /* ---- Head ---- */
@@ -91,13 +91,13 @@ static void figure(const page *p, const char *class_name, const char *value, con
 }
 
 static const char *count_text(const page *p, uint64_t value) {
-  return rf_stash_print(p->stash, "%" PRIu64, value);
+  return rf_bump_arena_print(p->arena, "%" PRIu64, value);
 }
 
 static void run_figures(const page *p, const rf_totals *t) {
   figure(p, "", count_text(p, t->processes), many(t->processes, "process", "processes"));
   figure(p, "", count_text(p, t->allocations), many(t->allocations, "allocation", "allocations"));
-  figure(p, "", rf_bytes_text(p->stash, t->peak), "at the peak");
+  figure(p, "", rf_bytes_text(p->arena, t->peak), "at the peak");
   if (WIFSIGNALED(t->wait_status)) {
     figure(p, "error", strsignal(WTERMSIG(t->wait_status)), "ended the program");
   } else {
@@ -112,7 +112,7 @@ static void figures(const page *p) {
   if (d->baseline != NULL) {
     figure(p, rf_document_new(d) != 0 ? "error" : "good", count_text(p, rf_document_new(d)), "new");
     figure(p, "", count_text(p, d->known), "known (baseline)");
-    figure(p, "", count_text(p, rf_baseline_gone(d->baseline)), "of the baseline not met");
+    figure(p, "", count_text(p, rf_baseline_unmet(d->baseline)), "of the baseline not met");
   }
   if (d->times > d->count) {
     figure(p, "", count_text(p, d->times), "times found in all");
@@ -193,7 +193,7 @@ static void keys(const page *p, const rf_record *record, size_t index) {
   raw(p, "\" data-size=\"");
   number(p, record->finding.size);
   raw(p, "\" data-place=\"");
-  text(p, place_text(p, record, rf_calls_place(record)));
+  text(p, place_text(p, record, rf_stack_view_blamed(record)));
   raw(p, "\"");
 }
 
@@ -215,10 +215,10 @@ static void list(const page *p) {
     raw(p, "\">");
     raw(p, rf_bug_name(record->finding.bug));
     raw(p, "</a></td><td>");
-    text(p, rf_document_title(p->stash, record));
+    text(p, rf_document_title(p->arena, record));
     raw(p, record->known ? " <span class=\"mark\">known</span></td><td class=\"place mono\">"
                          : "</td><td class=\"place mono\">");
-    text(p, place_text(p, record, rf_calls_place(record)));
+    text(p, place_text(p, record, rf_stack_view_blamed(record)));
     raw(p, "</td><td class=\"number\">");
     number(p, record->times);
     raw(p, "</td></tr>\n");
@@ -239,21 +239,21 @@ static void fact(const page *p, const char *name, const char *value) {
 }
 
 static const char *address_text(const page *p, uintptr_t address) {
-  return address == 0 ? NULL : rf_stash_print(p->stash, "0x%" PRIxPTR, address);
+  return address == 0 ? NULL : rf_bump_arena_print(p->arena, "0x%" PRIxPTR, address);
 }
 
 static const char *access_text(const page *p, const rf_finding *f) {
   static const char *const names[] = {NULL, "read", "write", "free"};
   const char *const name = (unsigned)f->access < 4 ? names[f->access] : NULL;
-  return name == NULL || f->access_size == 0
-             ? name
-             : rf_stash_print(p->stash, "%s of %zu %s", name, f->access_size, many(f->access_size, "byte", "bytes"));
+  return name == NULL || f->access_size == 0 ? name
+                                             : rf_bump_arena_print(p->arena, "%s of %zu %s", name, f->access_size,
+                                                                   many(f->access_size, "byte", "bytes"));
 }
 
 static const char *block_text(const page *p, const rf_finding *f) {
   return f->block == 0 ? NULL
-                       : rf_stash_print(p->stash, "0x%" PRIxPTR ", %zu %s%s", f->block, f->size,
-                                        many(f->size, "byte", "bytes"), f->freed ? ", freed" : "");
+                       : rf_bump_arena_print(p->arena, "0x%" PRIxPTR ", %zu %s%s", f->block, f->size,
+                                             many(f->size, "byte", "bytes"), f->freed ? ", freed" : "");
 }
 
 static void facts(const page *p, const rf_record *record) {
@@ -274,8 +274,8 @@ static void facts(const page *p, const rf_record *record) {
 
 /* ---- A finding: stacks ---- */
 
-static void source_line(const page *p, const rf_call *call) {
-  const char *const line = rf_source_text(p->d->sources, p->stash, call);
+static void source_line(const page *p, const rf_frame_view *call) {
+  const char *const line = rf_source_text(p->d->sources, p->arena, call);
   if (line != NULL && !call->plumbing) {
     raw(p, "<code class=\"line\">");
     text(p, line + strspn(line, " \t"));
@@ -283,7 +283,7 @@ static void source_line(const page *p, const rf_call *call) {
   }
 }
 
-static void frame(const page *p, const rf_call *call) {
+static void frame(const page *p, const rf_frame_view *call) {
   raw(p, call->plumbing ? "<li class=\"plumbing\"><span>" : "<li><span>");
   raw(p, "<span class=\"function\">");
   if (call->function != NULL) {
@@ -307,7 +307,7 @@ static void frame(const page *p, const rf_call *call) {
 }
 
 static void stack(const page *p, const rf_record *record, rf_stack_kind kind, const char *title, uint32_t thread) {
-  rf_calls const calls = rf_calls_of(p->stash, record, kind);
+  rf_stack_view const calls = rf_stack_view_of(p->arena, record, kind);
   if (calls.count == 0) {
     return;
   }
@@ -426,7 +426,7 @@ static bool has_class(const rf_finding *f, rf_byte_class wanted) {
 static const char *expected_text(const page *p, const rf_finding *f) {
   for (unsigned i = 0; i < f->window_size; i++) {
     if (f->window_class[i] == RF_BYTE_BAD) {
-      return rf_stash_print(p->stash, "%02x", f->expected[i]);
+      return rf_bump_arena_print(p->arena, "%02x", f->expected[i]);
     }
   }
   return NULL;
@@ -500,19 +500,19 @@ static void marks(const page *p, const rf_record *record) {
 static void about(const page *p, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   raw(p, "<p class=\"about\">");
-  text(p, rf_kind_long(f->bug));
+  text(p, rf_bug_meaning(f->bug));
   if (f->detail != NULL) {
     raw(p, " Seen: ");
     text(p, f->detail);
     raw(p, ".");
   }
   raw(p, " <span class=\"dim\">");
-  text(p, rf_kind_help(f->bug));
+  text(p, rf_bug_advice(f->bug));
   raw(p, "</span></p>\n");
 }
 
 static void finding(const page *p, const rf_record *record, size_t index) {
-  const char *const level = rf_kind_level(record->finding.bug);
+  const char *const level = rf_bug_level(record->finding.bug);
   raw(p, "<details open=\"open\" class=\"finding ");
   raw(p, level);
   raw(p, record->known ? " known\" id=\"f" : "\" id=\"f");
@@ -524,9 +524,9 @@ static void finding(const page *p, const rf_record *record, size_t index) {
   raw(p, "</span>");
   marks(p, record);
   raw(p, "<span class=\"title\">");
-  text(p, rf_document_title(p->stash, record));
+  text(p, rf_document_title(p->arena, record));
   raw(p, "</span><span class=\"place mono\">");
-  text(p, place_text(p, record, rf_calls_place(record)));
+  text(p, place_text(p, record, rf_stack_view_blamed(record)));
   raw(p, "</span></summary>\n<div class=\"body\">\n");
   about(p, record);
   stacks(p, record);
@@ -591,14 +591,14 @@ static void signed_cell(const page *p, int64_t value, bool difference, int64_t m
 }
 
 static void chain(const page *p, const rf_record *origin) {
-  rf_calls const calls = rf_calls_of(p->stash, origin, RF_STACK_ALLOCATED);
-  const rf_call *const top = rf_calls_top(&calls);
+  rf_stack_view const calls = rf_stack_view_of(p->arena, origin, RF_STACK_ALLOCATED);
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
   unsigned shown = 0;
-  text(p, top == NULL ? "place not known" : rf_call_text(p->stash, top, origin->directory));
+  text(p, top == NULL ? "place not known" : rf_frame_view_text(p->arena, top, origin->directory));
   for (size_t i = 0; i < calls.count && shown < 3; i++) {
     if (!calls.list[i].plumbing && top != NULL && &calls.list[i] > top) {
       raw(p, shown == 0 ? "<br/><span class=\"chain\">from " : ", ");
-      text(p, rf_call_text(p->stash, &calls.list[i], origin->directory));
+      text(p, rf_frame_view_text(p->arena, &calls.list[i], origin->directory));
       shown++;
     }
   }
@@ -674,8 +674,8 @@ static void suppressions(const page *p) {
   raw(p, "</tbody></table></div>\n");
 }
 
-void rf_document_html(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
-  page const p = {stash, d, sink};
+void rf_document_html(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  page const p = {arena, d, sink};
   head(&p);
   banner(&p);
   findings(&p);

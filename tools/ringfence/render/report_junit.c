@@ -4,7 +4,7 @@
 #include "tools/ringfence/render/document.h"
 
 #include "tools/ringfence/base/version.h"
-#include "tools/ringfence/model/call.h"
+#include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/xml.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 
 typedef struct junit {
-  rf_stash *stash;
+  rf_bump_arena *arena;
   const rf_document *d;
   const rf_sink *sink;
 } junit;
@@ -47,13 +47,13 @@ static void body(const junit *j, rf_record *record) {
 
 /* Cases of one place have the same name in every run, so that their history can be followed. */
 static const char *case_name(const junit *j, const rf_record *record) {
-  rf_calls const calls = rf_calls_of(j->stash, record, rf_calls_place(record));
-  const rf_call *const top = rf_calls_top(&calls);
+  rf_stack_view const calls = rf_stack_view_of(j->arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
   const char *const place = top == NULL             ? "unknown place"
                             : top->function != NULL ? top->function
-                                                    : rf_call_text(j->stash, top, record->directory);
-  return rf_stash_print(j->stash, "%s in %s [%s%s]", rf_bug_name(record->finding.bug), place, record->fingerprint,
-                        record->ordinal == 1 ? "" : rf_stash_print(j->stash, " %u", record->ordinal));
+                                                    : rf_frame_view_text(j->arena, top, record->directory);
+  return rf_bump_arena_print(j->arena, "%s in %s [%s%s]", rf_bug_name(record->finding.bug), place, record->fingerprint,
+                             record->ordinal == 1 ? "" : rf_bump_arena_print(j->arena, " %u", record->ordinal));
 }
 
 static const char *class_name(const rf_record *record) {
@@ -63,7 +63,7 @@ static const char *class_name(const rf_record *record) {
 static void open_case(const junit *j, const rf_record *record) {
   rf_sink_str(j->sink, "    <testcase");
   attribute(j, "name", case_name(j, record));
-  attribute(j, "classname", rf_stash_print(j->stash, "ringfence.%s", class_name(record)));
+  attribute(j, "classname", rf_bump_arena_print(j->arena, "ringfence.%s", class_name(record)));
   attribute(j, "time", "0");
   rf_sink_str(j->sink, ">\n");
 }
@@ -78,7 +78,7 @@ static void skipped_case(const junit *j, const rf_record *record, const char *wh
 static void failed_case(const junit *j, rf_record *record) {
   open_case(j, record);
   rf_sink_str(j->sink, "      <failure");
-  attribute(j, "message", rf_document_title(j->stash, record));
+  attribute(j, "message", rf_document_title(j->arena, record));
   attribute(j, "type", rf_bug_name(record->finding.bug));
   rf_sink_str(j->sink, ">");
   body(j, record);
@@ -95,7 +95,7 @@ static void cases(const junit *j) {
   }
   for (size_t i = 0; i < j->d->hidden_count; i++) {
     const rf_record *const record = j->d->hidden[i];
-    skipped_case(j, record, rf_stash_print(j->stash, "suppressed by %s", record->suppressed_by));
+    skipped_case(j, record, rf_bump_arena_print(j->arena, "suppressed by %s", record->suppressed_by));
   }
   if (j->d->count + j->d->hidden_count == 0) {
     rf_sink_str(j->sink, "    <testcase name=\"no findings\" classname=\"ringfence\" time=\"0\"/>\n");
@@ -108,7 +108,7 @@ static const char *time_text(const junit *j) {
   char text[32];
   bool const known =
       gmtime_r(&seconds, &parts) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts) != 0;
-  return known ? rf_stash_text(j->stash, text, strlen(text)) : "1970-01-01T00:00:00";
+  return known ? rf_bump_arena_text(j->arena, text, strlen(text)) : "1970-01-01T00:00:00";
 }
 
 static void property(const junit *j, const char *name, const char *value) {
@@ -136,8 +136,8 @@ static void rest(const junit *j) {
   rf_sink_str(j->sink, "    <system-out>");
   if (memory != NULL) {
     rf_sink const into = {put, memory};
-    rf_document_snapshots_text(j->stash, j->d, &into);
-    rf_document_rules_text(j->stash, j->d, &into);
+    rf_document_snapshots_text(j->arena, j->d, &into);
+    rf_document_rules_text(j->arena, j->d, &into);
     (void)fclose(memory);
     rf_xml_text(text, j->sink);
     free(text);
@@ -148,16 +148,16 @@ static void rest(const junit *j) {
 static void counts(const junit *j) {
   size_t const findings = j->d->count + j->d->hidden_count;
   const char *const seconds =
-      rf_stash_print(j->stash, "%.3f", j->d->totals == NULL ? 0.0 : (double)j->d->totals->elapsed_ns / 1e9);
-  attribute(j, "tests", rf_stash_print(j->stash, "%zu", findings == 0 ? 1 : findings));
-  attribute(j, "failures", rf_stash_print(j->stash, "%zu", rf_document_new(j->d)));
+      rf_bump_arena_print(j->arena, "%.3f", j->d->totals == NULL ? 0.0 : (double)j->d->totals->elapsed_ns / 1e9);
+  attribute(j, "tests", rf_bump_arena_print(j->arena, "%zu", findings == 0 ? 1 : findings));
+  attribute(j, "failures", rf_bump_arena_print(j->arena, "%zu", rf_document_new(j->d)));
   attribute(j, "errors", "0");
-  attribute(j, "skipped", rf_stash_print(j->stash, "%zu", j->d->known + j->d->hidden_count));
+  attribute(j, "skipped", rf_bump_arena_print(j->arena, "%zu", j->d->known + j->d->hidden_count));
   attribute(j, "time", seconds);
 }
 
-void rf_document_junit(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
-  junit const j = {stash, d, sink};
+void rf_document_junit(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  junit const j = {arena, d, sink};
   rf_sink_str(sink, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite");
   attribute(&j, "name", "ringfence");
   attribute(&j, "id", "0");

@@ -1,7 +1,7 @@
 /* The document as text for people, and as JSON lines. */
 #include "tools/ringfence/render/document.h"
 
-#include "tools/ringfence/model/call.h"
+#include "tools/ringfence/model/frame_view.h"
 
 #include <inttypes.h>
 #include <ringfence/report_json.h>
@@ -9,23 +9,23 @@
 
 /* ---- Text ---- */
 
-static const char *place_text(rf_stash *stash, const rf_record *record, rf_stack_kind kind) {
-  rf_calls const calls = rf_calls_of(stash, record, kind);
-  const rf_call *const top = rf_calls_top(&calls);
-  return top == NULL ? "(not known)" : rf_call_text(stash, top, record->directory);
+static const char *place_text(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind) {
+  rf_stack_view const calls = rf_stack_view_of(arena, record, kind);
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  return top == NULL ? "(not known)" : rf_frame_view_text(arena, top, record->directory);
 }
 
-static const char *blocks_text(rf_stash *stash, uint64_t blocks, uint64_t bytes) {
-  return rf_stash_print(stash, "%" PRIu64 " byte%s in %" PRIu64 " block%s", bytes, bytes == 1 ? "" : "s", blocks,
-                        blocks == 1 ? "" : "s");
+static const char *blocks_text(rf_bump_arena *arena, uint64_t blocks, uint64_t bytes) {
+  return rf_bump_arena_print(arena, "%" PRIu64 " byte%s in %" PRIu64 " block%s", bytes, bytes == 1 ? "" : "s", blocks,
+                             blocks == 1 ? "" : "s");
 }
 
-static const char *lost_text(rf_stash *stash, const rf_record *record) {
+static const char *lost_text(rf_bump_arena *arena, const rf_record *record) {
   const rf_finding *const f = &record->finding;
-  return f->bug == RF_BUG_LEAK ? rf_stash_print(stash, ", %s", blocks_text(stash, f->blocks, f->size)) : "";
+  return f->bug == RF_BUG_LEAK ? rf_bump_arena_print(arena, ", %s", blocks_text(arena, f->blocks, f->size)) : "";
 }
 
-static void put_lost_in_all(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+static void put_lost_in_all(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   uint64_t blocks = 0;
   uint64_t bytes = 0;
   size_t leaks = 0;
@@ -38,12 +38,12 @@ static void put_lost_in_all(rf_stash *stash, const rf_document *d, const rf_sink
     }
   }
   if (leaks > 1) {
-    rf_sink_str(sink, rf_stash_print(stash, "Lost in all: %s\n", blocks_text(stash, blocks, bytes)));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "Lost in all: %s\n", blocks_text(arena, blocks, bytes)));
   }
 }
 
 /* A table, where one would have to scroll to see all findings. */
-static void put_list(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   if (d->count < 2) {
     return;
   }
@@ -51,14 +51,14 @@ static void put_list(rf_stash *stash, const rf_document *d, const rf_sink *sink)
                     "Findings:\n  times kind                         place\n");
   for (size_t i = 0; i < d->count; i++) {
     const rf_record *const record = d->records[i];
-    rf_sink_str(sink, rf_stash_print(stash, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
-                                     place_text(stash, record, rf_calls_place(record)), lost_text(stash, record),
-                                     record->known ? " (known)" : ""));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
+                                          place_text(arena, record, rf_stack_view_blamed(record)),
+                                          lost_text(arena, record), record->known ? " (known)" : ""));
   }
-  put_lost_in_all(stash, d, sink);
+  put_lost_in_all(arena, d, sink);
 }
 
-void rf_document_rules_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   static const char rule[] = "-----------------------------------------------------\n";
   if (d->rule_count == 0) {
     return;
@@ -66,45 +66,47 @@ void rf_document_rules_text(rf_stash *stash, const rf_document *d, const rf_sink
   rf_sink_str(sink, rule);
   rf_sink_str(sink, "Suppressions used:\n  count      bytes template\n");
   for (size_t i = 0; i < d->rule_count; i++) {
-    rf_sink_str(sink, rf_stash_print(stash, "%7" PRIu64 " %10" PRIu64 " %s\n", d->rules[i].count, d->rules[i].bytes,
-                                     d->rules[i].rule));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "%7" PRIu64 " %10" PRIu64 " %s\n", d->rules[i].count,
+                                          d->rules[i].bytes, d->rules[i].rule));
   }
   rf_sink_str(sink, rule);
 }
 
-static void put_row(rf_stash *stash, const rf_snapshot_row *row, bool difference, const rf_sink *sink) {
-  const char *const place = place_text(stash, row->origin, RF_STACK_ALLOCATED);
-  rf_sink_str(sink, difference
-                        ? rf_stash_print(stash, " %+11" PRId64 " %+8" PRId64 " %s\n", row->bytes, row->blocks, place)
-                        : rf_stash_print(stash, " %11" PRId64 " %8" PRId64 " %s\n", row->bytes, row->blocks, place));
+static void put_row(rf_bump_arena *arena, const rf_snapshot_row *row, bool difference, const rf_sink *sink) {
+  const char *const place = place_text(arena, row->origin, RF_STACK_ALLOCATED);
+  rf_sink_str(sink,
+              difference
+                  ? rf_bump_arena_print(arena, " %+11" PRId64 " %+8" PRId64 " %s\n", row->bytes, row->blocks, place)
+                  : rf_bump_arena_print(arena, " %11" PRId64 " %8" PRId64 " %s\n", row->bytes, row->blocks, place));
 }
 
-static void put_snapshot_head(rf_stash *stash, const rf_snapshot_table *t, const rf_sink *sink) {
-  const char *const of = t->allocator == NULL ? "" : rf_stash_print(stash, " of %s", t->allocator);
-  rf_sink_str(sink, t->since == NULL
-                        ? rf_stash_print(stash, "Snapshot \"%s\"%s: %" PRId64 " blocks, %" PRId64 " bytes live\n",
-                                         t->name, of, t->blocks, t->bytes)
-                        : rf_stash_print(stash, "From \"%s\" to \"%s\"%s: %+" PRId64 " blocks, %+" PRId64 " bytes\n",
-                                         t->since, t->name, of, t->blocks, t->bytes));
+static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
+  const char *const of = t->allocator == NULL ? "" : rf_bump_arena_print(arena, " of %s", t->allocator);
+  rf_sink_str(sink,
+              t->since == NULL
+                  ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %" PRId64 " blocks, %" PRId64 " bytes live\n",
+                                        t->name, of, t->blocks, t->bytes)
+                  : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %+" PRId64 " blocks, %+" PRId64 " bytes\n",
+                                        t->since, t->name, of, t->blocks, t->bytes));
 }
 
-static void put_snapshot(rf_stash *stash, const rf_snapshot_table *t, const rf_sink *sink) {
-  put_snapshot_head(stash, t, sink);
+static void put_snapshot(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
+  put_snapshot_head(arena, t, sink);
   if (t->count != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, " %11s %8s call site\n", "bytes", "blocks"));
+    rf_sink_str(sink, rf_bump_arena_print(arena, " %11s %8s call site\n", "bytes", "blocks"));
   }
   for (size_t i = 0; i < t->count; i++) {
-    put_row(stash, &t->rows[i], t->since != NULL, sink);
+    put_row(arena, &t->rows[i], t->since != NULL, sink);
   }
   if (t->omitted != 0) {
-    rf_sink_str(sink, rf_stash_print(stash, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
-                                     t->omitted));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
+                                          t->omitted));
   }
 }
 
-void rf_document_snapshots_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   for (size_t i = 0; i < d->snapshot_count; i++) {
-    put_snapshot(stash, d->snapshots[i], sink);
+    put_snapshot(arena, d->snapshots[i], sink);
   }
 }
 
@@ -123,14 +125,14 @@ static void put_without_controls(void *context, const char *text, size_t length)
   rf_sink_mem(sink, text + start, length - start);
 }
 
-void rf_document_text(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
+void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
   for (size_t i = 0; i < d->count; i++) {
     rf_report_record_text(d->records[i], &clean);
   }
-  rf_document_snapshots_text(stash, d, &clean);
-  put_list(stash, d, &clean);
-  rf_document_rules_text(stash, d, &clean);
+  rf_document_snapshots_text(arena, d, &clean);
+  put_list(arena, d, &clean);
+  rf_document_rules_text(arena, d, &clean);
 }
 
 /* ---- JSON lines ---- */
@@ -174,8 +176,8 @@ static void snapshot_json(const rf_snapshot_table *t, const rf_sink *sink) {
   rf_sink_str(sink, "]}\n");
 }
 
-void rf_document_json(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
-  (void)stash;
+void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  (void)arena;
   for (size_t i = 0; i < d->count; i++) {
     const char *const directory = d->records[i]->directory;
     d->records[i]->directory = NULL; /* programs want whole paths */

@@ -6,8 +6,8 @@
 #include "tools/ringfence/render/document.h"
 
 #include "tools/ringfence/base/version.h"
-#include "tools/ringfence/model/call.h"
-#include "tools/ringfence/model/kinds.h"
+#include "tools/ringfence/model/bug_info.h"
+#include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/json_write.h"
 
 #include <ctype.h>
@@ -19,7 +19,7 @@
 
 typedef struct sarif {
   rf_json_writer w;
-  rf_stash *stash;
+  rf_bump_arena *arena;
   const rf_document *d;
   int rules[RF_BUG_COUNT]; /* index of each kind among the rules; -1: not there */
 } sarif;
@@ -33,8 +33,8 @@ static void message(sarif *s, const char *name, const char *text) {
 }
 
 /* A path as part of a URI (RFC 3986). */
-static const char *escaped_path(rf_stash *stash, const char *path) {
-  char *const out = (char *)rf_stash_array(stash, strlen(path) + 1, 3);
+static const char *escaped_path(rf_bump_arena *arena, const char *path) {
+  char *const out = (char *)rf_bump_arena_array(arena, strlen(path) + 1, 3);
   size_t at = 0;
   for (; *path != '\0'; path++) {
     unsigned char const c = (unsigned char)*path;
@@ -47,33 +47,34 @@ static const char *escaped_path(rf_stash *stash, const char *path) {
   return out;
 }
 
-static const char *uri_of(rf_stash *stash, const char *path) {
-  return path[0] == '/' ? rf_stash_print(stash, "file://%s", escaped_path(stash, path)) : escaped_path(stash, path);
+static const char *uri_of(rf_bump_arena *arena, const char *path) {
+  return path[0] == '/' ? rf_bump_arena_print(arena, "file://%s", escaped_path(arena, path))
+                        : escaped_path(arena, path);
 }
 
 /* Paths that are relative to the folder in which the command runs say so. */
 static void artifact(sarif *s, const char *path) {
   const char *const seen = rf_path_seen_from(s->d->directory, path);
   rf_json_object(&s->w, "artifactLocation");
-  rf_json_put_text(&s->w, "uri", uri_of(s->stash, seen));
+  rf_json_put_text(&s->w, "uri", uri_of(s->arena, seen));
   if (seen[0] != '/') {
     rf_json_put_text(&s->w, "uriBaseId", "SRCROOT");
   }
   rf_json_object_end(&s->w);
 }
 
-static void snippet(sarif *s, const rf_call *call) {
-  const char *const line = rf_source_text(s->d->sources, s->stash, call);
+static void snippet(sarif *s, const rf_frame_view *call) {
+  const char *const line = rf_source_text(s->d->sources, s->arena, call);
   if (line != NULL) {
     message(s, "snippet", line);
   }
 }
 
-static bool has_file(const rf_call *call) {
+static bool has_file(const rf_frame_view *call) {
   return call->file != NULL || call->module != NULL;
 }
 
-static void physical(sarif *s, const rf_call *call) {
+static void physical(sarif *s, const rf_frame_view *call) {
   const char *const file = call->file != NULL ? call->file : call->module;
   if (file == NULL) {
     return;
@@ -89,7 +90,7 @@ static void physical(sarif *s, const rf_call *call) {
   rf_json_object_end(&s->w);
 }
 
-static void logical(sarif *s, const rf_call *call) {
+static void logical(sarif *s, const rf_frame_view *call) {
   if (call->function == NULL) {
     return;
   }
@@ -101,7 +102,7 @@ static void logical(sarif *s, const rf_call *call) {
   rf_json_array_end(&s->w);
 }
 
-static void location(sarif *s, const char *name, const rf_call *call, const char *text, int id) {
+static void location(sarif *s, const char *name, const rf_frame_view *call, const char *text, int id) {
   rf_json_object(&s->w, name);
   if (id >= 0) {
     rf_json_put_number(&s->w, "id", id);
@@ -131,7 +132,7 @@ static bool is_used(const rf_document *d, rf_bug bug) {
 }
 
 static void taxon_reference(sarif *s, unsigned cwe) {
-  rf_json_put_text(&s->w, "id", rf_stash_print(s->stash, "%u", cwe));
+  rf_json_put_text(&s->w, "id", rf_bump_arena_print(s->arena, "%u", cwe));
   rf_json_object(&s->w, "toolComponent");
   rf_json_put_text(&s->w, "name", "CWE");
   rf_json_put_number(&s->w, "index", 0); /* of the taxonomies; without it the driver is meant */
@@ -139,20 +140,20 @@ static void taxon_reference(sarif *s, unsigned cwe) {
 }
 
 static const char *cwe_page(sarif *s, unsigned cwe) {
-  return rf_stash_print(s->stash, "https://cwe.mitre.org/data/definitions/%u.html", cwe);
+  return rf_bump_arena_print(s->arena, "https://cwe.mitre.org/data/definitions/%u.html", cwe);
 }
 
 static void rule(sarif *s, rf_bug bug) {
   unsigned const cwe = rf_bug_cwe(bug, RF_ACCESS_UNKNOWN);
   rf_json_object(&s->w, NULL);
   rf_json_put_text(&s->w, "id", rf_bug_name(bug));
-  rf_json_put_text(&s->w, "name", rf_kind_title(bug));
-  message(s, "shortDescription", rf_kind_short(bug));
-  message(s, "fullDescription", rf_kind_long(bug));
-  message(s, "help", rf_kind_help(bug));
+  rf_json_put_text(&s->w, "name", rf_bug_title(bug));
+  message(s, "shortDescription", rf_bug_summary(bug));
+  message(s, "fullDescription", rf_bug_meaning(bug));
+  message(s, "help", rf_bug_advice(bug));
   rf_json_put_text(&s->w, "helpUri", cwe == 0 ? NULL : cwe_page(s, cwe));
   rf_json_object(&s->w, "defaultConfiguration");
-  rf_json_put_text(&s->w, "level", rf_kind_level(bug));
+  rf_json_put_text(&s->w, "level", rf_bug_level(bug));
   rf_json_object_end(&s->w);
   rf_json_array(&s->w, "relationships");
   rf_json_object(&s->w, NULL);
@@ -168,10 +169,10 @@ static void rule(sarif *s, rf_bug bug) {
   rf_json_array(&s->w, "tags");
   rf_json_put_text(&s->w, NULL, "security");
   rf_json_put_text(&s->w, NULL, "memory");
-  rf_json_put_text(&s->w, NULL, rf_stash_print(s->stash, "external/cwe/cwe-%03u", cwe));
+  rf_json_put_text(&s->w, NULL, rf_bump_arena_print(s->arena, "external/cwe/cwe-%03u", cwe));
   rf_json_array_end(&s->w);
   rf_json_put_text(&s->w, "precision", "very-high");
-  rf_json_put_text(&s->w, "security-severity", rf_kind_severity(bug));
+  rf_json_put_text(&s->w, "security-severity", rf_bug_severity(bug));
   rf_json_object_end(&s->w);
   rf_json_object_end(&s->w);
 }
@@ -218,7 +219,7 @@ static void add_cwe(unsigned *list, size_t *count, unsigned cwe) {
 
 static void taxonomies(sarif *s) {
   size_t const most = s->d->count + s->d->hidden_count + RF_BUG_COUNT;
-  unsigned *const list = (unsigned *)rf_stash_array(s->stash, most + 1, sizeof *list);
+  unsigned *const list = (unsigned *)rf_bump_arena_array(s->arena, most + 1, sizeof *list);
   size_t count = 0;
   for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
     if (s->rules[i] >= 0) {
@@ -241,7 +242,7 @@ static void taxonomies(sarif *s) {
   for (size_t i = 0; i < count; i++) {
     if (list[i] != 0) {
       rf_json_object(&s->w, NULL);
-      rf_json_put_text(&s->w, "id", rf_stash_print(s->stash, "%u", list[i]));
+      rf_json_put_text(&s->w, "id", rf_bump_arena_print(s->arena, "%u", list[i]));
       rf_json_put_text(&s->w, "helpUri", cwe_page(s, list[i]));
       rf_json_object_end(&s->w);
     }
@@ -255,7 +256,7 @@ static void taxonomies(sarif *s) {
 
 /* The stacks of a finding in the order of time, those that are known. */
 typedef struct event {
-  rf_calls calls;
+  rf_stack_view calls;
   const char *text;
   uint32_t thread;
 } event;
@@ -277,11 +278,11 @@ static const char *found_text(const rf_record *record) {
 static size_t events_of(sarif *s, const rf_record *record, event out[EVENTS]) {
   const rf_finding *const f = &record->finding;
   size_t count = 0;
-  out[count] = (event){rf_calls_of(s->stash, record, RF_STACK_ALLOCATED), "allocated here", f->allocated.thread};
+  out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_ALLOCATED), "allocated here", f->allocated.thread};
   count += out[count].calls.count != 0;
-  out[count] = (event){rf_calls_of(s->stash, record, RF_STACK_RELEASED), "freed here before", f->released.thread};
+  out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_RELEASED), "freed here before", f->released.thread};
   count += out[count].calls.count != 0;
-  out[count] = (event){rf_calls_of(s->stash, record, RF_STACK_FOUND), found_text(record), f->found.thread};
+  out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_FOUND), found_text(record), f->found.thread};
   /* Where leaks were counted tells nothing. */
   count += out[count].calls.count != 0 && f->bug != RF_BUG_LEAK;
   return count;
@@ -291,7 +292,7 @@ static size_t events_of(sarif *s, const rf_record *record, event out[EVENTS]) {
 static size_t keep_those_in_files(event *events, size_t count) {
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {
-    if (has_file(rf_calls_top(&events[i].calls))) {
+    if (has_file(rf_stack_view_top(&events[i].calls))) {
       events[kept++] = events[i];
     }
   }
@@ -309,7 +310,7 @@ static void code_flow(sarif *s, const event *events, size_t count) {
   rf_json_array(&s->w, "locations");
   for (size_t i = 0; i < count; i++) {
     rf_json_object(&s->w, NULL);
-    location(s, "location", rf_calls_top(&events[i].calls), events[i].text, -1);
+    location(s, "location", rf_stack_view_top(&events[i].calls), events[i].text, -1);
     rf_json_put_number(&s->w, "executionOrder", (int64_t)i + 1);
     rf_json_object_end(&s->w);
   }
@@ -320,9 +321,9 @@ static void code_flow(sarif *s, const event *events, size_t count) {
   rf_json_array_end(&s->w);
 }
 
-static void stack_frame(sarif *s, const rf_call *call, uint32_t thread) {
+static void stack_frame(sarif *s, const rf_frame_view *call, uint32_t thread) {
   rf_json_object(&s->w, NULL);
-  location(s, "location", call, rf_call_text(s->stash, call, s->d->directory), -1);
+  location(s, "location", call, rf_frame_view_text(s->arena, call, s->d->directory), -1);
   if (call->module != NULL) {
     rf_json_put_text(&s->w, "module", rf_base_name(call->module));
   }
@@ -356,16 +357,16 @@ static void related(sarif *s, const event *events, size_t count) {
   }
   rf_json_array(&s->w, "relatedLocations");
   for (size_t i = 0; i < count; i++) {
-    location(s, NULL, rf_calls_top(&events[i].calls), events[i].text, (int)i + 1);
+    location(s, NULL, rf_stack_view_top(&events[i].calls), events[i].text, (int)i + 1);
   }
   rf_json_array_end(&s->w);
 }
 
 /* There is always one in a file, since code hosts refuse all of a file with a result that is nowhere. */
 static void locations(sarif *s, const rf_record *record) {
-  rf_calls const calls = rf_calls_of(s->stash, record, rf_calls_place(record));
-  const rf_call *const top = rf_calls_top(&calls);
-  rf_call place = top == NULL ? (rf_call){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
+  rf_stack_view const calls = rf_stack_view_of(s->arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  rf_frame_view place = top == NULL ? (rf_frame_view){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
   if (!has_file(&place)) {
     place.file = record->program != NULL ? record->program : record->input != NULL ? record->input : s->d->program;
   }
@@ -376,7 +377,7 @@ static void locations(sarif *s, const rf_record *record) {
 
 /* The second one is the name by which GitHub knows a fingerprint. */
 static void fingerprints(sarif *s, const rf_record *record) {
-  const char *const value = rf_stash_print(s->stash, "%s:%u", record->fingerprint, record->ordinal);
+  const char *const value = rf_bump_arena_print(s->arena, "%s:%u", record->fingerprint, record->ordinal);
   rf_json_object(&s->w, "partialFingerprints");
   rf_json_put_text(&s->w, "ringfenceStack/v1", value);
   rf_json_put_text(&s->w, "primaryLocationLineHash", value);
@@ -386,9 +387,9 @@ static void fingerprints(sarif *s, const rf_record *record) {
 static void properties(sarif *s, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   rf_json_object(&s->w, "properties");
-  rf_json_put_text(&s->w, "address", rf_stash_print(s->stash, "0x%" PRIxPTR, f->address));
+  rf_json_put_text(&s->w, "address", rf_bump_arena_print(s->arena, "0x%" PRIxPTR, f->address));
   if (f->block != 0) {
-    rf_json_put_text(&s->w, "block", rf_stash_print(s->stash, "0x%" PRIxPTR, f->block));
+    rf_json_put_text(&s->w, "block", rf_bump_arena_print(s->arena, "0x%" PRIxPTR, f->block));
     rf_json_put_number(&s->w, "offset", f->offset);
   }
   rf_json_put_number(&s->w, "size", (int64_t)f->size);
@@ -404,7 +405,7 @@ static void suppressions(sarif *s, const rf_record *record) {
   if (record->suppressed_by != NULL) {
     rf_json_object(&s->w, NULL);
     rf_json_put_text(&s->w, "kind", "external");
-    rf_json_put_text(&s->w, "justification", rf_stash_print(s->stash, "rule %s", record->suppressed_by));
+    rf_json_put_text(&s->w, "justification", rf_bump_arena_print(s->arena, "rule %s", record->suppressed_by));
     rf_json_object_end(&s->w);
   }
   rf_json_array_end(&s->w);
@@ -412,9 +413,10 @@ static void suppressions(sarif *s, const rf_record *record) {
 
 static const char *result_text(sarif *s, const rf_record *record) {
   const rf_finding *const f = &record->finding;
-  const char *const title = rf_document_title(s->stash, record);
+  const char *const title = rf_document_title(s->arena, record);
   bool const more = f->detail != NULL && strcmp(f->detail, title) != 0;
-  return rf_stash_print(s->stash, "%s: %s%s%s.", rf_bug_name(f->bug), title, more ? "; " : "", more ? f->detail : "");
+  return rf_bump_arena_print(s->arena, "%s: %s%s%s.", rf_bug_name(f->bug), title, more ? "; " : "",
+                             more ? f->detail : "");
 }
 
 static void result(sarif *s, const rf_record *record) {
@@ -423,7 +425,7 @@ static void result(sarif *s, const rf_record *record) {
   rf_json_object(&s->w, NULL);
   rf_json_put_text(&s->w, "ruleId", rf_bug_name(record->finding.bug));
   rf_json_put_number(&s->w, "ruleIndex", s->rules[record->finding.bug]);
-  rf_json_put_text(&s->w, "level", rf_kind_level(record->finding.bug));
+  rf_json_put_text(&s->w, "level", rf_bug_level(record->finding.bug));
   message(s, "message", result_text(s, record));
   locations(s, record);
   fingerprints(s, record);
@@ -467,14 +469,15 @@ static const char *time_text(sarif *s, int64_t ns) {
   if (gmtime_r(&seconds, &parts) == NULL || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
     return NULL;
   }
-  return rf_stash_print(s->stash, "%s.%03dZ", text, (int)(ns / 1000000 % 1000));
+  return rf_bump_arena_print(s->arena, "%s.%03dZ", text, (int)(ns / 1000000 % 1000));
 }
 
 /* Uploads of one category replace each other: each program has its own. */
 static void automation(sarif *s) {
   const char *const program = s->d->program == NULL ? NULL : rf_base_name(s->d->program);
   rf_json_object(&s->w, "automationDetails");
-  rf_json_put_text(&s->w, "id", program == NULL ? "ringfence/" : rf_stash_print(s->stash, "ringfence/%s/", program));
+  rf_json_put_text(&s->w, "id",
+                   program == NULL ? "ringfence/" : rf_bump_arena_print(s->arena, "ringfence/%s/", program));
   rf_json_object_end(&s->w);
 }
 
@@ -497,7 +500,7 @@ static void invocation(sarif *s) {
   }
   if (s->d->directory != NULL) {
     rf_json_object(&s->w, "workingDirectory");
-    rf_json_put_text(&s->w, "uri", uri_of(s->stash, s->d->directory));
+    rf_json_put_text(&s->w, "uri", uri_of(s->arena, s->d->directory));
     rf_json_object_end(&s->w);
   }
   rf_json_object_end(&s->w);
@@ -508,15 +511,15 @@ static void source_root(sarif *s) {
   rf_json_object(&s->w, "originalUriBaseIds");
   rf_json_object(&s->w, "SRCROOT");
   if (s->d->directory != NULL) {
-    rf_json_put_text(&s->w, "uri", rf_stash_print(s->stash, "%s/", uri_of(s->stash, s->d->directory)));
+    rf_json_put_text(&s->w, "uri", rf_bump_arena_print(s->arena, "%s/", uri_of(s->arena, s->d->directory)));
   }
   message(s, "description", "The folder that relative paths begin at.");
   rf_json_object_end(&s->w);
   rf_json_object_end(&s->w);
 }
 
-void rf_document_sarif(rf_stash *stash, const rf_document *d, const rf_sink *sink) {
-  sarif s = {.w = {sink, 0, false}, .stash = stash, .d = d};
+void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  sarif s = {.w = {sink, 0, false}, .arena = arena, .d = d};
   rf_json_object(&s.w, NULL);
   rf_json_put_text(&s.w, "$schema",
                    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"

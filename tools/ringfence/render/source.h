@@ -1,8 +1,8 @@
 /* Lines of source code, for reports to show beside a place. */
-#ifndef RINGFENCE_TOOL_SOURCE_H
-#define RINGFENCE_TOOL_SOURCE_H
+#ifndef RINGFENCE_TOOLS_RENDER_SOURCE_H
+#define RINGFENCE_TOOLS_RENDER_SOURCE_H
 
-#include "tools/ringfence/model/call.h"
+#include "tools/ringfence/model/frame_view.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,10 +22,10 @@ typedef struct rf_sources {
 /* The line that `call` stands for, without its line feed; NULL where it is not known, or not to be shown: records come from
  * anywhere, so what they name must lie in `directory`; a file that changed after the module was made, or after
  * `before`, has other lines. */
-const char *rf_source_text(rf_sources *sources, rf_stash *stash, const rf_call *call);
+const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_frame_view *call);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_SOURCE_H */
+#endif /* RINGFENCE_TOOLS_RENDER_SOURCE_H */

@@ -1,6 +1,6 @@
 /* Text in XML and HTML. */
-#ifndef RINGFENCE_TOOL_XML_H
-#define RINGFENCE_TOOL_XML_H
+#ifndef RINGFENCE_TOOLS_RENDER_XML_H
+#define RINGFENCE_TOOLS_RENDER_XML_H
 
 #include <ringfence/sink.h>
 
@@ -16,4 +16,4 @@ void rf_xml_text(const char *text, const rf_sink *sink);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_XML_H */
+#endif /* RINGFENCE_TOOLS_RENDER_XML_H */

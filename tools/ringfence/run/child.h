@@ -1,6 +1,6 @@
 /* Running the program: its streams, arguments, signals and status are what they would be without the command. */
-#ifndef RINGFENCE_TOOL_CHILD_H
-#define RINGFENCE_TOOL_CHILD_H
+#ifndef RINGFENCE_TOOLS_RUN_CHILD_H
+#define RINGFENCE_TOOLS_RUN_CHILD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,4 +33,4 @@ _Noreturn void rf_child_exit_alike(int wait_status);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_CHILD_H */
+#endif /* RINGFENCE_TOOLS_RUN_CHILD_H */

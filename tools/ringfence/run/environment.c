@@ -1,6 +1,6 @@
 #include "tools/ringfence/run/environment.h"
 
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,40 +26,41 @@ static rf_options parse(const char *text) {
   return options;
 }
 
-static const char *join(rf_stash *stash, const char *a, const char *b) {
-  return rf_stash_print(stash, "%s%s%s", a, a[0] == '\0' || b[0] == '\0' ? "" : ":", b);
+static const char *join(rf_bump_arena *arena, const char *a, const char *b) {
+  return rf_bump_arena_print(arena, "%s%s%s", a, a[0] == '\0' || b[0] == '\0' ? "" : ":", b);
 }
 
-const char *rf_environment_options(rf_stash *stash, const char *passed, const char *folder, rf_options *effective) {
+const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder,
+                                   rf_options *effective) {
   const char *const own = getenv("RINGFENCE_OPTIONS");
   const char *const user = own == NULL ? "" : own;
   if (parse(user).log != NULL) {
-    rf_say("RINGFENCE_OPTIONS: log is not used here; --log names a file for what is printed");
+    rf_diag("RINGFENCE_OPTIONS: log is not used here; --log names a file for what is printed");
   }
   /* Who runs a program to look for bugs wants to hear of sizes that wrapped; a program that is merely loaded with the library may
    * ask to see whether it gets them. */
-  const char *asked = join(stash, join(stash, "rejected=1", user), passed);
-  const char *const ours = rf_stash_print(stash, "format=json:summary=1:help=0:log=%s/%%p", folder);
-  *effective = parse(join(stash, asked, ours));
+  const char *asked = join(arena, join(arena, "rejected=1", user), passed);
+  const char *const ours = rf_bump_arena_print(arena, "format=json:summary=1:help=0:log=%s/%%p", folder);
+  *effective = parse(join(arena, asked, ours));
   /* An open quotation mark would swallow what is added. */
   if (!effective->summary) {
-    rf_say("RINGFENCE_OPTIONS is not used: a quotation mark in it is never closed");
-    asked = join(stash, "rejected=1", passed);
-    *effective = parse(join(stash, asked, ours));
+    rf_diag("RINGFENCE_OPTIONS is not used: a quotation mark in it is never closed");
+    asked = join(arena, "rejected=1", passed);
+    *effective = parse(join(arena, asked, ours));
   }
-  if (parse(join(stash, user, passed)).help) {
+  if (parse(join(arena, user, passed)).help) {
     rf_sink const to = {error_text, NULL};
     rf_options_help(effective, &to);
   }
   /* Where the run goes on after findings, no process is to end otherwise than it would. */
-  return rf_stash_print(stash, "%s%s", join(stash, asked, ours), effective->halt ? "" : ":exitcode=0");
+  return rf_bump_arena_print(arena, "%s%s", join(arena, asked, ours), effective->halt ? "" : ":exitcode=0");
 }
 
-static const char *preloadable(rf_stash *stash, const char *library, const char *folder) {
+static const char *preloadable(rf_bump_arena *arena, const char *library, const char *folder) {
   if (strpbrk(library, " :$") == NULL) {
     return library;
   }
-  const char *const link = rf_stash_print(stash, "%s/libringfence.so", folder);
+  const char *const link = rf_bump_arena_print(arena, "%s/libringfence.so", folder);
   return symlink(library, link) == 0 ? link : library;
 }
 
@@ -68,13 +69,13 @@ static bool is_variable(const char *entry, const char *name) {
   return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-char **rf_environment_make(rf_stash *stash, const char *library, const char *options, const char *folder) {
+char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder) {
   const char *const preload = getenv("LD_PRELOAD");
   size_t count = 0;
   while (environ[count] != NULL) {
     count++;
   }
-  char **const made = (char **)rf_stash_array(stash, count + 3, sizeof *made);
+  char **const made = (char **)rf_bump_arena_array(arena, count + 3, sizeof *made);
   size_t at = 0;
   for (size_t i = 0; i < count; i++) {
     bool const replaced =
@@ -83,11 +84,11 @@ char **rf_environment_make(rf_stash *stash, const char *library, const char *opt
       made[at++] = environ[i];
     }
   }
-  made[at++] = rf_stash_print(stash, "RINGFENCE_OPTIONS=%s", options);
+  made[at++] = rf_bump_arena_print(arena, "RINGFENCE_OPTIONS=%s", options);
   if (library != NULL) {
     bool const others = preload != NULL && preload[0] != '\0';
-    made[at] = rf_stash_print(stash, "LD_PRELOAD=%s%s%s", preloadable(stash, library, folder), others ? ":" : "",
-                              others ? preload : "");
+    made[at] = rf_bump_arena_print(arena, "LD_PRELOAD=%s%s%s", preloadable(arena, library, folder), others ? ":" : "",
+                                   others ? preload : "");
   }
   return made;
 }

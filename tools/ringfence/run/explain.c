@@ -1,4 +1,4 @@
-#include "tools/ringfence/base/say.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/run/inspect.h"
 
 #include <string.h>
@@ -7,27 +7,27 @@
 static void advise(const rf_inspection *seen) {
   switch (seen->obstacle) {
   case RF_OBSTACLE_STATIC:
-    rf_say("link it dynamically, or with the checked malloc inside: Bazel malloc = "
-           "\"@ringfence//checkers/dropin:malloc\"");
+    rf_diag("link it dynamically, or with the checked malloc inside: Bazel malloc = "
+            "\"@ringfence//checkers/dropin:malloc\"");
     break;
   case RF_OBSTACLE_SETUID:
   case RF_OBSTACLE_CAPABILITIES:
-    rf_say("check it as the user that it becomes, or check a copy: `cp` leaves the privileges behind");
+    rf_diag("check it as the user that it becomes, or check a copy: `cp` leaves the privileges behind");
     break;
   case RF_OBSTACLE_WIDTH:
-    rf_say("build the library for it (`./bazelw build %s//checkers/dropin:ringfence`) and name it with --library",
-           seen->is64 ? "" : "--config=m32 ");
+    rf_diag("build the library for it (`./bazelw build %s//checkers/dropin:ringfence`) and name it with --library",
+            seen->is64 ? "" : "--config=m32 ");
     break;
   case RF_OBSTACLE_LIBC:
-    rf_say("build it against glibc, or link it with the checked malloc inside: Bazel malloc = "
-           "\"@ringfence//checkers/dropin:malloc\"");
+    rf_diag("build it against glibc, or link it with the checked malloc inside: Bazel malloc = "
+            "\"@ringfence//checkers/dropin:malloc\"");
     break;
   case RF_OBSTACLE_SANITIZER:
-    rf_say("run it as it is: %s checks it already; or build it without, to check it with Ringfence", seen->detail);
+    rf_diag("run it as it is: %s checks it already; or build it without, to check it with Ringfence", seen->detail);
     break;
   case RF_OBSTACLE_OWN_MALLOC:
-    rf_say("build it with the system's malloc, or with the checked one: Bazel malloc = "
-           "\"@ringfence//checkers/dropin:malloc\"");
+    rf_diag("build it with the system's malloc, or with the checked one: Bazel malloc = "
+            "\"@ringfence//checkers/dropin:malloc\"");
     break;
   case RF_OBSTACLE_NONE:
   case RF_OBSTACLE_MACHINE:
@@ -41,44 +41,44 @@ static void advise(const rf_inspection *seen) {
 int rf_inspect_explain(const rf_inspection *seen, const char *program) {
   const char *const file = seen->file;
   if (strcmp(file, program) != 0) {
-    rf_say("%s is a script that %s runs", program, file);
+    rf_diag("%s is a script that %s runs", program, file);
   }
   switch (seen->obstacle) {
   case RF_OBSTACLE_NONE:
     break;
   case RF_OBSTACLE_STATIC:
-    rf_say("%s is statically linked: it has no loader that could bring libringfence.so in", file);
+    rf_diag("%s is statically linked: it has no loader that could bring libringfence.so in", file);
     break;
   case RF_OBSTACLE_SETUID:
-    rf_say("%s is setuid or setgid: it runs with other privileges than yours, so the loader ignores LD_PRELOAD", file);
+    rf_diag("%s is setuid or setgid: it runs with other privileges than yours, so the loader ignores LD_PRELOAD", file);
     break;
   case RF_OBSTACLE_CAPABILITIES:
-    rf_say("%s has file capabilities: it gains privileges, so the loader ignores LD_PRELOAD", file);
+    rf_diag("%s has file capabilities: it gains privileges, so the loader ignores LD_PRELOAD", file);
     break;
   case RF_OBSTACLE_WIDTH:
-    rf_say("%s is a %s-bit program, and libringfence.so is built for %s bits", file, seen->is64 ? "64" : "32",
-           seen->is64 ? "32" : "64");
+    rf_diag("%s is a %s-bit program, and libringfence.so is built for %s bits", file, seen->is64 ? "64" : "32",
+            seen->is64 ? "32" : "64");
     break;
   case RF_OBSTACLE_MACHINE:
-    rf_say("%s is a program for %s", file, seen->detail);
+    rf_diag("%s is a program for %s", file, seen->detail);
     break;
   case RF_OBSTACLE_LIBC:
-    rf_say("%s is linked to another C library than glibc (its loader is %s)", file, seen->detail);
+    rf_diag("%s is linked to another C library than glibc (its loader is %s)", file, seen->detail);
     break;
   case RF_OBSTACLE_SANITIZER:
-    rf_say("%s is built with %s, which has a malloc of its own", file, seen->detail);
+    rf_diag("%s is built with %s, which has a malloc of its own", file, seen->detail);
     break;
   case RF_OBSTACLE_OWN_MALLOC:
-    rf_say("%s defines malloc itself, so that of libringfence.so would not be used", file);
+    rf_diag("%s defines malloc itself, so that of libringfence.so would not be used", file);
     break;
   case RF_OBSTACLE_NO_LOADER:
-    rf_say("%s needs the loader %s, which is not on this system", file, seen->detail);
+    rf_diag("%s needs the loader %s, which is not on this system", file, seen->detail);
     break;
   case RF_OBSTACLE_NO_SHELL:
-    rf_say("%s is a script that %s runs, which is not on this system", file, seen->detail);
+    rf_diag("%s is a script that %s runs, which is not on this system", file, seen->detail);
     break;
   case RF_OBSTACLE_NOT_PROGRAM:
-    rf_say("%s is an ELF file but not a program", file);
+    rf_diag("%s is an ELF file but not a program", file);
     break;
   }
   advise(seen);

@@ -1,8 +1,8 @@
 #include "tools/ringfence/run/inspect.h"
 
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
-#include "tools/ringfence/base/say.h"
-#include "tools/ringfence/run/script.h"
+#include "tools/ringfence/run/shebang.h"
 
 #include <elf.h>
 #include <string.h>
@@ -148,10 +148,10 @@ static void look_at_program(const rf_elf *elf, const rf_elf *library, rf_identit
   }
 }
 
-static rf_inspection inspect_file(rf_stash *stash, const char *file, const rf_elf *library, rf_identity identity) {
+static rf_inspection inspect_file(rf_bump_arena *arena, const char *file, const rf_elf *library, rf_identity identity) {
   rf_inspection seen = {.file = file};
   rf_elf elf;
-  switch (rf_elf_open(&elf, file, stash)) {
+  switch (rf_elf_open(&elf, file, arena)) {
   case RF_ELF_OK:
     look_at_program(&elf, library, identity, &seen);
     rf_elf_close(&elf);
@@ -170,10 +170,10 @@ static rf_inspection inspect_file(rf_stash *stash, const char *file, const rf_el
   return seen;
 }
 
-rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *library, rf_identity identity) {
+rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *library, rf_identity identity) {
   const char *file = program;
   for (int i = 0; i < SCRIPTS_DEEP; i++) {
-    const char *const interpreter = rf_script_interpreter(stash, file);
+    const char *const interpreter = rf_shebang_interpreter(arena, file);
     if (interpreter == NULL) {
       break;
     }
@@ -183,10 +183,10 @@ rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *libra
     file = interpreter;
   }
   rf_elf library_elf;
-  if (rf_elf_open(&library_elf, library, stash) != RF_ELF_OK) {
+  if (rf_elf_open(&library_elf, library, arena) != RF_ELF_OK) {
     return (rf_inspection){.file = file};
   }
-  rf_inspection const seen = inspect_file(stash, file, &library_elf, identity);
+  rf_inspection const seen = inspect_file(arena, file, &library_elf, identity);
   rf_elf_close(&library_elf);
   return seen;
 }

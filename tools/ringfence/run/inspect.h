@@ -4,10 +4,10 @@
  * will not where the program gains privileges (setuid), and it would be of no use where the program has a malloc of
  * its own.
  */
-#ifndef RINGFENCE_TOOL_INSPECT_H
-#define RINGFENCE_TOOL_INSPECT_H
+#ifndef RINGFENCE_TOOLS_RUN_INSPECT_H
+#define RINGFENCE_TOOLS_RUN_INSPECT_H
 
-#include "tools/ringfence/base/stash.h"
+#include "tools/ringfence/base/arena.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -51,7 +51,7 @@ rf_identity rf_identity_own(void);
 
 /* Looks at `program` (a path) and, where it is a script, at what runs it. `library` is the path of libringfence.so.
  * What cannot be read is taken to be without obstacle: running it will show. */
-rf_inspection rf_inspect(rf_stash *stash, const char *program, const char *library, rf_identity identity);
+rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *library, rf_identity identity);
 
 /* Tells the user about the obstacle that was seen on the way to `program`, and what to do instead. Returns the
  * status to exit with. */
@@ -61,4 +61,4 @@ int rf_inspect_explain(const rf_inspection *seen, const char *program);
 }
 #endif
 
-#endif /* RINGFENCE_TOOL_INSPECT_H */
+#endif /* RINGFENCE_TOOLS_RUN_INSPECT_H */

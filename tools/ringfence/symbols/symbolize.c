@@ -1,10 +1,10 @@
 #include "tools/ringfence/symbols/symbolize.h"
 
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
-#include "tools/ringfence/base/place.h"
-#include "tools/ringfence/base/say.h"
-#include "tools/ringfence/base/tool.h"
-#include "tools/ringfence/symbols/symbols.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/subprocess.h"
+#include "tools/ringfence/symbols/symbol_table.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ static const symbolizer symbolizers[] = {
 
 /* The frames of one module, at most one of each offset asked for. */
 typedef struct batch {
-  rf_stash *stash;
+  rf_bump_arena *arena;
   const char *module;
   rf_frame **frames;
   size_t count;
@@ -53,9 +53,9 @@ static uint64_t looked_up(const rf_frame *frame) {
   return frame->exact ? frame->offset : frame->offset - 1;
 }
 
-static const symbolizer *find_symbolizer(rf_stash *stash, const char **path) {
+static const symbolizer *find_symbolizer(rf_bump_arena *arena, const char **path) {
   for (size_t i = 0; i < sizeof symbolizers / sizeof symbolizers[0]; i++) {
-    *path = rf_place_in_path(stash, symbolizers[i].name);
+    *path = rf_paths_in_path(arena, symbolizers[i].name);
     if (*path != NULL) {
       return &symbolizers[i];
     }
@@ -65,7 +65,7 @@ static const symbolizer *find_symbolizer(rf_stash *stash, const char **path) {
 
 static char *question(const batch *b) {
   size_t const line = sizeof "0x0123456789abcdef\n";
-  char *const text = (char *)rf_stash_array(b->stash, b->count + 1, line);
+  char *const text = (char *)rf_bump_arena_array(b->arena, b->count + 1, line);
   size_t at = 0;
   for (size_t i = 0; i < b->count; i++) {
     at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b->frames[i]));
@@ -80,13 +80,13 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
     argv[count++] = tool->arguments[i];
   }
   argv[count] = b->module;
-  const char *const answer = rf_tool_run(b->stash, path, argv, question(b));
+  const char *const answer = rf_subprocess_output(b->arena, path, argv, question(b));
   if (answer == NULL) {
     return;
   }
-  rf_source **const sources = (rf_source **)rf_stash_array(b->stash, b->count, sizeof(rf_source *));
-  size_t *const counts = (size_t *)rf_stash_array(b->stash, b->count, sizeof *counts);
-  rf_symbolize_parse(b->stash, answer, b->count, sources, counts);
+  rf_source **const sources = (rf_source **)rf_bump_arena_array(b->arena, b->count, sizeof(rf_source *));
+  size_t *const counts = (size_t *)rf_bump_arena_array(b->arena, b->count, sizeof *counts);
+  rf_symbolize_parse(b->arena, answer, b->count, sources, counts);
   for (size_t i = 0; i < b->count; i++) {
     if (counts[i] != 0) { /* else what the record itself says may be more */
       b->frames[i]->sources = sources[i];
@@ -98,16 +98,16 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
 /* Without a line to go with it, a tool's answer is the nearest symbol before the address, which is wrong where
  * functions have no symbols. The symbol tables tell whether the address lies in it. */
 static void complete(const batch *b, const rf_elf *elf) {
-  rf_symbols const symbols = rf_symbols_read(elf);
+  rf_symbol_table const symbols = rf_symbol_table_read(elf);
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     rf_source *const outer = frame->source_count == 0 ? NULL : &frame->sources[frame->source_count - 1];
     if (outer != NULL && outer->function != NULL && outer->line != 0) {
       continue;
     }
-    const char *const name = rf_symbols_find(&symbols, looked_up(frame));
+    const char *const name = rf_symbol_table_find(&symbols, looked_up(frame));
     if (outer == NULL && name != NULL) {
-      frame->sources = (rf_source *)rf_stash_alloc(b->stash, sizeof *frame->sources);
+      frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
       frame->source_count = 1;
     } else if (outer != NULL && name == NULL && outer->line == 0) {
@@ -119,8 +119,8 @@ static void complete(const batch *b, const rf_elf *elf) {
 }
 
 /* Leaves the first frame of each offset in the batch. */
-static batch distinct(rf_stash *stash, rf_frame **frames, size_t count) {
-  batch b = {stash, frames[0]->module, (rf_frame **)rf_stash_array(stash, count, sizeof(rf_frame *)), 0};
+static batch distinct(rf_bump_arena *arena, rf_frame **frames, size_t count) {
+  batch b = {arena, frames[0]->module, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0};
   for (size_t i = 0; i < count; i++) {
     if (b.count == 0 || by_module(&frames[i], &b.frames[b.count - 1]) != 0) {
       b.frames[b.count++] = frames[i];
@@ -138,16 +138,16 @@ static void copy_to_equals(rf_frame **frames, size_t count) {
   }
 }
 
-static void symbolize_module(rf_stash *stash, rf_frame **frames, size_t count, const symbolizer *tool,
+static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t count, const symbolizer *tool,
                              const char *path) {
   rf_elf elf;
-  if (frames[0]->module == NULL || rf_elf_open(&elf, frames[0]->module, stash) != RF_ELF_OK) {
+  if (frames[0]->module == NULL || rf_elf_open(&elf, frames[0]->module, arena) != RF_ELF_OK) {
     return;
   }
   const char *const ran = frames[0]->build_id;
   const char *const there = rf_elf_build_id(&elf);
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
-    batch const b = distinct(stash, frames, count);
+    batch const b = distinct(arena, frames, count);
     if (tool != NULL) {
       ask(&b, tool, path);
     }
@@ -157,14 +157,14 @@ static void symbolize_module(rf_stash *stash, rf_frame **frames, size_t count, c
   rf_elf_close(&elf);
 }
 
-void rf_symbolize(rf_stash *stash, rf_frame **frames, size_t count) {
+void rf_symbolize(rf_bump_arena *arena, rf_frame **frames, size_t count) {
   if (count == 0) {
     return;
   }
   const char *path = NULL;
-  const symbolizer *const tool = find_symbolizer(stash, &path);
+  const symbolizer *const tool = find_symbolizer(arena, &path);
   if (tool == NULL) {
-    rf_say("no symboliser found, so stacks show no files and lines: install binutils, elfutils or llvm");
+    rf_diag("no symboliser found, so stacks show no files and lines: install binutils, elfutils or llvm");
   }
   qsort(frames, count, sizeof(rf_frame *), by_module);
   size_t start = 0;
@@ -172,7 +172,7 @@ void rf_symbolize(rf_stash *stash, rf_frame **frames, size_t count) {
     bool const same = i < count && compare_text(frames[i]->module, frames[start]->module) == 0 &&
                       compare_text(frames[i]->build_id, frames[start]->build_id) == 0;
     if (!same) {
-      symbolize_module(stash, frames + start, i - start, tool, path);
+      symbolize_module(arena, frames + start, i - start, tool, path);
       start = i;
     }
   }

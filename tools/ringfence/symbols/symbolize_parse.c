@@ -40,7 +40,7 @@ static bool is_unknown(const char *text, size_t length) {
 }
 
 /* "file:line", "file:line:column", "file:line (discriminator 2)", "??:0" or "??:?". */
-static void parse_place(rf_stash *stash, const char *text, size_t length, rf_source *out) {
+static void parse_place(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
   unsigned last = 0;
   unsigned line = 0;
   length = up_to(text, length, " (discriminator");
@@ -51,16 +51,16 @@ static void parse_place(rf_stash *stash, const char *text, size_t length, rf_sou
     line = last;
   }
   if (line != 0 && !is_unknown(text, length)) {
-    out->file = rf_stash_text(stash, text, length);
+    out->file = rf_bump_arena_text(arena, text, length);
     out->line = line;
   }
 }
 
-static void parse_function(rf_stash *stash, const char *text, size_t length, rf_source *out) {
+static void parse_function(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
   /* What eu-addr2line adds. */
   length = up_to(text, length, " inlined at ");
   if (!is_unknown(text, length)) {
-    out->function = rf_stash_text(stash, text, length);
+    out->function = rf_bump_arena_text(arena, text, length);
   }
 }
 
@@ -73,7 +73,7 @@ static bool is_address(const char *line, size_t length, uint64_t *value) {
   return end == line + length;
 }
 
-void rf_symbolize_parse(rf_stash *stash, const char *answer, size_t count, rf_source **sources, size_t *counts) {
+void rf_symbolize_parse(rf_bump_arena *arena, const char *answer, size_t count, rf_source **sources, size_t *counts) {
   const char *line = NULL;
   size_t length = 0;
   uint64_t address = 0;
@@ -90,10 +90,10 @@ void rf_symbolize_parse(rf_stash *stash, const char *answer, size_t count, rf_so
       continue;
     }
     size_t const i = answered - 1;
-    sources[i] = (rf_source *)rf_stash_grow(stash, sources[i], counts[i], sizeof **sources);
+    sources[i] = (rf_source *)rf_bump_arena_grow(arena, sources[i], counts[i], sizeof **sources);
     rf_source *const out = &sources[i][counts[i]++];
     *out = (rf_source){NULL, NULL, 0};
-    parse_function(stash, line, length, out);
-    parse_place(stash, place, place_length, out);
+    parse_function(arena, line, length, out);
+    parse_place(arena, place, place_length, out);
   }
 }
