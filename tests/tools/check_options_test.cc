@@ -72,7 +72,7 @@ TEST(Options, FormatJsonPrintsThatOnly) {
 TEST(Options, KeepLeavesTheRecords) {
   const Result result = check({"--keep", "--", program("overflow"), "without"});
   ASSERT_EQ(result.said().size(), 2u) << result.err;
-  const std::string words = "what the processes recorded is in ";
+  const std::string words = "the records of the processes are in ";
   ASSERT_EQ(result.said()[0].rfind(words, 0), 0u);
   const std::string folder = result.said()[0].substr(words.size());
   const Result listed = run({"sh", "-c", "cat \"$1\"/*; rm -r \"$1\"", "sh", folder});

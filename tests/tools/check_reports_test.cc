@@ -53,7 +53,7 @@ TEST_F(CheckReports, EachFormatHasAnOptionOfItsOwn) {
   EXPECT_EQ(read_file(file("b")).rfind("<?xml ", 0), 0U);
   EXPECT_EQ(read_file(file("c.sarif")).rfind("<!DOCTYPE html>", 0), 0U);
   EXPECT_EQ(check({"--html", "-", "--", "true"}).err,
-            "ringfence: --html needs the name of a file; standard output belongs to the program\n");
+            "ringfence: --html needs a file name; standard output belongs to the program\n");
 }
 
 TEST_F(CheckReports, FormatIsOfTheOutputWhereThereIsOne) {
@@ -88,7 +88,7 @@ TEST_F(CheckReports, ARuleForASourceFileHidesAfterTheRun) {
   EXPECT_TRUE(has(result.err, "ringfence: nothing found in 1 process: ")) << result.err;
   const Result halted = check({"--suppressions", rules, "--", program("repeats")});
   EXPECT_EQ(halted.status, 99);
-  EXPECT_TRUE(has(halted.err, "--continue goes on")) << halted.err;
+  EXPECT_TRUE(has(halted.err, "--continue avoids that")) << halted.err;
 }
 
 TEST_F(CheckReports, OtherFindingsStillCount) {
@@ -126,13 +126,13 @@ TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
   check({"--write-baseline", known, "--", program("repeats")});
   const Result halted = check({"--halt", "--baseline", known, "--", program("repeats")});
   EXPECT_EQ(halted.status, 99);
-  EXPECT_TRUE(has(halted.err, "ended at a finding that the baseline has; without --halt it would go on")) << halted.err;
+  EXPECT_TRUE(has(halted.err, "ended at a finding that is in the baseline; without --halt it would continue")) << halted.err;
 }
 
 TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   const std::string known = file("known.txt");
   const Result written = check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
-  EXPECT_TRUE(has(written.err, "what was found after max_findings is not in " + known)) << written.err;
+  EXPECT_TRUE(has(written.err, "findings beyond max_findings are not in " + known)) << written.err;
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }
 

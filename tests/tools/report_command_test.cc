@@ -211,32 +211,32 @@ TEST_F(ReportCommand, ImageNamesTheAddressesOfATargetWithoutFiles) {
 TEST_F(ReportCommand, RefusesWhatItCannotDo) {
   const std::string good = all();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
-      {{}, "report which files? `ringfence report FILE...`, - for standard input"},
-      {{"--format", "xml", good}, "--format xml: there are text, json, sarif, junit and html"},
-      {{"--from", "uart", good}, "--from uart: there are auto, json and serial"},
-      {{"--exitcode", "256", good}, "--exitcode 256: 0 to 255"},
-      {{"--fromat", "json", good}, "there is no option --fromat; did you mean --format?"},
-      {{"-x", good}, "there is no option -x; see `ringfence help report`"},
-      {{"--write-baseline", "-", good}, "--write-baseline needs the name of a file; standard output is for the report"},
+      {{}, "no file given; try `ringfence report FILE...`, with - for standard input"},
+      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit or html"},
+      {{"--from", "uart", good}, "--from uart: use auto, json or serial"},
+      {{"--exitcode", "256", good}, "--exitcode 256: use a number from 0 to 255"},
+      {{"--fromat", "json", good}, "unknown option --fromat; did you mean --format?"},
+      {{"-x", good}, "unknown option -x; see `ringfence help report`"},
+      {{"--write-baseline", "-", good}, "--write-baseline needs a file name; standard output is for the report"},
       {{"--quiet=1", good}, "--quiet takes no argument"},
       {{good, "--baseline"}, "--baseline needs an argument; see `ringfence help report`"},
       {{"/nonexistent"}, "cannot read /nonexistent: No such file or directory"},
       {{"/tmp"}, "cannot read /tmp: Is a directory"},
-      {{"--image", "/nonexistent", good}, "--image /nonexistent: there is no such file that can be read"},
+      {{"--image", "/nonexistent", good}, "cannot read the image /nonexistent: No such file or directory"},
       {{"--output", file("x.pdf"), good},
        "--output " + file("x.pdf") +
-           ": the name does not tell the format; give --format, or a name that ends in .txt, .json, .sarif, .xml or "
+           ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml or "
            ".html"},
       {{file("plain", "just text\n")},
-       file("plain") + ": there are no findings in it: neither JSON lines nor #RF: lines"},
+       file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
-       file("plain") + " is no baseline: it does not begin with \"# Ringfence baseline, version 1\""},
+       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 1\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
-       file("odd") + ":2: this is no line of a baseline: xyz"},
+       file("odd") + ":2: not a line of a baseline: xyz"},
       {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
-       file("many") + ":2: this is no line of a baseline: 0123456789abcdef 18446744073709551616 x"},
+       file("many") + ":2: not a line of a baseline: 0123456789abcdef 18446744073709551616 x"},
       {{"--baseline", file("zero", std::string("# Ringfence baseline, version 1\n#\0\n", 35)), good},
-       file("zero") + ":2: there is a zero byte in it"},
+       file("zero") + ":2: contains a NUL byte"},
       {{"--baseline", "/tmp", good}, "cannot read the baseline /tmp: Is a directory"},
       {{"--suppressions", "/tmp", good}, "cannot read the suppressions /tmp: Is a directory"},
       {{"--suppressions", "/nonexistent", good},
@@ -300,7 +300,7 @@ TEST_F(ReportCommand, ABaselineLetsOnlyNewFindingsCount) {
   const Result same = report({"--baseline", known, file("again", json(double_free()) + json(leak()))});
   EXPECT_EQ(same.status, 0);
   EXPECT_EQ(same.err, "ringfence: 2 findings; 0 new, 2 in the baseline\n");
-  EXPECT_TRUE(has(same.out, "  known: the baseline has it\n"));
+  EXPECT_TRUE(has(same.out, "  known: in the baseline\n"));
   const Result more = report({"--baseline", known, all()});
   EXPECT_EQ(more.status, 99);
   EXPECT_EQ(more.err, "ringfence: 3 findings; 1 new, 2 in the baseline\n");

@@ -83,7 +83,7 @@ TEST_F(Report, CountsWhatWasSuppressed) {
 
 TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
   totals_.times = 5;
-  EXPECT_EQ(text().rfind("ringfence: 5 findings, of which no record is left, in 1 process: ", 0), 0u) << text();
+  EXPECT_EQ(text().rfind("ringfence: 5 findings without a record, in 1 process: ", 0), 0u) << text();
 }
 
 TEST_F(Report, MentionsWhatItCouldNotSee) {

@@ -64,9 +64,9 @@ static const char *named_program(const char *name, int *status) {
   } else if (S_ISDIR(st.st_mode)) {
     rf_diag("%s is a directory, not a program", name);
   } else if (!S_ISREG(st.st_mode)) {
-    rf_diag("%s is not a program but a device, pipe or socket", name);
+    rf_diag("%s is a device, pipe or socket, not a program", name);
   } else if (access(name, X_OK) != 0) {
-    rf_diag("%s is not executable (%s); `chmod +x` makes a program of it", name, strerror(errno));
+    rf_diag("%s is not executable (%s); `chmod +x` makes it so", name, strerror(errno));
   } else {
     return name;
   }
@@ -76,7 +76,7 @@ static const char *named_program(const char *name, int *status) {
 const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status) {
   *status = RF_EXIT_NOT_FOUND;
   if (name[0] == '\0') {
-    rf_diag("the program's name is empty");
+    rf_diag("the program name is empty");
     return NULL;
   }
   if (strchr(name, '/') != NULL) {
@@ -84,9 +84,9 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
   }
   const char *const found = rf_paths_in_path(arena, name);
   if (found == NULL && is_executable(name)) {
-    rf_diag("there is no %s in PATH; for the one in this directory, say ./%s", name, name);
+    rf_diag("program %s not found in PATH; to run the one in this directory, use ./%s", name, name);
   } else if (found == NULL) {
-    rf_diag("there is no program %s in PATH", name);
+    rf_diag("program %s not found in PATH", name);
   }
   return found;
 }

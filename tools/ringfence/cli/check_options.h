@@ -2,31 +2,20 @@
 #ifndef RINGFENCE_TOOLS_CLI_CHECK_OPTIONS_H
 #define RINGFENCE_TOOLS_CLI_CHECK_OPTIONS_H
 
-#include "tools/ringfence/render/output.h"
-
-#include <stdbool.h>
+#include "tools/ringfence/cli/common_options.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct rf_check_options {
+  rf_common_options common;
   const char *library; /* --library, or NULL */
   const char *json;    /* --json, or NULL */
   const char *log;     /* --log, or NULL */
-  rf_output_format format;
-  bool format_given;
-  rf_outputs outputs; /* --output */
-  const char **suppressions;
-  size_t suppressions_count;
-  const char *baseline;       /* --baseline, or NULL */
-  const char *write_baseline; /* --write-baseline, or NULL */
   bool keep;
-  bool quiet;
-  bool verbose;
-  bool help;
   const char *passed; /* for the library, in the form of RINGFENCE_OPTIONS; "" for nothing */
-  char **program;     /* the program and its arguments, NULL at the end; at least one where `help` is false */
+  char **program;     /* the program and its arguments, NULL at the end; at least one unless help is asked for */
 } rf_check_options;
 
 /* Reads the words behind `check` (argv[0] is "check"). False after a message. */
@@ -39,4 +28,4 @@ void rf_check_options_help(void);
 }
 #endif
 
-#endif /* RINGFENCE_TOOLS_CLI_CHECK_OPTIONS_H */
+#endif

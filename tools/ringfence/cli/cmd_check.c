@@ -35,8 +35,7 @@ typedef struct check {
   rf_child child;
   rf_run run;
   size_t living; /* processes that still run */
-  rf_suppressions suppressions;
-  rf_baseline baseline;
+  rf_document_options making;
   rf_document document;
   rf_totals totals;
 } check;
@@ -66,26 +65,13 @@ static bool open_outputs(check *c) {
   if (c->out != NULL && c->options.json != NULL) {
     c->json = rf_output_open(c->options.json);
   }
-  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.outputs) &&
-         try_baseline_file(c->options.write_baseline);
-}
-
-static bool read_baseline(check *c) {
-  return c->options.baseline == NULL || rf_baseline_read(&c->baseline, &c->arena, c->options.baseline);
-}
-
-static bool read_suppressions(check *c) {
-  for (size_t i = 0; i < c->options.suppressions_count; i++) {
-    if (!rf_document_suppressions(&c->suppressions, &c->arena, c->options.suppressions[i])) {
-      return false;
-    }
-  }
-  return true;
+  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.common.outputs) &&
+         try_baseline_file(c->options.common.write_baseline);
 }
 
 /* The processes get the rules as well: what they know of by name does not end them. */
 static bool pass_suppressions(check *c) {
-  if (c->suppressions.count == 0) {
+  if (c->making.suppressions.count == 0) {
     return true;
   }
   const char *const path = rf_bump_arena_print(&c->arena, "%s/suppressions", c->folder);
@@ -93,8 +79,8 @@ static bool pass_suppressions(check *c) {
   if (file == NULL) {
     return false;
   }
-  for (size_t i = 0; i < c->suppressions.count; i++) {
-    (void)fprintf(file, "%s\n", rf_document_rule(&c->arena, &c->suppressions.rules[i]));
+  for (size_t i = 0; i < c->making.suppressions.count; i++) {
+    (void)fprintf(file, "%s\n", rf_document_rule(&c->arena, &c->making.suppressions.rules[i]));
   }
   c->options.passed = rf_bump_arena_print(&c->arena, "%s%ssuppressions=%s", c->options.passed,
                                           c->options.passed[0] == '\0' ? "" : ":", path);
@@ -118,7 +104,7 @@ static int prepare(check *c) {
     return rf_inspect_explain(&seen, c->program);
   }
   c->linked_in = seen.linked_in;
-  if (!read_suppressions(c) || !read_baseline(c) || !open_outputs(c)) {
+  if (!rf_common_options_read(&c->options.common, &c->arena, &c->making) || !open_outputs(c)) {
     return RF_EXIT_USAGE;
   }
   c->folder = rf_tempdir_make(&c->arena);
@@ -131,7 +117,7 @@ static int prepare(check *c) {
 static int run_program(check *c) {
   const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
   char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
-  if (c->options.verbose) {
+  if (c->options.common.verbose) {
     rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
   }
   c->began = (int64_t)time(NULL);
@@ -178,7 +164,7 @@ static void put_away(check *c) {
     return; /* they could not say what they find */
   }
   if (c->folder != NULL && c->options.keep) {
-    rf_diag("what the processes recorded is in %s", c->folder);
+    rf_diag("the records of the processes are in %s", c->folder);
   } else if (c->folder != NULL) {
     rf_tempdir_remove(&c->arena, c->folder);
   }
@@ -189,11 +175,6 @@ static void put_away(check *c) {
 static bool ended_as_after_a_finding(const check *c) {
   int const status = c->child.wait_status;
   return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
-}
-
-static const char *current_directory(check *c) {
-  char path[PATH_MAX];
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_text(&c->arena, path, strlen(path));
 }
 
 static const char *host_name(check *c) {
@@ -211,13 +192,11 @@ static const char *command_line(check *c) {
 }
 
 static void understand(check *c) {
-  rf_document_options const options = {.library = c->library,
-                                       .directory = current_directory(c),
-                                       .suppressions = c->suppressions,
-                                       .baseline = c->options.baseline == NULL ? NULL : &c->baseline,
-                                       .symbolize = true,
-                                       .whole = c->options.verbose};
-  rf_document_make(&c->document, &c->arena, &c->run, &options);
+  c->making.library = c->library;
+  c->making.directory = rf_current_folder(&c->arena);
+  c->making.symbolize = true;
+  c->making.whole = c->options.common.verbose;
+  rf_document_make(&c->document, &c->arena, &c->run, &c->making);
   c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
   c->document.totals = &c->totals;
   c->document.command = command_line(c);
@@ -239,20 +218,21 @@ static void understand(check *c) {
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = sink_of(file);
   rf_document_text(&c->arena, &c->document, &sink);
-  if (c->options.verbose) {
+  if (c->options.common.verbose) {
     rf_report_processes(&c->arena, &c->run, &sink);
   }
   if (c->totals.processes == 0) {
     rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
                                            "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                            c->program));
-  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.quiet) {
+  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.common.quiet) {
     rf_report_totals_text(&c->arena, &c->totals, &sink);
   }
 }
 
 static void write_out(check *c) {
-  rf_output_format const format = rf_outputs_unfixed(&c->options.outputs) == 0 ? c->options.format : RF_OUTPUT_TEXT;
+  rf_output_format const format =
+      rf_outputs_unfixed(&c->options.common.outputs) == 0 ? c->options.common.format : RF_OUTPUT_TEXT;
   if (format == RF_OUTPUT_TEXT) {
     write_text(c, c->out);
   } else {
@@ -274,20 +254,20 @@ static void tell(check *c) {
     rf_output_put(&c->arena, &c->document, RF_OUTPUT_JSON, c->json);
     (void)rf_output_close(c->json, c->options.json);
   }
-  (void)rf_outputs_write(&c->options.outputs, &c->arena, &c->document);
+  (void)rf_outputs_write(&c->options.common.outputs, &c->arena, &c->document);
   rf_outputs_write_artifacts(&c->arena, &c->document);
-  if (c->options.write_baseline != NULL) {
-    (void)rf_baseline_write(&c->arena, c->options.write_baseline, c->document.records, c->document.count);
+  if (c->options.common.write_baseline != NULL) {
+    (void)rf_baseline_write(&c->arena, c->options.common.write_baseline, c->document.records, c->document.count);
     if (c->totals.uncounted != 0) {
-      rf_diag("what was found after max_findings is not in %s; give --option max_findings=0",
-              c->options.write_baseline);
+      rf_diag("findings beyond max_findings are not in %s; use --option max_findings=0",
+              c->options.common.write_baseline);
     }
   }
   if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
-    rf_diag("a process was ended at a finding that the baseline has; without --halt it would go on");
+    rf_diag("a process ended at a finding that is in the baseline; without --halt it would continue");
   }
   if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
-    rf_diag("a process was ended at a finding that only source files or lines can suppress; --continue goes on");
+    rf_diag("a process ended at a finding that only a rule for a source file suppresses; --continue avoids that");
   }
 }
 
@@ -295,7 +275,7 @@ static void tell(check *c) {
 static _Noreturn void leave(check *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
-  bool const failed = has_new(c) && c->options.write_baseline == NULL;
+  bool const failed = has_new(c) && c->options.common.write_baseline == NULL;
   rf_bump_arena_free(&c->arena);
   if (failed && exitcode != 0) {
     exit(exitcode);
@@ -330,7 +310,7 @@ static int run(int argc, char **argv) {
   check c = {0};
   int status = RF_EXIT_USAGE;
   if (rf_check_options_parse(&c.options, &c.arena, argc, argv)) {
-    if (c.options.help) {
+    if (c.options.common.help) {
       rf_check_options_help();
       status = 0;
     } else {

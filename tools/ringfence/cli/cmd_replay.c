@@ -2,13 +2,13 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/option_table.h"
 #include "tools/ringfence/cli/trace_leaks.h"
 #include "tools/trace/read.h"
 #include "tools/trace/replay.h"
 #include "tools/trace/write.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <ringfence/pool.h>
 #include <ringfence/tlsf.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #define ARENA_LEAST ((size_t)64 << 10)
 #define FOOTPRINT_FACTOR 16U /* no heap is tried with more than so many peaks */
 #define RUNS 7U
+#define RUNS_MOST 1000U
 
 typedef struct options {
   const char *path;
@@ -32,39 +33,44 @@ typedef struct options {
   bool help;
 } options;
 
+typedef enum row_id { ALLOCATOR, ARENA, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE, HELP, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [ALLOCATOR] = {"allocator", 'a', "NAME",
+                   "allocator to replay on: tlsf (the default), or another; a wrong name\nlists them", NULL},
+    [ARENA] = {"arena", '\0', "BYTES", "its memory (default: twice the trace's peak); K, M or G after it", NULL},
+    [RUN_COUNT] = {"runs", '\0', "N", "runs to measure times in (default 7)", NULL},
+    [TOP] = {"top", '\0', "N", "call sites to list (default 10)", NULL},
+    [ADVISE] = {"advise-pool", '\0', NULL, "print how many small blocks of each size the trace needs, for rf_pool",
+                NULL},
+    [EVENTS] = {"events", '\0', "N", "replay only the first N requests", NULL},
+    [PARTIAL] = {"partial", '\0', NULL, "of a damaged or cut off file, replay the part before the damage", NULL},
+    [SAVE] = {"save", '\0', "FILE",
+              "write the requests to FILE, without call sites, threads and times; replay\nnothing", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+static const rf_option_table table = {"replay", rows, ROWS, false};
+
 static void help(void) {
-  (void)puts(
-      "Usage: ringfence replay [OPTIONS] FILE\n"
-      "\n"
-      "Replays a trace that `ringfence check --trace FILE -- program` recorded on one of Ringfence's allocators. "
-      "Prints how\n"
-      "long requests take, how much memory they need, how that fragments, and what is live at the end by call site.\n"
-      "\n"
-      "Options:\n"
-      "  -a, --allocator NAME  on which to replay: tlsf (the default), or another; a wrong name lists them\n"
-      "      --arena BYTES     of memory for it (default: twice the trace's peak); K, M and G count\n"
-      "      --runs N          for measuring times (default 7)\n"
-      "      --top N           call sites to list (default 10)\n"
-      "      --advise-pool     print the counts of small blocks that the trace calls for, for rf_pool\n"
-      "      --events N        replay the first N requests only\n"
-      "      --partial         of a damaged or cut off file, take what comes before the damage\n"
-      "      --save FILE       write the requests to FILE, without call sites, threads and times; replay nothing\n"
-      "  -h, --help            print this and exit\n"
-      "\n"
-      "Exit status: 0; 1 if requests failed in the arena; 2 if FILE is no trace or the command line is wrong.\n"
-      "\n"
-      "Example:\n"
-      "  ringfence check --trace run.rft -- ./program\n"
-      "  ringfence replay --allocator smallmem run.rft\n"
-      "  zcat run.rft.gz | ringfence replay -");
+  (void)puts("Usage: ringfence replay [OPTIONS] FILE\n"
+             "\n"
+             "Replays a trace that `ringfence check --trace FILE -- program` recorded on one of Ringfence's "
+             "allocators. Prints\n"
+             "how long requests take, how much memory they need, how it fragments, and what is live at the end by call "
+             "site.\n");
+  rf_option_table_help(&table);
+  (void)puts("\n"
+             "Exit status: 0; 1 if requests failed in the arena; 2 if FILE is no trace or the command line is wrong.\n"
+             "\n"
+             "Example:\n"
+             "  ringfence check --trace run.rft -- ./program\n"
+             "  ringfence replay --allocator smallmem run.rft\n"
+             "  zcat run.rft.gz | ringfence replay -");
 }
 
-/* ---- The command line ---- */
-
-enum { ARENA = 256, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE };
-
 /* Digits, and K, M or G. */
-static bool take_size(const char *name, const char *text, size_t *out) {
+static bool parse_size(row_id id, const char *text, size_t *out) {
   char *end;
   errno = 0;
   unsigned long long const n = strtoull(text, &end, 10);
@@ -74,14 +80,14 @@ static bool take_size(const char *name, const char *text, size_t *out) {
                                                       : 0;
   if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0 ? 1 : 0] != '\0' || n == 0 ||
       n > RF_SIZE_LIMIT >> shift) {
-    rf_diag("--%s %s: give a number above 0", name, text);
+    rf_diag("--%s %s: give a number above 0", rows[id].name, text);
     return false;
   }
   *out = (size_t)n << shift;
   return true;
 }
 
-static bool take_subject(const char *name, const subject **out) {
+static bool parse_subject(const char *name, const subject **out) {
   *out = subject_find(name);
   if (*out == NULL) {
     char names[512] = "";
@@ -89,23 +95,24 @@ static bool take_subject(const char *name, const subject **out) {
       size_t const used = strlen(names);
       (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", subjects[i].name);
     }
-    rf_diag("--allocator %s: there are %s", name, names);
+    rf_diag("--allocator %s: use one of %s", name, names);
   }
   return *out != NULL;
 }
 
-static bool apply(options *o, int code, const char *argument) {
-  switch (code) {
-  case 'a':
-    return take_subject(argument, &o->on);
+static bool apply(void *context, size_t row, const char *argument) {
+  options *const o = (options *)context;
+  switch ((row_id)row) {
+  case ALLOCATOR:
+    return parse_subject(argument, &o->on);
   case ARENA:
-    return take_size("arena", argument, &o->arena);
+    return parse_size(ARENA, argument, &o->arena);
   case RUN_COUNT:
-    return take_size("runs", argument, &o->runs);
+    return parse_size(RUN_COUNT, argument, &o->runs);
   case TOP:
-    return take_size("top", argument, &o->top);
+    return parse_size(TOP, argument, &o->top);
   case EVENTS:
-    return take_size("events", argument, &o->events);
+    return parse_size(EVENTS, argument, &o->events);
   case ADVISE:
     o->advise = true;
     return true;
@@ -122,47 +129,20 @@ static bool apply(options *o, int code, const char *argument) {
 }
 
 static bool parse(options *o, int argc, char **argv) {
-  static const struct option words[] = {{"allocator", required_argument, NULL, 'a'},
-                                        {"arena", required_argument, NULL, ARENA},
-                                        {"runs", required_argument, NULL, RUN_COUNT},
-                                        {"top", required_argument, NULL, TOP},
-                                        {"advise-pool", no_argument, NULL, ADVISE},
-                                        {"events", required_argument, NULL, EVENTS},
-                                        {"partial", no_argument, NULL, PARTIAL},
-                                        {"save", required_argument, NULL, SAVE},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {NULL, 0, NULL, 0}};
   *o = (options){.on = subject_find("tlsf"), .runs = RUNS, .top = 10};
-  opterr = 0;
-  optind = 1;
-  for (;;) {
-    const char *const word = optind < argc ? argv[optind] : "";
-    int const code = getopt_long(argc, argv, ":a:h", words, NULL);
-    if (code == -1) {
-      break;
-    }
-    if (code == ':' || code == '?') {
-      rf_diag(code == ':' ? "%s needs an argument; see `ringfence help replay`"
-                          : "there is no option %s; see `ringfence help replay`",
-              word);
-      return false;
-    }
-    if (!apply(o, code, optarg)) {
-      return false;
-    }
+  int const first = rf_option_table_read(&table, argc, argv, apply, o);
+  if (first < 0 || o->help) {
+    return first >= 0;
   }
-  if (o->help) {
-    return true;
-  }
-  if (optind + 1 != argc) {
-    rf_diag(optind == argc ? "replay which trace? `ringfence replay FILE`" : "replay takes one trace at a time");
+  if (first + 1 != argc) {
+    rf_diag(first == argc ? "no trace given; try `ringfence replay FILE`" : "replay takes one trace at a time");
     return false;
   }
-  o->path = strcmp(argv[optind], "-") == 0 ? "/dev/stdin" : argv[optind];
+  o->path = strcmp(argv[first], "-") == 0 ? "/dev/stdin" : argv[first];
   return true;
 }
 
-/* ---- What is printed ---- */
+/* ---- Printing ---- */
 
 static void print_size(size_t bytes) {
   if (bytes < 10240) {
@@ -263,9 +243,10 @@ static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
     print_size(arena);
   }
   (void)printf("\n");
-  replay_times const times = replay_measure(o->on, t, &m, arena, (unsigned)(o->runs < 1000 ? o->runs : 1000), NULL);
-  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %zu runs)\n",
-               times.mean_ns, times.worst_ns, o->runs < 1000 ? o->runs : 1000);
+  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
+  replay_times const times = replay_measure(o->on, t, &m, arena, runs, NULL);
+  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
+               times.worst_ns, runs);
   size_t const failed = print_failures(o, t, &m, arena);
   print_footprint(o->on, t, replay_footprint(o->on, t, &m));
   replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);

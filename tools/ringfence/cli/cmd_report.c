@@ -5,8 +5,8 @@
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/output.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +16,6 @@ typedef struct report {
   rf_report_command_options options;
   rf_run run;
   rf_input_losses losses;
-  rf_baseline baseline;
   rf_document_options making;
   rf_document document;
 } report;
@@ -32,38 +31,16 @@ static bool read_inputs(report *r) {
   return true;
 }
 
-static const char *folder_of(report *r) {
-  char path[PATH_MAX];
-  if (r->options.source_root != NULL) {
-    return r->options.source_root;
-  }
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_text(&r->arena, path, strlen(path));
-}
-
-static bool read_rules(report *r) {
-  for (size_t i = 0; i < r->options.suppressions_count; i++) {
-    if (!rf_document_suppressions(&r->making.suppressions, &r->arena, r->options.suppressions[i])) {
-      return false;
-    }
-  }
-  if (r->options.baseline != NULL) {
-    r->making.baseline = &r->baseline;
-    return rf_baseline_read(&r->baseline, &r->arena, r->options.baseline);
-  }
-  return true;
-}
-
 static bool prepare(report *r) {
-  r->making.directory = folder_of(r);
+  r->making.directory = r->options.source_root != NULL ? r->options.source_root : rf_current_folder(&r->arena);
   r->making.image = r->options.image;
   r->making.symbolize = r->options.symbolize;
-  r->making.whole = r->options.verbose;
+  r->making.whole = r->options.common.verbose;
   if (r->options.image != NULL && access(r->options.image, R_OK) != 0) {
-    rf_diag("--image %s: there is no such file that can be read", r->options.image);
+    rf_diag("cannot read the image %s: %s", r->options.image, strerror(errno));
     return false;
   }
-  return rf_outputs_settle(&r->options.outputs, r->options.format_given, r->options.format) && read_rules(r) &&
-         read_inputs(r);
+  return rf_common_options_read(&r->options.common, &r->arena, &r->making) && read_inputs(r);
 }
 
 /* ---- After ---- */
@@ -100,7 +77,7 @@ static void say_summary(report *r) {
     text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
   }
   if (r->losses.missing != 0) {
-    text = rf_bump_arena_print(&r->arena, "%s; %zu %s of which nothing arrived", text, r->losses.missing,
+    text = rf_bump_arena_print(&r->arena, "%s; %zu %s that did not arrive", text, r->losses.missing,
                                plural(r->losses.missing, "finding", "findings"));
   }
   if (r->losses.incomplete != 0) {
@@ -115,14 +92,14 @@ static void say_summary(report *r) {
 }
 
 static bool write_all(report *r) {
-  bool written = rf_outputs_write(&r->options.outputs, &r->arena, &r->document);
-  if (r->options.outputs.count == 0 || r->options.standard) {
-    rf_output_put(&r->arena, &r->document, r->options.format, stdout);
+  bool written = rf_outputs_write(&r->options.common.outputs, &r->arena, &r->document);
+  if (r->options.common.outputs.count == 0 || r->options.standard) {
+    rf_output_put(&r->arena, &r->document, r->options.common.format, stdout);
     written = rf_output_close(stdout, NULL) && written;
   }
-  if (r->options.write_baseline != NULL) {
-    written =
-        rf_baseline_write(&r->arena, r->options.write_baseline, r->document.records, r->document.count) && written;
+  if (r->options.common.write_baseline != NULL) {
+    written = rf_baseline_write(&r->arena, r->options.common.write_baseline, r->document.records, r->document.count) &&
+              written;
   }
   return written;
 }
@@ -133,14 +110,14 @@ static int report_files(report *r) {
   }
   rf_document_make(&r->document, &r->arena, &r->run, &r->making);
   bool const written = write_all(r);
-  if (!r->options.quiet) {
+  if (!r->options.common.quiet) {
     say_summary(r);
   }
   if (!written) {
     return RF_EXIT_USAGE;
   }
-  /* Who writes the baseline accepts what is in it. */
-  bool const failed = rf_document_new(&r->document) != 0 && r->options.write_baseline == NULL;
+  /* Findings that are written to the baseline are accepted. */
+  bool const failed = rf_document_new(&r->document) != 0 && r->options.common.write_baseline == NULL;
   return failed ? (int)r->options.exitcode : 0;
 }
 
@@ -148,7 +125,7 @@ static int run(int argc, char **argv) {
   report r = {0};
   int status = RF_EXIT_USAGE;
   if (rf_report_command_options_parse(&r.options, &r.arena, argc, argv)) {
-    if (r.options.help) {
+    if (r.options.common.help) {
       rf_report_command_options_help();
       status = 0;
     } else {

@@ -25,9 +25,9 @@ const rf_command *rf_command_find(const char *name) {
   }
   const char *const nearest = rf_suggest(name, names, COMMANDS);
   if (nearest != NULL) {
-    rf_diag("there is no command %s; did you mean %s?", name, nearest);
+    rf_diag("unknown command %s; did you mean %s?", name, nearest);
   } else {
-    rf_diag("there is no command %s; `ringfence help` lists them", name);
+    rf_diag("unknown command %s; `ringfence help` lists them", name);
   }
   return NULL;
 }

@@ -18,12 +18,12 @@ static const char *command_name(const char *word) {
 int main(int argc, char **argv) {
   rf_streams_hold();
   if (argc < 2) {
-    rf_diag("nothing to do; try `ringfence check -- program`, or `ringfence help`");
+    rf_diag("no command given; try `ringfence check -- program`, or `ringfence help`");
     return RF_EXIT_USAGE;
   }
   const char *const name = command_name(argv[1]);
   if (name[0] == '-') {
-    rf_diag("there is no option %s before the command; try `ringfence help`", name);
+    rf_diag("unknown option %s before the command; try `ringfence help`", name);
     return RF_EXIT_USAGE;
   }
   const rf_command *const command = rf_command_find(name);

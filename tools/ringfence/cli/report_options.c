@@ -1,43 +1,59 @@
 #include "tools/ringfence/cli/report_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/base/suggest.h"
+#include "tools/ringfence/cli/option_table.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <ringfence/finding.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCE_ROOT = 256, IMAGE, BASELINE, WRITE_BASELINE, SUPPRESSIONS, NO_SYMBOLS, FROM };
+typedef enum row_id {
+  FORMAT,
+  OUTPUT,
+  FROM,
+  IMAGE,
+  SUPPRESSIONS,
+  BASELINE,
+  WRITE_BASELINE,
+  EXITCODE,
+  SOURCE_ROOT,
+  NO_SYMBOLS,
+  QUIET,
+  VERBOSE,
+  HELP,
+  ROWS
+} row_id;
 
-static const struct option words[] = {
-    {"format", required_argument, NULL, 'f'},
-    {"output", required_argument, NULL, 'o'},
-    {"from", required_argument, NULL, FROM},
-    {"image", required_argument, NULL, IMAGE},
-    {"suppressions", required_argument, NULL, SUPPRESSIONS},
-    {"baseline", required_argument, NULL, BASELINE},
-    {"write-baseline", required_argument, NULL, WRITE_BASELINE},
-    {"exitcode", required_argument, NULL, 'e'},
-    {"source-root", required_argument, NULL, SOURCE_ROOT},
-    {"no-symbols", no_argument, NULL, NO_SYMBOLS},
-    {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+static const rf_option rows[ROWS] = {
+    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit or html", NULL},
+    [OUTPUT] = {"output", 'o', "FILE",
+                "write to FILE instead of standard output, in the format that its name ends in\n"
+                "(.txt .json .sarif .xml .html) unless --format is given; - is standard output;\n"
+                "may be repeated",
+                NULL},
+    [FROM] = {"from", '\0', "FORM", "form of the FILEs: json, serial, or auto (the default), line by line", NULL},
+    [IMAGE] = {"image", '\0', "FILE", "the program of a target without files, to name its addresses", NULL},
+    [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [BASELINE] = {"baseline", '\0', "FILE", "findings in FILE are known: only new ones count for the exit status",
+                  NULL},
+    [WRITE_BASELINE] = {"write-baseline", '\0', "FILE", "write these findings to FILE as known, and exit with 0", NULL},
+    [EXITCODE] = {"exitcode", 'e', "N", "exit status after (new) findings (default 99); 0: always 0", NULL},
+    [SOURCE_ROOT] = {"source-root", '\0', "DIR", "name files in DIR relative to it (default: the current folder)",
+                     NULL},
+    [NO_SYMBOLS] = {"no-symbols", '\0', NULL, "show only the names that the records hold", NULL},
+    [QUIET] = {"quiet", 'q', NULL, "no summary line on standard error", NULL},
+    [VERBOSE] = {"verbose", 'v', NULL, "show whole stacks, with the callers of main", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-enum { WORDS = sizeof words / sizeof words[0] - 1 };
+static const rf_option_table table = {"report", rows, ROWS, false};
 
-static bool set_format(rf_report_command_options *out, const char *name) {
-  out->format_given = rf_output_format_from_name(name, &out->format);
-  if (!out->format_given) {
-    rf_diag("--format %s: there are text, json, sarif, junit and html", name);
-  }
-  return out->format_given;
-}
+typedef struct reader {
+  rf_report_command_options *out;
+  rf_bump_arena *arena;
+} reader;
 
 static bool set_from(rf_report_command_options *out, const char *name) {
   static const char *const forms[] = {"auto", "json", "serial"};
@@ -47,7 +63,7 @@ static bool set_from(rf_report_command_options *out, const char *name) {
       return true;
     }
   }
-  rf_diag("--from %s: there are auto, json and serial", name);
+  rf_diag("--from %s: use auto, json or serial", name);
   return false;
 }
 
@@ -56,157 +72,90 @@ static bool set_exitcode(rf_report_command_options *out, const char *text) {
   errno = 0;
   unsigned long const value = strtoul(text, &end, 10);
   if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > 255) {
-    rf_diag("--exitcode %s: 0 to 255", text);
+    rf_diag("--exitcode %s: use a number from 0 to 255", text);
     return false;
   }
   out->exitcode = (unsigned)value;
   return true;
 }
 
-static bool set_file(const char **out, const char *path) {
-  *out = path;
-  return true;
-}
-
-static bool add_suppressions(rf_report_command_options *out, rf_bump_arena *arena, const char *path) {
-  out->suppressions =
-      (const char **)rf_bump_arena_grow(arena, out->suppressions, out->suppressions_count, sizeof(const char *));
-  out->suppressions[out->suppressions_count++] = path;
-  return true;
-}
-
-static bool add_output(rf_report_command_options *out, rf_bump_arena *arena, const char *path) {
+static void add_output(const reader *r, const char *path) {
   if (strcmp(path, "-") == 0) {
-    out->standard = true;
+    r->out->standard = true;
   } else {
-    rf_outputs_add(&out->outputs, arena, path);
+    rf_outputs_add(&r->out->common.outputs, r->arena, path);
   }
-  return true;
 }
 
-static bool set_write_baseline(rf_report_command_options *out, const char *path) {
-  if (path[0] == '\0' || strcmp(path, "-") == 0) {
-    rf_diag("--write-baseline needs the name of a file; standard output is for the report");
-    return false;
-  }
-  out->write_baseline = path;
-  return true;
+static void set_flag(rf_report_command_options *out, row_id id) {
+  out->symbolize = out->symbolize && id != NO_SYMBOLS;
+  out->common.quiet = out->common.quiet || id == QUIET;
+  out->common.verbose = out->common.verbose || id == VERBOSE;
+  out->common.help = out->common.help || id == HELP;
 }
 
-static bool apply(rf_report_command_options *out, rf_bump_arena *arena, int code, const char *argument) {
-  switch (code) {
-  case 'f':
-    return set_format(out, argument);
-  case 'o':
-    return add_output(out, arena, argument);
+static bool apply(void *context, size_t row, const char *argument) {
+  const reader *const r = (const reader *)context;
+  rf_report_command_options *const out = r->out;
+  switch ((row_id)row) {
+  case FORMAT:
+    return rf_common_options_format(&out->common, argument);
+  case OUTPUT:
+    add_output(r, argument);
+    return true;
   case FROM:
     return set_from(out, argument);
   case IMAGE:
-    return set_file(&out->image, argument);
+    out->image = argument;
+    return true;
   case SUPPRESSIONS:
-    return add_suppressions(out, arena, argument);
+    rf_common_options_suppressions(&out->common, r->arena, argument);
+    return true;
   case BASELINE:
-    return set_file(&out->baseline, argument);
+    out->common.baseline = argument;
+    return true;
   case WRITE_BASELINE:
-    return set_write_baseline(out, argument);
-  case 'e':
+    return rf_common_options_file(&out->common.write_baseline, rows[row].name, argument,
+                                  "standard output is for the report");
+  case EXITCODE:
     return set_exitcode(out, argument);
   case SOURCE_ROOT:
-    return set_file(&out->source_root, argument);
-  case NO_SYMBOLS:
-    out->symbolize = false;
-    break;
-  case 'q':
-    out->quiet = true;
-    break;
-  case 'v':
-    out->verbose = true;
-    break;
+    out->source_root = argument;
+    return true;
   default:
-    out->help = true;
-    break;
+    set_flag(out, (row_id)row);
+    return true;
   }
-  return true;
-}
-
-/* `word` as it stands on the command line. */
-static bool refuse(rf_bump_arena *arena, const char *word) {
-  const char *names[WORDS];
-  for (size_t i = 0; i < WORDS; i++) {
-    names[i] = words[i].name;
-  }
-  const char *const name =
-      strncmp(word, "--", 2) == 0 ? rf_bump_arena_text(arena, word + 2, strcspn(word + 2, "=")) : "";
-  const char *const nearest = name[0] == '\0' ? NULL : rf_suggest(name, names, WORDS);
-  if (name[0] == '\0') {
-    rf_diag("there is no option -%c; see `ringfence help report`", optopt);
-  } else if (nearest != NULL && strcmp(nearest, name) == 0) {
-    rf_diag("--%s takes no argument", name);
-  } else if (nearest != NULL) {
-    rf_diag("there is no option --%s; did you mean --%s?", name, nearest);
-  } else {
-    rf_diag("there is no option --%s; see `ringfence help report`", name);
-  }
-  return false;
 }
 
 bool rf_report_command_options_parse(rf_report_command_options *out, rf_bump_arena *arena, int argc, char **argv) {
   *out = (rf_report_command_options){.exitcode = RF_EXITCODE_DEFAULT, .symbolize = true};
-  opterr = 0;
-  optind = 1;
-  for (;;) {
-    int const code = getopt_long(argc, argv, ":f:o:e:qvh", words, NULL);
-    if (code == -1) {
-      break;
-    }
-    if (code == ':') {
-      rf_diag("%s needs an argument; see `ringfence help report`", argv[optind - 1]);
-      return false;
-    }
-    if (code == '?') {
-      return refuse(arena, argv[optind - 1]);
-    }
-    if (!apply(out, arena, code, optarg)) {
-      return false;
-    }
-  }
-  out->inputs = argv + optind;
-  out->input_count = argc - optind;
-  if (out->input_count == 0 && !out->help) {
-    rf_diag("report which files? `ringfence report FILE...`, - for standard input");
+  reader r = {out, arena};
+  int const first = rf_option_table_read(&table, argc, argv, apply, &r);
+  if (first < 0) {
     return false;
   }
-  return true;
+  out->inputs = argv + first;
+  out->input_count = argc - first;
+  if (out->input_count == 0 && !out->common.help) {
+    rf_diag("no file given; try `ringfence report FILE...`, with - for standard input");
+    return false;
+  }
+  return rf_outputs_settle(&out->common.outputs, out->common.format_given, out->common.format);
 }
 
 void rf_report_command_options_help(void) {
   (void)puts(
       "Usage: ringfence report [OPTIONS] FILE...\n"
       "\n"
-      "Reads findings from FILEs: JSON lines, and consoles or serial captures with #RF: lines among other text;\n"
-      "- is standard input. Findings of one bug are merged and counted. They are printed to standard output, or\n"
-      "written to files, with functions, files and lines where the programs are still there.\n"
+      "Reads findings from FILEs: JSON lines, and console or serial captures with #RF: lines among other text;\n"
+      "- is standard input. Merges and counts findings of one bug. Prints them to standard output, or writes them\n"
+      "to files, with functions, files and lines where the programs are still there.\n");
+  rf_option_table_help(&table);
+  (void)puts(
       "\n"
-      "Options:\n"
-      "  -f, --format FORMAT     text (the default), json, sarif, junit or html\n"
-      "  -o, --output FILE       write to FILE instead of standard output, in the format that its name ends in\n"
-      "                          (.txt .json .sarif .xml .html) unless --format says another; - is standard output;\n"
-      "                          may be repeated\n"
-      "      --from FORM         what FILEs are: json, serial, or auto (the default), line by line\n"
-      "      --image FILE        the program of a target without files, for its addresses\n"
-      "      --suppressions FILE hide findings that a rule in FILE matches; may be repeated\n"
-      "      --baseline FILE     findings in FILE are known: only new ones count for the exit status\n"
-      "      --write-baseline FILE\n"
-      "                          write to FILE that all of these findings are known, and exit with 0\n"
-      "  -e, --exitcode N        status to exit with after (new) findings (default 99); 0: always 0\n"
-      "      --source-root DIR   name files in DIR without it (default: the current folder)\n"
-      "      --no-symbols        show only what the records themselves know\n"
-      "  -q, --quiet             no summary line on standard error\n"
-      "  -v, --verbose           show whole stacks, with what called main\n"
-      "  -h, --help              print this and exit\n"
-      "\n"
-      "Exit status: 0 if nothing, or nothing new, was found; 99 or --exitcode if something was; 2 if the command\n"
-      "line is wrong or a file cannot be read or written.\n"
+      "Exit status: 0 if nothing (new) was found; 99 or --exitcode if anything was; 2 if the command line is wrong\n"
+      "or a file cannot be read or written.\n"
       "\n"
       "Examples:\n"
       "  ringfence report --output found.sarif --output found.html found.json\n"

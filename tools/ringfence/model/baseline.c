@@ -71,7 +71,7 @@ const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char
   char *at = text;
   *out = (rf_baseline){NULL, 0};
   if (strncmp(at, first_line, strlen(first_line)) != 0) {
-    return rf_bump_arena_print(arena, "%s is no baseline: it does not begin with \"%s\"", path, first_line);
+    return rf_bump_arena_print(arena, "%s is not a baseline: it does not begin with \"%s\"", path, first_line);
   }
   for (unsigned number = 1; at < text + length; number++) {
     char *const line = at;
@@ -80,10 +80,10 @@ const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char
     *end = '\0';
     at = end + 1;
     if (strlen(line) != (size_t)(end - line)) {
-      return rf_bump_arena_print(arena, "%s:%u: there is a zero byte in it", path, number);
+      return rf_bump_arena_print(arena, "%s:%u: contains a NUL byte", path, number);
     }
     if (!parse_line(out, arena, line)) {
-      return rf_bump_arena_print(arena, "%s:%u: this is no line of a baseline: %s", path, number, line);
+      return rf_bump_arena_print(arena, "%s:%u: not a line of a baseline: %s", path, number, line);
     }
   }
   sort_entries(out);

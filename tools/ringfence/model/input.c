@@ -144,7 +144,7 @@ bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, c
   }
   note_time(run, path);
   if (!rf_input_parse(run, losses, arena, is_standard_input(path) ? "stdin" : path, form, text, length)) {
-    rf_diag("%s: there are no findings in it: neither JSON lines nor #RF: lines", path);
+    rf_diag("%s: no findings in it: neither JSON lines nor #RF: lines", path);
     return false;
   }
   return true;

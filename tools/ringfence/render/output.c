@@ -77,7 +77,7 @@ bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format)
       output->format = format;
     } else if (!output->settled) {
       rf_diag(
-          "--output %s: the name does not tell the format; give --format, or a name that ends in .txt, .json, .sarif, "
+          "--output %s: the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, "
           ".xml or .html",
           output->path);
       return false;

@@ -59,7 +59,7 @@ void rf_report_record_text(rf_record *record, const rf_sink *sink) {
     rf_sink_uint(sink, record->processes);
     rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
   }
-  rf_sink_str(sink, record->known ? "  known: the baseline has it\n" : "");
+  rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
 }
 
 static void put_field(const rf_sink *sink, const char *name, uint64_t value) {
@@ -124,7 +124,7 @@ static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
     return t->unrecorded ? "findings that could not be recorded" : "nothing found";
   }
   if (t->findings == 0) {
-    return rf_bump_arena_print(arena, "%" PRIu64 " findings, of which no record is left,", t->times);
+    return rf_bump_arena_print(arena, "%" PRIu64 " findings without a record,", t->times);
   }
   const char *const count =
       rf_bump_arena_print(arena, "%zu %s", t->findings, plural(t->findings, "finding", "findings"));

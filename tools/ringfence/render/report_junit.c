@@ -88,7 +88,7 @@ static void failed_case(const junit *j, rf_record *record) {
 static void cases(const junit *j) {
   for (size_t i = 0; i < j->d->count; i++) {
     if (j->d->records[i]->known) {
-      skipped_case(j, j->d->records[i], "known: the baseline has it");
+      skipped_case(j, j->d->records[i], "known: in the baseline");
     } else {
       failed_case(j, j->d->records[i]);
     }

@@ -35,7 +35,7 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
   const char *const own = getenv("RINGFENCE_OPTIONS");
   const char *const user = own == NULL ? "" : own;
   if (parse(user).log != NULL) {
-    rf_diag("RINGFENCE_OPTIONS: log is not used here; --log names a file for what is printed");
+    rf_diag("RINGFENCE_OPTIONS: log is ignored; --log prints to a file");
   }
   /* Who runs a program to look for bugs wants to hear of sizes that wrapped; a program that is merely loaded with the library may
    * ask to see whether it gets them. */
@@ -44,7 +44,7 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
   *effective = parse(join(arena, asked, ours));
   /* An open quotation mark would swallow what is added. */
   if (!effective->summary) {
-    rf_diag("RINGFENCE_OPTIONS is not used: a quotation mark in it is never closed");
+    rf_diag("RINGFENCE_OPTIONS is ignored: a quotation mark in it is not closed");
     asked = join(arena, "rejected=1", passed);
     *effective = parse(join(arena, asked, ours));
   }

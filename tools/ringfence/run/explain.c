@@ -7,23 +7,23 @@
 static void advise(const rf_inspection *seen) {
   switch (seen->obstacle) {
   case RF_OBSTACLE_STATIC:
-    rf_diag("link it dynamically, or with the checked malloc inside: Bazel malloc = "
+    rf_diag("link it dynamically, or link the checked malloc in: Bazel malloc = "
             "\"@ringfence//checkers/dropin:malloc\"");
     break;
   case RF_OBSTACLE_SETUID:
   case RF_OBSTACLE_CAPABILITIES:
-    rf_diag("check it as the user that it becomes, or check a copy: `cp` leaves the privileges behind");
+    rf_diag("check it as the user that it becomes, or check a copy: `cp` drops the privileges");
     break;
   case RF_OBSTACLE_WIDTH:
     rf_diag("build the library for it (`./bazelw build %s//checkers/dropin:ringfence`) and name it with --library",
             seen->is64 ? "" : "--config=m32 ");
     break;
   case RF_OBSTACLE_LIBC:
-    rf_diag("build it against glibc, or link it with the checked malloc inside: Bazel malloc = "
+    rf_diag("build it against glibc, or link the checked malloc in: Bazel malloc = "
             "\"@ringfence//checkers/dropin:malloc\"");
     break;
   case RF_OBSTACLE_SANITIZER:
-    rf_diag("run it as it is: %s checks it already; or build it without, to check it with Ringfence", seen->detail);
+    rf_diag("run it without the command: %s checks it already; or build it without %s", seen->detail, seen->detail);
     break;
   case RF_OBSTACLE_OWN_MALLOC:
     rf_diag("build it with the system's malloc, or with the checked one: Bazel malloc = "
@@ -47,10 +47,11 @@ int rf_inspect_explain(const rf_inspection *seen, const char *program) {
   case RF_OBSTACLE_NONE:
     break;
   case RF_OBSTACLE_STATIC:
-    rf_diag("%s is statically linked: it has no loader that could bring libringfence.so in", file);
+    rf_diag("%s is statically linked: it has no dynamic loader, which would load libringfence.so", file);
     break;
   case RF_OBSTACLE_SETUID:
-    rf_diag("%s is setuid or setgid: it runs with other privileges than yours, so the loader ignores LD_PRELOAD", file);
+    rf_diag("%s is setuid or setgid: it runs with privileges that differ from yours, so the loader ignores LD_PRELOAD",
+            file);
     break;
   case RF_OBSTACLE_CAPABILITIES:
     rf_diag("%s has file capabilities: it gains privileges, so the loader ignores LD_PRELOAD", file);
@@ -63,13 +64,13 @@ int rf_inspect_explain(const rf_inspection *seen, const char *program) {
     rf_diag("%s is a program for %s", file, seen->detail);
     break;
   case RF_OBSTACLE_LIBC:
-    rf_diag("%s is linked to another C library than glibc (its loader is %s)", file, seen->detail);
+    rf_diag("%s is linked to a C library other than glibc (its loader is %s)", file, seen->detail);
     break;
   case RF_OBSTACLE_SANITIZER:
-    rf_diag("%s is built with %s, which has a malloc of its own", file, seen->detail);
+    rf_diag("%s is built with %s, which brings its own malloc", file, seen->detail);
     break;
   case RF_OBSTACLE_OWN_MALLOC:
-    rf_diag("%s defines malloc itself, so that of libringfence.so would not be used", file);
+    rf_diag("%s defines malloc itself, so it would not use the malloc of libringfence.so", file);
     break;
   case RF_OBSTACLE_NO_LOADER:
     rf_diag("%s needs the loader %s, which is not on this system", file, seen->detail);
