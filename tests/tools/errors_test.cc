@@ -170,7 +170,8 @@ TEST(Program, OneInThisDirectoryButNotInPathIsTold) {
   how.environment = {{"PATH", "/usr/bin:/bin"}};
   const Result result = check({"--", "streams"}, how);
   EXPECT_EQ(result.status, 127);
-  EXPECT_EQ(result.err, "ringfence: program streams not found in PATH; to run the one in this directory, use ./streams\n");
+  EXPECT_EQ(result.err,
+            "ringfence: program streams not found in PATH; to run the one in this directory, use ./streams\n");
 }
 
 TEST(Program, DirectoriesAndDevicesAreTold) {
@@ -181,8 +182,7 @@ TEST(Program, DirectoriesAndDevicesAreTold) {
 TEST(Program, FilesThatAreNotExecutableAreTold) {
   const std::string file = scratch("file");
   write_file(file, "text\n");
-  expect_refused({"check", "--", file}, 126,
-                 file + " is not executable (Permission denied); `chmod +x` makes it so");
+  expect_refused({"check", "--", file}, 126, file + " is not executable (Permission denied); `chmod +x` makes it so");
   unlink(file.c_str());
 }
 
@@ -226,7 +226,8 @@ protected:
 
 TEST_F(Obstacle, StaticProgram) {
   elf_.interpreter.clear();
-  expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so", "//checkers/dropin:malloc");
+  expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so",
+         "//checkers/dropin:malloc");
 }
 
 TEST_F(Obstacle, OtherWidth) {
@@ -290,7 +291,8 @@ TEST_F(Obstacle, OfAScriptIsThatOfItsInterpreter) {
   EXPECT_EQ(result.status, 2);
   ASSERT_EQ(result.said().size(), 3u) << result.err;
   EXPECT_EQ(result.said()[0], script + " is a script that " + path_ + " runs");
-  EXPECT_EQ(result.said()[1], path_ + " is statically linked: it has no dynamic loader, which would load libringfence.so");
+  EXPECT_EQ(result.said()[1],
+            path_ + " is statically linked: it has no dynamic loader, which would load libringfence.so");
   unlink(script.c_str());
 }
 

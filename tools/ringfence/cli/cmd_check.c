@@ -1,11 +1,12 @@
 /* `ringfence check`: runs a program with the library in it, and tells what the library found. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/check_options.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/model/run.h"
 #include "tools/ringfence/render/output.h"
-#include "tools/ringfence/render/report.h"
+#include "tools/ringfence/render/totals.h"
 #include "tools/ringfence/run/child.h"
 #include "tools/ringfence/run/environment.h"
 #include "tools/ringfence/run/inspect.h"
@@ -34,19 +35,11 @@ typedef struct check {
   int64_t began; /* seconds since 1970 */
   rf_child child;
   rf_run run;
-  size_t living; /* processes that still run */
+  size_t running; /* processes that outlive the program */
   rf_document_options making;
   rf_document document;
   rf_totals totals;
 } check;
-
-static void put(void *context, const char *text, size_t length) {
-  (void)fwrite(text, 1, length, (FILE *)context);
-}
-
-static rf_sink sink_of(FILE *file) {
-  return (rf_sink){put, file};
-}
 
 /* ---- Before the run ---- */
 
@@ -151,16 +144,16 @@ static void collect(check *c) {
   for (size_t i = 0; i < count; i++) {
     rf_process *const process = find_process(c, ids[i]);
     if (process == NULL || !process->ended) {
-      c->living++;
+      c->running++;
     }
     if (process != NULL) {
-      process->living = !process->ended;
+      process->running = !process->ended;
     }
   }
 }
 
 static void put_away(check *c) {
-  if (c->living != 0) {
+  if (c->running != 0) {
     return; /* they could not say what they find */
   }
   if (c->folder != NULL && c->options.keep) {
@@ -203,7 +196,7 @@ static void understand(check *c) {
   c->document.program = c->options.program[0];
   c->document.began = c->began;
   c->document.host = host_name(c);
-  c->totals.living = c->living;
+  c->totals.running = c->running;
   c->totals.folder = c->folder;
   /* What ended the program is told by its signal. */
   const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
@@ -216,17 +209,17 @@ static void understand(check *c) {
 }
 
 static void write_text(check *c, FILE *file) {
-  rf_sink const sink = sink_of(file);
+  rf_sink const sink = rf_file_sink(file);
   rf_document_text(&c->arena, &c->document, &sink);
   if (c->options.common.verbose) {
-    rf_report_processes(&c->arena, &c->run, &sink);
+    rf_processes_text(&c->arena, &c->run, &sink);
   }
   if (c->totals.processes == 0) {
     rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
                                            "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                            c->program));
   } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.common.quiet) {
-    rf_report_totals_text(&c->arena, &c->totals, &sink);
+    rf_totals_text(&c->arena, &c->totals, &sink);
   }
 }
 

@@ -1,6 +1,7 @@
 /* ringfence replay: a recorded trace on any allocator, and what it tells. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/option_table.h"
 #include "tools/ringfence/cli/trace_leaks.h"
@@ -260,15 +261,11 @@ static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
   return failed == 0 ? 0 : 1;
 }
 
-static void to_output(void *context, const char *text, size_t length) {
-  (void)fwrite(text, 1, length, (FILE *)context);
-}
-
 /* Classes without blocks are only counted. */
 static int advise(const trace *t) {
   static const rf_pool_class classes[] = {{8, 0}, {16, 0}, {32, 0}, {48, 0}, {64, 0}};
   rf_pool_options const wanted = {classes, sizeof classes / sizeof classes[0], NULL, 0};
-  rf_sink const out = {to_output, stdout};
+  rf_sink const out = rf_file_sink(stdout);
   static rf_tlsf heap;
   rf_pool pool;
   size_t size;

@@ -1,5 +1,6 @@
 /* `ringfence report`: reads what was found elsewhere and tells it in another form. */
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/report_options.h"
 #include "tools/ringfence/model/input.h"
@@ -45,10 +46,6 @@ static bool prepare(report *r) {
 
 /* ---- After ---- */
 
-static const char *plural(size_t count, const char *one, const char *more) {
-  return count == 1 ? one : more;
-}
-
 /* "3 findings, 7 times in all; 1 new, 2 known". */
 static const char *count_text(report *r) {
   const rf_document *const d = &r->document;
@@ -56,7 +53,7 @@ static const char *count_text(report *r) {
   if (d->count == 0) {
     return "nothing found";
   }
-  const char *text = rf_bump_arena_print(arena, "%zu %s", d->count, plural(d->count, "finding", "findings"));
+  const char *text = rf_counted(arena, d->count, "finding");
   if (d->times > d->count) {
     text = rf_bump_arena_print(arena, "%s, %" PRIu64 " times in all", text, d->times);
   }
@@ -77,16 +74,15 @@ static void say_summary(report *r) {
     text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
   }
   if (r->losses.missing != 0) {
-    text = rf_bump_arena_print(&r->arena, "%s; %zu %s that did not arrive", text, r->losses.missing,
-                               plural(r->losses.missing, "finding", "findings"));
+    text = rf_bump_arena_print(&r->arena, "%s; %s did not arrive", text,
+                               rf_counted(&r->arena, r->losses.missing, "finding"));
   }
   if (r->losses.incomplete != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %zu arrived in part", text, r->losses.incomplete);
   }
   size_t const damaged = r->losses.damaged + r->run.damaged;
   if (damaged != 0) {
-    text =
-        rf_bump_arena_print(&r->arena, "%s; %zu %s could not be read", text, damaged, plural(damaged, "line", "lines"));
+    text = rf_bump_arena_print(&r->arena, "%s; %s could not be read", text, rf_counted(&r->arena, damaged, "line"));
   }
   rf_diag("%s", text);
 }

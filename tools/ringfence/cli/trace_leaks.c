@@ -1,5 +1,6 @@
 #include "tools/ringfence/cli/trace_leaks.h"
 
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/frame.h"
 #include "tools/ringfence/symbols/symbolize.h"
 
@@ -78,10 +79,6 @@ static void name_frames(rf_bump_arena *arena, const trace *t, group *groups, siz
 
 /* ---- Printing ---- */
 
-static const char *count_of(rf_bump_arena *arena, size_t n, const char *what) {
-  return rf_bump_arena_print(arena, "%zu %s%s", n, what, n == 1 ? "" : "s");
-}
-
 static unsigned print_frame(unsigned index, const rf_frame *f) {
   for (size_t i = 0; i < f->source_count; i++) {
     const rf_source *const s = &f->sources[i];
@@ -103,7 +100,7 @@ static unsigned print_frame(unsigned index, const rf_frame *f) {
 
 static void print_group(rf_bump_arena *arena, const group *g) {
   unsigned index = 0;
-  (void)printf("    %s in %s\n", count_of(arena, g->bytes, "byte"), count_of(arena, g->blocks, "block"));
+  (void)printf("    %s in %s\n", rf_counted(arena, g->bytes, "byte"), rf_counted(arena, g->blocks, "block"));
   if (g->site->file[0] != '\0') {
     (void)printf("      #%u %s %s:%u\n", index++, g->site->function, g->site->file, g->site->line);
   }
@@ -135,14 +132,14 @@ void rf_trace_leaks_print(rf_bump_arena *arena, const trace *t, size_t most) {
       rest.bytes += groups[i].bytes;
     }
   }
-  (void)printf("  live at the end: %s in %s, from %s\n", count_of(arena, sum.bytes, "byte"),
-               count_of(arena, sum.blocks, "block"), count_of(arena, used, "call site"));
+  (void)printf("  live at the end: %s in %s, from %s\n", rf_counted(arena, sum.bytes, "byte"),
+               rf_counted(arena, sum.blocks, "block"), rf_counted(arena, used, "call site"));
   name_frames(arena, t, groups, shown);
   for (size_t i = 0; i < shown; i++) {
     print_group(arena, &groups[i]);
   }
   if (used > shown) {
-    (void)printf("    %s in %s from %s more (--top)\n", count_of(arena, rest.bytes, "byte"),
-                 count_of(arena, rest.blocks, "block"), count_of(arena, used - shown, "call site"));
+    (void)printf("    %s in %s from %s more (--top)\n", rf_counted(arena, rest.bytes, "byte"),
+                 rf_counted(arena, rest.blocks, "block"), rf_counted(arena, used - shown, "call site"));
   }
 }

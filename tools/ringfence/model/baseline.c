@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/model/frame_view.h"
 
 #include <errno.h>
@@ -122,11 +123,11 @@ size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t coun
 }
 
 uint64_t rf_baseline_unmet(const rf_baseline *baseline) {
-  uint64_t gone = 0;
+  uint64_t unmet = 0;
   for (size_t i = 0; i < baseline->count; i++) {
-    gone += baseline->entries[i].count - baseline->entries[i].met;
+    unmet += baseline->entries[i].count - baseline->entries[i].met;
   }
-  return gone;
+  return unmet;
 }
 
 /* ---- Writing ---- */
@@ -193,17 +194,13 @@ void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t cou
   write_lines(arena, lines, count, sink);
 }
 
-static void put(void *context, const char *text, size_t length) {
-  (void)fwrite(text, 1, length, (FILE *)context);
-}
-
 bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const *records, size_t count) {
   FILE *const file = fopen(path, "we");
   if (file == NULL) {
     rf_diag("cannot write to %s: %s", path, strerror(errno));
     return false;
   }
-  rf_sink const sink = {put, file};
+  rf_sink const sink = rf_file_sink(file);
   rf_baseline_put(arena, records, count, &sink);
   bool const failed = ferror(file) != 0;
   if (fclose(file) != 0 || failed) {

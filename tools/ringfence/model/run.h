@@ -24,7 +24,7 @@ typedef struct rf_process {
   uint64_t unlisted;           /* lost blocks that are no findings, because their code has no names (--leaks) */
   const char *leaks_unchecked; /* why it did not look for leaks; NULL where it did, or was not to */
   bool ended;                  /* has said what it did */
-  bool living; /* still runs, or did when that was looked up; else, where it has not `ended`, it was killed */
+  bool running; /* still runs, or did when that was looked up; else, where it has not `ended`, it was killed */
 } rf_process;
 
 /* What the processes themselves hid: a rule of --suppressions, and how often. */

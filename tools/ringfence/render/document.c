@@ -2,6 +2,8 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/fingerprint.h"
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/model/merge.h"
@@ -14,13 +16,8 @@
 
 /* ---- Suppressions ---- */
 
-static void say_line(void *context, const char *text, size_t length) {
-  (void)context;
-  (void)fwrite(text, 1, length, stderr);
-}
-
 bool rf_document_suppressions(rf_suppressions *all, rf_bump_arena *arena, const char *path) {
-  rf_sink const warnings = {say_line, NULL};
+  rf_sink const warnings = rf_file_sink(stderr);
   size_t length = 0;
   const char *const text = rf_read_file(arena, path, &length);
   if (text == NULL) {
@@ -173,24 +170,21 @@ size_t rf_document_new(const rf_document *d) {
 
 /* ---- Titles ---- */
 
-static const char *bytes_text(rf_bump_arena *arena, size_t count) {
-  return rf_bump_arena_print(arena, "%zu byte%s", count, count == 1 ? "" : "s");
-}
-
 static const char *where_text(rf_bump_arena *arena, const rf_finding *f) {
   size_t distance = 0;
   const char *const relation = rf_finding_relation(f, &distance);
   const char *const article = f->freed ? "freed " : "";
   if (relation[0] == 'i') {
-    return rf_bump_arena_print(arena, "%s into a %s%zu-byte block", bytes_text(arena, distance), article, f->size);
+    return rf_bump_arena_print(arena, "%s into a %s%zu-byte block", rf_counted(arena, distance, "byte"), article,
+                               f->size);
   }
-  return rf_bump_arena_print(arena, "%s %s a %s%zu-byte block", bytes_text(arena, distance), relation, article,
+  return rf_bump_arena_print(arena, "%s %s a %s%zu-byte block", rf_counted(arena, distance, "byte"), relation, article,
                              f->size);
 }
 
 static const char *damage_title(rf_bump_arena *arena, const rf_finding *f) {
   const char *const done = f->access == RF_ACCESS_READ ? "read" : f->access == RF_ACCESS_WRITE ? "written" : "touched";
-  const char *const size = f->access_size == 0 ? "memory" : bytes_text(arena, f->access_size);
+  const char *const size = f->access_size == 0 ? "memory" : rf_counted(arena, f->access_size, "byte");
   return f->block == 0 ? rf_bump_arena_print(arena, "%s %s", size, done)
                        : rf_bump_arena_print(arena, "%s %s, %s", size, done, where_text(arena, f));
 }
@@ -203,8 +197,8 @@ const char *rf_document_title(rf_bump_arena *arena, const rf_record *record) {
   case RF_BUG_USE_AFTER_FREE:
     return damage_title(arena, f);
   case RF_BUG_LEAK:
-    return rf_bump_arena_print(arena, "%s lost in %zu block%s", bytes_text(arena, f->size), f->blocks,
-                               f->blocks == 1 ? "" : "s");
+    return rf_bump_arena_print(arena, "%s lost in %s", rf_counted(arena, f->size, "byte"),
+                               rf_counted(arena, f->blocks, "block"));
   case RF_BUG_DOUBLE_FREE:
     return rf_bump_arena_print(arena, "a %zu-byte block was freed again", f->size);
   case RF_BUG_DEALLOC_MISMATCH:
@@ -213,11 +207,11 @@ const char *rf_document_title(rf_bump_arena *arena, const rf_record *record) {
                : rf_bump_arena_print(arena, "allocated by %s, freed by %s", f->allocation, f->deallocation);
   case RF_BUG_SIZE_MISMATCH:
     return rf_bump_arena_print(arena, "a %zu-byte block was deleted as one of %s", f->size,
-                               bytes_text(arena, f->argument));
+                               rf_counted(arena, f->argument, "byte"));
   case RF_BUG_CALLOC_OVERFLOW:
     return rf_bump_arena_print(arena, "%zu * %zu does not fit a size", f->argument, f->size);
   case RF_BUG_SIZE_TOO_BIG:
-    return rf_bump_arena_print(arena, "%s were asked for", bytes_text(arena, f->size));
+    return rf_bump_arena_print(arena, "%s were asked for", rf_counted(arena, f->size, "byte"));
   case RF_BUG_BAD_ALIGNMENT:
     return rf_bump_arena_print(arena, "alignment %zu is no power of two", f->argument);
   default:

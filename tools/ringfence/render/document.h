@@ -4,8 +4,8 @@
 
 #include "tools/ringfence/model/baseline.h"
 #include "tools/ringfence/model/run.h"
-#include "tools/ringfence/render/report.h"
 #include "tools/ringfence/render/source.h"
+#include "tools/ringfence/render/totals.h"
 
 #include <ringfence/suppress.h>
 
@@ -66,6 +66,9 @@ void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf
 
 /* The snapshots as tables of text. */
 void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+
+/* One finding as text, as the library prints it. */
+void rf_record_text(rf_record *record, const rf_sink *sink);
 
 /* ---- Renderings, each a whole document ---- */
 

@@ -1,6 +1,7 @@
 #include "tools/ringfence/render/output.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
 
 #include <errno.h>
@@ -121,12 +122,8 @@ bool rf_outputs_try(const rf_outputs *outputs) {
   return true;
 }
 
-static void put(void *context, const char *text, size_t length) {
-  (void)fwrite(text, 1, length, (FILE *)context);
-}
-
 void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format format, FILE *file) {
-  rf_sink const sink = {put, file};
+  rf_sink const sink = rf_file_sink(file);
   switch (format) {
   case RF_OUTPUT_JSON:
     rf_document_json(arena, d, &sink);

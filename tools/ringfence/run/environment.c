@@ -1,25 +1,15 @@
 #include "tools/ringfence/run/environment.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/sinks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void no_text(void *context, const char *text, size_t length) {
-  (void)context;
-  (void)text;
-  (void)length;
-}
-
-static void error_text(void *context, const char *text, size_t length) {
-  (void)context;
-  (void)fwrite(text, 1, length, stderr);
-}
-
 static rf_options parse(const char *text) {
-  rf_sink const nobody = {no_text, NULL}; /* the library warns of what it does not understand */
+  rf_sink const nobody = rf_null_sink(); /* the library warns of what it does not understand */
   rf_options options;
   rf_options_default(&options);
   (void)rf_options_parse(&options, text, "RINGFENCE_OPTIONS", &nobody);
@@ -49,7 +39,7 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
     *effective = parse(join(arena, asked, ours));
   }
   if (parse(join(arena, user, passed)).help) {
-    rf_sink const to = {error_text, NULL};
+    rf_sink const to = rf_file_sink(stderr);
     rf_options_help(effective, &to);
   }
   /* Where the run goes on after findings, no process is to end otherwise than it would. */

@@ -1,4 +1,5 @@
 // The line at the end of a run.
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/render/document.h"
 
 #include <algorithm>
@@ -26,13 +27,13 @@ protected:
   std::string text() {
     std::string out;
     const rf_sink sink = {append, &out};
-    rf_report_totals_text(&arena_, &totals_, &sink);
+    rf_totals_text(&arena_, &totals_, &sink);
     return out;
   }
   std::string list(const rf_run &run) {
     std::string out;
     const rf_sink sink = {append, &out};
-    rf_report_processes(&arena_, &run, &sink);
+    rf_processes_text(&arena_, &run, &sink);
     return out;
   }
   std::string bytes(uint64_t count) { return rf_bytes_text(&arena_, count); }
@@ -88,7 +89,7 @@ TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
 
 TEST_F(Report, MentionsWhatItCouldNotSee) {
   totals_.killed = 2;
-  totals_.living = 1;
+  totals_.running = 1;
   totals_.folder = "/tmp/x";
   totals_.damaged = 1;
   totals_.leaks_unchecked = 1;
@@ -127,7 +128,7 @@ TEST_F(Report, ListsProcesses) {
   processes[1].ended = true;
   processes[2].id = 9;
   processes[3].id = 10;
-  processes[3].living = true;
+  processes[3].running = true;
   rf_run run = {};
   run.processes = processes;
   run.process_count = 4;

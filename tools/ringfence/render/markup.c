@@ -1,7 +1,9 @@
-#include "tools/ringfence/render/xml.h"
+#include "tools/ringfence/render/markup.h"
 
 #include <ringfence/utf8.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <string.h>
 
 static const char *entity_of(unsigned char c) {
   switch (c) {
@@ -55,7 +57,7 @@ static void put_code(unsigned code, const rf_sink *sink) {
   }
 }
 
-void rf_xml_text(const char *text, const rf_sink *sink) {
+void rf_markup_text(const char *text, const rf_sink *sink) {
   for (const unsigned char *s = (const unsigned char *)text; s != NULL && *s != '\0';) {
     unsigned const length = rf_utf8_length(s);
     const char *const entity = entity_of(*s);
@@ -70,4 +72,26 @@ void rf_xml_text(const char *text, const rf_sink *sink) {
     }
     s += length == 0 ? 1 : length;
   }
+}
+
+void rf_markup(const rf_sink *sink, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  for (;;) {
+    size_t const plain = strcspn(format, "%");
+    rf_sink_mem(sink, format, plain);
+    format += plain;
+    if (format[0] == '\0') {
+      break;
+    }
+    if (format[1] == 's') {
+      rf_markup_text(va_arg(arguments, const char *), sink);
+    } else if (format[1] == 'u') {
+      rf_sink_uint(sink, va_arg(arguments, unsigned));
+    } else {
+      rf_sink_uint(sink, va_arg(arguments, size_t));
+    }
+    format += format[1] == 'z' ? 3 : 2;
+  }
+  va_end(arguments);
 }

@@ -1,13 +1,12 @@
-/* The document as text for people, and as JSON lines. */
+/* The document as text for people. */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/frame_view.h"
 
 #include <inttypes.h>
-#include <ringfence/report_json.h>
+#include <ringfence/report_text.h>
 #include <string.h>
-
-/* ---- Text ---- */
 
 static const char *place_text(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind) {
   rf_stack_view const calls = rf_stack_view_of(arena, record, kind);
@@ -16,8 +15,7 @@ static const char *place_text(rf_bump_arena *arena, const rf_record *record, rf_
 }
 
 static const char *blocks_text(rf_bump_arena *arena, uint64_t blocks, uint64_t bytes) {
-  return rf_bump_arena_print(arena, "%" PRIu64 " byte%s in %" PRIu64 " block%s", bytes, bytes == 1 ? "" : "s", blocks,
-                             blocks == 1 ? "" : "s");
+  return rf_bump_arena_print(arena, "%s in %s", rf_counted(arena, bytes, "byte"), rf_counted(arena, blocks, "block"));
 }
 
 static const char *lost_text(rf_bump_arena *arena, const rf_record *record) {
@@ -125,77 +123,25 @@ static void put_without_controls(void *context, const char *text, size_t length)
   rf_sink_mem(sink, text + start, length - start);
 }
 
+void rf_record_text(rf_record *record, const rf_sink *sink) {
+  rf_namer const namer = rf_record_namer(record);
+  rf_report_text(&record->finding, &namer, sink);
+  if (record->times > 1) {
+    rf_sink_str(sink, "  found ");
+    rf_sink_uint(sink, record->times);
+    rf_sink_str(sink, " times, in ");
+    rf_sink_uint(sink, record->processes);
+    rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
+  }
+  rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
+}
+
 void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
   for (size_t i = 0; i < d->count; i++) {
-    rf_report_record_text(d->records[i], &clean);
+    rf_record_text(d->records[i], &clean);
   }
   rf_document_snapshots_text(arena, d, &clean);
   put_list(arena, d, &clean);
   rf_document_rules_text(arena, d, &clean);
-}
-
-/* ---- JSON lines ---- */
-
-static void put_number(const rf_sink *sink, const char *name, int64_t value) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_str(sink, name);
-  rf_sink_str(sink, "\":");
-  rf_sink_int(sink, value);
-}
-
-static void put_text(const rf_sink *sink, const char *name, const char *value) {
-  if (value != NULL) {
-    rf_sink_str(sink, ",\"");
-    rf_sink_str(sink, name);
-    rf_sink_str(sink, "\":");
-    rf_json_string(value, sink);
-  }
-}
-
-static void snapshot_json(const rf_snapshot_table *t, const rf_sink *sink) {
-  rf_sink_str(sink, "{\"type\":\"snapshot\"");
-  put_number(sink, "version", RF_JSON_VERSION);
-  put_number(sink, "pid", t->process);
-  put_number(sink, "time_ns", (int64_t)t->time_ns);
-  put_text(sink, "name", t->name);
-  put_text(sink, "since", t->since);
-  put_text(sink, "allocator", t->allocator);
-  put_number(sink, "blocks", t->blocks);
-  put_number(sink, "bytes", t->bytes);
-  put_number(sink, "omitted_blocks", (int64_t)t->omitted);
-  rf_sink_str(sink, ",\"sites\":[");
-  for (size_t i = 0; i < t->count; i++) {
-    rf_namer const namer = rf_record_namer(t->rows[i].origin);
-    rf_sink_str(sink, i == 0 ? "{\"blocks\":" : ",{\"blocks\":");
-    rf_sink_int(sink, t->rows[i].blocks);
-    put_number(sink, "bytes", t->rows[i].bytes);
-    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &namer, sink);
-    rf_sink_str(sink, "}");
-  }
-  rf_sink_str(sink, "]}\n");
-}
-
-void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
-  (void)arena;
-  for (size_t i = 0; i < d->count; i++) {
-    const char *const directory = d->records[i]->directory;
-    d->records[i]->directory = NULL; /* programs want whole paths */
-    rf_report_record_json(d->records[i], sink);
-    d->records[i]->directory = directory;
-  }
-  for (size_t i = 0; i < d->snapshot_count; i++) {
-    snapshot_json(d->snapshots[i], sink);
-  }
-  for (size_t i = 0; i < d->rule_count; i++) {
-    rf_sink_str(sink, "{\"type\":\"suppression\"");
-    put_number(sink, "version", RF_JSON_VERSION);
-    put_text(sink, "rule", d->rules[i].rule);
-    put_number(sink, "count", (int64_t)d->rules[i].count);
-    put_number(sink, "bytes", (int64_t)d->rules[i].bytes);
-    rf_sink_str(sink, "}\n");
-  }
-  if (d->totals != NULL) {
-    rf_report_totals_json(d->totals, sink);
-  }
 }

@@ -1,6 +1,6 @@
-/* What the user reads at the end of a run, and what programs read. */
-#ifndef RINGFENCE_TOOLS_RENDER_REPORT_H
-#define RINGFENCE_TOOLS_RENDER_REPORT_H
+/* Figures of a whole run of `check`. */
+#ifndef RINGFENCE_TOOLS_RENDER_TOTALS_H
+#define RINGFENCE_TOOLS_RENDER_TOTALS_H
 
 #include "tools/ringfence/model/run.h"
 
@@ -12,11 +12,10 @@
 extern "C" {
 #endif
 
-/* Figures of a whole run. */
 typedef struct rf_totals {
   size_t processes;
   size_t killed;      /* of them, ended without saying what they did */
-  size_t living;      /* still running, those included that have not begun to be checked */
+  size_t running;     /* still running, those included that have not begun to be checked */
   const char *folder; /* where these write */
   uint64_t allocations;
   uint64_t bytes;
@@ -25,7 +24,7 @@ typedef struct rf_totals {
   uint64_t times;         /* how often they were found, those included that were only counted */
   bool compared;          /* with a baseline */
   size_t known;           /* of the findings, in the baseline */
-  uint64_t gone;          /* of the baseline, not met */
+  uint64_t unmet;         /* of the baseline, not met */
   uint64_t uncounted;     /* of `times`, those without a record */
   uint64_t suppressed;    /* how often something was found that a rule hides */
   uint64_t unlisted;      /* lost blocks that are no findings, because their code has no names */
@@ -44,22 +43,15 @@ typedef struct rf_document rf_document;
 /* Of a run and what was made of it. What still runs is left for the caller to fill in. */
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
 
-/* One finding as text, or as a line of JSON (docs/checkers/findings.md) that has also "times" and "processes". */
-void rf_report_record_text(rf_record *record, const rf_sink *sink);
-void rf_report_record_json(rf_record *record, const rf_sink *sink);
-
-/* The line at the end: what was checked and found. The JSON one has type "run". */
-void rf_report_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
-void rf_report_totals_json(const rf_totals *totals, const rf_sink *sink);
+/* The line at the end, as text and as JSON (type "run"). */
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
+void rf_totals_json(const rf_totals *totals, const rf_sink *sink);
 
 /* A line for each process: its id, program and figures. */
-void rf_report_processes(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink);
-
-/* "512 bytes", "1.5 KiB", "16.0 GiB". */
-const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes);
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* RINGFENCE_TOOLS_RENDER_REPORT_H */
+#endif /* RINGFENCE_TOOLS_RENDER_TOTALS_H */
