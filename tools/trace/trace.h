@@ -61,6 +61,9 @@ typedef struct trace {
   bool complete;     /* the recorder got to the end */
 } trace;
 
+/* `p`; ends the program where that is NULL, since memory is short. */
+void *trace_must(void *p);
+
 /* Puts a request behind the others. Ends the program where memory is short. */
 void trace_add(trace *t, const trace_op *op);
 
