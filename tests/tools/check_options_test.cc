@@ -45,10 +45,8 @@ TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
   EXPECT_TRUE(has(json, R"("bug":"heap-buffer-overflow","cwe":122)")) << json;
   EXPECT_TRUE(has(json, R"("function":"spoil","file":")")) << json;
   EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
-  EXPECT_TRUE(has(
-      json,
-      R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
-      << json;
+  EXPECT_TRUE(has(json, R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,)")) << json;
+  EXPECT_TRUE(has(json, R"("leaks_unchecked":0,"allocations":)")) << json;
   EXPECT_TRUE(has(json, R"("findings":2,"times":4,"suppressed":0,"mode":"guard","duration_ns":)")) << json;
   EXPECT_TRUE(has(json, R"("status":5})")) << json;
   unlink(file.c_str());

@@ -521,10 +521,12 @@ root = tree.parse(sys.argv[1]).getroot()
 loads = [e.tag for e in root.iter() if e.get('src') or (e.tag == X + 'link')]
 findings = [e for e in root.iter(X + 'details')]
 ids = [e.get('id') for e in root.iter() if e.get('id')]
-labels = [e for e in root.iter() if e.tag in (X + 'input', X + 'select') and not e.get('aria-label') and e.get('id') != 'order']
+inputs = [e for e in root.iter() if e.tag in (X + 'input', X + 'select') and e.get('id') != 'order']
+labels = [e for e in inputs if not e.get('aria-label')]
 targets = [e.get('href')[1:] for e in root.iter(X + 'a')]
 print(loads, len(findings), len(ids) == len(set(ids)), labels, all(t in ids for t in targets))
-print(root.get('lang'), len(list(root.iter(X + 'h1'))), len([e for e in root.iter(X + 'td') if e.get('class') == 'bad']))
+bad = [e for e in root.iter(X + 'td') if e.get('class') == 'bad']
+print(root.get('lang'), len(list(root.iter(X + 'h1'))), len(bad))
 )",
                              file("r.html")});
   EXPECT_EQ(result.out, "[] 3 True [] True\nen 1 2\n") << result.err;
@@ -595,10 +597,21 @@ TEST_F(ReportCommand, ThePageOfNothingSaysSo) {
 
 // ---- Snapshots ----
 
-const char kSnapshots[] =
-    R"({"type":"snapshot","version":1,"pid":1,"time_ns":5,"name":"start","allocator":"tlsf","blocks":4,"bytes":400,"omitted_blocks":0,"sites":[{"blocks":3,"bytes":300,"allocated":{"thread":0,"site":{"file":"a.c","line":10,"function":"parse"},"frames":[]}},{"blocks":1,"bytes":100,"allocated":{"thread":0,"site":{"file":"b.c","line":20,"function":"load"},"frames":[]}}]}
-{"type":"snapshot","version":1,"pid":1,"time_ns":6,"name":"later","allocator":"tlsf","blocks":9,"bytes":1300,"omitted_blocks":2,"sites":[{"blocks":3,"bytes":300,"allocated":{"thread":0,"site":{"file":"a.c","line":10,"function":"parse"},"frames":[]}},{"blocks":6,"bytes":1000,"allocated":{"thread":0,"site":{"file":"c.c","line":30,"function":"keep"},"frames":[]}}]}
-)";
+// Call sites of a snapshot, as JSON.
+std::string row(unsigned blocks, unsigned bytes, const std::string &file, unsigned line, const std::string &function) {
+  return R"({"blocks":)" + std::to_string(blocks) + R"(,"bytes":)" + std::to_string(bytes) +
+         R"(,"allocated":{"thread":0,"site":{"file":")" + file + R"(","line":)" + std::to_string(line) +
+         R"(,"function":")" + function + R"("},"frames":[]}})";
+}
+
+std::string snapshot(const std::string &fields, const std::string &rows) {
+  return R"({"type":"snapshot","version":1,"pid":1,"allocator":"tlsf",)" + fields + R"(,"sites":[)" + rows + "]}\n";
+}
+
+const std::string kSnapshots = snapshot(R"("time_ns":5,"name":"start","blocks":4,"bytes":400,"omitted_blocks":0)",
+                                        row(3, 300, "a.c", 10, "parse") + "," + row(1, 100, "b.c", 20, "load")) +
+                               snapshot(R"("time_ns":6,"name":"later","blocks":9,"bytes":1300,"omitted_blocks":2)",
+                                        row(3, 300, "a.c", 10, "parse") + "," + row(6, 1000, "c.c", 30, "keep"));
 
 TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
   const Result result = report({file("s.json", kSnapshots)});

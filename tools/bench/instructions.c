@@ -1,9 +1,10 @@
-/* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and arenas.
+/* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and
+ * arenas.
  *
  *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]      tlsf unless told otherwise
  *
- * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted. Their
- * arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
+ * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted.
+ * Their arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
  */
 #define _GNU_SOURCE
 #include "steps.h"

@@ -4,8 +4,8 @@
 
 #include "tools/trace/trace.h"
 
-/* Reads the first `most` requests of a trace and names it after its file; ends the program after a message where it cannot be
- * read. */
+/* Reads the first `most` requests of a trace and names it after its file; ends the program after a message where it
+ * cannot be read. */
 trace load_trace(const char *path, size_t most);
 
 #endif

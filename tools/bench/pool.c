@@ -1,5 +1,5 @@
-/* What pools for small blocks do against fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as many
- * blocks of 16, 32, 48 and 64 bytes as the trace has at once.
+/* What pools for small blocks do against fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as
+ * many blocks of 16, 32, 48 and 64 bytes as the trace has at once.
  *
  *     ./bazelw run //tools/bench:pool
  */

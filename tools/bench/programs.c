@@ -1,10 +1,11 @@
-/* The cost of checked mode for real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn, several times.
+/* The cost of checked mode for real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn,
+ * several times.
  *
  *     ./bazelw run //tools/bench:programs -- [--runs N] [--options KEY=VALUE:… | --modes] [NAME…]
  *
- * Prints a Markdown table: processor time (user + system) and peak memory of the whole program, medians, and the ratio of
- * each pair with its spread. With --modes, tables of the ratios of all modes. A checked run that reports a finding, or whose
- * output differs, is an error.
+ * Prints a Markdown table: processor time (user + system) and peak memory of the whole program, medians, and the ratio
+ * of each pair with its spread. With --modes, tables of the ratios of all modes. A checked run that reports a finding,
+ * or whose output differs, is an error.
  */
 #define _GNU_SOURCE /* wait4 */
 #include "workloads.h"

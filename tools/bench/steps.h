@@ -10,8 +10,8 @@
 /* False where this machine cannot. Installs a handler for SIGTRAP. */
 bool steps_init(void);
 
-/* From here to steps_end, counts the instructions of the function at `entry_point`, from its first to its return. It must be
- * called once and must not be inlined. */
+/* From here to steps_end, counts the instructions of the function at `entry_point`, from its first to its return. It
+ * must be called once and must not be inlined. */
 void steps_begin(uintptr_t entry_point);
 size_t steps_end(void);
 

@@ -1,5 +1,5 @@
-/* A trace: the same requests for every allocator that is measured, recorded from a program (read.h) or made up from a seed
- * (synthetic.h). */
+/* A trace: the same requests for every allocator that is measured, recorded from a program (read.h) or made up from a
+ * seed (synthetic.h). */
 #ifndef RINGFENCE_TOOLS_TRACE_TRACE_H
 #define RINGFENCE_TOOLS_TRACE_TRACE_H
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under AddressSanitizer each piece has a chunk of its own, so that its bounds are watched. */
+/* Under AddressSanitizer each piece has a chunk of its own, so that its bounds are checked. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CHUNK_BYTES ((size_t)1)
@@ -100,10 +100,22 @@ char *rf_bump_arena_print(rf_bump_arena *arena, const char *format, ...) {
   return text;
 }
 
-void rf_bump_arena_free(rf_bump_arena *arena) {
-  while (arena->chunks != NULL) {
+rf_bump_arena_mark rf_bump_arena_mark_of(const rf_bump_arena *arena) {
+  return (rf_bump_arena_mark){arena->chunks, arena->chunks == NULL ? 0 : arena->chunks->used};
+}
+
+void rf_bump_arena_reset(rf_bump_arena *arena, rf_bump_arena_mark mark) {
+  while (arena->chunks != mark.chunk) {
     rf_bump_arena_chunk *const next = arena->chunks->next;
     free(arena->chunks);
     arena->chunks = next;
   }
+  if (mark.chunk != NULL) { /* pieces are zeroed when they are taken again */
+    memset(mark.chunk->bytes + mark.used, 0, mark.chunk->used - mark.used);
+    mark.chunk->used = mark.used;
+  }
+}
+
+void rf_bump_arena_free(rf_bump_arena *arena) {
+  rf_bump_arena_reset(arena, (rf_bump_arena_mark){NULL, 0});
 }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 void rf_diag(const char *format, ...) {
-  /* Not the arena: this is also how running out of memory is told. */
+  /* On the stack: this also reports that memory ran out. */
   char line[2048];
   int at = snprintf(line, sizeof line, "ringfence: ");
   va_list arguments;
@@ -15,6 +15,6 @@ void rf_diag(const char *format, ...) {
   int const room = (int)sizeof line - at - 2;
   at += length < 0 ? 0 : (length < room ? length : room);
   line[at++] = '\n';
-  /* There is nobody left to tell when this fails. */
+  /* Nobody is left to tell where this fails. */
   (void)!write(STDERR_FILENO, line, (size_t)at);
 }

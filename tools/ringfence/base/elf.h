@@ -1,6 +1,6 @@
-/* A reader for ELF files of this machine's byte order, 32 and 64 bit: what is needed to tell whether a program can be
- * checked, and to name functions where no symboliser is installed. Reads with pread, so that a file that shrinks
- * meanwhile is an error and not a signal; every offset and size is checked against the file.
+/* A reader for ELF files of this machine's byte order, 32 and 64 bit. It serves to tell whether a program can be
+ * checked, and to name functions where no symbolizer is installed. It reads with pread, so that a file that shrinks
+ * meanwhile is an error and not a signal, and checks every offset and size against the file.
  */
 #ifndef RINGFENCE_TOOLS_BASE_ELF_H
 #define RINGFENCE_TOOLS_BASE_ELF_H
@@ -31,7 +31,7 @@ typedef struct rf_elf_section {
 } rf_elf_section;
 
 typedef struct rf_elf {
-  rf_bump_arena *arena; /* where all that is below, and all that is read later, lives */
+  rf_bump_arena *arena; /* holds everything that is read */
   int fd;
   uint64_t size;
   bool is64;
@@ -54,9 +54,9 @@ typedef struct rf_elf_symbol {
 typedef enum rf_elf_status {
   RF_ELF_OK,
   RF_ELF_UNREADABLE, /* cannot be opened or read; errno says why */
-  RF_ELF_NOT_ELF,    /* something else: a script, data */
+  RF_ELF_NOT_ELF,    /* a script, data or the like */
   RF_ELF_BYTE_ORDER, /* of a machine with the other byte order; is64 and machine are filled in */
-  RF_ELF_DAMAGED     /* begins as ELF does, but contradicts itself */
+  RF_ELF_DAMAGED     /* ELF that contradicts itself */
 } rf_elf_status;
 
 /* Opens `path` and reads its header and tables. On RF_ELF_OK the caller closes it with rf_elf_close. */
@@ -76,7 +76,7 @@ size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **
 /* The build id as lower case hexadecimal digits, or NULL. */
 const char *rf_elf_build_id(const rf_elf *elf);
 
-/* What e_machine means, as people call it ("x86-64"); "an unknown machine" for the rest. */
+/* The common name of e_machine ("x86-64"), or "an unknown machine". */
 const char *rf_elf_machine_name(uint16_t machine);
 
 #ifdef __cplusplus

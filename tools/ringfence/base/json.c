@@ -116,8 +116,8 @@ static size_t put_utf8(char *out, uint32_t c) {
   return 4;
 }
 
-/* What follows \u: one unit of UTF-16, or two. A half without its other half becomes U+FFFD, as does U+0000, which
- * would end the text. */
+/* After \u: one unit of UTF-16, or two. An unpaired surrogate becomes U+FFFD, as does U+0000, which would end the
+ * text. */
 static bool take_unicode(parser *p, uint32_t *out) {
   uint32_t c = 0;
   uint32_t low = 0;

@@ -1,6 +1,4 @@
-/* A reader for JSON (RFC 8259), for the records that the library writes. Numbers are kept as text, because addresses
- * do not fit in a double.
- */
+/* A reader for JSON (RFC 8259). Numbers stay text, because addresses do not fit in a double. */
 #ifndef RINGFENCE_TOOLS_BASE_JSON_H
 #define RINGFENCE_TOOLS_BASE_JSON_H
 
@@ -32,18 +30,19 @@ typedef struct rf_json {
   const struct rf_json *next;
 } rf_json;
 
-/* Reads the one value that is in `text`, `length` bytes; NULL where that is not JSON, or nested more than 64 deep. */
+/* Reads the value in `text`, `length` bytes. Returns NULL where that is not one JSON value, or nested more than 64
+ * deep. */
 const rf_json *rf_json_parse(rf_bump_arena *arena, const char *text, size_t length);
 
 /* The member `name` of an object; NULL where there is none, and where `object` is NULL or something else. */
 const rf_json *rf_json_member(const rf_json *object, const char *name);
 
-/* The member `name` of `object` as a string, number or bool; the last argument where it is absent or of another type. A
+/* The member `name` of `object` as a string, number or bool; `fallback` where it is absent or of another type. A
  * string that holds a number ("0x7f…", "12") counts as one. */
-const char *rf_json_text(const rf_json *object, const char *name, const char *otherwise);
-uint64_t rf_json_unsigned(const rf_json *object, const char *name, uint64_t otherwise);
-int64_t rf_json_signed(const rf_json *object, const char *name, int64_t otherwise);
-bool rf_json_bool(const rf_json *object, const char *name, bool otherwise);
+const char *rf_json_text(const rf_json *object, const char *name, const char *fallback);
+uint64_t rf_json_unsigned(const rf_json *object, const char *name, uint64_t fallback);
+int64_t rf_json_signed(const rf_json *object, const char *name, int64_t fallback);
+bool rf_json_bool(const rf_json *object, const char *name, bool fallback);
 
 #ifdef __cplusplus
 }

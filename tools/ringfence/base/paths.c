@@ -18,8 +18,8 @@
 void rf_paths_enter(void) {
   const char *const directory = getenv("BUILD_WORKING_DIRECTORY");
   char here[PATH_MAX];
-  /* Whatever `bazel run` runs inherits the variable, and so do programs started from there: the runfiles tree tells
-   * whether it is meant for us. */
+  /* Programs that a program of `bazel run` starts inherit the variable: only in a runfiles tree is it meant for this
+   * one. */
   if (directory == NULL || getcwd(here, sizeof here) == NULL || strstr(here, ".runfiles/") == NULL) {
     return;
   }
@@ -37,7 +37,7 @@ static bool is_executable(const char *path) {
 
 const char *rf_paths_in_path(rf_bump_arena *arena, const char *name) {
   const char *path = getenv("PATH");
-  /* What execvp of glibc falls back on. */
+  /* The default of glibc's execvp. */
   path = path != NULL ? path : "/bin:/usr/bin";
   for (;;) {
     size_t const length = strcspn(path, ":");
@@ -54,7 +54,7 @@ const char *rf_paths_in_path(rf_bump_arena *arena, const char *name) {
   }
 }
 
-/* A name with a slash is run as it is, so what is wrong with it can be said exactly. */
+/* A name with a slash: execve would give one errno for several of these reasons. */
 static const char *named_program(const char *name, int *status) {
   struct stat st;
   *status = RF_EXIT_CANNOT_RUN;
@@ -93,7 +93,7 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
 
 const char *rf_paths_self(rf_bump_arena *arena) {
   char path[PATH_MAX];
-  /* Where /proc is not mounted, the name that the command was started by has to do. */
+  /* Without /proc, the name that the command was started by. */
   const char *const started_as = (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
   if (realpath("/proc/self/exe", path) == NULL && (started_as == NULL || realpath(started_as, path) == NULL)) {
     return NULL;
@@ -102,7 +102,7 @@ const char *rf_paths_self(rf_bump_arena *arena) {
   return slash == NULL ? NULL : rf_bump_arena_text(arena, path, (size_t)(slash - path));
 }
 
-/* The absolute path of `path` if that is a file to be read; else NULL. */
+/* The absolute path of `path` if that is a readable file; else NULL. */
 static const char *file_at(rf_bump_arena *arena, const char *path) {
   char absolute[PATH_MAX];
   struct stat st;
@@ -136,8 +136,8 @@ static const char *named_library(rf_bump_arena *arena, const char *path, const c
   return found;
 }
 
-/* Relative to the folder of the command: installed side by side, installed under a prefix, and the tree that Bazel
- * builds, which has the same shape in bazel-bin, in runfiles and as another project's dependency. */
+/* Relative to the folder of the command: installed side by side, installed under a prefix, and in Bazel's tree, which
+ * has the same shape in bazel-bin, in runfiles and as another project's dependency. */
 static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../../checkers/dropin/" LIBRARY};
 
 const char *rf_paths_library(rf_bump_arena *arena, const char *given) {

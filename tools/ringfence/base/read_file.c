@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Files in /proc do not say how long they are: the room doubles until all fits. */
+/* Files in /proc have no size: the buffer doubles until all fits. */
 char *rf_read_all(rf_bump_arena *arena, int fd, size_t *length) {
   size_t room = 4096;
   char *text = (char *)rf_bump_arena_alloc(arena, room);

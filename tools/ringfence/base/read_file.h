@@ -1,4 +1,4 @@
-/* Reading all that a file or pipe has. */
+/* Reading whole files and pipes. */
 #ifndef RINGFENCE_TOOLS_BASE_READ_FILE_H
 #define RINGFENCE_TOOLS_BASE_READ_FILE_H
 
@@ -10,8 +10,7 @@
 extern "C" {
 #endif
 
-/* What comes from `fd` until its end, with a NUL behind it; *length says how much that is. NULL where it cannot be read
- * (errno says why). */
+/* Reads `fd` to its end and puts a NUL after the *length bytes. NULL, with errno set, where it cannot be read. */
 char *rf_read_all(rf_bump_arena *arena, int fd, size_t *length);
 
 /* The same of the file or pipe `path`. A pipe is waited for. */

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Call this first in main. Opens /dev/null on each closed standard stream, so that no file of the command takes its number.
- * From here on, a write beyond the limit for file sizes fails instead of ending this process. */
+/* Call this first in main. Opens /dev/null on each closed standard stream, so that no file of the command takes its
+ * number. From here on, a write beyond the limit for file sizes fails instead of ending this process. */
 void rf_streams_hold(void);
 
 /* True if the standard stream `fd` was closed before rf_streams_hold. */

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A file, not a pipe: the tool may read and write in any order without either side waiting for the other. */
+/* A file, not a pipe: the program may read and write in any order without a deadlock. */
 static int file_with(const char *input) {
   int const fd = memfd_create("ringfence-input", MFD_CLOEXEC);
   if (fd < 0) {

@@ -1,4 +1,4 @@
-/* Running another program for its output: a symboliser. */
+/* Running another program, a symbolizer, for its output. */
 #ifndef RINGFENCE_TOOLS_BASE_SUBPROCESS_H
 #define RINGFENCE_TOOLS_BASE_SUBPROCESS_H
 
@@ -8,9 +8,8 @@
 extern "C" {
 #endif
 
-/* Runs `program` with `argv`, `input` on its standard input and nothing preloaded, and gives what it writes to
- * standard output; what it writes to standard error is dropped. NULL where it cannot be run or ends with a status
- * other than 0. */
+/* Runs `program` with `argv`, with `input` as its standard input and without LD_PRELOAD. Returns its standard output;
+ * drops its standard error. NULL where it cannot be run or ends with a status other than 0. */
 const char *rf_subprocess_output(rf_bump_arena *arena, const char *program, const char *const *argv, const char *input);
 
 #ifdef __cplusplus

@@ -9,7 +9,7 @@ static unsigned least(unsigned a, unsigned b) {
   return a < b ? a : b;
 }
 
-/* Optimal string alignment: Levenshtein's table, and one more way to a cell where two neighbours are swapped. */
+/* Levenshtein's table, with one more way to a cell: a swap of two neighbours. */
 unsigned rf_edit_distance(const char *a, const char *b) {
   size_t const a_len = strnlen(a, LETTERS);
   size_t const b_len = strnlen(b, LETTERS);

@@ -1,4 +1,4 @@
-/* "Did you mean …?": the name nearest to one that is not known. */
+/* "Did you mean …?": the known name nearest to an unknown one. */
 #ifndef RINGFENCE_TOOLS_BASE_SUGGEST_H
 #define RINGFENCE_TOOLS_BASE_SUGGEST_H
 
@@ -8,11 +8,11 @@
 extern "C" {
 #endif
 
-/* How many letters to insert, delete, replace or swap with their neighbour to make `a` into `b`. Names longer than 63
- * letters are compared by their first 63. */
+/* The optimal string alignment distance: letters to insert, delete, replace or swap with a neighbour to turn `a` into
+ * `b`. Only the first 63 letters count. */
 unsigned rf_edit_distance(const char *a, const char *b);
 
-/* The one of `count` names that is nearest to `word`; NULL where none is near enough to be what was meant. */
+/* The one of `count` names that is nearest to `word`; NULL where none is within a third of its letters. */
 const char *rf_suggest(const char *word, const char *const *names, size_t count);
 
 #ifdef __cplusplus

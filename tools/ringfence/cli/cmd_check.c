@@ -1,4 +1,4 @@
-/* `ringfence check`: runs a program with the library in it, and tells what the library found. */
+/* `ringfence check`: runs a program with the library loaded, and reports the findings. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
@@ -45,7 +45,7 @@ typedef struct check {
 
 /* Better before a long run than after it. */
 static bool try_baseline_file(const char *path) {
-  /* What is there stays until there is something to write. */
+  /* Its contents stay until there is a new baseline to write. */
   FILE *const file = path == NULL ? NULL : fopen(path, "ae");
   if (path != NULL && file == NULL) {
     rf_diag("cannot write to %s: %s", path, strerror(errno));
@@ -62,7 +62,7 @@ static bool open_outputs(check *c) {
          try_baseline_file(c->options.common.write_baseline);
 }
 
-/* The processes get the rules as well: what they know of by name does not end them. */
+/* The processes get the rules as well, so that a suppressed finding does not end them. */
 static bool pass_suppressions(check *c) {
   if (c->making.suppressions.count == 0) {
     return true;
@@ -136,7 +136,7 @@ static rf_process *find_process(check *c, uint32_t id) {
   return NULL;
 }
 
-/* Looks up first who still runs: who ends meanwhile has then said so. */
+/* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
 static void collect(check *c) {
   uint32_t *ids = NULL;
   size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
@@ -154,7 +154,7 @@ static void collect(check *c) {
 
 static void put_away(check *c) {
   if (c->running != 0) {
-    return; /* they could not say what they find */
+    return; /* running processes still write to the folder */
   }
   if (c->folder != NULL && c->options.keep) {
     rf_diag("the records of the processes are in %s", c->folder);
@@ -198,7 +198,7 @@ static void understand(check *c) {
   c->document.host = host_name(c);
   c->totals.running = c->running;
   c->totals.folder = c->folder;
-  /* What ended the program is told by its signal. */
+  /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */
   const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
   if (program == NULL || program->ended) {
     return;
@@ -234,13 +234,13 @@ static void write_out(check *c) {
   (void)rf_output_close(c->out, c->options.log);
 }
 
-/* Findings that count for the exit status. Those without a record may be new ones. */
+/* Whether the exit status reports findings. Those without a record may be new. */
 static bool has_new(const check *c) {
   return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
 static void tell(check *c) {
-  /* One write for many lines. */
+  /* Many lines in one write. */
   (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
   write_out(c);
   if (c->json != NULL) {
@@ -273,7 +273,7 @@ static _Noreturn void leave(check *c) {
   if (failed && exitcode != 0) {
     exit(exitcode);
   }
-  /* To exit with 0 would say that all is well. */
+  /* Status 0 would mean that nothing was found. */
   bool const succeeded = WIFEXITED(totals.wait_status) && WEXITSTATUS(totals.wait_status) == 0;
   if (totals.processes == 0 && succeeded) {
     exit(RF_EXIT_USAGE);

@@ -1,4 +1,4 @@
-/* ringfence replay: a recorded trace on any allocator, and what it tells. */
+/* `ringfence replay`: replays a recorded trace on any allocator and prints figures. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define ARENA_LEAST ((size_t)64 << 10)
-#define FOOTPRINT_FACTOR 16U /* no heap is tried with more than so many peaks */
+#define FOOTPRINT_FACTOR 16U /* the most memory to try, in peaks */
 #define RUNS 7U
 #define RUNS_MOST 1000U
 
@@ -210,7 +210,7 @@ static size_t arena_for(const options *o, const trace *t) {
   return rf_mul(t->peak, 2, &twice) && twice > ARENA_LEAST ? twice : ARENA_LEAST;
 }
 
-/* Requests that fail in this arena, told; all of them where the allocator cannot use it. */
+/* Prints and returns the number of requests that fail in this arena: all of them where the allocator cannot use it. */
 static size_t print_failures(const options *o, const trace *t, replay_memory *m, size_t arena) {
   size_t first = 0;
   size_t const failed = replay_failures(o->on, t, m, arena, &first);
@@ -261,7 +261,7 @@ static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
   return failed == 0 ? 0 : 1;
 }
 
-/* Classes without blocks are only counted. */
+/* Counts the demand in pools without blocks. */
 static int advise(const trace *t) {
   static const rf_pool_class classes[] = {{8, 0}, {16, 0}, {32, 0}, {48, 0}, {64, 0}};
   rf_pool_options const wanted = {classes, sizeof classes / sizeof classes[0], NULL, 0};

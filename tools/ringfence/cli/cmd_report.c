@@ -1,4 +1,4 @@
-/* `ringfence report`: reads what was found elsewhere and tells it in another form. */
+/* `ringfence report`: reads findings from files and writes them in other forms. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"

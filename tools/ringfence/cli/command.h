@@ -1,4 +1,4 @@
-/* The commands of `ringfence`. Each takes the words that follow its name and returns the status to exit with. */
+/* The commands of `ringfence`. Each takes the words after its name and returns the exit status. */
 #ifndef RINGFENCE_TOOLS_CLI_COMMAND_H
 #define RINGFENCE_TOOLS_CLI_COMMAND_H
 
@@ -23,10 +23,10 @@ extern const rf_command rf_command_replay;
 extern const rf_command rf_command_report;
 extern const rf_command rf_command_version;
 
-/* All of them, in the order of the list; *count says how many. */
+/* All of them, in the order of the list. */
 const rf_command *const *rf_commands(size_t *count);
 
-/* The command called `name`; NULL after a message with the nearest name where there is none. */
+/* The command called `name`; NULL after a message that suggests the nearest. */
 const rf_command *rf_command_find(const char *name);
 
 #ifdef __cplusplus

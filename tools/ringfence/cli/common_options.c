@@ -15,9 +15,7 @@ bool rf_common_options_format(rf_common_options *o, const char *name) {
 }
 
 void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, const char *path) {
-  o->suppressions =
-      (const char **)rf_bump_arena_grow(arena, o->suppressions, o->suppressions_count, sizeof(const char *));
-  o->suppressions[o->suppressions_count++] = path;
+  RF_APPENDED(arena, o->suppressions, o->suppressions_count) = path;
 }
 
 bool rf_common_options_file(const char **out, const char *name, const char *path, const char *reason) {

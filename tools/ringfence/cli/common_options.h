@@ -27,8 +27,8 @@ typedef struct rf_common_options {
 bool rf_common_options_format(rf_common_options *o, const char *name);
 void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, const char *path);
 
-/* Sets *out to the file `path` that the option `name` takes. False after a message where it names no file; `reason` says
- * why standard output is not one. */
+/* Sets *out to the file `path` that the option `name` takes. False after a message where it names no file; `reason`
+ * says why standard output is not one. */
 bool rf_common_options_file(const char **out, const char *name, const char *path, const char *reason);
 
 /* Reads the suppressions and the baseline into `out`. False after a message. */

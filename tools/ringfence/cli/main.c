@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What every command line tool is asked, as the command that answers it. */
+/* The usual options of command line tools, as commands. */
 static const char *command_name(const char *word) {
   if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
     return "help";

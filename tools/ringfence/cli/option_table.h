@@ -26,8 +26,8 @@ typedef struct rf_option_table {
 
 enum { RF_OPTIONS_MOST = 32 };
 
-/* Reads the options in argv (argv[0] is the command's name) and hands the row of each to `apply`, which returns false after
- * a message. Returns the index of the first word that is no option, or -1 after a message. */
+/* Reads the options in argv (argv[0] is the command's name) and hands the row of each to `apply`, which returns false
+ * after a message. Returns the index of the first word that is no option, or -1 after a message. */
 int rf_option_table_read(const rf_option_table *table, int argc, char **argv,
                          bool (*apply)(void *context, size_t row, const char *argument), void *context);
 

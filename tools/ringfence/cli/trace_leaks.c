@@ -1,13 +1,11 @@
 #include "tools/ringfence/cli/trace_leaks.h"
 
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/frame.h"
+#include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/symbols/symbolize.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct group {
   const trace_site *site;
@@ -79,35 +77,16 @@ static void name_frames(rf_bump_arena *arena, const trace *t, group *groups, siz
 
 /* ---- Printing ---- */
 
-static unsigned print_frame(unsigned index, const rf_frame *f) {
-  for (size_t i = 0; i < f->source_count; i++) {
-    const rf_source *const s = &f->sources[i];
-    (void)printf("      #%u %s", index++, s->function != NULL ? s->function : "?");
-    if (s->file != NULL && s->line != 0) {
-      (void)printf(" %s:%u", s->file, s->line);
-    } else if (f->module != NULL) {
-      (void)printf(" (%s+0x%" PRIx64 ")", f->module, f->offset);
-    }
-    (void)printf("\n");
-  }
-  if (f->source_count == 0 && f->module != NULL) {
-    (void)printf("      #%u (%s+0x%" PRIx64 ")\n", index++, f->module, f->offset);
-  } else if (f->source_count == 0) {
-    (void)printf("      #%u 0x%" PRIx64 "\n", index++, f->address);
-  }
-  return index;
-}
-
 static void print_group(rf_bump_arena *arena, const group *g) {
-  unsigned index = 0;
+  rf_site const site = {g->site->file, g->site->function, g->site->line};
+  rf_record record = {.allocated = {g->frames, g->site->depth}};
+  record.finding.allocated.site = site.file[0] == '\0' ? NULL : &site;
+  rf_stack_view const view = rf_stack_view_of(arena, &record, RF_STACK_ALLOCATED);
   (void)printf("    %s in %s\n", rf_counted(arena, g->bytes, "byte"), rf_counted(arena, g->blocks, "block"));
-  if (g->site->file[0] != '\0') {
-    (void)printf("      #%u %s %s:%u\n", index++, g->site->function, g->site->file, g->site->line);
+  for (size_t i = 0; i < view.count; i++) {
+    (void)printf("      #%zu %s\n", i, rf_frame_view_text(arena, &view.list[i], NULL));
   }
-  for (unsigned d = 0; d < g->site->depth; d++) {
-    index = print_frame(index, &g->frames[d]);
-  }
-  if (index == 0) {
+  if (view.count == 0) {
     (void)printf("      (call site not recorded)\n");
   }
 }

@@ -1,4 +1,4 @@
-/* What a trace leaves allocated at its end, by call site. */
+/* Blocks that are live at the end of a trace, by call site. */
 #ifndef RINGFENCE_TOOLS_CLI_TRACE_LEAKS_H
 #define RINGFENCE_TOOLS_CLI_TRACE_LEAKS_H
 
@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Prints the `most` call sites with the most bytes to standard output, with functions, files and lines where they can be
- * found out, and what all others come to. */
+/* Prints the `most` call sites with the most bytes to standard output, with functions, files and lines where they can
+ * be found, and the sum of all others. */
 void rf_trace_leaks_print(rf_bump_arena *arena, const trace *t, size_t most);
 
 #ifdef __cplusplus

@@ -19,7 +19,7 @@ static int by_fingerprint(const void *a, const void *b) {
   return strcmp(((const rf_baseline_entry *)a)->fingerprint, ((const rf_baseline_entry *)b)->fingerprint);
 }
 
-/* Few enough that all of a file can be added up. */
+/* At most nine digits, so that the sum over a file cannot wrap. */
 static bool parse_count(const char *text, uint64_t *count) {
   size_t const length = strspn(text, "0123456789");
   *count = length == 0 || length > 9 ? 0 : strtoull(text, NULL, 10);
@@ -46,12 +46,11 @@ static bool parse_line(rf_baseline *out, rf_bump_arena *arena, char *line) {
   if (!parse_entry(arena, line, &entry)) {
     return false;
   }
-  out->entries = (rf_baseline_entry *)rf_bump_arena_grow(arena, out->entries, out->count, sizeof *out->entries);
-  out->entries[out->count++] = entry;
+  RF_APPENDED(arena, out->entries, out->count) = entry;
   return true;
 }
 
-/* Two lines of one fingerprint, as a merge of two branches may leave them, are one. */
+/* A merge of branches may leave several lines of one fingerprint: their counts add up. */
 static void sort_entries(rf_baseline *out) {
   size_t kept = 0;
   if (out->count == 0) {
@@ -132,7 +131,7 @@ uint64_t rf_baseline_unmet(const rf_baseline *baseline) {
 
 /* ---- Writing ---- */
 
-/* A name may have anything in it; the file has lines. */
+/* Names may contain line feeds. */
 static const char *one_line(rf_bump_arena *arena, const char *text) {
   char *const out = rf_bump_arena_text(arena, text, strlen(text));
   for (char *c = out; *c != '\0'; c++) {
@@ -143,10 +142,10 @@ static const char *one_line(rf_bump_arena *arena, const char *text) {
   return out;
 }
 
-/* Without the line, which would change the file whenever code moves. */
+/* Without the line number, which would change the file whenever code moves. */
 static const char *place_of(rf_bump_arena *arena, const rf_record *record) {
-  rf_stack_view const calls = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
-  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&view);
   if (top == NULL) {
     return "at an unknown place";
   }
@@ -167,7 +166,7 @@ static int by_text(const void *a, const void *b) {
   return order != 0 ? order : strcmp(left->text, right->text);
 }
 
-/* The same findings give the same file, in whatever order they were found. */
+/* Sorted, so that the same findings make the same file in any order. */
 static void write_lines(rf_bump_arena *arena, written_line *lines, size_t count, const rf_sink *sink) {
   if (count != 0) {
     qsort(lines, count, sizeof *lines, by_text);

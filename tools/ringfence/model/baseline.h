@@ -1,9 +1,9 @@
-/* The baseline: findings that a team knows of, so that it fails on new ones only. A text file for version control:
+/* The baseline: known findings, so that only new ones count. A text file for version control:
  *
  *     # comment
  *     51f0c6d1a8e0b3f2 1 memory-leak read_config src/config.c
  *
- * fingerprint, how many distinct findings have it, and for people the kind and the place.
+ * Each line: a fingerprint, how many distinct findings have it, and for readers the kind and the place.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_BASELINE_H
 #define RINGFENCE_TOOLS_MODEL_BASELINE_H
@@ -27,23 +27,24 @@ typedef struct rf_baseline {
   size_t count;
 } rf_baseline;
 
-/* Reads `path`. False after a message where it cannot be read or is no baseline. Counts of one fingerprint add up. */
+/* Reads `path`; counts of one fingerprint add up. False after a message where it cannot be read or is not a
+ * baseline. */
 bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path);
 
-/* The same of `text`, which is read from `path` and has a NUL behind its `length` bytes. It is written to. Returns NULL, or
- * what is wrong. */
+/* Parses `text`, the contents of `path`, which has a NUL after its `length` bytes and is overwritten. Returns NULL, or
+ * an error message. */
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length);
 
-/* Sets `known` of records that the baseline has. Returns how many these are. */
+/* Sets `known` of the records that are in the baseline. Returns their number. */
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count);
 
-/* How many findings of the baseline were not met: fixed, or not reached this time. */
+/* The number of findings in the baseline that were not found: fixed, or not reached this time. */
 uint64_t rf_baseline_unmet(const rf_baseline *baseline);
 
-/* Writes the baseline in which all of `records` are known. */
+/* Writes a baseline of all of `records`. */
 void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_sink *sink);
 
-/* The same to the file `path`. False after a message. */
+/* Writes it to the file `path`. False after a message. */
 bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const *records, size_t count);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What each kind of finding means, for readers who meet it for the first time. */
+/* The meaning of each kind of finding, for readers who meet it for the first time. */
 #ifndef RINGFENCE_TOOLS_MODEL_BUG_INFO_H
 #define RINGFENCE_TOOLS_MODEL_BUG_INFO_H
 
@@ -10,7 +10,7 @@ extern "C" {
 
 const char *rf_bug_title(rf_bug bug);    /* "HeapBufferOverflow" */
 const char *rf_bug_summary(rf_bug bug);  /* one line */
-const char *rf_bug_meaning(rf_bug bug);  /* what happened */
+const char *rf_bug_meaning(rf_bug bug);  /* what went wrong */
 const char *rf_bug_advice(rf_bug bug);   /* where to look */
 const char *rf_bug_level(rf_bug bug);    /* "error" or "warning" */
 const char *rf_bug_severity(rf_bug bug); /* 0.0 to 10.0, as code hosts sort by */

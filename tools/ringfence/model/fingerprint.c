@@ -6,8 +6,8 @@
 
 enum { FUNCTIONS = 3 };
 
-/* FNV-1a: a file with fingerprints must mean the same to every version and on every machine. */
-static uint64_t mix(uint64_t hash, const char *text) {
+/* FNV-1a, with the final NUL: files with fingerprints must mean the same to every version and on every machine. */
+static uint64_t checksum(uint64_t hash, const char *text) {
   for (;; text++) {
     hash = (hash ^ (unsigned char)*text) * 0x100000001B3U;
     if (*text == '\0') {
@@ -16,24 +16,24 @@ static uint64_t mix(uint64_t hash, const char *text) {
   }
 }
 
-static uint64_t mix_call(rf_bump_arena *arena, uint64_t hash, const rf_frame_view *call) {
+static uint64_t checksum_call(rf_bump_arena *arena, uint64_t hash, const rf_frame_view *call) {
   if (call->function != NULL) {
-    return mix(hash, call->function);
+    return checksum(hash, call->function);
   }
   if (call->module != NULL) {
-    return mix(hash, rf_bump_arena_print(arena, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
+    return checksum(hash, rf_bump_arena_print(arena, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
   }
-  return mix(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
+  return checksum(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
 }
 
 static const char *fingerprint_of(rf_bump_arena *arena, const rf_record *record) {
-  rf_stack_view const calls = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
-  uint64_t hash = mix(0xCBF29CE484222325U, rf_bug_name(record->finding.bug));
-  unsigned taken = 0;
-  for (size_t i = 0; i < calls.count && taken < FUNCTIONS; i++) {
-    if (!calls.list[i].plumbing) {
-      hash = mix_call(arena, hash, &calls.list[i]);
-      taken++;
+  rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
+  uint64_t hash = checksum(0xCBF29CE484222325U, rf_bug_name(record->finding.bug));
+  unsigned used = 0;
+  for (size_t i = 0; i < view.count && used < FUNCTIONS; i++) {
+    if (!view.list[i].runtime) {
+      hash = checksum_call(arena, hash, &view.list[i]);
+      used++;
     }
   }
   return rf_bump_arena_print(arena, "%016" PRIx64, hash);
@@ -43,7 +43,7 @@ static int by_fingerprint(const void *a, const void *b) {
   const rf_record *const left = *(const rf_record *const *)a;
   const rf_record *const right = *(const rf_record *const *)b;
   int const order = strcmp(left->fingerprint, right->fingerprint);
-  /* For the time being `ordinal` is the place in the list. */
+  /* Until ordinals are set, they hold the place in the list. */
   return order != 0 ? order : (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
 }
 

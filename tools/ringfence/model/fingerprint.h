@@ -1,7 +1,7 @@
-/* What is the same bug in another run, after the code around it has moved: for baselines and SARIF's partialFingerprints.
+/* Identifies a bug across runs and as code around it moves: for baselines and SARIF's partialFingerprints.
  *
- * A fingerprint is made of the kind and the top three functions of the program's own at its place (rf_stack_view_blamed); where
- * a function has no name, of its module and offset. Lines, addresses and sizes are left out.
+ * Algorithm: FNV-1a of the kind and of the program's top three functions at the place of the bug
+ * (rf_stack_view_blamed); of module and offset where a function has no name. Lines, addresses and sizes do not count.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_FINGERPRINT_H
 #define RINGFENCE_TOOLS_MODEL_FINGERPRINT_H
@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* Sets fingerprint, 16 hexadecimal digits, and ordinal of `count` records that are symbolised and merged. */
+/* Sets fingerprint (16 hexadecimal digits) and ordinal of `count` records that are symbolized and merged. */
 void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count);
 
 #ifdef __cplusplus

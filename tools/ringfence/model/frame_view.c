@@ -11,12 +11,11 @@ const char *rf_base_name(const char *path) {
 }
 
 static rf_frame_view *add(rf_bump_arena *arena, rf_stack_view *calls) {
-  calls->list = (rf_frame_view *)rf_bump_arena_grow(arena, calls->list, calls->count, sizeof *calls->list);
-  return &calls->list[calls->count++];
+  return &RF_APPENDED(arena, calls->list, calls->count);
 }
 
 static void add_frame(rf_bump_arena *arena, rf_stack_view *calls, const rf_frame *frame) {
-  bool const plumbing = rf_is_plumbing(frame);
+  bool const runtime = rf_is_runtime_frame(frame);
   size_t const count = frame->source_count == 0 ? 1 : frame->source_count;
   for (size_t i = 0; i < count; i++) {
     rf_frame_view *const call = add(arena, calls);
@@ -25,7 +24,7 @@ static void add_frame(rf_bump_arena *arena, rf_stack_view *calls, const rf_frame
                             .build_id = frame->build_id,
                             .offset = frame->offset,
                             .address = frame->address,
-                            .plumbing = plumbing};
+                            .runtime = runtime};
     if (i < frame->source_count) {
       const rf_source *const source = &frame->sources[i];
       call->function = source->function != NULL ? source->function : frame->function;
@@ -35,7 +34,7 @@ static void add_frame(rf_bump_arena *arena, rf_stack_view *calls, const rf_frame
   }
 }
 
-/* The site is where the innermost frame was called from the allocator's point of view: it fills in what that lacks. */
+/* The site is the innermost call as the allocator knows it: it fills in what that frame lacks. */
 static void add_site(rf_bump_arena *arena, rf_stack_view *calls, const rf_site *site) {
   if (calls->count == 0) {
     (void)add(arena, calls);
@@ -45,7 +44,7 @@ static void add_site(rf_bump_arena *arena, rf_stack_view *calls, const rf_site *
     calls->list[0].function = site->function;
     calls->list[0].file = site->file;
     calls->list[0].line = site->line;
-    calls->list[0].plumbing = false;
+    calls->list[0].runtime = false;
   }
 }
 
@@ -70,10 +69,10 @@ const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls) {
   const rf_frame_view *own = NULL;
   for (size_t i = 0; i < calls->count; i++) {
     const rf_frame_view *const call = &calls->list[i];
-    if (!call->plumbing && call->file != NULL) {
+    if (!call->runtime && call->file != NULL) {
       return call;
     }
-    if (own == NULL && !call->plumbing) {
+    if (own == NULL && !call->runtime) {
       own = call;
     }
   }

@@ -1,7 +1,7 @@
-/* A stack as a reader sees it: one call after the other, innermost first, inlined functions among them.
+/* A stack as reports show it: calls, innermost first, with inlined functions among them.
  *
- * A frame of a record is a return address; it stands for several calls where functions were inlined, and a call site that
- * the code recorded itself (RF_SITES) is a call without an address. Reports for programs and pages show calls.
+ * A frame of a record is a return address. It stands for several calls where functions were inlined; a call site that
+ * the code recorded itself (RF_SITES) is a call without an address.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_FRAME_VIEW_H
 #define RINGFENCE_TOOLS_MODEL_FRAME_VIEW_H
@@ -20,7 +20,7 @@ typedef struct rf_frame_view {
   const char *build_id; /* NULL: not known */
   uint64_t offset;      /* in the module */
   uint64_t address;     /* 0: a call site, which has none */
-  bool plumbing;        /* of an allocator or the C library: says nothing of where the program went wrong */
+  bool runtime;         /* of an allocator or a standard library, not of the program */
 } rf_frame_view;
 
 typedef struct rf_stack_view {
@@ -30,18 +30,18 @@ typedef struct rf_stack_view {
 
 typedef enum rf_stack_kind { RF_STACK_FOUND, RF_STACK_ALLOCATED, RF_STACK_RELEASED } rf_stack_kind;
 
-/* The calls of one stack of `record`, none where it is not known. */
+/* The calls of one stack of `record`; none where the stack is unknown. */
 rf_stack_view rf_stack_view_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind);
 
-/* Which stack names the place of the bug: of the allocation where damage was seen after the fact, else of the call that
- * was found wrong (rf_finding_place). */
+/* The stack that names the place of the bug (rf_finding_place): that of the allocation for damage seen after the fact,
+ * else that of the wrong call. */
 rf_stack_kind rf_stack_view_blamed(const rf_record *record);
 
-/* The call by which people know the place: the first of the program's own with a file, else the first of its own, else the
- * first; NULL where there is none. */
+/* The call that names the place: the program's first with a file, else the program's first, else the first; NULL where
+ * there is none. */
 const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls);
 
-/* "function file:line", "function (module+0x12)", "0x401136": as much as is known. */
+/* "function file:line", "function (module+0x12)" or "0x401136", by what is known. */
 const char *rf_frame_view_text(rf_bump_arena *arena, const rf_frame_view *call, const char *directory);
 
 /* The last part of a path. */

@@ -46,9 +46,8 @@ static const char *skip_blanks(const char *at, const char *end) {
   return at;
 }
 
-/* Where an object of the library's begins in the line; NULL where none does. Whatever stands before it (a prefix that a
- * log puts before each line) is passed over. Tools that rewrite JSON put blanks in, and the members in another order:
- * a line that is an object from its start is taken for one, too. */
+/* The start of the library's object in the line, or NULL. A log's prefix before it is skipped. Tools that rewrite JSON
+ * add blanks and change the order of members: a line that is an object from its start counts, too. */
 static const char *find_object(const char *line, size_t length) {
   static const char start[] = "{\"type\":\"";
   static const char member[] = "\"type\"";
@@ -114,7 +113,7 @@ static char *read_whole(rf_bump_arena *arena, const char *path, size_t *length) 
   return is_standard_input(path) ? rf_read_all(arena, STDIN_FILENO, length) : rf_read_file(arena, path, length);
 }
 
-/* When a file was last written is the nearest to when its findings were made: these know only the time since boot. */
+/* Findings know only the time since boot: the file's own time is the nearest to theirs. */
 static void note_time(rf_run *run, const char *path) {
   struct stat file;
   int const failed = is_standard_input(path) ? fstat(STDIN_FILENO, &file) : stat(path, &file);

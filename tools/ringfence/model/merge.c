@@ -5,7 +5,8 @@
 
 enum { PLACE_FRAMES = 3 };
 
-/* Templates of the C++ library are compiled into the program; all that was inlined there must be theirs. */
+/* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
+ * library's. */
 static bool is_of_cxx_headers(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
     const char *const file = frame->sources[i].file;
@@ -16,7 +17,7 @@ static bool is_of_cxx_headers(const rf_frame *frame) {
   return frame->source_count != 0;
 }
 
-bool rf_is_plumbing(const rf_frame *frame) {
+bool rf_is_runtime_frame(const rf_frame *frame) {
   return is_of_cxx_headers(frame) ||
          rf_frame_is_plumbing(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
 }
@@ -38,7 +39,7 @@ static bool is_known(const rf_frame *frame) {
   return frame->source_count != 0;
 }
 
-/* By lines, all that the call was inlined into among them: two calls on one line are one place. */
+/* By lines, those of inlined functions included: two calls on one line are one place. */
 static const char *frame_key(rf_bump_arena *arena, const char *key, const rf_frame *frame) {
   if (!is_known(frame)) {
     bool const mapped = frame->module != NULL;
@@ -52,7 +53,7 @@ static const char *frame_key(rf_bump_arena *arena, const char *key, const rf_fra
   return key;
 }
 
-/* A text that is equal for equal places in every process: addresses differ; lines, modules and offsets do not. */
+/* Equal for equal places in every process: addresses differ between processes; lines, modules and offsets do not. */
 static const char *key_of(rf_bump_arena *arena, const rf_record *record) {
   const rf_finding *const f = &record->finding;
   const rf_site *const site = rf_finding_place(f)->site;
@@ -64,9 +65,9 @@ static const char *key_of(rf_bump_arena *arena, const rf_record *record) {
   unsigned taken = 0;
   for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
-    /* What lies in no module came from code without frame pointers, and is another word each time. */
+    /* An address in no module is no return address: code without frame pointers left another word each time. */
     bool const stray = frame->module == NULL && taken != 0;
-    if (!stray && !rf_is_plumbing(frame)) {
+    if (!stray && !rf_is_runtime_frame(frame)) {
       key = frame_key(arena, key, frame);
       taken++;
     }
@@ -111,7 +112,7 @@ static unsigned count_processes(rf_bump_arena *arena, const entry *entries, size
   for (size_t i = 1; i < count; i++) {
     distinct += ids[i] != ids[i - 1];
   }
-  /* A record that was merged before stands for more processes than the one that it names. */
+  /* A record that was merged before stands for several processes but names one. */
   for (size_t i = 0; i < count; i++) {
     unsigned const processes = entries[i].record->processes;
     distinct += processes > 1 ? processes - 1 : 0;
@@ -127,7 +128,7 @@ static unsigned count_times(const entry *entries, size_t count) {
   return times;
 }
 
-/* Leaks of one place are lost together. */
+/* Blocks and bytes of leaks of one place add up. */
 static void add_lost(const entry *entries, size_t count) {
   rf_finding *const f = &entries[0].record->finding;
   for (size_t i = 1; i < count && f->bug == RF_BUG_LEAK; i++) {

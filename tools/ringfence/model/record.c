@@ -26,19 +26,16 @@ static rf_source read_source(const rf_json *object) {
   };
 }
 
-/* What whoever wrote the line knew of the address. */
+/* Names that the line itself has. */
 static void read_sources(rf_bump_arena *arena, const rf_json *object, rf_frame *frame) {
   const rf_json *const inlined = rf_json_member(object, "inlined_into");
   rf_source const innermost = read_source(object);
   if (innermost.file == NULL && inlined == NULL) {
     return;
   }
-  frame->sources = (rf_source *)rf_bump_arena_grow(arena, NULL, 0, sizeof *frame->sources);
-  frame->sources[frame->source_count++] = innermost;
+  RF_APPENDED(arena, frame->sources, frame->source_count) = innermost;
   for (const rf_json *at = inlined == NULL ? NULL : inlined->first; at != NULL; at = at->next) {
-    frame->sources =
-        (rf_source *)rf_bump_arena_grow(arena, frame->sources, frame->source_count, sizeof *frame->sources);
-    frame->sources[frame->source_count++] = read_source(at);
+    RF_APPENDED(arena, frame->sources, frame->source_count) = read_source(at);
   }
 }
 
@@ -169,7 +166,7 @@ static const char *function_of(const rf_frame *frame) {
   return frame->source_count == 0 ? frame->function : frame->sources[frame->source_count - 1].function;
 }
 
-/* What runs main, or a thread. */
+/* The functions that call main or a thread's function. */
 static bool is_start(const rf_frame *frame) {
   static const char *const names[] = {
       "__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "clone", "clone3"};
@@ -197,7 +194,7 @@ static bool is_of(const rf_frame *frame, const char *library) {
          strcmp(slash == NULL ? frame->module : slash + 1, "libringfence.so") == 0;
 }
 
-/* The frames from main, or what a thread begins with, inwards. */
+/* The number of frames up to main, or to the function that a thread starts with. */
 static unsigned count_from_start(const rf_stack *stack, const char *library) {
   unsigned count = stack->count;
   for (unsigned i = 0; i < count; i++) {
@@ -208,7 +205,7 @@ static unsigned count_from_start(const rf_stack *stack, const char *library) {
       count = i;
     }
   }
-  /* The library calls main, which has no name in a stripped program. */
+  /* In a stripped program main has no name, but its caller may be the library. */
   while (count > 1 && is_of(&stack->frames[count - 1], library)) {
     count--;
   }
@@ -257,7 +254,7 @@ static const rf_frame *find_frame(const rf_stack *stack, uintptr_t address) {
 }
 
 const char *rf_path_seen_from(const char *directory, const char *path) {
-  /* How Bazel builds: this is the root of the repository, wherever it is. */
+  /* Bazel compiles with this name for the root of the repository. */
   static const char bazel[] = "/proc/self/cwd/";
   if (path != NULL && strncmp(path, bazel, strlen(bazel)) == 0) {
     return path + strlen(bazel);

@@ -1,4 +1,4 @@
-/* A finding as the library wrote it (docs/checkers/findings.md), read back. */
+/* A finding, read back from the form in which the library wrote it (docs/checkers/findings.md). */
 #ifndef RINGFENCE_TOOLS_MODEL_RECORD_H
 #define RINGFENCE_TOOLS_MODEL_RECORD_H
 
@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* The return addresses of one trace of a finding, with what is known of each. */
+/* The return addresses of one trace of a finding, with their names. */
 typedef struct rf_stack {
   rf_frame *frames;
   unsigned count; /* at most RF_TRACE_DEPTH */
@@ -24,33 +24,33 @@ typedef struct rf_record {
   rf_stack found;
   rf_stack allocated;
   rf_stack released;
-  unsigned times;        /* how often it was found, once it is merged; 1 before, or what the line itself says */
+  unsigned times;        /* how often it was found: 1, or as the line says, until it is merged */
   unsigned processes;    /* in how many processes */
-  const char *directory; /* files in it are named without it; NULL: by their whole path */
-  const char *program;   /* of the process; NULL where that was not said */
-  const char *input;     /* the file that it was read from; NULL where that was a folder of `check` */
-  /* Set by rf_fingerprint_all: the same in every run, and as lines move. */
+  const char *directory; /* files in it are named relative to it; NULL: by whole paths */
+  const char *program;   /* of the process, or NULL */
+  const char *input;     /* the file that it was read from; NULL for a folder of `check` */
+  /* Set by rf_fingerprint_all. */
   const char *fingerprint;
   unsigned ordinal; /* 1 for the first of several findings with this fingerprint */
-  bool known;       /* the baseline has it */
-  /* Set by rf_suppress: the rule ("leak:foo") that hides it; NULL for none. */
+  bool known;       /* it is in the baseline */
+  /* The rule ("leak:foo") that hides it, or NULL. */
   const char *suppressed_by;
 } rf_record;
 
-/* Makes a record of the object `line`; NULL where that is no finding, or one of a kind that is not known here. */
+/* Makes a record of the object `line`; NULL where that is no finding, or one of an unknown kind. */
 rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line);
 
-/* A record that stands for a place: of the trace `object`, in `allocated`. */
+/* A record that stands for a place: its `allocated` is the trace `object`. */
 rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
 
-/* Takes out what tells a reader nothing: frames of the library itself (the file `library`, or any libringfence.so) on top,
- * and, unless `whole`, what called main or started the thread. */
+/* Removes frames of the library itself (the file `library`, or any libringfence.so) from the top and, unless `whole`,
+ * the callers of main or of the thread's function. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
-/* Names the addresses of `record`, which must outlive the namer, from what rf_symbolize found. */
+/* Names the addresses of `record`, which must outlive the namer, as rf_symbolize found them. */
 rf_namer rf_record_namer(rf_record *record);
 
-/* What `path` (NULL: NULL) is called by somebody who is in `directory` (NULL: nowhere). */
+/* `path` relative to `directory` where it lies in it, else as it is; either may be NULL. */
 const char *rf_path_seen_from(const char *directory, const char *path);
 
 #ifdef __cplusplus

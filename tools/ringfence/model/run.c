@@ -17,8 +17,7 @@ static rf_process *process_of(rf_run *run, rf_bump_arena *arena, uint32_t id) {
       return &run->processes[i];
     }
   }
-  run->processes = (rf_process *)rf_bump_arena_grow(arena, run->processes, run->process_count, sizeof *run->processes);
-  rf_process *const process = &run->processes[run->process_count++];
+  rf_process *const process = &RF_APPENDED(arena, run->processes, run->process_count);
   *process = (rf_process){.id = id};
   return process;
 }
@@ -48,8 +47,7 @@ static void add_summary(rf_process *process, const rf_json *line) {
 }
 
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record) {
-  run->records = (rf_record **)rf_bump_arena_grow(arena, run->records, run->record_count, sizeof(rf_record *));
-  run->records[run->record_count++] = record;
+  RF_APPENDED(arena, run->records, run->record_count) = record;
 }
 
 static void add_finding(rf_run *run, rf_bump_arena *arena, const rf_json *line, const rf_process *process) {
@@ -64,9 +62,7 @@ static void add_finding(rf_run *run, rf_bump_arena *arena, const rf_json *line, 
 
 static void add_snapshot(rf_run *run, rf_bump_arena *arena, const rf_json *line) {
   rf_snapshot_table *const table = rf_snapshot_table_read(arena, line);
-  run->snapshots =
-      (rf_snapshot_table **)rf_bump_arena_grow(arena, run->snapshots, run->snapshot_count, sizeof(rf_snapshot_table *));
-  run->snapshots[run->snapshot_count++] = table;
+  RF_APPENDED(arena, run->snapshots, run->snapshot_count) = table;
 }
 
 void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64_t count, uint64_t bytes) {
@@ -75,8 +71,7 @@ void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64
     i++;
   }
   if (i == run->rule_count) {
-    run->rules = (rf_used_rule *)rf_bump_arena_grow(arena, run->rules, run->rule_count, sizeof *run->rules);
-    run->rules[run->rule_count++] = (rf_used_rule){rule, 0, 0};
+    RF_APPENDED(arena, run->rules, run->rule_count) = (rf_used_rule){rule, 0, 0};
   }
   run->rules[i].count += count;
   run->rules[i].bytes += bytes;

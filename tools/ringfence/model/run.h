@@ -1,4 +1,4 @@
-/* What the processes of a run wrote while they ran: one file for each, with JSON lines (docs/checkers/dropin.md). */
+/* The records of a run: JSON lines that its processes wrote, one file each (docs/checkers/dropin.md). */
 #ifndef RINGFENCE_TOOLS_MODEL_RUN_H
 #define RINGFENCE_TOOLS_MODEL_RUN_H
 
@@ -11,7 +11,7 @@ extern "C" {
 
 typedef struct rf_process {
   uint32_t id;
-  const char *program;  /* that it ran last; NULL where it did not say */
+  const char *program;  /* the last one that it ran, or NULL */
   uint64_t allocations; /* sums over the programs that it ran */
   uint64_t bytes;
   uint64_t peak; /* the highest of them */
@@ -20,14 +20,14 @@ typedef struct rf_process {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
-  } last;                      /* what its last summary added to these */
-  uint64_t unlisted;           /* lost blocks that are no findings, because their code has no names (--leaks) */
-  const char *leaks_unchecked; /* why it did not look for leaks; NULL where it did, or was not to */
-  bool ended;                  /* has said what it did */
-  bool running; /* still runs, or did when that was looked up; else, where it has not `ended`, it was killed */
+  } last;                      /* its last summary's part of the above */
+  uint64_t unlisted;           /* leaked blocks that are no findings, because their code has no names (--leaks) */
+  const char *leaks_unchecked; /* the reason where it could not look for leaks, else NULL */
+  bool ended;                  /* has written its summary */
+  bool running;                /* outlives the program; a process that has neither ended nor is running was killed */
 } rf_process;
 
-/* What the processes themselves hid: a rule of --suppressions, and how often. */
+/* A rule of --suppressions, and what it hid. */
 typedef struct rf_used_rule {
   const char *rule; /* "leak:foo" */
   uint64_t count;
@@ -45,14 +45,14 @@ typedef struct rf_run {
   size_t rule_count;
   const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
   const char *mode;    /* of the processes; NULL where there are none */
-  size_t damaged;      /* lines that are not what the library writes: a full disk, a killed process */
-  int64_t written;     /* when the newest of the files was, in seconds since 1970; 0: not known */
+  size_t damaged;      /* lines that cannot be read: the disk was full, or the process was killed */
+  int64_t written;     /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */
 rf_run rf_run_read(rf_bump_arena *arena, const char *folder);
 
-/* Adds one line of JSON, or a record that was read otherwise. */
+/* Adds a line of JSON, or a record that was read in another form. */
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record);
 

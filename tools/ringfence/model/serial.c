@@ -1,6 +1,7 @@
 #include "tools/ringfence/model/serial.h"
 
 #include <ringfence/report_serial.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { PAYLOAD = RF_SERIAL_HEAD + RF_SERIAL_DATA + RF_SERIAL_CRC, MODULES = 256, TRACES = 3 };
@@ -64,7 +65,7 @@ static uint64_t low_first(const unsigned char *bytes, size_t size) {
 
 /* ---- Fields ---- */
 
-/* `before` and what follows it; with a mark between where lines were lost, which may have had more of it. */
+/* `before` and the piece after it, with "..." between them where lost lines may have held more. */
 static const char *append(rf_bump_arena *arena, const char *before, const unsigned char *piece, size_t size, bool gap) {
   const char *const text = rf_bump_arena_text(arena, (const char *)piece, size);
   return before == NULL ? text : rf_bump_arena_print(arena, "%s%s%s", before, gap ? "..." : "", text);
@@ -74,7 +75,7 @@ typedef struct field {
   unsigned tag;
   const unsigned char *value;
   size_t size;
-  bool gap; /* lines were lost just before the one that it is in */
+  bool gap; /* lines were lost before the one that it is in */
 } field;
 
 static void read_text(rf_serial *s, const char **out, const field *f) {
@@ -96,7 +97,7 @@ static unsigned char class_of(unsigned char letter) {
   return RF_BYTE_OTHER;
 }
 
-/* The classes come second, and say how far the window goes. */
+/* The classes also tell the size of the window. */
 static void read_classes(rf_finding *out, const field *f) {
   for (size_t i = 1; i < f->size && f->value[0] + i - 1 < RF_WINDOW; i++) {
     unsigned const at = (unsigned)(f->value[0] + i - 1);
@@ -169,9 +170,65 @@ static void read_module(rf_serial *s, const char *list[MODULES], const field *f)
   }
 }
 
-static void read_other(rf_serial *s, rf_serial_open *r, const field *f) {
+/* Numbers: a tag and the member of rf_finding that it sets, which is narrower than 64 bits or as wide. */
+static const struct {
+  unsigned tag;
+  size_t offset;
+  size_t size;
+} numbers[] = {
+#define NUMBER(tag, member)                                                                                            \
+  { tag, offsetof(rf_finding, member), sizeof(((rf_finding *)NULL)->member) }
+    NUMBER(RF_SERIAL_CWE, cwe),
+    NUMBER(RF_SERIAL_ACCESS_SIZE, access_size),
+    NUMBER(RF_SERIAL_ADDRESS, address),
+    NUMBER(RF_SERIAL_BLOCK, block),
+    NUMBER(RF_SERIAL_SIZE, size),
+    NUMBER(RF_SERIAL_BLOCKS, blocks),
+    NUMBER(RF_SERIAL_OFFSET, offset),
+    NUMBER(RF_SERIAL_ARGUMENT, argument),
+    NUMBER(RF_SERIAL_PROCESS, process),
+    NUMBER(RF_SERIAL_TIME, time_ns),
+    NUMBER(RF_SERIAL_WINDOW_ADDRESS, window_address),
+#undef NUMBER
+};
+
+static bool read_number(rf_finding *out, const field *f) {
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    if (numbers[i].tag == f->tag) {
+      void *const member = (unsigned char *)out + numbers[i].offset;
+      uint64_t const value = low_first(f->value, f->size);
+      if (numbers[i].size == sizeof value) {
+        memcpy(member, &value, sizeof value);
+      } else {
+        uint32_t const narrow = (uint32_t)value;
+        memcpy(member, &narrow, sizeof narrow);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+static void read_field(rf_serial *s, rf_serial_open *r, const field *f) {
   rf_finding *const out = &r->finding->finding;
+  uint64_t const value = low_first(f->value, f->size);
+  if (f->tag >= RF_SERIAL_TRACE) {
+    read_trace(s, r, f);
+    return;
+  }
+  if (read_number(out, f)) {
+    return;
+  }
   switch (f->tag) {
+  case RF_SERIAL_ACCESS:
+    out->access = value <= RF_ACCESS_FREE ? (rf_access)value : RF_ACCESS_UNKNOWN;
+    break;
+  case RF_SERIAL_FREED:
+    out->freed = value != 0;
+    break;
+  case RF_SERIAL_AT_ACCESS:
+    out->at_access = value != 0;
+    break;
   case RF_SERIAL_ALLOCATOR:
     read_text(s, &out->allocator, f);
     break;
@@ -204,62 +261,6 @@ static void read_other(rf_serial *s, rf_serial_open *r, const field *f) {
     break;
   default:
     break; /* of a later version */
-  }
-}
-
-static void read_field(rf_serial *s, rf_serial_open *r, const field *f) {
-  rf_finding *const out = &r->finding->finding;
-  uint64_t const value = low_first(f->value, f->size);
-  switch (f->tag) {
-  case RF_SERIAL_CWE:
-    out->cwe = (unsigned)value;
-    break;
-  case RF_SERIAL_ACCESS:
-    out->access = value <= RF_ACCESS_FREE ? (rf_access)value : RF_ACCESS_UNKNOWN;
-    break;
-  case RF_SERIAL_ACCESS_SIZE:
-    out->access_size = (size_t)value;
-    break;
-  case RF_SERIAL_ADDRESS:
-    out->address = (uintptr_t)value;
-    break;
-  case RF_SERIAL_BLOCK:
-    out->block = (uintptr_t)value;
-    break;
-  case RF_SERIAL_SIZE:
-    out->size = (size_t)value;
-    break;
-  case RF_SERIAL_BLOCKS:
-    out->blocks = (size_t)value;
-    break;
-  case RF_SERIAL_FREED:
-    out->freed = value != 0;
-    break;
-  case RF_SERIAL_OFFSET:
-    out->offset = (ptrdiff_t)(int64_t)value;
-    break;
-  case RF_SERIAL_ARGUMENT:
-    out->argument = (size_t)value;
-    break;
-  case RF_SERIAL_PROCESS:
-    out->process = (uint32_t)value;
-    break;
-  case RF_SERIAL_AT_ACCESS:
-    out->at_access = value != 0;
-    break;
-  case RF_SERIAL_TIME:
-    out->time_ns = value;
-    break;
-  case RF_SERIAL_WINDOW_ADDRESS:
-    out->window_address = (uintptr_t)value;
-    break;
-  default:
-    if (f->tag >= RF_SERIAL_TRACE) {
-      read_trace(s, r, f);
-    } else {
-      read_other(s, r, f);
-    }
-    break;
   }
 }
 
@@ -349,7 +350,7 @@ static rf_serial_open *find(rf_serial *s, unsigned type, unsigned record) {
   return r;
 }
 
-/* A number below the last one is a target that started anew, or the count that went round. */
+/* A number below the last one means a restart of the target, or that the count wrapped. */
 static void count_missing(rf_serial *s, unsigned type, unsigned record) {
   if (type == 0) {
     return;
@@ -370,7 +371,7 @@ static void take_line(rf_serial *s, const unsigned char *bytes, size_t size) {
   rf_serial_open *r = find(s, type, record);
   bool const again = r != NULL ? index + 1 == r->expected && crc == r->crc : last && crc == s->finished;
   if (again) {
-    return; /* the same line once more */
+    return; /* a repeated line */
   }
   if (r != NULL && index < r->expected) {
     finish(s, r, false);

@@ -25,15 +25,14 @@ static void sort(rf_snapshot_table *table) {
   }
 }
 
-/* Of a number that was made up: so far from the limits that differences of differences fit. */
+/* A made up number must not overflow in differences of differences. */
 static int64_t within_limits(int64_t value) {
   int64_t const limit = INT64_MAX / 8;
   return value > limit ? limit : value < -limit ? -limit : value;
 }
 
 static rf_snapshot_row *add_row(rf_bump_arena *arena, rf_snapshot_table *table) {
-  table->rows = (rf_snapshot_row *)rf_bump_arena_grow(arena, table->rows, table->count, sizeof *table->rows);
-  return &table->rows[table->count++];
+  return &RF_APPENDED(arena, table->rows, table->count);
 }
 
 rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *line) {
@@ -150,11 +149,9 @@ rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot
     for (size_t k = 0; k < i && tables[i]->since == NULL; k++) {
       before = tables[k]->since == NULL && same_source(tables[k], tables[i]) ? tables[k] : before;
     }
-    out = (rf_snapshot_table **)rf_bump_arena_grow(arena, out, made, sizeof(rf_snapshot_table *));
-    out[made++] = tables[i];
+    RF_APPENDED(arena, out, made) = tables[i];
     if (before != NULL && !has_difference(tables, *count, tables[i])) {
-      out = (rf_snapshot_table **)rf_bump_arena_grow(arena, out, made, sizeof(rf_snapshot_table *));
-      out[made++] = rf_snapshot_table_since(arena, before, tables[i]);
+      RF_APPENDED(arena, out, made) = rf_snapshot_table_since(arena, before, tables[i]);
     }
   }
   *count = made;

@@ -78,8 +78,7 @@ static void add_frames(frame_list *list, const rf_stack *stack, const char *imag
       frame->module = image;
       frame->offset = frame->address;
     }
-    list->frames = (rf_frame **)rf_bump_arena_grow(list->arena, list->frames, list->count, sizeof(rf_frame *));
-    list->frames[list->count++] = frame;
+    RF_APPENDED(list->arena, list->frames, list->count) = frame;
   }
 }
 
@@ -123,7 +122,7 @@ static uint64_t times_of(rf_record *const *records, size_t count) {
   return times;
 }
 
-/* What is known can wait. */
+/* New findings matter more than known ones. */
 static void put_new_first(rf_bump_arena *arena, rf_document *d) {
   rf_record **const before = (rf_record **)rf_bump_arena_array(arena, d->count + 1, sizeof(rf_record *));
   size_t fresh = 0;

@@ -1,4 +1,4 @@
-/* What the reports of the command are made from: findings named, sorted out, merged and compared with a baseline. */
+/* The contents of a report: findings with names, merged, suppressed and compared with a baseline. */
 #ifndef RINGFENCE_TOOLS_RENDER_DOCUMENT_H
 #define RINGFENCE_TOOLS_RENDER_DOCUMENT_H
 
@@ -13,55 +13,55 @@
 extern "C" {
 #endif
 
-/* How it is made. */
+/* How a document is made. */
 typedef struct rf_document_options {
-  const char *library;          /* the libringfence.so that ran; NULL: not known */
-  const char *image;            /* the ELF file that addresses without a module are in; NULL: none */
-  const char *directory;        /* files in it are named without it; NULL: whole paths */
+  const char *library;          /* the libringfence.so that ran; NULL: unknown */
+  const char *image;            /* the ELF file of addresses without a module; NULL: none */
+  const char *directory;        /* files in it are named relative to it; NULL: whole paths */
   rf_suppressions suppressions; /* capacity 0: none */
   rf_baseline *baseline;        /* NULL: none */
-  bool symbolize;               /* ask for functions, files and lines */
-  bool whole;                   /* show what called main, too */
+  bool symbolize;               /* look up functions, files and lines */
+  bool whole;                   /* show the callers of main, too */
 } rf_document_options;
 
 struct rf_document {
-  rf_record **records; /* distinct ones, those that a rule hides left out; with a baseline the new ones first */
+  rf_record **records; /* distinct and not suppressed; with a baseline the new ones first */
   size_t count;
-  rf_record **hidden; /* distinct ones that a rule hides */
+  rf_record **hidden; /* distinct and suppressed */
   size_t hidden_count;
   uint64_t times;        /* how often `records` were found */
-  uint64_t hidden_times; /* how often something was hidden, here or in the processes */
+  uint64_t hidden_times; /* how often a finding was suppressed, here or in the processes */
   const rf_used_rule *rules;
   size_t rule_count;
   rf_snapshot_table **snapshots;
   size_t snapshot_count;
   const rf_baseline *baseline; /* NULL: none */
   size_t known;                /* of `records`, in the baseline */
-  const rf_totals *totals;     /* of a run, where this is one; else NULL */
-  const char *command;         /* the command line of that run; NULL */
-  const char *program;         /* that it ran; NULL */
+  const rf_totals *totals;     /* of a run, or NULL */
+  const char *command;         /* the command line of that run, or NULL */
+  const char *program;         /* that it ran, or NULL */
   const char *directory;
-  int64_t began;       /* the run, or when its findings were written down: seconds since 1970; 0: not known */
-  rf_sources *sources; /* for lines of code beside places */
-  const char *host;    /* where; NULL: not known */
+  int64_t began;       /* when the run began, or its findings were written: seconds since 1970; 0: unknown */
+  rf_sources *sources; /* lines of code to show beside places */
+  const char *host;    /* name of the machine, or NULL */
 };
 
-/* Makes `out` of what is in `run`, whose lists change their order. */
+/* Makes `out` from `run`, whose lists change their order. */
 void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options);
 
-/* How many findings are new: all of them where there is no baseline. */
+/* The number of new findings: all of them where there is no baseline. */
 size_t rf_document_new(const rf_document *d);
 
-/* Reads a file with suppressions, adding its rules. False after messages. */
+/* Adds the rules of a file with suppressions. False after messages. */
 bool rf_document_suppressions(rf_suppressions *all, rf_bump_arena *arena, const char *path);
 
 /* A rule as it is written: "leak:foo". */
 const char *rf_document_rule(rf_bump_arena *arena, const rf_suppression *rule);
 
-/* "12 bytes written 3 bytes after a 13-byte block": what a finding is about, in one line, without its place. */
+/* A finding in one line, without its place: "12 bytes written, 3 bytes after a 13-byte block". */
 const char *rf_document_title(rf_bump_arena *arena, const rf_record *record);
 
-/* The block of suppressions used, as LeakSanitizer prints it; nothing where none was. */
+/* The suppressions that were used, as LeakSanitizer prints them; nothing where none was. */
 void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 /* The snapshots as tables of text. */

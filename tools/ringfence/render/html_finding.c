@@ -99,8 +99,8 @@ static const char *where_text(const rf_html_page *p, const rf_frame_view *f) {
 }
 
 static void frame(const rf_html_page *p, const rf_frame_view *f) {
-  const char *const line = f->plumbing ? NULL : rf_source_text(p->d->sources, p->arena, f);
-  raw(p, f->plumbing ? "<li class=\"plumbing\">" : "<li>");
+  const char *const line = f->runtime ? NULL : rf_source_text(p->d->sources, p->arena, f);
+  raw(p, f->runtime ? "<li class=\"runtime\">" : "<li>");
   rf_markup(p->sink, "<span><span class=\"function\">%s</span><span class=\"where\">%s</span>", function_text(p, f),
             where_text(p, f));
   if (line != NULL) {

@@ -17,8 +17,8 @@ typedef struct rf_json_writer {
   bool more; /* a comma comes before the next element */
 } rf_json_writer;
 
-/* Opens the arrays and objects that `brackets` names, each as the first element of the one before: "{", "[{". `name` is that
- * of the member, NULL in an array and at the top. */
+/* Opens the arrays and objects that `brackets` names, each as the first element of the one before: "{", "[{". `name`
+ * is that of the member, NULL in an array and at the top. */
 void rf_json_open(rf_json_writer *w, const char *name, const char *brackets);
 
 /* Closes as many: "}", "}]". */

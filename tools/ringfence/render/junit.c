@@ -17,8 +17,8 @@ typedef struct junit {
 
 /* Cases of one place have the same name in every run, so that their history can be followed. */
 static const char *case_name(const junit *j, const rf_record *record) {
-  rf_stack_view const calls = rf_stack_view_of(j->arena, record, rf_stack_view_blamed(record));
-  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  rf_stack_view const view = rf_stack_view_of(j->arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&view);
   const char *const place = top == NULL             ? "unknown place"
                             : top->function != NULL ? top->function
                                                     : rf_frame_view_text(j->arena, top, record->directory);

@@ -48,8 +48,7 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
 }
 
 void rf_outputs_add(rf_outputs *outputs, rf_bump_arena *arena, const char *path) {
-  outputs->list = (rf_output *)rf_bump_arena_grow(arena, outputs->list, outputs->count, sizeof *outputs->list);
-  rf_output *const output = &outputs->list[outputs->count++];
+  rf_output *const output = &RF_APPENDED(arena, outputs->list, outputs->count);
   *output = (rf_output){path, RF_OUTPUT_TEXT, false, false};
   output->settled = rf_output_format_from_path(path, &output->format);
 }

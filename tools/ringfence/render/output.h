@@ -1,4 +1,4 @@
-/* Formats of the command's reports, and the files that they go to. */
+/* Formats of reports, and the files that they are written to. */
 #ifndef RINGFENCE_TOOLS_RENDER_OUTPUT_H
 #define RINGFENCE_TOOLS_RENDER_OUTPUT_H
 
@@ -22,15 +22,15 @@ typedef enum rf_output_format {
 /* True, and *out set, where `name` is one of text, json, sarif, junit, html. */
 bool rf_output_format_from_name(const char *name, rf_output_format *out);
 
-/* The same by the end of a file's name: .txt .log, .json .jsonl, .sarif .sarif.json, .xml, .html .htm. */
+/* The same by the suffix of a file: .txt .log, .json .jsonl, .sarif .sarif.json, .xml, .html .htm. */
 bool rf_output_format_from_path(const char *path, rf_output_format *out);
 
 /* Files to write, each with its format. */
 typedef struct rf_output {
   const char *path;
   rf_output_format format;
-  bool settled; /* the format is known by the name */
-  bool fixed;   /* the format was given for this file */
+  bool settled; /* the name tells the format */
+  bool fixed;   /* the format was given with this file */
 } rf_output;
 
 typedef struct rf_outputs {
@@ -43,14 +43,14 @@ void rf_outputs_add(rf_outputs *outputs, rf_bump_arena *arena, const char *path)
 /* The same in a format of its own. */
 void rf_outputs_add_as(rf_outputs *outputs, rf_bump_arena *arena, const char *path, rf_output_format format);
 
-/* How many files have the format that their name or --format says. */
+/* The number of files whose format was not given with them. */
 size_t rf_outputs_unfixed(const rf_outputs *outputs);
 
-/* Gives every file without one a format: `format` where that was asked for (`given`), else by its name. False after a message where
- * that does not tell. */
+/* Sets the format of each file that has none: `format` where that was given, else by its name. False after a message
+ * where the name does not tell. */
 bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format);
 
-/* Empties all files. False after a message where one cannot be written to: better before a long run than after it. */
+/* Empties all files, so that one that cannot be written is known before a long run. False after a message. */
 bool rf_outputs_try(const rf_outputs *outputs);
 
 /* Opens `path` for writing; NULL after a message. */
@@ -65,8 +65,8 @@ void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format 
 /* Writes all files. False after messages where any could not be written. */
 bool rf_outputs_write(const rf_outputs *outputs, rf_bump_arena *arena, const rf_document *d);
 
-/* Where Bazel collects what a test leaves behind (TEST_UNDECLARED_OUTPUTS_DIR): ringfence-PID.jsonl, .sarif, .xml and .html
- * there, if there is such a folder and anything to tell. */
+/* Under `bazel test`, writes ringfence-PID.jsonl, .sarif, .xml and .html to the test's outputs
+ * (TEST_UNDECLARED_OUTPUTS_DIR), unless there is nothing to report. */
 void rf_outputs_write_artifacts(rf_bump_arena *arena, const rf_document *d);
 
 #ifdef __cplusplus

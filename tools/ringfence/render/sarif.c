@@ -1,7 +1,7 @@
 /* The document as SARIF 2.1.0 (OASIS standard, 27 March 2020), as code hosts and editors read it.
  *
- * One run: the rules are the kinds of finding, with CWE as taxonomy; each result has the place as its location, all stacks,
- * the life of the block as a code flow, and a fingerprint that does not depend on lines.
+ * One run: the rules are the kinds of finding, with CWE as taxonomy; each result has the place as its location, all
+ * stacks, the life of the block as a code flow, and a fingerprint that does not depend on lines.
  */
 #include "tools/ringfence/render/document.h"
 
@@ -52,7 +52,7 @@ static const char *uri_of(rf_bump_arena *arena, const char *path) {
                         : escaped_path(arena, path);
 }
 
-/* Paths that are relative to the folder in which the command runs say so. */
+/* Relative paths name their base. */
 static void artifact(sarif *s, const char *path) {
   const char *const seen = rf_path_seen_from(s->d->directory, path);
   rf_json_open(&s->w, "artifactLocation", "{");
@@ -243,7 +243,7 @@ static void taxonomies(sarif *s) {
 
 /* The stacks of a finding in the order of time, those that are known. */
 typedef struct event {
-  rf_stack_view calls;
+  rf_stack_view stack;
   const char *text;
   uint32_t thread;
 } event;
@@ -254,21 +254,21 @@ static size_t events_of(sarif *s, const rf_record *record, event out[EVENTS]) {
   const rf_finding *const f = &record->finding;
   size_t count = 0;
   out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_ALLOCATED), "allocated here", f->allocated.thread};
-  count += out[count].calls.count != 0;
+  count += out[count].stack.count != 0;
   out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_RELEASED), "freed here before", f->released.thread};
-  count += out[count].calls.count != 0;
+  count += out[count].stack.count != 0;
   out[count] = (event){rf_stack_view_of(s->arena, record, RF_STACK_FOUND),
                        f->access == RF_ACCESS_FREE ? "freed here" : "found here", f->found.thread};
-  /* Where leaks were counted tells nothing. */
-  count += out[count].calls.count != 0 && f->bug != RF_BUG_LEAK;
+  /* The place where leaks were counted tells nothing. */
+  count += out[count].stack.count != 0 && f->bug != RF_BUG_LEAK;
   return count;
 }
 
-/* Code hosts refuse a file with a location that is in no file. Returns how many of the events are left. */
+/* Code hosts refuse a report with a location in no file. Returns the number of events left. */
 static size_t keep_those_in_files(event *events, size_t count) {
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {
-    if (has_file(rf_stack_view_top(&events[i].calls))) {
+    if (has_file(rf_stack_view_top(&events[i].stack))) {
       events[kept++] = events[i];
     }
   }
@@ -284,7 +284,7 @@ static void code_flow(sarif *s, const event *events, size_t count) {
   rf_json_open(&s->w, "locations", "[");
   for (size_t i = 0; i < count; i++) {
     rf_json_open(&s->w, NULL, "{");
-    location(s, "location", rf_stack_view_top(&events[i].calls), events[i].text, -1);
+    location(s, "location", rf_stack_view_top(&events[i].stack), events[i].text, -1);
     rf_json_put_number(&s->w, "executionOrder", (int64_t)i + 1);
     rf_json_close(&s->w, "}");
   }
@@ -312,8 +312,8 @@ static void stacks(sarif *s, const event *events, size_t count) {
     rf_json_open(&s->w, NULL, "{");
     message(s, "message", events[i].text);
     rf_json_open(&s->w, "frames", "[");
-    for (size_t k = 0; k < events[i].calls.count; k++) {
-      stack_frame(s, &events[i].calls.list[k], events[i].thread);
+    for (size_t k = 0; k < events[i].stack.count; k++) {
+      stack_frame(s, &events[i].stack.list[k], events[i].thread);
     }
     rf_json_close(&s->w, "]}");
   }
@@ -326,15 +326,15 @@ static void related(sarif *s, const event *events, size_t count) {
   }
   rf_json_open(&s->w, "relatedLocations", "[");
   for (size_t i = 0; i < count; i++) {
-    location(s, NULL, rf_stack_view_top(&events[i].calls), events[i].text, (int)i + 1);
+    location(s, NULL, rf_stack_view_top(&events[i].stack), events[i].text, (int)i + 1);
   }
   rf_json_close(&s->w, "]");
 }
 
-/* There is always one in a file, since code hosts refuse all of a file with a result that is nowhere. */
+/* Always one that is in a file: code hosts refuse a whole report for one result without. */
 static void locations(sarif *s, const rf_record *record) {
-  rf_stack_view const calls = rf_stack_view_of(s->arena, record, rf_stack_view_blamed(record));
-  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  rf_stack_view const view = rf_stack_view_of(s->arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&view);
   rf_frame_view place = top == NULL ? (rf_frame_view){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
   if (!has_file(&place)) {
     place.file = record->program != NULL ? record->program : record->input != NULL ? record->input : s->d->program;

@@ -12,16 +12,16 @@ typedef struct rf_source_file rf_source_file;
 
 enum { RF_SOURCE_BUCKETS = 1024 };
 
-/* Files that were read, or could not be. */
+/* Files that were read or tried. */
 typedef struct rf_sources {
   rf_source_file *files[RF_SOURCE_BUCKETS]; /* by a hash of their paths */
   const char *directory;                    /* only files in it are shown; NULL: none */
-  int64_t before;                           /* only as they were before this time, in seconds since 1970; 0: whenever */
+  int64_t before;                           /* only files that are older, in seconds since 1970; 0: any */
 } rf_sources;
 
-/* The line that `call` stands for, without its line feed; NULL where it is not known, or not to be shown: records come from
- * anywhere, so what they name must lie in `directory`; a file that changed after the module was made, or after
- * `before`, has other lines. */
+/* The line of code of `call`, without its line feed; NULL where it is unknown or must not be shown. Records come from
+ * anywhere, so only files in `directory` are read; a file that changed after the module was made, or after `before`,
+ * has other lines. */
 const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_frame_view *call);
 
 #ifdef __cplusplus

@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const char *place_text(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind) {
-  rf_stack_view const calls = rf_stack_view_of(arena, record, kind);
-  const rf_frame_view *const top = rf_stack_view_top(&calls);
+  rf_stack_view const view = rf_stack_view_of(arena, record, kind);
+  const rf_frame_view *const top = rf_stack_view_top(&view);
   return top == NULL ? "(not known)" : rf_frame_view_text(arena, top, record->directory);
 }
 
@@ -40,7 +40,7 @@ static void put_lost_in_all(rf_bump_arena *arena, const rf_document *d, const rf
   }
 }
 
-/* A table, where one would have to scroll to see all findings. */
+/* A list at the end: with several findings the details scroll away. */
 static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   if (d->count < 2) {
     return;

@@ -32,8 +32,8 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
   }
-  /* Processes stop describing findings at max_findings; those that were killed have not counted. They do count what
-   * only the command hides. */
+  /* Processes only count findings after max_findings; killed ones have not counted. Their counts include findings that
+   * only the command suppresses. */
   uint64_t hidden = 0;
   for (size_t i = 0; i < document->hidden_count; i++) {
     hidden += document->hidden[i]->times;

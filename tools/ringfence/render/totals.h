@@ -14,33 +14,33 @@ extern "C" {
 
 typedef struct rf_totals {
   size_t processes;
-  size_t killed;      /* of them, ended without saying what they did */
-  size_t running;     /* still running, those included that have not begun to be checked */
-  const char *folder; /* where these write */
+  size_t killed;      /* of them, ended without a summary */
+  size_t running;     /* still running, with those that are not checked yet */
+  const char *folder; /* where they write */
   uint64_t allocations;
   uint64_t bytes;
   uint64_t peak;
   size_t findings;        /* distinct ones */
-  uint64_t times;         /* how often they were found, those included that were only counted */
+  uint64_t times;         /* how often they were found, with those that were only counted */
   bool compared;          /* with a baseline */
   size_t known;           /* of the findings, in the baseline */
   uint64_t unmet;         /* of the baseline, not met */
   uint64_t uncounted;     /* of `times`, those without a record */
-  uint64_t suppressed;    /* how often something was found that a rule hides */
-  uint64_t unlisted;      /* lost blocks that are no findings, because their code has no names */
+  uint64_t suppressed;    /* how often a suppressed finding was found */
+  uint64_t unlisted;      /* leaked blocks that are no findings, because their code has no names */
   size_t leaks_unchecked; /* processes that could not look for leaks */
-  const char *because;    /* why the first of them could not */
+  const char *because;    /* the reason of the first of them */
   const char *mode;
   uint64_t elapsed_ns;
   int wait_status; /* of the program */
-  bool end_lost;   /* it exited, and did not say what it did */
-  bool unrecorded; /* the program ended with the exit code of a finding, and could not say which */
+  bool end_lost;   /* it exited without a summary */
+  bool unrecorded; /* the program ended with the exit code of a finding that it could not record */
   size_t damaged;
 } rf_totals;
 
 typedef struct rf_document rf_document;
 
-/* Of a run and what was made of it. What still runs is left for the caller to fill in. */
+/* The figures of `run` and `document`; the caller sets those of running processes. */
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
 
 /* The line at the end, as text and as JSON (type "run"). */

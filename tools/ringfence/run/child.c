@@ -15,7 +15,7 @@
 
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-/* What the program is to find as this process found it. */
+/* Signal state that the program inherits unchanged. */
 typedef struct inherited {
   sigset_t mask;
   struct sigaction on_child;
@@ -45,7 +45,7 @@ static void take_signals(void) {
   /* Where SIGCHLD is ignored the system keeps no status to wait for. */
   struct sigaction action = {.sa_handler = SIG_DFL};
   (void)sigaction(SIGCHLD, &action, &before.on_child);
-  /* A reader of our standard error who has gone must not cost the program's status. */
+  /* A closed pipe at standard error must not lose the program's status. */
   action.sa_handler = SIG_IGN;
   (void)sigaction(SIGPIPE, &action, &before.on_pipe);
 }
@@ -56,7 +56,7 @@ static void give_signals_back(void) {
   (void)sigprocmask(SIG_SETMASK, &before.mask, NULL);
 }
 
-/* Runs in the child. As execvp does, a file that the system does not know is given to the shell. */
+/* Runs in the child. As execvp does, it hands a file of unknown format to the shell. */
 static _Noreturn void become(const char *program, char *const *argv, char *const *envp, int report) {
   (void)execve(program, argv, envp);
   if (errno == ENOEXEC) {
@@ -79,14 +79,14 @@ static _Noreturn void become(const char *program, char *const *argv, char *const
   _exit(127);
 }
 
-/* Waits for the end of `pid`; until then hands it the signals that come in. */
+/* Waits for the end of `pid`; forwards signals to it until then. */
 static int follow(pid_t pid) {
   sigset_t set;
   waited_for(&set);
   for (;;) {
     siginfo_t info;
     int const signal = sigwaitinfo(&set, &info);
-    /* What the terminal's keys send, the kernel has sent to the whole group. */
+    /* The kernel has sent signals of the terminal's keys to the whole process group. */
     if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL) {
       (void)kill(pid, signal);
     }

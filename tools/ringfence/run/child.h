@@ -1,4 +1,4 @@
-/* Running the program: its streams, arguments, signals and status are what they would be without the command. */
+/* Running the program with the streams, arguments, signals and status that it would have without the command. */
 #ifndef RINGFENCE_TOOLS_RUN_CHILD_H
 #define RINGFENCE_TOOLS_RUN_CHILD_H
 
@@ -17,16 +17,15 @@ typedef struct rf_child {
   uint64_t elapsed_ns; /* from start to end */
 } rf_child;
 
-/* Runs the file `program` with `argv` and `envp`, passes on the signals that this process gets, and waits for its
- * end. False where the system gives no process (errno says why). */
+/* Runs the file `program` with `argv` and `envp`, forwards the signals that this process gets, and waits for its end.
+ * False, with errno set, where no process can be made. */
 bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp);
 
-/* From rf_child_run on, the signals that it passes on are held back, so that what the run left behind can be put
- * away. This forgets those that have come and lets later ones in. */
+/* The signals that rf_child_run forwards stay blocked after it, so that the run's files can be removed. This drops
+ * pending ones and unblocks them. */
 void rf_child_release_signals(void);
 
-/* Ends this process as the program ended: with its exit status, or by the signal that ended it (128 + signal to a
- * shell), without a second core dump. */
+/* Ends this process as the program ended: with its exit status, or by the same signal without a second core dump. */
 _Noreturn void rf_child_exit_alike(int wait_status);
 
 #ifdef __cplusplus

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static rf_options parse(const char *text) {
-  rf_sink const nobody = rf_null_sink(); /* the library warns of what it does not understand */
+  rf_sink const nobody = rf_null_sink(); /* the library warns of unknown options */
   rf_options options;
   rf_options_default(&options);
   (void)rf_options_parse(&options, text, "RINGFENCE_OPTIONS", &nobody);
@@ -27,12 +27,12 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
   if (parse(user).log != NULL) {
     rf_diag("RINGFENCE_OPTIONS: log is ignored; --log prints to a file");
   }
-  /* Who runs a program to look for bugs wants to hear of sizes that wrapped; a program that is merely loaded with the library may
-   * ask to see whether it gets them. */
+  /* A request of impossible size is a bug to someone who checks a program; without the command, a program may make one
+   * to see whether it is served. */
   const char *asked = join(arena, join(arena, "rejected=1", user), passed);
   const char *const ours = rf_bump_arena_print(arena, "format=json:summary=1:help=0:log=%s/%%p", folder);
   *effective = parse(join(arena, asked, ours));
-  /* An open quotation mark would swallow what is added. */
+  /* An open quotation mark would take in the options after it. */
   if (!effective->summary) {
     rf_diag("RINGFENCE_OPTIONS is ignored: a quotation mark in it is not closed");
     asked = join(arena, "rejected=1", passed);
@@ -42,7 +42,7 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
     rf_sink const to = rf_file_sink(stderr);
     rf_options_help(effective, &to);
   }
-  /* Where the run goes on after findings, no process is to end otherwise than it would. */
+  /* A run that continues after findings leaves every exit status alone. */
   return rf_bump_arena_print(arena, "%s%s", join(arena, asked, ours), effective->halt ? "" : ":exitcode=0");
 }
 

@@ -12,10 +12,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A function of the drop-in that no program has for another reason (checkers/dropin/journal.h). */
+/* A function of the drop-in (checkers/dropin/journal.h), of which no other program has one. */
 #define LINKED_IN_SYMBOL "rf_journal_begin"
 
-/* Linux goes through this many scripts that run scripts before it gives up. */
+/* Linux follows this many scripts that are interpreters of scripts. */
 enum { SCRIPTS_DEEP = 5 };
 
 typedef struct sanitizer {
@@ -64,7 +64,7 @@ static rf_obstacle privileges_gained(const char *file, rf_identity identity) {
   return capabilities ? RF_OBSTACLE_CAPABILITIES : RF_OBSTACLE_NONE;
 }
 
-/* What the loader sees of the program: whose malloc it will use. */
+/* The exported symbols tell whose malloc the loader will use. */
 static void look_at_exports(const rf_elf *elf, rf_inspection *seen) {
   rf_elf_symbol *symbols = NULL;
   size_t const count = rf_elf_symbols(elf, SHT_DYNSYM, &symbols);

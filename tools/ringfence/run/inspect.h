@@ -1,8 +1,7 @@
-/* What keeps the library out of a program, seen before the program is run.
+/* Tells, before a program is run, whether the library can be loaded into it.
  *
- * The dynamic loader brings the library in (LD_PRELOAD). It cannot where there is no such loader (static programs), it
- * will not where the program gains privileges (setuid), and it would be of no use where the program has a malloc of
- * its own.
+ * The dynamic loader loads the library (LD_PRELOAD). A static program has no loader; for a program that gains
+ * privileges (setuid) the loader ignores LD_PRELOAD; a program with a malloc of its own would not use the library's.
  */
 #ifndef RINGFENCE_TOOLS_RUN_INSPECT_H
 #define RINGFENCE_TOOLS_RUN_INSPECT_H
@@ -31,7 +30,7 @@ typedef enum rf_obstacle {
   RF_OBSTACLE_NOT_PROGRAM   /* an ELF file, but an object file, a core dump, or damaged */
 } rf_obstacle;
 
-/* For whom the program will run. */
+/* The identity that the program will run with. */
 typedef struct rf_identity {
   uid_t user;
   gid_t group;
@@ -40,21 +39,20 @@ typedef struct rf_identity {
 
 typedef struct rf_inspection {
   rf_obstacle obstacle;
-  const char *file;   /* the file that has it: the program, or what runs the script that it is */
+  const char *file;   /* the file that has it: the program, or the interpreter of the script that it is */
   const char *detail; /* the loader, machine or sanitizer, where the obstacle has one */
   bool is64;          /* width of `file` */
-  bool linked_in;     /* has the checked malloc linked in: it needs no library */
+  bool linked_in;     /* the checked malloc is linked in: no library is needed */
 } rf_inspection;
 
 /* The identity of this process. */
 rf_identity rf_identity_own(void);
 
-/* Looks at `program` (a path) and, where it is a script, at what runs it. `library` is the path of libringfence.so.
- * What cannot be read is taken to be without obstacle: running it will show. */
+/* Inspects `program` (a path) or, where it is a script, its interpreter. `library` is the path of libringfence.so. A
+ * file that cannot be read counts as without obstacle: running it will show. */
 rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *library, rf_identity identity);
 
-/* Tells the user about the obstacle that was seen on the way to `program`, and what to do instead. Returns the
- * status to exit with. */
+/* Tells the user about the obstacle and the remedy. Returns the exit status. */
 int rf_inspect_explain(const rf_inspection *seen, const char *program);
 
 #ifdef __cplusplus

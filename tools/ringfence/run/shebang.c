@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What Linux reads of the first line (BINPRM_BUF_SIZE). */
+/* Linux reads this much of the first line (BINPRM_BUF_SIZE). */
 enum { FIRST_LINE = 256 };
 
 static bool read_first_line(const char *path, char line[FIRST_LINE]) {
@@ -22,7 +22,7 @@ static bool read_first_line(const char *path, char line[FIRST_LINE]) {
   return true;
 }
 
-/* Cuts the next word off *rest; NULL at the end. */
+/* Splits the next word off *rest; NULL at the end. */
 static char *next_word(char **rest) {
   char *const word = *rest + strspn(*rest, " \t\r");
   size_t const length = strcspn(word, " \t\r");

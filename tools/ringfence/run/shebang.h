@@ -1,4 +1,4 @@
-/* Scripts: which program runs one. */
+/* The interpreter of a script. */
 #ifndef RINGFENCE_TOOLS_RUN_SHEBANG_H
 #define RINGFENCE_TOOLS_RUN_SHEBANG_H
 

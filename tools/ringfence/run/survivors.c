@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A process that has ended has no environment left, even where nobody has waited for it yet. */
+/* A zombie has no environment. */
 static bool has_text(rf_bump_arena *arena, const char *id, const char *text) {
   struct stat st;
   size_t length = 0;
@@ -30,8 +30,7 @@ size_t rf_survivors_find(rf_bump_arena *arena, const char *text, uint32_t **ids)
   for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
     rf_bump_arena unkept = {NULL};
     if (isdigit((unsigned char)entry->d_name[0]) && has_text(&unkept, entry->d_name, text)) {
-      *ids = (uint32_t *)rf_bump_arena_grow(arena, *ids, count, sizeof **ids);
-      (*ids)[count++] = (uint32_t)strtoul(entry->d_name, NULL, 10);
+      RF_APPENDED(arena, *ids, count) = (uint32_t)strtoul(entry->d_name, NULL, 10);
     }
     rf_bump_arena_free(&unkept);
   }

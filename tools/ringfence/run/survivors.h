@@ -11,9 +11,10 @@
 extern "C" {
 #endif
 
-/* The processes of this user that were started with `text` in their environment and still run: writes their ids to *ids
- * and returns how many they are. They are looked up in /proc and not adopted (PR_SET_CHILD_SUBREAPER), which would change
- * who their parent is. */
+/* Finds the processes of this user that were started with `text` in their environment and still run. Sets *ids to
+ * their ids and returns their number. It searches /proc instead of adopting them (PR_SET_CHILD_SUBREAPER), which would
+ * change their parent.
+ */
 size_t rf_survivors_find(rf_bump_arena *arena, const char *text, uint32_t **ids);
 
 #ifdef __cplusplus

@@ -15,7 +15,7 @@ static bool is_plain(const char *path) {
   return path[0] == '/' && strpbrk(path, ": \t\n\"'\\%$") == NULL;
 }
 
-/* A file system that is full still makes folders: only writing tells. */
+/* A full file system still makes folders: only writing shows that it is full. */
 static bool takes_data(const char *folder, rf_bump_arena *arena) {
   static const char block[4096];
   const char *const file = rf_bump_arena_print(arena, "%s/probe", folder);

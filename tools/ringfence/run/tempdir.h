@@ -1,4 +1,4 @@
-/* A private folder for what the library writes while the program runs. */
+/* A private folder for the library's files while the program runs. */
 #ifndef RINGFENCE_TOOLS_RUN_TEMPDIR_H
 #define RINGFENCE_TOOLS_RUN_TEMPDIR_H
 
@@ -8,9 +8,8 @@
 extern "C" {
 #endif
 
-/* Makes a new folder, for this user only, in TMPDIR, or where that cannot be used in the system's places for such.
- * Returns its absolute path, which is free of characters that mean something in RINGFENCE_OPTIONS and LD_PRELOAD;
- * NULL after a message. */
+/* Makes a new folder, for this user only, in TMPDIR or else in /tmp, /var/tmp or /dev/shm. Returns its absolute path,
+ * free of characters that are special in RINGFENCE_OPTIONS and LD_PRELOAD; NULL after a message. */
 const char *rf_tempdir_make(rf_bump_arena *arena);
 
 /* Removes the folder and the files in it. */

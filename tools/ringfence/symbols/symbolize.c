@@ -14,7 +14,7 @@
 
 enum { ARGUMENTS = 8 };
 
-/* How each is asked for addresses, inlined functions, demangled names; the module's path follows. */
+/* The options that ask each for addresses, inlined functions and demangled names; the module's path follows. */
 typedef struct symbolizer {
   const char *name;
   const char *arguments[ARGUMENTS];
@@ -47,8 +47,8 @@ static int by_module(const void *a, const void *b) {
   return order != 0 ? order : left->exact - right->exact;
 }
 
-/* A return address is that of the next instruction, which may belong to the next line or function: the call lies
- * before. */
+/* A return address is that of the next instruction, which may belong to the next line or function: the call is before
+ * it. */
 static uint64_t looked_up(const rf_frame *frame) {
   return frame->exact ? frame->offset : frame->offset - 1;
 }
@@ -88,15 +88,15 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   size_t *const counts = (size_t *)rf_bump_arena_array(b->arena, b->count, sizeof *counts);
   rf_symbolize_parse(b->arena, answer, b->count, sources, counts);
   for (size_t i = 0; i < b->count; i++) {
-    if (counts[i] != 0) { /* else what the record itself says may be more */
+    if (counts[i] != 0) { /* else the record itself may know more */
       b->frames[i]->sources = sources[i];
       b->frames[i]->source_count = counts[i];
     }
   }
 }
 
-/* Without a line to go with it, a tool's answer is the nearest symbol before the address, which is wrong where
- * functions have no symbols. The symbol tables tell whether the address lies in it. */
+/* Without a line, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
+ * no symbols: the symbol tables tell whether the address lies in it. */
 static void complete(const batch *b, const rf_elf *elf) {
   rf_symbol_table const symbols = rf_symbol_table_read(elf);
   for (size_t i = 0; i < b->count; i++) {
@@ -164,7 +164,7 @@ void rf_symbolize(rf_bump_arena *arena, rf_frame **frames, size_t count) {
   const char *path = NULL;
   const symbolizer *const tool = find_symbolizer(arena, &path);
   if (tool == NULL) {
-    rf_diag("no symboliser found, so stacks show no files and lines: install binutils, elfutils or llvm");
+    rf_diag("no symbolizer found, so stacks show no files and lines: install binutils, elfutils or llvm");
   }
   qsort(frames, count, sizeof(rf_frame *), by_module);
   size_t start = 0;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Takes the next line off *at, without its end; false where there is none. */
+/* Advances *at by a line and returns it without its end; false where there is none. */
 static bool next_line(const char **at, const char **line, size_t *length) {
   if (**at == '\0') {
     return false;
@@ -57,7 +57,7 @@ static void parse_place(rf_bump_arena *arena, const char *text, size_t length, r
 }
 
 static void parse_function(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
-  /* What eu-addr2line adds. */
+  /* eu-addr2line adds this. */
   length = up_to(text, length, " inlined at ");
   if (!is_unknown(text, length)) {
     out->function = rf_bump_arena_text(arena, text, length);
@@ -90,8 +90,7 @@ void rf_symbolize_parse(rf_bump_arena *arena, const char *answer, size_t count, 
       continue;
     }
     size_t const i = answered - 1;
-    sources[i] = (rf_source *)rf_bump_arena_grow(arena, sources[i], counts[i], sizeof **sources);
-    rf_source *const out = &sources[i][counts[i]++];
+    rf_source *const out = &RF_APPENDED(arena, sources[i], counts[i]);
     *out = (rf_source){NULL, NULL, 0};
     parse_function(arena, line, length, out);
     parse_place(arena, place, place_length, out);
