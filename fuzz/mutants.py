@@ -49,7 +49,7 @@ GENERATED = {
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
-WATCHED = ["-DRF_SEAM_ASAN=1"]
+WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
