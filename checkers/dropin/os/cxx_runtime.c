@@ -1,4 +1,4 @@
-#include "cxx.h"
+#include "cxx_runtime.h"
 
 #include "checkers/dropin/os/procfs.h"
 
@@ -51,7 +51,7 @@ static void look_for_mark(const rf_mapping *m, void *context) {
   if (strcmp(m->path, s->path) != 0) {
     return;
   }
-  s->ours = s->ours || within(m, (uintptr_t)&rf_cxx_is_own);
+  s->ours = s->ours || within(m, (uintptr_t)&rf_cxx_runtime_is_private);
   if (!s->found && m->readable && !m->writable) {
     s->found = contains_mark(m->start, m->end);
   }
@@ -68,7 +68,7 @@ static bool look(uintptr_t address) {
 
 /* The last calls asked about are remembered: a program that does this does it again and again. Findings are made one at a
  * time, so there is no lock. */
-bool rf_cxx_is_own(uintptr_t address) {
+bool rf_cxx_runtime_is_private(uintptr_t address) {
   static struct {
     uintptr_t address;
     bool own;

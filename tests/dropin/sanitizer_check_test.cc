@@ -10,7 +10,7 @@ namespace {
 const char kSaid[] = "ringfence: this program is built with AddressSanitizer, which has a malloc of its own: it is not "
                      "checked by Ringfence\n";
 
-TEST(Aside, AProgramWithAddressSanitizerRunsAsItDoesAlone) {
+TEST(SanitizerCheck, AProgramWithAddressSanitizerRunsAsItDoesAlone) {
   Result const result = run({program("sanitized"), "one", "", "three"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(result.err, kSaid);
@@ -18,7 +18,7 @@ TEST(Aside, AProgramWithAddressSanitizerRunsAsItDoesAlone) {
   EXPECT_TRUE(result.findings.empty());
 }
 
-TEST(Aside, ItsErrorsAreAddressSanitizers) {
+TEST(SanitizerCheck, ItsErrorsAreAddressSanitizers) {
   Result const result = run({program("sanitized"), "wrong"});
   EXPECT_EQ(result.status, 1) << result.err;
   EXPECT_EQ(result.err.find(kSaid), 0U) << result.err;

@@ -7,10 +7,10 @@
 
 namespace {
 
-class Sysheap : public testing::Test {
+class GrowingHeap : public testing::Test {
 protected:
-  Sysheap() { rf_sysheap_init(&heap_); }
-  ~Sysheap() override { rf_deinit(&heap_.base); }
+  GrowingHeap() { rf_growing_heap_init(&heap_); }
+  ~GrowingHeap() override { rf_deinit(&heap_.base); }
 
   char *alloc(size_t size) { return static_cast<char *>(rf_alloc(&heap_.base, size)); }
   void free(void *p) { EXPECT_EQ(rf_free(&heap_.base, p), RF_OK); }
@@ -21,14 +21,14 @@ protected:
     return stats.capacity;
   }
 
-  rf_sysheap heap_;
+  rf_growing_heap heap_;
 };
 
-TEST_F(Sysheap, MapsNothingUntilItIsAsked) {
+TEST_F(GrowingHeap, MapsNothingUntilItIsAsked) {
   EXPECT_EQ(capacity(), 0U);
 }
 
-TEST_F(Sysheap, GivesEmptyRegionsBack) {
+TEST_F(GrowingHeap, GivesEmptyRegionsBack) {
   std::vector<void *> blocks;
   for (int i = 0; i < 100000; i++) {
     blocks.push_back(alloc(200));
@@ -40,14 +40,14 @@ TEST_F(Sysheap, GivesEmptyRegionsBack) {
   EXPECT_LT(capacity(), full / 2);
 }
 
-TEST_F(Sysheap, TakesAFreedBigBlockForTheNextOfItsSize) {
+TEST_F(GrowingHeap, TakesAFreedBigBlockForTheNextOfItsSize) {
   char *const first = alloc(3 << 20);
   std::memset(first, 1, 3 << 20);
   free(first);
   EXPECT_EQ(alloc(3 << 20), first);
 }
 
-TEST_F(Sysheap, KeepsNoMoreThanItSays) {
+TEST_F(GrowingHeap, KeepsNoMoreThanItSays) {
   std::vector<void *> blocks;
   for (int i = 0; i < 40; i++) {
     blocks.push_back(alloc(RF_BIG_BLOCK * 4));
@@ -56,21 +56,21 @@ TEST_F(Sysheap, KeepsNoMoreThanItSays) {
     free(p);
   }
   EXPECT_LE(capacity(), RF_KEPT_BYTES);
-  EXPECT_GT(rf_sysheap_trim(&heap_), 0U);
+  EXPECT_GT(rf_growing_heap_trim(&heap_), 0U);
   EXPECT_EQ(capacity(), 0U);
 }
 
-TEST_F(Sysheap, KnowsWhichBigBlocksAreFresh) {
+TEST_F(GrowingHeap, KnowsWhichBigBlocksAreFresh) {
   char *const first = alloc(2 << 20);
-  EXPECT_TRUE(rf_sysheap_is_fresh(&heap_, first));
+  EXPECT_TRUE(rf_growing_heap_is_fresh(&heap_, first));
   free(first);
   char *const again = alloc(2 << 20);
   EXPECT_EQ(again, first);
-  EXPECT_FALSE(rf_sysheap_is_fresh(&heap_, again));
-  EXPECT_FALSE(rf_sysheap_is_fresh(&heap_, alloc(100)));
+  EXPECT_FALSE(rf_growing_heap_is_fresh(&heap_, again));
+  EXPECT_FALSE(rf_growing_heap_is_fresh(&heap_, alloc(100)));
 }
 
-TEST_F(Sysheap, GrowsABigBlockThatWasMovedInPlace) {
+TEST_F(GrowingHeap, GrowsABigBlockThatWasMovedInPlace) {
   heap_.growing = true;
   char *const p = alloc(1 << 20);
   heap_.growing = false;
@@ -82,7 +82,7 @@ TEST_F(Sysheap, GrowsABigBlockThatWasMovedInPlace) {
   EXPECT_LT(capacity(), size_t{1} << 20);
 }
 
-TEST_F(Sysheap, ServesAnyAlignment) {
+TEST_F(GrowingHeap, ServesAnyAlignment) {
   for (size_t align = 1; align <= size_t{16} << 20; align *= 2) {
     void *const p = rf_aligned_alloc(&heap_.base, align, 10);
     ASSERT_NE(p, nullptr) << align;

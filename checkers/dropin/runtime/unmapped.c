@@ -1,49 +1,44 @@
 #define _GNU_SOURCE /* ucontext's registers */
 #include "unmapped.h"
 
-#include "checkers/dropin/process/lifecycle.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/os/region.h"
 #include "checkers/shared/wrapper.h"
+#include "state.h"
 
 #include <signal.h>
 #include <ucontext.h>
 
-#define GONE 64U
+#define REMEMBERED 64U
 
-typedef struct gone {
+typedef struct unmapped_block {
   uintptr_t start; /* of the memory; 0: not in use, or being written */
   size_t size;
-  rf_arena *arena;
+  rf_guard *guard;
   rf_guard_remains remains;
-} gone;
+} unmapped_block;
 
-static gone list[GONE];
+static unmapped_block remembered[REMEMBERED];
 static uint32_t noted; /* ever; accessed atomically */
 
-static rf_arena *arena_of(rf_sysheap *heap) {
-  return (rf_arena *)((char *)heap - offsetof(rf_arena, heap));
-}
-
-void rf_gone_note(rf_sysheap *heap, const void *block, size_t size) {
-  rf_arena *const arena = arena_of(heap);
-  gone made = {.size = size, .arena = arena};
-  if (!rf_process.checked || !rf_guard_remains_of(&arena->guard, block, size, &made.remains)) {
+void rf_unmapped_note(rf_guard *guard, const void *block, size_t size) {
+  rf_guard_remains remains;
+  if (!rf_guard_remains_of(guard, block, size, &remains)) {
     return;
   }
-  gone *const place = &list[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % GONE];
+  unmapped_block *const place = &remembered[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % REMEMBERED];
   __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  place->size = made.size;
-  place->arena = made.arena;
-  place->remains = made.remains;
+  place->size = size;
+  place->guard = guard;
+  place->remains = remains;
   __atomic_store_n(&place->start, (uintptr_t)block, __ATOMIC_RELEASE);
 }
 
 /* The last one there: addresses are used again. */
-static const gone *find(uintptr_t address) {
+static const unmapped_block *find(uintptr_t address) {
   uint32_t const count = __atomic_load_n(&noted, __ATOMIC_RELAXED);
-  for (uint32_t back = 1; back <= GONE && back <= count; back++) {
-    const gone *const g = &list[(count - back) % GONE];
+  for (uint32_t back = 1; back <= REMEMBERED && back <= count; back++) {
+    const unmapped_block *const g = &remembered[(count - back) % REMEMBERED];
     uintptr_t const start = __atomic_load_n(&g->start, __ATOMIC_ACQUIRE);
     if (start != 0 && address - start < g->size) {
       return g;
@@ -52,12 +47,12 @@ static const gone *find(uintptr_t address) {
   return NULL;
 }
 
-bool rf_gone_refuse(const void *ptr, const rf_origin *origin) {
-  const gone *const g = find((uintptr_t)ptr);
+bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
+  const unmapped_block *const g = find((uintptr_t)ptr);
   if (g == NULL || g->remains.ptr != ptr) {
     return false;
   }
-  rf_guard_report_remains(&g->arena->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
+  rf_guard_report_remains(g->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
   return true;
 }
 
@@ -94,13 +89,13 @@ static machine machine_of(const ucontext_t *context) {
 }
 #endif
 
-void rf_gone_report(const void *address, const void *context) {
-  const gone *const g = find((uintptr_t)address);
+void rf_unmapped_report(const void *address, const void *context) {
+  const unmapped_block *const g = find((uintptr_t)address);
   if (g == NULL || rf_region_find((uintptr_t)address) != NULL) {
     return; /* never ours, or ours again */
   }
   machine const m = machine_of(context);
-  rf_guard_report_remains(&g->arena->guard, &g->remains, address, m.access, &m.origin);
+  rf_guard_report_remains(g->guard, &g->remains, address, m.access, &m.origin);
 }
 
 /* ---- Pointers out of freed blocks ---- */
@@ -127,7 +122,7 @@ static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *conte
   return is_fill((uintptr_t)info->si_addr) ? (uintptr_t)info->si_addr : 0;
 }
 
-void rf_gone_report_fill(const void *info, const void *context) {
+void rf_unmapped_report_fill(const void *info, const void *context) {
   uintptr_t const address = fill_in_register(info, context);
   if (address == 0 || !rf_process.checked) {
     return;

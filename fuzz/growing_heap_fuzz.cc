@@ -1,19 +1,19 @@
-// sysheap: the heap of the drop-in, over memory from the system. Requests go up to several times what counts as big.
+// growing_heap: the heap of the drop-in, over memory from the system. Requests go up to several times what counts as big.
 #include "checkers/dropin/heap/growing_heap.h"
 
 #include <ringfence/fuzz/target.h>
 
 namespace {
 
-rf_sysheap heap;
+rf_growing_heap heap;
 
 rf_allocator *init(void *, void *, size_t) {
-  rf_sysheap_init(&heap);
+  rf_growing_heap_init(&heap);
   return &heap.base;
 }
 
 rf_fuzz_target target() {
-  rf_fuzz_target t = rf_fuzz_target_default("sysheap", init);
+  rf_fuzz_target t = rf_fuzz_target_default("growing_heap", init);
   t.always_serves = t.max_request;
   t.in_arena = false;
   t.accounts_capacity = false; // regions come and go
