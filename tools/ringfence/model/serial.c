@@ -1,5 +1,7 @@
 #include "tools/ringfence/model/serial.h"
 
+#include "checkers/report/crc32.h"
+
 #include <ringfence/report_serial.h>
 #include <stddef.h>
 #include <string.h>
@@ -399,7 +401,7 @@ static void take_line(rf_serial *s, const unsigned char *bytes, size_t size) {
 static bool is_whole(const unsigned char *bytes, size_t size) {
   size_t const body = size - RF_SERIAL_CRC;
   return bytes[0] == RF_SERIAL_VERSION && bytes[1] <= RF_BUG_COUNT &&
-         rf_serial_crc(0, bytes, body) == (uint32_t)low_first(bytes + body, RF_SERIAL_CRC);
+         rf_crc32(0, bytes, body) == (uint32_t)low_first(bytes + body, RF_SERIAL_CRC);
 }
 
 void rf_serial_line(rf_serial *s, const char *line, size_t length) {
