@@ -3,8 +3,6 @@
 #include "guard_quarantine.h"
 #include "guard_ring.h"
 
-#include "checkers/shared/family.h"
-
 /* A live block, unlinked and checked, becomes a freed one. `parts` are those of its checksum; `prefix` is its own. */
 RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_checksum parts, size_t prefix,
                        const rf_origin *origin) {
@@ -42,13 +40,9 @@ void rf_guard_release(rf_guard *guard, rf_guard_header *h, const rf_origin *orig
   release(guard, h, parts, prefix_of(h), origin);
 }
 
-void rf_guard_check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
-                           const rf_origin *origin) {
-  rf_bug const bug = rf_family_mismatch(family_of(h), h->size, family, size);
+void rf_guard_report_mismatch(rf_guard *guard, const rf_guard_header *h, rf_bug bug, rf_family family, size_t size,
+                              const rf_origin *origin) {
   rf_finding f;
-  if (bug == RF_BUG_COUNT) {
-    return;
-  }
   rf_guard_finding(guard, &f, bug, RF_ACCESS_FREE, payload_of(h), origin);
   rf_guard_finding_block(guard, &f, h);
   rf_finding_families(&f, family_of(h), family, size);
@@ -69,7 +63,7 @@ RF_RARE static rf_status free_special(rf_guard *guard, rf_guard_header *h, rf_fa
                                       const rf_origin *origin) {
   guard_checksum const parts = checksum_parts(guard, h, h);
   check_redzones(guard, h, origin);
-  rf_guard_check_family(guard, h, family, size, origin);
+  check_family(guard, h, family, size, origin);
   return free_live(guard, h, parts, prefix_of(h), origin);
 }
 

@@ -6,6 +6,7 @@
 #include <ringfence/track.h>
 
 #include "checkers/os/host.h"
+#include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 #include "checkers/shared/pattern.h"
 #include "checkers/shared/wrapper.h"
@@ -226,9 +227,17 @@ uint16_t rf_guard_set_size(rf_guard_header *h, size_t size, size_t prefix, size_
 /* A live block, checked, becomes a freed one. */
 void rf_guard_release(rf_guard *guard, rf_guard_header *h, const rf_origin *origin);
 
-/* Reports a free or realloc by another family or size than those of the allocation. */
-void rf_guard_check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
-                           const rf_origin *origin);
+/* Reports a free or realloc by another family or size (SIZE_MAX: not named) than those of the allocation. */
+void rf_guard_report_mismatch(rf_guard *guard, const rf_guard_header *h, rf_bug bug, rf_family family, size_t size,
+                              const rf_origin *origin);
+
+static inline void check_family(rf_guard *guard, const rf_guard_header *h, rf_family family, size_t size,
+                                const rf_origin *origin) {
+  rf_bug const bug = rf_family_mismatch(family_of(h), h->size, family, size);
+  if (RF_UNLIKELY(bug != RF_BUG_COUNT)) {
+    rf_guard_report_mismatch(guard, h, bug, family, size, origin);
+  }
+}
 
 /* ---- guard_query.c: operations that change nothing ---- */
 

@@ -27,7 +27,7 @@ void rf_guard_begin_age(rf_guard *guard, size_t total) {
   guard->age_left -= total;
 }
 
-void rf_guard_retire(rf_guard *guard, rf_guard_header *h, guard_checksum parts, const rf_origin *origin) {
+RF_INLINE void retire(rf_guard *guard, rf_guard_header *h, guard_checksum parts, const rf_origin *origin) {
   unsigned char *const block = block_of(h);
   size_t const total = total_of(h);
   rf_inner_call call;
@@ -53,6 +53,10 @@ void rf_guard_retire(rf_guard *guard, rf_guard_header *h, guard_checksum parts, 
   rf_inner_call_begin(&call);
   (void)guard->inner->ops->free(guard->inner, block, origin->site);
   call_end(guard, &call, origin);
+}
+
+void rf_guard_retire(rf_guard *guard, rf_guard_header *h, guard_checksum parts, const rf_origin *origin) {
+  retire(guard, h, parts, origin);
 }
 
 /* The queue from which a block is to leave: one with a ripe block, else one with the oldest there are. NULL: all are empty. */
@@ -81,7 +85,7 @@ void rf_guard_flush_from(rf_guard *guard, size_t keep, const rf_origin *origin) 
     }
     rf_guard_header *const h = take_oldest(guard, q, origin, &parts);
     if (h != NULL) {
-      rf_guard_retire(guard, h, parts, origin);
+      retire(guard, h, parts, origin);
     }
   }
 }
