@@ -1,4 +1,4 @@
-#include "checkers/shared/fill.h"
+#include "checkers/shared/pattern.h"
 
 #include <gtest/gtest.h>
 
@@ -11,17 +11,17 @@ namespace {
 constexpr unsigned char kByte = 0xCC;
 constexpr size_t kMost = 150;
 
-TEST(Filled, EverySizeAtEveryPlaceIsSeenToItsLastByte) {
+TEST(Holds, EverySizeAtEveryPlaceIsSeenToItsLastByte) {
   for (size_t start = 0; start < 9; start++) {
     for (size_t size = 0; size < kMost; size++) {
       // What is around it must not count.
       std::vector<unsigned char> memory(kMost + 32, 0x11);
       std::fill_n(memory.begin() + static_cast<ptrdiff_t>(start), size, kByte);
-      ASSERT_TRUE(rf_filled(memory.data() + start, size, kByte)) << start << " " << size;
+      ASSERT_TRUE(rf_pattern_holds(memory.data() + start, size, kByte)) << start << " " << size;
       for (size_t i = 0; i < size; i++) {
         for (int const bit : {0x01, 0x80}) {
           memory[start + i] ^= static_cast<unsigned char>(bit);
-          ASSERT_FALSE(rf_filled(memory.data() + start, size, kByte)) << start << " " << size << " " << i;
+          ASSERT_FALSE(rf_pattern_holds(memory.data() + start, size, kByte)) << start << " " << size << " " << i;
           memory[start + i] ^= static_cast<unsigned char>(bit);
         }
       }
@@ -29,11 +29,11 @@ TEST(Filled, EverySizeAtEveryPlaceIsSeenToItsLastByte) {
   }
 }
 
-TEST(Fill, WritesExactlyWhatItIsTold) {
+TEST(Write, WritesExactlyWhatItIsTold) {
   for (size_t start = 0; start < 9; start++) {
     for (size_t size = 0; size < kMost; size++) {
       std::vector<unsigned char> memory(kMost + 32, 0x11);
-      rf_fill(memory.data() + start, size, kByte);
+      rf_pattern_write(memory.data() + start, size, kByte);
       for (size_t i = 0; i < memory.size(); i++) {
         ASSERT_EQ(memory[i], i >= start && i < start + size ? kByte : 0x11) << start << " " << size << " " << i;
       }
@@ -41,20 +41,25 @@ TEST(Fill, WritesExactlyWhatItIsTold) {
   }
 }
 
-TEST(Disturbed, IsFromTheFirstToTheLastOtherByte) {
+TEST(Damage, IsFromTheFirstToTheLastOtherByte) {
   std::vector<unsigned char> memory(20, kByte);
-  size_t first = 99;
-  EXPECT_EQ(rf_disturbed(memory.data(), 20, kByte, &first), 0U);
+  rf_pattern_area const area = {memory.data(), memory.size(), kByte};
+  rf_pattern_area damage = {};
+  EXPECT_FALSE(rf_pattern_damage(&area, &damage));
   memory[3] = 0;
-  EXPECT_EQ(rf_disturbed(memory.data(), 20, kByte, &first), 1U);
-  EXPECT_EQ(first, 3U);
+  ASSERT_TRUE(rf_pattern_damage(&area, &damage));
+  EXPECT_EQ(damage.at, memory.data() + 3);
+  EXPECT_EQ(damage.size, 1U);
   memory[11] = 0;
-  EXPECT_EQ(rf_disturbed(memory.data(), 20, kByte, &first), 9U);
-  EXPECT_EQ(first, 3U);
+  ASSERT_TRUE(rf_pattern_damage(&area, &damage));
+  EXPECT_EQ(damage.at, memory.data() + 3);
+  EXPECT_EQ(damage.size, 9U);
   memory[0] = memory[19] = 0;
-  EXPECT_EQ(rf_disturbed(memory.data(), 20, kByte, &first), 20U);
-  EXPECT_EQ(first, 0U);
-  EXPECT_EQ(rf_disturbed(memory.data(), 0, kByte, &first), 0U);
+  ASSERT_TRUE(rf_pattern_damage(&area, &damage));
+  EXPECT_EQ(damage.at, memory.data());
+  EXPECT_EQ(damage.size, 20U);
+  rf_pattern_area const none = {memory.data(), 0, kByte};
+  EXPECT_FALSE(rf_pattern_damage(&none, &damage));
 }
 
 } // namespace

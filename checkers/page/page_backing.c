@@ -1,5 +1,5 @@
-/* The page store's companions: from what is kept with a block to the block. A table over addresses has in each place the tag of
- * the one companion there, or MANY.
+/* The page store's backing blocks: from what is kept with a block to the block. A table over addresses has in each place the tag of
+ * the one backing block there, or MANY.
  *
  *     address = | .......... | tag, 15 bits | place | 4 bits |
  *
@@ -19,12 +19,12 @@
 #define MANY UINT16_MAX
 
 static uintptr_t place_of(const rf_page_store *store, const void *ptr) {
-  return (uintptr_t)ptr >> RF_PAGE_COMPANION_SHIFT & store->tags_mask;
+  return (uintptr_t)ptr >> RF_PAGE_BACKING_SHIFT & store->tags_mask;
 }
 
 /* Never 0, never MANY. */
 static uint16_t tag_of(const rf_page_store *store, const void *ptr) {
-  uintptr_t const above = (uintptr_t)ptr >> RF_PAGE_COMPANION_SHIFT >> rf_log2(store->tags_mask + 1);
+  uintptr_t const above = (uintptr_t)ptr >> RF_PAGE_BACKING_SHIFT >> rf_log2(store->tags_mask + 1);
   return (uint16_t)((above & 0x7FFFU) + 1);
 }
 
@@ -38,7 +38,7 @@ static void put_tag(rf_page_store *store, uintptr_t place, uint16_t tag) {
 
 /* ---- The table ---- */
 
-bool rf_companions_begin(rf_page_store *store) {
+bool rf_backing_begin(rf_page_store *store) {
   size_t places = PLACES_LEAST;
   while (places < PLACES_MOST && places / PLACES_A_SLOT < store->options.slots) {
     places *= 2;
@@ -48,13 +48,13 @@ bool rf_companions_begin(rf_page_store *store) {
   return store->tags != NULL;
 }
 
-void rf_companions_end(rf_page_store *store) {
+void rf_backing_end(rf_page_store *store) {
   rf_page_release(store->tags, (store->tags_mask + 1) * sizeof *store->tags);
   store->tags = NULL;
 }
 
-rf_page_companions rf_page_store_companions(const rf_page_store *store) {
-  return (rf_page_companions){store->tags, store->tags_mask};
+rf_page_backing rf_page_store_backing(const rf_page_store *store) {
+  return (rf_page_backing){store->tags, store->tags_mask};
 }
 
 /* ---- What is in it. Under the lock. ---- */
@@ -67,7 +67,7 @@ static const rf_slot *next_live(const rf_page_store *store, const rf_slot *s, is
   s = s != NULL ? s->after : space != NULL ? space->lowest : NULL;
   while (space != NULL) {
     for (; s != NULL; s = s->after) {
-      if (rf_slot_state_of(s) == SLOT_LIVE && s->companion != NULL && wanted(store, s, what)) {
+      if (rf_slot_state_of(s) == SLOT_LIVE && s->backing != NULL && wanted(store, s, what)) {
         return s;
       }
     }
@@ -77,34 +77,40 @@ static const rf_slot *next_live(const rf_page_store *store, const rf_slot *s, is
   return NULL;
 }
 
-static bool has_companion(const rf_page_store *store, const rf_slot *s, const void *what) {
+static bool has_backing(const rf_page_store *store, const rf_slot *s, const void *what) {
   (void)store;
-  return s->companion == what;
+  return s->backing == what;
 }
 
 static bool has_place(const rf_page_store *store, const rf_slot *s, const void *what) {
-  return place_of(store, s->companion) == place_of(store, what);
+  return place_of(store, s->backing) == place_of(store, what);
 }
 
-void rf_companions_add(rf_page_store *store, const rf_slot *s) {
-  uintptr_t const place = place_of(store, s->companion);
-  put_tag(store, place, tag_at(store, place) == 0 ? tag_of(store, s->companion) : MANY);
+void rf_backing_add(rf_page_store *store, const rf_slot *s) {
+  if (s->backing == NULL || store->tags == NULL) {
+    return;
+  }
+  uintptr_t const place = place_of(store, s->backing);
+  put_tag(store, place, tag_at(store, place) == 0 ? tag_of(store, s->backing) : MANY);
 }
 
-void rf_companions_remove(rf_page_store *store, const void *companion) {
-  uintptr_t const place = place_of(store, companion);
+void rf_backing_remove(rf_page_store *store, const void *backing) {
+  if (backing == NULL || store->tags == NULL) {
+    return;
+  }
+  uintptr_t const place = place_of(store, backing);
   const rf_slot *left = NULL;
   if (tag_at(store, place) == MANY) {
-    left = next_live(store, NULL, has_place, companion);
+    left = next_live(store, NULL, has_place, backing);
   }
   if (left == NULL) {
     put_tag(store, place, 0);
-  } else if (next_live(store, left, has_place, companion) == NULL) {
-    put_tag(store, place, tag_of(store, left->companion));
+  } else if (next_live(store, left, has_place, backing) == NULL) {
+    put_tag(store, place, tag_of(store, left->backing));
   }
 }
 
-const rf_slot *rf_companions_find(const rf_page_store *store, const void *ptr) {
+const rf_slot *rf_backing_find(const rf_page_store *store, const void *ptr) {
   uint16_t const tag = tag_at(store, place_of(store, ptr));
-  return tag == MANY || tag == tag_of(store, ptr) ? next_live(store, NULL, has_companion, ptr) : NULL;
+  return tag == MANY || tag == tag_of(store, ptr) ? next_live(store, NULL, has_backing, ptr) : NULL;
 }

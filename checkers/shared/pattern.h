@@ -1,14 +1,16 @@
-/* Fills and their checks: bytes that all have one value, a word at a time. Internal to checkers/. */
-#ifndef RINGFENCE_FILL_H
-#define RINGFENCE_FILL_H
+/* Byte patterns of redzones, new and freed memory (RF_PATTERN_*): written and compared a word at a time. Internal to
+ * checkers/. */
+#ifndef RINGFENCE_PATTERN_H
+#define RINGFENCE_PATTERN_H
 
+#include <ringfence/block.h>
 #include <ringfence/track.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* What processors with wide registers take at once; compilers make words of it elsewhere. */
+/* 16 bytes: one register where processors have wide ones; compilers use words elsewhere. */
 typedef uint64_t rf_lanes __attribute__((vector_size(16)));
 #define RF_LANES sizeof(rf_lanes)
 #define RF_STRIDE (4 * RF_LANES)
@@ -23,8 +25,8 @@ static inline size_t rf_second_lane(size_t size) {
   return (size - 1) / 2 & RF_LANES;
 }
 
-/* rf_filled where there are from RF_LANES to RF_STRIDE bytes. */
-static inline bool rf_filled_few(const unsigned char *p, size_t size, uint64_t word) {
+/* rf_pattern_holds where there are from RF_LANES to RF_STRIDE bytes. */
+static inline bool rf_pattern_holds_few(const unsigned char *p, size_t size, uint64_t word) {
   size_t const second = rf_second_lane(size);
   const unsigned char *const tail = p + size - RF_LANES;
   rf_lanes const expected = {word, word};
@@ -46,15 +48,15 @@ static inline bool rf_filled_few(const unsigned char *p, size_t size, uint64_t w
 #endif
 
 #if RF_FAST_MEMCMP
-/* rf_filled where there are more: the first lane has the byte, and every one is like the one before. */
-static inline bool rf_filled_many(const unsigned char *p, size_t size, uint64_t word) {
+/* rf_pattern_holds where there are more: the first lane has the byte, and every one is like the one before. */
+static inline bool rf_pattern_holds_many(const unsigned char *p, size_t size, uint64_t word) {
   rf_lanes first;
   memcpy(&first, p, RF_LANES);
   return ((first[0] ^ word) | (first[1] ^ word)) == 0 && memcmp(p, p + RF_LANES, size - RF_LANES) == 0;
 }
 #else
-/* rf_filled where there are more: the last ones first, then from the start on up to these. */
-static inline bool rf_filled_many(const unsigned char *p, size_t size, uint64_t word) {
+/* rf_pattern_holds where there are more: the last ones first, then from the start on up to these. */
+static inline bool rf_pattern_holds_many(const unsigned char *p, size_t size, uint64_t word) {
   const unsigned char *const tail = p + size - RF_STRIDE;
   rf_lanes const expected = {word, word};
   rf_lanes at[4];
@@ -69,13 +71,14 @@ static inline bool rf_filled_many(const unsigned char *p, size_t size, uint64_t 
 #endif
 
 /* True where all `size` bytes at `p` are `byte`. */
-__attribute__((always_inline)) static inline bool rf_filled(const unsigned char *p, size_t size, unsigned char byte) {
+__attribute__((always_inline)) static inline bool rf_pattern_holds(const unsigned char *p, size_t size,
+                                                                   unsigned char byte) {
   uint64_t const word = rf_word_of(byte);
   if (size > RF_STRIDE) {
-    return rf_filled_many(p, size, word);
+    return rf_pattern_holds_many(p, size, word);
   }
   if (size >= RF_LANES) {
-    return rf_filled_few(p, size, word);
+    return rf_pattern_holds_few(p, size, word);
   }
   uint64_t differs = 0;
   if (size >= sizeof differs) {
@@ -91,7 +94,7 @@ __attribute__((always_inline)) static inline bool rf_filled(const unsigned char 
 }
 
 /* memset, without a call where there are neither very few bytes nor many. */
-static inline void rf_fill(unsigned char *p, size_t size, unsigned char byte) {
+static inline void rf_pattern_write(unsigned char *p, size_t size, unsigned char byte) {
   uint64_t const word = rf_word_of(byte);
   rf_lanes const lanes = {word, word};
   rf_lanes const stride[4] = {lanes, lanes, lanes, lanes};
@@ -112,19 +115,28 @@ static inline void rf_fill(unsigned char *p, size_t size, unsigned char byte) {
   }
 }
 
-/* The stretch from the first to the last of `size` bytes at `p` that is not `byte`: its length, 0 where there is none,
- * and its start in *first. */
-static inline size_t rf_disturbed(const unsigned char *p, size_t size, unsigned char byte, size_t *first) {
+/* Memory that must hold one byte. */
+typedef struct rf_pattern_area {
+  unsigned char *at;
+  size_t size;
+  unsigned char byte;
+} rf_pattern_area;
+
+/* True where `area` is damaged; *damage is then the part from the first wrong byte to the last. */
+static inline bool rf_pattern_damage(const rf_pattern_area *area, rf_pattern_area *damage) {
   size_t low = 0;
-  size_t high = size;
-  while (low < high && p[low] == byte) {
+  size_t high = area->size;
+  if (rf_pattern_holds(area->at, area->size, area->byte)) {
+    return false;
+  }
+  while (area->at[low] == area->byte) {
     low++;
   }
-  while (high > low && p[high - 1] == byte) {
+  while (area->at[high - 1] == area->byte) {
     high--;
   }
-  *first = low;
-  return high - low;
+  *damage = (rf_pattern_area){area->at + low, high - low, area->byte};
+  return true;
 }
 
-#endif /* RINGFENCE_FILL_H */
+#endif /* RINGFENCE_PATTERN_H */
