@@ -85,7 +85,8 @@ static rf_allocator *make_libc(void *arena, size_t size, const trace *t) {
   return libc_allocator();
 }
 
-/* ---- Blocks of 64 bytes (memblocks: runs of them); what they keep outside the blocks is taken from the arena as well ---- */
+/* ---- Blocks of 64 bytes (memblocks: runs of them); what they keep outside the blocks is taken from the arena as
+ * well ---- */
 
 #define BLOCK ((size_t)64)
 
