@@ -85,6 +85,11 @@ static size_t span_of(const rf_mempool *pool) {
   return (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
 }
 
+/* XORed onto the state of a block. Bound to the place, so that a header which was copied or shifted does not pass. */
+static uintptr_t mask_of(const rf_mempool *pool, const void *header) {
+  return rf_checksum_mask(header) ^ (uintptr_t)pool;
+}
+
 enum { WHOLE, SHORT_BY_BYTE, SHORT_BY_WORD, FREE }; /* FREE + next is the state of a free block */
 
 _Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
@@ -93,12 +98,12 @@ _Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
 /* See mempool.h. More than FREE + num_blocks is nonsense. */
 static uintptr_t state_get(const rf_mempool *pool, size_t index) {
   const uintptr_t *const header = header_of(pool, index);
-  return *header ^ rf_checksum_mask(header) ^ (uintptr_t)pool;
+  return *header ^ mask_of(pool, header);
 }
 
 static void state_set(const rf_mempool *pool, size_t index, uintptr_t state) {
   uintptr_t *const header = header_of(pool, index);
-  *header = state ^ rf_checksum_mask(header) ^ (uintptr_t)pool;
+  *header = state ^ mask_of(pool, header);
 }
 
 static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
@@ -110,7 +115,7 @@ rf_mempool *rf_mempool_of(const void *block) {
   rf_track_enter();
   uintptr_t const word = *header;
   rf_track_leave();
-  return (rf_mempool *)((word ^ rf_checksum_mask(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
+  return (rf_mempool *)((word ^ mask_of(NULL, header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
 }
 
 /* ---- The requested size of a block that is out ---- */
