@@ -386,7 +386,7 @@ static rf_status start_waiting(rf_mempool *pool, waiter *w) {
   return RF_OK;
 }
 
-/* What a thread does that was woken or gave up. With the mutex held and the queue intact. */
+/* The end of a wait: the thread was woken or gave up. With the mutex held and the queue intact. */
 static void stop_waiting(rf_mempool *pool, waiter *w) {
   if (!w->served) {
     dequeue(pool, w);
@@ -636,7 +636,7 @@ static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *contex
   return RF_OK;
 }
 
-/* What the headers say that cannot be, or NULL; *at is the place. */
+/* The first contradiction in the headers, or NULL; *at is the place. */
 static const char *damaged_header(const rf_mempool *pool, const void **at) {
   size_t used = 0;
   size_t bytes = 0;
@@ -674,7 +674,7 @@ static const char *damaged_list(const rf_mempool *pool, const void **at) {
   return index != pool->num_blocks ? "free list does not end" : NULL;
 }
 
-/* What is wrong with the pool, or NULL. */
+/* The first damage of the pool, or NULL. */
 static const char *damage(rf_mempool *pool, const void **at) {
   rf_status const status = enter(pool);
   *at = pool;

@@ -1,4 +1,4 @@
-/* What the sources of slab share: records of pages, words of chunks, and the steps of operations. Not a public header.
+/* Records of pages, words of chunks and steps of operations that the sources of slab share. Not a public header.
  * The sources use each other in this order: slab_record, slab_pages, slab_zone, slab_run, slab_view, slab.
  *
  * Every page has a record, whose checksum is right at all times. It tells what begins at the page:
@@ -174,7 +174,7 @@ static inline unsigned zone_class(const record *z) {
 #define WORD_SHIFT 1U
 #define WORD_ALIGN_SHIFT 16U
 
-/* Of the twenty bits of data, one to one in each byte, so that no change of a byte leaves it as it was. */
+/* Checks the twenty bits of data. It is one to one in each byte, so any changed byte is found. */
 static inline uint32_t word_check(const uint32_t *at, uint32_t data) {
   uint32_t const place = (uint32_t)(uintptr_t)at * 0x9E3779B1U >> 20;
   return (data ^ data >> 12 ^ place) << 20;
@@ -202,7 +202,7 @@ static inline size_t align_of_word(uint32_t word) {
 
 _Static_assert(RF_SLAB_LARGEST_CHUNK <= 0x7FFF, "a requested size must fit");
 
-/* What a record of a zone says of it. */
+/* A zone, from its record. */
 typedef struct zone {
   record *r;
   uint32_t page;
@@ -213,7 +213,7 @@ typedef struct zone {
   uint32_t *words;
 } zone;
 
-/* What a pointer was found to be. */
+/* The block of a pointer. */
 typedef struct found {
   record *r; /* of a run, or of the zone */
   uint32_t page;
@@ -229,7 +229,7 @@ static inline rf_slab *slab_of(rf_allocator *self) {
 
 /* ---- slab_record.c ---- */
 
-/* Of the part of the heap's record that never changes. */
+/* Covers the part of the heap's record that never changes. */
 size_t rf_slab_checksum(const rf_slab *h);
 
 static inline bool rf_slab_intact(const rf_slab *h) {
@@ -272,7 +272,7 @@ bool rf_slab_pages_free(rf_slab *h, uint32_t page, uint32_t pages, const rf_site
 
 /* ---- slab_zone.c: chunks ---- */
 
-/* What the record of page `i`, an intact ZONE, stands for. False where it contradicts itself. */
+/* Fills *out from the record of page `i`, an intact ZONE. False where it contradicts itself. */
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
 /* Where the user's part of a chunk begins. */
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);

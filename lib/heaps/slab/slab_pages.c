@@ -4,7 +4,7 @@
 
 /* ---- Changes ----
  *
- * What is free is changed in steps, each of which may meet damage: then all before it are undone. */
+ * Free pages change in steps. A step that meets damage undoes all before it. */
 
 static void begin(change *c, rf_slab *h, const rf_site *site) {
   c->h = h;

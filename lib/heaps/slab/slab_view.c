@@ -134,7 +134,7 @@ void rf_slab_stats(rf_allocator *self, rf_stats *out) {
 
 /* ---- Check ---- */
 
-/* What a check adds up. */
+/* Totals of a check. */
 typedef struct sums {
   size_t used;
   size_t blocks;
