@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include "checkers/os/host.h"
+#include "checkers/os/machine_context.h"
 
 /* ---- A fault as a finding ---- */
 
@@ -76,39 +76,6 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
   }
   return false;
 }
-
-/* ---- What the processor says ---- */
-
-typedef struct machine {
-  uintptr_t pc;
-  uintptr_t frame;
-  rf_access access;
-} machine;
-
-#if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
-#define ERROR_WRITE 2
-#if defined(__x86_64__)
-#define PC REG_RIP
-#define FRAME REG_RBP
-#else
-#define PC REG_EIP
-#define FRAME REG_EBP
-#endif
-static machine machine_of(const ucontext_t *context) {
-  const greg_t *const r = context->uc_mcontext.gregs;
-  return (machine){(uintptr_t)r[PC], (uintptr_t)r[FRAME],
-                   (r[REG_ERR] & ERROR_WRITE) != 0 ? RF_ACCESS_WRITE : RF_ACCESS_READ};
-}
-#elif defined(__linux__) && defined(__aarch64__)
-static machine machine_of(const ucontext_t *context) {
-  return (machine){(uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29], RF_ACCESS_UNKNOWN};
-}
-#else
-static machine machine_of(const ucontext_t *context) {
-  (void)context;
-  return (machine){0, 0, RF_ACCESS_UNKNOWN};
-}
-#endif
 
 /* ---- The handler, and whom it passes on to ----
  *
@@ -221,9 +188,9 @@ static void pass_on(unsigned door, int number, siginfo_t *info, void *context) {
 static void on_fault(unsigned door, int number, siginfo_t *info, void *context) {
   int const saved = errno;
   rf_host_unwind_fault();
-  machine const m = machine_of((const ucontext_t *)context);
+  rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
   bool const settled =
-      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, m.access, m.pc, (const void *)m.frame);
+      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
   if (!settled) {
     pass_on(door, number, info, context);
   }

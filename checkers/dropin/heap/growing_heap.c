@@ -13,7 +13,7 @@
 #define EMPTY_KEPT ((size_t)4 << 20)
 #define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, in a region just large enough: generous */
 
-static rf_growing_heap *self_of(rf_allocator *self) {
+static rf_growing_heap *growing_heap_of(rf_allocator *self) {
   return (rf_growing_heap *)self;
 }
 
@@ -90,8 +90,8 @@ static size_t whole_regions(size_t size) {
   return (size + MIN_REGION - 1) & ~(MIN_REGION - 1);
 }
 
-/* Adds a region in which a block of `size` at `align`, both below RF_BIG_BLOCK, fits: as large as the plan says, or what the
- * system still has. */
+/* Adds a region in which a block of `size` at `align`, both below RF_BIG_BLOCK, fits: as large as the plan says, or
+ * what the system still has. */
 static bool grow(rf_growing_heap *heap, size_t size, size_t align) {
   size_t const least = whole_regions(size + align + REGION_OVERHEAD);
   size_t want = heap->next_size > least ? heap->next_size : least;
@@ -292,8 +292,8 @@ RARE static void *alloc_from_system(rf_growing_heap *heap, size_t size, size_t a
   return p;
 }
 
-static void *sysheap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+static void *growing_heap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   if (LIKELY(!is_big(size, align) && heap->first != NULL)) {
     void *const p = small_alloc(heap, size, align, site);
     if (LIKELY(p != NULL)) {
@@ -311,8 +311,8 @@ RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *regio
   return RF_OK;
 }
 
-static rf_status sysheap_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+static rf_status growing_heap_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   if (UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
     return free_big_or_refuse(heap, region, ptr, site);
@@ -333,8 +333,8 @@ bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *
   return true;
 }
 
-static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+static rf_status growing_heap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   rf_status status = RF_ERR_NO_MEMORY;
   if (region != NULL && region->kind == RF_REGION_HEAP) {
@@ -348,8 +348,8 @@ static rf_status sysheap_resize(rf_allocator *self, void *ptr, size_t size, cons
   return status;
 }
 
-static size_t sysheap_usable_size(rf_allocator *self, const void *ptr) {
-  rf_growing_heap *const heap = self_of(self);
+static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   if (LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
     return heap->tlsf.base.ops->usable_size(&heap->tlsf.base, ptr);
@@ -357,8 +357,8 @@ static size_t sysheap_usable_size(rf_allocator *self, const void *ptr) {
   return region != NULL && is_big_block(region, ptr) ? region->size : 0;
 }
 
-static bool sysheap_owns(rf_allocator *self, const void *ptr) {
-  return region_of(self_of(self), ptr) != NULL;
+static bool growing_heap_owns(rf_allocator *self, const void *ptr) {
+  return region_of(growing_heap_of(self), ptr) != NULL;
 }
 
 /* Tells whether a walk was ended by its visitor, which goes for all of the heap. */
@@ -374,8 +374,8 @@ static bool visit_small(const rf_block *block, void *context) {
   return !w->ended;
 }
 
-static rf_status sysheap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_growing_heap *const heap = self_of(self);
+static rf_status growing_heap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   walk w = {visit, context, false};
   rf_status const status = heap->first != NULL ? rf_walk(&heap->tlsf.base, visit_small, &w) : RF_OK;
   if (status != RF_OK) {
@@ -389,13 +389,13 @@ static rf_status sysheap_walk(rf_allocator *self, rf_walk_fn visit, void *contex
   return RF_OK;
 }
 
-static rf_status sysheap_check(rf_allocator *self, rf_fault *where) {
-  rf_growing_heap *const heap = self_of(self);
+static rf_status growing_heap_check(rf_allocator *self, rf_fault *where) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   return heap->first != NULL ? rf_check(&heap->tlsf.base, where) : RF_OK;
 }
 
-static void sysheap_stats(rf_allocator *self, rf_stats *out) {
-  rf_growing_heap *const heap = self_of(self);
+static void growing_heap_stats(rf_allocator *self, rf_stats *out) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   *out = (rf_stats){0};
   if (heap->first != NULL) {
     rf_stats_get(&heap->tlsf.base, out);
@@ -407,8 +407,8 @@ static void sysheap_stats(rf_allocator *self, rf_stats *out) {
   out->overhead = out->capacity - out->used - out->free_bytes;
 }
 
-static void sysheap_deinit(rf_allocator *self) {
-  rf_growing_heap *const heap = self_of(self);
+static void growing_heap_deinit(rf_allocator *self) {
+  rf_growing_heap *const heap = growing_heap_of(self);
   if (heap->first != NULL) {
     rf_deinit(&heap->tlsf.base);
   }
@@ -423,22 +423,22 @@ static void sysheap_deinit(rf_allocator *self) {
   rf_growing_heap_init(heap);
 }
 
-static const rf_allocator_ops sysheap_ops = {
+static const rf_allocator_ops growing_heap_ops = {
     .name = "malloc",
-    .alloc = sysheap_alloc,
-    .free = sysheap_free,
-    .resize = sysheap_resize,
-    .usable_size = sysheap_usable_size,
-    .owns = sysheap_owns,
-    .walk = sysheap_walk,
-    .check = sysheap_check,
-    .stats = sysheap_stats,
-    .deinit = sysheap_deinit,
+    .alloc = growing_heap_alloc,
+    .free = growing_heap_free,
+    .resize = growing_heap_resize,
+    .usable_size = growing_heap_usable_size,
+    .owns = growing_heap_owns,
+    .walk = growing_heap_walk,
+    .check = growing_heap_check,
+    .stats = growing_heap_stats,
+    .deinit = growing_heap_deinit,
 };
 
 void rf_growing_heap_init(rf_growing_heap *heap) {
   *heap = (rf_growing_heap){0};
-  heap->base.ops = &sysheap_ops;
+  heap->base.ops = &growing_heap_ops;
   heap->next_size = FIRST_REGION;
 }
 

@@ -127,7 +127,7 @@ void *pvalloc(size_t size) {
   return aligned(page, whole, &origin);
 }
 
-/* What was asked for, to the byte: a program may write as much as this says. */
+/* The requested size, to the byte: a program may write as much as this says. */
 size_t malloc_usable_size(void *ptr) {
   return rf_malloc_impl_usable_size(ptr);
 }

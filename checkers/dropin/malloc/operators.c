@@ -67,7 +67,7 @@ OPERATOR void DELETE_ARRAY_SIZED_ALIGNED(void *ptr, size_t size, size_t align);
 OPERATOR void DELETE_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
 OPERATOR void DELETE_ARRAY_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
 
-/* Of the C++ runtime, where there is one. */
+/* The C++ runtime's, where there is one. */
 typedef void (*new_handler)(void);
 extern new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
@@ -107,7 +107,7 @@ static size_t at_least_default(size_t align) {
   return align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
 }
 
-/* What a program's new handler can do about it, it does, as often as it likes. */
+/* Calls the program's new handler after each failure, as often as there is one. */
 static void *allocate(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   for (;;) {
     void *const p =
@@ -135,8 +135,9 @@ static inline void *throwing(size_t size, size_t align, rf_family family, const 
   return p;
 }
 
-/* The forms that do not throw call what may throw, the program's new handler or its replacement of new, and only C++ can
- * catch. The runtime's own forms do, and go by way of the throwing forms; without a runtime there is nothing to throw. */
+/* The forms that do not throw call what may throw, the program's new handler or its replacement of new, and only C++
+ * can catch. The runtime's own forms do, and go by way of the throwing forms; without a runtime there is nothing to
+ * throw. */
 typedef void *(*nothrow_form)(size_t size, nothrow tag);
 typedef void *(*aligned_nothrow_form)(size_t size, size_t align, nothrow tag);
 

@@ -1,8 +1,8 @@
-/* The entry of the program and its exits.
+/* Interception of the program's entry and of its exits.
  *
  * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
- * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with the
- * drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
+ * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with
+ * the drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
 #include "lifecycle.h"
@@ -35,7 +35,7 @@ RF_EXPORT _Noreturn void OURS(_Exit)(int status);
 
 static main_function program_main;
 
-/* What main left on the stack is no longer anybody's. */
+/* The stack below this frame, where main's was, holds no roots any more. */
 static int run_main(int argc, char **argv, char **environment) {
   int const status = program_main(argc, argv, environment);
   rf_process_leaving((uintptr_t)__builtin_frame_address(0));

@@ -38,7 +38,8 @@ void rf_process_leaving(uintptr_t sp) {
   }
 }
 
-/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
+/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to
+ * lose. */
 static size_t sweep(bool dying, const rf_origin *origin) {
   size_t found = rf_guarded_blocks_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);

@@ -25,7 +25,8 @@ static bool called_from_own_runtime(const rf_trace *trace) {
   return trace->depth != 0 && rf_cxx_runtime_is_private(trace->frames[0]);
 }
 
-/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its own. */
+/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its
+ * own. */
 static bool is_no_mismatch(const rf_finding *f) {
   if (f->bug != RF_BUG_DEALLOC_MISMATCH || is_operator(f->allocation) == is_operator(f->deallocation)) {
     return false;

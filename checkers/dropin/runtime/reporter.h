@@ -1,5 +1,5 @@
-/* The reporter of the process, in front of the one that writes: leaves out what is no fault of the program's, hands findings
- * to the program's callback where there is one, counts them, and ends the process as the options say. */
+/* The reporter of the process, in front of the one that writes: leaves out what is no fault of the program's, hands
+ * findings to the program's callback where there is one, counts them, and ends the process as the options say. */
 #ifndef RINGFENCE_DROPIN_REPORTER_H
 #define RINGFENCE_DROPIN_REPORTER_H
 

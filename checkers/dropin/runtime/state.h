@@ -26,8 +26,8 @@ typedef struct rf_process_state {
 
 extern rf_process_state rf_process __attribute__((visibility("hidden")));
 
-/* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet (an
- * allocation before the C library's own start): the defaults hold until the next call. */
+/* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet
+ * (an allocation before the C library's own start): the defaults hold until the next call. */
 bool rf_process_read_options(void);
 
 /* True once the end of the process has begun. Any thread. */
