@@ -192,15 +192,15 @@ static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
   return inner;
 }
 
-/* NULL: the process's own. */
 static rf_reporter *choose_reporter(rf_checked *checked, const rf_checked_options *options) {
   if (options == NULL) {
-    return NULL;
+    return rf_reporter_default();
   }
   if (options->reporter != NULL) {
     return options->reporter;
   }
-  rf_log_reporter_init(&checked->log, &options->settings);
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
+  rf_log_reporter_init(&checked->log, &report);
   return &checked->log.base;
 }
 

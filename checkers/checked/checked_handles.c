@@ -1,14 +1,14 @@
 #include <ringfence/checked_handles.h>
 
-/* NULL: the process's own. */
 static rf_reporter *choose_reporter(rf_checked_handles *checked, const rf_checked_options *options) {
   if (options == NULL) {
-    return NULL;
+    return rf_reporter_default();
   }
   if (options->reporter != NULL) {
     return options->reporter;
   }
-  rf_log_reporter_init(&checked->log, &options->settings);
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
+  rf_log_reporter_init(&checked->log, &report);
   return &checked->log.base;
 }
 

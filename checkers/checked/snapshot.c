@@ -2,7 +2,10 @@
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
+#include <ringfence/report_serial.h>
 #include <string.h>
+
+#include "checkers/os/host.h"
 
 /* ---- The table ---- */
 
@@ -279,4 +282,33 @@ void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_
     rf_sink_uint(sink, s->omitted_blocks);
     rf_sink_str(sink, " blocks of call sites for which there was no room\n");
   }
+}
+
+/* ---- Where the findings go ---- */
+
+typedef struct put {
+  const rf_snapshot *snapshot;
+  const rf_snapshot *before;
+  rf_format format;
+} put;
+
+static void write_snapshot(void *context, const rf_namer *namer, const rf_sink *sink) {
+  const put *const p = (const put *)context;
+  static rf_serial_text serial;
+  static uint16_t records;
+  const rf_sink *out = sink;
+  if (p->format == RF_FORMAT_TEXT) {
+    rf_snapshot_text(p->snapshot, p->before, namer, sink);
+    return;
+  }
+  if (p->format == RF_FORMAT_SERIAL) {
+    rf_serial_text_init(&serial, sink, ++records);
+    out = &serial.sink;
+  }
+  rf_snapshot_json(p->snapshot, p->before, rf_host_process(), namer, out);
+}
+
+bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot, const rf_snapshot *before) {
+  put p = {snapshot, before, reporter->options.format};
+  return rf_log_reporter_render(reporter, write_snapshot, &p);
 }

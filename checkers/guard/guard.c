@@ -3,8 +3,6 @@
 #include "guard_bytes.h"
 #include "guard_quarantine.h"
 
-#include <ringfence/reporter.h>
-
 static const rf_allocator_ops guard_ops;
 
 static rf_guard *self_of(rf_allocator *self) {
@@ -741,7 +739,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
     rf_guard_options_default(&guard->options);
   }
   if (guard->options.reporter == NULL) {
-    guard->options.reporter = rf_reporter_default();
+    guard->options.reporter = rf_reporter_plain();
   }
   guard->inner_tells = inner->ops->owns != NULL;
   guard->secret = rf_host_secret();

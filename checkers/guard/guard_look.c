@@ -1,8 +1,6 @@
 /* rf_guard: what may be asked of blocks, and a walk over them, during which nothing else may be. */
 #include "guard_impl.h"
 
-#include <ringfence/reporter.h>
-
 static rf_guard *self_of(rf_allocator *self) {
   return (rf_guard *)self;
 }

@@ -2,7 +2,6 @@
 #include "handle_guard_impl.h"
 
 #include <ringfence/port.h>
-#include <ringfence/reporter.h>
 
 #include "checkers/os/host.h"
 
@@ -712,7 +711,7 @@ rf_status rf_handle_guard_init(rf_handle_guard *guard, rf_handles *inner, const 
     rf_handle_guard_options_default(&guard->options);
   }
   if (guard->options.reporter == NULL) {
-    guard->options.reporter = rf_reporter_default();
+    guard->options.reporter = rf_reporter_plain();
   }
   return inner->ops->walk(inner, fill_hole, guard);
 }

@@ -1,7 +1,6 @@
 /* rf_page: the decorator over the page store. */
 #include <ringfence/page.h>
 
-#include <ringfence/reporter.h>
 #include <string.h>
 
 #include "checkers/shared/wrapper.h"
@@ -376,7 +375,7 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
     rf_page_options_default(&page->options);
   }
   if (page->options.reporter == NULL) {
-    page->options.reporter = rf_reporter_default();
+    page->options.reporter = rf_reporter_plain();
   }
   rf_page_store_options const store = {
       .allocator = inner->ops->name,

@@ -1,7 +1,6 @@
 /* rf_sample: the decorator over the page store with a fixed number of slots. */
 #include <ringfence/sample.h>
 
-#include <ringfence/reporter.h>
 #include <string.h>
 
 #include "checkers/os/host.h"
@@ -467,7 +466,7 @@ rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample
     rf_sample_options_default(&sample->options);
   }
   if (sample->options.reporter == NULL) {
-    sample->options.reporter = rf_reporter_default();
+    sample->options.reporter = rf_reporter_plain();
   }
   if (sample->options.seed == 0) {
     sample->options.seed = rf_host_secret();

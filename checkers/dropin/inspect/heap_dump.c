@@ -31,7 +31,6 @@ typedef struct workspace {
   rf_snapshot_site table[SITES];
   rf_snapshot sites;
   rf_modules modules;
-  rf_finding asked;
   char text[TEXT_BYTES];
   size_t used;
 } workspace;
@@ -134,13 +133,13 @@ static void put_sum(size_t bytes, size_t blocks) {
 }
 
 static void put_site(const rf_snapshot_site *site) {
+  const rf_trace *const trace = &site->allocated;
   rf_namer const namer = rf_modules_namer(&work->modules, true);
   put_sum(site->bytes, site->blocks);
   rf_sink_char(&sink, '\n');
-  work->asked.found = site->allocated;
-  rf_modules_load(&work->modules, &work->asked);
-  for (unsigned i = 0; i < site->allocated.depth; i++) {
-    put_frame(&namer, i, site->allocated.frames[i]);
+  rf_modules_load(&work->modules, &trace, 1);
+  for (unsigned i = 0; i < trace->depth; i++) {
+    put_frame(&namer, i, trace->frames[i]);
   }
 }
 

@@ -44,7 +44,6 @@ static struct {
   unsigned known_count;
   unsigned looks;
   rf_modules modules; /* too large for small stacks */
-  rf_finding asked;
 } tracing;
 
 /* This thread holds the lock. */
@@ -168,8 +167,7 @@ static void met(void *context, const rf_trace *where) {
     return;
   }
   tracing.looks++;
-  tracing.asked.found = *where;
-  rf_modules_load(&tracing.modules, &tracing.asked);
+  rf_modules_load(&tracing.modules, &where, 1);
   for (unsigned i = 0; i < tracing.modules.count; i++) {
     note_module(&tracing.modules.modules[i]);
   }

@@ -15,7 +15,7 @@
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
-#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"

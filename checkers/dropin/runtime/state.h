@@ -3,6 +3,7 @@
 #define RINGFENCE_DROPIN_STATE_H
 
 #include <ringfence/guard.h>
+#include <ringfence/options.h>
 #include <ringfence/reporter.h>
 #include <sys/types.h>
 

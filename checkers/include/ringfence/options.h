@@ -7,6 +7,7 @@
 #ifndef RINGFENCE_OPTIONS_H
 #define RINGFENCE_OPTIONS_H
 
+#include <ringfence/reporter.h>
 #include <ringfence/sample.h>
 #include <ringfence/sink.h>
 #include <stdbool.h>
@@ -21,8 +22,6 @@ typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE,
 
 /* "guard" and the like, a static string. */
 const char *rf_mode_name(rf_mode mode);
-
-typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_format;
 
 /* What is reported as leaked at the end: nothing; what nothing points to, where its code can be named; all that nothing
  * points to; also what is live though something points to it. Where it cannot be found out what points where (arenas),
@@ -88,6 +87,17 @@ unsigned rf_options_load(rf_options *options, const rf_sink *warnings);
 
 /* Writes every key with its meaning, the values allowed, and its value in `options`. */
 void rf_options_help(const rf_options *options, const rf_sink *sink);
+
+/* The part that the reporter takes. */
+rf_report_options rf_options_for_reporter(const rf_options *options);
+
+/* The options of the process: rf_options_default and rf_options_load, once, at the first call of this or the next. Any thread
+ * may call both. */
+const rf_options *rf_options_of_process(void);
+
+/* The reporter of the process, the base of an rf_log_reporter made from these options: rf_checked_init uses it where it is
+ * given none. */
+rf_reporter *rf_reporter_default(void);
 
 /* A program may define this to set its own defaults: a string like that of RINGFENCE_OPTIONS, which must stay valid. It is
  * called before main in drop-in use, and must not allocate. */

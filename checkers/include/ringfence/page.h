@@ -43,7 +43,7 @@ typedef struct rf_page_options {
   size_t fill_alloc;        /* fill at most so many bytes of each new block with RF_FILL_ALLOC; 0: none */
   unsigned stack_depth;     /* return addresses to keep per allocation and free; 0: call sites only */
   rf_stack_depot *depot;    /* where stacks are kept; NULL: the caller's return address alone is kept */
-  rf_reporter *reporter;    /* NULL: the process-wide default reporter (reporter.h) */
+  rf_reporter *reporter;    /* NULL: rf_reporter_plain, which halts at the first finding */
   bool leaks_at_deinit;     /* report what is live at deinit */
   bool sweep_at_deinit;     /* check slack at deinit */
   rf_guard_options guarded; /* for blocks that get no pages; its reporter is taken from above */

@@ -22,7 +22,7 @@
 #define RINGFENCE_REPORT_SERIAL_H
 
 #include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 #include <ringfence/sink.h>
 
 #ifdef __cplusplus

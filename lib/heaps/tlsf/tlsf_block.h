@@ -66,10 +66,16 @@ _Static_assert(HUGE_LEAD >= sizeof(size_t) + 2 * sizeof(uint32_t), "room for siz
 
 /* Bytes of the largest block whose size fits a header. Larger ones are huge, on 64 bit: 256 MiB and more. On 32 bit, from
  * 128 MiB, there are none. */
-#define MAX_PLAIN ((((size_t)1 << (32 - SIZE_SHIFT)) - 2) * GRANULE)
+#ifndef RF_TLSF_MAX_PLAIN /* fuzzers lower it */
+#define RF_TLSF_MAX_PLAIN ((((size_t)1 << (32 - SIZE_SHIFT)) - 2) * GRANULE)
+#endif
+#define MAX_PLAIN RF_TLSF_MAX_PLAIN
 
 /* A region, and so a block, has fewer bytes: list numbers, tags and links are made for this. */
-#define MAX_REGION (sizeof(size_t) == 8 ? (size_t)(UINT64_C(3) << 32) : SIZE_MAX / 2 + 1)
+#ifndef RF_TLSF_MAX_REGION /* fuzzers lower it */
+#define RF_TLSF_MAX_REGION (sizeof(size_t) == 8 ? (size_t)(UINT64_C(3) << 32) : SIZE_MAX / 2 + 1)
+#endif
+#define MAX_REGION RF_TLSF_MAX_REGION
 
 /* ---- For the common paths ----
  *
