@@ -90,13 +90,27 @@ static rf_action tell(rf_reporter *self, const rf_finding *f) {
   return action;
 }
 
+/* Takes the frames of our own entry out of a stack. */
+static void remove_entry(rf_trace *trace) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < trace->depth; i++) {
+    uintptr_t const pc = trace->frames[i];
+    if (pc <= rf_process.entry_start || pc > rf_process.entry_end) {
+      trace->frames[kept++] = pc;
+    }
+  }
+  trace->depth = kept;
+}
+
 /* In mode page a guard refuses what is no block at all, and that has no mode but the process's. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
-  if (f->block != 0 || rf_process.options.mode != RF_MODE_PAGE) {
-    return tell(self, f);
-  }
   rf_finding own = *f;
-  own.mode = rf_mode_name(RF_MODE_PAGE);
+  if (f->block == 0 && rf_process.options.mode == RF_MODE_PAGE) {
+    own.mode = rf_mode_name(RF_MODE_PAGE);
+  }
+  remove_entry(&own.found);
+  remove_entry(&own.allocated);
+  remove_entry(&own.released);
   return tell(self, &own);
 }
 
