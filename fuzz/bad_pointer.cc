@@ -59,7 +59,7 @@ std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
   return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), true};
 }
 
-// Behind a copy of what stands before another block, or the same: a header that is right, in the wrong place.
+// An address behind a copy of the header of a live block: a valid header in the wrong place.
 std::optional<BadPointer> forged(Reader &reader, Shadow &shadow, const Memory &memory) {
   constexpr size_t kCopied = 16;
   size_t const distance = reader.u16();

@@ -1,4 +1,5 @@
-// sysheap: the heap of the drop-in, over memory from the system. Requests go up to several times what counts as big.
+// sysheap: the heap of the drop-in, over memory from the system. Requests go up to several times the limit for big
+// blocks.
 #include "checkers/dropin/sysheap.h"
 
 #include <ringfence/fuzz/target.h>

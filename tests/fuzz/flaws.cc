@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-// Each flaw is an operation without captures, as the operations of an allocator are; it falls back on those of the heap
-// that is right.
+// Each flaw is an operation without captures, as the operations of an allocator are; it falls back on those of the
+// correct heap.
 
 namespace ringfence::fuzz {
 namespace {
@@ -28,7 +28,7 @@ void *fail(Self self) {
   return nullptr;
 }
 
-// True now and then, and at the same calls of the same program.
+// True now and then, at the same calls of the same program.
 bool sometimes(Self self) {
   return heap(self).counters.allocations % 3 == 2;
 }

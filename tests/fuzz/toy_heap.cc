@@ -30,7 +30,7 @@ void merge(ToyHeap::Region &region) {
   region.spans = merged;
 }
 
-// Puts in place of the span at `index`, a free one, a block of `length` bytes after `gap` free ones.
+// Replaces the free span at `index` by a block of `length` bytes after `gap` free ones.
 void *carve(ToyHeap::Region &region, size_t index, size_t gap, size_t length, size_t size) {
   ToyHeap::Span const span = region.spans[index];
   std::vector<ToyHeap::Span> pieces;
