@@ -6,19 +6,6 @@
  *
  * What is free is changed in steps, each of which may meet damage: then all before it are undone. */
 
-enum { MOST_CHANGES = 13 }; /* a run taken out changes three records at most, one put in five */
-
-typedef struct change {
-  rf_slab *h;
-  const rf_site *site;
-  uint32_t root;
-  unsigned count;
-  struct {
-    uint32_t page;
-    record before;
-  } was[MOST_CHANGES];
-} change;
-
 static void begin(change *c, rf_slab *h, const rf_site *site) {
   c->h = h;
   c->site = site;
@@ -35,13 +22,17 @@ static record *edit(change *c, uint32_t i) {
   return r;
 }
 
-/* Reports damage at `at`, after which the heap is as it was. False. */
-static bool undo(change *c, const void *at) {
+void rf_slab_revert(change *c) {
   while (c->count != 0) {
     c->count--;
     c->h->records[c->was[c->count].page] = c->was[c->count].before;
   }
   c->h->root = c->root;
+}
+
+/* Reports damage at `at`, after which the heap is as it was. False. */
+static bool undo(change *c, const void *at) {
+  rf_slab_revert(c);
   (void)rf_slab_damaged(c->h, at, c->site);
   return false;
 }
@@ -256,10 +247,17 @@ static bool best_fit(const rf_slab *h, uint32_t pages, uint32_t *best) {
 
 /* ---- Taking ---- */
 
-/* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. */
+/* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. The owner of the pages writes their records:
+ * those that the run needs again once this is reverted, its first and its last, are logged. */
 static bool cut(change *c, uint32_t i, uint32_t skip, uint32_t taken) {
   uint32_t const length = length_of(&c->h->records[i]);
   uint32_t const rest = length - skip - taken;
+  if (skip == 0) {
+    (void)edit(c, i);
+  }
+  if (rest == 0) {
+    (void)edit(c, i + length - 1);
+  }
   return unfile(c, i) && (skip == 0 || file(c, i, skip)) && (rest == 0 || file(c, i + skip + taken, rest));
 }
 
@@ -278,10 +276,9 @@ static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
   return total <= h->count ? (uint32_t)total : NO_PAGE;
 }
 
-bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
+bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *c, const rf_site *site) {
   uint32_t const wanted = with_alignment(h, pages, align);
   uint32_t best;
-  change c;
   *out = NO_PAGE;
   if (wanted == NO_PAGE) {
     return true;
@@ -290,14 +287,14 @@ bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, const r
     return rf_slab_damaged(h, &h->root, site) == RF_OK;
   }
   if (best == NO_PAGE) {
-    return !rf_slab_release_reserve(h, site) || rf_slab_take(h, pages, align, out, site);
+    return !rf_slab_release_reserve(h, site) || rf_slab_take(h, pages, align, out, c, site);
   }
   if (rf_slab_begin_at(h, best) == NULL) {
     return rf_slab_damaged(h, &h->records[best], site) == RF_OK;
   }
   uint32_t const skip = skip_to(h, best, align);
-  begin(&c, h, site);
-  if (!cut(&c, best, skip, (uint32_t)pages)) {
+  begin(c, h, site);
+  if (!cut(c, best, skip, (uint32_t)pages)) {
     return false;
   }
   *out = best + skip;

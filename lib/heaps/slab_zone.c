@@ -23,6 +23,20 @@ unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index) {
   return start + rf_align_gap(start, align_of_word(z->words[index]));
 }
 
+bool rf_slab_chunk_at(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
+  uint32_t head = page;
+  while (head != 0 && record_of_kind(h, head, ZONE) == NULL && record_of_kind(h, head, RUN) == NULL) {
+    head--;
+  }
+  if (record_of_kind(h, head, ZONE) == NULL || !rf_slab_zone_at(h, head, &out->z)) {
+    return false;
+  }
+  out->r = out->z.r;
+  out->page = head;
+  out->index = (uint32_t)((uintptr_t)ptr - (uintptr_t)out->z.start) / out->z.chunk;
+  return true;
+}
+
 /* ---- The list of open zones ---- */
 
 static record *listed_zone(const rf_slab *h, uint32_t i, unsigned q) {
@@ -74,13 +88,13 @@ static void link_zone(rf_slab *h, const zone *z) {
 
 /* ---- Opening and closing ---- */
 
-bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site) {
+bool rf_slab_zone_open(rf_slab *h, unsigned q, change *c, const rf_site *site) {
   uint32_t const pages = zone_pages(h, chunk_size(q));
   uint32_t page;
   if (!is_front_sound(h, q)) {
     return rf_slab_damaged(h, &h->open[q], site) == RF_OK;
   }
-  if (!rf_slab_take(h, pages, 1, &page, site) || page == NO_PAGE) {
+  if (!rf_slab_take(h, pages, 1, &page, c, site) || page == NO_PAGE) {
     return false;
   }
   record *const r = &h->records[page];
@@ -94,6 +108,10 @@ bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site) {
   (void)rf_slab_zone_at(h, page, &z);
   link_zone(h, &z);
   return true;
+}
+
+void rf_slab_zone_forget(rf_slab *h, const zone *z) {
+  unlink_zone(h, z);
 }
 
 static bool close_zone(rf_slab *h, uint32_t page, const rf_site *site) {
