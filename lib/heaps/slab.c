@@ -137,7 +137,7 @@ static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
 }
 
 /* Without a zone of its class: what takes less, a larger chunk or pages. */
-static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *c, const rf_site *site) {
+static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t const least = size != 0 ? size : 1;
   unsigned q = open_class(h, least, align);
   void *p = NULL;
@@ -145,7 +145,7 @@ static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *c, c
     p = rf_slab_chunk_alloc(h, q, size, align, site);
   }
   if (p == NULL) {
-    p = rf_slab_run_alloc(h, size, align, c, site);
+    p = rf_slab_run_alloc(h, size, align, log, site);
   }
   if (p == NULL) { /* and the reserve may be gone */
     q = open_class(h, least, align);
@@ -154,18 +154,19 @@ static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *c, c
   return p;
 }
 
-/* *c holds the pages that this took, if any; it stays untouched otherwise. */
-static inline void *serve(rf_slab *h, size_t size, size_t align, change *c, const rf_site *site) {
+/* *log, unless it is NULL, can take back pages that were taken; it stays untouched if none were. */
+static inline void *serve(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t rounded;
   if (!rf_round_up(size != 0 ? size : 1, align, &rounded)) {
     return NULL;
   }
   unsigned const q = rounded <= RF_SLAB_LARGEST_CHUNK ? class_for(rounded) : RF_SLAB_CLASSES;
   void *p = NULL;
-  if (q < h->classes && align <= rf_slab_page_size(h) && (h->open[q] != NO_PAGE || rf_slab_zone_open(h, q, c, site))) {
+  if (q < h->classes && align <= rf_slab_page_size(h) &&
+      (h->open[q] != NO_PAGE || rf_slab_zone_open(h, q, log, site))) {
     p = rf_slab_chunk_alloc(h, q, size, align, site);
   }
-  return p != NULL ? p : serve_otherwise(h, size, align, c, site);
+  return p != NULL ? p : serve_otherwise(h, size, align, log, site);
 }
 
 static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
@@ -174,8 +175,7 @@ static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_
     (void)rf_slab_damaged(h, h, site);
     return NULL;
   }
-  change c;
-  void *const p = serve(h, size, align, &c, site);
+  void *const p = serve(h, size, align, NULL, site);
   if (p == NULL) {
     h->counters.failures++;
     return NULL;

@@ -230,7 +230,7 @@ bool rf_slab_intact(const rf_slab *h);
 
 /* ---- slab_pages.c: runs of pages. False, or RF_ERR_CORRUPT, where damage was met, which is then reported. ---- */
 
-enum { MOST_CHANGES = 13 }; /* a run taken out changes three records at most, one put in five; two are put in */
+enum { MOST_CHANGES = 15 }; /* a run taken out changes three records at most, two put in five each; its two ends */
 
 /* The records that an operation on free pages has changed, as they were before. */
 typedef struct change {
@@ -245,8 +245,8 @@ typedef struct change {
 } change;
 
 /* `pages` from a multiple of `align` bytes on, cut out of a free run: *out the first, whose record is the caller's to write, or
- * NO_PAGE where there is no such run, though the zones in reserve were given back. Pages that were taken are in *c. */
-bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *c, const rf_site *site);
+ * NO_PAGE where there is no such run, though the zones in reserve were given back. With `log`, not NULL, they can be taken back. */
+bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site);
 /* Undoes a rf_slab_take, before any other change of free pages. Cannot meet damage. */
 void rf_slab_revert(change *c);
 /* Makes pages free that nothing claims any more, and merges them. */
@@ -260,8 +260,8 @@ record *rf_slab_begin_at(const rf_slab *h, uint32_t i);
 
 /* ---- slab_run.c: blocks of whole pages ---- */
 
-/* Pages for `size` bytes; NULL where there are none, or damage was met. *c as by rf_slab_take. */
-void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, change *c, const rf_site *site);
+/* Pages for `size` bytes; NULL where there are none, or damage was met. `log` as by rf_slab_take. */
+void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site);
 rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_site *site);
 
 static inline size_t run_size(const rf_slab *h, const record *r) {
@@ -276,8 +276,8 @@ bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);
 /* A chunk of class `q` from a zone that is open; NULL where none is, or damage was met. */
 void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, const rf_site *site);
-/* Opens a new zone. False where there are no pages for it. *c as by rf_slab_take. */
-bool rf_slab_zone_open(rf_slab *h, unsigned q, change *c, const rf_site *site);
+/* Opens a new zone. False where there are no pages for it. `log` as by rf_slab_take. */
+bool rf_slab_zone_open(rf_slab *h, unsigned q, change *log, const rf_site *site);
 /* Takes a zone that was just opened out of its list. Cannot meet damage. */
 void rf_slab_zone_forget(rf_slab *h, const zone *z);
 /* The zone and chunk of a pointer into `page`, found by the zone's own record alone. False where the page is a RUN's. */

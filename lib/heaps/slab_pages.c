@@ -247,17 +247,17 @@ static bool best_fit(const rf_slab *h, uint32_t pages, uint32_t *best) {
 
 /* ---- Taking ---- */
 
-/* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. The owner of the pages writes their records:
- * those that the run needs again once this is reverted, its first and its last, are logged. */
+/* Logs the records of a free run at `i` that the next owner of its pages may write, and the run needs again. */
+static void log_ends(change *c, uint32_t i) {
+  uint32_t const length = length_of(&c->h->records[i]);
+  (void)edit(c, i);
+  (void)edit(c, i + length - 1);
+}
+
+/* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. */
 static bool cut(change *c, uint32_t i, uint32_t skip, uint32_t taken) {
   uint32_t const length = length_of(&c->h->records[i]);
   uint32_t const rest = length - skip - taken;
-  if (skip == 0) {
-    (void)edit(c, i);
-  }
-  if (rest == 0) {
-    (void)edit(c, i + length - 1);
-  }
   return unfile(c, i) && (skip == 0 || file(c, i, skip)) && (rest == 0 || file(c, i + skip + taken, rest));
 }
 
@@ -276,9 +276,11 @@ static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
   return total <= h->count ? (uint32_t)total : NO_PAGE;
 }
 
-bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *c, const rf_site *site) {
+bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site) {
   uint32_t const wanted = with_alignment(h, pages, align);
   uint32_t best;
+  change own;
+  change *const c = log != NULL ? log : &own;
   *out = NO_PAGE;
   if (wanted == NO_PAGE) {
     return true;
@@ -287,13 +289,16 @@ bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change 
     return rf_slab_damaged(h, &h->root, site) == RF_OK;
   }
   if (best == NO_PAGE) {
-    return !rf_slab_release_reserve(h, site) || rf_slab_take(h, pages, align, out, c, site);
+    return !rf_slab_release_reserve(h, site) || rf_slab_take(h, pages, align, out, log, site);
   }
   if (rf_slab_begin_at(h, best) == NULL) {
     return rf_slab_damaged(h, &h->records[best], site) == RF_OK;
   }
   uint32_t const skip = skip_to(h, best, align);
   begin(c, h, site);
+  if (log != NULL) {
+    log_ends(c, best);
+  }
   if (!cut(c, best, skip, (uint32_t)pages)) {
     return false;
   }

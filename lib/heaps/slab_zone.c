@@ -88,13 +88,13 @@ static void link_zone(rf_slab *h, const zone *z) {
 
 /* ---- Opening and closing ---- */
 
-bool rf_slab_zone_open(rf_slab *h, unsigned q, change *c, const rf_site *site) {
+bool rf_slab_zone_open(rf_slab *h, unsigned q, change *log, const rf_site *site) {
   uint32_t const pages = zone_pages(h, chunk_size(q));
   uint32_t page;
   if (!is_front_sound(h, q)) {
     return rf_slab_damaged(h, &h->open[q], site) == RF_OK;
   }
-  if (!rf_slab_take(h, pages, 1, &page, c, site) || page == NO_PAGE) {
+  if (!rf_slab_take(h, pages, 1, &page, log, site) || page == NO_PAGE) {
     return false;
   }
   record *const r = &h->records[page];
