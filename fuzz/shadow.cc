@@ -78,7 +78,7 @@ bool Shadow::resized(Block &block, void *ptr, size_t size, size_t align) {
   now.ptr = static_cast<unsigned char *>(ptr);
   now.size = size;
   by_address_.erase(address(block.ptr));
-  if (!place(now, align) || !holds(now, std::min({block.filled, block.size, size}))) {
+  if (!place(now, align) || !holds(now, std::min(block.filled, size))) {
     return false;
   }
   if (ptr != block.ptr) {

@@ -131,6 +131,19 @@ constexpr Flaw kContents[] = {
          return p;
        };
      }},
+    {"ReallocLosesTheSlackThatItsOwnerUsed", "contents",
+     [](ToyHeap &toy, Target &) {
+       toy.ops.realloc = [](Self self, void *ptr, size_t size, size_t align, Site site) -> void * {
+         const ToyHeap::Span *const block = heap(self).find(ptr);
+         size_t const requested = block != nullptr ? block->size : 0;
+         size_t const keep = block != nullptr ? std::min(size, block->length) : 0;
+         auto *const p = static_cast<unsigned char *>(kToyOps.realloc(self, ptr, size, align, site));
+         if (p != nullptr && p != ptr && keep > requested) {
+           p[keep - 1] ^= 1;
+         }
+         return p;
+       };
+     }},
     {"ResizeLosesTheFirstByte", "contents",
      [](ToyHeap &toy, Target &) {
        toy.ops.resize = [](Self self, void *ptr, size_t size, Site site) {
