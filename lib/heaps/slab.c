@@ -127,6 +127,9 @@ static rf_status find(const rf_slab *h, const void *ptr, found *out) {
 
 /* ---- Serving ---- */
 
+/* alloc and realloc both serve, and alloc is too frequent for calls. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* The class with the smallest open chunks that serve the request, `size` not 0, wherever they lie; h->classes: none. */
 static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
   unsigned q = size <= RF_SLAB_LARGEST_CHUNK ? class_for(size) : h->classes;
@@ -137,7 +140,7 @@ static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
 }
 
 /* Without a zone of its class: what takes less, a larger chunk or pages. */
-static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
+static ALWAYS_INLINE void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t const least = size != 0 ? size : 1;
   unsigned q = open_class(h, least, align);
   void *p = NULL;
@@ -155,7 +158,7 @@ static void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log,
 }
 
 /* *log, unless it is NULL, can take back pages that were taken; it stays untouched if none were. */
-static inline void *serve(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
+static ALWAYS_INLINE void *serve(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t rounded;
   if (!rf_round_up(size != 0 ? size : 1, align, &rounded)) {
     return NULL;

@@ -22,19 +22,21 @@ static record *edit(change *c, uint32_t i) {
   return r;
 }
 
-void rf_slab_revert(change *c) {
+/* The heap is as it was. Reports damage at `at`, unless it is NULL. False. */
+static bool undo(change *c, const void *at) {
   while (c->count != 0) {
     c->count--;
     c->h->records[c->was[c->count].page] = c->was[c->count].before;
   }
   c->h->root = c->root;
+  if (at != NULL) {
+    (void)rf_slab_damaged(c->h, at, c->site);
+  }
+  return false;
 }
 
-/* Reports damage at `at`, after which the heap is as it was. False. */
-static bool undo(change *c, const void *at) {
-  rf_slab_revert(c);
-  (void)rf_slab_damaged(c->h, at, c->site);
-  return false;
+void rf_slab_revert(change *c) {
+  (void)undo(c, NULL);
 }
 
 /* ---- The trie ---- */
@@ -279,8 +281,6 @@ static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
 bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site) {
   uint32_t const wanted = with_alignment(h, pages, align);
   uint32_t best;
-  change own;
-  change *const c = log != NULL ? log : &own;
   *out = NO_PAGE;
   if (wanted == NO_PAGE) {
     return true;
@@ -295,6 +295,8 @@ bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, change 
     return rf_slab_damaged(h, &h->records[best], site) == RF_OK;
   }
   uint32_t const skip = skip_to(h, best, align);
+  change own;
+  change *const c = log != NULL ? log : &own;
   begin(c, h, site);
   if (log != NULL) {
     log_ends(c, best);
