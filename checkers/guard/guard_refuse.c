@@ -20,25 +20,25 @@ RF_PEEKS static void cut(const rf_guard *guard) {
 }
 
 void rf_guard_register(rf_guard *guard) {
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   cut(guard);
   guard->other = all_guards;
   all_guards = guard;
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
 }
 
 RF_PEEKS void rf_guard_unregister(rf_guard *guard) {
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   for (rf_guard **at = &all_guards; still_there(*at); at = &(*at)->other) {
     if (*at == guard) {
       *at = guard->other;
       break;
     }
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
 }
 
@@ -53,14 +53,14 @@ RF_PEEKS static bool is_live_block_of(const rf_guard *guard, const void *ptr) {
 
 RF_PEEKS static const rf_guard *owner_of(const rf_guard *guard, const void *ptr) {
   const rf_guard *owner = NULL;
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   for (const rf_guard *g = all_guards; still_there(g) && owner == NULL; g = g->other) {
     if (g != guard && is_live_block_of(g, ptr)) {
       owner = g;
     }
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
   return owner;
 }
@@ -270,7 +270,7 @@ rf_status rf_guard_refuse(rf_guard *guard, void *ptr, const rf_origin *origin) {
     return report_others(guard, owner, ptr, origin);
   }
   status = ask_inner(guard, ptr, origin);
-  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_whereabouts(ptr), origin);
+  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_describe_address(ptr), origin);
 }
 
 /* ---- Whose memory an address is ---- */

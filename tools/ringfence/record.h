@@ -47,8 +47,8 @@ rf_record *rf_record_origin(rf_stash *stash, const rf_json *object);
  * and, unless `whole`, what called main or started the thread. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
-/* Names the addresses of `record`, which must outlive the namer, from what rf_symbolize found. */
-rf_namer rf_record_namer(rf_record *record);
+/* Names the addresses of `record`, which must outlive the symbolizer, from what rf_symbolize found. */
+rf_symbolizer rf_record_symbolizer(rf_record *record);
 
 /* What `path` (NULL: NULL) is called by somebody who is in `directory` (NULL: nowhere). */
 const char *rf_path_seen_from(const char *directory, const char *path);

@@ -50,8 +50,8 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
 /* ---- Findings ---- */
 
 void rf_report_record_text(rf_record *record, const rf_sink *sink) {
-  rf_namer const namer = rf_record_namer(record);
-  rf_report_text(&record->finding, &namer, sink);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
+  rf_report_text(&record->finding, &symbolizer, sink);
   if (record->times > 1) {
     rf_sink_str(sink, "  found ");
     rf_sink_uint(sink, record->times);
@@ -75,7 +75,7 @@ static void put_file(void *context, const char *text, size_t length) {
 
 void rf_report_record_json(rf_record *record, const rf_sink *sink) {
   static const char end[] = "}\n";
-  rf_namer const namer = rf_record_namer(record);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   char *text = NULL;
   size_t length = 0;
   FILE *const memory = open_memstream(&text, &length);
@@ -83,7 +83,7 @@ void rf_report_record_json(rf_record *record, const rf_sink *sink) {
     return;
   }
   rf_sink const into = {put_file, memory};
-  rf_report_json(&record->finding, &namer, &into);
+  rf_report_json(&record->finding, &symbolizer, &into);
   (void)fclose(memory);
   if (length > strlen(end)) {
     rf_sink_mem(sink, text, length - strlen(end));

@@ -164,11 +164,11 @@ static void snapshot_json(const rf_snapshot_table *t, const rf_sink *sink) {
   put_number(sink, "omitted_blocks", (int64_t)t->omitted);
   rf_sink_str(sink, ",\"sites\":[");
   for (size_t i = 0; i < t->count; i++) {
-    rf_namer const namer = rf_record_namer(t->rows[i].origin);
+    rf_symbolizer const symbolizer = rf_record_symbolizer(t->rows[i].origin);
     rf_sink_str(sink, i == 0 ? "{\"blocks\":" : ",{\"blocks\":");
     rf_sink_int(sink, t->rows[i].blocks);
     put_number(sink, "bytes", t->rows[i].bytes);
-    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &namer, sink);
+    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &symbolizer, sink);
     rf_sink_str(sink, "}");
   }
   rf_sink_str(sink, "]}\n");

@@ -139,13 +139,13 @@ static void put_count(size_t count, const char *what) {
   rf_sink_str(&sink, count == 1 ? "" : "s");
 }
 
-static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
+static void put_frame(const rf_symbolizer *symbolizer, unsigned index, uintptr_t pc) {
   rf_frame_name name;
   rf_sink_str(&sink, "      #");
   rf_sink_uint(&sink, index);
   rf_sink_char(&sink, ' ');
   rf_sink_ptr(&sink, (const void *)pc);
-  if (namer->name(namer->context, pc, 0, &name)) {
+  if (symbolizer->name(symbolizer->context, pc, 0, &name)) {
     if (name.function != NULL) {
       rf_sink_str(&sink, " in ");
       rf_sink_str(&sink, name.function);
@@ -162,7 +162,7 @@ static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
 static void put_site(const call_site *p) {
   rf_trace *const t = &work->asked;
   const rf_trace *const traces[] = {t};
-  rf_namer const namer = rf_modules_namer(&work->modules, true);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&work->modules, true);
   rf_sink_str(&sink, "    ");
   put_count(p->bytes, " byte");
   rf_sink_str(&sink, " in ");
@@ -172,7 +172,7 @@ static void put_site(const call_site *p) {
   memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
   rf_modules_load(&work->modules, traces, 1);
   for (unsigned i = 0; i < p->depth; i++) {
-    put_frame(&namer, i, p->frames[i]);
+    put_frame(&symbolizer, i, p->frames[i]);
   }
 }
 
