@@ -196,5 +196,5 @@ rf_status rf_guard_bad_free(rf_guard *guard, void *ptr, const rf_origin *origin)
     return report_others(guard, owner, ptr, origin);
   }
   status = ask_inner(guard, ptr, origin);
-  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_whereabouts(ptr), origin);
+  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_describe_address(ptr), origin);
 }

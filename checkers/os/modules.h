@@ -41,9 +41,9 @@ typedef struct rf_modules {
 /* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */
 void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
 
-/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset and, if `functions`, what the
+/* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what the
  * module's symbol table says. */
-rf_namer rf_modules_namer(rf_modules *modules, bool functions);
+rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions);
 
 #ifdef __cplusplus
 }

@@ -26,13 +26,13 @@ size_t count(const std::string &text, const std::string &part) {
 
 std::string json(const rf_finding &f) {
   ringfence::TextSink out;
-  rf_report_json(&f, &ringfence::kSampleNamer, out.sink());
+  rf_report_json(&f, &ringfence::kSampleSymbolizer, out.sink());
   return out.text();
 }
 
 std::string serial(const rf_finding &f) {
   ringfence::TextSink out;
-  rf_report_serial(&f, &ringfence::kSampleNamer, out.sink());
+  rf_report_serial(&f, &ringfence::kSampleSymbolizer, out.sink());
   return out.text();
 }
 

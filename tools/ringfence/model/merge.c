@@ -19,7 +19,7 @@ static bool is_of_cxx_headers(const rf_frame *frame) {
 
 bool rf_is_runtime_frame(const rf_frame *frame) {
   return is_of_cxx_headers(frame) ||
-         rf_frame_is_plumbing(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
+         rf_frame_is_runtime(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
 }
 
 /* ---- Places ---- */

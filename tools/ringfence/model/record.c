@@ -287,6 +287,6 @@ static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *o
   return frame->module != NULL || out->function != NULL;
 }
 
-rf_namer rf_record_namer(rf_record *record) {
-  return (rf_namer){name, record};
+rf_symbolizer rf_record_symbolizer(rf_record *record) {
+  return (rf_symbolizer){name, record};
 }

@@ -47,8 +47,8 @@ rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
  * the callers of main or of the thread's function. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
-/* Names the addresses of `record`, which must outlive the namer, as rf_symbolize found them. */
-rf_namer rf_record_namer(rf_record *record);
+/* Names the addresses of `record`, which must outlive the symbolizer, as rf_symbolize found them. */
+rf_symbolizer rf_record_symbolizer(rf_record *record);
 
 /* `path` relative to `directory` where it lies in it, else as it is; either may be NULL. */
 const char *rf_path_seen_from(const char *directory, const char *path);

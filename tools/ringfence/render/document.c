@@ -46,8 +46,8 @@ static size_t suppress(rf_bump_arena *arena, rf_run *run, const rf_suppressions 
   size_t kept = 0;
   for (size_t i = 0; i < run->record_count; i++) {
     rf_record *const record = run->records[i];
-    rf_namer const namer = rf_record_namer(record);
-    rf_suppression *const rule = rf_suppressions_match(all, &record->finding, &namer);
+    rf_symbolizer const symbolizer = rf_record_symbolizer(record);
+    rf_suppression *const rule = rf_suppressions_match(all, &record->finding, &symbolizer);
     if (rule == NULL) {
       run->records[kept++] = record;
       continue;

@@ -10,11 +10,11 @@
 static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *sink) {
   static const char end[] = "}\n";
   const char *const directory = record->directory;
-  rf_namer const namer = rf_record_namer(record);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   rf_text_sink text;
   rf_text_sink_init(&text, arena);
   record->directory = NULL; /* programs want whole paths */
-  rf_report_json(&record->finding, &namer, &text.sink);
+  rf_report_json(&record->finding, &symbolizer, &text.sink);
   record->directory = directory;
   if (text.length < strlen(end)) {
     return;
@@ -45,11 +45,11 @@ static void put_snapshot(const rf_snapshot_table *t, const rf_sink *sink) {
   rf_json_put_number(&w, "omitted_blocks", (int64_t)t->omitted);
   rf_json_open(&w, "sites", "[");
   for (size_t i = 0; i < t->count; i++) {
-    rf_namer const namer = rf_record_namer(t->rows[i].origin);
+    rf_symbolizer const symbolizer = rf_record_symbolizer(t->rows[i].origin);
     rf_json_open(&w, NULL, "{");
     rf_json_put_number(&w, "blocks", t->rows[i].blocks);
     rf_json_put_number(&w, "bytes", t->rows[i].bytes);
-    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &namer, sink);
+    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &symbolizer, sink);
     rf_json_close(&w, "}");
   }
   rf_json_close(&w, "]}");

@@ -124,8 +124,8 @@ static void put_without_controls(void *context, const char *text, size_t length)
 }
 
 void rf_record_text(rf_record *record, const rf_sink *sink) {
-  rf_namer const namer = rf_record_namer(record);
-  rf_report_text(&record->finding, &namer, sink);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
+  rf_report_text(&record->finding, &symbolizer, sink);
   if (record->times > 1) {
     rf_sink_str(sink, "  found ");
     rf_sink_uint(sink, record->times);
