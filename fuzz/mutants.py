@@ -35,14 +35,16 @@ import subprocess
 import sys
 import tempfile
 
+import seeds
+
 INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
 INCLUDES = ["lib/include", "checkers/include", "."]
 # What the build makes for the command; that it is empty changes nothing here.
 GENERATED = {
-    "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
-    "tools/ringfence/page/script.inc": '""\n',
-    "tools/ringfence/page/style.inc": '""\n',
+    "tools/ringfence/base/version.h": '#define RF_VERSION "0"\n',
+    "tools/ringfence/render/page/script.inc": '""\n',
+    "tools/ringfence/render/page/style.inc": '""\n',
 }
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
@@ -137,7 +139,7 @@ class Suite:
         return wanted
 
     def corpus(self):
-        return os.path.join(self.root, "fuzz/corpus", self.name)
+        return os.path.join(self.root, "fuzz/corpus", self.name + seeds.SUFFIX)
 
 
 class Build:
@@ -151,7 +153,7 @@ class Build:
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
         self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
-        self.main = [] if for_fuzzing else ["fuzz/driver.cc"]
+        self.main = [] if for_fuzzing else ["fuzz/driver.cc", "fuzz/seed_file.cc"]
         if not shutil.which(self.cxx):
             raise Trouble(f"{self.cxx} is not installed")
         self.includes = os.path.join(folder, "include")
@@ -259,15 +261,17 @@ def fuzz(build, suite, mutant, seconds, keep):
     culprit = os.path.join(build.folder, "mutant-" + mutant.name)
     options = [f"-max_total_time={seconds}", "-max_len=4096", "-seed=1", "-exact_artifact_path=" + culprit]
     with tempfile.TemporaryDirectory(dir=build.folder) as scratch:
-        found = run([program] + options + [scratch, suite.corpus()], seconds + REPLAY_TIMEOUT)
+        stored = os.path.join(scratch, "stored")
+        seeds.unpack(stored, [suite.corpus()])
+        found = run([program] + options + [scratch, stored], seconds + REPLAY_TIMEOUT)
     if found and keep and os.path.exists(culprit):
-        shutil.copy(culprit, suite.corpus())
+        seeds.merge(suite.corpus(), [culprit])
     return found
 
 
 def prepare(build, suite):
     """Objects that all mutants share, made before they are compiled side by side; the unchanged program must be silent."""
-    if not os.path.isdir(suite.corpus()):
+    if not os.path.isfile(suite.corpus()):
         raise Trouble(f"{suite.name}: there is no corpus at {suite.corpus()}")
     found = replay(build, suite)
     if found:
@@ -347,6 +351,6 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Trouble as trouble:
+    except (Trouble, seeds.SeedError) as trouble:
         print(f"mutants: {trouble}", file=sys.stderr)
         sys.exit(2)

@@ -4,8 +4,7 @@
 #ifndef RINGFENCE_MODULES_H
 #define RINGFENCE_MODULES_H
 
-#include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,8 +38,8 @@ typedef struct rf_modules {
   char function[RF_MODULES_FUNCTION]; /* of the frame named last */
 } rf_modules;
 
-/* Finds the modules of all return addresses of `f`; what does not fit stays unnamed. */
-void rf_modules_load(rf_modules *modules, const rf_finding *f);
+/* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
 
 /* Names frames by a loaded table, which must outlive the namer: module, build-id, offset and, if `functions`, what the
  * module's symbol table says. */

@@ -1,8 +1,9 @@
 /* One image, no map of memory: addresses are named by the tools, from the image's own file. */
 #include "modules.h"
 
-void rf_modules_load(rf_modules *modules, const rf_finding *f) {
-  (void)f;
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
+  (void)traces;
+  (void)count;
   modules->count = 0;
   modules->used = 0;
 }

@@ -84,7 +84,8 @@ static void read_headers(rf_module *m, uintptr_t base) {
 
 typedef struct search {
   rf_modules *modules;
-  const rf_finding *f;
+  const rf_trace *const *traces;
+  unsigned count;
   uintptr_t base; /* of the file whose mappings are being visited */
   char name[1024];
   size_t name_length;
@@ -99,9 +100,13 @@ static bool has_frame_in(const rf_trace *t, const rf_map *map) {
   return false;
 }
 
-static bool wanted(const rf_finding *f, const rf_map *map) {
-  return map->executable &&
-         (has_frame_in(&f->found, map) || has_frame_in(&f->allocated, map) || has_frame_in(&f->released, map));
+static bool wanted(const search *s, const rf_map *map) {
+  for (unsigned i = 0; i < s->count && map->executable; i++) {
+    if (has_frame_in(s->traces[i], map)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 static void add(search *s, const rf_map *map) {
@@ -130,18 +135,19 @@ static bool visit(const rf_map *map, void *context) {
   } else if (map->file_offset == 0) {
     s->base = map->start;
   }
-  if (wanted(s->f, map)) {
+  if (wanted(s, map)) {
     add(s, map);
   }
   return true;
 }
 
-void rf_modules_load(rf_modules *modules, const rf_finding *f) {
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
   search s;
   modules->count = 0;
   modules->used = 0;
   s.modules = modules;
-  s.f = f;
+  s.traces = traces;
+  s.count = count;
   s.base = 0;
   s.name_length = 0;
   (void)rf_maps_each(visit, &s);

@@ -11,7 +11,7 @@
 #include "host.h"
 #include "stack_walk.h"
 
-#include <ringfence/finding.h>
+#include <ringfence/frames.h>
 #include <stdbool.h>
 #include <string.h>
 

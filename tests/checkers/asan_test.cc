@@ -471,9 +471,8 @@ INSTANTIATE_TEST_SUITE_P(Asan, Mode, testing::ValuesIn(kAll), name_of);
 using ModeDeath = Mode;
 
 TEST_P(ModeDeath, TheProgramEndsWithTheExitCodeAndBothReports) {
-  rf_options settings;
-  rf_options_default(&settings);
-  settings.mode = RF_MODE_ASAN;
+  rf_report_options settings;
+  rf_report_options_default(&settings);
   rf_log_reporter log;
   rf_log_reporter_init(&log, &settings);
   guard_.options.reporter = &log.base;

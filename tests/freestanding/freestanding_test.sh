@@ -33,8 +33,9 @@ exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror
 END
 chmod +x "$work/compile"
 
-# A compiler may be there without the headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
-printf '#include <limits.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\nint x;\n' >"$work/probe.c"
+# A compiler may be there without all headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
+sed -nE 's/^ *# *include *(<[a-z_]+\.h>).*/#include \1/p' "${sources[@]}" lib/include/ringfence/*.h | sort -u >"$work/probe.c"
+echo 'int x;' >>"$work/probe.c"
 
 # name, compiler and its flags. The objects must close over themselves but for what is allowed.
 try() {

@@ -2,7 +2,8 @@
 #include "trace_hook.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 
@@ -45,7 +46,6 @@ static struct {
   unsigned known_count;
   unsigned looks;
   rf_modules modules; /* too large for small stacks */
-  rf_finding asked;
 } tracing;
 
 /* This thread holds the lock. */
@@ -186,8 +186,7 @@ static void met(void *context, const rf_trace *where) {
     return;
   }
   tracing.looks++;
-  tracing.asked.found = *where;
-  rf_modules_load(&tracing.modules, &tracing.asked);
+  rf_modules_load(&tracing.modules, &where, 1);
   for (unsigned i = 0; i < tracing.modules.count; i++) {
     note_module(&tracing.modules.modules[i]);
   }
@@ -209,7 +208,7 @@ static bool make_path(void) {
     path.length = strlen(tracing.path);
     rf_sink_str(&path.sink, "/");
   }
-  return rf_process_path(o->trace, o->trace_length, &path);
+  return rf_output_path(o->trace, o->trace_length, &path);
 }
 
 static bool begin(void) {
@@ -271,7 +270,7 @@ static void leave_request(uint64_t now) {
 static void look_back(rf_trace *where, const rf_origin *origin) {
   unsigned const depth = rf_process.options.stack_depth;
   where->site = NULL;
-  where->thread = rf_self.id != 0 ? rf_self.id : rf_port_thread_id();
+  where->thread = rf_current_thread.id != 0 ? rf_current_thread.id : rf_port_thread_id();
   where->depth = rf_stack_capture(origin, where->frames, depth == 0 ? 1 : depth);
 }
 

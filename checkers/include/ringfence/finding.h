@@ -7,7 +7,7 @@
 #ifndef RINGFENCE_FINDING_H
 #define RINGFENCE_FINDING_H
 
-#include <ringfence/site.h>
+#include <ringfence/frames.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,24 +51,6 @@ typedef enum rf_access { RF_ACCESS_UNKNOWN, RF_ACCESS_READ, RF_ACCESS_WRITE, RF_
 
 /* The number of the kind's CWE: 122 for a write past the end, 126 for a read. */
 unsigned rf_bug_cwe(rf_bug bug, rf_access access);
-
-/* Return addresses kept in a trace; few where there is neither an unwinder nor much stack. */
-#ifndef RF_TRACE_DEPTH
-#if defined(__unix__) || defined(__APPLE__)
-#define RF_TRACE_DEPTH 32
-#else
-#define RF_TRACE_DEPTH 4
-#endif
-#endif
-
-/* Where something happened: a call site (code built with RF_SITES), return addresses innermost first (hosted targets), both,
- * or neither. */
-typedef struct rf_trace {
-  const rf_site *site;
-  unsigned depth;
-  uintptr_t frames[RF_TRACE_DEPTH];
-  uint32_t thread; /* rf_port_thread_id of the thread; 0 where not known */
-} rf_trace;
 
 #define RF_WINDOW 64
 
@@ -143,8 +125,8 @@ typedef enum rf_action {
   RF_ACTION_CONTINUE /* go on; the operation was refused or the damage is left as it is */
 } rf_action;
 
-/* Where findings go. One reporter may serve many checkers and threads. reporter.h makes the usual one; a callback policy
- * is a reporter filled in by hand:
+/* Where findings go. One reporter may serve many checkers and threads. reporter.h makes the full one; a callback is a
+ * reporter filled in by hand:
  *
  *     static rf_action count(rf_reporter *self, const rf_finding *f) { ++*(int *)self->context; return RF_ACTION_CONTINUE; }
  *     rf_reporter reporter = {count, &findings, RF_EXITCODE_DEFAULT, 0};
@@ -161,6 +143,9 @@ struct rf_reporter {
 
 /* The exit code of a process that was halted by a finding, unless the option `exitcode` says otherwise. */
 #define RF_EXITCODE_DEFAULT 99
+
+/* The reporter of checkers that are given none: a few lines to rf_port_log, then the end. */
+rf_reporter *rf_reporter_plain(void);
 
 /* Completes `f` and hands it to `reporter`, then obeys the answer: on RF_ACTION_HALT the process ends at once (_exit: no
  * exit handlers and no stdio flush, which could call the broken heap; bare targets panic).

@@ -28,6 +28,7 @@
 
 #include <ringfence/dropin.h>
 #include <ringfence/guard.h>
+#include <ringfence/options.h>
 #include <ringfence/reporter.h>
 
 #include <algorithm>

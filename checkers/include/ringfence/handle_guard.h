@@ -39,7 +39,7 @@ extern "C" {
 typedef struct rf_handle_guard_options {
   size_t quarantine;     /* bytes of freed blocks and left places (overhead included) kept back; 0: none */
   bool move;             /* blocks whose address was given out move as soon as they may */
-  rf_reporter *reporter; /* NULL: the process-wide default reporter (reporter.h) */
+  rf_reporter *reporter; /* NULL: rf_reporter_plain, which halts at the first finding */
   bool leaks_at_deinit;  /* report what is live at deinit */
   bool sweep_at_deinit;  /* check everything at deinit */
 } rf_handle_guard_options;

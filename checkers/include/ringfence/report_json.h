@@ -3,7 +3,7 @@
 #define RINGFENCE_REPORT_JSON_H
 
 #include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 #include <ringfence/sink.h>
 
 #ifdef __cplusplus

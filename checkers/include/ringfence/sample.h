@@ -45,7 +45,7 @@ typedef struct rf_sample_options {
   uint64_t seed;         /* of what is sampled: the same seed, the same allocations of each thread; 0: by chance */
   unsigned stack_depth;  /* return addresses to keep per sampled allocation and free */
   rf_stack_depot *depot; /* where stacks are kept; NULL: the caller's return address alone is kept */
-  rf_reporter *reporter; /* NULL: the process-wide default reporter (reporter.h) */
+  rf_reporter *reporter; /* NULL: rf_reporter_plain, which halts at the first finding */
 } rf_sample_options;
 
 struct rf_page_store;

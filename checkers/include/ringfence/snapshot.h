@@ -21,8 +21,9 @@
 #define RINGFENCE_SNAPSHOT_H
 
 #include <ringfence/allocator.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 #include <ringfence/guard.h>
+#include <ringfence/reporter.h>
 #include <ringfence/sink.h>
 
 #ifdef __cplusplus
@@ -85,6 +86,10 @@ void rf_snapshot_json(const rf_snapshot *snapshot, const rf_snapshot *before, ui
 #define RF_SNAPSHOT_ROWS 20
 void rf_snapshot_text(const rf_snapshot *snapshot, const rf_snapshot *before, const rf_namer *namer,
                       const rf_sink *sink);
+
+/* Puts a snapshot, or with `before` the difference of two, where the findings go, in their format; names of functions come
+ * from symbol tables. False where this thread is reporting something at the moment (signal handlers): try again later. */
+bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot, const rf_snapshot *before);
 
 #ifdef __cplusplus
 }

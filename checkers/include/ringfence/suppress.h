@@ -16,7 +16,7 @@
 #define RINGFENCE_SUPPRESS_H
 
 #include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 #include <ringfence/sink.h>
 
 #ifdef __cplusplus
