@@ -17,8 +17,8 @@ static rf_blockgroup_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_blockgroup_allocator *a) {
-  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->group);
-  return rf_seal_add_address(seal, a->sizes);
+  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->group);
+  return rf_checksum_add_address(seal, a->sizes);
 }
 
 /* Whether all records are what they were: the adapter's, the group's, its members' and their pools'. */

@@ -62,14 +62,14 @@ static void mark_run(rf_memblocks *blocks, size_t first, size_t count, bool take
 /* ---- The record ---- */
 
 static size_t seal_of(const rf_memblocks *blocks) {
-  size_t seal = rf_seal_begin(blocks);
-  seal = rf_seal_add_address(seal, blocks->buffer);
-  seal = rf_seal_add_address(seal, blocks->bitmap);
-  seal = rf_seal_add(seal, blocks->block_size);
-  seal = rf_seal_add(seal, blocks->num_blocks);
-  seal = rf_seal_add(seal, blocks->shift);
-  seal = rf_seal_add_address(seal, blocks->mutex);
-  return rf_seal_add_address(seal, blocks->listeners);
+  size_t seal = rf_checksum_begin(blocks);
+  seal = rf_checksum_add_address(seal, blocks->buffer);
+  seal = rf_checksum_add_address(seal, blocks->bitmap);
+  seal = rf_checksum_add(seal, blocks->block_size);
+  seal = rf_checksum_add(seal, blocks->num_blocks);
+  seal = rf_checksum_add(seal, blocks->shift);
+  seal = rf_checksum_add_address(seal, blocks->mutex);
+  return rf_checksum_add_address(seal, blocks->listeners);
 }
 
 /* Atomically, for pools whose first calls come from several threads: they all write the same. */

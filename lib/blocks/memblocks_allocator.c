@@ -9,8 +9,8 @@ static rf_memblocks_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_memblocks_allocator *a) {
-  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->blocks);
-  return rf_seal_add_address(seal, a->sizes);
+  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->blocks);
+  return rf_checksum_add_address(seal, a->sizes);
 }
 
 /* Whether the records of the adapter and of its pool are what they were: before anything in them is followed. */

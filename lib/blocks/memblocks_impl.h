@@ -3,7 +3,7 @@
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
 
-#include "lib/core/seal.h"
+#include "lib/core/checksum.h"
 #include <ringfence/memblocks.h>
 #include <ringfence/track.h>
 

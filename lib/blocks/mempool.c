@@ -1,6 +1,6 @@
 #include <ringfence/mempool.h>
 
-#include "lib/core/seal.h"
+#include "lib/core/checksum.h"
 #include <limits.h>
 #include <ringfence/track.h>
 #include <string.h>
@@ -25,22 +25,22 @@ static rf_mempool *pool_of(rf_allocator *self) {
 /* ---- The record: two seals over what is followed, one over what never changes and one over the queue ---- */
 
 static size_t seal_of_pool(const rf_mempool *pool) {
-  size_t seal = rf_seal_begin(pool);
-  seal = rf_seal_add_address(seal, pool->start);
-  seal = rf_seal_add(seal, pool->capacity);
-  seal = rf_seal_add(seal, pool->stride);
-  seal = rf_seal_add(seal, pool->block_size);
-  seal = rf_seal_add(seal, pool->num_blocks);
-  seal = rf_seal_add(seal, pool->align);
-  return rf_seal_add_address(seal, pool->from);
+  size_t seal = rf_checksum_begin(pool);
+  seal = rf_checksum_add_address(seal, pool->start);
+  seal = rf_checksum_add(seal, pool->capacity);
+  seal = rf_checksum_add(seal, pool->stride);
+  seal = rf_checksum_add(seal, pool->block_size);
+  seal = rf_checksum_add(seal, pool->num_blocks);
+  seal = rf_checksum_add(seal, pool->align);
+  return rf_checksum_add_address(seal, pool->from);
 }
 
 static size_t seal_of_queue(const rf_mempool *pool) {
-  size_t seal = rf_seal_begin(pool);
-  seal = rf_seal_add_address(seal, pool->first);
-  seal = rf_seal_add_address(seal, pool->last);
-  seal = rf_seal_add(seal, pool->waiters);
-  return rf_seal_add_address(seal, pool->emptied);
+  size_t seal = rf_checksum_begin(pool);
+  seal = rf_checksum_add_address(seal, pool->first);
+  seal = rf_checksum_add_address(seal, pool->last);
+  seal = rf_checksum_add(seal, pool->waiters);
+  return rf_checksum_add_address(seal, pool->emptied);
 }
 
 /* Begins every call: RF_OK with the mutex locked, RF_ERR_DELETED or RF_ERR_CORRUPT without. */

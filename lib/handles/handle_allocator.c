@@ -11,7 +11,7 @@ static rf_handle_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_handle_allocator *a) {
-  return rf_seal_add_address(rf_seal_begin(a), a->heap);
+  return rf_checksum_add_address(rf_checksum_begin(a), a->heap);
 }
 
 /* Whether the records are such that their addresses may be followed. */

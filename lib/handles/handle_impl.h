@@ -3,7 +3,7 @@
 #ifndef RINGFENCE_HANDLE_IMPL_H
 #define RINGFENCE_HANDLE_IMPL_H
 
-#include "lib/core/seal.h"
+#include "lib/core/checksum.h"
 #include <ringfence/handle.h>
 #include <ringfence/layout.h>
 

@@ -197,34 +197,34 @@ bool rf_handle_next_gap(const rf_handle_heap *heap, rf_handle_gap *gap) {
 /* ---- The record ---- */
 
 size_t rf_handle_seal_of(const rf_handle_heap *heap) {
-  size_t seal = rf_seal_begin(heap);
-  seal = rf_seal_add_address(seal, heap->data);
-  seal = rf_seal_add(seal, heap->size);
-  seal = rf_seal_add_address(seal, heap->table);
-  seal = rf_seal_add(seal, heap->blocks);
-  seal = rf_seal_add(seal, heap->capacity);
-  seal = rf_seal_add(seal, heap->align);
-  seal = rf_seal_add(seal, heap->offset_width);
-  seal = rf_seal_add(seal, heap->index_width);
-  seal = rf_seal_add(seal, (size_t)(uintptr_t)heap->on_short);
-  return rf_seal_add_address(seal, heap->short_context);
+  size_t seal = rf_checksum_begin(heap);
+  seal = rf_checksum_add_address(seal, heap->data);
+  seal = rf_checksum_add(seal, heap->size);
+  seal = rf_checksum_add_address(seal, heap->table);
+  seal = rf_checksum_add(seal, heap->blocks);
+  seal = rf_checksum_add(seal, heap->capacity);
+  seal = rf_checksum_add(seal, heap->align);
+  seal = rf_checksum_add(seal, heap->offset_width);
+  seal = rf_checksum_add(seal, heap->index_width);
+  seal = rf_checksum_add(seal, (size_t)(uintptr_t)heap->on_short);
+  return rf_checksum_add_address(seal, heap->short_context);
 }
 
 size_t rf_handle_digest_of(const rf_handle_heap *heap) {
-  size_t digest = rf_seal_begin(&heap->digest);
-  digest = rf_seal_add(digest, heap->occupied);
-  digest = rf_seal_add(digest, heap->peak_occupied);
-  digest = rf_seal_add(digest, heap->lowest);
-  digest = rf_seal_add(digest, heap->packed);
-  digest = rf_seal_add(digest, heap->recent);
-  digest = rf_seal_add(digest, heap->locked);
-  digest = rf_seal_add(digest, heap->compactions);
-  digest = rf_seal_add(digest, heap->moved);
-  digest = rf_seal_add(digest, heap->asking);
-  digest = rf_seal_add(digest, heap->counters.used);
-  digest = rf_seal_add(digest, heap->counters.peak);
-  digest = rf_seal_add(digest, heap->counters.blocks);
-  digest = rf_seal_add(digest, heap->counters.peak_blocks);
-  digest = rf_seal_add(digest, heap->counters.allocations);
-  return rf_seal_add(digest, heap->counters.failures);
+  size_t digest = rf_checksum_begin(&heap->digest);
+  digest = rf_checksum_add(digest, heap->occupied);
+  digest = rf_checksum_add(digest, heap->peak_occupied);
+  digest = rf_checksum_add(digest, heap->lowest);
+  digest = rf_checksum_add(digest, heap->packed);
+  digest = rf_checksum_add(digest, heap->recent);
+  digest = rf_checksum_add(digest, heap->locked);
+  digest = rf_checksum_add(digest, heap->compactions);
+  digest = rf_checksum_add(digest, heap->moved);
+  digest = rf_checksum_add(digest, heap->asking);
+  digest = rf_checksum_add(digest, heap->counters.used);
+  digest = rf_checksum_add(digest, heap->counters.peak);
+  digest = rf_checksum_add(digest, heap->counters.blocks);
+  digest = rf_checksum_add(digest, heap->counters.peak_blocks);
+  digest = rf_checksum_add(digest, heap->counters.allocations);
+  return rf_checksum_add(digest, heap->counters.failures);
 }

@@ -22,7 +22,10 @@ FLOORS = {
     "lib/compat": ["lib/heaps", "lib/handles", "lib/blocks", "lib/decorators", "lib/core", "lib/port"],
 }
 LIB = list(FLOORS)
-CHECKERS = ["os", "report", "shared", "guard", "asan", "page", "handles", "trace", "checked", "dropin"]
+CHECKERS = [
+    "os", "report", "shared", "guard", "asan", "page", "handles", "trace", "checked",
+    "dropin/os", "dropin/heap", "dropin/runtime", "dropin/malloc", "dropin/inspect", "dropin/process",
+]
 for i, name in enumerate(CHECKERS):
     FLOORS["checkers/" + name] = LIB + ["checkers/" + below for below in CHECKERS]
 
@@ -44,7 +47,7 @@ for name, below in {
 PUBLIC_ONLY = {("checkers/page", "checkers/guard")}
 
 # Public headers whose stem is not that of a source of their floor.
-HEADER_FLOORS = {"default": "lib/heaps", "port": "lib/port", "gtest": "checkers/dropin", "dropin": "checkers/dropin"}
+HEADER_FLOORS = {"default": "lib/heaps", "port": "lib/port", "gtest": "checkers/dropin/os", "dropin": "checkers/dropin/os"}
 
 # What lib/ takes of the C library: headers of a freestanding implementation, and string.h for the functions that
 # freestanding_test.sh allows.
@@ -55,8 +58,8 @@ HOSTED = re.compile(r"lib/(heaps/std\.c|port/posix\.c|compat/.*|include/ringfenc
 
 
 def floor_by_folder(path):
-    parts = path.split("/")
-    return "/".join(parts[:2]) if len(parts) > 2 and parts[1] != "include" else None
+    folders = path.split("/")[:-1]
+    return "/".join(folders[:3 if folders[1:2] == ["dropin"] else 2]) if len(folders) > 1 and folders[1] != "include" else None
 
 
 class Layering:

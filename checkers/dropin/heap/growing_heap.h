@@ -1,4 +1,4 @@
-/* rf_sysheap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed and gives
+/* rf_growing_heap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed and gives
  * back what stays empty.
  *
  *  - Blocks below RF_BIG_BLOCK come from tlsf. The first region has 8 MiB (32 bit: 1 MiB), each new one is half as
@@ -35,8 +35,8 @@ extern "C" {
 #define RF_KEPT_BYTES ((size_t)32 << 20)
 
 /* The caller's storage, its fields the heap's own. Must not move while it has regions: they point to it. */
-typedef struct rf_sysheap rf_sysheap;
-struct rf_sysheap {
+typedef struct rf_growing_heap rf_growing_heap;
+struct rf_growing_heap {
   rf_allocator base;
   rf_tlsf tlsf;
   rf_region *first;   /* tlsf's first region, which stays to the end; NULL: none yet */
@@ -59,33 +59,33 @@ struct rf_sysheap {
   unsigned kept_count;
 
   /* Told of what was a big block, still readable, before its memory goes back to the system; NULL: nobody. */
-  void (*leaving)(rf_sysheap *heap, const void *block, size_t size);
+  void (*leaving)(rf_growing_heap *heap, const void *block, size_t size);
 };
 
 /* Makes an empty heap; maps nothing yet. Its deinit gives all memory back, blocks still live included. */
-void rf_sysheap_init(rf_sysheap *heap);
+void rf_growing_heap_init(rf_growing_heap *heap);
 
 /* True where the block that `p` lies in is known to be all zero but for what its owner wrote: a big one that was never
  * used before. */
-bool rf_sysheap_is_fresh(const rf_sysheap *heap, const void *p);
+bool rf_growing_heap_is_fresh(const rf_growing_heap *heap, const void *p);
 
 /* `size` bytes, below RF_BIG_BLOCK, at RF_ALIGN_DEFAULT, from the regions that there are; NULL: ask the allocator. */
-void *rf_sysheap_quick_alloc(rf_sysheap *heap, size_t size);
+void *rf_growing_heap_quick_alloc(rf_growing_heap *heap, size_t size);
 
 /* Frees what is no big block and lies in `region`, as rf_region_find found it before the heap was the caller's. False: nothing
  * was done, ask the allocator. */
-bool rf_sysheap_quick_free(rf_sysheap *heap, rf_region *region, void *ptr);
+bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *ptr);
 
 /* What the heap has counted. */
-rf_counters rf_sysheap_counters(const rf_sysheap *heap);
+rf_counters rf_growing_heap_counters(const rf_growing_heap *heap);
 
 /* Of these, `used`. */
-static inline size_t rf_sysheap_used(const rf_sysheap *heap) {
+static inline size_t rf_growing_heap_used(const rf_growing_heap *heap) {
   return heap->big_used + heap->tlsf.counters.used;
 }
 
 /* Gives back what is kept for reuse: bytes released. */
-size_t rf_sysheap_trim(rf_sysheap *heap);
+size_t rf_growing_heap_trim(rf_growing_heap *heap);
 
 #ifdef __cplusplus
 }

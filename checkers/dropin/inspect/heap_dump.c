@@ -2,10 +2,12 @@
 #include "heap_dump.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/fatal_signals.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/init.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 
@@ -23,44 +25,42 @@
 #define LOCK_MS 200U
 #define TEXT_BYTES 4096
 
-typedef struct place {
-  uint64_t hash; /* of the frames; 0: the place is not in use */
+typedef struct call_site {
+  uint64_t hash; /* of the frames; 0: unused */
   size_t blocks;
   size_t bytes;
   unsigned depth;
   uintptr_t frames[FRAMES];
-} place;
+} call_site;
 
 /* One dump at a time; what it works with is too large for the stacks that signal handlers run on. */
-typedef struct workshop {
-  place places[SITES];
-  place rest;
+typedef struct workspace {
+  call_site sites[SITES];
+  call_site rest;
   rf_modules modules;
   rf_trace asked;
   char text[TEXT_BYTES];
   size_t used;
-} workshop;
+} workspace;
 
-static workshop *shop;     /* made when it is first needed */
-static uint32_t busy;      /* somebody is at it; accessed atomically */
-static uint32_t wanted;    /* a dump waits for an arena; accessed atomically */
-static rf_arena *expected; /* which one */
+static workspace *work; /* made when it is first needed */
+static uint32_t busy;   /* a dump is being made; accessed atomically */
 
 /* ---- Output ---- */
 
 /* Records for the command are JSON, and people look at standard error. */
 static void send(const char *text, size_t size) {
   if (rf_process.options.format == RF_FORMAT_TEXT) {
-    rf_process_tell(text, size);
+    rf_output_write(text, size);
   } else {
     rf_port_log(text, size);
   }
 }
 
 static void flush(void) {
-  if (shop->used != 0) {
-    send(shop->text, shop->used);
-    shop->used = 0;
+  if (work->used != 0) {
+    send(work->text, work->used);
+    work->used = 0;
   }
 }
 
@@ -68,13 +68,13 @@ static void flush(void) {
 static void put(void *context, const char *text, size_t length) {
   (void)context;
   while (length != 0) {
-    size_t const room = sizeof shop->text - shop->used;
+    size_t const room = sizeof work->text - work->used;
     size_t const some = length < room ? length : room;
-    memcpy(shop->text + shop->used, text, some);
-    shop->used += some;
+    memcpy(work->text + work->used, text, some);
+    work->used += some;
     text += some;
     length -= some;
-    if (shop->used == sizeof shop->text) {
+    if (work->used == sizeof work->text) {
       flush();
     }
   }
@@ -93,11 +93,11 @@ static uint64_t hash_of(const rf_trace *t, unsigned depth) {
   return hash != 0 ? hash : 1;
 }
 
-static place *place_of(const rf_trace *t) {
+static call_site *site_of(const rf_trace *t) {
   unsigned const depth = t->depth < FRAMES ? t->depth : FRAMES;
   uint64_t const hash = hash_of(t, depth);
   for (unsigned i = 0; i < SITES; i++) {
-    place *const p = &shop->places[(hash + i) % SITES];
+    call_site *const p = &work->sites[(hash + i) % SITES];
     if (p->hash == 0) {
       p->hash = hash;
       p->depth = depth;
@@ -107,11 +107,11 @@ static place *place_of(const rf_trace *t) {
       return p;
     }
   }
-  return &shop->rest;
+  return &work->rest;
 }
 
 static void add(const rf_trace *allocated, size_t size) {
-  place *const p = place_of(allocated);
+  call_site *const p = site_of(allocated);
   p->blocks++;
   p->bytes += size;
 }
@@ -127,7 +127,7 @@ static bool add_block(const rf_block *block, void *context) {
 static bool add_paged(const rf_page_block *block, void *context) {
   rf_trace allocated;
   (void)context;
-  if (rf_page_store_allocated(rf_paged.store, block->ptr, &allocated)) {
+  if (rf_page_store_allocated(rf_guarded_blocks.store, block->ptr, &allocated)) {
     add(&allocated, block->size);
   }
   return true;
@@ -159,10 +159,10 @@ static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
   rf_sink_char(&sink, '\n');
 }
 
-static void put_place(const place *p) {
-  rf_trace *const t = &shop->asked;
+static void put_site(const call_site *p) {
+  rf_trace *const t = &work->asked;
   const rf_trace *const traces[] = {t};
-  rf_namer const namer = rf_modules_namer(&shop->modules, true);
+  rf_namer const namer = rf_modules_namer(&work->modules, true);
   rf_sink_str(&sink, "    ");
   put_count(p->bytes, " byte");
   rf_sink_str(&sink, " in ");
@@ -170,17 +170,17 @@ static void put_place(const place *p) {
   rf_sink_char(&sink, '\n');
   t->depth = p->depth;
   memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
-  rf_modules_load(&shop->modules, traces, 1);
+  rf_modules_load(&work->modules, traces, 1);
   for (unsigned i = 0; i < p->depth; i++) {
     put_frame(&namer, i, p->frames[i]);
   }
 }
 
 /* The one with the most bytes that was not shown yet. */
-static place *largest(void) {
-  place *best = NULL;
+static call_site *largest(void) {
+  call_site *best = NULL;
   for (unsigned i = 0; i < SITES; i++) {
-    place *const p = &shop->places[i];
+    call_site *const p = &work->sites[i];
     if (p->blocks != 0 && (best == NULL || p->bytes > best->bytes)) {
       best = p;
     }
@@ -188,26 +188,26 @@ static place *largest(void) {
   return best;
 }
 
-static void put_places(void) {
-  size_t sites = 0;
+static void put_sites(void) {
+  size_t count = 0;
   for (unsigned i = 0; i < SITES; i++) {
-    sites += shop->places[i].blocks != 0 ? 1 : 0;
+    count += work->sites[i].blocks != 0 ? 1 : 0;
   }
   rf_sink_str(&sink, "  live blocks by call site\n");
   for (unsigned i = 0; i < SITES_SHOWN; i++) {
-    place *const p = largest();
+    call_site *const p = largest();
     if (p == NULL) {
       break;
     }
-    put_place(p);
+    put_site(p);
     p->blocks = 0;
   }
-  if (sites > SITES_SHOWN || shop->rest.blocks != 0) {
-    size_t blocks = shop->rest.blocks;
-    size_t bytes = shop->rest.bytes;
+  if (count > SITES_SHOWN || work->rest.blocks != 0) {
+    size_t blocks = work->rest.blocks;
+    size_t bytes = work->rest.bytes;
     for (unsigned i = 0; i < SITES; i++) {
-      blocks += shop->places[i].blocks;
-      bytes += shop->places[i].blocks != 0 ? shop->places[i].bytes : 0;
+      blocks += work->sites[i].blocks;
+      bytes += work->sites[i].blocks != 0 ? work->sites[i].bytes : 0;
     }
     rf_sink_str(&sink, "    ");
     put_count(bytes, " byte");
@@ -248,7 +248,7 @@ static void dump_each(rf_arena *held) {
 /* Blocks on pages of their own. Their store may be asked from anywhere. */
 static void dump_paged(void) {
   rf_page_figures figures;
-  rf_paged_figures(&figures);
+  rf_guarded_blocks_figures(&figures);
   rf_sink_str(&sink, "pages: ");
   put_count(figures.counters.blocks, " block");
   rf_sink_str(&sink, ", ");
@@ -256,26 +256,27 @@ static void dump_paged(void) {
   rf_sink_str(&sink, " bytes used, on pages of ");
   rf_sink_uint(&sink, figures.open_bytes);
   rf_sink_str(&sink, " bytes\n");
-  rf_page_store_each(rf_paged.store, add_paged, NULL);
+  rf_page_store_each(rf_guarded_blocks.store, add_paged, NULL);
 }
 
 static bool begin(void) {
   if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0) {
     return false;
   }
-  if (shop == NULL) {
-    shop = rf_record_table(sizeof *shop);
+  if (work == NULL) {
+    work = rf_record_table(sizeof *work);
   }
-  if (shop == NULL) {
+  if (work == NULL) {
     __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
     return false;
   }
-  memset(shop->places, 0, sizeof shop->places);
-  memset(&shop->rest, 0, sizeof shop->rest);
-  shop->used = 0;
+  memset(work->sites, 0, sizeof work->sites);
+  memset(&work->rest, 0, sizeof work->rest);
+  work->used = 0;
   return true;
 }
 
+/* `held` is the arena that this thread is in, or NULL. */
 static void dump(rf_arena *held) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
@@ -284,11 +285,11 @@ static void dump(rf_arena *held) {
     rf_sink_uint(&sink, (uint64_t)getpid());
     rf_sink_str(&sink, ": memory now\n");
     dump_each(held);
-    if (rf_paged.store != NULL) {
+    if (rf_guarded_blocks.store != NULL) {
       dump_paged();
     }
     if (rf_process.checked) {
-      put_places();
+      put_sites();
     }
     flush();
     __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
@@ -302,37 +303,17 @@ static void dump(rf_arena *held) {
 /* Signal handlers that come meanwhile must find this thread inside. */
 static void dump_from_outside(void) {
   rf_arena *const first = rf_arena_count() != 0 ? rf_arena_at(0) : NULL;
-  rf_self.inside = first;
+  rf_current_thread.inside = first;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   dump(NULL);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_self.inside = NULL;
+  rf_current_thread.inside = NULL;
 }
 
-/* Inside an arena, its data may be halfway through a change. Its next user sees what was noted there. */
-static void note(rf_arena *arena) {
-  uint32_t unused = 0;
-  if (__atomic_compare_exchange_n(&wanted, &unused, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-    expected = arena;
-    __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+void rf_heap_dump_forked(void) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena_forget_job(rf_arena_at(i));
   }
-}
-
-void rf_ondemand_pending(rf_arena *arena) {
-  if (__atomic_load_n(&wanted, __ATOMIC_ACQUIRE) == 1 && arena == expected) {
-    expected = NULL;
-    __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&wanted, 0, __ATOMIC_RELEASE);
-    dump(arena);
-  }
-}
-
-void rf_ondemand_forked(void) {
-  if (wanted != 0 && expected != NULL) {
-    __atomic_fetch_sub(&expected->pending_count, 1, __ATOMIC_RELAXED);
-  }
-  expected = NULL;
-  wanted = 0;
   busy = 0;
 }
 
@@ -348,11 +329,11 @@ static bool is_arena(const rf_arena *arena) {
 /* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be sent
  * again. */
 static void ask(void) {
-  rf_arena *const inside = rf_self.inside;
+  rf_arena *const inside = rf_current_thread.inside;
   if (inside == NULL) {
     dump_from_outside();
-  } else if (!rf_self.holds_all && is_arena(inside)) {
-    note(inside);
+  } else if (!rf_current_thread.holds_all && is_arena(inside)) {
+    (void)rf_arena_post(inside, dump); /* its data may be halfway through a change: its next user dumps */
   }
 }
 
@@ -370,7 +351,7 @@ void ringfence_dump(void) __attribute__((visibility("default"), alias("__ringfen
 
 /* ---- The signal ---- */
 
-int rf_signal_of(rf_dump_signal choice) {
+int rf_dump_signal_number(rf_dump_signal choice) {
   switch (choice) {
   case RF_DUMP_SIGUSR1:
     return SIGUSR1;
@@ -386,11 +367,11 @@ int rf_signal_of(rf_dump_signal choice) {
   return 0;
 }
 
-void rf_ondemand_init(void) {
-  int const number = rf_signal_of(rf_process.options.dump_signal);
+void rf_heap_dump_init(void) {
+  int const number = rf_dump_signal_number(rf_process.options.dump_signal);
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   (void)sigemptyset(&action.sa_mask);
   if (number != 0) {
-    rf_handlers_put(number, &action, false);
+    rf_signals_install(number, &action, false);
   }
 }

@@ -7,20 +7,15 @@
 #ifndef RINGFENCE_DROPIN_HEAP_DUMP_H
 #define RINGFENCE_DROPIN_HEAP_DUMP_H
 
-#include "checkers/dropin/runtime/arena.h"
-
 #include <ringfence/options.h>
 
 /* Installs the handler, where the option names a signal whose default action is in place. */
-void rf_ondemand_init(void);
+void rf_heap_dump_init(void);
 
 /* The number of the signal; 0 for RF_DUMP_NONE. */
-int rf_signal_of(rf_dump_signal choice);
-
-/* To be called with the arena entered, when something was noted there: the dump that waited for it. */
-void rf_ondemand_pending(rf_arena *arena);
+int rf_dump_signal_number(rf_dump_signal choice);
 
 /* In the child of a fork: nothing was asked of it. */
-void rf_ondemand_forked(void);
+void rf_heap_dump_forked(void);
 
 #endif /* RINGFENCE_DROPIN_HEAP_DUMP_H */

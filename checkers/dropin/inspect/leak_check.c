@@ -3,7 +3,6 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/thread.h"
 #include "reachability.h"
 
 #include <string.h>
@@ -16,7 +15,7 @@
 /* Leaks of one origin. */
 typedef struct group {
   uint32_t arena;
-  uint32_t state; /* rf_live_state */
+  uint32_t state; /* rf_reachability_state */
   uintptr_t first;
   size_t blocks;
   size_t bytes;
@@ -37,7 +36,7 @@ typedef struct search {
   size_t memory_size;
   rf_roots roots;
   rf_stopped stopped;
-  rf_live live;
+  rf_reachability table;
   groups groups;
 } search;
 
@@ -70,12 +69,12 @@ static size_t power_above(size_t n) {
 
 /* With all arenas locked. What is not used is never touched, so plenty costs nothing. */
 static bool get_memory(search *s) {
-  size_t const blocks = rf_live_count();
-  size_t const pages = rf_live_pages();
+  size_t const blocks = rf_reachability_count_blocks();
+  size_t const pages = rf_reachability_count_pages();
   size_t const ranges = region_count() + SPARE_RANGES + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
-  s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_live_block) +
+  s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_reachability_block) +
                    pages * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
   s->memory = rf_pages_map(s->memory_size, 1, 0);
   if (stopped_threads == NULL) {
@@ -87,8 +86,8 @@ static bool get_memory(search *s) {
   unsigned char *at = s->memory;
   s->roots.buffer = carve(&at, RF_ROOTS_BUFFER, 1);
   s->roots.excluded = (rf_ranges){carve(&at, ranges, sizeof(rf_range)), ranges, 0};
-  s->live = (rf_live){
-      .blocks = carve(&at, blocks, sizeof(rf_live_block)),
+  s->table = (rf_reachability){
+      .blocks = carve(&at, blocks, sizeof(rf_reachability_block)),
       .capacity = blocks,
       .pages = carve(&at, pages, sizeof(uint32_t)),
       .pages_capacity = pages,
@@ -111,10 +110,12 @@ static bool exclude_own_memory(search *s) {
   for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
     room = rf_ranges_add(out, r->base, r->base + r->size) && room;
   }
-  for (unsigned i = 0; rf_paged.store != NULL && rf_page_store_space(rf_paged.store, i, &start, &end); i++) {
+  for (unsigned i = 0; rf_guarded_blocks.store != NULL && rf_page_store_space(rf_guarded_blocks.store, i, &start, &end);
+       i++) {
     room = rf_ranges_add(out, start, end) && room;
   }
-  for (unsigned i = 0; rf_paged.store != NULL && rf_page_store_own_memory(rf_paged.store, i, &start, &end); i++) {
+  for (unsigned i = 0;
+       rf_guarded_blocks.store != NULL && rf_page_store_own_memory(rf_guarded_blocks.store, i, &start, &end); i++) {
     room = rf_ranges_add(out, start, end) && room;
   }
   return room;
@@ -155,10 +156,10 @@ static group *group_of(groups *all, uint32_t state, const rf_trace *trace) {
   }
 }
 
-static bool allocated_at(const rf_live_block *block, rf_trace *out) {
+static bool allocated_at(const rf_reachability_block *block, rf_trace *out) {
   rf_guard_block described;
-  if (block->arena == RF_LIVE_PAGED) {
-    return rf_page_store_allocated(rf_paged.store, (const void *)block->start, out);
+  if (block->arena == RF_REACHABILITY_GUARDED) {
+    return rf_page_store_allocated(rf_guarded_blocks.store, (const void *)block->start, out);
   }
   if (!rf_guard_describe(&rf_arena_at(block->arena)->guard, (const void *)block->start, &described)) {
     return false;
@@ -168,10 +169,10 @@ static bool allocated_at(const rf_live_block *block, rf_trace *out) {
 }
 
 static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
-  for (size_t i = 0; i < s->live.count; i++) {
-    const rf_live_block *const block = &s->live.blocks[i];
+  for (size_t i = 0; i < s->table.count; i++) {
+    const rf_reachability_block *const block = &s->table.blocks[i];
     rf_trace allocated;
-    bool const leaked = block->state != RF_LIVE_REACHABLE;
+    bool const leaked = block->state != RF_REACHABILITY_REACHABLE;
     if (leaked) {
       out->blocks++;
       out->bytes += block->size;
@@ -246,9 +247,9 @@ static bool can_be_named(rf_known_modules *modules, const rf_trace *trace) {
 
 static const char *detail_of(uint32_t state) {
   switch (state) {
-  case RF_LIVE_DIRECT:
+  case RF_REACHABILITY_LEAKED:
     return "nothing points to it";
-  case RF_LIVE_INDIRECT:
+  case RF_REACHABILITY_LEAKED_INDIRECTLY:
     return "only leaked blocks point to it";
   default:
     return "still reachable";
@@ -265,7 +266,7 @@ static void report(const group *g, rf_reporter *reporter) {
   f.size = g->bytes;
   f.blocks = g->blocks;
   f.allocator = "malloc";
-  f.mode = g->arena == RF_LIVE_PAGED ? "page" : "guard";
+  f.mode = g->arena == RF_REACHABILITY_GUARDED ? "page" : "guard";
   f.detail = detail_of(g->state);
   f.allocated = g->allocated;
   rf_report(reporter, &f);
@@ -294,8 +295,8 @@ static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
     return false;
   }
   rf_ranges_sort(&s->roots.excluded);
-  rf_live_collect(&s->live);
-  if (!rf_live_mark(&s->live)) {
+  rf_reachability_collect(&s->table);
+  if (!rf_reachability_mark(&s->table)) {
     *why = "the system does not tell what is mapped";
     return false;
   }
@@ -308,14 +309,14 @@ static bool find_leaks(search *s, uintptr_t sp, const char **why) {
     *why = "no memory for the search";
     return false;
   }
-  if (!rf_stop_begin(&s->stopped, WAIT_MS)) {
+  if (!rf_stop_the_world(&s->stopped, WAIT_MS)) {
     *why = "a thread could not be stopped";
     return false;
   }
   rf_roots_open(&s->roots);
   bool const found = mark_stopped(s, sp, why);
   rf_roots_close(&s->roots);
-  rf_stop_end(&s->stopped);
+  rf_resume_the_world(&s->stopped);
   return found;
 }
 

@@ -1,4 +1,4 @@
-/* Leaks of the whole process: blocks that nothing points to any more (live.h says how that is found), merged by where
+/* Leaks of the whole process: blocks that nothing points to any more (reachability.h says how that is found), merged by where
  * they were allocated, and reported.
  *
  * What is a finding is a matter of policy. Programs as distributions ship them (stripped) leave a little behind on purpose when

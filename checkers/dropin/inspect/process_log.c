@@ -2,7 +2,8 @@
 #include "process_log.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/output.h"
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
@@ -35,7 +36,7 @@ static totals count(void) {
     sum.live_bytes += figures.used;
   }
   rf_page_figures paged;
-  rf_paged_figures(&paged);
+  rf_guarded_blocks_figures(&paged);
   sum.allocations += paged.counters.allocations;
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
@@ -44,7 +45,7 @@ static totals count(void) {
   return sum;
 }
 
-void rf_journal_forked(void) {
+void rf_process_log_forked(void) {
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
     rf_process.log.suppressions.rules[i].used = 0;
@@ -84,7 +85,7 @@ static void open_line(rf_sink_buffer *line, char *text, const char *type) {
 
 static void close_line(rf_sink_buffer *line) {
   rf_sink_str(&line->sink, "}\n");
-  rf_process_tell(line->data, line->length);
+  rf_output_write(line->data, line->length);
 }
 
 /* ---- The same for people, with verbosity=1: on standard error ---- */
@@ -149,7 +150,7 @@ static void say_end(const totals *now, uint64_t findings, const rf_leak_summary 
 
 /* ---- Lines ---- */
 
-void rf_journal_begin(void) {
+void rf_process_log_begin(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.verbosity != 0) {
@@ -181,7 +182,7 @@ static void suppressions_text(void) {
   rf_sink_buffer_init(&list, text, sizeof text);
   rf_suppressions_report(&rf_process.log.suppressions, &list.sink);
   if (list.length != 0) {
-    rf_process_tell(list.data, list.length);
+    rf_output_write(list.data, list.length);
   }
 }
 
@@ -216,7 +217,7 @@ static void suppressions(void) {
   }
 }
 
-void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks) {
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();

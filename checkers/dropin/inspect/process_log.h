@@ -6,12 +6,12 @@
 #include "leak_check.h"
 
 /* The process was loaded with the library. */
-void rf_journal_begin(void);
+void rf_process_log_begin(void);
 
 /* What was counted so far was the parent's. */
-void rf_journal_forked(void);
+void rf_process_log_forked(void);
 
 /* The process ends; `leaks` NULL or not checked: nothing is said of them. */
-void rf_journal_end(uint64_t findings, const rf_leak_summary *leaks);
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks);
 
 #endif /* RINGFENCE_DROPIN_PROCESS_LOG_H */

@@ -3,11 +3,11 @@
 #include "process_snapshot.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/malloc_impl.h"
-#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/fatal_signals.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/uncancelled.h"
 #include "heap_dump.h"
 
@@ -63,7 +63,7 @@ static void name_it(kept *k, const char *name) {
 
 static bool add_paged(const rf_page_block *paged, void *context) {
   rf_trace allocated;
-  if (!rf_page_store_allocated(rf_paged.store, paged->ptr, &allocated)) {
+  if (!rf_page_store_allocated(rf_guarded_blocks.store, paged->ptr, &allocated)) {
     memset(&allocated, 0, sizeof allocated);
   }
   rf_snapshot_add((rf_snapshot *)context, &allocated, paged->size);
@@ -80,9 +80,9 @@ static bool take(unsigned wait_ms, const char *name) {
     rf_guard *const guard = &rf_arena_at(i)->guard;
     (void)rf_snapshot_count(&k->snapshot, &guard->base, guard);
   }
-  if (rf_paged.store != NULL) {
+  if (rf_guarded_blocks.store != NULL) {
     rf_page_lock_all();
-    (void)rf_page_store_each(rf_paged.store, add_paged, &k->snapshot);
+    (void)rf_page_store_each(rf_guarded_blocks.store, add_paged, &k->snapshot);
     rf_page_unlock_all();
   }
   rf_arena_unlock_all();
@@ -96,8 +96,9 @@ static bool take(unsigned wait_ms, const char *name) {
 static bool tell(void) {
   const rf_snapshot *const now = &state.pair[state.now].snapshot;
   const rf_snapshot *const before = &state.pair[1 - state.now].snapshot;
-  bool const done = rf_process_snapshot(now, NULL);
-  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done : rf_process_snapshot(now, before);
+  bool const done = rf_process_report_snapshot(now, NULL);
+  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done
+                                                                             : rf_process_report_snapshot(now, before);
 }
 
 /* How many bytes are live; SIZE_MAX where that could not be told. */
@@ -175,11 +176,11 @@ static void on_signal(int number) {
   errno = saved;
 }
 
-void rf_snap_init(void) {
-  int const number = rf_process.checked ? rf_signal_of(rf_process.options.snapshot_signal) : 0;
+void rf_process_snapshot_init(void) {
+  int const number = rf_process.checked ? rf_dump_signal_number(rf_process.options.snapshot_signal) : 0;
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
   (void)sigemptyset(&action.sa_mask);
   if (number != 0) {
-    rf_handlers_put(number, &action, false);
+    rf_signals_install(number, &action, false);
   }
 }

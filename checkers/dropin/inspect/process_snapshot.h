@@ -4,6 +4,6 @@
 
 /* Has a snapshot written whenever the signal of the option snapshot_signal comes, unless the program handles it already. Where
  * it comes in the middle of an allocation it is sent once more a little later. */
-void rf_snap_init(void);
+void rf_process_snapshot_init(void);
 
 #endif /* RINGFENCE_DROPIN_PROCESS_SNAPSHOT_H */

@@ -13,13 +13,13 @@
 
 /* ---- The table ---- */
 
-size_t rf_live_count(void) {
+size_t rf_reachability_count_blocks(void) {
   size_t count = 0;
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     count += rf_arena_at(i)->guard.counters.blocks;
   }
   rf_page_figures paged;
-  rf_paged_figures(&paged);
+  rf_guarded_blocks_figures(&paged);
   return count + paged.counters.blocks;
 }
 
@@ -29,7 +29,7 @@ static size_t pages_of(const rf_region *region) {
   return (region->size >> PAGE_SHIFT) + 2;
 }
 
-size_t rf_live_pages(void) {
+size_t rf_reachability_count_pages(void) {
   size_t count = 0;
   for (const rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
     count += pages_of(r);
@@ -38,51 +38,53 @@ size_t rf_live_pages(void) {
 }
 
 static bool add(const rf_block *block, void *context) {
-  rf_live *const live = context;
+  rf_reachability *const table = context;
   uintptr_t const start = (uintptr_t)block->ptr;
   rf_region *const region = rf_region_find(start);
   if (!block->used || region == NULL) {
     return true;
   }
-  if (live->count == live->capacity) {
+  if (table->count == table->capacity) {
     return false;
   }
   if (region->live == 0) {
-    region->first_live = live->count;
+    region->first_live = table->count;
   }
   region->live++;
-  live->blocks[live->count++] = (rf_live_block){start, block->size, live->arena, RF_LIVE_UNKNOWN, NULL};
-  live->low = start < live->low ? start : live->low;
-  live->high = start + block->size > live->high ? start + block->size : live->high;
+  table->blocks[table->count++] =
+      (rf_reachability_block){start, block->size, table->arena, RF_REACHABILITY_UNKNOWN, NULL};
+  table->low = start < table->low ? start : table->low;
+  table->high = start + block->size > table->high ? start + block->size : table->high;
   return true;
 }
 
 /* In address order. */
 static bool add_paged(const rf_page_block *block, void *context) {
-  rf_live *const live = context;
+  rf_reachability *const table = context;
   uintptr_t const start = (uintptr_t)block->ptr;
-  rf_live_state const state = rf_paged_inherited(block) ? RF_LIVE_REACHABLE : RF_LIVE_UNKNOWN;
-  if (live->count == live->capacity) {
+  rf_reachability_state const state =
+      rf_guarded_blocks_inherited(block) ? RF_REACHABILITY_REACHABLE : RF_REACHABILITY_UNKNOWN;
+  if (table->count == table->capacity) {
     return false;
   }
-  live->blocks[live->count++] = (rf_live_block){start, block->size, RF_LIVE_PAGED, state, NULL};
-  live->low = start < live->low ? start : live->low;
-  live->high = start + block->size > live->high ? start + block->size : live->high;
+  table->blocks[table->count++] = (rf_reachability_block){start, block->size, RF_REACHABILITY_GUARDED, state, NULL};
+  table->low = start < table->low ? start : table->low;
+  table->high = start + block->size > table->high ? start + block->size : table->high;
   return true;
 }
 
 /* A region's blocks are in the table in address order. */
-static void index_pages(rf_live *live, rf_region *region) {
-  const rf_live_block *const first = live->blocks + region->first_live;
+static void index_pages(rf_reachability *table, rf_region *region) {
+  const rf_reachability_block *const first = table->blocks + region->first_live;
   size_t const pages = pages_of(region);
   size_t before = 0;
-  if (region->live == 0 || pages > live->pages_capacity) {
+  if (region->live == 0 || pages > table->pages_capacity) {
     region->live = 0;
     return;
   }
-  region->pages = live->pages;
-  live->pages += pages;
-  live->pages_capacity -= pages;
+  region->pages = table->pages;
+  table->pages += pages;
+  table->pages_capacity -= pages;
   for (size_t page = 0; page < pages; page++) {
     uintptr_t const start = region->base + (page << PAGE_SHIFT);
     while (before < region->live && first[before].start < start) {
@@ -92,27 +94,27 @@ static void index_pages(rf_live *live, rf_region *region) {
   }
 }
 
-void rf_live_collect(rf_live *live) {
+void rf_reachability_collect(rf_reachability *table) {
   for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
     r->live = 0;
   }
-  live->count = 0;
-  live->low = UINTPTR_MAX;
-  live->high = 0;
-  for (live->arena = 0; live->arena < rf_arena_count(); live->arena++) {
-    (void)rf_walk(&rf_arena_at(live->arena)->guard.base, add, live);
+  table->count = 0;
+  table->low = UINTPTR_MAX;
+  table->high = 0;
+  for (table->arena = 0; table->arena < rf_arena_count(); table->arena++) {
+    (void)rf_walk(&rf_arena_at(table->arena)->guard.base, add, table);
   }
   for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    index_pages(live, r);
+    index_pages(table, r);
   }
-  live->first_paged = live->count;
-  if (rf_paged.store != NULL) {
-    rf_page_store_each(rf_paged.store, add_paged, live);
+  table->first_paged = table->count;
+  if (rf_guarded_blocks.store != NULL) {
+    rf_page_store_each(rf_guarded_blocks.store, add_paged, table);
   }
 }
 
 /* Of `count` blocks in address order, the one among those from number `below` on that `address` points into. */
-static rf_live_block *find_among(rf_live_block *first, size_t below, size_t above, uintptr_t address) {
+static rf_reachability_block *find_among(rf_reachability_block *first, size_t below, size_t above, uintptr_t address) {
   while (below < above) {
     size_t const middle = below + (above - below) / 2;
     if (first[middle].start <= address) {
@@ -128,59 +130,59 @@ static rf_live_block *find_among(rf_live_block *first, size_t below, size_t abov
 }
 
 /* The block that `address` points into. */
-static rf_live_block *find(const rf_live *live, uintptr_t address) {
-  if (address < live->low || address > live->high) {
+static rf_reachability_block *find(const rf_reachability *table, uintptr_t address) {
+  if (address < table->low || address > table->high) {
     return NULL;
   }
   const rf_region *const region = rf_region_find(address);
   if (region == NULL) {
-    return find_among(live->blocks + live->first_paged, 0, live->count - live->first_paged, address);
+    return find_among(table->blocks + table->first_paged, 0, table->count - table->first_paged, address);
   }
   if (region->live == 0) {
     return NULL;
   }
-  rf_live_block *const first = live->blocks + region->first_live;
+  rf_reachability_block *const first = table->blocks + region->first_live;
   size_t const page = (address - region->base) >> PAGE_SHIFT;
   return find_among(first, region->pages[page], region->pages[page + 1], address);
 }
 
 /* ---- Blocks of the parent's ---- */
 
-static void set_all(rf_live *live, uint32_t arena, rf_live_state state) {
-  for (size_t i = 0; i < live->count; i++) {
-    if (live->blocks[i].arena == arena) {
-      live->blocks[i].state = state;
+static void set_all(rf_reachability *table, uint32_t arena, rf_reachability_state state) {
+  for (size_t i = 0; i < table->count; i++) {
+    if (table->blocks[i].arena == arena) {
+      table->blocks[i].state = state;
     }
   }
 }
 
 /* In the child of a process of several threads, what is older than the fork counts as reachable. */
-static void spare_inherited(rf_live *live, uint32_t index) {
+static void spare_inherited(rf_reachability *table, uint32_t index) {
   const rf_arena *const arena = rf_arena_at(index);
   if (arena->inherited == NULL) {
     return;
   }
-  set_all(live, index, RF_LIVE_REACHABLE);
+  set_all(table, index, RF_REACHABILITY_REACHABLE);
   const rf_guard_header *h = arena->guard.live.next;
   for (size_t i = 0; i < arena->guard.counters.blocks && h != &arena->guard.live; i++, h = h->next) {
     uintptr_t const start = (uintptr_t)h + RF_GUARD_PREFIX;
-    rf_live_block *const block = find(live, start);
+    rf_reachability_block *const block = find(table, start);
     if (start == (uintptr_t)arena->inherited) {
       return;
     }
     if (block != NULL) {
-      block->state = RF_LIVE_UNKNOWN;
+      block->state = RF_REACHABILITY_UNKNOWN;
     }
   }
 }
 
 /* What was spared is read like a root. */
-static void read_inherited(rf_live *live) {
-  for (size_t i = 0; i < live->count; i++) {
-    rf_live_block *const block = &live->blocks[i];
-    if (block->state == RF_LIVE_REACHABLE) {
-      block->todo = live->todo;
-      live->todo = block;
+static void read_inherited(rf_reachability *table) {
+  for (size_t i = 0; i < table->count; i++) {
+    rf_reachability_block *const block = &table->blocks[i];
+    if (block->state == RF_REACHABILITY_REACHABLE) {
+      block->todo = table->todo;
+      table->todo = block;
     }
   }
 }
@@ -188,90 +190,90 @@ static void read_inherited(rf_live *live) {
 /* ---- Following words ---- */
 
 static void look(const uintptr_t *words, size_t count, void *context) {
-  rf_live *const live = context;
+  rf_reachability *const table = context;
   for (size_t i = 0; i < count; i++) {
-    rf_live_block *const block = find(live, words[i] & ADDRESS_BITS);
-    if (block == NULL || block->state != RF_LIVE_UNKNOWN || block == live->reading) {
+    rf_reachability_block *const block = find(table, words[i] & ADDRESS_BITS);
+    if (block == NULL || block->state != RF_REACHABILITY_UNKNOWN || block == table->reading) {
       continue;
     }
-    block->state = live->found;
-    block->todo = live->todo;
-    live->todo = block;
+    block->state = table->found;
+    block->todo = table->todo;
+    table->todo = block;
   }
 }
 
-static void read_block(rf_live *live, rf_live_block *block) {
-  live->reading = block;
+static void read_block(rf_reachability *table, rf_reachability_block *block) {
+  table->reading = block;
   if (block->size < SPARSE) {
-    look((const uintptr_t *)block->start, block->size / sizeof(uintptr_t), live);
+    look((const uintptr_t *)block->start, block->size / sizeof(uintptr_t), table);
   } else {
-    rf_roots_read_range(live->roots, block->start, block->start + block->size);
+    rf_roots_read_range(table->roots, block->start, block->start + block->size);
   }
-  live->reading = NULL;
+  table->reading = NULL;
 }
 
-static void follow(rf_live *live) {
-  while (live->todo != NULL) {
-    rf_live_block *const block = live->todo;
-    live->todo = block->todo;
-    read_block(live, block);
+static void follow(rf_reachability *table) {
+  while (table->todo != NULL) {
+    rf_reachability_block *const block = table->todo;
+    table->todo = block->todo;
+    read_block(table, block);
   }
 }
 
 /* ---- Direct and indirect ---- */
 
 /* Marks what other leaked blocks point to, without following: what is left over is pointed to by nothing. */
-static void mark_pointed_to(rf_live *live) {
-  live->found = RF_LIVE_INDIRECT;
-  for (size_t i = 0; i < live->count; i++) {
-    rf_live_block *const block = &live->blocks[i];
-    if (block->state == RF_LIVE_UNKNOWN || block->state == RF_LIVE_INDIRECT) {
-      read_block(live, block);
-      live->todo = NULL;
+static void mark_pointed_to(rf_reachability *table) {
+  table->found = RF_REACHABILITY_LEAKED_INDIRECTLY;
+  for (size_t i = 0; i < table->count; i++) {
+    rf_reachability_block *const block = &table->blocks[i];
+    if (block->state == RF_REACHABILITY_UNKNOWN || block->state == RF_REACHABILITY_LEAKED_INDIRECTLY) {
+      read_block(table, block);
+      table->todo = NULL;
     }
   }
 }
 
 /* Everything that a direct leak keeps becomes known; what is still unknown then lies in rings. */
-static void tell_direct_from_indirect(rf_live *live) {
-  mark_pointed_to(live);
-  for (size_t i = 0; i < live->count; i++) {
-    rf_live_block *const block = &live->blocks[i];
-    if (block->state == RF_LIVE_UNKNOWN) {
-      block->state = RF_LIVE_DIRECT;
-    } else if (block->state == RF_LIVE_INDIRECT) {
-      block->state = RF_LIVE_UNKNOWN;
+static void tell_direct_from_indirect(rf_reachability *table) {
+  mark_pointed_to(table);
+  for (size_t i = 0; i < table->count; i++) {
+    rf_reachability_block *const block = &table->blocks[i];
+    if (block->state == RF_REACHABILITY_UNKNOWN) {
+      block->state = RF_REACHABILITY_LEAKED;
+    } else if (block->state == RF_REACHABILITY_LEAKED_INDIRECTLY) {
+      block->state = RF_REACHABILITY_UNKNOWN;
     }
   }
-  for (size_t i = 0; i < live->count; i++) {
-    if (live->blocks[i].state == RF_LIVE_DIRECT) {
-      read_block(live, &live->blocks[i]);
-      follow(live);
+  for (size_t i = 0; i < table->count; i++) {
+    if (table->blocks[i].state == RF_REACHABILITY_LEAKED) {
+      read_block(table, &table->blocks[i]);
+      follow(table);
     }
   }
-  for (size_t i = 0; i < live->count; i++) {
-    if (live->blocks[i].state == RF_LIVE_UNKNOWN) {
-      live->blocks[i].state = RF_LIVE_DIRECT;
-      read_block(live, &live->blocks[i]);
-      follow(live);
+  for (size_t i = 0; i < table->count; i++) {
+    if (table->blocks[i].state == RF_REACHABILITY_UNKNOWN) {
+      table->blocks[i].state = RF_REACHABILITY_LEAKED;
+      read_block(table, &table->blocks[i]);
+      follow(table);
     }
   }
 }
 
-bool rf_live_mark(rf_live *live) {
-  live->roots->visit = look;
-  live->roots->context = live;
-  live->found = RF_LIVE_REACHABLE;
-  live->todo = NULL;
-  live->reading = NULL;
+bool rf_reachability_mark(rf_reachability *table) {
+  table->roots->visit = look;
+  table->roots->context = table;
+  table->found = RF_REACHABILITY_REACHABLE;
+  table->todo = NULL;
+  table->reading = NULL;
   for (uint32_t i = 0; i < rf_arena_count(); i++) {
-    spare_inherited(live, i);
+    spare_inherited(table, i);
   }
-  read_inherited(live);
-  if (!rf_roots_read(live->roots)) {
+  read_inherited(table);
+  if (!rf_roots_read(table->roots)) {
     return false;
   }
-  follow(live);
-  tell_direct_from_indirect(live);
+  follow(table);
+  tell_direct_from_indirect(table);
   return true;
 }

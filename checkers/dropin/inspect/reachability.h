@@ -14,23 +14,23 @@
 #include "checkers/dropin/runtime/arena.h"
 #include "roots.h"
 
-typedef enum rf_live_state {
-  RF_LIVE_UNKNOWN,   /* not (yet) found from anywhere: leaked, when all is done */
-  RF_LIVE_REACHABLE, /* from a root */
-  RF_LIVE_DIRECT,    /* leaked */
-  RF_LIVE_INDIRECT   /* leaked, and kept by other leaked blocks */
-} rf_live_state;
+typedef enum rf_reachability_state {
+  RF_REACHABILITY_UNKNOWN,          /* not (yet) found from anywhere: leaked, when all is done */
+  RF_REACHABILITY_REACHABLE,        /* from a root */
+  RF_REACHABILITY_LEAKED,           /* leaked */
+  RF_REACHABILITY_LEAKED_INDIRECTLY /* leaked, and kept by other leaked blocks */
+} rf_reachability_state;
 
-typedef struct rf_live_block {
+typedef struct rf_reachability_block {
   uintptr_t start;
   size_t size;
   uint32_t arena;
-  uint32_t state;             /* rf_live_state */
-  struct rf_live_block *todo; /* the next block to be read */
-} rf_live_block;
+  uint32_t state;                     /* rf_reachability_state */
+  struct rf_reachability_block *todo; /* the next block to be read */
+} rf_reachability_block;
 
-typedef struct rf_live {
-  rf_live_block *blocks;
+typedef struct rf_reachability {
+  rf_reachability_block *blocks;
   size_t capacity;
   size_t count;
   uint32_t *pages; /* for the regions' indices */
@@ -38,25 +38,25 @@ typedef struct rf_live {
   uintptr_t low; /* all blocks lie in [low, high] */
   uintptr_t high;
   rf_roots *roots;
-  rf_live_block *todo;
-  rf_live_block *reading; /* whose words are looked at; NULL: roots */
-  rf_live_state found;    /* what a block becomes that a word points into */
+  rf_reachability_block *todo;
+  rf_reachability_block *reading; /* whose words are looked at; NULL: roots */
+  rf_reachability_state found;    /* what a block becomes that a word points into */
   uint32_t arena;
   size_t first_paged; /* blocks on pages of their own come last, in address order */
-} rf_live;
+} rf_reachability;
 
 /* In place of the number of an arena. */
-#define RF_LIVE_PAGED UINT32_MAX
+#define RF_REACHABILITY_GUARDED UINT32_MAX
 
 /* How many live blocks there are, and how many words the index by pages takes; with all arenas locked. */
-size_t rf_live_count(void);
-size_t rf_live_pages(void);
+size_t rf_reachability_count_blocks(void);
+size_t rf_reachability_count_pages(void);
 
 /* Fills the table; all arenas locked, other threads stopped. `live` has its memory and its roots, which are not read
  * yet. */
-void rf_live_collect(rf_live *live);
+void rf_reachability_collect(rf_reachability *table);
 
 /* Gives every block its state. False where the roots cannot be read: nothing is then known. */
-bool rf_live_mark(rf_live *live);
+bool rf_reachability_mark(rf_reachability *table);
 
 #endif /* RINGFENCE_DROPIN_REACHABILITY_H */

@@ -133,8 +133,15 @@ static void visit_stack(const rf_mapping *mapping, void *context) {
   s->guard_end = mapping->readable ? 0 : mapping->end;
 }
 
+/* Of a dead stack: none of the threads may be on it. */
 static bool exclude(uintptr_t start, uintptr_t end, void *context) {
-  return rf_ranges_add(context, start, end);
+  const stacks *const s = context;
+  for (size_t i = 0; i < s->stopped->count; i++) {
+    if (s->stopped->threads[i].sp >= start && s->stopped->threads[i].sp < end) {
+      return true;
+    }
+  }
+  return rf_ranges_add(&s->roots->excluded, start, end);
 }
 
 bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
@@ -144,10 +151,10 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   for (size_t i = 0; i < stopped->count; i++) {
     stopped->threads[i].own = (uintptr_t)rf_thread_find(stopped->threads[i].id);
   }
-  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_self};
+  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {roots, &all, 0, true};
-  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_grave_each(&all, exclude, &roots->excluded);
+  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
 }
 
 /* ---- Reading ---- */

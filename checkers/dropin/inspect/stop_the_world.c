@@ -2,7 +2,7 @@
 #include "stop_the_world.h"
 
 #include "checkers/dropin/os/procfs.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -15,12 +15,12 @@
 
 #define STOP_SIGNAL 33 /* SIGSETXID of the C library, whose sigaction refuses it: hence the system call */
 
-enum { ASKED, STANDING, GONE };
+enum { ASKED, STOPPED, ENDED };
 
 static struct {
   rf_stopped *current; /* NULL: nobody is to stop; accessed atomically */
   uint32_t stopping;   /* 1: stand still; futex */
-  uint32_t standing;   /* how many do; futex */
+  uint32_t stopped;    /* number of threads that do; futex */
   uint32_t never;      /* 0, for ever; futex */
 } stop;
 
@@ -39,15 +39,15 @@ typedef struct kernel_action {
 
 #if defined(__x86_64__)
 /* The kernel of this architecture insists on being told how to return from a handler. */
-void rf_stop_restorer(void) __attribute__((visibility("hidden")));
+void rf_stop_the_world_restorer(void) __attribute__((visibility("hidden")));
 __asm__(".pushsection .text\n"
-        ".hidden rf_stop_restorer\n"
-        ".globl rf_stop_restorer\n"
-        ".type rf_stop_restorer, @function\n"
-        "rf_stop_restorer:\n"
+        ".hidden rf_stop_the_world_restorer\n"
+        ".globl rf_stop_the_world_restorer\n"
+        ".type rf_stop_the_world_restorer, @function\n"
+        "rf_stop_the_world_restorer:\n"
         "  mov $15, %eax\n" /* rt_sigreturn */
         "  syscall\n"
-        ".size rf_stop_restorer, . - rf_stop_restorer\n"
+        ".size rf_stop_the_world_restorer, . - rf_stop_the_world_restorer\n"
         ".popsection\n");
 #endif
 
@@ -65,7 +65,7 @@ static void futex_wake(uint32_t *word) {
   (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-static rf_stopped_thread *place_of(const rf_stopped *stopped, uint32_t id) {
+static rf_stopped_thread *find_thread(const rf_stopped *stopped, uint32_t id) {
   for (size_t i = 0; stopped != NULL && i < stopped->count; i++) {
     if (stopped->threads[i].id == id) {
       return &stopped->threads[i];
@@ -92,33 +92,27 @@ static bool was_waiting(const ucontext_t *context) {
  * Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in, destructors come
  * after it, and may want the thread to end.) */
 static bool is_to_stay(const void *registers) {
-#if RF_DROPIN_LIBRARY
-  return rf_process_has_ended() && was_waiting(registers);
-#else
-  (void)registers;
-  (void)was_waiting;
-  return false;
-#endif
+  return rf_process.library && rf_process_has_ended() && was_waiting(registers);
 }
 
-static void stand_still(int number, siginfo_t *info, void *registers) {
+static void suspend(int number, siginfo_t *info, void *registers) {
   int const saved = errno;
   bool stays = false;
   (void)number;
   (void)info;
-  __atomic_fetch_add(&stop.standing, 1, __ATOMIC_ACQ_REL);
+  __atomic_fetch_add(&stop.stopped, 1, __ATOMIC_ACQ_REL);
   rf_stopped_thread *const place =
-      place_of(__atomic_load_n(&stop.current, __ATOMIC_ACQUIRE), (uint32_t)syscall(SYS_gettid));
+      find_thread(__atomic_load_n(&stop.current, __ATOMIC_ACQUIRE), (uint32_t)syscall(SYS_gettid));
   if (place != NULL) {
     place->sp = (uintptr_t)registers;
-    __atomic_store_n(&place->state, STANDING, __ATOMIC_RELEASE);
-    futex_wake(&stop.standing);
+    __atomic_store_n(&place->state, STOPPED, __ATOMIC_RELEASE);
+    futex_wake(&stop.stopped);
     while (__atomic_load_n(&stop.stopping, __ATOMIC_ACQUIRE) != 0) {
       futex_wait(&stop.stopping, 1, NULL);
     }
     stays = is_to_stay(registers);
   }
-  __atomic_fetch_sub(&stop.standing, 1, __ATOMIC_ACQ_REL);
+  __atomic_fetch_sub(&stop.stopped, 1, __ATOMIC_ACQ_REL);
   while (stays && __atomic_load_n(&stop.never, __ATOMIC_RELAXED) == 0) {
     futex_wait(&stop.never, 0, NULL);
   }
@@ -137,7 +131,7 @@ typedef struct asking {
 static void ask(uint32_t id, void *context) {
   asking *const a = context;
   rf_stopped *const s = a->stopped;
-  if (id == a->self || place_of(s, id) != NULL || rf_procfs_is_dead(id)) {
+  if (id == a->self || find_thread(s, id) != NULL || rf_procfs_is_dead(id)) {
     return;
   }
   if (s->count == s->capacity) {
@@ -148,17 +142,17 @@ static void ask(uint32_t id, void *context) {
   __atomic_store_n(&s->count, s->count + 1, __ATOMIC_RELEASE);
   a->added = true;
   if (syscall(SYS_tgkill, getpid(), id, STOP_SIGNAL) != 0) {
-    s->threads[s->count - 1].state = GONE;
+    s->threads[s->count - 1].state = ENDED;
   }
 }
 
-static bool all_stand(rf_stopped *s) {
+static bool all_stopped(rf_stopped *s) {
   bool all = true;
   for (size_t i = 0; i < s->count; i++) {
     rf_stopped_thread *const t = &s->threads[i];
     if (__atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == ASKED) {
       if (rf_procfs_is_dead(t->id)) {
-        t->state = GONE;
+        t->state = ENDED;
       } else {
         all = false;
       }
@@ -170,14 +164,14 @@ static bool all_stand(rf_stopped *s) {
 static bool wait_for_all(rf_stopped *s, uint64_t deadline) {
   struct timespec const moment = {0, 1000000};
   for (;;) {
-    uint32_t const standing = __atomic_load_n(&stop.standing, __ATOMIC_ACQUIRE);
-    if (all_stand(s)) {
+    uint32_t const stopped = __atomic_load_n(&stop.stopped, __ATOMIC_ACQUIRE);
+    if (all_stopped(s)) {
       return true;
     }
     if (rf_port_now_ns() >= deadline) {
       return false;
     }
-    futex_wait(&stop.standing, standing, &moment);
+    futex_wait(&stop.stopped, stopped, &moment);
   }
 }
 
@@ -203,8 +197,8 @@ static void end(rf_stopped *s, const kernel_action *old) {
   __atomic_store_n(&stop.current, NULL, __ATOMIC_RELEASE);
   __atomic_store_n(&stop.stopping, 0, __ATOMIC_RELEASE);
   futex_wake(&stop.stopping);
-  for (uint32_t n; (n = __atomic_load_n(&stop.standing, __ATOMIC_ACQUIRE)) != 0;) {
-    futex_wait(&stop.standing, n, &moment);
+  for (uint32_t n; (n = __atomic_load_n(&stop.stopped, __ATOMIC_ACQUIRE)) != 0;) {
+    futex_wait(&stop.stopped, n, &moment);
   }
   if (!late) {
     (void)set_action(old, NULL);
@@ -213,12 +207,12 @@ static void end(rf_stopped *s, const kernel_action *old) {
 
 static kernel_action before;
 
-bool rf_stop_begin(rf_stopped *s, unsigned ms) {
+bool rf_stop_the_world(rf_stopped *s, unsigned ms) {
   int const saved = errno;
-  kernel_action action = {.handler = stand_still, .flags = SA_SIGINFO | SA_RESTART};
+  kernel_action action = {.handler = suspend, .flags = SA_SIGINFO | SA_RESTART};
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
-  action.restorer = rf_stop_restorer;
+  action.restorer = rf_stop_the_world_restorer;
 #endif
   s->count = 0;
   __atomic_store_n(&stop.stopping, 1, __ATOMIC_RELEASE);
@@ -232,7 +226,7 @@ bool rf_stop_begin(rf_stopped *s, unsigned ms) {
   return done;
 }
 
-void rf_stop_end(rf_stopped *s) {
+void rf_resume_the_world(rf_stopped *s) {
   int const saved = errno;
   end(s, &before);
   errno = saved;

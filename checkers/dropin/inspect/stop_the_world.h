@@ -14,7 +14,7 @@
 
 typedef struct rf_stopped_thread {
   uint32_t id;
-  uint32_t state; /* private to stop.c; accessed atomically */
+  uint32_t state; /* private to stop_the_world.c; accessed atomically */
   uintptr_t sp;   /* from here up its stack is in use, registers included; 0: it had ended */
   uintptr_t own;  /* an address in its own storage, which the C library puts above its stack; 0: not known */
 } rf_stopped_thread;
@@ -26,10 +26,10 @@ typedef struct rf_stopped {
 } rf_stopped;
 
 /* Stops all threads but the caller, within `ms` milliseconds. `threads` is room for `capacity` of them that must stay
- * mapped for ever. True: they stand still until rf_stop_end. False: they run, because one could not be stopped (it is
+ * mapped for ever. True: they stop until rf_resume_the_world. False: they run, because one could not be stopped (it is
  * stopped already, or in the kernel for long) or there are too many. Not for use by two threads at once. */
-bool rf_stop_begin(rf_stopped *stopped, unsigned ms);
+bool rf_stop_the_world(rf_stopped *stopped, unsigned ms);
 
-void rf_stop_end(rf_stopped *stopped);
+void rf_resume_the_world(rf_stopped *stopped);
 
 #endif /* RINGFENCE_DROPIN_STOP_THE_WORLD_H */

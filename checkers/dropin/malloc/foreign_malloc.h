@@ -7,14 +7,14 @@
 #include <stddef.h>
 
 /* Once, at the start: finds the functions behind ours. */
-void rf_elsewhere_init(void);
+void rf_foreign_malloc_init(void);
 
 /* True where `ptr`, which no arena owns, is for the other malloc. */
-bool rf_elsewhere_owns(const void *ptr);
+bool rf_foreign_malloc_owns(const void *ptr);
 
 /* What that malloc has to say to a block of its own. */
-void rf_elsewhere_free(void *ptr);
-void *rf_elsewhere_realloc(void *ptr, size_t size);
-size_t rf_elsewhere_usable_size(void *ptr);
+void rf_foreign_malloc_free(void *ptr);
+void *rf_foreign_malloc_realloc(void *ptr, size_t size);
+size_t rf_foreign_malloc_usable_size(void *ptr);
 
 #endif /* RINGFENCE_DROPIN_FOREIGN_MALLOC_H */

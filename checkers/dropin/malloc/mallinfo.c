@@ -1,10 +1,9 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a figure
  * here, and what has nothing to act on does nothing. */
 #define _GNU_SOURCE
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/arena.h"
 #include "guarded_blocks.h"
-#include "malloc_impl.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -32,7 +31,7 @@ static totals count(void) {
     }
   }
   rf_page_figures paged;
-  rf_paged_figures(&paged);
+  rf_guarded_blocks_figures(&paged);
   sum.mapped += paged.open_bytes;
   sum.live += paged.counters.used;
   return sum;
@@ -74,7 +73,7 @@ RF_EXPORT int malloc_trim(size_t pad) {
   for (unsigned i = 0; i < rf_arena_count(); i++) {
     rf_arena *const arena = rf_arena_at(i);
     if (rf_arena_enter_owner(arena)) {
-      released += rf_sysheap_trim(&arena->heap);
+      released += rf_growing_heap_trim(&arena->heap);
       rf_arena_leave(arena);
     }
   }

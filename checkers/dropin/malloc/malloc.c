@@ -7,6 +7,7 @@
  *    that is no multiple of sizeof(void *), by returning it); memalign rounds it up, as ever;
  *  - free leaves errno alone.
  */
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "malloc_impl.h"
 
@@ -29,47 +30,47 @@ RF_EXPORT size_t malloc_usable_size(void *ptr);
 
 void *malloc(size_t size) {
   rf_origin const origin = RF_CALLER;
-  return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
+  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
 }
 
 void *calloc(size_t count, size_t size) {
   rf_origin const origin = RF_CALLER;
-  return rf_front_zalloc(count, size, &origin);
+  return rf_malloc_impl_zalloc(count, size, &origin);
 }
 
 void *realloc(void *ptr, size_t size) {
   rf_origin const origin = RF_CALLER;
-  return rf_front_realloc(ptr, size, &origin);
+  return rf_malloc_impl_realloc(ptr, size, &origin);
 }
 
 void *reallocarray(void *ptr, size_t count, size_t size) {
   rf_origin const origin = RF_CALLER;
   size_t total;
   if (!rf_mul(count, size, &total)) {
-    return rf_front_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
+    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
   }
-  return rf_front_realloc(ptr, total, &origin);
+  return rf_malloc_impl_realloc(ptr, total, &origin);
 }
 
 void free(void *ptr) {
   rf_origin const origin = RF_CALLER;
-  rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 void cfree(void *ptr) {
   rf_origin const origin = RF_CALLER;
-  rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 /* Less than malloc's alignment is never given: programs rely on it. */
 static void *aligned(size_t align, size_t size, const rf_origin *origin) {
-  return rf_front_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
+  return rf_malloc_impl_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
 }
 
 void *aligned_alloc(size_t align, size_t size) {
   rf_origin const origin = RF_CALLER;
   if (!rf_is_pow2(align)) {
-    return rf_front_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
   }
   return aligned(align, size, &origin);
 }
@@ -79,7 +80,7 @@ int posix_memalign(void **out, size_t align, size_t size) {
   int const saved = errno;
   int error = 0;
   if (!rf_is_pow2(align) || align % sizeof(void *) != 0) {
-    (void)rf_front_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    (void)rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
     error = EINVAL;
   } else {
     void *const p = aligned(align, size, &origin);
@@ -106,7 +107,7 @@ void *memalign(size_t align, size_t size) {
   rf_origin const origin = RF_CALLER;
   size_t const power = power_above(align);
   if (power == 0) {
-    return rf_front_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
   }
   return aligned(power, size, &origin);
 }
@@ -121,19 +122,19 @@ void *pvalloc(size_t size) {
   size_t const page = rf_pages_round(1);
   size_t whole;
   if (!rf_round_up(size, page, &whole)) {
-    return rf_front_reject(RF_REJECT_SIZE, size, page, ENOMEM, &origin);
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, page, ENOMEM, &origin);
   }
   return aligned(page, whole, &origin);
 }
 
 /* What was asked for, to the byte: a program may write as much as this says. */
 size_t malloc_usable_size(void *ptr) {
-  return rf_front_usable_size(ptr);
+  return rf_malloc_impl_usable_size(ptr);
 }
 
 /* The C library's own would do, but the block would then seem to come from inside the C library. */
 static char *copy(const char *text, size_t length, const rf_origin *origin) {
-  char *const p = rf_front_alloc(length + 1, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  char *const p = rf_malloc_impl_alloc(length + 1, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   if (p != NULL) {
     memcpy(p, text, length);
     p[length] = '\0';

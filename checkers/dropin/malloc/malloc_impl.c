@@ -1,12 +1,12 @@
 #include "malloc_impl.h"
 
-#include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/unmapped.h"
 #include "foreign_malloc.h"
 #include "guarded_blocks.h"
 #include "trace_hook.h"
-#include "unmapped.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void *no_memory(void) {
   return NULL;
 }
 
-void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
+void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
   rf_arena *const arena = rf_process.report_rejected ? rf_arena_enter() : NULL;
   if (arena != NULL) {
     if (rf_process.checked) {
@@ -55,10 +55,10 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
 /* The arena of a block, entered; NULL: it is to be freed the long way. */
 static inline rf_arena *enter_to_free(rf_region *region) {
   rf_arena *const arena = rf_arena_of_region(region);
-  if (UNLIKELY(arena == NULL || rf_self.inside != NULL)) {
+  if (UNLIKELY(arena == NULL || rf_current_thread.inside != NULL)) {
     return NULL;
   }
-  rf_self.inside = arena;
+  rf_current_thread.inside = arena;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_futex_lock(&arena->lock);
   rf_arena_entered(arena);
@@ -77,7 +77,7 @@ INLINE void *quick_alloc(size_t size) {
   if (UNLIKELY(arena == NULL)) {
     return NULL;
   }
-  void *const p = UNLIKELY(rf_paged_may_be_due()) ? NULL : rf_sysheap_quick_alloc(&arena->heap, size);
+  void *const p = UNLIKELY(rf_guarded_blocks_may_be_due()) ? NULL : rf_growing_heap_quick_alloc(&arena->heap, size);
   (void)count_request(arena, p, size);
   rf_arena_counted(arena);
   rf_arena_leave_own(arena);
@@ -91,8 +91,8 @@ static inline bool quick_free(void *ptr, const rf_origin *origin) {
   if (UNLIKELY(arena == NULL)) {
     return false;
   }
-  rf_self.caller = origin->caller;
-  bool const done = rf_sysheap_quick_free(&arena->heap, region, ptr);
+  rf_current_thread.caller = origin->caller;
+  bool const done = rf_growing_heap_quick_free(&arena->heap, region, ptr);
   rf_arena_counted(arena);
   rf_arena_leave_own(arena);
   return done;
@@ -106,7 +106,7 @@ static inline bool is_guarded(void) {
 
 /* NULL: to be served the long way. */
 static inline rf_arena *enter_to_alloc(const rf_origin *origin) {
-  return LIKELY(!rf_is_runtime(origin->caller) && rf_paged.rate == 0) ? rf_arena_enter_own() : NULL;
+  return LIKELY(!rf_is_runtime(origin->caller) && rf_guarded_blocks.rate == 0) ? rf_arena_enter_own() : NULL;
 }
 
 static inline void *leave_with(rf_arena *arena, void *block, size_t size) {
@@ -124,18 +124,18 @@ static inline bool keeps_callers(void) {
   return rf_process.checked || rf_tracing();
 }
 
-static inline const rf_origin *caller_of(const rf_origin *origin, rf_called *called) {
+static inline const rf_origin *caller_of(const rf_origin *origin, rf_caller_trace *called) {
   return keeps_callers() ? rf_caller_of(origin, called) : origin;
 }
 
 RARE static void *alloc_paged(const rf_page_request *request, const rf_origin *origin) {
-  rf_called called;
-  return rf_paged_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
+  rf_caller_trace called;
+  return rf_guarded_blocks_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
 }
 
 /* On pages of its own where it is its turn, else from an arena. */
 static inline void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (UNLIKELY(rf_paged_due())) {
+  if (UNLIKELY(rf_guarded_blocks_due())) {
     rf_page_request const request = {.size = size, .align = align, .family = family};
     void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
@@ -153,10 +153,10 @@ static inline void *serve(size_t size, size_t align, rf_family family, const rf_
 }
 
 PART void *alloc_long(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  rf_called called;
+  rf_caller_trace called;
   origin = caller_of(origin, &called);
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_front_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
   void *const p = serve(size, align, family, origin);
   if (rf_tracing()) {
@@ -178,7 +178,7 @@ PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_o
   return leave_with(arena, rf_guard_alloc_from(&arena->guard, size, align, family, origin), size);
 }
 
-void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (is_plain()) {
     return alloc_plain(size, align, family, origin);
   }
@@ -191,7 +191,7 @@ static void *zalloc_big(rf_arena *arena, size_t size, const rf_origin *origin) {
   arena->guard.options.fill_alloc = 0;
   void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   arena->guard.options.fill_alloc = fill;
-  if (p != NULL && !rf_sysheap_is_fresh(&arena->heap, p)) {
+  if (p != NULL && !rf_growing_heap_is_fresh(&arena->heap, p)) {
     memset(p, 0, size);
   }
   return p;
@@ -210,7 +210,7 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
 }
 
 static void *serve_zeroed(size_t size, const rf_origin *origin) {
-  if (UNLIKELY(rf_paged_due())) {
+  if (UNLIKELY(rf_guarded_blocks_due())) {
     rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .zeroed = true};
     void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
@@ -228,14 +228,14 @@ static void *serve_zeroed(size_t size, const rf_origin *origin) {
 }
 
 PART void *zalloc_long(size_t count, size_t size, const rf_origin *origin) {
-  rf_called called;
+  rf_caller_trace called;
   size_t total;
   origin = caller_of(origin, &called);
   if (UNLIKELY(!rf_mul(count, size, &total))) {
-    return rf_front_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
+    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
   }
   if (UNLIKELY(total > RF_SIZE_LIMIT)) {
-    return rf_front_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   void *const p = serve_zeroed(total, origin);
   if (rf_tracing()) {
@@ -261,7 +261,7 @@ PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
   return leave_with(arena, p, total);
 }
 
-void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin) {
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
   if (is_plain()) {
     return zalloc_plain(count, size, origin);
   }
@@ -272,22 +272,22 @@ static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, c
   if (rf_process.checked) {
     (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
   } else {
-    rf_self.caller = origin->caller;
+    rf_current_thread.caller = origin->caller;
     (void)rf_free_at(&arena->heap.base, ptr, NULL);
   }
 }
 
 /* No arena has it: the first guard is to say so, unless it is on pages of its own, or another malloc made it. */
 static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (rf_paged_owns(ptr)) {
-    rf_paged_free(ptr, family, size, origin);
+  if (rf_guarded_blocks_own(ptr)) {
+    rf_guarded_blocks_free(ptr, family, size, origin);
     return;
   }
-  if (rf_elsewhere_owns(ptr)) {
-    rf_elsewhere_free(ptr);
+  if (rf_foreign_malloc_owns(ptr)) {
+    rf_foreign_malloc_free(ptr);
     return;
   }
-  if (rf_gone_refuse(ptr, origin)) {
+  if (rf_unmapped_bad_free(ptr, origin)) {
     return;
   }
   rf_arena *const arena = rf_arena_enter();
@@ -333,7 +333,7 @@ PART void free_guarded(void *ptr, rf_family family, size_t size, const rf_origin
   rf_arena_leave_own(arena);
 }
 
-void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (ptr == NULL) {
     return;
   }
@@ -347,7 +347,7 @@ void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *or
 }
 
 static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
-  rf_self.caller = origin->caller;
+  rf_current_thread.caller = origin->caller;
   return rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
 }
 
@@ -362,7 +362,7 @@ static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   void *moved = NULL;
   size_t old_size;
-  if (!rf_paged_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
+  if (!rf_guarded_blocks_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
     return moved;
   }
   moved = serve(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
@@ -370,7 +370,7 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
     return no_memory();
   }
   memcpy(moved, ptr, old_size < size ? old_size : size);
-  rf_paged_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
   return moved;
 }
 
@@ -378,13 +378,13 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
   if (UNLIKELY(arena == NULL)) {
-    if (rf_paged_owns(ptr)) {
+    if (rf_guarded_blocks_own(ptr)) {
       return realloc_paged(ptr, size, origin);
     }
-    if (rf_elsewhere_owns(ptr)) {
-      return rf_elsewhere_realloc(ptr, size);
+    if (rf_foreign_malloc_owns(ptr)) {
+      return rf_foreign_malloc_realloc(ptr, size);
     }
-    if (rf_gone_refuse(ptr, origin)) {
+    if (rf_unmapped_bad_free(ptr, origin)) {
       return NULL;
     }
     arena = rf_arena_enter(); /* whose guard is to say what is wrong */
@@ -410,29 +410,29 @@ static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
   return p;
 }
 
-void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin) {
-  rf_called called;
+void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
+  rf_caller_trace called;
   if (ptr == NULL) {
-    return rf_front_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+    return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   }
   origin = rf_caller_of(origin, &called);
   if (size == 0) {
-    rf_front_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
     return NULL;
   }
   if (UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_front_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
 
-size_t rf_front_usable_size(void *ptr) {
+size_t rf_malloc_impl_usable_size(void *ptr) {
   rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
-  if (arena == NULL && rf_paged_owns(ptr)) {
-    return rf_paged_usable_size(ptr);
+  if (arena == NULL && rf_guarded_blocks_own(ptr)) {
+    return rf_guarded_blocks_usable_size(ptr);
   }
   if (arena == NULL) {
-    return rf_elsewhere_owns(ptr) ? rf_elsewhere_usable_size(ptr) : 0;
+    return rf_foreign_malloc_owns(ptr) ? rf_foreign_malloc_usable_size(ptr) : 0;
   }
   if (!rf_arena_enter_owner(arena)) {
     return 0;

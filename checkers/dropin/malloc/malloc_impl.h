@@ -7,29 +7,22 @@
 
 #include <ringfence/guard.h>
 
-/* The caller of the exported function in which this stands. */
-#define RF_CALLER                                                                                                      \
-  { NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0) }
-
-/* Exported from libringfence.so, everything else is hidden. */
-#define RF_EXPORT __attribute__((visibility("default")))
-
 /* `size` bytes at a multiple of `align` (a power of two), or NULL. */
-void *rf_front_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
 
 /* `count` * `size` zeroed bytes, or NULL. Pages that come fresh from the system are not touched. */
-void *rf_front_zalloc(size_t count, size_t size, const rf_origin *origin);
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin);
 
 /* As realloc: NULL allocates, size 0 frees and gives NULL. */
-void *rf_front_realloc(void *ptr, size_t size, const rf_origin *origin);
+void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
 
 /* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
-void rf_front_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
 /* Requested bytes of the block; 0 for NULL and for what is not a live block. */
-size_t rf_front_usable_size(void *ptr);
+size_t rf_malloc_impl_usable_size(void *ptr);
 
 /* A request that cannot be served whatever memory there is: reported if the options say so. Sets errno to `error`. */
-void *rf_front_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);
+void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);
 
 #endif /* RINGFENCE_DROPIN_MALLOC_IMPL_H */

@@ -5,6 +5,7 @@
  * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. Where new or delete is
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
 #include "malloc_impl.h"
 
@@ -109,7 +110,8 @@ static size_t at_least_default(size_t align) {
 /* What a program's new handler can do about it, it does, as often as it likes. */
 static void *allocate(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   for (;;) {
-    void *const p = rf_is_pow2(align) ? rf_front_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+    void *const p =
+        rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
     new_handler const handler = p == NULL && get_new_handler != NULL ? get_new_handler() : NULL;
     if (handler == NULL) {
       return p;
@@ -148,23 +150,23 @@ static bool aligned_may_throw(void) {
 
 static void *not_throwing(size_t size, rf_family family, const char *name, nothrow tag, const rf_origin *origin) {
   if (may_throw()) {
-    nothrow_form const next = (nothrow_form)rf_next(name);
+    nothrow_form const next = (nothrow_form)rf_real(name);
     if (next != NULL) {
       return next(size, tag);
     }
   }
-  return rf_front_alloc(size, RF_ALIGN_DEFAULT, of_kind(family), origin);
+  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, of_kind(family), origin);
 }
 
 static void *aligned_not_throwing(size_t size, size_t align, rf_family family, const char *name, nothrow tag,
                                   const rf_origin *origin) {
   if (aligned_may_throw()) {
-    aligned_nothrow_form const next = (aligned_nothrow_form)rf_next(name);
+    aligned_nothrow_form const next = (aligned_nothrow_form)rf_real(name);
     if (next != NULL) {
       return next(size, align, tag);
     }
   }
-  return rf_is_pow2(align) ? rf_front_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+  return rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
 }
 
 void *NEW(size_t size) {
@@ -218,7 +220,7 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 
 static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_family const kind = of_kind(family);
-  rf_front_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
+  rf_malloc_impl_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
 }
 
 void DELETE(void *ptr) {

@@ -2,7 +2,8 @@
 #include "trace_hook.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/lifecycle.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 
@@ -207,7 +208,7 @@ static bool make_path(void) {
     path.length = strlen(tracing.path);
     rf_sink_str(&path.sink, "/");
   }
-  return rf_process_path(o->trace, o->trace_length, &path);
+  return rf_output_path(o->trace, o->trace_length, &path);
 }
 
 static bool begin(void) {
@@ -269,7 +270,7 @@ static void leave_request(uint64_t now) {
 static void look_back(rf_trace *where, const rf_origin *origin) {
   unsigned const depth = rf_process.options.stack_depth;
   where->site = NULL;
-  where->thread = rf_self.id != 0 ? rf_self.id : rf_port_thread_id();
+  where->thread = rf_current_thread.id != 0 ? rf_current_thread.id : rf_port_thread_id();
   where->depth = rf_stack_capture(origin, where->frames, depth == 0 ? 1 : depth);
 }
 

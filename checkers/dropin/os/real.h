@@ -1,4 +1,4 @@
-/* The definition behind ours: what a name would mean without the drop-in. */
+/* The definition behind ours: the function that a name would mean without the drop-in. */
 #ifndef RINGFENCE_DROPIN_REAL_H
 #define RINGFENCE_DROPIN_REAL_H
 
@@ -6,18 +6,11 @@
 #include <stddef.h>
 
 /* A static program has nothing behind, and should not get a dynamic linker for asking. */
-#if !RF_DROPIN_LIBRARY
 #pragma weak dlsym
-#endif
 
 /* NULL where there is none. May allocate. */
-static inline void *rf_next(const char *name) {
-#if !RF_DROPIN_LIBRARY
-  if (dlsym == NULL) {
-    return NULL;
-  }
-#endif
-  return dlsym(RTLD_NEXT, name);
+static inline void *rf_real(const char *name) {
+  return dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
 #endif /* RINGFENCE_DROPIN_REAL_H */

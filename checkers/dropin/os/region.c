@@ -99,7 +99,7 @@ static rf_region *enter_new(uintptr_t base, size_t size) {
   return region;
 }
 
-rf_region *rf_region_map(struct rf_sysheap *heap, rf_region_kind kind, size_t size, size_t align, size_t room) {
+rf_region *rf_region_map(struct rf_growing_heap *heap, rf_region_kind kind, size_t size, size_t align, size_t room) {
   size_t const whole = rf_pages_round(size);
   void *const pages = rf_pages_map(whole, align < RF_REGION_ALIGN ? RF_REGION_ALIGN : align, room);
   if (pages == NULL) {

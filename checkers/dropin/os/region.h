@@ -23,7 +23,7 @@ extern "C" {
 
 #define RF_REGION_ALIGN ((size_t)1 << 20)
 
-struct rf_sysheap;
+struct rf_growing_heap;
 
 typedef enum rf_region_kind {
   RF_REGION_HEAP, /* many blocks, by tlsf */
@@ -32,8 +32,8 @@ typedef enum rf_region_kind {
 
 typedef struct rf_region {
   uintptr_t base;
-  size_t size;             /* mapped bytes */
-  struct rf_sysheap *heap; /* the owner; NULL: not in use */
+  size_t size;                  /* mapped bytes */
+  struct rf_growing_heap *heap; /* the owner; NULL: not in use */
   rf_region_kind kind;
   bool fresh;                 /* big: never written since it was mapped, so all zero */
   size_t blocks;              /* heap: blocks in use; big: 1 in use, 0 kept for reuse */
@@ -47,7 +47,7 @@ typedef struct rf_region {
 
 /* Maps `size` bytes for `heap` (not NULL) and enters them in the page map. NULL where the system refuses. `room`: as for
  * rf_pages_map. Any thread; the region is then the heap's to protect. */
-rf_region *rf_region_map(struct rf_sysheap *heap, rf_region_kind kind, size_t size, size_t align, size_t room);
+rf_region *rf_region_map(struct rf_growing_heap *heap, rf_region_kind kind, size_t size, size_t align, size_t room);
 
 /* Takes the region out of the page map and gives its memory back. In a signal handler that interrupted a change of the map
  * the memory may be kept, to no further use. */

@@ -3,7 +3,7 @@
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/arena.h"
-#include "lifecycle.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -15,28 +15,28 @@ static struct {
   unsigned every_ms;
   uint64_t budget_ns;
   unsigned turn; /* whose blocks come next: an arena's, or those on pages */
-} sweeper;
+} checking;
 
 /* An arena that is busy is left for another time. */
 static void sweep_arena(rf_arena *arena) {
   if (rf_process.checked && rf_arena_enter_owner(arena)) {
-    (void)rf_guard_sweep_step(&arena->guard, sweeper.budget_ns);
+    (void)rf_guard_sweep_step(&arena->guard, checking.budget_ns);
     rf_arena_leave(arena);
   }
 }
 
 static void sweep_next(void) {
   unsigned const arenas = rf_arena_count();
-  unsigned const turn = sweeper.turn++ % (arenas + 1);
+  unsigned const turn = checking.turn++ % (arenas + 1);
   if (turn < arenas) {
     sweep_arena(rf_arena_at(turn));
   } else {
-    (void)rf_paged_sweep(sweeper.budget_ns);
+    (void)rf_guarded_blocks_sweep(checking.budget_ns);
   }
 }
 
 static void *run(void *unused) {
-  struct timespec const pause = {(time_t)(sweeper.every_ms / 1000), (long)(sweeper.every_ms % 1000) * 1000000};
+  struct timespec const pause = {(time_t)(checking.every_ms / 1000), (long)(checking.every_ms % 1000) * 1000000};
   (void)unused;
   while (!rf_process_has_ended()) {
     sweep_next();
@@ -46,7 +46,7 @@ static void *run(void *unused) {
 }
 
 /* Signals are the program's threads' business. */
-void rf_sweeper_begin(unsigned every_ms, unsigned budget_us) {
+void rf_background_check_begin(unsigned every_ms, unsigned budget_us) {
   pthread_attr_t attributes;
   pthread_t thread;
   sigset_t all;
@@ -54,8 +54,8 @@ void rf_sweeper_begin(unsigned every_ms, unsigned budget_us) {
   if (every_ms == 0 || pthread_attr_init(&attributes) != 0) {
     return;
   }
-  sweeper.every_ms = every_ms;
-  sweeper.budget_ns = (uint64_t)budget_us * 1000;
+  checking.every_ms = every_ms;
+  checking.budget_ns = (uint64_t)budget_us * 1000;
   (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
   (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   (void)sigfillset(&all);

@@ -5,6 +5,6 @@
 
 /* Starts the thread: every `every_ms` milliseconds it looks at blocks for about `budget_us` microseconds, in turn. Nothing where
  * `every_ms` is 0, or no thread can be had. Ends with the process; a forked child has none. */
-void rf_sweeper_begin(unsigned every_ms, unsigned budget_us);
+void rf_background_check_begin(unsigned every_ms, unsigned budget_us);
 
 #endif /* RINGFENCE_DROPIN_BACKGROUND_CHECK_H */

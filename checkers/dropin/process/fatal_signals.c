@@ -1,72 +1,47 @@
+/* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
+ * reported, as is one by a pointer that was read from freed memory, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
+ * signal, with the same status and core as without. A program that handles such a signal replaces this handler and is left
+ * alone; it may call this one, as what was there before. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
-#include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/unmapped.h"
 
+#include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include <unistd.h>
 
-typedef struct placed {
-  struct sigaction action;
-  bool is_there; /* was installed */
-  bool again;
-} placed;
+static void (*check_all)(void);
 
-static placed handlers[NSIG];
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
-static bool is_default(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
+/* With the default action in place, a fault in here, or the faulting instruction run again, ends the process. SA_RESETHAND
+ * would not do: a handler of the program's that calls this one is still in place. */
+static void restore_default(int number) {
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  (void)sigemptyset(&action.sa_mask);
+  (void)sigaction(number, &action, NULL);
 }
 
-void rf_handlers_put(int number, const struct sigaction *action, bool again) {
-  struct sigaction now;
-  if (sigaction(number, NULL, &now) == 0 && is_default(&now) && sigaction(number, action, NULL) == 0) {
-    handlers[number] = (placed){*action, true, again};
+/* A signal that another process sent is sent again. */
+static void die(int number, siginfo_t *info, void *context) {
+  restore_default(number);
+  if (number == SIGSEGV && info->si_code > 0) {
+    rf_unmapped_report(info->si_addr, context);
+    rf_unmapped_report_fill(info, context);
+  }
+  check_all();
+  if (info->si_code <= 0) {
+    (void)raise(number);
   }
 }
 
-/* Linked in, the program's calls are the C library's own. */
-#if RF_DROPIN_LIBRARY
-
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char etext[] __attribute__((visibility("hidden")));
-
-int __sigaction(int sig, const struct sigaction *act, struct sigaction *oact);
-
-/* The drop-in's own calls mean what they say. */
-static bool is_own_code(uintptr_t caller) {
-  return caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
-}
-
-static const placed *placed_at(int number) {
-  return number > 0 && number < NSIG && handlers[number].is_there ? &handlers[number] : NULL;
-}
-
-RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
-  const placed *const ours = placed_at(sig);
-  if (ours == NULL || is_own_code((uintptr_t)__builtin_return_address(0))) {
-    return __sigaction(sig, act, oact);
+void rf_fatal_signals_init(void (*check)(void)) {
+  struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
+  check_all = check;
+  (void)sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+    rf_signals_install(fatal[i], &action, true);
   }
-  bool const again = act != NULL && ours->again && is_default(act);
-  int const result = __sigaction(sig, again ? &ours->action : act, oact);
-  if (result == 0 && oact != NULL && oact->sa_sigaction == ours->action.sa_sigaction) {
-    memset(oact, 0, sizeof *oact);
-    oact->sa_handler = SIG_DFL;
-  }
-  return result;
 }
-
-RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
-  const placed *const ours = placed_at(sig);
-  sighandler_t const old = ssignal(sig, handler);
-  if (ours == NULL || old == SIG_ERR) {
-    return old;
-  }
-  if (ours->again && handler == SIG_DFL) {
-    (void)__sigaction(sig, &ours->action, NULL);
-  }
-  return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
-}
-
-#endif

@@ -1,14 +1,8 @@
-/* The drop-in's signal handlers, which a program does not see: to it, the default action is in place where they are. A
- * program that keeps what was there before its own handler, and puts it back, would else keep ours; interpreters
- * (Python) cannot even put back what they did not install. */
+/* What happens when a fatal signal ends the process. */
 #ifndef RINGFENCE_DROPIN_FATAL_SIGNALS_H
 #define RINGFENCE_DROPIN_FATAL_SIGNALS_H
 
-#include <signal.h>
-#include <stdbool.h>
-
-/* Installs `action` where the default action is in place. With `again`, once more whenever the program asks for the default
- * action: for handlers that end in it. */
-void rf_handlers_put(int number, const struct sigaction *action, bool again);
+/* Installs the handlers where the default action is in place. `check` is called before the process dies. */
+void rf_fatal_signals_init(void (*check)(void));
 
 #endif /* RINGFENCE_DROPIN_FATAL_SIGNALS_H */

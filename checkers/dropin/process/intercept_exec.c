@@ -2,9 +2,10 @@
  * is nobody's end. Only in the library: a program that is linked with the drop-in loses its last line when it does
  * this. */
 #define _GNU_SOURCE
-#include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
+#include "checkers/dropin/runtime/state.h"
 #include "lifecycle.h"
 
 #include <alloca.h>
@@ -31,7 +32,7 @@ static int failed(int result) {
 
 RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execve"))(path, argv, envp));
+  return failed(((path_function)rf_real("execve"))(path, argv, envp));
 }
 
 RF_EXPORT int execv(const char *path, char *const argv[]) {
@@ -40,7 +41,7 @@ RF_EXPORT int execv(const char *path, char *const argv[]) {
 
 RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((path_function)rf_next("execvpe"))(file, argv, envp));
+  return failed(((path_function)rf_real("execvpe"))(file, argv, envp));
 }
 
 RF_EXPORT int execvp(const char *file, char *const argv[]) {
@@ -49,7 +50,7 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 
 RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   before_exec();
-  return failed(((file_function)rf_next("fexecve"))(fd, argv, envp));
+  return failed(((file_function)rf_real("fexecve"))(fd, argv, envp));
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */

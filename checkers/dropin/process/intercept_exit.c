@@ -4,7 +4,7 @@
  * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with the
  * drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
 #define _GNU_SOURCE
-#include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/os/export.h"
 #include "lifecycle.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ typedef int (*main_function)(int argc, char **argv, char **environment);
 #if RF_DROPIN_LIBRARY
 #include "checkers/dropin/os/real.h"
 #define OURS(name) name
-#define THEIRS(name) ((__typeof__(&(name)))rf_next(#name))
+#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
 #else
 #define OURS(name) __wrap_##name
 #define THEIRS(name) __real_##name

@@ -15,7 +15,7 @@
 
 #if !RF_DROPIN_LIBRARY
 
-const char *rf_aside_for(void) {
+const char *rf_sanitizer_check(void) {
   return NULL; /* linked in: the linker has seen both, and chosen */
 }
 
@@ -45,7 +45,7 @@ static void say(const char *sanitizer) {
   (void)syscall(SYS_write, STDERR_FILENO, line, length);
 }
 
-const char *rf_aside_for(void) {
+const char *rf_sanitizer_check(void) {
   static const struct {
     void (*init)(void);
     const char *name;
@@ -140,7 +140,7 @@ static bool take_out(volatile char *list, const char *own) {
 static const char *own_name(void) {
   Dl_info self;
   const char *name = "";
-  if (dladdr((void *)(uintptr_t)&rf_aside_for, &self) != 0 && self.dli_fname != NULL) {
+  if (dladdr((void *)(uintptr_t)&rf_sanitizer_check, &self) != 0 && self.dli_fname != NULL) {
     name = self.dli_fname;
     for (const volatile char *at = self.dli_fname; *at != '\0'; at++) {
       name = *at == '/' ? (const char *)(uintptr_t)at + 1 : name;

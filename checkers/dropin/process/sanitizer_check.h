@@ -3,6 +3,6 @@
 #define RINGFENCE_DROPIN_SANITIZER_CHECK_H
 
 /* The sanitizer that the process carries ("AddressSanitizer"), NULL: none. Says so on standard error. */
-const char *rf_aside_for(void);
+const char *rf_sanitizer_check(void);
 
 #endif /* RINGFENCE_DROPIN_SANITIZER_CHECK_H */

@@ -4,7 +4,6 @@
  * What is registered first is called last, so the end that is registered here comes after the program's exit handlers
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
-#include "checkers/dropin/inspect/process_log.h"
 #include "lifecycle.h"
 
 #include <pthread.h>
@@ -39,7 +38,7 @@ static void begin(int argc, char **argv, char **environment) {
   if (environ == NULL) {
     environ = environment; /* this early the C library has not set it */
   }
-  rf_process_begin();
+  rf_process_begin(RF_DROPIN_LIBRARY != 0);
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {
     (void)__cxa_at_quick_exit(at_quick_exit_, NULL);

@@ -1,12 +1,10 @@
 #define _GNU_SOURCE
 #include "arena.h"
 
-#include "checkers/dropin/inspect/heap_dump.h"
-#include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/unmapped.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/process/lifecycle.h"
-#include "thread.h"
+#include "init.h"
+#include "state.h"
+#include "unmapped.h"
 
 #include <assert.h>
 #include <sched.h>
@@ -21,8 +19,12 @@ static struct {
   rf_arena *list[RF_ARENAS_MAX];
 } arenas;
 
-/* Stands for "busy with something of its own" in rf_thread.inside. */
-static rf_arena nowhere;
+/* In rf_thread.inside: the thread is inside no arena, and must not enter one. */
+static rf_arena busy;
+#define BUSY_ARENA (&busy)
+
+/* In rf_pending_free.ptr, while the rest is written. */
+#define BEING_WRITTEN ((void *)&busy)
 
 unsigned rf_arena_count(void) {
   return __atomic_load_n(&arenas.count, __ATOMIC_ACQUIRE);
@@ -44,15 +46,22 @@ static unsigned arena_limit(void) {
   return limit < RF_ARENAS_MAX ? limit : RF_ARENAS_MAX;
 }
 
+static void leaving(rf_growing_heap *heap, const void *block, size_t size) {
+  rf_arena *const arena = (rf_arena *)((char *)heap - offsetof(rf_arena, heap));
+  if (rf_process.checked) {
+    rf_unmapped_note(&arena->guard, block, size);
+  }
+}
+
 /* Under arenas.lock. */
 static rf_arena *make(void) {
   rf_arena *const arena = rf_record_alloc(sizeof *arena);
   if (arena == NULL) {
     return NULL;
   }
-  rf_sysheap_init(&arena->heap);
-  arena->heap.leaving = rf_gone_note;
-  rf_process_guard_init(arena);
+  rf_growing_heap_init(&arena->heap);
+  arena->heap.leaving = leaving;
+  (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
   arena->figures = rf_process.checked ? &arena->guard.counters : NULL;
   arenas.list[arenas.count] = arena;
   __atomic_store_n(&arenas.count, arenas.count + 1, __ATOMIC_RELEASE);
@@ -96,25 +105,29 @@ static rf_arena *choose(void) {
 }
 
 static void rebind(rf_arena *arena) {
-  if (rf_self.arena != NULL && !rf_self.ended) {
-    __atomic_fetch_sub(&rf_self.arena->threads, 1, __ATOMIC_RELAXED);
+  if (rf_current_thread.arena != NULL && !rf_current_thread.ended) {
+    __atomic_fetch_sub(&rf_current_thread.arena->threads, 1, __ATOMIC_RELAXED);
   }
-  rf_self.arena = arena;
-  if (!rf_self.ended) {
+  rf_current_thread.arena = arena;
+  if (!rf_current_thread.ended) {
     __atomic_fetch_add(&arena->threads, 1, __ATOMIC_RELAXED);
   }
 }
 
+static void unbind(void) {
+  __atomic_fetch_sub(&rf_current_thread.arena->threads, 1, __ATOMIC_RELAXED);
+}
+
 static bool bind(void) {
-  rf_self.inside = &nowhere;
+  rf_current_thread.inside = BUSY_ARENA;
   rf_process_init();
   rf_arena *const arena = choose();
   if (arena != NULL) {
     rebind(arena);
   }
-  rf_self.inside = NULL;
+  rf_current_thread.inside = NULL;
   if (arena != NULL) {
-    rf_thread_begin();
+    rf_thread_begin(unbind);
   }
   return arena != NULL;
 }
@@ -135,8 +148,8 @@ static rf_arena *try_all(void) {
 
 /* From a signal handler, this thread being inside an arena: never waits for a lock that may be its own. */
 static rf_arena *enter_again(void) {
-  if (rf_self.holds_all) {
-    return rf_self.arena != NULL ? rf_self.arena : arenas.list[0];
+  if (rf_current_thread.holds_all) {
+    return rf_current_thread.arena != NULL ? rf_current_thread.arena : arenas.list[0];
   }
   rf_arena *arena = try_all();
   if (arena == NULL) {
@@ -156,16 +169,16 @@ static rf_arena *enter_again(void) {
 }
 
 static void enter_bound(rf_arena *arena) {
-  rf_self.inside = arena;
+  rf_current_thread.inside = arena;
   rf_futex_lock(&arena->lock);
   rf_arena_entered(arena);
 }
 
 rf_arena *rf_arena_enter_slow(void) {
-  if (rf_self.inside != NULL) {
+  if (rf_current_thread.inside != NULL) {
     return enter_again();
   }
-  if (rf_self.arena == NULL) {
+  if (rf_current_thread.arena == NULL) {
     if (!bind()) {
       return NULL;
     }
@@ -173,23 +186,23 @@ rf_arena *rf_arena_enter_slow(void) {
     rf_arena *const free = try_all();
     if (free != NULL) {
       rebind(free);
-      rf_self.inside = free;
+      rf_current_thread.inside = free;
       rf_arena_entered(free);
       return free;
     }
   }
-  enter_bound(rf_self.arena);
-  return rf_self.arena;
+  enter_bound(rf_current_thread.arena);
+  return rf_current_thread.arena;
 }
 
 bool rf_arena_enter_owner_slow(rf_arena *arena) {
-  if (rf_self.holds_all) {
+  if (rf_current_thread.holds_all) {
     return true;
   }
-  if (rf_self.inside == arena) {
+  if (rf_current_thread.inside == arena) {
     return rf_futex_try(&arena->lock);
   }
-  if (rf_self.inside == &nowhere) {
+  if (rf_current_thread.inside == BUSY_ARENA) {
     rf_futex_lock(&arena->lock);
     return true;
   }
@@ -197,18 +210,18 @@ bool rf_arena_enter_owner_slow(rf_arena *arena) {
 }
 
 void rf_arena_leave_slow(rf_arena *arena) {
-  if (!rf_self.holds_all) {
+  if (!rf_current_thread.holds_all) {
     rf_futex_unlock(&arena->lock);
   }
 }
 
-/* ---- Frees that wait ---- */
+/* ---- Frees and jobs that wait ---- */
 
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
   for (unsigned i = 0; i < RF_PENDING; i++) {
     rf_pending_free *const p = &arena->pending[i];
     void *unused = NULL;
-    if (__atomic_compare_exchange_n(&p->ptr, &unused, &nowhere, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (__atomic_compare_exchange_n(&p->ptr, &unused, BEING_WRITTEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
       p->caller = free->caller;
       p->size = free->size;
       p->family = free->family;
@@ -220,12 +233,37 @@ bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
   return false;
 }
 
+bool rf_arena_post(rf_arena *arena, rf_arena_job job) {
+  rf_arena_job none = NULL;
+  if (!__atomic_compare_exchange_n(&arena->job, &none, job, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    return false;
+  }
+  __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  return true;
+}
+
+/* NULL where none waits. */
+static rf_arena_job take_job(rf_arena *arena) {
+  rf_arena_job const job = __atomic_exchange_n(&arena->job, NULL, __ATOMIC_ACQ_REL);
+  if (job != NULL) {
+    __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
+  }
+  return job;
+}
+
+void rf_arena_forget_job(rf_arena *arena) {
+  (void)take_job(arena);
+}
+
 void rf_arena_do_pending(rf_arena *arena) {
-  rf_ondemand_pending(arena);
+  rf_arena_job const job = take_job(arena);
+  if (job != NULL) {
+    job(arena);
+  }
   for (unsigned i = 0; i < RF_PENDING; i++) {
     rf_pending_free *const p = &arena->pending[i];
     void *const ptr = __atomic_load_n(&p->ptr, __ATOMIC_ACQUIRE);
-    if (ptr == NULL || ptr == &nowhere) {
+    if (ptr == NULL || ptr == BEING_WRITTEN) {
       continue;
     }
     rf_pending_free const free = *p;
@@ -275,27 +313,27 @@ static void unlock_first(unsigned count) {
 }
 
 bool rf_arena_lock_all(unsigned ms) {
-  if (rf_self.inside != NULL || !rf_futex_lock_within(&arenas.lock, ms)) {
+  if (rf_current_thread.inside != NULL || !rf_futex_lock_within(&arenas.lock, ms)) {
     return false;
   }
-  rf_self.inside = &nowhere;
+  rf_current_thread.inside = BUSY_ARENA;
   for (unsigned i = 0; i < arenas.count; i++) {
     if (!rf_futex_lock_within(&arenas.list[i]->lock, ms)) {
       unlock_first(i);
       rf_futex_unlock(&arenas.lock);
-      rf_self.inside = NULL;
+      rf_current_thread.inside = NULL;
       return false;
     }
   }
-  rf_self.holds_all = true;
+  rf_current_thread.holds_all = true;
   return true;
 }
 
 void rf_arena_unlock_all(void) {
-  rf_self.holds_all = false;
+  rf_current_thread.holds_all = false;
   unlock_first(arenas.count);
   rf_futex_unlock(&arenas.lock);
-  rf_self.inside = NULL;
+  rf_current_thread.inside = NULL;
 }
 
 /* ---- Forks ----
@@ -327,7 +365,7 @@ static bool lock_for_fork(rf_futex *lock) {
 
 void rf_arena_fork_prepare(void) {
   forking.alone = rf_one_thread();
-  forking.inside = rf_self.inside != NULL;
+  forking.inside = rf_current_thread.inside != NULL;
   forking.arenas = 0;
   if (forking.alone) {
     return;
@@ -336,12 +374,12 @@ void rf_arena_fork_prepare(void) {
   forking.list = rf_thread_lock(ms);
   forking.making = lock_for_fork(&arenas.lock);
   if (!forking.inside) {
-    rf_self.inside = &nowhere;
+    rf_current_thread.inside = BUSY_ARENA;
   }
   for (unsigned i = 0; i < arenas.count; i++) {
     forking.arenas |= (uint64_t)lock_for_fork(&arenas.list[i]->lock) << i;
   }
-  rf_self.holds_all = !forking.inside;
+  rf_current_thread.holds_all = !forking.inside;
   forking.regions = rf_region_fork_prepare(ms);
 }
 
@@ -362,7 +400,7 @@ static void give_back_lock(rf_futex *lock, bool child) {
 /* Everything else that was taken. */
 static void give_back(bool child) {
   if (!forking.inside) {
-    rf_self.holds_all = false;
+    rf_current_thread.holds_all = false;
   }
   for (unsigned i = 0; i < arenas.count; i++) {
     if ((forking.arenas >> i & 1) != 0) {
@@ -373,7 +411,7 @@ static void give_back(bool child) {
     give_back_lock(&arenas.lock, child);
   }
   if (!forking.inside) {
-    rf_self.inside = NULL;
+    rf_current_thread.inside = NULL;
   }
 }
 
@@ -397,17 +435,16 @@ static void mark_inherited(void) {
   }
 }
 
-bool rf_arena_fork_child(void) {
+rf_fork_kind rf_arena_fork_child(void) {
   for (unsigned i = 0; i < arenas.count; i++) {
     arenas.list[i]->threads = 0;
   }
-  if (rf_self.arena != NULL && !rf_self.ended) {
-    rf_self.arena->threads = 1;
+  if (rf_current_thread.arena != NULL && !rf_current_thread.ended) {
+    rf_current_thread.arena->threads = 1;
   }
   if (!forking.alone) {
     give_back_regions();
     if (rf_process.checked && !forking.inside) {
-      rf_paged_inherit();
       mark_inherited();
     }
     give_back(true);
@@ -415,5 +452,5 @@ bool rf_arena_fork_child(void) {
   if (forking.alone || forking.list) {
     rf_thread_fork_child();
   }
-  return forking.alone || !forking.inside;
+  return forking.alone ? RF_FORK_OF_ONE : forking.inside ? RF_FORK_INSIDE : RF_FORK_OF_MANY;
 }

@@ -12,7 +12,7 @@
 #define RINGFENCE_DROPIN_ARENA_H
 
 #include "checkers/dropin/heap/growing_heap.h"
-#include "checkers/dropin/os/futex.h"
+#include "thread.h"
 
 #include <ringfence/guard.h>
 
@@ -27,33 +27,24 @@ typedef struct rf_pending_free {
   rf_family family;
 } rf_pending_free;
 
-typedef struct rf_arena {
+typedef struct rf_arena rf_arena;
+
+/* Work that waits for an arena, done with the arena entered. */
+typedef void (*rf_arena_job)(rf_arena *arena);
+
+struct rf_arena {
   rf_futex lock;
-  uint32_t pending_count; /* accessed atomically, as is what it counts */
+  uint32_t pending_count; /* of frees and the job; accessed atomically, as are these */
   uint32_t threads;       /* bound to it; accessed atomically */
   uint64_t requested;     /* bytes ever asked for and given */
   void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
   size_t counted;         /* live bytes as the process's sum has them */
   const rf_counters *figures; /* guard's, of the program's blocks; NULL: nothing is checked, the bare heap has them */
   rf_guard guard;
-  rf_sysheap heap;
+  rf_growing_heap heap;
+  rf_arena_job job; /* NULL: none */
   rf_pending_free pending[RF_PENDING];
-} rf_arena;
-
-/* What the drop-in knows of a thread. Lives in the thread's own storage; linked while the thread runs. */
-typedef struct rf_thread {
-  rf_arena *arena;  /* bound to; NULL: not yet */
-  rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
-  uintptr_t caller; /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
-  bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
-  bool linked;      /* in the list of threads, or was */
-  bool ended;       /* its place in its arena was given up */
-  uint32_t id;      /* the kernel's number */
-  struct rf_thread *previous;
-  struct rf_thread *next;
-} rf_thread;
-
-extern _Thread_local rf_thread rf_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+};
 
 /* ---- Entering and leaving. Between the two the arena is the caller's. ---- */
 
@@ -70,15 +61,15 @@ static inline void rf_arena_entered(rf_arena *arena) {
 
 /* The thread's own, where it is free and the thread in none; else NULL. */
 static inline rf_arena *rf_arena_enter_own(void) {
-  rf_arena *const arena = rf_self.arena;
-  if (__builtin_expect(arena != NULL && rf_self.inside == NULL, 1)) {
-    rf_self.inside = arena;
+  rf_arena *const arena = rf_current_thread.arena;
+  if (__builtin_expect(arena != NULL && rf_current_thread.inside == NULL, 1)) {
+    rf_current_thread.inside = arena;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (__builtin_expect(rf_futex_try(&arena->lock), 1)) {
       rf_arena_entered(arena);
       return arena;
     }
-    rf_self.inside = NULL;
+    rf_current_thread.inside = NULL;
   }
   return NULL;
 }
@@ -92,25 +83,25 @@ static inline rf_arena *rf_arena_enter(void) {
 
 /* The arena that owns a block. False where this thread, interrupted by a signal, holds its lock. */
 static inline bool rf_arena_enter_owner(rf_arena *arena) {
-  if (__builtin_expect(rf_self.inside != NULL, 0)) {
+  if (__builtin_expect(rf_current_thread.inside != NULL, 0)) {
     return rf_arena_enter_owner_slow(arena);
   }
-  rf_self.inside = arena;
+  rf_current_thread.inside = arena;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_futex_lock(&arena->lock);
   rf_arena_entered(arena);
   return true;
 }
 
-/* After rf_arena_enter_own, or where rf_self.inside is this one. */
+/* After rf_arena_enter_own, or where rf_current_thread.inside is this one. */
 static inline void rf_arena_leave_own(rf_arena *arena) {
   rf_futex_unlock(&arena->lock);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_self.inside = NULL;
+  rf_current_thread.inside = NULL;
 }
 
 static inline void rf_arena_leave(rf_arena *arena) {
-  if (__builtin_expect(rf_self.inside != arena, 0)) {
+  if (__builtin_expect(rf_current_thread.inside != arena, 0)) {
     rf_arena_leave_slow(arena);
     return;
   }
@@ -119,7 +110,7 @@ static inline void rf_arena_leave(rf_arena *arena) {
 
 /* The arena that a region is of, or NULL. */
 static inline rf_arena *rf_arena_of_region(const rf_region *region) {
-  rf_sysheap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
+  rf_growing_heap *const heap = region != NULL ? __atomic_load_n(&region->heap, __ATOMIC_ACQUIRE) : NULL;
   return heap != NULL ? (rf_arena *)((char *)heap - offsetof(rf_arena, heap)) : NULL;
 }
 
@@ -131,6 +122,12 @@ static inline rf_arena *rf_arena_of(const void *ptr) {
 /* Notes a free that could not be done; false where there is no place left. Async-signal-safe. */
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
 
+/* Has `job` done by the next thread that enters the arena; false where another one waits. Async-signal-safe. */
+bool rf_arena_post(rf_arena *arena, rf_arena_job job);
+
+/* In the child of a fork: drops the job that waits, if there is one. */
+void rf_arena_forget_job(rf_arena *arena);
+
 /* ---- The process's peak of live bytes: each arena adds to a common sum in steps, so that threads need not share a
  * counter. Exact with one arena, else within RF_PEAK_STEP per arena. ---- */
 
@@ -140,11 +137,11 @@ void rf_arena_count_live(rf_arena *arena);
 
 /* Of the program's blocks. */
 static inline rf_counters rf_arena_figures(const rf_arena *arena) {
-  return arena->figures != NULL ? *arena->figures : rf_sysheap_counters(&arena->heap);
+  return arena->figures != NULL ? *arena->figures : rf_growing_heap_counters(&arena->heap);
 }
 
 static inline size_t rf_arena_used(const rf_arena *arena) {
-  return arena->figures != NULL ? arena->figures->used : rf_sysheap_used(&arena->heap);
+  return arena->figures != NULL ? arena->figures->used : rf_growing_heap_used(&arena->heap);
 }
 
 /* To be called with the arena entered, after each change. */
@@ -167,10 +164,17 @@ rf_arena *rf_arena_at(unsigned index);
 bool rf_arena_lock_all(unsigned ms);
 void rf_arena_unlock_all(void);
 
-/* Around fork, with signals blocked: no other thread is inside an arena when memory is copied. In the child, false where a
- * signal handler forked that had interrupted its own thread inside one: then nobody knows which live blocks are the child's. */
+/* Around fork, with signals blocked: no other thread is inside an arena when memory is copied. */
 void rf_arena_fork_prepare(void);
 void rf_arena_fork_parent(void);
-bool rf_arena_fork_child(void);
+
+typedef enum rf_fork_kind {
+  RF_FORK_OF_ONE,  /* the parent had one thread: all live blocks are the child's */
+  RF_FORK_OF_MANY, /* the parent had several threads, which may have held what lives now */
+  RF_FORK_INSIDE /* several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody
+                    * knows which live blocks are the child's */
+} rf_fork_kind;
+
+rf_fork_kind rf_arena_fork_child(void);
 
 #endif /* RINGFENCE_DROPIN_ARENA_H */

@@ -36,7 +36,7 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
 }
 
 static void note_module(const char *function, rf_runtime *out) {
-  search s = {(uintptr_t)rf_next(function), out};
+  search s = {(uintptr_t)rf_real(function), out};
   if (s.inside != 0) {
     (void)dl_iterate_phdr(visit_module, &s);
   }
@@ -48,7 +48,7 @@ void _ZSt17__throw_bad_allocv(void);
 
 void rf_caller_init(void) {
   note_module("getline", &rf_runtimes[0]);
-  if (_ZSt17__throw_bad_allocv != NULL) { /* a search that fails leaves an error behind: see aside.c */
+  if (_ZSt17__throw_bad_allocv != NULL) { /* a search that fails leaves an error behind: see sanitizer_check.c */
     note_module("_ZSt17__throw_bad_allocv", &rf_runtimes[1]);
   }
 }
@@ -65,7 +65,7 @@ void rf_caller_init(void) {
 
 typedef struct unwinding {
   uintptr_t from; /* the first frame wanted returns to here */
-  rf_called *called;
+  rf_caller_trace *called;
   unsigned count; /* links made, the one before the first frame included; 0: not there yet */
   bool arrived;
 } unwinding;
@@ -95,7 +95,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument)
   return _URC_END_OF_STACK;
 }
 
-const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_called *called) {
+const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_caller_trace *called) {
   unwinding u = {origin->caller, called, 0, false};
   if (__atomic_load_n(&unwinds, __ATOMIC_RELAXED) >= MOST_UNWINDS) {
     return origin;

@@ -22,10 +22,10 @@ typedef struct rf_link {
 } rf_link;
 
 /* An origin, and the frames that it leads through. On the stack of the thread that it is about. */
-typedef struct rf_called {
+typedef struct rf_caller_trace {
   rf_origin origin;
   rf_link links[RF_CALLER_FRAMES + 1];
-} rf_called;
+} rf_caller_trace;
 
 /* Where the code of such a library lies; empty: not known. */
 typedef struct rf_runtime {
@@ -43,10 +43,10 @@ static inline bool rf_is_runtime(uintptr_t pc) {
   return pc - rf_runtimes[0].start < rf_runtimes[0].size || pc - rf_runtimes[1].start < rf_runtimes[1].size;
 }
 
-const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_called *called);
+const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_caller_trace *called);
 
 /* `origin`, or where it came from if that is such a library; the answer may lie in *called. */
-static inline const rf_origin *rf_caller_of(const rf_origin *origin, rf_called *called) {
+static inline const rf_origin *rf_caller_of(const rf_origin *origin, rf_caller_trace *called) {
   if (__builtin_expect(!rf_is_runtime(origin->caller), 1)) {
     return origin;
   }

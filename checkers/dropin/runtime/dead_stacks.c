@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "dead_stacks.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,15 +16,15 @@
  * thread-local storage is known from there alone. What follows is the ended thread's, its result among it. */
 #define HEAD (4 * sizeof(uintptr_t))
 
-typedef struct grave {
+typedef struct dead_stack {
   uintptr_t descriptor; /* 0: none */
   size_t bounds;        /* word of the descriptor: start of the stack's memory, its size and that of its guard */
   size_t id;            /* offset of the thread's number, in bytes */
-} grave;
+} dead_stack;
 
 /* By the descriptor's address: a stack that is used again and again has one place. */
-#define GRAVES 1024U
-static grave graves[GRAVES];
+#define DEAD_STACKS 1024U
+static dead_stack dead_stacks[DEAD_STACKS];
 
 static uintptr_t own_descriptor(void) {
   uintptr_t descriptor;
@@ -52,8 +51,8 @@ static uint32_t id_at(const uintptr_t *words, size_t offset) {
   return id;
 }
 
-void rf_grave_note(uint32_t id) {
-  grave g = {own_descriptor(), 0, 0};
+void rf_dead_stacks_note(uint32_t id) {
+  dead_stack g = {own_descriptor(), 0, 0};
   const uintptr_t *const words = (const uintptr_t *)g.descriptor;
   while (g.bounds + 3 <= WORDS && !is_bounds(words + g.bounds, g.descriptor)) {
     g.bounds++;
@@ -62,12 +61,12 @@ void rf_grave_note(uint32_t id) {
     g.id += sizeof id;
   }
   if (g.bounds + 3 <= WORDS && g.id < WORDS * sizeof *words) {
-    graves[(g.descriptor >> 12) % GRAVES] = g;
+    dead_stacks[(g.descriptor >> 12) % DEAD_STACKS] = g;
   }
 }
 
 /* The memory may be gone, or be something else by now. */
-static bool read_descriptor(const grave *g, uintptr_t *words) {
+static bool read_descriptor(const dead_stack *g, uintptr_t *words) {
   size_t const size = WORDS * sizeof *words;
   struct iovec local = {NULL, size};
   local.iov_base = words; /* in an initialiser, clang-tidy does not see that it is written to */
@@ -77,42 +76,29 @@ static bool read_descriptor(const grave *g, uintptr_t *words) {
 
 /* A descriptor begins with its own address, and has it once more as its third word. The number is -1 where another
  * thread has waited for the end. */
-static bool is_dead(const grave *g, const uintptr_t *words) {
+static bool is_dead(const dead_stack *g, const uintptr_t *words) {
   uint32_t const id = id_at(words, g->id);
   return words[0] == g->descriptor && words[2] == g->descriptor && is_bounds(words + g->bounds, g->descriptor) &&
          (id == 0 || id == UINT32_MAX);
 }
 
 /* Another thread has waited for the end, and has the result. */
-static bool is_joined(const grave *g, const uintptr_t *words) {
+static bool is_joined(const dead_stack *g, const uintptr_t *words) {
   return id_at(words, g->id) == UINT32_MAX;
 }
 
-static bool is_stood_on(const rf_stopped *stopped, uintptr_t start, uintptr_t end) {
-  for (size_t i = 0; i < stopped->count; i++) {
-    if (stopped->threads[i].sp >= start && stopped->threads[i].sp < end) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
-                   void *context) {
+bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
   bool all = true;
-  for (size_t i = 0; i < GRAVES; i++) {
-    const grave *const g = &graves[i];
+  for (size_t i = 0; i < DEAD_STACKS; i++) {
+    const dead_stack *const g = &dead_stacks[i];
     uintptr_t words[WORDS_MOST];
     if (g->descriptor == 0 || !read_descriptor(g, words) || !is_dead(g, words)) {
       continue;
     }
-    uintptr_t const start = words[g->bounds] + words[g->bounds + 2];
-    if (!is_stood_on(stopped, start, g->descriptor)) {
-      all = visit(start, g->descriptor, context) && all;
-    }
+    uintptr_t const bottom = words[g->bounds];
+    all = visit(bottom + words[g->bounds + 2], g->descriptor, context) && all;
     if (is_joined(g, words)) {
-      uintptr_t const end = words[g->bounds] + words[g->bounds + 1];
-      all = visit(g->descriptor + HEAD, end, context) && all;
+      all = visit(g->descriptor + HEAD, bottom + words[g->bounds + 1], context) && all;
     }
   }
   return all;
@@ -120,13 +106,11 @@ bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uin
 
 #else
 
-void rf_grave_note(uint32_t id) {
+void rf_dead_stacks_note(uint32_t id) {
   (void)id;
 }
 
-bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
-                   void *context) {
-  (void)stopped;
+bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
   (void)visit;
   (void)context;
   return true;

@@ -9,15 +9,15 @@
 #ifndef RINGFENCE_DROPIN_DEAD_STACKS_H
 #define RINGFENCE_DROPIN_DEAD_STACKS_H
 
-#include "checkers/dropin/inspect/stop_the_world.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* The calling thread is about to end. With the list of threads locked. */
-void rf_grave_note(uint32_t id);
+void rf_dead_stacks_note(uint32_t id);
 
-/* Calls `visit` for the memory of each dead stack, thread-local storage included, that none of `stopped` is on, and for the
- * descriptor above it where the thread's result was fetched. With the list of threads locked. False where a call said
- * so. */
-bool rf_grave_each(const rf_stopped *stopped, bool (*visit)(uintptr_t start, uintptr_t end, void *context),
-                   void *context);
+/* Calls `visit` for the memory of each dead stack, thread-local storage included, and for the descriptor above it where the
+ * thread's result was fetched. A stack that a thread stands on is not dead: that is for the caller to see. With the list of
+ * threads locked. False where a call said so. */
+bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context);
 
 #endif /* RINGFENCE_DROPIN_DEAD_STACKS_H */

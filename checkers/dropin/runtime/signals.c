@@ -1,45 +1,21 @@
-/* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
- * reported, as is one by a pointer that was read from freed memory, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
- * signal, with the same status and core as without. A program that handles such a signal replaces this handler and is left
- * alone; it may call this one, as what was there before. */
 #define _GNU_SOURCE
 #include "signals.h"
 
-#include "checkers/dropin/malloc/unmapped.h"
-#include "checkers/dropin/process/fatal_signals.h"
-#include "checkers/dropin/process/lifecycle.h"
-
-#include <signal.h>
 #include <stddef.h>
-#include <unistd.h>
 
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static rf_handler handlers[NSIG];
 
-/* With the default action in place, a fault in here, or the faulting instruction run again, ends the process. SA_RESETHAND
- * would not do: a handler of the program's that calls this one is still in place. */
-static void restore_default(int number) {
-  struct sigaction action = {.sa_handler = SIG_DFL};
-  (void)sigemptyset(&action.sa_mask);
-  (void)sigaction(number, &action, NULL);
+bool rf_signal_is_default(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
 }
 
-/* A signal that another process sent is sent again. */
-static void die(int number, siginfo_t *info, void *context) {
-  restore_default(number);
-  if (number == SIGSEGV && info->si_code > 0) {
-    rf_gone_report(info->si_addr, context);
-    rf_gone_report_fill(info, context);
-  }
-  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
-  if (info->si_code <= 0) {
-    (void)raise(number);
+void rf_signals_install(int number, const struct sigaction *action, bool again) {
+  struct sigaction now;
+  if (sigaction(number, NULL, &now) == 0 && rf_signal_is_default(&now) && sigaction(number, action, NULL) == 0) {
+    handlers[number] = (rf_handler){*action, true, again};
   }
 }
 
-void rf_signals_init(void) {
-  struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
-  (void)sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
-    rf_handlers_put(fatal[i], &action, true);
-  }
+const rf_handler *rf_handler_of(int number) {
+  return number > 0 && number < NSIG && handlers[number].installed ? &handlers[number] : NULL;
 }

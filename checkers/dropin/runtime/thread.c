@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-_Thread_local rf_thread rf_self;
+_Thread_local rf_thread rf_current_thread;
 
 static struct {
   rf_futex lock;
@@ -19,26 +19,26 @@ static struct {
 
 static void link_self(void) {
   rf_futex_lock(&threads.lock);
-  rf_self.previous = NULL;
-  rf_self.next = threads.first;
+  rf_current_thread.previous = NULL;
+  rf_current_thread.next = threads.first;
   if (threads.first != NULL) {
-    threads.first->previous = &rf_self;
+    threads.first->previous = &rf_current_thread;
   }
-  threads.first = &rf_self;
+  threads.first = &rf_current_thread;
   rf_futex_unlock(&threads.lock);
 }
 
 static void unlink_self(void) {
   rf_futex_lock(&threads.lock);
-  *(rf_self.previous != NULL ? &rf_self.previous->next : &threads.first) = rf_self.next;
-  if (rf_self.next != NULL) {
-    rf_self.next->previous = rf_self.previous;
+  *(rf_current_thread.previous != NULL ? &rf_current_thread.previous->next : &threads.first) = rf_current_thread.next;
+  if (rf_current_thread.next != NULL) {
+    rf_current_thread.next->previous = rf_current_thread.previous;
   }
-  rf_grave_note(rf_self.id);
+  rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
 }
 
-/* Where the stacks of ended threads cannot be told apart (grave.h), they are at least cleared. The C library gives the lower
+/* Where the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library gives the lower
  * pages back itself, all but 16 KiB; these are cleared here, from the top down, by the kernel, which stops where the stack
  * ends without harm. */
 #define STALE_PAGES 5
@@ -59,11 +59,11 @@ __attribute__((noinline)) static void clear_stale_stack(void) {
 
 static void ended(void *self) {
   (void)self;
-  if (rf_self.ended) {
+  if (rf_current_thread.ended) {
     return;
   }
-  rf_self.ended = true;
-  __atomic_fetch_sub(&rf_self.arena->threads, 1, __ATOMIC_RELAXED);
+  rf_current_thread.ended = true;
+  rf_current_thread.on_end();
   unlink_self();
   clear_stale_stack();
 }
@@ -73,15 +73,16 @@ void rf_thread_init(void) {
   threads.has_key = pthread_key_create(&threads.key, ended) == 0;
 }
 
-void rf_thread_begin(void) {
-  if (rf_self.id != 0 || !threads.has_key) {
+void rf_thread_begin(void (*on_end)(void)) {
+  if (rf_current_thread.id != 0 || !threads.has_key) {
     return;
   }
-  rf_self.id = rf_port_thread_id();
-  if (pthread_setspecific(threads.key, &rf_self) != 0) {
+  rf_current_thread.id = rf_port_thread_id();
+  rf_current_thread.on_end = on_end;
+  if (pthread_setspecific(threads.key, &rf_current_thread) != 0) {
     return; /* its end would not be noticed, so it is not linked either */
   }
-  rf_self.linked = true;
+  rf_current_thread.linked = true;
   link_self();
 }
 
@@ -102,12 +103,12 @@ void rf_thread_unlock(void) {
 }
 
 void rf_thread_fork_child(void) {
-  bool const linked = rf_self.linked && !rf_self.ended;
+  bool const linked = rf_current_thread.linked && !rf_current_thread.ended;
   if (linked) {
-    rf_self.id = rf_port_thread_id();
-    rf_self.previous = NULL;
-    rf_self.next = NULL;
+    rf_current_thread.id = rf_port_thread_id();
+    rf_current_thread.previous = NULL;
+    rf_current_thread.next = NULL;
   }
-  threads.first = linked ? &rf_self : NULL;
+  threads.first = linked ? &rf_current_thread : NULL;
   threads.lock.state = 0;
 }
