@@ -51,7 +51,7 @@ void rf_options_default(rf_options *out) {
       .verbosity = 0,
       .rejected = false,
       .signals = true,
-      .dump_signal = SMALL_TARGET ? RF_DUMP_NONE : RF_DUMP_SIGUSR1,
+      .dump_signal = RF_DUMP_NONE,
       .snapshot_signal = RF_DUMP_NONE,
       .summary = false,
       .help = false,
