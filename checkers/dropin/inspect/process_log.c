@@ -105,7 +105,7 @@ static void say(const rf_sink *sink, const char *before, uint64_t value) {
 
 static void close_saying(rf_sink_buffer *saying) {
   rf_sink_str(&saying->sink, "\n");
-  rf_port_log(saying->data, saying->length);
+  rf_output_say(saying->data, saying->length);
 }
 
 static void say_begin(void) {
