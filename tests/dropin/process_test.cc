@@ -251,6 +251,17 @@ TEST(Process, LeavesAFileAloneThatHasTheNumberOfStandardErrorByChance) {
   unlink(data.c_str());
 }
 
+// "Nothing found" and "not looked for" are not the same.
+TEST(Process, SaysThatAndWhyLeaksWereNotLookedFor) {
+  How how = with("");
+  how.log = false;
+  Result const result = run({program("process"), "no_files"}, how);
+  EXPECT_EQ(result.status, 3);
+  EXPECT_NE(result.err.find(": leaks were not looked for: the system does not tell which threads there are (/proc)\n"),
+            std::string::npos)
+      << result.err;
+}
+
 TEST(Process, ChecksOnDemand) {
   EXPECT_EQ(run({program("process"), "sweep"}).out, "output0\n");
   EXPECT_EQ(run({program("process"), "sweep", "bad"}, with("halt=0")).out, "output1\n");

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -313,6 +314,10 @@ static int leave(const char *how) {
   }
   if (strcmp(how, "descriptors") == 0) {
     return print_descriptors();
+  }
+  if (strcmp(how, "no_files") == 0) {
+    struct rlimit const none = {3, 3};
+    return setrlimit(RLIMIT_NOFILE, &none) == 0 ? 3 : 1;
   }
   if (strcmp(how, "filtered") == 0) {
     return refuse_copies_of_descriptors() == 0 ? 3 : 1;
