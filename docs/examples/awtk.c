@@ -10,7 +10,7 @@ static char *clone_name(const char *name) {
   return copy;
 }
 
-/* What its test on a host adds: the heap is checked as RINGFENCE_OPTIONS says. */
+/* Added by its test on a host: the heap is checked as RINGFENCE_OPTIONS says. */
 static rf_allocator *check(rf_allocator *heap, void *context) {
   static rf_checked checked;
   (void)context;

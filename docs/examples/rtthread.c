@@ -9,7 +9,7 @@ static void on_message(const char *text) {
   rt_free(copy);
 }
 
-/* What its test on a host adds: each heap is checked as RINGFENCE_OPTIONS says. */
+/* Added by its test on a host: each heap is checked as RINGFENCE_OPTIONS says. */
 static rf_allocator *check(rf_allocator *heap, const char *name, void *context) {
   static rf_checked checked;
   (void)name;

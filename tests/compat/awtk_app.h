@@ -12,7 +12,7 @@ extern "C" {
 int app_strings(void);
 int app_objects(void);
 
-/* What it checks its arguments with. */
+/* Its argument checks. */
 int app_checks(void);
 
 /* As a key handler that prints the heap. */

@@ -598,6 +598,15 @@ TEST_F(Awtk, WithoutMemoryOfItsOwnTheHeapIsMalloc) {
   EXPECT_TRUE(tk_mem_is_valid_addr(buffer));
 }
 
+// A checker may keep blocks outside the memory of their heap.
+TEST_F(Awtk, ALiveBlockIsAtAValidAddress) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  char *p = static_cast<char *>(TKMEM_ALLOC(100));
+  EXPECT_TRUE(tk_mem_is_valid_addr(p));
+  EXPECT_FALSE(tk_mem_is_valid_addr(&p));
+  TKMEM_FREE(p);
+}
+
 TEST_F(Awtk, TheHeapLivesInTheMemoryThatItIsGiven) {
   for (uint32_t const size : {1000U, 32U * 1024, 40U * 1024, 150U * 1024}) {
     ASSERT_EQ(RET_OK, tk_mem_init(buffer, size));

@@ -1,4 +1,5 @@
-// GoAhead's allocator: code of all three generations of names, opening and closing, what is refused, statistics, a checker.
+// GoAhead's allocator: code of all three generations of names, opening and closing, what is refused, statistics, a
+// checker.
 #include "goahead_app.h"
 
 #include "goahead.h"

@@ -8,11 +8,12 @@
 extern "C" {
 #endif
 
-/* The calls of the document on RT-Thread's memory management, section 2.1.4, in its order. RT_EOK where each does what the
- * document says. */
+/* The calls of the document on RT-Thread's memory management, section 2.1.4, in its order. RT_EOK where each does what
+ * the document says. */
 rt_err_t app_dynamic_memory(void);
 
-/* Section 2.2: a pool of 80-byte blocks over a static array, taken until it is empty. The number of blocks that there were. */
+/* Section 2.2: a pool of 80-byte blocks over a static array, taken until it is empty. The number of blocks that there
+ * were. */
 rt_size_t app_memory_pool(void);
 
 /* Blocks in a list, as kernel code keeps them. The number of those that were in it. */

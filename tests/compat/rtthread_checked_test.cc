@@ -35,7 +35,7 @@ protected:
     return RF_ACTION_CONTINUE;
   }
 
-  // What a program does to check its heap: this function and one call.
+  // A program checks its heap by this function and one call.
   static rf_allocator *wrap(rf_allocator *heap, const char *name, void *context) {
     auto *const self = static_cast<Checked *>(context);
     rf_guard_options options;
@@ -118,7 +118,8 @@ TEST_F(Checked, FreeTwice) {
   EXPECT_EQ("double-free", found());
 }
 
-// A dereferenced null pointer is the processor's to catch; what the heap can do is never to return one that looks usable.
+// A dereferenced null pointer is the processor's to catch; what the heap can do is never to return one that looks
+// usable.
 TEST_F(Checked, WhatCannotBeServedIsANullPointer) {
   EXPECT_EQ(nullptr, rt_malloc(sizeof memory));
   EXPECT_EQ(nullptr, rt_calloc(SIZE_MAX / 2, 4));

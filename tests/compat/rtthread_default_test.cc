@@ -1,4 +1,5 @@
-// RT-Thread: a program that makes no heap, as code for RT-Thread leaves that to the board. One test, since it happens once.
+// RT-Thread: a program that makes no heap, as code for RT-Thread leaves that to the board. One test, since it happens
+// once.
 #include <rtthread.h>
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// RT-Thread's memory API with a small-memory system heap: every call, its return values, hooks, figures, the shell's commands.
+// RT-Thread's memory API with a small-memory system heap: every call, its return values, hooks, figures, the shell's
+// commands.
 #include "rtthread_app.h"
 
 #include <gtest/gtest.h>
@@ -367,6 +368,44 @@ TEST_F(RtThread, AllOfASmallMemoryHeapIsServedAndMergesAgain) {
 }
 
 // ---- memheap ----
+
+// A checker may keep blocks outside the memory of their heap.
+TEST_F(RtThread, EachOfTwoHeapsGetsItsOwnBlocksBack) {
+  alignas(16) unsigned char first[8192];
+  alignas(16) unsigned char second[8192];
+  rt_smem_t const one = rt_smem_init("one", first, sizeof first);
+  rt_smem_t const two = rt_smem_init("two", second, sizeof second);
+  void *const p = rt_smem_alloc(one, 20);
+  void *const q = rt_smem_alloc(two, 30);
+  EXPECT_EQ(20U, one->used);
+  EXPECT_EQ(30U, two->used);
+  rt_smem_free(p);
+  EXPECT_EQ(0U, one->used);
+  rt_smem_free(rt_smem_realloc(two, q, 300));
+  EXPECT_EQ(0U, two->used);
+  EXPECT_EQ(RF_OK, fault());
+  EXPECT_EQ(RT_EOK, rt_smem_detach(one));
+  EXPECT_EQ(RT_EOK, rt_smem_detach(two));
+}
+
+TEST_F(RtThread, EachOfTwoMemheapsGetsItsOwnBlocksBack) {
+  alignas(16) unsigned char first[8192];
+  alignas(16) unsigned char second[8192];
+  struct rt_memheap one;
+  struct rt_memheap two;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&one, "one", first, sizeof first));
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&two, "two", second, sizeof second));
+  void *const p = rt_memheap_alloc(&one, 20);
+  void *const q = rt_memheap_alloc(&two, 30);
+  EXPECT_EQ(sizeof first - 20, one.available_size);
+  rt_memheap_free(p);
+  rt_memheap_free(q);
+  EXPECT_EQ(sizeof first, one.available_size);
+  EXPECT_EQ(sizeof second, two.available_size);
+  EXPECT_EQ(RF_OK, fault());
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&one));
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&two));
+}
 
 TEST_F(RtThread, AMemheapOfItsOwn) {
   alignas(16) unsigned char own[4096];

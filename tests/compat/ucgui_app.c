@@ -88,7 +88,7 @@ int ucgui_sizes(void) {
   return 0;
 }
 
-/* Of 12500 bytes, 200 are left at the end, and 800 are asked for: there are enough holes. */
+/* 200 of 12500 bytes are left at the end and 800 are requested: the holes suffice. */
 int ucgui_compaction(void) {
   GUI_HMEM ah[12];
   GUI_HMEM hLast;

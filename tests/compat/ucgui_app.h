@@ -1,5 +1,5 @@
-/* Code as it is written for uC/GUI's dynamic memory, and for emWin's calls of the same names. Each function gives 0, or the line on
- * which something was not as it should be. */
+/* Code as it is written for uC/GUI's dynamic memory, and for emWin's calls of the same names. Each function gives 0, or
+ * the line on which something was not as it should be. */
 #ifndef RINGFENCE_TESTS_COMPAT_UCGUI_APP_H
 #define RINGFENCE_TESTS_COMPAT_UCGUI_APP_H
 

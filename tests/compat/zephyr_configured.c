@@ -1,4 +1,5 @@
-/* A program that says how large the heap of k_malloc is to be, and looks at it as code in the wild does: as a sys_heap. */
+/* A program that says how large the heap of k_malloc is to be, and looks at it as code in the wild does: as a
+ * sys_heap. */
 #define CONFIG_HEAP_MEM_POOL_SIZE 1016
 #include "zephyr_configured.h"
 

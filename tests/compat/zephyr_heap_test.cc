@@ -78,6 +78,15 @@ TEST_F(ZephyrHeap, ABlockTakesEightBytesAndItsSizeRoundedUpToEight) {
   EXPECT_TRUE(sys_heap_validate(&heap));
 }
 
+TEST_F(ZephyrHeap, MemoryThatIsNoMultipleOfEightGivesWholeUnits) {
+  for (size_t bytes = 64; bytes < 72; bytes++) {
+    sys_heap_init(&heap, memory, bytes);
+    EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 57)) << bytes;
+    void *const p = sys_heap_alloc(&heap, 56);
+    EXPECT_EQ(56U, sys_heap_usable_size(&heap, p)) << bytes;
+  }
+}
+
 TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
 }
@@ -282,6 +291,47 @@ TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
   sys_multi_heap_free(&multi, &multi);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   EXPECT_NE(nullptr, sys_multi_heap_realloc(&multi, two, nullptr, 240));
+}
+
+// A checker may keep blocks outside the memory of their heap.
+TEST_F(ZephyrHeap, AMultiHeapFreesWhatItAllocated) {
+  static struct sys_heap one;
+  static struct sys_heap two;
+  sys_heap_init(&one, memory, sizeof(memory) / 2);
+  sys_heap_init(&two, memory + sizeof(memory) / 2, sizeof(memory) / 2);
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, [](struct sys_multi_heap *, void *cfg, size_t align, size_t size) {
+    return sys_heap_aligned_alloc(static_cast<struct sys_heap *>(cfg), align, size);
+  });
+  sys_multi_heap_add_heap(&multi, &two, nullptr);
+  sys_multi_heap_add_heap(&multi, &one, nullptr);
+  void *const p = sys_multi_heap_alloc(&multi, &one, 100);
+  void *const q = sys_multi_heap_alloc(&multi, &two, 100);
+  ASSERT_NE(nullptr, sys_multi_heap_get_heap(&multi, p));
+  EXPECT_EQ(&one, sys_multi_heap_get_heap(&multi, p)->heap);
+  EXPECT_EQ(&two, sys_multi_heap_get_heap(&multi, q)->heap);
+  sys_multi_heap_free(&multi, p);
+  sys_multi_heap_free(&multi, sys_multi_heap_realloc(&multi, &two, q, 200));
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&one, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&two, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
+  EXPECT_EQ(RF_OK, fault());
+}
+
+TEST_F(ZephyrHeap, ThePeakOfAHeapIsReset) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  void *const p = sys_heap_alloc(&heap, 100);
+  sys_heap_free(&heap, sys_heap_alloc(&heap, 50));
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(100U, stats.allocated_bytes);
+  EXPECT_EQ(150U, stats.max_allocated_bytes);
+  EXPECT_EQ(0, sys_heap_runtime_stats_reset_max(&heap));
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(100U, stats.max_allocated_bytes);
+  sys_heap_free(&heap, p);
 }
 
 // ---- Heaps that threads share ----

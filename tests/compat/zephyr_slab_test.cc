@@ -50,8 +50,8 @@ protected:
 
 // ---- Making one ----
 
-K_MEM_SLAB_DEFINE(defined, 13, 3, 64);
-K_MEM_SLAB_DEFINE_STATIC(defined_static, 16, 1, 4);
+K_MEM_SLAB_DEFINE(defined, 64, 3, 64);
+K_MEM_SLAB_DEFINE_STATIC(defined_static, 12, 1, 4);
 K_MEM_SLAB_DEFINE_IN_SECT(defined_in_sect, __attribute__((aligned(128))), 16, 2, 4);
 K_MEM_SLAB_DEFINE_IN_SECT_STATIC(defined_in_sect_static, , 16, 2, 4);
 struct typed_block {
@@ -63,10 +63,11 @@ K_MEM_SLAB_DEFINE_TYPE_STATIC(defined_type_static, struct typed_block, 5);
 TEST_F(ZephyrSlab, ADefinedSlabNeedsNoCallThatMakesIt) {
   void *blocks[3];
   EXPECT_EQ(3U, k_mem_slab_num_free_get(&defined));
-  EXPECT_EQ(16U, defined.info.block_size);
+  EXPECT_EQ(64U, defined.info.block_size);
+  EXPECT_EQ(WB_UP(12), defined_static.info.block_size);
   for (int i = 0; i < 3; i++) {
     ASSERT_EQ(0, k_mem_slab_alloc(&defined, &blocks[i], K_NO_WAIT));
-    EXPECT_EQ(defined.buffer + 16 * i, blocks[i]);
+    EXPECT_EQ(defined.buffer + 64 * i, blocks[i]);
     memset(blocks[i], i, 16);
   }
   EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(blocks[0]) % 64);
@@ -294,7 +295,7 @@ TEST_F(ZephyrSlab, TimeoutsAreMillisecondsRoundedUp) {
   EXPECT_EQ(RF_WAIT_FOREVER - 1, rf_zephyr_wait_ms(K_TICKS(INT64_C(1) << 40)));
 }
 
-// ---- The shared multi heap: one for the program, so one test ----
+// ---- The shared multi heap: one for the program, made by the first of its tests ----
 
 alignas(8) char cached[256], uncached[256], more_cached[512], tiny[8];
 
@@ -334,6 +335,19 @@ TEST_F(ZephyrSlab, TheSharedMultiHeapServesByAttribute) {
   shared_multi_heap_free(c);
   shared_multi_heap_free(nullptr);
   EXPECT_EQ(b, shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 500));
+}
+
+// A checker may keep blocks outside the memory of their heap.
+TEST_F(ZephyrSlab, TheSharedMultiHeapFreesWhatItAllocated) {
+  alignas(8) static char more[4096];
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(more), sizeof more};
+  (void)shared_multi_heap_pool_init();
+  ASSERT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  for (int i = 0; i < 100; i++) {
+    void *const p = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 600);
+    ASSERT_NE(nullptr, p);
+    shared_multi_heap_free(p);
+  }
 }
 
 } // namespace

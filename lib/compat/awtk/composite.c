@@ -23,7 +23,16 @@ static mem_allocator_simple_t *member_of(const rf_awtk_composite *c, const void 
   return NULL;
 }
 
-/* What the members hold, added up; what is counted here stays. */
+/* The member that holds `ptr`; NULL, reported, where there is none. */
+static mem_allocator_simple_t *member_for(rf_awtk_composite *c, const void *ptr, const rf_site *site) {
+  mem_allocator_simple_t *const member = member_of(c, ptr);
+  if (member == NULL) {
+    (void)rf_fault_refuse(&c->base, RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, site);
+  }
+  return member;
+}
+
+/* Sums up the members; allocations and failures are counted by the callers. */
 static void count(rf_awtk_composite *c) {
   c->counters.used = 0;
   c->counters.blocks = 0;
@@ -61,9 +70,9 @@ static void *composite_alloc(rf_allocator *allocator, size_t size, size_t align,
 
 static rf_status composite_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
   rf_awtk_composite *const c = composite_of(allocator);
-  mem_allocator_simple_t *const member = member_of(c, ptr);
+  mem_allocator_simple_t *const member = member_for(c, ptr, site);
   if (member == NULL) {
-    return rf_fault_refuse(allocator, RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, site);
+    return RF_ERR_BAD_POINTER;
   }
   rf_status const status = rf_free_at(heap_of(member), ptr, site);
   count(c);
@@ -84,9 +93,8 @@ static void *move(rf_awtk_composite *c, rf_allocator *from, void *ptr, size_t si
 
 static void *composite_realloc(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_awtk_composite *const c = composite_of(allocator);
-  mem_allocator_simple_t *const member = member_of(c, ptr);
+  mem_allocator_simple_t *const member = member_for(c, ptr, site);
   if (member == NULL) {
-    (void)rf_fault_refuse(allocator, RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, site);
     return NULL;
   }
   const rf_counters *const counters = rf_awtk_simple_counters(member);
@@ -105,9 +113,9 @@ static void *composite_realloc(rf_allocator *allocator, void *ptr, size_t size, 
 
 static rf_status composite_resize(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {
   rf_awtk_composite *const c = composite_of(allocator);
-  mem_allocator_simple_t *const member = member_of(c, ptr);
+  mem_allocator_simple_t *const member = member_for(c, ptr, site);
   if (member == NULL) {
-    return rf_fault_refuse(allocator, RF_ERR_BAD_POINTER, "pointer from elsewhere", ptr, site);
+    return RF_ERR_BAD_POINTER;
   }
   rf_status const status = rf_resize_at(heap_of(member), ptr, size, site);
   count(c);

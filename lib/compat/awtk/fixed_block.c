@@ -94,7 +94,7 @@ static void fixed_free(mem_allocator_t *allocator, void *ptr) {
   }
 }
 
-/* What is not one of its blocks is answered with NULL, and that is all, as in the original. */
+/* NULL, without a report, for a pointer that is none of its blocks: as in the original. */
 static void *fixed_realloc(mem_allocator_t *allocator, void *ptr, uint32_t size, const char *func, uint32_t line) {
   fixed_block *const self = self_of(allocator);
   if (ptr == NULL) {

@@ -1,4 +1,4 @@
-/* What the sources of AWTK's memory management share. Not a public header. */
+/* Shared by the sources of the AWTK API; internal to lib/compat/awtk. */
 #ifndef RINGFENCE_AWTK_IMPL_H
 #define RINGFENCE_AWTK_IMPL_H
 
@@ -21,10 +21,10 @@ rf_allocator *rf_awtk_below(mem_allocator_t *impl, rf_awtk_ledger *ledger);
 void *rf_awtk_alloc(mem_allocator_t *allocator, uint32_t size, const rf_site *site);
 void *rf_awtk_realloc(mem_allocator_t *allocator, void *ptr, uint32_t size, const rf_site *site);
 
-/* Where dumps go. */
+/* The destination of dumps. */
 const rf_sink *rf_awtk_sink(void);
 
-/* What its heap counts. */
+/* The counters of its heap. */
 const rf_counters *rf_awtk_simple_counters(const mem_allocator_simple_t *simple);
 
 /* ---- Ledger ---- */
@@ -34,14 +34,14 @@ void rf_awtk_ledger_init(rf_awtk_ledger *ledger, rf_allocator *inner, mem_alloca
 
 /* ---- Sites ---- */
 
-/* The record of that caller, for as long as the program runs; NULL where nobody keeps them, `func` is NULL, or there are
- * RF_AWTK_SITES others. From threads. */
+/* The record of that caller, for as long as the program runs; NULL where nobody keeps them, `func` is NULL, or there
+ * are RF_AWTK_SITES others. From threads. */
 const rf_site *rf_awtk_site(const char *func, uint32_t line);
 
 /* Whether that has happened. */
 bool rf_awtk_sites_full(void);
 
-/* From now on somebody keeps them. */
+/* Callers are recorded from now on. */
 void rf_awtk_sites_keep(void);
 
 #endif /* RINGFENCE_AWTK_IMPL_H */

@@ -1,10 +1,12 @@
-/* A decorator that knows each live block: what debug is, and what makes an rf_allocator of a mem_allocator_t that is not ours.
+/* A decorator that lists each live block: the work behind debug, and the adapter that makes an rf_allocator of a foreign
+ * mem_allocator_t.
  *
- *     | lead … | entry: next, prev, site, size, lead, seal | payload: size bytes |
+ *     | lead … | entry: next, prev, site, size, lead, checksum | payload: size bytes |
  *              ^ a multiple of RF_ALIGN_DEFAULT            ^ of the alignment
  *
- * `seal` is a sum over the entry, its address and the ledger: what is no block of this ledger does not have it. A freed entry is
- * marked, so that a second free is known for what it is as long as nobody has used the memory again. The newest block is first.
+ * `checksum` covers the entry, its address and the ledger, so that a foreign pointer does not pass. A freed
+ * entry is marked, so that a second free is recognised until the memory is used again. The
+ * newest block is first.
  */
 #include "impl.h"
 
@@ -18,7 +20,7 @@ struct rf_awtk_entry {
   const rf_site *site;
   size_t size;
   size_t lead; /* bytes before the entry */
-  uintptr_t seal;
+  uintptr_t checksum;
 };
 
 _Static_assert(sizeof(entry) % RF_ALIGN_DEFAULT == 0, "a payload behind an aligned entry is aligned");
@@ -29,8 +31,8 @@ static rf_awtk_ledger *ledger_of(rf_allocator *allocator) {
   return (rf_awtk_ledger *)(void *)allocator;
 }
 
-/* Links are left out: they change with the neighbours, which tell whether they are right. */
-static uintptr_t seal_of(const rf_awtk_ledger *ledger, const entry *e) {
+/* Without the links, which change with the neighbours; links_match verifies those. */
+static uintptr_t checksum_of(const rf_awtk_ledger *ledger, const entry *e) {
   uintptr_t sum = (uintptr_t)e ^ (uintptr_t)ledger << 4;
   sum = (sum + e->size) * UINT32_C(0x9E3779B1);
   sum = (sum + e->lead) * UINT32_C(0x9E3779B1);
@@ -47,7 +49,7 @@ static void *start_of(entry *e) {
 
 /* ---- Memory from below ---- */
 
-static void *take(const rf_awtk_ledger *ledger, size_t bytes, const rf_site *site) {
+static void *alloc_below(const rf_awtk_ledger *ledger, size_t bytes, const rf_site *site) {
   if (ledger->inner != NULL) {
     return rf_alloc_at(ledger->inner, bytes, RF_ALIGN_DEFAULT, site);
   }
@@ -58,7 +60,7 @@ static void *take(const rf_awtk_ledger *ledger, size_t bytes, const rf_site *sit
                              site != NULL ? site->line : 0);
 }
 
-static rf_status give(const rf_awtk_ledger *ledger, void *start, const rf_site *site) {
+static rf_status free_below(const rf_awtk_ledger *ledger, void *start, const rf_site *site) {
   if (ledger->inner != NULL) {
     return rf_free_at(ledger->inner, start, site);
   }
@@ -68,7 +70,7 @@ static rf_status give(const rf_awtk_ledger *ledger, void *start, const rf_site *
 
 /* ---- The list ---- */
 
-static void link_in(rf_awtk_ledger *ledger, entry *e) {
+static void link_entry(rf_awtk_ledger *ledger, entry *e) {
   e->prev = NULL;
   e->next = ledger->first;
   if (e->next != NULL) {
@@ -77,11 +79,11 @@ static void link_in(rf_awtk_ledger *ledger, entry *e) {
   ledger->first = e;
 }
 
-static bool linked_well(const rf_awtk_ledger *ledger, const entry *e) {
+static bool links_match(const rf_awtk_ledger *ledger, const entry *e) {
   return (e->prev != NULL ? e->prev->next : ledger->first) == e && (e->next == NULL || e->next->prev == e);
 }
 
-static void link_out(rf_awtk_ledger *ledger, entry *e) {
+static void unlink_entry(rf_awtk_ledger *ledger, entry *e) {
   *(e->prev != NULL ? &e->prev->next : &ledger->first) = e->next;
   if (e->next != NULL) {
     e->next->prev = e->prev;
@@ -95,12 +97,12 @@ static rf_status find(const rf_awtk_ledger *ledger, const void *ptr, entry **out
     return RF_ERR_BAD_POINTER;
   }
   entry *const e = (entry *)((uintptr_t)ptr - sizeof(entry));
-  if (e->seal == seal_of(ledger, e)) {
+  if (e->checksum == checksum_of(ledger, e)) {
     *what = "list of live blocks overwritten";
     *out = e;
-    return linked_well(ledger, e) ? RF_OK : RF_ERR_CORRUPT;
+    return links_match(ledger, e) ? RF_OK : RF_ERR_CORRUPT;
   }
-  if (e->seal == (seal_of(ledger, e) ^ FREED)) {
+  if (e->checksum == (checksum_of(ledger, e) ^ FREED)) {
     *what = "pointer to free memory";
     return RF_ERR_NOT_ALLOCATED;
   }
@@ -113,11 +115,11 @@ static void *ledger_alloc(rf_allocator *allocator, size_t size, size_t align, co
   rf_awtk_ledger *const ledger = ledger_of(allocator);
   size_t const strict = align > RF_ALIGN_DEFAULT ? align : RF_ALIGN_DEFAULT;
   size_t const most =
-      ledger->inner != NULL ? strict - RF_ALIGN_DEFAULT : strict; /* of lead: yours may align to nothing */
+      ledger->inner != NULL ? strict - RF_ALIGN_DEFAULT : strict; /* of lead: a foreign allocator may not align */
   unsigned char *start = NULL;
   size_t bytes;
   if (rf_add(size, sizeof(entry), &bytes) && rf_add(bytes, most, &bytes) && bytes <= RF_SIZE_LIMIT) {
-    start = (unsigned char *)take(ledger, bytes, site);
+    start = (unsigned char *)alloc_below(ledger, bytes, site);
   }
   if (start == NULL) {
     ledger->counters.failures++;
@@ -128,8 +130,8 @@ static void *ledger_alloc(rf_allocator *allocator, size_t size, size_t align, co
   e->site = site;
   e->size = size;
   e->lead = lead;
-  e->seal = seal_of(ledger, e);
-  link_in(ledger, e);
+  e->checksum = checksum_of(ledger, e);
+  link_entry(ledger, e);
   rf_count_alloc(&ledger->counters, size);
   return payload_of(e);
 }
@@ -142,10 +144,10 @@ static rf_status ledger_free(rf_allocator *allocator, void *ptr, const rf_site *
   if (status != RF_OK) {
     return rf_fault_refuse(allocator, status, what, ptr, site);
   }
-  link_out(ledger, e);
+  unlink_entry(ledger, e);
   rf_count_free(&ledger->counters, e->size);
-  e->seal ^= FREED;
-  return give(ledger, start_of(e), site);
+  e->checksum ^= FREED;
+  return free_below(ledger, start_of(e), site);
 }
 
 /* In place, also where memory below stays larger than it need be. */
@@ -169,7 +171,7 @@ static rf_status ledger_resize(rf_allocator *allocator, void *ptr, size_t size, 
   rf_count_resize(&ledger->counters, e->size, size);
   e->size = size;
   e->site = site != NULL ? site : e->site;
-  e->seal = seal_of(ledger, e);
+  e->checksum = checksum_of(ledger, e);
   return RF_OK;
 }
 
@@ -179,12 +181,12 @@ static size_t ledger_usable_size(rf_allocator *allocator, const void *ptr) {
   return find(ledger_of(allocator), ptr, &e, &what) == RF_OK ? e->size : 0;
 }
 
-/* Not in address order, which nobody knows here. */
+/* Newest block first, not in address order. */
 static rf_status ledger_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
   const rf_awtk_ledger *const ledger = ledger_of(allocator);
   for (entry *e = ledger->first; e != NULL; e = e->next) {
     rf_block const block = {payload_of(e), e->size, sizeof *e + e->lead, true, e->site};
-    if (e->seal != seal_of(ledger, e) || !linked_well(ledger, e)) {
+    if (e->checksum != checksum_of(ledger, e) || !links_match(ledger, e)) {
       return RF_ERR_CORRUPT;
     }
     if (!visit(&block, context)) {

@@ -151,12 +151,12 @@ static bool product(mem_allocator_t *now, uint32_t n, uint32_t size, uint32_t *t
   return now != NULL && wanted <= UINT32_MAX;
 }
 
-static void *alloc_at(uint32_t size, const rf_site *site) {
+void *rf_awtk_alloc_at(uint32_t size, const rf_site *site) {
   mem_allocator_t *const now = heap();
   return now != NULL ? rf_awtk_alloc(now, size, site) : NULL;
 }
 
-static void *calloc_at(uint32_t nmemb, uint32_t size, const rf_site *site) {
+void *rf_awtk_calloc_at(uint32_t nmemb, uint32_t size, const rf_site *site) {
   mem_allocator_t *const now = heap();
   uint32_t total;
   void *const p = product(now, nmemb, size, &total, site) ? rf_awtk_alloc(now, total, site) : NULL;
@@ -166,22 +166,10 @@ static void *calloc_at(uint32_t nmemb, uint32_t size, const rf_site *site) {
   return p;
 }
 
-static void *realloc_at(void *ptr, uint32_t n, uint32_t size, const rf_site *site) {
+void *rf_awtk_realloc_at(void *ptr, uint32_t n, uint32_t size, const rf_site *site) {
   mem_allocator_t *const now = heap();
   uint32_t total;
   return product(now, n, size, &total, site) ? rf_awtk_realloc(now, ptr, total, site) : NULL;
-}
-
-void *rf_awtk_alloc_at(uint32_t size, const rf_site *site) {
-  return alloc_at(size, site);
-}
-
-void *rf_awtk_calloc_at(uint32_t nmemb, uint32_t size, const rf_site *site) {
-  return calloc_at(nmemb, size, site);
-}
-
-void *rf_awtk_realloc_at(void *ptr, uint32_t n, uint32_t size, const rf_site *site) {
-  return realloc_at(ptr, n, size, site);
 }
 
 void rf_awtk_free_at(void *ptr, const rf_site *site) {
@@ -194,19 +182,19 @@ void rf_awtk_free_at(void *ptr, const rf_site *site) {
 }
 
 void *tk_calloc(uint32_t nmemb, uint32_t size, const char *func, uint32_t line) {
-  return calloc_at(nmemb, size, rf_awtk_site(func, line));
+  return rf_awtk_calloc_at(nmemb, size, rf_awtk_site(func, line));
 }
 
 void *tk_realloc(void *ptr, uint32_t size, const char *func, uint32_t line) {
-  return realloc_at(ptr, 1, size, rf_awtk_site(func, line));
+  return rf_awtk_realloc_at(ptr, 1, size, rf_awtk_site(func, line));
 }
 
 void *rf_awtk_reallocn(void *ptr, uint32_t n, uint32_t size, const char *func, uint32_t line) {
-  return realloc_at(ptr, n, size, rf_awtk_site(func, line));
+  return rf_awtk_realloc_at(ptr, n, size, rf_awtk_site(func, line));
 }
 
 void *tk_alloc(uint32_t size, const char *func, uint32_t line) {
-  return alloc_at(size, rf_awtk_site(func, line));
+  return rf_awtk_alloc_at(size, rf_awtk_site(func, line));
 }
 
 void tk_free(void *ptr) {
@@ -220,8 +208,9 @@ void tk_mem_dump(void) {
 }
 
 bool_t tk_mem_is_valid_addr(void *addr) {
-  if (the_composite != NULL) {
-    return mem_allocator_composite_is_valid_addr(the_composite, addr);
+  rf_allocator *const calls = rf_awtk_allocator(heap());
+  if (the_composite != NULL) { /* a checker may keep blocks outside the heap's memory */
+    return mem_allocator_composite_is_valid_addr(the_composite, addr) || rf_owns(calls, addr);
   }
-  return heap() != NULL && (uintptr_t)addr > 0x10000;
+  return calls != NULL && (uintptr_t)addr > 0x10000;
 }

@@ -1,4 +1,4 @@
-/* Who asks, as AWTK says it, made into records that last: a table by function and line. */
+/* Callers as AWTK names them, by function and line, kept in a table of permanent rf_site records. */
 #include "impl.h"
 
 #include <ringfence/port.h>

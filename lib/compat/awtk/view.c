@@ -2,7 +2,8 @@
 #include "impl.h"
 
 #include <ringfence/dump.h>
-#include <ringfence/port.h>
+
+#include "../shared.h"
 
 /* ---- As an rf_allocator: to the work, and what AWTK shows of it brought up to date ---- */
 
@@ -109,7 +110,7 @@ static size_t size_asked(uint32_t size) {
   return size == UINT32_MAX ? RF_SIZE_LIMIT : size;
 }
 
-/* What AWTK's callers may count on: RF_ALIGN_DEFAULT for what can need it, words for what is smaller. */
+/* AWTK's callers rely on RF_ALIGN_DEFAULT, and on word alignment for blocks smaller than that. */
 static size_t align_for(size_t size) {
   size_t const word = sizeof(uint64_t) < RF_ALIGN_DEFAULT ? sizeof(uint64_t) : RF_ALIGN_DEFAULT;
   return size < RF_ALIGN_DEFAULT ? word : RF_ALIGN_DEFAULT;
@@ -216,18 +217,12 @@ mem_allocator_t *rf_awtk_mem_allocator_init(rf_awtk_mem_allocator *self, rf_allo
 
 /* ---- Output ---- */
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
-static const rf_sink the_log = {to_log, NULL};
-static const rf_sink *the_output = &the_log;
+static const rf_sink *the_output = &RF_COMPAT_LOG;
 
 const rf_sink *rf_awtk_sink(void) {
   return the_output;
 }
 
 void rf_awtk_output(const rf_sink *sink) {
-  the_output = sink != NULL ? sink : &the_log;
+  the_output = sink != NULL ? sink : &RF_COMPAT_LOG;
 }

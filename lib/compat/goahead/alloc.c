@@ -2,9 +2,10 @@
 #define RINGFENCE_GOAHEAD_IMPL
 #include <ringfence/default.h>
 #include <ringfence/goahead.h>
-#include <ringfence/port.h>
 
-/* Call sites that bstats tells apart. */
+#include "../shared.h"
+
+/* Call sites in the statistics of bstats. */
 #define SITES 64
 
 static int the_opens;
@@ -17,7 +18,7 @@ static WebsMemNotifier the_notifier;
 static rf_goahead_wrap the_wrap;
 static void *the_wrap_context;
 
-/* ---- What serves as malloc ---- */
+/* ---- The fallback allocator ---- */
 
 static rf_allocator *given_malloc;  /* by rf_goahead_malloc_set */
 static rf_allocator *opened_malloc; /* with which the heap was opened */
@@ -44,13 +45,6 @@ void rf_goahead_malloc_set(rf_allocator *allocator) {
 
 /* ---- Opening and closing ---- */
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
-static const rf_sink the_log = {to_log, NULL};
-
 static int open_heap(void *buf, size_t size, int flags) {
   opened_malloc = given_malloc != NULL ? given_malloc : default_malloc();
   the_buffer = NULL;
@@ -72,7 +66,7 @@ static int open_heap(void *buf, size_t size, int flags) {
 
 static void close_heap(void) {
   if (the_calls == &the_heap.base) {
-    (void)rf_sizeclass_print_live(&the_heap, &the_log);
+    (void)rf_sizeclass_print_live(&the_heap, &RF_COMPAT_LOG);
   }
   rf_deinit(the_calls);
   the_calls = NULL;
@@ -113,7 +107,7 @@ void websSetMemNotifier(WebsMemNotifier cback) {
 
 /* ---- Blocks ---- */
 
-/* What all calls go to, opened by default if nobody has; NULL where that fails. */
+/* The heap or its checker, opened with the defaults if the program has not; NULL where that fails. */
 static rf_allocator *opened(void) {
   if (the_opens == 0) {
     (void)wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0);
@@ -122,7 +116,7 @@ static rf_allocator *opened(void) {
 }
 
 /* Tells the notifier of a request that failed. */
-static void *served(void *p, ssize size) {
+static void *notify_failure(void *p, ssize size) {
   if (p == NULL && the_notifier != NULL) {
     the_notifier(size);
   }
@@ -134,7 +128,7 @@ void *rf_goahead_alloc_at(ssize size, const rf_site *site) {
   if (calls == NULL || size < 0) {
     return NULL;
   }
-  return served(rf_alloc_at(calls, (size_t)size, RF_ALIGN_DEFAULT, site), size);
+  return notify_failure(rf_alloc_at(calls, (size_t)size, RF_ALIGN_DEFAULT, site), size);
 }
 
 static void refuse(const void *mp, const rf_site *site) {
@@ -161,7 +155,7 @@ void *rf_goahead_realloc_at(void *mp, ssize newsize, const rf_site *site) {
     return NULL;
   }
   size_t const size = newsize == 0 ? 1 : (size_t)newsize;
-  return served(rf_realloc_at(the_calls, mp, size, RF_ALIGN_DEFAULT, site), newsize);
+  return notify_failure(rf_realloc_at(the_calls, mp, size, RF_ALIGN_DEFAULT, site), newsize);
 }
 
 void *rf_goahead_dup_at(cvoid *ptr, size_t usize, const rf_site *site) {
@@ -180,7 +174,7 @@ typedef struct search {
   bool found;
 } search;
 
-static bool look(const rf_block *block, void *context) {
+static bool match_block(const rf_block *block, void *context) {
   search *const s = (search *)context;
   s->found = block->used && block->ptr == s->ptr;
   return !s->found;
@@ -189,7 +183,7 @@ static bool look(const rf_block *block, void *context) {
 void rf_goahead_valid_at(cvoid *mp, const rf_site *site) {
   search s = {mp, mp == NULL};
   if (!s.found && the_calls != NULL) {
-    (void)rf_walk(the_calls, look, &s);
+    (void)rf_walk(the_calls, match_block, &s);
   }
   if (!s.found) {
     (void)rf_fault_refuse(the_calls, RF_ERR_BAD_POINTER, "not a live block", mp, site);
@@ -242,7 +236,7 @@ void bstats(int handle, void (*writefn)(int handle, char *fmt, ...)) {
   writer w = {handle, writefn};
   rf_sink const sink = {write_text, &w};
   if (the_calls != NULL) {
-    rf_sizeclass_print(&the_heap, writefn != NULL ? &sink : &the_log);
+    rf_sizeclass_print(&the_heap, writefn != NULL ? &sink : &RF_COMPAT_LOG);
   }
 }
 

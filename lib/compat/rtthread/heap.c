@@ -13,169 +13,104 @@ static void (*the_free_hook4)(void *ptr);
 
 #ifdef RT_USING_MEMHEAP_AS_HEAP
 
-static struct rt_memheap the_memheap;
-static bool is_up;
-static rt_size_t the_peak; /* of what all heaps together had in use */
+static const rf_rt_kind *const KIND = &rf_rt_memheap_kind;
 
-typedef struct rt_memheap any_heap;
+static struct rt_object *make_heap(void *start, rt_size_t size) {
+  static struct rt_memheap the_memheap;
+  rf_rt_memheap_reset_peak();
+  return rt_memheap_init(&the_memheap, "heap", start, size) == RT_EOK ? &the_memheap.parent : NULL;
+}
 
 /* The heap that serves after `heap`, or first for NULL: the system heap, then the others in order. */
-static any_heap *next_heap(const any_heap *heap) {
-  if (heap == NULL && is_up) {
-    return &the_memheap;
+static struct rt_object *next_heap(const struct rt_object *heap) {
+  if (heap == NULL && rf_rt_system_heap != NULL) {
+    return rf_rt_system_heap;
   }
-  const struct rt_object *const after = heap == NULL || heap == &the_memheap ? NULL : &heap->parent;
-  struct rt_object *next = rf_rt_object_next(RT_Object_Class_MemHeap, after);
-  if (next == &the_memheap.parent) {
-    next = rf_rt_object_next(RT_Object_Class_MemHeap, next);
-  }
-  return (any_heap *)(void *)next;
+  struct rt_object *const next = rf_rt_heap_next(KIND, heap == rf_rt_system_heap ? NULL : heap);
+  return next != NULL && next == rf_rt_system_heap ? rf_rt_heap_next(KIND, next) : next;
 }
 
-static any_heap *heap_of(const void *ptr) {
-  return rf_rt_memheap_of(ptr);
+/* The heap of a block. A pointer without an owner goes to the first heap, which refuses it: its checker, if it has one,
+ * makes a finding of it. */
+static struct rt_object *heap_for(const void *ptr) {
+  struct rt_object *const owner = rf_rt_heap_of(KIND, ptr);
+  return owner != NULL ? owner : next_heap(NULL);
 }
 
-static void totals(rt_size_t *total, rt_size_t *used) {
-  *total = 0;
-  *used = 0;
-  for (const any_heap *h = next_heap(NULL); h != NULL; h = next_heap(h)) {
-    *total += h->pool_size;
-    *used += h->pool_size - h->available_size;
-  }
-}
-
-static void note(any_heap *heap) {
-  rf_rt_memheap_note(heap);
-}
-
-void rf_rt_heap_changed(void) {
-  rt_size_t total;
-  rt_size_t used;
-  totals(&total, &used);
-  the_peak = the_peak < used ? used : the_peak;
-}
-
-static rt_size_t peak(void) {
-  return the_peak;
-}
-
-static void end_heap(void) {
-  (void)rt_memheap_detach(&the_memheap);
-}
-
-static bool begin_heap(void *start, rt_size_t size) {
-  is_up = rt_memheap_init(&the_memheap, "heap", start, size) == RT_EOK;
-  the_peak = 0;
-  return is_up;
-}
-
-void rf_rt_heap_gone(const struct rt_object *object) {
-  is_up = is_up && object != &the_memheap.parent;
+static void figures(struct rt_memory *out) {
+  rf_rt_memheap_totals(out);
 }
 
 #else
-
-void rf_rt_heap_changed(void) {}
 
 #ifdef RT_USING_SLAB_AS_HEAP
-
-typedef rf_rt_slab any_heap;
-
-static rt_mem_t make_heap(void *start, rt_size_t size) {
-  return rt_slab_init("heap", start, size);
-}
-
-static rt_err_t detach_heap(any_heap *heap) {
-  return rt_slab_detach(&heap->parent);
-}
-
-static void note(any_heap *heap) {
-  rf_rt_slab_note(heap);
-}
-
+static const rf_rt_kind *const KIND = &rf_rt_slab_kind;
+#define MAKE_HEAP rt_slab_init
 #else
-
-typedef rf_rt_smem any_heap;
-
-static rt_mem_t make_heap(void *start, rt_size_t size) {
-  return rt_smem_init("heap", start, size);
-}
-
-static rt_err_t detach_heap(any_heap *heap) {
-  return rt_smem_detach(&heap->parent);
-}
-
-static void note(any_heap *heap) {
-  rf_rt_smem_note(heap);
-}
-
+static const rf_rt_kind *const KIND = &rf_rt_smem_kind;
+#define MAKE_HEAP rt_smem_init
 #endif
 
-static any_heap *the_heap;
-
-static any_heap *next_heap(const any_heap *heap) {
-  return heap == NULL ? the_heap : NULL;
+static struct rt_object *make_heap(void *start, rt_size_t size) {
+  rt_mem_t const heap = MAKE_HEAP("heap", start, size);
+  return heap != RT_NULL ? &heap->parent : NULL;
 }
 
-static any_heap *heap_of(const void *ptr) {
-  return the_heap != NULL && rf_owns(&the_heap->heap.base, ptr) ? the_heap : NULL;
+static struct rt_object *next_heap(const struct rt_object *heap) {
+  return heap == NULL ? rf_rt_system_heap : NULL;
 }
 
-static void totals(rt_size_t *total, rt_size_t *used) {
-  *total = the_heap != NULL ? the_heap->parent.total : 0;
-  *used = the_heap != NULL ? the_heap->parent.used : 0;
+static struct rt_object *heap_for(const void *ptr) {
+  (void)ptr;
+  return rf_rt_system_heap;
 }
 
-static rt_size_t peak(void) {
-  return the_heap != NULL ? the_heap->parent.max : 0;
-}
-
-static void end_heap(void) {
-  if (the_heap != NULL) {
-    (void)detach_heap(the_heap);
+static void figures(struct rt_memory *out) {
+  if (rf_rt_system_heap != NULL) {
+    memcpy(out, rf_rt_system_heap, sizeof *out);
+  } else {
+    memset(out, 0, sizeof *out);
   }
 }
 
-static bool begin_heap(void *start, rt_size_t size) {
-  the_heap = (any_heap *)(void *)make_heap(start, size);
-  return the_heap != NULL;
-}
-
-void rf_rt_heap_gone(const struct rt_object *object) {
-  the_heap = the_heap != NULL && object == &the_heap->parent.parent ? NULL : the_heap;
-}
-
 #endif
 
-/* ---- A heap where nobody makes one ---- */
+static bool begin_heap(void *start, rt_size_t size) {
+  struct rt_object *const heap = make_heap(start, size);
+  rf_rt_lock();
+  rf_rt_system_heap = heap;
+  rf_rt_unlock();
+  return heap != NULL;
+}
 
-static bool is_settled; /* somebody has, or we have */
+/* ---- A default heap, for programs that make none ---- */
+
+static bool is_decided; /* the program has made a heap, or the default one was made */
 
 #if __STDC_HOSTED__
 
 static rf_mutex the_first_lock;
 
-/* Before a call that needs one; outside the lock. */
-static void settle(void) {
+/* Called before any call that needs a heap; outside the lock. */
+static void ensure_heap(void) {
   static unsigned char memory[RF_RT_HEAP_SIZE] __attribute__((aligned(16)));
-  if (__atomic_load_n(&is_settled, __ATOMIC_ACQUIRE)) {
+  if (__atomic_load_n(&is_decided, __ATOMIC_ACQUIRE)) {
     return;
   }
   rf_mutex_lock(&the_first_lock);
   rf_rt_lock();
-  bool const none = !is_settled && next_heap(NULL) == NULL;
+  bool const none = !is_decided && next_heap(NULL) == NULL;
   rf_rt_unlock();
   if (none) {
     (void)begin_heap(memory, sizeof memory);
   }
-  __atomic_store_n(&is_settled, true, __ATOMIC_RELEASE);
+  __atomic_store_n(&is_decided, true, __ATOMIC_RELEASE);
   rf_mutex_unlock(&the_first_lock);
 }
 
 #else
 
-static void settle(void) {}
+static void ensure_heap(void) {}
 
 #endif
 
@@ -184,8 +119,8 @@ static void settle(void) {}
 void rt_system_heap_init(void *begin_addr, void *end_addr) {
   uintptr_t const start = (uintptr_t)begin_addr;
   uintptr_t const end = (uintptr_t)end_addr;
-  __atomic_store_n(&is_settled, true, __ATOMIC_RELEASE);
-  end_heap();
+  __atomic_store_n(&is_decided, true, __ATOMIC_RELEASE);
+  (void)rf_rt_heap_end(KIND, rf_rt_system_heap);
   if (begin_addr == NULL && end_addr == NULL) {
     return;
   }
@@ -202,18 +137,11 @@ void rt_system_heap_init_generic(void *begin_addr, void *end_addr) {
 
 static void *serve(rt_size_t size, size_t align, const rf_site *site) {
   void *p = NULL;
-  for (any_heap *h = next_heap(NULL); h != NULL && p == NULL; h = next_heap(h)) {
-    p = rf_alloc_at(h->calls, size, align, site);
-    note(h);
+  for (struct rt_object *h = next_heap(NULL); h != NULL && p == NULL; h = next_heap(h)) {
+    p = rf_alloc_at(rf_rt_calls(KIND, h), size, align, site);
+    KIND->publish(h);
   }
   return p;
-}
-
-/* The heap of a block. What lies in none goes to the first, which knows how to refuse it: its checker, if it has one, makes
- * a finding of it. */
-static any_heap *heap_for(const void *ptr) {
-  any_heap *const h = heap_of(ptr);
-  return h != NULL ? h : next_heap(NULL);
 }
 
 static void refuse(const void *ptr, const rf_site *site) {
@@ -222,20 +150,20 @@ static void refuse(const void *ptr, const rf_site *site) {
 
 /* In the block's own heap, else from another. */
 static void *serve_again(void *ptr, rt_size_t size, const rf_site *site) {
-  any_heap *const h = heap_for(ptr);
+  struct rt_object *const h = heap_for(ptr);
   if (h == NULL) {
     refuse(ptr, site);
     return NULL;
   }
-  size_t const keep = rf_usable_size(h->calls, ptr);
-  void *p = rf_realloc_at(h->calls, ptr, size, RF_ALIGN_DEFAULT, site);
-  note(h);
+  size_t const keep = rf_usable_size(rf_rt_calls(KIND, h), ptr);
+  void *p = rf_realloc_at(rf_rt_calls(KIND, h), ptr, size, RF_ALIGN_DEFAULT, site);
+  KIND->publish(h);
   if (p == NULL && keep != 0 && size != 0 && size <= RF_SIZE_LIMIT && next_heap(next_heap(NULL)) != NULL) {
     p = serve(size, RF_ALIGN_DEFAULT, site);
     if (p != NULL) {
       memcpy(p, ptr, keep < size ? keep : size);
-      (void)rf_free_at(h->calls, ptr, site);
-      note(h);
+      (void)rf_free_at(rf_rt_calls(KIND, h), ptr, site);
+      KIND->publish(h);
     }
   }
   return p;
@@ -243,7 +171,7 @@ static void *serve_again(void *ptr, rt_size_t size, const rf_site *site) {
 
 /* ---- The calls ---- */
 
-/* What the hook makes of a new block. */
+/* Calls the hook, which may replace the pointer of a new block. */
 static void *hooked(void *p, rt_size_t size) {
   if (p != NULL && the_malloc_hook != NULL) {
     the_malloc_hook(&p, size);
@@ -254,24 +182,28 @@ static void *hooked(void *p, rt_size_t size) {
   return p;
 }
 
-void *rf_rt_malloc_at(rt_size_t size, const rf_site *site) {
+void *rf_rt_malloc_align_at(rt_size_t size, rt_size_t align, const rf_site *site) {
   if (size == 0) {
     return RT_NULL;
   }
-  settle();
+  ensure_heap();
   rf_rt_lock();
-  void *const p = serve(size, RF_ALIGN_DEFAULT, site);
+  void *const p = serve(size, align, site);
   rf_rt_unlock();
   return hooked(p, size);
+}
+
+void *rf_rt_malloc_at(rt_size_t size, const rf_site *site) {
+  return rf_rt_malloc_align_at(size, RF_ALIGN_DEFAULT, site);
 }
 
 void *rf_rt_calloc_at(rt_size_t count, rt_size_t size, const rf_site *site) {
   size_t total;
   rf_rt_lock();
-  const any_heap *const h = next_heap(NULL);
+  const struct rt_object *const h = next_heap(NULL);
   bool const fits = rf_mul(count, size, &total);
   if (!fits && h != NULL) {
-    (void)rf_reject_at(h->calls, RF_REJECT_OVERFLOW, size, count, site);
+    (void)rf_reject_at(rf_rt_calls(KIND, h), RF_REJECT_OVERFLOW, size, count, site);
   }
   rf_rt_unlock();
   void *const p = fits ? rf_rt_malloc_at(total, site) : NULL;
@@ -281,24 +213,13 @@ void *rf_rt_calloc_at(rt_size_t count, rt_size_t size, const rf_site *site) {
   return p;
 }
 
-void *rf_rt_malloc_align_at(rt_size_t size, rt_size_t align, const rf_site *site) {
-  if (size == 0) {
-    return RT_NULL;
-  }
-  settle();
-  rf_rt_lock();
-  void *const p = serve(size, align, site);
-  rf_rt_unlock();
-  return hooked(p, size);
-}
-
 void rf_rt_free_at(void *ptr, const rf_site *site) {
   if (ptr == NULL) {
     return;
   }
   rf_rt_lock();
-  any_heap *h = heap_for(ptr);
-  bool const live = h != NULL && rf_usable_size(h->calls, ptr) != 0;
+  struct rt_object *h = heap_for(ptr);
+  bool const live = h != NULL && rf_usable_size(rf_rt_calls(KIND, h), ptr) != 0;
   rf_rt_unlock();
   if (live && the_free_hook != NULL) {
     the_free_hook(&ptr);
@@ -309,8 +230,8 @@ void rf_rt_free_at(void *ptr, const rf_site *site) {
   rf_rt_lock();
   h = heap_for(ptr);
   if (h != NULL) {
-    (void)rf_free_at(h->calls, ptr, site);
-    note(h);
+    (void)rf_free_at(rf_rt_calls(KIND, h), ptr, site);
+    KIND->publish(h);
   } else if (ptr != NULL) {
     refuse(ptr, site);
   }
@@ -325,7 +246,7 @@ void *rf_rt_realloc_at(void *ptr, rt_size_t newsize, const rf_site *site) {
     rf_rt_free_at(ptr, site);
     return RT_NULL;
   }
-  settle();
+  ensure_heap();
   rf_rt_lock();
   void *p = ptr != NULL ? serve_again(ptr, newsize, site) : serve(newsize, RF_ALIGN_DEFAULT, site);
   rf_rt_unlock();
@@ -377,11 +298,11 @@ char *rt_strdup(const char *s) {
 #ifdef RT_USING_SLAB_AS_HEAP
 
 static rt_mem_t system_heap(void) {
-  settle();
+  ensure_heap();
   rf_rt_lock();
-  any_heap *const h = next_heap(NULL);
+  rt_mem_t const heap = (rt_mem_t)(void *)rf_rt_system_heap;
   rf_rt_unlock();
-  return h != NULL ? &h->parent : NULL;
+  return heap;
 }
 
 void *rt_page_alloc(rt_size_t npages) {
@@ -397,28 +318,19 @@ void rt_page_free(void *addr, rt_size_t npages) {
 /* ---- Figures ---- */
 
 void rt_memory_info(rt_size_t *total, rt_size_t *used, rt_size_t *max_used) {
-  rt_size_t all;
-  rt_size_t now;
-  settle();
+  struct rt_memory all;
+  ensure_heap();
   rf_rt_lock();
-  totals(&all, &now);
-  rt_size_t const most = peak();
+  figures(&all);
   rf_rt_unlock();
   if (total != NULL) {
-    *total = all;
+    *total = all.total;
   }
   if (used != NULL) {
-    *used = now;
+    *used = all.used;
   }
   if (max_used != NULL) {
-    *max_used = most;
-  }
-}
-
-/* What does not fit counts as the largest that does. */
-static void narrow(rt_uint32_t *out, rt_size_t value) {
-  if (out != NULL) {
-    *out = value < RT_UINT32_MAX ? (rt_uint32_t)value : RT_UINT32_MAX;
+    *max_used = all.max;
   }
 }
 
@@ -427,9 +339,9 @@ void rf_rt_memory_info32(rt_uint32_t *total, rt_uint32_t *used, rt_uint32_t *max
   rt_size_t now;
   rt_size_t most;
   rt_memory_info(&all, &now, &most);
-  narrow(total, all);
-  narrow(used, now);
-  narrow(max_used, most);
+  rf_rt_narrow(total, all);
+  rf_rt_narrow(used, now);
+  rf_rt_narrow(max_used, most);
 }
 
 /* ---- Hooks: one of each kind, whichever version it is written for ---- */

@@ -1,4 +1,5 @@
-/* What the parts of the RT-Thread API share. Internal to lib/compat/rtthread. */
+/* Shared by the sources of the RT-Thread API; internal to lib/compat/rtthread. Layers, each using those before it only:
+ * kprintf; service (lock, objects); heaps; smem, slab, memheap; heap (rt_malloc); mempool, trace. */
 #ifndef RINGFENCE_RTTHREAD_IMPL_H
 #define RINGFENCE_RTTHREAD_IMPL_H
 
@@ -9,37 +10,64 @@
 #include <ringfence/slab.h>
 #include <ringfence/smallmem.h>
 
-/* The one lock of all heaps and of the list of objects. Hooks, the wrap function and waiting never happen inside it. */
+/* ---- service.c ---- */
+
+/* The one lock of all heaps and of the list of objects. Hooks, the wrap function and waits run outside it. */
 void rf_rt_lock(void);
 void rf_rt_unlock(void);
 
-/* ---- service.c ---- */
-
 /* Names the object and puts it into the list of its class. */
 void rf_rt_object_add(struct rt_object *object, enum rt_object_class_type type, const char *name);
-/* Takes it out. False, nothing done, where it is not there. */
+/* Takes it out; false, with nothing changed, where it is not in the list. */
 bool rf_rt_object_remove(struct rt_object *object, enum rt_object_class_type type);
-/* Whether `object`, any pointer, is in the list of the class; inside the lock. */
-bool rf_rt_object_exists(const void *object, enum rt_object_class_type type);
 bool rf_rt_object_named(const struct rt_object *object, const char *name);
-/* The first of a class or the one after `object`; inside the lock. NULL at the end. */
+/* The first of a class or the one after `object`, NULL at the end. Inside the lock. */
 struct rt_object *rf_rt_object_next(enum rt_object_class_type type, const struct rt_object *object);
 
-/* Two kinds of heap are of the class Memory: struct rt_memory's `algorithm` is one of these, the very pointers. */
-extern const char rf_rt_small[];
-extern const char rf_rt_slabs[];
-/* The first of that class and kind, or the one after `m`; inside the lock. NULL at the end. */
-struct rt_memory *rf_rt_memory_next(const char *algorithm, const struct rt_memory *m);
-/* Whether `m`, any pointer, is in the list and of that kind; inside the lock. */
-bool rf_rt_memory_exists(const void *m, const char *algorithm);
-/* Makes it known: name, figures and address; then it counts. */
-void rf_rt_memory_add(struct rt_memory *m, const char *algorithm, const char *name, void *start, rt_size_t total);
+/* The heap that rt_malloc serves from; set by heap.c, and NULL again once that object is removed. Inside the lock. */
+extern struct rt_object *rf_rt_system_heap;
 
-/* What the program's wrap function makes of a new heap. */
+/* The result of the program's wrap function for a new heap: the heap itself where there is none. */
 rf_allocator *rf_rt_wrapped(rf_allocator *heap, const char *name);
 
-/* The owner word of the calling thread. */
+/* The owner word of the calling thread, kept in each block of a small-memory heap. */
 uintptr_t rf_rt_owner(const rf_site *site);
+
+/* *out = value, or the largest rt_uint32_t where it does not fit; nothing for NULL. */
+void rf_rt_narrow(rt_uint32_t *out, rt_size_t value);
+
+/* ---- heaps.c: the calls that small-memory heaps, slabs and memheaps have in common ---- */
+
+typedef struct rf_rt_kind {
+  enum rt_object_class_type type;
+  const char *algorithm;                   /* the very pointer in struct rt_memory; NULL: not of the class Memory */
+  size_t calls_at;                         /* offset of the rf_allocator * that all calls go to */
+  void (*publish)(struct rt_object *heap); /* brings the public figures up to date */
+  const char *missing;                     /* text of the fault for a pointer while no such heap exists */
+} rf_rt_kind;
+
+static inline rf_allocator *rf_rt_calls(const rf_rt_kind *kind, const struct rt_object *heap) {
+  return *(rf_allocator *const *)(const void *)((const char *)heap + kind->calls_at);
+}
+
+/* Inside the lock: whether `o` is of that kind; the first heap or the one after `heap`, NULL at the end; whether
+ * `heap`, any pointer, is one; and the heap that owns `ptr`, the inner one where one heap lies in a block of another,
+ * else NULL. */
+bool rf_rt_heap_is(const rf_rt_kind *kind, const struct rt_object *o);
+struct rt_object *rf_rt_heap_next(const rf_rt_kind *kind, const struct rt_object *heap);
+bool rf_rt_heap_exists(const rf_rt_kind *kind, const void *heap);
+struct rt_object *rf_rt_heap_of(const rf_rt_kind *kind, const void *ptr);
+
+/* Outside the lock. `heap` may be any pointer: for one that is no heap of the kind the result is NULL or -RT_EINVAL,
+ * and a free is reported. `ptr` NULL: an allocation. */
+void *rf_rt_heap_realloc(const rf_rt_kind *kind, void *heap, void *ptr, rt_size_t size, const rf_site *site);
+void rf_rt_heap_free(const rf_rt_kind *kind, void *heap, void *ptr, const rf_site *site);
+/* The same in the heap that owns `ptr`. */
+void rf_rt_heap_free_owned(const rf_rt_kind *kind, void *ptr, const rf_site *site);
+rt_err_t rf_rt_heap_end(const rf_rt_kind *kind, void *heap);
+
+/* A heap of the class Memory becomes known: name, figures and address. */
+void rf_rt_memory_add(const rf_rt_kind *kind, struct rt_memory *m, const char *name, void *start, rt_size_t total);
 
 /* ---- smem.c ---- */
 
@@ -54,10 +82,7 @@ typedef struct rf_rt_smem {
   rf_allocator *calls;
 } rf_rt_smem;
 
-/* The heap that holds `ptr`, the inner one where one lies in a block of the other; NULL: none. Inside the lock. */
-rf_rt_smem *rf_rt_smem_of(const void *ptr);
-/* Brings the public figures up to date; inside the lock. */
-void rf_rt_smem_note(rf_rt_smem *m);
+extern const rf_rt_kind rf_rt_smem_kind;
 
 /* ---- slab.c ---- */
 
@@ -67,20 +92,14 @@ typedef struct rf_rt_slab {
   rf_allocator *calls;
 } rf_rt_slab;
 
-/* Brings the public figures up to date; inside the lock. */
-void rf_rt_slab_note(rf_rt_slab *m);
+extern const rf_rt_kind rf_rt_slab_kind;
 
 /* ---- memheap.c ---- */
 
-/* As those two. */
-struct rt_memheap *rf_rt_memheap_of(const void *ptr);
-void rf_rt_memheap_note(struct rt_memheap *heap);
+extern const rf_rt_kind rf_rt_memheap_kind;
 
-/* ---- heap.c ---- */
-
-/* Told that the figures of a memheap have changed; inside the lock. */
-void rf_rt_heap_changed(void);
-/* Told that a heap ends: the system heap is no more if it is that one. */
-void rf_rt_heap_gone(const struct rt_object *object);
+/* Total, used and peak of all memheaps together, inside the lock; the peak is counted anew after a reset. */
+void rf_rt_memheap_totals(struct rt_memory *out);
+void rf_rt_memheap_reset_peak(void);
 
 #endif /* RINGFENCE_RTTHREAD_IMPL_H */

@@ -1,18 +1,13 @@
 /* rt_kprintf and the like, without stdio. */
+#include "../shared.h"
 #include "impl.h"
 
 #include <limits.h>
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
-static const rf_sink THE_LOG = {to_log, NULL};
-static const rf_sink *the_console = &THE_LOG;
+static const rf_sink *the_console = &RF_COMPAT_LOG;
 
 void rf_rt_console_set(const rf_sink *sink) {
-  the_console = sink != NULL ? sink : &THE_LOG;
+  the_console = sink != NULL ? sink : &RF_COMPAT_LOG;
 }
 
 /* One conversion of a format: between % and the letter. */
@@ -142,16 +137,11 @@ static void put_argument(output *out, const spec *s, char letter, arguments *arg
     put_signed(out, s, next_signed(args, s));
     break;
   case 'u':
-    put_number(out, s, next_unsigned(args, s), 10, 'a', "");
-    break;
   case 'o':
-    put_number(out, s, next_unsigned(args, s), 8, 'a', "");
-    break;
   case 'x':
-    put_number(out, s, next_unsigned(args, s), 16, 'a', "");
-    break;
   case 'X':
-    put_number(out, s, next_unsigned(args, s), 16, 'A', "");
+    put_number(out, s, next_unsigned(args, s), letter == 'u' ? 10 : 8U << (letter != 'o'), letter == 'X' ? 'A' : 'a',
+               "");
     break;
   case 'p':
     put_pointer(out, s, va_arg(args->list, void *));

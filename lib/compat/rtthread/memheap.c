@@ -1,29 +1,44 @@
-/* rt_memheap: heaps of one region each; heap.c glues them. */
+/* rt_memheap: heaps of one region each; heap.c makes one heap of all of them. */
+#include "../shared.h"
 #include "impl.h"
 
-struct rt_memheap *rf_rt_memheap_of(const void *ptr) {
-  struct rt_memheap *found = NULL;
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_MemHeap, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_MemHeap, o)) {
-    struct rt_memheap *const h = (struct rt_memheap *)(void *)o;
-    if (rf_owns(&h->heap.base, ptr) && (found == NULL || h->pool_size < found->pool_size)) {
-      found = h;
-    }
+static rt_size_t the_peak; /* of all memheaps together */
+
+void rf_rt_memheap_totals(struct rt_memory *out) {
+  memset(out, 0, sizeof *out);
+  for (struct rt_object *o = rf_rt_heap_next(&rf_rt_memheap_kind, NULL); o != NULL;
+       o = rf_rt_heap_next(&rf_rt_memheap_kind, o)) {
+    const struct rt_memheap *const h = (const struct rt_memheap *)(const void *)o;
+    out->total += h->pool_size;
+    out->used += h->pool_size - h->available_size;
   }
-  return found;
+  the_peak = the_peak < out->used ? out->used : the_peak;
+  out->max = the_peak;
 }
 
-void rf_rt_memheap_note(struct rt_memheap *heap) {
-  heap->available_size = heap->pool_size - heap->heap.counters.used;
-  heap->max_used_size = heap->heap.counters.peak;
-  rf_rt_heap_changed();
+void rf_rt_memheap_reset_peak(void) {
+  the_peak = 0;
 }
+
+static void publish(struct rt_object *object) {
+  struct rt_memheap *const heap = (struct rt_memheap *)(void *)object;
+  rf_counters const c = rf_compat_counters(heap->calls, &heap->heap.counters);
+  heap->available_size = heap->pool_size - c.used;
+  heap->max_used_size = c.peak;
+#ifdef RT_USING_MEMHEAP_AS_HEAP
+  struct rt_memory all;
+  rf_rt_memheap_totals(&all);
+#endif
+}
+
+const rf_rt_kind rf_rt_memheap_kind = {RT_Object_Class_MemHeap, NULL, offsetof(struct rt_memheap, calls), publish,
+                                       "there is no memheap"};
 
 rt_err_t rt_memheap_init(struct rt_memheap *memheap, const char *name, void *start_addr, rt_size_t size) {
   if (memheap == NULL || start_addr == NULL) {
     return -RT_EINVAL;
   }
-  (void)rt_memheap_detach(memheap); /* made a second time */
+  (void)rt_memheap_detach(memheap); /* initialised a second time */
   memset(memheap, 0, sizeof *memheap);
   (void)rf_memheap_init(&memheap->heap);
   if (rf_memheap_add(&memheap->heap, &memheap->region, memheap->parent.name, start_addr, size) != RF_OK) {
@@ -38,51 +53,19 @@ rt_err_t rt_memheap_init(struct rt_memheap *memheap, const char *name, void *sta
 }
 
 rt_err_t rt_memheap_detach(struct rt_memheap *heap) {
-  if (heap == NULL || !rf_rt_object_remove(&heap->parent, RT_Object_Class_MemHeap)) {
-    return -RT_EINVAL;
-  }
-  rf_deinit(heap->calls);
-  return RT_EOK;
+  return rf_rt_heap_end(&rf_rt_memheap_kind, heap);
 }
 
 void *rf_rt_memheap_alloc_at(struct rt_memheap *heap, rt_size_t size, const rf_site *site) {
-  void *p = NULL;
-  rf_rt_lock();
-  if (rf_rt_object_exists(heap, RT_Object_Class_MemHeap)) {
-    p = rf_alloc_at(heap->calls, size, RF_ALIGN_DEFAULT, site);
-    rf_rt_memheap_note(heap);
-  }
-  rf_rt_unlock();
-  return p;
+  return rf_rt_heap_realloc(&rf_rt_memheap_kind, heap, NULL, size, site);
 }
 
 void *rf_rt_memheap_realloc_at(struct rt_memheap *heap, void *ptr, rt_size_t newsize, const rf_site *site) {
-  void *p = NULL;
-  rf_rt_lock();
-  if (rf_rt_object_exists(heap, RT_Object_Class_MemHeap)) {
-    p = rf_realloc_at(heap->calls, ptr, newsize, RF_ALIGN_DEFAULT, site);
-    rf_rt_memheap_note(heap);
-  }
-  rf_rt_unlock();
-  return p;
+  return rf_rt_heap_realloc(&rf_rt_memheap_kind, heap, ptr, newsize, site);
 }
 
 void rf_rt_memheap_free_at(void *ptr, const rf_site *site) {
-  if (ptr == NULL) {
-    return;
-  }
-  rf_rt_lock();
-  struct rt_memheap *heap = rf_rt_memheap_of(ptr);
-  if (heap == NULL) {
-    heap = (struct rt_memheap *)(void *)rf_rt_object_next(RT_Object_Class_MemHeap, NULL); /* refuses it */
-  }
-  if (heap != NULL) {
-    (void)rf_free_at(heap->calls, ptr, site);
-    rf_rt_memheap_note(heap);
-  } else {
-    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "there is no memheap", ptr, site);
-  }
-  rf_rt_unlock();
+  rf_rt_heap_free_owned(&rf_rt_memheap_kind, ptr, site);
 }
 
 void *rt_memheap_alloc(struct rt_memheap *heap, rt_size_t size) {
@@ -111,19 +94,12 @@ void rt_memheap_info(struct rt_memheap *heap, rt_size_t *total, rt_size_t *used,
   rf_rt_unlock();
 }
 
-/* What does not fit counts as the largest that does. */
-static void narrow(rt_uint32_t *out, rt_size_t value) {
-  if (out != NULL) {
-    *out = value < RT_UINT32_MAX ? (rt_uint32_t)value : RT_UINT32_MAX;
-  }
-}
-
 void rf_rt_memheap_info32(struct rt_memheap *heap, rt_uint32_t *total, rt_uint32_t *used, rt_uint32_t *max_used) {
   rt_size_t all;
   rt_size_t now;
   rt_size_t most;
   rt_memheap_info(heap, &all, &now, &most);
-  narrow(total, all);
-  narrow(used, now);
-  narrow(max_used, most);
+  rf_rt_narrow(total, all);
+  rf_rt_narrow(used, now);
+  rf_rt_narrow(max_used, most);
 }

@@ -12,8 +12,8 @@ void rt_mp_free_sethook(void (*hook)(struct rt_mempool *mp, void *block)) {
   the_free_hook = hook;
 }
 
-/* Brings the public counts up to date. What is read and what is written belong together, hence the lock. */
-static void note(struct rt_mempool *mp) {
+/* Brings the public counts up to date, under the lock so that both belong to one moment. */
+static void publish(struct rt_mempool *mp) {
   rf_mempool_info info;
   rf_rt_lock();
   rf_mempool_info_get(&mp->pool, &info);
@@ -32,7 +32,7 @@ rt_err_t rt_mp_init(struct rt_mempool *mp, const char *name, void *start, rt_siz
   if (mp == NULL || start == NULL || size == 0 || block_size == 0) {
     return -RT_EINVAL;
   }
-  (void)rt_mp_detach(mp); /* made a second time */
+  (void)rt_mp_detach(mp); /* initialised a second time */
   memset(mp, 0, sizeof *mp);
   if (!stride_of(block_size, &stride)) {
     return -RT_ENOMEM;
@@ -44,7 +44,7 @@ rt_err_t rt_mp_init(struct rt_mempool *mp, const char *name, void *start, rt_siz
     return -RT_ENOMEM;
   }
   rf_rt_object_add(&mp->parent, RT_Object_Class_MemPool, name);
-  note(mp);
+  publish(mp);
   return RT_EOK;
 }
 
@@ -98,7 +98,7 @@ void *rt_mp_alloc(rt_mp_t mp, rt_int32_t time) {
     rt_set_errno(status == RF_ERR_TIMEOUT || status == RF_ERR_NO_MEMORY ? -RT_ETIMEOUT : -RT_ERROR);
     return RT_NULL;
   }
-  note(mp);
+  publish(mp);
   rt_set_errno(RT_EOK);
   if (the_alloc_hook != NULL) {
     the_alloc_hook(mp, block);
@@ -130,7 +130,7 @@ void rf_rt_mp_free_at(void *block, const rf_site *site) {
     the_free_hook(mp, block);
   }
   (void)rf_mempool_free_at(&mp->pool, block, site);
-  note(mp);
+  publish(mp);
 }
 
 void rt_mp_free(void *block) {

@@ -1,7 +1,7 @@
-/* Objects and their lists, the lock, owners, the clock, errors and assertions. */
+/* Objects and their lists, the lock, thread owners, the clock, errors and assertions. */
 #include "impl.h"
 
-/* Zeroed static storage is an initialised mutex on the ports at hand. */
+/* Zeroed storage is an initialised mutex in every port. */
 static rf_mutex the_lock;
 
 void rf_rt_lock(void) {
@@ -13,6 +13,8 @@ void rf_rt_unlock(void) {
 }
 
 /* ---- Objects ---- */
+
+struct rt_object *rf_rt_system_heap;
 
 #define CLASS(type, size, at)                                                                                          \
   { (type), {&the_classes[at].object_list, &the_classes[at].object_list}, (size) }
@@ -42,14 +44,6 @@ struct rt_object *rf_rt_object_next(enum rt_object_class_type type, const struct
   return next == head ? NULL : rt_list_entry(next, struct rt_object, list);
 }
 
-bool rf_rt_object_exists(const void *object, enum rt_object_class_type type) {
-  const struct rt_object *o = NULL;
-  do {
-    o = rf_rt_object_next(type, o);
-  } while (o != NULL && o != object);
-  return o != NULL;
-}
-
 void rf_rt_object_add(struct rt_object *object, enum rt_object_class_type type, const char *name) {
   size_t length = name != NULL ? strlen(name) : 0;
   length = length < RT_NAME_MAX - 1 ? length : RT_NAME_MAX - 1;
@@ -66,43 +60,22 @@ void rf_rt_object_add(struct rt_object *object, enum rt_object_class_type type, 
 
 bool rf_rt_object_remove(struct rt_object *object, enum rt_object_class_type type) {
   rf_rt_lock();
-  bool const found = rf_rt_object_exists(object, type);
-  if (found) {
+  const struct rt_object *o = NULL;
+  do {
+    o = rf_rt_object_next(type, o);
+  } while (o != NULL && o != object);
+  if (o != NULL) {
     rt_list_remove(&object->list);
     object->type = RT_Object_Class_Null;
-    rf_rt_heap_gone(object);
+    rf_rt_system_heap = object == rf_rt_system_heap ? NULL : rf_rt_system_heap;
   }
   rf_rt_unlock();
-  return found;
+  return o != NULL;
 }
 
 bool rf_rt_object_named(const struct rt_object *object, const char *name) {
   size_t const length = strlen(name);
   return strlen(object->name) == length && memcmp(object->name, name, length) == 0;
-}
-
-const char rf_rt_small[] = "small";
-const char rf_rt_slabs[] = "slab";
-
-struct rt_memory *rf_rt_memory_next(const char *algorithm, const struct rt_memory *m) {
-  struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, m != NULL ? &m->parent : NULL);
-  while (o != NULL && ((struct rt_memory *)(void *)o)->algorithm != algorithm) {
-    o = rf_rt_object_next(RT_Object_Class_Memory, o);
-  }
-  return (struct rt_memory *)(void *)o;
-}
-
-bool rf_rt_memory_exists(const void *m, const char *algorithm) {
-  return rf_rt_object_exists(m, RT_Object_Class_Memory) && ((const struct rt_memory *)m)->algorithm == algorithm;
-}
-
-void rf_rt_memory_add(struct rt_memory *m, const char *algorithm, const char *name, void *start, rt_size_t total) {
-  m->algorithm = algorithm;
-  m->address = (rt_ubase_t)start;
-  m->total = total;
-  m->used = 0;
-  m->max = 0;
-  rf_rt_object_add(&m->parent, RT_Object_Class_Memory, name);
 }
 
 rt_object_t rt_object_find(const char *name, rt_uint8_t type) {
@@ -137,7 +110,13 @@ rf_allocator *rf_rt_wrapped(rf_allocator *heap, const char *name) {
   return wrapped != NULL ? wrapped : heap;
 }
 
-/* ---- Threads: who asked for a block, and the last error ---- */
+void rf_rt_narrow(rt_uint32_t *out, rt_size_t value) {
+  if (out != NULL) {
+    *out = value < RT_UINT32_MAX ? (rt_uint32_t)value : RT_UINT32_MAX;
+  }
+}
+
+/* ---- Threads: the owner word of their blocks, and the last error ---- */
 
 #if defined(__unix__) || defined(__APPLE__)
 #define PER_THREAD __thread

@@ -1,15 +1,16 @@
 /* rt_slab: heaps of zones and pages. */
+#include "../shared.h"
 #include "impl.h"
 
-void rf_rt_slab_note(rf_rt_slab *m) {
-  m->parent.used = m->heap.counters.used;
-  m->parent.max = m->heap.counters.peak;
+static void publish(struct rt_object *heap) {
+  rf_rt_slab *const m = (rf_rt_slab *)(void *)heap;
+  rf_counters const c = rf_compat_counters(m->calls, &m->heap.counters);
+  m->parent.used = c.used;
+  m->parent.max = c.peak;
 }
 
-/* The heap behind `m`, any pointer; inside the lock. */
-static rf_rt_slab *slab_of_handle(rt_slab_t m) {
-  return rf_rt_memory_exists(m, rf_rt_slabs) ? (rf_rt_slab *)(void *)m : NULL;
-}
+const rf_rt_kind rf_rt_slab_kind = {RT_Object_Class_Memory, "slab", offsetof(rf_rt_slab, calls), publish,
+                                    "there is no such slab heap"};
 
 rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size) {
   size_t const skip = rf_align_gap(begin_addr, RF_ALIGN_DEFAULT);
@@ -23,19 +24,12 @@ rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size) {
   memset(m, 0, sizeof *m);
   m->heap = heap;
   m->calls = rf_rt_wrapped(&m->heap.base, name);
-  rf_rt_memory_add(&m->parent, rf_rt_slabs, name, heap.pages, (size_t)heap.count * RT_MM_PAGE_SIZE);
+  rf_rt_memory_add(&rf_rt_slab_kind, &m->parent, name, heap.pages, (size_t)heap.count * RT_MM_PAGE_SIZE);
   return &m->parent;
 }
 
 rt_err_t rt_slab_detach(rt_slab_t m) {
-  rf_rt_lock();
-  bool const known = slab_of_handle(m) != NULL;
-  rf_rt_unlock();
-  if (!known || !rf_rt_object_remove(&m->parent, RT_Object_Class_Memory)) {
-    return -RT_EINVAL;
-  }
-  rf_deinit(((rf_rt_slab *)(void *)m)->calls);
-  return RT_EOK;
+  return rf_rt_heap_end(&rf_rt_slab_kind, m);
 }
 
 /* ---- Pages ---- */
@@ -43,10 +37,9 @@ rt_err_t rt_slab_detach(rt_slab_t m) {
 void *rt_slab_page_alloc(rt_slab_t m, rt_size_t npages) {
   void *p = NULL;
   rf_rt_lock();
-  rf_rt_slab *const heap = slab_of_handle(m);
-  if (heap != NULL) {
-    p = rf_slab_alloc_pages(&heap->heap, npages, NULL);
-    rf_rt_slab_note(heap);
+  if (rf_rt_heap_exists(&rf_rt_slab_kind, m)) {
+    p = rf_slab_alloc_pages(&((rf_rt_slab *)(void *)m)->heap, npages, NULL);
+    publish(&m->parent);
   }
   rf_rt_unlock();
   return p;
@@ -54,12 +47,11 @@ void *rt_slab_page_alloc(rt_slab_t m, rt_size_t npages) {
 
 void rt_slab_page_free(rt_slab_t m, void *addr, rt_size_t npages) {
   rf_rt_lock();
-  rf_rt_slab *const heap = slab_of_handle(m);
-  if (heap != NULL) {
-    (void)rf_slab_free_pages(&heap->heap, addr, npages, NULL);
-    rf_rt_slab_note(heap);
+  if (rf_rt_heap_exists(&rf_rt_slab_kind, m)) {
+    (void)rf_slab_free_pages(&((rf_rt_slab *)(void *)m)->heap, addr, npages, NULL);
+    publish(&m->parent);
   } else if (addr != NULL) {
-    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "there is no such slab heap", addr, NULL);
+    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, rf_rt_slab_kind.missing, addr, NULL);
   }
   rf_rt_unlock();
 }
@@ -67,42 +59,15 @@ void rt_slab_page_free(rt_slab_t m, void *addr, rt_size_t npages) {
 /* ---- Blocks ---- */
 
 void *rf_rt_slab_alloc_at(rt_slab_t m, rt_size_t size, const rf_site *site) {
-  void *p = NULL;
-  rf_rt_lock();
-  rf_rt_slab *const heap = slab_of_handle(m);
-  if (heap != NULL && size != 0) {
-    p = rf_alloc_at(heap->calls, size, RF_ALIGN_DEFAULT, site);
-    rf_rt_slab_note(heap);
-  }
-  rf_rt_unlock();
-  return p;
+  return size != 0 ? rf_rt_heap_realloc(&rf_rt_slab_kind, m, NULL, size, site) : NULL;
 }
 
 void *rf_rt_slab_realloc_at(rt_slab_t m, void *ptr, rt_size_t size, const rf_site *site) {
-  void *p = NULL;
-  rf_rt_lock();
-  rf_rt_slab *const heap = slab_of_handle(m);
-  if (heap != NULL && (ptr != NULL || size != 0)) {
-    p = rf_realloc_at(heap->calls, ptr, size, RF_ALIGN_DEFAULT, site);
-    rf_rt_slab_note(heap);
-  }
-  rf_rt_unlock();
-  return p;
+  return ptr != NULL || size != 0 ? rf_rt_heap_realloc(&rf_rt_slab_kind, m, ptr, size, site) : NULL;
 }
 
 void rf_rt_slab_free_at(rt_slab_t m, void *ptr, const rf_site *site) {
-  if (ptr == NULL) {
-    return;
-  }
-  rf_rt_lock();
-  rf_rt_slab *const heap = slab_of_handle(m);
-  if (heap != NULL) {
-    (void)rf_free_at(heap->calls, ptr, site);
-    rf_rt_slab_note(heap);
-  } else {
-    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "there is no such slab heap", ptr, site);
-  }
-  rf_rt_unlock();
+  rf_rt_heap_free(&rf_rt_slab_kind, m, ptr, site);
 }
 
 void *rt_slab_alloc(rt_slab_t m, rt_size_t size) {

@@ -1,9 +1,17 @@
 /* memcheck, memtrace and the lists: heaps printed on the console. */
 #include "impl.h"
 
-/* Whether the arguments of a command ask for this object. */
-static bool wanted(const struct rt_object *object, int argc, char **argv) {
-  return argc < 2 || rf_rt_object_named(object, argv[1]);
+/* Visits the objects of a class, or the one that the command names; false where a visit returned that. */
+static bool for_each(enum rt_object_class_type type, int argc, char **argv, bool (*visit)(struct rt_object *o)) {
+  bool fine = true;
+  rf_rt_lock();
+  for (struct rt_object *o = rf_rt_object_next(type, NULL); o != NULL; o = rf_rt_object_next(type, o)) {
+    if (argc < 2 || rf_rt_object_named(o, argv[1])) {
+      fine = visit(o) && fine;
+    }
+  }
+  rf_rt_unlock();
+  return fine;
 }
 
 /* A block, for a heap (NULL: one without owners). */
@@ -22,32 +30,32 @@ static void print_blocks(rf_allocator *heap, rf_rt_smem *m) {
   }
 }
 
-static bool check(rf_allocator *heap, const char *name) {
+/* ---- Heaps ---- */
+
+static rf_allocator *calls_of(const struct rt_object *o) {
+  static const rf_rt_kind *const kinds[] = {&rf_rt_smem_kind, &rf_rt_slab_kind, &rf_rt_memheap_kind};
+  unsigned i = 0;
+  while (!rf_rt_heap_is(kinds[i], o)) {
+    i++;
+  }
+  return rf_rt_calls(kinds[i], o);
+}
+
+static bool check(struct rt_object *o) {
   rf_fault where;
-  if (rf_check(heap, &where) == RF_OK) {
+  if (rf_check(calls_of(o), &where) == RF_OK) {
     return true;
   }
-  rt_kprintf("%s: %s at %p\n", name, where.what, where.ptr);
+  rt_kprintf("%s: %s at %p\n", o->name, where.what, where.ptr);
   return false;
 }
 
-/* ---- Small memory and slabs ---- */
-
-/* What calls to a heap of the class Memory go to. */
-static rf_allocator *calls_of(struct rt_object *o) {
-  const struct rt_memory *const m = (const struct rt_memory *)(const void *)o;
-  return m->algorithm == rf_rt_slabs ? ((rf_rt_slab *)(void *)o)->calls : ((rf_rt_smem *)(void *)o)->calls;
+int memcheck(int argc, char **argv) {
+  return for_each(RT_Object_Class_Memory, argc, argv, check) ? 0 : -RT_ERROR;
 }
 
-int memcheck(int argc, char **argv) {
-  bool fine = true;
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_Memory, o)) {
-    fine = (!wanted(o, argc, argv) || check(calls_of(o), o->name)) && fine;
-  }
-  rf_rt_unlock();
-  return fine ? 0 : -RT_ERROR;
+int memheapcheck(int argc, char **argv) {
+  return for_each(RT_Object_Class_MemHeap, argc, argv, check) ? 0 : -RT_ERROR;
 }
 
 static void trace_smem(rf_rt_smem *m) {
@@ -61,26 +69,35 @@ static void trace_slab(rf_rt_slab *m) {
   print_blocks(&m->heap.base, NULL);
 }
 
-static void trace_memory(struct rt_memory *m) {
-  rt_kprintf("%s: total %lu, used %lu, most used %lu\n", m->parent.name, m->total, m->used, m->max);
-  if (m->algorithm == rf_rt_slabs) {
-    trace_slab((rf_rt_slab *)(void *)m);
+static bool trace_memory(struct rt_object *o) {
+  const struct rt_memory *const m = (const struct rt_memory *)(const void *)o;
+  rt_kprintf("%s: total %lu, used %lu, most used %lu\n", o->name, m->total, m->used, m->max);
+  if (rf_rt_heap_is(&rf_rt_slab_kind, o)) {
+    trace_slab((rf_rt_slab *)(void *)o);
   } else {
-    trace_smem((rf_rt_smem *)(void *)m);
+    trace_smem((rf_rt_smem *)(void *)o);
   }
+  return true;
 }
 
 int memtrace(int argc, char **argv) {
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_Memory, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_Memory, o)) {
-    if (wanted(o, argc, argv)) {
-      trace_memory((struct rt_memory *)(void *)o);
-    }
-  }
-  rf_rt_unlock();
+  (void)for_each(RT_Object_Class_Memory, argc, argv, trace_memory);
   return 0;
 }
+
+static bool trace_memheap(struct rt_object *o) {
+  struct rt_memheap *const h = (struct rt_memheap *)(void *)o;
+  rt_kprintf("%s: total %lu, free %lu, most used %lu\n", o->name, h->pool_size, h->available_size, h->max_used_size);
+  print_blocks(&h->heap.base, NULL);
+  return true;
+}
+
+int memheaptrace(int argc, char **argv) {
+  (void)for_each(RT_Object_Class_MemHeap, argc, argv, trace_memheap);
+  return 0;
+}
+
+/* ---- Lists ---- */
 
 void list_mem(void) {
   rt_size_t total;
@@ -90,60 +107,27 @@ void list_mem(void) {
   rt_kprintf("total %lu, used %lu, most used %lu\n", total, used, max);
 }
 
-/* ---- memheap ---- */
-
-int memheapcheck(int argc, char **argv) {
-  bool fine = true;
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_MemHeap, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_MemHeap, o)) {
-    fine = (!wanted(o, argc, argv) || check(((struct rt_memheap *)(void *)o)->calls, o->name)) && fine;
-  }
-  rf_rt_unlock();
-  return fine ? 0 : -RT_ERROR;
-}
-
-static void trace_memheap(struct rt_memheap *h) {
-  rt_kprintf("%s: total %lu, free %lu, most used %lu\n", h->parent.name, h->pool_size, h->available_size,
-             h->max_used_size);
-  print_blocks(&h->heap.base, NULL);
-}
-
-int memheaptrace(int argc, char **argv) {
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_MemHeap, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_MemHeap, o)) {
-    if (wanted(o, argc, argv)) {
-      trace_memheap((struct rt_memheap *)(void *)o);
-    }
-  }
-  rf_rt_unlock();
-  return 0;
+static bool list_one_memheap(struct rt_object *o) {
+  const struct rt_memheap *const h = (const struct rt_memheap *)(const void *)o;
+  rt_kprintf("%-*s %10lu %10lu %10lu\n", RT_NAME_MAX, o->name, h->pool_size, h->max_used_size, h->available_size);
+  return true;
 }
 
 long list_memheap(void) {
   rt_kprintf("%-*s %10s %10s %10s\n", RT_NAME_MAX, "memheap", "total", "most used", "free");
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_MemHeap, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_MemHeap, o)) {
-    const struct rt_memheap *const h = (const struct rt_memheap *)(const void *)o;
-    rt_kprintf("%-*s %10lu %10lu %10lu\n", RT_NAME_MAX, o->name, h->pool_size, h->max_used_size, h->available_size);
-  }
-  rf_rt_unlock();
+  (void)for_each(RT_Object_Class_MemHeap, 0, NULL, list_one_memheap);
   return 0;
 }
 
-/* ---- Pools ---- */
+static bool list_one_pool(struct rt_object *o) {
+  const struct rt_mempool *const mp = (const struct rt_mempool *)(const void *)o;
+  rt_kprintf("%-*s %10lu %10lu %10lu\n", RT_NAME_MAX, o->name, mp->block_size, mp->block_total_count,
+             mp->block_free_count);
+  return true;
+}
 
 long list_mempool(void) {
   rt_kprintf("%-*s %10s %10s %10s\n", RT_NAME_MAX, "mempool", "block size", "blocks", "free");
-  rf_rt_lock();
-  for (struct rt_object *o = rf_rt_object_next(RT_Object_Class_MemPool, NULL); o != NULL;
-       o = rf_rt_object_next(RT_Object_Class_MemPool, o)) {
-    const struct rt_mempool *const mp = (const struct rt_mempool *)(const void *)o;
-    rt_kprintf("%-*s %10lu %10lu %10lu\n", RT_NAME_MAX, o->name, mp->block_size, mp->block_total_count,
-               mp->block_free_count);
-  }
-  rf_rt_unlock();
+  (void)for_each(RT_Object_Class_MemPool, 0, NULL, list_one_pool);
   return 0;
 }

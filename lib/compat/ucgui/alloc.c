@@ -76,7 +76,7 @@ static rf_handle_usage usage(void) {
   return u;
 }
 
-/* What is to be another heap must not have blocks in use. */
+/* A heap with live blocks cannot be replaced. */
 static bool may_change(const void *p) {
   if (the_calls != NULL && usage().used_blocks != 0) {
     (void)rf_fault_refuse(NULL, RF_ERR_BUSY, "the heap is in use", p, NULL);

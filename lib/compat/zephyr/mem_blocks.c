@@ -26,7 +26,7 @@ static int bad_argument(void) {
   return -EINVAL;
 }
 
-/* What sys_mem_blocks_free answers, and most others. */
+/* The error of sys_mem_blocks_free, and of most other calls. */
 static int error_of(rf_status status) {
   switch (status) {
   case RF_OK:

@@ -53,18 +53,18 @@ static bool index_of(const struct k_mem_slab *slab, const void *ptr, uint32_t *i
 
 #define NO_LINK UINTPTR_MAX /* of a block that is out */
 
-static uintptr_t seal_of(const struct k_mem_slab *slab, const void *block) {
+static uintptr_t mask_of(const struct k_mem_slab *slab, const void *block) {
   return ((uintptr_t)block ^ (uintptr_t)slab) * (uintptr_t)0x9E3779B97F4A7C15U;
 }
 
 static uintptr_t link_get(const struct k_mem_slab *slab, const void *block) {
   uintptr_t word;
   memcpy(&word, block, sizeof word);
-  return word ^ seal_of(slab, block);
+  return word ^ mask_of(slab, block);
 }
 
 static void link_set(const struct k_mem_slab *slab, void *block, uintptr_t link) {
-  uintptr_t const word = link ^ seal_of(slab, block);
+  uintptr_t const word = link ^ mask_of(slab, block);
   memcpy(block, &word, sizeof word);
 }
 
@@ -92,14 +92,14 @@ static bool is_in_list(const struct k_mem_slab *slab, const void *block) {
 
 /* ---- Taking and giving back; with the lock held ---- */
 
-static void count(struct k_mem_slab *slab, uint32_t used) {
+static void set_used(struct k_mem_slab *slab, uint32_t used) {
   __atomic_store_n(&slab->info.num_used, used, __ATOMIC_RELAXED);
   if (slab->info.max_used < used) {
     __atomic_store_n(&slab->info.max_used, used, __ATOMIC_RELAXED);
   }
 }
 
-static int take(struct k_mem_slab *slab, void **mem) {
+static int pop_block(struct k_mem_slab *slab, void **mem) {
   char *const listed = slab->free_list;
   if (slab->fresh == 0 && RF_TRACK) {
     rf_track_arena(slab->buffer, bytes_of(slab)); /* no init has run for static ones */
@@ -117,21 +117,21 @@ static int take(struct k_mem_slab *slab, void **mem) {
     return -ENOMEM;
   }
   link_set(slab, *mem, NO_LINK);
-  count(slab, slab->info.num_used + 1);
+  set_used(slab, slab->info.num_used + 1);
   rf_track_alloc(*mem, slab->info.block_size);
   return 0;
 }
 
-static void put(struct k_mem_slab *slab, char *block) {
+static void push_block(struct k_mem_slab *slab, char *block) {
   rf_track_free(block, slab->info.block_size);
   link_set(slab, block,
            slab->free_list != NULL ? 1 + (uintptr_t)(slab->free_list - slab->buffer) / slab->info.block_size : 0);
   slab->free_list = block;
-  count(slab, slab->info.num_used - 1);
+  set_used(slab, slab->info.num_used - 1);
 }
 
 /* NULL where the block is out. */
-static const char *why_not(const struct k_mem_slab *slab, const void *block, rf_status *status) {
+static const char *reject_reason(const struct k_mem_slab *slab, const void *block, rf_status *status) {
   uint32_t index;
   *status = RF_ERR_BAD_POINTER;
   if (!index_of(slab, block, &index)) {
@@ -164,7 +164,8 @@ static void dequeue(struct k_mem_slab *slab, const waiter *w) {
   *link = w->next;
 }
 
-/* The event is set inside the lock, which the thread takes before it lets go of the event: it cannot vanish meanwhile. */
+/* The event is set inside the lock, which the thread takes before it lets go of the event: it cannot vanish
+ * meanwhile. */
 static void serve_first(struct k_mem_slab *slab, char *block) {
   waiter *const w = slab->waiters;
   dequeue(slab, w);
@@ -217,7 +218,7 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   *mem = NULL;
   rf_mutex_lock(&slab->lock.mutex);
   rf_track_enter();
-  int status = take(slab, mem);
+  int status = pop_block(slab, mem);
   const void *const at = slab->free_list;
   rf_track_leave();
   if (status == -ENOMEM && timeout.ticks != 0 && !rf_port_in_interrupt()) {
@@ -230,15 +231,15 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   return status;
 }
 
-static void give_back(struct k_mem_slab *slab, void *block, const rf_site *site) {
+static void free_block(struct k_mem_slab *slab, void *block, const rf_site *site) {
   rf_status status;
   rf_mutex_lock(&slab->lock.mutex);
   rf_track_enter();
-  const char *const what = why_not(slab, block, &status);
+  const char *const what = reject_reason(slab, block, &status);
   if (what == NULL && slab->waiters != NULL) {
     serve_first(slab, (char *)block);
   } else if (what == NULL) {
-    put(slab, (char *)block);
+    push_block(slab, (char *)block);
   }
   rf_track_leave();
   rf_mutex_unlock(&slab->lock.mutex);
@@ -250,7 +251,7 @@ static void give_back(struct k_mem_slab *slab, void *block, const rf_site *site)
 void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address, const rf_site *site) {
   void *const block = by_address && mem != NULL && !holds(slab, mem) ? *(void **)mem : mem;
   if (block != NULL) {
-    give_back(slab, block, site);
+    free_block(slab, block, site);
   }
 }
 

@@ -28,10 +28,15 @@ void *sys_multi_heap_alloc(struct sys_multi_heap *mheap, void *cfg, size_t bytes
   return sys_multi_heap_aligned_alloc(mheap, cfg, 0, bytes);
 }
 
+/* A checker may keep blocks outside the heap's memory. */
+static bool owns(struct sys_heap *heap, const void *addr) {
+  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  return (uintptr_t)addr - (uintptr_t)heap->init_mem < heap->init_bytes || (calls != NULL && rf_owns(calls, addr));
+}
+
 const struct sys_multi_heap_rec *sys_multi_heap_get_heap(const struct sys_multi_heap *mheap, void *addr) {
   for (unsigned i = 0; i < mheap->nheaps; i++) {
-    const struct sys_heap *const heap = mheap->heaps[i].heap;
-    if ((uintptr_t)addr - (uintptr_t)heap->init_mem < heap->init_bytes) {
+    if (owns(mheap->heaps[i].heap, addr)) {
       return &mheap->heaps[i];
     }
   }

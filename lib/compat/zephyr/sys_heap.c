@@ -2,12 +2,13 @@
 #include <errno.h>
 #include <ringfence/dump.h>
 #include <ringfence/layout.h>
-#include <ringfence/port.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/sys_heap.h>
 #include <string.h>
 
-/* What a block is aligned to where nothing else is asked for. */
+#include "../shared.h"
+
+/* The default alignment of a block. */
 #define ALIGN 8
 
 static rf_zephyr_wrap_fn the_wrap;
@@ -28,19 +29,26 @@ void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
   memset(heap, 0, sizeof *heap);
   heap->init_mem = mem;
   heap->init_bytes = bytes;
-  if (rf_simple_init_fine(&heap->simple, mem, bytes) != RF_OK) {
+  if (rf_zephyr_chunk_heap_init(&heap->chunks, mem, bytes) != RF_OK) {
     return;
   }
   heap->heap = (struct z_heap *)(void *)heap;
-  heap->calls = the_wrap != NULL ? the_wrap(&heap->simple.base, heap, the_wrap_context) : &heap->simple.base;
+  heap->calls = the_wrap != NULL ? the_wrap(&heap->chunks.base, heap, the_wrap_context) : &heap->chunks.base;
   (void)sys_heap_array_save(heap);
 }
 
 /* ---- Blocks ---- */
 
-/* What is no power of two stays as it is, to be turned down. */
+/* An alignment that is no power of two is passed on unchanged, to be rejected there. */
 static size_t at_least_words(size_t align) {
   return align == 0 || (align < ALIGN && rf_is_pow2(align)) ? ALIGN : align;
+}
+
+/* Tells the listeners of a new block. */
+static void announce(struct sys_heap *heap, void *p) {
+  size_t const used = rf_compat_counters(heap->calls, &heap->chunks.counters).used;
+  heap->peak = MAX(heap->peak, used);
+  heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(heap->calls, p));
 }
 
 void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, const rf_site *site) {
@@ -50,7 +58,7 @@ void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, cons
   }
   void *const p = rf_alloc_at(calls, bytes, at_least_words(align), site);
   if (p != NULL) {
-    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+    announce(heap, p);
   }
   return p;
 }
@@ -77,7 +85,7 @@ void *rf_zephyr_realloc_at(struct sys_heap *heap, void *ptr, size_t align, size_
   size_t const before = rf_usable_size(calls, ptr);
   void *const p = rf_realloc_at(calls, ptr, bytes, at_least_words(align), site);
   if (p != NULL) {
-    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(calls, p));
+    announce(heap, p);
     heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), ptr, before);
   }
   return p;
@@ -116,20 +124,14 @@ bool sys_heap_validate(struct sys_heap *heap) {
   return calls == NULL || rf_check(calls, NULL) == RF_OK;
 }
 
-static void to_log(void *context, const char *text, size_t len) {
-  (void)context;
-  rf_port_log(text, len);
-}
-
 void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
-  rf_sink const log = {to_log, NULL};
   rf_dump_options const options = {true, true, dump_chunks ? SIZE_MAX : 0, 80};
   if (rf_zephyr_allocator(heap) != NULL) {
-    (void)rf_dump(rf_zephyr_allocator(heap), &log, &options); /* damage is printed, too */
+    (void)rf_dump(rf_zephyr_allocator(heap), &RF_COMPAT_LOG, &options); /* damage is printed, too */
   }
 }
 
-/* Of a heap that is not made yet: what can be had in one block. */
+/* The largest block of a heap that is not initialised yet. */
 static size_t room(const struct sys_heap *heap) {
   size_t const gap = rf_align_gap(heap->init_mem, ALIGN);
   size_t const bytes = heap->init_bytes > gap ? ROUND_DOWN(heap->init_bytes - gap, ALIGN) : 0;
@@ -143,11 +145,11 @@ int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *s
   rf_stats s = {0};
   s.free_bytes = room(heap);
   if (heap->heap != NULL) {
-    rf_stats_get(&heap->simple.base, &s);
+    rf_stats_get(heap->calls, &s);
   }
   stats->free_bytes = s.free_bytes;
   stats->allocated_bytes = s.used;
-  stats->max_allocated_bytes = s.peak;
+  stats->max_allocated_bytes = heap->peak;
   return 0;
 }
 
@@ -155,7 +157,7 @@ int sys_heap_runtime_stats_reset_max(struct sys_heap *heap) {
   if (heap == NULL) {
     return -EINVAL;
   }
-  heap->simple.counters.peak = heap->simple.counters.used;
+  heap->peak = heap->heap != NULL ? rf_compat_counters(heap->calls, &heap->chunks.counters).used : 0;
   return 0;
 }
 

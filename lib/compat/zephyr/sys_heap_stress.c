@@ -34,7 +34,7 @@ static size_t next_size(stress *s, size_t total_bytes) {
   return 1 + next_random(s) % bound;
 }
 
-static void put(stress *s, void *ptr, size_t bytes) {
+static void add_block(stress *s, void *ptr, size_t bytes) {
   s->result->total_allocs++;
   if (ptr != NULL) {
     s->result->successful_allocs++;
@@ -44,7 +44,7 @@ static void put(stress *s, void *ptr, size_t bytes) {
 }
 
 /* Takes one out of the list; there is one. */
-static void *take(stress *s) {
+static void *remove_random(stress *s) {
   live_block *const chosen = &s->live[next_random(s) % s->count];
   live_block const block = *chosen;
   *chosen = s->live[--s->count];
@@ -69,9 +69,9 @@ void sys_heap_stress(void *(*alloc_fn)(void *arg, size_t bytes), void (*free_fn)
   for (uint32_t i = 0; s.room != 0 && i < op_count; i++) {
     if (wants_more(&s, total_bytes, target_percent)) {
       size_t const bytes = next_size(&s, total_bytes);
-      put(&s, alloc_fn(arg, bytes), bytes);
+      add_block(&s, alloc_fn(arg, bytes), bytes);
     } else {
-      free_fn(arg, take(&s));
+      free_fn(arg, remove_random(&s));
     }
     result->accumulated_in_use_bytes += s.in_use;
   }

@@ -1,4 +1,5 @@
-/* The heap of k_malloc in programs that do not configure its size: by itself, so that one that does brings its own. */
+/* The heap of k_malloc, in a source of its own: one that the program configures takes its place. */
+#define RINGFENCE_ZEPHYR_SYSTEM_HEAP
 #include <ringfence/zephyr/kheap.h>
 
-K_HEAP_DEFINE(_system_heap, RF_ZEPHYR_POOL_SIZE);
+K_HEAP_DEFINE(_system_heap, K_HEAP_MEM_POOL_SIZE);

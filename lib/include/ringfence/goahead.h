@@ -1,18 +1,20 @@
-/* GoAhead's memory allocator over Ringfence: code that was written for it compiles unchanged, and can be checked on a host.
+/* GoAhead's memory allocator over Ringfence: code that was written for it compiles unchanged, and can be checked on a
+ * host.
  *
  *     wopenAlloc(NULL, 64 * 1024, WEBS_USE_MALLOC);
  *     char *p = walloc(13);
  *     wfree(p);
  *     wcloseAlloc();
  *
- * Include this as <ringfence/goahead.h>, or add //lib/compat:goahead_paths to a target and include "goahead.h" as ever. There are
- * four generations of names for the same calls: walloc (GoAhead 3 and later), galloc (3.0), balloc (GoAhead 2, which includes
- * "uemf.h"), and alloc (openAlloc, closeAlloc: the allocator as described on its own). The short names of the last, macros such as SHIFT among them, are left
- * out where RF_GOAHEAD_NO_SHORT_NAMES is defined. The work is done by rf_sizeclass.
+ * Include this as <ringfence/goahead.h>, or add //lib/compat:goahead_paths to a target and include "goahead.h" as ever.
+ * There are four generations of names for the same calls: walloc (GoAhead 3 and later), galloc (3.0), balloc (GoAhead
+ * 2, which includes "uemf.h"), and alloc (openAlloc, closeAlloc: the allocator as described on its own). The short
+ * names of the last, macros such as SHIFT among them, are left out where RF_GOAHEAD_NO_SHORT_NAMES is defined. The work
+ * is done by rf_sizeclass.
  *
- * What is better than the original: sizes have no int in between; the first opener's flags stay; a bad, foreign or repeated free
- * is refused and reported, of malloc'ed blocks too; the buffer is used to its last byte; all that was malloc'ed is given back at
- * the last close, which lists what is still live; a use after that opens again.
+ * Better than the original: sizes have no int in between; the first opener's flags stay; a bad, foreign or
+ * repeated free is refused and reported, of malloc'ed blocks too; the buffer is used to its last byte; all that was
+ * malloc'ed is given back at the last close, which lists what is still live; a use after that opens again.
  *
  * Threads and interrupts: none may call while another does, as in the original. There is one heap for the program.
  *
@@ -67,24 +69,24 @@ typedef struct WebsAlloc {
 /* Called with the size of each request that could not be served. Must not allocate. */
 typedef void (*WebsMemNotifier)(ssize size);
 
-/* Opens the heap over `bufsize` bytes at `buf`, the caller's until the last close; NULL: over `bufsize` bytes of malloc's, 0
- * for WEBS_DEFAULT_MEM. Where it is open already only counts, and the arguments are not looked at. 0; -1 where malloc has no
- * memory, or the size is negative or too small for a block. */
+/* Opens the heap over `bufsize` bytes at `buf`, the caller's until the last close; NULL: over `bufsize` bytes of
+ * malloc's, 0 for WEBS_DEFAULT_MEM. Where it is open already only counts, and the arguments are not looked at. 0; -1
+ * where malloc has no memory, or the size is negative or too small for a block. */
 int wopenAlloc(void *buf, int bufsize, int flags);
 
-/* Takes one open back; the last ends the heap: live blocks are listed on the log (rf_port_log) and gone. Nothing where it is not
- * open. */
+/* Takes one open back; the last ends the heap: live blocks are listed on the log (rf_port_log) and gone. Nothing where
+ * it is not open. */
 void wcloseAlloc(void);
 
-/* `size` bytes (0 allowed), aligned to RF_ALIGN_DEFAULT; NULL for a negative size and where there is no memory. Opens by
- * wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0), that is without malloc for more, if nobody has. */
+/* `size` bytes (0 allowed), aligned to RF_ALIGN_DEFAULT; NULL for a negative size and where there is no memory. Opens
+ * by wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0), that is without malloc for more, if nobody has. */
 void *walloc(ssize size);
 
 /* Gives a block back. NULL does nothing; what is no live block is refused and reported. */
 void wfree(void *mp);
 
-/* Resizes: the same block where the size fits it (0 counts as 1), else another with the contents. NULL allocates. NULL, and the
- * block as it was, for a negative size and where there is no memory. */
+/* Resizes: the same block where the size fits it (0 counts as 1), else another with the contents. NULL allocates. NULL,
+ * and the block as it was, for a negative size and where there is no memory. */
 void *wrealloc(void *mp, ssize newsize);
 
 /* A copy of a string (NULL: of ""), or of `usize` bytes, in a new block; NULL where there is no memory. */
@@ -118,8 +120,8 @@ void websSetMemNotifier(WebsMemNotifier cback);
 
 typedef WebsAlloc bType;
 
-/* Writes the statistics per class, and per call site where the code was built with sites, by `writefn` (as fprintf's format
- * and arguments, after the handle); NULL: to the log. */
+/* Writes the statistics per class, and per call site where the code was built with sites, by `writefn` (as fprintf's
+ * format and arguments, after the handle); NULL: to the log. */
 void bstats(int handle, void (*writefn)(int handle, char *fmt, ...));
 
 #define bopen(buf, bufsize, flags) wopenAlloc((buf), (bufsize), (flags))
@@ -191,18 +193,18 @@ void setMemNotifier(MemNotifier cback);
 
 #endif
 
-/* ---- Ours ---- */
+/* ---- Additions ---- */
 
-/* What serves as malloc from the next open on: NULL for the default, which is the C library's, or nothing where there is
- * none (an open then needs a buffer). Not while the heap is open. */
+/* Sets the fallback allocator from the next open on; NULL for the default, which is the C library's, or nothing where there
+ * is none (an open then needs a buffer). Not while the heap is open. */
 void rf_goahead_malloc_set(rf_allocator *allocator);
 
-/* Makes what all calls go to of the heap: a checker around it, for example. NULL: the heap itself. Called at the next open;
- * at the last close its result is ended by rf_deinit. */
+/* Makes what all calls go to of the heap: a checker around it, for example. NULL: the heap itself. Called at the next
+ * open; at the last close its result is ended by rf_deinit. */
 typedef rf_allocator *(*rf_goahead_wrap)(rf_allocator *heap, void *context);
 void rf_goahead_wrap_set(rf_goahead_wrap wrap, void *context);
 
-/* What all calls go to now; NULL while the heap is not open. */
+/* The heap or the checker around it; NULL while the heap is not open. */
 rf_allocator *rf_goahead_allocator(void);
 
 /* The calls with their site as an argument. */
@@ -225,7 +227,7 @@ void rf_goahead_valid_at(cvoid *mp, const rf_site *site);
 #define wdup(ptr, usize) rf_goahead_dup_at((ptr), (usize), RF_HERE)
 #define wvalid(mp) rf_goahead_valid_at((mp), RF_HERE)
 #ifndef RF_GOAHEAD_NO_SHORT_NAMES
-/* Of one argument; others are somebody else's alloc. */
+/* With one argument; calls with more are another function's. */
 #define rf_goahead_ninth_(a, b, c, d, e, f, g, h, i, ...) i
 #define rf_goahead_alloc_(size) rf_goahead_alloc_at((size), RF_HERE)
 #define rf_goahead_other_(...) alloc(__VA_ARGS__)

@@ -1,20 +1,22 @@
-/* RT-Thread's memory management over Ringfence: code that was written for it compiles unchanged, and can be checked on a host.
+/* RT-Thread's memory management over Ringfence: code that was written for it compiles unchanged, and can be checked on
+ * a host.
  *
  *     static rt_uint8_t memory[64 * 1024];
  *     rt_system_heap_init(memory, memory + sizeof memory);
  *     char *p = rt_malloc(13);
  *     rt_free(p);
  *
- * Include this as <ringfence/rtthread.h>, or add //lib/compat:rtthread_paths to a target and include <rtthread.h> as ever.
- * Names, arguments and return values are those of RT-Thread 5.0; where 3.x and 4.x differ (hooks that take the pointer itself,
- * figures in rt_uint32_t) both compile. The work is done by rf_smallmem, rf_slab, rf_memheap and rf_mempool.
+ * Include this as <ringfence/rtthread.h>, or add //lib/compat:rtthread_paths to a target and include <rtthread.h> as
+ * ever. Names, arguments and return values are those of RT-Thread 5.0; where 3.x and 4.x differ (hooks that take the
+ * pointer itself, figures in rt_uint32_t) both compile. The work is done by rf_smallmem, rf_slab, rf_memheap and
+ * rf_mempool.
  *
- * What is better than the original: sizes and products that wrap give RT_NULL; a bad, foreign or repeated free is refused and
- * reported; a realloc grows in place and, where it fails, leaves the block; statistics count what was requested, and their peaks
- * are true; hooks run outside the lock and only for what succeeds.
+ * Better than the original: sizes and products that wrap give RT_NULL; a bad, foreign or repeated free is
+ * refused and reported; a realloc grows in place and, where it fails, leaves the block; statistics count what was
+ * requested, and their peaks are true; hooks run outside the lock and only for what succeeds.
  *
- * Threads: any, at any time, for every function below unless it says otherwise. One mutex guards all heaps and the list of
- * objects; pools have their own. Interrupts: with port/bare.c, where a mutex masks them.
+ * Threads: any, at any time, for every function below unless it says otherwise. One mutex guards all heaps and the list
+ * of objects; pools have their own. Interrupts: with port/bare.c, where a mutex masks them.
  *
  * In code that is built with sites (RF_SITES=1) rt_malloc and the like pass on where they were called. */
 #ifndef RINGFENCE_RTTHREAD_H
@@ -33,13 +35,14 @@ extern "C" {
 
 /* ---- System heap ---- */
 
-/* On a host, a program in which no board's code has made a heap gets one of so many bytes, at its first call that needs one. */
+/* On a host, a program in which no board's code has made a heap gets one of so many bytes, at its first call that needs
+ * one. */
 #define RF_RT_HEAP_SIZE (4 * 1024 * 1024)
 
 /* Makes the heap that rt_malloc and the like serve from of the bytes from `begin_addr` up to `end_addr`, which stay the
- * caller's until it ends: by a second call, which need not give another (RT_NULL, RT_NULL). Blocks still live are gone then.
- * Where the memory is too small for a heap, a line says so on the console and there is none. Not while another thread uses
- * the heap. */
+ * caller's until it ends: by a second call, which need not give another (RT_NULL, RT_NULL). Blocks still live are gone
+ * then. Where the memory is too small for a heap, a line says so on the console and there is none. Not while another
+ * thread uses the heap. */
 void rt_system_heap_init(void *begin_addr, void *end_addr);
 void rt_system_heap_init_generic(void *begin_addr, void *end_addr); /* the same */
 
@@ -55,20 +58,22 @@ void *rt_calloc(rt_size_t count, rt_size_t size);
 /* RT_NULL does nothing; what is not a live block is refused and reported. */
 void rt_free(void *ptr);
 
-/* `size` bytes at a multiple of `align`; RT_NULL too for 0 bytes and where `align` is no power of two. Freed by either of
- * rt_free_align and rt_free. */
+/* `size` bytes at a multiple of `align`; RT_NULL too for 0 bytes and where `align` is no power of two. Freed by either
+ * of rt_free_align and rt_free. */
 void *rt_malloc_align(rt_size_t size, rt_size_t align);
 void rt_free_align(void *ptr);
 
 /* A copy of the NUL-terminated `s` from rt_malloc. */
 char *rt_strdup(const char *s);
 
-/* Bytes of the system heap, bytes requested and live now, and the most there were at once; a null pointer skips a figure. */
+/* Bytes of the system heap, bytes requested and live now, and the most there were at once; a null pointer skips a
+ * figure. */
 void rt_memory_info(rt_size_t *total, rt_size_t *used, rt_size_t *max_used);
 
-/* One hook of each kind; RT_NULL removes it. malloc: after success of rt_malloc, rt_calloc and rt_malloc_align, with the block.
- * realloc: on entry with the old block, on exit after success with the new one. free: before a live block is given back. They run in the
- * caller's thread with no lock held and may use the heap. Hooks that take `void **` may replace the pointer. */
+/* One hook of each kind; RT_NULL removes it. malloc: after success of rt_malloc, rt_calloc and rt_malloc_align, with
+ * the block. realloc: on entry with the old block, on exit after success with the new one. free: before a live block is
+ * given back. They run in the caller's thread with no lock held and may use the heap. Hooks that take `void **` may
+ * replace the pointer. */
 void rt_malloc_sethook(void (*hook)(void **ptr, rt_size_t size));
 void rt_realloc_set_entry_hook(void (*hook)(void **ptr, rt_size_t size));
 void rt_realloc_set_exit_hook(void (*hook)(void **ptr, rt_size_t size));
@@ -89,7 +94,8 @@ typedef struct rt_memory *rt_mem_t;
 typedef rt_mem_t rt_smem_t;
 typedef rt_mem_t rt_slab_t;
 
-/* Makes a heap of the `size` bytes at `begin_addr`; its record is at their beginning. RT_NULL where they are too few. */
+/* Makes a heap of the `size` bytes at `begin_addr`; its record is at their beginning. RT_NULL where they are too
+ * few. */
 rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size);
 
 /* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
@@ -102,19 +108,19 @@ void rt_smem_free(void *rmem);
 
 /* ---- Slabs: rf_slab ---- */
 
-/* Makes a heap of the `size` bytes at `begin_addr`, with pages of RT_MM_PAGE_SIZE; its record is at their beginning. RT_NULL
- * where they are too few. */
+/* Makes a heap of the `size` bytes at `begin_addr`, with pages of RT_MM_PAGE_SIZE; its record is at their beginning.
+ * RT_NULL where they are too few. */
 rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size);
 
 /* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
 rt_err_t rt_slab_detach(rt_slab_t m);
 
-/* `npages` pages in a row, aligned to a page; RT_NULL where there are none, or for 0. They come from the heap itself, not through
- * what the wrap function put around it. */
+/* `npages` pages in a row, aligned to a page; RT_NULL where there are none, or for 0. They come from the heap itself,
+ * not through what the wrap function put around it. */
 void *rt_slab_page_alloc(rt_slab_t m, rt_size_t npages);
 
-/* Gives `npages` pages from `addr` on back: what one rt_slab_page_alloc gave, or any part of it. RT_NULL does nothing; what are
- * no such pages are refused and reported. */
+/* Gives `npages` pages from `addr` on back: what one rt_slab_page_alloc gave, or any part of it. RT_NULL does nothing;
+ * what are no such pages are refused and reported. */
 void rt_slab_page_free(rt_slab_t m, void *addr, rt_size_t npages);
 
 /* As rt_malloc, rt_realloc and rt_free, on that heap. */
@@ -143,15 +149,16 @@ struct rt_memheap {
   rf_allocator *calls;
 };
 
-/* Makes a heap of the `size` bytes at `start_addr`, both the caller's until detach. With RT_USING_MEMHEAP_AS_HEAP rt_malloc is
- * served by the system heap first, then by these in the order in which they were made. RT_EOK, or -RT_EINVAL for a null
- * pointer or too few bytes. */
+/* Makes a heap of the `size` bytes at `start_addr`, both the caller's until detach. With RT_USING_MEMHEAP_AS_HEAP
+ * rt_malloc is served by the system heap first, then by these in the order in which they were made. RT_EOK, or
+ * -RT_EINVAL for a null pointer or too few bytes. */
 rt_err_t rt_memheap_init(struct rt_memheap *memheap, const char *name, void *start_addr, rt_size_t size);
 
 /* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
 rt_err_t rt_memheap_detach(struct rt_memheap *heap);
 
-/* As rt_malloc (but 0 bytes are a block), rt_realloc and rt_free, on that heap only; rt_memheap_free finds the heap itself. */
+/* As rt_malloc (but 0 bytes are a block), rt_realloc and rt_free, on that heap only; rt_memheap_free finds the heap
+ * itself. */
 void *rt_memheap_alloc(struct rt_memheap *heap, rt_size_t size);
 void *rt_memheap_realloc(struct rt_memheap *heap, void *ptr, rt_size_t newsize);
 void rt_memheap_free(void *ptr);
@@ -173,31 +180,34 @@ struct rt_mempool {
 };
 typedef struct rt_mempool *rt_mp_t;
 
-/* Makes a pool of as many blocks of `block_size` bytes, rounded up to RT_ALIGN_SIZE, as `size` bytes at `start` hold, with a
- * pointer each: size / (block_size + sizeof(rt_uint8_t *)) where `start` is aligned for pointers. RT_EOK; -RT_EINVAL for a null pointer or a
- * size of 0; -RT_ENOMEM where not one fits. */
+/* Makes a pool of as many blocks of `block_size` bytes, rounded up to RT_ALIGN_SIZE, as `size` bytes at `start` hold,
+ * with a pointer each: size / (block_size + sizeof(rt_uint8_t *)) where `start` is aligned for pointers. RT_EOK;
+ * -RT_EINVAL for a null pointer or a size of 0; -RT_ENOMEM where not one fits. */
 rt_err_t rt_mp_init(struct rt_mempool *mp, const char *name, void *start, rt_size_t size, rt_size_t block_size);
 
-/* Ends it; threads that wait get RT_NULL, with rt_get_errno() -RT_ERROR. RT_EOK, -RT_EINVAL for what is no such pool. */
+/* Ends it; threads that wait get RT_NULL, with rt_get_errno() -RT_ERROR. RT_EOK, -RT_EINVAL for what is no such
+ * pool. */
 rt_err_t rt_mp_detach(struct rt_mempool *mp);
 
 /* A pool with its memory from rt_malloc, RT_NULL where there is none; and its end. */
 rt_mp_t rt_mp_create(const char *name, rt_size_t block_count, rt_size_t block_size);
 rt_err_t rt_mp_delete(rt_mp_t mp);
 
-/* A block, waiting for one up to `time` ticks (0: not at all, RT_WAITING_FOREVER). RT_NULL else, rt_get_errno() then being
+/* A block, waiting for one up to `time` ticks (0: not at all, RT_WAITING_FOREVER). RT_NULL else, rt_get_errno() then
+ * being
  * -RT_ETIMEOUT, or -RT_ERROR where the pool ended meanwhile. Threads are served in order of arrival. */
 void *rt_mp_alloc(rt_mp_t mp, rt_int32_t time);
 
-/* Gives a block of any pool back, and wakes a thread that waits for one. RT_NULL does nothing; what is not a live block is
- * refused and reported. */
+/* Gives a block of any pool back, and wakes a thread that waits for one. RT_NULL does nothing; what is not a live block
+ * is refused and reported. */
 void rt_mp_free(void *block);
 
 /* alloc: after success; free: before a live block is given back. No lock is held. */
 void rt_mp_alloc_sethook(void (*hook)(struct rt_mempool *mp, void *block));
 void rt_mp_free_sethook(void (*hook)(struct rt_mempool *mp, void *block));
 
-/* ---- Looking: the shell's commands as functions that print on the console. argv[1], where there is one, names one heap. ---- */
+/* ---- Looking: the shell's commands as functions that print on the console. argv[1], where there is one, names one
+ * heap. ---- */
 
 /* Checks small-memory heaps and slabs, and memheaps: 0, or -RT_ERROR where one is damaged, which is printed. */
 int memcheck(int argc, char **argv);
@@ -218,20 +228,22 @@ long list_mempool(void);
 rt_object_t rt_object_find(const char *name, rt_uint8_t type);
 rt_uint8_t rt_object_get_type(rt_object_t object);
 
-/* The list of a class's objects, to be gone through while none is made or ended; RT_NULL for a class there are none of. */
+/* The list of a class's objects, to be gone through while none is made or ended; RT_NULL for a class there are none
+ * of. */
 struct rt_object_information *rt_object_get_information(enum rt_object_class_type type);
 
 /* ---- Services that such code uses ---- */
 
-/* printf to the console: d i u x X o p c s %, with flags 0 and -, width, precision, h hh l ll z. The bytes written. Formats are
- * checked in the library alone: code for RT-Thread relies on their not being. */
+/* printf to the console: d i u x X o p c s %, with flags 0 and -, width, precision, h hh l ll z. The bytes written.
+ * Formats are checked in the library alone: code for RT-Thread relies on their not being. */
 #ifdef RINGFENCE_RTTHREAD_IMPL
 __attribute__((format(printf, 1, 2)))
 #endif
 int rt_kprintf(const char *fmt, ...);
 void rt_kputs(const char *str);
 
-/* The same into `size` bytes at `buf`, the last of which is 0; what does not fit is left out. The bytes that it would have been. */
+/* The same into `size` bytes at `buf`, the last of which is 0; what does not fit is left out. The bytes that it would
+ * have been. */
 int rt_vsnprintf(char *buf, rt_size_t size, const char *fmt, va_list args);
 int rt_snprintf(char *buf, rt_size_t size, const char *fmt, ...);
 int rt_vsprintf(char *buf, const char *fmt, va_list args);
@@ -267,10 +279,11 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 #define rt_strncpy strncpy
 #define rt_strstr strstr
 
-/* ---- What RT-Thread does not have ---- */
+/* ---- Additions ---- */
 
-/* Called with each small-memory heap, slab and memheap as it is made, the system heap included, by its name: the answer is what all
- * calls to it go to, the heap itself or a checker around it (rf_deinit of which ends both). Set before the heaps are made;
+/* Called with each small-memory heap, slab and memheap as it is made, the system heap included, by its name: the answer
+ * is what all calls to it go to, the heap itself or a checker around it (rf_deinit of which ends both). Set before the
+ * heaps are made;
  * NULL: none. */
 typedef rf_allocator *(*rf_rt_wrap_fn)(rf_allocator *heap, const char *name, void *context);
 void rf_rt_wrap_set(rf_rt_wrap_fn wrap, void *context);
@@ -278,7 +291,7 @@ void rf_rt_wrap_set(rf_rt_wrap_fn wrap, void *context);
 /* Where the console is; NULL: the port's log. Stays the caller's. */
 void rf_rt_console_set(const rf_sink *sink);
 
-/* What memtrace calls the calling thread, as far as a word holds it: 4 or 8 letters. Without: # and its number. */
+/* Names the calling thread in memtrace, by the first 4 or 8 letters (one word). Default: # and its number. */
 void rf_rt_thread_name(const char *name);
 
 /* The same functions with the call site as an argument. */
@@ -299,7 +312,7 @@ void *rf_rt_memheap_realloc_at(struct rt_memheap *heap, void *ptr, rt_size_t new
 void rf_rt_memheap_free_at(void *ptr, const rf_site *site);
 void rf_rt_mp_free_at(void *block, const rf_site *site);
 
-/* What older versions had otherwise. */
+/* Signatures of older versions. */
 void rf_rt_memory_info32(rt_uint32_t *total, rt_uint32_t *used, rt_uint32_t *max_used);
 void rf_rt_memheap_info32(struct rt_memheap *heap, rt_uint32_t *total, rt_uint32_t *used, rt_uint32_t *max_used);
 void rf_rt_malloc_sethook4(void (*hook)(void *ptr, rt_size_t size));

@@ -1,17 +1,18 @@
-/* uC/GUI's dynamic memory (GUI_ALLOC_*) over Ringfence: code that was written for it, or for the calls of emWin that go by the same
- * names, compiles unchanged, and can be checked on a host.
+/* uC/GUI's dynamic memory (GUI_ALLOC_*) over Ringfence: code that was written for it, or for the calls of emWin that go
+ * by the same names, compiles unchanged, and can be checked on a host.
  *
  *     GUI_HMEM hText = GUI_ALLOC_AllocZero(100);
  *     char *p = (char *)GUI_LOCK_H(hText);
  *     GUI_UNLOCK_H(p);
  *     GUI_ALLOC_Free(hText);
  *
- * Include this as <ringfence/ucgui.h>, or add //lib/compat:ucgui_paths to a target and include "GUI.h" as ever: GUI_ALLOC_SIZE, 12500
- * bytes unless the library is built with another value, are there from the first call on; GUI_ALLOC_AssignMemory puts other
- * memory in their place. The work is done by rf_handle_heap.
+ * Include this as <ringfence/ucgui.h>, or add //lib/compat:ucgui_paths to a target and include "GUI.h" as ever:
+ * GUI_ALLOC_SIZE, 12500 bytes unless the library is built with another value, are there from the first call on;
+ * GUI_ALLOC_AssignMemory puts other memory in their place. The work is done by rf_handle_heap.
  *
- * Handles are positive, 1, 2, 3, … in a fresh heap; those of later generations are larger: keep them in a GUI_HMEM, not in 8 or 16
- * bits. What is reported free can be had; a size of 0 or less gives handle 0; a stale handle is refused and reported.
+ * Handles are positive, 1, 2, 3, … in a fresh heap; those of later generations are larger: keep them in a GUI_HMEM, not
+ * in 8 or 16 bits. All bytes reported free can be allocated; a size of 0 or less gives handle 0; a stale handle is refused and
+ * reported.
  *
  * Threads and interrupts: none may call while another does. There is one heap for the program.
  *
@@ -62,54 +63,58 @@ extern GUI_HEAP GUI_Heap; /* to look at with a debugger */
 
 /* ---- Memory ---- */
 
-/* Begins anew with an empty heap: what was allocated is gone. The first call that needs a heap does this where nobody has. */
+/* Begins anew with an empty heap: what was allocated is gone. The first call that needs a heap does this where nobody
+ * has. */
 void GUI_ALLOC_Init(void);
 
 /* Ends the heap; the next call that needs one begins anew, with GUI_Heap. */
 void GUI_ALLOC_Exit(void);
 
-/* From the next init on the heap is in the `NumBytes` bytes at `p`, the caller's: blocks, and the table of blocks. Refused and
- * reported while blocks are live. */
+/* From the next init on the heap is in the `NumBytes` bytes at `p`, the caller's: blocks, and the table of blocks.
+ * Refused and reported while blocks are live. */
 void GUI_ALLOC_AssignMemory(void *p, uint32_t NumBytes);
 
-/* How large a block is on average: so the table of assigned memory has a place per `BlockSize` bytes (32). Before the first
- * block is allocated. */
+/* How large a block is on average: so the table of assigned memory has a place per `BlockSize` bytes (32). Before the
+ * first block is allocated. */
 void GUI_ALLOC_SetAvBlockSize(uint32_t BlockSize);
 
 /* ---- Blocks ---- */
 
-/* A new block, its contents zero (Alloc, AllocZero), indeterminate (AllocNoInit), or copied from `pInitData` (AllocInit). 0 for sizes of
- * 0 or less, and where there is no memory even after compaction. */
+/* A new block, its contents zero (Alloc, AllocZero), indeterminate (AllocNoInit), or copied from `pInitData`
+ * (AllocInit). 0 for sizes of 0 or less, and where there is no memory even after compaction. */
 GUI_HMEM GUI_ALLOC_Alloc(int size);
 GUI_HMEM GUI_ALLOC_AllocZero(GUI_ALLOC_DATATYPE size);
 GUI_HMEM GUI_ALLOC_AllocNoInit(GUI_ALLOC_DATATYPE size);
 GUI_HMEM GUI_ALLOC_AllocInit(const void *pInitData, GUI_ALLOC_DATATYPE size);
 
-/* Another size for the block, its contents kept, what is new zeroed: `hOld` again, and for handle 0 a new block; 0, and the block
- * as it was, where that cannot be. */
+/* Another size for the block, its contents kept, what is new zeroed: `hOld` again, and for handle 0 a new block; 0, and
+ * the block as it was, where that cannot be. */
 GUI_HMEM GUI_ALLOC_Realloc(GUI_HMEM hOld, int NewSize);
 
-/* Give blocks back: one; one, its handle set to 0; several likewise. Handle 0 is passed over; what is no block, or is locked, is refused
- * and reported. */
+/* Give blocks back: one; one, its handle set to 0; several likewise. Handle 0 is passed over; what is no block, or is
+ * locked, is refused and reported. */
 void GUI_ALLOC_Free(GUI_HMEM hMem);
 void GUI_ALLOC_FreePtr(GUI_HMEM *phMem);
 void GUI_ALLOC_FreePtrArray(GUI_HMEM *pArray, int NumElems);
 
-/* Where the block is now, until the next call that allocates; NULL for handle 0 and what is refused. And the other way round. */
+/* Where the block is now, until the next call that allocates; NULL for handle 0 and what is refused. And the other way
+ * round. */
 void *GUI_ALLOC_h2p(GUI_HMEM hMem);
 GUI_HMEM GUI_ALLOC_p2h(void *p);
 
-/* Where the block is, until it is unlocked as often. UnlockH takes back a lock by the address of the pointer, which becomes NULL;
- * so is its value. */
+/* Where the block is, until it is unlocked as often. UnlockH takes back a lock by the address of the pointer, which
+ * becomes NULL; so is its value. */
 void *GUI_ALLOC_LockH(GUI_HMEM hMem);
 void *GUI_ALLOC_UnlockH(void **pp);
 
-/* Where a block of `Size` zeroed bytes is and stays until it is given back by its address: it is locked from the first on. NULL as handle
- * 0 above; GUI_ALLOC_FreeFixedBlock of NULL does nothing, of what is no such block is refused and reported. */
+/* Where a block of `Size` zeroed bytes is and stays until it is given back by its address: it is locked from the first
+ * on. NULL as handle 0 above; GUI_ALLOC_FreeFixedBlock of NULL does nothing, of what is no such block is refused and
+ * reported. */
 void *GUI_ALLOC_GetFixedBlock(GUI_ALLOC_DATATYPE Size);
 void GUI_ALLOC_FreeFixedBlock(void *p);
 
-/* In between no block moves, locked or not: nothing is compacted, and a block grows where it is or not at all. They nest. */
+/* In between no block moves, locked or not: nothing is compacted, and a block grows where it is or not at all. They
+ * nest. */
 void GUI_ALLOC_Lock(void);
 void GUI_ALLOC_Unlock(void);
 
@@ -122,8 +127,8 @@ GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBytes(void);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxUsedBytes(void); /* at most so far */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBytes(void); /* all can be had; 0 where no handle is left */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxSize(void);      /* the largest block that can be had */
-/* That much of it that one request is to take, of those who ask before: so many percent, 100 until it is set to a number from 1 on.
- * Set gives what it was; other numbers change nothing. */
+/* That much of it that one request is to take, of those who ask before: so many percent, 100 until it is set to a
+ * number from 1 on. Set gives what it was; other numbers change nothing. */
 GUI_ALLOC_DATATYPE GUI_ALLOC_RequestSize(void);
 int GUI_ALLOC_SetMaxPercentage(int MaxPercentage);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBlocks(void);
@@ -153,14 +158,14 @@ void GUI_ALLOC_GetMemInfo(GUI_ALLOC_INFO *pInfo);
 #define GUI_LOCK_H(hMem) GUI_ALLOC_LockH(hMem)
 #define GUI_UNLOCK_H(pMem) (rf_ucgui_unlock_at((pMem), RF_HERE), (pMem) = NULL)
 
-/* ---- Ours ---- */
+/* ---- Additions ---- */
 
-/* Puts a checker around the heap from the next init on: `wrap` is handed the heap and returns what the calls are to use instead. NULL:
- * none. */
+/* Puts a checker around the heap from the next init on: `wrap` is handed the heap and returns what the calls are to use
+ * instead. NULL: none. */
 typedef rf_handles *(*rf_ucgui_wrap)(rf_handles *heap, void *context);
 void rf_ucgui_wrap_set(rf_ucgui_wrap wrap, void *context);
 
-/* What the calls use; begins a heap where there is none. NULL where that fails. */
+/* The heap or the checker around it, made if there is none yet; NULL where that fails. */
 rf_handles *rf_ucgui_handles(void);
 
 /* From now on `fn` (NULL: nobody) is asked when memory is short. */

@@ -1,6 +1,7 @@
-/* What an RT-Thread project's rtconfig.h says, for the part of RT-Thread that is here. The library was built with these: they
- * are not a program's to change, but for the choice between RT_USING_SMALL_MEM_AS_HEAP, RT_USING_SLAB_AS_HEAP and
- * RT_USING_MEMHEAP_AS_HEAP, which is that between the targets //lib/compat:rtthread, :rtthread_slab and :rtthread_memheap. */
+/* The settings of an RT-Thread project's rtconfig.h that concern memory. The library was built with
+ * these: they are not a program's to change, but for the choice between RT_USING_SMALL_MEM_AS_HEAP,
+ * RT_USING_SLAB_AS_HEAP and RT_USING_MEMHEAP_AS_HEAP, which is that between the targets //lib/compat:rtthread,
+ * :rtthread_slab and :rtthread_memheap. */
 #ifndef RINGFENCE_RTTHREAD_RTCONFIG_H
 #define RINGFENCE_RTTHREAD_RTCONFIG_H
 
@@ -11,8 +12,8 @@
 #define RT_NAME_MAX 24
 #define RT_TICK_PER_SECOND 1000
 
-/* Not on 64 bit, either: with it older tests of RT-Thread's look for a field in the headers of small memory that ours do
- * not have. */
+/* Not on 64 bit, either: with it older tests of RT-Thread's look for a field in the headers of small memory that ours
+ * do not have. */
 #undef ARCH_CPU_64BIT
 
 #if defined(__LP64__)

@@ -1,5 +1,5 @@
-/* Zephyr: the lock that code around a sys_heap, which has none, holds. A mutex here, which masks interrupts over the bare port; not
- * recursive, and not to be waited under. Part of <zephyr/kernel.h>. */
+/* Zephyr: the lock that code around a sys_heap, which has none, holds. A mutex here, which masks interrupts over the
+ * bare port; not recursive, and not to be waited under. Part of <zephyr/kernel.h>. */
 #ifndef RINGFENCE_ZEPHYR_SPINLOCK_H
 #define RINGFENCE_ZEPHYR_SPINLOCK_H
 

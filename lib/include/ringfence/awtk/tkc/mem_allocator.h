@@ -1,5 +1,5 @@
-/* AWTK: the interface of its allocators. Ours are rf_allocators behind it; yours, with a vtable of your own, may stand under
- * any decorator of ours.
+/* AWTK: the interface of its allocators. Ours are rf_allocators behind it; yours, with a vtable of your own, may stand
+ * under any decorator of ours.
  *
  * Threads and interrupts: as the allocator; none unless there is a lock.
  */
@@ -38,16 +38,17 @@ struct _mem_allocator_t {
 
 #define MEM_ALLOCATOR(allocator) ((mem_allocator_t *)(allocator))
 
-/* `size` bytes, 0 allowed; NULL where there is no memory or no allocator. 0xffffffff bytes are never served: how programs try
- * their out-of-memory callback. `func` and `line` say who asked; the string must last as long as the program. */
+/* `size` bytes, 0 allowed; NULL where there is no memory or no allocator. 0xffffffff bytes are never served: how
+ * programs try their out-of-memory callback. `func` and `line` say who asked; the string must last as long as the
+ * program. */
 static inline void *mem_allocator_alloc(mem_allocator_t *allocator, uint32_t size, const char *func, uint32_t line) {
   return allocator != NULL && allocator->vt != NULL && allocator->vt->alloc != NULL
              ? allocator->vt->alloc(allocator, size, func, line)
              : NULL;
 }
 
-/* Resizes: NULL allocates, failure gives NULL and keeps the block. Size 0 leaves a block, as AWTK's heaps do; over std it frees
- * and gives NULL, as realloc does. */
+/* Resizes: NULL allocates, failure gives NULL and keeps the block. Size 0 leaves a block, as AWTK's heaps do; over std
+ * it frees and gives NULL, as realloc does. */
 static inline void *mem_allocator_realloc(mem_allocator_t *allocator, void *ptr, uint32_t size, const char *func,
                                           uint32_t line) {
   return allocator != NULL && allocator->vt != NULL && allocator->vt->realloc != NULL
@@ -62,15 +63,15 @@ static inline void mem_allocator_free(mem_allocator_t *allocator, void *ptr) {
   }
 }
 
-/* Prints figures, a histogram of sizes and a map, for debug each live block too, to rf_awtk_output. RET_OK; RET_BAD_PARAMS
- * for no allocator. */
+/* Prints figures, a histogram of sizes and a map, for debug each live block too, to rf_awtk_output. RET_OK;
+ * RET_BAD_PARAMS for no allocator. */
 static inline ret_t mem_allocator_dump(mem_allocator_t *allocator) {
   return allocator != NULL && allocator->vt != NULL && allocator->vt->dump != NULL ? allocator->vt->dump(allocator)
                                                                                    : RET_BAD_PARAMS;
 }
 
-/* Ends the allocator and then what it wraps, down to the heap; blocks still live are gone. RET_OK; RET_BAD_PARAMS for no
- * allocator, or one that has ended. */
+/* Ends the allocator and then what it wraps, down to the heap; blocks still live are gone. RET_OK; RET_BAD_PARAMS for
+ * no allocator, or one that has ended. */
 static inline ret_t mem_allocator_destroy(mem_allocator_t *allocator) {
   return allocator != NULL && allocator->vt != NULL && allocator->vt->destroy != NULL
              ? allocator->vt->destroy(allocator)
@@ -82,7 +83,7 @@ static inline ret_t mem_allocator_destroy(mem_allocator_t *allocator) {
   mem_allocator_realloc((allocator), (ptr), (size), __FUNCTION__, __LINE__)
 #define MEM_ALLOCATOR_FREE(allocator, ptr) mem_allocator_free((allocator), (ptr))
 
-/* ---- What AWTK does not have ---- */
+/* ---- Additions ---- */
 
 /* One of ours as an rf_allocator, for rf_check, rf_walk, rf_stats_get or a checker around it; NULL for one of yours. */
 rf_allocator *rf_awtk_allocator(mem_allocator_t *allocator);

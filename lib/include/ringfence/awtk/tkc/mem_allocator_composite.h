@@ -1,4 +1,5 @@
-/* AWTK: several buffers as one heap; a request is served by the first that can. A realloc moves between them where it must.
+/* AWTK: several buffers as one heap; a request is served by the first that can. A realloc moves between them where it
+ * must.
  *
  * Threads and interrupts: none; put a lock around it.
  */
@@ -36,19 +37,19 @@ typedef struct _mem_allocator_composite_t {
 /* A composite without memory, with `room` members at `members`. The library's own. */
 mem_allocator_t *rf_awtk_composite_init(mem_allocator_t *allocator, rf_awtk_view *view, rf_awtk_composite *composite,
                                         mem_allocator_simple_t *members, uint32_t room);
-/* Adds the buffers of `va`, each a pointer and its uint32_t, up to a null pointer. NULL, and the composite ended, where one
- * cannot be added. The library's own. */
+/* Adds the buffers of `va`, each a pointer and its uint32_t, up to a null pointer. NULL, and the composite ended, where
+ * one cannot be added. The library's own. */
 mem_allocator_t *rf_awtk_composite_add_va(mem_allocator_t *allocator, void *buffer, uint32_t size, va_list va);
 
-/* Adds the `size` bytes at `addr`, at any time. RET_OK; RET_BAD_PARAMS where mem_allocator_simple_init would give NULL, or
- * there are TK_MAX_MEM_BLOCK_NR already. */
+/* Adds the `size` bytes at `addr`, at any time. RET_OK; RET_BAD_PARAMS where mem_allocator_simple_init would give NULL,
+ * or there are TK_MAX_MEM_BLOCK_NR already. */
 ret_t mem_allocator_composite_add_mem(mem_allocator_t *allocator, char *addr, uint32_t size);
 
 /* Whether `ptr` lies in one of its buffers. */
 bool_t mem_allocator_composite_is_valid_addr(mem_allocator_t *allocator, void *ptr);
 
-/* A heap of the buffer and of those that follow, each a pointer and its size, up to a null pointer. NULL for a null pointer,
- * more than TK_MAX_MEM_BLOCK_NR buffers, or one that is too small. */
+/* A heap of the buffer and of those that follow, each a pointer and its size, up to a null pointer. NULL for a null
+ * pointer, more than TK_MAX_MEM_BLOCK_NR buffers, or one that is too small. */
 static inline mem_allocator_t *mem_allocator_composite_init_va(mem_allocator_composite_t *composite, void *buffer,
                                                                uint32_t size, va_list va) {
   if (composite == NULL) {

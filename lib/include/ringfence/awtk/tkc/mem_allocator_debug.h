@@ -1,8 +1,9 @@
-/* AWTK: records each live block with its size, and who asked for it. A dump lists them; so does destroying it, as leaks.
+/* AWTK: records each live block with its size, and who asked for it. A dump lists them; so does destroying it, as
+ * leaks.
  *
- * Overhead: a header of six words a block, rounded up to RF_ALIGN_DEFAULT. Each call is as quick as the allocator's below.
- * Callers are kept apart from the blocks, RF_AWTK_SITES different ones, a power of two; blocks of others are listed without,
- * and a dump says so.
+ * Overhead: a header of six words a block, rounded up to RF_ALIGN_DEFAULT. Each call is as quick as the allocator's
+ * below. Callers are kept apart from the blocks, RF_AWTK_SITES different ones, a power of two; blocks of others are
+ * listed without, and a dump says so.
  * Threads and interrupts: none; put a lock around it.
  */
 #ifndef RINGFENCE_AWTK_TKC_MEM_ALLOCATOR_DEBUG_H

@@ -19,8 +19,8 @@ typedef struct _mem_allocator_lock_t {
 
 #define MEM_ALLOCATOR_LOCK(allocator) ((mem_allocator_lock_t *)(allocator))
 
-/* Wraps `impl`, to be used through the lock only from then on. NULL for NULL, and where the system has no mutex: `impl` is
- * then as it was. */
+/* Wraps `impl`, to be used through the lock only from then on. NULL for NULL, and where the system has no mutex: `impl`
+ * is then as it was. */
 mem_allocator_t *mem_allocator_lock_init(mem_allocator_lock_t *lock, mem_allocator_t *impl);
 
 END_C_DECLS

@@ -1,5 +1,5 @@
-/* AWTK: pools of small blocks in front of any allocator, against fragmentation: rf_pool. A class that is full spills to the
- * next, then to the allocator below.
+/* AWTK: pools of small blocks in front of any allocator, against fragmentation: rf_pool. A class that is full spills to
+ * the next, then to the allocator below.
  *
  * Threads and interrupts: none; put a lock around it.
  */
@@ -14,8 +14,8 @@ BEGIN_C_DECLS
 
 #define TK_MEM_POOLS_NR 5
 
-/* The caller's storage. pools[i]->block_size, ->block_nr and ->used are kept up to date by each call; blocks are to be had by the
- * allocator only, not by mem_pool_get. */
+/* The caller's storage. pools[i]->block_size, ->block_nr and ->used are kept up to date by each call; blocks are to be
+ * had by the allocator only, not by mem_pool_get. */
 typedef struct _mem_allocator_pool_t {
   mem_allocator_t allocator;
   mem_allocator_t *impl;
@@ -29,8 +29,8 @@ typedef struct _mem_allocator_pool_t {
 
 #define MEM_ALLOCATOR_POOL(allocator) ((mem_allocator_pool_t *)(allocator))
 
-/* Sets so many blocks of 8, 16, 32, 48 and 64 bytes aside, from `impl`, and wraps it. NULL for NULL, and where `impl` has no
- * memory for them, which is then as it was. */
+/* Sets so many blocks of 8, 16, 32, 48 and 64 bytes aside, from `impl`, and wraps it. NULL for NULL, and where `impl`
+ * has no memory for them, which is then as it was. */
 mem_allocator_t *mem_allocator_pool_init(mem_allocator_pool_t *pool, mem_allocator_t *impl, uint32_t pool8_nr,
                                          uint32_t pool16_nr, uint32_t pool32_nr, uint32_t pool48_nr,
                                          uint32_t pool64_nr);

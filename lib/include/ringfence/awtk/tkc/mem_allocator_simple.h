@@ -47,11 +47,12 @@ typedef struct _mem_allocator_simple_t {
 
 #define MEM_ALLOCATOR_SIMPLE(allocator) ((mem_allocator_simple_t *)(allocator))
 
-/* A heap of the `size` bytes at `buffer`, of any alignment, the caller's until it is destroyed. NULL for a null pointer, or
- * a buffer that cannot hold a block of one byte (19 bytes always can). */
+/* A heap of the `size` bytes at `buffer`, of any alignment, the caller's until it is destroyed. NULL for a null
+ * pointer, or a buffer that cannot hold a block of one byte (19 bytes always can). */
 mem_allocator_t *mem_allocator_simple_init(mem_allocator_simple_t *allocator_simple, void *buffer, uint32_t size);
 
-/* Whether it was made and not destroyed since; whether `ptr` lies in its buffer; the bytes that a live block may use, else 0. */
+/* Whether it was made and not destroyed since; whether `ptr` lies in its buffer; the bytes that a live block may use,
+ * else 0. */
 bool_t mem_allocator_simple_is_valid(mem_allocator_t *allocator);
 bool_t mem_allocator_simple_contains(mem_allocator_t *allocator, void *ptr);
 uint32_t mem_allocator_simple_get_mem_size(mem_allocator_t *allocator, void *ptr);

@@ -34,8 +34,8 @@ typedef struct _mem_pool_t {
 uint32_t mem_pool_get_min_size(uint32_t block_size, uint32_t block_nr);
 uint32_t mem_pool_get_bits_size(uint32_t block_nr);
 
-/* A pool in the `size` bytes at `addr`, the caller's. NULL for a null pointer, a size or number of 0, or too few bytes. Blocks
- * are aligned to the largest power of two that divides their size, up to RF_ALIGN_DEFAULT. */
+/* A pool in the `size` bytes at `addr`, the caller's. NULL for a null pointer, a size or number of 0, or too few bytes.
+ * Blocks are aligned to the largest power of two that divides their size, up to RF_ALIGN_DEFAULT. */
 mem_pool_t *mem_pool_init(uint8_t *addr, uint32_t size, uint32_t block_size, uint32_t block_nr);
 
 /* A block, the lowest free one; NULL where all are taken. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What such code takes for granted where there is a C library. */
+/* Headers that AWTK code expects from its platform, where there is a C library. */
 #if __STDC_HOSTED__ && !defined(RINGFENCE_AWTK_IMPL)
 #include <assert.h>
 #include <ctype.h>

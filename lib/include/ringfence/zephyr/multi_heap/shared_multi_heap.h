@@ -1,5 +1,5 @@
-/* Zephyr: one pool of memory of several kinds for all of the program: regions, each with an attribute, and requests for memory of
- * an attribute, which the first of its regions that can serves.
+/* Zephyr: one pool of memory of several kinds for all of the program: regions, each with an attribute, and requests for
+ * memory of an attribute, which the first of its regions that can serves.
  *
  * Threads: every call from any thread. Interrupts: over the bare port, whose mutex masks them.
  */
@@ -25,8 +25,8 @@ struct shared_multi_heap_region {
 /* Makes the pool, without memory. 0; -EALREADY where it is there already. */
 int shared_multi_heap_pool_init(void);
 
-/* Adds a region, in use from then on; the struct need not last. 0; -EINVAL for NULL, an attribute that is none, a region too small for a
- * block, and before the pool is made; -ENOMEM where there are MAX_MULTI_HEAPS already. */
+/* Adds a region, in use from then on; the struct need not last. 0; -EINVAL for NULL, an attribute that is none, a
+ * region too small for a block, and before the pool is made; -ENOMEM where there are MAX_MULTI_HEAPS already. */
 int shared_multi_heap_add(struct shared_multi_heap_region *region, void *user_data);
 
 /* As sys_heap_alloc and sys_heap_aligned_alloc, of that attribute; NULL for one that is none. */

@@ -1,8 +1,9 @@
 /* Zephyr: functions that are told what heaps and pools hand out and get back. Always on, whatever CONFIG_HEAP_LISTENER
  * and CONFIG_SYS_MEM_BLOCKS_LISTENER say.
  *
- * Threads: every call from any thread. Callbacks run in the thread of the event, and may use the heap, but for those of a k_heap
- * and of the shared multi heap, inside whose lock they run. An event that is under way in another thread may still reach a listener while it is unregistered.
+ * Threads: every call from any thread. Callbacks run in the thread of the event, and may use the heap, but for those of
+ * a k_heap and of the shared multi heap, inside whose lock they run. An event that is under way in another thread may
+ * still reach a listener while it is unregistered.
  */
 #ifndef RINGFENCE_ZEPHYR_SYS_HEAP_LISTENER_H
 #define RINGFENCE_ZEPHYR_SYS_HEAP_LISTENER_H

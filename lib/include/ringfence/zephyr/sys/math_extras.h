@@ -1,5 +1,5 @@
-/* Zephyr: sums and products of sizes that are looked at. Each is true where the result does not fit; *result is then what is left of
- * it. */
+/* Zephyr: sums and products of sizes that are looked at. Each is true where the result does not fit; *result is then
+ * what is left of it. */
 #ifndef RINGFENCE_ZEPHYR_SYS_MATH_EXTRAS_H
 #define RINGFENCE_ZEPHYR_SYS_MATH_EXTRAS_H
 

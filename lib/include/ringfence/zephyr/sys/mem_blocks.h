@@ -1,11 +1,11 @@
 /* Zephyr: the memory blocks allocator, over rf_memblocks and rf_blockgroup.
  *
- * What is Zephyr's: every name, macro, argument and return value; pools that need no init call; the pool's fields that
+ * As in Zephyr: every name, macro, argument and return value; pools that need no init call; the pool's fields that
  * code reads (buffer, bitmap, info, and num_blocks and blk_sz_shift as they were before there was info).
- * What is better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch
+ * Better: block sizes that are no power of two (then info.blk_sz_shift is rounded down, and of no use); a batch
  * is taken and freed under one lock, all or nothing; misaligned, interior and repeated pointers are -EFAULT; a listener
  * hears of successes only; statistics and listeners are always on.
- * What is not: bitmap is for reading.
+ * Restriction: bitmap is read-only.
  *
  * Threads and interrupts: every call from any thread, and from interrupts over the bare port.
  */
@@ -60,7 +60,7 @@ struct sys_multi_mem_blocks {
 };
 
 /* ---- Pools, ready before main. `num_blks` blocks of `blk_sz` bytes; the buffer is aligned to `buf_align`, a power of
- * two, or is the array `buf` of yours. STATIC: with internal linkage. ---- */
+ * two of which blk_sz is a multiple, or is the array `buf` of yours. STATIC: with internal linkage. ---- */
 
 #define SYS_MEM_BLOCKS_DEFINE(name, blk_sz, num_blks, buf_align)                                                       \
   RF_ZEPHYR_DEFINE_OWN_(name, blk_sz, num_blks, buf_align, )
@@ -123,8 +123,8 @@ extern rf_memblocks_listener rf_zephyr_listener; /* passes events on to heap lis
 #define RF_ZEPHYR_DEFINE_(name, blk_sz, num_blks, buf, linkage)                                                        \
   RF_MEMBLOCKS_ASSERT_((blk_sz) > 0 && (num_blks) > 0, #name " needs at least one block of one byte");                 \
   static size_t _sys_mem_blocks_bundles_##name[RF_MEMBLOCKS_WORDS(num_blks)];                                          \
-  static sys_bitarray_t _sys_mem_blocks_bitmap_##name = {(num_blks), (uint32_t)RF_MEMBLOCKS_WORDS(num_blks),           \
-                                                         _sys_mem_blocks_bundles_##name};                              \
+  static sys_bitarray_t _sys_mem_blocks_bitmap_##name = {                                                              \
+      (num_blks), DIV_ROUND_UP(num_blks, 32), (rf_zephyr_bundle *)_sys_mem_blocks_bundles_##name, {{{0}}}};            \
   static rf_mutex _sys_mem_blocks_lock_##name; /* zeroed, which is initialised */                                      \
   linkage sys_mem_blocks_t name = {{{(num_blks), (uint8_t)(63 - __builtin_clzll((unsigned long long)(blk_sz)))}},      \
                                    (buf),                                                                              \
@@ -134,6 +134,8 @@ extern rf_memblocks_listener rf_zephyr_listener; /* passes events on to heap lis
                                    &(name)}
 
 #define RF_ZEPHYR_DEFINE_OWN_(name, blk_sz, num_blks, buf_align, linkage)                                              \
+  BUILD_ASSERT(IS_POWER_OF_TWO(buf_align), #name ": the alignment must be a power of 2");                              \
+  BUILD_ASSERT((blk_sz) % (buf_align) == 0, #name ": the block size must be a multiple of the alignment");             \
   static uint8_t __aligned(WB_UP(buf_align)) _sys_mem_blocks_buf_##name[(size_t)(num_blks) * (blk_sz)];                \
   RF_ZEPHYR_DEFINE_(name, blk_sz, num_blks, _sys_mem_blocks_buf_##name, linkage)
 

@@ -37,7 +37,7 @@ void sys_multi_heap_init(struct sys_multi_heap *heap, sys_multi_heap_fn_t choice
 /* Adds a heap that was made. One more than MAX_MULTI_HEAPS is refused and reported (fault.h). */
 void sys_multi_heap_add_heap(struct sys_multi_heap *mheap, struct sys_heap *heap, void *user_data);
 
-/* What the choice function gives; NULL for 0 bytes. */
+/* The result of the choice function; NULL for 0 bytes. */
 void *sys_multi_heap_alloc(struct sys_multi_heap *mheap, void *cfg, size_t bytes);
 void *sys_multi_heap_aligned_alloc(struct sys_multi_heap *mheap, void *cfg, size_t align, size_t bytes);
 
@@ -47,8 +47,8 @@ const struct sys_multi_heap_rec *sys_multi_heap_get_heap(const struct sys_multi_
 /* Gives a block back to its heap. NULL does nothing; what is no live block is refused and reported. */
 void sys_multi_heap_free(struct sys_multi_heap *mheap, void *block);
 
-/* Resizes, in the block's own heap where there is room, else where the choice function says. NULL allocates; 0 bytes free and give
- * NULL; failure gives NULL and keeps the block. */
+/* Resizes, in the block's own heap where there is room, else where the choice function says. NULL allocates; 0 bytes
+ * free and give NULL; failure gives NULL and keeps the block. */
 void *sys_multi_heap_aligned_realloc(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes);
 #define sys_multi_heap_realloc(mheap, cfg, ptr, bytes) sys_multi_heap_aligned_realloc((mheap), (cfg), (ptr), 0, (bytes))
 

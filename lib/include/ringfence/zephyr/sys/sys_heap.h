@@ -1,20 +1,19 @@
-/* Zephyr: a heap over the caller's memory, and its helpers: rf_simple with 8-byte granules.
+/* Zephyr: a heap over the caller's memory, and its helpers.
  *
  *     struct sys_heap heap;
  *     sys_heap_init(&heap, memory, sizeof(memory));
  *     char *p = sys_heap_alloc(&heap, 13);
  *     sys_heap_free(&heap, p);
  *
- * As there a block takes eight bytes of header and its size rounded up to eight, lower addresses are given out first, and freed
- * memory merges at once. Otherwise than there a call takes the longer the more blocks there are (rf_simple walks them, which
- * is what makes every bad pointer known), and all 32-bit heaps have the large header.
+ * Layout and complexity are those of Zephyr's heaps of more than 256 KiB, whatever the size: see chunk_heap.h. Figures,
+ * buckets and the end of the heap are in this struct, not in the memory.
  *
  * Threads and interrupts: none; put a lock of yours around it, or take a k_heap.
  */
 #ifndef RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
 #define RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
 
-#include <ringfence/simple.h>
+#include <ringfence/zephyr/sys/chunk_heap.h>
 #include <ringfence/zephyr/sys/mem_stats.h>
 #include <ringfence/zephyr/sys/util.h>
 #include <stdbool.h>
@@ -31,8 +30,9 @@ struct sys_heap {
   void *init_mem;
   size_t init_bytes;
   /* Ours. */
-  rf_simple simple;
+  rf_zephyr_chunk_heap chunks;
   rf_allocator *calls;
+  size_t peak; /* bytes that live blocks requested at most */
 };
 
 struct z_heap_stress_result {
@@ -46,12 +46,12 @@ struct z_heap_stress_result {
 #define Z_HEAP_MIN_SIZE 24
 #define Z_HEAP_MIN_SIZE_FOR(amount) (ROUND_UP((amount), 8) + 16)
 
-/* Makes a heap of the `bytes` bytes at `mem`, the caller's as long as it is used. Made anew, what was live is gone. Where there is
- * room for nothing, each request is answered with NULL. */
+/* Makes a heap of the `bytes` bytes at `mem`, the caller's as long as it is used. Made anew, what was live is gone.
+ * Where there is room for nothing, each request is answered with NULL. */
 void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes);
 
-/* `bytes` bytes aligned to 8, or to `align`, a power of two (0: as without); NULL for 0 bytes, another alignment, and where there
- * is no room. */
+/* `bytes` bytes aligned to 8, or to `align`, a power of two (0: as without); NULL for 0 bytes, another alignment, and
+ * where there is no room. */
 void *sys_heap_alloc(struct sys_heap *heap, size_t bytes);
 void *sys_heap_aligned_alloc(struct sys_heap *heap, size_t align, size_t bytes);
 /* As sys_heap_alloc; `align` is not looked at. */
@@ -60,7 +60,8 @@ void *sys_heap_noalign_alloc(struct sys_heap *heap, size_t align, size_t bytes);
 /* Gives a block back. NULL does nothing; what is no live block is refused and reported (fault.h). */
 void sys_heap_free(struct sys_heap *heap, void *mem);
 
-/* Resizes, in place where there is room. NULL allocates; 0 bytes free and give NULL; failure gives NULL and keeps the block. */
+/* Resizes, in place where there is room. NULL allocates; 0 bytes free and give NULL; failure gives NULL and keeps the
+ * block. */
 void *sys_heap_aligned_realloc(struct sys_heap *heap, void *ptr, size_t align, size_t bytes);
 #define sys_heap_realloc(heap, ptr, bytes) sys_heap_aligned_realloc((heap), (ptr), 0, (bytes))
 
@@ -70,8 +71,9 @@ size_t sys_heap_usable_size(struct sys_heap *heap, void *mem);
 /* Whether everything the heap relies on is whole. Always on, whatever CONFIG_SYS_HEAP_VALIDATE says. */
 bool sys_heap_validate(struct sys_heap *heap);
 
-/* Exercises any heap: `op_count` allocations and frees in random order and sizes (small ones mostly; the same each time), so that
- * about `target_percent` of `total_bytes` are in use. Live blocks are noted in `scratch_mem`, and freed at the end. */
+/* Exercises any heap: `op_count` allocations and frees in random order and sizes (small ones mostly; the same each
+ * time), so that about `target_percent` of `total_bytes` are in use. Live blocks are noted in `scratch_mem`, and freed
+ * at the end. */
 void sys_heap_stress(void *(*alloc_fn)(void *arg, size_t bytes), void (*free_fn)(void *arg, void *p), void *arg,
                      size_t total_bytes, uint32_t op_count, void *scratch_mem, size_t scratch_bytes, int target_percent,
                      struct z_heap_stress_result *result);
@@ -79,21 +81,22 @@ void sys_heap_stress(void *(*alloc_fn)(void *arg, size_t bytes), void (*free_fn)
 /* Prints figures, a histogram and a map to the log; with `dump_chunks` each live block. */
 void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks);
 
-/* Bytes free, requested by live blocks, and the highest number of the latter since the heap was made or _reset_max was called. 0;
+/* Bytes free, requested by live blocks, and the highest number of the latter since the heap was made or _reset_max was
+ * called. 0;
  * -EINVAL for NULL. Always on, whatever CONFIG_SYS_HEAP_RUNTIME_STATS says. */
 int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *stats);
 int sys_heap_runtime_stats_reset_max(struct sys_heap *heap);
 
-/* The heaps that were made, the first SYS_HEAP_ARRAY_SIZE of them: sys_heap_init notes them. -EINVAL for NULL, and where there is
- * no room; 0, or how many. */
+/* The heaps that were made, the first SYS_HEAP_ARRAY_SIZE of them: sys_heap_init notes them. -EINVAL for NULL, and
+ * where there is no room; 0, or how many. */
 #define SYS_HEAP_ARRAY_SIZE 16
 int sys_heap_array_save(struct sys_heap *heap);
 int sys_heap_array_get(struct sys_heap ***heap);
 
-/* ---- What Zephyr does not have ---- */
+/* ---- Additions ---- */
 
-/* Called with each heap as it is made: the answer is what all calls to it go to, the heap itself or a checker around it. NULL:
- * none. */
+/* Called with each heap as it is made: the answer is what all calls to it go to, the heap itself or a checker around
+ * it. NULL: none. */
 typedef rf_allocator *(*rf_zephyr_wrap_fn)(rf_allocator *allocator, struct sys_heap *heap, void *context);
 void rf_zephyr_wrap_set(rf_zephyr_wrap_fn wrap, void *context);
 

@@ -1,0 +1,14 @@
+// Puts a checker around each heap of the program, as RINGFENCE_OPTIONS says.
+#include <ringfence/rtthread.h>
+
+#include "checked_heaps.h"
+
+namespace {
+
+rf_allocator *check(rf_allocator *heap, const char *, void *) {
+  return CheckedAsOptionsSay(heap);
+}
+
+bool const set = (rf_rt_wrap_set(check, nullptr), true);
+
+} // namespace

@@ -1,0 +1,33 @@
+"""Tests of the compatibility headers, run in every mode of checking."""
+
+load("//tools/bazel:defs.bzl", "rf_cc_test")
+
+_MODES = {
+    "guard": "mode=guard:leaks=0",
+    "page": "mode=page:leaks=0",
+    "sample": "mode=sample:sample_rate=1:leaks=0",
+}
+
+def rf_compat_test(name, system, srcs, deps, skipped = [], **kwargs):
+    """The test in mode off and, with a checker around each heap of `system`, in the other modes, as <name>_<mode>.
+
+    Args:
+      name: of the test in mode off
+      system: awtk, goahead, rtthread, ucgui or zephyr
+      srcs: sources
+      deps: libraries
+      skipped: GoogleTest patterns of tests that look at the layout or the faults of the bare heap
+      **kwargs: as cc_test
+    """
+    rf_cc_test(name = name, srcs = srcs, deps = deps, **kwargs)
+    for mode, options in _MODES.items():
+        rf_cc_test(
+            name = name.replace("_test", "_%s_test" % mode),
+            srcs = srcs,
+            args = ["--gtest_filter=-" + ":".join(skipped)] if skipped else [],
+            env = {"RINGFENCE_OPTIONS": options},
+            # The sanitizers' builds run the same code in mode off.
+            tags = ["no-asan"],
+            deps = deps + [":checked_" + system],
+            **kwargs
+        )
