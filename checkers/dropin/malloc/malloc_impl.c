@@ -423,18 +423,41 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
 
-size_t rf_malloc_impl_usable_size(void *ptr) {
-  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
-  if (arena == NULL && rf_guarded_blocks_own(ptr)) {
-    return rf_guarded_blocks_usable_size(ptr);
+static size_t report_no_block(const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),
+                   origin);
+  f.detail = "malloc_usable_size was asked of a pointer that is no live block";
+  rf_report(rf_process.guard_options.reporter, &f);
+  return 0;
+}
+
+static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
+  size_t size = 0;
+  if (rf_guarded_blocks_own(ptr) && rf_guarded_blocks_usable_size(ptr, &size)) {
+    return size;
   }
+  if (rf_foreign_malloc_owns(ptr)) {
+    return rf_foreign_malloc_usable_size(ptr);
+  }
+  return rf_process.checked ? report_no_block(ptr, origin) : 0;
+}
+
+size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
+  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
+  rf_guard_block block = {.size = 0};
+  bool live = true;
   if (arena == NULL) {
-    return rf_foreign_malloc_owns(ptr) ? rf_foreign_malloc_usable_size(ptr) : 0;
+    return ptr != NULL ? usable_size_outside(ptr, origin) : 0;
   }
   if (!rf_arena_enter_owner(arena)) {
     return 0;
   }
-  size_t const size = rf_usable_size(rf_process.checked ? &arena->guard.base : &arena->heap.base, ptr);
+  if (rf_process.checked) {
+    live = rf_guard_describe(&arena->guard, ptr, &block);
+  } else {
+    block.size = rf_usable_size(&arena->heap.base, ptr);
+  }
   rf_arena_leave(arena);
-  return size;
+  return live ? block.size : report_no_block(ptr, origin);
 }
