@@ -195,5 +195,19 @@ TEST(Leaks, OfTheCxxLibraryAreTracedToTheProgramsCall) {
   EXPECT_TRUE(reached);
 }
 
+// Their code is gone when they are found.
+TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
+  Result const result = run({program("plugins"), program("libplugin.so"), "leak"});
+  EXPECT_EQ(result.status, 99) << result.err;
+  ASSERT_EQ(result.findings.size(), 2U);
+  std::string offsets[2];
+  for (size_t i = 0; i < 2; i++) {
+    const Json &frame = result.findings[i]["allocated"]["frames"].items.at(0);
+    EXPECT_NE(frame["module"].text.find("libplugin.so"), std::string::npos) << frame["module"].text;
+    offsets[i] = frame["offset"].text;
+  }
+  EXPECT_NE(offsets[0], offsets[1]);
+}
+
 } // namespace
 } // namespace ringfence_test
