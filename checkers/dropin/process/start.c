@@ -5,6 +5,7 @@
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
 #include "lifecycle.h"
+#include "sanitizer_check.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -37,6 +38,9 @@ static void begin(int argc, char **argv, char **environment) {
   (void)argv;
   if (environ == NULL) {
     environ = environment; /* this early the C library has not set it */
+  }
+  if (rf_sanitizer_leave()) {
+    return;
   }
   rf_process_begin(RF_DROPIN_LIBRARY != 0);
   (void)__cxa_atexit(at_exit, NULL, NULL);
