@@ -425,6 +425,37 @@ TEST_F(ReportCommand, SarifKeepsTheRulesOfTheStandard) {
   EXPECT_TRUE(has(sarif, "\"text\":\"allocated here\""));
 }
 
+TEST_F(ReportCommand, SarifOfManyFindingsIsSmall) {
+  std::string many;
+  for (unsigned i = 0; i < 100; i++) {
+    rf_finding f = double_free();
+    const rf_site place = {"src/parse.c", "parse", i + 1};
+    f.found.site = &place;
+    f.allocated.site = &place;
+    many += json(f);
+  }
+  report({"--quiet", "--output", file("r.sarif"), file("many", many)});
+  EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")}).status, 0);
+  EXPECT_LT(read_file(file("r.sarif")).size(), 100 * 2600U);
+}
+
+// Each finding of a process of its own, so that what is looked up by process or by place shows.
+TEST_F(ReportCommand, TheTimeForManyFindingsGrowsAsTheirNumber) {
+  const std::string script =
+      "import sys\n"
+      "for i in range(int(sys.argv[1])):\n"
+      "  print('{\"type\":\"finding\",\"bug\":\"memory-leak\",\"pid\":%d,\"size\":1,\"blocks\":1,'\n"
+      "        '\"allocated\":{\"site\":{\"file\":\"a.c\",\"line\":%d,\"function\":\"f\"}}}' % (i, i))\n";
+  const auto seconds = [&](const std::string &count) {
+    const std::string input = file(count, run({"python3", "-c", script, count}).out);
+    const Result result =
+        run({"bash", "-c", "TIMEFORMAT=%U; time \"$0\" report \"$1\" > /dev/null", ringfence(), input});
+    EXPECT_TRUE(has(result.err, "ringfence: " + count + " findings\n")) << result.err;
+    return std::stod(result.err.substr(result.err.find('\n') + 1));
+  };
+  EXPECT_LT(seconds("60000"), 30 * seconds("6000") + 0.5) << "quadratic would be 100 times as long";
+}
+
 TEST_F(ReportCommand, TheRulesOfTheStandardFindWhatBreaksThem) {
   report({"--quiet", "--output", file("r.sarif"), all()});
   const std::string good = read_file(file("r.sarif"));
@@ -442,6 +473,9 @@ TEST_F(ReportCommand, TheRulesOfTheStandardFindWhatBreaksThem) {
       {" in 2 blocks.", " in 2 blocks"},
       {"\"fullName\"", "\"organization\""},
       {"primaryLocationLineHash", "\", \""},
+      {"\"artifactLocation\":{\"index\":0}", "\"artifactLocation\":{\"index\":99}"},
+      {"\"logicalLocations\":[{\"index\":0}]", "\"logicalLocations\":[{\"index\":99}]"},
+      {"\"informationUri\":\"https://registry", "\"helpUri\":\"https://registry"},
       {"\"uriBaseId\":\"SRCROOT\"", "\"uriBaseId\":\"ROOT\""},
   };
   for (const auto &[from, to] : faults) {

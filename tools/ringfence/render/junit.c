@@ -51,11 +51,13 @@ static void failed_case(const junit *j, rf_record *record) {
 
 static void cases(const junit *j) {
   for (size_t i = 0; i < j->d->count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(j->arena);
     if (j->d->records[i]->known) {
       skipped_case(j, j->d->records[i], "known: in the baseline");
     } else {
       failed_case(j, j->d->records[i]);
     }
+    rf_bump_arena_reset(j->arena, mark);
   }
   for (size_t i = 0; i < j->d->hidden_count; i++) {
     const rf_record *const record = j->d->hidden[i];

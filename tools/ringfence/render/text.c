@@ -49,9 +49,11 @@ static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *
                     "Findings:\n  times kind                         place\n");
   for (size_t i = 0; i < d->count; i++) {
     const rf_record *const record = d->records[i];
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     rf_sink_str(sink, rf_bump_arena_print(arena, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
                                           place_text(arena, record, rf_stack_view_blamed(record)),
                                           lost_text(arena, record), record->known ? " (known)" : ""));
+    rf_bump_arena_reset(arena, mark);
   }
   put_lost_in_all(arena, d, sink);
 }
