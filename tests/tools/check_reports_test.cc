@@ -133,6 +133,7 @@ TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
 TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   const std::string known = file("known.txt");
   const Result written = check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
+  EXPECT_TRUE(has(written.err, "; 3 only counted, after max_findings\n")) << written.err;
   EXPECT_TRUE(has(written.err, "findings beyond max_findings are not in " + known)) << written.err;
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }

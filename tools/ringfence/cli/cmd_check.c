@@ -198,6 +198,7 @@ static void understand(check *c) {
   c->document.host = host_name(c);
   c->totals.running = c->running;
   c->totals.folder = c->folder;
+  c->totals.verbose = c->options.common.verbose;
   /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */
   const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
   if (program == NULL || program->ended) {

@@ -67,6 +67,9 @@ __attribute__((format(printf, 3, 4))) static void put(rf_bump_arena *arena, cons
 }
 
 static void put_findings(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (t->uncounted != 0 && t->findings != 0) {
+    put(arena, sink, "; %" PRIu64 " only counted, after max_findings", t->uncounted);
+  }
   if (t->compared && t->times != 0) {
     put(arena, sink, "; %zu new, %zu in the baseline", t->findings - t->known, t->known);
   }
@@ -96,7 +99,7 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
 }
 
 static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
-  if (t->unlisted != 0) {
+  if (t->unlisted != 0 && t->verbose) {
     put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
   }
