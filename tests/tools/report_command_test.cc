@@ -320,6 +320,21 @@ TEST_F(ReportCommand, ABaselineHoldsThoughLinesMove) {
   EXPECT_EQ(report({"--baseline", known, file("new", json(f))}).status, 99);
 }
 
+// A finding with one frame, as JSON.
+std::string framed(const std::string &fields) {
+  return R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[{"pc":"0x401000",)" +
+         fields + "}]}}\n";
+}
+
+TEST_F(ReportCommand, AFingerprintDoesNotDependOnTheFolderOfTheModule) {
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", framed(R"("module":"/build/1/prog","offset":"0x1000")"))});
+  const std::string moved = file("new", framed(R"("module":"/build/2/prog","offset":"0x1000")"));
+  EXPECT_EQ(report({"--baseline", known, moved}).status, 0);
+  const std::string other = file("other", framed(R"("module":"/build/2/library","offset":"0x1000")"));
+  EXPECT_EQ(report({"--baseline", known, other}).status, 99);
+}
+
 TEST_F(ReportCommand, ABaselineCountsFindingsOfOneFingerprint) {
   const rf_site other = {"src/parse & <lex>.c", "parse<\"quoted\">", 99};
   rf_finding second = leak();
@@ -528,6 +543,15 @@ print('double-free:*' in suite.find('system-out').text)
       << result.err;
 }
 
+TEST_F(ReportCommand, JunitCountsKnownAndSuppressedCasesAsSkipped) {
+  const std::string known = file("known.txt");
+  report({"--quiet", "--write-baseline", known, file("old", json(leak()))});
+  const std::string xml =
+      report({"--format=junit", "--baseline", known, "--suppressions", file("rules", "double-free:*\n"), all()}).out;
+  EXPECT_TRUE(has(xml, "tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"2\"")) << xml;
+  EXPECT_EQ(count(xml, "<skipped "), 2U);
+}
+
 TEST_F(ReportCommand, JunitOfNothingIsOneCaseThatPasses) {
   const std::string xml = report({"--format=junit", file("none", "")}).out;
   EXPECT_TRUE(has(xml, "tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"0\"")) << xml;
@@ -593,6 +617,28 @@ TEST_F(ReportCommand, LinesOfSourceAreShownWhereTheyAreTheOnesThatRan) {
   EXPECT_FALSE(has(report({"--no-symbols", "--format=html", "--source-root", folder_, found}).out, line));
   run({"touch", "-d", "1 hour", file("a.c")});
   EXPECT_FALSE(has(report({"--format=html", "--source-root", folder_, found}).out, line)) << "it changed since";
+}
+
+TEST_F(ReportCommand, TheSourceRootMayBeRelativeAndEndWithSlashes) {
+  const std::string found = file("found", framed(R"("function":"fill","file":"/work/project/src/a.c","line":2)"));
+  for (const std::string root : {"/work/project", "/work/project//", "/work/./other/../project/"}) {
+    EXPECT_TRUE(has(report({"--source-root", root, found}).out, " src/a.c:2 in fill\n")) << root;
+  }
+  How how;
+  how.directory = "/tmp";
+  EXPECT_TRUE(has(report({"--source-root", "../work/project/", found}, how).out, " src/a.c:2 in fill\n"));
+  EXPECT_TRUE(has(report({"-f", "sarif", "--source-root", "/work/project/", found}).out,
+                  R"("artifactLocation":{"uri":"src/a.c","uriBaseId":"SRCROOT"})"));
+}
+
+TEST_F(ReportCommand, TheSummaryNamesTheFrameOfTheProgram) {
+  const std::string found = file(
+      "found",
+      R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[)"
+      R"({"pc":"0x1","module":"p","function":"allocate","file":"/usr/include/c++/12/bits/new_allocator.h","line":137},)"
+      R"({"pc":"0x2","module":"p","function":"main","file":"main.cc","line":5}]}})"
+      "\n");
+  EXPECT_TRUE(has(report({found}).out, "SUMMARY: Ringfence: memory-leak main.cc:5 in main\n")) << report({found}).out;
 }
 
 TEST_F(ReportCommand, NoLinesAreShownOfFilesElsewhere) {

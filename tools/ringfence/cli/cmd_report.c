@@ -32,8 +32,27 @@ static bool read_inputs(report *r) {
   return true;
 }
 
+/* `path` from the root on, without "." and empty parts and without a slash at its end, as debug information has paths. */
+static const char *absolute_path(rf_bump_arena *arena, const char *path) {
+  const char *const here = path[0] == '/' ? "" : rf_current_folder(arena);
+  const char *out = here == NULL ? "" : here;
+  while (*path != '\0') {
+    size_t const length = strcspn(path, "/");
+    bool const up = length == 2 && memcmp(path, "..", length) == 0;
+    const char *const slash = strrchr(out, '/');
+    if (up) {
+      out = slash == NULL ? out : rf_bump_arena_text(arena, out, (size_t)(slash - out));
+    } else if (length != 0 && (length != 1 || path[0] != '.')) {
+      out = rf_bump_arena_print(arena, "%s/%.*s", out, (int)length, path);
+    }
+    path += length + (path[length] == '/');
+  }
+  return out;
+}
+
 static bool prepare(report *r) {
-  r->making.directory = r->options.source_root != NULL ? r->options.source_root : rf_current_folder(&r->arena);
+  r->making.directory =
+      r->options.source_root != NULL ? absolute_path(&r->arena, r->options.source_root) : rf_current_folder(&r->arena);
   r->making.image = r->options.image;
   r->making.symbolize = r->options.symbolize;
   r->making.whole = r->options.common.verbose;

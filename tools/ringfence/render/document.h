@@ -68,7 +68,7 @@ void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf
 void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 /* One finding as text, as the library prints it. */
-void rf_record_text(rf_record *record, const rf_sink *sink);
+void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink);
 
 /* ---- Renderings, each a whole document ---- */
 

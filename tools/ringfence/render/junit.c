@@ -43,7 +43,7 @@ static void skipped_case(const junit *j, const rf_record *record, const char *wh
 static void failed_case(const junit *j, rf_record *record) {
   rf_text_sink text;
   rf_text_sink_init(&text, j->arena);
-  rf_record_text(record, &text.sink);
+  rf_record_text(j->arena, record, &text.sink);
   open_case(j, record);
   rf_markup(j->sink, "      <failure message=\"%s\" type=\"%s\">%s</failure>\n    </testcase>\n",
             rf_document_title(j->arena, record), rf_bug_name(record->finding.bug), text.text);
