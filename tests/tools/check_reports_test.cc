@@ -114,6 +114,8 @@ TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {
   EXPECT_EQ(same.status, 5) << "the program went on" << same.err;
   EXPECT_TRUE(has(same.err, "; 0 new, 2 in the baseline\n")) << same.err;
   EXPECT_TRUE(has(read_file(file("r.sarif")), "\"baselineState\":\"unchanged\""));
+  EXPECT_FALSE(has(same.err, "ERROR: Ringfence")) << "known ones are listed only: " << same.err;
+  EXPECT_EQ(check({"--quiet", "--baseline", known, "--", program("repeats")}).err, "");
   const Result other = check({"--baseline", known, "--json", file("r.json"), "--", program("double_free")});
   EXPECT_EQ(other.status, 99) << other.err;
   EXPECT_TRUE(has(other.err, "; 1 new, 0 in the baseline; 2 of the baseline not met\n")) << other.err;

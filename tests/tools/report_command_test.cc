@@ -299,13 +299,27 @@ TEST_F(ReportCommand, ABaselineLetsOnlyNewFindingsCount) {
   const Result same = report({"--baseline", known, file("again", json(double_free()) + json(leak()))});
   EXPECT_EQ(same.status, 0);
   EXPECT_EQ(same.err, "ringfence: 2 findings; 0 new, 2 in the baseline\n");
-  EXPECT_TRUE(has(same.out, "  known: in the baseline\n"));
+  EXPECT_TRUE(has(same.out, "double-free                  close_log demo.c:21 (known)\n")) << same.out;
   const Result more = report({"--baseline", known, all()});
   EXPECT_EQ(more.status, 99);
   EXPECT_EQ(more.err, "ringfence: 3 findings; 1 new, 2 in the baseline\n");
   const Result fewer = report({"--baseline", known, file("one", json(leak()))});
   EXPECT_EQ(fewer.status, 0);
   EXPECT_EQ(fewer.err, "ringfence: 1 finding; 0 new, 1 in the baseline; 1 of the baseline not met\n");
+}
+
+TEST_F(ReportCommand, KnownFindingsAreListedButNotShownInFull) {
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  const std::string old = file("old");
+  const Result brief = report({"--baseline", known, old});
+  EXPECT_FALSE(has(brief.out, "ERROR: Ringfence: memory-leak")) << brief.out;
+  EXPECT_TRUE(has(brief.out, "4096 bytes in 2 blocks (known)\n")) << brief.out;
+  EXPECT_TRUE(has(report({"--verbose", "--baseline", known, old}).out, "  known: in the baseline\n"));
+  EXPECT_EQ(report({"--quiet", "--baseline", known, old}).out, "");
+  const std::string quiet = report({"--quiet", "--baseline", known, all()}).out;
+  EXPECT_TRUE(has(quiet, "ERROR: Ringfence: double-free")) << quiet;
+  EXPECT_FALSE(has(quiet, "memory-leak")) << quiet;
 }
 
 TEST_F(ReportCommand, ABaselineHoldsThoughLinesMove) {

@@ -81,7 +81,7 @@ static const rf_option rows[ROWS] = {
                "its name becomes the process id, so that each process has its own",
                "trace="},
     [LOG] = {"log", 'l', "FILE", "print to FILE instead of standard error", NULL},
-    [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing was found", NULL},
+    [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing (new) was found, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
     [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
     [LIBRARY] = {"library", '\0', "FILE", "the libringfence.so to use", NULL},

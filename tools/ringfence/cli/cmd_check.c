@@ -189,6 +189,7 @@ static void understand(check *c) {
   c->making.directory = rf_current_folder(&c->arena);
   c->making.symbolize = true;
   c->making.whole = c->options.common.verbose;
+  c->making.quiet = c->options.common.quiet;
   rf_document_make(&c->document, &c->arena, &c->run, &c->making);
   c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
   c->document.totals = &c->totals;
@@ -209,6 +210,11 @@ static void understand(check *c) {
   c->totals.killed--;
 }
 
+/* Whether the exit status reports findings. Those without a record may be new. */
+static bool has_new(const check *c) {
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
+}
+
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = rf_file_sink(file);
   rf_document_text(&c->arena, &c->document, &sink);
@@ -219,7 +225,7 @@ static void write_text(check *c, FILE *file) {
     rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
                                            "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                            c->program));
-  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.common.quiet) {
+  } else if (has_new(c) || c->totals.unrecorded || !c->options.common.quiet) {
     rf_totals_text(&c->arena, &c->totals, &sink);
   }
 }
@@ -233,11 +239,6 @@ static void write_out(check *c) {
     rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);
-}
-
-/* Whether the exit status reports findings. Those without a record may be new. */
-static bool has_new(const check *c) {
-  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
 static void tell(check *c) {

@@ -56,6 +56,7 @@ static bool prepare(report *r) {
   r->making.image = r->options.image;
   r->making.symbolize = r->options.symbolize;
   r->making.whole = r->options.common.verbose;
+  r->making.quiet = r->options.common.quiet;
   if (r->options.image != NULL && access(r->options.image, R_OK) != 0) {
     rf_diag("cannot read the image %s: %s", r->options.image, strerror(errno));
     return false;

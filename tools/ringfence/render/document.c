@@ -136,7 +136,11 @@ static void put_new_first(rf_bump_arena *arena, rf_document *d) {
 }
 
 void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options) {
-  *out = (rf_document){.directory = options->directory, .baseline = options->baseline, .began = run->written};
+  *out = (rf_document){.directory = options->directory,
+                       .baseline = options->baseline,
+                       .began = run->written,
+                       .whole = options->whole,
+                       .quiet = options->quiet};
   out->sources = (rf_sources *)rf_bump_arena_alloc(arena, sizeof *out->sources);
   out->sources->arena = arena;
   out->sources->directory = options->symbolize ? options->directory : NULL;

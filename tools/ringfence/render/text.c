@@ -41,15 +41,19 @@ static void put_lost_in_all(rf_bump_arena *arena, const rf_document *d, const rf
   }
 }
 
-/* A list at the end: with several findings the details scroll away. */
+/* A list at the end: the details of several findings scroll away, and known ones have none. */
 static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
-  if (d->count < 2) {
+  bool const all_told = d->count < 2 && (d->known == 0 || d->whole);
+  if (all_told || (d->quiet && rf_document_new(d) == 0)) {
     return;
   }
   rf_sink_str(sink, "-----------------------------------------------------\n"
                     "Findings:\n  times kind                         place\n");
   for (size_t i = 0; i < d->count; i++) {
     const rf_record *const record = d->records[i];
+    if (record->known && d->quiet) {
+      continue;
+    }
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     rf_sink_str(sink, rf_bump_arena_print(arena, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
                                           place_text(arena, record, rf_stack_view_blamed(record)),
@@ -168,6 +172,9 @@ void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink
 void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
   for (size_t i = 0; i < d->count; i++) {
+    if (d->records[i]->known && !d->whole) {
+      continue; /* the list has it */
+    }
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     rf_record_text(arena, d->records[i], &clean);
     rf_bump_arena_reset(arena, mark);
