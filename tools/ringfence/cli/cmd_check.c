@@ -136,6 +136,24 @@ static rf_process *find_process(check *c, uint32_t id) {
   return NULL;
 }
 
+/* Until none of them is left, the time is over, or a signal asks for the end. */
+static void wait_for_survivors(const check *c) {
+  enum { PAUSE_MS = 50, PAUSES_PER_S = 1000 / PAUSE_MS };
+  unsigned left = c->options.wait_s * PAUSES_PER_S;
+  for (;;) {
+    rf_bump_arena scratch = {NULL};
+    uint32_t *ids = NULL;
+    size_t const count = rf_survivors_find(&scratch, c->folder, &ids);
+    rf_bump_arena_free(&scratch);
+    if (count == 0 || !rf_child_sleep(PAUSE_MS)) {
+      return;
+    }
+    if (c->options.wait_s != 0 && --left == 0) {
+      return;
+    }
+  }
+}
+
 /* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
 static void collect(check *c) {
   uint32_t *ids = NULL;
@@ -290,6 +308,9 @@ static int check_program(check *c) {
     status = run_program(c);
   }
   if (status == 0) {
+    if (c->options.wait) {
+      wait_for_survivors(c);
+    }
     collect(c);
     put_away(c);
     rf_child_release_signals();
