@@ -229,7 +229,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
            ".html"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
-       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 1\""},
+       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 2\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
        file("odd") + ":2: not a line of a baseline: xyz"},
       {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
@@ -358,7 +358,34 @@ TEST_F(ReportCommand, ABaselineCountsFindingsOfOneFingerprint) {
   EXPECT_EQ(report({"--baseline", known, file("two", json(leak()) + json(second))}).status, 99);
   report({"--write-baseline", known, file("two", json(leak()) + json(second))});
   EXPECT_EQ(report({"--baseline", known, file("two", json(leak()) + json(second))}).status, 0);
-  EXPECT_TRUE(has(read_file(known), " 2 memory-leak parse<\"quoted\"> src/parse & <lex>.c\n")) << read_file(known);
+  EXPECT_TRUE(has(read_file(known), " 2:4 memory-leak parse<\"quoted\"> src/parse & <lex>.c\n")) << read_file(known);
+}
+
+// A wrapper of malloc is the place of many leaks: one that is known must not hide others.
+TEST_F(ReportCommand, ABaselineCountsTheBlocksOfALeak) {
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  EXPECT_TRUE(has(read_file(known), " 1:2 memory-leak ")) << read_file(known);
+  rf_finding grown = leak();
+  grown.blocks = 3;
+  const Result more = report({"--baseline", known, file("grown", json(grown))});
+  EXPECT_EQ(more.status, 99);
+  EXPECT_TRUE(has(more.out, "  grown: the baseline has 2 blocks of it\n")) << more.out;
+  EXPECT_TRUE(has(report({"-f", "json", "--baseline", known, file("grown")}).out, R"("known_blocks":2)"));
+  EXPECT_TRUE(has(report({"-f", "sarif", "--baseline", known, file("grown")}).out, R"("baselineState":"updated")"));
+  rf_finding shrunk = leak();
+  shrunk.blocks = 1;
+  EXPECT_EQ(report({"--baseline", known, file("shrunk", json(shrunk))}).status, 0);
+}
+
+TEST_F(ReportCommand, ABaselineWithoutBlocksHoldsForAnyNumber) {
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(leak()))});
+  std::string before = read_file(known);
+  before.replace(before.find("version 2"), 9, "version 1").replace(before.find(" 1:2 "), 5, " 1 ");
+  rf_finding grown = leak();
+  grown.blocks = 3;
+  EXPECT_EQ(report({"--baseline", file("before.txt", before), file("grown", json(grown))}).status, 0);
 }
 
 TEST_F(ReportCommand, LinesOfOneFingerprintAddUpInABaseline) {

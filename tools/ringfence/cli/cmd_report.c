@@ -32,7 +32,8 @@ static bool read_inputs(report *r) {
   return true;
 }
 
-/* `path` from the root on, without "." and empty parts and without a slash at its end, as debug information has paths. */
+/* `path` from the root on, without "." and empty parts and without a slash at its end, as debug information has
+ * paths. */
 static const char *absolute_path(rf_bump_arena *arena, const char *path) {
   const char *const here = path[0] == '/' ? "" : rf_current_folder(arena);
   const char *out = here == NULL ? "" : here;

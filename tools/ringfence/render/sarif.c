@@ -434,7 +434,10 @@ static void result(sarif *s, const rf_record *record) {
   }
   suppressions(s, record);
   if (s->d->baseline != NULL) {
-    rf_json_put_text(&s->w, "baselineState", record->known ? "unchanged" : "new");
+    rf_json_put_text(&s->w, "baselineState",
+                     record->known               ? "unchanged"
+                     : record->known_blocks != 0 ? "updated"
+                                                 : "new");
   }
   properties(s, record);
   rf_json_close(&s->w, "}");

@@ -130,8 +130,8 @@ static void put_without_controls(void *context, const char *text, size_t length)
   rf_sink_mem(sink, text + start, length - start);
 }
 
-/* The library's summary knows no source files when it chooses the frame: here frames of the C++ library's headers do not
- * count. NULL where the library's is as good. */
+/* The library's summary knows no source files when it chooses the frame: here frames of the C++ library's headers do
+ * not count. NULL where the library's is as good. */
 static const char *summary_text(rf_bump_arena *arena, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
   const rf_frame_view *const top = rf_stack_view_top(&view);
@@ -167,6 +167,10 @@ void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink
     rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
   }
   rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
+  if (record->known_blocks != 0) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  grown: the baseline has %s of it\n",
+                                          rf_counted(arena, record->known_blocks, "block")));
+  }
 }
 
 void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
