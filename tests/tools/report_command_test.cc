@@ -164,6 +164,21 @@ TEST_F(ReportCommand, ReadsJsonAsOtherToolsRewriteIt) {
   EXPECT_EQ(report({file("rewritten", rewritten.out)}).err, "ringfence: 1 finding\n");
 }
 
+TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
+  const std::string line = R"({"type":"run","version":1,"processes":2,"killed":1,"running":0,"unreadable":0,)"
+                           R"("leaks_unchecked":0,"allocations":5,"bytes":100,"peak":40,"unlisted_leaked_blocks":0,)"
+                           R"("findings":1,"times":4,"suppressed":0,"mode":"guard","duration_ns":1000,"status":3})"
+                           "\n";
+  const std::string one = file("one", json(leak()) + line);
+  const Result result = report({"--format=json", one, one});
+  EXPECT_EQ(result.err, "ringfence: 1 finding, 2 times in all; 6 only counted, after max_findings\n");
+  EXPECT_TRUE(has(result.out, R"("processes":4,"killed":2,)")) << result.out;
+  EXPECT_TRUE(has(result.out, R"("allocations":10,"bytes":200,"peak":40,)")) << result.out;
+  EXPECT_TRUE(
+      has(result.out, R"("findings":1,"times":8,"suppressed":0,"mode":"guard","duration_ns":2000,"status":3})"));
+  EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
+}
+
 TEST_F(ReportCommand, WaitsForAPipe) {
   const Result result =
       run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),

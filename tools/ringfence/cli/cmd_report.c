@@ -19,6 +19,7 @@ typedef struct report {
   rf_input_losses losses;
   rf_document_options making;
   rf_document document;
+  rf_totals totals;
 } report;
 
 /* ---- Before ---- */
@@ -91,6 +92,10 @@ static void say_summary(report *r) {
     text =
         rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " of the baseline not met", text, rf_baseline_unmet(d->baseline));
   }
+  if (r->totals.uncounted != 0) {
+    text =
+        rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " only counted, after max_findings", text, r->totals.uncounted);
+  }
   if (d->hidden_times != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
   }
@@ -126,6 +131,10 @@ static int report_files(report *r) {
     return RF_EXIT_USAGE;
   }
   rf_document_make(&r->document, &r->arena, &r->run, &r->making);
+  if (r->run.run_count != 0) {
+    r->totals = rf_totals_read(&r->run, &r->document);
+    r->document.totals = &r->totals;
+  }
   bool const written = write_all(r);
   if (!r->options.common.quiet) {
     say_summary(r);

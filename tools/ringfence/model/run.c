@@ -96,7 +96,7 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
     return;
   }
   if (strcmp(type, "run") == 0) {
-    run->told = line;
+    RF_APPENDED(arena, run->runs, run->run_count) = line;
     return;
   }
   rf_process *const process = process_of(run, arena, (uint32_t)rf_json_unsigned(line, "pid", 0));

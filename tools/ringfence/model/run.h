@@ -46,10 +46,11 @@ typedef struct rf_run {
   rf_used_rule *rules;
   size_t rule_count;
   rf_string_table rule_names;
-  const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
-  const char *mode;    /* of the processes; NULL where there are none */
-  size_t damaged;      /* lines that cannot be read: the disk was full, or the process was killed */
-  int64_t written;     /* time of the newest file, in seconds since 1970; 0: unknown */
+  const rf_json **runs; /* lines of type "run", in which `check` summed up runs */
+  size_t run_count;
+  const char *mode; /* of the processes; NULL where there are none */
+  size_t damaged;   /* lines that cannot be read: the disk was full, or the process was killed */
+  int64_t written;  /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */

@@ -44,6 +44,9 @@ typedef struct rf_document rf_document;
 /* The figures of `run` and `document`; the caller sets those of running processes. */
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
 
+/* The figures in the `run` lines of `run`, summed, with those of `document`. */
+rf_totals rf_totals_read(const rf_run *run, const rf_document *document);
+
 /* The line at the end, as text and as JSON (type "run"). */
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
 void rf_totals_json(const rf_totals *totals, const rf_sink *sink);
