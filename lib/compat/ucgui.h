@@ -54,6 +54,26 @@ typedef uint32_t GUI_ALLOC_DATATYPE_U;
 #define GUI_ALLOC_AUTDEFRAG 1 /* a request that finds no hole compacts; always so */
 #endif
 
+/* Types by which the manual describes the heap's own table. Ours is another: nothing is to be read through these. */
+#ifndef RF_UCGUI_NO_TYPES
+#if GUI_ALLOC_SIZE < 32767
+typedef I16 tALLOCINT;
+#else
+typedef I32 tALLOCINT;
+#endif
+#if GUI_MAXBLOCKS >= 256
+typedef U16 HANDLE;
+#else
+typedef U8 HANDLE;
+#endif
+typedef struct {
+  tALLOCINT Off;
+  tALLOCINT Size;
+  HANDLE Next;
+  HANDLE Prev;
+} tBlock;
+#endif
+
 typedef union {
   int aintHeap[GUI_ALLOC_SIZE / 4];
   uint8_t abHeap[GUI_ALLOC_SIZE];
@@ -144,6 +164,19 @@ typedef struct {
 } GUI_ALLOC_INFO;
 
 void GUI_ALLOC_GetMemInfo(GUI_ALLOC_INFO *pInfo);
+
+/* The public struct of figures: each use of its name brings it up to date. For reading. */
+typedef struct {
+  int NumUsedBlocks;
+  int NumFreeBlocks;
+  int NumFreeBlocksMin; /* fewest so far */
+  int32_t NumUsedBytes;
+  int32_t NumFreeBytes;
+  int32_t NumFreeBytesMin;
+} rf_ucgui_figures;
+
+const rf_ucgui_figures *rf_ucgui_figures_get(void);
+#define GUI_ALLOC (*rf_ucgui_figures_get())
 
 /* ---- Macros ---- */
 
