@@ -10,7 +10,7 @@
 
 #include <cstdio>
 
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 
 #include "asan_error.h"
 

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+import seeds
+
 # Outputs of their own, beside those of other configurations.
 FLAGS = ["--config=cov", "--platform_suffix=cov"]
 
@@ -127,13 +129,13 @@ def main():
     below = []
     print(f"{'source':28} {'by':10} {'inputs':>6} {'lines':>15} {'branches':>15}")
     for name, patterns in wanted.items():
-        corpus = os.path.join(root, "fuzz/corpus", name)
+        corpus = os.path.join(root, "fuzz/corpus", name + seeds.SUFFIX)
         with tempfile.TemporaryDirectory() as folder:
             files = replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder)
         entries = [entry for entry in files if any(fnmatch.fnmatch(entry["filename"], "*/" + p) for p in patterns)]
         if not entries:
             sys.exit(f"coverage: none of {', '.join(patterns)} is part of {name}_fuzz")
-        if print_harness(name, entries, len(os.listdir(corpus)), arguments.lines) < arguments.min:
+        if print_harness(name, entries, seeds.read_input(corpus).size(), arguments.lines) < arguments.min:
             below.append(name)
     if below:
         sys.exit(f"coverage: below {arguments.min:g} % of lines: {', '.join(below)}")

@@ -1,21 +1,18 @@
-// main() for fuzz harnesses without libFuzzer: runs the harness once on each input named on the command line, files or
-// directories of them. Any compiler builds it; bazel test replays stored corpora with it.
+// main() for fuzz harnesses without libFuzzer: runs the harness once on each input named on the command line: loose files,
+// folders, seed files, FILE.seeds:LINE and FILE.seeds:NAME. Any compiler builds it; `bazel test` replays corpora with it.
 //
-// Exit status: 0 all inputs ran, 1 there were none or one cannot be read, 2 misuse; a finding of the harness aborts, after the name
-// of the input.
-#include <ringfence/fuzz/target.h>
-#include <ringfence/seam.h>
+// Exit status: 0 all inputs ran, 1 there were none or one cannot be read, 2 misuse. A finding of the harness aborts, after
+// the name of the input.
+#include "seed_file.h"
 
-#include <algorithm>
+#include <ringfence/fuzz/target.h>
+#include <ringfence/track.h>
+
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
-#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -27,9 +24,7 @@ extern "C" const char rf_fuzz_keeps_bounds __attribute__((weak));
 
 namespace {
 
-namespace fs = std::filesystem;
-
-// For the handlers: what is being run. A fixed buffer, because it is read while the process dies.
+// The name of the running input. A fixed buffer, because the handlers read it while the process dies.
 char current[4096];
 
 void name_input() {
@@ -56,48 +51,29 @@ void watch_for_death() {
   }
 }
 
-bool collect(const std::string &argument, std::vector<std::string> &inputs) {
-  std::error_code error;
-  if (fs::is_directory(argument, error)) {
-    for (fs::recursive_directory_iterator it(argument, error), end; !error && it != end; it.increment(error)) {
-      if (it->is_regular_file(error)) {
-        inputs.push_back(it->path().string());
-      }
-    }
-  } else {
-    inputs.push_back(argument);
-  }
-  return !error;
-}
-
-bool run_input(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> const bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.is_open() || file.bad()) {
-    fprintf(stderr, "fuzz: cannot read %s\n", path.c_str());
-    return false;
-  }
-  snprintf(current, sizeof current, "%s", path.c_str());
-  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
-  return true;
+void run_input(const ringfence::fuzz::Input &input) {
+  snprintf(current, sizeof current, "%s", input.name.c_str());
+  std::vector<uint8_t> const bytes(input.bytes.begin(), input.bytes.end()); // of exactly this size, which ASan watches
+  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
   if (&rf_fuzz_keeps_bounds == nullptr) {
-    rf_seam_pause(); // harnesses look into arenas and damage them
+    rf_track_pause(); // harnesses look into arenas and damage them
   }
-  std::vector<std::string> inputs;
+  std::vector<ringfence::fuzz::Input> inputs;
   for (int i = 1; i < argc; i++) {
     if (argv[i][0] == '-') {
       fprintf(stderr,
-              "fuzz: %s: this program only replays inputs, FILE or DIRECTORY; the fuzzer is built with --config=fuzz\n",
+              "fuzz: %s: this program only replays inputs, files or folders; the fuzzer is built with --config=fuzz\n",
               argv[i]);
       return 2;
     }
-    if (!collect(argv[i], inputs)) {
-      fprintf(stderr, "fuzz: cannot read %s\n", argv[i]);
+    std::string const trouble = ringfence::fuzz::read_inputs(argv[i], &inputs);
+    if (!trouble.empty()) {
+      fprintf(stderr, "fuzz: %s\n", trouble.c_str());
       return 1;
     }
   }
@@ -105,10 +81,9 @@ int main(int argc, char **argv) {
     fprintf(stderr, "fuzz: no inputs: the corpus is empty\n");
     return 1;
   }
-  std::sort(inputs.begin(), inputs.end());
   watch_for_death();
-  if (!std::all_of(inputs.begin(), inputs.end(), run_input)) {
-    return 1;
+  for (const ringfence::fuzz::Input &input : inputs) {
+    run_input(input);
   }
   printf("fuzz: %zu inputs, no finding\n", inputs.size());
   return 0;

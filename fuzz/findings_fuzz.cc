@@ -5,6 +5,7 @@
 #include "tools/ringfence/input.h"
 #include "tools/ringfence/json.h"
 
+#include "checkers/report/utf8.h"
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -13,7 +14,6 @@
 #include <ringfence/report_json.h>
 #include <ringfence/report_serial.h>
 #include <ringfence/snapshot.h>
-#include <ringfence/utf8.h>
 #include <string>
 #include <vector>
 

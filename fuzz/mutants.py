@@ -22,8 +22,8 @@ A file of mutants starts with what to build, then describes each mutant by the l
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 
-A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, of
-which the sources tell by the seam (lib/core/seam.h).
+A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, which
+the sources inform through lib/include/ringfence/track.h.
 """
 
 import argparse
@@ -35,9 +35,11 @@ import subprocess
 import sys
 import tempfile
 
+import seeds
+
 INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
-HEADERS = ["lib/*/*.h", "checkers/*.h"]
+INCLUDES = ["lib/include", "checkers/include", "."]
 # What the build makes for the command; that it is empty changes nothing here.
 GENERATED = {
     "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
@@ -47,7 +49,7 @@ GENERATED = {
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
-WATCHED = ["-DRF_SEAM_ASAN=1"]
+WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
@@ -137,7 +139,7 @@ class Suite:
         return wanted
 
     def corpus(self):
-        return os.path.join(self.root, "fuzz/corpus", self.name)
+        return os.path.join(self.root, "fuzz/corpus", self.name + seeds.SUFFIX)
 
 
 class Build:
@@ -151,19 +153,18 @@ class Build:
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
         self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
-        self.main = [] if for_fuzzing else ["fuzz/driver.cc"]
+        self.main = [] if for_fuzzing else ["fuzz/driver.cc", "fuzz/seed_file.cc"]
         if not shutil.which(self.cxx):
             raise Trouble(f"{self.cxx} is not installed")
         self.includes = os.path.join(folder, "include")
         self._lay_out_headers()
 
     def _lay_out_headers(self):
-        """<ringfence/x.h> and <ringfence/fuzz/x.h>, as the build has them."""
-        headers = [(path, "ringfence") for pattern in HEADERS for path in glob.glob(pattern, root_dir=self.root)]
-        headers += [(path, "ringfence/fuzz") for path in glob.glob("fuzz/*.h", root_dir=self.root)]
-        for path, folder in headers:
-            os.makedirs(os.path.join(self.includes, folder), exist_ok=True)
-            os.symlink(os.path.join(self.root, path), os.path.join(self.includes, folder, os.path.basename(path)))
+        """<ringfence/fuzz/x.h>, as the build has it, and what the build makes."""
+        folder = os.path.join(self.includes, "ringfence/fuzz")
+        os.makedirs(folder)
+        for path in glob.glob("fuzz/*.h", root_dir=self.root):
+            os.symlink(os.path.join(self.root, path), os.path.join(folder, os.path.basename(path)))
         for path, text in GENERATED.items():
             os.makedirs(os.path.join(self.includes, os.path.dirname(path)), exist_ok=True)
             with open(os.path.join(self.includes, path), "w", encoding="utf-8") as file:
@@ -177,7 +178,10 @@ class Build:
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
         source = os.path.join(root or self.root, path)
-        self._run(compiler + ["-I", self.includes, "-I", self.root, "-c", source, "-o", result])
+        # A planted header is found before the original.
+        tops = [root, self.root] if root else [self.root]
+        folders = [self.includes] + [os.path.join(top, include) for top in tops for include in INCLUDES]
+        self._run(compiler + [word for path in folders for word in ("-I", path)] + ["-c", source, "-o", result])
         return result
 
     def plant(self, suite, mutant):
@@ -257,15 +261,17 @@ def fuzz(build, suite, mutant, seconds, keep):
     culprit = os.path.join(build.folder, "mutant-" + mutant.name)
     options = [f"-max_total_time={seconds}", "-max_len=4096", "-seed=1", "-exact_artifact_path=" + culprit]
     with tempfile.TemporaryDirectory(dir=build.folder) as scratch:
-        found = run([program] + options + [scratch, suite.corpus()], seconds + REPLAY_TIMEOUT)
+        stored = os.path.join(scratch, "stored")
+        seeds.unpack(stored, [suite.corpus()])
+        found = run([program] + options + [scratch, stored], seconds + REPLAY_TIMEOUT)
     if found and keep and os.path.exists(culprit):
-        shutil.copy(culprit, suite.corpus())
+        seeds.merge(suite.corpus(), [culprit])
     return found
 
 
 def prepare(build, suite):
     """Objects that all mutants share, made before they are compiled side by side; the unchanged program must be silent."""
-    if not os.path.isdir(suite.corpus()):
+    if not os.path.isfile(suite.corpus()):
         raise Trouble(f"{suite.name}: there is no corpus at {suite.corpus()}")
     found = replay(build, suite)
     if found:
@@ -345,6 +351,6 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Trouble as trouble:
+    except (Trouble, seeds.SeedError) as trouble:
         print(f"mutants: {trouble}", file=sys.stderr)
         sys.exit(2)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds a fuzzer with --config=fuzz and runs it: what rf_fuzz_test's NAME_run is.
+# Builds a fuzzer with --config=fuzz and runs it: the NAME_run of rf_fuzz_test.
 #
 #   ./bazelw run //fuzz:tlsf_fuzz_run                            one minute, from the stored corpus on
 #   ./bazelw run //fuzz:tlsf_fuzz_run -- -max_total_time=600     any of libFuzzer's options
-#   ./bazelw run //fuzz:tlsf_fuzz_run -- FILE...                 only these inputs
-#   ./bazelw run //fuzz:tlsf_fuzz_run -- --store                 merges what was found so far into the stored corpus
+#   ./bazelw run //fuzz:tlsf_fuzz_run -- INPUT...                only these: FILE, NAME.seeds, NAME.seeds:LINE...
+#   ./bazelw run //fuzz:tlsf_fuzz_run -- --store                 merges new inputs into the stored corpus
 #
 # New inputs and findings are kept, outside of the source tree, in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz.
 #
-# Bazel calls it with: test's label, dictionary or "", folders or files of the stored corpus and more flags for the build...,
-# "--", the user's arguments.
+# Bazel's arguments: the test's label, dictionary or "", seeds.py, then in any order seed files, folders and files of the
+# stored corpus and more flags for the build, then "--" and the user's arguments.
 set -euo pipefail
 
 say() { printf 'fuzz: %s\n' "$*" >&2; }
@@ -23,28 +23,31 @@ die() {
 
 label=$1
 dictionary=${2:+$PWD/$2}
-shift 2
+seeds=$PWD/$3
+shift 3
 declare -A seen=()
-seeds=() # folders, as libFuzzer wants them
+corpus=() # seed files and folders
 more_flags=()
 while [[ $1 != -- ]]; do
-  if [[ $1 == --* ]]; then
-    more_flags+=("$1")
-    shift
-    continue
-  fi
-  [[ -d $1 ]] && folder=$1 || folder=$(dirname -- "$1")
-  [[ -n ${seen[$folder]-} ]] || seeds+=("$folder")
-  seen[$folder]=1
+  case $1 in
+    --*) more_flags+=("$1") ;;
+    *)
+      [[ -d $1 || $1 == *.seeds ]] && stored=$1 || stored=$(dirname -- "$1")
+      [[ -n ${seen[$stored]-} ]] || corpus+=("$stored")
+      seen[$stored]=1
+      ;;
+  esac
   shift
 done
 shift
 runfiles=$PWD
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
 
 name=${label##*:}
 kept=${RF_FUZZ_DIR:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringfence/fuzz}/$name
 
-# -- What libFuzzer is told, unless the user says otherwise -----------------------------------------------------------
+# -- Options for libFuzzer, unless the user gives them ---------------------------------------------
 
 given() { # an option of this name, or an input to run on
   local word
@@ -70,10 +73,19 @@ if [[ -n $fuzzing ]]; then
   given max_len || arguments+=(-max_len=4096)
   given artifact_prefix || arguments+=(-artifact_prefix="$kept/findings/")
   [[ -z $dictionary ]] || given dict || arguments+=(-dict="$dictionary")
-  arguments+=(-print_final_stats=1 "$kept/corpus" "${seeds[@]/#/$runfiles/}")
+  "$seeds" unpack "$work/corpus" "${corpus[@]/#/$runfiles/}"
+  arguments+=(-print_final_stats=1 "$kept/corpus" "$work/corpus")
 fi
 
-# -- Building: by the same Bazel, in the output base that this script was built in ----------------------------------------
+# libFuzzer reads no seed files: their inputs become files.
+for i in "${!arguments[@]}"; do
+  [[ ${arguments[i]} == *.seeds || ${arguments[i]} == *.seeds:* ]] || continue
+  "$seeds" unpack "$work/inputs" "${arguments[i]}"
+  unset "arguments[i]"
+done
+[[ ! -d $work/inputs ]] || arguments+=("$work/inputs"/*)
+
+# -- Building: by the same Bazel, in the output base that this script was built in -----------------
 
 cd -- "$BUILD_WORKSPACE_DIRECTORY"
 if [[ -x ./bazelw ]]; then
@@ -82,7 +94,7 @@ else
   bazel=("$(command -v bazel || command -v bazelisk)") || die "no bazel in PATH"
 fi
 [[ $0 != */execroot/* ]] || bazel+=(--output_base="${0%%/execroot/*}")
-# A suffix: this build's outputs lie beside those of other configurations, and none displaces the other.
+# The suffix keeps the outputs of this build beside those of other configurations.
 flags=(--config=fuzz --platform_suffix=fuzz)
 ((${#more_flags[@]} == 0)) || flags=(--config=fuzz "${more_flags[@]}" --platform_suffix="$name")
 
@@ -92,38 +104,47 @@ binaries=$("${bazel[@]}" info "${flags[@]}" bazel-bin 2>/dev/null)
 package=${label#//}
 program=$binaries/${package%:*}/${name}_bin
 
-# -- Storing --------------------------------------------------------------------------------------------------------------
+# -- Storing ---------------------------------------------------------------------------------------
 
-# One input for each edge: few files, which tell most. Inputs with a name other than a hash were kept for a reason and stay.
+# One input for each edge: few inputs that tell most. Named inputs stay, and none is added for an edge that they reach.
 store_corpus() {
-  local stored=$BUILD_WORKSPACE_DIRECTORY/$1 merged
-  [[ -d $stored && -d $kept/corpus ]] || die "--store merges $kept/corpus into $stored: both must be there"
-  merged=$(mktemp -d)
-  "$program" -merge=1 -use_counters=0 "$merged" "$stored" "$kept/corpus" 2>/dev/null
-  find "$stored" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
-  cp -- "$merged"/* "$stored"
-  rm -rf -- "$merged"
-  say "$stored: $(find "$stored" -type f | wc -l) inputs, $(du -bs -- "$stored" | cut -f 1) bytes"
+  local stored=$BUILD_WORKSPACE_DIRECTORY/$1 named=$work/named unnamed=$work/unnamed log=$work/log
+  [[ $1 == *.seeds && -f $stored ]] || die "--store needs a corpus in one file NAME.seeds; seeds.py pack makes one"
+  [[ -d $kept/corpus ]] || die "--store merges $kept/corpus into $stored: fuzz first"
+  "$seeds" unpack "$work/stored" "$stored"
+  mkdir -- "$named" "$unnamed"
+  find "$work/stored" -type f -regextype egrep ! -regex '.*/[0-9a-f]{40}' -exec cp -t "$named" -- {} +
+  cp -r -- "$named" "$work/merged"
+  "$program" -merge=1 -use_counters=0 "$work/merged" "$work/stored" "$kept/corpus" >"$log" 2>&1 || {
+    tail -n 20 -- "$log" >&2
+    die "merging failed; $stored is as it was"
+  }
+  find "$work/merged" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -exec cp -t "$unnamed" -- {} +
+  "$seeds" pack "$stored" "$unnamed"
+  say "$stored: $(wc -l <"$stored") inputs, $(wc -c <"$stored") bytes"
 }
 
 if [[ -n $store ]]; then
-  ((${#seeds[@]} == 1)) || die "--store needs a corpus in one folder"
-  store_corpus "${seeds[0]}"
+  ((${#corpus[@]} == 1)) || die "--store needs a corpus in one file NAME.seeds"
+  store_corpus "${corpus[0]}"
   exit
 fi
 
-# -- Running ------------------------------------------------------------------------------------------------------------
+# -- Running ---------------------------------------------------------------------------------------
 
 cd -- "${BUILD_WORKING_DIRECTORY:-$PWD}"
-[[ -n $fuzzing ]] || exec "$program" "${arguments[@]}"
+if [[ -z $fuzzing ]]; then
+  status=0
+  "$program" "${arguments[@]}" || status=$?
+  exit "$status"
+fi
 
-log=$(mktemp)
-trap 'rm -f -- "$log"' EXIT
+log=$work/log
 known=$(find "$kept/corpus" -type f | wc -l)
 status=0
 "$program" "${arguments[@]}" 2>&1 | tee -- "$log" >&2 || status=${PIPESTATUS[0]}
 
-# The last line of the log that matches, what is before the match taken away.
+# The last line of the log that matches, from behind the match on.
 last() { sed -n "s/.*$1//p" "$log" | tail -n 1; }
 
 runs=$(last 'stat::number_of_executed_units: *')

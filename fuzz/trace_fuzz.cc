@@ -1,14 +1,14 @@
 // Traces: the reader takes any bytes, and what it makes of them can be replayed; what the writer is told, the reader tells.
-#include "checkers/crc32.h"
+#include "checkers/report/crc32.h"
 #include "tools/trace/read.h"
 
 #include "blocks_model.h"
+#include "checkers/trace/trace_format.h"
 #include <array>
 #include <cstring>
 #include <map>
 #include <ringfence/fuzz/reader.h>
 #include <ringfence/layout.h>
-#include <ringfence/trace_format.h>
 #include <ringfence/trace_writer.h>
 #include <string>
 #include <vector>

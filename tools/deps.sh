@@ -4,7 +4,7 @@
 #
 #   tools/deps.sh [OPTION...]      options go to Bazel, before the command: --output_base=...
 #
-# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/freestanding:layering_test asks the #include lines the same question.
+# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/house:layering_test asks the #include lines the same question.
 set -euo pipefail
 
 cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/..}"
@@ -33,6 +33,8 @@ forbid() {
   none "$from depends on $to" "(deps($from) intersect ($to)) except //tools/bazel/..."
 }
 
+checked="//checkers/checked/... + //checkers/dropin/..."
+checkers="//checkers/guard/... + //checkers/asan/... + //checkers/page/... + //checkers/handles/... + //checkers/trace/... + $checked"
 forbid //lib/... "//checkers/... + //tests/... + //fuzz/... + //tools/..."
 forbid //checkers/... "//tests/... + //fuzz/... + //tools/..."
 forbid //lib/core/... "//lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
@@ -40,6 +42,15 @@ forbid //lib/port/... "//lib/core:core + //lib/heaps/... + //lib/blocks/... + //
 forbid //lib/heaps/... "//lib/blocks/... + //lib/decorators/... + //lib/compat/..."
 forbid //lib/blocks/... "//lib/heaps/... + //lib/decorators/... + //lib/compat/..."
 forbid //lib/decorators/... "//lib/heaps/... + //lib/blocks/... + //lib/compat/..."
+forbid //checkers/os/... "//checkers/report/... + //checkers/shared/... + $checkers"
+forbid //checkers/report/... "//checkers/shared/... + $checkers"
+forbid //checkers/shared/... "$checkers"
+forbid //checkers/guard/... "//checkers/asan/... + //checkers/page/... + //checkers/handles/... + //checkers/trace/... + $checked"
+forbid //checkers/handles/... "//checkers/guard/... + //checkers/asan/... + //checkers/page/... + //checkers/trace/... + $checked"
+forbid //checkers/trace/... "//checkers/guard/... + //checkers/asan/... + //checkers/page/... + //checkers/handles/... + $checked"
+forbid //checkers/page/... "//checkers/asan/... + //checkers/handles/... + //checkers/trace/... + $checked"
+forbid //checkers/asan/... "//checkers/page/... + //checkers/handles/... + //checkers/trace/... + $checked"
+forbid //checkers/checked/... "//checkers/dropin/..."
 none "an implementation of the port is named" \
   "(rdeps(//lib/... + //checkers/..., //lib/port:bare + //lib/port:posix, 1)) except //lib/port/..."
 

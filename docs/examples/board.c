@@ -19,10 +19,10 @@ void rf_bare_log(const char *text, size_t len) {
 }
 
 int main(void) {
-  rf_options options;
+  rf_report_options options;
   rf_guard_options guard_options;
 
-  rf_options_default(&options);
+  rf_report_options_default(&options);
   options.format = RF_FORMAT_SERIAL; /* for `ringfence report`; RF_FORMAT_TEXT to read it on the console */
   options.halt = false;              /* else the first finding stops in rf_port_panic, where a debugger finds it */
   rf_log_reporter_init(&reporter, &options);

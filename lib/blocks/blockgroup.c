@@ -8,13 +8,13 @@
 /* ---- Records: each is sealed, and none is followed before its seal was looked at ---- */
 
 static size_t seal_of_group(const rf_blockgroup *group) {
-  size_t const seal = rf_seal_add(rf_seal_begin(group), (size_t)(uintptr_t)group->choose);
-  return rf_seal_add_address(seal, group->first);
+  size_t const seal = rf_checksum_add(rf_checksum_begin(group), (size_t)(uintptr_t)group->choose);
+  return rf_checksum_add_address(seal, group->first);
 }
 
 static size_t seal_of_member(const rf_blockgroup_member *member) {
-  size_t const seal = rf_seal_add_address(rf_seal_begin(member), member->blocks);
-  return rf_seal_add_address(seal, member->next);
+  size_t const seal = rf_checksum_add_address(rf_checksum_begin(member), member->blocks);
+  return rf_checksum_add_address(seal, member->next);
 }
 
 /* Where the first damage is; NULL where group, members and pools are what they were. */
@@ -274,8 +274,8 @@ rf_status rf_blockgroup_free_at(rf_blockgroup *group, size_t count, void *const 
   }
   lock_all(group);
   bool const released = release_all(group, count, in, &why);
-  for (size_t i = 0; RF_SEAM && released && i < count; i++) {
-    rf_seam_free(load(in, i), rf_blockgroup_find(group, load(in, i))->block_size);
+  for (size_t i = 0; RF_TRACK && released && i < count; i++) {
+    rf_track_free(load(in, i), rf_blockgroup_find(group, load(in, i))->block_size);
   }
   unlock_all(group);
   if (!released) {

@@ -17,8 +17,8 @@ static rf_blockgroup_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_blockgroup_allocator *a) {
-  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->group);
-  return rf_seal_add_address(seal, a->sizes);
+  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->group);
+  return rf_checksum_add_address(seal, a->sizes);
 }
 
 /* Whether all records are what they were: the adapter's, the group's, its members' and their pools'. */
@@ -63,7 +63,7 @@ static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t si
   rf_memblocks_lock(pool);
   rf_status const status = rf_memblocks_take_run(pool, 1, align, &index);
   if (status == RF_OK) {
-    rf_seam_alloc(rf_memblocks_at(pool, index), size);
+    rf_track_alloc(rf_memblocks_at(pool, index), size);
   }
   rf_memblocks_unlock(pool);
   if (status == RF_ERR_CORRUPT) {
@@ -130,7 +130,7 @@ static bool release(const place *at, const void *ptr, rf_memblocks_refusal *why)
   rf_memblocks_lock(at->pool);
   bool const released = rf_memblocks_release(at->pool, ptr, why);
   if (released) {
-    rf_seam_free(ptr, at->pool->block_size);
+    rf_track_free(ptr, at->pool->block_size);
   }
   rf_memblocks_unlock(at->pool);
   return released;
@@ -163,9 +163,9 @@ static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, cons
   }
   rf_count_resize(&a->counters, *at.size - 1, size);
   *at.size = size + 1;
-  if (RF_SEAM) {
+  if (RF_TRACK) {
     rf_memblocks_lock(at.pool);
-    rf_seam_resize(ptr, at.pool->block_size, ptr, size);
+    rf_track_resize(ptr, at.pool->block_size, ptr, size);
     rf_memblocks_unlock(at.pool);
   }
   return RF_OK;
@@ -179,9 +179,9 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   if (find(adapter_of(self), ptr, &at, &what) != RF_OK) {
     return 0;
   }
-  if (RF_SEAM) {
+  if (RF_TRACK) {
     rf_memblocks_lock(at.pool);
-    rf_seam_reveal(ptr, at.pool->block_size);
+    rf_track_reveal(ptr, at.pool->block_size);
     rf_memblocks_unlock(at.pool);
   }
   return at.pool->block_size;
@@ -296,8 +296,8 @@ static void adapter_counters(rf_allocator *self, rf_counters *out) {
 
 static void adapter_deinit(rf_allocator *self) {
   rf_blockgroup_allocator *const a = adapter_of(self);
-  for (const rf_blockgroup_member *m = RF_SEAM && intact(a) ? a->group->first : NULL; m != NULL; m = m->next) {
-    rf_seam_arena_end(m->blocks->buffer, m->blocks->num_blocks * m->blocks->block_size);
+  for (const rf_blockgroup_member *m = RF_TRACK && intact(a) ? a->group->first : NULL; m != NULL; m = m->next) {
+    rf_track_arena_end(m->blocks->buffer, m->blocks->num_blocks * m->blocks->block_size);
   }
   if (a->seal == seal_of(a)) {
     rf_blockgroup_deinit(a->group);

@@ -62,14 +62,14 @@ static void mark_run(rf_memblocks *blocks, size_t first, size_t count, bool take
 /* ---- The record ---- */
 
 static size_t seal_of(const rf_memblocks *blocks) {
-  size_t seal = rf_seal_begin(blocks);
-  seal = rf_seal_add_address(seal, blocks->buffer);
-  seal = rf_seal_add_address(seal, blocks->bitmap);
-  seal = rf_seal_add(seal, blocks->block_size);
-  seal = rf_seal_add(seal, blocks->num_blocks);
-  seal = rf_seal_add(seal, blocks->shift);
-  seal = rf_seal_add_address(seal, blocks->mutex);
-  return rf_seal_add_address(seal, blocks->listeners);
+  size_t seal = rf_checksum_begin(blocks);
+  seal = rf_checksum_add_address(seal, blocks->buffer);
+  seal = rf_checksum_add_address(seal, blocks->bitmap);
+  seal = rf_checksum_add(seal, blocks->block_size);
+  seal = rf_checksum_add(seal, blocks->num_blocks);
+  seal = rf_checksum_add(seal, blocks->shift);
+  seal = rf_checksum_add_address(seal, blocks->mutex);
+  return rf_checksum_add_address(seal, blocks->listeners);
 }
 
 /* Atomically, for pools whose first calls come from several threads: they all write the same. */
@@ -119,8 +119,8 @@ static void *load(void *const *in, size_t i) {
 /* ---- Counting ---- */
 
 static void count_taken(rf_memblocks *blocks, size_t count) {
-  if (RF_SEAM && blocks->allocations == 0) {
-    rf_seam_arena(blocks->buffer, blocks->num_blocks * blocks->block_size); /* no init has run for static pools */
+  if (RF_TRACK && blocks->allocations == 0) {
+    rf_track_arena(blocks->buffer, blocks->num_blocks * blocks->block_size); /* no init has run for static pools */
   }
   blocks->used += count;
   blocks->peak = blocks->peak < blocks->used ? blocks->used : blocks->peak;
@@ -216,13 +216,13 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
   *blocks = made;
   put_seal(blocks);
   memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
-  rf_seam_arena(buffer, bytes);
+  rf_track_arena(buffer, bytes);
   return RF_OK;
 }
 
 void rf_memblocks_deinit(rf_memblocks *blocks) {
-  if (RF_SEAM && rf_memblocks_intact(blocks)) {
-    rf_seam_arena_end(blocks->buffer, blocks->num_blocks * blocks->block_size);
+  if (RF_TRACK && rf_memblocks_intact(blocks)) {
+    rf_track_arena_end(blocks->buffer, blocks->num_blocks * blocks->block_size);
   }
   blocks->num_blocks = 0;
   blocks->used = 0;
@@ -328,8 +328,8 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
-  for (size_t i = 0; RF_SEAM && status == RF_OK && i < count; i++) {
-    rf_seam_alloc(load(out, i), blocks->block_size);
+  for (size_t i = 0; RF_TRACK && status == RF_OK && i < count; i++) {
+    rf_track_alloc(load(out, i), blocks->block_size);
   }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
@@ -389,7 +389,7 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
   rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
   if (status == RF_OK) {
     *out = rf_memblocks_at(blocks, first);
-    rf_seam_alloc(*out, count * blocks->block_size);
+    rf_track_alloc(*out, count * blocks->block_size);
   }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
@@ -427,7 +427,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   rf_memblocks_lock(blocks);
   bool const taken = rf_memblocks_take_these(blocks, index, count);
   if (taken) {
-    rf_seam_alloc(first, count * blocks->block_size);
+    rf_track_alloc(first, count * blocks->block_size);
   } else {
     blocks->failures++;
   }
@@ -487,7 +487,7 @@ void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count) {
   mark_run(blocks, first, count, false);
   blocks->hint = w < blocks->hint ? w : blocks->hint;
   blocks->used -= count;
-  rf_seam_free(rf_memblocks_at(blocks, first), count * blocks->block_size);
+  rf_track_free(rf_memblocks_at(blocks, first), count * blocks->block_size);
 }
 
 /* Marks blocks free as it checks them, which is how one named twice is seen; takes it back where one is bad. */
@@ -516,8 +516,8 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
   }
   rf_memblocks_lock(blocks);
   bool const released = release_all(blocks, count, in, &why);
-  for (size_t i = 0; RF_SEAM && released && i < count; i++) {
-    rf_seam_free(load(in, i), blocks->block_size);
+  for (size_t i = 0; RF_TRACK && released && i < count; i++) {
+    rf_track_free(load(in, i), blocks->block_size);
   }
   rf_memblocks_unlock(blocks);
   if (!released) {

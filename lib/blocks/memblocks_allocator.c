@@ -9,8 +9,8 @@ static rf_memblocks_allocator *adapter_of(rf_allocator *self) {
 }
 
 static size_t seal_of(const rf_memblocks_allocator *a) {
-  size_t const seal = rf_seal_add_address(rf_seal_begin(a), a->blocks);
-  return rf_seal_add_address(seal, a->sizes);
+  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->blocks);
+  return rf_checksum_add_address(seal, a->sizes);
 }
 
 /* Whether the records of the adapter and of its pool are what they were: before anything in them is followed. */
@@ -63,7 +63,7 @@ static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const 
     memset(&a->sizes[first], 0, count * sizeof *a->sizes);
     a->sizes[first] = size + 1;
     rf_count_alloc(&a->counters, size);
-    rf_seam_alloc(rf_memblocks_at(blocks, first), size);
+    rf_track_alloc(rf_memblocks_at(blocks, first), size);
   } else {
     a->counters.failures++;
   }
@@ -137,7 +137,7 @@ static bool fit(rf_memblocks_allocator *a, size_t index, size_t size) {
     rf_memblocks_drop_run(blocks, index + want, have - want);
   }
   void *const ptr = rf_memblocks_at(blocks, index);
-  rf_seam_resize(ptr, (want < have ? want : have) * blocks->block_size, ptr, size);
+  rf_track_resize(ptr, (want < have ? want : have) * blocks->block_size, ptr, size);
   rf_count_resize(&a->counters, a->sizes[index] - 1, size);
   a->sizes[index] = size + 1;
   return true;
@@ -172,7 +172,7 @@ static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
   rf_memblocks_lock(a->blocks);
   bool const live = find(a, ptr, &index, &status) == NULL;
   size_t const room = live ? run_at(a, index) * a->blocks->block_size : 0;
-  rf_seam_reveal(ptr, room);
+  rf_track_reveal(ptr, room);
   rf_memblocks_unlock(a->blocks);
   return room;
 }

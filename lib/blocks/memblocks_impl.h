@@ -3,9 +3,9 @@
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
 
+#include "lib/core/checksum.h"
 #include <ringfence/memblocks.h>
-#include <ringfence/seal.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 /* One refused free: which pointer, why, in words. */
 typedef struct rf_memblocks_refusal {

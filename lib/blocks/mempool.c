@@ -1,8 +1,8 @@
 #include <ringfence/mempool.h>
 
+#include "lib/core/checksum.h"
 #include <limits.h>
-#include <ringfence/seal.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)
@@ -25,22 +25,22 @@ static rf_mempool *pool_of(rf_allocator *self) {
 /* ---- The record: two seals over what is followed, one over what never changes and one over the queue ---- */
 
 static size_t seal_of_pool(const rf_mempool *pool) {
-  size_t seal = rf_seal_begin(pool);
-  seal = rf_seal_add_address(seal, pool->start);
-  seal = rf_seal_add(seal, pool->capacity);
-  seal = rf_seal_add(seal, pool->stride);
-  seal = rf_seal_add(seal, pool->block_size);
-  seal = rf_seal_add(seal, pool->num_blocks);
-  seal = rf_seal_add(seal, pool->align);
-  return rf_seal_add_address(seal, pool->from);
+  size_t seal = rf_checksum_begin(pool);
+  seal = rf_checksum_add_address(seal, pool->start);
+  seal = rf_checksum_add(seal, pool->capacity);
+  seal = rf_checksum_add(seal, pool->stride);
+  seal = rf_checksum_add(seal, pool->block_size);
+  seal = rf_checksum_add(seal, pool->num_blocks);
+  seal = rf_checksum_add(seal, pool->align);
+  return rf_checksum_add_address(seal, pool->from);
 }
 
 static size_t seal_of_queue(const rf_mempool *pool) {
-  size_t seal = rf_seal_begin(pool);
-  seal = rf_seal_add_address(seal, pool->first);
-  seal = rf_seal_add_address(seal, pool->last);
-  seal = rf_seal_add(seal, pool->waiters);
-  return rf_seal_add_address(seal, pool->emptied);
+  size_t seal = rf_checksum_begin(pool);
+  seal = rf_checksum_add_address(seal, pool->first);
+  seal = rf_checksum_add_address(seal, pool->last);
+  seal = rf_checksum_add(seal, pool->waiters);
+  return rf_checksum_add_address(seal, pool->emptied);
 }
 
 /* Begins every call: RF_OK with the mutex locked, RF_ERR_DELETED or RF_ERR_CORRUPT without. */
@@ -56,13 +56,13 @@ static rf_status enter(rf_mempool *pool) {
     rf_mutex_unlock(&pool->mutex);
     return RF_ERR_CORRUPT;
   }
-  rf_seam_enter();
+  rf_track_enter();
   return RF_OK;
 }
 
 static void leave(rf_mempool *pool) {
   pool->queue_seal = seal_of_queue(pool);
-  rf_seam_leave();
+  rf_track_leave();
   rf_mutex_unlock(&pool->mutex);
 }
 
@@ -112,9 +112,9 @@ static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
 
 rf_mempool *rf_mempool_of(const void *block) {
   const uintptr_t *const header = (const uintptr_t *)block - 1;
-  rf_seam_enter();
+  rf_track_enter();
   uintptr_t const word = *header;
-  rf_seam_leave();
+  rf_track_leave();
   return (rf_mempool *)((word ^ seal(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
 }
 
@@ -205,7 +205,7 @@ rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t bl
   pool->seal = seal_of_pool(pool);
   pool->queue_seal = seal_of_queue(pool);
   link_all(pool);
-  rf_seam_arena(pool->start, span_of(pool));
+  rf_track_arena(pool->start, span_of(pool));
   return RF_OK;
 }
 
@@ -255,7 +255,7 @@ static rf_status see_waiters_off(rf_mempool *pool) {
   leave(pool);
   (void)rf_event_wait(&emptied, RF_WAIT_FOREVER);
   rf_mutex_lock(&pool->mutex); /* whoever set the event has left by now */
-  rf_seam_enter();
+  rf_track_enter();
   rf_event_deinit(&emptied);
   return RF_OK;
 }
@@ -269,7 +269,7 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
   leave(pool);
   if (status == RF_OK) {
     rf_mutex_deinit(&pool->mutex);
-    rf_seam_arena_end(pool->start, span_of(pool));
+    rf_track_arena_end(pool->start, span_of(pool));
     pool->num_blocks = 0;
     pool->capacity = 0;
     pool->seal = seal_of_pool(pool);
@@ -316,12 +316,12 @@ static rf_status take(rf_mempool *pool, size_t size, void **out) {
   size_set(pool, index, size);
   count_out(pool, size);
   *out = payload_of(pool, index);
-  rf_seam_alloc(*out, size);
+  rf_track_alloc(*out, size);
   return RF_OK;
 }
 
 static void put(rf_mempool *pool, size_t index) {
-  rf_seam_free(payload_of(pool, index), pool->block_size);
+  rf_track_free(payload_of(pool, index), pool->block_size);
   state_set(pool, index, FREE + pool->head);
   pool->head = index;
 }
@@ -404,7 +404,7 @@ static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms
   rf_mutex_lock(&pool->mutex);
   bool const intact = pool->queue_seal == seal_of_queue(pool);
   if (intact) {
-    rf_seam_enter();
+    rf_track_enter();
     stop_waiting(pool, w);
     leave(pool);
   } else {
@@ -492,10 +492,10 @@ static const char *give_back(rf_mempool *pool, const void *block, rf_status *sta
   }
   count_back(pool, size);
   if (pool->first != NULL) {
-    rf_seam_free(payload_of(pool, index), pool->block_size);
+    rf_track_free(payload_of(pool, index), pool->block_size);
     size_set(pool, index, pool->block_size);
     count_out(pool, pool->block_size);
-    rf_seam_alloc(payload_of(pool, index), pool->block_size);
+    rf_track_alloc(payload_of(pool, index), pool->block_size);
     serve_first(pool, RF_OK, payload_of(pool, index));
   } else {
     put(pool, index);
@@ -564,7 +564,7 @@ static rf_status resize_block(rf_mempool *pool, size_t index, size_t old_size, s
     return RF_ERR_NO_MEMORY;
   }
   size_set(pool, index, size);
-  rf_seam_resize(payload_of(pool, index), pool->block_size, payload_of(pool, index), size);
+  rf_track_resize(payload_of(pool, index), pool->block_size, payload_of(pool, index), size);
   pool->used_bytes += size - old_size;
   pool->peak_bytes = pool->peak_bytes < pool->used_bytes ? pool->used_bytes : pool->peak_bytes;
   return RF_OK;

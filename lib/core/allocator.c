@@ -1,4 +1,4 @@
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <string.h>
 
@@ -27,7 +27,7 @@ void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_
   if (moved == NULL) {
     return NULL;
   }
-  rf_seam_copy(moved, ptr, old_size < size ? old_size : size);
+  rf_track_copy(moved, ptr, old_size < size ? old_size : size);
   if (allocator->ops->free(allocator, ptr, site) != RF_OK) {
     (void)allocator->ops->free(allocator, moved, site);
     return NULL;

@@ -4,8 +4,8 @@
 
 static rf_fault_handler the_handler = rf_fault_abort;
 static void *the_context;
-static rf_fault_taker *takers; /* accessed atomically */
-static rf_mutex takers_lock;   /* of adding one */
+static rf_fault_filter *filters; /* accessed atomically */
+static rf_mutex filters_lock;    /* of adding one */
 
 #if defined(__unix__) && __STDC_HOSTED__
 __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
@@ -63,22 +63,22 @@ void rf_fault_handler_set(rf_fault_handler handler, void *context) {
   the_context = handler != NULL ? context : NULL;
 }
 
-void rf_fault_taker_add(rf_fault_taker *taker) {
-  rf_mutex_lock(&takers_lock);
-  const rf_fault_taker *t = takers;
-  while (t != NULL && t != taker) {
+void rf_fault_filter_add(rf_fault_filter *filter) {
+  rf_mutex_lock(&filters_lock);
+  const rf_fault_filter *t = filters;
+  while (t != NULL && t != filter) {
     t = t->next;
   }
   if (t == NULL) {
-    taker->next = takers;
-    __atomic_store_n(&takers, taker, __ATOMIC_RELEASE);
+    filter->next = filters;
+    __atomic_store_n(&filters, filter, __ATOMIC_RELEASE);
   }
-  rf_mutex_unlock(&takers_lock);
+  rf_mutex_unlock(&filters_lock);
 }
 
 static bool is_taken(const rf_fault *fault) {
-  const rf_fault_taker *t = __atomic_load_n(&takers, __ATOMIC_ACQUIRE);
-  while (t != NULL && !t->take(fault)) {
+  const rf_fault_filter *t = __atomic_load_n(&filters, __ATOMIC_ACQUIRE);
+  while (t != NULL && !t->filter(fault)) {
     t = t->next;
   }
   return t != NULL;

@@ -1,6 +1,6 @@
 #include <ringfence/pool.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 #define RF_POOL_FREE 0xFF
@@ -68,7 +68,7 @@ static void *slots_take(rf_pool *pool, rf_pool_slots *s, size_t size, const rf_s
   if (s->stats.used > s->stats.peak) {
     s->stats.peak = s->stats.used;
   }
-  rf_seam_alloc(slot_at(s, index), size);
+  rf_track_alloc(slot_at(s, index), size);
   return slot_at(s, index);
 }
 
@@ -226,7 +226,7 @@ static rf_status pool_free(rf_allocator *self, void *ptr, const rf_site *site) {
   }
   size_t const size = s->state[index];
   s->state[index] = RF_POOL_FREE;
-  rf_seam_free(ptr, s->stats.size);
+  rf_track_free(ptr, s->stats.size);
   link_write(s, index, s->free_head);
   s->free_head = index;
   s->stats.used--;
@@ -240,7 +240,7 @@ static rf_status pool_free(rf_allocator *self, void *ptr, const rf_site *site) {
 static void pooled_set_size(rf_pool *pool, rf_pool_slots *s, size_t index, size_t size) {
   size_t const old = s->state[index];
   s->state[index] = (unsigned char)size;
-  rf_seam_resize(slot_at(s, index), s->stats.size, slot_at(s, index), size);
+  rf_track_resize(slot_at(s, index), s->stats.size, slot_at(s, index), size);
   pool->pool_used = pool->pool_used - old + size;
   demand_remove(pool, old);
   demand_add(pool, size);
@@ -297,7 +297,7 @@ static void *pooled_realloc(rf_pool *pool, rf_pool_slots *s, void *ptr, size_t s
     pooled_set_size(pool, s, index, size);
     return ptr;
   }
-  rf_seam_reveal(ptr, s->stats.size); /* all of it may have been used */
+  rf_track_reveal(ptr, s->stats.size); /* all of it may have been used */
   return rf_realloc_move(&pool->base, ptr, s->stats.size, size, align, site);
 }
 
@@ -358,7 +358,7 @@ static size_t pool_usable_size(rf_allocator *self, const void *ptr) {
   if (slots_find(s, ptr, &index) != RF_OK) {
     return 0;
   }
-  rf_seam_reveal(ptr, s->stats.size);
+  rf_track_reveal(ptr, s->stats.size);
   return s->stats.size;
 }
 
@@ -497,7 +497,7 @@ static rf_allocator *pool_inner(rf_allocator *self) {
 
 static void pool_deinit(rf_allocator *self) {
   rf_pool *const pool = pool_of(self);
-  rf_seam_arena_end(pool->memory, pool->memory_size);
+  rf_track_arena_end(pool->memory, pool->memory_size);
   if (pool->memory != NULL && pool->borrowed) {
     (void)rf_free_at(pool->inner, pool->memory, NULL);
   }
@@ -620,7 +620,7 @@ rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options
   if (status != RF_OK) {
     return status;
   }
-  rf_seam_arena_end(pool->memory, pool->memory_size); /* as a former user that was never ended may have left it */
+  rf_track_arena_end(pool->memory, pool->memory_size); /* as a former user that was never ended may have left it */
   unsigned char *area = pool->memory;
   unsigned char *state = pool->memory + pool->memory_size;
   for (unsigned i = 0; i < o->class_count; i++) {
@@ -631,8 +631,8 @@ rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options
     area += bytes;
   }
   pool->class_count = o->class_count;
-  pool->base.ops = rf_seam_quiet_ops(&pool_ops);
-  rf_seam_arena(pool->memory, pool->memory_size);
+  pool->base.ops = rf_track_mute_ops(&pool_ops);
+  rf_track_arena(pool->memory, pool->memory_size);
   inner_refresh(pool);
   totals_changed(pool);
   return RF_OK;

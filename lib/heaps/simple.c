@@ -1,6 +1,6 @@
 #include <ringfence/simple.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 enum { USED_BITS = 1, SLACK_BITS = 5, CHECK_BITS = 8, SLACK_SHIFT = USED_BITS, SPAN_SHIFT = USED_BITS + SLACK_BITS };
@@ -276,7 +276,7 @@ static void *move_elsewhere(rf_simple *heap, const block *b, const neighbours *n
   void *const moved = take(heap, size, align, site);
   if (moved != NULL) {
     region const old = region_around(b, near, true);
-    rf_seam_copy(moved, payload_at(heap, b->cell), bytes_to_keep(heap, b, size));
+    rf_track_copy(moved, payload_at(heap, b->cell), bytes_to_keep(heap, b, size));
     release(heap, &old);
   }
   return moved;
@@ -295,7 +295,7 @@ static void *reshape(rf_simple *heap, const block *b, const neighbours *near, si
     return move_elsewhere(heap, b, near, size, align, site);
   }
   /* The payload goes first: the headers that carve writes may lie in it. */
-  rf_seam_copy(payload_at(heap, both.cell + gap), payload_at(heap, b->cell), bytes_to_keep(heap, b, size));
+  rf_track_copy(payload_at(heap, both.cell + gap), payload_at(heap, b->cell), bytes_to_keep(heap, b, size));
   return carve(heap, &both, gap, size);
 }
 
@@ -433,7 +433,7 @@ static void simple_counters(rf_allocator *allocator, rf_counters *out) {
 static void simple_deinit(rf_allocator *allocator) {
   rf_simple *const heap = self_of(allocator);
   const rf_allocator_ops *const ops = heap->base.ops;
-  rf_seam_arena_end(heap->start, (size_t)(heap->end - heap->start));
+  rf_track_arena_end(heap->start, (size_t)(heap->end - heap->start));
   memset(heap, 0, sizeof *heap);
   heap->base.ops = ops;
 }
@@ -481,7 +481,7 @@ static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header
   }
   size_t const rest = (size - skip) & (((size_t)1 << shift) - 1);
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&SIMPLE_OPS);
+  heap->base.ops = rf_track_ops(&SIMPLE_OPS);
   heap->header = header;
   heap->shift = shift;
   heap->start = (unsigned char *)arena + skip;
@@ -490,7 +490,7 @@ static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header
   heap->cells = ((size - skip) >> shift) + (rest > header ? 1 : 0);
   region const all = {0, heap->cells, 0};
   release(heap, &all);
-  rf_seam_arena(heap->start, (size_t)(heap->end - heap->start));
+  rf_track_arena(heap->start, (size_t)(heap->end - heap->start));
   return RF_OK;
 }
 

@@ -1,6 +1,6 @@
 #include <ringfence/std.h>
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,8 +156,8 @@ static header *take(rf_std *heap, size_t size, size_t align) {
   }
   header *const h = (header *)(void *)(start + lead);
   seal(heap, h, size, (uint32_t)(lead / RF_ALIGN_DEFAULT));
-  rf_seam_arena(start, total);
-  rf_seam_alloc(payload_of(h), size);
+  rf_track_arena(start, total);
+  rf_track_alloc(payload_of(h), size);
   return h;
 }
 
@@ -178,7 +178,7 @@ static rf_status std_free(rf_allocator *allocator, void *ptr, const rf_site *sit
   rf_status const status = claim(heap, ptr, &was, site);
   if (status == RF_OK) {
     count_free(&heap->counters, was.size);
-    rf_seam_free(ptr, was.size);
+    rf_track_free(ptr, was.size);
     free(start_of(header_of(ptr)));
   }
   return status;
@@ -191,16 +191,16 @@ static header *reshape(rf_std *heap, header *h, size_t old_size, size_t size, si
     header *const moved = size > RF_SIZE_LIMIT - PREFIX ? NULL : (header *)realloc(h, PREFIX + size);
     if (moved != NULL) {
       seal(heap, moved, size, 0);
-      rf_seam_arena(moved, PREFIX);
+      rf_track_arena(moved, PREFIX);
       /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): where the block was, not what is there now */
-      rf_seam_resize(payload, 0, payload_of(moved), size);
+      rf_track_resize(payload, 0, payload_of(moved), size);
     }
     return moved;
   }
   header *const moved = take(heap, size, align);
   if (moved != NULL) {
-    rf_seam_copy(payload_of(moved), payload_of(h), old_size < size ? old_size : size);
-    rf_seam_free(payload_of(h), old_size);
+    rf_track_copy(payload_of(moved), payload_of(h), old_size < size ? old_size : size);
+    rf_track_free(payload_of(h), old_size);
     free(start_of(h));
   }
   return moved;
@@ -252,6 +252,6 @@ rf_status rf_std_init(rf_std *heap) {
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_quiet_ops(&STD_OPS);
+  heap->base.ops = rf_track_mute_ops(&STD_OPS);
   return RF_OK;
 }

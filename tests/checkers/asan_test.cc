@@ -5,7 +5,7 @@
 
 #include <ringfence/asan.h>
 #include <ringfence/reporter.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 
 extern "C" {
 void __asan_set_error_report_callback(void (*callback)(const char *));
@@ -471,9 +471,8 @@ INSTANTIATE_TEST_SUITE_P(Asan, Mode, testing::ValuesIn(kAll), name_of);
 using ModeDeath = Mode;
 
 TEST_P(ModeDeath, TheProgramEndsWithTheExitCodeAndBothReports) {
-  rf_options settings;
-  rf_options_default(&settings);
-  settings.mode = RF_MODE_ASAN;
+  rf_report_options settings;
+  rf_report_options_default(&settings);
   rf_log_reporter log;
   rf_log_reporter_init(&log, &settings);
   guard_.options.reporter = &log.base;

@@ -1,4 +1,4 @@
-#include "checkers/fill.h"
+#include "checkers/shared/fill.h"
 
 #include <gtest/gtest.h>
 

@@ -223,5 +223,37 @@ TEST(ReportDeathTest, HaltEndsTheProcessWithTheExitCode) {
   EXPECT_EXIT(rf_report(&reporter, &f), testing::ExitedWithCode(57), "");
 }
 
+// ---- The plain reporter ----
+
+TEST(PlainReporterDeathTest, SaysWhatWasFoundAndHalts) {
+  static rf_finding f = {};
+  f.bug = RF_BUG_BUFFER_OVERFLOW;
+  f.access = RF_ACCESS_WRITE;
+  f.access_size = 2;
+  f.address = 0x1015;
+  f.block = 0x1000;
+  f.size = 20;
+  f.offset = 21;
+  f.found.site = &kHere;
+  f.found.thread = 9;
+  f.allocated.frames[0] = 0x4001;
+  f.allocated.frames[1] = 0x5001;
+  f.allocated.depth = 2;
+  EXPECT_EXIT(rf_report(rf_reporter_plain(), &f), testing::ExitedWithCode(RF_EXITCODE_DEFAULT),
+              "==[0-9]+==ERROR: Ringfence: heap-buffer-overflow on address 0x1015\n"
+              "WRITE of size 2 at 0x1015 by thread T9\n"
+              "  1 bytes after 20-byte region at 0x1000\n"
+              "  found: [a-z_]+ [a-z_.]+:[0-9]+\n"
+              "  allocated: 0x4001 0x5001\n$");
+}
+
+TEST(PlainReporterDeathTest, LeavesOutWhatIsNotKnown) {
+  static rf_finding f = {};
+  f.bug = RF_BUG_DOUBLE_FREE;
+  f.address = 0x1000;
+  EXPECT_EXIT(rf_report(rf_reporter_plain(), &f), testing::ExitedWithCode(RF_EXITCODE_DEFAULT),
+              "==[0-9]+==ERROR: Ringfence: double-free on address 0x1000\n$");
+}
+
 } // namespace
 } // namespace ringfence

@@ -1,7 +1,7 @@
 // The guard of handles: each bug is found with its kind, block, distance and places, and its correct twin is silent.
 #include <ringfence/checked_handles.h>
 #include <ringfence/handle.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include "tests/checkers/recorder.h"
 
@@ -619,7 +619,7 @@ TEST(CheckedHandles, GuardReadsItsFindingsToTheLog) {
       "ERROR: Ringfence: unlock-without-lock on address 0x[0-9a-f]+: handle 0x1");
 }
 
-#if RF_SEAM_ASAN
+#if RF_TRACK_ASAN
 TEST(CheckedHandles, UnderAddressSanitizerAKeptAddressStopsAtTheAccess) {
   alignas(8) unsigned char arena[8000];
   EXPECT_DEATH(

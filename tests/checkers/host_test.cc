@@ -1,8 +1,8 @@
 // What the checkers ask of the system: memory that can be read, stacks, modules, names.
-#include "checkers/host.h"
-#include "checkers/maps.h"
-#include "checkers/modules.h"
-#include "checkers/symbols.h"
+#include "checkers/os/host.h"
+#include "checkers/os/maps.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/symbols.h"
 
 #include <gtest/gtest.h>
 
@@ -268,19 +268,22 @@ uintptr_t in_the_c_library() {
 
 class Modules : public testing::Test {
 protected:
-  void load() { rf_modules_load(&modules_, &finding_); }
+  void load() {
+    const rf_trace *const traces[] = {&trace_};
+    rf_modules_load(&modules_, traces, 1);
+  }
 
-  rf_finding finding_ = {};
+  rf_trace trace_ = {};
   rf_modules modules_ = {};
 };
 
 TEST_F(Modules, NameTheModuleTheOffsetAndTheFunction) {
-  finding_.allocated.frames[0] = rf_test_caller();
-  finding_.allocated.depth = 1;
+  trace_.frames[0] = rf_test_caller();
+  trace_.depth = 1;
   load();
   rf_namer const namer = rf_modules_namer(&modules_, true);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, finding_.allocated.frames[0], 0, &name));
+  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
   EXPECT_EQ(name.module, this_program());
   EXPECT_STREQ(name.function, "rf_test_caller");
   EXPECT_EQ(name.file, nullptr);
@@ -288,39 +291,39 @@ TEST_F(Modules, NameTheModuleTheOffsetAndTheFunction) {
   char function[64];
   ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
   EXPECT_STREQ(function, "rf_test_caller");
-  EXPECT_FALSE(namer.name(namer.context, finding_.allocated.frames[0], 1, &name));
+  EXPECT_FALSE(namer.name(namer.context, trace_.frames[0], 1, &name));
 }
 
 TEST_F(Modules, WithoutFunctionsThereIsOnlyThePlace) {
-  finding_.found.frames[0] = rf_test_caller();
-  finding_.found.depth = 1;
+  trace_.frames[0] = rf_test_caller();
+  trace_.depth = 1;
   load();
   rf_namer const namer = rf_modules_namer(&modules_, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
   EXPECT_NE(name.module, nullptr);
   EXPECT_EQ(name.function, nullptr);
 }
 
 TEST_F(Modules, OneThatIsInNoModuleHasNoName) {
   int local = 0;
-  finding_.found.frames[0] = reinterpret_cast<uintptr_t>(&local);
-  finding_.found.frames[1] = 64;
-  finding_.found.depth = 2;
+  trace_.frames[0] = reinterpret_cast<uintptr_t>(&local);
+  trace_.frames[1] = 64;
+  trace_.depth = 2;
   load();
   rf_namer const namer = rf_modules_namer(&modules_, true);
   rf_frame_name name;
-  EXPECT_FALSE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  EXPECT_FALSE(namer.name(namer.context, trace_.frames[0], 0, &name));
   EXPECT_FALSE(namer.name(namer.context, 64, 0, &name));
 }
 
 TEST_F(Modules, TellTheBuildIdOfWhatHasOne) {
-  finding_.found.frames[0] = in_the_c_library();
-  finding_.found.depth = 1;
+  trace_.frames[0] = in_the_c_library();
+  trace_.depth = 1;
   load();
   rf_namer const namer = rf_modules_namer(&modules_, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, finding_.found.frames[0], 0, &name));
+  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
   ASSERT_NE(name.build_id, nullptr); // distributions build the C library with one
   EXPECT_EQ(std::strlen(name.build_id), 40U);
   EXPECT_EQ(std::string(name.build_id).find_first_not_of("0123456789abcdef"), std::string::npos);
@@ -336,14 +339,15 @@ TEST(Symbols, AFileThatIsNoneHasNoNames) {
 }
 
 TEST(Symbols, ANameThatIsTooLongIsCut) {
-  rf_finding f = {};
-  f.found.frames[0] = rf_test_caller();
-  f.found.depth = 1;
+  rf_trace trace = {};
+  trace.frames[0] = rf_test_caller();
+  trace.depth = 1;
+  const rf_trace *const traces[] = {&trace};
   rf_modules modules = {};
-  rf_modules_load(&modules, &f);
+  rf_modules_load(&modules, traces, 1);
   rf_namer const namer = rf_modules_namer(&modules, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, f.found.frames[0], 0, &name));
+  ASSERT_TRUE(namer.name(namer.context, trace.frames[0], 0, &name));
   char function[8];
   ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
   EXPECT_STREQ(function, "rf_test");

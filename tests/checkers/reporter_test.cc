@@ -1,4 +1,5 @@
 // The usual reporter: where findings go, in what form, how many, and that nothing stops it.
+#include <ringfence/options.h>
 #include <ringfence/reporter.h>
 
 #include "tests/checkers/json_value.h"
@@ -30,7 +31,7 @@ namespace {
 class Reporter : public testing::Test {
 protected:
   Reporter() : path_(testing::TempDir() + "/reporter_test." + std::to_string(getpid())) {
-    rf_options_default(&options_);
+    rf_report_options_default(&options_);
     options_.halt = false;
     options_.format = RF_FORMAT_JSON;
     log_to(path_);
@@ -68,7 +69,7 @@ protected:
 
   std::string path_;
   std::string log_;
-  rf_options options_;
+  rf_report_options options_;
   rf_log_reporter reporter_;
 };
 
@@ -247,8 +248,8 @@ TEST_F(Reporter, WriteGoesWhereFindingsGo) {
 
 void halt_with(const char *log, void (*prepare)()) {
   static rf_log_reporter reporter;
-  rf_options options;
-  rf_options_default(&options);
+  rf_report_options options;
+  rf_report_options_default(&options);
   options.exitcode = 44;
   options.log = log;
   options.log_length = log != nullptr ? std::strlen(log) : 0;
@@ -300,8 +301,8 @@ TEST(ReporterDeathTest, AFindingInASignalHandlerIsReported) {
   EXPECT_EXIT(
       {
         static rf_log_reporter reporter;
-        rf_options options;
-        rf_options_default(&options);
+        rf_report_options options;
+        rf_report_options_default(&options);
         rf_log_reporter_init(&reporter, &options);
         interrupted = &reporter;
         std::signal(SIGUSR1, find_in_a_handler);

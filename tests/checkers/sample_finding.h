@@ -3,7 +3,7 @@
 #define RINGFENCE_TESTS_CHECKERS_SAMPLE_FINDING_H
 
 #include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 #include <ringfence/sink.h>
 
 #include <cstring>

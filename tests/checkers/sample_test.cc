@@ -1,6 +1,6 @@
 // rf_sample: how often, which, and what the interface promises. The bugs of the detection table are in
 // tests/checkers/detection.
-#include "checkers/sample_pick.h"
+#include "checkers/page/sample_pick.h"
 #include "tests/checkers/page_fixture.h"
 
 #include <ringfence/lock.h>

@@ -3,7 +3,7 @@
 # freed ones and uninitialised memory, and to lose some: each with the line where the block was allocated. The correct
 # program is not accused of anything.
 #
-#   valgrind_test.sh PROGRAM SOURCE        tests/checkers/valgrind_program, built with --//lib/core:seam=valgrind
+#   valgrind_test.sh PROGRAM SOURCE        tests/checkers/valgrind_program, built with --//lib/core:track=valgrind
 set -euo pipefail
 
 program=$1

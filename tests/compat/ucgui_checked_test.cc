@@ -2,7 +2,7 @@
 #include "GUI.h"
 
 #include <ringfence/handle_guard.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 
 #include <gtest/gtest.h>
 
@@ -88,7 +88,7 @@ TEST_F(UcGuiChecked, APointerKeptOverAnAllocationIsFound) {
   unsigned const here = __LINE__ + 1;
   auto *const p = static_cast<volatile U8 *>(GUI_ALLOC_LOCK(hMem));
   GUI_HMEM const hOther = GUI_ALLOC_Alloc(10);
-#if !RF_SEAM_ASAN
+#if !RF_TRACK_ASAN
   p[2] = 1;
   EXPECT_EQ(rf_handle_guard_sweep(&the_guard), 1U);
   rf_finding const f = take_one();

@@ -152,8 +152,8 @@ Taken &taken() {
   return state;
 }
 
-rf_fault_taker &taker() {
-  static rf_fault_taker only = {[](const rf_fault *) {
+rf_fault_filter &filter() {
+  static rf_fault_filter only = {[](const rf_fault *) {
                                   taken().count += taken().wanted ? 1 : 0;
                                   return taken().wanted;
                                 },
@@ -163,8 +163,8 @@ rf_fault_taker &taker() {
 
 TEST(FaultTest, ATakerComesBeforeTheHandlerAndMayLeaveTheFaultToIt) {
   FaultRecorder recorder;
-  rf_fault_taker_add(&taker());
-  rf_fault_taker_add(&taker()); // no loop in the list
+  rf_fault_filter_add(&filter());
+  rf_fault_filter_add(&filter()); // no loop in the list
   rf_fault const fault = {RF_ERR_BAD_POINTER, nullptr, nullptr, at(0x30), nullptr};
   taken() = {false, 0};
   EXPECT_EQ(rf_fault_raise(&fault), RF_ERR_BAD_POINTER);
@@ -180,7 +180,7 @@ TEST(FaultTest, AScopeComesBeforeATaker) {
   FaultRecorder recorder;
   rf_fault_scope scope;
   unsigned scoped = 0;
-  rf_fault_taker_add(&taker());
+  rf_fault_filter_add(&filter());
   taken() = {true, 0};
   rf_fault_scope_enter(
       &scope, [](const rf_fault *, void *context) { ++*static_cast<unsigned *>(context); }, &scoped);

@@ -1,5 +1,5 @@
 // The page map: whose an address is, without a look at the memory.
-#include "checkers/dropin/region.h"
+#include "checkers/dropin/os/region.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -9,8 +9,8 @@ namespace {
 const size_t kMegabyte = RF_REGION_ALIGN;
 
 // The map only hands owners back, it never looks at them.
-rf_sysheap *owner() {
-  return reinterpret_cast<rf_sysheap *>(0x1000);
+rf_growing_heap *owner() {
+  return reinterpret_cast<rf_growing_heap *>(0x1000);
 }
 
 class Region : public testing::Test {

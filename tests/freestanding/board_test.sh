@@ -19,7 +19,6 @@ echo '#include <string.h>' | "${cc[@]}" -xc -c - -o /dev/null 2>/dev/null || {
 
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/board.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
-mkdir -p "$work/include/ringfence"
 
 sources=()
 for file in "$@"; do
@@ -27,12 +26,11 @@ for file in "$@"; do
     */compat/* | */heaps/std.c | */port/posix.c) ;;
     *.ld) script=$file ;;
     *.c) sources+=("$file") ;;
-    *.h) cp -- "$file" "$work/include/ringfence/" ;;
   esac
 done
 
 "${cc[@]}" -std=c11 -Os -g -ffreestanding -ffunction-sections -fdata-sections -Wall -Wextra -Werror -DRF_SITES=1 \
-  -I"$work/include" -I. "${sources[@]}" -nostartfiles --specs=nano.specs -T "$script" -Wl,--gc-sections -o "$work/board"
+  -Ilib/include -Icheckers/include -I. "${sources[@]}" -nostartfiles --specs=nano.specs -T "$script" -Wl,--gc-sections -o "$work/board"
 arm-none-eabi-size "$work/board"
 
 status=0

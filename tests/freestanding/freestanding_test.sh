@@ -14,20 +14,11 @@ allowed='memcpy|memmove|memset|memcmp|strlen'
 helpers='__aeabi_[a-z0-9]+|__gnu_thumb1_case_[a-z]+|__(u|)(div|mod|divmod)[sd]i[34]|__(ashl|ashr|lshr|mul)di3|__(clz|ctz|popcount)[sd]i2'
 helpers+='|__x86\.get_pc_thunk\.[a-z]+|_GLOBAL_OFFSET_TABLE_|__stack_chk_(fail|guard)(_local)?'
 
-# ---- Headers, as <ringfence/name.h>; those of compat keep their folders ----
-
 sources=()
-mkdir -p "$work/include/ringfence"
 for file in "$@"; do
   case $file in
     */heaps/std.c | */port/posix.c) ;;
     *.c) sources+=("$file") ;;
-    */compat/*/*.h)
-      inside=${file##*/compat/}
-      mkdir -p "$work/include/ringfence/${inside%/*}"
-      cp -- "$file" "$work/include/ringfence/$inside"
-      ;;
-    *.h) cp -- "$file" "$work/include/ringfence/" ;;
   esac
 done
 ((${#sources[@]} >= 10)) || { echo "only ${#sources[@]} sources were given" >&2; exit 1; }
@@ -37,13 +28,14 @@ done
 # compiler, its flags, source, object
 cat >"$work/compile" <<END
 #!/usr/bin/env bash
-exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror -I"$work/include" -I. \
+exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror -Ilib/include -I. \
   -c "\${@:\$#-1:1}" -o "\${@:\$#}"
 END
 chmod +x "$work/compile"
 
-# A compiler may be there without the headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
-printf '#include <limits.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\nint x;\n' >"$work/probe.c"
+# A compiler may be there without all headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
+sed -nE 's/^ *# *include *(<[a-z_]+\.h>).*/#include \1/p' "${sources[@]}" lib/include/ringfence/*.h | sort -u >"$work/probe.c"
+echo 'int x;' >>"$work/probe.c"
 
 # name, compiler and its flags. The objects must close over themselves but for what is allowed.
 try() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The program that replays fuzz inputs: what it takes, what it says, how it ends.
+# The program that replays fuzz inputs: its arguments, messages and exit status.
 set -uo pipefail
 
 good=$1
@@ -33,9 +33,40 @@ expect 2 'only replays inputs' "$good" -runs=1 "$folder/two"
 expect 0 '2 inputs, no finding' "$good" "$folder/two"
 expect 0 '3 inputs, no finding' "$good" "$folder/two/one" "$folder/two"
 
+# Seed files: each input has a name, which selects it, too.
+readonly fails_in_base64=AYCAAAAAAAAQAAAAEAB/AA==
+seeds=$folder/good.seeds
+printf 'one-of-a-bug AAECAw==\nAAECA/8=\n=\n' >"$seeds"
+expect 0 '3 inputs, no finding' "$good" "$seeds"
+expect 0 '5 inputs, no finding' "$good" "$seeds" "$folder/two"
+expect 0 '1 inputs, no finding' "$good" "$seeds:2"
+expect 0 '1 inputs, no finding' "$good" "$seeds:one-of-a-bug"
+expect 1 "$seeds: no line or name 'another'" "$good" "$seeds:another"
+expect 1 "$seeds: no line or name '4'" "$good" "$seeds:4"
+mkdir "$folder/of_seeds"
+cp "$seeds" "$folder/of_seeds"
+expect 0 '3 inputs, no finding' "$good" "$folder/of_seeds"
+
+: >"$folder/nothing.seeds"
+expect 1 "$folder/nothing.seeds: no inputs in this file" "$good" "$folder/nothing.seeds"
+expect 1 "cannot read $folder/missing.seeds" "$good" "$folder/missing.seeds"
+expect 1 "cannot read $folder/missing.seeds" "$good" "$folder/missing.seeds:1"
+
+# A bad line: not of four digits, an unknown digit, too much padding, padding inside, bits beyond the last byte, empty, CR.
+for bad in AAA 'AA*=' A=== '====' 'AA==AAAA' 'AB==' 'AAE=x' '' 'AAAA ' $'AAAA\r'; do
+  printf 'AAAA\n%s\n' "$bad" >"$folder/bad.seeds"
+  expect 1 "$folder/bad.seeds:2: invalid base64" "$good" "$folder/bad.seeds"
+done
+printf 'AAAA\n<<<<<<< ours\n' >"$folder/bad.seeds"
+expect 1 "$folder/bad.seeds:2: '<<<<<<<' is not a name" "$good" "$folder/bad.seeds"
+
 readonly aborted=134 # by SIGABRT
 expect $aborted 'statistics: peak is ' "$broken" "$folder/fails"
 expect $aborted "fuzz: failed on input $folder/fails" "$broken" "$folder/fails"
+printf 'kept-for-a-reason %s\n' "$fails_in_base64" >"$folder/named.seeds"
+expect $aborted "fuzz: failed on input $folder/named.seeds:kept-for-a-reason" "$broken" "$folder/named.seeds"
+printf 'AA==\n%s\n' "$fails_in_base64" >"$folder/unnamed.seeds"
+expect $aborted "fuzz: failed on input $folder/unnamed.seeds:2" "$broken" "$folder/unnamed.seeds"
 expect $aborted 'RF_FUZZ_TRACE=1 prints the operations' "$broken" "$folder/fails"
 expect $aborted 'p1 = rf_alloc(a, 16)' env RF_FUZZ_TRACE=1 "$broken" "$folder/fails"
 

@@ -137,7 +137,7 @@ TEST_F(Inspect, TellsAMallocOfTheProgramsOwn) {
 
 TEST_F(Inspect, TheCheckedMallocLinkedInIsNoObstacle) {
   file_.dynamic_symbols = {{"malloc", 0x1000, 8}};
-  file_.symbols = {{"rf_journal_begin", 0x1000, 8}};
+  file_.symbols = {{"rf_process_log_begin", 0x1000, 8}};
   EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_NONE);
   EXPECT_TRUE(inspect().linked_in);
   file_.interpreter.clear();

@@ -1,9 +1,10 @@
 // Traces: what a recorder writes is what the reader reads, and a damaged file is told by what is wrong with it.
-#include "checkers/crc32.h"
+#include "checkers/report/crc32.h"
 #include "tools/trace/read.h"
 #include "tools/trace/synthetic.h"
 #include "tools/trace/write.h"
 
+#include "checkers/trace/trace_format.h"
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -14,7 +15,6 @@
 #include <random>
 #include <ringfence/tlsf.h>
 #include <ringfence/trace.h>
-#include <ringfence/trace_format.h>
 #include <string>
 #include <vector>
 

@@ -19,10 +19,10 @@ RF_COPTS = _WARNINGS + [
     "-Wvla",
 ]
 
-# For the sources of allocators, which alone may touch what the seam has put out of bounds (lib/core/seam.h). They are
-# instrumented where the seam is off: that is how --config=fuzz finds their own mistakes.
-RF_SEAM_COPTS = select({
-    str(Label("//lib/core:seam_asan")): ["-fno-sanitize=address"],
+# For the sources of allocators, which alone may touch memory that they have poisoned (lib/include/ringfence/track.h).
+# They are instrumented where tracking is off, so that --config=fuzz finds their own bugs.
+RF_TRACK_COPTS = select({
+    str(Label("//lib/core:track_asan")): ["-fno-sanitize=address"],
     "//conditions:default": [],
 })
 

@@ -3,14 +3,18 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS")
 
-# Headers are included as <ringfence/name.h> wherever they live.
-_INCLUDE_PREFIX = "ringfence"
+# Where public headers lie: included as <ringfence/name.h>. Other headers are included by their path in the repository.
+_PUBLIC = [
+    "/lib/include",
+    "/checkers/include",
+]
 
 def rf_cc_library(name, hdrs = [], copts = [], **kwargs):
-    """A C library; its hdrs are included as <ringfence/...>, relative to its package."""
-    if hdrs and "include_prefix" not in kwargs and "includes" not in kwargs:
-        kwargs["include_prefix"] = _INCLUDE_PREFIX
-        kwargs["strip_include_prefix"] = "/" + native.package_name()
+    """A C library; its hdrs from //lib/include and //checkers/include are included as <ringfence/...>."""
+    if "includes" not in kwargs and "include_prefix" not in kwargs:
+        for root in _PUBLIC:
+            if hdrs and hdrs[0].startswith("/" + root + "/ringfence"):
+                kwargs["strip_include_prefix"] = root
     cc_library(
         name = name,
         hdrs = hdrs,

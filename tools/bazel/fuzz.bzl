@@ -5,13 +5,14 @@
     rf_fuzz_test(
         name = "my_heap_fuzz",
         srcs = ["my_heap_fuzz.c"],
-        corpus = glob(["corpus/my_heap/*"]),
+        corpus = ["corpus/my_heap.seeds"],
         deps = [":my_heap"],
     )
 
     bazel test :my_heap_fuzz                        runs the harness on each input of the stored corpus
     bazel run :my_heap_fuzz_run [-- libFuzzer's]    fuzzes, with clang's libFuzzer and AddressSanitizer
     bazel build :my_heap_fuzz_bin                   the program of either, by configuration
+    bazel build :my_heap_fuzz_seed_corpus.zip       the corpus, as OSS-Fuzz wants it
 
 docs/fuzzing.md has the rest, and what a workspace that depends on this one puts in its .bazelrc.
 """
@@ -25,26 +26,42 @@ _DRIVER = str(Label("//fuzz:driver"))
 _INTERPRETER = str(Label("//fuzz:interpreter"))
 _IS_FUZZ_BUILD = str(Label("//tools/bazel:fuzz"))
 _RUN_FUZZER = str(Label("//fuzz:run_fuzzer.sh"))
+_SEEDS_TOOL = str(Label("//fuzz:seeds.py"))
+
+def _loose_folder(label):
+    """The folder of a loose input that is a file of this package, or "": folders keep command lines short."""
+    if label[0] in ":/@" or ":" in label or label.endswith(".seeds"):
+        return ""
+    return label.rpartition("/")[0]
 
 def _input_arguments(corpus):
-    """Arguments that name the corpus: folders for files of this package, which keeps command lines short."""
+    """Arguments that name the corpus: seed files, folders of loose inputs, and labels, each input once."""
     package = native.package_name()
-    arguments = {}
-    for label in corpus:
-        folder = label.rpartition("/")[0]
-        if label[0] in ":/@" or ":" in label or not folder:
-            arguments["$(rootpaths %s)" % label] = True
-        else:
-            arguments[package + "/" + folder if package else folder] = True
-    return arguments.keys()
+    folders = {_loose_folder(label): True for label in corpus if _loose_folder(label)}
+    arguments = [package + "/" + folder if package else folder for folder in folders]
+    return arguments + [
+        "$(rootpaths %s)" % label
+        for label in corpus
+        if not _loose_folder(label) and label.rpartition("/")[0] not in folders
+    ]
 
-def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = "small", tags = [], run_flags = [], **kwargs):
+def rf_fuzz_test(
+        name,
+        srcs,
+        corpus,
+        deps = [],
+        dict = None,
+        copts = [],
+        size = "small",
+        tags = [],
+        run_flags = [],
+        **kwargs):
     """A fuzz harness.
 
     Args:
-      name: of the test; NAME_bin and NAME_run are the program and the fuzzer.
+      name: of the test; NAME_bin and NAME_run are the program and the fuzzer, NAME_seed_corpus.zip is the corpus.
       srcs: C or C++, with LLVMFuzzerTestOneInput, which RF_FUZZ_TARGET of <ringfence/fuzz/target.h> defines.
-      corpus: stored inputs, at least one file.
+      corpus: stored inputs: a seed file (NAME.seeds; fuzz/seeds.py describes the format), loose files, or both.
       deps: what the harness needs; the interpreter is added.
       dict: a dictionary for libFuzzer.
       copts: for srcs.
@@ -70,7 +87,7 @@ def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = 
         name = name,
         size = size,
         args = _input_arguments(corpus),
-        data = [":" + inputs],
+        data = corpus,
         tags = tags + ["fuzz-test"],
         deps = [
             ":" + harness,
@@ -96,7 +113,16 @@ def rf_fuzz_test(name, srcs, corpus, deps = [], dict = None, copts = [], size = 
         args = [
             "//%s:%s" % (native.package_name(), name),
             "$(rootpath %s)" % dict if dict else "''",
+            "$(rootpath %s)" % _SEEDS_TOOL,
         ] + run_flags + _input_arguments(corpus) + ["--"],
-        data = [":" + inputs] + ([dict] if dict else []),
+        data = corpus + [_SEEDS_TOOL] + ([dict] if dict else []),
         tags = ["manual"],
+    )
+    native.genrule(
+        name = name + "_seed_corpus",
+        srcs = [":" + inputs],
+        outs = [name + "_seed_corpus.zip"],
+        cmd = "python3 $(execpath %s) zip $@ $(SRCS)" % _SEEDS_TOOL,
+        tags = ["manual"],
+        tools = [_SEEDS_TOOL],
     )

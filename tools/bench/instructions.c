@@ -126,7 +126,7 @@ static void measure_all(const subject *s) {
                 {"32 MiB", (size_t)32 << 20},
                 {"1 GiB", (size_t)1 << 30}};
   figures sum = {0};
-  printf("%s: instructions per call\n\n", s->name);
+  printf("%s: instructions per call, compiled by %s\n\n", s->name, __VERSION__);
   printf("| trace | arena | allocs | mean | worst | frees | mean | worst | failed |\n");
   printf("|---|---|---|---|---|---|---|---|---|\n");
   for (size_t kind = 0; kind < trace_kinds(); kind++) {

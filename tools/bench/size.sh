@@ -5,28 +5,30 @@
 #
 #   ./bazelw run //tools/bench:size                    prints the tables
 #   ./bazelw run //tools/bench:size -- --update        writes them into docs/size.md
+#   ./bazelw run //tools/bench:size -- --check         fails where docs/size.md says otherwise; a target whose compiler is not
+#                                                      the one that the page names is left out
 #   ./bazelw run //tools/bench:size -- --list TARGET   lines "name bytes" of one target
 #
 # A target whose compiler is not installed is left out, and that is said.
 set -euo pipefail
 
-cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/../..}"
+# In a test the sources lie where it starts.
+[[ -n ${TEST_SRCDIR-} ]] || cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/../..}"
 
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-mkdir -p "$work/include/ringfence"
-cp lib/*/*.h "$work/include/ringfence"
 
 # What is measured: a name, and its sources.
 allocators=(
-  "tlsf lib/heaps/tlsf*.c"
+  "tlsf lib/heaps/tlsf/*.c"
   "simple lib/heaps/simple.c"
-  "smallmem lib/heaps/smallmem.c lib/heaps/chain.c"
-  "slab lib/heaps/slab*.c"
-  "memheap lib/heaps/memheap.c lib/heaps/chain.c"
-  "sizeclass lib/heaps/sizeclass*.c"
-  "handle lib/heaps/handle*.c"
+  "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/chain.c"
+  "slab lib/heaps/slab/*.c"
+  "memheap lib/heaps/block_list/memheap.c lib/heaps/block_list/chain.c"
+  "sizeclass lib/heaps/sizeclass/*.c"
+  "handle lib/handles/*.c"
   "std lib/heaps/std.c"
+  "bump lib/heaps/bump.c"
   "mempool lib/blocks/mempool.c"
   "memblocks lib/blocks/memblocks*.c"
   "blockgroup lib/blocks/blockgroup*.c"
@@ -56,7 +58,7 @@ object_of() {
   if [[ ! -e $object ]]; then
     mkdir -p "$work/$2"
     ${compiler[$2]} -std=c11 -Os -ffreestanding -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-      -fno-stack-protector -fno-pic -I"$work/include" -I. -c "$1" -o "$object"
+      -fno-stack-protector -fno-pic -Ilib/include -I. -c "$1" -o "$object"
   fi
   echo "$object"
 }
@@ -82,7 +84,7 @@ kept_of() {
   for root in "$@"; do
     roots+=("-Wl,--undefined=$root")
   done
-  for source in lib/heaps/tlsf*.c; do
+  for source in lib/heaps/tlsf/*.c; do
     object_of "$source" "$target"
   done | xargs $command -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--entry="$1" "${roots[@]}" \
     -Wl,--unresolved-symbols=ignore-all -Wl,-Map="$work/map" -o "$work/linked" 2>/dev/null
@@ -153,10 +155,49 @@ kept_row() { # WHAT ROOT…
   echo
 }
 
+# The compiler of a target, as the page names it.
+version_of() { # TARGET
+  ${compiler[$1]} --version | head -n 1
+}
+
+page() {
+  local target
+  tables
+  echo
+  for target in "${there[@]}"; do
+    echo "- $target: $(version_of "$target")"
+  done
+}
+
+# FILE TARGET: what its tables say of a target, "name bytes" a line.
+column_of() {
+  awk -F' *[|] *' -v target="$2" '
+    /^[|] (allocator|tlsf, as far as linked) [|]/ {for (i = 3; i < NF; i++) if ($i == target) column = i; next}
+    /^[|] / {print $2, $column}' "$1"
+}
+
+check() {
+  local target faults=0 checked=0
+  page >"$work/now"
+  for target in "${there[@]}"; do
+    if ! grep -qxF -- "- $target: $(version_of "$target")" docs/size.md; then
+      echo "size: $target is left out: docs/size.md is of another compiler than $(version_of "$target")"
+    elif ! diff <(column_of docs/size.md "$target") <(column_of "$work/now" "$target"); then
+      echo "size: docs/size.md (<) is not what $target has now (>): ./bazelw run //tools/bench:size -- --update" >&2
+      faults=1
+    else
+      checked=$((checked + 1))
+    fi
+  done
+  echo "size: $checked targets as docs/size.md says"
+  return "$faults"
+}
+
 case ${1-} in
-  '') tables ;;
+  '') page ;;
+  --check) check ;;
   --update)
-    { sed '/^<!-- size -->$/q' docs/size.md; echo; tables; } >"$work/page"
+    { sed '/^<!-- size -->$/q' docs/size.md; echo; page; } >"$work/page"
     cp -- "$work/page" docs/size.md
     ;;
   --list)

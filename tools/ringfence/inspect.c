@@ -12,8 +12,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A function of the drop-in that no program has for another reason (checkers/dropin/journal.h). */
-#define LINKED_IN_SYMBOL "rf_journal_begin"
+/* A function of the drop-in that no program has for another reason (checkers/dropin/inspect/process_log.h). */
+#define LINKED_IN_SYMBOL "rf_process_log_begin"
 
 /* Linux goes through this many scripts that run scripts before it gives up. */
 enum { SCRIPTS_DEEP = 5 };

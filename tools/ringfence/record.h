@@ -7,7 +7,7 @@
 #include "tools/ringfence/stash.h"
 
 #include <ringfence/finding.h>
-#include <ringfence/frame_name.h>
+#include <ringfence/frames.h>
 
 #ifdef __cplusplus
 extern "C" {

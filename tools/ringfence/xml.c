@@ -1,6 +1,6 @@
 #include "tools/ringfence/xml.h"
 
-#include <ringfence/utf8.h>
+#include "checkers/report/utf8.h"
 #include <stdbool.h>
 
 static const char *entity_of(unsigned char c) {

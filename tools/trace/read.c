@@ -1,11 +1,11 @@
 #include "tools/trace/read.h"
 
-#include "checkers/crc32.h"
+#include "checkers/report/crc32.h"
 
+#include "checkers/trace/trace_format.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <ringfence/layout.h>
-#include <ringfence/trace_format.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Reads a recorded trace (checkers/trace_format.h) from a file. */
+/* Reads a recorded trace (checkers/trace/trace_format.h) from a file. */
 #ifndef RINGFENCE_TOOLS_TRACE_READ_H
 #define RINGFENCE_TOOLS_TRACE_READ_H
 

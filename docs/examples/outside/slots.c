@@ -1,6 +1,6 @@
 #include "slots.h"
 
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <string.h>
 
 #define FREE UINT16_MAX
@@ -100,7 +100,7 @@ static void slots_stats(rf_allocator *a, rf_stats *out) {
 
 static void slots_deinit(rf_allocator *a) {
   slots *const s = self_of(a);
-  rf_seam_arena_end(s->memory, s->count * SLOT);
+  rf_track_arena_end(s->memory, s->count * SLOT);
   s->count = 0;
   memset(&s->counters, 0, sizeof s->counters);
 }
@@ -123,10 +123,10 @@ bool slots_init(slots *self, void *arena, size_t size) {
     return false;
   }
   memset(self, 0, sizeof *self);
-  self->base.ops = rf_seam_ops(&SLOTS_OPS);
+  self->base.ops = rf_track_ops(&SLOTS_OPS);
   self->memory = (unsigned char *)arena + gap;
   self->count = (size - gap) / SLOT < SLOTS ? (size - gap) / SLOT : SLOTS;
   memset(self->state, 0xFF, sizeof self->state); /* FREE */
-  rf_seam_arena(self->memory, self->count * SLOT);
+  rf_track_arena(self->memory, self->count * SLOT);
   return true;
 }

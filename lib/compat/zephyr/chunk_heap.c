@@ -1,5 +1,5 @@
 #include <ringfence/bits.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <ringfence/zephyr/sys/chunk_heap.h>
 #include <string.h>
 
@@ -458,7 +458,7 @@ static rf_status chunk_heap_check(rf_allocator *allocator, rf_fault *where) {
 static void chunk_heap_deinit(rf_allocator *allocator) {
   rf_zephyr_chunk_heap *const heap = heap_of(allocator);
   const rf_allocator_ops *const ops = heap->base.ops;
-  rf_seam_arena_end(heap->start, (size_t)heap->end * UNIT);
+  rf_track_arena_end(heap->start, (size_t)heap->end * UNIT);
   memset(heap, 0, sizeof *heap);
   heap->base.ops = ops;
 }
@@ -485,12 +485,12 @@ rf_status rf_zephyr_chunk_heap_init(rf_zephyr_chunk_heap *heap, void *memory, si
   }
   size_t const units = (size - gap) / UNIT;
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_seam_ops(&CHUNK_HEAP_OPS);
+  heap->base.ops = rf_track_ops(&CHUNK_HEAP_OPS);
   heap->start = (unsigned char *)memory + gap;
   heap->end = units <= LARGEST ? (uint32_t)units : LARGEST;
   memset(heap->start, 0, UNIT);
   set_size(heap, 0, heap->end);
   insert(heap, 0);
-  rf_seam_arena(heap->start, (size_t)heap->end * UNIT);
+  rf_track_arena(heap->start, (size_t)heap->end * UNIT);
   return RF_OK;
 }

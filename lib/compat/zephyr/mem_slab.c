@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <ringfence/fault.h>
 #include <ringfence/layout.h>
-#include <ringfence/seam.h>
+#include <ringfence/track.h>
 #include <ringfence/zephyr/mem_slab.h>
 #include <string.h>
 
@@ -101,8 +101,8 @@ static void set_used(struct k_mem_slab *slab, uint32_t used) {
 
 static int pop_block(struct k_mem_slab *slab, void **mem) {
   char *const listed = slab->free_list;
-  if (slab->fresh == 0 && RF_SEAM) {
-    rf_seam_arena(slab->buffer, bytes_of(slab)); /* no init has run for static ones */
+  if (slab->fresh == 0 && RF_TRACK) {
+    rf_track_arena(slab->buffer, bytes_of(slab)); /* no init has run for static ones */
   }
   if (listed != NULL) {
     uintptr_t const link = link_get(slab, listed);
@@ -118,12 +118,12 @@ static int pop_block(struct k_mem_slab *slab, void **mem) {
   }
   link_set(slab, *mem, NO_LINK);
   set_used(slab, slab->info.num_used + 1);
-  rf_seam_alloc(*mem, slab->info.block_size);
+  rf_track_alloc(*mem, slab->info.block_size);
   return 0;
 }
 
 static void push_block(struct k_mem_slab *slab, char *block) {
-  rf_seam_free(block, slab->info.block_size);
+  rf_track_free(block, slab->info.block_size);
   link_set(slab, block,
            slab->free_list != NULL ? 1 + (uintptr_t)(slab->free_list - slab->buffer) / slab->info.block_size : 0);
   slab->free_list = block;
@@ -170,9 +170,9 @@ static void serve_first(struct k_mem_slab *slab, char *block) {
   waiter *const w = slab->waiters;
   dequeue(slab, w);
   w->block = block;
-  rf_seam_free(block, slab->info.block_size);
+  rf_track_free(block, slab->info.block_size);
   link_set(slab, block, NO_LINK);
-  rf_seam_alloc(block, slab->info.block_size);
+  rf_track_alloc(block, slab->info.block_size);
   rf_event_set(&w->event);
 }
 
@@ -210,17 +210,17 @@ int k_mem_slab_init(struct k_mem_slab *slab, void *buffer, size_t block_size, ui
   slab->buffer = (char *)buffer;
   slab->info.block_size = block_size;
   slab->info.num_blocks = num_blocks;
-  rf_seam_arena(buffer, bytes);
+  rf_track_arena(buffer, bytes);
   return 0;
 }
 
 int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   *mem = NULL;
   rf_mutex_lock(&slab->lock.mutex);
-  rf_seam_enter();
+  rf_track_enter();
   int status = pop_block(slab, mem);
   const void *const at = slab->free_list;
-  rf_seam_leave();
+  rf_track_leave();
   if (status == -ENOMEM && timeout.ticks != 0 && !rf_port_in_interrupt()) {
     status = wait_for_block(slab, mem, timeout);
   }
@@ -234,14 +234,14 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
 static void free_block(struct k_mem_slab *slab, void *block, const rf_site *site) {
   rf_status status;
   rf_mutex_lock(&slab->lock.mutex);
-  rf_seam_enter();
+  rf_track_enter();
   const char *const what = reject_reason(slab, block, &status);
   if (what == NULL && slab->waiters != NULL) {
     serve_first(slab, (char *)block);
   } else if (what == NULL) {
     push_block(slab, (char *)block);
   }
-  rf_seam_leave();
+  rf_track_leave();
   rf_mutex_unlock(&slab->lock.mutex);
   if (what != NULL) {
     (void)rf_fault_refuse(NULL, status, what, block, site);

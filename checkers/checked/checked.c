@@ -1,0 +1,246 @@
+#include <ringfence/checked.h>
+
+#include <ringfence/port.h>
+
+#include "checkers/os/host.h"
+#include "checkers/page/page_store.h"
+
+static void log_write(void *context, const char *text, size_t size) {
+  (void)context;
+  rf_port_log(text, size);
+}
+
+static const rf_sink standard_error = {log_write, NULL};
+
+/* ---- The process's store of stacks ---- */
+
+#define DEPOT_BYTES ((size_t)64 * 1024 * 1024)
+
+/* One for all guards: stacks are the same in each. NULL where there is no memory to be had for it. */
+static rf_stack_depot *depot_of_process(void) {
+  static rf_stack_depot depot;
+  static bool tried;
+  bool const turn = rf_host_turn_begin();
+  if (!tried) {
+    tried = true;
+    void *const memory = rf_host_map(DEPOT_BYTES);
+    if (memory == NULL || rf_stack_depot_init(&depot, memory, DEPOT_BYTES) != RF_OK) {
+      depot.buckets = NULL;
+    }
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+  return depot.buckets != NULL ? &depot : NULL;
+}
+
+/* ---- What is said at verbosity 1 ---- */
+
+static void say_number(const char *name, size_t value) {
+  rf_sink_str(&standard_error, name);
+  if (value == SIZE_MAX) {
+    rf_sink_str(&standard_error, "all");
+  } else {
+    rf_sink_uint(&standard_error, value);
+  }
+}
+
+static void say_start(const rf_options *o, const rf_allocator *inner) {
+  static const char *const sides[] = {"left", "right", "both"};
+  rf_sink_str(&standard_error, "ringfence: checking ");
+  rf_sink_str(&standard_error, inner->ops->name);
+  rf_sink_str(&standard_error, ": mode ");
+  rf_sink_str(&standard_error, rf_mode_name(o->mode));
+  if (o->mode == RF_MODE_GUARD || o->mode == RF_MODE_ASAN) {
+    say_number(", quarantine ", o->quarantine);
+    say_number(", fill ", o->fill);
+  }
+  if (o->mode == RF_MODE_PAGE) {
+    say_number(", closed ", o->closed);
+  }
+  if (o->mode == RF_MODE_SAMPLE) {
+    say_number(", sample_rate ", o->sample_rate);
+    say_number(", sample_slots ", o->sample_slots);
+  }
+  if (o->mode == RF_MODE_PAGE || o->mode == RF_MODE_SAMPLE) {
+    rf_sink_str(&standard_error, ", align ");
+    rf_sink_str(&standard_error, sides[o->align]);
+  }
+  if (o->mode != RF_MODE_OFF) {
+    say_number(", stack_depth ", o->stack_depth);
+  }
+  rf_sink_str(&standard_error, "\n");
+}
+
+static void say_refused(rf_mode wanted, rf_mode instead) {
+  static bool said[RF_MODE_ASAN + 1];
+  if (__atomic_exchange_n(&said[wanted], true, __ATOMIC_RELAXED)) {
+    return;
+  }
+  const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();
+  rf_sink_str(&standard_error, "ringfence: mode ");
+  rf_sink_str(&standard_error, rf_mode_name(wanted));
+  rf_sink_str(&standard_error, " cannot be had (");
+  rf_sink_str(&standard_error, why != NULL ? why : "the system has no memory for it");
+  rf_sink_str(&standard_error, "); mode ");
+  rf_sink_str(&standard_error, rf_mode_name(instead));
+  rf_sink_str(&standard_error, " it is\n");
+}
+
+/* ---- Wrapping ---- */
+
+static rf_guard_options guard_options(const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options guard;
+  rf_guard_options_default(&guard);
+  guard.quarantine = o->quarantine;
+  guard.fill_alloc = o->fill_alloc;
+  guard.fill_free = o->fill;
+  guard.move_below = o->move_below;
+  guard.stack_depth = o->stack_depth;
+  guard.depot = o->stack_depth != 0 ? depot_of_process() : NULL;
+  guard.reporter = reporter;
+  guard.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
+  guard.sweep_at_deinit = o->sweep;
+  return guard;
+}
+
+static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options const guard = guard_options(o, reporter);
+  return rf_guard_init(&checked->guard, inner, &guard);
+}
+
+static rf_status wrap_in_asan(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options const guard = guard_options(o, reporter);
+  return rf_asan_init(&checked->guard, inner, &guard);
+}
+
+static rf_status wrap_in_page(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_page_options page;
+  rf_page_options_default(&page);
+  page.side = o->align;
+  page.quarantine = o->closed;
+  page.fill_alloc = o->fill_alloc;
+  page.stack_depth = o->stack_depth;
+  page.depot = o->stack_depth != 0 ? depot_of_process() : NULL;
+  page.reporter = reporter;
+  page.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
+  page.sweep_at_deinit = o->sweep;
+  page.guarded = guard_options(o, reporter);
+  return rf_page_init(&checked->page, inner, &page);
+}
+
+/* Stacks of sampled blocks cost nothing to speak of. */
+#define SAMPLE_DEPTH 16U
+
+static rf_status wrap_in_sample(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_sample_options sample;
+  rf_sample_options_default(&sample);
+  sample.rate = o->sample_rate;
+  sample.slots = o->sample_slots;
+  sample.seed = o->sample_seed;
+  sample.side = o->align;
+  sample.stack_depth = o->stack_depth > SAMPLE_DEPTH ? o->stack_depth : SAMPLE_DEPTH;
+  sample.depot = depot_of_process();
+  sample.reporter = reporter;
+  return rf_sample_init(&checked->sample, inner, &sample);
+}
+
+/* The mode that is in force then. */
+static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  switch (o->mode) {
+  case RF_MODE_OFF:
+    return RF_MODE_OFF;
+  case RF_MODE_SAMPLE:
+    checked->status = wrap_in_sample(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_SAMPLE;
+    }
+    say_refused(RF_MODE_SAMPLE, RF_MODE_OFF);
+    return RF_MODE_OFF;
+  case RF_MODE_PAGE:
+    checked->status = wrap_in_page(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_PAGE;
+    }
+    say_refused(RF_MODE_PAGE, RF_MODE_GUARD);
+    break;
+  case RF_MODE_ASAN:
+    checked->status = wrap_in_asan(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_ASAN;
+    }
+    say_refused(RF_MODE_ASAN, RF_MODE_GUARD);
+    break;
+  case RF_MODE_GUARD:
+    break;
+  }
+  return wrap_in_guard(checked, inner, o, reporter) == RF_OK ? RF_MODE_GUARD : RF_MODE_OFF;
+}
+
+static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
+  switch (checked->mode) {
+  case RF_MODE_SAMPLE:
+    return &checked->sample.base;
+  case RF_MODE_GUARD:
+  case RF_MODE_ASAN:
+    return &checked->guard.base;
+  case RF_MODE_PAGE:
+    return &checked->page.base;
+  case RF_MODE_OFF:
+    break;
+  }
+  return inner;
+}
+
+static rf_reporter *choose_reporter(rf_checked *checked, const rf_checked_options *options) {
+  if (options == NULL) {
+    return rf_reporter_default();
+  }
+  if (options->reporter != NULL) {
+    return options->reporter;
+  }
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
+  rf_log_reporter_init(&checked->log, &report);
+  return &checked->log.base;
+}
+
+rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options) {
+  const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
+  if (checked == NULL || inner == NULL) {
+    return inner;
+  }
+  if (o->help) {
+    rf_options_help(o, &standard_error);
+  }
+  if (o->verbosity != 0) {
+    say_start(o, inner);
+  }
+  checked->status = RF_OK;
+  checked->mode = wrap(checked, inner, o, choose_reporter(checked, options));
+  return allocator_of(checked, inner);
+}
+
+size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
+  switch (checked->mode) {
+  case RF_MODE_SAMPLE:
+    return rf_sample_sweep(&checked->sample);
+  case RF_MODE_GUARD:
+  case RF_MODE_ASAN:
+    return budget_us != 0 ? rf_guard_sweep_step(&checked->guard, (uint64_t)budget_us * 1000)
+                          : rf_guard_sweep(&checked->guard);
+  case RF_MODE_PAGE:
+    return budget_us != 0 ? rf_page_sweep_step(&checked->page, (uint64_t)budget_us * 1000)
+                          : rf_page_sweep(&checked->page);
+  case RF_MODE_OFF:
+    break;
+  }
+  return 0;
+}
+
+void rf_checked_deinit(rf_checked *checked) {
+  rf_allocator *const a = allocator_of(checked, NULL);
+  checked->mode = RF_MODE_OFF;
+  if (a != NULL) {
+    a->ops->deinit(a);
+  }
+}

@@ -1,0 +1,43 @@
+#include <ringfence/checked_handles.h>
+
+static rf_reporter *choose_reporter(rf_checked_handles *checked, const rf_checked_options *options) {
+  if (options == NULL) {
+    return rf_reporter_default();
+  }
+  if (options->reporter != NULL) {
+    return options->reporter;
+  }
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
+  rf_log_reporter_init(&checked->log, &report);
+  return &checked->log.base;
+}
+
+rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inner, const rf_checked_options *options) {
+  const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
+  rf_handle_guard_options guard;
+  if (checked == NULL || inner == NULL) {
+    return inner;
+  }
+  checked->mode = RF_MODE_OFF;
+  if (o->mode == RF_MODE_OFF || o->mode == RF_MODE_SAMPLE) {
+    return inner;
+  }
+  rf_handle_guard_options_default(&guard);
+  guard.quarantine = o->quarantine;
+  guard.reporter = choose_reporter(checked, options);
+  guard.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
+  guard.sweep_at_deinit = o->sweep;
+  if (rf_handle_guard_init(&checked->guard, inner, &guard) != RF_OK) {
+    return inner;
+  }
+  checked->mode = o->mode;
+  return &checked->guard.base;
+}
+
+void rf_checked_handles_deinit(rf_checked_handles *checked) {
+  if (checked->mode != RF_MODE_OFF) {
+    rf_handles *const h = &checked->guard.base;
+    checked->mode = RF_MODE_OFF;
+    h->ops->deinit(h);
+  }
+}

@@ -1,0 +1,57 @@
+/* The options and the reporter of the process. */
+#include <ringfence/options.h>
+
+#include <ringfence/port.h>
+
+#include "checkers/os/host.h"
+
+static rf_options options;
+static rf_log_reporter reporter;
+
+static void log_write(void *context, const char *text, size_t size) {
+  (void)context;
+  rf_port_log(text, size);
+}
+
+rf_report_options rf_options_for_reporter(const rf_options *o) {
+  return (rf_report_options){
+      .halt = o->halt,
+      .exitcode = o->exitcode,
+      .format = o->format,
+      .max_findings = o->max_findings,
+      .log = o->log,
+      .log_length = o->log_length,
+      .suppressions = o->suppressions,
+      .suppressions_length = o->suppressions_length,
+  };
+}
+
+static void make_once(void) {
+  static bool made;
+  static const rf_sink standard_error = {log_write, NULL};
+  if (__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
+    return;
+  }
+  bool const turn = rf_host_turn_begin();
+  if (!made) {
+    rf_options_default(&options);
+    (void)rf_options_load(&options, &standard_error);
+    rf_report_options const report = rf_options_for_reporter(&options);
+    rf_log_reporter_init(&reporter, &report);
+    rf_log_reporter_read_suppressions(&reporter);
+    __atomic_store_n(&made, true, __ATOMIC_RELEASE);
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+}
+
+const rf_options *rf_options_of_process(void) {
+  make_once();
+  return &options;
+}
+
+rf_reporter *rf_reporter_default(void) {
+  make_once();
+  return &reporter.base;
+}

@@ -1,0 +1,481 @@
+#include <ringfence/options.h>
+
+#include <ringfence/finding.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "checkers/os/host.h"
+
+#ifndef RF_MODE_DEFAULT
+#define RF_MODE_DEFAULT RF_MODE_OFF
+#endif
+
+#if defined(__unix__) || defined(__APPLE__)
+#define SMALL_TARGET 0
+#else
+#define SMALL_TARGET 1
+#endif
+
+const char *rf_mode_name(rf_mode mode) {
+  static const char *const names[] = {"off", "sample", "guard", "page", "asan"};
+  return names[mode];
+}
+
+void rf_options_default(rf_options *out) {
+  *out = (rf_options){
+      .mode = RF_MODE_DEFAULT,
+      .halt = true,
+      .exitcode = RF_EXITCODE_DEFAULT,
+      .log = NULL,
+      .log_length = 0,
+      .format = RF_FORMAT_TEXT,
+      .suppressions = NULL,
+      .suppressions_length = 0,
+      .trace = NULL,
+      .trace_length = 0,
+      .quarantine = SMALL_TARGET ? 1024 : (size_t)512 * 1024,
+      .stack_depth = 0,
+      .leaks = RF_LEAKS_LOST,
+      .fill = SMALL_TARGET ? SIZE_MAX : (size_t)64 * 1024,
+      .fill_alloc = SMALL_TARGET ? 64 : 4096,
+      .move_below = SMALL_TARGET ? 0 : 4096,
+      .sweep = true,
+      .sweep_every = 0,
+      .sweep_budget = 1000,
+      .sample_rate = RF_SAMPLE_RATE_DEFAULT,
+      .sample_slots = RF_SAMPLE_SLOTS_DEFAULT,
+      .sample_seed = 0,
+      .align = RF_PAGE_BOTH,
+      .closed = UINTPTR_MAX > UINT32_MAX ? (size_t)1 << 30 : (size_t)64 << 20,
+      .max_findings = 1000,
+      .verbosity = 0,
+      .rejected = false,
+      .signals = true,
+      .dump_signal = SMALL_TARGET ? RF_DUMP_NONE : RF_DUMP_SIGUSR1,
+      .snapshot_signal = RF_DUMP_NONE,
+      .summary = false,
+      .help = false,
+  };
+}
+
+/* ---- The table ---- */
+
+typedef enum kind { KIND_BOOL, KIND_NUMBER, KIND_SIZE, KIND_CHOICE, KIND_PATH } kind;
+
+typedef struct option {
+  const char *name;
+  const char *meaning;
+  const char *choices; /* KIND_CHOICE: the words for 0, 1, 2 …, each ended by a space */
+  unsigned limit;      /* KIND_NUMBER: the largest */
+  unsigned least;      /* the same: the smallest */
+  kind kind;
+  size_t at;   /* of the field in rf_options */
+  size_t size; /* of the field: an enumeration may be as small as a byte */
+} option;
+
+#define FIELD(name) offsetof(rf_options, name), sizeof(((rf_options *)0)->name)
+#define BOOL(name, meaning)                                                                                            \
+  { #name, meaning, NULL, 0, 0, KIND_BOOL, FIELD(name) }
+#define NUMBER_FROM(name, least, limit, meaning)                                                                       \
+  { #name, meaning, NULL, limit, least, KIND_NUMBER, FIELD(name) }
+#define NUMBER(name, limit, meaning) NUMBER_FROM(name, 0, limit, meaning)
+#define SIZE(name, meaning)                                                                                            \
+  { #name, meaning, NULL, 0, 0, KIND_SIZE, FIELD(name) }
+#define CHOICE(name, words, meaning)                                                                                   \
+  { #name, meaning, words, 0, 0, KIND_CHOICE, FIELD(name) }
+
+static const option table[] = {
+    CHOICE(mode, "off sample guard page asan ", "how allocators are checked"),
+    BOOL(halt, "end the process at the first finding"),
+    NUMBER(exitcode, 255, "exit code of a process ended so"),
+    {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(log)},
+    CHOICE(format, "text json serial ", "of findings"),
+    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, 0, KIND_PATH,
+     FIELD(suppressions)},
+    SIZE(quarantine, "bytes of freed blocks kept back"),
+    NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
+    CHOICE(leaks, "0 1 all reachable ",
+           "report at the end: nothing, what is lost in code with names, all that is lost, "
+           "all that is live"),
+    SIZE(fill, "bytes of each freed block filled with 0xcc and checked"),
+    SIZE(fill_alloc, "bytes of each new block filled with 0xcd"),
+    SIZE(move_below, "realloc always moves blocks up to this size, so that stale pointers show"),
+    BOOL(sweep, "check all blocks at the end"),
+    NUMBER(sweep_every, UINT32_MAX, "drop-in: check blocks in the background every so many milliseconds; 0 does not"),
+    NUMBER_FROM(sweep_budget, 1, 1000000, "drop-in: for so many microseconds at a time"),
+    NUMBER_FROM(sample_rate, 1, RF_SAMPLE_RATE_MOST, "sample: watch one allocation in so many, on average"),
+    NUMBER_FROM(sample_slots, 1, 65536, "sample: blocks watched at once"),
+    NUMBER(sample_seed, UINT32_MAX, "sample: the same seed samples the same allocations of a thread; 0 goes by chance"),
+    CHOICE(align, "left right both ", "page and sample: at which end of its pages a block lies"),
+    SIZE(closed, "page: bytes of address space of freed blocks kept back"),
+    NUMBER(max_findings, UINT32_MAX, "report so many findings and count the rest; 0 reports all"),
+    NUMBER(verbosity, 1, "1 says also what is checked and how"),
+    BOOL(rejected, "drop-in: report requests that can never be served"),
+    BOOL(signals, "drop-in: check all blocks when a fatal signal ends the process"),
+    CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
+           "drop-in: print what is allocated on this signal, unless the program handles it"),
+    CHOICE(snapshot_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
+           "drop-in: write a snapshot of what is live on this signal, unless the program handles it"),
+    BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
+    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH,
+     FIELD(trace)},
+    BOOL(help, "print this list"),
+};
+
+#define OPTIONS (sizeof table / sizeof table[0])
+
+/* A stretch of the text. */
+typedef struct slice {
+  const char *at;
+  size_t length;
+} slice;
+
+static bool equals(slice s, const char *word) {
+  return s.length == strlen(word) && memcmp(s.at, word, s.length) == 0;
+}
+
+static const option *find(slice name) {
+  for (size_t i = 0; i < OPTIONS; i++) {
+    if (equals(name, table[i].name)) {
+      return &table[i];
+    }
+  }
+  return NULL;
+}
+
+/* ---- Values ---- */
+
+static bool set_bool(bool *out, slice value) {
+  bool const yes = equals(value, "1") || equals(value, "true") || equals(value, "yes");
+  bool const no = equals(value, "0") || equals(value, "false") || equals(value, "no");
+  if (yes || no) {
+    *out = yes;
+  }
+  return yes || no;
+}
+
+/* Takes decimal digits off the start of `value`; false where there are none or they do not fit. */
+static bool take_number(slice *value, size_t *out) {
+  size_t n = 0;
+  size_t used = 0;
+  for (; used < value->length && value->at[used] >= '0' && value->at[used] <= '9'; used++) {
+    size_t const digit = (size_t)(value->at[used] - '0');
+    if (n > (SIZE_MAX - digit) / 10) {
+      return false;
+    }
+    n = n * 10 + digit;
+  }
+  value->at += used;
+  value->length -= used;
+  *out = n;
+  return used != 0;
+}
+
+static bool set_number(unsigned *out, slice value, const option *o) {
+  size_t n;
+  if (!take_number(&value, &n) || value.length != 0 || n < o->least || n > o->limit) {
+    return false;
+  }
+  *out = (unsigned)n;
+  return true;
+}
+
+/* log2 of a unit, or -1 for what is none. */
+static int unit_shift(slice unit) {
+  if (unit.length == 0) {
+    return 0;
+  }
+  switch (unit.length == 1 ? unit.at[0] : '?') {
+  case 'k':
+  case 'K':
+    return 10;
+  case 'm':
+  case 'M':
+    return 20;
+  case 'g':
+  case 'G':
+    return 30;
+  default:
+    return -1;
+  }
+}
+
+static bool set_size(size_t *out, slice value) {
+  size_t n;
+  if (equals(value, "all")) {
+    *out = SIZE_MAX;
+    return true;
+  }
+  if (!take_number(&value, &n)) {
+    return false;
+  }
+  int const shift = unit_shift(value);
+  if (shift < 0 || n > SIZE_MAX >> shift) {
+    return false;
+  }
+  *out = n << shift;
+  return true;
+}
+
+/* The word number `index` of a list in which each is ended by a space; empty after the last. */
+static slice word_of(const char *words, unsigned index) {
+  slice word = {words, 0};
+  for (;; index--) {
+    while (word.at[word.length] != ' ' && word.at[word.length] != '\0') {
+      word.length++;
+    }
+    if (index == 0 || word.length == 0) {
+      return word;
+    }
+    word.at += word.length + 1;
+    word.length = 0;
+  }
+}
+
+static void store(void *field, size_t size, unsigned value) {
+  if (size == sizeof(uint8_t)) {
+    *(uint8_t *)field = (uint8_t)value;
+  } else {
+    memcpy(field, &value, sizeof value);
+  }
+}
+
+static unsigned fetch(const void *field, size_t size) {
+  unsigned value;
+  if (size == sizeof(uint8_t)) {
+    return *(const uint8_t *)field;
+  }
+  memcpy(&value, field, sizeof value);
+  return value;
+}
+
+static bool set_choice(void *field, const option *o, slice value) {
+  for (unsigned i = 0;; i++) {
+    slice const word = word_of(o->choices, i);
+    if (word.length == 0) {
+      return false;
+    }
+    if (value.length == word.length && memcmp(value.at, word.at, word.length) == 0) {
+      store(field, o->size, i);
+      return true;
+    }
+  }
+}
+
+/* A path is two fields, where it begins and then its length. */
+_Static_assert(offsetof(rf_options, log_length) == offsetof(rf_options, log) + sizeof(const char *), "adjacent");
+_Static_assert(offsetof(rf_options, suppressions_length) == offsetof(rf_options, suppressions) + sizeof(const char *),
+               "adjacent");
+_Static_assert(offsetof(rf_options, trace_length) == offsetof(rf_options, trace) + sizeof(const char *), "adjacent");
+
+static bool set_path(void *field, slice value) {
+  memcpy(field, &value.at, sizeof value.at);
+  memcpy((char *)field + sizeof value.at, &value.length, sizeof value.length);
+  return value.length != 0;
+}
+
+static slice path_of(const void *field) {
+  slice path;
+  memcpy(&path.at, field, sizeof path.at);
+  memcpy(&path.length, (const char *)field + sizeof path.at, sizeof path.length);
+  return path;
+}
+
+static bool set(rf_options *options, const option *o, slice value) {
+  void *const field = (unsigned char *)options + o->at;
+  switch (o->kind) {
+  case KIND_BOOL:
+    return set_bool((bool *)field, value);
+  case KIND_NUMBER:
+    return set_number((unsigned *)field, value, o);
+  case KIND_SIZE:
+    return set_size((size_t *)field, value);
+  case KIND_CHOICE:
+    return set_choice(field, o, value);
+  case KIND_PATH:
+    return set_path(field, value);
+  }
+  return false;
+}
+
+/* ---- What is said ---- */
+
+static void put(const rf_sink *sink, slice s) {
+  rf_sink_mem(sink, s.at, s.length);
+}
+
+static void put_choices(const rf_sink *sink, const option *o) {
+  for (unsigned i = 0;; i++) {
+    slice const word = word_of(o->choices, i);
+    if (word.length == 0) {
+      return;
+    }
+    rf_sink_str(sink, i == 0 ? "" : ", ");
+    put(sink, word);
+  }
+}
+
+static void put_allowed(const rf_sink *sink, const option *o) {
+  switch (o->kind) {
+  case KIND_BOOL:
+    rf_sink_str(sink, "0, 1");
+    return;
+  case KIND_NUMBER:
+    rf_sink_uint(sink, o->least);
+    rf_sink_str(sink, " to ");
+    rf_sink_uint(sink, o->limit);
+    return;
+  case KIND_SIZE:
+    rf_sink_str(sink, "bytes, with K, M or G, or all");
+    return;
+  case KIND_CHOICE:
+    put_choices(sink, o);
+    return;
+  case KIND_PATH:
+    rf_sink_str(sink, "a path");
+    return;
+  }
+}
+
+static void warn_value(const rf_sink *sink, const char *source, const option *o, slice value) {
+  rf_sink_str(sink, "ringfence: ");
+  rf_sink_str(sink, source);
+  rf_sink_str(sink, ": ");
+  rf_sink_str(sink, o->name);
+  rf_sink_str(sink, "=");
+  put(sink, value);
+  rf_sink_str(sink, " is ignored; allowed: ");
+  put_allowed(sink, o);
+  rf_sink_str(sink, "\n");
+}
+
+static void warn_key(const rf_sink *sink, const char *source, slice item) {
+  rf_sink_str(sink, "ringfence: ");
+  rf_sink_str(sink, source);
+  rf_sink_str(sink, ": ");
+  put(sink, item);
+  rf_sink_str(sink, " is ignored; there is no such key; known:");
+  for (size_t i = 0; i < OPTIONS; i++) {
+    rf_sink_str(sink, i == 0 ? " " : ", ");
+    rf_sink_str(sink, table[i].name);
+  }
+  rf_sink_str(sink, "\n");
+}
+
+static void put_size(const rf_sink *sink, size_t size) {
+  if (size == SIZE_MAX) {
+    rf_sink_str(sink, "all");
+  } else {
+    rf_sink_uint(sink, size);
+  }
+}
+
+static void put_value(const rf_sink *sink, const rf_options *options, const option *o) {
+  const void *const field = (const unsigned char *)options + o->at;
+  switch (o->kind) {
+  case KIND_BOOL:
+    rf_sink_str(sink, *(const bool *)field ? "1" : "0");
+    return;
+  case KIND_NUMBER:
+    rf_sink_uint(sink, *(const unsigned *)field);
+    return;
+  case KIND_SIZE:
+    put_size(sink, *(const size_t *)field);
+    return;
+  case KIND_CHOICE:
+    put(sink, word_of(o->choices, fetch(field, o->size)));
+    return;
+  case KIND_PATH:
+    put(sink, path_of(field));
+    rf_sink_str(sink, path_of(field).at != NULL ? "" : field == &options->log ? "(standard error)" : "(none)");
+    return;
+  }
+}
+
+void rf_options_help(const rf_options *options, const rf_sink *sink) {
+  rf_sink_str(sink, "RINGFENCE_OPTIONS=key=value:key=value, with these keys and their values now:\n");
+  for (size_t i = 0; i < OPTIONS; i++) {
+    rf_sink_str(sink, "  ");
+    rf_sink_str(sink, table[i].name);
+    rf_sink_str(sink, "=");
+    put_value(sink, options, &table[i]);
+    rf_sink_str(sink, "\n      ");
+    rf_sink_str(sink, table[i].meaning);
+    rf_sink_str(sink, " (");
+    put_allowed(sink, &table[i]);
+    rf_sink_str(sink, ")\n");
+  }
+}
+
+/* ---- Parsing ---- */
+
+/* The end of what begins at `at`: a colon outside quotes, or the end of the text. */
+static const char *item_end(const char *at) {
+  char quote = '\0';
+  for (; *at != '\0' && (quote != '\0' || *at != ':'); at++) {
+    if (quote == '\0' && (*at == '\'' || *at == '"') && at[-1] == '=') {
+      quote = *at;
+    } else if (*at == quote) {
+      quote = '\0';
+    }
+  }
+  return at;
+}
+
+static bool opens_quote(slice value) {
+  return value.length != 0 && (value.at[0] == '\'' || value.at[0] == '"');
+}
+
+static bool closes_quote(slice value) {
+  return value.length >= 2 && value.at[value.length - 1] == value.at[0];
+}
+
+static slice unquoted(slice value) {
+  return opens_quote(value) && closes_quote(value) ? (slice){value.at + 1, value.length - 2} : value;
+}
+
+/* One "key=value". True where it was understood. */
+static bool apply(rf_options *options, slice item, const char *source, const rf_sink *warnings) {
+  size_t name_length = 0;
+  while (name_length < item.length && item.at[name_length] != '=') {
+    name_length++;
+  }
+  bool const has_value = name_length < item.length;
+  const option *const o = find((slice){item.at, name_length});
+  if (o == NULL) {
+    warn_key(warnings, source, item);
+    return false;
+  }
+  slice const rest = {item.at + name_length + 1, has_value ? item.length - name_length - 1 : 0};
+  slice const value = unquoted(rest);
+  bool const unclosed = opens_quote(rest) && !closes_quote(rest);
+  rf_options changed = *options;
+  if (!has_value || unclosed || !set(&changed, o, value)) {
+    warn_value(warnings, source, o, has_value ? value : (slice){"", 0});
+    return false;
+  }
+  *options = changed;
+  return true;
+}
+
+unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings) {
+  unsigned count = 0;
+  while (text != NULL && *text != '\0') {
+    /* A quote opens a value only after '=', so the first character needs no look back. */
+    const char *const end = *text == ':' ? text : item_end(text + 1);
+    slice const item = {text, (size_t)(end - text)};
+    if (item.length != 0 && !apply(options, item, source, warnings)) {
+      count++;
+    }
+    text = *end == '\0' ? end : end + 1;
+  }
+  return count;
+}
+
+unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
+  unsigned count = 0;
+  if (__ringfence_default_options != NULL) {
+    count += rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
+  }
+  return count + rf_options_parse(options, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
+}

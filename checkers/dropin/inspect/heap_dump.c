@@ -1,0 +1,377 @@
+#define _GNU_SOURCE
+#include "heap_dump.h"
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/init.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/uncancelled.h"
+
+#include <errno.h>
+#include <ringfence/dropin.h>
+#include <ringfence/dump.h>
+#include <ringfence/port.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SITES 1024U /* call sites told apart; the rest is counted together */
+#define SITES_SHOWN 10U
+#define FRAMES 6U /* of a call site */
+#define LOCK_MS 200U
+#define TEXT_BYTES 4096
+
+typedef struct call_site {
+  uint64_t hash; /* of the frames; 0: unused */
+  size_t blocks;
+  size_t bytes;
+  unsigned depth;
+  uintptr_t frames[FRAMES];
+} call_site;
+
+/* One dump at a time; what it works with is too large for the stacks that signal handlers run on. */
+typedef struct workspace {
+  call_site sites[SITES];
+  call_site rest;
+  rf_modules modules;
+  rf_trace asked;
+  char text[TEXT_BYTES];
+  size_t used;
+} workspace;
+
+static workspace *work; /* made when it is first needed */
+static uint32_t busy;   /* a dump is being made; accessed atomically */
+
+/* ---- Output ---- */
+
+/* Records for the command are JSON, and people look at standard error. */
+static void send(const char *text, size_t size) {
+  if (rf_process.options.format == RF_FORMAT_TEXT) {
+    rf_output_write(text, size);
+  } else {
+    rf_port_log(text, size);
+  }
+}
+
+static void flush(void) {
+  if (work->used != 0) {
+    send(work->text, work->used);
+    work->used = 0;
+  }
+}
+
+/* As few writes as there can be. */
+static void put(void *context, const char *text, size_t length) {
+  (void)context;
+  while (length != 0) {
+    size_t const room = sizeof work->text - work->used;
+    size_t const some = length < room ? length : room;
+    memcpy(work->text + work->used, text, some);
+    work->used += some;
+    text += some;
+    length -= some;
+    if (work->used == sizeof work->text) {
+      flush();
+    }
+  }
+}
+
+static const rf_sink sink = {put, NULL};
+
+/* ---- Call sites ---- */
+
+static uint64_t hash_of(const rf_trace *t, unsigned depth) {
+  uint64_t hash = depth;
+  for (unsigned i = 0; i < depth; i++) {
+    hash = (hash ^ t->frames[i]) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 32;
+  }
+  return hash != 0 ? hash : 1;
+}
+
+static call_site *site_of(const rf_trace *t) {
+  unsigned const depth = t->depth < FRAMES ? t->depth : FRAMES;
+  uint64_t const hash = hash_of(t, depth);
+  for (unsigned i = 0; i < SITES; i++) {
+    call_site *const p = &work->sites[(hash + i) % SITES];
+    if (p->hash == 0) {
+      p->hash = hash;
+      p->depth = depth;
+      memcpy(p->frames, t->frames, depth * sizeof p->frames[0]);
+    }
+    if (p->hash == hash) {
+      return p;
+    }
+  }
+  return &work->rest;
+}
+
+static void add(const rf_trace *allocated, size_t size) {
+  call_site *const p = site_of(allocated);
+  p->blocks++;
+  p->bytes += size;
+}
+
+static bool add_block(const rf_block *block, void *context) {
+  rf_guard_block known;
+  if (block->used && rf_guard_describe((rf_guard *)context, block->ptr, &known)) {
+    add(&known.allocated, block->size);
+  }
+  return true;
+}
+
+static bool add_paged(const rf_page_block *block, void *context) {
+  rf_trace allocated;
+  (void)context;
+  if (rf_page_store_allocated(rf_guarded_blocks.store, block->ptr, &allocated)) {
+    add(&allocated, block->size);
+  }
+  return true;
+}
+
+static void put_count(size_t count, const char *what) {
+  rf_sink_uint(&sink, count);
+  rf_sink_str(&sink, what);
+  rf_sink_str(&sink, count == 1 ? "" : "s");
+}
+
+static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
+  rf_frame_name name;
+  rf_sink_str(&sink, "      #");
+  rf_sink_uint(&sink, index);
+  rf_sink_char(&sink, ' ');
+  rf_sink_ptr(&sink, (const void *)pc);
+  if (namer->name(namer->context, pc, 0, &name)) {
+    if (name.function != NULL) {
+      rf_sink_str(&sink, " in ");
+      rf_sink_str(&sink, name.function);
+    }
+    rf_sink_str(&sink, " (");
+    rf_sink_str(&sink, name.module);
+    rf_sink_char(&sink, '+');
+    rf_sink_hex(&sink, name.offset, 1);
+    rf_sink_char(&sink, ')');
+  }
+  rf_sink_char(&sink, '\n');
+}
+
+static void put_site(const call_site *p) {
+  rf_trace *const t = &work->asked;
+  const rf_trace *const traces[] = {t};
+  rf_namer const namer = rf_modules_namer(&work->modules, true);
+  rf_sink_str(&sink, "    ");
+  put_count(p->bytes, " byte");
+  rf_sink_str(&sink, " in ");
+  put_count(p->blocks, " block");
+  rf_sink_char(&sink, '\n');
+  t->depth = p->depth;
+  memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
+  rf_modules_load(&work->modules, traces, 1);
+  for (unsigned i = 0; i < p->depth; i++) {
+    put_frame(&namer, i, p->frames[i]);
+  }
+}
+
+/* The one with the most bytes that was not shown yet. */
+static call_site *largest(void) {
+  call_site *best = NULL;
+  for (unsigned i = 0; i < SITES; i++) {
+    call_site *const p = &work->sites[i];
+    if (p->blocks != 0 && (best == NULL || p->bytes > best->bytes)) {
+      best = p;
+    }
+  }
+  return best;
+}
+
+static void put_sites(void) {
+  size_t count = 0;
+  for (unsigned i = 0; i < SITES; i++) {
+    count += work->sites[i].blocks != 0 ? 1 : 0;
+  }
+  rf_sink_str(&sink, "  live blocks by call site\n");
+  for (unsigned i = 0; i < SITES_SHOWN; i++) {
+    call_site *const p = largest();
+    if (p == NULL) {
+      break;
+    }
+    put_site(p);
+    p->blocks = 0;
+  }
+  if (count > SITES_SHOWN || work->rest.blocks != 0) {
+    size_t blocks = work->rest.blocks;
+    size_t bytes = work->rest.bytes;
+    for (unsigned i = 0; i < SITES; i++) {
+      blocks += work->sites[i].blocks;
+      bytes += work->sites[i].blocks != 0 ? work->sites[i].bytes : 0;
+    }
+    rf_sink_str(&sink, "    ");
+    put_count(bytes, " byte");
+    rf_sink_str(&sink, " in ");
+    put_count(blocks, " block");
+    rf_sink_str(&sink, " from other call sites\n");
+  }
+}
+
+/* ---- Arenas ---- */
+
+static void dump_arena(rf_arena *arena) {
+  rf_allocator *const a = rf_process.checked ? &arena->guard.base : &arena->heap.base;
+  (void)rf_dump(a, &sink, NULL);
+  if (rf_process.checked) {
+    (void)rf_walk(a, add_block, &arena->guard);
+  }
+}
+
+/* `held` is the one that this thread is in, or NULL. */
+static void dump_each(rf_arena *held) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena *const arena = rf_arena_at(i);
+    rf_sink_str(&sink, "arena ");
+    rf_sink_uint(&sink, i);
+    rf_sink_str(&sink, ": ");
+    if (arena == held) {
+      dump_arena(arena);
+    } else if (rf_futex_lock_within(&arena->lock, LOCK_MS)) {
+      dump_arena(arena);
+      rf_futex_unlock(&arena->lock);
+    } else {
+      rf_sink_str(&sink, "in use all the time; left out\n");
+    }
+  }
+}
+
+/* Blocks on pages of their own. Their store may be asked from anywhere. */
+static void dump_paged(void) {
+  rf_page_figures figures;
+  rf_guarded_blocks_figures(&figures);
+  rf_sink_str(&sink, "pages: ");
+  put_count(figures.counters.blocks, " block");
+  rf_sink_str(&sink, ", ");
+  rf_sink_uint(&sink, figures.counters.used);
+  rf_sink_str(&sink, " bytes used, on pages of ");
+  rf_sink_uint(&sink, figures.open_bytes);
+  rf_sink_str(&sink, " bytes\n");
+  rf_page_store_each(rf_guarded_blocks.store, add_paged, NULL);
+}
+
+static bool begin(void) {
+  if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0) {
+    return false;
+  }
+  if (work == NULL) {
+    work = rf_record_table(sizeof *work);
+  }
+  if (work == NULL) {
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+    return false;
+  }
+  memset(work->sites, 0, sizeof work->sites);
+  memset(&work->rest, 0, sizeof work->rest);
+  work->used = 0;
+  return true;
+}
+
+/* `held` is the arena that this thread is in, or NULL. */
+static void dump(rf_arena *held) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  if (begin()) {
+    rf_sink_str(&sink, "ringfence: process ");
+    rf_sink_uint(&sink, (uint64_t)getpid());
+    rf_sink_str(&sink, ": memory now\n");
+    dump_each(held);
+    if (rf_guarded_blocks.store != NULL) {
+      dump_paged();
+    }
+    if (rf_process.checked) {
+      put_sites();
+    }
+    flush();
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+}
+
+/* ---- Now, or when it can be ---- */
+
+/* Signal handlers that come meanwhile must find this thread inside. */
+static void dump_from_outside(void) {
+  rf_arena *const first = rf_arena_count() != 0 ? rf_arena_at(0) : NULL;
+  rf_current_thread.inside = first;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  dump(NULL);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_current_thread.inside = NULL;
+}
+
+void rf_heap_dump_forked(void) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena_forget_job(rf_arena_at(i));
+  }
+  busy = 0;
+}
+
+static bool is_arena(const rf_arena *arena) {
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    if (rf_arena_at(i) == arena) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be sent
+ * again. */
+static void ask(void) {
+  rf_arena *const inside = rf_current_thread.inside;
+  if (inside == NULL) {
+    dump_from_outside();
+  } else if (!rf_current_thread.holds_all && is_arena(inside)) {
+    (void)rf_arena_post(inside, dump); /* its data may be halfway through a change: its next user dumps */
+  }
+}
+
+static void on_signal(int number) {
+  (void)number;
+  ask();
+}
+
+RF_EXPORT void __ringfence_dump(void) {
+  rf_process_init();
+  ask();
+}
+
+void ringfence_dump(void) __attribute__((visibility("default"), alias("__ringfence_dump")));
+
+/* ---- The signal ---- */
+
+int rf_dump_signal_number(rf_dump_signal choice) {
+  switch (choice) {
+  case RF_DUMP_SIGUSR1:
+    return SIGUSR1;
+  case RF_DUMP_SIGUSR2:
+    return SIGUSR2;
+  case RF_DUMP_SIGQUIT:
+    return SIGQUIT;
+  case RF_DUMP_SIGHUP:
+    return SIGHUP;
+  case RF_DUMP_NONE:
+    break;
+  }
+  return 0;
+}
+
+void rf_heap_dump_init(void) {
+  int const number = rf_dump_signal_number(rf_process.options.dump_signal);
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  (void)sigemptyset(&action.sa_mask);
+  if (number != 0) {
+    rf_signals_install(number, &action, false);
+  }
+}

@@ -1,0 +1,21 @@
+/* What is allocated now, on demand: by a call, or by a signal (option dump_signal) that the program does not handle.
+ *
+ * Each arena as rf_dump prints it (a summary, a histogram of sizes, a map), then the call sites with the most live bytes. One
+ * arena at a time is locked, and waited for briefly: an arena whose thread died inside is left out, and that is said.
+ * A signal that interrupts its own thread inside an arena is answered by whoever enters that arena next.
+ */
+#ifndef RINGFENCE_DROPIN_HEAP_DUMP_H
+#define RINGFENCE_DROPIN_HEAP_DUMP_H
+
+#include <ringfence/options.h>
+
+/* Installs the handler, where the option names a signal whose default action is in place. */
+void rf_heap_dump_init(void);
+
+/* The number of the signal; 0 for RF_DUMP_NONE. */
+int rf_dump_signal_number(rf_dump_signal choice);
+
+/* In the child of a fork: nothing was asked of it. */
+void rf_heap_dump_forked(void);
+
+#endif /* RINGFENCE_DROPIN_HEAP_DUMP_H */

@@ -1,0 +1,354 @@
+#include "leak_check.h"
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/os/module.h"
+#include "checkers/dropin/os/pages.h"
+#include "reachability.h"
+
+#include <string.h>
+
+#define WAIT_MS 1000U
+#define MAX_THREADS 8192U
+#define MAX_GROUPS 16384U
+#define SPARE_RANGES 4096U
+
+/* Leaks of one origin. */
+typedef struct group {
+  uint32_t arena;
+  uint32_t state; /* rf_reachability_state */
+  uintptr_t first;
+  size_t blocks;
+  size_t bytes;
+  rf_trace allocated;
+} group;
+
+typedef struct groups {
+  group *list;
+  uint32_t *slots; /* hash table of indices + 1 */
+  size_t slot_mask;
+  size_t capacity;
+  size_t count;
+} groups;
+
+/* What a search needs, in one mapping that is not a root itself. */
+typedef struct search {
+  void *memory;
+  size_t memory_size;
+  rf_roots roots;
+  rf_stopped stopped;
+  rf_reachability table;
+  groups groups;
+} search;
+
+/* Threads that were late in stopping may look at this for a while yet. */
+static rf_stopped_thread *stopped_threads;
+
+/* ---- Memory ---- */
+
+static size_t region_count(void) {
+  size_t count = 0;
+  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
+    count++;
+  }
+  return count;
+}
+
+static void *carve(unsigned char **at, size_t count, size_t size) {
+  unsigned char *const p = *at;
+  *at += (count * size + 63) & ~(size_t)63;
+  return p;
+}
+
+static size_t power_above(size_t n) {
+  size_t power = 64;
+  while (power < n) {
+    power *= 2;
+  }
+  return power;
+}
+
+/* With all arenas locked. What is not used is never touched, so plenty costs nothing. */
+static bool get_memory(search *s) {
+  size_t const blocks = rf_reachability_count_blocks();
+  size_t const pages = rf_reachability_count_pages();
+  size_t const ranges = region_count() + SPARE_RANGES + MAX_THREADS;
+  size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
+  size_t const slots = power_above(2 * kinds);
+  s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_reachability_block) +
+                   pages * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
+  s->memory = rf_pages_map(s->memory_size, 1, 0);
+  if (stopped_threads == NULL) {
+    stopped_threads = rf_record_table(MAX_THREADS * sizeof *stopped_threads);
+  }
+  if (s->memory == NULL || stopped_threads == NULL) {
+    return false;
+  }
+  unsigned char *at = s->memory;
+  s->roots.buffer = carve(&at, RF_ROOTS_BUFFER, 1);
+  s->roots.excluded = (rf_ranges){carve(&at, ranges, sizeof(rf_range)), ranges, 0};
+  s->table = (rf_reachability){
+      .blocks = carve(&at, blocks, sizeof(rf_reachability_block)),
+      .capacity = blocks,
+      .pages = carve(&at, pages, sizeof(uint32_t)),
+      .pages_capacity = pages,
+      .roots = &s->roots,
+  };
+  s->groups = (groups){carve(&at, kinds, sizeof(group)), carve(&at, slots, sizeof(uint32_t)), slots - 1, kinds, 0};
+  s->stopped = (rf_stopped){stopped_threads, MAX_THREADS, 0};
+  return true;
+}
+
+static bool exclude_own_memory(search *s) {
+  rf_ranges *const out = &s->roots.excluded;
+  uintptr_t start;
+  uintptr_t end;
+  bool room = rf_roots_exclude_library(&s->roots);
+  room = rf_ranges_add(out, (uintptr_t)s->memory, (uintptr_t)s->memory + s->memory_size) && room;
+  for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
+    room = rf_ranges_add(out, start, end) && room;
+  }
+  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
+    room = rf_ranges_add(out, r->base, r->base + r->size) && room;
+  }
+  for (unsigned i = 0; rf_guarded_blocks.store != NULL && rf_page_store_space(rf_guarded_blocks.store, i, &start, &end);
+       i++) {
+    room = rf_ranges_add(out, start, end) && room;
+  }
+  for (unsigned i = 0;
+       rf_guarded_blocks.store != NULL && rf_page_store_own_memory(rf_guarded_blocks.store, i, &start, &end); i++) {
+    room = rf_ranges_add(out, start, end) && room;
+  }
+  return room;
+}
+
+/* ---- Merging ---- */
+
+static size_t hash(uint32_t state, const rf_trace *trace) {
+  size_t h = state + 1;
+  for (unsigned i = 0; i < trace->depth; i++) {
+    h = (h ^ trace->frames[i]) * (size_t)0x9E3779B97F4A7C15U;
+    h ^= h >> (sizeof h * 4);
+  }
+  return h ^ (uintptr_t)trace->site;
+}
+
+static bool same_origin(const group *g, uint32_t state, const rf_trace *trace) {
+  return g->state == state && g->allocated.depth == trace->depth && g->allocated.site == trace->site &&
+         memcmp(g->allocated.frames, trace->frames, trace->depth * sizeof trace->frames[0]) == 0;
+}
+
+/* The group of this origin, a new one if need be; NULL where there is no room for one. */
+static group *group_of(groups *all, uint32_t state, const rf_trace *trace) {
+  for (size_t slot = hash(state, trace);; slot++) {
+    uint32_t *const index = &all->slots[slot & all->slot_mask];
+    if (*index != 0 && !same_origin(&all->list[*index - 1], state, trace)) {
+      continue;
+    }
+    if (*index == 0) {
+      if (all->count == all->capacity) {
+        return NULL;
+      }
+      group *const made = &all->list[all->count++];
+      *made = (group){.state = state, .allocated = *trace};
+      *index = (uint32_t)all->count;
+    }
+    return &all->list[*index - 1];
+  }
+}
+
+static bool allocated_at(const rf_reachability_block *block, rf_trace *out) {
+  rf_guard_block described;
+  if (block->arena == RF_REACHABILITY_GUARDED) {
+    return rf_page_store_allocated(rf_guarded_blocks.store, (const void *)block->start, out);
+  }
+  if (!rf_guard_describe(&rf_arena_at(block->arena)->guard, (const void *)block->start, &described)) {
+    return false;
+  }
+  *out = described.allocated;
+  return true;
+}
+
+static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
+  for (size_t i = 0; i < s->table.count; i++) {
+    const rf_reachability_block *const block = &s->table.blocks[i];
+    rf_trace allocated;
+    bool const leaked = block->state != RF_REACHABILITY_REACHABLE;
+    if (leaked) {
+      out->blocks++;
+      out->bytes += block->size;
+    } else if (policy != RF_LEAKS_REACHABLE) {
+      continue;
+    }
+    if (!allocated_at(block, &allocated)) {
+      continue;
+    }
+    group *const g = group_of(&s->groups, block->state, &allocated);
+    if (g == NULL) {
+      out->unlisted_blocks += leaked ? 1 : 0;
+      out->unlisted_bytes += leaked ? block->size : 0;
+      continue;
+    }
+    if (g->blocks++ == 0) {
+      g->arena = block->arena;
+      g->first = block->start;
+    }
+    g->bytes += block->size;
+  }
+}
+
+/* Direct leaks first, then by bytes: heap sort, since the C library's may allocate. */
+static bool before(const group *a, const group *b) {
+  return a->state != b->state ? a->state < b->state : a->bytes > b->bytes;
+}
+
+static void sift_down(group *list, size_t at, size_t count) {
+  for (size_t child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && before(&list[child], &list[child + 1])) {
+      child++;
+    }
+    if (!before(&list[at], &list[child])) {
+      return;
+    }
+    group const swapped = list[at];
+    list[at] = list[child];
+    list[child] = swapped;
+  }
+}
+
+static void sort(groups *all) {
+  for (size_t i = all->count / 2; i-- > 0;) {
+    sift_down(all->list, i, all->count);
+  }
+  for (size_t i = all->count; i-- > 1;) {
+    group const last = all->list[i];
+    all->list[i] = all->list[0];
+    all->list[0] = last;
+    sift_down(all->list, 0, i);
+  }
+}
+
+/* ---- Reporting ---- */
+
+/* By the first frame that is the program's, or a library's that is no mere runtime; without one, by the program. */
+static bool can_be_named(rf_known_modules *modules, const rf_trace *trace) {
+  const rf_known_module *m = NULL;
+  if (trace->site != NULL) {
+    return true;
+  }
+  for (unsigned i = 0; i < trace->depth; i++) {
+    m = rf_known_module_find(modules, trace->frames[i] - 1);
+    if (m != NULL && !m->runtime) {
+      return m->named;
+    }
+  }
+  m = rf_known_module_of_program(modules);
+  return m != NULL && m->named;
+}
+
+static const char *detail_of(uint32_t state) {
+  switch (state) {
+  case RF_REACHABILITY_LEAKED:
+    return "nothing points to it";
+  case RF_REACHABILITY_LEAKED_INDIRECTLY:
+    return "only leaked blocks point to it";
+  default:
+    return "still reachable";
+  }
+}
+
+static void report(const group *g, rf_reporter *reporter) {
+  rf_finding f;
+  memset(&f, 0, sizeof f);
+  f.bug = RF_BUG_LEAK;
+  f.cwe = rf_bug_cwe(f.bug, RF_ACCESS_UNKNOWN);
+  f.address = g->first;
+  f.block = g->first;
+  f.size = g->bytes;
+  f.blocks = g->blocks;
+  f.allocator = "malloc";
+  f.mode = g->arena == RF_REACHABILITY_GUARDED ? "page" : "guard";
+  f.detail = detail_of(g->state);
+  f.allocated = g->allocated;
+  rf_report(reporter, &f);
+}
+
+static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
+  rf_known_modules modules = {.count = 0};
+  sort(&s->groups);
+  for (size_t i = 0; i < s->groups.count; i++) {
+    const group *const g = &s->groups.list[i];
+    if (policy == RF_LEAKS_LOST && !can_be_named(&modules, &g->allocated)) {
+      out->unlisted_blocks += g->blocks;
+      out->unlisted_bytes += g->bytes;
+    } else {
+      out->findings++;
+      report(g, reporter);
+    }
+  }
+}
+
+/* ---- The search ---- */
+
+static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
+  if (!rf_roots_stacks(&s->roots, &s->stopped, sp) || !exclude_own_memory(s)) {
+    *why = "the system does not tell what is mapped";
+    return false;
+  }
+  rf_ranges_sort(&s->roots.excluded);
+  rf_reachability_collect(&s->table);
+  if (!rf_reachability_mark(&s->table)) {
+    *why = "the system does not tell what is mapped";
+    return false;
+  }
+  return true;
+}
+
+/* All arenas locked; the list of threads as well. */
+static bool find_leaks(search *s, uintptr_t sp, const char **why) {
+  if (!get_memory(s)) {
+    *why = "no memory for the search";
+    return false;
+  }
+  if (!rf_stop_the_world(&s->stopped, WAIT_MS)) {
+    *why = "a thread could not be stopped";
+    return false;
+  }
+  rf_roots_open(&s->roots);
+  bool const found = mark_stopped(s, sp, why);
+  rf_roots_close(&s->roots);
+  rf_resume_the_world(&s->stopped);
+  return found;
+}
+
+void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak_summary *out) {
+  search s;
+  memset(&s, 0, sizeof s);
+  *out = (rf_leak_summary){.checked = false, .why = NULL};
+  if (policy == RF_LEAKS_NONE) {
+    return;
+  }
+  out->why = "a thread is inside an allocation function";
+  if (!rf_thread_lock(WAIT_MS)) {
+    return;
+  }
+  if (!rf_arena_lock_all(WAIT_MS)) {
+    rf_thread_unlock();
+    return;
+  }
+  rf_page_lock_all();
+  bool const found = find_leaks(&s, sp, &out->why);
+  if (found) {
+    merge(&s, policy, out);
+  }
+  rf_page_unlock_all();
+  rf_arena_unlock_all();
+  rf_thread_unlock();
+  if (found) {
+    out->checked = true;
+    out->why = NULL;
+    report_groups(&s, policy, reporter, out);
+  }
+  if (s.memory != NULL) {
+    rf_pages_unmap(s.memory, s.memory_size);
+  }
+}

@@ -1,0 +1,245 @@
+#define _GNU_SOURCE
+#include "process_log.h"
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/output.h"
+
+#include <ringfence/port.h>
+#include <ringfence/report_json.h>
+#include <ringfence/reporter.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
+#define PATH_BYTES 1024
+
+typedef struct totals {
+  uint64_t allocations;
+  uint64_t bytes;
+  uint64_t peak;
+  uint64_t live_blocks;
+  uint64_t live_bytes;
+} totals;
+
+static totals inherited; /* what the parent did before the fork */
+
+/* Arenas may be in use by other threads: each figure is read once, none waits. */
+static totals count(void) {
+  totals sum = {0};
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    const rf_arena *const arena = rf_arena_at(i);
+    rf_counters const figures = rf_arena_figures(arena);
+    sum.allocations += figures.allocations;
+    sum.bytes += arena->requested;
+    sum.live_blocks += figures.blocks;
+    sum.live_bytes += figures.used;
+  }
+  rf_page_figures paged;
+  rf_guarded_blocks_figures(&paged);
+  sum.allocations += paged.counters.allocations;
+  sum.bytes += paged.bytes;
+  sum.live_blocks += paged.counters.blocks;
+  sum.live_bytes += paged.counters.used;
+  sum.peak = rf_arena_peak() + paged.counters.peak;
+  return sum;
+}
+
+void rf_process_log_forked(void) {
+  inherited = count();
+  for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
+    rf_process.log.suppressions.rules[i].used = 0;
+    rf_process.log.suppressions.rules[i].bytes = 0;
+  }
+}
+
+/* ---- A line ---- */
+
+static void number(const rf_sink *sink, const char *name, uint64_t value) {
+  rf_sink_str(sink, ",\"");
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, "\":");
+  rf_sink_uint(sink, value);
+}
+
+static void program(const rf_sink *sink) {
+  char path[PATH_BYTES];
+  ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[length > 0 ? length : 0] = '\0';
+  rf_sink_str(sink, ",\"program\":");
+  rf_json_string(length > 0 ? path : NULL, sink);
+}
+
+static void open_line(rf_sink_buffer *line, char *text, const char *type) {
+  rf_sink_buffer_init(line, text, LINE_BYTES);
+  rf_sink_str(&line->sink, "{\"type\":\"");
+  rf_sink_str(&line->sink, type);
+  rf_sink_str(&line->sink, "\"");
+  number(&line->sink, "version", RF_JSON_VERSION);
+  number(&line->sink, "pid", (uint64_t)getpid());
+  program(&line->sink);
+  rf_sink_str(&line->sink, ",\"mode\":\"");
+  rf_sink_str(&line->sink, rf_mode_name(rf_process.options.mode));
+  rf_sink_str(&line->sink, "\"");
+}
+
+static void close_line(rf_sink_buffer *line) {
+  rf_sink_str(&line->sink, "}\n");
+  rf_output_write(line->data, line->length);
+}
+
+/* ---- The same for people, with verbosity=1: on standard error ---- */
+
+#define SAYING_BYTES 512
+
+static void open_saying(rf_sink_buffer *saying, char *text) {
+  rf_sink_buffer_init(saying, text, SAYING_BYTES);
+  rf_sink_str(&saying->sink, "ringfence: process ");
+  rf_sink_uint(&saying->sink, (uint64_t)getpid());
+}
+
+static void say(const rf_sink *sink, const char *before, uint64_t value) {
+  rf_sink_str(sink, before);
+  rf_sink_uint(sink, value);
+}
+
+static void close_saying(rf_sink_buffer *saying) {
+  rf_sink_str(&saying->sink, "\n");
+  rf_port_log(saying->data, saying->length);
+}
+
+static void say_begin(void) {
+  char text[SAYING_BYTES];
+  rf_sink_buffer saying;
+  const rf_options *const o = &rf_process.options;
+  open_saying(&saying, text);
+  rf_sink_str(&saying.sink, " begins: mode ");
+  rf_sink_str(&saying.sink, rf_mode_name(o->mode));
+  if (o->mode == RF_MODE_SAMPLE) {
+    say(&saying.sink, ", sample_rate ", o->sample_rate);
+    say(&saying.sink, ", sample_slots ", o->sample_slots);
+  }
+  if (o->mode == RF_MODE_PAGE) {
+    say(&saying.sink, ", closed ", o->closed);
+  }
+  if (rf_process.checked) {
+    say(&saying.sink, ", quarantine ", o->quarantine);
+    say(&saying.sink, ", fill ", o->fill);
+    say(&saying.sink, ", stack_depth ", o->stack_depth);
+  }
+  close_saying(&saying);
+}
+
+static void say_end(const totals *now, uint64_t findings, const rf_leak_summary *leaks) {
+  char text[SAYING_BYTES];
+  rf_sink_buffer saying;
+  open_saying(&saying, text);
+  say(&saying.sink, " ends: allocations ", now->allocations - inherited.allocations);
+  say(&saying.sink, ", bytes ", now->bytes - inherited.bytes);
+  say(&saying.sink, ", peak ", now->peak);
+  say(&saying.sink, ", findings ", findings);
+  if (leaks != NULL && leaks->checked) {
+    say(&saying.sink, ", leaked blocks not listed ", leaks->unlisted_blocks);
+  }
+  if (leaks != NULL && leaks->why != NULL) {
+    rf_sink_str(&saying.sink, ", no look for leaks: ");
+    rf_sink_str(&saying.sink, leaks->why);
+  }
+  close_saying(&saying);
+}
+
+/* ---- Lines ---- */
+
+void rf_process_log_begin(void) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  if (rf_process.options.verbosity != 0) {
+    say_begin();
+  }
+  if (rf_process.options.summary) {
+    open_line(&line, text, "start");
+    number(&line.sink, "time_ns", rf_port_now_ns());
+    close_line(&line);
+  }
+}
+
+static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
+  rf_sink_str(sink, leaks->checked ? ",\"leaks_checked\":true" : ",\"leaks_checked\":false");
+  if (leaks->why != NULL) {
+    rf_sink_str(sink, ",\"leaks_unchecked_because\":");
+    rf_json_string(leaks->why, sink);
+  }
+  number(sink, "leaked_blocks", leaks->blocks);
+  number(sink, "leaked_bytes", leaks->bytes);
+  number(sink, "unlisted_leaked_blocks", leaks->unlisted_blocks);
+  number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
+}
+
+/* What was hidden: as LeakSanitizer lists it, or for the command. */
+static void suppressions_text(void) {
+  char text[LINE_BYTES];
+  rf_sink_buffer list;
+  rf_sink_buffer_init(&list, text, sizeof text);
+  rf_suppressions_report(&rf_process.log.suppressions, &list.sink);
+  if (list.length != 0) {
+    rf_output_write(list.data, list.length);
+  }
+}
+
+static void suppression_line(const rf_suppression *rule) {
+  char text[LINE_BYTES];
+  char name[LINE_BYTES / 8];
+  rf_sink_buffer line;
+  rf_sink_buffer rule_text;
+  rf_sink_buffer_init(&rule_text, name, sizeof name);
+  rf_suppression_write(rule, &rule_text.sink);
+  rf_sink_buffer_init(&line, text, sizeof text);
+  rf_sink_str(&line.sink, "{\"type\":\"suppression\"");
+  number(&line.sink, "version", RF_JSON_VERSION);
+  number(&line.sink, "pid", (uint64_t)getpid());
+  rf_sink_str(&line.sink, ",\"rule\":");
+  rf_json_string(name, &line.sink);
+  number(&line.sink, "count", rule->used);
+  number(&line.sink, "bytes", rule->bytes);
+  close_line(&line);
+}
+
+static void suppressions(void) {
+  const rf_suppressions *const all = &rf_process.log.suppressions;
+  if (rf_process.options.format == RF_FORMAT_TEXT) {
+    suppressions_text();
+    return;
+  }
+  for (size_t i = 0; i < all->count; i++) {
+    if (all->rules[i].used != 0) {
+      suppression_line(&all->rules[i]);
+    }
+  }
+}
+
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  suppressions();
+  totals const now = count();
+  if (rf_process.options.verbosity != 0) {
+    say_end(&now, findings, leaks);
+  }
+  if (!rf_process.options.summary) {
+    return;
+  }
+  uint64_t const time = rf_port_now_ns();
+  open_line(&line, text, "summary");
+  number(&line.sink, "time_ns", time);
+  number(&line.sink, "duration_ns", time - rf_process.start_ns);
+  number(&line.sink, "allocations", now.allocations - inherited.allocations);
+  number(&line.sink, "bytes", now.bytes - inherited.bytes);
+  number(&line.sink, "peak", now.peak);
+  number(&line.sink, "live_blocks", now.live_blocks);
+  number(&line.sink, "live_bytes", now.live_bytes);
+  number(&line.sink, "findings", findings);
+  if (leaks != NULL) {
+    leaks_fields(&line.sink, leaks);
+  }
+  close_line(&line);
+}

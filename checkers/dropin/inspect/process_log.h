@@ -1,0 +1,17 @@
+/* What a process tells about itself, a line when it begins and a line when it ends: to the command with summary=1
+ * (docs/checkers/dropin.md has the fields), to people with verbosity=1. */
+#ifndef RINGFENCE_DROPIN_PROCESS_LOG_H
+#define RINGFENCE_DROPIN_PROCESS_LOG_H
+
+#include "leak_check.h"
+
+/* The process was loaded with the library. */
+void rf_process_log_begin(void);
+
+/* What was counted so far was the parent's. */
+void rf_process_log_forked(void);
+
+/* The process ends; `leaks` NULL or not checked: nothing is said of them. */
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks);
+
+#endif /* RINGFENCE_DROPIN_PROCESS_LOG_H */

@@ -1,0 +1,186 @@
+/* Snapshots of the whole process: asked for by the program, or by a signal from outside. */
+#define _GNU_SOURCE
+#include "process_snapshot.h"
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/os/uncancelled.h"
+#include "heap_dump.h"
+
+#include <errno.h>
+#include <ringfence/dropin.h>
+#include <ringfence/port.h>
+#include <ringfence/snapshot.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SITES 4096U
+#define NAME_BYTES 64
+#define WAIT_MS 1000U
+#define WAIT_IN_HANDLER_MS 1U
+#define AGAIN_NS 10000000L
+#define TRIES 500U
+
+typedef struct kept {
+  rf_snapshot snapshot;
+  char name[NAME_BYTES];
+} kept;
+
+static struct {
+  rf_futex lock;
+  kept pair[2]; /* this one and the one before it */
+  unsigned now; /* index of the one taken last */
+  bool ready;
+} state;
+
+/* Mapped once; what is not used is never touched. */
+static bool get_memory(void) {
+  if (!state.ready) {
+    rf_snapshot_site *const sites = (rf_snapshot_site *)rf_record_table((size_t)2 * SITES * sizeof *sites);
+    if (sites == NULL) {
+      return false;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+      rf_snapshot_init(&state.pair[i].snapshot, NULL, sites + (size_t)i * SITES, SITES);
+    }
+    state.ready = true;
+  }
+  return true;
+}
+
+static void name_it(kept *k, const char *name) {
+  size_t const length = strnlen(name, NAME_BYTES - 1);
+  memcpy(k->name, name, length);
+  k->name[length] = '\0';
+}
+
+static bool add_paged(const rf_page_block *paged, void *context) {
+  rf_trace allocated;
+  if (!rf_page_store_allocated(rf_guarded_blocks.store, paged->ptr, &allocated)) {
+    memset(&allocated, 0, sizeof allocated);
+  }
+  rf_snapshot_add((rf_snapshot *)context, &allocated, paged->size);
+  return true;
+}
+
+static bool take(unsigned wait_ms, const char *name) {
+  kept *const k = &state.pair[1 - state.now];
+  if (!rf_arena_lock_all(wait_ms)) {
+    return false;
+  }
+  rf_snapshot_init(&k->snapshot, k->name, k->snapshot.sites, SITES);
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_guard *const guard = &rf_arena_at(i)->guard;
+    (void)rf_snapshot_count(&k->snapshot, &guard->base, guard);
+  }
+  if (rf_guarded_blocks.store != NULL) {
+    rf_page_lock_all();
+    (void)rf_page_store_each(rf_guarded_blocks.store, add_paged, &k->snapshot);
+    rf_page_unlock_all();
+  }
+  rf_arena_unlock_all();
+  name_it(k, name);
+  k->snapshot.allocator = "malloc";
+  state.now = 1 - state.now;
+  return true;
+}
+
+/* The command works the difference out itself. */
+static bool tell(void) {
+  const rf_snapshot *const now = &state.pair[state.now].snapshot;
+  const rf_snapshot *const before = &state.pair[1 - state.now].snapshot;
+  bool const done = rf_process_report_snapshot(now, NULL);
+  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done
+                                                                             : rf_process_report_snapshot(now, before);
+}
+
+/* How many bytes are live; SIZE_MAX where that could not be told. */
+static size_t snapshot(unsigned wait_ms, const char *name) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  size_t bytes = SIZE_MAX;
+  if (rf_futex_lock_within(&state.lock, wait_ms)) {
+    if (get_memory() && take(wait_ms, name) && tell()) {
+      bytes = state.pair[state.now].snapshot.bytes;
+    }
+    rf_futex_unlock(&state.lock);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+  return bytes;
+}
+
+RF_EXPORT size_t __ringfence_snapshot(const char *name) {
+  size_t const bytes = rf_process.checked ? snapshot(WAIT_MS, name != NULL ? name : "snapshot") : SIZE_MAX;
+  return bytes == SIZE_MAX ? 0 : bytes;
+}
+
+/* ---- By signal ---- */
+
+static struct {
+  pid_t process; /* whose timer it is: a child of fork inherits none */
+  int timer;
+  unsigned tries;
+  unsigned taken;
+} by_signal;
+
+/* As the kernel takes it. The C library's own functions may not be called from a signal handler. */
+typedef struct timer_time {
+  long interval[2];
+  long value[2];
+} timer_time;
+
+static bool make_timer(int number) {
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = number;
+  if (by_signal.process != getpid() && syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &by_signal.timer) == 0) {
+    by_signal.process = getpid();
+  }
+  return by_signal.process == getpid();
+}
+
+static bool try_again(int number) {
+  timer_time const soon = {{0, 0}, {0, AGAIN_NS}};
+  return by_signal.tries++ < TRIES && make_timer(number) &&
+         syscall(SYS_timer_settime, by_signal.timer, 0, &soon, NULL) == 0;
+}
+
+static void say_busy(void) {
+  static const char text[] = "ringfence: no snapshot: threads are inside allocation functions all the time\n";
+  rf_port_log(text, sizeof text - 1);
+}
+
+static void on_signal(int number) {
+  int const saved = errno;
+  char name[NAME_BYTES];
+  rf_sink_buffer text;
+  rf_sink_buffer_init(&text, name, sizeof name);
+  rf_sink_str(&text.sink, "signal ");
+  rf_sink_uint(&text.sink, by_signal.taken + 1);
+  if (snapshot(WAIT_IN_HANDLER_MS, name) != SIZE_MAX) {
+    by_signal.taken++;
+    by_signal.tries = 0;
+  } else if (!try_again(number)) {
+    by_signal.tries = 0;
+    say_busy();
+  }
+  errno = saved;
+}
+
+void rf_process_snapshot_init(void) {
+  int const number = rf_process.checked ? rf_dump_signal_number(rf_process.options.snapshot_signal) : 0;
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+  (void)sigemptyset(&action.sa_mask);
+  if (number != 0) {
+    rf_signals_install(number, &action, false);
+  }
+}

@@ -1,0 +1,62 @@
+/* The live blocks of all arenas as a table, and which of them a program can still reach.
+ *
+ * LeakSanitizer's definition: a block is reachable if an aligned word in a root, or in a reachable block, is an address inside it
+ * (its start, its interior, or its end: guard bytes keep ends and starts apart). Bits above the address space are
+ * ignored, so that tagged pointers count. What is not reachable has leaked: directly, or indirectly if only other leaked blocks
+ * point to it. Of a ring of leaked blocks one counts as direct.
+ *
+ * Complexity: O(bytes of roots and blocks * log of the blocks in a page). Memory: 32 bytes per block and 4 bytes per page of
+ * the heap, from the caller.
+ */
+#ifndef RINGFENCE_DROPIN_REACHABILITY_H
+#define RINGFENCE_DROPIN_REACHABILITY_H
+
+#include "checkers/dropin/runtime/arena.h"
+#include "roots.h"
+
+typedef enum rf_reachability_state {
+  RF_REACHABILITY_UNKNOWN,          /* not (yet) found from anywhere: leaked, when all is done */
+  RF_REACHABILITY_REACHABLE,        /* from a root */
+  RF_REACHABILITY_LEAKED,           /* leaked */
+  RF_REACHABILITY_LEAKED_INDIRECTLY /* leaked, and kept by other leaked blocks */
+} rf_reachability_state;
+
+typedef struct rf_reachability_block {
+  uintptr_t start;
+  size_t size;
+  uint32_t arena;
+  uint32_t state;                     /* rf_reachability_state */
+  struct rf_reachability_block *todo; /* the next block to be read */
+} rf_reachability_block;
+
+typedef struct rf_reachability {
+  rf_reachability_block *blocks;
+  size_t capacity;
+  size_t count;
+  uint32_t *pages; /* for the regions' indices */
+  size_t pages_capacity;
+  uintptr_t low; /* all blocks lie in [low, high] */
+  uintptr_t high;
+  rf_roots *roots;
+  rf_reachability_block *todo;
+  rf_reachability_block *reading; /* whose words are looked at; NULL: roots */
+  rf_reachability_state found;    /* what a block becomes that a word points into */
+  uint32_t arena;
+  size_t first_paged; /* blocks on pages of their own come last, in address order */
+} rf_reachability;
+
+/* In place of the number of an arena. */
+#define RF_REACHABILITY_GUARDED UINT32_MAX
+
+/* How many live blocks there are, and how many words the index by pages takes; with all arenas locked. */
+size_t rf_reachability_count_blocks(void);
+size_t rf_reachability_count_pages(void);
+
+/* Fills the table; all arenas locked, other threads stopped. `live` has its memory and its roots, which are not read
+ * yet. */
+void rf_reachability_collect(rf_reachability *table);
+
+/* Gives every block its state. False where the roots cannot be read: nothing is then known. */
+bool rf_reachability_mark(rf_reachability *table);
+
+#endif /* RINGFENCE_DROPIN_REACHABILITY_H */

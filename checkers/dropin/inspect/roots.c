@@ -1,0 +1,315 @@
+#define _GNU_SOURCE
+#include "roots.h"
+
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/runtime/dead_stacks.h"
+#include "checkers/dropin/runtime/thread.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* ---- Ranges ---- */
+
+bool rf_ranges_add(rf_ranges *ranges, uintptr_t start, uintptr_t end) {
+  if (start >= end) {
+    return true;
+  }
+  if (ranges->count == ranges->capacity) {
+    return false;
+  }
+  ranges->list[ranges->count++] = (rf_range){start, end};
+  return true;
+}
+
+/* Heap sort: the C library's qsort may allocate. */
+static void sift_down(rf_range *list, size_t at, size_t count) {
+  rf_range const moved = list[at];
+  for (size_t child; (child = 2 * at + 1) < count; at = child) {
+    if (child + 1 < count && list[child].start < list[child + 1].start) {
+      child++;
+    }
+    if (moved.start >= list[child].start) {
+      break;
+    }
+    list[at] = list[child];
+  }
+  list[at] = moved;
+}
+
+void rf_ranges_sort(rf_ranges *ranges) {
+  rf_range *const list = ranges->list;
+  size_t const count = ranges->count;
+  for (size_t i = count / 2; i-- > 0;) {
+    sift_down(list, i, count);
+  }
+  for (size_t i = count; i-- > 1;) {
+    rf_range const last = list[i];
+    list[i] = list[0];
+    list[0] = last;
+    sift_down(list, 0, i);
+  }
+}
+
+/* ---- The library's own data ---- */
+
+#define OWN_MAX 8U
+
+static struct {
+  rf_range list[OWN_MAX];
+  size_t count;
+} own;
+
+static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
+  uintptr_t const here = (uintptr_t)&visit_module;
+  uintptr_t const base = info->dlpi_addr;
+  bool ours = false;
+  (void)size;
+  (void)context;
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    ours = ours || (p->p_type == PT_LOAD && here - (base + p->p_vaddr) < p->p_memsz);
+  }
+  bool const library = info->dlpi_name != NULL && info->dlpi_name[0] != '\0';
+  for (size_t i = 0; ours && library && i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0 && own.count < OWN_MAX) {
+      own.list[own.count++] = (rf_range){base + p->p_vaddr, base + p->p_vaddr + p->p_memsz};
+    }
+  }
+  return ours ? 1 : 0;
+}
+
+void rf_roots_init(void) {
+  if (own.count == 0) {
+    (void)dl_iterate_phdr(visit_module, NULL);
+  }
+}
+
+bool rf_roots_exclude_library(rf_roots *roots) {
+  bool room = true;
+  for (size_t i = 0; i < own.count; i++) {
+    room = rf_ranges_add(&roots->excluded, own.list[i].start, own.list[i].end) && room;
+  }
+  return room;
+}
+
+/* ---- Stacks ----
+ *
+ * Below the stack pointer nothing lives, where it is certain that this is a stack: the kernel's for the first thread, or
+ * one that the C library made, which has a guard page below and the thread's own storage above. A thread that runs
+ * on a stack of the program's making has all of its memory read. */
+
+typedef struct stacks {
+  rf_roots *roots;
+  const rf_stopped *stopped; /* the caller as well, at the end */
+  uintptr_t guard_end;       /* where the mapping before, without access, ended; else 0 */
+  bool room;
+} stacks;
+
+static bool within(const rf_mapping *mapping, uintptr_t address) {
+  return address >= mapping->start && address < mapping->end;
+}
+
+static void visit_stack(const rf_mapping *mapping, void *context) {
+  stacks *const s = context;
+  const rf_stopped_thread *user = NULL;
+  unsigned users = 0;
+  for (size_t i = 0; i < s->stopped->count; i++) {
+    const rf_stopped_thread *const t = &s->stopped->threads[i];
+    if (within(mapping, t->sp)) {
+      user = t;
+      users++;
+    }
+  }
+  bool const guarded = s->guard_end == mapping->start;
+  bool const of_kernel = strcmp(mapping->path, "[stack]") == 0;
+  if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(mapping, user->own)))) {
+    s->room = rf_ranges_add(&s->roots->excluded, mapping->start, user->sp) && s->room;
+  }
+  s->guard_end = mapping->readable ? 0 : mapping->end;
+}
+
+/* Of a dead stack: none of the threads may be on it. */
+static bool exclude(uintptr_t start, uintptr_t end, void *context) {
+  const stacks *const s = context;
+  for (size_t i = 0; i < s->stopped->count; i++) {
+    if (s->stopped->threads[i].sp >= start && s->stopped->threads[i].sp < end) {
+      return true;
+    }
+  }
+  return rf_ranges_add(&s->roots->excluded, start, end);
+}
+
+bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
+  if (stopped->count == stopped->capacity) {
+    return false;
+  }
+  for (size_t i = 0; i < stopped->count; i++) {
+    stopped->threads[i].own = (uintptr_t)rf_thread_find(stopped->threads[i].id);
+  }
+  stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
+  rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
+  stacks s = {roots, &all, 0, true};
+  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
+}
+
+/* ---- Reading ---- */
+
+/* By way of the kernel, which answers where a load would fault. */
+static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
+  struct iovec const local = {roots->buffer, size};
+  struct iovec const remote = {(void *)from, size};
+  ssize_t const got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  return got > 0 ? (size_t)got : 0;
+}
+
+/* Hands out what is in the buffer. */
+static void visit_buffer(rf_roots *roots, size_t size) {
+  const uintptr_t *const words = (const uintptr_t *)(const void *)roots->buffer;
+  roots->visit(words, size / sizeof *words, roots->context);
+  for (size_t shift = 1; roots->any_byte && shift < sizeof *words && size > shift; shift++) {
+    memmove(roots->buffer, roots->buffer + 1, size - shift);
+    roots->visit(words, (size - shift) / sizeof *words, roots->context);
+  }
+}
+
+static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const page = rf_pages_round(1);
+  if (!roots->copies) {
+    roots->visit((const uintptr_t *)start, (end - start) / sizeof(uintptr_t), roots->context);
+    return;
+  }
+  while (start < end) {
+    size_t const want = end - start < RF_ROOTS_BUFFER ? end - start : RF_ROOTS_BUFFER;
+    size_t const got = copy(roots, start, want);
+    visit_buffer(roots, got);
+    start += got;
+    if (got < want) {
+      start = (start & ~(uintptr_t)(page - 1)) + page;
+    } else if (roots->any_byte && start < end) {
+      start -= sizeof(uintptr_t); /* a word may lie across the end */
+    }
+  }
+}
+
+#define PAGEMAP_BATCH 256U
+#define PAGEMAP_IN_USE (UINT64_C(3) << 62)  /* present, or swapped out */
+#define PAGEMAP_OF_FILE (UINT64_C(1) << 61) /* as it is in the file: nobody wrote to it */
+
+static bool may_hold_pointers(const rf_roots *roots, uint64_t entry) {
+  return (entry & PAGEMAP_IN_USE) != 0 && !(roots->only_written && (entry & PAGEMAP_OF_FILE) != 0);
+}
+
+/* Only pages that were ever touched: a large mapping may be mostly holes, which reading would fill. */
+static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const page = rf_pages_round(1);
+  uint64_t entries[PAGEMAP_BATCH];
+  while (start < end) {
+    uintptr_t const first = start / page;
+    uintptr_t const last = (end - 1) / page;
+    size_t const want = last - first + 1 < PAGEMAP_BATCH ? last - first + 1 : PAGEMAP_BATCH;
+    ssize_t const got = pread(roots->pages, entries, want * sizeof *entries, (off_t)(first * sizeof *entries));
+    if (got < (ssize_t)sizeof *entries) {
+      read_pages(roots, start, end);
+      return;
+    }
+    size_t const count = (size_t)got / sizeof *entries;
+    for (size_t i = 0; i < count;) {
+      bool const used = may_hold_pointers(roots, entries[i]);
+      size_t run = i + 1;
+      while (run < count && may_hold_pointers(roots, entries[run]) == used) {
+        run++;
+      }
+      uintptr_t const from = (first + i) * page > start ? (first + i) * page : start;
+      uintptr_t const to = (first + run) * page < end ? (first + run) * page : end;
+      if (used) {
+        read_pages(roots, from, to);
+      }
+      i = run;
+    }
+    start = (first + count) * page;
+  }
+}
+
+void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  size_t const word = sizeof(uintptr_t);
+  start = (start + word - 1) & ~(uintptr_t)(word - 1);
+  end &= ~(uintptr_t)(word - 1);
+  if (start >= end) {
+    return;
+  }
+  if (roots->pages >= 0) {
+    read_touched(roots, start, end);
+  } else {
+    read_pages(roots, start, end);
+  }
+}
+
+/* ---- Which mappings ---- */
+
+/* The part of [start, end) that is not excluded. */
+static void read_unexcluded(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  const rf_ranges *const excluded = &roots->excluded;
+  while (roots->passed < excluded->count && excluded->list[roots->passed].end <= start) {
+    roots->passed++;
+  }
+  for (size_t i = roots->passed; i < excluded->count && start < end; i++) {
+    rf_range const out = excluded->list[i];
+    if (out.start >= end) {
+      break;
+    }
+    if (out.start > start) {
+      rf_roots_read_range(roots, start, out.start);
+    }
+    start = out.end > start ? out.end : start;
+  }
+  if (start < end) {
+    rf_roots_read_range(roots, start, end);
+  }
+}
+
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Reading a device may do anything. */
+static bool is_device(const char *path) {
+  return starts_with(path, "/dev/") && !starts_with(path, "/dev/zero") && !starts_with(path, "/dev/shm/");
+}
+
+static void visit_mapping(const rf_mapping *mapping, void *context) {
+  rf_roots *const roots = context;
+  if (!mapping->readable || is_device(mapping->path) || starts_with(mapping->path, "[v")) {
+    return;
+  }
+  bool const anonymous = mapping->path[0] == '\0';
+  if (!mapping->writable && (mapping->shared || (!anonymous && mapping->executable))) {
+    return;
+  }
+  /* Data that was written while a module was loaded, and is read-only since. */
+  roots->only_written = !mapping->writable && !anonymous;
+  roots->any_byte = anonymous && mapping->executable;
+  read_unexcluded(roots, mapping->start, mapping->end);
+  roots->any_byte = false;
+}
+
+bool rf_roots_read(rf_roots *roots) {
+  roots->passed = 0;
+  return rf_procfs_each_mapping(visit_mapping, roots);
+}
+
+void rf_roots_open(rf_roots *roots) {
+  roots->pages = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  roots->copies = true;
+  roots->copies = copy(roots, (uintptr_t)roots, sizeof *roots) == sizeof *roots;
+}
+
+void rf_roots_close(rf_roots *roots) {
+  if (roots->pages >= 0) {
+    (void)close(roots->pages);
+  }
+}

@@ -1,0 +1,73 @@
+/* Where a program keeps its pointers: every mapping that it can write, without the heap's own.
+ *
+ * Roots are globals, thread-local storage, stacks from the stack pointer up, registers (the kernel or the caller put
+ * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program can
+ * have put an address in (pages never touched) is not read; in code that was made at run time a word may begin at any byte; memory that cannot be read (guard pages, devices, files cut
+ * short) is passed over.
+ */
+#ifndef RINGFENCE_DROPIN_ROOTS_H
+#define RINGFENCE_DROPIN_ROOTS_H
+
+#include "stop_the_world.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct rf_range {
+  uintptr_t start;
+  uintptr_t end;
+} rf_range;
+
+/* A growing set of ranges in memory that the caller gave. */
+typedef struct rf_ranges {
+  rf_range *list;
+  size_t capacity;
+  size_t count;
+} rf_ranges;
+
+/* Adds a range; silently nothing where it is empty, false where there is no room. */
+bool rf_ranges_add(rf_ranges *ranges, uintptr_t start, uintptr_t end);
+
+/* Sorts by start. */
+void rf_ranges_sort(rf_ranges *ranges);
+
+/* Given words of memory, aligned. */
+typedef void (*rf_words_fn)(const uintptr_t *words, size_t count, void *context);
+
+typedef struct rf_roots {
+  rf_ranges excluded; /* not roots: heap, records, dead parts of stacks; sorted before reading */
+  size_t passed;      /* excluded ranges that lie below what is being read */
+  rf_words_fn visit;
+  void *context;
+  unsigned char *buffer; /* RF_ROOTS_BUFFER bytes */
+  int pages;             /* file descriptor of /proc/self/pagemap, or -1 */
+  bool copies;           /* memory can be read by way of the kernel */
+  bool only_written;     /* of what is being read, pages as they are in their file hold no pointers */
+  bool any_byte;         /* a word may begin at any byte of what is being read: code */
+} rf_roots;
+
+#define RF_ROOTS_BUFFER ((size_t)64 * 1024)
+
+/* Opens what reading needs; `roots` is zeroed but for lists and buffer. */
+void rf_roots_open(rf_roots *roots);
+void rf_roots_close(rf_roots *roots);
+
+/* Looks up where the library keeps its own data: once, at the beginning. The loader's lock, which this takes, may later be
+ * held by a thread that waits to allocate, or, in a child of fork, by one that is not there. */
+void rf_roots_init(void);
+
+/* What is the library's is no root; nothing where it is linked into the program. False where there is no room. */
+bool rf_roots_exclude_library(rf_roots *roots);
+
+/* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use from
+ * `sp` up. With the list of threads locked. */
+bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
+
+/* Hands all roots to `visit`. False where the system does not tell what is mapped. */
+bool rf_roots_read(rf_roots *roots);
+
+/* Hands the words of [start, end) to `visit`, whatever it is. */
+void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end);
+
+#endif /* RINGFENCE_DROPIN_ROOTS_H */

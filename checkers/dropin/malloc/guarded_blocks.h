@@ -1,0 +1,73 @@
+/* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, as far as there is room. The
+ * rest are the arenas'.
+ *
+ * Any thread, and signal handlers.
+ */
+#ifndef RINGFENCE_DROPIN_GUARDED_BLOCKS_H
+#define RINGFENCE_DROPIN_GUARDED_BLOCKS_H
+
+#include "checkers/page/page_store.h"
+#include "checkers/page/sample_pick.h"
+
+#include <ringfence/guard.h>
+#include <ringfence/options.h>
+
+typedef struct rf_guarded_blocks_state {
+  rf_reporter *reporter;
+  uint32_t rate;        /* one allocation in so many gets pages; 0: none; 1: each */
+  rf_page_store *store; /* NULL: none */
+} rf_guarded_blocks_state;
+
+extern rf_guarded_blocks_state rf_guarded_blocks __attribute__((visibility("hidden")));
+extern _Thread_local rf_sample_pick rf_guarded_blocks_pick
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+bool rf_guarded_blocks_due_slow(void);
+
+/* False where it is certain that this allocation gets no pages, and it is then counted; else nothing was done. */
+static inline bool rf_guarded_blocks_may_be_due(void) {
+  if (__builtin_expect(rf_guarded_blocks.rate == 0, 1)) {
+    return false;
+  }
+  if (__builtin_expect(rf_guarded_blocks_pick.left > 1, 1)) {
+    rf_guarded_blocks_pick.left--;
+    return false;
+  }
+  return true;
+}
+
+/* True where this allocation is to get pages of its own. */
+static inline bool rf_guarded_blocks_due(void) {
+  return rf_guarded_blocks_may_be_due() && rf_guarded_blocks_due_slow();
+}
+
+/* Opens the store, as the options say. Findings go to `reporter`. */
+void rf_guarded_blocks_begin(const rf_options *options, rf_stack_depot *depot, rf_reporter *reporter);
+
+/* A block on pages; NULL where it is to be an arena's. */
+void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin);
+
+/* True where `ptr` lies among pages. Never looks at the memory. */
+bool rf_guarded_blocks_own(const void *ptr);
+
+/* Of what is owned. */
+void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
+size_t rf_guarded_blocks_usable_size(const void *ptr);
+
+/* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an arena.
+ * False where no block starts at `ptr`, which was reported. */
+bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size);
+
+/* Checks slack. Returns the number of findings. */
+size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
+
+/* All zero where there is no store. */
+void rf_guarded_blocks_figures(rf_page_figures *out);
+
+/* In the child of a process of several threads: what lives now may have been held by threads that are gone. */
+void rf_guarded_blocks_inherit(void);
+
+/* True where the block was there before that. */
+bool rf_guarded_blocks_inherited(const rf_page_block *block);
+
+#endif /* RINGFENCE_DROPIN_GUARDED_BLOCKS_H */

@@ -1,0 +1,113 @@
+/* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a figure
+ * here, and what has nothing to act on does nothing. */
+#define _GNU_SOURCE
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "guarded_blocks.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <ringfence/port.h>
+#include <stdio.h>
+
+typedef struct totals {
+  size_t arenas;
+  size_t mapped;      /* from the system */
+  size_t big;         /* of these, for big blocks */
+  size_t live;        /* requested bytes of live blocks */
+  size_t quarantined; /* with overhead */
+} totals;
+
+static totals count(void) {
+  totals sum = {.arenas = rf_arena_count()};
+  for (unsigned i = 0; i < sum.arenas; i++) {
+    rf_arena *const arena = rf_arena_at(i);
+    if (rf_arena_enter_owner(arena)) {
+      sum.mapped += arena->heap.heap_bytes + arena->heap.big_bytes + arena->heap.kept_bytes;
+      sum.big += arena->heap.big_bytes;
+      sum.live += rf_arena_used(arena);
+      sum.quarantined += arena->guard.quarantined;
+      rf_arena_leave(arena);
+    }
+  }
+  rf_page_figures paged;
+  rf_guarded_blocks_figures(&paged);
+  sum.mapped += paged.open_bytes;
+  sum.live += paged.counters.used;
+  return sum;
+}
+
+RF_EXPORT struct mallinfo2 mallinfo2(void) {
+  totals const t = count();
+  size_t const used = t.live + t.quarantined;
+  return (struct mallinfo2){
+      .arena = t.mapped - t.big,
+      .hblkhd = t.big,
+      .uordblks = t.live,
+      .fordblks = t.mapped > used ? t.mapped - used : 0,
+  };
+}
+
+/* Of old programs: the same in int, as much as goes in. */
+RF_EXPORT struct mallinfo mallinfo(void) {
+  struct mallinfo2 const m = mallinfo2();
+  return (struct mallinfo){
+      .arena = (int)m.arena,
+      .hblkhd = (int)m.hblkhd,
+      .uordblks = (int)m.uordblks,
+      .fordblks = (int)m.fordblks,
+  };
+}
+
+/* The parameters are about a heap that is not in use: accepted, without effect. */
+RF_EXPORT int mallopt(int param, int val) {
+  (void)param;
+  (void)val;
+  return 1;
+}
+
+/* Gives the kept regions back. 1 where there were any. */
+RF_EXPORT int malloc_trim(size_t pad) {
+  size_t released = 0;
+  (void)pad;
+  for (unsigned i = 0; i < rf_arena_count(); i++) {
+    rf_arena *const arena = rf_arena_at(i);
+    if (rf_arena_enter_owner(arena)) {
+      released += rf_growing_heap_trim(&arena->heap);
+      rf_arena_leave(arena);
+    }
+  }
+  return released != 0 ? 1 : 0;
+}
+
+static void line(const rf_sink *sink, const char *name, size_t value) {
+  rf_sink_str(sink, name);
+  rf_sink_uint(sink, value);
+  rf_sink_str(sink, "\n");
+}
+
+RF_EXPORT void malloc_stats(void) {
+  char text[256];
+  rf_sink_buffer out;
+  totals const t = count();
+  rf_sink_buffer_init(&out, text, sizeof text);
+  line(&out.sink, "Arenas:          ", t.arenas);
+  line(&out.sink, "system bytes   = ", t.mapped);
+  line(&out.sink, "in use bytes   = ", t.live);
+  line(&out.sink, "held back      = ", t.quarantined);
+  rf_port_log(out.data, out.length);
+}
+
+RF_EXPORT int malloc_info(int options, FILE *fp) {
+  totals const t = count();
+  if (options != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  return fprintf(fp,
+                 "<malloc version=\"ringfence-1\">\n<arenas count=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n"
+                 "<used type=\"current\" size=\"%zu\"/>\n<quarantine size=\"%zu\"/>\n</malloc>\n",
+                 t.arenas, t.mapped, t.live, t.quarantined) < 0
+             ? -1
+             : 0;
+}

@@ -1,0 +1,164 @@
+#define _GNU_SOURCE
+/* C's allocation functions as glibc has them, with its limits and errno, in one table of thin fronts.
+ *
+ *  - malloc(0) and calloc with a product of 0 give a block of no bytes that is like no other; realloc(p, 0) frees;
+ *  - nothing above PTRDIFF_MAX is served: NULL, ENOMEM; a calloc or reallocarray that wraps: the same;
+ *  - aligned_alloc and posix_memalign refuse an alignment that is no power of two with EINVAL (posix_memalign also one
+ *    that is no multiple of sizeof(void *), by returning it); memalign rounds it up, as ever;
+ *  - free leaves errno alone.
+ */
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/pages.h"
+#include "malloc_impl.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+RF_EXPORT void *malloc(size_t size);
+RF_EXPORT void *calloc(size_t count, size_t size);
+RF_EXPORT void *realloc(void *ptr, size_t size);
+RF_EXPORT void *reallocarray(void *ptr, size_t count, size_t size);
+RF_EXPORT void free(void *ptr);
+RF_EXPORT void cfree(void *ptr);
+RF_EXPORT void *aligned_alloc(size_t align, size_t size);
+RF_EXPORT int posix_memalign(void **out, size_t align, size_t size);
+RF_EXPORT void *memalign(size_t align, size_t size);
+RF_EXPORT void *valloc(size_t size);
+RF_EXPORT void *pvalloc(size_t size);
+RF_EXPORT size_t malloc_usable_size(void *ptr);
+
+void *malloc(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
+}
+
+void *calloc(size_t count, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return rf_malloc_impl_zalloc(count, size, &origin);
+}
+
+void *realloc(void *ptr, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return rf_malloc_impl_realloc(ptr, size, &origin);
+}
+
+void *reallocarray(void *ptr, size_t count, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  size_t total;
+  if (!rf_mul(count, size, &total)) {
+    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
+  }
+  return rf_malloc_impl_realloc(ptr, total, &origin);
+}
+
+void free(void *ptr) {
+  rf_origin const origin = RF_CALLER;
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+}
+
+void cfree(void *ptr) {
+  rf_origin const origin = RF_CALLER;
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+}
+
+/* Less than malloc's alignment is never given: programs rely on it. */
+static void *aligned(size_t align, size_t size, const rf_origin *origin) {
+  return rf_malloc_impl_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
+}
+
+void *aligned_alloc(size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  if (!rf_is_pow2(align)) {
+    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+  }
+  return aligned(align, size, &origin);
+}
+
+int posix_memalign(void **out, size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  int const saved = errno;
+  int error = 0;
+  if (!rf_is_pow2(align) || align % sizeof(void *) != 0) {
+    (void)rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    error = EINVAL;
+  } else {
+    void *const p = aligned(align, size, &origin);
+    if (p != NULL) {
+      *out = p;
+    } else {
+      error = ENOMEM;
+    }
+  }
+  errno = error == ENOMEM ? ENOMEM : saved; /* as the C library's has it, though POSIX does not ask for it */
+  return error;
+}
+
+/* The power of two at or above `align`; 0 where there is none. */
+static size_t power_above(size_t align) {
+  size_t power = RF_ALIGN_DEFAULT;
+  while (power != 0 && power < align) {
+    power <<= 1;
+  }
+  return power;
+}
+
+void *memalign(size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  size_t const power = power_above(align);
+  if (power == 0) {
+    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+  }
+  return aligned(power, size, &origin);
+}
+
+void *valloc(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return aligned(rf_pages_round(1), size, &origin);
+}
+
+void *pvalloc(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  size_t const page = rf_pages_round(1);
+  size_t whole;
+  if (!rf_round_up(size, page, &whole)) {
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, page, ENOMEM, &origin);
+  }
+  return aligned(page, whole, &origin);
+}
+
+/* What was asked for, to the byte: a program may write as much as this says. */
+size_t malloc_usable_size(void *ptr) {
+  return rf_malloc_impl_usable_size(ptr);
+}
+
+/* The C library's own would do, but the block would then seem to come from inside the C library. */
+static char *copy(const char *text, size_t length, const rf_origin *origin) {
+  char *const p = rf_malloc_impl_alloc(length + 1, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  if (p != NULL) {
+    memcpy(p, text, length);
+    p[length] = '\0';
+  }
+  return p;
+}
+
+RF_EXPORT char *strdup(const char *s) {
+  rf_origin const origin = RF_CALLER;
+  return copy(s, strlen(s), &origin);
+}
+
+RF_EXPORT char *strndup(const char *string, size_t n) {
+  rf_origin const origin = RF_CALLER;
+  return copy(string, strnlen(string, n), &origin);
+}
+
+/* Some programs call these names of glibc's directly; all must come from one malloc. */
+#define RF_ALIAS(of) __attribute__((visibility("default"), alias(#of)))
+void *__libc_malloc(size_t size) RF_ALIAS(malloc);
+void *__libc_calloc(size_t count, size_t size) RF_ALIAS(calloc);
+void *__libc_realloc(void *ptr, size_t size) RF_ALIAS(realloc);
+void __libc_free(void *ptr) RF_ALIAS(free);
+void *__libc_memalign(size_t align, size_t size) RF_ALIAS(memalign);
+void *__libc_valloc(size_t size) RF_ALIAS(valloc);
+void *__libc_pvalloc(size_t size) RF_ALIAS(pvalloc);
+int __posix_memalign(void **out, size_t align, size_t size) RF_ALIAS(posix_memalign);

@@ -1,0 +1,443 @@
+#include "malloc_impl.h"
+
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/unmapped.h"
+#include "foreign_malloc.h"
+#include "guarded_blocks.h"
+#include "trace_hook.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "checkers/shared/wrapper.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((noinline))
+#define PART static RARE /* a jump away, so that neither way has to save the other's registers */
+#define INLINE static inline __attribute__((always_inline))
+
+static void *no_memory(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
+  rf_arena *const arena = rf_process.report_rejected ? rf_arena_enter() : NULL;
+  if (arena != NULL) {
+    if (rf_process.checked) {
+      rf_guard_reject_from(&arena->guard, why, size, detail, origin);
+    } else if (rf_process.options.mode == RF_MODE_SAMPLE) {
+      rf_finding f;
+      rf_finding_begin_rejected(&f, why, size, detail, "malloc", "sample", origin);
+      rf_report(rf_process.guard_options.reporter, &f);
+    }
+    rf_arena_leave(arena);
+  }
+  errno = error;
+  return NULL;
+}
+
+/* What was not given is not counted: some requests are for more than any machine has. */
+INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
+  arena->requested += block != NULL ? size : 0;
+  return block;
+}
+
+static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  void *const p = rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
+                                     : rf_alloc_at(&arena->heap.base, size, align, NULL);
+  return count_request(arena, p, size);
+}
+
+/* The arena of a block, entered; NULL: it is to be freed the long way. */
+static inline rf_arena *enter_to_free(rf_region *region) {
+  rf_arena *const arena = rf_arena_of_region(region);
+  if (UNLIKELY(arena == NULL || rf_current_thread.inside != NULL)) {
+    return NULL;
+  }
+  rf_current_thread.inside = arena;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_lock(&arena->lock);
+  rf_arena_entered(arena);
+  return arena;
+}
+
+/* ---- The common requests of modes off and sample: small, and the thread's own arena is free ---- */
+
+static inline bool is_plain(void) {
+  return !rf_process.checked && !rf_tracing();
+}
+
+/* NULL: to be served the long way. */
+INLINE void *quick_alloc(size_t size) {
+  rf_arena *const arena = size < RF_BIG_BLOCK - RF_ALIGN_DEFAULT ? rf_arena_enter_own() : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = UNLIKELY(rf_guarded_blocks_may_be_due()) ? NULL : rf_growing_heap_quick_alloc(&arena->heap, size);
+  (void)count_request(arena, p, size);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return p;
+}
+
+/* False: to be done the long way. */
+static inline bool quick_free(void *ptr, const rf_origin *origin) {
+  rf_region *const region = rf_region_find((uintptr_t)ptr);
+  rf_arena *const arena = enter_to_free(region);
+  if (UNLIKELY(arena == NULL)) {
+    return false;
+  }
+  rf_current_thread.caller = origin->caller;
+  bool const done = rf_growing_heap_quick_free(&arena->heap, region, ptr);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return done;
+}
+
+/* ---- Those of mode guard, asked for by the program itself ---- */
+
+static inline bool is_guarded(void) {
+  return rf_process.checked && !rf_tracing();
+}
+
+/* NULL: to be served the long way. */
+static inline rf_arena *enter_to_alloc(const rf_origin *origin) {
+  return LIKELY(!rf_is_runtime(origin->caller) && rf_guarded_blocks.rate == 0) ? rf_arena_enter_own() : NULL;
+}
+
+static inline void *leave_with(rf_arena *arena, void *block, size_t size) {
+  (void)count_request(arena, block, size);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+  return UNLIKELY(block == NULL) ? no_memory() : block;
+}
+
+/* ---- All requests ---- */
+
+/* Who asks is kept of every block in these modes; of few, it is found out for those. Not inside an arena: it may call the
+ * C library. */
+static inline bool keeps_callers(void) {
+  return rf_process.checked || rf_tracing();
+}
+
+static inline const rf_origin *caller_of(const rf_origin *origin, rf_caller_trace *called) {
+  return keeps_callers() ? rf_caller_of(origin, called) : origin;
+}
+
+RARE static void *alloc_paged(const rf_page_request *request, const rf_origin *origin) {
+  rf_caller_trace called;
+  return rf_guarded_blocks_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
+}
+
+/* On pages of its own where it is its turn, else from an arena. */
+static inline void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (UNLIKELY(rf_guarded_blocks_due())) {
+    rf_page_request const request = {.size = size, .align = align, .family = family};
+    void *const block = alloc_paged(&request, origin);
+    if (block != NULL) {
+      return block;
+    }
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = alloc_in(arena, size, align, family, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return p;
+}
+
+PART void *alloc_long(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_caller_trace called;
+  origin = caller_of(origin, &called);
+  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
+  }
+  void *const p = serve(size, align, family, origin);
+  if (rf_tracing()) {
+    rf_tracing_alloc(p, size, align, origin);
+  }
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+PART void *alloc_plain(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  void *const p = align == RF_ALIGN_DEFAULT ? quick_alloc(size) : NULL;
+  return LIKELY(p != NULL) ? p : alloc_long(size, align, family, origin);
+}
+
+PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  rf_arena *const arena = LIKELY(size <= RF_SIZE_LIMIT) ? enter_to_alloc(origin) : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return alloc_long(size, align, family, origin);
+  }
+  return leave_with(arena, rf_guard_alloc_from(&arena->guard, size, align, family, origin), size);
+}
+
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (is_plain()) {
+    return alloc_plain(size, align, family, origin);
+  }
+  return is_guarded() ? alloc_guarded(size, align, family, origin) : alloc_long(size, align, family, origin);
+}
+
+/* Big blocks mostly come as fresh pages, which are zero already: neither filled nor cleared. */
+static void *zalloc_big(rf_arena *arena, size_t size, const rf_origin *origin) {
+  size_t const fill = arena->guard.options.fill_alloc;
+  arena->guard.options.fill_alloc = 0;
+  void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  arena->guard.options.fill_alloc = fill;
+  if (p != NULL && !rf_growing_heap_is_fresh(&arena->heap, p)) {
+    memset(p, 0, size);
+  }
+  return p;
+}
+
+static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
+  if (size >= RF_BIG_BLOCK) {
+    return zalloc_big(arena, size, origin);
+  }
+  if (rf_process.checked) {
+    void *const p = rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+    return count_request(arena, p, size);
+  }
+  void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return p != NULL ? memset(p, 0, size) : NULL;
+}
+
+static void *serve_zeroed(size_t size, const rf_origin *origin) {
+  if (UNLIKELY(rf_guarded_blocks_due())) {
+    rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .zeroed = true};
+    void *const block = alloc_paged(&request, origin);
+    if (block != NULL) {
+      return block;
+    }
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (UNLIKELY(arena == NULL)) {
+    return NULL;
+  }
+  void *const p = zalloc_in(arena, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return p;
+}
+
+PART void *zalloc_long(size_t count, size_t size, const rf_origin *origin) {
+  rf_caller_trace called;
+  size_t total;
+  origin = caller_of(origin, &called);
+  if (UNLIKELY(!rf_mul(count, size, &total))) {
+    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
+  }
+  if (UNLIKELY(total > RF_SIZE_LIMIT)) {
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  void *const p = serve_zeroed(total, origin);
+  if (rf_tracing()) {
+    rf_tracing_alloc(p, total, RF_ALIGN_DEFAULT, origin);
+  }
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+PART void *zalloc_plain(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  void *const p = rf_mul(count, size, &total) ? quick_alloc(total) : NULL;
+  return LIKELY(p != NULL) ? memset(p, 0, total) : zalloc_long(count, size, origin);
+}
+
+PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  bool const small = rf_mul(count, size, &total) && total < RF_BIG_BLOCK;
+  rf_arena *const arena = LIKELY(small) ? enter_to_alloc(origin) : NULL;
+  if (UNLIKELY(arena == NULL)) {
+    return zalloc_long(count, size, origin);
+  }
+  void *const p = rf_guard_zalloc_from(&arena->guard, total, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return leave_with(arena, p, total);
+}
+
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  if (is_plain()) {
+    return zalloc_plain(count, size, origin);
+  }
+  return is_guarded() ? zalloc_guarded(count, size, origin) : zalloc_long(count, size, origin);
+}
+
+static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_process.checked) {
+    (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
+  } else {
+    rf_current_thread.caller = origin->caller;
+    (void)rf_free_at(&arena->heap.base, ptr, NULL);
+  }
+}
+
+/* No arena has it: the first guard is to say so, unless it is on pages of its own, or another malloc made it. */
+static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_guarded_blocks_own(ptr)) {
+    rf_guarded_blocks_free(ptr, family, size, origin);
+    return;
+  }
+  if (rf_foreign_malloc_owns(ptr)) {
+    rf_foreign_malloc_free(ptr);
+    return;
+  }
+  if (rf_unmapped_bad_free(ptr, origin)) {
+    return;
+  }
+  rf_arena *const arena = rf_arena_enter();
+  if (arena != NULL) {
+    free_in(arena, ptr, family, size, origin);
+    rf_arena_leave(arena);
+  }
+}
+
+PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (rf_tracing()) {
+    rf_tracing_free(ptr, origin);
+  }
+  rf_arena *const arena = rf_arena_of(ptr);
+  if (UNLIKELY(arena == NULL)) {
+    free_foreign(ptr, family, size, origin);
+    return;
+  }
+  if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+    rf_pending_free const later = {ptr, origin->caller, size, family};
+    (void)rf_arena_defer(arena, &later);
+    return;
+  }
+  free_in(arena, ptr, family, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+}
+
+PART void free_plain(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (!quick_free(ptr, origin)) {
+    free_long(ptr, family, size, origin);
+  }
+}
+
+PART void free_guarded(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_arena *const arena = enter_to_free(rf_region_find((uintptr_t)ptr));
+  if (UNLIKELY(arena == NULL)) {
+    free_long(ptr, family, size, origin);
+    return;
+  }
+  (void)rf_guard_free_from(&arena->guard, ptr, family, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave_own(arena);
+}
+
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (ptr == NULL) {
+    return;
+  }
+  if (is_plain()) {
+    free_plain(ptr, family, size, origin);
+  } else if (is_guarded()) {
+    free_guarded(ptr, family, size, origin);
+  } else {
+    free_long(ptr, family, size, origin);
+  }
+}
+
+static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
+  rf_current_thread.caller = origin->caller;
+  return rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
+}
+
+static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
+  arena->heap.growing = size >= RF_BIG_BLOCK;
+  void *const p = rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
+                                     : realloc_bare(arena, ptr, size, origin);
+  arena->heap.growing = false;
+  return count_request(arena, p, size);
+}
+
+static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
+  void *moved = NULL;
+  size_t old_size;
+  if (!rf_guarded_blocks_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
+    return moved;
+  }
+  moved = serve(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  if (moved == NULL) {
+    return no_memory();
+  }
+  memcpy(moved, ptr, old_size < size ? old_size : size);
+  rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  return moved;
+}
+
+/* Of a block, to a size that can be. */
+static void *resize(void *ptr, size_t size, const rf_origin *origin) {
+  rf_arena *arena = rf_arena_of(ptr);
+  if (UNLIKELY(arena == NULL)) {
+    if (rf_guarded_blocks_own(ptr)) {
+      return realloc_paged(ptr, size, origin);
+    }
+    if (rf_foreign_malloc_owns(ptr)) {
+      return rf_foreign_malloc_realloc(ptr, size);
+    }
+    if (rf_unmapped_bad_free(ptr, origin)) {
+      return NULL;
+    }
+    arena = rf_arena_enter(); /* whose guard is to say what is wrong */
+    if (arena == NULL) {
+      return no_memory();
+    }
+  } else if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+    return no_memory(); /* in a signal handler, which may not wait for the thread that it interrupted */
+  }
+  void *const p = realloc_in(arena, ptr, size, origin);
+  rf_arena_counted(arena);
+  rf_arena_leave(arena);
+  return UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
+  size_t block;
+  bool const taken = rf_tracing_take(ptr, &block);
+  void *const p = resize(ptr, size, origin);
+  if (taken) {
+    rf_tracing_resized(block, p != NULL ? p : ptr, size, p == NULL, origin);
+  }
+  return p;
+}
+
+void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
+  rf_caller_trace called;
+  if (ptr == NULL) {
+    return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  origin = rf_caller_of(origin, &called);
+  if (size == 0) {
+    rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    return NULL;
+  }
+  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
+}
+
+size_t rf_malloc_impl_usable_size(void *ptr) {
+  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
+  if (arena == NULL && rf_guarded_blocks_own(ptr)) {
+    return rf_guarded_blocks_usable_size(ptr);
+  }
+  if (arena == NULL) {
+    return rf_foreign_malloc_owns(ptr) ? rf_foreign_malloc_usable_size(ptr) : 0;
+  }
+  if (!rf_arena_enter_owner(arena)) {
+    return 0;
+  }
+  size_t const size = rf_usable_size(rf_process.checked ? &arena->guard.base : &arena->heap.base, ptr);
+  rf_arena_leave(arena);
+  return size;
+}

@@ -1,0 +1,28 @@
+/* The requests of a program, whatever function they came by: finds the arena, checks the arguments, sets errno.
+ *
+ * Any thread, and signal handlers (arena.h says how). errno is ENOMEM after NULL and otherwise untouched.
+ */
+#ifndef RINGFENCE_DROPIN_MALLOC_IMPL_H
+#define RINGFENCE_DROPIN_MALLOC_IMPL_H
+
+#include <ringfence/guard.h>
+
+/* `size` bytes at a multiple of `align` (a power of two), or NULL. */
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
+
+/* `count` * `size` zeroed bytes, or NULL. Pages that come fresh from the system are not touched. */
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin);
+
+/* As realloc: NULL allocates, size 0 frees and gives NULL. */
+void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
+
+/* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
+
+/* Requested bytes of the block; 0 for NULL and for what is not a live block. */
+size_t rf_malloc_impl_usable_size(void *ptr);
+
+/* A request that cannot be served whatever memory there is: reported if the options say so. Sets errno to `error`. */
+void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);
+
+#endif /* RINGFENCE_DROPIN_MALLOC_IMPL_H */

@@ -1,0 +1,263 @@
+/* C++'s operator new and delete, all forms, by their mangled names: the library needs no C++ runtime, and uses the one
+ * of the program where there is one (to throw std::bad_alloc, for the new handler).
+ *
+ * A program may replace any of these, and the others must then go by way of the replacement ([new.delete]): new[] calls
+ * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. Where new or delete is
+ * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
+ */
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/real.h"
+#include "malloc_impl.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#if __SIZEOF_SIZE_T__ == 8
+#define SIZED(before, after) before##m##after
+#else
+#define SIZED(before, after) before##j##after
+#endif
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+
+#define NEW SIZED(_Znw, )
+#define NEW_ARRAY SIZED(_Zna, )
+#define NEW_NOTHROW SIZED(_Znw, RKSt9nothrow_t)
+#define NEW_ARRAY_NOTHROW SIZED(_Zna, RKSt9nothrow_t)
+#define NEW_ALIGNED SIZED(_Znw, St11align_val_t)
+#define NEW_ARRAY_ALIGNED SIZED(_Zna, St11align_val_t)
+#define NEW_ALIGNED_NOTHROW SIZED(_Znw, St11align_val_tRKSt9nothrow_t)
+#define NEW_ARRAY_ALIGNED_NOTHROW SIZED(_Zna, St11align_val_tRKSt9nothrow_t)
+#define DELETE _ZdlPv
+#define DELETE_ARRAY _ZdaPv
+#define DELETE_SIZED SIZED(_ZdlPv, )
+#define DELETE_ARRAY_SIZED SIZED(_ZdaPv, )
+#define DELETE_NOTHROW _ZdlPvRKSt9nothrow_t
+#define DELETE_ARRAY_NOTHROW _ZdaPvRKSt9nothrow_t
+#define DELETE_ALIGNED _ZdlPvSt11align_val_t
+#define DELETE_ARRAY_ALIGNED _ZdaPvSt11align_val_t
+#define DELETE_SIZED_ALIGNED SIZED(_ZdlPv, St11align_val_t)
+#define DELETE_ARRAY_SIZED_ALIGNED SIZED(_ZdaPv, St11align_val_t)
+#define DELETE_ALIGNED_NOTHROW _ZdlPvSt11align_val_tRKSt9nothrow_t
+#define DELETE_ARRAY_ALIGNED_NOTHROW _ZdaPvSt11align_val_tRKSt9nothrow_t
+
+#define OPERATOR RF_EXPORT __attribute__((weak))
+
+/* A const std::nothrow_t &. */
+typedef const void *nothrow;
+
+OPERATOR void *NEW(size_t size);
+OPERATOR void *NEW_ARRAY(size_t size);
+OPERATOR void *NEW_NOTHROW(size_t size, nothrow tag);
+OPERATOR void *NEW_ARRAY_NOTHROW(size_t size, nothrow tag);
+OPERATOR void *NEW_ALIGNED(size_t size, size_t align);
+OPERATOR void *NEW_ARRAY_ALIGNED(size_t size, size_t align);
+OPERATOR void *NEW_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag);
+OPERATOR void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag);
+OPERATOR void DELETE(void *ptr);
+OPERATOR void DELETE_ARRAY(void *ptr);
+OPERATOR void DELETE_SIZED(void *ptr, size_t size);
+OPERATOR void DELETE_ARRAY_SIZED(void *ptr, size_t size);
+OPERATOR void DELETE_NOTHROW(void *ptr, nothrow tag);
+OPERATOR void DELETE_ARRAY_NOTHROW(void *ptr, nothrow tag);
+OPERATOR void DELETE_ALIGNED(void *ptr, size_t align);
+OPERATOR void DELETE_ARRAY_ALIGNED(void *ptr, size_t align);
+OPERATOR void DELETE_SIZED_ALIGNED(void *ptr, size_t size, size_t align);
+OPERATOR void DELETE_ARRAY_SIZED_ALIGNED(void *ptr, size_t size, size_t align);
+OPERATOR void DELETE_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
+OPERATOR void DELETE_ARRAY_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
+
+/* Of the C++ runtime, where there is one. */
+typedef void (*new_handler)(void);
+extern new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
+
+/* ---- Whose are the base forms? ---- */
+
+extern void *own_new(size_t) __attribute__((alias(STRING(NEW)), visibility("hidden")));
+extern void *own_new_aligned(size_t, size_t) __attribute__((alias(STRING(NEW_ALIGNED)), visibility("hidden")));
+extern void own_delete(void *) __attribute__((alias(STRING(DELETE)), visibility("hidden")));
+extern void own_delete_aligned(void *, size_t) __attribute__((alias(STRING(DELETE_ALIGNED)), visibility("hidden")));
+
+static bool new_replaced(void) {
+  return &NEW != &own_new;
+}
+static bool new_aligned_replaced(void) {
+  return &NEW_ALIGNED != &own_new_aligned;
+}
+static bool delete_replaced(void) {
+  return &DELETE != &own_delete;
+}
+static bool delete_aligned_replaced(void) {
+  return &DELETE_ALIGNED != &own_delete_aligned;
+}
+
+/* A program that replaces the aligned forms only may well make them of the plain ones. */
+static rf_family of_kind(rf_family family) {
+  if (new_replaced() || delete_replaced()) {
+    return RF_FAMILY_MALLOC;
+  }
+  bool const plain = new_aligned_replaced() || delete_aligned_replaced();
+  return plain ? (rf_family)((unsigned)family & ~(unsigned)RF_FAMILY_ALIGNED) : family;
+}
+
+/* ---- Allocating ---- */
+
+static size_t at_least_default(size_t align) {
+  return align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
+}
+
+/* What a program's new handler can do about it, it does, as often as it likes. */
+static void *allocate(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  for (;;) {
+    void *const p =
+        rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+    new_handler const handler = p == NULL && get_new_handler != NULL ? get_new_handler() : NULL;
+    if (handler == NULL) {
+      return p;
+    }
+    handler();
+  }
+}
+
+static _Noreturn void fail(void) {
+  if (throw_bad_alloc != NULL) {
+    throw_bad_alloc();
+  }
+  abort();
+}
+
+static inline void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  void *const p = allocate(size, align, family, origin);
+  if (__builtin_expect(p == NULL, 0)) {
+    fail();
+  }
+  return p;
+}
+
+/* The forms that do not throw call what may throw, the program's new handler or its replacement of new, and only C++ can
+ * catch. The runtime's own forms do, and go by way of the throwing forms; without a runtime there is nothing to throw. */
+typedef void *(*nothrow_form)(size_t size, nothrow tag);
+typedef void *(*aligned_nothrow_form)(size_t size, size_t align, nothrow tag);
+
+static bool may_throw(void) {
+  return new_replaced() || (get_new_handler != NULL && get_new_handler() != NULL);
+}
+
+static bool aligned_may_throw(void) {
+  return new_aligned_replaced() || (get_new_handler != NULL && get_new_handler() != NULL);
+}
+
+static void *not_throwing(size_t size, rf_family family, const char *name, nothrow tag, const rf_origin *origin) {
+  if (may_throw()) {
+    nothrow_form const next = (nothrow_form)rf_real(name);
+    if (next != NULL) {
+      return next(size, tag);
+    }
+  }
+  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, of_kind(family), origin);
+}
+
+static void *aligned_not_throwing(size_t size, size_t align, rf_family family, const char *name, nothrow tag,
+                                  const rf_origin *origin) {
+  if (aligned_may_throw()) {
+    aligned_nothrow_form const next = (aligned_nothrow_form)rf_real(name);
+    if (next != NULL) {
+      return next(size, align, tag);
+    }
+  }
+  return rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+}
+
+void *NEW(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return throwing(size, RF_ALIGN_DEFAULT, RF_FAMILY_NEW, &origin);
+}
+
+void *NEW_ARRAY(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  if (new_replaced()) {
+    return NEW(size);
+  }
+  return throwing(size, RF_ALIGN_DEFAULT, RF_FAMILY_NEW_ARRAY, &origin);
+}
+
+void *NEW_ALIGNED(size_t size, size_t align) {
+  rf_origin const origin = RF_CALLER;
+  return throwing(size, align, RF_FAMILY_NEW_ALIGNED, &origin);
+}
+
+void *NEW_ARRAY_ALIGNED(size_t size, size_t align) {
+  rf_origin const origin = RF_CALLER;
+  if (new_aligned_replaced()) {
+    return NEW_ALIGNED(size, align);
+  }
+  return throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, &origin);
+}
+
+void *NEW_NOTHROW(size_t size, nothrow tag) {
+  rf_origin const origin = RF_CALLER;
+  return not_throwing(size, RF_FAMILY_NEW, STRING(NEW_NOTHROW), tag, &origin);
+}
+
+void *NEW_ARRAY_NOTHROW(size_t size, nothrow tag) {
+  rf_origin const origin = RF_CALLER;
+  return not_throwing(size, RF_FAMILY_NEW_ARRAY, STRING(NEW_ARRAY_NOTHROW), tag, &origin);
+}
+
+void *NEW_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
+  rf_origin const origin = RF_CALLER;
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ALIGNED, STRING(NEW_ALIGNED_NOTHROW), tag, &origin);
+}
+
+void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
+  rf_origin const origin = RF_CALLER;
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, STRING(NEW_ARRAY_ALIGNED_NOTHROW), tag,
+                              &origin);
+}
+
+/* ---- Freeing ---- */
+
+static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_family const kind = of_kind(family);
+  rf_malloc_impl_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
+}
+
+void DELETE(void *ptr) {
+  rf_origin const origin = RF_CALLER;
+  release(ptr, RF_FAMILY_NEW, SIZE_MAX, &origin);
+}
+
+void DELETE_ALIGNED(void *ptr, size_t align) {
+  rf_origin const origin = RF_CALLER;
+  (void)align;
+  release(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX, &origin);
+}
+
+/* The other forms: to the program's base form where it has one, else to the heap. */
+#define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
+  void name parameters {                                                                                               \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    if (replaced()) {                                                                                                  \
+      base_call;                                                                                                       \
+      return;                                                                                                          \
+    }                                                                                                                  \
+    release(ptr, family, size, &origin);                                                                               \
+  }
+
+FREEING(DELETE_SIZED, (void *ptr, size_t size), delete_replaced, DELETE(ptr), RF_FAMILY_NEW, size)
+FREEING(DELETE_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE(ptr)), RF_FAMILY_NEW, SIZE_MAX)
+FREEING(DELETE_ARRAY, (void *ptr), delete_replaced, DELETE(ptr), RF_FAMILY_NEW_ARRAY, SIZE_MAX)
+FREEING(DELETE_ARRAY_SIZED, (void *ptr, size_t size), delete_replaced, DELETE_ARRAY(ptr), RF_FAMILY_NEW_ARRAY, size)
+FREEING(DELETE_ARRAY_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE_ARRAY(ptr)),
+        RF_FAMILY_NEW_ARRAY, SIZE_MAX)
+FREEING(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
+        DELETE_ALIGNED(ptr, align), RF_FAMILY_NEW_ALIGNED, size)
+FREEING(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
+        ((void)tag, DELETE_ALIGNED(ptr, align)), RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
+FREEING(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), delete_aligned_replaced, DELETE_ALIGNED(ptr, align),
+        RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
+FREEING(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
+        DELETE_ARRAY_ALIGNED(ptr, align), RF_FAMILY_NEW_ARRAY_ALIGNED, size)
+FREEING(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
+        ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)

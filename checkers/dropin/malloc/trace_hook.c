@@ -1,0 +1,382 @@
+#define _GNU_SOURCE
+#include "trace_hook.h"
+
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/uncancelled.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ringfence/port.h>
+#include <ringfence/trace_writer.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MEMORY ((size_t)1 << 20) /* at first; tables grow */
+#define PATH_BYTES 4096
+#define DESCRIPTOR_FROM 1000 /* programs number their own files from below */
+#define KNOWN_MODULES 256U
+#define LOOKS_MOST 1000U /* at the process's map, for code that is in no module */
+#define END_MS 1000U
+#define FLUSH_NS 1000000000U
+
+typedef struct range {
+  uintptr_t start;
+  uintptr_t end;
+} range;
+
+bool rf_tracing_on;
+
+static struct {
+  rf_futex lock; /* of all that follows */
+  rf_trace_writer writer;
+  void *memory;
+  char path[PATH_BYTES];
+  int file;
+  struct stat identity;
+  uint64_t flushed_ns;
+  bool forking; /* locked for a fork, by the thread that forks */
+  bool restart; /* a child's trace is to be begun */
+  range known[KNOWN_MODULES];
+  unsigned known_count;
+  unsigned looks;
+  rf_modules modules; /* too large for small stacks */
+} tracing;
+
+/* This thread holds the lock. */
+static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
+
+/* ---- Taking part ---- */
+
+/* False where this thread, interrupted by a signal, is in here already. */
+static bool enter(void) {
+  if (inside) {
+    return false;
+  }
+  inside = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_lock(&tracing.lock);
+  return true;
+}
+
+static void leave(void) {
+  rf_futex_unlock(&tracing.lock);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  inside = false;
+}
+
+static void stop(void) {
+  __atomic_store_n(&rf_tracing_on, false, __ATOMIC_RELAXED);
+}
+
+static void say(const char *what, int error) {
+  char text[PATH_BYTES + 128];
+  rf_sink_buffer line;
+  rf_sink_buffer_init(&line, text, sizeof text);
+  rf_sink_str(&line.sink, "ringfence: trace=");
+  rf_sink_str(&line.sink, tracing.path);
+  rf_sink_str(&line.sink, what);
+  if (error != 0) {
+    rf_sink_str(&line.sink, " (errno ");
+    rf_sink_int(&line.sink, error);
+    rf_sink_str(&line.sink, ")");
+  }
+  rf_sink_str(&line.sink, "\n");
+  rf_port_log(line.data, line.length);
+}
+
+/* ---- The file ---- */
+
+/* The program may have closed it, and opened another file in its place. */
+static bool is_still_there(void) {
+  struct stat now;
+  return fstat(tracing.file, &now) == 0 && now.st_dev == tracing.identity.st_dev &&
+         now.st_ino == tracing.identity.st_ino;
+}
+
+static int above_the_programs(int file) {
+  struct rlimit limit;
+  int from = DESCRIPTOR_FROM;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= DESCRIPTOR_FROM) {
+    from = (int)limit.rlim_cur / 2;
+  }
+  int const above = fcntl(file, F_DUPFD_CLOEXEC, from);
+  if (above < 0) {
+    return file;
+  }
+  (void)close(file);
+  return above;
+}
+
+/* False where it cannot be opened, which is said, or another process records to it. */
+static bool open_file(void) {
+  int const file = open(tracing.path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+  if (file < 0) {
+    say(": cannot be opened; nothing is recorded", errno);
+    return false;
+  }
+  if (flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    (void)close(file);
+    return false;
+  }
+  if (ftruncate(file, 0) != 0 && errno != EINVAL) { /* EINVAL: a pipe or a device, which has no length */
+    say(": cannot be emptied; nothing is recorded", errno);
+    (void)close(file);
+    return false;
+  }
+  tracing.file = above_the_programs(file);
+  (void)fstat(tracing.file, &tracing.identity);
+  return true;
+}
+
+/* The writer's sink. */
+static void put(void *context, const char *bytes, size_t size) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  int error = is_still_there() ? 0 : EBADF;
+  (void)context;
+  while (size != 0 && error == 0) {
+    ssize_t const written = write(tracing.file, bytes, size);
+    if (written > 0) {
+      bytes += written;
+      size -= (size_t)written;
+    } else if (written == 0 || errno != EINTR) {
+      error = written == 0 ? ENOSPC : errno;
+    }
+  }
+  if (error != 0 && rf_tracing()) {
+    stop();
+    say(": cannot be written; the trace ends here", error);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+}
+
+/* ---- Modules ---- */
+
+static bool is_known(uintptr_t pc) {
+  for (unsigned i = 0; i < tracing.known_count; i++) {
+    if (pc > tracing.known[i].start && pc <= tracing.known[i].end) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void note_module(const rf_module *m) {
+  if (!is_known(m->end) && tracing.known_count < KNOWN_MODULES) {
+    tracing.known[tracing.known_count++] = (range){m->start, m->end};
+    rf_trace_writer_module(&tracing.writer, m->start, m->end, m->bias, tracing.modules.text + m->path, m->build_id);
+  }
+}
+
+/* A call site is about to be written. */
+static void met(void *context, const rf_trace *where) {
+  bool known = true;
+  (void)context;
+  for (unsigned i = 0; i < where->depth; i++) {
+    known = known && is_known(where->frames[i]);
+  }
+  if (known || tracing.looks == LOOKS_MOST) {
+    return;
+  }
+  tracing.looks++;
+  rf_modules_load(&tracing.modules, &where, 1);
+  for (unsigned i = 0; i < tracing.modules.count; i++) {
+    note_module(&tracing.modules.modules[i]);
+  }
+}
+
+/* ---- The beginning ---- */
+
+static void *more(void *context, size_t size) {
+  (void)context;
+  return rf_record_table(size);
+}
+
+/* The absolute path, for a program that changes its folder before it forks. */
+static bool make_path(void) {
+  const rf_options *const o = &rf_process.options;
+  rf_sink_buffer path;
+  rf_sink_buffer_init(&path, tracing.path, sizeof tracing.path);
+  if (o->trace[0] != '/' && getcwd(tracing.path, sizeof tracing.path) != NULL) {
+    path.length = strlen(tracing.path);
+    rf_sink_str(&path.sink, "/");
+  }
+  return rf_output_path(o->trace, o->trace_length, &path);
+}
+
+static bool begin(void) {
+  rf_trace_writer_options const options = {
+      .sink = {put, NULL},
+      .memory = tracing.memory,
+      .size = MEMORY,
+      .process = (uint32_t)getpid(),
+      .more = more,
+      .met = met,
+  };
+  tracing.known_count = 0;
+  tracing.looks = 0;
+  tracing.flushed_ns = rf_port_now_ns();
+  return make_path() && open_file() && rf_trace_writer_init(&tracing.writer, &options) == RF_OK;
+}
+
+void rf_tracing_begin(void) {
+  int const saved = errno;
+  if (rf_process.options.trace == NULL || !enter()) {
+    return;
+  }
+  tracing.memory = rf_record_table(MEMORY);
+  __atomic_store_n(&rf_tracing_on, tracing.memory != NULL && begin(), __ATOMIC_RELAXED);
+  leave();
+  errno = saved;
+}
+
+/* ---- Requests ---- */
+
+/* False, with nothing entered, where the request is not recorded. */
+static bool enter_request(void) {
+  if (!enter()) {
+    rf_trace_writer_lost(&tracing.writer); /* by the thread that holds the lock: itself */
+    return false;
+  }
+  if (tracing.restart) {
+    tracing.restart = false;
+    if (!begin()) {
+      stop();
+    }
+  }
+  if (!rf_tracing()) {
+    leave();
+    return false;
+  }
+  return true;
+}
+
+static void leave_request(uint64_t now) {
+  if (now - tracing.flushed_ns > FLUSH_NS) {
+    tracing.flushed_ns = now;
+    rf_trace_writer_flush(&tracing.writer);
+  }
+  leave();
+}
+
+/* The stack is followed before the lock is taken. */
+static void look_back(rf_trace *where, const rf_origin *origin) {
+  unsigned const depth = rf_process.options.stack_depth;
+  where->site = NULL;
+  where->thread = rf_current_thread.id != 0 ? rf_current_thread.id : rf_port_thread_id();
+  where->depth = rf_stack_capture(origin, where->frames, depth == 0 ? 1 : depth);
+}
+
+void rf_tracing_alloc(const void *ptr, size_t size, size_t align, const rf_origin *origin) {
+  rf_trace where;
+  int const saved = errno;
+  look_back(&where, origin);
+  if (enter_request()) {
+    uint64_t const now = rf_port_now_ns();
+    rf_trace_writer_alloc(&tracing.writer, ptr, size, align, &where, now);
+    leave_request(now);
+  }
+  errno = saved;
+}
+
+void rf_tracing_free(const void *ptr, const rf_origin *origin) {
+  rf_trace where;
+  int const saved = errno;
+  look_back(&where, origin);
+  if (enter_request()) {
+    uint64_t const now = rf_port_now_ns();
+    rf_trace_writer_free(&tracing.writer, ptr, &where, now);
+    leave_request(now);
+  }
+  errno = saved;
+}
+
+bool rf_tracing_take(const void *ptr, size_t *block) {
+  bool taken = false;
+  if (enter_request()) {
+    taken = rf_trace_writer_take(&tracing.writer, ptr, block);
+    leave();
+  }
+  return taken;
+}
+
+void rf_tracing_resized(size_t block, const void *ptr, size_t size, bool failed, const rf_origin *origin) {
+  rf_trace where;
+  int const saved = errno;
+  look_back(&where, origin);
+  if (enter_request()) {
+    uint64_t const now = rf_port_now_ns();
+    rf_trace_writer_resized(&tracing.writer, block, ptr, size, RF_ALIGN_DEFAULT, failed, &where, now);
+    leave_request(now);
+  }
+  errno = saved;
+}
+
+/* ---- The end, and forks ---- */
+
+void rf_tracing_end(void) {
+  if (!rf_tracing() || inside || getpid() != rf_process.id) {
+    return;
+  }
+  int const saved = errno;
+  inside = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  if (rf_futex_lock_within(&tracing.lock, END_MS)) {
+    if (!tracing.restart) {
+      rf_trace_writer_end(&tracing.writer);
+    }
+    rf_futex_unlock(&tracing.lock);
+  }
+  inside = false;
+  errno = saved;
+}
+
+void rf_tracing_fork_prepare(void) {
+  if (rf_tracing() && enter()) {
+    tracing.forking = true;
+  }
+}
+
+void rf_tracing_fork_parent(void) {
+  if (inside && tracing.forking) {
+    tracing.forking = false;
+    leave();
+  }
+}
+
+static bool names_process(void) {
+  const rf_options *const o = &rf_process.options;
+  for (size_t i = 0; i + 1 < o->trace_length; i++) {
+    if (o->trace[i] == '%' && o->trace[i + 1] == 'p') {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The parent's file is the parent's. */
+void rf_tracing_fork_child(void) {
+  if (!inside || !tracing.forking) {
+    return;
+  }
+  int const saved = errno;
+  tracing.forking = false;
+  if (is_still_there()) {
+    (void)close(tracing.file);
+  }
+  if (names_process()) {
+    tracing.restart = true;
+  } else {
+    stop();
+  }
+  tracing.lock.state = 1; /* nobody waits any more */
+  leave();
+  errno = saved;
+}

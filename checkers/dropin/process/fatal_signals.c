@@ -1,0 +1,47 @@
+/* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
+ * reported, as is one by a pointer that was read from freed memory, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
+ * signal, with the same status and core as without. A program that handles such a signal replaces this handler and is left
+ * alone; it may call this one, as what was there before. */
+#define _GNU_SOURCE
+#include "fatal_signals.h"
+
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/unmapped.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static void (*check_all)(void);
+
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+/* With the default action in place, a fault in here, or the faulting instruction run again, ends the process. SA_RESETHAND
+ * would not do: a handler of the program's that calls this one is still in place. */
+static void restore_default(int number) {
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  (void)sigemptyset(&action.sa_mask);
+  (void)sigaction(number, &action, NULL);
+}
+
+/* A signal that another process sent is sent again. */
+static void die(int number, siginfo_t *info, void *context) {
+  restore_default(number);
+  if (number == SIGSEGV && info->si_code > 0) {
+    rf_unmapped_report(info->si_addr, context);
+    rf_unmapped_report_fill(info, context);
+  }
+  check_all();
+  if (info->si_code <= 0) {
+    (void)raise(number);
+  }
+}
+
+void rf_fatal_signals_init(void (*check)(void)) {
+  struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
+  check_all = check;
+  (void)sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+    rf_signals_install(fatal[i], &action, true);
+  }
+}

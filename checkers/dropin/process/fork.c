@@ -1,0 +1,81 @@
+#define _GNU_SOURCE
+#include "fork.h"
+
+#include "checkers/dropin/inspect/heap_dump.h"
+#include "checkers/dropin/inspect/process_log.h"
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/os/host.h"
+
+#include <pthread.h>
+#include <ringfence/port.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it after
+ * our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
+extern void _IO_list_lock(void) __attribute__((weak));
+extern void _IO_list_unlock(void) __attribute__((weak));
+extern void _IO_list_resetlock(void) __attribute__((weak));
+
+static _Thread_local struct {
+  sigset_t blocked; /* before */
+  bool streams;     /* are locked */
+} forking __attribute__((tls_model("initial-exec")));
+
+/* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
+static void fork_prepare(void) {
+  sigset_t all;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
+  forking.streams = !rf_one_thread() && _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
+  if (forking.streams) {
+    _IO_list_lock();
+  }
+  rf_tracing_fork_prepare();
+  rf_arena_fork_prepare();
+  rf_page_lock_all();
+}
+
+static void fork_parent(void) {
+  rf_page_unlock_all();
+  rf_arena_fork_parent();
+  rf_tracing_fork_parent();
+  if (forking.streams) {
+    _IO_list_unlock();
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
+}
+
+static void fork_child(void) {
+  rf_page_unlock_all();
+  switch (rf_arena_fork_child()) {
+  case RF_FORK_OF_ONE:
+    break;
+  case RF_FORK_OF_MANY:
+    rf_guarded_blocks_inherit();
+    break;
+  case RF_FORK_INSIDE:
+    rf_process.options.leaks = RF_LEAKS_NONE;
+    break;
+  }
+  rf_process.id = getpid();
+  rf_process.forked = true;
+  rf_process.start_ns = rf_port_now_ns();
+  rf_host_turn_forget();
+  rf_process.ended = false;
+  rf_process.findings = 0;
+  rf_process_log_forked();
+  rf_tracing_fork_child();
+  rf_heap_dump_forked();
+  if (forking.streams) {
+    _IO_list_resetlock();
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
+}
+
+void rf_fork_init(void) {
+  (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}

@@ -1,0 +1,75 @@
+/* The entry of the program and its exits.
+ *
+ * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
+ * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with the
+ * drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
+#define _GNU_SOURCE
+#include "checkers/dropin/os/export.h"
+#include "lifecycle.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef int (*main_function)(int argc, char **argv, char **environment);
+
+#if RF_DROPIN_LIBRARY
+#include "checkers/dropin/os/real.h"
+#define OURS(name) name
+#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
+#else
+#define OURS(name) __wrap_##name
+#define THEIRS(name) __real_##name
+_Noreturn void __real_exit(int status);
+int __real___libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                             void (*loader_fini)(void), void *stack_end);
+#endif
+
+RF_EXPORT int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                                      void (*loader_fini)(void), void *stack_end);
+RF_EXPORT _Noreturn void OURS(exit)(int status);
+RF_EXPORT _Noreturn void OURS(_exit)(int status);
+RF_EXPORT _Noreturn void OURS(_Exit)(int status);
+
+/* ---- Entry ---- */
+
+static main_function program_main;
+
+/* What main left on the stack is no longer anybody's. */
+static int run_main(int argc, char **argv, char **environment) {
+  int const status = program_main(argc, argv, environment);
+  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
+  return status;
+}
+
+int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                            void (*loader_fini)(void), void *stack_end) {
+  program_main = main;
+  return THEIRS(__libc_start_main)(run_main, argc, argv, init, fini, loader_fini, stack_end);
+}
+
+/* ---- Exits ---- */
+
+/* The frame of this function lies below its caller's, with the registers that the caller saved. */
+__attribute__((noinline)) static _Noreturn void leave(int status) {
+  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
+  THEIRS(exit)(status);
+  __builtin_unreachable();
+}
+
+/* The program's frames are still there when it calls exit, and what they hold in registers counts as held. */
+void OURS(exit)(int status) {
+  __builtin_unwind_init();
+  leave(status);
+}
+
+void OURS(_exit)(int status) {
+  int const code = rf_process_end(RF_ENDING_ABRUPT, status);
+  for (;;) {
+    (void)syscall(SYS_exit_group, code);
+  }
+}
+
+void OURS(_Exit)(int status) {
+  OURS(_exit)(status);
+}

@@ -1,0 +1,44 @@
+/* sigaction and signal, to which the drop-in's handlers are invisible (signals.h). Only in the library: in a program that is
+ * linked with the drop-in these are the C library's own. */
+#define _GNU_SOURCE
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/runtime/signals.h"
+
+#include <stdint.h>
+#include <string.h>
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *oact);
+
+/* The drop-in's own calls mean what they say. */
+static bool is_own_code(uintptr_t caller) {
+  return caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
+}
+
+RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+  const rf_handler *const ours = rf_handler_of(sig);
+  if (ours == NULL || is_own_code((uintptr_t)__builtin_return_address(0))) {
+    return __sigaction(sig, act, oact);
+  }
+  bool const again = act != NULL && ours->again && rf_signal_is_default(act);
+  int const result = __sigaction(sig, again ? &ours->action : act, oact);
+  if (result == 0 && oact != NULL && oact->sa_sigaction == ours->action.sa_sigaction) {
+    memset(oact, 0, sizeof *oact);
+    oact->sa_handler = SIG_DFL;
+  }
+  return result;
+}
+
+RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
+  const rf_handler *const ours = rf_handler_of(sig);
+  sighandler_t const old = ssignal(sig, handler);
+  if (ours == NULL || old == SIG_ERR) {
+    return old;
+  }
+  if (ours->again && handler == SIG_DFL) {
+    (void)__sigaction(sig, &ours->action, NULL);
+  }
+  return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
+}

@@ -1,0 +1,177 @@
+#define _GNU_SOURCE
+#include "lifecycle.h"
+
+#include "background_check.h"
+#include "checkers/dropin/inspect/heap_dump.h"
+#include "checkers/dropin/inspect/leak_check.h"
+#include "checkers/dropin/inspect/process_log.h"
+#include "checkers/dropin/inspect/process_snapshot.h"
+#include "checkers/dropin/inspect/roots.h"
+#include "checkers/dropin/malloc/foreign_malloc.h"
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/init.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/os/uncancelled.h"
+#include "fatal_signals.h"
+#include "fork.h"
+#include "sanitizer_check.h"
+
+#include <ringfence/dropin.h>
+#include <ringfence/port.h>
+#include <unistd.h>
+
+#define LOCK_MS 1000U
+
+/* ---- The end ---- */
+
+static uintptr_t stack_from; /* where the stack was when the program was left; 0: not known */
+
+void rf_process_leaving(uintptr_t sp) {
+  if (getpid() == rf_process.id) { /* not in a child of vfork */
+    stack_from = sp;
+    rf_output_keep_standard_error();
+  }
+}
+
+/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
+static size_t sweep(bool dying, const rf_origin *origin) {
+  size_t found = rf_guarded_blocks_sweep(0);
+  bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
+  for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
+    found += rf_guard_sweep_from(&rf_arena_at(i)->guard, origin);
+  }
+  if (locked) {
+    rf_arena_unlock_all();
+  }
+  return found;
+}
+
+/* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
+static bool begin_end(void) {
+  return rf_process.ready && getpid() == rf_process.id &&
+         !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
+}
+
+int rf_process_end(rf_process_ending ending, int status) {
+  rf_leak_summary leaks = {.checked = false, .why = NULL};
+  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
+  if (!begin_end()) {
+    return status;
+  }
+  __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
+  int const cancellation = rf_uncancelled_begin();
+  rf_output_restore_standard_error();
+  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.sweep) {
+    (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
+  }
+  if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
+    rf_leak_check(rf_process.options.leaks, stack_from != 0 ? stack_from : here, &rf_process_reporter, &leaks);
+  }
+  rf_tracing_end();
+  rf_process_log_end(rf_process.findings, &leaks);
+  rf_uncancelled_end(cancellation);
+  return rf_process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
+}
+
+void rf_process_resume(void) {
+  if (rf_process.ready && getpid() == rf_process.id) {
+    rf_process.ended = false;
+    __atomic_store_n(&rf_process.ending, false, __ATOMIC_RELAXED);
+  }
+}
+
+/* ---- On demand ---- */
+
+/* The frame of this function lies below that of the exported one, with the registers that it saved. */
+__attribute__((noinline)) static size_t check_leaks(void) {
+  rf_leak_summary leaks = {.checked = false};
+  if (rf_process.checked) {
+    int const cancellation = rf_uncancelled_begin();
+    rf_leak_check(rf_process.options.leaks, (uintptr_t)__builtin_frame_address(0), &rf_process_reporter, &leaks);
+    rf_uncancelled_end(cancellation);
+  }
+  return leaks.findings;
+}
+
+RF_EXPORT size_t __ringfence_check_leaks(void) {
+  __builtin_unwind_init();
+  size_t const found = check_leaks();
+  __asm__ volatile("" ::: "memory"); /* not a tail call: the frame is needed */
+  return found;
+}
+
+RF_EXPORT size_t __ringfence_sweep(void) {
+  rf_origin const origin = RF_CALLER;
+  return rf_process.options.mode != RF_MODE_OFF ? sweep(false, &origin) : 0;
+}
+
+/* ---- The beginning ---- */
+
+/* Before a finding ends the process. */
+static void halting(void) {
+  rf_tracing_end();
+  rf_process_log_end(rf_process.findings, NULL);
+}
+
+static void read_options(void) {
+  if (rf_process_configure()) {
+    for (unsigned i = 0; i < rf_arena_count(); i++) {
+      rf_arena_at(i)->guard.options = rf_process.guard_options;
+    }
+  }
+  if (rf_sanitizer_check() != NULL) {
+    rf_process.options.signals = false; /* they are the sanitizer's */
+    rf_process.options.sweep = false;
+    rf_process.options.leaks = RF_LEAKS_NONE;
+  }
+  rf_log_reporter_read_suppressions(&rf_process.log);
+}
+
+static void to_standard_error(void *context, const char *text, size_t length) {
+  (void)context;
+  rf_port_log(text, length);
+}
+
+static void show_help(void) {
+  rf_sink const out = {to_standard_error, NULL};
+  if (rf_process.options.help) {
+    rf_options_help(&rf_process.options, &out);
+  }
+}
+
+static void dying(void) {
+  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
+}
+
+static void install_handlers(void) {
+  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
+    rf_fatal_signals_init(dying);
+  }
+  rf_process_snapshot_init();
+  if (rf_process.options.signals) {
+    rf_heap_dump_init();
+  }
+}
+
+void rf_process_begin(bool library) {
+  const rf_options *const o = &rf_process.options;
+  rf_process_init();
+  rf_process.library = library;
+  rf_process.halting = halting;
+  read_options();
+  rf_caller_init();
+  rf_foreign_malloc_init();
+  rf_roots_init();
+  rf_fork_init();
+  show_help();
+  install_handlers();
+  rf_tracing_begin();
+  rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
+  rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
+  rf_process_log_begin();
+}

@@ -1,0 +1,28 @@
+/* The process: its beginning and its end. */
+#ifndef RINGFENCE_DROPIN_LIFECYCLE_H
+#define RINGFENCE_DROPIN_LIFECYCLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The beginning, before the program runs. `library`: preloaded, and not linked into the program. */
+void rf_process_begin(bool library);
+
+/* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
+void rf_process_leaving(uintptr_t sp);
+
+typedef enum rf_process_ending {
+  RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */
+  RF_ENDING_ABRUPT, /* _exit or quick_exit: all but leaks */
+  RF_ENDING_EXEC,   /* another program takes over */
+  RF_ENDING_SIGNAL  /* a fatal signal: blocks are checked, whatever state they are in */
+} rf_process_ending;
+
+/* Does what is to be done when the process ends, once. Returns the status to end with: `status` unless something was
+ * found. */
+int rf_process_end(rf_process_ending ending, int status);
+
+/* It did not end after all: exec failed. */
+void rf_process_resume(void);
+
+#endif /* RINGFENCE_DROPIN_LIFECYCLE_H */

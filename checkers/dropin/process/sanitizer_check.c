@@ -1,0 +1,177 @@
+/* Where a sanitizer's runtime is linked into the program itself (clang's way), its malloc comes before ours in every search, and
+ * nothing is to be done but to say so. Where it is a library (gcc's way) ours would come first, and AddressSanitizer ends a
+ * program in which that is so. It asks for its default options before it looks: then the program is started anew
+ * without us. */
+#define _GNU_SOURCE
+#include "sanitizer_check.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if !RF_DROPIN_LIBRARY
+
+const char *rf_sanitizer_check(void) {
+  return NULL; /* linked in: the linker has seen both, and chosen */
+}
+
+#else
+
+/* Weak, and not asked for by dlsym: a search that fails leaves an error behind, and the next one frees it. A program that
+ * wraps free, and looks for ours when it is first called, would look for ever. */
+#pragma weak __asan_init
+#pragma weak __hwasan_init
+#pragma weak __msan_init
+#pragma weak __tsan_init
+void __asan_init(void);
+void __hwasan_init(void);
+void __msan_init(void);
+void __tsan_init(void);
+
+static void say(const char *sanitizer) {
+  const char *const parts[] = {"ringfence: this program is built with ", sanitizer,
+                               ", which has a malloc of its own: it is not checked by Ringfence\n"};
+  char line[160];
+  size_t length = 0;
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (const volatile char *at = parts[i]; *at != '\0' && length < sizeof line; at++) {
+      line[length++] = *at;
+    }
+  }
+  (void)syscall(SYS_write, STDERR_FILENO, line, length);
+}
+
+const char *rf_sanitizer_check(void) {
+  static const struct {
+    void (*init)(void);
+    const char *name;
+  } sanitizers[] = {
+      {__asan_init, "AddressSanitizer"},
+      {__hwasan_init, "HWAddressSanitizer"},
+      {__msan_init, "MemorySanitizer"},
+      {__tsan_init, "ThreadSanitizer"},
+  };
+  for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++) {
+    if (sanitizers[i].init != NULL) {
+      say(sanitizers[i].name);
+      return sanitizers[i].name;
+    }
+  }
+  return NULL;
+}
+
+/* ---- Starting anew ----
+ *
+ * AddressSanitizer is only half awake here: what it intercepts of the C library (read, write, strlen …) must not be called. */
+
+#define MOST_BYTES ((size_t)512 * 1024) /* of arguments or environment */
+#define MOST_STRINGS (MOST_BYTES / 32)
+
+typedef struct strings {
+  char text[MOST_BYTES];
+  char *each[MOST_STRINGS + 1];
+} strings;
+
+static size_t length_of(const volatile char *text) {
+  size_t n = 0;
+  while (text[n] != '\0') {
+    n++;
+  }
+  return n;
+}
+
+static bool equal(const volatile char *a, const volatile char *b, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (a[i] != b[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The strings of a file in /proc/self. False where they do not fit. */
+static bool get_strings(const char *path, strings *out) {
+  long const fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  size_t length = 0;
+  size_t count = 0;
+  long got = 0;
+  while (fd >= 0 && length < MOST_BYTES - 1 &&
+         (got = syscall(SYS_read, fd, out->text + length, MOST_BYTES - 1 - length)) > 0) {
+    length += (size_t)got;
+  }
+  (void)syscall(SYS_close, fd);
+  for (size_t at = 0; at < length && count < MOST_STRINGS; at += length_of(out->text + at) + 1) {
+    out->each[count++] = out->text + at;
+  }
+  return got == 0 && length < MOST_BYTES - 1 && count > 0 && count < MOST_STRINGS;
+}
+
+static bool is_separator(char c) {
+  return c == ' ' || c == ':';
+}
+
+/* Takes the library named `own` out of a list of libraries, in place. True where it was there. */
+static bool take_out(volatile char *list, const char *own) {
+  size_t const size = length_of(own);
+  bool found = false;
+  volatile char *to = list;
+  for (volatile char *at = list; *at != '\0';) {
+    size_t const gap = is_separator(*at) ? 1 : 0;
+    size_t length = gap;
+    while (at[length] != '\0' && !is_separator(at[length])) {
+      length++;
+    }
+    bool const ours = length - gap >= size && equal(at + length - size, own, size) &&
+                      (length - gap == size || at[length - size - 1] == '/');
+    found = found || ours;
+    for (size_t i = 0; i < length && !ours; i++) {
+      *to++ = at[i];
+    }
+    at += length;
+  }
+  *to = '\0';
+  return found;
+}
+
+static const char *own_name(void) {
+  Dl_info self;
+  const char *name = "";
+  if (dladdr((void *)(uintptr_t)&rf_sanitizer_check, &self) != 0 && self.dli_fname != NULL) {
+    name = self.dli_fname;
+    for (const volatile char *at = self.dli_fname; *at != '\0'; at++) {
+      name = *at == '/' ? (const char *)(uintptr_t)at + 1 : name;
+    }
+  }
+  return name;
+}
+
+/* False where the library did not come in by LD_PRELOAD. */
+static bool leave(char **environment) {
+  static const char variable[] = "LD_PRELOAD=";
+  size_t const size = sizeof variable - 1;
+  for (char **e = environment; *e != NULL; e++) {
+    if (length_of(*e) > size && equal(*e, variable, size)) {
+      return take_out(*e + size, own_name());
+    }
+  }
+  return false;
+}
+
+/* AddressSanitizer calls this, unless the program has its own, before anything of the program runs. */
+const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+  static strings arguments;
+  static strings environment;
+  if (get_strings("/proc/self/cmdline", &arguments) && get_strings("/proc/self/environ", &environment) &&
+      leave(environment.each)) {
+    say("AddressSanitizer");
+    (void)syscall(SYS_execve, "/proc/self/exe", arguments.each, environment.each);
+  }
+  return "verify_asan_link_order=0"; /* better both than none */
+}
+
+#endif

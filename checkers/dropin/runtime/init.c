@@ -1,0 +1,75 @@
+#define _GNU_SOURCE
+#include "init.h"
+
+#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/pages.h"
+#include "reporter.h"
+#include "thread.h"
+
+#include <ringfence/port.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DEPOT_BYTES ((size_t)16 << 20)
+#define DEPOT_LEAST ((size_t)256 << 10)
+#define DEPOT_SHARE 64U /* of a limited address space, one part in so many */
+
+bool rf_process_configure(void) {
+  const rf_options *const o = &rf_process.options;
+  bool const done = rf_process_read_options();
+  if (!done && rf_process.ready) {
+    return false;
+  }
+  rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
+  rf_process.report_rejected = o->rejected;
+  rf_process.guard_options = (rf_guard_options){
+      .quarantine = o->quarantine,
+      .fill_alloc = o->fill_alloc,
+      .fill_free = o->fill,
+      .move_below = o->move_below,
+      .stack_depth = o->stack_depth,
+      .depot = &rf_process.depot,
+      .reporter = &rf_process_reporter,
+      .leaks_at_deinit = false,
+  };
+  rf_process_reporter_init();
+  return done;
+}
+
+/* Address space may be scarce, and most of the depot is never touched. */
+static size_t depot_bytes(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur / DEPOT_SHARE >= DEPOT_BYTES) {
+    return DEPOT_BYTES;
+  }
+  return (size_t)limit.rlim_cur / DEPOT_SHARE;
+}
+
+static void open_depot(void) {
+  for (size_t size = depot_bytes(); size >= DEPOT_LEAST; size /= 2) {
+    void *const memory = rf_record_table(size);
+    if (memory != NULL) {
+      (void)rf_stack_depot_init(&rf_process.depot, memory, size);
+      return;
+    }
+  }
+  rf_process.guard_options.stack_depth = 0;
+  rf_process.guard_options.depot = NULL;
+}
+
+void rf_process_init(void) {
+  static rf_futex lock;
+  if (__atomic_load_n(&rf_process.ready, __ATOMIC_ACQUIRE)) {
+    return;
+  }
+  rf_futex_lock(&lock);
+  if (!rf_process.ready) {
+    rf_process.id = getpid();
+    rf_process.start_ns = rf_port_now_ns();
+    (void)rf_process_configure();
+    open_depot();
+    rf_thread_init();
+    __atomic_store_n(&rf_process.ready, true, __ATOMIC_RELEASE);
+  }
+  rf_futex_unlock(&lock);
+}

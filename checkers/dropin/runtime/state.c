@@ -1,0 +1,62 @@
+#define _GNU_SOURCE
+#include "state.h"
+
+#include <ringfence/port.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_STACK_DEPTH 12U
+#define DEFAULT_QUARANTINE ((size_t)4 << 20)
+#define PATH_BYTES 512
+
+rf_process_state rf_process;
+
+/* Copies of the options' paths: the environment is the program's, which may write over it. */
+static char log_path[PATH_BYTES];
+static char trace_path[PATH_BYTES];
+
+static void keep_path(const char **path, size_t length, char *copy) {
+  if (*path != NULL && length < PATH_BYTES) {
+    memcpy(copy, *path, length);
+    *path = copy;
+  }
+}
+
+static void to_standard_error(void *context, const char *text, size_t length) {
+  (void)context;
+  rf_port_log(text, length);
+}
+
+static void leave_mode_asan(rf_options *o, const rf_sink *out) {
+  if (o->mode == RF_MODE_ASAN) {
+    rf_sink_str(out, "ringfence: mode asan is for a program's own allocators: AddressSanitizer has its own malloc; "
+                     "using mode guard\n");
+    o->mode = RF_MODE_GUARD;
+  }
+}
+
+bool rf_process_read_options(void) {
+  static bool done;
+  rf_sink const warnings = {to_standard_error, NULL};
+  rf_options *const o = &rf_process.options;
+  if (done) {
+    return false;
+  }
+  rf_options_default(o);
+  o->mode = RF_MODE_GUARD;
+  o->stack_depth = DEFAULT_STACK_DEPTH;
+  o->quarantine = DEFAULT_QUARANTINE;
+  if (environ == NULL) {
+    return false;
+  }
+  (void)rf_options_load(o, &warnings);
+  leave_mode_asan(o, &warnings);
+  keep_path(&o->log, o->log_length, log_path);
+  keep_path(&o->trace, o->trace_length, trace_path);
+  done = true;
+  return true;
+}
+
+bool rf_process_has_ended(void) {
+  return __atomic_load_n(&rf_process.ended, __ATOMIC_RELAXED);
+}

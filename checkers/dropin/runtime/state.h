@@ -1,0 +1,37 @@
+/* The state of the process: its options, and facts that are fixed at its beginning or at a fork. */
+#ifndef RINGFENCE_DROPIN_STATE_H
+#define RINGFENCE_DROPIN_STATE_H
+
+#include <ringfence/guard.h>
+#include <ringfence/options.h>
+#include <ringfence/reporter.h>
+#include <sys/types.h>
+
+typedef struct rf_process_state {
+  bool ready;            /* may allocate; set last */
+  bool checked;          /* arenas are under guard (modes guard and page); false: the bare heap (off and sample) */
+  bool report_rejected;  /* requests that cannot be served are findings */
+  bool library;          /* preloaded, and not linked into the program */
+  bool forked;           /* a child of fork that did not exec */
+  bool ended;            /* the end has begun; accessed atomically, as are the next two */
+  bool ending;           /* findings no longer end the process at once */
+  uint64_t findings;     /* reported so far */
+  void (*halting)(void); /* called before a finding ends the process; NULL: nothing to do */
+  rf_options options;
+  rf_log_reporter log;
+  rf_guard_options guard_options;
+  rf_stack_depot depot;
+  uint64_t start_ns;
+  pid_t id; /* the process that owns this memory: a child of vfork shares it */
+} rf_process_state;
+
+extern rf_process_state rf_process __attribute__((visibility("hidden")));
+
+/* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet (an
+ * allocation before the C library's own start): the defaults hold until the next call. */
+bool rf_process_read_options(void);
+
+/* True once the end of the process has begun. Any thread. */
+bool rf_process_has_ended(void);
+
+#endif /* RINGFENCE_DROPIN_STATE_H */

@@ -1,0 +1,41 @@
+/* The threads that use the drop-in: their arenas, their stacks, and their end. */
+#ifndef RINGFENCE_DROPIN_THREAD_H
+#define RINGFENCE_DROPIN_THREAD_H
+
+#include "checkers/dropin/os/futex.h"
+
+struct rf_arena;
+
+/* What the drop-in knows of a thread. Lives in the thread's own storage; linked while the thread runs. */
+typedef struct rf_thread {
+  struct rf_arena *arena;  /* bound to; NULL: not yet */
+  struct rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
+  uintptr_t caller; /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
+  bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
+  bool linked;      /* in the list of threads, or was */
+  bool ended;       /* its place in its arena was given up */
+  uint32_t id;      /* the kernel's number */
+  void (*on_end)(void);
+  struct rf_thread *previous;
+  struct rf_thread *next;
+} rf_thread;
+
+extern _Thread_local rf_thread rf_current_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Once per process, before the first thread begins. */
+void rf_thread_init(void);
+
+/* The calling thread was bound to an arena: links it. Has `on_end` called, by the thread itself, when it ends. */
+void rf_thread_begin(void (*on_end)(void));
+
+/* The linked thread `id`, in its own storage; NULL where there is none. Only with the list locked. */
+const rf_thread *rf_thread_find(uint32_t id);
+
+/* Locks the list within `ms` milliseconds. */
+bool rf_thread_lock(unsigned ms);
+void rf_thread_unlock(void);
+
+/* In the child of a fork, with the list locked: it is the only one, and the list is unlocked. */
+void rf_thread_fork_child(void);
+
+#endif /* RINGFENCE_DROPIN_THREAD_H */

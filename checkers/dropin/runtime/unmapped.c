@@ -1,0 +1,140 @@
+#define _GNU_SOURCE /* ucontext's registers */
+#include "unmapped.h"
+
+#include "checkers/dropin/os/region.h"
+#include "checkers/shared/wrapper.h"
+#include "state.h"
+
+#include <signal.h>
+#include <ucontext.h>
+
+#define REMEMBERED 64U
+
+typedef struct unmapped_block {
+  uintptr_t start; /* of the memory; 0: not in use, or being written */
+  size_t size;
+  rf_guard *guard;
+  rf_guard_remains remains;
+} unmapped_block;
+
+static unmapped_block remembered[REMEMBERED];
+static uint32_t noted; /* ever; accessed atomically */
+
+void rf_unmapped_note(rf_guard *guard, const void *block, size_t size) {
+  rf_guard_remains remains;
+  if (!rf_guard_remains_of(guard, block, size, &remains)) {
+    return;
+  }
+  unmapped_block *const place = &remembered[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % REMEMBERED];
+  __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  place->size = size;
+  place->guard = guard;
+  place->remains = remains;
+  __atomic_store_n(&place->start, (uintptr_t)block, __ATOMIC_RELEASE);
+}
+
+/* The last one there: addresses are used again. */
+static const unmapped_block *find(uintptr_t address) {
+  uint32_t const count = __atomic_load_n(&noted, __ATOMIC_RELAXED);
+  for (uint32_t back = 1; back <= REMEMBERED && back <= count; back++) {
+    const unmapped_block *const g = &remembered[(count - back) % REMEMBERED];
+    uintptr_t const start = __atomic_load_n(&g->start, __ATOMIC_ACQUIRE);
+    if (start != 0 && address - start < g->size) {
+      return g;
+    }
+  }
+  return NULL;
+}
+
+bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
+  const unmapped_block *const g = find((uintptr_t)ptr);
+  if (g == NULL || g->remains.ptr != ptr) {
+    return false;
+  }
+  rf_guard_report_remains(g->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
+  return true;
+}
+
+/* ---- What the processor says ---- */
+
+typedef struct machine {
+  rf_access access;
+  rf_origin origin;
+} machine;
+
+#if defined(__x86_64__) || defined(__i386__)
+#define WRITTEN 2 /* in the error code of a page fault */
+#if defined(__x86_64__)
+#define PC REG_RIP
+#define FRAME REG_RBP
+#else
+#define PC REG_EIP
+#define FRAME REG_EBP
+#endif
+static machine machine_of(const ucontext_t *context) {
+  const greg_t *const r = context->uc_mcontext.gregs;
+  return (machine){(r[REG_ERR] & WRITTEN) != 0 ? RF_ACCESS_WRITE : RF_ACCESS_READ,
+                   {NULL, (uintptr_t)r[PC], (const void *)r[FRAME]}};
+}
+#elif defined(__aarch64__)
+static machine machine_of(const ucontext_t *context) {
+  return (machine){RF_ACCESS_UNKNOWN,
+                   {NULL, (uintptr_t)context->uc_mcontext.pc, (const void *)context->uc_mcontext.regs[29]}};
+}
+#else
+static machine machine_of(const ucontext_t *context) {
+  (void)context;
+  return (machine){RF_ACCESS_UNKNOWN, {NULL, 0, NULL}};
+}
+#endif
+
+void rf_unmapped_report(const void *address, const void *context) {
+  const unmapped_block *const g = find((uintptr_t)address);
+  if (g == NULL || rf_region_find((uintptr_t)address) != NULL) {
+    return; /* never ours, or ours again */
+  }
+  machine const m = machine_of(context);
+  rf_guard_report_remains(g->guard, &g->remains, address, m.access, &m.origin);
+}
+
+/* ---- Pointers out of freed blocks ---- */
+
+#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_FILL_FREE)
+#define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
+
+static bool is_fill(uintptr_t word) {
+  return word - FILL_WORD + REACH < 2 * REACH;
+}
+
+/* Where an address is no address at all, the processor does not say which it was. */
+static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *context) {
+#if defined(__x86_64__)
+  for (int i = 0; info->si_code == SI_KERNEL && i < REG_RIP; i++) {
+    uintptr_t const word = (uintptr_t)context->uc_mcontext.gregs[i];
+    if (is_fill(word)) {
+      return word;
+    }
+  }
+#else
+  (void)context;
+#endif
+  return is_fill((uintptr_t)info->si_addr) ? (uintptr_t)info->si_addr : 0;
+}
+
+void rf_unmapped_report_fill(const void *info, const void *context) {
+  uintptr_t const address = fill_in_register(info, context);
+  if (address == 0 || !rf_process.checked) {
+    return;
+  }
+  machine const m = machine_of(context);
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, "malloc",
+                   rf_mode_name(rf_process.options.mode), &m.origin);
+  f.at_access = true;
+  if (f.found.depth != 0) {
+    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  }
+  f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
+  rf_report(rf_process.guard_options.reporter, &f);
+}

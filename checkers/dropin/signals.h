@@ -1,8 +1,0 @@
-/* What happens when a fatal signal ends the process. */
-#ifndef RINGFENCE_DROPIN_SIGNALS_H
-#define RINGFENCE_DROPIN_SIGNALS_H
-
-/* Installs the handlers where the default action is in place. */
-void rf_signals_init(void);
-
-#endif /* RINGFENCE_DROPIN_SIGNALS_H */

@@ -1,0 +1,48 @@
+#include <ringfence/frames.h>
+
+#include <string.h>
+
+static const char *const plumbing_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so", "libc++.so",
+                                               "libc++abi.so",    "ld-linux", "libpthread", "libgcc_s.so"};
+
+static const char *const plumbing_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
+                                                 "free",          "strdup",         "strndup",        "valloc",
+                                                 "memalign",      "posix_memalign", "pvalloc",        "cfree",
+                                                 "aligned_alloc", "operator new",   "operator delete"};
+
+static bool begins(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+static const char *file_name(const char *path) {
+  const char *name = path;
+  for (; *path != '\0'; path++) {
+    name = *path == '/' ? path + 1 : name;
+  }
+  return name;
+}
+
+static bool is_plumbing_module(const char *path) {
+  const char *const name = file_name(path);
+  for (size_t i = 0; i < sizeof plumbing_modules / sizeof plumbing_modules[0]; i++) {
+    if (begins(name, plumbing_modules[i])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_plumbing_function(const char *name) {
+  for (size_t i = 0; i < sizeof plumbing_functions / sizeof plumbing_functions[0]; i++) {
+    size_t const length = strlen(plumbing_functions[i]);
+    /* "operator new(unsigned long)", but not "free_list". */
+    if (begins(name, plumbing_functions[i]) && strchr("([", name[length]) != NULL) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool rf_frame_is_plumbing(const char *module, const char *function) {
+  return (module != NULL && is_plumbing_module(module)) || (function != NULL && is_plumbing_function(function));
+}

@@ -1,0 +1,52 @@
+/* Which module (executable or shared library) a return address is in, and where in it: read from the process's map and
+ * from the modules' own headers in memory, without allocating and without the dynamic linker's locks. Internal to
+ * checkers/. On systems without /proc/self/maps nothing is found. */
+#ifndef RINGFENCE_MODULES_H
+#define RINGFENCE_MODULES_H
+
+#include <ringfence/frames.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How many modules one finding can name, and bytes for their paths and for a function's name: none on bare targets. */
+#if defined(__unix__) || defined(__APPLE__)
+#define RF_MODULES 16
+#define RF_MODULES_TEXT 2048
+#define RF_MODULES_FUNCTION 256
+#else
+#define RF_MODULES 1
+#define RF_MODULES_TEXT 1
+#define RF_MODULES_FUNCTION 1
+#endif
+#define RF_BUILD_ID_BYTES 20
+
+typedef struct rf_module {
+  uintptr_t start; /* of the executable mapping */
+  uintptr_t end;
+  uintptr_t bias; /* what is added to an address in the ELF file */
+  uint16_t path;  /* where in `text` */
+  char build_id[2 * RF_BUILD_ID_BYTES + 1];
+} rf_module;
+
+typedef struct rf_modules {
+  unsigned count;
+  rf_module modules[RF_MODULES];
+  size_t used;
+  char text[RF_MODULES_TEXT];         /* paths, each ended by a NUL */
+  char function[RF_MODULES_FUNCTION]; /* of the frame named last */
+} rf_modules;
+
+/* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
+
+/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset and, if `functions`, what the
+ * module's symbol table says. */
+rf_namer rf_modules_namer(rf_modules *modules, bool functions);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_MODULES_H */

@@ -1,0 +1,193 @@
+#include "modules.h"
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include "host.h"
+#include "maps.h"
+#include "symbols.h"
+
+/* ---- A module's own headers ---- */
+
+typedef ElfW(Ehdr) elf_header;
+typedef ElfW(Phdr) program_header;
+typedef ElfW(Nhdr) note_header;
+
+/* The program headers of the module whose file begins at `base`; NULL where there are none to be read. */
+static const program_header *program_headers(uintptr_t base, unsigned *count) {
+  const elf_header *const elf = (const elf_header *)base;
+  if (!rf_host_readable(elf, sizeof *elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+      elf->e_phentsize != sizeof(program_header)) {
+    return NULL;
+  }
+  const program_header *const headers = (const program_header *)(base + elf->e_phoff);
+  *count = elf->e_phnum;
+  return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
+}
+
+static void hex_text(char *out, const unsigned char *bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    *out++ = "0123456789abcdef"[bytes[i] >> 4];
+    *out++ = "0123456789abcdef"[bytes[i] & 15];
+  }
+  *out = '\0';
+}
+
+static size_t padded(size_t size) {
+  return (size + 3) & ~(size_t)3;
+}
+
+static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
+  if (!rf_host_readable((const void *)notes, size)) {
+    return;
+  }
+  while (size >= sizeof(note_header)) {
+    const note_header *const note = (const note_header *)notes;
+    const unsigned char *const name = (const unsigned char *)(note + 1);
+    size_t const name_size = padded(note->n_namesz);
+    size_t const whole = sizeof *note + name_size + padded(note->n_descsz);
+    if (name_size > size || whole > size) {
+      return;
+    }
+    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0) {
+      hex_text(m->build_id, name + name_size, note->n_descsz < RF_BUILD_ID_BYTES ? note->n_descsz : RF_BUILD_ID_BYTES);
+      return;
+    }
+    notes += whole;
+    size -= whole;
+  }
+}
+
+/* The first loaded segment tells where the file's addresses begin. */
+static void read_headers(rf_module *m, uintptr_t base) {
+  unsigned count = 0;
+  const program_header *const headers = program_headers(base, &count);
+  m->bias = base;
+  m->build_id[0] = '\0';
+  if (headers == NULL) {
+    return;
+  }
+  for (unsigned i = 0; i < count; i++) {
+    if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
+      m->bias = base - headers[i].p_vaddr;
+    }
+  }
+  for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
+    if (headers[i].p_type == PT_NOTE) {
+      read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);
+    }
+  }
+}
+
+/* ---- The map ---- */
+
+typedef struct search {
+  rf_modules *modules;
+  const rf_trace *const *traces;
+  unsigned count;
+  uintptr_t base; /* of the file whose mappings are being visited */
+  char name[1024];
+  size_t name_length;
+} search;
+
+static bool has_frame_in(const rf_trace *t, const rf_map *map) {
+  for (unsigned i = 0; i < t->depth; i++) {
+    if (t->frames[i] > map->start && t->frames[i] <= map->end) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool wanted(const search *s, const rf_map *map) {
+  for (unsigned i = 0; i < s->count && map->executable; i++) {
+    if (has_frame_in(s->traces[i], map)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void add(search *s, const rf_map *map) {
+  rf_modules *const modules = s->modules;
+  size_t const room = sizeof modules->text - modules->used;
+  if (modules->count == RF_MODULES || s->name_length + 1 > room) {
+    return;
+  }
+  rf_module *const m = &modules->modules[modules->count++];
+  m->start = map->start;
+  m->end = map->end;
+  m->path = (uint16_t)modules->used;
+  memcpy(modules->text + modules->used, s->name, s->name_length);
+  modules->text[modules->used + s->name_length] = '\0';
+  modules->used += s->name_length + 1;
+  read_headers(m, s->base);
+}
+
+static bool visit(const rf_map *map, void *context) {
+  search *const s = (search *)context;
+  bool const same = map->name_length == s->name_length && memcmp(map->name, s->name, s->name_length) == 0;
+  if (!same && map->name_length <= sizeof s->name) {
+    memcpy(s->name, map->name, map->name_length);
+    s->name_length = map->name_length;
+    s->base = map->start;
+  } else if (map->file_offset == 0) {
+    s->base = map->start;
+  }
+  if (wanted(s, map)) {
+    add(s, map);
+  }
+  return true;
+}
+
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
+  search s;
+  modules->count = 0;
+  modules->used = 0;
+  s.modules = modules;
+  s.traces = traces;
+  s.count = count;
+  s.base = 0;
+  s.name_length = 0;
+  (void)rf_maps_each(visit, &s);
+}
+
+/* ---- Names ---- */
+
+static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
+  for (unsigned i = 0; i < modules->count; i++) {
+    if (pc > modules->modules[i].start && pc <= modules->modules[i].end) {
+      return &modules->modules[i];
+    }
+  }
+  return NULL;
+}
+
+static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  const rf_modules *const modules = (const rf_modules *)context;
+  const rf_module *const m = inlined == 0 ? module_of(modules, pc) : NULL;
+  if (m == NULL) {
+    return false;
+  }
+  memset(out, 0, sizeof *out);
+  out->module = modules->text + m->path;
+  out->build_id = m->build_id[0] != '\0' ? m->build_id : NULL;
+  out->offset = pc - m->bias;
+  return true;
+}
+
+static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  rf_modules *const modules = (rf_modules *)context;
+  if (!name_place(context, pc, inlined, out)) {
+    return false;
+  }
+  if (rf_symbols_function(out->module, out->offset - 1, modules->function, sizeof modules->function)) {
+    out->function = modules->function;
+  }
+  return true;
+}
+
+rf_namer rf_modules_namer(rf_modules *modules, bool functions) {
+  return (rf_namer){functions ? name_function : name_place, modules};
+}

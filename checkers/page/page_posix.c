@@ -1,0 +1,213 @@
+/* The system below the page store: POSIX. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "page_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "checkers/os/uncancelled.h"
+
+/* ---- Pages ---- */
+
+size_t rf_page_size(void) {
+  static size_t cached;
+  size_t size = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+  if (size == 0) {
+    long const told = sysconf(_SC_PAGESIZE);
+    size = told > 0 ? (size_t)told : 0;
+    __atomic_store_n(&cached, size, __ATOMIC_RELAXED);
+  }
+  return size;
+}
+
+/* MAP_NORESERVE: what is never opened must not count, and pages that come and go must not make mappings that differ from
+ * their neighbours and cannot be joined to them. */
+static void *map(void *at, size_t size, int protection, int more) {
+  int const saved = errno;
+  void *const p = mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | more, -1, 0);
+  errno = saved;
+  return p == MAP_FAILED ? NULL : p;
+}
+
+/* All of them side by side, a good way below where the system puts mappings: rf_page_may_be is then false for nearly all that is
+ * not here. An address is only a wish, and what comes instead of it will do. */
+#if UINTPTR_MAX > UINT32_MAX
+#define APART ((uintptr_t)1 << 40)
+
+static uintptr_t lowest; /* of them; 0: none yet; accessed atomically */
+
+static void *map_below(uintptr_t end, size_t size) {
+  uintptr_t const wish = end > size ? (end - size) & ~(uintptr_t)(rf_page_size() - 1) : 0;
+  void *const p = map((void *)wish, size, PROT_NONE, 0);
+  if (p != NULL && (uintptr_t)p < end) {
+    __atomic_store_n(&lowest, (uintptr_t)p, __ATOMIC_RELAXED);
+  }
+  return p;
+}
+
+void *rf_page_reserve(size_t size) {
+  uintptr_t const end = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+  if (end != 0) {
+    return map_below(end, size);
+  }
+  void *const near = map(NULL, size, PROT_NONE, 0);
+  void *const p = near != NULL && (uintptr_t)near > 2 * APART ? map_below((uintptr_t)near - APART, size) : NULL;
+  if (p == NULL) {
+    return near;
+  }
+  rf_page_release(near, size);
+  return p;
+}
+#else
+void *rf_page_reserve(size_t size) {
+  return map(NULL, size, PROT_NONE, 0);
+}
+#endif
+
+void *rf_page_records(size_t size) {
+  return map(NULL, size, PROT_READ | PROT_WRITE, 0);
+}
+
+void rf_page_release(void *start, size_t size) {
+  int const saved = errno;
+  if (start != NULL) {
+    (void)munmap(start, size);
+  }
+  errno = saved;
+}
+
+bool rf_page_open(void *start, size_t size) {
+  int const saved = errno;
+  bool const opened = mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+  errno = saved;
+  return opened;
+}
+
+/* A fresh mapping in place of the old one joins those beside it. Where the kernel has none left, protection must do. */
+void rf_page_close(void *start, size_t size) {
+  int const saved = errno;
+  if (map(start, size, PROT_NONE, MAP_FIXED) == NULL) {
+    (void)mprotect(start, size, PROT_NONE);
+    (void)madvise(start, size, MADV_DONTNEED);
+  }
+  errno = saved;
+}
+
+void rf_page_shut(void *start, size_t size) {
+  int const saved = errno;
+  if (mprotect(start, size, PROT_NONE) != 0) {
+    rf_page_close(start, size);
+  }
+  errno = saved;
+}
+
+/* ---- Mappings ---- */
+
+#if defined(__linux__)
+
+typedef void (*reader)(const char *text, size_t size, void *context);
+
+static bool read_file(const char *path, reader read_part, void *context) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  int const file = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = 0;
+  if (file >= 0) {
+    char buffer[4096];
+    while ((got = read(file, buffer, sizeof buffer)) > 0) {
+      read_part(buffer, (size_t)got, context);
+    }
+    (void)close(file);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+  return file >= 0 && got == 0;
+}
+
+static void add_digits(const char *text, size_t size, void *context) {
+  size_t *const number = (size_t *)context;
+  for (size_t i = 0; i < size && text[i] >= '0' && text[i] <= '9'; i++) {
+    *number = *number * 10 + (size_t)(text[i] - '0');
+  }
+}
+
+static void count_lines(const char *text, size_t size, void *context) {
+  size_t *const lines = (size_t *)context;
+  for (size_t i = 0; i < size; i++) {
+    *lines += text[i] == '\n' ? 1 : 0;
+  }
+}
+
+size_t rf_page_map_limit(void) {
+  size_t limit = 0;
+  return read_file("/proc/sys/vm/max_map_count", add_digits, &limit) && limit != 0 ? limit : SIZE_MAX;
+}
+
+size_t rf_page_map_count(void) {
+  size_t lines = 0;
+  (void)read_file("/proc/self/maps", count_lines, &lines);
+  return lines;
+}
+
+#else
+
+size_t rf_page_map_limit(void) {
+  return SIZE_MAX;
+}
+
+size_t rf_page_map_count(void) {
+  return 0;
+}
+
+#endif
+
+/* ---- Locks ---- */
+
+_Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
+
+/* Signals that the processor raises are not held back: one that cannot be delivered ends the process. */
+static void hold_back(sigset_t *before) {
+  sigset_t all;
+  (void)sigfillset(&all);
+  (void)sigdelset(&all, SIGSEGV);
+  (void)sigdelset(&all, SIGBUS);
+  (void)sigdelset(&all, SIGFPE);
+  (void)sigdelset(&all, SIGILL);
+  (void)sigdelset(&all, SIGTRAP);
+  (void)sigdelset(&all, SIGABRT);
+  (void)pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {
+  sigset_t before;
+  hold_back(&before);
+  memcpy(mask, &before, sizeof before);
+  rf_mutex_lock(mutex);
+}
+
+void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
+  sigset_t before;
+  memcpy(&before, mask, sizeof before);
+  rf_mutex_unlock(mutex);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* ---- Fork ---- */
+
+static void registered(void) {
+  (void)pthread_atfork(rf_page_lock_all, rf_page_unlock_all, rf_page_unlock_all);
+}
+
+void rf_page_fork_register(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, registered);
+}
+
+const char *rf_page_store_why_not(void) {
+  return NULL;
+}

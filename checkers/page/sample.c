@@ -1,0 +1,536 @@
+/* rf_sample: the decorator over the page store with a fixed number of slots. */
+#include <ringfence/sample.h>
+
+#include <string.h>
+
+#include "checkers/os/host.h"
+#include "checkers/os/stack_walk.h"
+#include "checkers/shared/wrapper.h"
+#include "page_store.h"
+#include "sample_pick.h"
+
+static const rf_allocator_ops sample_ops;
+
+static rf_sample *self_of(rf_allocator *self) {
+  return (rf_sample *)self;
+}
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define RARE __attribute__((noinline)) /* kept out of the common paths, which are to need no registers for it */
+
+/* ---- What a thread has to itself ---- */
+
+#define PICKS 4U /* countdowns kept, for as many objects; more of them draw anew now and then */
+
+typedef struct thread_pick {
+  uint32_t number; /* of the object; 0: none */
+  rf_sample_pick pick;
+} thread_pick;
+
+typedef struct thread_state {
+  /* The last call that went straight to an inner allocator: whose, and from where. What is refused there becomes a finding
+   * from this, so that the call itself needs no scope. */
+  rf_sample *sample;
+  uintptr_t caller;
+  const void *ptr;
+  thread_pick now;         /* of the object that allocated last */
+  thread_pick kept[PICKS]; /* of others; that one's is out of date */
+} thread_state;
+
+/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
+#if defined(__unix__) && __STDC_HOSTED__
+static __thread thread_state mine __attribute__((tls_model("initial-exec")));
+#elif defined(__APPLE__)
+static __thread thread_state mine;
+#else
+static thread_state mine;
+#endif
+
+/* ---- Picking ---- */
+
+static void begin_pick(rf_sample *sample) {
+  uint32_t const ordinal = __atomic_fetch_add(&sample->threads, 1, __ATOMIC_RELAXED);
+  mine.now.number = sample->number;
+  mine.now.pick.left = 0;
+  rf_sample_seed(&mine.now.pick, sample->options.seed + ordinal);
+}
+
+static void change_pick(rf_sample *sample) {
+  mine.kept[mine.now.number % PICKS] = mine.now;
+  mine.now = mine.kept[sample->number % PICKS];
+  if (mine.now.number != sample->number) {
+    begin_pick(sample);
+  }
+}
+
+/* False, and nothing counted, where the countdown is at its end or not this object's. */
+static inline bool count_down(const rf_sample *sample) {
+  if (UNLIKELY(mine.now.number != sample->number || mine.now.pick.left <= 1)) {
+    return false;
+  }
+  mine.now.pick.left--;
+  return true;
+}
+
+/* Where count_down did not. */
+static bool is_due(rf_sample *sample) {
+  if (mine.now.number != sample->number) {
+    change_pick(sample);
+  }
+  return rf_sample_due(&mine.now.pick, sample->options.rate);
+}
+
+/* ---- Findings that are not the store's ---- */
+
+/* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the common case they
+ * are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is in place of theirs. */
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+#define RF_ORIGIN_APART(site, caller)                                                                                  \
+  ((rf_origin){(site), (caller),                                                                                       \
+               CALLER == (caller) ? __builtin_frame_address(0) : *(const void *const *)__builtin_frame_address(0)})
+
+/* What the inner allocator refused becomes a finding. */
+static void report_refusal(const rf_sample *sample, const rf_fault *fault, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin_refused(&f, fault, sample->inner->ops->name, "sample", origin);
+  rf_report(sample->options.reporter, &f);
+}
+
+static void call_end(const rf_sample *sample, rf_inner_call *c, const rf_origin *origin) {
+  if (rf_inner_call_end(c)) {
+    report_refusal(sample, &c->fault, origin);
+  }
+}
+
+/* The same without a scope, for a call that ends in the inner allocator's. */
+static inline void note_call(rf_sample *sample, const void *ptr, uintptr_t caller) {
+  mine.sample = sample;
+  mine.caller = caller;
+  mine.ptr = ptr;
+}
+
+/* Allocators have others in them of which nobody knows, but these are handed the same pointer. */
+static bool is_of_call(const rf_sample *sample, const rf_fault *fault) {
+  rf_allocator *below = sample->inner;
+  while (below != NULL && below != fault->allocator) {
+    below = rf_inner(below);
+  }
+  return below == fault->allocator || fault->ptr == mine.ptr;
+}
+
+/* True where the call that was noted is still under way, and so the fault its own. */
+static bool take_fault(const rf_fault *fault) {
+  const rf_sample *const sample = mine.sample;
+  rf_origin origin = {fault->site, mine.caller, NULL};
+  if (sample == NULL || !rf_page_store_is_of(sample) || !is_of_call(sample, fault) ||
+      !rf_stack_returns_to(origin.caller, &origin.frame)) {
+    return false;
+  }
+  report_refusal(sample, fault, &origin);
+  return true;
+}
+
+/* ---- Sampled blocks ---- */
+
+static inline bool has_pages(const rf_sample *sample, const void *ptr) {
+  return (uintptr_t)ptr - sample->start < sample->bytes;
+}
+
+/* What stands for a sampled block may lie where the program had a block before: a pointer to that one, which is stale, must
+ * not free this one. */
+static inline bool may_stand_for_a_block(const rf_sample *sample, const void *ptr) {
+  rf_page_companions const standing = {sample->standing, sample->standing_mask};
+  return rf_page_may_be_companion(&standing, ptr);
+}
+
+static bool stands_for_a_block(const rf_sample *sample, const void *ptr) {
+  rf_page_block block;
+  return rf_page_store_companion(sample->store, ptr, &block);
+}
+
+/* False for nearly all that is the inner allocator's affair alone. */
+static inline bool is_apart(const rf_sample *sample, const void *ptr) {
+  return UNLIKELY(rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr));
+}
+
+/* Pages for the block at `inner`, or that block itself. */
+static void *put_on_pages(const rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
+  rf_page_request const request = {.size = size, .align = align, .companion = inner};
+  void *const p = rf_page_store_alloc(sample->store, &request, origin);
+  return p != NULL ? p : inner;
+}
+
+static rf_status take_off_pages(const rf_sample *sample, void *ptr, const rf_origin *origin, rf_page_block *freed) {
+  return rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
+}
+
+RARE static void *alloc_apart(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+  bool const due = is_due(sample);
+  void *const p = sample->inner->ops->alloc(sample->inner, size, align, site);
+  return due && p != NULL ? put_on_pages(sample, p, size, align, &origin) : p;
+}
+
+static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  if (UNLIKELY(!count_down(sample))) {
+    return alloc_apart(sample, size, align, site, CALLER);
+  }
+  return sample->inner->ops->alloc(sample->inner, size, align, site);
+}
+
+static rf_status report_standing(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, ptr, sample->inner->ops->name, "sample", origin);
+  f.detail = "the block was freed or moved, and its memory now stands for a sampled block";
+  rf_report(sample->options.reporter, &f);
+  return RF_ERR_NOT_ALLOCATED;
+}
+
+/* What is not on pages of ours, and yet not to be looked at by the allocator below: blocks on pages of another one's, and
+ * what stands for sampled blocks. RF_OK where there is nothing against it. */
+static rf_status refuse_others(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
+  rf_status status = RF_OK;
+  if (rf_page_may_be(ptr)) {
+    status = rf_page_store_refuse_others(sample->store, ptr, origin);
+  }
+  if (status == RF_OK && stands_for_a_block(sample, ptr)) {
+    status = report_standing(sample, ptr, origin);
+  }
+  return status;
+}
+
+static rf_status free_inner(const rf_sample *sample, void *ptr, const rf_origin *origin) {
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
+  rf_status const status = sample->inner->ops->free(sample->inner, ptr, origin->site);
+  call_end(sample, &c, origin);
+  return status;
+}
+
+static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origin *origin) {
+  rf_page_block freed;
+  rf_status const status = take_off_pages(sample, ptr, origin, &freed);
+  return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
+}
+
+RARE static rf_status free_apart(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+  if (has_pages(sample, ptr)) {
+    return free_sampled(sample, ptr, &origin);
+  }
+  rf_status const status = refuse_others(sample, ptr, &origin);
+  return status != RF_OK ? status : free_inner(sample, ptr, &origin);
+}
+
+static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  if (is_apart(sample, ptr)) {
+    return free_apart(sample, ptr, site, CALLER);
+  }
+  note_call(sample, ptr, CALLER);
+  return sample->inner->ops->free(sample->inner, ptr, site);
+}
+
+/* ---- Realloc ---- */
+
+/* What can fail comes first, and can be undone. */
+static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
+  rf_page_block block;
+  if (!rf_page_store_find(sample->store, ptr, &block)) {
+    return rf_page_store_refuse(sample->store, ptr, origin);
+  }
+  if (size <= block.size) {
+    rf_status const shrunk = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
+  }
+  rf_status status = rf_page_store_resize(sample->store, ptr, size, origin);
+  if (status == RF_OK) {
+    status = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    if (status != RF_OK) {
+      (void)rf_page_store_resize(sample->store, ptr, block.size, origin);
+    }
+  }
+  return status;
+}
+
+static void *realloc_inner(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_origin *origin) {
+  rf_inner_call c;
+  rf_inner_call_begin(&c);
+  void *const p = rf_realloc_at(sample->inner, ptr, size, align, origin->site);
+  call_end(sample, &c, origin);
+  return p;
+}
+
+/* A sampled block moves: to other pages if it is their turn, else to what stood for it. It stays where it is aligned and that
+ * one is not, which could cost memory that is not there. */
+static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t align, bool due,
+                             const rf_origin *origin) {
+  rf_page_block block;
+  if (!rf_page_store_find(sample->store, ptr, &block)) {
+    (void)rf_page_store_refuse(sample->store, ptr, origin);
+    return NULL;
+  }
+  bool const only_here = rf_is_aligned(ptr, align) && !rf_is_aligned(block.companion, align);
+  if (only_here && resize_sampled(sample, ptr, size, origin) == RF_OK) {
+    return ptr;
+  }
+  /* What stood for it is given up in there, and may at once be another thread's. */
+  rf_page_store_set_companion(sample->store, ptr, NULL);
+  void *const inner = realloc_inner(sample, block.companion, size, align, origin);
+  if (inner == NULL) {
+    rf_page_store_set_companion(sample->store, ptr, block.companion);
+    return NULL;
+  }
+  void *const moved = due ? put_on_pages(sample, inner, size, align, origin) : inner;
+  memcpy(moved, ptr, block.size < size ? block.size : size);
+  (void)take_off_pages(sample, ptr, origin, &block);
+  return moved;
+}
+
+RARE static void *realloc_apart(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
+                                uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+  bool const due = !count_down(sample) && is_due(sample);
+  if (has_pages(sample, ptr)) {
+    return realloc_sampled(sample, ptr, size, align, due, &origin);
+  }
+  if (refuse_others(sample, ptr, &origin) != RF_OK) {
+    return NULL;
+  }
+  void *const p = realloc_inner(sample, ptr, size, align, &origin);
+  if (p == NULL || !due) {
+    return p;
+  }
+  void *const sampled = put_on_pages(sample, p, size, align, &origin);
+  if (sampled != p) {
+    memcpy(sampled, p, size);
+  }
+  return sampled;
+}
+
+static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_allocator *const inner = sample->inner;
+  if (is_apart(sample, ptr) || UNLIKELY(!count_down(sample))) {
+    return realloc_apart(sample, ptr, size, align, site, CALLER);
+  }
+  note_call(sample, ptr, CALLER);
+  return LIKELY(inner->ops->realloc != NULL) ? inner->ops->realloc(inner, ptr, size, align, site)
+                                             : rf_realloc_at(inner, ptr, size, align, site);
+}
+
+static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  rf_inner_call c;
+  if (has_pages(sample, ptr)) {
+    return resize_sampled(sample, ptr, size, &origin);
+  }
+  rf_status const refused = refuse_others(sample, ptr, &origin);
+  if (refused != RF_OK) {
+    return refused;
+  }
+  rf_inner_call_begin(&c);
+  rf_status const status = rf_resize_at(sample->inner, ptr, size, site);
+  call_end(sample, &c, &origin);
+  return status;
+}
+
+/* ---- The rest ---- */
+
+static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
+  rf_sample *const sample = self_of(self);
+  rf_page_block block;
+  if (has_pages(sample, ptr)) {
+    return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
+  }
+  return stands_for_a_block(sample, ptr) ? 0 : rf_usable_size(sample->inner, ptr);
+}
+
+static bool sample_owns(rf_allocator *self, const void *ptr) {
+  const rf_sample *const sample = self_of(self);
+  return has_pages(sample, ptr) || rf_owns(sample->inner, ptr);
+}
+
+typedef struct walk {
+  rf_sample *sample;
+  rf_walk_fn visit;
+  void *context;
+} walk;
+
+/* What stands for a sampled block is shown as that block. */
+static bool visit_inner(const rf_block *block, void *context) {
+  const walk *const w = (const walk *)context;
+  rf_block shown = *block;
+  rf_page_block sampled;
+  if (block->used && rf_page_store_companion(w->sample->store, block->ptr, &sampled)) {
+    shown.ptr = sampled.ptr;
+    shown.overhead += block->size - sampled.size;
+    shown.size = sampled.size;
+  }
+  return w->visit(&shown, w->context);
+}
+
+static rf_status sample_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_sample *const sample = self_of(self);
+  walk w = {sample, visit, context};
+  return rf_walk(sample->inner, visit_inner, &w);
+}
+
+static rf_status sample_check(rf_allocator *self, rf_fault *where) {
+  rf_sample *const sample = self_of(self);
+  if (rf_page_store_damaged(sample->store, where)) {
+    where->allocator = self;
+    return RF_ERR_CORRUPT;
+  }
+  return rf_check(sample->inner, where);
+}
+
+static void sample_stats(rf_allocator *self, rf_stats *out) {
+  rf_stats_get(self_of(self)->inner, out);
+}
+
+static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_sample *const sample = self_of(self);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  rf_finding f;
+  rf_finding_begin_rejected(&f, why, size, detail, sample->inner->ops->name, "sample", &origin);
+  rf_report(sample->options.reporter, &f);
+  (void)rf_reject_at(sample->inner, why, size, detail, site);
+}
+
+static rf_allocator *sample_inner(rf_allocator *self) {
+  return self_of(self)->inner;
+}
+
+bool rf_sample_has(rf_sample *sample, const void *ptr) {
+  rf_page_block block;
+  return has_pages(sample, ptr) && rf_page_store_find(sample->store, ptr, &block);
+}
+
+size_t rf_sample_sweep(rf_sample *sample) {
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
+  return rf_page_store_sweep(sample->store, 0, &origin);
+}
+
+/* ---- Beginning and end ---- */
+
+static rf_status open_store(rf_sample *sample) {
+  const rf_sample_options *const o = &sample->options;
+  rf_page_store_options const store = {
+      .allocator = sample->inner->ops->name,
+      .mode = "sample",
+      .reporter = o->reporter,
+      .depot = o->depot,
+      .stack_depth = o->stack_depth,
+      .side = o->side,
+      .quarantine = SIZE_MAX,
+      .fill_alloc = 0,
+      .slots = o->slots,
+      .largest = o->largest,
+      .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
+      .otherwise = "further ones are not sampled",
+      .owner = sample,
+      .companions = true,
+  };
+  uintptr_t end;
+  sample->store = rf_page_store_open(&store);
+  if (sample->store == NULL || !rf_page_store_reserve(sample->store) ||
+      !rf_page_store_space(sample->store, 0, &sample->start, &end)) {
+    return RF_ERR_NO_MEMORY;
+  }
+  sample->bytes = end - sample->start;
+  rf_page_companions const companions = rf_page_store_companions(sample->store);
+  sample->standing = companions.tags;
+  sample->standing_mask = companions.mask;
+  return RF_OK;
+}
+
+rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {
+  static uint32_t numbers;
+  static rf_fault_filter filter = {take_fault, NULL};
+  if (sample == NULL || inner == NULL ||
+      (options != NULL && (options->rate == 0 || options->rate > RF_SAMPLE_RATE_MOST || options->slots == 0))) {
+    return RF_ERR_INVALID;
+  }
+  if (rf_page_store_why_not() != NULL) {
+    return RF_ERR_UNSUPPORTED;
+  }
+  memset(sample, 0, sizeof *sample);
+  sample->inner = inner;
+  if (options != NULL) {
+    sample->options = *options;
+  } else {
+    rf_sample_options_default(&sample->options);
+  }
+  if (sample->options.reporter == NULL) {
+    sample->options.reporter = rf_reporter_plain();
+  }
+  if (sample->options.seed == 0) {
+    sample->options.seed = rf_host_secret();
+  }
+  sample->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
+  rf_status const status = open_store(sample);
+  if (status != RF_OK) {
+    return status;
+  }
+  rf_page_fork_register();
+  rf_fault_filter_add(&filter);
+  sample->base.ops = &sample_ops;
+  return RF_OK;
+}
+
+static bool give_back(const rf_page_block *block, void *context) {
+  rf_sample *const sample = (rf_sample *)context;
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
+  (void)free_inner(sample, block->companion, &origin);
+  return true;
+}
+
+/* ---- After the end ---- */
+
+static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_sample *const sample = self_of(self);
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_ENDED, RF_ACCESS_UNKNOWN, ptr, sample->inner->ops->name, "sample", origin);
+  rf_report(sample->options.reporter, &f);
+}
+
+static const rf_ended_ops ended_ops = {
+    .ops =
+        {
+            .name = "sample",
+            .alloc = rf_ended_alloc,
+            .free = rf_ended_free,
+            .realloc = rf_ended_realloc,
+            .stats = sample_stats,
+            .inner = sample_inner,
+        },
+    .report = report_ended,
+};
+
+static void sample_deinit(rf_allocator *self) {
+  rf_sample *const sample = self_of(self);
+  (void)rf_sample_sweep(sample);
+  rf_page_store_each(sample->store, give_back, sample);
+  rf_page_store_close(sample->store);
+  sample->base.ops = &ended_ops.ops;
+}
+
+static const rf_allocator_ops sample_ops = {
+    .name = "sample",
+    .alloc = sample_alloc,
+    .free = sample_free,
+    .realloc = sample_realloc,
+    .resize = sample_resize,
+    .usable_size = sample_usable_size,
+    .owns = sample_owns,
+    .walk = sample_walk,
+    .check = sample_check,
+    .stats = sample_stats,
+    .reject = sample_reject,
+    .inner = sample_inner,
+    .deinit = sample_deinit,
+};

@@ -1,0 +1,157 @@
+#include <ringfence/finding.h>
+
+#include <ringfence/port.h>
+#include <string.h>
+
+#include "checkers/os/host.h"
+
+typedef struct bug_facts {
+  const char *name;
+  unsigned cwe;
+  unsigned cwe_read; /* where a read has one of its own */
+} bug_facts;
+
+static const bug_facts facts[RF_BUG_COUNT] = {
+    [RF_BUG_BUFFER_OVERFLOW] = {"heap-buffer-overflow", 122, 126},
+    [RF_BUG_BUFFER_UNDERFLOW] = {"heap-buffer-underflow", 124, 127},
+    [RF_BUG_USE_AFTER_FREE] = {"heap-use-after-free", 416, 416},
+    [RF_BUG_DOUBLE_FREE] = {"double-free", 415, 415},
+    [RF_BUG_BAD_FREE] = {"bad-free", 590, 590},
+    [RF_BUG_DEALLOC_MISMATCH] = {"alloc-dealloc-mismatch", 762, 762},
+    [RF_BUG_SIZE_MISMATCH] = {"new-delete-type-mismatch", 762, 762},
+    [RF_BUG_LEAK] = {"memory-leak", 401, 401},
+    [RF_BUG_METADATA] = {"metadata-corruption", 123, 123},
+    [RF_BUG_SIZE_TOO_BIG] = {"allocation-size-too-big", 190, 190},
+    [RF_BUG_CALLOC_OVERFLOW] = {"calloc-overflow", 190, 190},
+    [RF_BUG_BAD_ALIGNMENT] = {"invalid-allocation-alignment", 190, 190},
+    [RF_BUG_ENDED] = {"use-after-deinit", 672, 672},
+    [RF_BUG_STALE_HANDLE] = {"stale-handle", 825, 825},
+    [RF_BUG_BAD_HANDLE] = {"bad-handle", 763, 763},
+    [RF_BUG_USE_AFTER_MOVE] = {"use-after-move", 825, 825},
+    [RF_BUG_UNLOCK] = {"unlock-without-lock", 832, 832},
+    [RF_BUG_FREE_LOCKED] = {"free-while-locked", 826, 826},
+    [RF_BUG_REENTRY] = {"reentrant-call", 1265, 1265},
+};
+
+static bool known(rf_bug bug) {
+  return (unsigned)bug < RF_BUG_COUNT;
+}
+
+const char *rf_bug_name(rf_bug bug) {
+  return known(bug) ? facts[bug].name : "unknown-bug";
+}
+
+bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug) {
+  for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
+    if (strlen(facts[i].name) == length && memcmp(facts[i].name, name, length) == 0) {
+      *bug = (rf_bug)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+unsigned rf_bug_cwe(rf_bug bug, rf_access access) {
+  if (!known(bug)) {
+    return 0;
+  }
+  return access == RF_ACCESS_READ ? facts[bug].cwe_read : facts[bug].cwe;
+}
+
+char rf_byte_letter(unsigned byte_class) {
+  static const char letters[] = {
+      [RF_BYTE_OTHER] = '.', [RF_BYTE_HEADER] = 'h', [RF_BYTE_GUARD] = 'g',
+      [RF_BYTE_USER] = 'u',  [RF_BYTE_FREED] = 'f',  [RF_BYTE_BAD] = '!',
+  };
+  if (byte_class >= sizeof letters) {
+    return '?';
+  }
+  return letters[byte_class];
+}
+
+const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
+  if (f->offset < 0) {
+    *distance = (size_t)0 - (size_t)f->offset;
+    return "before";
+  }
+  if ((size_t)f->offset < f->size) {
+    *distance = (size_t)f->offset;
+    return "inside";
+  }
+  *distance = (size_t)f->offset - f->size;
+  return "after";
+}
+
+const rf_trace *rf_finding_place(const rf_finding *f) {
+  bool const has_allocation = f->allocated.site != NULL || f->allocated.depth != 0;
+  if (f->at_access) {
+    return &f->found;
+  }
+  switch (f->bug) {
+  case RF_BUG_BUFFER_OVERFLOW:
+  case RF_BUG_BUFFER_UNDERFLOW:
+  case RF_BUG_USE_AFTER_FREE:
+  case RF_BUG_USE_AFTER_MOVE:
+  case RF_BUG_LEAK:
+  case RF_BUG_METADATA:
+    return has_allocation ? &f->allocated : &f->found;
+  default:
+    return &f->found;
+  }
+}
+
+/* ---- Key: FNV-1a over what tells two bugs apart ---- */
+
+#define KEY_FRAMES 3U
+
+static uint64_t mix(uint64_t key, const void *data, size_t size) {
+  const unsigned char *const bytes = (const unsigned char *)data;
+  for (size_t i = 0; i < size; i++) {
+    key = (key ^ bytes[i]) * 0x100000001B3U;
+  }
+  return key;
+}
+
+static uint64_t mix_text(uint64_t key, const char *text) {
+  return text != NULL ? mix(key, text, strlen(text) + 1) : mix(key, "", 1);
+}
+
+static uint64_t mix_trace(uint64_t key, const rf_trace *trace) {
+  unsigned const frames = trace->depth < KEY_FRAMES ? trace->depth : KEY_FRAMES;
+  if (trace->site != NULL) {
+    key = mix_text(key, trace->site->file);
+    key = mix(key, &trace->site->line, sizeof trace->site->line);
+  }
+  return mix(key, trace->frames, frames * sizeof trace->frames[0]);
+}
+
+uint64_t rf_finding_key(const rf_finding *f) {
+  uint64_t key = 0xCBF29CE484222325U;
+  key = mix_text(key, rf_bug_name(f->bug));
+  key = mix_text(key, f->allocator);
+  key = mix_trace(key, &f->found);
+  return mix_trace(key, &f->allocated);
+}
+
+/* ---- Reporting ---- */
+
+static void complete(rf_reporter *reporter, rf_finding *f) {
+  f->sequence = ++reporter->sequence;
+  f->time_ns = rf_port_now_ns();
+  f->process = rf_host_process();
+  if (f->found.thread == 0) {
+    f->found.thread = rf_port_thread_id();
+  }
+}
+
+void rf_report(rf_reporter *reporter, rf_finding *f) {
+  bool const turn = rf_host_turn_begin();
+  complete(reporter, f);
+  rf_action const action = reporter->report(reporter, f);
+  if (action == RF_ACTION_HALT) {
+    rf_host_exit(reporter->exitcode); /* the turn is kept: no other thread's finding may follow the last one */
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+}

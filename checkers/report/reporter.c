@@ -1,0 +1,340 @@
+#include <ringfence/reporter.h>
+
+#include <ringfence/port.h>
+#include <ringfence/report_json.h>
+#include <ringfence/report_serial.h>
+#include <ringfence/report_text.h>
+#include <string.h>
+
+#include "checkers/os/host.h"
+#include "checkers/os/modules.h"
+
+#define PATH_BYTES 512
+
+/* ---- The file ---- */
+
+static void log_write(void *context, const char *text, size_t size) {
+  (void)context;
+  rf_port_log(text, size);
+}
+
+static const rf_sink standard_error = {log_write, NULL};
+
+/* The path with %p replaced by the process id; false where it does not fit. */
+static bool expand(const rf_report_options *options, char *out, size_t room) {
+  rf_sink_buffer path;
+  rf_sink_buffer_init(&path, out, room);
+  for (size_t i = 0; i < options->log_length; i++) {
+    if (options->log[i] == '%' && i + 1 < options->log_length && options->log[i + 1] == 'p') {
+      rf_sink_uint(&path.sink, rf_host_process());
+      i++;
+    } else {
+      rf_sink_char(&path.sink, options->log[i]);
+    }
+  }
+  return path.length + 1 < room;
+}
+
+static void say_cannot_open(const char *path) {
+  rf_sink_str(&standard_error, "ringfence: cannot append to ");
+  rf_sink_str(&standard_error, path);
+  rf_sink_str(&standard_error, "; findings go to standard error\n");
+}
+
+/* A path with %p names another file in a child; opening the others anew does no harm. */
+static void open_log(rf_log_reporter *r) {
+  uint32_t const process = rf_host_process();
+  char path[PATH_BYTES];
+  if (r->options.log == NULL || (r->opened_by == process && process != 0)) {
+    return;
+  }
+  rf_host_close(r->fd);
+  r->opened_by = process;
+  r->fd = expand(&r->options, path, sizeof path) ? rf_host_open(path) : -1;
+  if (r->fd < 0) {
+    say_cannot_open(path);
+  }
+}
+
+void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
+  open_log(r);
+  if (!rf_host_write(r->fd, text, size)) {
+    rf_host_close(r->fd);
+    r->fd = -1;
+    rf_port_log(text, size); /* a full disk: standard error may still take it */
+  }
+}
+
+/* ---- Collecting a rendering into one write ---- */
+
+#if defined(__unix__) || defined(__APPLE__)
+#define WHOLE_BYTES ((size_t)64 * 1024)
+#else
+#define WHOLE_BYTES ((size_t)256)
+#endif
+/* On the stack, for a finding within a finding. */
+#define PART_BYTES ((size_t)256)
+
+typedef struct collector {
+  rf_log_reporter *reporter;
+  char *data;
+  size_t room;
+  size_t length;
+} collector;
+
+static void flush(collector *c) {
+  if (c->length != 0) {
+    rf_log_reporter_write(c->reporter, c->data, c->length);
+    c->length = 0;
+  }
+}
+
+static void collect(void *context, const char *text, size_t size) {
+  collector *const c = (collector *)context;
+  while (size != 0) {
+    size_t const room = c->room - c->length;
+    size_t const part = size < room ? size : room;
+    memcpy(c->data + c->length, text, part);
+    c->length += part;
+    text += part;
+    size -= part;
+    if (c->length == c->room) {
+      flush(c);
+    }
+  }
+}
+
+static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *namer, char *data, size_t room) {
+  collector c;
+  c.reporter = r;
+  c.data = data;
+  c.room = room;
+  c.length = 0;
+  rf_sink const sink = {collect, &c};
+  switch (r->options.format) {
+  case RF_FORMAT_JSON:
+    rf_report_json(f, namer, &sink);
+    break;
+  case RF_FORMAT_SERIAL:
+    rf_report_serial(f, namer, &sink);
+    break;
+  case RF_FORMAT_TEXT:
+    rf_report_text(f, namer, &sink);
+    break;
+  }
+  flush(&c);
+}
+
+/* ---- For whoever runs the test ---- */
+
+static int open_artifact(void) {
+  const char *const folder = rf_host_artifacts();
+  char path[PATH_BYTES];
+  rf_sink_buffer name;
+  if (folder == NULL) {
+    return -1;
+  }
+  rf_sink_buffer_init(&name, path, sizeof path);
+  rf_sink_str(&name.sink, folder);
+  rf_sink_str(&name.sink, "/ringfence-");
+  rf_sink_uint(&name.sink, rf_host_process());
+  rf_sink_str(&name.sink, ".jsonl");
+  return name.length + 1 < sizeof path ? rf_host_open(path) : -1;
+}
+
+/* ---- Reporting ---- */
+
+/* Used by one report at a time: rf_report sees to that but for a finding within a finding. */
+static bool busy;
+static char whole[WHOLE_BYTES];
+static rf_modules modules;
+
+static void load_modules(const rf_finding *f) {
+  const rf_trace *const traces[] = {&f->found, &f->allocated, &f->released};
+  rf_modules_load(&modules, traces, sizeof traces / sizeof traces[0]);
+}
+
+static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
+  int const fd = r->options.log == NULL ? open_artifact() : -1;
+  if (fd < 0) {
+    return;
+  }
+  rf_sink_buffer line;
+  rf_namer const namer = rf_modules_namer(&modules, true);
+  rf_sink_buffer_init(&line, whole, sizeof whole);
+  rf_report_json(f, &namer, &line.sink);
+  (void)rf_host_write(fd, line.data, line.length);
+  rf_host_close(fd);
+}
+
+static void put_out(rf_log_reporter *r, const rf_finding *f) {
+  if (busy) {
+    char part[PART_BYTES];
+    render(r, f, NULL, part, sizeof part);
+    return;
+  }
+  busy = true;
+  load_modules(f);
+  rf_namer const namer = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
+  render(r, f, &namer, whole, sizeof whole);
+  leave_artifact(r, f);
+  busy = false;
+}
+
+static void say_enough(rf_log_reporter *r) {
+  static const char text[] = "ringfence: that was finding number max_findings; further ones are counted only\n";
+  if (r->options.format == RF_FORMAT_TEXT) {
+    rf_log_reporter_write(r, text, sizeof text - 1);
+  } else {
+    rf_port_log(text, sizeof text - 1);
+  }
+}
+
+/* ---- Suppressions ---- */
+
+static void say_cannot_read(const char *path) {
+  rf_sink_str(&standard_error, "ringfence: cannot read the suppressions ");
+  rf_sink_str(&standard_error, path);
+  rf_sink_str(&standard_error, "; nothing is suppressed\n");
+}
+
+void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
+  char path[PATH_BYTES];
+  rf_sink_buffer name;
+  size_t length = 0;
+  if (r->suppressions_read || r->options.suppressions == NULL) {
+    return;
+  }
+  r->suppressions_read = true;
+  rf_sink_buffer_init(&name, path, sizeof path);
+  rf_sink_mem(&name.sink, r->options.suppressions, r->options.suppressions_length);
+  const char *const text = rf_host_read_file(path, &length);
+  if (text == NULL) {
+    say_cannot_read(path);
+    return;
+  }
+  size_t const rules = rf_suppressions_count(text, length);
+  r->suppressions.rules = rules == 0 ? NULL : (rf_suppression *)rf_host_map(rules * sizeof(rf_suppression));
+  r->suppressions.capacity = r->suppressions.rules == NULL ? 0 : rules;
+  (void)rf_suppressions_parse(&r->suppressions, text, length, path, &standard_error);
+}
+
+bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
+  rf_suppression *rule = NULL;
+  rf_log_reporter_read_suppressions(r);
+  if (r->suppressions.count == 0) {
+    return false;
+  }
+  if (busy) { /* a finding within a finding: the names are being used */
+    rule = rf_suppressions_match(&r->suppressions, f, NULL);
+  } else {
+    busy = true;
+    load_modules(f);
+    rf_namer const namer = rf_modules_namer(&modules, true);
+    rule = rf_suppressions_match(&r->suppressions, f, &namer);
+    busy = false;
+  }
+  if (rule != NULL) {
+    rule->used++;
+    rule->bytes += f->bug == RF_BUG_LEAK ? f->size : 0;
+  }
+  return rule != NULL;
+}
+
+static rf_action report(rf_reporter *self, const rf_finding *f) {
+  rf_log_reporter *const r = (rf_log_reporter *)self;
+  if (rf_log_reporter_suppresses(r, f)) {
+    self->sequence--;
+    return RF_ACTION_CONTINUE;
+  }
+  return rf_log_reporter_put(r, f);
+}
+
+rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
+  unsigned const most = r->options.max_findings;
+  if (most == 0 || f->sequence <= most) {
+    put_out(r, f);
+  }
+  if (most != 0 && f->sequence == most && !r->options.halt) {
+    say_enough(r);
+  }
+  return r->options.halt ? RF_ACTION_HALT : RF_ACTION_CONTINUE;
+}
+
+void rf_report_options_default(rf_report_options *out) {
+  *out = (rf_report_options){
+      .halt = true,
+      .exitcode = RF_EXITCODE_DEFAULT,
+      .format = RF_FORMAT_TEXT,
+      .max_findings = 1000,
+  };
+}
+
+void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options) {
+  memset(reporter, 0, sizeof *reporter);
+  reporter->base.report = report;
+  reporter->base.exitcode = (int)options->exitcode;
+  reporter->options = *options;
+  reporter->fd = -1;
+}
+
+size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
+  rf_sink_buffer text;
+  rf_sink_buffer_init(&text, out, room);
+  if (busy) {
+    rf_report_text(f, NULL, &text.sink);
+    return text.length;
+  }
+  busy = true;
+  load_modules(f);
+  rf_namer const namer = rf_modules_namer(&modules, true);
+  rf_report_text(f, &namer, &text.sink);
+  busy = false;
+  return text.length;
+}
+
+/* ---- Other texts ---- */
+
+/* The modules of these addresses are met one by one. Asking for an address in each known module keeps it loaded. */
+static void load_module(uintptr_t pc) {
+  static rf_trace asked;
+  const rf_trace *const traces[] = {&asked};
+  asked.depth = 0;
+  for (unsigned i = 0; i < modules.count && modules.count < RF_MODULES && i + 1 < RF_TRACE_DEPTH; i++) {
+    asked.frames[asked.depth++] = modules.modules[i].start + 1;
+  }
+  asked.frames[asked.depth++] = pc;
+  rf_modules_load(&modules, traces, 1);
+}
+
+static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  const rf_namer *const namer = (const rf_namer *)context;
+  if (namer->name(namer->context, pc, inlined, out)) {
+    return true;
+  }
+  if (inlined != 0) {
+    return false;
+  }
+  load_module(pc);
+  return namer->name(namer->context, pc, inlined, out);
+}
+
+bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
+  bool const turn = rf_host_turn_begin();
+  bool const free = !busy;
+  if (free) {
+    collector c = {r, whole, sizeof whole, 0};
+    rf_sink const sink = {collect, &c};
+    rf_namer known = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
+    rf_namer const namer = {name_any, &known};
+    busy = true;
+    modules.count = 0;
+    write(context, &namer, &sink);
+    flush(&c);
+    busy = false;
+  }
+  if (turn) {
+    rf_host_turn_end();
+  }
+  return free;
+}

@@ -1,0 +1,29 @@
+/* Attributes and hints of gcc and clang, by one name each. Private to lib and checkers. */
+#ifndef RINGFENCE_CORE_COMPILER_H
+#define RINGFENCE_CORE_COMPILER_H
+
+#define RF_LIKELY(x) __builtin_expect(!!(x), 1)
+#define RF_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* A step of a common path: part of the caller in every build. */
+#define RF_INLINE static inline __attribute__((always_inline))
+
+/* A slow path: never inlined, so that common paths need not save registers for it. */
+#define RF_RARE __attribute__((noinline))
+
+#define RF_WEAK __attribute__((weak))
+#define RF_HIDDEN __attribute__((visibility("hidden")))
+
+/* A thread-local variable whose first access in a thread allocates nothing. */
+#define RF_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+
+/* A function that may read any address: sanitizers must not stop it before it can refuse the pointer. Not inlined, or
+ * gcc would instrument it with its caller. */
+#define RF_READS_ANYTHING __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
+
+/* Make no code. The compiler forgets how `x` was computed, or what it read from `x`, and computes or reads it again
+ * instead of holding on to a register. */
+#define RF_FORGET(x) __asm__("" : "+r"(x))
+#define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
+
+#endif /* RINGFENCE_CORE_COMPILER_H */

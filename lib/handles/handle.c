@@ -1,0 +1,619 @@
+/* The handle heap: its calls. */
+#include "handle_impl.h"
+#include "handle_view.h"
+
+#include <ringfence/track.h>
+
+#include <string.h>
+
+#define GENERATIONS 0x7FFFU
+
+static rf_handle_heap *heap_of(rf_handles *self) {
+  return (rf_handle_heap *)self;
+}
+
+/* ---- Refusals ---- */
+
+static rf_status refuse(rf_status status, const char *what, const void *at, const rf_site *site) {
+  return rf_fault_refuse(NULL, status, what, at, site);
+}
+
+static rf_status refuse_damaged(const rf_handle_heap *heap, const rf_site *site) {
+  return refuse(RF_ERR_CORRUPT, "handle heap: its table or record was overwritten", heap, site);
+}
+
+/* A handle as the pointer that a fault carries. */
+static const void *as_pointer(rf_handle handle) {
+  return (const void *)(uintptr_t)handle;
+}
+
+/* ---- Handles ---- */
+
+static rf_handle handle_of(size_t index, const rf_handle_entry *e) {
+  return (rf_handle)(e->generation << 16 | index);
+}
+
+/* What is wrong with a handle, or RF_OK and the block's place. */
+static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e) {
+  unsigned const generation = handle >> 16;
+  *index = handle & 0xFFFFU;
+  if (!rf_handle_intact(heap)) {
+    return RF_ERR_CORRUPT;
+  }
+  if (*index == 0 || *index > heap->blocks || generation > GENERATIONS) {
+    return RF_ERR_INVALID;
+  }
+  if (!rf_handle_load(heap, *index, e)) {
+    return RF_ERR_CORRUPT;
+  }
+  if (e->live && e->generation == generation && e->locks != HANDLE_HELD) {
+    return RF_OK;
+  }
+  return generation < e->generation ? RF_ERR_NOT_ALLOCATED : RF_ERR_INVALID;
+}
+
+/* The same, and reported. */
+static rf_status known(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e,
+                       const rf_site *site) {
+  rf_status const status = resolve(heap, handle, index, e);
+  if (status == RF_ERR_CORRUPT) {
+    (void)refuse_damaged(heap, site);
+  } else if (status == RF_ERR_NOT_ALLOCATED) {
+    (void)refuse(status, "stale handle: its block was freed", as_pointer(handle), site);
+  } else if (status != RF_OK) {
+    (void)refuse(status, "not a handle of this heap", as_pointer(handle), site);
+  }
+  return status;
+}
+
+/* ---- Allocation ---- */
+
+/* The lowest place that is free; RF_ERR_NO_MEMORY where none is. */
+static rf_status free_place(rf_handle_heap *heap, size_t *index, rf_handle_entry *e) {
+  if (heap->counters.blocks >= heap->blocks) {
+    return RF_ERR_NO_MEMORY;
+  }
+  for (*index = heap->lowest; *index <= heap->blocks; ++*index) {
+    if (!rf_handle_load(heap, *index, e)) {
+      return RF_ERR_CORRUPT;
+    }
+    if (!e->live) {
+      heap->lowest = *index;
+      return RF_OK;
+    }
+  }
+  return RF_ERR_CORRUPT;
+}
+
+static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsigned flags, unsigned locks,
+                          size_t *index) {
+  rf_handle_entry e;
+  rf_handle_gap gap;
+  size_t at;
+  size_t const extent = rf_handle_extent(heap, size);
+  rf_status status = free_place(heap, index, &e);
+  if (status == RF_OK) {
+    status = rf_handle_find_room(heap, extent, align, &gap, &at);
+  }
+  if (status == RF_ERR_NO_MEMORY && heap->counters.blocks < heap->blocks && (flags & RF_HANDLE_STAY) == 0) {
+    status = rf_handle_make_room(heap, extent, align, &gap, &at);
+  }
+  if (status != RF_OK) {
+    return status;
+  }
+  e.offset = at;
+  e.size = size;
+  e.live = true;
+  e.locks = locks;
+  e.next = 0;
+  e.prev = 0;
+  rf_handle_store(heap, *index, &e);
+  rf_handle_link(heap, gap.before, *index, gap.after);
+  heap->occupied += extent;
+  heap->peak_occupied = heap->peak_occupied < heap->occupied ? heap->occupied : heap->peak_occupied;
+  heap->locked += locks != 0 ? 1 : 0;
+  heap->lowest = *index + 1;
+  rf_count_alloc(&heap->counters, size);
+  return RF_OK;
+}
+
+/* Asks for memory to be freed; true where it is worth another try. */
+static bool ask(rf_handle_heap *heap, unsigned attempt, size_t size) {
+  if (heap->on_short == NULL || heap->asking != 0 || attempt > RF_HANDLE_SHORT_ATTEMPTS) {
+    return false;
+  }
+  heap->asking = 1;
+  rf_handle_settle(heap);
+  bool const again = heap->on_short(heap->short_context, attempt, size);
+  heap->asking = 0;
+  return again && rf_handle_intact(heap);
+}
+
+rf_status rf_handle_take(rf_handle_heap *heap, size_t size, size_t align, unsigned flags, unsigned locks,
+                         size_t *index) {
+  rf_status status = RF_ERR_NO_MEMORY;
+  unsigned attempt = 0;
+  bool const quiet = (flags & RF_HANDLE_TRY) != 0;
+  if (size > heap->size || align > RF_SIZE_LIMIT / 2) {
+    heap->counters.failures += quiet ? 0 : 1; /* nobody can help */
+    rf_handle_settle(heap);
+    return status;
+  }
+  do {
+    status = try_take(heap, size, align, flags, locks, index);
+    attempt++;
+  } while (status == RF_ERR_NO_MEMORY && !quiet && ask(heap, attempt, size));
+  heap->counters.failures += status == RF_OK || quiet ? 0 : 1;
+  rf_handle_settle(heap);
+  return status;
+}
+
+static rf_handle heap_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  if (size == 0 || size > RF_SIZE_LIMIT) {
+    return RF_HANDLE_NULL;
+  }
+  if (!rf_handle_intact(heap)) {
+    (void)refuse_damaged(heap, site);
+    return RF_HANDLE_NULL;
+  }
+  rf_status const status = rf_handle_take(heap, size, heap->align, flags, 0, &index);
+  if (status == RF_ERR_CORRUPT) {
+    (void)refuse_damaged(heap, site);
+  }
+  if (status != RF_OK || !rf_handle_load(heap, index, &e)) {
+    return RF_HANDLE_NULL;
+  }
+  rf_track_alloc(rf_handle_at(heap, e.offset), size);
+  if ((flags & RF_HANDLE_NO_ZERO) == 0) {
+    memset(rf_handle_at(heap, e.offset), 0, size);
+  }
+  return handle_of(index, &e);
+}
+
+/* ---- Freeing ---- */
+
+rf_status rf_handle_drop(rf_handle_heap *heap, size_t index) {
+  rf_handle_entry e;
+  if (!rf_handle_load(heap, index, &e) || !rf_handle_unlink(heap, index)) {
+    return RF_ERR_CORRUPT;
+  }
+  size_t const extent = rf_handle_extent(heap, e.size);
+  if (heap->packed == index) {
+    heap->packed = e.prev;
+  } else {
+    rf_handle_hole_behind(heap, e.prev);
+  }
+  rf_track_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
+  rf_track_free(rf_handle_at(heap, e.offset), extent);
+  rf_handle_entry const gone = {.generation = (e.generation + 1) & GENERATIONS};
+  rf_handle_store(heap, index, &gone);
+  heap->occupied -= extent;
+  heap->locked -= e.locks != 0 ? 1 : 0;
+  heap->lowest = index < heap->lowest ? index : heap->lowest;
+  rf_count_free(&heap->counters, e.size);
+  rf_handle_settle(heap);
+  return RF_OK;
+}
+
+static rf_status heap_free(rf_handles *self, rf_handle handle, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  rf_status const status = known(heap, handle, &index, &e, site);
+  if (status != RF_OK) {
+    return status;
+  }
+  if (e.locks != 0) {
+    return refuse(RF_ERR_BUSY, "free of a locked block", as_pointer(handle), site);
+  }
+  return rf_handle_drop(heap, index) == RF_OK ? RF_OK : refuse_damaged(heap, site);
+}
+
+/* ---- Another size ---- */
+
+/* The block at `index` has `size` bytes now, its extent as the gap behind it allows. */
+static void set_size(rf_handle_heap *heap, size_t index, rf_handle_entry *e, size_t size) {
+  size_t const old_extent = rf_handle_extent(heap, e->size);
+  size_t const extent = rf_handle_extent(heap, size);
+  rf_count_resize(&heap->counters, e->size, size);
+  heap->occupied = heap->occupied - old_extent + extent;
+  heap->peak_occupied = heap->peak_occupied < heap->occupied ? heap->occupied : heap->peak_occupied;
+  e->size = size;
+  rf_handle_store(heap, index, e);
+  if (extent < old_extent) {
+    rf_track_fill(rf_handle_at(heap, e->offset + extent), RF_HANDLE_FILL_FREE, old_extent - extent);
+    rf_handle_hole_behind(heap, index);
+  }
+  unsigned char *const p = rf_handle_at(heap, e->offset);
+  rf_track_resize(p, old_extent, p, size);
+}
+
+rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size) {
+  rf_handle_gap gap;
+  rf_handle_entry e;
+  if (!rf_handle_load(heap, index, &e) || !rf_handle_gap_after(heap, index, &gap)) {
+    return RF_ERR_CORRUPT;
+  }
+  if (size > heap->size || rf_handle_extent(heap, size) > gap.end - e.offset) {
+    return RF_ERR_NO_MEMORY;
+  }
+  set_size(heap, index, &e, size);
+  rf_handle_settle(heap);
+  return RF_OK;
+}
+
+/* To a gap elsewhere, in which it may grow. */
+static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_gap *gap, size_t at) {
+  rf_handle_entry e;
+  if (!rf_handle_load(heap, index, &e)) {
+    return RF_ERR_CORRUPT;
+  }
+  size_t const extent = rf_handle_extent(heap, e.size);
+  size_t const before = gap->before == index ? e.prev : gap->before;
+  size_t const after = gap->after == index ? e.next : gap->after;
+  if (!rf_handle_unlink(heap, index)) {
+    return RF_ERR_CORRUPT;
+  }
+  if (heap->packed == index) {
+    heap->packed = e.prev;
+  } else {
+    rf_handle_hole_behind(heap, e.prev);
+  }
+  rf_track_copy(rf_handle_at(heap, at), rf_handle_at(heap, e.offset), extent);
+  rf_track_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
+  rf_track_resize(rf_handle_at(heap, e.offset), extent, rf_handle_at(heap, at), e.size);
+  e.offset = at;
+  rf_handle_store(heap, index, &e);
+  rf_handle_link(heap, before, index, after);
+  heap->moved += extent;
+  return RF_OK;
+}
+
+/* Grows a block that may move, by the cheapest way there is. */
+static rf_status try_grow(rf_handle_heap *heap, size_t index, size_t size) {
+  rf_handle_gap gap;
+  size_t at;
+  size_t const extent = rf_handle_extent(heap, size);
+  rf_status status = rf_handle_resize_here(heap, index, size);
+  if (status != RF_ERR_NO_MEMORY) {
+    return status;
+  }
+  status = rf_handle_find_room(heap, extent, heap->align, &gap, &at);
+  if (status == RF_ERR_NO_MEMORY) {
+    status = rf_handle_gather(heap, index, extent);
+    if (status == RF_OK) {
+      return rf_handle_resize_here(heap, index, size);
+    }
+  }
+  if (status == RF_ERR_NO_MEMORY) {
+    status = rf_handle_make_room(heap, extent, heap->align, &gap, &at);
+  }
+  if (status == RF_OK) {
+    status = move_into(heap, index, &gap, at);
+  }
+  return status == RF_OK ? rf_handle_resize_here(heap, index, size) : status;
+}
+
+static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size_t size) {
+  rf_status status;
+  rf_handle_entry e;
+  unsigned attempt = 0;
+  if (size > heap->size) {
+    return RF_ERR_NO_MEMORY;
+  }
+  do {
+    /* The callback may have locked the block, or freed it. */
+    status = resolve(heap, handle, &index, &e);
+    if (status != RF_OK) {
+      return status;
+    }
+    status = e.locks == 0 ? try_grow(heap, index, size) : rf_handle_resize_here(heap, index, size);
+    attempt++;
+  } while (status == RF_ERR_NO_MEMORY && ask(heap, attempt, size));
+  return status == RF_ERR_NO_MEMORY && e.locks != 0 ? RF_ERR_BUSY : status;
+}
+
+static rf_status heap_resize(rf_handles *self, rf_handle handle, size_t size, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  rf_status status = known(heap, handle, &index, &e, site);
+  if (status != RF_OK) {
+    return status;
+  }
+  if (size == 0 || size > RF_SIZE_LIMIT) {
+    return RF_ERR_INVALID;
+  }
+  size_t const old_size = e.size;
+  status = grow(heap, handle, index, size);
+  rf_handle_settle(heap);
+  if (status == RF_ERR_CORRUPT) {
+    return refuse_damaged(heap, site);
+  }
+  if (status == RF_OK && size > old_size && rf_handle_load(heap, index, &e)) {
+    memset(rf_handle_at(heap, e.offset) + old_size, 0, size - old_size);
+  }
+  return status;
+}
+
+/* ---- Addresses and locks ---- */
+
+static void *heap_address(rf_handles *self, rf_handle handle, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  return known(heap, handle, &index, &e, site) == RF_OK ? rf_handle_at(heap, e.offset) : NULL;
+}
+
+static void *heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  if (known(heap, handle, &index, &e, site) != RF_OK) {
+    return NULL;
+  }
+  if (e.locks == RF_HANDLE_MOST_LOCKS) {
+    (void)refuse(RF_ERR_INVALID, "locked too often", as_pointer(handle), site);
+    return NULL;
+  }
+  heap->locked += e.locks == 0 ? 1 : 0;
+  heap->recent = index;
+  e.locks++;
+  rf_handle_store(heap, index, &e);
+  rf_handle_settle(heap);
+  return rf_handle_at(heap, e.offset);
+}
+
+static rf_status heap_unlock(rf_handles *self, rf_handle handle, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t index;
+  rf_handle_entry e;
+  rf_status const status = known(heap, handle, &index, &e, site);
+  if (status != RF_OK) {
+    return status;
+  }
+  if (e.locks == 0) {
+    return refuse(RF_ERR_INVALID, "unlock of a block that is not locked", as_pointer(handle), site);
+  }
+  e.locks--;
+  heap->locked -= e.locks == 0 ? 1 : 0;
+  rf_handle_store(heap, index, &e);
+  rf_handle_settle(heap);
+  return RF_OK;
+}
+
+static size_t heap_size(rf_handles *self, rf_handle handle, const rf_site *site) {
+  size_t index;
+  rf_handle_entry e;
+  return known(heap_of(self), handle, &index, &e, site) == RF_OK ? e.size : 0;
+}
+
+static bool starts_at(const rf_handle_heap *heap, size_t index, const void *ptr) {
+  rf_handle_entry e;
+  return index != 0 && rf_handle_load(heap, index, &e) && e.live && rf_handle_at(heap, e.offset) == ptr;
+}
+
+size_t rf_handle_find_index(rf_handle_heap *heap, const void *ptr) {
+  rf_handle_gap gap;
+  if (starts_at(heap, heap->recent, ptr)) {
+    return heap->recent;
+  }
+  bool sound = rf_handle_gap_after(heap, 0, &gap);
+  while (sound && gap.after != 0 && rf_handle_at(heap, gap.end) != ptr) {
+    sound = rf_handle_next_gap(heap, &gap);
+  }
+  if (!sound || gap.after == 0) {
+    return 0;
+  }
+  heap->recent = gap.after;
+  rf_handle_settle(heap);
+  return gap.after;
+}
+
+static rf_handle heap_find(rf_handles *self, const void *ptr) {
+  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_entry e;
+  size_t const index = rf_handle_intact(heap) ? rf_handle_find_index(heap, ptr) : 0;
+  bool const named = index != 0 && rf_handle_load(heap, index, &e) && e.locks != HANDLE_HELD;
+  return named ? handle_of(index, &e) : RF_HANDLE_NULL;
+}
+
+/* ---- The rest ---- */
+
+static size_t heap_compact(rf_handles *self, size_t most, const rf_site *site) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t moved = 0;
+  rf_status const status = rf_handle_intact(heap) ? rf_handle_slide_all(heap, most, &moved) : RF_ERR_CORRUPT;
+  if (status != RF_OK) {
+    (void)refuse_damaged(heap, site);
+    return moved;
+  }
+  rf_handle_settle(heap);
+  return moved;
+}
+
+/* Puts `e`, the contents of another place, at `index`, and tells its neighbours. */
+static void settle_in(rf_handle_heap *heap, size_t index, rf_handle_entry *e, unsigned generation) {
+  e->generation = generation;
+  rf_handle_store(heap, index, e);
+  rf_handle_link(heap, e->prev, index, e->next);
+}
+
+static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
+  rf_handle_heap *const heap = heap_of(self);
+  size_t a;
+  size_t b;
+  rf_handle_entry ea;
+  rf_handle_entry eb;
+  rf_status status = known(heap, one, &a, &ea, NULL);
+  status = status == RF_OK ? known(heap, other, &b, &eb, NULL) : status;
+  if (status != RF_OK || a == b) {
+    return status;
+  }
+  unsigned const generation_a = ea.generation;
+  unsigned const generation_b = eb.generation;
+  if (!rf_handle_unlink(heap, a) || !rf_handle_unlink(heap, b)) {
+    return refuse_damaged(heap, NULL);
+  }
+  /* Each block keeps its neighbours, which know it by the other name from now on. */
+  if (ea.next == b || eb.next == a) {
+    bool const a_first = ea.next == b;
+    size_t const before = a_first ? ea.prev : eb.prev;
+    size_t const after = a_first ? eb.next : ea.next;
+    size_t const first = a_first ? b : a; /* the name of the lower block from now on */
+    size_t const second = a_first ? a : b;
+    eb.prev = a_first ? first : before;
+    eb.next = a_first ? after : second;
+    ea.prev = a_first ? before : first;
+    ea.next = a_first ? second : after;
+  }
+  ea.generation = generation_b;
+  rf_handle_store(heap, b, &ea);
+  settle_in(heap, a, &eb, generation_a);
+  settle_in(heap, b, &ea, generation_b);
+  heap->packed = heap->packed == a ? b : heap->packed == b ? a : heap->packed;
+  rf_handle_settle(heap);
+  return RF_OK;
+}
+
+static size_t heap_align(const rf_handles *self) {
+  return ((const rf_handle_heap *)self)->align;
+}
+
+static rf_handles *heap_inner(rf_handles *self) {
+  (void)self;
+  return NULL;
+}
+
+static void heap_deinit(rf_handles *self) {
+  rf_handle_heap *const heap = heap_of(self);
+  if (rf_handle_intact(heap) && heap->blocks != 0) {
+    rf_track_arena_end(heap->data, heap->size);
+    memset(heap->table, 0, (heap->blocks + 1) * rf_handle_stride(heap));
+  }
+  memset((unsigned char *)heap + sizeof heap->base, 0, sizeof *heap - sizeof heap->base);
+  heap->seal = rf_handle_seal_of(heap); /* a sound heap without a place: everything is refused */
+  rf_handle_settle(heap);
+}
+
+static const rf_handles_ops heap_ops = {
+    .name = "handle",
+    .alloc = heap_alloc,
+    .free = heap_free,
+    .resize = heap_resize,
+    .address = heap_address,
+    .lock = heap_lock,
+    .unlock = heap_unlock,
+    .size = heap_size,
+    .find = heap_find,
+    .compact = heap_compact,
+    .swap = heap_swap,
+    .walk = rf_handle_view_walk,
+    .check = rf_handle_view_check,
+    .usage = rf_handle_view_usage,
+    .align = heap_align,
+    .inner = heap_inner,
+    .deinit = heap_deinit,
+};
+
+/* ---- Init ---- */
+
+static size_t at_most(size_t n, size_t most) {
+  return n < most ? n : most;
+}
+
+/* How much of `size` bytes is left for blocks beside a table of places of `stride` bytes, one per `average` bytes and three more. */
+static size_t data_share(size_t size, size_t stride, size_t average) {
+  size_t const fixed = 3 * stride;
+  if (size <= fixed) {
+    return 0;
+  }
+  size_t const rest = size - fixed;
+  size_t const unit = average + stride;
+  return rest / unit * average + at_most(rest % unit, average - 1);
+}
+
+/* Sets index_width and blocks. `memory` is what there is for both, or for blocks alone where the table is elsewhere. */
+static void choose_blocks(rf_handle_heap *heap, size_t memory, const rf_handle_options *o) {
+  size_t const average = o->average_block != 0 ? o->average_block : RF_HANDLE_AVERAGE_DEFAULT;
+  for (heap->index_width = 1; heap->index_width <= 2; heap->index_width++) {
+    size_t const stride = rf_handle_stride(heap);
+    size_t const share = o->table != NULL ? memory : data_share(memory, stride, average);
+    heap->blocks = o->max_blocks != 0 ? o->max_blocks : at_most(2 + share / average, RF_HANDLE_MOST_BLOCKS);
+    if (o->table != NULL) {
+      size_t const places = o->table_size / stride;
+      heap->blocks = at_most(heap->blocks, places != 0 ? places - 1 : 0);
+    }
+    if (heap->blocks < 256) {
+      return;
+    }
+  }
+  heap->index_width = 2;
+}
+
+static bool sensible(const void *arena, size_t size, const rf_handle_options *o) {
+  return arena != NULL && size <= RF_SIZE_LIMIT && rf_is_pow2(o->align) && o->align <= 32768 &&
+         o->max_blocks <= RF_HANDLE_MOST_BLOCKS && o->average_block <= RF_SIZE_LIMIT / 2;
+}
+
+/* Divides the arena; false where there is no room for a block and its place. */
+static bool divide(rf_handle_heap *heap, unsigned char *arena, size_t size, const rf_handle_options *o) {
+  heap->align = o->align;
+  heap->capacity = size;
+  heap->offset_width = size >> 16 == 0 ? 2 : size >> 16 >> 16 == 0 ? 4 : 8;
+  choose_blocks(heap, size, o);
+  size_t const table = (heap->blocks + 1) * rf_handle_stride(heap);
+  size_t const inside = o->table == NULL ? table : 0;
+  if (heap->blocks == 0 || inside > size) {
+    return false;
+  }
+  heap->table = o->table == NULL ? arena : (unsigned char *)o->table;
+  size_t const gap = rf_align_gap(arena + inside, o->align);
+  if (gap > size - inside) {
+    return false;
+  }
+  heap->data = arena + inside + gap;
+  heap->size = rf_round_down(size - inside - gap, o->align);
+  return heap->size != 0;
+}
+
+static void clear_table(rf_handle_heap *heap) {
+  rf_handle_entry const end = {.live = true};
+  rf_handle_entry const vacant = {.live = false};
+  rf_handle_store(heap, 0, &end);
+  for (size_t i = 1; i <= heap->blocks; i++) {
+    rf_handle_store(heap, i, &vacant);
+  }
+}
+
+rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, const rf_handle_options *options) {
+  rf_handle_options const defaults = {.align = 0};
+  rf_handle_options o = options != NULL ? *options : defaults;
+  rf_handle_heap made;
+  o.align = o.align != 0 ? o.align : RF_HANDLE_ALIGN_DEFAULT;
+  memset(&made, 0, sizeof made);
+  if (heap == NULL || !sensible(arena, size, &o) || !divide(&made, (unsigned char *)arena, size, &o)) {
+    return RF_ERR_INVALID;
+  }
+  made.base.ops = &heap_ops;
+  made.lowest = 1;
+  *heap = made;
+  clear_table(heap);
+  heap->seal = rf_handle_seal_of(heap);
+  rf_handle_settle(heap);
+  rf_track_arena(heap->data, heap->size);
+  return RF_OK;
+}
+
+void rf_handle_heap_on_short(rf_handle_heap *heap, rf_handle_short_fn fn, void *context) {
+  if (!rf_handle_intact(heap)) {
+    (void)refuse_damaged(heap, NULL);
+    return;
+  }
+  heap->on_short = fn;
+  heap->short_context = context;
+  heap->seal = rf_handle_seal_of(heap);
+}

@@ -1,0 +1,230 @@
+/* The handle heap's table: places of six shapes, each under a seal of one byte. */
+#include "handle_impl.h"
+
+#include <string.h>
+
+/* ---- Numbers of one to eight bytes ---- */
+
+static size_t get(const unsigned char *p, size_t width) {
+  uint16_t two;
+  uint32_t four;
+  uint64_t eight;
+  switch (width) {
+  case 1:
+    return *p;
+  case 2:
+    memcpy(&two, p, sizeof two);
+    return two;
+  case 4:
+    memcpy(&four, p, sizeof four);
+    return four;
+  default:
+    memcpy(&eight, p, sizeof eight);
+    return (size_t)eight;
+  }
+}
+
+static void put(unsigned char *p, size_t width, size_t value) {
+  uint16_t const two = (uint16_t)value;
+  uint32_t const four = (uint32_t)value;
+  uint64_t const eight = value;
+  switch (width) {
+  case 1:
+    *p = (unsigned char)value;
+    break;
+  case 2:
+    memcpy(p, &two, sizeof two);
+    break;
+  case 4:
+    memcpy(p, &four, sizeof four);
+    break;
+  default:
+    memcpy(p, &eight, sizeof eight);
+  }
+}
+
+/* ---- One place ---- */
+
+#define LIVE_BIT 0x8000U
+
+size_t rf_handle_stride(const rf_handle_heap *heap) {
+  return 2 * heap->offset_width + 2 * heap->index_width + 4;
+}
+
+/* Every step can be undone, so a change of one byte changes the seal for certain. */
+static unsigned char seal_of_place(const unsigned char *p, size_t size, size_t index) {
+  unsigned seal = (unsigned)(index * 0x9DU ^ index >> 8 ^ 0x5AU) & 0xFFU;
+  for (size_t i = 0; i < size; i++) {
+    seal = ((seal ^ p[i]) * 0x35U) & 0xFFU;
+    seal = (seal << 3 | seal >> 5) & 0xFFU;
+  }
+  return (unsigned char)seal;
+}
+
+/* Where each field is. */
+typedef struct places {
+  unsigned char *offset;
+  unsigned char *size;
+  unsigned char *next;
+  unsigned char *prev;
+  unsigned char *state;
+  unsigned char *locks;
+  unsigned char *seal;
+} places;
+
+static places places_of(const rf_handle_heap *heap, size_t index) {
+  unsigned char *const p = heap->table + index * rf_handle_stride(heap);
+  places f;
+  f.offset = p;
+  f.size = f.offset + heap->offset_width;
+  f.next = f.size + heap->offset_width;
+  f.prev = f.next + heap->index_width;
+  f.state = f.prev + heap->index_width;
+  f.locks = f.state + 2;
+  f.seal = f.locks + 1;
+  return f;
+}
+
+static bool plausible(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e) {
+  if (!e->live) {
+    return index != 0 && e->offset == 0 && e->size == 0 && e->next == 0 && e->prev == 0 && e->locks == 0;
+  }
+  if (e->next > heap->blocks || e->prev > heap->blocks || e->offset > heap->size || e->size > heap->size) {
+    return false;
+  }
+  size_t const extent = index != 0 ? rf_handle_extent(heap, e->size) : 0;
+  return (e->offset & (heap->align - 1)) == 0 && extent <= heap->size - e->offset;
+}
+
+bool rf_handle_load(const rf_handle_heap *heap, size_t index, rf_handle_entry *out) {
+  if (index > heap->blocks || heap->blocks == 0) {
+    return false; /* ended, in the second case */
+  }
+  places const f = places_of(heap, index);
+  if (*f.seal != seal_of_place(f.offset, (size_t)(f.seal - f.offset), index)) {
+    return false;
+  }
+  size_t const state = get(f.state, 2);
+  out->offset = get(f.offset, heap->offset_width);
+  out->size = get(f.size, heap->offset_width);
+  out->next = get(f.next, heap->index_width);
+  out->prev = get(f.prev, heap->index_width);
+  out->generation = (unsigned)(state & (LIVE_BIT - 1));
+  out->live = (state & LIVE_BIT) != 0;
+  out->locks = *f.locks;
+  return plausible(heap, index, out);
+}
+
+void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *entry) {
+  places const f = places_of(heap, index);
+  put(f.offset, heap->offset_width, entry->offset);
+  put(f.size, heap->offset_width, entry->size);
+  put(f.next, heap->index_width, entry->next);
+  put(f.prev, heap->index_width, entry->prev);
+  put(f.state, 2, entry->generation | (entry->live ? LIVE_BIT : 0));
+  *f.locks = (unsigned char)entry->locks;
+  *f.seal = seal_of_place(f.offset, (size_t)(f.seal - f.offset), index);
+}
+
+/* ---- The list ---- */
+
+static void set_next(rf_handle_heap *heap, size_t index, size_t next) {
+  rf_handle_entry e;
+  if (rf_handle_load(heap, index, &e)) {
+    e.next = next;
+    rf_handle_store(heap, index, &e);
+  }
+}
+
+static void set_prev(rf_handle_heap *heap, size_t index, size_t prev) {
+  rf_handle_entry e;
+  if (rf_handle_load(heap, index, &e)) {
+    e.prev = prev;
+    rf_handle_store(heap, index, &e);
+  }
+}
+
+void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t after) {
+  set_next(heap, index, after);
+  set_prev(heap, index, before);
+  set_next(heap, before, index);
+  set_prev(heap, after, index);
+}
+
+bool rf_handle_unlink(rf_handle_heap *heap, size_t index) {
+  rf_handle_entry e;
+  rf_handle_entry before;
+  rf_handle_entry after;
+  if (!rf_handle_load(heap, index, &e) || !rf_handle_load(heap, e.prev, &before) ||
+      !rf_handle_load(heap, e.next, &after) || before.next != index || after.prev != index) {
+    return false;
+  }
+  set_next(heap, e.prev, e.next);
+  set_prev(heap, e.next, e.prev);
+  return true;
+}
+
+/* Fills in what follows `gap->before`, which ends at `gap->start`. */
+static bool look_behind(const rf_handle_heap *heap, size_t next, rf_handle_gap *gap) {
+  gap->after = next;
+  if (next == 0) {
+    gap->end = heap->size;
+    return true;
+  }
+  if (!rf_handle_load(heap, next, &gap->after_entry)) {
+    return false;
+  }
+  gap->end = gap->after_entry.offset;
+  return gap->after_entry.live && gap->after_entry.prev == gap->before && gap->end >= gap->start;
+}
+
+bool rf_handle_gap_after(const rf_handle_heap *heap, size_t before, rf_handle_gap *gap) {
+  rf_handle_entry e;
+  if (!rf_handle_load(heap, before, &e) || !e.live) {
+    return false;
+  }
+  gap->before = before;
+  gap->start = before != 0 ? e.offset + rf_handle_extent(heap, e.size) : 0;
+  return look_behind(heap, e.next, gap);
+}
+
+bool rf_handle_next_gap(const rf_handle_heap *heap, rf_handle_gap *gap) {
+  gap->before = gap->after;
+  gap->start = gap->end + rf_handle_extent(heap, gap->after_entry.size);
+  return look_behind(heap, gap->after_entry.next, gap);
+}
+
+/* ---- The record ---- */
+
+size_t rf_handle_seal_of(const rf_handle_heap *heap) {
+  size_t seal = rf_checksum_begin(heap);
+  seal = rf_checksum_add_address(seal, heap->data);
+  seal = rf_checksum_add(seal, heap->size);
+  seal = rf_checksum_add_address(seal, heap->table);
+  seal = rf_checksum_add(seal, heap->blocks);
+  seal = rf_checksum_add(seal, heap->capacity);
+  seal = rf_checksum_add(seal, heap->align);
+  seal = rf_checksum_add(seal, heap->offset_width);
+  seal = rf_checksum_add(seal, heap->index_width);
+  seal = rf_checksum_add(seal, (size_t)(uintptr_t)heap->on_short);
+  return rf_checksum_add_address(seal, heap->short_context);
+}
+
+size_t rf_handle_digest_of(const rf_handle_heap *heap) {
+  size_t digest = rf_checksum_begin(&heap->digest);
+  digest = rf_checksum_add(digest, heap->occupied);
+  digest = rf_checksum_add(digest, heap->peak_occupied);
+  digest = rf_checksum_add(digest, heap->lowest);
+  digest = rf_checksum_add(digest, heap->packed);
+  digest = rf_checksum_add(digest, heap->recent);
+  digest = rf_checksum_add(digest, heap->locked);
+  digest = rf_checksum_add(digest, heap->compactions);
+  digest = rf_checksum_add(digest, heap->moved);
+  digest = rf_checksum_add(digest, heap->asking);
+  digest = rf_checksum_add(digest, heap->counters.used);
+  digest = rf_checksum_add(digest, heap->counters.peak);
+  digest = rf_checksum_add(digest, heap->counters.blocks);
+  digest = rf_checksum_add(digest, heap->counters.peak_blocks);
+  digest = rf_checksum_add(digest, heap->counters.allocations);
+  return rf_checksum_add(digest, heap->counters.failures);
+}

@@ -1,0 +1,77 @@
+/* rf_tlsf: changing the size of a block, where it is or into the free memory before it. */
+#include "tlsf_block.h"
+
+#include <string.h>
+
+/* Where it is: the block, with the free one behind it, is made anew. Huge blocks stay huge, others stay plain: what
+ * their owners hold lies at different distances from where the block begins. */
+static rf_status resize_live(rf_tlsf *h, const rf_tlsf_live *live, size_t size, const rf_site *site) {
+  size_t const have = (size_t)(live->e - live->b);
+  size_t const need = rf_tlsf_block_for(size);
+  size_t const behind = rf_tlsf_free_size(live->region, live->e);
+  if (behind == SIZE_MAX) {
+    return rf_tlsf_damaged(h, live->e, site);
+  }
+  if (is_huge(size) != is_huge(live->size) || need > have + behind) {
+    return RF_ERR_NO_MEMORY;
+  }
+  if (behind != 0) {
+    rf_tlsf_unfile(live->region, live->e);
+  }
+  rf_tlsf_settle(live->region, live->b, live->e + behind, size, live->prev_free);
+  rf_count_resize(&h->counters, live->size, size);
+  return RF_OK;
+}
+
+rf_status rf_tlsf_resize(rf_allocator *self, void *p, size_t size, const rf_site *site) {
+  rf_tlsf *const h = (rf_tlsf *)self;
+  rf_tlsf_live live;
+  rf_status const status = rf_tlsf_open_live(h, p, &live, site);
+  return status == RF_OK ? resize_live(h, &live, size, site) : status;
+}
+
+/* What a move has to keep: all that the owner may have used. */
+static size_t bytes_to_keep(const rf_tlsf_live *live, size_t size) {
+  size_t const usable = (size_t)(live->e - live->user) - HEADER;
+  return usable < size ? usable : size;
+}
+
+/* Into the free block before it, with the one behind it. NULL, and nothing changed, where that does not do. */
+static void *slide_down(rf_tlsf *h, const rf_tlsf_live *live, size_t size, size_t align) {
+  rf_tlsf_region *const region = live->region;
+  if (!live->prev_free || is_huge(size) || is_huge(live->size)) {
+    return NULL;
+  }
+  unsigned char *const b = rf_tlsf_free_before(region, live->b);
+  size_t const behind = rf_tlsf_free_size(region, live->e);
+  if (b == NULL || behind == SIZE_MAX || !rf_is_aligned(b, align) ||
+      (size_t)(live->e - b) + behind < rf_tlsf_block_for(size)) {
+    return NULL;
+  }
+  rf_tlsf_unfile(region, b);
+  if (behind != 0) {
+    rf_tlsf_unfile(region, live->e);
+  }
+  rf_tlsf_turn_marks(region, live->b, live->size);
+  rf_track_copy(b, live->user, bytes_to_keep(live, size));
+  rf_tlsf_settle(region, b, live->e + behind, size, false);
+  rf_tlsf_turn_marks(region, b, size);
+  rf_count_resize(&h->counters, live->size, size);
+  return b;
+}
+
+void *rf_tlsf_realloc(rf_allocator *self, void *p, size_t size, size_t align, const rf_site *site) {
+  rf_tlsf *const h = (rf_tlsf *)self;
+  rf_tlsf_live live;
+  if (rf_tlsf_open_live(h, p, &live, site) != RF_OK) {
+    return NULL;
+  }
+  if (rf_is_aligned(p, align)) {
+    rf_status const status = resize_live(h, &live, size, site);
+    if (status != RF_ERR_NO_MEMORY) {
+      return status == RF_OK ? p : NULL;
+    }
+  }
+  void *const slid = slide_down(h, &live, size, align);
+  return slid != NULL ? slid : rf_realloc_move(self, p, bytes_to_keep(&live, size), size, align, site);
+}

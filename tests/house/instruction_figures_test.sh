@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# tlsf's page says the instructions per call that are counted now. Left out where another compiler than the page's built them.
+#
+#   instruction_figures_test.sh INSTRUCTIONS PAGE
+set -euo pipefail
+
+instructions=$1
+page=$2
+figures=$("$instructions" tlsf)
+
+named=$(sed -nE 's/.*with gcc ([0-9.]+)\..*/\1/p' "$page" | head -n 1)
+[[ -n $named ]] || { echo "$page names no compiler" >&2; exit 1; }
+if [[ $figures != *"compiled by $named"* ]]; then
+  echo "left out: ${figures%%$'\n'*}; the page is of gcc $named"
+  exit 0
+fi
+
+# | all | | allocs | mean | worst | frees | mean | worst | failed |
+IFS='|' read -r _ _ _ _ alloc_mean alloc_worst _ free_mean free_worst _ < <(grep '^| all |' <<<"$figures" | tr -d ' ')
+for row in "an alloc:$alloc_worst at most, $alloc_mean on average" "a free:$free_worst at most, $free_mean on average"; do
+  grep -qF -- "| instructions of ${row%%:*} | " "$page" || { echo "$page has no row for ${row%%:*}" >&2; exit 1; }
+  grep -F -- "| instructions of ${row%%:*} | " "$page" | grep -qF -- "${row#*:}" || {
+    echo "$page does not say of ${row%%:*}: ${row#*:}" >&2
+    exit 1
+  }
+done

@@ -1,0 +1,44 @@
+"""A program built so that another watcher sees its memory than the rest of the build has: --//lib/core:track for one target."""
+
+def _track_transition_impl(_settings, attr):
+    return {"//lib/core:track": attr.track}
+
+_track_transition = transition(
+    implementation = _track_transition_impl,
+    inputs = [],
+    outputs = ["//lib/core:track"],
+)
+
+def _rf_with_track_impl(ctx):
+    program = ctx.attr.program[0][DefaultInfo]
+    executable = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(
+        output = executable,
+        target_file = program.files_to_run.executable,
+        is_executable = True,
+    )
+    return [DefaultInfo(
+        executable = executable,
+        files = depset([executable]),
+        runfiles = program.default_runfiles,
+    )]
+
+rf_with_track = rule(
+    implementation = _rf_with_track_impl,
+    executable = True,
+    attrs = {
+        "program": attr.label(
+            cfg = _track_transition,
+            doc = "a cc_binary",
+            executable = True,
+            mandatory = True,
+        ),
+        "track": attr.string(
+            doc = "a value of //lib/core:track",
+            mandatory = True,
+        ),
+        "_allowlist_function_transition": attr.label(
+            default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+        ),
+    },
+)
