@@ -11,8 +11,8 @@
  * GUI_ALLOC_AssignMemory puts other memory in their place. The work is done by rf_handle_heap.
  *
  * Handles are positive, 1, 2, 3, … in a fresh heap; those of later generations are larger: keep them in a GUI_HMEM, not
- * in 8 or 16 bits. All bytes reported free can be allocated; a size of 0 or less gives handle 0; a stale handle is refused and
- * reported.
+ * in 8 or 16 bits. All bytes reported free can be allocated; a size of 0 or less gives handle 0; a stale handle is
+ * refused and reported.
  *
  * Threads and interrupts: none may call while another does. There is one heap for the program.
  *

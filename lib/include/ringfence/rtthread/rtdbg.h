@@ -1,5 +1,5 @@
-/* RT-Thread's debug log, by rt_kprintf: lines of a section (DBG_TAG) up to a level (DBG_LVL), both defined before this header,
- * which a program includes in its sources only. Printed as in a build with RT_DEBUG, that is always. */
+/* RT-Thread's debug log, by rt_kprintf: lines of a section (DBG_TAG) up to a level (DBG_LVL), both defined before this
+ * header, which a program includes in its sources only. Printed as in a build with RT_DEBUG, that is always. */
 #ifndef RINGFENCE_RTTHREAD_RTDBG_H
 #define RINGFENCE_RTTHREAD_RTDBG_H
 
