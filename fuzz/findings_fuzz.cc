@@ -1,9 +1,9 @@
 // Findings and snapshots: whatever a file or a console shows is read without harm and comes out of every rendering whole, and
 // what the library wrote is read back as it was, over a line that loses and garbles, too.
 #include "blocks_model.h"
-#include "tools/ringfence/document.h"
-#include "tools/ringfence/input.h"
-#include "tools/ringfence/json.h"
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/input.h"
+#include "tools/ringfence/render/document.h"
 
 #include "checkers/report/utf8.h"
 #include <algorithm>
@@ -30,27 +30,27 @@ void append(void *context, const char *text, size_t size) {
 class Read {
 public:
   explicit Read(const std::string &text, rf_input_form form = RF_INPUT_ANY) {
-    recognised = rf_input_take(&run, &losses, &stash_, "input", form, text.c_str(), text.size());
+    recognised = rf_input_parse(&run, &losses, &arena_, "input", form, text.c_str(), text.size());
   }
-  ~Read() { rf_stash_free(&stash_); }
+  ~Read() { rf_bump_arena_free(&arena_); }
   Read(const Read &) = delete;
   Read &operator=(const Read &) = delete;
 
   // After this the records are merged, and in the document's order.
   void make() {
-    rf_document_wishes wishes = {};
-    wishes.whole = true;
-    rf_document_make(&document, &stash_, &run, &wishes);
+    rf_document_options options = {};
+    options.whole = true;
+    rf_document_make(&document, &arena_, &run, &options);
   }
 
-  std::string rendering(void (*render)(rf_stash *, const rf_document *, const rf_sink *)) {
+  std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
     std::string out;
     rf_sink const sink = {append, &out};
-    render(&stash_, &document, &sink);
+    render(&arena_, &document, &sink);
     return out;
   }
 
-  bool is_json(const std::string &text) { return rf_json_parse(&stash_, text.data(), text.size()) != nullptr; }
+  bool is_json(const std::string &text) { return rf_json_parse(&arena_, text.data(), text.size()) != nullptr; }
 
   bool lost_nothing() const { return losses.damaged + losses.incomplete + losses.missing + run.damaged == 0; }
 
@@ -60,7 +60,7 @@ public:
   bool recognised;
 
 private:
-  rf_stash stash_{nullptr};
+  rf_bump_arena arena_{nullptr};
 };
 
 // A record as the library would write it: equal texts are equal records.

@@ -104,7 +104,7 @@ GuardError::Deed GuardError::long_overflow() {
   }
   // Of one byte, as text or a fill is, and not the guard's own. A change of every byte by the same bits could leave a header's
   // magic right: it is linear.
-  fill(end, mask_ != RF_FILL_GUARD ? mask_ : static_cast<unsigned char>(~mask_), count);
+  fill(end, mask_ != RF_PATTERN_REDZONE ? mask_ : static_cast<unsigned char>(~mask_), count);
   Deed deed = damage(RF_BUG_BUFFER_OVERFLOW, end, 0, false);
   deed.with_others = true;
   return deed;

@@ -42,9 +42,9 @@ CORE = ["lib/core/*.c", "lib/port/posix.c"]
 INCLUDES = ["lib/include", "checkers/include", "."]
 # What the build makes for the command; that it is empty changes nothing here.
 GENERATED = {
-    "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
-    "tools/ringfence/page/script.inc": '""\n',
-    "tools/ringfence/page/style.inc": '""\n',
+    "tools/ringfence/base/version.h": '#define RF_VERSION "0"\n',
+    "tools/ringfence/render/page/script.inc": '""\n',
+    "tools/ringfence/render/page/style.inc": '""\n',
 }
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]

@@ -1,7 +1,7 @@
 // What people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm, each line or item is either
 // understood or named in a warning, what is not understood changes nothing, and what is written is read back as it was.
 #include "blocks_model.h"
-#include "tools/ringfence/baseline.h"
+#include "tools/ringfence/model/baseline.h"
 
 #include <array>
 #include <cstring>
@@ -167,22 +167,22 @@ void read_baseline(Reader &in) {
   std::string text = in.u8() % 8 == 0 ? "" : kFirstLine;
   text += a_text(in, words, true);
   std::string const before = text;
-  rf_stash stash = {nullptr};
+  rf_bump_arena arena = {nullptr};
   rf_baseline b;
-  const char *const wrong = rf_baseline_parse(&b, &stash, "file", text.data(), text.size());
+  const char *const wrong = rf_baseline_parse(&b, &arena, "file", text.data(), text.size());
   RF_HOLDS(wrong == nullptr || std::strstr(wrong, "file") == wrong);
   RF_HOLDS(wrong == nullptr || std::strchr(wrong, '\n') == nullptr);
   if (wrong == nullptr) {
     RF_HOLDS(before.rfind(kFirstLine, 0) == 0);
     check_entries(b);
   }
-  rf_stash_free(&stash);
+  rf_bump_arena_free(&arena);
 }
 
 // Findings of a few functions with odd names; all are known to the baseline that is made of them, and no other one is.
 void write_baseline(Reader &in) {
   static const std::array<const char *, 6> names = {"main", "a b", "new\nline", "0123456789abcdef 1 x", "#", ""};
-  rf_stash stash = {nullptr};
+  rf_bump_arena arena = {nullptr};
   std::array<rf_site, names.size()> sites{};
   std::vector<rf_record> records(in.below(12) + 1);
   std::vector<rf_record *> list;
@@ -192,25 +192,25 @@ void write_baseline(Reader &in) {
     sites[which] = {names[which], names[which], 7};
     record.finding.bug = static_cast<rf_bug>(in.below(RF_BUG_COUNT));
     record.finding.found.site = &sites[which];
-    record.fingerprint = rf_stash_print(&stash, "%016zx", which * 31 + record.finding.bug);
+    record.fingerprint = rf_bump_arena_print(&arena, "%016zx", which * 31 + record.finding.bug);
     list.push_back(&record);
   }
   std::string text;
   rf_sink const sink = {append, &text};
-  rf_baseline_put(&stash, list.data(), list.size(), &sink);
+  rf_baseline_put(&arena, list.data(), list.size(), &sink);
   rf_baseline b;
-  RF_HOLDS(rf_baseline_parse(&b, &stash, "file", text.data(), text.size()) == nullptr);
+  RF_HOLDS(rf_baseline_parse(&b, &arena, "file", text.data(), text.size()) == nullptr);
   check_entries(b);
-  RF_HOLDS(rf_baseline_gone(&b) == list.size());
+  RF_HOLDS(rf_baseline_unmet(&b) == list.size());
   size_t const fewer = in.below(list.size() + 1);
   RF_HOLDS(rf_baseline_apply(&b, list.data(), fewer) == fewer);
-  RF_HOLDS(rf_baseline_gone(&b) == list.size() - fewer);
+  RF_HOLDS(rf_baseline_unmet(&b) == list.size() - fewer);
   rf_record other = records[0];
   other.fingerprint = "ffffffffffffffff";
   other.known = false;
   std::array<rf_record *, 1> strange = {&other};
   RF_HOLDS(rf_baseline_apply(&b, strange.data(), 1) == 0 && !other.known);
-  rf_stash_free(&stash);
+  rf_bump_arena_free(&arena);
 }
 
 // ---- Options ----

@@ -16,7 +16,7 @@ rf_smallmem heap;
 
 rf_allocator *init(void *, void *arena, size_t size) {
   rf_status const status = size % 2 == 0 ? rf_smallmem_init(&heap, arena, size)
-                                         : rf_smallmem_init_owned(&heap, arena, size, rf_chain_site_owner);
+                                         : rf_smallmem_init_owned(&heap, arena, size, rf_site_owner);
   return status == RF_OK ? &heap.base : nullptr;
 }
 
@@ -26,7 +26,7 @@ void try_owners(Reader &reader) {
   if (init(nullptr, arena, sizeof arena - reader.below(2)) == nullptr) {
     abort();
   }
-  bool const owned = heap.chain.owner_of != nullptr;
+  bool const owned = heap.blocks.owner_of != nullptr;
   void *const p = rf_alloc(&heap.base, reader.u8());
   void *const q = rf_alloc(&heap.base, reader.u8());
   uintptr_t const owner = reader.u16();

@@ -4,6 +4,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
+#include "mode_options.h"
 
 static void log_write(void *context, const char *text, size_t size) {
   (void)context;
@@ -34,45 +35,18 @@ static rf_stack_depot *depot_of_process(void) {
   return depot.buckets != NULL ? &depot : NULL;
 }
 
-/* ---- What is said at verbosity 1 ---- */
+/* ---- Messages ---- */
 
-static void say_number(const char *name, size_t value) {
-  rf_sink_str(&standard_error, name);
-  if (value == SIZE_MAX) {
-    rf_sink_str(&standard_error, "all");
-  } else {
-    rf_sink_uint(&standard_error, value);
-  }
-}
-
-static void say_start(const rf_options *o, const rf_allocator *inner) {
-  static const char *const sides[] = {"left", "right", "both"};
+static void print_start(const rf_options *o, const rf_allocator *inner) {
   rf_sink_str(&standard_error, "ringfence: checking ");
   rf_sink_str(&standard_error, inner->ops->name);
   rf_sink_str(&standard_error, ": mode ");
   rf_sink_str(&standard_error, rf_mode_name(o->mode));
-  if (o->mode == RF_MODE_GUARD || o->mode == RF_MODE_ASAN) {
-    say_number(", quarantine ", o->quarantine);
-    say_number(", fill ", o->fill);
-  }
-  if (o->mode == RF_MODE_PAGE) {
-    say_number(", closed ", o->closed);
-  }
-  if (o->mode == RF_MODE_SAMPLE) {
-    say_number(", sample_rate ", o->sample_rate);
-    say_number(", sample_slots ", o->sample_slots);
-  }
-  if (o->mode == RF_MODE_PAGE || o->mode == RF_MODE_SAMPLE) {
-    rf_sink_str(&standard_error, ", align ");
-    rf_sink_str(&standard_error, sides[o->align]);
-  }
-  if (o->mode != RF_MODE_OFF) {
-    say_number(", stack_depth ", o->stack_depth);
-  }
+  rf_options_print(o, &standard_error);
   rf_sink_str(&standard_error, "\n");
 }
 
-static void say_refused(rf_mode wanted, rf_mode instead) {
+static void print_fallback(rf_mode wanted, rf_mode instead) {
   static bool said[RF_MODE_ASAN + 1];
   if (__atomic_exchange_n(&said[wanted], true, __ATOMIC_RELAXED)) {
     return;
@@ -80,27 +54,23 @@ static void say_refused(rf_mode wanted, rf_mode instead) {
   const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();
   rf_sink_str(&standard_error, "ringfence: mode ");
   rf_sink_str(&standard_error, rf_mode_name(wanted));
-  rf_sink_str(&standard_error, " cannot be had (");
+  rf_sink_str(&standard_error, " is not available (");
   rf_sink_str(&standard_error, why != NULL ? why : "the system has no memory for it");
-  rf_sink_str(&standard_error, "); mode ");
+  rf_sink_str(&standard_error, "); using mode ");
   rf_sink_str(&standard_error, rf_mode_name(instead));
-  rf_sink_str(&standard_error, " it is\n");
+  rf_sink_str(&standard_error, "\n");
 }
 
 /* ---- Wrapping ---- */
 
+static rf_stack_depot *depot_for(unsigned stack_depth) {
+  return stack_depth != 0 ? depot_of_process() : NULL;
+}
+
 static rf_guard_options guard_options(const rf_options *o, rf_reporter *reporter) {
-  rf_guard_options guard;
-  rf_guard_options_default(&guard);
-  guard.quarantine = o->quarantine;
-  guard.fill_alloc = o->fill_alloc;
-  guard.fill_free = o->fill;
-  guard.move_below = o->move_below;
-  guard.stack_depth = o->stack_depth;
-  guard.depot = o->stack_depth != 0 ? depot_of_process() : NULL;
+  rf_guard_options guard = rf_options_for_guard(o);
+  guard.depot = depot_for(guard.stack_depth);
   guard.reporter = reporter;
-  guard.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
-  guard.sweep_at_deinit = o->sweep;
   return guard;
 }
 
@@ -115,32 +85,16 @@ static rf_status wrap_in_asan(rf_checked *checked, rf_allocator *inner, const rf
 }
 
 static rf_status wrap_in_page(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
-  rf_page_options page;
-  rf_page_options_default(&page);
-  page.side = o->align;
-  page.quarantine = o->closed;
-  page.fill_alloc = o->fill_alloc;
-  page.stack_depth = o->stack_depth;
-  page.depot = o->stack_depth != 0 ? depot_of_process() : NULL;
+  rf_page_options page = rf_options_for_page(o);
+  page.depot = depot_for(page.stack_depth);
   page.reporter = reporter;
-  page.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
-  page.sweep_at_deinit = o->sweep;
-  page.guarded = guard_options(o, reporter);
+  page.guarded.depot = page.depot;
   return rf_page_init(&checked->page, inner, &page);
 }
 
-/* Stacks of sampled blocks cost nothing to speak of. */
-#define SAMPLE_DEPTH 16U
-
 static rf_status wrap_in_sample(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
-  rf_sample_options sample;
-  rf_sample_options_default(&sample);
-  sample.rate = o->sample_rate;
-  sample.slots = o->sample_slots;
-  sample.seed = o->sample_seed;
-  sample.side = o->align;
-  sample.stack_depth = o->stack_depth > SAMPLE_DEPTH ? o->stack_depth : SAMPLE_DEPTH;
-  sample.depot = depot_of_process();
+  rf_sample_options sample = rf_options_for_sample(o);
+  sample.depot = depot_for(sample.stack_depth);
   sample.reporter = reporter;
   return rf_sample_init(&checked->sample, inner, &sample);
 }
@@ -155,21 +109,21 @@ static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *
     if (checked->status == RF_OK) {
       return RF_MODE_SAMPLE;
     }
-    say_refused(RF_MODE_SAMPLE, RF_MODE_OFF);
+    print_fallback(RF_MODE_SAMPLE, RF_MODE_OFF);
     return RF_MODE_OFF;
   case RF_MODE_PAGE:
     checked->status = wrap_in_page(checked, inner, o, reporter);
     if (checked->status == RF_OK) {
       return RF_MODE_PAGE;
     }
-    say_refused(RF_MODE_PAGE, RF_MODE_GUARD);
+    print_fallback(RF_MODE_PAGE, RF_MODE_GUARD);
     break;
   case RF_MODE_ASAN:
     checked->status = wrap_in_asan(checked, inner, o, reporter);
     if (checked->status == RF_OK) {
       return RF_MODE_ASAN;
     }
-    say_refused(RF_MODE_ASAN, RF_MODE_GUARD);
+    print_fallback(RF_MODE_ASAN, RF_MODE_GUARD);
     break;
   case RF_MODE_GUARD:
     break;
@@ -213,7 +167,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
     rf_options_help(o, &standard_error);
   }
   if (o->verbosity != 0) {
-    say_start(o, inner);
+    print_start(o, inner);
   }
   checked->status = RF_OK;
   checked->mode = wrap(checked, inner, o, choose_reporter(checked, options));

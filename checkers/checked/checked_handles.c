@@ -1,5 +1,7 @@
 #include <ringfence/checked_handles.h>
 
+#include "mode_options.h"
+
 static rf_reporter *choose_reporter(rf_checked_handles *checked, const rf_checked_options *options) {
   if (options == NULL) {
     return rf_reporter_default();
@@ -14,7 +16,6 @@ static rf_reporter *choose_reporter(rf_checked_handles *checked, const rf_checke
 
 rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inner, const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
-  rf_handle_guard_options guard;
   if (checked == NULL || inner == NULL) {
     return inner;
   }
@@ -22,11 +23,8 @@ rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inn
   if (o->mode == RF_MODE_OFF || o->mode == RF_MODE_SAMPLE) {
     return inner;
   }
-  rf_handle_guard_options_default(&guard);
-  guard.quarantine = o->quarantine;
+  rf_handle_guard_options guard = rf_options_for_handles(o);
   guard.reporter = choose_reporter(checked, options);
-  guard.leaks_at_deinit = o->leaks != RF_LEAKS_NONE;
-  guard.sweep_at_deinit = o->sweep;
   if (rf_handle_guard_init(&checked->guard, inner, &guard) != RF_OK) {
     return inner;
   }

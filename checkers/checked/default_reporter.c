@@ -13,19 +13,6 @@ static void log_write(void *context, const char *text, size_t size) {
   rf_port_log(text, size);
 }
 
-rf_report_options rf_options_for_reporter(const rf_options *o) {
-  return (rf_report_options){
-      .halt = o->halt,
-      .exitcode = o->exitcode,
-      .format = o->format,
-      .max_findings = o->max_findings,
-      .log = o->log,
-      .log_length = o->log_length,
-      .suppressions = o->suppressions,
-      .suppressions_length = o->suppressions_length,
-  };
-}
-
 static void make_once(void) {
   static bool made;
   static const rf_sink standard_error = {log_write, NULL};

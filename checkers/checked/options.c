@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "mode_options.h"
 
 #ifndef RF_MODE_DEFAULT
 #define RF_MODE_DEFAULT RF_MODE_OFF
 #endif
 
 #if defined(__unix__) || defined(__APPLE__)
-#define SMALL_TARGET 0
+#define RF_HOSTED(hosted, board) (hosted)
 #else
-#define SMALL_TARGET 1
+#define RF_HOSTED(hosted, board) (board)
 #endif
 
 const char *rf_mode_name(rf_mode mode) {
@@ -23,38 +24,11 @@ const char *rf_mode_name(rf_mode mode) {
 
 void rf_options_default(rf_options *out) {
   *out = (rf_options){
-      .mode = RF_MODE_DEFAULT,
-      .halt = true,
-      .exitcode = RF_EXITCODE_DEFAULT,
-      .log = NULL,
-      .log_length = 0,
-      .format = RF_FORMAT_TEXT,
-      .suppressions = NULL,
-      .suppressions_length = 0,
-      .trace = NULL,
-      .trace_length = 0,
-      .quarantine = SMALL_TARGET ? 1024 : (size_t)512 * 1024,
-      .stack_depth = 0,
-      .leaks = RF_LEAKS_LOST,
-      .fill = SMALL_TARGET ? SIZE_MAX : (size_t)64 * 1024,
-      .fill_alloc = SMALL_TARGET ? 64 : 4096,
-      .move_below = SMALL_TARGET ? 0 : 4096,
-      .sweep = true,
-      .sweep_every = 0,
-      .sweep_budget = 1000,
-      .sample_rate = RF_SAMPLE_RATE_DEFAULT,
-      .sample_slots = RF_SAMPLE_SLOTS_DEFAULT,
-      .sample_seed = 0,
-      .align = RF_PAGE_BOTH,
-      .closed = UINTPTR_MAX > UINT32_MAX ? (size_t)1 << 30 : (size_t)64 << 20,
-      .max_findings = 1000,
-      .verbosity = 0,
-      .rejected = false,
-      .signals = true,
-      .dump_signal = SMALL_TARGET ? RF_DUMP_NONE : RF_DUMP_SIGUSR1,
-      .snapshot_signal = RF_DUMP_NONE,
-      .summary = false,
-      .help = false,
+#define RF_OPTION_BOOL(name, value, help) .name = (value),
+#define RF_OPTION_NUMBER(name, value, least, most, help) .name = (value),
+#define RF_OPTION_SIZE(name, value, help) .name = (value),
+#define RF_OPTION_CHOICE(type, name, value, words, help) .name = (value),
+#include <ringfence/options.inc>
   };
 }
 
@@ -66,7 +40,7 @@ typedef struct option {
   const char *name;
   const char *meaning;
   const char *choices; /* KIND_CHOICE: the words for 0, 1, 2 …, each ended by a space */
-  unsigned limit;      /* KIND_NUMBER: the largest */
+  unsigned limit;      /* KIND_NUMBER: the largest value */
   unsigned least;      /* the same: the smallest */
   kind kind;
   size_t at;   /* of the field in rf_options */
@@ -74,52 +48,27 @@ typedef struct option {
 } option;
 
 #define FIELD(name) offsetof(rf_options, name), sizeof(((rf_options *)0)->name)
-#define BOOL(name, meaning)                                                                                            \
-  { #name, meaning, NULL, 0, 0, KIND_BOOL, FIELD(name) }
-#define NUMBER_FROM(name, least, limit, meaning)                                                                       \
-  { #name, meaning, NULL, limit, least, KIND_NUMBER, FIELD(name) }
-#define NUMBER(name, limit, meaning) NUMBER_FROM(name, 0, limit, meaning)
-#define SIZE(name, meaning)                                                                                            \
-  { #name, meaning, NULL, 0, 0, KIND_SIZE, FIELD(name) }
-#define CHOICE(name, words, meaning)                                                                                   \
-  { #name, meaning, words, 0, 0, KIND_CHOICE, FIELD(name) }
 
+/* clang-format off */
 static const option table[] = {
-    CHOICE(mode, "off sample guard page asan ", "how allocators are checked"),
-    BOOL(halt, "end the process at the first finding"),
-    NUMBER(exitcode, 255, "exit code of a process ended so"),
-    {"log", "file that findings are appended to, %p in it is the process id", NULL, 0, 0, KIND_PATH, FIELD(log)},
-    CHOICE(format, "text json serial ", "of findings"),
-    {"suppressions", "file with findings to hide, KIND:PATTERN on each line", NULL, 0, 0, KIND_PATH,
-     FIELD(suppressions)},
-    SIZE(quarantine, "bytes of freed blocks kept back"),
-    NUMBER(stack_depth, RF_TRACE_DEPTH, "return addresses kept per allocation and free"),
-    CHOICE(leaks, "0 1 all reachable ",
-           "report at the end: nothing, what is lost in code with names, all that is lost, "
-           "all that is live"),
-    SIZE(fill, "bytes of each freed block filled with 0xcc and checked"),
-    SIZE(fill_alloc, "bytes of each new block filled with 0xcd"),
-    SIZE(move_below, "realloc always moves blocks up to this size, so that stale pointers show"),
-    BOOL(sweep, "check all blocks at the end"),
-    NUMBER(sweep_every, UINT32_MAX, "drop-in: check blocks in the background every so many milliseconds; 0 does not"),
-    NUMBER_FROM(sweep_budget, 1, 1000000, "drop-in: for so many microseconds at a time"),
-    NUMBER_FROM(sample_rate, 1, RF_SAMPLE_RATE_MOST, "sample: watch one allocation in so many, on average"),
-    NUMBER_FROM(sample_slots, 1, 65536, "sample: blocks watched at once"),
-    NUMBER(sample_seed, UINT32_MAX, "sample: the same seed samples the same allocations of a thread; 0 goes by chance"),
-    CHOICE(align, "left right both ", "page and sample: at which end of its pages a block lies"),
-    SIZE(closed, "page: bytes of address space of freed blocks kept back"),
-    NUMBER(max_findings, UINT32_MAX, "report so many findings and count the rest; 0 reports all"),
-    NUMBER(verbosity, 1, "1 says also what is checked and how"),
-    BOOL(rejected, "drop-in: report requests that can never be served"),
-    BOOL(signals, "drop-in: check all blocks when a fatal signal ends the process"),
-    CHOICE(dump_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
-           "drop-in: print what is allocated on this signal, unless the program handles it"),
-    CHOICE(snapshot_signal, "none SIGUSR1 SIGUSR2 SIGQUIT SIGHUP ",
-           "drop-in: write a snapshot of what is live on this signal, unless the program handles it"),
-    BOOL(summary, "drop-in: write a line at the start and the end of the process, for the command"),
-    {"trace", "drop-in: file to record all requests to, %p in it is the process id", NULL, 0, 0, KIND_PATH,
-     FIELD(trace)},
-    BOOL(help, "print this list"),
+#define RF_OPTION_BOOL(name, value, help) {#name, help, NULL, 0, 0, KIND_BOOL, FIELD(name)},
+#define RF_OPTION_NUMBER(name, value, least, most, help) {#name, help, NULL, most, least, KIND_NUMBER, FIELD(name)},
+#define RF_OPTION_SIZE(name, value, help) {#name, help, NULL, 0, 0, KIND_SIZE, FIELD(name)},
+#define RF_OPTION_CHOICE(type, name, value, words, help) {#name, help, words, 0, 0, KIND_CHOICE, FIELD(name)},
+#define RF_OPTION_PATH(name, help) {#name, help, NULL, 0, 0, KIND_PATH, FIELD(name)},
+#include <ringfence/options.inc>
+};
+/* clang-format on */
+
+/* The options that a mode's checker takes, and the order in which they are printed. */
+static const struct {
+  rf_mode mode;
+  const char *name;
+} of_mode[] = {
+#define RF_OPTION_FOR_GUARD(name, member) {RF_MODE_GUARD, #name},
+#define RF_OPTION_FOR_PAGE(name, member) {RF_MODE_PAGE, #name},
+#define RF_OPTION_FOR_SAMPLE(name, member) {RF_MODE_SAMPLE, #name},
+#include <ringfence/options.inc>
 };
 
 #define OPTIONS (sizeof table / sizeof table[0])
@@ -263,10 +212,10 @@ static bool set_choice(void *field, const option *o, slice value) {
 }
 
 /* A path is two fields, where it begins and then its length. */
-_Static_assert(offsetof(rf_options, log_length) == offsetof(rf_options, log) + sizeof(const char *), "adjacent");
-_Static_assert(offsetof(rf_options, suppressions_length) == offsetof(rf_options, suppressions) + sizeof(const char *),
-               "adjacent");
-_Static_assert(offsetof(rf_options, trace_length) == offsetof(rf_options, trace) + sizeof(const char *), "adjacent");
+#define RF_OPTION_PATH(name, help)                                                                                     \
+  _Static_assert(offsetof(rf_options, name##_length) == offsetof(rf_options, name) + sizeof(const char *), "adjacen"   \
+                                                                                                           "t");
+#include <ringfence/options.inc>
 
 static bool set_path(void *field, slice value) {
   memcpy(field, &value.at, sizeof value.at);
@@ -389,6 +338,18 @@ static void put_value(const rf_sink *sink, const rf_options *options, const opti
     put(sink, path_of(field));
     rf_sink_str(sink, path_of(field).at != NULL ? "" : field == &options->log ? "(standard error)" : "(none)");
     return;
+  }
+}
+
+void rf_options_print(const rf_options *options, const rf_sink *sink) {
+  rf_mode const mode = options->mode == RF_MODE_ASAN ? RF_MODE_GUARD : options->mode;
+  for (size_t i = 0; i < sizeof of_mode / sizeof of_mode[0]; i++) {
+    if (of_mode[i].mode == mode) {
+      rf_sink_str(sink, ", ");
+      rf_sink_str(sink, of_mode[i].name);
+      rf_sink_str(sink, " ");
+      put_value(sink, options, find((slice){of_mode[i].name, strlen(of_mode[i].name)}));
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "checkers/report/json_writer.h"
 
 /* ---- The table ---- */
 
@@ -135,53 +136,41 @@ bool rf_snapshot_next(const rf_snapshot *s, const rf_snapshot *before, size_t *c
 
 /* ---- JSON ---- */
 
-static void number(const rf_sink *sink, const char *name, int64_t value) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_str(sink, name);
-  rf_sink_str(sink, "\":");
-  rf_sink_int(sink, value);
-}
-
-static void text(const rf_sink *sink, const char *name, const char *value) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_str(sink, name);
-  rf_sink_str(sink, "\":");
-  rf_json_string(value, sink);
-}
-
 static int64_t growth(size_t now, size_t then) {
   return (int64_t)now - (int64_t)then;
 }
 
+static void write_head(rf_json_writer *w, const rf_snapshot *s, const rf_snapshot *before, uint32_t process) {
+  rf_json_write_text(w, "type", "snapshot");
+  rf_json_write_unsigned(w, "version", RF_JSON_VERSION);
+  rf_json_write_unsigned(w, "pid", process);
+  rf_json_write_unsigned(w, "time_ns", s->time_ns);
+  rf_json_write_text(w, "name", s->name);
+  rf_json_write_text(w, "since", before != NULL ? before->name : NULL);
+  rf_json_write_text(w, "allocator", s->allocator);
+  rf_json_write_signed(w, "blocks", growth(s->blocks, before != NULL ? before->blocks : 0));
+  rf_json_write_signed(w, "bytes", growth(s->bytes, before != NULL ? before->bytes : 0));
+  rf_json_write_unsigned(w, "omitted_blocks", s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0));
+}
+
 void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process, const rf_namer *namer,
                       const rf_sink *sink) {
+  rf_json_writer w = {.sink = sink};
   rf_snapshot_delta row;
   size_t cursor = 0;
-  bool first = true;
-  rf_sink_str(sink, "{\"type\":\"snapshot\"");
-  number(sink, "version", RF_JSON_VERSION);
-  number(sink, "pid", process);
-  number(sink, "time_ns", (int64_t)s->time_ns);
-  text(sink, "name", s->name);
-  if (before != NULL) {
-    text(sink, "since", before->name);
-  }
-  if (s->allocator != NULL) {
-    text(sink, "allocator", s->allocator);
-  }
-  number(sink, "blocks", growth(s->blocks, before != NULL ? before->blocks : 0));
-  number(sink, "bytes", growth(s->bytes, before != NULL ? before->bytes : 0));
-  number(sink, "omitted_blocks", (int64_t)(s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0)));
-  rf_sink_str(sink, ",\"sites\":[");
+  rf_json_begin_object(&w, NULL);
+  write_head(&w, s, before, process);
+  rf_json_begin_array(&w, "sites");
   while (rf_snapshot_next(s, before, &cursor, &row)) {
-    rf_sink_str(sink, first ? "{\"blocks\":" : ",{\"blocks\":");
-    rf_sink_int(sink, row.blocks);
-    number(sink, "bytes", row.bytes);
+    rf_json_begin_object(&w, NULL);
+    rf_json_write_signed(&w, "blocks", row.blocks);
+    rf_json_write_signed(&w, "bytes", row.bytes);
     rf_report_json_trace("allocated", row.allocated, namer, sink);
-    rf_sink_str(sink, "}");
-    first = false;
+    rf_json_end_object(&w);
   }
-  rf_sink_str(sink, "]}\n");
+  rf_json_end_array(&w);
+  rf_json_end_object(&w);
+  rf_sink_char(sink, '\n');
 }
 
 /* ---- Text ---- */

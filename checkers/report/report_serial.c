@@ -2,21 +2,11 @@
 
 #include <string.h>
 
+#include "crc32.h"
+
 _Static_assert(RF_SERIAL_LINE <= 80, "fits a terminal's line");
 
 /* ---- Lines ---- */
-
-/* Without a table: findings are rare, and targets small. */
-uint32_t rf_serial_crc(uint32_t crc, const unsigned char *data, size_t size) {
-  crc = ~crc;
-  for (size_t i = 0; i < size; i++) {
-    crc ^= data[i];
-    for (unsigned bit = 0; bit < 8; bit++) {
-      crc = crc >> 1 ^ (0xEDB88320U & (0U - (crc & 1U)));
-    }
-  }
-  return ~crc;
-}
 
 static void put_low_first(unsigned char *out, uint64_t value, unsigned bytes) {
   for (unsigned i = 0; i < bytes; i++) {
@@ -35,7 +25,7 @@ static void put_line(const rf_sink *sink, unsigned char type, uint16_t record, u
   put_low_first(bytes + 2, record, 2);
   put_low_first(bytes + 4, index, 2);
   memcpy(bytes + RF_SERIAL_HEAD, data, used);
-  put_low_first(bytes + RF_SERIAL_HEAD + used, rf_serial_crc(0, bytes, RF_SERIAL_HEAD + used), RF_SERIAL_CRC);
+  put_low_first(bytes + RF_SERIAL_HEAD + used, rf_crc32(0, bytes, RF_SERIAL_HEAD + used), RF_SERIAL_CRC);
   for (unsigned i = 0; i < size; i++) {
     line[4 + 2 * i] = "0123456789abcdef"[bytes[i] >> 4];
     line[5 + 2 * i] = "0123456789abcdef"[bytes[i] & 15];
@@ -133,13 +123,9 @@ static void bytes(writer *w, unsigned tag, const unsigned char *data, unsigned s
 
 /* ---- Traces ---- */
 
-static uint32_t sum_of(const char *path) {
-  return rf_serial_crc(0, (const unsigned char *)path, strlen(path));
-}
-
 /* The number of the module, which is described when it is met first; MODULES where there is no number left. */
 static unsigned module_number(writer *w, const rf_frame_name *name) {
-  uint32_t const sum = sum_of(name->module);
+  uint32_t const sum = rf_crc32(0, name->module, strlen(name->module));
   for (unsigned i = 0; i < w->modules; i++) {
     if (w->module_sums[i] == sum) {
       return i;

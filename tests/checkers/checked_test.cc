@@ -72,7 +72,7 @@ TEST_F(Checked, ModeAsanIsWatchedWhereThereIsAWatcher) {
     EXPECT_TRUE(checked_.guard.options.watched);
   } else {
     EXPECT_NE(
-        said.find("ringfence: mode asan cannot be had (it needs a build with AddressSanitizer); mode guard it is"),
+        said.find("ringfence: mode asan is not available (it needs a build with AddressSanitizer); using mode guard"),
         std::string::npos)
         << said;
     EXPECT_EQ(checked_.mode, RF_MODE_GUARD);
@@ -154,7 +154,7 @@ TEST_F(Checked, AModeThatCannotBeHadIsReplacedAndSaysWhy) {
   options_.settings.sample_slots = 0; // what no option can say
   testing::internal::CaptureStderr();
   EXPECT_EQ(rf_checked_init(&checked_, &heap_.base, &options_), &heap_.base);
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("mode sample cannot be had"), std::string::npos);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("mode sample is not available"), std::string::npos);
   EXPECT_EQ(checked_.mode, RF_MODE_OFF);
   EXPECT_EQ(checked_.status, RF_ERR_INVALID);
 }

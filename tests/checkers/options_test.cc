@@ -1,5 +1,6 @@
 #include <ringfence/options.h>
 
+#include "checkers/checked/mode_options.h"
 #include "tests/checkers/sample_finding.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace ringfence {
 namespace {
@@ -246,6 +248,61 @@ TEST_F(Options, TheHelpNamesEveryKeyWithItsValue) {
         "  leaks=1\n", "  fill=all\n", "  fill_alloc=", "  move_below=", "  sweep=1\n",
         "  max_findings=", "  verbosity=0\n", "  help=0\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
+// ---- The checkers' own options ----
+
+TEST_F(Options, EachCheckerGetsItsPart) {
+  parse("quarantine=1:stack_depth=20:leaks=0:fill=3:fill_alloc=4:move_below=5:sweep=0:sample_rate=6:sample_slots=7:"
+        "sample_seed=8:align=right:closed=9");
+  rf_guard_options const guard = rf_options_for_guard(&o_);
+  EXPECT_EQ(guard.quarantine, 1U);
+  EXPECT_EQ(guard.stack_depth, 20U);
+  EXPECT_FALSE(guard.leaks_at_deinit);
+  EXPECT_EQ(guard.fill_free, 3U);
+  EXPECT_EQ(guard.fill_alloc, 4U);
+  EXPECT_EQ(guard.move_below, 5U);
+  EXPECT_FALSE(guard.sweep_at_deinit);
+  rf_page_options const page = rf_options_for_page(&o_);
+  EXPECT_EQ(page.side, RF_PAGE_RIGHT);
+  EXPECT_EQ(page.quarantine, 9U);
+  EXPECT_EQ(page.fill_alloc, 4U);
+  EXPECT_EQ(page.stack_depth, 20U);
+  EXPECT_FALSE(page.leaks_at_deinit);
+  EXPECT_FALSE(page.sweep_at_deinit);
+  EXPECT_EQ(page.guarded.quarantine, 1U);
+  rf_sample_options const sample = rf_options_for_sample(&o_);
+  EXPECT_EQ(sample.rate, 6U);
+  EXPECT_EQ(sample.slots, 7U);
+  EXPECT_EQ(sample.seed, 8U);
+  EXPECT_EQ(sample.side, RF_PAGE_RIGHT);
+  EXPECT_EQ(sample.stack_depth, 20U);
+  rf_handle_guard_options const handles = rf_options_for_handles(&o_);
+  EXPECT_EQ(handles.quarantine, 1U);
+  EXPECT_FALSE(handles.leaks_at_deinit);
+  EXPECT_FALSE(handles.sweep_at_deinit);
+}
+
+TEST_F(Options, TheReporterGetsItsPart) {
+  parse("halt=0:exitcode=7:log=/tmp/x:format=json:max_findings=5:suppressions=/tmp/yy");
+  rf_report_options const report = rf_options_for_reporter(&o_);
+  EXPECT_FALSE(report.halt);
+  EXPECT_EQ(report.exitcode, 7U);
+  EXPECT_EQ(std::string(report.log, report.log_length), "/tmp/x");
+  EXPECT_EQ(report.format, RF_FORMAT_JSON);
+  EXPECT_EQ(report.max_findings, 5U);
+  EXPECT_EQ(std::string(report.suppressions, report.suppressions_length), "/tmp/yy");
+}
+
+TEST_F(Options, AModeIsPrintedWithTheOptionsThatItTakes) {
+  for (const auto &c : {std::make_pair("mode=off", ""), std::make_pair("mode=page:closed=all", "closed all"),
+                        std::make_pair("mode=sample", "sample_rate 5000"), std::make_pair("mode=asan", "quarantine")}) {
+    TextSink out;
+    EXPECT_EQ(parse(c.first), "");
+    rf_options_print(&o_, out.sink());
+    EXPECT_NE(out.text().find(c.second), std::string::npos) << out.text();
+    EXPECT_EQ(out.text().empty(), o_.mode == RF_MODE_OFF);
   }
 }
 

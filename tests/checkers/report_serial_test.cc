@@ -1,6 +1,7 @@
 // The serial form as it goes over the line. //tests/tools:serial_test reads it back.
 #include <ringfence/report_serial.h>
 
+#include "checkers/report/crc32.h"
 #include "tests/checkers/sample_finding.h"
 
 #include <gtest/gtest.h>
@@ -28,9 +29,9 @@ unsigned byte_at(const std::string &line, size_t index) {
 }
 
 TEST(ReportSerial, TheChecksumIsThatOfZip) {
-  EXPECT_EQ(rf_serial_crc(0, reinterpret_cast<const unsigned char *>("123456789"), 9), 0xCBF43926U);
-  uint32_t const half = rf_serial_crc(0, reinterpret_cast<const unsigned char *>("1234"), 4);
-  EXPECT_EQ(rf_serial_crc(half, reinterpret_cast<const unsigned char *>("56789"), 5), 0xCBF43926U);
+  EXPECT_EQ(rf_crc32(0, "123456789", 9), 0xCBF43926U);
+  uint32_t const half = rf_crc32(0, "1234", 4);
+  EXPECT_EQ(rf_crc32(half, "56789", 5), 0xCBF43926U);
 }
 
 // The finding that docs/reports.md shows.

@@ -31,7 +31,7 @@ class Source:
 
 def read(arguments):
     """The sources named, by path."""
-    sources = {path: Source(path) for path in arguments if path.endswith((".c", ".h"))}
+    sources = {path: Source(path) for path in arguments if path.endswith((".c", ".h", ".inc"))}
     if len(sources) < 100:
         sys.exit(f"only {len(sources)} sources were given")
     return sources

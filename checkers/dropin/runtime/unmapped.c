@@ -100,7 +100,7 @@ void rf_unmapped_report(const void *address, const void *context) {
 
 /* ---- Pointers out of freed blocks ---- */
 
-#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_FILL_FREE)
+#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_PATTERN_FREED)
 #define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
 
 static bool is_fill(uintptr_t word) {

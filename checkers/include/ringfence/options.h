@@ -37,40 +37,16 @@ typedef enum rf_dump_signal {
   RF_DUMP_SIGHUP
 } rf_dump_signal;
 
+/* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its end. */
 typedef struct rf_options {
-  rf_mode mode;
-  bool halt;                  /* end the process at the first finding */
-  unsigned exitcode;          /* of a process ended so */
-  const char *log;            /* path, %p stands for the process id; NULL: standard error */
-  size_t log_length;          /* bytes of `log`, which has no NUL at its end */
-  rf_format format;           /* of findings */
-  size_t quarantine;          /* bytes of freed blocks kept back */
-  unsigned stack_depth;       /* return addresses kept per allocation and free */
-  rf_leaks leaks;             /* at deinit or exit */
-  size_t fill;                /* bytes of each freed block filled and checked; SIZE_MAX: all */
-  size_t fill_alloc;          /* bytes of each new block filled; SIZE_MAX: all */
-  size_t move_below;          /* realloc moves blocks up to this size */
-  bool sweep;                 /* check all blocks at deinit or exit */
-  unsigned sweep_every;       /* drop-in: check blocks in the background every so many milliseconds; 0: not */
-  unsigned sweep_budget;      /* the same: for so many microseconds at a time */
-  unsigned sample_rate;       /* sample: one allocation in so many, on average */
-  unsigned sample_slots;      /* sample: blocks at once */
-  unsigned sample_seed;       /* sample: of what is sampled; 0: by chance */
-  rf_page_side align;         /* page, sample: at which end of its pages a block lies */
-  size_t closed;              /* page: bytes of address space of freed blocks kept back */
-  unsigned max_findings;      /* report so many, count the rest; 0: all */
-  unsigned verbosity;         /* 0: findings only; 1: also what is checked and how */
-  bool rejected;              /* drop-in: report requests that can never be served, such as sizes that wrap */
-  bool signals;               /* drop-in: check all blocks when a fatal signal ends the process */
-  bool summary;               /* drop-in: a line in the log when the process begins and when it ends */
-  bool help;                  /* print the keys */
-  const char *suppressions;   /* path of a file with rules (suppress.h); NULL: none */
-  size_t suppressions_length; /* bytes of `suppressions` */
-  const char *trace;          /* drop-in: path of the file to record requests to, as `log`; NULL: none */
-  size_t trace_length;        /* bytes of `trace` */
-  /* drop-in: print what is allocated when it comes and the program does not handle it */
-  rf_dump_signal dump_signal;
-  rf_dump_signal snapshot_signal; /* drop-in: write a snapshot (snapshot.h) when it comes */
+#define RF_OPTION_BOOL(name, value, help) bool name;
+#define RF_OPTION_NUMBER(name, value, least, most, help) unsigned name;
+#define RF_OPTION_SIZE(name, value, help) size_t name;
+#define RF_OPTION_CHOICE(type, name, value, words, help) type name;
+#define RF_OPTION_PATH(name, help)                                                                                     \
+  const char *name;                                                                                                    \
+  size_t name##_length;
+#include <ringfence/options.inc>
 } rf_options;
 
 /* The build's defaults: the mode of --//checkers:mode, and for the rest what suits the target. */

@@ -92,9 +92,6 @@ typedef struct rf_serial_text {
 /* Makes `s` write to `out`, its first record numbered `record`; &s->sink is then the sink. */
 void rf_serial_text_init(rf_serial_text *s, const rf_sink *out, uint16_t record);
 
-/* CRC-32 as in Ethernet and zip; `crc` is 0, or that of what came before. */
-uint32_t rf_serial_crc(uint32_t crc, const unsigned char *data, size_t size);
-
 #ifdef __cplusplus
 }
 #endif

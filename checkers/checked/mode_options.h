@@ -1,0 +1,28 @@
+/* The options of each checker, out of the options of all. The reporter and the depot are the caller's to fill in. Internal to
+ * checkers/. */
+#ifndef RINGFENCE_MODE_OPTIONS_H
+#define RINGFENCE_MODE_OPTIONS_H
+
+#include <ringfence/guard.h>
+#include <ringfence/handle_guard.h>
+#include <ringfence/options.h>
+#include <ringfence/page.h>
+#include <ringfence/sample.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+rf_guard_options rf_options_for_guard(const rf_options *options);
+rf_page_options rf_options_for_page(const rf_options *options);
+rf_sample_options rf_options_for_sample(const rf_options *options);
+rf_handle_guard_options rf_options_for_handles(const rf_options *options);
+
+/* Writes ", key value" for each option that the checker of options->mode takes. */
+void rf_options_print(const rf_options *options, const rf_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_MODE_OPTIONS_H */
