@@ -153,7 +153,7 @@ static rf_reporter *choose_reporter(rf_checked *checked, const rf_checked_option
   if (options->reporter != NULL) {
     return options->reporter;
   }
-  rf_report_command_options const report = rf_options_for_reporter(&options->settings);
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
   rf_log_reporter_init(&checked->log, &report);
   return &checked->log.base;
 }

@@ -23,7 +23,7 @@ static void make_once(void) {
   if (!made) {
     rf_options_default(&options);
     (void)rf_options_load(&options, &standard_error);
-    rf_report_command_options const report = rf_options_for_reporter(&options);
+    rf_report_options const report = rf_options_for_reporter(&options);
     rf_log_reporter_init(&reporter, &report);
     rf_log_reporter_read_suppressions(&reporter);
     __atomic_store_n(&made, true, __ATOMIC_RELEASE);

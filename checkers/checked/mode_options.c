@@ -3,8 +3,8 @@
 /* Stacks of sampled blocks are few, and deep ones cost next to nothing. */
 #define SAMPLE_DEPTH 16U
 
-rf_report_command_options rf_options_for_reporter(const rf_options *o) {
-  rf_report_command_options out;
+rf_report_options rf_options_for_reporter(const rf_options *o) {
+  rf_report_options out;
   rf_report_options_default(&out);
 #define RF_OPTION_FOR_REPORTER(name, member) out.member = o->name;
 #include <ringfence/options.inc>

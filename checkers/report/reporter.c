@@ -249,8 +249,8 @@ rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   return r->options.halt ? RF_ACTION_HALT : RF_ACTION_CONTINUE;
 }
 
-void rf_report_options_default(rf_report_command_options *out) {
-  *out = (rf_report_command_options){
+void rf_report_options_default(rf_report_options *out) {
+  *out = (rf_report_options){
       .halt = true,
       .exitcode = RF_EXITCODE_DEFAULT,
       .format = RF_FORMAT_TEXT,
@@ -258,7 +258,7 @@ void rf_report_options_default(rf_report_command_options *out) {
   };
 }
 
-void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_command_options *options) {
+void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options) {
   memset(reporter, 0, sizeof *reporter);
   reporter->base.report = report;
   reporter->base.exitcode = (int)options->exitcode;

@@ -19,7 +19,7 @@ void rf_bare_log(const char *text, size_t len) {
 }
 
 int main(void) {
-  rf_report_command_options options;
+  rf_report_options options;
   rf_guard_options guard_options;
 
   rf_report_options_default(&options);

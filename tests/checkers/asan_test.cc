@@ -471,7 +471,7 @@ INSTANTIATE_TEST_SUITE_P(Asan, Mode, testing::ValuesIn(kAll), name_of);
 using ModeDeath = Mode;
 
 TEST_P(ModeDeath, TheProgramEndsWithTheExitCodeAndBothReports) {
-  rf_report_command_options settings;
+  rf_report_options settings;
   rf_report_options_default(&settings);
   rf_log_reporter log;
   rf_log_reporter_init(&log, &settings);

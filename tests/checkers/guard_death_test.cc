@@ -112,7 +112,7 @@ const Case kCases[] = {
 [[noreturn]] void run(const HeapKind &kind, Program program, bool bug) {
   std::vector<unsigned char> arena(64 * 1024);
   std::unique_ptr<Heap> const heap = kind.make(arena.data(), arena.size());
-  rf_report_command_options options;
+  rf_report_options options;
   rf_report_options_default(&options);
   rf_log_reporter reporter;
   rf_log_reporter_init(&reporter, &options);

@@ -286,7 +286,7 @@ TEST_F(Options, EachCheckerGetsItsPart) {
 
 TEST_F(Options, TheReporterGetsItsPart) {
   parse("halt=0:exitcode=7:log=/tmp/x:format=json:max_findings=5:suppressions=/tmp/yy");
-  rf_report_command_options const report = rf_options_for_reporter(&o_);
+  rf_report_options const report = rf_options_for_reporter(&o_);
   EXPECT_FALSE(report.halt);
   EXPECT_EQ(report.exitcode, 7U);
   EXPECT_EQ(std::string(report.log, report.log_length), "/tmp/x");

@@ -69,7 +69,7 @@ protected:
 
   std::string path_;
   std::string log_;
-  rf_report_command_options options_;
+  rf_report_options options_;
   rf_log_reporter reporter_;
 };
 
@@ -248,7 +248,7 @@ TEST_F(Reporter, WriteGoesWhereFindingsGo) {
 
 void halt_with(const char *log, void (*prepare)()) {
   static rf_log_reporter reporter;
-  rf_report_command_options options;
+  rf_report_options options;
   rf_report_options_default(&options);
   options.exitcode = 44;
   options.log = log;
@@ -301,7 +301,7 @@ TEST(ReporterDeathTest, AFindingInASignalHandlerIsReported) {
   EXPECT_EXIT(
       {
         static rf_log_reporter reporter;
-        rf_report_command_options options;
+        rf_report_options options;
         rf_report_options_default(&options);
         rf_log_reporter_init(&reporter, &options);
         interrupted = &reporter;

@@ -19,7 +19,7 @@ static rf_action go_on(rf_reporter *self, const rf_finding *f) {
 static rf_reporter *chosen_reporter(void) {
 #if REPORTER == FULL
   static rf_log_reporter full;
-  rf_report_command_options options;
+  rf_report_options options;
   rf_report_options_default(&options);
   rf_log_reporter_init(&full, &options);
   return &full.base;

@@ -115,7 +115,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
 }
 
 void rf_process_reporter_init(void) {
-  rf_report_command_options const options = rf_options_for_reporter(&rf_process.options);
+  rf_report_options const options = rf_options_for_reporter(&rf_process.options);
   rf_log_reporter_init(&rf_process.log, &options);
   rf_process_reporter.report = report;
   rf_process_reporter.exitcode = (int)rf_process.options.exitcode;

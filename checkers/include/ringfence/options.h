@@ -65,7 +65,7 @@ unsigned rf_options_load(rf_options *options, const rf_sink *warnings);
 void rf_options_help(const rf_options *options, const rf_sink *sink);
 
 /* The part that the reporter takes. */
-rf_report_command_options rf_options_for_reporter(const rf_options *options);
+rf_report_options rf_options_for_reporter(const rf_options *options);
 
 /* The options of the process: rf_options_default and rf_options_load, once, at the first call of this or the next. Any thread
  * may call both. */

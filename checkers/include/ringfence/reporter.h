@@ -16,7 +16,7 @@ extern "C" {
 
 typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_format;
 
-typedef struct rf_report_command_options {
+typedef struct rf_report_options {
   bool halt;                  /* end the process at the first finding */
   unsigned exitcode;          /* of a process ended so */
   rf_format format;           /* of findings */
@@ -25,14 +25,14 @@ typedef struct rf_report_command_options {
   size_t log_length;          /* bytes of `log`, which has no NUL at its end */
   const char *suppressions;   /* path of a file with rules (suppress.h); NULL: none */
   size_t suppressions_length; /* bytes of `suppressions` */
-} rf_report_command_options;
+} rf_report_options;
 
 /* Text on standard error, halt at the first finding with RF_EXITCODE_DEFAULT. */
-void rf_report_options_default(rf_report_command_options *out);
+void rf_report_options_default(rf_report_options *out);
 
 typedef struct rf_log_reporter {
   rf_reporter base;
-  rf_report_command_options options;
+  rf_report_options options;
   int fd;             /* -1: standard error */
   uint32_t opened_by; /* the process that opened it; 0: none yet. A forked child opens its own where %p asks for it. */
   rf_suppressions suppressions;
@@ -42,7 +42,7 @@ typedef struct rf_log_reporter {
 /* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened at the
  * first finding. Each finding is put out by one write, so that several processes may append to one file. Then use
  * &reporter->base. */
-void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_command_options *options);
+void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options);
 
 /* Reads the file of the option suppressions unless it was read before, and writes a warning on standard error for each wrong
  * line. The first finding calls this; a program that changes its folder calls it earlier. */
