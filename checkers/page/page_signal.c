@@ -7,42 +7,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include "checkers/os/host.h"
-
-/* ---- What the processor says ---- */
-
-typedef struct machine {
-  uintptr_t pc;
-  uintptr_t frame;
-  rf_access access;
-} machine;
-
-#if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
-#define ERROR_WRITE 2
-#if defined(__x86_64__)
-#define PC REG_RIP
-#define FRAME REG_RBP
-#else
-#define PC REG_EIP
-#define FRAME REG_EBP
-#endif
-static machine machine_of(const ucontext_t *context) {
-  const greg_t *const r = context->uc_mcontext.gregs;
-  return (machine){(uintptr_t)r[PC], (uintptr_t)r[FRAME],
-                   (r[REG_ERR] & ERROR_WRITE) != 0 ? RF_ACCESS_WRITE : RF_ACCESS_READ};
-}
-#elif defined(__linux__) && defined(__aarch64__)
-static machine machine_of(const ucontext_t *context) {
-  return (machine){(uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29], RF_ACCESS_UNKNOWN};
-}
-#else
-static machine machine_of(const ucontext_t *context) {
-  (void)context;
-  return (machine){0, 0, RF_ACCESS_UNKNOWN};
-}
-#endif
+#include "checkers/os/machine_context.h"
 
 /* ---- The handler, and whom it passes on to ----
  *
@@ -155,9 +122,9 @@ static void pass_on(unsigned trampoline, int number, siginfo_t *info, void *cont
 static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
   int const saved = errno;
   rf_host_unwind_fault();
-  machine const m = machine_of((const ucontext_t *)context);
+  rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
   bool const settled =
-      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, m.access, m.pc, (const void *)m.frame);
+      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
   if (!settled) {
     pass_on(trampoline, number, info, context);
   }

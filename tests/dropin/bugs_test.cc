@@ -47,6 +47,9 @@ const Bug kBugs[] = {
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
+    {"usable_size_of_a_freed_block", "bad-malloc_usable_size", "", 0, 0, false, false},
+    {"usable_size_inside_a_block", "bad-malloc_usable_size", "", 0, 0, false, false},
+    {"usable_size_of_the_stack", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"leak", "memory-leak", "", 0, 33, true, false},
 };
 
@@ -129,6 +132,20 @@ TEST_P(DropinBug, IsFoundInAProgramThatIsLinkedWithIt) {
     Result const good = run({program(name), GetParam().name, "good"}, how);
     EXPECT_EQ(good.status, 0) << name;
     EXPECT_EQ(good.findings.size(), 0U) << name;
+  }
+}
+
+TEST(DropinStack, HasNoFrameOfTheDropInsOwn) {
+  for (bool const preload : {true, false}) {
+    How how;
+    how.preload = preload;
+    how.log = false;
+    std::string const name = preload ? "bugs" : "bugs_linked";
+    Result const result = run({program(name), "overflow_by_one", "bad"}, how);
+    EXPECT_EQ(result.status, 99);
+    EXPECT_NE(result.err.find(" in main "), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("run_main"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("__wrap_"), std::string::npos) << result.err;
   }
 }
 

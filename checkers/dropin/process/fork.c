@@ -14,8 +14,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it after
- * our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
+/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it
+ * after our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
@@ -64,7 +64,7 @@ static void fork_child(void) {
   rf_process.id = getpid();
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
-  rf_host_turn_forget();
+  rf_host_report_lock_reset();
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();

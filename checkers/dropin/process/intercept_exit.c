@@ -1,26 +1,22 @@
-/* The entry of the program and its exits.
+/* Interception of the program's entry and of its exits.
  *
  * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
- * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with the
- * drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
+ * addresses of lost blocks linger. */
 #define _GNU_SOURCE
-#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/runtime/output.h"
+#include "intercept.h"
 #include "lifecycle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 typedef int (*main_function)(int argc, char **argv, char **environment);
 
-#if RF_DROPIN_LIBRARY
-#include "checkers/dropin/os/real.h"
-#define OURS(name) name
-#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
-#else
-#define OURS(name) __wrap_##name
-#define THEIRS(name) __real_##name
+#if !RF_DROPIN_LIBRARY
 _Noreturn void __real_exit(int status);
+int __real_fclose(FILE *stream);
 int __real___libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                              void (*loader_fini)(void), void *stack_end);
 #endif
@@ -30,21 +26,29 @@ RF_EXPORT int OURS(__libc_start_main)(main_function main, int argc, char **argv,
 RF_EXPORT _Noreturn void OURS(exit)(int status);
 RF_EXPORT _Noreturn void OURS(_exit)(int status);
 RF_EXPORT _Noreturn void OURS(_Exit)(int status);
+RF_EXPORT int OURS(fclose)(FILE *stream);
 
 /* ---- Entry ---- */
 
+/* In a section of its own, so that its frames can be told from the program's. */
+#define ENTRY __attribute__((noinline, section("rf_entry")))
+extern const char __start_rf_entry[] __attribute__((visibility("hidden")));
+extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
+
 static main_function program_main;
 
-/* What main left on the stack is no longer anybody's. */
-static int run_main(int argc, char **argv, char **environment) {
+/* The stack below this frame, where main's was, holds no roots any more. */
+ENTRY static int run_main(int argc, char **argv, char **environment) {
   int const status = program_main(argc, argv, environment);
   rf_process_leaving((uintptr_t)__builtin_frame_address(0));
   return status;
 }
 
-int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                            void (*loader_fini)(void), void *stack_end) {
+ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                                  void (*loader_fini)(void), void *stack_end) {
   program_main = main;
+  rf_process.entry_start = (uintptr_t)__start_rf_entry;
+  rf_process.entry_end = (uintptr_t)__stop_rf_entry;
   return THEIRS(__libc_start_main)(run_main, argc, argv, init, fini, loader_fini, stack_end);
 }
 
@@ -72,4 +76,12 @@ void OURS(_exit)(int status) {
 
 void OURS(_Exit)(int status) {
   OURS(_exit)(status);
+}
+
+/* Programs of the GNU core utilities close standard error in their exit handlers, before the last findings. */
+int OURS(fclose)(FILE *stream) {
+  if (stream == stderr) {
+    rf_process_closes_standard_error();
+  }
+  return THEIRS(fclose)(stream);
 }

@@ -15,7 +15,7 @@
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
-#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"
@@ -34,11 +34,17 @@ static uintptr_t stack_from; /* where the stack was when the program was left; 0
 void rf_process_leaving(uintptr_t sp) {
   if (getpid() == rf_process.id) { /* not in a child of vfork */
     stack_from = sp;
+  }
+}
+
+void rf_process_closes_standard_error(void) {
+  if (stack_from != 0 && getpid() == rf_process.id) {
     rf_output_keep_standard_error();
   }
 }
 
-/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
+/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to
+ * lose. */
 static size_t sweep(bool dying, const rf_origin *origin) {
   size_t found = rf_guarded_blocks_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
@@ -163,6 +169,7 @@ void rf_process_begin(bool library) {
   rf_process_init();
   rf_process.library = library;
   rf_process.halting = halting;
+  rf_output_set_standard_error();
   read_options();
   rf_caller_init();
   rf_foreign_malloc_init();

@@ -11,6 +11,9 @@ void rf_process_begin(bool library);
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);
 
+/* The program closes standard error: once it was left, a copy is kept for the last findings. */
+void rf_process_closes_standard_error(void);
+
 typedef enum rf_process_ending {
   RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */
   RF_ENDING_ABRUPT, /* _exit or quick_exit: all but leaks */

@@ -1,78 +1,89 @@
 #define _GNU_SOURCE
 #include "output.h"
 
+#include "checkers/dropin/os/kept_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ringfence/port.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "checkers/os/host.h"
+#include "checkers/os/pid_path.h"
 
 #define PATH_BYTES 512
-#define KEPT_FROM 1000 /* programs number their own files from below */
+
+static rf_kept_file kept_log;
+static int copy_of_standard_error; /* 0 or less: none */
+
+/* ---- Standard error ---- */
 
 static struct {
-  int file; /* a descriptor of the log; 0 or less: none */
-  struct stat identity;
-  int standard_error; /* a copy of it; 0 or less: none */
-} kept;
+  bool known;
+  dev_t device; /* both 0: it was closed */
+  ino_t inode;
+} standard_error;
 
-bool rf_output_path(const char *text, size_t length, rf_sink_buffer *path) {
-  for (size_t i = 0; i < length; i++) {
-    if (text[i] == '%' && i + 1 < length && text[i + 1] == 'p') {
-      rf_sink_uint(&path->sink, (uint64_t)getpid());
-      i++;
-    } else {
-      rf_sink_char(&path->sink, text[i]);
-    }
+void rf_output_set_standard_error(void) {
+  int const saved = errno;
+  struct stat file = {0};
+  if (getpid() != rf_process.id) {
+    return; /* a child of vfork, whose descriptors are its own */
   }
-  return path->length + 1 < path->capacity;
+  (void)fstat(STDERR_FILENO, &file);
+  standard_error.device = file.st_dev;
+  standard_error.inode = file.st_ino;
+  standard_error.known = rf_process.library;
+  errno = saved;
 }
 
-/* A process that changes its root folder or its user can no longer open the file, so one that runs under the command keeps
- * it open. */
-static void keep(int file) {
-  struct rlimit limit;
-  int from = KEPT_FROM;
-  if (!rf_process.options.summary || kept.file > 0 || fstat(file, &kept.identity) != 0) {
-    return;
-  }
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= KEPT_FROM) {
-    from = (int)limit.rlim_cur / 2;
-  }
-  kept.file = fcntl(file, F_DUPFD_CLOEXEC, from);
-}
-
-/* The program may have closed it, and opened another file in its place. */
-static bool is_kept(void) {
+/* Terminals and /dev/null hold no data. */
+static bool is_standard_error(void) {
   struct stat file;
-  return kept.file > 0 && fstat(kept.file, &file) == 0 && file.st_dev == kept.identity.st_dev &&
-         file.st_ino == kept.identity.st_ino;
+  return !standard_error.known || fstat(STDERR_FILENO, &file) != 0 || S_ISCHR(file.st_mode) ||
+         (file.st_dev == standard_error.device && file.st_ino == standard_error.inode);
 }
+
+void rf_output_say(const char *text, size_t size) {
+  int const saved = errno;
+  if (is_standard_error()) {
+    rf_port_log(text, size);
+  }
+  errno = saved;
+}
+
+/* ---- The log ---- */
 
 /* A descriptor of the log, to be closed; -1 where there is none. A child that cannot open its own has its parent's. */
 static int open_log(void) {
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
   rf_sink_buffer_init(&expanded, path, sizeof path);
+  if (rf_process.options.log == NULL && !is_standard_error()) {
+    return open("/dev/null", O_WRONLY | O_CLOEXEC);
+  }
   if (rf_process.options.log == NULL ||
-      !rf_output_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
+      !rf_pid_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
     return -1;
   }
   int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
+}
+
+void rf_output_keep_log(void) {
+  int const saved = errno;
+  int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
   if (file >= 0) {
-    keep(file);
-    return file;
+    rf_kept_file_keep(&kept_log, file);
+    (void)close(file);
   }
-  return is_kept() ? fcntl(kept.file, F_DUPFD_CLOEXEC, 0) : -1;
+  errno = saved;
 }
 
 void rf_output_write(const char *text, size_t size) {
   int const saved = errno;
   if (rf_process.options.log == NULL) {
-    rf_port_log(text, size);
+    rf_output_say(text, size);
   } else {
     int const file = open_log();
     if (file >= 0) {
@@ -99,16 +110,16 @@ void rf_output_close(void) {
 
 void rf_output_keep_standard_error(void) {
   int const saved = errno;
-  if (kept.standard_error <= 0) {
-    kept.standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copy_of_standard_error <= 0) {
+    copy_of_standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   }
   errno = saved;
 }
 
 void rf_output_restore_standard_error(void) {
   int const saved = errno;
-  if (kept.standard_error > 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
-    (void)dup2(kept.standard_error, STDERR_FILENO);
+  if (copy_of_standard_error > 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    (void)dup2(copy_of_standard_error, STDERR_FILENO);
   }
   errno = saved;
 }

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "reporter.h"
+#include "process_reporter.h"
 
 #include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/export.h"
@@ -25,7 +25,8 @@ static bool called_from_own_runtime(const rf_trace *trace) {
   return trace->depth != 0 && rf_cxx_runtime_is_private(trace->frames[0]);
 }
 
-/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its own. */
+/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its
+ * own. */
 static bool is_no_mismatch(const rf_finding *f) {
   if (f->bug != RF_BUG_DEALLOC_MISMATCH || is_operator(f->allocation) == is_operator(f->deallocation)) {
     return false;
@@ -89,19 +90,33 @@ static rf_action tell(rf_reporter *self, const rf_finding *f) {
   return action;
 }
 
+/* Takes the frames of our own entry out of a stack. */
+static void remove_entry(rf_trace *trace) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < trace->depth; i++) {
+    uintptr_t const pc = trace->frames[i];
+    if (pc <= rf_process.entry_start || pc > rf_process.entry_end) {
+      trace->frames[kept++] = pc;
+    }
+  }
+  trace->depth = kept;
+}
+
 /* In mode page a guard refuses what is no block at all, and that has no mode but the process's. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
-  if (f->block != 0 || rf_process.options.mode != RF_MODE_PAGE) {
-    return tell(self, f);
-  }
   rf_finding own = *f;
-  own.mode = rf_mode_name(RF_MODE_PAGE);
+  if (f->block == 0 && rf_process.options.mode == RF_MODE_PAGE) {
+    own.mode = rf_mode_name(RF_MODE_PAGE);
+  }
+  remove_entry(&own.found);
+  remove_entry(&own.allocated);
+  remove_entry(&own.released);
   return tell(self, &own);
 }
 
 void rf_process_reporter_init(void) {
-  rf_report_options const report_options = rf_options_for_reporter(&rf_process.options);
-  rf_log_reporter_init(&rf_process.log, &report_options);
+  rf_report_options const options = rf_options_for_reporter(&rf_process.options);
+  rf_log_reporter_init(&rf_process.log, &options);
   rf_process_reporter.report = report;
   rf_process_reporter.exitcode = (int)rf_process.options.exitcode;
 }
