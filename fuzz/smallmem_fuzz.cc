@@ -1,5 +1,5 @@
-// smallmem: every promise, and every bad pointer refused. In arenas of an odd size blocks carry an owner. Then owners, and
-// damage to the record.
+// smallmem: every promise, and refusal of every bad pointer. In arenas of odd size, blocks carry an owner. Then owners,
+// and damage to the record.
 #include "record_damage.h"
 
 #include <ringfence/fuzz/target.h>
@@ -20,7 +20,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
   return status == RF_OK ? &heap.base : nullptr;
 }
 
-// An owner stays with its block, and only with that.
+// An owner stays with its block, and only with it.
 void try_owners(Reader &reader) {
   alignas(16) static unsigned char arena[1024];
   if (init(nullptr, arena, sizeof arena - reader.below(2)) == nullptr) {

@@ -10,7 +10,7 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 bazel=${1:-bazel}
 (($#)) && shift
-work=$(mktemp -d "${TMPDIR:-/tmp}/outside.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/outside.XXXXXX") || exit 2
 trap 'cd /; "$bazel" --output_base="$work/out" shutdown >/dev/null 2>&1; chmod -R u+w "$work"; rm -rf -- "$work"' EXIT
 
 cp -r -- "$root/docs/examples/outside" "$work/project"
