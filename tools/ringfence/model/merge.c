@@ -59,6 +59,9 @@ static const char *key_of(rf_bump_arena *arena, const rf_record *record) {
   const rf_site *const site = rf_finding_place(f)->site;
   const rf_stack *const stack = place_of(record);
   const char *key = rf_bump_arena_print(arena, "%s|%s", rf_bug_name(f->bug), f->allocator != NULL ? f->allocator : "");
+  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
+    key = rf_bump_arena_print(arena, "%s|%s", key, f->detail); /* direct or indirect */
+  }
   if (site != NULL) {
     key = rf_bump_arena_print(arena, "%s|%s:%u", key, site->file, site->line);
   }
