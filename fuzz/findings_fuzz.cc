@@ -68,8 +68,8 @@ std::string json_of(rf_record *record) {
   std::string out;
   rf_record_trim(record, nullptr, true); // and hands the frames to the finding
   rf_sink const sink = {append, &out};
-  rf_namer const namer = rf_record_namer(record);
-  rf_report_json(&record->finding, &namer, &sink);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
+  rf_report_json(&record->finding, &symbolizer, &sink);
   return out;
 }
 
@@ -233,7 +233,7 @@ public:
     return f;
   }
 
-  rf_namer namer() { return {name, this}; }
+  rf_symbolizer symbolizer() { return {name, this}; }
 
 private:
   const char *maybe() {
@@ -309,14 +309,14 @@ private:
 
 void read_back_json(Reader &in) {
   Findings findings(in);
-  rf_namer const namer = findings.namer();
+  rf_symbolizer const symbolizer = findings.symbolizer();
   std::vector<std::string> written;
   std::string all;
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     rf_finding const f = findings.next();
     std::string one;
     rf_sink const sink = {append, &one};
-    rf_report_json(&f, &namer, &sink);
+    rf_report_json(&f, &symbolizer, &sink);
     written.push_back(one);
     all += (in.u8() % 2 == 1 ? "<6>host prog: " : "") + one;
   }
@@ -336,7 +336,7 @@ bool same_text(const char *a, const char *b) {
   return a == nullptr || b == nullptr ? a == b : std::strcmp(a, b) == 0;
 }
 
-void check_trace(const rf_trace &t, const rf_trace &sent, const rf_stack &stack, const rf_namer &namer) {
+void check_trace(const rf_trace &t, const rf_trace &sent, const rf_stack &stack, const rf_symbolizer &symbolizer) {
   RF_HOLDS(t.thread == sent.thread && t.depth == sent.depth && stack.count == sent.depth);
   RF_HOLDS((t.site == nullptr) == (sent.site == nullptr));
   if (sent.site != nullptr) {
@@ -346,14 +346,14 @@ void check_trace(const rf_trace &t, const rf_trace &sent, const rf_stack &stack,
   for (unsigned i = 0; i < sent.depth; i++) {
     rf_frame_name name = {};
     RF_HOLDS(stack.frames[i].address == sent.frames[i]);
-    if (namer.name(namer.context, sent.frames[i], 0, &name)) {
+    if (symbolizer.name(symbolizer.context, sent.frames[i], 0, &name)) {
       RF_HOLDS(same_text(stack.frames[i].module, name.module) && stack.frames[i].offset == name.offset);
       RF_HOLDS(same_text(stack.frames[i].build_id, name.build_id));
     }
   }
 }
 
-void check_same(const rf_record &r, const rf_finding &sent, const rf_namer &namer) {
+void check_same(const rf_record &r, const rf_finding &sent, const rf_symbolizer &symbolizer) {
   const rf_finding &f = r.finding;
   RF_HOLDS(f.bug == sent.bug && f.cwe == sent.cwe && f.access == sent.access && f.access_size == sent.access_size);
   RF_HOLDS(f.at_access == sent.at_access && f.address == sent.address && f.block == sent.block && f.size == sent.size);
@@ -365,9 +365,9 @@ void check_same(const rf_record &r, const rf_finding &sent, const rf_namer &name
   RF_HOLDS(std::memcmp(f.window, sent.window, sent.window_size) == 0);
   RF_HOLDS(std::memcmp(f.expected, sent.expected, sent.window_size) == 0);
   RF_HOLDS(std::memcmp(f.window_class, sent.window_class, sent.window_size) == 0);
-  check_trace(f.found, sent.found, r.found, namer);
-  check_trace(f.allocated, sent.allocated, r.allocated, namer);
-  check_trace(f.released, sent.released, r.released, namer);
+  check_trace(f.found, sent.found, r.found, symbolizer);
+  check_trace(f.allocated, sent.allocated, r.allocated, symbolizer);
+  check_trace(f.released, sent.released, r.released, symbolizer);
 }
 
 std::vector<std::string> lines_of(const std::string &text) {
@@ -413,13 +413,13 @@ bool spoil(Reader &in, std::vector<std::string> *lines) {
 
 void read_back_serial(Reader &in) {
   Findings findings(in);
-  rf_namer const namer = findings.namer();
+  rf_symbolizer const symbolizer = findings.symbolizer();
   std::vector<rf_finding> sent;
   std::string all;
   rf_sink const sink = {append, &all};
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     sent.push_back(findings.next());
-    rf_report_serial(&sent.back(), &namer, &sink);
+    rf_report_serial(&sent.back(), &symbolizer, &sink);
   }
   std::vector<std::string> lines = lines_of(all);
   bool const lost = spoil(in, &lines);
@@ -439,7 +439,7 @@ void read_back_serial(Reader &in) {
         record.finding.detail != nullptr && std::strstr(record.finding.detail, "did not arrive") != nullptr;
     RF_HOLDS(lost || !says);
     if (!says) {
-      check_same(record, *of, namer);
+      check_same(record, *of, symbolizer);
     }
   }
   r.make();
@@ -450,7 +450,7 @@ void read_back_serial(Reader &in) {
 
 void read_back_snapshot(Reader &in) {
   Findings findings(in);
-  rf_namer const namer = findings.namer();
+  rf_symbolizer const symbolizer = findings.symbolizer();
   std::array<rf_snapshot_site, 16> sites{};
   rf_snapshot snapshot;
   std::string const name = a_text(in);
@@ -468,7 +468,7 @@ void read_back_snapshot(Reader &in) {
   rf_serial_text framed;
   bool const serial = in.u8() % 2 == 1;
   rf_serial_text_init(&framed, &sink, 7);
-  rf_snapshot_json(&snapshot, nullptr, in.u16(), &namer, serial ? &framed.sink : &sink);
+  rf_snapshot_json(&snapshot, nullptr, in.u16(), &symbolizer, serial ? &framed.sink : &sink);
   Read r(all);
   RF_HOLDS(r.recognised && r.lost_nothing() && r.run.snapshot_count == 1);
   const rf_snapshot_table &table = *r.run.snapshots[0];

@@ -21,7 +21,7 @@ static const rf_sink standard_error = {log_write, NULL};
 static rf_stack_depot *depot_of_process(void) {
   static rf_stack_depot depot;
   static bool tried;
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   if (!tried) {
     tried = true;
     void *const memory = rf_host_map(DEPOT_BYTES);
@@ -29,8 +29,8 @@ static rf_stack_depot *depot_of_process(void) {
       depot.buckets = NULL;
     }
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
   return depot.buckets != NULL ? &depot : NULL;
 }

@@ -19,7 +19,7 @@ static void make_once(void) {
   if (__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
     return;
   }
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   if (!made) {
     rf_options_default(&options);
     (void)rf_options_load(&options, &standard_error);
@@ -28,8 +28,8 @@ static void make_once(void) {
     rf_log_reporter_read_suppressions(&reporter);
     __atomic_store_n(&made, true, __ATOMIC_RELEASE);
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
 }
 

@@ -153,8 +153,8 @@ static void write_head(rf_json_writer *w, const rf_snapshot *s, const rf_snapsho
   rf_json_write_unsigned(w, "omitted_blocks", s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0));
 }
 
-void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process, const rf_namer *namer,
-                      const rf_sink *sink) {
+void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process,
+                      const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_json_writer w = {.sink = sink};
   rf_snapshot_delta row;
   size_t cursor = 0;
@@ -165,7 +165,7 @@ void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t 
     rf_json_begin_object(&w, NULL);
     rf_json_write_signed(&w, "blocks", row.blocks);
     rf_json_write_signed(&w, "bytes", row.bytes);
-    rf_report_json_trace("allocated", row.allocated, namer, sink);
+    rf_report_json_trace("allocated", row.allocated, symbolizer, sink);
     rf_json_end_object(&w);
   }
   rf_json_end_array(&w);
@@ -187,7 +187,7 @@ static void padded(const rf_sink *sink, ptrdiff_t value, bool sign, unsigned wid
   rf_sink_mem(sink, digits, buffer.length);
 }
 
-static void place(const rf_trace *t, const rf_namer *namer, const rf_sink *sink) {
+static void place(const rf_trace *t, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
   if (t->site != NULL) {
     rf_sink_str(sink, t->site->function);
@@ -199,7 +199,7 @@ static void place(const rf_trace *t, const rf_namer *namer, const rf_sink *sink)
   }
   for (unsigned i = 0; i < t->depth; i++) {
     rf_sink_str(sink, i == 0 ? "" : " < ");
-    if (namer != NULL && namer->name(namer->context, t->frames[i], 0, &name) && name.function != NULL) {
+    if (symbolizer != NULL && symbolizer->name(symbolizer->context, t->frames[i], 0, &name) && name.function != NULL) {
       rf_sink_str(sink, name.function);
     } else {
       rf_sink_hex(sink, t->frames[i], 1);
@@ -248,7 +248,8 @@ static void head(const rf_snapshot *s, const rf_snapshot *before, const rf_sink 
   rf_sink_str(sink, before == NULL ? " bytes live\n" : " bytes\n");
 }
 
-void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_namer *namer, const rf_sink *sink) {
+void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_symbolizer *symbolizer,
+                      const rf_sink *sink) {
   rf_snapshot_delta row = {NULL, 0, 0};
   size_t at = 0;
   unsigned rows = 0;
@@ -259,7 +260,7 @@ void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_
     rf_sink_str(sink, " ");
     padded(sink, row.blocks, before != NULL, 8);
     rf_sink_str(sink, " ");
-    place(row.allocated, namer, sink);
+    place(row.allocated, symbolizer, sink);
     rf_sink_str(sink, "\n");
     rows++;
   }
@@ -281,20 +282,20 @@ typedef struct put {
   rf_format format;
 } put;
 
-static void write_snapshot(void *context, const rf_namer *namer, const rf_sink *sink) {
+static void write_snapshot(void *context, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   const put *const p = (const put *)context;
   static rf_serial_text serial;
   static uint16_t records;
   const rf_sink *out = sink;
   if (p->format == RF_FORMAT_TEXT) {
-    rf_snapshot_text(p->snapshot, p->before, namer, sink);
+    rf_snapshot_text(p->snapshot, p->before, symbolizer, sink);
     return;
   }
   if (p->format == RF_FORMAT_SERIAL) {
     rf_serial_text_init(&serial, sink, ++records);
     out = &serial.sink;
   }
-  rf_snapshot_json(p->snapshot, p->before, rf_host_process(), namer, out);
+  rf_snapshot_json(p->snapshot, p->before, rf_host_process(), symbolizer, out);
 }
 
 bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot, const rf_snapshot *before) {

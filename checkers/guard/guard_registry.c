@@ -23,18 +23,18 @@ RF_NO_SANITIZE static void cut_list(const rf_guard *guard) {
 }
 
 void rf_guard_register(rf_guard *guard) {
-  bool const locked = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   cut_list(guard);
   guard->other = all_guards;
   guard->live.allocated = registered_tag(guard);
   all_guards = guard;
   if (locked) {
-    rf_host_turn_end();
+    rf_host_report_unlock();
   }
 }
 
 RF_NO_SANITIZE void rf_guard_unregister(rf_guard *guard) {
-  bool const locked = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   for (rf_guard **at = &all_guards; is_registered(*at); at = &(*at)->other) {
     if (*at == guard) {
       *at = guard->other;
@@ -43,7 +43,7 @@ RF_NO_SANITIZE void rf_guard_unregister(rf_guard *guard) {
   }
   guard->live.allocated = 0;
   if (locked) {
-    rf_host_turn_end();
+    rf_host_report_unlock();
   }
 }
 
@@ -58,14 +58,14 @@ RF_NO_SANITIZE static bool is_live_block_of(const rf_guard *guard, const void *p
 
 RF_NO_SANITIZE const rf_guard *rf_guard_owner(const rf_guard *guard, const void *ptr) {
   const rf_guard *owner = NULL;
-  bool const locked = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   for (const rf_guard *g = all_guards; is_registered(g) && owner == NULL; g = g->other) {
     if (g != guard && is_live_block_of(g, ptr)) {
       owner = g;
     }
   }
   if (locked) {
-    rf_host_turn_end();
+    rf_host_report_unlock();
   }
   return owner;
 }

@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-static const char *const plumbing_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so", "libc++.so",
-                                               "libc++abi.so",    "ld-linux", "libpthread", "libgcc_s.so"};
+static const char *const runtime_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so", "libc++.so",
+                                              "libc++abi.so",    "ld-linux", "libpthread", "libgcc_s.so"};
 
-static const char *const plumbing_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
-                                                 "free",          "strdup",         "strndup",        "valloc",
-                                                 "memalign",      "posix_memalign", "pvalloc",        "cfree",
-                                                 "aligned_alloc", "operator new",   "operator delete"};
+static const char *const runtime_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
+                                                "free",          "strdup",         "strndup",        "valloc",
+                                                "memalign",      "posix_memalign", "pvalloc",        "cfree",
+                                                "aligned_alloc", "operator new",   "operator delete"};
 
 static bool begins(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
@@ -22,27 +22,27 @@ static const char *file_name(const char *path) {
   return name;
 }
 
-static bool is_plumbing_module(const char *path) {
+static bool is_runtime_module(const char *path) {
   const char *const name = file_name(path);
-  for (size_t i = 0; i < sizeof plumbing_modules / sizeof plumbing_modules[0]; i++) {
-    if (begins(name, plumbing_modules[i])) {
+  for (size_t i = 0; i < sizeof runtime_modules / sizeof runtime_modules[0]; i++) {
+    if (begins(name, runtime_modules[i])) {
       return true;
     }
   }
   return false;
 }
 
-static bool is_plumbing_function(const char *name) {
-  for (size_t i = 0; i < sizeof plumbing_functions / sizeof plumbing_functions[0]; i++) {
-    size_t const length = strlen(plumbing_functions[i]);
+static bool is_runtime_function(const char *name) {
+  for (size_t i = 0; i < sizeof runtime_functions / sizeof runtime_functions[0]; i++) {
+    size_t const length = strlen(runtime_functions[i]);
     /* "operator new(unsigned long)", but not "free_list". */
-    if (begins(name, plumbing_functions[i]) && strchr("([", name[length]) != NULL) {
+    if (begins(name, runtime_functions[i]) && strchr("([", name[length]) != NULL) {
       return true;
     }
   }
   return false;
 }
 
-bool rf_frame_is_plumbing(const char *module, const char *function) {
-  return (module != NULL && is_plumbing_module(module)) || (function != NULL && is_plumbing_function(function));
+bool rf_frame_is_runtime(const char *module, const char *function) {
+  return (module != NULL && is_runtime_module(module)) || (function != NULL && is_runtime_function(function));
 }

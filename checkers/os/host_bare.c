@@ -13,20 +13,20 @@ uint32_t rf_host_process(void) {
 }
 
 /* An interrupt that finds a bug while main code reports one must not wait for it. */
-static bool taken;
+static bool report_locked;
 
-bool rf_host_turn_begin(void) {
-  bool const free_now = !taken;
-  taken = true;
+bool rf_host_report_lock(void) {
+  bool const free_now = !report_locked;
+  report_locked = true;
   return free_now;
 }
 
-void rf_host_turn_end(void) {
-  taken = false;
+void rf_host_report_unlock(void) {
+  report_locked = false;
 }
 
-void rf_host_turn_forget(void) {
-  rf_host_turn_end();
+void rf_host_report_lock_reset(void) {
+  rf_host_report_unlock();
 }
 
 bool rf_host_readable(const void *p, size_t size) {
@@ -48,7 +48,7 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   return 0;
 }
 
-const char *rf_host_whereabouts(const void *p) {
+const char *rf_host_describe_address(const void *p) {
   (void)p;
   return NULL;
 }

@@ -36,28 +36,28 @@ uint32_t rf_host_process(void) {
   return (uint32_t)getpid();
 }
 
-/* ---- Turn ---- */
+/* ---- The report lock ---- */
 
 /* Long enough for a slow terminal; short enough that a child, forked while another thread reported, seems not to hang. */
-#define TURN_PATIENCE_MS 2000
+#define LOCK_PATIENCE_MS 2000
 /* A report into a file takes less than so many offers of the processor to others. */
-#define TURN_YIELDS 200
+#define LOCK_YIELDS 200
 
-static uint32_t turn_of; /* the thread that has it; 0: nobody */
+static uint32_t report_owner; /* the thread that has it; 0: nobody */
 
-bool rf_host_turn_begin(void) {
+bool rf_host_report_lock(void) {
   uint32_t const me = rf_port_thread_id();
   struct timespec const pause = {0, 1000000};
   int const saved_errno = errno;
-  for (unsigned waited = 0; waited < TURN_YIELDS + TURN_PATIENCE_MS; waited++) {
+  for (unsigned waited = 0; waited < LOCK_YIELDS + LOCK_PATIENCE_MS; waited++) {
     uint32_t expected = 0;
-    if (__atomic_compare_exchange_n(&turn_of, &expected, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (__atomic_compare_exchange_n(&report_owner, &expected, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
       return true;
     }
     if (expected == me) {
       return false;
     }
-    if (waited < TURN_YIELDS) {
+    if (waited < LOCK_YIELDS) {
       (void)sched_yield();
     } else {
       (void)nanosleep(&pause, NULL);
@@ -67,12 +67,12 @@ bool rf_host_turn_begin(void) {
   return false;
 }
 
-void rf_host_turn_end(void) {
-  __atomic_store_n(&turn_of, 0, __ATOMIC_RELEASE);
+void rf_host_report_unlock(void) {
+  __atomic_store_n(&report_owner, 0, __ATOMIC_RELEASE);
 }
 
-void rf_host_turn_forget(void) {
-  rf_host_turn_end();
+void rf_host_report_lock_reset(void) {
+  rf_host_report_unlock();
 }
 
 /* ---- Environment and files ---- */
@@ -369,12 +369,12 @@ static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argume
 static _Thread_local struct {
   bool active;
   sigjmp_buf back;
-} astray;
+} unwinding_fault;
 
 void rf_host_unwind_fault(void) {
-  if (astray.active) {
-    astray.active = false;
-    siglongjmp(astray.back, 1);
+  if (unwinding_fault.active) {
+    unwinding_fault.active = false;
+    siglongjmp(unwinding_fault.back, 1);
   }
 }
 
@@ -389,16 +389,16 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   (void)sigaddset(&faults, SIGSEGV);
   (void)sigaddset(&faults, SIGBUS);
   (void)pthread_sigmask(SIG_UNBLOCK, &faults, &before);
-  if (sigsetjmp(astray.back, 0) == 0) {
-    astray.active = true;
+  if (sigsetjmp(unwinding_fault.back, 0) == 0) {
+    unwinding_fault.active = true;
     (void)_Unwind_Backtrace(unwound, &u);
   }
-  astray.active = false;
+  unwinding_fault.active = false;
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return u.count;
 }
 
-/* ---- Whereabouts ---- */
+/* ---- Addresses ---- */
 
 #if defined(__linux__)
 
@@ -426,7 +426,7 @@ static bool find_place(const rf_map *map, void *context) {
   return true;
 }
 
-const char *rf_host_whereabouts(const void *p) {
+const char *rf_host_describe_address(const void *p) {
   place_search search = {(uintptr_t)p, false, 0, false, NULL};
   const bounds *const stack = kept_stack((uintptr_t)__builtin_frame_address(0));
   if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
@@ -440,7 +440,7 @@ const char *rf_host_whereabouts(const void *p) {
 
 #else
 
-const char *rf_host_whereabouts(const void *p) {
+const char *rf_host_describe_address(const void *p) {
   (void)p;
   return NULL;
 }

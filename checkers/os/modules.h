@@ -46,9 +46,9 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
 #define RF_MODULES_UNLOADED 64U
 void rf_modules_remember(const rf_module *module, const char *path);
 
-/* Names frames by a loaded table, which must outlive the namer: module, build-id, offset and, if `functions`, what the
+/* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what the
  * module's symbol table says. */
-rf_namer rf_modules_namer(rf_modules *modules, bool functions);
+rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions);
 
 #ifdef __cplusplus
 }

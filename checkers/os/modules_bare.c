@@ -16,7 +16,7 @@ static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *o
   return false;
 }
 
-rf_namer rf_modules_namer(rf_modules *modules, bool functions) {
+rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions) {
   (void)functions;
-  return (rf_namer){name, modules};
+  return (rf_symbolizer){name, modules};
 }

@@ -219,6 +219,6 @@ static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_fram
   return true;
 }
 
-rf_namer rf_modules_namer(rf_modules *modules, bool functions) {
-  return (rf_namer){functions ? name_function : name_place, modules};
+rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions) {
+  return (rf_symbolizer){functions ? name_function : name_place, modules};
 }

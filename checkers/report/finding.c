@@ -146,13 +146,13 @@ static void complete(rf_reporter *reporter, rf_finding *f) {
 }
 
 void rf_report(rf_reporter *reporter, rf_finding *f) {
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   complete(reporter, f);
   rf_action const action = reporter->report(reporter, f);
   if (action == RF_ACTION_HALT) {
-    rf_host_exit(reporter->exitcode); /* the turn is kept: no other thread's finding may follow the last one */
+    rf_host_exit(reporter->exitcode); /* the lock is kept: no finding of another thread may follow */
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
 }

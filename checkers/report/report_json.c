@@ -20,10 +20,10 @@ static void write_place(rf_json_writer *w, const rf_frame_name *name) {
 }
 
 /* The functions that the code of the call was inlined into, innermost first. */
-static void write_inlined_into(rf_json_writer *w, uintptr_t pc, const rf_namer *namer) {
+static void write_inlined_into(rf_json_writer *w, uintptr_t pc, const rf_symbolizer *symbolizer) {
   rf_frame_name name = {0};
   unsigned depth = 1;
-  for (; namer->name(namer->context, pc, depth, &name); depth++) {
+  for (; symbolizer->name(symbolizer->context, pc, depth, &name); depth++) {
     if (depth == 1) {
       rf_json_begin_array(w, "inlined_into");
     }
@@ -37,11 +37,11 @@ static void write_inlined_into(rf_json_writer *w, uintptr_t pc, const rf_namer *
   }
 }
 
-static void write_frame(rf_json_writer *w, uintptr_t pc, const rf_namer *namer) {
+static void write_frame(rf_json_writer *w, uintptr_t pc, const rf_symbolizer *symbolizer) {
   rf_frame_name name = {0};
   rf_json_begin_object(w, NULL);
   rf_json_write_address(w, "pc", pc);
-  if (namer != NULL && namer->name(namer->context, pc, 0, &name)) {
+  if (symbolizer != NULL && symbolizer->name(symbolizer->context, pc, 0, &name)) {
     if (name.module != NULL) {
       rf_json_write_text(w, "module", name.module);
       rf_json_write_text(w, "build_id", name.build_id);
@@ -49,12 +49,12 @@ static void write_frame(rf_json_writer *w, uintptr_t pc, const rf_namer *namer) 
     }
     rf_json_write_text(w, "function", name.function);
     write_place(w, &name);
-    write_inlined_into(w, pc, namer);
+    write_inlined_into(w, pc, symbolizer);
   }
   rf_json_end_object(w);
 }
 
-static void write_trace(rf_json_writer *w, const char *name, const rf_trace *t, const rf_namer *namer) {
+static void write_trace(rf_json_writer *w, const char *name, const rf_trace *t, const rf_symbolizer *symbolizer) {
   rf_json_begin_object(w, name);
   rf_json_write_unsigned(w, "thread", t->thread);
   if (t->site != NULL) {
@@ -62,21 +62,21 @@ static void write_trace(rf_json_writer *w, const char *name, const rf_trace *t, 
   }
   rf_json_begin_array(w, "frames");
   for (unsigned i = 0; i < t->depth; i++) {
-    write_frame(w, t->frames[i], namer);
+    write_frame(w, t->frames[i], symbolizer);
   }
   rf_json_end_array(w);
   rf_json_end_object(w);
 }
 
-static void write_known_trace(rf_json_writer *w, const char *name, const rf_trace *t, const rf_namer *namer) {
+static void write_known_trace(rf_json_writer *w, const char *name, const rf_trace *t, const rf_symbolizer *symbolizer) {
   if (t->site != NULL || t->depth != 0) {
-    write_trace(w, name, t, namer);
+    write_trace(w, name, t, symbolizer);
   }
 }
 
-void rf_report_json_trace(const char *name, const rf_trace *t, const rf_namer *namer, const rf_sink *sink) {
+void rf_report_json_trace(const char *name, const rf_trace *t, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_json_writer w = {.sink = sink, .more = true};
-  write_trace(&w, name, t, namer);
+  write_trace(&w, name, t, symbolizer);
 }
 
 /* ---- The object ---- */
@@ -134,7 +134,7 @@ static void write_window(rf_json_writer *w, const rf_finding *f) {
   rf_json_end_object(w);
 }
 
-void rf_report_json(const rf_finding *f, const rf_namer *namer, const rf_sink *sink) {
+void rf_report_json(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_json_writer w = {.sink = sink};
   rf_json_begin_object(&w, NULL);
   rf_json_write_text(&w, "type", "finding");
@@ -150,9 +150,9 @@ void rf_report_json(const rf_finding *f, const rf_namer *namer, const rf_sink *s
   rf_json_write_text(&w, "allocator", f->allocator);
   rf_json_write_text(&w, "mode", f->mode);
   rf_json_write_text(&w, "detail", f->detail);
-  write_trace(&w, "found", &f->found, namer);
-  write_known_trace(&w, "allocated", &f->allocated, namer);
-  write_known_trace(&w, "released", &f->released, namer);
+  write_trace(&w, "found", &f->found, symbolizer);
+  write_known_trace(&w, "allocated", &f->allocated, symbolizer);
+  write_known_trace(&w, "released", &f->released, symbolizer);
   write_window(&w, f);
   rf_json_end_object(&w);
   rf_sink_char(sink, '\n');

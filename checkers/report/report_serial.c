@@ -41,14 +41,14 @@ static void put_line(const rf_sink *sink, unsigned char type, uint16_t record, u
 
 typedef struct writer {
   const rf_sink *sink;
-  const rf_namer *namer;
+  const rf_symbolizer *symbolizer;
   unsigned char type;
   uint16_t record;
   uint16_t index;
   unsigned used;
   unsigned char data[RF_SERIAL_DATA];
   unsigned modules;
-  uint32_t module_sums[MODULES]; /* of their paths, which last no longer than a call of the namer */
+  uint32_t module_sums[MODULES]; /* of their paths, which last no longer than a call of the symbolizer */
 } writer;
 
 static void flush(writer *w, bool last) {
@@ -146,7 +146,7 @@ static void frame(writer *w, unsigned base, unsigned index, uintptr_t pc) {
   unsigned char value[8];
   unsigned char head[2] = {(unsigned char)index, 0};
   field(w, base + RF_SERIAL_PC, head, 1, value, number_bytes(value, pc));
-  if (w->namer == NULL || !w->namer->name(w->namer->context, pc, 0, &name)) {
+  if (w->symbolizer == NULL || !w->symbolizer->name(w->symbolizer->context, pc, 0, &name)) {
     return;
   }
   text_with(w, base + RF_SERIAL_PC_FUNCTION, head, 1, name.function);
@@ -184,11 +184,11 @@ static void window(writer *w, const rf_finding *f) {
 }
 
 /* What tells most comes first: the line may go dead. */
-void rf_report_serial(const rf_finding *f, const rf_namer *namer, const rf_sink *sink) {
+void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   writer w;
   memset(&w, 0, sizeof w);
   w.sink = sink;
-  w.namer = namer;
+  w.symbolizer = symbolizer;
   w.type = (unsigned char)(1 + f->bug);
   w.record = (uint16_t)f->sequence;
   number(&w, RF_SERIAL_ADDRESS, f->address);

@@ -2,7 +2,7 @@
 
 typedef struct writer {
   const rf_finding *f;
-  const rf_namer *namer;
+  const rf_symbolizer *symbolizer;
   const rf_sink *sink;
 } writer;
 
@@ -70,7 +70,7 @@ static void frame(const writer *w, unsigned index, uintptr_t pc, const rf_frame_
 }
 
 static bool name_of(const writer *w, uintptr_t pc, unsigned inlined, rf_frame_name *name) {
-  return w->namer != NULL && w->namer->name(w->namer->context, pc, inlined, name);
+  return w->symbolizer != NULL && w->symbolizer->name(w->symbolizer->context, pc, inlined, name);
 }
 
 static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
@@ -383,7 +383,7 @@ static void named_place(const writer *w, const rf_frame_name *name) {
 static uintptr_t telling_frame(const writer *w, const rf_trace *t) {
   for (unsigned i = 0; i < t->depth; i++) {
     rf_frame_name name;
-    if (name_of(w, t->frames[i], 0, &name) && !rf_frame_is_plumbing(name.module, name.function)) {
+    if (name_of(w, t->frames[i], 0, &name) && !rf_frame_is_runtime(name.module, name.function)) {
       return t->frames[i];
     }
   }
@@ -411,8 +411,8 @@ static void summary(const writer *w) {
   str(w, "\n");
 }
 
-void rf_report_text(const rf_finding *f, const rf_namer *namer, const rf_sink *sink) {
-  writer const w = {f, namer, sink};
+void rf_report_text(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
+  writer const w = {f, symbolizer, sink};
   head(&w);
   if (f->bug != RF_BUG_LEAK) {
     access_line(&w); /* where leaks were counted tells nothing */

@@ -92,7 +92,7 @@ static void collect(void *context, const char *text, size_t size) {
   }
 }
 
-static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *namer, char *data, size_t room) {
+static void render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer *symbolizer, char *data, size_t room) {
   collector c;
   c.reporter = r;
   c.data = data;
@@ -101,13 +101,13 @@ static void render(rf_log_reporter *r, const rf_finding *f, const rf_namer *name
   rf_sink const sink = {collect, &c};
   switch (r->options.format) {
   case RF_FORMAT_JSON:
-    rf_report_json(f, namer, &sink);
+    rf_report_json(f, symbolizer, &sink);
     break;
   case RF_FORMAT_SERIAL:
-    rf_report_serial(f, namer, &sink);
+    rf_report_serial(f, symbolizer, &sink);
     break;
   case RF_FORMAT_TEXT:
-    rf_report_text(f, namer, &sink);
+    rf_report_text(f, symbolizer, &sink);
     break;
   }
   flush(&c);
@@ -148,9 +148,9 @@ static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
     return;
   }
   rf_sink_buffer line;
-  rf_namer const namer = rf_modules_namer(&modules, true);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, true);
   rf_sink_buffer_init(&line, whole, sizeof whole);
-  rf_report_json(f, &namer, &line.sink);
+  rf_report_json(f, &symbolizer, &line.sink);
   (void)rf_host_write(fd, line.data, line.length);
   rf_host_close(fd);
 }
@@ -163,8 +163,8 @@ static void put_out(rf_log_reporter *r, const rf_finding *f) {
   }
   busy = true;
   load_modules(f);
-  rf_namer const namer = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
-  render(r, f, &namer, whole, sizeof whole);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
+  render(r, f, &symbolizer, whole, sizeof whole);
   leave_artifact(r, f);
   busy = false;
 }
@@ -218,8 +218,8 @@ bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
   } else {
     busy = true;
     load_modules(f);
-    rf_namer const namer = rf_modules_namer(&modules, true);
-    rule = rf_suppressions_match(&r->suppressions, f, &namer);
+    rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, true);
+    rule = rf_suppressions_match(&r->suppressions, f, &symbolizer);
     busy = false;
   }
   if (rule != NULL) {
@@ -275,8 +275,8 @@ size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
   }
   busy = true;
   load_modules(f);
-  rf_namer const namer = rf_modules_namer(&modules, true);
-  rf_report_text(f, &namer, &text.sink);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, true);
+  rf_report_text(f, &symbolizer, &text.sink);
   busy = false;
   return text.length;
 }
@@ -296,33 +296,33 @@ static void load_module(uintptr_t pc) {
 }
 
 static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
-  const rf_namer *const namer = (const rf_namer *)context;
-  if (namer->name(namer->context, pc, inlined, out)) {
+  const rf_symbolizer *const symbolizer = (const rf_symbolizer *)context;
+  if (symbolizer->name(symbolizer->context, pc, inlined, out)) {
     return true;
   }
   if (inlined != 0) {
     return false;
   }
   load_module(pc);
-  return namer->name(namer->context, pc, inlined, out);
+  return symbolizer->name(symbolizer->context, pc, inlined, out);
 }
 
 bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
-  bool const turn = rf_host_turn_begin();
+  bool const locked = rf_host_report_lock();
   bool const free = !busy;
   if (free) {
     collector c = {r, whole, sizeof whole, 0};
     rf_sink const sink = {collect, &c};
-    rf_namer known = rf_modules_namer(&modules, r->options.format == RF_FORMAT_TEXT);
-    rf_namer const namer = {name_any, &known};
+    rf_symbolizer known = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
+    rf_symbolizer const symbolizer = {name_any, &known};
     busy = true;
     modules.count = 0;
-    write(context, &namer, &sink);
+    write(context, &symbolizer, &sink);
     flush(&c);
     busy = false;
   }
-  if (turn) {
-    rf_host_turn_end();
+  if (locked) {
+    rf_host_report_unlock();
   }
   return free;
 }

@@ -192,37 +192,38 @@ rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, con
 
 /* ---- Findings ---- */
 
-static rf_suppression *match_frame(const rf_suppressions *all, rf_bug bug, uintptr_t pc, const rf_namer *namer,
-                                   rf_suppression *best) {
+static rf_suppression *match_frame(const rf_suppressions *all, rf_bug bug, uintptr_t pc,
+                                   const rf_symbolizer *symbolizer, rf_suppression *best) {
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
-  for (unsigned inlined = 0; namer->name(namer->context, pc, inlined, &name); inlined++) {
+  for (unsigned inlined = 0; symbolizer->name(symbolizer->context, pc, inlined, &name); inlined++) {
     const char *const names[] = {name.function, name.module, name.file};
     best = find_for(all, bug, names, sizeof names / sizeof names[0], best);
   }
   return best;
 }
 
-static rf_suppression *match_trace(const rf_suppressions *all, rf_bug bug, const rf_trace *trace, const rf_namer *namer,
-                                   rf_suppression *best) {
+static rf_suppression *match_trace(const rf_suppressions *all, rf_bug bug, const rf_trace *trace,
+                                   const rf_symbolizer *symbolizer, rf_suppression *best) {
   if (trace->site != NULL) {
     const char *const names[] = {trace->site->function, trace->site->file};
     best = find_for(all, bug, names, sizeof names / sizeof names[0], best);
   }
-  for (unsigned i = 0; namer != NULL && i < trace->depth; i++) {
-    best = match_frame(all, bug, trace->frames[i], namer, best);
+  for (unsigned i = 0; symbolizer != NULL && i < trace->depth; i++) {
+    best = match_frame(all, bug, trace->frames[i], symbolizer, best);
   }
   return best;
 }
 
-rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f, const rf_namer *namer) {
+rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f,
+                                      const rf_symbolizer *symbolizer) {
   /* "*" matches a finding of which nothing is known, too. */
   const char *const nothing[] = {""};
   rf_suppression *best = find_for(all, f->bug, nothing, 1, NULL);
   if (f->bug != RF_BUG_LEAK) {
-    best = match_trace(all, f->bug, &f->found, namer, best);
-    best = match_trace(all, f->bug, &f->released, namer, best);
+    best = match_trace(all, f->bug, &f->found, symbolizer, best);
+    best = match_trace(all, f->bug, &f->released, symbolizer, best);
   }
-  return match_trace(all, f->bug, &f->allocated, namer, best);
+  return match_trace(all, f->bug, &f->allocated, symbolizer, best);
 }
 
 /* ---- The list ---- */

@@ -1,4 +1,4 @@
-/* What the parts of the handle heap share: handle_table.c (the table), handle_room.c (holes and compaction), handle.c (the
+/* What the parts of the handle heap share: handle_table.c (the table), handle_compaction.c (holes and compaction), handle.c (the
  * calls), handle_view.c (walk, check, figures), handle_allocator.c. Not a public header. */
 #ifndef RINGFENCE_HANDLE_IMPL_H
 #define RINGFENCE_HANDLE_IMPL_H
@@ -36,7 +36,7 @@ typedef struct rf_handle_gap {
 
 size_t rf_handle_stride(const rf_handle_heap *heap);
 
-/* False where the place is damaged: its seal, or a field that leads out of arena or table. `index` may be any number. */
+/* False where the place is damaged: its checksum, or a field that leads out of arena or table. `index` may be any number. */
 bool rf_handle_load(const rf_handle_heap *heap, size_t index, rf_handle_entry *out);
 void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *entry);
 
@@ -51,16 +51,16 @@ bool rf_handle_next_gap(const rf_handle_heap *heap, rf_handle_gap *gap);
 
 /* ---- The record ---- */
 
-size_t rf_handle_seal_of(const rf_handle_heap *heap);
-size_t rf_handle_digest_of(const rf_handle_heap *heap);
+size_t rf_handle_record_checksum(const rf_handle_heap *heap);
+size_t rf_handle_state_checksum(const rf_handle_heap *heap);
 
 static inline bool rf_handle_intact(const rf_handle_heap *heap) {
-  return heap->seal == rf_handle_seal_of(heap);
+  return heap->checksum == rf_handle_record_checksum(heap);
 }
 
-/* After any change of what the digest covers. */
-static inline void rf_handle_settle(rf_handle_heap *heap) {
-  heap->digest = rf_handle_digest_of(heap);
+/* After any change of a field under it. */
+static inline void rf_handle_update_checksum(rf_handle_heap *heap) {
+  heap->state_checksum = rf_handle_state_checksum(heap);
 }
 
 /* ---- Sizes ---- */
@@ -81,10 +81,10 @@ bool rf_handle_fits(const rf_handle_heap *heap, size_t start, size_t end, size_t
 /* ---- Room ---- */
 
 /* The first gap that has room, and where in it. RF_ERR_NO_MEMORY; RF_ERR_CORRUPT. */
-rf_status rf_handle_find_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
+rf_status rf_handle_find_gap(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
 
 /* The same after sliding blocks together between two locked ones where that makes room. */
-rf_status rf_handle_make_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
+rf_status rf_handle_compact_for(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
 
 /* Gathers free memory of its neighbourhood behind block `index`, which may slide down: until the gap there would let it grow to
  * `extent`. RF_ERR_NO_MEMORY, nothing moved, where that cannot be. */

@@ -50,13 +50,13 @@ TEST(Write, AFileThatMayNotGrowEndsNothing) {
 // ---- Turn ----
 
 TEST(Turn, IsNobodysInAChildThatForgetsIt) {
-  std::thread([] { ASSERT_TRUE(rf_host_turn_begin()); }).join();
+  std::thread([] { ASSERT_TRUE(rf_host_report_lock()); }).join();
   EXPECT_EQ(status_of([] {
-              rf_host_turn_forget();
-              return rf_host_turn_begin();
+              rf_host_report_lock_reset();
+              return rf_host_report_lock();
             }),
             0);
-  rf_host_turn_end();
+  rf_host_report_unlock();
 }
 
 // ---- Memory ----
@@ -160,34 +160,34 @@ TEST(HostStack, MemoryThatIsNotThereIsNoStack) {
   EXPECT_FALSE(rf_host_stack(reinterpret_cast<const void *>(64), &low, &high));
 }
 
-// ---- Whereabouts ----
+// ---- DescribedAddress ----
 
 int zeroed[1000];
 int initialised[] = {1, 2, 3};
 
-std::string whereabouts(const void *p) {
-  const char *const phrase = rf_host_whereabouts(p);
+std::string describe(const void *p) {
+  const char *const phrase = rf_host_describe_address(p);
   return phrase != nullptr ? phrase : "";
 }
 
-TEST(Whereabouts, NamesStackStaticAndNothing) {
+TEST(DescribedAddress, NamesStackStaticAndNothing) {
   int local = 0;
-  EXPECT_EQ(whereabouts(&local), "the pointer is to the stack");
-  EXPECT_EQ(whereabouts(&zeroed[500]), "the pointer is to a static object");
-  EXPECT_EQ(whereabouts(&initialised[1]), "the pointer is to a static object");
-  EXPECT_EQ(whereabouts("a constant"), "the pointer is to a static object");
-  EXPECT_EQ(whereabouts(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
+  EXPECT_EQ(describe(&local), "the pointer is to the stack");
+  EXPECT_EQ(describe(&zeroed[500]), "the pointer is to a static object");
+  EXPECT_EQ(describe(&initialised[1]), "the pointer is to a static object");
+  EXPECT_EQ(describe("a constant"), "the pointer is to a static object");
+  EXPECT_EQ(describe(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
   Pages const pages;
-  EXPECT_EQ(whereabouts(pages.readable()), "");
+  EXPECT_EQ(describe(pages.readable()), "");
 }
 
-TEST(Whereabouts, KnowsTheStackOfAThread) {
+TEST(DescribedAddress, KnowsTheStackOfAThread) {
   std::thread([] {
     int local = 0;
     uintptr_t low;
     uintptr_t high;
     (void)rf_host_stack(&local, &low, &high); // as a capture does
-    EXPECT_EQ(whereabouts(&local), "the pointer is to the stack");
+    EXPECT_EQ(describe(&local), "the pointer is to the stack");
   }).join();
 }
 
@@ -281,9 +281,9 @@ TEST_F(Modules, NameTheModuleTheOffsetAndTheFunction) {
   trace_.frames[0] = rf_test_caller();
   trace_.depth = 1;
   load();
-  rf_namer const namer = rf_modules_namer(&modules_, true);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, true);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
   EXPECT_EQ(name.module, this_program());
   EXPECT_STREQ(name.function, "rf_test_caller");
   EXPECT_EQ(name.file, nullptr);
@@ -291,16 +291,16 @@ TEST_F(Modules, NameTheModuleTheOffsetAndTheFunction) {
   char function[64];
   ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
   EXPECT_STREQ(function, "rf_test_caller");
-  EXPECT_FALSE(namer.name(namer.context, trace_.frames[0], 1, &name));
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, trace_.frames[0], 1, &name));
 }
 
 TEST_F(Modules, WithoutFunctionsThereIsOnlyThePlace) {
   trace_.frames[0] = rf_test_caller();
   trace_.depth = 1;
   load();
-  rf_namer const namer = rf_modules_namer(&modules_, false);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
   EXPECT_NE(name.module, nullptr);
   EXPECT_EQ(name.function, nullptr);
 }
@@ -311,19 +311,19 @@ TEST_F(Modules, OneThatIsInNoModuleHasNoName) {
   trace_.frames[1] = 64;
   trace_.depth = 2;
   load();
-  rf_namer const namer = rf_modules_namer(&modules_, true);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, true);
   rf_frame_name name;
-  EXPECT_FALSE(namer.name(namer.context, trace_.frames[0], 0, &name));
-  EXPECT_FALSE(namer.name(namer.context, 64, 0, &name));
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, 64, 0, &name));
 }
 
 TEST_F(Modules, TellTheBuildIdOfWhatHasOne) {
   trace_.frames[0] = in_the_c_library();
   trace_.depth = 1;
   load();
-  rf_namer const namer = rf_modules_namer(&modules_, false);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, trace_.frames[0], 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
   ASSERT_NE(name.build_id, nullptr); // distributions build the C library with one
   EXPECT_EQ(std::strlen(name.build_id), 40U);
   EXPECT_EQ(std::string(name.build_id).find_first_not_of("0123456789abcdef"), std::string::npos);
@@ -345,9 +345,9 @@ TEST(Symbols, ANameThatIsTooLongIsCut) {
   const rf_trace *const traces[] = {&trace};
   rf_modules modules = {};
   rf_modules_load(&modules, traces, 1);
-  rf_namer const namer = rf_modules_namer(&modules, false);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, false);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, trace.frames[0], 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace.frames[0], 0, &name));
   char function[8];
   ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
   EXPECT_STREQ(function, "rf_test");

@@ -10,9 +10,9 @@
 namespace ringfence {
 namespace {
 
-std::string render(const rf_finding &f, const rf_namer *namer = nullptr) {
+std::string render(const rf_finding &f, const rf_symbolizer *symbolizer = nullptr) {
   TextSink out;
-  rf_report_json(&f, namer, out.sink());
+  rf_report_json(&f, symbolizer, out.sink());
   return out.text();
 }
 
@@ -33,16 +33,16 @@ std::string joined(const std::string &text) {
 }
 
 TEST(ReportJson, IsWrittenAsDocumented) {
-  EXPECT_EQ(render(sample_finding(), &kSampleNamer), joined(documented("json")));
+  EXPECT_EQ(render(sample_finding(), &kSampleSymbolizer), joined(documented("json")));
 }
 
 TEST(ReportJson, IsOneLine) {
-  std::string const line = render(sample_finding(), &kSampleNamer);
+  std::string const line = render(sample_finding(), &kSampleSymbolizer);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
 }
 
 TEST(ReportJson, CanBeReadBack) {
-  Json const j = parse(render(sample_finding(), &kSampleNamer));
+  Json const j = parse(render(sample_finding(), &kSampleSymbolizer));
   EXPECT_EQ(j["type"].text, "finding");
   EXPECT_EQ(j["version"].number, 1);
   EXPECT_EQ(j["pid"].number, 4242);
@@ -67,7 +67,7 @@ TEST(ReportJson, CanBeReadBack) {
 }
 
 TEST(ReportJson, FramesCarryModuleOffsetAndBuildId) {
-  Json const frames = parse(render(sample_finding(), &kSampleNamer))["found"]["frames"];
+  Json const frames = parse(render(sample_finding(), &kSampleSymbolizer))["found"]["frames"];
   ASSERT_EQ(frames.items.size(), 3U);
   EXPECT_EQ(frames.items[0]["pc"].text, "0x401136");
   EXPECT_EQ(frames.items[0]["module"].text, "/home/user/demo");

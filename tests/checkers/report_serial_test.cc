@@ -18,9 +18,9 @@ std::vector<std::string> lines_of(const std::string &text) {
   return lines;
 }
 
-std::string render(const rf_finding &f, const rf_namer *namer = nullptr) {
+std::string render(const rf_finding &f, const rf_symbolizer *symbolizer = nullptr) {
   TextSink out;
-  rf_report_serial(&f, namer, out.sink());
+  rf_report_serial(&f, symbolizer, out.sink());
   return out.text();
 }
 
@@ -63,7 +63,7 @@ TEST(ReportSerial, IsWrittenAsDocumented) {
 }
 
 TEST(ReportSerial, EachLineIsShortAndHexadecimal) {
-  for (const std::string &line : lines_of(render(sample_finding(), &kSampleNamer))) {
+  for (const std::string &line : lines_of(render(sample_finding(), &kSampleSymbolizer))) {
     EXPECT_LT(line.size(), static_cast<size_t>(RF_SERIAL_LINE));
     EXPECT_EQ(line.rfind("#RF:", 0), 0U);
     EXPECT_EQ(line.substr(4).find_first_not_of("0123456789abcdef"), std::string::npos) << line;
@@ -116,7 +116,7 @@ TEST(ReportSerial, LongTextsAndFullStacksFit) {
   for (unsigned i = 0; i < RF_TRACE_DEPTH; i++) {
     f.found.frames[i] = UINTPTR_MAX - i;
   }
-  for (const std::string &line : lines_of(render(f, &kSampleNamer))) {
+  for (const std::string &line : lines_of(render(f, &kSampleSymbolizer))) {
     EXPECT_LT(line.size(), static_cast<size_t>(RF_SERIAL_LINE));
   }
 }

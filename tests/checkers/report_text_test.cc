@@ -7,9 +7,9 @@
 namespace ringfence {
 namespace {
 
-std::string render(const rf_finding &f, const rf_namer *namer = nullptr) {
+std::string render(const rf_finding &f, const rf_symbolizer *symbolizer = nullptr) {
   TextSink out;
-  rf_report_text(&f, namer, out.sink());
+  rf_report_text(&f, symbolizer, out.sink());
   return out.text();
 }
 
@@ -20,11 +20,11 @@ std::string line_with(const std::string &text, const std::string &start) {
 }
 
 TEST(ReportText, IsWrittenAsDocumented) {
-  EXPECT_EQ(render(sample_finding(), &kSampleNamer), documented("text"));
+  EXPECT_EQ(render(sample_finding(), &kSampleSymbolizer), documented("text"));
 }
 
 TEST(ReportText, IsWrittenToTheByte) {
-  EXPECT_EQ(render(sample_finding(), &kSampleNamer),
+  EXPECT_EQ(render(sample_finding(), &kSampleSymbolizer),
             "=================================================================\n"
             "==4242==ERROR: Ringfence: heap-buffer-overflow on address 0x105e\n"
             "WRITE of size 3 at 0x105e, found by thread T0 here:\n"
@@ -71,7 +71,7 @@ TEST(ReportText, AWriteThatNoCallCameUponWasFoundInACheckOfAllBlocks) {
   EXPECT_EQ(line_with(text, "    (not"), "");
 }
 
-bool name_of_plumbing(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+bool name_of_runtime(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   static_cast<void>(context);
   *out = {"f", "f.c", static_cast<unsigned>(pc), 0, pc == 3 ? "/home/user/demo" : "/lib/libc.so.6", nullptr, 0};
   return inlined == 0;
@@ -79,7 +79,7 @@ bool name_of_plumbing(void *context, uintptr_t pc, unsigned inlined, rf_frame_na
 
 // The C library's code has files and lines, too, where its debug information is installed.
 TEST(ReportText, TheSummaryPassesOverFramesOfTheRuntime) {
-  rf_namer const namer = {name_of_plumbing, nullptr};
+  rf_symbolizer const symbolizer = {name_of_runtime, nullptr};
   rf_finding f = sample_finding();
   f.bug = RF_BUG_LEAK;
   f.allocated.site = nullptr;
@@ -87,9 +87,9 @@ TEST(ReportText, TheSummaryPassesOverFramesOfTheRuntime) {
   f.allocated.frames[0] = 1;
   f.allocated.frames[1] = 2;
   f.allocated.frames[2] = 3;
-  EXPECT_EQ(line_with(render(f, &namer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:3 in f");
+  EXPECT_EQ(line_with(render(f, &symbolizer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:3 in f");
   f.allocated.depth = 2;
-  EXPECT_EQ(line_with(render(f, &namer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:1 in f");
+  EXPECT_EQ(line_with(render(f, &symbolizer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:1 in f");
 }
 
 TEST(ReportText, AnOriginThatIsNotKnownIsSaidToBeSo) {
@@ -128,20 +128,20 @@ TEST(ReportText, ADoubleFreeTellsOfBothFrees) {
   f.released.thread = 0;
   f.window_size = 0;
   f.detail = nullptr;
-  EXPECT_EQ(render(f, &kSampleNamer), "=================================================================\n"
-                                      "==4242==ERROR: Ringfence: double-free on address 0x1050\n"
-                                      "FREE of 0x1050 by thread T0 here:\n"
-                                      "    #0 0x401136 in close_log demo.c:21:3\n"
-                                      "    #1 0x401136 in finish demo.c:30\n"
-                                      "    #2 0x401180 in main (/home/user/demo+0x1180) (BuildId: 117750dd)\n"
-                                      "    #3 0x7024a (/lib/libc.so.6+0x2724a)\n"
-                                      "  allocator tlsf, mode guard\n"
-                                      "0x1050 is located 0 bytes inside of 13-byte region [0x1050,0x105d)\n"
-                                      "freed here:\n"
-                                      "    #0 in open_log demo.c:12\n"
-                                      "previously allocated by thread T4250 here:\n"
-                                      "    #0 in open_log demo.c:12\n"
-                                      "SUMMARY: Ringfence: double-free demo.c:21:3 in close_log\n");
+  EXPECT_EQ(render(f, &kSampleSymbolizer), "=================================================================\n"
+                                           "==4242==ERROR: Ringfence: double-free on address 0x1050\n"
+                                           "FREE of 0x1050 by thread T0 here:\n"
+                                           "    #0 0x401136 in close_log demo.c:21:3\n"
+                                           "    #1 0x401136 in finish demo.c:30\n"
+                                           "    #2 0x401180 in main (/home/user/demo+0x1180) (BuildId: 117750dd)\n"
+                                           "    #3 0x7024a (/lib/libc.so.6+0x2724a)\n"
+                                           "  allocator tlsf, mode guard\n"
+                                           "0x1050 is located 0 bytes inside of 13-byte region [0x1050,0x105d)\n"
+                                           "freed here:\n"
+                                           "    #0 in open_log demo.c:12\n"
+                                           "previously allocated by thread T4250 here:\n"
+                                           "    #0 in open_log demo.c:12\n"
+                                           "SUMMARY: Ringfence: double-free demo.c:21:3 in close_log\n");
 }
 
 TEST(ReportText, ALeakSaysHowMuchAndWhereItCameFrom) {

@@ -1,4 +1,4 @@
-// One finding with everything in it, made by hand, and a namer for its frames: what the renderers are compared by.
+// One finding with everything in it, made by hand, and a symbolizer for its frames: what the renderers are compared by.
 #ifndef RINGFENCE_TESTS_CHECKERS_SAMPLE_FINDING_H
 #define RINGFENCE_TESTS_CHECKERS_SAMPLE_FINDING_H
 
@@ -71,7 +71,7 @@ inline bool sample_name(void *, uintptr_t pc, unsigned inlined, rf_frame_name *o
   return inlined == 0 && pc != 0x401136;
 }
 
-inline const rf_namer kSampleNamer = {sample_name, nullptr};
+inline const rf_symbolizer kSampleSymbolizer = {sample_name, nullptr};
 
 // Collects what a renderer writes.
 class TextSink {

@@ -23,7 +23,7 @@ protected:
     const char *const names[] = {nullptr, name};
     return written(rf_suppressions_find(&all_, bug, names, 2));
   }
-  std::string match(const rf_finding &f) { return written(rf_suppressions_match(&all_, &f, &kSampleNamer)); }
+  std::string match(const rf_finding &f) { return written(rf_suppressions_match(&all_, &f, &kSampleSymbolizer)); }
   static std::string written(const rf_suppression *rule) {
     TextSink out;
     if (rule != nullptr) {

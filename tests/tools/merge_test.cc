@@ -14,6 +14,8 @@ protected:
   rf_record &add(uint32_t pid, const std::vector<std::pair<const char *, uint64_t>> &stack) {
     all_.emplace_back();
     rf_record &record = all_.back();
+    record.times = 1;
+    record.processes = 1;
     frames_.emplace_back(stack.size());
     for (size_t i = 0; i < stack.size(); i++) {
       frames_.back()[i].module = stack[i].first;
@@ -28,7 +30,7 @@ protected:
     return record;
   }
 
-  size_t merge() { return rf_merge(&arena_, list_.data(), list_.size()); }
+  size_t merge() { return rf_merge(list_.data(), list_.size()); }
 
   std::vector<rf_record *> list_;
 

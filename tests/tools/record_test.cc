@@ -13,17 +13,17 @@ void append(void *context, const char *text, size_t length) {
   static_cast<std::string *>(context)->append(text, length);
 }
 
-std::string text_of(const rf_finding &f, const rf_namer *namer) {
+std::string text_of(const rf_finding &f, const rf_symbolizer *symbolizer) {
   std::string text;
   const rf_sink sink = {append, &text};
-  rf_report_text(&f, namer, &sink);
+  rf_report_text(&f, symbolizer, &sink);
   return text;
 }
 
-std::string json_of(const rf_finding &f, const rf_namer *namer) {
+std::string json_of(const rf_finding &f, const rf_symbolizer *symbolizer) {
   std::string text;
   const rf_sink sink = {append, &text};
-  rf_report_json(&f, namer, &sink);
+  rf_report_json(&f, symbolizer, &sink);
   return text;
 }
 
@@ -36,7 +36,7 @@ bool in_module(void *, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   return inlined == 0;
 }
 
-const rf_namer kInModule = {in_module, nullptr};
+const rf_symbolizer kInModule = {in_module, nullptr};
 const rf_site kSite = {"dir/file.c", "function", 42};
 
 rf_finding overflow() {
@@ -85,9 +85,9 @@ protected:
     rf_record *const record = read(json_of(f, &kInModule));
     ASSERT_NE(record, nullptr);
     rf_record_trim(record, "/lib/libringfence.so", true);
-    const rf_namer namer = rf_record_namer(record);
-    EXPECT_EQ(text_of(record->finding, &namer), text_of(f, &kInModule));
-    EXPECT_EQ(json_of(record->finding, &namer), json_of(f, &kInModule));
+    const rf_symbolizer symbolizer = rf_record_symbolizer(record);
+    EXPECT_EQ(text_of(record->finding, &symbolizer), text_of(f, &kInModule));
+    EXPECT_EQ(json_of(record->finding, &symbolizer), json_of(f, &kInModule));
   }
 
 private:
@@ -149,14 +149,14 @@ TEST_F(Record, KeepsTheFunctionThatTheProcessKnew) {
   rf_record *const record =
       read(R"({"type":"finding","bug":"double-free","found":{"frames":[{"pc":"0x1","function":"gone"}]}})");
   ASSERT_NE(record, nullptr);
-  const rf_namer namer = rf_record_namer(record);
+  const rf_symbolizer symbolizer = rf_record_symbolizer(record);
   rf_frame_name name;
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.function, "gone");
   rf_source source = {"better", nullptr, 0};
   record->found.frames[0].sources = &source;
   record->found.frames[0].source_count = 1;
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.function, "better");
 }
 
@@ -273,22 +273,22 @@ TEST(Namer, NamesFilesAsSeenFromTheUsersDirectory) {
   frame.source_count = 1;
   rf_record record = {};
   record.found = {&frame, 1};
-  rf_namer const namer = rf_record_namer(&record);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(&record);
   rf_frame_name name;
 
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.file, "/home/u/src/a.c");
   record.directory = "/home/u";
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.file, "src/a.c");
   record.directory = "/home/u/sr";
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.file, "/home/u/src/a.c");
   source.file = "/proc/self/cwd/lib/b.c";
-  ASSERT_TRUE(namer.name(namer.context, 1, 0, &name));
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, 1, 0, &name));
   EXPECT_STREQ(name.file, "lib/b.c");
-  EXPECT_FALSE(namer.name(namer.context, 1, 1, &name));
-  EXPECT_FALSE(namer.name(namer.context, 2, 0, &name));
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, 1, 1, &name));
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, 2, 0, &name));
 }
 
 } // namespace

@@ -28,9 +28,9 @@ protected:
   }
   ~Serial() override { rf_bump_arena_free(&arena_); }
 
-  static std::vector<std::string> sent(const rf_finding &f, const rf_namer *namer = &kSampleNamer) {
+  static std::vector<std::string> sent(const rf_finding &f, const rf_symbolizer *symbolizer = &kSampleSymbolizer) {
     TextSink out;
-    rf_report_serial(&f, namer, out.sink());
+    rf_report_serial(&f, symbolizer, out.sink());
     std::vector<std::string> lines;
     std::istringstream stream(out.text());
     for (std::string line; std::getline(stream, line);) {

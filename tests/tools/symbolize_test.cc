@@ -1,6 +1,7 @@
 // Symbolises this test itself.
 #include "tools/ringfence/symbols/symbolize.h"
 
+#include "tests/tools/elf_file.h"
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>
@@ -153,6 +154,24 @@ TEST_F(Symbolize, PathsMayHaveSpaces) {
   symbolize({&frame_});
   unlink(copy.c_str());
   expect_function_and_line();
+}
+
+// A call at the end of a function returns to the next one; both addresses have the Thumb bit.
+TEST_F(Symbolize, TheThumbBitIsNoPartOfAReturnAddress) {
+  ringfence_test::ElfFile image;
+  image.is64 = false;
+  image.machine = EM_ARM;
+  image.symbols = {{"calls", 0x8001, 0x10}, {"next", 0x8011, 0x10}};
+  const std::string file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.bytes());
+  rf_frame frame = {};
+  frame.module = file.c_str();
+  frame.address = frame.offset = 0x8011;
+  setenv("PATH", "/nonexistent", 1);
+  symbolize({&frame});
+  unlink(file.c_str());
+  ASSERT_EQ(frame.source_count, 1u);
+  EXPECT_STREQ(frame.sources[0].function, "calls");
 }
 
 TEST_F(Symbolize, NothingToDoIsNothingSaid) {

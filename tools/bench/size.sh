@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bytes of code (.text at -Os) of each allocator, for x86-64, 32-bit x86 and Cortex-M0+ and M4 (Thumb): all of its own
 # functions, and what core and the allocators below it have left out, as every allocator shares that. Then of tlsf what
-# init, alloc and free alone lead to.
+# init, alloc and free alone lead to, and of a program with a guard all that is linked.
 #
 #   ./bazelw run //tools/bench:size                    prints the tables
 #   ./bazelw run //tools/bench:size -- --update        writes them into docs/size.md
@@ -58,7 +58,7 @@ object_of() {
   if [[ ! -e $object ]]; then
     mkdir -p "$work/$2"
     ${compiler[$2]} -std=c11 -Os -ffreestanding -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-      -fno-stack-protector -fno-pic -Ilib/include -I. -c "$1" -o "$object"
+      -fno-stack-protector -fno-pic -U__unix__ -Ilib/include -Icheckers/include -I. -c "$1" -o "$object"
   fi
   echo "$object"
 }
@@ -92,6 +92,23 @@ kept_of() {
   sed '1,/^Linker script and memory map/d' "$work/map" | tr '\n' ' ' |
     grep -oE ' \.text\.[^ ]+ +0x[0-9a-f]+ +0x[0-9a-f]+ [^ ]+\.o' |
     { local sum=0 bytes; while read -r _ _ bytes _; do sum=$((sum + bytes)); done; echo "$sum"; }
+}
+
+# TARGET REPORTER: bytes of .text of the program with a guard, core and port included.
+program_of() {
+  local target=$1 command=${compiler[$1]} source objects=()
+  for source in lib/core/*.c lib/port/bare.c lib/heaps/simple.c checkers/{os,report,shared,guard}/*.c; do
+    case $source in
+      */host_posix.c | */maps.c | */modules_linux.c | */symbols.c) ;;
+      *) objects+=("$(object_of "$source" "$target")") ;;
+    esac
+  done
+  $command -std=c11 -Os -ffreestanding -fno-asynchronous-unwind-tables -fno-stack-protector -fno-pic -U__unix__ \
+    "-DREPORTER=$2" -Ilib/include -Icheckers/include -c tools/bench/size_program.c -o "$work/program.o"
+  $command -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--entry=start -Wl,--unresolved-symbols=ignore-all \
+    "$work/program.o" "${objects[@]}" -o "$work/linked" 2>/dev/null
+  readelf -SW "$work/linked" | sed -nE 's/^ *\[ *[0-9]+\] \.text +PROGBITS +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) .*/\1/p' |
+    { read -r bytes; echo $((16#$bytes)); }
 }
 
 # ---- Output ----
@@ -143,6 +160,20 @@ tables() {
   kept_row "all operations, regions" rf_tlsf_init rf_tlsf_add_region rf_tlsf_remove_region
   kept_row "all operations" rf_tlsf_init
   kept_row "init, alloc and free" rf_tlsf_open rf_tlsf_alloc rf_tlsf_free
+  echo
+  echo "| guard over simple on a board, all that is linked |$(printf ' %s |' "${there[@]}")"
+  echo "|---|$(printf -- '---|%.0s' "${there[@]}")"
+  program_row "a reporter of its own" OWN
+  program_row "the full reporter" FULL
+}
+
+program_row() { # WHAT REPORTER
+  local target
+  printf '| %s |' "$1"
+  for target in "${there[@]}"; do
+    printf ' %s |' "$(program_of "$target" "$2")"
+  done
+  echo
 }
 
 kept_row() { # WHAT ROOT…
@@ -172,7 +203,7 @@ page() {
 # FILE TARGET: what its tables say of a target, "name bytes" a line.
 column_of() {
   awk -F' *[|] *' -v target="$2" '
-    /^[|] (allocator|tlsf, as far as linked) [|]/ {for (i = 3; i < NF; i++) if ($i == target) column = i; next}
+    /^[|] (allocator|tlsf, as far as linked|guard over simple[^|]*) [|]/ {for (i = 3; i < NF; i++) if ($i == target) column = i; next}
     /^[|] / {print $2, $column}' "$1"
 }
 

@@ -105,13 +105,13 @@ static void put_count(size_t count, const char *what) {
   rf_sink_str(&sink, count == 1 ? "" : "s");
 }
 
-static void put_frame(const rf_namer *namer, unsigned index, uintptr_t pc) {
+static void put_frame(const rf_symbolizer *symbolizer, unsigned index, uintptr_t pc) {
   rf_frame_name name;
   rf_sink_str(&sink, "      #");
   rf_sink_uint(&sink, index);
   rf_sink_char(&sink, ' ');
   rf_sink_ptr(&sink, (const void *)pc);
-  if (namer->name(namer->context, pc, 0, &name)) {
+  if (symbolizer->name(symbolizer->context, pc, 0, &name)) {
     if (name.function != NULL) {
       rf_sink_str(&sink, " in ");
       rf_sink_str(&sink, name.function);
@@ -134,12 +134,12 @@ static void put_sum(size_t bytes, size_t blocks) {
 
 static void put_site(const rf_snapshot_site *site) {
   const rf_trace *const trace = &site->allocated;
-  rf_namer const namer = rf_modules_namer(&work->modules, true);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&work->modules, true);
   put_sum(site->bytes, site->blocks);
   rf_sink_char(&sink, '\n');
   rf_modules_load(&work->modules, &trace, 1);
   for (unsigned i = 0; i < trace->depth; i++) {
-    put_frame(&namer, i, trace->frames[i]);
+    put_frame(&symbolizer, i, trace->frames[i]);
   }
 }
 

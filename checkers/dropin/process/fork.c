@@ -64,7 +64,7 @@ static void fork_child(void) {
   rf_process.id = getpid();
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
-  rf_host_turn_forget();
+  rf_host_report_lock_reset();
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();

@@ -1,7 +1,7 @@
 /* Stacks as plain data: a trace of return addresses, and the name that one of them has.
  *
  * Names come from the process's own modules, or from debug information that a tool reads. The renderers of findings take
- * a namer and do not know which of the two it asks. */
+ * a symbolizer and do not know which of the two it asks. */
 #ifndef RINGFENCE_FRAMES_H
 #define RINGFENCE_FRAMES_H
 
@@ -32,7 +32,7 @@ typedef struct rf_trace {
   uint32_t thread; /* rf_port_thread_id of the thread; 0 where not known */
 } rf_trace;
 
-/* The name of one return address. The strings are valid until the namer is called again. */
+/* The name of one return address. The strings are valid until the symbolizer is called again. */
 typedef struct rf_frame_name {
   const char *function; /* NULL: not known */
   const char *file;     /* NULL: not known */
@@ -46,14 +46,14 @@ typedef struct rf_frame_name {
 /* Fills in *out, all of it, for the return address `pc`; false where nothing is known. `inlined` counts from 0: the
  * function in which the code of the call stands, then the functions it was inlined into, until the answer is false. Names
  * belong to the call, which is just before `pc`: look up pc - 1. */
-typedef struct rf_namer {
+typedef struct rf_symbolizer {
   bool (*name)(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out);
   void *context;
-} rf_namer;
+} rf_symbolizer;
 
 /* True for frames of an allocator or of the C or C++ runtime, which say nothing of where a program went wrong. Either may
  * be NULL. */
-bool rf_frame_is_plumbing(const char *module, const char *function);
+bool rf_frame_is_runtime(const char *module, const char *function);
 
 #ifdef __cplusplus
 }

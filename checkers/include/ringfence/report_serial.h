@@ -75,8 +75,8 @@ enum {
   RF_SERIAL_PC_FUNCTION, /* number of the frame, text */
 };
 
-/* Writes `f`, a line at a time. `namer` as for rf_report_json. */
-void rf_report_serial(const rf_finding *f, const rf_namer *namer, const rf_sink *sink);
+/* Writes `f`, a line at a time. `symbolizer` as for rf_report_json. */
+void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink);
 
 /* A sink that frames other JSON lines (snapshots): what is written to `sink` goes out as records of type text, one for each
  * line feed. */

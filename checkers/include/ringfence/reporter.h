@@ -55,8 +55,8 @@ bool rf_log_reporter_suppresses(rf_log_reporter *reporter, const rf_finding *f);
 /* Reports `f` without looking at suppressions. */
 rf_action rf_log_reporter_put(rf_log_reporter *reporter, const rf_finding *f);
 
-/* Writes a text other than a finding to `sink`; `namer` names frames, for RF_FORMAT_TEXT with functions. */
-typedef void (*rf_log_writer)(void *context, const rf_namer *namer, const rf_sink *sink);
+/* Writes a text other than a finding to `sink`; `symbolizer` names frames, for RF_FORMAT_TEXT with functions. */
+typedef void (*rf_log_writer)(void *context, const rf_symbolizer *symbolizer, const rf_sink *sink);
 
 /* Puts the text of `write` where the findings go, between two of them. False, and nothing written, where this thread is
  * reporting something at the moment (signal handlers): try again later. */

@@ -77,14 +77,14 @@ typedef struct rf_snapshot_delta {
  * in `before` alone. */
 bool rf_snapshot_next(const rf_snapshot *snapshot, const rf_snapshot *before, size_t *cursor, rf_snapshot_delta *out);
 
-/* Writes it as a line of JSON (docs/reports.md); with `before`, the difference. `namer` as for rf_report_json. `process` is
+/* Writes it as a line of JSON (docs/reports.md); with `before`, the difference. `symbolizer` as for rf_report_json. `process` is
  * its id, 0 where there is none. */
-void rf_snapshot_json(const rf_snapshot *snapshot, const rf_snapshot *before, uint32_t process, const rf_namer *namer,
-                      const rf_sink *sink);
+void rf_snapshot_json(const rf_snapshot *snapshot, const rf_snapshot *before, uint32_t process,
+                      const rf_symbolizer *symbolizer, const rf_sink *sink);
 
 /* Writes it as a table, most bytes first, at most RF_SNAPSHOT_ROWS of them. */
 #define RF_SNAPSHOT_ROWS 20
-void rf_snapshot_text(const rf_snapshot *snapshot, const rf_snapshot *before, const rf_namer *namer,
+void rf_snapshot_text(const rf_snapshot *snapshot, const rf_snapshot *before, const rf_symbolizer *symbolizer,
                       const rf_sink *sink);
 
 /* Puts a snapshot, or with `before` the difference of two, where the findings go, in their format; names of functions come

@@ -54,8 +54,8 @@ bool rf_suppression_matches(const char *pattern, size_t length, const char *name
 /* The first rule for this kind of bug that matches any of the `count` names (NULLs are passed over); NULL where none does. */
 rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, const char *const *names, size_t count);
 
-/* The same, asking `namer` (NULL: sites only) about each frame of the finding; of a leak, of its allocation alone. */
-rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f, const rf_namer *namer);
+/* The same, asking `symbolizer` (NULL: sites only) about each frame of the finding; of a leak, of its allocation alone. */
+rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f, const rf_symbolizer *symbolizer);
 
 /* Writes a rule as it stands in a file: "leak:foo". */
 void rf_suppression_write(const rf_suppression *rule, const rf_sink *sink);

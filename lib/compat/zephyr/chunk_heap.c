@@ -175,8 +175,8 @@ static void cut(rf_zephyr_chunk_heap *heap, chunk c, uint32_t size) {
   }
 }
 
-/* Makes one chunk of `c` and the one to its right, both in no list. The header between is cleared, so that a stale pointer
- * does not pass. */
+/* Makes one chunk of `c` and the one to its right, both in no list. The header between is cleared, so that a stale
+ * pointer does not pass. */
 static void join(rf_zephyr_chunk_heap *heap, chunk c) {
   chunk const right = right_of(heap, c);
   uint32_t const size = size_of(heap, c) + size_of(heap, right);

@@ -2,16 +2,17 @@
 #ifndef RINGFENCE_SIZECLASS_IMPL_H
 #define RINGFENCE_SIZECLASS_IMPL_H
 
+#include "lib/core/checksum.h"
 #include <ringfence/bits.h>
-#include <ringfence/track.h>
 #include <ringfence/sizeclass.h>
+#include <ringfence/track.h>
 
 /* ---- Headers ----
  *
  * | word  | used: requested size in 17 bits, row of the site table above; free: the next free block of the class |
  * |       | fallback: the row alone; second header: the distance back to the first payload                       |
  * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 … 0 |
- * | seal  | of address, heap, word and flags, where a header has room for it                                     |
+ * | sum   | of address, heap, word and flags, where a header has room for it                                     |
  */
 
 /* Where max_align_t is aligned to 16, a header has 16 bytes anyway. */
@@ -25,7 +26,7 @@ typedef struct header {
   uintptr_t word;
   uint32_t flags;
 #if SEALED
-  uint32_t seal;
+  uint32_t checksum;
 #endif
 } header;
 
@@ -53,7 +54,7 @@ typedef struct rf_sizeclass_large {
   rf_sizeclass_link child[2];
   size_t requested;
   size_t room;
-  uintptr_t seal; /* over the two above */
+  size_t checksum; /* over the two above */
 } large;
 
 /* What a pointer was found to be. */
@@ -71,14 +72,8 @@ typedef struct large_walk {
   unsigned count;
 } large_walk;
 
-static inline rf_sizeclass *heap_of(rf_allocator *self) {
+static inline rf_sizeclass *sizeclass_of(rf_allocator *self) {
   return (rf_sizeclass *)(void *)self;
-}
-
-/* One to one in x and in y, so that a change of either shows. */
-static inline uintptr_t fold(uintptr_t x, uintptr_t y) {
-  uintptr_t const mixed = (x ^ y) * (uintptr_t)0x9E3779B97F4A7C15U;
-  return mixed ^ mixed >> (sizeof mixed * 4 - 1);
 }
 
 static inline header *header_of(const void *payload) {
@@ -138,10 +133,10 @@ static inline bool in_buffer(const rf_sizeclass *heap, const void *ptr) {
 
 /* Writes a header: no word or flag of one is changed elsewhere. */
 void rf_sizeclass_header_set(const rf_sizeclass *heap, header *h, uintptr_t word, uint32_t flags);
-/* Magic and seal. `h` is readable. */
+/* Magic and checksum. `h` is readable. */
 bool rf_sizeclass_header_intact(const rf_sizeclass *heap, const header *h);
-/* What heap->seal should be. */
-uintptr_t rf_sizeclass_record_seal(const rf_sizeclass *heap);
+/* Of the part of the heap's record that never changes. */
+uintptr_t rf_sizeclass_record_checksum(const rf_sizeclass *heap);
 bool rf_sizeclass_record_intact(const rf_sizeclass *heap);
 /* Reports, and gives `status` back. */
 rf_status rf_sizeclass_refuse(rf_sizeclass *heap, rf_status status, const void *where, const rf_site *site);

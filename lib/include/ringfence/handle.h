@@ -8,7 +8,7 @@
  *
  * Algorithm: first fit from low to high addresses over a list of blocks in address order, which is kept in a table outside the
  * blocks; the lowest free place of the table names the block. Where no hole is large enough, blocks that are not locked
- * slide down until one is. After uC/GUI's dynamic memory, as it is described in words; locks that pin, generations, seals,
+ * slide down until one is. After uC/GUI's dynamic memory, as it is described in words; locks that pin, generations, checksums,
  * bounded compaction, and largest sizes that hold are ours.
  *
  *     arena  | table (or elsewhere) | gap | block | hole | block | block | hole ...         |
@@ -16,7 +16,7 @@
  *
  *     one place of the table             bytes: O = 2, 4 or 8 (as the arena is < 64 KiB, < 4 GiB or not),
  *     +--------+------+------+------+-----------------+-------+------+       H = 1 or 2 (as there are < 256 blocks or not)
- *     | offset | size | next | prev | live:1 gener:15 | locks | seal |
+ *     | offset | size | next | prev | live:1 gener:15 | locks | sum  |
  *     +--------+------+------+------+-----------------+-------+------+
  *          O       O      H      H          2             1       1     2 * O + 2 * H + 4: 10, 12, 14, 16, 22 or 24 bytes
  *
@@ -76,7 +76,7 @@ typedef struct rf_handle_options {
 /* The caller's storage, its fields the heap's own. */
 typedef struct rf_handle_heap {
   rf_handles base;
-  /* Fixed, under `seal`. */
+  /* Fixed, under `checksum`. */
   unsigned char *data; /* first block or hole */
   size_t size;         /* bytes from there on, a multiple of align */
   unsigned char *table;
@@ -87,8 +87,8 @@ typedef struct rf_handle_heap {
   size_t index_width;
   rf_handle_short_fn on_short;
   void *short_context;
-  size_t seal;
-  /* Changing, under `digest`. */
+  size_t checksum;
+  /* Changing, under `state_checksum`. */
   size_t occupied; /* bytes in blocks, slack included */
   size_t peak_occupied;
   size_t lowest; /* no place below this one is free */
@@ -99,7 +99,7 @@ typedef struct rf_handle_heap {
   size_t moved;
   size_t asking; /* the callback is running */
   rf_counters counters;
-  size_t digest;
+  size_t state_checksum;
 } rf_handle_heap;
 
 /* Makes a heap of the `size` bytes at `arena`, of any alignment, both the caller's until rf_handle_deinit. `options` is not kept; NULL

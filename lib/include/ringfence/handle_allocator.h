@@ -18,19 +18,15 @@
 #ifndef RINGFENCE_HANDLE_ALLOCATOR_H
 #define RINGFENCE_HANDLE_ALLOCATOR_H
 
-#include <ringfence/allocator.h>
+#include <ringfence/adapter.h>
 #include <ringfence/handle.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct rf_handle_allocator {
-  rf_allocator base;
-  rf_handle_heap *heap;
-  rf_counters counters;
-  size_t seal; /* of heap */
-} rf_handle_allocator;
+/* &adapter.base is the allocator. */
+typedef rf_adapter rf_handle_allocator;
 
 /* Serves requests from `heap`, which outlives the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use &adapter->base; rf_deinit
  * on it ends the heap as well. */

@@ -80,7 +80,7 @@ typedef struct rf_sizeclass {
   rf_sizeclass_site *sites;
   uintptr_t site_rows;
   uintptr_t borrowed;     /* 1: the buffer came from the fallback */
-  uintptr_t seal;         /* over the seven above */
+  size_t checksum;        /* of the seven above */
   rf_sizeclass_link root; /* of the tree of live blocks from the fallback */
   size_t large_blocks;    /* their number, */
   size_t large_bytes;     /* and the bytes that were taken for them */

@@ -29,6 +29,9 @@ typedef struct rf_text_sink {
 /* Makes `t` a sink into the arena; `t` must stay where it is. */
 void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena);
 
+/* Makes the text empty and keeps its memory. */
+void rf_text_sink_clear(rf_text_sink *t);
+
 #ifdef __cplusplus
 }
 #endif

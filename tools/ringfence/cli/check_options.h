@@ -14,6 +14,8 @@ typedef struct rf_check_options {
   const char *json;    /* --json, or NULL */
   const char *log;     /* --log, or NULL */
   bool keep;
+  bool wait;          /* for processes that outlive the program */
+  unsigned wait_s;    /* at most so long; 0: until all have ended */
   const char *passed; /* for the library, in the form of RINGFENCE_OPTIONS; "" for nothing */
   char **program;     /* the program and its arguments, NULL at the end; at least one unless help is asked for */
 } rf_check_options;

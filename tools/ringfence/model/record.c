@@ -55,9 +55,8 @@ static void read_trace(rf_bump_arena *arena, const rf_json *object, rf_trace *tr
   const rf_json *const list = rf_json_member(object, "frames");
   trace->thread = (uint32_t)rf_json_unsigned(object, "thread", 0);
   trace->site = read_site(arena, rf_json_member(object, "site"));
-  stack->frames = (rf_frame *)rf_bump_arena_array(arena, RF_TRACE_DEPTH, sizeof *stack->frames);
   for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
-    stack->frames[stack->count++] = read_frame(arena, f);
+    RF_APPENDED(arena, stack->frames, stack->count) = read_frame(arena, f);
   }
 }
 
@@ -287,6 +286,6 @@ static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *o
   return frame->module != NULL || out->function != NULL;
 }
 
-rf_namer rf_record_namer(rf_record *record) {
-  return (rf_namer){name, record};
+rf_symbolizer rf_record_symbolizer(rf_record *record) {
+  return (rf_symbolizer){name, record};
 }

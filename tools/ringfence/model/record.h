@@ -31,8 +31,9 @@ typedef struct rf_record {
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
-  unsigned ordinal; /* 1 for the first of several findings with this fingerprint */
-  bool known;       /* it is in the baseline */
+  unsigned ordinal;      /* 1 for the first of several findings with this fingerprint */
+  bool known;            /* it is in the baseline */
+  uint64_t known_blocks; /* of a leak that has grown: its blocks in the baseline; else 0 */
   /* The rule ("leak:foo") that hides it, or NULL. */
   const char *suppressed_by;
 } rf_record;
@@ -47,8 +48,8 @@ rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
  * the callers of main or of the thread's function. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
-/* Names the addresses of `record`, which must outlive the namer, as rf_symbolize found them. */
-rf_namer rf_record_namer(rf_record *record);
+/* Names the addresses of `record`, which must outlive the symbolizer, as rf_symbolize found them. */
+rf_symbolizer rf_record_symbolizer(rf_record *record);
 
 /* `path` relative to `directory` where it lies in it, else as it is; either may be NULL. */
 const char *rf_path_seen_from(const char *directory, const char *path);

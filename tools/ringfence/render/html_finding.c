@@ -260,7 +260,7 @@ static void mark(const rf_html_page *p, const char *text) {
 static void marks(const rf_html_page *p, const rf_record *record) {
   raw(p, "<span class=\"marks\">");
   if (p->d->baseline != NULL) {
-    mark(p, record->known ? "known" : "new");
+    mark(p, record->known ? "known" : record->known_blocks != 0 ? "grown" : "new");
   }
   if (record->times > 1) {
     mark(p, rf_counted(p->arena, record->times, "time"));

@@ -10,11 +10,11 @@
 static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *sink) {
   static const char end[] = "}\n";
   const char *const directory = record->directory;
-  rf_namer const namer = rf_record_namer(record);
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   rf_text_sink text;
   rf_text_sink_init(&text, arena);
   record->directory = NULL; /* programs want whole paths */
-  rf_report_json(&record->finding, &namer, &text.sink);
+  rf_report_json(&record->finding, &symbolizer, &text.sink);
   record->directory = directory;
   if (text.length < strlen(end)) {
     return;
@@ -24,6 +24,9 @@ static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *s
   rf_json_put_text(&w, "fingerprint", record->fingerprint);
   if (record->known) {
     rf_json_put_bool(&w, "known", true);
+  }
+  if (record->known_blocks != 0) {
+    rf_json_put_number(&w, "known_blocks", (int64_t)record->known_blocks);
   }
   rf_json_put_number(&w, "times", record->times);
   rf_json_put_number(&w, "processes", record->processes);
@@ -45,11 +48,11 @@ static void put_snapshot(const rf_snapshot_table *t, const rf_sink *sink) {
   rf_json_put_number(&w, "omitted_blocks", (int64_t)t->omitted);
   rf_json_open(&w, "sites", "[");
   for (size_t i = 0; i < t->count; i++) {
-    rf_namer const namer = rf_record_namer(t->rows[i].origin);
+    rf_symbolizer const symbolizer = rf_record_symbolizer(t->rows[i].origin);
     rf_json_open(&w, NULL, "{");
     rf_json_put_number(&w, "blocks", t->rows[i].blocks);
     rf_json_put_number(&w, "bytes", t->rows[i].bytes);
-    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &namer, sink);
+    rf_report_json_trace("allocated", &t->rows[i].origin->finding.allocated, &symbolizer, sink);
     rf_json_close(&w, "}");
   }
   rf_json_close(&w, "]}");
@@ -70,7 +73,9 @@ static void put_rule(const rf_used_rule *rule, const rf_sink *sink) {
 
 void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   for (size_t i = 0; i < d->count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     put_record(arena, d->records[i], sink);
+    rf_bump_arena_reset(arena, mark);
   }
   for (size_t i = 0; i < d->snapshot_count; i++) {
     put_snapshot(d->snapshots[i], sink);

@@ -32,6 +32,7 @@ typedef struct batch {
   const char *module;
   rf_frame **frames;
   size_t count;
+  uint64_t mode_bit; /* of return addresses, no part of the address */
 } batch;
 
 static int compare_text(const char *a, const char *b) {
@@ -49,8 +50,9 @@ static int by_module(const void *a, const void *b) {
 
 /* A return address is that of the next instruction, which may belong to the next line or function: the call is before
  * it. */
-static uint64_t looked_up(const rf_frame *frame) {
-  return frame->exact ? frame->offset : frame->offset - 1;
+static uint64_t looked_up(const batch *b, const rf_frame *frame) {
+  uint64_t const offset = frame->offset & ~b->mode_bit;
+  return frame->exact ? offset : offset - 1;
 }
 
 static const symbolizer *find_symbolizer(rf_bump_arena *arena, const char **path) {
@@ -68,7 +70,7 @@ static char *question(const batch *b) {
   char *const text = (char *)rf_bump_arena_array(b->arena, b->count + 1, line);
   size_t at = 0;
   for (size_t i = 0; i < b->count; i++) {
-    at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b->frames[i]));
+    at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b, b->frames[i]));
   }
   return text;
 }
@@ -105,7 +107,7 @@ static void complete(const batch *b, const rf_elf *elf) {
     if (outer != NULL && outer->function != NULL && outer->line != 0) {
       continue;
     }
-    const char *const name = rf_symbol_table_find(&symbols, looked_up(frame));
+    const char *const name = rf_symbol_table_find(&symbols, looked_up(b, frame));
     if (outer == NULL && name != NULL) {
       frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
@@ -119,8 +121,8 @@ static void complete(const batch *b, const rf_elf *elf) {
 }
 
 /* Leaves the first frame of each offset in the batch. */
-static batch distinct(rf_bump_arena *arena, rf_frame **frames, size_t count) {
-  batch b = {arena, frames[0]->module, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0};
+static batch distinct(rf_bump_arena *arena, rf_frame **frames, size_t count, uint64_t mode_bit) {
+  batch b = {arena, frames[0]->module, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0, mode_bit};
   for (size_t i = 0; i < count; i++) {
     if (b.count == 0 || by_module(&frames[i], &b.frames[b.count - 1]) != 0) {
       b.frames[b.count++] = frames[i];
@@ -147,7 +149,7 @@ static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t cou
   const char *const ran = frames[0]->build_id;
   const char *const there = rf_elf_build_id(&elf);
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
-    batch const b = distinct(arena, frames, count);
+    batch const b = distinct(arena, frames, count, rf_elf_mode_bit(&elf));
     if (tool != NULL) {
       ask(&b, tool, path);
     }

@@ -45,7 +45,7 @@ static bool first_gap(rf_handle_heap *heap, rf_handle_gap *gap) {
   return true;
 }
 
-rf_status rf_handle_find_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
+rf_status rf_handle_find_gap(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
   bool sound = first_gap(heap, gap);
   while (sound && !rf_handle_fits(heap, gap->start, gap->end, extent, align, at)) {
     if (gap->after == 0) {
@@ -118,7 +118,7 @@ static bool measure(const rf_handle_heap *heap, const rf_handle_gap *first, segm
   return true;
 }
 
-rf_status rf_handle_make_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
+rf_status rf_handle_compact_for(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
   segment s;
   bool sound = first_gap(heap, gap) && measure(heap, gap, &s);
   while (sound && !rf_handle_fits(heap, s.last.end - s.free, s.last.end, extent, align, at)) {
