@@ -122,6 +122,20 @@ TEST_F(Merge, LeaksOfOnePlaceAddUp) {
   EXPECT_EQ(list_[0]->finding.blocks, 4u);
 }
 
+// What is said of the one is not true of the other.
+TEST_F(Merge, DirectAndIndirectLeaksOfOnePlaceAreTwo) {
+  for (const char *const detail : {"nothing points to it", "only leaked blocks point to it", "nothing points to it"}) {
+    rf_finding &f = add(1, {}).finding;
+    f.bug = RF_BUG_LEAK;
+    f.detail = detail;
+    f.size = 8;
+    f.blocks = 1;
+  }
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->finding.blocks, 2u);
+  EXPECT_EQ(list_[1]->finding.blocks, 1u);
+}
+
 TEST_F(Merge, LooksThroughAllocatorAndLibc) {
   add(1, {{"/lib/libc.so.6", 7}, {"/opt/libringfence.so", 8}, {"p", 1}});
   add(1, {{"/lib/libc.so.6", 9}, {"p", 1}});

@@ -1,5 +1,5 @@
-/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names. Only in
- * the library. */
+/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names.
+ * Only in the library. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"

@@ -3,7 +3,7 @@
  * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
  * addresses of lost blocks linger. */
 #define _GNU_SOURCE
-#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/state.h"
 #include "intercept.h"
 #include "lifecycle.h"
 
@@ -17,6 +17,7 @@ typedef int (*main_function)(int argc, char **argv, char **environment);
 #if !RF_DROPIN_LIBRARY
 _Noreturn void __real_exit(int status);
 int __real_fclose(FILE *stream);
+int __wrap_fclose(FILE *stream);
 int __real___libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                              void (*loader_fini)(void), void *stack_end);
 #endif
@@ -26,7 +27,6 @@ RF_EXPORT int OURS(__libc_start_main)(main_function main, int argc, char **argv,
 RF_EXPORT _Noreturn void OURS(exit)(int status);
 RF_EXPORT _Noreturn void OURS(_exit)(int status);
 RF_EXPORT _Noreturn void OURS(_Exit)(int status);
-RF_EXPORT int OURS(fclose)(FILE *stream);
 
 /* ---- Entry ---- */
 
@@ -78,10 +78,9 @@ void OURS(_Exit)(int status) {
   OURS(_exit)(status);
 }
 
-/* Programs of the GNU core utilities close standard error in their exit handlers, before the last findings. */
-int OURS(fclose)(FILE *stream) {
-  if (stream == stderr) {
-    rf_process_closes_standard_error();
-  }
-  return THEIRS(fclose)(stream);
+#if !RF_DROPIN_LIBRARY
+int __wrap_fclose(FILE *stream) {
+  rf_process_closes(stream);
+  return __real_fclose(stream);
 }
+#endif

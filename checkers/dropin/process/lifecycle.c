@@ -37,8 +37,8 @@ void rf_process_leaving(uintptr_t sp) {
   }
 }
 
-void rf_process_closes_standard_error(void) {
-  if (stack_from != 0 && getpid() == rf_process.id) {
+void rf_process_closes(const FILE *stream) {
+  if (stream == stderr && stack_from != 0 && getpid() == rf_process.id) {
     rf_output_keep_standard_error();
   }
 }

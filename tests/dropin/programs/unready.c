@@ -1,5 +1,5 @@
-/* As a program with gcc's ThreadSanitizer linked statically: it has the C library's functions, malloc included, and none may
- * be called before main. */
+/* As a program with gcc's ThreadSanitizer linked statically: it has the C library's functions, malloc included, and
+ * none may be called before main. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

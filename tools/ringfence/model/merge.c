@@ -72,6 +72,10 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
   rf_sink_str(sink, rf_bug_name(f->bug));
   rf_sink_char(sink, '|');
   rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
+  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, f->detail); /* direct or indirect */
+  }
   if (site != NULL) {
     rf_sink_char(sink, '|');
     rf_sink_str(sink, site->file);
