@@ -174,6 +174,18 @@ TEST_F(Symbolize, TheThumbBitIsNoPartOfAReturnAddress) {
   EXPECT_STREQ(frame.sources[0].function, "calls");
 }
 
+// JSON holds no bytes that are not UTF-8: records have U+FFFD for each.
+TEST_F(Symbolize, PathsNeedNotBeUtf8) {
+  const std::string copy = ringfence_test::scratch("caf\xE9");
+  std::string recorded = copy;
+  recorded.replace(recorded.find('\xE9'), 1, "\xEF\xBF\xBD");
+  ringfence_test::write_file(copy, ringfence_test::read_file(module_), 0755);
+  frame_.module = recorded.c_str();
+  symbolize({&frame_});
+  unlink(copy.c_str());
+  expect_function_and_line();
+}
+
 TEST_F(Symbolize, NothingToDoIsNothingSaid) {
   setenv("PATH", "/nonexistent", 1);
   testing::internal::CaptureStderr();
