@@ -4,15 +4,7 @@
 
 #include "tools/ringfence/base/arena.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* The first file that the absolute `path` of a record may stand for: `path` itself where it has no U+FFFD or nothing matches. */
 const char *rf_garbled_path_find(rf_bump_arena *arena, const char *path);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif
