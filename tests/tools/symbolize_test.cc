@@ -22,14 +22,14 @@ extern "C" __attribute__((noinline)) void rf_test_is_called(Call *call) {
   call->return_address = __builtin_return_address(0);
 }
 
-// What the call returns to belongs to the next line.
+// The return address belongs to the next line.
 extern "C" __attribute__((noinline)) void rf_test_calls(Call *call) {
   call->line = __LINE__ + 1;
   rf_test_is_called(call);
   asm volatile(""); // or it would be a jump, which returns elsewhere
 }
 
-// What the system calls the place that this program is loaded at.
+// The load bias of this program.
 int load_bias(dl_phdr_info *info, size_t, void *bias) {
   *static_cast<uintptr_t *>(bias) = info->dlpi_addr;
   return 1; // the program itself comes first

@@ -39,7 +39,7 @@ enum {
 #define PATIENCE_S 45U      /* of processor time, for a cell */
 #define FACTOR 8U           /* peaks of memory in which an allocator has to get along */
 
-/* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
+/* The figures of one allocator on one trace; `why` is not empty where it cannot serve it. */
 typedef struct cell {
   char why[WHY_BYTES];
   double ns;
@@ -199,7 +199,7 @@ static trace nodes(size_t count) {
   return t;
 }
 
-/* What a block more needs, by the footprints of few and of many. */
+/* The memory of one more block, by the footprints of few and of many. */
 static void measure_overhead(const subject *s, const trace *t, void *out) {
   enum { FEW = 500, MANY = 4500 };
   trace few = nodes(FEW);

@@ -1,4 +1,4 @@
-/* What pools for small blocks do against fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as
+/* The effect of pools for small blocks on fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as
  * many blocks of 16, 32, 48 and 64 bytes as the trace has at once.
  *
  *     ./bazelw run //tools/bench:pool

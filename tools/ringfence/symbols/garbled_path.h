@@ -4,7 +4,8 @@
 
 #include "tools/ringfence/base/arena.h"
 
-/* The first file that the absolute `path` of a record may stand for: `path` itself where it has no U+FFFD or nothing matches. */
+/* The first file that the absolute `path` of a record may stand for: `path` itself where it has no U+FFFD or nothing
+ * matches. */
 const char *rf_garbled_path_find(rf_bump_arena *arena, const char *path);
 
 #endif
