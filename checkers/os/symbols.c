@@ -16,7 +16,7 @@ typedef ElfW(Ehdr) elf_header;
 typedef ElfW(Shdr) section_header;
 typedef ElfW(Sym) symbol;
 
-/* A file in memory. Nothing in it is trusted. */
+/* A file in memory. Each offset in it is checked before use. */
 typedef struct image {
   const unsigned char *data;
   size_t size;
@@ -38,7 +38,7 @@ static bool map_file(const char *path, image *out) {
   return data != MAP_FAILED;
 }
 
-/* `size` bytes at `offset` of the file; NULL where they are not in it, or not aligned for what they are to be. */
+/* `size` bytes at `offset` of the file; NULL where they lie outside, or are not aligned to `align`. */
 static const void *part(const image *file, uint64_t offset, uint64_t size, size_t align) {
   if (offset > file->size || size > file->size - offset || offset % align != 0) {
     return NULL;
@@ -57,7 +57,7 @@ static const section_header *sections(const image *file, unsigned *count) {
   return (const section_header *)part(file, elf->e_shoff, *count * sizeof(section_header), _Alignof(section_header));
 }
 
-/* The full table where the file was not stripped, else the one for dynamic linking. */
+/* The full table, or that for dynamic linking in a stripped file. */
 static const section_header *symbol_table(const section_header *all, unsigned count) {
   const section_header *found = NULL;
   for (unsigned i = 0; i < count; i++) {

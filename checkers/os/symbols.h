@@ -1,6 +1,6 @@
-/* Names of functions from a module's own symbol table, for reports that no tool is there to symbolise. Reads the file anew
- * each time, with system calls only: usable inside malloc and in signal handlers. Internal to checkers/; ELF, and only
- * files of the class that this process has. */
+/* Names of functions from a module's own symbol table, for reports that no tool symbolizes. Reads the file anew each
+ * time, by system calls alone: usable inside malloc and in signal handlers. ELF files of this process's class only.
+ * Internal to checkers/. */
 #ifndef RINGFENCE_SYMBOLS_H
 #define RINGFENCE_SYMBOLS_H
 
