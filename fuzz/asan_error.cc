@@ -16,7 +16,7 @@ namespace {
 
 size_t stops; // how often AddressSanitizer stopped the process
 
-// While it lives, AddressSanitizer's reports go nowhere: they are what was asked for.
+// Silences AddressSanitizer while it lives: its reports are wanted here.
 class Unread {
 public:
   Unread() {
@@ -31,7 +31,7 @@ private:
   static void *as_handle(int fd) { return reinterpret_cast<void *>(static_cast<intptr_t>(fd)); }
 };
 
-// ---- Accesses. What is written is what is there: it is the access that is wrong, and nothing is to be found later. ----
+// ---- Accesses: at the wrong place, but with the bytes that are there already, so that nothing is damaged ----
 
 template <typename Word> __attribute__((noinline, no_sanitize("address"))) Word see(const unsigned char *at) {
   return *reinterpret_cast<const volatile Word *>(at);
@@ -50,7 +50,7 @@ template <typename Word> __attribute__((noinline)) void touch_word(unsigned char
 using TouchWord = void (*)(unsigned char *at, bool write);
 const TouchWord kTouchWord[] = {touch_word<uint8_t>, touch_word<uint16_t>, touch_word<uint32_t>, touch_word<uint64_t>};
 
-// The C library's functions, whose calls AddressSanitizer takes over.
+// Functions of the C library whose calls AddressSanitizer intercepts.
 __attribute__((noinline)) void touch_bytes(unsigned char *at, size_t count, bool write) {
   unsigned char copy[256];
   for (size_t i = 0; i < count; i++) {
@@ -60,7 +60,7 @@ __attribute__((noinline)) void touch_bytes(unsigned char *at, size_t count, bool
     memcpy(at, copy, count);
   } else {
     memcpy(copy, at, count);
-    asm volatile("" : : "r"(copy) : "memory"); // the copy is wanted
+    asm volatile("" : : "r"(copy) : "memory"); // keeps the copy
   }
 }
 
@@ -85,7 +85,7 @@ const GuardError::Kind &AsanError::kind(size_t choice) const {
 GuardError::Deed AsanError::touch(unsigned char *byte, size_t more_before, size_t more_behind, bool freed) {
   static constexpr size_t kWidths = std::size(kTouchWord);
   bool const write = verb_ % 2 != 0;
-  size_t const choice = verb_ / 2 % (kWidths + 2); // the C library as often as half of the widths
+  size_t const choice = verb_ / 2 % (kWidths + 2); // the C library for two choices more
   unsigned char *at = byte - more_before;
   size_t count = more_before + 1 + more_behind;
   expected_stops_ = 1;
@@ -99,7 +99,7 @@ GuardError::Deed AsanError::touch(unsigned char *byte, size_t more_before, size_
       touch_bytes(at, count, write);
     }
   }
-  // A live block's own bytes are in order, those behind them are not.
+  // A live block's own bytes may be accessed, those behind them may not.
   unsigned char *const end = victim_.ptr + victim_.size;
   unsigned char *const first = !freed && at >= victim_.ptr ? std::max(at, end) : at;
   rf_bug const bug = first < victim_.ptr ? RF_BUG_BUFFER_UNDERFLOW
@@ -119,7 +119,7 @@ GuardError::Deed AsanError::behind(bool freed) {
   return touch(victim_.ptr + victim_.size + distance, more_before, RF_GUARD_BACK_MIN - 1 - distance, freed);
 }
 
-// As far as no other block can be nearer: into the header, not to its beginning.
+// The farthest that is nearest to this block: into the header, but not to its beginning.
 GuardError::Deed AsanError::before(bool freed) {
   size_t const distance = 1 + where_ % ((RF_GUARD_PREFIX + RF_GUARD_BACK_MIN) / 2 - 8);
   return touch(victim_.ptr - distance, 0, length_ % (distance + victim_.size) % 128, freed);

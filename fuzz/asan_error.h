@@ -1,4 +1,4 @@
-// GuardError in mode asan: what guard finds is found as it finds it, and accesses, reads among them, at the instruction.
+// GuardError in mode asan: the errors of guard with guard's findings, and bad accesses, found at the instruction.
 #ifndef RINGFENCE_FUZZ_ASAN_ERROR_H
 #define RINGFENCE_FUZZ_ASAN_ERROR_H
 
@@ -25,8 +25,8 @@ private:
 
   Deed behind(bool freed);
   Deed before(bool freed);
-  // Touches `byte`: in a whole of a machine's width or, by the C library, from `more_before` bytes before it on and as far as
-  // `more_behind` bytes behind it.
+  // Accesses `byte`, together with at most `more_before` bytes before it and `more_behind` behind it: by one
+  // instruction, or by a function of the C library.
   Deed touch(unsigned char *byte, size_t more_before, size_t more_behind, bool freed);
 
   size_t expected_stops_ = 0;

@@ -1,8 +1,9 @@
-// Mode asan: over several heaps, with options that the input chooses. A correct program, which AddressSanitizer must never stop,
-// commits exactly one error: then exactly that finding must come, at the access where code is watched, else as guard finds it.
-// AddressSanitizer's report is made and thrown away; the process goes on with the next input.
+// asan: mode asan over several heaps, with options from the input. A correct program, which AddressSanitizer must not
+// stop, commits exactly one error. Exactly that finding must follow: at the access where the code is instrumented,
+// otherwise where guard finds it. The report of AddressSanitizer is discarded, and the process continues with the next
+// input.
 //
-// Built with AddressSanitizer and -fsanitize-recover=address. In other builds there is nothing to watch, and it says so.
+// Needs AddressSanitizer and -fsanitize-recover=address. Other builds print that there is nothing to test.
 #include "guard_harness.h"
 
 #include <ringfence/asan.h>
@@ -15,11 +16,11 @@
 #include "asan_error.h"
 
 extern "C" {
-// The driver is not to pause what this is about.
+// Keeps the driver from pausing the poisoning that is tested here.
 extern const char rf_fuzz_keeps_bounds;
 const char rf_fuzz_keeps_bounds = 1;
 
-// One report for each error, and no names in it, which take long to find.
+// One report for each error, without symbols, which take long to find.
 const char *__asan_default_options() {
   return "halt_on_error=0:suppress_equal_pcs=0:symbolize=0:allocator_may_return_null=1";
 }

@@ -42,7 +42,8 @@ std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
   if (shadow.starts_block(block.ptr + off)) {
     return std::nullopt;
   }
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "misaligned"), false};
+  bool const may_be_start = off >= block.size; // of the next block, where blocks are closer than RF_ALIGN_DEFAULT
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "misaligned"), may_be_start};
 }
 
 std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
@@ -56,10 +57,10 @@ std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
     return std::nullopt;
   }
   size_t const off = (1 + distance % steps) * RF_ALIGN_DEFAULT;
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), true};
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), false};
 }
 
-// Behind a copy of what stands before another block, or the same: a header that is right, in the wrong place.
+// An address behind a copy of the header of a live block: a valid header in the wrong place.
 std::optional<BadPointer> forged(Reader &reader, Shadow &shadow, const Memory &memory) {
   constexpr size_t kCopied = 16;
   size_t const distance = reader.u16();
@@ -80,7 +81,7 @@ std::optional<BadPointer> forged(Reader &reader, Shadow &shadow, const Memory &m
   size_t const copied = std::min(before, kCopied);
   shadow.write(block, off - kCopied);
   memcpy(block.ptr + off - copied, model.ptr - copied, copied);
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "behind a copied header"), true};
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "behind a copied header"), false};
 }
 
 std::optional<BadPointer> repeated(Reader &reader, const Shadow &shadow) {

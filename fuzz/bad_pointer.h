@@ -1,4 +1,4 @@
-// Pointers that no allocator may free: the misuse that the interpreter tries.
+// Pointers that every allocator must refuse, for the interpreter's misuse.
 #ifndef RINGFENCE_FUZZ_BAD_POINTER_H
 #define RINGFENCE_FUZZ_BAD_POINTER_H
 
@@ -13,11 +13,11 @@ namespace ringfence::fuzz {
 
 struct BadPointer {
   void *ptr;
-  std::string text;  // as an expression of C, with a word on what it is
-  bool may_be_start; // of a block that is free already, so that RF_ERR_NOT_ALLOCATED is right, too
+  std::string text;  // as an expression of C, with its kind
+  bool may_be_start; // of a block that is free already: RF_ERR_NOT_ALLOCATED is right, too
 };
 
-// One that the input asks for, of the kinds that this target refuses; nothing where there is none of that kind now.
+// One that the input chooses, of the kinds that this target refuses; nothing where none of that kind exists now.
 std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_target &target, Shadow &shadow,
                                              const Memory &memory);
 

@@ -1,5 +1,5 @@
-// blockgroup: batches that span pools, good and bad, pools that leave and come back, against a list of what is taken of
-// each. The first byte of the input chooses between this and the adapter to rf_allocator.
+// blockgroup: valid and invalid batches that span pools, pools that leave and come back, against a list of the blocks
+// taken from each pool. The first byte of the input chooses between this and the adapter to rf_allocator.
 #include <ringfence/blockgroup_allocator.h>
 #include <ringfence/fuzz/target.h>
 
@@ -99,7 +99,7 @@ private:
     }
   }
 
-  // Calls that are wrong, or ask for nothing, and a member that is damaged.
+  // Invalid calls, empty requests, and a damaged member.
   void odd_calls(Pool &pool) {
     size_t size = 99;
     void *out = &out;
@@ -117,7 +117,7 @@ private:
     }
   }
 
-  // A byte of a record is changed: nothing is followed, every call says so.
+  // Changes a byte of a record: no pointer of it is followed, and every call reports it.
   void broken_records(Pool &pool) {
     struct {
       void *start;
@@ -174,7 +174,7 @@ private:
     }
   }
 
-  // Some of the taken blocks of some members, in any order.
+  // Some taken blocks of some members, in any order.
   std::vector<void *> some_taken() {
     std::vector<void *> batch;
     for (size_t n = in_.u8() % 12; n != 0; n--) {
@@ -233,7 +233,7 @@ private:
     return sum;
   }
 
-  // A batch of taken blocks with one pointer in it that is none, or is one of them again.
+  // A batch of taken blocks with one invalid or repeated pointer.
   void bad_batch() {
     std::vector<void *> batch = some_taken();
     Pool &pool = some_pool();
@@ -255,7 +255,7 @@ private:
       }
     }
     batch.insert(batch.begin() + static_cast<ptrdiff_t>(in_.below(batch.size() + 1)), bad);
-    // Too many for the group, or for the only pool that is named: said before anything is looked at.
+    // Too many for the group or for the only pool named: refused before any pointer is read.
     Pool *const first = owner(batch[0]);
     bool const one_pool = first != nullptr && first->in_group &&
                           std::all_of(batch.begin(), batch.end(), [&](void *p) { return owner(p) == first; });
@@ -286,7 +286,7 @@ private:
   FaultCount faults_;
 };
 
-// ---- The adapter: the interpreter that serves every rf_allocator ----
+// ---- The adapter, by the interpreter ----
 
 constexpr size_t kPools = 3;
 constexpr size_t kAdapterBlocks = 512; // of a pool
@@ -324,14 +324,14 @@ rf_fuzz_target target() {
   t.min_arena = 2048;
   t.max_arena = 65536;
   t.max_request = 1024;
-  t.align_factor = SIZE_MAX; // only what a block's address happens to have
+  t.align_factor = SIZE_MAX; // no alignment beyond that of the blocks
   t.survives_damage = true;
   t.refuses_ended = true;
   return t;
 }
 
-// What the interpreter does not do to the adapter: blocks taken behind its back, words of its table and of its pools
-// changed.
+// Changes beyond the interpreter's: blocks taken directly from a pool, damaged words of the adapter's table and of its
+// pools.
 class TableDamage {
 public:
   explicit TableDamage(Reader &in) : in_(in) {

@@ -1,4 +1,4 @@
-// What the shadow models of the fixed-block pools share: a way to stop with the place, faults counted instead of fatal,
+// Shared by the shadow models of the fixed-block pools: a demand that names its place, counted instead of fatal faults,
 // and the pointers that a free must refuse.
 #ifndef RINGFENCE_FUZZ_BLOCKS_MODEL_H
 #define RINGFENCE_FUZZ_BLOCKS_MODEL_H
@@ -12,7 +12,7 @@
 
 namespace ringfence::fuzz {
 
-// Number of the operation that runs, for whoever looks at a finding.
+// Number of the running operation, for the reader of a finding.
 inline size_t the_step = 0;
 
 [[noreturn]] inline void broken(const char *what, const char *file, int line) {
@@ -27,7 +27,7 @@ inline size_t the_step = 0;
     }                                                                                                                  \
   } while (false)
 
-// Counts faults for as long as it lives.
+// Counts faults while it lives.
 class FaultCount {
 public:
   FaultCount() { rf_fault_handler_set(count, this); }
@@ -47,7 +47,7 @@ private:
   size_t faults_ = 0;
 };
 
-// The blocks of one pool as they should be: which are taken, what is in the buffer, the statistics.
+// The expected state of one pool: its taken blocks, the contents of the buffer, the statistics.
 class PoolModel {
 public:
   PoolModel(size_t num_blocks, size_t bytes_of_each)
@@ -67,7 +67,7 @@ public:
     }
     return n;
   }
-  // The first block from `from` on that is taken, or is not; count() where there is none.
+  // The first block from `from` on that is taken, or free; count() where there is none.
   size_t next(size_t from, bool is_taken) const {
     while (from < count() && taken[from] != is_taken) {
       from++;
@@ -91,7 +91,7 @@ public:
     peak = peak < used() ? used() : peak;
     allocations += n;
   }
-  // The owner's bytes; the pool must leave them alone.
+  // The owner's bytes, which the pool must leave alone.
   void write(size_t i, unsigned char seed) {
     for (size_t k = 0; k < block_size; k++) {
       at(i)[k] = static_cast<unsigned char>(seed + k);

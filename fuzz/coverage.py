@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How much of each source the stored corpora reach, by clang's coverage.
+"""Coverage of each source by the stored corpora, measured by clang.
 
     ./bazelw run //fuzz:coverage                    a table: lines and branches of each source
     ./bazelw run //fuzz:coverage -- simple tlsf     only those harnesses
     ./bazelw run //fuzz:coverage -- --min=95        fail where fewer lines are covered
-    ./bazelw run //fuzz:coverage -- --lines         name the lines that are not
+    ./bazelw run //fuzz:coverage -- --lines         list the lines that are not reached
 
-Bazel calls it with HARNESS=SOURCE[,SOURCE...] for each harness, "--", and the user's arguments. A source may be a pattern.
+Bazel's arguments: HARNESS=SOURCE[,SOURCE...] for each harness, "--", the user's arguments. A source may be a pattern.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import tempfile
 
 import seeds
 
-# Outputs of their own, beside those of other configurations.
+# The suffix keeps the outputs of this build beside those of other configurations.
 FLAGS = ["--config=cov", "--platform_suffix=cov"]
 
 
@@ -48,31 +48,26 @@ def build(root, names):
     print("coverage: building with --config=cov", file=sys.stderr)
     if subprocess.run(bazel + ["build"] + FLAGS + quiet + targets, cwd=root, check=False).returncode != 0:
         sys.exit("coverage: the build failed")
-    info = subprocess.run(
-        bazel + ["info"] + FLAGS + ["bazel-bin"], cwd=root, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    return info.stdout.strip()
+    command = bazel + ["info"] + FLAGS + ["bazel-bin"]
+    return subprocess.check_output(command, cwd=root, stderr=subprocess.DEVNULL, text=True).strip()
 
 
 def replay(program, corpus, folder):
-    """llvm-cov's data on the program, after a run over the corpus."""
+    """Runs the program over the corpus; llvm-cov's data on it."""
     raw = os.path.join(folder, "raw")
     merged = os.path.join(folder, "merged")
     environment = dict(os.environ, LLVM_PROFILE_FILE=raw)
-    done = subprocess.run(
-        [program, corpus], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, errors="replace"
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    done = subprocess.run([program, corpus], env=environment, check=False, **output)
     if done.returncode != 0:
         sys.exit(f"coverage: {os.path.basename(program)} fails on its corpus:\n{done.stdout}")
     subprocess.run([llvm_tool("llvm-profdata"), "merge", "-o", merged, raw], check=True)
-    export = subprocess.run(
-        [llvm_tool("llvm-cov"), "export", "-instr-profile=" + merged, program], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return json.loads(export.stdout)["data"][0]["files"]
+    command = [llvm_tool("llvm-cov"), "export", "-instr-profile=" + merged, program]
+    return json.loads(subprocess.check_output(command, stderr=subprocess.DEVNULL))["data"][0]["files"]
 
 
 def uncovered_lines(entry):
-    """Lines of which no part ran, from the segments [line, column, count, has count, is entry, is gap]."""
+    """Lines without an executed part, from the segments [line, column, count, has count, is entry, is gap]."""
     best = {}
     segments = entry["segments"]
     for here, after in zip(segments, segments[1:]):

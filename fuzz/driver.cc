@@ -1,8 +1,9 @@
-// main() for fuzz harnesses without libFuzzer: runs the harness once on each input named on the command line: loose files,
-// folders, seed files, FILE.seeds:LINE and FILE.seeds:NAME. Any compiler builds it; `bazel test` replays corpora with it.
+// main() for fuzz harnesses without libFuzzer: runs the harness once on each input named on the command line: loose
+// files, folders, NAME.seeds, NAME.seeds:LINE and NAME.seeds:NAME. Any compiler builds it; `bazel test` replays corpora
+// with it.
 //
-// Exit status: 0 all inputs ran, 1 there were none or one cannot be read, 2 misuse. A finding of the harness aborts, after
-// the name of the input.
+// Exit status: 0 after all inputs, 1 without inputs or with an unreadable one, 2 on misuse. On a finding it prints the
+// name of the input and dies by the signal.
 #include "seed_file.h"
 
 #include <ringfence/fuzz/target.h>
@@ -16,10 +17,10 @@
 #include <unistd.h>
 #include <vector>
 
-// Sanitizers end the process without a signal; they call back before, where there is one.
+// Sanitizers end the process without a signal, but call back before.
 extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
 
-// Defined by a harness that is about the bounds that allocators tell of.
+// Defined by a harness that tests the bounds which allocators announce.
 extern "C" const char rf_fuzz_keeps_bounds __attribute__((weak));
 
 namespace {

@@ -1,4 +1,4 @@
-// A reporter that keeps what it is told, for harnesses of checkers.
+// A reporter that keeps findings, for harnesses of checkers.
 #ifndef RINGFENCE_FUZZ_FINDING_LOG_H
 #define RINGFENCE_FUZZ_FINDING_LOG_H
 

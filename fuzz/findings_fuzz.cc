@@ -1,9 +1,9 @@
-// Findings and snapshots: whatever a file or a console shows is read without harm and comes out of every rendering whole, and
-// what the library wrote is read back as it was, over a line that loses and garbles, too.
+// findings: readers take any file or console output without harm, and every rendering of it is well-formed. Findings
+// written by the library are read back unchanged, also over a serial line that loses and garbles bytes.
 #include "blocks_model.h"
-#include "tools/ringfence/document.h"
-#include "tools/ringfence/input.h"
-#include "tools/ringfence/json.h"
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/input.h"
+#include "tools/ringfence/render/document.h"
 
 #include "checkers/report/utf8.h"
 #include <algorithm>
@@ -25,32 +25,32 @@ void append(void *context, const char *text, size_t size) {
   static_cast<std::string *>(context)->append(text, size);
 }
 
-// ---- What is read, and what is made of it ----
+// ---- Reading and rendering ----
 
 class Read {
 public:
   explicit Read(const std::string &text, rf_input_form form = RF_INPUT_ANY) {
-    recognised = rf_input_take(&run, &losses, &stash_, "input", form, text.c_str(), text.size());
+    recognised = rf_input_parse(&run, &losses, &arena_, "input", form, text.c_str(), text.size());
   }
-  ~Read() { rf_stash_free(&stash_); }
+  ~Read() { rf_bump_arena_free(&arena_); }
   Read(const Read &) = delete;
   Read &operator=(const Read &) = delete;
 
-  // After this the records are merged, and in the document's order.
+  // Merges the records, which afterwards are in the order of the document.
   void make() {
-    rf_document_wishes wishes = {};
-    wishes.whole = true;
-    rf_document_make(&document, &stash_, &run, &wishes);
+    rf_document_options options = {};
+    options.whole = true;
+    rf_document_make(&document, &arena_, &run, &options);
   }
 
-  std::string rendering(void (*render)(rf_stash *, const rf_document *, const rf_sink *)) {
+  std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
     std::string out;
     rf_sink const sink = {append, &out};
-    render(&stash_, &document, &sink);
+    render(&arena_, &document, &sink);
     return out;
   }
 
-  bool is_json(const std::string &text) { return rf_json_parse(&stash_, text.data(), text.size()) != nullptr; }
+  bool is_json(const std::string &text) { return rf_json_parse(&arena_, text.data(), text.size()) != nullptr; }
 
   bool lost_nothing() const { return losses.damaged + losses.incomplete + losses.missing + run.damaged == 0; }
 
@@ -60,20 +60,20 @@ public:
   bool recognised;
 
 private:
-  rf_stash stash_{nullptr};
+  rf_bump_arena arena_{nullptr};
 };
 
-// A record as the library would write it: equal texts are equal records.
+// The record as the library writes it: equal texts are equal records.
 std::string json_of(rf_record *record) {
   std::string out;
-  rf_record_trim(record, nullptr, true); // which hands the frames to the finding
+  rf_record_trim(record, nullptr, true); // and hands the frames to the finding
   rf_sink const sink = {append, &out};
   rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   rf_report_json(&record->finding, &symbolizer, &sink);
   return out;
 }
 
-// What parsers and browsers stop at.
+// Text that stops parsers and browsers.
 void check_text(const std::string &text) {
   for (size_t i = 0; i < text.size();) {
     const auto *const at = reinterpret_cast<const unsigned char *>(text.data()) + i;
@@ -83,7 +83,7 @@ void check_text(const std::string &text) {
   }
 }
 
-// Tags are closed in the order in which they were opened, and attributes quoted.
+// Tags are closed in reverse order, and attributes are quoted.
 void check_xml(const std::string &text) {
   std::vector<std::string> open;
   size_t at = text.find("<body") != std::string::npos ? text.find("<body") : text.find("<testsuites");
@@ -101,13 +101,13 @@ void check_xml(const std::string &text) {
     }
     at = name == "script" ? text.find("</script", end) : end;
     if (open.empty()) {
-      return; // what was opened before belongs to others
+      return; // earlier tags belong to other elements
     }
   }
   RF_HOLDS(open.empty());
 }
 
-// One of them for each input, which keeps inputs quick. Of the page without its style, which is the same in all.
+// One rendering for each input, to be quick. The page goes without its style, which is constant.
 void check_rendering(Read &r, unsigned which) {
   std::string text;
   switch (which % 4) {
@@ -133,7 +133,7 @@ void check_rendering(Read &r, unsigned which) {
   check_text(text);
 }
 
-// What is written out once is read as the same ever after.
+// A document that was written once is read as the same ever after.
 void check_fixed_point(const std::string &text, size_t findings) {
   Read once(text);
   RF_HOLDS(once.lost_nothing());
@@ -160,7 +160,7 @@ void read_anything(Reader &in) {
 
 // ---- Findings as the library makes them ----
 
-// Valid UTF-8 without a NUL, of what is awkward somewhere: quotes, tags, control characters, other scripts.
+// Valid UTF-8 without NUL, of awkward characters: quotes, tags, control characters, other scripts.
 std::string a_text(Reader &in) {
   static const std::array<const char *, 12> pieces = {
       "main",         "operator<<",       "\"", "\\", "<b>&", "\x01", "\x7F", "\xC3\xA4",
@@ -201,7 +201,7 @@ public:
     }
   }
 
-  // Its numbers count up, as a reporter's do.
+  // Numbers count up, as a reporter's do.
   rf_finding next() {
     rf_finding f = {};
     f.bug = static_cast<rf_bug>(in_.below(RF_BUG_COUNT));
@@ -212,7 +212,7 @@ public:
     f.address = static_cast<uintptr_t>(a_number(in_));
     f.block = static_cast<uintptr_t>(a_number(in_));
     f.size = static_cast<size_t>(a_number(in_));
-    if (f.block != 0) { // else nobody writes them
+    if (f.block != 0) { // written only with a block
       f.blocks = static_cast<size_t>(a_number(in_));
       f.freed = in_.u8() % 2 == 1;
       f.offset = static_cast<ptrdiff_t>(a_number(in_));
@@ -254,7 +254,7 @@ private:
       know(t->frames[i]);
     }
     if (t->site == nullptr && t->depth == 0) {
-      t->thread = 0; // of a trace that is not known nobody writes it
+      t->thread = 0; // not written for an unknown trace
     }
   }
 
@@ -384,7 +384,7 @@ void garble(char *c, size_t bit) {
   *c = static_cast<char>(static_cast<unsigned char>(*c) ^ 1U << bit);
 }
 
-// What a bad line does: loses, garbles and repeats lines, and puts others between. True where anything was lost.
+// A bad line loses, garbles and repeats lines, and inserts others. True where anything was lost.
 bool spoil(Reader &in, std::vector<std::string> *lines) {
   bool lost = false;
   for (size_t acts = in.below(6); acts != 0 && !lines->empty(); acts--) {

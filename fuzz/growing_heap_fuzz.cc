@@ -1,4 +1,5 @@
-// growing_heap: the heap of the drop-in, over memory from the system. Requests go up to several times what counts as big.
+// growing_heap: the heap of the drop-in, over memory from the system. Requests go up to several times the limit for big
+// blocks.
 #include "checkers/dropin/heap/growing_heap.h"
 
 #include <ringfence/fuzz/target.h>

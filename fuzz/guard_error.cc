@@ -11,7 +11,7 @@ const rf_site kSite = {"guard_error.cc", "fresh_victim", 1};
 
 } // namespace
 
-// The members in the order in which the input has them.
+// Members are initialised in the order in which the input has them.
 GuardError::GuardError(rf_guard &guard, FindingLog &log, Reader &reader, const rf_fuzz_target &target)
     : guard_(guard), allocator_(&guard.base), log_(log), target_(target) {
   kind_ = reader.u8();
@@ -38,7 +38,7 @@ const Block *GuardError::fresh_victim(Interpreter &program) {
   return program.adopt(ptr, fresh_size_, align, zeroed);
 }
 
-// A block that the program has, or a new one.
+// A live block of the program, or a new one.
 bool GuardError::choose_victim(Interpreter &program) {
   size_t const count = program.shadow().count();
   bool const has = count != 0 && victim_choice_ % 4 != 0;
@@ -51,7 +51,7 @@ bool GuardError::choose_victim(Interpreter &program) {
   return true;
 }
 
-// The guard knows the victim, and nothing beside it.
+// The guard knows the victim, and no block at the addresses beside it.
 bool GuardError::described(Verdict &verdict) {
   rf_guard_block block = {};
   bool const known = rf_guard_describe(&guard_, victim_.ptr, &block);
@@ -68,7 +68,7 @@ bool GuardError::described(Verdict &verdict) {
 
 // ---- Before and after ----
 
-// The program goes on for a while without noticing.
+// The program continues for a while without noticing.
 void GuardError::go_on() {
   void *blocks[4] = {};
   for (size_t i = 0; i < churn_ % 16; i++) {
@@ -81,8 +81,8 @@ void GuardError::go_on() {
   }
 }
 
-// Makes the guard look at blocks. True where the damage must have been found by then; else the end of the program finds
-// it.
+// Makes the guard inspect blocks. True where the damage must have been found by then; otherwise the end of the program
+// finds it.
 bool GuardError::look(const Deed &deed) {
   bool const now = deed.notice == Notice::kNow;
   bool const usable = deed.notice == Notice::kLater && !deed.expected.freed;
@@ -165,7 +165,7 @@ void GuardError::commit_on(Interpreter &program) {
     return;
   }
   if (!deed.done) {
-    // The victim may be freed, which the shadow does not know.
+    // The error may free the victim, which the shadow does not know.
     guard_.options.leaks_at_deinit = false;
     rf_deinit(allocator_);
     return;
@@ -226,7 +226,7 @@ bool GuardError::compare_place(Verdict &verdict, const Expected &expected) const
                         static_cast<size_t>(f.address), static_cast<size_t>(f.block), static_cast<size_t>(address),
                         static_cast<size_t>(block));
   }
-  // A damaged header tells neither the size, which may be what was damaged, nor the place of the allocation.
+  // With a damaged header, neither the size nor the place of the allocation is reliable.
   bool const header_known = expected.bug != RF_BUG_METADATA;
   if (header_known && (f.size != expected.size || f.access_size != expected.access_size)) {
     return verdict.fail("finding", "%s of %zu bytes, block of %zu, not of %zu bytes, block of %zu", rf_bug_name(f.bug),
@@ -241,7 +241,7 @@ bool GuardError::compare_place(Verdict &verdict, const Expected &expected) const
          verdict.fail("finding", "%s without the place of the allocation", rf_bug_name(f.bug));
 }
 
-// The bytes shown mark exactly those that were written.
+// The bytes shown mark exactly those that were overwritten.
 bool GuardError::compare_window(Verdict &verdict, const Expected &expected) const {
   const rf_finding &f = log_.findings().front();
   if (expected.access_size == 0) {

@@ -1,4 +1,4 @@
-// One error in a program that is otherwise correct, committed on a guard, and the finding that must come of it.
+// One error in an otherwise correct program on a guard, and the finding that must follow.
 #ifndef RINGFENCE_FUZZ_GUARD_ERROR_H
 #define RINGFENCE_FUZZ_GUARD_ERROR_H
 
@@ -14,19 +14,19 @@ namespace ringfence::fuzz {
 
 class GuardError {
 public:
-  // Takes what error it is, where and how it will be noticed from the input. `target` has what is promised of the guard:
-  // errors that damage more than the guard are committed where that is survived.
+  // Takes the error, its place and the way it is noticed from the input. `target` holds the promises of the guard:
+  // errors that damage more than the guard are committed only where that is survived.
   GuardError(rf_guard &guard, FindingLog &log, Reader &reader, const rf_fuzz_target &target);
   virtual ~GuardError() = default;
   GuardError(const GuardError &) = delete;
   GuardError &operator=(const GuardError &) = delete;
 
-  // Runs a correct program, the rest of the input, which must be silent, and commits the error in it; sees to it that it is
-  // noticed; ends the program as a correct one. Aborts with what was wrong, of the program or of the findings.
+  // Runs the rest of the input as a correct program, which must be silent, commits the error in it, makes the guard
+  // notice, and ends the program correctly. Aborts with the violation, of the program or of the findings.
   void commit(Reader &reader);
 
 protected:
-  // What must be reported: the fields of rf_finding that say where.
+  // The expected report: the fields of rf_finding that locate it.
   struct Expected {
     rf_bug bug;
     rf_access access;
@@ -53,7 +53,7 @@ protected:
     Notice notice;
     Victim victim;
     Expected expected;
-    bool with_others; // there may be more findings: what was overwritten was not the guard's alone
+    bool with_others; // more findings may follow: other data was overwritten as well
   };
 
   using Act = Deed (GuardError::*)();
@@ -62,11 +62,11 @@ protected:
     Act act;
   };
 
-  // For modes that find more. `choice` is the input's.
+  // For modes that find more. `choice` comes from the input.
   virtual const char *mode() const { return "guard"; }
   virtual const Kind &kind(size_t choice) const;
 
-  // When all is over: what is not to be told by the findings.
+  // At the end: checks that the findings do not show.
   virtual void judge(Verdict &verdict) { (void)verdict; }
 
   bool quarantine_victim();
@@ -108,7 +108,7 @@ private:
   Deed damage(rf_bug bug, unsigned char *at, size_t count, bool freed) const;
   Deed misuse(rf_bug bug, rf_access access, const void *ptr) const;
 
-  // What comes before and after; guard_error.cc.
+  // Before and after the error; guard_error.cc.
   void commit_on(Interpreter &program);
   bool choose_victim(Interpreter &program);
   const Block *fresh_victim(Interpreter &program);
@@ -130,7 +130,7 @@ private:
   size_t kind_;
   size_t victim_choice_;
   size_t fresh_size_;
-  unsigned char mask_; // what written bytes are changed by, not 0
+  unsigned char mask_; // XORed into written bytes, not 0
   size_t churn_;
   size_t trigger_;
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr size_t kHeader = RF_GUARD_PREFIX - RF_GUARD_FRONT;
 
-// Code that AddressSanitizer does not watch, as that of a library that was not compiled for it: what it does is found
-// afterwards in each mode.
+// Not instrumented, like a library that was compiled without AddressSanitizer: its writes are found afterwards in each
+// mode.
 #define RF_UNWATCHED __attribute__((noinline, no_sanitize("address")))
 
 RF_UNWATCHED void fill(volatile unsigned char *at, unsigned char byte, size_t count) {
@@ -27,7 +27,7 @@ RF_UNWATCHED void copy(volatile unsigned char *to, const volatile unsigned char 
   }
 }
 
-// Memory that is no allocator's.
+// Memory that belongs to no allocator.
 struct Elsewhere {
   alignas(RF_ALIGN_DEFAULT) unsigned char before[RF_GUARD_PREFIX];
   alignas(RF_ALIGN_DEFAULT) unsigned char object[64];
@@ -63,9 +63,9 @@ const GuardError::Kind &GuardError::kind(size_t choice) const {
   return kKinds[choice % std::size(kKinds)];
 }
 
-// ---- Writing where nothing of the program's is ----
+// ---- Writing out of bounds ----
 
-// Changes each of the bytes, so that none is what it was.
+// Changes each byte to another value.
 RF_UNWATCHED void GuardError::scribble(unsigned char *at, size_t count) const {
   for (size_t i = 0; i < count; i++) {
     volatile unsigned char &byte = at[i];
@@ -88,7 +88,7 @@ GuardError::Deed GuardError::overflow() {
   return damage(RF_BUG_BUFFER_OVERFLOW, victim_.ptr + victim_.size + distance, count, false);
 }
 
-// From the first guard byte on, over whatever comes behind the block.
+// From the first guard byte on, over the blocks behind.
 GuardError::Deed GuardError::long_overflow() {
   unsigned char *const end = victim_.ptr + victim_.size;
   size_t count = 0;
@@ -99,12 +99,12 @@ GuardError::Deed GuardError::long_overflow() {
     return {};
   }
   if (guard_.inner->ops->walk == nullptr) {
-    // The blocks behind may be the victim's neighbours in the ring, on both sides: then nothing but a walk leads to it.
+    // The blocks behind may be both neighbours of the victim in the ring: then only a walk leads to it.
     count = std::min<size_t>(count, RF_GUARD_BACK_MIN);
   }
-  // Of one byte, as text or a fill is, and not the guard's own. A change of every byte by the same bits could leave a header's
-  // magic right: it is linear.
-  fill(end, mask_ != RF_FILL_GUARD ? mask_ : static_cast<unsigned char>(~mask_), count);
+  // Writes one repeated byte, as a text or a fill has, other than the pattern of the guard. The same change to every
+  // byte could keep the magic of a header valid: the checksum is linear.
+  fill(end, mask_ != RF_PATTERN_REDZONE ? mask_ : static_cast<unsigned char>(~mask_), count);
   Deed deed = damage(RF_BUG_BUFFER_OVERFLOW, end, 0, false);
   deed.with_others = true;
   return deed;
@@ -116,7 +116,7 @@ GuardError::Deed GuardError::underflow() {
   return damage(RF_BUG_BUFFER_UNDERFLOW, victim_.ptr - distance, count, false);
 }
 
-// The block is given up: what wraps the C library would leak it.
+// Abandons the block, which over the C library would be a leak.
 GuardError::Deed GuardError::header() {
   if (!target_.in_arena) {
     return {};
@@ -157,7 +157,7 @@ GuardError::Deed GuardError::write_around_freed() {
   return deed;
 }
 
-// ---- Handing in what is no block ----
+// ---- Bad pointers ----
 
 GuardError::Deed GuardError::misuse(rf_bug bug, rf_access access, const void *ptr) const {
   bool const in_victim = ptr != nullptr;
@@ -169,7 +169,7 @@ GuardError::Deed GuardError::misuse(rf_bug bug, rf_access access, const void *pt
       false};
 }
 
-// One way or another.
+// Hands the pointer to free, realloc or resize.
 void GuardError::hand_in(void *ptr) {
   if (verb_ % 3 == 0) {
     rf_free(allocator_, ptr);
@@ -202,7 +202,7 @@ GuardError::Deed GuardError::interior_free() {
   return deed;
 }
 
-// A copy of the victim's own header stands before the pointer: it must not pass elsewhere.
+// A copy of the victim's own header precedes the pointer: it must not be valid there.
 GuardError::Deed GuardError::forged_interior_free() {
   if (victim_.size <= RF_GUARD_PREFIX + RF_ALIGN_DEFAULT) {
     return {};
@@ -252,7 +252,7 @@ GuardError::Deed GuardError::other_guard() {
   return deed;
 }
 
-// What has no `owns` or no `usable_size` cannot tell.
+// A heap without `owns` or without `usable_size` cannot tell.
 GuardError::Deed GuardError::behind_the_back() {
   const rf_allocator_ops &ops = *guard_.inner->ops;
   void *const ptr =
@@ -282,9 +282,9 @@ GuardError::Deed GuardError::other_size() {
   return deed;
 }
 
-// ---- Not freeing ----
+// ---- Leaks ----
 
-// Everything else is freed.
+// Frees all other blocks.
 GuardError::Deed GuardError::leak() {
   Deed deed = misuse(RF_BUG_LEAK, RF_ACCESS_UNKNOWN, victim_.ptr);
   deed.notice = Notice::kAtEnd;
@@ -297,7 +297,7 @@ GuardError::Deed GuardError::leak_on_demand() {
   return reported ? misuse(RF_BUG_LEAK, RF_ACCESS_UNKNOWN, victim_.ptr) : Deed{};
 }
 
-// ---- Asking for what cannot be ----
+// ---- Malformed requests ----
 
 GuardError::Deed GuardError::too_big() {
   size_t const size = SIZE_MAX - where_;
@@ -322,7 +322,7 @@ GuardError::Deed GuardError::bad_alignment() {
   return deed;
 }
 
-// Done when everything else is over.
+// Committed after the program has ended.
 GuardError::Deed GuardError::use_after_deinit() {
   Deed deed = misuse(RF_BUG_ENDED, RF_ACCESS_UNKNOWN, nullptr);
   deed.notice = Notice::kAfter;

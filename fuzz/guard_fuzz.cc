@@ -1,6 +1,6 @@
-// guard: over several heaps, with options that the input chooses. Either any program at all, whose misuse must be reported
-// once and change nothing; or a correct program, silent, that commits exactly one error: then exactly that finding must come,
-// whenever and however it is noticed.
+// guard: over several heaps, with options from the input. Either any program, whose misuse must be reported once and
+// change nothing; or a correct program, which must be silent until it commits exactly one error: exactly that finding
+// must follow, however late it is noticed.
 #include "guard_error.h"
 #include "guard_harness.h"
 
@@ -12,7 +12,7 @@ namespace {
 void any_program(GuardHarness &harness, Reader &reader) {
   harness.options.leaks_at_deinit = false; // programs may end with blocks live
   rf_fuzz_target target = harness.target();
-  target.survives_damage = false; // damage that is met is reported and mended: nothing can be undone
+  target.survives_damage = false; // damage is reported and repaired: it cannot be undone
   run_or_abort(target, reader);
 }
 
@@ -26,7 +26,7 @@ void one_error(GuardHarness &harness, Reader &reader) {
 } // namespace
 } // namespace ringfence::fuzz
 
-// Large requests of std are answered with NULL; sanitizers stop there unless told.
+// std answers large requests with NULL; by default, sanitizers stop there.
 extern "C" const char *__asan_default_options() {
   return "allocator_may_return_null=1";
 }

@@ -67,12 +67,12 @@ rf_fuzz_target GuardHarness::target() {
   t.context = this;
   t.reports = [](void *context) { return static_cast<GuardHarness *>(context)->log.count(); };
   t.reports_rejects = true;
-  t.align_factor = 2;                            // the header keeps the alignment: it takes a multiple of it
-  t.largest_is_bound = false;                    // quarantined blocks are given back for a large request
-  t.quiet_failure = false;                       // even where that is in vain
-  t.shrinks = inner_ != kBare && inner_ != kStd; // else there is no resize to shrink by
+  t.align_factor = 2;                            // the header takes a multiple of the alignment
+  t.largest_is_bound = false;                    // a large request frees quarantined blocks
+  t.quiet_failure = false;                       // also where it fails in the end
+  t.shrinks = inner_ != kBare && inner_ != kStd; // the others have no resize
   t.shrinks_in_place = false;                    // blocks move on purpose: move_below
-  t.walk_adds_up = false; // the walk says of free memory what can be requested, guards and header deducted
+  t.walk_adds_up = false;                        // the walk deducts guards and header from free blocks
   t.coalesces = options.quarantine == 0;
   t.survives_damage = inner_ == kSimple || inner_ == kBare;
   if (inner_ == kStd || inner_ == kBare) {

@@ -1,4 +1,4 @@
-// What the harnesses of guard and of mode asan have in common: a guard over several heaps, with options that the input
+// Shared by the harnesses of guard and of mode asan: a guard over several heaps, with options that the input
 // chooses.
 #ifndef RINGFENCE_FUZZ_GUARD_HARNESS_H
 #define RINGFENCE_FUZZ_GUARD_HARNESS_H
@@ -16,13 +16,13 @@ namespace ringfence::fuzz {
 
 class GuardHarness {
 public:
-  // How the guard is made: rf_guard_init or rf_asan_init.
+  // Makes the guard: rf_guard_init or rf_asan_init.
   using Init = rf_status (*)(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options);
   explicit GuardHarness(Init init) : init_(init) {}
 
   // Takes the heap and the options from the input.
   void set_up(Reader &reader);
-  // What is promised of the guard; after set_up. Valid as long as the harness.
+  // The promises of the guard; after set_up. Valid as long as the harness.
   rf_fuzz_target target();
 
   rf_guard guard;
@@ -30,7 +30,7 @@ public:
   FindingLog log;
 
 private:
-  // What the guard wraps. kBare is simple without all that is optional but an arena's `owns`.
+  // The inner heap. kBare is simple with only the required operations and an arena's `owns`.
   enum Inner { kSimple, kTlsf, kStd, kBare, kInners };
 
   rf_allocator *make(void *arena, size_t size);

@@ -1,6 +1,6 @@
-// handle: blocks allocated, resized, locked, moved and freed by handle, good and bad, against a model that knows their bytes, the holes
-// and what the largest block is. The first byte of the input chooses between this on the bare heap, the same on a guard that must stay
-// silent until exactly one error is committed, the adapter to rf_allocator, and damage to table and record.
+// handle: valid and invalid allocations, resizes, locks, moves and frees by handle, against a model of the bytes, the
+// holes and the largest possible block. The first byte of the input chooses between the bare heap; a guard, which must
+// be silent until exactly one error is committed; the adapter to rf_allocator; and damage to the table and the record.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/handle_allocator.h>
 #include <ringfence/handle_guard.h>
@@ -19,7 +19,7 @@ using namespace ringfence::fuzz;
 
 constexpr size_t kMaxArena = 6000;
 
-// What a walk shows.
+// One entry of a walk.
 struct Stretch {
   rf_handle handle; // RF_HANDLE_NULL: a hole
   const unsigned char *ptr;
@@ -60,7 +60,7 @@ public:
       options.table = table_;
       options.table_size = in.u8() % 4 == 0 ? 30 + in.u8() : sizeof table_;
     }
-    // Free memory is 0xCC from the beginning, so that at no time another byte may be in it.
+    // Free memory is 0xCC from the beginning, so that any other byte in it is an error.
     std::memset(arena_, 0xCC, sizeof arena_);
     if (rf_handle_heap_init(&heap_, arena_ + in.below(8), wanted, &options) != RF_OK) {
       options.max_blocks = 20;
@@ -124,7 +124,7 @@ private:
     }
   }
 
-  // ---- What there should be ----
+  // ---- The model ----
 
   size_t extent(size_t size) const { return std::max(heap_.align, (size + heap_.align - 1) & ~(heap_.align - 1)); }
 
@@ -153,7 +153,7 @@ private:
     return i;
   }
 
-  // The largest block there can be: of each segment between locked blocks all that is free.
+  // The largest possible block: all free bytes of a segment between locked blocks.
   size_t largest(const std::vector<Stretch> &map) const {
     size_t best = 0;
     size_t sum = 0;
@@ -278,7 +278,7 @@ private:
     }
   }
 
-  // A block that may move grows iff a segment has room for it: its own with what it has already.
+  // A movable block grows iff a segment has room for it; its own segment includes its present bytes.
   void expect_resize(rf_handle a, size_t size, rf_status status, const std::vector<Stretch> &before) {
     size_t own = 0;
     size_t sum = 0;
@@ -393,7 +393,7 @@ private:
     return false;
   }
 
-  // ---- After each ----
+  // ---- After each operation ----
 
   void verify() {
     std::vector<Stretch> const map = walk(h_);
@@ -564,7 +564,7 @@ private:
     unsigned char *const raw = at(a);
     rf_handle_free(h_, rf_handle_alloc(h_, 1));
     if (b.locks != 0 || at(a) == raw || guard_.quarantined == 0) {
-      return; // nowhere to move to, or nothing is kept back
+      return; // no place to move to, or no quarantine
     }
     bool kept = false;
     for (rf_handle q = guard_.oldest; q != RF_HANDLE_NULL;) {
@@ -579,8 +579,8 @@ private:
     }
   }
 
-  // What a header says behind its first ten words: its own handle, that of the block that was here, the link in the quarantine, the
-  // count of locks, and its state, which is 3 where a block has moved away.
+  // Words of a header behind the first ten: its handle, the handle of the block that was here, the link in the
+  // quarantine, the count of locks, and the state, which is 3 for a block that has moved away.
   static bool is_left_by(const unsigned char *block, rf_handle a) {
     rf_handle subject;
     std::memcpy(&subject, block + 10 * sizeof(uintptr_t) + sizeof subject, sizeof subject);
@@ -592,7 +592,7 @@ private:
     return next;
   }
 
-  // A condemned block stays where it is: there is no going on as if nothing had happened.
+  // A condemned block stays in place, since its damage may spread.
   void end_condemned() {
     rf_handle_guard_flush(&guard_, 0);
     for (auto &one : live_) {
@@ -631,7 +631,7 @@ private:
   unsigned asked_ = 0;
 };
 
-// ---- The adapter: the interpreter that serves every rf_allocator ----
+// ---- The adapter, by the interpreter ----
 
 rf_handle_heap adapter_heap;
 rf_handle_allocator adapter;
@@ -647,7 +647,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("handle", init);
   t.min_arena = 256;
-  t.max_arena = 8192; // every call goes along the list of blocks
+  t.max_arena = 8192; // every call walks the list of blocks
   t.names_run_out = true;
   t.survives_damage = true;
   t.refuses_ended = true;
@@ -693,7 +693,7 @@ void use_pointers(rf_allocator *a, void *p, rf_handle_heap *heap, rf_handle hand
       a, [](const rf_block *, void *) { return true; }, nullptr);
 }
 
-// Changes bytes of table or record. Check tells at the first; no call crashes, hangs or leaves the arena.
+// Changes bytes of the table or the record. Check reports the first; no call crashes, hangs or leaves the arena.
 void change_bytes(rf_handle_heap *heap, Reader &in) {
   size_t const stride = 2 * heap->offset_width + 2 * heap->index_width + 4;
   size_t const count = 1 + in.u8() % 6;
@@ -704,12 +704,12 @@ void change_bytes(rf_handle_heap *heap, Reader &in) {
     bytes[at] ^= static_cast<unsigned char>(in.u8() | 1U);
     RF_HOLDS(i != 0 || rf_handle_check(&heap->base, nullptr) == RF_ERR_CORRUPT);
     if (record) {
-      break; // its table may be anywhere now
+      break; // the table pointer itself was hit
     }
   }
 }
 
-// A stray write: places that the guard has closed to AddressSanitizer are among those that it hits.
+// A stray write, also to bytes that the guard has poisoned.
 __attribute__((no_sanitize("address"))) void change(unsigned char *at, unsigned char by) {
   *at = static_cast<unsigned char>(*at ^ by);
 }
@@ -746,7 +746,7 @@ void damage(Reader &in) {
   faults.take();
   RF_HOLDS(rf_handle_check(h, nullptr) == RF_OK && rf_handle_align(h) == 4);
   if (guarded && in.u8() % 2 == 0) {
-    // Headers instead, which the guard relies on.
+    // Damages headers instead, on which the guard relies.
     for (size_t n = 1 + in.u8() % 4; n != 0; n--) {
       size_t const at = in.below(900);
       change(heap.data + at, static_cast<unsigned char>(in.u8() | 1U));

@@ -31,7 +31,7 @@ size_t Interpreter::reports() const {
 
 // ---- Life of an allocator ----
 
-// One arena, and for allocators that take more, up to three regions before and after it, near or touching.
+// One arena, and for allocators with regions up to three more, before and after it, near or touching.
 void Interpreter::lay_out() {
   size_t const count = target_.add_region != nullptr ? 1 + reader_.below(Memory::kMaxRegions) : 1;
   main_region_ = reader_.below(count);
@@ -49,7 +49,7 @@ ptrdiff_t Interpreter::offset_of(const void *ptr) const {
   return static_cast<const unsigned char *>(ptr) - memory_.regions()[main_region_].data;
 }
 
-// Arenas that cannot be: none, and one that would reach around the end of the address space.
+// Impossible arenas: NULL, and one that wraps around the end of the address space.
 bool Interpreter::refuses_bad_arenas() {
   unsigned char *const data = memory_.regions()[main_region_].data;
   size_t const endless = SIZE_MAX - reader_.u8();
@@ -105,7 +105,7 @@ bool Interpreter::end_allocator() {
   return shadow_.verify_surroundings();
 }
 
-// Every other block first, so that the second half of the frees has free neighbours on both sides.
+// Frees every other block first, so that the second half of the frees has free neighbours on both sides.
 bool Interpreter::free_all() {
   for (size_t i = 0; i < shadow_.count(); i++) {
     if (!release(shadow_.nth(i))) {
@@ -120,7 +120,7 @@ bool Interpreter::free_all() {
   return true;
 }
 
-// With everything freed, memory is as after init; with regions added meanwhile, as after init and the same additions.
+// With everything freed, memory is as after init and the same additions of regions.
 bool Interpreter::expect_as_new() {
   if (!target_.coalesces) {
     return true;
@@ -142,7 +142,7 @@ bool Interpreter::expect_as_new() {
   if (!settle(0)) {
     return false;
   }
-  // Which of several free blocks a good fit finds may depend on the order in which they came to be free.
+  // The choice among free blocks of a good fit may depend on the order in which they became free.
   freed.stats.largest_free = shadow_.state().stats.largest_free;
   return shadow_.verify_same_memory(freed, "coalescing", "compared with everything freed, made anew");
 }
@@ -233,7 +233,7 @@ bool Interpreter::judge_realloc(Block &block, void *ptr, size_t size, size_t ali
   return shadow_.resized(block, ptr, size, align) && settle(0);
 }
 
-// A malformed request: nothing happens, and it is no failure either.
+// A malformed request changes nothing, and counts as no failure.
 bool Interpreter::judge_rejection(bool refused) {
   if (!refused) {
     return verdict_.fail("malformed", "a malformed request was served");
@@ -241,7 +241,7 @@ bool Interpreter::judge_rejection(bool refused) {
   return settle_unchanged(target_.reports_rejects ? 1 : 0, "although the request was malformed");
 }
 
-// A bad pointer: reported once, by the right name, and nothing happens.
+// A bad pointer is reported once, with the right status, and changes nothing.
 bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
   verdict_.outcome("%s", rf_status_name(status));
   if (status != RF_ERR_BAD_POINTER && !(bad.may_be_start && status == RF_ERR_NOT_ALLOCATED)) {
@@ -254,7 +254,7 @@ bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
   return settle_unchanged(1, "although the pointer was refused");
 }
 
-// ---- What harnesses call ----
+// ---- For harnesses ----
 
 const Block *Interpreter::adopt(void *ptr, size_t size, size_t align, bool zeroed) {
   verdict_.begin("p%u = …(%zu), aligned to %zu", shadow_.next_id(), size, align);

@@ -1,11 +1,11 @@
-// Reads a fuzz input as a program of allocator operations, runs it on an allocator, and holds every result against the
+// Reads a fuzz input as a program of allocator operations, runs it on an allocator, and compares every result with the
 // shadow model.
 //
-//     alloc, aligned alloc, calloc, realloc, resize, free     in ordinary, exact, hopeless and malformed sizes
-//     free, realloc, resize of bad pointers                   foreign, misaligned, interior, stale, anywhere in the arena
-//     writes, queries, walks that stop early                  as a program makes them
+//     alloc, aligned alloc, calloc, realloc, resize, free   of ordinary, exact, hopeless and malformed sizes
+//     free, realloc, resize of bad pointers                 foreign, misaligned, interior, stale, anywhere in the arena
+//     writes, queries, walks that stop early                as a correct program makes them
 //     add and remove region, free all, end and begin again
-//     stray writes to what is the allocator's own             undone after the check, or any operation, was tried
+//     stray writes to the allocator's own data              undone after the check, or any operation, was tried
 #ifndef RINGFENCE_FUZZ_INTERPRETER_H
 #define RINGFENCE_FUZZ_INTERPRETER_H
 
@@ -24,10 +24,10 @@ namespace ringfence::fuzz {
 
 struct BadPointer;
 
-// Which operations an input may ask for.
+// The operations that an input may choose.
 enum class Conduct {
-  kAny,    // misuse as well: it must be refused
-  kCorrect // only what a correct program does
+  kAny,    // misuse as well, which must be refused
+  kCorrect // only those of a correct program
 };
 
 class Interpreter {
@@ -41,17 +41,18 @@ public:
   Interpreter(const Interpreter &) = delete;
   Interpreter &operator=(const Interpreter &) = delete;
 
-  // Lays out the arena and makes the allocator. False: it was refused, or a violation; nothing else may be called then.
+  // Lays out the arena and makes the allocator. False: refused, or a violation; no other call is allowed then.
   bool start();
   // One operation. False: the input has ended, or a violation.
   bool step();
   // Frees everything and expects memory as new, then ends the allocator.
   void finish();
 
-  // For harnesses that go on by themselves after some steps.
-  // Takes over a block that the harness allocated, and verifies it like any other; nullptr for nullptr, and on a violation.
+  // -- For harnesses that make calls of their own after some steps --
+
+  // Adds a block that the harness allocated to the model; nullptr for nullptr, and on a violation.
   const Block *adopt(void *ptr, size_t size, size_t align, bool zeroed);
-  // Compares everything; nothing may have changed but that so many misuses were reported. False on a violation.
+  // Compares everything: nothing may have changed except the number of reported misuses. False on a violation.
   bool settle_unchanged(size_t expected_reports, const char *when);
   bool release(Block block); // false on a violation
   bool free_all();           // the same
@@ -148,16 +149,16 @@ private:
   size_t settled_reports_ = 0;
 };
 
-// Runs one input to its end and says what was found; nothing: all promises were kept.
+// Runs one input to its end. Nothing: all promises were kept.
 std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
 
-// The same, and aborts as below where something was found.
+// The same, but aborts on a violation, as demand_ok does.
 void run_or_abort(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);
 
-// Unless the verdict is ok, prints the violation to stderr, and how to see the operations that led to it, and aborts.
+// On a violation, prints it to stderr with the way to trace the operations before it, and aborts.
 void demand_ok(const rf_fuzz_target &target, const Verdict &verdict);
 
-// True where the environment asks for a trace of the operations.
+// True where RF_FUZZ_TRACE is set.
 bool trace_wanted();
 
 } // namespace ringfence::fuzz

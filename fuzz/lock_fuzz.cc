@@ -1,5 +1,5 @@
-// lock: over simple or tlsf, as the first byte of the input says, and as good as what it wraps. One program in four ends by
-// calling the lock from within itself, which must be refused.
+// lock: over simple or tlsf, as the first byte of the input chooses, with the promises of the inner heap. One program
+// in four ends by calling the lock from within itself, which must be refused.
 #include <ringfence/fuzz/interpreter.h>
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
@@ -33,7 +33,7 @@ rf_fuzz_target choose_target(size_t choice) {
   return t;
 }
 
-// Every operation, from the visitor of a walk: the lock is taken, and each call is refused. False where one is not.
+// Makes every call from the visitor of a walk, while the lock is held. False where one is not refused.
 bool call_from_within(const rf_block *block, void *context) {
   rf_allocator *const a = &lock.base;
   rf_fault where = {};

@@ -1,5 +1,5 @@
-// memblocks: batches, runs, claims and frees, good and bad, against a list of what is taken and a copy of the buffer,
-// of which the pool may not touch a byte. The first byte of the input chooses between this and the adapter to
+// memblocks: valid and invalid batches, runs, claims and frees, against a list of the taken blocks and a copy of the
+// buffer, of which the pool may not touch a byte. The first byte of the input chooses between this and the adapter to
 // rf_allocator.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/memblocks_allocator.h>
@@ -89,7 +89,7 @@ private:
     RF_HOLDS(faults_.take() == (pool_.quiet ? 0 : 1));
   }
 
-  // Any count, mostly a small one, now and then one that cannot be.
+  // Any count: mostly small, sometimes impossible.
   size_t some_count() {
     size_t const n = in_.u8();
     return n < 200 ? n % 9 : n < 250 ? n - 200 : SIZE_MAX - (n - 250);
@@ -177,7 +177,7 @@ private:
     }
   }
 
-  // A batch of taken blocks with one pointer in it that is none, or is one of them again.
+  // A batch of taken blocks with one invalid or repeated pointer.
   void bad_batch() {
     std::vector<void *> batch = some_taken();
     size_t const i = in_.below(model_.count());
@@ -213,7 +213,7 @@ private:
     RF_HOLDS(events_ == 0);
   }
 
-  // A word of the bitmap, or a count, is changed: check tells, calls return, and restored all is well.
+  // Changes a word of the bitmap or a count: check reports it, calls return, and once it is restored all is well.
   void damage() {
     size_t *const words[] = {&bitmap_[in_.below(bitmap_.size())], &pool_.used, &pool_.digest};
     size_t *const word = words[in_.u8() % 3];
@@ -226,7 +226,7 @@ private:
     in_.u8() % 2 == 0 ? false_counts() : broken_record();
   }
 
-  // A byte of what never changes is changed: nothing is followed, every call says so.
+  // Changes a byte of a constant field: no pointer is followed, and every call reports it.
   void broken_record() {
     rf_memblocks const good = pool_;
     void *block = model_.at(0);
@@ -250,8 +250,8 @@ private:
     pool_ = good;
   }
 
-  // What the pool does when the count of blocks in use, or the hint, contradicts the bitmap: it refuses, changes
-  // nothing, and says so whether it is quiet or not.
+  // The count of used blocks, or the hint, contradicts the bitmap: the pool refuses, changes nothing, and reports it
+  // whether it is quiet or not.
   void false_counts() {
     size_t const used = pool_.used;
     size_t const hint = pool_.hint;
@@ -309,7 +309,7 @@ private:
   static void count(rf_memblocks *, void *, size_t, void *events) { ++*static_cast<size_t *>(events); }
 };
 
-// ---- The adapter: the interpreter that serves every rf_allocator ----
+// ---- The adapter, by the interpreter ----
 
 constexpr size_t kBlock = 48;
 constexpr size_t kAdapterBlocks = 4096;
@@ -340,7 +340,7 @@ rf_fuzz_target target() {
   return t;
 }
 
-// What the interpreter does not do to the adapter: blocks taken behind its back, words of its table changed.
+// Changes beyond the interpreter's: blocks taken directly from the pool, damaged words of its table.
 class TableDamage {
 public:
   explicit TableDamage(Reader &in) : in_(in) {
@@ -392,7 +392,7 @@ private:
     }
   }
 
-  // Check tells; a free through the changed word succeeds only where it could be right; a walk ends.
+  // Check reports it; a free through the changed word succeeds only where it could be right; a walk ends.
   void change_a_size() {
     size_t const i = in_.below(kCount);
     size_t const good = adapter_sizes[i];

@@ -1,4 +1,4 @@
-// memheap: up to four regions, added and removed while blocks live in them. Then damage to the records.
+// memheap: up to four regions, added and removed while blocks live in them; then damage to the record.
 #include "record_damage.h"
 
 #include <ringfence/fuzz/target.h>
@@ -12,7 +12,7 @@ struct Slot {
 };
 
 rf_memheap heap;
-Slot slots[5]; // one more than there can be regions: for those that are refused
+Slot slots[5]; // one more than the limit, for a refused region
 
 Slot *slot_of(const void *memory) {
   for (Slot &slot : slots) {

@@ -19,7 +19,7 @@ constexpr size_t kFence = 4096;
 
 constexpr size_t kBufferSize = (Memory::kMaxRegions + 1) * RF_FUZZ_MAX_ARENA;
 
-// Lives as long as the process: fuzzing makes thousands of allocators a second.
+// Lives as long as the process: a fuzzer makes thousands of allocators a second.
 unsigned char *buffer() {
   static unsigned char *const memory = [] {
     void *const p = std::aligned_alloc(RF_FUZZ_MAX_ARENA, kBufferSize);
@@ -119,7 +119,7 @@ namespace {
 constexpr unsigned char kForbidden = 0xA5;
 
 const unsigned char *first_changed(const unsigned char *from, const unsigned char *to) {
-  // All are alike where the first is right and each equals the one before it: one memcmp for the common case.
+  // All bytes are equal where the first is right and each equals the one before it: one memcmp in the common case.
   size_t const size = static_cast<size_t>(to - from);
   if (size == 0 || (*from == kForbidden && memcmp(from, from + 1, size - 1) == 0)) {
     return nullptr;

@@ -1,6 +1,6 @@
-// The memory that the allocators under test are given: up to four regions in one large buffer, at addresses that are the
-// same, up to a multiple of 1 MiB, in every run. Everything outside the regions is forbidden ground: under AddressSanitizer
-// it is poisoned, else it is filled and compared.
+// The memory for allocators under test: up to four regions in one large buffer, at addresses that are the same, up to a
+// multiple of 1 MiB, in every run. The bytes outside of the regions are off limits: AddressSanitizer poisons them,
+// other builds fill and compare them.
 #ifndef RINGFENCE_FUZZ_MEMORY_H
 #define RINGFENCE_FUZZ_MEMORY_H
 
@@ -37,13 +37,13 @@ public:
   Memory(const Memory &) = delete;
   Memory &operator=(const Memory &) = delete;
 
-  // Puts one more region of `size` bytes after those there are, `gap` bytes (up to kMaxGap) behind the last. Closed at
-  // first. At most kMaxRegions, of RF_FUZZ_MAX_ARENA bytes.
+  // Adds a closed region of `size` bytes, `gap` bytes (up to kMaxGap) behind the last one. At most kMaxRegions, each of
+  // at most RF_FUZZ_MAX_ARENA bytes.
   void add(size_t size, size_t gap);
 
   const std::vector<Region> &regions() const { return regions_; }
 
-  // Gives the region to the allocator, each byte set to `dirt`, and takes it away again.
+  // Lends the region to the allocator, each byte set to `dirt`, and takes it back.
   void open(size_t index, unsigned char dirt);
   void close(size_t index);
 
@@ -56,11 +56,11 @@ public:
   // The first byte outside the open regions that was written to; nullptr: none.
   const unsigned char *damage() const;
 
-  // Where the regions' addresses are counted from, for messages.
+  // The start of offsets in messages.
   const unsigned char *base() const;
 
 private:
-  size_t extent() const; // of what is used of the buffer, fences included
+  size_t extent() const; // of the used part of the buffer, fences included
   void protect() const;
 
   std::vector<Region> regions_;

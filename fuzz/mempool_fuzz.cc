@@ -1,5 +1,5 @@
-// mempool: pools of any geometry over a buffer or created from a heap, taken to the last block, with bad frees, damaged
-// headers, timeouts and threads that wait. The first byte of the input chooses between this and &pool.base as
+// mempool: pools of any geometry, over a buffer or created from a heap, used to the last block, with bad frees, damaged
+// headers, timeouts and waiting threads. The first byte of the input chooses between this and &pool.base as
 // rf_allocator.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/mempool.h>
@@ -57,7 +57,7 @@ private:
 
   static constexpr size_t kMemory = 64 * 1024;
 
-  // From a heap that has just one block, of all the memory.
+  // From a heap with a single block, which is all the memory.
   void create(size_t num_blocks) {
     RF_HOLDS(rf_mempool_init(&heap_, memory_.get(), kMemory, kMemory - 4096, 256) == RF_OK);
     RF_HOLDS(rf_mempool_create(&heap_.base, num_blocks, block_size_, align_, &pool_) == RF_OK);
@@ -101,7 +101,7 @@ private:
     allocations_++;
   }
 
-  // A whole block, or part of one by way of rf_alloc.
+  // A whole block, or by rf_alloc a part of one.
   void take() {
     if (in_.u8() % 2 == 0) {
       void *block = &block;
@@ -157,7 +157,7 @@ private:
     RF_HOLDS(faults_.take() == 1);
   }
 
-  // A byte of a header is changed: check tells, and whatever is called returns. Restored, all is well.
+  // Changes a byte of a header: check reports it, every call returns, and once it is restored all is well.
   void damage() {
     rf_mempool const pool = *pool_;
     std::vector<unsigned char> const memory(pool.start, pool.start + pool.num_blocks * pool.stride - pad());
@@ -179,10 +179,10 @@ private:
     std::copy(memory.begin(), memory.end(), pool.start);
   }
 
-  // What the last block does not have of its stride.
+  // The bytes of its stride that the last block lacks.
   size_t pad() const { return pool_->stride - block_size_ - sizeof(uintptr_t); }
 
-  // A block whose header is another's, as after a copy that went too far, is not taken back.
+  // Refuses a block with the header of another, as after a copy that went too far.
   void copied_header() {
     if (live_.size() < 2) {
       return;
@@ -196,7 +196,7 @@ private:
     std::memcpy(to, &good, sizeof good);
   }
 
-  // What takes time happens at most once per input.
+  // Slow parts run at most once per input.
   void wait() {
     if (!full() || waited_) {
       return;
@@ -218,11 +218,11 @@ private:
     failures_++;
   }
 
-  // Starts threads that wait with these priorities, each when the one before is waiting. Each gives its block to the
+  // Starts threads that wait with these priorities, one after the other. Each hands its block to the
   // next.
   struct Waiters {
     std::vector<std::thread> threads;
-    std::vector<size_t> served; // by the holder of the one block that goes round
+    std::vector<size_t> served; // by the holder of the only block
   };
   void start(Waiters &waiters, const std::vector<int> &priorities, rf_status expected) {
     for (size_t i = 0; i < priorities.size(); i++) {
@@ -242,7 +242,7 @@ private:
     }
   }
 
-  // A block given back goes to each waiter in turn, in the order of priority, then of arrival.
+  // A freed block goes to each waiter in turn, by priority, then by arrival.
   void hand_over() {
     if (live_.empty()) {
       return;
@@ -344,7 +344,7 @@ private:
   FaultCount faults_;
 };
 
-// ---- &pool.base: the interpreter that serves every rf_allocator ----
+// ---- &pool.base, by the interpreter ----
 
 constexpr size_t kBlock = 248;
 rf_mempool the_pool;

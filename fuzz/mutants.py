@@ -3,14 +3,14 @@
 
     ./bazelw run //fuzz:mutants                     all of fuzz/mutants/*.txt, by the stored corpora, else by fuzzing
     ./bazelw run //fuzz:mutants -- simple guard     only those
-    ./bazelw run //fuzz:mutants -- --seconds=30     fuzz so long for what the corpus does not find (needs clang)
-    ./bazelw run //fuzz:mutants -- --keep           and put inputs that fuzzing found into the stored corpus
+    ./bazelw run //fuzz:mutants -- --seconds=30     time of fuzzing for mutants that the corpus misses (needs clang)
+    ./bazelw run //fuzz:mutants -- --keep           and add inputs that fuzzing found to the seed file, with a name
 
-Works on copies, with the host's compiler; nothing in the source tree changes. The exit status is 0 if every mutant was
-found. A mutant that no longer applies to its source is an error, too: it has to follow the source.
+Works on copies, with the host's compiler; the sources do not change. The exit status is 0 if every mutant was found. A
+mutant that no longer applies to its source is an error, too, until it is brought up to date.
 
-A file of mutants starts with what to build, then describes each mutant by the lines that it takes out and puts in
-(compared without indentation; they must be there exactly once, or once after the line given as `after`):
+The head of a file of mutants names the harness and the sources. Each mutant lists the lines that it removes and adds,
+compared without indentation. The removed lines must occur exactly once, or after the line given as `after`:
 
     harness: simple_fuzz.cc
     sources: lib/heaps/simple.c
@@ -42,9 +42,9 @@ CORE = ["lib/core/*.c", "lib/port/posix.c"]
 INCLUDES = ["lib/include", "checkers/include", "."]
 # What the build makes for the command; that it is empty changes nothing here.
 GENERATED = {
-    "tools/ringfence/version.h": '#define RF_VERSION "0"\n',
-    "tools/ringfence/page/script.inc": '""\n',
-    "tools/ringfence/page/style.inc": '""\n',
+    "tools/ringfence/base/version.h": '#define RF_VERSION "0"\n',
+    "tools/ringfence/render/page/script.inc": '""\n',
+    "tools/ringfence/render/page/style.inc": '""\n',
 }
 C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
 CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
@@ -56,7 +56,7 @@ REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
 
 
 class Trouble(Exception):
-    """What stops the whole run: a mutant that does not apply, a compiler that is missing."""
+    """Stops the whole run: a mutant that does not apply, a missing compiler."""
 
 
 class Mutant:
@@ -83,7 +83,8 @@ class Mutant:
         length = len(self.out)
         places = [i for i in range(start, len(lines) - length + 1) if stripped[i : i + length] == self.out]
         if not places or (self.after is None and len(places) > 1):
-            raise Trouble(f"{self.name}: {self.file} has these lines {len(places)} times, not once:\n  " + "\n  ".join(self.out))
+            text = "\n  ".join(self.out)
+            raise Trouble(f"{self.name}: {self.file} has these lines {len(places)} times, not once:\n  {text}")
         at = places[0]
         return "\n".join(lines[:at] + self.put_in + lines[at + length :])
 
@@ -125,7 +126,7 @@ class Suite:
         elif mutant and line[:1] == "+":
             mutant.put_in.append(line[1:].strip())
         else:
-            raise Trouble(f"{where}: what is '{line}'?")
+            raise Trouble(f"{where}: unknown line '{line}'")
 
     def sources(self):
         """C files that the harness is linked with, relative to the root."""
@@ -185,7 +186,7 @@ class Build:
         return result
 
     def plant(self, suite, mutant):
-        """A root with the mutant's folder only, in which the bug is planted; private headers are found beside sources."""
+        """A root with the mutant's folder only, where the bug is planted; sources find private headers beside them."""
         root = os.path.join(self.folder, f"mutant_{suite.name}_{mutant.name}")
         folder = os.path.dirname(mutant.file)
         os.makedirs(os.path.join(root, folder))
@@ -223,7 +224,7 @@ def build_program(build, suite, mutant=None):
 
 
 def last_words(output):
-    """The line of a failed run that says what was found."""
+    """The line of a failed run that names the violation."""
     lines = [line.strip() for line in output.splitlines()]
     for i, line in enumerate(lines):
         if line.startswith("fuzz: ") and "operation" in line and i + 1 < len(lines):
@@ -234,7 +235,7 @@ def last_words(output):
 
 
 def run(command, timeout):
-    """What was found, or None."""
+    """The violation, or None."""
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False, errors="replace"
@@ -249,7 +250,7 @@ def replay(build, suite, mutant=None):
 
 
 def try_mutant(build, suite, mutant):
-    """What the corpus found, or None; the trouble, where the mutant cannot be made."""
+    """The violation that the corpus found, or None; the trouble, where the mutant cannot be made."""
     try:
         return replay(build, suite, mutant)
     except Trouble as trouble:
@@ -270,7 +271,7 @@ def fuzz(build, suite, mutant, seconds, keep):
 
 
 def prepare(build, suite):
-    """Objects that all mutants share, made before they are compiled side by side; the unchanged program must be silent."""
+    """Makes objects that all mutants share before they compile in parallel; the unchanged program must be silent."""
     if not os.path.isfile(suite.corpus()):
         raise Trouble(f"{suite.name}: there is no corpus at {suite.corpus()}")
     found = replay(build, suite)
@@ -279,7 +280,7 @@ def prepare(build, suite):
 
 
 def count_stale(suite, mutants):
-    """How many of these, which are not tried, no longer apply; says which."""
+    """Number of untried mutants that no longer apply; prints them."""
     count = 0
     for mutant in mutants:
         try:
@@ -294,8 +295,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Plants bugs and demands that the fuzzers find them.")
     parser.add_argument("suites", nargs="*", help="names of files in fuzz/mutants; all unless given")
     parser.add_argument("--quick", action="store_true", help="only mutants marked quick, by the corpus alone")
-    parser.add_argument("--seconds", type=int, default=20, help="of fuzzing for what the corpus does not find; 0: none")
-    parser.add_argument("--keep", action="store_true", help="put inputs that fuzzing found into the stored corpus")
+    parser.add_argument("--seconds", type=int, default=20, help="fuzz that long where the corpus misses; 0: not at all")
+    parser.add_argument("--keep", action="store_true", help="add inputs that fuzzing found to the seed file")
     parser.add_argument("--list", action="store_true", help="only name the mutants")
     return parser.parse_args()
 
@@ -342,7 +343,8 @@ def main():
                     how = "fuzzing"
                     found = fuzz(build_for(suite, for_fuzzing=True), suite, mutant, arguments.seconds, arguments.keep)
                 missed += not found
-                print(f"{suite.name:8} {mutant.name:32} {how + ': ' + found if found else 'NOT FOUND: ' + mutant.what}", flush=True)
+                result = f"{how}: {found}" if found else f"NOT FOUND: {mutant.what}"
+                print(f"{suite.name:8} {mutant.name:32} {result}", flush=True)
     if not arguments.list:
         print(f"{missed} not found, or not to be made" if missed else "all found")
     return 1 if missed else 0

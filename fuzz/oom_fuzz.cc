@@ -1,6 +1,7 @@
-// oom: over simple or tlsf, as the first byte of the input says, behind an allocator that fails for no reason now and then. As
-// one of the callbacks always grants another try, the program must not notice. The callbacks come, go and refuse as the input
-// says, and each is held against what the decorator promises it. One program in four ends with requests from within.
+// oom: over simple or tlsf, as the first byte of the input chooses, behind an allocator that sometimes fails without
+// reason. One callback always grants another try, so the program must not notice. Callbacks are added and removed, and
+// refuse, as the input says; each is checked against the promises of the decorator. One program in four ends with
+// requests from callbacks.
 #include <ringfence/fuzz/interpreter.h>
 #include <ringfence/oom.h>
 #include <ringfence/simple.h>
@@ -24,12 +25,12 @@ void demand(bool promise) {
   }
 }
 
-// ---- An allocator that fails when it is told to ----
+// ---- An allocator that fails on demand ----
 
 struct Stingy {
   rf_allocator base;
   rf_allocator *inner;
-  unsigned refusals; // so many requests fail from now on
+  unsigned refusals; // the number of next requests that fail
 };
 
 Stingy stingy;
@@ -45,7 +46,7 @@ void *stingy_alloc(rf_allocator *, size_t size, size_t align, const rf_site *sit
   return refuses() ? nullptr : rf_alloc_at(stingy.inner, size, align, site);
 }
 
-// What has no usable bytes is tried once only: it is not refused.
+// The decorator tries a request without usable bytes once only, so it is not refused.
 void *stingy_realloc(rf_allocator *, void *ptr, size_t size, size_t align, const rf_site *site) {
   return rf_usable_size(stingy.inner, ptr) != 0 && refuses() ? nullptr
                                                              : rf_realloc_at(stingy.inner, ptr, size, align, site);
@@ -70,7 +71,7 @@ rf_allocator *make_stingy(rf_allocator *inner) {
   return &stingy.base;
 }
 
-// ---- Callbacks, and what they are promised ----
+// ---- Callbacks, and the promises to them ----
 
 struct Callback {
   rf_oom_callback registration;
@@ -78,7 +79,7 @@ struct Callback {
 };
 
 Callback callbacks[kCallbacks];
-Reader *script;        // what they do
+Reader *script;        // their actions
 unsigned last_attempt; // of the request that is in its callbacks
 size_t last_needed;
 size_t sessions; // requests that went to their callbacks so far, in this life of the decorator
@@ -99,7 +100,7 @@ void change_registrations() {
   }
 }
 
-// The first: begins each round, and grants.
+// The first callback: begins each round, and grants.
 bool grant(void *, unsigned attempt, size_t needed) {
   demand(attempt == 1 || (attempt == last_attempt + 1 && needed == last_needed));
   demand(attempt <= kAttempts);
@@ -157,7 +158,7 @@ static_assert(RF_OOM_ATTEMPTS == kAttempts, "the default is what is expected");
 
 // ---- A program ----
 
-// Each request that went to its callbacks was counted, as what became of it.
+// Each request that went to its callbacks was counted, by its result.
 void account() {
   rf_oom_stats stats;
   rf_oom_stats_get(&oom, &stats);
@@ -169,7 +170,7 @@ struct Within {
   size_t refused;
 };
 
-// Asks for memory that there is not, and for some that there may be.
+// Requests memory, some of which cannot be there.
 bool ask_within(void *context, unsigned, size_t) {
   auto *const within = static_cast<Within *>(context);
   within->calls++;
@@ -179,7 +180,7 @@ bool ask_within(void *context, unsigned, size_t) {
   return false;
 }
 
-// A callback that fails itself is answered at once: no callback runs for it.
+// A request from a callback fails at once: no callback runs for it.
 void ask_from_within() {
   Within within = {0, 0};
   rf_oom_callback asking;
@@ -191,7 +192,7 @@ void ask_from_within() {
   demand(rf_alloc(&oom.base, RF_SIZE_LIMIT - 64) == nullptr);
   rf_stats_get(&oom.base, &after);
   demand(within.calls == kAttempts && within.refused == kAttempts && sessions == sessions_before + 1);
-  demand(after.failures >= before.failures + 1 + kAttempts); // more where the one byte was not there either
+  demand(after.failures >= before.failures + 1 + kAttempts); // more where a single byte was not available either
   demand(rf_oom_remove(&oom, &asking) == RF_OK);
 }
 
@@ -225,7 +226,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace ringfence::fuzz;
   Reader input(data, size);
   size_t const choice = input.u8();
-  size_t const scripted = size / 4; // the last quarter is what callbacks and failures do
+  size_t const scripted = size / 4; // the last quarter is for callbacks and failures
   Reader acts(data + size - scripted, scripted);
   script = &acts;
   bool const on_simple = choice % 2 == 0;

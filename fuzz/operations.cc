@@ -1,5 +1,5 @@
-// The operations of the interpreter: each chooses its arguments by the input, makes the call, and hands the result over to
-// be judged.
+// The operations of the interpreter: each takes its arguments from the input, makes the call, and hands the result to
+// the judging functions.
 #include <ringfence/fuzz/interpreter.h>
 
 #include <ringfence/fuzz/bad_pointer.h>
@@ -65,7 +65,7 @@ Interpreter::Operation Interpreter::choose_operation() {
 
 // ---- Arguments ----
 
-// Sizes that matter are few: small ones, the exact amount that is free, a byte more or less, as much as a neighbour.
+// Interesting sizes: small ones, the exact free amount, a byte more or less, the size of a neighbour.
 size_t Interpreter::choose_size() {
   const rf_stats &stats = shadow_.state().stats;
   size_t const kind = reader_.u8() % 8;
@@ -99,7 +99,7 @@ size_t Interpreter::choose_bad_size() {
   return bad[choice % std::size(bad)];
 }
 
-// ---- What a correct program does ----
+// ---- Correct operations ----
 
 void Interpreter::op_alloc() {
   if (shadow_.count() >= kMaxLive) {
@@ -133,7 +133,7 @@ void Interpreter::op_calloc() {
   judge_allocation(rf_calloc(allocator_, count, size), count * size, target_.default_align, true);
 }
 
-// Well-formed, but more than any memory holds. The C library of a 32-bit process might have it.
+// Well-formed, but more than any memory holds, except that of the C library in a 32-bit process.
 void Interpreter::op_alloc_hopeless() {
   if (!target_.in_arena && sizeof(size_t) < 8) {
     return;
@@ -362,7 +362,7 @@ void Interpreter::op_free_all() {
   }
 }
 
-// Ends the allocator, with blocks live where it loses nothing by that, and makes it anew over the same dirty memory.
+// Ends the allocator, with live blocks where that loses nothing, and makes it anew over the same dirty memory.
 void Interpreter::op_restart() {
   bool const may_leave = target_.in_arena && conduct_ == Conduct::kAny;
   if ((may_leave || free_all()) && end_allocator()) {
@@ -422,7 +422,7 @@ void Interpreter::op_malformed_resize() {
   judge_rejection(rf_resize(allocator_, block.ptr, size) == RF_ERR_INVALID);
 }
 
-// A region that the heap has already, one that it never had: not an empty one, which lies where the next one does.
+// A region that the heap has already, or never had; not an empty one, which lies where the next one does.
 void Interpreter::op_malformed_region() {
   size_t const index = reader_.below(memory_.regions().size());
   const Memory::Region &region = memory_.regions()[index];
@@ -465,7 +465,7 @@ void Interpreter::op_use_ended() {
 
 // ---- Damage ----
 
-// True where the request was served: the heap is not as it was.
+// True where the request succeeded: the heap has changed.
 bool Interpreter::serves(size_t verb, void *ptr) {
   switch (verb) {
   case 0:
@@ -482,7 +482,7 @@ bool Interpreter::serves(size_t verb, void *ptr) {
   }
 }
 
-// A byte that the allocator keeps for itself, or does not use; nullptr where there is none at the place chosen.
+// A byte that the allocator keeps for itself or does not use; nullptr where the chosen place has none.
 unsigned char *Interpreter::choose_damage() {
   const Memory::Region &region = memory_.regions()[reader_.below(memory_.regions().size())];
   size_t const place = reader_.u16() | static_cast<size_t>(reader_.u8()) << 16;
@@ -499,8 +499,8 @@ unsigned char *Interpreter::choose_damage() {
   return at;
 }
 
-// A stray write: the check may see it or not, but survives it. So does every operation where the target says so; what it
-// does not refuse may have made more of the damage, which ends this heap.
+// A stray write: check survives it, whether it sees it or not. Every operation survives it where the target says so;
+// one that is not refused may have spread the damage, which ends this heap.
 void Interpreter::op_damage() {
   unsigned char *const at = target_.in_arena ? choose_damage() : nullptr;
   auto const mask = static_cast<unsigned char>(reader_.u8() | 1U);
@@ -576,7 +576,7 @@ void Interpreter::op_bad_realloc() {
   }
   size_t const size = choose_size(); // 0, too
   verdict_.begin("rf_realloc(a, %s, %zu)", bad->text.c_str(), size);
-  last_fault_ = RF_ERR_BAD_POINTER; // where the target reports otherwise, there is no status to see
+  last_fault_ = RF_ERR_BAD_POINTER; // reported elsewhere, where no status is visible
   if (rf_realloc(allocator_, bad->ptr, size) != nullptr) {
     verdict_.fail("refusal", "a realloc of %p, a bad pointer, was obeyed", bad->ptr);
     return;
@@ -600,7 +600,7 @@ void Interpreter::op_bad_resize() {
   judge_refusal(*bad, status);
 }
 
-// A question about a bad pointer is no misuse: it is answered, and not reported.
+// A query about a bad pointer is no misuse: it is answered, and not reported.
 void Interpreter::op_bad_query() {
   auto const bad = choose_bad_pointer(reader_, target_, shadow_, memory_);
   if (!bad) {

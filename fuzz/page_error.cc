@@ -20,12 +20,12 @@ size_t page_size() {
   return size;
 }
 
-// How far from a block a touch is surely that block's: neighbours are eight pages away, or one on 32 bit.
+// Within this distance an access surely belongs to this block: neighbours are eight pages away, one on 32 bit.
 size_t reach() {
   return sizeof(void *) == 8 ? 3 * page_size() : page_size() / 4;
 }
 
-// The processor says which it was on x86 only.
+// Only x86 says whether the access was a write.
 rf_access access_at_fault(bool write) {
 #if defined(__x86_64__) || defined(__i386__)
   return write ? RF_ACCESS_WRITE : RF_ACCESS_READ;
@@ -49,7 +49,7 @@ const Block *PageError::fresh_victim(Interpreter &program) {
   return program.adopt(rf_alloc_at(paged_.allocator, fresh_size_, align, &kSite), fresh_size_, align, false);
 }
 
-// A block that the program has, or a new one.
+// A live block of the program, or a new one.
 bool PageError::choose_victim(Interpreter &program) {
   size_t const count = program.shadow().count();
   bool const has = count != 0 && victim_choice_ % 4 != 0;
@@ -65,7 +65,7 @@ bool PageError::choose_victim(Interpreter &program) {
   return true;
 }
 
-// The pages that may be touched; none for a block of no bytes.
+// The accessible pages; none for a block of no bytes.
 uintptr_t PageError::open_start() const {
   return number(victim_.ptr) & ~(page_size() - 1);
 }
@@ -101,7 +101,7 @@ PageError::Deed PageError::act() {
   return (this->*kind().act)();
 }
 
-// Reads or writes a byte that is no part of the block. Where the page is open only a write leaves a trace.
+// Reads or writes a byte outside of the block. Where the page is open, only a write leaves a trace.
 PageError::Deed PageError::touch(unsigned char *at, bool is_open, rf_bug bug) {
   bool const write = verb_ % 2 == 0;
   volatile unsigned char *const byte = at;
@@ -128,7 +128,7 @@ PageError::Deed PageError::touch(unsigned char *at, bool is_open, rf_bug bug) {
   return deed;
 }
 
-// From a block's edge: at it, at either side of where the page is closed, or anywhere.
+// Relative to an edge of the block: at it, at either side of the first closed page, or anywhere.
 size_t PageError::choose_distance(size_t slack) const {
   switch (trigger_ / 3 % 6) {
   case 0:
@@ -198,7 +198,7 @@ PageError::Deed PageError::misuse(rf_bug bug, const void *ptr) const {
   return deed;
 }
 
-// One way or another.
+// Hands the pointer to free, realloc or resize.
 void PageError::hand_in(void *ptr) {
   if (verb_ % 3 == 0) {
     rf_free(paged_.allocator, ptr);
@@ -241,7 +241,7 @@ PageError::Deed PageError::beside_free() {
 PageError::Deed PageError::foreign_free() {
   alignas(RF_ALIGN_DEFAULT) static unsigned char object[512];
   unsigned char *const ptr = object + 128 + where_ % 256;
-  if (verb_ % 2 == 0) { // not every heap below has a resize that could refuse it
+  if (verb_ % 2 == 0) { // some inner heaps have no resize
     rf_free(paged_.allocator, ptr);
   } else {
     (void)rf_realloc(paged_.allocator, ptr, trigger_);
@@ -252,7 +252,7 @@ PageError::Deed PageError::foreign_free() {
   return deed;
 }
 
-// Everything else is freed.
+// Frees all other blocks.
 PageError::Deed PageError::leak() {
   if (!paged_.finds_leaks) {
     return {};
@@ -412,7 +412,7 @@ void commit_one_error(const Paged &paged, const rf_fuzz_target &target, Reader &
 
 } // namespace ringfence::fuzz
 
-// Faults are the checker's to judge; large requests of std are answered with NULL.
+// The checker judges faults; std answers large requests with NULL.
 extern "C" const char *__asan_default_options() {
   return "allocator_may_return_null=1:handle_segv=0:handle_sigbus=0";
 }

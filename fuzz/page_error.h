@@ -1,5 +1,5 @@
-// One error in a program that is otherwise correct, committed on blocks that lie on pages of their own, and the finding that
-// must come of it: for the harnesses of page and of sample.
+// One error in an otherwise correct program, committed on blocks with pages of their own, and the finding that must
+// follow; for the harnesses of page and of sample.
 #ifndef RINGFENCE_FUZZ_PAGE_ERROR_H
 #define RINGFENCE_FUZZ_PAGE_ERROR_H
 
@@ -13,7 +13,7 @@
 
 namespace ringfence::fuzz {
 
-// The checker, as far as it matters here.
+// The checker, as seen by the errors.
 struct Paged {
   const char *mode;
   rf_allocator *allocator;
@@ -27,15 +27,15 @@ struct Paged {
 
 class PageError {
 public:
-  // Takes what error it is, and where, from the input.
+  // Takes the error and its place from the input.
   PageError(const Paged &paged, Reader &reader);
 
-  // Commits it on the program that has run so far, silently; sees to it that it is noticed; ends the program as a correct
-  // one. The interpreter's verdict says what was wrong with the findings.
+  // Commits the error silently on the program that has run so far, makes the checker notice, and ends the program
+  // correctly. The interpreter's verdict holds what is wrong with the findings.
   void commit(Interpreter &program);
 
 private:
-  // What must be reported.
+  // The expected report.
   struct Expected {
     rf_bug bug;
     rf_access access;
@@ -104,8 +104,8 @@ private:
   bool victim_is_fresh_ = false;
 };
 
-// Runs a correct program, some way, then commits an error on it, and aborts unless it was found as it should be. All of it
-// comes from the input.
+// Runs a correct program for a number of steps, commits an error on it, and aborts unless exactly that is found. The
+// input decides everything.
 void commit_one_error(const Paged &paged, const rf_fuzz_target &target, Reader &reader);
 
 } // namespace ringfence::fuzz

@@ -1,6 +1,6 @@
-// page: over several heaps, with options that the input chooses. Either any program at all, whose misuse must be reported
-// once and change nothing; or a correct program, silent, that commits exactly one error: then exactly that finding must come, at
-// the instruction where the page is closed, else when the slack is looked at.
+// page: over several heaps, with options from the input. Either any program, whose misuse must be reported once and
+// change nothing; or a correct program, which must be silent until it commits exactly one error: exactly that finding
+// must follow, at the instruction where the page is closed, otherwise when the slack is inspected.
 #include "page_error.h"
 #include "page_inner.h"
 
@@ -23,7 +23,7 @@ rf_allocator *init(void *context, void *arena, size_t size) {
 }
 
 bool has(const Harness &harness, const void *ptr) {
-  // What is under guard has its header before it, in the inner allocator's memory.
+  // Blocks below the guard have a header before them, in the inner allocator's memory.
   return !rf_owns(harness.page.inner, ptr) || harness.inner.kind == PageInner::kStd;
 }
 

@@ -1,4 +1,4 @@
-// What page and sample wrap in their harnesses: heaps of all kinds of abilities.
+// Heaps of various abilities, which page and sample wrap in their harnesses.
 #ifndef RINGFENCE_FUZZ_PAGE_INNER_H
 #define RINGFENCE_FUZZ_PAGE_INNER_H
 
@@ -27,15 +27,15 @@ public:
     }
   }
 
-  // What is promised of a checker that puts this one's blocks on pages.
+  // The promises of a checker that puts this heap's blocks on pages.
   void describe(rf_fuzz_target &t) const {
     t.in_arena = false;
     t.reports_rejects = true;
     t.shrinks_in_place = false; // blocks move on purpose
-    t.walk_adds_up = false;     // the walk does not speak of free memory, or not in its own terms
+    t.walk_adds_up = false;     // the walk has no free memory, or that of the inner heap
     if (kind == kStd) {
       t.accounts_capacity = false;
-      t.largest_is_bound = false; // it does not know
+      t.largest_is_bound = false; // unknown
       t.coalesces = false;
       t.max_request = 1 << 16;
       t.refuses &= ~static_cast<unsigned>(RF_FUZZ_IN_ARENA);

@@ -1,5 +1,5 @@
-// pool: over simple or tlsf, its classes, their numbers and where their memory comes from as the first bytes of the input say. Then
-// what the pool counts: each class against its own blocks, and the advice that it prints.
+// pool: over simple or tlsf; the first bytes of the input choose the heap, the classes, their counts and the source of
+// their memory. Then the statistics: each class against its own blocks, and the advice that pool prints.
 #include <ringfence/fuzz/interpreter.h>
 #include <ringfence/pool.h>
 #include <ringfence/simple.h>
@@ -29,7 +29,7 @@ void demand(bool promise) {
   }
 }
 
-// Up to eight classes, of sizes that grow, in memory of the pool's own or of the heap below.
+// Up to eight classes, of growing sizes, in memory of their own or of the heap below.
 void choose_options(Reader &input) {
   size_t const shape = input.u8();
   given = shape % 8 != 0;
@@ -75,16 +75,16 @@ rf_allocator *over_tlsf(void *, void *arena, size_t size) {
 rf_fuzz_target choose_target(bool on_simple) {
   rf_fuzz_target t =
       rf_fuzz_target_default(on_simple ? "pool over simple" : "pool over tlsf", on_simple ? over_simple : over_tlsf);
-  t.min_arena = RF_FUZZ_MAX_ARENA; // as much as the pools take must be there
+  t.min_arena = RF_FUZZ_MAX_ARENA; // enough for the pools
   t.in_arena = options.buffer == nullptr || !given;
-  t.shrinks_in_place = false; // what has become small moves into the pools
-  // A free pooled block counts as the largest also where it is aligned to less than the usual.
+  t.shrinks_in_place = false; // a block that has become small moves into the pools
+  // A free pooled block counts as the largest even where its alignment is below the default.
   t.serves_largest = false;
   t.walks_in_order = t.in_arena;
   return t;
 }
 
-// ---- What the pool counts ----
+// ---- Statistics ----
 
 struct Sums {
   size_t used[RF_POOL_CLASSES_MAX];
@@ -100,7 +100,7 @@ bool count_block(const rf_block *block, void *context) {
   return true;
 }
 
-// Demand cannot be told of by the blocks: it goes by what was asked for, wherever it went.
+// Blocks do not show the demand, which counts requests by size, wherever they were served.
 void account() {
   Sums sums = {};
   rf_pool_class_stats s;
@@ -130,7 +130,7 @@ void read_advice() {
   demand(!text.empty() && text.back() == '\n');
 }
 
-// Options that can never be.
+// Impossible options.
 void try_bad_options(Reader &input) {
   rf_pool_options bad = options;
   rf_pool_class bad_classes[RF_POOL_CLASSES_MAX + 1] = {{16, 1}, {32, 1},  {48, 1},  {64, 1}, {80, 1},
@@ -170,7 +170,7 @@ void try_bad_options(Reader &input) {
   demand(rf_pool_init(&other, &simple.base, &bad) == RF_ERR_INVALID);
 }
 
-// A free block is written to: check sees it, and no block is handed out twice. At the end nothing stays with the heap below.
+// Writes to a free block: check reports it, and no block is handed out twice. At the end the heap below is empty.
 void overwrite_a_free_block(Reader &input) {
   constexpr size_t kBlocks = 8;
   rf_pool_class const one = {32, kBlocks};

@@ -1,5 +1,5 @@
-// Turns the bytes of a fuzz input into numbers, front to back. Past the end everything is 0, so that every input is a
-// program and every prefix of one is, too: that is what lets a fuzzer cut, splice and shrink inputs freely.
+// Turns the bytes of a fuzz input into numbers, front to back. Past the end every number is 0: thus any input, and any
+// prefix of one, is a program, and a fuzzer may cut, splice and shrink inputs freely.
 #ifndef RINGFENCE_FUZZ_READER_H
 #define RINGFENCE_FUZZ_READER_H
 

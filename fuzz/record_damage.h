@@ -1,5 +1,5 @@
-// What the interpreter cannot reach: the record of a heap, which lies outside its arena, with one byte overwritten. Check and
-// every operation must end without touching anything else; what they answer is theirs.
+// Damage out of the interpreter's reach: to the record of a heap, which lies outside of its arena. Check and every
+// operation must end without touching other memory; any answer is right.
 #ifndef RINGFENCE_FUZZ_RECORD_DAMAGE_H
 #define RINGFENCE_FUZZ_RECORD_DAMAGE_H
 
@@ -11,8 +11,8 @@
 
 namespace ringfence::fuzz {
 
-// Uses the heap `a`, overwrites a byte of its record, `size` bytes at `record` of which those of the rf_allocator itself are left
-// alone, goes on using it, and ends it.
+// Uses the heap `a`, overwrites a byte of its record (`size` bytes at `record`, except those of the rf_allocator at its
+// start), uses it on, and ends it.
 inline void damage_record(rf_allocator *a, void *record, size_t size, Reader &reader) {
   rf_fault_handler_set([](const rf_fault *, void *) {}, nullptr);
   void *blocks[6];

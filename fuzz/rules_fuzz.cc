@@ -1,7 +1,7 @@
-// What people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm, each line or item is either
-// understood or named in a warning, what is not understood changes nothing, and what is written is read back as it was.
+// rules: files that people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm. Each line
+// or item is understood, or named in a warning and without effect. Written files are read back unchanged.
 #include "blocks_model.h"
-#include "tools/ringfence/baseline.h"
+#include "tools/ringfence/model/baseline.h"
 
 #include <array>
 #include <cstring>
@@ -28,7 +28,7 @@ size_t lines_in(const std::string &text) {
   return lines;
 }
 
-// Words that mean something to the reader, with any bytes between them.
+// Words with a meaning to the reader, and any bytes between them.
 template <size_t N> std::string a_text(Reader &in, const std::array<const char *, N> &words, bool zeroes) {
   std::string out;
   while (!in.empty()) {
@@ -47,7 +47,7 @@ template <size_t N> std::string a_text(Reader &in, const std::array<const char *
 
 // ---- Suppressions ----
 
-// A star stands for any characters: by trying each way.
+// A star matches any characters: the reference tries each length.
 bool matches(const char *pattern, const char *end, const char *name) {
   if (pattern == end) {
     return *name == '\0';
@@ -96,7 +96,7 @@ struct Rules {
   unsigned wrong;
 };
 
-// A finding at a place with this name is hidden by the first rule that fits, and that rule is in the list of those used.
+// The first matching rule hides a finding at a place of this name, and is listed as used.
 void check_use(Rules &rules, const std::string &name) {
   rf_site const site = {"", name.c_str(), 1};
   rf_finding f = {};
@@ -167,22 +167,22 @@ void read_baseline(Reader &in) {
   std::string text = in.u8() % 8 == 0 ? "" : kFirstLine;
   text += a_text(in, words, true);
   std::string const before = text;
-  rf_stash stash = {nullptr};
+  rf_bump_arena arena = {nullptr};
   rf_baseline b;
-  const char *const wrong = rf_baseline_parse(&b, &stash, "file", text.data(), text.size());
+  const char *const wrong = rf_baseline_parse(&b, &arena, "file", text.data(), text.size());
   RF_HOLDS(wrong == nullptr || std::strstr(wrong, "file") == wrong);
   RF_HOLDS(wrong == nullptr || std::strchr(wrong, '\n') == nullptr);
   if (wrong == nullptr) {
     RF_HOLDS(before.rfind(kFirstLine, 0) == 0);
     check_entries(b);
   }
-  rf_stash_free(&stash);
+  rf_bump_arena_free(&arena);
 }
 
-// Findings of a few functions with odd names; all are known to the baseline that is made of them, and no other one is.
+// Findings of a few functions with odd names; the baseline made of them knows all, and no other.
 void write_baseline(Reader &in) {
   static const std::array<const char *, 6> names = {"main", "a b", "new\nline", "0123456789abcdef 1 x", "#", ""};
-  rf_stash stash = {nullptr};
+  rf_bump_arena arena = {nullptr};
   std::array<rf_site, names.size()> sites{};
   std::vector<rf_record> records(in.below(12) + 1);
   std::vector<rf_record *> list;
@@ -192,25 +192,25 @@ void write_baseline(Reader &in) {
     sites[which] = {names[which], names[which], 7};
     record.finding.bug = static_cast<rf_bug>(in.below(RF_BUG_COUNT));
     record.finding.found.site = &sites[which];
-    record.fingerprint = rf_stash_print(&stash, "%016zx", which * 31 + record.finding.bug);
+    record.fingerprint = rf_bump_arena_print(&arena, "%016zx", which * 31 + record.finding.bug);
     list.push_back(&record);
   }
   std::string text;
   rf_sink const sink = {append, &text};
-  rf_baseline_put(&stash, list.data(), list.size(), &sink);
+  rf_baseline_put(&arena, list.data(), list.size(), &sink);
   rf_baseline b;
-  RF_HOLDS(rf_baseline_parse(&b, &stash, "file", text.data(), text.size()) == nullptr);
+  RF_HOLDS(rf_baseline_parse(&b, &arena, "file", text.data(), text.size()) == nullptr);
   check_entries(b);
-  RF_HOLDS(rf_baseline_gone(&b) == list.size());
+  RF_HOLDS(rf_baseline_unmet(&b) == list.size());
   size_t const fewer = in.below(list.size() + 1);
   RF_HOLDS(rf_baseline_apply(&b, list.data(), fewer) == fewer);
-  RF_HOLDS(rf_baseline_gone(&b) == list.size() - fewer);
+  RF_HOLDS(rf_baseline_unmet(&b) == list.size() - fewer);
   rf_record other = records[0];
   other.fingerprint = "ffffffffffffffff";
   other.known = false;
   std::array<rf_record *, 1> strange = {&other};
   RF_HOLDS(rf_baseline_apply(&b, strange.data(), 1) == 0 && !other.known);
-  rf_stash_free(&stash);
+  rf_bump_arena_free(&arena);
 }
 
 // ---- Options ----
@@ -295,7 +295,7 @@ void read_options(Reader &in) {
   }
 }
 
-// One key, and a value with anything in it: either a warning or the value.
+// One key with any value: either a warning follows, or the value is set.
 void read_quoted_path(Reader &in) {
   static const std::array<const char *, 6> words = {":", "=", "'", "/a b", "%p", "log"};
   std::string const path = a_text(in, words, false);

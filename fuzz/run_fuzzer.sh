@@ -8,8 +8,8 @@
 #
 # New inputs and findings are kept, outside of the source tree, in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz.
 #
-# Bazel's arguments: the test's label, dictionary or "", seeds.py, then in any order seed files, folders and files of the
-# stored corpus and more flags for the build, then "--" and the user's arguments.
+# Bazel's arguments: the test's label, dictionary or "", seeds.py; seed files, folders and files of the stored corpus,
+# and more flags for the build; "--" and the user's arguments.
 set -euo pipefail
 
 say() { printf 'fuzz: %s\n' "$*" >&2; }

@@ -1,6 +1,6 @@
-// sample: over several heaps, at rates that the input chooses. Either any program at all, whose misuse must be reported
-// once and change nothing; or a correct program, silent, that commits exactly one error on a block that is sampled: then exactly that
-// finding must come.
+// sample: over several heaps, at rates from the input. Either any program, whose misuse must be reported once and
+// change nothing; or a correct program, which must be silent until it commits exactly one error on a sampled block:
+// exactly that finding must follow.
 #include "page_error.h"
 #include "page_inner.h"
 
@@ -45,12 +45,12 @@ rf_fuzz_target target_for(Harness &harness) {
   t.context = &harness;
   t.reports = [](void *context) { return static_cast<Harness *>(context)->log.count(); };
   harness.inner.describe(t);
-  t.walks_in_order = false; // by the addresses of what stands for sampled blocks
+  t.walks_in_order = false; // sampled blocks come at the addresses of their companions
   t.align_slack = 64;
   if (harness.inner.kind == PageInner::kStd) {
     t.shrinks = false; // it has no resize
     t.walks_sizes = false;
-    t.refuses = RF_FUZZ_FOREIGN | RF_FUZZ_MISALIGNED | RF_FUZZ_INTERIOR | RF_FUZZ_REPEATED; // as it does itself
+    t.refuses = RF_FUZZ_FOREIGN | RF_FUZZ_MISALIGNED | RF_FUZZ_INTERIOR | RF_FUZZ_REPEATED; // as the inner heap
   }
   return t;
 }

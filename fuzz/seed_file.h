@@ -1,4 +1,5 @@
-// Inputs for the program that replays them: loose files, folders, and seed files, which fuzz/seeds.py writes and describes.
+// Inputs for the program that replays them: loose files, folders, and seed files, which fuzz/seeds.py writes and
+// describes.
 #ifndef RINGFENCE_FUZZ_SEED_FILE_H
 #define RINGFENCE_FUZZ_SEED_FILE_H
 
@@ -12,8 +13,8 @@ struct Input {
   std::string bytes;
 };
 
-// Appends the inputs that `argument` stands for: a folder, a loose file, FILE.seeds, FILE.seeds:LINE or FILE.seeds:NAME.
-// Returns an empty string, or why an input cannot be read.
+// Appends the inputs that `argument` stands for: a folder, a loose file, FILE.seeds, FILE.seeds:LINE or
+// FILE.seeds:NAME. Returns an empty string, or why an input cannot be read.
 std::string read_inputs(const std::string &argument, std::vector<Input> *inputs);
 
 } // namespace ringfence::fuzz

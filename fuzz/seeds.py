@@ -99,7 +99,7 @@ def parse_line(line, where):
     if data is None:
         raise SeedError(f"{where}: invalid base64")
     if space and (not NAME.fullmatch(name) or SHA1.fullmatch(name)):
-        raise SeedError(f"{where}: '{name}' is not a name: a letter or '_', then letters, digits, '_', '.', '-'; not a SHA-1")
+        raise SeedError(f"{where}: '{name}' is not a name: a letter, then letters, digits, '_', '.', '-'; no SHA-1")
     return name if space else None, data
 
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kMaxStale = 64;
 
-// Contents: each block holds a piece of one long random sequence, from an offset that its tag chooses, so that filling and
+// Contents: each block holds a piece of one long random sequence, from an offset that its tag chooses. Filling and
 // comparing are one memcpy and one memcmp, and no two blocks look alike.
 constexpr size_t kOffsets = 4096;
 constexpr size_t kMaxFilled = 2 * RF_FUZZ_MAX_ARENA;
@@ -51,7 +51,7 @@ uintptr_t address(const void *ptr) {
 Shadow::Shadow(const rf_fuzz_target &target, const Memory &memory, Verdict &verdict)
     : target_(target), memory_(memory), verdict_(verdict) {}
 
-// ---- What operations did ----
+// ---- Results of operations ----
 
 bool Shadow::allocated(void *ptr, size_t size, size_t align, bool fill, bool zeroed) {
   Block block = {next_id_, static_cast<unsigned char *>(ptr), size, 0, 0};
@@ -78,7 +78,7 @@ bool Shadow::resized(Block &block, void *ptr, size_t size, size_t align) {
   now.ptr = static_cast<unsigned char *>(ptr);
   now.size = size;
   by_address_.erase(address(block.ptr));
-  if (!place(now, align) || !holds(now, std::min({block.filled, block.size, size}))) {
+  if (!place(now, align) || !holds(now, std::min(block.filled, size))) {
     return false;
   }
   if (ptr != block.ptr) {
@@ -127,7 +127,7 @@ void Shadow::write(Block &block, size_t length) {
   }
 }
 
-// A new place for a block: aligned, in memory that the allocator was given, apart from every other block.
+// A block's place is right: aligned, in memory that the allocator was given, apart from every other block.
 bool Shadow::place(const Block &block, size_t align) const {
   if (!rf_is_aligned(block.ptr, align)) {
     return verdict_.fail("alignment", "p%u = %p is not a multiple of %zu", block.id, block.ptr, align);
@@ -284,7 +284,7 @@ bool Shadow::verify_walk_order() const {
   return true;
 }
 
-// The used blocks are the live ones, all of them; free blocks touch none.
+// The used blocks are exactly the live ones; free blocks touch none.
 bool Shadow::verify_walk_blocks() const {
   if (!target_.walks_sizes) {
     return true;
@@ -312,7 +312,7 @@ bool Shadow::verify_walk_blocks() const {
          verdict_.fail("walk", "the walk shows %zu used blocks, but there are %zu", used, live_.size());
 }
 
-// Blocks and what lies between them cover the arena: no byte is lost, none is counted twice.
+// Blocks and the bytes between them cover the arena: no byte is lost or counted twice.
 bool Shadow::verify_walk_sums() {
   if (!target_.walk_adds_up) {
     return true;
@@ -334,7 +334,7 @@ bool Shadow::verify_walk_sums() {
     return verdict_.fail("walk", "free blocks of the walk have %zu bytes, but free_bytes is %zu", free_bytes,
                          s.free_bytes);
   }
-  // Of several, which one a request would get is the allocator's choice.
+  // Which of several free blocks serves a request is the choice of the allocator.
   bool const nameless = target_.names_run_out && s.largest_free == 0;
   bool const exact = target_.serves_largest && target_.largest_is_bound && free_blocks == 1 && !nameless;
   if (largest < s.largest_free || (exact && largest != s.largest_free)) {
@@ -381,7 +381,7 @@ bool Shadow::verify_same_memory(const State &before, const char *rule, const cha
   return same || verdict_.fail(rule, "%s, the walk shows other blocks than before", when);
 }
 
-// ---- For those who choose operations ----
+// ---- For choosing operations ----
 
 Block &Shadow::nth(size_t index) {
   return std::next(live_.begin(), static_cast<ptrdiff_t>(index))->second;

@@ -1,7 +1,7 @@
-// The shadow model: what an allocator must look like from outside, kept beside it and compared after every operation.
+// The shadow model: the expected state of an allocator, as seen from outside, compared with it after every operation.
 //
-// The model knows each live block, its size, alignment and contents, and what the statistics must say. It never looks at an
-// allocator's insides: the same model serves every allocator.
+// The model knows each live block, its size, alignment and contents, and the expected statistics. It knows no
+// allocator's internals, so one model serves every allocator.
 #ifndef RINGFENCE_FUZZ_SHADOW_H
 #define RINGFENCE_FUZZ_SHADOW_H
 
@@ -21,11 +21,11 @@ struct Block {
   unsigned id; // p1, p2, … in messages
   unsigned char *ptr;
   size_t size;   // as requested
-  size_t filled; // the first so many bytes hold the pattern of `tag`
+  size_t filled; // this many bytes at the start hold the pattern of `tag`
   unsigned tag;
 };
 
-// What an allocator says of itself at one moment.
+// The answers of an allocator to queries at one moment.
 struct State {
   rf_stats stats = {};
   bool walkable = false;
@@ -36,11 +36,12 @@ class Shadow {
 public:
   Shadow(const rf_fuzz_target &target, const Memory &memory, Verdict &verdict);
 
-  // -- What operations did. Each is false, and the verdict has it, where the result itself is wrong already. --
+  // -- Results of operations. False where the result itself is wrong; the verdict has the violation. --
 
-  // `ptr` was returned for a new block; fill: its contents are written at once. zeroed: it must hold zeroes.
+  // `ptr` was returned for a new block. fill: write its contents at once. zeroed: it must hold zeroes.
   bool allocated(void *ptr, size_t size, size_t align, bool fill, bool zeroed);
-  // `block` is now `size` bytes at `ptr`, the same address or another. Takes the contents over, then writes new ones.
+  // `block` now has `size` bytes at `ptr`, the same address or another. Verifies the kept contents, then writes new
+  // ones.
   bool resized(Block &block, void *ptr, size_t size, size_t align);
   void released(const Block &block);
   // A well-formed request was answered with NULL.
@@ -49,28 +50,28 @@ public:
   void may_have_failed() { extra_.failures = 1; }
   // The allocator was made anew: no blocks, no history.
   void restarted();
-  // A region was added or removed: what depends on the amount of memory is learnt anew.
+  // A region was added or removed: amounts that depend on it are learnt anew.
   void regions_changed() { capacity_ = outside_blocks_ = kUnknown; }
   // The owner of `block` writes to its first `length` bytes.
   void write(Block &block, size_t length);
 
   // -- Comparing. False where the verdict has a violation. --
 
-  // Everything there is to compare, after each operation.
+  // Compares everything, after each operation.
   bool verify(rf_allocator *allocator);
-  // Of that, only what needs no allocator: nothing outside of the arena was written.
+  // The part that needs no allocator: nothing outside of the arena was written.
   bool verify_surroundings() const;
   // Free memory is as in `before`; call after verify().
   bool verify_same_memory(const State &before, const char *rule, const char *when) const;
 
-  // -- For those who choose operations --
+  // -- For choosing operations --
 
   size_t count() const { return live_.size(); }
   Block &nth(size_t index);
   // The live block that holds `ptr` (its one-past-the-end address not included, its start always), or nullptr.
   const Block *find(const void *ptr) const;
   bool starts_block(const void *ptr) const { return by_address_.count(reinterpret_cast<uintptr_t>(ptr)) != 0; }
-  // Addresses of blocks freed since the start, newest first, a bounded number; starts of live blocks are not among them.
+  // Addresses of the last blocks freed, newest first, without starts of live blocks.
   std::vector<void *> stale() const;
   // As of the last verify().
   const State &state() const { return state_; }
@@ -106,13 +107,13 @@ private:
   unsigned next_tag_ = 1;
 
   Counters expected_ = {};
-  // How much more may be right: a realloc that moves may add, for a moment, both blocks and one more allocation. Settled
-  // by the next verify().
+  // Allowed excess over expected_: a realloc that moves may count both blocks for a moment, and one more allocation.
+  // Settled by the next verify().
   Counters extra_ = {};
 
   State state_;
 
-  // What stays the same as long as the regions do.
+  // Constant as long as the regions are.
   static constexpr size_t kUnknown = SIZE_MAX;
   size_t capacity_ = kUnknown;
   size_t outside_blocks_ = kUnknown; // bytes of capacity that belong to no block of the walk

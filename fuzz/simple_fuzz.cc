@@ -1,4 +1,4 @@
-// simple: every promise and more: damage is met by refusing, and a heap that was ended serves nothing.
+// simple: every promise, refusal of damaged blocks, and no service by a heap that has ended.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/simple.h>
 

@@ -1,5 +1,5 @@
-// sizeclass: every promise of the interface, and everything survives damage. Every other input runs with a fallback, a tlsf
-// in the second half of the arena or elsewhere, with statistics per site, and after a former life over other memory.
+// sizeclass: every promise of the interface, and survival of damage. Every other input runs with a fallback (a tlsf in
+// the second half of the arena or elsewhere), with statistics per site, and over memory of an earlier heap.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/sizeclass.h>
 #include <ringfence/tlsf.h>
@@ -18,7 +18,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
   return rf_sizeclass_init(&heap, arena, size, nullptr) == RF_OK ? &heap.base : nullptr;
 }
 
-// One byte of what the heap relies on: of its record, or of what lies before a block from the fallback.
+// Changes one byte on which the heap relies: of its record, or before a block from the fallback.
 unsigned char *byte_to_damage(void *large, size_t choice) {
   size_t const first = offsetof(rf_sizeclass, fallback);
   size_t const record = offsetof(rf_sizeclass, counters) - first;
@@ -42,7 +42,7 @@ void call_all(unsigned char *const blocks[], size_t count) {
   }
 }
 
-// Blocks of several sites, a notifier, a byte overwritten: none of it may crash or leave a trace in the life after it.
+// Blocks of several sites, a notifier, an overwritten byte: no crash, and no trace in the next heap over this memory.
 void live_before(size_t choice) {
   static const rf_site sites[] = {{"a.c", "f", 1}, {"b.c", "f", 1}, {"a.c", "g", 1}, {"c.c", "f", 7}, {"d.c", "f", 7}};
   rf_fault_scope scope;
@@ -74,7 +74,7 @@ void live_before(size_t choice) {
 
 rf_allocator *init_both(void *, void *arena, size_t size) {
   if (arena == nullptr || size > RF_FUZZ_MAX_ARENA) {
-    return nullptr; // such as tlsf must refuse, not be handed half of
+    return nullptr; // tlsf must refuse it: half of it could be served
   }
   live_before(size);
   auto *const half = static_cast<unsigned char *>(arena) + size / 2;
@@ -100,7 +100,7 @@ rf_fuzz_target target_both() {
   rf_fuzz_target t = target();
   t.name = "sizeclass over tlsf";
   t.init = init_both;
-  t.min_arena = RF_FUZZ_MAX_ARENA + 1; // any may lack room for both
+  t.min_arena = RF_FUZZ_MAX_ARENA + 1; // any may be too small for both
   t.in_arena = false;
   t.accounts_capacity = false; // it grows with what the fallback gives
   t.walk_adds_up = false;      // and so does what the walk covers

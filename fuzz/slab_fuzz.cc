@@ -1,5 +1,5 @@
-// slab: every promise, and every bad pointer refused, behind a copied header, too. Then pages, taken and given back in parts,
-// and damage to the records, over pages of each size.
+// slab: every promise, and refusal of every bad pointer, also behind a copied header. Then pages, allocated and freed
+// in parts, and damage to the records, over pages of each size.
 #include "record_damage.h"
 
 #include <ringfence/fuzz/target.h>
@@ -24,7 +24,7 @@ constexpr size_t kPages = 32;
 constexpr size_t kRecord = 24; // bytes of a page's
 alignas(16) unsigned char arena[(kPages + 2) * 4096 + 1024];
 
-// A model of the pages of one heap: which of them the program has.
+// A model of the pages of one heap: those that the program holds.
 class Pages {
 public:
   explicit Pages(Reader &reader) : reader_(reader), page_(size_t{128} << reader.below(6)) {
@@ -39,7 +39,7 @@ public:
 
   ~Pages() { rf_fault_handler_set(nullptr, nullptr); }
 
-  // Takes and gives back. The model must agree after each.
+  // Allocates and frees. The model must agree after each step.
   void play() {
     for (size_t turns = reader_.below(24); turns != 0; turns--) {
       switch (reader_.below(5)) {
@@ -67,7 +67,7 @@ private:
     }
   }
 
-  // Calls on a damaged heap: they must end.
+  // Calls on a damaged heap, which must return.
   void use(void *block) {
     switch (reader_.below(8)) {
     case 0:
@@ -101,7 +101,7 @@ private:
         &heap.base, [](const rf_block *, void *) { return true; }, nullptr);
   }
 
-  // A byte of a record is changed, or one of the heap's own, or a record is as it was before. Then the heap is put back as it was.
+  // Changes a byte of a record or of the heap itself, or restores an old record. Then puts the heap back as it was.
   void damage() {
     std::vector<unsigned char> const saved(arena, arena + sizeof arena);
     rf_slab const saved_heap = heap;
@@ -133,7 +133,7 @@ private:
     for (size_t n = 1 + reader_.below(4); n != 0; n--) {
       use(blocks[reader_.below(6)]);
     }
-    if (kind > 1 && memcmp(record, damaged.data(), kRecord) == 0) { // nothing wrote it: the byte is all that is wrong
+    if (kind > 1 && memcmp(record, damaged.data(), kRecord) == 0) { // only this byte is wrong
       record[byte] ^= change;
       require(rf_check(&heap.base, nullptr) == RF_OK);
     }
@@ -156,7 +156,7 @@ private:
     free_ -= count;
   }
 
-  // Whether a program may give back so many pages from there on: all of one block.
+  // Whether a program may free this many pages from there on: all belong to one block.
   bool may_give(size_t first, size_t count) const {
     for (size_t i = 0; i < count; i++) {
       if (first + i >= heap.count || run_[first + i] == 0 || run_[first + i] != run_[first]) {
@@ -178,7 +178,7 @@ private:
     for (size_t i = 0; i < count; i++) {
       run_[first + i] = 0;
     }
-    // What was behind it is a block of its own.
+    // The pages behind it become a block of their own.
     for (size_t i = first + count; i < heap.count && run_[i] == run; i++) {
       run_[i] = next_run_;
     }

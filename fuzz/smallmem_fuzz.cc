@@ -1,5 +1,5 @@
-// smallmem: every promise, and every bad pointer refused. In arenas of an odd size blocks carry an owner. Then owners, and
-// damage to the record.
+// smallmem: every promise, and refusal of every bad pointer. In arenas of odd size, blocks carry an owner. Then owners,
+// and damage to the record.
 #include "record_damage.h"
 
 #include <ringfence/fuzz/target.h>
@@ -16,17 +16,17 @@ rf_smallmem heap;
 
 rf_allocator *init(void *, void *arena, size_t size) {
   rf_status const status = size % 2 == 0 ? rf_smallmem_init(&heap, arena, size)
-                                         : rf_smallmem_init_owned(&heap, arena, size, rf_chain_site_owner);
+                                         : rf_smallmem_init_owned(&heap, arena, size, rf_site_owner);
   return status == RF_OK ? &heap.base : nullptr;
 }
 
-// An owner stays with its block, and only with that.
+// An owner stays with its block, and only with it.
 void try_owners(Reader &reader) {
   alignas(16) static unsigned char arena[1024];
   if (init(nullptr, arena, sizeof arena - reader.below(2)) == nullptr) {
     abort();
   }
-  bool const owned = heap.chain.owner_of != nullptr;
+  bool const owned = heap.blocks.owner_of != nullptr;
   void *const p = rf_alloc(&heap.base, reader.u8());
   void *const q = rf_alloc(&heap.base, reader.u8());
   uintptr_t const owner = reader.u16();

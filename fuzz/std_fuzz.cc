@@ -1,4 +1,4 @@
-// std: malloc with statistics and refusals. There is no arena and no walk, and how much is free is the C library's secret.
+// std: malloc with statistics and refusals. It has no arena and no walk, and the free memory is unknown.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/std.h>
 
@@ -10,7 +10,7 @@ rf_std heap;
 
 rf_allocator *init(void *, void *, size_t) {
 #ifdef M_TRIM_THRESHOLD
-  // A freed pointer is looked at, to refuse it: it must not be unmapped. std.h says so.
+  // A refused free reads the freed memory, which must stay mapped. std.h says so.
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
 #endif
@@ -33,7 +33,7 @@ rf_fuzz_target target() {
 
 } // namespace
 
-// Near RF_SIZE_LIMIT, NULL is the right answer of malloc; sanitizers stop there unless told.
+// Near RF_SIZE_LIMIT malloc answers NULL; by default, sanitizers stop there.
 extern "C" const char *__asan_default_options() {
   return "allocator_may_return_null=1";
 }

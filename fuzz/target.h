@@ -1,7 +1,7 @@
-/* What a fuzz harness tells of its allocator: how to make one, and what it promises.
+/* Describes an allocator to the fuzz harness: how to make one, and its promises.
  *
- * A harness is a function that fills in an rf_fuzz_target and one macro. This is all of it for an allocator that keeps
- * every promise:
+ * A harness is a function that fills in an rf_fuzz_target and one macro. For an allocator
+ * that keeps every promise this is all:
  *
  *     #include <my/heap.h>
  *     #include <ringfence/fuzz/target.h>
@@ -18,8 +18,8 @@
  *
  *     RF_FUZZ_TARGET(target())
  *
- * C and C++ alike. The promises of the interface are all on by default: a harness switches off what its allocator's
- * documentation does not claim, and says why. docs/fuzzing.md lists what is verified.
+ * C and C++ alike. All promises of the interface are on by default. A harness switches off those that its allocator's
+ * documentation does not claim, and says why. docs/fuzzing.md lists the checks.
  */
 #ifndef RINGFENCE_FUZZ_TARGET_H
 #define RINGFENCE_FUZZ_TARGET_H
@@ -33,10 +33,10 @@
 extern "C" {
 #endif
 
-/* The kinds of pointer that a free, realloc or resize must refuse; a set of them. */
+/* Kinds of pointer that a free, realloc or resize must refuse; combine them by |. */
 enum {
   RF_FUZZ_FOREIGN = 1,    /* in other memory of the program: a static object, close before the arena */
-  RF_FUZZ_WILD = 2,       /* where there is no memory: near address 0 and near the top */
+  RF_FUZZ_WILD = 2,       /* unmapped: near address 0 and near the top */
   RF_FUZZ_MISALIGNED = 4, /* a live block's address plus a few bytes */
   RF_FUZZ_INTERIOR = 8,   /* well aligned, inside a live block, whatever stale bytes lie before it */
   RF_FUZZ_REPEATED = 16,  /* a block that was freed before, now or long ago, its memory used again or not */
@@ -49,15 +49,15 @@ enum {
 typedef struct rf_fuzz_target {
   const char *name;
 
-  /* Makes an allocator over `size` bytes at `arena`, of any alignment and with any contents; NULL where it refuses. Called
-   * many times, each time after the allocator before was ended by rf_deinit: one static object will do. */
+  /* Makes an allocator over `size` bytes at `arena`, of any alignment and with any contents; NULL where it refuses.
+   * Called many times, each time after rf_deinit of the previous allocator: one static object will do. */
   rf_allocator *(*init)(void *context, void *arena, size_t size);
 
-  /* Optional: gives `allocator` more memory, and takes it back where no block is left in it (else RF_ERR_BUSY). */
+  /* Optional: adds memory to `allocator`, and removes it where no block is left in it (else RF_ERR_BUSY). */
   rf_status (*add_region)(void *context, rf_allocator *allocator, void *region, size_t size);
   rf_status (*remove_region)(void *context, rf_allocator *allocator, void *region);
 
-  /* Optional: how many misuses the allocator has reported so far by another way than rf_fault_handler (a checker's
+  /* Optional: the number of misuses that the allocator has reported elsewhere than to rf_fault_handler (a checker's
    * reporter). Never reset. */
   size_t (*reports)(void *context);
 
@@ -65,42 +65,42 @@ typedef struct rf_fuzz_target {
 
   size_t min_arena;     /* an aligned arena of this size is never refused */
   size_t max_arena;     /* no larger one is tried; at most RF_FUZZ_MAX_ARENA */
-  size_t max_request;   /* no larger well-formed request is made, but for hopeless ones near RF_SIZE_LIMIT */
-  size_t default_align; /* of every block, unless more or less was asked for */
-  size_t always_serves; /* requests up to this size never fail, however much is in use */
+  size_t max_request;   /* no larger well-formed request is made, except hopeless ones near RF_SIZE_LIMIT */
+  size_t default_align; /* of every block, unless another was requested */
+  size_t always_serves; /* requests up to this size never fail */
   size_t align_factor;  /* size + align * align_factor + align_slack <= largest_free is served at any alignment */
   size_t align_slack;
 
-  size_t region_record; /* so many bytes at the beginning of an added region are trusted by all but check */
+  size_t region_record; /* bytes at the beginning of an added region that only check does not trust */
 
   unsigned refuses; /* kinds of bad pointer that are refused, reported once, and change nothing */
 
   bool in_arena;          /* every block lies inside the arena or a region */
   bool exact_counters;    /* used, peak, blocks, peak_blocks, allocations and failures are right to the byte */
   bool accounts_capacity; /* used + free_bytes + overhead == capacity */
-  bool serves_largest;    /* a request up to largest_free succeeds */
-  bool largest_is_bound;  /* and a larger one fails */
-  bool names_run_out;     /* there may be no name for a block left, and largest_free 0, though memory is free */
+  bool serves_largest;    /* requests up to largest_free succeed */
+  bool largest_is_bound;  /* larger requests fail */
+  bool names_run_out;     /* handles may run out: then largest_free is 0, though memory is free */
   bool shrinks;           /* realloc and resize of an aligned block to a smaller size succeed */
-  bool shrinks_in_place;  /* and such a realloc does not move */
-  bool quiet_failure;     /* a failed operation leaves free memory as it was, too */
-  bool walks_sizes;       /* walk gives the requested sizes of used blocks, and every block there is */
+  bool shrinks_in_place;  /* such a realloc does not move */
+  bool quiet_failure;     /* a failed operation leaves free memory unchanged, too */
+  bool walks_sizes;       /* walk visits every block, and has the requested sizes of used ones */
   bool walks_in_order;    /* walk goes by address, region by region */
-  bool walk_adds_up;      /* its free blocks are free_bytes; all blocks cover the same part of capacity at all times */
-  bool coalesces;         /* when all is freed, free memory is as after init */
+  bool walk_adds_up;      /* its free blocks sum up to free_bytes; all blocks always cover the same part of capacity */
+  bool coalesces;         /* when everything is freed, free memory is as after init */
 
   /* Beyond the interface. */
-  bool survives_damage;  /* after a stray write to the allocator's data, but for region_record, no operation crashes or
-                            hangs, and what is refused changes nothing */
-  bool gives_up_damaged; /* that, or what the damage was met in is lost */
+  bool survives_damage;  /* after a stray write to the allocator's data, except region_record, no operation crashes or
+                            hangs, and a refused one changes nothing */
+  bool gives_up_damaged; /* the same, but the damaged part may be lost */
   bool refuses_ended;    /* after deinit, every request is refused */
-  bool reports_rejects;  /* sizes above RF_SIZE_LIMIT and the like are reported, not only refused */
+  bool reports_rejects;  /* malformed requests are reported as well as refused */
 } rf_fuzz_target;
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
 
-/* A target with one arena that keeps every promise of <ringfence/allocator.h>. What goes beyond the interface is off, and so
- * is RF_FUZZ_FORGED. */
+/* A target with one arena that keeps every promise of <ringfence/allocator.h>. RF_FUZZ_FORGED and the promises beyond
+ * the interface are off. */
 static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
                                                     rf_allocator *(*init)(void *context, void *arena, size_t size)) {
   rf_fuzz_target target;
@@ -139,9 +139,9 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   return target;
 }
 
-/* Runs the operations that `data` stands for on an allocator of this target. Aborts with the number of the operation and
- * what is wrong where the allocator breaks a promise; returns otherwise, with everything freed. With RF_FUZZ_TRACE in the
- * environment, prints each operation. Not for several threads at once. */
+/* Runs the operations of the input `data` on an allocator of this target. Where the allocator breaks a promise, aborts
+ * with the number of the operation and the promise; otherwise returns, with everything freed. With RF_FUZZ_TRACE in
+ * the environment, prints each operation. Not thread-safe. */
 void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size);
 
 /* The entry point of libFuzzer and of the standalone driver; RF_FUZZ_TARGET defines it. */

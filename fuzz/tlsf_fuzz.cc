@@ -1,5 +1,5 @@
-// tlsf: several regions, added and removed while blocks live in them. As tlsf_huge_fuzz, the same over sources that are compiled
-// with limits so low that blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions.
+// tlsf: several regions, added and removed while blocks live in them. tlsf_huge_fuzz runs the same with lower limits:
+// blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/tlsf.h>
 
@@ -27,12 +27,12 @@ rf_fuzz_target target() {
   t.refuses |= RF_FUZZ_FORGED;
   t.refuses_ended = true;
   t.survives_damage = true;
-  t.gives_up_damaged = true; // the common paths do not undo what they did before they met it
+  t.gives_up_damaged = true; // the common paths do not undo earlier steps
   t.region_record = sizeof(rf_tlsf_region) + sizeof(size_t);
 #ifdef RF_FUZZ_TLSF_HUGE
   t.survives_damage = false;  // records of regions may be anywhere in the arena
-  t.shrinks = false;          // a huge block that is to be a plain one has to move, for which there may be no room
-  t.largest_is_bound = false; // a free block does not say what a huge block in it needs more than a plain one
+  t.shrinks = false;          // a huge block that becomes a plain one moves, which may lack room
+  t.largest_is_bound = false; // free bytes do not include the extra header of a huge block
 #endif
   return t;
 }

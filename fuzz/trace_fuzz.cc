@@ -1,4 +1,4 @@
-// Traces: the reader takes any bytes, and what it makes of them can be replayed; what the writer is told, the reader tells.
+// trace: the reader takes any bytes, and its result can be replayed; events that the writer is given are read back.
 #include "checkers/report/crc32.h"
 #include "tools/trace/read.h"
 
@@ -49,7 +49,7 @@ struct Parsed {
   bool good;
 };
 
-// Whatever comes of it: what a replay relies on.
+// The promises on which a replay relies.
 void check_replayable(const Parsed &p) {
   std::vector<bool> live(p.t.ids);
   size_t bytes = 0;
@@ -73,7 +73,7 @@ void check_replayable(const Parsed &p) {
   }
 }
 
-// Payloads of a few chunks, as they come.
+// Payloads of a few chunks, in order.
 void read_payloads(Reader &in) {
   std::string file = header();
   for (uint32_t index = 0; !in.empty() && index < 4; index++) {
@@ -197,7 +197,7 @@ private:
     }
   }
 
-  // The block that was there was freed, seen or not.
+  // The block that was there was freed, recorded or not.
   void forget(void *ptr, unsigned line, uint32_t thread) {
     auto const at = live_.find(ptr);
     if (at != live_.end()) {
@@ -206,7 +206,7 @@ private:
     }
   }
 
-  // One of 40 addresses, unevenly spread: evenly spread ones do not collide.
+  // One of 40 addresses, unevenly spread, so that they collide.
   void *a_block() {
     size_t const which = in_.u8() % 40U;
     return &places_[which * which * 53 % places_.size()];
@@ -224,7 +224,7 @@ private:
   Reader &in_;
   rf_trace_writer w_{};
   std::string file_;
-  // Little more than the blocks need, so that their places in the table collide.
+  // A table hardly larger than the blocks need, so that places in it collide.
   std::vector<size_t> memory_ = std::vector<size_t>(2400 / sizeof(size_t));
   std::array<uint64_t, 4099> places_{};
   std::map<void *, size_t> live_;

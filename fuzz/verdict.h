@@ -1,4 +1,4 @@
-// The first promise that was found broken, and the operation at which it was.
+// The first broken promise, and the operation that broke it.
 #ifndef RINGFENCE_FUZZ_VERDICT_H
 #define RINGFENCE_FUZZ_VERDICT_H
 
@@ -8,13 +8,13 @@
 namespace ringfence::fuzz {
 
 struct Violation {
-  std::string rule;      // which promise, a fixed word: "overlap", "contents", …
-  std::string what;      // what is wrong, with the numbers
-  std::string statement; // the operation, as the program that makes it would be written
+  std::string rule;      // the promise, as a fixed word: "overlap", "contents", …
+  std::string what;      // the difference, with the numbers
+  std::string statement; // the operation, as a statement of C
   size_t operation = 0;  // its number, from 1; 0: making the allocator
 };
 
-// Collects what the shadow model and the interpreter find. Only the first violation counts: what follows it may be its
+// Collects violations found by the shadow model and the interpreter. Only the first counts: later ones may be its
 // consequence.
 class Verdict {
 public:
@@ -24,10 +24,10 @@ public:
   // The next operation begins; printf-like.
   void begin(const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-  // What came of it, for the trace.
+  // Its result, for the trace.
   void outcome(const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-  // A promise is broken. Always false, for `return verdict.fail(...)` in functions that say whether all is well.
+  // A promise is broken. Always false, for `return verdict.fail(...)`.
   bool fail(const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
   bool ok() const { return violation_.rule.empty(); }

@@ -73,6 +73,16 @@ start :words -- right
 expect "words" 0 words
 start :words -- wrong
 expect "words wrong" 99 "0 bytes after 5-byte region"
+# However the program is linked: Bazel's defaults for tests and programs, static libraries, a static program, PIE.
+for options in "" --dynamic_mode=fully --dynamic_mode=off "--features=fully_static_link" "--features=pic --linkopt=-pie"; do
+  # shellcheck disable=SC2086
+  start :words_test $options -- right
+  expect "words_test $options" 0 words
+  # shellcheck disable=SC2086
+  start :words_test $options -- wrong
+  expect "words_test wrong $options" 99 "0 bytes after 5-byte region"
+  [[ $text != *run_main* && $text != *__wrap_* ]] || complain "words_test $options: a frame of Ringfence's own: $text"
+done
 start :words_bare --custom_malloc=@ringfence//checkers/dropin:malloc -- wrong
 expect "words wrong, by --custom_malloc" 99 "0 bytes after 5-byte region"
 start :words_bare -- wrong

@@ -33,7 +33,7 @@ static const char *detail_of(const rf_finding *f, const rf_guard_header *h) {
   if (f->bug == RF_BUG_USE_AFTER_FREE) {
     return "the block is in quarantine";
   }
-  if (f->address >= (uintptr_t)block_of(h) && f->address < (uintptr_t)front_of(h)) {
+  if (f->address >= (uintptr_t)block_of(h) && f->address < (uintptr_t)front_redzone_of(h)) {
     return "the block's metadata are there";
   }
   return f->freed ? "the block nearest to it was freed" : NULL;
@@ -82,7 +82,7 @@ static void on_error(const char *text) {
     return;
   }
   const void *const address = first_outside(__asan_get_report_address(), __asan_get_report_access_size());
-  const rf_guard *const guard = rf_guard_around(address, &nearest);
+  const rf_guard *const guard = rf_guard_nearest(address, &nearest);
   if (guard == NULL || !concerns(guard, nearest, address)) {
     return; /* not ours: AddressSanitizer has said all there is to say */
   }

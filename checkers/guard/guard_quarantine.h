@@ -16,59 +16,35 @@
 #ifndef RINGFENCE_GUARD_QUARANTINE_H
 #define RINGFENCE_GUARD_QUARANTINE_H
 
-#include "guard_impl.h"
+#include "guard_redzone.h"
 
 /* Longer than this blocks wait only where the quarantine is eight times as large: they had better be in a cache when they
  * serve again. */
 #define GUARD_WAIT ((size_t)512 * 1024)
 
-/* The queue of what no request is served from: blocks that are large or aligned to more than the default. */
+/* The queue of blocks that serve no request: large ones, and those aligned to more than the default. */
 #define GUARD_OTHERS (RF_GUARD_QUEUES - 1U)
 
-/* The queue whose blocks have room for `size` bytes and the least of guards behind, and little more; GUARD_OTHERS where
- * there is none. */
+/* The queue whose blocks have room for `size` bytes and the smallest back redzone, and little more; GUARD_OTHERS where there
+ * is none. */
 RF_INLINE size_t queue_for(const rf_guard *guard, size_t size) {
-  size_t const number = (size + (RF_GUARD_STEP - 1) - guard->odd) / RF_GUARD_STEP;
+  size_t const number = (size + (RF_GUARD_STEP - 1) - guard->remainder) / RF_GUARD_STEP;
   return number + 1 < RF_GUARD_QUEUES ? number : GUARD_OTHERS;
 }
 
-/* The queue in which a block waits, by the bytes of its payload and the guard behind and by its prefix. */
+/* The queue for a block with `room` bytes of payload and back redzone. */
 RF_INLINE size_t queue_of(const rf_guard *guard, size_t room, size_t prefix) {
-  size_t const number = (room - RF_GUARD_BACK_MIN - guard->odd) / RF_GUARD_STEP;
+  size_t const number = (room - RF_GUARD_BACK_MIN - guard->remainder) / RF_GUARD_STEP;
   return RF_LIKELY(number + 1 < RF_GUARD_QUEUES) && RF_LIKELY(prefix == RF_GUARD_PREFIX) ? number : GUARD_OTHERS;
 }
 
-/* Bytes freed in one age: four of them are the wait, which is half of a small quarantine and an eighth of a large one. */
-static size_t quarantine_age_length(const rf_guard *guard) {
-  size_t const all = guard->options.quarantine;
-  size_t const half = all / 2 < GUARD_WAIT ? all / 2 : GUARD_WAIT;
-  return (half > all / 8 ? half : all / 8) / RF_GUARD_AGES;
-}
-
-/* The age ends with the free of `total` bytes, and perhaps more than one: what was freed in the age that comes round again has
- * waited long enough. */
-RF_RARE static void quarantine_age(rf_guard *guard, size_t total) {
-  size_t const length = quarantine_age_length(guard);
-  while (total >= guard->age_left) {
-    total -= guard->age_left;
-    guard->age_left = length;
-    guard->age = (guard->age + 1) % RF_GUARD_AGES;
-    for (size_t i = 0; i < RF_GUARD_QUEUES; i++) {
-      rf_guard_queue *const q = &guard->queues[i];
-      q->ripe += q->young[guard->age];
-      q->young[guard->age] = 0;
-    }
-  }
-  guard->age_left -= total;
-}
-
-/* `h`, a freed block of `total` bytes, its magic made for no next one, waits. */
+/* Adds `h`, a freed block of `total` bytes whose checksum is made for no next one. */
 RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t prefix, size_t total) {
   rf_guard_queue *const q = &guard->queues[queue_of(guard, total - prefix, prefix)];
   rf_guard_header *const newest = q->newest;
   if (RF_LIKELY(newest != NULL)) {
-    if (RF_LIKELY(newest->next == NULL)) { /* else it was overwritten, and the magic is to go on saying so */
-      newest->magic += next_part((uintptr_t)h) - next_part(0);
+    if (RF_LIKELY(newest->next == NULL)) { /* else it was overwritten, and the checksum must stay wrong */
+      newest->checksum += checksum_next((uintptr_t)h) - checksum_next(0);
     }
     newest->next = h;
   } else {
@@ -78,13 +54,13 @@ RF_INLINE void quarantine_put(rf_guard *guard, rf_guard_header *h, size_t prefix
   q->young[guard->age]++;
   guard->quarantined += total;
   if (RF_UNLIKELY(total >= guard->age_left)) {
-    quarantine_age(guard, total);
+    rf_guard_begin_age(guard, total);
   } else {
     guard->age_left -= total;
   }
 }
 
-/* Of a queue that is not empty, the oldest is about to go. */
+/* Counts the oldest of `q`, which is not empty, out. */
 RF_INLINE void quarantine_count_out(rf_guard *guard, rf_guard_queue *q) {
   if (RF_LIKELY(q->ripe != 0)) {
     q->ripe--;
@@ -99,19 +75,37 @@ RF_INLINE void quarantine_count_out(rf_guard *guard, rf_guard_queue *q) {
   }
 }
 
-/* Takes the oldest of `q`, its header found intact, out. */
+/* Takes the oldest of `q`, its header intact, out. */
 RF_INLINE void quarantine_take(rf_guard *guard, rf_guard_queue *q) {
   rf_guard_header *const h = q->oldest;
   rf_guard_header *const next = h->next;
   q->oldest = next;
   if (RF_LIKELY(next != NULL)) {
     __builtin_prefetch(next, 1);
-    __builtin_prefetch((const char *)next + EXPECTED_LINE, 1);
-    __builtin_prefetch((const char *)next + 2 * EXPECTED_LINE, 1);
+    __builtin_prefetch((const char *)next + CACHE_LINE, 1);
+    __builtin_prefetch((const char *)next + 2 * CACHE_LINE, 1);
   } else {
     q->newest = NULL;
   }
   guard->quarantined -= total_of(h);
+}
+
+/* Takes the oldest block of `q`, which is not empty, out of the quarantine and checks it. NULL where its header was
+ * overwritten: then everything that is damaged was reported. */
+RF_INLINE rf_guard_header *take_oldest(rf_guard *guard, rf_guard_queue *q, const rf_origin *origin,
+                                       guard_checksum *parts) {
+  rf_guard_header *const h = q->oldest;
+  *parts = checksum_parts(guard, h, h);
+  if (RF_UNLIKELY(h->checksum != checksum_of(*parts) || state_of(h) != STATE_FREED)) {
+    (void)rf_guard_repair(guard, origin);
+    return NULL;
+  }
+  quarantine_count_out(guard, q);
+  quarantine_take(guard, q);
+  if (RF_UNLIKELY(!freed_intact(guard, h))) {
+    (void)rf_guard_report_damage(guard, h, origin);
+  }
+  return h;
 }
 
 #endif /* RINGFENCE_GUARD_QUARANTINE_H */

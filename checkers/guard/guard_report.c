@@ -1,5 +1,7 @@
-/* rf_guard: making findings. */
+/* rf_guard: findings. */
 #include "guard_impl.h"
+
+#include "checkers/shared/window.h"
 
 void rf_guard_finding(const rf_guard *guard, rf_finding *f, rf_bug bug, rf_access access, const void *address,
                       const rf_origin *origin) {
@@ -32,91 +34,84 @@ void rf_guard_trace(const rf_guard *guard, origin_kind kind, uintptr_t origin, u
   }
 }
 
-void rf_guard_finding_block(const rf_guard *guard, rf_finding *f, const rf_guard_header *h) {
-  uint32_t allocated_by = 0;
-  uint32_t released_by = 0;
+static uint32_t allocated_by(const rf_guard_header *h) {
 #if RF_GUARD_THREADS
-  allocated_by = h->allocated_by;
-  released_by = h->released_by;
+  return h->allocated_by;
+#else
+  (void)h;
+  return 0;
 #endif
+}
+
+static uint32_t released_by(const rf_guard_header *h) {
+#if RF_GUARD_THREADS
+  return h->released_by;
+#else
+  (void)h;
+  return 0;
+#endif
+}
+
+void rf_guard_allocated(const rf_guard *guard, const rf_guard_header *h, rf_trace *out) {
+  rf_guard_trace(guard, allocated_kind_of(h), h->allocated, allocated_by(h), out);
+}
+
+void rf_guard_finding_block(const rf_guard *guard, rf_finding *f, const rf_guard_header *h) {
   f->block = (uintptr_t)payload_of(h);
   f->size = h->size;
   f->blocks = 1;
   f->freed = state_of(h) != STATE_LIVE;
   f->offset = (ptrdiff_t)(f->address - f->block);
-  rf_guard_trace(guard, allocated_kind_of(h), h->allocated, allocated_by, &f->allocated);
+  rf_guard_allocated(guard, h, &f->allocated);
   if (f->freed) {
-    rf_guard_trace(guard, released_kind_of(h), h->u.released, released_by, &f->released);
+    rf_guard_trace(guard, released_kind_of(h), h->u.released, released_by(h), &f->released);
   }
+}
+
+uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin) {
+  uintptr_t frames[1 + RF_TRACE_DEPTH];
+  unsigned const wanted = guard->options.stack_depth < RF_TRACE_DEPTH ? guard->options.stack_depth : RF_TRACE_DEPTH;
+  frames[0] = (uintptr_t)origin->site;
+  unsigned const depth = rf_stack_capture(origin, frames + 1, wanted);
+  return depth == 0 ? 0 : rf_stack_depot_put(guard->options.depot, frames, 1 + depth);
 }
 
 /* ---- The window ---- */
 
-#define ROW 16U
+typedef struct shown {
+  const rf_guard *guard;
+  const rf_guard_header *h;
+} shown;
 
-/* Sets the window to what of the rows around `at` lies in [low, high). */
-static void place_window(rf_finding *f, uintptr_t low, uintptr_t high, uintptr_t at) {
-  uintptr_t const row = at & ~(uintptr_t)(ROW - 1);
-  uintptr_t const wanted = row - ROW;
-  uintptr_t const start = wanted < low || wanted > row ? low : wanted;
-  uintptr_t const room = high - start;
-  f->window_address = start;
-  f->window_size = room < RF_WINDOW ? (unsigned)room : RF_WINDOW;
-  read_anywhere(f->window, (const void *)start, f->window_size);
-  memcpy(f->expected, f->window, f->window_size);
-}
-
-static void classify(rf_finding *f, unsigned i, rf_byte_class usual, int expected) {
-  bool const bad = expected >= 0 && f->window[i] != expected;
-  f->window_class[i] = (unsigned char)(bad ? RF_BYTE_BAD : usual);
-  if (bad) {
-    f->expected[i] = (unsigned char)expected;
+static rf_byte_class class_in_block(const void *context, uintptr_t address, int *expected) {
+  const shown *const s = (const shown *)context;
+  uintptr_t const payload = (uintptr_t)payload_of(s->h);
+  if (address < (uintptr_t)front_redzone_of(s->h)) {
+    return RF_BYTE_HEADER;
   }
-}
-
-static void classify_payload(const rf_guard *guard, rf_finding *f, unsigned i, const rf_guard_header *h,
-                             size_t offset) {
-  bool const filled = state_of(h) == STATE_FREED && offset < fill_of(guard, h);
-  classify(f, i, filled ? RF_BYTE_FREED : RF_BYTE_USER, filled ? RF_FILL_FREE : -1);
+  if (address - payload >= s->h->size) {
+    *expected = RF_PATTERN_REDZONE;
+    return RF_BYTE_GUARD;
+  }
+  if (state_of(s->h) == STATE_FREED && address - payload < fill_of(s->guard, s->h)) {
+    *expected = RF_PATTERN_FREED;
+    return RF_BYTE_FREED;
+  }
+  return RF_BYTE_USER;
 }
 
 void rf_guard_finding_window(const rf_guard *guard, rf_finding *f, const rf_guard_header *h, const unsigned char *at) {
-  uintptr_t const payload = (uintptr_t)payload_of(h);
-  place_window(f, (uintptr_t)block_of(h), (uintptr_t)end_of(h), (uintptr_t)at);
-  for (unsigned i = 0; i < f->window_size; i++) {
-    uintptr_t const address = f->window_address + i;
-    if (address < (uintptr_t)front_of(h)) {
-      classify(f, i, RF_BYTE_HEADER, -1);
-    } else if (address < payload || address >= payload + h->size) {
-      classify(f, i, RF_BYTE_GUARD, RF_FILL_GUARD);
-    } else {
-      classify_payload(guard, f, i, h, address - payload);
-    }
-  }
+  shown const s = {guard, h};
+  rf_finding_window(f, (uintptr_t)block_of(h), (uintptr_t)end_of(h), (uintptr_t)at, class_in_block, &s);
+}
+
+static rf_byte_class class_in_header(const void *context, uintptr_t address, int *expected) {
+  const rf_guard_header *const h = (const rf_guard_header *)context;
+  bool const redzone = address >= (uintptr_t)front_redzone_of(h);
+  *expected = redzone ? RF_PATTERN_REDZONE : -1;
+  return redzone ? RF_BYTE_GUARD : RF_BYTE_HEADER;
 }
 
 void rf_guard_finding_header(rf_finding *f, const rf_guard_header *h) {
-  uintptr_t const front = (uintptr_t)front_of(h);
-  uintptr_t const payload = (uintptr_t)payload_of(h);
-  place_window(f, (uintptr_t)h, payload, (uintptr_t)h);
-  for (unsigned i = 0; i < f->window_size; i++) {
-    bool const is_guard = f->window_address + i >= front;
-    classify(f, i, is_guard ? RF_BYTE_GUARD : RF_BYTE_HEADER, is_guard ? RF_FILL_GUARD : -1);
-  }
-}
-
-/* ---- Families ---- */
-
-const char *rf_family_allocation(rf_family family) {
-  static const char *const names[] = {"malloc", "operator new",
-                                      "operator new[]", [RF_FAMILY_NEW_ALIGNED] = "operator new(std::align_val_t)",
-                                      "operator new[](std::align_val_t)"};
-  return names[family];
-}
-
-const char *rf_family_deallocation(rf_family family) {
-  static const char *const names[] = {
-      "free", "operator delete", "operator delete[]", [RF_FAMILY_NEW_ALIGNED] = "operator delete(std::align_val_t)",
-      "operator delete[](std::align_val_t)"};
-  return names[family];
+  rf_finding_window(f, (uintptr_t)h, (uintptr_t)payload_of(h), (uintptr_t)h, class_in_header, h);
 }

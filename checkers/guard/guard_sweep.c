@@ -1,7 +1,40 @@
-/* rf_guard: sweeping a little at a time. */
+/* rf_guard: sweeps, whole or a little at a time. */
 #include "guard_impl.h"
 
-#include <ringfence/port.h>
+/* ---- The whole heap ---- */
+
+static size_t sweep_inner(rf_guard *guard, const rf_origin *origin) {
+  rf_fault where = {RF_OK, NULL, NULL, NULL, NULL};
+  if (rf_guard_inner_is_whole(guard, &where) || guard->inner_reported) {
+    return 0;
+  }
+  guard->inner_reported = true;
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, where.ptr, origin);
+  rf_guard_blame_before(guard, &f);
+  f.detail = where.what != NULL ? where.what : "the allocator's own data contradict themselves";
+  rf_report(guard->options.reporter, &f);
+  return 1;
+}
+
+size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin) {
+  origin = rf_origin_or_none(origin);
+  size_t count = rf_guard_repair(guard, origin);
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    count += rf_guard_report_damage(guard, at.h, origin);
+  }
+  return count + sweep_inner(guard, origin);
+}
+
+size_t rf_guard_sweep(rf_guard *guard) {
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
+  rf_track_enter();
+  size_t const count = rf_guard_sweep_from(guard, &origin);
+  rf_track_leave();
+  return count;
+}
+
+/* ---- A little at a time ---- */
 
 /* Blocks between two looks at the clock. */
 #define BLOCKS_AT_ONCE 8U
@@ -23,7 +56,7 @@ static void keep(rf_guard *guard, guard_cursor at) {
 }
 
 size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
-  rf_origin const origin = {NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)};
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   uint64_t const begin = rf_port_now_ns();
   guard_cursor at = resume(guard);
   guard_cursor const start = {NULL, false, false, 0};
@@ -31,7 +64,7 @@ size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
   for (unsigned i = 1; at.h != NULL; i++) {
     if (!at.intact) {
       keep(guard, start);
-      return count + rf_guard_mend(guard, &origin);
+      return count + rf_guard_repair(guard, &origin);
     }
     count += rf_guard_report_damage(guard, at.h, &origin);
     rf_guard_next(guard, &at);

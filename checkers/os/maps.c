@@ -15,7 +15,8 @@ typedef struct reader {
   int fd;
   size_t at;
   size_t filled;
-  char buffer[LINE_MAX_BYTES];
+  size_t size;
+  char *buffer;
 } reader;
 
 /* Moves what is left to the front and reads more. False at the end of the file. */
@@ -25,7 +26,7 @@ static bool refill(reader *r) {
   r->at = 0;
   r->filled = left;
   for (;;) {
-    ssize_t const got = read(r->fd, r->buffer + left, sizeof r->buffer - left);
+    ssize_t const got = read(r->fd, r->buffer + left, r->size - left);
     if (got > 0) {
       r->filled += (size_t)got;
       return true;
@@ -53,17 +54,19 @@ static void skip_rest(reader *r) {
 /* The next line, without its end; false when there is none. Valid until the next call. */
 static bool next_line(reader *r, const char **line, size_t *length) {
   for (;;) {
-    const char *const start = r->buffer + r->at;
-    const char *const end = (const char *)memchr(start, '\n', r->filled - r->at);
+    char *const start = r->buffer + r->at;
+    char *const end = (char *)memchr(start, '\n', r->filled - r->at);
     if (end != NULL) {
       *line = start;
       *length = (size_t)(end - start);
+      *end = '\0';
       r->at += *length + 1;
       return true;
     }
-    if (r->at == 0 && r->filled == sizeof r->buffer) {
+    if (r->at == 0 && r->filled == r->size) {
       *line = r->buffer; /* too long: its beginning, the rest is dropped at the next call */
       *length = r->filled;
+      r->buffer[r->filled] = '\0';
       r->at = r->filled;
       return true;
     }
@@ -104,13 +107,17 @@ static void skip(const char **at, const char *end, size_t count) {
 /* "start-end rwxp offset device inode     name" */
 static rf_map parse(const char *at, size_t length) {
   const char *const end = at + length;
-  rf_map map = {0, 0, 0, false, false, end, 0};
+  rf_map map = {.name = end};
   map.start = (uintptr_t)take_hex(&at, end);
   skip(&at, end, 1);
   map.end = (uintptr_t)take_hex(&at, end);
   skip(&at, end, 1);
-  map.writable = end - at >= 4 && at[1] == 'w';
-  map.executable = end - at >= 4 && at[2] == 'x';
+  if (end - at >= 4) {
+    map.readable = at[0] == 'r';
+    map.writable = at[1] == 'w';
+    map.executable = at[2] == 'x';
+    map.shared = at[3] == 's';
+  }
   skip(&at, end, 5);
   map.file_offset = take_hex(&at, end);
   skip_field(&at, end);
@@ -123,8 +130,8 @@ static rf_map parse(const char *at, size_t length) {
   return map;
 }
 
-static bool each(bool (*visit)(const rf_map *map, void *context), void *context) {
-  reader r = {-1, 0, 0, {0}};
+static bool each(char *buffer, size_t size, bool (*visit)(const rf_map *map, void *context), void *context) {
+  reader r = {-1, 0, 0, size - 1, buffer};
   const char *line;
   size_t length;
   bool more = true;
@@ -135,7 +142,7 @@ static bool each(bool (*visit)(const rf_map *map, void *context), void *context)
   while (more && next_line(&r, &line, &length)) {
     rf_map const map = parse(line, length);
     more = visit(&map, context);
-    if (more && length == sizeof r.buffer) {
+    if (more && length == r.size) {
       skip_rest(&r);
     }
   }
@@ -144,9 +151,14 @@ static bool each(bool (*visit)(const rf_map *map, void *context), void *context)
 }
 
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {
+  char buffer[LINE_MAX_BYTES];
+  return rf_maps_each_in(buffer, sizeof buffer, visit, context);
+}
+
+bool rf_maps_each_in(char *buffer, size_t size, bool (*visit)(const rf_map *map, void *context), void *context) {
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
-  bool const done = each(visit, context);
+  bool const done = each(buffer, size, visit, context);
   rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return done;

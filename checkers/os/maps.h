@@ -11,20 +11,26 @@
 extern "C" {
 #endif
 
-/* One line. `name` is the file, "[stack]", "[heap]" or empty; not terminated by a NUL, valid during the call only. */
+/* One line. `name` is the file, "[stack]", "[heap]" or empty; valid during the call only. */
 typedef struct rf_map {
   uintptr_t start;
   uintptr_t end;
   uint64_t file_offset;
-  bool executable;
+  bool readable;
   bool writable;
-  const char *name;
+  bool executable;
+  bool shared;
+  const char *name; /* with a NUL behind it */
   size_t name_length;
 } rf_map;
 
 /* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read. Keeps
- * errno. */
+ * errno. A name of more than 900 bytes is cut. */
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
+
+/* The same with a buffer for a line, from which the longest name follows: RF_MAPS_BYTES are enough for any path. */
+#define RF_MAPS_BYTES 4608U
+bool rf_maps_each_in(char *buffer, size_t size, bool (*visit)(const rf_map *map, void *context), void *context);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 
 static const rf_allocator_ops page_ops;
 
-static rf_page *self_of(rf_allocator *self) {
+static rf_page *page_of(rf_allocator *self) {
   return (rf_page *)self;
 }
 
@@ -58,10 +58,10 @@ static void *take(rf_page *page, size_t size, size_t align, const rf_origin *ori
   return p;
 }
 
-static void give_back(rf_page *page, void *companion, const rf_origin *origin) {
+static void give_back(rf_page *page, void *backing, const rf_origin *origin) {
   rf_inner_call c;
   rf_inner_call_begin(&c);
-  (void)page->inner->ops->free(page->inner, companion, origin->site);
+  (void)page->inner->ops->free(page->inner, backing, origin->site);
   call_end(page, &c, origin);
 }
 
@@ -73,36 +73,23 @@ static void *alloc_guarded(rf_page *page, size_t size, size_t align, const rf_or
 
 /* Counts nothing. */
 static void *make_block(rf_page *page, size_t size, size_t align, const rf_origin *origin) {
-  void *const companion = take(page, size, align, origin);
-  if (companion == NULL) {
+  void *const backing = take(page, size, align, origin);
+  if (backing == NULL) {
     return NULL;
   }
-  rf_page_request const request = {.size = size, .align = align, .companion = companion};
+  rf_page_request const request = {.size = size, .align = align, .backing = backing};
   void *const p = rf_page_store_alloc(page->store, &request, origin);
   if (p != NULL) {
     return p;
   }
-  give_back(page, companion, origin);
+  give_back(page, backing, origin);
   return alloc_guarded(page, size, align, origin);
 }
 
-/* ---- Use in the middle of a walk ---- */
-
-/* True, and reported, where the visitor of a walk calls the allocator that is walked. */
-static bool reenters(const rf_page *page, const void *ptr, const rf_origin *origin) {
-  if (!page->walking) {
-    return false;
-  }
-  rf_finding f;
-  begin_finding(page, &f, RF_BUG_REENTRY, ptr, origin);
-  rf_report(page->options.reporter, &f);
-  return true;
-}
-
 static void *page_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  void *const p = reenters(page, NULL, &origin) ? NULL : make_block(page, size, align, &origin);
+  void *const p = make_block(page, size, align, &origin);
   if (p == NULL) {
     page->counters.failures++;
     return NULL;
@@ -118,7 +105,7 @@ static rf_status free_pages(rf_page *page, void *ptr, const rf_origin *origin, s
   rf_status const status = rf_page_store_free(page->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, &freed);
   if (status == RF_OK) {
     *size = freed.size;
-    give_back(page, freed.companion, origin);
+    give_back(page, freed.backing, origin);
   }
   return status;
 }
@@ -159,11 +146,8 @@ static size_t size_of(rf_page *page, const void *ptr) {
 }
 
 static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  if (reenters(page, ptr, &origin)) {
-    return RF_ERR_BUSY;
-  }
   size_t size = 0;
   rf_status const status = free_block(page, ptr, &origin, &size);
   if (status == RF_OK) {
@@ -175,26 +159,26 @@ static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
 /* ---- Realloc: always elsewhere, so that stale pointers show ---- */
 
 /* The block that stands for one of ours is made as large as that one will be; false where it cannot grow. */
-static bool resize_companion(rf_page *page, void *companion, size_t size, const rf_origin *origin) {
+static bool resize_backing(rf_page *page, void *backing, size_t size, const rf_origin *origin) {
   rf_allocator *const inner = page->inner;
   rf_status status = RF_ERR_UNSUPPORTED;
   rf_inner_call c;
   rf_inner_call_begin(&c);
   if (inner->ops->resize != NULL) {
-    status = inner->ops->resize(inner, companion, size, origin->site);
+    status = inner->ops->resize(inner, backing, size, origin->site);
   }
   call_end(page, &c, origin);
-  return status == RF_OK || size <= rf_usable_size(inner, companion);
+  return status == RF_OK || size <= rf_usable_size(inner, backing);
 }
 
 /* What can fail comes first, and can be undone. */
 static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t size, const rf_origin *origin) {
   if (size <= block->size) {
-    (void)resize_companion(page, block->companion, size, origin);
+    (void)resize_backing(page, block->backing, size, origin);
     return rf_page_store_resize(page->store, block->ptr, size, origin);
   }
   rf_status const status = rf_page_store_resize(page->store, block->ptr, size, origin);
-  if (status == RF_OK && !resize_companion(page, block->companion, size, origin)) {
+  if (status == RF_OK && !resize_backing(page, block->backing, size, origin)) {
     (void)rf_page_store_resize(page->store, block->ptr, block->size, origin);
     return RF_ERR_NO_MEMORY;
   }
@@ -214,11 +198,8 @@ static rf_status resize_from(rf_page *page, void *ptr, size_t size, const rf_ori
 }
 
 static rf_status page_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  if (reenters(page, ptr, &origin)) {
-    return RF_ERR_BUSY;
-  }
   size_t const old_size = size_of(page, ptr);
   rf_status const status = resize_from(page, ptr, size, &origin);
   if (status == RF_OK) {
@@ -235,11 +216,8 @@ static bool is_live(rf_page *page, const void *ptr) {
 }
 
 static void *page_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  if (reenters(page, ptr, &origin)) {
-    return NULL;
-  }
   if (!is_live(page, ptr)) {
     size_t unused;
     (void)free_block(page, ptr, &origin, &unused); /* which refuses and reports it */
@@ -261,13 +239,41 @@ static void *page_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
 /* ---- The rest ---- */
 
 static size_t page_usable_size(rf_allocator *self, const void *ptr) {
-  return size_of(self_of(self), ptr);
+  return size_of(page_of(self), ptr);
 }
 
 static bool page_owns(rf_allocator *self, const void *ptr) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   return has_pages(page, ptr) || rf_owns(page->inner, ptr);
 }
+
+static rf_status page_check(rf_allocator *self, rf_fault *where) {
+  rf_page *const page = page_of(self);
+  if (rf_page_store_damaged(page->store, where)) {
+    where->allocator = self;
+    return RF_ERR_CORRUPT;
+  }
+  return rf_check(&page->guarded.base, where);
+}
+
+static void page_stats(rf_allocator *self, rf_stats *out) {
+  const rf_page *const page = page_of(self);
+  size_t const own = page->counters.used;
+  rf_stats_get(page->inner, out);
+  out->overhead += out->used > own ? out->used - own : 0;
+  rf_count_into(&page->counters, out);
+}
+
+static void page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  rf_guard_reject_from(&page_of(self)->guarded, why, size, detail, &origin);
+}
+
+static rf_allocator *page_inner(rf_allocator *self) {
+  return page_of(self)->inner;
+}
+
+/* ---- Walk ---- */
 
 typedef struct walk {
   rf_page *page;
@@ -292,44 +298,49 @@ static bool visit_guarded(const rf_block *block, void *context) {
   return w->more;
 }
 
-/* Used blocks only: where free memory is says nothing here. Those on pages come first, each part in address order. */
+static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_page *const page = page_of(self);
+  rf_finding f;
+  begin_finding(page, &f, RF_BUG_REENTRY, ptr, origin);
+  rf_report(page->options.reporter, &f);
+}
+
+static rf_status page_walk(rf_allocator *self, rf_walk_fn visit, void *context);
+
+static const rf_refusing_ops walked_ops = {
+    .ops =
+        {
+            .name = "page",
+            .alloc = rf_refused_alloc,
+            .free = rf_refused_free,
+            .realloc = rf_refused_realloc,
+            .resize = rf_refused_resize,
+            .usable_size = page_usable_size,
+            .owns = page_owns,
+            .walk = page_walk,
+            .check = page_check,
+            .stats = page_stats,
+            .reject = page_reject,
+            .inner = page_inner,
+        },
+    .report = report_reentry,
+    .status = RF_ERR_BUSY,
+};
+
+/* Shows used blocks only. Those on pages come first, each part in address order. A visitor that calls this allocator is
+ * reported: its table is another one meanwhile. */
 static rf_status page_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
+  const rf_allocator_ops *const before = self->ops;
   walk w = {page, visit, context, true};
   rf_status status = RF_OK;
-  page->walking = true;
+  self->ops = &walked_ops.ops;
   rf_page_store_each(page->store, visit_pages, &w);
   if (w.more) {
     status = rf_walk(&page->guarded.base, visit_guarded, &w);
   }
-  page->walking = false;
+  self->ops = before;
   return status;
-}
-
-static rf_status page_check(rf_allocator *self, rf_fault *where) {
-  rf_page *const page = self_of(self);
-  if (rf_page_store_damaged(page->store, where)) {
-    where->allocator = self;
-    return RF_ERR_CORRUPT;
-  }
-  return rf_check(&page->guarded.base, where);
-}
-
-static void page_stats(rf_allocator *self, rf_stats *out) {
-  const rf_page *const page = self_of(self);
-  size_t const own = page->counters.used;
-  rf_stats_get(page->inner, out);
-  out->overhead += out->used > own ? out->used - own : 0;
-  rf_count_into(&page->counters, out);
-}
-
-static void page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_origin const origin = RF_ORIGIN_HERE(site);
-  rf_guard_reject_from(&self_of(self)->guarded, why, size, detail, &origin);
-}
-
-static rf_allocator *page_inner(rf_allocator *self) {
-  return self_of(self)->inner;
 }
 
 /* ---- Sweeps ---- */
@@ -386,7 +397,7 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
       .side = page->options.side,
       .quarantine = page->options.quarantine,
       .fill_alloc = page->options.fill_alloc,
-      .otherwise = "further ones are checked as in mode guard",
+      .fallback = "further ones are checked as in mode guard",
   };
   page->store = rf_page_store_open(&store);
   if (page->store == NULL) {
@@ -401,29 +412,29 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
 /* ---- After the end ---- */
 
 static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  const rf_page *const page = self_of(self);
+  const rf_page *const page = page_of(self);
   rf_finding f;
   begin_finding(page, &f, RF_BUG_ENDED, ptr, origin);
   rf_report(page->options.reporter, &f);
 }
 
 static void ended_stats(rf_allocator *self, rf_stats *out) {
-  rf_stats const nothing = {0};
-  *out = nothing;
-  rf_count_into(&self_of(self)->counters, out);
+  memset(out, 0, sizeof *out);
+  rf_count_into(&page_of(self)->counters, out);
 }
 
-static const rf_ended_ops ended_ops = {
+static const rf_refusing_ops ended_ops = {
     .ops =
         {
             .name = "page",
-            .alloc = rf_ended_alloc,
-            .free = rf_ended_free,
-            .realloc = rf_ended_realloc,
+            .alloc = rf_refused_alloc,
+            .free = rf_refused_free,
+            .realloc = rf_refused_realloc,
             .stats = ended_stats,
             .inner = page_inner,
         },
     .report = report_ended,
+    .status = RF_ERR_DELETED,
 };
 
 /* ---- The end ---- */
@@ -439,14 +450,14 @@ static bool report_leak(const rf_page_block *block, void *context) {
   return true;
 }
 
-static bool give_back_companion(const rf_page_block *block, void *context) {
+static bool give_back_backing(const rf_page_block *block, void *context) {
   const ending *const e = (const ending *)context;
-  give_back(e->page, block->companion, e->origin);
+  give_back(e->page, block->backing, e->origin);
   return true;
 }
 
 static void page_deinit(rf_allocator *self) {
-  rf_page *const page = self_of(self);
+  rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
   ending e = {page, &origin};
   if (page->options.sweep_at_deinit) {
@@ -456,7 +467,7 @@ static void page_deinit(rf_allocator *self) {
     rf_page_store_each(page->store, report_leak, &e);
   }
   page->guarded.base.ops->deinit(&page->guarded.base);
-  rf_page_store_each(page->store, give_back_companion, &e);
+  rf_page_store_each(page->store, give_back_backing, &e);
   rf_page_store_close(page->store);
   page->base.ops = &ended_ops.ops;
 }

@@ -1,5 +1,5 @@
-/* What the parts of the page store share: page_store.c (blocks), page_runs.c (address space), page_report.c (findings),
- * page_fault.c (signals) and page_posix.c (the system). */
+/* Types and functions that the parts of the page store share, from the lowest part up: each calls those above it in this
+ * file, and no other. */
 #ifndef RINGFENCE_PAGE_IMPL_H
 #define RINGFENCE_PAGE_IMPL_H
 
@@ -7,6 +7,8 @@
 
 #include <ringfence/port.h>
 #include <stdint.h>
+
+#include "checkers/shared/wrapper.h"
 
 /* ---- The system: page_posix.c ---- */
 
@@ -78,7 +80,7 @@ struct rf_slot {
   uintptr_t block;
   size_t size;
   uint64_t serial;
-  void *companion;
+  void *backing;
   rf_page_origin allocated;
   rf_page_origin released;
 };
@@ -104,7 +106,7 @@ struct rf_page_store {
   rf_page_store *other; /* in the list of all stores, which are never unmapped */
   uint32_t in_use;      /* by the list: 0 a store that may be made anew; accessed atomically */
   const void *owner;    /* while it is open; accessed atomically */
-  uint16_t *tags;       /* of companions; NULL: none are kept */
+  uint16_t *tags;       /* of backing blocks; NULL: none are kept */
   size_t tags_mask;
   bool ended;
   rf_mutex lock;
@@ -174,26 +176,84 @@ rf_slot *rf_runs_slot(const rf_page_store *store, uintptr_t address);
 /* The slot whose block is nearest to `address`, which is on nobody's page; NULL where none is within reach. */
 rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address);
 
-/* ---- page_store.c ---- */
+/* ---- page_reopen.c ---- */
+
+/* Opens the page of a fault, for the program to go on, filled with the pattern of what is there. It is closed again by the next
+ * call on the store, or when there are too many. False where the system refuses. */
+bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address);
+
+/* Closes again the pages that faults have opened. Under the lock. */
+void rf_page_reclose(rf_page_store *store);
+
+/* ---- page_registry.c ---- */
 
 /* All stores that ever were, for the fault handler: the first, then by `other`. */
 rf_page_store *rf_page_stores(void);
+void rf_page_registry_add(rf_page_store *store);
 
-/* Closes again what faults have opened. Under the lock. */
-void rf_page_reclose(rf_page_store *store);
+/* The lock of opening and closing stores. */
+void rf_page_registry_lock(rf_page_mask *mask);
+void rf_page_registry_unlock(const rf_page_mask *mask);
 
-/* ---- page_companions.c ---- */
+static inline bool rf_page_store_in_use(const rf_page_store *store) {
+  return __atomic_load_n(&store->in_use, __ATOMIC_ACQUIRE) != 0;
+}
+
+void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask);
+void rf_page_store_unlock(rf_page_store *store, const rf_page_mask *mask);
+
+/* ---- page_mappings.c ---- */
+
+/* Reads the kernel's limit anew. */
+void rf_page_mappings_plan(void);
+
+/* Counts one more of the mappings that are allowed; false where there is none. rf_page_mapping_end gives it back. */
+bool rf_page_mapping_begin(void);
+void rf_page_mapping_end(void);
+
+/* Logs, once, that the limit is near. */
+void rf_page_mappings_report_full(const rf_page_store *store);
+
+/* ---- page_quarantine.c. Under the lock. ---- */
+
+/* Closes the pages of a block. */
+void rf_page_drop(rf_slot *s);
+
+/* The same for a freed block; a store that keeps pages may keep them. */
+void rf_page_close_freed(rf_page_store *store, rf_slot *s);
+
+/* Adds a freed block, and gives up the oldest ones where there are too many bytes. */
+void rf_page_enqueue(rf_page_store *store, rf_slot *s);
+
+/* Takes the oldest block out; its run is the caller's. */
+rf_slot *rf_page_unqueue_oldest(rf_page_store *store);
+
+/* Gives up the oldest block. */
+void rf_page_evict_oldest(rf_page_store *store);
+
+/* ---- page_lookup.c. Under the lock. ---- */
+
+/* The live block that starts at `ptr`, or NULL. */
+rf_slot *rf_page_live_at(const rf_page_store *store, const void *ptr);
+
+rf_page_block rf_page_describe(const rf_slot *s);
+
+/* Makes the finding on a pointer that starts no live block. */
+rf_status rf_page_classify_bad_free(const rf_page_store *store, const void *ptr, const rf_origin *origin,
+                                    rf_finding *f);
+
+/* ---- page_backing.c ---- */
 
 /* A table for so many slots; false where there is no memory. It goes with rf_companions_end. */
-bool rf_companions_begin(rf_page_store *store);
-void rf_companions_end(rf_page_store *store);
+bool rf_backing_begin(rf_page_store *store);
+void rf_backing_end(rf_page_store *store);
 
-/* The block is live, with its companion; the block is not live any more, or has none. Under the lock. */
-void rf_companions_add(rf_page_store *store, const rf_slot *s);
-void rf_companions_remove(rf_page_store *store, const void *companion);
+/* The block is live, with its backing block; the block is not live any more, or has none. Under the lock. */
+void rf_backing_add(rf_page_store *store, const rf_slot *s);
+void rf_backing_remove(rf_page_store *store, const void *backing);
 
-/* The live block whose companion is `ptr`, or NULL. Under the lock. */
-const rf_slot *rf_companions_find(const rf_page_store *store, const void *ptr);
+/* The live block whose backing block is `ptr`, or NULL. Under the lock. */
+const rf_slot *rf_backing_find(const rf_page_store *store, const void *ptr);
 
 /* ---- page_report.c ---- */
 
@@ -206,21 +266,26 @@ void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_s
 
 /* Looks for disturbed slack of a live block. At most two findings, before and after the block; the slack is written anew.
  * Under the lock; the caller reports when it has left it. */
-unsigned rf_page_look(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
+unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
 
-/* True where slack of the live block is disturbed, and where. */
-bool rf_page_disturbed(const rf_slot *s, const unsigned char **at);
+/* The first wrong byte in the slack of the live block; NULL where there is none. */
+const unsigned char *rf_page_damaged_slack(const rf_slot *s);
 
-/* Fills the slack of an open block. */
+/* Writes the pattern to the slack of an open block, and to new memory. */
 void rf_page_fill_slack(const rf_slot *s);
+void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size);
+
+void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count);
 
 /* ---- page_fault.c ---- */
-
-/* Sees to it that the handler is in place, and that this thread has a stack for it. */
-void rf_page_watch(void);
 
 /* A fault at `address` was made at `pc`: reported where it is about a block of some store. True where the program may try
  * again, the page having been opened. */
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame);
+
+/* ---- page_signal.c ---- */
+
+/* Installs the handler where it is not in place, and gives this thread a stack for it. */
+void rf_page_watch(void);
 
 #endif /* RINGFENCE_PAGE_IMPL_H */

@@ -197,17 +197,6 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* ---- Fork ---- */
-
-static void registered(void) {
-  (void)pthread_atfork(rf_page_lock_all, rf_page_unlock_all, rf_page_unlock_all);
-}
-
-void rf_page_fork_register(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  (void)pthread_once(&once, registered);
-}
-
 const char *rf_page_store_why_not(void) {
   return NULL;
 }

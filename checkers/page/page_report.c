@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "checkers/shared/fill.h"
-#include "checkers/shared/wrapper.h"
+#include "checkers/shared/pattern.h"
+#include "checkers/shared/window.h"
 
 /* ---- Origins ---- */
 
@@ -20,15 +20,9 @@ rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *
 }
 
 void rf_page_trace(const rf_page_store *store, const rf_page_origin *origin, rf_trace *out) {
-  memset(out, 0, sizeof *out);
-  out->site = origin->site;
-  out->thread = origin->thread;
+  rf_trace_of_call(out, origin->site, origin->caller, origin->thread);
   if (origin->stack != 0) {
     out->depth = rf_stack_depot_get(store->options.depot, origin->stack, out->frames, RF_TRACE_DEPTH);
-  }
-  if (out->depth == 0 && origin->caller != 0) {
-    out->frames[0] = origin->caller;
-    out->depth = 1;
   }
 }
 
@@ -51,86 +45,72 @@ void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_s
   }
 }
 
-/* ---- Slack ---- */
-
-typedef struct slack {
-  unsigned char *at;
-  size_t size;
-} slack;
-
-static slack slack_before(const rf_slot *s) {
-  uintptr_t const start = rf_slot_open_start(s);
-  return (slack){(unsigned char *)start, s->pages != 0 ? s->block - start : 0};
+void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count) {
+  for (unsigned i = 0; i < count; i++) {
+    rf_report(store->options.reporter, &found[i]);
+  }
 }
 
-static slack slack_after(const rf_slot *s) {
+/* ---- Slack ---- */
+
+static rf_pattern_area slack_before(const rf_slot *s) {
+  uintptr_t const start = rf_slot_open_start(s);
+  return (rf_pattern_area){(unsigned char *)start, s->pages != 0 ? s->block - start : 0, RF_PATTERN_REDZONE};
+}
+
+static rf_pattern_area slack_after(const rf_slot *s) {
   uintptr_t const end = s->block + s->size;
-  return (slack){(unsigned char *)end, s->pages != 0 ? rf_slot_open_end(s) - end : 0};
+  return (rf_pattern_area){(unsigned char *)end, s->pages != 0 ? rf_slot_open_end(s) - end : 0, RF_PATTERN_REDZONE};
 }
 
 void rf_page_fill_slack(const rf_slot *s) {
-  slack const before = slack_before(s);
-  slack const after = slack_after(s);
-  memset(before.at, RF_FILL_GUARD, before.size);
-  memset(after.at, RF_FILL_GUARD, after.size);
+  rf_pattern_area const before = slack_before(s);
+  rf_pattern_area const after = slack_after(s);
+  memset(before.at, before.byte, before.size);
+  memset(after.at, after.byte, after.size);
 }
 
-/* ---- The window ---- */
+void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size) {
+  memset(at, RF_PATTERN_NEW, size < store->options.fill_alloc ? size : store->options.fill_alloc);
+}
 
-#define ROW 16U
+/* ---- Damage ---- */
 
-/* What of the rows around `at` lies in the open pages. */
-static void show(rf_finding *f, const rf_slot *s, const unsigned char *at) {
-  uintptr_t const low = rf_slot_open_start(s);
-  uintptr_t const high = rf_slot_open_end(s);
-  uintptr_t const row = (uintptr_t)at & ~(uintptr_t)(ROW - 1);
-  uintptr_t const start = row - low < ROW ? low : row - ROW;
-  f->window_address = start;
-  f->window_size = high - start < RF_WINDOW ? (unsigned)(high - start) : RF_WINDOW;
-  memcpy(f->window, (const void *)start, f->window_size);
-  memcpy(f->expected, f->window, f->window_size);
-  for (unsigned i = 0; i < f->window_size; i++) {
-    bool const user = start + i - s->block < s->size;
-    bool const bad = !user && f->window[i] != RF_FILL_GUARD;
-    f->window_class[i] = (unsigned char)(user ? RF_BYTE_USER : bad ? RF_BYTE_BAD : RF_BYTE_GUARD);
-    f->expected[i] = bad ? RF_FILL_GUARD : f->expected[i];
+static rf_byte_class class_of(const void *context, uintptr_t address, int *expected) {
+  const rf_slot *const s = (const rf_slot *)context;
+  if (address - s->block < s->size) {
+    return RF_BYTE_USER;
   }
+  *expected = RF_PATTERN_REDZONE;
+  return RF_BYTE_GUARD;
 }
 
-/* ---- Looking ---- */
-
-static bool look_at(const rf_page_store *store, const rf_slot *s, slack where, rf_bug bug, const rf_origin *origin,
-                    rf_finding *f) {
-  size_t first;
-  if (rf_filled(where.at, where.size, RF_FILL_GUARD)) {
+static bool inspect(const rf_page_store *store, const rf_slot *s, rf_pattern_area slack, rf_bug bug,
+                    const rf_origin *origin, rf_finding *f) {
+  rf_pattern_area damage;
+  if (!rf_pattern_damage(&slack, &damage)) {
     return false;
   }
-  size_t const count = rf_disturbed(where.at, where.size, RF_FILL_GUARD, &first);
-  rf_page_finding(store, f, bug, RF_ACCESS_WRITE, where.at + first, origin);
+  rf_page_finding(store, f, bug, RF_ACCESS_WRITE, damage.at, origin);
   rf_page_finding_block(store, f, s);
-  show(f, s, where.at + first);
-  f->access_size = count;
+  rf_finding_window(f, rf_slot_open_start(s), rf_slot_open_end(s), (uintptr_t)damage.at, class_of, s);
+  f->access_size = damage.size;
   f->detail = bug == RF_BUG_BUFFER_OVERFLOW ? "slack bytes after the block were overwritten"
                                             : "slack bytes before the block were overwritten";
-  memset(where.at + first, RF_FILL_GUARD, count);
+  memset(damage.at, damage.byte, damage.size);
   return true;
 }
 
-unsigned rf_page_look(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]) {
+unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]) {
   unsigned count = 0;
-  count += look_at(store, s, slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
-  count += look_at(store, s, slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
+  count += inspect(store, s, slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
+  count += inspect(store, s, slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
   return count;
 }
 
-bool rf_page_disturbed(const rf_slot *s, const unsigned char **at) {
-  slack const both[] = {slack_before(s), slack_after(s)};
-  for (unsigned i = 0; i < 2; i++) {
-    size_t first;
-    if (rf_disturbed(both[i].at, both[i].size, RF_FILL_GUARD, &first) != 0) {
-      *at = both[i].at + first;
-      return true;
-    }
-  }
-  return false;
+const unsigned char *rf_page_damaged_slack(const rf_slot *s) {
+  rf_pattern_area const before = slack_before(s);
+  rf_pattern_area const after = slack_after(s);
+  rf_pattern_area damage;
+  return rf_pattern_damage(&before, &damage) || rf_pattern_damage(&after, &damage) ? damage.at : NULL;
 }

@@ -38,7 +38,7 @@ typedef struct rf_page_block {
   size_t size;
   rf_family family;
   uint64_t serial; /* how many the store had served before it */
-  void *companion;
+  void *backing;
 } rf_page_block;
 
 typedef struct rf_page_store_options {
@@ -48,14 +48,14 @@ typedef struct rf_page_store_options {
   rf_stack_depot *depot; /* NULL: callers only */
   unsigned stack_depth;
   rf_page_side side;
-  size_t quarantine;     /* bytes of address space of freed blocks */
-  size_t fill_alloc;     /* fill at most so many bytes of each new block */
-  unsigned slots;        /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
-  size_t largest;        /* bytes of the largest block; 0: any */
-  bool keeps_pages;      /* what fits one page keeps it when it is freed, for the next block there: quicker */
-  const char *otherwise; /* what becomes of blocks that get no pages, for the one line that says so */
-  const void *owner;     /* of whom rf_page_store_is_of tells; or NULL */
-  bool companions;       /* rf_page_store_companion is asked, and so there are `slots` */
+  size_t quarantine;    /* bytes of address space of freed blocks */
+  size_t fill_alloc;    /* fill at most so many bytes of each new block */
+  unsigned slots;       /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
+  size_t largest;       /* bytes of the largest block; 0: any */
+  bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
+  const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
+  const void *owner;    /* of whom rf_page_store_is_of tells; or NULL */
+  bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
 } rf_page_store_options;
 
 /* A store, which needs no storage of the caller's; NULL where the system has no pages to close (bare targets) or no memory.
@@ -69,7 +69,7 @@ bool rf_page_store_reserve(rf_page_store *store);
 void rf_page_store_close(rf_page_store *store);
 
 /* True where an open store is of `owner`, which is not looked at. Lock-free. */
-bool rf_page_store_is_of(const void *owner);
+bool rf_page_store_has_owner(const void *owner);
 
 /* Where the spaces of all stores lie, roughly: `size` bytes from `low`, which only ever grow. They are put apart from the
  * program's own mappings where there is address space enough, so that little else lies between them. */
@@ -107,7 +107,7 @@ typedef struct rf_page_request {
   size_t room; /* bytes of address space to keep closed behind the block, for it to grow */
   rf_family family;
   bool zeroed;
-  void *companion; /* what the caller keeps with the block */
+  void *backing; /* what the caller keeps with the block */
 } rf_page_request;
 
 /* A block, or NULL where there is no room, no slot, or the kernel's limit of mappings is near (which is said once). */
@@ -127,32 +127,32 @@ rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *pt
 /* Fills *out; false where no live block starts at `ptr`. */
 bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out);
 
-/* ---- Companions: where a store is to find a live block by what its caller keeps with it ----
+/* ---- Backing blocks: where a store is to find a live block by what its caller keeps with it ----
  *
- * A table over the addresses has a tag for each companion: none in the place of a pointer says that it is none, in one load,
+ * A table over the addresses has a tag for each backing block: none in the place of a pointer says that it is none, in one load,
  * and the tag that is there nearly always settles the rest. */
 
-typedef struct rf_page_companions {
+typedef struct rf_page_backing {
   const uint16_t *tags; /* accessed atomically; 0: none */
   size_t mask;          /* places - 1, a power of two - 1 */
-} rf_page_companions;
+} rf_page_backing;
 
 /* The table, for as long as the store is open. */
-rf_page_companions rf_page_store_companions(const rf_page_store *store);
+rf_page_backing rf_page_store_backing(const rf_page_store *store);
 
-#define RF_PAGE_COMPANION_SHIFT 4U /* allocators align to so many bits, mostly */
+#define RF_PAGE_BACKING_SHIFT 4U /* allocators align to so many bits, mostly */
 
-/* False where `ptr` is certainly no companion. Lock-free. */
-static inline bool rf_page_may_be_companion(const rf_page_companions *companions, const void *ptr) {
-  size_t const place = (uintptr_t)ptr >> RF_PAGE_COMPANION_SHIFT & companions->mask;
-  return __atomic_load_n(&companions->tags[place], __ATOMIC_RELAXED) != 0;
+/* False where `ptr` is certainly no backing block. Lock-free. */
+static inline bool rf_page_may_be_backing(const rf_page_backing *backing, const void *ptr) {
+  size_t const place = (uintptr_t)ptr >> RF_PAGE_BACKING_SHIFT & backing->mask;
+  return __atomic_load_n(&backing->tags[place], __ATOMIC_RELAXED) != 0;
 }
 
-/* Fills *out with the live block whose companion is `ptr`; false where there is none. */
-bool rf_page_store_companion(rf_page_store *store, const void *ptr, rf_page_block *out);
+/* Fills *out with the live block whose backing block is `ptr`; false where there is none. */
+bool rf_page_store_backed_by(rf_page_store *store, const void *ptr, rf_page_block *out);
 
-/* Keeps `companion`, NULL for none, with the live block at `ptr` from now on. */
-void rf_page_store_set_companion(rf_page_store *store, const void *ptr, void *companion);
+/* Keeps `backing block`, NULL for none, with the live block at `ptr` from now on. */
+void rf_page_store_set_backing(rf_page_store *store, const void *ptr, void *backing);
 
 /* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or as
  * free. What comes new is filled as new memory. */

@@ -11,7 +11,7 @@
 
 static const rf_allocator_ops sample_ops;
 
-static rf_sample *self_of(rf_allocator *self) {
+static rf_sample *sample_of(rf_allocator *self) {
   return (rf_sample *)self;
 }
 
@@ -123,7 +123,7 @@ static bool is_of_call(const rf_sample *sample, const rf_fault *fault) {
 static bool take_fault(const rf_fault *fault) {
   const rf_sample *const sample = mine.sample;
   rf_origin origin = {fault->site, mine.caller, NULL};
-  if (sample == NULL || !rf_page_store_is_of(sample) || !is_of_call(sample, fault) ||
+  if (sample == NULL || !rf_page_store_has_owner(sample) || !is_of_call(sample, fault) ||
       !rf_stack_returns_to(origin.caller, &origin.frame)) {
     return false;
   }
@@ -140,13 +140,13 @@ static inline bool has_pages(const rf_sample *sample, const void *ptr) {
 /* What stands for a sampled block may lie where the program had a block before: a pointer to that one, which is stale, must
  * not free this one. */
 static inline bool may_stand_for_a_block(const rf_sample *sample, const void *ptr) {
-  rf_page_companions const standing = {sample->standing, sample->standing_mask};
-  return rf_page_may_be_companion(&standing, ptr);
+  rf_page_backing const standing = {sample->standing, sample->standing_mask};
+  return rf_page_may_be_backing(&standing, ptr);
 }
 
 static bool stands_for_a_block(const rf_sample *sample, const void *ptr) {
   rf_page_block block;
-  return rf_page_store_companion(sample->store, ptr, &block);
+  return rf_page_store_backed_by(sample->store, ptr, &block);
 }
 
 /* False for nearly all that is the inner allocator's affair alone. */
@@ -156,7 +156,7 @@ static inline bool is_apart(const rf_sample *sample, const void *ptr) {
 
 /* Pages for the block at `inner`, or that block itself. */
 static void *put_on_pages(const rf_sample *sample, void *inner, size_t size, size_t align, const rf_origin *origin) {
-  rf_page_request const request = {.size = size, .align = align, .companion = inner};
+  rf_page_request const request = {.size = size, .align = align, .backing = inner};
   void *const p = rf_page_store_alloc(sample->store, &request, origin);
   return p != NULL ? p : inner;
 }
@@ -173,7 +173,7 @@ RARE static void *alloc_apart(rf_sample *sample, size_t size, size_t align, cons
 }
 
 static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   if (UNLIKELY(!count_down(sample))) {
     return alloc_apart(sample, size, align, site, CALLER);
   }
@@ -212,7 +212,7 @@ static rf_status free_inner(const rf_sample *sample, void *ptr, const rf_origin 
 static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_page_block freed;
   rf_status const status = take_off_pages(sample, ptr, origin, &freed);
-  return status == RF_OK ? free_inner(sample, freed.companion, origin) : status;
+  return status == RF_OK ? free_inner(sample, freed.backing, origin) : status;
 }
 
 RARE static rf_status free_apart(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
@@ -225,7 +225,7 @@ RARE static rf_status free_apart(const rf_sample *sample, void *ptr, const rf_si
 }
 
 static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   if (is_apart(sample, ptr)) {
     return free_apart(sample, ptr, site, CALLER);
   }
@@ -242,12 +242,12 @@ static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const
     return rf_page_store_refuse(sample->store, ptr, origin);
   }
   if (size <= block.size) {
-    rf_status const shrunk = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    rf_status const shrunk = rf_resize_at(sample->inner, block.backing, size, origin->site);
     return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
   }
   rf_status status = rf_page_store_resize(sample->store, ptr, size, origin);
   if (status == RF_OK) {
-    status = rf_resize_at(sample->inner, block.companion, size, origin->site);
+    status = rf_resize_at(sample->inner, block.backing, size, origin->site);
     if (status != RF_OK) {
       (void)rf_page_store_resize(sample->store, ptr, block.size, origin);
     }
@@ -272,15 +272,15 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
     (void)rf_page_store_refuse(sample->store, ptr, origin);
     return NULL;
   }
-  bool const only_here = rf_is_aligned(ptr, align) && !rf_is_aligned(block.companion, align);
+  bool const only_here = rf_is_aligned(ptr, align) && !rf_is_aligned(block.backing, align);
   if (only_here && resize_sampled(sample, ptr, size, origin) == RF_OK) {
     return ptr;
   }
   /* What stood for it is given up in there, and may at once be another thread's. */
-  rf_page_store_set_companion(sample->store, ptr, NULL);
-  void *const inner = realloc_inner(sample, block.companion, size, align, origin);
+  rf_page_store_set_backing(sample->store, ptr, NULL);
+  void *const inner = realloc_inner(sample, block.backing, size, align, origin);
   if (inner == NULL) {
-    rf_page_store_set_companion(sample->store, ptr, block.companion);
+    rf_page_store_set_backing(sample->store, ptr, block.backing);
     return NULL;
   }
   void *const moved = due ? put_on_pages(sample, inner, size, align, origin) : inner;
@@ -311,7 +311,7 @@ RARE static void *realloc_apart(rf_sample *sample, void *ptr, size_t size, size_
 }
 
 static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   rf_allocator *const inner = sample->inner;
   if (is_apart(sample, ptr) || UNLIKELY(!count_down(sample))) {
     return realloc_apart(sample, ptr, size, align, site, CALLER);
@@ -322,7 +322,7 @@ static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
 }
 
 static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_inner_call c;
   if (has_pages(sample, ptr)) {
@@ -341,7 +341,7 @@ static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const
 /* ---- The rest ---- */
 
 static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   rf_page_block block;
   if (has_pages(sample, ptr)) {
     return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
@@ -350,7 +350,7 @@ static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
 }
 
 static bool sample_owns(rf_allocator *self, const void *ptr) {
-  const rf_sample *const sample = self_of(self);
+  const rf_sample *const sample = sample_of(self);
   return has_pages(sample, ptr) || rf_owns(sample->inner, ptr);
 }
 
@@ -365,7 +365,7 @@ static bool visit_inner(const rf_block *block, void *context) {
   const walk *const w = (const walk *)context;
   rf_block shown = *block;
   rf_page_block sampled;
-  if (block->used && rf_page_store_companion(w->sample->store, block->ptr, &sampled)) {
+  if (block->used && rf_page_store_backed_by(w->sample->store, block->ptr, &sampled)) {
     shown.ptr = sampled.ptr;
     shown.overhead += block->size - sampled.size;
     shown.size = sampled.size;
@@ -374,13 +374,13 @@ static bool visit_inner(const rf_block *block, void *context) {
 }
 
 static rf_status sample_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   walk w = {sample, visit, context};
   return rf_walk(sample->inner, visit_inner, &w);
 }
 
 static rf_status sample_check(rf_allocator *self, rf_fault *where) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   if (rf_page_store_damaged(sample->store, where)) {
     where->allocator = self;
     return RF_ERR_CORRUPT;
@@ -389,11 +389,11 @@ static rf_status sample_check(rf_allocator *self, rf_fault *where) {
 }
 
 static void sample_stats(rf_allocator *self, rf_stats *out) {
-  rf_stats_get(self_of(self)->inner, out);
+  rf_stats_get(sample_of(self)->inner, out);
 }
 
 static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_finding f;
   rf_finding_begin_rejected(&f, why, size, detail, sample->inner->ops->name, "sample", &origin);
@@ -402,7 +402,7 @@ static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t
 }
 
 static rf_allocator *sample_inner(rf_allocator *self) {
-  return self_of(self)->inner;
+  return sample_of(self)->inner;
 }
 
 bool rf_sample_has(rf_sample *sample, const void *ptr) {
@@ -431,9 +431,9 @@ static rf_status open_store(rf_sample *sample) {
       .slots = o->slots,
       .largest = o->largest,
       .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
-      .otherwise = "further ones are not sampled",
+      .fallback = "further ones are not sampled",
       .owner = sample,
-      .companions = true,
+      .backing = true,
   };
   uintptr_t end;
   sample->store = rf_page_store_open(&store);
@@ -442,9 +442,9 @@ static rf_status open_store(rf_sample *sample) {
     return RF_ERR_NO_MEMORY;
   }
   sample->bytes = end - sample->start;
-  rf_page_companions const companions = rf_page_store_companions(sample->store);
-  sample->standing = companions.tags;
-  sample->standing_mask = companions.mask;
+  rf_page_backing const backing = rf_page_store_backing(sample->store);
+  sample->standing = backing.tags;
+  sample->standing_mask = backing.mask;
   return RF_OK;
 }
 
@@ -485,34 +485,35 @@ rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample
 static bool give_back(const rf_page_block *block, void *context) {
   rf_sample *const sample = (rf_sample *)context;
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  (void)free_inner(sample, block->companion, &origin);
+  (void)free_inner(sample, block->backing, &origin);
   return true;
 }
 
 /* ---- After the end ---- */
 
 static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  const rf_sample *const sample = self_of(self);
+  const rf_sample *const sample = sample_of(self);
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_ENDED, RF_ACCESS_UNKNOWN, ptr, sample->inner->ops->name, "sample", origin);
   rf_report(sample->options.reporter, &f);
 }
 
-static const rf_ended_ops ended_ops = {
+static const rf_refusing_ops ended_ops = {
     .ops =
         {
             .name = "sample",
-            .alloc = rf_ended_alloc,
-            .free = rf_ended_free,
-            .realloc = rf_ended_realloc,
+            .alloc = rf_refused_alloc,
+            .free = rf_refused_free,
+            .realloc = rf_refused_realloc,
             .stats = sample_stats,
             .inner = sample_inner,
         },
     .report = report_ended,
+    .status = RF_ERR_DELETED,
 };
 
 static void sample_deinit(rf_allocator *self) {
-  rf_sample *const sample = self_of(self);
+  rf_sample *const sample = sample_of(self);
   (void)rf_sample_sweep(sample);
   rf_page_store_each(sample->store, give_back, sample);
   rf_page_store_close(sample->store);

@@ -8,6 +8,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/pid_path.h"
 
 #define PATH_BYTES 512
 
@@ -20,22 +21,6 @@ static void log_write(void *context, const char *text, size_t size) {
 
 static const rf_sink standard_error = {log_write, NULL};
 
-/* The path with %p replaced by the process id; false where it does not fit. */
-static bool expand(const rf_report_options *options, char *out, size_t room) {
-  rf_sink_buffer path;
-  rf_sink_buffer_init(&path, out, room);
-  for (size_t i = 0; i < options->log_length; i++) {
-    if (options->log[i] == '%' && i + 1 < options->log_length && options->log[i + 1] == 'p') {
-      rf_sink_uint(&path.sink, rf_host_process());
-      i++;
-    } else {
-      rf_sink_char(&path.sink, options->log[i]);
-    }
-  }
-  return path.length + 1 < room;
-}
-
-static void warn_cannot_open(const char *path) {
   rf_sink_str(&standard_error, "ringfence: cannot append to ");
   rf_sink_str(&standard_error, path);
   rf_sink_str(&standard_error, "; findings go to standard error\n");
@@ -45,12 +30,14 @@ static void warn_cannot_open(const char *path) {
 static void open_log(rf_log_reporter *r) {
   uint32_t const process = rf_host_process();
   char path[PATH_BYTES];
+  rf_sink_buffer expanded;
   if (r->options.log == NULL || (r->opened_by == process && process != 0)) {
     return;
   }
   rf_host_close(r->fd);
   r->opened_by = process;
-  r->fd = expand(&r->options, path, sizeof path) ? rf_host_open(path) : -1;
+  rf_sink_buffer_init(&expanded, path, sizeof path);
+  r->fd = rf_pid_path(r->options.log, r->options.log_length, &expanded) ? rf_host_open(path) : -1;
   if (r->fd < 0) {
     warn_cannot_open(path);
   }

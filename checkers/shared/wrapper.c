@@ -3,6 +3,8 @@
 #include <ringfence/port.h>
 #include <string.h>
 
+const rf_origin rf_no_origin;
+
 /* ---- Findings ---- */
 
 void rf_finding_begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const char *allocator,
@@ -59,30 +61,37 @@ void rf_inner_call_keep(const rf_fault *fault, void *context) {
   }
 }
 
-/* ---- After deinit ---- */
+/* ---- Tables that refuse ---- */
 
-static void report(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  ((const rf_ended_ops *)(const void *)self->ops)->report(self, ptr, origin);
+static rf_status refuse(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  const rf_refusing_ops *const ops = (const rf_refusing_ops *)(const void *)self->ops;
+  ops->report(self, ptr, origin);
+  return ops->status;
 }
 
-void *rf_ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+void *rf_refused_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
   (void)size;
   (void)align;
-  report(self, NULL, &origin);
+  (void)refuse(self, NULL, &origin);
   return NULL;
 }
 
-rf_status rf_ended_free(rf_allocator *self, void *ptr, const rf_site *site) {
+rf_status rf_refused_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
-  report(self, ptr, &origin);
-  return RF_ERR_DELETED;
+  return refuse(self, ptr, &origin);
 }
 
-void *rf_ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+void *rf_refused_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
   (void)size;
   (void)align;
-  report(self, ptr, &origin);
+  (void)refuse(self, ptr, &origin);
   return NULL;
+}
+
+rf_status rf_refused_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  (void)size;
+  return refuse(self, ptr, &origin);
 }

@@ -7,10 +7,8 @@
 #include <ringfence/allocator.h>
 #include <ringfence/fault.h>
 #include <ringfence/finding.h>
-#include <ringfence/stack.h>
 
-/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
-#define RF_ORIGIN_HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
+#include "origin.h"
 
 /* ---- Findings ---- */
 
@@ -48,16 +46,19 @@ static inline bool rf_inner_call_end(rf_inner_call *call) {
   return __builtin_expect(call->fault.status != RF_OK, 0);
 }
 
-/* ---- After deinit ---- */
+/* ---- Tables that refuse ----
+ *
+ * What a checker's base points to after deinit, and during a walk: each call is reported and refused. */
 
-/* The table of an allocator that has ended: its alloc, free and realloc refuse, and have each use reported. */
-typedef struct rf_ended_ops {
-  rf_allocator_ops ops; /* with the three below; what an allocator's base points to */
+typedef struct rf_refusing_ops {
+  rf_allocator_ops ops; /* with the operations below */
   void (*report)(rf_allocator *self, const void *ptr, const rf_origin *origin);
-} rf_ended_ops;
+  rf_status status; /* the answer */
+} rf_refusing_ops;
 
-void *rf_ended_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site);
-rf_status rf_ended_free(rf_allocator *self, void *ptr, const rf_site *site);
-void *rf_ended_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site);
+void *rf_refused_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site);
+rf_status rf_refused_free(rf_allocator *self, void *ptr, const rf_site *site);
+void *rf_refused_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site);
+rf_status rf_refused_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site);
 
 #endif /* RINGFENCE_WRAPPER_H */

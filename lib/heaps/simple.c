@@ -1,5 +1,7 @@
 #include <ringfence/simple.h>
 
+#include "lib/core/checksum.h"
+#include "lib/core/verdict.h"
 #include <ringfence/track.h>
 #include <string.h>
 
@@ -20,8 +22,8 @@ typedef struct block {
 
 static const block NO_BLOCK = {0, 0, 0, true};
 
-static rf_simple *self_of(rf_allocator *allocator) {
-  return (rf_simple *)(void *)allocator;
+static rf_simple *simple_of(rf_allocator *self) {
+  return (rf_simple *)(void *)self;
 }
 
 /* ---- Where things are ---- */
@@ -56,28 +58,21 @@ static void store(unsigned char *at, unsigned width, uint64_t word) {
   }
 }
 
-/* What the bytes of the header of `cell` XOR to. */
+/* The XOR of the bytes of the header of `cell`. */
 static unsigned key_of(size_t cell) {
-  return (unsigned)(((uint32_t)cell + 1) * UINT32_C(0x9E3779B1) >> 24);
-}
-
-static unsigned xor_of_bytes(uint64_t word) {
-  word ^= word >> 32;
-  word ^= word >> 16;
-  word ^= word >> 8;
-  return (unsigned)word & 0xFFU;
+  return (unsigned)(rf_checksum_spread(cell + 1) >> (RF_SIZE_BITS - CHECK_BITS));
 }
 
 static void block_write(rf_simple *heap, size_t cell, size_t span, size_t slack, bool used) {
   uint64_t const fields = (uint64_t)span << SPAN_SHIFT | slack << SLACK_SHIFT | (used ? 1U : 0U);
-  uint64_t const check = xor_of_bytes(fields) ^ key_of(cell);
+  uint64_t const check = rf_checksum_xor(fields) ^ key_of(cell);
   store(header_at(heap, cell), heap->header, fields | check << (8 * heap->header - CHECK_BITS));
 }
 
 /* False where the header of `cell` cannot be one. */
 static bool block_read(const rf_simple *heap, size_t cell, block *out) {
   uint64_t const word = load(header_at(heap, cell), heap->header);
-  if (xor_of_bytes(word) != key_of(cell)) {
+  if (rf_checksum_xor(word) != key_of(cell)) {
     return false;
   }
   uint64_t const fields = word & ~(UINT64_C(0xFF) << (8 * heap->header - CHECK_BITS));
@@ -96,11 +91,7 @@ static size_t size_of(const rf_simple *heap, const block *b) {
   return room_of(heap, b->cell, b->span) - b->slack;
 }
 
-/* ---- Refusing ---- */
-
-static rf_status refuse_damage(rf_simple *heap, size_t cell, const rf_site *site) {
-  return rf_fault_refuse(&heap->base, RF_ERR_CORRUPT, "damaged block header", header_at(heap, cell), site);
-}
+/* ---- Lookup ---- */
 
 /* The block before the one looked for, and the one after it; NO_BLOCK, which is used, where there is none. */
 typedef struct neighbours {
@@ -108,58 +99,60 @@ typedef struct neighbours {
   block after;
 } neighbours;
 
-/* Finds the live block that starts at `ptr` by walking to it. Anything else is an answer that nothing was reported
- * for yet: *what says why, *damage is the header that stopped the walk, for RF_ERR_CORRUPT. */
-static rf_status find(const rf_simple *heap, const void *ptr, block *found, neighbours *near, const char **what,
-                      size_t *damage) {
-  uintptr_t const address = (uintptr_t)ptr;
-  uintptr_t const first = (uintptr_t)heap->start + heap->header;
-  if (address < first || address >= (uintptr_t)heap->end) {
-    *what = "pointer from elsewhere";
-    return RF_ERR_BAD_POINTER;
-  }
-  size_t const target = (size_t)(address - first) >> heap->shift;
-  if (first + ((uintptr_t)target << heap->shift) != address) {
-    *what = "misaligned pointer";
-    return RF_ERR_BAD_POINTER;
-  }
-  near->before = NO_BLOCK;
-  near->after = NO_BLOCK;
+static rf_status refuse_damage(rf_simple *heap, size_t cell, const rf_site *site) {
+  return rf_verdict_refuse(&heap->base, RF_POINTER_CORRUPT, header_at(heap, cell), site);
+}
+
+/* Walks to the live block that starts at `target`; *cell is then the header after it, or the damaged one that stopped
+ * the walk. */
+static rf_verdict walk_to(const rf_simple *heap, size_t target, block *found, neighbours *near, size_t *cell) {
+  *near = (neighbours){NO_BLOCK, NO_BLOCK};
   *found = NO_BLOCK;
   do {
     near->before = *found;
-    *damage = found->cell + found->span;
-    if (!block_read(heap, *damage, found)) {
-      return RF_ERR_CORRUPT;
+    *cell = found->cell + found->span;
+    if (!block_read(heap, *cell, found)) {
+      return RF_POINTER_CORRUPT;
     }
   } while (found->cell + found->span <= target);
   if (!found->used) {
-    *what = "pointer to free memory";
-    return RF_ERR_NOT_ALLOCATED;
+    return RF_POINTER_FREE;
   }
   if (found->cell != target) {
-    *what = "pointer into the middle of a block";
-    return RF_ERR_BAD_POINTER;
+    return RF_POINTER_INTERIOR;
   }
-  *damage = found->cell + found->span;
-  return *damage == heap->cells || block_read(heap, *damage, &near->after) ? RF_OK : RF_ERR_CORRUPT;
+  *cell = found->cell + found->span;
+  return *cell == heap->cells || block_read(heap, *cell, &near->after) ? RF_POINTER_OK : RF_POINTER_CORRUPT;
 }
 
-/* The same, reported unless it is RF_OK. */
+/* Finds the live block that starts at `ptr`. *at is what a fault would be about: the damaged header, or `ptr`. */
+static rf_verdict find(const rf_simple *heap, const void *ptr, block *found, neighbours *near, const void **at) {
+  uintptr_t const address = (uintptr_t)ptr;
+  uintptr_t const first = (uintptr_t)heap->start + heap->header;
+  *at = ptr;
+  if (address < first || address >= (uintptr_t)heap->end) {
+    return RF_POINTER_FOREIGN;
+  }
+  size_t const target = (size_t)(address - first) >> heap->shift;
+  if (first + ((uintptr_t)target << heap->shift) != address) {
+    return RF_POINTER_MISALIGNED;
+  }
+  size_t cell;
+  rf_verdict const verdict = walk_to(heap, target, found, near, &cell);
+  *at = verdict == RF_POINTER_CORRUPT ? header_at(heap, cell) : ptr;
+  return verdict;
+}
+
+/* The same; a verdict against the pointer is reported. */
 static rf_status find_or_refuse(rf_simple *heap, const void *ptr, block *found, neighbours *near, const rf_site *site) {
-  const char *what;
-  size_t damage;
-  rf_status const status = find(heap, ptr, found, near, &what, &damage);
-  if (status == RF_OK) {
-    return RF_OK;
-  }
-  return status == RF_ERR_CORRUPT ? refuse_damage(heap, damage, site)
-                                  : rf_fault_refuse(&heap->base, status, what, ptr, site);
+  const void *at;
+  rf_verdict const verdict = find(heap, ptr, found, near, &at);
+  return rf_verdict_refuse(&heap->base, verdict, at, site);
 }
 
-/* ---- Taking and giving back cells ---- */
+/* ---- Allocating and freeing cells ---- */
 
-/* A run of cells that belongs to nobody: a free block, or a block being resized with its free neighbours. */
+/* Cells that become a block: a free block, or a block being resized with its free neighbours. */
 typedef struct region {
   size_t cell;
   size_t span;
@@ -220,8 +213,8 @@ static region region_around(const block *b, const neighbours *near, bool both) {
   return r;
 }
 
-/* First fit, uncounted. */
-static void *take(rf_simple *heap, size_t size, size_t align, const rf_site *site) {
+/* Uncounted. */
+static void *first_fit(rf_simple *heap, size_t size, size_t align, const rf_site *site) {
   block b;
   for (size_t cell = heap->first_free; cell < heap->cells; cell += b.span) {
     if (!block_read(heap, cell, &b)) {
@@ -239,9 +232,9 @@ static void *take(rf_simple *heap, size_t size, size_t align, const rf_site *sit
 
 /* ---- Operations ---- */
 
-static void *simple_alloc(rf_allocator *allocator, size_t size, size_t align, const rf_site *site) {
-  rf_simple *const heap = self_of(allocator);
-  void *const p = take(heap, size, align, site);
+static void *simple_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_simple *const heap = simple_of(self);
+  void *const p = first_fit(heap, size, align, site);
   if (p == NULL) {
     heap->counters.failures++;
   } else {
@@ -250,8 +243,8 @@ static void *simple_alloc(rf_allocator *allocator, size_t size, size_t align, co
   return p;
 }
 
-static rf_status simple_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
-  rf_simple *const heap = self_of(allocator);
+static rf_status simple_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_simple *const heap = simple_of(self);
   block b;
   neighbours near;
   rf_status const status = find_or_refuse(heap, ptr, &b, &near, site);
@@ -263,17 +256,17 @@ static rf_status simple_free(rf_allocator *allocator, void *ptr, const rf_site *
   return status;
 }
 
-/* All that the owner may have written, not only what was requested: rf_usable_size told how much that is. */
+/* The owner may have written all of its usable size, not only the requested bytes. */
 static size_t bytes_to_keep(const rf_simple *heap, const block *b, size_t new_size) {
   size_t const room = room_of(heap, b->cell, b->span);
   return room < new_size ? room : new_size;
 }
 
-/* Takes new cells, copies, gives the old ones back. The neighbours cannot have changed: had a free one been large
- * enough, the block would have grown into it. */
+/* Allocates, copies, frees the old cells. The neighbours cannot have changed: the block would have grown into a free
+ * one that is large enough. */
 static void *move_elsewhere(rf_simple *heap, const block *b, const neighbours *near, size_t size, size_t align,
                             const rf_site *site) {
-  void *const moved = take(heap, size, align, site);
+  void *const moved = first_fit(heap, size, align, site);
   if (moved != NULL) {
     region const old = region_around(b, near, true);
     rf_track_copy(moved, payload_at(heap, b->cell), bytes_to_keep(heap, b, size));
@@ -299,8 +292,8 @@ static void *reshape(rf_simple *heap, const block *b, const neighbours *near, si
   return carve(heap, &both, gap, size);
 }
 
-static void *simple_realloc(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_simple *const heap = self_of(allocator);
+static void *simple_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_simple *const heap = simple_of(self);
   block b;
   neighbours near;
   if (find_or_refuse(heap, ptr, &b, &near, site) != RF_OK) {
@@ -316,8 +309,8 @@ static void *simple_realloc(rf_allocator *allocator, void *ptr, size_t size, siz
   return p;
 }
 
-static rf_status simple_resize(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {
-  rf_simple *const heap = self_of(allocator);
+static rf_status simple_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_simple *const heap = simple_of(self);
   block b;
   neighbours near;
   size_t gap;
@@ -334,22 +327,21 @@ static rf_status simple_resize(rf_allocator *allocator, void *ptr, size_t size, 
   return RF_OK;
 }
 
-static size_t simple_usable_size(rf_allocator *allocator, const void *ptr) {
-  const rf_simple *const heap = self_of(allocator);
+static size_t simple_usable_size(rf_allocator *self, const void *ptr) {
+  const rf_simple *const heap = simple_of(self);
   block b;
   neighbours near;
-  const char *what;
-  size_t damage;
-  return find(heap, ptr, &b, &near, &what, &damage) == RF_OK ? room_of(heap, b.cell, b.span) : 0;
+  const void *at;
+  return find(heap, ptr, &b, &near, &at) == RF_POINTER_OK ? room_of(heap, b.cell, b.span) : 0;
 }
 
-static bool simple_owns(rf_allocator *allocator, const void *ptr) {
-  const rf_simple *const heap = self_of(allocator);
+static bool simple_owns(rf_allocator *self, const void *ptr) {
+  const rf_simple *const heap = simple_of(self);
   return (uintptr_t)ptr >= (uintptr_t)heap->start && (uintptr_t)ptr < (uintptr_t)heap->end;
 }
 
-static rf_status simple_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
-  const rf_simple *const heap = self_of(allocator);
+static rf_status simple_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  const rf_simple *const heap = simple_of(self);
   block b;
   for (size_t cell = 0; cell < heap->cells; cell += b.span) {
     if (!block_read(heap, cell, &b)) {
@@ -372,15 +364,15 @@ static rf_status damaged(rf_simple *heap, size_t cell, const char *what, rf_faul
   return RF_ERR_CORRUPT;
 }
 
-/* What a walk over all blocks adds up to, to be compared with what was counted. */
+/* Sums over all blocks, to be compared with the counters. */
 typedef struct sums {
   size_t used;
   size_t blocks;
   size_t free_blocks;
 } sums;
 
-static rf_status simple_check(rf_allocator *allocator, rf_fault *where) {
-  rf_simple *const heap = self_of(allocator);
+static rf_status simple_check(rf_allocator *self, rf_fault *where) {
+  rf_simple *const heap = simple_of(self);
   sums found = {0, 0, 0};
   bool hint_seen = heap->first_free == heap->cells;
   block b = NO_BLOCK;
@@ -416,29 +408,29 @@ static bool add_free(const rf_block *b, void *context) {
   return true;
 }
 
-static void simple_stats(rf_allocator *allocator, rf_stats *out) {
-  const rf_simple *const heap = self_of(allocator);
+static void simple_stats(rf_allocator *self, rf_stats *out) {
+  const rf_simple *const heap = simple_of(self);
   memset(out, 0, sizeof *out);
   rf_count_into(&heap->counters, out);
   out->capacity = (size_t)(heap->end - heap->start);
-  (void)simple_walk(allocator, add_free, out);
+  (void)simple_walk(self, add_free, out);
   out->overhead = out->capacity - out->used - out->free_bytes;
 }
 
-static void simple_counters(rf_allocator *allocator, rf_counters *out) {
-  *out = self_of(allocator)->counters;
+static void simple_counters(rf_allocator *self, rf_counters *out) {
+  *out = simple_of(self)->counters;
 }
 
 /* An ended heap has no cells: it serves nothing and owns nothing. */
-static void simple_deinit(rf_allocator *allocator) {
-  rf_simple *const heap = self_of(allocator);
+static void simple_deinit(rf_allocator *self) {
+  rf_simple *const heap = simple_of(self);
   const rf_allocator_ops *const ops = heap->base.ops;
   rf_track_arena_end(heap->start, (size_t)(heap->end - heap->start));
   memset(heap, 0, sizeof *heap);
   heap->base.ops = ops;
 }
 
-static const rf_allocator_ops SIMPLE_OPS = {
+static const rf_allocator_ops simple_ops = {
     .name = "simple",
     .alloc = simple_alloc,
     .free = simple_free,
@@ -481,7 +473,7 @@ static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header
   }
   size_t const rest = (size - skip) & (((size_t)1 << shift) - 1);
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_track_ops(&SIMPLE_OPS);
+  heap->base.ops = rf_track_ops(&simple_ops);
   heap->header = header;
   heap->shift = shift;
   heap->start = (unsigned char *)arena + skip;

@@ -1,13 +1,16 @@
 #include <ringfence/std.h>
 
+#include "lib/core/checksum.h"
+#include "lib/core/compiler.h"
+#include "lib/core/verdict.h"
 #include <ringfence/track.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct header {
-  size_t size;   /* requested */
-  uint32_t seal; /* says that this is a header, and the block is live */
-  uint32_t lead; /* units of RF_ALIGN_DEFAULT from the start of malloc's block to the header */
+  size_t size;       /* requested */
+  uint32_t checksum; /* of the rest, its address and the heap; FREED: the block was freed */
+  uint32_t lead;     /* units of RF_ALIGN_DEFAULT from the start of malloc's block to the header */
 } header;
 
 /* A header keeps the alignment that malloc gives. */
@@ -15,11 +18,11 @@ typedef struct header {
 _Static_assert(sizeof(header) <= PREFIX, "a header fits before the payload");
 _Static_assert(RF_ALIGN_DEFAULT <= PREFIX && PREFIX % RF_ALIGN_DEFAULT == 0, "payloads stay aligned");
 
-/* The seal of a block that was freed, where the C library left it alone. */
+/* The checksum of a freed block, until the C library overwrites it. */
 #define FREED UINT32_C(0xDEADF4EE)
 
-static rf_std *self_of(rf_allocator *allocator) {
-  return (rf_std *)(void *)allocator;
+static rf_std *std_of(rf_allocator *self) {
+  return (rf_std *)(void *)self;
 }
 
 static header *header_of(void *ptr) {
@@ -34,68 +37,52 @@ static void *start_of(header *h) {
   return (unsigned char *)h - h->lead * RF_ALIGN_DEFAULT;
 }
 
-/* ---- Seals ---- */
+/* ---- Checksums of headers ---- */
 
-static uint64_t mix(uint64_t x) {
-  x ^= x >> 32;
-  x *= UINT64_C(0xD6E8FEB86659FD93);
-  return x ^ x >> 32;
+static uint32_t checksum_of(const rf_std *heap, uintptr_t payload, size_t size, uint32_t lead) {
+  size_t const place = rf_checksum_mix(payload, rf_checksum_spread((uintptr_t)heap));
+  uint32_t const checksum = rf_checksum_top(rf_checksum_mix(place, rf_checksum_add(size, lead)));
+  return checksum != FREED ? checksum : ~FREED;
 }
 
-static uint32_t seal_for(const rf_std *heap, uintptr_t at, size_t size, uint32_t lead) {
-  uint64_t const where = mix((uint64_t)at + UINT64_C(0x9E3779B97F4A7C15) * (uint64_t)(uintptr_t)heap);
-  uint32_t const seal = (uint32_t)(mix(where ^ size ^ (uint64_t)lead << 32) >> 32);
-  return seal != FREED ? seal : ~FREED;
-}
-
-/* Whoever reads a header where there may be none reads memory that is not this program's to read: freed, or between
- * objects. Sanitizers would stop it there, before the pointer can be refused. */
-#define READS_ANYTHING __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
-
-READS_ANYTHING static header read_header(const void *ptr) {
-  const header *const h = (const header *)(const void *)((const unsigned char *)ptr - PREFIX);
-  header copy;
-  copy.size = h->size;
-  copy.seal = *(const volatile uint32_t *)&h->seal; /* an atomic load would be instrumented all the same */
-  copy.lead = h->lead;
-  return copy;
-}
-
-/* What is wrong with `ptr`: RF_OK where a live block starts there, and *out is then its header. */
-static rf_status look(const rf_std *heap, const void *ptr, header *out) {
-  if ((uintptr_t)ptr < PREFIX || !rf_is_aligned(ptr, RF_ALIGN_DEFAULT)) {
-    return RF_ERR_BAD_POINTER;
-  }
-  *out = read_header(ptr);
-  if (out->seal == FREED) {
-    return RF_ERR_NOT_ALLOCATED;
-  }
-  return out->seal == seal_for(heap, (uintptr_t)ptr, out->size, out->lead) ? RF_OK : RF_ERR_BAD_POINTER;
-}
-
-/* False where another thread has freed the block since it was looked at. */
-READS_ANYTHING static bool unseal(void *ptr, uint32_t seen) {
-  return __atomic_compare_exchange_n(&header_of(ptr)->seal, &seen, FREED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-/* Takes a live block out of use, so that only one of several threads that free it does. Refuses anything else. */
-static rf_status claim(rf_std *heap, void *ptr, header *out, const rf_site *site) {
-  rf_status status = look(heap, ptr, out);
-  if (status == RF_OK) {
-    if (unseal(ptr, out->seal)) {
-      return RF_OK;
-    }
-    status = RF_ERR_NOT_ALLOCATED;
-  }
-  (void)rf_fault_refuse(&heap->base, status, status == RF_ERR_BAD_POINTER ? "pointer to no live block" : "double free",
-                        ptr, site);
-  return status;
-}
-
-static void seal(rf_std *heap, header *h, size_t size, uint32_t lead) {
+static void header_write(rf_std *heap, header *h, size_t size, uint32_t lead) {
   h->size = size;
   h->lead = lead;
-  __atomic_store_n(&h->seal, seal_for(heap, (uintptr_t)payload_of(h), size, lead), __ATOMIC_RELEASE);
+  __atomic_store_n(&h->checksum, checksum_of(heap, (uintptr_t)payload_of(h), size, lead), __ATOMIC_RELEASE);
+}
+
+/* The memory before `ptr` may be freed, or between objects. An atomic load would be instrumented all the same. */
+RF_READS_ANYTHING static header header_read(const void *ptr) {
+  const header *const h = (const header *)(const void *)((const unsigned char *)ptr - PREFIX);
+  return (header){h->size, *(const volatile uint32_t *)&h->checksum, h->lead};
+}
+
+/* *out is the header, where a live block starts at `ptr`. */
+static rf_verdict find(const rf_std *heap, const void *ptr, header *out) {
+  if ((uintptr_t)ptr < PREFIX || !rf_is_aligned(ptr, RF_ALIGN_DEFAULT)) {
+    return RF_POINTER_MISALIGNED;
+  }
+  *out = header_read(ptr);
+  if (out->checksum == FREED) {
+    return RF_POINTER_FREED;
+  }
+  bool const live = out->checksum == checksum_of(heap, (uintptr_t)ptr, out->size, out->lead);
+  return live ? RF_POINTER_OK : RF_POINTER_NO_BLOCK;
+}
+
+/* False where another thread has freed the block since its header was read. */
+RF_READS_ANYTHING static bool mark_freed(void *ptr, uint32_t seen) {
+  uint32_t *const checksum = &header_of(ptr)->checksum;
+  return __atomic_compare_exchange_n(checksum, &seen, FREED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Takes a live block out of use: of several threads that free it, one succeeds. Refuses anything else. */
+static rf_status claim(rf_std *heap, void *ptr, header *out, const rf_site *site) {
+  rf_verdict verdict = find(heap, ptr, out);
+  if (verdict == RF_POINTER_OK && !mark_freed(ptr, out->checksum)) {
+    verdict = RF_POINTER_FREED;
+  }
+  return rf_verdict_refuse(&heap->base, verdict, ptr, site);
 }
 
 /* ---- Counting ---- */
@@ -117,7 +104,7 @@ static void count_alloc(rf_counters *c, size_t size) {
   (void)__atomic_add_fetch(&c->allocations, 1, __ATOMIC_RELAXED);
 }
 
-/* Before the memory goes back: what another thread makes of it must not count on top. */
+/* Called before the memory is freed: another thread may allocate it at once. */
 static void count_free(rf_counters *c, size_t size) {
   (void)__atomic_sub_fetch(&c->used, size, __ATOMIC_RELAXED);
   (void)__atomic_sub_fetch(&c->blocks, 1, __ATOMIC_RELAXED);
@@ -138,8 +125,8 @@ static void *count_failure(rf_counters *c) {
 
 /* ---- Operations ---- */
 
-/* A new sealed block, not counted, or NULL. */
-static header *take(rf_std *heap, size_t size, size_t align) {
+/* A new block, not counted, or NULL. */
+static header *make_block(rf_std *heap, size_t size, size_t align) {
   size_t const extra = align > RF_ALIGN_DEFAULT ? align - RF_ALIGN_DEFAULT : 0;
   size_t total;
   if (!rf_add(size, PREFIX, &total) || !rf_add(total, extra, &total) || total > RF_SIZE_LIMIT) {
@@ -155,15 +142,15 @@ static header *take(rf_std *heap, size_t size, size_t align) {
     return NULL;
   }
   header *const h = (header *)(void *)(start + lead);
-  seal(heap, h, size, (uint32_t)(lead / RF_ALIGN_DEFAULT));
+  header_write(heap, h, size, (uint32_t)(lead / RF_ALIGN_DEFAULT));
   rf_track_arena(start, total);
   rf_track_alloc(payload_of(h), size);
   return h;
 }
 
-static void *std_alloc(rf_allocator *allocator, size_t size, size_t align, const rf_site *site) {
-  rf_std *const heap = self_of(allocator);
-  header *const h = take(heap, size, align);
+static void *std_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_std *const heap = std_of(self);
+  header *const h = make_block(heap, size, align);
   (void)site;
   if (h == NULL) {
     return count_failure(&heap->counters);
@@ -172,8 +159,8 @@ static void *std_alloc(rf_allocator *allocator, size_t size, size_t align, const
   return payload_of(h);
 }
 
-static rf_status std_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
-  rf_std *const heap = self_of(allocator);
+static rf_status std_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_std *const heap = std_of(self);
   header was;
   rf_status const status = claim(heap, ptr, &was, site);
   if (status == RF_OK) {
@@ -184,20 +171,20 @@ static rf_status std_free(rf_allocator *allocator, void *ptr, const rf_site *sit
   return status;
 }
 
-/* Resizes a claimed block: the new header, sealed, or NULL with the block as it was, still claimed. */
+/* Resizes a claimed block: the new header, or NULL with the block as it was, still claimed. */
 static header *reshape(rf_std *heap, header *h, size_t old_size, size_t size, size_t align) {
   if (h->lead == 0 && align <= RF_ALIGN_DEFAULT) {
     const void *const payload = payload_of(h);
     header *const moved = size > RF_SIZE_LIMIT - PREFIX ? NULL : (header *)realloc(h, PREFIX + size);
     if (moved != NULL) {
-      seal(heap, moved, size, 0);
+      header_write(heap, moved, size, 0);
       rf_track_arena(moved, PREFIX);
       /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): where the block was, not what is there now */
       rf_track_resize(payload, 0, payload_of(moved), size);
     }
     return moved;
   }
-  header *const moved = take(heap, size, align);
+  header *const moved = make_block(heap, size, align);
   if (moved != NULL) {
     rf_track_copy(payload_of(moved), payload_of(h), old_size < size ? old_size : size);
     rf_track_free(payload_of(h), old_size);
@@ -206,29 +193,29 @@ static header *reshape(rf_std *heap, header *h, size_t old_size, size_t size, si
   return moved;
 }
 
-static void *std_realloc(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_std *const heap = self_of(allocator);
+static void *std_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_std *const heap = std_of(self);
   header was;
-  /* Claimed before the C library moves it: the old place must not look live afterwards. */
+  /* Claimed before the C library moves it, so that the old place is not live afterwards. */
   if (claim(heap, ptr, &was, site) != RF_OK) {
     return NULL;
   }
   header *const moved = reshape(heap, header_of(ptr), was.size, size, align);
   if (moved == NULL) {
-    seal(heap, header_of(ptr), was.size, was.lead);
+    header_write(heap, header_of(ptr), was.size, was.lead);
     return count_failure(&heap->counters);
   }
   count_resize(&heap->counters, was.size, size);
   return payload_of(moved);
 }
 
-static size_t std_usable_size(rf_allocator *allocator, const void *ptr) {
+static size_t std_usable_size(rf_allocator *self, const void *ptr) {
   header found;
-  return look(self_of(allocator), ptr, &found) == RF_OK ? found.size : 0;
+  return find(std_of(self), ptr, &found) == RF_POINTER_OK ? found.size : 0;
 }
 
-static void std_stats(rf_allocator *allocator, rf_stats *out) {
-  const rf_counters *const c = &self_of(allocator)->counters;
+static void std_stats(rf_allocator *self, rf_stats *out) {
+  const rf_counters *const c = &std_of(self)->counters;
   memset(out, 0, sizeof *out);
   out->used = __atomic_load_n(&c->used, __ATOMIC_RELAXED);
   out->peak = __atomic_load_n(&c->peak, __ATOMIC_RELAXED);
@@ -238,7 +225,7 @@ static void std_stats(rf_allocator *allocator, rf_stats *out) {
   out->failures = __atomic_load_n(&c->failures, __ATOMIC_RELAXED);
 }
 
-static const rf_allocator_ops STD_OPS = {
+static const rf_allocator_ops std_ops = {
     .name = "std",
     .alloc = std_alloc,
     .free = std_free,
@@ -252,6 +239,6 @@ rf_status rf_std_init(rf_std *heap) {
     return RF_ERR_INVALID;
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_track_mute_ops(&STD_OPS);
+  heap->base.ops = rf_track_mute_ops(&std_ops);
   return RF_OK;
 }

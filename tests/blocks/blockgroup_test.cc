@@ -332,16 +332,28 @@ TEST_F(Blockgroup, SpanningFreesOfSeveralThreadsLockInOneOrder) {
 }
 
 TEST_F(Blockgroup, ListenersOfEachPoolHearASpanningFree) {
-  std::vector<void *> heard;
+  struct Heard {
+    rf_memblocks *pool;
+    void *ptr;
+    size_t bytes;
+    size_t calls;
+  } heard[2] = {};
   rf_memblocks_listener listeners[2];
   for (int i = 0; i < 2; i++) {
-    listeners[i] = {
-        nullptr,
-        [](rf_memblocks *, void *ptr, size_t, void *out) { static_cast<std::vector<void *> *>(out)->push_back(ptr); },
-        &heard, nullptr};
+    listeners[i] = {nullptr,
+                    [](rf_memblocks *pool, void *ptr, size_t bytes, void *out) {
+                      auto *const h = static_cast<Heard *>(out);
+                      *h = {pool, ptr, bytes, h->calls + 1};
+                    },
+                    &heard[i], nullptr};
     rf_memblocks_listen(&pools[i], &listeners[i]);
   }
   void *batch[] = {take(0), take(1)};
   ASSERT_EQ(rf_blockgroup_free(&group, 2, batch), RF_OK);
-  EXPECT_EQ(heard, std::vector<void *>(batch, batch + 2));
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(heard[i].calls, 1U);
+    EXPECT_EQ(heard[i].pool, &pools[i]);
+    EXPECT_EQ(heard[i].ptr, batch[i]);
+    EXPECT_EQ(heard[i].bytes, pools[i].block_size);
+  }
 }

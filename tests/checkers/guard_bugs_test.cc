@@ -267,7 +267,7 @@ TEST_P(GuardBugs, ReadingAFreedBlockShowsItsFill) {
   std::memset(p, 0x41, 50);
   rf_free(a(), p);
   for (size_t i = 0; i < 50; i++) {
-    EXPECT_EQ(p[i], RF_FILL_FREE);
+    EXPECT_EQ(p[i], RF_PATTERN_FREED);
   }
   expect_silence();
 }

@@ -51,9 +51,9 @@ TEST_P(Guard, ANewBlockIsFilledUpToTheLimit) {
   options_.fill_alloc = 100;
   make(options_);
   unsigned char *const p = bytes(rf_alloc(a(), 60));
-  EXPECT_TRUE(filled(p, 60, RF_FILL_ALLOC));
+  EXPECT_TRUE(filled(p, 60, RF_PATTERN_NEW));
   unsigned char *const q = bytes(rf_alloc(a(), 300));
-  EXPECT_TRUE(filled(q, 100, RF_FILL_ALLOC));
+  EXPECT_TRUE(filled(q, 100, RF_PATTERN_NEW));
   expect_silence();
 }
 
@@ -75,7 +75,7 @@ TEST_P(Guard, AFreedBlockIsFilledUpToTheLimit) {
   unsigned char *const p = bytes(rf_alloc(a(), 300));
   std::memset(p, 0x41, 300);
   rf_free(a(), p);
-  EXPECT_TRUE(filled(p, 100, RF_FILL_FREE));
+  EXPECT_TRUE(filled(p, 100, RF_PATTERN_FREED));
   EXPECT_TRUE(filled(p + 100, 200, 0x41));
   p[100] = 1; // beyond what is watched
   expect_silence();
@@ -130,7 +130,7 @@ TEST_P(Guard, WhatIsUsedAgainIsAsNew) {
   for (size_t i = 0; i < 2000; i++) {
     size_t const size = i * 7 % 90;
     unsigned char *const p = bytes(rf_alloc(a(), size));
-    ASSERT_TRUE(filled(p, size, RF_FILL_ALLOC)) << i;
+    ASSERT_TRUE(filled(p, size, RF_PATTERN_NEW)) << i;
     ASSERT_EQ(rf_usable_size(a(), p), size);
     std::memset(p, 1, size);
     rf_free(a(), p);
@@ -284,7 +284,7 @@ TEST_P(Guard, ReallocMovesSmallBlocksSoThatStalePointersShow) {
   unsigned char *const p = bytes(rf_alloc(a(), 100));
   unsigned char *const q = bytes(rf_realloc(a(), p, 50));
   EXPECT_NE(q, p);
-  EXPECT_TRUE(filled(p, 100, RF_FILL_FREE));
+  EXPECT_TRUE(filled(p, 100, RF_PATTERN_FREED));
   p[5] = 1; // through the stale pointer
   EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
   EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
@@ -316,7 +316,7 @@ TEST_P(Guard, WhatReallocAddsIsFilledAndGuarded) {
       p = bytes(rf_realloc(a(), p, size));
       ASSERT_NE(p, nullptr);
       EXPECT_TRUE(filled(p, 20, 0x41));
-      EXPECT_TRUE(filled(p + 20, size - 20, RF_FILL_ALLOC)) << size;
+      EXPECT_TRUE(filled(p + 20, size - 20, RF_PATTERN_NEW)) << size;
       expect_silence();
     }
     rf_free(a(), p);

@@ -198,7 +198,7 @@ TEST_F(Page, AReadOfAFreedBlockIsStoppedAndShowsItsFill) {
   unsigned char *const p = bytes(rf_alloc(a(), 100));
   std::memset(p, 0x41, 100);
   rf_free(a(), p);
-  EXPECT_EQ(peek(p + 60), RF_FILL_FREE);
+  EXPECT_EQ(peek(p + 60), RF_PATTERN_FREED);
   rf_finding const f = take_one();
   expect_block(f, RF_BUG_USE_AFTER_FREE, p, 100, 60);
   EXPECT_TRUE(f.freed);
@@ -288,7 +288,7 @@ TEST_F(Page, NewMemoryIsFilledAsTheOptionsSay) {
   options_.fill_alloc = 10;
   start();
   unsigned char *const p = bytes(rf_alloc(a(), 20));
-  EXPECT_EQ(p[9], RF_FILL_ALLOC);
+  EXPECT_EQ(p[9], RF_PATTERN_NEW);
   EXPECT_EQ(p[10], 0);
   rf_free(a(), p);
 }

@@ -1,6 +1,9 @@
 // oom: callbacks on failure, retries, refusal, re-entry, several threads.
 #include <gtest/gtest.h>
 #include <ringfence/oom.h>
+#include <ringfence/simple.h>
+
+#include "tests/core/recorder.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -224,6 +227,41 @@ TEST_F(Oom, ACallbackMayRemoveItself) {
   EXPECT_EQ(1, once.calls);
 }
 
+// Two requests are in their first callback, and both would go on to the second, when that is removed.
+TEST_F(Oom, ARemovedCallbackRunsInNoRequestThatIsOnItsWayToIt) {
+  struct Gate {
+    std::atomic<int> arrived{0};
+    std::atomic<bool> open{false};
+  } gate;
+  int calls = 0;
+  rf_oom_callback first, second;
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &first,
+                       [](void *context, unsigned, size_t) {
+                         auto *const g = static_cast<Gate *>(context);
+                         g->arrived++;
+                         while (!g->open) {
+                           std::this_thread::yield();
+                         }
+                         return false;
+                       },
+                       &gate));
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &second, refuse, &calls));
+  std::thread threads[2];
+  for (std::thread &t : threads) {
+    t = std::thread([this] { EXPECT_EQ(nullptr, rf_alloc(a, 150)); });
+  }
+  while (gate.arrived < 2) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(RF_OK, rf_oom_remove(&oom, &second));
+  gate.open = true;
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  EXPECT_EQ(0, calls);
+}
+
 TEST_F(Oom, AFailureInsideACallbackIsAnsweredAtOnce) {
   struct Greedy {
     rf_allocator *a;
@@ -259,6 +297,32 @@ TEST_F(Oom, ReallocIsRescuedAndKeepsTheContents) {
   }
   EXPECT_EQ(1u, cache.calls.size());
   EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST(OomOverAHeap, AReallocIsNotTriedAgainOnceACallbackFreedTheBlock) {
+  alignas(16) static unsigned char arena[1024];
+  rf_simple heap;
+  rf_oom oom;
+  rf_oom_callback cb;
+  ringfence::testing::FaultRecorder faults;
+  ASSERT_EQ(RF_OK, rf_simple_init(&heap, arena, sizeof arena));
+  ASSERT_EQ(RF_OK, rf_oom_init(&oom, &heap.base, 0));
+  struct Victim {
+    rf_allocator *a;
+    void *p;
+    int calls;
+  } victim{&oom.base, rf_alloc(&oom.base, 100), 0};
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &cb,
+                       [](void *context, unsigned, size_t) {
+                         auto *const v = static_cast<Victim *>(context);
+                         return v->calls++ == 0 && rf_free(v->a, v->p) == RF_OK;
+                       },
+                       &victim));
+  EXPECT_EQ(nullptr, rf_realloc(&oom.base, victim.p, sizeof arena));
+  EXPECT_EQ(1, victim.calls);
+  EXPECT_TRUE(faults.faults().empty());
+  rf_deinit(&oom.base);
 }
 
 TEST_F(Oom, AFailedReallocLeavesTheOldBlock) {

@@ -232,6 +232,15 @@ TEST_F(Pool, RefusesBadFrees) {
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }
 
+TEST_F(Pool, TellsAPointerIntoALiveBlockFromTheStartOfTheFreeBlockBehindIt) {
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 15)); // in a class of 16
+  for (int i = 1; i < 16; i++) {
+    EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, p + i)) << i;
+  }
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p + 16));
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
 TEST_F(Pool, AWrittenFreeBlockIsReportedAndThePoolGoesOn) {
   Unwatched const unwatched(pool.memory, pool.memory_size);
   auto *const p = static_cast<unsigned char *>(rf_alloc(a, 16));

@@ -132,5 +132,19 @@ TEST_P(DropinBug, IsFoundInAProgramThatIsLinkedWithIt) {
   }
 }
 
+TEST(DropinStack, HasNoFrameOfTheDropInsOwn) {
+  for (bool const preload : {true, false}) {
+    How how;
+    how.preload = preload;
+    how.log = false;
+    std::string const name = preload ? "bugs" : "bugs_linked";
+    Result const result = run({program(name), "overflow_by_one", "bad"}, how);
+    EXPECT_EQ(result.status, 99);
+    EXPECT_NE(result.err.find(" in main "), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("run_main"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("__wrap_"), std::string::npos) << result.err;
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -107,6 +107,20 @@ TEST(Dropin, StandsBehindAMallocThatWrapsIt) {
   EXPECT_EQ(bad.findings.size(), 1U);
 }
 
+// Blocks of one malloc never reach the other's free: strdup and operator new go by the program's malloc.
+TEST(Dropin, LeavesAProgramsOwnMallocAlone) {
+  for (const char *const name : {"own_malloc", "own_malloc_new"}) {
+    Result const bare = run_bare({program(name)});
+    ASSERT_EQ(bare.status, 0) << bare.out;
+    for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
+      Result const result = run({program(name)}, with(mode));
+      EXPECT_EQ(result.status, 0) << name << ' ' << mode << ": " << result.out << result.err;
+      EXPECT_EQ(result.out, bare.out) << mode;
+      EXPECT_TRUE(result.findings.empty()) << mode;
+    }
+  }
+}
+
 TEST(Dropin, WorksInASmallAddressSpace) {
   How how;
   how.address_space = static_cast<size_t>(64) << 20;

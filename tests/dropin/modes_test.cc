@@ -1,5 +1,5 @@
-// Modes page and sample of the drop-in: the same library, chosen by an option. What each finds, and that real programs run
-// as ever.
+// Modes page and sample of the drop-in: the same library, chosen by an option. What each finds, and that real programs
+// run as ever.
 #include "tests/dropin/run.h"
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// A program that is built with AddressSanitizer runs under the drop-in as it runs without: AddressSanitizer checks it, and a line says
-// that Ringfence does not.
+// A program that is built with AddressSanitizer runs under the drop-in as it runs without: AddressSanitizer checks it,
+// and a line says that Ringfence does not.
 #include "tests/dropin/run.h"
 
 #include <gtest/gtest.h>

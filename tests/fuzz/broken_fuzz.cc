@@ -1,4 +1,4 @@
-// A fuzz harness for a heap that forgets its peak: what a failing harness looks like to those who run it.
+// A fuzz harness for a heap that forgets its peak: it shows a failing harness to driver_test.
 #include "tests/fuzz/toy_heap.h"
 
 #include <ringfence/fuzz/target.h>

@@ -52,7 +52,7 @@ expect 1 "$folder/nothing.seeds: no inputs in this file" "$good" "$folder/nothin
 expect 1 "cannot read $folder/missing.seeds" "$good" "$folder/missing.seeds"
 expect 1 "cannot read $folder/missing.seeds" "$good" "$folder/missing.seeds:1"
 
-# A bad line: not of four digits, an unknown digit, too much padding, padding inside, bits beyond the last byte, empty, CR.
+# Bad lines: three digits, unknown digits, too much padding, padding inside, bits beyond the last byte, empty, CR.
 for bad in AAA 'AA*=' A=== '====' 'AA==AAAA' 'AB==' 'AAE=x' '' 'AAAA ' $'AAAA\r'; do
   printf 'AAAA\n%s\n' "$bad" >"$folder/bad.seeds"
   expect 1 "$folder/bad.seeds:2: invalid base64" "$good" "$folder/bad.seeds"

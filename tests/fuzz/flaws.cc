@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-// Each flaw is an operation without captures, as the operations of an allocator are; it falls back on those of the heap
-// that is right.
+// Each flaw is an operation without captures, as the operations of an allocator are; it falls back on those of the
+// correct heap.
 
 namespace ringfence::fuzz {
 namespace {
@@ -28,7 +28,7 @@ void *fail(Self self) {
   return nullptr;
 }
 
-// True now and then, and at the same calls of the same program.
+// True now and then, at the same calls of the same program.
 bool sometimes(Self self) {
   return heap(self).counters.allocations % 3 == 2;
 }
@@ -126,6 +126,19 @@ constexpr Flaw kContents[] = {
          size_t const keep = block != nullptr ? std::min(size, block->size) : 0;
          auto *const p = static_cast<unsigned char *>(kToyOps.realloc(self, ptr, size, align, site));
          if (p != nullptr && p != ptr && keep != 0) {
+           p[keep - 1] ^= 1;
+         }
+         return p;
+       };
+     }},
+    {"ReallocLosesTheSlackThatItsOwnerUsed", "contents",
+     [](ToyHeap &toy, Target &) {
+       toy.ops.realloc = [](Self self, void *ptr, size_t size, size_t align, Site site) -> void * {
+         const ToyHeap::Span *const block = heap(self).find(ptr);
+         size_t const requested = block != nullptr ? block->size : 0;
+         size_t const keep = block != nullptr ? std::min(size, block->length) : 0;
+         auto *const p = static_cast<unsigned char *>(kToyOps.realloc(self, ptr, size, align, site));
+         if (p != nullptr && p != ptr && keep > requested) {
            p[keep - 1] ^= 1;
          }
          return p;

@@ -1,4 +1,4 @@
-// Ways in which an allocator can be wrong, each as a change to a ToyHeap that is right in everything else.
+// Ways in which an allocator can be wrong, each as a change to a ToyHeap that is correct otherwise.
 #ifndef RINGFENCE_TESTS_FUZZ_FLAWS_H
 #define RINGFENCE_TESTS_FUZZ_FLAWS_H
 
@@ -17,7 +17,7 @@ struct Flaw {
   void (*plant)(ToyHeap &toy, rf_fuzz_target &target);
 };
 
-// What GoogleTest prints of a parameter.
+// The name of a parameter in the output of GoogleTest.
 inline void PrintTo(const Flaw &flaw, std::ostream *out) {
   *out << flaw.name;
 }

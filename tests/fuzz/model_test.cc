@@ -1,4 +1,4 @@
-// The shadow model itself: silent on a heap that keeps its promises, and naming the promise on heaps that break one.
+// The shadow model: silent on a heap that keeps its promises, and naming the promise on heaps that break one.
 #include "tests/fuzz/flaws.h"
 #include "tests/fuzz/toy_heap.h"
 
@@ -18,7 +18,7 @@ namespace {
 constexpr unsigned kInputs = 40;
 constexpr size_t kInputSize = 3000;
 
-// What an input of a fuzzer is like after a while: any bytes. The same for the same seed, everywhere.
+// Any bytes, as inputs of a fuzzer are after a while. The same for the same seed, on every machine.
 std::vector<uint8_t> random_input(unsigned seed) {
   std::mt19937 random(seed);
   std::vector<uint8_t> bytes(kInputSize);

@@ -30,7 +30,7 @@ void merge(ToyHeap::Region &region) {
   region.spans = merged;
 }
 
-// Puts in place of the span at `index`, a free one, a block of `length` bytes after `gap` free ones.
+// Replaces the free span at `index` by a block of `length` bytes after `gap` free ones.
 void *carve(ToyHeap::Region &region, size_t index, size_t gap, size_t length, size_t size) {
   ToyHeap::Span const span = region.spans[index];
   std::vector<ToyHeap::Span> pieces;
@@ -90,6 +90,7 @@ void *toy_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, cons
     return nullptr;
   }
   size_t const old_size = block->size;
+  size_t const keep = std::min(block->length, size); // usable_size told the whole length
   void *moved = ptr;
   if (!rf_is_aligned(ptr, align) || !heap.resize(*block, size)) {
     moved = heap.take(size, align);
@@ -97,7 +98,7 @@ void *toy_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, cons
       heap.counters.failures++;
       return nullptr;
     }
-    memcpy(moved, ptr, std::min(old_size, size));
+    memcpy(moved, ptr, keep);
     heap.give(*heap.find(ptr));
   }
   rf_count_resize(&heap.counters, old_size, size);

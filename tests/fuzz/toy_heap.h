@@ -1,5 +1,5 @@
-// A first-fit heap over several regions that keeps its books outside of them, plainly right. Its operations and its books
-// are open, so that a test can break one thing and see whether the shadow model notices.
+// A first-fit heap over several regions that keeps its books outside of them, simple enough to be right. Its operations
+// and books are open, so that a test can break one and see whether the shadow model notices.
 #ifndef RINGFENCE_TESTS_FUZZ_TOY_HEAP_H
 #define RINGFENCE_TESTS_FUZZ_TOY_HEAP_H
 
@@ -50,7 +50,7 @@ struct ToyHeap {
   rf_status refuse(const void *ptr);
 };
 
-// The operations of a ToyHeap that keeps its promises, for those that break one to fall back on.
+// The operations of a correct ToyHeap, on which a broken one falls back.
 extern const rf_allocator_ops kToyOps;
 
 } // namespace ringfence::fuzz

@@ -241,6 +241,24 @@ TEST_F(Handle, PlacesAreAsWideAsTheHeapAsksFor) {
   }
 }
 
+// 65536 does not fit two bytes, though every offset of such an arena does.
+TEST_F(Handle, ABlockOfTheWholeArenaKeepsItsSize) {
+  alignas(8) static unsigned char big[65536 + 4];
+  for (size_t const size : {65532, 65536, 65540}) {
+    rf_handle_options options = {};
+    options.max_blocks = 1;
+    options.table = table;
+    options.table_size = sizeof table;
+    ASSERT_EQ(rf_handle_heap_init(&heap, big, size, &options), RF_OK);
+    rf_handle const all = rf_handle_alloc(h, size);
+    EXPECT_EQ(rf_handle_size(h, all), size);
+    EXPECT_EQ(usage().used_bytes, size);
+    EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+    EXPECT_EQ(rf_handle_free(h, all), RF_OK);
+    rf_handle_deinit(h);
+  }
+}
+
 TEST_F(Handle, ATableThatIsTooSmallMeansFewerBlocks) {
   rf_handle_options options = {};
   options.max_blocks = 100;

@@ -420,8 +420,8 @@ TEST(SimpleTest, SaysWhyItRefuses) {
   rf_free(h.a, p);
   ASSERT_EQ(recorder.faults().size(), 4U);
   EXPECT_STREQ(recorder.faults()[0].what, "misaligned pointer");
-  EXPECT_STREQ(recorder.faults()[1].what, "pointer into the middle of a block");
-  EXPECT_STREQ(recorder.faults()[2].what, "pointer from elsewhere");
+  EXPECT_STREQ(recorder.faults()[1].what, "pointer into a block");
+  EXPECT_STREQ(recorder.faults()[2].what, "foreign pointer");
   EXPECT_STREQ(recorder.faults()[3].what, "pointer to free memory");
 }
 

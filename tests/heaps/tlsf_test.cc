@@ -444,7 +444,7 @@ TEST_F(TlsfRefusals, FreedTwiceWithLiveNeighbours) {
   ASSERT_EQ(recorder.faults().size(), 1U);
   EXPECT_EQ(recorder.faults()[0].ptr, p);
   EXPECT_EQ(recorder.faults()[0].allocator, h.a);
-  EXPECT_STREQ(recorder.faults()[0].what, "block is free already");
+  EXPECT_STREQ(recorder.faults()[0].what, "pointer to free memory");
 }
 
 TEST_F(TlsfRefusals, FreedTwiceAfterItsMemoryWasMerged) {

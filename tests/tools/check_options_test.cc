@@ -45,10 +45,8 @@ TEST(Options, JsonWritesFindingsAndSummaryForPrograms) {
   EXPECT_TRUE(has(json, R"("bug":"heap-buffer-overflow","cwe":122)")) << json;
   EXPECT_TRUE(has(json, R"("function":"spoil","file":")")) << json;
   EXPECT_TRUE(has(json, R"("times":3,"processes":1})")) << json;
-  EXPECT_TRUE(has(
-      json,
-      R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,"leaks_unchecked":0,"allocations":)"))
-      << json;
+  EXPECT_TRUE(has(json, R"({"type":"run","version":1,"processes":1,"killed":0,"running":0,"unreadable":0,)")) << json;
+  EXPECT_TRUE(has(json, R"("leaks_unchecked":0,"allocations":)")) << json;
   EXPECT_TRUE(has(json, R"("findings":2,"times":4,"suppressed":0,"mode":"guard","duration_ns":)")) << json;
   EXPECT_TRUE(has(json, R"("status":5})")) << json;
   unlink(file.c_str());
@@ -72,7 +70,7 @@ TEST(Options, FormatJsonPrintsThatOnly) {
 TEST(Options, KeepLeavesTheRecords) {
   const Result result = check({"--keep", "--", program("overflow"), "without"});
   ASSERT_EQ(result.said().size(), 2u) << result.err;
-  const std::string words = "what the processes recorded is in ";
+  const std::string words = "the records of the processes are in ";
   ASSERT_EQ(result.said()[0].rfind(words, 0), 0u);
   const std::string folder = result.said()[0].substr(words.size());
   const Result listed = run({"sh", "-c", "cat \"$1\"/*; rm -r \"$1\"", "sh", folder});

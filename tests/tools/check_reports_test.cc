@@ -25,7 +25,7 @@ protected:
 };
 
 TEST_F(CheckReports, FormatIsOfWhatIsPrinted) {
-  EXPECT_EQ(check({"--format=sarif", "--", program("overflow")}).err.rfind("{\n  \"$schema\"", 0), 0U);
+  EXPECT_EQ(check({"--format=sarif", "--", program("overflow")}).err.rfind("{\n\"$schema\"", 0), 0U);
   EXPECT_EQ(check({"--format=junit", "--", program("overflow")}).err.rfind("<?xml ", 0), 0U);
   EXPECT_EQ(check({"--format=html", "--", program("overflow")}).err.rfind("<!DOCTYPE html>", 0), 0U);
 }
@@ -36,9 +36,9 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   EXPECT_EQ(result.status, 99);
   EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence: heap-buffer-overflow")) << result.err;
   const std::string sarif = read_file(file("r.sarif"));
-  EXPECT_TRUE(has(sarif, "\"commandLine\": \"" + program("overflow") + "\"")) << sarif;
-  EXPECT_TRUE(has(sarif, "\"exitCode\": 99"));
-  EXPECT_TRUE(has(sarif, "\"uri\": \"tests/tools/programs/overflow.c\"")) << sarif;
+  EXPECT_TRUE(has(sarif, "\"commandLine\":\"" + program("overflow") + "\"")) << sarif;
+  EXPECT_TRUE(has(sarif, "\"exitCode\":99"));
+  EXPECT_TRUE(has(sarif, "\"uri\":\"tests/tools/programs/overflow.c\"")) << sarif;
   EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")}).status, 0);
   EXPECT_TRUE(has(read_file(file("r.html")), "overflow</code>"));
   EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
@@ -49,11 +49,11 @@ TEST_F(CheckReports, EachFormatHasAnOptionOfItsOwn) {
                                "--", program("overflow")});
   EXPECT_EQ(result.status, 99);
   EXPECT_EQ(result.err.rfind("{\"type\":\"finding\"", 0), 0U) << result.err;
-  EXPECT_EQ(read_file(file("a")).rfind("{\n  \"$schema\"", 0), 0U);
+  EXPECT_EQ(read_file(file("a")).rfind("{\n\"$schema\"", 0), 0U);
   EXPECT_EQ(read_file(file("b")).rfind("<?xml ", 0), 0U);
   EXPECT_EQ(read_file(file("c.sarif")).rfind("<!DOCTYPE html>", 0), 0U);
   EXPECT_EQ(check({"--html", "-", "--", "true"}).err,
-            "ringfence: --html needs the name of a file; standard output belongs to the program\n");
+            "ringfence: --html needs a file name; standard output belongs to the program\n");
 }
 
 TEST_F(CheckReports, FormatIsOfTheOutputWhereThereIsOne) {
@@ -88,7 +88,7 @@ TEST_F(CheckReports, ARuleForASourceFileHidesAfterTheRun) {
   EXPECT_TRUE(has(result.err, "ringfence: nothing found in 1 process: ")) << result.err;
   const Result halted = check({"--suppressions", rules, "--", program("repeats")});
   EXPECT_EQ(halted.status, 99);
-  EXPECT_TRUE(has(halted.err, "--continue goes on")) << halted.err;
+  EXPECT_TRUE(has(halted.err, "--continue avoids that")) << halted.err;
 }
 
 TEST_F(CheckReports, OtherFindingsStillCount) {
@@ -113,7 +113,7 @@ TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {
   const Result same = check({"--baseline", known, "--output", file("r.sarif"), "--", program("repeats")});
   EXPECT_EQ(same.status, 5) << "the program went on" << same.err;
   EXPECT_TRUE(has(same.err, "; 0 new, 2 in the baseline\n")) << same.err;
-  EXPECT_TRUE(has(read_file(file("r.sarif")), "\"baselineState\": \"unchanged\""));
+  EXPECT_TRUE(has(read_file(file("r.sarif")), "\"baselineState\":\"unchanged\""));
   const Result other = check({"--baseline", known, "--json", file("r.json"), "--", program("double_free")});
   EXPECT_EQ(other.status, 99) << other.err;
   EXPECT_TRUE(has(other.err, "; 1 new, 0 in the baseline; 2 of the baseline not met\n")) << other.err;
@@ -126,13 +126,14 @@ TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
   check({"--write-baseline", known, "--", program("repeats")});
   const Result halted = check({"--halt", "--baseline", known, "--", program("repeats")});
   EXPECT_EQ(halted.status, 99);
-  EXPECT_TRUE(has(halted.err, "ended at a finding that the baseline has; without --halt it would go on")) << halted.err;
+  EXPECT_TRUE(has(halted.err, "ended at a finding that is in the baseline; without --halt it would continue"))
+      << halted.err;
 }
 
 TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   const std::string known = file("known.txt");
   const Result written = check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
-  EXPECT_TRUE(has(written.err, "what was found after max_findings is not in " + known)) << written.err;
+  EXPECT_TRUE(has(written.err, "findings beyond max_findings are not in " + known)) << written.err;
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }
 

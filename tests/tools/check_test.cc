@@ -220,7 +220,7 @@ TEST(Environment, AnOpenQuotationMarkInTheOptionsDoesNotHideFindings) {
   const Result result = check({"--", program("overflow")}, how);
   EXPECT_EQ(result.status, 99);
   EXPECT_TRUE(has(result.err, "heap-buffer-overflow"));
-  EXPECT_TRUE(has(result.err, "RINGFENCE_OPTIONS is not used")) << result.err;
+  EXPECT_TRUE(has(result.err, "RINGFENCE_OPTIONS is ignored")) << result.err;
 }
 
 // Neither the command nor the program dies of the signal that comes with such a limit.

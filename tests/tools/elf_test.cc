@@ -1,7 +1,7 @@
-#include "tools/ringfence/elf.h"
+#include "tools/ringfence/base/elf.h"
 
 #include "tests/tools/elf_file.h"
-#include "tools/ringfence/symbols.h"
+#include "tools/ringfence/symbols/symbol_table.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -16,19 +16,19 @@ class Elf : public testing::TestWithParam<bool> {
 protected:
   Elf() : memory_(memfd_create("elf_test", MFD_CLOEXEC)) { file_.is64 = GetParam(); }
   ~Elf() override {
-    rf_stash_free(&stash_);
+    rf_bump_arena_free(&arena_);
     close(memory_);
   }
 
   rf_elf_status open(const std::string &bytes) {
     EXPECT_EQ(ftruncate(memory_, 0), 0);
     EXPECT_EQ(pwrite(memory_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
-    return rf_elf_open(&elf_, ("/proc/self/fd/" + std::to_string(memory_)).c_str(), &stash_);
+    return rf_elf_open(&elf_, ("/proc/self/fd/" + std::to_string(memory_)).c_str(), &arena_);
   }
 
   ElfFile file_;
   rf_elf elf_ = {};
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
 
 private:
   int memory_;
@@ -93,21 +93,21 @@ TEST_P(Elf, NamesTheFunctionThatAnAddressLiesIn) {
   file_.symbols = {
       {"second", 0x2000, 0x10}, {"first", 0x1000, 0x20}, {"alias", 0x2000, 0}, {"elsewhere", 0x1008, 8, false}};
   ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
-  const rf_symbols symbols = rf_symbols_read(&elf_);
-  EXPECT_STREQ(rf_symbols_find(&symbols, 0x1000), "first");
-  EXPECT_STREQ(rf_symbols_find(&symbols, 0x101f), "first");
-  EXPECT_STREQ(rf_symbols_find(&symbols, 0x2005), "second");
-  EXPECT_EQ(rf_symbols_find(&symbols, 0xfff), nullptr);
-  EXPECT_EQ(rf_symbols_find(&symbols, 0x1020), nullptr);
-  EXPECT_EQ(rf_symbols_find(&symbols, 0x2010), nullptr);
+  const rf_symbol_table symbols = rf_symbol_table_read(&elf_);
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1000), "first");
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x101f), "first");
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x2005), "second");
+  EXPECT_EQ(rf_symbol_table_find(&symbols, 0xfff), nullptr);
+  EXPECT_EQ(rf_symbol_table_find(&symbols, 0x1020), nullptr);
+  EXPECT_EQ(rf_symbol_table_find(&symbols, 0x2010), nullptr);
   rf_elf_close(&elf_);
 }
 
 TEST_P(Elf, FallsBackOnTheDynamicSymbols) {
   file_.dynamic_symbols = {{"exported", 0x1000, 0x20}};
   ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
-  const rf_symbols symbols = rf_symbols_read(&elf_);
-  EXPECT_STREQ(rf_symbols_find(&symbols, 0x1001), "exported");
+  const rf_symbol_table symbols = rf_symbol_table_read(&elf_);
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1001), "exported");
   rf_elf_close(&elf_);
 }
 
@@ -127,8 +127,8 @@ TEST_P(Elf, TellsWhatIsNotElf) {
                              "ELF",
                              4)),
             RF_ELF_NOT_ELF);
-  EXPECT_EQ(rf_elf_open(&elf_, "/nonexistent", &stash_), RF_ELF_UNREADABLE);
-  EXPECT_EQ(rf_elf_open(&elf_, "/dev", &stash_), RF_ELF_NOT_ELF);
+  EXPECT_EQ(rf_elf_open(&elf_, "/nonexistent", &arena_), RF_ELF_UNREADABLE);
+  EXPECT_EQ(rf_elf_open(&elf_, "/dev", &arena_), RF_ELF_NOT_ELF);
 }
 
 // Reads everything there is to read; the sanitizers say if a bad offset was believed.
@@ -138,8 +138,8 @@ void read_all(rf_elf *elf) {
   (void)rf_elf_dynamic_string(elf, DT_SONAME, any);
   (void)rf_elf_build_id(elf);
   (void)rf_elf_symbols(elf, SHT_DYNSYM, &s);
-  const rf_symbols symbols = rf_symbols_read(elf);
-  (void)rf_symbols_find(&symbols, 0x1000);
+  const rf_symbol_table symbols = rf_symbol_table_read(elf);
+  (void)rf_symbol_table_find(&symbols, 0x1000);
   rf_elf_close(elf);
 }
 
@@ -169,7 +169,7 @@ TEST_P(Elf, SurvivesEveryByteSetToEveryExtreme) {
       if (open(bytes) == RF_ELF_OK) {
         read_all(&elf_);
       }
-      rf_stash_free(&stash_);
+      rf_bump_arena_free(&arena_);
     }
   }
 }

@@ -28,14 +28,14 @@ void expect_refused(const std::vector<std::string> &words, int status, const std
 // ---- Commands and options ----
 
 TEST(Command, WithoutOneItSaysWhatToTry) {
-  expect_refused({}, 2, "nothing to do; try `ringfence check -- program`, or `ringfence help`");
+  expect_refused({}, 2, "no command given; try `ringfence check -- program`, or `ringfence help`");
 }
 
 TEST(Command, AnUnknownOneIsNamedWithTheNearest) {
-  expect_refused({"chekc"}, 2, "there is no command chekc; did you mean check?");
-  expect_refused({"frobnicate"}, 2, "there is no command frobnicate; `ringfence help` lists them");
-  expect_refused({"help", "verison"}, 2, "there is no command verison; did you mean version?");
-  expect_refused({"--chekc"}, 2, "there is no option --chekc before the command; try `ringfence help`");
+  expect_refused({"chekc"}, 2, "unknown command chekc; did you mean check?");
+  expect_refused({"frobnicate"}, 2, "unknown command frobnicate; `ringfence help` lists them");
+  expect_refused({"help", "verison"}, 2, "unknown command verison; did you mean version?");
+  expect_refused({"--chekc"}, 2, "unknown option --chekc before the command; try `ringfence help`");
 }
 
 TEST(Command, ExtraWordsAreNamed) {
@@ -44,9 +44,9 @@ TEST(Command, ExtraWordsAreNamed) {
 }
 
 TEST(Option, AnUnknownOneIsNamedWithTheNearest) {
-  expect_refused({"check", "--quarantene=1"}, 2, "there is no option --quarantene; did you mean --quarantine?");
-  expect_refused({"check", "--frobnicate"}, 2, "there is no option --frobnicate; see `ringfence help check`");
-  expect_refused({"check", "-x", "--", "true"}, 2, "there is no option -x; see `ringfence help check`");
+  expect_refused({"check", "--quarantene=1"}, 2, "unknown option --quarantene; did you mean --quarantine?");
+  expect_refused({"check", "--frobnicate"}, 2, "unknown option --frobnicate; see `ringfence help check`");
+  expect_refused({"check", "-x", "--", "true"}, 2, "unknown option -x; see `ringfence help check`");
 }
 
 TEST(Option, ArgumentsAreThereWhereTheyBelong) {
@@ -61,7 +61,7 @@ TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
   expect_refused({"check", "--quarantine", "lots", "true"}, 2,
                  "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
   expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");
-  expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: there are text, json, sarif, junit and html");
+  expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: use text, json, sarif, junit or html");
 }
 
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
@@ -73,14 +73,14 @@ TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
 }
 
 TEST(Option, KeysOfTheCommandItselfAreRefused) {
-  expect_refused({"check", "-o", "log=x", "true"}, 2, "--option log=x: this is what --log is for");
-  expect_refused({"check", "-o", "format=text", "true"}, 2, "--option format=text: this is what --format is for");
+  expect_refused({"check", "-o", "log=x", "true"}, 2, "--option log=x: use --log instead");
+  expect_refused({"check", "-o", "format=text", "true"}, 2, "--option format=text: use --format instead");
   expect_refused({"check", "-o", "fill=0:log=x", "true"}, 2,
                  "--option fill=0:log=x: give one option at a time, without colons");
 }
 
 TEST(Option, StandardOutputIsNoFileForTheCommand) {
-  const std::string words = " needs the name of a file; standard output belongs to the program";
+  const std::string words = " needs a file name; standard output belongs to the program";
   expect_refused({"check", "--json", "-", "true"}, 2, "--json" + words);
   expect_refused({"check", "--log=", "true"}, 2, "--log" + words);
 }
@@ -154,13 +154,13 @@ TEST(Version, IsThatOfTheModule) {
 // ---- Programs that are not there, or are none ----
 
 TEST(Program, MustBeNamed) {
-  expect_refused({"check"}, 2, "check which program? `ringfence check -- program arguments`");
-  expect_refused({"check", "--quiet", "--"}, 2, "check which program? `ringfence check -- program arguments`");
-  expect_refused({"check", "--", ""}, 127, "the program's name is empty");
+  expect_refused({"check"}, 2, "no program given; try `ringfence check -- program arguments`");
+  expect_refused({"check", "--quiet", "--"}, 2, "no program given; try `ringfence check -- program arguments`");
+  expect_refused({"check", "--", ""}, 127, "the program name is empty");
 }
 
 TEST(Program, MissingOnesAreTold) {
-  expect_refused({"check", "--", "no-such-program"}, 127, "there is no program no-such-program in PATH");
+  expect_refused({"check", "--", "no-such-program"}, 127, "program no-such-program not found in PATH");
   expect_refused({"check", "--", "./no-such-program"}, 127, "./no-such-program: No such file or directory");
 }
 
@@ -170,19 +170,19 @@ TEST(Program, OneInThisDirectoryButNotInPathIsTold) {
   how.environment = {{"PATH", "/usr/bin:/bin"}};
   const Result result = check({"--", "streams"}, how);
   EXPECT_EQ(result.status, 127);
-  EXPECT_EQ(result.err, "ringfence: there is no streams in PATH; for the one in this directory, say ./streams\n");
+  EXPECT_EQ(result.err,
+            "ringfence: program streams not found in PATH; to run the one in this directory, use ./streams\n");
 }
 
 TEST(Program, DirectoriesAndDevicesAreTold) {
   expect_refused({"check", "--", "/tmp"}, 126, "/tmp is a directory, not a program");
-  expect_refused({"check", "--", "/dev/null"}, 126, "/dev/null is not a program but a device, pipe or socket");
+  expect_refused({"check", "--", "/dev/null"}, 126, "/dev/null is a device, pipe or socket, not a program");
 }
 
 TEST(Program, FilesThatAreNotExecutableAreTold) {
   const std::string file = scratch("file");
   write_file(file, "text\n");
-  expect_refused({"check", "--", file}, 126,
-                 file + " is not executable (Permission denied); `chmod +x` makes a program of it");
+  expect_refused({"check", "--", file}, 126, file + " is not executable (Permission denied); `chmod +x` makes it so");
   unlink(file.c_str());
 }
 
@@ -226,7 +226,8 @@ protected:
 
 TEST_F(Obstacle, StaticProgram) {
   elf_.interpreter.clear();
-  expect(2, " is statically linked: it has no loader that could bring libringfence.so in", "//checkers/dropin:malloc");
+  expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so",
+         "//checkers/dropin:malloc");
 }
 
 TEST_F(Obstacle, OtherWidth) {
@@ -250,24 +251,24 @@ TEST_F(Obstacle, SetuidProgram) {
   if (chown(path_.c_str(), 65534, 65534) != 0 || (mount.f_flag & ST_NOSUID) != 0) {
     GTEST_SKIP() << "no file can be made setuid here; inspect_test covers the rest";
   }
-  expect(2, " is setuid or setgid: it runs with other privileges than yours, so the loader ignores LD_PRELOAD",
+  expect(2, " is setuid or setgid: it runs with privileges that differ from yours, so the loader ignores LD_PRELOAD",
          "check a copy", 04755);
 }
 
 TEST_F(Obstacle, Sanitizer) {
   elf_.dynamic_symbols = {{"__asan_init", 0, 0, false}};
-  expect(2, " is built with AddressSanitizer, which has a malloc of its own", "AddressSanitizer checks it already");
+  expect(2, " is built with AddressSanitizer, which brings its own malloc", "AddressSanitizer checks it already");
 }
 
 TEST_F(Obstacle, OwnMalloc) {
   elf_.dynamic_symbols = {{"malloc", 0x1000, 8}};
-  expect(2, " defines malloc itself, so that of libringfence.so would not be used", "//checkers/dropin:malloc");
+  expect(2, " defines malloc itself, so it would not use the malloc of libringfence.so", "//checkers/dropin:malloc");
 }
 
 TEST_F(Obstacle, OtherLibc) {
   elf_.interpreter = scratch("ld-musl-x86_64.so.1");
   write_file(elf_.interpreter, "");
-  expect(2, " is linked to another C library than glibc (its loader is " + elf_.interpreter + ")", "glibc");
+  expect(2, " is linked to a C library other than glibc (its loader is " + elf_.interpreter + ")", "glibc");
   unlink(elf_.interpreter.c_str());
 }
 
@@ -290,7 +291,8 @@ TEST_F(Obstacle, OfAScriptIsThatOfItsInterpreter) {
   EXPECT_EQ(result.status, 2);
   ASSERT_EQ(result.said().size(), 3u) << result.err;
   EXPECT_EQ(result.said()[0], script + " is a script that " + path_ + " runs");
-  EXPECT_EQ(result.said()[1], path_ + " is statically linked: it has no loader that could bring libringfence.so in");
+  EXPECT_EQ(result.said()[1],
+            path_ + " is statically linked: it has no dynamic loader, which would load libringfence.so");
   unlink(script.c_str());
 }
 

@@ -1,4 +1,4 @@
-#include "tools/ringfence/inspect.h"
+#include "tools/ringfence/run/inspect.h"
 
 #include "tests/tools/elf_file.h"
 #include "tests/tools/run.h"
@@ -25,12 +25,12 @@ protected:
   ~Inspect() override {
     unlink(program_.c_str());
     unlink(library_.c_str());
-    rf_stash_free(&stash_);
+    rf_bump_arena_free(&arena_);
   }
 
   rf_inspection inspect_bytes(const std::string &bytes, mode_t mode = 0755) {
     write_file(program_, bytes, mode);
-    return rf_inspect(&stash_, program_.c_str(), library_.c_str(), identity_);
+    return rf_inspect(&arena_, program_.c_str(), library_.c_str(), identity_);
   }
   rf_inspection inspect(mode_t mode = 0755) { return inspect_bytes(file_.bytes(), mode); }
 
@@ -40,7 +40,7 @@ protected:
 
 private:
   std::string library_;
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
 };
 
 TEST_F(Inspect, OrdinaryProgramsHaveNoObstacle) {

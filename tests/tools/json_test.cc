@@ -1,4 +1,4 @@
-#include "tools/ringfence/json.h"
+#include "tools/ringfence/base/json.h"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -7,11 +7,11 @@ namespace {
 
 class Json : public testing::Test {
 protected:
-  ~Json() override { rf_stash_free(&stash_); }
-  const rf_json *parse(const std::string &text) { return rf_json_parse(&stash_, text.data(), text.size()); }
+  ~Json() override { rf_bump_arena_free(&arena_); }
+  const rf_json *parse(const std::string &text) { return rf_json_parse(&arena_, text.data(), text.size()); }
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
 };
 
 TEST_F(Json, ReadsMembersOfAnObject) {

@@ -1,4 +1,4 @@
-#include "tools/ringfence/merge.h"
+#include "tools/ringfence/model/merge.h"
 
 #include <deque>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@ namespace {
 
 class Merge : public testing::Test {
 protected:
-  ~Merge() override { rf_stash_free(&stash_); }
+  ~Merge() override { rf_bump_arena_free(&arena_); }
 
   // A double free in process `pid`, its stack innermost first.
   rf_record &add(uint32_t pid, const std::vector<std::pair<const char *, uint64_t>> &stack) {
@@ -28,12 +28,12 @@ protected:
     return record;
   }
 
-  size_t merge() { return rf_merge(&stash_, list_.data(), list_.size()); }
+  size_t merge() { return rf_merge(&arena_, list_.data(), list_.size()); }
 
   std::vector<rf_record *> list_;
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
   std::deque<rf_record> all_;
   std::deque<std::vector<rf_frame>> frames_;
 };
@@ -155,7 +155,7 @@ TEST_F(Merge, CallSitesAreThePlaceWhereThereAreNoStacks) {
   EXPECT_EQ(merge(), 2u);
 }
 
-TEST(Plumbing, IsKnownByFunctionToo) {
+TEST(RuntimeFrame, IsKnownByFunctionToo) {
   rf_source source = {nullptr, nullptr, 0};
   rf_frame frame = {};
   frame.module = "/bin/static-program";
@@ -163,15 +163,15 @@ TEST(Plumbing, IsKnownByFunctionToo) {
   frame.source_count = 1;
   for (const char *const name : {"malloc", "free", "operator new(unsigned long)", "operator delete[](void*)"}) {
     source.function = name;
-    EXPECT_TRUE(rf_is_plumbing(&frame)) << name;
+    EXPECT_TRUE(rf_is_runtime_frame(&frame)) << name;
   }
   for (const char *const name : {"main", "free_list", "mallocate", "my_malloc"}) {
     source.function = name;
-    EXPECT_FALSE(rf_is_plumbing(&frame)) << name;
+    EXPECT_FALSE(rf_is_runtime_frame(&frame)) << name;
   }
 }
 
-TEST(Plumbing, IsWhatTheHeadersOfTheCxxLibraryLeftInTheProgram) {
+TEST(RuntimeFrame, IsWhatTheHeadersOfTheCxxLibraryLeftInTheProgram) {
   rf_source sources[] = {
       {"std::__new_allocator<int>::allocate(unsigned long, void const*)", "/usr/include/c++/12/bits/new_allocator.h",
        137},
@@ -182,9 +182,9 @@ TEST(Plumbing, IsWhatTheHeadersOfTheCxxLibraryLeftInTheProgram) {
   frame.module = "/home/me/program";
   frame.sources = sources;
   frame.source_count = 2;
-  EXPECT_TRUE(rf_is_plumbing(&frame));
+  EXPECT_TRUE(rf_is_runtime_frame(&frame));
   frame.source_count = 3;
-  EXPECT_FALSE(rf_is_plumbing(&frame)) << "inlined into the program's own function";
+  EXPECT_FALSE(rf_is_runtime_frame(&frame)) << "inlined into the program's own function";
 }
 
 } // namespace

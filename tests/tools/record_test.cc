@@ -1,5 +1,5 @@
 // Findings written by the library and read back by the command.
-#include "tools/ringfence/record.h"
+#include "tools/ringfence/model/record.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -74,10 +74,10 @@ rf_finding overflow() {
 
 class Record : public testing::Test {
 protected:
-  ~Record() override { rf_stash_free(&stash_); }
+  ~Record() override { rf_bump_arena_free(&arena_); }
 
   rf_record *read(const std::string &line) {
-    return rf_record_read(&stash_, rf_json_parse(&stash_, line.data(), line.size()));
+    return rf_record_read(&arena_, rf_json_parse(&arena_, line.data(), line.size()));
   }
 
   // Reads `f` back and expects the same text of both.
@@ -91,7 +91,7 @@ protected:
   }
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
 };
 
 TEST_F(Record, DamageComesBackAsItWas) {

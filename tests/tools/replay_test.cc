@@ -110,9 +110,9 @@ TEST(Replay, TakesWhatComesBeforeTheDamageIfItIsTold) {
 
 TEST(Replay, RefusesAWrongCommandLine) {
   std::pair<std::vector<std::string>, const char *> const cases[] = {
-      {{}, "replay which trace? `ringfence replay FILE`"},
+      {{}, "no trace given; try `ringfence replay FILE`"},
       {{"a", "b"}, "replay takes one trace at a time"},
-      {{"--what", "a"}, "there is no option --what; see `ringfence help replay`"},
+      {{"--what", "a"}, "unknown option --what; see `ringfence help replay`"},
       {{"--arena"}, "--arena needs an argument; see `ringfence help replay`"},
       {{"--arena=0", "a"}, "--arena 0: give a number above 0"},
       {{"--arena=5X", "a"}, "--arena 5X: give a number above 0"},
@@ -126,7 +126,7 @@ TEST(Replay, RefusesAWrongCommandLine) {
   }
   Result const other = replay({"--allocator=malloc", "a"});
   EXPECT_EQ(other.status, 2);
-  EXPECT_TRUE(has(other.err, "--allocator malloc: there are tlsf, ")) << other.err;
+  EXPECT_TRUE(has(other.err, "--allocator malloc: use one of tlsf, ")) << other.err;
 }
 
 TEST(Replay, HasAManual) {

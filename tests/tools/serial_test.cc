@@ -1,5 +1,5 @@
 // What the library sends over a serial line, read back: whole, and after the line has done its worst.
-#include "tools/ringfence/serial.h"
+#include "tools/ringfence/model/serial.h"
 
 #include "tests/checkers/sample_finding.h"
 
@@ -17,7 +17,7 @@ namespace {
 class Serial : public testing::Test {
 protected:
   Serial() {
-    serial_.stash = &stash_;
+    serial_.arena = &arena_;
     serial_.finding = [](void *context, rf_record *record) {
       static_cast<Serial *>(context)->findings_.push_back(record);
     };
@@ -26,7 +26,7 @@ protected:
     };
     serial_.context = this;
   }
-  ~Serial() override { rf_stash_free(&stash_); }
+  ~Serial() override { rf_bump_arena_free(&arena_); }
 
   static std::vector<std::string> sent(const rf_finding &f, const rf_symbolizer *symbolizer = &kSampleSymbolizer) {
     TextSink out;
@@ -51,7 +51,7 @@ protected:
   void end() { rf_serial_end(&serial_); }
   std::string detail(size_t i) { return findings_[i]->finding.detail; }
 
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
   rf_serial serial_ = {};
   std::vector<rf_record *> findings_;
   std::vector<std::string> texts_;

@@ -1,5 +1,5 @@
 // The answers were taken from addr2line 2.40, eu-addr2line 0.188 and llvm-symbolizer 14 for one program.
-#include "tools/ringfence/symbolize.h"
+#include "tools/ringfence/symbols/symbolize.h"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -9,12 +9,12 @@ namespace {
 
 class Parse : public testing::Test {
 protected:
-  ~Parse() override { rf_stash_free(&stash_); }
+  ~Parse() override { rf_bump_arena_free(&arena_); }
 
   void parse(const std::string &answer, size_t count) {
     sources_.assign(count, nullptr);
     counts_.assign(count, 0);
-    rf_symbolize_parse(&stash_, answer.c_str(), count, sources_.data(), counts_.data());
+    rf_symbolize_parse(&arena_, answer.c_str(), count, sources_.data(), counts_.data());
   }
 
   std::string at(size_t address, size_t depth) const {
@@ -29,7 +29,7 @@ protected:
   std::vector<size_t> counts_;
 
 private:
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
   std::vector<rf_source *> sources_;
 };
 

@@ -1,5 +1,5 @@
 // Symbolises this test itself.
-#include "tools/ringfence/symbolize.h"
+#include "tools/ringfence/symbols/symbolize.h"
 
 #include "tests/tools/run.h"
 
@@ -47,9 +47,9 @@ protected:
     frame_.module = module_.c_str();
     frame_.offset = frame_.address - bias;
   }
-  ~Symbolize() override { rf_stash_free(&stash_); }
+  ~Symbolize() override { rf_bump_arena_free(&arena_); }
 
-  void symbolize(std::vector<rf_frame *> frames) { rf_symbolize(&stash_, frames.data(), frames.size()); }
+  void symbolize(std::vector<rf_frame *> frames) { rf_symbolize(&arena_, frames.data(), frames.size()); }
 
   // A PATH with this one symboliser in it; false where it is not installed.
   bool only(const std::string &tool) {
@@ -81,7 +81,7 @@ protected:
   Call call_ = {};
   std::string module_;
   rf_frame frame_ = {};
-  rf_stash stash_ = {nullptr};
+  rf_bump_arena arena_ = {nullptr};
   const std::string path_before_ = getenv("PATH");
   void TearDown() override { setenv("PATH", path_before_.c_str(), 1); }
 };

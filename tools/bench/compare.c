@@ -8,9 +8,9 @@
  *     compare TRACE.rft… [--text FILE]      FILE: lines "name bytes", the code of each allocator
  */
 #define _GNU_SOURCE
+#include "load.h"
 #include "steps.h"
 
-#include "tools/trace/read.h"
 #include "tools/trace/replay.h"
 
 #include <math.h>
@@ -24,7 +24,7 @@
 
 enum {
   TRACES_MOST = 8,
-  REQUESTS_MOST = 10000,
+  REQUESTS_MOST = 10000, /* allocators that walk lists of blocks take minutes for more */
   RUNS_MOST = 15,
   COUNTED = 300,
   COUNTED_LEAST = 5,
@@ -77,15 +77,6 @@ static int apart(void (*measure)(const subject *s, const trace *t, void *out), c
 
 /* ---- Instructions ---- */
 
-/* What is counted: these functions, from the first instruction to the return. */
-static __attribute__((noinline)) void *user_alloc(rf_allocator *a, size_t size) {
-  return rf_alloc(a, size);
-}
-
-static __attribute__((noinline)) rf_status user_free(rf_allocator *a, void *p) {
-  return rf_free(a, p);
-}
-
 typedef struct slow {
   size_t op;
   float ns;
@@ -99,12 +90,9 @@ static int slowest_first(const void *a, const void *b) {
 
 /* Marks the allocations and frees of blocks aligned by default that took longest: the worst is among them. */
 static bool *choose(const trace *t, const float *ns) {
-  bool *const chosen = (bool *)calloc(t->count + 1, sizeof *chosen);
-  slow *const order = (slow *)calloc(t->count + 1, sizeof *order);
+  bool *const chosen = (bool *)trace_must(calloc(t->count + 1, sizeof *chosen));
+  slow *const order = (slow *)trace_must(calloc(t->count + 1, sizeof *order));
   size_t count = 0;
-  if (chosen == NULL || order == NULL) {
-    exit(1);
-  }
   for (size_t i = 0; i < t->count; i++) {
     if (t->ops[i].kind != TRACE_REALLOC && t->ops[i].align == 0) {
       order[count++] = (slow){i, ns[i]};
@@ -122,14 +110,11 @@ static bool *choose(const trace *t, const float *ns) {
 
 static size_t steps_of(rf_allocator *a, const trace_op *op, void **block) {
   if (op->kind == TRACE_ALLOC) {
-    steps_begin((uintptr_t)user_alloc);
-    *block = user_alloc(a, op->size);
-  } else {
-    steps_begin((uintptr_t)user_free);
-    (void)user_free(a, *block);
-    *block = NULL;
+    return steps_of_alloc(a, op->size, block);
   }
-  return steps_end();
+  size_t const steps = steps_of_free(a, *block);
+  *block = NULL;
+  return steps;
 }
 
 static size_t worst_steps(const subject *s, const trace *t, replay_memory *m, size_t arena, const float *ns) {
@@ -353,16 +338,6 @@ static void print_traces(const table *b) {
 
 /* ---- Traces ---- */
 
-static const char *name_of(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  char *const name = strdup(slash != NULL ? slash + 1 : path);
-  if (name == NULL) {
-    exit(1);
-  }
-  name[strcspn(name, ".")] = '\0';
-  return name;
-}
-
 /* The requests of `t` for up to SMALL bytes, and what becomes of these blocks: for allocators of fixed blocks. */
 static trace small_ones(const trace *t) {
   trace out = {.name = "small", .ids = t->ids};
@@ -379,18 +354,6 @@ static trace small_ones(const trace *t) {
   return out;
 }
 
-static bool load(table *b, const char *path) {
-  char problem[TRACE_PROBLEM_BYTES];
-  trace *const t = &b->traces[b->trace_count++];
-  if (!trace_read(t, path, problem)) {
-    (void)fprintf(stderr, "%s: %s\n", path, problem);
-    return false;
-  }
-  trace_cut(t, REQUESTS_MOST); /* lists of blocks that are walked make it a matter of minutes */
-  t->name = name_of(path);
-  return true;
-}
-
 int main(int argc, char **argv) {
   static table b;
   if (subject_count > sizeof b.overhead / sizeof b.overhead[0]) {
@@ -399,12 +362,14 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--text") == 0 && i + 1 < argc) {
       b.text = argv[++i];
-    } else if (b.trace_count + 1 >= TRACES_MOST || !load(&b, argv[i])) {
+    } else if (b.trace_count + 1 >= TRACES_MOST) {
       return 2;
+    } else {
+      b.traces[b.trace_count++] = load_trace(argv[i], REQUESTS_MOST);
     }
   }
   if (b.trace_count == 0) {
-    (void)fprintf(stderr, "compare: which traces?\n");
+    (void)fprintf(stderr, "compare: no traces given\n");
     return 2;
   }
   b.traces[b.trace_count] = small_ones(&b.traces[0]);

@@ -1,9 +1,10 @@
-/* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and arenas.
+/* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and
+ * arenas.
  *
  *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]      tlsf unless told otherwise
  *
- * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted. Their
- * arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
+ * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted.
+ * Their arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
  */
 #define _GNU_SOURCE
 #include "steps.h"
@@ -29,15 +30,6 @@ typedef struct figures {
   size_t failed;
 } figures;
 
-/* What is counted: these functions, from the first instruction to the return. */
-static __attribute__((noinline)) void *user_alloc(rf_allocator *a, size_t size) {
-  return rf_alloc(a, size);
-}
-
-static __attribute__((noinline)) rf_status user_free(rf_allocator *a, void *p) {
-  return rf_free(a, p);
-}
-
 static void add_call(tally *t, size_t steps) {
   t->calls++;
   t->steps += steps;
@@ -45,16 +37,9 @@ static void add_call(tally *t, size_t steps) {
 }
 
 static void *count_alloc(tally *t, rf_allocator *a, size_t size) {
-  steps_begin((uintptr_t)user_alloc);
-  void *const p = user_alloc(a, size);
-  add_call(t, steps_end());
+  void *p;
+  add_call(t, steps_of_alloc(a, size, &p));
   return p;
-}
-
-static void count_free(tally *t, rf_allocator *a, void *p) {
-  steps_begin((uintptr_t)user_free);
-  (void)user_free(a, p);
-  add_call(t, steps_end());
 }
 
 static figures replay(rf_allocator *a, const trace *t) {
@@ -65,13 +50,13 @@ static figures replay(rf_allocator *a, const trace *t) {
     void **const block = &blocks[op->id];
     bool const counted = i < FIRST || i + LAST >= t->count;
     if (op->kind == TRACE_ALLOC) {
-      *block = counted ? count_alloc(&out.alloc, a, op->size) : user_alloc(a, op->size);
+      *block = counted ? count_alloc(&out.alloc, a, op->size) : rf_alloc(a, op->size);
       out.failed += *block == NULL ? 1 : 0;
     } else if (op->kind == TRACE_FREE && *block != NULL) {
       if (counted) {
-        count_free(&out.free, a, *block);
+        add_call(&out.free, steps_of_free(a, *block));
       } else {
-        (void)user_free(a, *block);
+        (void)rf_free(a, *block);
       }
       *block = NULL;
     } else if (op->kind == TRACE_REALLOC) {

@@ -15,21 +15,21 @@
  * million blocks are live at once in mode page. Prints Markdown.
  */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "load.h"
 #include "steps.h"
 
-#include "tools/trace/read.h"
 #include "tools/trace/synthetic.h"
 
 #include <math.h>
 #include <ringfence/checked.h>
 #include <ringfence/lock.h>
+#include <ringfence/port.h>
 #include <ringfence/tlsf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { DEPTH = 12, STEPPED = 60, STACK_SETS = 3, TRACES_MOST = 24, REQUESTS_MOST = 5000, PAGE_REQUESTS = 1000 };
@@ -144,16 +144,10 @@ static void free_all(rf_allocator *a, const trace *t, void **blocks) {
 
 /* ---- Measures ---- */
 
-static double now_ns(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static double time_replay(rf_allocator *a, const trace *t, size_t count, void **blocks) {
-  double const before = now_ns();
+  uint64_t const before = rf_port_now_ns();
   play(a, t, blocks, 0, count);
-  double const ns = (now_ns() - before) / (double)count;
+  double const ns = (double)(rf_port_now_ns() - before) / (double)count;
   free_all(a, t, blocks);
   return ns;
 }
@@ -208,23 +202,33 @@ static void measure_modes(const trace *t, unsigned from, unsigned to, unsigned r
   free((void *)blocks);
 }
 
+/* Measurements run in processes of their own, so that nothing is left over from what ran before. */
+static pid_t fork_flushed(void) {
+  (void)fflush(stdout);
+  return fork();
+}
+
+static void wait_for(pid_t child) {
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+    die("a child process failed");
+  }
+}
+
 /* In a process for each trace, so that none leaves memory or address space behind for the next. */
 static figures measure(const trace *t, unsigned runs, bool steps) {
   figures *const shared =
       (figures *)mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  int status = 0;
   if (shared == MAP_FAILED) {
     die("out of memory");
   }
-  pid_t const child = fork();
+  pid_t const child = fork_flushed();
   if (child == 0) {
     measure_modes(t, OFF, PAGE, runs, steps, shared);
     measure_modes(t, PAGE, MODES, 1 + runs / PAGE_EVERY, steps, shared);
     _exit(0);
   }
-  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
-    die("a process did not end well");
-  }
+  wait_for(child);
   figures const f = *shared;
   (void)munmap(shared, sizeof *shared);
   return f;
@@ -274,19 +278,14 @@ static size_t resident_bytes(void) {
   return strtoul(end, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* In a process of its own, so that nothing is left over from what ran before. */
 static void print_apart(void (*print)(unsigned), unsigned which) {
-  int status = 0;
-  (void)fflush(stdout);
-  pid_t const child = fork();
+  pid_t const child = fork_flushed();
   if (child == 0) {
     print(which);
     (void)fflush(stdout);
     _exit(0);
   }
-  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
-    die("a process did not end well");
-  }
+  wait_for(child);
 }
 
 static void print_bytes_of(unsigned which) {
@@ -322,7 +321,7 @@ static void print_million(unsigned which) {
   rf_allocator *const a = begin(&s, which);
   unsigned char **const blocks = (unsigned char **)must_map(BLOCKS * sizeof *blocks);
   bool sound = true;
-  double const before = now_ns();
+  uint64_t const before = rf_port_now_ns();
   for (size_t i = 0; i < BLOCKS; i++) {
     blocks[i] = (unsigned char *)rf_alloc(a, BYTES);
     if (blocks[i] == NULL) {
@@ -338,23 +337,10 @@ static void print_million(unsigned which) {
     die("mode page lost a block of a million");
   }
   printf("\nA million blocks of %d bytes live at once in mode %s: all served, whole and freed, %.0f ns for both.\n",
-         BYTES, modes[which].name, (now_ns() - before) / BLOCKS);
+         BYTES, modes[which].name, (double)(rf_port_now_ns() - before) / BLOCKS);
 }
 
 /* ---- Traces ---- */
-
-static trace load(char *path) {
-  char problem[TRACE_PROBLEM_BYTES];
-  trace t;
-  char *const slash = strrchr(path, '/');
-  if (!trace_read(&t, path, problem)) {
-    die(problem);
-  }
-  trace_cut(&t, REQUESTS_MOST);
-  t.name = slash != NULL ? slash + 1 : path;
-  path[strlen(path) - strlen(".rft")] = '\0';
-  return t;
-}
 
 static unsigned parse_runs(const char *text) {
   char *rest = NULL;
@@ -377,7 +363,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[i], "--runs") == 0 && i + 1 < argc) {
       runs = parse_runs(argv[++i]);
     } else if (length > 4 && strcmp(argv[i] + length - 4, ".rft") == 0 && count < TRACES_MOST) {
-      traces[count++] = load(argv[i]);
+      traces[count++] = load_trace(argv[i], REQUESTS_MOST);
     } else {
       die("usage: mode_traces TRACE.rft... [--runs N]");
     }

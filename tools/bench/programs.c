@@ -1,10 +1,11 @@
-/* What checked mode costs real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn, several times.
+/* The cost of checked mode for real programs: each runs bare (glibc's malloc) and with libringfence.so, in turn,
+ * several times.
  *
  *     ./bazelw run //tools/bench:programs -- [--runs N] [--options KEY=VALUE:… | --modes] [NAME…]
  *
  * Prints a Markdown table: processor time (user + system) and peak memory of the whole program, medians, and the ratio
- * pair by pair with its spread. With --modes, tables of the ratios of all modes. A run of the checked program that reports
- * a finding, or whose output differs, is an error.
+ * of each pair with its spread. With --modes, tables of the ratios of all modes. A checked run that reports a finding,
+ * or whose output differs, is an error.
  */
 #define _GNU_SOURCE /* wait4 */
 #include "workloads.h"
@@ -223,15 +224,6 @@ static void print_modes(const mode_row *rows, size_t count) {
   }
 }
 
-static bool chosen(const workload *w, int count, char **names) {
-  for (int i = 0; i < count; i++) {
-    if (strstr(w->name, names[i]) != NULL) {
-      return true;
-    }
-  }
-  return count == 0;
-}
-
 static void usage(FILE *to) {
   fputs("usage: programs LIBRARY [--runs N] [--options KEY=VALUE:... | --modes] [NAME...]\n"
         "  --runs N       pairs of runs per program, 1 to 99 (default 5)\n"
@@ -251,7 +243,19 @@ static size_t parse_runs(const char *text) {
   return n;
 }
 
-int main(int argc, char **argv) {
+/* ---- The command line ---- */
+
+typedef struct settings {
+  size_t runs;
+  const char *options;
+  bool all_modes;
+  char library[PATH_MAX];
+  int name_count; /* 0: all programs */
+  char **names;
+} settings;
+
+/* Ends the program where the command line is wrong or asks for help. */
+static settings parse(int argc, char **argv) {
   static const struct option long_options[] = {
       {"runs", required_argument, NULL, 'r'},
       {"options", required_argument, NULL, 'o'},
@@ -259,58 +263,74 @@ int main(int argc, char **argv) {
       {"help", no_argument, NULL, 'h'},
       {NULL, 0, NULL, 0},
   };
-  size_t runs = 5;
-  const char *options = "";
-  bool all_modes = false;
-  mode_row rows[PROGRAMS_MOST];
-  size_t row_count = 0;
+  settings s = {.runs = 5, .options = ""};
   for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
     if (c == 'r') {
-      runs = parse_runs(optarg);
+      s.runs = parse_runs(optarg);
     } else if (c == 'o') {
-      options = optarg;
+      s.options = optarg;
     } else if (c == 'm') {
-      all_modes = true;
+      s.all_modes = true;
     } else {
       usage(c == 'h' ? stdout : stderr);
-      return c == 'h' ? 0 : 2;
+      exit(c == 'h' ? 0 : 2);
     }
   }
   if (optind == argc) {
     usage(stderr);
-    return 2;
+    exit(2);
   }
-  char library[PATH_MAX];
-  if (realpath(argv[optind], library) == NULL) {
+  if (realpath(argv[optind], s.library) == NULL) {
     die(argv[optind]);
   }
-  char folder[] = "/tmp/ringfence-bench-XXXXXX";
-  if (mkdtemp(folder) == NULL || chdir(folder) != 0 || workloads_prepare() != 0) {
-    die(folder);
+  s.name_count = argc - optind - 1;
+  s.names = argv + optind + 1;
+  return s;
+}
+
+static bool is_chosen(const settings *s, const workload *w) {
+  bool chosen = s->name_count == 0;
+  for (int i = 0; i < s->name_count; i++) {
+    chosen = chosen || strstr(w->name, s->names[i]) != NULL;
   }
-  if (!all_modes) {
+  if (chosen && !in_path(w->program)) {
+    fprintf(stderr, "programs: %s is not installed; left out\n", w->program);
+    return false;
+  }
+  return chosen;
+}
+
+static void measure_all(const settings *s) {
+  mode_row rows[PROGRAMS_MOST];
+  size_t row_count = 0;
+  size_t count = 0;
+  const workload *const all = workloads(&count);
+  if (!s->all_modes) {
     printf("| program | glibc s | guard s | ratio (least … most) | glibc MiB | guard MiB | ratio |\n"
            "|---|---|---|---|---|---|---|\n");
   }
-  size_t count = 0;
-  const workload *const all = workloads(&count);
   for (size_t i = 0; i < count; i++) {
-    if (!chosen(&all[i], argc - optind - 1, argv + optind + 1)) {
+    if (!is_chosen(s, &all[i])) {
       continue;
     }
-    if (!in_path(all[i].program)) {
-      fprintf(stderr, "programs: %s is not installed; left out\n", all[i].program);
-      continue;
-    }
-    if (!all_modes) {
-      measure_workload(&all[i], library, options, runs);
+    if (!s->all_modes) {
+      measure_workload(&all[i], s->library, s->options, s->runs);
     } else if (row_count < PROGRAMS_MOST) {
-      rows[row_count++] = measure_modes(&all[i], library, runs);
+      rows[row_count++] = measure_modes(&all[i], s->library, s->runs);
     }
   }
   if (row_count != 0) {
     print_modes(rows, row_count);
   }
+}
+
+int main(int argc, char **argv) {
+  settings const s = parse(argc, argv);
+  char folder[] = "/tmp/ringfence-bench-XXXXXX";
+  if (mkdtemp(folder) == NULL || chdir(folder) != 0 || workloads_prepare() != 0) {
+    die(folder);
+  }
+  measure_all(&s);
   char remove_command[64];
   snprintf(remove_command, sizeof remove_command, "rm -rf %s", folder);
   return system(remove_command) == 0 ? 0 : 1;

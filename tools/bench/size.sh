@@ -22,9 +22,9 @@ trap 'rm -rf -- "$work"' EXIT
 allocators=(
   "tlsf lib/heaps/tlsf/*.c"
   "simple lib/heaps/simple.c"
-  "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/chain.c"
+  "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/block_list.c"
   "slab lib/heaps/slab/*.c"
-  "memheap lib/heaps/block_list/memheap.c lib/heaps/block_list/chain.c"
+  "memheap lib/heaps/block_list/memheap.c lib/heaps/block_list/block_list.c"
   "sizeclass lib/heaps/sizeclass/*.c"
   "handle lib/handles/*.c"
   "std lib/heaps/std.c"

@@ -57,3 +57,23 @@ size_t steps_end(void) {
 }
 
 #endif
+
+static __attribute__((noinline)) void *user_alloc(rf_allocator *a, size_t size) {
+  return rf_alloc(a, size);
+}
+
+static __attribute__((noinline)) rf_status user_free(rf_allocator *a, void *p) {
+  return rf_free(a, p);
+}
+
+size_t steps_of_alloc(rf_allocator *a, size_t size, void **out) {
+  steps_begin((uintptr_t)user_alloc);
+  *out = user_alloc(a, size);
+  return steps_end();
+}
+
+size_t steps_of_free(rf_allocator *a, void *p) {
+  steps_begin((uintptr_t)user_free);
+  (void)user_free(a, p);
+  return steps_end();
+}

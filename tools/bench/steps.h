@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_BENCH_STEPS_H
 #define RINGFENCE_TOOLS_BENCH_STEPS_H
 
+#include <ringfence/allocator.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,9 +10,13 @@
 /* False where this machine cannot. Installs a handler for SIGTRAP. */
 bool steps_init(void);
 
-/* From here to steps_end, counts what is executed from the first instruction at `entry_point` to the return of that function,
- * both included. It must be called once, and not be inlined. */
+/* From here to steps_end, counts the instructions of the function at `entry_point`, from its first to its return. It
+ * must be called once and must not be inlined. */
 void steps_begin(uintptr_t entry_point);
 size_t steps_end(void);
+
+/* Instructions of one call of rf_alloc or rf_free, made as a program makes it. */
+size_t steps_of_alloc(rf_allocator *a, size_t size, void **out);
+size_t steps_of_free(rf_allocator *a, void *p);
 
 #endif

@@ -1,7 +1,6 @@
 #include "tools/trace/demand.h"
 
 #include <ringfence/layout.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* The class that a request is for; DEMAND_CLASSES: none. */
@@ -14,11 +13,7 @@ void demand_of(const trace *t, rf_pool_class classes[DEMAND_CLASSES]) {
   size_t live[DEMAND_CLASSES + 1] = {0};
   size_t peak[DEMAND_CLASSES + 1] = {0};
   size_t const count = t != NULL ? t->count : 0;
-  unsigned char *const now = (unsigned char *)malloc(t != NULL ? t->ids + 1 : 1);
-  if (now == NULL) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
+  unsigned char *const now = (unsigned char *)trace_must(malloc(t != NULL ? t->ids + 1 : 1));
   for (size_t i = 0; i < count; i++) {
     const trace_op *const op = &t->ops[i];
     if (op->kind != TRACE_ALLOC) {

@@ -46,21 +46,13 @@ __attribute__((format(printf, 2, 3))) static bool fail(reader *r, const char *fo
   return false;
 }
 
-static void *must(void *p) {
-  if (p == NULL) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
-  return p;
-}
-
 /* `array` with room for one more than `count` elements. */
 static void *with_room(void *array, size_t *room, size_t count, size_t size) {
   if (count < *room) {
     return array;
   }
   *room = *room == 0 ? 64 : 2 * *room;
-  return must(realloc(array, *room * size));
+  return trace_must(realloc(array, *room * size));
 }
 
 static uint32_t u32_at(const unsigned char *at) {
@@ -98,7 +90,7 @@ static bool take_text(reader *r, char **out) {
   if (length > r->end - r->at) {
     return fail(r, "an event goes beyond its chunk, at byte %zu", r->at);
   }
-  *out = (char *)must(malloc((size_t)length + 1));
+  *out = (char *)trace_must(malloc((size_t)length + 1));
   memcpy(*out, r->data + r->at, (size_t)length);
   (*out)[length] = '\0';
   r->at += (size_t)length;
@@ -114,8 +106,8 @@ static size_t new_id(reader *r) {
   size_t *const room = &r->room[1];
   if (r->out->ids == *room) {
     *room = *room == 0 ? 64 : 2 * *room;
-    r->free_ids = (size_t *)must(realloc(r->free_ids, *room * sizeof(size_t)));
-    r->sizes = (size_t *)must(realloc(r->sizes, *room * sizeof(size_t)));
+    r->free_ids = (size_t *)trace_must(realloc(r->free_ids, *room * sizeof(size_t)));
+    r->sizes = (size_t *)trace_must(realloc(r->sizes, *room * sizeof(size_t)));
   }
   r->sizes[r->out->ids] = 0;
   return r->out->ids++;
@@ -209,7 +201,7 @@ static bool read_frames(reader *r, trace_site *site) {
   if (!take_number(r, RF_TRACE_FRAMES_MOST, &depth)) {
     return false;
   }
-  site->frames = (uint64_t *)must(calloc((size_t)depth + 1, sizeof *site->frames));
+  site->frames = (uint64_t *)trace_must(calloc((size_t)depth + 1, sizeof *site->frames));
   for (; site->depth < depth; site->depth++) {
     if (!take_varint(r, &site->frames[site->depth])) {
       return false;
@@ -366,8 +358,8 @@ bool trace_parse(trace *out, const unsigned char *data, size_t size, char *probl
   problem[0] = '\0';
   *out = (trace){0};
   trace_site *const unknown = new_site(&r);
-  unknown->file = (char *)must(calloc(1, 1));
-  unknown->function = (char *)must(calloc(1, 1));
+  unknown->file = (char *)trace_must(calloc(1, 1));
+  unknown->function = (char *)trace_must(calloc(1, 1));
   bool good = read_header(&r);
   while (good && r.at < r.size) {
     good = read_chunk(&r);
@@ -390,7 +382,7 @@ static unsigned char *contents(const char *path, size_t *size) {
   do {
     if (*size == room) {
       room = room == 0 ? 65536 : 2 * room;
-      data = (unsigned char *)must(realloc(data, room));
+      data = (unsigned char *)trace_must(realloc(data, room));
     }
     *size += fread(data + *size, 1, room - *size, file);
   } while (*size == room);

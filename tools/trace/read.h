@@ -10,9 +10,9 @@ extern "C" {
 
 #define TRACE_PROBLEM_BYTES 256
 
-/* Reads the file at `path`. True: *out is a trace, for trace_free. False: `problem` (TRACE_PROBLEM_BYTES) says what is wrong
- * with the file and where, and *out is what comes before that, for trace_free as well. Ends the program where memory is
- * short. */
+/* Reads the file at `path`. True: *out is a trace, for trace_free. False: `problem` (TRACE_PROBLEM_BYTES) says what is
+ * wrong with the file and where, and *out is what comes before that, for trace_free as well. Ends the program where
+ * memory is short. */
 bool trace_read(trace *out, const char *path, char *problem);
 
 /* The same of `size` bytes in memory. */

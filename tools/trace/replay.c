@@ -2,11 +2,10 @@
 #include "tools/trace/replay.h"
 
 #include <malloc.h>
-#include <stdio.h>
+#include <ringfence/port.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define SAMPLES 64U
 #define STEP 16U    /* of footprints, in bytes, */
@@ -14,19 +13,12 @@
 
 /* ---- Memory ---- */
 
-static void *must(void *p) {
-  if (p == NULL || p == MAP_FAILED) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
-  return p;
-}
-
 replay_memory replay_memory_make(const trace *t, size_t arena_size) {
   replay_memory m = {.arena_size = arena_size};
-  m.blocks = (void **)must(calloc(t->ids + 1, sizeof(void *)));
-  m.arena =
-      must(mmap(NULL, arena_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  m.blocks = (void **)trace_must(calloc(t->ids + 1, sizeof(void *)));
+  void *const arena =
+      mmap(NULL, arena_size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  m.arena = trace_must(arena == MAP_FAILED ? NULL : arena);
   return m;
 }
 
@@ -122,7 +114,7 @@ static bool verify_op(rf_allocator *a, const trace_op *op, void **blocks, size_t
 }
 
 bool replay_verify(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
-  size_t *const sizes = (size_t *)must(calloc(t->ids + 1, sizeof *sizes));
+  size_t *const sizes = (size_t *)trace_must(calloc(t->ids + 1, sizeof *sizes));
   rf_allocator *const a = replay_begin(s, t, m, arena_size);
   bool good = true;
   for (size_t i = 0; a != NULL && good && i < t->count; i++) {
@@ -137,19 +129,13 @@ bool replay_verify(const subject *s, const trace *t, replay_memory *m, size_t ar
 
 /* ---- Time ---- */
 
-static double now_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 static double run_all(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
   rf_allocator *const a = replay_begin(s, t, m, arena_size);
-  double const start = now_ns();
+  uint64_t const start = rf_port_now_ns();
   for (size_t i = 0; i < t->count; i++) {
     (void)replay_op(a, &t->ops[i], m->blocks);
   }
-  double const took = now_ns() - start;
+  double const took = (double)(rf_port_now_ns() - start);
   replay_end(s, t, m, a);
   return took;
 }
@@ -157,11 +143,12 @@ static double run_all(const subject *s, const trace *t, replay_memory *m, size_t
 /* Each request's time, where it is less than before. */
 static void run_each(const subject *s, const trace *t, replay_memory *m, size_t arena_size, float *fastest) {
   rf_allocator *const a = replay_begin(s, t, m, arena_size);
-  double before = now_ns();
+  uint64_t before = rf_port_now_ns();
   for (size_t i = 0; i < t->count; i++) {
     (void)replay_op(a, &t->ops[i], m->blocks);
-    double const after = now_ns();
-    fastest[i] = (float)(after - before) < fastest[i] ? (float)(after - before) : fastest[i];
+    uint64_t const after = rf_port_now_ns();
+    float const took = (float)(after - before);
+    fastest[i] = took < fastest[i] ? took : fastest[i];
     before = after;
   }
   replay_end(s, t, m, a);
@@ -169,7 +156,7 @@ static void run_each(const subject *s, const trace *t, replay_memory *m, size_t 
 
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each) {
-  float *const fastest = each != NULL ? each : (float *)must(calloc(t->count + 1, sizeof *fastest));
+  float *const fastest = each != NULL ? each : (float *)trace_must(calloc(t->count + 1, sizeof *fastest));
   replay_times out = {0, 0};
   double least = 1e30;
   for (size_t i = 0; i < t->count; i++) {

@@ -41,8 +41,8 @@ typedef struct replay_memory {
 replay_memory replay_memory_make(const trace *t, size_t arena_size);
 void replay_memory_free(const trace *t, replay_memory *m);
 
-/* As new for another replay: makes the allocator; NULL where the arena is too small. replay_end frees what is still live
- * where its memory is the system's, and ends it. */
+/* As new for another replay: makes the allocator; NULL where the arena is too small. replay_end frees what is still
+ * live where its memory is the system's, and ends it. */
 rf_allocator *replay_begin(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
 void replay_end(const subject *s, const trace *t, replay_memory *m, rf_allocator *a);
 
@@ -62,8 +62,8 @@ typedef struct replay_times {
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each);
 
-/* The smallest arena, to 16 bytes or a 1024th of the peak, in which all requests succeed; 0 where they do not even in all of the memory. Where the
- * memory is the system's: the most that was taken from it. */
+/* The smallest arena, to 16 bytes or a 1024th of the peak, in which all requests succeed; 0 where they do not even in
+ * all of the memory. Where the memory is the system's: the most that was taken from it. */
 size_t replay_footprint(const subject *s, const trace *t, replay_memory *m);
 
 typedef struct replay_fragmentation {

@@ -85,7 +85,8 @@ static rf_allocator *make_libc(void *arena, size_t size, const trace *t) {
   return libc_allocator();
 }
 
-/* ---- Blocks of 64 bytes (memblocks: runs of them); what they keep outside the blocks is taken from the arena as well ---- */
+/* ---- Blocks of 64 bytes (memblocks: runs of them); what they keep outside the blocks is taken from the arena as
+ * well ---- */
 
 #define BLOCK ((size_t)64)
 
@@ -167,9 +168,9 @@ static rf_allocator *make_pool(void *arena, size_t size, const trace *t) {
 const subject subjects[] = {
     {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf "},
     {"simple", make_simple, 0, true, NULL, "heaps/simple "},
-    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/chain "},
+    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/block_list "},
     {"slab", make_slab, 0, true, NULL, "heaps/slab "},
-    {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/chain "},
+    {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/block_list "},
     {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass "},
     {"handle", make_handle, 0, true, NULL, "heaps/handle "},
     {"std", make_std, 0, false, libc_taken, "heaps/std "},

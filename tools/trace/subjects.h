@@ -12,8 +12,8 @@ extern "C" {
 
 typedef struct subject {
   const char *name;
-  /* Over the arena; NULL where that is too small. One at a time; rf_deinit ends it. `t` is what will be replayed, for those
-   * that are laid out for a use; NULL: not known. */
+  /* Over the arena; NULL where that is too small. One at a time; rf_deinit ends it. `t` is what will be replayed, for
+   * those that are laid out for a use; NULL: not known. */
   rf_allocator *(*make)(void *arena, size_t size, const trace *t);
   size_t largest; /* it serves no more bytes in one block; 0: any */
   bool arena;     /* all its memory is the arena; else the system's */

@@ -12,14 +12,6 @@ typedef struct maker {
   size_t live;   /* bytes */
 } maker;
 
-static void *must(void *p) {
-  if (p == NULL) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
-  return p;
-}
-
 /* splitmix64 */
 static uint64_t next_random(maker *m) {
   uint64_t z = m->random += 0x9e3779b97f4a7c15;
@@ -35,7 +27,7 @@ static size_t between(maker *m, size_t low, size_t high) {
 
 static maker start(const char *name, uint64_t seed, size_t ids) {
   maker m = {.t = {.name = name, .ids = ids}, .random = seed * 0x2545f4914f6cdd1d + 1};
-  m.sizes = (size_t *)must(calloc(ids, sizeof *m.sizes));
+  m.sizes = (size_t *)trace_must(calloc(ids, sizeof *m.sizes));
   return m;
 }
 

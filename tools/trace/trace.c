@@ -3,15 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void *trace_must(void *p) {
+  if (p == NULL) {
+    (void)fprintf(stderr, "out of memory\n");
+    exit(1);
+  }
+  return p;
+}
+
 void trace_add(trace *t, const trace_op *op) {
   if (t->count == t->capacity) {
     t->capacity = t->capacity == 0 ? 1024 : 2 * t->capacity;
-    trace_op *const more = (trace_op *)realloc(t->ops, t->capacity * sizeof *more);
-    if (more == NULL) {
-      (void)fprintf(stderr, "out of memory\n");
-      exit(1);
-    }
-    t->ops = more;
+    t->ops = (trace_op *)trace_must(realloc(t->ops, t->capacity * sizeof *t->ops));
   }
   t->ops[t->count++] = *op;
 }
@@ -33,13 +36,9 @@ void trace_free(trace *t) {
 }
 
 void trace_measure(trace *t) {
-  size_t *const sizes = (size_t *)calloc(t->ids + 1, sizeof *sizes);
+  size_t *const sizes = (size_t *)trace_must(calloc(t->ids + 1, sizeof *sizes));
   size_t live = 0;
   size_t blocks = 0;
-  if (sizes == NULL) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
   t->peak = 0;
   t->peak_blocks = 0;
   for (size_t i = 0; i < t->count; i++) {

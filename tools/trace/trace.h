@@ -1,5 +1,5 @@
-/* A trace: the same requests for every allocator that is measured, recorded from a program (read.h) or made up from a seed
- * (synthetic.h). */
+/* A trace: the same requests for every allocator that is measured, recorded from a program (read.h) or made up from a
+ * seed (synthetic.h). */
 #ifndef RINGFENCE_TOOLS_TRACE_TRACE_H
 #define RINGFENCE_TOOLS_TRACE_TRACE_H
 
@@ -60,6 +60,9 @@ typedef struct trace {
   uint64_t lost;     /* requests that could not be recorded */
   bool complete;     /* the recorder got to the end */
 } trace;
+
+/* `p`; ends the program where that is NULL, since memory is short. */
+void *trace_must(void *p);
 
 /* Puts a request behind the others. Ends the program where memory is short. */
 void trace_add(trace *t, const trace_op *op);

@@ -40,11 +40,7 @@ bool trace_write(const trace *t, const char *path) {
   if (file == NULL) {
     return false;
   }
-  void *const memory = malloc(MEMORY);
-  if (memory == NULL) {
-    (void)fprintf(stderr, "out of memory\n");
-    exit(1);
-  }
+  void *const memory = trace_must(malloc(MEMORY));
   rf_trace_writer_options const options = {.sink = {to_file, file}, .memory = memory, .size = MEMORY, .more = more};
   (void)rf_trace_writer_init(&writer, &options);
   for (size_t i = 0; i < t->count; i++) {

@@ -13,7 +13,7 @@
 #define EMPTY_KEPT ((size_t)4 << 20)
 #define REGION_OVERHEAD ((size_t)64 * 1024) /* of tlsf's tables, in a region just large enough: generous */
 
-static rf_growing_heap *self_of(rf_allocator *self) {
+static rf_growing_heap *growing_heap_of(rf_allocator *self) {
   return (rf_growing_heap *)self;
 }
 
@@ -90,8 +90,8 @@ static size_t whole_regions(size_t size) {
   return (size + MIN_REGION - 1) & ~(MIN_REGION - 1);
 }
 
-/* Adds a region in which a block of `size` at `align`, both below RF_BIG_BLOCK, fits: as large as the plan says, or what the
- * system still has. */
+/* Adds a region in which a block of `size` at `align`, both below RF_BIG_BLOCK, fits: as large as the plan says, or
+ * what the system still has. */
 static bool grow(rf_growing_heap *heap, size_t size, size_t align) {
   size_t const least = whole_regions(size + align + REGION_OVERHEAD);
   size_t want = heap->next_size > least ? heap->next_size : least;
@@ -293,7 +293,7 @@ RARE static void *alloc_from_system(rf_growing_heap *heap, size_t size, size_t a
 }
 
 static void *growing_heap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   if (LIKELY(!is_big(size, align) && heap->first != NULL)) {
     void *const p = small_alloc(heap, size, align, site);
     if (LIKELY(p != NULL)) {
@@ -312,7 +312,7 @@ RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *regio
 }
 
 static rf_status growing_heap_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   if (UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
     return free_big_or_refuse(heap, region, ptr, site);
@@ -334,7 +334,7 @@ bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *
 }
 
 static rf_status growing_heap_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   rf_status status = RF_ERR_NO_MEMORY;
   if (region != NULL && region->kind == RF_REGION_HEAP) {
@@ -349,7 +349,7 @@ static rf_status growing_heap_resize(rf_allocator *self, void *ptr, size_t size,
 }
 
 static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   if (LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
     return heap->tlsf.base.ops->usable_size(&heap->tlsf.base, ptr);
@@ -358,7 +358,7 @@ static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
 }
 
 static bool growing_heap_owns(rf_allocator *self, const void *ptr) {
-  return region_of(self_of(self), ptr) != NULL;
+  return region_of(growing_heap_of(self), ptr) != NULL;
 }
 
 /* Tells whether a walk was ended by its visitor, which goes for all of the heap. */
@@ -375,7 +375,7 @@ static bool visit_small(const rf_block *block, void *context) {
 }
 
 static rf_status growing_heap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   walk w = {visit, context, false};
   rf_status const status = heap->first != NULL ? rf_walk(&heap->tlsf.base, visit_small, &w) : RF_OK;
   if (status != RF_OK) {
@@ -390,12 +390,12 @@ static rf_status growing_heap_walk(rf_allocator *self, rf_walk_fn visit, void *c
 }
 
 static rf_status growing_heap_check(rf_allocator *self, rf_fault *where) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   return heap->first != NULL ? rf_check(&heap->tlsf.base, where) : RF_OK;
 }
 
 static void growing_heap_stats(rf_allocator *self, rf_stats *out) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   *out = (rf_stats){0};
   if (heap->first != NULL) {
     rf_stats_get(&heap->tlsf.base, out);
@@ -408,7 +408,7 @@ static void growing_heap_stats(rf_allocator *self, rf_stats *out) {
 }
 
 static void growing_heap_deinit(rf_allocator *self) {
-  rf_growing_heap *const heap = self_of(self);
+  rf_growing_heap *const heap = growing_heap_of(self);
   if (heap->first != NULL) {
     rf_deinit(&heap->tlsf.base);
   }

@@ -1,5 +1,5 @@
-/* rf_growing_heap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed and gives
- * back what stays empty.
+/* rf_growing_heap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed
+ * and gives back what stays empty.
  *
  *  - Blocks below RF_BIG_BLOCK come from tlsf. The first region has 8 MiB (32 bit: 1 MiB), each new one is half as
  *    large as the heap so far, from 1 to 64 MiB, so that there are few; where the system refuses (RLIMIT_AS), smaller
@@ -12,9 +12,9 @@
  *
  *     tlsf region:  | tlsf's tables | block | block | ... |            big region:  | block | rest of its last page |
  *
- * Complexity: alloc, free, resize O(1) but for system calls and at most RF_KEPT_REGIONS steps over kept regions. Overhead:
- * tlsf's; for big blocks what rounds them up to pages, and address space up to a multiple of 1 MiB. Alignment: any power
- * of two.
+ * Complexity: alloc, free, resize O(1) but for system calls and at most RF_KEPT_REGIONS steps over kept regions.
+ * Overhead: tlsf's; big blocks are rounded up to pages, and take address space up to a multiple of 1 MiB.
+ * Alignment: any power of two.
  * Threads and interrupts: not synchronised (the arena's lock is outside); calls the system, so not from interrupts.
  * Returns NULL iff the system has no memory for it.
  */
@@ -72,14 +72,14 @@ bool rf_growing_heap_is_fresh(const rf_growing_heap *heap, const void *p);
 /* `size` bytes, below RF_BIG_BLOCK, at RF_ALIGN_DEFAULT, from the regions that there are; NULL: ask the allocator. */
 void *rf_growing_heap_quick_alloc(rf_growing_heap *heap, size_t size);
 
-/* Frees what is no big block and lies in `region`, as rf_region_find found it before the heap was the caller's. False: nothing
- * was done, ask the allocator. */
+/* Frees what is no big block and lies in `region`, as rf_region_find found it before the heap was the caller's. False:
+ * nothing was done, ask the allocator. */
 bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *ptr);
 
-/* What the heap has counted. */
+/* Counters of all blocks. */
 rf_counters rf_growing_heap_counters(const rf_growing_heap *heap);
 
-/* Of these, `used`. */
+/* `used` of these counters. */
 static inline size_t rf_growing_heap_used(const rf_growing_heap *heap) {
   return heap->big_used + heap->tlsf.counters.used;
 }

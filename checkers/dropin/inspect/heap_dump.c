@@ -15,6 +15,7 @@
 #include <ringfence/dropin.h>
 #include <ringfence/dump.h>
 #include <ringfence/port.h>
+#include <ringfence/snapshot.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,20 +26,11 @@
 #define LOCK_MS 200U
 #define TEXT_BYTES 4096
 
-typedef struct call_site {
-  uint64_t hash; /* of the frames; 0: unused */
-  size_t blocks;
-  size_t bytes;
-  unsigned depth;
-  uintptr_t frames[FRAMES];
-} call_site;
-
 /* One dump at a time; what it works with is too large for the stacks that signal handlers run on. */
 typedef struct workspace {
-  call_site sites[SITES];
-  call_site rest;
+  rf_snapshot_site table[SITES];
+  rf_snapshot sites;
   rf_modules modules;
-  rf_trace asked;
   char text[TEXT_BYTES];
   size_t used;
 } workspace;
@@ -84,36 +76,10 @@ static const rf_sink sink = {put, NULL};
 
 /* ---- Call sites ---- */
 
-static uint64_t hash_of(const rf_trace *t, unsigned depth) {
-  uint64_t hash = depth;
-  for (unsigned i = 0; i < depth; i++) {
-    hash = (hash ^ t->frames[i]) * 0x9e3779b97f4a7c15U;
-    hash ^= hash >> 32;
-  }
-  return hash != 0 ? hash : 1;
-}
-
-static call_site *site_of(const rf_trace *t) {
-  unsigned const depth = t->depth < FRAMES ? t->depth : FRAMES;
-  uint64_t const hash = hash_of(t, depth);
-  for (unsigned i = 0; i < SITES; i++) {
-    call_site *const p = &work->sites[(hash + i) % SITES];
-    if (p->hash == 0) {
-      p->hash = hash;
-      p->depth = depth;
-      memcpy(p->frames, t->frames, depth * sizeof p->frames[0]);
-    }
-    if (p->hash == hash) {
-      return p;
-    }
-  }
-  return &work->rest;
-}
-
 static void add(const rf_trace *allocated, size_t size) {
-  call_site *const p = site_of(allocated);
-  p->blocks++;
-  p->bytes += size;
+  rf_trace site = *allocated;
+  site.depth = site.depth < FRAMES ? site.depth : FRAMES;
+  rf_snapshot_add(&work->sites, &site, size);
 }
 
 static bool add_block(const rf_block *block, void *context) {
@@ -159,60 +125,49 @@ static void put_frame(const rf_symbolizer *symbolizer, unsigned index, uintptr_t
   rf_sink_char(&sink, '\n');
 }
 
-static void put_site(const call_site *p) {
-  rf_trace *const t = &work->asked;
-  const rf_trace *const traces[] = {t};
-  rf_symbolizer const symbolizer = rf_modules_symbolizer(&work->modules, true);
+static void put_sum(size_t bytes, size_t blocks) {
   rf_sink_str(&sink, "    ");
-  put_count(p->bytes, " byte");
+  put_count(bytes, " byte");
   rf_sink_str(&sink, " in ");
-  put_count(p->blocks, " block");
+  put_count(blocks, " block");
+}
+
+static void put_site(const rf_snapshot_site *site) {
+  const rf_trace *const trace = &site->allocated;
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&work->modules, true);
+  put_sum(site->bytes, site->blocks);
   rf_sink_char(&sink, '\n');
-  t->depth = p->depth;
-  memcpy(t->frames, p->frames, p->depth * sizeof p->frames[0]);
-  rf_modules_load(&work->modules, traces, 1);
-  for (unsigned i = 0; i < p->depth; i++) {
-    put_frame(&symbolizer, i, p->frames[i]);
+  rf_modules_load(&work->modules, &trace, 1);
+  for (unsigned i = 0; i < trace->depth; i++) {
+    put_frame(&symbolizer, i, trace->frames[i]);
   }
 }
 
 /* The one with the most bytes that was not shown yet. */
-static call_site *largest(void) {
-  call_site *best = NULL;
+static rf_snapshot_site *largest(void) {
+  rf_snapshot_site *best = NULL;
   for (unsigned i = 0; i < SITES; i++) {
-    call_site *const p = &work->sites[i];
-    if (p->blocks != 0 && (best == NULL || p->bytes > best->bytes)) {
-      best = p;
+    rf_snapshot_site *const site = &work->table[i];
+    if (site->blocks != 0 && (best == NULL || site->bytes > best->bytes)) {
+      best = site;
     }
   }
   return best;
 }
 
 static void put_sites(void) {
-  size_t count = 0;
-  for (unsigned i = 0; i < SITES; i++) {
-    count += work->sites[i].blocks != 0 ? 1 : 0;
-  }
+  size_t blocks = work->sites.blocks;
+  size_t bytes = work->sites.bytes;
+  rf_snapshot_site *site;
   rf_sink_str(&sink, "  live blocks by call site\n");
-  for (unsigned i = 0; i < SITES_SHOWN; i++) {
-    call_site *const p = largest();
-    if (p == NULL) {
-      break;
-    }
-    put_site(p);
-    p->blocks = 0;
+  for (unsigned i = 0; i < SITES_SHOWN && (site = largest()) != NULL; i++) {
+    put_site(site);
+    blocks -= site->blocks;
+    bytes -= site->bytes;
+    site->blocks = 0;
   }
-  if (count > SITES_SHOWN || work->rest.blocks != 0) {
-    size_t blocks = work->rest.blocks;
-    size_t bytes = work->rest.bytes;
-    for (unsigned i = 0; i < SITES; i++) {
-      blocks += work->sites[i].blocks;
-      bytes += work->sites[i].blocks != 0 ? work->sites[i].bytes : 0;
-    }
-    rf_sink_str(&sink, "    ");
-    put_count(bytes, " byte");
-    rf_sink_str(&sink, " in ");
-    put_count(blocks, " block");
+  if (blocks != 0) {
+    put_sum(bytes, blocks);
     rf_sink_str(&sink, " from other call sites\n");
   }
 }
@@ -270,8 +225,7 @@ static bool begin(void) {
     __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
     return false;
   }
-  memset(work->sites, 0, sizeof work->sites);
-  memset(&work->rest, 0, sizeof work->rest);
+  rf_snapshot_init(&work->sites, NULL, work->table, SITES);
   work->used = 0;
   return true;
 }
@@ -326,8 +280,8 @@ static bool is_arena(const rf_arena *arena) {
   return false;
 }
 
-/* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be sent
- * again. */
+/* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be
+ * sent again. */
 static void ask(void) {
   rf_arena *const inside = rf_current_thread.inside;
   if (inside == NULL) {

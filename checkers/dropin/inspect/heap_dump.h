@@ -1,8 +1,9 @@
-/* What is allocated now, on demand: by a call, or by a signal (option dump_signal) that the program does not handle.
+/* A dump of the live heap on demand: by a call, or by a signal (option dump_signal) that the program does not handle.
  *
- * Each arena as rf_dump prints it (a summary, a histogram of sizes, a map), then the call sites with the most live bytes. One
- * arena at a time is locked, and waited for briefly: an arena whose thread died inside is left out, and that is said.
- * A signal that interrupts its own thread inside an arena is answered by whoever enters that arena next.
+ * Each arena as rf_dump prints it (a summary, a histogram of sizes, a map), then the call sites with the most live
+ * bytes. One arena at a time is locked, and waited for briefly: an arena whose thread died inside is left out, and that
+ * is said. A signal that interrupts its own thread inside an arena is answered by the next thread that enters that
+ * arena.
  */
 #ifndef RINGFENCE_DROPIN_HEAP_DUMP_H
 #define RINGFENCE_DROPIN_HEAP_DUMP_H

@@ -3,6 +3,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/os/sort.h"
 #include "reachability.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ typedef struct groups {
   size_t count;
 } groups;
 
-/* What a search needs, in one mapping that is not a root itself. */
+/* Memory of one search: a mapping that is not a root itself. */
 typedef struct search {
   void *memory;
   size_t memory_size;
@@ -67,7 +68,7 @@ static size_t power_above(size_t n) {
   return power;
 }
 
-/* With all arenas locked. What is not used is never touched, so plenty costs nothing. */
+/* With all arenas locked. Memory that is not used is never touched, so generous sizes cost nothing. */
 static bool get_memory(search *s) {
   size_t const blocks = rf_reachability_count_blocks();
   size_t const pages = rf_reachability_count_pages();
@@ -196,35 +197,11 @@ static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
   }
 }
 
-/* Direct leaks first, then by bytes: heap sort, since the C library's may allocate. */
-static bool before(const group *a, const group *b) {
+/* Direct leaks first, then by bytes. */
+static bool before(const void *first, const void *second) {
+  const group *const a = first;
+  const group *const b = second;
   return a->state != b->state ? a->state < b->state : a->bytes > b->bytes;
-}
-
-static void sift_down(group *list, size_t at, size_t count) {
-  for (size_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && before(&list[child], &list[child + 1])) {
-      child++;
-    }
-    if (!before(&list[at], &list[child])) {
-      return;
-    }
-    group const swapped = list[at];
-    list[at] = list[child];
-    list[child] = swapped;
-  }
-}
-
-static void sort(groups *all) {
-  for (size_t i = all->count / 2; i-- > 0;) {
-    sift_down(all->list, i, all->count);
-  }
-  for (size_t i = all->count; i-- > 1;) {
-    group const last = all->list[i];
-    all->list[i] = all->list[0];
-    all->list[0] = last;
-    sift_down(all->list, 0, i);
-  }
 }
 
 /* ---- Reporting ---- */
@@ -274,7 +251,7 @@ static void report(const group *g, rf_reporter *reporter) {
 
 static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
   rf_known_modules modules = {.count = 0};
-  sort(&s->groups);
+  rf_sort(s->groups.list, s->groups.count, sizeof s->groups.list[0], before);
   for (size_t i = 0; i < s->groups.count; i++) {
     const group *const g = &s->groups.list[i];
     if (policy == RF_LEAKS_LOST && !can_be_named(&modules, &g->allocated)) {

@@ -1,10 +1,10 @@
-/* Leaks of the whole process: blocks that nothing points to any more (reachability.h says how that is found), merged by where
- * they were allocated, and reported.
+/* Leaks of the whole process: blocks that nothing points to any more (reachability.h says how that is found), merged by
+ * where they were allocated, and reported.
  *
- * What is a finding is a matter of policy. Programs as distributions ship them (stripped) leave a little behind on purpose when
- * they end, and nobody can name the line; so by default (RF_LEAKS_LOST) a leak is reported where the code that made it
- * can be named, and else only counted. RF_LEAKS_ALL reports all leaks, RF_LEAKS_REACHABLE also what is live at the end
- * though something points to it.
+ * The policy decides which leaks are findings. Programs as distributions ship them (stripped) leave a little behind on
+ * purpose when they end, and nobody can name the line; so by default (RF_LEAKS_LOST) a leak is reported where the code
+ * that made it can be named, and else only counted. RF_LEAKS_ALL reports all leaks, RF_LEAKS_REACHABLE also what is
+ * live at the end though something points to it.
  */
 #ifndef RINGFENCE_DROPIN_LEAK_CHECK_H
 #define RINGFENCE_DROPIN_LEAK_CHECK_H
@@ -25,8 +25,8 @@ typedef struct rf_leak_summary {
   size_t unlisted_bytes;
 } rf_leak_summary;
 
-/* Looks for leaks and reports them to `reporter`. The calling thread's stack is in use from `sp` up. Stops the other threads
- * for the time of the search. Not from a signal handler. */
+/* Looks for leaks and reports them to `reporter`. The calling thread's stack is in use from `sp` up. Stops the other
+ * threads for the time of the search. Not from a signal handler. */
 void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak_summary *out);
 
 #endif /* RINGFENCE_DROPIN_LEAK_CHECK_H */

@@ -175,7 +175,7 @@ static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
   number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
 }
 
-/* What was hidden: as LeakSanitizer lists it, or for the command. */
+/* Suppressed findings: as LeakSanitizer lists them, or for the command. */
 static void suppressions_text(void) {
   char text[LINE_BYTES];
   rf_sink_buffer list;

@@ -1,4 +1,4 @@
-/* What a process tells about itself, a line when it begins and a line when it ends: to the command with summary=1
+/* The process log, a line at the beginning of the process and a line at its end: to the command with summary=1
  * (docs/checkers/dropin.md has the fields), to people with verbosity=1. */
 #ifndef RINGFENCE_DROPIN_PROCESS_LOG_H
 #define RINGFENCE_DROPIN_PROCESS_LOG_H
@@ -8,7 +8,7 @@
 /* The process was loaded with the library. */
 void rf_process_log_begin(void);
 
-/* What was counted so far was the parent's. */
+/* In the child of a fork: counts from here on. */
 void rf_process_log_forked(void);
 
 /* The process ends; `leaks` NULL or not checked: nothing is said of them. */

@@ -6,7 +6,7 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/arena.h"
-#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/uncancelled.h"
 #include "heap_dump.h"

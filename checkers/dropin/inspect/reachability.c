@@ -113,7 +113,7 @@ void rf_reachability_collect(rf_reachability *table) {
   }
 }
 
-/* Of `count` blocks in address order, the one among those from number `below` on that `address` points into. */
+/* The block that `address` points into, among those number `below` to `above` of a list in address order; or NULL. */
 static rf_reachability_block *find_among(rf_reachability_block *first, size_t below, size_t above, uintptr_t address) {
   while (below < above) {
     size_t const middle = below + (above - below) / 2;
@@ -176,7 +176,7 @@ static void spare_inherited(rf_reachability *table, uint32_t index) {
   }
 }
 
-/* What was spared is read like a root. */
+/* Inherited blocks are read like roots. */
 static void read_inherited(rf_reachability *table) {
   for (size_t i = 0; i < table->count; i++) {
     rf_reachability_block *const block = &table->blocks[i];

@@ -2,7 +2,7 @@
 #include "roots.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/os/sort.h"
 #include "checkers/dropin/runtime/dead_stacks.h"
 #include "checkers/dropin/runtime/thread.h"
 
@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "checkers/os/maps.h"
 
 /* ---- Ranges ---- */
 
@@ -25,33 +27,12 @@ bool rf_ranges_add(rf_ranges *ranges, uintptr_t start, uintptr_t end) {
   return true;
 }
 
-/* Heap sort: the C library's qsort may allocate. */
-static void sift_down(rf_range *list, size_t at, size_t count) {
-  rf_range const moved = list[at];
-  for (size_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && list[child].start < list[child + 1].start) {
-      child++;
-    }
-    if (moved.start >= list[child].start) {
-      break;
-    }
-    list[at] = list[child];
-  }
-  list[at] = moved;
+static bool starts_before(const void *a, const void *b) {
+  return ((const rf_range *)a)->start < ((const rf_range *)b)->start;
 }
 
 void rf_ranges_sort(rf_ranges *ranges) {
-  rf_range *const list = ranges->list;
-  size_t const count = ranges->count;
-  for (size_t i = count / 2; i-- > 0;) {
-    sift_down(list, i, count);
-  }
-  for (size_t i = count; i-- > 1;) {
-    rf_range const last = list[i];
-    list[i] = list[0];
-    list[0] = last;
-    sift_down(list, 0, i);
-  }
+  rf_sort(ranges->list, ranges->count, sizeof ranges->list[0], starts_before);
 }
 
 /* ---- The library's own data ---- */
@@ -99,8 +80,8 @@ bool rf_roots_exclude_library(rf_roots *roots) {
 
 /* ---- Stacks ----
  *
- * Below the stack pointer nothing lives, where it is certain that this is a stack: the kernel's for the first thread, or
- * one that the C library made, which has a guard page below and the thread's own storage above. A thread that runs
+ * Below the stack pointer nothing lives, where it is certain that this is a stack: the kernel's for the first thread,
+ * or one that the C library made, which has a guard page below and the thread's own storage above. A thread that runs
  * on a stack of the program's making has all of its memory read. */
 
 typedef struct stacks {
@@ -110,30 +91,31 @@ typedef struct stacks {
   bool room;
 } stacks;
 
-static bool within(const rf_mapping *mapping, uintptr_t address) {
-  return address >= mapping->start && address < mapping->end;
+static bool within(const rf_map *map, uintptr_t address) {
+  return address >= map->start && address < map->end;
 }
 
-static void visit_stack(const rf_mapping *mapping, void *context) {
+static bool visit_stack(const rf_map *map, void *context) {
   stacks *const s = context;
   const rf_stopped_thread *user = NULL;
   unsigned users = 0;
   for (size_t i = 0; i < s->stopped->count; i++) {
     const rf_stopped_thread *const t = &s->stopped->threads[i];
-    if (within(mapping, t->sp)) {
+    if (within(map, t->sp)) {
       user = t;
       users++;
     }
   }
-  bool const guarded = s->guard_end == mapping->start;
-  bool const of_kernel = strcmp(mapping->path, "[stack]") == 0;
-  if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(mapping, user->own)))) {
-    s->room = rf_ranges_add(&s->roots->excluded, mapping->start, user->sp) && s->room;
+  bool const guarded = s->guard_end == map->start;
+  bool const of_kernel = strcmp(map->name, "[stack]") == 0;
+  if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(map, user->own)))) {
+    s->room = rf_ranges_add(&s->roots->excluded, map->start, user->sp) && s->room;
   }
-  s->guard_end = mapping->readable ? 0 : mapping->end;
+  s->guard_end = map->readable ? 0 : map->end;
+  return true;
 }
 
-/* Of a dead stack: none of the threads may be on it. */
+/* A part of a dead stack: none of the threads may be on it. */
 static bool exclude(uintptr_t start, uintptr_t end, void *context) {
   const stacks *const s = context;
   for (size_t i = 0; i < s->stopped->count; i++) {
@@ -154,7 +136,7 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {roots, &all, 0, true};
-  return rf_procfs_each_mapping(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
+  return rf_maps_each(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
 }
 
 /* ---- Reading ---- */
@@ -281,25 +263,26 @@ static bool is_device(const char *path) {
   return starts_with(path, "/dev/") && !starts_with(path, "/dev/zero") && !starts_with(path, "/dev/shm/");
 }
 
-static void visit_mapping(const rf_mapping *mapping, void *context) {
+static bool visit_mapping(const rf_map *map, void *context) {
   rf_roots *const roots = context;
-  if (!mapping->readable || is_device(mapping->path) || starts_with(mapping->path, "[v")) {
-    return;
+  if (!map->readable || is_device(map->name) || starts_with(map->name, "[v")) {
+    return true;
   }
-  bool const anonymous = mapping->path[0] == '\0';
-  if (!mapping->writable && (mapping->shared || (!anonymous && mapping->executable))) {
-    return;
+  bool const anonymous = map->name[0] == '\0';
+  if (!map->writable && (map->shared || (!anonymous && map->executable))) {
+    return true;
   }
   /* Data that was written while a module was loaded, and is read-only since. */
-  roots->only_written = !mapping->writable && !anonymous;
-  roots->any_byte = anonymous && mapping->executable;
-  read_unexcluded(roots, mapping->start, mapping->end);
+  roots->only_written = !map->writable && !anonymous;
+  roots->any_byte = anonymous && map->executable;
+  read_unexcluded(roots, map->start, map->end);
   roots->any_byte = false;
+  return true;
 }
 
 bool rf_roots_read(rf_roots *roots) {
   roots->passed = 0;
-  return rf_procfs_each_mapping(visit_mapping, roots);
+  return rf_maps_each(visit_mapping, roots);
 }
 
 void rf_roots_open(rf_roots *roots) {

@@ -1,9 +1,9 @@
 /* Where a program keeps its pointers: every mapping that it can write, without the heap's own.
  *
  * Roots are globals, thread-local storage, stacks from the stack pointer up, registers (the kernel or the caller put
- * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program can
- * have put an address in (pages never touched) is not read; in code that was made at run time a word may begin at any byte; memory that cannot be read (guard pages, devices, files cut
- * short) is passed over.
+ * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program
+ * can have put an address in (pages never touched) is not read; in code that was made at run time a word may begin at
+ * any byte; memory that cannot be read (guard pages, devices, files cut short) is passed over.
  */
 #ifndef RINGFENCE_DROPIN_ROOTS_H
 #define RINGFENCE_DROPIN_ROOTS_H
@@ -53,15 +53,15 @@ typedef struct rf_roots {
 void rf_roots_open(rf_roots *roots);
 void rf_roots_close(rf_roots *roots);
 
-/* Looks up where the library keeps its own data: once, at the beginning. The loader's lock, which this takes, may later be
- * held by a thread that waits to allocate, or, in a child of fork, by one that is not there. */
+/* Looks up where the library keeps its own data: once, at the beginning. The loader's lock, which this takes, may later
+ * be held by a thread that waits to allocate, or, in a child of fork, by one that is not there. */
 void rf_roots_init(void);
 
-/* What is the library's is no root; nothing where it is linked into the program. False where there is no room. */
+/* Excludes the library's own data; nothing where it is linked into the program. False where there is no room. */
 bool rf_roots_exclude_library(rf_roots *roots);
 
-/* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use from
- * `sp` up. With the list of threads locked. */
+/* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use
+ * from `sp` up. With the list of threads locked. */
 bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */

@@ -88,9 +88,9 @@ static bool was_waiting(const ucontext_t *context) {
 #endif
 }
 
-/* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer there.
- * Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in, destructors come
- * after it, and may want the thread to end.) */
+/* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer
+ * there. Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in,
+ * destructors come after it, and may want the thread to end.) */
 static bool is_to_stay(const void *registers) {
   return rf_process.library && rf_process_has_ended() && was_waiting(registers);
 }

@@ -2,8 +2,8 @@
  *
  * Each thread is sent the signal that the C library keeps for itself (33, by which it makes setuid apply to all
  * threads). Programs cannot block it, need not know of it, and debuggers pass it on; unlike ptrace it needs no
- * permission and works in containers and under a debugger. Most system calls that it interrupts are restarted. The kernel
- * stores the thread's registers on the thread's own stack, where the scan then finds them.
+ * permission and works in containers and under a debugger. Most system calls that it interrupts are restarted. The
+ * kernel stores the thread's registers on the thread's own stack, where the scan then finds them.
  */
 #ifndef RINGFENCE_DROPIN_STOP_THE_WORLD_H
 #define RINGFENCE_DROPIN_STOP_THE_WORLD_H

@@ -73,7 +73,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
-      .otherwise = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
+      .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
   if (sampling) {
     static rf_fault_filter filter = {take_fault, NULL};

@@ -1,5 +1,5 @@
-/* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, as far as there is room. The
- * rest are the arenas'.
+/* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, as far as there is room.
+ * The rest are the arenas'.
  *
  * Any thread, and signal handlers.
  */
@@ -50,12 +50,12 @@ void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *o
 /* True where `ptr` lies among pages. Never looks at the memory. */
 bool rf_guarded_blocks_own(const void *ptr);
 
-/* Of what is owned. */
+/* For owned blocks only. */
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 size_t rf_guarded_blocks_usable_size(const void *ptr);
 
-/* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an arena.
- * False where no block starts at `ptr`, which was reported. */
+/* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an
+ * arena. False where no block starts at `ptr`, which was reported. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size);
 
 /* Checks slack. Returns the number of findings. */

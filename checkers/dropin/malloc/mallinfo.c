@@ -1,5 +1,5 @@
-/* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a figure
- * here, and what has nothing to act on does nothing. */
+/* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
+ * figure here, and what has nothing to act on does nothing. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/arena.h"
@@ -48,7 +48,7 @@ RF_EXPORT struct mallinfo2 mallinfo2(void) {
   };
 }
 
-/* Of old programs: the same in int, as much as goes in. */
+/* For old programs: the same in int, truncated. */
 RF_EXPORT struct mallinfo mallinfo(void) {
   struct mallinfo2 const m = mallinfo2();
   return (struct mallinfo){

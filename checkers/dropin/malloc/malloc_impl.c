@@ -40,7 +40,7 @@ void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error
   return NULL;
 }
 
-/* What was not given is not counted: some requests are for more than any machine has. */
+/* Counts successful requests only: some are for more than any machine has. */
 INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
   arena->requested += block != NULL ? size : 0;
   return block;
@@ -118,8 +118,8 @@ static inline void *leave_with(rf_arena *arena, void *block, size_t size) {
 
 /* ---- All requests ---- */
 
-/* Who asks is kept of every block in these modes; of few, it is found out for those. Not inside an arena: it may call the
- * C library. */
+/* True where every block keeps its caller. Else the caller is looked up for sampled blocks only. Not inside an arena:
+ * the lookup may call the C library. */
 static inline bool keeps_callers(void) {
   return rf_process.checked || rf_tracing();
 }
@@ -374,7 +374,7 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   return moved;
 }
 
-/* Of a block, to a size that can be. */
+/* `size` is possible. */
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
   if (UNLIKELY(arena == NULL)) {

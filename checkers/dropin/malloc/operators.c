@@ -67,7 +67,7 @@ OPERATOR void DELETE_ARRAY_SIZED_ALIGNED(void *ptr, size_t size, size_t align);
 OPERATOR void DELETE_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
 OPERATOR void DELETE_ARRAY_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag);
 
-/* Of the C++ runtime, where there is one. */
+/* The C++ runtime's, where there is one. */
 typedef void (*new_handler)(void);
 extern new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
@@ -107,11 +107,22 @@ static size_t at_least_default(size_t align) {
   return align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
 }
 
-/* What a program's new handler can do about it, it does, as often as it likes. */
+/* By the program's malloc where it has one, as the C++ library does. */
+static void *request(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (!rf_is_pow2(align)) {
+    return NULL;
+  }
+  if (__builtin_expect(rf_malloc_is_replaced(), 0)) {
+    size_t const some = size != 0 ? size : 1;
+    return align > RF_ALIGN_DEFAULT ? aligned_alloc(align, (some + align - 1) & ~(align - 1)) : malloc(some);
+  }
+  return rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin);
+}
+
+/* Calls the program's new handler after each failure, as often as there is one. */
 static void *allocate(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   for (;;) {
-    void *const p =
-        rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+    void *const p = request(size, align, family, origin);
     new_handler const handler = p == NULL && get_new_handler != NULL ? get_new_handler() : NULL;
     if (handler == NULL) {
       return p;
@@ -135,8 +146,9 @@ static inline void *throwing(size_t size, size_t align, rf_family family, const 
   return p;
 }
 
-/* The forms that do not throw call what may throw, the program's new handler or its replacement of new, and only C++ can
- * catch. The runtime's own forms do, and go by way of the throwing forms; without a runtime there is nothing to throw. */
+/* The forms that do not throw call what may throw, the program's new handler or its replacement of new, and only C++
+ * can catch. The runtime's own forms do, and go by way of the throwing forms; without a runtime there is nothing to
+ * throw. */
 typedef void *(*nothrow_form)(size_t size, nothrow tag);
 typedef void *(*aligned_nothrow_form)(size_t size, size_t align, nothrow tag);
 
@@ -155,7 +167,7 @@ static void *not_throwing(size_t size, rf_family family, const char *name, nothr
       return next(size, tag);
     }
   }
-  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, of_kind(family), origin);
+  return request(size, RF_ALIGN_DEFAULT, family, origin);
 }
 
 static void *aligned_not_throwing(size_t size, size_t align, rf_family family, const char *name, nothrow tag,
@@ -166,7 +178,7 @@ static void *aligned_not_throwing(size_t size, size_t align, rf_family family, c
       return next(size, align, tag);
     }
   }
-  return rf_is_pow2(align) ? rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin) : NULL;
+  return request(size, align, family, origin);
 }
 
 void *NEW(size_t size) {
@@ -219,6 +231,10 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 /* ---- Freeing ---- */
 
 static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (__builtin_expect(rf_malloc_is_replaced(), 0)) {
+    free(ptr);
+    return;
+  }
   rf_family const kind = of_kind(family);
   rf_malloc_impl_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
 }

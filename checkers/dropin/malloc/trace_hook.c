@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "trace_hook.h"
 
+#include "checkers/dropin/os/kept_file.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/pid_path.h"
 #include "checkers/os/uncancelled.h"
 
 #include <errno.h>
@@ -13,13 +15,10 @@
 #include <ringfence/trace_writer.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MEMORY ((size_t)1 << 20) /* at first; tables grow */
 #define PATH_BYTES 4096
-#define DESCRIPTOR_FROM 1000 /* programs number their own files from below */
 #define KNOWN_MODULES 256U
 #define LOOKS_MOST 1000U /* at the process's map, for code that is in no module */
 #define END_MS 1000U
@@ -37,8 +36,7 @@ static struct {
   rf_trace_writer writer;
   void *memory;
   char path[PATH_BYTES];
-  int file;
-  struct stat identity;
+  rf_kept_file file;
   uint64_t flushed_ns;
   bool forking; /* locked for a fork, by the thread that forks */
   bool restart; /* a child's trace is to be begun */
@@ -92,27 +90,6 @@ static void say(const char *what, int error) {
 
 /* ---- The file ---- */
 
-/* The program may have closed it, and opened another file in its place. */
-static bool is_still_there(void) {
-  struct stat now;
-  return fstat(tracing.file, &now) == 0 && now.st_dev == tracing.identity.st_dev &&
-         now.st_ino == tracing.identity.st_ino;
-}
-
-static int above_the_programs(int file) {
-  struct rlimit limit;
-  int from = DESCRIPTOR_FROM;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= DESCRIPTOR_FROM) {
-    from = (int)limit.rlim_cur / 2;
-  }
-  int const above = fcntl(file, F_DUPFD_CLOEXEC, from);
-  if (above < 0) {
-    return file;
-  }
-  (void)close(file);
-  return above;
-}
-
 /* False where it cannot be opened, which is said, or another process records to it. */
 static bool open_file(void) {
   int const file = open(tracing.path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
@@ -129,8 +106,12 @@ static bool open_file(void) {
     (void)close(file);
     return false;
   }
-  tracing.file = above_the_programs(file);
-  (void)fstat(tracing.file, &tracing.identity);
+  rf_kept_file_keep(&tracing.file, file);
+  if (tracing.file.descriptor < 0) {
+    tracing.file.descriptor = file; /* no high number is left */
+  } else {
+    (void)close(file);
+  }
   return true;
 }
 
@@ -138,10 +119,10 @@ static bool open_file(void) {
 static void put(void *context, const char *bytes, size_t size) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
-  int error = is_still_there() ? 0 : EBADF;
+  int error = rf_kept_file_is_there(&tracing.file) ? 0 : EBADF;
   (void)context;
   while (size != 0 && error == 0) {
-    ssize_t const written = write(tracing.file, bytes, size);
+    ssize_t const written = write(tracing.file.descriptor, bytes, size);
     if (written > 0) {
       bytes += written;
       size -= (size_t)written;
@@ -208,7 +189,7 @@ static bool make_path(void) {
     path.length = strlen(tracing.path);
     rf_sink_str(&path.sink, "/");
   }
-  return rf_output_path(o->trace, o->trace_length, &path);
+  return rf_pid_path(o->trace, o->trace_length, &path);
 }
 
 static bool begin(void) {
@@ -368,8 +349,8 @@ void rf_tracing_fork_child(void) {
   }
   int const saved = errno;
   tracing.forking = false;
-  if (is_still_there()) {
-    (void)close(tracing.file);
+  if (rf_kept_file_is_there(&tracing.file)) {
+    (void)close(tracing.file.descriptor);
   }
   if (names_process()) {
     tracing.restart = true;

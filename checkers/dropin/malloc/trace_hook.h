@@ -1,12 +1,12 @@
-/* Recording of a process's requests to a file (option trace; docs/traces.md): each call of malloc, free and their like, with
- * size, alignment, block, stack, thread and time.
+/* Recording of a process's requests to a file (option trace; docs/traces.md): each call of malloc, free and their like,
+ * with size, alignment, block, stack, thread and time.
  *
- * Any thread, and signal handlers: the requests of a handler that interrupts its own thread in here are left out and counted.
- * The recorder's lock comes before those of arenas and of records; at the end of the process, which may come inside an
- * arena, it is waited for in vain rather than for ever.
+ * Any thread, and signal handlers: the requests of a handler that interrupts its own thread in here are left out and
+ * counted. The recorder's lock comes before those of arenas and of records; at the end of the process, which may come
+ * inside an arena, it is waited for in vain rather than for ever.
  *
- * A child of fork records to a file of its own where the name has %p in it, else not at all. Of processes that are told the
- * same name, the first one records.
+ * A child of fork records to a file of its own where the name has %p in it, else not at all. Where several processes
+ * are told the same name, the first one records.
  */
 #ifndef RINGFENCE_DROPIN_TRACE_HOOK_H
 #define RINGFENCE_DROPIN_TRACE_HOOK_H

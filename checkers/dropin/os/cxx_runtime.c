@@ -1,15 +1,15 @@
 #include "cxx_runtime.h"
 
-#include "checkers/dropin/os/procfs.h"
-
 #include <stddef.h>
 #include <string.h>
+
+#include "checkers/os/maps.h"
 
 #define PATH_BYTES 1024
 #define KEPT 16U
 
-/* What typeid calls std::bad_alloc, as a string of its own: the C++ runtime has it, and nothing else does. In tables of
- * symbols there are letters before it. */
+/* The name that typeid gives std::bad_alloc, as a whole string: only a C++ runtime has it. In symbol tables letters
+ * stand before it. */
 static const char runtime_mark[] = "St9bad_alloc";
 
 typedef struct search {
@@ -19,15 +19,16 @@ typedef struct search {
   bool found;
 } search;
 
-static bool within(const rf_mapping *m, uintptr_t address) {
+static bool within(const rf_map *m, uintptr_t address) {
   return address >= m->start && address < m->end;
 }
 
-static void find_module(const rf_mapping *m, void *context) {
+static bool find_module(const rf_map *m, void *context) {
   search *const s = context;
-  if (within(m, s->address) && m->path[0] == '/' && strlen(m->path) < sizeof s->path) {
-    memcpy(s->path, m->path, strlen(m->path) + 1);
+  if (within(m, s->address) && m->name[0] == '/' && m->name_length < sizeof s->path) {
+    memcpy(s->path, m->name, m->name_length + 1);
   }
+  return s->path[0] == '\0';
 }
 
 static bool is_of_name(char c) {
@@ -46,28 +47,29 @@ static bool contains_mark(uintptr_t start, uintptr_t end) {
   return false;
 }
 
-static void look_for_mark(const rf_mapping *m, void *context) {
+static bool look_for_mark(const rf_map *m, void *context) {
   search *const s = context;
-  if (strcmp(m->path, s->path) != 0) {
-    return;
+  if (strcmp(m->name, s->path) != 0) {
+    return true;
   }
   s->ours = s->ours || within(m, (uintptr_t)&rf_cxx_runtime_is_private);
   if (!s->found && m->readable && !m->writable) {
     s->found = contains_mark(m->start, m->end);
   }
+  return true;
 }
 
 static bool look(uintptr_t address) {
   search s = {.address = address};
-  (void)rf_procfs_each_mapping(find_module, &s);
+  (void)rf_maps_each(find_module, &s);
   if (s.path[0] != '\0') {
-    (void)rf_procfs_each_mapping(look_for_mark, &s);
+    (void)rf_maps_each(look_for_mark, &s);
   }
   return s.found && !s.ours;
 }
 
-/* The last calls asked about are remembered: a program that does this does it again and again. Findings are made one at a
- * time, so there is no lock. */
+/* The last calls asked about are remembered: a program that does this does it again and again. Findings are made one at
+ * a time, so there is no lock. */
 bool rf_cxx_runtime_is_private(uintptr_t address) {
   static struct {
     uintptr_t address;

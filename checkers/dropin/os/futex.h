@@ -1,5 +1,5 @@
-/* A lock of one word for the drop-in: uncontended it costs one compare-exchange and one exchange, and in a process of one
- * thread two plain stores. Not recursive. Zero-initialised is unlocked.
+/* A lock of one word for the drop-in: uncontended it costs one compare-exchange and one exchange, and in a process of
+ * one thread two plain stores. Not recursive. Zero-initialised is unlocked.
  *
  * Not rf_mutex of the port: that one may not be set back in a forked child, and costs a call.
  */
@@ -24,8 +24,8 @@ static inline bool rf_one_thread(void) {
 /* Waits for the lock: spins briefly, then sleeps. */
 void rf_futex_lock_slow(rf_futex *lock);
 
-/* Waits at most `ms` milliseconds; false where the lock could not be had. For the moment of exit, when a thread may have died
- * inside. */
+/* Waits at most `ms` milliseconds; false where the lock could not be had. For the moment of exit, when a thread may
+ * have died inside. */
 bool rf_futex_lock_within(rf_futex *lock, unsigned ms);
 
 void rf_futex_wake(rf_futex *lock);

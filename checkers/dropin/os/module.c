@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
 #include "module.h"
 
-#include "procfs.h"
-
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "checkers/os/maps.h"
 
 #define PROGRAM "/proc/self/exe"
 
@@ -86,13 +86,14 @@ static bool is_program(const char *path) {
   return strcmp(path, program) == 0;
 }
 
-static void visit_mapping(const rf_mapping *mapping, void *context) {
+static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
-  if (mapping->executable && s->address >= mapping->start && s->address < mapping->end) {
-    const char *const file = is_program(mapping->path) ? PROGRAM : mapping->path;
-    *s->out = (rf_known_module){mapping->start, mapping->end, is_runtime(mapping->path), path_names_code(file)};
+  if (map->executable && s->address >= map->start && s->address < map->end) {
+    const char *const file = is_program(map->name) ? PROGRAM : map->name;
+    *s->out = (rf_known_module){map->start, map->end, is_runtime(map->name), path_names_code(file)};
     s->found = true;
   }
+  return !s->found;
 }
 
 /* Not by asking the loader: in a child of fork its lock may be held by a thread that is not there. */
@@ -101,7 +102,8 @@ static const rf_known_module *add(rf_known_modules *modules, uintptr_t address) 
     return NULL;
   }
   search s = {address, &modules->list[modules->count], false};
-  (void)rf_procfs_each_mapping(visit_mapping, &s);
+  char line[RF_MAPS_BYTES];
+  (void)rf_maps_each_in(line, sizeof line, visit_mapping, &s);
   return s.found ? &modules->list[modules->count++] : NULL;
 }
 

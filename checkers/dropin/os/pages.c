@@ -58,7 +58,8 @@ static void unmap(uintptr_t start, size_t size) {
   errno = saved;
 }
 
-/* Just below the last mapping, or where the last one was given back: nearly always free, and aligned by construction. */
+/* Just below the last mapping, or where the last one was given back: nearly always free, and aligned by
+ * construction. */
 static uintptr_t map_below(size_t size, size_t align, size_t room) {
   uintptr_t const end = __atomic_load_n(&pages.below, __ATOMIC_RELAXED);
   size_t needed;

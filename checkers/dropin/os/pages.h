@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* `size` zeroed bytes (whole pages are mapped) at a multiple of `align`, a power of two. `room` is how much free address
- * space to leave above, where that costs nothing, so that the mapping may grow in place. NULL where the system refuses. */
+/* `size` zeroed bytes (whole pages are mapped) at a multiple of `align`, a power of two. `room` is how much free
+ * address space to leave above, where that costs nothing, so that the mapping may grow in place. NULL where the system
+ * refuses. */
 void *rf_pages_map(size_t size, size_t align, size_t room);
 
 /* Gives back whole pages. */
@@ -34,8 +35,8 @@ void *rf_record_table(size_t size);
 /* Where records lie: the range number `index`; false where there are not so many. */
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end);
 
-/* Around fork: nobody is halfway through a change when memory is copied. Waits at most `ms` milliseconds; false, and nothing
- * is held, where that was not enough. `done` runs in parent and child. */
+/* Around fork: nobody is halfway through a change when memory is copied. Waits at most `ms` milliseconds; false, and
+ * nothing is held, where that was not enough. `done` runs in parent and child. */
 bool rf_pages_fork_prepare(unsigned ms);
 void rf_pages_fork_done(void);
 

@@ -1,14 +1,14 @@
 /* Regions and the page map: which heap, if any, owns an address.
  *
- * A region is a mapping that one heap carves blocks from. It begins at a multiple of 1 MiB and no other region lies
- * in a megabyte that it touches, so that a table over address / 1 MiB finds it: two loads, no lock, and never
- * a look at the memory itself. Pointers to stacks, globals and other mappings are therefore told apart safely.
+ * A region is a mapping that one heap carves blocks from. It begins at a multiple of 1 MiB and no other region lies in
+ * a megabyte that it touches, so that a table over address / 1 MiB finds it: two loads, no lock, and never a look at
+ * the memory itself. Pointers to stacks, globals and other mappings are therefore told apart safely.
  *
  *     address = | 0 | root index (14 bits) | leaf index (14 bits) | 20 bits |          64 bit
  *               |     root index (6 bits)  | leaf index (6 bits)  | 20 bits |          32 bit
  *
- * Leaves are mapped when first needed and stay. Descriptors are recycled but never unmapped, so a reader that races with
- * a release sees some descriptor, and its range check or the owner's lock sorts that out.
+ * Leaves are mapped when first needed and stay. Descriptors are recycled but never unmapped, so a reader that races
+ * with a release sees some descriptor, and its range check or the owner's lock sorts that out.
  */
 #ifndef RINGFENCE_DROPIN_REGION_H
 #define RINGFENCE_DROPIN_REGION_H
@@ -45,12 +45,12 @@ typedef struct rf_region {
   uint32_t *pages; /* and how many of them start before each of its pages */
 } rf_region;
 
-/* Maps `size` bytes for `heap` (not NULL) and enters them in the page map. NULL where the system refuses. `room`: as for
- * rf_pages_map. Any thread; the region is then the heap's to protect. */
+/* Maps `size` bytes for `heap` (not NULL) and enters them in the page map. NULL where the system refuses. `room`: as
+ * for rf_pages_map. Any thread; the region is then the heap's to protect. */
 rf_region *rf_region_map(struct rf_growing_heap *heap, rf_region_kind kind, size_t size, size_t align, size_t room);
 
-/* Takes the region out of the page map and gives its memory back. In a signal handler that interrupted a change of the map
- * the memory may be kept, to no further use. */
+/* Takes the region out of the page map and gives its memory back. In a signal handler that interrupted a change of the
+ * map the memory may be kept, to no further use. */
 void rf_region_unmap(rf_region *region);
 
 /* Grows a region in place to at least `size` bytes; false, and nothing changed, where that cannot be. */

@@ -1,7 +1,7 @@
-/* Signals that end the process by default, from its own fault: an access to a big block whose memory has gone back is
- * reported, as is one by a pointer that was read from freed memory, and all blocks are checked before it dies, for damage to the heap is a likely cause. It dies of the same
- * signal, with the same status and core as without. A program that handles such a signal replaces this handler and is left
- * alone; it may call this one, as what was there before. */
+/* Signals that end the process by default, from its own fault. An access to a big block whose memory was unmapped is
+ * reported, as is one by a pointer that was read from freed memory. Then all blocks are checked, for damage to the heap
+ * is a likely cause. The process dies of the same signal, with the same status and core as without. A program that
+ * handles such a signal replaces this handler; it may call this one as its predecessor. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
@@ -16,8 +16,8 @@ static void (*check_all)(void);
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
-/* With the default action in place, a fault in here, or the faulting instruction run again, ends the process. SA_RESETHAND
- * would not do: a handler of the program's that calls this one is still in place. */
+/* With the default action in place, a fault in here, or the faulting instruction run again, ends the process.
+ * SA_RESETHAND would not do: a handler of the program's that calls this one is still in place. */
 static void restore_default(int number) {
   struct sigaction action = {.sa_handler = SIG_DFL};
   (void)sigemptyset(&action.sa_mask);

@@ -1,4 +1,4 @@
-/* What happens when a fatal signal ends the process. */
+/* The end of the process by a fatal signal. */
 #ifndef RINGFENCE_DROPIN_FATAL_SIGNALS_H
 #define RINGFENCE_DROPIN_FATAL_SIGNALS_H
 

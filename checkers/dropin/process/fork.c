@@ -14,8 +14,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it after
- * our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
+/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it
+ * after our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
 extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));

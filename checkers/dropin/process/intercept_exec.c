@@ -1,6 +1,5 @@
-/* A process that becomes another program: what it did until then is checked and told first. A child between fork and exec
- * is nobody's end. Only in the library: a program that is linked with the drop-in loses its last line when it does
- * this. */
+/* Interception of exec: a process that becomes another program is checked and reported first, but not a child between
+ * fork and exec. Only in the library: a program that is linked with the drop-in loses its last line by an exec. */
 #define _GNU_SOURCE
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"

@@ -1,10 +1,11 @@
-/* The entry of the program and its exits.
+/* Interception of the program's entry and of its exits.
  *
  * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
- * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with the
- * drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
+ * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with
+ * the drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/runtime/state.h"
 #include "lifecycle.h"
 
 #include <stdlib.h>
@@ -33,18 +34,25 @@ RF_EXPORT _Noreturn void OURS(_Exit)(int status);
 
 /* ---- Entry ---- */
 
+/* In a section of its own, so that its frames can be told from the program's. */
+#define ENTRY __attribute__((noinline, section("rf_entry")))
+extern const char __start_rf_entry[] __attribute__((visibility("hidden")));
+extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
+
 static main_function program_main;
 
-/* What main left on the stack is no longer anybody's. */
-static int run_main(int argc, char **argv, char **environment) {
+/* The stack below this frame, where main's was, holds no roots any more. */
+ENTRY static int run_main(int argc, char **argv, char **environment) {
   int const status = program_main(argc, argv, environment);
   rf_process_leaving((uintptr_t)__builtin_frame_address(0));
   return status;
 }
 
-int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                            void (*loader_fini)(void), void *stack_end) {
+ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
+                                  void (*loader_fini)(void), void *stack_end) {
   program_main = main;
+  rf_process.entry_start = (uintptr_t)__start_rf_entry;
+  rf_process.entry_end = (uintptr_t)__stop_rf_entry;
   return THEIRS(__libc_start_main)(run_main, argc, argv, init, fini, loader_fini, stack_end);
 }
 

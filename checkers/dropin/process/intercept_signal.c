@@ -1,5 +1,5 @@
-/* sigaction and signal, to which the drop-in's handlers are invisible (signals.h). Only in the library: in a program that is
- * linked with the drop-in these are the C library's own. */
+/* sigaction and signal, to which the drop-in's handlers are invisible (signals.h). Only in the library: in a program
+ * that is linked with the drop-in these are the C library's own. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/signals.h"

@@ -15,7 +15,7 @@
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
-#include "checkers/dropin/runtime/reporter.h"
+#include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"
@@ -38,7 +38,8 @@ void rf_process_leaving(uintptr_t sp) {
   }
 }
 
-/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to lose. */
+/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to
+ * lose. */
 static size_t sweep(bool dying, const rf_origin *origin) {
   size_t found = rf_guarded_blocks_sweep(0);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);

@@ -1,7 +1,7 @@
-/* Where a sanitizer's runtime is linked into the program itself (clang's way), its malloc comes before ours in every search, and
- * nothing is to be done but to say so. Where it is a library (gcc's way) ours would come first, and AddressSanitizer ends a
- * program in which that is so. It asks for its default options before it looks: then the program is started anew
- * without us. */
+/* Where a sanitizer's runtime is linked into the program itself (clang's default), its malloc comes before ours in
+ * every search: a line says so. Where the runtime is a library (gcc's default) ours would come first, and
+ * AddressSanitizer then ends the program. It asks for its default options before it looks for that: then the program is
+ * started anew without us. */
 #define _GNU_SOURCE
 #include "sanitizer_check.h"
 
@@ -21,8 +21,8 @@ const char *rf_sanitizer_check(void) {
 
 #else
 
-/* Weak, and not asked for by dlsym: a search that fails leaves an error behind, and the next one frees it. A program that
- * wraps free, and looks for ours when it is first called, would look for ever. */
+/* Weak, and not looked up by dlsym: a search that fails leaves an error behind, and the next one frees it. A program
+ * that wraps free, and looks up ours when it is first called, would recurse for ever. */
 #pragma weak __asan_init
 #pragma weak __hwasan_init
 #pragma weak __msan_init
@@ -66,7 +66,8 @@ const char *rf_sanitizer_check(void) {
 
 /* ---- Starting anew ----
  *
- * AddressSanitizer is only half awake here: what it intercepts of the C library (read, write, strlen …) must not be called. */
+ * AddressSanitizer is only half awake here: what it intercepts of the C library (read, write, strlen …) must not be
+ * called. */
 
 #define MOST_BYTES ((size_t)512 * 1024) /* of arguments or environment */
 #define MOST_STRINGS (MOST_BYTES / 32)

@@ -1,7 +1,7 @@
 /* The beginning of the process, before anything else of it runs: the library is loaded with -z initfirst; linked into a
  * program, this is in .preinit_array.
  *
- * What is registered first is called last, so the end that is registered here comes after the program's exit handlers
+ * Exit handlers run in reverse order, so the end that is registered here comes after the program's exit handlers
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
 #include "lifecycle.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Of the C library, as the C++ ABI has them. The last argument NULL: of the program, not of a library. */
+/* The C library's, as the C++ ABI has them. `library` NULL: the program, not a library. */
 int __cxa_atexit(void (*function)(void *), void *argument, void *library);
 int __cxa_at_quick_exit(void (*function)(void *), void *library) __attribute__((weak));
 

@@ -338,9 +338,9 @@ void rf_arena_unlock_all(void) {
 
 /* ---- Forks ----
  *
- * A signal handler may fork while its own thread is inside an arena. What this thread holds then stays held, in the child as
- * well, whose copy of the thread goes on where it was interrupted; a lock that another thread holds comes free soon. Where
- * there is one thread only, nobody else can hold any. */
+ * A signal handler may fork while its own thread is inside an arena. The locks of this thread then stay held, in the
+ * child as well, whose copy of the thread goes on where it was interrupted; a lock that another thread holds comes free
+ * soon. Where there is one thread only, nobody else can hold any. */
 
 #define FORK_MS 10U
 
@@ -426,8 +426,8 @@ void rf_arena_fork_parent(void) {
   }
 }
 
-/* What threads that are gone held in registers is lost, and no fault of the child's: its leaks are what it allocates
- * itself. The live blocks are in order of age, so a block made now tells the two apart. */
+/* Pointers in registers of threads that the child does not have are lost, which is no leak of the child's: it leaks
+ * only what it allocates itself. The live blocks are in order of age, so a block made now tells the two apart. */
 static void mark_inherited(void) {
   for (unsigned i = 0; i < arenas.count; i++) {
     rf_arena *const arena = arenas.list[i];

@@ -1,12 +1,13 @@
 /* Arenas: how the drop-in serves threads without one lock for all.
  *
- * An arena is lock -> guard -> heap. Each thread is bound to one and allocates from it; a block is freed to the arena that
- * it came from, found by its address, whichever thread frees it. A thread that meets another one in its arena moves to
- * one that is not busy, so threads spread out as far as they collide. There are at most four per core, made when needed.
+ * An arena is lock -> guard -> heap. Each thread is bound to one and allocates from it; a block is freed to the arena
+ * that it came from, found by its address, whichever thread frees it. A thread that meets another one in its arena
+ * moves to one that is not busy, so threads spread out as far as they collide. There are at most four per core, made
+ * when needed.
  *
  * A signal handler may allocate and free while its own thread is inside an arena: it is then served by another arena,
- * and a free that would have to wait for its own thread is noted, to be done by whoever enters that arena next. It never
- * waits for a lock that its own thread may hold; rather than that it gets NULL.
+ * and a free that would have to wait for its own thread is noted, to be done by whoever enters that arena next. It
+ * never waits for a lock that its own thread may hold; rather than that it gets NULL.
  */
 #ifndef RINGFENCE_DROPIN_ARENA_H
 #define RINGFENCE_DROPIN_ARENA_H
@@ -74,8 +75,8 @@ static inline rf_arena *rf_arena_enter_own(void) {
   return NULL;
 }
 
-/* An arena to allocate from; NULL only where there is no memory for the first one, or in a signal handler that interrupted
- * the making of it. */
+/* An arena to allocate from; NULL only where there is no memory for the first one, or in a signal handler that
+ * interrupted the making of it. */
 static inline rf_arena *rf_arena_enter(void) {
   rf_arena *const arena = rf_arena_enter_own();
   return __builtin_expect(arena != NULL, 1) ? arena : rf_arena_enter_slow();
@@ -135,7 +136,7 @@ void rf_arena_forget_job(rf_arena *arena);
 
 void rf_arena_count_live(rf_arena *arena);
 
-/* Of the program's blocks. */
+/* Counters of the program's blocks. */
 static inline rf_counters rf_arena_figures(const rf_arena *arena) {
   return arena->figures != NULL ? *arena->figures : rf_growing_heap_counters(&arena->heap);
 }
@@ -171,8 +172,9 @@ void rf_arena_fork_parent(void);
 typedef enum rf_fork_kind {
   RF_FORK_OF_ONE,  /* the parent had one thread: all live blocks are the child's */
   RF_FORK_OF_MANY, /* the parent had several threads, which may have held what lives now */
-  RF_FORK_INSIDE /* several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody
-                    * knows which live blocks are the child's */
+  /* Several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody knows which
+   * live blocks are the child's. */
+  RF_FORK_INSIDE
 } rf_fork_kind;
 
 rf_fork_kind rf_arena_fork_child(void);

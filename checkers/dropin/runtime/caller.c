@@ -42,7 +42,7 @@ static void note_module(const char *function, rf_runtime *out) {
   }
 }
 
-/* Of C++'s library. */
+/* Defined by the C++ library. */
 #pragma weak _ZSt17__throw_bad_allocv
 void _ZSt17__throw_bad_allocv(void);
 

@@ -1,9 +1,9 @@
-/* Who asked the C library, or that of C++, to allocate.
+/* The caller of the C or C++ library that allocates on its behalf.
  *
  * getline, asprintf, fopen or std::string's growing allocate on behalf of the program, and are built without frame
- * pointers: what is found by following frame pointers lacks the one frame of interest, the program's call. Such requests
- * are therefore unwound by the unwind tables up to the first frame outside these libraries; from there on frame pointers
- * serve again.
+ * pointers: what is found by following frame pointers lacks the one frame of interest, the program's call. Such
+ * requests are therefore unwound by the unwind tables up to the first frame outside these libraries; from there on
+ * frame pointers serve again.
  *
  * That costs microseconds, so each process does it a limited number of times, and then goes without.
  */

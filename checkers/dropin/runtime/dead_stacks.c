@@ -7,13 +7,13 @@
 
 #if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__))
 
-/* What of a descriptor is looked at: less than it has in any version. */
+/* Words of a descriptor that are read: fewer than it has in any version. */
 #define WORDS (sizeof(void *) == 8 ? 0x700U / sizeof(uintptr_t) : 0x480U / sizeof(uintptr_t))
 #define WORDS_MOST (0x700U / sizeof(uintptr_t))
 #define ABOVE_MOST 0x4000U /* from a descriptor's beginning to the end of its stack's memory */
 
 /* A descriptor's head, which a stack that is kept for the next thread still needs: the table of the loader's for
- * thread-local storage is known from there alone. What follows is the ended thread's, its result among it. */
+ * thread-local storage is known from there alone. The rest is the ended thread's, its result among it. */
 #define HEAD (4 * sizeof(uintptr_t))
 
 typedef struct dead_stack {

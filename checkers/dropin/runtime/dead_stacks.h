@@ -1,10 +1,10 @@
-/* The stacks of ended threads, which the C library keeps for new threads, with all that lay on them: addresses that would
- * make lost blocks look reachable.
+/* The stacks of ended threads, which the C library keeps for new threads, with all that lay on them: addresses that
+ * would make lost blocks look reachable.
  *
- * A stack is taken for dead only where that is certain: the thread's descriptor, which the C library keeps at its upper end,
- * still is where it was and says that the stack is the same one, of the library's own making, and the number of the thread,
- * which the kernel clears at its very end, is gone. This needs the descriptor of glibc on x86, and finds its fields by
- * what they hold; elsewhere no stack is taken for dead.
+ * A stack is taken for dead only where that is certain: the thread's descriptor, which the C library keeps at its upper
+ * end, still is where it was and says that the stack is the same one, of the library's own making, and the number of
+ * the thread, which the kernel clears at its very end, is gone. This needs the descriptor of glibc on x86, and finds
+ * its fields by what they hold; elsewhere no stack is taken for dead.
  */
 #ifndef RINGFENCE_DROPIN_DEAD_STACKS_H
 #define RINGFENCE_DROPIN_DEAD_STACKS_H
@@ -15,9 +15,9 @@
 /* The calling thread is about to end. With the list of threads locked. */
 void rf_dead_stacks_note(uint32_t id);
 
-/* Calls `visit` for the memory of each dead stack, thread-local storage included, and for the descriptor above it where the
- * thread's result was fetched. A stack that a thread stands on is not dead: that is for the caller to see. With the list of
- * threads locked. False where a call said so. */
+/* Calls `visit` for the memory of each dead stack, thread-local storage included, and for the descriptor above it where
+ * the thread's result was fetched. A stack that a thread stands on is not dead: that is for the caller to see. With the
+ * list of threads locked. False where a call said so. */
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context);
 
 #endif /* RINGFENCE_DROPIN_DEAD_STACKS_H */

@@ -3,7 +3,7 @@
 
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
-#include "reporter.h"
+#include "process_reporter.h"
 #include "thread.h"
 
 #include <ringfence/port.h>

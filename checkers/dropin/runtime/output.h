@@ -1,8 +1,8 @@
 /* Output of the process: the file of the option log, and standard error.
  *
- * The file is opened and closed each time: a descriptor that stays open can be closed by the program. Under the command one
- * is kept all the same, for programs that can no longer open the file. Where the file cannot be opened nothing is written:
- * standard error is the program's. */
+ * The file is opened and closed each time: a descriptor that stays open can be closed by the program. Under the command
+ * one is kept all the same, for programs that can no longer open the file. Where the file cannot be opened nothing is
+ * written: standard error is the program's. */
 #ifndef RINGFENCE_DROPIN_OUTPUT_H
 #define RINGFENCE_DROPIN_OUTPUT_H
 
@@ -15,11 +15,8 @@ void rf_output_write(const char *text, size_t size);
 void rf_output_open(void);
 void rf_output_close(void);
 
-/* Adds a path of an option to *path, with the process's id for %p, as the reporter does. False where it does not fit. */
-bool rf_output_path(const char *text, size_t length, rf_sink_buffer *path);
-
-/* Programs of the GNU core utilities close standard error in their exit handlers, before the last findings: keeps a copy of
- * the descriptor, and puts it back where the descriptor was closed. */
+/* Programs of the GNU core utilities close standard error in their exit handlers, before the last findings: keeps a
+ * copy of the descriptor, and puts it back where the descriptor was closed. */
 void rf_output_keep_standard_error(void);
 void rf_output_restore_standard_error(void);
 

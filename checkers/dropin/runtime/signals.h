@@ -13,8 +13,8 @@ typedef struct rf_handler {
   bool again;
 } rf_handler;
 
-/* Installs `action` where the default action is in place. With `again`, once more whenever the program asks for the default
- * action: for handlers that end in it. */
+/* Installs `action` where the default action is in place. With `again`, once more whenever the program asks for the
+ * default action: for handlers that end in it. */
 void rf_signals_install(int number, const struct sigaction *action, bool again);
 
 /* The handler installed for the signal, or NULL. */

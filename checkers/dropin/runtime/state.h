@@ -16,6 +16,8 @@ typedef struct rf_process_state {
   bool ended;            /* the end has begun; accessed atomically, as are the next two */
   bool ending;           /* findings no longer end the process at once */
   uint64_t findings;     /* reported so far */
+  uintptr_t entry_start; /* our functions between the C library and main: [entry_start, entry_end), 0 where not known */
+  uintptr_t entry_end;
   void (*halting)(void); /* called before a finding ends the process; NULL: nothing to do */
   rf_options options;
   rf_log_reporter log;
@@ -27,8 +29,8 @@ typedef struct rf_process_state {
 
 extern rf_process_state rf_process __attribute__((visibility("hidden")));
 
-/* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet (an
- * allocation before the C library's own start): the defaults hold until the next call. */
+/* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet
+ * (an allocation before the C library's own start): the defaults hold until the next call. */
 bool rf_process_read_options(void);
 
 /* True once the end of the process has begun. Any thread. */

@@ -6,7 +6,7 @@
 
 struct rf_arena;
 
-/* What the drop-in knows of a thread. Lives in the thread's own storage; linked while the thread runs. */
+/* A thread of the program. Lives in the thread's own storage; linked while the thread runs. */
 typedef struct rf_thread {
   struct rf_arena *arena;  /* bound to; NULL: not yet */
   struct rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */

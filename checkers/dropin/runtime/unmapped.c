@@ -2,11 +2,11 @@
 #include "unmapped.h"
 
 #include "checkers/dropin/os/region.h"
+#include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
 #include "state.h"
 
 #include <signal.h>
-#include <ucontext.h>
 
 #define REMEMBERED 64U
 
@@ -56,51 +56,21 @@ bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
   return true;
 }
 
-/* ---- What the processor says ---- */
-
-typedef struct machine {
-  rf_access access;
-  rf_origin origin;
-} machine;
-
-#if defined(__x86_64__) || defined(__i386__)
-#define WRITTEN 2 /* in the error code of a page fault */
-#if defined(__x86_64__)
-#define PC REG_RIP
-#define FRAME REG_RBP
-#else
-#define PC REG_EIP
-#define FRAME REG_EBP
-#endif
-static machine machine_of(const ucontext_t *context) {
-  const greg_t *const r = context->uc_mcontext.gregs;
-  return (machine){(r[REG_ERR] & WRITTEN) != 0 ? RF_ACCESS_WRITE : RF_ACCESS_READ,
-                   {NULL, (uintptr_t)r[PC], (const void *)r[FRAME]}};
-}
-#elif defined(__aarch64__)
-static machine machine_of(const ucontext_t *context) {
-  return (machine){RF_ACCESS_UNKNOWN,
-                   {NULL, (uintptr_t)context->uc_mcontext.pc, (const void *)context->uc_mcontext.regs[29]}};
-}
-#else
-static machine machine_of(const ucontext_t *context) {
-  (void)context;
-  return (machine){RF_ACCESS_UNKNOWN, {NULL, 0, NULL}};
-}
-#endif
+/* ---- Accesses ---- */
 
 void rf_unmapped_report(const void *address, const void *context) {
   const unmapped_block *const g = find((uintptr_t)address);
   if (g == NULL || rf_region_find((uintptr_t)address) != NULL) {
     return; /* never ours, or ours again */
   }
-  machine const m = machine_of(context);
-  rf_guard_report_remains(g->guard, &g->remains, address, m.access, &m.origin);
+  rf_machine_context const m = rf_machine_context_of(context);
+  rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
+  rf_guard_report_remains(g->guard, &g->remains, address, (rf_access)m.access, &origin);
 }
 
 /* ---- Pointers out of freed blocks ---- */
 
-#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_FILL_FREE)
+#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_PATTERN_FREED)
 #define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
 
 static bool is_fill(uintptr_t word) {
@@ -127,10 +97,11 @@ void rf_unmapped_report_fill(const void *info, const void *context) {
   if (address == 0 || !rf_process.checked) {
     return;
   }
-  machine const m = machine_of(context);
+  rf_machine_context const m = rf_machine_context_of(context);
+  rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, "malloc",
-                   rf_mode_name(rf_process.options.mode), &m.origin);
+                   rf_mode_name(rf_process.options.mode), &origin);
   f.at_access = true;
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */

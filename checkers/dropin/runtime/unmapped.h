@@ -1,5 +1,5 @@
-/* Big blocks whose memory has gone back to the system: an access to one ends in SIGSEGV, and is to be a finding. The last few
- * are remembered. */
+/* Big blocks whose memory has gone back to the system: an access to one ends in SIGSEGV, and is to be a finding. The
+ * last few are remembered. */
 #ifndef RINGFENCE_DROPIN_UNMAPPED_H
 #define RINGFENCE_DROPIN_UNMAPPED_H
 
@@ -8,12 +8,12 @@
 /* Before the memory of a big block goes back: notes what `guard` knows of it. With the guard's arena entered. */
 void rf_unmapped_note(rf_guard *guard, const void *block, size_t size);
 
-/* Reports the access of a thread that was stopped by SIGSEGV at `address`, where such a block was; does nothing where none
- * was. `context`: the ucontext_t of the signal. Async-signal-safe. */
+/* Reports the access of a thread that was stopped by SIGSEGV at `address`, where such a block was; does nothing where
+ * none was. `context`: the ucontext_t of the signal. Async-signal-safe. */
 void rf_unmapped_report(const void *address, const void *context);
 
-/* The same where SIGSEGV came of a pointer that has the fill of freed blocks for its bytes, and so was read from one: does
- * nothing where it did not. `info`: the signal's siginfo_t. Async-signal-safe. */
+/* The same where SIGSEGV came of a pointer that has the fill of freed blocks for its bytes, and so was read from one:
+ * does nothing where it did not. `info`: the signal's siginfo_t. Async-signal-safe. */
 void rf_unmapped_report_fill(const void *info, const void *context);
 
 /* Reports the free of such a block: false where `ptr` was none. Any thread. */

@@ -33,16 +33,13 @@
 #define RINGFENCE_GUARD_H
 
 #include <ringfence/allocator.h>
+#include <ringfence/block.h>
 #include <ringfence/finding.h>
 #include <ringfence/stack.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define RF_FILL_FREE 0xCC  /* freed payload */
-#define RF_FILL_ALLOC 0xCD /* new payload */
-#define RF_FILL_GUARD 0xFD /* guard bytes */
 
 /* Thread ids are kept per block where there are threads. */
 #ifndef RF_GUARD_THREADS
@@ -81,7 +78,7 @@ struct rf_guard_header {
   uint16_t back;       /* bytes of back guard */
   uint8_t align_log2;  /* of the payload; the top bit: the family's flag */
   uint8_t kind;        /* state, family and the kinds of both origins, two bits each */
-  uint32_t magic;      /* over all of the above, the address and the guard's secret */
+  uint32_t checksum;   /* over all of the above, the address and the guard's secret */
 };
 
 /* Bytes per block beyond the payload and the inner allocator's own: prefix + back guard. 64-bit targets 64 + 16, 32-bit
@@ -99,19 +96,9 @@ struct rf_guard_header {
 #define RF_GUARD_BACK_MAX 1024
 #define RF_GUARD_PREFIX (sizeof(rf_guard_header) + RF_GUARD_FRONT)
 
-/* How a block was asked for, so that new/free and the like are told apart (hosted drop-in). */
-typedef enum rf_family {
-  RF_FAMILY_MALLOC,
-  RF_FAMILY_NEW,
-  RF_FAMILY_NEW_ARRAY,
-  RF_FAMILY_ALIGNED = 4, /* a flag: the form with std::align_val_t, which C++ tells from the plain one */
-  RF_FAMILY_NEW_ALIGNED = RF_FAMILY_NEW | RF_FAMILY_ALIGNED,
-  RF_FAMILY_NEW_ARRAY_ALIGNED = RF_FAMILY_NEW_ARRAY | RF_FAMILY_ALIGNED
-} rf_family;
-
 typedef struct rf_guard_options {
   size_t quarantine;     /* bytes of freed blocks (overhead included) kept back; 0: none */
-  size_t fill_alloc;     /* fill at most so many bytes of each new block with RF_FILL_ALLOC; 0: none */
+  size_t fill_alloc;     /* fill at most so many bytes of each new block with RF_PATTERN_NEW; 0: none */
   size_t fill_free;      /* fill and later check at most so many bytes of each freed block; 0: none; SIZE_MAX: all */
   size_t move_below;     /* realloc moves blocks up to this size even where they could stay: stale pointers show */
   unsigned stack_depth;  /* return addresses to keep per allocation and free; 0: call sites only */
@@ -153,23 +140,23 @@ typedef struct rf_guard {
   size_t age_left;      /* bytes to be freed until the next age begins */
   unsigned age;         /* the present one: of rf_guard_queue.young */
   unsigned leaving;     /* the queue from which a block left last */
-  unsigned odd;         /* what the inner allocator's small blocks have beyond a multiple of RF_GUARD_STEP */
-  bool odd_known;
+  unsigned remainder;   /* what the inner allocator's small blocks have beyond a multiple of RF_GUARD_STEP */
+  bool remainder_known;
 #if RF_GUARD_THREADS
-  unsigned page_turn; /* another one whenever the inner allocator may have given pages up */
+  unsigned page_epoch; /* another one whenever the inner allocator may have given pages up */
 #endif
   rf_counters counters;
-  size_t condemned;       /* live blocks that are given up, their headers overwritten */
-  bool inner_tells;       /* the inner allocator can say what it owns */
+  size_t abandoned;       /* live blocks that are given up, their headers overwritten */
+  bool has_owns;          /* the inner allocator can say what it owns */
   bool inner_damaged;     /* found so by its check: it gets no block back until it is whole again */
-  bool inner_explained;   /* that has been reported */
+  bool inner_reported;    /* that has been reported */
   rf_guard_header *swept; /* where rf_guard_sweep_step goes on; NULL: at the beginning */
   bool swept_freed;       /* and it is in quarantine, */
   unsigned swept_queue;   /* in this queue */
   struct rf_guard *other; /* next in the list of all guards of the process */
   rf_guard_queue queues[RF_GUARD_QUEUES];
 #if RF_GUARD_THREADS
-  uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_turn` */
+  uintptr_t pages[RF_GUARD_PAGES]; /* where live blocks were seen: the page's address and `page_epoch` */
 #endif
 } rf_guard;
 
@@ -222,7 +209,7 @@ void *rf_guard_alloc_from(rf_guard *guard, size_t size, size_t align, rf_family 
 rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin);
 void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t align, const rf_origin *origin);
 
-/* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_FILL_ALLOC and zeroing it afterwards. */
+/* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_PATTERN_NEW and zeroing it afterwards. */
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
 
 /* What is left of a freed block whose memory the inner allocator is about to give up: for a later access there, which then

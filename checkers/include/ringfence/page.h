@@ -40,7 +40,7 @@ typedef enum rf_page_side { RF_PAGE_LEFT, RF_PAGE_RIGHT, RF_PAGE_BOTH /* in turn
 typedef struct rf_page_options {
   rf_page_side side;
   size_t quarantine;        /* bytes of address space of freed blocks that stay closed, the last in any case; 0: none */
-  size_t fill_alloc;        /* fill at most so many bytes of each new block with RF_FILL_ALLOC; 0: none */
+  size_t fill_alloc;        /* fill at most so many bytes of each new block with RF_PATTERN_NEW; 0: none */
   unsigned stack_depth;     /* return addresses to keep per allocation and free; 0: call sites only */
   rf_stack_depot *depot;    /* where stacks are kept; NULL: the caller's return address alone is kept */
   rf_reporter *reporter;    /* NULL: rf_reporter_plain, which halts at the first finding */
@@ -59,7 +59,6 @@ typedef struct rf_page {
   rf_guard guarded;     /* over the same inner allocator */
   rf_reporter reporter; /* of the guard: says mode page where a finding is about no block of its own */
   rf_counters counters;
-  bool walking;
 } rf_page;
 
 /* The options that NULL stands for. */

@@ -7,7 +7,7 @@ static void publish(struct rt_object *heap) {
   rf_counters const c = rf_compat_counters(m->calls, &m->heap.counters);
   m->parent.used = c.used;
   m->parent.max = c.peak;
-  m->lfree = m->heap_ptr + m->heap.lowest;
+  m->lfree = m->heap_ptr + m->heap.blocks.free;
 }
 
 const rf_rt_kind rf_rt_smem_kind = {RT_Object_Class_Memory, "small", offsetof(rf_rt_smem, calls), publish,
@@ -24,12 +24,12 @@ rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size) {
   }
   memset(m, 0, sizeof *m);
   m->heap = heap;
-  m->heap_ptr = heap.chain.start;
-  m->heap_end = heap.chain.start + heap.chain.limit;
-  m->mem_size_aligned = heap.chain.limit - heap.chain.header;
-  m->lfree = m->heap_ptr + heap.lowest;
+  m->heap_ptr = heap.blocks.start;
+  m->heap_end = heap.blocks.start + heap.blocks.limit;
+  m->mem_size_aligned = heap.blocks.limit - heap.blocks.header;
+  m->lfree = m->heap_ptr + heap.blocks.free;
   m->calls = rf_rt_wrapped(&m->heap.base, name);
-  rf_rt_memory_add(&rf_rt_smem_kind, &m->parent, name, m->heap_ptr, heap.chain.limit);
+  rf_rt_memory_add(&rf_rt_smem_kind, &m->parent, name, m->heap_ptr, heap.blocks.limit);
   return &m->parent;
 }
 

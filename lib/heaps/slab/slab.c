@@ -4,69 +4,34 @@
 #include <ringfence/track.h>
 #include <string.h>
 
-static rf_slab *heap_of(rf_allocator *self) {
-  return (rf_slab *)(void *)self;
-}
+/* ---- From a pointer to its block ---- */
 
-/* As a page's seal. */
-static uintptr_t seal_of_heap(const rf_slab *h) {
-  uintptr_t sum = (uintptr_t)h->records;
-  sum = sum * 9 + (uintptr_t)h->pages;
-  sum = sum * 9 + h->size;
-  sum = sum * 9 + h->count;
-  sum = sum * 9 + h->page_shift;
-  sum = sum * 9 + h->zone_least;
-  sum = sum * 9 + h->zone_budget;
-  sum = sum * 9 + h->classes;
-  return sum * 9 + h->path_shift + 1;
-}
-
-bool rf_slab_intact(const rf_slab *h) {
-  return h->seal == seal_of_heap(h);
-}
-
-/* ---- Refusals ---- */
-
-rf_status rf_slab_damaged(rf_slab *h, const void *at, const rf_site *site) {
-  return rf_fault_refuse(&h->base, RF_ERR_CORRUPT, "heap data overwritten", at, site);
-}
-
-rf_status rf_slab_refuse(rf_slab *h, rf_status status, const void *ptr, const rf_site *site) {
-  const char *const what = status == RF_ERR_NOT_ALLOCATED ? "block is free already"
-                           : status == RF_ERR_CORRUPT     ? "heap data overwritten"
-                                                          : "no block of this heap starts here";
-  return rf_fault_refuse(&h->base, status, what, ptr, site);
-}
-
-/* What is wrong with a pointer into free memory. */
-static rf_status in_free_memory(const void *ptr) {
-  return rf_is_aligned(ptr, 8) ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER;
+static rf_verdict in_free_memory(const void *ptr) {
+  return rf_is_aligned(ptr, 8) ? RF_POINTER_FREE : RF_POINTER_MISALIGNED;
 }
 
 /* Why no live block starts at `ptr`, which is in page `page`, all that it leads to being undamaged. */
-static rf_status explain(const rf_slab *h, uint32_t page, const void *ptr) {
+static rf_verdict explain(const rf_slab *h, uint32_t page, const void *ptr) {
   uint32_t first;
-  const record *const r = rf_slab_cover(h, page, &first);
+  const record *const r = rf_slab_page_owner(h, page, &first);
   if (r == NULL || (kind_of(r) == ZONE && zone_used(r) != 0)) {
-    return RF_ERR_CORRUPT; /* a zone's pages lead to it */
+    return RF_POINTER_CORRUPT; /* a zone's pages lead to it */
   }
-  return kind_of(r) == RUN ? RF_ERR_BAD_POINTER : in_free_memory(ptr);
+  return kind_of(r) == RUN ? RF_POINTER_INTERIOR : in_free_memory(ptr);
 }
 
-/* ---- From a pointer to its block ---- */
-
-static rf_status find_chunk(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
+static rf_verdict find_chunk(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
   zone *const z = &out->z;
   if (!rf_slab_zone_at(h, page, z)) {
-    return RF_ERR_CORRUPT;
+    return RF_POINTER_CORRUPT;
   }
   uint32_t const index = (uint32_t)((uintptr_t)ptr - (uintptr_t)z->start) / z->chunk;
   if (index >= zone_cut(z->r)) {
-    return index >= z->chunks ? RF_ERR_BAD_POINTER : in_free_memory(ptr);
+    return index >= z->chunks ? RF_POINTER_NO_BLOCK : in_free_memory(ptr);
   }
   uint32_t const word = z->words[index];
   if (!is_word(&z->words[index])) {
-    return RF_ERR_CORRUPT;
+    return RF_POINTER_CORRUPT;
   }
   if ((word & WORD_USED) == 0) {
     return in_free_memory(ptr);
@@ -74,27 +39,27 @@ static rf_status find_chunk(const rf_slab *h, uint32_t page, const void *ptr, fo
   const unsigned char *const user = rf_slab_chunk_user(z, index);
   size_t const lost = (size_t)(user - z->start) - (size_t)index * z->chunk;
   if (lost > z->chunk || size_of_word(word) > z->chunk - lost) {
-    return RF_ERR_CORRUPT;
+    return RF_POINTER_CORRUPT;
   }
   out->r = z->r;
   out->page = page;
   out->size = size_of_word(word);
   out->room = z->chunk - lost;
   out->index = index;
-  return user == ptr ? RF_OK : RF_ERR_BAD_POINTER;
+  return user == ptr ? RF_POINTER_OK : RF_POINTER_INTERIOR;
 }
 
-static rf_status find_run(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
+static rf_verdict find_run(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
   record *const r = &h->records[page];
   size_t const bytes = (size_t)length_of(r) << h->page_shift;
-  if (rf_slab_begin_at(h, page) == NULL || r->a > bytes) {
-    return RF_ERR_CORRUPT;
+  if (rf_slab_owner_at(h, page) == NULL || r->a > bytes) {
+    return RF_POINTER_CORRUPT;
   }
   out->r = r;
   out->page = page;
   out->size = bytes - r->a;
   out->room = bytes;
-  return ptr == page_at(h, page) ? RF_OK : RF_ERR_BAD_POINTER;
+  return ptr == page_at(h, page) ? RF_POINTER_OK : RF_POINTER_INTERIOR;
 }
 
 /* The zone of a page that is called a member of one; NO_PAGE where that is left over from before. */
@@ -105,18 +70,18 @@ static uint32_t zone_of_member(const rf_slab *h, uint32_t page) {
 }
 
 /* The live block at `ptr`, any pointer but NULL. Else why there is none. */
-static rf_status find(const rf_slab *h, const void *ptr, found *out) {
+static rf_verdict find(const rf_slab *h, const void *ptr, found *out) {
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)h->pages);
   if (!rf_slab_intact(h)) {
-    return RF_ERR_CORRUPT;
+    return RF_POINTER_CORRUPT;
   }
   if (offset >> h->page_shift >= h->count) {
-    return RF_ERR_BAD_POINTER;
+    return RF_POINTER_FOREIGN;
   }
   uint32_t const page = (uint32_t)(offset >> h->page_shift);
   const record *const r = &h->records[page];
-  if (!is_sealed(r)) {
-    return RF_ERR_CORRUPT;
+  if (!is_intact(r)) {
+    return RF_POINTER_CORRUPT;
   }
   uint32_t const head = kind_of(r) == ZONE ? page : kind_of(r) == MEMBER ? zone_of_member(h, page) : NO_PAGE;
   if (head != NO_PAGE) {
@@ -168,7 +133,7 @@ static void *serve(rf_slab *h, size_t size, size_t align, const rf_site *site) {
 }
 
 static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_slab *const h = heap_of(self);
+  rf_slab *const h = slab_of(self);
   if (!rf_slab_intact(h)) {
     (void)rf_slab_damaged(h, h, site);
     return NULL;
@@ -183,15 +148,16 @@ static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_
 }
 
 static rf_status slab_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_slab *const h = heap_of(self);
+  rf_slab *const h = slab_of(self);
   found f;
-  rf_status status = find(h, ptr, &f);
-  if (status != RF_OK) {
-    return rf_slab_refuse(h, status, ptr, site);
+  rf_verdict const verdict = find(h, ptr, &f);
+  rf_status status = RF_OK;
+  if (verdict != RF_POINTER_OK) {
+    return rf_verdict_refuse(self, verdict, ptr, site);
   }
   if (kind_of(f.r) == ZONE) {
     status = rf_slab_chunk_free(h, &f, site);
-  } else if (!rf_slab_give(h, f.page, length_of(f.r), site)) {
+  } else if (!rf_slab_pages_free(h, f.page, length_of(f.r), site)) {
     status = RF_ERR_CORRUPT;
   }
   if (status == RF_OK) {
@@ -216,20 +182,20 @@ static rf_status resize_found(rf_slab *h, const found *f, size_t size, const rf_
 
 static rf_status slab_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   found f;
-  rf_status const status = find(heap_of(self), ptr, &f);
-  return status == RF_OK ? resize_found(heap_of(self), &f, size, site)
-                         : rf_slab_refuse(heap_of(self), status, ptr, site);
+  rf_verdict const verdict = find(slab_of(self), ptr, &f);
+  return verdict == RF_POINTER_OK ? resize_found(slab_of(self), &f, size, site)
+                                  : rf_verdict_refuse(self, verdict, ptr, site);
 }
 
 static void *slab_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_slab *const h = heap_of(self);
+  rf_slab *const h = slab_of(self);
   found f;
-  rf_status status = find(h, ptr, &f);
-  if (status != RF_OK) {
-    (void)rf_slab_refuse(h, status, ptr, site);
+  rf_verdict const verdict = find(h, ptr, &f);
+  if (verdict != RF_POINTER_OK) {
+    (void)rf_verdict_refuse(self, verdict, ptr, site);
     return NULL;
   }
-  status = rf_is_aligned(ptr, align) ? resize_found(h, &f, size, site) : RF_ERR_NO_MEMORY;
+  rf_status const status = rf_is_aligned(ptr, align) ? resize_found(h, &f, size, site) : RF_ERR_NO_MEMORY;
   if (status == RF_ERR_NO_MEMORY) {
     return rf_realloc_move(self, ptr, f.room, size, align, site);
   }
@@ -238,11 +204,11 @@ static void *slab_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
 
 static size_t slab_usable_size(rf_allocator *self, const void *ptr) {
   found f;
-  return find(heap_of(self), ptr, &f) == RF_OK ? f.room : 0;
+  return find(slab_of(self), ptr, &f) == RF_POINTER_OK ? f.room : 0;
 }
 
 static bool slab_owns(rf_allocator *self, const void *ptr) {
-  const rf_slab *const h = heap_of(self);
+  const rf_slab *const h = slab_of(self);
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)h->pages);
   return rf_slab_intact(h) && offset >> h->page_shift < h->count;
 }
@@ -258,11 +224,11 @@ static void empty(rf_slab *h) {
   memset(h->reserve, 0xFF, sizeof h->reserve);
   memset(h->open, 0xFF, sizeof h->open);
   h->root = NO_PAGE;
-  h->seal = seal_of_heap(h);
+  h->checksum = rf_slab_checksum(h);
 }
 
 static void slab_deinit(rf_allocator *self) {
-  rf_slab *const h = heap_of(self);
+  rf_slab *const h = slab_of(self);
   if (RF_TRACK && rf_slab_intact(h)) {
     rf_track_arena_end(h->records, extent_of(h));
   }
@@ -270,10 +236,10 @@ static void slab_deinit(rf_allocator *self) {
 }
 
 static void slab_counters(rf_allocator *self, rf_counters *out) {
-  *out = heap_of(self)->counters;
+  *out = slab_of(self)->counters;
 }
 
-static const rf_allocator_ops operations = {
+static const rf_allocator_ops slab_ops = {
     .name = "slab",
     .alloc = slab_alloc,
     .free = slab_free,
@@ -341,18 +307,18 @@ rf_status rf_slab_init_paged(rf_slab *heap, void *arena, size_t size, size_t pag
     return RF_ERR_INVALID;
   }
   empty(&h);
-  h.base.ops = rf_track_ops(&operations);
+  h.base.ops = rf_track_ops(&slab_ops);
   h.page_shift = rf_log2(page_size);
   if (!lay_out(&h, (uintptr_t)arena, size)) {
     return RF_ERR_NO_MEMORY;
   }
   plan_zones(&h);
-  h.seal = seal_of_heap(&h);
+  h.checksum = rf_slab_checksum(&h);
   *heap = h;
   for (uint32_t i = 0; i < h.count; i++) {
     write_record(&h.records[i], INSIDE, 0);
   }
-  (void)rf_slab_give(heap, 0, h.count, NULL);
+  (void)rf_slab_pages_free(heap, 0, h.count, NULL);
   rf_track_arena(heap->records, extent_of(heap));
   return RF_OK;
 }

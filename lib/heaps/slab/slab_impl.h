@@ -1,6 +1,7 @@
 /* What the sources of slab share: records of pages, words of chunks, and the steps of operations. Not a public header.
+ * The sources use each other in this order: slab_record, slab_pages, slab_zone, slab_run, slab_view, slab.
  *
- * Every page has a record, and every record is sealed at all times. What begins at a page is told by its record:
+ * Every page has a record, whose checksum is right at all times. It tells what begins at the page:
  *
  *     kind     length         a               b                     next, prev
  *     INSIDE                                                                       nothing begins here
@@ -23,6 +24,8 @@
 #ifndef RINGFENCE_SLAB_IMPL_H
 #define RINGFENCE_SLAB_IMPL_H
 
+#include "lib/core/checksum.h"
+#include "lib/core/verdict.h"
 #include <ringfence/bits.h>
 #include <ringfence/slab.h>
 
@@ -32,7 +35,7 @@ typedef struct rf_slab_record {
   uint32_t b;
   uint32_t next;
   uint32_t prev;
-  uint32_t seal;
+  uint32_t checksum;
 } record;
 
 _Static_assert(sizeof(record) == 24, "the overhead that slab.h tells");
@@ -105,23 +108,21 @@ static inline uint32_t length_of(const record *r) {
   return r->head >> KIND_BITS;
 }
 
-/* Every word counts an odd number of times: no change of a single one leaves the sum as it was. Multiplying by nine is one
- * instruction on most cores. */
-static inline uint32_t seal_of(const record *r) {
-  uint32_t sum = (uint32_t)(uintptr_t)r;
-  sum = sum * 9 + r->head;
-  sum = sum * 9 + r->a;
-  sum = sum * 9 + r->b;
-  sum = sum * 9 + r->next;
-  return sum * 9 + r->prev;
+static inline uint32_t checksum_of(const record *r) {
+  uint32_t sum = rf_checksum32_begin(r);
+  sum = rf_checksum32_add(sum, r->head);
+  sum = rf_checksum32_add(sum, r->a);
+  sum = rf_checksum32_add(sum, r->b);
+  sum = rf_checksum32_add(sum, r->next);
+  return rf_checksum32_add(sum, r->prev);
 }
 
-static inline void seal_record(record *r) {
-  r->seal = seal_of(r);
+static inline void update_checksum(record *r) {
+  r->checksum = checksum_of(r);
 }
 
-static inline bool is_sealed(const record *r) {
-  return r->seal == seal_of(r);
+static inline bool is_intact(const record *r) {
+  return r->checksum == checksum_of(r);
 }
 
 /* A record anew. */
@@ -131,7 +132,7 @@ static inline void write_record(record *r, unsigned kind, uint32_t length) {
   r->b = 0;
   r->next = NO_PAGE;
   r->prev = NO_PAGE;
-  seal_record(r);
+  update_checksum(r);
 }
 
 /* The record of page `i`, any number, where it is of that kind and undamaged; else NULL. */
@@ -140,7 +141,7 @@ static inline record *record_of_kind(const rf_slab *h, uint32_t i, unsigned kind
     return NULL;
   }
   record *const r = &h->records[i];
-  return is_sealed(r) && kind_of(r) == kind ? r : NULL;
+  return is_intact(r) && kind_of(r) == kind ? r : NULL;
 }
 
 static inline unsigned char *page_at(const rf_slab *h, uint32_t i) {
@@ -219,42 +220,39 @@ typedef struct found {
   zone z;
 } found;
 
-/* ---- slab.c ---- */
+static inline rf_slab *slab_of(rf_allocator *self) {
+  return (rf_slab *)(void *)self;
+}
+
+/* ---- slab_record.c ---- */
+
+/* Of the part of the heap's record that never changes. */
+size_t rf_slab_checksum(const rf_slab *h);
+
+static inline bool rf_slab_intact(const rf_slab *h) {
+  return h->checksum == rf_slab_checksum(h);
+}
 
 /* Reports damage at `at`: RF_ERR_CORRUPT. */
 rf_status rf_slab_damaged(rf_slab *h, const void *at, const rf_site *site);
-/* Reports why `ptr` was refused, and gives `status` back. */
-rf_status rf_slab_refuse(rf_slab *h, rf_status status, const void *ptr, const rf_site *site);
-/* True where the part of the heap's record that never changes is as it was. */
-bool rf_slab_intact(const rf_slab *h);
+/* The record of the FREE, RUN or ZONE that page `i` belongs to, and its first page; NULL where damage bars the way. */
+record *rf_slab_page_owner(const rf_slab *h, uint32_t i, uint32_t *first);
+/* The record at `i`, any number, of a FREE, RUN or ZONE that ends within the heap; else NULL. */
+record *rf_slab_owner_at(const rf_slab *h, uint32_t i);
 
 /* ---- slab_pages.c: runs of pages. False, or RF_ERR_CORRUPT, where damage was met, which is then reported. ---- */
 
-/* `pages` from a multiple of `align` bytes on, cut out of a free run: *out the first, whose record is the caller's to write, or
- * NO_PAGE where there is no such run, though the zones in reserve were given back. */
-bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site);
-/* Makes pages free that nothing claims any more, and merges them. */
-bool rf_slab_give(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site);
-/* Takes `pages` from the free run that begins at `page`. RF_ERR_NO_MEMORY where there is none so long. */
-rf_status rf_slab_take_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site);
-/* The record of the FREE, RUN or ZONE that page `i` belongs to, and its first page; NULL where damage bars the way. */
-record *rf_slab_cover(const rf_slab *h, uint32_t i, uint32_t *first);
-/* The record at `i`, any number, of a FREE, RUN or ZONE that ends within the heap; else NULL. */
-record *rf_slab_begin_at(const rf_slab *h, uint32_t i);
-
-/* ---- slab_run.c: blocks of whole pages ---- */
-
-/* Pages for `size` bytes; NULL where there are none, or damage was met. */
-void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *site);
-rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_site *site);
-
-static inline size_t run_size(const rf_slab *h, const record *r) {
-  return ((size_t)length_of(r) << h->page_shift) - r->a;
-}
+/* Cuts `pages` from a multiple of `align` bytes on out of a free run: *out is the first, whose record is the caller's to
+ * write. RF_ERR_NO_MEMORY: there is no such run; RF_ERR_INVALID: there cannot be one. */
+rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site);
+/* Cuts `pages` off the free run that begins at `page`. RF_ERR_NO_MEMORY where there is none so long. */
+rf_status rf_slab_pages_alloc_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site);
+/* Makes pages free that nothing owns any more, and merges them. */
+bool rf_slab_pages_free(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site);
 
 /* ---- slab_zone.c: chunks ---- */
 
-/* What the record of page `i`, which is a ZONE and sealed, stands for. False where it contradicts itself. */
+/* What the record of page `i`, an intact ZONE, stands for. False where it contradicts itself. */
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
 /* Where the user's part of a chunk begins. */
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);
@@ -265,8 +263,20 @@ bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site);
 rf_status rf_slab_chunk_free(rf_slab *h, const found *f, const rf_site *site);
 /* Within its room. */
 void rf_slab_chunk_resize(const found *f, size_t size);
-/* Gives the zones back that are kept in reserve. False where there was none. */
+/* Frees the zones in reserve. False where there was none. */
 bool rf_slab_release_reserve(rf_slab *h, const rf_site *site);
+/* rf_slab_pages_alloc, tried again without the reserve. */
+rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site);
+
+/* ---- slab_run.c: blocks of whole pages ---- */
+
+/* Pages for `size` bytes; NULL where there are none, or damage was met. */
+void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *site);
+rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_site *site);
+
+static inline size_t run_size(const rf_slab *h, const record *r) {
+  return ((size_t)length_of(r) << h->page_shift) - r->a;
+}
 
 /* ---- slab_view.c ---- */
 

@@ -70,7 +70,7 @@ static void set_link(change *c, const spot *s, uint32_t to) {
   }
   record *const r = edit(c, s->owner);
   *(s->side == 0 ? &r->a : &r->b) = to;
-  seal_record(r);
+  update_checksum(r);
 }
 
 /* The bits of a length from the highest on that any has. */
@@ -110,11 +110,11 @@ static bool is_listed(const rf_slab *h, uint32_t i, const record *r) {
 static void leave_list(change *c, const record *r) {
   record *const before = edit(c, r->prev);
   before->next = r->next;
-  seal_record(before);
+  update_checksum(before);
   if (r->next != NO_PAGE) {
     record *const behind = edit(c, r->next);
     behind->prev = r->prev;
-    seal_record(behind);
+    update_checksum(behind);
   }
 }
 
@@ -143,12 +143,12 @@ static void replace(change *c, const spot *place, const record *r, uint32_t i) {
   heir->a = r->a;
   heir->b = r->b;
   heir->prev = NO_PAGE;
-  seal_record(heir);
+  update_checksum(heir);
   set_link(c, place, i);
 }
 
 /* Takes the free run at `i` out. */
-static bool unfile(change *c, uint32_t i) {
+static bool remove_run(change *c, uint32_t i) {
   const record *const r = &c->h->records[i];
   spot place;
   spot leaf;
@@ -181,27 +181,27 @@ static bool join_list(change *c, uint32_t head, uint32_t i) {
   }
   record *const first = edit(c, head);
   first->next = i;
-  seal_record(first);
+  update_checksum(first);
   record *const r = edit(c, i);
   r->prev = head;
   r->next = next;
-  seal_record(r);
+  update_checksum(r);
   if (next != NO_PAGE) {
     record *const second = edit(c, next);
     second->prev = i;
-    seal_record(second);
+    update_checksum(second);
   }
   return true;
 }
 
 /* Makes [i, i + pages) a free run. Its pages are nothing else any more. */
-static bool file(change *c, uint32_t i, uint32_t pages) {
+static bool insert_run(change *c, uint32_t i, uint32_t pages) {
   record *const r = edit(c, i);
   spot place;
   write_record(r, FREE, pages);
   r->a = NO_PAGE;
   r->b = NO_PAGE;
-  seal_record(r);
+  update_checksum(r);
   if (pages > 1) {
     write_record(edit(c, i + pages - 1), LAST, pages);
   }
@@ -254,13 +254,14 @@ static bool best_fit(const rf_slab *h, uint32_t pages, uint32_t *best) {
   return true;
 }
 
-/* ---- Taking ---- */
+/* ---- Allocation ---- */
 
 /* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. */
 static bool cut(change *c, uint32_t i, uint32_t skip, uint32_t taken) {
   uint32_t const length = length_of(&c->h->records[i]);
   uint32_t const rest = length - skip - taken;
-  return unfile(c, i) && (skip == 0 || file(c, i, skip)) && (rest == 0 || file(c, i + skip + taken, rest));
+  return remove_run(c, i) && (skip == 0 || insert_run(c, i, skip)) &&
+         (rest == 0 || insert_run(c, i + skip + taken, rest));
 }
 
 /* Pages from `i` to the next whose address is a multiple of `align`. */
@@ -278,39 +279,38 @@ static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
   return total <= h->count ? (uint32_t)total : NO_PAGE;
 }
 
-bool rf_slab_take(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
+rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
   uint32_t const wanted = with_alignment(h, pages, align);
   uint32_t best;
   change c;
-  *out = NO_PAGE;
   if (wanted == NO_PAGE) {
-    return true;
+    return RF_ERR_INVALID;
   }
   if (!best_fit(h, wanted, &best)) {
-    return rf_slab_damaged(h, &h->root, site) == RF_OK;
+    return rf_slab_damaged(h, &h->root, site);
   }
   if (best == NO_PAGE) {
-    return !rf_slab_release_reserve(h, site) || rf_slab_take(h, pages, align, out, site);
+    return RF_ERR_NO_MEMORY;
   }
-  if (rf_slab_begin_at(h, best) == NULL) {
-    return rf_slab_damaged(h, &h->records[best], site) == RF_OK;
+  if (rf_slab_owner_at(h, best) == NULL) {
+    return rf_slab_damaged(h, &h->records[best], site);
   }
   uint32_t const skip = skip_to(h, best, align);
   begin(&c, h, site);
   if (!cut(&c, best, skip, (uint32_t)pages)) {
-    return false;
+    return RF_ERR_CORRUPT;
   }
   *out = best + skip;
-  return true;
+  return RF_OK;
 }
 
-rf_status rf_slab_take_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site) {
+rf_status rf_slab_pages_alloc_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site) {
   change c;
   if (page >= h->count) {
     return RF_ERR_NO_MEMORY;
   }
   const record *const r = &h->records[page];
-  if (!is_sealed(r)) {
+  if (!is_intact(r)) {
     return rf_slab_damaged(h, r, site);
   }
   if (kind_of(r) != FREE || length_of(r) < pages) {
@@ -324,7 +324,7 @@ rf_status rf_slab_take_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_si
   return RF_OK;
 }
 
-/* ---- Giving back ---- */
+/* ---- Freeing ---- */
 
 /* The first page of the free run that ends before `page`; `page` where there is none. False where damage hides it. */
 static bool run_before(const rf_slab *h, uint32_t page, uint32_t *first) {
@@ -334,15 +334,15 @@ static bool run_before(const rf_slab *h, uint32_t page, uint32_t *first) {
   }
   const record *const last = &h->records[page - 1];
   uint32_t const length = length_of(last);
-  if (!is_sealed(last)) {
+  if (!is_intact(last)) {
     return false;
   }
   if (kind_of(last) == FREE && length == 1) {
     *first = page - 1;
   } else if (kind_of(last) == LAST && length <= page) {
     const record *const r = &h->records[page - length];
-    *first = is_sealed(r) && kind_of(r) == FREE && length_of(r) == length ? page - length : page;
-    return is_sealed(r);
+    *first = is_intact(r) && kind_of(r) == FREE && length_of(r) == length ? page - length : page;
+    return is_intact(r);
   }
   return true;
 }
@@ -354,13 +354,13 @@ static bool run_behind(const rf_slab *h, uint32_t page, uint32_t *end) {
     return true;
   }
   const record *const r = &h->records[page];
-  if (is_sealed(r) && kind_of(r) == FREE) {
+  if (is_intact(r) && kind_of(r) == FREE) {
     *end = page + length_of(r);
   }
-  return is_sealed(r) && *end >= page && *end <= h->count;
+  return is_intact(r) && *end >= page && *end <= h->count;
 }
 
-bool rf_slab_give(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site) {
+bool rf_slab_pages_free(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site) {
   uint32_t const behind = page + pages;
   uint32_t first;
   uint32_t end;
@@ -370,33 +370,16 @@ bool rf_slab_give(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site
     return undo(&c, &h->records[page]);
   }
   if (first != page) {
-    if (!unfile(&c, first)) {
+    if (!remove_run(&c, first)) {
       return false;
     }
     write_record(edit(&c, page), INSIDE, 0);
   }
   if (end != behind) {
-    if (!unfile(&c, behind)) {
+    if (!remove_run(&c, behind)) {
       return false;
     }
     write_record(edit(&c, behind), INSIDE, 0);
   }
-  return file(&c, first, end - first);
-}
-
-/* ---- Who a page belongs to ---- */
-
-record *rf_slab_begin_at(const rf_slab *h, uint32_t i) {
-  record *const r = i < h->count ? &h->records[i] : NULL;
-  bool const begins = r != NULL && is_sealed(r) && (kind_of(r) == FREE || kind_of(r) == RUN || kind_of(r) == ZONE);
-  return begins && length_of(r) != 0 && length_of(r) <= h->count - i ? r : NULL;
-}
-
-record *rf_slab_cover(const rf_slab *h, uint32_t i, uint32_t *first) {
-  record *r = rf_slab_begin_at(h, 0);
-  for (*first = 0; r != NULL && i - *first >= length_of(r);) {
-    *first += length_of(r);
-    r = rf_slab_begin_at(h, *first);
-  }
-  return r;
+  return insert_run(&c, first, end - first);
 }

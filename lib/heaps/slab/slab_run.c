@@ -12,13 +12,13 @@ static size_t pages_for(const rf_slab *h, size_t size) {
 static void set_run(const rf_slab *h, record *r, uint32_t pages, size_t size) {
   write_record(r, RUN, pages);
   r->a = (uint32_t)(((size_t)pages << h->page_shift) - size);
-  seal_record(r);
+  update_checksum(r);
 }
 
 void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *site) {
   size_t const pages = pages_for(h, size);
   uint32_t page;
-  if (!rf_slab_take(h, pages, align, &page, site) || page == NO_PAGE) {
+  if (rf_slab_pages_find(h, pages, align, &page, site) != RF_OK) {
     return NULL;
   }
   set_run(h, &h->records[page], (uint32_t)pages, size);
@@ -28,11 +28,11 @@ void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *si
 /* The pages behind the block. The zones in reserve go where they may be in the way. */
 static rf_status extend(rf_slab *h, const found *f, uint32_t more, const rf_site *site) {
   uint32_t const behind = f->page + length_of(f->r);
-  rf_status const status = rf_slab_take_at(h, behind, more, site);
+  rf_status const status = rf_slab_pages_alloc_at(h, behind, more, site);
   if (status != RF_ERR_NO_MEMORY || !rf_slab_release_reserve(h, site)) {
     return status;
   }
-  return rf_slab_take_at(h, behind, more, site);
+  return rf_slab_pages_alloc_at(h, behind, more, site);
 }
 
 rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_site *site) {
@@ -44,7 +44,7 @@ rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_s
   }
   if (pages > have) {
     status = extend(h, f, (uint32_t)pages - have, site);
-  } else if (pages < have && !rf_slab_give(h, f->page + (uint32_t)pages, have - (uint32_t)pages, site)) {
+  } else if (pages < have && !rf_slab_pages_free(h, f->page + (uint32_t)pages, have - (uint32_t)pages, site)) {
     status = RF_ERR_CORRUPT;
   }
   if (status == RF_OK) {
@@ -86,20 +86,20 @@ void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
 }
 
 /* The block of whole pages that has all of [page, page + count). Else why there is none. */
-static rf_status find_run(const rf_slab *h, uint32_t page, size_t count, record **r, uint32_t *first) {
+static rf_verdict find_run(const rf_slab *h, uint32_t page, size_t count, record **r, uint32_t *first) {
   *first = page;
   *r = record_of_kind(h, page, RUN);
   if (*r == NULL) {
-    *r = rf_slab_cover(h, page, first);
+    *r = rf_slab_page_owner(h, page, first);
   }
   if (*r == NULL) {
-    return RF_ERR_CORRUPT;
+    return RF_POINTER_CORRUPT;
   }
   if (kind_of(*r) == FREE) {
-    return RF_ERR_NOT_ALLOCATED;
+    return RF_POINTER_FREE;
   }
   bool const holds = kind_of(*r) == RUN && count <= length_of(*r) - (page - *first);
-  return holds && ((*r)->a == 0 || count == length_of(*r)) ? RF_OK : RF_ERR_BAD_POINTER;
+  return holds && ((*r)->a == 0 || count == length_of(*r)) ? RF_POINTER_OK : RF_POINTER_NO_BLOCK;
 }
 
 /* Frees pages within a live run; its parts before and behind them live on. */
@@ -107,7 +107,7 @@ static rf_status free_part(rf_slab *h, record *r, uint32_t first, uint32_t page,
   uint32_t const before = page - first;
   uint32_t const behind = length_of(r) - before - count;
   size_t const size = before + behind == 0 ? run_size(h, r) : (size_t)count << h->page_shift;
-  if (!rf_slab_give(h, page, count, site)) {
+  if (!rf_slab_pages_free(h, page, count, site)) {
     return RF_ERR_CORRUPT;
   }
   if (before != 0) {
@@ -126,7 +126,7 @@ static rf_status free_part(rf_slab *h, record *r, uint32_t first, uint32_t page,
 
 static rf_status free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {
   size_t const offset = (size_t)((uintptr_t)ptr - (uintptr_t)heap->pages);
-  rf_status status = RF_ERR_BAD_POINTER;
+  rf_verdict verdict = RF_POINTER_NO_BLOCK;
   record *r;
   uint32_t first;
   if (!rf_slab_intact(heap)) {
@@ -137,12 +137,12 @@ static rf_status free_pages(rf_slab *heap, void *ptr, size_t count, const rf_sit
   }
   if (offset >> heap->page_shift < heap->count && (offset & (rf_slab_page_size(heap) - 1)) == 0) {
     uint32_t const page = (uint32_t)(offset >> heap->page_shift);
-    status = find_run(heap, page, count, &r, &first);
-    if (status == RF_OK) {
+    verdict = find_run(heap, page, count, &r, &first);
+    if (verdict == RF_POINTER_OK) {
       return free_part(heap, r, first, page, (uint32_t)count, site);
     }
   }
-  return rf_slab_refuse(heap, status, ptr, site);
+  return rf_verdict_refuse(&heap->base, verdict, ptr, site);
 }
 
 rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site) {

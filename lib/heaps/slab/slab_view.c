@@ -20,14 +20,14 @@ static bool is_free(const record *r) {
 static bool next_stretch(const rf_slab *h, stretch *s) {
   s->page += s->pages;
   s->pages = 0;
-  s->r = rf_slab_begin_at(h, s->page);
+  s->r = rf_slab_owner_at(h, s->page);
   if (s->r == NULL) {
     return false;
   }
   s->free = is_free(s->r);
   s->pages = length_of(s->r);
   while (s->free) {
-    const record *const behind = rf_slab_begin_at(h, s->page + s->pages);
+    const record *const behind = rf_slab_owner_at(h, s->page + s->pages);
     if (behind == NULL || !is_free(behind)) {
       break;
     }
@@ -82,7 +82,7 @@ static bool walk_zone(const rf_slab *h, uint32_t page, rf_walk_fn visit, void *c
 }
 
 rf_status rf_slab_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  const rf_slab *const h = (const rf_slab *)(const void *)self;
+  const rf_slab *const h = slab_of(self);
   stretch s = {NULL, 0, 0, false};
   bool more = true;
   if (!rf_slab_intact(h)) {
@@ -112,7 +112,7 @@ static void count_free(rf_stats *out, size_t each, size_t count) {
 }
 
 void rf_slab_stats(rf_allocator *self, rf_stats *out) {
-  const rf_slab *const h = (const rf_slab *)(const void *)self;
+  const rf_slab *const h = slab_of(self);
   stretch s = {NULL, 0, 0, false};
   zone z;
   memset(out, 0, sizeof *out);
@@ -145,7 +145,7 @@ typedef struct sums {
 static const char *check_records(const rf_slab *h, const void **at) {
   for (uint32_t i = 0; i < h->count; i++) {
     *at = &h->records[i];
-    if (!is_sealed(&h->records[i])) {
+    if (!is_intact(&h->records[i])) {
       return "record of a page overwritten";
     }
   }
@@ -204,7 +204,7 @@ static const char *check_zone(const rf_slab *h, uint32_t page, sums *s) {
 static const char *check_free(const rf_slab *h, uint32_t page, sums *s) {
   uint32_t const pages = length_of(&h->records[page]);
   const record *const last = &h->records[page + pages - 1];
-  const record *const behind = rf_slab_begin_at(h, page + pages);
+  const record *const behind = rf_slab_owner_at(h, page + pages);
   if ((pages > 1 && (kind_of(last) != LAST || length_of(last) != pages)) ||
       (behind != NULL && kind_of(behind) == FREE)) {
     return "free pages do not end where they say";
@@ -226,7 +226,7 @@ static bool is_hollow(const rf_slab *h, uint32_t page) {
 
 static const char *check_stretches(const rf_slab *h, sums *s, const void **at) {
   for (uint32_t page = 0; page < h->count;) {
-    const record *const r = rf_slab_begin_at(h, page);
+    const record *const r = rf_slab_owner_at(h, page);
     *at = &h->records[page];
     if (r == NULL || !is_hollow(h, page)) {
       return "pages do not follow each other";
@@ -375,7 +375,7 @@ static const char *find_damage(const rf_slab *h, const void **at) {
 
 rf_status rf_slab_check(rf_allocator *self, rf_fault *where) {
   const void *at;
-  const char *const what = find_damage((const rf_slab *)(const void *)self, &at);
+  const char *const what = find_damage(slab_of(self), &at);
   if (what == NULL) {
     return RF_OK;
   }

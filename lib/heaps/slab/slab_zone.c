@@ -49,26 +49,26 @@ static void unlink_zone(rf_slab *h, const zone *z) {
     h->open[z->q] = z->r->next;
   } else {
     h->records[z->r->prev].next = z->r->next;
-    seal_record(&h->records[z->r->prev]);
+    update_checksum(&h->records[z->r->prev]);
   }
   if (z->r->next != NO_PAGE) {
     h->records[z->r->next].prev = z->r->prev;
-    seal_record(&h->records[z->r->next]);
+    update_checksum(&h->records[z->r->next]);
   }
   z->r->next = NO_PAGE;
   z->r->prev = NO_PAGE;
-  seal_record(z->r);
+  update_checksum(z->r);
 }
 
 static void link_zone(rf_slab *h, const zone *z) {
   uint32_t const next = h->open[z->q];
   if (next != NO_PAGE) {
     h->records[next].prev = z->page;
-    seal_record(&h->records[next]);
+    update_checksum(&h->records[next]);
   }
   z->r->next = next;
   z->r->prev = NO_PAGE;
-  seal_record(z->r);
+  update_checksum(z->r);
   h->open[z->q] = z->page;
 }
 
@@ -80,13 +80,13 @@ bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site) {
   if (!is_front_sound(h, q)) {
     return rf_slab_damaged(h, &h->open[q], site) == RF_OK;
   }
-  if (!rf_slab_take(h, pages, 1, &page, site) || page == NO_PAGE) {
+  if (rf_slab_pages_find(h, pages, 1, &page, site) != RF_OK) {
     return false;
   }
   record *const r = &h->records[page];
   write_record(r, ZONE, pages);
   r->b = NO_CHUNK | q << 16;
-  seal_record(r);
+  update_checksum(r);
   for (uint32_t i = 1; i < pages; i++) {
     write_record(r + i, MEMBER, i);
   }
@@ -103,7 +103,7 @@ static bool close_zone(rf_slab *h, uint32_t page, const rf_site *site) {
     return rf_slab_damaged(h, h->reserve, site) == RF_OK;
   }
   record was = *z.r; /* its pages go first: that may fail */
-  if (!rf_slab_give(h, page, length_of(z.r), site)) {
+  if (!rf_slab_pages_free(h, page, length_of(z.r), site)) {
     return false;
   }
   z.r = &was;
@@ -120,6 +120,14 @@ bool rf_slab_release_reserve(rf_slab *h, const rf_site *site) {
     }
   }
   return released;
+}
+
+rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
+  rf_status status = rf_slab_pages_alloc(h, pages, align, out, site);
+  if (status == RF_ERR_NO_MEMORY && rf_slab_release_reserve(h, site)) {
+    status = rf_slab_pages_alloc(h, pages, align, out, site);
+  }
+  return status;
 }
 
 /* Room for one more in the reserve: the zone that became empty longest ago goes. False where damage keeps it. */
@@ -154,7 +162,7 @@ static void take_from_reserve(rf_slab *h, uint32_t page) {
 static void set_zone(const zone *z, uint32_t used, uint32_t cut, uint32_t free) {
   z->r->a = used | cut << 16;
   z->r->b = free | z->q << 16;
-  seal_record(z->r);
+  update_checksum(z->r);
 }
 
 /* A free chunk of an open zone: the one freed last, else the next to be cut. Its zone is left to be updated with what follows

@@ -1,7 +1,10 @@
 /* rf_tlsf: the full integrity pass. Whatever is damaged, no pointer is followed before it is known to lead to memory
- * that the heap manages, and every loop ends: regions' records follow from their memory, blocks follow each other to the end of theirs, a block
- * in a list is left only for one that points back to it. */
-#include "tlsf_block.h"
+ * that the heap manages, and every loop ends: regions' records follow from their memory, blocks follow each other to
+ * the end of theirs, a block in a list is left only for one that points back to it. */
+#include "tlsf_check.h"
+
+#include "tlsf_region.h"
+#include "tlsf_walk.h"
 
 typedef struct check {
   rf_tlsf *h;
@@ -21,7 +24,7 @@ static bool damage(const check *c, const char *what, const void *at) {
 static bool is_sound_record(const rf_tlsf *h, const rf_tlsf_region *region) {
   rf_tlsf_region planned;
   size_t const lead = region == &h->main ? 0 : sizeof planned;
-  return region->heap == h && region->seal == rf_tlsf_seal(region) &&
+  return region->heap == h && region->checksum == rf_tlsf_region_checksum(region) &&
          rf_tlsf_plan(&planned, region->memory, region->size, lead) == RF_OK && region->origin == planned.origin &&
          region->granules == planned.granules && region->starts == planned.starts && region->first == planned.first &&
          region->end == planned.end && region->places == planned.places;
@@ -116,7 +119,7 @@ static bool check_marks(const check *c, const rf_tlsf_region *region, size_t mar
       marks--;
     }
   }
-  return (marks == 0 && is_marked(region, region->end)) || damage(c, "bitmap marks what is no block", region->starts);
+  return (marks == 0 && is_start(region, region->end)) || damage(c, "bitmap marks what is no block", region->starts);
 }
 
 static bool check_region(check *c, rf_tlsf_region *region) {
@@ -165,6 +168,6 @@ static bool check_all(check *c) {
 }
 
 rf_status rf_tlsf_check(rf_allocator *self, rf_fault *where) {
-  check c = {.h = (rf_tlsf *)self, .where = where};
+  check c = {.h = rf_tlsf_of(self), .where = where};
   return check_all(&c) ? RF_OK : RF_ERR_CORRUPT;
 }

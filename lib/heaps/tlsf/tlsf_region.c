@@ -1,7 +1,9 @@
 /* rf_tlsf: regions. They hang in a tree by address whose shape comes from the addresses alone (a treap: Seidel and
  * Aragon, Randomized search trees, 1996, with a hash of the address as priority), so that the way to any of n is
  * O(log n) long whatever the order in which they come and go. */
-#include "tlsf_block.h"
+#include "tlsf_region.h"
+
+#include "lib/core/checksum.h"
 
 #include <string.h>
 
@@ -28,8 +30,9 @@ size_t rf_tlsf_list_count(const rf_tlsf_region *region) {
   return list_of((size_t)(region->end - region->first) / GRANULE) + 1;
 }
 
-uintptr_t rf_tlsf_seal(const rf_tlsf_region *region) {
-  return ((uintptr_t)region->memory * 31 + region->size) * 31 + (uintptr_t)region->whole;
+size_t rf_tlsf_region_checksum(const rf_tlsf_region *region) {
+  size_t const sum = rf_checksum_add_address(rf_checksum_begin(region), region->memory);
+  return rf_checksum_add_address(rf_checksum_add(sum, region->size), region->whole);
 }
 
 /* ---- The tree ---- */
@@ -40,7 +43,7 @@ static void set_link(rf_tlsf_link *link, rf_tlsf_region *region) {
 }
 
 static uintptr_t priority(const rf_tlsf_region *region) {
-  uintptr_t const mixed = (uintptr_t)region->origin * (uintptr_t)0x9e3779b97f4a7c15;
+  uintptr_t const mixed = rf_checksum_spread((uintptr_t)region->origin);
   return mixed ^ mixed >> (RF_SIZE_BITS / 2);
 }
 
@@ -48,7 +51,7 @@ static rf_tlsf_link *link_toward(rf_tlsf_region *from, const rf_tlsf_region *reg
   return &from->child[(uintptr_t)region->origin > (uintptr_t)from->origin];
 }
 
-static void hang_in(rf_tlsf *h, rf_tlsf_region *region) {
+static void insert_into_tree(rf_tlsf *h, rf_tlsf_region *region) {
   rf_tlsf_link *at = &h->regions;
   while (at->region != NULL && priority(at->region) >= priority(region)) {
     at = link_toward(at->region, region);
@@ -66,7 +69,7 @@ static void hang_in(rf_tlsf *h, rf_tlsf_region *region) {
   set_link(side[1], NULL);
 }
 
-static void take_down(rf_tlsf *h, const rf_tlsf_region *region) {
+static void remove_from_tree(rf_tlsf *h, const rf_tlsf_region *region) {
   rf_tlsf_link *at = &h->regions;
   while (at->region != region) {
     at = link_toward(at->region, region);
@@ -121,17 +124,17 @@ rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t
 static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   region->heap = h;
   region->whole = whole;
-  region->seal = rf_tlsf_seal(region);
+  region->checksum = rf_tlsf_region_checksum(region);
   region->map = 0;
   rf_track_arena_end(region->memory, region->size); /* as a former heap that was never ended may have left it */
   memset(region->starts, 0, (region->granules / RF_SIZE_BITS + 1) * sizeof(size_t));
-  turn_mark(region, region->granules);
+  toggle_start(region, region->granules);
   for (uint32_t list = 0; list < rf_tlsf_list_count(region); list++) {
     *next_of(at_place(region, list)) = list;
     *prev_of(at_place(region, list)) = list;
   }
   *header_of(region->end) = 0;
-  rf_tlsf_file(region, region->first, region->end);
+  rf_tlsf_insert_free_block(region, region->first, region->end);
   rf_track_arena(region->memory, region->size);
 }
 
@@ -140,14 +143,14 @@ static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
 static void open_rest(rf_tlsf *h, unsigned char *memory, size_t size, size_t done) {
   while (size != done) {
     rf_tlsf_region region;
-    size_t const piece = size - done < MAX_REGION ? size - done : MAX_REGION;
+    size_t const piece = size - done < RF_TLSF_MAX_REGION ? size - done : RF_TLSF_MAX_REGION;
     if (rf_tlsf_plan(&region, memory + done, piece, sizeof region) != RF_OK) {
       return;
     }
     rf_tlsf_region *const record = (rf_tlsf_region *)(void *)((unsigned char *)region.starts - sizeof region);
     *record = region;
     open_region(h, record, memory);
-    hang_in(h, record);
+    insert_into_tree(h, record);
     done += piece;
   }
 }
@@ -158,7 +161,7 @@ static bool is_memory(const void *memory, size_t size) {
 
 rf_status rf_tlsf_open(rf_tlsf *heap, const rf_allocator_ops *ops, void *arena, size_t size) {
   rf_tlsf_region region;
-  size_t const piece = size < MAX_REGION ? size : MAX_REGION;
+  size_t const piece = size < RF_TLSF_MAX_REGION ? size : RF_TLSF_MAX_REGION;
   if (heap == NULL || !is_memory(arena, size)) {
     return RF_ERR_INVALID;
   }
@@ -191,7 +194,8 @@ rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size) {
       return RF_ERR_INVALID;
     }
   }
-  rf_status const status = rf_tlsf_plan(&region, memory, size < MAX_REGION ? size : MAX_REGION, sizeof region);
+  rf_status const status =
+      rf_tlsf_plan(&region, memory, size < RF_TLSF_MAX_REGION ? size : RF_TLSF_MAX_REGION, sizeof region);
   if (status == RF_OK) {
     rf_track_enter(); /* records of regions are in their memory */
     open_rest(heap, (unsigned char *)memory, size, 0);
@@ -226,7 +230,7 @@ static rf_status remove_region(rf_tlsf *heap, void *memory) {
   }
   while (region != NULL) {
     rf_tlsf_region *const next = piece_after(heap, region);
-    take_down(heap, region);
+    remove_from_tree(heap, region);
     rf_track_arena_end(region->memory, region->size);
     region = next;
   }

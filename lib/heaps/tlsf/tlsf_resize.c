@@ -1,5 +1,7 @@
 /* rf_tlsf: changing the size of a block, where it is or into the free memory before it. */
-#include "tlsf_block.h"
+#include "tlsf_resize.h"
+
+#include "tlsf_live.h"
 
 #include <string.h>
 
@@ -16,15 +18,15 @@ static rf_status resize_live(rf_tlsf *h, const rf_tlsf_live *live, size_t size, 
     return RF_ERR_NO_MEMORY;
   }
   if (behind != 0) {
-    rf_tlsf_unfile(live->region, live->e);
+    rf_tlsf_remove_free_block(live->region, live->e);
   }
-  rf_tlsf_settle(live->region, live->b, live->e + behind, size, live->prev_free);
+  rf_tlsf_commit_used(live->region, live->b, live->e + behind, size, live->prev_free);
   rf_count_resize(&h->counters, live->size, size);
   return RF_OK;
 }
 
 rf_status rf_tlsf_resize(rf_allocator *self, void *p, size_t size, const rf_site *site) {
-  rf_tlsf *const h = (rf_tlsf *)self;
+  rf_tlsf *const h = rf_tlsf_of(self);
   rf_tlsf_live live;
   rf_status const status = rf_tlsf_open_live(h, p, &live, site);
   return status == RF_OK ? resize_live(h, &live, size, site) : status;
@@ -48,20 +50,20 @@ static void *slide_down(rf_tlsf *h, const rf_tlsf_live *live, size_t size, size_
       (size_t)(live->e - b) + behind < rf_tlsf_block_for(size)) {
     return NULL;
   }
-  rf_tlsf_unfile(region, b);
+  rf_tlsf_remove_free_block(region, b);
   if (behind != 0) {
-    rf_tlsf_unfile(region, live->e);
+    rf_tlsf_remove_free_block(region, live->e);
   }
-  rf_tlsf_turn_marks(region, live->b, live->size);
+  rf_tlsf_toggle_starts(region, live->b, live->size);
   rf_track_copy(b, live->user, bytes_to_keep(live, size));
-  rf_tlsf_settle(region, b, live->e + behind, size, false);
-  rf_tlsf_turn_marks(region, b, size);
+  rf_tlsf_commit_used(region, b, live->e + behind, size, false);
+  rf_tlsf_toggle_starts(region, b, size);
   rf_count_resize(&h->counters, live->size, size);
   return b;
 }
 
 void *rf_tlsf_realloc(rf_allocator *self, void *p, size_t size, size_t align, const rf_site *site) {
-  rf_tlsf *const h = (rf_tlsf *)self;
+  rf_tlsf *const h = rf_tlsf_of(self);
   rf_tlsf_live live;
   if (rf_tlsf_open_live(h, p, &live, site) != RF_OK) {
     return NULL;

@@ -1,5 +1,7 @@
 /* rf_tlsf: looking at every block, without trusting any. */
-#include "tlsf_block.h"
+#include "tlsf_walk.h"
+
+#include "tlsf_region.h"
 
 bool rf_tlsf_step_at(rf_tlsf_region *region, unsigned char *b, rf_tlsf_step *out) {
   uint32_t const header = *header_of(b);
@@ -11,7 +13,7 @@ bool rf_tlsf_step_at(rf_tlsf_region *region, unsigned char *b, rf_tlsf_step *out
   bool const huge = is_huge_header(header) && (size_t)(region->end - b) > HUGE_LEAD;
   unsigned char *const user = huge ? b + HUGE_LEAD : b;
   rf_tlsf_live live;
-  if (!is_marked(region, b) || !is_marked(region, user) || !rf_tlsf_read_live(region, user, &live) || live.b != b) {
+  if (!is_start(region, b) || !is_start(region, user) || !rf_tlsf_read_live(region, user, &live) || live.b != b) {
     return false;
   }
   *out = (rf_tlsf_step){b, live.e, user, live.size, live.prev_free};
@@ -36,7 +38,7 @@ static bool walk_region(rf_tlsf_region *region, rf_walk_fn visit, void *context,
 }
 
 rf_status rf_tlsf_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  const rf_tlsf *const h = (const rf_tlsf *)self;
+  const rf_tlsf *const h = rf_tlsf_of(self);
   rf_status status = RF_OK;
   rf_tlsf_region *region = rf_tlsf_region_above(h, NULL);
   while (region != NULL && walk_region(region, visit, context, &status)) {
@@ -59,7 +61,7 @@ static size_t largest_request(const rf_tlsf_region *region) {
   if (!is_huge(size)) {
     return size;
   }
-  return HAS_HUGE && is_huge(size - HUGE_LEAD) ? size - HUGE_LEAD : MAX_PLAIN - MIN_BLOCK;
+  return HAS_HUGE && is_huge(size - HUGE_LEAD) ? size - HUGE_LEAD : RF_TLSF_MAX_PLAIN - MIN_BLOCK;
 }
 
 static bool add_free(const rf_block *block, void *context) {
@@ -68,7 +70,7 @@ static bool add_free(const rf_block *block, void *context) {
 }
 
 void rf_tlsf_stats(rf_allocator *self, rf_stats *out) {
-  const rf_tlsf *const h = (const rf_tlsf *)self;
+  const rf_tlsf *const h = rf_tlsf_of(self);
   *out = (rf_stats){0};
   rf_count_into(&h->counters, out);
   for (rf_tlsf_region *r = rf_tlsf_region_above(h, NULL); r != NULL; r = rf_tlsf_region_above(h, r->origin)) {

@@ -8,34 +8,37 @@
  *     rf_memheap_add(&heap, &sdram, "sdram", large, sizeof large);    asked when sram has no room
  *     char *p = rf_alloc(&heap.base, 13);
  *
- * Algorithm: a request is served by the first region that can, in the order in which they were added. Each region is a list of
- * all its blocks in address order and a list of its free ones; the smallest free block that is large enough is taken (best
- * fit, the one freed last among equals) and split, a free merges with both neighbours. A realloc that finds no room beside
- * the block moves it as an allocation would, so to another region if need be. The role is that of RT-Thread's memheap with
- * RT_USING_MEMHEAP_AS_HEAP; the seals, the refusals, removal and the statistics are ours.
+ * Algorithm: a request is served by the first region that can, in the order in which they were added. Each region is a
+ * list of all its blocks in address order and a list of its free ones; the smallest free block that is large enough is
+ * taken (best fit, the one freed last among equals) and split, a free merges with both neighbours. A realloc that finds
+ * no room beside the block moves it as an allocation would, so to another region if need be. The role is that of
+ * RT-Thread's memheap with RT_USING_MEMHEAP_AS_HEAP; the checksums, the refusals, removal and the statistics are ours.
  *
- * Layout of a region: see chain.h. A header is three words; the first two words of a free payload link the free blocks:
+ * Layout of a region: a header is three words; the first two words of a free payload link the free blocks:
  *
- *       +------------------+------+------+-----------+-----------+--- - -
- *       | seal, slack, used| next | prev | next free | prev free | (free)
- *       +------------------+------+------+-----------+-----------+--- - -
- *       |<----- 24 bytes, 12 on 32 bit ->|
+ *       +----------------------+------+------+-----------+-----------+--- - -
+ *       | checksum, slack, used| next | prev | next free | prev free | (free)
+ *       +----------------------+------+------+-----------+-----------+--- - -
+ *       |<------- 24 bytes, 12 on 32 bit --->|
  *
- * Complexity: r regions, f free blocks; alloc O(r + f); free, resize, usable_size, owns O(r); realloc O(r) in place, else as
- * alloc; add, remove O(r); walk, check, stats O(all blocks). Refusing a bad pointer is decided in O(r), explained in O(blocks).
- * Overhead: the header, and up to RF_ALIGN_DEFAULT - 1 bytes of slack a block (more where the rest of a free block is too
- * small for a block of its own); nothing else in the regions.
+ * Complexity: r regions, f free blocks; alloc O(r + f); free, resize, usable_size, owns O(r); realloc O(r) in place,
+ * else as alloc; add, remove O(r); walk, check, stats O(all blocks). Refusing a bad pointer is decided in O(r),
+ * explained in O(blocks).
+ * Overhead: the header, and up to RF_ALIGN_DEFAULT - 1 bytes of slack a block (more where the rest of a free block is
+ * too small for a block of its own); nothing else in the regions.
  * Alignment: RF_ALIGN_DEFAULT; more as asked for, what lies before staying free.
  * Threads and interrupts: none; wrap it in rf_lock, and take that lock around add and remove too.
  *
- * alloc returns NULL iff no free block of any region can hold the size at the alignment, or a damaged header, link or record
- * is met (and reported). realloc returns NULL iff the block cannot grow where it is, not even into its free neighbours, and
- * no free block can hold the size, or the pointer was refused, or damage is met; the block is then as it was.
+ * alloc returns NULL iff no free block of any region can hold the size at the alignment, or a damaged header, link or
+ * record is met (and reported). realloc returns NULL iff the block cannot grow where it is, not even into its free
+ * neighbours, and no free block can hold the size, or the pointer was refused, or damage is met; the block is then as
+ * it was.
  */
 #ifndef RINGFENCE_MEMHEAP_H
 #define RINGFENCE_MEMHEAP_H
 
-#include <ringfence/chain.h>
+#include <ringfence/allocator.h>
+#include <ringfence/block_list.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,9 +52,8 @@ struct rf_memheap_region {
   rf_memheap_region *next; /* added after this one */
   rf_memheap *heap;
   const char *name;
-  size_t seal; /* of all of the above and the chain's */
-  rf_chain chain;
-  size_t free; /* offset of the first free block; RF_CHAIN_NONE: there is none */
+  size_t checksum;  /* of all of the above and of the list's record */
+  rf_block_list blocks; /* blocks.free: offset of the first free block; SIZE_MAX: there is none */
   rf_counters counters;
 };
 
@@ -60,7 +62,7 @@ struct rf_memheap {
   rf_allocator base;
   rf_memheap_region *first;
   size_t regions;
-  size_t seal; /* of both */
+  size_t checksum; /* of both */
   rf_counters counters;
 };
 
@@ -68,17 +70,18 @@ struct rf_memheap {
  * allocator. RF_ERR_INVALID for NULL. */
 rf_status rf_memheap_init(rf_memheap *heap);
 
-/* Adds the `size` bytes at `memory`, of any alignment, as the last region. `region`, `memory` and `name` (NULL: none) stay the
- * caller's, until the region is removed or the heap ended. At any time, also with blocks live. RF_OK. RF_ERR_INVALID, nothing
- * changed: NULL, a region that is part of this heap already, memory that overlaps another region's or holds `region` itself, is
- * larger than RF_SIZE_LIMIT or cannot hold a header and two words (header + 2 * RF_ALIGN_DEFAULT bytes always can).
- * RF_ERR_CORRUPT, reported, where the heap's record is damaged. Memory that was a region or a smallmem before must have been
- * removed or ended: else a pointer from its former life may pass for a block. */
+/* Adds the `size` bytes at `memory`, of any alignment, as the last region. `region`, `memory` and `name` (NULL: none)
+ * stay the caller's, until the region is removed or the heap ended. At any time, also with blocks live. RF_OK.
+ * RF_ERR_INVALID, nothing changed: NULL, a region that is part of this heap already, memory that overlaps another
+ * region's or holds `region` itself, is larger than RF_SIZE_LIMIT or cannot hold a header and two words (header + 2 *
+ * RF_ALIGN_DEFAULT bytes always can). RF_ERR_CORRUPT, reported, where the heap's record is damaged. Memory that was a
+ * region or a smallmem before must have been removed or ended: else a pointer from its former life may pass for a
+ * block. */
 rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char *name, void *memory, size_t size);
 
-/* Takes an empty region out, the first as well as any other. Then its memory and `region` are the caller's again. RF_OK;
- * RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID for what is not a region of this heap; RF_ERR_CORRUPT, reported,
- * where the record of one is damaged. */
+/* Takes an empty region out, the first as well as any other. Then its memory and `region` are the caller's again.
+ * RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID for what is not a region of this heap; RF_ERR_CORRUPT,
+ * reported, where the record of one is damaged. */
 rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region);
 
 /* The region added after `region`, the first for NULL; NULL at the end. */

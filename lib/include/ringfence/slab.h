@@ -62,7 +62,7 @@ typedef struct rf_slab {
   uint32_t zone_budget; /* a larger zone would take too much of the arena */
   uint32_t classes;     /* the first so many are in use */
   uint32_t path_shift;  /* of lengths, which lead through the trie with their highest bit first */
-  uintptr_t seal;       /* over the nine above */
+  size_t checksum;      /* of the nine above */
   uint32_t root;        /* of the trie of free runs */
   uint32_t reserve[RF_SLAB_RESERVE];
   uint32_t open[RF_SLAB_CLASSES]; /* of each class, the zones with free chunks */

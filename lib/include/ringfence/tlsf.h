@@ -65,7 +65,7 @@ struct rf_tlsf_region {
   void *memory; /* these bytes, */
   size_t size;
   void *whole;    /* and what the caller gave: `memory`, or that of the first of several pieces */
-  uintptr_t seal; /* sum over these three; all above but `map` and `child` follows from them */
+  size_t checksum; /* of these three; all above but `map` and `child` follows from them */
 };
 
 /* The caller's storage, its fields the heap's own. */

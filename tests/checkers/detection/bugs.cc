@@ -80,7 +80,7 @@ void read_after_free(Scene &scene) {
   if (scene.bad()) {
     scene.drop(p);
   }
-  scene.act([&] { scene.shows(peek(p + scene.bug().offset) == RF_FILL_FREE); });
+  scene.act([&] { scene.shows(peek(p + scene.bug().offset) == RF_PATTERN_FREED); });
   if (!scene.bad()) {
     scene.drop(p);
   }
@@ -92,7 +92,7 @@ void read_uninitialised(Scene &scene) {
   if (!scene.bad()) {
     std::memset(q, 0, scene.bug().size);
   }
-  scene.act([&] { scene.shows(peek(q + scene.bug().offset) == RF_FILL_ALLOC); });
+  scene.act([&] { scene.shows(peek(q + scene.bug().offset) == RF_PATTERN_NEW); });
   rf_free(scene.allocator(), q);
   scene.drop(p);
 }

@@ -1,4 +1,5 @@
-/* Checks for the programs that run under the drop-in: they must not use a test library that allocates in its own way. */
+/* Checks for the programs that run under the drop-in: they must not use a test library that allocates in its own
+ * way. */
 #ifndef RINGFENCE_TESTS_DROPIN_EXPECT_H
 #define RINGFENCE_TESTS_DROPIN_EXPECT_H
 

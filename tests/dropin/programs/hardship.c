@@ -255,8 +255,8 @@ static void with_handlers_that_fork_among_threads(void) {
   }
 }
 
-/* A stream's reader allocates with the stream locked, fflush(NULL) waits for the stream with the list of streams locked, and
- * fork wants that list. */
+/* A stream's reader allocates with the stream locked, fflush(NULL) waits for the stream with the list of streams
+ * locked, and fork wants that list. */
 static volatile sig_atomic_t streams_end;
 
 static void *read_lines(void *file) {

@@ -1,5 +1,6 @@
-/* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N, `ends exec PROGRAM …` becomes PROGRAM, `ends wait`
- * says "ready" and waits to be sent SIGTERM, on which it exits with 7. */
+/* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N,
+ * `ends exec PROGRAM …` becomes PROGRAM, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with
+ * 7. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

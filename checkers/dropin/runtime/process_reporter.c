@@ -1,0 +1,129 @@
+#define _GNU_SOURCE
+#include "process_reporter.h"
+
+#include "checkers/dropin/os/cxx_runtime.h"
+#include "checkers/dropin/os/export.h"
+#include "checkers/os/uncancelled.h"
+#include "output.h"
+
+#include <errno.h>
+#include <ringfence/dropin.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FINDING_BYTES 16384 /* of a finding as text */
+
+rf_reporter rf_process_reporter;
+
+/* ---- C++ runtimes of their own ---- */
+
+static bool is_operator(const char *function) {
+  return function != NULL && strncmp(function, "operator", 8) == 0;
+}
+
+static bool called_from_own_runtime(const rf_trace *trace) {
+  return trace->depth != 0 && rf_cxx_runtime_is_private(trace->frames[0]);
+}
+
+/* new of one module and delete of another, where one of the two goes by malloc or free because its C++ runtime is its
+ * own. */
+static bool is_no_mismatch(const rf_finding *f) {
+  if (f->bug != RF_BUG_DEALLOC_MISMATCH || is_operator(f->allocation) == is_operator(f->deallocation)) {
+    return false;
+  }
+  return called_from_own_runtime(is_operator(f->allocation) ? &f->found : &f->allocated);
+}
+
+/* ---- Findings for the program itself ---- */
+
+static struct {
+  void (*call)(const char *text, size_t length, void *context);
+  void *context;
+  char text[FINDING_BYTES];
+} callback;
+
+RF_EXPORT void __ringfence_on_finding(void (*call)(const char *text, size_t length, void *context), void *context) {
+  callback.context = context;
+  __atomic_store_n(&callback.call, call, __ATOMIC_RELEASE);
+}
+
+static bool told_to_callback(const rf_finding *f) {
+  void (*const call)(const char *, size_t, void *) = __atomic_load_n(&callback.call, __ATOMIC_ACQUIRE);
+  if (call == NULL || getpid() != rf_process.id || rf_process.forked) {
+    return false; /* a child is on its own */
+  }
+  call(callback.text, rf_reporter_text(f, callback.text, sizeof callback.text), callback.context);
+  return true;
+}
+
+/* ---- The reporter ---- */
+
+/* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
+static rf_action put(const rf_finding *f) {
+  rf_output_open();
+  rf_action const action = rf_log_reporter_put(&rf_process.log, f);
+  rf_output_close();
+  __atomic_fetch_add(&rf_process.findings, 1, __ATOMIC_RELAXED);
+  if (__atomic_load_n(&rf_process.ending, __ATOMIC_RELAXED)) {
+    return RF_ACTION_CONTINUE;
+  }
+  if (action == RF_ACTION_HALT) {
+    rf_process.ended = true;
+    if (rf_process.halting != NULL) {
+      rf_process.halting();
+    }
+  }
+  return action;
+}
+
+static rf_action tell(rf_reporter *self, const rf_finding *f) {
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  rf_action action = RF_ACTION_CONTINUE;
+  if (is_no_mismatch(f) || rf_log_reporter_suppresses(&rf_process.log, f)) {
+    self->sequence--;
+  } else if (!told_to_callback(f)) {
+    action = put(f);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+  return action;
+}
+
+/* Takes the frames of our own entry out of a stack. */
+static void remove_entry(rf_trace *trace) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < trace->depth; i++) {
+    uintptr_t const pc = trace->frames[i];
+    if (pc <= rf_process.entry_start || pc > rf_process.entry_end) {
+      trace->frames[kept++] = pc;
+    }
+  }
+  trace->depth = kept;
+}
+
+/* In mode page a guard refuses what is no block at all, and that has no mode but the process's. */
+static rf_action report(rf_reporter *self, const rf_finding *f) {
+  rf_finding own = *f;
+  if (f->block == 0 && rf_process.options.mode == RF_MODE_PAGE) {
+    own.mode = rf_mode_name(RF_MODE_PAGE);
+  }
+  remove_entry(&own.found);
+  remove_entry(&own.allocated);
+  remove_entry(&own.released);
+  return tell(self, &own);
+}
+
+void rf_process_reporter_init(void) {
+  rf_report_options const options = rf_options_for_reporter(&rf_process.options);
+  rf_log_reporter_init(&rf_process.log, &options);
+  rf_process_reporter.report = report;
+  rf_process_reporter.exitcode = (int)rf_process.options.exitcode;
+}
+
+bool rf_process_report_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {
+  rf_output_open();
+  bool const done = rf_log_reporter_snapshot(&rf_process.log, snapshot, before);
+  rf_output_close();
+  return done;
+}

@@ -1,0 +1,200 @@
+/* rf_guard: a pointer was handed in that does not start a live block. Tells what it is, and says so. */
+#include "guard_impl.h"
+
+/* ---- Double free ---- */
+
+/* A header that left the quarantine with its block, and was not overwritten since: without the words that an inner heap
+ * uses for itself. False where it is something else. */
+RF_NO_SANITIZE static bool read_retired(const rf_guard *guard, const rf_guard_header *h, rf_guard_header *out) {
+  *out = *h;
+  out->next = NULL;
+#if RF_GUARD_THREADS
+  out->allocated_by = 0;
+  out->released_by = 0;
+#else
+  out->size = 0;
+#endif
+  return state_of(out) == STATE_RETIRED && out->checksum == header_checksum(guard, out, h);
+}
+
+bool rf_guard_remains_of(const rf_guard *guard, const void *inner_block, size_t size, rf_guard_remains *out) {
+  for (size_t align = GUARD_ALIGN; prefix_for(align) <= size; align *= 2) {
+    const rf_guard_header *const h = header_of((const unsigned char *)inner_block + prefix_for(align));
+    if (read_retired(guard, h, &out->header) && align_of(&out->header) == align) {
+      out->ptr = payload_of(h);
+      out->size = out->header.size;
+      return true;
+    }
+  }
+  out->ptr = NULL;
+  return false;
+}
+
+void rf_guard_report_remains(rf_guard *guard, const rf_guard_remains *remains, const void *address, rf_access access,
+                             const rf_origin *origin) {
+  rf_finding f;
+  bool const freed_again = access == RF_ACCESS_FREE;
+  rf_guard_finding(guard, &f, freed_again ? RF_BUG_DOUBLE_FREE : RF_BUG_USE_AFTER_FREE, access, address, origin);
+  rf_guard_finding_block(guard, &f, &remains->header);
+  f.block = (uintptr_t)remains->ptr;
+  f.offset = (ptrdiff_t)(f.address - f.block);
+  f.detail = "the memory of the block has gone back to the system";
+  if (!freed_again && f.found.depth != 0) {
+    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  }
+  rf_report(guard->options.reporter, &f);
+}
+
+static rf_status report_double_free(rf_guard *guard, const rf_guard_header *h, const void *ptr, const char *detail,
+                                    const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, ptr, origin);
+  if (h != NULL) {
+    rf_guard_finding_block(guard, &f, h);
+  }
+  f.block = f.address;
+  f.offset = 0;
+  f.freed = true;
+  f.detail = detail;
+  rf_report(guard->options.reporter, &f);
+  return RF_ERR_NOT_ALLOCATED;
+}
+
+static rf_status report_freed(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
+  (void)rf_guard_report_damage(guard, h, origin); /* what was written after the first free is a bug of its own */
+  return report_double_free(guard, h, payload_of(h), NULL, origin);
+}
+
+/* ---- Bad free ---- */
+
+static bool is_listed(const rf_guard *guard, const rf_guard_header *h) {
+  for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
+    if (at.h == h) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static rf_status report_interior(rf_guard *guard, const rf_guard_header *h, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, origin);
+  rf_guard_finding_block(guard, &f, h);
+  bool const inside = f.offset >= 0 && (size_t)f.offset < f.size;
+  f.cwe = inside ? 761 : f.cwe;
+  f.detail = inside ? "the pointer is inside a block" : "the pointer is beside a block";
+  rf_report(guard->options.reporter, &f);
+  return RF_ERR_BAD_POINTER;
+}
+
+static rf_status report_bad_free(rf_guard *guard, const void *ptr, const char *detail, const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, origin);
+  f.detail = detail;
+  rf_report(guard->options.reporter, &f);
+  return RF_ERR_BAD_POINTER;
+}
+
+/* ---- Another allocator's ---- */
+
+static rf_status report_others(rf_guard *guard, const rf_guard *owner, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_DEALLOC_MISMATCH, RF_ACCESS_FREE, ptr, origin);
+  if (owner != NULL) {
+    rf_guard_finding_block(owner, &f, header_of(ptr));
+    f.allocation = owner->inner->ops->name;
+    f.deallocation = guard->inner->ops->name;
+    f.detail = "the block belongs to another allocator";
+  } else {
+    f.allocation = guard->inner->ops->name;
+    f.deallocation = "guard";
+    f.detail = "the block was allocated behind the checker's back, from the allocator that it wraps";
+  }
+  rf_report(guard->options.reporter, &f);
+  return RF_ERR_BAD_POINTER;
+}
+
+/* ---- What only the inner allocator knows ---- */
+
+/* A block of ours in all likelihood, but its header is none any more and no neighbour leads to it: an overflow has gone over
+ * several blocks. */
+static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf_origin *origin) {
+  rf_finding f;
+  rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, h, origin);
+  f.block = (uintptr_t)payload_of(h);
+  f.offset = (ptrdiff_t)(f.address - f.block);
+  f.detail = "the block's metadata were overwritten";
+  rf_guard_finding_header(&f, h);
+  rf_report(guard->options.reporter, &f);
+  return RF_ERR_CORRUPT;
+}
+
+/* An inner allocator that can say what it owns and how large its live blocks are may be asked about memory in which guard
+ * has no block: whether it handed the block out itself, or what it answers when its former place is freed. RF_OK where
+ * it has nothing to say, else the status, reported. */
+static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) {
+  rf_allocator *const inner = guard->inner;
+  rf_guard_header *const h = header_of(ptr);
+  rf_inner_call call;
+  if (!guard->has_owns || inner->ops->usable_size == NULL || !rf_guard_has_memory(guard, ptr, 1)) {
+    return RF_OK;
+  }
+  if (inner->ops->usable_size(inner, ptr) != 0) {
+    return report_others(guard, NULL, ptr, origin);
+  }
+  if (!rf_is_aligned(h, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
+    return RF_OK;
+  }
+  if (inner->ops->usable_size(inner, h) != 0 || rf_guard_has_lost_blocks(guard)) {
+    return report_lost(guard, h, origin);
+  }
+  if (guard->inner_damaged) {
+    return RF_OK;
+  }
+  rf_inner_call_begin(&call);
+  rf_status const status = inner->ops->free(inner, h, origin->site);
+  (void)rf_inner_call_end(&call);
+  return status == RF_ERR_NOT_ALLOCATED
+             ? report_double_free(guard, NULL, ptr, "the block has left the quarantine", origin)
+             : RF_OK;
+}
+
+/* ---- All together ---- */
+
+/* `ptr` is aligned and the memory before it may be looked at. RF_OK where there never was a block of this guard, as far
+ * as its header tells; else the status, reported. */
+static rf_status report_known(rf_guard *guard, void *ptr, const rf_origin *origin) {
+  rf_guard_header *const h = header_of(ptr);
+  rf_guard_header retired;
+  if (read_retired(guard, h, &retired)) {
+    return report_double_free(guard, &retired, ptr, "the block has left the quarantine", origin);
+  }
+  if (intact(guard, h)) {
+    return state_of(h) == STATE_FREED ? report_freed(guard, h, origin) : RF_ERR_CORRUPT;
+  }
+  if (is_listed(guard, h)) {
+    (void)rf_guard_repair(guard, origin);
+    return RF_ERR_CORRUPT;
+  }
+  return RF_OK;
+}
+
+rf_status rf_guard_bad_free(rf_guard *guard, void *ptr, const rf_origin *origin) {
+  rf_status status = RF_OK;
+  if (rf_is_aligned(ptr, GUARD_ALIGN) && rf_guard_reachable(guard, ptr)) {
+    status = report_known(guard, ptr, origin);
+  }
+  if (status != RF_OK) {
+    return status;
+  }
+  const rf_guard_header *const around = rf_guard_block_around(guard, ptr);
+  if (around != NULL) {
+    return report_interior(guard, around, ptr, origin);
+  }
+  const rf_guard *const owner = rf_guard_owner(guard, ptr);
+  if (owner != NULL) {
+    return report_others(guard, owner, ptr, origin);
+  }
+  status = ask_inner(guard, ptr, origin);
+  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_describe_address(ptr), origin);
+}

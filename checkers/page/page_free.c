@@ -1,0 +1,117 @@
+/* The page store: free and resize. */
+#include "page_impl.h"
+
+#include "checkers/shared/family.h"
+
+/* ---- Free ---- */
+
+static bool wrong_family(const rf_page_store *store, const rf_slot *s, rf_family family, size_t size,
+                         const rf_origin *origin, rf_finding *f) {
+  rf_bug const bug = rf_family_mismatch((rf_family)s->family, s->size, family, size);
+  if (bug == RF_BUG_COUNT) {
+    return false;
+  }
+  rf_page_finding(store, f, bug, RF_ACCESS_FREE, (const void *)s->block, origin);
+  rf_page_finding_block(store, f, s);
+  rf_finding_families(f, (rf_family)s->family, family, size);
+  return true;
+}
+
+rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
+                             rf_page_block *freed) {
+  rf_page_mask mask;
+  rf_finding found[3];
+  rf_status status = RF_OK;
+  unsigned count = 0;
+  rf_page_origin const released = rf_page_keep_origin(store, origin);
+  rf_page_store_lock(store, &mask);
+  rf_slot *const s = rf_page_live_at(store, ptr);
+  if (s == NULL) {
+    status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
+  } else {
+    count = rf_page_inspect(store, s, origin, found);
+    count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
+    *freed = rf_page_describe(s);
+    s->released = released;
+    rf_slot_set_state(s, SLOT_FREED);
+    rf_backing_remove(store, s->backing);
+    rf_page_close_freed(store, s);
+    rf_count_free(&store->counters, s->size);
+    rf_page_enqueue(store, s);
+  }
+  rf_page_store_unlock(store, &mask);
+  rf_page_report_each(store, found, count);
+  return status;
+}
+
+/* ---- Resize ---- */
+
+/* Gives up the open pages behind the first `pages`. */
+static void close_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
+  size_t const bytes = (size_t)(s->pages - pages) * rf_page_size();
+  if (bytes == 0) {
+    return;
+  }
+  rf_runs_mark(s, false);
+  rf_page_close((void *)(rf_slot_open_end(s) - bytes), bytes);
+  s->pages = pages;
+  store->opened -= bytes;
+  rf_runs_mark(s, true);
+}
+
+/* Opens pages behind those that are open, as far as `pages`. */
+static bool open_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
+  uint32_t const before = s->first - s->run;
+  uint32_t const length = before + pages + rf_page_gap(pages);
+  size_t const bytes = (size_t)(pages - s->pages) * rf_page_size();
+  if (s->pages == 0 || !rf_runs_extend(store, s, length, length + pages) ||
+      !rf_page_open((void *)rf_slot_open_end(s), bytes)) {
+    return false;
+  }
+  s->pages = pages;
+  store->opened += bytes;
+  rf_runs_mark(s, true);
+  return true;
+}
+
+/* Sees to it that the pages are as many as the block needs at `size`; false, and nothing changed, where they cannot be. */
+static bool fit(rf_page_store *store, rf_slot *s, size_t size) {
+  size_t const page = rf_page_size();
+  size_t const end = s->block - rf_slot_open_start(s) + size;
+  size_t const pages = end / page + (end % page != 0 ? 1 : 0);
+  if (size > RF_PAGE_LARGEST || s->pages == 0) {
+    return false;
+  }
+  if (pages > s->pages) {
+    return open_tail(store, s, (uint32_t)pages);
+  }
+  close_tail(store, s, (uint32_t)pages);
+  return true;
+}
+
+rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin) {
+  rf_page_mask mask;
+  rf_finding found[2];
+  rf_status status = RF_OK;
+  unsigned count = 0;
+  rf_page_store_lock(store, &mask);
+  rf_slot *const s = rf_page_live_at(store, ptr);
+  if (s == NULL) {
+    status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
+  } else {
+    count = rf_page_inspect(store, s, origin, found);
+    status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;
+  }
+  if (status == RF_OK) {
+    size_t const old_size = s->size;
+    s->size = size;
+    rf_page_fill_slack(s);
+    if (size > old_size) {
+      rf_page_fill_new(store, (unsigned char *)s->block + old_size, size - old_size);
+    }
+    rf_count_resize(&store->counters, old_size, size);
+  }
+  rf_page_store_unlock(store, &mask);
+  rf_page_report_each(store, found, count);
+  return status;
+}

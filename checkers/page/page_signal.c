@@ -1,0 +1,223 @@
+/* The page store: the handler for SIGSEGV and SIGBUS, the handlers behind it, and the stack that it runs on. */
+#define _GNU_SOURCE /* ucontext's registers, MAP_ANONYMOUS */
+#include "page_impl.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "checkers/os/host.h"
+#include "checkers/os/machine_context.h"
+
+/* ---- The handler, and whom it passes on to ----
+ *
+ * A program that installs a handler of its own, keeps what was there before and puts it back later must find that with its
+ * own predecessor, so each time that we come in front of another handler we do it through another trampoline: a function of its
+ * own, that knows whom it stands in front of. */
+
+static const int watched[] = {SIGSEGV, SIGBUS};
+#define WATCHED 2U
+#define TRAMPOLINES 8U
+
+static struct sigaction previous[TRAMPOLINES][WATCHED]; /* of the program, or of whoever came before */
+static bool in_place[TRAMPOLINES][WATCHED];             /* was ever */
+
+static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context);
+
+#define TRAMPOLINE(n)                                                                                                  \
+  static void trampoline_##n(int number, siginfo_t *info, void *context) {                                             \
+    on_fault(n, number, info, context);                                                                                \
+  }
+TRAMPOLINE(0)
+TRAMPOLINE(1)
+TRAMPOLINE(2)
+TRAMPOLINE(3)
+TRAMPOLINE(4)
+TRAMPOLINE(5)
+TRAMPOLINE(6)
+TRAMPOLINE(7)
+
+static void (*const trampolines[TRAMPOLINES])(int, siginfo_t *, void *) = {
+    trampoline_0, trampoline_1, trampoline_2, trampoline_3, trampoline_4, trampoline_5, trampoline_6, trampoline_7};
+
+static bool is_ours(const struct sigaction *action) {
+  for (unsigned i = 0; (action->sa_flags & SA_SIGINFO) != 0 && i < TRAMPOLINES; i++) {
+    if (action->sa_sigaction == trampolines[i]) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_function(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) != 0 || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+static bool is_same(const struct sigaction *a, const struct sigaction *b) {
+  return a->sa_flags == b->sa_flags && a->sa_sigaction == b->sa_sigaction;
+}
+
+/* As without us: the instruction runs again and ends the process, or the signal that was sent comes again. */
+static void default_action(int number, const siginfo_t *info) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = SIG_DFL;
+  (void)sigaction(number, &action, NULL);
+  if (info->si_code <= 0) {
+    (void)raise(number);
+  }
+}
+
+/* A handler that calls the one before it, which is ours if it was installed after ours, must not go round in circles. It is
+ * the same signal if it has the same record, further down the stack. */
+typedef struct passing {
+  const siginfo_t *info;
+  uintptr_t frame;
+} passing;
+
+static __thread passing passed __attribute__((tls_model("initial-exec")));
+#define CIRCLE ((uintptr_t)64 * 1024)
+
+static bool goes_in_circles(const siginfo_t *info) {
+  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
+  return passed.info == info && here < passed.frame && passed.frame - here < CIRCLE;
+}
+
+/* As the kernel would have called it. The mask that was in force comes back when our handler returns. */
+static void call(struct sigaction *action, int number, siginfo_t *info, void *context) {
+  struct sigaction const now = *action;
+  sigset_t self;
+  (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL);
+  if ((now.sa_flags & SA_NODEFER) != 0) {
+    (void)sigemptyset(&self);
+    (void)sigaddset(&self, number);
+    (void)pthread_sigmask(SIG_UNBLOCK, &self, NULL);
+  }
+  if ((now.sa_flags & (int)SA_RESETHAND) != 0) {
+    action->sa_handler = SIG_DFL;
+    action->sa_flags &= ~SA_SIGINFO;
+  }
+  passing const before = passed;
+  passed = (passing){info, (uintptr_t)__builtin_frame_address(0)};
+  if ((now.sa_flags & SA_SIGINFO) != 0) {
+    now.sa_sigaction(number, info, context);
+  } else {
+    now.sa_handler(number);
+  }
+  passed = before;
+}
+
+static void pass_on(unsigned trampoline, int number, siginfo_t *info, void *context) {
+  struct sigaction *const action = &previous[trampoline][number == watched[0] ? 0 : 1];
+  bool const sent = info->si_code <= 0;
+  if (is_function(action) && !goes_in_circles(info)) {
+    call(action, number, info, context);
+  } else if (!sent || is_function(action) || action->sa_handler != SIG_IGN) {
+    default_action(number, info);
+  }
+}
+
+static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
+  int const saved = errno;
+  rf_host_unwind_fault();
+  rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
+  bool const settled =
+      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
+  if (!settled) {
+    pass_on(trampoline, number, info, context);
+  }
+  errno = saved;
+}
+
+/* ---- In place ---- */
+
+/* The trampoline that stands in front of this handler, or the next one that was never used, or used longest ago. */
+static unsigned choose_trampoline(unsigned signal, const struct sigaction *now) {
+  static unsigned next[WATCHED];
+  for (unsigned i = 0; i < TRAMPOLINES; i++) {
+    if (in_place[i][signal] && is_same(&previous[i][signal], now)) {
+      return i;
+    }
+  }
+  return next[signal]++ % TRAMPOLINES;
+}
+
+static void install(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  (void)sigemptyset(&action.sa_mask);
+  for (unsigned i = 0; i < WATCHED; i++) {
+    struct sigaction now;
+    if (sigaction(watched[i], NULL, &now) == 0 && !is_ours(&now)) {
+      unsigned const trampoline = choose_trampoline(i, &now);
+      previous[trampoline][i] = now;
+      in_place[trampoline][i] = true;
+      action.sa_sigaction = trampolines[trampoline];
+      (void)sigaction(watched[i], &action, NULL);
+    }
+  }
+}
+
+/* ---- A stack for it, lest it cannot run where the thread's own is at its end ---- */
+
+#define STACK_BYTES ((size_t)128 * 1024)
+
+typedef enum stack_state { STACK_UNKNOWN, STACK_OF_PROGRAM, STACK_OURS, STACK_GONE } stack_state;
+
+static __thread stack_state own_stack __attribute__((tls_model("initial-exec")));
+static pthread_key_t stack_key;
+static bool has_key;
+
+static void drop_stack(void *memory) {
+  stack_t now;
+  stack_t const none = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
+  own_stack = STACK_GONE;
+  if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory) {
+    (void)sigaltstack(&none, NULL);
+  }
+  (void)munmap(memory, STACK_BYTES);
+}
+
+static void make_key(void) {
+  has_key = pthread_key_create(&stack_key, drop_stack) == 0;
+}
+
+/* Without the key the end of the thread would not be noticed, and its stack never given back. */
+static void give_stack(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  stack_t now;
+  own_stack = STACK_OF_PROGRAM; /* first: pthread_setspecific may allocate, and come back here */
+  (void)pthread_once(&once, make_key);
+  if (!has_key || sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) {
+    return;
+  }
+  stack_t const ours = {.ss_sp = rf_page_records(STACK_BYTES), .ss_size = STACK_BYTES};
+  if (ours.ss_sp == NULL) {
+    return;
+  }
+  if (pthread_setspecific(stack_key, ours.ss_sp) != 0 || sigaltstack(&ours, NULL) != 0) {
+    (void)pthread_setspecific(stack_key, NULL);
+    rf_page_release(ours.ss_sp, STACK_BYTES);
+    return;
+  }
+  own_stack = STACK_OURS;
+}
+
+void rf_page_watch(void) {
+  static rf_mutex installing;
+  struct sigaction now;
+  rf_page_mask mask;
+  int const saved = errno;
+  if (sigaction(SIGSEGV, NULL, &now) == 0 && !is_ours(&now)) {
+    rf_page_lock(&installing, &mask);
+    install();
+    rf_page_unlock(&installing, &mask);
+  }
+  if (own_stack == STACK_UNKNOWN) {
+    give_stack();
+  }
+  errno = saved;
+}

@@ -1,0 +1,103 @@
+// memblocks with a mutex: each call is one locked section, and nothing changes outside it. The linker puts this file's
+// rf_mutex_lock and rf_mutex_unlock in front of the port's.
+#include <ringfence/memblocks_allocator.h>
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+namespace {
+
+size_t bitmap[1];
+rf_memblocks pool;
+unsigned sections;
+size_t bits_at_lock;
+size_t bits_at_unlock;
+
+} // namespace
+
+extern "C" {
+void __real_rf_mutex_lock(rf_mutex *mutex);
+void __wrap_rf_mutex_lock(rf_mutex *mutex);
+void __real_rf_mutex_unlock(rf_mutex *mutex);
+void __wrap_rf_mutex_unlock(rf_mutex *mutex);
+
+void __wrap_rf_mutex_lock(rf_mutex *mutex) {
+  __real_rf_mutex_lock(mutex);
+  sections++;
+  bits_at_lock = bitmap[0];
+}
+
+void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
+  bits_at_unlock = bitmap[0];
+  __real_rf_mutex_unlock(mutex);
+}
+}
+
+namespace {
+
+// Eight blocks of 16 bytes, the first two taken one by one, the third by the adapter.
+class MemblocksLock : public testing::Test {
+protected:
+  MemblocksLock() {
+    EXPECT_EQ(rf_mutex_init(&mutex), RF_OK);
+    EXPECT_EQ(rf_memblocks_init(&pool, buffer, 16, 8, bitmap), RF_OK);
+    EXPECT_EQ(rf_memblocks_allocator_init(&adapter, &pool, sizes), RF_OK);
+    EXPECT_EQ(rf_memblocks_alloc(&pool, 2, taken), RF_OK);
+    p = rf_alloc(&adapter.base, 10);
+    rf_memblocks_share(&pool, &mutex);
+  }
+  ~MemblocksLock() override {
+    rf_memblocks_share(&pool, nullptr);
+    rf_mutex_deinit(&mutex);
+  }
+
+  void expect_one_section(const char *name, const std::function<void()> &call) {
+    SCOPED_TRACE(name);
+    size_t const before = bitmap[0];
+    sections = 0;
+    call();
+    EXPECT_EQ(sections, 1U);
+    EXPECT_EQ(bits_at_lock, before) << "changed before the lock";
+    EXPECT_EQ(bits_at_unlock, bitmap[0]) << "changed after the lock";
+  }
+
+  alignas(16) unsigned char buffer[8 * 16];
+  size_t sizes[8];
+  void *taken[2];
+  void *out[2];
+  void *p;
+  rf_mutex mutex;
+  rf_memblocks_allocator adapter;
+};
+
+TEST_F(MemblocksLock, EachCallIsOneLockedSection) {
+  rf_stats s;
+  expect_one_section("alloc", [&] { EXPECT_EQ(rf_memblocks_alloc(&pool, 1, out), RF_OK); });
+  expect_one_section("free", [&] { EXPECT_EQ(rf_memblocks_free(&pool, 1, out), RF_OK); });
+  expect_one_section("alloc_contiguous", [&] { EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool, 2, out), RF_OK); });
+  expect_one_section("free_contiguous", [&] { EXPECT_EQ(rf_memblocks_free_contiguous(&pool, out[0], 2), RF_OK); });
+  expect_one_section("claim", [&] { EXPECT_EQ(rf_memblocks_claim(&pool, buffer + 64, 2), RF_OK); });
+  expect_one_section("is_region_free", [&] { EXPECT_FALSE(rf_memblocks_is_region_free(&pool, buffer, 1)); });
+  expect_one_section("stats", [&] { rf_memblocks_stats(&pool, &s); });
+  expect_one_section("reset_peak", [&] { rf_memblocks_reset_peak(&pool); });
+  expect_one_section("check", [&] { EXPECT_EQ(rf_memblocks_check(&pool, nullptr), RF_OK); });
+}
+
+TEST_F(MemblocksLock, EachCallThatFailsIsOneLockedSection) {
+  expect_one_section("alloc", [&] { EXPECT_EQ(rf_memblocks_alloc(&pool, 6, out), RF_ERR_NO_MEMORY); });
+  expect_one_section("claim", [&] { EXPECT_EQ(rf_memblocks_claim(&pool, buffer, 1), RF_ERR_NO_MEMORY); });
+}
+
+TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
+  rf_stats s;
+  expect_one_section("alloc", [&] { out[0] = rf_alloc(&adapter.base, 20); });
+  expect_one_section("resize", [&] { EXPECT_EQ(rf_resize(&adapter.base, out[0], 40), RF_OK); });
+  expect_one_section("usable_size", [&] { EXPECT_EQ(rf_usable_size(&adapter.base, out[0]), 48U); });
+  expect_one_section("free", [&] { EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK); });
+  expect_one_section("check", [&] { EXPECT_EQ(rf_check(&adapter.base, nullptr), RF_OK); });
+  expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
+}
+
+} // namespace

@@ -1,0 +1,54 @@
+// What reports tell of each kind of finding.
+#include "tools/ringfence/model/bug_info.h"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <set>
+#include <string>
+
+namespace {
+
+class Kinds : public testing::TestWithParam<unsigned> {
+protected:
+  rf_bug bug() const { return static_cast<rf_bug>(GetParam()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, Kinds, testing::Range(0U, static_cast<unsigned>(RF_BUG_COUNT)),
+                         [](const testing::TestParamInfo<unsigned> &it) {
+                           std::string name = rf_bug_name(static_cast<rf_bug>(it.param));
+                           for (char &c : name) {
+                             c = c == '-' ? '_' : c;
+                           }
+                           return name;
+                         });
+
+TEST_P(Kinds, HasEveryText) {
+  EXPECT_STRNE(rf_bug_title(bug()), "Unknown") << "add it to tools/ringfence/model/bug_info.c";
+  for (const char *const text : {rf_bug_summary(bug()), rf_bug_meaning(bug()), rf_bug_advice(bug())}) {
+    ASSERT_NE(text, nullptr);
+    EXPECT_EQ(std::string(text).back(), '.');
+  }
+}
+
+TEST_P(Kinds, HasASeverityThatCodeHostsUnderstand) {
+  char *end = nullptr;
+  double const severity = std::strtod(rf_bug_severity(bug()), &end);
+  EXPECT_EQ(*end, '\0');
+  EXPECT_GT(severity, 0);
+  EXPECT_LE(severity, 10);
+  EXPECT_TRUE(std::string("error warning").find(rf_bug_level(bug())) != std::string::npos);
+}
+
+TEST(KindsTogether, TitlesDiffer) {
+  std::set<std::string> titles;
+  for (unsigned bug = 0; bug < RF_BUG_COUNT; bug++) {
+    titles.insert(rf_bug_title(static_cast<rf_bug>(bug)));
+  }
+  EXPECT_EQ(titles.size(), static_cast<size_t>(RF_BUG_COUNT));
+}
+
+TEST(KindsTogether, AKindOfALaterVersionIsToldAsSuch) {
+  EXPECT_STREQ(rf_bug_title(RF_BUG_COUNT), "Unknown");
+}
+
+} // namespace

@@ -1,0 +1,119 @@
+#include "tools/ringfence/model/run.h"
+
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+class Collect : public testing::Test {
+protected:
+  Collect() : folder_(ringfence_test::scratch("folder")) { mkdir(folder_.c_str(), 0700); }
+  ~Collect() override {
+    rf_bump_arena_free(&arena_);
+    for (const std::string &file : files_) {
+      unlink(file.c_str());
+    }
+    rmdir(folder_.c_str());
+  }
+
+  void file(const std::string &name, const std::string &text) {
+    files_.push_back(folder_ + "/" + name);
+    ringfence_test::write_file(files_.back(), text);
+  }
+  rf_run collect() { return rf_run_read(&arena_, folder_.c_str()); }
+
+private:
+  std::string folder_;
+  std::vector<std::string> files_;
+  rf_bump_arena arena_ = {nullptr};
+};
+
+const std::string kStart = R"({"type":"start","pid":7,"program":"/bin/a","mode":"guard"})"
+                           "\n";
+
+std::string summary(int allocations, int peak) {
+  return R"({"type":"summary","pid":7,"program":"/bin/b","mode":"guard","allocations":)" + std::to_string(allocations) +
+         R"(,"bytes":100,"peak":)" + std::to_string(peak) + R"(,"findings":1})" + "\n";
+}
+
+std::string finding(const std::string &pid, const std::string &time) {
+  return R"({"type":"finding","bug":"double-free","pid":)" + pid + R"(,"time_ns":)" + time + "}\n";
+}
+
+TEST_F(Collect, AnEmptyFolderHasNothing) {
+  const rf_run run = collect();
+  EXPECT_EQ(run.process_count + run.record_count + run.damaged, 0u);
+  EXPECT_EQ(run.mode, nullptr);
+}
+
+TEST_F(Collect, ReadsTheFiguresOfAProcess) {
+  file("7", kStart + summary(3, 50));
+  const rf_run run = collect();
+  ASSERT_EQ(run.process_count, 1u);
+  EXPECT_EQ(run.processes[0].id, 7u);
+  EXPECT_STREQ(run.processes[0].program, "/bin/b");
+  EXPECT_EQ(run.processes[0].allocations, 3u);
+  EXPECT_EQ(run.processes[0].bytes, 100u);
+  EXPECT_EQ(run.processes[0].peak, 50u);
+  EXPECT_EQ(run.processes[0].findings, 1u);
+  EXPECT_TRUE(run.processes[0].ended);
+  EXPECT_STREQ(run.mode, "guard");
+}
+
+TEST_F(Collect, ReadsWhatBecameOfTheLookForLeaks) {
+  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"leaks_unchecked_because":"a reason"})"
+            "\n");
+  const rf_run run = collect();
+  EXPECT_EQ(run.processes[0].unlisted, 4u);
+  EXPECT_STREQ(run.processes[0].leaks_unchecked, "a reason");
+}
+
+TEST_F(Collect, AddsUpTheProgramsOfAProcess) {
+  file("7", kStart + summary(3, 50) + kStart + summary(4, 20));
+  const rf_run run = collect();
+  ASSERT_EQ(run.process_count, 1u);
+  EXPECT_EQ(run.processes[0].allocations, 7u);
+  EXPECT_EQ(run.processes[0].peak, 50u);
+}
+
+TEST_F(Collect, ASummaryWithoutANewStartReplacesTheOneBefore) {
+  file("7", kStart + summary(3, 50) + summary(5, 60));
+  const rf_run run = collect();
+  EXPECT_EQ(run.processes[0].allocations, 5u);
+  EXPECT_EQ(run.processes[0].bytes, 100u);
+  EXPECT_EQ(run.processes[0].findings, 1u);
+}
+
+TEST_F(Collect, WithoutASummaryItHasNotEnded) {
+  file("7", kStart + summary(3, 50) + kStart);
+  EXPECT_FALSE(collect().processes[0].ended);
+}
+
+TEST_F(Collect, SortsFindingsOfAllProcessesByTime) {
+  file("7", finding("7", "30") + finding("7", "50"));
+  file("8", finding("8", "40"));
+  const rf_run run = collect();
+  ASSERT_EQ(run.record_count, 3u);
+  EXPECT_EQ(run.process_count, 2u);
+  EXPECT_EQ(run.records[0]->finding.time_ns, 30u);
+  EXPECT_EQ(run.records[1]->finding.process, 8u);
+  EXPECT_EQ(run.records[2]->finding.time_ns, 50u);
+}
+
+TEST_F(Collect, CountsWhatCannotBeRead) {
+  file("7", kStart + "rubbish\n" + R"({"type":"finding","bug":"unheard-of","pid":7})" + "\n" + R"({"type":"summ)");
+  const rf_run run = collect();
+  EXPECT_EQ(run.process_count, 1u);
+  EXPECT_EQ(run.damaged, 3u);
+}
+
+TEST_F(Collect, LooksAtFilesOfProcessesOnly) {
+  file("libringfence.so", "rubbish");
+  file("probe", "rubbish");
+  EXPECT_EQ(collect().damaged, 0u);
+}
+
+} // namespace

@@ -1,0 +1,172 @@
+// The line at the end of a run.
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/render/document.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <string>
+
+namespace {
+
+void append(void *context, const char *text, size_t length) {
+  static_cast<std::string *>(context)->append(text, length);
+}
+
+class Report : public testing::Test {
+protected:
+  Report() {
+    totals_.processes = 1;
+    totals_.allocations = 3;
+    totals_.bytes = 2048;
+    totals_.peak = 100;
+    totals_.mode = "guard";
+    totals_.elapsed_ns = 1234567890;
+  }
+  ~Report() override { rf_bump_arena_free(&arena_); }
+
+  std::string text() {
+    std::string out;
+    const rf_sink sink = {append, &out};
+    rf_totals_text(&arena_, &totals_, &sink);
+    return out;
+  }
+  std::string list(const rf_run &run) {
+    std::string out;
+    const rf_sink sink = {append, &out};
+    rf_processes_text(&arena_, &run, &sink);
+    return out;
+  }
+  std::string bytes(uint64_t count) { return rf_bytes_text(&arena_, count); }
+
+  rf_totals totals_ = {};
+
+private:
+  rf_bump_arena arena_ = {nullptr};
+};
+
+TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {
+  EXPECT_EQ(
+      text(),
+      "ringfence: nothing found in 1 process: 3 allocations of 2.0 KiB in all, peak 100 bytes, mode guard, 1.23 s\n");
+}
+
+TEST_F(Report, SaysThatFindingsWereNotRecorded) {
+  totals_.unrecorded = true;
+  EXPECT_EQ(text().rfind("ringfence: findings that could not be recorded in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, CountsOneAsOne) {
+  totals_.processes = 2;
+  totals_.allocations = 1;
+  totals_.findings = 1;
+  totals_.times = 1;
+  EXPECT_EQ(text().rfind("ringfence: 1 finding in 2 processes: 1 allocation of ", 0), 0u) << text();
+}
+
+TEST_F(Report, SaysHowManyLostBlocksItDoesNotList) {
+  totals_.unlisted = 4;
+  EXPECT_NE(text().find("; 4 lost by code without names (--leaks=all lists them)\n"), std::string::npos) << text();
+  totals_.unlisted = 1;
+  EXPECT_NE(text().find("; 1 lost by code without names (--leaks=all lists it)\n"), std::string::npos) << text();
+}
+
+TEST_F(Report, CountsRepetitions) {
+  totals_.findings = 2;
+  totals_.times = 5;
+  EXPECT_EQ(text().rfind("ringfence: 2 findings, 5 times in all, in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, CountsWhatWasSuppressed) {
+  totals_.suppressed = 3;
+  EXPECT_NE(text().find("ringfence: nothing found in 1 process: "), std::string::npos) << text();
+  EXPECT_NE(text().find("; 3 suppressed\n"), std::string::npos) << text();
+}
+
+TEST_F(Report, NeverSaysNothingWhereRecordsAreMissing) {
+  totals_.times = 5;
+  EXPECT_EQ(text().rfind("ringfence: 5 findings without a record, in 1 process: ", 0), 0u) << text();
+}
+
+TEST_F(Report, MentionsWhatItCouldNotSee) {
+  totals_.killed = 2;
+  totals_.running = 1;
+  totals_.folder = "/tmp/x";
+  totals_.damaged = 1;
+  totals_.leaks_unchecked = 1;
+  totals_.because = "no memory";
+  totals_.wait_status = 11;
+  const std::string line = text();
+  EXPECT_NE(line.find("; ended by signal 11 (Segmentation fault)"), std::string::npos) << line;
+  EXPECT_NE(line.find("; 2 processes were killed; 1 still running, its records are in /tmp/x"), std::string::npos)
+      << line;
+  EXPECT_NE(line.find("; leaks not looked for in 1 process (no memory)"), std::string::npos) << line;
+  EXPECT_NE(line.find("; 1 record of the processes could not be read (is the disk full?)"), std::string::npos) << line;
+  EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "it stays one line";
+}
+
+TEST_F(Report, CountsBytesInTheUnitThatFits) {
+  EXPECT_EQ(bytes(0), "0 bytes");
+  EXPECT_EQ(bytes(0), "0 bytes");
+  EXPECT_EQ(bytes(1), "1 byte");
+  EXPECT_EQ(bytes(1023), "1023 bytes");
+  EXPECT_EQ(bytes(1024), "1.0 KiB");
+  EXPECT_EQ(bytes(1536), "1.5 KiB");
+  EXPECT_EQ(bytes(1048575), "1.0 MiB") << "and not 1024.0 KiB";
+  EXPECT_EQ(bytes(UINT64_C(5) << 40), "5.0 TiB");
+  EXPECT_EQ(bytes(UINT64_MAX), "16777216.0 TiB");
+}
+
+TEST_F(Report, ListsProcesses) {
+  rf_process processes[4] = {};
+  processes[0].id = 7;
+  processes[0].program = "/bin/a";
+  processes[0].allocations = 1;
+  processes[0].ended = true;
+  processes[1].id = 8;
+  processes[1].program = "/bin/b";
+  processes[1].unlisted = 4;
+  processes[1].ended = true;
+  processes[2].id = 9;
+  processes[3].id = 10;
+  processes[3].running = true;
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 4;
+  EXPECT_EQ(list(run), "ringfence: process 7, /bin/a: 1 allocation of 0 bytes in all, peak 0 bytes\n"
+                       "ringfence: process 8, /bin/b: 0 allocations of 0 bytes in all, peak 0 bytes, 4 lost by code "
+                       "without names (--leaks=all lists them)\n"
+                       "ringfence: process 9, unknown program: killed\n"
+                       "ringfence: process 10, unknown program: still running\n");
+}
+
+TEST(Totals, AddUpTheProcesses) {
+  rf_process processes[2] = {};
+  processes[0].allocations = 1;
+  processes[0].bytes = 10;
+  processes[0].peak = 30;
+  processes[0].ended = true;
+  processes[1].allocations = 2;
+  processes[1].bytes = 20;
+  processes[1].peak = 7;
+  processes[1].findings = 4;
+  processes[1].leaks_unchecked = "no memory";
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 2;
+  run.record_count = 3;
+  rf_document document = {};
+  document.count = 1;
+  document.times = run.record_count;
+  const rf_totals totals = rf_totals_of(&run, &document, 0, 0);
+  EXPECT_EQ(totals.processes, 2u);
+  EXPECT_EQ(totals.killed, 1u);
+  EXPECT_EQ(totals.leaks_unchecked, 1u);
+  EXPECT_STREQ(totals.because, "no memory");
+  EXPECT_EQ(totals.allocations, 3u);
+  EXPECT_EQ(totals.bytes, 30u);
+  EXPECT_EQ(totals.peak, 30u) << "they did not all run at once";
+  EXPECT_EQ(totals.findings, 1u);
+  EXPECT_EQ(totals.times, 4u) << "what was only counted counts";
+}
+
+} // namespace

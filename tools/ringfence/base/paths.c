@@ -1,0 +1,161 @@
+#include "tools/ringfence/base/paths.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/elf.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIBRARY "libringfence.so"
+
+void rf_paths_enter(void) {
+  const char *const directory = getenv("BUILD_WORKING_DIRECTORY");
+  char here[PATH_MAX];
+  /* Programs that a program of `bazel run` starts inherit the variable: only in a runfiles tree is it meant for this
+   * one. */
+  if (directory == NULL || getcwd(here, sizeof here) == NULL || strstr(here, ".runfiles/") == NULL) {
+    return;
+  }
+  if (chdir(directory) != 0) {
+    rf_diag("cannot enter %s: %s; going on in %s", directory, strerror(errno), here);
+  } else if (getenv("PWD") != NULL) {
+    (void)setenv("PWD", directory, 1);
+  }
+}
+
+static bool is_executable(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+const char *rf_paths_in_path(rf_bump_arena *arena, const char *name) {
+  const char *path = getenv("PATH");
+  /* The default of glibc's execvp. */
+  path = path != NULL ? path : "/bin:/usr/bin";
+  for (;;) {
+    size_t const length = strcspn(path, ":");
+    /* An empty entry is the current directory. */
+    const char *const folder = length == 0 ? "." : rf_bump_arena_text(arena, path, length);
+    const char *const file = rf_bump_arena_print(arena, "%s/%s", folder, name);
+    if (is_executable(file)) {
+      return file;
+    }
+    if (path[length] == '\0') {
+      return NULL;
+    }
+    path += length + 1;
+  }
+}
+
+/* A name with a slash: execve would give one errno for several of these reasons. */
+static const char *named_program(const char *name, int *status) {
+  struct stat st;
+  *status = RF_EXIT_CANNOT_RUN;
+  if (stat(name, &st) != 0) {
+    *status = errno == ENOENT || errno == ENOTDIR ? RF_EXIT_NOT_FOUND : RF_EXIT_CANNOT_RUN;
+    rf_diag("%s: %s", name, strerror(errno));
+  } else if (S_ISDIR(st.st_mode)) {
+    rf_diag("%s is a directory, not a program", name);
+  } else if (!S_ISREG(st.st_mode)) {
+    rf_diag("%s is a device, pipe or socket, not a program", name);
+  } else if (access(name, X_OK) != 0) {
+    rf_diag("%s is not executable (%s); `chmod +x` makes it so", name, strerror(errno));
+  } else {
+    return name;
+  }
+  return NULL;
+}
+
+const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status) {
+  *status = RF_EXIT_NOT_FOUND;
+  if (name[0] == '\0') {
+    rf_diag("the program name is empty");
+    return NULL;
+  }
+  if (strchr(name, '/') != NULL) {
+    return named_program(name, status);
+  }
+  const char *const found = rf_paths_in_path(arena, name);
+  if (found == NULL && is_executable(name)) {
+    rf_diag("program %s not found in PATH; to run the one in this directory, use ./%s", name, name);
+  } else if (found == NULL) {
+    rf_diag("program %s not found in PATH", name);
+  }
+  return found;
+}
+
+const char *rf_paths_self(rf_bump_arena *arena) {
+  char path[PATH_MAX];
+  /* Without /proc, the name that the command was started by. */
+  const char *const started_as = (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+  if (realpath("/proc/self/exe", path) == NULL && (started_as == NULL || realpath(started_as, path) == NULL)) {
+    return NULL;
+  }
+  const char *const slash = strrchr(path, '/');
+  return slash == NULL ? NULL : rf_bump_arena_text(arena, path, (size_t)(slash - path));
+}
+
+/* The absolute path of `path` if that is a readable file; else NULL. */
+static const char *file_at(rf_bump_arena *arena, const char *path) {
+  char absolute[PATH_MAX];
+  struct stat st;
+  if (realpath(path, absolute) == NULL || stat(absolute, &st) != 0 || !S_ISREG(st.st_mode) ||
+      access(absolute, R_OK) != 0) {
+    return NULL;
+  }
+  return rf_bump_arena_text(arena, absolute, strlen(absolute));
+}
+
+static bool is_library(rf_bump_arena *arena, const char *path) {
+  rf_elf elf;
+  if (rf_elf_open(&elf, path, arena) != RF_ELF_OK) {
+    return false;
+  }
+  bool const dynamic = elf.type == ET_DYN;
+  rf_elf_close(&elf);
+  return dynamic;
+}
+
+static const char *named_library(rf_bump_arena *arena, const char *path, const char *named_by) {
+  const char *const found = file_at(arena, path);
+  if (found == NULL) {
+    rf_diag("cannot read the library %s that %s names", path, named_by);
+    return NULL;
+  }
+  if (!is_library(arena, found)) {
+    rf_diag("%s, which %s names, is not a library", found, named_by);
+    return NULL;
+  }
+  return found;
+}
+
+/* Relative to the folder of the command: installed side by side, installed under a prefix, and in Bazel's tree, which
+ * has the same shape in bazel-bin, in runfiles and as another project's dependency. */
+static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../../checkers/dropin/" LIBRARY};
+
+const char *rf_paths_library(rf_bump_arena *arena, const char *given) {
+  const char *const variable = getenv("RINGFENCE_LIB");
+  if (given != NULL) {
+    return named_library(arena, given, "--library");
+  }
+  if (variable != NULL && variable[0] != '\0') {
+    return named_library(arena, variable, "RINGFENCE_LIB");
+  }
+  const char *const self = rf_paths_self(arena);
+  for (size_t i = 0; self != NULL && i < sizeof places / sizeof places[0]; i++) {
+    const char *const found = file_at(arena, rf_bump_arena_print(arena, "%s/%s", self, places[i]));
+    if (found != NULL && is_library(arena, found)) {
+      return found;
+    }
+  }
+  rf_diag("cannot find " LIBRARY
+          ": it is neither beside this command nor in ../lib; name it with --library or RINGFENCE_LIB");
+  return NULL;
+}

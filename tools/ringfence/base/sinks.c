@@ -1,0 +1,39 @@
+#include "tools/ringfence/base/sinks.h"
+
+#include <string.h>
+
+static void to_file(void *context, const char *text, size_t length) {
+  (void)fwrite(text, 1, length, (FILE *)context);
+}
+
+rf_sink rf_file_sink(FILE *file) {
+  return (rf_sink){to_file, file};
+}
+
+static void to_nowhere(void *context, const char *text, size_t length) {
+  (void)context;
+  (void)text;
+  (void)length;
+}
+
+rf_sink rf_null_sink(void) {
+  return (rf_sink){to_nowhere, NULL};
+}
+
+static void to_memory(void *context, const char *text, size_t length) {
+  rf_text_sink *const t = (rf_text_sink *)context;
+  if (length >= t->room - t->length) {
+    t->room = 2 * (t->room + length);
+    char *const larger = (char *)rf_bump_arena_alloc(t->arena, t->room);
+    memcpy(larger, t->text, t->length);
+    t->text = larger;
+  }
+  memcpy(t->text + t->length, text, length);
+  t->length += length;
+  t->text[t->length] = '\0';
+}
+
+void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena) {
+  enum { FIRST = 512 };
+  *t = (rf_text_sink){{to_memory, t}, arena, (char *)rf_bump_arena_alloc(arena, FIRST), 0, FIRST};
+}

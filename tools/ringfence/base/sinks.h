@@ -1,0 +1,36 @@
+/* Sinks (ringfence/sink.h) that write to files and to memory. */
+#ifndef RINGFENCE_TOOLS_BASE_SINKS_H
+#define RINGFENCE_TOOLS_BASE_SINKS_H
+
+#include "tools/ringfence/base/arena.h"
+
+#include <ringfence/sink.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Errors are left to ferror. */
+rf_sink rf_file_sink(FILE *file);
+
+/* Drops all text. */
+rf_sink rf_null_sink(void);
+
+/* Text of any length. */
+typedef struct rf_text_sink {
+  rf_sink sink;
+  rf_bump_arena *arena;
+  char *text;
+  size_t length;
+  size_t room;
+} rf_text_sink;
+
+/* Makes `t` a sink into the arena; `t` must stay where it is. */
+void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

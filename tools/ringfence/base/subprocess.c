@@ -1,0 +1,69 @@
+#include "tools/ringfence/base/subprocess.h"
+
+#include "tools/ringfence/base/read_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A file, not a pipe: the program may read and write in any order without a deadlock. */
+static int file_with(const char *input) {
+  int const fd = memfd_create("ringfence-input", MFD_CLOEXEC);
+  if (fd < 0) {
+    return -1;
+  }
+  size_t const size = strlen(input);
+  size_t done = 0;
+  while (done < size) {
+    ssize_t const n = write(fd, input + done, size - done);
+    if (n <= 0) {
+      (void)close(fd);
+      return -1;
+    }
+    done += (size_t)n;
+  }
+  (void)lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+static _Noreturn void become(const char *program, const char *const *argv, int input, int output) {
+  int const null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  (void)unsetenv("LD_PRELOAD");
+  (void)dup2(input, STDIN_FILENO);
+  (void)dup2(output, STDOUT_FILENO);
+  (void)dup2(null, STDERR_FILENO);
+  (void)execv(program, (char *const *)argv);
+  _exit(127);
+}
+
+const char *rf_subprocess_output(rf_bump_arena *arena, const char *program, const char *const *argv,
+                                 const char *input) {
+  int output[2];
+  int const fd = file_with(input);
+  if (fd < 0) {
+    return NULL;
+  }
+  if (pipe2(output, O_CLOEXEC) != 0) {
+    (void)close(fd);
+    return NULL;
+  }
+  pid_t const pid = fork();
+  if (pid == 0) {
+    become(program, argv, fd, output[1]);
+  }
+  (void)close(fd);
+  (void)close(output[1]);
+  size_t length = 0;
+  const char *const text = pid < 0 ? NULL : rf_read_all(arena, output[0], &length);
+  (void)close(output[0]);
+  int status = -1;
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? text : NULL;
+}

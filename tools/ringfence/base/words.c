@@ -1,0 +1,38 @@
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+const char *rf_noun(rf_bump_arena *arena, uint64_t count, const char *noun) {
+  size_t const length = strlen(noun);
+  bool const hisses = length != 0 && noun[length - 1] == 's';
+  return count == 1 ? noun : rf_bump_arena_print(arena, "%s%s", noun, hisses ? "es" : "s");
+}
+
+const char *rf_counted(rf_bump_arena *arena, uint64_t count, const char *noun) {
+  return rf_bump_arena_print(arena, "%" PRIu64 " %s", count, rf_noun(arena, count, noun));
+}
+
+const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) {
+    return rf_counted(arena, bytes, "byte");
+  }
+  double value = (double)bytes / 1024;
+  size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
+    value /= 1024;
+    unit++;
+  }
+  return rf_bump_arena_print(arena, "%.1f %s", value, units[unit]);
+}
+
+const char *rf_time_text(rf_bump_arena *arena, int64_t seconds, const char *format) {
+  time_t const when = (time_t)seconds;
+  struct tm parts;
+  char text[64];
+  bool const known = gmtime_r(&when, &parts) != NULL && strftime(text, sizeof text, format, &parts) != 0;
+  return known ? rf_bump_arena_text(arena, text, strlen(text)) : NULL;
+}

@@ -1,0 +1,29 @@
+/* Numbers and times in words. */
+#ifndef RINGFENCE_TOOLS_BASE_WORDS_H
+#define RINGFENCE_TOOLS_BASE_WORDS_H
+
+#include "tools/ringfence/base/arena.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The noun in its number: "block" or "blocks", "process" or "processes". */
+const char *rf_noun(rf_bump_arena *arena, uint64_t count, const char *noun);
+
+/* "1 block", "3 processes". */
+const char *rf_counted(rf_bump_arena *arena, uint64_t count, const char *noun);
+
+/* "512 bytes", "1.5 KiB", "16.0 GiB". */
+const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes);
+
+/* Seconds since 1970, as UTC, in a format of strftime; NULL where that has no such time. */
+const char *rf_time_text(rf_bump_arena *arena, int64_t seconds, const char *format);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,261 @@
+#include "tools/ringfence/cli/check_options.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/cli/option_table.h"
+
+#include <ringfence/options.h>
+#include <ringfence/sink.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- The options ---- */
+
+typedef enum row_id {
+  MODE,
+  CONTINUE,
+  NO_HALT,
+  HALT,
+  LEAKS,
+  NO_LEAKS,
+  QUARANTINE,
+  STACK_DEPTH,
+  EXITCODE,
+  OPTION,
+  SUPPRESSIONS,
+  BASELINE,
+  WRITE_BASELINE,
+  FORMAT,
+  OUTPUT,
+  SARIF,
+  JUNIT,
+  HTML,
+  JSON,
+  TRACE,
+  LOG,
+  QUIET,
+  VERBOSE,
+  KEEP,
+  LIBRARY,
+  HELP,
+  ROWS
+} row_id;
+
+static const rf_option rows[ROWS] = {
+    [MODE] = {"mode", 'm', "MODE", "how to check: guard (the default), page, sample or off", "mode="},
+    [CONTINUE] = {"continue", 'c', NULL, "continue after a finding; every process ends as it would unchecked",
+                  "halt=0"},
+    [NO_HALT] = {"no-halt", '\0', NULL, "the same as --continue", "halt=0"},
+    [HALT] = {"halt", '\0', NULL, "end a process at its first finding (the default)", "halt=1"},
+    [LEAKS] = {"leaks", '\0', "WHICH",
+               "leaks to report: 1, those of code that has names (the default);\n"
+               "all; reachable, also blocks still in use at the end; 0, none",
+               "leaks="},
+    [NO_LEAKS] = {"no-leaks", '\0', NULL, "the same as --leaks=0", "leaks=0"},
+    [QUARANTINE] = {"quarantine", '\0', "BYTES", "freed memory to hold back and watch for writes; K, M or G after it",
+                    "quarantine="},
+    [STACK_DEPTH] = {"stack-depth", '\0', "N", "return addresses to record of each allocation and free",
+                     "stack_depth="},
+    [EXITCODE] = {"exitcode", 'e', "N", "exit status after findings (default 99); 0: the program's own", "exitcode="},
+    [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library (docs/checkers/options.md)", ""},
+    [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [BASELINE] = {"baseline", '\0', "FILE",
+                  "findings in FILE are known: only new ones count for the exit status;\n"
+                  "the program continues after a finding, unless --halt is given as well",
+                  NULL},
+    [WRITE_BASELINE] = {"write-baseline", '\0', "FILE",
+                        "write all findings of this run to FILE as known, and exit as the\n"
+                        "program does, which continues after a finding",
+                        NULL},
+    [FORMAT] = {"format", 'f', "FORMAT", "print, or write to --output: text (the default), json, sarif,\njunit or html",
+                NULL},
+    [OUTPUT] = {"output", '\0', "FILE",
+                "also write a report to FILE, in the format that its name ends in\n"
+                "(.txt .json .sarif .xml .html) or --format says; may be repeated",
+                NULL},
+    [SARIF] = {"sarif", '\0', "FILE", "also write a report to FILE as SARIF 2.1.0, whatever its name", NULL},
+    [JUNIT] = {"junit", '\0', "FILE", "the same as JUnit XML", NULL},
+    [HTML] = {"html", '\0', "FILE", "the same as one HTML page", NULL},
+    [JSON] = {"json", 'j', "FILE", "also write findings and summary to FILE, one JSON object a line", NULL},
+    [TRACE] = {"trace", '\0', "FILE",
+               "record all requests for memory to FILE, for `ringfence replay`; %p in\n"
+               "its name becomes the process id, so that each process has its own",
+               "trace="},
+    [LOG] = {"log", 'l', "FILE", "print to FILE instead of standard error", NULL},
+    [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing was found", NULL},
+    [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
+    [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
+    [LIBRARY] = {"library", '\0', "FILE", "the libringfence.so to use", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+static const rf_option_table table = {"check", rows, ROWS, true};
+
+/* ---- Options of the library ---- */
+
+/* Keys that the command sets itself; NULL for others. */
+static const char *instead_of(const char *item) {
+  static const char *const keys[][2] = {{"log", "use --log instead"},
+                                        {"format", "use --format instead"},
+                                        {"summary", "the command prints the summary"},
+                                        {"help", "use `ringfence help check` instead"},
+                                        {"suppressions", "use --suppressions instead"}};
+  size_t const length = strcspn(item, "=");
+  for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    if (strlen(keys[i][0]) == length && memcmp(keys[i][0], item, length) == 0) {
+      return keys[i][1];
+    }
+  }
+  return NULL;
+}
+
+/* The library ignores a bad option with "ringfence: SOURCE: key=value is ignored; REASON"; the command stops. */
+static bool is_valid(const rf_option *o, const char *item) {
+  static const char ignored[] = "is ignored; ";
+  char warning[1024];
+  rf_sink_buffer warnings;
+  rf_options unused;
+  rf_sink_buffer_init(&warnings, warning, sizeof warning);
+  rf_options_default(&unused);
+  if (rf_options_parse(&unused, item, o->name, &warnings.sink) == 0) {
+    return true;
+  }
+  const char *const reason = strstr(warning, ignored);
+  warning[strcspn(warning, "\n")] = '\0';
+  rf_diag("--%s: %s cannot be used; %s", o->name, item, reason == NULL ? warning : reason + strlen(ignored));
+  return false;
+}
+
+static bool pass(rf_check_options *out, rf_bump_arena *arena, const rf_option *o, const char *argument) {
+  const char *const value = argument == NULL ? "" : argument;
+  const char *const item = rf_bump_arena_print(arena, "%s%s", o->passed, value);
+  const char *const instead = instead_of(item);
+  if (instead != NULL) {
+    rf_diag("--option %s: %s", item, instead);
+    return false;
+  }
+  if (strchr(item, ':') != NULL) { /* which separates options */
+    rf_diag("--%s %s: give one option at a time, without colons", o->name, value);
+    return false;
+  }
+  if (!is_valid(o, item)) {
+    return false;
+  }
+  out->passed = rf_bump_arena_print(arena, "%s%s%s", out->passed, out->passed[0] == '\0' ? "" : ":", item);
+  return true;
+}
+
+/* ---- Reading ---- */
+
+typedef struct reader {
+  rf_check_options *out;
+  rf_bump_arena *arena;
+} reader;
+
+static bool set_file(const char **out, row_id id, const char *path) {
+  return rf_common_options_file(out, rows[id].name, path, "standard output belongs to the program");
+}
+
+static bool add_output(const reader *r, row_id id, const char *path) {
+  rf_outputs *const outputs = &r->out->common.outputs;
+  const char *checked = NULL;
+  if (!set_file(&checked, id, path)) {
+    return false;
+  }
+  if (id == OUTPUT) {
+    rf_outputs_add(outputs, r->arena, checked);
+  } else {
+    rf_outputs_add_as(outputs, r->arena, checked,
+                      id == SARIF   ? RF_OUTPUT_SARIF
+                      : id == JUNIT ? RF_OUTPUT_JUNIT
+                                    : RF_OUTPUT_HTML);
+  }
+  return true;
+}
+
+static void set_flag(rf_check_options *out, row_id id) {
+  out->common.quiet = out->common.quiet || id == QUIET;
+  out->common.verbose = out->common.verbose || id == VERBOSE;
+  out->common.help = out->common.help || id == HELP;
+  out->keep = out->keep || id == KEEP;
+}
+
+static bool apply(void *context, size_t row, const char *argument) {
+  const reader *const r = (const reader *)context;
+  rf_check_options *const out = r->out;
+  row_id const id = (row_id)row;
+  if (rows[id].passed != NULL) {
+    return pass(out, r->arena, &rows[id], argument);
+  }
+  switch (id) {
+  case FORMAT:
+    return rf_common_options_format(&out->common, argument);
+  case OUTPUT:
+  case SARIF:
+  case JUNIT:
+  case HTML:
+    return add_output(r, id, argument);
+  case SUPPRESSIONS:
+    rf_common_options_suppressions(&out->common, r->arena, argument);
+    return true;
+  case BASELINE:
+    out->common.baseline = argument;
+    return true;
+  case WRITE_BASELINE:
+    return set_file(&out->common.write_baseline, id, argument);
+  case JSON:
+    return set_file(&out->json, id, argument);
+  case LOG:
+    return set_file(&out->log, id, argument);
+  case LIBRARY:
+    out->library = argument;
+    return true;
+  default:
+    set_flag(out, id);
+    return true;
+  }
+}
+
+bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int argc, char **argv) {
+  *out = (rf_check_options){.passed = ""};
+  rf_common_options *const common = &out->common;
+  reader r = {out, arena};
+  int const first = rf_option_table_read(&table, argc, argv, apply, &r);
+  if (first < 0) {
+    return false;
+  }
+  if (common->baseline != NULL || common->write_baseline != NULL) {
+    /* A known finding must not keep a new one from being found. First in the list, so that --halt overrides it. */
+    out->passed = rf_bump_arena_print(arena, "halt=0%s%s", out->passed[0] == '\0' ? "" : ":", out->passed);
+  }
+  out->program = argv + first;
+  if (first >= argc && !common->help) {
+    rf_diag("no program given; try `ringfence check -- program arguments`");
+    return false;
+  }
+  return rf_outputs_settle(&common->outputs, common->format_given, common->format);
+}
+
+void rf_check_options_help(void) {
+  (void)puts(
+      "Usage: ringfence check [OPTIONS] -- PROGRAM [ARGUMENTS]\n"
+      "\n"
+      "Runs PROGRAM, and all programs that it starts, with a checked malloc. Their input, output and arguments stay\n"
+      "as they are. At the end it prints the findings to standard error, with functions, files and lines where the\n"
+      "program was built with -g, then one line that sums up the run.\n");
+  rf_option_table_help(&table);
+  (void)puts(
+      "\n"
+      "Exit status: that of PROGRAM (128 + N if signal N ended it); 99 or --exitcode if anything was found that is\n"
+      "not in --baseline; 2 if PROGRAM cannot be checked or the command line is wrong; 126 if PROGRAM cannot be\n"
+      "executed; 127 if there is no such program.\n"
+      "\n"
+      "Environment:\n"
+      "  RINGFENCE_OPTIONS       options of the library, as key=value:key=value; the command line overrides them\n"
+      "  RINGFENCE_LIB           as --library\n"
+      "  TMPDIR                  folder for records while PROGRAM runs\n"
+      "\n"
+      "Examples:\n"
+      "  ringfence check -- ./program arguments\n"
+      "  ringfence check --continue --json found.json -- make test\n"
+      "  ringfence check --baseline known.txt --output found.sarif -- ./test");
+}

@@ -1,0 +1,31 @@
+/* The command line of `ringfence check`. */
+#ifndef RINGFENCE_TOOLS_CLI_CHECK_OPTIONS_H
+#define RINGFENCE_TOOLS_CLI_CHECK_OPTIONS_H
+
+#include "tools/ringfence/cli/common_options.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_check_options {
+  rf_common_options common;
+  const char *library; /* --library, or NULL */
+  const char *json;    /* --json, or NULL */
+  const char *log;     /* --log, or NULL */
+  bool keep;
+  const char *passed; /* for the library, in the form of RINGFENCE_OPTIONS; "" for nothing */
+  char **program;     /* the program and its arguments, NULL at the end; at least one unless help is asked for */
+} rf_check_options;
+
+/* Reads the words behind `check` (argv[0] is "check"). False after a message. */
+bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int argc, char **argv);
+
+/* Writes the manual of `check` to standard output. */
+void rf_check_options_help(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,317 @@
+/* `ringfence check`: runs a program with the library loaded, and reports the findings. */
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/cli/check_options.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/model/run.h"
+#include "tools/ringfence/render/output.h"
+#include "tools/ringfence/render/totals.h"
+#include "tools/ringfence/run/child.h"
+#include "tools/ringfence/run/environment.h"
+#include "tools/ringfence/run/inspect.h"
+#include "tools/ringfence/run/survivors.h"
+#include "tools/ringfence/run/tempdir.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct check {
+  rf_bump_arena arena;
+  rf_check_options options;
+  const char *program; /* file that is run */
+  const char *library; /* libringfence.so */
+  bool linked_in;      /* the program has it already */
+  const char *folder;  /* for what the processes write */
+  FILE *out;           /* for findings and summary */
+  FILE *json;          /* for --json; or NULL */
+  rf_options effective;
+  int64_t began; /* seconds since 1970 */
+  rf_child child;
+  rf_run run;
+  size_t running; /* processes that outlive the program */
+  rf_document_options making;
+  rf_document document;
+  rf_totals totals;
+} check;
+
+/* ---- Before the run ---- */
+
+/* Better before a long run than after it. */
+static bool try_baseline_file(const char *path) {
+  /* Its contents stay until there is a new baseline to write. */
+  FILE *const file = path == NULL ? NULL : fopen(path, "ae");
+  if (path != NULL && file == NULL) {
+    rf_diag("cannot write to %s: %s", path, strerror(errno));
+  }
+  return path == NULL || (file != NULL && fclose(file) == 0);
+}
+
+static bool open_outputs(check *c) {
+  c->out = c->options.log == NULL ? stderr : rf_output_open(c->options.log);
+  if (c->out != NULL && c->options.json != NULL) {
+    c->json = rf_output_open(c->options.json);
+  }
+  return c->out != NULL && (c->json != NULL || c->options.json == NULL) && rf_outputs_try(&c->options.common.outputs) &&
+         try_baseline_file(c->options.common.write_baseline);
+}
+
+/* The processes get the rules as well, so that a suppressed finding does not end them. */
+static bool pass_suppressions(check *c) {
+  if (c->making.suppressions.count == 0) {
+    return true;
+  }
+  const char *const path = rf_bump_arena_print(&c->arena, "%s/suppressions", c->folder);
+  FILE *const file = rf_output_open(path);
+  if (file == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < c->making.suppressions.count; i++) {
+    (void)fprintf(file, "%s\n", rf_document_rule(&c->arena, &c->making.suppressions.rules[i]));
+  }
+  c->options.passed = rf_bump_arena_print(&c->arena, "%s%ssuppressions=%s", c->options.passed,
+                                          c->options.passed[0] == '\0' ? "" : ":", path);
+  return rf_output_close(file, path);
+}
+
+/* 0, or the status to exit with after a message. */
+static int prepare(check *c) {
+  int status = RF_EXIT_USAGE;
+  rf_paths_enter();
+  c->library = rf_paths_library(&c->arena, c->options.library);
+  if (c->library == NULL) {
+    return status;
+  }
+  c->program = rf_paths_program(&c->arena, c->options.program[0], &status);
+  if (c->program == NULL) {
+    return status;
+  }
+  rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
+  if (seen.obstacle != RF_OBSTACLE_NONE) {
+    return rf_inspect_explain(&seen, c->program);
+  }
+  c->linked_in = seen.linked_in;
+  if (!rf_common_options_read(&c->options.common, &c->arena, &c->making) || !open_outputs(c)) {
+    return RF_EXIT_USAGE;
+  }
+  c->folder = rf_tempdir_make(&c->arena);
+  return c->folder == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
+}
+
+/* ---- The run ---- */
+
+/* 0, or the status to exit with after a message. */
+static int run_program(check *c) {
+  const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
+  char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
+  if (c->options.common.verbose) {
+    rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
+  }
+  c->began = (int64_t)time(NULL);
+  if (!rf_child_run(&c->child, c->program, c->options.program, environment)) {
+    rf_diag("cannot start a process: %s", strerror(errno));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  if (c->child.exec_error != 0) {
+    rf_diag("cannot run %s: %s", c->program, strerror(c->child.exec_error));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  return 0;
+}
+
+/* ---- Right after the run ---- */
+
+static rf_process *find_process(check *c, uint32_t id) {
+  for (size_t i = 0; i < c->run.process_count; i++) {
+    if (c->run.processes[i].id == id) {
+      return &c->run.processes[i];
+    }
+  }
+  return NULL;
+}
+
+/* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
+static void collect(check *c) {
+  uint32_t *ids = NULL;
+  size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
+  c->run = rf_run_read(&c->arena, c->folder);
+  for (size_t i = 0; i < count; i++) {
+    rf_process *const process = find_process(c, ids[i]);
+    if (process == NULL || !process->ended) {
+      c->running++;
+    }
+    if (process != NULL) {
+      process->running = !process->ended;
+    }
+  }
+}
+
+static void put_away(check *c) {
+  if (c->running != 0) {
+    return; /* running processes still write to the folder */
+  }
+  if (c->folder != NULL && c->options.keep) {
+    rf_diag("the records of the processes are in %s", c->folder);
+  } else if (c->folder != NULL) {
+    rf_tempdir_remove(&c->arena, c->folder);
+  }
+}
+
+/* ---- After the run ---- */
+
+static bool ended_as_after_a_finding(const check *c) {
+  int const status = c->child.wait_status;
+  return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
+}
+
+static const char *host_name(check *c) {
+  char name[HOST_NAME_MAX + 1] = "";
+  return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
+                                                                    : rf_bump_arena_text(&c->arena, name, strlen(name));
+}
+
+static const char *command_line(check *c) {
+  const char *line = c->options.program[0];
+  for (size_t i = 1; c->options.program[i] != NULL; i++) {
+    line = rf_bump_arena_print(&c->arena, "%s %s", line, c->options.program[i]);
+  }
+  return line;
+}
+
+static void understand(check *c) {
+  c->making.library = c->library;
+  c->making.directory = rf_current_folder(&c->arena);
+  c->making.symbolize = true;
+  c->making.whole = c->options.common.verbose;
+  rf_document_make(&c->document, &c->arena, &c->run, &c->making);
+  c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
+  c->document.totals = &c->totals;
+  c->document.command = command_line(c);
+  c->document.program = c->options.program[0];
+  c->document.began = c->began;
+  c->document.host = host_name(c);
+  c->totals.running = c->running;
+  c->totals.folder = c->folder;
+  /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */
+  const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
+  if (program == NULL || program->ended) {
+    return;
+  }
+  c->totals.unrecorded = c->totals.times == 0 && ended_as_after_a_finding(c);
+  c->totals.end_lost = WIFEXITED(c->child.wait_status);
+  c->totals.killed--;
+}
+
+static void write_text(check *c, FILE *file) {
+  rf_sink const sink = rf_file_sink(file);
+  rf_document_text(&c->arena, &c->document, &sink);
+  if (c->options.common.verbose) {
+    rf_processes_text(&c->arena, &c->run, &sink);
+  }
+  if (c->totals.processes == 0) {
+    rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
+                                           "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
+                                           c->program));
+  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.common.quiet) {
+    rf_totals_text(&c->arena, &c->totals, &sink);
+  }
+}
+
+static void write_out(check *c) {
+  rf_output_format const format =
+      rf_outputs_unfixed(&c->options.common.outputs) == 0 ? c->options.common.format : RF_OUTPUT_TEXT;
+  if (format == RF_OUTPUT_TEXT) {
+    write_text(c, c->out);
+  } else {
+    rf_output_put(&c->arena, &c->document, format, c->out);
+  }
+  (void)rf_output_close(c->out, c->options.log);
+}
+
+/* Whether the exit status reports findings. Those without a record may be new. */
+static bool has_new(const check *c) {
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
+}
+
+static void tell(check *c) {
+  /* Many lines in one write. */
+  (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
+  write_out(c);
+  if (c->json != NULL) {
+    rf_output_put(&c->arena, &c->document, RF_OUTPUT_JSON, c->json);
+    (void)rf_output_close(c->json, c->options.json);
+  }
+  (void)rf_outputs_write(&c->options.common.outputs, &c->arena, &c->document);
+  rf_outputs_write_artifacts(&c->arena, &c->document);
+  if (c->options.common.write_baseline != NULL) {
+    (void)rf_baseline_write(&c->arena, c->options.common.write_baseline, c->document.records, c->document.count);
+    if (c->totals.uncounted != 0) {
+      rf_diag("findings beyond max_findings are not in %s; use --option max_findings=0",
+              c->options.common.write_baseline);
+    }
+  }
+  if (c->totals.known != 0 && !has_new(c) && ended_as_after_a_finding(c)) {
+    rf_diag("a process ended at a finding that is in the baseline; without --halt it would continue");
+  }
+  if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
+    rf_diag("a process ended at a finding that only a rule for a source file suppresses; --continue avoids that");
+  }
+}
+
+/* Ends the process. */
+static _Noreturn void leave(check *c) {
+  int const exitcode = (int)c->effective.exitcode;
+  rf_totals const totals = c->totals;
+  bool const failed = has_new(c) && c->options.common.write_baseline == NULL;
+  rf_bump_arena_free(&c->arena);
+  if (failed && exitcode != 0) {
+    exit(exitcode);
+  }
+  /* Status 0 would mean that nothing was found. */
+  bool const succeeded = WIFEXITED(totals.wait_status) && WEXITSTATUS(totals.wait_status) == 0;
+  if (totals.processes == 0 && succeeded) {
+    exit(RF_EXIT_USAGE);
+  }
+  rf_child_exit_alike(totals.wait_status);
+}
+
+/* Returns only where the program could not be run, with the status to exit with. */
+static int check_program(check *c) {
+  int status = prepare(c);
+  if (status == 0) {
+    status = run_program(c);
+  }
+  if (status == 0) {
+    collect(c);
+    put_away(c);
+    rf_child_release_signals();
+    understand(c);
+    tell(c);
+    leave(c);
+  }
+  put_away(c);
+  return status;
+}
+
+static int run(int argc, char **argv) {
+  check c = {0};
+  int status = RF_EXIT_USAGE;
+  if (rf_check_options_parse(&c.options, &c.arena, argc, argv)) {
+    if (c.options.common.help) {
+      rf_check_options_help();
+      status = 0;
+    } else {
+      status = check_program(&c);
+    }
+  }
+  rf_bump_arena_free(&c.arena);
+  return status;
+}
+
+const rf_command rf_command_check = {"check", "run a program and find its memory bugs", run, rf_check_options_help};

@@ -1,0 +1,338 @@
+/* `ringfence replay`: replays a recorded trace on any allocator and prints figures. */
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/cli/trace_leaks.h"
+#include "tools/trace/read.h"
+#include "tools/trace/replay.h"
+#include "tools/trace/write.h"
+
+#include <errno.h>
+#include <ringfence/pool.h>
+#include <ringfence/tlsf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_LEAST ((size_t)64 << 10)
+#define FOOTPRINT_FACTOR 16U /* the most memory to try, in peaks */
+#define RUNS 7U
+#define RUNS_MOST 1000U
+
+typedef struct options {
+  const char *path;
+  const subject *on;
+  size_t arena; /* 0: twice the peak */
+  size_t runs;
+  size_t top;
+  size_t events; /* 0: all */
+  const char *save;
+  bool advise;
+  bool partial;
+  bool help;
+} options;
+
+typedef enum row_id { ALLOCATOR, ARENA, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE, HELP, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [ALLOCATOR] = {"allocator", 'a', "NAME",
+                   "allocator to replay on: tlsf (the default), or another; a wrong name\nlists them", NULL},
+    [ARENA] = {"arena", '\0', "BYTES", "its memory (default: twice the trace's peak); K, M or G after it", NULL},
+    [RUN_COUNT] = {"runs", '\0', "N", "runs to measure times in (default 7)", NULL},
+    [TOP] = {"top", '\0', "N", "call sites to list (default 10)", NULL},
+    [ADVISE] = {"advise-pool", '\0', NULL, "print how many small blocks of each size the trace needs, for rf_pool",
+                NULL},
+    [EVENTS] = {"events", '\0', "N", "replay only the first N requests", NULL},
+    [PARTIAL] = {"partial", '\0', NULL, "of a damaged or cut off file, replay the part before the damage", NULL},
+    [SAVE] = {"save", '\0', "FILE",
+              "write the requests to FILE, without call sites, threads and times; replay\nnothing", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+static const rf_option_table table = {"replay", rows, ROWS, false};
+
+static void help(void) {
+  (void)puts("Usage: ringfence replay [OPTIONS] FILE\n"
+             "\n"
+             "Replays a trace that `ringfence check --trace FILE -- program` recorded on one of Ringfence's "
+             "allocators. Prints\n"
+             "how long requests take, how much memory they need, how it fragments, and what is live at the end by call "
+             "site.\n");
+  rf_option_table_help(&table);
+  (void)puts("\n"
+             "Exit status: 0; 1 if requests failed in the arena; 2 if FILE is no trace or the command line is wrong.\n"
+             "\n"
+             "Example:\n"
+             "  ringfence check --trace run.rft -- ./program\n"
+             "  ringfence replay --allocator smallmem run.rft\n"
+             "  zcat run.rft.gz | ringfence replay -");
+}
+
+/* Digits, and K, M or G. */
+static bool parse_size(row_id id, const char *text, size_t *out) {
+  char *end;
+  errno = 0;
+  unsigned long long const n = strtoull(text, &end, 10);
+  unsigned const shift = *end == 'K' || *end == 'k'   ? 10
+                         : *end == 'M' || *end == 'm' ? 20
+                         : *end == 'G' || *end == 'g' ? 30
+                                                      : 0;
+  if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0 ? 1 : 0] != '\0' || n == 0 ||
+      n > RF_SIZE_LIMIT >> shift) {
+    rf_diag("--%s %s: give a number above 0", rows[id].name, text);
+    return false;
+  }
+  *out = (size_t)n << shift;
+  return true;
+}
+
+static bool parse_subject(const char *name, const subject **out) {
+  *out = subject_find(name);
+  if (*out == NULL) {
+    char names[512] = "";
+    for (size_t i = 0; i < subject_count; i++) {
+      size_t const used = strlen(names);
+      (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", subjects[i].name);
+    }
+    rf_diag("--allocator %s: use one of %s", name, names);
+  }
+  return *out != NULL;
+}
+
+static bool apply(void *context, size_t row, const char *argument) {
+  options *const o = (options *)context;
+  switch ((row_id)row) {
+  case ALLOCATOR:
+    return parse_subject(argument, &o->on);
+  case ARENA:
+    return parse_size(ARENA, argument, &o->arena);
+  case RUN_COUNT:
+    return parse_size(RUN_COUNT, argument, &o->runs);
+  case TOP:
+    return parse_size(TOP, argument, &o->top);
+  case EVENTS:
+    return parse_size(EVENTS, argument, &o->events);
+  case ADVISE:
+    o->advise = true;
+    return true;
+  case PARTIAL:
+    o->partial = true;
+    return true;
+  case SAVE:
+    o->save = argument;
+    return true;
+  default:
+    o->help = true;
+    return true;
+  }
+}
+
+static bool parse(options *o, int argc, char **argv) {
+  *o = (options){.on = subject_find("tlsf"), .runs = RUNS, .top = 10};
+  int const first = rf_option_table_read(&table, argc, argv, apply, o);
+  if (first < 0 || o->help) {
+    return first >= 0;
+  }
+  if (first + 1 != argc) {
+    rf_diag(first == argc ? "no trace given; try `ringfence replay FILE`" : "replay takes one trace at a time");
+    return false;
+  }
+  o->path = strcmp(argv[first], "-") == 0 ? "/dev/stdin" : argv[first];
+  return true;
+}
+
+/* ---- Printing ---- */
+
+static void print_size(size_t bytes) {
+  if (bytes < 10240) {
+    (void)printf("%zu bytes", bytes);
+  } else if (bytes < (size_t)10 << 20) {
+    (void)printf("%.1f KiB", (double)bytes / 1024);
+  } else {
+    (void)printf("%.1f MiB", (double)bytes / 1048576);
+  }
+}
+
+static void print_trace(const options *o, const trace *t) {
+  size_t kinds[3] = {0};
+  for (size_t i = 0; i < t->count; i++) {
+    kinds[t->ops[i].kind]++;
+  }
+  (void)printf("%s: %zu requests (%zu alloc, %zu free, %zu realloc)", o->path, t->count, kinds[TRACE_ALLOC],
+               kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
+  if (t->process != 0) {
+    (void)printf(" of process %lu", (unsigned long)t->process);
+  }
+  (void)printf(" in %.3f s\n  peak ", (double)t->duration_us / 1e6);
+  print_size(t->peak);
+  (void)printf(" in %zu blocks; %llu requests had failed, %llu were not recorded\n", t->peak_blocks,
+               (unsigned long long)t->failures, (unsigned long long)t->lost);
+  if (!t->complete) {
+    (void)printf("  the trace has no end: its process was killed, or still runs\n");
+  }
+}
+
+static double over(size_t bytes, size_t peak) {
+  return peak == 0 ? 0 : (double)bytes / (double)peak;
+}
+
+static void print_footprint(const subject *s, const trace *t, size_t footprint) {
+  (void)printf("  footprint      ");
+  if (footprint == 0) {
+    (void)printf("above %u times the peak\n", FOOTPRINT_FACTOR);
+    return;
+  }
+  print_size(footprint);
+  (void)printf(", %.3f times the peak (%s)\n", over(footprint, t->peak),
+               s->arena ? "the smallest arena that suffices" : "taken from the system");
+}
+
+static void print_fragmentation(const replay_fragmentation *f) {
+  if (f->known) {
+    (void)printf(
+        "  fragmentation  %.1f %% at the end, %.1f %% at most (of the free bytes, what is not in the largest free "
+        "block)\n",
+        100 * f->at_end, 100 * f->most);
+    (void)printf("  at the end     %zu bytes used, %zu free, largest free %zu, overhead %zu\n", f->end.used,
+                 f->end.free_bytes, f->end.largest_free, f->end.overhead);
+  }
+}
+
+/* ---- Replaying ---- */
+
+static size_t arena_for(const options *o, const trace *t) {
+  if (o->arena != 0) {
+    return o->arena;
+  }
+  size_t twice;
+  return rf_mul(t->peak, 2, &twice) && twice > ARENA_LEAST ? twice : ARENA_LEAST;
+}
+
+/* Prints and returns the number of requests that fail in this arena: all of them where the allocator cannot use it. */
+static size_t print_failures(const options *o, const trace *t, replay_memory *m, size_t arena) {
+  size_t first = 0;
+  size_t const failed = replay_failures(o->on, t, m, arena, &first);
+  (void)printf("  failures       %zu", failed);
+  if (failed != 0) {
+    (void)printf("; the first is request %zu, of %zu bytes", first, t->ops[first].size);
+  }
+  (void)printf("\n");
+  return failed;
+}
+
+static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
+  size_t const arena = arena_for(o, t);
+  size_t most;
+  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &most)) {
+    rf_diag("%s: its blocks do not fit into the address space", o->path);
+    return RF_EXIT_USAGE;
+  }
+  most = most > arena ? most : arena;
+  replay_memory m = replay_memory_make(t, most);
+  rf_allocator *const a = replay_begin(o->on, t, &m, arena);
+  if (a == NULL) {
+    rf_diag("%s cannot use an arena of %zu bytes", o->on->name, arena);
+    replay_memory_free(t, &m);
+    return 1;
+  }
+  replay_end(o->on, t, &m, a);
+  (void)printf("%s", o->on->name);
+  if (o->on->arena) {
+    (void)printf(", in an arena of ");
+    print_size(arena);
+  }
+  (void)printf("\n");
+  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
+  replay_times const times = replay_measure(o->on, t, &m, arena, runs, NULL);
+  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
+               times.worst_ns, runs);
+  size_t const failed = print_failures(o, t, &m, arena);
+  print_footprint(o->on, t, replay_footprint(o->on, t, &m));
+  replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);
+  print_fragmentation(&f);
+  if (!replay_verify(o->on, t, &m, arena)) {
+    rf_diag("%s handed out blocks that overlap, or are not aligned", o->on->name);
+    abort();
+  }
+  replay_memory_free(t, &m);
+  rf_trace_leaks_print(memory, t, o->top);
+  return failed == 0 ? 0 : 1;
+}
+
+/* Counts the demand in pools without blocks. */
+static int advise(const trace *t) {
+  static const rf_pool_class classes[] = {{8, 0}, {16, 0}, {32, 0}, {48, 0}, {64, 0}};
+  rf_pool_options const wanted = {classes, sizeof classes / sizeof classes[0], NULL, 0};
+  rf_sink const out = rf_file_sink(stdout);
+  static rf_tlsf heap;
+  rf_pool pool;
+  size_t size;
+  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &size) || !rf_add(size, ARENA_LEAST, &size)) {
+    rf_diag("the blocks of this trace do not fit into the address space");
+    return RF_EXIT_USAGE;
+  }
+  replay_memory m = replay_memory_make(t, size);
+  int status = 0;
+  if (rf_tlsf_init(&heap, m.arena, size) != RF_OK || rf_pool_init(&pool, &heap.base, &wanted) != RF_OK) {
+    rf_diag("no heap can be made for this trace");
+    status = 1;
+  } else {
+    for (size_t i = 0; i < t->count; i++) {
+      (void)replay_op(&pool.base, &t->ops[i], m.blocks);
+    }
+    rf_pool_advise(&pool, &out);
+  }
+  replay_memory_free(t, &m);
+  return status;
+}
+
+static int save(const options *o, const trace *t) {
+  if (trace_write(t, o->save)) {
+    return 0;
+  }
+  rf_diag("cannot write to %s: %s", o->save, strerror(errno));
+  return RF_EXIT_USAGE;
+}
+
+static int work(const options *o, rf_bump_arena *memory) {
+  char problem[TRACE_PROBLEM_BYTES];
+  trace t;
+  int status = RF_EXIT_USAGE;
+  bool const good = trace_read(&t, o->path, problem);
+  if (!good) {
+    rf_diag("%s: %s", o->path, problem);
+  }
+  if (good || (o->partial && t.count != 0)) {
+    if (o->events != 0) {
+      trace_cut(&t, o->events);
+    }
+    if (o->save != NULL) {
+      status = save(o, &t);
+    } else {
+      print_trace(o, &t);
+      status = o->advise ? advise(&t) : replay(o, &t, memory);
+    }
+  }
+  trace_free(&t);
+  return status;
+}
+
+static int run(int argc, char **argv) {
+  options o;
+  rf_bump_arena memory = {NULL};
+  if (!parse(&o, argc, argv)) {
+    return RF_EXIT_USAGE;
+  }
+  if (o.help) {
+    help();
+    return 0;
+  }
+  rf_paths_enter();
+  int const status = work(&o, &memory);
+  rf_bump_arena_free(&memory);
+  return status;
+}
+
+const rf_command rf_command_replay = {"replay", "replay a recorded trace of requests on an allocator", run, help};

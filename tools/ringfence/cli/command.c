@@ -1,0 +1,33 @@
+#include "tools/ringfence/cli/command.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/suggest.h"
+
+#include <string.h>
+
+static const rf_command *const commands[] = {&rf_command_check, &rf_command_report, &rf_command_help,
+                                             &rf_command_replay, &rf_command_version};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+const rf_command *const *rf_commands(size_t *count) {
+  *count = COMMANDS;
+  return commands;
+}
+
+const rf_command *rf_command_find(const char *name) {
+  const char *names[COMMANDS];
+  for (size_t i = 0; i < COMMANDS; i++) {
+    names[i] = commands[i]->name;
+    if (strcmp(name, names[i]) == 0) {
+      return commands[i];
+    }
+  }
+  const char *const nearest = rf_suggest(name, names, COMMANDS);
+  if (nearest != NULL) {
+    rf_diag("unknown command %s; did you mean %s?", name, nearest);
+  } else {
+    rf_diag("unknown command %s; `ringfence help` lists them", name);
+  }
+  return NULL;
+}

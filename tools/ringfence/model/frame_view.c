@@ -1,0 +1,97 @@
+#include "tools/ringfence/model/frame_view.h"
+
+#include "tools/ringfence/model/merge.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *rf_base_name(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
+}
+
+static rf_frame_view *add(rf_bump_arena *arena, rf_stack_view *calls) {
+  return &RF_APPENDED(arena, calls->list, calls->count);
+}
+
+static void add_frame(rf_bump_arena *arena, rf_stack_view *calls, const rf_frame *frame) {
+  bool const runtime = rf_is_runtime_frame(frame);
+  size_t const count = frame->source_count == 0 ? 1 : frame->source_count;
+  for (size_t i = 0; i < count; i++) {
+    rf_frame_view *const call = add(arena, calls);
+    *call = (rf_frame_view){.function = frame->function,
+                            .module = frame->module,
+                            .build_id = frame->build_id,
+                            .offset = frame->offset,
+                            .address = frame->address,
+                            .runtime = runtime};
+    if (i < frame->source_count) {
+      const rf_source *const source = &frame->sources[i];
+      call->function = source->function != NULL ? source->function : frame->function;
+      call->file = source->file;
+      call->line = source->line;
+    }
+  }
+}
+
+/* The site is the innermost call as the allocator knows it: it fills in what that frame lacks. */
+static void add_site(rf_bump_arena *arena, rf_stack_view *calls, const rf_site *site) {
+  if (calls->count == 0) {
+    (void)add(arena, calls);
+    calls->list[0] = (rf_frame_view){0};
+  }
+  if (calls->list[0].file == NULL) {
+    calls->list[0].function = site->function;
+    calls->list[0].file = site->file;
+    calls->list[0].line = site->line;
+    calls->list[0].runtime = false;
+  }
+}
+
+rf_stack_view rf_stack_view_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind) {
+  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  const rf_trace *const traces[] = {&record->finding.found, &record->finding.allocated, &record->finding.released};
+  rf_stack_view calls = {NULL, 0};
+  for (unsigned i = 0; i < stacks[kind]->count; i++) {
+    add_frame(arena, &calls, &stacks[kind]->frames[i]);
+  }
+  if (traces[kind]->site != NULL) {
+    add_site(arena, &calls, traces[kind]->site);
+  }
+  return calls;
+}
+
+rf_stack_kind rf_stack_view_blamed(const rf_record *record) {
+  return rf_finding_place(&record->finding) == &record->finding.allocated ? RF_STACK_ALLOCATED : RF_STACK_FOUND;
+}
+
+const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls) {
+  const rf_frame_view *own = NULL;
+  for (size_t i = 0; i < calls->count; i++) {
+    const rf_frame_view *const call = &calls->list[i];
+    if (!call->runtime && call->file != NULL) {
+      return call;
+    }
+    if (own == NULL && !call->runtime) {
+      own = call;
+    }
+  }
+  return own != NULL || calls->count == 0 ? own : &calls->list[0];
+}
+
+const char *rf_frame_view_text(rf_bump_arena *arena, const rf_frame_view *call, const char *directory) {
+  const char *const function = call->function == NULL ? "" : call->function;
+  const char *const space = call->function == NULL ? "" : " ";
+  if (call->file != NULL && call->line != 0) {
+    return rf_bump_arena_print(arena, "%s%s%s:%u", function, space, rf_path_seen_from(directory, call->file),
+                               call->line);
+  }
+  if (call->file != NULL) {
+    return rf_bump_arena_print(arena, "%s%s%s", function, space, rf_path_seen_from(directory, call->file));
+  }
+  if (call->module != NULL) {
+    return rf_bump_arena_print(arena, "%s%s(%s+0x%" PRIx64 ")", function, space, rf_base_name(call->module),
+                               call->offset);
+  }
+  return call->function != NULL ? function : rf_bump_arena_print(arena, "0x%" PRIx64, call->address);
+}

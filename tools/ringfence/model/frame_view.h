@@ -1,0 +1,54 @@
+/* A stack as reports show it: calls, innermost first, with inlined functions among them.
+ *
+ * A frame of a record is a return address. It stands for several calls where functions were inlined; a call site that
+ * the code recorded itself (RF_SITES) is a call without an address.
+ */
+#ifndef RINGFENCE_TOOLS_MODEL_FRAME_VIEW_H
+#define RINGFENCE_TOOLS_MODEL_FRAME_VIEW_H
+
+#include "tools/ringfence/model/record.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_frame_view {
+  const char *function; /* NULL: not known */
+  const char *file;     /* as debug information has it; NULL: not known */
+  unsigned line;        /* 0: not known */
+  const char *module;   /* NULL: not known */
+  const char *build_id; /* NULL: not known */
+  uint64_t offset;      /* in the module */
+  uint64_t address;     /* 0: a call site, which has none */
+  bool runtime;         /* of an allocator or a standard library, not of the program */
+} rf_frame_view;
+
+typedef struct rf_stack_view {
+  rf_frame_view *list;
+  size_t count;
+} rf_stack_view;
+
+typedef enum rf_stack_kind { RF_STACK_FOUND, RF_STACK_ALLOCATED, RF_STACK_RELEASED } rf_stack_kind;
+
+/* The calls of one stack of `record`; none where the stack is unknown. */
+rf_stack_view rf_stack_view_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind);
+
+/* The stack that names the place of the bug (rf_finding_place): that of the allocation for damage seen after the fact,
+ * else that of the wrong call. */
+rf_stack_kind rf_stack_view_blamed(const rf_record *record);
+
+/* The call that names the place: the program's first with a file, else the program's first, else the first; NULL where
+ * there is none. */
+const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls);
+
+/* "function file:line", "function (module+0x12)" or "0x401136", by what is known. */
+const char *rf_frame_view_text(rf_bump_arena *arena, const rf_frame_view *call, const char *directory);
+
+/* The last part of a path. */
+const char *rf_base_name(const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_MODEL_FRAME_VIEW_H */

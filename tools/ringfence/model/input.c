@@ -1,0 +1,150 @@
+#include "tools/ringfence/model/input.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/model/serial.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct input {
+  rf_run *run;
+  const char *path;
+  rf_bump_arena *arena;
+  rf_serial serial;
+  rf_input_form form;
+  size_t recognised; /* lines */
+  size_t others;
+} input;
+
+static void collect_line(const input *in, const char *line, size_t length) {
+  size_t const before = in->run->record_count;
+  rf_run_add_line(in->run, in->arena, line, length);
+  if (in->run->record_count != before) {
+    in->run->records[before]->input = in->path;
+  }
+}
+
+static void take_finding(void *context, rf_record *record) {
+  const input *const in = (const input *)context;
+  record->input = in->path;
+  rf_run_add_record(in->run, in->arena, record);
+}
+
+static void take_json(void *context, const char *line, size_t length) {
+  const input *const in = (const input *)context;
+  collect_line(in, line, length);
+}
+
+static const char *skip_blanks(const char *at, const char *end) {
+  while (at < end && (*at == ' ' || *at == '\t')) {
+    at++;
+  }
+  return at;
+}
+
+/* The start of the library's object in the line, or NULL. A log's prefix before it is skipped. Tools that rewrite JSON
+ * add blanks and change the order of members: a line that is an object from its start counts, too. */
+static const char *find_object(const char *line, size_t length) {
+  static const char start[] = "{\"type\":\"";
+  static const char member[] = "\"type\"";
+  const char *const end = line + length;
+  const char *const object = (const char *)memmem(line, length, start, strlen(start));
+  const char *const first = skip_blanks(line, end);
+  if (object != NULL) {
+    return object;
+  }
+  bool const whole =
+      first < end && *first == '{' && memmem(first, (size_t)(end - first), member, strlen(member)) != NULL;
+  return whole ? first : NULL;
+}
+
+static size_t without_blanks(const char *line, size_t length) {
+  while (length != 0 && (line[length - 1] == '\r' || line[length - 1] == ' ' || line[length - 1] == '\t')) {
+    length--;
+  }
+  return length;
+}
+
+static void read_json_line(input *in, const char *line, size_t length) {
+  const char *const object = find_object(line, length);
+  if (object != NULL) {
+    in->recognised++;
+    collect_line(in, object, without_blanks(object, (size_t)(line + length - object)));
+  } else if (without_blanks(line, length) != 0) {
+    in->others++;
+    in->run->damaged += in->form == RF_INPUT_JSON;
+  }
+}
+
+static void read_line(input *in, const char *line, size_t length) {
+  if (in->form != RF_INPUT_JSON && rf_serial_is(line, length)) {
+    in->recognised++;
+    rf_serial_line(&in->serial, line, length);
+  } else if (in->form != RF_INPUT_SERIAL) {
+    read_json_line(in, line, length);
+  } else {
+    in->others += without_blanks(line, length) != 0;
+  }
+}
+
+static void read_lines(input *in, const char *at, size_t length) {
+  const char *const end = at + length;
+  while (at < end) {
+    const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
+    const char *const stop = feed == NULL ? end : feed;
+    read_line(in, at, (size_t)(stop - at));
+    at = stop + 1;
+  }
+}
+
+static bool is_standard_input(const char *path) {
+  return strcmp(path, "-") == 0;
+}
+
+static char *read_whole(rf_bump_arena *arena, const char *path, size_t *length) {
+  if (is_standard_input(path) && rf_streams_was_closed(STDIN_FILENO)) {
+    errno = EBADF;
+    return NULL;
+  }
+  return is_standard_input(path) ? rf_read_all(arena, STDIN_FILENO, length) : rf_read_file(arena, path, length);
+}
+
+/* Findings know only the time since boot: the file's own time is the nearest to theirs. */
+static void note_time(rf_run *run, const char *path) {
+  struct stat file;
+  int const failed = is_standard_input(path) ? fstat(STDIN_FILENO, &file) : stat(path, &file);
+  if (failed == 0 && S_ISREG(file.st_mode) && file.st_mtime > run->written) {
+    run->written = file.st_mtime;
+  }
+}
+
+bool rf_input_parse(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *name, rf_input_form form,
+                    const char *text, size_t length) {
+  input in = {.run = run, .path = name, .arena = arena, .form = form};
+  in.serial = (rf_serial){.arena = arena, .finding = take_finding, .text = take_json, .context = &in};
+  read_lines(&in, text, length);
+  rf_serial_end(&in.serial);
+  losses->damaged += in.serial.damaged;
+  losses->incomplete += in.serial.incomplete;
+  losses->missing += in.serial.missing;
+  return in.recognised != 0 || in.others == 0;
+}
+
+bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *path, rf_input_form form) {
+  size_t length = 0;
+  const char *const text = read_whole(arena, path, &length);
+  if (text == NULL) {
+    rf_diag("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
+    return false;
+  }
+  note_time(run, path);
+  if (!rf_input_parse(run, losses, arena, is_standard_input(path) ? "stdin" : path, form, text, length)) {
+    rf_diag("%s: no findings in it: neither JSON lines nor #RF: lines", path);
+    return false;
+  }
+  return true;
+}

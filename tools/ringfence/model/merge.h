@@ -1,0 +1,25 @@
+/* Merging findings of one bug into one with a count. */
+#ifndef RINGFENCE_TOOLS_MODEL_MERGE_H
+#define RINGFENCE_TOOLS_MODEL_MERGE_H
+
+#include "tools/ringfence/model/record.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* True for frames of an allocator, the C library or the headers of the C++ library: they do not tell where the program
+ * went wrong. */
+bool rf_is_runtime_frame(const rf_frame *frame);
+
+/* Merges records of one kind, allocator and place. Keeps the first of each at the front, with the number of times and
+ * of processes in which it was found; bytes and blocks of leaks add up. Returns the number kept. The place is the top
+ * three frames that are no runtime frames, by function and line where rf_symbolize found these, else by module and
+ * offset, of the stack that rf_finding_place names. */
+size_t rf_merge(rf_bump_arena *arena, rf_record **records, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_MODEL_MERGE_H */

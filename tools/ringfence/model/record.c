@@ -1,0 +1,292 @@
+#include "tools/ringfence/model/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Reading ---- */
+
+static const rf_site *read_site(rf_bump_arena *arena, const rf_json *object) {
+  if (object == NULL) {
+    return NULL;
+  }
+  rf_site *const site = (rf_site *)rf_bump_arena_alloc(arena, sizeof *site);
+  *site = (rf_site){
+      .file = rf_json_text(object, "file", "?"),
+      .function = rf_json_text(object, "function", "?"),
+      .line = (unsigned)rf_json_unsigned(object, "line", 0),
+  };
+  return site;
+}
+
+static rf_source read_source(const rf_json *object) {
+  return (rf_source){
+      .function = rf_json_text(object, "function", NULL),
+      .file = rf_json_text(object, "file", NULL),
+      .line = (unsigned)rf_json_unsigned(object, "line", 0),
+  };
+}
+
+/* Names that the line itself has. */
+static void read_sources(rf_bump_arena *arena, const rf_json *object, rf_frame *frame) {
+  const rf_json *const inlined = rf_json_member(object, "inlined_into");
+  rf_source const innermost = read_source(object);
+  if (innermost.file == NULL && inlined == NULL) {
+    return;
+  }
+  RF_APPENDED(arena, frame->sources, frame->source_count) = innermost;
+  for (const rf_json *at = inlined == NULL ? NULL : inlined->first; at != NULL; at = at->next) {
+    RF_APPENDED(arena, frame->sources, frame->source_count) = read_source(at);
+  }
+}
+
+static rf_frame read_frame(rf_bump_arena *arena, const rf_json *object) {
+  rf_frame frame = {
+      .address = rf_json_unsigned(object, "pc", 0),
+      .module = rf_json_text(object, "module", NULL),
+      .build_id = rf_json_text(object, "build_id", NULL),
+      .offset = rf_json_unsigned(object, "offset", 0),
+      .function = rf_json_text(object, "function", NULL),
+  };
+  read_sources(arena, object, &frame);
+  return frame;
+}
+
+static void read_trace(rf_bump_arena *arena, const rf_json *object, rf_trace *trace, rf_stack *stack) {
+  const rf_json *const list = rf_json_member(object, "frames");
+  trace->thread = (uint32_t)rf_json_unsigned(object, "thread", 0);
+  trace->site = read_site(arena, rf_json_member(object, "site"));
+  stack->frames = (rf_frame *)rf_bump_arena_array(arena, RF_TRACE_DEPTH, sizeof *stack->frames);
+  for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
+    stack->frames[stack->count++] = read_frame(arena, f);
+  }
+}
+
+static rf_access access_of(const char *name) {
+  if (strcmp(name, "read") == 0) {
+    return RF_ACCESS_READ;
+  }
+  if (strcmp(name, "write") == 0) {
+    return RF_ACCESS_WRITE;
+  }
+  return strcmp(name, "free") == 0 ? RF_ACCESS_FREE : RF_ACCESS_UNKNOWN;
+}
+
+static unsigned nibble(char c) {
+  return (unsigned)(c >= 'a' ? c - 'a' + 10 : c - '0') & 0xF;
+}
+
+/* Two digits for each byte. Returns how many bytes there are. */
+static unsigned read_bytes(const char *digits, unsigned char out[RF_WINDOW]) {
+  unsigned count = 0;
+  while (count < RF_WINDOW && digits[0] != '\0' && digits[1] != '\0') {
+    out[count++] = (unsigned char)(nibble(digits[0]) << 4 | nibble(digits[1]));
+    digits += 2;
+  }
+  return count;
+}
+
+static unsigned char class_of(char letter) {
+  for (unsigned c = 0; c <= RF_BYTE_BAD; c++) {
+    if (rf_byte_letter(c) == letter) {
+      return (unsigned char)c;
+    }
+  }
+  return RF_BYTE_OTHER;
+}
+
+static void read_window(const rf_json *object, rf_finding *f) {
+  const char *const classes = rf_json_text(object, "classes", "");
+  unsigned const bytes = read_bytes(rf_json_text(object, "bytes", ""), f->window);
+  unsigned const expected = read_bytes(rf_json_text(object, "expected", ""), f->expected);
+  if (bytes != expected || bytes != strlen(classes)) {
+    return;
+  }
+  f->window_address = (uintptr_t)rf_json_unsigned(object, "address", 0);
+  f->window_size = bytes;
+  for (unsigned i = 0; i < bytes; i++) {
+    f->window_class[i] = class_of(classes[i]);
+  }
+}
+
+static void read_finding(const rf_json *line, rf_finding *f) {
+  f->process = (uint32_t)rf_json_unsigned(line, "pid", 0);
+  f->sequence = rf_json_unsigned(line, "sequence", 0);
+  f->time_ns = rf_json_unsigned(line, "time_ns", 0);
+  f->cwe = (unsigned)rf_json_unsigned(line, "cwe", 0);
+  f->access = access_of(rf_json_text(line, "access", ""));
+  f->access_size = (size_t)rf_json_unsigned(line, "access_size", 0);
+  f->at_access = rf_json_bool(line, "at_access", false);
+  f->address = (uintptr_t)rf_json_unsigned(line, "address", 0);
+  f->block = (uintptr_t)rf_json_unsigned(line, "block", 0);
+  f->size = (size_t)rf_json_unsigned(line, "size", 0);
+  f->blocks = (size_t)rf_json_unsigned(line, "blocks", 0);
+  f->freed = rf_json_bool(line, "freed", false);
+  f->offset = (ptrdiff_t)rf_json_signed(line, "offset", 0);
+  f->argument = (size_t)rf_json_unsigned(line, "argument", 0);
+  f->allocation = rf_json_text(line, "allocation", NULL);
+  f->deallocation = rf_json_text(line, "deallocation", NULL);
+  f->allocator = rf_json_text(line, "allocator", NULL);
+  f->mode = rf_json_text(line, "mode", NULL);
+  f->detail = rf_json_text(line, "detail", NULL);
+}
+
+static unsigned at_least_one(uint64_t count) {
+  return count == 0 ? 1 : count > UINT32_MAX ? UINT32_MAX : (unsigned)count;
+}
+
+rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line) {
+  const char *const name = rf_json_text(line, "bug", "");
+  rf_bug bug;
+  if (strcmp(rf_json_text(line, "type", ""), "finding") != 0 || !rf_bug_from_name(name, strlen(name), &bug)) {
+    return NULL;
+  }
+  rf_record *const record = (rf_record *)rf_bump_arena_alloc(arena, sizeof *record);
+  record->times = at_least_one(rf_json_unsigned(line, "times", 1));
+  record->processes = at_least_one(rf_json_unsigned(line, "processes", 1));
+  record->finding.bug = bug;
+  read_finding(line, &record->finding);
+  read_window(rf_json_member(line, "window"), &record->finding);
+  read_trace(arena, rf_json_member(line, "found"), &record->finding.found, &record->found);
+  read_trace(arena, rf_json_member(line, "allocated"), &record->finding.allocated, &record->allocated);
+  read_trace(arena, rf_json_member(line, "released"), &record->finding.released, &record->released);
+  return record;
+}
+
+rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object) {
+  rf_record *const record = (rf_record *)rf_bump_arena_alloc(arena, sizeof *record);
+  record->finding.bug = RF_BUG_LEAK;
+  read_trace(arena, object, &record->finding.allocated, &record->allocated);
+  return record;
+}
+
+/* ---- Trimming ---- */
+
+/* The function that the code was compiled from, or into which it was inlined. */
+static const char *function_of(const rf_frame *frame) {
+  return frame->source_count == 0 ? frame->function : frame->sources[frame->source_count - 1].function;
+}
+
+/* The functions that call main or a thread's function. */
+static bool is_start(const rf_frame *frame) {
+  static const char *const names[] = {
+      "__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "clone", "clone3"};
+  const char *const name = function_of(frame);
+  for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
+    /* "__libc_start_main_impl", "__libc_start_main@@GLIBC_2.34" */
+    if (strncmp(name, names[i], strlen(names[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_main(const rf_frame *frame) {
+  const char *const name = function_of(frame);
+  return name != NULL && strcmp(name, "main") == 0;
+}
+
+static bool is_of(const rf_frame *frame, const char *library) {
+  if (frame->module == NULL) {
+    return false;
+  }
+  const char *const slash = strrchr(frame->module, '/');
+  return (library != NULL && strcmp(frame->module, library) == 0) ||
+         strcmp(slash == NULL ? frame->module : slash + 1, "libringfence.so") == 0;
+}
+
+/* The number of frames up to main, or to the function that a thread starts with. */
+static unsigned count_from_start(const rf_stack *stack, const char *library) {
+  unsigned count = stack->count;
+  for (unsigned i = 0; i < count; i++) {
+    if (is_main(&stack->frames[i])) {
+      return i + 1;
+    }
+    if (i != 0 && is_start(&stack->frames[i])) {
+      count = i;
+    }
+  }
+  /* In a stripped program main has no name, but its caller may be the library. */
+  while (count > 1 && is_of(&stack->frames[count - 1], library)) {
+    count--;
+  }
+  return count;
+}
+
+static void trim(rf_stack *stack, const char *library, bool whole) {
+  unsigned own = 0;
+  while (own < stack->count && is_of(&stack->frames[own], library)) {
+    own++;
+  }
+  if (own != 0) {
+    stack->frames += own;
+    stack->count -= own;
+  }
+  if (!whole) {
+    stack->count = count_from_start(stack, library);
+  }
+}
+
+static void copy_addresses(const rf_stack *stack, rf_trace *trace) {
+  trace->depth = stack->count;
+  for (unsigned i = 0; i < stack->count; i++) {
+    trace->frames[i] = (uintptr_t)stack->frames[i].address;
+  }
+}
+
+void rf_record_trim(rf_record *record, const char *library, bool whole) {
+  trim(&record->found, library, whole);
+  trim(&record->allocated, library, whole);
+  trim(&record->released, library, whole);
+  copy_addresses(&record->found, &record->finding.found);
+  copy_addresses(&record->allocated, &record->finding.allocated);
+  copy_addresses(&record->released, &record->finding.released);
+}
+
+/* ---- Naming ---- */
+
+static const rf_frame *find_frame(const rf_stack *stack, uintptr_t address) {
+  for (unsigned i = 0; i < stack->count; i++) {
+    if ((uintptr_t)stack->frames[i].address == address) {
+      return &stack->frames[i];
+    }
+  }
+  return NULL;
+}
+
+const char *rf_path_seen_from(const char *directory, const char *path) {
+  /* Bazel compiles with this name for the root of the repository. */
+  static const char bazel[] = "/proc/self/cwd/";
+  if (path != NULL && strncmp(path, bazel, strlen(bazel)) == 0) {
+    return path + strlen(bazel);
+  }
+  size_t const length = directory == NULL ? 0 : strlen(directory);
+  bool const inside = path != NULL && length > 1 && strncmp(path, directory, length) == 0 && path[length] == '/';
+  return inside ? path + length + 1 : path;
+}
+
+static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  const rf_record *const record = (const rf_record *)context;
+  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  const rf_frame *frame = NULL;
+  for (size_t i = 0; i < 3 && frame == NULL; i++) {
+    frame = find_frame(stacks[i], pc);
+  }
+  *out = (rf_frame_name){0};
+  if (frame == NULL || (inlined != 0 && inlined >= frame->source_count)) {
+    return false;
+  }
+  out->module = frame->module;
+  out->build_id = frame->build_id;
+  out->offset = frame->offset;
+  out->function = frame->function;
+  if (inlined < frame->source_count) {
+    out->function = frame->sources[inlined].function != NULL ? frame->sources[inlined].function : out->function;
+    out->file = rf_path_seen_from(record->directory, frame->sources[inlined].file);
+    out->line = frame->sources[inlined].line;
+  }
+  return frame->module != NULL || out->function != NULL;
+}
+
+rf_symbolizer rf_record_symbolizer(rf_record *record) {
+  return (rf_symbolizer){name, record};
+}

@@ -1,0 +1,60 @@
+/* A finding, read back from the form in which the library wrote it (docs/checkers/findings.md). */
+#ifndef RINGFENCE_TOOLS_MODEL_RECORD_H
+#define RINGFENCE_TOOLS_MODEL_RECORD_H
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/frame.h"
+
+#include <ringfence/finding.h>
+#include <ringfence/frames.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The return addresses of one trace of a finding, with their names. */
+typedef struct rf_stack {
+  rf_frame *frames;
+  unsigned count; /* at most RF_TRACE_DEPTH */
+} rf_stack;
+
+typedef struct rf_record {
+  rf_finding finding; /* its strings and sites live in the arena; the traces' frames are those of the stacks */
+  rf_stack found;
+  rf_stack allocated;
+  rf_stack released;
+  unsigned times;        /* how often it was found: 1, or as the line says, until it is merged */
+  unsigned processes;    /* in how many processes */
+  const char *directory; /* files in it are named relative to it; NULL: by whole paths */
+  const char *program;   /* of the process, or NULL */
+  const char *input;     /* the file that it was read from; NULL for a folder of `check` */
+  /* Set by rf_fingerprint_all. */
+  const char *fingerprint;
+  unsigned ordinal; /* 1 for the first of several findings with this fingerprint */
+  bool known;       /* it is in the baseline */
+  /* The rule ("leak:foo") that hides it, or NULL. */
+  const char *suppressed_by;
+} rf_record;
+
+/* Makes a record of the object `line`; NULL where that is no finding, or one of an unknown kind. */
+rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line);
+
+/* A record that stands for a place: its `allocated` is the trace `object`. */
+rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
+
+/* Removes frames of the library itself (the file `library`, or any libringfence.so) from the top and, unless `whole`,
+ * the callers of main or of the thread's function. */
+void rf_record_trim(rf_record *record, const char *library, bool whole);
+
+/* Names the addresses of `record`, which must outlive the symbolizer, as rf_symbolize found them. */
+rf_symbolizer rf_record_symbolizer(rf_record *record);
+
+/* `path` relative to `directory` where it lies in it, else as it is; either may be NULL. */
+const char *rf_path_seen_from(const char *directory, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_MODEL_RECORD_H */

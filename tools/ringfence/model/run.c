@@ -1,0 +1,155 @@
+#include "tools/ringfence/model/run.h"
+
+#include "tools/ringfence/base/read_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static rf_process *process_of(rf_run *run, rf_bump_arena *arena, uint32_t id) {
+  /* From the last one back: lines of a process mostly follow each other. */
+  for (size_t i = run->process_count; i-- != 0;) {
+    if (run->processes[i].id == id) {
+      return &run->processes[i];
+    }
+  }
+  rf_process *const process = &RF_APPENDED(arena, run->processes, run->process_count);
+  *process = (rf_process){.id = id};
+  return process;
+}
+
+/* A process that fails to execute another program goes on, and its next summary has all that this one has. */
+static void take_back(rf_process *process) {
+  process->allocations -= process->last.allocations;
+  process->bytes -= process->last.bytes;
+  process->findings -= process->last.findings;
+}
+
+static void add_summary(rf_process *process, const rf_json *line) {
+  uint64_t const peak = rf_json_unsigned(line, "peak", 0);
+  if (process->ended) {
+    take_back(process);
+  }
+  process->ended = true;
+  process->last.allocations = rf_json_unsigned(line, "allocations", 0);
+  process->last.bytes = rf_json_unsigned(line, "bytes", 0);
+  process->last.findings = rf_json_unsigned(line, "findings", 0);
+  process->allocations += process->last.allocations;
+  process->bytes += process->last.bytes;
+  process->findings += process->last.findings;
+  process->peak = peak > process->peak ? peak : process->peak;
+  process->unlisted = rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
+  process->leaks_unchecked = rf_json_text(line, "leaks_unchecked_because", NULL);
+}
+
+void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record) {
+  RF_APPENDED(arena, run->records, run->record_count) = record;
+}
+
+static void add_finding(rf_run *run, rf_bump_arena *arena, const rf_json *line, const rf_process *process) {
+  rf_record *const record = rf_record_read(arena, line);
+  if (record == NULL) {
+    run->damaged++;
+    return;
+  }
+  record->program = process->program;
+  rf_run_add_record(run, arena, record);
+}
+
+static void add_snapshot(rf_run *run, rf_bump_arena *arena, const rf_json *line) {
+  rf_snapshot_table *const table = rf_snapshot_table_read(arena, line);
+  RF_APPENDED(arena, run->snapshots, run->snapshot_count) = table;
+}
+
+void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64_t count, uint64_t bytes) {
+  size_t i = 0;
+  while (i < run->rule_count && strcmp(run->rules[i].rule, rule) != 0) {
+    i++;
+  }
+  if (i == run->rule_count) {
+    RF_APPENDED(arena, run->rules, run->rule_count) = (rf_used_rule){rule, 0, 0};
+  }
+  run->rules[i].count += count;
+  run->rules[i].bytes += bytes;
+}
+
+static void add_start(rf_process *process, rf_run *run, const rf_json *line) {
+  process->program = rf_json_text(line, "program", process->program);
+  run->mode = rf_json_text(line, "mode", run->mode);
+  process->ended = false;
+}
+
+static void add_end(rf_process *process, rf_run *run, const rf_json *line) {
+  process->program = rf_json_text(line, "program", process->program);
+  run->mode = rf_json_text(line, "mode", run->mode);
+  add_summary(process, line);
+}
+
+void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
+  const rf_json *const line = rf_json_parse(arena, text, length);
+  const char *const type = rf_json_text(line, "type", NULL);
+  if (type == NULL) {
+    run->damaged++;
+    return;
+  }
+  if (strcmp(type, "run") == 0) {
+    run->told = line;
+    return;
+  }
+  rf_process *const process = process_of(run, arena, (uint32_t)rf_json_unsigned(line, "pid", 0));
+  if (strcmp(type, "finding") == 0) {
+    add_finding(run, arena, line, process);
+  } else if (strcmp(type, "summary") == 0) {
+    add_end(process, run, line);
+  } else if (strcmp(type, "start") == 0) {
+    add_start(process, run, line);
+  } else if (strcmp(type, "snapshot") == 0) {
+    add_snapshot(run, arena, line);
+  } else if (strcmp(type, "suppression") == 0) {
+    rf_run_add_rule(run, arena, rf_json_text(line, "rule", "?"), rf_json_unsigned(line, "count", 0),
+                    rf_json_unsigned(line, "bytes", 0));
+  }
+}
+
+static void add_file(rf_run *run, rf_bump_arena *arena, const char *path) {
+  size_t length = 0;
+  const char *at = rf_read_file(arena, path, &length);
+  const char *const end = at + length;
+  while (at != NULL && at < end) {
+    const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
+    const char *const stop = feed == NULL ? end : feed;
+    rf_run_add_line(run, arena, at, (size_t)(stop - at));
+    at = stop + 1;
+  }
+}
+
+static int by_time(const void *a, const void *b) {
+  const rf_finding *const left = &(*(const rf_record *const *)a)->finding;
+  const rf_finding *const right = &(*(const rf_record *const *)b)->finding;
+  if (left->time_ns != right->time_ns) {
+    return left->time_ns < right->time_ns ? -1 : 1;
+  }
+  return (left->sequence > right->sequence) - (left->sequence < right->sequence);
+}
+
+rf_run rf_run_read(rf_bump_arena *arena, const char *folder) {
+  rf_run run = {0};
+  DIR *const list = opendir(folder);
+  if (list == NULL) {
+    return run;
+  }
+  for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
+      add_file(&run, arena, rf_bump_arena_print(arena, "%s/%s", folder, entry->d_name));
+    }
+  }
+  (void)closedir(list);
+  if (run.record_count != 0) {
+    qsort(run.records, run.record_count, sizeof(rf_record *), by_time);
+  }
+  return run;
+}

@@ -1,0 +1,66 @@
+/* The records of a run: JSON lines that its processes wrote, one file each (docs/checkers/dropin.md). */
+#ifndef RINGFENCE_TOOLS_MODEL_RUN_H
+#define RINGFENCE_TOOLS_MODEL_RUN_H
+
+#include "tools/ringfence/model/record.h"
+#include "tools/ringfence/model/snapshot.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_process {
+  uint32_t id;
+  const char *program;  /* the last one that it ran, or NULL */
+  uint64_t allocations; /* sums over the programs that it ran */
+  uint64_t bytes;
+  uint64_t peak; /* the highest of them */
+  uint64_t findings;
+  struct {
+    uint64_t allocations;
+    uint64_t bytes;
+    uint64_t findings;
+  } last;                      /* its last summary's part of the above */
+  uint64_t unlisted;           /* leaked blocks that are no findings, because their code has no names (--leaks) */
+  const char *leaks_unchecked; /* the reason where it could not look for leaks, else NULL */
+  bool ended;                  /* has written its summary */
+  bool running;                /* outlives the program; a process that has neither ended nor is running was killed */
+} rf_process;
+
+/* A rule of --suppressions, and what it hid. */
+typedef struct rf_used_rule {
+  const char *rule; /* "leak:foo" */
+  uint64_t count;
+  uint64_t bytes;
+} rf_used_rule;
+
+typedef struct rf_run {
+  rf_process *processes;
+  size_t process_count;
+  rf_record **records;
+  size_t record_count;
+  rf_snapshot_table **snapshots; /* in the order of their files */
+  size_t snapshot_count;
+  rf_used_rule *rules;
+  size_t rule_count;
+  const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
+  const char *mode;    /* of the processes; NULL where there are none */
+  size_t damaged;      /* lines that cannot be read: the disk was full, or the process was killed */
+  int64_t written;     /* time of the newest file, in seconds since 1970; 0: unknown */
+} rf_run;
+
+/* Reads all files of `folder`; the records are in order of time. */
+rf_run rf_run_read(rf_bump_arena *arena, const char *folder);
+
+/* Adds a line of JSON, or a record that was read in another form. */
+void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
+void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record);
+
+/* Counts uses of a rule. */
+void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64_t count, uint64_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_MODEL_RUN_H */

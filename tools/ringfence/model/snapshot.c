@@ -1,0 +1,159 @@
+#include "tools/ringfence/model/snapshot.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t magnitude(int64_t value) {
+  return value < 0 ? -value : value;
+}
+
+/* The largest first, growth before shrinkage. */
+static int by_bytes(const void *a, const void *b) {
+  const rf_snapshot_row *const left = (const rf_snapshot_row *)a;
+  const rf_snapshot_row *const right = (const rf_snapshot_row *)b;
+  if (left->bytes != right->bytes) {
+    bool const both_shrink = left->bytes < 0 && right->bytes < 0;
+    return (left->bytes > right->bytes) == both_shrink ? 1 : -1;
+  }
+  return (magnitude(left->blocks) < magnitude(right->blocks)) - (magnitude(left->blocks) > magnitude(right->blocks));
+}
+
+static void sort(rf_snapshot_table *table) {
+  if (table->count != 0) {
+    qsort(table->rows, table->count, sizeof *table->rows, by_bytes);
+  }
+}
+
+/* A made up number must not overflow in differences of differences. */
+static int64_t within_limits(int64_t value) {
+  int64_t const limit = INT64_MAX / 8;
+  return value > limit ? limit : value < -limit ? -limit : value;
+}
+
+static rf_snapshot_row *add_row(rf_bump_arena *arena, rf_snapshot_table *table) {
+  return &RF_APPENDED(arena, table->rows, table->count);
+}
+
+rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *line) {
+  rf_snapshot_table *const table = (rf_snapshot_table *)rf_bump_arena_alloc(arena, sizeof *table);
+  const rf_json *const sites = rf_json_member(line, "sites");
+  *table = (rf_snapshot_table){
+      .name = rf_json_text(line, "name", "snapshot"),
+      .since = rf_json_text(line, "since", NULL),
+      .allocator = rf_json_text(line, "allocator", NULL),
+      .process = (uint32_t)rf_json_unsigned(line, "pid", 0),
+      .time_ns = rf_json_unsigned(line, "time_ns", 0),
+      .blocks = within_limits(rf_json_signed(line, "blocks", 0)),
+      .bytes = within_limits(rf_json_signed(line, "bytes", 0)),
+      .omitted = rf_json_unsigned(line, "omitted_blocks", 0),
+  };
+  for (const rf_json *site = sites == NULL ? NULL : sites->first; site != NULL; site = site->next) {
+    rf_snapshot_row *const row = add_row(arena, table);
+    row->origin = rf_record_origin(arena, rf_json_member(site, "allocated"));
+    row->blocks = within_limits(rf_json_signed(site, "blocks", 0));
+    row->bytes = within_limits(rf_json_signed(site, "bytes", 0));
+  }
+  sort(table);
+  return table;
+}
+
+/* ---- Differences ---- */
+
+static bool same_frame(const rf_frame *a, const rf_frame *b) {
+  if (a->module == NULL || b->module == NULL) {
+    return a->module == b->module && a->address == b->address;
+  }
+  return a->offset == b->offset && strcmp(a->module, b->module) == 0;
+}
+
+static bool same_site(const rf_site *a, const rf_site *b) {
+  if (a == NULL || b == NULL) {
+    return a == b;
+  }
+  return a->line == b->line && strcmp(a->file, b->file) == 0 && strcmp(a->function, b->function) == 0;
+}
+
+static bool same_origin(const rf_record *a, const rf_record *b) {
+  if (!same_site(a->finding.allocated.site, b->finding.allocated.site) || a->allocated.count != b->allocated.count) {
+    return false;
+  }
+  for (unsigned i = 0; i < a->allocated.count; i++) {
+    if (!same_frame(&a->allocated.frames[i], &b->allocated.frames[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static rf_snapshot_row *find_row(const rf_snapshot_table *table, const rf_record *origin) {
+  for (size_t i = 0; i < table->count; i++) {
+    if (same_origin(table->rows[i].origin, origin)) {
+      return &table->rows[i];
+    }
+  }
+  return NULL;
+}
+
+static void add_difference(rf_bump_arena *arena, rf_snapshot_table *out, const rf_snapshot_row *row, int sign,
+                           const rf_snapshot_row *before) {
+  int64_t const blocks = sign * row->blocks - (before == NULL ? 0 : before->blocks);
+  int64_t const bytes = sign * row->bytes - (before == NULL ? 0 : before->bytes);
+  if (blocks != 0 || bytes != 0) {
+    *add_row(arena, out) = (rf_snapshot_row){row->origin, blocks, bytes};
+  }
+}
+
+rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapshot_table *earlier,
+                                           const rf_snapshot_table *later) {
+  rf_snapshot_table *const out = (rf_snapshot_table *)rf_bump_arena_alloc(arena, sizeof *out);
+  *out = *later;
+  out->since = earlier->name;
+  out->blocks -= earlier->blocks;
+  out->bytes -= earlier->bytes;
+  out->omitted += earlier->omitted;
+  out->rows = NULL;
+  out->count = 0;
+  for (size_t i = 0; i < later->count; i++) {
+    add_difference(arena, out, &later->rows[i], 1, find_row(earlier, later->rows[i].origin));
+  }
+  for (size_t i = 0; i < earlier->count; i++) {
+    if (find_row(later, earlier->rows[i].origin) == NULL) {
+      add_difference(arena, out, &earlier->rows[i], -1, NULL);
+    }
+  }
+  sort(out);
+  return out;
+}
+
+static bool same_source(const rf_snapshot_table *a, const rf_snapshot_table *b) {
+  const char *const left = a->allocator == NULL ? "" : a->allocator;
+  const char *const right = b->allocator == NULL ? "" : b->allocator;
+  return a->process == b->process && strcmp(left, right) == 0;
+}
+
+static bool has_difference(rf_snapshot_table *const *tables, size_t count, const rf_snapshot_table *later) {
+  for (size_t i = 0; i < count; i++) {
+    if (tables[i]->since != NULL && same_source(tables[i], later) && strcmp(tables[i]->name, later->name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot_table **tables, size_t *count) {
+  rf_snapshot_table **out = NULL;
+  size_t made = 0;
+  for (size_t i = 0; i < *count; i++) {
+    const rf_snapshot_table *before = NULL;
+    for (size_t k = 0; k < i && tables[i]->since == NULL; k++) {
+      before = tables[k]->since == NULL && same_source(tables[k], tables[i]) ? tables[k] : before;
+    }
+    RF_APPENDED(arena, out, made) = tables[i];
+    if (before != NULL && !has_difference(tables, *count, tables[i])) {
+      RF_APPENDED(arena, out, made) = rf_snapshot_table_since(arena, before, tables[i]);
+    }
+  }
+  *count = made;
+  return out;
+}

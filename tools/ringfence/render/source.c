@@ -1,0 +1,96 @@
+#include "tools/ringfence/render/source.h"
+
+#include "tools/ringfence/base/read_file.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LONGEST_LINE = 240, LARGEST_FILE = 4 << 20 };
+
+struct rf_source_file {
+  rf_source_file *next;
+  const char *path; /* as the record has it */
+  const char *text; /* NULL: not to be shown */
+  size_t length;
+  int64_t changed;
+};
+
+/* ---- Files ---- */
+
+/* The file's own path where it is in the folder, whatever links and dots the record's path has. */
+static bool find_inside(rf_bump_arena *arena, const char *directory, const char *path, char found[PATH_MAX]) {
+  char folder[PATH_MAX];
+  if (realpath(directory, folder) == NULL) {
+    return false;
+  }
+  size_t const length = strlen(folder);
+  const char *const whole = path[0] == '/' ? path : rf_bump_arena_print(arena, "%s/%s", folder, path);
+  return realpath(whole, found) != NULL && strncmp(found, folder, length) == 0 && found[length] == '/';
+}
+
+static rf_source_file **bucket_of(rf_sources *sources, const char *path) {
+  uint32_t hash = 0x811C9DC5U; /* FNV-1a */
+  for (; *path != '\0'; path++) {
+    hash = (hash ^ (unsigned char)*path) * 0x01000193U;
+  }
+  return &sources->files[hash % RF_SOURCE_BUCKETS];
+}
+
+static rf_source_file *read_source(rf_sources *sources, rf_bump_arena *arena, const char *path) {
+  char found[PATH_MAX];
+  struct stat status;
+  rf_source_file *const file = (rf_source_file *)rf_bump_arena_alloc(arena, sizeof *file);
+  rf_source_file **const bucket = bucket_of(sources, path);
+  *file = (rf_source_file){.next = *bucket, .path = path};
+  *bucket = file;
+  if (sources->directory != NULL &&
+      find_inside(arena, sources->directory, rf_path_seen_from(sources->directory, path), found) &&
+      stat(found, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= LARGEST_FILE) {
+    file->changed = (int64_t)status.st_mtime;
+    file->text = rf_read_file(arena, found, &file->length);
+  }
+  return file;
+}
+
+static const rf_source_file *find_source(rf_sources *sources, rf_bump_arena *arena, const char *path) {
+  rf_source_file *file = *bucket_of(sources, path);
+  while (file != NULL && strcmp(file->path, path) != 0) {
+    file = file->next;
+  }
+  return file != NULL ? file : read_source(sources, arena, path);
+}
+
+static bool is_as_it_was(const rf_sources *sources, const rf_source_file *file, const rf_frame_view *call) {
+  struct stat module;
+  bool const older_than_module =
+      call->module == NULL || (stat(call->module, &module) == 0 && file->changed <= (int64_t)module.st_mtime);
+  return older_than_module && (sources->before == 0 || file->changed <= sources->before);
+}
+
+/* ---- Lines ---- */
+
+static const char *line_of(rf_bump_arena *arena, const rf_source_file *file, unsigned number) {
+  const char *at = file->text;
+  const char *const end = file->text + file->length;
+  for (unsigned i = 1; i < number && at != NULL; i++) {
+    at = (const char *)memchr(at, '\n', (size_t)(end - at));
+    at = at == NULL ? NULL : at + 1;
+  }
+  if (at == NULL || at == end) {
+    return NULL;
+  }
+  const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
+  size_t length = (size_t)((feed == NULL ? end : feed) - at);
+  length -= length != 0 && at[length - 1] == '\r';
+  return length > LONGEST_LINE || memchr(at, '\0', length) != NULL ? NULL : rf_bump_arena_text(arena, at, length);
+}
+
+const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_frame_view *call) {
+  if (call->file == NULL || call->line == 0) {
+    return NULL;
+  }
+  const rf_source_file *const file = find_source(sources, arena, call->file);
+  return file->text == NULL || !is_as_it_was(sources, file, call) ? NULL : line_of(arena, file, call->line);
+}

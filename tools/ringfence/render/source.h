@@ -1,0 +1,31 @@
+/* Lines of source code, for reports to show beside a place. */
+#ifndef RINGFENCE_TOOLS_RENDER_SOURCE_H
+#define RINGFENCE_TOOLS_RENDER_SOURCE_H
+
+#include "tools/ringfence/model/frame_view.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_source_file rf_source_file;
+
+enum { RF_SOURCE_BUCKETS = 1024 };
+
+/* Files that were read or tried. */
+typedef struct rf_sources {
+  rf_source_file *files[RF_SOURCE_BUCKETS]; /* by a hash of their paths */
+  const char *directory;                    /* only files in it are shown; NULL: none */
+  int64_t before;                           /* only files that are older, in seconds since 1970; 0: any */
+} rf_sources;
+
+/* The line of code of `call`, without its line feed; NULL where it is unknown or must not be shown. Records come from
+ * anywhere, so only files in `directory` are read; a file that changed after the module was made, or after `before`,
+ * has other lines. */
+const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_frame_view *call);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_RENDER_SOURCE_H */

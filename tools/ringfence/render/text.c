@@ -1,0 +1,147 @@
+/* The document as text for people. */
+#include "tools/ringfence/render/document.h"
+
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/model/frame_view.h"
+
+#include <inttypes.h>
+#include <ringfence/report_text.h>
+#include <string.h>
+
+static const char *place_text(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind) {
+  rf_stack_view const view = rf_stack_view_of(arena, record, kind);
+  const rf_frame_view *const top = rf_stack_view_top(&view);
+  return top == NULL ? "(not known)" : rf_frame_view_text(arena, top, record->directory);
+}
+
+static const char *blocks_text(rf_bump_arena *arena, uint64_t blocks, uint64_t bytes) {
+  return rf_bump_arena_print(arena, "%s in %s", rf_counted(arena, bytes, "byte"), rf_counted(arena, blocks, "block"));
+}
+
+static const char *lost_text(rf_bump_arena *arena, const rf_record *record) {
+  const rf_finding *const f = &record->finding;
+  return f->bug == RF_BUG_LEAK ? rf_bump_arena_print(arena, ", %s", blocks_text(arena, f->blocks, f->size)) : "";
+}
+
+static void put_lost_in_all(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  uint64_t blocks = 0;
+  uint64_t bytes = 0;
+  size_t leaks = 0;
+  for (size_t i = 0; i < d->count; i++) {
+    const rf_finding *const f = &d->records[i]->finding;
+    if (f->bug == RF_BUG_LEAK) {
+      blocks += f->blocks;
+      bytes += f->size;
+      leaks++;
+    }
+  }
+  if (leaks > 1) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "Lost in all: %s\n", blocks_text(arena, blocks, bytes)));
+  }
+}
+
+/* A list at the end: with several findings the details scroll away. */
+static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  if (d->count < 2) {
+    return;
+  }
+  rf_sink_str(sink, "-----------------------------------------------------\n"
+                    "Findings:\n  times kind                         place\n");
+  for (size_t i = 0; i < d->count; i++) {
+    const rf_record *const record = d->records[i];
+    rf_sink_str(sink, rf_bump_arena_print(arena, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
+                                          place_text(arena, record, rf_stack_view_blamed(record)),
+                                          lost_text(arena, record), record->known ? " (known)" : ""));
+  }
+  put_lost_in_all(arena, d, sink);
+}
+
+void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  static const char rule[] = "-----------------------------------------------------\n";
+  if (d->rule_count == 0) {
+    return;
+  }
+  rf_sink_str(sink, rule);
+  rf_sink_str(sink, "Suppressions used:\n  count      bytes template\n");
+  for (size_t i = 0; i < d->rule_count; i++) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "%7" PRIu64 " %10" PRIu64 " %s\n", d->rules[i].count,
+                                          d->rules[i].bytes, d->rules[i].rule));
+  }
+  rf_sink_str(sink, rule);
+}
+
+static void put_row(rf_bump_arena *arena, const rf_snapshot_row *row, bool difference, const rf_sink *sink) {
+  const char *const place = place_text(arena, row->origin, RF_STACK_ALLOCATED);
+  rf_sink_str(sink,
+              difference
+                  ? rf_bump_arena_print(arena, " %+11" PRId64 " %+8" PRId64 " %s\n", row->bytes, row->blocks, place)
+                  : rf_bump_arena_print(arena, " %11" PRId64 " %8" PRId64 " %s\n", row->bytes, row->blocks, place));
+}
+
+static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
+  const char *const of = t->allocator == NULL ? "" : rf_bump_arena_print(arena, " of %s", t->allocator);
+  rf_sink_str(sink,
+              t->since == NULL
+                  ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %" PRId64 " blocks, %" PRId64 " bytes live\n",
+                                        t->name, of, t->blocks, t->bytes)
+                  : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %+" PRId64 " blocks, %+" PRId64 " bytes\n",
+                                        t->since, t->name, of, t->blocks, t->bytes));
+}
+
+static void put_snapshot(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
+  put_snapshot_head(arena, t, sink);
+  if (t->count != 0) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, " %11s %8s call site\n", "bytes", "blocks"));
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    put_row(arena, &t->rows[i], t->since != NULL, sink);
+  }
+  if (t->omitted != 0) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
+                                          t->omitted));
+  }
+}
+
+void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  for (size_t i = 0; i < d->snapshot_count; i++) {
+    put_snapshot(arena, d->snapshots[i], sink);
+  }
+}
+
+/* Names come from files that others wrote, and a terminal obeys control characters. */
+static void put_without_controls(void *context, const char *text, size_t length) {
+  const rf_sink *const sink = (const rf_sink *)context;
+  size_t start = 0;
+  for (size_t i = 0; i < length; i++) {
+    unsigned char const c = (unsigned char)text[i];
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      rf_sink_mem(sink, text + start, i - start);
+      rf_sink_char(sink, '?');
+      start = i + 1;
+    }
+  }
+  rf_sink_mem(sink, text + start, length - start);
+}
+
+void rf_record_text(rf_record *record, const rf_sink *sink) {
+  rf_symbolizer const symbolizer = rf_record_symbolizer(record);
+  rf_report_text(&record->finding, &symbolizer, sink);
+  if (record->times > 1) {
+    rf_sink_str(sink, "  found ");
+    rf_sink_uint(sink, record->times);
+    rf_sink_str(sink, " times, in ");
+    rf_sink_uint(sink, record->processes);
+    rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
+  }
+  rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
+}
+
+void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
+  for (size_t i = 0; i < d->count; i++) {
+    rf_record_text(d->records[i], &clean);
+  }
+  rf_document_snapshots_text(arena, d, &clean);
+  put_list(arena, d, &clean);
+  rf_document_rules_text(arena, d, &clean);
+}

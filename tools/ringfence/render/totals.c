@@ -1,0 +1,174 @@
+#include "tools/ringfence/render/totals.h"
+
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/render/document.h"
+#include "tools/ringfence/render/json_write.h"
+
+#include <inttypes.h>
+#include <ringfence/report_json.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+
+rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status) {
+  rf_totals t = {
+      .processes = run->process_count,
+      .findings = document->count,
+      .suppressed = document->hidden_times,
+      .mode = run->mode,
+      .elapsed_ns = elapsed_ns,
+      .wait_status = wait_status,
+      .damaged = run->damaged,
+  };
+  uint64_t counted = 0;
+  for (size_t i = 0; i < run->process_count; i++) {
+    const rf_process *const p = &run->processes[i];
+    t.allocations += p->allocations;
+    t.bytes += p->bytes;
+    t.peak = p->peak > t.peak ? p->peak : t.peak;
+    t.killed += !p->ended && !p->running;
+    t.leaks_unchecked += p->leaks_unchecked != NULL;
+    t.unlisted += p->unlisted;
+    t.because = t.because == NULL ? p->leaks_unchecked : t.because;
+    counted += p->findings;
+  }
+  /* Processes only count findings after max_findings; killed ones have not counted. Their counts include findings that
+   * only the command suppresses. */
+  uint64_t hidden = 0;
+  for (size_t i = 0; i < document->hidden_count; i++) {
+    hidden += document->hidden[i]->times;
+  }
+  counted = counted > hidden ? counted - hidden : 0;
+  t.times = counted > document->times ? counted : document->times;
+  t.uncounted = t.times - document->times;
+  t.compared = document->baseline != NULL;
+  t.known = document->known;
+  t.unmet = t.compared ? rf_baseline_unmet(document->baseline) : 0;
+  return t;
+}
+
+static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
+  if (t->times == 0) {
+    return t->unrecorded ? "findings that could not be recorded" : "nothing found";
+  }
+  if (t->findings == 0) {
+    return rf_bump_arena_print(arena, "%" PRIu64 " findings without a record,", t->times);
+  }
+  const char *const count = rf_counted(arena, t->findings, "finding");
+  return t->times == t->findings ? count : rf_bump_arena_print(arena, "%s, %" PRIu64 " times in all,", count, t->times);
+}
+
+__attribute__((format(printf, 3, 4))) static void put(rf_bump_arena *arena, const rf_sink *sink, const char *format,
+                                                      ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  rf_sink_str(sink, rf_bump_arena_vprint(arena, format, arguments));
+  va_end(arguments);
+}
+
+static void put_findings(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (t->compared && t->times != 0) {
+    put(arena, sink, "; %zu new, %zu in the baseline", t->findings - t->known, t->known);
+  }
+  if (t->unmet != 0) {
+    put(arena, sink, "; %" PRIu64 " of the baseline not met", t->unmet);
+  }
+  if (t->suppressed != 0) {
+    put(arena, sink, "; %" PRIu64 " suppressed", t->suppressed);
+  }
+}
+
+static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (WIFSIGNALED(t->wait_status)) {
+    int const number = WTERMSIG(t->wait_status);
+    put(arena, sink, "; ended by signal %d (%s)", number, strsignal(number));
+  }
+  if (t->killed != 0) {
+    put(arena, sink, "; %s %s killed", rf_counted(arena, t->killed, "process"), t->killed == 1 ? "was" : "were");
+  }
+  if (t->end_lost && !t->unrecorded) {
+    put(arena, sink, "; the program's end could not be recorded");
+  }
+  if (t->running != 0) {
+    put(arena, sink, "; %zu still running, %s in %s", t->running,
+        t->running == 1 ? "its records are" : "their records are", t->folder);
+  }
+}
+
+static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (t->unlisted != 0) {
+    put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
+        t->unlisted == 1 ? "it" : "them");
+  }
+  if (t->leaks_unchecked != 0) {
+    put(arena, sink, "; leaks not looked for in %s (%s)", rf_counted(arena, t->leaks_unchecked, "process"), t->because);
+  }
+  if (t->damaged != 0) {
+    put(arena, sink, "; %s of the processes could not be read (is the disk full?)",
+        rf_counted(arena, t->damaged, "record"));
+  }
+}
+
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  put(arena, sink, "ringfence: %s in %s: %s of %s in all, peak %s, mode %s, %.2f s", found_text(arena, t),
+      rf_counted(arena, t->processes, "process"), rf_counted(arena, t->allocations, "allocation"),
+      rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak), t->mode == NULL ? "unknown" : t->mode,
+      (double)t->elapsed_ns / 1e9);
+  put_findings(arena, t, sink);
+  put_ends(arena, t, sink);
+  put_gaps(arena, t, sink);
+  rf_sink_str(sink, "\n");
+}
+
+void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
+  rf_json_writer w = {.sink = sink};
+  bool const signaled = WIFSIGNALED(t->wait_status);
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "type", "run");
+  rf_json_put_number(&w, "version", RF_JSON_VERSION);
+  rf_json_put_number(&w, "processes", (int64_t)t->processes);
+  rf_json_put_number(&w, "killed", (int64_t)t->killed);
+  rf_json_put_number(&w, "running", (int64_t)t->running);
+  rf_json_put_number(&w, "unreadable", (int64_t)t->damaged);
+  rf_json_put_number(&w, "leaks_unchecked", (int64_t)t->leaks_unchecked);
+  rf_json_put_number(&w, "allocations", (int64_t)t->allocations);
+  rf_json_put_number(&w, "bytes", (int64_t)t->bytes);
+  rf_json_put_number(&w, "peak", (int64_t)t->peak);
+  rf_json_put_number(&w, "unlisted_leaked_blocks", (int64_t)t->unlisted);
+  rf_json_put_number(&w, "findings", (int64_t)t->findings);
+  rf_json_put_number(&w, "times", (int64_t)t->times);
+  if (t->compared) {
+    rf_json_put_number(&w, "known", (int64_t)t->known);
+    rf_json_put_number(&w, "not_met", (int64_t)t->unmet);
+  }
+  rf_json_put_number(&w, "suppressed", (int64_t)t->suppressed);
+  if (t->unrecorded) {
+    rf_json_put_bool(&w, "unrecorded", true);
+  }
+  rf_json_put_text_or_null(&w, "mode", t->mode);
+  rf_json_put_number(&w, "duration_ns", (int64_t)t->elapsed_ns);
+  rf_json_put_number(&w, signaled ? "signal" : "status",
+                     signaled ? WTERMSIG(t->wait_status) : WEXITSTATUS(t->wait_status));
+  rf_json_close(&w, "}");
+  rf_sink_char(sink, '\n');
+}
+
+static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
+  if (!p->ended) {
+    return p->running ? "still running" : "killed";
+  }
+  const char *const unlisted =
+      p->unlisted == 0 ? ""
+                       : rf_bump_arena_print(arena, ", %" PRIu64 " lost by code without names (--leaks=all lists them)",
+                                             p->unlisted);
+  return rf_bump_arena_print(arena, "%s of %s in all, peak %s%s", rf_counted(arena, p->allocations, "allocation"),
+                             rf_bytes_text(arena, p->bytes), rf_bytes_text(arena, p->peak), unlisted);
+}
+
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
+  for (size_t i = 0; i < run->process_count; i++) {
+    const rf_process *const p = &run->processes[i];
+    put(arena, sink, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
+        p->program == NULL ? "unknown program" : p->program, process_text(arena, p));
+  }
+}

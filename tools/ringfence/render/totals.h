@@ -1,0 +1,57 @@
+/* Figures of a whole run of `check`. */
+#ifndef RINGFENCE_TOOLS_RENDER_TOTALS_H
+#define RINGFENCE_TOOLS_RENDER_TOTALS_H
+
+#include "tools/ringfence/model/run.h"
+
+#include <ringfence/sink.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_totals {
+  size_t processes;
+  size_t killed;      /* of them, ended without a summary */
+  size_t running;     /* still running, with those that are not checked yet */
+  const char *folder; /* where they write */
+  uint64_t allocations;
+  uint64_t bytes;
+  uint64_t peak;
+  size_t findings;        /* distinct ones */
+  uint64_t times;         /* how often they were found, with those that were only counted */
+  bool compared;          /* with a baseline */
+  size_t known;           /* of the findings, in the baseline */
+  uint64_t unmet;         /* of the baseline, not met */
+  uint64_t uncounted;     /* of `times`, those without a record */
+  uint64_t suppressed;    /* how often a suppressed finding was found */
+  uint64_t unlisted;      /* leaked blocks that are no findings, because their code has no names */
+  size_t leaks_unchecked; /* processes that could not look for leaks */
+  const char *because;    /* the reason of the first of them */
+  const char *mode;
+  uint64_t elapsed_ns;
+  int wait_status; /* of the program */
+  bool end_lost;   /* it exited without a summary */
+  bool unrecorded; /* the program ended with the exit code of a finding that it could not record */
+  size_t damaged;
+} rf_totals;
+
+typedef struct rf_document rf_document;
+
+/* The figures of `run` and `document`; the caller sets those of running processes. */
+rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
+
+/* The line at the end, as text and as JSON (type "run"). */
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
+void rf_totals_json(const rf_totals *totals, const rf_sink *sink);
+
+/* A line for each process: its id, program and figures. */
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_RENDER_TOTALS_H */

@@ -1,0 +1,154 @@
+#include "tools/ringfence/run/child.h"
+
+#include "tools/ringfence/base/streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+/* Signal state that the program inherits unchanged. */
+typedef struct inherited {
+  sigset_t mask;
+  struct sigaction on_child;
+  struct sigaction on_pipe;
+} inherited;
+
+static inherited before;
+
+static uint64_t now_ns(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static void waited_for(sigset_t *set) {
+  (void)sigemptyset(set);
+  (void)sigaddset(set, SIGCHLD);
+  for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++) {
+    (void)sigaddset(set, forwarded[i]);
+  }
+}
+
+static void take_signals(void) {
+  sigset_t set;
+  waited_for(&set);
+  (void)sigprocmask(SIG_BLOCK, &set, &before.mask);
+  /* Where SIGCHLD is ignored the system keeps no status to wait for. */
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  (void)sigaction(SIGCHLD, &action, &before.on_child);
+  /* A closed pipe at standard error must not lose the program's status. */
+  action.sa_handler = SIG_IGN;
+  (void)sigaction(SIGPIPE, &action, &before.on_pipe);
+}
+
+static void give_signals_back(void) {
+  (void)sigaction(SIGCHLD, &before.on_child, NULL);
+  (void)sigaction(SIGPIPE, &before.on_pipe, NULL);
+  (void)sigprocmask(SIG_SETMASK, &before.mask, NULL);
+}
+
+/* Runs in the child. As execvp does, it hands a file of unknown format to the shell. */
+static _Noreturn void become(const char *program, char *const *argv, char *const *envp, int report) {
+  (void)execve(program, argv, envp);
+  if (errno == ENOEXEC) {
+    size_t count = 0;
+    while (argv[count] != NULL) {
+      count++;
+    }
+    char **const shell = (char **)calloc(count + 2, sizeof *shell);
+    if (shell != NULL) {
+      shell[0] = (char *)"/bin/sh";
+      shell[1] = (char *)program;
+      for (size_t i = 1; i < count; i++) {
+        shell[i + 1] = argv[i];
+      }
+      (void)execve(shell[0], shell, envp);
+    }
+  }
+  int const why = errno;
+  (void)!write(report, &why, sizeof why);
+  _exit(127);
+}
+
+/* Waits for the end of `pid`; forwards signals to it until then. */
+static int follow(pid_t pid) {
+  sigset_t set;
+  waited_for(&set);
+  for (;;) {
+    siginfo_t info;
+    int const signal = sigwaitinfo(&set, &info);
+    /* The kernel has sent signals of the terminal's keys to the whole process group. */
+    if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL) {
+      (void)kill(pid, signal);
+    }
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG) == pid) {
+      return status;
+    }
+  }
+}
+
+bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp) {
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    return false;
+  }
+  take_signals();
+  uint64_t const start = now_ns();
+  *child = (rf_child){.pid = fork()};
+  if (child->pid == 0) {
+    give_signals_back();
+    rf_streams_give_back();
+    become(program, argv, envp, report[1]);
+  }
+  int const why = errno;
+  (void)close(report[1]);
+  if (child->pid > 0) {
+    /* The pipe closes by itself when the program starts. */
+    if (read(report[0], &child->exec_error, sizeof child->exec_error) != (ssize_t)sizeof child->exec_error) {
+      child->exec_error = 0;
+    }
+    child->wait_status = follow(child->pid);
+    child->elapsed_ns = now_ns() - start;
+  }
+  (void)close(report[0]);
+  errno = why;
+  return child->pid > 0;
+}
+
+void rf_child_release_signals(void) {
+  sigset_t set;
+  waited_for(&set);
+  struct timespec const at_once = {0, 0};
+  while (sigtimedwait(&set, NULL, &at_once) > 0) {
+  }
+  (void)sigprocmask(SIG_SETMASK, &before.mask, NULL);
+}
+
+_Noreturn void rf_child_exit_alike(int wait_status) {
+  if (!WIFSIGNALED(wait_status)) {
+    exit(WEXITSTATUS(wait_status));
+  }
+  int const signal_number = WTERMSIG(wait_status);
+  struct rlimit const no_core = {0, 0};
+  (void)setrlimit(RLIMIT_CORE, &no_core);
+  /* A core pattern that is a pipe ignores the limit. */
+  (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  sigset_t set;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, signal_number);
+  struct sigaction const action = {.sa_handler = SIG_DFL};
+  (void)sigaction(signal_number, &action, NULL);
+  (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+  (void)raise(signal_number);
+  exit(128 + signal_number);
+}

@@ -1,0 +1,35 @@
+/* Running the program with the streams, arguments, signals and status that it would have without the command. */
+#ifndef RINGFENCE_TOOLS_RUN_CHILD_H
+#define RINGFENCE_TOOLS_RUN_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_child {
+  pid_t pid;
+  int exec_error;      /* errno where the program could not be started; else 0 */
+  int wait_status;     /* as waitpid gives it; meaningful where exec_error is 0 */
+  uint64_t elapsed_ns; /* from start to end */
+} rf_child;
+
+/* Runs the file `program` with `argv` and `envp`, forwards the signals that this process gets, and waits for its end.
+ * False, with errno set, where no process can be made. */
+bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp);
+
+/* The signals that rf_child_run forwards stay blocked after it, so that the run's files can be removed. This drops
+ * pending ones and unblocks them. */
+void rf_child_release_signals(void);
+
+/* Ends this process as the program ended: with its exit status, or by the same signal without a second core dump. */
+_Noreturn void rf_child_exit_alike(int wait_status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_RUN_CHILD_H */

@@ -1,0 +1,84 @@
+#include "tools/ringfence/run/environment.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/sinks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static rf_options parse(const char *text) {
+  rf_sink const nobody = rf_null_sink(); /* the library warns of unknown options */
+  rf_options options;
+  rf_options_default(&options);
+  (void)rf_options_parse(&options, text, "RINGFENCE_OPTIONS", &nobody);
+  return options;
+}
+
+static const char *join(rf_bump_arena *arena, const char *a, const char *b) {
+  return rf_bump_arena_print(arena, "%s%s%s", a, a[0] == '\0' || b[0] == '\0' ? "" : ":", b);
+}
+
+const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder,
+                                   rf_options *effective) {
+  const char *const own = getenv("RINGFENCE_OPTIONS");
+  const char *const user = own == NULL ? "" : own;
+  if (parse(user).log != NULL) {
+    rf_diag("RINGFENCE_OPTIONS: log is ignored; --log prints to a file");
+  }
+  /* A request of impossible size is a bug to someone who checks a program; without the command, a program may make one
+   * to see whether it is served. */
+  const char *asked = join(arena, join(arena, "rejected=1", user), passed);
+  const char *const ours = rf_bump_arena_print(arena, "format=json:summary=1:help=0:log=%s/%%p", folder);
+  *effective = parse(join(arena, asked, ours));
+  /* An open quotation mark would take in the options after it. */
+  if (!effective->summary) {
+    rf_diag("RINGFENCE_OPTIONS is ignored: a quotation mark in it is not closed");
+    asked = join(arena, "rejected=1", passed);
+    *effective = parse(join(arena, asked, ours));
+  }
+  if (parse(join(arena, user, passed)).help) {
+    rf_sink const to = rf_file_sink(stderr);
+    rf_options_help(effective, &to);
+  }
+  /* A run that continues after findings leaves every exit status alone. */
+  return rf_bump_arena_print(arena, "%s%s", join(arena, asked, ours), effective->halt ? "" : ":exitcode=0");
+}
+
+static const char *preloadable(rf_bump_arena *arena, const char *library, const char *folder) {
+  if (strpbrk(library, " :$") == NULL) {
+    return library;
+  }
+  const char *const link = rf_bump_arena_print(arena, "%s/libringfence.so", folder);
+  return symlink(library, link) == 0 ? link : library;
+}
+
+static bool is_variable(const char *entry, const char *name) {
+  size_t const length = strlen(name);
+  return strncmp(entry, name, length) == 0 && entry[length] == '=';
+}
+
+char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder) {
+  const char *const preload = getenv("LD_PRELOAD");
+  size_t count = 0;
+  while (environ[count] != NULL) {
+    count++;
+  }
+  char **const made = (char **)rf_bump_arena_array(arena, count + 3, sizeof *made);
+  size_t at = 0;
+  for (size_t i = 0; i < count; i++) {
+    bool const replaced =
+        is_variable(environ[i], "RINGFENCE_OPTIONS") || (library != NULL && is_variable(environ[i], "LD_PRELOAD"));
+    if (!replaced) {
+      made[at++] = environ[i];
+    }
+  }
+  made[at++] = rf_bump_arena_print(arena, "RINGFENCE_OPTIONS=%s", options);
+  if (library != NULL) {
+    bool const others = preload != NULL && preload[0] != '\0';
+    made[at] = rf_bump_arena_print(arena, "LD_PRELOAD=%s%s%s", preloadable(arena, library, folder), others ? ":" : "",
+                                   others ? preload : "");
+  }
+  return made;
+}

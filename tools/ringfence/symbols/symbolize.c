@@ -1,0 +1,179 @@
+#include "tools/ringfence/symbols/symbolize.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/elf.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/subprocess.h"
+#include "tools/ringfence/symbols/symbol_table.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARGUMENTS = 8 };
+
+/* The options that ask each for addresses, inlined functions and demangled names; the module's path follows. */
+typedef struct symbolizer {
+  const char *name;
+  const char *arguments[ARGUMENTS];
+} symbolizer;
+
+static const symbolizer symbolizers[] = {
+    {"addr2line", {"-a", "-i", "-C", "-f", "-e"}},
+    {"eu-addr2line", {"-a", "-i", "-C", "-f", "-e"}},
+    {"llvm-symbolizer", {"--output-style=GNU", "-a", "-i", "-C", "-f", "--obj"}},
+};
+
+/* The frames of one module, at most one of each offset asked for. */
+typedef struct batch {
+  rf_bump_arena *arena;
+  const char *module;
+  rf_frame **frames;
+  size_t count;
+} batch;
+
+static int compare_text(const char *a, const char *b) {
+  return strcmp(a != NULL ? a : "", b != NULL ? b : "");
+}
+
+static int by_module(const void *a, const void *b) {
+  const rf_frame *const left = *(const rf_frame *const *)a;
+  const rf_frame *const right = *(const rf_frame *const *)b;
+  int order = compare_text(left->module, right->module);
+  order = order != 0 ? order : compare_text(left->build_id, right->build_id);
+  order = order != 0 ? order : (left->offset > right->offset) - (left->offset < right->offset);
+  return order != 0 ? order : left->exact - right->exact;
+}
+
+/* A return address is that of the next instruction, which may belong to the next line or function: the call is before
+ * it. */
+static uint64_t looked_up(const rf_frame *frame) {
+  return frame->exact ? frame->offset : frame->offset - 1;
+}
+
+static const symbolizer *find_symbolizer(rf_bump_arena *arena, const char **path) {
+  for (size_t i = 0; i < sizeof symbolizers / sizeof symbolizers[0]; i++) {
+    *path = rf_paths_in_path(arena, symbolizers[i].name);
+    if (*path != NULL) {
+      return &symbolizers[i];
+    }
+  }
+  return NULL;
+}
+
+static char *question(const batch *b) {
+  size_t const line = sizeof "0x0123456789abcdef\n";
+  char *const text = (char *)rf_bump_arena_array(b->arena, b->count + 1, line);
+  size_t at = 0;
+  for (size_t i = 0; i < b->count; i++) {
+    at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b->frames[i]));
+  }
+  return text;
+}
+
+static void ask(const batch *b, const symbolizer *tool, const char *path) {
+  const char *argv[ARGUMENTS + 3] = {tool->name};
+  size_t count = 1;
+  for (size_t i = 0; i < ARGUMENTS && tool->arguments[i] != NULL; i++) {
+    argv[count++] = tool->arguments[i];
+  }
+  argv[count] = b->module;
+  const char *const answer = rf_subprocess_output(b->arena, path, argv, question(b));
+  if (answer == NULL) {
+    return;
+  }
+  rf_source **const sources = (rf_source **)rf_bump_arena_array(b->arena, b->count, sizeof(rf_source *));
+  size_t *const counts = (size_t *)rf_bump_arena_array(b->arena, b->count, sizeof *counts);
+  rf_symbolize_parse(b->arena, answer, b->count, sources, counts);
+  for (size_t i = 0; i < b->count; i++) {
+    if (counts[i] != 0) { /* else the record itself may know more */
+      b->frames[i]->sources = sources[i];
+      b->frames[i]->source_count = counts[i];
+    }
+  }
+}
+
+/* Without a line, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
+ * no symbols: the symbol tables tell whether the address lies in it. */
+static void complete(const batch *b, const rf_elf *elf) {
+  rf_symbol_table const symbols = rf_symbol_table_read(elf);
+  for (size_t i = 0; i < b->count; i++) {
+    rf_frame *const frame = b->frames[i];
+    rf_source *const outer = frame->source_count == 0 ? NULL : &frame->sources[frame->source_count - 1];
+    if (outer != NULL && outer->function != NULL && outer->line != 0) {
+      continue;
+    }
+    const char *const name = rf_symbol_table_find(&symbols, looked_up(frame));
+    if (outer == NULL && name != NULL) {
+      frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
+      frame->sources->function = name;
+      frame->source_count = 1;
+    } else if (outer != NULL && name == NULL && outer->line == 0) {
+      frame->source_count = 0;
+    } else if (outer != NULL && outer->function == NULL) {
+      outer->function = name;
+    }
+  }
+}
+
+/* Leaves the first frame of each offset in the batch. */
+static batch distinct(rf_bump_arena *arena, rf_frame **frames, size_t count) {
+  batch b = {arena, frames[0]->module, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0};
+  for (size_t i = 0; i < count; i++) {
+    if (b.count == 0 || by_module(&frames[i], &b.frames[b.count - 1]) != 0) {
+      b.frames[b.count++] = frames[i];
+    }
+  }
+  return b;
+}
+
+static void copy_to_equals(rf_frame **frames, size_t count) {
+  for (size_t i = 1; i < count; i++) {
+    if (by_module(&frames[i], &frames[i - 1]) == 0) {
+      frames[i]->sources = frames[i - 1]->sources;
+      frames[i]->source_count = frames[i - 1]->source_count;
+    }
+  }
+}
+
+static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t count, const symbolizer *tool,
+                             const char *path) {
+  rf_elf elf;
+  if (frames[0]->module == NULL || rf_elf_open(&elf, frames[0]->module, arena) != RF_ELF_OK) {
+    return;
+  }
+  const char *const ran = frames[0]->build_id;
+  const char *const there = rf_elf_build_id(&elf);
+  if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
+    batch const b = distinct(arena, frames, count);
+    if (tool != NULL) {
+      ask(&b, tool, path);
+    }
+    complete(&b, &elf);
+    copy_to_equals(frames, count);
+  }
+  rf_elf_close(&elf);
+}
+
+void rf_symbolize(rf_bump_arena *arena, rf_frame **frames, size_t count) {
+  if (count == 0) {
+    return;
+  }
+  const char *path = NULL;
+  const symbolizer *const tool = find_symbolizer(arena, &path);
+  if (tool == NULL) {
+    rf_diag("no symbolizer found, so stacks show no files and lines: install binutils, elfutils or llvm");
+  }
+  qsort(frames, count, sizeof(rf_frame *), by_module);
+  size_t start = 0;
+  for (size_t i = 1; i <= count; i++) {
+    bool const same = i < count && compare_text(frames[i]->module, frames[start]->module) == 0 &&
+                      compare_text(frames[i]->build_id, frames[start]->build_id) == 0;
+    if (!same) {
+      symbolize_module(arena, frames + start, i - start, tool, path);
+      start = i;
+    }
+  }
+}

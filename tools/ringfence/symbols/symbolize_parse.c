@@ -1,0 +1,98 @@
+#include "tools/ringfence/symbols/symbolize.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Advances *at by a line and returns it without its end; false where there is none. */
+static bool next_line(const char **at, const char **line, size_t *length) {
+  if (**at == '\0') {
+    return false;
+  }
+  *line = *at;
+  *length = strcspn(*at, "\n");
+  *at += *length + ((*at)[*length] != '\0');
+  return true;
+}
+
+/* Cuts a number behind a colon off the end: "f.c:12" gives 12 and leaves "f.c". False where there is none. */
+static bool cut_number(const char *text, size_t *length, unsigned *value) {
+  size_t start = *length;
+  while (start > 0 && isdigit((unsigned char)text[start - 1])) {
+    start--;
+  }
+  if (start == *length || start == 0 || text[start - 1] != ':') {
+    return false;
+  }
+  *value = (unsigned)strtoul(text + start, NULL, 10);
+  *length = start - 1;
+  return true;
+}
+
+static size_t up_to(const char *text, size_t length, const char *mark) {
+  const char *const found = (const char *)memmem(text, length, mark, strlen(mark));
+  return found == NULL ? length : (size_t)(found - text);
+}
+
+static bool is_unknown(const char *text, size_t length) {
+  return length == 0 || (length == 2 && memcmp(text, "??", 2) == 0);
+}
+
+/* "file:line", "file:line:column", "file:line (discriminator 2)", "??:0" or "??:?". */
+static void parse_place(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
+  unsigned last = 0;
+  unsigned line = 0;
+  length = up_to(text, length, " (discriminator");
+  if (!cut_number(text, &length, &last)) {
+    return;
+  }
+  if (!cut_number(text, &length, &line)) {
+    line = last;
+  }
+  if (line != 0 && !is_unknown(text, length)) {
+    out->file = rf_bump_arena_text(arena, text, length);
+    out->line = line;
+  }
+}
+
+static void parse_function(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
+  /* eu-addr2line adds this. */
+  length = up_to(text, length, " inlined at ");
+  if (!is_unknown(text, length)) {
+    out->function = rf_bump_arena_text(arena, text, length);
+  }
+}
+
+static bool is_address(const char *line, size_t length, uint64_t *value) {
+  if (length < 3 || line[0] != '0' || line[1] != 'x') {
+    return false;
+  }
+  char *end = NULL;
+  *value = strtoull(line, &end, 16);
+  return end == line + length;
+}
+
+void rf_symbolize_parse(rf_bump_arena *arena, const char *answer, size_t count, rf_source **sources, size_t *counts) {
+  const char *line = NULL;
+  size_t length = 0;
+  uint64_t address = 0;
+  size_t answered = 0;
+  while (next_line(&answer, &line, &length)) {
+    if (is_address(line, length, &address)) {
+      answered++;
+      continue;
+    }
+    const char *place = NULL;
+    size_t place_length = 0;
+    /* llvm-symbolizer may put an empty line between answers. */
+    if (length == 0 || answered == 0 || answered > count || !next_line(&answer, &place, &place_length)) {
+      continue;
+    }
+    size_t const i = answered - 1;
+    rf_source *const out = &RF_APPENDED(arena, sources[i], counts[i]);
+    *out = (rf_source){NULL, NULL, 0};
+    parse_function(arena, line, length, out);
+    parse_place(arena, place, place_length, out);
+  }
+}
