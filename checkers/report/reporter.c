@@ -21,6 +21,7 @@ static void log_write(void *context, const char *text, size_t size) {
 
 static const rf_sink standard_error = {log_write, NULL};
 
+static void warn_cannot_open(const char *path) {
   rf_sink_str(&standard_error, "ringfence: cannot append to ");
   rf_sink_str(&standard_error, path);
   rf_sink_str(&standard_error, "; findings go to standard error\n");
