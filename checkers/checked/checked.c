@@ -17,7 +17,7 @@ static const rf_sink standard_error = {log_write, NULL};
 
 #define DEPOT_BYTES ((size_t)64 * 1024 * 1024)
 
-/* One for all guards: stacks are the same in each. NULL where there is no memory to be had for it. */
+/* One for all guards, which share most stacks. NULL where the system has no memory for it. */
 static rf_stack_depot *depot_of_process(void) {
   static rf_stack_depot depot;
   static bool tried;
@@ -99,7 +99,7 @@ static rf_status wrap_in_sample(rf_checked *checked, rf_allocator *inner, const 
   return rf_sample_init(&checked->sample, inner, &sample);
 }
 
-/* The mode that is in force then. */
+/* Returns the mode that is in force. */
 static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
   switch (o->mode) {
   case RF_MODE_OFF:

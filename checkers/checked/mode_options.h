@@ -1,5 +1,5 @@
-/* The options of each checker, out of the options of all. The reporter and the depot are the caller's to fill in. Internal to
- * checkers/. */
+/* The options of each checker, out of the options of all. The reporter and the depot are the caller's to fill in.
+ * Internal to checkers/. */
 #ifndef RINGFENCE_MODE_OPTIONS_H
 #define RINGFENCE_MODE_OPTIONS_H
 

@@ -73,7 +73,7 @@ static const struct {
 
 #define OPTIONS (sizeof table / sizeof table[0])
 
-/* A stretch of the text. */
+/* Part of a text. */
 typedef struct slice {
   const char *at;
   size_t length;
@@ -129,7 +129,7 @@ static bool set_number(unsigned *out, slice value, const option *o) {
   return true;
 }
 
-/* log2 of a unit, or -1 for what is none. */
+/* log2 of a unit; -1: no unit. */
 static int unit_shift(slice unit) {
   if (unit.length == 0) {
     return 0;
@@ -211,7 +211,7 @@ static bool set_choice(void *field, const option *o, slice value) {
   }
 }
 
-/* A path is two fields, where it begins and then its length. */
+/* A path is two fields: its start, then its length. */
 #define RF_OPTION_PATH(name, help)                                                                                     \
   _Static_assert(offsetof(rf_options, name##_length) == offsetof(rf_options, name) + sizeof(const char *), "adjacen"   \
                                                                                                            "t");
@@ -247,7 +247,7 @@ static bool set(rf_options *options, const option *o, slice value) {
   return false;
 }
 
-/* ---- What is said ---- */
+/* ---- Messages ---- */
 
 static void put(const rf_sink *sink, slice s) {
   rf_sink_mem(sink, s.at, s.length);
@@ -303,7 +303,7 @@ static void warn_key(const rf_sink *sink, const char *source, slice item) {
   rf_sink_str(sink, source);
   rf_sink_str(sink, ": ");
   put(sink, item);
-  rf_sink_str(sink, " is ignored; there is no such key; known:");
+  rf_sink_str(sink, " is ignored; unknown key; known:");
   for (size_t i = 0; i < OPTIONS; i++) {
     rf_sink_str(sink, i == 0 ? " " : ", ");
     rf_sink_str(sink, table[i].name);
@@ -370,7 +370,7 @@ void rf_options_help(const rf_options *options, const rf_sink *sink) {
 
 /* ---- Parsing ---- */
 
-/* The end of what begins at `at`: a colon outside quotes, or the end of the text. */
+/* The end of the item at `at`: a colon outside quotes, or the end of the text. */
 static const char *item_end(const char *at) {
   char quote = '\0';
   for (; *at != '\0' && (quote != '\0' || *at != ':'); at++) {

@@ -24,7 +24,7 @@ static size_t hash(const rf_trace *t) {
   return h ^ h >> 7;
 }
 
-/* The slot of `place`, or the empty one where it would stand; NULL where it is not there and no slot is empty. */
+/* The slot of `place`, else the empty slot for it; NULL where the table is full. */
 static rf_snapshot_site *slot_of(const rf_snapshot *s, const rf_trace *place) {
   size_t const start = s->capacity != 0 ? hash(place) % s->capacity : 0;
   for (size_t i = 0; i < s->capacity; i++) {
@@ -112,7 +112,7 @@ static bool delta_of(const rf_snapshot *s, const rf_snapshot *before, size_t ind
   }
   const rf_snapshot_site *const other = find(old ? s : before, &slot->allocated);
   if (old && other != NULL) {
-    return false; /* told with those of `s` */
+    return false; /* listed with those of `s` */
   }
   out->allocated = &slot->allocated;
   out->blocks = (ptrdiff_t)slot->blocks - (other != NULL ? (ptrdiff_t)other->blocks : 0);
@@ -208,8 +208,8 @@ static void place(const rf_trace *t, const rf_symbolizer *symbolizer, const rf_s
   rf_sink_str(sink, t->depth == 0 ? "(not known)" : "");
 }
 
-/* The rows are not sorted, since the caller's table has a meaning by its order: each time the largest that comes after the
- * one written last is looked for. */
+/* The rows stay unsorted, since their order is that of the caller's hash table: each call looks for the largest row
+ * after the last one written. */
 static bool comes_before(const rf_snapshot_delta *a, size_t at, const rf_snapshot_delta *b, size_t bt) {
   return a->bytes != b->bytes ? a->bytes > b->bytes : at < bt;
 }
@@ -265,7 +265,7 @@ void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_
     rows++;
   }
   if (rows == RF_SNAPSHOT_ROWS && next_largest(s, before, &row, &at)) {
-    rf_sink_str(sink, "  and more call sites with less\n");
+    rf_sink_str(sink, "  and more call sites with fewer bytes\n");
   }
   if (s->omitted_blocks != 0) {
     rf_sink_str(sink, "  and ");

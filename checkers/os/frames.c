@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-static const char *const runtime_modules[] = {"libringfence.so", "libc.so",  "libc-",      "libstdc++.so", "libc++.so",
-                                              "libc++abi.so",    "ld-linux", "libpthread", "libgcc_s.so"};
+static const char *const runtime_modules[] = {"libringfence", "libc.so",  "libc-2.", "libstdc++.so", "libc++.so",
+                                              "libc++abi.so", "ld-linux", "ld-2.",   "libpthread",   "libgcc_s.so"};
 
 static const char *const runtime_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
                                                 "free",          "strdup",         "strndup",        "valloc",

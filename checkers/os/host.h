@@ -25,8 +25,9 @@ void rf_host_exit(int code);
 /* The process id; 0 on bare targets. */
 uint32_t rf_host_process(void);
 
-/* The lock that keeps reports of several threads apart. True: the caller holds it and must unlock it. False: go on without it,
- * because this thread is reporting already, an interrupted one is (bare targets), or its holder kept it for seconds. */
+/* The lock that keeps reports of several threads apart. True: the caller holds it and must unlock it. False: go on
+ * without it, because this thread is reporting already, an interrupted one is (bare targets), or its holder kept it for
+ * seconds. */
 bool rf_host_report_lock(void);
 void rf_host_report_unlock(void);
 
@@ -42,12 +43,12 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 /* Return addresses by unwind tables, innermost first, at most `max`; 0 where there is no unwinder. */
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
 
-/* A handler of SIGSEGV calls this first. Does not return where the fault is that of rf_host_unwind in this thread, which then
- * returns the frames that it has so far. */
+/* A handler of SIGSEGV calls this first. Does not return where the fault is that of rf_host_unwind in this thread,
+ * which then returns the frames that it has so far. */
 void rf_host_unwind_fault(void);
 
-/* A phrase on the kind of memory that `p` points to ("the pointer is to the stack"), a static string; NULL where it is not
- * known. */
+/* A phrase on the kind of memory that `p` points to ("the pointer is to the stack"), a static string; NULL where it is
+ * not known. */
 const char *rf_host_describe_address(const void *p);
 
 /* `size` bytes of zeroed memory, aligned to a page, never returned; NULL where the system has none. */

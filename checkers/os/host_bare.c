@@ -1,4 +1,4 @@
-/* The system below the checkers where there is none: one core, no processes, no map of memory. */
+/* The host of targets without an operating system: one core, no processes, no map of memory. */
 #include "host.h"
 
 #include <ringfence/port.h>

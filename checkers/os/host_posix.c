@@ -38,12 +38,13 @@ uint32_t rf_host_process(void) {
 
 /* ---- The report lock ---- */
 
-/* Long enough for a slow terminal; short enough that a child, forked while another thread reported, seems not to hang. */
+/* Long enough for a slow terminal; short enough that a child, forked while another thread reported, seems not to
+ * hang. */
 #define LOCK_PATIENCE_MS 2000
-/* A report into a file takes less than so many offers of the processor to others. */
+/* A report into a file takes less time than this many yields. */
 #define LOCK_YIELDS 200
 
-static uint32_t report_owner; /* the thread that has it; 0: nobody */
+static uint32_t report_owner; /* the thread that holds the lock; 0: none */
 
 bool rf_host_report_lock(void) {
   uint32_t const me = rf_port_thread_id();
@@ -131,8 +132,8 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
-/* The log may be a pipe whose reader went away, or a file that may not grow any more: the signal that says so must not end
- * the program in the middle of a report. */
+/* The log may be a pipe without a reader, or a file at its size limit: the signal for that must not end the program in
+ * the middle of a report. */
 bool rf_host_write(int fd, const char *data, size_t size) {
   int const saved_errno = errno;
   struct timespec const at_once = {0, 0};
@@ -164,7 +165,7 @@ bool rf_host_write(int fd, const char *data, size_t size) {
   return done;
 }
 
-/* Into memory of its own: a mapped file that is cut short later would be a signal. */
+/* Reads a copy: an access to a mapped file that another process truncates raises a signal. */
 static char *read_open_file(int fd, size_t *length) {
   struct stat file;
   if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || (uintmax_t)file.st_size >= SIZE_MAX) {
@@ -195,9 +196,9 @@ const char *rf_host_read_file(const char *path, size_t *length) {
 
 /* ---- Memory ---- */
 
-#define PAGE 4096U /* the smallest there is: asking twice about a larger one does no harm */
+#define PAGE 4096U /* the smallest of any system: testing a larger page twice does no harm */
 
-/* The kernel reads a signal set at `p` before it finds out that the operation on it does not exist: EFAULT where it could
+/* The kernel reads a signal set at `p` before it looks at the operation, which does not exist: EFAULT where it could
  * not read, EINVAL where it could. */
 static bool byte_readable(uintptr_t p) {
 #if defined(__linux__)
@@ -218,7 +219,7 @@ static bool byte_readable(uintptr_t p) {
 bool rf_host_readable(const void *p, size_t size) {
   uintptr_t const first = (uintptr_t)p;
   if (size == 0 || first < PAGE || first > UINTPTR_MAX - (size - 1)) {
-    return false; /* the first page never is; a set at NULL would be none, and no error */
+    return false; /* the first page never is readable; a NULL set would be no error */
   }
   uintptr_t const last = first + (size - 1);
   for (uintptr_t at = first;; at = (at | (PAGE - 1)) + 1) {
@@ -242,7 +243,7 @@ uintptr_t rf_host_secret(void) {
   static uint32_t count;
   uint64_t secret = rf_port_now_ns() * 0x9E3779B97F4A7C15U;
 #if defined(__linux__)
-  const void *const random = (const void *)getauxval(AT_RANDOM); /* 16 bytes, by the kernel, for purposes like this */
+  const void *const random = (const void *)getauxval(AT_RANDOM); /* 16 random bytes of the kernel */
   if (random != NULL) {
     uint64_t word;
     memcpy(&word, random, sizeof word);
@@ -271,7 +272,7 @@ typedef struct stack_search {
   bounds found;
 } stack_search;
 
-/* The main thread's stack grows: it may come down to its limit. */
+/* The main thread's stack grows down to its limit. */
 static uintptr_t stack_limit(const rf_map *map) {
   struct rlimit limit;
   uintptr_t const most = (uintptr_t)256 * 1024 * 1024;
@@ -292,8 +293,8 @@ static bool find_stack(const rf_map *map, void *context) {
   return false;
 }
 
-/* The last stacks of this thread: its own, one for signals, those of coroutines. A thread that changes between more of
- * them than that many times is no longer looked up, since reading the map at each allocation would take for ever. */
+/* The last stacks of this thread: its own, one for signals, those of coroutines. After LOOKUPS_MOST changes between
+ * more stacks than are kept, a thread is no longer looked up: reading the map at each allocation would be too slow. */
 #define STACKS_KEPT 4
 #define LOOKUPS_MOST 1000
 
@@ -364,8 +365,8 @@ static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argume
   return _URC_NO_REASON;
 }
 
-/* Where a thread was interrupted by a fault, tables may be wrong for the instruction (string functions on 32-bit x86), and
- * stacks may be in ruins: the unwinder then looks for code at an address that is none. */
+/* At a fault, unwind tables may be wrong for the instruction (string functions on 32-bit x86), and the stack may be
+ * corrupt: the unwinder then reads an address without code. */
 static _Thread_local struct {
   bool active;
   sigjmp_buf back;
@@ -379,7 +380,7 @@ void rf_host_unwind_fault(void) {
 }
 
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
-  static _Thread_local unwinding u; /* as it is when that went wrong */
+  static _Thread_local unwinding u; /* static: siglongjmp comes back with its last state */
   static _Thread_local sigset_t before;
   sigset_t faults;
   u.frames = frames;
@@ -404,7 +405,7 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
 
 typedef struct place_search {
   uintptr_t address;
-  bool after_file; /* the mapping before was a module's: what is joined to it is its .bss */
+  bool after_file; /* the mapping before was a module's: an adjacent one is its .bss */
   uintptr_t end;   /* of the mapping before */
   bool found;
   const char *phrase;

@@ -1,6 +1,6 @@
-/* Which module (executable or shared library) a return address is in, and where in it: read from the process's map and
- * from the modules' own headers in memory, without allocating and without the dynamic linker's locks. Internal to
- * checkers/. On systems without /proc/self/maps nothing is found. */
+/* The module (executable or shared library) of a return address, and the offset in it: read from the process's map and
+ * the modules' own headers in memory, without allocating and without the dynamic linker's locks. Finds nothing on
+ * systems without /proc/self/maps. Internal to checkers/. */
 #ifndef RINGFENCE_MODULES_H
 #define RINGFENCE_MODULES_H
 
@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* How many modules one finding can name, and bytes for their paths and for a function's name: none on bare targets. */
+/* Modules that one finding can name, bytes for their paths, and bytes for a function's name; none on bare targets. */
 #if defined(__unix__) || defined(__APPLE__)
 #define RF_MODULES 16
 #define RF_MODULES_TEXT 2048
@@ -25,8 +25,8 @@ extern "C" {
 typedef struct rf_module {
   uintptr_t start; /* of the executable mapping */
   uintptr_t end;
-  uintptr_t bias; /* what is added to an address in the ELF file */
-  uint16_t path;  /* where in `text` */
+  uintptr_t bias; /* memory address minus address in the ELF file */
+  uint16_t path;  /* index in `text` */
   char build_id[2 * RF_BUILD_ID_BYTES + 1];
 } rf_module;
 

@@ -14,7 +14,7 @@ typedef ElfW(Ehdr) elf_header;
 typedef ElfW(Phdr) program_header;
 typedef ElfW(Nhdr) note_header;
 
-/* The program headers of the module whose file begins at `base`; NULL where there are none to be read. */
+/* The program headers of the module whose file begins at `base`; NULL where they cannot be read. */
 static const program_header *program_headers(uintptr_t base, unsigned *count) {
   const elf_header *const elf = (const elf_header *)base;
   if (!rf_host_readable(elf, sizeof *elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -59,7 +59,7 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
   }
 }
 
-/* The first loaded segment tells where the file's addresses begin. */
+/* The segment at offset 0 gives the bias. */
 static void read_headers(rf_module *m, uintptr_t base) {
   unsigned count = 0;
   const program_header *const headers = program_headers(base, &count);

@@ -22,7 +22,7 @@ RF_STACK_PEEKS unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *fra
 }
 
 unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsigned max) {
-  /* The unwinder begins with the checker's own frames: room for them, then everything from the caller on. */
+  /* The unwinder begins with the checker's own frames, at most 16; the result starts at the caller. */
   uintptr_t all[16 + 64];
   unsigned const count = max == 0 ? 0 : rf_host_unwind(all, (unsigned)(sizeof all / sizeof all[0]));
   for (unsigned i = 0; i < count; i++) {
@@ -37,7 +37,7 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
   return rf_stack_capture(origin, frames, max);
 }
 
-#define WORDS_NEAR ((uintptr_t)2048) /* that the frames of an allocator take */
+#define WORDS_NEAR ((uintptr_t)2048) /* an upper bound of the frames of an allocator */
 
 RF_STACK_PEEKS static bool is_near(uintptr_t word, uintptr_t from, uintptr_t high) {
   uintptr_t const *const words = (const uintptr_t *)from;

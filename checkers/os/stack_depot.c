@@ -3,8 +3,8 @@
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
  *     record: | next (a number, 0 ends) | hash | depth | padding | depth return addresses |
  *
- * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number is
- * published by the compare-and-swap of a bucket's head: readers need no lock.
+ * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
+ * is published by the compare-and-swap of a bucket's head: readers need no lock.
  */
 #include <ringfence/stack.h>
 
@@ -24,9 +24,9 @@ typedef struct record {
 } record;
 
 #define UNIT 8U
-/* One bucket for so many bytes of memory: about one for each record of usual depth. */
+/* About one bucket for each record of usual depth. */
 #define BYTES_PER_BUCKET 128U
-/* Calls that allocate are few beside the stacks that they are made from. */
+/* Fewer places call the allocator than there are stacks that lead to them. */
 #define BUCKETS_PER_RECENT 16U
 #define RECENT_MOST 4096U
 
@@ -134,7 +134,7 @@ static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uin
   return 0;
 }
 
-/* Room for a record of `depth` addresses; 0 where the depot is full. */
+/* The id of a new record of `depth` addresses; 0 where the depot is full. */
 static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
   size_t const size = record_size(depth);
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -171,7 +171,7 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
   memcpy(r->frames, frames, depth * sizeof frames[0]);
   uint32_t seen = head;
   for (r->next = head; !swap(bucket, &head, id); r->next = head) {
-    /* Others were faster: one of them may have put the same stack, and then this record is left unused. */
+    /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
     found = find(depot, head, seen, hash, frames, depth);
     if (found != 0) {
       return found;
@@ -183,14 +183,14 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
 
 /* ---- Guessing ---- */
 
-/* Calls from one place at one depth mostly come the same way. */
+/* Calls from one place at one depth mostly have the same stack. */
 static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
   uintptr_t const x = (origin->caller ^ (uintptr_t)origin->frame >> 4) * (uintptr_t)0x9E3779B97F4A7C15U;
   return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
 }
 
-/* True where rf_stack_capture would find the very addresses of `r`. */
-RF_STACK_PEEKS static bool leads_the_same_way(const record *r, const rf_origin *origin, unsigned max) {
+/* True where rf_stack_capture would find the addresses of `r`. */
+RF_STACK_PEEKS static bool has_same_frames(const record *r, const rf_origin *origin, unsigned max) {
   uintptr_t frame = (uintptr_t)origin->frame;
   unsigned const depth = r->depth;
   unsigned count = 1;
@@ -216,7 +216,7 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
                          origin->frame != NULL && (uintptr_t)origin->frame % sizeof(uintptr_t) == 0;
   uint32_t *const guess = may_guess ? guess_for(depot, origin) : NULL;
   uint32_t id = may_guess ? load(guess) : 0;
-  if (id != 0 && leads_the_same_way(record_at(depot, id), origin, most)) {
+  if (id != 0 && has_same_frames(record_at(depot, id), origin, most)) {
     return id;
   }
   id = rf_stack_depot_put(depot, frames, rf_stack_capture(origin, frames, most));
@@ -228,7 +228,7 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
 
 /* ---- Reading ---- */
 
-/* True where `id` is in the chain of its hash: what was never handed out is in none. */
+/* True where `id` is in the chain of its hash; an id that was never returned is in none. */
 static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
   if (id == 0 || (size_t)id * UNIT > depot->capacity - sizeof(record)) {
     return false;

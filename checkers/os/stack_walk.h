@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A frame as compilers lay it out where they keep frame pointers: the caller's frame pointer, then the return address.
- * Larger steps than this are not frames but something else that looks like one. */
+/* A frame of code with frame pointers: the caller's frame pointer, then the return address. A larger step leads to
+ * other data that looks like a frame. */
 #define RF_STEP_MOST ((uintptr_t)256 * 1024)
-/* No code is there. */
+/* No code lies below this address. */
 #define RF_PC_LEAST 4096U
 
-/* Frames are read as words, whatever the compiler thinks is there. */
+/* Frames are read as words, over the objects that AddressSanitizer knows there. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define RF_STACK_PEEKS __attribute__((no_sanitize("address")))
@@ -23,11 +23,11 @@
 #define RF_STACK_PEEKS
 #endif
 
-/* From *frame, which lies on a stack that ends at `high`, to the frame of the caller; *pc is where that one returns to. False,
- * and nothing changed, where what is there is none. */
+/* Moves *frame, which lies on a stack that ends at `high`, to the frame of the caller, and sets *pc to its return
+ * address. False, and nothing changed, where no frame is there. */
 RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high, uintptr_t *pc) {
   uintptr_t const next = ((const uintptr_t *)*frame)[0];
-  /* A stack may lie at the top of the address space, whose end 0 is not far above. */
+  /* At the top of the address space a sum would wrap to 0. */
   if (next <= *frame || next - *frame > RF_STEP_MOST || next % sizeof(uintptr_t) != 0 ||
       next > high - 2 * sizeof(uintptr_t)) {
     return false;
@@ -41,8 +41,8 @@ RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high
   return true;
 }
 
-/* True where a call that returns to `pc` is under way in this thread; *frame is then as in rf_origin, or NULL where it cannot be
- * told. As exact as rf_stack_capture_slow; where the system has no unwinder, the stack near by is searched for the word. */
+/* True where a call that returns to `pc` is under way in this thread; *frame is then as in rf_origin, or NULL where it
+ * is not known. As exact as rf_stack_capture_slow; without an unwinder, searches the nearby stack for the word. */
 bool rf_stack_returns_to(uintptr_t pc, const void **frame);
 
 #endif /* RINGFENCE_STACK_WALK_H */

@@ -16,16 +16,19 @@ typedef ElfW(Ehdr) elf_header;
 typedef ElfW(Shdr) section_header;
 typedef ElfW(Sym) symbol;
 
-/* A file in memory. Nothing in it is trusted. */
+/* A file in memory. Each offset in it is checked before use. */
 typedef struct image {
   const unsigned char *data;
   size_t size;
+  int saved_errno;
+  int cancellation;
 } image;
 
 static bool map_file(const char *path, image *out) {
   struct stat about;
   void *data = MAP_FAILED;
   int const fd = open(path, O_RDONLY | O_CLOEXEC);
+  out->data = (const unsigned char *)data;
   if (fd == -1) {
     return false;
   }
@@ -38,7 +41,7 @@ static bool map_file(const char *path, image *out) {
   return data != MAP_FAILED;
 }
 
-/* `size` bytes at `offset` of the file; NULL where they are not in it, or not aligned for what they are to be. */
+/* `size` bytes at `offset` of the file; NULL where they lie outside, or are not aligned to `align`. */
 static const void *part(const image *file, uint64_t offset, uint64_t size, size_t align) {
   if (offset > file->size || size > file->size - offset || offset % align != 0) {
     return NULL;
@@ -57,7 +60,7 @@ static const section_header *sections(const image *file, unsigned *count) {
   return (const section_header *)part(file, elf->e_shoff, *count * sizeof(section_header), _Alignof(section_header));
 }
 
-/* The full table where the file was not stripped, else the one for dynamic linking. */
+/* The full table, or that for dynamic linking in a stripped file. */
 static const section_header *symbol_table(const section_header *all, unsigned count) {
   const section_header *found = NULL;
   for (unsigned i = 0; i < count; i++) {
@@ -111,16 +114,59 @@ static bool function_in(const image *file, uint64_t address, char *out, size_t r
   return found != NULL && copy_name(names, strings->sh_size, found->st_name, out, room);
 }
 
-bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
-  int const saved_errno = errno;
-  int const cancellation = rf_uncancelled_begin();
-  image file;
-  bool found = false;
-  if (map_file(path, &file)) {
-    found = function_in(&file, address, out, room);
-    (void)munmap((void *)(uintptr_t)file.data, file.size);
+static bool names_code(const image *file, const section_header *section, const section_header *names) {
+  static const char lines[] = ".debug_line";
+  if (section->sh_type == SHT_SYMTAB) {
+    return true;
   }
-  rf_uncancelled_end(cancellation);
-  errno = saved_errno;
+  const char *const name = section->sh_type == SHT_PROGBITS && section->sh_name < names->sh_size
+                               ? (const char *)part(file, names->sh_offset + section->sh_name, sizeof lines, 1)
+                               : NULL;
+  return name != NULL && memcmp(name, lines, sizeof lines) == 0;
+}
+
+static bool any_names_code(const image *file) {
+  unsigned count = 0;
+  const section_header *const all = sections(file, &count);
+  unsigned const names = all != NULL ? ((const elf_header *)(const void *)file->data)->e_shstrndx : 0;
+  if (names >= count) {
+    return false;
+  }
+  for (unsigned i = 0; i < count; i++) {
+    if (names_code(file, &all[i], &all[names])) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- Files ---- */
+
+/* close_file ends what this began, whether the file was there or not. The program sees no change of errno. */
+static bool open_file(const char *path, image *file) {
+  file->saved_errno = errno;
+  file->cancellation = rf_uncancelled_begin();
+  return map_file(path, file);
+}
+
+static void close_file(const image *file) {
+  if (file->data != MAP_FAILED) {
+    (void)munmap((void *)(uintptr_t)file->data, file->size);
+  }
+  rf_uncancelled_end(file->cancellation);
+  errno = file->saved_errno;
+}
+
+bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
+  image file;
+  bool const found = open_file(path, &file) && function_in(&file, address, out, room);
+  close_file(&file);
   return found;
+}
+
+bool rf_symbols_present(const char *path) {
+  image file;
+  bool const present = open_file(path, &file) && any_names_code(&file);
+  close_file(&file);
+  return present;
 }

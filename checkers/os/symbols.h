@@ -1,6 +1,6 @@
-/* Names of functions from a module's own symbol table, for reports that no tool is there to symbolise. Reads the file anew
- * each time, with system calls only: usable inside malloc and in signal handlers. Internal to checkers/; ELF, and only
- * files of the class that this process has. */
+/* Names of functions from a module's own symbol table, for reports that no tool symbolizes. Reads the file anew each
+ * time, by system calls alone: usable inside malloc and in signal handlers. ELF files of this process's class only.
+ * Internal to checkers/. */
 #ifndef RINGFENCE_SYMBOLS_H
 #define RINGFENCE_SYMBOLS_H
 
@@ -15,6 +15,9 @@ extern "C" {
 /* Writes the name, as the linker knows it, of the function in file `path` whose code is at `address` (as the ELF file
  * counts) to `out`, at most `room` bytes with the NUL; false, and `out` untouched, where none is found. */
 bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room);
+
+/* True where the file `path` names its own code: by a full symbol table or by lines. */
+bool rf_symbols_present(const char *path);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,11 @@
-/* Files are read and written where locks are held, and most calls that do this are cancellation points: a thread that was
- * cancelled there would take the lock with it. Between the two calls it is not. */
+/* Between these two calls the thread is not cancelled. Files are read and written under locks by calls that are
+ * cancellation points: a cancelled thread would never unlock. */
 #ifndef RINGFENCE_CHECKERS_UNCANCELLED_H
 #define RINGFENCE_CHECKERS_UNCANCELLED_H
 
 #include <pthread.h>
 
-/* Returns what rf_uncancelled_end wants. Nests. */
+/* Returns the argument of rf_uncancelled_end. Nests. */
 static inline int rf_uncancelled_begin(void) {
   int before = PTHREAD_CANCEL_ENABLE;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);

@@ -101,7 +101,7 @@ const rf_trace *rf_finding_place(const rf_finding *f) {
   }
 }
 
-/* ---- Key: FNV-1a over what tells two bugs apart ---- */
+/* ---- Key: FNV-1a over the fields by which two bugs differ ---- */
 
 #define KEY_FRAMES 3U
 

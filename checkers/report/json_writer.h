@@ -1,5 +1,5 @@
-/* Writes JSON to a sink and keeps track of commas and, where wanted, of indents. Allocates nothing. Internal to checkers/
- * and tools/. */
+/* Writes JSON to a sink and keeps track of commas and, where wanted, of indents. Allocates nothing. Internal to
+ * checkers/ and tools/. */
 #ifndef RINGFENCE_JSON_WRITER_H
 #define RINGFENCE_JSON_WRITER_H
 

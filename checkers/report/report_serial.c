@@ -36,7 +36,7 @@ static void put_line(const rf_sink *sink, unsigned char type, uint16_t record, u
 
 /* ---- Fields ---- */
 
-/* Modules that a finding names are numbered; this many, others are left out. */
+/* The most modules that a finding names by number; others are left out. */
 #define MODULES 16U
 
 typedef struct writer {
@@ -48,7 +48,7 @@ typedef struct writer {
   unsigned used;
   unsigned char data[RF_SERIAL_DATA];
   unsigned modules;
-  uint32_t module_sums[MODULES]; /* of their paths, which last no longer than a call of the symbolizer */
+  uint32_t module_sums[MODULES]; /* of their paths, whose strings last for one call of the symbolizer */
 } writer;
 
 static void flush(writer *w, bool last) {
@@ -88,12 +88,12 @@ static void number(writer *w, unsigned tag, uint64_t value) {
   }
 }
 
-/* As many fields as it takes, each filling what is left of its line, with `head` before each piece. */
+/* Writes `text` as several fields: each fills the rest of its line, with `head` before each piece. */
 static void text_with(writer *w, unsigned tag, const unsigned char *head, unsigned head_size, const char *text) {
   size_t left = text != NULL ? strlen(text) : 0;
   while (left != 0) {
     if (w->used + 2 + head_size + 4 > RF_SERIAL_DATA) {
-      flush(w, false); /* a piece of less than four characters is not worth its head */
+      flush(w, false); /* a piece below four characters is not worth its head */
     }
     size_t const room = RF_SERIAL_DATA - w->used - 2 - head_size;
     size_t const piece = left < room ? left : room;
@@ -123,7 +123,7 @@ static void bytes(writer *w, unsigned tag, const unsigned char *data, unsigned s
 
 /* ---- Traces ---- */
 
-/* The number of the module, which is described when it is met first; MODULES where there is no number left. */
+/* The number of the module, which its first frame describes; MODULES where no number is left. */
 static unsigned module_number(writer *w, const rf_frame_name *name) {
   uint32_t const sum = rf_crc32(0, name->module, strlen(name->module));
   for (unsigned i = 0; i < w->modules; i++) {
@@ -183,7 +183,7 @@ static void window(writer *w, const rf_finding *f) {
   bytes(w, RF_SERIAL_EXPECTED, f->expected, f->window_size);
 }
 
-/* What tells most comes first: the line may go dead. */
+/* The most telling fields come first: the line may go dead. */
 void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   writer w;
   memset(&w, 0, sizeof w);

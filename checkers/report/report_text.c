@@ -45,7 +45,7 @@ static void module_and_offset(const writer *w, const rf_frame_name *name) {
   }
 }
 
-/* " in FUNCTION FILE:LINE", as much of it as is known. */
+/* " in FUNCTION FILE:LINE", the known part of it. */
 static void function_and_place(const writer *w, const rf_frame_name *name) {
   if (name->function != NULL) {
     str(w, " in ");
@@ -379,8 +379,8 @@ static void named_place(const writer *w, const rf_frame_name *name) {
   }
 }
 
-/* The first frame that says something of the program; the first of all where none does. */
-static uintptr_t telling_frame(const writer *w, const rf_trace *t) {
+/* The first frame of the program itself, not of a runtime; the first of all where there is none. */
+static uintptr_t program_frame(const writer *w, const rf_trace *t) {
   for (unsigned i = 0; i < t->depth; i++) {
     rf_frame_name name;
     if (name_of(w, t->frames[i], 0, &name) && !rf_frame_is_runtime(name.module, name.function)) {
@@ -394,7 +394,7 @@ static void summary(const writer *w) {
   const rf_finding *const f = w->f;
   const rf_trace *const place = rf_finding_place(f);
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
-  uintptr_t const pc = place->site == NULL && place->depth != 0 ? telling_frame(w, place) : 0;
+  uintptr_t const pc = place->site == NULL && place->depth != 0 ? program_frame(w, place) : 0;
   str(w, "SUMMARY: Ringfence: ");
   str(w, rf_bug_name(f->bug));
   if (place->site != NULL) {
@@ -415,7 +415,7 @@ void rf_report_text(const rf_finding *f, const rf_symbolizer *symbolizer, const 
   writer const w = {f, symbolizer, sink};
   head(&w);
   if (f->bug != RF_BUG_LEAK) {
-    access_line(&w); /* where leaks were counted tells nothing */
+    access_line(&w); /* the place where leaks were counted is no help */
   }
   detail(&w);
   block(&w);

@@ -21,13 +21,13 @@ static void log_write(void *context, const char *text, size_t size) {
 
 static const rf_sink standard_error = {log_write, NULL};
 
-static void say_cannot_open(const char *path) {
+static void warn_cannot_open(const char *path) {
   rf_sink_str(&standard_error, "ringfence: cannot append to ");
   rf_sink_str(&standard_error, path);
   rf_sink_str(&standard_error, "; findings go to standard error\n");
 }
 
-/* A path with %p names another file in a child; opening the others anew does no harm. */
+/* A path with %p names another file in a child. Other paths are opened anew as well, which does no harm. */
 static void open_log(rf_log_reporter *r) {
   uint32_t const process = rf_host_process();
   char path[PATH_BYTES];
@@ -40,7 +40,7 @@ static void open_log(rf_log_reporter *r) {
   rf_sink_buffer_init(&expanded, path, sizeof path);
   r->fd = rf_pid_path(r->options.log, r->options.log_length, &expanded) ? rf_host_open(path) : -1;
   if (r->fd < 0) {
-    say_cannot_open(path);
+    warn_cannot_open(path);
   }
 }
 
@@ -60,7 +60,7 @@ void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
 #else
 #define WHOLE_BYTES ((size_t)256)
 #endif
-/* On the stack, for a finding within a finding. */
+/* A buffer on the stack, for a finding within a finding. */
 #define PART_BYTES ((size_t)256)
 
 typedef struct collector {
@@ -113,7 +113,7 @@ static void render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer 
   flush(&c);
 }
 
-/* ---- For whoever runs the test ---- */
+/* ---- Artifacts of a test ---- */
 
 static int open_artifact(void) {
   const char *const folder = rf_host_artifacts();
@@ -132,7 +132,7 @@ static int open_artifact(void) {
 
 /* ---- Reporting ---- */
 
-/* Used by one report at a time: rf_report sees to that but for a finding within a finding. */
+/* One report at a time uses these, since rf_report locks. A finding within a finding sees `busy`. */
 static bool busy;
 static char whole[WHOLE_BYTES];
 static rf_modules modules;
@@ -142,7 +142,7 @@ static void load_modules(const rf_finding *f) {
   rf_modules_load(&modules, traces, sizeof traces / sizeof traces[0]);
 }
 
-static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
+static void write_artifact(const rf_log_reporter *r, const rf_finding *f) {
   int const fd = r->options.log == NULL ? open_artifact() : -1;
   if (fd < 0) {
     return;
@@ -155,7 +155,7 @@ static void leave_artifact(const rf_log_reporter *r, const rf_finding *f) {
   rf_host_close(fd);
 }
 
-static void put_out(rf_log_reporter *r, const rf_finding *f) {
+static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
     char part[PART_BYTES];
     render(r, f, NULL, part, sizeof part);
@@ -165,12 +165,12 @@ static void put_out(rf_log_reporter *r, const rf_finding *f) {
   load_modules(f);
   rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
   render(r, f, &symbolizer, whole, sizeof whole);
-  leave_artifact(r, f);
+  write_artifact(r, f);
   busy = false;
 }
 
-static void say_enough(rf_log_reporter *r) {
-  static const char text[] = "ringfence: that was finding number max_findings; further ones are counted only\n";
+static void print_limit(rf_log_reporter *r) {
+  static const char text[] = "ringfence: max_findings reached; further findings are counted only\n";
   if (r->options.format == RF_FORMAT_TEXT) {
     rf_log_reporter_write(r, text, sizeof text - 1);
   } else {
@@ -180,7 +180,7 @@ static void say_enough(rf_log_reporter *r) {
 
 /* ---- Suppressions ---- */
 
-static void say_cannot_read(const char *path) {
+static void warn_cannot_read(const char *path) {
   rf_sink_str(&standard_error, "ringfence: cannot read the suppressions ");
   rf_sink_str(&standard_error, path);
   rf_sink_str(&standard_error, "; nothing is suppressed\n");
@@ -198,7 +198,7 @@ void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   rf_sink_mem(&name.sink, r->options.suppressions, r->options.suppressions_length);
   const char *const text = rf_host_read_file(path, &length);
   if (text == NULL) {
-    say_cannot_read(path);
+    warn_cannot_read(path);
     return;
   }
   size_t const rules = rf_suppressions_count(text, length);
@@ -213,7 +213,7 @@ bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
   if (r->suppressions.count == 0) {
     return false;
   }
-  if (busy) { /* a finding within a finding: the names are being used */
+  if (busy) { /* a finding within a finding: `modules` is in use */
     rule = rf_suppressions_match(&r->suppressions, f, NULL);
   } else {
     busy = true;
@@ -241,10 +241,10 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
 rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   unsigned const most = r->options.max_findings;
   if (most == 0 || f->sequence <= most) {
-    put_out(r, f);
+    print_finding(r, f);
   }
   if (most != 0 && f->sequence == most && !r->options.halt) {
-    say_enough(r);
+    print_limit(r);
   }
   return r->options.halt ? RF_ACTION_HALT : RF_ACTION_CONTINUE;
 }
@@ -283,7 +283,7 @@ size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
 
 /* ---- Other texts ---- */
 
-/* The modules of these addresses are met one by one. Asking for an address in each known module keeps it loaded. */
+/* Adds the module of `pc`. An address in each module known so far keeps that one loaded. */
 static void load_module(uintptr_t pc) {
   static rf_trace asked;
   const rf_trace *const traces[] = {&asked};

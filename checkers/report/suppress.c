@@ -57,25 +57,25 @@ static bool is_word(const text_line *line, size_t length, const char *word) {
   return length == strlen(word) && memcmp(line->at, word, length) == 0;
 }
 
-/* NULL, or what is wrong with the line. */
+/* NULL, or the reason why the line is no rule. */
 static const char *parse_rule(const text_line *line, rf_suppression *rule) {
   const char *const colon = (const char *)memchr(line->at, ':', line->length);
   size_t const kind = colon != NULL ? (size_t)(colon - line->at) : 0;
   memset(rule, 0, sizeof *rule);
   if (colon == NULL) {
-    return "there is no colon; a rule is KIND:PATTERN";
+    return "no colon; a rule is KIND:PATTERN";
   }
   rule->pattern = colon + 1;
   rule->length = (unsigned)(line->length - kind - 1);
   rule->line = line->number;
   if (rule->length == 0) {
-    return "there is no pattern behind the colon; * matches everything";
+    return "no pattern after the colon; * matches everything";
   }
   rule->any = is_word(line, kind, "*");
   if (is_word(line, kind, "leak")) {
     rule->bug = RF_BUG_LEAK;
   } else if (!rule->any && !rf_bug_from_name(line->at, kind, &rule->bug)) {
-    return "there is no such kind of finding; leak, heap-buffer-overflow, double-free and the like, or *";
+    return "unknown kind of finding; use leak, heap-buffer-overflow, double-free and the like, or *";
   }
   return NULL;
 }
@@ -101,7 +101,7 @@ unsigned rf_suppressions_parse(rf_suppressions *all, const char *text, size_t le
     rf_suppression rule;
     const char *reason = parse_rule(&line, &rule);
     if (reason == NULL && all->count == all->capacity) {
-      warn(warnings, source, &line, "there is no room for this rule and those after it");
+      warn(warnings, source, &line, "too many rules; this one and those after it are ignored");
       return wrong + 1;
     }
     if (reason == NULL) {
@@ -116,11 +116,11 @@ unsigned rf_suppressions_parse(rf_suppressions *all, const char *text, size_t le
 
 /* ---- Matching ---- */
 
-/* A pattern with a star put before it unless it begins with "^", and one behind it unless it ends with "$": so it is held
- * against the whole of a name. */
+/* A pattern that is compared with a whole name: a star stands before it unless it begins with "^", and one after it
+ * unless it ends with "$". */
 typedef struct shape {
   const char *at;
-  size_t length; /* without what is put before and behind */
+  size_t length; /* without these stars */
   bool before;
   bool behind;
 } shape;
@@ -143,7 +143,7 @@ static char shape_at(const shape *s, size_t i) {
   return s->at[at];
 }
 
-/* The last star is the only one that needs to be tried again: what an earlier one could take, it can take. */
+/* Only the last star needs to be tried again: it can take any text that an earlier one could take. */
 bool rf_suppression_matches(const char *pattern, size_t length, const char *name) {
   if (name == NULL) {
     return false;
@@ -151,7 +151,7 @@ bool rf_suppression_matches(const char *pattern, size_t length, const char *name
   shape const s = shape_of(pattern, length);
   size_t const end = shape_length(&s);
   size_t at = 0;
-  size_t star = end; /* where the last star stands; `end`: none yet */
+  size_t star = end; /* position of the last star; `end`: none yet */
   const char *again = name;
   while (*name != '\0') {
     if (at < end && shape_at(&s, at) == '*') {
@@ -216,7 +216,7 @@ static rf_suppression *match_trace(const rf_suppressions *all, rf_bug bug, const
 
 rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f,
                                       const rf_symbolizer *symbolizer) {
-  /* "*" matches a finding of which nothing is known, too. */
+  /* "*" matches a finding without names, too. */
   const char *const nothing[] = {""};
   rf_suppression *best = find_for(all, f->bug, nothing, 1, NULL);
   if (f->bug != RF_BUG_LEAK) {

@@ -1,4 +1,4 @@
-/* Which bytes are valid UTF-8: for renderings whose readers stop at those that are not. */
+/* Valid UTF-8, for renderings whose readers stop at other bytes. */
 #ifndef RINGFENCE_UTF8_H
 #define RINGFENCE_UTF8_H
 
@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Length of the valid UTF-8 sequence at `s`, which ends with a NUL; 0 where there is none. Overlong forms, surrogates and
- * what is beyond U+10FFFF are not valid. */
+/* Length of the valid UTF-8 sequence at `s`, which ends with a NUL; 0 where there is none. Overlong forms, surrogates
+ * and code points above U+10FFFF are not valid. */
 static inline unsigned rf_utf8_length(const unsigned char *s) {
   unsigned char const c = s[0];
   unsigned const length = c < 0x80                ? 1

@@ -124,7 +124,7 @@ TEST_F(Options, EachWarningIsCounted) {
 
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
-            "ringfence: TEST: quarantin=5 is ignored; there is no such key; known: mode, halt, exitcode, log, format, "
+            "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
             "suppressions, "
             "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
             "sample_rate, sample_slots, sample_seed, "

@@ -121,7 +121,7 @@ TEST_F(Reporter, AfterMaxFindingsItCountsOnly) {
     find(reporter_);
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(),
-            "ringfence: that was finding number max_findings; further ones are counted only\n");
+            "ringfence: max_findings reached; further findings are counted only\n");
   EXPECT_EQ(lines_of(path_).size(), 3U);
   EXPECT_EQ(reporter_.base.sequence, 10U);
 }

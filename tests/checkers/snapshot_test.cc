@@ -184,7 +184,7 @@ TEST_F(Snapshot, TextEndsAfterSomeRows) {
   }
   std::string const listed = text();
   EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), RF_SNAPSHOT_ROWS + 3);
-  EXPECT_NE(listed.find("  and more call sites with less\n"), std::string::npos);
+  EXPECT_NE(listed.find("  and more call sites with fewer bytes\n"), std::string::npos);
 }
 
 TEST_F(Snapshot, JsonIsALineWithASiteForEachRow) {

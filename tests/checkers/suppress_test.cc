@@ -66,12 +66,11 @@ TEST_F(Suppress, TheFirstRuleThatMatchesCounts) {
 
 TEST_F(Suppress, AWrongLineIsNamedAndTheRestHolds) {
   EXPECT_EQ(parse("leek:foo\nnothing\nleak:\nleak:ok\n"), 3U);
-  EXPECT_EQ(
-      warnings_.text(),
-      "ringfence: rules.txt:1: leek:foo: there is no such kind of finding; leak, heap-buffer-overflow, double-free "
-      "and the like, or *\n"
-      "ringfence: rules.txt:2: nothing: there is no colon; a rule is KIND:PATTERN\n"
-      "ringfence: rules.txt:3: leak:: there is no pattern behind the colon; * matches everything\n");
+  EXPECT_EQ(warnings_.text(),
+            "ringfence: rules.txt:1: leek:foo: unknown kind of finding; use leak, heap-buffer-overflow, double-free "
+            "and the like, or *\n"
+            "ringfence: rules.txt:2: nothing: no colon; a rule is KIND:PATTERN\n"
+            "ringfence: rules.txt:3: leak:: no pattern after the colon; * matches everything\n");
   EXPECT_EQ(find(RF_BUG_LEAK, "ok"), "leak:ok");
 }
 
@@ -81,7 +80,8 @@ TEST_F(Suppress, TooManyRulesAreSaid) {
     many += "leak:" + std::to_string(i) + "\n";
   }
   EXPECT_EQ(parse(many), 1U);
-  EXPECT_EQ(warnings_.text(), "ringfence: rules.txt:9: leak:8: there is no room for this rule and those after it\n");
+  EXPECT_EQ(warnings_.text(),
+            "ringfence: rules.txt:9: leak:8: too many rules; this one and those after it are ignored\n");
 }
 
 struct Pattern {

@@ -102,7 +102,7 @@ TEST_F(CheckReports, WrongSuppressionsStopBeforeTheRun) {
   const Result result = check({"--suppressions", file("rules", "nonsense\n"), "--", "sh", "-c", "echo ran"});
   EXPECT_EQ(result.status, 2);
   EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(has(result.err, ":1: nonsense: there is no colon; a rule is KIND:PATTERN")) << result.err;
+  EXPECT_TRUE(has(result.err, ":1: nonsense: no colon; a rule is KIND:PATTERN")) << result.err;
 }
 
 TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {

@@ -257,7 +257,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
        "cannot read the suppressions /nonexistent: No such file or directory"},
       {{"--suppressions", file("rules", "leak:ok\nleek:x\n"), good},
        file("rules") +
-           ":2: leek:x: there is no such kind of finding; leak, heap-buffer-overflow, double-free and the like, or *"},
+           ":2: leek:x: unknown kind of finding; use leak, heap-buffer-overflow, double-free and the like, or *"},
   };
   for (const auto &[words, message] : cases) {
     const Result result = report(words);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "init.h"
 
+#include "checkers/checked/mode_options.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "process_reporter.h"
@@ -22,16 +23,11 @@ bool rf_process_configure(void) {
   }
   rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
   rf_process.report_rejected = o->rejected;
-  rf_process.guard_options = (rf_guard_options){
-      .quarantine = o->quarantine,
-      .fill_alloc = o->fill_alloc,
-      .fill_free = o->fill,
-      .move_below = o->move_below,
-      .stack_depth = o->stack_depth,
-      .depot = &rf_process.depot,
-      .reporter = &rf_process_reporter,
-      .leaks_at_deinit = false,
-  };
+  rf_process.guard_options = rf_options_for_guard(o);
+  rf_process.guard_options.depot = &rf_process.depot;
+  rf_process.guard_options.reporter = &rf_process_reporter;
+  rf_process.guard_options.leaks_at_deinit = false;
+  rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();
   return done;
 }

@@ -41,21 +41,21 @@ typedef struct rf_checked {
   rf_log_reporter log; /* where options were given without a reporter */
 } rf_checked;
 
-/* Wraps `inner`, which must outlive *checked. `options` NULL takes the options of the process: the build's defaults, then
- * __ringfence_default_options, then RINGFENCE_OPTIONS. Returns the allocator to use: `inner` itself in mode off, and
- * where an argument but `options` is NULL. The caller owns *checked. Not synchronised, as rf_guard.
+/* Wraps `inner`, which must outlive *checked. `options` NULL takes the options of the process: the build's defaults,
+ * then __ringfence_default_options, then RINGFENCE_OPTIONS. Returns the allocator to use: `inner` itself in mode off,
+ * and where an argument but `options` is NULL. The caller owns *checked. Not synchronised, as rf_guard.
  *
  * Modes page and sample need a system with pages. Where they cannot be had checked->status says why, once per process a
  * line on standard error does, and the mode is guard in place of page, off in place of sample. */
 rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options);
 
-/* Checks blocks for about `budget_us` microseconds and reports what is damaged; each call goes on where the last one stopped.
- * 0: all of them at once, and the allocator below. Returns the number of findings. What a program calls when it is idle;
- * not synchronised with other calls on the allocator, unless there is an rf_lock around both. */
+/* Checks blocks for about `budget_us` microseconds and reports what is damaged; each call goes on where the last one
+ * stopped. 0: all of them at once, and the allocator below. Returns the number of findings. What a program calls when
+ * it is idle; not synchronised with other calls on the allocator, unless there is an rf_lock around both. */
 size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us);
 
-/* Ends the checking, not the allocator below: sweeps and reports leaks as the options say. Blocks still live are gone. A
- * second call does nothing. */
+/* Ends the checking, not the allocator below: sweeps and reports leaks as the options say. Blocks that are still live
+ * are lost. A second call does nothing. */
 void rf_checked_deinit(rf_checked *checked);
 
 #ifdef __cplusplus

@@ -55,7 +55,7 @@ unsigned rf_bug_cwe(rf_bug bug, rf_access access);
 
 #define RF_WINDOW 64
 
-/* What a byte of the window around the damage is. */
+/* A byte of the window around the damage. */
 typedef enum rf_byte_class {
   RF_BYTE_OTHER,  /* neither the block nor its guards */
   RF_BYTE_HEADER, /* the checker's own record */
@@ -94,7 +94,7 @@ typedef struct rf_finding {
   const char *mode;      /* "guard", "page", "sample" */
   const char *detail;    /* a static phrase on what was seen, or NULL */
 
-  /* Of the call that was wrong. */
+  /* The wrong call. */
   size_t argument;          /* an alignment, the count of a calloc, the size given to delete, a handle; else 0 */
   const char *allocation;   /* mismatches: by what the block was allocated ("operator new", "tlsf"); else NULL */
   const char *deallocation; /* mismatches: by what it was freed; else NULL */
@@ -116,20 +116,23 @@ const char *rf_finding_relation(const rf_finding *f, size_t *distance);
  * places of finding and allocation. Across processes compare module and offset instead (docs/checkers/findings.md). */
 uint64_t rf_finding_key(const rf_finding *f);
 
-/* The place that a SUMMARY names: of the allocation where the finding was made after the fact (damage, leak), else of the
- * call that was found wrong. */
+/* The place that a SUMMARY names: of the allocation where the finding was made after the fact (damage, leak), else of
+ * the call that was found wrong. */
 const rf_trace *rf_finding_place(const rf_finding *f);
 
-/* What to do after a finding was reported. */
+/* The next step after a report. */
 typedef enum rf_action {
   RF_ACTION_HALT,    /* end the process with the exit code (bare targets: rf_port_panic) */
   RF_ACTION_CONTINUE /* go on; the operation was refused or the damage is left as it is */
 } rf_action;
 
-/* Where findings go. One reporter may serve many checkers and threads. reporter.h makes the full one; a callback is a
- * reporter filled in by hand:
+/* The receiver of findings. One reporter may serve many checkers and threads. reporter.h makes the full one; a callback
+ * is a reporter filled in by hand:
  *
- *     static rf_action count(rf_reporter *self, const rf_finding *f) { ++*(int *)self->context; return RF_ACTION_CONTINUE; }
+ *     static rf_action count(rf_reporter *self, const rf_finding *f) {
+ *       ++*(int *)self->context;
+ *       return RF_ACTION_CONTINUE;
+ *     }
  *     rf_reporter reporter = {count, &findings, RF_EXITCODE_DEFAULT, 0};
  */
 typedef struct rf_reporter rf_reporter;
@@ -148,8 +151,8 @@ struct rf_reporter {
 /* The reporter of checkers that are given none: a few lines to rf_port_log, then the end. */
 rf_reporter *rf_reporter_plain(void);
 
-/* Completes `f` and hands it to `reporter`, then obeys the answer: on RF_ACTION_HALT the process ends at once (_exit: no
- * exit handlers and no stdio flush, which could call the broken heap; bare targets panic).
+/* Completes `f` and hands it to `reporter`, then obeys the answer: on RF_ACTION_HALT the process ends at once (_exit:
+ * no exit handlers and no stdio flush, which could call the broken heap; bare targets panic).
  *
  * Findings of several threads are reported whole, one after the other. A finding made while this thread reports (a
  * signal, a fault in the report itself) is reported within the other one rather than waiting for ever. */

@@ -1,7 +1,7 @@
 /* Stacks as plain data: a trace of return addresses, and the name that one of them has.
  *
- * Names come from the process's own modules, or from debug information that a tool reads. The renderers of findings take
- * a symbolizer and do not know which of the two it asks. */
+ * Names come from the process's own modules, or from debug information that a tool reads. The renderers of findings
+ * take a symbolizer and do not know which of the two it asks. */
 #ifndef RINGFENCE_FRAMES_H
 #define RINGFENCE_FRAMES_H
 
@@ -23,8 +23,8 @@ extern "C" {
 #endif
 #endif
 
-/* Where something happened: a call site (code built with RF_SITES), return addresses innermost first (hosted targets), both,
- * or neither. */
+/* A place in the program: a call site (code built with RF_SITES), return addresses innermost first (hosted targets),
+ * both, or neither. */
 typedef struct rf_trace {
   const rf_site *site;
   unsigned depth;
@@ -44,15 +44,15 @@ typedef struct rf_frame_name {
 } rf_frame_name;
 
 /* Fills in *out, all of it, for the return address `pc`; false where nothing is known. `inlined` counts from 0: the
- * function in which the code of the call stands, then the functions it was inlined into, until the answer is false. Names
- * belong to the call, which is just before `pc`: look up pc - 1. */
+ * function in which the code of the call stands, then the functions it was inlined into, until the answer is false.
+ * Names belong to the call, which is just before `pc`: look up pc - 1. */
 typedef struct rf_symbolizer {
   bool (*name)(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out);
   void *context;
 } rf_symbolizer;
 
-/* True for frames of an allocator or of the C or C++ runtime, which say nothing of where a program went wrong. Either may
- * be NULL. */
+/* True for frames of an allocator or of the C or C++ runtime, which say nothing of where a program went wrong. Either
+ * may be NULL. */
 bool rf_frame_is_runtime(const char *module, const char *function);
 
 #ifdef __cplusplus

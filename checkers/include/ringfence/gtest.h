@@ -1,5 +1,5 @@
-/* A GoogleTest listener: a test that leaks, leaves damage behind or does anything else that a checker finds fails by itself, with the
- * finding in its message.
+/* A GoogleTest listener: a test that leaks, leaves damage behind or does anything else that a checker finds fails by
+ * itself, with the finding in its message.
  *
  *     #include <ringfence/gtest.h>
  *
@@ -9,17 +9,17 @@
  *     rf_allocator *a = rf_checked_init(&checked, &heap.base, NULL);
  *     listener.watch(&checked.guard);                               // for guards that outlive a test
  *
- * What is looked at:
- * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which is what NULL options
- *   mean), or to listener.reporter(). A guard that a test ends reports its leaks then.
- * - Guards that are watched, at the end of each test: every block is checked, and blocks that the test allocated and did not
- *   free are leaks.
- * - The whole process, where it runs under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc" in Bazel): every
- *   block is checked, and blocks that nothing points to any more are leaks. An address that lingers on the stack can hide one
- *   until a later test.
+ * Checked:
+ * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which rf_checked_init takes
+ *   without options), or to listener.reporter(). A guard that a test ends reports its leaks then.
+ * - Guards that are watched, at the end of each test: every block is checked, and blocks that the test allocated and did
+ *   not free are leaks.
+ * - The whole process under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc" in Bazel): every block
+ *   is checked, and blocks without a pointer to them are leaks. An address that lingers on the stack can hide one until a
+ *   later test.
  *
- * A finding does not end the process: the wrong call is refused, the test goes on and fails at its end. In death tests' children,
- * and outside tests, findings do what they do without this listener.
+ * A finding does not end the process: the wrong call is refused, the test goes on and fails at its end. In death tests'
+ * children, and outside tests, findings do what they do without this listener.
  *
  * C++17. One file of a program includes this and installs it; GoogleTest comes from the program that does.
  */
@@ -71,7 +71,8 @@ public:
   /* For checkers that are given a reporter. */
   rf_reporter *reporter() { return &own_; }
 
-  /* From the next test on (this one, where it is called in a test), `guard` is checked at the end of each test, until forget.
+  /* From the next test on (this one, where it is called in a test), `guard` is checked at the end of each test, until
+   * forget.
    * Not synchronised: at the end of a test no thread may use it. */
   void watch(rf_guard *guard) { watched_.push_back({guard, live_of(guard)}); }
 

@@ -1,8 +1,8 @@
 /* Options of checked allocators: RINGFENCE_OPTIONS=key=value:key=value, over what the program says, over the build's
  * defaults. docs/checkers/options.md lists the keys; `help=1` prints them.
  *
- * A value with a colon in it is put in single or double quotes: log='a:b'. An unknown key or a bad value gives a warning
- * and changes nothing; the rest still applies.
+ * A value with a colon in it is put in single or double quotes: log='a:b'. An unknown key or a bad value gives a
+ * warning and changes nothing; the rest still applies.
  */
 #ifndef RINGFENCE_OPTIONS_H
 #define RINGFENCE_OPTIONS_H
@@ -23,12 +23,12 @@ typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE,
 /* "guard" and the like, a static string. */
 const char *rf_mode_name(rf_mode mode);
 
-/* What is reported as leaked at the end: nothing; what nothing points to, where its code can be named; all that nothing
- * points to; also what is live though something points to it. Where it cannot be found out what points where (arenas),
- * each but the first means what is live. */
+/* Leaks reported at the end: none; lost blocks (no pointer to them is left) of code with names; all lost blocks; also
+ * live blocks to which pointers are left. Where pointers are not searched (arenas), each but the first means live
+ * blocks. */
 typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE } rf_leaks;
 
-/* A signal that makes a process under the drop-in tell what is allocated. */
+/* A signal on which a process under the drop-in prints its live blocks. */
 typedef enum rf_dump_signal {
   RF_DUMP_NONE,
   RF_DUMP_SIGUSR1,
@@ -37,7 +37,8 @@ typedef enum rf_dump_signal {
   RF_DUMP_SIGHUP
 } rf_dump_signal;
 
-/* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its end. */
+/* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its
+ * end. */
 typedef struct rf_options {
 #define RF_OPTION_BOOL(name, value, help) bool name;
 #define RF_OPTION_NUMBER(name, value, least, most, help) unsigned name;
@@ -52,9 +53,9 @@ typedef struct rf_options {
 /* The build's defaults: the mode of --//checkers:mode, and for the rest what suits the target. */
 void rf_options_default(rf_options *out);
 
-/* Applies `text` ("key=value:key=value", NULL: nothing) to *options. `source` names where it came from in warnings, each
- * of which is one line to `warnings`. Returns the number of warnings. `text` must live as long as the paths in *options
- * are used. */
+/* Applies `text` ("key=value:key=value", NULL: nothing) to *options. `source` names where it came from in warnings,
+ * each of which is one line to `warnings`. Returns the number of warnings. `text` must live as long as the paths in
+ * *options are used. */
 unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings);
 
 /* Applies what __ringfence_default_options returns, then the environment's RINGFENCE_OPTIONS (which a program that runs
@@ -67,16 +68,16 @@ void rf_options_help(const rf_options *options, const rf_sink *sink);
 /* The part that the reporter takes. */
 rf_report_options rf_options_for_reporter(const rf_options *options);
 
-/* The options of the process: rf_options_default and rf_options_load, once, at the first call of this or the next. Any thread
- * may call both. */
+/* The options of the process: rf_options_default and rf_options_load, once, at the first call of this or the next. Any
+ * thread may call both. */
 const rf_options *rf_options_of_process(void);
 
-/* The reporter of the process, the base of an rf_log_reporter made from these options: rf_checked_init uses it where it is
- * given none. */
+/* The reporter of the process, the base of an rf_log_reporter made from these options: rf_checked_init uses it where it
+ * is given none. */
 rf_reporter *rf_reporter_default(void);
 
-/* A program may define this to set its own defaults: a string like that of RINGFENCE_OPTIONS, which must stay valid. It is
- * called before main in drop-in use, and must not allocate. */
+/* A program may define this to set its own defaults: a string like that of RINGFENCE_OPTIONS, which must stay valid. It
+ * is called before main in drop-in use, and must not allocate. */
 const char *__ringfence_default_options(void) __attribute__((weak));
 
 #ifdef __cplusplus

@@ -10,11 +10,12 @@
 extern "C" {
 #endif
 
-/* The version of the schema, the field "version" of every line. Raised when a field changes its meaning or goes away. */
+/* The version of the schema, the field "version" of every line. Raised when a field changes its meaning or goes
+ * away. */
 #define RF_JSON_VERSION 1
 
-/* Writes `f` as one object and a line feed. `symbolizer` gives module, build-id and offset of each return address, and names
- * where it has them; NULL: addresses only. As safe as rf_report_text. */
+/* Writes `f` as one object and a line feed. `symbolizer` gives module, build-id and offset of each return address, and
+ * names where it has them; NULL: addresses only. As safe as rf_report_text. */
 void rf_report_json(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink);
 
 /* Writes `trace` as the member `name` of an object that has members before it: {"thread":…,"site":…,"frames":[…]}. */

@@ -12,11 +12,12 @@
  *     index    of the line in its record, from 0; the highest bit is set in the last line
  *     data     of a finding: fields, each whole in its line: | tag | length | value |
  *
- * Numbers have their low byte first; those of fields leave out high bytes that are 0, and a field that is 0 is left out.
- * A text that is longer than a line is several fields of one tag. Tools know fields by tag and pass over those they do not.
+ * Numbers have their low byte first; those of fields leave out high bytes that are 0, and a field that is 0 is left
+ * out. A text that is longer than a line is several fields of one tag. Tools know fields by tag and pass over those
+ * they do not.
  *
- * Freestanding, without allocation, RF_SERIAL_LINE bytes of stack and little more; safe in signal and interrupt handlers as far as
- * the sink is.
+ * Freestanding, without allocation, RF_SERIAL_LINE bytes of stack and little more; safe in signal and interrupt
+ * handlers as far as the sink is.
  */
 #ifndef RINGFENCE_REPORT_SERIAL_H
 #define RINGFENCE_REPORT_SERIAL_H
@@ -63,7 +64,7 @@ enum {
   RF_SERIAL_CLASSES,     /* the same, as letters */
   RF_SERIAL_MODULE = 40, /* number of the module, text */
   RF_SERIAL_BUILD_ID,    /* the same */
-  /* Of traces: found at RF_SERIAL_TRACE, allocated and released RF_SERIAL_TRACE_STEP further on each. */
+  /* Traces: found at RF_SERIAL_TRACE, allocated and released RF_SERIAL_TRACE_STEP further on each. */
   RF_SERIAL_TRACE = 64,
   RF_SERIAL_TRACE_STEP = 16,
   RF_SERIAL_THREAD = 0,
@@ -78,8 +79,8 @@ enum {
 /* Writes `f`, a line at a time. `symbolizer` as for rf_report_json. */
 void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink);
 
-/* A sink that frames other JSON lines (snapshots): what is written to `sink` goes out as records of type text, one for each
- * line feed. */
+/* A sink that frames other JSON lines (snapshots): what is written to `sink` goes out as records of type text, one for
+ * each line feed. */
 typedef struct rf_serial_text {
   rf_sink sink;
   const rf_sink *out;

@@ -10,9 +10,9 @@
 extern "C" {
 #endif
 
-/* Writes `f` to `sink`. `symbolizer` names the return addresses; NULL: they are written as numbers. Reads the record and the
- * strings it points to only; allocates nothing; may be called by any thread and from signal handlers as far as sink and
- * symbolizer may. */
+/* Writes `f` to `sink`. `symbolizer` names the return addresses; NULL: they are written as numbers. Reads the record
+ * and the strings it points to only; allocates nothing; may be called by any thread and from signal handlers as far as
+ * sink and symbolizer may. */
 void rf_report_text(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-/* The full reporter: findings as text, JSON lines or for a serial line, to standard error or a file, then halt or go on.
+/* The full reporter: findings as text, JSON lines or for a serial line, to standard error or a file, then halt or go
+ * on.
  *
  * Where Bazel runs a test (TEST_UNDECLARED_OUTPUTS_DIR) and no log is asked for, each finding is appended to
  * ringfence-PID.jsonl in that folder as well. */
@@ -39,13 +40,13 @@ typedef struct rf_log_reporter {
   bool suppressions_read;
 } rf_log_reporter;
 
-/* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened at the
- * first finding. Each finding is put out by one write, so that several processes may append to one file. Then use
- * &reporter->base. */
+/* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened
+ * at the first finding. Each finding is put out by one write, so that several processes may append to one file. Then
+ * use &reporter->base. */
 void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options);
 
-/* Reads the file of the option suppressions unless it was read before, and writes a warning on standard error for each wrong
- * line. The first finding calls this; a program that changes its folder calls it earlier. */
+/* Reads the file of the option suppressions unless it was read before, and writes a warning on standard error for each
+ * wrong line. The first finding calls this; a program that changes its folder calls it earlier. */
 void rf_log_reporter_read_suppressions(rf_log_reporter *reporter);
 
 /* True, and counted, where a rule hides `f`. Function names come from symbol tables here: rules for source files and
@@ -62,8 +63,9 @@ typedef void (*rf_log_writer)(void *context, const rf_symbolizer *symbolizer, co
  * reporting something at the moment (signal handlers): try again later. */
 bool rf_log_reporter_render(rf_log_reporter *reporter, rf_log_writer write, void *context);
 
-/* Writes the finding as text to `out`, `room` bytes (at least 1), with a NUL behind it and names from symbol tables, for
- * reporters of one's own; the part that does not fit is left out. Returns the length. Call it from rf_reporter.report alone. */
+/* Writes the finding as text to `out`, `room` bytes (at least 1), with a NUL behind it and names from symbol tables,
+ * for reporters of one's own; the part that does not fit is left out. Returns the length. Call it from
+ * rf_reporter.report alone. */
 size_t rf_reporter_text(const rf_finding *f, char *out, size_t room);
 
 /* Puts `text` where the findings go. */

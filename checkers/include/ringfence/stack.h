@@ -1,7 +1,7 @@
 /* Stacks: taking them fast, and keeping each only once.
  *
- * rf_stack_capture follows frame pointers within the bounds of the thread's stack: a few nanoseconds per frame, always safe,
- * and as deep as the code was built with frame pointers (the first return address is always right). A depot
+ * rf_stack_capture follows frame pointers within the bounds of the thread's stack: a few nanoseconds per frame, always
+ * safe, and as deep as the code was built with frame pointers (the first return address is always right). A depot
  * stores equal stacks once and hands out a 32-bit id, so that a block carries four bytes.
  */
 #ifndef RINGFENCE_STACK_H
@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/* From where a call came: any part may be missing. */
+/* The place of a call. Any part may be missing. */
 typedef struct rf_origin {
   const rf_site *site; /* call site, or NULL */
   uintptr_t caller;    /* return address into the program, or 0 */
@@ -41,15 +41,15 @@ typedef struct rf_stack_depot {
   size_t used; /* advanced atomically */
 } rf_stack_depot;
 
-/* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the caller.
- * RF_OK, or RF_ERR_INVALID where size is too small to hold anything. */
+/* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the
+ * caller. RF_OK, or RF_ERR_INVALID where size is too small to hold anything. */
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
 
-/* The same for the stack that rf_stack_capture finds: mostly it is the one that was there the last time, which is told by
- * comparing, while following it, and not hashed anew. */
+/* The same for the stack that rf_stack_capture finds. Mostly it is the last one from this place: comparing it while it
+ * is followed saves the hash. */
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max);
 
 /* Copies the stack `id` to `frames`, at most `max`; returns how many. 0 for an id that was never handed out. */

@@ -42,19 +42,21 @@ typedef struct rf_suppressions {
 /* How many rules `text` can hold at most: lines that are neither empty nor comments. */
 size_t rf_suppressions_count(const char *text, size_t length);
 
-/* Adds the rules of `text`, which must live as long as they are used. `source` names it in messages, of which there is one
- * line on `warnings` for each line that is no rule, and one where `capacity` is too small. Returns how many lines were
- * wrong. */
+/* Adds the rules of `text`, which must live as long as they are used. `source` names it in messages, of which there is
+ * one line on `warnings` for each line that is no rule, and one where `capacity` is too small. Returns how many lines
+ * were wrong. */
 unsigned rf_suppressions_parse(rf_suppressions *all, const char *text, size_t length, const char *source,
                                const rf_sink *warnings);
 
 /* True where `pattern` (`length` bytes) is found in `name`, NULL: false. */
 bool rf_suppression_matches(const char *pattern, size_t length, const char *name);
 
-/* The first rule for this kind of bug that matches any of the `count` names (NULLs are passed over); NULL where none does. */
+/* The first rule for this kind of bug that matches any of the `count` names (NULLs are passed over); NULL where none
+ * does. */
 rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, const char *const *names, size_t count);
 
-/* The same, asking `symbolizer` (NULL: sites only) about each frame of the finding; of a leak, of its allocation alone. */
+/* The same, asking `symbolizer` (NULL: sites only) about each frame of the finding; of a leak, of its allocation
+ * alone. */
 rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f, const rf_symbolizer *symbolizer);
 
 /* Writes a rule as it stands in a file: "leak:foo". */
