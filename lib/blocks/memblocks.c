@@ -441,7 +441,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
 
 /* ---- Giving blocks back ---- */
 
-/* What is wrong with a pointer that is no block of the pool. */
+/* Refuses a pointer that is no block of the pool. */
 static bool refuse_address(const rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
   return refusal(why, RF_ERR_BAD_POINTER,
                  rf_memblocks_holds(blocks, ptr) ? "memblocks: free of a pointer into a block"

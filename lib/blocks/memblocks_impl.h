@@ -1,4 +1,4 @@
-/* What blockgroup and the adapter share with memblocks: steps of an operation, to be put between lock and unlock. Not a
+/* Steps of an operation that memblocks, blockgroup and the adapters share: call them between lock and unlock. Not a
  * public header. */
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H

@@ -85,6 +85,11 @@ static size_t span_of(const rf_mempool *pool) {
   return (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
 }
 
+/* XORed onto the state of a block. Bound to the place, so that a header which was copied or shifted does not pass. */
+static uintptr_t mask_of(const rf_mempool *pool, const void *header) {
+  return rf_checksum_mask(header) ^ (uintptr_t)pool;
+}
+
 enum { WHOLE, SHORT_BY_BYTE, SHORT_BY_WORD, FREE }; /* FREE + next is the state of a free block */
 
 _Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
@@ -93,12 +98,12 @@ _Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
 /* See mempool.h. More than FREE + num_blocks is nonsense. */
 static uintptr_t state_get(const rf_mempool *pool, size_t index) {
   const uintptr_t *const header = header_of(pool, index);
-  return *header ^ rf_checksum_mask(header) ^ (uintptr_t)pool;
+  return *header ^ mask_of(pool, header);
 }
 
 static void state_set(const rf_mempool *pool, size_t index, uintptr_t state) {
   uintptr_t *const header = header_of(pool, index);
-  *header = state ^ rf_checksum_mask(header) ^ (uintptr_t)pool;
+  *header = state ^ mask_of(pool, header);
 }
 
 static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
@@ -110,7 +115,7 @@ rf_mempool *rf_mempool_of(const void *block) {
   rf_track_enter();
   uintptr_t const word = *header;
   rf_track_leave();
-  return (rf_mempool *)((word ^ rf_checksum_mask(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
+  return (rf_mempool *)((word ^ mask_of(NULL, header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
 }
 
 /* ---- The requested size of a block that is out ---- */
@@ -381,7 +386,7 @@ static rf_status start_waiting(rf_mempool *pool, waiter *w) {
   return RF_OK;
 }
 
-/* What a thread does that was woken or gave up. With the mutex held and the queue intact. */
+/* The end of a wait: the thread was woken or gave up. With the mutex held and the queue intact. */
 static void stop_waiting(rf_mempool *pool, waiter *w) {
   if (!w->served) {
     dequeue(pool, w);
@@ -631,7 +636,7 @@ static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *contex
   return RF_OK;
 }
 
-/* What the headers say that cannot be, or NULL; *at is the place. */
+/* The first contradiction in the headers, or NULL; *at is the place. */
 static const char *damaged_header(const rf_mempool *pool, const void **at) {
   size_t used = 0;
   size_t bytes = 0;
@@ -669,7 +674,7 @@ static const char *damaged_list(const rf_mempool *pool, const void **at) {
   return index != pool->num_blocks ? "free list does not end" : NULL;
 }
 
-/* What is wrong with the pool, or NULL. */
+/* The first damage of the pool, or NULL. */
 static const char *damage(rf_mempool *pool, const void **at) {
   rf_status const status = enter(pool);
   *at = pool;

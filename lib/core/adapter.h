@@ -1,5 +1,5 @@
-/* Adapters: what memblocks, blockgroup and handles have in common as an rf_allocator. An adapter verifies its record and the
- * target's, locks, counts and reports; the target finds, allocates and frees. Private to lib. */
+/* Adapters: what memblocks, blockgroup and handles have in common as an rf_allocator. An adapter verifies its record
+ * and the target's, locks, counts and reports; the target finds, allocates and frees. Private to lib. */
 #ifndef RINGFENCE_CORE_ADAPTER_H
 #define RINGFENCE_CORE_ADAPTER_H
 
@@ -16,7 +16,7 @@ typedef struct rf_adapter_block {
   void *pool;   /* and the part of the target that it lies in */
 } rf_adapter_block;
 
-/* What a target fills in. All calls but intact and mutex come with both records verified, and under the mutex. */
+/* Filled in by a target. All calls but intact and mutex come with both records verified, and under the mutex. */
 typedef struct rf_adapter_ops {
   rf_allocator_ops base; /* RF_ADAPTER_BASE(name) */
 

@@ -33,7 +33,7 @@ static rf_handle handle_of(size_t index, const rf_handle_entry *e) {
   return (rf_handle)(e->generation << 16 | index);
 }
 
-/* What is wrong with a handle, or RF_OK and the block's place. */
+/* RF_OK and the block's place, or why the handle names none. */
 static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e) {
   unsigned const generation = handle >> 16;
   *index = handle & 0xFFFFU;
@@ -525,7 +525,8 @@ static size_t at_most(size_t n, size_t most) {
   return n < most ? n : most;
 }
 
-/* How much of `size` bytes is left for blocks beside a table of places of `stride` bytes, one per `average` bytes and three more. */
+/* How much of `size` bytes is left for blocks beside a table of places of `stride` bytes, one per `average` bytes and
+ * three more. */
 static size_t data_share(size_t size, size_t stride, size_t average) {
   size_t const fixed = 3 * stride;
   if (size <= fixed) {

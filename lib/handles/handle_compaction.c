@@ -1,7 +1,8 @@
 /* The handle heap: finding holes, and sliding blocks together so that there are some.
  *
- * A segment is what lies between two locked blocks, or between one and an end of the arena: blocks slide within it and keep their
- * order. All free memory of a segment can be made one hole, so the largest size there is can be told beforehand.
+ * A segment is what lies between two locked blocks, or between one and an end of the arena: blocks slide within it and
+ * keep their order. All free memory of a segment can be made one hole, so the largest size there is can be told
+ * beforehand.
  */
 #include "handle_impl.h"
 
@@ -97,7 +98,7 @@ static bool ends_segment(const rf_handle_gap *gap) {
   return gap->after == 0 || gap->after_entry.locks != 0;
 }
 
-/* What a segment holds. */
+/* A segment. */
 typedef struct segment {
   rf_handle_gap first;
   rf_handle_gap last;

@@ -40,7 +40,7 @@ rf_status rf_handle_heap_walk(rf_handles *self, rf_handle_walk_fn visit, void *c
 
 /* ---- Check ---- */
 
-/* What the list adds up to. */
+/* Totals of the list. */
 typedef struct sums {
   size_t used;
   size_t occupied;

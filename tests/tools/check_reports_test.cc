@@ -1,4 +1,4 @@
-// What `ringfence check` writes beside its text: reports in other forms, suppressions, what a test leaves behind.
+// Reports of `ringfence check` beside its text: other forms, suppressions, baselines, outputs of tests.
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>

@@ -572,7 +572,7 @@ print('in parse<"quoted"> src/parse & <lex>.c:77' in cases[1].find('failure').te
   EXPECT_EQ(result.out, "3 2 0 1 3\n2 1\nmemory-leak 4096 bytes lost in 2 blocks\nTrue\n") << result.err;
 }
 
-// What the schemas of Ant and of Jenkins ask for, beyond being XML.
+// The requirements of the schemas of Ant and of Jenkins.
 TEST_F(ReportCommand, JunitHasWhatItsReadersAskFor) {
   report({"--quiet", "--output", file("r.xml"), "--suppressions", file("rules", "double-free:*\n"), all()});
   const Result result = run({"python3", "-c", R"(

@@ -154,8 +154,8 @@ static bool sizeclass_owns(rf_allocator *self, const void *ptr) {
 
 /* ---- Beginning and end ---- */
 
-/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, any header that
- * looks like one. */
+/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, any header
+ * that looks like one. */
 static void mark_all_freed(const rf_sizeclass *heap) {
   for (size_t offset = 0; offset < heap->carved;) {
     header *const h = (header *)(void *)(heap->buffer + offset);

@@ -1,4 +1,4 @@
-/* What the sources of sizeclass share: how blocks look, and steps of an operation. Not a public header. */
+/* Layout of blocks and steps of operations that the sources of sizeclass share. Not a public header. */
 #ifndef RINGFENCE_SIZECLASS_IMPL_H
 #define RINGFENCE_SIZECLASS_IMPL_H
 
@@ -11,7 +11,8 @@
  *
  * | word  | used: requested size in 17 bits, row of the site table above; free: the next free block of the class |
  * |       | fallback: the row alone; second header: the distance back to the first payload                       |
- * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 … 0 |
+ * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 …
+ * 0 |
  * | sum   | of address, heap, word and flags, where a header has room for it                                     |
  */
 
@@ -57,7 +58,7 @@ typedef struct rf_sizeclass_large {
   size_t checksum; /* over the two above */
 } large;
 
-/* What a pointer was found to be. */
+/* The block of a pointer. */
 typedef struct found {
   header *h; /* the first header */
   unsigned char *payload;
@@ -100,7 +101,8 @@ static inline size_t row_of(const header *h) {
   return h->word >> SIZE_BITS & RF_SIZECLASS_SITES_MAX;
 }
 
-/* The payload that the caller of a used block got: behind a second header where the first payload is not aligned enough. */
+/* The payload that the caller of a used block got: behind a second header where the first payload is not aligned
+ * enough. */
 static inline unsigned char *user_payload(const header *h) {
   unsigned char *const first = first_payload(h);
   if (rf_is_aligned(first, align_of(h))) {
@@ -135,7 +137,7 @@ static inline bool in_buffer(const rf_sizeclass *heap, const void *ptr) {
 void rf_sizeclass_header_set(const rf_sizeclass *heap, header *h, uintptr_t word, uint32_t flags);
 /* Magic and checksum. `h` is readable. */
 bool rf_sizeclass_header_intact(const rf_sizeclass *heap, const header *h);
-/* Of the part of the heap's record that never changes. */
+/* Covers the part of the heap's record that never changes. */
 uintptr_t rf_sizeclass_record_checksum(const rf_sizeclass *heap);
 bool rf_sizeclass_record_intact(const rf_sizeclass *heap);
 /* Reports, and gives `status` back. */

@@ -1,5 +1,5 @@
-/* Blocks from the fallback: a tree, so that nothing of a foreign pointer is ever read. The bits of the mixed address lead
- * from the root down: a node may be anywhere on the path of its bits. */
+/* Blocks from the fallback: a tree, so that nothing of a foreign pointer is ever read. The bits of the mixed address
+ * lead from the root down: a node may be anywhere on the path of its bits. */
 #include "sizeclass_impl.h"
 
 static uintptr_t link_check(const rf_sizeclass *heap, const rf_sizeclass_link *l) {

@@ -86,7 +86,7 @@ rf_status rf_sizeclass_walk(rf_allocator *self, rf_walk_fn visit, void *context)
   return walk_fallback(heap, visit, context);
 }
 
-/* What a check adds up. */
+/* Totals of a check. */
 typedef struct sums {
   size_t live[RF_SIZECLASS_COUNT];
   size_t queued[RF_SIZECLASS_COUNT];

@@ -9,7 +9,8 @@
  *
  * Algorithm: a LIFO list of free blocks, so that the block used last, still in the cache, is taken first. A block that
  *   is given back while threads wait goes straight to the first of them: nobody who comes later can take it away.
- * From: RT-Thread's memory pool; headers bound to their place, refusals in O(1), priorities and orderly deletion are ours.
+ * From: RT-Thread's memory pool; headers bound to their place, refusals in O(1), priorities and orderly deletion are
+ * ours.
  * Overhead: one pointer per block.
  *
  *     start ─┐

@@ -7,10 +7,6 @@
 #include <ringfence/sink.h>
 #include <stdio.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Errors are left to ferror. */
 rf_sink rf_file_sink(FILE *file);
 
@@ -31,9 +27,5 @@ void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena);
 
 /* Makes the text empty and keeps its memory. */
 void rf_text_sink_clear(rf_text_sink *t);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -4,10 +4,6 @@
 
 #include "tools/ringfence/cli/common_options.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_check_options {
   rf_common_options common;
   const char *library; /* --library, or NULL */
@@ -25,9 +21,5 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
 
 /* Writes the manual of `check` to standard output. */
 void rf_check_options_help(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -1,5 +1,6 @@
 #include "tools/ringfence/model/fingerprint.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/string_table.h"
 
 #include <inttypes.h>

@@ -38,6 +38,9 @@ typedef struct rf_record {
   const char *suppressed_by;
 } rf_record;
 
+/* The class of a byte that reports mark with `letter`; RF_BYTE_OTHER for an unknown one. */
+unsigned char rf_byte_class_of(char letter);
+
 /* Makes a record of the object `line`; NULL where that is no finding, or one of an unknown kind. */
 rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line);
 

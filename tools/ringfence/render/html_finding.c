@@ -1,6 +1,7 @@
 /* A finding on the HTML page: its stacks, bytes and facts. */
 #include "tools/ringfence/render/html_page.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/bug_info.h"
 #include "tools/ringfence/render/markup.h"

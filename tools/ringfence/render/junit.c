@@ -3,6 +3,7 @@
  */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/base/words.h"

@@ -5,6 +5,7 @@
  */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/bug_info.h"

@@ -79,8 +79,8 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
   }
-  /* Processes only count findings after max_findings; killed ones have not counted. Their counts include findings that only
-   * the command suppresses. */
+  /* Processes only count findings after max_findings; killed ones have not counted. Their counts include findings that
+   * only the command suppresses. */
   uint64_t const hidden = hidden_records(document);
   add_document(&t, document, counted > hidden ? counted - hidden : 0);
   return t;

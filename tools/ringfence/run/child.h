@@ -6,10 +6,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_child {
   pid_t pid;
   int exec_error;      /* errno where the program could not be started; else 0 */
@@ -31,9 +27,5 @@ bool rf_child_sleep(unsigned milliseconds);
 
 /* Ends this process as the program ended: with its exit status, or by the same signal without a second core dump. */
 _Noreturn void rf_child_exit_alike(int wait_status);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_CHILD_H */

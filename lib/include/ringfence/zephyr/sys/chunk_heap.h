@@ -2,8 +2,7 @@
  *
  * Algorithm: segregated free lists by powers of two, as Zephyr's lib/heap documents: a request looks at the first
  *   RF_ZEPHYR_ALLOC_LOOPS chunks of its own list and then takes the first chunk of the next list that has one. The rest
- *   of
- *   a chunk is split off; a free merges with both neighbours.
+ *   of a chunk is split off; a free merges with both neighbours.
  *
  *     start, a multiple of 8
  *       | header | payload ........ | header | payload ... | header | payload ........................ | end
