@@ -22,8 +22,8 @@ compared without indentation. The removed lines must occur exactly once, or afte
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 
-A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer, which
-the sources inform through lib/include/ringfence/track.h.
+A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer,
+which the sources inform through lib/include/ringfence/track.h.
 """
 
 import argparse

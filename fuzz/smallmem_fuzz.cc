@@ -15,8 +15,8 @@ using ringfence::fuzz::Reader;
 rf_smallmem heap;
 
 rf_allocator *init(void *, void *arena, size_t size) {
-  rf_status const status = size % 2 == 0 ? rf_smallmem_init(&heap, arena, size)
-                                         : rf_smallmem_init_owned(&heap, arena, size, rf_site_owner);
+  rf_status const status =
+      size % 2 == 0 ? rf_smallmem_init(&heap, arena, size) : rf_smallmem_init_owned(&heap, arena, size, rf_site_owner);
   return status == RF_OK ? &heap.base : nullptr;
 }
 

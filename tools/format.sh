@@ -34,7 +34,8 @@ status=0
 files '*.c' '*.h' '*.cc' | xargs -0 -r clang-format "${mode[@]}" || status=1
 
 # clang-format leaves comments that it cannot break, and knows neither Bazel nor the shell.
-too_long=$(files '*.c' '*.h' '*.cc' '*.bzl' '*BUILD*' '*.sh' '*.py' bazelw .ci/run | LC_ALL=C.UTF-8 xargs -0 -r grep -nHE '^.{121}') || true
+too_long=$(files '*.c' '*.h' '*.inc' '*.cc' '*.bzl' '*BUILD*' '*.sh' '*.py' bazelw .ci/run |
+  LC_ALL=C.UTF-8 xargs -0 -r grep -nHE '^.{121}') || true
 if [[ -n $too_long ]]; then
   printf 'longer than 120 columns: %s\n' "${too_long//$'\n'/$'\n'longer than 120 columns: }" >&2
   status=1

@@ -18,7 +18,8 @@ trap 'chroot_leave "$dir" /root/ringfence' EXIT
 chroot_make bookworm "$dir" git
 
 # The commands, word for word as the README has them.
-mapfile -t commands < <(grep -oE '^ *\$? *\./bazelw (run|test) .*' "$here/../README.md" | sed 's/^[ $]*//' | awk '!seen[$0]++' | head -n 2)
+mapfile -t commands < <(grep -oE '^ *\$? *\./bazelw (run|test) .*' "$here/../README.md" | sed 's/^[ $]*//' |
+  awk '!seen[$0]++' | head -n 2)
 ((${#commands[@]} == 2)) || die "the README does not show two bazelw commands"
 
 say "cloning"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs docs/examples/outside, a workspace that depends on this one: its allocator through the conformance suite and the
-# fuzz corpus, checked by guard and by AddressSanitizer, and a program with Ringfence's malloc.
+# Builds and runs docs/examples/outside, a workspace that depends on this one: its allocator through the conformance
+# suite and the fuzz corpus, checked by guard and by AddressSanitizer, and a program with Ringfence's malloc.
 #
 #   tools/try_outside.sh [BAZEL [ARGUMENTS...]]     default: bazel; arguments go to each of its commands
 #
@@ -55,7 +55,8 @@ expect() {
 }
 
 run test "${arguments[@]}" //... >test.log 2>&1 || complain "bazel test //...: $(tail -40 test.log)"
-run test "${arguments[@]}" --config=asan //... >test.log 2>&1 || complain "bazel test --config=asan //...: $(tail -40 test.log)"
+run test "${arguments[@]}" --config=asan //... >test.log 2>&1 ||
+  complain "bazel test --config=asan //...: $(tail -40 test.log)"
 
 for config in guard asan; do
   start :checked --config=$config -- right

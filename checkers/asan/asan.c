@@ -54,8 +54,8 @@ static void report(const rf_guard *guard, const rf_guard_header *h, rf_finding *
   rf_report(guard->options.reporter, f);
 }
 
-/* Blocks from malloc lie among those of others: an address outside of what was poisoned here concerns the nearest of ours only
- * where AddressSanitizer takes it for one beside the same piece of malloc's. */
+/* Blocks from malloc lie among those of others: an address outside of what was poisoned here concerns the nearest of
+ * ours only where AddressSanitizer takes it for one beside the same piece of malloc's. */
 static bool concerns(const rf_guard *guard, const rf_guard_header *h, const void *address) {
   void *region = NULL;
   size_t size = 0;

@@ -16,8 +16,8 @@ RF_INLINE void *alloc_inner(rf_guard *guard, size_t total, size_t align, const r
   return block;
 }
 
-/* A decorator has `owns` even where the allocator below it has none: the answer about a block of its own tells. And small
- * blocks of one allocator all have the same remainder. */
+/* A decorator has `owns` even where the allocator below it has none: the answer about a block of its own tells. And
+ * small blocks of one allocator all have the same remainder. */
 RF_INLINE void learn_inner(rf_guard *guard, const void *block, size_t size, size_t got) {
   if (RF_UNLIKELY(guard->counters.allocations == 0)) {
     guard->has_owns = rf_owns(guard->inner, block);
@@ -51,7 +51,8 @@ uint16_t rf_guard_set_size(rf_guard_header *h, size_t size, size_t prefix, size_
   return set_size(h, size, prefix, got);
 }
 
-/* Makes a live block of `got` bytes, prefix included, whose front redzone is written. Leaves its payload, counts nothing. */
+/* Makes a live block of `got` bytes, prefix included, whose front redzone is written. Leaves its payload, counts
+ * nothing. */
 RF_INLINE void make_live(rf_guard *guard, rf_guard_header *h, size_t size, size_t inner_align, size_t got,
                          rf_family family, const rf_origin *origin) {
   origin_kind kind;

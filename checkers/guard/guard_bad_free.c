@@ -116,8 +116,8 @@ static rf_status report_others(rf_guard *guard, const rf_guard *owner, const voi
 
 /* ---- What only the inner allocator knows ---- */
 
-/* A block of ours in all likelihood, but its header is none any more and no neighbour leads to it: an overflow has gone over
- * several blocks. */
+/* A block of ours in all likelihood, but its header is none any more and no neighbour leads to it: an overflow has gone
+ * over several blocks. */
 static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf_origin *origin) {
   rf_finding f;
   rf_guard_finding(guard, &f, RF_BUG_METADATA, RF_ACCESS_WRITE, h, origin);
@@ -129,9 +129,9 @@ static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf
   return RF_ERR_CORRUPT;
 }
 
-/* Asks an inner allocator that knows its memory and the size of its live blocks about memory in which guard has no block: did
- * it hand the block out itself, or is a block there whose header was lost? RF_OK where neither is so, else the status,
- * reported. Free memory is no evidence of a double free: it may never have been a block. */
+/* Asks an inner allocator that knows its memory and the size of its live blocks about memory in which guard has no
+ * block: did it hand the block out itself, or is a block there whose header was lost? RF_OK where neither is so, else
+ * the status, reported. Free memory is no evidence of a double free: it may never have been a block. */
 static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) {
   rf_allocator *const inner = guard->inner;
   rf_guard_header *const h = header_of(ptr);

@@ -136,8 +136,8 @@ void rf_guard_blame_before(const rf_guard *guard, rf_finding *f) {
   }
 }
 
-/* True where damage to the inner allocator is reported, before or now with the block whose overflow did it; else it is the
- * caller's to report, once. */
+/* True where damage to the inner allocator is reported, before or now with the block whose overflow did it; else it is
+ * the caller's to report, once. */
 static bool is_inner_reported(rf_guard *guard, const rf_origin *origin) {
   rf_fault where;
   if (!guard->inner_reported) {

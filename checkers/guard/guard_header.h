@@ -1,4 +1,5 @@
-/* The header of each block of rf_guard: its fields, the layout around it, its checksum. Internal to guard*.c and asan.c. */
+/* The header of each block of rf_guard: its fields, the layout around it, its checksum. Internal to guard*.c and
+ * asan.c. */
 #ifndef RINGFENCE_GUARD_HEADER_H
 #define RINGFENCE_GUARD_HEADER_H
 
@@ -124,9 +125,9 @@ static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
 
 /* ---- Checksum ----
  *
- * A sum of parts, one for each link and one for the rest. Changing a link adds the difference of one part, so the header of
- * a neighbour in the ring that was damaged before stays damaged. Each part is hashed by a multiplication of its own, so
- * that one pattern over several fields (every bit flipped, one byte repeated) does not cancel out. */
+ * A sum of parts, one for each link and one for the rest. Changing a link adds the difference of one part, so the
+ * header of a neighbour in the ring that was damaged before stays damaged. Each part is hashed by a multiplication of
+ * its own, so that one pattern over several fields (every bit flipped, one byte repeated) does not cancel out. */
 
 RF_NO_SANITIZE static inline uintptr_t rotate(uintptr_t x, unsigned by) {
   by %= RF_SIZE_BITS;
@@ -151,8 +152,8 @@ RF_NO_SANITIZE static inline uint32_t checksum_prev(uintptr_t prev) {
   return hash32(prev, (uintptr_t)0x94D049BB133111EBU);
 }
 
-/* Fields that lie together, as one word: compilers read them by one load. Do not read so what was just written in parts:
- * the processor waits for the stores. */
+/* Fields that lie together, as one word: compilers read them by one load. Do not read so what was just written in
+ * parts: the processor waits for the stores. */
 RF_NO_SANITIZE static inline uint32_t traits_part(uint16_t back, uint8_t align_log2, uint8_t kind) {
   return (uint32_t)back | (uint32_t)align_log2 << 16 | (uint32_t)kind << 24;
 }

@@ -1,5 +1,5 @@
-/* Functions that the parts of rf_guard share, from the lowest part up: each calls those above it in this file, and no other.
- * Internal to guard*.c and asan.c. */
+/* Functions that the parts of rf_guard share, from the lowest part up: each calls those above it in this file, and no
+ * other. Internal to guard*.c and asan.c. */
 #ifndef RINGFENCE_GUARD_IMPL_H
 #define RINGFENCE_GUARD_IMPL_H
 
@@ -18,8 +18,8 @@ static inline rf_guard *guard_of(rf_allocator *self) {
 
 /* ---- Tracking ----
  *
- * A watched guard tells the watcher which bytes the program may touch: the payload of a live block, and nothing else. The
- * inner allocator finds all of its block accessible whenever it is called about one. */
+ * A watched guard tells the watcher which bytes the program may touch: the payload of a live block, and nothing else.
+ * The inner allocator finds all of its block accessible whenever it is called about one. */
 
 static inline bool is_watched(const rf_guard *guard) {
   return RF_TRACK && guard->options.watched;
@@ -92,8 +92,8 @@ uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin);
 
 /* ---- guard_lookup.c: blocks by address and in order ---- */
 
-/* True where `size` bytes at `p` can be read: they lie in the inner allocator's memory or, where that cannot tell, in memory
- * that the system says can be read. */
+/* True where `size` bytes at `p` can be read: they lie in the inner allocator's memory or, where that cannot tell, in
+ * memory that the system says can be read. */
 bool rf_guard_has_memory(const rf_guard *guard, const void *p, size_t size);
 
 /* The same for the header before `ptr`. */
@@ -110,8 +110,8 @@ static inline bool rf_guard_sound(const rf_guard *guard, const rf_guard_header *
   return intact(guard, h) && state_of(h) == state;
 }
 
-/* A walk over every block, damaged or not: live ones from the newest to the oldest, then quarantined ones, queue by queue,
- * oldest first. Passes damaged headers as far as links that agree lead on. */
+/* A walk over every block, damaged or not: live ones from the newest to the oldest, then quarantined ones, queue by
+ * queue, oldest first. Passes damaged headers as far as links that agree lead on. */
 typedef struct guard_cursor {
   rf_guard_header *h; /* NULL: at the end */
   bool intact;
@@ -149,15 +149,16 @@ bool rf_guard_inspect(const rf_guard *guard, const rf_guard_header *h, guard_dam
 /* Reports every damage of such a block and restores the patterns. Returns the number of findings. */
 size_t rf_guard_report_damage(rf_guard *guard, rf_guard_header *h, const rf_origin *origin);
 
-/* Reports overflows that ran on into headers: each explains all the headers that it went over. Returns the number of findings. */
+/* Reports overflows that ran on into headers: each explains all the headers that it went over. Returns the number of
+ * findings. */
 size_t rf_guard_report_overruns(rf_guard *guard, const rf_origin *origin);
 
-/* Writes a valid header over a damaged one that was reported: the block is never used again. The memory stays with the inner
- * allocator, since the start of its block is no longer known. */
+/* Writes a valid header over a damaged one that was reported: the block is never used again. The memory stays with the
+ * inner allocator, since the start of its block is no longer known. */
 void rf_guard_abandon(rf_guard *guard, rf_guard_header *h, bool freed);
 
-/* Bytes from the end of a block's redzone to the next header that one overflow may have reached: the inner allocator's own
- * data between two blocks. */
+/* Bytes from the end of a block's redzone to the next header that one overflow may have reached: the inner allocator's
+ * own data between two blocks. */
 #define GUARD_REACH 128
 
 /* True where live blocks are missing from the ring: damage has gone over several headers. */
@@ -166,8 +167,8 @@ bool rf_guard_has_lost_blocks(const rf_guard *guard);
 /* Asks the inner allocator for its own check. False where it fails; then *where says why. */
 bool rf_guard_inner_is_whole(rf_guard *guard, rf_fault *where);
 
-/* After bytes beyond a block were overwritten: true where the inner allocator was damaged by the same write, whose finding
- * explains that. */
+/* After bytes beyond a block were overwritten: true where the inner allocator was damaged by the same write, whose
+ * finding explains that. */
 bool rf_guard_inner_was_hit(rf_guard *guard);
 
 /* Reports the fault that a call into the inner allocator raised. */
@@ -190,8 +191,9 @@ void rf_guard_unregister(rf_guard *guard);
 /* The other guard of which `ptr` starts a live block; NULL where there is none. */
 const rf_guard *rf_guard_owner(const rf_guard *guard, const void *ptr);
 
-/* The watched guard whose memory `address` lies in or near to, and in *nearest its nearest block, live or in quarantine; both
- * NULL where there is none. Safe at the moment of a fault, in any thread, while others go on: misses a block at worst. */
+/* The watched guard whose memory `address` lies in or near to, and in *nearest its nearest block, live or in
+ * quarantine; both NULL where there is none. Safe at the moment of a fault, in any thread, while others go on: misses a
+ * block at worst. */
 const rf_guard *rf_guard_nearest(const void *address, const rf_guard_header **nearest);
 
 /* ---- guard_bad_free.c: pointers that start no live block ---- */

@@ -32,8 +32,8 @@ static bool credible(const rf_guard *guard, const rf_guard_header *h, guard_stat
   return rf_is_aligned(ptr, GUARD_ALIGN) && rf_guard_reachable(guard, ptr) && rf_guard_sound(guard, h, state);
 }
 
-/* Follows the link of the damaged header where the block there agrees; else finds, from the far end of the ring, the block
- * whose way back leads to it, or the nearest damaged one. */
+/* Follows the link of the damaged header where the block there agrees; else finds, from the far end of the ring, the
+ * block whose way back leads to it, or the nearest damaged one. */
 rf_guard_header *rf_guard_skip_damaged(const rf_guard *guard, const rf_guard_header *h) {
   rf_guard_header *const sentinel = (rf_guard_header *)(uintptr_t)&guard->live;
   rf_guard_header *after = sentinel;

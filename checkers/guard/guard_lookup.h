@@ -1,11 +1,12 @@
-/* Lookup of a block by pointer, for the common paths of rf_guard: is `ptr` the start of a live block? Internal to guard*.c. */
+/* Lookup of a block by pointer, for the common paths of rf_guard: is `ptr` the start of a live block? Internal to
+ * guard*.c. */
 #ifndef RINGFENCE_GUARD_LOOKUP_H
 #define RINGFENCE_GUARD_LOOKUP_H
 
 #include "guard_impl.h"
 
-/* Bytes on the page of readable memory are readable. Bare targets have no pages: a device may lie beside their memory, and
- * reading it may have effects. */
+/* Bytes on the page of readable memory are readable. Bare targets have no pages: a device may lie beside their memory,
+ * and reading it may have effects. */
 RF_INLINE bool on_one_page(const void *p, const void *q) {
   return RF_GUARD_THREADS && ((uintptr_t)p ^ (uintptr_t)q) < RF_GUARD_PAGE;
 }
@@ -25,8 +26,8 @@ RF_INLINE bool reachable(const rf_guard *guard, const void *ptr) {
 
 /* ---- Pages that are known ----
  *
- * The inner allocator gives up pages in its own free and resize only, and never one with a live block. So the page of a live
- * block stays readable up to the next such call. */
+ * The inner allocator gives up pages in its own free and resize only, and never one with a live block. So the page of a
+ * live block stays readable up to the next such call. */
 
 #if RF_GUARD_THREADS
 RF_INLINE uintptr_t *known_page_slot(rf_guard *guard, const void *ptr) {

@@ -3,15 +3,16 @@
 
 #include "guard_inner.h"
 
-/* Bytes freed in one age: four of them are the wait, which is half of a small quarantine and an eighth of a large one. */
+/* Bytes freed in one age: four of them are the wait, which is half of a small quarantine and an eighth of a large
+ * one. */
 static size_t quarantine_age_length(const rf_guard *guard) {
   size_t const all = guard->options.quarantine;
   size_t const half = all / 2 < GUARD_WAIT ? all / 2 : GUARD_WAIT;
   return (half > all / 8 ? half : all / 8) / RF_GUARD_AGES;
 }
 
-/* The age ends with the free of `total` bytes, and perhaps more than one: what was freed in the age that comes round again has
- * waited long enough. */
+/* The age ends with the free of `total` bytes, and perhaps more than one: what was freed in the age that comes round
+ * again has waited long enough. */
 void rf_guard_begin_age(rf_guard *guard, size_t total) {
   size_t const length = quarantine_age_length(guard);
   while (total >= guard->age_left) {
@@ -59,7 +60,8 @@ void rf_guard_retire(rf_guard *guard, rf_guard_header *h, guard_checksum parts, 
   retire(guard, h, parts, origin);
 }
 
-/* The queue from which a block is to leave: one with a ripe block, else one with the oldest there are. NULL: all are empty. */
+/* The queue from which a block is to leave: one with a ripe block, else one with the oldest there are. NULL: all are
+ * empty. */
 RF_RARE static rf_guard_queue *next_to_leave(rf_guard *guard) {
   for (unsigned age = 0; age <= RF_GUARD_AGES; age++) {
     for (unsigned i = 0; i < RF_GUARD_QUEUES; i++) {

@@ -9,8 +9,8 @@
  * kept back while at least three ages' bytes are freed, and until a request comes for it. Where more is held than the
  * quarantine's size, the oldest was freed before all that, and is ripe: it goes back to the inner allocator.
  *
- * That blocks wait on when they are ripe is what makes most requests find one: a program that frees much at once asks for as
- * much again. It keeps no more memory than the quarantine's size.
+ * That blocks wait on when they are ripe is what makes most requests find one: a program that frees much at once asks
+ * for as much again. It keeps no more memory than the quarantine's size.
  *
  * Queues are linked from header to header. Only what is told by an intact header is followed. Internal to guard*.c. */
 #ifndef RINGFENCE_GUARD_QUARANTINE_H
@@ -18,15 +18,15 @@
 
 #include "guard_redzone.h"
 
-/* Longer than this blocks wait only where the quarantine is eight times as large: they had better be in a cache when they
- * serve again. */
+/* Longer than this blocks wait only where the quarantine is eight times as large: they had better be in a cache when
+ * they serve again. */
 #define GUARD_WAIT ((size_t)512 * 1024)
 
 /* The queue of blocks that serve no request: large ones, and those aligned to more than the default. */
 #define GUARD_OTHERS (RF_GUARD_QUEUES - 1U)
 
-/* The queue whose blocks have room for `size` bytes and the smallest back redzone, and little more; GUARD_OTHERS where there
- * is none. */
+/* The queue whose blocks have room for `size` bytes and the smallest back redzone, and little more; GUARD_OTHERS where
+ * there is none. */
 RF_INLINE size_t queue_for(const rf_guard *guard, size_t size) {
   size_t const number = (size + (RF_GUARD_STEP - 1) - guard->remainder) / RF_GUARD_STEP;
   return number + 1 < RF_GUARD_QUEUES ? number : GUARD_OTHERS;

@@ -1,6 +1,6 @@
-/* The patterns of a block of rf_guard: those of redzones, new and freed payloads. For small blocks with little slack, most of
- * all, this takes no loop and hardly a jump: sizes vary, so processors mispredict jumps that depend on them. Internal to
- * guard*.c. */
+/* The patterns of a block of rf_guard: those of redzones, new and freed payloads. For small blocks with little slack,
+ * most of all, this takes no loop and hardly a jump: sizes vary, so processors mispredict jumps that depend on them.
+ * Internal to guard*.c. */
 #ifndef RINGFENCE_GUARD_REDZONE_H
 #define RINGFENCE_GUARD_REDZONE_H
 
@@ -29,7 +29,8 @@ RF_INLINE bool is_zero(rf_lanes lanes) {
   return (lanes[0] | lanes[1]) == 0;
 }
 
-/* Where both redzones have 16 bytes, a smaller payload can be written and compared together with the redzone behind it. */
+/* Where both redzones have 16 bytes, a smaller payload can be written and compared together with the redzone behind
+ * it. */
 #define GUARD_WIDE (RF_GUARD_FRONT == 16 && RF_GUARD_BACK_MIN >= 16)
 
 /* The end of a payload and the redzone behind it: from byte RF_LANES - n on, n bytes of payload, then redzone. */
@@ -38,7 +39,8 @@ RF_INLINE bool is_zero(rf_lanes lanes) {
 static const unsigned char new_edge[] = {TIMES_16(RF_PATTERN_NEW), TIMES_16(RF_PATTERN_REDZONE)};
 static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
 
-/* A payload that carries its pattern in all of it is small up to RF_STRIDE bytes; a back redzone up to this, two lanes. */
+/* A payload that carries its pattern in all of it is small up to RF_STRIDE bytes; a back redzone up to this, two
+ * lanes. */
 #define SMALL_BACK (2 * RF_LANES)
 
 RF_INLINE bool is_small(size_t size, size_t limit) {
@@ -55,8 +57,8 @@ RF_RARE static void write_large(unsigned char *p, size_t size, unsigned char byt
   rf_pattern_write(p, size, byte);
 }
 
-/* Writes `byte` to the first `limit` bytes of a payload of `size`; `edge` has the same byte. Writes redzone over the redzone
- * behind a tiny payload. */
+/* Writes `byte` to the first `limit` bytes of a payload of `size`; `edge` has the same byte. Writes redzone over the
+ * redzone behind a tiny payload. */
 RF_INLINE void write_pattern(unsigned char *p, size_t size, size_t limit, unsigned char byte,
                              const unsigned char *edge) {
   if (!is_small(size, limit)) {

@@ -47,9 +47,9 @@ RF_NO_SANITIZE void rf_guard_unregister(rf_guard *guard) {
   }
 }
 
-/* True where `ptr` starts a live block of `guard`, which another thread may be using: asks the system, not the inner allocator,
- * whether the header can be read (targets without a system have no threads). Misses the block at worst, if the free of a
- * neighbour changes its links just now. */
+/* True where `ptr` starts a live block of `guard`, which another thread may be using: asks the system, not the inner
+ * allocator, whether the header can be read (targets without a system have no threads). Misses the block at worst, if
+ * the free of a neighbour changes its links just now. */
 RF_NO_SANITIZE static bool is_live_block_of(const rf_guard *guard, const void *ptr) {
   const rf_guard_header *const h = header_of(ptr);
   bool const may_look = RF_GUARD_THREADS ? rf_host_readable(h, RF_GUARD_PREFIX) : rf_guard_reachable(guard, ptr);
@@ -80,8 +80,8 @@ static size_t distance_to(const rf_guard_header *h, const void *address) {
   return at < start ? start - at : at < end ? 0 : at - end;
 }
 
-/* Follows intact headers in readable memory only, and takes no more steps than there can be blocks: another thread may be
- * changing them. */
+/* Follows intact headers in readable memory only, and takes no more steps than there can be blocks: another thread may
+ * be changing them. */
 typedef struct search {
   const rf_guard *guard;
   const void *address;

@@ -53,8 +53,8 @@ RF_NO_SANITIZE static uint16_t measured_back(const rf_guard *guard, const rf_gua
   return back;
 }
 
-/* The header as it was, as far as that can be told: links from the neighbours, the number of a stack from its low bytes, traits
- * of most blocks where they are impossible, the checksum from all of that. */
+/* The header as it was, as far as that can be told: links from the neighbours, the number of a stack from its low
+ * bytes, traits of most blocks where they are impossible, the checksum from all of that. */
 static rf_guard_header restored(const rf_guard *guard, const damaged_header *d) {
   guard_state const state = d->freed ? STATE_FREED : STATE_LIVE;
   rf_guard_header was = *d->h;
@@ -158,8 +158,8 @@ static size_t report_header_itself(rf_guard *guard, const damaged_header *d, con
   return 1;
 }
 
-/* Reports and abandons the header: an overflow of the block before it where that one's redzone is damaged, else an underflow or
- * a stray write. Returns the number of findings. */
+/* Reports and abandons the header: an overflow of the block before it where that one's redzone is damaged, else an
+ * underflow or a stray write. Returns the number of findings. */
 static size_t report_header(rf_guard *guard, const damaged_header *d, const rf_origin *origin) {
   guard_damage damage;
   size_t count = 0;

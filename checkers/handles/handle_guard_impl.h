@@ -1,5 +1,5 @@
-/* Types and functions that the parts of rf_handle_guard share, from the lowest part up: each calls those above it in this
- * file, and no other. Internal to handle_guard*.c. */
+/* Types and functions that the parts of rf_handle_guard share, from the lowest part up: each calls those above it in
+ * this file, and no other. Internal to handle_guard*.c. */
 #ifndef RINGFENCE_HANDLE_GUARD_IMPL_H
 #define RINGFENCE_HANDLE_GUARD_IMPL_H
 
@@ -12,7 +12,8 @@
 #include "checkers/shared/pattern.h"
 #include "checkers/shared/wrapper.h"
 
-/* Abandoned: the header was found damaged and reported; the handle is never used again. Moved: the former place of a block. */
+/* Abandoned: the header was found damaged and reported; the handle is never used again. Moved: the former place of a
+ * block. */
 typedef enum handle_state { HANDLE_ABANDONED, HANDLE_LIVE, HANDLE_FREED, HANDLE_MOVED } handle_state;
 
 /* Where a call came from, in two words: its site, or where there is none the return address. */
@@ -99,8 +100,8 @@ void rf_handle_guard_finding(const rf_handle_guard *guard, rf_finding *f, rf_bug
 /* Adds the block behind `h`, whose payload is or was at `payload`. */
 void rf_handle_guard_finding_block(rf_finding *f, const handle_header *h, const unsigned char *payload);
 
-/* Reports and repairs every damage to one block with a valid header. Returns the number of findings; *reaches_end is true
- * where the last byte of the back redzone is damaged. */
+/* Reports and repairs every damage to one block with a valid header. Returns the number of findings; *reaches_end is
+ * true where the last byte of the back redzone is damaged. */
 size_t rf_handle_guard_inspect(rf_handle_guard *guard, unsigned char *block, const handle_header *h,
                                const rf_origin *origin, bool *reaches_end);
 
@@ -136,7 +137,8 @@ void rf_handle_guard_report(rf_handle_guard *guard, rf_bug bug, rf_access access
 rf_status rf_handle_guard_report_ended(rf_handle_guard *guard, const rf_origin *origin);
 rf_status rf_handle_guard_report_metadata(rf_handle_guard *guard, const rf_origin *origin);
 
-/* The header and place of a live block. Reports any other handle; with RF_ACCESS_FREE that of a freed block is a double free. */
+/* The header and place of a live block. Reports any other handle; with RF_ACCESS_FREE that of a freed block is a double
+ * free. */
 rf_status rf_handle_guard_open(rf_handle_guard *guard, rf_handle handle, rf_access access, unsigned char **block,
                                handle_header *h, const rf_origin *origin);
 
@@ -157,8 +159,8 @@ void rf_handle_guard_unlist(rf_handle_guard *guard, handle_header *h);
 /* A raw inner block. Empties the quarantine before the program's callback is asked for memory. */
 rf_handle rf_handle_guard_alloc_inner(rf_handle_guard *guard, size_t total, unsigned flags, const rf_origin *origin);
 
-/* Moves the live block to a new place with room for `size` bytes, under the same handle; the old place goes into quarantine.
- * False, and nothing changed, where there is no room. *block and *h are then those of the new place. */
+/* Moves the live block to a new place with room for `size` bytes, under the same handle; the old place goes into
+ * quarantine. False, and nothing changed, where there is no room. *block and *h are then those of the new place. */
 bool rf_handle_guard_relocate(rf_handle_guard *guard, unsigned char **block, handle_header *h, size_t size,
                               unsigned flags, const rf_origin *origin);
 

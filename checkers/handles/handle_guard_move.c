@@ -113,8 +113,8 @@ rf_handle rf_handle_guard_alloc_inner(rf_handle_guard *guard, size_t total, unsi
   return handle;
 }
 
-/* Puts the live block `h` in a new place with room for `size` bytes, under the same handle; the old place goes into quarantine.
- * False, and nothing changed, where there is no room. *block and *h are then those of the new place. */
+/* Puts the live block `h` in a new place with room for `size` bytes, under the same handle; the old place goes into
+ * quarantine. False, and nothing changed, where there is no room. *block and *h are then those of the new place. */
 bool rf_handle_guard_relocate(rf_handle_guard *guard, unsigned char **block, handle_header *h, size_t size,
                               unsigned flags, const rf_origin *origin) {
   rf_handles *const inner = guard->inner;

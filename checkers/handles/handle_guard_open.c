@@ -41,7 +41,8 @@ rf_status rf_handle_guard_report_metadata(rf_handle_guard *guard, const rf_origi
 
 /* ---- Opening a handle ---- */
 
-/* A live block: its header and place. Anything else is reported; `access` RF_ACCESS_FREE makes a freed one a double free. */
+/* A live block: its header and place. Anything else is reported; `access` RF_ACCESS_FREE makes a freed one a double
+ * free. */
 rf_status rf_handle_guard_open(rf_handle_guard *guard, rf_handle handle, rf_access access, unsigned char **block,
                                handle_header *h, const rf_origin *origin) {
   rf_bug const stale = access == RF_ACCESS_FREE ? RF_BUG_DOUBLE_FREE : RF_BUG_STALE_HANDLE;

@@ -1,5 +1,5 @@
-/* The process's memory map, read from /proc/self/maps without allocating and without the dynamic linker's locks, so that
- * it can be read inside malloc and in signal handlers. Internal to checkers/; Linux. */
+/* The process's memory map, read from /proc/self/maps without allocating and without the dynamic linker's locks, so
+ * that it can be read inside malloc and in signal handlers. Internal to checkers/; Linux. */
 #ifndef RINGFENCE_MAPS_H
 #define RINGFENCE_MAPS_H
 

@@ -46,8 +46,8 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
 #define RF_MODULES_UNLOADED 64U
 void rf_modules_remember(const rf_module *module, const char *path);
 
-/* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what the
- * module's symbol table says. */
+/* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what
+ * the module's symbol table says. */
 rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions);
 
 #ifdef __cplusplus

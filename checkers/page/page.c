@@ -23,8 +23,8 @@ static void begin_finding(const rf_page *page, rf_finding *f, rf_bug bug, const 
   rf_finding_begin(f, bug, RF_ACCESS_UNKNOWN, address, page->inner->ops->name, "page", origin);
 }
 
-/* The guard's findings about blocks that it has are in mode guard, as these blocks are. The rest would have been found by
- * any part of this. */
+/* The guard's findings about blocks that it has are in mode guard, as these blocks are. The rest would have been found
+ * by any part of this. */
 static rf_action forward(rf_reporter *self, const rf_finding *f) {
   const rf_page *const page = (const rf_page *)self->context;
   rf_reporter *const to = page->options.reporter;
@@ -110,8 +110,8 @@ static rf_status free_pages(rf_page *page, void *ptr, const rf_origin *origin, s
   return status;
 }
 
-/* The reason, reported, for which a pointer that is not among pages can be no block: it is another page store's, or in the
- * memory of the inner allocator, of which the program has seen nothing yet. RF_OK where the guard is to judge. */
+/* The reason, reported, for which a pointer that is not among pages can be no block: it is another page store's, or in
+ * the memory of the inner allocator, of which the program has seen nothing yet. RF_OK where the guard is to judge. */
 static rf_status refuse(rf_page *page, const void *ptr, const rf_origin *origin) {
   rf_status const status = rf_page_store_refuse_others(page->store, ptr, origin);
   if (status != RF_OK || page->guarded.counters.allocations != 0 || !rf_owns(page->inner, ptr)) {

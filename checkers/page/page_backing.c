@@ -1,10 +1,10 @@
-/* The page store's backing blocks: from what is kept with a block to the block. A table over addresses has in each place the tag of
- * the one backing block there, or MANY.
+/* The page store's backing blocks: from what is kept with a block to the block. A table over addresses has in each
+ * place the tag of the one backing block there, or MANY.
  *
  *     address = | .......... | tag, 15 bits | place | 4 bits |
  *
- * With PLACES_A_SLOT places for each slot hardly any pointer meets a place that is taken, however many blocks live, and of
- * these hardly any has its tag. The places of blocks that lie together lie together.
+ * With PLACES_A_SLOT places for each slot hardly any pointer meets a place that is taken, however many blocks live, and
+ * of these hardly any has its tag. The places of blocks that lie together lie together.
  *
  * Complexity: a look is a load; adding and finding O(1) and O(slots), removing O(1), where two shared a place O(slots).
  */

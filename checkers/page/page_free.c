@@ -74,7 +74,8 @@ static bool open_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
   return true;
 }
 
-/* Sees to it that the pages are as many as the block needs at `size`; false, and nothing changed, where they cannot be. */
+/* Sees to it that the pages are as many as the block needs at `size`; false, and nothing changed, where they cannot
+ * be. */
 static bool fit(rf_page_store *store, rf_slot *s, size_t size) {
   size_t const page = rf_page_size();
   size_t const end = s->block - rf_slot_open_start(s) + size;

@@ -1,5 +1,5 @@
-/* Types and functions that the parts of the page store share, from the lowest part up: each calls those above it in this
- * file, and no other. */
+/* Types and functions that the parts of the page store share, from the lowest part up: each calls those above it in
+ * this file, and no other. */
 #ifndef RINGFENCE_PAGE_IMPL_H
 #define RINGFENCE_PAGE_IMPL_H
 
@@ -178,8 +178,8 @@ rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address);
 
 /* ---- page_reopen.c ---- */
 
-/* Opens the page of a fault, for the program to go on, filled with the pattern of what is there. It is closed again by the next
- * call on the store, or when there are too many. False where the system refuses. */
+/* Opens the page of a fault, for the program to go on, filled with the pattern of what is there. It is closed again by
+ * the next call on the store, or when there are too many. False where the system refuses. */
 bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address);
 
 /* Closes again the pages that faults have opened. Under the lock. */
@@ -264,8 +264,8 @@ void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_a
                      const rf_origin *origin);
 void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_slot *s);
 
-/* Looks for disturbed slack of a live block. At most two findings, before and after the block; the slack is written anew.
- * Under the lock; the caller reports when it has left it. */
+/* Looks for disturbed slack of a live block. At most two findings, before and after the block; the slack is written
+ * anew. Under the lock; the caller reports when it has left it. */
 unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
 
 /* The first wrong byte in the slack of the live block; NULL where there is none. */
@@ -279,8 +279,8 @@ void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned
 
 /* ---- page_fault.c ---- */
 
-/* A fault at `address` was made at `pc`: reported where it is about a block of some store. True where the program may try
- * again, the page having been opened. */
+/* A fault at `address` was made at `pc`: reported where it is about a block of some store. True where the program may
+ * try again, the page having been opened. */
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame);
 
 /* ---- page_signal.c ---- */

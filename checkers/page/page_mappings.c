@@ -1,5 +1,5 @@
-/* The page store: the kernel's limit of mappings. An open block is a mapping, and so is the gap behind it. An eighth of the
- * limit is left to the program. */
+/* The page store: the kernel's limit of mappings. An open block is a mapping, and so is the gap behind it. An eighth of
+ * the limit is left to the program. */
 #include "page_impl.h"
 
 static size_t blocks_allowed; /* over all stores; accessed atomically, as is the next */

@@ -25,8 +25,8 @@ size_t rf_page_size(void) {
   return size;
 }
 
-/* MAP_NORESERVE: what is never opened must not count, and pages that come and go must not make mappings that differ from
- * their neighbours and cannot be joined to them. */
+/* MAP_NORESERVE: what is never opened must not count, and pages that come and go must not make mappings that differ
+ * from their neighbours and cannot be joined to them. */
 static void *map(void *at, size_t size, int protection, int more) {
   int const saved = errno;
   void *const p = mmap(at, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | more, -1, 0);
@@ -34,8 +34,8 @@ static void *map(void *at, size_t size, int protection, int more) {
   return p == MAP_FAILED ? NULL : p;
 }
 
-/* All of them side by side, a good way below where the system puts mappings: rf_page_may_be is then false for nearly all that is
- * not here. An address is only a wish, and what comes instead of it will do. */
+/* All of them side by side, a good way below where the system puts mappings: rf_page_may_be is then false for nearly
+ * all that is not here. An address is only a wish, and what comes instead of it will do. */
 #if UINTPTR_MAX > UINT32_MAX
 #define APART ((uintptr_t)1 << 40)
 

@@ -1,6 +1,8 @@
-/* The page store's address space: runs of pages, by address in a list per space, holes also by size in lists of their own.
+/* The page store's address space: runs of pages, by address in a list per space, holes also by size in lists of their
+ * own.
  *
- * Complexity: a hole is found among those of the next larger power of two at once, or among at most TRIES of its own size.
+ * Complexity: a hole is found among those of the next larger power of two at once, or among at most TRIES of its own
+ * size.
  */
 #include "page_impl.h"
 

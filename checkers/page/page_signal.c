@@ -13,9 +13,9 @@
 
 /* ---- The handler, and whom it passes on to ----
  *
- * A program that installs a handler of its own, keeps what was there before and puts it back later must find that with its
- * own predecessor, so each time that we come in front of another handler we do it through another trampoline: a function of its
- * own, that knows whom it stands in front of. */
+ * A program that installs a handler of its own, keeps what was there before and puts it back later must find that with
+ * its own predecessor, so each time that we come in front of another handler we do it through another trampoline: a
+ * function of its own, that knows whom it stands in front of. */
 
 static const int watched[] = {SIGSEGV, SIGBUS};
 #define WATCHED 2U
@@ -70,8 +70,8 @@ static void default_action(int number, const siginfo_t *info) {
   }
 }
 
-/* A handler that calls the one before it, which is ours if it was installed after ours, must not go round in circles. It is
- * the same signal if it has the same record, further down the stack. */
+/* A handler that calls the one before it, which is ours if it was installed after ours, must not go round in circles.
+ * It is the same signal if it has the same record, further down the stack. */
 typedef struct passing {
   const siginfo_t *info;
   uintptr_t frame;

@@ -1,17 +1,18 @@
 /* The store of blocks on pages of their own: what modes page and sample, and the drop-in, have in common. Internal to
  * checkers/.
  *
- * Address space is reserved in large pieces (spaces) that are closed to the program. A block gets a run of pages there: as many as
- * it needs are opened, and a gap of pages that stay closed follows. A free closes the pages and drops what was in them;
- * the run is not used again before it has left the quarantine, which is bounded in bytes of address space and in blocks.
+ * Address space is reserved in large pieces (spaces) that are closed to the program. A block gets a run of pages there:
+ * as many as it needs are opened, and a gap of pages that stay closed follows. A free closes the pages and drops what
+ * was in them; the run is not used again before it has left the quarantine, which is bounded in bytes of address space
+ * and in blocks.
  *
  *     space:   | closed | block A | gap ...... | block B | gap ...... | free run ................ | closed |
  *     right:                      | slack FD.. | size bytes | slack FD.. |   the last bytes of the last page
  *     left:                       | size bytes | slack FD.................|   the first bytes of the first page
  *
  * Slack is there where alignment or the other side demands it; it is filled and checked to the byte when the block is
- * freed, resized or swept. What is known of a block stands apart, in memory that is mapped for it alone: no stray write of
- * the program comes near.
+ * freed, resized or swept. What is known of a block stands apart, in memory that is mapped for it alone: no stray write
+ * of the program comes near.
  *
  * A touch of what is closed raises a signal. page_fault.c looks the address up here and makes the finding.
  *
@@ -58,8 +59,8 @@ typedef struct rf_page_store_options {
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
 } rf_page_store_options;
 
-/* A store, which needs no storage of the caller's; NULL where the system has no pages to close (bare targets) or no memory.
- * Also sees to it that faults are noticed (page_fault.c). */
+/* A store, which needs no storage of the caller's; NULL where the system has no pages to close (bare targets) or no
+ * memory. Also sees to it that faults are noticed (page_fault.c). */
 rf_page_store *rf_page_store_open(const rf_page_store_options *options);
 
 /* Reserves address space now rather than at the first block; false where the system refuses. */
@@ -71,8 +72,8 @@ void rf_page_store_close(rf_page_store *store);
 /* True where an open store is of `owner`, which is not looked at. Lock-free. */
 bool rf_page_store_has_owner(const void *owner);
 
-/* Where the spaces of all stores lie, roughly: `size` bytes from `low`, which only ever grow. They are put apart from the
- * program's own mappings where there is address space enough, so that little else lies between them. */
+/* Where the spaces of all stores lie, roughly: `size` bytes from `low`, which only ever grow. They are put apart from
+ * the program's own mappings where there is address space enough, so that little else lies between them. */
 typedef struct rf_page_bounds {
   uintptr_t low; /* accessed atomically, as is the next; where it falls, the size has grown before */
   size_t size;
@@ -89,8 +90,8 @@ static inline bool rf_page_may_be(const void *ptr) {
 /* True where `ptr` lies in the store's spaces. Lock-free. */
 bool rf_page_store_owns(const rf_page_store *store, const void *ptr);
 
-/* Larger blocks get no pages: address space is reserved without asking whether there is memory for it, and a program that asks
- * for too much is to be told so. */
+/* Larger blocks get no pages: address space is reserved without asking whether there is memory for it, and a program
+ * that asks for too much is to be told so. */
 #if UINTPTR_MAX > UINT32_MAX
 #define RF_PAGE_LARGEST ((size_t)1 << 30)
 #else
@@ -121,7 +122,8 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
 /* Refuses and reports `ptr`, which is in the store's spaces and starts no live block. */
 rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin *origin);
 
-/* Reports `ptr`, which is not in this store, as a block of another one where it is that: the status then, else RF_OK. */
+/* Reports `ptr`, which is not in this store, as a block of another one where it is that: the status then, else
+ * RF_OK. */
 rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *ptr, const rf_origin *origin);
 
 /* Fills *out; false where no live block starts at `ptr`. */
@@ -129,8 +131,8 @@ bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *ou
 
 /* ---- Backing blocks: where a store is to find a live block by what its caller keeps with it ----
  *
- * A table over the addresses has a tag for each backing block: none in the place of a pointer says that it is none, in one load,
- * and the tag that is there nearly always settles the rest. */
+ * A table over the addresses has a tag for each backing block: none in the place of a pointer says that it is none, in
+ * one load, and the tag that is there nearly always settles the rest. */
 
 typedef struct rf_page_backing {
   const uint16_t *tags; /* accessed atomically; 0: none */
@@ -154,8 +156,8 @@ bool rf_page_store_backed_by(rf_page_store *store, const void *ptr, rf_page_bloc
 /* Keeps `backing block`, NULL for none, with the live block at `ptr` from now on. */
 void rf_page_store_set_backing(rf_page_store *store, const void *ptr, void *backing);
 
-/* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or as
- * free. What comes new is filled as new memory. */
+/* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or
+ * as free. What comes new is filled as new memory. */
 rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin);
 
 /* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */
@@ -167,8 +169,8 @@ bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *ou
 /* Reports the live block at `ptr` as leaked; false where there is none. It stays live. */
 bool rf_page_store_report_leak(rf_page_store *store, const void *ptr, const char *detail);
 
-/* Checks the slack of live blocks for about `budget_ns` (0: all of it), going on where the last sweep stopped. Returns the
- * number of findings. */
+/* Checks the slack of live blocks for about `budget_ns` (0: all of it), going on where the last sweep stopped. Returns
+ * the number of findings. */
 size_t rf_page_store_sweep(rf_page_store *store, uint64_t budget_ns, const rf_origin *origin);
 
 /* As a sweep, but tells of the first damage instead of reporting it. */
@@ -185,13 +187,13 @@ typedef struct rf_page_figures {
 
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
 
-/* The address ranges that hold blocks, and those that hold the store's own data, for leak scans: number `index`, false where
- * there are not so many. */
+/* The address ranges that hold blocks, and those that hold the store's own data, for leak scans: number `index`, false
+ * where there are not so many. */
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 
-/* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the calling
- * thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */
+/* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the
+ * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */
 void rf_page_lock_all(void);
 void rf_page_unlock_all(void);
 void rf_page_fork_register(void);

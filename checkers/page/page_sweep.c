@@ -13,8 +13,8 @@ static const rf_space *space_after(const rf_page_store *store, const rf_space *l
   return best;
 }
 
-/* The first live block above `address`, looked for from `from` on if that is still what it was; NULL where there is none. Under
- * the lock. */
+/* The first live block above `address`, looked for from `from` on if that is still what it was; NULL where there is
+ * none. Under the lock. */
 static const rf_slot *live_above(const rf_page_store *store, const rf_slot *from, uintptr_t address) {
   bool const known = from != NULL && rf_slot_state_of(from) == SLOT_LIVE && from->block == address;
   const rf_space *space = known ? from->space : space_after(store, NULL);
@@ -56,8 +56,8 @@ typedef struct sweep {
   unsigned count;
 } sweep;
 
-/* The next slot that may be live, from where the sweep stands; NULL at the end of all, and the sweep stands at the beginning
- * again. Under the lock. */
+/* The next slot that may be live, from where the sweep stands; NULL at the end of all, and the sweep stands at the
+ * beginning again. Under the lock. */
 static rf_slot *next_slot(rf_page_store *store) {
   if (store->sweep_space == NULL) {
     store->sweep_space = store->spaces;

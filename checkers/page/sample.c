@@ -29,8 +29,8 @@ typedef struct thread_pick {
 } thread_pick;
 
 typedef struct thread_state {
-  /* The last call that went straight to an inner allocator: whose, and from where. What is refused there becomes a finding
-   * from this, so that the call itself needs no scope. */
+  /* The last call that went straight to an inner allocator: whose, and from where. What is refused there becomes a
+   * finding from this, so that the call itself needs no scope. */
   rf_sample *sample;
   uintptr_t caller;
   const void *ptr;
@@ -83,8 +83,9 @@ static bool is_due(rf_sample *sample) {
 
 /* ---- Findings that are not the store's ---- */
 
-/* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the common case they
- * are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is in place of theirs. */
+/* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the
+ * common case they are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is
+ * in place of theirs. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 #define RF_ORIGIN_SLOW(site, caller)                                                                                   \
   ((rf_origin){(site), (caller),                                                                                       \
@@ -187,8 +188,8 @@ static rf_status report_backing_block(const rf_sample *sample, const void *ptr, 
   return RF_ERR_NOT_ALLOCATED;
 }
 
-/* Refuses pointers that the allocator below must not get: blocks on pages of another store, and backing blocks. RF_OK where
- * it may have the pointer. */
+/* Refuses pointers that the allocator below must not get: blocks on pages of another store, and backing blocks. RF_OK
+ * where it may have the pointer. */
 static rf_status refuse_foreign(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_status status = RF_OK;
   if (rf_page_may_be(ptr)) {
@@ -262,8 +263,8 @@ static void *realloc_inner(rf_sample *sample, void *ptr, size_t size, size_t ali
   return p;
 }
 
-/* A sampled block moves: to other pages if it is their turn, else to what stood for it. It stays where it is aligned and that
- * one is not, which could cost memory that is not there. */
+/* A sampled block moves: to other pages if it is their turn, else to what stood for it. It stays where it is aligned
+ * and that one is not, which could cost memory that is not there. */
 static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t align, bool due,
                              const rf_origin *origin) {
   rf_page_block block;

@@ -1,9 +1,9 @@
 /* Which allocation to sample: a countdown that each thread has to itself, so that picking one costs a decrement and no
  * lock. Internal to checkers/.
  *
- * The distances between samples are drawn from the geometric distribution, of mean `rate`: at every allocation the chance
- * is the same, whatever came before, so no pattern of the program's can hide between samples, and a countdown that is
- * lost and drawn anew changes nothing.
+ * The distances between samples are drawn from the geometric distribution, of mean `rate`: at every allocation the
+ * chance is the same, whatever came before, so no pattern of the program's can hide between samples, and a countdown
+ * that is lost and drawn anew changes nothing.
  */
 #ifndef RINGFENCE_SAMPLE_PICK_H
 #define RINGFENCE_SAMPLE_PICK_H

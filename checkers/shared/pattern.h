@@ -19,8 +19,8 @@ static inline uint64_t rf_word_of(unsigned char byte) {
   return UINT64_MAX / 0xFFU * byte;
 }
 
-/* Up to RF_STRIDE bytes, at least RF_LANES, are covered by four lanes that may overlap: at 0, at this, and the same from
- * the end. Sizes vary, and a jump that depends on one is guessed wrong by processors half of the time. */
+/* Up to RF_STRIDE bytes, at least RF_LANES, are covered by four lanes that may overlap: at 0, at this, and the same
+ * from the end. Sizes vary, and a jump that depends on one is guessed wrong by processors half of the time. */
 static inline size_t rf_second_lane(size_t size) {
   return (size - 1) / 2 & RF_LANES;
 }
@@ -39,8 +39,8 @@ static inline bool rf_pattern_holds_few(const unsigned char *p, size_t size, uin
   return (differs[0] | differs[1]) == 0;
 }
 
-/* The C library's memcmp takes as much at once as the processor can, where it is a good one. A sanitizer's looks at what may
- * be compared. */
+/* The C library's memcmp takes as much at once as the processor can, where it is a good one. A sanitizer's looks at
+ * what may be compared. */
 #if defined(__GLIBC__) && !RF_TRACK
 #define RF_FAST_MEMCMP 1
 #else

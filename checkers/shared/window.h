@@ -4,7 +4,8 @@
 
 #include <ringfence/finding.h>
 
-/* The class of the byte at `address` as long as it is intact. *expected is -1; set it to the value that the byte must have. */
+/* The class of the byte at `address` as long as it is intact. *expected is -1; set it to the value that the byte must
+ * have. */
 typedef rf_byte_class (*rf_classify_byte)(const void *context, uintptr_t address, int *expected);
 
 /* Sets the window of `f` to the rows around `at`, as far as they lie in [low, high). */

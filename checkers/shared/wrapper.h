@@ -1,5 +1,5 @@
-/* Parts of every checker that wraps an allocator: the beginning of a finding, calls into the allocator below with the fault
- * that they raise, tables that refuse every call. Internal to checkers/. */
+/* Parts of every checker that wraps an allocator: the beginning of a finding, calls into the allocator below with the
+ * fault that they raise, tables that refuse every call. Internal to checkers/. */
 #ifndef RINGFENCE_WRAPPER_H
 #define RINGFENCE_WRAPPER_H
 

@@ -1,6 +1,6 @@
 /* The file format of traces: recorded requests to an allocator. docs/traces.md describes it; trace_writer.h writes it,
- * tools/trace/read.h reads it. Numbers are little-endian; a varint is 7 bits a byte, lowest first, the top bit set in all
- * bytes but the last.
+ * tools/trace/read.h reads it. Numbers are little-endian; a varint is 7 bits a byte, lowest first, the top bit set in
+ * all bytes but the last.
  *
  *     file   = header chunk*
  *     header = "RFTRACE\n"  version:u32  process:u32  crc:u32 (of the 16 bytes before it)
@@ -10,8 +10,8 @@
  *     request = tag:u8  [time]  [back]  [size]  [align]  [site]      ALLOC, FREE, REALLOC: varints, as kind and tag say
  *     other   = tag:u8  fields, varints; a text is its length, then its bytes
  *
- * Blocks are named by sequence: the first allocation that succeeded is 0, the next one 1. What frees or resizes says how
- * far back that was: the number of blocks so far, less the name.
+ * Blocks are named by sequence: the first allocation that succeeded is 0, the next one 1. What frees or resizes says
+ * how far back that was: the number of blocks so far, less the name.
  */
 #ifndef RINGFENCE_TRACE_FORMAT_H
 #define RINGFENCE_TRACE_FORMAT_H

@@ -1,5 +1,6 @@
-// Under AddressSanitizer every allocator of lib/, bare or in mode asan, lets the program touch its blocks and nothing else: to the byte,
-// and at the access. Built with -fsanitize-recover=address, so that the test goes on after each error.
+// Under AddressSanitizer every allocator of lib/, bare or in mode asan, lets the program touch its blocks and nothing
+// else: to the byte, and at the access. Built with -fsanitize-recover=address, so that the test goes on after each
+// error.
 #include "tests/checkers/recorder.h"
 #include "tests/conformance/subjects/subjects.h"
 

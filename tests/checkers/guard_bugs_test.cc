@@ -1,5 +1,5 @@
-// Each class of bug, on guard over each allocator: the finding says what, where, by how much and by whom; the correct twin
-// is silent.
+// Each class of bug, on guard over each allocator: the finding says what, where, by how much and by whom; the correct
+// twin is silent.
 #include "tests/checkers/guard_fixture.h"
 
 #include <ringfence/port.h>

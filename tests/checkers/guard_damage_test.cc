@@ -1,5 +1,5 @@
-// Damage to what guard itself relies on: its headers and lists, and the inner allocator's own data. It is reported, never
-// followed, and everything that is whole goes on working.
+// Damage to what guard itself relies on: its headers and lists, and the inner allocator's own data. It is reported,
+// never followed, and everything that is whole goes on working.
 #include "tests/checkers/guard_fixture.h"
 #include "tests/core/unwatched.h"
 
@@ -431,7 +431,8 @@ TEST_P(GuardOverrun, WhereTheInnerHeapMeetsTheDamageFirstTheBlockThatDidItIsName
   EXPECT_EQ(found.size(), 1U) << found.back().detail;
 }
 
-// As by the last member of a structure behind the last of an array: beyond the guard bytes, in what the heap keeps there.
+// As by the last member of a structure behind the last of an array: beyond the guard bytes, in what the heap keeps
+// there.
 TEST_P(GuardOverrun, OfDamageInTheInnerHeapTheBlockBeforeItIsTold) {
   unsigned char *const p = bytes(rf_alloc(a(), 40));
   rf_fault where = {};

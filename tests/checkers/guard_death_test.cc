@@ -1,5 +1,5 @@
-// Each bug ends the program with the exit code and a report that says what it was, over each allocator; the same program
-// without the bug ends as it should and says nothing.
+// Each bug ends the program with the exit code and a report that says what it was, over each allocator; the same
+// program without the bug ends as it should and says nothing.
 #include "tests/checkers/heaps.h"
 
 #include <ringfence/guard.h>

@@ -170,8 +170,8 @@ TEST_F(PageProcess, AStackOverflowIsNoFinding) {
       testing::KilledBySignal(SIGSEGV), "^$");
 }
 
-// A thread whose stack is a block: to run over its end is an underflow of that block, and the handler needs another stack to
-// say so.
+// A thread whose stack is a block: to run over its end is an underflow of that block, and the handler needs another
+// stack to say so.
 void *run_down(void *) {
   return deeper(0) != 0 ? nullptr : nullptr;
 }

@@ -1,7 +1,7 @@
-/* A program for valgrind_test.sh: `valgrind_program ALLOCATOR:HOW:BUG...`. Each case runs in a child of its own, one after the
- * other, because Valgrind takes a second to start and then forks like any other program, and because it tells an error once
- * per process. Standard error has a line before each, and one after it with its status. Lines of this file are found by
- * their comments. */
+/* A program for valgrind_test.sh: `valgrind_program ALLOCATOR:HOW:BUG...`. Each case runs in a child of its own, one
+ * after the other, because Valgrind takes a second to start and then forks like any other program, and because it tells
+ * an error once per process. Standard error has a line before each, and one after it with its status. Lines of this
+ * file are found by their comments. */
 #include <ringfence/asan.h>
 #include <ringfence/options.h>
 

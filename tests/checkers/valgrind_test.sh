@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Under Valgrind a program that uses an allocator of lib/, bare or in mode asan, is seen to step outside its blocks, to use
-# freed ones and uninitialised memory, and to lose some: each with the line where the block was allocated. The correct
-# program is not accused of anything.
+# Under Valgrind a program that uses an allocator of lib/, bare or in mode asan, is seen to step outside its blocks, to
+# use freed ones and uninitialised memory, and to lose some: each with the line where the block was allocated. The
+# correct program is not accused of anything.
 #
 #   valgrind_test.sh PROGRAM SOURCE        tests/checkers/valgrind_program, built with --//lib/core:track=valgrind
 set -euo pipefail
@@ -75,7 +75,8 @@ at() { echo "valgrind_program.c:$(line_of "$1")"; }
 
 for name in tlsf simple smallmem memheap sizeclass slab handle std memblocks blockgroup mempool pool; do
   try "$name" bare none
-  try "$name" bare read "Invalid read of size 1" "$(at "read past the end")" "0 bytes after a block of size 13" "$(at allocated)"
+  try "$name" bare read "Invalid read of size 1" "$(at "read past the end")" "0 bytes after a block of size 13" \
+    "$(at allocated)"
   try "$name" guarded none
 done
 
@@ -86,8 +87,8 @@ for name in tlsf slab handle mempool std; do
     [[ $name == handle && $how == bare ]] ||
       try "$name" "$how" write "Invalid write of size 1" "$(at "written before the start")"
     texts=("Invalid read of size 1" "$(at "used after free")")
-    # A block of guard's that is in quarantine lies in a live one of malloc's, and one of a handle heap right before a live one: as
-    # which Valgrind describes it.
+    # A block of guard's that is in quarantine lies in a live one of malloc's, and one of a handle heap right before a
+    # live one: as which Valgrind describes it.
     [[ $name == std && $how == guarded || $name == handle && $how == bare ]] ||
       texts+=("3 bytes inside a block of size 13 free'd" "$(at freed)" "alloc'd at" "$(at allocated)")
     try "$name" "$how" freed "${texts[@]}"

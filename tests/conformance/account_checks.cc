@@ -1,4 +1,5 @@
-// Statistics, walk and owns. Every checked call of Env compares the statistics with the model; here is what that leaves.
+// Statistics, walk and owns. Every checked call of Env compares the statistics with the model; here is what that
+// leaves.
 #include "tests/conformance/checks.h"
 
 namespace ringfence::conformance {

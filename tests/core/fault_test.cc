@@ -154,10 +154,10 @@ Taken &taken() {
 
 rf_fault_filter &filter() {
   static rf_fault_filter only = {[](const rf_fault *) {
-                                  taken().count += taken().wanted ? 1 : 0;
-                                  return taken().wanted;
-                                },
-                                nullptr};
+                                   taken().count += taken().wanted ? 1 : 0;
+                                   return taken().wanted;
+                                 },
+                                 nullptr};
   return only;
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# The example for boards, on an emulated microcontroller of 64 KiB: cross-compiled, its UART read by `ringfence report`. Says so, and
-# is content, where the cross-compiler or the emulator is missing (gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm).
+# The example for boards, on an emulated microcontroller of 64 KiB: cross-compiled, its UART read by `ringfence report`.
+# Says so, and is content, where the cross-compiler or the emulator is missing (gcc-arm-none-eabi,
+# libnewlib-arm-none-eabi, qemu-system-arm).
 #
-#   board_test.sh RINGFENCE FILE...     the command; the sources and headers of lib and checkers, the example, start.c, the script
+#   board_test.sh RINGFENCE FILE...     the command; the sources and headers of lib and checkers, the example, start.c,
+# the script
 set -euo pipefail
 
 ringfence=$1
@@ -30,12 +32,13 @@ for file in "$@"; do
 done
 
 "${cc[@]}" -std=c11 -Os -g -ffreestanding -ffunction-sections -fdata-sections -Wall -Wextra -Werror -DRF_SITES=1 \
-  -Ilib/include -Icheckers/include -I. "${sources[@]}" -nostartfiles --specs=nano.specs -T "$script" -Wl,--gc-sections -o "$work/board"
+  -Ilib/include -Icheckers/include -I. "${sources[@]}" -nostartfiles --specs=nano.specs \
+  -T "$script" -Wl,--gc-sections -o "$work/board"
 arm-none-eabi-size "$work/board"
 
 status=0
-timeout 60 qemu-system-arm -M lm3s6965evb -nographic -semihosting -kernel "$work/board" </dev/null >"$work/uart" 2>"$work/qemu" ||
-  status=$?
+qemu=(qemu-system-arm -M lm3s6965evb -nographic -semihosting -kernel "$work/board")
+timeout 240 "${qemu[@]}" </dev/null >"$work/uart" 2>"$work/qemu" || status=$?
 ((status == 0)) || { cat "$work/uart" "$work/qemu"; echo "board_test: exit status $status, not 0" >&2; exit 1; }
 
 grep '^stack: ' "$work/uart" "$work/qemu" -h || { echo "board_test: how much stack it took is not told" >&2; exit 1; }

@@ -11,7 +11,8 @@ trap 'rm -rf -- "$work"' EXIT
 
 # What a compiler may call in freestanding code, and its own helpers for arithmetic that the core lacks.
 allowed='memcpy|memmove|memset|memcmp|strlen'
-helpers='__aeabi_[a-z0-9]+|__gnu_thumb1_case_[a-z]+|__(u|)(div|mod|divmod)[sd]i[34]|__(ashl|ashr|lshr|mul)di3|__(clz|ctz|popcount)[sd]i2'
+helpers='__aeabi_[a-z0-9]+|__gnu_thumb1_case_[a-z]+|__(u|)(div|mod|divmod)[sd]i[34]|__(ashl|ashr|lshr|mul)di3'
+helpers+='|__(clz|ctz|popcount)[sd]i2'
 helpers+='|__x86\.get_pc_thunk\.[a-z]+|_GLOBAL_OFFSET_TABLE_|__stack_chk_(fail|guard)(_local)?'
 
 sources=()
@@ -33,15 +34,18 @@ exec "\${@:1:\$#-2}" -std=c11 -Os -ffreestanding -nostdlib -Wall -Wextra -Werror
 END
 chmod +x "$work/compile"
 
-# A compiler may be there without all headers of a target (gcc -m32 without multilib): the probe includes what lib/ does.
-sed -nE 's/^ *# *include *(<[a-z_]+\.h>).*/#include \1/p' "${sources[@]}" lib/include/ringfence/*.h | sort -u >"$work/probe.c"
+# A compiler may be there without all headers of a target (gcc -m32 without multilib): the probe includes what lib/
+# does.
+sed -nE 's/^ *# *include *(<[a-z_]+\.h>).*/#include \1/p' "${sources[@]}" lib/include/ringfence/*.h |
+  sort -u >"$work/probe.c"
 echo 'int x;' >>"$work/probe.c"
 
 # name, compiler and its flags. The objects must close over themselves but for what is allowed.
 try() {
   local name=$1 cc=$2 nm=$3
   shift 3
-  if ! command -v "$cc" >/dev/null || ! "$cc" "$@" -ffreestanding -c -o "$work/probe.o" "$work/probe.c" 2>/dev/null; then
+  if ! command -v "$cc" >/dev/null ||
+    ! "$cc" "$@" -ffreestanding -c -o "$work/probe.o" "$work/probe.c" 2>/dev/null; then
     echo "$name: no compiler here, left out"
     return 0
   fi

@@ -1,5 +1,5 @@
-// The handle heap: what uC/GUI's does, and what ours promises beyond it. The adapter is //tests/conformance:handle_test's, but for
-// what two interfaces do to each other.
+// The handle heap: what uC/GUI's does, and what ours promises beyond it. The adapter is
+// //tests/conformance:handle_test's, but for what two interfaces do to each other.
 #include <ringfence/handle_allocator.h>
 
 #include "tests/core/recorder.h"

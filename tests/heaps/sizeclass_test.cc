@@ -1,4 +1,5 @@
-// sizeclass: classes and where blocks lie; the fallback; what is refused; sites and notifier; every byte of metadata damaged.
+// sizeclass: classes and where blocks lie; the fallback; what is refused; sites and notifier; every byte of metadata
+// damaged.
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
@@ -649,8 +650,8 @@ TEST_F(SizeclassIntegrity, EachByteOfTheHeapIsToldButThoseThatOnlyCountOrRemembe
     return i >= start && i < start + size;
   };
   for (size_t i = 0; i < sizeof heap; i++) {
-    // The operations themselves and the notifier; figures that may have any value above the least possible; addresses that
-    // only say whether a refused pointer was freed before.
+    // The operations themselves and the notifier; figures that may have any value above the least possible; addresses
+    // that only say whether a refused pointer was freed before.
     if (in(i, &heap.base, sizeof heap.base) || in(i, &heap.notifier, 2 * sizeof(void *)) ||
         in(i, &heap.counters.failures, sizeof(size_t)) || in(i, &heap.counters.peak, sizeof(size_t)) ||
         in(i, &heap.counters.peak_blocks, sizeof(size_t)) || in(i, &heap.counters.allocations, sizeof(size_t)) ||

@@ -30,8 +30,8 @@ size_t chunk_size(uint32_t q) {
   return q < 16 ? 8 * (q + 1) : (9 + q % 8) << (2 + q / 8);
 }
 
-// Blocks in zones of several classes, full, open (two of one class) and empty, blocks of pages, and free runs of several lengths,
-// three of which are the same.
+// Blocks in zones of several classes, full, open (two of one class) and empty, blocks of pages, and free runs of
+// several lengths, three of which are the same.
 class SlabDamage : public testing::Test {
 protected:
   Unwatched unwatched;
@@ -297,8 +297,8 @@ TEST_F(SlabDamage, ThatAReallocMeetsLeavesItsBlockAndNoOther) {
   }
 }
 
-// The record of a page keeps the zone behind it from leaving the reserve, so that the old block cannot be freed; and it is the
-// one that leads from the new block to its zone.
+// The record of a page keeps the zone behind it from leaving the reserve, so that the old block cannot be freed; and it
+// is the one that leads from the new block to its zone.
 TEST_F(SlabDamage, ThatHidesTheNewBlockOfAReallocLeavesNoneOfIt) {
   ASSERT_EQ(RF_OK, rf_slab_init_paged(&heap, arena.get(), kArena, kPage));
   for (int i = 0; i < 3; i++) {

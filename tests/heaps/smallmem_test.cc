@@ -1,4 +1,5 @@
-// smallmem: where blocks lie and how they split, merge and grow; what is refused; owners; every byte of metadata damaged.
+// smallmem: where blocks lie and how they split, merge and grow; what is refused; owners; every byte of metadata
+// damaged.
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# bazelw on a machine whose packages exclude what a build needs: it changes nothing, says what stands in the way and stops.
+# bazelw on a machine whose packages exclude what a build needs: it changes nothing, says what stands in the way and
+# stops.
 #
 #   bazelw_test.sh BAZELW
 set -euo pipefail
@@ -33,6 +34,8 @@ fail() {
 status=0
 PATH=$work/bin:$PATH "$work/bazelw" test --config=m32 //... >"$work/output" 2>&1 || status=$?
 ((status == 127)) || fail "exit status $status, not 127"
-grep -q 'would remove gcc-aarch64-linux-gnu: nothing was changed' "$work/output" || fail "does not say what stands in the way"
+grep -q 'would remove gcc-aarch64-linux-gnu: nothing was changed' "$work/output" ||
+  fail "does not say what stands in the way"
 grep -qE '(^| )install .*--no-remove' "$work/calls" || fail "may remove packages"
-! grep -E '(^| )install ' "$work/calls" | grep -vqE -- '--no-remove|(^| )-s ' || fail "one of its calls may remove packages"
+! grep -E '(^| )install ' "$work/calls" | grep -vqE -- '--no-remove|(^| )-s ' ||
+  fail "one of its calls may remove packages"

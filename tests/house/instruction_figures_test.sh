@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tlsf's page says the instructions per call that are counted now. Left out where another compiler than the page's built them.
+# tlsf's page says the instructions per call that are counted now. Left out where another compiler than the page's built
+# them.
 #
 #   instruction_figures_test.sh INSTRUCTIONS PAGE
 set -euo pipefail
@@ -17,7 +18,8 @@ fi
 
 # | all | | allocs | mean | worst | frees | mean | worst | failed |
 IFS='|' read -r _ _ _ _ alloc_mean alloc_worst _ free_mean free_worst _ < <(grep '^| all |' <<<"$figures" | tr -d ' ')
-for row in "an alloc:$alloc_worst at most, $alloc_mean on average" "a free:$free_worst at most, $free_mean on average"; do
+for row in "an alloc:$alloc_worst at most, $alloc_mean on average" \
+  "a free:$free_worst at most, $free_mean on average"; do
   grep -qF -- "| instructions of ${row%%:*} | " "$page" || { echo "$page has no row for ${row%%:*}" >&2; exit 1; }
   grep -F -- "| instructions of ${row%%:*} | " "$page" | grep -qF -- "${row#*:}" || {
     echo "$page does not say of ${row%%:*}: ${row#*:}" >&2

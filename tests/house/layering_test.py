@@ -47,19 +47,28 @@ for name, below in {
 PUBLIC_ONLY = {("checkers/page", "checkers/guard")}
 
 # Public headers whose stem is not that of a source of their floor.
-HEADER_FLOORS = {"default": "lib/heaps", "port": "lib/port", "gtest": "checkers/dropin/os", "dropin": "checkers/dropin/os"}
+HEADER_FLOORS = {
+    "default": "lib/heaps",
+    "port": "lib/port",
+    "gtest": "checkers/dropin/os",
+    "dropin": "checkers/dropin/os",
+}
 
 # What lib/ takes of the C library: headers of a freestanding implementation, and string.h for the functions that
 # freestanding_test.sh allows.
 FREESTANDING = {
-    "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdnoreturn.h", "string.h",
+    "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdnoreturn.h",
+    "string.h",
 }
-HOSTED = re.compile(r"lib/(heaps/std\.c|port/posix\.c|compat/.*|include/ringfence/(awtk|goahead|rtthread|ucgui|zephyr)[/.].*)$")
+SYSTEMS = "awtk|goahead|rtthread|ucgui|zephyr"
+HOSTED = re.compile(rf"lib/(heaps/std\.c|port/posix\.c|compat/.*|include/ringfence/({SYSTEMS})[/.].*)$")
 
 
 def floor_by_folder(path):
     folders = path.split("/")[:-1]
-    return "/".join(folders[:3 if folders[1:2] == ["dropin"] else 2]) if len(folders) > 1 and folders[1] != "include" else None
+    if len(folders) < 2 or folders[1] == "include":
+        return None
+    return "/".join(folders[: 3 if folders[1] == "dropin" else 2])
 
 
 class Layering:

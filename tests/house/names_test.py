@@ -3,7 +3,8 @@
 
     names_test.py TABLE FILE...      sources, headers, build files and pages
 
-A line of the table is an old identifier or path, a tab, and the new one. CHANGELOG.md tells users of those that were public.
+A line of the table is an old identifier or path, a tab, and the new one. CHANGELOG.md tells users of those that were
+public.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The C sources and headers of lib/ and checkers/, as the tests of this folder read them: floors, includes, functions."""
+"""The C sources and headers of lib/ and checkers/, as the tests of this folder read them."""
 
 import os
 import re
@@ -6,7 +6,9 @@ import sys
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
-FUNCTION = re.compile(r"^(?!typedef|struct|union|enum|extern|#)([A-Za-z_][\w \t*,()]*?)\b(\w+)\(([^;{}]*)\)[^;{}=]*\{[ \t]*$", re.M)
+FUNCTION = re.compile(
+    r"^(?!typedef|struct|union|enum|extern|#)([A-Za-z_][\w \t*,()]*?)\b(\w+)\(([^;{}]*)\)[^;{}=]*\{[ \t]*$", re.M
+)
 PUBLIC = ("lib/include/", "checkers/include/")
 
 
@@ -40,5 +42,5 @@ def read(arguments):
 def resolve(source, delimiter, name, sources):
     """The file of ours that an #include means, or None."""
     beside = os.path.normpath(os.path.join(os.path.dirname(source.path), name))
-    candidates = [root + name for root in PUBLIC] if delimiter == "<" else [beside, name] + [root + name for root in PUBLIC]
+    candidates = ([] if delimiter == "<" else [beside, name]) + [root + name for root in PUBLIC]
     return next((path for path in candidates if path in sources), None)

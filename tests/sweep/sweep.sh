@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs real programs in every mode of the drop-in malloc: output, errors and exit status must be those of the plain run, byte for byte.
+# Runs real programs in every mode of the drop-in malloc: output, errors and exit status must be those of the plain run,
+# byte for byte.
 #
 #   sweep.sh [--install] [--mode=M]... [NAME...]      default: all lines of programs.txt, in off, sample, guard and page
 #
-# --install gets missing packages by apt-get, as root. Without it a program that is missing is named and counted. Needs the library
-# built: ./bazelw run //tests/sweep does that. Prints a line for each failure, then a count. The exit status is 0 if nothing failed.
+# --install gets missing packages by apt-get, as root. Without it a program that is missing is named and counted. Needs
+# the library built: ./bazelw run //tests/sweep does that. Prints a line for each failure, then a count. The exit status
+# is 0 if nothing failed.
 set -uo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -41,7 +43,10 @@ perform() {
   shift 2
   rm -rf -- "$work/here" "$result"
   mkdir -p "$work/here" "$result"
-  (cd "$work/here" && exec env "$@" timeout -k 10 300 bash -c "$command" </dev/null >"$result/stdout" 2>"$result/stderr")
+  (
+    cd "$work/here" || exit 2
+    exec env "$@" timeout -k 10 300 bash -c "$command" </dev/null >"$result/stdout" 2>"$result/stderr"
+  )
   echo "$?" >"$result/status"
 }
 

@@ -68,8 +68,7 @@ TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
   const Result result = check({"--option", "colour=red", "true"});
   EXPECT_EQ(result.status, 2);
-  EXPECT_EQ(result.err.rfind("ringfence: --option: colour=red cannot be used; unknown key; known: mode", 0),
-            0u)
+  EXPECT_EQ(result.err.rfind("ringfence: --option: colour=red cannot be used; unknown key; known: mode", 0), 0u)
       << result.err;
 }
 

@@ -1,12 +1,12 @@
-"""Checks a file against the rules of SARIF 2.1.0 (OASIS, sarif-schema-2.1.0.json) for the objects that Ringfence writes.
+"""Checks a file against the rules of SARIF 2.1.0 (OASIS, sarif-schema-2.1.0.json) for the objects of Ringfence.
 
     sarif_rules.py FILE      prints what is wrong, one line each; exit status 0 where nothing is
 
 Each object is named with the properties that the standard gives it: a property that is not listed, a value of another
 type or outside its enumeration, and a required property that is missing are errors. Beyond the schema, the standard's
 text demands that indices and references point at something; that is checked, too. So is what code hosts and Microsoft's
-SARIF Multitool ask for beyond the standard: a place in a file for each result, texts that are sentences, a page of help for
-each rule, fingerprints, no more tags and locations than GitHub takes.
+SARIF Multitool ask for beyond the standard: a place in a file for each result, texts that are sentences, a page of
+help for each rule, fingerprints, no more tags and locations than GitHub takes.
 """
 
 import json
@@ -15,14 +15,15 @@ import sys
 
 URI = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9._~!$&'()*+,;=:@/?#-])*$")
 
-# name: (required, {property: type}). A type is a Python type, the name of an object, a list of one type (an array of it),
-# a set (an enumeration), "uri", "bag" (any object), or ("map", type).
+# name: (required, {property: type}). A type is a Python type, the name of an object, a list of one type (an array of
+# it), a set (an enumeration), "uri", "bag" (any object), or ("map", type).
 OBJECTS = {
     "log": (["version", "runs"], {"$schema": "uri", "version": {"2.1.0"}, "runs": ["run"]}),
     "run": (["tool"], {
         "tool": "tool", "automationDetails": "runAutomationDetails", "invocations": ["invocation"],
         "originalUriBaseIds": ("map", "artifactLocation"), "artifacts": ["artifact"],
-        "logicalLocations": ["logicalLocation"], "taxonomies": ["toolComponent"], "columnKind": {"utf16CodeUnits", "unicodeCodePoints"}, "results": ["result"]}),
+        "logicalLocations": ["logicalLocation"], "taxonomies": ["toolComponent"],
+        "columnKind": {"utf16CodeUnits", "unicodeCodePoints"}, "results": ["result"]}),
     "runAutomationDetails": ([], {"id": str, "description": "message"}),
     "tool": (["driver"], {"driver": "toolComponent"}),
     "toolComponent": (["name"], {

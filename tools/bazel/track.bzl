@@ -1,4 +1,4 @@
-"""A program built so that another watcher sees its memory than the rest of the build has: --//lib/core:track for one target."""
+"""A program whose memory is tracked otherwise than the rest of the build's: --//lib/core:track for one target."""
 
 def _track_transition_impl(_settings, attr):
     return {"//lib/core:track": attr.track}

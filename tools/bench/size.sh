@@ -5,7 +5,8 @@
 #
 #   ./bazelw run //tools/bench:size                    prints the tables
 #   ./bazelw run //tools/bench:size -- --update        writes them into docs/size.md
-#   ./bazelw run //tools/bench:size -- --check         fails where docs/size.md says otherwise; a target whose compiler is not
+#   ./bazelw run //tools/bench:size -- --check         fails where docs/size.md says otherwise; a target whose compiler
+# is not
 #                                                      the one that the page names is left out
 #   ./bazelw run //tools/bench:size -- --list TARGET   lines "name bytes" of one target
 #
@@ -204,7 +205,10 @@ page() {
 # FILE TARGET: what its tables say of a target, "name bytes" a line.
 column_of() {
   awk -F' *[|] *' -v target="$2" '
-    /^[|] (allocator|tlsf, as far as linked|guard over simple[^|]*) [|]/ {for (i = 3; i < NF; i++) if ($i == target) column = i; next}
+    /^[|] (allocator|tlsf, as far as linked|guard over simple[^|]*) [|]/ {
+      for (i = 3; i < NF; i++) if ($i == target) column = i
+      next
+    }
     /^[|] / {print $2, $column}' "$1"
 }
 

@@ -1,4 +1,5 @@
-/* The program whose size size.sh tells: a guard over a simple heap on a board, with the reporter that REPORTER chooses. */
+/* The program whose size size.sh tells: a guard over a simple heap on a board, with the reporter that REPORTER
+ * chooses. */
 #include <ringfence/guard.h>
 #include <ringfence/reporter.h>
 #include <ringfence/simple.h>

@@ -10,12 +10,16 @@
  *     listener.watch(&checked.guard);                               // for guards that outlive a test
  *
  * Checked:
- * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which rf_checked_init takes
+ * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which rf_checked_init
+ * takes
  *   without options), or to listener.reporter(). A guard that a test ends reports its leaks then.
- * - Guards that are watched, at the end of each test: every block is checked, and blocks that the test allocated and did
+ * - Guards that are watched, at the end of each test: every block is checked, and blocks that the test allocated and
+ * did
  *   not free are leaks.
- * - The whole process under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc" in Bazel): every block
- *   is checked, and blocks without a pointer to them are leaks. An address that lingers on the stack can hide one until a
+ * - The whole process under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc" in Bazel): every
+ * block
+ *   is checked, and blocks without a pointer to them are leaks. An address that lingers on the stack can hide one until
+ * a
  *   later test.
  *
  * A finding does not end the process: the wrong call is refused, the test goes on and fails at its end. In death tests'

@@ -6,19 +6,20 @@
  *     p[13] = 0;
  *     rf_free(&guard.base, p);    heap-buffer-overflow: 1 byte written 0 bytes after a 13-byte block
  *
- * Algorithm: each block carries a header whose checksum is bound to the block's address, size and links and to a secret of
- * the guard, redzones before and after the payload down to the exact byte, and the place of its allocation. Freed
+ * Algorithm: each block carries a header whose checksum is bound to the block's address, size and links and to a secret
+ * of the guard, redzones before and after the payload down to the exact byte, and the place of its allocation. Freed
  * blocks are filled with 0xCC and wait in a quarantine, first in, first out among blocks of one capacity, bounded in
  * bytes. They leave it by serving a request of their size (on hosts) or go back, and are checked again then. After
- * Microsoft's debug CRT heap (fills), dlmalloc's footers (checksum) and AddressSanitizer (quarantine, names of findings).
+ * Microsoft's debug CRT heap (fills), dlmalloc's footers (checksum) and AddressSanitizer (quarantine, names of
+ * findings).
  *
  * Finds damage at the next free or realloc of the block, when the block leaves the quarantine, at rf_guard_sweep,
  * rf_check and deinit. Reads are not seen; they show 0xCD (new memory) and 0xCC (freed memory).
  *
  * Complexity: O(1) per operation beyond the inner allocator's, but for filling and checking bytes: 2 * size bytes per
  * block, bounded by options. What happens once a bug is found may walk all blocks.
- * Memory: all of it in the blocks and in rf_guard (5 KiB on 64-bit hosts, 3 KiB on 32-bit ones, a few hundred bytes bare);
- * guard never allocates for itself. Overhead per block: see RF_GUARD_PREFIX below.
+ * Memory: all of it in the blocks and in rf_guard (5 KiB on 64-bit hosts, 3 KiB on 32-bit ones, a few hundred bytes
+ * bare); guard never allocates for itself. Overhead per block: see RF_GUARD_PREFIX below.
  * Alignment: any power of two that the inner allocator serves; the default is RF_ALIGN_DEFAULT.
  * Threads and interrupts: not synchronised; put rf_lock outside (program -> lock -> guard -> heap).
  * Returns NULL iff the inner allocator does, for the size plus overhead, twice: before a second try all of the
@@ -109,8 +110,8 @@ typedef struct rf_guard_options {
   bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
 } rf_guard_options;
 
-/* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one for all
- * others; see guard_quarantine.h. */
+/* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one
+ * for all others; see guard_quarantine.h. */
 #define RF_GUARD_STEP 16
 #if RF_GUARD_THREADS
 #define RF_GUARD_QUEUES 65
@@ -163,22 +164,22 @@ typedef struct rf_guard {
 /* The options that NULL stands for. */
 void rf_guard_options_default(rf_guard_options *out);
 
-/* Wraps `inner`, which must outlive the guard and be used through it only. `options` is copied; NULL takes defaults. RF_OK,
- * or RF_ERR_INVALID for NULL arguments. Then use &guard->base.
+/* Wraps `inner`, which must outlive the guard and be used through it only. `options` is copied; NULL takes defaults.
+ * RF_OK, or RF_ERR_INVALID for NULL arguments. Then use &guard->base.
  *
  * Its deinit sweeps and reports what is live if so told, and gives every block back to the inner allocator. */
 rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options);
 
-/* Checks every live and quarantined block and the inner allocator, and reports each damage once (guard and fill bytes are
- * written anew). Returns the number of findings. */
+/* Checks every live and quarantined block and the inner allocator, and reports each damage once (guard and fill bytes
+ * are written anew). Returns the number of findings. */
 size_t rf_guard_sweep(rf_guard *guard);
 
 /* The same for a call from `origin`; NULL where no call asked for it, as at the end of a process. */
 size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 
-/* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes on where
- * the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for threads
- * that sweep in the background. */
+/* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes
+ * on where the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for
+ * threads that sweep in the background. */
 size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns);
 
 /* Gives quarantined blocks back to the inner allocator, oldest first, after checking them, until at most `keep` bytes
@@ -202,9 +203,9 @@ bool rf_guard_report_leak(rf_guard *guard, const void *ptr, const char *detail);
 /* Reports every live block as leaked (arenas without roots: tests, bare targets). Returns the number of blocks. */
 size_t rf_guard_report_live(rf_guard *guard);
 
-/* As alloc, free and realloc of guard.base, with the kind of call and where it came from (NULL: not known). `size` of free
- * is what a sized delete believes, SIZE_MAX where nothing is said. The arguments are as rf_allocator_ops receives them:
- * no NULL pointer, no size above RF_SIZE_LIMIT, `align` a power of two, realloc's size not 0. */
+/* As alloc, free and realloc of guard.base, with the kind of call and where it came from (NULL: not known). `size` of
+ * free is what a sized delete believes, SIZE_MAX where nothing is said. The arguments are as rf_allocator_ops receives
+ * them: no NULL pointer, no size above RF_SIZE_LIMIT, `align` a power of two, realloc's size not 0. */
 void *rf_guard_alloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
 rf_status rf_guard_free_from(rf_guard *guard, void *ptr, rf_family family, size_t size, const rf_origin *origin);
 void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t align, const rf_origin *origin);
@@ -212,19 +213,20 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 /* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_PATTERN_NEW and zeroing it afterwards. */
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
 
-/* The remains of a freed block whose memory the inner allocator is about to give up: for a later access there, which then
- * ends in a fault, to be told from others. */
+/* The remains of a freed block whose memory the inner allocator is about to give up: for a later access there, which
+ * then ends in a fault, to be told from others. */
 typedef struct rf_guard_remains {
   void *ptr; /* where the program had it; NULL: nothing is known */
   size_t size;
   rf_guard_header header;
 } rf_guard_remains;
 
-/* Takes the remains of the last block that was at `inner_block`, `size` bytes of the inner allocator's that can still be
- * read; false, and out->ptr NULL, where they are not to be recognised. */
+/* Takes the remains of the last block that was at `inner_block`, `size` bytes of the inner allocator's that can still
+ * be read; false, and out->ptr NULL, where they are not to be recognised. */
 bool rf_guard_remains_of(const rf_guard *guard, const void *inner_block, size_t size, rf_guard_remains *out);
 
-/* Reports an access to such a block; RF_ACCESS_FREE: that it was freed once more. Also from signal handlers; any thread. */
+/* Reports an access to such a block; RF_ACCESS_FREE: that it was freed once more. Also from signal handlers; any
+ * thread. */
 void rf_guard_report_remains(rf_guard *guard, const rf_guard_remains *remains, const void *address, rf_access access,
                              const rf_origin *origin);
 

@@ -8,20 +8,20 @@
  * Algorithm: each block has pages of its own, beside a page that must not be touched; a freed block's pages must not be
  * touched either. The hardware does the checking. After Electric Fence and the debug heaps that followed it.
  *
- * A block lies at one end of its pages: at the right end a touch behind it is stopped at once, at the left end one before
- * it; by default the sides take turns. The bytes that alignment leaves over, and those at the other end, are filled and
- * checked when the block is freed.
+ * A block lies at one end of its pages: at the right end a touch behind it is stopped at once, at the left end one
+ * before it; by default the sides take turns. The bytes that alignment leaves over, and those at the other end, are
+ * filled and checked when the block is freed.
  *
- * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given back
- * with it, so that its limits, failures and statistics hold. The program never sees that one. Near the kernel's limit of
- * mappings (vm.max_map_count: two for each block) further blocks are the inner allocator's, checked by rf_guard: it is
- * said once. So are blocks above 1 GiB (32 bit: 64 MiB).
+ * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given
+ * back with it, so that its limits, failures and statistics hold. The program never sees that one. Near the kernel's
+ * limit of mappings (vm.max_map_count: two for each block) further blocks are the inner allocator's, checked by
+ * rf_guard: it is said once. So are blocks above 1 GiB (32 bit: 64 MiB).
  *
- * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator needs.
- * Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The blocks
- * themselves may be used by any thread: a fault is reported in the thread that made it.
- * Returns NULL iff the inner allocator does, or the system has no more pages and the inner allocator cannot serve the size
- * with a guard's overhead.
+ * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator
+ * needs. Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The
+ * blocks themselves may be used by any thread: a fault is reported in the thread that made it.
+ * Returns NULL iff the inner allocator does, or the system has no more pages and the inner allocator cannot serve the
+ * size with a guard's overhead.
  *
  * Needs a system with pages and signals (POSIX); elsewhere rf_page_init answers RF_ERR_UNSUPPORTED.
  */
@@ -68,19 +68,19 @@ void rf_page_options_default(rf_page_options *out);
  * RF_ERR_INVALID for NULL arguments; RF_ERR_UNSUPPORTED where the target has no pages that can be closed;
  * RF_ERR_NO_MEMORY. Then use &page->base.
  *
- * Installs a handler for SIGSEGV and SIGBUS, once per process. Faults that are not about blocks go to the handler that was
- * there before, or end the process as without. A handler that the program installs later is found when the next block is
- * allocated, and from then on called in the same way.
+ * Installs a handler for SIGSEGV and SIGBUS, once per process. Faults that are not about blocks go to the handler that
+ * was there before, or end the process as without. A handler that the program installs later is found when the next
+ * block is allocated, and from then on called in the same way.
  *
  * Its deinit checks slack and reports what is live if so told, and gives every block back to the inner allocator. */
 rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options *options);
 
-/* Checks the slack of live blocks, the blocks under guard and the inner allocator, and reports each damage once. Returns the
- * number of findings. */
+/* Checks the slack of live blocks, the blocks under guard and the inner allocator, and reports each damage once.
+ * Returns the number of findings. */
 size_t rf_page_sweep(rf_page *page);
 
-/* The same for about `budget_ns` nanoseconds at a time, each call going on where the last one stopped; blocks under guard
- * and the inner allocator are left to rf_page_sweep. */
+/* The same for about `budget_ns` nanoseconds at a time, each call going on where the last one stopped; blocks under
+ * guard and the inner allocator are left to rf_page_sweep. */
 size_t rf_page_sweep_step(rf_page *page, uint64_t budget_ns);
 
 #ifdef __cplusplus

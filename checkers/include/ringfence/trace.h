@@ -6,12 +6,12 @@
  *     rf_tracer_init(&tracer, &heap.base, &(rf_tracer_options){to_the_file, memory, sizeof memory});
  *     rf_allocator *a = &tracer.base;
  *
- * A decorator that changes nothing: blocks, sizes and answers are those of the allocator below. What is recorded: kind, size,
- * alignment, block, call site, thread, time; a refused free is not.
+ * A decorator that changes nothing: blocks, sizes and answers are those of the allocator below. What is recorded: kind,
+ * size, alignment, block, call site, thread, time; a refused free is not.
  *
  * Complexity: O(1) per request beyond the inner allocator's, and a call of the sink for each chunk. Memory: none in the
- * blocks; RF_TRACE_SLOT bytes per live block of what the caller gives (trace_writer.h). What does not fit is left out of the
- * trace and counted in it.
+ * blocks; RF_TRACE_SLOT bytes per live block of what the caller gives (trace_writer.h). What does not fit is left out
+ * of the trace and counted in it.
  * Threads and interrupts: not synchronised; put rf_lock outside.
  * Returns NULL iff the inner allocator does.
  */
@@ -38,8 +38,8 @@ typedef struct rf_tracer {
   bool ended;
 } rf_tracer;
 
-/* Wraps `inner`, which must outlive the tracer, and writes the header of the trace. RF_OK; RF_ERR_INVALID for NULL arguments or
- * too little memory. Blocks that are live already are not recorded.
+/* Wraps `inner`, which must outlive the tracer, and writes the header of the trace. RF_OK; RF_ERR_INVALID for NULL
+ * arguments or too little memory. Blocks that are live already are not recorded.
  *
  * deinit writes the end of the trace; the allocator stays usable until then only. */
 rf_status rf_tracer_init(rf_tracer *tracer, rf_allocator *inner, const rf_tracer_options *options);

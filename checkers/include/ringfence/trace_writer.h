@@ -1,9 +1,9 @@
-/* rf_trace_writer: turns requests to an allocator into a trace (trace_format.h) on a sink, for recorders: rf_tracer around
- * an rf_allocator, the drop-in around malloc.
+/* rf_trace_writer: turns requests to an allocator into a trace (trace_format.h) on a sink, for recorders: rf_tracer
+ * around an rf_allocator, the drop-in around malloc.
  *
- * All memory is the caller's: a buffer that becomes a chunk when it is full, and two tables, from addresses to the names of
- * blocks and from call sites to their numbers. A block for which the table has no room is left out of the trace, and so is
- * all that happens to it; the trace says how many were. Nothing is allocated.
+ * All memory is the caller's: a buffer that becomes a chunk when it is full, and two tables, from addresses to the
+ * names of blocks and from call sites to their numbers. A block for which the table has no room is left out of the
+ * trace, and so is all that happens to it; the trace says how many were. Nothing is allocated.
  *
  * Complexity: O(1) per request, amortised over chunks: some 6 bytes written each. Memory: RF_TRACE_SLOT bytes per live
  * block and per call site, with a quarter of each table free.
@@ -44,8 +44,8 @@ typedef struct rf_trace_writer_options {
   size_t size;      /* a sixteenth becomes the buffer (1 … 64 KiB), an eighth serves call sites, the rest blocks */
   uint32_t process; /* its id; 0 where there are no processes */
   void *context;    /* of the two functions below */
-  /* Optional: zeroed memory for a larger table, aligned to size_t; NULL where there is none. What a table had before is not
-   * given back. */
+  /* Optional: zeroed memory for a larger table, aligned to size_t; NULL where there is none. What a table had before is
+   * not given back. */
   void *(*more)(void *context, size_t size);
   /* Optional: told of each call site with return addresses before it is written, so that it can name their modules. */
   void (*met)(void *context, const rf_trace *where);
@@ -72,17 +72,17 @@ typedef struct rf_trace_writer {
 /* Writes the header. RF_OK, or RF_ERR_INVALID for too little or misaligned memory or no sink. */
 rf_status rf_trace_writer_init(rf_trace_writer *writer, const rf_trace_writer_options *options);
 
-/* A request of `size` bytes aligned to `align` was answered with `ptr`, NULL: not served. `where` may be NULL; its thread
- * is the one that asked. `now_ns` is any clock that only goes forward. A block that is live at `ptr` already was freed
- * unseen. */
+/* A request of `size` bytes aligned to `align` was answered with `ptr`, NULL: not served. `where` may be NULL; its
+ * thread is the one that asked. `now_ns` is any clock that only goes forward. A block that is live at `ptr` already was
+ * freed unseen. */
 void rf_trace_writer_alloc(rf_trace_writer *writer, const void *ptr, size_t size, size_t align, const rf_trace *where,
                            uint64_t now_ns);
 
 /* The block was or will be freed. An address that is no block's is not recorded. */
 void rf_trace_writer_free(rf_trace_writer *writer, const void *ptr, const rf_trace *where, uint64_t now_ns);
 
-/* Resizing in two steps, so that another thread may get the old address in between. `take` before: *block is the block's
- * name, false where it has none. `resized` after: `ptr` is where it is now, the old address with `failed`. */
+/* Resizing in two steps, so that another thread may get the old address in between. `take` before: *block is the
+ * block's name, false where it has none. `resized` after: `ptr` is where it is now, the old address with `failed`. */
 bool rf_trace_writer_take(rf_trace_writer *writer, const void *ptr, size_t *block);
 void rf_trace_writer_resized(rf_trace_writer *writer, size_t block, const void *ptr, size_t size, size_t align,
                              bool failed, const rf_trace *where, uint64_t now_ns);

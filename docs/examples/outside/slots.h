@@ -1,4 +1,5 @@
-/* slots: an allocator such as yours. SLOTS blocks of SLOT bytes, and a number for each that says how much was asked for. */
+/* slots: an allocator such as yours. SLOTS blocks of SLOT bytes, and a number for each that says how much was asked
+ * for. */
 #ifndef SLOTS_H
 #define SLOTS_H
 

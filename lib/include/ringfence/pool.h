@@ -13,10 +13,10 @@
  * divides its size (48: 16), capped at RF_ALIGN_DEFAULT; stricter ones go on. Threads and interrupts: none; put rf_lock
  * outside.
  *
- * Bad frees within the pools are refused in O(1), exactly: any pointer into a live block but its start, and any into the
- * state bytes, is RF_ERR_BAD_POINTER; the start of a free block is RF_ERR_NOT_ALLOCATED, whether it was ever allocated or not,
- * also where it lies right behind the block that the caller meant. A free block that was written to is noticed when its
- * link is used; the list is then rebuilt from the state bytes.
+ * Bad frees within the pools are refused in O(1), exactly: any pointer into a live block but its start, and any into
+ * the state bytes, is RF_ERR_BAD_POINTER; the start of a free block is RF_ERR_NOT_ALLOCATED, whether it was ever
+ * allocated or not, also where it lies right behind the block that the caller meant. A free block that was written to
+ * is noticed when its link is used; the list is then rebuilt from the state bytes.
  *
  * Returns NULL iff no class that fits has a free block and the inner allocator returns NULL.
  */

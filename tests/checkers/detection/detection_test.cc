@@ -1,5 +1,5 @@
-// The table of bugs and modes, on every allocator: each bug is told as the table says, with kind, address, distance, size and
-// call sites; its correct twin is silent.
+// The table of bugs and modes, on every allocator: each bug is told as the table says, with kind, address, distance,
+// size and call sites; its correct twin is silent.
 #include "tests/checkers/detection/scene.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// A bug, an allocator and a mode: one program in a process of its own, which commits the bug or, as its twin, does the same
-// correctly; and what was found.
+// A bug, an allocator and a mode: one program in a process of its own, which commits the bug or, as its twin, does the
+// same correctly; and what was found.
 #ifndef RINGFENCE_TESTS_CHECKERS_DETECTION_SCENE_H
 #define RINGFENCE_TESTS_CHECKERS_DETECTION_SCENE_H
 

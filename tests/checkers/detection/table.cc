@@ -2,7 +2,8 @@
 //
 //   table_bin --cells       prints what happens in the modes that this build has
 //   table_bin --with FILE   writes the page, with what another build has printed of its modes
-//   table_bin PAGE          compares instead, and fails where the page is no longer true; of modes that this build has not it takes
+//   table_bin PAGE          compares instead, and fails where the page is no longer true; of modes that this build has
+// not it takes
 //                           what detection_test demands of them
 #include "tests/checkers/detection/scene.h"
 
@@ -19,14 +20,15 @@ namespace {
 const char kHead[] =
     R"(# What each mode detects, and when
 
-This page is written by a command, which commits each bug on each allocator in each mode, in a process of its own, and looks at what is reported:
+This page is written by a command, which commits each bug on each allocator in each mode, in a process of its own, and
+looks at what is reported:
 
 ```sh
 ./bazelw run //tests/checkers/detection:table
 ```
 
-`//tests/checkers/detection:detection_test` demands the same results, that each finding has the right kind, address, distance, block size, access and call sites, and that
-the same program without the bug is silent.
+`//tests/checkers/detection:detection_test` demands the same results, that each finding has the right kind, address,
+distance, block size, access and call sites, and that the same program without the bug is silent.
 
 | sign | |
 |---|---|
@@ -36,15 +38,17 @@ the same program without the bug is silent.
 | shows a fill | what is read is 0xCC or 0xCD, not what was there |
 | - | not told |
 
-In mode sample a block is watched only if it is sampled; here all are. In modes page and sample blocks lie at either end of their pages in turn: each bug is tried where the
-table says. Mode asan needs a build with AddressSanitizer, in which the others are not tried: the command makes one for that column, and
-`./bazelw test --config=asan //tests/checkers/detection:all` demands it.
+In mode sample a block is watched only if it is sampled; here all are. In modes page and sample blocks lie at either end
+of their pages in turn: each bug is tried where the table says. Mode asan needs a build with AddressSanitizer, in which
+the others are not tried: the command makes one for that column, and `./bazelw test --config=asan
+//tests/checkers/detection:all` demands it.
 )";
 
 const char kTail[] = R"(
-Bugs in calls that are not those of an `rf_allocator` are tested where these calls are: handles that are stale, unlocks without a lock and addresses kept too long in
-`tests/checkers/handle_guard*_test.cc`; partial, repeated, foreign and misaligned frees of several fixed blocks in `tests/blocks/memblocks_test.cc`; `malloc`, `new`
-and `new[]` mixed, and sized delete with another size, in `tests/dropin/mismatches_test.cc`.
+Bugs in calls that are not those of an `rf_allocator` are tested where these calls are: handles that are stale, unlocks
+without a lock and addresses kept too long in `tests/checkers/handle_guard*_test.cc`; partial, repeated, foreign and
+misaligned frees of several fixed blocks in `tests/blocks/memblocks_test.cc`; `malloc`, `new` and `new[]` mixed, and
+sized delete with another size, in `tests/dropin/mismatches_test.cc`.
 )";
 
 using Results = std::map<std::string, How>; // by allocator

@@ -13,14 +13,16 @@ bazel=("$BUILD_WORKSPACE_DIRECTORY/bazelw")
 # A suffix: this build's outputs lie beside those of other configurations, and none displaces the other.
 flags=(--config=asan --platform_suffix=asan)
 cd -- "$BUILD_WORKSPACE_DIRECTORY"
-"${bazel[@]}" build "${flags[@]}" --ui_event_filters=-info,-stdout --noshow_progress //tests/checkers/detection:table_bin
+quiet=(--ui_event_filters=-info,-stdout --noshow_progress)
+"${bazel[@]}" build "${flags[@]}" "${quiet[@]}" //tests/checkers/detection:table_bin
 binaries=$("${bazel[@]}" info "${flags[@]}" bazel-bin 2>/dev/null)
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
 # AddressSanitizer's own reports are many, and not what this is about.
 status=0
-ASAN_OPTIONS=symbolize=0 "$binaries/tests/checkers/detection/table_bin" --cells >"$scratch/cells" 2>"$scratch/log" || status=$?
+ASAN_OPTIONS=symbolize=0 "$binaries/tests/checkers/detection/table_bin" --cells >"$scratch/cells" 2>"$scratch/log" ||
+  status=$?
 if ((status != 0)); then
   cat -- "$scratch/log" >&2
   exit 1
