@@ -121,12 +121,12 @@ GuardError::Deed GuardError::header() {
   if (!target_.in_arena) {
     return {};
   }
-  unsigned char *const start = victim_.ptr - RF_GUARD_PREFIX;
-  scribble(start + where_ % kHeader, 1);
+  unsigned char *const at = victim_.ptr - RF_GUARD_PREFIX + where_ % kHeader;
+  scribble(at, 1);
   return {true,
           Notice::kLater,
           Victim::kGivenUp,
-          {RF_BUG_METADATA, RF_ACCESS_WRITE, number(start), number(victim_.ptr), 0, 0, false, 0, false},
+          {RF_BUG_METADATA, RF_ACCESS_WRITE, number(at), number(victim_.ptr), 0, 0, false, 0, false},
           false};
 }
 

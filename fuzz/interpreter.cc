@@ -156,6 +156,9 @@ void Interpreter::finish() {
 // ---- Judging results ----
 
 bool Interpreter::must_succeed(size_t size, size_t align) const {
+  if (target_.max_align != 0 && align > target_.max_align) {
+    return false;
+  }
   if (target_.always_serves != 0 && size <= target_.always_serves && align <= target_.default_align) {
     return true;
   }

@@ -215,7 +215,7 @@ private:
 
   // Changes a word of the bitmap or a count: check reports it, calls return, and once it is restored all is well.
   void damage() {
-    size_t *const words[] = {&bitmap_[in_.below(bitmap_.size())], &pool_.used, &pool_.digest};
+    size_t *const words[] = {&bitmap_[in_.below(bitmap_.size())], &pool_.used, &pool_.bitmap_checksum};
     size_t *const word = words[in_.u8() % 3];
     size_t const good = *word;
     size_t const change = static_cast<size_t>(in_.u8()) << (in_.u8() % 8 * (sizeof(size_t) - 1));

@@ -68,6 +68,7 @@ typedef struct rf_fuzz_target {
   size_t max_request;   /* no larger well-formed request is made, except hopeless ones near RF_SIZE_LIMIT */
   size_t default_align; /* of every block, unless another was requested */
   size_t always_serves; /* requests up to this size never fail */
+  size_t max_align;     /* no larger alignment has to be served; 0: any */
   size_t align_factor;  /* size + align * align_factor + align_slack <= largest_free is served at any alignment */
   size_t align_slack;
 
@@ -115,6 +116,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.max_request = 2 * RF_FUZZ_MAX_ARENA;
   target.default_align = RF_ALIGN_DEFAULT;
   target.always_serves = 0;
+  target.max_align = 0;
   target.align_factor = 1;
   target.align_slack = 64;
   target.region_record = 0;

@@ -4,7 +4,8 @@
 #
 #   tools/deps.sh [OPTION...]      options go to Bazel, before the command: --output_base=...
 #
-# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/house:layering_test asks the #include lines the same question.
+# Exit status 0 where all is in order, 1 where not, 2 where Bazel could not answer. //tests/house:layering_test
+# reads the #include lines to the same end.
 set -euo pipefail
 
 cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/..}"
@@ -14,10 +15,11 @@ trap 'rm -f -- "$complaints"' EXIT
 
 faults=0
 
-# What the query finds is against the rule.
+# A result of the query breaks the rule.
 none() {
   local rule=$1 query=$2 found
-  found=$(./bazelw "${startup[@]}" query --noimplicit_deps --notool_deps --noshow_progress "$query" 2>"$complaints") || {
+  found=$(./bazelw "${startup[@]}" query --noimplicit_deps --notool_deps --noshow_progress "$query" \
+    2>"$complaints") || {
     cat -- "$complaints" >&2
     exit 2
   }
@@ -27,7 +29,7 @@ none() {
   fi
 }
 
-# What of layer A is depended on by layer B, and may not be. //tools/bazel holds the rules and settings of every target.
+# Layer A must not depend on layer B. //tools/bazel holds the rules and settings of every target.
 forbid() {
   local from=$1 to=$2
   none "$from depends on $to" "(deps($from) intersect ($to)) except //tools/bazel/..."
@@ -51,6 +53,14 @@ forbid //checkers/trace/... "//checkers/guard/... + //checkers/asan/... + //chec
 forbid //checkers/page/... "//checkers/asan/... + //checkers/handles/... + //checkers/trace/... + $checked"
 forbid //checkers/asan/... "//checkers/page/... + //checkers/handles/... + //checkers/trace/... + $checked"
 forbid //checkers/checked/... "//checkers/dropin/..."
+forbid //tools/ringfence/base/... "//tools/ringfence/model + //tools/ringfence/symbols + //tools/ringfence/render + \
+  //tools/ringfence/run + //tools/ringfence/cli"
+forbid //tools/ringfence/model/... "//tools/ringfence/symbols + //tools/ringfence/render + //tools/ringfence/run + \
+  //tools/ringfence/cli"
+forbid //tools/ringfence/symbols/... "//tools/ringfence/render + //tools/ringfence/run + //tools/ringfence/cli"
+forbid //tools/ringfence/run/... "//tools/ringfence/model + //tools/ringfence/symbols + //tools/ringfence/render + \
+  //tools/ringfence/cli"
+forbid //tools/ringfence/render/... "//tools/ringfence/run + //tools/ringfence/cli"
 none "an implementation of the port is named" \
   "(rdeps(//lib/... + //checkers/..., //lib/port:bare + //lib/port:posix, 1)) except //lib/port/..."
 

@@ -10,7 +10,7 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 bazel=${1:-bazel}
 (($#)) && shift
-work=$(mktemp -d "${TMPDIR:-/tmp}/outside.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/outside.XXXXXX") || exit 2
 trap 'cd /; "$bazel" --output_base="$work/out" shutdown >/dev/null 2>&1; chmod -R u+w "$work"; rm -rf -- "$work"' EXIT
 
 cp -r -- "$root/docs/examples/outside" "$work/project"
@@ -73,15 +73,12 @@ start :words -- right
 expect "words" 0 words
 start :words -- wrong
 expect "words wrong" 99 "0 bytes after 5-byte region"
-# However the program is linked: Bazel's defaults for tests and programs, static libraries, a static program, PIE.
-for options in "" --dynamic_mode=fully --dynamic_mode=off "--features=fully_static_link" "--features=pic --linkopt=-pie"; do
-  # shellcheck disable=SC2086
-  start :words_test $options -- right
-  expect "words_test $options" 0 words
-  # shellcheck disable=SC2086
-  start :words_test $options -- wrong
-  expect "words_test wrong $options" 99 "0 bytes after 5-byte region"
-  [[ $text != *run_main* && $text != *__wrap_* ]] || complain "words_test $options: a frame of Ringfence's own: $text"
+for label in :words_test :words_linkstatic_test :words_dynamic :words_pie :words_static; do
+  start $label -- right
+  expect "$label" 0 words
+  start $label -- wrong
+  expect "$label wrong" 99 "0 bytes after 5-byte region"
+  [[ $text != *run_main* && $text != *__wrap_* ]] || complain "$label: a frame of Ringfence's own: $text"
 done
 start :words_bare --custom_malloc=@ringfence//checkers/dropin:malloc -- wrong
 expect "words wrong, by --custom_malloc" 99 "0 bytes after 5-byte region"

@@ -129,13 +129,12 @@ static rf_status report_lost(rf_guard *guard, const rf_guard_header *h, const rf
   return RF_ERR_CORRUPT;
 }
 
-/* An inner allocator that can say what it owns and how large its live blocks are may be asked about memory in which guard
- * has no block: whether it handed the block out itself, or what it answers when its former place is freed. RF_OK where
- * it has nothing to say, else the status, reported. */
+/* Asks an inner allocator that knows its memory and the size of its live blocks about memory in which guard has no block: did
+ * it hand the block out itself, or is a block there whose header was lost? RF_OK where neither is so, else the status,
+ * reported. Free memory is no evidence of a double free: it may never have been a block. */
 static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) {
   rf_allocator *const inner = guard->inner;
   rf_guard_header *const h = header_of(ptr);
-  rf_inner_call call;
   if (!guard->has_owns || inner->ops->usable_size == NULL || !rf_guard_has_memory(guard, ptr, 1)) {
     return RF_OK;
   }
@@ -145,18 +144,8 @@ static rf_status ask_inner(rf_guard *guard, void *ptr, const rf_origin *origin) 
   if (!rf_is_aligned(h, GUARD_ALIGN) || !rf_guard_reachable(guard, ptr)) {
     return RF_OK;
   }
-  if (inner->ops->usable_size(inner, h) != 0 || rf_guard_has_lost_blocks(guard)) {
-    return report_lost(guard, h, origin);
-  }
-  if (guard->inner_damaged) {
-    return RF_OK;
-  }
-  rf_inner_call_begin(&call);
-  rf_status const status = inner->ops->free(inner, h, origin->site);
-  (void)rf_inner_call_end(&call);
-  return status == RF_ERR_NOT_ALLOCATED
-             ? report_double_free(guard, NULL, ptr, "the block has left the quarantine", origin)
-             : RF_OK;
+  bool const is_lost = inner->ops->usable_size(inner, h) != 0 || rf_guard_has_lost_blocks(guard);
+  return is_lost ? report_lost(guard, h, origin) : RF_OK;
 }
 
 /* ---- All together ---- */

@@ -231,7 +231,7 @@ RF_NO_SANITIZE static inline uintptr_t checksum_body(const rf_guard *guard, cons
   return x;
 }
 
-/* Of header `h` as it would stand at `place`. */
+/* The parts of header `h`, were it at `place`. */
 RF_NO_SANITIZE static inline guard_checksum checksum_parts(const rf_guard *guard, const rf_guard_header *h,
                                                            const void *place) {
   uintptr_t const body = checksum_body(guard, place, h->size, h->allocated) ^ threads_of(h) ^ traits_of(h);

@@ -7,8 +7,8 @@ static bool is_abandoned(const rf_guard *guard, const rf_guard_header *h) {
 
 /* ---- Fields that a damaged header may still have ---- */
 
-/* Back guard bytes, perhaps, at a place that a damaged header points to. */
-RF_NO_SANITIZE static bool looks_like_guard(const unsigned char *p) {
+/* True where the bytes at `p` are those of a back redzone. */
+RF_NO_SANITIZE static bool looks_like_redzone(const unsigned char *p) {
   for (size_t i = 0; i < RF_GUARD_BACK_MIN; i++) {
     if (p[i] != RF_PATTERN_REDZONE) {
       return false;
@@ -17,66 +17,158 @@ RF_NO_SANITIZE static bool looks_like_guard(const unsigned char *p) {
   return true;
 }
 
-/* The size in a damaged header, where guard bytes at the place to which it points bear it out; else 0. */
+/* The size in a damaged header, where a redzone at the place to which it points bears it out; else 0. */
 static size_t plausible_size(const rf_guard *guard, const rf_guard_header *h) {
   if (h->size > RF_SIZE_LIMIT / 2) {
     return 0;
   }
   const void *const back = (const void *)((uintptr_t)payload_of(h) + h->size);
   bool const borne_out =
-      rf_guard_has_memory(guard, back, RF_GUARD_BACK_MIN) && looks_like_guard((const unsigned char *)back);
+      rf_guard_has_memory(guard, back, RF_GUARD_BACK_MIN) && looks_like_redzone((const unsigned char *)back);
   return borne_out ? h->size : 0;
 }
 
-/* The stack in a damaged header, where the depot did hand out its number. */
-static void plausible_allocation(const rf_guard *guard, const rf_guard_header *h, rf_trace *out) {
+/* A header that is no longer intact, and its neighbours as far as they are known. */
+typedef struct damaged_header {
+  rf_guard_header *h;
+  bool freed;
+  const rf_guard_header *prev; /* in the ring; NULL: not known, nor is the next */
+  const rf_guard_header *next;
+} damaged_header;
+
+/* True where `number` is that of a stack in the depot. */
+static bool is_stack(const rf_guard *guard, uint32_t number) {
+  uintptr_t frame;
+  return guard->options.depot != NULL && rf_stack_depot_get(guard->options.depot, number, &frame, 1) != 0;
+}
+
+/* The size of the back redzone, by its bytes. */
+RF_NO_SANITIZE static uint16_t measured_back(const rf_guard *guard, const rf_guard_header *h) {
+  const unsigned char *const end = h->size <= RF_SIZE_LIMIT / 2 ? payload_of(h) + h->size : NULL;
+  uint16_t back = 0;
+  while (end != NULL && back < RF_GUARD_BACK_MAX && rf_guard_has_memory(guard, end + back, 1) &&
+         *(const volatile unsigned char *)(end + back) == RF_PATTERN_REDZONE) {
+    back++;
+  }
+  return back;
+}
+
+/* The header as it was, as far as that can be told: links from the neighbours, the number of a stack from its low bytes, traits
+ * of most blocks where they are impossible, the checksum from all of that. */
+static rf_guard_header restored(const rf_guard *guard, const damaged_header *d) {
+  guard_state const state = d->freed ? STATE_FREED : STATE_LIVE;
+  rf_guard_header was = *d->h;
+  if (d->prev != NULL) {
+    was.next = (rf_guard_header *)(uintptr_t)d->next;
+    was.u.prev = (rf_guard_header *)(uintptr_t)d->prev;
+  }
+  if (is_stack(guard, (uint32_t)was.allocated)) {
+    was.allocated = (uint32_t)was.allocated;
+  }
+  if (state_of(&was) != state || was.back > RF_GUARD_BACK_MAX || align_of(&was) < GUARD_ALIGN) {
+    bool const has_stack = is_stack(guard, (uint32_t)was.allocated);
+    was.back = measured_back(guard, d->h);
+    was.align_log2 = make_align(GUARD_ALIGN, RF_FAMILY_MALLOC);
+    was.kind = make_kind(state, RF_FAMILY_MALLOC, has_stack ? ORIGIN_STACK : ORIGIN_SITE, ORIGIN_SITE);
+  }
+  was.checksum = header_checksum(guard, &was, d->h);
+  return was;
+}
+
+/* The first byte that differs; the last one where none does. */
+static size_t first_difference(const void *a, const void *b, size_t size) {
+  size_t i = 0;
+  while (i + 1 < size && ((const unsigned char *)a)[i] == ((const unsigned char *)b)[i]) {
+    i++;
+  }
+  return i;
+}
+
+/* The byte whose change alone explains the damaged header; 0, its start, where there is none, or more than one. */
+static size_t only_wrong_byte(const rf_guard *guard, const rf_guard_header *h) {
+  size_t const covered = offsetof(rf_guard_header, checksum);
+  uint32_t const wrong_bits = header_checksum(guard, h, h) ^ h->checksum;
+  rf_guard_header as_if = *h;
+  unsigned char *const bytes = (unsigned char *)&as_if;
+  size_t found = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < covered * UINT8_MAX; i++) {
+    unsigned char *const byte = &bytes[i / UINT8_MAX];
+    unsigned char const before = *byte;
+    *byte = (unsigned char)(before ^ (i % UINT8_MAX + 1));
+    if (header_checksum(guard, &as_if, h) == h->checksum) {
+      found = i / UINT8_MAX;
+      count++;
+    }
+    *byte = before;
+  }
+  for (size_t i = 0; i < sizeof wrong_bits; i++) {
+    uint32_t mask = 0;
+    memset((unsigned char *)&mask + i, UINT8_MAX, 1);
+    if ((wrong_bits & ~mask) == 0) {
+      found = covered + i;
+      count++;
+    }
+  }
+  return count == 1 ? found : 0;
+}
+
+/* The lowest byte of the header that was overwritten, by an underflow or a stray write. */
+static const unsigned char *first_damaged_byte(const rf_guard *guard, const rf_guard_header *h,
+                                               const rf_guard_header *was, bool underflow) {
+  bool const known = underflow || was->checksum == h->checksum;
+  return (const unsigned char *)h + (known ? first_difference(h, was, sizeof *h) : only_wrong_byte(guard, h));
+}
+
+/* The allocation, where its number is that of a stack. */
+static void plausible_allocation(const rf_guard *guard, const rf_guard_header *was, rf_trace *out) {
   memset(out, 0, sizeof *out);
-  if (guard->options.depot != NULL && h->allocated <= UINT32_MAX) {
-    rf_guard_trace(guard, ORIGIN_STACK, h->allocated, 0, out);
+  if (is_stack(guard, (uint32_t)was->allocated)) {
+    rf_guard_trace(guard, ORIGIN_STACK, (uint32_t)was->allocated, 0, out);
   }
 }
 
 /* ---- Reporting ---- */
 
-static size_t report_header_itself(rf_guard *guard, rf_guard_header *h, bool freed, const rf_origin *origin) {
-  rf_finding f;
+/* An underflow of the block where its front redzone is damaged too, else a stray write. */
+static size_t report_header_itself(rf_guard *guard, const damaged_header *d, const rf_origin *origin) {
+  rf_guard_header *const h = d->h;
+  rf_guard_header const was = restored(guard, d);
   rf_pattern_area const redzone = {front_redzone_of(h), RF_GUARD_FRONT, RF_PATTERN_REDZONE};
   rf_pattern_area front;
+  rf_finding f;
   bool const underflow = rf_pattern_damage(&redzone, &front);
-  rf_guard_finding(guard, &f, underflow ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_METADATA, RF_ACCESS_WRITE,
-                   underflow ? front.at : (const unsigned char *)h, origin);
+  const unsigned char *const first = first_damaged_byte(guard, h, &was, underflow);
+  rf_guard_finding(guard, &f, underflow ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_METADATA, RF_ACCESS_WRITE, first, origin);
   f.block = (uintptr_t)payload_of(h);
   f.size = plausible_size(guard, h);
   f.offset = (ptrdiff_t)(f.address - f.block);
-  plausible_allocation(guard, h, &f.allocated);
+  plausible_allocation(guard, &was, &f.allocated);
   f.blocks = 1;
-  f.freed = freed;
-  f.access_size = underflow ? front.size : 0;
+  f.freed = d->freed;
+  f.access_size = underflow ? (size_t)(front.at + front.size - first) : 0;
   f.detail = underflow ? "the block's metadata were overwritten too" : "the block's metadata were overwritten";
   rf_guard_finding_header(&f, h);
   if (underflow) {
     rf_track_fill(front.at, front.byte, front.size);
   }
-  rf_guard_abandon(guard, h, freed);
+  rf_guard_abandon(guard, h, d->freed);
   (void)rf_guard_inner_was_hit(guard);
   rf_report(guard->options.reporter, &f);
   return 1;
 }
 
-/* Says what happened to a header that is no longer intact: an overflow of the block before it where that one's guard is
- * broken up to its end, else an underflow or a stray write. Condemns the block. Returns the number of findings. */
-static size_t report_header(rf_guard *guard, rf_guard_header *h, bool freed, const rf_origin *origin) {
+/* Reports and abandons the header: an overflow of the block before it where that one's redzone is damaged, else an underflow or
+ * a stray write. Returns the number of findings. */
+static size_t report_header(rf_guard *guard, const damaged_header *d, const rf_origin *origin) {
   guard_damage damage;
-  rf_guard_header *const before = rf_guard_block_before(guard, h);
-  if (before != NULL && (uintptr_t)h - (uintptr_t)end_of(before) <= GUARD_REACH &&
-      rf_guard_inspect(guard, before, &damage)) {
-    size_t const count = rf_guard_report_damage(guard, before, origin);
-    if (is_abandoned(guard, h)) {
-      return count;
-    }
-    return count + report_header_itself(guard, h, freed, origin);
+  size_t count = 0;
+  rf_guard_header *const before = rf_guard_block_before(guard, d->h);
+  bool const near = before != NULL && (uintptr_t)d->h - (uintptr_t)end_of(before) <= GUARD_REACH;
+  if (near && rf_guard_inspect(guard, before, &damage)) {
+    count = rf_guard_report_damage(guard, before, origin);
   }
-  return report_header_itself(guard, h, freed, origin);
+  return is_abandoned(guard, d->h) ? count : count + report_header_itself(guard, d, origin);
 }
 
 /* ---- The ring and the quarantine ---- */
@@ -93,7 +185,8 @@ static size_t repair_ring(rf_guard *guard, const rf_origin *origin) {
     }
     rf_guard_header *const next = rf_guard_skip_damaged(guard, h);
     if (!is_abandoned(guard, h)) {
-      count += report_header(guard, h, false, origin);
+      damaged_header const d = {h, false, prev, next};
+      count += report_header(guard, &d, origin);
     }
     set_next(prev, next);
     if (next == &guard->live || rf_guard_sound(guard, next, STATE_LIVE)) {
@@ -104,7 +197,7 @@ static size_t repair_ring(rf_guard *guard, const rf_origin *origin) {
   return count;
 }
 
-/* What is left of a queue waits as if it were freed now: of what was lost nobody knows the age. */
+/* The rest of a queue waits as if it were freed now: the ages of the lost blocks are not known. */
 static size_t repair_queue(rf_guard *guard, rf_guard_queue *q, const rf_origin *origin) {
   size_t count = 0;
   uint32_t left = 0;
@@ -118,7 +211,8 @@ static size_t repair_queue(rf_guard *guard, rf_guard_queue *q, const rf_origin *
       last = h;
     } else {
       if (!is_abandoned(guard, h)) {
-        count += report_header(guard, h, true, origin);
+        damaged_header const d = {h, true, NULL, NULL};
+        count += report_header(guard, &d, origin);
       }
       if (last != NULL) {
         set_next(last, next);

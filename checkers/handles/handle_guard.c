@@ -230,7 +230,7 @@ static bool first_block(const rf_handle_block *b, void *context) {
   return b->handle == RF_HANDLE_NULL;
 }
 
-/* Gives back what is left: live blocks, and those that were condemned. */
+/* Gives back what is left: live blocks, and those that were abandoned. */
 static void give_back(rf_handle_guard *guard) {
   rf_handles *const inner = guard->inner;
   rf_handle_block b = {RF_HANDLE_NULL, NULL, 0, 0, 0, NULL};

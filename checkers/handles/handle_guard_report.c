@@ -5,7 +5,7 @@
 
 /* ---- Headers ---- */
 
-/* Each step can be undone, so a change of one word changes the magic. */
+/* Each step can be undone, so a change of one word changes the checksum. */
 static uintptr_t checksum_of(const rf_handle_guard *guard, const handle_header *h) {
   uintptr_t words[offsetof(handle_header, checksum) / sizeof(uintptr_t)];
   uintptr_t checksum = guard->secret;

@@ -1,4 +1,5 @@
-/* The registers of a thread that a signal stopped. The source that includes this defines _GNU_SOURCE. Internal to checkers/. */
+/* The registers of a thread that a signal stopped. The source that includes this defines _GNU_SOURCE. Internal to
+ * checkers/. */
 #ifndef RINGFENCE_MACHINE_CONTEXT_H
 #define RINGFENCE_MACHINE_CONTEXT_H
 

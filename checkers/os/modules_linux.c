@@ -91,38 +91,35 @@ typedef struct search {
   size_t name_length;
 } search;
 
-static bool has_frame_in(const rf_trace *t, const rf_map *map) {
+static bool has_frame_in(const rf_trace *t, uintptr_t start, uintptr_t end) {
   for (unsigned i = 0; i < t->depth; i++) {
-    if (t->frames[i] > map->start && t->frames[i] <= map->end) {
+    if (t->frames[i] > start && t->frames[i] <= end) {
       return true;
     }
   }
   return false;
 }
 
-static bool wanted(const search *s, const rf_map *map) {
-  for (unsigned i = 0; i < s->count && map->executable; i++) {
-    if (has_frame_in(s->traces[i], map)) {
+static bool wanted(const search *s, uintptr_t start, uintptr_t end) {
+  for (unsigned i = 0; i < s->count; i++) {
+    if (has_frame_in(s->traces[i], start, end)) {
       return true;
     }
   }
   return false;
 }
 
-static void add(search *s, const rf_map *map) {
-  rf_modules *const modules = s->modules;
-  size_t const room = sizeof modules->text - modules->used;
-  if (modules->count == RF_MODULES || s->name_length + 1 > room) {
-    return;
+/* A new module at [start, end), without its headers; NULL where there is no room. */
+static rf_module *add(rf_modules *modules, uintptr_t start, uintptr_t end, const char *name, size_t length) {
+  if (modules->count == RF_MODULES || length + 1 > sizeof modules->text - modules->used) {
+    return NULL;
   }
   rf_module *const m = &modules->modules[modules->count++];
-  m->start = map->start;
-  m->end = map->end;
-  m->path = (uint16_t)modules->used;
-  memcpy(modules->text + modules->used, s->name, s->name_length);
-  modules->text[modules->used + s->name_length] = '\0';
-  modules->used += s->name_length + 1;
-  read_headers(m, s->base);
+  *m = (rf_module){.start = start, .end = end, .path = (uint16_t)modules->used};
+  memcpy(modules->text + modules->used, name, length);
+  modules->text[modules->used + length] = '\0';
+  modules->used += length + 1;
+  return m;
 }
 
 static bool visit(const rf_map *map, void *context) {
@@ -135,10 +132,43 @@ static bool visit(const rf_map *map, void *context) {
   } else if (map->file_offset == 0) {
     s->base = map->start;
   }
-  if (wanted(s, map)) {
-    add(s, map);
+  if (map->executable && wanted(s, map->start, map->end)) {
+    rf_module *const m = add(s->modules, map->start, map->end, s->name, s->name_length);
+    if (m != NULL) {
+      read_headers(m, s->base);
+    }
   }
   return true;
+}
+
+/* ---- Modules that were unloaded ---- */
+
+static struct {
+  rf_module module;
+  const char *path;
+} unloaded[RF_MODULES_UNLOADED];
+static uint32_t unloaded_count; /* ever; accessed atomically */
+
+void rf_modules_remember(const rf_module *module, const char *path) {
+  uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_RELAXED);
+  unloaded[count % RF_MODULES_UNLOADED].module = *module;
+  unloaded[count % RF_MODULES_UNLOADED].path = path;
+  __atomic_store_n(&unloaded_count, count + 1, __ATOMIC_RELEASE);
+}
+
+/* The newest first. Tables are searched in order, so a module that is mapped now comes before any of these. */
+static void add_unloaded(const search *s) {
+  uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_ACQUIRE);
+  for (uint32_t back = 1; back <= count && back <= RF_MODULES_UNLOADED; back++) {
+    const rf_module *const gone = &unloaded[(count - back) % RF_MODULES_UNLOADED].module;
+    const char *const path = unloaded[(count - back) % RF_MODULES_UNLOADED].path;
+    rf_module *const m =
+        wanted(s, gone->start, gone->end) ? add(s->modules, gone->start, gone->end, path, strlen(path)) : NULL;
+    if (m != NULL) {
+      m->bias = gone->bias;
+      memcpy(m->build_id, gone->build_id, sizeof m->build_id);
+    }
+  }
 }
 
 void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
@@ -151,6 +181,7 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
   s.base = 0;
   s.name_length = 0;
   (void)rf_maps_each(visit, &s);
+  add_unloaded(&s);
 }
 
 /* ---- Names ---- */

@@ -40,7 +40,7 @@ static rf_action forward(rf_reporter *self, const rf_finding *f) {
 
 /* ---- The block of the inner allocator that stands for one of ours ---- */
 
-/* What the inner allocator refuses of what we do is damage to itself. */
+/* A fault that the inner allocator raises about a call of ours is damage to itself. */
 static void call_end(rf_page *page, rf_inner_call *c, const rf_origin *origin) {
   if (rf_inner_call_end(c)) {
     rf_finding f;
@@ -171,7 +171,7 @@ static bool resize_backing(rf_page *page, void *backing, size_t size, const rf_o
   return status == RF_OK || size <= rf_usable_size(inner, backing);
 }
 
-/* What can fail comes first, and can be undone. */
+/* The step that can fail comes first, and can be undone. */
 static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t size, const rf_origin *origin) {
   if (size <= block->size) {
     (void)resize_backing(page, block->backing, size, origin);

@@ -12,7 +12,7 @@ static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   if (open && !freed) {
     return false; /* the page is open: another thread was faster, or it is the kernel that has nothing to give */
   }
-  /* Of a freed block's pages, all is freed: vector instructions of strlen and its like begin before the block. */
+  /* All pages of a freed block are freed: vector instructions of strlen and its like begin before the block. */
   *bug = open ? RF_BUG_USE_AFTER_FREE : address < s->block ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW;
   return true;
 }

@@ -15,7 +15,7 @@
 /* Bytes of a page, a power of two. */
 size_t rf_page_size(void);
 
-/* Address space that nobody may touch, and memory for records, zeroed; NULL where the system refuses. */
+/* Closed address space, and memory for records, zeroed; NULL where the system refuses. */
 void *rf_page_reserve(size_t size);
 void *rf_page_records(size_t size);
 void rf_page_release(void *start, size_t size);
@@ -23,10 +23,10 @@ void rf_page_release(void *start, size_t size);
 /* Lets whole pages be read and written: zeroes. False where the system refuses. */
 bool rf_page_open(void *start, size_t size);
 
-/* Drops what is in the pages, and lets nobody touch them any more. */
+/* Drops the content of the pages and closes them to the program. */
 void rf_page_close(void *start, size_t size);
 
-/* Lets nobody touch them any more; what is in them stays, as does the mapping. */
+/* Closes them to the program; content and mapping stay. */
 void rf_page_shut(void *start, size_t size);
 
 /* How many mappings the kernel allows a process, and how many it has; SIZE_MAX and 0 where that is not known. */
@@ -46,7 +46,7 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask);
 
 typedef enum rf_slot_state {
   SLOT_SPARE,  /* stands for nothing */
-  SLOT_HOLE,   /* a run of pages that nobody has */
+  SLOT_HOLE,   /* a free run of pages */
   SLOT_MAKING, /* about to become live */
   SLOT_LIVE,
   SLOT_FREED /* in quarantine */
@@ -164,7 +164,7 @@ bool rf_runs_extend(rf_page_store *store, rf_slot *slot, uint32_t length, uint32
 /* The run becomes a hole, joined to those beside it. */
 void rf_runs_give(rf_page_store *store, rf_slot *slot);
 
-/* Writes down whose pages these are, or (false) that they are nobody's. */
+/* Notes the pages of the block as its own, or (false) as free. */
 void rf_runs_mark(rf_slot *slot, bool mine);
 
 /* The space that `address` lies in, or NULL. */
@@ -244,7 +244,7 @@ rf_status rf_page_classify_bad_free(const rf_page_store *store, const void *ptr,
 
 /* ---- page_backing.c ---- */
 
-/* A table for so many slots; false where there is no memory. It goes with rf_companions_end. */
+/* A table for so many slots; false where there is no memory. rf_backing_end frees it. */
 bool rf_backing_begin(rf_page_store *store);
 void rf_backing_end(rf_page_store *store);
 

@@ -170,7 +170,7 @@ bool rf_runs_reserve(rf_page_store *store) {
 
 /* ---- Taking and giving ---- */
 
-/* What `s` is too long by becomes a hole of its own; without a slot for that the run stays long. */
+/* The pages of `s` beyond `length` become a hole of their own; without a slot for that the run stays long. */
 static void split(rf_page_store *store, rf_slot *s, uint32_t length) {
   rf_slot *const rest = s->length > length ? take_slot(s->space) : NULL;
   if (rest == NULL) {

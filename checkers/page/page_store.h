@@ -1,7 +1,7 @@
 /* The store of blocks on pages of their own: what modes page and sample, and the drop-in, have in common. Internal to
  * checkers/.
  *
- * Address space is reserved in large pieces (spaces) that nobody may touch. A block gets a run of pages there: as many as
+ * Address space is reserved in large pieces (spaces) that are closed to the program. A block gets a run of pages there: as many as
  * it needs are opened, and a gap of pages that stay closed follows. A free closes the pages and drops what was in them;
  * the run is not used again before it has left the quarantine, which is bounded in bytes of address space and in blocks.
  *
@@ -54,7 +54,7 @@ typedef struct rf_page_store_options {
   size_t largest;       /* bytes of the largest block; 0: any */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
-  const void *owner;    /* of whom rf_page_store_is_of tells; or NULL */
+  const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
 } rf_page_store_options;
 
@@ -100,7 +100,7 @@ bool rf_page_store_owns(const rf_page_store *store, const void *ptr);
 /* From this size on a realloc had better grow a block in place than copy it. */
 #define RF_PAGE_GROWS_FROM ((size_t)128 * 1024)
 
-/* What is asked for. */
+/* A request for a block. */
 typedef struct rf_page_request {
   size_t size;
   size_t align;
@@ -113,7 +113,7 @@ typedef struct rf_page_request {
 /* A block, or NULL where there is no room, no slot, or the kernel's limit of mappings is near (which is said once). */
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin);
 
-/* What rf_page_store_owns, and so can be judged here alone. RF_OK and what was freed, or the reason for which it was refused,
+/* Frees a pointer that rf_page_store_owns. RF_OK and the freed block, or the reason for which it was refused,
  * reported. `size` is what a sized delete believes, else SIZE_MAX. */
 rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
                              rf_page_block *freed);

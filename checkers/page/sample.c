@@ -86,11 +86,11 @@ static bool is_due(rf_sample *sample) {
 /* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the common case they
  * are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is in place of theirs. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
-#define RF_ORIGIN_APART(site, caller)                                                                                  \
+#define RF_ORIGIN_SLOW(site, caller)                                                                                   \
   ((rf_origin){(site), (caller),                                                                                       \
                CALLER == (caller) ? __builtin_frame_address(0) : *(const void *const *)__builtin_frame_address(0)})
 
-/* What the inner allocator refused becomes a finding. */
+/* A refusal of the inner allocator becomes a finding. */
 static void report_refusal(const rf_sample *sample, const rf_fault *fault, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin_refused(&f, fault, sample->inner->ops->name, "sample", origin);
@@ -137,21 +137,20 @@ static inline bool has_pages(const rf_sample *sample, const void *ptr) {
   return (uintptr_t)ptr - sample->start < sample->bytes;
 }
 
-/* What stands for a sampled block may lie where the program had a block before: a pointer to that one, which is stale, must
- * not free this one. */
-static inline bool may_stand_for_a_block(const rf_sample *sample, const void *ptr) {
-  rf_page_backing const standing = {sample->standing, sample->standing_mask};
-  return rf_page_may_be_backing(&standing, ptr);
+/* A backing block may lie where the program had a block before: a stale pointer to that one must not free this one. */
+static inline bool may_be_backing(const rf_sample *sample, const void *ptr) {
+  rf_page_backing const backing_tags = {sample->backing_tags, sample->backing_mask};
+  return rf_page_may_be_backing(&backing_tags, ptr);
 }
 
-static bool stands_for_a_block(const rf_sample *sample, const void *ptr) {
+static bool is_backing_block(const rf_sample *sample, const void *ptr) {
   rf_page_block block;
   return rf_page_store_backed_by(sample->store, ptr, &block);
 }
 
 /* False for nearly all that is the inner allocator's affair alone. */
-static inline bool is_apart(const rf_sample *sample, const void *ptr) {
-  return UNLIKELY(rf_page_may_be(ptr) || may_stand_for_a_block(sample, ptr));
+static inline bool needs_slow_path(const rf_sample *sample, const void *ptr) {
+  return UNLIKELY(rf_page_may_be(ptr) || may_be_backing(sample, ptr));
 }
 
 /* Pages for the block at `inner`, or that block itself. */
@@ -165,8 +164,8 @@ static rf_status take_off_pages(const rf_sample *sample, void *ptr, const rf_ori
   return rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
 }
 
-RARE static void *alloc_apart(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
-  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+RARE static void *alloc_slow(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   bool const due = is_due(sample);
   void *const p = sample->inner->ops->alloc(sample->inner, size, align, site);
   return due && p != NULL ? put_on_pages(sample, p, size, align, &origin) : p;
@@ -175,12 +174,12 @@ RARE static void *alloc_apart(rf_sample *sample, size_t size, size_t align, cons
 static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   if (UNLIKELY(!count_down(sample))) {
-    return alloc_apart(sample, size, align, site, CALLER);
+    return alloc_slow(sample, size, align, site, CALLER);
   }
   return sample->inner->ops->alloc(sample->inner, size, align, site);
 }
 
-static rf_status report_standing(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
+static rf_status report_backing_block(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, ptr, sample->inner->ops->name, "sample", origin);
   f.detail = "the block was freed or moved, and its memory now stands for a sampled block";
@@ -188,15 +187,15 @@ static rf_status report_standing(const rf_sample *sample, const void *ptr, const
   return RF_ERR_NOT_ALLOCATED;
 }
 
-/* What is not on pages of ours, and yet not to be looked at by the allocator below: blocks on pages of another one's, and
- * what stands for sampled blocks. RF_OK where there is nothing against it. */
-static rf_status refuse_others(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
+/* Refuses pointers that the allocator below must not get: blocks on pages of another store, and backing blocks. RF_OK where
+ * it may have the pointer. */
+static rf_status refuse_foreign(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_status status = RF_OK;
   if (rf_page_may_be(ptr)) {
     status = rf_page_store_refuse_others(sample->store, ptr, origin);
   }
-  if (status == RF_OK && stands_for_a_block(sample, ptr)) {
-    status = report_standing(sample, ptr, origin);
+  if (status == RF_OK && is_backing_block(sample, ptr)) {
+    status = report_backing_block(sample, ptr, origin);
   }
   return status;
 }
@@ -215,19 +214,19 @@ static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origi
   return status == RF_OK ? free_inner(sample, freed.backing, origin) : status;
 }
 
-RARE static rf_status free_apart(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
-  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+RARE static rf_status free_slow(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   if (has_pages(sample, ptr)) {
     return free_sampled(sample, ptr, &origin);
   }
-  rf_status const status = refuse_others(sample, ptr, &origin);
+  rf_status const status = refuse_foreign(sample, ptr, &origin);
   return status != RF_OK ? status : free_inner(sample, ptr, &origin);
 }
 
 static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
-  if (is_apart(sample, ptr)) {
-    return free_apart(sample, ptr, site, CALLER);
+  if (needs_slow_path(sample, ptr)) {
+    return free_slow(sample, ptr, site, CALLER);
   }
   note_call(sample, ptr, CALLER);
   return sample->inner->ops->free(sample->inner, ptr, site);
@@ -235,7 +234,7 @@ static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site)
 
 /* ---- Realloc ---- */
 
-/* What can fail comes first, and can be undone. */
+/* The step that can fail comes first, and can be undone. */
 static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
   rf_page_block block;
   if (!rf_page_store_find(sample->store, ptr, &block)) {
@@ -276,7 +275,7 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
   if (only_here && resize_sampled(sample, ptr, size, origin) == RF_OK) {
     return ptr;
   }
-  /* What stood for it is given up in there, and may at once be another thread's. */
+  /* The backing block is freed in there, and may at once be another thread's. */
   rf_page_store_set_backing(sample->store, ptr, NULL);
   void *const inner = realloc_inner(sample, block.backing, size, align, origin);
   if (inner == NULL) {
@@ -289,14 +288,14 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
   return moved;
 }
 
-RARE static void *realloc_apart(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
-                                uintptr_t caller) {
-  rf_origin const origin = RF_ORIGIN_APART(site, caller);
+RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
+                               uintptr_t caller) {
+  rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   bool const due = !count_down(sample) && is_due(sample);
   if (has_pages(sample, ptr)) {
     return realloc_sampled(sample, ptr, size, align, due, &origin);
   }
-  if (refuse_others(sample, ptr, &origin) != RF_OK) {
+  if (refuse_foreign(sample, ptr, &origin) != RF_OK) {
     return NULL;
   }
   void *const p = realloc_inner(sample, ptr, size, align, &origin);
@@ -313,8 +312,8 @@ RARE static void *realloc_apart(rf_sample *sample, void *ptr, size_t size, size_
 static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   rf_allocator *const inner = sample->inner;
-  if (is_apart(sample, ptr) || UNLIKELY(!count_down(sample))) {
-    return realloc_apart(sample, ptr, size, align, site, CALLER);
+  if (needs_slow_path(sample, ptr) || UNLIKELY(!count_down(sample))) {
+    return realloc_slow(sample, ptr, size, align, site, CALLER);
   }
   note_call(sample, ptr, CALLER);
   return LIKELY(inner->ops->realloc != NULL) ? inner->ops->realloc(inner, ptr, size, align, site)
@@ -328,7 +327,7 @@ static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const
   if (has_pages(sample, ptr)) {
     return resize_sampled(sample, ptr, size, &origin);
   }
-  rf_status const refused = refuse_others(sample, ptr, &origin);
+  rf_status const refused = refuse_foreign(sample, ptr, &origin);
   if (refused != RF_OK) {
     return refused;
   }
@@ -346,7 +345,7 @@ static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
   if (has_pages(sample, ptr)) {
     return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
   }
-  return stands_for_a_block(sample, ptr) ? 0 : rf_usable_size(sample->inner, ptr);
+  return is_backing_block(sample, ptr) ? 0 : rf_usable_size(sample->inner, ptr);
 }
 
 static bool sample_owns(rf_allocator *self, const void *ptr) {
@@ -360,7 +359,7 @@ typedef struct walk {
   void *context;
 } walk;
 
-/* What stands for a sampled block is shown as that block. */
+/* Shows the sampled block in place of its backing block. */
 static bool visit_inner(const rf_block *block, void *context) {
   const walk *const w = (const walk *)context;
   rf_block shown = *block;
@@ -443,8 +442,8 @@ static rf_status open_store(rf_sample *sample) {
   }
   sample->bytes = end - sample->start;
   rf_page_backing const backing = rf_page_store_backing(sample->store);
-  sample->standing = backing.tags;
-  sample->standing_mask = backing.mask;
+  sample->backing_tags = backing.tags;
+  sample->backing_mask = backing.mask;
   return RF_OK;
 }
 

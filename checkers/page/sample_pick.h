@@ -53,7 +53,7 @@ static inline uint32_t rf_sample_draw(rf_sample_pick *pick, uint32_t rate) {
     return 1;
   }
   uint64_t const log = (uint64_t)rf_sample_log(uniform) * 45426 >> 16; /* times ln 2 */
-  /* Of the exponential distribution, rounded up: its mean is then rate, but for terms of 1 / rate^3. */
+  /* The exponential distribution, rounded up: its mean is then rate, but for terms of 1 / rate^3. */
   uint64_t const mean = ((uint64_t)rate << 16) - 32768 - 65536 / (12 * (uint64_t)rate);
   return (uint32_t)(log * mean >> 32) + 1;
 }

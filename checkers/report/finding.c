@@ -31,6 +31,7 @@ static const bug_facts facts[RF_BUG_COUNT] = {
     [RF_BUG_UNLOCK] = {"unlock-without-lock", 832, 832},
     [RF_BUG_FREE_LOCKED] = {"free-while-locked", 826, 826},
     [RF_BUG_REENTRY] = {"reentrant-call", 1265, 1265},
+    [RF_BUG_BAD_USABLE_SIZE] = {"bad-malloc_usable_size", 687, 687},
 };
 
 static bool known(rf_bug bug) {

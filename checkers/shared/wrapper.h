@@ -1,6 +1,5 @@
-/* What checkers that wrap an allocator have in common: from where a call came, the beginning of a finding about it, calls
- * into the allocator below with the fault that they raise, and what is left of an allocator after deinit. Not a public
- * header. */
+/* Parts of every checker that wraps an allocator: the beginning of a finding, calls into the allocator below with the fault
+ * that they raise, tables that refuse every call. Internal to checkers/. */
 #ifndef RINGFENCE_WRAPPER_H
 #define RINGFENCE_WRAPPER_H
 
@@ -48,7 +47,7 @@ static inline bool rf_inner_call_end(rf_inner_call *call) {
 
 /* ---- Tables that refuse ----
  *
- * What a checker's base points to after deinit, and during a walk: each call is reported and refused. */
+ * In force after deinit and during a walk: each call is reported and refused. */
 
 typedef struct rf_refusing_ops {
   rf_allocator_ops ops; /* with the operations below */

@@ -38,7 +38,7 @@ enum {
 
 #define RF_TRACE_KIND 0x07U
 
-/* Of ALLOC, FREE and REALLOC. */
+/* The fields of ALLOC, FREE and REALLOC. */
 enum {
   RF_TRACE_HAS_ALIGN = 0x08, /* log2 of the alignment as a varint; without: that of max_align_t */
   RF_TRACE_FAILED = 0x10,    /* the answer was NULL: there is no block, or it stays as it was */

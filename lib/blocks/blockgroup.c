@@ -5,25 +5,25 @@
 
 #include <string.h>
 
-/* ---- Records: each is sealed, and none is followed before its seal was looked at ---- */
+/* ---- Records: none is followed before its checksum was compared ---- */
 
-static size_t seal_of_group(const rf_blockgroup *group) {
-  size_t const seal = rf_checksum_add(rf_checksum_begin(group), (size_t)(uintptr_t)group->choose);
-  return rf_checksum_add_address(seal, group->first);
+static size_t group_checksum(const rf_blockgroup *group) {
+  size_t const sum = rf_checksum_add(rf_checksum_begin(group), (size_t)(uintptr_t)group->choose);
+  return rf_checksum_add_address(sum, group->first);
 }
 
-static size_t seal_of_member(const rf_blockgroup_member *member) {
-  size_t const seal = rf_checksum_add_address(rf_checksum_begin(member), member->blocks);
-  return rf_checksum_add_address(seal, member->next);
+static size_t member_checksum(const rf_blockgroup_member *member) {
+  size_t const sum = rf_checksum_add_address(rf_checksum_begin(member), member->blocks);
+  return rf_checksum_add_address(sum, member->next);
 }
 
 /* Where the first damage is; NULL where group, members and pools are what they were. */
 static const void *find_damage(const rf_blockgroup *group) {
-  if (group->seal != seal_of_group(group)) {
+  if (group->checksum != group_checksum(group)) {
     return group;
   }
   for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
-    if (m->seal != seal_of_member(m)) {
+    if (m->checksum != member_checksum(m)) {
       return m;
     }
     if (!rf_memblocks_intact(m->blocks)) {
@@ -51,13 +51,13 @@ rf_status rf_blockgroup_init(rf_blockgroup *group, rf_blockgroup_choice choose) 
   group->choose = choose;
   group->first = NULL;
   group->quiet = false;
-  group->seal = seal_of_group(group);
+  group->checksum = group_checksum(group);
   return RF_OK;
 }
 
 void rf_blockgroup_deinit(rf_blockgroup *group) {
   group->first = NULL;
-  group->seal = seal_of_group(group);
+  group->checksum = group_checksum(group);
 }
 
 static bool is_member(const rf_blockgroup *group, const rf_memblocks *blocks) {
@@ -72,10 +72,10 @@ static bool is_member(const rf_blockgroup *group, const rf_memblocks *blocks) {
 static void link_after(rf_blockgroup *group, rf_blockgroup_member *before, rf_blockgroup_member *member) {
   if (before == NULL) {
     group->first = member;
-    group->seal = seal_of_group(group);
+    group->checksum = group_checksum(group);
   } else {
     before->next = member;
-    before->seal = seal_of_member(before);
+    before->checksum = member_checksum(before);
   }
 }
 
@@ -95,7 +95,7 @@ rf_status rf_blockgroup_add(rf_blockgroup *group, rf_blockgroup_member *member, 
   }
   member->blocks = blocks;
   member->next = NULL;
-  member->seal = seal_of_member(member);
+  member->checksum = member_checksum(member);
   link_after(group, last, member);
   return RF_OK;
 }

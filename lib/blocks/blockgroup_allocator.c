@@ -1,39 +1,27 @@
 #include <ringfence/blockgroup_allocator.h>
 
 #include "blockgroup_impl.h"
+#include "lib/core/adapter.h"
 #include "memblocks_impl.h"
 
 #include <string.h>
 
-/* One block of one member. */
-typedef struct place {
-  rf_memblocks *pool;
-  size_t index;
-  size_t *size; /* its entry in the table */
-} place;
-
-static rf_blockgroup_allocator *adapter_of(rf_allocator *self) {
-  return (rf_blockgroup_allocator *)(void *)self;
+static rf_blockgroup *group_of(const rf_adapter *a) {
+  return (rf_blockgroup *)a->target;
 }
 
-static size_t seal_of(const rf_blockgroup_allocator *a) {
-  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->group);
-  return rf_checksum_add_address(seal, a->sizes);
+static rf_memblocks *pool_of(const rf_adapter_block *block) {
+  return (rf_memblocks *)block->pool;
 }
 
-/* Whether all records are what they were: the adapter's, the group's, its members' and their pools'. */
-static bool intact(const rf_blockgroup_allocator *a) {
-  return a->seal == seal_of(a) && rf_blockgroup_intact(a->group);
-}
-
-static rf_status broken(rf_blockgroup_allocator *a, const rf_site *site) {
-  return rf_fault_refuse(&a->base, RF_ERR_CORRUPT, "record of adapter, group, member or pool was overwritten", a, site);
+static bool group_intact(const rf_adapter *a) {
+  return rf_blockgroup_intact(group_of(a));
 }
 
 /* The part of the table that belongs to a member. */
-static size_t *table_of(const rf_blockgroup_allocator *a, const rf_memblocks *pool) {
+static size_t *table_of(const rf_adapter *a, const rf_memblocks *pool) {
   size_t *table = a->sizes;
-  for (const rf_blockgroup_member *m = a->group->first; m->blocks != pool; m = m->next) {
+  for (const rf_blockgroup_member *m = group_of(a)->first; m->blocks != pool; m = m->next) {
     table += m->blocks->num_blocks;
   }
   return table;
@@ -58,138 +46,114 @@ static rf_memblocks *next_larger(const rf_blockgroup *group, size_t size, const 
   return best;
 }
 
-static void *take_from(rf_blockgroup_allocator *a, rf_memblocks *pool, size_t size, size_t align, const rf_site *site) {
-  size_t index = 0;
+/* Fills *out for a block of the pool, or reports damage that is met. */
+static rf_status alloc_from(rf_adapter *a, rf_memblocks *pool, size_t size, size_t align, rf_adapter_block *out,
+                            const rf_site *site) {
   rf_memblocks_lock(pool);
-  rf_status const status = rf_memblocks_take_run(pool, 1, align, &index);
+  rf_status const status = rf_memblocks_take_run(pool, 1, align, &out->index);
   if (status == RF_OK) {
-    rf_track_alloc(rf_memblocks_at(pool, index), size);
+    out->ptr = rf_memblocks_at(pool, out->index);
+    out->pool = pool;
+    rf_track_alloc(out->ptr, size);
   }
   rf_memblocks_unlock(pool);
   if (status == RF_ERR_CORRUPT) {
     (void)rf_fault_refuse(&a->base, status, "bitmap and count disagree", pool->bitmap, site);
   }
-  if (status != RF_OK) {
-    return NULL;
-  }
-  void *const ptr = rf_memblocks_at(pool, index);
-  table_of(a, pool)[index] = size + 1;
-  rf_count_alloc(&a->counters, size);
-  rf_memblocks_notify_alloc(pool, ptr, pool->block_size);
-  return ptr;
+  return status;
 }
 
-static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
+static rf_status group_alloc(rf_adapter *a, size_t size, size_t align, rf_adapter_block *out, const rf_site *site) {
   rf_memblocks *pool = NULL;
-  if (!intact(a)) {
-    (void)broken(a, site);
-    return NULL;
-  }
-  while ((pool = next_larger(a->group, size, pool)) != NULL) {
-    void *const ptr = take_from(a, pool, size, align, site);
-    if (ptr != NULL) {
-      return ptr;
+  while ((pool = next_larger(group_of(a), size, pool)) != NULL) {
+    if (alloc_from(a, pool, size, align, out, site) == RF_OK) {
+      table_of(a, pool)[out->index] = size + 1;
+      return RF_OK;
     }
   }
-  a->counters.failures++;
-  return NULL;
+  return RF_ERR_NO_MEMORY;
 }
 
 /* ---- free, resize ---- */
 
-/* Fills *at for the live block at `ptr`; RF_OK, or why there is none and *what in words. */
-static rf_status find(const rf_blockgroup_allocator *a, const void *ptr, place *at, const char **what) {
-  if (!intact(a)) {
-    *what = "record of adapter, group, member or pool was overwritten";
-    return RF_ERR_CORRUPT;
-  }
-  at->pool = rf_blockgroup_find(a->group, ptr);
-  if (at->pool == NULL) {
-    *what = "foreign pointer";
-    return RF_ERR_BAD_POINTER;
-  }
-  if (!rf_memblocks_index(at->pool, ptr, &at->index)) {
-    *what = "pointer into a block";
-    return RF_ERR_BAD_POINTER;
-  }
-  at->size = table_of(a, at->pool) + at->index;
-  if (rf_memblocks_is_region_free(at->pool, ptr, 1)) {
-    *what = "block is free already";
-    return RF_ERR_NOT_ALLOCATED;
-  }
-  if (*at->size == 0) {
-    *what = "block was not allocated here";
-    return RF_ERR_BAD_POINTER;
-  }
-  *what = "size is larger than the block";
-  return *at->size - 1 > at->pool->block_size ? RF_ERR_CORRUPT : RF_OK;
+static size_t *size_of(const rf_adapter *a, const rf_adapter_block *block) {
+  return table_of(a, pool_of(block)) + block->index;
 }
 
-static bool release(const place *at, const void *ptr, rf_memblocks_refusal *why) {
-  rf_memblocks_lock(at->pool);
-  bool const released = rf_memblocks_release(at->pool, ptr, why);
-  if (released) {
-    rf_track_free(ptr, at->pool->block_size);
+static rf_verdict group_find(rf_adapter *a, const void *ptr, rf_adapter_block *out) {
+  rf_memblocks *const pool = rf_blockgroup_find(group_of(a), ptr);
+  if (pool == NULL) {
+    return RF_POINTER_FOREIGN;
   }
-  rf_memblocks_unlock(at->pool);
-  return released;
+  if (!rf_memblocks_index(pool, ptr, &out->index)) {
+    return RF_POINTER_INTERIOR;
+  }
+  if (rf_memblocks_is_region_free(pool, ptr, 1)) {
+    return RF_POINTER_FREE;
+  }
+  out->pool = pool;
+  size_t const entry = *size_of(a, out);
+  if (entry == 0) {
+    return RF_POINTER_NO_BLOCK;
+  }
+  out->ptr = rf_memblocks_at(pool, out->index);
+  out->size = entry - 1;
+  out->room = pool->block_size;
+  return out->size > out->room ? RF_POINTER_CORRUPT : RF_POINTER_OK;
 }
 
-static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
-  place at;
+/* Other threads may have freed the block directly since it was found. */
+static rf_verdict group_free(rf_adapter *a, const rf_adapter_block *block) {
   rf_memblocks_refusal why;
-  why.status = find(a, ptr, &at, &why.what);
-  if (why.status != RF_OK || !release(&at, ptr, &why)) {
-    return rf_fault_refuse(self, why.status, why.what, ptr, site);
+  rf_memblocks_lock(pool_of(block));
+  bool const released = rf_memblocks_release(pool_of(block), block->ptr, &why);
+  if (released) {
+    rf_track_free(block->ptr, block->room);
   }
-  rf_count_free(&a->counters, *at.size - 1);
-  *at.size = 0;
-  rf_memblocks_notify_free(at.pool, ptr, at.pool->block_size);
-  return RF_OK;
+  rf_memblocks_unlock(pool_of(block));
+  if (!released) {
+    return why.status == RF_ERR_NOT_ALLOCATED ? RF_POINTER_FREED : RF_POINTER_CORRUPT;
+  }
+  *size_of(a, block) = 0;
+  return RF_POINTER_OK;
 }
 
-static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
-  place at;
-  const char *what;
-  rf_status const status = find(a, ptr, &at, &what);
-  if (status != RF_OK) {
-    return rf_fault_refuse(self, status, what, ptr, site);
-  }
-  if (size > at.pool->block_size) {
+static rf_status group_resize(rf_adapter *a, const rf_adapter_block *block, size_t size) {
+  if (size > block->room) {
     return RF_ERR_NO_MEMORY;
   }
-  rf_count_resize(&a->counters, *at.size - 1, size);
-  *at.size = size + 1;
+  *size_of(a, block) = size + 1;
   if (RF_TRACK) {
-    rf_memblocks_lock(at.pool);
-    rf_track_resize(ptr, at.pool->block_size, ptr, size);
-    rf_memblocks_unlock(at.pool);
+    rf_memblocks_lock(pool_of(block));
+    rf_track_resize(block->ptr, block->room, block->ptr, size);
+    rf_memblocks_unlock(pool_of(block));
   }
   return RF_OK;
 }
 
-/* ---- Looking ---- */
-
-static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
-  place at;
-  const char *what;
-  if (find(adapter_of(self), ptr, &at, &what) != RF_OK) {
-    return 0;
-  }
+static void group_reveal(const rf_adapter *a, const rf_adapter_block *block) {
+  (void)a;
   if (RF_TRACK) {
-    rf_memblocks_lock(at.pool);
-    rf_track_reveal(ptr, at.pool->block_size);
-    rf_memblocks_unlock(at.pool);
+    rf_memblocks_lock(pool_of(block));
+    rf_track_reveal(block->ptr, block->room);
+    rf_memblocks_unlock(pool_of(block));
   }
-  return at.pool->block_size;
 }
 
-static bool adapter_owns(rf_allocator *self, const void *ptr) {
-  const rf_blockgroup_allocator *const a = adapter_of(self);
-  return intact(a) && rf_blockgroup_find(a->group, ptr) != NULL;
+static void group_on_alloc(rf_adapter *a, const rf_adapter_block *block) {
+  (void)a;
+  rf_memblocks_notify_alloc(pool_of(block), block->ptr, pool_of(block)->block_size);
+}
+
+static void group_on_free(rf_adapter *a, const rf_adapter_block *block) {
+  (void)a;
+  rf_memblocks_notify_free(pool_of(block), block->ptr, pool_of(block)->block_size);
+}
+
+/* ---- Queries and the walk ---- */
+
+static bool group_owns(const rf_adapter *a, const void *ptr) {
+  return rf_blockgroup_find(group_of(a), ptr) != NULL;
 }
 
 /* False where the visitor has seen enough. */
@@ -206,20 +170,15 @@ static bool walk_pool(rf_memblocks *pool, const size_t *table, rf_walk_fn visit,
   return more;
 }
 
-static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  const rf_blockgroup_allocator *const a = adapter_of(self);
-  if (!intact(a)) {
-    return RF_ERR_CORRUPT;
-  }
-  for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
-    if (!walk_pool(m->blocks, table_of(a, m->blocks), visit, context)) {
-      break;
-    }
+static rf_status group_walk(rf_adapter *a, rf_walk_fn visit, void *context) {
+  bool more = true;
+  for (const rf_blockgroup_member *m = group_of(a)->first; m != NULL && more; m = m->next) {
+    more = walk_pool(m->blocks, table_of(a, m->blocks), visit, context);
   }
   return RF_OK;
 }
 
-/* What contradicts what in one member's part of the table, or NULL. Adds up what is in it. */
+/* The first contradiction in one member's part of the table, or NULL. Adds the part to *sum. */
 static const char *table_damage(rf_memblocks *pool, const size_t *table, rf_counters *sum, const void **at) {
   for (size_t i = 0; i < pool->num_blocks; i++) {
     *at = &table[i];
@@ -232,9 +191,14 @@ static const char *table_damage(rf_memblocks *pool, const size_t *table, rf_coun
   return NULL;
 }
 
-static const char *tables_damage(const rf_blockgroup_allocator *a, const void **at) {
+static const char *group_damage(rf_adapter *a, const void **at) {
   rf_counters sum = {0, 0, 0, 0, 0, 0};
-  for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
+  rf_fault where;
+  if (rf_blockgroup_check(group_of(a), &where) != RF_OK) {
+    *at = where.ptr;
+    return where.what;
+  }
+  for (const rf_blockgroup_member *m = group_of(a)->first; m != NULL; m = m->next) {
     rf_memblocks_lock(m->blocks);
     const char *const what = table_damage(m->blocks, table_of(a, m->blocks), &sum, at);
     rf_memblocks_unlock(m->blocks);
@@ -244,25 +208,6 @@ static const char *tables_damage(const rf_blockgroup_allocator *a, const void **
   }
   *at = a;
   return sum.used != a->counters.used || sum.blocks != a->counters.blocks ? "sizes and counts disagree" : NULL;
-}
-
-static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
-  const void *at = a;
-  const char *what = "record of adapter, group, member or pool was overwritten";
-  if (intact(a)) {
-    if (rf_blockgroup_check(a->group, where) != RF_OK) {
-      where->allocator = self;
-      return RF_ERR_CORRUPT;
-    }
-    what = tables_damage(a, &at);
-  }
-  if (what == NULL) {
-    return RF_OK;
-  }
-  rf_fault const fault = {RF_ERR_CORRUPT, what, self, at, NULL};
-  *where = fault;
-  return RF_ERR_CORRUPT;
 }
 
 /* Adds one pool's part. */
@@ -277,57 +222,42 @@ static void add_pool(rf_memblocks *pool, rf_stats *out) {
   rf_memblocks_unlock(pool);
 }
 
-static void adapter_stats(rf_allocator *self, rf_stats *out) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
-  memset(out, 0, sizeof *out);
-  if (!intact(a)) {
-    return;
-  }
-  rf_count_into(&a->counters, out);
-  for (const rf_blockgroup_member *m = a->group->first; m != NULL; m = m->next) {
+static void group_stats(rf_adapter *a, rf_stats *out) {
+  for (const rf_blockgroup_member *m = group_of(a)->first; m != NULL; m = m->next) {
     add_pool(m->blocks, out);
   }
-  out->overhead = out->capacity - out->free_bytes - out->used;
 }
 
-static void adapter_counters(rf_allocator *self, rf_counters *out) {
-  *out = adapter_of(self)->counters;
-}
-
-static void adapter_deinit(rf_allocator *self) {
-  rf_blockgroup_allocator *const a = adapter_of(self);
-  for (const rf_blockgroup_member *m = RF_TRACK && intact(a) ? a->group->first : NULL; m != NULL; m = m->next) {
+static void group_deinit(rf_adapter *a) {
+  for (const rf_blockgroup_member *m = RF_TRACK && group_intact(a) ? group_of(a)->first : NULL; m != NULL;
+       m = m->next) {
     rf_track_arena_end(m->blocks->buffer, m->blocks->num_blocks * m->blocks->block_size);
   }
-  if (a->seal == seal_of(a)) {
-    rf_blockgroup_deinit(a->group);
-  }
-  memset(&a->counters, 0, sizeof a->counters);
+  rf_blockgroup_deinit(group_of(a));
 }
 
-static const rf_allocator_ops adapter_ops = {
-    .name = "blockgroup",
-    .alloc = adapter_alloc,
-    .free = adapter_free,
-    .resize = adapter_resize,
-    .usable_size = adapter_usable_size,
-    .owns = adapter_owns,
-    .walk = adapter_walk,
-    .check = adapter_check,
-    .stats = adapter_stats,
-    .deinit = adapter_deinit,
-    .counters = adapter_counters,
+static const rf_adapter_ops blockgroup_allocator_ops = {
+    .base = RF_ADAPTER_BASE("blockgroup"),
+    .intact = group_intact,
+    .alloc = group_alloc,
+    .find = group_find,
+    .free = group_free,
+    .resize = group_resize,
+    .reveal = group_reveal,
+    .owns = group_owns,
+    .walk = group_walk,
+    .damage = group_damage,
+    .stats = group_stats,
+    .deinit = group_deinit,
+    .on_alloc = group_on_alloc,
+    .on_free = group_on_free,
 };
 
 rf_status rf_blockgroup_allocator_init(rf_blockgroup_allocator *adapter, rf_blockgroup *group, size_t *sizes) {
   if (adapter == NULL || group == NULL || sizes == NULL || !rf_blockgroup_intact(group)) {
     return RF_ERR_INVALID;
   }
-  memset(adapter, 0, sizeof *adapter);
-  adapter->base.ops = &adapter_ops;
-  adapter->group = group;
-  adapter->sizes = sizes;
-  adapter->seal = seal_of(adapter);
+  rf_adapter_init(adapter, &blockgroup_allocator_ops, group, sizes);
   for (const rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
     memset(table_of(adapter, m->blocks), 0, m->blocks->num_blocks * sizeof *sizes);
   }

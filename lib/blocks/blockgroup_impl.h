@@ -1,4 +1,4 @@
-/* What the adapter shares with blockgroup. Not a public header. */
+/* Steps that blockgroup and its adapter share. Not a public header. */
 #ifndef RINGFENCE_BLOCKGROUP_IMPL_H
 #define RINGFENCE_BLOCKGROUP_IMPL_H
 

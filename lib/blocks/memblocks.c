@@ -20,12 +20,12 @@ static size_t valid_bits(const rf_memblocks *blocks, size_t w) {
 /* Odd, so that no difference of two words is lost in the product; another one for each word, so that words cannot trade
  * places. */
 static size_t weight(size_t w) {
-  return (2 * w + 1) * (size_t)0x9E3779B97F4A7C15U;
+  return rf_checksum_spread(2 * w + 1);
 }
 
-/* The only way to change the bitmap: keeps the digest. */
+/* The only way to change the bitmap: keeps its checksum. */
 static void set_word(rf_memblocks *blocks, size_t w, size_t bits) {
-  blocks->digest += (bits - blocks->bitmap[w]) * weight(w);
+  blocks->bitmap_checksum += (bits - blocks->bitmap[w]) * weight(w);
   blocks->bitmap[w] = bits;
 }
 
@@ -61,29 +61,29 @@ static void mark_run(rf_memblocks *blocks, size_t first, size_t count, bool take
 
 /* ---- The record ---- */
 
-static size_t seal_of(const rf_memblocks *blocks) {
-  size_t seal = rf_checksum_begin(blocks);
-  seal = rf_checksum_add_address(seal, blocks->buffer);
-  seal = rf_checksum_add_address(seal, blocks->bitmap);
-  seal = rf_checksum_add(seal, blocks->block_size);
-  seal = rf_checksum_add(seal, blocks->num_blocks);
-  seal = rf_checksum_add(seal, blocks->shift);
-  seal = rf_checksum_add_address(seal, blocks->mutex);
-  return rf_checksum_add_address(seal, blocks->listeners);
+static size_t checksum_of(const rf_memblocks *blocks) {
+  size_t sum = rf_checksum_begin(blocks);
+  sum = rf_checksum_add_address(sum, blocks->buffer);
+  sum = rf_checksum_add_address(sum, blocks->bitmap);
+  sum = rf_checksum_add(sum, blocks->block_size);
+  sum = rf_checksum_add(sum, blocks->num_blocks);
+  sum = rf_checksum_add(sum, blocks->shift);
+  sum = rf_checksum_add_address(sum, blocks->mutex);
+  return rf_checksum_add_address(sum, blocks->listeners);
 }
 
 /* Atomically, for pools whose first calls come from several threads: they all write the same. */
-static void put_seal(rf_memblocks *blocks) {
-  __atomic_store_n(&blocks->seal, seal_of(blocks), __ATOMIC_RELAXED);
+static void update_checksum(rf_memblocks *blocks) {
+  __atomic_store_n(&blocks->checksum, checksum_of(blocks), __ATOMIC_RELAXED);
 }
 
 bool rf_memblocks_intact(const rf_memblocks *blocks) {
-  size_t const seal = __atomic_load_n(&blocks->seal, __ATOMIC_RELAXED);
-  if (seal == 0) {
-    put_seal((rf_memblocks *)blocks); /* no pool is const: its counts change */
+  size_t const checksum = __atomic_load_n(&blocks->checksum, __ATOMIC_RELAXED);
+  if (checksum == 0) {
+    update_checksum((rf_memblocks *)blocks); /* no pool is const: its counts change */
     return true;
   }
-  return seal == seal_of(blocks);
+  return checksum == checksum_of(blocks);
 }
 
 rf_status rf_memblocks_broken(const rf_memblocks *blocks) {
@@ -185,7 +185,7 @@ void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) 
   }
   listener->next = blocks->listeners;
   blocks->listeners = listener;
-  put_seal(blocks);
+  update_checksum(blocks);
 }
 
 void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener) {
@@ -196,7 +196,7 @@ void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener
   for (rf_memblocks_listener **link = &blocks->listeners; *link != NULL; link = &(*link)->next) {
     if (*link == listener) {
       *link = listener->next;
-      put_seal(blocks);
+      update_checksum(blocks);
       return;
     }
   }
@@ -214,7 +214,7 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
   }
   rf_memblocks const made = RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, bitmap, false, NULL, NULL);
   *blocks = made;
-  put_seal(blocks);
+  update_checksum(blocks);
   memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
   rf_track_arena(buffer, bytes);
   return RF_OK;
@@ -228,10 +228,10 @@ void rf_memblocks_deinit(rf_memblocks *blocks) {
   blocks->used = 0;
   blocks->peak = 0;
   blocks->hint = 0;
-  blocks->digest = 0;
+  blocks->bitmap_checksum = 0;
   blocks->mutex = NULL;
   blocks->listeners = NULL;
-  put_seal(blocks);
+  update_checksum(blocks);
 }
 
 void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
@@ -240,7 +240,7 @@ void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
     return;
   }
   blocks->mutex = mutex;
-  put_seal(blocks);
+  update_checksum(blocks);
 }
 
 /* ---- Taking blocks ---- */
@@ -274,7 +274,7 @@ static size_t take_from_words(rf_memblocks *blocks, size_t count, void **out, si
   size_t const block_size = blocks->block_size;
   size_t const last = words_of(blocks) - 1;
   size_t const last_valid = valid_bits(blocks, last);
-  size_t digest = blocks->digest;
+  size_t checksum = blocks->bitmap_checksum;
   size_t got = 0;
   size_t i = *w;
   for (; i <= last && got != count; i++) {
@@ -283,9 +283,9 @@ static size_t take_from_words(rf_memblocks *blocks, size_t count, void **out, si
     size_t const left = take_from_word(blocks->buffer + i * RF_SIZE_BITS * block_size, block_size, free_bits,
                                        count - got, out + got, &got);
     bitmap[i] = before | (free_bits ^ left);
-    digest += (free_bits ^ left) * weight(i);
+    checksum += (free_bits ^ left) * weight(i);
   }
-  blocks->digest = digest;
+  blocks->bitmap_checksum = checksum;
   *w = i;
   return got;
 }
@@ -441,7 +441,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
 
 /* ---- Giving blocks back ---- */
 
-/* What is wrong with a pointer that is no block of the pool. */
+/* Refuses a pointer that is no block of the pool. */
 static bool refuse_address(const rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why) {
   return refusal(why, RF_ERR_BAD_POINTER,
                  rf_memblocks_holds(blocks, ptr) ? "memblocks: free of a pointer into a block"
@@ -629,7 +629,7 @@ void rf_memblocks_reset_peak(rf_memblocks *blocks) {
 /* ---- Integrity ---- */
 
 const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
-  size_t digest = 0;
+  size_t checksum = 0;
   size_t used = 0;
   *at = blocks;
   for (size_t w = 0; w < words_of(blocks); w++) {
@@ -641,7 +641,7 @@ const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
     if (w < blocks->hint && bits != valid_bits(blocks, w)) {
       return "memblocks: a block below the hint is free";
     }
-    digest += bits * weight(w);
+    checksum += bits * weight(w);
     used += (size_t)__builtin_popcountll(bits);
   }
   *at = blocks;
@@ -651,7 +651,7 @@ const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
   if (used != blocks->used || blocks->peak < blocks->used || blocks->peak > blocks->num_blocks) {
     return "memblocks: bitmap and counts disagree";
   }
-  return digest != blocks->digest ? "memblocks: bitmap and digest disagree" : NULL;
+  return checksum != blocks->bitmap_checksum ? "memblocks: bitmap and checksum disagree" : NULL;
 }
 
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where) {

@@ -1,25 +1,20 @@
 #include <ringfence/memblocks_allocator.h>
 
+#include "lib/core/adapter.h"
 #include "memblocks_impl.h"
 
 #include <string.h>
 
-static rf_memblocks_allocator *adapter_of(rf_allocator *self) {
-  return (rf_memblocks_allocator *)(void *)self;
+static rf_memblocks *memblocks_of(const rf_adapter *a) {
+  return (rf_memblocks *)a->target;
 }
 
-static size_t seal_of(const rf_memblocks_allocator *a) {
-  size_t const seal = rf_checksum_add_address(rf_checksum_begin(a), a->blocks);
-  return rf_checksum_add_address(seal, a->sizes);
+static bool memblocks_intact(const rf_adapter *a) {
+  return rf_memblocks_intact(memblocks_of(a));
 }
 
-/* Whether the records of the adapter and of its pool are what they were: before anything in them is followed. */
-static bool intact(const rf_memblocks_allocator *a) {
-  return a->seal == seal_of(a) && rf_memblocks_intact(a->blocks);
-}
-
-static rf_status broken(rf_memblocks_allocator *a, const rf_site *site) {
-  return rf_fault_refuse(&a->base, RF_ERR_CORRUPT, "record of the adapter or of its pool was overwritten", a, site);
+static rf_mutex *memblocks_mutex(const rf_adapter *a) {
+  return memblocks_of(a)->mutex;
 }
 
 /* How many blocks hold `size` bytes; a block even for none, so that every allocation has an address of its own. */
@@ -29,13 +24,13 @@ static size_t blocks_for(const rf_memblocks *blocks, size_t size) {
 
 /* Blocks of the allocation that starts at block `index`; 0 where none does, or where table and bitmap contradict it:
  * blocks of it are free, or another allocation starts inside. */
-static size_t run_at(const rf_memblocks_allocator *a, size_t index) {
+static size_t run_at(const rf_adapter *a, size_t index) {
   size_t const size = a->sizes[index];
   if (size == 0) {
     return 0;
   }
-  size_t const count = blocks_for(a->blocks, size - 1);
-  if (count > rf_memblocks_next(a->blocks, index, false) - index) {
+  size_t const count = blocks_for(memblocks_of(a), size - 1);
+  if (count > rf_memblocks_next(memblocks_of(a), index, false) - index) {
     return 0;
   }
   for (size_t i = 1; i < count; i++) {
@@ -48,144 +43,86 @@ static size_t run_at(const rf_memblocks_allocator *a, size_t index) {
 
 /* ---- alloc, free, resize ---- */
 
-static void *adapter_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  if (!intact(a)) {
-    (void)broken(a, site);
-    return NULL;
-  }
-  rf_memblocks *const blocks = a->blocks;
+static rf_status memblocks_alloc(rf_adapter *a, size_t size, size_t align, rf_adapter_block *out, const rf_site *site) {
+  (void)site;
+  rf_memblocks *const blocks = memblocks_of(a);
   size_t const count = blocks_for(blocks, size);
   size_t first = 0;
-  rf_memblocks_lock(blocks);
+  out->ptr = blocks->bitmap;
   rf_status const status = rf_memblocks_take_run(blocks, count, align, &first);
   if (status == RF_OK) {
     memset(&a->sizes[first], 0, count * sizeof *a->sizes);
     a->sizes[first] = size + 1;
-    rf_count_alloc(&a->counters, size);
-    rf_track_alloc(rf_memblocks_at(blocks, first), size);
-  } else {
-    a->counters.failures++;
+    out->ptr = rf_memblocks_at(blocks, first);
+    out->room = count * blocks->block_size;
+    rf_track_alloc(out->ptr, size);
   }
-  rf_memblocks_unlock(blocks);
-  if (status == RF_OK) {
-    void *const ptr = rf_memblocks_at(blocks, first);
-    rf_memblocks_notify_alloc(blocks, ptr, count * blocks->block_size);
-    return ptr;
-  }
-  if (status == RF_ERR_CORRUPT) {
-    (void)rf_fault_refuse(self, status, "bitmap and count disagree", blocks->bitmap, site);
-  }
-  return NULL;
+  return status;
 }
 
-/* Finds the live allocation at `ptr`, or says why there is none. With the lock held. */
-static const char *find(const rf_memblocks_allocator *a, const void *ptr, size_t *index, rf_status *status) {
-  *status = RF_ERR_BAD_POINTER;
-  if (!rf_memblocks_index(a->blocks, ptr, index)) {
-    return rf_memblocks_holds(a->blocks, ptr) ? "pointer into a block" : "foreign pointer";
+static rf_verdict memblocks_find(rf_adapter *a, const void *ptr, rf_adapter_block *out) {
+  const rf_memblocks *const blocks = memblocks_of(a);
+  if (!rf_memblocks_index(blocks, ptr, &out->index)) {
+    return rf_memblocks_holds(blocks, ptr) ? RF_POINTER_INTERIOR : RF_POINTER_FOREIGN;
   }
-  if (!rf_memblocks_taken(a->blocks, *index)) {
-    *status = RF_ERR_NOT_ALLOCATED;
-    return "block is free already";
+  if (!rf_memblocks_taken(blocks, out->index)) {
+    return RF_POINTER_FREE;
   }
-  if (a->sizes[*index] == 0) {
-    return "block was not allocated here, or pointer into an allocation";
+  if (a->sizes[out->index] == 0) {
+    return RF_POINTER_NO_BLOCK;
   }
-  if (run_at(a, *index) == 0 || run_at(a, *index) > a->blocks->used) {
-    *status = RF_ERR_CORRUPT;
-    return "size and bitmap disagree";
-  }
-  *status = RF_OK;
-  return NULL;
+  size_t const count = run_at(a, out->index);
+  out->ptr = rf_memblocks_at(blocks, out->index);
+  out->size = a->sizes[out->index] - 1;
+  out->room = count * blocks->block_size;
+  return count == 0 || count > blocks->used ? RF_POINTER_CORRUPT : RF_POINTER_OK;
 }
 
-static rf_status adapter_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  rf_memblocks *const blocks = a->blocks;
-  size_t index;
-  size_t count = 0;
-  rf_status status;
-  if (!intact(a)) {
-    return broken(a, site);
-  }
-  rf_memblocks_lock(blocks);
-  const char *const what = find(a, ptr, &index, &status);
-  if (what == NULL) {
-    count = run_at(a, index);
-    rf_memblocks_drop_run(blocks, index, count);
-    rf_count_free(&a->counters, a->sizes[index] - 1);
-    a->sizes[index] = 0;
-  }
-  rf_memblocks_unlock(blocks);
-  if (what != NULL) {
-    return rf_fault_refuse(self, status, what, ptr, site);
-  }
-  rf_memblocks_notify_free(blocks, ptr, count * blocks->block_size);
-  return RF_OK;
+static rf_verdict memblocks_free(rf_adapter *a, const rf_adapter_block *block) {
+  rf_memblocks_drop_run(memblocks_of(a), block->index, run_at(a, block->index));
+  a->sizes[block->index] = 0;
+  return RF_POINTER_OK;
 }
 
-/* Gives the run at `index` another length where it stands. */
-static bool fit(rf_memblocks_allocator *a, size_t index, size_t size) {
-  rf_memblocks *const blocks = a->blocks;
+static rf_status memblocks_resize(rf_adapter *a, const rf_adapter_block *block, size_t size) {
+  rf_memblocks *const blocks = memblocks_of(a);
+  size_t const index = block->index;
   size_t const have = run_at(a, index);
   size_t const want = blocks_for(blocks, size);
   if (want > have && !rf_memblocks_take_these(blocks, index + have, want - have)) {
-    return false;
+    return RF_ERR_NO_MEMORY;
   }
   if (want < have) {
     rf_memblocks_drop_run(blocks, index + want, have - want);
   }
-  void *const ptr = rf_memblocks_at(blocks, index);
-  rf_track_resize(ptr, (want < have ? want : have) * blocks->block_size, ptr, size);
-  rf_count_resize(&a->counters, a->sizes[index] - 1, size);
+  rf_track_resize(block->ptr, (want < have ? want : have) * blocks->block_size, block->ptr, size);
   a->sizes[index] = size + 1;
-  return true;
+  return RF_OK;
 }
 
-static rf_status adapter_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  size_t index;
-  rf_status status;
-  if (!intact(a)) {
-    return broken(a, site);
-  }
-  rf_memblocks_lock(a->blocks);
-  const char *const what = find(a, ptr, &index, &status);
-  bool const done = what == NULL && fit(a, index, size);
-  rf_memblocks_unlock(a->blocks);
-  if (what != NULL) {
-    return rf_fault_refuse(self, status, what, ptr, site);
-  }
-  return done ? RF_OK : RF_ERR_NO_MEMORY;
+static void memblocks_reveal(const rf_adapter *a, const rf_adapter_block *block) {
+  (void)a;
+  rf_track_reveal(block->ptr, block->room);
 }
 
-/* ---- Looking ---- */
-
-static size_t adapter_usable_size(rf_allocator *self, const void *ptr) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  size_t index;
-  rf_status status;
-  if (!intact(a)) {
-    return 0;
-  }
-  rf_memblocks_lock(a->blocks);
-  bool const live = find(a, ptr, &index, &status) == NULL;
-  size_t const room = live ? run_at(a, index) * a->blocks->block_size : 0;
-  rf_track_reveal(ptr, room);
-  rf_memblocks_unlock(a->blocks);
-  return room;
+static void memblocks_on_alloc(rf_adapter *a, const rf_adapter_block *block) {
+  rf_memblocks_notify_alloc(memblocks_of(a), block->ptr, block->room);
 }
 
-static bool adapter_owns(rf_allocator *self, const void *ptr) {
-  const rf_memblocks_allocator *const a = adapter_of(self);
-  return intact(a) && rf_memblocks_holds(a->blocks, ptr);
+static void memblocks_on_free(rf_adapter *a, const rf_adapter_block *block) {
+  rf_memblocks_notify_free(memblocks_of(a), block->ptr, block->room);
+}
+
+/* ---- Queries and the walk ---- */
+
+static bool memblocks_owns(const rf_adapter *a, const void *ptr) {
+  return rf_memblocks_holds(memblocks_of(a), ptr);
 }
 
 /* Fills *out for what starts at block `index`: an allocation, a block taken directly, or a run of free ones. Returns
  * how many blocks it is. */
-static size_t describe(const rf_memblocks_allocator *a, size_t index, rf_block *out) {
-  const rf_memblocks *const blocks = a->blocks;
+static size_t describe(const rf_adapter *a, size_t index, rf_block *out) {
+  const rf_memblocks *const blocks = memblocks_of(a);
   size_t const run = rf_memblocks_taken(blocks, index) ? run_at(a, index) : 0;
   out->ptr = rf_memblocks_at(blocks, index);
   out->used = rf_memblocks_taken(blocks, index);
@@ -201,28 +138,25 @@ static size_t describe(const rf_memblocks_allocator *a, size_t index, rf_block *
   return run != 0 ? run : 1;
 }
 
-static rf_status adapter_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_memblocks_allocator *const a = adapter_of(self);
+static rf_status memblocks_walk(rf_adapter *a, rf_walk_fn visit, void *context) {
   bool more = true;
-  if (!intact(a)) {
-    return RF_ERR_CORRUPT;
-  }
-  rf_memblocks_lock(a->blocks);
-  for (size_t i = 0; i < a->blocks->num_blocks && more;) {
+  for (size_t i = 0; i < memblocks_of(a)->num_blocks && more;) {
     rf_block block;
     i += describe(a, i, &block);
     more = visit(&block, context);
   }
-  rf_memblocks_unlock(a->blocks);
   return RF_OK;
 }
 
-/* What contradicts what in the table, or NULL. */
-static const char *table_damage(const rf_memblocks_allocator *a, const void **at) {
+static const char *memblocks_damage(rf_adapter *a, const void **at) {
   size_t used = 0;
   size_t live = 0;
   size_t next = 0; /* first block after the allocation met last */
-  for (size_t i = 0; i < a->blocks->num_blocks; i++) {
+  const char *const what = rf_memblocks_damage(memblocks_of(a), at);
+  if (what != NULL) {
+    return what;
+  }
+  for (size_t i = 0; i < memblocks_of(a)->num_blocks; i++) {
     if (a->sizes[i] == 0) {
       continue;
     }
@@ -238,83 +172,40 @@ static const char *table_damage(const rf_memblocks_allocator *a, const void **at
   return used != a->counters.used || live != a->counters.blocks ? "sizes and counts disagree" : NULL;
 }
 
-/* What is wrong, or NULL. */
-static const char *damage(const rf_memblocks_allocator *a, const void **at) {
-  if (!intact(a)) {
-    *at = a;
-    return "record of the adapter or of its pool was overwritten";
-  }
-  rf_memblocks_lock(a->blocks);
-  const char *what = rf_memblocks_damage(a->blocks, at);
-  if (what == NULL) {
-    what = table_damage(a, at);
-  }
-  rf_memblocks_unlock(a->blocks);
-  return what;
-}
-
-static rf_status adapter_check(rf_allocator *self, rf_fault *where) {
-  const void *at;
-  const char *const what = damage(adapter_of(self), &at);
-  if (what == NULL) {
-    return RF_OK;
-  }
-  rf_fault const fault = {RF_ERR_CORRUPT, what, self, at, NULL};
-  *where = fault;
-  return RF_ERR_CORRUPT;
-}
-
-static void adapter_stats(rf_allocator *self, rf_stats *out) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  const rf_memblocks *const blocks = a->blocks;
-  memset(out, 0, sizeof *out);
-  if (!intact(a)) {
-    return;
-  }
-  rf_memblocks_lock(blocks);
-  rf_count_into(&a->counters, out);
+static void memblocks_stats(rf_adapter *a, rf_stats *out) {
+  const rf_memblocks *const blocks = memblocks_of(a);
   out->capacity = blocks->num_blocks * blocks->block_size;
   out->free_bytes = (blocks->num_blocks - blocks->used) * blocks->block_size;
   out->largest_free = rf_memblocks_longest_run(blocks, RF_ALIGN_DEFAULT) * blocks->block_size;
-  out->overhead = out->capacity - out->free_bytes - out->used;
-  rf_memblocks_unlock(blocks);
 }
 
-static void adapter_counters(rf_allocator *self, rf_counters *out) {
-  *out = adapter_of(self)->counters;
+static void memblocks_deinit(rf_adapter *a) {
+  rf_memblocks_deinit(memblocks_of(a));
 }
 
-static void adapter_deinit(rf_allocator *self) {
-  rf_memblocks_allocator *const a = adapter_of(self);
-  if (a->seal == seal_of(a)) {
-    rf_memblocks_deinit(a->blocks);
-  }
-  memset(&a->counters, 0, sizeof a->counters);
-}
-
-static const rf_allocator_ops adapter_ops = {
-    .name = "memblocks",
-    .alloc = adapter_alloc,
-    .free = adapter_free,
-    .resize = adapter_resize,
-    .usable_size = adapter_usable_size,
-    .owns = adapter_owns,
-    .walk = adapter_walk,
-    .check = adapter_check,
-    .stats = adapter_stats,
-    .deinit = adapter_deinit,
-    .counters = adapter_counters,
+static const rf_adapter_ops memblocks_allocator_ops = {
+    .base = RF_ADAPTER_BASE("memblocks"),
+    .intact = memblocks_intact,
+    .mutex = memblocks_mutex,
+    .alloc = memblocks_alloc,
+    .find = memblocks_find,
+    .free = memblocks_free,
+    .resize = memblocks_resize,
+    .reveal = memblocks_reveal,
+    .owns = memblocks_owns,
+    .walk = memblocks_walk,
+    .damage = memblocks_damage,
+    .stats = memblocks_stats,
+    .deinit = memblocks_deinit,
+    .on_alloc = memblocks_on_alloc,
+    .on_free = memblocks_on_free,
 };
 
 rf_status rf_memblocks_allocator_init(rf_memblocks_allocator *adapter, rf_memblocks *blocks, size_t *sizes) {
   if (adapter == NULL || blocks == NULL || sizes == NULL || !rf_memblocks_intact(blocks)) {
     return RF_ERR_INVALID;
   }
-  memset(adapter, 0, sizeof *adapter);
   memset(sizes, 0, blocks->num_blocks * sizeof *sizes);
-  adapter->base.ops = &adapter_ops;
-  adapter->blocks = blocks;
-  adapter->sizes = sizes;
-  adapter->seal = seal_of(adapter);
+  rf_adapter_init(adapter, &memblocks_allocator_ops, blocks, sizes);
   return RF_OK;
 }

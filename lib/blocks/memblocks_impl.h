@@ -1,4 +1,4 @@
-/* What blockgroup and the adapter share with memblocks: steps of an operation, to be put between lock and unlock. Not a
+/* Steps of an operation that memblocks, blockgroup and the adapters share: call them between lock and unlock. Not a
  * public header. */
 #ifndef RINGFENCE_MEMBLOCKS_IMPL_H
 #define RINGFENCE_MEMBLOCKS_IMPL_H
@@ -14,8 +14,8 @@ typedef struct rf_memblocks_refusal {
   const void *ptr;
 } rf_memblocks_refusal;
 
-/* Whether the pool's record is what it was; seals it where that is still to be done. Before the lock, whose address is
- * in it. */
+/* Whether the pool's record is undamaged; makes the checksum of one that no call initialised. Before the lock, whose
+ * address is under it. */
 bool rf_memblocks_intact(const rf_memblocks *blocks);
 
 /* Reports that it is not. */

@@ -22,37 +22,37 @@ static rf_mempool *pool_of(rf_allocator *self) {
   return (rf_mempool *)(void *)self;
 }
 
-/* ---- The record: two seals over what is followed, one over what never changes and one over the queue ---- */
+/* ---- The record: one checksum of what never changes, one of the queue ---- */
 
-static size_t seal_of_pool(const rf_mempool *pool) {
-  size_t seal = rf_checksum_begin(pool);
-  seal = rf_checksum_add_address(seal, pool->start);
-  seal = rf_checksum_add(seal, pool->capacity);
-  seal = rf_checksum_add(seal, pool->stride);
-  seal = rf_checksum_add(seal, pool->block_size);
-  seal = rf_checksum_add(seal, pool->num_blocks);
-  seal = rf_checksum_add(seal, pool->align);
-  return rf_checksum_add_address(seal, pool->from);
+static size_t pool_checksum(const rf_mempool *pool) {
+  size_t sum = rf_checksum_begin(pool);
+  sum = rf_checksum_add_address(sum, pool->start);
+  sum = rf_checksum_add(sum, pool->capacity);
+  sum = rf_checksum_add(sum, pool->stride);
+  sum = rf_checksum_add(sum, pool->block_size);
+  sum = rf_checksum_add(sum, pool->num_blocks);
+  sum = rf_checksum_add(sum, pool->align);
+  return rf_checksum_add_address(sum, pool->from);
 }
 
-static size_t seal_of_queue(const rf_mempool *pool) {
-  size_t seal = rf_checksum_begin(pool);
-  seal = rf_checksum_add_address(seal, pool->first);
-  seal = rf_checksum_add_address(seal, pool->last);
-  seal = rf_checksum_add(seal, pool->waiters);
-  return rf_checksum_add_address(seal, pool->emptied);
+static size_t queue_checksum_of(const rf_mempool *pool) {
+  size_t sum = rf_checksum_begin(pool);
+  sum = rf_checksum_add_address(sum, pool->first);
+  sum = rf_checksum_add_address(sum, pool->last);
+  sum = rf_checksum_add(sum, pool->waiters);
+  return rf_checksum_add_address(sum, pool->emptied);
 }
 
 /* Begins every call: RF_OK with the mutex locked, RF_ERR_DELETED or RF_ERR_CORRUPT without. */
 static rf_status enter(rf_mempool *pool) {
-  if (pool->seal != seal_of_pool(pool)) {
+  if (pool->checksum != pool_checksum(pool)) {
     return RF_ERR_CORRUPT;
   }
   if (pool->num_blocks == 0) {
     return RF_ERR_DELETED;
   }
   rf_mutex_lock(&pool->mutex);
-  if (pool->queue_seal != seal_of_queue(pool)) {
+  if (pool->queue_checksum != queue_checksum_of(pool)) {
     rf_mutex_unlock(&pool->mutex);
     return RF_ERR_CORRUPT;
   }
@@ -61,7 +61,7 @@ static rf_status enter(rf_mempool *pool) {
 }
 
 static void leave(rf_mempool *pool) {
-  pool->queue_seal = seal_of_queue(pool);
+  pool->queue_checksum = queue_checksum_of(pool);
   rf_track_leave();
   rf_mutex_unlock(&pool->mutex);
 }
@@ -85,9 +85,9 @@ static size_t span_of(const rf_mempool *pool) {
   return (pool->num_blocks - 1) * pool->stride + HEADER + pool->block_size;
 }
 
-/* Bound to the place, so that a header which was copied or shifted does not pass. */
-static uintptr_t seal(const void *header) {
-  return (uintptr_t)header * (uintptr_t)0x9E3779B97F4A7C15U;
+/* XORed onto the state of a block. Bound to the place, so that a header which was copied or shifted does not pass. */
+static uintptr_t mask_of(const rf_mempool *pool, const void *header) {
+  return rf_checksum_mask(header) ^ (uintptr_t)pool;
 }
 
 enum { WHOLE, SHORT_BY_BYTE, SHORT_BY_WORD, FREE }; /* FREE + next is the state of a free block */
@@ -98,12 +98,12 @@ _Static_assert(_Alignof(rf_mempool) > SHORT_BY_WORD,
 /* See mempool.h. More than FREE + num_blocks is nonsense. */
 static uintptr_t state_get(const rf_mempool *pool, size_t index) {
   const uintptr_t *const header = header_of(pool, index);
-  return *header ^ seal(header) ^ (uintptr_t)pool;
+  return *header ^ mask_of(pool, header);
 }
 
 static void state_set(const rf_mempool *pool, size_t index, uintptr_t state) {
   uintptr_t *const header = header_of(pool, index);
-  *header = state ^ seal(header) ^ (uintptr_t)pool;
+  *header = state ^ mask_of(pool, header);
 }
 
 static bool state_is_free(const rf_mempool *pool, uintptr_t state) {
@@ -115,7 +115,7 @@ rf_mempool *rf_mempool_of(const void *block) {
   rf_track_enter();
   uintptr_t const word = *header;
   rf_track_leave();
-  return (rf_mempool *)((word ^ seal(header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
+  return (rf_mempool *)((word ^ mask_of(NULL, header)) & ~(uintptr_t)(_Alignof(rf_mempool) - 1));
 }
 
 /* ---- The requested size of a block that is out ---- */
@@ -202,8 +202,8 @@ rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t bl
   pool->block_size = block_size;
   pool->num_blocks = (size - gap - HEADER - block_size) / stride + 1; /* the last one needs no padding */
   pool->align = used_align;
-  pool->seal = seal_of_pool(pool);
-  pool->queue_seal = seal_of_queue(pool);
+  pool->checksum = pool_checksum(pool);
+  pool->queue_checksum = queue_checksum_of(pool);
   link_all(pool);
   rf_track_arena(pool->start, span_of(pool));
   return RF_OK;
@@ -233,7 +233,7 @@ rf_status rf_mempool_create_at(rf_allocator *from, size_t num_blocks, size_t blo
     return status;
   }
   pool->from = from;
-  pool->seal = seal_of_pool(pool);
+  pool->checksum = pool_checksum(pool);
   *out = pool;
   return RF_OK;
 }
@@ -272,13 +272,13 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
     rf_track_arena_end(pool->start, span_of(pool));
     pool->num_blocks = 0;
     pool->capacity = 0;
-    pool->seal = seal_of_pool(pool);
+    pool->checksum = pool_checksum(pool);
   }
   return status;
 }
 
 rf_status rf_mempool_delete_at(rf_mempool *pool, const rf_site *site) {
-  if (pool->seal != seal_of_pool(pool)) {
+  if (pool->checksum != pool_checksum(pool)) {
     return broken(pool, site);
   }
   rf_allocator *const from = pool->from;
@@ -386,7 +386,7 @@ static rf_status start_waiting(rf_mempool *pool, waiter *w) {
   return RF_OK;
 }
 
-/* What a thread does that was woken or gave up. With the mutex held and the queue intact. */
+/* The end of a wait: the thread was woken or gave up. With the mutex held and the queue intact. */
 static void stop_waiting(rf_mempool *pool, waiter *w) {
   if (!w->served) {
     dequeue(pool, w);
@@ -402,7 +402,7 @@ static void stop_waiting(rf_mempool *pool, waiter *w) {
 static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms, void **out) {
   (void)rf_event_wait(&w->event, timeout_ms);
   rf_mutex_lock(&pool->mutex);
-  bool const intact = pool->queue_seal == seal_of_queue(pool);
+  bool const intact = pool->queue_checksum == queue_checksum_of(pool);
   if (intact) {
     rf_track_enter();
     stop_waiting(pool, w);
@@ -604,7 +604,7 @@ static size_t mempool_usable_size(rf_allocator *self, const void *ptr) {
 
 static bool mempool_owns(rf_allocator *self, const void *ptr) {
   const rf_mempool *const pool = pool_of(self);
-  if (pool->seal != seal_of_pool(pool) || pool->num_blocks == 0) {
+  if (pool->checksum != pool_checksum(pool) || pool->num_blocks == 0) {
     return false;
   }
   return (uintptr_t)ptr - (uintptr_t)pool->start < span_of(pool);
@@ -636,7 +636,7 @@ static rf_status mempool_walk(rf_allocator *self, rf_walk_fn visit, void *contex
   return RF_OK;
 }
 
-/* What the headers say that cannot be, or NULL; *at is the place. */
+/* The first contradiction in the headers, or NULL; *at is the place. */
 static const char *damaged_header(const rf_mempool *pool, const void **at) {
   size_t used = 0;
   size_t bytes = 0;
@@ -674,7 +674,7 @@ static const char *damaged_list(const rf_mempool *pool, const void **at) {
   return index != pool->num_blocks ? "free list does not end" : NULL;
 }
 
-/* What is wrong with the pool, or NULL. */
+/* The first damage of the pool, or NULL. */
 static const char *damage(rf_mempool *pool, const void **at) {
   rf_status const status = enter(pool);
   *at = pool;

@@ -14,8 +14,8 @@ static inline void rf_compat_write_log(void *context, const char *text, size_t l
 /* The port's log as a sink. */
 static const rf_sink RF_COMPAT_LOG = {rf_compat_write_log, NULL};
 
-/* The counters of `calls`, a heap or the checker around it: a guard counts the program's bytes, its heap counts guards and
- * headers as well. `own` are those of the heap; page and sample keep them as the program sees them. */
+/* The counters of `calls`, a heap or the checker around it: a guard counts the program's bytes, its heap counts guards
+ * and headers as well. `own` are those of the heap; page and sample keep them as the program sees them. */
 static inline rf_counters rf_compat_counters(rf_allocator *calls, const rf_counters *own) {
   rf_counters c = *own;
   if (calls->ops->counters != NULL) {

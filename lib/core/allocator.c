@@ -44,8 +44,8 @@ static bool find_live(const rf_block *block, void *context) {
   return false;
 }
 
-/* False where `ptr` is known not to be a live block. A block of no bytes has no usable size either: only a walk tells it
- * from a bad pointer. */
+/* False where `ptr` is known not to be a live block. A block of no bytes has no usable size either: only a walk tells
+ * it from a bad pointer. */
 static bool may_be_live(rf_allocator *allocator, const void *ptr, size_t usable) {
   return usable != 0 || rf_walk(allocator, find_live, &ptr) != RF_OK || ptr == NULL;
 }

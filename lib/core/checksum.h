@@ -1,17 +1,17 @@
 /* Checksums of allocators' own data: records, block headers, words in freed blocks. Private to lib and checkers.
  *
- * | data                                        | functions                                   | cost of a word or byte |
- * |---------------------------------------------|---------------------------------------------|------------------------|
- * | a record with a word for its checksum       | rf_checksum_begin, rf_checksum_add          | rotate, xor            |
- * | a record of 32-bit words                    | rf_checksum32_begin, rf_checksum32_add      | rotate, xor            |
- * | a header with fewer bits for its checksum   | rf_checksum_mix; rf_checksum_spread at last | multiply, shift, xor   |
- * | a packed record with a byte for it          | rf_checksum_bytes                           | xor, multiply, rotate  |
- * | the same, one byte changed at a time        | rf_checksum_xor                             | shift, xor for all     |
- * | a word in memory that a program may write   | XOR with rf_checksum_mask                   | multiply               |
+ * | data                                       | functions                                   | cost of a step         |
+ * |--------------------------------------------|---------------------------------------------|------------------------|
+ * | a record with a word for its checksum      | rf_checksum_begin, rf_checksum_add          | rotate, xor            |
+ * | a record of 32-bit words                   | rf_checksum32_begin, rf_checksum32_add      | rotate, xor            |
+ * | a header with fewer bits for its checksum  | rf_checksum_mix; rf_checksum_spread at last | multiply, shift, xor   |
+ * | a packed record with a byte for it         | rf_checksum_bytes                           | xor, multiply, rotate  |
+ * | the same, one byte changed at a time       | rf_checksum_xor                             | shift, xor for all     |
+ * | a word in memory that a program may write  | XOR with rf_checksum_mask                   | multiply               |
  *
  * Detection: each step is one to one, so a change of one word (one byte for the last two) changes the checksum for
- * certain. Larger damage passes with a probability of 2^-n for n bits of checksum. Begin with the address of the record,
- * so that a copied record does not pass.
+ * certain. Larger damage passes with a probability of 2^-n for n bits of checksum. Begin with the address of the
+ * record, so that a copied record does not pass.
  */
 #ifndef RINGFENCE_CORE_CHECKSUM_H
 #define RINGFENCE_CORE_CHECKSUM_H
@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The golden ratio as a fraction of a word. It is odd, so products are one to one, and e * 256^k * RF_CHECKSUM_FACTOR is
- * never within 255 of a multiple of 2^32 or 2^64 for |e| from 1 to 255: a changed byte changes the upper bits. */
+/* The golden ratio as a fraction of a word. It is odd, so products are one to one, and e * 256^k * RF_CHECKSUM_FACTOR
+ * is never within 255 of a multiple of 2^32 or 2^64 for |e| from 1 to 255: a changed byte changes the upper bits. */
 #define RF_CHECKSUM_FACTOR ((size_t)0x9E3779B97F4A7C15U)
 
 /* ---- Records ---- */

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-static rf_lock *self_of(rf_allocator *allocator) {
-  return (rf_lock *)(void *)allocator;
+static rf_lock *lock_of(rf_allocator *self) {
+  return (rf_lock *)(void *)self;
 }
 
 /* Waits for the lock. Anything but RF_OK: it was not taken, for a reason that was reported. */
@@ -26,8 +26,8 @@ static void leave(rf_lock *lock) {
   rf_mutex_unlock(&lock->mutex);
 }
 
-static void *lock_alloc(rf_allocator *allocator, size_t size, size_t align, const rf_site *site) {
-  rf_lock *const lock = self_of(allocator);
+static void *lock_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, NULL, site) != RF_OK) {
     return NULL;
   }
@@ -36,8 +36,8 @@ static void *lock_alloc(rf_allocator *allocator, size_t size, size_t align, cons
   return p;
 }
 
-static rf_status lock_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
-  rf_lock *const lock = self_of(allocator);
+static rf_status lock_free(rf_allocator *self, void *ptr, const rf_site *site) {
+  rf_lock *const lock = lock_of(self);
   rf_status status = enter(lock, ptr, site);
   if (status == RF_OK) {
     status = rf_free_at(lock->inner, ptr, site);
@@ -46,8 +46,8 @@ static rf_status lock_free(rf_allocator *allocator, void *ptr, const rf_site *si
   return status;
 }
 
-static void *lock_realloc(rf_allocator *allocator, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_lock *const lock = self_of(allocator);
+static void *lock_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, ptr, site) != RF_OK) {
     return NULL;
   }
@@ -56,8 +56,8 @@ static void *lock_realloc(rf_allocator *allocator, void *ptr, size_t size, size_
   return p;
 }
 
-static rf_status lock_resize(rf_allocator *allocator, void *ptr, size_t size, const rf_site *site) {
-  rf_lock *const lock = self_of(allocator);
+static rf_status lock_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_lock *const lock = lock_of(self);
   rf_status status = enter(lock, ptr, site);
   if (status == RF_OK) {
     status = rf_resize_at(lock->inner, ptr, size, site);
@@ -66,8 +66,8 @@ static rf_status lock_resize(rf_allocator *allocator, void *ptr, size_t size, co
   return status;
 }
 
-static size_t lock_usable_size(rf_allocator *allocator, const void *ptr) {
-  rf_lock *const lock = self_of(allocator);
+static size_t lock_usable_size(rf_allocator *self, const void *ptr) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, ptr, NULL) != RF_OK) {
     return 0;
   }
@@ -76,8 +76,8 @@ static size_t lock_usable_size(rf_allocator *allocator, const void *ptr) {
   return size;
 }
 
-static bool lock_owns(rf_allocator *allocator, const void *ptr) {
-  rf_lock *const lock = self_of(allocator);
+static bool lock_owns(rf_allocator *self, const void *ptr) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, ptr, NULL) != RF_OK) {
     return false;
   }
@@ -86,8 +86,8 @@ static bool lock_owns(rf_allocator *allocator, const void *ptr) {
   return owns;
 }
 
-static rf_status lock_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
-  rf_lock *const lock = self_of(allocator);
+static rf_status lock_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_lock *const lock = lock_of(self);
   rf_status status = enter(lock, NULL, NULL);
   if (status == RF_OK) {
     status = rf_walk(lock->inner, visit, context);
@@ -96,8 +96,8 @@ static rf_status lock_walk(rf_allocator *allocator, rf_walk_fn visit, void *cont
   return status;
 }
 
-static rf_status lock_check(rf_allocator *allocator, rf_fault *where) {
-  rf_lock *const lock = self_of(allocator);
+static rf_status lock_check(rf_allocator *self, rf_fault *where) {
+  rf_lock *const lock = lock_of(self);
   rf_status status = enter(lock, NULL, NULL);
   if (status == RF_OK) {
     status = rf_check(lock->inner, where);
@@ -106,8 +106,8 @@ static rf_status lock_check(rf_allocator *allocator, rf_fault *where) {
   return status;
 }
 
-static void lock_stats(rf_allocator *allocator, rf_stats *out) {
-  rf_lock *const lock = self_of(allocator);
+static void lock_stats(rf_allocator *self, rf_stats *out) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, NULL, NULL) != RF_OK) {
     memset(out, 0, sizeof *out);
     return;
@@ -116,8 +116,8 @@ static void lock_stats(rf_allocator *allocator, rf_stats *out) {
   leave(lock);
 }
 
-static void lock_counters(rf_allocator *allocator, rf_counters *out) {
-  rf_lock *const lock = self_of(allocator);
+static void lock_counters(rf_allocator *self, rf_counters *out) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, NULL, NULL) != RF_OK) {
     memset(out, 0, sizeof *out);
     return;
@@ -126,27 +126,27 @@ static void lock_counters(rf_allocator *allocator, rf_counters *out) {
   leave(lock);
 }
 
-static void lock_reject(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_lock *const lock = self_of(allocator);
+static void lock_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_lock *const lock = lock_of(self);
   if (enter(lock, NULL, site) == RF_OK) {
     (void)rf_reject_at(lock->inner, why, size, detail, site);
     leave(lock);
   }
 }
 
-static rf_allocator *lock_inner(rf_allocator *allocator) {
-  return self_of(allocator)->inner;
+static rf_allocator *lock_inner(rf_allocator *self) {
+  return lock_of(self)->inner;
 }
 
-static void lock_deinit(rf_allocator *allocator) {
-  rf_lock *const lock = self_of(allocator);
+static void lock_deinit(rf_allocator *self) {
+  rf_lock *const lock = lock_of(self);
   if (lock->inner != NULL) {
     lock->inner = NULL;
     rf_mutex_deinit(&lock->mutex);
   }
 }
 
-static const rf_allocator_ops LOCK_OPS = {
+static const rf_allocator_ops lock_ops = {
     .name = "lock",
     .alloc = lock_alloc,
     .free = lock_free,
@@ -169,7 +169,7 @@ rf_status rf_lock_init(rf_lock *lock, rf_allocator *inner) {
   }
   rf_status const status = rf_mutex_init(&lock->mutex);
   if (status == RF_OK) {
-    lock->base.ops = &LOCK_OPS;
+    lock->base.ops = &lock_ops;
     lock->inner = inner;
     lock->holder = 0;
   }

@@ -8,7 +8,7 @@
 
 #define GENERATIONS 0x7FFFU
 
-static rf_handle_heap *heap_of(rf_handles *self) {
+static rf_handle_heap *handle_heap_of(rf_handles *self) {
   return (rf_handle_heap *)self;
 }
 
@@ -33,7 +33,7 @@ static rf_handle handle_of(size_t index, const rf_handle_entry *e) {
   return (rf_handle)(e->generation << 16 | index);
 }
 
-/* What is wrong with a handle, or RF_OK and the block's place. */
+/* RF_OK and the block's place, or why the handle names none. */
 static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e) {
   unsigned const generation = handle >> 16;
   *index = handle & 0xFFFFU;
@@ -93,10 +93,10 @@ static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsig
   size_t const extent = rf_handle_extent(heap, size);
   rf_status status = free_place(heap, index, &e);
   if (status == RF_OK) {
-    status = rf_handle_find_room(heap, extent, align, &gap, &at);
+    status = rf_handle_find_gap(heap, extent, align, &gap, &at);
   }
   if (status == RF_ERR_NO_MEMORY && heap->counters.blocks < heap->blocks && (flags & RF_HANDLE_STAY) == 0) {
-    status = rf_handle_make_room(heap, extent, align, &gap, &at);
+    status = rf_handle_compact_for(heap, extent, align, &gap, &at);
   }
   if (status != RF_OK) {
     return status;
@@ -123,7 +123,7 @@ static bool ask(rf_handle_heap *heap, unsigned attempt, size_t size) {
     return false;
   }
   heap->asking = 1;
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   bool const again = heap->on_short(heap->short_context, attempt, size);
   heap->asking = 0;
   return again && rf_handle_intact(heap);
@@ -136,7 +136,7 @@ rf_status rf_handle_take(rf_handle_heap *heap, size_t size, size_t align, unsign
   bool const quiet = (flags & RF_HANDLE_TRY) != 0;
   if (size > heap->size || align > RF_SIZE_LIMIT / 2) {
     heap->counters.failures += quiet ? 0 : 1; /* nobody can help */
-    rf_handle_settle(heap);
+    rf_handle_update_checksum(heap);
     return status;
   }
   do {
@@ -144,12 +144,12 @@ rf_status rf_handle_take(rf_handle_heap *heap, size_t size, size_t align, unsign
     attempt++;
   } while (status == RF_ERR_NO_MEMORY && !quiet && ask(heap, attempt, size));
   heap->counters.failures += status == RF_OK || quiet ? 0 : 1;
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return status;
 }
 
 static rf_handle heap_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   if (size == 0 || size > RF_SIZE_LIMIT) {
@@ -194,12 +194,12 @@ rf_status rf_handle_drop(rf_handle_heap *heap, size_t index) {
   heap->locked -= e.locks != 0 ? 1 : 0;
   heap->lowest = index < heap->lowest ? index : heap->lowest;
   rf_count_free(&heap->counters, e.size);
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return RF_OK;
 }
 
 static rf_status heap_free(rf_handles *self, rf_handle handle, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   rf_status const status = known(heap, handle, &index, &e, site);
@@ -241,7 +241,7 @@ rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size)
     return RF_ERR_NO_MEMORY;
   }
   set_size(heap, index, &e, size);
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return RF_OK;
 }
 
@@ -281,7 +281,7 @@ static rf_status try_grow(rf_handle_heap *heap, size_t index, size_t size) {
   if (status != RF_ERR_NO_MEMORY) {
     return status;
   }
-  status = rf_handle_find_room(heap, extent, heap->align, &gap, &at);
+  status = rf_handle_find_gap(heap, extent, heap->align, &gap, &at);
   if (status == RF_ERR_NO_MEMORY) {
     status = rf_handle_gather(heap, index, extent);
     if (status == RF_OK) {
@@ -289,7 +289,7 @@ static rf_status try_grow(rf_handle_heap *heap, size_t index, size_t size) {
     }
   }
   if (status == RF_ERR_NO_MEMORY) {
-    status = rf_handle_make_room(heap, extent, heap->align, &gap, &at);
+    status = rf_handle_compact_for(heap, extent, heap->align, &gap, &at);
   }
   if (status == RF_OK) {
     status = move_into(heap, index, &gap, at);
@@ -317,7 +317,7 @@ static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size
 }
 
 static rf_status heap_resize(rf_handles *self, rf_handle handle, size_t size, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   rf_status status = known(heap, handle, &index, &e, site);
@@ -329,7 +329,7 @@ static rf_status heap_resize(rf_handles *self, rf_handle handle, size_t size, co
   }
   size_t const old_size = e.size;
   status = grow(heap, handle, index, size);
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   if (status == RF_ERR_CORRUPT) {
     return refuse_damaged(heap, site);
   }
@@ -342,14 +342,14 @@ static rf_status heap_resize(rf_handles *self, rf_handle handle, size_t size, co
 /* ---- Addresses and locks ---- */
 
 static void *heap_address(rf_handles *self, rf_handle handle, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   return known(heap, handle, &index, &e, site) == RF_OK ? rf_handle_at(heap, e.offset) : NULL;
 }
 
 static void *heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   if (known(heap, handle, &index, &e, site) != RF_OK) {
@@ -363,12 +363,12 @@ static void *heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) 
   heap->recent = index;
   e.locks++;
   rf_handle_store(heap, index, &e);
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return rf_handle_at(heap, e.offset);
 }
 
 static rf_status heap_unlock(rf_handles *self, rf_handle handle, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
   rf_status const status = known(heap, handle, &index, &e, site);
@@ -381,14 +381,14 @@ static rf_status heap_unlock(rf_handles *self, rf_handle handle, const rf_site *
   e.locks--;
   heap->locked -= e.locks == 0 ? 1 : 0;
   rf_handle_store(heap, index, &e);
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return RF_OK;
 }
 
 static size_t heap_size(rf_handles *self, rf_handle handle, const rf_site *site) {
   size_t index;
   rf_handle_entry e;
-  return known(heap_of(self), handle, &index, &e, site) == RF_OK ? e.size : 0;
+  return known(handle_heap_of(self), handle, &index, &e, site) == RF_OK ? e.size : 0;
 }
 
 static bool starts_at(const rf_handle_heap *heap, size_t index, const void *ptr) {
@@ -409,12 +409,12 @@ size_t rf_handle_find_index(rf_handle_heap *heap, const void *ptr) {
     return 0;
   }
   heap->recent = gap.after;
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return gap.after;
 }
 
 static rf_handle heap_find(rf_handles *self, const void *ptr) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   rf_handle_entry e;
   size_t const index = rf_handle_intact(heap) ? rf_handle_find_index(heap, ptr) : 0;
   bool const named = index != 0 && rf_handle_load(heap, index, &e) && e.locks != HANDLE_HELD;
@@ -424,26 +424,26 @@ static rf_handle heap_find(rf_handles *self, const void *ptr) {
 /* ---- The rest ---- */
 
 static size_t heap_compact(rf_handles *self, size_t most, const rf_site *site) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t moved = 0;
   rf_status const status = rf_handle_intact(heap) ? rf_handle_slide_all(heap, most, &moved) : RF_ERR_CORRUPT;
   if (status != RF_OK) {
     (void)refuse_damaged(heap, site);
     return moved;
   }
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return moved;
 }
 
 /* Puts `e`, the contents of another place, at `index`, and tells its neighbours. */
-static void settle_in(rf_handle_heap *heap, size_t index, rf_handle_entry *e, unsigned generation) {
+static void move_entry(rf_handle_heap *heap, size_t index, rf_handle_entry *e, unsigned generation) {
   e->generation = generation;
   rf_handle_store(heap, index, e);
   rf_handle_link(heap, e->prev, index, e->next);
 }
 
 static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   size_t a;
   size_t b;
   rf_handle_entry ea;
@@ -472,10 +472,10 @@ static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   }
   ea.generation = generation_b;
   rf_handle_store(heap, b, &ea);
-  settle_in(heap, a, &eb, generation_a);
-  settle_in(heap, b, &ea, generation_b);
+  move_entry(heap, a, &eb, generation_a);
+  move_entry(heap, b, &ea, generation_b);
   heap->packed = heap->packed == a ? b : heap->packed == b ? a : heap->packed;
-  rf_handle_settle(heap);
+  rf_handle_update_checksum(heap);
   return RF_OK;
 }
 
@@ -489,17 +489,17 @@ static rf_handles *heap_inner(rf_handles *self) {
 }
 
 static void heap_deinit(rf_handles *self) {
-  rf_handle_heap *const heap = heap_of(self);
+  rf_handle_heap *const heap = handle_heap_of(self);
   if (rf_handle_intact(heap) && heap->blocks != 0) {
     rf_track_arena_end(heap->data, heap->size);
     memset(heap->table, 0, (heap->blocks + 1) * rf_handle_stride(heap));
   }
   memset((unsigned char *)heap + sizeof heap->base, 0, sizeof *heap - sizeof heap->base);
-  heap->seal = rf_handle_seal_of(heap); /* a sound heap without a place: everything is refused */
-  rf_handle_settle(heap);
+  heap->checksum = rf_handle_record_checksum(heap); /* a sound heap without a place: everything is refused */
+  rf_handle_update_checksum(heap);
 }
 
-static const rf_handles_ops heap_ops = {
+static const rf_handles_ops handle_heap_ops = {
     .name = "handle",
     .alloc = heap_alloc,
     .free = heap_free,
@@ -511,9 +511,9 @@ static const rf_handles_ops heap_ops = {
     .find = heap_find,
     .compact = heap_compact,
     .swap = heap_swap,
-    .walk = rf_handle_view_walk,
-    .check = rf_handle_view_check,
-    .usage = rf_handle_view_usage,
+    .walk = rf_handle_heap_walk,
+    .check = rf_handle_heap_check,
+    .usage = rf_handle_heap_usage,
     .align = heap_align,
     .inner = heap_inner,
     .deinit = heap_deinit,
@@ -525,7 +525,8 @@ static size_t at_most(size_t n, size_t most) {
   return n < most ? n : most;
 }
 
-/* How much of `size` bytes is left for blocks beside a table of places of `stride` bytes, one per `average` bytes and three more. */
+/* How much of `size` bytes is left for blocks beside a table of places of `stride` bytes, one per `average` bytes and
+ * three more. */
 static size_t data_share(size_t size, size_t stride, size_t average) {
   size_t const fixed = 3 * stride;
   if (size <= fixed) {
@@ -598,12 +599,12 @@ rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, co
   if (heap == NULL || !sensible(arena, size, &o) || !divide(&made, (unsigned char *)arena, size, &o)) {
     return RF_ERR_INVALID;
   }
-  made.base.ops = &heap_ops;
+  made.base.ops = &handle_heap_ops;
   made.lowest = 1;
   *heap = made;
   clear_table(heap);
-  heap->seal = rf_handle_seal_of(heap);
-  rf_handle_settle(heap);
+  heap->checksum = rf_handle_record_checksum(heap);
+  rf_handle_update_checksum(heap);
   rf_track_arena(heap->data, heap->size);
   return RF_OK;
 }
@@ -615,5 +616,5 @@ void rf_handle_heap_on_short(rf_handle_heap *heap, rf_handle_short_fn fn, void *
   }
   heap->on_short = fn;
   heap->short_context = context;
-  heap->seal = rf_handle_seal_of(heap);
+  heap->checksum = rf_handle_record_checksum(heap);
 }

@@ -1,5 +1,5 @@
-/* What the parts of the handle heap share: handle_table.c (the table), handle_room.c (holes and compaction), handle.c (the
- * calls), handle_view.c (walk, check, figures), handle_allocator.c. Not a public header. */
+/* Steps that the sources of the handle heap share: handle_table.c (the table), handle_compaction.c (holes and
+ * compaction), handle.c (the calls), handle_view.c (walk, check, figures), handle_allocator.c. Not a public header. */
 #ifndef RINGFENCE_HANDLE_IMPL_H
 #define RINGFENCE_HANDLE_IMPL_H
 
@@ -22,8 +22,8 @@ typedef struct rf_handle_entry {
   bool live; /* the first place is, too */
 } rf_handle_entry;
 
-/* A gap, of any size, 0 too, between two blocks that follow each other: `before` ends at `start`, `after` begins at `end`. Either
- * may be place 0: the arena's begin and end. */
+/* A gap, of any size, 0 too, between two blocks that follow each other: `before` ends at `start`, `after` begins at
+ * `end`. Either may be place 0: the arena's begin and end. */
 typedef struct rf_handle_gap {
   size_t before;
   size_t after;
@@ -36,36 +36,38 @@ typedef struct rf_handle_gap {
 
 size_t rf_handle_stride(const rf_handle_heap *heap);
 
-/* False where the place is damaged: its seal, or a field that leads out of arena or table. `index` may be any number. */
+/* False where the place is damaged: its checksum, or a field that leads out of arena or table. `index` may be any
+ * number. */
 bool rf_handle_load(const rf_handle_heap *heap, size_t index, rf_handle_entry *out);
 void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *entry);
 
-/* Links a stored block in between two, takes it out again. unlink is false, and nothing changed, where its neighbours do not
- * agree that they are. */
+/* Links a stored block in between two, takes it out again. unlink is false, and nothing changed, where its neighbours
+ * do not agree that they are. */
 void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t after);
 bool rf_handle_unlink(rf_handle_heap *heap, size_t index);
 
-/* The gap behind block `before`, and the one after that (not from the last). False where what is there contradicts itself. */
+/* The gap behind block `before`, and the one after that (not from the last). False where what is there contradicts
+ * itself. */
 bool rf_handle_gap_after(const rf_handle_heap *heap, size_t before, rf_handle_gap *gap);
 bool rf_handle_next_gap(const rf_handle_heap *heap, rf_handle_gap *gap);
 
 /* ---- The record ---- */
 
-size_t rf_handle_seal_of(const rf_handle_heap *heap);
-size_t rf_handle_digest_of(const rf_handle_heap *heap);
+size_t rf_handle_record_checksum(const rf_handle_heap *heap);
+size_t rf_handle_state_checksum(const rf_handle_heap *heap);
 
 static inline bool rf_handle_intact(const rf_handle_heap *heap) {
-  return heap->seal == rf_handle_seal_of(heap);
+  return heap->checksum == rf_handle_record_checksum(heap);
 }
 
-/* After any change of what the digest covers. */
-static inline void rf_handle_settle(rf_handle_heap *heap) {
-  heap->digest = rf_handle_digest_of(heap);
+/* After any change of a field under it. */
+static inline void rf_handle_update_checksum(rf_handle_heap *heap) {
+  heap->state_checksum = rf_handle_state_checksum(heap);
 }
 
 /* ---- Sizes ---- */
 
-/* What a block of `size` bytes takes; `size` is at most RF_SIZE_LIMIT. */
+/* Bytes of the arena that a block of `size` bytes takes; `size` is at most RF_SIZE_LIMIT. */
 static inline size_t rf_handle_extent(const rf_handle_heap *heap, size_t size) {
   size_t const rounded = (size + (heap->align - 1)) & ~(heap->align - 1);
   return rounded != 0 ? rounded : heap->align;
@@ -81,13 +83,13 @@ bool rf_handle_fits(const rf_handle_heap *heap, size_t start, size_t end, size_t
 /* ---- Room ---- */
 
 /* The first gap that has room, and where in it. RF_ERR_NO_MEMORY; RF_ERR_CORRUPT. */
-rf_status rf_handle_find_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
+rf_status rf_handle_find_gap(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
 
 /* The same after sliding blocks together between two locked ones where that makes room. */
-rf_status rf_handle_make_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
+rf_status rf_handle_compact_for(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at);
 
-/* Gathers free memory of its neighbourhood behind block `index`, which may slide down: until the gap there would let it grow to
- * `extent`. RF_ERR_NO_MEMORY, nothing moved, where that cannot be. */
+/* Gathers free memory of its neighbourhood behind block `index`, which may slide down: until the gap there would let it
+ * grow to `extent`. RF_ERR_NO_MEMORY, nothing moved, where that cannot be. */
 rf_status rf_handle_gather(rf_handle_heap *heap, size_t index, size_t extent);
 
 /* The largest size that alloc would serve at a multiple of `align`, if it had a place for it. */
@@ -112,7 +114,7 @@ rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size)
 /* The block that starts at `ptr`, by any interface; 0: none does. */
 size_t rf_handle_find_index(rf_handle_heap *heap, const void *ptr);
 
-/* What contradicts what, or NULL; *at is where. */
+/* The first contradiction, or NULL; *at is where. */
 const char *rf_handle_damage(const rf_handle_heap *heap, const void **at);
 
 #endif /* RINGFENCE_HANDLE_IMPL_H */

@@ -1,4 +1,4 @@
-/* The handle heap's table: places of six shapes, each under a seal of one byte. */
+/* The handle heap's table: places of six shapes, each with a checksum of one byte. */
 #include "handle_impl.h"
 
 #include <string.h>
@@ -51,16 +51,6 @@ size_t rf_handle_stride(const rf_handle_heap *heap) {
   return 2 * heap->offset_width + 2 * heap->index_width + 4;
 }
 
-/* Every step can be undone, so a change of one byte changes the seal for certain. */
-static unsigned char seal_of_place(const unsigned char *p, size_t size, size_t index) {
-  unsigned seal = (unsigned)(index * 0x9DU ^ index >> 8 ^ 0x5AU) & 0xFFU;
-  for (size_t i = 0; i < size; i++) {
-    seal = ((seal ^ p[i]) * 0x35U) & 0xFFU;
-    seal = (seal << 3 | seal >> 5) & 0xFFU;
-  }
-  return (unsigned char)seal;
-}
-
 /* Where each field is. */
 typedef struct places {
   unsigned char *offset;
@@ -69,7 +59,7 @@ typedef struct places {
   unsigned char *prev;
   unsigned char *state;
   unsigned char *locks;
-  unsigned char *seal;
+  unsigned char *checksum;
 } places;
 
 static places places_of(const rf_handle_heap *heap, size_t index) {
@@ -81,8 +71,12 @@ static places places_of(const rf_handle_heap *heap, size_t index) {
   f.prev = f.next + heap->index_width;
   f.state = f.prev + heap->index_width;
   f.locks = f.state + 2;
-  f.seal = f.locks + 1;
+  f.checksum = f.locks + 1;
   return f;
+}
+
+static unsigned char checksum_of(const places *f, size_t index) {
+  return rf_checksum_bytes(index, f->offset, (size_t)(f->checksum - f->offset));
 }
 
 static bool plausible(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e) {
@@ -101,7 +95,7 @@ bool rf_handle_load(const rf_handle_heap *heap, size_t index, rf_handle_entry *o
     return false; /* ended, in the second case */
   }
   places const f = places_of(heap, index);
-  if (*f.seal != seal_of_place(f.offset, (size_t)(f.seal - f.offset), index)) {
+  if (*f.checksum != checksum_of(&f, index)) {
     return false;
   }
   size_t const state = get(f.state, 2);
@@ -123,7 +117,7 @@ void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *
   put(f.prev, heap->index_width, entry->prev);
   put(f.state, 2, entry->generation | (entry->live ? LIVE_BIT : 0));
   *f.locks = (unsigned char)entry->locks;
-  *f.seal = seal_of_place(f.offset, (size_t)(f.seal - f.offset), index);
+  *f.checksum = checksum_of(&f, index);
 }
 
 /* ---- The list ---- */
@@ -196,35 +190,35 @@ bool rf_handle_next_gap(const rf_handle_heap *heap, rf_handle_gap *gap) {
 
 /* ---- The record ---- */
 
-size_t rf_handle_seal_of(const rf_handle_heap *heap) {
-  size_t seal = rf_checksum_begin(heap);
-  seal = rf_checksum_add_address(seal, heap->data);
-  seal = rf_checksum_add(seal, heap->size);
-  seal = rf_checksum_add_address(seal, heap->table);
-  seal = rf_checksum_add(seal, heap->blocks);
-  seal = rf_checksum_add(seal, heap->capacity);
-  seal = rf_checksum_add(seal, heap->align);
-  seal = rf_checksum_add(seal, heap->offset_width);
-  seal = rf_checksum_add(seal, heap->index_width);
-  seal = rf_checksum_add(seal, (size_t)(uintptr_t)heap->on_short);
-  return rf_checksum_add_address(seal, heap->short_context);
+size_t rf_handle_record_checksum(const rf_handle_heap *heap) {
+  size_t sum = rf_checksum_begin(heap);
+  sum = rf_checksum_add_address(sum, heap->data);
+  sum = rf_checksum_add(sum, heap->size);
+  sum = rf_checksum_add_address(sum, heap->table);
+  sum = rf_checksum_add(sum, heap->blocks);
+  sum = rf_checksum_add(sum, heap->capacity);
+  sum = rf_checksum_add(sum, heap->align);
+  sum = rf_checksum_add(sum, heap->offset_width);
+  sum = rf_checksum_add(sum, heap->index_width);
+  sum = rf_checksum_add(sum, (size_t)(uintptr_t)heap->on_short);
+  return rf_checksum_add_address(sum, heap->short_context);
 }
 
-size_t rf_handle_digest_of(const rf_handle_heap *heap) {
-  size_t digest = rf_checksum_begin(&heap->digest);
-  digest = rf_checksum_add(digest, heap->occupied);
-  digest = rf_checksum_add(digest, heap->peak_occupied);
-  digest = rf_checksum_add(digest, heap->lowest);
-  digest = rf_checksum_add(digest, heap->packed);
-  digest = rf_checksum_add(digest, heap->recent);
-  digest = rf_checksum_add(digest, heap->locked);
-  digest = rf_checksum_add(digest, heap->compactions);
-  digest = rf_checksum_add(digest, heap->moved);
-  digest = rf_checksum_add(digest, heap->asking);
-  digest = rf_checksum_add(digest, heap->counters.used);
-  digest = rf_checksum_add(digest, heap->counters.peak);
-  digest = rf_checksum_add(digest, heap->counters.blocks);
-  digest = rf_checksum_add(digest, heap->counters.peak_blocks);
-  digest = rf_checksum_add(digest, heap->counters.allocations);
-  return rf_checksum_add(digest, heap->counters.failures);
+size_t rf_handle_state_checksum(const rf_handle_heap *heap) {
+  size_t sum = rf_checksum_begin(&heap->state_checksum);
+  sum = rf_checksum_add(sum, heap->occupied);
+  sum = rf_checksum_add(sum, heap->peak_occupied);
+  sum = rf_checksum_add(sum, heap->lowest);
+  sum = rf_checksum_add(sum, heap->packed);
+  sum = rf_checksum_add(sum, heap->recent);
+  sum = rf_checksum_add(sum, heap->locked);
+  sum = rf_checksum_add(sum, heap->compactions);
+  sum = rf_checksum_add(sum, heap->moved);
+  sum = rf_checksum_add(sum, heap->asking);
+  sum = rf_checksum_add(sum, heap->counters.used);
+  sum = rf_checksum_add(sum, heap->counters.peak);
+  sum = rf_checksum_add(sum, heap->counters.blocks);
+  sum = rf_checksum_add(sum, heap->counters.peak_blocks);
+  sum = rf_checksum_add(sum, heap->counters.allocations);
+  return rf_checksum_add(sum, heap->counters.failures);
 }

@@ -24,7 +24,7 @@ static bool show_block(const rf_handle_heap *heap, const rf_handle_gap *gap, rf_
   return visit(&block, context);
 }
 
-rf_status rf_handle_view_walk(rf_handles *self, rf_handle_walk_fn visit, void *context) {
+rf_status rf_handle_heap_walk(rf_handles *self, rf_handle_walk_fn visit, void *context) {
   rf_handle_heap *const heap = (rf_handle_heap *)self;
   rf_handle_gap gap;
   if (!rf_handle_intact(heap) || !rf_handle_gap_after(heap, 0, &gap)) {
@@ -40,7 +40,7 @@ rf_status rf_handle_view_walk(rf_handles *self, rf_handle_walk_fn visit, void *c
 
 /* ---- Check ---- */
 
-/* What the list adds up to. */
+/* Totals of the list. */
 typedef struct sums {
   size_t used;
   size_t occupied;
@@ -94,7 +94,7 @@ static const char *compare(const rf_handle_heap *heap, const sums *s) {
 const char *rf_handle_damage(const rf_handle_heap *heap, const void **at) {
   sums s;
   *at = heap;
-  if (!rf_handle_intact(heap) || heap->digest != rf_handle_digest_of(heap)) {
+  if (!rf_handle_intact(heap) || heap->state_checksum != rf_handle_state_checksum(heap)) {
     return "the heap's record was overwritten";
   }
   if (heap->blocks == 0) {
@@ -108,7 +108,7 @@ const char *rf_handle_damage(const rf_handle_heap *heap, const void **at) {
   return compare(heap, &s);
 }
 
-rf_status rf_handle_view_check(rf_handles *self, rf_fault *where) {
+rf_status rf_handle_heap_check(rf_handles *self, rf_fault *where) {
   const void *at;
   const char *const what = rf_handle_damage((const rf_handle_heap *)self, &at);
   if (what == NULL) {
@@ -129,7 +129,7 @@ static void fill_stats(const rf_handle_heap *heap, size_t largest, rf_stats *out
   out->overhead = out->capacity - out->free_bytes - out->used;
 }
 
-void rf_handle_view_usage(rf_handles *self, rf_handle_usage *out) {
+void rf_handle_heap_usage(rf_handles *self, rf_handle_usage *out) {
   const rf_handle_heap *const heap = (const rf_handle_heap *)self;
   memset(out, 0, sizeof *out);
   if (!rf_handle_intact(heap) || heap->blocks == 0) {

@@ -4,8 +4,8 @@
 
 #include <ringfence/handles.h>
 
-rf_status rf_handle_view_walk(rf_handles *self, rf_handle_walk_fn visit, void *context);
-rf_status rf_handle_view_check(rf_handles *self, rf_fault *where);
-void rf_handle_view_usage(rf_handles *self, rf_handle_usage *out);
+rf_status rf_handle_heap_walk(rf_handles *self, rf_handle_walk_fn visit, void *context);
+rf_status rf_handle_heap_check(rf_handles *self, rf_fault *where);
+void rf_handle_heap_usage(rf_handles *self, rf_handle_usage *out);
 
 #endif /* RINGFENCE_HANDLE_VIEW_H */

@@ -70,7 +70,7 @@ static unsigned char *first_in(const rf_bump *bump, const chunk *c) {
   return c != NULL ? (unsigned char *)(uintptr_t)(c + 1) : bump->start;
 }
 
-/* Whether `mark` lies in a chunk that the arena has, not above what is allocated in it. */
+/* True where `mark` lies in a chunk of the arena, not above the allocated bytes of that chunk. */
 static bool is_position(const rf_bump *bump, rf_bump_mark mark) {
   const unsigned char *top = bump->next;
   const chunk *c = bump->chunk;

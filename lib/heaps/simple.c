@@ -159,7 +159,7 @@ typedef struct region {
   size_t free_blocks; /* that it is made of */
 } region;
 
-/* Whether `size` bytes at a multiple of `align` fit the region; *gap is then how many of its cells stay before them. */
+/* True where `size` bytes at a multiple of `align` fit the region, behind *gap of its cells. */
 static bool fits(const rf_simple *heap, const region *r, size_t size, size_t align, size_t *gap) {
   size_t const room = room_of(heap, r->cell, r->span);
   size_t const skip = rf_align_gap(payload_at(heap, r->cell), align);
@@ -457,7 +457,7 @@ static unsigned shift_for(unsigned header) {
   return shift;
 }
 
-/* Whether headers of that many bytes can count the cells of `size` bytes, the one that is cut short included. */
+/* True where headers of that many bytes can count the cells of `size` bytes, with the one that is cut short. */
 static bool header_suits(unsigned header, size_t size) {
   return (uint64_t)(size >> shift_for(header)) + 1 < UINT64_C(1) << (8 * header - CHECK_BITS - SPAN_SHIFT);
 }

@@ -59,8 +59,8 @@ WEAK void rf_bare_log(const char *text, size_t len) {
 
 /* ---- Mutex: interrupts are masked while any is held ---- */
 
-/* One depth for all mutexes, so that they may be released in any order: what was masked before the first comes back
- * after the last. Touched with interrupts masked only. */
+/* One depth for all mutexes, so that they may be released in any order: the last unlock restores the state from before
+ * the first lock. Accessed with interrupts masked only. */
 static unsigned held;
 static uintptr_t state_before;
 
@@ -114,8 +114,8 @@ static bool event_take(rf_event *event) {
   return was_set;
 }
 
-/* Whether waiting longer can help: not in an interrupt, which would keep out whoever sets the event; not by a clock
- * that is not there. */
+/* True where a longer wait is useless: in an interrupt, which keeps the code that sets the event from running; with a
+ * bounded timeout but no clock. */
 static bool out_of_time(uint64_t start, uint32_t timeout_ms) {
   if (rf_port_in_interrupt()) {
     return true;

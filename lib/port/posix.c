@@ -220,9 +220,9 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
-/* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a file
- * that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here. Nor may the thread be cancelled: its caller
- * may hold a lock. */
+/* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a
+ * file that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here.
+ * Nor may the thread be cancelled: its caller may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
   struct timespec const at_once = {0, 0};

@@ -166,7 +166,7 @@ TEST_F(BlockgroupAllocator, DamageToAnyByteOfItsRecordIsToldAndNotFollowed) {
   rf_blockgroup_allocator const good = heap;
   auto *const bytes = reinterpret_cast<unsigned char *>(&heap);
   for (size_t i = sizeof(rf_allocator); i < sizeof heap; i++) {
-    if (i >= offsetof(rf_blockgroup_allocator, counters) && i < offsetof(rf_blockgroup_allocator, seal)) {
+    if (i >= offsetof(rf_blockgroup_allocator, counters) && i < offsetof(rf_blockgroup_allocator, checksum)) {
       continue;
     }
     bytes[i] ^= 0x10;

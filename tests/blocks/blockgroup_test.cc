@@ -230,7 +230,7 @@ TEST_F(Blockgroup, DamageToAnyByteOfTheRecordsIsToldAndNotFollowed) {
     size_t harmless_from; // fields from here on are figures, or the caller's
     size_t harmless_to;
   } const records[] = {
-      {&group, sizeof group, offsetof(rf_blockgroup, quiet), offsetof(rf_blockgroup, seal)},
+      {&group, sizeof group, offsetof(rf_blockgroup, quiet), offsetof(rf_blockgroup, checksum)},
       {&members[0], sizeof members[0], 0, 0},
       {&members[2], sizeof members[2], 0, 0},
       {&pools[1], offsetof(rf_memblocks, quiet), 0, 0},

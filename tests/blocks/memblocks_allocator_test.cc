@@ -213,7 +213,7 @@ TEST_F(MemblocksAllocator, DamageToAnyByteOfItsRecordIsToldOrDoesNoHarm) {
   rf_memblocks_allocator const good = heap;
   auto *const bytes = reinterpret_cast<unsigned char *>(&heap);
   for (size_t i = sizeof(rf_allocator); i < sizeof heap; i++) {
-    bool const figure = i >= offsetof(rf_memblocks_allocator, counters) && i < offsetof(rf_memblocks_allocator, seal);
+    bool const figure = i >= offsetof(rf_memblocks_allocator, counters) && i < offsetof(rf_memblocks_allocator, checksum);
     for (int flip : {0x01, 0x10, 0x80, 0xFF}) {
       bytes[i] ^= static_cast<unsigned char>(flip);
       EXPECT_TRUE(rf_check(a, nullptr) == RF_ERR_CORRUPT || figure) << i;

@@ -662,8 +662,8 @@ protected:
 TEST_F(MemblocksDamage, OfAnyByteOfTheBitmapIsTold) {
   expect_each_byte_told(pool.blocks.bitmap, RF_MEMBLOCKS_WORDS(150) * sizeof(size_t));
 }
-TEST_F(MemblocksDamage, OfTheDigestIsTold) {
-  expect_each_byte_told(&pool.blocks.digest, sizeof(size_t));
+TEST_F(MemblocksDamage, OfTheChecksumIsTold) {
+  expect_each_byte_told(&pool.blocks.bitmap_checksum, sizeof(size_t));
 }
 TEST_F(MemblocksDamage, OfTheCountIsTold) {
   expect_each_byte_told(&pool.blocks.used, sizeof(size_t));
@@ -688,7 +688,7 @@ TEST_F(MemblocksDamage, SwappedWordsAreTold) {
 
 TEST_F(MemblocksDamage, WhereFreeBlocksVanishedAllocReportsAndTakesNothing) {
   std::vector<size_t> const good(pool.blocks.bitmap, pool.blocks.bitmap + RF_MEMBLOCKS_WORDS(150));
-  size_t const digest = pool.blocks.digest;
+  size_t const checksum = pool.blocks.bitmap_checksum;
   size_t const hint = pool.blocks.hint;
   size_t const last = RF_MEMBLOCKS_WORDS(150) - 1;
   pool.blocks.bitmap[last] |= 0xFFFF;
@@ -700,7 +700,7 @@ TEST_F(MemblocksDamage, WhereFreeBlocksVanishedAllocReportsAndTakesNothing) {
   for (size_t w = 0; w < last; w++) {
     EXPECT_EQ(pool.blocks.bitmap[w], good[w]);
   }
-  EXPECT_EQ(pool.blocks.digest, digest);
+  EXPECT_EQ(pool.blocks.bitmap_checksum, checksum);
   EXPECT_EQ(pool.blocks.hint, hint);
   pool.blocks.bitmap[last] = good[last];
 }
@@ -727,7 +727,7 @@ TEST_F(MemblocksDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
   auto harmless = [](size_t i) {
     auto in = [i](size_t from, size_t to) { return i >= from && i < to; };
     return in(offsetof(rf_memblocks, quiet), offsetof(rf_memblocks, hint)) || // and padding
-           in(offsetof(rf_memblocks, hint), offsetof(rf_memblocks, digest)) ||
+           in(offsetof(rf_memblocks, hint), offsetof(rf_memblocks, bitmap_checksum)) ||
            in(offsetof(rf_memblocks, peak), offsetof(rf_memblocks, mutex));
   };
   for (size_t i = 0; i < sizeof pool.blocks; i++) {

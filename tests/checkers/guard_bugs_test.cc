@@ -291,6 +291,18 @@ TEST_P(GuardBugs, ADoubleFreeNamesBothFreesAndTheAllocation) {
   expect_site(f.found, again, __func__);
 }
 
+TEST_P(GuardBugs, AFreeOfMemoryThatWasNeverABlockIsNoDoubleFree) {
+  if (!GetParam().in_arena) {
+    GTEST_SKIP() << "what lies behind a block of the C library's heap is not known";
+  }
+  unsigned char *const p = bytes(rf_alloc(a(), 8));
+  for (size_t at = 16; at <= 8192; at += 16) {
+    EXPECT_EQ(rf_free(a(), p + at), RF_ERR_BAD_POINTER) << at;
+    EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE) << at;
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_P(GuardBugs, ADoubleFreeAfterTheQuarantineIsStillRefused) {
   unsigned const allocated = __LINE__ + 1;
   unsigned char *const p = bytes(rf_alloc(a(), 50));

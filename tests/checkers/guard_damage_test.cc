@@ -47,6 +47,9 @@ TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundBySweepOnce) {
       rf_finding const f = take_one();
       EXPECT_EQ(f.bug, RF_BUG_METADATA) << "byte " << i;
       EXPECT_TRUE(names_block(f, p)) << "byte " << i;
+      // The byte itself, or the header where several bytes could explain it.
+      size_t const told = f.address - reinterpret_cast<uintptr_t>(header(p));
+      EXPECT_TRUE(told == i || told == 0) << "byte " << i << ", not " << told;
       expect_usable({before, after});
     }
   }
@@ -119,6 +122,49 @@ TEST_P(GuardDamage, AnyByteOfAFreedHeaderThatChangedIsFoundOnce) {
   }
 }
 
+// The checksum, then a link: fields whose right value is known.
+TEST_P(GuardDamage, AnUnderflowIntoTheHeaderNamesItsFirstByte) {
+  ptrdiff_t const to_checksum = static_cast<ptrdiff_t>(RF_GUARD_PREFIX - offsetof(rf_guard_header, checksum));
+  ptrdiff_t const to_prev = static_cast<ptrdiff_t>(RF_GUARD_PREFIX - offsetof(rf_guard_header, u));
+  ptrdiff_t const word = sizeof(uintptr_t);
+  for (ptrdiff_t const length : {to_checksum - 3, to_checksum - 2, to_prev - word + 1, to_prev - word + 2}) {
+    unsigned char *const before = bytes(rf_alloc(a(), 20));
+    unsigned char *const p = bytes(rf_alloc(a(), 20));
+    unsigned char *const after = bytes(rf_alloc(a(), 20));
+    for (ptrdiff_t i = 1; i <= length; i++) {
+      p[-i] ^= 0x5A;
+    }
+    EXPECT_EQ(rf_free(a(), p), RF_ERR_CORRUPT);
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_BUFFER_UNDERFLOW) << length;
+    EXPECT_EQ(f.offset, -length);
+    EXPECT_EQ(f.access_size, static_cast<size_t>(length));
+    EXPECT_EQ(f.size, 20U) << length;
+    expect_usable({before, after});
+  }
+}
+
+TEST_P(GuardDamage, AnUnderflowUpToTheNumberOfTheStackKeepsTheAllocation) {
+  std::vector<uint64_t> memory(8192);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * sizeof memory[0]), RF_OK);
+  options_.depot = &depot;
+  options_.stack_depth = 4;
+  make(options_);
+  ptrdiff_t const to_number = static_cast<ptrdiff_t>(RF_GUARD_PREFIX - offsetof(rf_guard_header, allocated)) - 4;
+  for (ptrdiff_t length = RF_GUARD_FRONT + 1; length <= to_number; length++) {
+    unsigned char *const p = bytes(rf_alloc_at(a(), 20, RF_ALIGN_DEFAULT, nullptr));
+    for (ptrdiff_t i = 1; i <= length; i++) {
+      p[-i] ^= 0x5A;
+    }
+    EXPECT_EQ(rf_free(a(), p), RF_ERR_CORRUPT);
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, RF_BUG_BUFFER_UNDERFLOW) << length;
+    EXPECT_NE(f.allocated.depth, 0U) << length;
+  }
+  end();
+}
+
 TEST_P(GuardDamage, TheSizeOfADamagedBlockIsToldWhereItsGuardBearsItOut) {
   unsigned char *const p = bytes(rf_alloc(a(), 77));
   header(p)[0] ^= 1; // a link
@@ -145,7 +191,7 @@ TEST_P(GuardDamage, AnUnderflowThatReachesTheHeaderIsAnUnderflow) {
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_BUFFER_UNDERFLOW);
   EXPECT_TRUE(names_block(f, p));
-  EXPECT_EQ(f.offset, -RF_GUARD_FRONT);
+  EXPECT_EQ(f.offset, -(RF_GUARD_FRONT + 8));
   EXPECT_EQ(f.size, 20U);
   ASSERT_NE(f.detail, nullptr);
   EXPECT_NE(std::string(f.detail).find("metadata"), std::string::npos);
@@ -323,26 +369,49 @@ TEST_P(GuardOverrun, AnOverflowOverSeveralBlocksIsSurvived) {
 
 // ---- The inner allocator ----
 
-TEST_P(GuardOverrun, DamageInTheInnerHeapIsReportedOnceByTheSweep) {
-  ASSERT_NE(rf_alloc(a(), 40), nullptr);
-  // A byte that the heap relies on and guard does not.
-  unsigned char *at = arena_.data();
-  unsigned char *const end = at + arena_.size();
-  rf_fault where = {};
-  for (; at != end; at++) {
-    *at ^= 0x55;
-    if (rf_check(a(), &where) == RF_ERR_CORRUPT && where.allocator != a()) {
-      break;
+class GuardInnerDamage : public GuardDamage {
+protected:
+  // Damages a byte that the heap relies on and guard does not; a second call damages it again.
+  void damage() {
+    unsigned char *const end = arena_.data() + arena_.size();
+    for (; at_ != end; at_++) {
+      *at_ ^= 0x55;
+      if (rf_check(a(), &where_) == RF_ERR_CORRUPT && where_.allocator != a()) {
+        return;
+      }
+      *at_ ^= 0x55;
     }
-    *at ^= 0x55;
+    FAIL() << "this heap relies on nothing in its arena";
   }
-  ASSERT_NE(at, end) << "this heap relies on nothing in its arena";
+
+  void mend() { *at_ ^= 0x55; }
+
+  rf_fault where_ = {};
+  unsigned char *at_ = arena_.data();
+};
+
+TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
+  ASSERT_NE(rf_alloc(a(), 40), nullptr);
+  damage();
   EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_METADATA);
-  EXPECT_STREQ(f.detail, where.what);
+  EXPECT_STREQ(f.detail, where_.what);
   EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
-  *at ^= 0x55;
+  mend();
+  expect_silence();
+}
+
+TEST_P(GuardInnerDamage, IsReportedAgainWhenItComesBack) {
+  ASSERT_NE(rf_alloc(a(), 40), nullptr);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  mend();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take().size(), 2U);
+  mend();
   expect_silence();
 }
 
@@ -455,6 +524,7 @@ std::vector<HeapKind> heaps_in_arena() {
 
 // What lies around a block of the C library's heap is not the test's to overwrite.
 INSTANTIATE_TEST_SUITE_P(Over, GuardOverrun, testing::ValuesIn(heaps_in_arena()), heap_name);
+INSTANTIATE_TEST_SUITE_P(Over, GuardInnerDamage, testing::ValuesIn(heaps_in_arena()), heap_name);
 
 } // namespace
 } // namespace ringfence

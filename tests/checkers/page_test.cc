@@ -69,6 +69,24 @@ TEST_F(Page, EveryAlignmentIsServed) {
 
 // ---- What is stopped ----
 
+TEST_F(Page, BlocksAlignedToMoreThanAPageAreWatchedOnBothSides) {
+  for (size_t align = 2 * page_size(); align <= 16 * page_size(); align *= 2) {
+    for (size_t const size : {size_t{1}, page_size(), 3 * page_size()}) {
+      auto *const p = static_cast<volatile unsigned char *>(rf_aligned_alloc(a(), align, size));
+      ASSERT_NE(p, nullptr) << align;
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
+      void *const block = const_cast<unsigned char *>(p);
+      (void)p[-1];
+      expect_block(take_one(), RF_BUG_BUFFER_UNDERFLOW, block, size, -1);
+      size_t const behind = (size + page_size() - 1) / page_size() * page_size();
+      (void)p[behind];
+      expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, block, size, static_cast<ptrdiff_t>(behind));
+      EXPECT_EQ(rf_free(a(), block), RF_OK);
+      EXPECT_EQ(recorder_.count(), 0U);
+    }
+  }
+}
+
 TEST_F(Page, ABlockOfNoBytesMayNotBeTouchedAtAll) {
   unsigned char *const p = bytes(rf_alloc(a(), 0));
   ASSERT_NE(p, nullptr);

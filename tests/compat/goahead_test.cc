@@ -8,6 +8,7 @@
 #include <ringfence/guard.h>
 #include <ringfence/tlsf.h>
 
+#include <climits>
 #include <cstdarg>
 #include <cstdio>
 #include <string>
@@ -110,6 +111,19 @@ TEST_F(GoAhead, EverythingMallocedIsGivenBackAtTheLastCloseAndLeaksAreListed) {
   rf_stats s;
   rf_stats_get(&heap.base, &s);
   EXPECT_EQ(0U, s.blocks);
+}
+
+TEST_F(GoAhead, SizesAtWhichTheOriginalWrapsAreNotServed) {
+  static ssize failed;
+  websSetMemNotifier([](ssize size) { failed = size; });
+  ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, WEBS_USE_MALLOC));
+  EXPECT_EQ(nullptr, walloc(INT_MAX));
+  EXPECT_EQ(INT_MAX, failed);
+  EXPECT_EQ(nullptr, walloc(RF_GOAHEAD_LARGEST + 1));
+  void *const p = walloc(10);
+  EXPECT_EQ(nullptr, wrealloc(p, INT_MAX));
+  wfree(p);
+  wcloseAlloc();
 }
 
 TEST_F(GoAhead, WhereMallocHasNoMemoryAnOpenFailsAndASmallerOneMaySucceed) {

@@ -19,6 +19,9 @@ rt_size_t app_memory_pool(void);
 /* Blocks in a list, as kernel code keeps them. The number of those that were in it. */
 rt_size_t app_listed_blocks(void);
 
+/* A component with requests in a singly linked list, which logs what it does. RT_EOK. */
+rt_err_t app_component(void);
+
 /* Hooks and figures as 3.x and 4.x declare them. */
 extern void *app_last_malloc;
 extern rt_size_t app_last_malloc_size;

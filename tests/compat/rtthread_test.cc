@@ -79,6 +79,12 @@ TEST_F(RtThread, BlocksInLists) {
   EXPECT_EQ(0U, used());
 }
 
+TEST_F(RtThread, AComponentWithAListAndALog) {
+  EXPECT_EQ(RT_EOK, app_component());
+  EXPECT_EQ("[I/component] 3 requests\n[W/component] empty\n", printed);
+  EXPECT_EQ(0U, used());
+}
+
 // ---- System heap ----
 
 TEST_F(RtThread, MemoryThatIsNoHeapIsSaidOnTheConsole) {

@@ -156,4 +156,26 @@ TEST_F(UcGui, ShortnessOfMemoryIsTold) {
   rf_ucgui_on_short(nullptr, nullptr);
 }
 
+TEST_F(UcGui, TheFiguresAreReadInTheirStruct) {
+  GUI_ALLOC_Init();
+  int const all_blocks = GUI_ALLOC.NumFreeBlocks;
+  int const all_bytes = GUI_ALLOC.NumFreeBytes;
+  GUI_HMEM h = GUI_ALLOC_AllocZero(100);
+  EXPECT_EQ(1, GUI_ALLOC.NumUsedBlocks);
+  EXPECT_EQ(all_blocks - 1, GUI_ALLOC.NumFreeBlocks);
+  EXPECT_EQ(GUI_ALLOC_GetNumUsedBytes(), GUI_ALLOC.NumUsedBytes);
+  EXPECT_EQ(GUI_ALLOC_GetNumFreeBytes(), GUI_ALLOC.NumFreeBytes);
+  int const least = GUI_ALLOC.NumFreeBytes;
+  GUI_ALLOC_FreePtr(&h);
+  EXPECT_EQ(all_bytes, GUI_ALLOC.NumFreeBytes);
+  EXPECT_EQ(least, GUI_ALLOC.NumFreeBytesMin);
+  EXPECT_EQ(all_blocks - 1, GUI_ALLOC.NumFreeBlocksMin);
+}
+
+TEST_F(UcGui, TheTypesOfTheTableHaveTheSizesOfTheManual) {
+  EXPECT_EQ(2U, sizeof(tALLOCINT)); // 12500 bytes
+  EXPECT_EQ(2U, sizeof(HANDLE));    // 392 blocks
+  EXPECT_EQ(8U, sizeof(tBlock));
+}
+
 } // namespace

@@ -91,6 +91,12 @@ TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
 }
 
+TEST_F(ZephyrHeap, AComponentWithListsAndALog) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(0, component());
+  EXPECT_EQ("<inf> events: 4 pending\n", testing::internal::GetCapturedStdout());
+}
+
 TEST_F(ZephyrHeap, InitFunctionsHaveRunInOrder) {
   EXPECT_EQ(21, the_runs);
   EXPECT_EQ(0, driver_order());
@@ -424,7 +430,7 @@ TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(4, count); // and driver_heap
+  EXPECT_EQ(5, count); // driver_heap and event_heap among them
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));

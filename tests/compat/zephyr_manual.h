@@ -27,6 +27,9 @@ void driver_free(void *p);
 int driver_order(void);
 int driver_resize(void);
 
+/* A component with lists, a slab, a heap and a log. 0. */
+int component(void);
+
 #ifdef __cplusplus
 }
 #endif

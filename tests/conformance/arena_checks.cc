@@ -135,7 +135,9 @@ void WhenAllIsFreedTheHeapIsAsAfterInit(const Subject &subject) {
       rf_stats const before = env.stats();
       Random random(order);
       size_t blocks = 0;
-      while (env.alloc(served(subject, random.below(200)), size_t{1} << random.below(7)) != nullptr) {
+      size_t const max_align = subject.max_align != 0 ? subject.max_align : SIZE_MAX;
+      while (env.alloc(served(subject, random.below(200)), std::min(size_t{1} << random.below(7), max_align)) !=
+             nullptr) {
         blocks++;
       }
       RF_REQUIRE(blocks > 10, blocks);

@@ -84,6 +84,10 @@ void *alloc(rf_allocator *a, size_t size, size_t align, const rf_site *site) {
     b.wrong_failures++;
     return nullptr;
   }
+  if (is(Fault::kServesDefaultAlignmentsOnly) && align > RF_ALIGN_DEFAULT) {
+    b.wrong_failures++;
+    return nullptr;
+  }
   void *const p = rf_alloc_at(inner(a), size, align, site);
   if (p == nullptr) {
     return fail(b, size);
@@ -166,6 +170,10 @@ void *realloc(rf_allocator *a, void *ptr, size_t size, size_t align, const rf_si
   if (is(Fault::kForgetsBytesAbove4GiB)) {
     size = static_cast<uint32_t>(size) == 0 ? 1 : static_cast<uint32_t>(size);
   }
+  if (is(Fault::kServesDefaultAlignmentsOnly) && live && align > RF_ALIGN_DEFAULT) {
+    b.wrong_failures++;
+    return nullptr;
+  }
   if (is(Fault::kReallocNeverGrowsInPlace) && live) {
     return rf_realloc_move(inner(a), ptr, rf_usable_size(inner(a), ptr), size, align, site);
   }
@@ -243,7 +251,8 @@ void break_counts(Broken &b, rf_stats *out) {
   if (is(Fault::kCountsRefusedFree)) {
     out->blocks -= b.refused;
   }
-  if (is(Fault::kCountsRejectedSizes) || is(Fault::kCountsFailedResize) || is(Fault::kWastesTheLastBlock)) {
+  if (is(Fault::kCountsRejectedSizes) || is(Fault::kCountsFailedResize) || is(Fault::kWastesTheLastBlock) ||
+      is(Fault::kServesDefaultAlignmentsOnly)) {
     out->failures += b.wrong_failures;
   }
   if (is(Fault::kDoesNotCountFailures)) {

@@ -7,7 +7,8 @@
 namespace ringfence::conformance {
 
 enum class Fault {
-  kNone, // sound: the suite must pass
+  kNone,                        // sound: the suite must pass
+  kServesDefaultAlignmentsOnly, // sound where the subject says so by max_align
   kAlignsToDefaultOnly,
   kCheckRaisesFaults,
   kCountsFailedResize,

@@ -27,6 +27,12 @@ TEST(SuiteTest, PassesASoundAllocator) {
   EXPECT_EQ(failing_checks(broken_subject(Fault::kNone)), std::set<std::string>());
 }
 
+TEST(SuiteTest, PassesASoundAllocatorThatServesNoLargeAlignment) {
+  Subject subject = broken_subject(Fault::kServesDefaultAlignmentsOnly);
+  subject.max_align = RF_ALIGN_DEFAULT;
+  EXPECT_EQ(failing_checks(subject), std::set<std::string>());
+}
+
 TEST(SuiteTest, LeavesOutWhatASubjectDoesNotClaim) {
   Subject subject = broken_subject(Fault::kOwnsEverything);
   EXPECT_NE(failing_checks(subject), std::set<std::string>());

@@ -47,6 +47,9 @@ const Bug kBugs[] = {
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
+    {"usable_size_of_a_freed_block", "bad-malloc_usable_size", "", 0, 0, false, false},
+    {"usable_size_inside_a_block", "bad-malloc_usable_size", "", 0, 0, false, false},
+    {"usable_size_of_the_stack", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"leak", "memory-leak", "", 0, 33, true, false},
 };
 

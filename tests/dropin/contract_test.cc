@@ -130,5 +130,15 @@ TEST(Dropin, WorksInASmallAddressSpace) {
   expect_silent(result);
 }
 
+TEST(Dropin, WorksWithLittleWritableMemory) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=sample"}) {
+    How how = with(mode);
+    how.data = static_cast<size_t>(20) << 20;
+    Result const result = run({program("limits"), "once"}, how);
+    EXPECT_EQ(result.status, 0) << mode << result.out;
+    expect_silent(result);
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -22,7 +22,7 @@ const char kBegin[] = ": memory now\n";
 
 // Standard error takes text findings, so what is printed there.
 How as_text(const std::string &options) {
-  How how = with("leaks=0:" + options);
+  How how = with("leaks=0:dump_signal=SIGUSR1:" + options);
   how.log = false;
   return how;
 }
@@ -72,6 +72,14 @@ TEST(Dump, LeavesAnIgnoredSignalIgnored) {
   EXPECT_EQ(count(result.err, kBegin), 0U) << result.err;
 }
 
+TEST(Dump, ComesOnNoSignalByDefault) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
+    Result const result = run({program("dumped"), "raise"}, with(mode));
+    EXPECT_EQ(result.status, 128 + SIGUSR1) << mode;
+    EXPECT_EQ(result.err, "") << mode;
+  }
+}
+
 TEST(Dump, ComesOnTheSignalThatTheOptionNames) {
   EXPECT_EQ(count(dumped("hup", "dump_signal=SIGHUP").err, kBegin), 1U);
   EXPECT_EQ(dumped("hup").status, 128 + SIGHUP);
@@ -111,7 +119,7 @@ TEST(Dump, GoesToTheLogOfTextFindings) {
 }
 
 TEST(Dump, DoesNotGetBetweenJsonFindings) {
-  Result const result = run({program("dumped"), "raise"}, with("leaks=0"));
+  Result const result = run({program("dumped"), "raise"}, with("leaks=0:dump_signal=SIGUSR1"));
   EXPECT_EQ(count(result.err, kBegin), 1U) << result.err;
   EXPECT_EQ(result.lines.size(), 0U);
 }

@@ -24,6 +24,7 @@ const Lost kLost[] = {
     {"a_ring", 1, 1, 80},
     {"noted_in_a_freed_block", 1, 0, 33},
     {"overwritten", 1, 0, 33},
+    {"pointed_to_behind_its_end", 1, 0, 100},
     {"by_realloc", 1, 0, 500},
     {"by_the_c_library", 2, 0, 0},
     {"in_an_ended_thread", 1, 0, 33},
@@ -40,7 +41,6 @@ const char *const kKept[] = {
     "kept_thread_local",
     "kept_chain",
     "kept_by_an_interior_pointer",
-    "kept_by_its_end",
     "kept_in_mapped_memory",
     "kept_in_read_only_memory",
     "kept_by_a_tagged_pointer",
@@ -193,6 +193,20 @@ TEST(Leaks, OfTheCxxLibraryAreTracedToTheProgramsCall) {
     reached = reached || frame["module"].text == program("strings");
   }
   EXPECT_TRUE(reached);
+}
+
+// Their code is gone when they are found.
+TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
+  Result const result = run({program("plugins"), program("libplugin.so"), "leak"});
+  EXPECT_EQ(result.status, 99) << result.err;
+  ASSERT_EQ(result.findings.size(), 2U);
+  std::string offsets[2];
+  for (size_t i = 0; i < 2; i++) {
+    const Json &frame = result.findings[i]["allocated"]["frames"].items.at(0);
+    EXPECT_NE(frame["module"].text.find("libplugin.so"), std::string::npos) << frame["module"].text;
+    offsets[i] = frame["offset"].text;
+  }
+  EXPECT_NE(offsets[0], offsets[1]);
 }
 
 } // namespace

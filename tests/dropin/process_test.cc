@@ -221,6 +221,47 @@ TEST(Process, UnderTheCommandItsRecordsReachTheFileThatItCanNoLongerOpen) {
   rmdir(moved.c_str());
 }
 
+TEST(Process, HasNoDescriptorsButTheProgramsOwn) {
+  Result const bare = run_bare({program("process"), "descriptors"});
+  EXPECT_EQ(run({program("process"), "descriptors"}, with("summary=1")).out, bare.out);
+}
+
+TEST(Process, CopiesNoDescriptorAtItsEnd) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
+    Result const result = run({program("process"), "filtered"}, with(mode));
+    EXPECT_EQ(result.status, 3) << mode;
+    EXPECT_EQ(result.out, "output") << mode;
+  }
+}
+
+std::string text_of(const std::string &path) {
+  std::ifstream file(path);
+  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+}
+
+TEST(Process, LeavesAFileAloneThatHasTheNumberOfStandardErrorByChance) {
+  std::string const data = testing::TempDir() + "data_" + std::to_string(getpid());
+  How how = with("leaks=0");
+  how.log = false;
+  EXPECT_EQ(run({program("process"), "reused", "bad", data}, how).status, 99);
+  EXPECT_EQ(text_of(data), "data");
+  unlink(data.c_str());
+  EXPECT_EQ(run({program("process"), "redirected", "bad", data}, how).status, 99);
+  EXPECT_NE(text_of(data).find("heap-buffer-overflow"), std::string::npos) << "standard error, by the program's will";
+  unlink(data.c_str());
+}
+
+// "Nothing found" and "not looked for" are not the same.
+TEST(Process, SaysThatAndWhyLeaksWereNotLookedFor) {
+  How how = with("");
+  how.log = false;
+  Result const result = run({program("process"), "no_files"}, how);
+  EXPECT_EQ(result.status, 3);
+  EXPECT_NE(result.err.find(": leaks were not looked for: the system does not tell which threads there are (/proc)\n"),
+            std::string::npos)
+      << result.err;
+}
+
 TEST(Process, ChecksOnDemand) {
   EXPECT_EQ(run({program("process"), "sweep"}).out, "output0\n");
   EXPECT_EQ(run({program("process"), "sweep", "bad"}, with("halt=0")).out, "output1\n");

@@ -85,7 +85,7 @@ void redirect(const std::string &path, int to) {
   close(fd);
 }
 
-[[noreturn]] void become(const std::vector<std::string> &arguments, size_t address_space,
+[[noreturn]] void become(const std::vector<std::string> &arguments, const How &how,
                          const std::map<std::string, std::string> &environment, const Folder &folder) {
   redirect(folder.path() + "/out", STDOUT_FILENO);
   redirect(folder.path() + "/err", STDERR_FILENO);
@@ -94,8 +94,12 @@ void redirect(const std::string &path, int to) {
   for (const auto &[name, value] : environment) {
     setenv(name.c_str(), value.c_str(), 1);
   }
-  if (address_space != 0) {
-    rlimit const limit = {address_space, address_space};
+  if (how.data != 0) {
+    rlimit const limit = {how.data, how.data};
+    setrlimit(RLIMIT_DATA, &limit);
+  }
+  if (how.address_space != 0) {
+    rlimit const limit = {how.address_space, how.address_space};
     setrlimit(RLIMIT_AS, &limit);
   }
   std::vector<char *> argv;
@@ -120,12 +124,12 @@ void read_log(const std::string &path, Result &result) {
   }
 }
 
-Result run_in(const std::vector<std::string> &arguments, size_t address_space,
+Result run_in(const std::vector<std::string> &arguments, const How &how,
               const std::map<std::string, std::string> &environment, const Folder &folder) {
   Result result;
   pid_t const pid = fork();
   if (pid == 0) {
-    become(arguments, address_space, environment, folder);
+    become(arguments, how, environment, folder);
   }
   int status = 0;
   EXPECT_EQ(waitpid(pid, &status, 0), pid);
@@ -170,12 +174,12 @@ How with(const std::string &options) {
 
 Result run(const std::vector<std::string> &arguments, const How &how) {
   Folder const folder;
-  return run_in(arguments, how.address_space, environment_for(how, folder), folder);
+  return run_in(arguments, how, environment_for(how, folder), folder);
 }
 
 Result run_bare(const std::vector<std::string> &arguments) {
   Folder const folder;
-  return run_in(arguments, 0, {}, folder);
+  return run_in(arguments, {}, {}, folder);
 }
 
 std::string program(const std::string &name) {

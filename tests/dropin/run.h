@@ -29,6 +29,7 @@ struct How {
   std::string options;                                          // RINGFENCE_OPTIONS, before format and log
   bool log = true;                                              // findings as JSON to a file; false: as text to stderr
   size_t address_space = 0;                                     // limit in bytes; 0: none
+  size_t data = 0;                                              // the same of writable memory
   std::vector<std::pair<std::string, std::string>> environment; // added
 };
 

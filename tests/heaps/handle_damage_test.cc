@@ -140,7 +140,7 @@ TEST_P(HandleDamage, OfAnyByteOfTheRecordIsTold) {
 TEST_P(HandleDamage, OfAnyByteOfTheAdaptersRecordThatMattersIsTold) {
   auto *const bytes = reinterpret_cast<unsigned char *>(&pinned);
   for (size_t i = sizeof pinned.base; i < sizeof pinned; i++) {
-    bool const counts = i >= offsetof(rf_handle_allocator, counters) && i < offsetof(rf_handle_allocator, seal);
+    bool const counts = i >= offsetof(rf_handle_allocator, counters) && i < offsetof(rf_handle_allocator, checksum);
     bytes[i] ^= 0xFF;
     if (!counts) {
       ASSERT_EQ(rf_check(&pinned.base, nullptr), RF_ERR_CORRUPT) << "byte " << i;

@@ -272,6 +272,56 @@ TEST_F(SlabDamage, ThatAnOperationMeetsIsAllThereIsToRepair) {
   }
 }
 
+// A realloc that has to move has its new block before it frees the old one.
+TEST_F(SlabDamage, ThatAReallocMeetsLeavesItsBlockAndNoOther) {
+  rf_stats const before = stats(a);
+  for (size_t i = 0; i < in_arena; i++) {
+    for (size_t const size : {12, 30, 40, 120, 700}) {
+      unsigned char const sound = *bytes[i];
+      *bytes[i] ^= static_cast<unsigned char>(1U << i % 8);
+      unsigned char const damaged = *bytes[i];
+      void *const block = blocks[(i * 7 + size) % blocks.size()];
+      size_t const room = rf_usable_size(a, block);
+      if (rf_realloc(a, block, size) == nullptr && *bytes[i] == damaged) {
+        *bytes[i] = sound;
+        rf_fault where = {};
+        ASSERT_EQ(RF_OK, rf_check(a, &where)) << where.what;
+        ASSERT_EQ(before.used, stats(a).used) << "byte " << bytes[i] - arena.get() << ", to " << size;
+        ASSERT_EQ(before.blocks, stats(a).blocks);
+        ASSERT_EQ(before.free_bytes, stats(a).free_bytes);
+        ASSERT_TRUE(room == 0 || rf_usable_size(a, block) == room);
+      }
+      restore();
+      faults.take();
+    }
+  }
+}
+
+// The record of a page keeps the zone behind it from leaving the reserve, so that the old block cannot be freed; and it is the
+// one that leads from the new block to its zone.
+TEST_F(SlabDamage, ThatHidesTheNewBlockOfAReallocLeavesNoneOfIt) {
+  ASSERT_EQ(RF_OK, rf_slab_init_paged(&heap, arena.get(), kArena, kPage));
+  for (int i = 0; i < 3; i++) {
+    take(40); // the fourth chunk of 48 bytes begins in the zone's second page
+  }
+  void *const first_in_reserve = take(1);
+  void *const second_in_reserve = take(30);
+  void *const old = rf_aligned_alloc(a, 8, 20);
+  ASSERT_EQ(heap.pages + 2 * kPage, first_in_reserve);
+  ASSERT_EQ(RF_OK, rf_free(a, first_in_reserve));
+  ASSERT_EQ(RF_OK, rf_free(a, second_in_reserve));
+  rf_stats const before = stats(a);
+  auto *const record = reinterpret_cast<unsigned char *>(heap.records) + kRecord;
+  *record ^= 0x10;
+  EXPECT_EQ(nullptr, rf_realloc(a, old, 40));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  *record ^= 0x10;
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+  EXPECT_EQ(before.used, stats(a).used);
+  EXPECT_EQ(before.free_bytes, stats(a).free_bytes);
+  EXPECT_EQ(heap.pages + kPage + 16, take(40));
+}
+
 TEST_F(SlabDamage, ByAnOverflowIntoTheTableOfChunksIsRefused) {
   auto *const p = static_cast<unsigned char *>(blocks.back());
   for (unsigned char *const byte : bytes) {

@@ -59,8 +59,8 @@ inline rf_stats stats(rf_allocator *a) {
   return s;
 }
 
-// True where check, or an operation in use(), reports the change of this byte, for each of several changes. restore() undoes
-// everything.
+// True where check, or an operation in use(), reports the change of this byte, for each of several changes. restore()
+// undoes everything.
 template <typename Use, typename Restore>
 bool change_is_told(rf_allocator *a, unsigned char *byte, Faults &faults, Use use, Restore restore) {
   bool all = true;

@@ -569,6 +569,28 @@ TEST_F(TlsfHuge, AlignedOnes) {
   EXPECT_TRUE(rf_is_aligned(p, 512 * kMiB));
 }
 
+// Blocks that are plain for their size, and huge with what their alignment may cost.
+TEST_F(TlsfHuge, AlignedOnesOnBothSidesOfTheLargestPlainBlock) {
+  size_t const edge = 256 * kMiB;
+  for (size_t align = 1; align <= 4 * kMiB; align *= 4) {
+    for (size_t const size :
+         {edge - 2 * align - 64, edge - align - 32, edge - align, edge - 64, edge - 17, edge, edge + align}) {
+      auto *const before = static_cast<unsigned char *>(rf_alloc(a, 40));
+      auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(a, align, size));
+      auto *const behind = static_cast<unsigned char *>(rf_alloc(a, 40));
+      ASSERT_NE(p, nullptr) << size << " aligned to " << align;
+      EXPECT_TRUE(rf_is_aligned(p, align)) << size << " aligned to " << align;
+      EXPECT_TRUE(before + 40 <= p || p + size <= before) << size << " aligned to " << align;
+      EXPECT_TRUE(behind + 40 <= p || p + size <= behind) << size << " aligned to " << align;
+      EXPECT_EQ(stats(a).used, size + 80);
+      ASSERT_EQ(rf_check(a, nullptr), RF_OK) << size << " aligned to " << align;
+      EXPECT_EQ(rf_free(a, p), RF_OK);
+      EXPECT_EQ(rf_free(a, before), RF_OK);
+      EXPECT_EQ(rf_free(a, behind), RF_OK);
+    }
+  }
+}
+
 TEST_F(TlsfHuge, ResizesInPlaceAsLongAsItStaysHuge) {
   void *const p = rf_alloc(a, 300 * kMiB);
   ASSERT_NE(p, nullptr);
@@ -605,6 +627,26 @@ TEST(TlsfHugeArena, IsCutIntoPiecesThatComeAndGoTogether) {
   EXPECT_EQ(rf_free(h.a, q), RF_OK);
   EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
   EXPECT_EQ(stats(h.a).capacity, 4096U);
+}
+
+TEST(TlsfHugeArena, IsBusyWhileAnyOfItsPiecesHasABlock) {
+  AddressSpace const space(26 * kGiB);
+  if (!space.made()) {
+    GTEST_SKIP() << "no address space";
+  }
+  Heap h(4096);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, space.start, space.size), RF_OK);
+  unsigned char *blocks[] = {h.alloc(9 * kGiB), h.alloc(9 * kGiB), h.alloc(1 * kGiB), h.alloc(1 * kGiB)};
+  for (unsigned char *const block : blocks) {
+    ASSERT_NE(block, nullptr);
+  }
+  std::sort(std::begin(blocks), std::end(blocks));
+  EXPECT_GT(blocks[3], space.start + 12 * kGiB) << "not all of them are in the first piece";
+  for (unsigned char *const block : blocks) {
+    EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_ERR_BUSY);
+    EXPECT_EQ(rf_free(h.a, block), RF_OK);
+  }
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
 }
 
 #endif

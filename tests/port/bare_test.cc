@@ -134,6 +134,16 @@ TEST_F(BareTest, ABoundedWaitEndsByTheClock) {
   EXPECT_EQ(board.now, 1 + 7 * kMillisecond);
 }
 
+// In nanoseconds, five seconds are more than 32 bits hold.
+TEST_F(BareTest, ABoundedWaitOfManySecondsLastsAsLong) {
+  for (uint32_t const timeout_ms : {4295U, 5000U, 86400000U, RF_WAIT_FOREVER - 1}) {
+    board.now = 1;
+    board.idle = [timeout_ms] { board.now += uint64_t{timeout_ms} * kMillisecond / 8; };
+    EXPECT_EQ(rf_event_wait(&event, timeout_ms), RF_ERR_TIMEOUT);
+    EXPECT_EQ(board.now, 1 + uint64_t{timeout_ms} * kMillisecond) << timeout_ms;
+  }
+}
+
 TEST_F(BareTest, ABoundedWaitSeesTheEventInTime) {
   board.now = 1;
   board.idle = [this] {

@@ -1,4 +1,4 @@
-// What reports tell of each kind of finding.
+// The texts of reports on each kind of finding.
 #include "tools/ringfence/model/bug_info.h"
 
 #include <cstdlib>

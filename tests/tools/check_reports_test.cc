@@ -1,4 +1,4 @@
-// What `ringfence check` writes beside its text: reports in other forms, suppressions, what a test leaves behind.
+// Reports of `ringfence check` beside its text: other forms, suppressions, baselines, outputs of tests.
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>
@@ -114,6 +114,8 @@ TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {
   EXPECT_EQ(same.status, 5) << "the program went on" << same.err;
   EXPECT_TRUE(has(same.err, "; 0 new, 2 in the baseline\n")) << same.err;
   EXPECT_TRUE(has(read_file(file("r.sarif")), "\"baselineState\":\"unchanged\""));
+  EXPECT_FALSE(has(same.err, "ERROR: Ringfence")) << "known ones are listed only: " << same.err;
+  EXPECT_EQ(check({"--quiet", "--baseline", known, "--", program("repeats")}).err, "");
   const Result other = check({"--baseline", known, "--json", file("r.json"), "--", program("double_free")});
   EXPECT_EQ(other.status, 99) << other.err;
   EXPECT_TRUE(has(other.err, "; 1 new, 0 in the baseline; 2 of the baseline not met\n")) << other.err;
@@ -133,6 +135,7 @@ TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
 TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   const std::string known = file("known.txt");
   const Result written = check({"-o", "max_findings=1", "--write-baseline", known, "--", program("repeats")});
+  EXPECT_TRUE(has(written.err, "; 3 only counted, after max_findings\n")) << written.err;
   EXPECT_TRUE(has(written.err, "findings beyond max_findings are not in " + known)) << written.err;
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }

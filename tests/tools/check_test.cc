@@ -305,6 +305,35 @@ TEST(Children, ThatOutliveTheProgramAreMentionedAndCanStillSayWhatTheyFind) {
   run({"rm", "-r", folder, pipe});
 }
 
+class Daemon : public testing::Test {
+protected:
+  Daemon() { EXPECT_EQ(mkfifo(pipe_.c_str(), 0600), 0); }
+  ~Daemon() override { unlink(pipe_.c_str()); }
+
+  const std::string pipe_ = scratch("pipe");
+};
+
+TEST_F(Daemon, IsWaitedForWhereAskedTo) {
+  const Result result = run({"sh", "-c", "(sleep 0.5; : > \"$1\") & \"$0\" check --wait -- \"$2\" \"$1\"; exit $?",
+                             ringfence(), pipe_, program("daemon")});
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 2 processes: ")) << result.err;
+  EXPECT_FALSE(has(result.err, "still running")) << result.err;
+}
+
+TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
+  const Result result = check({"--wait=1", "--", program("daemon"), pipe_});
+  EXPECT_EQ(result.status, 0);
+  const std::string words = "; 1 still running, its records are in ";
+  ASSERT_TRUE(has(result.err, words)) << result.err;
+  std::string folder = result.err.substr(result.err.find(words) + words.size());
+  folder.resize(folder.find('\n'));
+  write_file(pipe_, "");
+  while (!has(run({"sh", "-c", "cat \"$1\"/*", "sh", folder}).out, "heap-buffer-overflow")) {
+  }
+  run({"rm", "-r", folder});
+}
+
 TEST(Duplicates, AreMergedAndCounted) {
   const Result result = check({"--continue", "--", program("repeats")});
   EXPECT_EQ(result.status, 99);

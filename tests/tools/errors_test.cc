@@ -1,4 +1,4 @@
-// What the command says and exits with where it cannot do what it is asked.
+// Messages and exit statuses where the command cannot do as it is asked.
 #include "tests/tools/elf_file.h"
 #include "tests/tools/run.h"
 
@@ -61,6 +61,7 @@ TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
   expect_refused({"check", "--quarantine", "lots", "true"}, 2,
                  "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
   expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");
+  expect_refused({"check", "--wait=soon", "true"}, 2, "--wait=soon: use a number of seconds, at most 86400");
   expect_refused({"check", "--format=xml", "true"}, 2, "--format xml: use text, json, sarif, junit or html");
 }
 
@@ -233,7 +234,7 @@ TEST_F(Obstacle, StaticProgram) {
 TEST_F(Obstacle, OtherWidth) {
   elf_.is64 = !elf_.is64;
   elf_.machine = elf_.is64 ? EM_X86_64 : EM_386;
-  // Of a loader that exists: that it does not is another obstacle.
+  // The loader must exist: a missing one is another obstacle.
   const std::string program = elf_.is64 ? "64" : "32";
   const std::string library = elf_.is64 ? "32" : "64";
   expect(2, " is a " + program + "-bit program, and libringfence.so is built for " + library + " bits", "--library");

@@ -14,6 +14,8 @@ protected:
   rf_record &add(uint32_t pid, const std::vector<std::pair<const char *, uint64_t>> &stack) {
     all_.emplace_back();
     rf_record &record = all_.back();
+    record.times = 1;
+    record.processes = 1;
     frames_.emplace_back(stack.size());
     for (size_t i = 0; i < stack.size(); i++) {
       frames_.back()[i].module = stack[i].first;
@@ -28,7 +30,7 @@ protected:
     return record;
   }
 
-  size_t merge() { return rf_merge(&arena_, list_.data(), list_.size()); }
+  size_t merge() { return rf_merge(list_.data(), list_.size()); }
 
   std::vector<rf_record *> list_;
 
@@ -118,6 +120,20 @@ TEST_F(Merge, LeaksOfOnePlaceAddUp) {
   ASSERT_EQ(merge(), 1u);
   EXPECT_EQ(list_[0]->finding.size, 120u);
   EXPECT_EQ(list_[0]->finding.blocks, 4u);
+}
+
+// What is said of the one is not true of the other.
+TEST_F(Merge, DirectAndIndirectLeaksOfOnePlaceAreTwo) {
+  for (const char *const detail : {"nothing points to it", "only leaked blocks point to it", "nothing points to it"}) {
+    rf_finding &f = add(1, {}).finding;
+    f.bug = RF_BUG_LEAK;
+    f.detail = detail;
+    f.size = 8;
+    f.blocks = 1;
+  }
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->finding.blocks, 2u);
+  EXPECT_EQ(list_[1]->finding.blocks, 1u);
 }
 
 TEST_F(Merge, LooksThroughAllocatorAndLibc) {

@@ -20,12 +20,14 @@ URI = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?:%[0-9A-Fa-f]{2}|[A-Za-z0-9._
 OBJECTS = {
     "log": (["version", "runs"], {"$schema": "uri", "version": {"2.1.0"}, "runs": ["run"]}),
     "run": (["tool"], {
-        "tool": "tool", "automationDetails": "runAutomationDetails", "invocations": ["invocation"], "originalUriBaseIds": ("map", "artifactLocation"),
-        "taxonomies": ["toolComponent"], "columnKind": {"utf16CodeUnits", "unicodeCodePoints"}, "results": ["result"]}),
+        "tool": "tool", "automationDetails": "runAutomationDetails", "invocations": ["invocation"],
+        "originalUriBaseIds": ("map", "artifactLocation"), "artifacts": ["artifact"],
+        "logicalLocations": ["logicalLocation"], "taxonomies": ["toolComponent"], "columnKind": {"utf16CodeUnits", "unicodeCodePoints"}, "results": ["result"]}),
     "runAutomationDetails": ([], {"id": str, "description": "message"}),
     "tool": (["driver"], {"driver": "toolComponent"}),
     "toolComponent": (["name"], {
-        "name": str, "fullName": str, "version": str, "semanticVersion": str, "organization": str, "informationUri": "uri",
+        "name": str, "fullName": str, "version": str, "semanticVersion": str, "organization": str,
+        "informationUri": "uri",
         "shortDescription": "multiformatMessage", "rules": ["reportingDescriptor"], "taxa": ["reportingDescriptor"],
         "supportedTaxonomies": ["toolComponentReference"]}),
     "toolComponentReference": ([], {"name": str, "index": int, "guid": str}),
@@ -39,7 +41,8 @@ OBJECTS = {
     "multiformatMessage": (["text"], {"text": str, "markdown": str}),
     "message": (["text"], {"text": str, "markdown": str}),
     "invocation": (["executionSuccessful"], {
-        "commandLine": str, "startTimeUtc": "time", "endTimeUtc": "time", "executionSuccessful": bool, "exitCode": int, "exitSignalName": str, "exitSignalNumber": int,
+        "commandLine": str, "startTimeUtc": "time", "endTimeUtc": "time", "executionSuccessful": bool,
+        "exitCode": int, "exitSignalName": str, "exitSignalNumber": int,
         "workingDirectory": "artifactLocation"}),
     "artifactLocation": ([], {"uri": "uri", "uriBaseId": str, "index": int, "description": "message"}),
     "result": (["message"], {
@@ -53,7 +56,8 @@ OBJECTS = {
     "physicalLocation": (["artifactLocation"], {"artifactLocation": "artifactLocation", "region": "region"}),
     "region": (["startLine"], {"startLine": int, "startColumn": int, "snippet": "artifactContent"}),
     "artifactContent": ([], {"text": str}),
-    "logicalLocation": ([], {"name": str, "kind": str}),
+    "logicalLocation": ([], {"name": str, "kind": str, "index": int}),
+    "artifact": ([], {"location": "artifactLocation"}),
     "codeFlow": (["threadFlows"], {"threadFlows": ["threadFlow"]}),
     "threadFlow": (["locations"], {"locations": ["threadFlowLocation"]}),
     "threadFlowLocation": ([], {"location": "location", "executionOrder": int}),
@@ -140,13 +144,14 @@ class Checker:
             rules = run["tool"]["driver"].get("rules", [])
             taxa = {taxon["id"] for taxonomy in run.get("taxonomies", []) for taxon in taxonomy["taxa"]}
             bases = run.get("originalUriBaseIds", {})
-            for name in ("fullName", "semanticVersion"):
+            for name in ("fullName", "semanticVersion", "informationUri"):
                 if name not in run["tool"]["driver"]:
                     self.complain("runs[%d].tool.driver" % r, "has no %s" % name)
             self.check_rules(rules, taxa, "runs[%d]" % r)
             for i, result in enumerate(run.get("results", [])):
                 self.check_result(result, rules, taxa, "runs[%d].results[%d]" % (r, i))
             self.check_bases(run, bases, "runs[%d]" % r)
+            self.check_indices(run.get("results", []), run, "runs[%d].results" % r)
             for name, base in bases.items():
                 if "uri" in base and not base["uri"].endswith("/"):
                     self.complain("originalUriBaseIds." + name, "does not end with a slash")
@@ -191,6 +196,19 @@ class Checker:
         if len(set(ids)) != len(ids):
             self.complain(path, "two related locations have the same id")
 
+    def check_indices(self, value, run, path):
+        """What names a file or a function by its index finds it in the table of the run."""
+        if isinstance(value, list):
+            for i, element in enumerate(value):
+                self.check_indices(element, run, "%s[%d]" % (path, i))
+        elif isinstance(value, dict):
+            for name, member in value.items():
+                self.check_indices(member, run, path + "." + name)
+            table = "artifacts" if path.endswith(".artifactLocation") else "logicalLocations"
+            names_one = path.endswith(".artifactLocation") or ".logicalLocations[" in path
+            if names_one and value.get("index", -1) >= len(run.get(table, [])):
+                self.complain(path, "there is none with index %d" % value["index"])
+
     def check_sentence(self, message, path):
         text = (message or {}).get("text", "")
         if not text.endswith(".") or "\n" in text:
@@ -203,7 +221,7 @@ class Checker:
         elif isinstance(value, dict):
             if "uriBaseId" in value and value["uriBaseId"] not in bases:
                 self.complain(path, "there is no base %s" % value["uriBaseId"])
-            if path.endswith(".artifactLocation") and "uriBaseId" not in value and ":" not in value["uri"]:
+            if path.endswith(".artifactLocation") and "uriBaseId" not in value and ":" not in value.get("uri", ":"):
                 self.complain(path, "%s is relative to nothing" % value["uri"])
             for name, member in value.items():
                 self.check_bases(member, bases, path + "." + name)

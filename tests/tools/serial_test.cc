@@ -1,4 +1,4 @@
-// What the library sends over a serial line, read back: whole, and after the line has done its worst.
+// The library's serial form, read back: whole, and with lines lost, damaged and repeated.
 #include "tools/ringfence/model/serial.h"
 
 #include "tests/checkers/sample_finding.h"

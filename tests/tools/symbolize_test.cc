@@ -1,6 +1,7 @@
 // Symbolises this test itself.
 #include "tools/ringfence/symbols/symbolize.h"
 
+#include "tests/tools/elf_file.h"
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>
@@ -21,14 +22,14 @@ extern "C" __attribute__((noinline)) void rf_test_is_called(Call *call) {
   call->return_address = __builtin_return_address(0);
 }
 
-// What the call returns to belongs to the next line.
+// The return address belongs to the next line.
 extern "C" __attribute__((noinline)) void rf_test_calls(Call *call) {
   call->line = __LINE__ + 1;
   rf_test_is_called(call);
   asm volatile(""); // or it would be a jump, which returns elsewhere
 }
 
-// What the system calls the place that this program is loaded at.
+// The load bias of this program.
 int load_bias(dl_phdr_info *info, size_t, void *bias) {
   *static_cast<uintptr_t *>(bias) = info->dlpi_addr;
   return 1; // the program itself comes first
@@ -150,6 +151,36 @@ TEST_F(Symbolize, PathsMayHaveSpaces) {
   const std::string copy = ringfence_test::scratch("with spaces in it");
   ringfence_test::write_file(copy, ringfence_test::read_file(module_), 0755);
   frame_.module = copy.c_str();
+  symbolize({&frame_});
+  unlink(copy.c_str());
+  expect_function_and_line();
+}
+
+// A call at the end of a function returns to the next one; both addresses have the Thumb bit.
+TEST_F(Symbolize, TheThumbBitIsNoPartOfAReturnAddress) {
+  ringfence_test::ElfFile image;
+  image.is64 = false;
+  image.machine = EM_ARM;
+  image.symbols = {{"calls", 0x8001, 0x10}, {"next", 0x8011, 0x10}};
+  const std::string file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.bytes());
+  rf_frame frame = {};
+  frame.module = file.c_str();
+  frame.address = frame.offset = 0x8011;
+  setenv("PATH", "/nonexistent", 1);
+  symbolize({&frame});
+  unlink(file.c_str());
+  ASSERT_EQ(frame.source_count, 1u);
+  EXPECT_STREQ(frame.sources[0].function, "calls");
+}
+
+// JSON holds no bytes that are not UTF-8: records have U+FFFD for each.
+TEST_F(Symbolize, PathsNeedNotBeUtf8) {
+  const std::string copy = ringfence_test::scratch("caf\xE9");
+  std::string recorded = copy;
+  recorded.replace(recorded.find('\xE9'), 1, "\xEF\xBF\xBD");
+  ringfence_test::write_file(copy, ringfence_test::read_file(module_), 0755);
+  frame_.module = recorded.c_str();
   symbolize({&frame_});
   unlink(copy.c_str());
   expect_function_and_line();

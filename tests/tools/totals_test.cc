@@ -63,7 +63,21 @@ TEST_F(Report, CountsOneAsOne) {
   EXPECT_EQ(text().rfind("ringfence: 1 finding in 2 processes: 1 allocation of ", 0), 0u) << text();
 }
 
-TEST_F(Report, SaysHowManyLostBlocksItDoesNotList) {
+TEST_F(Report, SaysHowManyFindingsWereOnlyCounted) {
+  totals_.findings = 3;
+  totals_.times = 100;
+  totals_.uncounted = 97;
+  EXPECT_EQ(text().rfind("ringfence: 3 findings, 100 times in all, in 1 process: ", 0), 0u) << text();
+  EXPECT_NE(text().find("; 97 only counted, after max_findings\n"), std::string::npos) << text();
+}
+
+TEST_F(Report, KeepsLostBlocksThatItDoesNotListToItself) {
+  totals_.unlisted = 4;
+  EXPECT_EQ(text().find("lost"), std::string::npos) << text();
+}
+
+TEST_F(Report, SaysHowManyLostBlocksItDoesNotListWhereAskedForDetails) {
+  totals_.verbose = true;
   totals_.unlisted = 4;
   EXPECT_NE(text().find("; 4 lost by code without names (--leaks=all lists them)\n"), std::string::npos) << text();
   totals_.unlisted = 1;

@@ -62,7 +62,7 @@ TEST_P(Recorded, TlsfServesInLittleMoreThanThePeak) {
   trace t = recorded(GetParam());
   subject const *const s = subject_named("tlsf");
   replay_memory m = replay_memory_make(&t, 4 * t.peak);
-  size_t const footprint = replay_footprint(s, &t, &m);
+  size_t const footprint = replay_footprint(s, &t, &m, 0);
   EXPECT_GT(footprint, t.peak);
   EXPECT_LT(footprint, t.peak + t.peak / 3);
   size_t first = 0;
@@ -96,7 +96,7 @@ TEST_P(EachSubject, ServesARecordedTraceOfSmallRequestsRightly) {
   EXPECT_GT(times.mean_ns, 0);
   EXPECT_GT(times.worst_ns, 0);
   if (s.arena) {
-    size_t const footprint = replay_footprint(&s, &t, &m);
+    size_t const footprint = replay_footprint(&s, &t, &m, 0);
     EXPECT_GE(footprint, t.peak);
     EXPECT_EQ(replay_failures(&s, &t, &m, footprint, &first), 0U);
     EXPECT_EQ(s.make(m.arena, 8, &t), nullptr) << "eight bytes are no arena";

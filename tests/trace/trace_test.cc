@@ -26,7 +26,7 @@ void append(void *context, const char *bytes, size_t size) {
   static_cast<Bytes *>(context)->append(bytes, size);
 }
 
-// What trace_parse gives, with its end.
+// The result of trace_parse, freed at its end.
 struct Parsed {
   explicit Parsed(const Bytes &bytes) {
     good = trace_parse(&t, reinterpret_cast<const unsigned char *>(bytes.data()), bytes.size(), text.data());

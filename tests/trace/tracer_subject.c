@@ -5,7 +5,7 @@
 
 #define MEMORY ((size_t)256 * 1024)
 
-/* What it wraps stands behind it. */
+/* The allocator that it wraps comes after it. */
 typedef struct traced {
   rf_tracer tracer;
   size_t memory[MEMORY / sizeof(size_t)];

@@ -39,7 +39,7 @@ enum {
 #define PATIENCE_S 45U      /* of processor time, for a cell */
 #define FACTOR 8U           /* peaks of memory in which an allocator has to get along */
 
-/* What is known of one allocator on one trace. `why` not empty: it cannot serve it. */
+/* The figures of one allocator on one trace; `why` is not empty where it cannot serve it. */
 typedef struct cell {
   char why[WHY_BYTES];
   double ns;
@@ -141,7 +141,7 @@ static size_t worst_steps(const subject *s, const trace *t, replay_memory *m, si
 static void measure_cell(const subject *s, const trace *t, void *out) {
   cell *const c = (cell *)out;
   replay_memory m = replay_memory_make(t, FACTOR * t->peak);
-  size_t const footprint = replay_footprint(s, t, &m);
+  size_t const footprint = replay_footprint(s, t, &m, 0);
   if (footprint == 0 && s->arena) {
     (void)snprintf(c->why, sizeof c->why, "n/a: fails in %u times the peak", FACTOR);
     return;
@@ -199,14 +199,14 @@ static trace nodes(size_t count) {
   return t;
 }
 
-/* What a block more needs, by the footprints of few and of many. */
+/* The memory of one more block, by the footprints of few and of many. */
 static void measure_overhead(const subject *s, const trace *t, void *out) {
   enum { FEW = 500, MANY = 4500 };
   trace few = nodes(FEW);
   trace many = nodes(MANY);
   replay_memory m = replay_memory_make(&many, FACTOR * many.peak);
-  size_t const footprint_few = replay_footprint(s, &few, &m);
-  size_t const footprint_many = replay_footprint(s, &many, &m);
+  size_t const footprint_few = replay_footprint(s, &few, &m, 0);
+  size_t const footprint_many = replay_footprint(s, &many, &m, 0);
   (void)t;
   *(double *)out = (double)(footprint_many - footprint_few) / (MANY - FEW) - NODE;
 }

@@ -3,65 +3,24 @@
  *
  *     ./bazelw run //tools/bench:footprint
  */
-#include "tools/trace/subjects.h"
+#include "tools/trace/replay.h"
 #include "tools/trace/synthetic.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SEEDS = 5 };
+enum { SEEDS = 5, FACTOR = 8, STEP = 8 };
 
-static bool step(rf_allocator *a, const trace_op *op, void **block) {
-  switch (op->kind) {
-  case TRACE_ALLOC:
-    *block = rf_alloc(a, op->size);
-    return *block != NULL;
-  case TRACE_FREE:
-    (void)rf_free(a, *block);
-    return true;
-  case TRACE_REALLOC: {
-    void *const p = rf_realloc(a, *block, op->size);
-    *block = p != NULL ? p : *block;
-    return p != NULL;
-  }
-  }
-  return false;
-}
-
-static bool succeeds(const subject *s, const trace *t, void *arena, size_t size) {
-  rf_allocator *const a = s->make(arena, size, t);
-  void **const blocks = (void **)calloc(t->ids, sizeof *blocks);
-  bool good = a != NULL && blocks != NULL;
-  for (size_t i = 0; good && i < t->count; i++) {
-    good = step(a, &t->ops[i], &blocks[t->ops[i].id]);
-  }
-  if (a != NULL) {
-    rf_deinit(a);
-  }
-  free(blocks);
-  return good;
-}
-
-/* To eight bytes. */
 static double footprint(const subject *s, const trace *t) {
-  size_t enough = 8 * t->peak;
-  size_t low = t->peak / 2;
-  void *const arena = malloc(enough);
-  if (arena == NULL || !succeeds(s, t, arena, enough)) {
-    (void)fprintf(stderr, "%s fails in 8 times the peak\n", s->name);
+  replay_memory m = replay_memory_make(t, FACTOR * t->peak);
+  size_t const bytes = replay_footprint(s, t, &m, STEP);
+  if (bytes == 0) {
+    (void)fprintf(stderr, "%s fails in %d times the peak\n", s->name, FACTOR);
     exit(1);
   }
-  while (enough - low > 8) {
-    size_t const middle = low + (enough - low) / 2;
-    if (succeeds(s, t, arena, middle)) {
-      enough = middle;
-    } else {
-      low = middle;
-    }
-  }
-  free(arena);
-  return (double)enough / (double)t->peak;
+  replay_memory_free(t, &m);
+  return (double)bytes / (double)t->peak;
 }
 
 int main(void) {

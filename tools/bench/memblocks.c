@@ -1,6 +1,6 @@
 /* ./bazelw run //tools/bench:memblocks
  *
- * What a batch of blocks costs in a pool that is nearly full: one call to memblocks against the usual allocator of
+ * The cost of a batch of blocks in a pool that is nearly full: one call to memblocks against the usual allocator of
  * fixed blocks, a list of the free ones under a lock, taken from block by block; and against two kinder ones: the list
  * with the whole batch under one lock, and Ringfence's mempool.
  *

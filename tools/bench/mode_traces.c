@@ -1,4 +1,4 @@
-/* What each mode costs per request: the same traces on tlsf under a lock, bare and with a checker in between.
+/* The cost of each mode per request: the same traces on tlsf under a lock, bare and with a checker in between.
  *
  *     ./bazelw run //tools/bench:modes          (modes.sh, which runs this)
  *     mode_traces TRACE.rft… [--runs N]
@@ -152,7 +152,7 @@ static double time_replay(rf_allocator *a, const trace *t, size_t count, void **
   return ns;
 }
 
-/* What the path to `request` costs is the program's own. */
+/* Counts only `request`: the path to it is the program's. */
 static double count_instructions(rf_allocator *a, const trace *t, size_t count, void **blocks) {
   size_t const first = count > STEPPED ? count - STEPPED : 0;
   size_t total = 0;

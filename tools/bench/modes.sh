@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What each mode costs, on traces and on real programs, as tables in markdown.
+# The cost of each mode, on traces and on real programs, as tables in markdown.
 #
 #   ./bazelw run //tools/bench:modes                            prints them
 #   ./bazelw run //tools/bench:modes -- --update                writes them into docs/costs.md

@@ -1,4 +1,4 @@
-/* What pools for small blocks do against fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as
+/* The effect of pools for small blocks on fragmentation: recorded traces on tlsf, and on pool in front of tlsf with as
  * many blocks of 16, 32, 48 and 64 bytes as the trace has at once.
  *
  *     ./bazelw run //tools/bench:pool
@@ -40,7 +40,7 @@ static void sample(rf_allocator *a, figures *f) {
 static figures measure(const char *name, const trace *t) {
   const subject *const s = subject_named(name);
   replay_memory m = replay_memory_make(t, 8 * t->peak);
-  figures f = {.footprint = replay_footprint(s, t, &m)};
+  figures f = {.footprint = replay_footprint(s, t, &m, 0)};
   rf_allocator *const a = replay_begin(s, t, &m, f.footprint + f.footprint / 4);
   size_t const every = t->count / SAMPLES + 1;
   for (size_t i = 0; a != NULL && i < t->count; i++) {

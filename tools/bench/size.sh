@@ -18,7 +18,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
-# What is measured: a name, and its sources.
+# The allocators: a name, and its sources.
 allocators=(
   "tlsf lib/heaps/tlsf/*.c"
   "simple lib/heaps/simple.c"
@@ -40,7 +40,8 @@ targets=(x86-64 i386 cortex-m0plus cortex-m4)
 
 # ---- Compilers ----
 
-declare -A compiler=([x86-64]='gcc -m64' [i386]='gcc -m32' [cortex-m0plus]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus'
+declare -A compiler=([x86-64]='gcc -m64' [i386]='gcc -m32'
+  [cortex-m0plus]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus'
   [cortex-m4]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m4')
 declare -A package=([x86-64]=gcc [i386]=gcc-multilib [cortex-m0plus]=gcc-arm-none-eabi [cortex-m4]=gcc-arm-none-eabi)
 
@@ -234,7 +235,7 @@ case ${1-} in
   --list)
     [[ " ${there[*]} " == *" ${2-} "* ]] || { echo "size: no target ${2-}; there are: ${there[*]}" >&2; exit 2; }
     list "$2"
-    # What compare calls them: decorators stand before a tlsf.
+    # The names in compare: decorators are measured around tlsf.
     list "$2" | sed -nE 's/^(lock|pool) /\1+tlsf /p'
     ;;
   *)

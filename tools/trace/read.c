@@ -225,7 +225,7 @@ static bool fill_site(reader *r, trace_site *site) {
   return good;
 }
 
-/* What is read in part goes again. */
+/* Removes a site that could not be read whole. */
 static bool read_site(reader *r) {
   trace_site *const site = new_site(r);
   if (fill_site(r, site)) {

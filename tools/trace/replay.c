@@ -193,18 +193,21 @@ static size_t most_taken(const subject *s, const trace *t, replay_memory *m) {
   return most;
 }
 
-size_t replay_footprint(const subject *s, const trace *t, replay_memory *m) {
+size_t replay_footprint(const subject *s, const trace *t, replay_memory *m, size_t step) {
   if (!s->arena) {
     return most_taken(s, t, m);
   }
-  size_t enough = rf_round_down(m->arena_size, STEP);
-  size_t low = rf_round_down(t->peak / 2, STEP);
+  size_t const unit = step != 0 ? 1 : STEP;
+  size_t enough = rf_round_down(m->arena_size, unit);
+  size_t low = rf_round_down(t->peak / 2, unit);
   if (!succeeds(s, t, m, enough)) {
     return 0;
   }
-  size_t const step = t->peak / PARTS > STEP ? t->peak / PARTS : STEP;
+  if (step == 0) {
+    step = t->peak / PARTS > STEP ? t->peak / PARTS : STEP;
+  }
   while (enough > low && enough - low > step) {
-    size_t const middle = rf_round_down(low + (enough - low) / 2, STEP);
+    size_t const middle = rf_round_down(low + (enough - low) / 2, unit);
     if (succeeds(s, t, m, middle)) {
       enough = middle;
     } else {

@@ -62,9 +62,9 @@ typedef struct replay_times {
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each);
 
-/* The smallest arena, to 16 bytes or a 1024th of the peak, in which all requests succeed; 0 where they do not even in
- * all of the memory. Where the memory is the system's: the most that was taken from it. */
-size_t replay_footprint(const subject *s, const trace *t, replay_memory *m);
+/* The smallest arena, to `step` bytes, in which all requests succeed; 0 where they do not even in all of the memory. `step`
+ * 0: 16 bytes or a 1024th of the peak. Where the memory is the system's: the most that was taken from it. */
+size_t replay_footprint(const subject *s, const trace *t, replay_memory *m, size_t step);
 
 typedef struct replay_fragmentation {
   bool known;    /* the allocator tells its free bytes */

@@ -22,7 +22,7 @@ typedef struct trace_op {
   uint32_t thread; /* 0: not known */
 } trace_op;
 
-/* From where a request came; what is not known is "" or 0. */
+/* The place of a request; "" or 0 where unknown. */
 typedef struct trace_site {
   char *file;
   char *function;
@@ -31,7 +31,7 @@ typedef struct trace_site {
   uint64_t *frames; /* return addresses, innermost first */
 } trace_site;
 
-/* Where the code of return addresses came from. */
+/* A module that return addresses lie in. */
 typedef struct trace_module {
   uint64_t start;
   uint64_t end;
@@ -49,7 +49,7 @@ typedef struct trace {
   size_t peak;        /* highest sum of the requested sizes of live blocks */
   size_t peak_blocks; /* most live blocks at once; 0 in made up traces */
 
-  /* Of recorded ones. */
+  /* Recorded traces only. */
   trace_site *sites; /* [0] is the one that is not known */
   size_t site_count;
   trace_module *modules;
@@ -64,16 +64,16 @@ typedef struct trace {
 /* `p`; ends the program where that is NULL, since memory is short. */
 void *trace_must(void *p);
 
-/* Puts a request behind the others. Ends the program where memory is short. */
+/* Appends a request. Ends the program where memory is short. */
 void trace_add(trace *t, const trace_op *op);
 
-/* Gives back all that the trace holds. */
+/* Frees all memory of the trace. */
 void trace_free(trace *t);
 
-/* Sets `peak` and `peak_blocks` to what the requests come to. Ends the program where memory is short. */
+/* Computes `peak` and `peak_blocks`. Ends the program where memory is short. */
 void trace_measure(trace *t);
 
-/* Leaves the first `count` requests, measured anew. */
+/* Keeps only the first `count` requests, and measures them. */
 void trace_cut(trace *t, size_t count);
 
 #ifdef __cplusplus

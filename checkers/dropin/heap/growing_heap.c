@@ -2,9 +2,7 @@
 
 #include <ringfence/fault.h>
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define RARE __attribute__((noinline))
+#include "lib/core/compiler.h"
 
 #define MIN_REGION RF_REGION_ALIGN
 /* In one region everything is found at the first look, and what is not touched costs nothing but address space. */
@@ -27,7 +25,7 @@ static rf_region *find_region(const rf_growing_heap *heap, const void *ptr) {
 }
 
 /* Descriptors stay readable after their regions are gone, so the one that served last can be asked first. */
-RARE static rf_region *find_other_region(rf_growing_heap *heap, const void *ptr) {
+RF_RARE static rf_region *find_other_region(rf_growing_heap *heap, const void *ptr) {
   rf_region *const region = find_region(heap, ptr);
   if (region != NULL) {
     heap->recent = region;
@@ -37,7 +35,7 @@ RARE static rf_region *find_other_region(rf_growing_heap *heap, const void *ptr)
 
 static inline rf_region *region_of(rf_growing_heap *heap, const void *ptr) {
   rf_region *const recent = heap->recent;
-  return LIKELY(recent != NULL && is_in(recent, heap, ptr)) ? recent : find_other_region(heap, ptr);
+  return RF_LIKELY(recent != NULL && is_in(recent, heap, ptr)) ? recent : find_other_region(heap, ptr);
 }
 
 /* ---- Counting: tlsf does it for its blocks; peaks of both kinds together are noted while there are big ones ---- */
@@ -50,7 +48,7 @@ static void note_peaks(rf_growing_heap *heap) {
 }
 
 static inline void note_peaks_if_big(rf_growing_heap *heap) {
-  if (UNLIKELY(heap->big_blocks != 0)) {
+  if (RF_UNLIKELY(heap->big_blocks != 0)) {
     note_peaks(heap);
   }
 }
@@ -109,7 +107,7 @@ static bool grow(rf_growing_heap *heap, size_t size, size_t align) {
 }
 
 /* A region in which nothing lives goes back, unless little of the heap is empty: it may be needed again at once. */
-RARE static void region_emptied(rf_growing_heap *heap, rf_region *region) {
+RF_RARE static void region_emptied(rf_growing_heap *heap, rf_region *region) {
   heap->empty_bytes += region->size;
   if (region == heap->first || heap->empty_bytes <= heap->heap_bytes / 4 + EMPTY_KEPT) {
     return;
@@ -124,11 +122,11 @@ RARE static void region_emptied(rf_growing_heap *heap, rf_region *region) {
 /* From the regions that there are. */
 static inline void *small_alloc(rf_growing_heap *heap, size_t size, size_t align, const rf_site *site) {
   void *const p = heap->tlsf.base.ops->alloc(&heap->tlsf.base, size, align, site);
-  if (UNLIKELY(p == NULL)) {
+  if (RF_UNLIKELY(p == NULL)) {
     return NULL;
   }
   rf_region *const region = region_of(heap, p);
-  if (UNLIKELY(region->blocks++ == 0)) {
+  if (RF_UNLIKELY(region->blocks++ == 0)) {
     heap->empty_bytes -= region->size;
   }
   note_peaks_if_big(heap);
@@ -137,7 +135,7 @@ static inline void *small_alloc(rf_growing_heap *heap, size_t size, size_t align
 
 static inline rf_status small_free(rf_growing_heap *heap, rf_region *region, void *ptr, const rf_site *site) {
   rf_status const status = heap->tlsf.base.ops->free(&heap->tlsf.base, ptr, site);
-  if (LIKELY(status == RF_OK) && UNLIKELY(--region->blocks == 0)) {
+  if (RF_LIKELY(status == RF_OK) && RF_UNLIKELY(--region->blocks == 0)) {
     region_emptied(heap, region);
   }
   return status;
@@ -281,7 +279,7 @@ static inline bool is_big(size_t size, size_t align) {
   return size >= RF_BIG_BLOCK || align >= RF_BIG_BLOCK - size;
 }
 
-RARE static void *alloc_from_system(rf_growing_heap *heap, size_t size, size_t align, const rf_site *site) {
+RF_RARE static void *alloc_from_system(rf_growing_heap *heap, size_t size, size_t align, const rf_site *site) {
   void *p = NULL;
   if (is_big(size, align)) {
     p = big_alloc(heap, size, align);
@@ -294,16 +292,16 @@ RARE static void *alloc_from_system(rf_growing_heap *heap, size_t size, size_t a
 
 static void *growing_heap_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_growing_heap *const heap = growing_heap_of(self);
-  if (LIKELY(!is_big(size, align) && heap->first != NULL)) {
+  if (RF_LIKELY(!is_big(size, align) && heap->first != NULL)) {
     void *const p = small_alloc(heap, size, align, site);
-    if (LIKELY(p != NULL)) {
+    if (RF_LIKELY(p != NULL)) {
       return p;
     }
   }
   return alloc_from_system(heap, size, align, site);
 }
 
-RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *region, void *ptr, const rf_site *site) {
+RF_RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *region, void *ptr, const rf_site *site) {
   if (region == NULL || !is_big_block(region, ptr)) {
     return refuse(heap, region, ptr, site);
   }
@@ -314,19 +312,19 @@ RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *regio
 static rf_status growing_heap_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
-  if (UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
+  if (RF_UNLIKELY(region == NULL || region->kind != RF_REGION_HEAP)) {
     return free_big_or_refuse(heap, region, ptr, site);
   }
   return small_free(heap, region, ptr, site);
 }
 
 void *rf_growing_heap_quick_alloc(rf_growing_heap *heap, size_t size) {
-  return LIKELY(heap->first != NULL) ? small_alloc(heap, size, RF_ALIGN_DEFAULT, NULL) : NULL;
+  return RF_LIKELY(heap->first != NULL) ? small_alloc(heap, size, RF_ALIGN_DEFAULT, NULL) : NULL;
 }
 
 /* Since it was found the region may have gone. */
 bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *ptr) {
-  if (UNLIKELY(!is_in(region, heap, ptr) || region->kind != RF_REGION_HEAP)) {
+  if (RF_UNLIKELY(!is_in(region, heap, ptr) || region->kind != RF_REGION_HEAP)) {
     return false;
   }
   (void)small_free(heap, region, ptr, NULL);
@@ -351,7 +349,7 @@ static rf_status growing_heap_resize(rf_allocator *self, void *ptr, size_t size,
 static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
   rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
-  if (LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
+  if (RF_LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
     return heap->tlsf.base.ops->usable_size(&heap->tlsf.base, ptr);
   }
   return region != NULL && is_big_block(region, ptr) ? region->size : 0;

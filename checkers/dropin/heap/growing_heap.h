@@ -1,14 +1,14 @@
 /* rf_growing_heap: the heap under each arena of the drop-in: tlsf over regions from the system, that grows as needed
  * and gives back what stays empty.
  *
- *  - Blocks below RF_BIG_BLOCK come from tlsf. The first region has 8 MiB (32 bit: 1 MiB), each new one is half as
- *    large as the heap so far, from 1 to 64 MiB, so that there are few; where the system refuses (RLIMIT_AS), smaller
- *    ones are tried, down to what the request needs. A region in which nothing lives any more goes back, but for the
- *    first and unless no more than 4 MiB and a quarter of the heap are empty: blocks that come and go at an edge must
- *    not map and unmap each time.
- *  - Bigger blocks have a region each. A few freed ones are kept, with their pages, for the next request of about that
- *    size: a loop over malloc and free of a megabyte costs no page faults. Growing is in place where address space
- *    allows; a block that must move is given room above, so that growing step by step copies little.
+ * - Blocks below RF_BIG_BLOCK come from tlsf. The first region has 8 MiB (32 bit: 1 MiB), each new one is half as
+ * large as the heap so far, from 1 to 64 MiB, so that there are few; where the system refuses (RLIMIT_AS,
+ * RLIMIT_DATA), smaller ones are tried, down to what the request needs. A region in which nothing lives any more goes
+ * back, but for the first and unless no more than 4 MiB and a quarter of the heap are empty: blocks that come and go
+ * at an edge must not map and unmap each time. - Bigger blocks have a region each. A few freed ones are kept, with
+ * their pages, for the next request of about that size: a loop over malloc and free of a megabyte costs no page
+ * faults. Growing is in place where address space allows; a block that must move is given room above, so that growing
+ * step by step copies little.
  *
  *     tlsf region:  | tlsf's tables | block | block | ... |            big region:  | block | rest of its last page |
  *

@@ -45,7 +45,7 @@ static void send(const char *text, size_t size) {
   if (rf_process.options.format == RF_FORMAT_TEXT) {
     rf_output_write(text, size);
   } else {
-    rf_port_log(text, size);
+    rf_output_say(text, size);
   }
 }
 

@@ -268,13 +268,13 @@ static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_
 
 static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
   if (!rf_roots_stacks(&s->roots, &s->stopped, sp) || !exclude_own_memory(s)) {
-    *why = "the system does not tell what is mapped";
+    *why = "the system does not tell what is mapped (/proc)";
     return false;
   }
   rf_ranges_sort(&s->roots.excluded);
   rf_reachability_collect(&s->table);
   if (!rf_reachability_mark(&s->table)) {
-    *why = "the system does not tell what is mapped";
+    *why = "the system does not tell what is mapped (/proc)";
     return false;
   }
   return true;
@@ -286,8 +286,8 @@ static bool find_leaks(search *s, uintptr_t sp, const char **why) {
     *why = "no memory for the search";
     return false;
   }
-  if (!rf_stop_the_world(&s->stopped, WAIT_MS)) {
-    *why = "a thread could not be stopped";
+  *why = rf_stop_the_world(&s->stopped, WAIT_MS);
+  if (*why != NULL) {
     return false;
   }
   rf_roots_open(&s->roots);

@@ -105,7 +105,7 @@ static void say(const rf_sink *sink, const char *before, uint64_t value) {
 
 static void close_saying(rf_sink_buffer *saying) {
   rf_sink_str(&saying->sink, "\n");
-  rf_port_log(saying->data, saying->length);
+  rf_output_say(saying->data, saying->length);
 }
 
 static void say_begin(void) {
@@ -141,10 +141,16 @@ static void say_end(const totals *now, uint64_t findings, const rf_leak_summary 
   if (leaks != NULL && leaks->checked) {
     say(&saying.sink, ", leaked blocks not listed ", leaks->unlisted_blocks);
   }
-  if (leaks != NULL && leaks->why != NULL) {
-    rf_sink_str(&saying.sink, ", no look for leaks: ");
-    rf_sink_str(&saying.sink, leaks->why);
-  }
+  close_saying(&saying);
+}
+
+/* Told unasked: nothing was found because nothing was looked for. */
+static void say_unchecked(const char *why) {
+  char text[SAYING_BYTES];
+  rf_sink_buffer saying;
+  open_saying(&saying, text);
+  rf_sink_str(&saying.sink, ": leaks were not looked for: ");
+  rf_sink_str(&saying.sink, why);
   close_saying(&saying);
 }
 
@@ -224,6 +230,9 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
   totals const now = count();
   if (rf_process.options.verbosity != 0) {
     say_end(&now, findings, leaks);
+  }
+  if (leaks != NULL && leaks->why != NULL && rf_process.options.format == RF_FORMAT_TEXT) {
+    say_unchecked(leaks->why);
   }
   if (!rf_process.options.summary) {
     return;

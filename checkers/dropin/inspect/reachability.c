@@ -123,10 +123,12 @@ static rf_reachability_block *find_among(rf_reachability_block *first, size_t be
       above = middle;
     }
   }
-  if (below == 0 || address - first[below - 1].start > first[below - 1].size) {
+  if (below == 0) {
     return NULL;
   }
-  return &first[below - 1];
+  rf_reachability_block *const block = &first[below - 1];
+  size_t const size = block->size != 0 ? block->size : 1; /* a block of no bytes is held by its address */
+  return address - block->start < size ? block : NULL;
 }
 
 /* The block that `address` points into. */

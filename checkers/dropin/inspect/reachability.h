@@ -1,8 +1,8 @@
 /* The live blocks of all arenas as a table, and which of them a program can still reach.
  *
  * LeakSanitizer's definition: a block is reachable if an aligned word in a root, or in a reachable block, is an address
- * inside it (its start, its interior, or its end: guard bytes keep ends and starts apart). Bits above the address space
- * are ignored, so that tagged pointers count. An unreachable block has leaked: directly, or indirectly if only other
+ * inside it (its start or its interior, not one past its end). Bits above the address space are ignored, so that tagged
+ * pointers count. An unreachable block has leaked: directly, or indirectly if only other
  * leaked blocks point to it. One block of a leaked ring counts as direct.
  *
  * Complexity: O(bytes of roots and blocks * log of the blocks in a page). Memory: 32 bytes per block and 4 bytes per

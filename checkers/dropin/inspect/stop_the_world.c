@@ -176,15 +176,21 @@ static bool wait_for_all(rf_stopped *s, uint64_t deadline) {
 }
 
 /* A thread that is not stopped yet may start another one: asks until nobody new appears. */
-static bool stop_all(rf_stopped *s, uint64_t deadline) {
+static const char *stop_all(rf_stopped *s, uint64_t deadline) {
   asking a = {s, (uint32_t)syscall(SYS_gettid), true, false};
   while (a.added) {
     a.added = false;
-    if (!rf_procfs_each_thread(ask, &a) || a.full || !wait_for_all(s, deadline)) {
-      return false;
+    if (!rf_procfs_each_thread(ask, &a)) {
+      return "the system does not tell which threads there are (/proc)";
+    }
+    if (a.full) {
+      return "there are too many threads";
+    }
+    if (!wait_for_all(s, deadline)) {
+      return "a thread could not be stopped";
     }
   }
-  return true;
+  return NULL;
 }
 
 /* A signal that is still on its way must find the handler, so in that case it stays. */
@@ -207,7 +213,7 @@ static void end(rf_stopped *s, const kernel_action *old) {
 
 static kernel_action before;
 
-bool rf_stop_the_world(rf_stopped *s, unsigned ms) {
+const char *rf_stop_the_world(rf_stopped *s, unsigned ms) {
   int const saved = errno;
   kernel_action action = {.handler = suspend, .flags = SA_SIGINFO | SA_RESTART};
 #if defined(__x86_64__)
@@ -217,13 +223,15 @@ bool rf_stop_the_world(rf_stopped *s, unsigned ms) {
   s->count = 0;
   __atomic_store_n(&stop.stopping, 1, __ATOMIC_RELEASE);
   __atomic_store_n(&stop.current, s, __ATOMIC_RELEASE);
-  bool done = set_action(&action, &before) == 0;
-  if (done && !stop_all(s, rf_port_now_ns() + (uint64_t)ms * 1000000)) {
-    end(s, &before);
-    done = false;
+  const char *why = "the system refuses the signal that stops threads";
+  if (set_action(&action, &before) == 0) {
+    why = stop_all(s, rf_port_now_ns() + (uint64_t)ms * 1000000);
+    if (why != NULL) {
+      end(s, &before);
+    }
   }
   errno = saved;
-  return done;
+  return why;
 }
 
 void rf_resume_the_world(rf_stopped *s) {

@@ -26,9 +26,10 @@ typedef struct rf_stopped {
 } rf_stopped;
 
 /* Stops all threads but the caller, within `ms` milliseconds. `threads` is room for `capacity` of them that must stay
- * mapped for ever. True: they stop until rf_resume_the_world. False: they run, because one could not be stopped (it is
- * stopped already, or in the kernel for long) or there are too many. Not for use by two threads at once. */
-bool rf_stop_the_world(rf_stopped *stopped, unsigned ms);
+ * mapped for ever. NULL: they stop until rf_resume_the_world. Else they run, and the answer is a static phrase that
+ * says why: there are too many, or one could not be stopped (it is stopped already, or in the kernel for long). Not
+ * for use by two threads at once. */
+const char *rf_stop_the_world(rf_stopped *stopped, unsigned ms);
 
 void rf_resume_the_world(rf_stopped *stopped);
 

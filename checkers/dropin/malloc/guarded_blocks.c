@@ -113,9 +113,11 @@ void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_o
   (void)rf_page_store_free(rf_guarded_blocks.store, ptr, family, size, origin, &freed);
 }
 
-size_t rf_guarded_blocks_usable_size(const void *ptr) {
+bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {
   rf_page_block block;
-  return rf_page_store_find(rf_guarded_blocks.store, ptr, &block) ? block.size : 0;
+  bool const live = rf_page_store_find(rf_guarded_blocks.store, ptr, &block);
+  *size = live ? block.size : 0;
+  return live;
 }
 
 /* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them. */

@@ -52,7 +52,7 @@ bool rf_guarded_blocks_own(const void *ptr);
 
 /* For owned blocks only. */
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
-size_t rf_guarded_blocks_usable_size(const void *ptr);
+bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size);
 
 /* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an
  * arena. False where no block starts at `ptr`, which was reported. */

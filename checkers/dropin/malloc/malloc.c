@@ -137,7 +137,8 @@ void *pvalloc(size_t size) {
 
 /* The requested size, to the byte: a program may write as much as this says. */
 size_t malloc_usable_size(void *ptr) {
-  return rf_malloc_impl_usable_size(ptr);
+  rf_origin const origin = RF_CALLER;
+  return rf_malloc_impl_usable_size(ptr, &origin);
 }
 
 /* The C library's own would do, but the block would then seem to come from inside the C library. */

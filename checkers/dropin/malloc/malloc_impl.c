@@ -12,12 +12,9 @@
 #include <string.h>
 
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define RARE __attribute__((noinline))
-#define PART static RARE /* a jump away, so that neither way has to save the other's registers */
-#define INLINE static inline __attribute__((always_inline))
+#define PART static RF_RARE /* a jump away, so that neither way has to save the other's registers */
 
 static void *no_memory(void) {
   errno = ENOMEM;
@@ -41,7 +38,7 @@ void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error
 }
 
 /* Counts successful requests only: some are for more than any machine has. */
-INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
+RF_INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
   arena->requested += block != NULL ? size : 0;
   return block;
 }
@@ -55,7 +52,7 @@ static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family fami
 /* The arena of a block, entered; NULL: it is to be freed the long way. */
 static inline rf_arena *enter_to_free(rf_region *region) {
   rf_arena *const arena = rf_arena_of_region(region);
-  if (UNLIKELY(arena == NULL || rf_current_thread.inside != NULL)) {
+  if (RF_UNLIKELY(arena == NULL || rf_current_thread.inside != NULL)) {
     return NULL;
   }
   rf_current_thread.inside = arena;
@@ -72,12 +69,12 @@ static inline bool is_plain(void) {
 }
 
 /* NULL: to be served the long way. */
-INLINE void *quick_alloc(size_t size) {
+RF_INLINE void *quick_alloc(size_t size) {
   rf_arena *const arena = size < RF_BIG_BLOCK - RF_ALIGN_DEFAULT ? rf_arena_enter_own() : NULL;
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     return NULL;
   }
-  void *const p = UNLIKELY(rf_guarded_blocks_may_be_due()) ? NULL : rf_growing_heap_quick_alloc(&arena->heap, size);
+  void *const p = RF_UNLIKELY(rf_guarded_blocks_may_be_due()) ? NULL : rf_growing_heap_quick_alloc(&arena->heap, size);
   (void)count_request(arena, p, size);
   rf_arena_counted(arena);
   rf_arena_leave_own(arena);
@@ -88,7 +85,7 @@ INLINE void *quick_alloc(size_t size) {
 static inline bool quick_free(void *ptr, const rf_origin *origin) {
   rf_region *const region = rf_region_find((uintptr_t)ptr);
   rf_arena *const arena = enter_to_free(region);
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     return false;
   }
   rf_current_thread.caller = origin->caller;
@@ -106,14 +103,14 @@ static inline bool is_guarded(void) {
 
 /* NULL: to be served the long way. */
 static inline rf_arena *enter_to_alloc(const rf_origin *origin) {
-  return LIKELY(!rf_is_runtime(origin->caller) && rf_guarded_blocks.rate == 0) ? rf_arena_enter_own() : NULL;
+  return RF_LIKELY(!rf_is_runtime(origin->caller) && rf_guarded_blocks.rate == 0) ? rf_arena_enter_own() : NULL;
 }
 
 static inline void *leave_with(rf_arena *arena, void *block, size_t size) {
   (void)count_request(arena, block, size);
   rf_arena_counted(arena);
   rf_arena_leave_own(arena);
-  return UNLIKELY(block == NULL) ? no_memory() : block;
+  return RF_UNLIKELY(block == NULL) ? no_memory() : block;
 }
 
 /* ---- All requests ---- */
@@ -128,14 +125,14 @@ static inline const rf_origin *caller_of(const rf_origin *origin, rf_caller_trac
   return keeps_callers() ? rf_caller_of(origin, called) : origin;
 }
 
-RARE static void *alloc_paged(const rf_page_request *request, const rf_origin *origin) {
+RF_RARE static void *alloc_paged(const rf_page_request *request, const rf_origin *origin) {
   rf_caller_trace called;
   return rf_guarded_blocks_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
 }
 
 /* On pages of its own where it is its turn, else from an arena. */
 static inline void *serve(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (UNLIKELY(rf_guarded_blocks_due())) {
+  if (RF_UNLIKELY(rf_guarded_blocks_due())) {
     rf_page_request const request = {.size = size, .align = align, .family = family};
     void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
@@ -143,7 +140,7 @@ static inline void *serve(size_t size, size_t align, rf_family family, const rf_
     }
   }
   rf_arena *const arena = rf_arena_enter();
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     return NULL;
   }
   void *const p = alloc_in(arena, size, align, family, origin);
@@ -155,24 +152,24 @@ static inline void *serve(size_t size, size_t align, rf_family family, const rf_
 PART void *alloc_long(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   rf_caller_trace called;
   origin = caller_of(origin, &called);
-  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+  if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_malloc_impl_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
   void *const p = serve(size, align, family, origin);
   if (rf_tracing()) {
     rf_tracing_alloc(p, size, align, origin);
   }
-  return UNLIKELY(p == NULL) ? no_memory() : p;
+  return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
 PART void *alloc_plain(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   void *const p = align == RF_ALIGN_DEFAULT ? quick_alloc(size) : NULL;
-  return LIKELY(p != NULL) ? p : alloc_long(size, align, family, origin);
+  return RF_LIKELY(p != NULL) ? p : alloc_long(size, align, family, origin);
 }
 
 PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  rf_arena *const arena = LIKELY(size <= RF_SIZE_LIMIT) ? enter_to_alloc(origin) : NULL;
-  if (UNLIKELY(arena == NULL)) {
+  rf_arena *const arena = RF_LIKELY(size <= RF_SIZE_LIMIT) ? enter_to_alloc(origin) : NULL;
+  if (RF_UNLIKELY(arena == NULL)) {
     return alloc_long(size, align, family, origin);
   }
   return leave_with(arena, rf_guard_alloc_from(&arena->guard, size, align, family, origin), size);
@@ -210,7 +207,7 @@ static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
 }
 
 static void *serve_zeroed(size_t size, const rf_origin *origin) {
-  if (UNLIKELY(rf_guarded_blocks_due())) {
+  if (RF_UNLIKELY(rf_guarded_blocks_due())) {
     rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .zeroed = true};
     void *const block = alloc_paged(&request, origin);
     if (block != NULL) {
@@ -218,7 +215,7 @@ static void *serve_zeroed(size_t size, const rf_origin *origin) {
     }
   }
   rf_arena *const arena = rf_arena_enter();
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     return NULL;
   }
   void *const p = zalloc_in(arena, size, origin);
@@ -231,30 +228,30 @@ PART void *zalloc_long(size_t count, size_t size, const rf_origin *origin) {
   rf_caller_trace called;
   size_t total;
   origin = caller_of(origin, &called);
-  if (UNLIKELY(!rf_mul(count, size, &total))) {
+  if (RF_UNLIKELY(!rf_mul(count, size, &total))) {
     return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
   }
-  if (UNLIKELY(total > RF_SIZE_LIMIT)) {
+  if (RF_UNLIKELY(total > RF_SIZE_LIMIT)) {
     return rf_malloc_impl_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   void *const p = serve_zeroed(total, origin);
   if (rf_tracing()) {
     rf_tracing_alloc(p, total, RF_ALIGN_DEFAULT, origin);
   }
-  return UNLIKELY(p == NULL) ? no_memory() : p;
+  return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
 PART void *zalloc_plain(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   void *const p = rf_mul(count, size, &total) ? quick_alloc(total) : NULL;
-  return LIKELY(p != NULL) ? memset(p, 0, total) : zalloc_long(count, size, origin);
+  return RF_LIKELY(p != NULL) ? memset(p, 0, total) : zalloc_long(count, size, origin);
 }
 
 PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   bool const small = rf_mul(count, size, &total) && total < RF_BIG_BLOCK;
-  rf_arena *const arena = LIKELY(small) ? enter_to_alloc(origin) : NULL;
-  if (UNLIKELY(arena == NULL)) {
+  rf_arena *const arena = RF_LIKELY(small) ? enter_to_alloc(origin) : NULL;
+  if (RF_UNLIKELY(arena == NULL)) {
     return zalloc_long(count, size, origin);
   }
   void *const p = rf_guard_zalloc_from(&arena->guard, total, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
@@ -302,11 +299,11 @@ PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *o
     rf_tracing_free(ptr, origin);
   }
   rf_arena *const arena = rf_arena_of(ptr);
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     free_foreign(ptr, family, size, origin);
     return;
   }
-  if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+  if (RF_UNLIKELY(!rf_arena_enter_owner(arena))) {
     rf_pending_free const later = {ptr, origin->caller, size, family};
     (void)rf_arena_defer(arena, &later);
     return;
@@ -324,7 +321,7 @@ PART void free_plain(void *ptr, rf_family family, size_t size, const rf_origin *
 
 PART void free_guarded(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_arena *const arena = enter_to_free(rf_region_find((uintptr_t)ptr));
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     free_long(ptr, family, size, origin);
     return;
   }
@@ -377,7 +374,7 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
 /* `size` is possible. */
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
-  if (UNLIKELY(arena == NULL)) {
+  if (RF_UNLIKELY(arena == NULL)) {
     if (rf_guarded_blocks_own(ptr)) {
       return realloc_paged(ptr, size, origin);
     }
@@ -391,13 +388,13 @@ static void *resize(void *ptr, size_t size, const rf_origin *origin) {
     if (arena == NULL) {
       return no_memory();
     }
-  } else if (UNLIKELY(!rf_arena_enter_owner(arena))) {
+  } else if (RF_UNLIKELY(!rf_arena_enter_owner(arena))) {
     return no_memory(); /* in a signal handler, which may not wait for the thread that it interrupted */
   }
   void *const p = realloc_in(arena, ptr, size, origin);
   rf_arena_counted(arena);
   rf_arena_leave(arena);
-  return UNLIKELY(p == NULL) ? no_memory() : p;
+  return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
 static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
@@ -420,24 +417,47 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
     rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
     return NULL;
   }
-  if (UNLIKELY(size > RF_SIZE_LIMIT)) {
+  if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_malloc_impl_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
 
-size_t rf_malloc_impl_usable_size(void *ptr) {
-  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
-  if (arena == NULL && rf_guarded_blocks_own(ptr)) {
-    return rf_guarded_blocks_usable_size(ptr);
+static size_t report_no_block(const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),
+                   origin);
+  f.detail = "malloc_usable_size was asked of a pointer that is no live block";
+  rf_report(rf_process.guard_options.reporter, &f);
+  return 0;
+}
+
+static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
+  size_t size = 0;
+  if (rf_guarded_blocks_own(ptr) && rf_guarded_blocks_usable_size(ptr, &size)) {
+    return size;
   }
+  if (rf_foreign_malloc_owns(ptr)) {
+    return rf_foreign_malloc_usable_size(ptr);
+  }
+  return rf_process.checked ? report_no_block(ptr, origin) : 0;
+}
+
+size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
+  rf_arena *const arena = ptr != NULL ? rf_arena_of(ptr) : NULL;
+  rf_guard_block block = {.size = 0};
+  bool live = true;
   if (arena == NULL) {
-    return rf_foreign_malloc_owns(ptr) ? rf_foreign_malloc_usable_size(ptr) : 0;
+    return ptr != NULL ? usable_size_outside(ptr, origin) : 0;
   }
   if (!rf_arena_enter_owner(arena)) {
     return 0;
   }
-  size_t const size = rf_usable_size(rf_process.checked ? &arena->guard.base : &arena->heap.base, ptr);
+  if (rf_process.checked) {
+    live = rf_guard_describe(&arena->guard, ptr, &block);
+  } else {
+    block.size = rf_usable_size(&arena->heap.base, ptr);
+  }
   rf_arena_leave(arena);
-  return size;
+  return live ? block.size : report_no_block(ptr, origin);
 }

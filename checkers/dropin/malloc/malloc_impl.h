@@ -19,12 +19,13 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
 /* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
 void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
-/* True where the program, or a library before ours, has a malloc of its own: functions that the C or C++ library builds on
- * malloc must go by that one. */
+/* True where the program, or a library before ours, has a malloc of its own: functions that the C or C++ library
+ * builds on malloc must go by that one. */
 bool rf_malloc_is_replaced(void);
 
-/* Requested bytes of the block; 0 for NULL and for what is not a live block. */
-size_t rf_malloc_impl_usable_size(void *ptr);
+/* Requested bytes of the block; 0 for NULL and for a pointer that is no live block, which is reported where blocks are
+ * checked. */
+size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin);
 
 /* A request that cannot be served whatever memory there is: reported if the options say so. Sets errno to `error`. */
 void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);

@@ -1,27 +1,23 @@
 /* Interception of the program's entry and of its exits.
  *
  * Knowing where the stack ended when the program was left keeps the leak scan from reading what lies below, where the
- * addresses of lost blocks linger. The library stands in for the C library's functions; a program that is linked with
- * the drop-in has the linker put these in their place (--wrap), which works without dynamic linking too. */
+ * addresses of lost blocks linger. */
 #define _GNU_SOURCE
-#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/state.h"
+#include "intercept.h"
 #include "lifecycle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 typedef int (*main_function)(int argc, char **argv, char **environment);
 
-#if RF_DROPIN_LIBRARY
-#include "checkers/dropin/os/real.h"
-#define OURS(name) name
-#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
-#else
-#define OURS(name) __wrap_##name
-#define THEIRS(name) __real_##name
+#if !RF_DROPIN_LIBRARY
 _Noreturn void __real_exit(int status);
+int __real_fclose(FILE *stream);
+int __wrap_fclose(FILE *stream);
 int __real___libc_start_main(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                              void (*loader_fini)(void), void *stack_end);
 #endif
@@ -81,3 +77,10 @@ void OURS(_exit)(int status) {
 void OURS(_Exit)(int status) {
   OURS(_exit)(status);
 }
+
+#if !RF_DROPIN_LIBRARY
+int __wrap_fclose(FILE *stream) {
+  rf_process_closes(stream);
+  return __real_fclose(stream);
+}
+#endif

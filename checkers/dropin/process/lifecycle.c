@@ -34,6 +34,11 @@ static uintptr_t stack_from; /* where the stack was when the program was left; 0
 void rf_process_leaving(uintptr_t sp) {
   if (getpid() == rf_process.id) { /* not in a child of vfork */
     stack_from = sp;
+  }
+}
+
+void rf_process_closes(const FILE *stream) {
+  if (stream == stderr && stack_from != 0 && getpid() == rf_process.id) {
     rf_output_keep_standard_error();
   }
 }
@@ -164,6 +169,7 @@ void rf_process_begin(bool library) {
   rf_process_init();
   rf_process.library = library;
   rf_process.halting = halting;
+  rf_output_set_standard_error();
   read_options();
   rf_caller_init();
   rf_foreign_malloc_init();

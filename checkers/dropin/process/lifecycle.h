@@ -4,12 +4,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The beginning, before the program runs. `library`: preloaded, and not linked into the program. */
 void rf_process_begin(bool library);
 
 /* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
 void rf_process_leaving(uintptr_t sp);
+
+/* The program closes `stream`: if that is standard error and the program was left, a copy is kept for the last findings.
+ * Programs of the GNU core utilities do so in their exit handlers. */
+void rf_process_closes(const FILE *stream);
 
 typedef enum rf_process_ending {
   RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */

@@ -5,18 +5,27 @@
 #define _GNU_SOURCE
 #include "sanitizer_check.h"
 
+#include "checkers/dropin/malloc/malloc_impl.h"
+
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <gnu/libc-version.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #if !RF_DROPIN_LIBRARY
 
+/* Linked in: the linker has seen both, and chosen. */
 const char *rf_sanitizer_check(void) {
-  return NULL; /* linked in: the linker has seen both, and chosen */
+  return NULL;
+}
+
+bool rf_sanitizer_leave(void) {
+  return false;
 }
 
 #else
@@ -45,7 +54,7 @@ static void say(const char *sanitizer) {
   (void)syscall(SYS_write, STDERR_FILENO, line, length);
 }
 
-const char *rf_sanitizer_check(void) {
+static const char *name_of_sanitizer(void) {
   static const struct {
     void (*init)(void);
     const char *name;
@@ -53,15 +62,21 @@ const char *rf_sanitizer_check(void) {
       {__asan_init, "AddressSanitizer"},
       {__hwasan_init, "HWAddressSanitizer"},
       {__msan_init, "MemorySanitizer"},
-      {__tsan_init, "ThreadSanitizer"},
   };
   for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++) {
     if (sanitizers[i].init != NULL) {
-      say(sanitizers[i].name);
       return sanitizers[i].name;
     }
   }
   return NULL;
+}
+
+const char *rf_sanitizer_check(void) {
+  const char *const name = name_of_sanitizer();
+  if (name != NULL) {
+    say(name);
+  }
+  return name;
 }
 
 /* ---- Starting anew ----
@@ -162,17 +177,51 @@ static bool leave(char **environment) {
   return false;
 }
 
-/* AddressSanitizer calls this, unless the program has its own, before anything of the program runs. */
-const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+/* The program anew, without the library; returns where that cannot be. */
+static void start_anew(const char *sanitizer) {
   static strings arguments;
   static strings environment;
   if (get_strings("/proc/self/cmdline", &arguments) && get_strings("/proc/self/environ", &environment) &&
       leave(environment.each)) {
-    say("AddressSanitizer");
+    say(sanitizer);
     (void)syscall(SYS_execve, "/proc/self/exe", arguments.each, environment.each);
   }
+}
+
+/* AddressSanitizer calls this, unless the program has its own, before anything of the program runs. */
+const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+  start_anew("AddressSanitizer");
   return "verify_asan_link_order=0"; /* better both than none */
+}
+
+/* ---- Runtimes that must not be called before their own beginning ----
+ *
+ * ThreadSanitizer's functions in place of the C library's (clock_gettime) crash before it has begun, or begin it, and
+ * then allocate. gcc's, linked statically, does not even export its name: the program has the C library's functions
+ * and malloc. */
+
+#define LIBRARY_MOST ((uintptr_t)64 << 20) /* bytes of a C library */
+
+static bool is_of_libc(uintptr_t function) {
+  uintptr_t const libc = (uintptr_t)gnu_get_libc_version; /* nobody replaces it */
+  return function - libc + LIBRARY_MOST < 2 * LIBRARY_MOST;
+}
+
+static bool has_runtime_without_name(void) {
+  return rf_malloc_is_replaced() && !is_of_libc((uintptr_t)clock_gettime) && !is_of_libc((uintptr_t)process_vm_writev);
+}
+
+bool rf_sanitizer_leave(void) {
+  if (__tsan_init != NULL) {
+    start_anew("ThreadSanitizer");
+    return true;
+  }
+  if (name_of_sanitizer() == NULL && has_runtime_without_name()) {
+    start_anew("a sanitizer");
+    return true;
+  }
+  return false;
 }
 
 #endif

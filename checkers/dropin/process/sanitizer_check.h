@@ -2,7 +2,13 @@
 #ifndef RINGFENCE_DROPIN_SANITIZER_CHECK_H
 #define RINGFENCE_DROPIN_SANITIZER_CHECK_H
 
+#include <stdbool.h>
+
 /* The sanitizer that the process was built with ("AddressSanitizer"), NULL: none. Says so on standard error. */
 const char *rf_sanitizer_check(void);
+
+/* True where the process must not begin at all: it carries a sanitizer's runtime that may not be called yet. Starts
+ * the program anew without the library where that is possible, and says so. Before anything else. */
+bool rf_sanitizer_leave(void);
 
 #endif /* RINGFENCE_DROPIN_SANITIZER_CHECK_H */

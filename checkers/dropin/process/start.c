@@ -4,7 +4,9 @@
  * Exit handlers run in reverse order, so the end that is registered here comes after the program's exit handlers
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
+#include "intercept_files.h"
 #include "lifecycle.h"
+#include "sanitizer_check.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -38,7 +40,13 @@ static void begin(int argc, char **argv, char **environment) {
   if (environ == NULL) {
     environ = environment; /* this early the C library has not set it */
   }
+  if (rf_sanitizer_leave()) {
+    return;
+  }
   rf_process_begin(RF_DROPIN_LIBRARY != 0);
+#if RF_DROPIN_LIBRARY
+  rf_intercept_files_init();
+#endif
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {
     (void)__cxa_at_quick_exit(at_quick_exit_, NULL);

@@ -172,8 +172,8 @@ void rf_arena_fork_parent(void);
 typedef enum rf_fork_kind {
   RF_FORK_OF_ONE,  /* the parent had one thread: all live blocks are the child's */
   RF_FORK_OF_MANY, /* the parent had several threads, which may have held what lives now */
-  /* Several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody knows which
-   * live blocks are the child's. */
+  /* Several threads, and a signal handler forked that had interrupted its own thread inside an arena: nobody knows
+   * which live blocks are the child's. */
   RF_FORK_INSIDE
 } rf_fork_kind;
 

@@ -13,7 +13,7 @@
 
 #define DEPOT_BYTES ((size_t)16 << 20)
 #define DEPOT_LEAST ((size_t)256 << 10)
-#define DEPOT_SHARE 64U /* of a limited address space, one part in so many */
+#define DEPOT_SHARE 64U /* one part in so many of a limited resource */
 
 bool rf_process_configure(void) {
   const rf_options *const o = &rf_process.options;
@@ -32,13 +32,18 @@ bool rf_process_configure(void) {
   return done;
 }
 
-/* Address space may be scarce, and most of the depot is never touched. */
-static size_t depot_bytes(void) {
+static size_t share_of(int resource) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur / DEPOT_SHARE >= DEPOT_BYTES) {
-    return DEPOT_BYTES;
-  }
-  return (size_t)limit.rlim_cur / DEPOT_SHARE;
+  bool const scarce = getrlimit(resource, &limit) == 0 && limit.rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
+  return scarce ? (size_t)limit.rlim_cur / DEPOT_SHARE : DEPOT_BYTES;
+}
+
+/* Address space may be scarce, and most of the depot is never touched. RLIMIT_DATA counts all that is mapped
+ * writable. */
+static size_t depot_bytes(void) {
+  size_t const space = share_of(RLIMIT_AS);
+  size_t const data = share_of(RLIMIT_DATA);
+  return space < data ? space : data;
 }
 
 static void open_depot(void) {

@@ -6,41 +6,84 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ringfence/port.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkers/os/pid_path.h"
 
 #define PATH_BYTES 512
 
-/* The log: a process that changes its root folder or its user can no longer open it, so one that runs under the command
- * keeps it open. */
-static rf_kept_file kept;
+static rf_kept_file kept_log;
+static int copy_of_standard_error; /* 0 or less: none */
 
-static int standard_error; /* a copy of it; 0 or less: none */
+/* ---- Standard error ---- */
+
+static struct {
+  bool known;
+  dev_t device; /* both 0: it was closed */
+  ino_t inode;
+} standard_error;
+
+void rf_output_set_standard_error(void) {
+  int const saved = errno;
+  struct stat file = {0};
+  if (getpid() != rf_process.id) {
+    return; /* a child of vfork, whose descriptors are its own */
+  }
+  (void)fstat(STDERR_FILENO, &file);
+  standard_error.device = file.st_dev;
+  standard_error.inode = file.st_ino;
+  standard_error.known = rf_process.library;
+  errno = saved;
+}
+
+/* Terminals and /dev/null hold no data. */
+static bool is_standard_error(void) {
+  struct stat file;
+  return !standard_error.known || fstat(STDERR_FILENO, &file) != 0 || S_ISCHR(file.st_mode) ||
+         (file.st_dev == standard_error.device && file.st_ino == standard_error.inode);
+}
+
+void rf_output_say(const char *text, size_t size) {
+  int const saved = errno;
+  if (is_standard_error()) {
+    rf_port_log(text, size);
+  }
+  errno = saved;
+}
+
+/* ---- The log ---- */
 
 /* A descriptor of the log, to be closed; -1 where there is none. A child that cannot open its own has its parent's. */
 static int open_log(void) {
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
   rf_sink_buffer_init(&expanded, path, sizeof path);
+  if (rf_process.options.log == NULL && !is_standard_error()) {
+    return open("/dev/null", O_WRONLY | O_CLOEXEC);
+  }
   if (rf_process.options.log == NULL ||
       !rf_pid_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
     return -1;
   }
   int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-  if (file < 0) {
-    return rf_kept_file_is_there(&kept) ? fcntl(kept.descriptor, F_DUPFD_CLOEXEC, 0) : -1;
+  return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
+}
+
+void rf_output_keep_log(void) {
+  int const saved = errno;
+  int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
+  if (file >= 0) {
+    rf_kept_file_keep(&kept_log, file);
+    (void)close(file);
   }
-  if (rf_process.options.summary && kept.descriptor <= 0) {
-    rf_kept_file_keep(&kept, file);
-  }
-  return file;
+  errno = saved;
 }
 
 void rf_output_write(const char *text, size_t size) {
   int const saved = errno;
   if (rf_process.options.log == NULL) {
-    rf_port_log(text, size);
+    rf_output_say(text, size);
   } else {
     int const file = open_log();
     if (file >= 0) {
@@ -67,16 +110,16 @@ void rf_output_close(void) {
 
 void rf_output_keep_standard_error(void) {
   int const saved = errno;
-  if (standard_error <= 0) {
-    standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copy_of_standard_error <= 0) {
+    copy_of_standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   }
   errno = saved;
 }
 
 void rf_output_restore_standard_error(void) {
   int const saved = errno;
-  if (standard_error > 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
-    (void)dup2(standard_error, STDERR_FILENO);
+  if (copy_of_standard_error > 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    (void)dup2(copy_of_standard_error, STDERR_FILENO);
   }
   errno = saved;
 }

@@ -1,8 +1,7 @@
 /* Output of the process: the file of the option log, and standard error.
  *
- * The file is opened and closed each time: a descriptor that stays open can be closed by the program. Under the command
- * one is kept all the same, for programs that can no longer open the file. Where the file cannot be opened nothing is
- * written: standard error is the program's. */
+ * The file is opened and closed each time: a descriptor that stays open is seen by the program, which may close it.
+ * Where the file cannot be opened nothing is written: standard error is the program's. */
 #ifndef RINGFENCE_DROPIN_OUTPUT_H
 #define RINGFENCE_DROPIN_OUTPUT_H
 
@@ -15,8 +14,16 @@ void rf_output_write(const char *text, size_t size);
 void rf_output_open(void);
 void rf_output_close(void);
 
-/* Programs of the GNU core utilities close standard error in their exit handlers, before the last findings: keeps a
- * copy of the descriptor, and puts it back where the descriptor was closed. */
+/* Writes `text` to standard error, unless that is a file of the program's. */
+void rf_output_say(const char *text, size_t size);
+
+/* Under the command: keeps the log open from now on, since the program is about to give up the right to open it. */
+void rf_output_keep_log(void);
+
+/* Standard error is the file that has its number now. Keeps errno. */
+void rf_output_set_standard_error(void);
+
+/* Keeps a copy of standard error's descriptor, and puts it back where the descriptor was closed. */
 void rf_output_keep_standard_error(void);
 void rf_output_restore_standard_error(void);
 

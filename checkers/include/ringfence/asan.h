@@ -5,7 +5,7 @@
  *     char *p = rf_alloc(&guard.base, 13);
  *     char c = p[13];    AddressSanitizer stops here; heap-buffer-overflow: 1 byte read 0 bytes after a 13-byte block
  *
- * What rf_guard would find afterwards is stopped at the access, and reads are, too: guard bytes, headers, blocks in
+ * Damage that rf_guard would find afterwards is stopped at the access, and reads are, too: redzones, headers, blocks in
  * quarantine, and of a heap of lib/ also its own headers and its free space. Byte-exact behind a block, since blocks begin at
  * multiples of eight, in which AddressSanitizer counts; before a block exact from the byte before it on. Bad frees are found as rf_guard
  * finds them. Uninstrumented code is not stopped, but what it overwrites is found as rf_guard finds it.
@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-/* Who watches memory in this build: "AddressSanitizer", "Valgrind", or NULL. */
+/* The watcher of memory in this build: "AddressSanitizer", "Valgrind", or NULL. */
 const char *rf_asan_watcher(void);
 
 /* rf_guard_init with options->watched set, and AddressSanitizer's errors about the blocks of this guard reported. RF_OK;

@@ -37,6 +37,7 @@ typedef enum rf_bug {
   RF_BUG_UNLOCK,           /* unlock-without-lock, 832 */
   RF_BUG_FREE_LOCKED,      /* free-while-locked, 826 */
   RF_BUG_REENTRY,          /* reentrant-call, 1265: the allocator was called from a callback of its own */
+  RF_BUG_BAD_USABLE_SIZE,  /* bad-malloc_usable_size, 687: asked of a pointer that is no live block */
   RF_BUG_COUNT
 } rf_bug;
 

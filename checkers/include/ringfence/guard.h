@@ -6,11 +6,11 @@
  *     p[13] = 0;
  *     rf_free(&guard.base, p);    heap-buffer-overflow: 1 byte written 0 bytes after a 13-byte block
  *
- * Algorithm: each block carries a header whose magic is bound to the block's address, size and links and to a secret of
- * the guard, guard bytes before and after the payload down to the exact byte, and the place of its allocation. Freed
+ * Algorithm: each block carries a header whose checksum is bound to the block's address, size and links and to a secret of
+ * the guard, redzones before and after the payload down to the exact byte, and the place of its allocation. Freed
  * blocks are filled with 0xCC and wait in a quarantine, first in, first out among blocks of one capacity, bounded in
  * bytes. They leave it by serving a request of their size (on hosts) or go back, and are checked again then. After
- * Microsoft's debug CRT heap (fills), dlmalloc's footers (magic) and AddressSanitizer (quarantine, names of findings).
+ * Microsoft's debug CRT heap (fills), dlmalloc's footers (checksum) and AddressSanitizer (quarantine, names of findings).
  *
  * Finds damage at the next free or realloc of the block, when the block leaves the quarantine, at rf_guard_sweep,
  * rf_check and deinit. Reads are not seen; they show 0xCD (new memory) and 0xCC (freed memory).
@@ -24,7 +24,7 @@
  * Returns NULL iff the inner allocator does, for the size plus overhead, twice: before a second try all of the
  * quarantine is given back to it.
  *
- * What guard needs of the inner allocator: alloc and free. With `owns`, no pointer is looked at before the inner
+ * The inner allocator must have alloc and free. With `owns`, no pointer is looked at before the inner
  * allocator says that it lies in its memory; without, the system is asked on each free whether the memory is readable
  * (a system call; on bare targets nobody can be asked). With `resize`, large blocks grow in place. With `walk`, a walk
  * is in address order; without, in order of allocation.
@@ -50,12 +50,12 @@ extern "C" {
 #endif
 #endif
 
-/* What the inner allocator sees as its block:
+/* The block of the inner allocator:
  *
  *     inner block                                    payload (what the program sees)
  *     |                                              |
  *     | gap | header ...................... | front  | size bytes | back guard ... |
- *     |     | links, origin, size ... magic | 0xFD.. |            | 0xFD..         |
+ *     |     | links, origin, size, checksum | 0xFD.. |            | 0xFD..         |
  *     |     |<-------- RF_GUARD_PREFIX ------------->|            | RF_GUARD_BACK_MIN and all slack, up to _MAX
  *
  *     gap: only of blocks aligned to more than RF_GUARD_PREFIX; front guard: RF_GUARD_FRONT bytes
@@ -134,7 +134,7 @@ typedef struct rf_guard {
   rf_allocator base;
   rf_allocator *inner;
   rf_guard_options options;
-  uintptr_t secret;     /* mixed into every magic */
+  uintptr_t secret;     /* mixed into every checksum */
   rf_guard_header live; /* sentinel of the ring of live blocks: next is the newest, u.prev the oldest */
   size_t quarantined;   /* bytes in the queues */
   size_t age_left;      /* bytes to be freed until the next age begins */
@@ -173,7 +173,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
  * written anew). Returns the number of findings. */
 size_t rf_guard_sweep(rf_guard *guard);
 
-/* The same, what it finds found by a call from `origin`; NULL: nobody called for it, as at the end of a process. */
+/* The same for a call from `origin`; NULL where no call asked for it, as at the end of a process. */
 size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 
 /* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes on where
@@ -212,7 +212,7 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 /* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_PATTERN_NEW and zeroing it afterwards. */
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
 
-/* What is left of a freed block whose memory the inner allocator is about to give up: for a later access there, which then
+/* The remains of a freed block whose memory the inner allocator is about to give up: for a later access there, which then
  * ends in a fault, to be told from others. */
 typedef struct rf_guard_remains {
   void *ptr; /* where the program had it; NULL: nothing is known */

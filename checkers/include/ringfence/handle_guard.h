@@ -9,7 +9,7 @@
  *     rf_handle_alloc(h, 8);                             may move every block that is not locked
  *     p[0] = 'x';                                        use-after-move, found by the next sweep
  *
- * It is to rf_handles what rf_guard is to rf_allocator: each block carries a header with a magic bound to its handle, guard
+ * It is to rf_handles what rf_guard is to rf_allocator: each block carries a header with a checksum bound to its handle, guard
  * bytes before and after the payload down to the exact byte, and where it was allocated. Freed blocks are filled with 0xCC
  * and wait in a quarantine.
  *
@@ -49,7 +49,7 @@ typedef struct rf_handle_guard {
   rf_handles base;
   rf_handles *inner; /* NULL: ended */
   rf_handle_guard_options options;
-  uintptr_t secret; /* mixed into every magic */
+  uintptr_t secret; /* mixed into every checksum */
   size_t align;     /* of the inner heap */
   size_t prefix;    /* bytes of an inner block before the payload */
   rf_handle shown;  /* blocks whose address was given out since they were placed, linked by `next` */

@@ -60,8 +60,8 @@ typedef struct rf_sample {
   uint32_t number;  /* of this object among all that ever were */
   uint32_t threads; /* that have sampled here, for their seeds; accessed atomically */
   /* Which of the inner allocator's blocks stand for sampled ones, by address: the program must not free these. The store's. */
-  const uint16_t *standing;
-  size_t standing_mask;
+  const uint16_t *backing_tags;
+  size_t backing_mask;
 } rf_sample;
 
 /* The options that NULL stands for. */

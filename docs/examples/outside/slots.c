@@ -105,7 +105,7 @@ static void slots_deinit(rf_allocator *a) {
   memset(&s->counters, 0, sizeof s->counters);
 }
 
-static const rf_allocator_ops SLOTS_OPS = {
+static const rf_allocator_ops slots_ops = {
     .name = "slots",
     .alloc = slots_alloc,
     .free = slots_free,
@@ -123,7 +123,7 @@ bool slots_init(slots *self, void *arena, size_t size) {
     return false;
   }
   memset(self, 0, sizeof *self);
-  self->base.ops = rf_track_ops(&SLOTS_OPS);
+  self->base.ops = rf_track_ops(&slots_ops);
   self->memory = (unsigned char *)arena + gap;
   self->count = (size - gap) / SLOT < SLOTS ? (size - gap) / SLOT : SLOTS;
   memset(self->state, 0xFF, sizeof self->state); /* FREE */

@@ -1,5 +1,5 @@
-/* A decorator that lists each live block: the work behind debug, and the adapter that makes an rf_allocator of a foreign
- * mem_allocator_t.
+/* A decorator that lists each live block: the work behind debug, and the adapter that makes an rf_allocator of a
+ * foreign mem_allocator_t.
  *
  *     | lead … | entry: next, prev, site, size, lead, checksum | payload: size bytes |
  *              ^ a multiple of RF_ALIGN_DEFAULT            ^ of the alignment

@@ -128,6 +128,11 @@ ret_t tk_mem_init_stage2(void) {
   return ret;
 }
 
+ret_t rf_awtk_mem_init_std(void) {
+  rf_awtk_mem_deinit();
+  return heap() != NULL ? RET_OK : RET_FAIL;
+}
+
 void rf_awtk_mem_deinit(void) {
   rf_mutex_lock(&making);
   end();

@@ -128,6 +128,9 @@ void *rf_goahead_alloc_at(ssize size, const rf_site *site) {
   if (calls == NULL || size < 0) {
     return NULL;
   }
+  if (size > RF_GOAHEAD_LARGEST) {
+    return notify_failure(NULL, size);
+  }
   return notify_failure(rf_alloc_at(calls, (size_t)size, RF_ALIGN_DEFAULT, site), size);
 }
 
@@ -153,6 +156,9 @@ void *rf_goahead_realloc_at(void *mp, ssize newsize, const rf_site *site) {
   }
   if (newsize < 0) {
     return NULL;
+  }
+  if (newsize > RF_GOAHEAD_LARGEST) {
+    return notify_failure(NULL, newsize);
   }
   size_t const size = newsize == 0 ? 1 : (size_t)newsize;
   return notify_failure(rf_realloc_at(the_calls, mp, size, RF_ALIGN_DEFAULT, site), newsize);
@@ -207,7 +213,8 @@ void *wrealloc(void *mp, ssize newsize) {
   return rf_goahead_realloc_at(mp, newsize, NULL);
 }
 
-char *sclone(const char *str) {
+/* Weak: GoAhead's runtime may bring its own. */
+__attribute__((weak)) char *sclone(const char *str) {
   return rf_goahead_sclone_at(str, NULL);
 }
 

@@ -339,6 +339,18 @@ GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBlocks(void) {
   return clip(usage().free_blocks);
 }
 
+const rf_ucgui_figures *rf_ucgui_figures_get(void) {
+  static rf_ucgui_figures figures;
+  rf_handle_usage const u = usage();
+  figures.NumUsedBlocks = clip(u.used_blocks);
+  figures.NumFreeBlocks = clip(u.free_blocks);
+  figures.NumFreeBlocksMin = clip(u.min_free_blocks);
+  figures.NumUsedBytes = clip(u.used_bytes);
+  figures.NumFreeBytes = clip(u.free_bytes);
+  figures.NumFreeBytesMin = clip(u.min_free_bytes);
+  return &figures;
+}
+
 void GUI_ALLOC_GetMemInfo(GUI_ALLOC_INFO *pInfo) {
   rf_handle_usage const u = usage();
   size_t const managed = u.used_bytes + u.stats.free_bytes;

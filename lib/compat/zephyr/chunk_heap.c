@@ -95,15 +95,16 @@ static unsigned list_for(uint32_t size) {
   return rf_log2(size);
 }
 
-/* Whether `c`, of a list or to the left or right of a chunk, can be removed from its list. */
+/* Whether `c`, a chunk below the end, is free, of a size that its right neighbour confirms, and properly linked. */
 static bool is_removable(const rf_zephyr_chunk_heap *heap, chunk c) {
-  if (c >= heap->end || !is_whole(heap, c) || !is_free(heap, c)) {
+  const uint32_t *const w = words(heap, c);
+  uint32_t const size = w[SIZE] >> 2;
+  if (((w[SIZE] | w[LEFT]) & 3) != 0 || size == 0 || size > heap->end - c ||
+      (size != heap->end - c && left_of(heap, c + size) != size)) {
     return false;
   }
-  const uint32_t *const w = words(heap, c);
-  return size_of(heap, c) == 1 || (w[NEXT] < heap->end - 1 && w[PREVIOUS] < heap->end - 1 &&
-                                   (heap->lists >> list_for(size_of(heap, c)) & 1) != 0 &&
-                                   words(heap, w[NEXT])[PREVIOUS] == c && words(heap, w[PREVIOUS])[NEXT] == c);
+  return size == 1 || (w[NEXT] < heap->end - 1 && w[PREVIOUS] < heap->end - 1 && words(heap, w[NEXT])[PREVIOUS] == c &&
+                       words(heap, w[PREVIOUS])[NEXT] == c && (heap->lists >> list_for(size) & 1) != 0);
 }
 
 /* `c` is removable. */
@@ -122,6 +123,11 @@ static void unlink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
   heap->first[list] = heap->first[list] == c ? w[NEXT] : heap->first[list];
 }
 
+static bool is_linked_back(const rf_zephyr_chunk_heap *heap, chunk c) {
+  chunk const previous = words(heap, c)[PREVIOUS];
+  return previous < heap->end - 1 && words(heap, previous)[NEXT] == c;
+}
+
 /* A list whose first chunk is damaged is begun anew; a check reports the chunks that are lost. */
 static void insert(rf_zephyr_chunk_heap *heap, chunk c) {
   uint32_t const size = size_of(heap, c);
@@ -130,7 +136,7 @@ static void insert(rf_zephyr_chunk_heap *heap, chunk c) {
   if (size == 1) {
     return;
   }
-  if ((heap->lists >> list & 1) == 0 || !is_removable(heap, heap->first[list])) {
+  if ((heap->lists >> list & 1) == 0 || !is_linked_back(heap, heap->first[list])) {
     heap->lists |= UINT32_C(1) << list;
     heap->first[list] = c;
     w[PREVIOUS] = c;
@@ -153,10 +159,11 @@ static chunk find(rf_zephyr_chunk_heap *heap, uint32_t size) {
   unsigned tries = (heap->lists >> list & 1) != 0 ? RF_ZEPHYR_ALLOC_LOOPS : 0;
   for (; tries != 0; tries--) {
     chunk const c = heap->first[list];
-    if (!is_removable(heap, c) || size_of(heap, c) >= size) {
-      return c;
+    chunk const next = words(heap, c)[NEXT];
+    if (size_of(heap, c) >= size || next >= heap->end - 1) {
+      return c; /* large enough, or damaged, which the caller finds */
     }
-    heap->first[list] = words(heap, c)[NEXT]; /* the next request looks at others */
+    heap->first[list] = next; /* the next request looks at others */
   }
   uint32_t const larger = heap->lists & ~((UINT32_C(2) << list) - 1);
   return larger != 0 ? heap->first[rf_ctz(larger)] : heap->end;
@@ -175,8 +182,8 @@ static void cut(rf_zephyr_chunk_heap *heap, chunk c, uint32_t size) {
   }
 }
 
-/* Makes one chunk of `c` and the one to its right, both in no list. The header between is cleared, so that a stale pointer
- * does not pass. */
+/* Makes one chunk of `c` and the one to its right, both in no list. The header between is cleared, so that a stale
+ * pointer does not pass. */
 static void join(rf_zephyr_chunk_heap *heap, chunk c) {
   chunk const right = right_of(heap, c);
   uint32_t const size = size_of(heap, c) + size_of(heap, right);
@@ -228,7 +235,7 @@ static uint32_t gap_of(const rf_zephyr_chunk_heap *heap, chunk c, size_t align) 
 static chunk find_aligned(rf_zephyr_chunk_heap *heap, uint32_t size, size_t align) {
   chunk const c = find(heap, size);
   size_t const padding = align > UNIT ? align / UNIT - 1 : 0;
-  if (c >= heap->end || !is_removable(heap, c) || gap_of(heap, c, align) + size <= size_of(heap, c)) {
+  if (c == heap->end || gap_of(heap, c, align) + size <= size_of(heap, c)) {
     return c;
   }
   return padding < heap->end ? find(heap, size + (uint32_t)padding) : heap->end;
@@ -257,7 +264,7 @@ static void *chunk_heap_alloc(rf_allocator *allocator, size_t size, size_t align
     return NULL;
   }
   if (!is_removable(heap, c)) {
-    (void)damaged(heap, c < heap->end ? payload_of(heap, c) : NULL, site);
+    (void)damaged(heap, payload_of(heap, c), site);
     return NULL;
   }
   unlink_chunk(heap, c);

@@ -37,7 +37,7 @@ static void failed(rf_sizeclass *heap, size_t size) {
 }
 
 static void *sizeclass_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
-  rf_sizeclass *const heap = heap_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
   void *const p = serve(heap, size, align, site);
   if (p == NULL) {
     failed(heap, size);
@@ -62,7 +62,7 @@ static rf_status release(rf_sizeclass *heap, const found *f, const rf_site *site
 }
 
 static rf_status sizeclass_free(rf_allocator *self, void *ptr, const rf_site *site) {
-  rf_sizeclass *const heap = heap_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
   found f;
   rf_status status = find(heap, ptr, &f);
   if (status != RF_OK) {
@@ -95,7 +95,7 @@ static bool reshape(rf_sizeclass *heap, const found *f, size_t size, const rf_si
 }
 
 static rf_status sizeclass_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_sizeclass *const heap = heap_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
   found f;
   rf_status const status = find(heap, ptr, &f);
   if (status != RF_OK) {
@@ -105,7 +105,7 @@ static rf_status sizeclass_resize(rf_allocator *self, void *ptr, size_t size, co
 }
 
 static void *sizeclass_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_sizeclass *const heap = heap_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
   found f;
   rf_status const status = find(heap, ptr, &f);
   if (status != RF_OK) {
@@ -131,11 +131,11 @@ static void *sizeclass_realloc(rf_allocator *self, void *ptr, size_t size, size_
 
 static size_t sizeclass_usable_size(rf_allocator *self, const void *ptr) {
   found f;
-  return find(heap_of(self), ptr, &f) == RF_OK ? f.room : 0;
+  return find(sizeclass_of(self), ptr, &f) == RF_OK ? f.room : 0;
 }
 
 static bool sizeclass_owns(rf_allocator *self, const void *ptr) {
-  const rf_sizeclass *const heap = heap_of(self);
+  const rf_sizeclass *const heap = sizeclass_of(self);
   if (!rf_sizeclass_record_intact(heap)) {
     return false;
   }
@@ -154,8 +154,8 @@ static bool sizeclass_owns(rf_allocator *self, const void *ptr) {
 
 /* ---- Beginning and end ---- */
 
-/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, any header that
- * looks like one. */
+/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, any header
+ * that looks like one. */
 static void mark_all_freed(const rf_sizeclass *heap) {
   for (size_t offset = 0; offset < heap->carved;) {
     header *const h = (header *)(void *)(heap->buffer + offset);
@@ -177,11 +177,11 @@ static void empty_record(rf_sizeclass *heap) {
   memset(heap, 0, sizeof *heap);
   heap->base.ops = ops;
   rf_sizeclass_link_set(heap, &heap->root, NULL);
-  heap->seal = rf_sizeclass_record_seal(heap);
+  heap->checksum = rf_sizeclass_record_checksum(heap);
 }
 
 static void sizeclass_deinit(rf_allocator *self) {
-  rf_sizeclass *const heap = heap_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
   bool const intact = rf_sizeclass_record_intact(heap);
   if (intact) {
     mark_all_freed(heap);
@@ -197,10 +197,10 @@ static void sizeclass_deinit(rf_allocator *self) {
 }
 
 static void sizeclass_counters(rf_allocator *self, rf_counters *out) {
-  *out = heap_of(self)->counters;
+  *out = sizeclass_of(self)->counters;
 }
 
-static const rf_allocator_ops SIZECLASS_OPS = {
+static const rf_allocator_ops sizeclass_ops = {
     .name = "sizeclass",
     .alloc = sizeclass_alloc,
     .free = sizeclass_free,
@@ -244,13 +244,13 @@ rf_status rf_sizeclass_init(rf_sizeclass *heap, void *buffer, size_t size, rf_al
     }
   }
   memset(heap, 0, sizeof *heap);
-  heap->base.ops = rf_track_ops(&SIZECLASS_OPS);
+  heap->base.ops = rf_track_ops(&sizeclass_ops);
   heap->fallback = fallback;
   heap->buffer = memory;
   heap->size = size;
   heap->borrowed = borrow;
   rf_sizeclass_link_set(heap, &heap->root, NULL);
-  heap->seal = rf_sizeclass_record_seal(heap);
+  heap->checksum = rf_sizeclass_record_checksum(heap);
   rf_track_arena(memory, size);
   return RF_OK;
 }

@@ -3,19 +3,19 @@
 
 #include <string.h>
 
-static uint32_t seal_of(const rf_sizeclass *heap, const header *h) {
-  uintptr_t const place = (uintptr_t)h ^ fold(0, (uintptr_t)heap);
-  return (uint32_t)fold(fold(place, h->word), h->flags & ~CHECK_BITS);
+static uint32_t header_checksum(const rf_sizeclass *heap, const header *h) {
+  uintptr_t const place = (uintptr_t)h ^ rf_checksum_mix(0, (uintptr_t)heap);
+  return (uint32_t)rf_checksum_mix(rf_checksum_mix(place, h->word), h->flags & ~CHECK_BITS);
 }
 
 /* Writes a header: no word or flag of one is changed elsewhere. */
 void rf_sizeclass_header_set(const rf_sizeclass *heap, header *h, uintptr_t word, uint32_t flags) {
   h->word = word;
   h->flags = (flags & ~(CHECK_BITS | RF_SIZECLASS_INTEGRITY_MASK)) | RF_SIZECLASS_INTEGRITY;
-  uint32_t const seal = seal_of(heap, h);
-  h->flags |= seal & CHECK_BITS;
+  uint32_t const checksum = header_checksum(heap, h);
+  h->flags |= checksum & CHECK_BITS;
 #if SEALED
-  h->seal = seal;
+  h->checksum = checksum;
 #endif
 }
 
@@ -23,32 +23,32 @@ bool rf_sizeclass_header_intact(const rf_sizeclass *heap, const header *h) {
   if ((h->flags & RF_SIZECLASS_INTEGRITY_MASK) != RF_SIZECLASS_INTEGRITY) {
     return false;
   }
-  uint32_t const seal = seal_of(heap, h);
+  uint32_t const checksum = header_checksum(heap, h);
 #if SEALED
-  if (h->seal != seal) {
+  if (h->checksum != checksum) {
     return false;
   }
 #endif
-  return (h->flags & CHECK_BITS) == (seal & CHECK_BITS);
+  return (h->flags & CHECK_BITS) == (checksum & CHECK_BITS);
 }
 
-uintptr_t rf_sizeclass_record_seal(const rf_sizeclass *heap) {
-  uintptr_t s = fold((uintptr_t)heap, (uintptr_t)heap->fallback);
-  s = fold(s, (uintptr_t)heap->buffer);
-  s = fold(s, heap->size);
-  s = fold(s, heap->carved);
-  s = fold(s, (uintptr_t)heap->sites);
-  s = fold(s, heap->site_rows);
-  return fold(s, heap->borrowed);
+uintptr_t rf_sizeclass_record_checksum(const rf_sizeclass *heap) {
+  uintptr_t s = rf_checksum_mix((uintptr_t)heap, (uintptr_t)heap->fallback);
+  s = rf_checksum_mix(s, (uintptr_t)heap->buffer);
+  s = rf_checksum_mix(s, heap->size);
+  s = rf_checksum_mix(s, heap->carved);
+  s = rf_checksum_mix(s, (uintptr_t)heap->sites);
+  s = rf_checksum_mix(s, heap->site_rows);
+  return rf_checksum_mix(s, heap->borrowed);
 }
 
 bool rf_sizeclass_record_intact(const rf_sizeclass *heap) {
-  return heap->seal == rf_sizeclass_record_seal(heap);
+  return heap->checksum == rf_sizeclass_record_checksum(heap);
 }
 
 static void carved_set(rf_sizeclass *heap, size_t carved) {
   heap->carved = carved;
-  heap->seal = rf_sizeclass_record_seal(heap);
+  heap->checksum = rf_sizeclass_record_checksum(heap);
 }
 
 rf_status rf_sizeclass_refuse(rf_sizeclass *heap, rf_status status, const void *where, const rf_site *site) {

@@ -1,17 +1,19 @@
-/* What the sources of sizeclass share: how blocks look, and steps of an operation. Not a public header. */
+/* Layout of blocks and steps of operations that the sources of sizeclass share. Not a public header. */
 #ifndef RINGFENCE_SIZECLASS_IMPL_H
 #define RINGFENCE_SIZECLASS_IMPL_H
 
+#include "lib/core/checksum.h"
 #include <ringfence/bits.h>
-#include <ringfence/track.h>
 #include <ringfence/sizeclass.h>
+#include <ringfence/track.h>
 
 /* ---- Headers ----
  *
  * | word  | used: requested size in 17 bits, row of the site table above; free: the next free block of the class |
  * |       | fallback: the row alone; second header: the distance back to the first payload                       |
- * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 … 0 |
- * | seal  | of address, heap, word and flags, where a header has room for it                                     |
+ * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 …
+ * 0 |
+ * | sum   | of address, heap, word and flags, where a header has room for it                                     |
  */
 
 /* Where max_align_t is aligned to 16, a header has 16 bytes anyway. */
@@ -25,7 +27,7 @@ typedef struct header {
   uintptr_t word;
   uint32_t flags;
 #if SEALED
-  uint32_t seal;
+  uint32_t checksum;
 #endif
 } header;
 
@@ -53,10 +55,10 @@ typedef struct rf_sizeclass_large {
   rf_sizeclass_link child[2];
   size_t requested;
   size_t room;
-  uintptr_t seal; /* over the two above */
+  size_t checksum; /* over the two above */
 } large;
 
-/* What a pointer was found to be. */
+/* The block of a pointer. */
 typedef struct found {
   header *h; /* the first header */
   unsigned char *payload;
@@ -71,14 +73,8 @@ typedef struct large_walk {
   unsigned count;
 } large_walk;
 
-static inline rf_sizeclass *heap_of(rf_allocator *self) {
+static inline rf_sizeclass *sizeclass_of(rf_allocator *self) {
   return (rf_sizeclass *)(void *)self;
-}
-
-/* One to one in x and in y, so that a change of either shows. */
-static inline uintptr_t fold(uintptr_t x, uintptr_t y) {
-  uintptr_t const mixed = (x ^ y) * (uintptr_t)0x9E3779B97F4A7C15U;
-  return mixed ^ mixed >> (sizeof mixed * 4 - 1);
 }
 
 static inline header *header_of(const void *payload) {
@@ -105,7 +101,8 @@ static inline size_t row_of(const header *h) {
   return h->word >> SIZE_BITS & RF_SIZECLASS_SITES_MAX;
 }
 
-/* The payload that the caller of a used block got: behind a second header where the first payload is not aligned enough. */
+/* The payload that the caller of a used block got: behind a second header where the first payload is not aligned
+ * enough. */
 static inline unsigned char *user_payload(const header *h) {
   unsigned char *const first = first_payload(h);
   if (rf_is_aligned(first, align_of(h))) {
@@ -138,10 +135,10 @@ static inline bool in_buffer(const rf_sizeclass *heap, const void *ptr) {
 
 /* Writes a header: no word or flag of one is changed elsewhere. */
 void rf_sizeclass_header_set(const rf_sizeclass *heap, header *h, uintptr_t word, uint32_t flags);
-/* Magic and seal. `h` is readable. */
+/* Magic and checksum. `h` is readable. */
 bool rf_sizeclass_header_intact(const rf_sizeclass *heap, const header *h);
-/* What heap->seal should be. */
-uintptr_t rf_sizeclass_record_seal(const rf_sizeclass *heap);
+/* Covers the part of the heap's record that never changes. */
+uintptr_t rf_sizeclass_record_checksum(const rf_sizeclass *heap);
 bool rf_sizeclass_record_intact(const rf_sizeclass *heap);
 /* Reports, and gives `status` back. */
 rf_status rf_sizeclass_refuse(rf_sizeclass *heap, rf_status status, const void *where, const rf_site *site);

@@ -1,9 +1,9 @@
-/* Blocks from the fallback: a tree, so that nothing of a foreign pointer is ever read. The bits of the mixed address lead
- * from the root down: a node may be anywhere on the path of its bits. */
+/* Blocks from the fallback: a tree, so that nothing of a foreign pointer is ever read. The bits of the mixed address
+ * lead from the root down: a node may be anywhere on the path of its bits. */
 #include "sizeclass_impl.h"
 
 static uintptr_t link_check(const rf_sizeclass *heap, const rf_sizeclass_link *l) {
-  return fold((uintptr_t)heap ^ (uintptr_t)l, (uintptr_t)l->to);
+  return rf_checksum_mix((uintptr_t)heap ^ (uintptr_t)l, (uintptr_t)l->to);
 }
 
 void rf_sizeclass_link_set(const rf_sizeclass *heap, rf_sizeclass_link *l, large *to) {
@@ -15,14 +15,14 @@ bool rf_sizeclass_link_intact(const rf_sizeclass *heap, const rf_sizeclass_link 
   return l->check == link_check(heap, l);
 }
 
-static uintptr_t large_seal(const rf_sizeclass *heap, const large *p) {
-  return fold(fold((uintptr_t)heap ^ (uintptr_t)p, p->requested), p->room);
+static uintptr_t large_checksum(const rf_sizeclass *heap, const large *p) {
+  return rf_checksum_mix(rf_checksum_mix((uintptr_t)heap ^ (uintptr_t)p, p->requested), p->room);
 }
 
 static void large_set(const rf_sizeclass *heap, large *p, size_t requested, size_t room) {
   p->requested = requested;
   p->room = room;
-  p->seal = large_seal(heap, p);
+  p->checksum = large_checksum(heap, p);
 }
 
 /* From the start of the fallback's block to the payload. False where it would wrap. */
@@ -32,7 +32,7 @@ static bool large_front(size_t align, size_t *front) {
 
 bool rf_sizeclass_large_intact(const rf_sizeclass *heap, const large *p) {
   const header *const h = header_of(large_payload(p));
-  return p->seal == large_seal(heap, p) && rf_sizeclass_header_intact(heap, h) && class_of(h) == LARGE_CLASS &&
+  return p->checksum == large_checksum(heap, p) && rf_sizeclass_header_intact(heap, h) && class_of(h) == LARGE_CLASS &&
          (h->flags & (MALLOCED | FREED | SECOND)) == MALLOCED && rf_sizeclass_link_intact(heap, &p->child[0]) &&
          rf_sizeclass_link_intact(heap, &p->child[1]);
 }
@@ -40,7 +40,7 @@ bool rf_sizeclass_large_intact(const rf_sizeclass *heap, const large *p) {
 /* Leads to the block, or is where its link would be; NULL where damage bars the way. */
 static rf_sizeclass_link *large_find(rf_sizeclass *heap, const void *payload) {
   rf_sizeclass_link *at = &heap->root;
-  uintptr_t path = fold(0, (uintptr_t)payload);
+  uintptr_t path = rf_checksum_mix(0, (uintptr_t)payload);
   for (unsigned i = 0; i <= RF_SIZE_BITS && rf_sizeclass_link_intact(heap, at); i++) {
     if (at->to == NULL || large_payload(at->to) == payload) {
       return at;

@@ -76,6 +76,6 @@ rf_status rf_sizeclass_track_sites(rf_sizeclass *heap, rf_sizeclass_site *table,
   memset(table, 0, rows * sizeof *table);
   heap->sites = table;
   heap->site_rows = rows;
-  heap->seal = rf_sizeclass_record_seal(heap);
+  heap->checksum = rf_sizeclass_record_checksum(heap);
   return RF_OK;
 }

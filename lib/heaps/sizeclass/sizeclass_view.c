@@ -77,7 +77,7 @@ static rf_status walk_fallback(const rf_sizeclass *heap, rf_walk_fn visit, void 
 }
 
 rf_status rf_sizeclass_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  const rf_sizeclass *const heap = heap_of(self);
+  const rf_sizeclass *const heap = sizeclass_of(self);
   bool more = false;
   rf_status const status = rf_sizeclass_record_intact(heap) ? walk_carved(heap, visit, context, &more) : RF_ERR_CORRUPT;
   if (status != RF_OK || !more || !walk_rest(heap, visit, context)) {
@@ -86,7 +86,7 @@ rf_status rf_sizeclass_walk(rf_allocator *self, rf_walk_fn visit, void *context)
   return walk_fallback(heap, visit, context);
 }
 
-/* What a check adds up. */
+/* Totals of a check. */
 typedef struct sums {
   size_t live[RF_SIZECLASS_COUNT];
   size_t queued[RF_SIZECLASS_COUNT];
@@ -197,7 +197,7 @@ static const char *find_damage(const rf_sizeclass *heap, const void **at) {
 
 rf_status rf_sizeclass_check(rf_allocator *self, rf_fault *where) {
   const void *at;
-  const char *const what = find_damage(heap_of(self), &at);
+  const char *const what = find_damage(sizeclass_of(self), &at);
   if (what == NULL) {
     return RF_OK;
   }
@@ -223,7 +223,7 @@ static void rest_into(const rf_sizeclass *heap, rf_stats *out) {
 }
 
 void rf_sizeclass_stats(rf_allocator *self, rf_stats *out) {
-  const rf_sizeclass *const heap = heap_of(self);
+  const rf_sizeclass *const heap = sizeclass_of(self);
   memset(out, 0, sizeof *out);
   rf_count_into(&heap->counters, out);
   if (!rf_sizeclass_record_intact(heap)) {

@@ -90,7 +90,7 @@ static rf_verdict find(const rf_slab *h, const void *ptr, found *out) {
   return kind_of(r) == RUN ? find_run(h, page, ptr, out) : explain(h, page, ptr);
 }
 
-/* ---- Serving ---- */
+/* ---- Serving: inlined twice, because alloc is too frequent for a call that only realloc needs ---- */
 
 /* The class with the smallest open chunks that serve the request, `size` not 0, wherever they lie; h->classes: none. */
 static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
@@ -102,7 +102,7 @@ static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
 }
 
 /* Without a zone of its class: what takes less, a larger chunk or pages. */
-static void *serve_otherwise(rf_slab *h, size_t size, size_t align, const rf_site *site) {
+RF_INLINE void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t const least = size != 0 ? size : 1;
   unsigned q = open_class(h, least, align);
   void *p = NULL;
@@ -110,7 +110,7 @@ static void *serve_otherwise(rf_slab *h, size_t size, size_t align, const rf_sit
     p = rf_slab_chunk_alloc(h, q, size, align, site);
   }
   if (p == NULL) {
-    p = rf_slab_run_alloc(h, size, align, site);
+    p = rf_slab_run_alloc(h, size, align, log, site);
   }
   if (p == NULL) { /* and the reserve may be gone */
     q = open_class(h, least, align);
@@ -119,17 +119,19 @@ static void *serve_otherwise(rf_slab *h, size_t size, size_t align, const rf_sit
   return p;
 }
 
-static void *serve(rf_slab *h, size_t size, size_t align, const rf_site *site) {
+/* *log, unless it is NULL, can revert the pages that were allocated; it stays untouched if none were. */
+RF_INLINE void *serve(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t rounded;
   if (!rf_round_up(size != 0 ? size : 1, align, &rounded)) {
     return NULL;
   }
   unsigned const q = rounded <= RF_SLAB_LARGEST_CHUNK ? class_for(rounded) : RF_SLAB_CLASSES;
   void *p = NULL;
-  if (q < h->classes && align <= rf_slab_page_size(h) && (h->open[q] != NO_PAGE || rf_slab_zone_open(h, q, site))) {
+  if (q < h->classes && align <= rf_slab_page_size(h) &&
+      (h->open[q] != NO_PAGE || rf_slab_zone_open(h, q, log, site))) {
     p = rf_slab_chunk_alloc(h, q, size, align, site);
   }
-  return p != NULL ? p : serve_otherwise(h, size, align, site);
+  return p != NULL ? p : serve_otherwise(h, size, align, log, site);
 }
 
 static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
@@ -138,7 +140,7 @@ static void *slab_alloc(rf_allocator *self, size_t size, size_t align, const rf_
     (void)rf_slab_damaged(h, h, site);
     return NULL;
   }
-  void *const p = serve(h, size, align, site);
+  void *const p = serve(h, size, align, NULL, site);
   if (p == NULL) {
     h->counters.failures++;
     return NULL;
@@ -187,6 +189,42 @@ static rf_status slab_resize(rf_allocator *self, void *ptr, size_t size, const r
                                   : rf_verdict_refuse(self, verdict, ptr, site);
 }
 
+/* Takes back a block that was served just now, on a heap that has not changed since, whatever damage there is. A free
+ * would read more records than the allocation wrote, and might be refused. */
+static void retract(rf_slab *h, const void *p, change *c, const rf_site *site) {
+  uint32_t const page = (uint32_t)((size_t)((uintptr_t)p - (uintptr_t)h->pages) >> h->page_shift);
+  found f;
+  bool const is_chunk = rf_slab_chunk_at(h, page, p, &f);
+  if (c->count == 0) { /* a chunk of a zone that was open: its zone is in front, or full */
+    (void)rf_slab_chunk_free(h, &f, site);
+    return;
+  }
+  if (is_chunk) {
+    rf_slab_zone_forget(h, &f.z);
+  }
+  rf_slab_revert(c);
+}
+
+/* To another place. NULL, and the block is as it was, where there is none or damage was met. */
+static void *move(rf_slab *h, void *ptr, size_t room, size_t size, size_t align, const rf_site *site) {
+  change c;
+  c.count = 0;
+  void *const moved = serve(h, size, align, &c, site);
+  if (moved == NULL) {
+    h->counters.failures++;
+    return NULL;
+  }
+  rf_track_copy(moved, ptr, room < size ? room : size);
+  rf_counters const before = h->counters;
+  rf_count_alloc(&h->counters, size);
+  if (slab_free(&h->base, ptr, site) != RF_OK) {
+    h->counters = before;
+    retract(h, moved, &c, site);
+    return NULL;
+  }
+  return moved;
+}
+
 static void *slab_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_slab *const h = slab_of(self);
   found f;
@@ -197,7 +235,7 @@ static void *slab_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
   }
   rf_status const status = rf_is_aligned(ptr, align) ? resize_found(h, &f, size, site) : RF_ERR_NO_MEMORY;
   if (status == RF_ERR_NO_MEMORY) {
-    return rf_realloc_move(self, ptr, f.room, size, align, site);
+    return move(h, ptr, f.room, size, align, site);
   }
   return status == RF_OK ? ptr : NULL;
 }

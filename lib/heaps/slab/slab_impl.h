@@ -1,15 +1,16 @@
-/* What the sources of slab share: records of pages, words of chunks, and the steps of operations. Not a public header.
+/* Records of pages, words of chunks and steps of operations that the sources of slab share. Not a public header.
  * The sources use each other in this order: slab_record, slab_pages, slab_zone, slab_run, slab_view, slab.
  *
  * Every page has a record, whose checksum is right at all times. It tells what begins at the page:
  *
  *     kind     length         a               b                     next, prev
  *     INSIDE                                                                       nothing begins here
- *     FREE     pages          child 0         child 1               runs as long   a run of free pages: node of the trie
- *     LAST     pages                                                               the last page of such a run, of two or more
- *     RUN      pages          bytes not used                                       pages of one block
+ *     FREE     pages          child 0         child 1               runs as long   a run of free pages: node of the
+ *     trie LAST     pages                                                               the last page of such a run, of
+ *     two or more RUN      pages          bytes not used                                       pages of one block
  *     ZONE     pages          used | cut<<16  free | class << 16    open zones     chunks of one class
- *     MEMBER   distance                                                            a page of a zone, so far behind its first
+ *     MEMBER   distance                                                            a page of a zone, so far behind its
+ *     first
  *
  * A FREE, RUN or ZONE is always true: when it ends, its record is overwritten. LAST and MEMBER may be left over from
  * before, and count where the record that they lead to agrees. Two runs of free pages never touch.
@@ -19,12 +20,14 @@
  *     31      check      20 19     log2 of alignment    16 15     requested bytes      1 | 1   used
  *     31      check      20                             16        next free chunk      1 | 0   free
  *
- * Chunks are cut when they are first used: the words of those above `cut` mean nothing. NO_CHUNK ends the list of the free.
+ * Chunks are cut when they are first used: the words of those above `cut` mean nothing. NO_CHUNK ends the list of the
+ * free.
  */
 #ifndef RINGFENCE_SLAB_IMPL_H
 #define RINGFENCE_SLAB_IMPL_H
 
 #include "lib/core/checksum.h"
+#include "lib/core/compiler.h"
 #include "lib/core/verdict.h"
 #include <ringfence/bits.h>
 #include <ringfence/slab.h>
@@ -171,7 +174,7 @@ static inline unsigned zone_class(const record *z) {
 #define WORD_SHIFT 1U
 #define WORD_ALIGN_SHIFT 16U
 
-/* Of the twenty bits of data, one to one in each byte, so that no change of a byte leaves it as it was. */
+/* Checks the twenty bits of data. It is one to one in each byte, so any changed byte is found. */
 static inline uint32_t word_check(const uint32_t *at, uint32_t data) {
   uint32_t const place = (uint32_t)(uintptr_t)at * 0x9E3779B1U >> 20;
   return (data ^ data >> 12 ^ place) << 20;
@@ -199,7 +202,7 @@ static inline size_t align_of_word(uint32_t word) {
 
 _Static_assert(RF_SLAB_LARGEST_CHUNK <= 0x7FFF, "a requested size must fit");
 
-/* What a record of a zone says of it. */
+/* A zone, from its record. */
 typedef struct zone {
   record *r;
   uint32_t page;
@@ -210,7 +213,7 @@ typedef struct zone {
   uint32_t *words;
 } zone;
 
-/* What a pointer was found to be. */
+/* The block of a pointer. */
 typedef struct found {
   record *r; /* of a run, or of the zone */
   uint32_t page;
@@ -226,7 +229,7 @@ static inline rf_slab *slab_of(rf_allocator *self) {
 
 /* ---- slab_record.c ---- */
 
-/* Of the part of the heap's record that never changes. */
+/* Covers the part of the heap's record that never changes. */
 size_t rf_slab_checksum(const rf_slab *h);
 
 static inline bool rf_slab_intact(const rf_slab *h) {
@@ -242,9 +245,26 @@ record *rf_slab_owner_at(const rf_slab *h, uint32_t i);
 
 /* ---- slab_pages.c: runs of pages. False, or RF_ERR_CORRUPT, where damage was met, which is then reported. ---- */
 
-/* Cuts `pages` from a multiple of `align` bytes on out of a free run: *out is the first, whose record is the caller's to
- * write. RF_ERR_NO_MEMORY: there is no such run; RF_ERR_INVALID: there cannot be one. */
-rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site);
+enum { MOST_CHANGES = 15 }; /* removing a run changes three records at most, inserting two five each; its two ends */
+
+/* The records that an operation on free pages has changed, as they were before. */
+typedef struct change {
+  rf_slab *h;
+  const rf_site *site;
+  uint32_t root;
+  unsigned count; /* 0: nothing to revert */
+  struct {
+    uint32_t page;
+    record before;
+  } was[MOST_CHANGES];
+} change;
+
+/* Cuts `pages` from a multiple of `align` bytes on out of a free run: *out is the first, whose record is the caller's
+ * to write. RF_ERR_NO_MEMORY: there is no such run; RF_ERR_INVALID: there cannot be one. With `log`, not NULL, it
+ * can be reverted. */
+rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site);
+/* Undoes a rf_slab_pages_alloc, before any other change of free pages. Cannot meet damage. */
+void rf_slab_revert(change *c);
 /* Cuts `pages` off the free run that begins at `page`. RF_ERR_NO_MEMORY where there is none so long. */
 rf_status rf_slab_pages_alloc_at(rf_slab *h, uint32_t page, uint32_t pages, const rf_site *site);
 /* Makes pages free that nothing owns any more, and merges them. */
@@ -252,26 +272,31 @@ bool rf_slab_pages_free(rf_slab *h, uint32_t page, uint32_t pages, const rf_site
 
 /* ---- slab_zone.c: chunks ---- */
 
-/* What the record of page `i`, an intact ZONE, stands for. False where it contradicts itself. */
+/* Fills *out from the record of page `i`, an intact ZONE. False where it contradicts itself. */
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
 /* Where the user's part of a chunk begins. */
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);
 /* A chunk of class `q` from a zone that is open; NULL where none is, or damage was met. */
 void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, const rf_site *site);
-/* Opens a new zone. False where there are no pages for it. */
-bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site);
+/* Opens a new zone. False where there are no pages for it. `log` as by rf_slab_pages_alloc. */
+bool rf_slab_zone_open(rf_slab *h, unsigned q, change *log, const rf_site *site);
+/* Takes a zone that was just opened out of its list. Cannot meet damage. */
+void rf_slab_zone_forget(rf_slab *h, const zone *z);
+/* The zone and chunk of a pointer into `page`, found by the zone's own record alone. False where the page is a
+ * RUN's. */
+bool rf_slab_chunk_at(const rf_slab *h, uint32_t page, const void *ptr, found *out);
 rf_status rf_slab_chunk_free(rf_slab *h, const found *f, const rf_site *site);
 /* Within its room. */
 void rf_slab_chunk_resize(const found *f, size_t size);
 /* Frees the zones in reserve. False where there was none. */
 bool rf_slab_release_reserve(rf_slab *h, const rf_site *site);
 /* rf_slab_pages_alloc, tried again without the reserve. */
-rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site);
+rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site);
 
 /* ---- slab_run.c: blocks of whole pages ---- */
 
-/* Pages for `size` bytes; NULL where there are none, or damage was met. */
-void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *site);
+/* Pages for `size` bytes; NULL where there are none, or damage was met. `log` as by rf_slab_pages_alloc. */
+void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site);
 rf_status rf_slab_run_resize(rf_slab *h, const found *f, size_t size, const rf_site *site);
 
 static inline size_t run_size(const rf_slab *h, const record *r) {

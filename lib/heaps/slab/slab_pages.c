@@ -1,23 +1,10 @@
-/* slab: free pages. Runs of them are the nodes of a trie over their length: a node is anywhere on the path that the bits of
- * its length lead, from the highest on, and runs of the same length hang behind the one that is in the trie. */
+/* slab: free pages. Runs of them are the nodes of a trie over their length: a node is anywhere on the path that the
+ * bits of its length lead, from the highest on, and runs of the same length hang behind the one that is in the trie. */
 #include "slab_impl.h"
 
 /* ---- Changes ----
  *
- * What is free is changed in steps, each of which may meet damage: then all before it are undone. */
-
-enum { MOST_CHANGES = 13 }; /* a run taken out changes three records at most, one put in five */
-
-typedef struct change {
-  rf_slab *h;
-  const rf_site *site;
-  uint32_t root;
-  unsigned count;
-  struct {
-    uint32_t page;
-    record before;
-  } was[MOST_CHANGES];
-} change;
+ * Free pages change in steps. A step that meets damage undoes all before it. */
 
 static void begin(change *c, rf_slab *h, const rf_site *site) {
   c->h = h;
@@ -35,15 +22,21 @@ static record *edit(change *c, uint32_t i) {
   return r;
 }
 
-/* Reports damage at `at`, after which the heap is as it was. False. */
+/* The heap is as it was. Reports damage at `at`, unless it is NULL. False. */
 static bool undo(change *c, const void *at) {
   while (c->count != 0) {
     c->count--;
     c->h->records[c->was[c->count].page] = c->was[c->count].before;
   }
   c->h->root = c->root;
-  (void)rf_slab_damaged(c->h, at, c->site);
+  if (at != NULL) {
+    (void)rf_slab_damaged(c->h, at, c->site);
+  }
   return false;
+}
+
+void rf_slab_revert(change *c) {
+  (void)undo(c, NULL);
 }
 
 /* ---- The trie ---- */
@@ -223,8 +216,8 @@ static void consider(uint32_t i, const record *r, uint32_t pages, uint32_t *best
   }
 }
 
-/* The shortest free run of at least `pages`, or NO_PAGE. Down the path of that length, remembering the last branch into what is
- * longer; then down the shortest side of that. False where damage bars the way. */
+/* The shortest free run of at least `pages`, or NO_PAGE. Down the path of that length, remembering the last branch into
+ * what is longer; then down the shortest side of that. False where damage bars the way. */
 static bool best_fit(const rf_slab *h, uint32_t pages, uint32_t *best) {
   uint32_t length = UINT32_MAX;
   uint32_t longer = NO_PAGE;
@@ -256,6 +249,13 @@ static bool best_fit(const rf_slab *h, uint32_t pages, uint32_t *best) {
 
 /* ---- Allocation ---- */
 
+/* Logs the records of a free run at `i` that the next owner of its pages may write, and the run needs again. */
+static void log_ends(change *c, uint32_t i) {
+  uint32_t const length = length_of(&c->h->records[i]);
+  (void)edit(c, i);
+  (void)edit(c, i + length - 1);
+}
+
 /* Takes `taken` pages that begin `skip` behind it out of the free run at `i`. */
 static bool cut(change *c, uint32_t i, uint32_t skip, uint32_t taken) {
   uint32_t const length = length_of(&c->h->records[i]);
@@ -269,7 +269,8 @@ static uint32_t skip_to(const rf_slab *h, uint32_t i, size_t align) {
   return (uint32_t)(rf_align_gap(page_at(h, i), align) >> h->page_shift);
 }
 
-/* So many pages hold `pages` from a multiple of `align` on, wherever they lie; more than there are where there cannot be. */
+/* So many pages hold `pages` from a multiple of `align` on, wherever they lie; more than there are where there cannot
+ * be. */
 static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
   size_t const extra = align >> h->page_shift;
   size_t total = pages;
@@ -279,10 +280,9 @@ static uint32_t with_alignment(const rf_slab *h, size_t pages, size_t align) {
   return total <= h->count ? (uint32_t)total : NO_PAGE;
 }
 
-rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
+rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site) {
   uint32_t const wanted = with_alignment(h, pages, align);
   uint32_t best;
-  change c;
   if (wanted == NO_PAGE) {
     return RF_ERR_INVALID;
   }
@@ -296,8 +296,13 @@ rf_status rf_slab_pages_alloc(rf_slab *h, size_t pages, size_t align, uint32_t *
     return rf_slab_damaged(h, &h->records[best], site);
   }
   uint32_t const skip = skip_to(h, best, align);
-  begin(&c, h, site);
-  if (!cut(&c, best, skip, (uint32_t)pages)) {
+  change own;
+  change *const c = log != NULL ? log : &own;
+  begin(c, h, site);
+  if (log != NULL) {
+    log_ends(c, best);
+  }
+  if (!cut(c, best, skip, (uint32_t)pages)) {
     return RF_ERR_CORRUPT;
   }
   *out = best + skip;

@@ -15,10 +15,10 @@ static void set_run(const rf_slab *h, record *r, uint32_t pages, size_t size) {
   update_checksum(r);
 }
 
-void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, const rf_site *site) {
+void *rf_slab_run_alloc(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
   size_t const pages = pages_for(h, size);
   uint32_t page;
-  if (rf_slab_pages_find(h, pages, align, &page, site) != RF_OK) {
+  if (rf_slab_pages_find(h, pages, align, &page, log, site) != RF_OK) {
     return NULL;
   }
   set_run(h, &h->records[page], (uint32_t)pages, size);
@@ -68,7 +68,7 @@ static void *alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
   if (count == 0 || count > RF_SIZE_LIMIT >> heap->page_shift) {
     return count == 0 ? NULL : rf_reject_at(&heap->base, RF_REJECT_SIZE, count, page, site);
   }
-  void *const p = rf_slab_run_alloc(heap, count * page, page, site);
+  void *const p = rf_slab_run_alloc(heap, count * page, page, NULL, site);
   if (p == NULL) {
     heap->counters.failures++;
     return NULL;

@@ -1,5 +1,5 @@
-/* Looking at the heap: walk, check, statistics. An empty zone is free memory like any other here, and told together with
- * what is free beside it: it is given back before a request fails. */
+/* Looking at the heap: walk, check, statistics. An empty zone is free memory like any other here, and told together
+ * with what is free beside it: it is given back before a request fails. */
 #include "slab_impl.h"
 
 #include <string.h>
@@ -16,7 +16,8 @@ static bool is_free(const record *r) {
   return kind_of(r) == FREE || (kind_of(r) == ZONE && zone_used(r) == 0);
 }
 
-/* The stretch behind `*s`, the first for one of no pages. False at the end, or where damage bars the way: s->page tells. */
+/* The stretch behind `*s`, the first for one of no pages. False at the end, or where damage bars the way: s->page
+ * tells. */
 static bool next_stretch(const rf_slab *h, stretch *s) {
   s->page += s->pages;
   s->pages = 0;
@@ -133,7 +134,7 @@ void rf_slab_stats(rf_allocator *self, rf_stats *out) {
 
 /* ---- Check ---- */
 
-/* What a check adds up. */
+/* Totals of a check. */
 typedef struct sums {
   size_t used;
   size_t blocks;

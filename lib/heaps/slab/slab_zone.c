@@ -1,5 +1,5 @@
-/* slab: zones and their chunks. The zones of a class that have free chunks hang in a list, the one that had a chunk freed
- * last in front. */
+/* slab: zones and their chunks. The zones of a class that have free chunks hang in a list, the one that had a chunk
+ * freed last in front. */
 #include "slab_impl.h"
 
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out) {
@@ -21,6 +21,20 @@ bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out) {
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index) {
   unsigned char *const start = z->start + (size_t)index * z->chunk;
   return start + rf_align_gap(start, align_of_word(z->words[index]));
+}
+
+bool rf_slab_chunk_at(const rf_slab *h, uint32_t page, const void *ptr, found *out) {
+  uint32_t head = page;
+  while (head != 0 && record_of_kind(h, head, ZONE) == NULL && record_of_kind(h, head, RUN) == NULL) {
+    head--;
+  }
+  if (record_of_kind(h, head, ZONE) == NULL || !rf_slab_zone_at(h, head, &out->z)) {
+    return false;
+  }
+  out->r = out->z.r;
+  out->page = head;
+  out->index = (uint32_t)((uintptr_t)ptr - (uintptr_t)out->z.start) / out->z.chunk;
+  return true;
 }
 
 /* ---- The list of open zones ---- */
@@ -74,13 +88,13 @@ static void link_zone(rf_slab *h, const zone *z) {
 
 /* ---- Opening and closing ---- */
 
-bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site) {
+bool rf_slab_zone_open(rf_slab *h, unsigned q, change *log, const rf_site *site) {
   uint32_t const pages = zone_pages(h, chunk_size(q));
   uint32_t page;
   if (!is_front_sound(h, q)) {
     return rf_slab_damaged(h, &h->open[q], site) == RF_OK;
   }
-  if (rf_slab_pages_find(h, pages, 1, &page, site) != RF_OK) {
+  if (rf_slab_pages_find(h, pages, 1, &page, log, site) != RF_OK) {
     return false;
   }
   record *const r = &h->records[page];
@@ -94,6 +108,10 @@ bool rf_slab_zone_open(rf_slab *h, unsigned q, const rf_site *site) {
   (void)rf_slab_zone_at(h, page, &z);
   link_zone(h, &z);
   return true;
+}
+
+void rf_slab_zone_forget(rf_slab *h, const zone *z) {
+  unlink_zone(h, z);
 }
 
 static bool close_zone(rf_slab *h, uint32_t page, const rf_site *site) {
@@ -122,10 +140,10 @@ bool rf_slab_release_reserve(rf_slab *h, const rf_site *site) {
   return released;
 }
 
-rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, const rf_site *site) {
-  rf_status status = rf_slab_pages_alloc(h, pages, align, out, site);
+rf_status rf_slab_pages_find(rf_slab *h, size_t pages, size_t align, uint32_t *out, change *log, const rf_site *site) {
+  rf_status status = rf_slab_pages_alloc(h, pages, align, out, log, site);
   if (status == RF_ERR_NO_MEMORY && rf_slab_release_reserve(h, site)) {
-    status = rf_slab_pages_alloc(h, pages, align, out, site);
+    status = rf_slab_pages_alloc(h, pages, align, out, log, site);
   }
   return status;
 }
@@ -165,8 +183,8 @@ static void set_zone(const zone *z, uint32_t used, uint32_t cut, uint32_t free) 
   update_checksum(z->r);
 }
 
-/* A free chunk of an open zone: the one freed last, else the next to be cut. Its zone is left to be updated with what follows
- * it in the list, and how many are cut then. False where there is none. */
+/* A free chunk of an open zone: the one freed last, else the next to be cut. Its zone is left to be updated with what
+ * follows it in the list, and how many are cut then. False where there is none. */
 static bool next_chunk(const zone *z, uint32_t *index, uint32_t *rest, uint32_t *cut) {
   *index = zone_free(z->r);
   *rest = NO_CHUNK;

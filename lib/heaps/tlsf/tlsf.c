@@ -272,7 +272,7 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
   return insert(&f);
 }
 
-/* Of a plain block in the region that served the last request: who asks has most often just got it. */
+/* Usable bytes of a plain block in the region of the last request, where most blocks of this question are; else 0. */
 static size_t usable_at_hand(const rf_tlsf_region *region, const unsigned char *p) {
   if (granules_behind(region->origin, p) >= region->granules || p < region->first || !is_start(region, p)) {
     return 0;

@@ -67,13 +67,14 @@ bool rf_tlsf_read_live(rf_tlsf_region *region, unsigned char *user, rf_tlsf_live
 /* How many bytes the block for `size` bytes takes. */
 size_t rf_tlsf_block_for(size_t size);
 
-/* Makes [b, e), filed nowhere, a live block of `size` bytes, and files what it does not need. The bitmap stays. */
+/* Makes [b, e), filed nowhere, a live block of `size` bytes, and a free block of the bytes that it does not need. The
+ * bitmap stays. */
 void rf_tlsf_commit_used(rf_tlsf_region *region, unsigned char *b, unsigned char *e, size_t size, bool prev_free);
 
-/* Turns the marks of a live block over in the bitmap: makes it live, or no longer. */
+/* Inverts the bits of a live block in the bitmap: makes it live, or free. */
 void rf_tlsf_toggle_starts(rf_tlsf_region *region, const unsigned char *b, size_t size);
 
-/* Files [b, e) and says so in the header at `e`. */
+/* Inserts [b, e) and sets PREV_FREE in the header at `e`. */
 void rf_tlsf_insert_free_block(rf_tlsf_region *region, unsigned char *b, unsigned char *e);
 
 /* Both tags of the free block at `b`, its links and the links back. */
@@ -85,7 +86,7 @@ size_t rf_tlsf_free_size(const rf_tlsf_region *region, unsigned char *b);
 /* Where the free block that ends at `e` begins; NULL where it is damaged. */
 unsigned char *rf_tlsf_free_before(const rf_tlsf_region *region, unsigned char *e);
 
-/* Takes a free block, seen to be sound, out of its list. */
+/* Removes a sound free block from its list. */
 void rf_tlsf_remove_free_block(rf_tlsf_region *region, unsigned char *b);
 
 #endif /* RINGFENCE_TLSF_BLOCK_H */

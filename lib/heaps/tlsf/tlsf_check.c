@@ -1,6 +1,6 @@
-/* rf_tlsf: the full integrity pass. Whatever is damaged, no pointer is followed before it is known to lead to memory
- * that the heap manages, and every loop ends: regions' records follow from their memory, blocks follow each other to
- * the end of theirs, a block in a list is left only for one that points back to it. */
+/* rf_tlsf: the full integrity pass. Safe on any damage: no pointer is followed before it is known to lead into the
+ * heap's memory, and every loop ends. Records of regions are recomputed from their memory, blocks follow each other to
+ * the end of the region, a list is followed only to a block that points back. */
 #include "tlsf_check.h"
 
 #include "tlsf_region.h"

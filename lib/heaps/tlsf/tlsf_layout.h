@@ -1,7 +1,7 @@
-/* What rf_tlsf's memory looks like, and the steps that its operations are made of. Private to tlsf*.c.
+/* rf_tlsf: the layout of its memory, words of a block, size classes, bits of a region. Private to tlsf*.c.
  *
- * Blocks lie in a region one behind the other. A block is known by where its payload begins, b; its header is the four
- * bytes before that, and the block behind it begins where it ends, at e.
+ * Blocks lie in a region one behind the other. A block is named by the address b of its payload. Its header is the four
+ * bytes before b; its end e is the b of the next block.
  *
  *     live   b-4      b                                           e-4      e
  *            +--------+-------------------------------+-----------+--------+---
@@ -25,10 +25,10 @@
  *
  *     lists  from the region's origin, 8 bytes each: next, prev. An empty one links to itself.
  *
- * Two free blocks never touch. Bit g of a region's bitmap is set where what the program holds begins, g granules behind
- * the origin, also for the b of a huge block and for the end. Links are places, which is to say multiples of 8 bytes
- * behind the origin, and every operation sees that they are below the end before it follows them: whatever a program
- * writes into freed memory, nothing but the region's lists and blocks is touched.
+ * Two free blocks never touch. Bit g of a region's bitmap is set where a live payload begins, g granules behind the
+ * origin; also at the b of a huge block and at the end. A link is a place: a distance from the origin in units of 8
+ * bytes. Every operation compares a link with the end of the region before it follows the link, so that writes into
+ * freed memory cannot make it touch anything but the region's lists and blocks.
  */
 #ifndef RINGFENCE_TLSF_LAYOUT_H
 #define RINGFENCE_TLSF_LAYOUT_H
@@ -39,9 +39,9 @@
 #include <ringfence/track.h>
 
 enum {
-  GRANULE = RF_ALIGN_DEFAULT > 8 ? 16 : 8, /* every block is aligned as usual, none takes luck */
+  GRANULE = RF_ALIGN_DEFAULT > 8 ? 16 : 8, /* every block has the usual alignment */
   GRANULE_SHIFT = GRANULE == 16 ? 4 : 3,
-  PLACE = 8, /* bytes that a link counts in */
+  PLACE = 8, /* the unit of a link, in bytes */
   HEADER = sizeof(uint32_t),
   MIN_BLOCK = 16, /* header, two links, tag */
   LISTS = 64,
@@ -56,7 +56,7 @@ enum {
   SIZE_SHIFT = 8,
   HUGE_BLOCK = 1, /* in the place of slack */
   HUGE_USER = 2,
-  HUGE_LEAD = 16, /* bytes from b to what the program holds */
+  HUGE_LEAD = 16, /* bytes from b to the payload */
 };
 
 _Static_assert(sizeof(void *) == 8 || sizeof(void *) == 4, "layout is drawn for 32 and 64 bit");
@@ -75,14 +75,14 @@ static inline rf_tlsf *rf_tlsf_of(rf_allocator *self) {
 #define RF_TLSF_MAX_PLAIN ((((size_t)1 << (32 - SIZE_SHIFT)) - 2) * GRANULE)
 #endif
 
-/* A region, and so a block, has fewer bytes: list numbers, tags and links are made for this. */
+/* A region, and so a block, has fewer bytes: list numbers, tags and links hold no more. */
 #ifndef RF_TLSF_MAX_REGION
 #define RF_TLSF_MAX_REGION (sizeof(size_t) == 8 ? (size_t)(UINT64_C(3) << 32) : SIZE_MAX / 2 + 1)
 #endif
 
 /* ---- Bits ---- */
 
-/* `word` with bit `n`, modulo its bits, turned over. gcc 12 makes three instructions and a register of the shift. */
+/* `word` with bit `n`, modulo its width, inverted. gcc 12 compiles the shift to three instructions and a register. */
 static inline uint64_t toggle_bit(uint64_t word, size_t n) {
 #if defined(__x86_64__)
   __asm__("btcq %1, %0" : "+r"(word) : "r"(n) : "cc");
@@ -152,7 +152,7 @@ static inline uint32_t live_header(size_t granules, size_t size) {
   return (uint32_t)(granules << SIZE_SHIFT) + ((uint32_t)(granules * GRANULE - size) << SLACK_SHIFT);
 }
 
-/* Whether the block for `size` bytes is huge; on 32 bit, there is none. */
+/* True where the block for `size` bytes is huge; on 32 bit it cannot be served. */
 static inline bool is_huge(size_t size) {
   return size > RF_TLSF_MAX_PLAIN - MIN_BLOCK;
 }
@@ -170,9 +170,9 @@ static inline size_t granules_for(size_t size) {
 
 /* ---- Size classes ----
  *
- * List n holds the free blocks of n granules up to 11 granules, then there are two lists for each power of two: from
- * 12, 16, 24, 32, 48, ... granules. With k = m * 2^f, 1 <= m < 2, that is 2m rounded down + 2f + 3, which is above k for
- * the small ones. */
+ * List n holds the free blocks of n granules, up to n = 11. Above that there are two lists for each power of two: from
+ * 12, 16, 24, 32, 48, ... granules. With k = m * 2^f, 1 <= m < 2, the list of k granules is floor(2m) + 2f + 3, or k
+ * where that is less. */
 
 /* The list for a free block. */
 static inline size_t list_of(size_t granules) {
@@ -181,7 +181,7 @@ static inline size_t list_of(size_t granules) {
   return granules < number ? granules : number;
 }
 
-/* The first list whose blocks are all large enough: the one behind the list of granules - 1. */
+/* The first list in which every block is large enough: the one behind the list of granules - 1. */
 static inline unsigned list_for(size_t granules) {
   size_t const doubled = 2 * granules - 1; /* not 0, and its logarithm is that of granules - 1 and one more */
   unsigned const log = rf_log2(doubled);
@@ -220,7 +220,7 @@ static inline rf_tlsf_region *toward(const rf_tlsf_region *region, const void *p
   return region->child[(uintptr_t)p > (uintptr_t)region->origin].region;
 }
 
-/* Whether [b, e), `size` bytes by its header, leaves the region. A damaged size cannot wrap a 64-bit address. */
+/* True where [b, e), of `size` bytes by its header, leaves the region. A damaged size cannot wrap a 64-bit address. */
 static inline bool leaves(const rf_tlsf_region *region, const unsigned char *b, size_t size, const unsigned char *e) {
   return sizeof(size_t) == 8 ? e > region->end : size > (size_t)(region->end - b);
 }

@@ -2,8 +2,8 @@
 
 #include "tlsf_region.h"
 
-/* Whether granule `g`, which has no mark, is in a free block. Looks back for the live block before it, a word of the
- * bitmap at a time: only the report of a fault depends on it. */
+/* True where granule `g`, whose bit is clear, is in a free block. Looks back for the live block before it, a word of
+ * the bitmap at a time. Used for reports of faults only. */
 static bool is_in_free_block(rf_tlsf_region *region, size_t g) {
   size_t word = g / RF_SIZE_BITS;
   size_t bits = region->starts[word] & (((size_t)1 << g % RF_SIZE_BITS) - 1);

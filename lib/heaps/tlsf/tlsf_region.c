@@ -1,6 +1,6 @@
-/* rf_tlsf: regions. They hang in a tree by address whose shape comes from the addresses alone (a treap: Seidel and
- * Aragon, Randomized search trees, 1996, with a hash of the address as priority), so that the way to any of n is
- * O(log n) long whatever the order in which they come and go. */
+/* rf_tlsf: regions, in a treap by address (Seidel and Aragon, Randomized search trees, 1996). The priority is a hash of
+ * the address, so that the tree's shape, and the O(log n) path to a region, do not depend on the order of
+ * insertions. */
 #include "tlsf_region.h"
 
 #include "lib/core/checksum.h"
@@ -126,7 +126,7 @@ static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   region->whole = whole;
   region->checksum = rf_tlsf_region_checksum(region);
   region->map = 0;
-  rf_track_arena_end(region->memory, region->size); /* as a former heap that was never ended may have left it */
+  rf_track_arena_end(region->memory, region->size); /* a former heap without deinit may have left it poisoned */
   memset(region->starts, 0, (region->granules / RF_SIZE_BITS + 1) * sizeof(size_t));
   toggle_start(region, region->granules);
   for (uint32_t list = 0; list < rf_tlsf_list_count(region); list++) {
@@ -138,8 +138,8 @@ static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   rf_track_arena(region->memory, region->size);
 }
 
-/* Opens what is behind `done` bytes of `size` at `memory`, in pieces that are not too large for a region. What is left
- * over and too small for a block is not used. */
+/* Opens the memory behind the first `done` of `size` bytes at `memory`, in pieces of at most a region. A rest too small
+ * for a block is not used. */
 static void open_rest(rf_tlsf *h, unsigned char *memory, size_t size, size_t done) {
   while (size != done) {
     rf_tlsf_region region;
@@ -206,7 +206,7 @@ rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size) {
 
 /* ---- Removing ---- */
 
-/* The piece of the same memory behind `region`, if it was cut; NULL behind the last. */
+/* The next piece of memory that was cut into several regions; NULL behind the last. */
 static rf_tlsf_region *piece_after(const rf_tlsf *h, const rf_tlsf_region *region) {
   rf_tlsf_region *const next = rf_tlsf_region_above(h, region->origin);
   return next != NULL && next->whole == region->whole ? next : NULL;

@@ -13,14 +13,14 @@ rf_tlsf_region *rf_tlsf_region_above(const rf_tlsf *h, const void *p);
 /* Lists of a region: those that its sizes need. */
 size_t rf_tlsf_list_count(const rf_tlsf_region *region);
 
-/* What a region's `checksum` should be. */
+/* The value that a region's `checksum` should have. */
 size_t rf_tlsf_region_checksum(const rf_tlsf_region *region);
 
 /* Fills in what a region's record has from its memory alone: all but `map`, `heap`, `whole` and the links of the tree.
  * The first `lead` aligned bytes are kept free for the record itself. RF_OK; RF_ERR_NO_MEMORY where no block fits. */
 rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t lead);
 
-/* What rf_tlsf_init does, with the operations as an argument. */
+/* rf_tlsf_init, with the operations as an argument. */
 rf_status rf_tlsf_open(rf_tlsf *heap, const rf_allocator_ops *ops, void *arena, size_t size);
 
 #endif /* RINGFENCE_TLSF_REGION_H */

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Where it is: the block, with the free one behind it, is made anew. Huge blocks stay huge, others stay plain: what
- * their owners hold lies at different distances from where the block begins. */
+/* In place, into the free block behind. A huge block stays huge and a plain one plain, since their payloads lie at
+ * different distances from b. */
 static rf_status resize_live(rf_tlsf *h, const rf_tlsf_live *live, size_t size, const rf_site *site) {
   size_t const have = (size_t)(live->e - live->b);
   size_t const need = rf_tlsf_block_for(size);
@@ -32,13 +32,13 @@ rf_status rf_tlsf_resize(rf_allocator *self, void *p, size_t size, const rf_site
   return status == RF_OK ? resize_live(h, &live, size, site) : status;
 }
 
-/* What a move has to keep: all that the owner may have used. */
+/* The bytes that a move keeps: all that the owner may have used. */
 static size_t bytes_to_keep(const rf_tlsf_live *live, size_t size) {
   size_t const usable = (size_t)(live->e - live->user) - HEADER;
   return usable < size ? usable : size;
 }
 
-/* Into the free block before it, with the one behind it. NULL, and nothing changed, where that does not do. */
+/* Moves down into the free block before, with the one behind. NULL, with nothing changed, where these are too small. */
 static void *slide_down(rf_tlsf *h, const rf_tlsf_live *live, size_t size, size_t align) {
   rf_tlsf_region *const region = live->region;
   if (!live->prev_free || is_huge(size) || is_huge(live->size)) {

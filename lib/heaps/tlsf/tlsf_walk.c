@@ -1,4 +1,4 @@
-/* rf_tlsf: looking at every block, without trusting any. */
+/* rf_tlsf: walks over all blocks, whose headers may be damaged. */
 #include "tlsf_walk.h"
 
 #include "tlsf_region.h"
@@ -47,7 +47,7 @@ rf_status rf_tlsf_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   return status;
 }
 
-/* The first block of the highest list that has one: what the region would serve. */
+/* The largest size that the region serves: that of the first block of its highest list. */
 static size_t largest_request(const rf_tlsf_region *region) {
   if (region->map == 0) {
     return 0;

@@ -4,7 +4,7 @@
 
 #include "tlsf_layout.h"
 
-/* What a walk meets. */
+/* One block of a walk. */
 typedef struct rf_tlsf_step {
   unsigned char *b;
   unsigned char *e;

@@ -8,7 +8,7 @@
  *
  * Callers own all storage: the struct, the arena. There are no hidden globals and no hidden malloc.
  *
- * What every allocator promises, and the conformance suite tests:
+ * Promises of every allocator, tested by the conformance suite:
  *  - alloc(0) gives a block of no usable bytes that must be freed; free(NULL) does nothing;
  *  - realloc(NULL, n) allocates; realloc(p, 0) frees and gives NULL; a realloc that fails leaves the old block intact;
  *  - sizes above RF_SIZE_LIMIT, n * size that wraps, an alignment that is no power of two: NULL, and nothing changed;
@@ -48,14 +48,14 @@ typedef struct rf_block {
 /* Called for each block of a walk; false ends the walk. Must not call the allocator that is walked. */
 typedef bool (*rf_walk_fn)(const rf_block *block, void *context);
 
-/* Why a request was turned away before any allocator saw it. */
+/* Why the helpers rejected a request without calling the allocator. */
 typedef enum rf_reject {
   RF_REJECT_SIZE,     /* a size above RF_SIZE_LIMIT: negative, or near the wrap */
   RF_REJECT_OVERFLOW, /* count * size wraps */
   RF_REJECT_ALIGN,    /* an alignment that is no power of two */
 } rf_reject;
 
-/* What an implementation fills in. The helpers below have done their part before an operation is called: `self` and
+/* The operations of an implementation. The helpers below check arguments before they call an operation: `self` and
  * `ptr` are not NULL, `align` is a power of two, realloc's and resize's `size` is not 0, no size exceeds RF_SIZE_LIMIT.
  * Operations marked optional may be NULL. */
 typedef struct rf_allocator_ops {
@@ -76,8 +76,8 @@ typedef struct rf_allocator_ops {
    * as free for a bad `ptr`. A failed resize does not count as a failure in stats. */
   rf_status (*resize)(rf_allocator *self, void *ptr, size_t size, const rf_site *site);
 
-  /* Optional: 0. Bytes the owner of `ptr` may use, at least what was requested; 0 for what is not a live block. What is
-   * told here is kept by realloc. */
+  /* Optional: 0. Bytes that the owner of `ptr` may use, at least the requested size; 0 where `ptr` is no live block.
+   * realloc keeps all of them. */
   size_t (*usable_size)(rf_allocator *self, const void *ptr);
 
   /* Optional: unknown, false. True where `ptr` lies in memory that this allocator manages, used or not. */
@@ -94,8 +94,8 @@ typedef struct rf_allocator_ops {
   /* Fills all of *out. */
   void (*stats)(rf_allocator *self, rf_stats *out);
 
-  /* Optional. Told of each request that the helpers turned away, for checkers to report; decorators pass it on to what
-   * they wrap. `detail` is the count or the alignment. The request gives NULL whatever this does. */
+  /* Optional. Called for each request that the helpers rejected, for checkers to report; decorators pass it on to the
+   * inner allocator. `detail` is the count or the alignment. The request gives NULL whatever this does. */
   void (*reject)(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site);
 
   /* Optional: none. The allocator that a decorator or checker wraps. */
@@ -104,7 +104,7 @@ typedef struct rf_allocator_ops {
   /* Optional: nothing to do. Ends the allocator (not the one it wraps); a second call does nothing. */
   void (*deinit)(rf_allocator *self);
 
-  /* Optional: taken from stats. What stats has of rf_counters, alone: for heaps whose stats looks at each free block. */
+  /* Optional: taken from stats. Only the fields of rf_counters, for heaps whose stats visits each free block. */
   void (*counters)(rf_allocator *self, rf_counters *out);
 } rf_allocator_ops;
 
@@ -149,14 +149,14 @@ bool rf_owns(rf_allocator *allocator, const void *ptr);
  * RF_ERR_CORRUPT where damage ended it. */
 rf_status rf_walk(rf_allocator *allocator, rf_walk_fn visit, void *context);
 
-/* Full integrity pass, down through decorators. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Reports to
- * nobody: that is the caller's choice. */
+/* Full integrity pass, down through decorators. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Raises no
+ * fault: the caller may. */
 rf_status rf_check(rf_allocator *allocator, rf_fault *where);
 
 /* A snapshot of the statistics, all of *out filled. */
 void rf_stats_get(rf_allocator *allocator, rf_stats *out);
 
-/* Of the statistics, what is counted as the calls go by: on our allocators in O(1). All of *out filled. */
+/* The statistics that are counted at each call: O(1) on our allocators. Fills all of *out. */
 void rf_counters_get(rf_allocator *allocator, rf_counters *out);
 
 /* The allocator under a decorator or checker; NULL under a heap. */
@@ -177,7 +177,7 @@ char *rf_strdup_at(rf_allocator *allocator, const char *text, const rf_site *sit
 void *rf_realloc_move(rf_allocator *allocator, void *ptr, size_t old_size, size_t size, size_t align,
                       const rf_site *site);
 
-/* Passes a turned-away request to the allocator's `reject`; always NULL. For wrappers that check arguments themselves.
+/* Passes a rejected request to the allocator's `reject`; always NULL. For wrappers that check arguments themselves.
  */
 void *rf_reject_at(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site);
 

@@ -40,15 +40,15 @@ typedef rf_memblocks *(*rf_blockgroup_choice)(rf_blockgroup *group, void *config
 typedef struct rf_blockgroup_member {
   rf_memblocks *blocks;
   struct rf_blockgroup_member *next;
-  size_t seal; /* of the two */
+  size_t checksum; /* of the two */
 } rf_blockgroup_member;
 
 /* Read freely; `quiet` is yours to set. */
 struct rf_blockgroup {
   rf_blockgroup_choice choose;
   rf_blockgroup_member *first; /* in order of rf_blockgroup_add */
-  bool quiet;  /* refused frees that span members, or that no member owns, go to nobody but the caller */
-  size_t seal; /* of choose and first */
+  bool quiet;      /* refused frees that span members, or that no member owns, go to nobody but the caller */
+  size_t checksum; /* of choose and first */
 };
 
 /* Makes an empty group. RF_OK, or RF_ERR_INVALID for NULL. */

@@ -11,21 +11,15 @@
 #ifndef RINGFENCE_BLOCKGROUP_ALLOCATOR_H
 #define RINGFENCE_BLOCKGROUP_ALLOCATOR_H
 
-#include <ringfence/allocator.h>
+#include <ringfence/adapter.h>
 #include <ringfence/blockgroup.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct rf_blockgroup_allocator {
-  rf_allocator base;
-  rf_blockgroup *group;
-  size_t
-      *sizes; /* 1 + requested size of each block taken here, 0 of all others; blocks of all members in their order */
-  rf_counters counters;
-  size_t seal; /* of group and sizes */
-} rf_blockgroup_allocator;
+/* &adapter.base is the allocator. */
+typedef rf_adapter rf_blockgroup_allocator;
 
 /* Serves requests from the members that `group` has now and keeps. `sizes` has as many elements as they have blocks in
  * sum (cleared here); both are the caller's and outlive the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use

@@ -1,13 +1,13 @@
-/* The heap to take when any will do, chosen by the build: std where the C library has a malloc, tlsf over the given
- * arena where it has not. The program is the same for both.
+/* The default heap of a build: std where the C library has a malloc, else tlsf over the given arena. The program is the
+ * same for both.
  *
  *     static unsigned char arena[RF_HAS_STD_MALLOC ? 1 : 64 * 1024];
  *     rf_default_heap heap;
  *     rf_default_heap_init(&heap, arena, sizeof arena);
  *     char *p = rf_alloc(&heap.base, 13);
  *
- * RF_HAS_STD_MALLOC is what AWTK calls HAS_STD_MALLOC. With Bazel it is set by --//lib/heaps:std_malloc (true unless told
- * otherwise); without, define it as 0 or 1, or let __STDC_HOSTED__ decide.
+ * RF_HAS_STD_MALLOC is what AWTK calls HAS_STD_MALLOC. With Bazel it is set by --//lib/heaps:std_malloc (true unless
+ * told otherwise); without, define it as 0 or 1, or let __STDC_HOSTED__ decide.
  */
 #ifndef RINGFENCE_DEFAULT_H
 #define RINGFENCE_DEFAULT_H

@@ -30,7 +30,7 @@ typedef struct rf_fault {
  * the allocator (and inside its lock if there is one): it must not call that allocator. */
 typedef void (*rf_fault_handler)(const rf_fault *fault, void *context);
 
-/* The two handlers at hand: panic with a line of text (the default), or log that line and go on. */
+/* Two handlers: panic with a line of text (the default), or log that line and go on. */
 void rf_fault_abort(const rf_fault *fault, void *context);
 void rf_fault_log(const rf_fault *fault, void *context);
 
@@ -38,8 +38,8 @@ void rf_fault_log(const rf_fault *fault, void *context);
  * an allocator: the pair is not swapped atomically. */
 void rf_fault_handler_set(rf_fault_handler handler, void *context);
 
-/* Takes the faults of one thread aside: a checker opens a scope around its calls into the allocator that it wraps, so
- * that what that allocator refuses becomes the checker's finding. The storage is the caller's. */
+/* Redirects the faults of one thread: a checker opens a scope around its calls into the inner allocator, so that a
+ * refusal becomes the checker's finding. The storage is the caller's. */
 typedef struct rf_fault_scope {
   rf_fault_handler handler;
   void *context;
@@ -52,14 +52,14 @@ typedef struct rf_fault_scope {
 static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
 static inline void rf_fault_scope_leave(rf_fault_scope *scope);
 
-/* For checkers whose calls are to cost less than a scope: asked about each fault that no scope takes, before the program's
- * handler. `filter` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
+/* For checkers whose calls must cost less than a scope: called with each fault outside of any scope, before the
+ * program's handler. `filter` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
 typedef struct rf_fault_filter {
   bool (*filter)(const rf_fault *fault);
   struct rf_fault_filter *next;
 } rf_fault_filter;
 
-/* Has `filter` asked from now on, before those that are there; once added it stays, and adding it again does nothing. Any
+/* Adds `filter` before the present ones, for good; adding it again does nothing. Any
  * thread, not from interrupts. */
 void rf_fault_filter_add(rf_fault_filter *filter);
 

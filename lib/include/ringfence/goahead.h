@@ -46,6 +46,7 @@ typedef const char cchar;
 #define WEBS_USER_BUF 0x2   /* the buffer is the caller's: follows from the arguments */
 
 #define WEBS_DEFAULT_MEM (64 * 1024)
+#define RF_GOAHEAD_LARGEST (1 << 30) /* the originals' sum of a larger class and its header wraps */
 #define WEBS_MAX_CLASS RF_SIZECLASS_COUNT
 #define WEBS_SHIFT 4
 #define WEBS_ROUND ((1 << WEBS_SHIFT) - 1)
@@ -78,8 +79,9 @@ int wopenAlloc(void *buf, int bufsize, int flags);
  * it is not open. */
 void wcloseAlloc(void);
 
-/* `size` bytes (0 allowed), aligned to RF_ALIGN_DEFAULT; NULL for a negative size and where there is no memory. Opens
- * by wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0), that is without malloc for more, if nobody has. */
+/* `size` bytes (0 allowed), aligned to RF_ALIGN_DEFAULT; NULL for a negative size, one above RF_GOAHEAD_LARGEST, and
+ * where there is no memory. Opens by wopenAlloc(NULL, WEBS_DEFAULT_MEM, 0), that is without malloc for more, if nobody
+ * has. */
 void *walloc(ssize size);
 
 /* Gives a block back. NULL does nothing; what is no live block is refused and reported. */
@@ -89,8 +91,12 @@ void wfree(void *mp);
  * and the block as it was, for a negative size and where there is no memory. */
 void *wrealloc(void *mp, ssize newsize);
 
-/* A copy of a string (NULL: of ""), or of `usize` bytes, in a new block; NULL where there is no memory. */
+/* A copy of a string (NULL: of ""), or of `usize` bytes, in a new block; NULL where there is no memory. GoAhead's
+ * runtime has an sclone of its own: a program that links it defines RF_GOAHEAD_NO_SCLONE, and its function takes the
+ * place of ours. */
+#ifndef RF_GOAHEAD_NO_SCLONE
 char *sclone(const char *str);
+#endif
 void *wdup(cvoid *ptr, size_t usize);
 
 /* Looks for `mp` among all live blocks, and reports where it is none of them. NULL is fine. */
@@ -195,8 +201,8 @@ void setMemNotifier(MemNotifier cback);
 
 /* ---- Additions ---- */
 
-/* Sets the fallback allocator from the next open on; NULL for the default, which is the C library's, or nothing where there
- * is none (an open then needs a buffer). Not while the heap is open. */
+/* Sets the fallback allocator from the next open on; NULL for the default, which is the C library's, or nothing where
+ * there is none (an open then needs a buffer). Not while the heap is open. */
 void rf_goahead_malloc_set(rf_allocator *allocator);
 
 /* Makes what all calls go to of the heap: a checker around it, for example. NULL: the heap itself. Called at the next
@@ -223,7 +229,9 @@ void rf_goahead_valid_at(cvoid *mp, const rf_site *site);
 #define walloc(size) rf_goahead_alloc_at((size), RF_HERE)
 #define wfree(mp) rf_goahead_free_at((mp), RF_HERE)
 #define wrealloc(mp, newsize) rf_goahead_realloc_at((mp), (newsize), RF_HERE)
+#ifndef RF_GOAHEAD_NO_SCLONE
 #define sclone(str) rf_goahead_sclone_at((str), RF_HERE)
+#endif
 #define wdup(ptr, usize) rf_goahead_dup_at((ptr), (usize), RF_HERE)
 #define wvalid(mp) rf_goahead_valid_at((mp), RF_HERE)
 #ifndef RF_GOAHEAD_NO_SHORT_NAMES

@@ -6,11 +6,11 @@
  *     rf_handle_allocator_init(&pinned, &heap);
  *     void *p = rf_alloc(&pinned.base, 200);
  *
- * So checkers, conformance, fuzzers and traces serve the handle heap too, and code that wants pointers can share its arena with code
- * that wants handles: those blocks slide around these. Each block is given back the way it was taken.
+ * So checkers, conformance, fuzzers and traces serve the handle heap too, and code that wants pointers can share its
+ * arena with code that wants handles: those blocks slide around these. Each block is given back the way it was taken.
  *
- * Algorithm, memory, fills: the heap's. Complexity: alloc as the heap's; free, resize and usable_size O(1) for the block found last,
- * else O(n).
+ * Algorithm, memory, fills: the heap's. Complexity: alloc as the heap's; free, resize and usable_size O(1) for the
+ * block found last, else O(n).
  * Alignment: RF_ALIGN_DEFAULT unless asked for less or more; blocks are multiples of the heap's own.
  * Threads and interrupts: as the heap.
  * alloc returns NULL iff the heap's alloc would, for a block that begins at a multiple of the alignment.
@@ -18,22 +18,18 @@
 #ifndef RINGFENCE_HANDLE_ALLOCATOR_H
 #define RINGFENCE_HANDLE_ALLOCATOR_H
 
-#include <ringfence/allocator.h>
+#include <ringfence/adapter.h>
 #include <ringfence/handle.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct rf_handle_allocator {
-  rf_allocator base;
-  rf_handle_heap *heap;
-  rf_counters counters;
-  size_t seal; /* of heap */
-} rf_handle_allocator;
+/* &adapter.base is the allocator. */
+typedef rf_adapter rf_handle_allocator;
 
-/* Serves requests from `heap`, which outlives the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use &adapter->base; rf_deinit
- * on it ends the heap as well. */
+/* Serves requests from `heap`, which outlives the adapter. RF_OK, or RF_ERR_INVALID for NULL. Then use &adapter->base;
+ * rf_deinit on it ends the heap as well. */
 rf_status rf_handle_allocator_init(rf_handle_allocator *adapter, rf_handle_heap *heap);
 
 #ifdef __cplusplus

@@ -7,14 +7,15 @@
  *     rf_handle_unlock(h, text);                      … to here
  *     rf_handle_free(h, text);
  *
- * It is to handles what rf_allocator is to pointers: programs call the helpers below, checkers wrap one and are one, and in a
- * checked build each call carries its call site.
+ * It is to handles what rf_allocator is to pointers: programs call the helpers below, checkers wrap one and are one,
+ * and in a checked build each call carries its call site.
  *
  * What every implementation promises:
  *  - handle 0 is no block: its address is NULL, freeing it does nothing;
  *  - the address of a block holds while it is locked, else until the next call that allocates, resizes or compacts;
  *  - a size of 0 and sizes above RF_SIZE_LIMIT (negative ones among them) give handle 0;
- *  - a handle that was freed, or never was one, is refused and reported (fault.h), never obeyed; so is an unlock of what is not
+ *  - a handle that was freed, or never was one, is refused and reported (fault.h), never obeyed; so is an unlock of
+ *  what is not
  *    locked, and a free of what is (RF_ERR_BUSY);
  *  - a failed operation leaves every block as it was.
  *
@@ -35,8 +36,8 @@
 extern "C" {
 #endif
 
-/* A block's name: its place in the table of blocks in the low 16 bits, above these a generation of 15 bits that counts how often
- * that place was freed. Always positive as an int32_t. A fresh heap hands out 1, 2, 3, … */
+/* A block's name: its place in the table of blocks in the low 16 bits, above these a generation of 15 bits that counts
+ * how often that place was freed. Always positive as an int32_t. A fresh heap hands out 1, 2, 3, … */
 typedef uint32_t rf_handle;
 
 #define RF_HANDLE_NULL ((rf_handle)0)
@@ -61,7 +62,8 @@ typedef struct rf_handle_block {
 /* Called for each block of a walk; false ends the walk. Must not call the heap that is walked. */
 typedef bool (*rf_handle_walk_fn)(const rf_handle_block *block, void *context);
 
-/* A snapshot. Bytes count as they are taken from the arena, that is with rounding; those that were asked for are in `stats`. */
+/* A snapshot. Bytes count as they are taken from the arena, that is with rounding; those that were asked for are in
+ * `stats`. */
 typedef struct rf_handle_usage {
   size_t used_bytes;
   size_t free_bytes; /* each of them can be had, in one block or in several; 0 where no handle is left to name it by */
@@ -75,8 +77,7 @@ typedef struct rf_handle_usage {
   size_t locked;      /* blocks that are locked */
   size_t compactions; /* calls that moved a block */
   size_t moved_bytes; /* by all of these */
-  rf_stats
-      stats; /* as of an rf_allocator: `used` is what was asked for, `overhead` has the table where it is in the arena */
+  rf_stats stats;     /* as of an rf_allocator; `overhead` has the table where that is in the arena */
 } rf_handle_usage;
 
 typedef struct rf_handles rf_handles;
@@ -109,31 +110,33 @@ struct rf_handles {
 
 /* ---- The calls a program makes ---- */
 
-/* A new zeroed block of `size` bytes; RF_HANDLE_NULL for size 0, sizes above RF_SIZE_LIMIT, and where there is no memory or no
- * handle, even after compaction. */
+/* A new zeroed block of `size` bytes; RF_HANDLE_NULL for size 0, sizes above RF_SIZE_LIMIT, and where there is no
+ * memory or no handle, even after compaction. */
 #define rf_handle_alloc(handles, size) rf_handle_alloc_at((handles), (size), 0, RF_HERE)
 
 /* The same, its contents indeterminate. */
 #define rf_handle_alloc_raw(handles, size) rf_handle_alloc_at((handles), (size), RF_HANDLE_NO_ZERO, RF_HERE)
 
-/* Gives a block back. RF_OK, also for RF_HANDLE_NULL; RF_ERR_NOT_ALLOCATED: freed before; RF_ERR_INVALID: never was a handle;
+/* Gives a block back. RF_OK, also for RF_HANDLE_NULL; RF_ERR_NOT_ALLOCATED: freed before; RF_ERR_INVALID: never was a
+ * handle;
  * RF_ERR_BUSY: locked. Refusals are reported. */
 #define rf_handle_free(handles, handle) rf_handle_free_at((handles), (handle), RF_HERE)
 
 /* The same, and *handle becomes RF_HANDLE_NULL where the block is gone. */
 #define rf_handle_free_ptr(handles, handle) rf_handle_free_ptr_at((handles), (handle), RF_HERE)
 
-/* Gives the block another size, its handle and the contents up to the smaller size kept, what is new zeroed. It may move
- * unless it is locked. RF_OK; RF_ERR_NO_MEMORY, or RF_ERR_BUSY where it is locked and cannot grow where it is (not reported);
- * RF_ERR_INVALID for sizes that alloc refuses; bad handles as rf_handle_free, RF_HANDLE_NULL RF_ERR_INVALID. */
+/* Gives the block another size, its handle and the contents up to the smaller size kept, what is new zeroed. It may
+ * move unless it is locked. RF_OK; RF_ERR_NO_MEMORY, or RF_ERR_BUSY where it is locked and cannot grow where it is (not
+ * reported); RF_ERR_INVALID for sizes that alloc refuses; bad handles as rf_handle_free, RF_HANDLE_NULL
+ * RF_ERR_INVALID. */
 #define rf_handle_realloc(handles, handle, size) rf_handle_realloc_at((handles), (handle), (size), RF_HERE)
 
-/* Where the block is now; NULL for RF_HANDLE_NULL and what is refused. Good until the next call that allocates, resizes or
- * compacts. */
+/* Where the block is now; NULL for RF_HANDLE_NULL and what is refused. Good until the next call that allocates, resizes
+ * or compacts. */
 #define rf_handle_address(handles, handle) rf_handle_address_at((handles), (handle), RF_HERE)
 
-/* The same, and the block stays there until it is unlocked as often as it was locked (at most RF_HANDLE_MOST_LOCKS times: then
- * NULL, reported). */
+/* The same, and the block stays there until it is unlocked as often as it was locked (at most RF_HANDLE_MOST_LOCKS
+ * times: then NULL, reported). */
 #define rf_handle_lock(handles, handle) rf_handle_lock_at((handles), (handle), RF_HERE)
 
 /* Takes one lock back. RF_OK; RF_ERR_INVALID where the block is not locked, reported; bad handles as rf_handle_free. */
@@ -144,8 +147,9 @@ struct rf_handles {
 /* The bytes that were asked for; 0 for RF_HANDLE_NULL and what is refused. */
 #define rf_handle_size(handles, handle) rf_handle_size_at((handles), (handle), RF_HERE)
 
-/* Slides blocks that are not locked down into the holes below them, moving `most` bytes at most: larger blocks stay where they
- * are, as if locked. SIZE_MAX: all. Returns how many bytes were moved; 0: nothing is left to do within the bound. */
+/* Slides blocks that are not locked down into the holes below them, moving `most` bytes at most: larger blocks stay
+ * where they are, as if locked. SIZE_MAX: all. Returns how many bytes were moved; 0: nothing is left to do within the
+ * bound. */
 #define rf_handle_compact(handles, most) rf_handle_compact_at((handles), (most), RF_HERE)
 
 /* The handle of the block that starts at `ptr`; RF_HANDLE_NULL where none does. */
@@ -158,7 +162,8 @@ static inline rf_status rf_handle_swap(rf_handles *handles, rf_handle one, rf_ha
   return handles->ops->swap(handles, one, other);
 }
 
-/* Visits every block and every hole in address order. RF_OK also where the visitor ended it; RF_ERR_CORRUPT where damage did. */
+/* Visits every block and every hole in address order. RF_OK also where the visitor ended it; RF_ERR_CORRUPT where
+ * damage did. */
 static inline rf_status rf_handle_walk(rf_handles *handles, rf_handle_walk_fn visit, void *context) {
   return handles->ops->walk(handles, visit, context);
 }
@@ -179,8 +184,8 @@ static inline size_t rf_handle_align(const rf_handles *handles) {
   return handles->ops->align(handles);
 }
 
-/* Ends `handles` and what it wraps, down to the heap. Storage stays the caller's; every later call fails. Blocks still live are
- * gone. A second call does nothing. */
+/* Ends `handles` and what it wraps, down to the heap. Storage stays the caller's; every later call fails. Blocks still
+ * live are gone. A second call does nothing. */
 static inline void rf_handle_deinit(rf_handles *handles) {
   while (handles != NULL) {
     rf_handles *const inner = handles->ops->inner(handles);

@@ -5,7 +5,8 @@
  *       char *p = rf_alloc(&lock.base, 13);
  *
  * Source: AWTK's mem_allocator_lock. What the inner allocator offers or lacks looks the same through the lock: where it
- * has no realloc, the copy is made under the lock, in one piece; where it has no walk, the answer is that there is none.
+ * has no realloc, the copy is made under the lock, in one piece; where it has no walk, the answer is that there is
+ * none.
  *
  * Complexity: the inner allocator's, plus locking and unlocking once. Memory: none per block. Alignment, "returns NULL
  * iff": the inner allocator's, and RF_ERR_BUSY below.
@@ -40,8 +41,8 @@ typedef struct rf_lock {
 } rf_lock;
 
 /* Wraps `inner`, which must outlive the lock and be used through it only. RF_OK: &lock->base is an allocator.
- * RF_ERR_INVALID for NULL arguments, RF_ERR_NO_MEMORY where the system refuses a mutex: `lock` is then no allocator, and
- * there is nothing to end. From one thread; rf_deinit, too, when no other thread is inside or on its way. */
+ * RF_ERR_INVALID for NULL arguments, RF_ERR_NO_MEMORY where the system refuses a mutex: `lock` is then no allocator,
+ * and there is nothing to end. From one thread; rf_deinit, too, when no other thread is inside or on its way. */
 rf_status rf_lock_init(rf_lock *lock, rf_allocator *inner);
 
 #ifdef __cplusplus

@@ -8,7 +8,7 @@
  * Algorithm: first fit on a bitmap, a word of it at a time (count trailing zeros), from a hint below which every word
  *   is full. How many blocks are free is known beforehand: a request that cannot be met looks at no bitmap at all.
  * From: Zephyr's sys_mem_blocks, whose calls these are; the scan by words, the hint, all-or-nothing batches and the
- *   integrity digest are ours.
+ *   integrity checksum are ours.
  * Memory: one bit per block in the bitmap, and the rf_memblocks. Not a byte of the buffer is read or written, so blocks
  *   may be DMA targets, write-only memory, or another core's.
  *
@@ -60,17 +60,17 @@ struct rf_memblocks {
   size_t *bitmap;
   size_t block_size;
   size_t num_blocks;
-  unsigned shift;     /* log2 of a block size that is a power of two, else RF_MEMBLOCKS_NO_SHIFT: spares a division */
-  bool quiet;         /* a refused free is answered by its status alone and does not go to the fault handler */
-  size_t hint;        /* every word of the bitmap below this index is full */
-  size_t digest;      /* sum of bitmap[w] * (an odd number that belongs to w): any change to one word changes it */
-  size_t used;        /* blocks taken now */
-  size_t peak;        /* and at most, since init or rf_memblocks_reset_peak */
-  size_t allocations; /* blocks ever handed out */
-  size_t failures;    /* well-formed requests turned down */
-  rf_mutex *mutex;    /* NULL: none */
+  unsigned shift; /* log2 of a block size that is a power of two, else RF_MEMBLOCKS_NO_SHIFT: spares a division */
+  bool quiet;     /* a refused free is answered by its status alone and does not go to the fault handler */
+  size_t hint;    /* every word of the bitmap below this index is full */
+  size_t bitmap_checksum; /* sum of bitmap[w] * (an odd number that belongs to w): any change to one word changes it */
+  size_t used;            /* blocks taken now */
+  size_t peak;            /* and at most, since init or rf_memblocks_reset_peak */
+  size_t allocations;     /* blocks ever handed out */
+  size_t failures;        /* well-formed requests turned down */
+  rf_mutex *mutex;        /* NULL: none */
   rf_memblocks_listener *listeners;
-  size_t seal; /* of what stays the same: buffer, bitmap, geometry, mutex, listeners; 0: not made yet */
+  size_t checksum; /* of what stays the same: buffer, bitmap, geometry, mutex, listeners; 0: not made yet */
 };
 
 /* How many words the bitmap of `num_blocks` blocks has: `size_t bitmap[RF_MEMBLOCKS_WORDS(100)] = {0};` */
@@ -152,16 +152,16 @@ bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t
 bool rf_memblocks_owns(const rf_memblocks *blocks, const void *ptr);
 
 /* A snapshot, all of *out filled: used = blocks * block_size (requested sizes are not known here), overhead is 0, since
- * the bitmap is not in the buffer; all 0 where the seal is broken. O(words + free runs), for largest_free. */
+ * the bitmap is not in the buffer; all 0 where the record is damaged. O(words + free runs), for largest_free. */
 void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out);
 
 /* From now on the peak is counted anew, starting from what is taken now. */
 void rf_memblocks_reset_peak(rf_memblocks *blocks);
 
-/* Compares bitmap, digest, hint, counts and seal. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Finds
+/* Compares bitmap, hint, counts and checksums. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Finds
  * every change confined to one word of the bitmap or one field of the pool, but for those that do no harm: `quiet`, a
- * hint that is lower than need be, figures that stay possible. (Every other call refuses to work on a pool whose seal
- * is broken, and reports it. A pool that no call initialised is sealed by the first call.) */
+ * hint that is lower than need be, figures that stay possible. (Every other call refuses to work on a pool whose record
+ * is damaged, and reports it. The first call makes the checksum of a pool that no call initialised.) */
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where);
 
 /* Adds a listener, told before those that were added earlier; removes one, and does nothing where it is not there. Not

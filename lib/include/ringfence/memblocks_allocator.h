@@ -18,20 +18,15 @@
 #ifndef RINGFENCE_MEMBLOCKS_ALLOCATOR_H
 #define RINGFENCE_MEMBLOCKS_ALLOCATOR_H
 
-#include <ringfence/allocator.h>
+#include <ringfence/adapter.h>
 #include <ringfence/memblocks.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct rf_memblocks_allocator {
-  rf_allocator base;
-  rf_memblocks *blocks;
-  size_t *sizes; /* [i]: 1 + requested size of the allocation that starts at block i; 0: none does */
-  rf_counters counters;
-  size_t seal; /* of blocks and sizes */
-} rf_memblocks_allocator;
+/* &adapter.base is the allocator. */
+typedef rf_adapter rf_memblocks_allocator;
 
 /* Serves requests from `blocks`, which may be used directly at the same time, each block given back the way it was
  * taken. `sizes` has blocks->num_blocks elements (cleared here); both are the caller's and outlive the adapter. RF_OK,

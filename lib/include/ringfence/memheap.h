@@ -52,7 +52,7 @@ struct rf_memheap_region {
   rf_memheap_region *next; /* added after this one */
   rf_memheap *heap;
   const char *name;
-  size_t checksum;  /* of all of the above and of the list's record */
+  size_t checksum;      /* of all of the above and of the list's record */
   rf_block_list blocks; /* blocks.free: offset of the first free block; SIZE_MAX: there is none */
   rf_counters counters;
 };

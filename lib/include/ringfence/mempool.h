@@ -9,14 +9,15 @@
  *
  * Algorithm: a LIFO list of free blocks, so that the block used last, still in the cache, is taken first. A block that
  *   is given back while threads wait goes straight to the first of them: nobody who comes later can take it away.
- * From: RT-Thread's memory pool; the sealed headers, refusals in O(1), priorities and orderly deletion are ours.
+ * From: RT-Thread's memory pool; headers bound to their place, refusals in O(1), priorities and orderly deletion are
+ * ours.
  * Overhead: one pointer per block.
  *
  *     start ─┐
  *            | header 0 | block 0 … pad | header 1 | block 1 … pad | … | header n-1 | block n-1 |
  *            |<-------- stride -------->|
  *
- *     header  = seal ^ pool ^ state             seal: address of the header * an odd constant, so that a header copied
+ *     header  = mask ^ pool ^ state             mask: address of the header * an odd constant, so that a header copied
  *                                               elsewhere does not pass; pool: address of the owner
  *     state   = 0 … 2                           the block is out; 0: all of it was asked for, 1: s bytes fewer, s in
  *                                               its last byte, 2: s bytes fewer, s in its last word
@@ -63,11 +64,11 @@ typedef struct rf_mempool {
   size_t failures;
   struct rf_mempool_waiter *first; /* who gets the next block */
   struct rf_mempool_waiter *last;
-  size_t waiters;     /* threads inside a wait, served ones that have not left yet included */
-  rf_event *emptied;  /* NULL until deinit begins; then of the thread in it, set when the last waiter leaves */
-  rf_allocator *from; /* what rf_mempool_create took the memory from; NULL: rf_mempool_init */
-  size_t seal;        /* of start … align and from, which stay the same */
-  size_t queue_seal;  /* of first, last, waiters and emptied */
+  size_t waiters;        /* threads inside a wait, served ones that have not left yet included */
+  rf_event *emptied;     /* NULL until deinit begins; then of the thread in it, set when the last waiter leaves */
+  rf_allocator *from;    /* what rf_mempool_create took the memory from; NULL: rf_mempool_init */
+  size_t checksum;       /* of start … align and from, which stay the same */
+  size_t queue_checksum; /* of first, last, waiters and emptied */
   rf_mutex mutex;
 } rf_mempool;
 

@@ -1,16 +1,17 @@
 /* pool: preallocated pools of small blocks in front of any allocator, against fragmentation.
  *
- * Source: AWTK's mem_allocator_pool. Requests up to the largest class come from arrays of equal blocks, set aside at init; the
- * rest, and what finds its class and all larger ones full, goes to the inner allocator. Small short-lived blocks then
- * leave no holes between large ones.
+ * Source: AWTK's mem_allocator_pool. Requests up to the largest class come from arrays of equal blocks, set aside at
+ * init; the rest, and what finds its class and all larger ones full, goes to the inner allocator. Small short-lived
+ * blocks then leave no holes between large ones.
  *
  *   | class 0: count blocks of its size | class 1: … | … | one state byte per block |
  *
  * A state byte holds the requested size, or RF_POOL_FREE. Free blocks of a class are linked through their first word.
  *
  * Overhead: no header in a pooled block; one state byte each outside of it. Complexity: O(classes) over a handful of
- * classes, then that of the inner allocator. Alignment: a class serves requests up to the largest power of two that divides
- * its size (48: 16), capped at RF_ALIGN_DEFAULT; stricter ones go on. Threads and interrupts: none; put rf_lock outside.
+ * classes, then that of the inner allocator. Alignment: a class serves requests up to the largest power of two that
+ * divides its size (48: 16), capped at RF_ALIGN_DEFAULT; stricter ones go on. Threads and interrupts: none; put rf_lock
+ * outside.
  *
  * Bad frees within the pools are refused in O(1), exactly: any pointer into a live block but its start, and any into the
  * state bytes, is RF_ERR_BAD_POINTER; the start of a free block is RF_ERR_NOT_ALLOCATED, whether it was ever allocated or not,
@@ -88,8 +89,9 @@ typedef struct rf_pool {
 /* Bytes that the pools of `options` (NULL: defaults) need in a buffer of any alignment; 0 where options are invalid. */
 size_t rf_pool_buffer_size(const rf_pool_options *options);
 
-/* Sets the pools aside and wraps `inner`, which must outlive the pool and be used through it only. RF_OK; RF_ERR_INVALID
- * for bad arguments or a buffer that is too small; RF_ERR_NO_MEMORY where inner cannot give the memory. */
+/* Sets the pools aside and wraps `inner`, which must outlive the pool and be used through it only. RF_OK;
+ * RF_ERR_INVALID for bad arguments or a buffer that is too small; RF_ERR_NO_MEMORY where inner cannot give the
+ * memory. */
 rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options *options);
 
 /* Copies the figures of class `index` (0: the smallest) to *out. False where there is no such class. */

@@ -1,6 +1,6 @@
-/* What the library needs of the system below it, in one place: a lock, an event to wait on, a clock, a thread's name,
- * a log and a way to stop. posix.c implements it over POSIX threads, bare.c for one core without an OS. Port to an RTOS
- * by writing a third file with these functions.
+/* The system under the library: a mutex, an event to wait on, a clock, the thread's id, a log and a way to stop.
+ * posix.c implements it over POSIX threads, bare.c for one core without an OS. Port to an RTOS by writing a third file
+ * with these functions.
  */
 #ifndef RINGFENCE_PORT_H
 #define RINGFENCE_PORT_H
@@ -53,8 +53,8 @@ uint64_t rf_port_now_ns(void);
 /* A number for the calling thread, not 0 (posix: the kernel's thread id; bare: 1, or the active exception + 1). */
 uint32_t rf_port_thread_id(void);
 
-/* Private to posix.c on Linux, and to who asks for the number so often that a call is too much: the number as soon as it is
- * known, till then 0. */
+/* Private to posix.c on Linux and to callers that cannot afford a function call: the number once it is known, 0
+ * before. */
 #if defined(__linux__) && __STDC_HOSTED__
 extern __thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec")));
 #endif

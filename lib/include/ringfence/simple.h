@@ -5,10 +5,9 @@
  *     if (rf_simple_init(&heap, arena, sizeof arena) == RF_OK) {
  *       char *p = rf_alloc(&heap.base, 13);
  *
- * Algorithm: blocks lie one after the other in address order; an allocation takes the first free one that is large
- * enough (first fit, Knuth, TAOCP vol. 1, 2.5, algorithm A) and leaves the rest free; a free merges with both
- * neighbours, so no two free blocks ever touch. The role is that of AWTK's mem_allocator_simple.
- *
+ * Algorithm: first fit (Knuth, TAOCP vol. 1, 2.5, algorithm A). Blocks lie one after the other in address order; an
+ *   allocation takes the first free one that is large enough and leaves the rest free; a free merges with both
+ *   neighbours, so no two free blocks ever touch. The role of AWTK's mem_allocator_simple.
  * Layout: the arena is a row of cells of G bytes; each block is a whole number of cells, with its header in the H bytes
  * before a multiple of G, so that every payload is aligned and what alignment costs holds the header. The last cell
  * may be cut short by the end of the arena, and is used to its last byte.
@@ -28,20 +27,21 @@
  * | 4 | 16          | 8             | 262143 cells: 4 MiB less 16 bytes; half that         |
  * | 8 | 16          | 16            | any                                                  |
  *
- * `slack` is how many bytes of the block were not requested, so the requested size is known. `check` makes all bytes of
- * the header XOR to a value that comes from its cell: any one damaged byte shows when the header is next read. Other
- * damage, such as a header copied from another cell, passes one time in 256, and rf_check then finds it in the sums.
+ * `slack` counts the bytes of the block that were not requested, so the requested size is known. `check` makes all
+ * bytes of the header XOR to a value that depends on its cell: one damaged byte is detected when the header is next
+ * read. Other damage, such as a header copied from another cell, passes one time in 256; rf_check then finds it in the
+ * sums.
  *
- * Complexity: n blocks; alloc, free, realloc, resize O(n): they walk the blocks. free and realloc walk from the start
- * to the pointer, which is what makes refusing bad ones exact. usable_size, walk, check, stats O(n); owns O(1). A
- * realloc grows into a free neighbour on either side before it moves elsewhere. Overhead: H bytes a block and up to G -
- * 1 of slack (H more at the end of the arena); nothing else in the arena. Free blocks hold no links: only headers are
- * relied upon. Alignment: multiples of G; larger ones as asked for, what lies before staying free. Threads and
- * interrupts: none; wrap it in rf_lock.
- *
- * alloc returns NULL iff no free block can hold the size at the alignment, or a damaged header is met (and reported).
- * realloc returns NULL iff neither the block with its free neighbours nor any free block can hold the size, or the
- * pointer was refused, or a damaged header is met; the block is then as it was.
+ * Complexity: n blocks; alloc, free, realloc, resize, usable_size, walk, check, stats O(n); owns O(1). free and realloc
+ *   walk from the start of the arena to the pointer, so that bad pointers are refused exactly. realloc grows into a
+ *   free neighbour on either side before it moves elsewhere.
+ * Overhead: H bytes a block and up to G - 1 of slack (H more at the end of the arena). Free blocks hold no links: only
+ *   headers are relied upon.
+ * Alignment: multiples of G; larger ones on request, the memory before the block stays free.
+ * Threads and interrupts: none; wrap it in rf_lock.
+ * Returns NULL iff no free block can hold the size at the alignment, or a damaged header is met (and reported).
+ *   realloc: iff neither the block with its free neighbours nor any free block can hold the size, or the pointer was
+ *   refused, or a damaged header is met. The block is then as it was.
  */
 #ifndef RINGFENCE_SIMPLE_H
 #define RINGFENCE_SIMPLE_H
@@ -71,9 +71,9 @@ typedef struct rf_simple {
  * always can). Call from one thread, not from an interrupt that uses this heap. */
 rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size);
 
-/* The same with H and G both 8, whatever the size: a block takes 8 bytes and its size rounded up to 8, and one that was asked for
- * at less than RF_ALIGN_DEFAULT lies at any multiple of 8. The layout of Zephyr's sys_heap. RF_ERR_INVALID as above; 16 bytes hold a
- * block. */
+/* The same with H and G both 8, whatever the size: a block takes 8 bytes and its size rounded up to 8, and one that was
+ * asked for at less than RF_ALIGN_DEFAULT lies at any multiple of 8. The layout of Zephyr's sys_heap. RF_ERR_INVALID as
+ * above; 16 bytes hold a block. */
 rf_status rf_simple_init_fine(rf_simple *heap, void *arena, size_t size);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What an operation answers: one set of codes for every allocator and checker. */
+/* Status codes, one set for every allocator and checker. */
 #ifndef RINGFENCE_STATUS_H
 #define RINGFENCE_STATUS_H
 

@@ -6,32 +6,32 @@
  *       char *p = rf_alloc(&heap.base, 13);
  *
  * Algorithm: TLSF (M. Masmano, I. Ripoll, A. Crespo, J. Real: TLSF: a new dynamic memory allocator for real-time
- * systems, ECRTS 2004). Free blocks are filed by size, and one bit for each list says whether it has a block: up to 12
- * granules each size has its list, above each power of two has two. A request takes the first block of the first list
- * in which all are large enough; failing that, the first of the list before, if that one is large enough. What is left
- * over is filed again; a freed block merges with both neighbours at once. Unlike the paper's: a block has a header of
- * four bytes; both levels of the index are one word of bits; links count from the region's beginning and are seen to
- * stay in it before they are followed; a bitmap outside the blocks says exactly where live blocks begin.
- *
- * Layout: tlsf_block.h draws it. A granule is 16 bytes, or 8 where RF_ALIGN_DEFAULT is 8 (Cortex-M). A region is
+ *   systems, ECRTS 2004). Free blocks are in lists by size, one list for each size up to 12 granules, two for each
+ *   power of two above; one bit says whether a list has a block. A request takes the first block of the first list in
+ *   which every block is large enough; failing that, the first block of the list before, if that is large enough. The
+ *   rest of the block is split off; a freed block merges with both neighbours at once. Unlike the paper's heap: a block
+ *   has a header of four bytes; both levels of the index are one word of bits; links count from the region's beginning
+ *   and are compared with its end before they are followed; a bitmap outside the blocks says exactly where live blocks
+ *   begin.
+ * Layout: tlsf_layout.h draws it. A granule is 16 bytes, or 8 where RF_ALIGN_DEFAULT is 8 (Cortex-M). A region is
  *
  *     | record (the first one's is in rf_tlsf) | bitmap | lists | block | block | ... | block | end mark |
  *
- * Complexity: alloc, free, resize, realloc (but for the bytes it moves), usable_size O(1) with a bound that does not
- * depend on the sizes of arena and blocks nor on how many there are. With n regions, a pointer's is found in O(log n);
- * an alloc asks the region that served the last one, and only when that has no room, all others. Adding a region
- * O(n log n). walk, check, stats O(blocks). Overhead: four bytes a block, and what rounds it up to a multiple of the
- * granule (a block takes 16 bytes at least); one bit a granule; 8 bytes for each list, as many as the region's size has
- * use for (14 for 1 KiB on 64 bit, 63 at most). Alignment: any power of two; what lies before the block stays free.
- *
- * Threads and interrupts: none by itself, rf_lock makes it shared. Each call is short and waits for nothing, so that
- * with a port that masks interrupts (bare.c) it may be called from them, too.
- *
- * alloc returns NULL iff, in each region, no list whose blocks are all large enough has a block, and the first block of
- * the list before is too small (for an alignment above the granule: for the size and what aligning may cost); or a
- * damaged free block is met, and reported. No block exceeds 12 GiB on 64 bit, 128 MiB on 32 bit.
- * realloc returns NULL iff the block cannot grow where it is, nor into the free memory before it, and alloc returns
- * NULL; or the pointer was refused, or damage was met. The block is then as it was.
+ * Complexity: alloc, free, resize, usable_size and realloc (plus the bytes that it moves) O(1), with a bound that
+ *   depends neither on the sizes of arena and blocks nor on their number. With n regions, the lookup of a pointer is
+ *   O(log n); an alloc tries the region of the last one, and all others only where that has no room. Adding a region
+ *   O(n log n). walk, check, stats O(blocks).
+ * Overhead: four bytes a block, and its rounding up to a multiple of the granule (at least 16 bytes); one bit a
+ *   granule; 8 bytes for each list, as many as the region's size needs (14 for 1 KiB on 64 bit, 63 at most).
+ * Alignment: any power of two; the memory before the block stays free.
+ * Threads: none by itself, rf_lock makes it shared.
+ * Interrupts: each call is short and waits for nothing, so that it may be called from them with a port that masks
+ *   interrupts (bare.c).
+ * Returns NULL iff, in each region, no list in which every block is large enough has a block, and the first block of
+ *   the list before is too small (for an alignment above the granule: for the size and the padding); or a damaged free
+ *   block is met, and reported. No block exceeds 12 GiB on 64 bit, 128 MiB on 32 bit. realloc: iff the block can grow
+ *   neither in place nor into the free memory before it, and alloc returns NULL; or the pointer was refused, or damage
+ *   was met. The block is then as it was.
  */
 #ifndef RINGFENCE_TLSF_H
 #define RINGFENCE_TLSF_H
@@ -45,26 +45,26 @@ extern "C" {
 
 typedef struct rf_tlsf_region rf_tlsf_region;
 
-/* check follows it only where the inverse agrees. */
+/* check follows it only where `inverse` is ~region. */
 typedef struct rf_tlsf_link {
   rf_tlsf_region *region;
   uintptr_t inverse;
 } rf_tlsf_link;
 
-/* One stretch of memory, with lists of its own. */
+/* A contiguous range of memory with its own lists. */
 struct rf_tlsf_region {
   unsigned char *origin; /* where the lists begin, a multiple of the granule */
   size_t granules;       /* from there to `end` */
-  size_t *starts;        /* bit g: what the program holds begins at granule g */
+  size_t *starts;        /* bit g: a live payload begins at granule g */
   uint64_t map;          /* bit i: list i has a block */
   unsigned char *first;  /* the first block */
   unsigned char *end;    /* behind the last block */
   uint32_t places;       /* links are smaller */
   rf_tlsf_link child[2]; /* tree by address: below, above */
   struct rf_tlsf *heap;
-  void *memory; /* these bytes, */
+  void *memory; /* the region's bytes */
   size_t size;
-  void *whole;    /* and what the caller gave: `memory`, or that of the first of several pieces */
+  void *whole;     /* and what the caller gave: `memory`, or that of the first of several pieces */
   size_t checksum; /* of these three; all above but `map` and `child` follows from them */
 };
 
@@ -89,8 +89,9 @@ rf_status rf_tlsf_init(rf_tlsf *heap, void *arena, size_t size);
  * RF_ERR_NO_MEMORY where it is too small for one block. Synchronise it as a call of the allocator. */
 rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size);
 
-/* Takes back the memory that was added as `memory`. RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID where
- * none was added there (the first arena leaves with rf_deinit only). Synchronise it as a call of the allocator. */
+/* Takes back the memory that was added as `memory`. RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID
+ * where none was added there (the first arena leaves with rf_deinit only). Synchronise it as a call of the
+ * allocator. */
 rf_status rf_tlsf_remove_region(rf_tlsf *heap, void *memory);
 
 #ifdef __cplusplus

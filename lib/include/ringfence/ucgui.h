@@ -11,8 +11,8 @@
  * GUI_ALLOC_AssignMemory puts other memory in their place. The work is done by rf_handle_heap.
  *
  * Handles are positive, 1, 2, 3, … in a fresh heap; those of later generations are larger: keep them in a GUI_HMEM, not
- * in 8 or 16 bits. All bytes reported free can be allocated; a size of 0 or less gives handle 0; a stale handle is refused and
- * reported.
+ * in 8 or 16 bits. All bytes reported free can be allocated; a size of 0 or less gives handle 0; a stale handle is
+ * refused and reported.
  *
  * Threads and interrupts: none may call while another does. There is one heap for the program.
  *
@@ -52,6 +52,26 @@ typedef uint32_t GUI_ALLOC_DATATYPE_U;
 #endif
 #ifndef GUI_ALLOC_AUTDEFRAG
 #define GUI_ALLOC_AUTDEFRAG 1 /* a request that finds no hole compacts; always so */
+#endif
+
+/* Types by which the manual describes the heap's own table. Ours is another: nothing is to be read through these. */
+#ifndef RF_UCGUI_NO_TYPES
+#if GUI_ALLOC_SIZE < 32767
+typedef I16 tALLOCINT;
+#else
+typedef I32 tALLOCINT;
+#endif
+#if GUI_MAXBLOCKS >= 256
+typedef U16 HANDLE;
+#else
+typedef U8 HANDLE;
+#endif
+typedef struct {
+  tALLOCINT Off;
+  tALLOCINT Size;
+  HANDLE Next;
+  HANDLE Prev;
+} tBlock;
 #endif
 
 typedef union {
@@ -144,6 +164,19 @@ typedef struct {
 } GUI_ALLOC_INFO;
 
 void GUI_ALLOC_GetMemInfo(GUI_ALLOC_INFO *pInfo);
+
+/* The public struct of figures: each use of its name brings it up to date. For reading. */
+typedef struct {
+  int NumUsedBlocks;
+  int NumFreeBlocks;
+  int NumFreeBlocksMin; /* fewest so far */
+  int32_t NumUsedBytes;
+  int32_t NumFreeBytes;
+  int32_t NumFreeBytesMin;
+} rf_ucgui_figures;
+
+const rf_ucgui_figures *rf_ucgui_figures_get(void);
+#define GUI_ALLOC (*rf_ucgui_figures_get())
 
 /* ---- Macros ---- */
 

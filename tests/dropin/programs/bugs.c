@@ -1,6 +1,7 @@
 /* One bug each, and beside each the same code without it: argv[1] chooses. Says on standard output where in its module
  * the calls stand that findings should name. */
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ NOINLINE static void drop(void *p) {
 
 static char a_global[64];
 static volatile int bad; /* 0 in the good twin */
+static volatile size_t kept_size;
 
 /* ---- Writes outside the block ---- */
 
@@ -187,6 +189,30 @@ static void free_of_the_stack(void) {
   free(bad ? local : p);
 }
 
+static void size_of(void *wrong) {
+  char *const p = make(10);
+  mark("found");
+  kept_size = malloc_usable_size(bad ? wrong : p);
+  free(p);
+}
+
+static void usable_size_of_a_freed_block(void) {
+  char *const p = make(20);
+  free(p);
+  size_of(p);
+}
+
+static void usable_size_inside_a_block(void) {
+  char *const p = make(20);
+  size_of(p + 4);
+  free(p);
+}
+
+static void usable_size_of_the_stack(void) {
+  char local[100];
+  size_of(local);
+}
+
 static void free_of_a_global(void) {
   char *const p = make(10);
   mark("found");
@@ -255,6 +281,9 @@ static const test_case cases[] = {
     CASE(free_of_mapped_memory),
     CASE(free_of_no_memory),
     CASE(realloc_of_a_global),
+    CASE(usable_size_of_a_freed_block),
+    CASE(usable_size_inside_a_block),
+    CASE(usable_size_of_the_stack),
     CASE(leak),
 };
 

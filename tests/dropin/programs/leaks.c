@@ -175,7 +175,7 @@ static void kept_by_an_interior_pointer(void) {
   in_a_global = (char *)malloc(100) + 50;
 }
 
-static void kept_by_its_end(void) {
+static void pointed_to_behind_its_end(void) {
   in_a_global = (char *)malloc(100) + 100;
 }
 
@@ -300,7 +300,7 @@ static const test_case cases[] = {
     {"kept_thread_local", kept_thread_local},
     {"kept_chain", kept_chain},
     {"kept_by_an_interior_pointer", kept_by_an_interior_pointer},
-    {"kept_by_its_end", kept_by_its_end},
+    {"pointed_to_behind_its_end", pointed_to_behind_its_end},
     {"kept_in_mapped_memory", kept_in_mapped_memory},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},

@@ -5,6 +5,7 @@
 static char *state;
 
 void *plugin_make(size_t size);
+char *plugin_make_other(size_t size);
 void plugin_free(void *ptr);
 
 __attribute__((constructor)) static void loaded(void) {
@@ -18,6 +19,12 @@ __attribute__((destructor)) static void unloaded(void) {
 
 void *plugin_make(size_t size) {
   return calloc(1, size);
+}
+
+char *plugin_make_other(size_t size) {
+  char *const p = malloc(size + 1);
+  *p = 1;
+  return p;
 }
 
 void plugin_free(void *ptr) {

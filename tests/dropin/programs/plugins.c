@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <string.h>
 
 typedef void *(*make_function)(size_t size);
 typedef void (*free_function)(void *ptr);
@@ -31,7 +32,21 @@ static void use(const char *path, int flags) {
   EXPECT(dlclose(library) == 0);
 }
 
+/* Two leaks in a library that is unloaded. */
+static int leak(const char *path) {
+  void *const library = dlopen(path, RTLD_NOW);
+  if (library == NULL) {
+    return 1;
+  }
+  memset(((make_function)dlsym(library, "plugin_make"))(33), 1, 33);
+  memset(((make_function)dlsym(library, "plugin_make_other"))(33), 1, 33);
+  return dlclose(library);
+}
+
 int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[2], "leak") == 0) {
+    return leak(argv[1]);
+  }
   EXPECT(argc == 2);
   for (int i = 0; i < 20; i++) {
     use(argv[1], RTLD_LOCAL);

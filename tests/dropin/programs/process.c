@@ -1,13 +1,21 @@
 /* Ends in many ways, with or without damage done: argv[1] says how, argv[2] "bad" does the damage. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <link.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +181,36 @@ static void close_all(void) {
   fclose(stderr);
 }
 
+static int print_descriptors(void) {
+  struct stat file;
+  for (int i = 0; i < 4096; i++) {
+    if (fstat(i, &file) == 0) {
+      printf(" %d", i);
+    }
+  }
+  return 3;
+}
+
+#ifdef SYS_fcntl64
+#define FCNTL SYS_fcntl64
+#else
+#define FCNTL SYS_fcntl
+#endif
+
+/* As a sandbox: fcntl(F_DUPFD_CLOEXEC) ends the process. */
+static int refuse_copies_of_descriptors(void) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FCNTL, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_DUPFD_CLOEXEC, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog const program = {sizeof filter / sizeof filter[0], filter};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 static int leave(const char *how) {
   if (strcmp(how, "return") == 0) {
     return 3;
@@ -274,6 +312,16 @@ static int leave(const char *how) {
     refused = aligned_alloc(24, 24);
     return refused == NULL ? 3 : 1;
   }
+  if (strcmp(how, "descriptors") == 0) {
+    return print_descriptors();
+  }
+  if (strcmp(how, "no_files") == 0) {
+    struct rlimit const none = {3, 3};
+    return setrlimit(RLIMIT_NOFILE, &none) == 0 ? 3 : 1;
+  }
+  if (strcmp(how, "filtered") == 0) {
+    return refuse_copies_of_descriptors() == 0 ? 3 : 1;
+  }
   if (strcmp(how, "many") == 0) {
     for (int i = 0; i < 5; i++) {
       char *const p = malloc(10);
@@ -297,8 +345,16 @@ int main(int argc, char **argv) {
     return 3;
   }
   if (argc > 3 && strcmp(argv[1], "moved") == 0) {
+    setuid(getuid()); /* the file may not be opened any more */
     rename(argv[3], argv[4]);
     return 3;
+  }
+  if (argc > 3 && strcmp(argv[1], "reused") == 0) {
+    close(STDERR_FILENO);
+    return open(argv[3], O_RDWR | O_CREAT, 0600) == STDERR_FILENO && write(STDERR_FILENO, "data", 4) == 4 ? 3 : 1;
+  }
+  if (argc > 3 && strcmp(argv[1], "redirected") == 0) {
+    return dup2(open(argv[3], O_RDWR | O_CREAT, 0600), STDERR_FILENO) == STDERR_FILENO ? 3 : 1;
   }
   return leave(argc > 1 ? argv[1] : "");
 }

@@ -4,10 +4,6 @@
 #ifndef RINGFENCE_TOOLS_BASE_DIAGNOSTICS_H
 #define RINGFENCE_TOOLS_BASE_DIAGNOSTICS_H
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Besides the program's own status and that of --exitcode. Shells and env(1) use the last two. */
 enum {
   RF_EXIT_USAGE = 2,        /* a wrong command line, or a program that cannot be checked */
@@ -17,9 +13,5 @@ enum {
 
 /* Writes "ringfence: ", the text and a line feed, by one write. */
 void rf_diag(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_BASE_DIAGNOSTICS_H */

@@ -290,6 +290,10 @@ const char *rf_elf_build_id(const rf_elf *elf) {
   return NULL;
 }
 
+uint64_t rf_elf_mode_bit(const rf_elf *elf) {
+  return elf->machine == EM_ARM ? 1 : 0;
+}
+
 const char *rf_elf_machine_name(uint16_t machine) {
   static const struct {
     uint16_t machine;

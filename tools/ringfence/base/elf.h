@@ -76,6 +76,9 @@ size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **
 /* The build id as lower case hexadecimal digits, or NULL. */
 const char *rf_elf_build_id(const rf_elf *elf);
 
+/* The bit of code addresses that tells the instruction set: 1 on 32-bit ARM, where it stands for Thumb; else 0. */
+uint64_t rf_elf_mode_bit(const rf_elf *elf);
+
 /* The common name of e_machine ("x86-64"), or "an unknown machine". */
 const char *rf_elf_machine_name(uint16_t machine);
 

@@ -30,6 +30,11 @@ void rf_paths_enter(void) {
   }
 }
 
+const char *rf_base_name(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
+}
+
 static bool is_executable(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;

@@ -4,10 +4,6 @@
 
 #include "tools/ringfence/base/arena.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Changes to the user's directory where `bazel run` started the command: that starts programs in their runfiles tree
  * and names the user's directory in BUILD_WORKING_DIRECTORY. Otherwise does nothing. */
 void rf_paths_enter(void);
@@ -15,6 +11,9 @@ void rf_paths_enter(void);
 /* The file that execvp would run for `name`: `name` itself where it has a slash, else the first executable of that
  * name in PATH. NULL, with *status set to the exit status, after a message where there is none. */
 const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status);
+
+/* The last part of a path. */
+const char *rf_base_name(const char *path);
 
 /* The first executable file called `name` in PATH, or NULL. */
 const char *rf_paths_in_path(rf_bump_arena *arena, const char *name);
@@ -25,9 +24,5 @@ const char *rf_paths_library(rf_bump_arena *arena, const char *given);
 
 /* The folder of the running executable, without a slash at the end; NULL where it cannot be found. */
 const char *rf_paths_self(rf_bump_arena *arena);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_BASE_PATHS_H */

@@ -37,3 +37,8 @@ void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena) {
   enum { FIRST = 512 };
   *t = (rf_text_sink){{to_memory, t}, arena, (char *)rf_bump_arena_alloc(arena, FIRST), 0, FIRST};
 }
+
+void rf_text_sink_clear(rf_text_sink *t) {
+  t->length = 0;
+  t->text[0] = '\0';
+}

@@ -7,10 +7,6 @@
 #include <ringfence/sink.h>
 #include <stdio.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Errors are left to ferror. */
 rf_sink rf_file_sink(FILE *file);
 
@@ -29,8 +25,7 @@ typedef struct rf_text_sink {
 /* Makes `t` a sink into the arena; `t` must stay where it is. */
 void rf_text_sink_init(rf_text_sink *t, rf_bump_arena *arena);
 
-#ifdef __cplusplus
-}
-#endif
+/* Makes the text empty and keeps its memory. */
+void rf_text_sink_clear(rf_text_sink *t);
 
 #endif

@@ -4,10 +4,6 @@
 
 #include <stdbool.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Call this first in main. Opens /dev/null on each closed standard stream, so that no file of the command takes its
  * number. From here on, a write beyond the limit for file sizes fails instead of ending this process. */
 void rf_streams_hold(void);
@@ -17,9 +13,5 @@ bool rf_streams_was_closed(int fd);
 
 /* Undoes rf_streams_hold, in a child process that becomes another program. */
 void rf_streams_give_back(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -6,6 +6,7 @@
 #include <ringfence/options.h>
 #include <ringfence/sink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- The options ---- */
@@ -35,6 +36,7 @@ typedef enum row_id {
   QUIET,
   VERBOSE,
   KEEP,
+  WAIT,
   LIBRARY,
   HELP,
   ROWS
@@ -81,9 +83,13 @@ static const rf_option rows[ROWS] = {
                "its name becomes the process id, so that each process has its own",
                "trace="},
     [LOG] = {"log", 'l', "FILE", "print to FILE instead of standard error", NULL},
-    [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing was found", NULL},
+    [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing (new) was found, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
     [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
+    [WAIT] = {"wait", '\0', "[=SECONDS]",
+              "wait until processes that outlive the program have ended, at most\n"
+              "SECONDS",
+              NULL},
     [LIBRARY] = {"library", '\0', "FILE", "the libringfence.so to use", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
@@ -172,6 +178,19 @@ static bool add_output(const reader *r, row_id id, const char *path) {
   return true;
 }
 
+static bool set_wait(rf_check_options *out, const char *seconds) {
+  enum { DAY_S = 24 * 60 * 60 };
+  char *end = NULL;
+  unsigned long const value = seconds == NULL ? 0 : strtoul(seconds, &end, 10);
+  if (seconds != NULL && (seconds[0] < '0' || seconds[0] > '9' || *end != '\0' || value == 0 || value > DAY_S)) {
+    rf_diag("--wait=%s: use a number of seconds, at most %d", seconds, DAY_S);
+    return false;
+  }
+  out->wait = true;
+  out->wait_s = (unsigned)value;
+  return true;
+}
+
 static void set_flag(rf_check_options *out, row_id id) {
   out->common.quiet = out->common.quiet || id == QUIET;
   out->common.verbose = out->common.verbose || id == VERBOSE;
@@ -206,6 +225,8 @@ static bool apply(void *context, size_t row, const char *argument) {
     return set_file(&out->json, id, argument);
   case LOG:
     return set_file(&out->log, id, argument);
+  case WAIT:
+    return set_wait(out, argument);
   case LIBRARY:
     out->library = argument;
     return true;

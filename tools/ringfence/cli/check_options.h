@@ -4,16 +4,14 @@
 
 #include "tools/ringfence/cli/common_options.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_check_options {
   rf_common_options common;
   const char *library; /* --library, or NULL */
   const char *json;    /* --json, or NULL */
   const char *log;     /* --log, or NULL */
   bool keep;
+  bool wait;          /* for processes that outlive the program */
+  unsigned wait_s;    /* at most so long; 0: until all have ended */
   const char *passed; /* for the library, in the form of RINGFENCE_OPTIONS; "" for nothing */
   char **program;     /* the program and its arguments, NULL at the end; at least one unless help is asked for */
 } rf_check_options;
@@ -23,9 +21,5 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
 
 /* Writes the manual of `check` to standard output. */
 void rf_check_options_help(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

@@ -136,6 +136,24 @@ static rf_process *find_process(check *c, uint32_t id) {
   return NULL;
 }
 
+/* Until none of them is left, the time is over, or a signal asks for the end. */
+static void wait_for_survivors(const check *c) {
+  enum { PAUSE_MS = 50, PAUSES_PER_S = 1000 / PAUSE_MS };
+  unsigned left = c->options.wait_s * PAUSES_PER_S;
+  for (;;) {
+    rf_bump_arena scratch = {NULL};
+    uint32_t *ids = NULL;
+    size_t const count = rf_survivors_find(&scratch, c->folder, &ids);
+    rf_bump_arena_free(&scratch);
+    if (count == 0 || !rf_child_sleep(PAUSE_MS)) {
+      return;
+    }
+    if (c->options.wait_s != 0 && --left == 0) {
+      return;
+    }
+  }
+}
+
 /* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
 static void collect(check *c) {
   uint32_t *ids = NULL;
@@ -189,6 +207,7 @@ static void understand(check *c) {
   c->making.directory = rf_current_folder(&c->arena);
   c->making.symbolize = true;
   c->making.whole = c->options.common.verbose;
+  c->making.quiet = c->options.common.quiet;
   rf_document_make(&c->document, &c->arena, &c->run, &c->making);
   c->totals = rf_totals_of(&c->run, &c->document, c->child.elapsed_ns, c->child.wait_status);
   c->document.totals = &c->totals;
@@ -198,6 +217,7 @@ static void understand(check *c) {
   c->document.host = host_name(c);
   c->totals.running = c->running;
   c->totals.folder = c->folder;
+  c->totals.verbose = c->options.common.verbose;
   /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */
   const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
   if (program == NULL || program->ended) {
@@ -206,6 +226,11 @@ static void understand(check *c) {
   c->totals.unrecorded = c->totals.times == 0 && ended_as_after_a_finding(c);
   c->totals.end_lost = WIFEXITED(c->child.wait_status);
   c->totals.killed--;
+}
+
+/* Whether the exit status reports findings. Those without a record may be new. */
+static bool has_new(const check *c) {
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
 static void write_text(check *c, FILE *file) {
@@ -218,7 +243,7 @@ static void write_text(check *c, FILE *file) {
     rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
                                            "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                            c->program));
-  } else if (c->totals.times != 0 || c->totals.unrecorded || !c->options.common.quiet) {
+  } else if (has_new(c) || c->totals.unrecorded || !c->options.common.quiet) {
     rf_totals_text(&c->arena, &c->totals, &sink);
   }
 }
@@ -232,11 +257,6 @@ static void write_out(check *c) {
     rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);
-}
-
-/* Whether the exit status reports findings. Those without a record may be new. */
-static bool has_new(const check *c) {
-  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
 static void tell(check *c) {
@@ -288,6 +308,9 @@ static int check_program(check *c) {
     status = run_program(c);
   }
   if (status == 0) {
+    if (c->options.wait) {
+      wait_for_survivors(c);
+    }
     collect(c);
     put_away(c);
     rf_child_release_signals();

@@ -249,7 +249,7 @@ static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
   (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
                times.worst_ns, runs);
   size_t const failed = print_failures(o, t, &m, arena);
-  print_footprint(o->on, t, replay_footprint(o->on, t, &m));
+  print_footprint(o->on, t, replay_footprint(o->on, t, &m, 0));
   replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);
   print_fragmentation(&f);
   if (!replay_verify(o->on, t, &m, arena)) {

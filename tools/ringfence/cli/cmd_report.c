@@ -19,6 +19,7 @@ typedef struct report {
   rf_input_losses losses;
   rf_document_options making;
   rf_document document;
+  rf_totals totals;
 } report;
 
 /* ---- Before ---- */
@@ -32,11 +33,32 @@ static bool read_inputs(report *r) {
   return true;
 }
 
+/* `path` from the root on, without "." and empty parts and without a slash at its end, as debug information has
+ * paths. */
+static const char *absolute_path(rf_bump_arena *arena, const char *path) {
+  const char *const here = path[0] == '/' ? "" : rf_current_folder(arena);
+  const char *out = here == NULL ? "" : here;
+  while (*path != '\0') {
+    size_t const length = strcspn(path, "/");
+    bool const up = length == 2 && memcmp(path, "..", length) == 0;
+    const char *const slash = strrchr(out, '/');
+    if (up) {
+      out = slash == NULL ? out : rf_bump_arena_text(arena, out, (size_t)(slash - out));
+    } else if (length != 0 && (length != 1 || path[0] != '.')) {
+      out = rf_bump_arena_print(arena, "%s/%.*s", out, (int)length, path);
+    }
+    path += length + (path[length] == '/');
+  }
+  return out;
+}
+
 static bool prepare(report *r) {
-  r->making.directory = r->options.source_root != NULL ? r->options.source_root : rf_current_folder(&r->arena);
+  r->making.directory =
+      r->options.source_root != NULL ? absolute_path(&r->arena, r->options.source_root) : rf_current_folder(&r->arena);
   r->making.image = r->options.image;
   r->making.symbolize = r->options.symbolize;
   r->making.whole = r->options.common.verbose;
+  r->making.quiet = r->options.common.quiet;
   if (r->options.image != NULL && access(r->options.image, R_OK) != 0) {
     rf_diag("cannot read the image %s: %s", r->options.image, strerror(errno));
     return false;
@@ -69,6 +91,10 @@ static void say_summary(report *r) {
   if (d->baseline != NULL && rf_baseline_unmet(d->baseline) != 0) {
     text =
         rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " of the baseline not met", text, rf_baseline_unmet(d->baseline));
+  }
+  if (r->totals.uncounted != 0) {
+    text =
+        rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " only counted, after max_findings", text, r->totals.uncounted);
   }
   if (d->hidden_times != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " suppressed", text, d->hidden_times);
@@ -105,6 +131,10 @@ static int report_files(report *r) {
     return RF_EXIT_USAGE;
   }
   rf_document_make(&r->document, &r->arena, &r->run, &r->making);
+  if (r->run.run_count != 0) {
+    r->totals = rf_totals_read(&r->run, &r->document);
+    r->document.totals = &r->totals;
+  }
   bool const written = write_all(r);
   if (!r->options.common.quiet) {
     say_summary(r);

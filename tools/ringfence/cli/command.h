@@ -4,10 +4,6 @@
 
 #include <stddef.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_command {
   const char *name;
   const char *summary; /* for the list of commands */
@@ -28,9 +24,5 @@ const rf_command *const *rf_commands(size_t *count);
 
 /* The command called `name`; NULL after a message that suggests the nearest. */
 const rf_command *rf_command_find(const char *name);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_CLI_COMMAND_H */

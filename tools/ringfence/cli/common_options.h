@@ -6,10 +6,6 @@
 
 #include <stdbool.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_common_options {
   rf_output_format format;
   bool format_given;
@@ -36,9 +32,5 @@ bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf
 
 /* The folder that the command runs in; NULL where the system does not say. */
 const char *rf_current_folder(rf_bump_arena *arena);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

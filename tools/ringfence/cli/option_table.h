@@ -5,10 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_option {
   const char *name;     /* after "--" */
   char letter;          /* after "-"; NUL for none */
@@ -33,9 +29,5 @@ int rf_option_table_read(const rf_option_table *table, int argc, char **argv,
 
 /* Prints the rows to standard output, as part of a manual. */
 void rf_option_table_help(const rf_option_table *table);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

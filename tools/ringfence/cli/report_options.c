@@ -43,7 +43,7 @@ static const rf_option rows[ROWS] = {
     [SOURCE_ROOT] = {"source-root", '\0', "DIR", "name files in DIR relative to it (default: the current folder)",
                      NULL},
     [NO_SYMBOLS] = {"no-symbols", '\0', NULL, "show only the names that the records hold", NULL},
-    [QUIET] = {"quiet", 'q', NULL, "no summary line on standard error", NULL},
+    [QUIET] = {"quiet", 'q', NULL, "no summary line on standard error, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "show whole stacks, with the callers of main", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };

@@ -5,10 +5,6 @@
 #include "tools/ringfence/cli/common_options.h"
 #include "tools/ringfence/model/input.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_report_command_options {
   rf_common_options common;
   bool standard; /* also write to standard output, the default where there is no --output */
@@ -26,9 +22,5 @@ bool rf_report_command_options_parse(rf_report_command_options *out, rf_bump_are
 
 /* Writes the manual of `report` to standard output. */
 void rf_report_command_options_help(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

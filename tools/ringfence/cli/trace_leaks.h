@@ -5,16 +5,8 @@
 #include "tools/ringfence/base/arena.h"
 #include "tools/trace/trace.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Prints the `most` call sites with the most bytes to standard output, with functions, files and lines where they can
  * be found, and the sum of all others. */
 void rf_trace_leaks_print(rf_bump_arena *arena, const trace *t, size_t most);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_CLI_TRACE_LEAKS_H */

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char first_line[] = "# Ringfence baseline, version 1";
+static const char first_line[] = "# Ringfence baseline, version 2";
+static const char first_line_before[] = "# Ringfence baseline, version 1";
 
 /* ---- Reading ---- */
 
@@ -19,11 +20,12 @@ static int by_fingerprint(const void *a, const void *b) {
   return strcmp(((const rf_baseline_entry *)a)->fingerprint, ((const rf_baseline_entry *)b)->fingerprint);
 }
 
-/* At most nine digits, so that the sum over a file cannot wrap. */
-static bool parse_count(const char *text, uint64_t *count) {
-  size_t const length = strspn(text, "0123456789");
-  *count = length == 0 || length > 9 ? 0 : strtoull(text, NULL, 10);
-  return *count != 0 && (text[length] == '\0' || text[length] == ' ');
+/* A number above 0 at *at, which is moved behind it. At most nine digits, so that the sum over a file cannot wrap. */
+static bool parse_number(const char **at, uint64_t *out) {
+  size_t const length = strspn(*at, "0123456789");
+  *out = length == 0 || length > 9 ? 0 : strtoull(*at, NULL, 10);
+  *at += length;
+  return *out != 0;
 }
 
 static bool parse_entry(rf_bump_arena *arena, const char *line, rf_baseline_entry *entry) {
@@ -33,12 +35,21 @@ static bool parse_entry(rf_bump_arena *arena, const char *line, rf_baseline_entr
     return false;
   }
   entry->fingerprint = rf_bump_arena_text(arena, line, length);
-  entry->met = 0;
-  return parse_count(line + length + 1, &entry->count);
+  const char *at = line + length + 1;
+  if (!parse_number(&at, &entry->count)) {
+    return false;
+  }
+  if (*at == ':') {
+    at++;
+    if (!parse_number(&at, &entry->blocks)) {
+      return false;
+    }
+  }
+  return *at == '\0' || *at == ' ';
 }
 
 static bool parse_line(rf_baseline *out, rf_bump_arena *arena, char *line) {
-  rf_baseline_entry entry;
+  rf_baseline_entry entry = {0};
   line[strcspn(line, "\r")] = '\0';
   if (line[0] == '#' || line[0] == '\0') {
     return true;
@@ -60,6 +71,7 @@ static void sort_entries(rf_baseline *out) {
   for (size_t i = 1; i < out->count; i++) {
     if (by_fingerprint(&out->entries[kept], &out->entries[i]) == 0) {
       out->entries[kept].count += out->entries[i].count;
+      out->entries[kept].blocks += out->entries[i].blocks;
     } else {
       out->entries[++kept] = out->entries[i];
     }
@@ -70,7 +82,8 @@ static void sort_entries(rf_baseline *out) {
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length) {
   char *at = text;
   *out = (rf_baseline){NULL, 0};
-  if (strncmp(at, first_line, strlen(first_line)) != 0) {
+  if (strncmp(at, first_line, strlen(first_line)) != 0 &&
+      strncmp(at, first_line_before, strlen(first_line_before)) != 0) {
     return rf_bump_arena_print(arena, "%s is not a baseline: it does not begin with \"%s\"", path, first_line);
   }
   for (unsigned number = 1; at < text + length; number++) {
@@ -106,16 +119,32 @@ bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path) 
 
 /* ---- Comparing ---- */
 
+static uint64_t blocks_of(const rf_record *record) {
+  return record->finding.bug != RF_BUG_LEAK ? 0 : record->finding.blocks == 0 ? 1 : record->finding.blocks;
+}
+
+/* Whether the entry has as many blocks as the leak; where not, the leak keeps how many it has. */
+static bool has_room(rf_baseline_entry *entry, rf_record *record) {
+  uint64_t const left = entry->blocks - entry->blocks_met;
+  if (entry->blocks == 0 || blocks_of(record) <= left) {
+    entry->blocks_met += entry->blocks == 0 ? 0 : blocks_of(record);
+    return true;
+  }
+  entry->blocks_met = entry->blocks;
+  record->known_blocks = left;
+  return false;
+}
+
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < count && baseline->count != 0; i++) {
-    rf_baseline_entry const wanted = {records[i]->fingerprint, 0, 0};
+    rf_baseline_entry const wanted = {.fingerprint = records[i]->fingerprint};
     rf_baseline_entry *const entry =
         (rf_baseline_entry *)bsearch(&wanted, baseline->entries, baseline->count, sizeof wanted, by_fingerprint);
     if (entry != NULL && entry->met < entry->count) {
       entry->met++;
-      records[i]->known = true;
-      known++;
+      records[i]->known = has_room(entry, records[i]);
+      known += records[i]->known;
     }
   }
   return known;
@@ -157,6 +186,7 @@ static const char *place_of(rf_bump_arena *arena, const rf_record *record) {
 typedef struct written_line {
   const char *text;
   const char *fingerprint;
+  uint64_t blocks;
 } written_line;
 
 static int by_text(const void *a, const void *b) {
@@ -171,12 +201,14 @@ static void write_lines(rf_bump_arena *arena, written_line *lines, size_t count,
   if (count != 0) {
     qsort(lines, count, sizeof *lines, by_text);
   }
-  for (size_t start = 0, i = 1; i <= count && count != 0; i++) {
-    if (i == count || strcmp(lines[i].fingerprint, lines[start].fingerprint) != 0) {
-      rf_sink_str(sink,
-                  rf_bump_arena_print(arena, "%s %zu %s\n", lines[start].fingerprint, i - start, lines[start].text));
-      start = i;
+  for (size_t start = 0, end = 0; start < count; start = end) {
+    uint64_t blocks = 0;
+    for (; end < count && strcmp(lines[end].fingerprint, lines[start].fingerprint) == 0; end++) {
+      blocks += lines[end].blocks;
     }
+    rf_sink_str(sink, rf_bump_arena_print(arena, "%s %zu", lines[start].fingerprint, end - start));
+    rf_sink_str(sink, blocks == 0 ? "" : rf_bump_arena_print(arena, ":%" PRIu64, blocks));
+    rf_sink_str(sink, rf_bump_arena_print(arena, " %s\n", lines[start].text));
   }
 }
 
@@ -184,12 +216,14 @@ void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t cou
   written_line *const lines = (written_line *)rf_bump_arena_array(arena, count + 1, sizeof *lines);
   for (size_t i = 0; i < count; i++) {
     lines[i].fingerprint = records[i]->fingerprint;
+    lines[i].blocks = blocks_of(records[i]);
     lines[i].text = one_line(
         arena, rf_bump_arena_print(arena, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(arena, records[i])));
   }
   rf_sink_str(sink, first_line);
-  rf_sink_str(sink, ": findings that are known. `ringfence report --baseline` fails on others\n"
-                    "# only; `--write-baseline` writes this file. Each line: fingerprint, count, kind, place.\n");
+  rf_sink_str(sink,
+              ": known findings. `ringfence report --baseline` fails on others only;\n"
+              "# `--write-baseline` writes this file. Each line: fingerprint, count[:leaked blocks], kind, place.\n");
   write_lines(arena, lines, count, sink);
 }
 

@@ -1,9 +1,10 @@
 /* The baseline: known findings, so that only new ones count. A text file for version control:
  *
  *     # comment
- *     51f0c6d1a8e0b3f2 1 memory-leak read_config src/config.c
+ *     51f0c6d1a8e0b3f2 1:3 memory-leak read_config src/config.c
  *
- * Each line: a fingerprint, how many distinct findings have it, and for readers the kind and the place.
+ * Each line: a fingerprint, how many distinct findings have it, for leaks their blocks, and for readers the kind and
+ * the place. More blocks than that are a new finding: several leaks may have one place. Version 1 had no blocks.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_BASELINE_H
 #define RINGFENCE_TOOLS_MODEL_BASELINE_H
@@ -19,7 +20,9 @@ extern "C" {
 typedef struct rf_baseline_entry {
   const char *fingerprint;
   uint64_t count;
-  uint64_t met; /* in this run */
+  uint64_t blocks; /* of leaks; 0: any number */
+  uint64_t met;    /* findings in this run */
+  uint64_t blocks_met;
 } rf_baseline_entry;
 
 typedef struct rf_baseline {
@@ -35,7 +38,8 @@ bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path);
  * an error message. */
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length);
 
-/* Sets `known` of the records that are in the baseline. Returns their number. */
+/* Sets `known` of the records that are in the baseline, and `known_blocks` of leaks that have grown. Returns the
+ * number of known ones. */
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count);
 
 /* The number of findings in the baseline that were not found: fixed, or not reached this time. */

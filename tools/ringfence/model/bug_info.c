@@ -71,6 +71,10 @@ static const kind kinds[RF_BUG_COUNT] = {
     [RF_BUG_REENTRY] = {"ReentrantCall", "An allocator was called from a callback of its own.",
                         "A callback that runs in the middle of an operation called the allocator that runs it.",
                         "Defer the call until the operation has ended.", "5.3"},
+    [RF_BUG_BAD_USABLE_SIZE] = {"BadMallocUsableSize", "The size of what is no live block was asked for.",
+                                "malloc_usable_size was given a pointer to a freed block, into a block, to the stack, "
+                                "to a static object, or to nowhere.",
+                                "Look at where the pointer came from, and whether its block was freed since.", "5.3"},
 };
 
 static const kind unknown = {"Unknown", "A kind of finding that this version does not know.",

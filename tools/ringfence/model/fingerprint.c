@@ -1,8 +1,9 @@
 #include "tools/ringfence/model/fingerprint.h"
 
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/string_table.h"
+
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { FUNCTIONS = 3 };
 
@@ -26,7 +27,7 @@ static uint64_t checksum_call(rf_bump_arena *arena, uint64_t hash, const rf_fram
   return checksum(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
 }
 
-static const char *fingerprint_of(rf_bump_arena *arena, const rf_record *record) {
+static uint64_t fingerprint_of(rf_bump_arena *arena, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
   uint64_t hash = checksum(0xCBF29CE484222325U, rf_bug_name(record->finding.bug));
   unsigned used = 0;
@@ -36,27 +37,19 @@ static const char *fingerprint_of(rf_bump_arena *arena, const rf_record *record)
       used++;
     }
   }
-  return rf_bump_arena_print(arena, "%016" PRIx64, hash);
-}
-
-static int by_fingerprint(const void *a, const void *b) {
-  const rf_record *const left = *(const rf_record *const *)a;
-  const rf_record *const right = *(const rf_record *const *)b;
-  int const order = strcmp(left->fingerprint, right->fingerprint);
-  /* Until ordinals are set, they hold the place in the list. */
-  return order != 0 ? order : (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
+  return hash;
 }
 
 void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count) {
-  rf_record **const sorted = (rf_record **)rf_bump_arena_array(arena, count + 1, sizeof(rf_record *));
+  rf_bump_arena scratch = {NULL};
+  rf_string_table met = {0};
+  unsigned *const times = (unsigned *)rf_bump_arena_array(&scratch, count + 1, sizeof *times);
   for (size_t i = 0; i < count; i++) {
-    records[i]->fingerprint = fingerprint_of(arena, records[i]);
-    records[i]->ordinal = (unsigned)i;
-    sorted[i] = records[i];
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
+    uint64_t const fingerprint = fingerprint_of(arena, records[i]);
+    rf_bump_arena_reset(arena, mark);
+    records[i]->fingerprint = rf_bump_arena_print(arena, "%016" PRIx64, fingerprint);
+    records[i]->ordinal = ++times[rf_string_table_index(&met, &scratch, records[i]->fingerprint)];
   }
-  qsort(sorted, count, sizeof(rf_record *), by_fingerprint);
-  for (size_t i = 0; i < count; i++) {
-    bool const same = i != 0 && strcmp(sorted[i]->fingerprint, sorted[i - 1]->fingerprint) == 0;
-    sorted[i]->ordinal = same ? sorted[i - 1]->ordinal + 1 : 1;
-  }
+  rf_bump_arena_free(&scratch);
 }

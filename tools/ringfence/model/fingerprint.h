@@ -8,15 +8,7 @@
 
 #include "tools/ringfence/model/frame_view.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Sets fingerprint (16 hexadecimal digits) and ordinal of `count` records that are symbolized and merged. */
 void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_MODEL_FINGERPRINT_H */

@@ -1,14 +1,10 @@
 #include "tools/ringfence/model/frame_view.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/model/merge.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-const char *rf_base_name(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash == NULL ? path : slash + 1;
-}
 
 static rf_frame_view *add(rf_bump_arena *arena, rf_stack_view *calls) {
   return &RF_APPENDED(arena, calls->list, calls->count);

@@ -44,9 +44,6 @@ const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls);
 /* "function file:line", "function (module+0x12)" or "0x401136", by what is known. */
 const char *rf_frame_view_text(rf_bump_arena *arena, const rf_frame_view *call, const char *directory);
 
-/* The last part of a path. */
-const char *rf_base_name(const char *path);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,9 @@
 #include "tools/ringfence/model/merge.h"
 
-#include <stdlib.h>
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/string_table.h"
+
+#include <inttypes.h>
 #include <string.h>
 
 enum { PLACE_FRAMES = 3 };
@@ -39,125 +42,97 @@ static bool is_known(const rf_frame *frame) {
   return frame->source_count != 0;
 }
 
+static void put_number(const rf_sink *sink, char before, uint64_t value) {
+  rf_sink_char(sink, before);
+  rf_sink_uint(sink, value);
+}
+
 /* By lines, those of inlined functions included: two calls on one line are one place. */
-static const char *frame_key(rf_bump_arena *arena, const char *key, const rf_frame *frame) {
+static void put_frame(const rf_frame *frame, const rf_sink *sink) {
   if (!is_known(frame)) {
     bool const mapped = frame->module != NULL;
-    return rf_bump_arena_print(arena, "%s|%s+%llx", key, mapped ? frame->module : "",
-                               (unsigned long long)(mapped ? frame->offset : frame->address));
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, mapped ? frame->module : "");
+    put_number(sink, '+', mapped ? frame->offset : frame->address);
   }
-  for (size_t i = 0; i < frame->source_count; i++) {
-    const rf_source *const source = &frame->sources[i];
-    key = rf_bump_arena_print(arena, "%s|%s@%s:%u", key, source->function, source->file, source->line);
+  for (size_t i = 0; i < frame->source_count && is_known(frame); i++) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, frame->sources[i].function);
+    rf_sink_char(sink, '@');
+    rf_sink_str(sink, frame->sources[i].file);
+    put_number(sink, ':', frame->sources[i].line);
   }
-  return key;
 }
 
 /* Equal for equal places in every process: addresses differ between processes; lines, modules and offsets do not. */
-static const char *key_of(rf_bump_arena *arena, const rf_record *record) {
+static void put_key(const rf_record *record, const rf_sink *sink) {
   const rf_finding *const f = &record->finding;
   const rf_site *const site = rf_finding_place(f)->site;
   const rf_stack *const stack = place_of(record);
-  const char *key = rf_bump_arena_print(arena, "%s|%s", rf_bug_name(f->bug), f->allocator != NULL ? f->allocator : "");
-  if (site != NULL) {
-    key = rf_bump_arena_print(arena, "%s|%s:%u", key, site->file, site->line);
+  rf_sink_str(sink, rf_bug_name(f->bug));
+  rf_sink_char(sink, '|');
+  rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
+  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, f->detail); /* direct or indirect */
   }
-  unsigned taken = 0;
-  for (unsigned i = 0; i < stack->count && taken < PLACE_FRAMES; i++) {
+  if (site != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, site->file);
+    put_number(sink, ':', site->line);
+  }
+  unsigned used = 0;
+  for (unsigned i = 0; i < stack->count && used < PLACE_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
     /* An address in no module is no return address: code without frame pointers left another word each time. */
-    bool const stray = frame->module == NULL && taken != 0;
+    bool const stray = frame->module == NULL && used != 0;
     if (!stray && !rf_is_runtime_frame(frame)) {
-      key = frame_key(arena, key, frame);
-      taken++;
+      put_frame(frame, sink);
+      used++;
     }
   }
-  return key;
 }
 
 /* ---- Merging ---- */
 
-typedef struct entry {
-  const char *key;
-  rf_record *record;
-  size_t order;
-} entry;
-
-static int by_key(const void *a, const void *b) {
-  const entry *const left = (const entry *)a;
-  const entry *const right = (const entry *)b;
-  int const order = strcmp(left->key, right->key);
-  return order != 0 ? order : (left->order > right->order) - (left->order < right->order);
+/* Adds `from` to `into`, a finding of the same place. Blocks and bytes of leaks add up. */
+static void add_record(rf_record *into, const rf_record *from) {
+  into->times += from->times;
+  /* Records of one process that were merged before count for all of theirs but the one that they name. */
+  into->processes += from->processes - 1;
+  if (into->finding.bug == RF_BUG_LEAK) {
+    into->finding.size += from->finding.size;
+    into->finding.blocks += from->finding.blocks;
+  }
 }
 
-static int by_order(const void *a, const void *b) {
-  const entry *const left = (const entry *)a;
-  const entry *const right = (const entry *)b;
-  return (left->order > right->order) - (left->order < right->order);
+/* A process in which a place was found, as a text. */
+static const char *process_key(rf_bump_arena *arena, size_t place, uint32_t process) {
+  return rf_bump_arena_print(arena, "%zu %" PRIu32, place, process);
 }
 
-static int by_process(const void *a, const void *b) {
-  uint32_t const left = *(const uint32_t *)a;
-  uint32_t const right = *(const uint32_t *)b;
-  return (left > right) - (left < right);
-}
-
-static unsigned count_processes(rf_bump_arena *arena, const entry *entries, size_t count) {
-  uint32_t *const ids = (uint32_t *)rf_bump_arena_array(arena, count, sizeof *ids);
+size_t rf_merge(rf_record **records, size_t count) {
+  rf_bump_arena scratch = {NULL};
+  rf_string_table places = {0};
+  rf_string_table processes = {0};
+  rf_text_sink key;
+  rf_text_sink_init(&key, &scratch);
   for (size_t i = 0; i < count; i++) {
-    ids[i] = entries[i].record->finding.process;
-  }
-  qsort(ids, count, sizeof *ids, by_process);
-  unsigned distinct = 1;
-  for (size_t i = 1; i < count; i++) {
-    distinct += ids[i] != ids[i - 1];
-  }
-  /* A record that was merged before stands for several processes but names one. */
-  for (size_t i = 0; i < count; i++) {
-    unsigned const processes = entries[i].record->processes;
-    distinct += processes > 1 ? processes - 1 : 0;
-  }
-  return distinct;
-}
-
-static unsigned count_times(const entry *entries, size_t count) {
-  unsigned times = 0;
-  for (size_t i = 0; i < count; i++) {
-    times += entries[i].record->times > 1 ? entries[i].record->times : 1;
-  }
-  return times;
-}
-
-/* Blocks and bytes of leaks of one place add up. */
-static void add_lost(const entry *entries, size_t count) {
-  rf_finding *const f = &entries[0].record->finding;
-  for (size_t i = 1; i < count && f->bug == RF_BUG_LEAK; i++) {
-    f->size += entries[i].record->finding.size;
-    f->blocks += entries[i].record->finding.blocks;
-  }
-}
-
-size_t rf_merge(rf_bump_arena *arena, rf_record **records, size_t count) {
-  entry *const entries = (entry *)rf_bump_arena_array(arena, count + 1, sizeof *entries);
-  for (size_t i = 0; i < count; i++) {
-    entries[i] = (entry){key_of(arena, records[i]), records[i], i};
-  }
-  qsort(entries, count, sizeof *entries, by_key);
-  size_t kept = 0;
-  for (size_t start = 0, i = 1; i <= count; i++) {
-    if (i == count || strcmp(entries[i].key, entries[start].key) != 0) {
-      entry const first = entries[start];
-      unsigned const times = count_times(entries + start, i - start);
-      first.record->processes = count_processes(arena, entries + start, i - start);
-      first.record->times = times;
-      add_lost(entries + start, i - start);
-      entries[kept++] = first;
-      start = i;
+    rf_text_sink_clear(&key);
+    put_key(records[i], &key.sink);
+    size_t const known = places.count;
+    size_t const place = rf_string_table_index(&places, &scratch, key.text);
+    size_t const pairs = processes.count;
+    bool const new_process =
+        rf_string_table_index(&processes, &scratch, process_key(&scratch, place, records[i]->finding.process)) == pairs;
+    if (place == known) {
+      places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
+      records[place] = records[i];
+    } else {
+      add_record(records[place], records[i]);
+      records[place]->processes += new_process;
     }
   }
-  qsort(entries, kept, sizeof *entries, by_order);
-  for (size_t i = 0; i < kept; i++) {
-    records[i] = entries[i].record;
-  }
-  return kept;
+  rf_bump_arena_free(&scratch);
+  return places.count;
 }

@@ -16,7 +16,7 @@ bool rf_is_runtime_frame(const rf_frame *frame);
  * of processes in which it was found; bytes and blocks of leaks add up. Returns the number kept. The place is the top
  * three frames that are no runtime frames, by function and line where rf_symbolize found these, else by module and
  * offset, of the stack that rf_finding_place names. */
-size_t rf_merge(rf_bump_arena *arena, rf_record **records, size_t count);
+size_t rf_merge(rf_record **records, size_t count);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,17 @@
 #include "tools/ringfence/model/record.h"
 
+#include "tools/ringfence/base/paths.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+unsigned char rf_byte_class_of(char letter) {
+  unsigned c = 0;
+  while (c <= RF_BYTE_BAD && rf_byte_letter(c) != letter) {
+    c++;
+  }
+  return (unsigned char)(c <= RF_BYTE_BAD ? c : RF_BYTE_OTHER);
+}
 
 /* ---- Reading ---- */
 
@@ -55,9 +65,8 @@ static void read_trace(rf_bump_arena *arena, const rf_json *object, rf_trace *tr
   const rf_json *const list = rf_json_member(object, "frames");
   trace->thread = (uint32_t)rf_json_unsigned(object, "thread", 0);
   trace->site = read_site(arena, rf_json_member(object, "site"));
-  stack->frames = (rf_frame *)rf_bump_arena_array(arena, RF_TRACE_DEPTH, sizeof *stack->frames);
   for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
-    stack->frames[stack->count++] = read_frame(arena, f);
+    RF_APPENDED(arena, stack->frames, stack->count) = read_frame(arena, f);
   }
 }
 
@@ -85,15 +94,6 @@ static unsigned read_bytes(const char *digits, unsigned char out[RF_WINDOW]) {
   return count;
 }
 
-static unsigned char class_of(char letter) {
-  for (unsigned c = 0; c <= RF_BYTE_BAD; c++) {
-    if (rf_byte_letter(c) == letter) {
-      return (unsigned char)c;
-    }
-  }
-  return RF_BYTE_OTHER;
-}
-
 static void read_window(const rf_json *object, rf_finding *f) {
   const char *const classes = rf_json_text(object, "classes", "");
   unsigned const bytes = read_bytes(rf_json_text(object, "bytes", ""), f->window);
@@ -104,7 +104,7 @@ static void read_window(const rf_json *object, rf_finding *f) {
   f->window_address = (uintptr_t)rf_json_unsigned(object, "address", 0);
   f->window_size = bytes;
   for (unsigned i = 0; i < bytes; i++) {
-    f->window_class[i] = class_of(classes[i]);
+    f->window_class[i] = rf_byte_class_of(classes[i]);
   }
 }
 
@@ -186,12 +186,8 @@ static bool is_main(const rf_frame *frame) {
 }
 
 static bool is_of(const rf_frame *frame, const char *library) {
-  if (frame->module == NULL) {
-    return false;
-  }
-  const char *const slash = strrchr(frame->module, '/');
-  return (library != NULL && strcmp(frame->module, library) == 0) ||
-         strcmp(slash == NULL ? frame->module : slash + 1, "libringfence.so") == 0;
+  return frame->module != NULL && ((library != NULL && strcmp(frame->module, library) == 0) ||
+                                   strcmp(rf_base_name(frame->module), "libringfence.so") == 0);
 }
 
 /* The number of frames up to main, or to the function that a thread starts with. */

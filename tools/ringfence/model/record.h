@@ -31,11 +31,15 @@ typedef struct rf_record {
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
-  unsigned ordinal; /* 1 for the first of several findings with this fingerprint */
-  bool known;       /* it is in the baseline */
+  unsigned ordinal;      /* 1 for the first of several findings with this fingerprint */
+  bool known;            /* it is in the baseline */
+  uint64_t known_blocks; /* of a leak that has grown: its blocks in the baseline; else 0 */
   /* The rule ("leak:foo") that hides it, or NULL. */
   const char *suppressed_by;
 } rf_record;
+
+/* The class of a byte that reports mark with `letter`; RF_BYTE_OTHER for an unknown one. */
+unsigned char rf_byte_class_of(char letter);
 
 /* Makes a record of the object `line`; NULL where that is no finding, or one of an unknown kind. */
 rf_record *rf_record_read(rf_bump_arena *arena, const rf_json *line);

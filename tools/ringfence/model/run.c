@@ -5,21 +5,23 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static rf_process *process_of(rf_run *run, rf_bump_arena *arena, uint32_t id) {
-  /* From the last one back: lines of a process mostly follow each other. */
-  for (size_t i = run->process_count; i-- != 0;) {
-    if (run->processes[i].id == id) {
-      return &run->processes[i];
-    }
+  char text[sizeof "4294967295"];
+  (void)snprintf(text, sizeof text, "%" PRIu32, id);
+  size_t const known = run->ids.count;
+  size_t const index = rf_string_table_index(&run->ids, arena, text);
+  if (index == known) {
+    run->ids.strings[index] = rf_bump_arena_text(arena, text, strlen(text));
+    RF_APPENDED(arena, run->processes, run->process_count) = (rf_process){.id = id};
   }
-  rf_process *const process = &RF_APPENDED(arena, run->processes, run->process_count);
-  *process = (rf_process){.id = id};
-  return process;
+  return &run->processes[index];
 }
 
 /* A process that fails to execute another program goes on, and its next summary has all that this one has. */
@@ -66,10 +68,7 @@ static void add_snapshot(rf_run *run, rf_bump_arena *arena, const rf_json *line)
 }
 
 void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64_t count, uint64_t bytes) {
-  size_t i = 0;
-  while (i < run->rule_count && strcmp(run->rules[i].rule, rule) != 0) {
-    i++;
-  }
+  size_t const i = rf_string_table_index(&run->rule_names, arena, rule);
   if (i == run->rule_count) {
     RF_APPENDED(arena, run->rules, run->rule_count) = (rf_used_rule){rule, 0, 0};
   }
@@ -97,7 +96,7 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
     return;
   }
   if (strcmp(type, "run") == 0) {
-    run->told = line;
+    RF_APPENDED(arena, run->runs, run->run_count) = line;
     return;
   }
   rf_process *const process = process_of(run, arena, (uint32_t)rf_json_unsigned(line, "pid", 0));

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_MODEL_RUN_H
 #define RINGFENCE_TOOLS_MODEL_RUN_H
 
+#include "tools/ringfence/base/string_table.h"
 #include "tools/ringfence/model/record.h"
 #include "tools/ringfence/model/snapshot.h"
 
@@ -37,16 +38,19 @@ typedef struct rf_used_rule {
 typedef struct rf_run {
   rf_process *processes;
   size_t process_count;
+  rf_string_table ids; /* of the processes, at the same indices */
   rf_record **records;
   size_t record_count;
   rf_snapshot_table **snapshots; /* in the order of their files */
   size_t snapshot_count;
   rf_used_rule *rules;
   size_t rule_count;
-  const rf_json *told; /* what `check` said of a whole run, the last one; NULL where it did not */
-  const char *mode;    /* of the processes; NULL where there are none */
-  size_t damaged;      /* lines that cannot be read: the disk was full, or the process was killed */
-  int64_t written;     /* time of the newest file, in seconds since 1970; 0: unknown */
+  rf_string_table rule_names;
+  const rf_json **runs; /* lines of type "run", in which `check` summed up runs */
+  size_t run_count;
+  const char *mode; /* of the processes; NULL where there are none */
+  size_t damaged;   /* lines that cannot be read: the disk was full, or the process was killed */
+  int64_t written;  /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */

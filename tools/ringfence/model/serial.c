@@ -90,20 +90,11 @@ static void read_window(unsigned char out[RF_WINDOW], const field *f) {
   }
 }
 
-static unsigned char class_of(unsigned char letter) {
-  for (unsigned c = 0; c <= RF_BYTE_BAD; c++) {
-    if ((unsigned char)rf_byte_letter(c) == letter) {
-      return (unsigned char)c;
-    }
-  }
-  return RF_BYTE_OTHER;
-}
-
 /* The classes also tell the size of the window. */
 static void read_classes(rf_finding *out, const field *f) {
   for (size_t i = 1; i < f->size && f->value[0] + i - 1 < RF_WINDOW; i++) {
     unsigned const at = (unsigned)(f->value[0] + i - 1);
-    out->window_class[at] = class_of(f->value[i]);
+    out->window_class[at] = rf_byte_class_of((char)f->value[i]);
     out->window_size = at + 1 > out->window_size ? at + 1 : out->window_size;
   }
 }

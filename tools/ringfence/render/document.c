@@ -136,8 +136,13 @@ static void put_new_first(rf_bump_arena *arena, rf_document *d) {
 }
 
 void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options) {
-  *out = (rf_document){.directory = options->directory, .baseline = options->baseline, .began = run->written};
+  *out = (rf_document){.directory = options->directory,
+                       .baseline = options->baseline,
+                       .began = run->written,
+                       .whole = options->whole,
+                       .quiet = options->quiet};
   out->sources = (rf_sources *)rf_bump_arena_alloc(arena, sizeof *out->sources);
+  out->sources->arena = arena;
   out->sources->directory = options->symbolize ? options->directory : NULL;
   out->sources->before = run->written;
   name_frames(arena, run, options);
@@ -145,8 +150,8 @@ void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const
   size_t const kept = suppress(arena, run, &options->suppressions);
   out->records = run->records;
   out->hidden = run->record_count == 0 ? NULL : run->records + kept;
-  out->count = rf_merge(arena, out->records, kept);
-  out->hidden_count = rf_merge(arena, out->hidden, run->record_count - kept);
+  out->count = rf_merge(out->records, kept);
+  out->hidden_count = rf_merge(out->hidden, run->record_count - kept);
   out->times = times_of(out->records, out->count);
   for (size_t i = 0; i < run->rule_count; i++) {
     out->hidden_times += run->rules[i].count;

@@ -21,7 +21,8 @@ typedef struct rf_document_options {
   rf_suppressions suppressions; /* capacity 0: none */
   rf_baseline *baseline;        /* NULL: none */
   bool symbolize;               /* look up functions, files and lines */
-  bool whole;                   /* show the callers of main, too */
+  bool whole;                   /* show the callers of main, and known findings in full */
+  bool quiet;                   /* leave known findings out of the text */
 } rf_document_options;
 
 struct rf_document {
@@ -44,6 +45,8 @@ struct rf_document {
   int64_t began;       /* when the run began, or its findings were written: seconds since 1970; 0: unknown */
   rf_sources *sources; /* lines of code to show beside places */
   const char *host;    /* name of the machine, or NULL */
+  bool whole;          /* the text has known findings in full */
+  bool quiet;          /* the text has no known findings */
 };
 
 /* Makes `out` from `run`, whose lists change their order. */
@@ -68,7 +71,7 @@ void rf_document_rules_text(rf_bump_arena *arena, const rf_document *d, const rf
 void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 /* One finding as text, as the library prints it. */
-void rf_record_text(rf_record *record, const rf_sink *sink);
+void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink);
 
 /* ---- Renderings, each a whole document ---- */
 

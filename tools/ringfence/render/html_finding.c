@@ -1,6 +1,7 @@
 /* A finding on the HTML page: its stacks, bytes and facts. */
 #include "tools/ringfence/render/html_page.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/bug_info.h"
 #include "tools/ringfence/render/markup.h"
@@ -260,7 +261,7 @@ static void mark(const rf_html_page *p, const char *text) {
 static void marks(const rf_html_page *p, const rf_record *record) {
   raw(p, "<span class=\"marks\">");
   if (p->d->baseline != NULL) {
-    mark(p, record->known ? "known" : "new");
+    mark(p, record->known ? "known" : record->known_blocks != 0 ? "grown" : "new");
   }
   if (record->times > 1) {
     mark(p, rf_counted(p->arena, record->times, "time"));

@@ -6,10 +6,6 @@
 
 #include "tools/ringfence/model/frame_view.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_html_page {
   rf_bump_arena *arena;
   const rf_document *d;
@@ -24,9 +20,5 @@ void rf_html_sort_keys(const rf_html_page *p, const rf_record *record, size_t in
 
 /* A finding in detail. */
 void rf_html_finding(const rf_html_page *p, const rf_record *record, size_t index);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

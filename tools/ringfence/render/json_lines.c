@@ -25,6 +25,9 @@ static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *s
   if (record->known) {
     rf_json_put_bool(&w, "known", true);
   }
+  if (record->known_blocks != 0) {
+    rf_json_put_number(&w, "known_blocks", (int64_t)record->known_blocks);
+  }
   rf_json_put_number(&w, "times", record->times);
   rf_json_put_number(&w, "processes", record->processes);
   rf_sink_str(sink, end);
@@ -70,7 +73,9 @@ static void put_rule(const rf_used_rule *rule, const rf_sink *sink) {
 
 void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   for (size_t i = 0; i < d->count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     put_record(arena, d->records[i], sink);
+    rf_bump_arena_reset(arena, mark);
   }
   for (size_t i = 0; i < d->snapshot_count; i++) {
     put_snapshot(d->snapshots[i], sink);

@@ -5,10 +5,6 @@
 #include <ringfence/sink.h>
 #include <stdbool.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Starts as {.sink = …, .lines = …}. */
 typedef struct rf_json_writer {
   const rf_sink *sink;
@@ -29,9 +25,5 @@ void rf_json_put_text(rf_json_writer *w, const char *name, const char *value);
 void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value); /* writes null for NULL */
 void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value);
 void rf_json_put_bool(rf_json_writer *w, const char *name, bool value);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

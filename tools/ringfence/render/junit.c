@@ -3,6 +3,7 @@
  */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/base/words.h"
@@ -43,7 +44,7 @@ static void skipped_case(const junit *j, const rf_record *record, const char *wh
 static void failed_case(const junit *j, rf_record *record) {
   rf_text_sink text;
   rf_text_sink_init(&text, j->arena);
-  rf_record_text(record, &text.sink);
+  rf_record_text(j->arena, record, &text.sink);
   open_case(j, record);
   rf_markup(j->sink, "      <failure message=\"%s\" type=\"%s\">%s</failure>\n    </testcase>\n",
             rf_document_title(j->arena, record), rf_bug_name(record->finding.bug), text.text);
@@ -51,11 +52,13 @@ static void failed_case(const junit *j, rf_record *record) {
 
 static void cases(const junit *j) {
   for (size_t i = 0; i < j->d->count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(j->arena);
     if (j->d->records[i]->known) {
       skipped_case(j, j->d->records[i], "known: in the baseline");
     } else {
       failed_case(j, j->d->records[i]);
     }
+    rf_bump_arena_reset(j->arena, mark);
   }
   for (size_t i = 0; i < j->d->hidden_count; i++) {
     const rf_record *const record = j->d->hidden[i];

@@ -4,10 +4,6 @@
 
 #include <ringfence/sink.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Writes `text` (NULL: nothing) for use between tags and in quoted attributes. Control characters and bytes that are
  * no UTF-8, which XML cannot hold, become U+FFFD; characters that turn the direction of text become their code
  * ("\u202E"). */
@@ -16,9 +12,5 @@ void rf_markup_text(const char *text, const rf_sink *sink);
 /* Writes `format` as it is, and for each conversion, as of printf, its argument: %s a text, escaped by rf_markup_text;
  * %u an unsigned, %zu a size_t. No other conversions. */
 void rf_markup(const rf_sink *sink, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RENDER_MARKUP_H */

@@ -6,10 +6,6 @@
 
 #include <stdio.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef enum rf_output_format {
   RF_OUTPUT_TEXT,
   RF_OUTPUT_JSON,
@@ -68,9 +64,5 @@ bool rf_outputs_write(const rf_outputs *outputs, rf_bump_arena *arena, const rf_
 /* Under `bazel test`, writes ringfence-PID.jsonl, .sarif, .xml and .html to the test's outputs
  * (TEST_UNDECLARED_OUTPUTS_DIR), unless there is nothing to report. */
 void rf_outputs_write_artifacts(rf_bump_arena *arena, const rf_document *d);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RENDER_OUTPUT_H */

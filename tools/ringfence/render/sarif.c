@@ -5,6 +5,7 @@
  */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/bug_info.h"
@@ -19,9 +20,12 @@
 
 typedef struct sarif {
   rf_json_writer w;
-  rf_bump_arena *arena;
+  rf_bump_arena *arena; /* freed after each result */
+  rf_bump_arena *kept;  /* for the tables */
   const rf_document *d;
-  int rules[RF_BUG_COUNT]; /* index of each kind among the rules; -1: not there */
+  rf_string_table files;     /* of frames */
+  rf_string_table functions; /* of frames */
+  int rules[RF_BUG_COUNT];   /* index of each kind among the rules; -1: not there */
 } sarif;
 
 /* ---- Texts and places ---- */
@@ -53,9 +57,9 @@ static const char *uri_of(rf_bump_arena *arena, const char *path) {
 }
 
 /* Relative paths name their base. */
-static void artifact(sarif *s, const char *path) {
+static void artifact(sarif *s, const char *name, const char *path) {
   const char *const seen = rf_path_seen_from(s->d->directory, path);
-  rf_json_open(&s->w, "artifactLocation", "{");
+  rf_json_open(&s->w, name, "{");
   rf_json_put_text(&s->w, "uri", uri_of(s->arena, seen));
   if (seen[0] != '/') {
     rf_json_put_text(&s->w, "uriBaseId", "SRCROOT");
@@ -63,11 +67,17 @@ static void artifact(sarif *s, const char *path) {
   rf_json_close(&s->w, "}");
 }
 
-static void snippet(sarif *s, const rf_frame_view *call) {
+static void region(sarif *s, const rf_frame_view *call) {
+  if (call->file == NULL || call->line == 0) {
+    return;
+  }
   const char *const line = rf_source_text(s->d->sources, s->arena, call);
+  rf_json_open(&s->w, "region", "{");
+  rf_json_put_number(&s->w, "startLine", call->line);
   if (line != NULL) {
     message(s, "snippet", line);
   }
+  rf_json_close(&s->w, "}");
 }
 
 static bool has_file(const rf_frame_view *call) {
@@ -80,13 +90,8 @@ static void physical(sarif *s, const rf_frame_view *call) {
     return;
   }
   rf_json_open(&s->w, "physicalLocation", "{");
-  artifact(s, file);
-  if (call->file != NULL && call->line != 0) {
-    rf_json_open(&s->w, "region", "{");
-    rf_json_put_number(&s->w, "startLine", call->line);
-    snippet(s, call);
-    rf_json_close(&s->w, "}");
-  }
+  artifact(s, "artifactLocation", file);
+  region(s, call);
   rf_json_close(&s->w, "}");
 }
 
@@ -189,6 +194,7 @@ static void driver(sarif *s) {
   rf_json_open(&s->w, "driver", "{");
   rf_json_put_text(&s->w, "name", "Ringfence");
   rf_json_put_text(&s->w, "fullName", "Ringfence " RF_VERSION);
+  rf_json_put_text(&s->w, "informationUri", "https://registry.bazel.build/modules/ringfence");
   rf_json_put_text(&s->w, "version", RF_VERSION);
   rf_json_put_text(&s->w, "semanticVersion", RF_VERSION);
   rules(s);
@@ -291,10 +297,29 @@ static void code_flow(sarif *s, const event *events, size_t count) {
   rf_json_close(&s->w, "]}]}]");
 }
 
+/* A large report is mostly frames: they refer to the tables, and only those without a function have a text. `thread` 0:
+ * that of the frame before. */
 static void stack_frame(sarif *s, const rf_frame_view *call, uint32_t thread) {
+  const char *const file = call->file != NULL ? call->file : call->module;
   rf_json_open(&s->w, NULL, "{");
-  location(s, "location", call, rf_frame_view_text(s->arena, call, s->d->directory), -1);
-  if (call->module != NULL) {
+  rf_json_open(&s->w, "location", "{");
+  if (file != NULL) {
+    rf_json_open(&s->w, "physicalLocation", "{");
+    rf_json_open(&s->w, "artifactLocation", "{");
+    rf_json_put_number(&s->w, "index", (int64_t)rf_string_table_index(&s->files, s->kept, file));
+    rf_json_close(&s->w, "}");
+    region(s, call);
+    rf_json_close(&s->w, "}");
+  }
+  if (call->function != NULL) {
+    rf_json_open(&s->w, "logicalLocations", "[{");
+    rf_json_put_number(&s->w, "index", (int64_t)rf_string_table_index(&s->functions, s->kept, call->function));
+    rf_json_close(&s->w, "}]");
+  } else {
+    message(s, "message", rf_frame_view_text(s->arena, call, s->d->directory));
+  }
+  rf_json_close(&s->w, "}");
+  if (call->module != NULL && call->file == NULL) {
     rf_json_put_text(&s->w, "module", rf_base_name(call->module));
   }
   if (thread != 0) {
@@ -313,7 +338,7 @@ static void stacks(sarif *s, const event *events, size_t count) {
     message(s, "message", events[i].text);
     rf_json_open(&s->w, "frames", "[");
     for (size_t k = 0; k < events[i].stack.count; k++) {
-      stack_frame(s, &events[i].stack.list[k], events[i].thread);
+      stack_frame(s, &events[i].stack.list[k], k == 0 ? events[i].thread : 0);
     }
     rf_json_close(&s->w, "]}");
   }
@@ -321,7 +346,7 @@ static void stacks(sarif *s, const event *events, size_t count) {
 }
 
 static void related(sarif *s, const event *events, size_t count) {
-  if (count == 0) {
+  if (count != 1) { /* else they are in the code flow */
     return;
   }
   rf_json_open(&s->w, "relatedLocations", "[");
@@ -410,19 +435,40 @@ static void result(sarif *s, const rf_record *record) {
   }
   suppressions(s, record);
   if (s->d->baseline != NULL) {
-    rf_json_put_text(&s->w, "baselineState", record->known ? "unchanged" : "new");
+    rf_json_put_text(&s->w, "baselineState",
+                     record->known               ? "unchanged"
+                     : record->known_blocks != 0 ? "updated"
+                                                 : "new");
   }
   properties(s, record);
   rf_json_close(&s->w, "}");
 }
 
 static void results(sarif *s) {
+  const rf_document *const d = s->d;
   rf_json_open(&s->w, "results", "[");
-  for (size_t i = 0; i < s->d->count; i++) {
-    result(s, s->d->records[i]);
+  for (size_t i = 0; i < d->count + d->hidden_count; i++) {
+    result(s, i < d->count ? d->records[i] : d->hidden[i - d->count]);
+    rf_bump_arena_free(s->arena);
   }
-  for (size_t i = 0; i < s->d->hidden_count; i++) {
-    result(s, s->d->hidden[i]);
+  rf_json_close(&s->w, "]");
+}
+
+/* Files and functions that frames refer to by index. */
+static void tables(sarif *s) {
+  rf_json_open(&s->w, "artifacts", "[");
+  for (size_t i = 0; i < s->files.count; i++) {
+    rf_json_open(&s->w, NULL, "{");
+    artifact(s, "location", s->files.strings[i]);
+    rf_json_close(&s->w, "}");
+  }
+  rf_json_close(&s->w, "]");
+  rf_json_open(&s->w, "logicalLocations", "[");
+  for (size_t i = 0; i < s->functions.count; i++) {
+    rf_json_open(&s->w, NULL, "{");
+    rf_json_put_text(&s->w, "name", s->functions.strings[i]);
+    rf_json_put_text(&s->w, "kind", "function");
+    rf_json_close(&s->w, "}");
   }
   rf_json_close(&s->w, "]");
 }
@@ -478,8 +524,9 @@ static void source_root(sarif *s) {
 }
 
 void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  rf_bump_arena scratch = {NULL};
   enum { LINES = 4 }; /* each result on its own */
-  sarif s = {.w = {.sink = sink, .lines = LINES}, .arena = arena, .d = d};
+  sarif s = {.w = {.sink = sink, .lines = LINES}, .arena = &scratch, .kept = arena, .d = d};
   rf_json_open(&s.w, NULL, "{");
   rf_json_put_text(&s.w, "$schema",
                    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
@@ -493,6 +540,8 @@ void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink
   taxonomies(&s);
   rf_json_put_text(&s.w, "columnKind", "utf16CodeUnits");
   results(&s);
+  tables(&s);
   rf_json_close(&s.w, "}]}");
   rf_sink_str(sink, "\n");
+  rf_bump_arena_free(&scratch);
 }

@@ -10,8 +10,6 @@
 enum { LONGEST_LINE = 240, LARGEST_FILE = 4 << 20 };
 
 struct rf_source_file {
-  rf_source_file *next;
-  const char *path; /* as the record has it */
   const char *text; /* NULL: not to be shown */
   size_t length;
   int64_t changed;
@@ -30,36 +28,27 @@ static bool find_inside(rf_bump_arena *arena, const char *directory, const char 
   return realpath(whole, found) != NULL && strncmp(found, folder, length) == 0 && found[length] == '/';
 }
 
-static rf_source_file **bucket_of(rf_sources *sources, const char *path) {
-  uint32_t hash = 0x811C9DC5U; /* FNV-1a */
-  for (; *path != '\0'; path++) {
-    hash = (hash ^ (unsigned char)*path) * 0x01000193U;
-  }
-  return &sources->files[hash % RF_SOURCE_BUCKETS];
-}
-
-static rf_source_file *read_source(rf_sources *sources, rf_bump_arena *arena, const char *path) {
+static rf_source_file read_source(const rf_sources *sources, rf_bump_arena *arena, const char *path) {
   char found[PATH_MAX];
   struct stat status;
-  rf_source_file *const file = (rf_source_file *)rf_bump_arena_alloc(arena, sizeof *file);
-  rf_source_file **const bucket = bucket_of(sources, path);
-  *file = (rf_source_file){.next = *bucket, .path = path};
-  *bucket = file;
+  rf_source_file file = {NULL, 0, 0};
   if (sources->directory != NULL &&
       find_inside(arena, sources->directory, rf_path_seen_from(sources->directory, path), found) &&
       stat(found, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= LARGEST_FILE) {
-    file->changed = (int64_t)status.st_mtime;
-    file->text = rf_read_file(arena, found, &file->length);
+    file.changed = (int64_t)status.st_mtime;
+    file.text = rf_read_file(arena, found, &file.length);
   }
   return file;
 }
 
-static const rf_source_file *find_source(rf_sources *sources, rf_bump_arena *arena, const char *path) {
-  rf_source_file *file = *bucket_of(sources, path);
-  while (file != NULL && strcmp(file->path, path) != 0) {
-    file = file->next;
+static const rf_source_file *find_source(rf_sources *sources, const char *path) {
+  size_t const known = sources->paths.count;
+  size_t const index = rf_string_table_index(&sources->paths, sources->arena, path);
+  size_t count = known;
+  if (index == known) {
+    RF_APPENDED(sources->arena, sources->files, count) = read_source(sources, sources->arena, path);
   }
-  return file != NULL ? file : read_source(sources, arena, path);
+  return &sources->files[index];
 }
 
 static bool is_as_it_was(const rf_sources *sources, const rf_source_file *file, const rf_frame_view *call) {
@@ -91,6 +80,6 @@ const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_f
   if (call->file == NULL || call->line == 0) {
     return NULL;
   }
-  const rf_source_file *const file = find_source(sources, arena, call->file);
+  const rf_source_file *const file = find_source(sources, call->file);
   return file->text == NULL || !is_as_it_was(sources, file, call) ? NULL : line_of(arena, file, call->line);
 }

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_RENDER_SOURCE_H
 #define RINGFENCE_TOOLS_RENDER_SOURCE_H
 
+#include "tools/ringfence/base/string_table.h"
 #include "tools/ringfence/model/frame_view.h"
 
 #ifdef __cplusplus
@@ -10,13 +11,13 @@ extern "C" {
 
 typedef struct rf_source_file rf_source_file;
 
-enum { RF_SOURCE_BUCKETS = 1024 };
-
 /* Files that were read or tried. */
 typedef struct rf_sources {
-  rf_source_file *files[RF_SOURCE_BUCKETS]; /* by a hash of their paths */
-  const char *directory;                    /* only files in it are shown; NULL: none */
-  int64_t before;                           /* only files that are older, in seconds since 1970; 0: any */
+  rf_bump_arena *arena;  /* for their contents */
+  rf_string_table paths; /* as records have them */
+  rf_source_file *files; /* at the same indices */
+  const char *directory; /* only files in it are shown; NULL: none */
+  int64_t before;        /* only files that are older, in seconds since 1970; 0: any */
 } rf_sources;
 
 /* The line of code of `call`, without its line feed; NULL where it is unknown or must not be shown. Records come from

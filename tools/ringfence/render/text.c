@@ -1,6 +1,7 @@
 /* The document as text for people. */
 #include "tools/ringfence/render/document.h"
 
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/frame_view.h"
 
@@ -40,18 +41,24 @@ static void put_lost_in_all(rf_bump_arena *arena, const rf_document *d, const rf
   }
 }
 
-/* A list at the end: with several findings the details scroll away. */
+/* A list at the end: the details of several findings scroll away, and known ones have none. */
 static void put_list(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
-  if (d->count < 2) {
+  bool const all_told = d->count < 2 && (d->known == 0 || d->whole);
+  if (all_told || (d->quiet && rf_document_new(d) == 0)) {
     return;
   }
   rf_sink_str(sink, "-----------------------------------------------------\n"
                     "Findings:\n  times kind                         place\n");
   for (size_t i = 0; i < d->count; i++) {
     const rf_record *const record = d->records[i];
+    if (record->known && d->quiet) {
+      continue;
+    }
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     rf_sink_str(sink, rf_bump_arena_print(arena, "%7u %-28s %s%s%s\n", record->times, rf_bug_name(record->finding.bug),
                                           place_text(arena, record, rf_stack_view_blamed(record)),
                                           lost_text(arena, record), record->known ? " (known)" : ""));
+    rf_bump_arena_reset(arena, mark);
   }
   put_lost_in_all(arena, d, sink);
 }
@@ -123,9 +130,35 @@ static void put_without_controls(void *context, const char *text, size_t length)
   rf_sink_mem(sink, text + start, length - start);
 }
 
-void rf_record_text(rf_record *record, const rf_sink *sink) {
+/* The library's summary knows no source files when it chooses the frame: here frames of the C++ library's headers do
+ * not count. NULL where the library's is as good. */
+static const char *summary_text(rf_bump_arena *arena, const rf_record *record) {
+  rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&view);
+  bool const better = top != NULL && top->file != NULL && top->line != 0 && top->function != NULL &&
+                      rf_finding_place(&record->finding)->site == NULL;
+  return better ? rf_bump_arena_print(arena, "SUMMARY: Ringfence: %s %s:%u in %s\n", rf_bug_name(record->finding.bug),
+                                      rf_path_seen_from(record->directory, top->file), top->line, top->function)
+                : NULL;
+}
+
+/* The start of the last line of `text`. */
+static size_t last_line(const rf_text_sink *text) {
+  size_t at = text->length == 0 ? 0 : text->length - 1;
+  while (at > 0 && text->text[at - 1] != '\n') {
+    at--;
+  }
+  return at;
+}
+
+void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink) {
   rf_symbolizer const symbolizer = rf_record_symbolizer(record);
-  rf_report_text(&record->finding, &symbolizer, sink);
+  const char *const summary = summary_text(arena, record);
+  rf_text_sink text;
+  rf_text_sink_init(&text, arena);
+  rf_report_text(&record->finding, &symbolizer, &text.sink);
+  rf_sink_mem(sink, text.text, summary == NULL ? text.length : last_line(&text));
+  rf_sink_str(sink, summary == NULL ? "" : summary);
   if (record->times > 1) {
     rf_sink_str(sink, "  found ");
     rf_sink_uint(sink, record->times);
@@ -134,12 +167,21 @@ void rf_record_text(rf_record *record, const rf_sink *sink) {
     rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
   }
   rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
+  if (record->known_blocks != 0) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  grown: the baseline has %s of it\n",
+                                          rf_counted(arena, record->known_blocks, "block")));
+  }
 }
 
 void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
   rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
   for (size_t i = 0; i < d->count; i++) {
-    rf_record_text(d->records[i], &clean);
+    if (d->records[i]->known && !d->whole) {
+      continue; /* the list has it */
+    }
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
+    rf_record_text(arena, d->records[i], &clean);
+    rf_bump_arena_reset(arena, mark);
   }
   rf_document_snapshots_text(arena, d, &clean);
   put_list(arena, d, &clean);

@@ -10,11 +10,58 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* The figures that the document alone tells; `counted` is how often processes say that they found something. */
+static void add_document(rf_totals *t, const rf_document *document, uint64_t counted) {
+  t->findings = document->count;
+  t->suppressed = document->hidden_times;
+  t->times = counted > document->times ? counted : document->times;
+  t->uncounted = t->times - document->times;
+  t->compared = document->baseline != NULL;
+  t->known = document->known;
+  t->unmet = t->compared ? rf_baseline_unmet(document->baseline) : 0;
+}
+
+static uint64_t hidden_records(const rf_document *document) {
+  uint64_t times = 0;
+  for (size_t i = 0; i < document->hidden_count; i++) {
+    times += document->hidden[i]->times;
+  }
+  return times;
+}
+
+static void add_run(rf_totals *t, const rf_json *line) {
+  uint64_t const peak = rf_json_unsigned(line, "peak", 0);
+  int const signal = (int)rf_json_unsigned(line, "signal", 0);
+  t->processes += (size_t)rf_json_unsigned(line, "processes", 0);
+  t->killed += (size_t)rf_json_unsigned(line, "killed", 0);
+  t->running += (size_t)rf_json_unsigned(line, "running", 0);
+  t->damaged += (size_t)rf_json_unsigned(line, "unreadable", 0);
+  t->leaks_unchecked += (size_t)rf_json_unsigned(line, "leaks_unchecked", 0);
+  t->allocations += rf_json_unsigned(line, "allocations", 0);
+  t->bytes += rf_json_unsigned(line, "bytes", 0);
+  t->unlisted += rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
+  t->elapsed_ns += rf_json_unsigned(line, "duration_ns", 0);
+  t->unrecorded = t->unrecorded || rf_json_bool(line, "unrecorded", false);
+  t->peak = peak > t->peak ? peak : t->peak;
+  t->mode = rf_json_text(line, "mode", t->mode);
+  t->wait_status = signal != 0 ? signal & 0x7F : (int)(rf_json_unsigned(line, "status", 0) & 0xFF) << 8;
+}
+
+rf_totals rf_totals_read(const rf_run *run, const rf_document *document) {
+  rf_totals t = {0};
+  uint64_t counted = 0;
+  for (size_t i = 0; i < run->run_count; i++) {
+    add_run(&t, run->runs[i]);
+    counted += rf_json_unsigned(run->runs[i], "times", 0);
+  }
+  uint64_t const hidden = hidden_records(document);
+  add_document(&t, document, counted > hidden ? counted - hidden : 0);
+  return t;
+}
+
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status) {
   rf_totals t = {
       .processes = run->process_count,
-      .findings = document->count,
-      .suppressed = document->hidden_times,
       .mode = run->mode,
       .elapsed_ns = elapsed_ns,
       .wait_status = wait_status,
@@ -34,16 +81,8 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
   }
   /* Processes only count findings after max_findings; killed ones have not counted. Their counts include findings that
    * only the command suppresses. */
-  uint64_t hidden = 0;
-  for (size_t i = 0; i < document->hidden_count; i++) {
-    hidden += document->hidden[i]->times;
-  }
-  counted = counted > hidden ? counted - hidden : 0;
-  t.times = counted > document->times ? counted : document->times;
-  t.uncounted = t.times - document->times;
-  t.compared = document->baseline != NULL;
-  t.known = document->known;
-  t.unmet = t.compared ? rf_baseline_unmet(document->baseline) : 0;
+  uint64_t const hidden = hidden_records(document);
+  add_document(&t, document, counted > hidden ? counted - hidden : 0);
   return t;
 }
 
@@ -67,6 +106,9 @@ __attribute__((format(printf, 3, 4))) static void put(rf_bump_arena *arena, cons
 }
 
 static void put_findings(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (t->uncounted != 0 && t->findings != 0) {
+    put(arena, sink, "; %" PRIu64 " only counted, after max_findings", t->uncounted);
+  }
   if (t->compared && t->times != 0) {
     put(arena, sink, "; %zu new, %zu in the baseline", t->findings - t->known, t->known);
   }
@@ -96,7 +138,7 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
 }
 
 static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
-  if (t->unlisted != 0) {
+  if (t->unlisted != 0 && t->verbose) {
     put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
   }

@@ -28,6 +28,7 @@ typedef struct rf_totals {
   uint64_t uncounted;     /* of `times`, those without a record */
   uint64_t suppressed;    /* how often a suppressed finding was found */
   uint64_t unlisted;      /* leaked blocks that are no findings, because their code has no names */
+  bool verbose;           /* mention `unlisted` in the text */
   size_t leaks_unchecked; /* processes that could not look for leaks */
   const char *because;    /* the reason of the first of them */
   const char *mode;
@@ -42,6 +43,9 @@ typedef struct rf_document rf_document;
 
 /* The figures of `run` and `document`; the caller sets those of running processes. */
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
+
+/* The figures in the `run` lines of `run`, summed, with those of `document`. */
+rf_totals rf_totals_read(const rf_run *run, const rf_document *document);
 
 /* The line at the end, as text and as JSON (type "run"). */
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);

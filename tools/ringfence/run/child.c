@@ -134,6 +134,14 @@ void rf_child_release_signals(void) {
   (void)sigprocmask(SIG_SETMASK, &before.mask, NULL);
 }
 
+bool rf_child_sleep(unsigned milliseconds) {
+  sigset_t set;
+  waited_for(&set);
+  (void)sigdelset(&set, SIGCHLD);
+  struct timespec const limit = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
+  return sigtimedwait(&set, NULL, &limit) < 0;
+}
+
 _Noreturn void rf_child_exit_alike(int wait_status) {
   if (!WIFSIGNALED(wait_status)) {
     exit(WEXITSTATUS(wait_status));

@@ -6,10 +6,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct rf_child {
   pid_t pid;
   int exec_error;      /* errno where the program could not be started; else 0 */
@@ -25,11 +21,11 @@ bool rf_child_run(rf_child *child, const char *program, char *const *argv, char 
  * pending ones and unblocks them. */
 void rf_child_release_signals(void);
 
+/* Sleeps for `milliseconds`, while the signals are blocked. False, and at once, where one of those that rf_child_run
+ * forwards has arrived. */
+bool rf_child_sleep(unsigned milliseconds);
+
 /* Ends this process as the program ended: with its exit status, or by the same signal without a second core dump. */
 _Noreturn void rf_child_exit_alike(int wait_status);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_CHILD_H */

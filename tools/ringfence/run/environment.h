@@ -7,10 +7,6 @@
 #include <ringfence/options.h>
 #include <stdbool.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* The options of the program's library: the user's RINGFENCE_OPTIONS, then `passed` (the command line's), then those
  * that make each process write its findings to a file of its own in `folder`. Sets *effective to the result. */
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder, rf_options *effective);
@@ -19,9 +15,5 @@ const char *rf_environment_options(rf_bump_arena *arena, const char *passed, con
  * is NULL, that file first in LD_PRELOAD. Where its path has a space, colon or dollar sign, which LD_PRELOAD cannot
  * hold, a link in `folder` stands for it. */
 char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_ENVIRONMENT_H */

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/run/shebang.h"
 
 #include <elf.h>
@@ -32,17 +33,12 @@ rf_identity rf_identity_own(void) {
   return (rf_identity){getuid(), getgid(), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1};
 }
 
-static const char *base_name(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash == NULL ? path : slash + 1;
-}
-
 static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
 }
 
 static bool is_glibc_loader(const char *path) {
-  const char *const name = base_name(path);
+  const char *const name = rf_base_name(path);
   return starts_with(name, "ld-linux") || starts_with(name, "ld64.so") || strcmp(name, "ld.so.1") == 0;
 }
 

@@ -32,8 +32,7 @@ static char *next_word(char **rest) {
 }
 
 static bool is_env(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return strcmp(slash == NULL ? path : slash + 1, "env") == 0;
+  return strcmp(rf_base_name(path), "env") == 0;
 }
 
 const char *rf_shebang_interpreter(rf_bump_arena *arena, const char *path) {

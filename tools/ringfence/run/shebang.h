@@ -4,16 +4,8 @@
 
 #include "tools/ringfence/base/arena.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* The interpreter in the first line of the script `path` ("#!/bin/sh" gives "/bin/sh"); through env(1) the program
  * that env will run. NULL where the file does not begin with "#!" or cannot be read. */
 const char *rf_shebang_interpreter(rf_bump_arena *arena, const char *path);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_SHEBANG_H */

@@ -7,18 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Finds the processes of this user that were started with `text` in their environment and still run. Sets *ids to
  * their ids and returns their number. It searches /proc instead of adopting them (PR_SET_CHILD_SUBREAPER), which would
  * change their parent.
  */
 size_t rf_survivors_find(rf_bump_arena *arena, const char *text, uint32_t **ids);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_SURVIVORS_H */

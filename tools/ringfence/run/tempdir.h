@@ -4,19 +4,11 @@
 
 #include "tools/ringfence/base/arena.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* Makes a new folder, for this user only, in TMPDIR or else in /tmp, /var/tmp or /dev/shm. Returns its absolute path,
  * free of characters that are special in RINGFENCE_OPTIONS and LD_PRELOAD; NULL after a message. */
 const char *rf_tempdir_make(rf_bump_arena *arena);
 
 /* Removes the folder and the files in it. */
 void rf_tempdir_remove(rf_bump_arena *arena, const char *folder);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* RINGFENCE_TOOLS_RUN_TEMPDIR_H */

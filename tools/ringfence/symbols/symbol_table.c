@@ -13,7 +13,8 @@ static void read_table(const rf_elf *elf, uint32_t table, rf_symbol_table *out) 
   size_t const total = rf_elf_symbols(elf, table, &out->sorted);
   for (size_t i = 0; i < total; i++) {
     if (out->sorted[i].function && out->sorted[i].defined) {
-      out->sorted[out->count++] = out->sorted[i];
+      out->sorted[out->count] = out->sorted[i];
+      out->sorted[out->count++].address &= ~rf_elf_mode_bit(elf);
     }
   }
 }

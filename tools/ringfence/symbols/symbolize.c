@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/subprocess.h"
+#include "tools/ringfence/symbols/garbled_path.h"
 #include "tools/ringfence/symbols/symbol_table.h"
 
 #include <inttypes.h>
@@ -29,9 +30,10 @@ static const symbolizer symbolizers[] = {
 /* The frames of one module, at most one of each offset asked for. */
 typedef struct batch {
   rf_bump_arena *arena;
-  const char *module;
+  const char *file;
   rf_frame **frames;
   size_t count;
+  uint64_t mode_bit; /* of return addresses, no part of the address */
 } batch;
 
 static int compare_text(const char *a, const char *b) {
@@ -49,8 +51,9 @@ static int by_module(const void *a, const void *b) {
 
 /* A return address is that of the next instruction, which may belong to the next line or function: the call is before
  * it. */
-static uint64_t looked_up(const rf_frame *frame) {
-  return frame->exact ? frame->offset : frame->offset - 1;
+static uint64_t looked_up(const batch *b, const rf_frame *frame) {
+  uint64_t const offset = frame->offset & ~b->mode_bit;
+  return frame->exact ? offset : offset - 1;
 }
 
 static const symbolizer *find_symbolizer(rf_bump_arena *arena, const char **path) {
@@ -68,7 +71,7 @@ static char *question(const batch *b) {
   char *const text = (char *)rf_bump_arena_array(b->arena, b->count + 1, line);
   size_t at = 0;
   for (size_t i = 0; i < b->count; i++) {
-    at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b->frames[i]));
+    at += (size_t)snprintf(text + at, line, "0x%" PRIx64 "\n", looked_up(b, b->frames[i]));
   }
   return text;
 }
@@ -79,7 +82,7 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   for (size_t i = 0; i < ARGUMENTS && tool->arguments[i] != NULL; i++) {
     argv[count++] = tool->arguments[i];
   }
-  argv[count] = b->module;
+  argv[count] = b->file;
   const char *const answer = rf_subprocess_output(b->arena, path, argv, question(b));
   if (answer == NULL) {
     return;
@@ -105,7 +108,7 @@ static void complete(const batch *b, const rf_elf *elf) {
     if (outer != NULL && outer->function != NULL && outer->line != 0) {
       continue;
     }
-    const char *const name = rf_symbol_table_find(&symbols, looked_up(frame));
+    const char *const name = rf_symbol_table_find(&symbols, looked_up(b, frame));
     if (outer == NULL && name != NULL) {
       frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
@@ -119,8 +122,8 @@ static void complete(const batch *b, const rf_elf *elf) {
 }
 
 /* Leaves the first frame of each offset in the batch. */
-static batch distinct(rf_bump_arena *arena, rf_frame **frames, size_t count) {
-  batch b = {arena, frames[0]->module, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0};
+static batch distinct(rf_bump_arena *arena, const char *file, rf_frame **frames, size_t count, uint64_t mode_bit) {
+  batch b = {arena, file, (rf_frame **)rf_bump_arena_array(arena, count, sizeof(rf_frame *)), 0, mode_bit};
   for (size_t i = 0; i < count; i++) {
     if (b.count == 0 || by_module(&frames[i], &b.frames[b.count - 1]) != 0) {
       b.frames[b.count++] = frames[i];
@@ -141,13 +144,14 @@ static void copy_to_equals(rf_frame **frames, size_t count) {
 static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t count, const symbolizer *tool,
                              const char *path) {
   rf_elf elf;
-  if (frames[0]->module == NULL || rf_elf_open(&elf, frames[0]->module, arena) != RF_ELF_OK) {
+  const char *const file = frames[0]->module == NULL ? NULL : rf_garbled_path_find(arena, frames[0]->module);
+  if (file == NULL || rf_elf_open(&elf, file, arena) != RF_ELF_OK) {
     return;
   }
   const char *const ran = frames[0]->build_id;
   const char *const there = rf_elf_build_id(&elf);
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
-    batch const b = distinct(arena, frames, count);
+    batch const b = distinct(arena, file, frames, count, rf_elf_mode_bit(&elf));
     if (tool != NULL) {
       ask(&b, tool, path);
     }

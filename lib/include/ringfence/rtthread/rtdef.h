@@ -146,6 +146,11 @@ struct rt_list_node {
 };
 typedef struct rt_list_node rt_list_t;
 
+struct rt_slist_node {
+  struct rt_slist_node *next;
+};
+typedef struct rt_slist_node rt_slist_t;
+
 /* The classes that there are objects of. */
 enum rt_object_class_type {
   RT_Object_Class_Null = 0x00,

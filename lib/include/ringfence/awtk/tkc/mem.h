@@ -45,6 +45,12 @@ ret_t tk_mem_set_on_out_of_memory(tk_mem_on_out_of_memory_t on_out_of_memory, vo
 ret_t tk_mem_init(void *buffer, uint32_t size);
 ret_t tk_mem_init_ex(void *buffer, uint32_t size, ...);
 
+/* In sources that are compiled with HAS_STD_MALLOC, as there, a heap is malloc's whatever memory it is given: RET_FAIL
+ * where the build has no malloc. */
+#ifdef HAS_STD_MALLOC
+#define tk_mem_init(buffer, size) ((void)(buffer), (void)(size), rf_awtk_mem_init_std())
+#endif
+
 /* Makes the heap fit for threads, and calls the out-of-memory callback from then on. RET_OK, again too; RET_FAIL where
  * there is no heap. */
 ret_t tk_mem_init_stage2(void);
@@ -58,6 +64,9 @@ bool_t tk_mem_is_valid_addr(void *addr);
 uint32_t tk_mem_speed_test(void *buffer, uint32_t length, uint32_t *pmemcpy_speed, uint32_t *pmemset_speed);
 
 /* ---- Additions ---- */
+
+/* Ends the heap, and makes one over malloc: RET_OK, or RET_FAIL where the build has none. */
+ret_t rf_awtk_mem_init_std(void);
 
 /* Ends the heap; debug lists what was not freed. The next call begins with malloc again. With no other thread
  * inside. */

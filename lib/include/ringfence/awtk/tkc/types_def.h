@@ -1,5 +1,8 @@
-/* AWTK: as much of its basic types as code around its memory management names. */
-#ifndef RINGFENCE_AWTK_TKC_TYPES_DEF_H
+/* AWTK: as much of its basic types as code around its memory management names. With RF_AWTK_BESIDE defined, AWTK's own
+ * "tkc/types_def.h" instead: the next one on the include path, for programs that have the rest of AWTK. */
+#ifdef RF_AWTK_BESIDE
+#include_next <tkc/types_def.h>
+#elif !defined(RINGFENCE_AWTK_TKC_TYPES_DEF_H)
 #define RINGFENCE_AWTK_TKC_TYPES_DEF_H
 
 #include <stdarg.h>

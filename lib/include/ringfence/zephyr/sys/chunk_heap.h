@@ -1,8 +1,8 @@
 /* The heap behind a sys_heap, with the layout and the speed of Zephyr's. Part of <zephyr/sys/sys_heap.h>.
  *
  * Algorithm: segregated free lists by powers of two, as Zephyr's lib/heap documents: a request looks at the first
- *   RF_ZEPHYR_ALLOC_LOOPS chunks of its own list and then takes the first chunk of the next list that has one. The rest of
- *   a chunk is split off; a free merges with both neighbours.
+ *   RF_ZEPHYR_ALLOC_LOOPS chunks of its own list and then takes the first chunk of the next list that has one. The rest
+ *   of a chunk is split off; a free merges with both neighbours.
  *
  *     start, a multiple of 8
  *       | header | payload ........ | header | payload ... | header | payload ........................ | end

@@ -1,7 +1,8 @@
 /* The handle heap: finding holes, and sliding blocks together so that there are some.
  *
- * A segment is what lies between two locked blocks, or between one and an end of the arena: blocks slide within it and keep their
- * order. All free memory of a segment can be made one hole, so the largest size there is can be told beforehand.
+ * A segment is what lies between two locked blocks, or between one and an end of the arena: blocks slide within it and
+ * keep their order. All free memory of a segment can be made one hole, so the largest size there is can be told
+ * beforehand.
  */
 #include "handle_impl.h"
 
@@ -45,7 +46,7 @@ static bool first_gap(rf_handle_heap *heap, rf_handle_gap *gap) {
   return true;
 }
 
-rf_status rf_handle_find_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
+rf_status rf_handle_find_gap(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
   bool sound = first_gap(heap, gap);
   while (sound && !rf_handle_fits(heap, gap->start, gap->end, extent, align, at)) {
     if (gap->after == 0) {
@@ -97,7 +98,7 @@ static bool ends_segment(const rf_handle_gap *gap) {
   return gap->after == 0 || gap->after_entry.locks != 0;
 }
 
-/* What a segment holds. */
+/* A segment. */
 typedef struct segment {
   rf_handle_gap first;
   rf_handle_gap last;
@@ -118,7 +119,7 @@ static bool measure(const rf_handle_heap *heap, const rf_handle_gap *first, segm
   return true;
 }
 
-rf_status rf_handle_make_room(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
+rf_status rf_handle_compact_for(rf_handle_heap *heap, size_t extent, size_t align, rf_handle_gap *gap, size_t *at) {
   segment s;
   bool sound = first_gap(heap, gap) && measure(heap, gap, &s);
   while (sound && !rf_handle_fits(heap, s.last.end - s.free, s.last.end, extent, align, at)) {

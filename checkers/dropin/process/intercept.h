@@ -1,0 +1,17 @@
+/* Names of intercepted functions. The library stands in for the C library's; a program that is linked with the drop-in
+ * has the linker put ours in their place (--wrap), which works without dynamic linking too. */
+#ifndef RINGFENCE_DROPIN_INTERCEPT_H
+#define RINGFENCE_DROPIN_INTERCEPT_H
+
+#include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/real.h"
+
+#if RF_DROPIN_LIBRARY
+#define OURS(name) name
+#define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
+#else
+#define OURS(name) __wrap_##name
+#define THEIRS(name) __real_##name
+#endif
+
+#endif /* RINGFENCE_DROPIN_INTERCEPT_H */

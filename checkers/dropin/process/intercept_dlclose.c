@@ -1,0 +1,99 @@
+/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names.
+ * Only in the library. */
+#define _GNU_SOURCE
+#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/os/modules.h"
+#include "intercept.h"
+
+#include <link.h>
+#include <string.h>
+
+#define MOST 256U /* modules at a time; further ones are not remembered */
+
+typedef struct loaded {
+  rf_module module; /* start 0: the place is not in use */
+  const char *path;
+  bool present;
+} loaded;
+
+static rf_futex lock; /* of the list */
+static loaded list[MOST];
+
+static loaded *find(uintptr_t start) {
+  for (unsigned i = 0; i < MOST; i++) {
+    if (list[i].module.start == start) {
+      return &list[i];
+    }
+  }
+  return NULL;
+}
+
+static void add(uintptr_t code) {
+  rf_trace const trace = {.depth = 1, .frames = {code + 1}};
+  const rf_trace *const traces = &trace;
+  rf_modules found;
+  loaded *const place = find(0);
+  rf_modules_load(&found, &traces, 1);
+  const char *const name = found.text + found.modules[0].path;
+  char *const path = place != NULL && found.count == 1 ? rf_record_alloc(strlen(name) + 1) : NULL;
+  if (path != NULL) {
+    *place = (loaded){found.modules[0], strcpy(path, name), true};
+    place->module.start = code;
+  }
+}
+
+static int visit(struct dl_phdr_info *info, size_t size, void *context) {
+  bool const adds = context != NULL;
+  (void)size;
+  for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    uintptr_t const code = (info->dlpi_addr + p->p_vaddr) & ~(uintptr_t)(rf_pages_round(1) - 1);
+    if (p->p_type != PT_LOAD || (p->p_flags & PF_X) == 0) {
+      continue;
+    }
+    loaded *const known = find(code);
+    if (known != NULL) {
+      known->present = true;
+    } else if (adds) {
+      add(code);
+    }
+  }
+  return 0;
+}
+
+/* Before: adds the modules that are not known yet. */
+static void look(bool adds) {
+  for (unsigned i = 0; i < MOST; i++) {
+    list[i].present = false;
+  }
+  (void)dl_iterate_phdr(visit, adds ? list : NULL);
+}
+
+static void remember_gone(void) {
+  for (unsigned i = 0; i < MOST; i++) {
+    if (list[i].module.start != 0 && !list[i].present) {
+      rf_modules_remember(&list[i].module, list[i].path);
+      list[i].module.start = 0;
+    }
+  }
+}
+
+/* Not where another thread is at it. */
+static void update(bool before) {
+  if (rf_process.options.mode != RF_MODE_OFF && rf_futex_try(&lock)) {
+    look(before);
+    if (!before) {
+      remember_gone();
+    }
+    rf_futex_unlock(&lock);
+  }
+}
+
+RF_EXPORT int dlclose(void *handle) {
+  update(true);
+  int const result = THEIRS(dlclose)(handle);
+  update(false);
+  return result;
+}

@@ -1,0 +1,26 @@
+/* std with a place at which a test can let another thread's call happen. */
+#ifndef RINGFENCE_TESTS_HEAPS_STD_RACE_H
+#define RINGFENCE_TESTS_HEAPS_STD_RACE_H
+
+#include <ringfence/std.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct std_race {
+  void (*interrupt)(void); /* called once, in the next call that looks at a pointer */
+  int freed;               /* calls of the C library's free, which keep the memory here */
+  void *kept[8];
+} std_race;
+
+std_race *std_race_of_this_program(void);
+
+/* rf_std_init, of that std. */
+rf_status std_race_init(rf_std *heap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TESTS_HEAPS_STD_RACE_H */
