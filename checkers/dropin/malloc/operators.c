@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "lib/core/compiler.h"
+
 #if __SIZEOF_SIZE_T__ == 8
 #define SIZED(before, after) before##m##after
 #else
@@ -92,13 +94,31 @@ static bool delete_aligned_replaced(void) {
   return &DELETE_ALIGNED != &own_delete_aligned;
 }
 
+/* The answers stay the same, so they are kept: as a rule all is ours. */
+RF_RARE static bool find_whether_all_ours(unsigned char *known) {
+  bool const ours = !rf_malloc_is_replaced() && !new_replaced() && !new_aligned_replaced() && !delete_replaced() &&
+                    !delete_aligned_replaced();
+  __atomic_store_n(known, ours ? 1 : 2, __ATOMIC_RELAXED);
+  return ours;
+}
+
+static inline bool all_ours(void) {
+  static unsigned char known; /* 0: not yet, 1: all, 2: not all */
+  unsigned char const now = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  return RF_LIKELY(now == 1) || (now == 0 && find_whether_all_ours(&known));
+}
+
 /* A program that replaces the aligned forms only may well make them of the plain ones. */
-static rf_family of_kind(rf_family family) {
+RF_RARE static rf_family of_replaced_kind(rf_family family) {
   if (new_replaced() || delete_replaced()) {
     return RF_FAMILY_MALLOC;
   }
   bool const plain = new_aligned_replaced() || delete_aligned_replaced();
   return plain ? (rf_family)((unsigned)family & ~(unsigned)RF_FAMILY_ALIGNED) : family;
+}
+
+static inline rf_family of_kind(rf_family family) {
+  return all_ours() ? family : of_replaced_kind(family);
 }
 
 /* ---- Allocating ---- */
@@ -108,11 +128,11 @@ static size_t at_least_default(size_t align) {
 }
 
 /* By the program's malloc where it has one, as the C++ library does. */
-static void *request(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+static inline void *request(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (!rf_is_pow2(align)) {
     return NULL;
   }
-  if (__builtin_expect(rf_malloc_is_replaced(), 0)) {
+  if (!all_ours() && rf_malloc_is_replaced()) {
     size_t const some = size != 0 ? size : 1;
     return align > RF_ALIGN_DEFAULT ? aligned_alloc(align, (some + align - 1) & ~(align - 1)) : malloc(some);
   }
@@ -231,7 +251,7 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 /* ---- Freeing ---- */
 
 static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (__builtin_expect(rf_malloc_is_replaced(), 0)) {
+  if (!all_ours() && rf_malloc_is_replaced()) {
     free(ptr);
     return;
   }
