@@ -5,10 +5,28 @@
 static const char *const runtime_modules[] = {"libringfence", "libc.so",  "libc-2.", "libstdc++.so", "libc++.so",
                                               "libc++abi.so", "ld-linux", "ld-2.",   "libpthread",   "libgcc_s.so"};
 
-static const char *const runtime_functions[] = {"malloc",        "calloc",         "realloc",        "reallocarray",
-                                                "free",          "strdup",         "strndup",        "valloc",
-                                                "memalign",      "posix_memalign", "pvalloc",        "cfree",
-                                                "aligned_alloc", "operator new",   "operator delete"};
+static const char *const runtime_functions[] = {"malloc",
+                                                "calloc",
+                                                "realloc",
+                                                "reallocarray",
+                                                "free",
+                                                "strdup",
+                                                "strndup",
+                                                "valloc",
+                                                "memalign",
+                                                "posix_memalign",
+                                                "pvalloc",
+                                                "cfree",
+                                                "aligned_alloc",
+                                                "operator new",
+                                                "operator delete",
+                                                "exit",
+                                                "__run_exit_handlers",
+                                                "__cxa_finalize",
+                                                "_dl_fini",
+                                                "__libc_start_main",
+                                                "__libc_start_call_main",
+                                                "_start"};
 
 static bool begins(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;

@@ -41,7 +41,7 @@ typedef struct rf_modules {
 /* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */
 void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
 
-/* Remembers a module that was unloaded, for frames that lie in no other. `path` stays as it is for ever. The last
+/* Remembers a module that was unloaded, for frames that lie in no other. `path` must never change. The last
  * RF_MODULES_UNLOADED are kept. By one thread at a time. */
 #define RF_MODULES_UNLOADED 64U
 void rf_modules_remember(const rf_module *module, const char *path);

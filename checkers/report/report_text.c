@@ -1,5 +1,7 @@
 #include <ringfence/report_text.h>
 
+#include <string.h>
+
 typedef struct writer {
   const rf_finding *f;
   const rf_symbolizer *symbolizer;
@@ -120,6 +122,34 @@ static bool is_known(const rf_trace *t) {
   return t->site != NULL || t->depth != 0;
 }
 
+static bool is_library_code(const rf_frame_name *name) {
+  return rf_frame_is_runtime(name->module, name->function) ||
+         (name->file != NULL && strstr(name->file, "/include/c++/") != NULL);
+}
+
+/* The first named frame of the program itself, not of a runtime or of inlined code of the C++ library. */
+static bool program_frame(const writer *w, const rf_trace *t, rf_frame_name *out) {
+  for (unsigned i = 0; i < t->depth; i++) {
+    for (unsigned inlined = 0; name_of(w, t->frames[i], inlined, out); inlined++) {
+      if (!is_library_code(out)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/* True where every frame has a name and none is the program's: the C library ran exit handlers. */
+static bool is_exit(const writer *w, const rf_trace *t) {
+  rf_frame_name name;
+  for (unsigned i = 0; i < t->depth; i++) {
+    if (!name_of(w, t->frames[i], 0, &name)) {
+      return false;
+    }
+  }
+  return t->site == NULL && !program_frame(w, t, &name);
+}
+
 static void thread(const writer *w, const rf_trace *t) {
   if (t->thread != 0) {
     str(w, " by thread T");
@@ -210,7 +240,7 @@ static void access_line(const writer *w) {
   } else {
     str(w, "found");
   }
-  if (is_write && !is_known(&f->found)) {
+  if (is_write && !f->at_access && is_exit(w, &f->found)) {
     str(w, " in a check of all blocks\n");
     return;
   }
@@ -379,22 +409,10 @@ static void named_place(const writer *w, const rf_frame_name *name) {
   }
 }
 
-/* The first frame of the program itself, not of a runtime; the first of all where there is none. */
-static uintptr_t program_frame(const writer *w, const rf_trace *t) {
-  for (unsigned i = 0; i < t->depth; i++) {
-    rf_frame_name name;
-    if (name_of(w, t->frames[i], 0, &name) && !rf_frame_is_runtime(name.module, name.function)) {
-      return t->frames[i];
-    }
-  }
-  return t->frames[0];
-}
-
 static void summary(const writer *w) {
   const rf_finding *const f = w->f;
   const rf_trace *const place = rf_finding_place(f);
   rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
-  uintptr_t const pc = place->site == NULL && place->depth != 0 ? program_frame(w, place) : 0;
   str(w, "SUMMARY: Ringfence: ");
   str(w, rf_bug_name(f->bug));
   if (place->site != NULL) {
@@ -402,11 +420,11 @@ static void summary(const writer *w) {
     name.file = place->site->file;
     name.line = place->site->line;
     named_place(w, &name);
-  } else if (pc != 0 && name_of(w, pc, 0, &name)) {
+  } else if (program_frame(w, place, &name) || (place->depth != 0 && name_of(w, place->frames[0], 0, &name))) {
     named_place(w, &name);
-  } else if (pc != 0) {
+  } else if (place->depth != 0) {
     str(w, " ");
-    address(w, pc);
+    address(w, place->frames[0]);
   }
   str(w, "\n");
 }

@@ -92,6 +92,56 @@ TEST(ReportText, TheSummaryPassesOverFramesOfTheRuntime) {
   EXPECT_EQ(line_with(render(f, &symbolizer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak f.c:1 in f");
 }
 
+bool name_with_inlined_headers(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  static_cast<void>(context);
+  if (inlined == 0) {
+    *out = {
+        "std::allocator<int>::allocate", "/usr/include/c++/12/bits/new_allocator.h", 137, 0, "/home/demo", nullptr, pc};
+  } else {
+    *out = {"main", "main.cc", 7, 0, "/home/demo", nullptr, pc};
+  }
+  return inlined < 2;
+}
+
+TEST(ReportText, TheSummaryPassesOverInlinedCodeOfTheCxxLibrary) {
+  rf_symbolizer const symbolizer = {name_with_inlined_headers, nullptr};
+  rf_finding f = sample_finding();
+  f.bug = RF_BUG_LEAK;
+  f.allocated.site = nullptr;
+  f.allocated.depth = 1;
+  f.allocated.frames[0] = 1;
+  EXPECT_EQ(line_with(render(f, &symbolizer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak main.cc:7 in main");
+}
+
+bool name_of_exit(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  static const char *const functions[] = {"__run_exit_handlers", "exit", "__libc_start_main", "_start", "main"};
+  static_cast<void>(context);
+  *out = {functions[pc - 1], nullptr, 0, 0, "/home/user/demo", nullptr, pc};
+  return inlined == 0;
+}
+
+// The stack of a sweep at exit tells nothing of the write; one that a call of the program led to does.
+TEST(ReportText, AWriteFoundByTheExitHandlersWasFoundInACheckOfAllBlocks) {
+  rf_symbolizer const symbolizer = {name_of_exit, nullptr};
+  rf_finding f = sample_finding();
+  f.found.site = nullptr;
+  f.found.depth = 4;
+  for (unsigned i = 0; i < 5; i++) {
+    f.found.frames[i] = i + 1;
+  }
+  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found in a check of all blocks");
+  f.found.depth = 5;
+  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
+}
+
+TEST(ReportText, AMismatchNamesTheAllocationFirst) {
+  rf_finding f = sample_finding();
+  f.bug = RF_BUG_DEALLOC_MISMATCH;
+  f.allocation = "operator new []";
+  f.deallocation = "free";
+  EXPECT_NE(line_with(render(f), "==").find("alloc-dealloc-mismatch (operator new [] vs free)"), std::string::npos);
+}
+
 TEST(ReportText, AnOriginThatIsNotKnownIsSaidToBeSo) {
   rf_finding f = sample_finding();
   f.bug = RF_BUG_BAD_FREE;

@@ -135,6 +135,30 @@ TEST_F(Reporter, ZeroMaxFindingsIsNoLimit) {
   EXPECT_EQ(lines_of(path_).size(), 10U);
 }
 
+TEST_F(Reporter, SuppressedFindingsUseUpNoneOfMaxFindings) {
+  std::string const rules = path_ + ".rules";
+  std::ofstream(rules) << "double-free:*\n";
+  options_.max_findings = 2;
+  options_.suppressions = rules.c_str();
+  options_.suppressions_length = rules.size();
+  rf_log_reporter_init(&reporter_, &options_);
+  for (int i = 0; i < 5; i++) {
+    rf_finding f = sample_finding();
+    f.bug = RF_BUG_DOUBLE_FREE;
+    rf_report(&reporter_.base, &f);
+  }
+  find(reporter_);
+  find(reporter_);
+  std::vector<std::string> const lines = lines_of(path_);
+  std::remove(rules.c_str());
+  ASSERT_EQ(lines.size(), 2U);
+  for (size_t i = 0; i < 2; i++) {
+    Json j;
+    ASSERT_TRUE(Json::parse(lines[i] + "\n", j));
+    EXPECT_EQ(j["sequence"].number, static_cast<long long>(i + 1));
+  }
+}
+
 TEST_F(Reporter, PercentPIsTheProcess) {
   log_to(path_ + ".%p.log");
   rf_log_reporter_init(&reporter_, &options_);

@@ -144,6 +144,16 @@ TEST(SuppressPatterns, ManyStarsTakeNoTime) {
   EXPECT_FALSE(rf_suppression_matches(pattern.data(), pattern.size(), std::string(5000, 'a').c_str()));
 }
 
+TEST_F(Suppress, AFindingMatchesByTheStackOfItsFree) {
+  static rf_site const there = {"session.c", "close_session", 9};
+  rf_finding f = sample_finding();
+  f.released.site = &there;
+  parse("*:close_session");
+  EXPECT_EQ(match(f), "*:close_session");
+  f.bug = RF_BUG_LEAK; // which was never freed
+  EXPECT_EQ(match(f), "");
+}
+
 TEST_F(Suppress, AFindingMatchesByFunctionModuleAndFileOfItsFrames) {
   for (const char *const rule : {"*:close_log", "*:finish", "*:/home/user/demo", "*:libc.so", "*:demo.c", "*:open_log",
                                  "heap-buffer-overflow:^main$"}) {
