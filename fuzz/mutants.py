@@ -178,12 +178,19 @@ class Build:
         if os.path.exists(result):
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
-        source = os.path.join(root or self.root, path)
+        source = next(name for top in (root, self.root) if top and os.path.exists(name := os.path.join(top, path)))
         # A planted header is found before the original.
         tops = [root, self.root] if root else [self.root]
         folders = [self.includes] + [os.path.join(top, include) for top in tops for include in INCLUDES]
         self._run(compiler + [word for path in folders for word in ("-I", path)] + ["-c", source, "-o", result])
         return result
+
+    def sees(self, path, header):
+        """True where a header's bug is in the source as well: beside it, or by an #include of its path."""
+        if not header.endswith(".h"):
+            return False
+        with open(os.path.join(self.root, path), encoding="utf-8") as file:
+            return os.path.dirname(path) == os.path.dirname(header) or f'"{header}"' in file.read()
 
     def plant(self, suite, mutant):
         """A root with the mutant's folder only, where the bug is planted; sources find private headers beside them."""
@@ -216,9 +223,7 @@ def build_program(build, suite, mutant=None):
     objects += [build.compile(path) for path in build.main]
     planted = build.plant(suite, mutant) if mutant else None
     for path in suite.sources():
-        # A header's bug is in every source beside it.
-        same_folder = mutant and os.path.dirname(path) == os.path.dirname(mutant.file)
-        concerned = same_folder and (path == mutant.file or mutant.file.endswith(".h"))
+        concerned = mutant and (path == mutant.file or build.sees(path, mutant.file))
         objects.append(build.compile(path, planted if concerned else None))
     return build.link(objects, suite.name + ("_" + mutant.name if mutant else ""))
 
