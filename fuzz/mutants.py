@@ -271,8 +271,20 @@ def fuzz(build, suite, mutant, seconds, keep):
         seeds.unpack(stored, [suite.corpus()])
         found = run([program] + options + [scratch, stored], seconds + REPLAY_TIMEOUT)
     if found and keep and os.path.exists(culprit):
-        seeds.merge(suite.corpus(), [culprit])
+        seeds.merge(suite.corpus(), [with_free_name(suite, culprit)])
     return found
+
+
+def with_free_name(suite, culprit):
+    """The input of `culprit` under a name that the corpus does not have: an older one stays, for other mutants."""
+    taken = {line.split()[0] for line in open(suite.corpus(), encoding="ascii") if " " in line}
+    name, number = culprit, 2
+    while os.path.basename(name) in taken:
+        name = f"{culprit}-{number}"
+        number += 1
+    if name != culprit:
+        os.rename(culprit, name)
+    return name
 
 
 def prepare(build, suite):
