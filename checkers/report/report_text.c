@@ -266,7 +266,7 @@ static void detail(const writer *w) {
   if (f->bug == RF_BUG_SIZE_MISMATCH) {
     str(w, "  size of the allocated object: ");
     number(w, f->size);
-    str(w, " bytes; size given to delete: ");
+    str(w, " bytes; size given to the deallocation: ");
     number(w, f->argument);
     str(w, " bytes\n");
   }

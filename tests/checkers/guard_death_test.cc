@@ -86,7 +86,7 @@ const Case kCases[] = {
        void *const p = rf_guard_alloc_from(&g, 16, 16, RF_FAMILY_NEW, nullptr);
        rf_guard_free_from(&g, p, RF_FAMILY_NEW, bug ? 8 : 16, nullptr);
      },
-     "new-delete-type-mismatch.*size of the allocated object: 16 bytes; size given to delete: 8 bytes"},
+     "new-delete-type-mismatch.*size of the allocated object: 16 bytes; size given to the deallocation: 8 bytes"},
     {"Leak", [](rf_guard &g, bool bug) {
        void *const p = rf_alloc(of(g), 16);
        if (!bug) {

@@ -224,7 +224,7 @@ TEST(ReportText, ASizedDeleteTellsBothSizes) {
   rf_finding f = sample_finding();
   f.bug = RF_BUG_SIZE_MISMATCH;
   f.argument = 24;
-  EXPECT_NE(render(f).find("size of the allocated object: 13 bytes; size given to delete: 24 bytes\n"),
+  EXPECT_NE(render(f).find("size of the allocated object: 13 bytes; size given to the deallocation: 24 bytes\n"),
             std::string::npos);
 }
 

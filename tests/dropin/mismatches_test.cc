@@ -57,9 +57,19 @@ TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
   EXPECT_EQ(result.findings[0]["size"].number, 48);
 }
 
+TEST(Mismatches, FreeSizedWithAnotherSizeIsFound) {
+  for (const char *name : {"malloc_free_sized_of_another_size", "aligned_alloc_free_of_another_size"}) {
+    Result const result = run({program("mismatches"), name});
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch") << name;
+    EXPECT_EQ(result.findings[0]["size"].number, 48) << name;
+  }
+}
+
 TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
   for (const char *name : {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array",
-                           "aligned_new_delete", "aligned_new_array_delete_array", "aligned_alloc_free"}) {
+                           "aligned_new_delete", "aligned_new_array_delete_array", "aligned_alloc_free",
+                           "malloc_free_sized", "calloc_free_sized", "aligned_alloc_free_aligned_sized"}) {
     Result const result = run({program("mismatches"), name});
     EXPECT_EQ(result.status, 0) << name;
     EXPECT_EQ(result.err, "") << name;

@@ -21,6 +21,8 @@ RF_EXPORT void *realloc(void *ptr, size_t size);
 RF_EXPORT void *reallocarray(void *ptr, size_t count, size_t size);
 RF_EXPORT void free(void *ptr);
 RF_EXPORT void cfree(void *ptr);
+RF_EXPORT void free_sized(void *ptr, size_t size);
+RF_EXPORT void free_aligned_sized(void *ptr, size_t align, size_t size);
 RF_EXPORT void *aligned_alloc(size_t align, size_t size);
 RF_EXPORT int posix_memalign(void **out, size_t align, size_t size);
 RF_EXPORT void *memalign(size_t align, size_t size);
@@ -68,6 +70,18 @@ void free(void *ptr) {
 void cfree(void *ptr) {
   rf_origin const origin = RF_CALLER;
   rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+}
+
+/* C23's. The size must be the one that was requested. The alignment of a request is not kept, so it is not compared. */
+void free_sized(void *ptr, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, size, &origin);
+}
+
+void free_aligned_sized(void *ptr, size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  (void)align;
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, size, &origin);
 }
 
 /* Less than malloc's alignment is never given: programs rely on it. */

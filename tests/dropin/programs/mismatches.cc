@@ -4,6 +4,12 @@
 #include <cstring>
 #include <new>
 
+// Of C23; older C libraries have them neither in their headers nor at all, so only the checked malloc defines them there.
+extern "C" {
+__attribute__((weak)) void free_sized(void *ptr, std::size_t size);
+__attribute__((weak)) void free_aligned_sized(void *ptr, std::size_t align, std::size_t size);
+}
+
 namespace {
 
 struct Base {
@@ -43,6 +49,11 @@ const Case kCases[] = {
     {"aligned_new_array_aligned_delete",
      [] { ::operator delete(::operator new[](10, std::align_val_t(64)), std::align_val_t(64)); }},
     {"aligned_new_array_delete_array", [] { delete[] new Wide[3]; }},
+    {"malloc_free_sized", [] { free_sized(std::malloc(10), 10); }},
+    {"calloc_free_sized", [] { free_sized(std::calloc(3, 10), 30); }},
+    {"aligned_alloc_free_aligned_sized", [] { free_aligned_sized(std::aligned_alloc(64, 128), 64, 128); }},
+    {"malloc_free_sized_of_another_size", [] { free_sized(std::malloc(48), 16); }},
+    {"aligned_alloc_free_of_another_size", [] { free_aligned_sized(std::aligned_alloc(16, 48), 16, 64); }},
     {"aligned_alloc_free", [] { std::free(std::aligned_alloc(64, 64)); }},
 };
 
