@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <unwind.h>
 #if defined(__linux__)
+#include "elf_image.h"
 #include "maps.h"
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -405,8 +406,7 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
 
 typedef struct place_search {
   uintptr_t address;
-  bool after_file; /* the mapping before was a module's: an adjacent one is its .bss */
-  uintptr_t end;   /* of the mapping before */
+  uintptr_t image_end; /* of the module whose mappings are being visited: its .bss has no name */
   bool found;
   const char *phrase;
 } place_search;
@@ -414,7 +414,10 @@ typedef struct place_search {
 static bool find_place(const rf_map *map, void *context) {
   place_search *const search = (place_search *)context;
   bool const of_file = map->name_length != 0 && map->name[0] == '/';
-  bool const of_module = of_file || (map->name_length == 0 && search->after_file && map->start == search->end);
+  if (of_file && map->file_offset == 0 && map->readable) {
+    search->image_end = rf_elf_image_end(map->start);
+  }
+  bool const of_module = of_file || (map->name_length == 0 && search->address < search->image_end);
   if (search->address >= map->start && search->address < map->end) {
     search->found = true;
     search->phrase = name_is(map, "[stack]") ? "the pointer is to the stack"
@@ -422,13 +425,11 @@ static bool find_place(const rf_map *map, void *context) {
                                              : NULL;
     return false;
   }
-  search->after_file = of_module;
-  search->end = map->end;
   return true;
 }
 
 const char *rf_host_describe_address(const void *p) {
-  place_search search = {(uintptr_t)p, false, 0, false, NULL};
+  place_search search = {(uintptr_t)p, 0, false, NULL};
   const bounds *const stack = kept_stack((uintptr_t)__builtin_frame_address(0));
   if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
     return "the pointer is to the stack";

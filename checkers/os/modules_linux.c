@@ -1,30 +1,15 @@
 #include "modules.h"
 
-#include <elf.h>
-#include <link.h>
 #include <string.h>
 
+#include "elf_image.h"
 #include "host.h"
 #include "maps.h"
 #include "symbols.h"
 
 /* ---- A module's own headers ---- */
 
-typedef ElfW(Ehdr) elf_header;
-typedef ElfW(Phdr) program_header;
 typedef ElfW(Nhdr) note_header;
-
-/* The program headers of the module whose file begins at `base`; NULL where they cannot be read. */
-static const program_header *program_headers(uintptr_t base, unsigned *count) {
-  const elf_header *const elf = (const elf_header *)base;
-  if (!rf_host_readable(elf, sizeof *elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
-      elf->e_phentsize != sizeof(program_header)) {
-    return NULL;
-  }
-  const program_header *const headers = (const program_header *)(base + elf->e_phoff);
-  *count = elf->e_phnum;
-  return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
-}
 
 static void hex_text(char *out, const unsigned char *bytes, size_t count) {
   for (size_t i = 0; i < count; i++) {
@@ -62,7 +47,7 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
 /* The segment at offset 0 gives the bias. */
 static void read_headers(rf_module *m, uintptr_t base) {
   unsigned count = 0;
-  const program_header *const headers = program_headers(base, &count);
+  const rf_program_header *const headers = rf_program_headers(base, &count);
   m->bias = base;
   m->build_id[0] = '\0';
   if (headers == NULL) {

@@ -181,6 +181,26 @@ TEST(DescribedAddress, NamesStackStaticAndNothing) {
   EXPECT_EQ(describe(pages.readable()), "");
 }
 
+// A mapping that the kernel put right behind a module's is not the module's .bss.
+TEST(DescribedAddress, TakesNoNeighbourOfAModuleForItsMemory) {
+  uintptr_t end = 0;
+  auto const of_this_program = [](const rf_map *map, void *context) {
+    auto *const behind = static_cast<uintptr_t *>(context);
+    auto const address = reinterpret_cast<uintptr_t>(&zeroed[999]);
+    *behind = address >= map->start && address < map->end ? map->end : *behind;
+    return *behind == 0;
+  };
+  ASSERT_TRUE(rf_maps_each(of_this_program, &end));
+  auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void *const page = mmap(reinterpret_cast<void *>(end), size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (page == MAP_FAILED) {
+    GTEST_SKIP() << "something else is there";
+  }
+  EXPECT_EQ(describe(page), "");
+  EXPECT_EQ(munmap(page, size), 0);
+}
+
 TEST(DescribedAddress, KnowsTheStackOfAThread) {
   std::thread([] {
     int local = 0;

@@ -1,0 +1,46 @@
+/* An ELF image as it lies in memory: its program headers, and where it ends. Internal to checkers/; Linux. */
+#ifndef RINGFENCE_ELF_IMAGE_H
+#define RINGFENCE_ELF_IMAGE_H
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include "host.h"
+
+typedef ElfW(Ehdr) rf_elf_header;
+typedef ElfW(Phdr) rf_program_header;
+
+/* The program headers of the module whose file begins at `base`; NULL where they cannot be read. */
+static inline const rf_program_header *rf_program_headers(uintptr_t base, unsigned *count) {
+  const rf_elf_header *const elf = (const rf_elf_header *)base;
+  if (!rf_host_readable(elf, sizeof *elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+      elf->e_phentsize != sizeof(rf_program_header)) {
+    return NULL;
+  }
+  const rf_program_header *const headers = (const rf_program_header *)(base + elf->e_phoff);
+  *count = elf->e_phnum;
+  return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
+}
+
+/* The first byte behind the module's .bss; `base` where its headers cannot be read. */
+static inline uintptr_t rf_elf_image_end(uintptr_t base) {
+  unsigned count = 0;
+  const rf_program_header *const headers = rf_program_headers(base, &count);
+  uintptr_t bias = base;
+  uintptr_t end = base;
+  for (unsigned i = 0; headers != NULL && i < count; i++) {
+    if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
+      bias = base - headers[i].p_vaddr;
+    }
+  }
+  for (unsigned i = 0; headers != NULL && i < count; i++) {
+    uintptr_t const behind = bias + headers[i].p_vaddr + headers[i].p_memsz;
+    if (headers[i].p_type == PT_LOAD && behind > end) {
+      end = behind;
+    }
+  }
+  return end;
+}
+
+#endif /* RINGFENCE_ELF_IMAGE_H */
