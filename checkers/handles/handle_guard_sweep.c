@@ -92,7 +92,7 @@ typedef struct search {
 
 static void search_block(search *s, unsigned char *block, const handle_header *h) {
   handle_areas const areas = rf_handle_guard_areas(s->guard, block, h);
-  rf_pattern_area damage;
+  rf_pattern_area damage = {0};
   if (handle_is_quarantined(h)) {
     HANDLE_UNPOISON(areas.payload.at, areas.payload.size);
     if (rf_pattern_damage(&areas.payload, &damage)) {
