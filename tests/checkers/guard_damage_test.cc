@@ -371,6 +371,8 @@ TEST_P(GuardOverrun, AnOverflowOverSeveralBlocksIsSurvived) {
 
 class GuardInnerDamage : public GuardDamage {
 protected:
+  Unwatched unwatched_{arena_.data(), arena_.size()};
+
   // Damages a byte that the heap relies on and guard does not; a second call damages it again.
   void damage() {
     unsigned char *const end = arena_.data() + arena_.size();
