@@ -40,7 +40,7 @@ typedef enum block_state {
 
 typedef struct block_record {
   block_state state;
-  uintptr_t before; /* the word before a filled block, where blocks do not touch: the pool's header */
+  uintptr_t word; /* the pool's own word of a filled block: see own_word */
   pool_call allocated;
   pool_call released;
 } block_record;
@@ -93,10 +93,14 @@ static bool has_header(const watched *w) {
   return w->view.stride - w->view.block_size >= sizeof(uintptr_t);
 }
 
-static uintptr_t word_before(const watched *w, size_t index) {
-  uintptr_t word;
-  memcpy(&word, block_at(w, index) - sizeof word, sizeof word);
-  return word;
+/* The pool's own word between block `index` and the bytes of the block before it: its header, or the link at its start.
+ * NULL where there is none. */
+static unsigned char *own_word(const watched *w, size_t index) {
+  if (has_header(w)) {
+    return index != 0 ? block_at(w, index) - sizeof(uintptr_t) : NULL;
+  }
+  bool const has_link = w->view.links == sizeof(uintptr_t) && w->blocks[index].state == BLOCK_FREED;
+  return has_link ? block_at(w, index) : NULL;
 }
 
 static bool is_filled(const watched *w, size_t index) {
@@ -116,7 +120,10 @@ static void fill(watched *w, size_t index, block_state state) {
   b->state = state;
   rf_pattern_area const area = area_of(w, index);
   rf_pattern_write(area.at, area.size, area.byte);
-  b->before = has_header(w) && index != 0 ? word_before(w, index) : 0;
+  const unsigned char *const word = own_word(w, index);
+  if (word != NULL) {
+    memcpy(&b->word, word, sizeof b->word);
+  }
 }
 
 /* ---- Findings ---- */
@@ -190,13 +197,13 @@ static void explain(const watched *w, size_t index, damage *d) {
   }
 }
 
-/* The header between a live block and a free one. */
+/* The pool's own word between a live block and a free one. */
 static bool header_damage(const watched *w, size_t index, damage *d) {
-  uintptr_t const expected = w->blocks[index].before;
-  if (!has_header(w) || index == 0 || !is_live(w, index - 1)) {
+  uintptr_t const expected = w->blocks[index].word;
+  unsigned char *const header = own_word(w, index);
+  if (header == NULL || index == 0 || !is_live(w, index - 1)) {
     return false;
   }
-  unsigned char *const header = block_at(w, index) - sizeof expected;
   size_t low = 0;
   while (low < sizeof expected && header[low] == ((const unsigned char *)&expected)[low]) {
     low++;
@@ -204,7 +211,7 @@ static bool header_damage(const watched *w, size_t index, damage *d) {
   *d = (damage){{header + low, sizeof expected - low, 0},
                 RF_BUG_BUFFER_OVERFLOW,
                 index - 1,
-                "the pool's pointer before the free block behind it was overwritten"};
+                "the pool's own word behind it, before a free block or at its start, was overwritten"};
   return low != sizeof expected;
 }
 
@@ -217,7 +224,7 @@ static size_t inspect(watched *w, size_t index, const rf_origin *origin) {
   rf_pattern_area const area = area_of(w, index);
   if (header_damage(w, index, &d)) {
     report(w, &d, origin);
-    memcpy(block_at(w, index) - sizeof(uintptr_t), &w->blocks[index].before, sizeof(uintptr_t));
+    memcpy(own_word(w, index), &w->blocks[index].word, sizeof(uintptr_t));
     rf_pattern_write(area.at, area.size, area.byte);
     return 1;
   }

@@ -151,8 +151,9 @@ TEST_F(Pools, BlocksThatAreUsedCorrectlyAreSilent) {
       std::memset(all.back(), static_cast<int>(i), kSize);
     }
     for (size_t i = 0; i < kCount; i++) {
-      EXPECT_EQ(all[i][kSize - 1], i);
-      give(all[(i * 3) % kCount]);
+      size_t const next = (i * 3) % kCount;
+      EXPECT_EQ(all[next][kSize - 1], next);
+      give(all[next]);
     }
   }
   rf_memblocks_deinit(&blocks_);
@@ -277,8 +278,9 @@ TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
 TEST_F(Mempool, ShortBlocksAreSilent) {
   rf_allocator *const a = &pool_.base;
   for (size_t size = 0; size <= 48; size++) {
-    void *const p = rf_alloc(a, size);
-    void *const q = rf_alloc(a, 48 - size);
+    void *const p = rf_aligned_alloc(a, 8, size);
+    void *const q = rf_aligned_alloc(a, 8, 48 - size);
+    ASSERT_NE(p, nullptr);
     std::memset(p, 1, size);
     rf_free(a, p);
     rf_free(a, q);

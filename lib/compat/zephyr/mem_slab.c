@@ -140,9 +140,9 @@ static int pop_block(struct k_mem_slab *slab, void **mem, const void *caller) {
 
 static void push_block(struct k_mem_slab *slab, char *block, const rf_site *site, const void *caller) {
   rf_track_free(block, slab->info.block_size);
-  RF_WATCH_TELL(free, view_of(slab), block, 1, site, caller);
   link_set(slab, block,
            slab->free_list != NULL ? 1 + (uintptr_t)(slab->free_list - slab->buffer) / slab->info.block_size : 0);
+  RF_WATCH_TELL(free, view_of(slab), block, 1, site, caller);
   slab->free_list = block;
   set_used(slab, slab->info.num_used - 1);
 }

@@ -49,9 +49,9 @@ typedef struct rf_watcher {
   rf_watch_fn begin;
   rf_watch_fn begin_static;
   rf_watch_fn end;
-  rf_watch_fn alloc; /* taken, but not the program's yet */
+  rf_watch_fn alloc; /* taken, but not the program's yet, and the pool's own words as they were while it was free */
   rf_watch_fn claim; /* taken with what is in them */
-  rf_watch_fn free;  /* given back, and not to be taken yet */
+  rf_watch_fn free;  /* given back, the pool's own words written, and not to be taken yet */
 } rf_watcher;
 
 /* Accessed atomically; NULL: nobody watches. */
