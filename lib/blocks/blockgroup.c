@@ -274,8 +274,10 @@ rf_status rf_blockgroup_free_at(rf_blockgroup *group, size_t count, void *const 
   }
   lock_all(group);
   bool const released = release_all(group, count, in, &why);
-  for (size_t i = 0; RF_TRACK && released && i < count; i++) {
-    rf_track_free(load(in, i), rf_blockgroup_find(group, load(in, i))->block_size);
+  for (size_t i = 0; (RF_TRACK || RF_WATCH) && released && i < count; i++) {
+    const rf_memblocks *const blocks = rf_blockgroup_find(group, load(in, i));
+    rf_track_free(load(in, i), blocks->block_size);
+    RF_WATCH_TELL(free, rf_memblocks_view(blocks), load(in, i), 1, site, RF_WATCH_CALLER);
   }
   unlock_all(group);
   if (!released) {

@@ -55,6 +55,7 @@ static rf_status alloc_from(rf_adapter *a, rf_memblocks *pool, size_t size, size
     out->ptr = rf_memblocks_at(pool, out->index);
     out->pool = pool;
     rf_track_alloc(out->ptr, size);
+    RF_WATCH_TELL(alloc, rf_memblocks_view(pool), out->ptr, 1, site, NULL);
   }
   rf_memblocks_unlock(pool);
   if (status == RF_ERR_CORRUPT) {
@@ -109,6 +110,7 @@ static rf_verdict group_free(rf_adapter *a, const rf_adapter_block *block) {
   bool const released = rf_memblocks_release(pool_of(block), block->ptr, &why);
   if (released) {
     rf_track_free(block->ptr, block->room);
+    RF_WATCH_TELL(free, rf_memblocks_view(pool_of(block)), block->ptr, 1, NULL, NULL);
   }
   rf_memblocks_unlock(pool_of(block));
   if (!released) {

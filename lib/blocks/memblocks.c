@@ -116,11 +116,23 @@ static void *load(void *const *in, size_t i) {
   return ptr;
 }
 
+/* Whether anybody is to be told of single blocks. */
+static bool is_observed(void) {
+#if RF_WATCH
+  return __builtin_expect(__atomic_load_n(&rf_watcher_of_process, __ATOMIC_RELAXED) != NULL, 0);
+#else
+  return RF_TRACK;
+#endif
+}
+
 /* ---- Counting ---- */
 
 static void count_taken(rf_memblocks *blocks, size_t count) {
   if (RF_TRACK && blocks->allocations == 0) {
     rf_track_arena(blocks->buffer, blocks->num_blocks * blocks->block_size); /* no init has run for static pools */
+  }
+  if (RF_WATCH && blocks->allocations == 0) {
+    RF_WATCH_TELL(begin_static, rf_memblocks_view(blocks), NULL, 0, NULL, NULL);
   }
   blocks->used += count;
   blocks->peak = blocks->peak < blocks->used ? blocks->used : blocks->peak;
@@ -217,6 +229,7 @@ rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_siz
   update_checksum(blocks);
   memset(bitmap, 0, words_of(blocks) * sizeof *bitmap);
   rf_track_arena(buffer, bytes);
+  RF_WATCH_TELL(begin, rf_memblocks_view(blocks), NULL, 0, NULL, NULL);
   return RF_OK;
 }
 
@@ -224,6 +237,7 @@ void rf_memblocks_deinit(rf_memblocks *blocks) {
   if (RF_TRACK && rf_memblocks_intact(blocks)) {
     rf_track_arena_end(blocks->buffer, blocks->num_blocks * blocks->block_size);
   }
+  RF_WATCH_TELL(end, rf_memblocks_view(blocks), NULL, 0, NULL, RF_WATCH_CALLER);
   blocks->num_blocks = 0;
   blocks->used = 0;
   blocks->peak = 0;
@@ -316,6 +330,14 @@ static rf_status take_any(rf_memblocks *blocks, size_t count, void **out) {
   return RF_OK;
 }
 
+/* With the lock held. */
+static void tell_alloc(const rf_memblocks *blocks, size_t count, void *const *out, const void *caller) {
+  for (size_t i = 0; i < count; i++) {
+    rf_track_alloc(load(out, i), blocks->block_size);
+    RF_WATCH_TELL(alloc, rf_memblocks_view(blocks), load(out, i), 1, NULL, caller);
+  }
+}
+
 rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   if (count == 0) {
     return RF_OK;
@@ -328,8 +350,8 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
   }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
-  for (size_t i = 0; RF_TRACK && status == RF_OK && i < count; i++) {
-    rf_track_alloc(load(out, i), blocks->block_size);
+  if (status == RF_OK && is_observed()) {
+    tell_alloc(blocks, count, out, RF_WATCH_CALLER);
   }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
@@ -390,6 +412,7 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
   if (status == RF_OK) {
     *out = rf_memblocks_at(blocks, first);
     rf_track_alloc(*out, count * blocks->block_size);
+    RF_WATCH_TELL(alloc, rf_memblocks_view(blocks), *out, count, NULL, RF_WATCH_CALLER);
   }
   rf_memblocks_unlock(blocks);
   if (status == RF_ERR_CORRUPT) {
@@ -428,6 +451,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   bool const taken = rf_memblocks_take_these(blocks, index, count);
   if (taken) {
     rf_track_alloc(first, count * blocks->block_size);
+    RF_WATCH_TELL(claim, rf_memblocks_view(blocks), first, count, NULL, RF_WATCH_CALLER);
   } else {
     blocks->failures++;
   }
@@ -490,6 +514,15 @@ void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count) {
   rf_track_free(rf_memblocks_at(blocks, first), count * blocks->block_size);
 }
 
+/* With the lock held. */
+static void tell_free(const rf_memblocks *blocks, size_t count, void *const *in, const rf_site *site,
+                      const void *caller) {
+  for (size_t i = 0; i < count; i++) {
+    rf_track_free(load(in, i), blocks->block_size);
+    RF_WATCH_TELL(free, rf_memblocks_view(blocks), load(in, i), 1, site, caller);
+  }
+}
+
 /* Marks blocks free as it checks them, which is how one named twice is seen; takes it back where one is bad. */
 static bool release_all(rf_memblocks *blocks, size_t count, void *const *in, rf_memblocks_refusal *why) {
   for (size_t i = 0; i < count; i++) {
@@ -516,8 +549,8 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
   }
   rf_memblocks_lock(blocks);
   bool const released = release_all(blocks, count, in, &why);
-  for (size_t i = 0; RF_TRACK && released && i < count; i++) {
-    rf_track_free(load(in, i), blocks->block_size);
+  if (released && is_observed()) {
+    tell_free(blocks, count, in, site, RF_WATCH_CALLER);
   }
   rf_memblocks_unlock(blocks);
   if (!released) {
@@ -564,6 +597,9 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
   }
   rf_memblocks_lock(blocks);
   bool const released = release_run(blocks, index, count, &why);
+  if (RF_WATCH && released) {
+    RF_WATCH_TELL(free, rf_memblocks_view(blocks), first, count, site, RF_WATCH_CALLER);
+  }
   rf_memblocks_unlock(blocks);
   if (!released) {
     return refuse(blocks, &why, site);

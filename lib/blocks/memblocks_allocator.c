@@ -44,7 +44,6 @@ static size_t run_at(const rf_adapter *a, size_t index) {
 /* ---- alloc, free, resize ---- */
 
 static rf_status memblocks_alloc(rf_adapter *a, size_t size, size_t align, rf_adapter_block *out, const rf_site *site) {
-  (void)site;
   rf_memblocks *const blocks = memblocks_of(a);
   size_t const count = blocks_for(blocks, size);
   size_t first = 0;
@@ -56,6 +55,7 @@ static rf_status memblocks_alloc(rf_adapter *a, size_t size, size_t align, rf_ad
     out->ptr = rf_memblocks_at(blocks, first);
     out->room = count * blocks->block_size;
     rf_track_alloc(out->ptr, size);
+    RF_WATCH_TELL(alloc, rf_memblocks_view(blocks), out->ptr, count, site, NULL);
   }
   return status;
 }
@@ -80,6 +80,8 @@ static rf_verdict memblocks_find(rf_adapter *a, const void *ptr, rf_adapter_bloc
 
 static rf_verdict memblocks_free(rf_adapter *a, const rf_adapter_block *block) {
   rf_memblocks_drop_run(memblocks_of(a), block->index, run_at(a, block->index));
+  RF_WATCH_TELL(free, rf_memblocks_view(memblocks_of(a)), block->ptr, block->room / memblocks_of(a)->block_size, NULL,
+                NULL);
   a->sizes[block->index] = 0;
   return RF_POINTER_OK;
 }
@@ -92,8 +94,12 @@ static rf_status memblocks_resize(rf_adapter *a, const rf_adapter_block *block, 
   if (want > have && !rf_memblocks_take_these(blocks, index + have, want - have)) {
     return RF_ERR_NO_MEMORY;
   }
+  if (RF_WATCH && want > have) {
+    RF_WATCH_TELL(alloc, rf_memblocks_view(blocks), rf_memblocks_at(blocks, index + have), want - have, NULL, NULL);
+  }
   if (want < have) {
     rf_memblocks_drop_run(blocks, index + want, have - want);
+    RF_WATCH_TELL(free, rf_memblocks_view(blocks), rf_memblocks_at(blocks, index + want), have - want, NULL, NULL);
   }
   rf_track_resize(block->ptr, (want < have ? want : have) * blocks->block_size, block->ptr, size);
   a->sizes[index] = size + 1;

@@ -6,6 +6,7 @@
 #include "lib/core/checksum.h"
 #include <ringfence/memblocks.h>
 #include <ringfence/track.h>
+#include <ringfence/watch.h>
 
 /* One refused free: which pointer, why, in words. */
 typedef struct rf_memblocks_refusal {
@@ -36,6 +37,17 @@ static inline void rf_memblocks_unlock(const rf_memblocks *blocks) {
 /* rf_memblocks_owns of a pool that is known to be intact. */
 static inline bool rf_memblocks_holds(const rf_memblocks *blocks, const void *ptr) {
   return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
+}
+
+/* The pool as a watcher sees it. */
+static inline rf_watched_pool rf_memblocks_view(const rf_memblocks *blocks) {
+  return (rf_watched_pool){.pool = blocks,
+                           .name = "memblocks",
+                           .start = blocks->buffer,
+                           .stride = blocks->block_size,
+                           .block_size = blocks->block_size,
+                           .num_blocks = blocks->num_blocks,
+                           .may_claim = true};
 }
 
 /* True where `ptr` is the address of a block; *index is then which. */

@@ -3,6 +3,7 @@
 #include "lib/core/checksum.h"
 #include <limits.h>
 #include <ringfence/track.h>
+#include <ringfence/watch.h>
 #include <string.h>
 
 #define HEADER sizeof(uintptr_t)
@@ -158,6 +159,16 @@ static bool index_of(const rf_mempool *pool, const void *ptr, size_t *index) {
   return *index < pool->num_blocks && offset % pool->stride == 0;
 }
 
+/* The pool as a watcher sees it. */
+static rf_watched_pool view_of(const rf_mempool *pool) {
+  return (rf_watched_pool){.pool = pool,
+                           .name = pool->base.ops->name,
+                           .start = pool->start + HEADER,
+                           .stride = pool->stride,
+                           .block_size = pool->block_size,
+                           .num_blocks = pool->num_blocks};
+}
+
 /* ---- Life ---- */
 
 static void link_all(rf_mempool *pool) {
@@ -206,6 +217,7 @@ rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t bl
   pool->queue_checksum = queue_checksum_of(pool);
   link_all(pool);
   rf_track_arena(pool->start, span_of(pool));
+  RF_WATCH_TELL(begin, view_of(pool), NULL, 0, NULL, NULL);
   return RF_OK;
 }
 
@@ -270,6 +282,7 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
   if (status == RF_OK) {
     rf_mutex_deinit(&pool->mutex);
     rf_track_arena_end(pool->start, span_of(pool));
+    RF_WATCH_TELL(end, view_of(pool), NULL, 0, NULL, RF_WATCH_CALLER);
     pool->num_blocks = 0;
     pool->capacity = 0;
     pool->checksum = pool_checksum(pool);
@@ -304,7 +317,7 @@ static void count_back(rf_mempool *pool, size_t size) {
   pool->used_bytes -= size;
 }
 
-static rf_status take(rf_mempool *pool, size_t size, void **out) {
+static rf_status take(rf_mempool *pool, size_t size, void **out, const rf_site *site, const void *caller) {
   size_t const index = pool->head;
   if (pool->used == pool->num_blocks) {
     return RF_ERR_NO_MEMORY;
@@ -312,6 +325,7 @@ static rf_status take(rf_mempool *pool, size_t size, void **out) {
   if (index >= pool->num_blocks || pool->used > pool->num_blocks || !state_is_free(pool, state_get(pool, index))) {
     return RF_ERR_CORRUPT;
   }
+  RF_WATCH_TELL(alloc, view_of(pool), payload_of(pool, index), 1, site, caller);
   pool->head = state_get(pool, index) - FREE;
   size_set(pool, index, size);
   count_out(pool, size);
@@ -320,10 +334,11 @@ static rf_status take(rf_mempool *pool, size_t size, void **out) {
   return RF_OK;
 }
 
-static void put(rf_mempool *pool, size_t index) {
+static void put(rf_mempool *pool, size_t index, const rf_site *site, const void *caller) {
   rf_track_free(payload_of(pool, index), pool->block_size);
   state_set(pool, index, FREE + pool->head);
   pool->head = index;
+  RF_WATCH_TELL(free, view_of(pool), payload_of(pool, index), 1, site, caller);
 }
 
 /* ---- Waiting threads; with the mutex held ---- */
@@ -419,8 +434,9 @@ static rf_status wait_for_block(rf_mempool *pool, waiter *w, uint32_t timeout_ms
 }
 
 /* Takes a block, or puts `w` in the queue. With the mutex held. */
-static rf_status take_or_queue(rf_mempool *pool, size_t size, bool may_wait, waiter *w, void **out) {
-  rf_status status = pool->emptied != NULL ? RF_ERR_DELETED : take(pool, size, out);
+static rf_status take_or_queue(rf_mempool *pool, size_t size, bool may_wait, waiter *w, void **out, const rf_site *site,
+                               const void *caller) {
+  rf_status status = pool->emptied != NULL ? RF_ERR_DELETED : take(pool, size, out, site, caller);
   if (status == RF_ERR_NO_MEMORY && may_wait) {
     status = start_waiting(pool, w);
   }
@@ -429,7 +445,7 @@ static rf_status take_or_queue(rf_mempool *pool, size_t size, bool may_wait, wai
 }
 
 static rf_status alloc_at(rf_mempool *pool, size_t size, uint32_t timeout_ms, int priority, void **out,
-                          const rf_site *site) {
+                          const rf_site *site, const void *caller) {
   waiter w;
   *out = NULL;
   w.priority = priority;
@@ -437,7 +453,7 @@ static rf_status alloc_at(rf_mempool *pool, size_t size, uint32_t timeout_ms, in
   if (status != RF_OK) {
     return status == RF_ERR_CORRUPT ? broken(pool, site) : status;
   }
-  status = take_or_queue(pool, size, timeout_ms != 0, &w, out);
+  status = take_or_queue(pool, size, timeout_ms != 0, &w, out, site, caller);
   size_t const head = pool->head;
   leave(pool);
   if (status == RF_ERR_CORRUPT) {
@@ -455,7 +471,7 @@ rf_status rf_mempool_alloc_prio(rf_mempool *pool, uint32_t timeout_ms, int prior
     *out = NULL;
     return RF_ERR_INVALID;
   }
-  return alloc_at(pool, pool->block_size, timeout_ms, priority, out, NULL);
+  return alloc_at(pool, pool->block_size, timeout_ms, priority, out, NULL, RF_WATCH_CALLER);
 }
 
 rf_status rf_mempool_alloc(rf_mempool *pool, uint32_t timeout_ms, void **out) {
@@ -483,7 +499,8 @@ static const char *find(const rf_mempool *pool, const void *ptr, size_t *index, 
   return NULL;
 }
 
-static const char *give_back(rf_mempool *pool, const void *block, rf_status *status) {
+static const char *give_back(rf_mempool *pool, const void *block, rf_status *status, const rf_site *site,
+                             const void *caller) {
   size_t index;
   size_t size;
   const char *const what = find(pool, block, &index, &size, status);
@@ -493,12 +510,14 @@ static const char *give_back(rf_mempool *pool, const void *block, rf_status *sta
   count_back(pool, size);
   if (pool->first != NULL) {
     rf_track_free(payload_of(pool, index), pool->block_size);
+    RF_WATCH_TELL(free, view_of(pool), payload_of(pool, index), 1, site, caller);
+    RF_WATCH_TELL(alloc, view_of(pool), payload_of(pool, index), 1, site, caller);
     size_set(pool, index, pool->block_size);
     count_out(pool, pool->block_size);
     rf_track_alloc(payload_of(pool, index), pool->block_size);
     serve_first(pool, RF_OK, payload_of(pool, index));
   } else {
-    put(pool, index);
+    put(pool, index, site, caller);
   }
   return NULL;
 }
@@ -513,7 +532,7 @@ rf_status rf_mempool_free_at(rf_mempool *pool, void *block, const rf_site *site)
                ? broken(pool, site)
                : rf_fault_refuse(&pool->base, RF_ERR_BAD_POINTER, "free after deinit", block, site);
   }
-  const char *const what = give_back(pool, block, &status);
+  const char *const what = give_back(pool, block, &status, site, RF_WATCH_CALLER);
   leave(pool);
   return what == NULL ? RF_OK : rf_fault_refuse(&pool->base, status, what, block, site);
 }
@@ -541,7 +560,7 @@ static void *mempool_alloc(rf_allocator *self, size_t size, size_t align, const 
   rf_mempool *const pool = pool_of(self);
   void *block = NULL;
   if (size <= pool->block_size && align <= pool->align) {
-    (void)alloc_at(pool, size, 0, 0, &block, site);
+    (void)alloc_at(pool, size, 0, 0, &block, site, RF_WATCH_CALLER);
     return block;
   }
   rf_status const status = enter(pool);

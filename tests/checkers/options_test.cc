@@ -126,7 +126,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
             "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
             "suppressions, "
-            "quarantine, stack_depth, leaks, fill, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
+            "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
             "sample_rate, sample_slots, sample_seed, "
             "align, closed, max_findings, verbosity, rejected, signals, dump_signal, snapshot_signal, summary, trace, "
             "help\n");

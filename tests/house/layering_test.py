@@ -23,7 +23,7 @@ FLOORS = {
 }
 LIB = list(FLOORS)
 CHECKERS = [
-    "os", "report", "shared", "guard", "asan", "page", "handles", "trace", "checked",
+    "os", "report", "shared", "guard", "asan", "page", "handles", "pools", "trace", "checked",
     "dropin/os", "dropin/heap", "dropin/runtime", "dropin/malloc", "dropin/inspect", "dropin/process",
 ]
 for i, name in enumerate(CHECKERS):
@@ -38,8 +38,9 @@ for name, below in {
     "asan": ["os", "report", "shared", "guard"],
     "page": ["os", "report", "shared", "guard"],
     "handles": ["os", "report", "shared"],
+    "pools": ["os", "report", "shared"],
     "trace": ["os", "report"],
-    "checked": ["os", "report", "guard", "asan", "page", "handles"],
+    "checked": ["os", "report", "guard", "asan", "page", "handles", "pools"],
 }.items():
     FLOORS["checkers/" + name] = LIB + ["checkers/" + floor for floor in below]
 

@@ -3,6 +3,7 @@
 #include <ringfence/fault.h>
 #include <ringfence/layout.h>
 #include <ringfence/track.h>
+#include <ringfence/watch.h>
 #include <ringfence/zephyr/mem_slab.h>
 #include <string.h>
 
@@ -47,6 +48,17 @@ static bool index_of(const struct k_mem_slab *slab, const void *ptr, uint32_t *i
   }
   *index = (uint32_t)(offset / slab->info.block_size);
   return true;
+}
+
+/* The slab as a watcher sees it. */
+static rf_watched_pool view_of(const struct k_mem_slab *slab) {
+  return (rf_watched_pool){.pool = slab,
+                           .name = "mem_slab",
+                           .start = (unsigned char *)slab->buffer,
+                           .stride = slab->info.block_size,
+                           .block_size = slab->info.block_size,
+                           .num_blocks = slab->info.num_blocks,
+                           .links = sizeof(uintptr_t)};
 }
 
 /* ---- Links: see mem_slab.h ---- */
@@ -99,10 +111,13 @@ static void set_used(struct k_mem_slab *slab, uint32_t used) {
   }
 }
 
-static int pop_block(struct k_mem_slab *slab, void **mem) {
+static int pop_block(struct k_mem_slab *slab, void **mem, const void *caller) {
   char *const listed = slab->free_list;
   if (slab->fresh == 0 && RF_TRACK) {
     rf_track_arena(slab->buffer, bytes_of(slab)); /* no init has run for static ones */
+  }
+  if (RF_WATCH && slab->fresh == 0) {
+    RF_WATCH_TELL(begin_static, view_of(slab), NULL, 0, NULL, NULL);
   }
   if (listed != NULL) {
     uintptr_t const link = link_get(slab, listed);
@@ -116,16 +131,18 @@ static int pop_block(struct k_mem_slab *slab, void **mem) {
   } else {
     return -ENOMEM;
   }
+  RF_WATCH_TELL(alloc, view_of(slab), *mem, 1, NULL, caller);
   link_set(slab, *mem, NO_LINK);
   set_used(slab, slab->info.num_used + 1);
   rf_track_alloc(*mem, slab->info.block_size);
   return 0;
 }
 
-static void push_block(struct k_mem_slab *slab, char *block) {
+static void push_block(struct k_mem_slab *slab, char *block, const rf_site *site, const void *caller) {
   rf_track_free(block, slab->info.block_size);
   link_set(slab, block,
            slab->free_list != NULL ? 1 + (uintptr_t)(slab->free_list - slab->buffer) / slab->info.block_size : 0);
+  RF_WATCH_TELL(free, view_of(slab), block, 1, site, caller);
   slab->free_list = block;
   set_used(slab, slab->info.num_used - 1);
 }
@@ -166,11 +183,13 @@ static void dequeue(struct k_mem_slab *slab, const waiter *w) {
 
 /* The event is set inside the lock, which the thread takes before it lets go of the event: it cannot vanish
  * meanwhile. */
-static void serve_first(struct k_mem_slab *slab, char *block) {
+static void serve_first(struct k_mem_slab *slab, char *block, const rf_site *site, const void *caller) {
   waiter *const w = slab->waiters;
   dequeue(slab, w);
   w->block = block;
   rf_track_free(block, slab->info.block_size);
+  RF_WATCH_TELL(free, view_of(slab), block, 1, site, caller);
+  RF_WATCH_TELL(alloc, view_of(slab), block, 1, site, caller);
   link_set(slab, block, NO_LINK);
   rf_track_alloc(block, slab->info.block_size);
   rf_event_set(&w->event);
@@ -211,6 +230,7 @@ int k_mem_slab_init(struct k_mem_slab *slab, void *buffer, size_t block_size, ui
   slab->info.block_size = block_size;
   slab->info.num_blocks = num_blocks;
   rf_track_arena(buffer, bytes);
+  RF_WATCH_TELL(begin, view_of(slab), NULL, 0, NULL, NULL);
   return 0;
 }
 
@@ -218,7 +238,7 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   *mem = NULL;
   rf_mutex_lock(&slab->lock.mutex);
   rf_track_enter();
-  int status = pop_block(slab, mem);
+  int status = pop_block(slab, mem, RF_WATCH_CALLER);
   const void *const at = slab->free_list;
   rf_track_leave();
   if (status == -ENOMEM && timeout.ticks != 0 && !rf_port_in_interrupt()) {
@@ -231,15 +251,15 @@ int k_mem_slab_alloc(struct k_mem_slab *slab, void **mem, k_timeout_t timeout) {
   return status;
 }
 
-static void free_block(struct k_mem_slab *slab, void *block, const rf_site *site) {
+static void free_block(struct k_mem_slab *slab, void *block, const rf_site *site, const void *caller) {
   rf_status status;
   rf_mutex_lock(&slab->lock.mutex);
   rf_track_enter();
   const char *const what = reject_reason(slab, block, &status);
   if (what == NULL && slab->waiters != NULL) {
-    serve_first(slab, (char *)block);
+    serve_first(slab, (char *)block, site, caller);
   } else if (what == NULL) {
-    push_block(slab, (char *)block);
+    push_block(slab, (char *)block, site, caller);
   }
   rf_track_leave();
   rf_mutex_unlock(&slab->lock.mutex);
@@ -251,7 +271,7 @@ static void free_block(struct k_mem_slab *slab, void *block, const rf_site *site
 void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address, const rf_site *site) {
   void *const block = by_address && mem != NULL && !holds(slab, mem) ? *(void **)mem : mem;
   if (block != NULL) {
-    free_block(slab, block, site);
+    free_block(slab, block, site, RF_WATCH_CALLER);
   }
 }
 

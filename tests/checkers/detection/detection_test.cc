@@ -1,5 +1,6 @@
 // The table of bugs and modes, on every allocator: each bug is told as the table says, with kind, address, distance,
 // size and call sites; its correct twin is silent.
+#include "tests/checkers/detection/native.h"
 #include "tests/checkers/detection/scene.h"
 
 #include <gtest/gtest.h>
@@ -64,6 +65,54 @@ TEST(DetectionTable, EveryExceptionNamesABugAndAnAllocator) {
     }
     EXPECT_TRUE(bug && allocator) << e.bug << " on " << e.allocator;
   }
+}
+
+// ---- Pools by their own calls ----
+
+struct NativeCase {
+  const NativeBug *bug;
+  const NativePool *pool;
+  Mode mode;
+};
+
+std::ostream &operator<<(std::ostream &out, const NativeCase &c) {
+  return out << c.bug->name << " on " << c.pool->name << " in mode " << mode_name(c.mode);
+}
+
+std::vector<NativeCase> native_cases() {
+  std::vector<NativeCase> all;
+  for (size_t mode = 0; mode < kModes; mode++) {
+    for (const NativePool &pool : native_pools()) {
+      for (const NativeBug &bug : kNativeBugs) {
+        if (native_mode_is_built(static_cast<Mode>(mode))) {
+          all.push_back({&bug, &pool, static_cast<Mode>(mode)});
+        }
+      }
+    }
+  }
+  return all;
+}
+
+std::string native_case_name(const testing::TestParamInfo<NativeCase> &info) {
+  const NativeCase &c = info.param;
+  return std::string(mode_name(c.mode)) + "_" + c.pool->name + "_" + c.bug->name;
+}
+
+class NativeDetection : public testing::TestWithParam<NativeCase> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(NativeDetection);
+
+INSTANTIATE_TEST_SUITE_P(Each, NativeDetection, testing::ValuesIn(native_cases()), native_case_name);
+
+TEST_P(NativeDetection, IsToldAsTheTableSays) {
+  const NativeCase &c = GetParam();
+  Outcome const outcome = run_native(*c.bug, *c.pool, c.mode, true);
+  EXPECT_STREQ(how_sign(outcome.how), how_sign(expected_of(*c.bug, *c.pool, c.mode)));
+  EXPECT_EQ(outcome.trouble, "");
+}
+
+TEST_P(NativeDetection, ItsTwinIsSilent) {
+  const NativeCase &c = GetParam();
+  EXPECT_EQ(run_native(*c.bug, *c.pool, c.mode, false).trouble, "");
 }
 
 } // namespace

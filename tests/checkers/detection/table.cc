@@ -5,6 +5,7 @@
 //   table_bin PAGE          compares instead, and fails where the page is no longer true; of modes that this build has
 // not it takes
 //                           what detection_test demands of them
+#include "tests/checkers/detection/native.h"
 #include "tests/checkers/detection/scene.h"
 
 #include <cstdio>
@@ -42,6 +43,14 @@ In mode sample a block is watched only if it is sampled; here all are. In modes 
 of their pages in turn: each bug is tried where the table says. Mode asan needs a build with AddressSanitizer, in which
 the others are not tried: the command makes one for that column, and `./bazelw test --config=asan
 //tests/checkers/detection:all` demands it.
+)";
+
+const char kNativeHead[] = R"(
+## Pools by their own calls
+
+The calls of a pool cannot be wrapped, so pools tell of their blocks ([guard](checkers/guard.md#pools-by-their-own-calls)). Their blocks touch, or have one
+pointer between them: an overflow into a live block is not told, or is refused where that pointer is the pool's. Mode asan is
+demanded by `tests/checkers/asan_test.cc`.
 )";
 
 const char kTail[] = R"(
@@ -159,10 +168,42 @@ std::string cell(const Bug &bug, Mode mode, Notes &notes) {
   return text;
 }
 
-std::string page() {
-  std::ostringstream out;
-  Notes notes;
-  out << kHead << "\n| bug | CWE |";
+How native_how(const NativeBug &bug, const NativePool &pool, Mode mode) {
+  if (!native_mode_is_built(mode)) {
+    return expected_of(bug, pool, mode);
+  }
+  Outcome const bad = run_native(bug, pool, mode, true);
+  Outcome const good = run_native(bug, pool, mode, false);
+  if (!bad.trouble.empty() || !good.trouble.empty()) {
+    std::fprintf(stderr, "%s on %s in mode %s: %s%s\n", bug.name, pool.name, mode_name(mode), bad.trouble.c_str(),
+                 good.trouble.c_str());
+    g_trouble = true;
+  }
+  return bad.how;
+}
+
+// What most pools say, and who says otherwise.
+std::string native_cell(const NativeBug &bug, Mode mode) {
+  Results results;
+  for (const NativePool &pool : native_pools()) {
+    results[pool.name] = native_how(bug, pool, mode);
+  }
+  How const common = most_common(results);
+  std::map<How, std::string> others;
+  for (const auto &[name, how] : results) {
+    if (how != common) {
+      others[how] += (others[how].empty() ? "" : ", ") + name;
+    }
+  }
+  std::string text = how_sign(common);
+  for (const auto &[how, names] : others) {
+    text += std::string("; ") + how_sign(how) + " on " + names;
+  }
+  return text;
+}
+
+void table_head(std::ostream &out) {
+  out << "\n| bug | CWE |";
   for (size_t mode = 0; mode < kModes; mode++) {
     out << ' ' << mode_name(static_cast<Mode>(mode)) << " |";
   }
@@ -171,6 +212,30 @@ std::string page() {
     out << "---|";
   }
   out << '\n';
+}
+
+void native_table(std::ostream &out) {
+  out << kNativeHead;
+  table_head(out);
+  for (const NativeBug &bug : kNativeBugs) {
+    out << "| " << bug.text << " | " << bug.cwe << " |";
+    for (size_t mode = 0; mode < kModes; mode++) {
+      out << ' ' << native_cell(bug, static_cast<Mode>(mode)) << " |";
+    }
+    out << '\n';
+  }
+  out << "\nOn each of:";
+  for (const NativePool &pool : native_pools()) {
+    out << (&pool == native_pools().data() ? " " : ", ") << pool.name;
+  }
+  out << ".\n";
+}
+
+std::string page() {
+  std::ostringstream out;
+  Notes notes;
+  out << kHead;
+  table_head(out);
   for (const Bug &bug : kBugs) {
     out << "| " << bug.text << " | " << bug.cwe << " |";
     for (size_t mode = 0; mode < kModes; mode++) {
@@ -186,7 +251,9 @@ std::string page() {
   for (const rf_conformance_subject *const subject : subjects()) {
     out << (subject == subjects().front() ? " " : ", ") << subject->name;
   }
-  out << ".\n" << kTail;
+  out << ".\n";
+  native_table(out);
+  out << kTail;
   return out.str();
 }
 

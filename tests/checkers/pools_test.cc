@@ -1,0 +1,354 @@
+// Pools that are used by their own calls: writes to free blocks are found, with the block that was misused; correct programs are
+// silent.
+#include <ringfence/blockgroup.h>
+#include <ringfence/checked_pools.h>
+#include <ringfence/memblocks.h>
+#include <ringfence/memblocks_allocator.h>
+#include <ringfence/mempool.h>
+#include <ringfence/pool_watch.h>
+#include <ringfence/std.h>
+#include <ringfence/watch.h>
+#include <ringfence/zephyr/mem_slab.h>
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#if RF_WATCH
+
+namespace {
+
+constexpr size_t kSize = 64;
+constexpr size_t kCount = 8;
+
+class Pools : public testing::Test {
+protected:
+  Pools() {
+    rf_checked_options options = {};
+    rf_options_default(&options.settings);
+    options.settings.mode = RF_MODE_GUARD;
+    options.reporter = &reporter_;
+    EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_GUARD);
+    EXPECT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
+  }
+  ~Pools() override {
+    rf_memblocks_deinit(&blocks_);
+    rf_pool_watch_stop();
+  }
+
+  unsigned char *take() {
+    void *p = nullptr;
+    EXPECT_EQ(rf_memblocks_alloc(&blocks_, 1, &p), RF_OK);
+    return static_cast<unsigned char *>(p);
+  }
+  void give(void *p) { EXPECT_EQ(rf_memblocks_free(&blocks_, 1, &p), RF_OK); }
+
+  // The only finding.
+  rf_finding found() {
+    EXPECT_EQ(findings_.size(), 1U);
+    return findings_.empty() ? rf_finding{} : findings_[0];
+  }
+  void expect_found(rf_bug bug, const void *block, size_t size, ptrdiff_t offset) {
+    rf_finding const f = found();
+    EXPECT_STREQ(rf_bug_name(f.bug), rf_bug_name(bug));
+    EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(block));
+    EXPECT_EQ(f.size, size);
+    EXPECT_EQ(f.offset, offset);
+  }
+
+  static rf_action keep(rf_reporter *self, const rf_finding *f) {
+    static_cast<Pools *>(self->context)->findings_.push_back(*f);
+    return RF_ACTION_CONTINUE;
+  }
+
+  std::vector<rf_finding> findings_;
+  rf_reporter reporter_ = {keep, this, RF_EXITCODE_DEFAULT, 0};
+  alignas(16) unsigned char buffer_[kSize * kCount] = {};
+  size_t bitmap_[RF_MEMBLOCKS_WORDS(kCount)] = {};
+  rf_memblocks blocks_ = {};
+};
+
+TEST_F(Pools, AWriteAfterFreeIsFoundWhenTheBlockIsTakenAgain) {
+  unsigned char *const p = take();
+  give(p);
+  p[16] = 1;
+  (void)take();
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 16);
+}
+
+TEST_F(Pools, TheFindingNamesPoolModeAndCalls) {
+  unsigned char *const p = take();
+  void *in = p;
+  unsigned const line = __LINE__ + 1;
+  (void)rf_memblocks_free(&blocks_, 1, &in);
+  p[16] = 1;
+  (void)take();
+  rf_finding const f = found();
+  EXPECT_STREQ(f.allocator, "memblocks");
+  EXPECT_STREQ(f.mode, "guard");
+  EXPECT_TRUE(f.freed);
+  EXPECT_GE(f.allocated.depth, 1U);
+  ASSERT_NE(f.released.site, nullptr);
+  EXPECT_EQ(f.released.site->line, line);
+}
+
+TEST_F(Pools, AWriteAfterFreeIsFoundWhenThePoolEnds) {
+  unsigned char *const p = take();
+  give(p);
+  p[63] = 1;
+  rf_memblocks_deinit(&blocks_);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 63);
+}
+
+TEST_F(Pools, DamageIsReportedOnce) {
+  unsigned char *const p = take();
+  give(p);
+  p[16] = 1;
+  give(take());
+  (void)take();
+  (void)found();
+}
+
+TEST_F(Pools, AnOverflowIntoABlockThatWasFreedIsThatOfTheLiveOne) {
+  unsigned char *const p = take();
+  give(take());
+  p[kSize] = 1;
+  give(p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, kSize, kSize);
+}
+
+TEST_F(Pools, AnOverflowIntoABlockThatWasNeverOutIsFoundAtTheFree) {
+  unsigned char *const p = take();
+  p[kSize] = 1;
+  give(p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, kSize, kSize);
+}
+
+TEST_F(Pools, AnOverflowOfARunIsThatOfItsLastBlock) {
+  void *run = nullptr;
+  ASSERT_EQ(rf_memblocks_alloc_contiguous(&blocks_, 3, &run), RF_OK);
+  auto *const p = static_cast<unsigned char *>(run);
+  p[3 * kSize] = 1;
+  EXPECT_EQ(rf_memblocks_free_contiguous(&blocks_, run, 3), RF_OK);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p + 2 * kSize, kSize, kSize);
+}
+
+TEST_F(Pools, AnUnderflowIntoABlockThatWasFreedIsFound) {
+  unsigned char *const p = take();
+  unsigned char *const q = take();
+  give(p);
+  q[-1] = 1;
+  give(q);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, kSize - 1);
+}
+
+TEST_F(Pools, BlocksThatAreUsedCorrectlyAreSilent) {
+  for (int round = 0; round < 3; round++) {
+    std::vector<unsigned char *> all;
+    for (size_t i = 0; i < kCount; i++) {
+      all.push_back(take());
+      std::memset(all.back(), static_cast<int>(i), kSize);
+    }
+    for (size_t i = 0; i < kCount; i++) {
+      size_t const next = (i * 3) % kCount;
+      EXPECT_EQ(all[next][kSize - 1], next);
+      give(all[next]);
+    }
+  }
+  rf_memblocks_deinit(&blocks_);
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(Pools, AClaimFindsWhatWasThere) {
+  buffer_[3 * kSize] = 7;
+  (void)take(); // before block 1, which is zero
+  EXPECT_EQ(rf_memblocks_claim(&blocks_, buffer_ + kSize, 3), RF_OK);
+  EXPECT_EQ(buffer_[kSize], 0);
+  EXPECT_EQ(buffer_[2 * kSize - 1], 0);
+  EXPECT_EQ(buffer_[3 * kSize], 7);
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(Pools, APoolWhereAnotherOneWasNotEndedIsSilent) {
+  give(take());
+  std::memset(buffer_, 1, sizeof buffer_);
+  EXPECT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
+  give(take());
+  EXPECT_TRUE(findings_.empty());
+}
+
+TEST_F(Pools, APoolInsideABlockOfAnotherLeavesThatOneWatched) {
+  unsigned char *const outer = take();
+  unsigned char *const p = take();
+  rf_memblocks inner;
+  size_t bitmap[RF_MEMBLOCKS_WORDS(4)];
+  ASSERT_EQ(rf_memblocks_init(&inner, outer, 16, 4, bitmap), RF_OK);
+  give(p);
+  p[1] = 1;
+  (void)take();
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 1);
+  rf_memblocks_deinit(&inner);
+}
+
+TEST_F(Pools, AnAllocatorOverBlocksIsWatchedToo) {
+  rf_memblocks_allocator adapter;
+  size_t sizes[kCount];
+  ASSERT_EQ(rf_memblocks_allocator_init(&adapter, &blocks_, sizes), RF_OK);
+  rf_allocator *const a = &adapter.base;
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 3 * kSize));
+  ASSERT_NE(rf_realloc(a, p, kSize), nullptr);
+  ASSERT_NE(rf_realloc(a, p, 2 * kSize), nullptr);
+  std::memset(p, 1, 2 * kSize);
+  EXPECT_TRUE(findings_.empty());
+  rf_free(a, p);
+  p[kSize + 1] = 1;
+  (void)rf_alloc(a, 2 * kSize);
+  expect_found(RF_BUG_USE_AFTER_FREE, p + kSize, kSize, 1);
+}
+
+TEST_F(Pools, ABatchThatSpansAGroupIsWatched) {
+  static rf_memblocks *chosen;
+  alignas(16) unsigned char far_buffer[kSize * 2] = {};
+  size_t far_bitmap[RF_MEMBLOCKS_WORDS(2)];
+  rf_memblocks far_blocks;
+  rf_blockgroup group;
+  rf_blockgroup_member members[2];
+  ASSERT_EQ(rf_memblocks_init(&far_blocks, far_buffer, kSize, 2, far_bitmap), RF_OK);
+  ASSERT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) { return chosen; }), RF_OK);
+  ASSERT_EQ(rf_blockgroup_add(&group, &members[0], &blocks_), RF_OK);
+  ASSERT_EQ(rf_blockgroup_add(&group, &members[1], &far_blocks), RF_OK);
+  void *both[2];
+  chosen = &blocks_;
+  ASSERT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, &both[0], nullptr), RF_OK);
+  chosen = &far_blocks;
+  ASSERT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, &both[1], nullptr), RF_OK);
+  ASSERT_EQ(rf_blockgroup_free(&group, 2, both), RF_OK);
+  far_buffer[5] = 1;
+  void *again;
+  ASSERT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, &again, nullptr), RF_OK);
+  expect_found(RF_BUG_USE_AFTER_FREE, far_buffer, kSize, 5);
+  rf_memblocks_deinit(&far_blocks);
+}
+
+// ---- mempool ----
+
+class Mempool : public Pools {
+protected:
+  Mempool() { EXPECT_EQ(rf_mempool_init(&pool_, memory_, sizeof memory_, 48, 8), RF_OK); }
+  ~Mempool() override { (void)rf_mempool_deinit(&pool_); }
+
+  unsigned char *obtain() {
+    void *p = nullptr;
+    EXPECT_EQ(rf_mempool_alloc(&pool_, 0, &p), RF_OK);
+    return static_cast<unsigned char *>(p);
+  }
+
+  alignas(16) unsigned char memory_[512] = {};
+  rf_mempool pool_ = {};
+};
+
+TEST_F(Mempool, AWriteAfterFreeIsFound) {
+  unsigned char *const p = obtain();
+  (void)rf_mempool_free(&pool_, p);
+  p[0] = 1;
+  (void)obtain();
+  expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 0);
+}
+
+TEST_F(Mempool, AnOverflowIntoTheHeaderOfAFreeBlockIsFoundAtTheFree) {
+  unsigned char *const p = obtain();
+  p[48] ^= 1;
+  (void)rf_mempool_free(&pool_, p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, 48);
+}
+
+TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
+  unsigned char *const p = obtain();
+  unsigned char *const q = obtain();
+  (void)rf_mempool_free(&pool_, q);
+  std::memset(p + 48, 1, 20);
+  (void)rf_mempool_free(&pool_, p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, 48);
+  EXPECT_EQ(obtain(), p);
+  EXPECT_EQ(obtain(), q);
+  EXPECT_EQ(findings_.size(), 1U);
+}
+
+TEST_F(Mempool, ShortBlocksAreSilent) {
+  rf_allocator *const a = &pool_.base;
+  for (size_t size = 0; size <= 48; size++) {
+    void *const p = rf_aligned_alloc(a, 8, size);
+    void *const q = rf_aligned_alloc(a, 8, 48 - size);
+    ASSERT_NE(p, nullptr);
+    std::memset(p, 1, size);
+    rf_free(a, p);
+    rf_free(a, q);
+  }
+  EXPECT_EQ(rf_mempool_deinit(&pool_), RF_OK);
+  EXPECT_TRUE(findings_.empty());
+}
+
+// ---- mem_slab ----
+
+K_MEM_SLAB_DEFINE_STATIC(slab, 64, 4, 8);
+
+TEST_F(Pools, ASlabIsWatchedBehindTheWordThatIsItsOwn) {
+  void *p;
+  void *q;
+  ASSERT_EQ(k_mem_slab_alloc(&slab, &p, K_NO_WAIT), 0);
+  ASSERT_EQ(k_mem_slab_alloc(&slab, &q, K_NO_WAIT), 0);
+  k_mem_slab_free(&slab, q);
+  static_cast<unsigned char *>(q)[8] = 1;
+  k_mem_slab_free(&slab, p);
+  expect_found(RF_BUG_USE_AFTER_FREE, q, 64, 8);
+}
+
+TEST_F(Pools, AnOverflowOfASlabsLastBlockOutIsFoundAtTheFree) {
+  static char buffer[4 * 64] __attribute__((aligned(8)));
+  k_mem_slab made;
+  void *p;
+  ASSERT_EQ(k_mem_slab_init(&made, buffer, 64, 4), 0);
+  ASSERT_EQ(k_mem_slab_alloc(&made, &p, K_NO_WAIT), 0);
+  static_cast<unsigned char *>(p)[64] = 1;
+  k_mem_slab_free(&made, p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 64, 64);
+}
+
+// ---- Sweeps ----
+
+RF_MEMBLOCKS_DEFINE_STATIC(lasting, 32, 4, 8);
+
+TEST_F(Pools, ASweepLooksAtStaticPools) {
+  void *p;
+  ASSERT_EQ(rf_memblocks_alloc(&lasting, 1, &p), RF_OK);
+  ASSERT_EQ(rf_memblocks_free(&lasting, 1, &p), RF_OK);
+  EXPECT_EQ(rf_pool_watch_sweep(), 0U);
+  static_cast<unsigned char *>(p)[9] = 1;
+  EXPECT_EQ(rf_pool_watch_sweep(), 1U);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, 32, 9);
+}
+
+TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
+  unsigned char *const p = take();
+  give(p);
+  p[9] = 1;
+  EXPECT_EQ(rf_pool_watch_sweep(), 0U);
+  p[9] = 0xCC;
+}
+
+TEST_F(Pools, TheOptionLeavesThemAlone) {
+  rf_checked_options options = {};
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.pools = false;
+  options.reporter = &reporter_;
+  EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_OFF);
+  unsigned char *const p = take();
+  give(p);
+  EXPECT_EQ(p[0], 0);
+}
+
+} // namespace
+
+#endif
