@@ -1,12 +1,15 @@
 /* Signals that end the process by default, from its own fault. An access to a big block whose memory was unmapped is
- * reported, as is one by a pointer that was read from freed memory. Then all blocks are checked, for damage to the heap
+ * reported, as is one by a pointer that was read from freed memory, and else the fault itself. Then all blocks are checked, for damage to the heap
  * is a likely cause. The process dies of the same signal, with the same status and core as without. A program that
  * handles such a signal replaces this handler; it may call this one as its predecessor. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
+#include "checkers/dropin/runtime/crash.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
+#include "checkers/os/host.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -24,13 +27,28 @@ static void restore_default(int number) {
   (void)sigaction(number, &action, NULL);
 }
 
-/* A signal that another process sent is sent again. */
-static void die(int number, siginfo_t *info, void *context) {
-  restore_default(number);
-  if (number == SIGSEGV && info->si_code > 0) {
+static void report(int number, const siginfo_t *info, const void *context) {
+  uint64_t const before = rf_process.findings;
+  if (number == SIGSEGV) {
     rf_unmapped_report(info->si_addr, context);
     rf_unmapped_report_fill(info, context);
   }
+  if (rf_process.findings == before) {
+    rf_crash_report(number, info, context);
+  }
+}
+
+/* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
+ * comes here while the handler is still in place; a second one of the report's ends the process. */
+static void die(int number, siginfo_t *info, void *context) {
+  static _Thread_local bool reporting;
+  rf_host_unwind_fault();
+  if (info->si_code > 0 && !reporting) {
+    reporting = true;
+    report(number, info, context);
+    reporting = false;
+  }
+  restore_default(number);
   check_all();
   if (info->si_code <= 0) {
     (void)raise(number);

@@ -238,6 +238,17 @@ static bool fails_strict(const check *c) {
   return c->options.strict && c->totals.unchecked != 0;
 }
 
+/* A crash has its own status: that of the signal, or that of whoever waited for the process. */
+static bool has_only_crashes(const check *c) {
+  for (size_t i = 0; i < c->document.count; i++) {
+    const rf_record *const record = c->document.records[i];
+    if (!record->known && !rf_bug_is_crash(record->finding.bug)) {
+      return false;
+    }
+  }
+  return c->totals.uncounted == 0;
+}
+
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = rf_file_sink(file);
   rf_document_text(&c->arena, &c->document, &sink);
@@ -294,7 +305,7 @@ static _Noreturn void leave(check *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
   bool const incomplete = fails_strict(c);
-  bool const failed = has_new(c) && c->options.common.write_baseline == NULL;
+  bool const failed = has_new(c) && !has_only_crashes(c) && c->options.common.write_baseline == NULL;
   rf_bump_arena_free(&c->arena);
   if (failed && exitcode != 0) {
     exit(exitcode);
