@@ -82,6 +82,14 @@ TEST(Status, ASignalThatEndsTheProgramEndsTheCommand) {
   }
 }
 
+TEST(Status, FiguresThatAreNotKnownAreNotTold) {
+  const Result killed = check({"--", program("ends"), "signal", "9"});
+  EXPECT_TRUE(has(killed.err, "nothing found in 1 process: allocations not known, mode ")) << killed.err;
+  const Result ended = check({"--", program("ends"), "signal", "15"});
+  EXPECT_TRUE(has(ended.err, "nothing found in 1 process: 2 allocations of ")) << ended.err;
+  EXPECT_EQ(ended.signal, SIGTERM);
+}
+
 TEST(Status, AfterAFindingIsTheExitCode) {
   EXPECT_EQ(check({"--exitcode=42", "--", program("overflow")}).status, 42);
   EXPECT_EQ(check({"-e", "3", "--continue", "--", program("repeats")}).status, 3);

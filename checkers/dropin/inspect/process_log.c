@@ -223,7 +223,7 @@ static void suppressions(void) {
   }
 }
 
-void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();
@@ -249,6 +249,10 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
   number(&line.sink, "findings", findings);
   if (leaks != NULL) {
     leaks_fields(&line.sink, leaks);
+  }
+  if (unchecked != NULL) {
+    rf_sink_str(&line.sink, ",\"blocks_unchecked_because\":");
+    rf_json_string(unchecked, &line.sink);
   }
   close_line(&line);
 }

@@ -1,4 +1,4 @@
-/* Signals that end the process by default, from its own fault. An access to a big block whose memory was unmapped is
+/* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind: An access to a big block whose memory was unmapped is
  * reported, as is one by a pointer that was read from freed memory, and else the fault itself. Then all blocks are checked, for damage to the heap
  * is a likely cause. The process dies of the same signal, with the same status and core as without. A program that
  * handles such a signal replaces this handler; it may call this one as its predecessor. */
@@ -11,13 +11,18 @@
 #include "checkers/dropin/runtime/unmapped.h"
 #include "checkers/os/host.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
 
 static void (*check_all)(void);
+static void (*check_shortly)(void);
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+
+#define FIRST_PROCESS 1
 
 /* With the default action in place, a fault in here, or the faulting instruction run again, ends the process.
  * SA_RESETHAND would not do: a handler of the program's that calls this one is still in place. */
@@ -61,5 +66,31 @@ void rf_fatal_signals_init(void (*check)(void)) {
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
     rf_signals_install(fatal[i], &action, true);
+  }
+}
+
+/* A child may be the first process of a container though its parent is not. It goes on, as it would without a handler. */
+static void end(int number) {
+  int const saved = errno;
+  if (getpid() != FIRST_PROCESS) {
+    restore_default(number);
+    check_shortly();
+    (void)raise(number); /* it is blocked until this handler returns */
+  }
+  errno = saved;
+}
+
+void rf_terminating_signals_init(void (*check)(void)) {
+  struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+  sigset_t blocked;
+  check_shortly = check;
+  (void)sigemptyset(&action.sa_mask);
+  if (getpid() == FIRST_PROCESS || sigprocmask(SIG_BLOCK, NULL, &blocked) != 0) {
+    return;
+  }
+  for (size_t i = 0; i < sizeof terminating / sizeof terminating[0]; i++) {
+    if (sigismember(&blocked, terminating[i]) == 0) {
+      rf_signals_install(terminating[i], &action, true);
+    }
   }
 }

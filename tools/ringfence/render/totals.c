@@ -78,6 +78,9 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.bytes += p->bytes;
     t.peak = p->peak > t.peak ? p->peak : t.peak;
     t.killed += !p->ended && !p->running;
+    t.unsummed += !p->ended;
+    t.blocks_unchecked += p->blocks_unchecked != NULL;
+    t.blocks_because = t.blocks_because == NULL ? p->blocks_unchecked : t.blocks_because;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
     t.unlisted += p->unlisted;
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
@@ -149,6 +152,10 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
     put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
   }
+  if (t->blocks_unchecked != 0) {
+    put(arena, sink, "; not all blocks checked at the end of %s (%s)",
+        rf_counted(arena, t->blocks_unchecked, "process"), t->blocks_because);
+  }
   if (t->leaks_unchecked != 0) {
     put(arena, sink, "; leaks not looked for in %s (%s)", rf_counted(arena, t->leaks_unchecked, "process"), t->because);
   }
@@ -158,10 +165,18 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   }
 }
 
+/* A process writes its figures when it ends: one that was killed has none. */
+static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
+  if (t->processes != 0 && t->unsummed == t->processes && t->allocations == 0) {
+    return "allocations not known";
+  }
+  return rf_bump_arena_print(arena, "%s of %s in all, peak %s", rf_counted(arena, t->allocations, "allocation"),
+                             rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak));
+}
+
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
-  put(arena, sink, "ringfence: %s in %s: %s of %s in all, peak %s, mode %s, %.2f s", found_text(arena, t),
-      rf_counted(arena, t->processes, "process"), rf_counted(arena, t->allocations, "allocation"),
-      rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak), t->mode == NULL ? "unknown" : t->mode,
+  put(arena, sink, "ringfence: %s in %s: %s, mode %s, %.2f s", found_text(arena, t),
+      rf_counted(arena, t->processes, "process"), figures_text(arena, t), t->mode == NULL ? "unknown" : t->mode,
       (double)t->elapsed_ns / 1e9);
   put_findings(arena, t, sink);
   put_ends(arena, t, sink);

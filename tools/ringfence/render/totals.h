@@ -29,6 +29,9 @@ typedef struct rf_totals {
   uint64_t suppressed;           /* how often a suppressed finding was found */
   uint64_t unlisted;             /* leaked blocks that are no findings, because their code has no names */
   bool verbose;                  /* mention `unlisted` in the text */
+  size_t unsummed;               /* processes whose figures are not known: they ended without a summary, or run */
+  size_t blocks_unchecked;       /* processes that a signal ended before all blocks were checked */
+  const char *blocks_because;    /* the reason of the first of them */
   size_t leaks_unchecked;        /* processes that could not look for leaks */
   const char *because;           /* the reason of the first of them */
   size_t unchecked;              /* programs that processes started, and that could not be checked */
