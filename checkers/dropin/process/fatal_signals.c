@@ -46,7 +46,7 @@ static void report(int number, const siginfo_t *info, const void *context) {
 /* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
  * comes here while the handler is still in place; a second one of the report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
-  static _Thread_local bool reporting;
+  static _Thread_local bool reporting __attribute__((tls_model("initial-exec")));
   rf_host_unwind_fault();
   if (info->si_code > 0 && !reporting) {
     reporting = true;
