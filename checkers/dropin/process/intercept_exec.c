@@ -1,4 +1,4 @@
-/* Interception of exec and posix_spawn. A process that becomes another program is checked and reported first, but not a
+/* Interception of exec, posix_spawn, system and popen. A process that becomes another program is checked and reported first, but not a
  * child between fork and exec. The command is told of programs that cannot be checked. Only in the library: a program
  * that is linked with the drop-in loses its last line by an exec. */
 #define _GNU_SOURCE
@@ -15,6 +15,7 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
@@ -154,3 +155,31 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
 
 SPAWN(posix_spawn, false)
 SPAWN(posix_spawnp, true)
+
+/* ---- Commands for the shell ---- */
+
+#define SHELL "/bin/sh"
+
+typedef int (*system_function)(const char *command);
+typedef FILE *(*popen_function)(const char *command, const char *modes);
+
+/* The C library starts the shell by calls of its own, with the program's environment. */
+static void before_shell(void) {
+  rf_exec_target target;
+  rf_exec_target_find(SHELL, false, environ, &target);
+  if (target.unchecked != NULL) {
+    rf_process_log_unchecked(getpid(), target.file, target.unchecked, target.time_ns);
+  }
+}
+
+RF_EXPORT int system(const char *command) {
+  if (command != NULL) {
+    before_shell();
+  }
+  return ((system_function)rf_real("system"))(command);
+}
+
+RF_EXPORT FILE *popen(const char *command, const char *modes) {
+  before_shell();
+  return ((popen_function)rf_real("popen"))(command, modes);
+}

@@ -1,6 +1,6 @@
 /* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N,
  * `ends exec PROGRAM …` becomes PROGRAM, `ends spawn PROGRAM …` starts it and ends with its status, `ends
- * bare PROGRAM …` becomes it without an environment, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with
+ * bare PROGRAM …` becomes it without an environment, `ends cleared COMMAND` has the shell run it without one, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with
  * 7. */
 #include <signal.h>
 #include <spawn.h>
@@ -28,6 +28,9 @@ int main(int argc, char **argv) {
     raise(atoi(argv[2]));
   } else if (strcmp(what, "exec") == 0) {
     execv(argv[2], argv + 2);
+  } else if (strcmp(what, "cleared") == 0) {
+    clearenv();
+    return WEXITSTATUS(system(argv[2]));
   } else if (strcmp(what, "bare") == 0) {
     char *const nothing[] = {NULL};
     execve(argv[2], argv + 2, nothing);
