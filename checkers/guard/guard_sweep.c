@@ -55,8 +55,8 @@ static void keep(rf_guard *guard, guard_cursor at) {
   guard->swept_queue = at.queue;
 }
 
-size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
-  rf_origin const origin = RF_ORIGIN_HERE(NULL);
+size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin) {
+  origin = rf_origin_or_none(origin);
   uint64_t const begin = rf_port_now_ns();
   guard_cursor at = resume(guard);
   guard_cursor const start = {NULL, false, false, 0};
@@ -64,9 +64,9 @@ size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
   for (unsigned i = 1; at.h != NULL; i++) {
     if (!at.intact) {
       keep(guard, start);
-      return count + rf_guard_repair(guard, &origin);
+      return count + rf_guard_repair(guard, origin);
     }
-    count += rf_guard_report_damage(guard, at.h, &origin);
+    count += rf_guard_report_damage(guard, at.h, origin);
     rf_guard_next(guard, &at);
     if (i % BLOCKS_AT_ONCE == 0 && rf_port_now_ns() - begin >= budget_ns) {
       break;
@@ -74,4 +74,9 @@ size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
   }
   keep(guard, at);
   return count;
+}
+
+size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
+  return rf_guard_sweep_step_from(guard, budget_ns, &origin);
 }

@@ -32,6 +32,10 @@ static const bug_facts facts[RF_BUG_COUNT] = {
     [RF_BUG_FREE_LOCKED] = {"free-while-locked", 826, 826},
     [RF_BUG_REENTRY] = {"reentrant-call", 1265, 1265},
     [RF_BUG_BAD_USABLE_SIZE] = {"bad-malloc_usable_size", 687, 687},
+    [RF_BUG_SEGV] = {"SEGV", 119, 119},
+    [RF_BUG_BUS] = {"BUS", 119, 119},
+    [RF_BUG_ILL] = {"ILL", 758, 758},
+    [RF_BUG_FPE] = {"FPE", 369, 369},
 };
 
 static bool known(rf_bug bug) {
@@ -40,6 +44,10 @@ static bool known(rf_bug bug) {
 
 const char *rf_bug_name(rf_bug bug) {
   return known(bug) ? facts[bug].name : "unknown-bug";
+}
+
+bool rf_bug_is_crash(rf_bug bug) {
+  return bug == RF_BUG_SEGV || bug == RF_BUG_BUS || bug == RF_BUG_ILL || bug == RF_BUG_FPE;
 }
 
 bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug) {

@@ -50,14 +50,21 @@ void expect_no_errors(const Result &result) {
   }
 }
 
+// A crash is a finding of its own, which changes no status.
+size_t crashes_of(const Ending &ending) {
+  std::string const how = ending.how;
+  return how == "segv" || how == "chained_segv" ? 1 : 0;
+}
+
 TEST_P(ProcessEnding, IsAsEverWhenNothingIsFound) {
   Result const result = run({program("process"), GetParam().how}, with("summary=1"));
   EXPECT_EQ(result.status, GetParam().status);
   EXPECT_EQ(result.out, GetParam().output);
   expect_no_errors(result);
-  EXPECT_EQ(result.findings.size(), 0U);
+  size_t const crashes = crashes_of(GetParam());
+  EXPECT_EQ(result.findings.size(), crashes) << "the crash itself";
   EXPECT_EQ(result.last("start").kind, Json::kObject);
-  EXPECT_EQ(result.last("summary")["findings"].number, 0);
+  EXPECT_EQ(result.last("summary")["findings"].number, static_cast<double>(crashes));
   EXPECT_GE(result.last("summary")["allocations"].number, 1);
 }
 
@@ -66,14 +73,70 @@ TEST_P(ProcessEnding, ChecksBlocksThatWereNeverFreed) {
   EXPECT_EQ(result.status, GetParam().status_found);
   EXPECT_EQ(result.out, GetParam().output);
   expect_no_errors(result);
-  ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
-  EXPECT_EQ(result.first("summary")["findings"].number, 1);
+  ASSERT_EQ(result.findings.size(), 1U + crashes_of(GetParam()));
+  EXPECT_EQ(result.findings.back()["bug"].text, "heap-buffer-overflow");
+  EXPECT_EQ(result.first("summary")["findings"].number, static_cast<double>(result.findings.size()));
 }
 
-TEST(Process, KilledBySomebodyElseLeavesNoSummary) {
-  Result const result = run({program("process"), "term"}, with("summary=1"));
+const std::pair<const char *, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
+                                                 {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+                                                 {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"XCPU", SIGXCPU}};
+
+TEST(Process, EndedByASignalIsCheckedAndSummedUp) {
+  for (const auto &[name, number] : kSignals) {
+    SCOPED_TRACE(name);
+    Result const good = run({program("process"), "signal" + std::to_string(number)}, with("summary=1"));
+    EXPECT_EQ(good.status, 128 + number);
+    EXPECT_EQ(good.findings.size(), 0U);
+    EXPECT_GE(good.last("summary")["allocations"].number, 1);
+    Result const bad = run({program("process"), "signal" + std::to_string(number), "bad"}, with("summary=1"));
+    EXPECT_EQ(bad.status, 128 + number) << "as without";
+    ASSERT_EQ(bad.findings.size(), 1U);
+    EXPECT_EQ(bad.findings[0]["bug"].text, "heap-buffer-overflow");
+  }
+}
+
+TEST(Process, EndedByASignalIsCheckedInPageAndSample) {
+  for (const char *const mode : {"page", "sample", "off"}) {
+    Result const result = run({program("process"), "signal15"}, with("summary=1:mode=" + std::string(mode)));
+    EXPECT_EQ(result.status, 128 + SIGTERM) << mode;
+    EXPECT_GE(result.last("summary")["allocations"].number, 1) << mode;
+  }
+}
+
+TEST(Process, WithSignalsOffIsEndedAtOnce) {
+  Result const result = run({program("process"), "signal15", "bad"}, with("summary=1:signals=0"));
   EXPECT_EQ(result.status, 128 + SIGTERM);
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("summary").kind, Json::kNothing);
+}
+
+TEST(Process, EndedByTimeoutIsChecked) {
+  Result const result = run({"timeout", "-s", "TERM", "0.3", program("process"), "sleep", "bad"}, with(""));
+  EXPECT_EQ(result.status, 124);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+}
+
+// Its summary comes at exit: the signal did nothing.
+TEST(Process, GoesOnWhereItsSignalIsIgnored) {
+  Result const result = run({"nohup", program("process"), "signal1"}, with("summary=1"));
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(run({program("process"), "blocked"}, with("summary=1")).status, 0);
+}
+
+TEST(Process, OfAContainerGoesOnWhereItsSignalsEndNothing) {
+  std::string const as_first = "unshare --user --map-root-user --pid --fork ";
+  if (run_bare({"sh", "-c", as_first + "true"}).status != 0) {
+    GTEST_SKIP() << "no containers here";
+  }
+  Result const result = run({"sh", "-c", as_first + program("process") + " signal15"}, with("summary=1"));
+  EXPECT_EQ(result.status, 0) << result.err;
+}
+
+TEST(Process, KilledLeavesNoSummary) {
+  Result const result = run({program("process"), "signal9"}, with("summary=1"));
+  EXPECT_EQ(result.status, 128 + SIGKILL);
   EXPECT_EQ(result.last("start").kind, Json::kObject);
   EXPECT_EQ(result.last("summary").kind, Json::kNothing);
 }

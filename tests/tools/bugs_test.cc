@@ -2,6 +2,7 @@
 // allocation, free and discovery; the same program without the bug passes in silence.
 #include "tests/tools/run.h"
 
+#include <csignal>
 #include <gtest/gtest.h>
 
 namespace {
@@ -95,5 +96,55 @@ INSTANTIATE_TEST_SUITE_P(
         Bug{"negative_size", "allocation-size-too-big", "fffffff0 bytes", false, false, "found by"},
         Bug{"odd_alignment", "invalid-allocation-alignment", "24 is no power of two", false, false, "found by"}),
     [](const testing::TestParamInfo<Bug> &bug) { return std::string(bug.param.program); });
+
+// ---- Crashes ----
+
+TEST(Crash, IsAFindingWithItsPlaceAndKeepsItsStatus) {
+  struct Case {
+    const char *how;
+    const char *kind;
+    int signal;
+    const char *mark;
+    const char *text;
+  };
+  const std::string text = read_file(source("tests/tools/programs/crash.c"));
+  for (const Case &c :
+       {Case{"null", "SEGV on address 0x8", SIGSEGV, "NULL", "in the zero page: a NULL pointer"},
+        Case{"near", "SEGV on address 0x", SIGSEGV, "NEAR", "is located 8192 bytes after 1048576-byte region"},
+        Case{"jump", "SEGV", SIGSEGV, "JUMP", "jumped to where no code is"},
+        Case{"divide", "FPE on address 0x", SIGFPE, "DIVIDE", "divided by zero"},
+        Case{"readonly", "SEGV on address 0x", SIGSEGV, "READONLY", "may not be used so"},
+        Case{"wild", "SEGV", SIGSEGV, "WILD", "a wild pointer"}}) {
+    const Result result = check({"--", program("crash"), c.how});
+    const unsigned line = line_of(text, std::string("/* ") + c.mark + " */");
+    EXPECT_EQ(result.signal, c.signal) << c.how << result.err;
+    EXPECT_NE(result.err.find(std::string("ERROR: Ringfence: ") + c.kind), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(c.text), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(" in main tests/tools/programs/crash.c:" + std::to_string(line)), std::string::npos)
+        << result.err;
+    EXPECT_NE(result.err.find("ringfence: 1 finding in 1 process: "), std::string::npos) << result.err;
+  }
+}
+
+TEST(Crash, IsAFindingInEveryModeThatChecks) {
+  for (const char *mode : {"page", "sample"}) {
+    const Result result = check({std::string("--mode=") + mode, "--", program("crash"), "null"});
+    EXPECT_EQ(result.signal, SIGSEGV) << mode;
+    EXPECT_NE(result.err.find("ERROR: Ringfence: SEGV on address 0x8"), std::string::npos) << result.err;
+  }
+  EXPECT_EQ(check({"--mode=off", "-q", "--", program("crash"), "null"}).err, "");
+}
+
+TEST(Crash, ThatTheProgramHandlesIsItsOwn) {
+  const Result result = check({"--", program("crash"), "handled"});
+  EXPECT_EQ(result.status, 5);
+  EXPECT_NE(result.err.find("nothing found in 1 process"), std::string::npos) << result.err;
+}
+
+TEST(Crash, OfAChildLeavesTheStatusToItsParent) {
+  const Result result = check({"--", "sh", "-c", program("crash") + " null; exit 3"});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_NE(result.err.find("SUMMARY: Ringfence: SEGV "), std::string::npos) << result.err;
+}
 
 } // namespace

@@ -2,6 +2,8 @@
 #include "tests/tools/run.h"
 
 #include <csignal>
+#include <cstring>
+#include <elf.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,6 +80,14 @@ TEST(Status, ASignalThatEndsTheProgramEndsTheCommand) {
     EXPECT_TRUE(has(result.err, "; ended by signal " + std::to_string(signal) + " (")) << result.err;
     EXPECT_FALSE(has(result.err, "killed;")) << "not twice: " << result.err;
   }
+}
+
+TEST(Status, FiguresThatAreNotKnownAreNotTold) {
+  const Result killed = check({"--", program("ends"), "signal", "9"});
+  EXPECT_TRUE(has(killed.err, "nothing found in 1 process: allocations not known, mode ")) << killed.err;
+  const Result ended = check({"--", program("ends"), "signal", "15"});
+  EXPECT_TRUE(has(ended.err, "nothing found in 1 process: 2 allocations of ")) << ended.err;
+  EXPECT_EQ(ended.signal, SIGTERM);
 }
 
 TEST(Status, AfterAFindingIsTheExitCode) {
@@ -279,6 +289,144 @@ TEST(Children, AreCheckedAfterExec) {
   EXPECT_TRUE(has(result.err, "1 finding in 1 process: ")) << result.err;
   EXPECT_EQ(allocations({program("ends"), "exec", program("overflow")}),
             allocations({program("ends"), "status", "0"}) + allocations({program("overflow")}));
+}
+
+std::string copy_of(const std::string &name, const std::string &from, mode_t mode = 0755) {
+  const std::string path = scratch(name);
+  write_file(path, read_file(from), mode);
+  return path;
+}
+
+TEST(Children, ThatAreStaticAreCounted) {
+  for (const char *how : {"exec", "spawn"}) {
+    const Result result = check({"--", program("ends"), how, program("static"), "status", "3"});
+    EXPECT_EQ(result.status, 3) << how;
+    EXPECT_TRUE(has(result.err, "nothing found in 1 process: ")) << result.err;
+    EXPECT_TRUE(has(result.err, "; 1 program not checked (1 static)\n")) << how << result.err;
+  }
+}
+
+TEST(Children, ThatHaveTheCheckedMallocLinkedInAreNotCounted) {
+  for (const char *how : {"exec", "spawn"}) {
+    const Result result = check({"--", program("ends"), how, program("linked_in_static"), "without"});
+    EXPECT_EQ(result.status, 0) << how;
+    EXPECT_FALSE(has(result.err, "not checked")) << how << result.err;
+  }
+}
+
+TEST(Children, ThatAScriptOrAShellStartsAreCountedByReason) {
+  const std::string script = scratch("script");
+  write_file(script, "#!" + program("static") + " status\n", 0755);
+  const Result result =
+      check({"-v", "--", "sh", "-c", program("ends") + " bare /bin/true; env -i /bin/true; " + script + "; :"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "; 3 programs not checked (")) << result.err;
+  EXPECT_TRUE(has(result.err, "2 without LD_PRELOAD")) << result.err;
+  EXPECT_TRUE(has(result.err, "1 static")) << result.err;
+  EXPECT_TRUE(has(result.err, ", " + program("static") + ": not checked: static\n")) << result.err;
+  unlink(script.c_str());
+}
+
+TEST(Children, OfAShellWithoutTheEnvironmentAreCounted) {
+  const Result result = check({"--", program("ends"), "cleared", "exit 3"});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without LD_PRELOAD)\n")) << result.err;
+}
+
+TEST(Children, ThatAreSetuidAreCounted) {
+  const std::string file = copy_of("other", program("ends"));
+  if (getuid() != 0 || chown(file.c_str(), 65534, static_cast<gid_t>(-1)) != 0 || chmod(file.c_str(), 04755) != 0) {
+    GTEST_SKIP() << "needs root, to make a program of another user";
+  }
+  const Result result = check({"--", program("ends"), "exec", file, "status", "0"});
+  if (has(result.err, "in 1 process: ") && !has(result.err, "not checked")) {
+    GTEST_SKIP() << "setuid has no effect here";
+  }
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 setuid or setgid)\n")) << result.err;
+  unlink(file.c_str());
+}
+
+// Such a loader refuses a library that needs glibc, and with it the program.
+TEST(Children, OfMuslStartWithoutTheLibrary) {
+  const std::string loader = "/lib64/ld-linux-x86-64.so.2";
+  const std::string folder = scratch("musl");
+  std::string bytes = read_file("/usr/bin/env");
+  size_t const at = bytes.find(loader);
+  if (at == std::string::npos || mkdir(folder.c_str(), 0700) != 0) {
+    GTEST_SKIP() << "no program with a loader to rename";
+  }
+  std::string name = "ld-musl.so";
+  name.resize(loader.size(), '\0');
+  write_file(folder + "/renamed", bytes.replace(at, loader.size(), name), 0755);
+  ASSERT_EQ(symlink(loader.c_str(), (folder + "/ld-musl.so").c_str()), 0);
+  How how;
+  how.directory = folder;
+  how.environment = {{"LD_PRELOAD", "libm.so.6"}};
+  for (const char *start : {"exec", "spawn"}) {
+    const Result result = check({"--", program("ends"), start, folder + "/renamed"}, how);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_TRUE(has(result.out, "LD_PRELOAD=:libm.so.6\n")) << result.out;
+    EXPECT_TRUE(has(result.err, "; 1 program not checked (1 with musl)\n")) << result.err;
+  }
+  unlink((folder + "/renamed").c_str());
+  unlink((folder + "/ld-musl.so").c_str());
+  rmdir(folder.c_str());
+}
+
+// A 32-bit program that exits with 0.
+std::string narrow_program() {
+  static const unsigned char code[] = {0xB8, 1, 0, 0, 0, 0x31, 0xDB, 0xCD, 0x80}; // mov eax, 1; xor ebx, ebx; int 0x80
+  constexpr uint32_t base = 0x8048000;
+  constexpr uint32_t size = sizeof(Elf32_Ehdr) + sizeof(Elf32_Phdr) + sizeof code;
+  Elf32_Ehdr header{};
+  memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS32;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_ident[EI_VERSION] = EV_CURRENT;
+  header.e_type = ET_EXEC;
+  header.e_machine = EM_386;
+  header.e_version = EV_CURRENT;
+  header.e_entry = base + size - sizeof code;
+  header.e_phoff = header.e_ehsize = sizeof header;
+  header.e_phentsize = sizeof(Elf32_Phdr);
+  header.e_phnum = 1;
+  const Elf32_Phdr segment = {PT_LOAD, 0, base, base, size, size, PF_R | PF_X, 4096};
+  return std::string(reinterpret_cast<const char *>(&header), sizeof header) +
+         std::string(reinterpret_cast<const char *>(&segment), sizeof segment) +
+         std::string(reinterpret_cast<const char *>(code), sizeof code);
+}
+
+TEST(Children, OfAnotherWidthAreCounted) {
+  const std::string file = scratch("narrow");
+  write_file(file, narrow_program(), 0755);
+  const Result alone = run({"/usr/bin/timeout", "-s", "KILL", "2", file});
+  if (alone.status != 0) {
+    unlink(file.c_str());
+    GTEST_SKIP() << "this system does not run 32-bit programs";
+  }
+  const Result result = check({"--", program("ends"), "exec", file});
+  unlink(file.c_str());
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 32-bit)\n")) << result.err;
+}
+
+TEST(Children, ThatCannotBeExecutedAreNotCounted) {
+  const std::string file = scratch("damaged");
+  std::string bytes = narrow_program();
+  bytes.resize(sizeof(Elf32_Ehdr));
+  write_file(file, bytes, 0755);
+  const Result result = check({"--", program("ends"), "exec", file});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_FALSE(has(result.err, "not checked")) << result.err;
+  unlink(file.c_str());
+}
+
+TEST(Children, ThatAreNotCheckedAreAFailureWithStrict) {
+  const Result strict = check({"--strict", "-q", "--", program("ends"), "exec", program("static"), "status", "0"});
+  EXPECT_EQ(strict.status, 2);
+  EXPECT_TRUE(has(strict.err, "; 1 program not checked (1 static)\n")) << strict.err;
+  EXPECT_EQ(check({"--strict", "--", program("ends"), "exec", program("static"), "status", "3"}).status, 3);
+  EXPECT_EQ(check({"--strict", "--", program("ends"), "status", "0"}).status, 0);
 }
 
 TEST(Children, ThatWereKilledAreMentioned) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 namespace ringfence_test {
@@ -162,6 +163,15 @@ TEST_F(ReportCommand, ReadsJsonAsOtherToolsRewriteIt) {
   const Result rewritten =
       run({"python3", "-c", "import json, sys; print(json.dumps(json.loads(sys.argv[1]), sort_keys=True))", text});
   EXPECT_EQ(report({file("rewritten", rewritten.out)}).err, "ringfence: 1 finding\n");
+}
+
+TEST_F(ReportCommand, PageHasTheDateOfItsNewestInput) {
+  const std::string old = file("old", json(leak()));
+  const std::string newest = file("newest", json(leak()));
+  const timeval before[2] = {{999999999, 0}, {999999999, 0}};
+  const timeval then[2] = {{1000000000, 0}, {1000000000, 0}};
+  ASSERT_EQ(utimes(old.c_str(), before) | utimes(newest.c_str(), then), 0);
+  EXPECT_TRUE(has(report({"--format=html", newest, old}).out, "2001-09-09 01:46:40 UTC"));
 }
 
 TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {

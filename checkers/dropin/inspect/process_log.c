@@ -223,7 +223,7 @@ static void suppressions(void) {
   }
 }
 
-void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();
@@ -250,5 +250,41 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks) {
   if (leaks != NULL) {
     leaks_fields(&line.sink, leaks);
   }
+  if (unchecked != NULL) {
+    rf_sink_str(&line.sink, ",\"blocks_unchecked_because\":");
+    rf_json_string(unchecked, &line.sink);
+  }
   close_line(&line);
+}
+
+static void open_short_line(rf_sink_buffer *line, char *text, const char *type, pid_t process, uint64_t time_ns) {
+  rf_sink_buffer_init(line, text, LINE_BYTES);
+  rf_sink_str(&line->sink, "{\"type\":\"");
+  rf_sink_str(&line->sink, type);
+  rf_sink_str(&line->sink, "\"");
+  number(&line->sink, "version", RF_JSON_VERSION);
+  number(&line->sink, "pid", (uint64_t)process);
+  number(&line->sink, "time_ns", time_ns);
+}
+
+void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  if (rf_process.options.summary) {
+    open_short_line(&line, text, "unchecked", process, time_ns);
+    rf_sink_str(&line.sink, ",\"program\":");
+    rf_json_string(program, &line.sink);
+    rf_sink_str(&line.sink, ",\"because\":");
+    rf_json_string(why, &line.sink);
+    close_line(&line);
+  }
+}
+
+void rf_process_log_resumed(void) {
+  char text[LINE_BYTES];
+  rf_sink_buffer line;
+  if (rf_process.options.summary) {
+    open_short_line(&line, text, "resumed", getpid(), rf_port_now_ns());
+    close_line(&line);
+  }
 }

@@ -5,13 +5,22 @@
 
 #include "leak_check.h"
 
+#include <sys/types.h>
+
 /* The process was loaded with the library. */
 void rf_process_log_begin(void);
 
 /* In the child of a fork: counts from here on. */
 void rf_process_log_forked(void);
 
-/* The process ends; `leaks` NULL or not checked: nothing is said of them. */
-void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks);
+/* The process ends; `leaks` NULL or not checked: nothing is said of them. `unchecked`: why not all blocks were looked at,
+ * or NULL. */
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked);
+
+/* `process` becomes `program` after `time_ns`, and cannot be checked then. Allocates nothing, as the next one. */
+void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns);
+
+/* This process did not become another program after all. */
+void rf_process_log_resumed(void);
 
 #endif /* RINGFENCE_DROPIN_PROCESS_LOG_H */

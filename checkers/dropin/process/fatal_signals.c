@@ -1,20 +1,28 @@
-/* Signals that end the process by default, from its own fault. An access to a big block whose memory was unmapped is
- * reported, as is one by a pointer that was read from freed memory. Then all blocks are checked, for damage to the heap
+/* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind: An access to a big block whose memory was unmapped is
+ * reported, as is one by a pointer that was read from freed memory, and else the fault itself. Then all blocks are checked, for damage to the heap
  * is a likely cause. The process dies of the same signal, with the same status and core as without. A program that
  * handles such a signal replaces this handler; it may call this one as its predecessor. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
+#include "checkers/dropin/runtime/crash.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
+#include "checkers/os/host.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
 
 static void (*check_all)(void);
+static void (*check_shortly)(void);
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+
+#define FIRST_PROCESS 1
 
 /* With the default action in place, a fault in here, or the faulting instruction run again, ends the process.
  * SA_RESETHAND would not do: a handler of the program's that calls this one is still in place. */
@@ -24,13 +32,28 @@ static void restore_default(int number) {
   (void)sigaction(number, &action, NULL);
 }
 
-/* A signal that another process sent is sent again. */
-static void die(int number, siginfo_t *info, void *context) {
-  restore_default(number);
-  if (number == SIGSEGV && info->si_code > 0) {
+static void report(int number, const siginfo_t *info, const void *context) {
+  uint64_t const before = rf_process.findings;
+  if (number == SIGSEGV) {
     rf_unmapped_report(info->si_addr, context);
     rf_unmapped_report_fill(info, context);
   }
+  if (rf_process.findings == before) {
+    rf_crash_report(number, info, context);
+  }
+}
+
+/* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
+ * comes here while the handler is still in place; a second one of the report's ends the process. */
+static void die(int number, siginfo_t *info, void *context) {
+  static _Thread_local bool reporting __attribute__((tls_model("initial-exec")));
+  rf_host_unwind_fault();
+  if (info->si_code > 0 && !reporting) {
+    reporting = true;
+    report(number, info, context);
+    reporting = false;
+  }
+  restore_default(number);
   check_all();
   if (info->si_code <= 0) {
     (void)raise(number);
@@ -43,5 +66,31 @@ void rf_fatal_signals_init(void (*check)(void)) {
   (void)sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
     rf_signals_install(fatal[i], &action, true);
+  }
+}
+
+/* A child may be the first process of a container though its parent is not. It goes on, as it would without a handler. */
+static void end(int number) {
+  int const saved = errno;
+  if (getpid() != FIRST_PROCESS) {
+    restore_default(number);
+    check_shortly();
+    (void)raise(number); /* it is blocked until this handler returns */
+  }
+  errno = saved;
+}
+
+void rf_terminating_signals_init(void (*check)(void)) {
+  struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+  sigset_t blocked;
+  check_shortly = check;
+  (void)sigemptyset(&action.sa_mask);
+  if (getpid() == FIRST_PROCESS || sigprocmask(SIG_BLOCK, NULL, &blocked) != 0) {
+    return;
+  }
+  for (size_t i = 0; i < sizeof terminating / sizeof terminating[0]; i++) {
+    if (sigismember(&blocked, terminating[i]) == 0) {
+      rf_signals_install(terminating[i], &action, true);
+    }
   }
 }

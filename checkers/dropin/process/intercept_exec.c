@@ -1,37 +1,62 @@
-/* Interception of exec: a process that becomes another program is checked and reported first, but not a child between
- * fork and exec. Only in the library: a program that is linked with the drop-in loses its last line by an exec. */
+/* Interception of exec, posix_spawn, system and popen. A process that becomes another program is checked and reported first, but not a
+ * child between fork and exec. The command is told of programs that cannot be checked. Only in the library: a program
+ * that is linked with the drop-in loses its last line by an exec. */
 #define _GNU_SOURCE
+#include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
+#include "exec_target.h"
 #include "lifecycle.h"
 
 #include <alloca.h>
 #include <errno.h>
+#include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
 typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
+typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
-static void before_exec(void) {
+/* In a block: `envp` as `target` needs it, on the caller's stack. */
+#define FIT_ENVIRONMENT(target, envp)                                                                                  \
+  if ((target).without_preload) {                                                                                      \
+    char **const without = alloca(rf_exec_target_entries(envp) * sizeof *without);                                     \
+    rf_exec_target_environment(envp, without, alloca(rf_exec_target_preload_size(envp)));                              \
+    (envp) = without;                                                                                                  \
+  }
+
+static void before_exec(const rf_exec_target *target) {
   rf_tracing_end();
   if (!rf_process.forked) {
     (void)rf_process_end(RF_ENDING_EXEC, 0);
   }
+  if (target->unchecked != NULL) {
+    rf_process_log_unchecked(getpid(), target->file, target->unchecked, target->time_ns);
+  }
 }
 
-static int failed(int result) {
+static int failed(const rf_exec_target *target, int result) {
   int const saved = errno;
   rf_process_resume();
+  if (target->unchecked != NULL) {
+    rf_process_log_resumed();
+  }
   errno = saved;
   return result;
 }
 
 RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
-  before_exec();
-  return failed(((path_function)rf_real("execve"))(path, argv, envp));
+  rf_exec_target target;
+  rf_exec_target_find(path, false, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  before_exec(&target);
+  return failed(&target, ((path_function)rf_real("execve"))(path, argv, envp));
 }
 
 RF_EXPORT int execv(const char *path, char *const argv[]) {
@@ -39,8 +64,11 @@ RF_EXPORT int execv(const char *path, char *const argv[]) {
 }
 
 RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
-  before_exec();
-  return failed(((path_function)rf_real("execvpe"))(file, argv, envp));
+  rf_exec_target target;
+  rf_exec_target_find(file, true, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  before_exec(&target);
+  return failed(&target, ((path_function)rf_real("execvpe"))(file, argv, envp));
 }
 
 RF_EXPORT int execvp(const char *file, char *const argv[]) {
@@ -48,8 +76,13 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 }
 
 RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
-  before_exec();
-  return failed(((file_function)rf_real("fexecve"))(fd, argv, envp));
+  rf_exec_target target;
+  char file[sizeof "/proc/self/fd/-2147483648"];
+  (void)snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
+  rf_exec_target_find(file, false, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  before_exec(&target);
+  return failed(&target, ((file_function)rf_real("fexecve"))(fd, argv, envp));
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
@@ -96,4 +129,57 @@ RF_EXPORT int execle(const char *path, const char *arg, ...) {
   char *const *const envp = va_arg(list, char *const *);
   va_end(list);
   return execve(path, argv, envp);
+}
+
+/* ---- posix_spawn ---- */
+
+/* The child's own memory ends in the C library: the parent, who knows its number, says what became of it. */
+static int spawned(const rf_exec_target *target, int result, pid_t child) {
+  if (result == 0 && target->unchecked != NULL) {
+    rf_process_log_unchecked(child, target->file, target->unchecked, target->time_ns);
+  }
+  return result;
+}
+
+#define SPAWN(name, search)                                                                                            \
+  RF_EXPORT int name(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,                          \
+                     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {                    \
+    rf_exec_target target;                                                                                             \
+    pid_t child = 0;                                                                                                   \
+    pid_t *const out = pid != NULL ? pid : &child;                                                                     \
+    rf_exec_target_find(file, search, envp, &target);                                                                  \
+    FIT_ENVIRONMENT(target, envp)                                                                                      \
+    int const result = ((spawn_function)rf_real(#name))(out, file, actions, attributes, argv, envp);                   \
+    return spawned(&target, result, *out);                                                                             \
+  }
+
+SPAWN(posix_spawn, false)
+SPAWN(posix_spawnp, true)
+
+/* ---- Commands for the shell ---- */
+
+#define SHELL "/bin/sh"
+
+typedef int (*system_function)(const char *command);
+typedef FILE *(*popen_function)(const char *command, const char *modes);
+
+/* The C library starts the shell by calls of its own, with the program's environment. */
+static void before_shell(void) {
+  rf_exec_target target;
+  rf_exec_target_find(SHELL, false, environ, &target);
+  if (target.unchecked != NULL) {
+    rf_process_log_unchecked(getpid(), target.file, target.unchecked, target.time_ns);
+  }
+}
+
+RF_EXPORT int system(const char *command) {
+  if (command != NULL) {
+    before_shell();
+  }
+  return ((system_function)rf_real("system"))(command);
+}
+
+RF_EXPORT FILE *popen(const char *command, const char *modes) {
+  before_shell();
+  return ((popen_function)rf_real("popen"))(command, modes);
 }

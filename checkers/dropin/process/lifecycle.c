@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #define LOCK_MS 1000U
+#define TERMINATED_LOCK_MS 2U /* for each arena: nobody holds one for long */
+#define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
 
 /* ---- The end ---- */
 
@@ -57,6 +59,38 @@ static size_t sweep(bool dying, const rf_origin *origin) {
   return found;
 }
 
+/* Of a process that others end: NULL, or why not all was checked. What a thread is changing is left alone, for it would
+ * look damaged; and who waits for the end does not wait long. */
+static const char *sweep_shortly(void) {
+  uint64_t const begin = rf_port_now_ns();
+  uint64_t gone = 0;
+  if (!rf_arena_lock_all(TERMINATED_LOCK_MS)) {
+    return "a thread was allocating";
+  }
+  for (unsigned i = 0; rf_process.checked && gone < TERMINATED_NS && i < rf_arena_count(); i++) {
+    (void)rf_guard_sweep_step_from(&rf_arena_at(i)->guard, TERMINATED_NS - gone, NULL);
+    gone = rf_port_now_ns() - begin;
+  }
+  rf_arena_unlock_all();
+  if (gone < TERMINATED_NS) {
+    (void)rf_guarded_blocks_sweep(TERMINATED_NS - gone);
+    gone = rf_port_now_ns() - begin;
+  }
+  return gone < TERMINATED_NS ? NULL : "there was no time";
+}
+
+/* NULL, or why not all blocks were checked. */
+static const char *check_blocks(rf_process_ending ending) {
+  if (rf_process.options.mode == RF_MODE_OFF || !rf_process.options.sweep) {
+    return NULL;
+  }
+  if (ending == RF_ENDING_TERMINATED) {
+    return sweep_shortly();
+  }
+  (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
+  return NULL;
+}
+
 /* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
 static bool begin_end(void) {
   return rf_process.ready && getpid() == rf_process.id &&
@@ -72,14 +106,12 @@ int rf_process_end(rf_process_ending ending, int status) {
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   rf_output_restore_standard_error();
-  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.sweep) {
-    (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
-  }
+  const char *const unchecked = check_blocks(ending);
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
     rf_leak_check(rf_process.options.leaks, stack_from != 0 ? stack_from : here, &rf_process_reporter, &leaks);
   }
   rf_tracing_end();
-  rf_process_log_end(rf_process.findings, &leaks);
+  rf_process_log_end(rf_process.findings, &leaks, unchecked);
   rf_uncancelled_end(cancellation);
   return rf_process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
 }
@@ -121,7 +153,7 @@ RF_EXPORT size_t __ringfence_sweep(void) {
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
-  rf_process_log_end(rf_process.findings, NULL);
+  rf_process_log_end(rf_process.findings, NULL, NULL);
 }
 
 static void read_options(void) {
@@ -154,6 +186,11 @@ static void dying(void) {
   (void)rf_process_end(RF_ENDING_SIGNAL, 0);
 }
 
+static void terminated(void) {
+  (void)rf_process_end(RF_ENDING_TERMINATED, 0);
+}
+
+/* Those that the options name come before those that end the process. */
 static void install_handlers(void) {
   if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
     rf_fatal_signals_init(dying);
@@ -161,6 +198,9 @@ static void install_handlers(void) {
   rf_process_snapshot_init();
   if (rf_process.options.signals) {
     rf_heap_dump_init();
+  }
+  if (rf_process.options.signals && rf_process.library) {
+    rf_terminating_signals_init(terminated);
   }
 }
 

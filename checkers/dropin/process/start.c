@@ -4,6 +4,7 @@
  * Exit handlers run in reverse order, so the end that is registered here comes after the program's exit handlers
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
+#include "exec_target.h"
 #include "intercept_files.h"
 #include "lifecycle.h"
 #include "sanitizer_check.h"
@@ -46,6 +47,7 @@ static void begin(int argc, char **argv, char **environment) {
   rf_process_begin(RF_DROPIN_LIBRARY != 0);
 #if RF_DROPIN_LIBRARY
   rf_intercept_files_init();
+  rf_exec_target_init();
 #endif
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {

@@ -181,6 +181,7 @@ size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
  * on where the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for
  * threads that sweep in the background. */
 size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns);
+size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin);
 
 /* Gives quarantined blocks back to the inner allocator, oldest first, after checking them, until at most `keep` bytes
  * remain. */

@@ -239,8 +239,19 @@ static int leave(const char *how) {
   if (strcmp(how, "raise_segv") == 0) {
     raise(SIGSEGV);
   }
-  if (strcmp(how, "term") == 0) {
-    raise(SIGTERM);
+  if (strncmp(how, "signal", strlen("signal")) == 0) {
+    raise(atoi(how + strlen("signal")));
+    return 0; /* it was ignored */
+  }
+  if (strcmp(how, "blocked") == 0) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    execl("/proc/self/exe", "process", "signal15", (char *)NULL);
+  }
+  if (strcmp(how, "sleep") == 0) {
+    sleep(60);
   }
   if (strcmp(how, "handler") == 0) {
     signal(SIGUSR1, in_a_handler);
@@ -255,7 +266,10 @@ static int leave(const char *how) {
     null_access();
   }
   if (strcmp(how, "defaults") == 0) {
-    return default_seen(SIGUSR1) && default_seen(SIGSEGV) && default_seen(SIGABRT) ? 3 : 1;
+    return default_seen(SIGUSR1) && default_seen(SIGSEGV) && default_seen(SIGABRT) && default_seen(SIGTERM) &&
+                   default_seen(SIGINT)
+               ? 3
+               : 1;
   }
   if (strcmp(how, "thread") == 0) {
     pthread_t t;

@@ -1,10 +1,13 @@
 /* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N,
- * `ends exec PROGRAM …` becomes PROGRAM, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with
+ * `ends exec PROGRAM …` becomes PROGRAM, `ends spawn PROGRAM …` starts it and ends with its status, `ends
+ * bare PROGRAM …` becomes it without an environment, `ends cleared COMMAND` has the shell run it without one, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with
  * 7. */
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void on_signal(int number) {
@@ -25,6 +28,18 @@ int main(int argc, char **argv) {
     raise(atoi(argv[2]));
   } else if (strcmp(what, "exec") == 0) {
     execv(argv[2], argv + 2);
+  } else if (strcmp(what, "cleared") == 0) {
+    clearenv();
+    return WEXITSTATUS(system(argv[2]));
+  } else if (strcmp(what, "bare") == 0) {
+    char *const nothing[] = {NULL};
+    execve(argv[2], argv + 2, nothing);
+  } else if (strcmp(what, "spawn") == 0) {
+    pid_t child;
+    int status = -1;
+    if (posix_spawn(&child, argv[2], NULL, NULL, argv + 2, environ) == 0 && waitpid(child, &status, 0) == child) {
+      return WEXITSTATUS(status);
+    }
   } else {
     signal(SIGTERM, on_signal);
     if (write(STDOUT_FILENO, "ready\n", 6) == 6) {

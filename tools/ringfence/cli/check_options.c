@@ -36,6 +36,7 @@ typedef enum row_id {
   QUIET,
   VERBOSE,
   KEEP,
+  STRICT,
   WAIT,
   LIBRARY,
   HELP,
@@ -86,6 +87,7 @@ static const rf_option rows[ROWS] = {
     [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing (new) was found, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
     [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
+    [STRICT] = {"strict", '\0', NULL, "exit with 2 where a program was started that cannot be checked", NULL},
     [WAIT] = {"wait", '\0', "[=SECONDS]",
               "wait until processes that outlive the program have ended, at most\n"
               "SECONDS",
@@ -196,6 +198,7 @@ static void set_flag(rf_check_options *out, row_id id) {
   out->common.verbose = out->common.verbose || id == VERBOSE;
   out->common.help = out->common.help || id == HELP;
   out->keep = out->keep || id == KEEP;
+  out->strict = out->strict || id == STRICT;
 }
 
 static bool apply(void *context, size_t row, const char *argument) {

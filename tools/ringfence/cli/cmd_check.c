@@ -233,6 +233,22 @@ static bool has_new(const check *c) {
   return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
+/* The run fails for what it did not check. */
+static bool fails_strict(const check *c) {
+  return c->options.strict && c->totals.unchecked != 0;
+}
+
+/* A crash has its own status: that of the signal, or that of whoever waited for the process. */
+static bool has_only_crashes(const check *c) {
+  for (size_t i = 0; i < c->document.count; i++) {
+    const rf_record *const record = c->document.records[i];
+    if (!record->known && !rf_bug_is_crash(record->finding.bug)) {
+      return false;
+    }
+  }
+  return c->totals.uncounted == 0;
+}
+
 static void write_text(check *c, FILE *file) {
   rf_sink const sink = rf_file_sink(file);
   rf_document_text(&c->arena, &c->document, &sink);
@@ -243,7 +259,7 @@ static void write_text(check *c, FILE *file) {
     rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
                                            "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                            c->program));
-  } else if (has_new(c) || c->totals.unrecorded || !c->options.common.quiet) {
+  } else if (has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet) {
     rf_totals_text(&c->arena, &c->totals, &sink);
   }
 }
@@ -288,14 +304,15 @@ static void tell(check *c) {
 static _Noreturn void leave(check *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
-  bool const failed = has_new(c) && c->options.common.write_baseline == NULL;
+  bool const incomplete = fails_strict(c);
+  bool const failed = has_new(c) && !has_only_crashes(c) && c->options.common.write_baseline == NULL;
   rf_bump_arena_free(&c->arena);
   if (failed && exitcode != 0) {
     exit(exitcode);
   }
   /* Status 0 would mean that nothing was found. */
   bool const succeeded = WIFEXITED(totals.wait_status) && WEXITSTATUS(totals.wait_status) == 0;
-  if (totals.processes == 0 && succeeded) {
+  if ((totals.processes == 0 || incomplete) && succeeded) {
     exit(RF_EXIT_USAGE);
   }
   rf_child_exit_alike(totals.wait_status);

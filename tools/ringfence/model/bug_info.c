@@ -75,6 +75,22 @@ static const kind kinds[RF_BUG_COUNT] = {
                                 "malloc_usable_size was given a pointer to a freed block, into a block, to the stack, "
                                 "to a static object, or to nowhere.",
                                 "Look at where the pointer came from, and whether its block was freed since.", "5.3"},
+    [RF_BUG_SEGV] =
+        {"Segv", "The program used an address where it may not.",
+         "The processor stopped an access to memory that is not there or not to be used so, and the process "
+         "died of SIGSEGV.",
+         "Near zero: a NULL pointer was used. Elsewhere: look at where the pointer or the index came from.", "6.5"},
+    [RF_BUG_BUS] = {"Bus", "The program used an address behind which nothing is.",
+                    "A mapped file is shorter than its mapping, or an address was not aligned; the process died of "
+                    "SIGBUS.",
+                    "Look at who truncates the file, and at casts to types of a larger alignment.", "5.3"},
+    [RF_BUG_ILL] = {"Ill", "The processor met no instruction.",
+                    "The program went where no code is, ran code for another processor, or into a trap of the "
+                    "compiler; the process died of SIGILL.",
+                    "Look at pointers to functions, and at -march.", "5.3"},
+    [RF_BUG_FPE] = {"Fpe", "The program divided by zero.",
+                    "An integer was divided by zero, or the quotient does not fit; the process died of SIGFPE.",
+                    "Check the divisor.", "5.3"},
 };
 
 static const kind unknown = {"Unknown", "A kind of finding that this version does not know.",

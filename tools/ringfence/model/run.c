@@ -46,6 +46,7 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->peak = peak > process->peak ? peak : process->peak;
   process->unlisted = rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
   process->leaks_unchecked = rf_json_text(line, "leaks_unchecked_because", NULL);
+  process->blocks_unchecked = rf_json_text(line, "blocks_unchecked_because", NULL);
 }
 
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record) {
@@ -76,7 +77,62 @@ void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64
   run->rules[i].bytes += bytes;
 }
 
+/* ---- Programs that are not checked ---- */
+
+static void add_unchecked(rf_run *run, rf_bump_arena *arena, const rf_json *line, uint32_t id) {
+  RF_APPENDED(arena, run->unchecked, run->unchecked_count) = (rf_unchecked){
+      id, rf_json_text(line, "program", "?"), rf_json_text(line, "because", "?"), rf_json_unsigned(line, "time_ns", 0)};
+}
+
+static void take_back_unchecked(rf_run *run, uint32_t id) {
+  for (size_t i = run->unchecked_count; i-- != 0;) {
+    if (run->unchecked[i].process == id) {
+      run->unchecked[i] = run->unchecked[--run->unchecked_count];
+      return;
+    }
+  }
+}
+
+/* A process that said later that it began has the library after all: linked in, or from a loader of its own. */
+static bool was_checked(const rf_run *run, const rf_unchecked *unchecked) {
+  for (size_t i = 0; i < run->process_count; i++) {
+    if (run->processes[i].id == unchecked->process) {
+      return run->processes[i].started_ns >= unchecked->time_ns;
+    }
+  }
+  return false;
+}
+
+static const char *count_reason(const rf_run *run, rf_bump_arena *arena, size_t first, const char *before) {
+  const char *const because = run->unchecked[first].because;
+  size_t count = 0;
+  for (size_t i = 0; i < run->unchecked_count; i++) {
+    bool const same = strcmp(run->unchecked[i].because, because) == 0;
+    if (same && i < first) {
+      return before; /* counted already */
+    }
+    count += same;
+  }
+  return rf_bump_arena_print(arena, "%s%s%zu %s", before, before[0] == '\0' ? "" : ", ", count, because);
+}
+
+static void settle_unchecked(rf_run *run, rf_bump_arena *arena) {
+  size_t kept = 0;
+  for (size_t i = 0; i < run->unchecked_count; i++) {
+    if (!was_checked(run, &run->unchecked[i])) {
+      run->unchecked[kept++] = run->unchecked[i];
+    }
+  }
+  run->unchecked_count = kept;
+  for (size_t i = 0; i < kept; i++) {
+    run->unchecked_because = count_reason(run, arena, i, run->unchecked_because != NULL ? run->unchecked_because : "");
+  }
+}
+
+/* ---- Lines ---- */
+
 static void add_start(rf_process *process, rf_run *run, const rf_json *line) {
+  process->started_ns = rf_json_unsigned(line, "time_ns", 0);
   process->program = rf_json_text(line, "program", process->program);
   run->mode = rf_json_text(line, "mode", run->mode);
   process->ended = false;
@@ -99,7 +155,16 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
     RF_APPENDED(arena, run->runs, run->run_count) = line;
     return;
   }
-  rf_process *const process = process_of(run, arena, (uint32_t)rf_json_unsigned(line, "pid", 0));
+  uint32_t const id = (uint32_t)rf_json_unsigned(line, "pid", 0);
+  if (strcmp(type, "unchecked") == 0) {
+    add_unchecked(run, arena, line, id);
+    return;
+  }
+  if (strcmp(type, "resumed") == 0) {
+    take_back_unchecked(run, id);
+    return;
+  }
+  rf_process *const process = process_of(run, arena, id);
   if (strcmp(type, "finding") == 0) {
     add_finding(run, arena, line, process);
   } else if (strcmp(type, "summary") == 0) {
@@ -147,6 +212,7 @@ rf_run rf_run_read(rf_bump_arena *arena, const char *folder) {
     }
   }
   (void)closedir(list);
+  settle_unchecked(&run, arena);
   if (run.record_count != 0) {
     qsort(run.records, run.record_count, sizeof(rf_record *), by_time);
   }

@@ -21,12 +21,22 @@ typedef struct rf_process {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
-  } last;                      /* its last summary's part of the above */
-  uint64_t unlisted;           /* leaked blocks that are no findings, because their code has no names (--leaks) */
-  const char *leaks_unchecked; /* the reason where it could not look for leaks, else NULL */
-  bool ended;                  /* has written its summary */
-  bool running;                /* outlives the program; a process that has neither ended nor is running was killed */
+  } last;                       /* its last summary's part of the above */
+  uint64_t unlisted;            /* leaked blocks that are no findings, because their code has no names (--leaks) */
+  const char *leaks_unchecked;  /* the reason where it could not look for leaks, else NULL */
+  const char *blocks_unchecked; /* the reason where it could not check all blocks when a signal ended it, else NULL */
+  uint64_t started_ns;          /* when the last of its programs began */
+  bool ended;                   /* has written its summary */
+  bool running;                 /* outlives the program; a process that has neither ended nor is running was killed */
 } rf_process;
+
+/* A program that a checked process started, and that could not be checked. */
+typedef struct rf_unchecked {
+  uint32_t process;
+  const char *program;
+  const char *because; /* "static" */
+  uint64_t time_ns;
+} rf_unchecked;
 
 /* A rule of --suppressions, and what it hid. */
 typedef struct rf_used_rule {
@@ -39,6 +49,9 @@ typedef struct rf_run {
   rf_process *processes;
   size_t process_count;
   rf_string_table ids; /* of the processes, at the same indices */
+  rf_unchecked *unchecked;
+  size_t unchecked_count;
+  const char *unchecked_because; /* "2 static, 1 setuid or setgid"; NULL: none */
   rf_record **records;
   size_t record_count;
   rf_snapshot_table **snapshots; /* in the order of their files */

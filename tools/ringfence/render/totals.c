@@ -39,6 +39,8 @@ static void add_run(rf_totals *t, const rf_json *line) {
   t->leaks_unchecked += (size_t)rf_json_unsigned(line, "leaks_unchecked", 0);
   t->allocations += rf_json_unsigned(line, "allocations", 0);
   t->bytes += rf_json_unsigned(line, "bytes", 0);
+  t->unchecked += (size_t)rf_json_unsigned(line, "unchecked", 0);
+  t->unchecked_because = rf_json_text(line, "unchecked_because", t->unchecked_because);
   t->unlisted += rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
   t->elapsed_ns += rf_json_unsigned(line, "duration_ns", 0);
   t->unrecorded = t->unrecorded || rf_json_bool(line, "unrecorded", false);
@@ -66,6 +68,8 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
       .elapsed_ns = elapsed_ns,
       .wait_status = wait_status,
       .damaged = run->damaged,
+      .unchecked = run->unchecked_count,
+      .unchecked_because = run->unchecked_because,
   };
   uint64_t counted = 0;
   for (size_t i = 0; i < run->process_count; i++) {
@@ -74,6 +78,9 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.bytes += p->bytes;
     t.peak = p->peak > t.peak ? p->peak : t.peak;
     t.killed += !p->ended && !p->running;
+    t.unsummed += !p->ended;
+    t.blocks_unchecked += p->blocks_unchecked != NULL;
+    t.blocks_because = t.blocks_because == NULL ? p->blocks_unchecked : t.blocks_because;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
     t.unlisted += p->unlisted;
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
@@ -138,9 +145,16 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
 }
 
 static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+  if (t->unchecked != 0) {
+    put(arena, sink, "; %s not checked (%s)", rf_counted(arena, t->unchecked, "program"), t->unchecked_because);
+  }
   if (t->unlisted != 0 && t->verbose) {
     put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
+  }
+  if (t->blocks_unchecked != 0) {
+    put(arena, sink, "; not all blocks checked at the end of %s (%s)",
+        rf_counted(arena, t->blocks_unchecked, "process"), t->blocks_because);
   }
   if (t->leaks_unchecked != 0) {
     put(arena, sink, "; leaks not looked for in %s (%s)", rf_counted(arena, t->leaks_unchecked, "process"), t->because);
@@ -151,10 +165,18 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   }
 }
 
+/* A process writes its figures when it ends: one that was killed has none. */
+static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
+  if (t->processes != 0 && t->unsummed == t->processes && t->allocations == 0) {
+    return "allocations not known";
+  }
+  return rf_bump_arena_print(arena, "%s of %s in all, peak %s", rf_counted(arena, t->allocations, "allocation"),
+                             rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak));
+}
+
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
-  put(arena, sink, "ringfence: %s in %s: %s of %s in all, peak %s, mode %s, %.2f s", found_text(arena, t),
-      rf_counted(arena, t->processes, "process"), rf_counted(arena, t->allocations, "allocation"),
-      rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak), t->mode == NULL ? "unknown" : t->mode,
+  put(arena, sink, "ringfence: %s in %s: %s, mode %s, %.2f s", found_text(arena, t),
+      rf_counted(arena, t->processes, "process"), figures_text(arena, t), t->mode == NULL ? "unknown" : t->mode,
       (double)t->elapsed_ns / 1e9);
   put_findings(arena, t, sink);
   put_ends(arena, t, sink);
@@ -177,6 +199,10 @@ void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_json_put_number(&w, "bytes", (int64_t)t->bytes);
   rf_json_put_number(&w, "peak", (int64_t)t->peak);
   rf_json_put_number(&w, "unlisted_leaked_blocks", (int64_t)t->unlisted);
+  if (t->unchecked != 0) {
+    rf_json_put_number(&w, "unchecked", (int64_t)t->unchecked);
+    rf_json_put_text(&w, "unchecked_because", t->unchecked_because);
+  }
   rf_json_put_number(&w, "findings", (int64_t)t->findings);
   rf_json_put_number(&w, "times", (int64_t)t->times);
   if (t->compared) {
@@ -212,5 +238,9 @@ void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *s
     const rf_process *const p = &run->processes[i];
     put(arena, sink, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
         p->program == NULL ? "unknown program" : p->program, process_text(arena, p));
+  }
+  for (size_t i = 0; i < run->unchecked_count; i++) {
+    const rf_unchecked *const u = &run->unchecked[i];
+    put(arena, sink, "ringfence: process %" PRIu32 ", %s: not checked: %s\n", u->process, u->program, u->because);
   }
 }

@@ -20,17 +20,22 @@ typedef struct rf_totals {
   uint64_t allocations;
   uint64_t bytes;
   uint64_t peak;
-  size_t findings;        /* distinct ones */
-  uint64_t times;         /* how often they were found, with those that were only counted */
-  bool compared;          /* with a baseline */
-  size_t known;           /* of the findings, in the baseline */
-  uint64_t unmet;         /* of the baseline, not met */
-  uint64_t uncounted;     /* of `times`, those without a record */
-  uint64_t suppressed;    /* how often a suppressed finding was found */
-  uint64_t unlisted;      /* leaked blocks that are no findings, because their code has no names */
-  bool verbose;           /* mention `unlisted` in the text */
-  size_t leaks_unchecked; /* processes that could not look for leaks */
-  const char *because;    /* the reason of the first of them */
+  size_t findings;               /* distinct ones */
+  uint64_t times;                /* how often they were found, with those that were only counted */
+  bool compared;                 /* with a baseline */
+  size_t known;                  /* of the findings, in the baseline */
+  uint64_t unmet;                /* of the baseline, not met */
+  uint64_t uncounted;            /* of `times`, those without a record */
+  uint64_t suppressed;           /* how often a suppressed finding was found */
+  uint64_t unlisted;             /* leaked blocks that are no findings, because their code has no names */
+  bool verbose;                  /* mention `unlisted` in the text */
+  size_t unsummed;               /* processes whose figures are not known: they ended without a summary, or run */
+  size_t blocks_unchecked;       /* processes that a signal ended before all blocks were checked */
+  const char *blocks_because;    /* the reason of the first of them */
+  size_t leaks_unchecked;        /* processes that could not look for leaks */
+  const char *because;           /* the reason of the first of them */
+  size_t unchecked;              /* programs that processes started, and that could not be checked */
+  const char *unchecked_because; /* "2 static, 1 setuid or setgid" */
   const char *mode;
   uint64_t elapsed_ns;
   int wait_status; /* of the program */

@@ -1,0 +1,31 @@
+/* Looks at a program before it is executed: whether the dynamic loader will load the library into it. Needs no memory
+ * and writes to none but the caller's, as in a child of vfork. */
+#ifndef RINGFENCE_DROPIN_EXEC_TARGET_H
+#define RINGFENCE_DROPIN_EXEC_TARGET_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct rf_exec_target {
+  const char *unchecked; /* why the library will not be in it, as one word or few; NULL: it will, or nothing is known */
+  bool without_preload;  /* its loader would refuse the library, and then the program */
+  uint64_t time_ns;    /* before it starts: a later line of the library's own in its process says that it was loaded */
+  char file[PATH_MAX]; /* the program; of a script, the interpreter */
+} rf_exec_target;
+
+/* At the beginning of the process. */
+void rf_exec_target_init(void);
+
+/* `search`: in PATH, where `file` has no slash. */
+void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out);
+
+/* The sizes of what rf_exec_target_environment fills in. */
+size_t rf_exec_target_entries(char *const envp[]);
+size_t rf_exec_target_preload_size(char *const envp[]);
+
+/* `envp` with the library taken out of LD_PRELOAD: the entries in `out`, that one in `preload`. */
+void rf_exec_target_environment(char *const envp[], char **out, char *preload);
+
+#endif /* RINGFENCE_DROPIN_EXEC_TARGET_H */

@@ -1,0 +1,152 @@
+#define _GNU_SOURCE /* ucontext's registers */
+#include "crash.h"
+
+#include "arena.h"
+#include "checkers/os/host.h"
+#include "checkers/os/machine_context.h"
+#include "checkers/os/stack_walk.h"
+#include "checkers/shared/wrapper.h"
+#include "state.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#define NULL_REACH ((uintptr_t)64 * 1024)  /* of a member or an index from a NULL pointer; Linux maps nothing there */
+#define BLOCK_REACH ((uintptr_t)64 * 1024) /* of a wild access from the block that it was meant for */
+#define PAGE ((uintptr_t)4096)
+#define PREFIX_MOST ((uintptr_t)512) /* of the guard before a big block; its payload is aligned to PREFIX_STEP */
+#define PREFIX_STEP ((uintptr_t)16)
+
+#define CWE_NULL 476
+
+static bool bug_of(int number, rf_bug *bug) {
+  switch (number) {
+  case SIGSEGV:
+    *bug = RF_BUG_SEGV;
+    return true;
+  case SIGBUS:
+    *bug = RF_BUG_BUS;
+    return true;
+  case SIGILL:
+    *bug = RF_BUG_ILL;
+    return true;
+  case SIGFPE:
+    *bug = RF_BUG_FPE;
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* ---- The place ---- */
+
+/* A jump to where no code is has its caller's address on the stack, or in a register. */
+static uintptr_t caller_of_jump(const ucontext_t *context) {
+#if defined(__x86_64__)
+  const uintptr_t *const top = (const uintptr_t *)context->uc_mcontext.gregs[REG_RSP];
+  return rf_host_readable(top, sizeof *top) ? *top : 0;
+#elif defined(__aarch64__)
+  return (uintptr_t)context->uc_mcontext.regs[30];
+#else
+  (void)context;
+  return 0;
+#endif
+}
+
+/* The live big block that lies in `region`. Its memory is there, that of the heap's small ones may be in any state. */
+static bool describe_big(const rf_region *region, rf_guard_block *block) {
+  rf_arena *const arena = rf_arena_of_region(region);
+  if (arena == NULL || region->kind != RF_REGION_BIG || region->blocks == 0 || !rf_process.checked) {
+    return false;
+  }
+  for (uintptr_t prefix = PREFIX_STEP; prefix <= PREFIX_MOST; prefix += PREFIX_STEP) {
+    if (rf_guard_describe(&arena->guard, (const void *)(region->base + prefix), block)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool find_block_near(uintptr_t address, rf_guard_block *block) {
+  for (uintptr_t distance = 0; distance <= BLOCK_REACH && distance < address; distance += PAGE) {
+    const rf_region *const below = rf_region_find(address - distance);
+    const rf_region *const above = rf_region_find(address + distance);
+    if ((below != NULL && describe_big(below, block)) || (above != NULL && describe_big(above, block))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- The finding ---- */
+
+static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) {
+  rf_guard_block block;
+  if (jump) {
+    return "SIGSEGV: the program jumped to where no code is";
+  }
+  if (info->si_code == SI_KERNEL) {
+    return "SIGSEGV: the address is none that the processor has: a wild pointer";
+  }
+  if (f->address < NULL_REACH) {
+    f->cwe = CWE_NULL;
+    return "SIGSEGV: the address is in the zero page: a NULL pointer, or a member or element of one";
+  }
+  if (find_block_near(f->address, &block)) {
+    f->block = (uintptr_t)block.ptr;
+    f->size = block.size;
+    f->blocks = 1;
+    f->offset = (ptrdiff_t)(f->address - f->block);
+    f->allocated = block.allocated;
+    return "SIGSEGV: a wild access near a block";
+  }
+  return info->si_code == SEGV_ACCERR ? "SIGSEGV: the memory at the address may not be used so"
+                                      : "SIGSEGV: there is no memory at the address";
+}
+
+static const char *detail_of(rf_finding *f, const siginfo_t *info, bool jump) {
+  switch (f->bug) {
+  case RF_BUG_SEGV:
+    return segv_detail(f, info, jump);
+  case RF_BUG_BUS:
+    return info->si_code == BUS_ADRALN ? "SIGBUS: the address is not aligned"
+                                       : "SIGBUS: nothing is behind the address: the mapped file is shorter";
+  case RF_BUG_FPE:
+    return info->si_code == FPE_INTDIV ? "SIGFPE: an integer was divided by zero" : "SIGFPE: wrong arithmetic";
+  default:
+    return "SIGILL: the processor has no such instruction";
+  }
+}
+
+/* The error code of the registers is about page faults alone. */
+static rf_access access_of(int number, const siginfo_t *info, const rf_machine_context *m, bool jump) {
+  bool const page_fault = number == SIGSEGV && (info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR);
+  return page_fault && !jump ? (rf_access)m->access : RF_ACCESS_UNKNOWN;
+}
+
+static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext_t *context) {
+  rf_finding f;
+  rf_machine_context const m = rf_machine_context_of(context);
+  bool const jump = number == SIGSEGV && (m.pc < RF_PC_LEAST || m.pc == (uintptr_t)info->si_addr);
+  rf_origin const origin = {NULL, jump ? caller_of_jump(context) : m.pc, (const void *)m.frame};
+  const void *const address = info->si_code == SI_KERNEL ? NULL : info->si_addr;
+  rf_finding_begin(&f, bug, access_of(number, info, &m, jump), address, "malloc", rf_mode_name(rf_process.options.mode),
+                   &origin);
+  f.at_access = true;
+  if (f.found.depth != 0 && !jump) {
+    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  }
+  f.detail = detail_of(&f, info, jump);
+  rf_report(rf_process.guard_options.reporter, &f);
+}
+
+void rf_crash_report(int number, const void *info, const void *context) {
+  rf_bug bug;
+  if (getpid() != rf_process.id || !bug_of(number, &bug)) {
+    return;
+  }
+  /* The status is the signal's, and not that of a process that a finding has ended. */
+  bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
+  report(number, bug, info, context);
+  __atomic_store_n(&rf_process.ending, before, __ATOMIC_RELAXED);
+}
