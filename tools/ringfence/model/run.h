@@ -21,8 +21,8 @@ typedef struct rf_process {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
-  } last;                      /* its last summary's part of the above */
-  uint64_t unlisted;           /* leaked blocks that are no findings, because their code has no names (--leaks) */
+  } last;            /* its last summary's part of the above */
+  uint64_t unlisted; /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
   const char *leaks_unchecked; /* the reason where it could not look for leaks, else NULL */
   bool ended;                  /* has written its summary */
   bool running;                /* outlives the program; a process that has neither ended nor is running was killed */

@@ -139,7 +139,7 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
 
 static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
   if (t->unlisted != 0 && t->verbose) {
-    put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
+    put(arena, sink, "; %" PRIu64 " lost by code of the system or without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
   }
   if (t->leaks_unchecked != 0) {
@@ -200,9 +200,11 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
     return p->running ? "still running" : "killed";
   }
   const char *const unlisted =
-      p->unlisted == 0 ? ""
-                       : rf_bump_arena_print(arena, ", %" PRIu64 " lost by code without names (--leaks=all lists them)",
-                                             p->unlisted);
+      p->unlisted == 0
+          ? ""
+          : rf_bump_arena_print(arena,
+                                ", %" PRIu64 " lost by code of the system or without names (--leaks=all lists them)",
+                                p->unlisted);
   return rf_bump_arena_print(arena, "%s of %s in all, peak %s%s", rf_counted(arena, p->allocations, "allocation"),
                              rf_bytes_text(arena, p->bytes), rf_bytes_text(arena, p->peak), unlisted);
 }
