@@ -65,7 +65,7 @@ renewed() {
 normalised() {
   sed -E -e 's/0x[0-9a-f]{6,}/0xADDRESS/g' \
     -e 's/^==[0-9]+==/==PID==/' \
-    -e '/^ringfence: /s/; [0-9]+ lost by code without names \([^)]*\)//' \
+    -e '/^ringfence: /s/; [0-9]+ lost by code of the system or without names \([^)]*\)//' \
     -e '/^ringfence: /{s/[0-9][0-9.]*( [KMGT]iB| bytes)?/N/g;s/(process|allocation)(e?s)?\>/\1/g}'
 }
 

@@ -26,7 +26,8 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
   size_t const size = request->size;
   size_t const align = request->align;
   size_t const room = request->room / page;
-  size_t const pages = size / page + (size % page != 0 ? 1 : 0);
+  size_t const before = request->like != NULL ? (uintptr_t)request->like & (page - 1) : 0;
+  size_t const pages = (before + size) / page + ((before + size) % page != 0 ? 1 : 0);
   size_t const extra = align > page ? align / page - 1 : 0;
   if (size > RF_PAGE_LARGEST || extra > RF_PAGE_LARGEST / page || room > RF_PAGE_LARGEST / page) {
     return false;
@@ -34,6 +35,10 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
   out->pages = (uint32_t)pages;
   out->length = (uint32_t)((pages != 0 ? pages : 1) + extra + room) + rf_page_gap((uint32_t)pages);
   out->align = align > page ? align : page;
+  if (request->like != NULL) {
+    out->offset = before;
+    return true;
+  }
   out->offset = goes_left(store) || align > page || size == 0 ? 0 : (pages * page - size) & ~(align - 1);
   return true;
 }

@@ -105,7 +105,8 @@ bool rf_page_store_owns(const rf_page_store *store, const void *ptr);
 typedef struct rf_page_request {
   size_t size;
   size_t align;
-  size_t room; /* bytes of address space to keep closed behind the block, for it to grow */
+  size_t room;      /* bytes of address space to keep closed behind the block, for it to grow */
+  const void *like; /* lie in the first page as this block does, so that pages can be moved; NULL: as the options say */
   rf_family family;
   bool zeroed;
   void *backing; /* what the caller keeps with the block */

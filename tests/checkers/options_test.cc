@@ -41,7 +41,8 @@ TEST_F(Options, NothingChangesNothing) {
 TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(
       parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
-            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:summary=1:help=1:"
+            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:summary=1:"
+            "help=1:"
             "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
@@ -60,6 +61,7 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(o_.verbosity, 1U);
   EXPECT_TRUE(o_.rejected);
   EXPECT_FALSE(o_.signals);
+  EXPECT_TRUE(o_.deepbind);
   EXPECT_TRUE(o_.summary);
   EXPECT_TRUE(o_.help);
   EXPECT_EQ(o_.sweep_every, 30U);
@@ -128,8 +130,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
             "suppressions, "
             "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
             "sample_rate, sample_slots, sample_seed, "
-            "align, closed, max_findings, verbosity, rejected, signals, dump_signal, snapshot_signal, summary, trace, "
-            "help\n");
+            "align, closed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, snapshot_signal, "
+            "summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }

@@ -96,6 +96,11 @@ TEST(Dropin, ServesLibrariesThatAreLoadedAndUnloaded) {
   expect_fine_preloaded("plugins", {program("libplugin.so")});
 }
 
+TEST(Dropin, LeavesLibrariesTheirOwnSymbolsFirstWhereAskedTo) {
+  Result const result = run({program("plugins"), program("libplugin.so"), "deep"}, with("leaks=0:deepbind=1"));
+  EXPECT_EQ(result.status, 0) << result.out << result.err;
+}
+
 TEST(Dropin, StandsBehindAMallocThatWrapsIt) {
   Result const good = run({program("wraps")}, with("summary=1"));
   EXPECT_EQ(good.status, 0) << good.err;

@@ -1,6 +1,10 @@
 // What nothing points to is a leak, wherever it was lost; what something points to is none, wherever it is kept.
 #include "tests/dropin/run.h"
 
+extern "C" {
+#include "checkers/dropin/os/module.h"
+}
+
 #include <gtest/gtest.h>
 
 namespace ringfence_test {
@@ -167,6 +171,30 @@ TEST(Leaks, OfCodeWithoutNamesAreCountedNotReported) {
   Result const all = run({program("leaks_stripped"), "one"}, with("leaks=all"));
   EXPECT_EQ(all.status, 99);
   EXPECT_EQ(all.findings.size(), 1U);
+}
+
+TEST(Leaks, AModuleIsTheUsersOutsideTheSystemsFolders) {
+  for (const char *const path : {"/home/u/a", "/opt/x/lib.so", "/tmp/a", "/usr/local/bin/a", "/usr/local/lib/libx.so",
+                                 "/usr/src/app/a", "/library/a", "/libs/a.so", "/usrx/a", "", "[vdso]"}) {
+    EXPECT_TRUE(rf_module_is_users(path)) << path;
+  }
+  for (const char *const path :
+       {"/usr/bin/a", "/usr/lib/jvm/java/lib/server/libjvm.so", "/usr/lib/x86_64-linux-gnu/libz.so.1", "/lib/libc.so.6",
+        "/lib64/ld-linux-x86-64.so.2", "/bin/sh", "/usr/localx/a"}) {
+    EXPECT_FALSE(rf_module_is_users(path)) << path;
+  }
+}
+
+// Its libraries have symbol tables.
+TEST(Leaks, OfJavaAreCountedNotReported) {
+  std::string const java = find_in_path("java");
+  if (java.empty() || sizeof(void *) == 4) {
+    GTEST_SKIP() << "needs java of 64 bits";
+  }
+  Result const result = run({java, "-version"}, with("summary=1"));
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(result.findings.empty());
+  EXPECT_EQ(result.last("summary")["leaks_checked"].kind, Json::kTrue);
 }
 
 // Memory that the C library asked for on a program's behalf is the program's.

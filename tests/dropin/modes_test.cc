@@ -36,6 +36,7 @@ const Bug kBugs[] = {
     {"underflow_in_a_block_never_freed", "heap-buffer-underflow", "before", 2, 13, true},
     {"write_after_free", "heap-use-after-free", "inside", 5, 40, true},
     {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 2000000, false},
+    {"write_after_realloc_of_a_big_block", "heap-use-after-free", "inside", 100, 1 << 20, false},
     {"write_after_realloc_moved", "heap-use-after-free", "inside", 7, 40, true},
     {"double_free", "double-free", "inside", 0, 13, true},
     {"realloc_of_a_freed_block", "double-free", "inside", 0, 13, true},
@@ -68,6 +69,16 @@ protected:
 
 INSTANTIATE_TEST_SUITE_P(Each, DropinMode, testing::ValuesIn(kBugs),
                          [](const testing::TestParamInfo<Bug> &it) { return std::string(it.param.name); });
+
+// Pages that were never touched stay so, and what was written is kept.
+TEST(DropinModes, BigBlocksGrowWithoutBeingTouched) {
+  for (const char *const mode : {"off", "sample", "guard", "page"}) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("sparse")}, with(std::string("mode=") + mode));
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.out, "ok\n");
+  }
+}
 
 TEST_P(DropinMode, PageFindsIt) {
   for (const char *const align : {":align=left", ":align=right", ":align=both"}) {

@@ -79,9 +79,12 @@ TEST_F(Report, KeepsLostBlocksThatItDoesNotListToItself) {
 TEST_F(Report, SaysHowManyLostBlocksItDoesNotListWhereAskedForDetails) {
   totals_.verbose = true;
   totals_.unlisted = 4;
-  EXPECT_NE(text().find("; 4 lost by code without names (--leaks=all lists them)\n"), std::string::npos) << text();
+  EXPECT_NE(text().find("; 4 lost by code of the system or without names (--leaks=all lists them)\n"),
+            std::string::npos)
+      << text();
   totals_.unlisted = 1;
-  EXPECT_NE(text().find("; 1 lost by code without names (--leaks=all lists it)\n"), std::string::npos) << text();
+  EXPECT_NE(text().find("; 1 lost by code of the system or without names (--leaks=all lists it)\n"), std::string::npos)
+      << text();
 }
 
 TEST_F(Report, CountsRepetitions) {
@@ -148,7 +151,7 @@ TEST_F(Report, ListsProcesses) {
   run.process_count = 4;
   EXPECT_EQ(list(run), "ringfence: process 7, /bin/a: 1 allocation of 0 bytes in all, peak 0 bytes\n"
                        "ringfence: process 8, /bin/b: 0 allocations of 0 bytes in all, peak 0 bytes, 4 lost by code "
-                       "without names (--leaks=all lists them)\n"
+                       "of the system or without names (--leaks=all lists them)\n"
                        "ringfence: process 9, unknown program: killed\n"
                        "ringfence: process 10, unknown program: still running\n");
 }

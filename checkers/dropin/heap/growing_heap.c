@@ -1,5 +1,7 @@
 #include "growing_heap.h"
 
+#include "checkers/dropin/os/pages.h"
+
 #include <ringfence/fault.h>
 
 #include "lib/core/compiler.h"
@@ -355,6 +357,35 @@ static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
   return region != NULL && is_big_block(region, ptr) ? region->size : 0;
 }
 
+/* NULL where there is no memory for it. */
+static void *move_big(rf_growing_heap *heap, rf_region *region, size_t size, size_t align, const rf_site *site) {
+  size_t const kept = region->block_size < size ? region->block_size : size;
+  void *const moved = growing_heap_alloc(&heap->base, size, align, site);
+  if (moved != NULL) {
+    rf_pages_move(moved, (void *)region->base, kept);
+    big_free(heap, region);
+  }
+  return moved;
+}
+
+static void *growing_heap_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_growing_heap *const heap = growing_heap_of(self);
+  if (rf_is_aligned(ptr, align)) {
+    rf_status const status = growing_heap_resize(self, ptr, size, site);
+    if (status != RF_ERR_NO_MEMORY) {
+      return status == RF_OK ? ptr : NULL;
+    }
+  }
+  size_t const usable = growing_heap_usable_size(self, ptr);
+  if (usable == 0) {
+    (void)growing_heap_free(self, ptr, site); /* which refuses and reports it */
+    return NULL;
+  }
+  rf_region *const region = region_of(heap, ptr);
+  return region->kind == RF_REGION_BIG ? move_big(heap, region, size, align, site)
+                                       : rf_realloc_move(self, ptr, usable, size, align, site);
+}
+
 static bool growing_heap_owns(rf_allocator *self, const void *ptr) {
   return region_of(growing_heap_of(self), ptr) != NULL;
 }
@@ -425,6 +456,7 @@ static const rf_allocator_ops growing_heap_ops = {
     .name = "malloc",
     .alloc = growing_heap_alloc,
     .free = growing_heap_free,
+    .realloc = growing_heap_realloc,
     .resize = growing_heap_resize,
     .usable_size = growing_heap_usable_size,
     .owns = growing_heap_owns,

@@ -207,7 +207,7 @@ static bool before(const void *first, const void *second) {
 /* ---- Reporting ---- */
 
 /* By the first frame that is the program's, or a library's that is no mere runtime; without one, by the program. */
-static bool can_be_named(rf_known_modules *modules, const rf_trace *trace) {
+static bool is_listed(rf_known_modules *modules, const rf_trace *trace) {
   const rf_known_module *m = NULL;
   if (trace->site != NULL) {
     return true;
@@ -215,11 +215,11 @@ static bool can_be_named(rf_known_modules *modules, const rf_trace *trace) {
   for (unsigned i = 0; i < trace->depth; i++) {
     m = rf_known_module_find(modules, trace->frames[i] - 1);
     if (m != NULL && !m->runtime) {
-      return m->named;
+      return m->users && m->named;
     }
   }
   m = rf_known_module_of_program(modules);
-  return m != NULL && m->named;
+  return m != NULL && m->users && m->named;
 }
 
 static const char *detail_of(uint32_t state) {
@@ -254,7 +254,7 @@ static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_
   rf_sort(s->groups.list, s->groups.count, sizeof s->groups.list[0], before);
   for (size_t i = 0; i < s->groups.count; i++) {
     const group *const g = &s->groups.list[i];
-    if (policy == RF_LEAKS_LOST && !can_be_named(&modules, &g->allocated)) {
+    if (policy == RF_LEAKS_LOST && !is_listed(&modules, &g->allocated)) {
       out->unlisted_blocks += g->blocks;
       out->unlisted_bytes += g->bytes;
     } else {

@@ -1,9 +1,9 @@
 /* Leaks of the whole process: blocks that nothing points to any more (reachability.h says how that is found), merged by
  * where they were allocated, and reported.
  *
- * The policy decides which leaks are findings. Programs as distributions ship them (stripped) leave a little behind on
- * purpose when they end, and nobody can name the line; so by default (RF_LEAKS_LOST) a leak is reported where the code
- * that made it can be named, and else only counted. RF_LEAKS_ALL reports all leaks, RF_LEAKS_REACHABLE also what is
+ * The policy decides which leaks are findings. Programs and libraries of a system leave a little behind on purpose when
+ * they end, and a stripped program's line cannot be named; so by default (RF_LEAKS_LOST) a leak is reported where the
+ * code that made it is the user's and can be named, and else only counted. RF_LEAKS_ALL reports all leaks, RF_LEAKS_REACHABLE also what is
  * live at the end though something points to it.
  */
 #ifndef RINGFENCE_DROPIN_LEAK_CHECK_H
@@ -21,7 +21,7 @@ typedef struct rf_leak_summary {
   size_t findings; /* reported */
   size_t blocks;   /* leaked, reported or not */
   size_t bytes;
-  size_t unlisted_blocks; /* of these, not reported: their code has no names */
+  size_t unlisted_blocks; /* of these, not reported: their code is the system's or has no names */
   size_t unlisted_bytes;
 } rf_leak_summary;
 

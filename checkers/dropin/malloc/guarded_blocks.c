@@ -1,5 +1,6 @@
 #include "guarded_blocks.h"
 
+#include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/arena.h"
 
 #include <string.h>
@@ -133,10 +134,11 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
     *moved = ptr;
     return true;
   }
-  rf_page_request const request = {.size = size, .align = RF_ALIGN_DEFAULT, .room = big ? size : 0};
+  rf_page_request const request = {
+      .size = size, .align = RF_ALIGN_DEFAULT, .room = big ? size : 0, .like = big ? ptr : NULL};
   *moved = rf_guarded_blocks_due() ? rf_guarded_blocks_alloc(&request, origin) : NULL;
   if (*moved != NULL) {
-    memcpy(*moved, ptr, block.size < size ? block.size : size);
+    rf_pages_move(*moved, ptr, block.size < size ? block.size : size);
     rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
   }
   return true;

@@ -9,6 +9,7 @@
 #include "checkers/os/symbols.h"
 
 #define PROGRAM "/proc/self/exe"
+#define PATH_BYTES 4096
 
 typedef struct search {
   uintptr_t address;
@@ -16,11 +17,31 @@ typedef struct search {
   bool found;
 } search;
 
+static bool is_below(const char *path, const char *const *folders, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (strncmp(path, folders[i], strlen(folders[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool rf_module_is_users(const char *path) {
+  static const char *const systems[] = {"/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/"};
+  static const char *const users[] = {"/usr/local/", "/usr/src/"};
+  return !is_below(path, systems, sizeof systems / sizeof systems[0]) ||
+         is_below(path, users, sizeof users / sizeof users[0]);
+}
+
+static void read_program_path(char out[static PATH_BYTES]) {
+  ssize_t const length = readlink(PROGRAM, out, PATH_BYTES - 1);
+  out[length > 0 ? length : 0] = '\0';
+}
+
 /* The program's file may have been replaced while it runs. */
 static bool is_program(const char *path) {
-  char program[4096];
-  ssize_t const length = readlink("/proc/self/exe", program, sizeof program - 1);
-  program[length > 0 ? length : 0] = '\0';
+  char program[PATH_BYTES];
+  read_program_path(program);
   return strcmp(path, program) == 0;
 }
 
@@ -28,7 +49,8 @@ static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
     const char *const file = is_program(map->name) ? PROGRAM : map->name;
-    *s->out = (rf_known_module){map->start, map->end, rf_frame_is_runtime(map->name, NULL), rf_symbols_present(file)};
+    *s->out = (rf_known_module){map->start, map->end, rf_frame_is_runtime(map->name, NULL), rf_symbols_present(file),
+                                rf_module_is_users(map->name)};
     s->found = true;
   }
   return !s->found;
@@ -57,7 +79,9 @@ const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t
 
 const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
   if (modules->program.end == 0) {
-    modules->program = (rf_known_module){0, UINTPTR_MAX, false, rf_symbols_present(PROGRAM)};
+    char path[PATH_BYTES];
+    read_program_path(path);
+    modules->program = (rf_known_module){0, UINTPTR_MAX, false, rf_symbols_present(PROGRAM), rf_module_is_users(path)};
   }
   return &modules->program;
 }

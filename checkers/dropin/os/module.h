@@ -13,6 +13,7 @@ typedef struct rf_known_module {
   uintptr_t end;
   bool runtime; /* the C or C++ library, the loader, or Ringfence itself */
   bool named;   /* has a symbol table or line numbers beyond what dynamic linking needs */
+  bool users;   /* not the system's (rf_module_is_users) */
 } rf_known_module;
 
 /* The modules that were asked for so far. Zeroed is empty. */
@@ -24,6 +25,10 @@ typedef struct rf_known_modules {
 
 /* The module of `address`; NULL where there is none any more, or too many. Valid until the next call. */
 const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t address);
+
+/* False for a file where the system keeps its programs and libraries: below /usr, but for /usr/local and /usr/src, and
+ * below /bin, /sbin and the loader's folders. */
+bool rf_module_is_users(const char *path);
 
 /* The module of the program itself. */
 const rf_known_module *rf_known_module_of_program(rf_known_modules *modules);

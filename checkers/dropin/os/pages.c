@@ -5,13 +5,16 @@
 
 #include <errno.h>
 #include <ringfence/layout.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define RECORD_CHUNK ((size_t)256 * 1024)
 #define RECORD_CHUNKS 1024
 #define RECORD_ALIGN 64U
-#define PATIENCE_MS 200U /* in a signal handler that interrupted its own thread here */
+#define MOVED_FROM ((size_t)1 << 20)       /* copying less costs about what a move of pages does */
+#define MOVED_AT_ONCE ((size_t)128 * 1024) /* smaller pieces are copied where the kernel does not move them */
+#define PATIENCE_MS 200U                   /* in a signal handler that interrupted its own thread here */
 
 typedef struct range {
   uintptr_t start;
@@ -115,11 +118,65 @@ void rf_pages_unmap(void *start, size_t size) {
   __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
 }
 
+/* Grows the last page only: where pages were moved into the mapping, the kernel has it in several parts. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
   int const saved = errno;
-  void *const p = mremap(start, rf_pages_round(old_size), rf_pages_round(new_size), 0);
+  size_t const page = page_size();
+  size_t const whole = rf_pages_round(old_size);
+  void *const p = mremap((char *)start + whole - page, page, rf_pages_round(new_size) - whole + page, 0);
   errno = saved;
   return p != MAP_FAILED;
+}
+
+#if defined(MREMAP_DONTUNMAP)
+/* Moves whole pages by way of a place that the kernel chooses: a move that fails with a fixed target may have unmapped
+ * the target before, and fails where the pages are in several mappings. The old range stays mapped. */
+static bool move_mapping(char *to, char *from, size_t size) {
+  void *const between = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+  if (between == MAP_FAILED) {
+    return false;
+  }
+  if (mremap(between, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {
+    memcpy(to, between, size);
+    (void)munmap(between, size);
+  }
+  (void)mprotect(from, size, PROT_READ | PROT_WRITE); /* emulators take a moved range for unmapped */
+  return true;
+}
+#else
+static bool move_mapping(char *to, char *from, size_t size) {
+  (void)to;
+  (void)from;
+  (void)size;
+  return false;
+}
+#endif
+
+/* In halves as long as there are several mappings in the range. */
+static void move_whole_pages(char *to, char *from, size_t size) {
+  if (size < MOVED_AT_ONCE) {
+    memcpy(to, from, size);
+  } else if (!move_mapping(to, from, size)) {
+    size_t const half = rf_round_down(size / 2, page_size());
+    move_whole_pages(to, from, half);
+    move_whole_pages(to + half, from + half, size - half);
+  }
+}
+
+void rf_pages_move(void *to, void *from, size_t size) {
+  uintptr_t const inside = page_size() - 1;
+  size_t const head = (0 - (uintptr_t)from) & inside;
+  if (size < MOVED_FROM || (((uintptr_t)to ^ (uintptr_t)from) & inside) != 0) {
+    memcpy(to, from, size);
+    return;
+  }
+  int const saved = errno;
+  size_t const whole = (size - head) & ~(size_t)inside;
+  size_t const done = head + whole;
+  memcpy(to, from, head);
+  move_whole_pages((char *)to + head, (char *)from + head, whole);
+  memcpy((char *)to + done, (char *)from + done, size - done);
+  errno = saved;
 }
 
 /* A chunk of records, noted for the leak scan. Under the lock. */

@@ -26,6 +26,7 @@ bool rf_process_configure(void) {
   rf_process.guard_options = rf_options_for_guard(o);
   rf_process.guard_options.depot = &rf_process.depot;
   rf_process.guard_options.reporter = &rf_process_reporter;
+  rf_process.guard_options.move = rf_pages_move;
   rf_process.guard_options.leaks_at_deinit = false;
   rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();

@@ -104,10 +104,11 @@ typedef struct rf_guard_options {
   size_t move_below;     /* realloc moves blocks up to this size even where they could stay: stale pointers show */
   unsigned stack_depth;  /* return addresses to keep per allocation and free; 0: call sites only */
   rf_stack_depot *depot; /* where stacks are kept; NULL: the caller's return address alone is kept */
-  rf_reporter *reporter; /* NULL: rf_reporter_plain, which halts at the first finding */
-  bool leaks_at_deinit;  /* report what is live at deinit */
-  bool sweep_at_deinit;  /* check everything at deinit */
-  bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
+  void (*move)(void *to, void *from, size_t size); /* of a block that realloc moves: may take pages; NULL: memcpy */
+  rf_reporter *reporter;                           /* NULL: rf_reporter_plain, which halts at the first finding */
+  bool leaks_at_deinit;                            /* report what is live at deinit */
+  bool sweep_at_deinit;                            /* check everything at deinit */
+  bool watched; /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
 } rf_guard_options;
 
 /* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one

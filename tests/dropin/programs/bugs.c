@@ -135,6 +135,21 @@ static void double_free_of_a_block_given_back(void) {
   }
 }
 
+/* Its neighbours are in the way. */
+static void write_after_realloc_of_a_big_block(void) {
+  char *const above = make(1 << 20);
+  char *const p = make(1 << 20);
+  char *const below = make(1 << 20);
+  mark("freed");
+  char *const moved = realloc(p, 8 << 20);
+  if (bad) {
+    p[100] = 'x';
+  }
+  free(moved);
+  free(below);
+  free(above);
+}
+
 static void write_after_realloc_moved(void) {
   char *const p = make(40);
   mark("freed");
@@ -270,6 +285,7 @@ static const test_case cases[] = {
     CASE(write_after_free_of_a_big_block),
     CASE(write_after_free_of_a_block_given_back),
     CASE(double_free_of_a_block_given_back),
+    CASE(write_after_realloc_of_a_big_block),
     CASE(write_after_realloc_moved),
     CASE(double_free),
     CASE(double_free_of_a_big_block),

@@ -1,14 +1,17 @@
-/* Libraries that come and go: argv[1] is one. Those bound to their own dependencies first (RTLD_DEEPBIND) use the C
- * library's malloc, and their blocks still meet our free. */
+/* Libraries that come and go: argv[1] is one. With "deep", those bound to their own dependencies first (RTLD_DEEPBIND)
+ * use the C library's malloc, and their blocks still meet our free. */
 #define _GNU_SOURCE
 #include "expect.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <string.h>
 
 typedef void *(*make_function)(size_t size);
 typedef void (*free_function)(void *ptr);
+
+static bool deep;
 
 static void use(const char *path, int flags) {
   void *const library = dlopen(path, RTLD_NOW | flags);
@@ -25,7 +28,7 @@ static void use(const char *path, int flags) {
   char *const moved = realloc(make(100), 200);
   EXPECT(moved != NULL && moved[99] == 0 && malloc_usable_size(moved) >= 200);
   free(moved);
-  if ((flags & RTLD_DEEPBIND) == 0) {
+  if (!deep || (flags & RTLD_DEEPBIND) == 0) {
     release(malloc(100));
   }
   EXPECT(dlsym(library, "no such symbol") == NULL && dlerror() != NULL);
@@ -47,10 +50,11 @@ int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[2], "leak") == 0) {
     return leak(argv[1]);
   }
-  EXPECT(argc == 2);
+  deep = argc == 3 && strcmp(argv[2], "deep") == 0;
   for (int i = 0; i < 20; i++) {
     use(argv[1], RTLD_LOCAL);
     use(argv[1], RTLD_DEEPBIND);
+    use("libplugin.so", RTLD_LOCAL); /* found by this program's RUNPATH */
   }
   EXPECT(dlopen("/nonexistent.so", RTLD_NOW) == NULL && dlerror() != NULL);
   return expect_done();

@@ -50,7 +50,7 @@ static const rf_option rows[ROWS] = {
     [NO_HALT] = {"no-halt", '\0', NULL, "the same as --continue", "halt=0"},
     [HALT] = {"halt", '\0', NULL, "end a process at its first finding (the default)", "halt=1"},
     [LEAKS] = {"leaks", '\0', "WHICH",
-               "leaks to report: 1, those of code that has names (the default);\n"
+               "leaks to report: 1, those of the user's code that has names (the default);\n"
                "all; reachable, also blocks still in use at the end; 0, none",
                "leaks="},
     [NO_LEAKS] = {"no-leaks", '\0', NULL, "the same as --leaks=0", "leaks=0"},

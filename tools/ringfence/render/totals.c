@@ -149,7 +149,7 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
     put(arena, sink, "; %s not checked (%s)", rf_counted(arena, t->unchecked, "program"), t->unchecked_because);
   }
   if (t->unlisted != 0 && t->verbose) {
-    put(arena, sink, "; %" PRIu64 " lost by code without names (--leaks=all lists %s)", t->unlisted,
+    put(arena, sink, "; %" PRIu64 " lost by code of the system or without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
   }
   if (t->blocks_unchecked != 0) {
@@ -226,9 +226,11 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
     return p->running ? "still running" : "killed";
   }
   const char *const unlisted =
-      p->unlisted == 0 ? ""
-                       : rf_bump_arena_print(arena, ", %" PRIu64 " lost by code without names (--leaks=all lists them)",
-                                             p->unlisted);
+      p->unlisted == 0
+          ? ""
+          : rf_bump_arena_print(arena,
+                                ", %" PRIu64 " lost by code of the system or without names (--leaks=all lists them)",
+                                p->unlisted);
   return rf_bump_arena_print(arena, "%s of %s in all, peak %s%s", rf_counted(arena, p->allocations, "allocation"),
                              rf_bytes_text(arena, p->bytes), rf_bytes_text(arena, p->peak), unlisted);
 }

@@ -27,7 +27,7 @@ typedef struct rf_totals {
   uint64_t unmet;                /* of the baseline, not met */
   uint64_t uncounted;            /* of `times`, those without a record */
   uint64_t suppressed;           /* how often a suppressed finding was found */
-  uint64_t unlisted;             /* leaked blocks that are no findings, because their code has no names */
+  uint64_t unlisted;             /* leaked blocks that are no findings, their code is the system's or has no names */
   bool verbose;                  /* mention `unlisted` in the text */
   size_t unsummed;               /* processes whose figures are not known: they ended without a summary, or run */
   size_t blocks_unchecked;       /* processes that a signal ended before all blocks were checked */
