@@ -53,14 +53,32 @@ static void leaving(rf_growing_heap *heap, const void *block, size_t size) {
   }
 }
 
+static void damaged(rf_growing_heap *heap) {
+  rf_arena_note_damage((rf_arena *)((char *)heap - offsetof(rf_arena, heap)));
+}
+
+/* The bare heaps' faults; those of heaps under guard become its findings. */
+static bool note_fault(const rf_fault *fault) {
+  unsigned const count = rf_arena_count();
+  for (unsigned i = 0; i < count && fault->status == RF_ERR_CORRUPT; i++) {
+    if (fault->allocator == &arenas.list[i]->heap.tlsf.base) {
+      rf_arena_note_damage(arenas.list[i]);
+    }
+  }
+  return false;
+}
+
 /* Under arenas.lock. */
 static rf_arena *make(void) {
   rf_arena *const arena = rf_record_alloc(sizeof *arena);
   if (arena == NULL) {
     return NULL;
   }
+  static rf_fault_filter filter = {note_fault, NULL};
+  rf_fault_filter_add(&filter);
   rf_growing_heap_init(&arena->heap);
   arena->heap.leaving = leaving;
+  arena->heap.damaged = damaged;
   (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
   arena->figures = rf_process.checked ? &arena->guard.counters : NULL;
   arenas.list[arenas.count] = arena;
@@ -255,7 +273,26 @@ void rf_arena_forget_job(rf_arena *arena) {
   (void)take_job(arena);
 }
 
+void rf_arena_note_damage(rf_arena *arena) {
+  if (__atomic_exchange_n(&arena->damaged, 1, __ATOMIC_ACQ_REL) == 0) {
+    __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  }
+}
+
+bool rf_arena_recover(rf_arena *arena) {
+  if (__atomic_exchange_n(&arena->damaged, 0, __ATOMIC_ACQ_REL) == 0) {
+    return false;
+  }
+  __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
+  bool const recovered = rf_growing_heap_recover(&arena->heap);
+  if (rf_process.checked) {
+    (void)rf_guard_recheck(&arena->guard);
+  }
+  return recovered;
+}
+
 void rf_arena_do_pending(rf_arena *arena) {
+  (void)rf_arena_recover(arena);
   rf_arena_job const job = take_job(arena);
   if (job != NULL) {
     job(arena);

@@ -35,7 +35,8 @@ typedef void (*rf_arena_job)(rf_arena *arena);
 
 struct rf_arena {
   rf_futex lock;
-  uint32_t pending_count; /* of frees and the job; accessed atomically, as are these */
+  uint32_t pending_count; /* of frees, the job and `damaged`; accessed atomically, as are these */
+  uint32_t damaged;       /* 1: the heap was found damaged, and is to recover */
   uint32_t threads;       /* bound to it; accessed atomically */
   uint64_t requested;     /* bytes ever asked for and given */
   void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
@@ -125,6 +126,13 @@ bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
 
 /* Has `job` done by the next thread that enters the arena; false where another one waits. Async-signal-safe. */
 bool rf_arena_post(rf_arena *arena, rf_arena_job job);
+
+/* The heap was found damaged. What is under way still reports it; the next thread that enters the arena has the heap
+ * recover. Async-signal-safe. */
+void rf_arena_note_damage(rf_arena *arena);
+
+/* The same at once, with the arena entered, for what was refused. True: it may be tried again. */
+bool rf_arena_recover(rf_arena *arena);
 
 /* In the child of a fork: drops the job that waits, if there is one. */
 void rf_arena_forget_job(rf_arena *arena);
