@@ -13,20 +13,12 @@
 #define RINGFENCE_DROPIN_ARENA_H
 
 #include "checkers/dropin/heap/growing_heap.h"
+#include "pending.h"
 #include "thread.h"
 
 #include <ringfence/guard.h>
 
 #define RF_ARENAS_MAX 64U
-#define RF_PENDING 64U
-
-/* A free that waits. `ptr` is written last; NULL: the place is not in use. */
-typedef struct rf_pending_free {
-  void *ptr;
-  uintptr_t caller;
-  size_t size;
-  rf_family family;
-} rf_pending_free;
 
 typedef struct rf_arena rf_arena;
 
@@ -45,7 +37,7 @@ struct rf_arena {
   rf_guard guard;
   rf_growing_heap heap;
   rf_arena_job job; /* NULL: none */
-  rf_pending_free pending[RF_PENDING];
+  rf_pending pending;
 };
 
 /* ---- Entering and leaving. Between the two the arena is the caller's. ---- */
@@ -121,7 +113,7 @@ static inline rf_arena *rf_arena_of(const void *ptr) {
   return rf_arena_of_region(rf_region_find((uintptr_t)ptr));
 }
 
-/* Notes a free that could not be done; false where there is no place left. Async-signal-safe. */
+/* Notes a free that could not be done; false only where the system has no memory. Async-signal-safe. */
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
 
 /* Has `job` done by the next thread that enters the arena; false where another one waits. Async-signal-safe. */
