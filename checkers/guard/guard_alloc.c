@@ -30,7 +30,7 @@ RF_INLINE void learn_inner(rf_guard *guard, const void *block, size_t size, size
 
 RF_RARE static void *alloc_inner_after_flush(rf_guard *guard, size_t total, size_t align, const rf_origin *origin,
                                              size_t *got) {
-  if (guard->quarantined == 0) {
+  if (guard->quarantined == 0 || guard->inner_damaged) {
     return NULL;
   }
   rf_guard_flush_from(guard, 0, origin);

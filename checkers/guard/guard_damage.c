@@ -115,6 +115,11 @@ bool rf_guard_inner_is_whole(rf_guard *guard, rf_fault *where) {
   return !guard->inner_damaged;
 }
 
+bool rf_guard_recheck(rf_guard *guard) {
+  rf_fault where;
+  return rf_guard_inner_is_whole(guard, &where);
+}
+
 bool rf_guard_inner_was_hit(rf_guard *guard) {
   rf_fault where;
   bool const hit = !guard->inner_damaged && !rf_guard_inner_is_whole(guard, &where);

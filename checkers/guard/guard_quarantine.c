@@ -75,8 +75,10 @@ RF_RARE static rf_guard_queue *next_to_leave(rf_guard *guard) {
   return NULL;
 }
 
+/* An inner allocator that is damaged gets nothing back: blocks stay in the quarantine until it is whole again, unless
+ * all are to go. */
 void rf_guard_flush_from(rf_guard *guard, size_t keep, const rf_origin *origin) {
-  while (guard->quarantined > keep) {
+  while (guard->quarantined > keep && (keep == 0 || !guard->inner_damaged)) {
     rf_guard_queue *q = &guard->queues[guard->leaving];
     guard_checksum parts;
     if (q->ripe == 0) {

@@ -72,6 +72,14 @@ TEST(Dropin, ServesSignalHandlersOfAStaticProgram) {
   expect_fine_linked("handlers_static");
 }
 
+TEST(Dropin, LosesNoFreeOfAHandlerThatInterruptedIt) {
+  expect_fine_preloaded("deferred_frees");
+}
+
+TEST(Dropin, LosesNoFreeOfAHandlerThatInterruptedItInAStaticProgram) {
+  expect_fine_linked("deferred_frees_static");
+}
+
 TEST(Dropin, StartsChildrenInAllWays) {
   expect_fine_preloaded("children");
 }

@@ -91,4 +91,82 @@ TEST_F(GrowingHeap, ServesAnyAlignment) {
   }
 }
 
+// Writes over the header of the block behind, as an overflow does.
+class DamagedGrowingHeap : public GrowingHeap {
+protected:
+  DamagedGrowingHeap() {
+    rf_fault_handler_set(rf_fault_log, nullptr);
+    std::memset(first_, 1, 100);
+    std::memset(second_, 2, 200);
+  }
+  ~DamagedGrowingHeap() override { rf_fault_handler_set(nullptr, nullptr); }
+
+  void damage() {
+    char *const edge = alloc(64);
+    std::memset(edge, 3, rf_usable_size(&heap_.base, edge) + 4); // the header of the free block behind
+    EXPECT_EQ(rf_alloc(&heap_.base, 64), nullptr);
+    edge_ = edge;
+  }
+
+  char *const first_ = alloc(100);
+  char *const second_ = alloc(200);
+  char *edge_ = nullptr;
+};
+
+TEST_F(DamagedGrowingHeap, AWholeHeapHasNothingToRecoverFrom) {
+  EXPECT_FALSE(rf_growing_heap_recover(&heap_));
+}
+
+TEST_F(DamagedGrowingHeap, ServesFromElsewhereOnceRecovered) {
+  damage();
+  EXPECT_TRUE(rf_growing_heap_recover(&heap_));
+  char *const p = alloc(64);
+  ASSERT_NE(p, nullptr);
+  free(p);
+  rf_fault where;
+  EXPECT_EQ(rf_check(&heap_.base, &where), RF_OK);
+}
+
+TEST_F(DamagedGrowingHeap, KeepsTheBlocksOfBefore) {
+  damage();
+  rf_growing_heap_recover(&heap_);
+  EXPECT_GE(rf_usable_size(&heap_.base, first_), 100U);
+  EXPECT_LT(rf_usable_size(&heap_.base, first_), 200U);
+  char *const moved = static_cast<char *>(rf_realloc(&heap_.base, second_, 300));
+  ASSERT_NE(moved, nullptr);
+  EXPECT_EQ(moved[199], 2);
+  free(first_);
+  EXPECT_EQ(rf_free(&heap_.base, first_), RF_ERR_NOT_ALLOCATED);
+  free(moved);
+  free(edge_);
+}
+
+TEST_F(DamagedGrowingHeap, WalksAndCountsTheBlocksOfBefore) {
+  damage();
+  rf_growing_heap_recover(&heap_);
+  std::vector<void *> seen;
+  rf_walk(
+      &heap_.base,
+      [](const rf_block *block, void *context) {
+        static_cast<std::vector<void *> *>(context)->push_back(block->ptr);
+        return true;
+      },
+      &seen);
+  EXPECT_EQ(seen, (std::vector<void *>{first_, second_, edge_}));
+  EXPECT_EQ(rf_growing_heap_counters(&heap_).blocks, 3U);
+  EXPECT_EQ(rf_growing_heap_counters(&heap_).used, 364U);
+}
+
+TEST_F(DamagedGrowingHeap, GivesTheOldRegionsBackWhenTheyAreEmpty) {
+  for (int i = 0; i < 20; i++) {
+    damage();
+    EXPECT_TRUE(rf_growing_heap_recover(&heap_));
+    free(edge_);
+  }
+  free(first_);
+  free(second_);
+  EXPECT_EQ(capacity(), 0U);
+  EXPECT_EQ(rf_growing_heap_counters(&heap_).used, 0U);
+}
+
 } // namespace

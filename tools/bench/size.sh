@@ -21,7 +21,7 @@ trap 'rm -rf -- "$work"' EXIT
 
 # The allocators: a name, and its sources.
 allocators=(
-  "tlsf lib/heaps/tlsf/*.c"
+  "tlsf lib/heaps/tlsf/tlsf*.c"
   "simple lib/heaps/simple.c"
   "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/block_list.c"
   "slab lib/heaps/slab/*.c"

@@ -3,8 +3,10 @@
 #include "checkers/dropin/os/pages.h"
 
 #include <ringfence/fault.h>
+#include <ringfence/track.h>
 
 #include "lib/core/compiler.h"
+#include "lib/heaps/tlsf/salvage.h"
 
 #define MIN_REGION RF_REGION_ALIGN
 /* In one region everything is found at the first look, and what is not touched costs nothing but address space. */
@@ -242,11 +244,12 @@ static void *big_alloc(rf_growing_heap *heap, size_t size, size_t align) {
 }
 
 static bool is_big_block(const rf_region *region, const void *ptr) {
-  return region->blocks == 1 && region->base == (uintptr_t)ptr;
+  return region->kind == RF_REGION_BIG && region->blocks == 1 && region->base == (uintptr_t)ptr;
 }
 
 static rf_status refuse(rf_growing_heap *heap, const rf_region *region, const void *ptr, const rf_site *site) {
-  bool const freed = region != NULL && region->blocks == 0 && region->base == (uintptr_t)ptr;
+  bool const kept = region != NULL && region->blocks == 0 && region->base == (uintptr_t)ptr;
+  bool const freed = kept || (region != NULL && region->kind == RF_REGION_ABANDONED);
   return rf_fault_refuse(&heap->base, freed ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER, NULL, ptr, site);
 }
 
@@ -273,6 +276,77 @@ static rf_status big_resize(rf_growing_heap *heap, rf_region *region, size_t siz
   region->block_size = size;
   note_peaks(heap);
   return RF_OK;
+}
+
+/* ---- Regions of a tlsf that was damaged: listed and counted with the big blocks ---- */
+
+static rf_tlsf_salvage salvage_of(const rf_region *region) {
+  return (rf_tlsf_salvage){(void *)region->base, region->size, region->first};
+}
+
+static bool find_abandoned(const rf_region *region, const void *ptr, rf_block *block) {
+  rf_tlsf_salvage const memory = salvage_of(region);
+  return region->kind == RF_REGION_ABANDONED && rf_tlsf_salvage_find(&memory, ptr, block);
+}
+
+static void unmap_abandoned(rf_region *region) {
+  rf_track_arena_end((void *)region->base, region->size);
+  rf_region_unmap(region);
+}
+
+static void free_abandoned(rf_growing_heap *heap, rf_region *region, const rf_block *block) {
+  rf_tlsf_salvage const memory = salvage_of(region);
+  rf_tlsf_salvage_free(&memory, block->ptr);
+  heap->big_blocks--;
+  heap->big_used -= block->size < heap->big_used ? block->size : heap->big_used;
+  if (--region->blocks == 0) {
+    unlink_big(heap, region);
+    heap->big_bytes -= region->size;
+    unmap_abandoned(region);
+  }
+}
+
+static void abandon_region(rf_growing_heap *heap, rf_region *region) {
+  if (region->blocks == 0) {
+    unmap_abandoned(region);
+    return;
+  }
+  region->kind = RF_REGION_ABANDONED;
+  region->first = region == heap->first;
+  link_big(heap, region);
+  heap->big_bytes += region->size;
+}
+
+/* Other heaps may map and unmap meanwhile: a descriptor that was recycled must not lead back. */
+static void abandon_regions(rf_growing_heap *heap) {
+  uintptr_t at = 0;
+  for (rf_region *region = rf_region_above(at); region != NULL; region = rf_region_above(at)) {
+    uintptr_t const end = region->base + region->size;
+    at = end > at ? end : at + RF_REGION_ALIGN;
+    if (region->heap == heap && region->kind == RF_REGION_HEAP) {
+      abandon_region(heap, region);
+    }
+  }
+}
+
+bool rf_growing_heap_recover(rf_growing_heap *heap) {
+  rf_fault where;
+  if (heap->first == NULL || rf_check(&heap->tlsf.base, &where) == RF_OK) {
+    return false;
+  }
+  rf_counters const counters = rf_growing_heap_counters(heap);
+  heap->big_used = counters.used;
+  heap->big_blocks = counters.blocks;
+  heap->big_allocations = counters.allocations;
+  heap->peak = counters.peak;
+  heap->peak_blocks = counters.peak_blocks;
+  abandon_regions(heap);
+  heap->tlsf = (rf_tlsf){0};
+  heap->first = NULL;
+  heap->heap_bytes = 0;
+  heap->empty_bytes = 0;
+  heap->next_size = MIN_REGION;
+  return true;
 }
 
 /* ---- Operations ---- */
@@ -304,6 +378,11 @@ static void *growing_heap_alloc(rf_allocator *self, size_t size, size_t align, c
 }
 
 RF_RARE static rf_status free_big_or_refuse(rf_growing_heap *heap, rf_region *region, void *ptr, const rf_site *site) {
+  rf_block block;
+  if (region != NULL && find_abandoned(region, ptr, &block)) {
+    free_abandoned(heap, region, &block);
+    return RF_OK;
+  }
   if (region == NULL || !is_big_block(region, ptr)) {
     return refuse(heap, region, ptr, site);
   }
@@ -337,10 +416,13 @@ static rf_status growing_heap_resize(rf_allocator *self, void *ptr, size_t size,
   rf_growing_heap *const heap = growing_heap_of(self);
   rf_region *const region = region_of(heap, ptr);
   rf_status status = RF_ERR_NO_MEMORY;
+  rf_block block;
   if (region != NULL && region->kind == RF_REGION_HEAP) {
     status = rf_resize_at(&heap->tlsf.base, ptr, size, site);
   } else if (region != NULL && is_big_block(region, ptr)) {
     status = big_resize(heap, region, size);
+  } else if (region != NULL && find_abandoned(region, ptr, &block)) {
+    return RF_ERR_NO_MEMORY; /* it moves out */
   } else {
     return refuse(heap, region, ptr, site);
   }
@@ -353,6 +435,10 @@ static size_t growing_heap_usable_size(rf_allocator *self, const void *ptr) {
   rf_region *const region = region_of(heap, ptr);
   if (RF_LIKELY(region != NULL && region->kind == RF_REGION_HEAP)) {
     return heap->tlsf.base.ops->usable_size(&heap->tlsf.base, ptr);
+  }
+  rf_block block;
+  if (region != NULL && find_abandoned(region, ptr, &block)) {
+    return block.size + block.overhead;
   }
   return region != NULL && is_big_block(region, ptr) ? region->size : 0;
 }
@@ -403,6 +489,26 @@ static bool visit_small(const rf_block *block, void *context) {
   return !w->ended;
 }
 
+static void visit_abandoned(const rf_region *region, walk *w) {
+  rf_tlsf_salvage const memory = salvage_of(region);
+  rf_block block;
+  const void *at = NULL;
+  while (!w->ended && rf_tlsf_salvage_next(&memory, at, &block)) {
+    at = block.ptr;
+    w->ended = !w->visit(&block, w->context);
+  }
+}
+
+static void visit_big(const rf_region *region, walk *w) {
+  if (region->kind == RF_REGION_ABANDONED) {
+    visit_abandoned(region, w);
+    return;
+  }
+  size_t const overhead = region->size - region->block_size;
+  rf_block const block = {(void *)region->base, region->block_size, overhead, true, NULL};
+  w->ended = !w->visit(&block, w->context);
+}
+
 static rf_status growing_heap_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_growing_heap *const heap = growing_heap_of(self);
   walk w = {visit, context, false};
@@ -411,16 +517,18 @@ static rf_status growing_heap_walk(rf_allocator *self, rf_walk_fn visit, void *c
     return status;
   }
   for (rf_region *region = heap->big; region != NULL && !w.ended; region = region->next) {
-    size_t const overhead = region->size - region->block_size;
-    rf_block const block = {(void *)region->base, region->block_size, overhead, true, NULL};
-    w.ended = !visit(&block, context);
+    visit_big(region, &w);
   }
   return RF_OK;
 }
 
 static rf_status growing_heap_check(rf_allocator *self, rf_fault *where) {
   rf_growing_heap *const heap = growing_heap_of(self);
-  return heap->first != NULL ? rf_check(&heap->tlsf.base, where) : RF_OK;
+  rf_status const status = heap->first != NULL ? rf_check(&heap->tlsf.base, where) : RF_OK;
+  if (status != RF_OK && heap->damaged != NULL) {
+    heap->damaged(heap);
+  }
+  return status;
 }
 
 static void growing_heap_stats(rf_allocator *self, rf_stats *out) {

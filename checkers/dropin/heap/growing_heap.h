@@ -12,6 +12,9 @@
  *
  *     tlsf region:  | tlsf's tables | block | block | ... |            big region:  | block | rest of its last page |
  *
+ * - A tlsf that was found damaged is abandoned when its owner says so (rf_growing_heap_recover): new blocks come from a
+ * new tlsf in new regions, and the old regions go back as soon as nothing lives in them.
+ *
  * Complexity: alloc, free, resize O(1) but for system calls and at most RF_KEPT_REGIONS steps over kept regions.
  * Overhead: tlsf's; big blocks are rounded up to pages, and take address space up to a multiple of 1 MiB.
  * Alignment: any power of two.
@@ -45,9 +48,9 @@ struct rf_growing_heap {
   size_t next_size;   /* of the next region for tlsf */
   size_t heap_bytes;  /* mapped for tlsf */
   size_t empty_bytes; /* of these, in regions without blocks */
-  rf_region *big;     /* big blocks in use, newest first */
+  rf_region *big;     /* big blocks in use and abandoned regions, newest first */
   size_t big_bytes;   /* mapped for them */
-  size_t big_used;    /* requested of them */
+  size_t big_used;    /* requested of their blocks, as are the next two */
   size_t big_blocks;
   size_t big_allocations; /* ever */
   size_t peak;            /* of all blocks, as far as there were big ones; tlsf has it as far as there were none */
@@ -60,6 +63,10 @@ struct rf_growing_heap {
 
   /* Told of what was a big block, still readable, before its memory goes back to the system; NULL: nobody. */
   void (*leaving)(rf_growing_heap *heap, const void *block, size_t size);
+
+  /* Told that the tlsf was found damaged by a check, where rf_growing_heap_recover may not be called yet; NULL:
+   * nobody. */
+  void (*damaged)(rf_growing_heap *heap);
 };
 
 /* Makes an empty heap; maps nothing yet. Its deinit gives all memory back, blocks still live included. */
@@ -75,6 +82,10 @@ void *rf_growing_heap_quick_alloc(rf_growing_heap *heap, size_t size);
 /* Frees what is no big block and lies in `region`, as rf_region_find found it before the heap was the caller's. False:
  * nothing was done, ask the allocator. */
 bool rf_growing_heap_quick_free(rf_growing_heap *heap, rf_region *region, void *ptr);
+
+/* Abandons the tlsf where its check finds damage, which is to be reported before. True where it did: what was refused
+ * may be tried again. O(blocks). */
+bool rf_growing_heap_recover(rf_growing_heap *heap);
 
 /* Counters of all blocks. */
 rf_counters rf_growing_heap_counters(const rf_growing_heap *heap);

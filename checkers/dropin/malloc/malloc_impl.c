@@ -43,9 +43,16 @@ RF_INLINE void *count_request(rf_arena *arena, void *block, size_t size) {
   return block;
 }
 
+static void *try_alloc(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  return rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
+                            : rf_alloc_at(&arena->heap.base, size, align, NULL);
+}
+
 static void *alloc_in(rf_arena *arena, size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  void *const p = rf_process.checked ? rf_guard_alloc_from(&arena->guard, size, align, family, origin)
-                                     : rf_alloc_at(&arena->heap.base, size, align, NULL);
+  void *p = try_alloc(arena, size, align, family, origin);
+  if (RF_UNLIKELY(p == NULL) && rf_arena_recover(arena)) {
+    p = try_alloc(arena, size, align, family, origin);
+  }
   return count_request(arena, p, size);
 }
 
@@ -172,7 +179,11 @@ PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_o
   if (RF_UNLIKELY(arena == NULL)) {
     return alloc_long(size, align, family, origin);
   }
-  return leave_with(arena, rf_guard_alloc_from(&arena->guard, size, align, family, origin), size);
+  void *p = rf_guard_alloc_from(&arena->guard, size, align, family, origin);
+  if (RF_UNLIKELY(p == NULL) && rf_arena_recover(arena)) {
+    p = rf_guard_alloc_from(&arena->guard, size, align, family, origin);
+  }
+  return leave_with(arena, p, size);
 }
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -194,13 +205,19 @@ static void *zalloc_big(rf_arena *arena, size_t size, const rf_origin *origin) {
   return p;
 }
 
+RF_INLINE void *zalloc_checked(rf_arena *arena, size_t size, const rf_origin *origin) {
+  void *const p = rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return RF_LIKELY(p != NULL) || !rf_arena_recover(arena)
+             ? p
+             : rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+}
+
 static void *zalloc_in(rf_arena *arena, size_t size, const rf_origin *origin) {
   if (size >= RF_BIG_BLOCK) {
     return zalloc_big(arena, size, origin);
   }
   if (rf_process.checked) {
-    void *const p = rf_guard_zalloc_from(&arena->guard, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
-    return count_request(arena, p, size);
+    return count_request(arena, zalloc_checked(arena, size, origin), size);
   }
   void *const p = alloc_in(arena, size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   return p != NULL ? memset(p, 0, size) : NULL;
@@ -254,8 +271,7 @@ PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
   if (RF_UNLIKELY(arena == NULL)) {
     return zalloc_long(count, size, origin);
   }
-  void *const p = rf_guard_zalloc_from(&arena->guard, total, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
-  return leave_with(arena, p, total);
+  return leave_with(arena, zalloc_checked(arena, total, origin), total);
 }
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
@@ -348,10 +364,17 @@ static void *realloc_bare(rf_arena *arena, void *ptr, size_t size, const rf_orig
   return rf_realloc_at(&arena->heap.base, ptr, size, RF_ALIGN_DEFAULT, NULL);
 }
 
+static void *try_realloc(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
+  return rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
+                            : realloc_bare(arena, ptr, size, origin);
+}
+
 static void *realloc_in(rf_arena *arena, void *ptr, size_t size, const rf_origin *origin) {
   arena->heap.growing = size >= RF_BIG_BLOCK;
-  void *const p = rf_process.checked ? rf_guard_realloc_from(&arena->guard, ptr, size, RF_ALIGN_DEFAULT, origin)
-                                     : realloc_bare(arena, ptr, size, origin);
+  void *p = try_realloc(arena, ptr, size, origin);
+  if (RF_UNLIKELY(p == NULL) && rf_arena_recover(arena)) {
+    p = try_realloc(arena, ptr, size, origin);
+  }
   arena->heap.growing = false;
   return count_request(arena, p, size);
 }

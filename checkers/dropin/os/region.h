@@ -26,8 +26,9 @@ extern "C" {
 struct rf_growing_heap;
 
 typedef enum rf_region_kind {
-  RF_REGION_HEAP, /* many blocks, by tlsf */
-  RF_REGION_BIG   /* one block of its own */
+  RF_REGION_HEAP,     /* many blocks, by tlsf */
+  RF_REGION_BIG,      /* one block of its own */
+  RF_REGION_ABANDONED /* many blocks, of a tlsf that was damaged: these are freed, and none is made */
 } rf_region_kind;
 
 typedef struct rf_region {
@@ -36,7 +37,8 @@ typedef struct rf_region {
   struct rf_growing_heap *heap; /* the owner; NULL: not in use */
   rf_region_kind kind;
   bool fresh;                 /* big: never written since it was mapped, so all zero */
-  size_t blocks;              /* heap: blocks in use; big: 1 in use, 0 kept for reuse */
+  bool first;                 /* abandoned: it was the tlsf's first */
+  size_t blocks;              /* heap, abandoned: blocks in use; big: 1 in use, 0 kept for reuse */
   size_t block_size;          /* big: of its block, which starts at `base` */
   struct rf_region *previous; /* in the owner's list */
   struct rf_region *next;

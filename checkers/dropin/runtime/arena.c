@@ -23,9 +23,6 @@ static struct {
 static rf_arena busy;
 #define BUSY_ARENA (&busy)
 
-/* In rf_pending_free.ptr, while the rest is written. */
-#define BEING_WRITTEN ((void *)&busy)
-
 unsigned rf_arena_count(void) {
   return __atomic_load_n(&arenas.count, __ATOMIC_ACQUIRE);
 }
@@ -53,14 +50,32 @@ static void leaving(rf_growing_heap *heap, const void *block, size_t size) {
   }
 }
 
+static void damaged(rf_growing_heap *heap) {
+  rf_arena_note_damage((rf_arena *)((char *)heap - offsetof(rf_arena, heap)));
+}
+
+/* The bare heaps' faults; those of heaps under guard become its findings. */
+static bool note_fault(const rf_fault *fault) {
+  unsigned const count = rf_arena_count();
+  for (unsigned i = 0; i < count && fault->status == RF_ERR_CORRUPT; i++) {
+    if (fault->allocator == &arenas.list[i]->heap.tlsf.base) {
+      rf_arena_note_damage(arenas.list[i]);
+    }
+  }
+  return false;
+}
+
 /* Under arenas.lock. */
 static rf_arena *make(void) {
   rf_arena *const arena = rf_record_alloc(sizeof *arena);
   if (arena == NULL) {
     return NULL;
   }
+  static rf_fault_filter filter = {note_fault, NULL};
+  rf_fault_filter_add(&filter);
   rf_growing_heap_init(&arena->heap);
   arena->heap.leaving = leaving;
+  arena->heap.damaged = damaged;
   (void)rf_guard_init(&arena->guard, &arena->heap.base, &rf_process.guard_options);
   arena->figures = rf_process.checked ? &arena->guard.counters : NULL;
   arenas.list[arenas.count] = arena;
@@ -218,19 +233,11 @@ void rf_arena_leave_slow(rf_arena *arena) {
 /* ---- Frees and jobs that wait ---- */
 
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free) {
-  for (unsigned i = 0; i < RF_PENDING; i++) {
-    rf_pending_free *const p = &arena->pending[i];
-    void *unused = NULL;
-    if (__atomic_compare_exchange_n(&p->ptr, &unused, BEING_WRITTEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-      p->caller = free->caller;
-      p->size = free->size;
-      p->family = free->family;
-      __atomic_store_n(&p->ptr, free->ptr, __ATOMIC_RELEASE);
-      __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
-      return true;
-    }
+  if (!rf_pending_put(&arena->pending, free)) {
+    return false;
   }
-  return false;
+  __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  return true;
 }
 
 bool rf_arena_post(rf_arena *arena, rf_arena_job job) {
@@ -255,26 +262,46 @@ void rf_arena_forget_job(rf_arena *arena) {
   (void)take_job(arena);
 }
 
+void rf_arena_note_damage(rf_arena *arena) {
+  if (__atomic_exchange_n(&arena->damaged, 1, __ATOMIC_ACQ_REL) == 0) {
+    __atomic_fetch_add(&arena->pending_count, 1, __ATOMIC_RELEASE);
+  }
+}
+
+bool rf_arena_recover(rf_arena *arena) {
+  if (__atomic_exchange_n(&arena->damaged, 0, __ATOMIC_ACQ_REL) == 0) {
+    return false;
+  }
+  __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
+  bool const recovered = rf_growing_heap_recover(&arena->heap);
+  if (rf_process.checked) {
+    (void)rf_guard_recheck(&arena->guard);
+  }
+  return recovered;
+}
+
+static void do_free(rf_arena *arena, const rf_pending_free *free) {
+  rf_origin const origin = {NULL, free->caller, NULL};
+  if (rf_process.checked) {
+    (void)rf_guard_free_from(&arena->guard, free->ptr, free->family, free->size, &origin);
+  } else {
+    (void)rf_free_at(&arena->heap.base, free->ptr, NULL);
+  }
+}
+
 void rf_arena_do_pending(rf_arena *arena) {
+  (void)rf_arena_recover(arena);
   rf_arena_job const job = take_job(arena);
   if (job != NULL) {
     job(arena);
   }
-  for (unsigned i = 0; i < RF_PENDING; i++) {
-    rf_pending_free *const p = &arena->pending[i];
-    void *const ptr = __atomic_load_n(&p->ptr, __ATOMIC_ACQUIRE);
-    if (ptr == NULL || ptr == BEING_WRITTEN) {
-      continue;
-    }
-    rf_pending_free const free = *p;
+  rf_pending_free free;
+  uint32_t at = 0;
+  rf_pending_rewind(&arena->pending);
+  while (__atomic_load_n(&arena->pending_count, __ATOMIC_RELAXED) != 0 &&
+         rf_pending_take(&arena->pending, &at, &free)) {
     __atomic_fetch_sub(&arena->pending_count, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&p->ptr, NULL, __ATOMIC_RELEASE);
-    rf_origin const origin = {NULL, free.caller, NULL};
-    if (rf_process.checked) {
-      (void)rf_guard_free_from(&arena->guard, ptr, free.family, free.size, &origin);
-    } else {
-      (void)rf_free_at(&arena->heap.base, ptr, NULL);
-    }
+    do_free(arena, &free);
   }
 }
 

@@ -13,20 +13,12 @@
 #define RINGFENCE_DROPIN_ARENA_H
 
 #include "checkers/dropin/heap/growing_heap.h"
+#include "pending.h"
 #include "thread.h"
 
 #include <ringfence/guard.h>
 
 #define RF_ARENAS_MAX 64U
-#define RF_PENDING 64U
-
-/* A free that waits. `ptr` is written last; NULL: the place is not in use. */
-typedef struct rf_pending_free {
-  void *ptr;
-  uintptr_t caller;
-  size_t size;
-  rf_family family;
-} rf_pending_free;
 
 typedef struct rf_arena rf_arena;
 
@@ -35,7 +27,8 @@ typedef void (*rf_arena_job)(rf_arena *arena);
 
 struct rf_arena {
   rf_futex lock;
-  uint32_t pending_count; /* of frees and the job; accessed atomically, as are these */
+  uint32_t pending_count; /* of frees, the job and `damaged`; accessed atomically, as are these */
+  uint32_t damaged;       /* 1: the heap was found damaged, and is to recover */
   uint32_t threads;       /* bound to it; accessed atomically */
   uint64_t requested;     /* bytes ever asked for and given */
   void *inherited;        /* a block made at fork: live blocks older than it may be of threads that are gone; or NULL */
@@ -44,7 +37,7 @@ struct rf_arena {
   rf_guard guard;
   rf_growing_heap heap;
   rf_arena_job job; /* NULL: none */
-  rf_pending_free pending[RF_PENDING];
+  rf_pending pending;
 };
 
 /* ---- Entering and leaving. Between the two the arena is the caller's. ---- */
@@ -120,11 +113,18 @@ static inline rf_arena *rf_arena_of(const void *ptr) {
   return rf_arena_of_region(rf_region_find((uintptr_t)ptr));
 }
 
-/* Notes a free that could not be done; false where there is no place left. Async-signal-safe. */
+/* Notes a free that could not be done; false only where the system has no memory. Async-signal-safe. */
 bool rf_arena_defer(rf_arena *arena, const rf_pending_free *free);
 
 /* Has `job` done by the next thread that enters the arena; false where another one waits. Async-signal-safe. */
 bool rf_arena_post(rf_arena *arena, rf_arena_job job);
+
+/* The heap was found damaged. What is under way still reports it; the next thread that enters the arena has the heap
+ * recover. Async-signal-safe. */
+void rf_arena_note_damage(rf_arena *arena);
+
+/* The same at once, with the arena entered, for what was refused. True: it may be tried again. */
+bool rf_arena_recover(rf_arena *arena);
 
 /* In the child of a fork: drops the job that waits, if there is one. */
 void rf_arena_forget_job(rf_arena *arena);

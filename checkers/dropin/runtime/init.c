@@ -7,6 +7,7 @@
 #include "process_reporter.h"
 #include "thread.h"
 
+#include <ringfence/fault.h>
 #include <ringfence/port.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,6 +31,9 @@ bool rf_process_configure(void) {
   rf_process.guard_options.leaks_at_deinit = false;
   rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();
+  if (!rf_process.checked && !o->halt) {
+    rf_fault_handler_set(rf_fault_log, NULL);
+  }
   return done;
 }
 

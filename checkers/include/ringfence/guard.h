@@ -184,6 +184,10 @@ size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns);
 size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin);
 
+/* Asks the check of the inner allocator whether that is whole again, after damage that was reported and mended: then it
+ * gets blocks back as before. Returns the answer. */
+bool rf_guard_recheck(rf_guard *guard);
+
 /* Gives quarantined blocks back to the inner allocator, oldest first, after checking them, until at most `keep` bytes
  * remain. */
 void rf_guard_flush(rf_guard *guard, size_t keep);
