@@ -302,10 +302,15 @@ static watched *room_for(size_t num_blocks) {
   return w;
 }
 
+/* Blocks of memblocks may be memory that this processor cannot reach. */
+static bool can_be_watched(const rf_watched_pool *view) {
+  return view->num_blocks != 0 && (!view->may_claim || rf_host_readable(view->start, span_of(view)));
+}
+
 static void add(const rf_watched_pool *view, bool is_static) {
   rf_mutex_lock(&lock);
   forget_former(view);
-  watched *const w = view->num_blocks != 0 ? room_for(view->num_blocks) : NULL;
+  watched *const w = can_be_watched(view) ? room_for(view->num_blocks) : NULL;
   if (w != NULL) {
     w->view = *view;
     w->is_static = is_static;

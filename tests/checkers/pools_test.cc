@@ -12,6 +12,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <vector>
 
@@ -229,6 +231,20 @@ TEST_F(Pools, ABatchThatSpansAGroupIsWatched) {
   ASSERT_EQ(rf_blockgroup_alloc(&group, nullptr, 1, &again, nullptr), RF_OK);
   expect_found(RF_BUG_USE_AFTER_FREE, far_buffer, kSize, 5);
   rf_memblocks_deinit(&far_blocks);
+}
+
+TEST_F(Pools, MemoryThatCannotBeReadIsLeftAlone) {
+  size_t const size = 64 * 1024;
+  void *const memory = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  rf_memblocks far_blocks;
+  size_t bitmap[RF_MEMBLOCKS_WORDS(16)];
+  ASSERT_EQ(rf_memblocks_init(&far_blocks, memory, size / 16, 16, bitmap), RF_OK);
+  void *p;
+  ASSERT_EQ(rf_memblocks_alloc(&far_blocks, 1, &p), RF_OK);
+  ASSERT_EQ(rf_memblocks_free(&far_blocks, 1, &p), RF_OK);
+  rf_memblocks_deinit(&far_blocks);
+  (void)munmap(memory, size);
 }
 
 // ---- mempool ----
