@@ -1,5 +1,5 @@
-// Pools that are used by their own calls: writes to free blocks are found, with the block that was misused; correct programs are
-// silent.
+// Pools that are used by their own calls: writes to free blocks are found, with the block that was misused; correct
+// programs are silent.
 #include <ringfence/blockgroup.h>
 #include <ringfence/checked_pools.h>
 #include <ringfence/memblocks.h>

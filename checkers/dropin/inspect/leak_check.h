@@ -3,8 +3,8 @@
  *
  * The policy decides which leaks are findings. Programs and libraries of a system leave a little behind on purpose when
  * they end, and a stripped program's line cannot be named; so by default (RF_LEAKS_LOST) a leak is reported where the
- * code that made it is the user's and can be named, and else only counted. RF_LEAKS_ALL reports all leaks, RF_LEAKS_REACHABLE also what is
- * live at the end though something points to it.
+ * code that made it is the user's and can be named, and else only counted. RF_LEAKS_ALL reports all leaks,
+ * RF_LEAKS_REACHABLE also what is live at the end though something points to it.
  */
 #ifndef RINGFENCE_DROPIN_LEAK_CHECK_H
 #define RINGFENCE_DROPIN_LEAK_CHECK_H

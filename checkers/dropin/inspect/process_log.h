@@ -13,8 +13,8 @@ void rf_process_log_begin(void);
 /* In the child of a fork: counts from here on. */
 void rf_process_log_forked(void);
 
-/* The process ends; `leaks` NULL or not checked: nothing is said of them. `unchecked`: why not all blocks were looked at,
- * or NULL. */
+/* The process ends; `leaks` NULL or not checked: nothing is said of them. `unchecked`: why not all blocks were looked
+ * at, or NULL. */
 void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked);
 
 /* `process` becomes `program` after `time_ns`, and cannot be checked then. Allocates nothing, as the next one. */

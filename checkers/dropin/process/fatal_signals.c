@@ -1,7 +1,8 @@
-/* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind: An access to a big block whose memory was unmapped is
- * reported, as is one by a pointer that was read from freed memory, and else the fault itself. Then all blocks are checked, for damage to the heap
- * is a likely cause. The process dies of the same signal, with the same status and core as without. A program that
- * handles such a signal replaces this handler; it may call this one as its predecessor. */
+/* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind:
+ * An access to a big block whose memory was unmapped is reported, as is one by a pointer that was read from freed
+ * memory, and else the fault itself. Then all blocks are checked, for damage to the heap is a likely cause. The process
+ * dies of the same signal, with the same status and core as without. A program that handles such a signal replaces this
+ * handler; it may call this one as its predecessor. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
@@ -69,7 +70,8 @@ void rf_fatal_signals_init(void (*check)(void)) {
   }
 }
 
-/* A child may be the first process of a container though its parent is not. It goes on, as it would without a handler. */
+/* A child may be the first process of a container though its parent is not. It goes on, as it would without a
+ * handler. */
 static void end(int number) {
   int const saved = errno;
   if (getpid() != FIRST_PROCESS) {

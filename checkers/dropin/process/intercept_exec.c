@@ -1,6 +1,6 @@
-/* Interception of exec, posix_spawn, system and popen. A process that becomes another program is checked and reported first, but not a
- * child between fork and exec. The command is told of programs that cannot be checked. Only in the library: a program
- * that is linked with the drop-in loses its last line by an exec. */
+/* Interception of exec, posix_spawn, system and popen. A process that becomes another program is checked and reported
+ * first, but not a child between fork and exec. The command is told of programs that cannot be checked. Only in the
+ * library: a program that is linked with the drop-in loses its last line by an exec. */
 #define _GNU_SOURCE
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/trace_hook.h"

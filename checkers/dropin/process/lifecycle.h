@@ -17,11 +17,12 @@ void rf_process_leaving(uintptr_t sp);
 void rf_process_closes(const FILE *stream);
 
 typedef enum rf_process_ending {
-  RF_ENDING_EXIT,       /* exit, or return from main: all is checked, leaks as well */
-  RF_ENDING_ABRUPT,     /* _exit or quick_exit: all but leaks */
-  RF_ENDING_EXEC,       /* another program takes over */
-  RF_ENDING_TERMINATED, /* a signal that is no fault: blocks are checked as far as a short time and other threads allow */
-  RF_ENDING_SIGNAL      /* a fatal signal: blocks are checked, whatever state they are in */
+  RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */
+  RF_ENDING_ABRUPT, /* _exit or quick_exit: all but leaks */
+  RF_ENDING_EXEC,   /* another program takes over */
+  /* a signal that is no fault: blocks are checked as far as a short time and other threads allow */
+  RF_ENDING_TERMINATED,
+  RF_ENDING_SIGNAL /* a fatal signal: blocks are checked, whatever state they are in */
 } rf_process_ending;
 
 /* Does what is to be done when the process ends, once. Returns the status to end with: `status` unless something was

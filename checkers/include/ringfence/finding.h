@@ -102,7 +102,7 @@ typedef struct rf_finding {
   const char *detail;    /* a static phrase on what was seen, or NULL */
 
   /* The wrong call. */
-  size_t argument;          /* an alignment, the count of a calloc, the size given to the deallocation, a handle; else 0 */
+  size_t argument; /* an alignment, the count of a calloc, the size given to the deallocation, a handle; else 0 */
   const char *allocation;   /* mismatches: by what the block was allocated ("operator new", "tlsf"); else NULL */
   const char *deallocation; /* mismatches: by what it was freed; else NULL */
 

@@ -1,4 +1,5 @@
-// Bugs in pools that are used by their own calls, and not as an rf_allocator: each in a process of its own, in each mode.
+// Bugs in pools that are used by their own calls, and not as an rf_allocator: each in a process of its own, in each
+// mode.
 #ifndef RINGFENCE_TESTS_CHECKERS_DETECTION_NATIVE_H
 #define RINGFENCE_TESTS_CHECKERS_DETECTION_NATIVE_H
 

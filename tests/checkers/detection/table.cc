@@ -48,9 +48,10 @@ the others are not tried: the command makes one for that column, and `./bazelw t
 const char kNativeHead[] = R"(
 ## Pools by their own calls
 
-The calls of a pool cannot be wrapped, so pools tell of their blocks ([guard](checkers/guard.md#pools-by-their-own-calls)). Their blocks touch, or have one
-pointer between them: an overflow into a live block is not told, or is refused where that pointer is the pool's. The column of mode asan
-says what is expected; `tests/checkers/asan_test.cc` tries it on some of them.
+The calls of a pool cannot be wrapped, so pools tell of their blocks
+([guard](checkers/guard.md#pools-by-their-own-calls)). Their blocks touch, or have one pointer between them: an overflow
+into a live block is not told, or is refused where that pointer is the pool's. The column of mode asan says what is
+expected; `tests/checkers/asan_test.cc` tries it on some of them.
 )";
 
 const char kTail[] = R"(

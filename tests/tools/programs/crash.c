@@ -1,5 +1,5 @@
-/* `crash null`, `crash near` (8 KiB past a block of 1 MiB), `crash jump`, `crash divide`, `crash readonly`, `crash handled` (by
- * the program itself, which exits with 5), `crash wild` (an address that is none). */
+/* `crash null`, `crash near` (8 KiB past a block of 1 MiB), `crash jump`, `crash divide`, `crash readonly`, `crash
+ * handled` (by the program itself, which exits with 5), `crash wild` (an address that is none). */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -21,8 +21,8 @@ typedef struct rf_process {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
-  } last;                       /* its last summary's part of the above */
-  uint64_t unlisted;            /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
+  } last;            /* its last summary's part of the above */
+  uint64_t unlisted; /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
   const char *leaks_unchecked;  /* the reason where it could not look for leaks, else NULL */
   const char *blocks_unchecked; /* the reason where it could not check all blocks when a signal ended it, else NULL */
   uint64_t started_ns;          /* when the last of its programs began */
