@@ -167,7 +167,8 @@ static void guard_usage(rf_handles *self, rf_handle_usage *out) {
   guard->inner->ops->usage(guard->inner, out);
   size_t const around = guard->prefix + HANDLE_BACK;
   out->used_blocks = guard->counters.blocks;
-  out->largest = out->largest > around ? out->largest - around : 0;
+  size_t const whole = out->largest & ~(guard->align - 1); /* what alloc asks for is a multiple of it */
+  out->largest = whole > around ? whole - around : 0;
   out->stats.largest_free = out->largest;
   rf_count_into(&guard->counters, &out->stats);
   out->stats.overhead = out->stats.capacity - out->stats.free_bytes - out->stats.used;

@@ -29,9 +29,6 @@ rf_handle rf_handle_guard_op_alloc(rf_handles *self, size_t size, unsigned flags
   if (!is_valid_size(guard, size, &origin)) {
     return RF_HANDLE_NULL;
   }
-  if ((flags & RF_HANDLE_STAY) == 0) {
-    rf_handle_guard_move_shown(guard, &origin);
-  }
   rf_handle const handle = overflows(guard, size)
                                ? RF_HANDLE_NULL
                                : rf_handle_guard_alloc_inner(guard, handle_total(guard, size), flags, &origin);
@@ -51,6 +48,9 @@ rf_handle rf_handle_guard_op_alloc(rf_handles *self, size_t size, unsigned flags
   rf_handle_guard_write_redzones(guard, block, &h);
   memset(handle_payload(guard, block), (flags & RF_HANDLE_NO_ZERO) != 0 ? RF_PATTERN_NEW : 0, size);
   rf_count_alloc(&guard->counters, size);
+  if ((flags & RF_HANDLE_STAY) == 0) {
+    rf_handle_guard_move_shown(guard, &origin); /* not before: it may take the room that `largest` promised */
+  }
   return handle;
 }
 

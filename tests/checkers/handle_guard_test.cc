@@ -13,6 +13,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringfence {
@@ -637,6 +638,52 @@ TEST(CheckedHandles, UnderAddressSanitizerAKeptAddressStopsAtTheAccess) {
       "AddressSanitizer: use-after-poison");
 }
 #endif
+
+TEST(HandleGuardLargest, CanBeHadWithLockedBlocksAndWithoutAQuarantine) {
+  std::vector<unsigned char> arena(8 * 1024);
+  rf_handle_heap heap;
+  ASSERT_EQ(rf_handle_heap_init(&heap, arena.data(), arena.size(), nullptr), RF_OK);
+  rf_checked_options options;
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.quarantine = 0;
+  rf_checked_handles checked;
+  rf_handles *const h = rf_checked_handles_init(&checked, &heap.base, &options);
+  std::mt19937 random(1);
+  std::vector<std::pair<rf_handle, bool>> live; // locked or not
+  unsigned refused = 0;
+  for (int round = 0; round < 4000; round++) {
+    if (live.size() < 20) {
+      rf_handle const made = rf_handle_alloc(h, 1 + random() % 400);
+      if (made != RF_HANDLE_NULL) {
+        bool const locked = random() % 3 == 0;
+        live.emplace_back(made, locked);
+        (void)(locked ? rf_handle_lock(h, made) : rf_handle_address(h, made));
+      }
+    }
+    rf_handle_usage usage;
+    rf_handle_usage_get(h, &usage);
+    if (usage.largest != 0) {
+      rf_handle const all = rf_handle_alloc(h, usage.largest);
+      refused += all == RF_HANDLE_NULL ? 1U : 0U;
+      (void)rf_handle_free(h, all);
+    }
+    if (live.size() > 8 && random() % 2 == 0) {
+      size_t const which = random() % live.size();
+      if (live[which].second) {
+        (void)rf_handle_unlock(h, live[which].first);
+      }
+      (void)rf_handle_free(h, live[which].first);
+      live.erase(live.begin() + static_cast<ptrdiff_t>(which));
+    }
+  }
+  EXPECT_EQ(refused, 0U);
+  for (auto const &[handle, locked] : live) {
+    (void)(locked ? rf_handle_unlock(h, handle) : RF_OK);
+    (void)rf_handle_free(h, handle);
+  }
+  rf_checked_handles_deinit(&checked);
+}
 
 } // namespace
 } // namespace ringfence
