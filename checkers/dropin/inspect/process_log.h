@@ -11,6 +11,9 @@ void rf_process_log_begin(void);
 /* In the child of a fork: counts from here on. */
 void rf_process_log_forked(void);
 
+/* Allocations so far, in a child of fork those of its own. */
+uint64_t rf_process_log_allocations(void);
+
 /* The process ends; `leaks` NULL or not checked: nothing is said of them. */
 void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks);
 
