@@ -1,5 +1,6 @@
 // What the heap under the drop-in does beyond what every allocator does: how it gets memory, and gives it back.
 #include "checkers/dropin/heap/growing_heap.h"
+#include "tests/core/unwatched.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -108,6 +109,7 @@ protected:
     edge_ = edge;
   }
 
+  Unwatched unwatched_;
   char *const first_ = alloc(100);
   char *const second_ = alloc(200);
   char *edge_ = nullptr;
