@@ -70,21 +70,22 @@ static uintptr_t map_below(size_t size, size_t align, size_t room) {
     return 0;
   }
   uintptr_t const hint = (end - size - room) & ~(uintptr_t)(align - 1);
-  uintptr_t const got = map(hint, size);
+  uintptr_t const got = map(hint, size + room);
   if (got != 0 && (got & (align - 1)) != 0) {
-    unmap(got, size);
+    unmap(got, size + room);
     return 0;
+  }
+  if (got != 0) {
+    unmap(got + size, room); /* free now, for the block to grow into */
   }
   return got;
 }
 
 /* More than needed, the ends cut off. */
-static uintptr_t map_and_trim(size_t size, size_t align) {
+static uintptr_t map_and_trim(size_t size, size_t align, size_t room) {
   size_t total;
-  if (align <= page_size()) {
-    return map(0, size);
-  }
-  if (!rf_add(size, align - page_size(), &total)) {
+  size_t const skipped = align <= page_size() ? 0 : align - page_size();
+  if (!rf_add(size, skipped, &total) || !rf_add(total, room, &total)) {
     return 0;
   }
   uintptr_t const got = map(0, total);
@@ -99,12 +100,16 @@ static uintptr_t map_and_trim(size_t size, size_t align) {
 
 void *rf_pages_map(size_t size, size_t align, size_t room) {
   size_t const whole = rf_pages_round(size);
+  size_t const above = rf_pages_round(room);
   if (whole == 0 || whole > RF_SIZE_LIMIT) {
     return NULL;
   }
-  uintptr_t start = map_below(whole, align, room);
+  uintptr_t start = map_below(whole, align, above);
   if (start == 0) {
-    start = map_and_trim(whole, align);
+    start = map_and_trim(whole, align, above);
+  }
+  if (start == 0 && above != 0) {
+    start = map_and_trim(whole, align, 0); /* a limit of the address space leaves no room */
   }
   if (start != 0) {
     __atomic_store_n(&pages.below, start, __ATOMIC_RELAXED);
