@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -178,7 +179,7 @@ TEST(DescribedAddress, NamesStackStaticAndNothing) {
   EXPECT_EQ(describe("a constant"), "the pointer is to a static object");
   EXPECT_EQ(describe(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
   Pages const pages;
-  EXPECT_EQ(describe(pages.readable()), "");
+  EXPECT_EQ(describe(pages.readable()), "the pointer is to mapped memory");
 }
 
 // A mapping that the kernel put right behind a module's is not the module's .bss.
@@ -197,8 +198,28 @@ TEST(DescribedAddress, TakesNoNeighbourOfAModuleForItsMemory) {
   if (page == MAP_FAILED) {
     GTEST_SKIP() << "something else is there";
   }
-  EXPECT_EQ(describe(page), "");
+  EXPECT_EQ(describe(page), "the pointer is to mapped memory");
   EXPECT_EQ(munmap(page, size), 0);
+}
+
+TEST(DescribedAddress, TellsMappedFilesFromModules) {
+  auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::FILE *const file = std::tmpfile();
+  ASSERT_EQ(ftruncate(fileno(file), static_cast<off_t>(2 * size)), 0);
+  for (off_t const offset : {off_t{0}, static_cast<off_t>(size)}) {
+    void *const page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), offset);
+    EXPECT_EQ(describe(page), "the pointer is to a mapped file") << offset;
+    EXPECT_EQ(munmap(page, size), 0);
+  }
+  std::fclose(file);
+}
+
+TEST(DescribedAddress, KnowsTheHeapOfTheSystem) {
+  void *const end = sbrk(4096);
+  if (end == reinterpret_cast<void *>(-1)) {
+    GTEST_SKIP() << "the system's heap cannot grow";
+  }
+  EXPECT_EQ(describe(end), "the pointer is to the heap of sbrk");
 }
 
 TEST(DescribedAddress, KnowsTheStackOfAThread) {
