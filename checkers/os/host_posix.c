@@ -411,6 +411,18 @@ typedef struct place_search {
   const char *phrase;
 } place_search;
 
+/* Names the file; a path of more than 200 bytes is cut. */
+static const char *phrase_of_file(const rf_map *map) {
+  static const char start[] = "the pointer is to the mapped file ";
+  static _Thread_local char phrase[sizeof start + 200];
+  size_t const room = sizeof phrase - sizeof start;
+  size_t const length = map->name_length < room ? map->name_length : room;
+  memcpy(phrase, start, sizeof start - 1);
+  memcpy(phrase + sizeof start - 1, map->name, length);
+  phrase[sizeof start - 1 + length] = '\0';
+  return phrase;
+}
+
 /* A module's mappings lie between its first one and the end of its .bss; a data file has no such end. */
 static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
   if (name_is(map, "[stack]")) {
@@ -420,7 +432,7 @@ static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
     return "the pointer is to a static object";
   }
   if (of_file) {
-    return "the pointer is to a mapped file";
+    return phrase_of_file(map);
   }
   if (name_is(map, "[heap]")) {
     return "the pointer is to the heap of sbrk";

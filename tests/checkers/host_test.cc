@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -202,16 +201,23 @@ TEST(DescribedAddress, TakesNoNeighbourOfAModuleForItsMemory) {
   EXPECT_EQ(munmap(page, size), 0);
 }
 
-TEST(DescribedAddress, TellsMappedFilesFromModules) {
+TEST(DescribedAddress, NamesAMappedFile) {
   auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  std::FILE *const file = std::tmpfile();
-  ASSERT_EQ(ftruncate(fileno(file), static_cast<off_t>(2 * size)), 0);
-  for (off_t const offset : {off_t{0}, static_cast<off_t>(size)}) {
-    void *const page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), offset);
-    EXPECT_EQ(describe(page), "the pointer is to a mapped file") << offset;
-    EXPECT_EQ(munmap(page, size), 0);
+  for (std::string const &name : {std::string("/data"), "/" + std::string(240, 'x')}) {
+    std::string const path = testing::TempDir() + name;
+    int const file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ASSERT_EQ(ftruncate(file, static_cast<off_t>(2 * size)), 0);
+    for (off_t const offset : {off_t{0}, static_cast<off_t>(size)}) {
+      void *const page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, offset);
+      std::string const phrase = describe(page);
+      EXPECT_EQ(phrase.find("the pointer is to the mapped file /"), 0U) << phrase;
+      EXPECT_EQ(phrase.find("/data") != std::string::npos, name == "/data") << phrase;
+      EXPECT_LT(phrase.size(), 240U);
+      EXPECT_EQ(munmap(page, size), 0);
+    }
+    close(file);
+    unlink(path.c_str());
   }
-  std::fclose(file);
 }
 
 TEST(DescribedAddress, KnowsTheHeapOfTheSystem) {
