@@ -2,6 +2,7 @@
 #include "tests/dropin/run.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
@@ -197,6 +198,46 @@ TEST(Process, SummaryCountsInEveryMode) {
     EXPECT_LT(summary["bytes"].number, 1 << 20);
     EXPECT_GE(summary["peak"].number, 100000);
     EXPECT_LE(summary["peak"].number, summary["bytes"].number);
+  }
+}
+
+// ---- Children of fork, with many blocks of their parent's ----
+
+const char kManyBlocks[] = "200000";
+
+// Nanoseconds of the quickest child; 0 where there was none.
+double quickest(const Result &result) {
+  EXPECT_EQ(result.status, 0) << result.err;
+  return std::strtod(result.out.c_str(), nullptr);
+}
+
+// A machine may be busy: some try is within the bound.
+bool costs_at_most(const char *ending, double factor, double more_ns) {
+  for (int i = 0; i < 10; i++) {
+    double const bare = quickest(run_bare({program("forks"), kManyBlocks, ending}));
+    if (quickest(run({program("forks"), kManyBlocks, ending})) <= factor * bare + more_ns) {
+      return true;
+    }
+  }
+  return false;
+}
+
+TEST(Process, AChildPaysLittleForItsParentsBlocks) {
+  EXPECT_TRUE(costs_at_most("_exit", 2, 1e6));
+  EXPECT_TRUE(costs_at_most("exit", 1, 1e7));
+}
+
+TEST(Process, DamageThatAChildDoesToItsParentsBlocksIsFound) {
+  for (const char *const mode : {"guard", "page"}) {
+    for (const char *const count : {"10", kManyBlocks}) {
+      for (const char *const ending : {"_exit", "exit"}) {
+        SCOPED_TRACE(std::string(mode) + " " + count + " " + ending);
+        Result const result = run({program("forks"), count, ending, "bad"}, with(std::string("leaks=0:mode=") + mode));
+        EXPECT_EQ(result.status, 99);
+        ASSERT_FALSE(result.findings.empty());
+        EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+      }
+    }
   }
 }
 

@@ -53,6 +53,10 @@ void rf_process_log_forked(void) {
   }
 }
 
+uint64_t rf_process_log_allocations(void) {
+  return count().allocations - inherited.allocations;
+}
+
 /* ---- A line ---- */
 
 static void number(const rf_sink *sink, const char *name, uint64_t value) {

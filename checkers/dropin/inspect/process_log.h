@@ -23,4 +23,7 @@ void rf_process_log_unchecked(pid_t process, const char *program, const char *wh
 /* This process did not become another program after all. */
 void rf_process_log_resumed(void);
 
+/* Allocations so far, in a child of fork those of its own. */
+uint64_t rf_process_log_allocations(void);
+
 #endif /* RINGFENCE_DROPIN_PROCESS_LOG_H */

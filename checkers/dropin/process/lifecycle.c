@@ -29,6 +29,11 @@
 #define TERMINATED_LOCK_MS 2U /* for each arena: nobody holds one for long */
 #define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
 
+/* Nanoseconds that a child of fork looks at blocks when it ends: at least, and for each allocation of its own. */
+#define CHILD_ABRUPT_NS ((uint64_t)600 * 1000)
+#define CHILD_EXIT_NS ((uint64_t)6 * 1000 * 1000)
+#define CHILD_BLOCK_NS ((uint64_t)4000)
+
 /* ---- The end ---- */
 
 static uintptr_t stack_from; /* where the stack was when the program was left; 0: not known */
@@ -46,12 +51,14 @@ void rf_process_closes(const FILE *stream) {
 }
 
 /* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to
- * lose. */
-static size_t sweep(bool dying, const rf_origin *origin) {
-  size_t found = rf_guarded_blocks_sweep(0);
+ * lose. `budget_ns` 0: all blocks. */
+static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
+  size_t found = rf_guarded_blocks_sweep(budget_ns / 2);
   bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
   for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
-    found += rf_guard_sweep_from(&rf_arena_at(i)->guard, origin);
+    rf_guard *const guard = &rf_arena_at(i)->guard;
+    found += budget_ns == 0 ? rf_guard_sweep_from(guard, origin)
+                            : rf_guard_sweep_within(guard, budget_ns / 2 / rf_arena_count(), origin);
   }
   if (locked) {
     rf_arena_unlock_all();
@@ -79,6 +86,16 @@ static const char *sweep_shortly(void) {
   return gone < TERMINATED_NS ? NULL : "there was no time";
 }
 
+/* A child of fork has all of its parent's blocks, which the parent checks at its own end: the child's own activity
+ * decides how long it looks at them. 0: no bound. */
+static uint64_t sweep_budget(rf_process_ending ending) {
+  if (!rf_process.forked) {
+    return 0;
+  }
+  uint64_t const least = ending == RF_ENDING_ABRUPT ? CHILD_ABRUPT_NS : CHILD_EXIT_NS;
+  return least + rf_process_log_allocations() * CHILD_BLOCK_NS;
+}
+
 /* NULL, or why not all blocks were checked. */
 static const char *check_blocks(rf_process_ending ending) {
   if (rf_process.options.mode == RF_MODE_OFF || !rf_process.options.sweep) {
@@ -87,7 +104,7 @@ static const char *check_blocks(rf_process_ending ending) {
   if (ending == RF_ENDING_TERMINATED) {
     return sweep_shortly();
   }
-  (void)sweep(ending == RF_ENDING_SIGNAL, NULL);
+  (void)sweep(ending == RF_ENDING_SIGNAL, sweep_budget(ending), NULL);
   return NULL;
 }
 
@@ -95,6 +112,16 @@ static const char *check_blocks(rf_process_ending ending) {
 static bool begin_end(void) {
   return rf_process.ready && getpid() == rf_process.id &&
          !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
+}
+
+/* A child of fork that allocated nothing has nothing of its own to lose. */
+static void look_for_leaks(uintptr_t sp, rf_leak_summary *leaks) {
+  rf_leaks const policy = rf_process.options.leaks;
+  if (rf_process.forked && policy == RF_LEAKS_LOST && rf_process_log_allocations() == 0) {
+    leaks->checked = true;
+  } else {
+    rf_leak_check(policy, sp, &rf_process_reporter, leaks);
+  }
 }
 
 int rf_process_end(rf_process_ending ending, int status) {
@@ -108,7 +135,7 @@ int rf_process_end(rf_process_ending ending, int status) {
   rf_output_restore_standard_error();
   const char *const unchecked = check_blocks(ending);
   if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
-    rf_leak_check(rf_process.options.leaks, stack_from != 0 ? stack_from : here, &rf_process_reporter, &leaks);
+    look_for_leaks(stack_from != 0 ? stack_from : here, &leaks);
   }
   rf_tracing_end();
   rf_process_log_end(rf_process.findings, &leaks, unchecked);
@@ -145,7 +172,7 @@ RF_EXPORT size_t __ringfence_check_leaks(void) {
 
 RF_EXPORT size_t __ringfence_sweep(void) {
   rf_origin const origin = RF_CALLER;
-  return rf_process.options.mode != RF_MODE_OFF ? sweep(false, &origin) : 0;
+  return rf_process.options.mode != RF_MODE_OFF ? sweep(false, 0, &origin) : 0;
 }
 
 /* ---- The beginning ---- */

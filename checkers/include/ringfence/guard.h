@@ -178,6 +178,10 @@ size_t rf_guard_sweep(rf_guard *guard);
 /* The same for a call from `origin`; NULL where no call asked for it, as at the end of a process. */
 size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 
+/* The same, but no longer than about `budget_ns` nanoseconds as long as no header is found damaged: quarantined blocks
+ * for half of that, then live ones from the newest on, and the inner allocator where all of them were reached. */
+size_t rf_guard_sweep_within(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin);
+
 /* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes
  * on where the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for
  * threads that sweep in the background. */
