@@ -95,6 +95,12 @@ static rf_status report_bad_free(rf_guard *guard, const void *ptr, const char *d
   return RF_ERR_BAD_POINTER;
 }
 
+/* A phrase on what is at a pointer to no block. The system knows the heap's memory only as mapped, or as an object. */
+static const char *detail_of(const rf_guard *guard, const void *ptr) {
+  bool const in_heap = guard->has_owns && rf_guard_has_memory(guard, ptr, 1);
+  return in_heap ? "no block is there, or any more" : rf_host_describe_address(ptr);
+}
+
 /* ---- Another allocator's ---- */
 
 static rf_status report_others(rf_guard *guard, const rf_guard *owner, const void *ptr, const rf_origin *origin) {
@@ -185,5 +191,5 @@ rf_status rf_guard_bad_free(rf_guard *guard, void *ptr, const rf_origin *origin)
     return report_others(guard, owner, ptr, origin);
   }
   status = ask_inner(guard, ptr, origin);
-  return status != RF_OK ? status : report_bad_free(guard, ptr, rf_host_describe_address(ptr), origin);
+  return status != RF_OK ? status : report_bad_free(guard, ptr, detail_of(guard, ptr), origin);
 }

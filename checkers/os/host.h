@@ -47,8 +47,8 @@ unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
  * which then returns the frames that it has so far. */
 void rf_host_unwind_fault(void);
 
-/* A phrase on the kind of memory that `p` points to ("the pointer is to the stack"), a static string; NULL where it is
- * not known. */
+/* A phrase on the kind of memory that `p` points to ("the pointer is to the stack"), valid until this thread's next
+ * call; NULL where it is not known. */
 const char *rf_host_describe_address(const void *p);
 
 /* `size` bytes of zeroed memory, aligned to a page, never returned; NULL where the system has none. */

@@ -411,18 +411,45 @@ typedef struct place_search {
   const char *phrase;
 } place_search;
 
+/* Names the file; a path of more than 200 bytes is cut. */
+static const char *phrase_of_file(const rf_map *map) {
+  static const char start[] = "the pointer is to the mapped file ";
+  static _Thread_local char phrase[sizeof start + 200];
+  size_t const room = sizeof phrase - sizeof start;
+  size_t const length = map->name_length < room ? map->name_length : room;
+  memcpy(phrase, start, sizeof start - 1);
+  memcpy(phrase + sizeof start - 1, map->name, length);
+  phrase[sizeof start - 1 + length] = '\0';
+  return phrase;
+}
+
+/* A module's mappings lie between its first one and the end of its .bss; a data file has no such end. */
+static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
+  if (name_is(map, "[stack]")) {
+    return "the pointer is to the stack";
+  }
+  if (in_image && !map->shared && (of_file || map->name_length == 0)) {
+    return "the pointer is to a static object";
+  }
+  if (of_file) {
+    return phrase_of_file(map);
+  }
+  if (name_is(map, "[heap]")) {
+    return "the pointer is to the heap of sbrk";
+  }
+  bool const anonymous = map->name_length == 0 || memcmp(map->name, "[anon", 5) == 0;
+  return anonymous ? "the pointer is to mapped memory" : NULL;
+}
+
 static bool find_place(const rf_map *map, void *context) {
   place_search *const search = (place_search *)context;
   bool const of_file = map->name_length != 0 && map->name[0] == '/';
   if (of_file && map->file_offset == 0 && map->readable) {
     search->image_end = rf_elf_image_end(map->start);
   }
-  bool const of_module = of_file || (map->name_length == 0 && search->address < search->image_end);
   if (search->address >= map->start && search->address < map->end) {
     search->found = true;
-    search->phrase = name_is(map, "[stack]") ? "the pointer is to the stack"
-                     : of_module             ? "the pointer is to a static object"
-                                             : NULL;
+    search->phrase = phrase_of(map, of_file, search->address < search->image_end);
     return false;
   }
   return true;

@@ -61,6 +61,11 @@ TEST(GtestListener, ALeakFailsTheTest) {
   EXPECT_TRUE(outcome.has("memory-leak of 77 byte(s) in 1 object(s)")) << outcome.out;
 }
 
+TEST(GtestListener, ALeakFailsTheTestEachTimeItRuns) {
+  Outcome const outcome = own("OwnHeap.Leak' --gtest_repeat='3");
+  EXPECT_EQ(outcome.count("[  FAILED  ] OwnHeap.Leak ("), 3U) << outcome.out;
+}
+
 TEST(GtestListener, TheTestGoesOnAndEachFindingIsAFailure) {
   Outcome const outcome = own("OwnHeap.DoubleFreeAndMore");
   EXPECT_EQ(outcome.status, 1);
@@ -114,6 +119,18 @@ TEST(GtestListener, UnderTheDropInMallocIsCheckedAfterEachTest) {
   EXPECT_TRUE(outcome.has("[  FAILED  ] Malloc.Leak")) << outcome.out;
   EXPECT_TRUE(outcome.has("memory-leak of 79 byte(s) in 1 object(s)")) << outcome.out;
   EXPECT_TRUE(outcome.has("[       OK ] Malloc.GoodAfter")) << outcome.out;
+}
+
+TEST(GtestListener, UnderTheDropInALeakIsToldByItsTestAndNotAtExit) {
+  Outcome const outcome = run("gtest_subject_dropin", "Malloc.Leak");
+  EXPECT_EQ(outcome.status, 1) << "the test's own failure";
+  EXPECT_EQ(outcome.count("memory-leak of 79 byte(s)"), 1U) << outcome.out;
+}
+
+TEST(GtestListener, UnderTheDropInEachTestTellsTheLeaksOfItsOwn) {
+  Outcome const outcome = run("gtest_subject_dropin", "Malloc.Leak' --gtest_repeat='3");
+  EXPECT_EQ(outcome.count("[  FAILED  ] Malloc.Leak ("), 3U) << outcome.out;
+  EXPECT_EQ(outcome.count("memory-leak of 79 byte(s) in 1 object(s)"), 3U) << outcome.out;
 }
 
 TEST(GtestListener, UnderTheDropInGoodTestsPass) {

@@ -178,7 +178,7 @@ TEST(DescribedAddress, NamesStackStaticAndNothing) {
   EXPECT_EQ(describe("a constant"), "the pointer is to a static object");
   EXPECT_EQ(describe(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
   Pages const pages;
-  EXPECT_EQ(describe(pages.readable()), "");
+  EXPECT_EQ(describe(pages.readable()), "the pointer is to mapped memory");
 }
 
 // A mapping that the kernel put right behind a module's is not the module's .bss.
@@ -197,8 +197,35 @@ TEST(DescribedAddress, TakesNoNeighbourOfAModuleForItsMemory) {
   if (page == MAP_FAILED) {
     GTEST_SKIP() << "something else is there";
   }
-  EXPECT_EQ(describe(page), "");
+  EXPECT_EQ(describe(page), "the pointer is to mapped memory");
   EXPECT_EQ(munmap(page, size), 0);
+}
+
+TEST(DescribedAddress, NamesAMappedFile) {
+  auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (std::string const &name : {std::string("/data"), "/" + std::string(240, 'x')}) {
+    std::string const path = testing::TempDir() + name;
+    int const file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ASSERT_EQ(ftruncate(file, static_cast<off_t>(2 * size)), 0);
+    for (off_t const offset : {off_t{0}, static_cast<off_t>(size)}) {
+      void *const page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, offset);
+      std::string const phrase = describe(page);
+      EXPECT_EQ(phrase.find("the pointer is to the mapped file /"), 0U) << phrase;
+      EXPECT_EQ(phrase.find("/data") != std::string::npos, name == "/data") << phrase;
+      EXPECT_LT(phrase.size(), 240U);
+      EXPECT_EQ(munmap(page, size), 0);
+    }
+    close(file);
+    unlink(path.c_str());
+  }
+}
+
+TEST(DescribedAddress, KnowsTheHeapOfTheSystem) {
+  void *const end = sbrk(4096);
+  if (end == reinterpret_cast<void *>(-1)) {
+    GTEST_SKIP() << "the system's heap cannot grow";
+  }
+  EXPECT_EQ(describe(end), "the pointer is to the heap of sbrk");
 }
 
 TEST(DescribedAddress, KnowsTheStackOfAThread) {

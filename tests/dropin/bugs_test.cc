@@ -47,6 +47,7 @@ const Bug kBugs[] = {
     {"free_of_a_global", "bad-free", "", 0, 0, false, false},
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
+    {"free_where_no_block_was", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
     {"usable_size_of_a_freed_block", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"usable_size_inside_a_block", "bad-malloc_usable_size", "", 0, 0, false, false},
@@ -134,6 +135,34 @@ TEST_P(DropinBug, IsFoundInAProgramThatIsLinkedWithIt) {
     EXPECT_EQ(good.status, 0) << name;
     EXPECT_EQ(good.findings.size(), 0U) << name;
   }
+}
+
+struct Pointer {
+  const char *name;   // in programs/bugs.c
+  const char *detail; // on the memory that it points to
+};
+
+TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
+  Pointer const pointers[] = {
+      {"free_of_the_stack", "the pointer is to the stack"},
+      {"free_of_a_global", "the pointer is to a static object"},
+      {"free_of_mapped_memory", "the pointer is to mapped memory"},
+      {"free_of_no_memory", "there is no memory at the pointer"},
+  };
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    for (const Pointer &pointer : pointers) {
+      Result const result = run({program("bugs"), pointer.name, "bad"}, with(mode));
+      ASSERT_EQ(result.findings.size(), 1U) << pointer.name << " " << mode;
+      EXPECT_EQ(result.findings[0]["bug"].text, "bad-free") << pointer.name << " " << mode;
+      EXPECT_EQ(result.findings[0]["detail"].text, pointer.detail) << pointer.name << " " << mode;
+    }
+  }
+}
+
+TEST(DropinBadFree, SaysThatThePointerIsToTheHeapWhereNoBlockIs) {
+  Result const result = run({program("bugs"), "free_where_no_block_was", "bad"});
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["detail"].text, "no block is there, or any more");
 }
 
 TEST(DropinStack, HasNoFrameOfTheDropInsOwn) {

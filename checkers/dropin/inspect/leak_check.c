@@ -4,7 +4,9 @@
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/os/sort.h"
+#include "checkers/dropin/runtime/process_reporter.h"
 #include "reachability.h"
+#include "told_leaks.h"
 
 #include <string.h>
 
@@ -20,6 +22,8 @@ typedef struct group {
   uintptr_t first;
   size_t blocks;
   size_t bytes;
+  size_t told_blocks; /* besides: the program was told of these before */
+  size_t told_bytes;
   rf_trace allocated;
 } group;
 
@@ -169,7 +173,21 @@ static bool allocated_at(const rf_reachability_block *block, rf_trace *out) {
   return true;
 }
 
+static void count_block(group *g, const rf_reachability_block *block, bool note) {
+  if (rf_told_leaks_has(block->start, hash(g->state, &g->allocated), note)) {
+    g->told_blocks++;
+    g->told_bytes += block->size;
+    return;
+  }
+  if (g->blocks++ == 0) {
+    g->arena = block->arena;
+    g->first = block->start;
+  }
+  g->bytes += block->size;
+}
+
 static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
+  bool const note = rf_process_reports_to_program();
   for (size_t i = 0; i < s->table.count; i++) {
     const rf_reachability_block *const block = &s->table.blocks[i];
     rf_trace allocated;
@@ -189,11 +207,7 @@ static void merge(search *s, rf_leaks policy, rf_leak_summary *out) {
       out->unlisted_bytes += leaked ? block->size : 0;
       continue;
     }
-    if (g->blocks++ == 0) {
-      g->arena = block->arena;
-      g->first = block->start;
-    }
-    g->bytes += block->size;
+    count_block(g, block, note);
   }
 }
 
@@ -255,9 +269,9 @@ static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_
   for (size_t i = 0; i < s->groups.count; i++) {
     const group *const g = &s->groups.list[i];
     if (policy == RF_LEAKS_LOST && !is_listed(&modules, &g->allocated)) {
-      out->unlisted_blocks += g->blocks;
-      out->unlisted_bytes += g->bytes;
-    } else {
+      out->unlisted_blocks += g->blocks + g->told_blocks;
+      out->unlisted_bytes += g->bytes + g->told_bytes;
+    } else if (g->blocks != 0) {
       out->findings++;
       report(g, reporter);
     }

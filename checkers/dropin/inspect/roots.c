@@ -141,8 +141,12 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
 
 /* ---- Reading ---- */
 
-/* By way of the kernel, which answers where a load would fault. */
+/* By way of the kernel, which answers where a load would fault; where it refuses, by loads. */
 static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
+  if (!roots->copies) {
+    memcpy(roots->buffer, (const void *)from, size);
+    return size;
+  }
   struct iovec const local = {roots->buffer, size};
   struct iovec const remote = {(void *)from, size};
   ssize_t const got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
@@ -161,7 +165,7 @@ static void visit_buffer(rf_roots *roots, size_t size) {
 
 static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
   size_t const page = rf_pages_round(1);
-  if (!roots->copies) {
+  if (!roots->copies && !roots->any_byte) {
     roots->visit((const uintptr_t *)start, (end - start) / sizeof(uintptr_t), roots->context);
     return;
   }
@@ -214,6 +218,9 @@ static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
       i = run;
     }
     start = (first + count) * page;
+    if (roots->any_byte && count > 1 && start < end) {
+      start -= sizeof(uintptr_t); /* a word may lie across the end */
+    }
   }
 }
 

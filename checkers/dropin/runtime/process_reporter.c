@@ -47,10 +47,15 @@ RF_EXPORT void __ringfence_on_finding(void (*call)(const char *text, size_t leng
   __atomic_store_n(&callback.call, call, __ATOMIC_RELEASE);
 }
 
+/* A child is on its own. */
+bool rf_process_reports_to_program(void) {
+  return __atomic_load_n(&callback.call, __ATOMIC_ACQUIRE) != NULL && getpid() == rf_process.id && !rf_process.forked;
+}
+
 static bool told_to_callback(const rf_finding *f) {
   void (*const call)(const char *, size_t, void *) = __atomic_load_n(&callback.call, __ATOMIC_ACQUIRE);
-  if (call == NULL || getpid() != rf_process.id || rf_process.forked) {
-    return false; /* a child is on its own */
+  if (call == NULL || !rf_process_reports_to_program()) {
+    return false;
   }
   call(callback.text, rf_reporter_text(f, callback.text, sizeof callback.text), callback.context);
   return true;

@@ -12,6 +12,9 @@ extern rf_reporter rf_process_reporter __attribute__((visibility("hidden")));
 /* As the options of the process say. */
 void rf_process_reporter_init(void);
 
+/* True while findings go to a callback of the program's. */
+bool rf_process_reports_to_program(void);
+
 /* Puts a snapshot, or the difference of two, where findings go; false where it must be tried again later. */
 bool rf_process_report_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before);
 

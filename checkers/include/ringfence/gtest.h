@@ -203,24 +203,9 @@ private:
     }
   }
 
-  /* A lost block stays lost: it is the failure of one test, not of all that follow. */
-  bool is_old_leak(const std::string &text) {
-    if (text.find("==ERROR: Ringfence: memory-leak") == std::string::npos) {
-      return false;
-    }
-    if (std::find(leaks_.begin(), leaks_.end(), text) != leaks_.end()) {
-      return true;
-    }
-    leaks_.push_back(text);
-    return false;
-  }
-
   void fail_with_findings() {
     for (size_t i = 0; i < count_; i++) {
       std::string const text(text_ + kept_[i].start, kept_[i].length);
-      if (is_old_leak(text)) {
-        continue;
-      }
       if (kept_[i].file != nullptr) {
         ADD_FAILURE_AT(kept_[i].file, static_cast<int>(kept_[i].line)) << text;
       } else {
@@ -243,7 +228,6 @@ private:
   rf_reporter own_ = {};
   bool active_ = false; /* a test runs */
   std::vector<Watched> watched_;
-  std::vector<std::string> leaks_; /* reported in earlier tests */
   Kept kept_[kMost] = {};
   size_t count_ = 0;
   size_t used_ = 0;

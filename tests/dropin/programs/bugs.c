@@ -247,6 +247,13 @@ static void free_of_no_memory(void) {
   free(bad ? (char *)(uintptr_t)0x12345670 : p);
 }
 
+/* The heap has memory in store there. */
+static void free_where_no_block_was(void) {
+  char *const p = make(10);
+  mark("found");
+  free(bad ? p + 4096 : p);
+}
+
 static void realloc_of_a_global(void) {
   char *const p = make(10);
   mark("found");
@@ -296,6 +303,7 @@ static const test_case cases[] = {
     CASE(free_of_a_global),
     CASE(free_of_mapped_memory),
     CASE(free_of_no_memory),
+    CASE(free_where_no_block_was),
     CASE(realloc_of_a_global),
     CASE(usable_size_of_a_freed_block),
     CASE(usable_size_inside_a_block),

@@ -1,12 +1,18 @@
 /* Blocks that are lost, and blocks that are not though it takes a look to see it: argv[1] chooses the case. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <ringfence/dropin.h>
@@ -206,11 +212,45 @@ static void kept_in_a_big_sparse_block(void) {
 }
 
 /* As a compiler at run time puts addresses into instructions: at any byte. */
-static void kept_in_code_made_at_run_time(void) {
+static void keep_in_code(size_t size, size_t offset) {
   void *const lost = malloc(33);
-  unsigned char *const code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  memcpy(code + 13, &lost, sizeof lost);
-  mprotect(code, 4096, PROT_READ | PROT_EXEC);
+  unsigned char *const code = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memset(code, 0xCC, size);
+  memcpy(code + offset, &lost, sizeof lost);
+  mprotect(code, size, PROT_READ | PROT_EXEC);
+}
+
+static void kept_in_code_made_at_run_time(void) {
+  keep_in_code(4096, 13);
+}
+
+/* The search reads 64 KiB at a time. */
+static void kept_in_code_across_two_pieces(void) {
+  keep_in_code((size_t)256 << 10, ((size_t)64 << 10) - 3);
+}
+
+static void kept_in_code_at_the_last_byte_of_a_piece(void) {
+  keep_in_code((size_t)256 << 10, ((size_t)64 << 10) - 1);
+}
+
+/* The search looks up 256 pages at a time: whether they were ever touched. */
+static void kept_in_code_across_two_lookups(void) {
+  size_t const page = (size_t)sysconf(_SC_PAGESIZE);
+  keep_in_code(512 * page, 256 * page - 3);
+}
+
+/* As in a container that forbids to read another process's memory, and one's own by this way. */
+static void kept_in_code_where_the_kernel_copies_nothing(void) {
+  struct sock_filter list[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog const filter = {sizeof list / sizeof list[0], list};
+  keep_in_code(4096, 13);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 }
 
 static void kept_by_a_key(void) {
@@ -306,6 +346,10 @@ static const test_case cases[] = {
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
     {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},
     {"kept_in_code_made_at_run_time", kept_in_code_made_at_run_time},
+    {"kept_in_code_across_two_pieces", kept_in_code_across_two_pieces},
+    {"kept_in_code_at_the_last_byte_of_a_piece", kept_in_code_at_the_last_byte_of_a_piece},
+    {"kept_in_code_across_two_lookups", kept_in_code_across_two_lookups},
+    {"kept_in_code_where_the_kernel_copies_nothing", kept_in_code_where_the_kernel_copies_nothing},
     {"kept_by_a_key", kept_by_a_key},
     {"kept_on_a_thread_s_stack", kept_on_a_thread_s_stack},
     {"kept_in_a_thread_s_register", kept_in_a_thread_s_register},
