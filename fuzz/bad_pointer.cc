@@ -46,7 +46,7 @@ std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
   return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "misaligned"), may_be_start};
 }
 
-std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
+std::optional<BadPointer> interior(Reader &reader, Shadow &shadow, bool stale_records) {
   size_t const distance = reader.u16();
   if (shadow.count() == 0) {
     return std::nullopt;
@@ -57,7 +57,7 @@ std::optional<BadPointer> interior(Reader &reader, Shadow &shadow) {
     return std::nullopt;
   }
   size_t const off = (1 + distance % steps) * RF_ALIGN_DEFAULT;
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), false};
+  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), stale_records};
 }
 
 // An address behind a copy of the header of a live block: a valid header in the wrong place.
@@ -122,7 +122,7 @@ std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_targe
   case RF_FUZZ_MISALIGNED:
     return misaligned(reader, shadow);
   case RF_FUZZ_INTERIOR:
-    return interior(reader, shadow);
+    return interior(reader, shadow, target.stale_records);
   case RF_FUZZ_REPEATED:
     return repeated(reader, shadow);
   case RF_FUZZ_IN_ARENA:

@@ -22,6 +22,7 @@ rf_fuzz_target target() {
   t.max_request = size_t{1} << 16;
   t.always_serves = t.max_request;
   t.refuses = RF_FUZZ_FOREIGN | RF_FUZZ_MISALIGNED | RF_FUZZ_INTERIOR | RF_FUZZ_REPEATED | RF_FUZZ_FORGED;
+  t.stale_records = true;
   t.in_arena = false;
   t.accounts_capacity = false;
   t.walk_adds_up = false;

@@ -94,8 +94,10 @@ typedef struct rf_fuzz_target {
   bool survives_damage;  /* after a stray write to the allocator's data, except region_record, no operation crashes or
                             hangs, and a refused one changes nothing */
   bool gives_up_damaged; /* the same, but the damaged part may be lost */
-  bool refuses_ended;    /* after deinit, every request is refused */
-  bool reports_rejects;  /* malformed requests are reported as well as refused */
+  bool stale_records;   /* a block may hold the record of one that was freed there before, so that a free of an interior
+                            pointer may be told as a double free */
+  bool refuses_ended;   /* after deinit, every request is refused */
+  bool reports_rejects; /* malformed requests are reported as well as refused */
 } rf_fuzz_target;
 
 #define RF_FUZZ_MAX_ARENA ((size_t)1 << 20)
@@ -136,6 +138,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   target.coalesces = true;
   target.survives_damage = false;
   target.gives_up_damaged = false;
+  target.stale_records = false;
   target.refuses_ended = false;
   target.reports_rejects = false;
   return target;
