@@ -4,6 +4,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
+#include "choose_reporter.h"
 #include "mode_options.h"
 
 static void log_write(void *context, const char *text, size_t size) {
@@ -146,18 +147,6 @@ static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
   return inner;
 }
 
-static rf_reporter *choose_reporter(rf_checked *checked, const rf_checked_options *options) {
-  if (options == NULL) {
-    return rf_reporter_default();
-  }
-  if (options->reporter != NULL) {
-    return options->reporter;
-  }
-  rf_report_options const report = rf_options_for_reporter(&options->settings);
-  rf_log_reporter_init(&checked->log, &report);
-  return &checked->log.base;
-}
-
 rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
   if (checked == NULL || inner == NULL) {
@@ -170,7 +159,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
     print_start(o, inner);
   }
   checked->status = RF_OK;
-  checked->mode = wrap(checked, inner, o, choose_reporter(checked, options));
+  checked->mode = wrap(checked, inner, o, rf_choose_reporter(&checked->log, options));
   return allocator_of(checked, inner);
 }
 

@@ -1,18 +1,7 @@
 #include <ringfence/checked_handles.h>
 
+#include "choose_reporter.h"
 #include "mode_options.h"
-
-static rf_reporter *choose_reporter(rf_checked_handles *checked, const rf_checked_options *options) {
-  if (options == NULL) {
-    return rf_reporter_default();
-  }
-  if (options->reporter != NULL) {
-    return options->reporter;
-  }
-  rf_report_options const report = rf_options_for_reporter(&options->settings);
-  rf_log_reporter_init(&checked->log, &report);
-  return &checked->log.base;
-}
 
 rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inner, const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
@@ -24,7 +13,7 @@ rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inn
     return inner;
   }
   rf_handle_guard_options guard = rf_options_for_handles(o);
-  guard.reporter = choose_reporter(checked, options);
+  guard.reporter = rf_choose_reporter(&checked->log, options);
   if (rf_handle_guard_init(&checked->guard, inner, &guard) != RF_OK) {
     return inner;
   }

@@ -4,18 +4,7 @@
 #include <ringfence/port.h>
 #include <ringfence/watch.h>
 
-static rf_reporter *choose_reporter(const rf_checked_options *options) {
-  static rf_log_reporter log;
-  if (options == NULL) {
-    return rf_reporter_default();
-  }
-  if (options->reporter != NULL) {
-    return options->reporter;
-  }
-  rf_report_options const report = rf_options_for_reporter(&options->settings);
-  rf_log_reporter_init(&log, &report);
-  return &log.base;
-}
+#include "choose_reporter.h"
 
 static bool sweeps_at_end;
 
@@ -28,7 +17,8 @@ rf_mode rf_checked_pools_init(const rf_checked_options *options) {
   watch.fill = o->fill;
   sweeps_at_end = o->sweep;
   if (o->pools && (mode == RF_MODE_GUARD || mode == RF_MODE_PAGE)) {
-    watch.reporter = choose_reporter(options);
+    static rf_log_reporter log;
+    watch.reporter = rf_choose_reporter(&log, options);
     return rf_pool_watch_start(&watch) == RF_OK ? mode : RF_MODE_OFF;
   }
   rf_pool_watch_stop();

@@ -23,18 +23,27 @@ static inline const rf_program_header *rf_program_headers(uintptr_t base, unsign
   return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
 }
 
-/* The first byte behind the module's .bss; `base` where its headers cannot be read. */
-static inline uintptr_t rf_elf_image_end(uintptr_t base) {
-  unsigned count = 0;
-  const rf_program_header *const headers = rf_program_headers(base, &count);
+/* Where the module lies, less where it was linked for: the segment at offset 0 of the file tells. */
+static inline uintptr_t rf_elf_bias(uintptr_t base, const rf_program_header *headers, unsigned count) {
   uintptr_t bias = base;
-  uintptr_t end = base;
-  for (unsigned i = 0; headers != NULL && i < count; i++) {
+  for (unsigned i = 0; i < count; i++) {
     if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
       bias = base - headers[i].p_vaddr;
     }
   }
-  for (unsigned i = 0; headers != NULL && i < count; i++) {
+  return bias;
+}
+
+/* The first byte behind the module's .bss; `base` where its headers cannot be read. */
+static inline uintptr_t rf_elf_image_end(uintptr_t base) {
+  unsigned count = 0;
+  const rf_program_header *const headers = rf_program_headers(base, &count);
+  uintptr_t end = base;
+  if (headers == NULL) {
+    return end;
+  }
+  uintptr_t const bias = rf_elf_bias(base, headers, count);
+  for (unsigned i = 0; i < count; i++) {
     uintptr_t const behind = bias + headers[i].p_vaddr + headers[i].p_memsz;
     if (headers[i].p_type == PT_LOAD && behind > end) {
       end = behind;

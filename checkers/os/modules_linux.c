@@ -44,7 +44,6 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
   }
 }
 
-/* The segment at offset 0 gives the bias. */
 static void read_headers(rf_module *m, uintptr_t base) {
   unsigned count = 0;
   const rf_program_header *const headers = rf_program_headers(base, &count);
@@ -53,11 +52,7 @@ static void read_headers(rf_module *m, uintptr_t base) {
   if (headers == NULL) {
     return;
   }
-  for (unsigned i = 0; i < count; i++) {
-    if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
-      m->bias = base - headers[i].p_vaddr;
-    }
-  }
+  m->bias = rf_elf_bias(base, headers, count);
   for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
     if (headers[i].p_type == PT_NOTE) {
       read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);

@@ -6,6 +6,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 #include "page_store.h"
 #include "sample_pick.h"
 
@@ -14,10 +15,6 @@ static const rf_allocator_ops sample_ops;
 static rf_sample *sample_of(rf_allocator *self) {
   return (rf_sample *)self;
 }
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define RARE __attribute__((noinline)) /* kept out of the common paths, which are to need no registers for it */
 
 /* ---- What a thread has to itself ---- */
 
@@ -66,7 +63,7 @@ static void change_pick(rf_sample *sample) {
 
 /* False, and nothing counted, where the countdown is at its end or not this object's. */
 static inline bool count_down(const rf_sample *sample) {
-  if (UNLIKELY(mine.now.number != sample->number || mine.now.pick.left <= 1)) {
+  if (RF_UNLIKELY(mine.now.number != sample->number || mine.now.pick.left <= 1)) {
     return false;
   }
   mine.now.pick.left--;
@@ -151,7 +148,7 @@ static bool is_backing_block(const rf_sample *sample, const void *ptr) {
 
 /* False for nearly all that is the inner allocator's affair alone. */
 static inline bool needs_slow_path(const rf_sample *sample, const void *ptr) {
-  return UNLIKELY(rf_page_may_be(ptr) || may_be_backing(sample, ptr));
+  return RF_UNLIKELY(rf_page_may_be(ptr) || may_be_backing(sample, ptr));
 }
 
 /* Pages for the block at `inner`, or that block itself. */
@@ -165,7 +162,7 @@ static rf_status take_off_pages(const rf_sample *sample, void *ptr, const rf_ori
   return rf_page_store_free(sample->store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin, freed);
 }
 
-RARE static void *alloc_slow(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
+RF_RARE static void *alloc_slow(rf_sample *sample, size_t size, size_t align, const rf_site *site, uintptr_t caller) {
   rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   bool const due = is_due(sample);
   void *const p = sample->inner->ops->alloc(sample->inner, size, align, site);
@@ -174,7 +171,7 @@ RARE static void *alloc_slow(rf_sample *sample, size_t size, size_t align, const
 
 static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
-  if (UNLIKELY(!count_down(sample))) {
+  if (RF_UNLIKELY(!count_down(sample))) {
     return alloc_slow(sample, size, align, site, CALLER);
   }
   return sample->inner->ops->alloc(sample->inner, size, align, site);
@@ -215,7 +212,7 @@ static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origi
   return status == RF_OK ? free_inner(sample, freed.backing, origin) : status;
 }
 
-RARE static rf_status free_slow(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
+RF_RARE static rf_status free_slow(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
   rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   if (has_pages(sample, ptr)) {
     return free_sampled(sample, ptr, &origin);
@@ -289,8 +286,8 @@ static void *realloc_sampled(rf_sample *sample, void *ptr, size_t size, size_t a
   return moved;
 }
 
-RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
-                               uintptr_t caller) {
+RF_RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, size_t align, const rf_site *site,
+                                  uintptr_t caller) {
   rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   bool const due = !count_down(sample) && is_due(sample);
   if (has_pages(sample, ptr)) {
@@ -313,12 +310,12 @@ RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, size_t
 static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   rf_allocator *const inner = sample->inner;
-  if (needs_slow_path(sample, ptr) || UNLIKELY(!count_down(sample))) {
+  if (needs_slow_path(sample, ptr) || RF_UNLIKELY(!count_down(sample))) {
     return realloc_slow(sample, ptr, size, align, site, CALLER);
   }
   note_call(sample, ptr, CALLER);
-  return LIKELY(inner->ops->realloc != NULL) ? inner->ops->realloc(inner, ptr, size, align, site)
-                                             : rf_realloc_at(inner, ptr, size, align, site);
+  return RF_LIKELY(inner->ops->realloc != NULL) ? inner->ops->realloc(inner, ptr, size, align, site)
+                                                : rf_realloc_at(inner, ptr, size, align, site);
 }
 
 static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {

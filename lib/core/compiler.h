@@ -11,12 +11,6 @@
 /* A slow path: never inlined, so that common paths need not save registers for it. */
 #define RF_RARE __attribute__((noinline))
 
-#define RF_WEAK __attribute__((weak))
-#define RF_HIDDEN __attribute__((visibility("hidden")))
-
-/* A thread-local variable whose first access in a thread allocates nothing. */
-#define RF_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
-
 /* A function that may read any address: sanitizers must not stop it before it can refuse the pointer. Not inlined, or
  * gcc would instrument it with its caller. */
 #define RF_READS_ANYTHING __attribute__((no_sanitize_address, no_sanitize_thread, noinline))

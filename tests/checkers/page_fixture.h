@@ -17,7 +17,7 @@ inline unsigned char *bytes(void *p) {
   return static_cast<unsigned char *>(p);
 }
 
-// What a volatile access does cannot be left out or moved, and the handler of its fault changes what tests look at
+// Volatile accesses cannot be left out or moved, and the handler of its fault changes what tests look at
 // next.
 inline unsigned char peek(const volatile unsigned char *p) {
   unsigned char const value = *p;

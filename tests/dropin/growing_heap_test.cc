@@ -1,4 +1,4 @@
-// What the heap under the drop-in does beyond what every allocator does: how it gets memory, and gives it back.
+// The heap under the drop-in: how it gets memory from the system, and gives it back.
 #include "checkers/dropin/heap/growing_heap.h"
 #include "tests/core/unwatched.h"
 

@@ -122,7 +122,7 @@ TEST_F(Merge, LeaksOfOnePlaceAddUp) {
   EXPECT_EQ(list_[0]->finding.blocks, 4u);
 }
 
-// What is said of the one is not true of the other.
+// The text of the one is not true of the other.
 TEST_F(Merge, DirectAndIndirectLeaksOfOnePlaceAreTwo) {
   for (const char *const detail : {"nothing points to it", "only leaked blocks point to it", "nothing points to it"}) {
     rf_finding &f = add(1, {}).finding;

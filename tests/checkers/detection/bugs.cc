@@ -11,7 +11,7 @@
 namespace ringfence::detection {
 namespace {
 
-// What a volatile access does cannot be left out or moved.
+// Volatile accesses cannot be left out or moved.
 unsigned char peek(const volatile unsigned char *p) {
   return *p;
 }

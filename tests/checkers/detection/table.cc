@@ -183,7 +183,7 @@ How native_how(const NativeBug &bug, const NativePool &pool, Mode mode) {
   return bad.how;
 }
 
-// What most pools say, and who says otherwise.
+// The answer of most pools, and the pools that answer otherwise.
 std::string native_cell(const NativeBug &bug, Mode mode) {
   Results results;
   for (const NativePool &pool : native_pools()) {

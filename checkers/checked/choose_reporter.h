@@ -1,0 +1,20 @@
+/* The reporter of a checker that options make. Internal to checkers/. */
+#ifndef RINGFENCE_CHOOSE_REPORTER_H
+#define RINGFENCE_CHOOSE_REPORTER_H
+
+#include <ringfence/checked.h>
+
+/* `log` is the caller's memory for a reporter by `options`; unused where they name one, or are NULL. */
+static inline rf_reporter *rf_choose_reporter(rf_log_reporter *log, const rf_checked_options *options) {
+  if (options == NULL) {
+    return rf_reporter_default();
+  }
+  if (options->reporter != NULL) {
+    return options->reporter;
+  }
+  rf_report_options const report = rf_options_for_reporter(&options->settings);
+  rf_log_reporter_init(log, &report);
+  return &log->base;
+}
+
+#endif /* RINGFENCE_CHOOSE_REPORTER_H */
