@@ -7,7 +7,6 @@ set -euo pipefail
 cd -- "$SRC/ringfence"
 
 flags=(
-  -c opt
   --define=rf_fuzz_engine=external
   --repo_env=CC="$CC" --action_env=CC="$CC"
   # A warning that another compiler invents is no reason not to fuzz.
@@ -22,11 +21,12 @@ done
 for flag in $LIB_FUZZING_ENGINE; do
   flags+=(--linkopt="$flag")
 done
-# The fuzzers run on machines that have no C++ library.
+# The fuzzers run on machines that have no C++ library. clang would add a shared one for libFuzzer's sake.
+flags+=(--linkopt=-nostdlib++)
 if [[ " ${CXXFLAGS-} " == *' -stdlib=libc++ '* ]]; then
   flags+=(--repo_env=BAZEL_CXXOPTS=-stdlib=libc++ --repo_env=BAZEL_LINKLIBS=-l%:libc++.a:-l%:libc++abi.a:-lm)
 else
-  flags+=(--repo_env=BAZEL_LINKLIBS=-l%:libstdc++.a:-lm)
+  flags+=(--repo_env=BAZEL_LINKLIBS=-l%:libstdc++.a:-lm:-lgcc_s)
 fi
 
 # build TARGETS... [-- FLAGS...]: NAME_bin becomes $OUT/NAME.
