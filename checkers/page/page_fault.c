@@ -6,7 +6,7 @@ static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   rf_slot_state const state = rf_slot_state_of(s);
   bool const freed = state == SLOT_FREED;
   bool const open = address >= rf_slot_open_start(s) && address < rf_slot_open_end(s);
-  if (state != SLOT_LIVE && state != SLOT_FREED) {
+  if (state == SLOT_SPARE || state == SLOT_HOLE) {
     return false;
   }
   if (open && !freed) {
