@@ -92,11 +92,11 @@ static bool has_memory(rf_page_store *store, size_t bytes) {
 /* Under the lock. */
 static rf_slot *make_block(rf_page_store *store, const rf_page_request *request) {
   plan p;
-  rf_slot *const s = make_plan(store, request, &p) && has_memory(store, (size_t)p.pages * rf_page_size())
-                         ? take_run(store, &p)
-                         : NULL;
+  if (!make_plan(store, request, &p) || !has_memory(store, (size_t)p.pages * rf_page_size())) {
+    return NULL;
+  }
+  rf_slot *const s = take_run(store, &p);
   if (s == NULL) {
-    store->declined++;
     return NULL;
   }
   place(s, &p);
@@ -125,7 +125,6 @@ static void take_back(rf_page_store *store, rf_slot *s) {
   store->requested -= s->size;
   store->opened -= (size_t)s->pages * rf_page_size();
   store->taken--;
-  store->declined++;
   rf_runs_mark(s, false);
   rf_runs_give(store, s);
   rf_page_leave(store, &mask);
@@ -133,14 +132,17 @@ static void take_back(rf_page_store *store, rf_slot *s) {
 
 static rf_slot *obtain(rf_page_store *store, const rf_page_request *request) {
   rf_page_mask mask;
-  if (!rf_page_enter(store, &mask)) {
-    return NULL;
+  rf_slot *s = NULL;
+  if (rf_page_enter(store, &mask)) {
+    s = make_block(store, request);
+    rf_page_leave(store, &mask);
   }
-  rf_slot *const s = make_block(store, request);
-  rf_page_leave(store, &mask);
   if (s != NULL && !rf_page_open_slot(s)) {
     take_back(store, s);
-    return NULL;
+    s = NULL;
+  }
+  if (s == NULL) {
+    __atomic_fetch_add(&store->declined, 1, __ATOMIC_RELAXED);
   }
   return s;
 }

@@ -38,6 +38,9 @@ bool rf_page_has_marks(void);
 bool rf_page_mark(void *start, size_t size);
 bool rf_page_unmark(void *start, size_t size);
 
+/* Gives open pages their memory at once, which costs less than the fault that does it. */
+void rf_page_touch(void *start, size_t size);
+
 /* True where pages that may be written but are not touched count for nothing: no RLIMIT_DATA, and memory is promised
  * freely. */
 bool rf_page_writable_is_free(void);
@@ -148,7 +151,7 @@ struct rf_page_store {
   unsigned taken;     /* slots in use and in quarantine */
   size_t opened;      /* bytes */
   size_t memory;      /* bytes that may be open at once; 0: not looked up yet */
-  uint64_t declined;  /* requests for which there were no pages */
+  uint64_t declined;  /* requests for which there were no pages; accessed atomically */
   size_t reserved;
   uint64_t requested; /* bytes, ever */
   size_t closed_blocks;
