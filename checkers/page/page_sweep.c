@@ -56,19 +56,22 @@ typedef struct sweep {
   unsigned count;
 } sweep;
 
-/* The next slot that may be live, from where the sweep stands; NULL at the end of all, and the sweep stands at the
+/* The next slot that may be live, from where the sweep stands, the newest ones first: where there is little time, as in
+ * a child of fork, these are the likeliest to have been written to. NULL at the end of all, and the sweep stands at the
  * beginning again. Under the lock. */
 static rf_slot *next_slot(rf_page_store *store) {
   if (store->sweep_space == NULL) {
     store->sweep_space = store->spaces;
-    store->sweep_at = 0;
+    store->sweep_at = UINT32_MAX;
   }
   while (store->sweep_space != NULL) {
-    if (store->sweep_at < store->sweep_space->used) {
-      return &store->sweep_space->slots[store->sweep_at++];
+    uint32_t const used = store->sweep_space->used;
+    store->sweep_at = store->sweep_at < used ? store->sweep_at : used;
+    if (store->sweep_at != 0) {
+      return &store->sweep_space->slots[--store->sweep_at];
     }
     store->sweep_space = store->sweep_space->next;
-    store->sweep_at = 0;
+    store->sweep_at = UINT32_MAX;
   }
   return NULL;
 }
