@@ -23,10 +23,21 @@ static bool goes_left(rf_page_store *store) {
   return store->options.side == RF_PAGE_LEFT;
 }
 
+/* What was asked for by name is kept. */
+static size_t alignment(const rf_page_store *store, const rf_page_request *request) {
+  size_t const align = request->align;
+  if (align > RF_ALIGN_DEFAULT || store->options.side < RF_PAGE_EXACT) {
+    return align;
+  }
+  size_t const of_size = request->size & (0 - request->size);
+  size_t const least = store->options.side == RF_PAGE_EXACT && of_size != 0 ? of_size : 1;
+  return least < align ? least : align;
+}
+
 static bool make_plan(rf_page_store *store, const rf_page_request *request, plan *out) {
   size_t const page = rf_page_size();
   size_t const size = request->size;
-  size_t const align = request->align;
+  size_t const align = alignment(store, request);
   size_t const room = request->room / page;
   size_t const before = request->like != NULL ? (uintptr_t)request->like & (page - 1) : 0;
   size_t const pages = (before + size) / page + ((before + size) % page != 0 ? 1 : 0);
@@ -83,8 +94,10 @@ static void place(rf_slot *s, const plan *p) {
 
 /* So many more bytes may be open. Where little is, nobody asks how much there is. */
 static bool has_memory(rf_page_store *store, size_t bytes) {
-  if (store->memory == 0 && store->opened + bytes > LOOKED_UP_FROM) {
-    store->memory = store->options.memory != 0 ? store->options.memory : rf_page_memory_share();
+  if (store->memory == 0 && store->options.memory != 0) {
+    store->memory = store->options.memory;
+  } else if (store->memory == 0 && store->opened + bytes > LOOKED_UP_FROM) {
+    store->memory = rf_page_memory_share();
   }
   return store->memory == 0 || store->opened + bytes <= store->memory;
 }

@@ -84,6 +84,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   }
   state.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_guarded_blocks.reporter = reporter;
+  rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
     __atomic_store_n(&rf_guarded_blocks.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);

@@ -35,8 +35,20 @@
 extern "C" {
 #endif
 
-/* At which end of its pages a block lies. */
-typedef enum rf_page_side { RF_PAGE_LEFT, RF_PAGE_RIGHT, RF_PAGE_BOTH /* in turn */ } rf_page_side;
+/* At which end of its pages a block lies.
+ *
+ * On the right alignment comes first: 13 bytes aligned to 16 leave 3 bytes behind them in which reads are not noticed.
+ * EXACT aligns blocks of which no more than RF_ALIGN_DEFAULT was asked to the largest power of two that divides their
+ * size, as objects of that size need at most, so that every one ends with its page. UNALIGNED does without, so that no
+ * request but for more alignment leaves anything. Code that takes the alignment for granted, vector instructions for
+ * instance, may fail in both. */
+typedef enum rf_page_side {
+  RF_PAGE_LEFT,
+  RF_PAGE_RIGHT,
+  RF_PAGE_BOTH, /* left and right in turn */
+  RF_PAGE_EXACT,
+  RF_PAGE_UNALIGNED
+} rf_page_side;
 
 typedef struct rf_page_options {
   rf_page_side side;
