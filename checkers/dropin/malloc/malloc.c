@@ -9,6 +9,7 @@
  */
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
+#include "guarded_blocks.h"
 #include "malloc_impl.h"
 
 #include <errno.h>
@@ -86,7 +87,7 @@ void free_aligned_sized(void *ptr, size_t align, size_t size) {
 
 /* Less than malloc's alignment is never given: programs rely on it. */
 static void *aligned(size_t align, size_t size, const rf_origin *origin) {
-  return rf_malloc_impl_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
+  return rf_malloc_impl_alloc(size, rf_guarded_blocks_align(align), RF_FAMILY_MALLOC, origin);
 }
 
 void *aligned_alloc(size_t align, size_t size) {
