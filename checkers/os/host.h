@@ -40,6 +40,32 @@ bool rf_host_readable(const void *p, size_t size);
 /* The bounds of the stack that `frame` lies on, for following frame pointers; false where they are not known. */
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 
+/* The bytes from `frame` to the end of its stack; 0 where that is not known. */
+#if defined(__linux__) && __STDC_HOSTED__
+typedef struct rf_host_bounds {
+  uintptr_t low;
+  uintptr_t high;
+} rf_host_bounds;
+
+/* The stack that was asked for last. */
+extern __thread rf_host_bounds rf_host_last_stack __attribute__((tls_model("initial-exec")));
+
+static inline uintptr_t rf_host_stack_above(const void *frame) {
+  rf_host_bounds *const last = &rf_host_last_stack;
+  uintptr_t const at = (uintptr_t)frame;
+  if (at < last->low || at >= last->high) {
+    return rf_host_stack(frame, &last->low, &last->high) ? last->high - at : 0;
+  }
+  return last->high - at;
+}
+#else
+static inline uintptr_t rf_host_stack_above(const void *frame) {
+  uintptr_t low;
+  uintptr_t high;
+  return rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : 0;
+}
+#endif
+
 /* Return addresses by unwind tables, innermost first, at most `max`; 0 where there is no unwinder. */
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
 

@@ -1,27 +1,45 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
- *     record: | next (a number, 0 ends) | hash | depth | padding | depth return addresses |
+ *     record: | next (a number, 0 ends) | hash | depth | checks | stamp | depth return addresses | layout |
+ *     layout: | top | ended | checks | a slot for each return address but the first | room for the checks |
  *
  * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
  * is published by the compare-and-swap of a bucket's head: readers need no lock.
+ *
+ * The layout (stack_layout.h) is the one exception: after code was replaced by other code it is written anew, by the one
+ * thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation, before
+ * it was read and after.
  */
 #include <ringfence/stack.h>
 
 #include "host.h"
+#include "stack_layout.h"
+#include "stack_rules.h"
 #include "stack_walk.h"
 
-#include <ringfence/frames.h>
 #include <stdbool.h>
 #include <string.h>
 
 typedef struct record {
   uint32_t next;
   uint32_t hash;
-  uint32_t depth;
-  uint32_t padding;
+  uint16_t depth;
+  uint16_t checks; /* for which the layout has room; NO_LAYOUT: there is none */
+  uint32_t stamp;  /* of the layout; accessed atomically */
   uintptr_t frames[];
 } record;
+
+typedef struct layout {
+  uint32_t top;
+  uint16_t ended;
+  uint16_t checks;
+  uint32_t slots[]; /* of frames[1] on; the checks follow */
+} layout;
+
+#define NO_LAYOUT UINT16_MAX
+#define STAMP_NONE 0U
+#define STAMP_BUSY UINT32_MAX
 
 #define UNIT 8U
 /* About one bucket for each record of usual depth. */
@@ -52,6 +70,12 @@ static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
+
+/* Once what it stands for was read. */
+static uint32_t load_after(const uint32_t *p) {
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
 #else
 static uint32_t load(const uint32_t *p) {
   return *p;
@@ -72,14 +96,20 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
   *p = value;
   return true;
 }
+
+static uint32_t load_after(const uint32_t *p) {
+  return *p;
+}
 #endif
 
 static size_t padded(size_t size) {
   return (size + (UNIT - 1)) & ~(size_t)(UNIT - 1);
 }
 
-static size_t record_size(unsigned depth) {
-  return padded(sizeof(record) + depth * sizeof(uintptr_t));
+static size_t record_size(unsigned depth, unsigned checks) {
+  size_t const frames = sizeof(record) + depth * sizeof(uintptr_t);
+  size_t const words = sizeof(layout) + (depth - 1) * sizeof(uint32_t) + checks * sizeof(rf_stack_check);
+  return padded(frames + (checks == NO_LAYOUT ? 0 : words));
 }
 
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
@@ -92,7 +122,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   }
   uint32_t const recent = buckets / BUCKETS_PER_RECENT < RECENT_MOST ? buckets / BUCKETS_PER_RECENT : RECENT_MOST;
   size_t const table = padded(((size_t)buckets + recent) * sizeof(uint32_t));
-  if (size < table + UNIT + record_size(1)) {
+  if (size < table + UNIT + record_size(1, NO_LAYOUT)) {
     return RF_ERR_INVALID;
   }
   depot->buckets = (uint32_t *)memory;
@@ -134,9 +164,8 @@ static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uin
   return 0;
 }
 
-/* The id of a new record of `depth` addresses; 0 where the depot is full. */
-static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
-  size_t const size = record_size(depth);
+/* The id of `size` new bytes; 0 where the depot is full. */
+static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
   size_t used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
 #else
@@ -150,25 +179,60 @@ static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
   return (uint32_t)(used / UNIT);
 }
 
-uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
-  if (depot == NULL || depth == 0) {
-    return 0;
+/* ---- Layouts ---- */
+
+static layout *layout_of(const record *r) {
+  return (layout *)(void *)(r->frames + r->depth);
+}
+
+static rf_stack_check *checks_of(const record *r) {
+  return (rf_stack_check *)(void *)(layout_of(r)->slots + (r->depth - 1));
+}
+
+/* Unless another thread is at it, or the layout is up to date, or there is no room. */
+static void write_layout(record *r, const rf_stack_layout *from, uint32_t generation) {
+  uint32_t stamp = load(&r->stamp);
+  if (!from->fixed || r->checks == NO_LAYOUT || from->checks > r->checks || stamp == generation ||
+      stamp == STAMP_BUSY || !swap(&r->stamp, &stamp, STAMP_BUSY)) {
+    return;
   }
+  layout *const to = layout_of(r);
+  to->top = from->top;
+  to->ended = from->ended;
+  to->checks = (uint16_t)from->checks;
+  memcpy(to->slots, from->slots + 1, (r->depth - 1U) * sizeof to->slots[0]);
+  memcpy(checks_of(r), from->check, from->checks * sizeof from->check[0]);
+  store(&r->stamp, generation);
+}
+
+/* ---- Putting ---- */
+
+/* `from`: NULL, or where the stack was found as the code of `generation` has it. */
+static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth, const rf_stack_layout *from,
+                    uint32_t generation) {
   uint32_t const hash = hash_of(frames, depth);
   uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
   uint32_t head = load(bucket);
   uint32_t found = find(depot, head, 0, hash, frames, depth);
   if (found != 0) {
+    if (from != NULL) {
+      write_layout(record_at(depot, found), from, generation);
+    }
     return found;
   }
-  uint32_t const id = reserve(depot, depth);
+  uint16_t const checks = from != NULL && from->fixed ? (uint16_t)from->checks : NO_LAYOUT;
+  uint32_t const id = reserve(depot, record_size(depth, checks));
   if (id == 0) {
     return 0;
   }
   record *const r = record_at(depot, id);
   r->hash = hash;
-  r->depth = depth;
+  r->depth = (uint16_t)depth;
+  r->checks = checks;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
+  if (from != NULL) {
+    write_layout(r, from, generation);
+  }
   uint32_t seen = head;
   for (r->next = head; !swap(bucket, &head, id); r->next = head) {
     /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
@@ -181,6 +245,10 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
   return id;
 }
 
+uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
+  return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0 : put(depot, frames, depth, NULL, 0);
+}
+
 /* ---- Guessing ---- */
 
 /* Calls from one place at one depth mostly have the same stack. */
@@ -189,41 +257,72 @@ static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin)
   return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
 }
 
-/* True where rf_stack_capture would find the addresses of `r`. */
-RF_STACK_PEEKS static bool has_same_frames(const record *r, const rf_origin *origin, unsigned max) {
-  uintptr_t frame = (uintptr_t)origin->frame;
-  unsigned const depth = r->depth;
-  unsigned count = 1;
-  uintptr_t pc;
-  uintptr_t low;
-  uintptr_t high;
-  if (r->frames[0] != origin->caller || depth > max || !rf_host_stack(origin->frame, &low, &high)) {
-    return false;
-  }
-  while (count < max && rf_stack_step(&frame, high, &pc)) {
-    if (count == depth || r->frames[count] != pc) {
+RF_STACK_PEEKS static inline bool holds(rf_stack_check check, const uintptr_t *base) {
+  bool const absolute = (check.slot & RF_CHECK_ABSOLUTE) != 0;
+  uintptr_t const expected = absolute ? (uintptr_t)check.value : (uintptr_t)(base + check.value);
+  return base[check.slot & ~RF_CHECK_ABSOLUTE] == expected;
+}
+
+/* Four at a time: each is then four instructions. */
+RF_STACK_PEEKS static inline bool are_at(const uintptr_t *frames, const uint32_t *slots, uint32_t count,
+                                         const uintptr_t *base) {
+  uint32_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    if (((base[slots[i]] ^ frames[i]) | (base[slots[i + 1]] ^ frames[i + 1]) | (base[slots[i + 2]] ^ frames[i + 2]) |
+         (base[slots[i + 3]] ^ frames[i + 3])) != 0) {
       return false;
     }
-    count++;
   }
-  return count == depth;
+  for (; i < count; i++) {
+    if (base[slots[i]] != frames[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* True where rf_stack_capture would find the addresses of `r`. */
+RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const rf_origin *origin, unsigned max) {
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  uint32_t const stamp = load(&r->stamp);
+  uint32_t const depth = r->depth;
+  if (stamp != load(&rf_stack_generation) || r->frames[0] != origin->caller || (uintptr_t)base % sizeof *base != 0) {
+    return false;
+  }
+  const layout *const l = layout_of(r);
+  uintptr_t const room = rf_host_stack_above(base);
+  if ((depth != max && (depth > max || !l->ended)) || room / sizeof *base <= l->top || base[1] != origin->caller ||
+      !are_at(r->frames + 1, l->slots, depth - 1, base)) {
+    return false;
+  }
+  for (uint32_t i = 0; i < l->checks; i++) {
+    if (!holds(checks_of(r)[i], base)) {
+      return false;
+    }
+  }
+  return load_after(&r->stamp) == stamp;
+}
+
+/* Not inlined, so that what mostly happens needs few registers. */
+__attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uintptr_t frames[RF_TRACE_DEPTH];
+  rf_stack_layout from;
+  uint32_t const generation = load(&rf_stack_generation);
+  unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
+  unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
+  uint32_t const id = depth != 0 ? put(depot, frames, depth, &from, generation) : 0;
+  if (id != 0 && from.fixed && depot->recent != NULL) {
+    store(guess_for(depot, origin), id);
+  }
+  return id;
 }
 
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  uintptr_t frames[RF_TRACE_DEPTH];
-  unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
-  bool const may_guess = depot != NULL && depot->recent != NULL && most != 0 && origin->caller != 0 &&
-                         origin->frame != NULL && (uintptr_t)origin->frame % sizeof(uintptr_t) == 0;
-  uint32_t *const guess = may_guess ? guess_for(depot, origin) : NULL;
-  uint32_t id = may_guess ? load(guess) : 0;
-  if (id != 0 && has_same_frames(record_at(depot, id), origin, most)) {
-    return id;
+  if (depot == NULL) {
+    return 0;
   }
-  id = rf_stack_depot_put(depot, frames, rf_stack_capture(origin, frames, most));
-  if (may_guess && id != 0) {
-    store(guess, id);
-  }
-  return id;
+  uint32_t const id = depot->recent != NULL ? load(guess_for(depot, origin)) : 0;
+  return id != 0 && has_same_frames(record_at(depot, id), origin, max) ? id : put_anew(depot, origin, max);
 }
 
 /* ---- Reading ---- */
