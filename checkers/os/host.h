@@ -41,28 +41,25 @@ bool rf_host_readable(const void *p, size_t size);
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 
 /* The bytes from `frame` to the end of its stack; 0 where that is not known. */
+uintptr_t rf_host_stack_above(const void *frame);
+
+/* The same where that is the stack that this thread asked for last; else 0. */
 #if defined(__linux__) && __STDC_HOSTED__
 typedef struct rf_host_bounds {
   uintptr_t low;
   uintptr_t high;
 } rf_host_bounds;
 
-/* The stack that was asked for last. */
 extern __thread rf_host_bounds rf_host_last_stack __attribute__((tls_model("initial-exec")));
 
-static inline uintptr_t rf_host_stack_above(const void *frame) {
-  rf_host_bounds *const last = &rf_host_last_stack;
+static inline uintptr_t rf_host_last_stack_above(const void *frame) {
   uintptr_t const at = (uintptr_t)frame;
-  if (at < last->low || at >= last->high) {
-    return rf_host_stack(frame, &last->low, &last->high) ? last->high - at : 0;
-  }
-  return last->high - at;
+  uintptr_t const high = rf_host_last_stack.high;
+  return at >= rf_host_last_stack.low && at < high ? high - at : 0;
 }
 #else
-static inline uintptr_t rf_host_stack_above(const void *frame) {
-  uintptr_t low;
-  uintptr_t high;
-  return rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : 0;
+static inline uintptr_t rf_host_last_stack_above(const void *frame) {
+  return rf_host_stack_above(frame);
 }
 #endif
 

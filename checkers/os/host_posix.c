@@ -337,7 +337,15 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   }
   *low = found->low;
   *high = found->high;
+  rf_host_last_stack = *found;
   return true;
+}
+
+uintptr_t rf_host_stack_above(const void *frame) {
+  uintptr_t low;
+  uintptr_t high;
+  uintptr_t const room = rf_host_last_stack_above(frame);
+  return room == 0 && rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : room;
 }
 
 #else
@@ -347,6 +355,11 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   (void)low;
   (void)high;
   return false;
+}
+
+uintptr_t rf_host_stack_above(const void *frame) {
+  (void)frame;
+  return 0;
 }
 
 #endif

@@ -166,8 +166,7 @@ static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, un
 
 static inline void note_slot(walk *w, unsigned i) {
   if (w->layout != NULL) {
-    w->layout->top = (uint32_t)((w->sp - WORD - w->base) / WORD);
-    w->layout->slots[i] = w->layout->top;
+    w->layout->slots[i] = (uint32_t)((w->sp - WORD - w->base) / WORD);
   }
 }
 
@@ -261,7 +260,6 @@ unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, u
   layout->fixed = true;
   layout->ended = false;
   layout->checks = 0;
-  layout->top = 1;
   layout->slots[0] = 1;
   return follow(&w, first_rule(&w), origin, frames, max);
 }

@@ -2,7 +2,9 @@
  *
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
  *     record: | next (a number, 0 ends) | hash | depth | checks | stamp | depth return addresses | layout |
- *     layout: | top | ended | checks | a slot for each return address but the first | room for the checks |
+ *     layout: | reach | slack | checks | a slot for each return address | room for the checks |
+ *
+ * With a layout, the last return address is repeated until their number is a multiple of 4, and so is its slot.
  *
  * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
  * is published by the compare-and-swap of a bucket's head: readers need no lock.
@@ -31,10 +33,10 @@ typedef struct record {
 } record;
 
 typedef struct layout {
-  uint32_t top;
-  uint16_t ended;
+  uint32_t reach; /* bytes from the first frame to the end of the highest slot */
+  uint16_t slack; /* by so much may the depth asked for exceed the record's */
   uint16_t checks;
-  uint32_t slots[]; /* of frames[1] on; the checks follow */
+  uint32_t slots[]; /* the checks follow */
 } layout;
 
 #define NO_LAYOUT UINT16_MAX
@@ -106,10 +108,16 @@ static size_t padded(size_t size) {
   return (size + (UNIT - 1)) & ~(size_t)(UNIT - 1);
 }
 
+static unsigned in_fours(unsigned depth) {
+  return (depth + 3) & ~3U;
+}
+
 static size_t record_size(unsigned depth, unsigned checks) {
-  size_t const frames = sizeof(record) + depth * sizeof(uintptr_t);
-  size_t const words = sizeof(layout) + (depth - 1) * sizeof(uint32_t) + checks * sizeof(rf_stack_check);
-  return padded(frames + (checks == NO_LAYOUT ? 0 : words));
+  if (checks == NO_LAYOUT) {
+    return padded(sizeof(record) + depth * sizeof(uintptr_t));
+  }
+  size_t const words = in_fours(depth) * (sizeof(uintptr_t) + sizeof(uint32_t));
+  return padded(sizeof(record) + words + sizeof(layout) + checks * sizeof(rf_stack_check));
 }
 
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
@@ -140,6 +148,10 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
 
 static record *record_at(const rf_stack_depot *depot, uint32_t id) {
   return (record *)(void *)(depot->records + (size_t)id * UNIT);
+}
+
+static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
+  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
 }
 
 static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
@@ -182,11 +194,11 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 /* ---- Layouts ---- */
 
 static layout *layout_of(const record *r) {
-  return (layout *)(void *)(r->frames + r->depth);
+  return (layout *)(void *)(r->frames + in_fours(r->depth));
 }
 
 static rf_stack_check *checks_of(const record *r) {
-  return (rf_stack_check *)(void *)(layout_of(r)->slots + (r->depth - 1));
+  return (rf_stack_check *)(void *)(layout_of(r)->slots + in_fours(r->depth));
 }
 
 /* Unless another thread is at it, or the layout is up to date, or there is no room. */
@@ -197,10 +209,12 @@ static void write_layout(record *r, const rf_stack_layout *from, uint32_t genera
     return;
   }
   layout *const to = layout_of(r);
-  to->top = from->top;
-  to->ended = from->ended;
+  to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
+  to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
   to->checks = (uint16_t)from->checks;
-  memcpy(to->slots, from->slots + 1, (r->depth - 1U) * sizeof to->slots[0]);
+  for (unsigned i = 0; i < in_fours(r->depth); i++) {
+    to->slots[i] = from->slots[i < r->depth ? i : r->depth - 1U];
+  }
   memcpy(checks_of(r), from->check, from->checks * sizeof from->check[0]);
   store(&r->stamp, generation);
 }
@@ -230,7 +244,10 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
   r->depth = (uint16_t)depth;
   r->checks = checks;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
-  if (from != NULL) {
+  if (checks != NO_LAYOUT) {
+    for (unsigned i = depth; i < in_fours(depth); i++) {
+      r->frames[i] = frames[depth - 1];
+    }
     write_layout(r, from, generation);
   }
   uint32_t seen = head;
@@ -257,53 +274,26 @@ static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin)
   return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
 }
 
-RF_STACK_PEEKS static inline bool holds(rf_stack_check check, const uintptr_t *base) {
-  bool const absolute = (check.slot & RF_CHECK_ABSOLUTE) != 0;
-  uintptr_t const expected = absolute ? (uintptr_t)check.value : (uintptr_t)(base + check.value);
-  return base[check.slot & ~RF_CHECK_ABSOLUTE] == expected;
-}
-
-/* Four at a time: each is then four instructions. */
-RF_STACK_PEEKS static inline bool are_at(const uintptr_t *frames, const uint32_t *slots, uint32_t count,
-                                         const uintptr_t *base) {
-  uint32_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    if (((base[slots[i]] ^ frames[i]) | (base[slots[i + 1]] ^ frames[i + 1]) | (base[slots[i + 2]] ^ frames[i + 2]) |
-         (base[slots[i + 3]] ^ frames[i + 3])) != 0) {
-      return false;
-    }
+/* True where the return addresses are where the layout says. Not where the stack is another than the last one. */
+RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const layout *l, const rf_origin *origin,
+                                                  unsigned max) {
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  if ((uintptr_t)base % sizeof *base != 0 || max - r->depth > l->slack || rf_host_last_stack_above(base) < l->reach ||
+      base[1] != origin->caller) {
+    return false;
   }
-  for (; i < count; i++) {
-    if (base[slots[i]] != frames[i]) {
+  const uintptr_t *frames = r->frames;
+  const uint32_t *slots = l->slots;
+  for (const uintptr_t *const end = (const uintptr_t *)l; frames != end; slots += 4, frames += 4) {
+    if (base[slots[0]] != frames[0] || base[slots[1]] != frames[1] || base[slots[2]] != frames[2] ||
+        base[slots[3]] != frames[3]) {
       return false;
     }
   }
   return true;
 }
 
-/* True where rf_stack_capture would find the addresses of `r`. */
-RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const rf_origin *origin, unsigned max) {
-  const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  uint32_t const stamp = load(&r->stamp);
-  uint32_t const depth = r->depth;
-  if (stamp != load(&rf_stack_generation) || r->frames[0] != origin->caller || (uintptr_t)base % sizeof *base != 0) {
-    return false;
-  }
-  const layout *const l = layout_of(r);
-  uintptr_t const room = rf_host_stack_above(base);
-  if ((depth != max && (depth > max || !l->ended)) || room / sizeof *base <= l->top || base[1] != origin->caller ||
-      !are_at(r->frames + 1, l->slots, depth - 1, base)) {
-    return false;
-  }
-  for (uint32_t i = 0; i < l->checks; i++) {
-    if (!holds(checks_of(r)[i], base)) {
-      return false;
-    }
-  }
-  return load_after(&r->stamp) == stamp;
-}
-
-/* Not inlined, so that what mostly happens needs few registers. */
+/* Not inlined, and called last, so that what mostly happens needs few registers. */
 __attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   uintptr_t frames[RF_TRACE_DEPTH];
   rf_stack_layout from;
@@ -317,12 +307,38 @@ __attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const 
   return id;
 }
 
+/* The same where frame pointers matter, too. */
+RF_STACK_PEEKS __attribute__((noinline)) static uint32_t put_checked(rf_stack_depot *depot, const rf_origin *origin,
+                                                                     unsigned max, const record *r, uint32_t stamp) {
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  const rf_stack_check *check = checks_of(r);
+  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
+    bool const absolute = (check->slot & RF_CHECK_ABSOLUTE) != 0;
+    uintptr_t const expected = absolute ? (uintptr_t)check->value : (uintptr_t)(base + check->value);
+    if (base[check->slot & ~RF_CHECK_ABSOLUTE] != expected) {
+      return put_anew(depot, origin, max);
+    }
+  }
+  return load_after(&r->stamp) == stamp ? id_of(depot, r) : put_anew(depot, origin, max);
+}
+
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   if (depot == NULL) {
     return 0;
   }
   uint32_t const id = depot->recent != NULL ? load(guess_for(depot, origin)) : 0;
-  return id != 0 && has_same_frames(record_at(depot, id), origin, max) ? id : put_anew(depot, origin, max);
+  if (id != 0) {
+    const record *const r = record_at(depot, id);
+    uint32_t const stamp = load(&r->stamp);
+    const layout *const l = layout_of(r);
+    if (stamp == load(&rf_stack_generation) && has_same_frames(r, l, origin, max)) {
+      if (l->checks == 0 && load_after(&r->stamp) == stamp) {
+        return id;
+      }
+      return put_checked(depot, origin, max, r, stamp);
+    }
+  }
+  return put_anew(depot, origin, max);
 }
 
 /* ---- Reading ---- */
