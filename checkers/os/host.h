@@ -40,6 +40,29 @@ bool rf_host_readable(const void *p, size_t size);
 /* The bounds of the stack that `frame` lies on, for following frame pointers; false where they are not known. */
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 
+/* The bytes from `frame` to the end of its stack; 0 where that is not known. */
+uintptr_t rf_host_stack_above(const void *frame);
+
+/* The same where that is the stack that this thread asked for last; else 0. */
+#if defined(__linux__) && __STDC_HOSTED__
+typedef struct rf_host_bounds {
+  uintptr_t low;
+  uintptr_t high;
+} rf_host_bounds;
+
+extern __thread rf_host_bounds rf_host_last_stack __attribute__((tls_model("initial-exec")));
+
+static inline uintptr_t rf_host_last_stack_above(const void *frame) {
+  uintptr_t const at = (uintptr_t)frame;
+  uintptr_t const high = rf_host_last_stack.high;
+  return at >= rf_host_last_stack.low && at < high ? high - at : 0;
+}
+#else
+static inline uintptr_t rf_host_last_stack_above(const void *frame) {
+  return rf_host_stack_above(frame);
+}
+#endif
+
 /* Return addresses by unwind tables, innermost first, at most `max`; 0 where there is no unwinder. */
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
 

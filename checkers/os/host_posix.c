@@ -257,12 +257,11 @@ uintptr_t rf_host_secret(void) {
 
 /* ---- Stacks ---- */
 
-typedef struct bounds {
-  uintptr_t low;
-  uintptr_t high;
-} bounds;
-
 #if defined(__linux__)
+
+typedef rf_host_bounds bounds;
+
+__thread rf_host_bounds rf_host_last_stack;
 
 static bool name_is(const rf_map *map, const char *name) {
   return map->name_length == strlen(name) && memcmp(map->name, name, map->name_length) == 0;
@@ -273,7 +272,8 @@ typedef struct stack_search {
   bounds found;
 } stack_search;
 
-/* The main thread's stack grows down to its limit. */
+/* The main thread's stack grows down to its limit. At the top of another one is the thread's own record; a mapping may go
+ * on behind it, with memory that is unmapped before the thread ends. */
 static uintptr_t stack_limit(const rf_map *map) {
   struct rlimit limit;
   uintptr_t const most = (uintptr_t)256 * 1024 * 1024;
@@ -289,8 +289,9 @@ static bool find_stack(const rf_map *map, void *context) {
   if (search->frame < map->start || search->frame >= map->end) {
     return map->start <= search->frame;
   }
+  uintptr_t const thread = (uintptr_t)pthread_self(); /* its address, in the C libraries of Linux */
   search->found.low = name_is(map, "[stack]") ? stack_limit(map) : map->start;
-  search->found.high = map->end;
+  search->found.high = thread > search->frame && thread < map->end ? thread : map->end;
   return false;
 }
 
@@ -336,7 +337,15 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   }
   *low = found->low;
   *high = found->high;
+  rf_host_last_stack = *found;
   return true;
+}
+
+uintptr_t rf_host_stack_above(const void *frame) {
+  uintptr_t low;
+  uintptr_t high;
+  uintptr_t const room = rf_host_last_stack_above(frame);
+  return room == 0 && rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : room;
 }
 
 #else
@@ -346,6 +355,11 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   (void)low;
   (void)high;
   return false;
+}
+
+uintptr_t rf_host_stack_above(const void *frame) {
+  (void)frame;
+  return 0;
 }
 
 #endif
