@@ -23,7 +23,7 @@ bool rf_process_configure(void) {
     return false;
   }
   rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
-  rf_process.report_rejected = o->rejected;
+  rf_process.report_rejected = o->rejected && o->mode != RF_MODE_OFF;
   rf_process.guard_options = rf_options_for_guard(o);
   rf_process.guard_options.depot = &rf_process.depot;
   rf_process.guard_options.reporter = &rf_process_reporter;
