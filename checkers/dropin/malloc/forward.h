@@ -1,6 +1,5 @@
-/* The next malloc: what a program would have without the drop-in, the C library's or one that was preloaded behind ours.
- * Modes off and sample hand it each request that is not sampled (docs/checkers/dropin.md), and in every mode it gets back
- * blocks that are its own.
+/* Handing requests on to the next malloc (next_malloc.h). Modes off and sample do so with each request that is not
+ * sampled (docs/checkers/dropin.md), and in every mode it gets back the blocks that are its own.
  *
  * The common request costs a countdown, which is over at once where nothing is handed on, and the common free one
  * comparison with the range of addresses in which blocks may be ours, which is all of them until handing on begins.

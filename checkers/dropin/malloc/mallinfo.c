@@ -1,5 +1,5 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
- * figure here, and what has nothing to act on does nothing. Where requests are handed on, they are the next malloc's. */
+ * figure here, and what has nothing to act on does nothing. Where requests are handed on, so are these. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
@@ -45,7 +45,7 @@ static void *next_function(const char *name) {
 }
 
 RF_EXPORT struct mallinfo2 mallinfo2(void) {
-  struct mallinfo2 (*const next)(void) = (struct mallinfo2 (*)(void))next_function("mallinfo2");
+  struct mallinfo2 (*const next)(void) = (struct mallinfo2(*)(void))next_function("mallinfo2");
   if (next != NULL) {
     return next();
   }
@@ -61,7 +61,7 @@ RF_EXPORT struct mallinfo2 mallinfo2(void) {
 
 /* For old programs: the same in int, truncated. */
 RF_EXPORT struct mallinfo mallinfo(void) {
-  struct mallinfo (*const next)(void) = (struct mallinfo (*)(void))next_function("mallinfo");
+  struct mallinfo (*const next)(void) = (struct mallinfo(*)(void))next_function("mallinfo");
   if (next != NULL) {
     return next();
   }

@@ -280,8 +280,7 @@ void *__libc_pvalloc(size_t size) {
 RF_EXPORT void *__libc_realloc(void *ptr, size_t size);
 void *__libc_realloc(void *ptr, size_t size) {
   rf_origin const origin = RF_CALLER;
-  return !rf_forward_is_ours(ptr) ? rf_forward.libc.realloc(ptr, size)
-                                                                     : rf_malloc_impl_realloc(ptr, size, &origin);
+  return !rf_forward_is_ours(ptr) ? rf_forward.libc.realloc(ptr, size) : rf_malloc_impl_realloc(ptr, size, &origin);
 }
 
 RF_EXPORT void __libc_free(void *ptr);

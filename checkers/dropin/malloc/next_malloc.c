@@ -62,14 +62,10 @@ static const struct {
   size_t at;             /* in rf_malloc_functions */
 } functions[] = {
 #define FUNCTION(name) offsetof(rf_malloc_functions, name)
-    {"malloc", "__libc_malloc", FUNCTION(malloc)},
-    {"calloc", "__libc_calloc", FUNCTION(calloc)},
-    {"realloc", "__libc_realloc", FUNCTION(realloc)},
-    {"free", "__libc_free", FUNCTION(free)},
-    {"malloc_usable_size", NULL, FUNCTION(usable_size)},
-    {"memalign", "__libc_memalign", FUNCTION(memalign)},
-    {"aligned_alloc", NULL, FUNCTION(aligned_alloc)},
-    {"posix_memalign", NULL, FUNCTION(posix_memalign)},
+    {"malloc", "__libc_malloc", FUNCTION(malloc)},       {"calloc", "__libc_calloc", FUNCTION(calloc)},
+    {"realloc", "__libc_realloc", FUNCTION(realloc)},    {"free", "__libc_free", FUNCTION(free)},
+    {"malloc_usable_size", NULL, FUNCTION(usable_size)}, {"memalign", "__libc_memalign", FUNCTION(memalign)},
+    {"aligned_alloc", NULL, FUNCTION(aligned_alloc)},    {"posix_memalign", NULL, FUNCTION(posix_memalign)},
 };
 
 #define FUNCTIONS (sizeof functions / sizeof functions[0])

@@ -13,7 +13,7 @@
 #include <ringfence/stack.h>
 #include <stdbool.h>
 
-#define RF_CALLER_FRAMES 12U
+#define RF_CALLER_FRAMES 8U
 
 /* A frame as rf_stack_capture follows it: the frame pointer of the caller, and the address to which it returns. */
 typedef struct rf_link {

@@ -9,6 +9,9 @@
 
 #include <string.h>
 #include <unistd.h>
+#include <unwind.h>
+
+#define LIBC_FRAMES 3U /* of an abort of malloc, at least */
 
 /* glibc keeps the message of its last abort for debuggers, in memory of its own, as this. */
 typedef struct abort_message {
@@ -78,27 +81,37 @@ static bool is_of_library(uintptr_t pc) {
   return rf_is_runtime(pc) || (own && rf_process.library);
 }
 
-/* The whole stack where no frame of the program's is found. */
-static rf_origin place_of(const void *context, rf_caller_trace *called) {
-  rf_machine_context const m = rf_machine_context_of(context);
-  rf_origin const here = {NULL, m.pc, (const void *)m.frame};
-  if (rf_caller_of(&here, called) == &here) {
-    return here;
+typedef struct walk {
+  rf_trace *out;
+  unsigned passed; /* frames of the C library */
+} walk;
+
+/* Before the program's call come this handler, perhaps the kernel's page for system calls, and the C library. */
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
+  walk *const w = argument;
+  uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
+  if (w->out->depth == 0 && (w->passed < LIBC_FRAMES || is_of_library(pc))) {
+    w->passed += rf_is_runtime(pc) ? 1 : 0;
+    return _URC_NO_REASON;
   }
-  const rf_link *link = called->links;
-  while (is_of_library(link->returns_to) && link + 1 == (const rf_link *)link->next) {
-    link++;
-  }
-  return (rf_origin){NULL, link->returns_to, link};
+  w->out->frames[w->out->depth++] = pc;
+  return w->out->depth == RF_TRACE_DEPTH ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
 /* The pointer is not known: the C library does not tell it, and to note it at each free would cost more than all the
  * rest of handing on. */
 static void report(rf_bug bug, const char *text, const void *context) {
-  rf_caller_trace called;
+  rf_machine_context const m = rf_machine_context_of(context);
+  rf_origin const here = {NULL, m.pc, (const void *)m.frame};
+  rf_trace place = {.depth = 0};
+  walk w = {&place, 0};
   rf_finding f;
-  rf_origin const origin = place_of(context, &called);
-  rf_finding_begin(&f, bug, RF_ACCESS_UNKNOWN, NULL, "malloc", rf_mode_name(rf_process.options.mode), &origin);
+  rf_finding_begin(&f, bug, RF_ACCESS_UNKNOWN, NULL, "malloc", rf_mode_name(rf_process.options.mode), &here);
+  (void)_Unwind_Backtrace(step, &w);
+  if (place.depth != 0) {
+    memcpy(f.found.frames, place.frames, place.depth * sizeof place.frames[0]);
+    f.found.depth = place.depth;
+  }
   f.detail = said(text);
   rf_report(rf_process.guard_options.reporter, &f);
 }

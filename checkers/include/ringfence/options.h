@@ -37,8 +37,8 @@ typedef enum rf_dump_signal {
   RF_DUMP_SIGHUP
 } rf_dump_signal;
 
-/* Where the drop-in's modes off and sample take blocks from that are not sampled: the malloc that the program would have
- * without it, or a heap of its own. */
+/* Whose blocks the drop-in gives out in modes off and sample, but for sampled ones: of the malloc behind it, which the
+ * program would have without it, or of a heap of its own. */
 typedef enum rf_heap_choice { RF_HEAP_NEXT, RF_HEAP_OWN } rf_heap_choice;
 
 /* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its

@@ -240,8 +240,8 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
           : rf_bump_arena_print(arena,
                                 ", %" PRIu64 " lost by code of the system or without names (--leaks=all lists them)",
                                 p->unlisted);
-  return rf_bump_arena_print(
-      arena, "%s%s", allocations_text(arena, p->allocations, p->bytes, p->peak, p->handed_on), unlisted);
+  return rf_bump_arena_print(arena, "%s%s", allocations_text(arena, p->allocations, p->bytes, p->peak, p->handed_on),
+                             unlisted);
 }
 
 void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
