@@ -2,15 +2,18 @@
 
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
+# As a string from here: Bazel 4 looks for a bare label in the workspace of the build.
+_MODE = str(Label("//checkers:mode"))
+
 # An installed library has no flag that users could set, so it checks unless told otherwise at run time.
 def _checked_transition_impl(settings, _attr):
-    mode = settings["//checkers:mode"]
-    return {"//checkers:mode": "guard" if mode == "off" else mode}
+    mode = settings[_MODE]
+    return {_MODE: "guard" if mode == "off" else mode}
 
 _checked_transition = transition(
     implementation = _checked_transition_impl,
-    inputs = ["//checkers:mode"],
-    outputs = ["//checkers:mode"],
+    inputs = [_MODE],
+    outputs = [_MODE],
 )
 
 def _objects_of(dep, under, apart_from):

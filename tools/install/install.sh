@@ -64,7 +64,7 @@ readonly version=$(<"${from[version]}")
 # library, what: those of its members, each on a line
 members_of() { sed -n "s/^$2 //p" "${from[$1]}"; }
 
-# library: the objects of one archive and the headers that go with it. Objects of different folders share names: hence q.
+# library: the objects of one archive, of which several may share a name (hence q), and the headers that go with it
 stage_library() {
   local objects headers
   mapfile -t objects < <(members_of "$1" object | sort)

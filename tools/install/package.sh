@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes packages of what install.sh installs: a tar that runs from any folder, and one for Debian and its kin. BUILD.bazel
-# gives the words up to the second "--".
+# Makes packages of what install.sh installs: a tar that runs from any folder, and one for Debian and its kin.
+# The words up to the second "--" are those of BUILD.bazel.
 set -euo pipefail
 
 usage() {
