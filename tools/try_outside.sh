@@ -55,7 +55,7 @@ expect() {
 }
 
 run test "${arguments[@]}" //... >test.log 2>&1 || complain "bazel test //...: $(tail -40 test.log)"
-run test "${arguments[@]}" --config=asan //... >test.log 2>&1 ||
+run test "${arguments[@]}" --config=asan --build_tests_only //... >test.log 2>&1 ||
   complain "bazel test --config=asan //...: $(tail -40 test.log)"
 
 # By rf_checked_test, without a word on the command line: what is wrong is found in each mode.

@@ -6,8 +6,8 @@
 #
 #   tools/try_packages.sh DIR [PACKAGES]     as root; PACKAGES: a folder with both (default: made by Bazel)
 #
-# DIR takes the system, some 300 MB, and is used again if it is there. Fails where a way does not find the bug of PROGRAM
-# (docs/examples/off_by_one.c), or takes a minute. Prints "packages: passed" at the end.
+# DIR takes the system, some 300 MB, and is used again if it is there. Fails where a way does not find the bug of
+# PROGRAM (docs/examples/off_by_one.c), or takes a minute. Prints "packages: passed" at the end.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -45,7 +45,7 @@ try() {
   ((took_ms < most_s * 1000)) || die "$1 took more than $most_s s"
 }
 
-chroot_enter "$dir" sh -c '! command -v cc && ! command -v gcc && ! command -v clang' || die "there is a compiler in $dir"
+! compgen -G "$dir/usr/bin/*gcc*" >/dev/null || die "there is a compiler in $dir"
 try tar 'tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- ./program' \
   'SUMMARY: Ringfence: heap-buffer-overflow .*in copy'
 # Recommended are binutils, which name lines.

@@ -7,6 +7,7 @@ INSTALL_FROM = [
     "license=$(rootpath //:LICENSE)",
     "cmake=$(rootpath //:cmake/RingfenceConfig.cmake.in)",
     "cmake_version=$(rootpath //:cmake/RingfenceConfigVersion.cmake.in)",
+    "pkgconfig=$(rootpath //:cmake/ringfence.pc.in)",
     "manual=$(rootpath //tools/install:manual.py)",
     "core=$(rootpath //tools/install:core.members)",
     "checkers=$(rootpath //tools/install:checkers.members)",
@@ -19,6 +20,7 @@ INSTALL_DATA = [
     "//:VERSION",
     "//:cmake/RingfenceConfig.cmake.in",
     "//:cmake/RingfenceConfigVersion.cmake.in",
+    "//:cmake/ringfence.pc.in",
     "//checkers/dropin:ringfence",
     "//tools/install:checkers",
     "//tools/install:checkers.members",
@@ -29,3 +31,10 @@ INSTALL_DATA = [
     "//tools/install:manual.py",
     "//tools/ringfence",
 ]
+
+# What cmake_sources.sh is given.
+_MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]
+
+CMAKE_SOURCES = ["$(rootpath //:cmake/sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]
+
+CMAKE_SOURCES_DATA = _MEMBERS + ["//:cmake/sources.cmake"]

@@ -87,18 +87,14 @@ cmake_list() { sed 's/-D//g; s/ /;/g'; }
 
 # name, description, other packages, flags to compile, flags to link
 stage_pkgconfig() {
-  cat >"$stage/lib/pkgconfig/$1.pc" <<END
-prefix=\${pcfiledir}/../..
-libdir=\${prefix}/lib
-includedir=\${prefix}/include
-
-Name: $1
-Description: $2
-Version: $version
-Requires:$3
-Cflags: -I\${includedir}${4:+ $4}
-Libs: $5
-END
+  local text
+  text=$(<"${from[pkgconfig]}")
+  text=${text//@NAME@/$1}
+  text=${text//@DESCRIPTION@/$2}
+  text=${text//@VERSION@/$version}
+  text=${text//@REQUIRES@/$3}
+  text=${text//@CFLAGS@/$4}
+  printf '%s\n' "${text//@LIBS@/$5}" >"$stage/lib/pkgconfig/$1.pc"
 }
 
 stage_descriptions() {
@@ -109,9 +105,9 @@ stage_descriptions() {
   # shellcheck disable=SC2016 # for pkg-config to expand
   {
     stage_pkgconfig ringfence-core 'Memory allocators in C' '' "$core" '-L${libdir} -lringfence-core -pthread'
-    stage_pkgconfig ringfence 'Memory allocators in C, checked' ' ringfence-core' "$checkers" \
+    stage_pkgconfig ringfence 'Memory allocators in C, checked' 'ringfence-core' "$checkers" \
       '-L${libdir} -Wl,-u,rf_checked_pools_init -lringfence-checkers -ldl'
-    stage_pkgconfig ringfence-malloc "Checked malloc and operator new for a program" ' ringfence' '' \
+    stage_pkgconfig ringfence-malloc "Checked malloc and operator new for a program" 'ringfence' '' \
       "-Wl,--whole-archive,\${libdir}/libringfence-malloc.a,--no-whole-archive $wraps"
   }
   sed -e "s/@CORE_DEFINES@/$(cmake_list <<<"$core")/" -e "s/@CHECKERS_DEFINES@/$(cmake_list <<<"$checkers")/" \
