@@ -34,12 +34,12 @@ typedef struct rf_eh_module {
 typedef enum rf_place_kind {
   RF_PLACE_SAME,
   RF_PLACE_UNDEFINED,
-  RF_PLACE_AT_CFA,         /* in memory, at CFA + operand */
-  RF_PLACE_CFA_PLUS,       /* CFA + operand itself */
-  RF_PLACE_AT_REGISTER,    /* the CFA only: a register + operand */
-  RF_PLACE_IN_REGISTER,    /* register number `operand` */
-  RF_PLACE_AT_EXPRESSION,  /* in memory, at the expression's value; the operand is its offset in the module */
-  RF_PLACE_BY_EXPRESSION,  /* that value itself */
+  RF_PLACE_AT_CFA,        /* in memory, at CFA + operand */
+  RF_PLACE_CFA_PLUS,      /* CFA + operand itself */
+  RF_PLACE_AT_REGISTER,   /* the CFA only: a register + operand */
+  RF_PLACE_IN_REGISTER,   /* register number `operand` */
+  RF_PLACE_AT_EXPRESSION, /* in memory, at the expression's value; the operand is its offset in the module */
+  RF_PLACE_BY_EXPRESSION, /* that value itself */
 } rf_place_kind;
 
 typedef struct rf_place {

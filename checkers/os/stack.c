@@ -12,13 +12,13 @@ uint32_t rf_stack_generation = 1;
 #define WORD sizeof(uintptr_t)
 
 typedef struct walk {
-  uintptr_t pc;   /* a return address */
-  uintptr_t sp;   /* of the frame that it returns to */
-  uintptr_t bp;   /* and its frame pointer */
-  uintptr_t slot; /* where the frame pointer was read */
-  uintptr_t high; /* of the stack */
-  uintptr_t base; /* the first frame */
-  bool has_rows;  /* not by rules alone */
+  uintptr_t pc;            /* a return address */
+  uintptr_t sp;            /* of the frame that it returns to */
+  uintptr_t bp;            /* and its frame pointer */
+  uintptr_t slot;          /* where the frame pointer was read */
+  uintptr_t high;          /* of the stack */
+  uintptr_t base;          /* the first frame */
+  bool has_rows;           /* not by rules alone */
   rf_stack_layout *layout; /* NULL: not wanted */
 } walk;
 
@@ -33,8 +33,8 @@ static inline void add_check(walk *w, uintptr_t slot, uintptr_t value) {
   l->fixed = l->fixed && l->checks < RF_TRACE_DEPTH && (is_near || value <= INT32_MAX);
   if (l->fixed) {
     uint32_t const at = (uint32_t)((slot - w->base) / WORD);
-    l->check[l->checks++] = is_near ? (rf_stack_check){at, (int32_t)words}
-                                    : (rf_stack_check){at | RF_CHECK_ABSOLUTE, (int32_t)value};
+    l->check[l->checks++] =
+        is_near ? (rf_stack_check){at, (int32_t)words} : (rf_stack_check){at | RF_CHECK_ABSOLUTE, (int32_t)value};
   }
 }
 

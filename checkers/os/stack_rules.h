@@ -40,10 +40,10 @@ enum {
 #define RF_RULE_M(rule) ((rule) >> 18 & 0xFF)
 #define RF_RULE_OF_N(kind, n) ((uint32_t)(n) << 2 | (kind))
 
-#define RF_RULE_END RF_RULE_OF_N(RF_RULE_SPECIAL, 1)     /* nobody called */
+#define RF_RULE_END RF_RULE_OF_N(RF_RULE_SPECIAL, 1)      /* nobody called */
 #define RF_RULE_POINTERS RF_RULE_OF_N(RF_RULE_SPECIAL, 2) /* no table tells: frame pointers */
-#define RF_RULE_UNKNOWN RF_RULE_OF_N(RF_RULE_SPECIAL, 3) /* the same, of code of no module: may change at any time */
-#define RF_RULE_ROW RF_RULE_OF_N(RF_RULE_SPECIAL, 4)     /* more than fits: rf_stack_rules_step */
+#define RF_RULE_UNKNOWN RF_RULE_OF_N(RF_RULE_SPECIAL, 3)  /* the same, of code of no module: may change at any time */
+#define RF_RULE_ROW RF_RULE_OF_N(RF_RULE_SPECIAL, 4)      /* more than fits: rf_stack_rules_step */
 
 /* Advances whenever code was replaced by other code: what was learnt of stacks before holds no longer. Never 0. */
 extern uint32_t rf_stack_generation;
@@ -98,11 +98,9 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
   return RF_RULE_POINTERS;
 }
 
-static inline void rf_stack_rules_forget(void) {
-}
+static inline void rf_stack_rules_forget(void) {}
 
-static inline void rf_stack_rules_reset(void) {
-}
+static inline void rf_stack_rules_reset(void) {}
 
 #endif
 

@@ -145,7 +145,7 @@ struct rf_page_store {
   size_t next_space;
   rf_slot *holes[RF_PAGE_KINDS][RF_PAGE_BINS];
   rf_slot *waiting; /* freed by signal handlers, to go to the quarantine; accessed atomically */
-  rf_slot *oldest; /* quarantine */
+  rf_slot *oldest;  /* quarantine */
   rf_slot *newest;
   size_t quarantined; /* bytes of address space */
   unsigned taken;     /* slots in use and in quarantine */

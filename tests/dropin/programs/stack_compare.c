@@ -59,8 +59,7 @@ static void show(const stack *theirs, const uintptr_t *frames, unsigned count, u
   int used = snprintf(text, sizeof text, "differs by way %u, process %d:\n", way, (int)getpid());
   for (unsigned i = 0; i < theirs->count || i < count; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "  %lx %lx%s\n",
-                     i < theirs->count ? (unsigned long)theirs->frames[i] : 0,
-                     i < count ? (unsigned long)frames[i] : 0,
+                     i < theirs->count ? (unsigned long)theirs->frames[i] : 0, i < count ? (unsigned long)frames[i] : 0,
                      i < count && i < theirs->count && theirs->frames[i] == frames[i] ? "" : " <--");
   }
   say(text, (size_t)used);
