@@ -144,20 +144,14 @@ void rf_print_activity(const rf_json *root) {
 }
 
 void rf_print_why(const rf_json *root) {
-  static const char *const sides[] = {"a", "b"};
-  static const char *const keys[] = {"key", "access_key", "allocation_key", "free_key"};
-  put(rf_json_text(root, "why", ""));
-  (void)putchar('\n');
-  for (int i = 0; i < 2; i++) {
-    const rf_json *const side = rf_json_member(root, sides[i]);
-    (void)printf("  #%" PRIu64 "  ", rf_json_unsigned(side, "id", 0));
-    put(rf_json_text(side, "bug", ""));
-    (void)fputs(" at ", stdout);
-    put(rf_json_text(side, "place", ""));
-    (void)putchar('\n');
-    for (int k = 0; k < 4; k++) {
-      (void)printf("      %-15s %s\n", keys[k], rf_json_text(side, keys[k], "-"));
+  for (const char *line = rf_json_text(root, "why", ""); *line != '\0';) {
+    size_t const length = strcspn(line, "\n");
+    for (size_t i = 0; i < length; i++) {
+      char const one[2] = {line[i], '\0'};
+      put(one);
     }
+    (void)putchar('\n');
+    line += length + (line[length] == '\n');
   }
 }
 

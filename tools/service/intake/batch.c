@@ -7,7 +7,7 @@ enum { SLOTS = 8192, ALWAYS_KEPT = 8 };
 
 bool rf_batch_init(rf_batch *batch, rf_store *store) {
   *batch = (rf_batch){.store = store, .slot_count = SLOTS};
-  batch->slots = (rf_batch_finding **)calloc(SLOTS, sizeof(rf_batch_finding *));
+  batch->slots = (rf_batch_slot *)calloc(SLOTS, sizeof *batch->slots);
   batch->next_finding = rf_store_number(store, 0, "SELECT max(id) FROM finding", "") + 1;
   batch->next_event = rf_store_number(store, 0, "SELECT max(id) FROM event", "") + 1;
   return batch->slots != NULL && !store->failed;
@@ -15,12 +15,12 @@ bool rf_batch_init(rf_batch *batch, rf_store *store) {
 
 void rf_batch_deinit(rf_batch *batch) {
   rf_bump_arena_free(&batch->arena);
-  free((void *)batch->slots);
+  free(batch->slots);
   batch->slots = NULL;
 }
 
 void rf_batch_clear(rf_batch *batch) {
-  memset((void *)batch->slots, 0, batch->slot_count * sizeof *batch->slots);
+  memset(batch->slots, 0, batch->slot_count * sizeof *batch->slots);
   batch->list = NULL;
   batch->count = 0;
   rf_bump_arena_free(&batch->arena);
@@ -30,11 +30,13 @@ void rf_batch_clear(rf_batch *batch) {
 
 /* ---- Finding them ---- */
 
+/* Reads the finding of f->key, or makes it a new one. */
 static void load(rf_batch *batch, rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(
       batch->store,
-      "SELECT id, state, merged_into, first_seen, last_seen, first_build, last_build, count, damaged, one_bit, richest,"
-      " first_event, last_event, richest_event FROM finding WHERE key = ?",
+      "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count, f.damaged,"
+      " f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON f.id = k.finding"
+      " WHERE k.key = ?",
       "i", f->key);
   if (!rf_store_row(batch->store, s)) {
     f->is_new = true;
@@ -55,28 +57,43 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
   rf_store_done(s);
 }
 
-rf_batch_finding *rf_batch_get(rf_batch *batch, const rf_event_keys *keys) {
-  uint64_t const hash = (uint64_t)keys->group * 0x9E3779B97F4A7C15U;
-  size_t at = (size_t)(hash >> 40) & (batch->slot_count - 1);
-  while (batch->slots[at] != NULL && batch->slots[at]->key != keys->group) {
-    at = (at + 1) & (batch->slot_count - 1);
-  }
-  if (batch->slots[at] == NULL) {
-    rf_batch_finding *const f = (rf_batch_finding *)rf_bump_arena_alloc(&batch->arena, sizeof *f);
-    f->key = keys->group;
-    f->keys = *keys;
-    load(batch, f);
-    batch->slots[at] = f;
-    RF_APPENDED(&batch->arena, batch->list, batch->count) = f;
-  }
-  return batch->slots[at];
-}
-
-rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id) {
+static rf_batch_finding *find_in_list(const rf_batch *batch, int64_t id) {
   for (size_t i = batch->count; i > 0; i--) {
     if (batch->list[i - 1]->id == id) {
       return batch->list[i - 1];
     }
+  }
+  return NULL;
+}
+
+static rf_batch_finding *add(rf_batch *batch, const rf_event_keys *keys) {
+  rf_batch_finding *const f = (rf_batch_finding *)rf_bump_arena_alloc(&batch->arena, sizeof *f);
+  f->key = keys->group;
+  f->keys = *keys;
+  load(batch, f);
+  rf_batch_finding *const other = f->is_new ? NULL : find_in_list(batch, f->id);
+  if (other == NULL) {
+    RF_APPENDED(&batch->arena, batch->list, batch->count) = f;
+  }
+  return other != NULL ? other : f;
+}
+
+rf_batch_finding *rf_batch_get(rf_batch *batch, const rf_event_keys *keys) {
+  uint64_t const hash = (uint64_t)keys->group * 0x9E3779B97F4A7C15U;
+  size_t at = (size_t)(hash >> 40) & (batch->slot_count - 1);
+  while (batch->slots[at].finding != NULL && batch->slots[at].key != keys->group) {
+    at = (at + 1) & (batch->slot_count - 1);
+  }
+  if (batch->slots[at].finding == NULL) {
+    batch->slots[at] = (rf_batch_slot){keys->group, add(batch, keys)};
+  }
+  return batch->slots[at].finding;
+}
+
+rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id) {
+  rf_batch_finding *const known = find_in_list(batch, id);
+  if (known != NULL) {
+    return known;
   }
   rf_event_keys keys = {.algorithm = 0};
   sqlite3_stmt *const s = rf_store_select(batch->store,
@@ -136,10 +153,10 @@ static void write_events(rf_batch *batch, rf_batch_finding *f) {
     f->first_event = write_event(batch, f, &f->first, false);
   }
   bool const only_first = f->is_new && f->last.line == f->first.line;
-  if (f->last.line == NULL) { /* repeats alone, which have no record of their own */
-    return;
+  /* None is the last where only repeats came in, which have no record of their own, or events of an earlier time. */
+  if (f->last.line != NULL) {
+    f->last_event = only_first ? f->first_event : write_event(batch, f, &f->last, is_kept(f));
   }
-  f->last_event = only_first ? f->first_event : write_event(batch, f, &f->last, is_kept(f));
   if (f->best.line != NULL) {
     f->richest = f->best.richness;
     f->richest_event = f->best.line == f->last.line                  ? f->last_event
@@ -161,6 +178,7 @@ static void write_new(rf_batch *batch, const rf_batch_finding *f) {
                f->keys.release, f->bug, f->level, f->title, f->place, f->first_seen, f->last_seen,
                f->first_build, f->last_build, f->count, f->damaged, f->one_bit, f->first_event, f->last_event,
                f->richest_event, f->richest);
+  rf_store_run(batch->store, "INSERT INTO key(key, finding) VALUES(?, ?)", "ii", f->key, f->id);
   rf_store_run(batch->store, "INSERT INTO words(finding, text) VALUES(?, ?)", "it", f->id, f->search);
 }
 

@@ -58,10 +58,15 @@ typedef struct rf_batch_finding {
   rf_candidate best;
 } rf_batch_finding;
 
+typedef struct rf_batch_slot {
+  int64_t key;
+  rf_batch_finding *finding; /* NULL: free */
+} rf_batch_slot;
+
 typedef struct rf_batch {
   rf_store *store;
   rf_bump_arena arena;
-  rf_batch_finding **slots; /* by key, open addressing */
+  rf_batch_slot *slots; /* by key, open addressing; several keys may name one finding */
   size_t slot_count;
   rf_batch_finding **list;
   size_t count;

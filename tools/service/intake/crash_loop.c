@@ -17,7 +17,8 @@ static rf_crash_loop *find(rf_crash_loops *all, int64_t finding, int64_t program
 
 bool rf_crash_loops_add(rf_crash_loops *all, int64_t finding, int64_t program, int64_t pid, int64_t time) {
   rf_crash_loop *const loop = find(all, finding, program);
-  if (loop->finding == 0 || time - loop->last > RF_CRASH_LOOP_PAUSE_MS) {
+  int64_t const pause = time > loop->last ? time - loop->last : loop->last - time; /* records may come in any order */
+  if (loop->finding == 0 || pause > RF_CRASH_LOOP_PAUSE_MS) {
     *loop = (rf_crash_loop){.finding = finding, .program = program, .began = time, .last = time};
   } else if (loop->pid == pid) {
     return false;

@@ -237,9 +237,12 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
     rf_describe(&intake->batch.arena, &intake->line_arena, record, e->program, f);
     f->first = c;
   }
+  bool const latest = e->time >= f->last_seen;
   add_event(intake, f, e, &c);
   count_damage(intake, f, e, &c, &record->finding);
-  f->last = c;
+  if (latest) {
+    f->last = c;
+  }
   if (c.richness > f->richest && (f->best.line == NULL || c.richness > f->best.richness)) {
     f->best = c;
   }

@@ -6,6 +6,7 @@
 #include "tools/ringfence/symbols/symbolize.h"
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/names.h"
+#include "tools/service/life/triage.h"
 
 #include <signal.h>
 #include <string.h>
@@ -130,7 +131,25 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
   }
 }
 
-/* Findings of these events get the words that names allow. */
+/* Names change keys: functions take the place of offsets. A finding that is another one by them becomes part of it; the
+ * old key stays an alias, since processes go on to send offsets. */
+static void key_again(rf_store *store, rf_bump_arena *arena, const rf_record *record, int64_t id) {
+  rf_event_keys const keys = rf_event_keys_of(arena, record);
+  rf_store_run(store,
+               "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id"
+               " = ?1",
+               "iiiiii", id, keys.group, keys.algorithm, keys.access, keys.allocation, keys.release);
+  rf_store_run(store, "INSERT OR IGNORE INTO key(key, finding) VALUES(?, ?)", "ii", keys.group, id);
+  int64_t const owner = rf_store_number(
+      store, id, "SELECT coalesce(f.merged_into, f.id) FROM key k JOIN finding f ON f.id = k.finding WHERE k.key = ?",
+      "i", keys.group);
+  if (owner != id && rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
+    rf_triage_join(store, owner, id);
+    rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
+  }
+}
+
+/* Findings of these events get the words and keys that names allow. */
 static void describe_again(const rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
   sqlite3_stmt *const s = rf_store_select(
       store,
@@ -143,6 +162,7 @@ static void describe_again(const rf_symbol_worker *worker, rf_store *store, rf_b
     if (record != NULL) {
       rf_names_apply(store, arena, record);
       rf_record_trim(record, NULL, false);
+      key_again(store, arena, record, f.id);
       rf_describe(arena, arena, record, rf_store_text(s, 2), &f);
       rf_store_run(store, "UPDATE finding SET title = ?, place = ? WHERE id = ?", "tti", f.title, f.place, f.id);
       rf_store_run(store, "UPDATE words SET text = ? WHERE finding = ?", "ti", f.search, f.id);

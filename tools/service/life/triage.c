@@ -58,14 +58,8 @@ static bool reopen(rf_store *store, int64_t id, char *message) {
   return true;
 }
 
-static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
+void rf_triage_join(rf_store *store, int64_t id, int64_t other) {
   char text[64];
-  if (other == 0) {
-    return refuse(message, "there is no such finding to merge");
-  }
-  if (other == id) {
-    return refuse(message, "they are one finding already");
-  }
   /* merged_via lets a split give them back. */
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
@@ -75,6 +69,16 @@ static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
                "ii", id, other);
   (void)snprintf(text, sizeof text, "finding %" PRId64, other);
   note(store, id, "merged", text);
+}
+
+static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
+  if (other == 0) {
+    return refuse(message, "there is no such finding to merge");
+  }
+  if (other == id) {
+    return refuse(message, "they are one finding already");
+  }
+  rf_triage_join(store, id, other);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is part of %" PRId64 " now", other, id);
   return true;
 }

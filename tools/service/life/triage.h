@@ -21,6 +21,9 @@ enum { RF_TRIAGE_MESSAGE = 400, RF_TRIAGE_TEXT = 500 };
  * nothing was. */
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
 
+/* Makes `other` a part of `id`, within an open transaction. Both are findings that are no parts. */
+void rf_triage_join(rf_store *store, int64_t id, int64_t other);
+
 #ifdef __cplusplus
 }
 #endif

@@ -110,10 +110,11 @@ static void row(const rf_page *p, const rf_json *f) {
             "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
             rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
-  rf_markup(p->sink, "<span class=\"title\">%s</span><span class=\"place mono\">%s</span><span class=\"marks\">",
-            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+  rf_page_raw(p, "<span class=\"marks\">");
   marks(p, f);
-  rf_page_raw(p, "</span></td><td class=\"trend\">");
+  rf_markup(p->sink,
+            "</span><span class=\"title\">%s</span><span class=\"place mono\">%s</span></td><td class=\"trend\">",
+            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
   rf_page_spark(p, rf_page_list(f, "trend"));
   rf_markup(p->sink, "</td><td class=\"number\" data-name=\"events\">%s</td><td class=\"seen\" data-name=\"last\">",
             rf_page_number(p, rf_json_unsigned(f, "count", 0)));

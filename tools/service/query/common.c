@@ -86,7 +86,8 @@ void rf_query_put_expectation(rf_query *q, int64_t finding) {
   double after = 0;
   int64_t seen_before = 0;
   int64_t seen_after = 0;
-  if (!hours(q, finding, &before, &after)) {
+  bool const fixed = rf_store_number(q->store, 0, "SELECT fixed_at FROM finding WHERE id = ?", "i", finding) != 0;
+  if (!fixed || !hours(q, finding, &before, &after)) {
     return;
   }
   split_count(q, finding, &seen_before, &seen_after);

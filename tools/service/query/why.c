@@ -1,86 +1,76 @@
-/* Why two findings are one, or are not. */
+/* Why two findings are one, or are not: their identities, as their richest events tell them. */
 #include "tools/service/query/query.h"
+
+#include "tools/ringfence/model/identity.h"
+#include "tools/service/intake/names.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-typedef struct row {
-  bool there;
-  int64_t keys[4]; /* group, access, allocation, free */
+typedef struct side {
   int64_t root;
-  int64_t algorithm;
-  const char *bug;
-  const char *place;
-} row;
+  bool there;
+  rf_identity identity;
+} side;
 
-static row read_row(rf_query *q, int64_t id) {
-  row r = {.there = false};
+static side read_side(rf_query *q, int64_t id) {
+  side out = {.there = false};
   sqlite3_stmt *const s =
       rf_store_select(q->store,
-                      "SELECT key, access_key, allocation_key, free_key, coalesce(merged_into, id), algorithm, bug, place"
-                      " FROM finding WHERE id = ?",
+                      "SELECT coalesce(f.merged_into, f.id), b.text FROM finding f JOIN body b ON b.event = "
+                      "f.richest_event WHERE f.id = ?",
                       "i", id);
-  if (rf_store_row(q->store, s)) {
-    r.there = true;
-    for (int i = 0; i < 4; i++) {
-      r.keys[i] = sqlite3_column_int64(s, i);
-    }
-    r.root = sqlite3_column_int64(s, 4);
-    r.algorithm = sqlite3_column_int64(s, 5);
-    r.bug = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 6));
-    r.place = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 7));
-    rf_store_done(s);
+  if (!rf_store_row(q->store, s)) {
+    return out;
   }
-  return r;
+  out.root = sqlite3_column_int64(s, 0);
+  const char *const text = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 1));
+  rf_store_done(s);
+  rf_record *const record =
+      rf_record_read(q->arena, rf_json_member(rf_json_parse(q->arena, text, strlen(text)), "finding"));
+  if (record != NULL) {
+    rf_names_apply(q->store, q->arena, record);
+    rf_record_trim(record, NULL, false);
+    out.identity = rf_identity_of(q->arena, record, NULL);
+    out.there = true;
+  }
+  return out;
 }
 
-static void put_side(rf_query *q, const char *name, int64_t id, const row *r) {
-  static const char *const names[] = {"key", "access_key", "allocation_key", "free_key"};
+static void put_side(rf_query *q, const char *name, int64_t id, const side *a) {
+  static const char *const stacks[] = {"access", "allocation", "free"};
   rf_json_open(&q->w, name, "{");
   rf_json_put_number(&q->w, "id", id);
-  rf_json_put_text(&q->w, "bug", r->bug);
-  rf_json_put_text(&q->w, "place", r->place);
-  rf_json_put_number(&q->w, "algorithm", r->algorithm);
-  for (int i = 0; i < 4; i++) {
-    rf_json_put_text(&q->w, names[i],
-                     r->keys[i] == 0 ? NULL : rf_bump_arena_print(q->arena, "%016" PRIx64, (uint64_t)r->keys[i]));
+  rf_json_put_text(&q->w, "bug", rf_bug_name(a->identity.bug));
+  rf_json_put_number(&q->w, "algorithm", a->identity.version);
+  rf_json_put_text(&q->w, "key", rf_bump_arena_print(q->arena, "%016" PRIx64, a->identity.group));
+  for (int i = 0; i < 3; i++) {
+    const rf_identity_stack *const stack = &a->identity.stacks[i];
+    rf_json_open(&q->w, stacks[i], "[");
+    for (size_t k = 0; k < stack->count; k++) {
+      rf_json_put_text(&q->w, NULL, stack->frames[k]);
+    }
+    rf_json_close(&q->w, "]");
   }
   rf_json_close(&q->w, "}");
 }
 
-static const char *reason(rf_query *q, const row *a, const row *b, bool same[4]) {
-  if (a->root == b->root) {
-    return same[0] ? "one finding: their keys are equal" : "one finding: somebody merged them (split undoes it)";
-  }
-  if (strcmp(a->bug, b->bug) != 0) {
-    return "two findings: another kind of bug";
-  }
-  if (a->algorithm != b->algorithm) {
-    return "two findings: their keys are of two versions of the algorithm";
-  }
-  bool const any = same[1] || same[2] || same[3];
-  return rf_bump_arena_print(q->arena, "two findings: %s%s%s%s",
-                             any ? "their group keys differ, though they share" : "no stack of theirs is the same",
-                             same[1] ? " the access" : "", same[2] ? " the allocation" : "", same[3] ? " the free" : "");
-}
-
 bool rf_query_why(rf_query *q, int64_t a, int64_t b) {
-  row const left = read_row(q, a);
-  row const right = read_row(q, b);
+  side const left = read_side(q, a);
+  side const right = read_side(q, b);
   rf_json_open(&q->w, NULL, "{");
   if (!left.there || !right.there) {
     rf_json_put_text(&q->w, "error",
                      rf_bump_arena_print(q->arena, "there is no finding %" PRId64, left.there ? b : a));
   } else {
-    bool same[4];
-    for (int i = 0; i < 4; i++) {
-      same[i] = left.keys[i] != 0 && left.keys[i] == right.keys[i];
-    }
-    rf_json_put_bool(&q->w, "one", left.root == right.root);
-    rf_json_put_text(&q->w, "why", reason(q, &left, &right, same));
-    rf_json_put_bool(&q->w, "same_access", same[1]);
-    rf_json_put_bool(&q->w, "same_allocation", same[2]);
-    rf_json_put_bool(&q->w, "same_free", same[3]);
+    bool const one = left.root == right.root;
+    bool const equal = left.identity.group == right.identity.group;
+    const char *const why = rf_identity_why(q->arena, &left.identity, &right.identity);
+    rf_json_put_bool(&q->w, "one", one);
+    rf_json_put_text(&q->w, "why",
+                     rf_bump_arena_print(q->arena, "%s%s",
+                                         one && !equal ? "one finding since somebody merged them (split undoes it)\n" : "",
+                                         why));
     put_side(q, "a", a, &left);
     put_side(q, "b", b, &right);
   }

@@ -12,7 +12,7 @@ static const char *const steps[] = {
     "CREATE TABLE build(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version TEXT NOT NULL, revision TEXT NOT "
     "NULL, build_id TEXT NOT NULL, ordered_at INTEGER NOT NULL, given INTEGER NOT NULL DEFAULT 0, first_seen INTEGER "
     "NOT NULL, last_seen INTEGER NOT NULL);"
-    "CREATE TABLE finding(id INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, algorithm INTEGER NOT NULL,"
+    "CREATE TABLE finding(id INTEGER PRIMARY KEY, key INTEGER NOT NULL, algorithm INTEGER NOT NULL,"
     " access_key INTEGER NOT NULL, allocation_key INTEGER NOT NULL, free_key INTEGER NOT NULL,"
     " bug TEXT NOT NULL, level TEXT NOT NULL, title TEXT NOT NULL, place TEXT NOT NULL,"
     " state TEXT NOT NULL DEFAULT 'open', fixed_in TEXT, fixed_build INTEGER, fixed_at INTEGER, because TEXT,"
@@ -20,6 +20,8 @@ static const char *const steps[] = {
     " last_build INTEGER NOT NULL, count INTEGER NOT NULL, damaged INTEGER NOT NULL DEFAULT 0,"
     " one_bit INTEGER NOT NULL DEFAULT 0, first_event INTEGER, last_event INTEGER, richest_event INTEGER,"
     " richest INTEGER NOT NULL DEFAULT 0);"
+    /* All keys by which a finding was ever known: with names of functions, and without. */
+    "CREATE TABLE key(key INTEGER PRIMARY KEY, finding INTEGER NOT NULL);"
     "CREATE TABLE words(finding INTEGER PRIMARY KEY, text TEXT NOT NULL);"
     "CREATE INDEX finding_state ON finding(merged_into, state, last_seen, first_seen);"
     "CREATE INDEX finding_access ON finding(access_key);"
