@@ -1,15 +1,15 @@
 /* ringfence-serve: the commands of `ringfence` that need the store of findings. `ringfence` executes it. */
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/base/suggest.h"
-#include "tools/ringfence/base/paths.h"
 #include "tools/service/cli/common.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const rf_service_command *const commands[] = {
-    &rf_service_serve,  &rf_service_findings, &rf_service_show,  &rf_service_fix,    &rf_service_ignore,
-    &rf_service_reopen, &rf_service_merge,    &rf_service_split, &rf_service_why,    &rf_service_builds,
+    &rf_service_serve,  &rf_service_findings, &rf_service_show,  &rf_service_fix, &rf_service_ignore,
+    &rf_service_reopen, &rf_service_merge,    &rf_service_split, &rf_service_why, &rf_service_builds,
     &rf_service_gate,   &rf_service_watch,    &rf_service_status};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -43,10 +43,10 @@ typedef struct asked {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  const char **const texts[ROWS] = {[DIR] = &a->cli.directory,       [STATE] = &a->filter.state,
-                                    [BUILD] = &a->filter.build,      [ENV] = &a->filter.environment,
-                                    [SEARCH] = &a->filter.search,    [ORDER] = &a->filter.order,
-                                    [NEW_IN] = &a->filter.new_in};
+  const char **const texts[ROWS] = {
+      [DIR] = &a->cli.directory,      [STATE] = &a->filter.state,   [BUILD] = &a->filter.build,
+      [ENV] = &a->filter.environment, [SEARCH] = &a->filter.search, [ORDER] = &a->filter.order,
+      [NEW_IN] = &a->filter.new_in};
   a->cli.json = a->cli.json || row == JSON;
   a->cli.help = a->cli.help || row == HELP;
   if (texts[row] != NULL) {
@@ -176,8 +176,7 @@ static int status_command(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "status [OPTIONS]", COMMON, 0, argc, argv);
   if (status < 0) {
-    const rf_json *const root =
-        rf_cli_answer(&a.cli, rf_query_status(&a.cli.query, a.cli.directory), &printed);
+    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_status(&a.cli.query, a.cli.directory), &printed);
     status = root == NULL ? RF_EXIT_FAILED : 0;
     if (root != NULL && !printed) {
       rf_print_status(&a.cli.arena, root);

@@ -140,11 +140,12 @@ static bool apply_more(given *g, size_t row, const char *argument) {
 
 static bool apply(void *context, size_t row, const char *argument) {
   given *const g = (given *)context;
-  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,      [SOURCE_ROOT] = &g->serve.http.source_root,
-                                    [WEBHOOK] = &g->serve.webhook,    [COMMAND] = &g->serve.command,
+  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,
+                                    [SOURCE_ROOT] = &g->serve.http.source_root,
+                                    [WEBHOOK] = &g->serve.webhook,
+                                    [COMMAND] = &g->serve.command,
                                     [BACKUP] = &g->backup};
-  bool *const flags[ROWS] = {
-      [OPEN] = &g->serve.open, [ONCE] = &g->serve.once, [CHECK] = &g->check, [HELP] = &g->help};
+  bool *const flags[ROWS] = {[OPEN] = &g->serve.open, [ONCE] = &g->serve.once, [CHECK] = &g->check, [HELP] = &g->help};
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (flags[row] != NULL) {

@@ -139,7 +139,7 @@ static int builds(int argc, char **argv) {
   decision d;
   char **words = NULL;
   bool printed = false;
-  int status =  read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
+  int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
                             1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv, &words);
   if (status < 0 && d.add == NULL && (d.version != NULL || d.time != NULL)) {
     rf_diag("--version and --time belong to --add COMMIT");

@@ -101,8 +101,8 @@ static int until_due(const server *s, int64_t now) {
 }
 
 static void run(server *s) {
-  struct pollfd fds[] = {{s->signals, POLLIN, 0}, {rf_http_descriptor(s->http), POLLIN, 0},
-                         {s->spool.doorbell, POLLIN, 0}};
+  struct pollfd fds[] = {
+      {s->signals, POLLIN, 0}, {rf_http_descriptor(s->http), POLLIN, 0}, {s->spool.doorbell, POLLIN, 0}};
   while ((fds[0].revents & POLLIN) == 0) {
     int64_t now = steady_ms();
     (void)poll(fds, 3, until_due(s, now));
@@ -162,8 +162,7 @@ static bool start(server *s) {
     rf_diag("%s", error);
     return false;
   }
-  if (!rf_store_open(&s->store, path, RF_STORE_CREATE) ||
-      !rf_intake_init(&s->intake, &s->store, &s->options->intake)) {
+  if (!rf_store_open(&s->store, path, RF_STORE_CREATE) || !rf_intake_init(&s->intake, &s->store, &s->options->intake)) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }
@@ -175,8 +174,7 @@ static bool start(server *s) {
     rf_diag("%s", error);
     return false;
   }
-  s->alerts = (rf_alerts){
-      .webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
+  s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
     rf_diag("the path of %s is too long for a doorbell: new findings are looked for every second",

@@ -1,9 +1,9 @@
 #include "tools/service/cli/print.h"
 
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/record.h"
 #include "tools/ringfence/render/document.h"
-#include "tools/ringfence/base/sinks.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,8 +73,8 @@ static void print_fix(const rf_json *root) {
   const rf_json *const fix = rf_json_member(root, "since_fix");
   const rf_json *const expected = rf_json_member(fix, "expected");
   if (fix != NULL) {
-    (void)printf("  %-12s %" PRIu64 " events in %s process-hours", "since fix", rf_json_unsigned(fix, "events_after", 0),
-                 rf_json_member(fix, "hours_after")->text);
+    (void)printf("  %-12s %" PRIu64 " events in %s process-hours", "since fix",
+                 rf_json_unsigned(fix, "events_after", 0), rf_json_member(fix, "hours_after")->text);
     if (expected != NULL && expected->type == RF_JSON_NUMBER) {
       (void)printf(", expected %s by the rate before", expected->text);
     }

@@ -27,8 +27,7 @@ typedef struct rf_http_options {
 typedef struct rf_http rf_http;
 
 /* Starts to listen. `options`, `store` and `intake` must outlive it. NULL with a message in `error`. */
-rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake,
-                       char error[RF_HTTP_ERROR]);
+rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake, char error[RF_HTTP_ERROR]);
 void rf_http_stop(rf_http *http);
 
 /* A descriptor that is readable when rf_http_run has something to do; it is also to be called after `timeout` ms. */

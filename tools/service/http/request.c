@@ -114,8 +114,9 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *t
   }
   if (response != NULL && token != NULL) {
     (void)MHD_add_response_header(response, "Set-Cookie",
-                                  rf_bump_arena_print(&r->arena, "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
-                                                                 "Max-Age=2592000",
+                                  rf_bump_arena_print(&r->arena,
+                                                      "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
+                                                      "Max-Age=2592000",
                                                       r->http->cookie, token));
   }
   return send_response(r, MHD_HTTP_SEE_OTHER, response);

@@ -103,8 +103,7 @@ static bool read_tokens(rf_rights *r, const char *path, const char *text, char *
     size_t const names = strcspn(line, " \t\n");
     size_t const gap = strspn(line + names, " \t");
     const char *const token = line + names + gap;
-    if (length != 0 && line[0] != '#' &&
-        !add_token(r, rights_of(line, names), token, strcspn(token, " \t\r\n"))) {
+    if (length != 0 && line[0] != '#' && !add_token(r, rights_of(line, names), token, strcspn(token, " \t\r\n"))) {
       return fail(error, path, "each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"");
     }
     line += length + (line[length] == '\n');
@@ -182,8 +181,8 @@ const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) 
   if (sender->origin != NULL && !is_origin_of_ours(rights, sender->origin)) {
     return "requests from pages of another origin are refused";
   }
-  bool const elsewhere = sender->site != NULL && strcmp(sender->site, "same-origin") != 0 &&
-                         strcmp(sender->site, "none") != 0;
+  bool const elsewhere =
+      sender->site != NULL && strcmp(sender->site, "same-origin") != 0 && strcmp(sender->site, "none") != 0;
   if (sender->writes && elsewhere) {
     return "requests from pages of another site are refused";
   }

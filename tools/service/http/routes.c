@@ -79,8 +79,8 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
   } else if (strcmp(what, "status") == 0) {
     *fine = rf_query_status(q, r->http->options->directory);
   } else if (strcmp(what, "activity") == 0) {
-    *fine = rf_query_activity(q, number(rf_request_argument(r, "after"), 0),
-                              number(rf_request_argument(r, "limit"), 100));
+    *fine =
+        rf_query_activity(q, number(rf_request_argument(r, "after"), 0), number(rf_request_argument(r, "limit"), 100));
   } else if (strcmp(what, "why") == 0) {
     *fine = rf_query_why(q, number(rf_request_argument(r, "a"), 0), number(rf_request_argument(r, "b"), 0));
   } else {
@@ -253,8 +253,8 @@ static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
     return rf_reply_error(r, MHD_HTTP_CONFLICT, message);
   }
   if (page) {
-    return rf_reply_redirect(r, rf_bump_arena_print(&r->arena, "%s%" PRId64, finding_path,
-                                                    rf_query_root(r->http->store, id)), NULL);
+    return rf_reply_redirect(
+        r, rf_bump_arena_print(&r->arena, "%s%" PRId64, finding_path, rf_query_root(r->http->store, id)), NULL);
   }
   rf_text_sink out;
   rf_text_sink_init(&out, &r->arena);
@@ -285,6 +285,5 @@ enum MHD_Result rf_route(rf_request *r) {
   if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) {
     return get(r);
   }
-  return strcmp(r->method, "POST") == 0 ? post(r)
-                                        : rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or POST");
+  return strcmp(r->method, "POST") == 0 ? post(r) : rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or POST");
 }

@@ -158,11 +158,10 @@ static void name_it(rf_http *http) {
 }
 
 static bool start_daemon(rf_http *http, int fd, char *error) {
-  http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http,
-                                  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end,
-                                  NULL, MHD_OPTION_END);
+  http->daemon = MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
   const union MHD_DaemonInfo *const info =
       http->daemon == NULL ? NULL : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL) {
@@ -174,8 +173,7 @@ static bool start_daemon(rf_http *http, int fd, char *error) {
   return true;
 }
 
-rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake,
-                       char error[RF_HTTP_ERROR]) {
+rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake, char error[RF_HTTP_ERROR]) {
   rf_http *const http = (rf_http *)calloc(1, sizeof *http);
   if (http == NULL) {
     (void)snprintf(error, RF_HTTP_ERROR, "no memory");

@@ -39,8 +39,7 @@ struct MHD_Response *rf_streams_open(rf_streams *all, struct MHD_Connection *con
     rf_stream *const s = &all->list[i];
     if (s->connection == NULL) {
       *s = (rf_stream){.all = all, .connection = connection, .told = all->version};
-      struct MHD_Response *const response =
-          MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, give, s, forget);
+      struct MHD_Response *const response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, give, s, forget);
       if (response == NULL) {
         s->connection = NULL;
       }

@@ -35,7 +35,8 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(
       batch->store,
       "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count, f.damaged,"
-      " f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON f.id = k.finding"
+      " f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON f.id = "
+      "k.finding"
       " WHERE k.key = ?",
       "i", f->key);
   if (!rf_store_row(batch->store, s)) {
@@ -45,8 +46,8 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
     f->richest = -1;
     return;
   }
-  int64_t *const numbers[] = {&f->merged_into, &f->first_seen, &f->last_seen,   &f->first_build,
-                              &f->last_build,  &f->count,      &f->damaged,     &f->one_bit,
+  int64_t *const numbers[] = {&f->merged_into, &f->first_seen,  &f->last_seen,  &f->first_build,
+                              &f->last_build,  &f->count,       &f->damaged,    &f->one_bit,
                               &f->richest,     &f->first_event, &f->last_event, &f->richest_event};
   f->id = sqlite3_column_int64(s, 0);
   const char *const state = rf_store_text(s, 1);
@@ -159,7 +160,7 @@ static void write_events(rf_batch *batch, rf_batch_finding *f) {
   }
   if (f->best.line != NULL) {
     f->richest = f->best.richness;
-    f->richest_event = f->best.line == f->last.line                  ? f->last_event
+    f->richest_event = f->best.line == f->last.line                 ? f->last_event
                        : f->is_new && f->best.line == f->first.line ? f->first_event
                                                                     : write_event(batch, f, &f->best, false);
   }
@@ -175,9 +176,9 @@ static void write_new(rf_batch *batch, const rf_batch_finding *f) {
                " first_seen, last_seen, first_build, last_build, count, damaged, one_bit, first_event,"
                " last_event, richest_event, richest) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                "iiiiiittttiiiiiiiiiii", f->id, f->key, f->keys.algorithm, f->keys.access, f->keys.allocation,
-               f->keys.release, f->bug, f->level, f->title, f->place, f->first_seen, f->last_seen,
-               f->first_build, f->last_build, f->count, f->damaged, f->one_bit, f->first_event, f->last_event,
-               f->richest_event, f->richest);
+               f->keys.release, f->bug, f->level, f->title, f->place, f->first_seen, f->last_seen, f->first_build,
+               f->last_build, f->count, f->damaged, f->one_bit, f->first_event, f->last_event, f->richest_event,
+               f->richest);
   rf_store_run(batch->store, "INSERT INTO key(key, finding) VALUES(?, ?)", "ii", f->key, f->id);
   rf_store_run(batch->store, "INSERT INTO words(finding, text) VALUES(?, ?)", "it", f->id, f->search);
 }

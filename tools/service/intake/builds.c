@@ -39,10 +39,11 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
   if (id == 0) {
     return insert(store, version, revision, "", time, true);
   }
-  rf_store_run(store,
-               "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE "
-               "id = ?1",
-               "iit", id, time, version);
+  rf_store_run(
+      store,
+      "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE "
+      "id = ?1",
+      "iit", id, time, version);
   return id;
 }
 

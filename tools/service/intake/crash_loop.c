@@ -35,7 +35,8 @@ void rf_crash_loops_write(rf_crash_loops *all, rf_store *store) {
     rf_crash_loop *const loop = &all->list[i];
     if (loop->changed) {
       loop->changed = false;
-      rf_store_run(store, "INSERT OR REPLACE INTO crash_loop(finding, program, began, last, processes) VALUES(?,?,?,?,?)",
+      rf_store_run(store,
+                   "INSERT OR REPLACE INTO crash_loop(finding, program, began, last, processes) VALUES(?,?,?,?,?)",
                    "iiiii", loop->finding, loop->program, loop->began, loop->last, loop->processes);
     }
   }

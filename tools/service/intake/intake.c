@@ -81,9 +81,8 @@ void rf_intake_loss(rf_intake *intake, const char *reason, int64_t by) {
 /* ---- Life ---- */
 
 static void note(rf_intake *intake, int64_t finding, const char *kind, const rf_envelope *e, const char *text) {
-  rf_store_run(intake->store,
-               "INSERT INTO activity(time, finding, kind, environment, text, alert) VALUES(?,?,?,?,?,?)", "iittti",
-               rf_store_now(), finding, kind, e->environment, text, (int64_t)intake->options->alerts);
+  rf_store_run(intake->store, "INSERT INTO activity(time, finding, kind, environment, text, alert) VALUES(?,?,?,?,?,?)",
+               "iittti", rf_store_now(), finding, kind, e->environment, text, (int64_t)intake->options->alerts);
 }
 
 /* The state of the finding that this one was merged into, else its own. */
@@ -91,8 +90,7 @@ static const char *state_of(rf_intake *intake, const rf_batch_finding *f) {
   if (f->merged_into == 0) {
     return f->state;
   }
-  sqlite3_stmt *const s =
-      rf_store_select(intake->store, "SELECT state FROM finding WHERE id = ?", "i", f->merged_into);
+  sqlite3_stmt *const s = rf_store_select(intake->store, "SELECT state FROM finding WHERE id = ?", "i", f->merged_into);
   const char *state = "open";
   if (rf_store_row(intake->store, s)) {
     state = rf_bump_arena_print(&intake->line_arena, "%s", rf_store_text(s, 0));
@@ -103,9 +101,8 @@ static const char *state_of(rf_intake *intake, const rf_batch_finding *f) {
 
 static bool is_known_in(rf_intake *intake, int64_t finding, int64_t environment) {
   return rf_counters_has(&intake->counters, finding, RF_COUNT_ENVIRONMENT, environment) ||
-         rf_store_number(intake->store, 0,
-                         "SELECT 1 FROM counter WHERE finding = ? AND kind = 4 AND what = ?", "ii", finding,
-                         environment) != 0;
+         rf_store_number(intake->store, 0, "SELECT 1 FROM counter WHERE finding = ? AND kind = 4 AND what = ?", "ii",
+                         finding, environment) != 0;
 }
 
 /* Was there a regression of it in this environment since it was fixed? One alert for each. */

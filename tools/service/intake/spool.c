@@ -143,8 +143,7 @@ static size_t list_segments(const rf_spool *spool, int64_t numbers[SEGMENTS]) {
 }
 
 static int64_t next_number(rf_spool *spool, rf_store *store, const int64_t *numbers, size_t count) {
-  int64_t const known = rf_store_number(
-      store, 0, "SELECT max(CAST(substr(name, 9) AS INTEGER)) FROM segment", "");
+  int64_t const known = rf_store_number(store, 0, "SELECT max(CAST(substr(name, 9) AS INTEGER)) FROM segment", "");
   int64_t const there = count == 0 ? 0 : numbers[count - 1];
   int64_t const next = 1 + (known > there ? known : there);
   spool->next = next > spool->next ? next : spool->next;

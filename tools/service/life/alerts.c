@@ -147,8 +147,7 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
   if (alerts->child != 0) {
     look_after(alerts, store);
   }
-  if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) ||
-      rf_store_now() < alerts->next_try) {
+  if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) || rf_store_now() < alerts->next_try) {
     return;
   }
   rf_bump_arena arena = {NULL};

@@ -32,34 +32,43 @@ static rf_record *read_record(rf_bump_arena *arena, const char *text) {
 typedef struct frames {
   rf_frame **list;
   size_t count;
+  bool useful; /* some event has frames that names may be known of */
 } frames;
 
-static void collect(rf_store *store, rf_bump_arena *arena, const rf_record *record, frames *all) {
+/* Adds the frames without names that nothing is known of. Returns whether the record has any without names. */
+static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *record, frames *all) {
   const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  bool nameless = false;
   for (size_t i = 0; i < 3; i++) {
     for (unsigned k = 0; k < stacks[i]->count; k++) {
       rf_frame *const f = &stacks[i]->frames[k];
-      if (f->module != NULL && f->source_count == 0 && !rf_names_known(store, f)) {
-        RF_APPENDED(arena, all->list, all->count) = f;
+      if (f->module != NULL && f->source_count == 0) {
+        nameless = true;
+        if (!rf_names_known(store, f)) {
+          RF_APPENDED(arena, all->list, all->count) = f;
+        }
       }
     }
   }
+  return nameless;
 }
 
 /* The frames without names of the next events. Sets worker->upto. */
 static frames next_frames(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  frames all = {NULL, 0};
+  frames all = {.list = NULL};
   worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
   worker->upto = worker->after;
   sqlite3_stmt *const s = rf_store_select(
       store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii", worker->after,
       (int64_t)EVENTS);
   while (rf_store_row(store, s)) {
-    const rf_record *const record =
-        read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
+    const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
     worker->upto = sqlite3_column_int64(s, 0);
-    if (record != NULL) {
-      collect(store, arena, record, &all);
+    if (record != NULL && collect(store, arena, record, &all)) {
+      all.useful = true;
+    } else {
+      rf_bump_arena_reset(arena, mark);
     }
   }
   return all;
@@ -135,15 +144,17 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
  * old key stays an alias, since processes go on to send offsets. */
 static void key_again(rf_store *store, rf_bump_arena *arena, const rf_record *record, int64_t id) {
   rf_event_keys const keys = rf_event_keys_of(arena, record);
-  rf_store_run(store,
-               "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id"
-               " = ?1",
-               "iiiiii", id, keys.group, keys.algorithm, keys.access, keys.allocation, keys.release);
+  rf_store_run(
+      store,
+      "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id"
+      " = ?1",
+      "iiiiii", id, keys.group, keys.algorithm, keys.access, keys.allocation, keys.release);
   rf_store_run(store, "INSERT OR IGNORE INTO key(key, finding) VALUES(?, ?)", "ii", keys.group, id);
   int64_t const owner = rf_store_number(
       store, id, "SELECT coalesce(f.merged_into, f.id) FROM key k JOIN finding f ON f.id = k.finding WHERE k.key = ?",
       "i", keys.group);
-  if (owner != id && rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
+  if (owner != id &&
+      rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
     rf_triage_join(store, owner, id);
     rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
   }
@@ -170,11 +181,14 @@ static void describe_again(const rf_symbol_worker *worker, rf_store *store, rf_b
   }
 }
 
+/* `text` NULL: no event has anything to name. */
 static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *text) {
   rf_bump_arena arena = {NULL};
   rf_store_begin(store);
-  store_names(store, &arena, text);
-  describe_again(worker, store, &arena);
+  if (text != NULL) {
+    store_names(store, &arena, text);
+    describe_again(worker, store, &arena);
+  }
   rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named', ?)", "i", worker->upto);
   (void)rf_store_commit(store);
   rf_bump_arena_free(&arena);
@@ -216,8 +230,8 @@ bool rf_symbol_worker_step(rf_symbol_worker *worker, rf_store *store) {
   if (all.count != 0) {
     start(worker, &arena, all);
   } else if (worker->upto != worker->after) {
-    take_answers(worker, store, "");
-    named = true;
+    take_answers(worker, store, all.useful ? "" : NULL);
+    named = all.useful;
   }
   rf_bump_arena_free(&arena);
   return named;

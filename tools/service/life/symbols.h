@@ -16,10 +16,10 @@ extern "C" {
 
 /* Starts as zeros. */
 typedef struct rf_symbol_worker {
-  pid_t child;    /* 0: none runs */
-  int answers;    /* a file that the child writes */
-  int64_t upto;   /* the last event that it looks at */
-  int64_t after;  /* and the one before the first */
+  pid_t child;   /* 0: none runs */
+  int answers;   /* a file that the child writes */
+  int64_t upto;  /* the last event that it looks at */
+  int64_t after; /* and the one before the first */
   int64_t began;
 } rf_symbol_worker;
 

@@ -63,10 +63,11 @@ void rf_triage_join(rf_store *store, int64_t id, int64_t other) {
   /* merged_via lets a split give them back. */
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
-  rf_store_run(store,
-               "UPDATE finding SET last_seen = max(last_seen, (SELECT last_seen FROM finding WHERE id = ?2)), first_seen"
-               " = min(first_seen, (SELECT first_seen FROM finding WHERE id = ?2)) WHERE id = ?1",
-               "ii", id, other);
+  rf_store_run(
+      store,
+      "UPDATE finding SET last_seen = max(last_seen, (SELECT last_seen FROM finding WHERE id = ?2)), first_seen"
+      " = min(first_seen, (SELECT first_seen FROM finding WHERE id = ?2)) WHERE id = ?1",
+      "ii", id, other);
   (void)snprintf(text, sizeof text, "finding %" PRId64, other);
   note(store, id, "merged", text);
 }
@@ -91,12 +92,13 @@ static bool split(rf_store *store, int64_t id, char *message) {
   }
   rf_store_run(store, "UPDATE finding SET merged_into = NULL WHERE id = ?", "i", id);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
-  rf_store_run(store,
-               "UPDATE finding SET last_seen = (SELECT max(last_seen) FROM counter WHERE kind = 1 AND finding IN (SELECT"
-               " id FROM finding WHERE id = ?1 OR merged_into = ?1)), first_seen = (SELECT min(first_seen) FROM counter"
-               " WHERE kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = "
-               "?1",
-               "i", root);
+  rf_store_run(
+      store,
+      "UPDATE finding SET last_seen = (SELECT max(last_seen) FROM counter WHERE kind = 1 AND finding IN (SELECT"
+      " id FROM finding WHERE id = ?1 OR merged_into = ?1)), first_seen = (SELECT min(first_seen) FROM counter"
+      " WHERE kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = "
+      "?1",
+      "i", root);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
   note(store, root, "split", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " stands alone again", id);

@@ -116,7 +116,8 @@ static void fix(const rf_page *p) {
 
 static void crash_loops(const rf_page *p) {
   for (const rf_json *l = rf_page_list(p->json, "crash_loops"); l != NULL; l = l->next) {
-    rf_markup(p->sink, "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
+    rf_markup(p->sink,
+              "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
               rf_counted(p->arena, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
     rf_page_time(p, rf_json_text(l, "began", ""));
     rf_page_raw(p, " to ");

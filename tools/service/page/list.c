@@ -30,8 +30,7 @@ static const char *encoded(const rf_page *p, const char *text) {
 }
 
 static const char *with(const rf_page *p, const char *name, const char *value) {
-  return value == NULL || value[0] == '\0' ? ""
-                                           : rf_bump_arena_print(p->arena, "&%s=%s", name, encoded(p, value));
+  return value == NULL || value[0] == '\0' ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, encoded(p, value));
 }
 
 static const char *link_to(const rf_page *p, const char *state, int64_t offset) {
@@ -106,8 +105,7 @@ static void marks(const rf_page *p, const rf_json *f) {
 
 static void row(const rf_page *p, const rf_json *f) {
   const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
-  rf_markup(p->sink,
-            "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
+  rf_markup(p->sink, "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
             rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
   rf_page_raw(p, "<span class=\"marks\">");

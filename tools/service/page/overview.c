@@ -42,12 +42,13 @@ static void build(const rf_page *p, const rf_json *b) {
 
 void rf_page_builds(const rf_page *page) {
   rf_page_head(page->sink, "Builds", "/builds");
-  rf_page_raw(page, "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
-                    "--add</code>), else guessed from the first sight.</p>\n<table class=\"findings\">\n<thead><tr><th "
-                    "scope=\"col\">Build</th><th scope=\"col\">Last seen</th><th scope=\"col\" class=\"number\">New</th>"
-                    "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
-                    "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
-                    "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
+  rf_page_raw(page,
+              "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
+              "--add</code>), else guessed from the first sight.</p>\n<table class=\"findings\">\n<thead><tr><th "
+              "scope=\"col\">Build</th><th scope=\"col\">Last seen</th><th scope=\"col\" class=\"number\">New</th>"
+              "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
+              "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
+              "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
   for (const rf_json *b = rf_page_list(page->json, "builds"); b != NULL; b = b->next) {
     build(page, b);
   }
@@ -73,13 +74,14 @@ static void covered(const rf_page *p, const rf_json *c) {
 
 void rf_page_coverage(const rf_page *page) {
   rf_page_head(page->sink, "Coverage of checking", "/coverage");
-  rf_page_raw(page, "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
-                    "that is not here was not checked: its silence says nothing.</p>\n<table class=\"findings\">\n"
-                    "<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th scope=\"col\">Mode</th><th"
-                    " scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" "
-                    "class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" "
-                    "class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Killed</th></tr></thead>\n"
-                    "<tbody>\n");
+  rf_page_raw(page,
+              "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
+              "that is not here was not checked: its silence says nothing.</p>\n<table class=\"findings\">\n"
+              "<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th scope=\"col\">Mode</th><th"
+              " scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" "
+              "class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" "
+              "class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Killed</th></tr></thead>\n"
+              "<tbody>\n");
   const rf_json *const list = rf_page_list(page->json, "coverage");
   for (const rf_json *c = list; c != NULL; c = c->next) {
     covered(page, c);

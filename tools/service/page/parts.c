@@ -16,14 +16,15 @@ void rf_page_raw(const rf_page *p, const char *markup) {
 void rf_page_head(const rf_sink *sink, const char *title, const char *active) {
   static const char *const menu[][2] = {
       {"/", "Findings"}, {"/builds", "Builds"}, {"/coverage", "Coverage"}, {"/status", "Status"}};
-  rf_markup(sink,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-            "content=\"width=device-width, initial-scale=1\">\n<title>%s - Ringfence</title>\n<link rel=\"stylesheet\" "
-            "href=\"/style.css\">\n<link rel=\"icon\" href=\"/favicon.svg\">\n<script src=\"/script.js\" defer></script>"
-            "\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">To the content</a>\n<header class=\"top\">\n<a "
-            "class=\"brand\" href=\"/\"><img src=\"/favicon.svg\" alt=\"\" width=\"22\" height=\"22\">Ringfence</a>\n"
-            "<nav aria-label=\"Pages\">\n",
-            title);
+  rf_markup(
+      sink,
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<title>%s - Ringfence</title>\n<link rel=\"stylesheet\" "
+      "href=\"/style.css\">\n<link rel=\"icon\" href=\"/favicon.svg\">\n<script src=\"/script.js\" defer></script>"
+      "\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">To the content</a>\n<header class=\"top\">\n<a "
+      "class=\"brand\" href=\"/\"><img src=\"/favicon.svg\" alt=\"\" width=\"22\" height=\"22\">Ringfence</a>\n"
+      "<nav aria-label=\"Pages\">\n",
+      title);
   for (size_t i = 0; i < sizeof menu / sizeof menu[0]; i++) {
     rf_markup(sink, "<a href=\"%s\"", menu[i][0]);
     rf_sink_str(sink, strcmp(menu[i][0], active) == 0 ? " aria-current=\"page\"" : "");
@@ -40,13 +41,14 @@ void rf_page_message(const rf_sink *sink, const char *title, const char *message
   rf_page_head(sink, title, "");
   rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s.</p>\n", title, message);
   if (back != NULL) {
-    rf_markup(sink,
-              "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
-              "<input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required>\n<input "
-              "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
-              "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
-              "--open</code> signs a browser in by itself.</p>\n",
-              strcmp(back, "/sign-in") == 0 ? "/" : back);
+    rf_markup(
+        sink,
+        "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
+        "<input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required>\n<input "
+        "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
+        "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
+        "--open</code> signs a browser in by itself.</p>\n",
+        strcmp(back, "/sign-in") == 0 ? "/" : back);
   }
   rf_sink_str(sink, "<p><a href=\"/\">To the findings</a></p>\n</div>\n");
   rf_page_foot(sink);
@@ -136,8 +138,8 @@ static const char *label_of(const rf_page *p, const rf_json *list) {
   for (const rf_json *n = list; n != NULL; n = n->next) {
     days++;
   }
-  return rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day", rf_counted(p->arena, sum, "event"),
-                             days, most);
+  return rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day",
+                             rf_counted(p->arena, sum, "event"), days, most);
 }
 
 /* One path: a page has a hundred of them. */
@@ -182,12 +184,14 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label) {
     uint64_t const value = value_of(n);
     unsigned const height = height_of(value, most, HEIGHT);
     if (height != 0) {
-      rf_markup(p->sink, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\"><title>%s: %s</title></rect>", i * step + 1,
-                HEIGHT - height, step - 2, height, day_text(p, days - 1 - i), rf_counted(p->arena, value, "event"));
+      rf_markup(p->sink, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\"><title>%s: %s</title></rect>",
+                i * step + 1, HEIGHT - height, step - 2, height, day_text(p, days - 1 - i),
+                rf_counted(p->arena, value, "event"));
     }
   }
-  rf_markup(p->sink,
-            "<path class=\"axis\" d=\"M0 79.5h900\"/></svg>\n<div class=\"scale\"><span>%s</span><span>today</span></div>"
-            "\n</figure>\n",
-            day_text(p, days - 1));
+  rf_markup(
+      p->sink,
+      "<path class=\"axis\" d=\"M0 79.5h900\"/></svg>\n<div class=\"scale\"><span>%s</span><span>today</span></div>"
+      "\n</figure>\n",
+      day_text(p, days - 1));
 }

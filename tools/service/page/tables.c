@@ -44,8 +44,7 @@ void rf_page_builds_of(const rf_page *p) {
     rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s %s</td><td>", rf_json_text(b, "version", ""),
               rf_json_text(b, "name", ""));
     rf_page_time(p, rf_json_text(b, "last_seen", ""));
-    rf_markup(p->sink, "</td><td class=\"number\">%s</td></tr>\n",
-              rf_page_number(p, rf_json_unsigned(b, "count", 0)));
+    rf_markup(p->sink, "</td><td class=\"number\">%s</td></tr>\n", rf_page_number(p, rf_json_unsigned(b, "count", 0)));
   }
   rf_page_raw(p, "</tbody></table>\n");
   if (guessed) {
@@ -64,18 +63,19 @@ static const char *roles_of(const rf_page *p, const rf_json *e) {
 void rf_page_events(const rf_page *p) {
   uint64_t const shown = rf_json_unsigned(p->json, "event", 0);
   const char *const finding = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "id", 0));
-  rf_page_raw(p, "<section class=\"card wide\"><h2>Events kept</h2>\n<div class=\"scroll\" tabindex=\"0\" "
-                 "role=\"region\" aria-label=\"Events kept\"><table class=\"plain\">\n<thead><tr><th scope=\"col\">Event"
-                 "</th><th scope=\"col\">Time</th><th scope=\"col\">Build</th><th scope=\"col\">Program</th><th "
-                 "scope=\"col\">Host</th><th scope=\"col\">Environment</th><th scope=\"col\">Mode</th></tr></thead>\n"
-                 "<tbody>\n");
+  rf_page_raw(p,
+              "<section class=\"card wide\"><h2>Events kept</h2>\n<div class=\"scroll\" tabindex=\"0\" "
+              "role=\"region\" aria-label=\"Events kept\"><table class=\"plain\">\n<thead><tr><th scope=\"col\">Event"
+              "</th><th scope=\"col\">Time</th><th scope=\"col\">Build</th><th scope=\"col\">Program</th><th "
+              "scope=\"col\">Host</th><th scope=\"col\">Environment</th><th scope=\"col\">Mode</th></tr></thead>\n"
+              "<tbody>\n");
   for (const rf_json *e = rf_page_list(p->json, "events"); e != NULL; e = e->next) {
     static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
     uint64_t const id = rf_json_unsigned(e, "id", 0);
     const char *const number = rf_bump_arena_print(p->arena, "%" PRIu64, id);
     rf_page_raw(p, id == shown ? "<tr class=\"shown\"><td>" : "<tr><td>");
-    rf_markup(p->sink, "<a href=\"/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", finding, number,
-              number, roles_of(p, e));
+    rf_markup(p->sink, "<a href=\"/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", finding,
+              number, number, roles_of(p, e));
     rf_page_time(p, rf_json_text(e, "time", ""));
     rf_page_raw(p, "</td>");
     for (size_t i = 0; i < 5; i++) {
@@ -88,8 +88,9 @@ void rf_page_events(const rf_page *p) {
 
 static void other(const rf_page *p, const rf_json *o, const char *why) {
   const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(o, "id", 0));
-  rf_markup(p->sink, "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
-                     "<td class=\"dim\">%s</td></tr>\n",
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
+            "<td class=\"dim\">%s</td></tr>\n",
             id, id, rf_json_text(o, "title", ""), rf_json_text(o, "place", ""), why);
 }
 

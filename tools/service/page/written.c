@@ -108,11 +108,12 @@ void rf_page_written(const rf_page *p) {
     order[i] = i;
   }
   qsort_r(order, g.offset_count, sizeof order[0], by_offset, &g);
-  rf_markup(p->sink,
-            "<section class=\"card wide\"><h2>What was written, over all events</h2>\n<p>%s <span class=\"dim\">Offsets "
-            "count from the end of the block.</span></p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-            "aria-label=\"Offsets and values\"><table class=\"heat\">\n<thead><tr><th scope=\"col\">offset</th>",
-            meaning(p, &g));
+  rf_markup(
+      p->sink,
+      "<section class=\"card wide\"><h2>What was written, over all events</h2>\n<p>%s <span class=\"dim\">Offsets "
+      "count from the end of the block.</span></p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+      "aria-label=\"Offsets and values\"><table class=\"heat\">\n<thead><tr><th scope=\"col\">offset</th>",
+      meaning(p, &g));
   for (unsigned i = 0; i < g.value_count; i++) {
     rf_markup(p->sink, "<th scope=\"col\">%s</th>", rf_bump_arena_print(p->arena, "%02x", g.values[i]));
   }
@@ -138,8 +139,9 @@ void rf_page_hardware(const rf_page *p) {
   if (damaged == 0 || one_bit == 0) {
     return;
   }
-  rf_markup(p->sink, "<section class=\"card wide\"><h2>One bit off</h2>\n<p>In <b>%s</b> of %s with damage, one bit "
-                     "differs from the bytes that were expected. ",
+  rf_markup(p->sink,
+            "<section class=\"card wide\"><h2>One bit off</h2>\n<p>In <b>%s</b> of %s with damage, one bit "
+            "differs from the bytes that were expected. ",
             rf_page_number(p, one_bit), rf_counted(p->arena, damaged, "event"));
   rf_page_raw(p, one_bit == damaged ? "A program rarely writes so: memory that fails is likely, above all where one "
                                       "host stands out."

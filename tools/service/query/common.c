@@ -9,9 +9,8 @@ enum { DAY_MS = 86400000 };
 
 void rf_query_put_time(rf_query *q, const char *name, int64_t ms) {
   const char *const seconds = ms <= 0 ? NULL : rf_time_text(q->arena, ms / 1000, "%Y-%m-%dT%H:%M:%S");
-  rf_json_put_text_or_null(&q->w, name,
-                           seconds == NULL ? NULL
-                                           : rf_bump_arena_print(q->arena, "%s.%03dZ", seconds, (int)(ms % 1000)));
+  rf_json_put_text_or_null(
+      &q->w, name, seconds == NULL ? NULL : rf_bump_arena_print(q->arena, "%s.%03dZ", seconds, (int)(ms % 1000)));
 }
 
 void rf_query_put_real(rf_query *q, const char *name, double value) {
@@ -55,7 +54,8 @@ static bool hours(rf_query *q, int64_t finding, double *before, double *after) {
       "b.ordered_at >= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS fixed"
       " FROM usage u JOIN build b ON b.id = u.build, fix WHERE u.program IN (SELECT what FROM counter WHERE kind = 5"
       " AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)))"
-      " SELECT total(CASE WHEN fixed THEN 0 ELSE seconds END), total(CASE WHEN fixed THEN seconds ELSE 0 END) FROM part",
+      " SELECT total(CASE WHEN fixed THEN 0 ELSE seconds END), total(CASE WHEN fixed THEN seconds ELSE 0 END) FROM "
+      "part",
       "i", finding);
   bool const there = rf_store_row(q->store, s);
   *before = there ? sqlite3_column_double(s, 0) / 3600 : 0;
@@ -72,7 +72,8 @@ static void split_count(rf_query *q, int64_t finding, int64_t *before, int64_t *
       " FROM finding f WHERE f.id = ?1), part AS (SELECT c.count, CASE WHEN fix.ordered IS NOT NULL THEN b.ordered_at "
       ">= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS fixed FROM counter c"
       " JOIN build b ON b.id = c.what, fix WHERE c.kind = 2 AND c.finding IN (SELECT id FROM finding WHERE id = ?1 OR"
-      " merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN count ELSE 0 END)"
+      " merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN count ELSE 0 "
+      "END)"
       " FROM part",
       "i", finding);
   bool const there = rf_store_row(q->store, s);

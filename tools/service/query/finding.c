@@ -11,8 +11,7 @@
 #define MEMBERS "(SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)"
 
 static void put_key(rf_query *q, const char *name, int64_t key) {
-  rf_json_put_text(&q->w, name,
-                   key == 0 ? NULL : rf_bump_arena_print(q->arena, "%016" PRIx64, (uint64_t)key));
+  rf_json_put_text(&q->w, name, key == 0 ? NULL : rf_bump_arena_print(q->arena, "%016" PRIx64, (uint64_t)key));
 }
 
 /* ---- The row ---- */
@@ -22,7 +21,8 @@ static bool put_row(rf_query *q, int64_t id) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen, f.fixed_at,"
-      " (SELECT sum(count) FROM finding WHERE id IN " MEMBERS "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
+      " (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
+      "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
       "f.access_key, f.allocation_key, f.free_key, f.merged_into FROM finding f JOIN build fb ON fb.id = f.first_build"
       " JOIN build lb ON lb.id = f.last_build WHERE f.id = ?1",
@@ -35,7 +35,8 @@ static bool put_row(rf_query *q, int64_t id) {
     rf_json_put_text(&q->w, texts[i], (const char *)sqlite3_column_text(s, i));
   }
   rf_json_put_bool(&q->w, "new",
-                   sqlite3_column_int64(s, 7) >= rf_store_now() - RF_NEW_MS && strcmp(rf_store_text(s, 4), "open") == 0);
+                   sqlite3_column_int64(s, 7) >= rf_store_now() - RF_NEW_MS &&
+                       strcmp(rf_store_text(s, 4), "open") == 0);
   rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 7));
   rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 8));
   rf_query_put_time(q, "fixed_at", sqlite3_column_int64(s, 9));
@@ -99,11 +100,11 @@ static void put_builds(rf_query *q, int64_t id) {
 }
 
 static void put_written(rf_query *q, int64_t id) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT what, sum(count) FROM counter WHERE kind = 8 AND finding IN " MEMBERS " GROUP BY what ORDER BY 2 DESC, 1 "
-      "LIMIT 128",
-      "i", id);
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT what, sum(count) FROM counter WHERE kind = 8 AND finding IN " MEMBERS
+                                          " GROUP BY what ORDER BY 2 DESC, 1 "
+                                          "LIMIT 128",
+                                          "i", id);
   rf_json_open(&q->w, "written", "[");
   while (rf_store_row(q->store, s)) {
     rf_written const w = rf_written_unpack(sqlite3_column_int64(s, 0));
@@ -177,11 +178,11 @@ static void put_activity(rf_query *q, int64_t id) {
 }
 
 static void put_crash_loops(rf_query *q, int64_t id) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT n.text, l.began, l.last, l.processes FROM crash_loop l JOIN name n ON n.id = l.program WHERE l.finding IN "
-      MEMBERS " ORDER BY l.last DESC LIMIT 10",
-      "i", id);
+  sqlite3_stmt *const s =
+      rf_store_select(q->store,
+                      "SELECT n.text, l.began, l.last, l.processes FROM crash_loop l JOIN name n ON n.id = l.program "
+                      "WHERE l.finding IN " MEMBERS " ORDER BY l.last DESC LIMIT 10",
+                      "i", id);
   rf_json_open(&q->w, "crash_loops", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
@@ -199,8 +200,10 @@ static void put_crash_loops(rf_query *q, int64_t id) {
 static void put_events(rf_query *q, int64_t id, int64_t *shown) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid, e.count, f.first_event = e.id, f.last_event ="
-      " e.id, f.richest_event = e.id FROM event e JOIN finding f ON f.id = e.finding JOIN build b ON b.id = e.build JOIN"
+      "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid, e.count, f.first_event = e.id, f.last_event "
+      "="
+      " e.id, f.richest_event = e.id FROM event e JOIN finding f ON f.id = e.finding JOIN build b ON b.id = e.build "
+      "JOIN"
       " name p ON p.id = e.program JOIN name h ON h.id = e.host JOIN name n ON n.id = e.environment JOIN name m ON m.id"
       " = e.mode WHERE e.finding IN " MEMBERS " ORDER BY e.time DESC LIMIT 40",
       "i", id);

@@ -112,11 +112,11 @@ static int64_t count_rows(rf_query *q, const question *a) {
 }
 
 static void put_environments(rf_query *q, int64_t finding) {
-  sqlite3_stmt *const s =
-      rf_store_select(q->store,
-                      "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding"
-                      " IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
-                      "i", finding);
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding"
+      " IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
+      "i", finding);
   rf_json_open(&q->w, "environments", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
@@ -152,9 +152,8 @@ static void put_row(rf_query *q, sqlite3_stmt *s) {
 /* How many findings there are of each state. */
 static void put_counts(rf_query *q) {
   sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT state, count(*), sum(first_seen >= ?) FROM finding WHERE merged_into IS NULL GROUP BY state", "i",
-      rf_store_now() - RF_NEW_MS);
+      q->store, "SELECT state, count(*), sum(first_seen >= ?) FROM finding WHERE merged_into IS NULL GROUP BY state",
+      "i", rf_store_now() - RF_NEW_MS);
   int64_t fresh = 0;
   rf_json_open(&q->w, "counts", "{");
   while (rf_store_row(q->store, s)) {

@@ -43,7 +43,8 @@ bool rf_query_builds(rf_query *q) {
 bool rf_query_coverage(rf_query *q) {
   static const char sql[] =
       "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings), "
-      "sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build b ON"
+      "sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build b "
+      "ON"
       " b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program, u.build, "
       "u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
   static const char *const texts[] = {"program", "build", "mode", "environment"};
@@ -94,11 +95,11 @@ bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
 /* ---- Status ---- */
 
 static void put_losses(rf_query *q) {
-  sqlite3_stmt *const s =
-      rf_store_select(q->store,
-                      "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding ="
-                      " 0 AND c.kind = 10 ORDER BY c.count DESC",
-                      "");
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding ="
+      " 0 AND c.kind = 10 ORDER BY c.count DESC",
+      "");
   rf_json_open(&q->w, "losses", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");

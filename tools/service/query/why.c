@@ -60,17 +60,16 @@ bool rf_query_why(rf_query *q, int64_t a, int64_t b) {
   side const right = read_side(q, b);
   rf_json_open(&q->w, NULL, "{");
   if (!left.there || !right.there) {
-    rf_json_put_text(&q->w, "error",
-                     rf_bump_arena_print(q->arena, "there is no finding %" PRId64, left.there ? b : a));
+    rf_json_put_text(&q->w, "error", rf_bump_arena_print(q->arena, "there is no finding %" PRId64, left.there ? b : a));
   } else {
     bool const one = left.root == right.root;
     bool const equal = left.identity.group == right.identity.group;
     const char *const why = rf_identity_why(q->arena, &left.identity, &right.identity);
     rf_json_put_bool(&q->w, "one", one);
-    rf_json_put_text(&q->w, "why",
-                     rf_bump_arena_print(q->arena, "%s%s",
-                                         one && !equal ? "one finding since somebody merged them (split undoes it)\n" : "",
-                                         why));
+    rf_json_put_text(
+        &q->w, "why",
+        rf_bump_arena_print(q->arena, "%s%s",
+                            one && !equal ? "one finding since somebody merged them (split undoes it)\n" : "", why));
     put_side(q, "a", a, &left);
     put_side(q, "b", b, &right);
   }

@@ -16,10 +16,10 @@ typedef enum rf_counter_kind {
   RF_COUNT_ENVIRONMENT = 4, /* the partial index of the schema names 2 and 4 */
   RF_COUNT_PROGRAM = 5,
   RF_COUNT_MODE = 6,
-  RF_COUNT_LABEL = 7,       /* name.id of "key=value" */
-  RF_COUNT_WRITTEN = 8,     /* offset from the end of the block * 65536 + expected * 256 + value */
+  RF_COUNT_LABEL = 7,        /* name.id of "key=value" */
+  RF_COUNT_WRITTEN = 8,      /* offset from the end of the block * 65536 + expected * 256 + value */
   RF_COUNT_ONE_BIT_HOST = 9, /* name.id of a host: events with one bit off */
-  RF_COUNT_LOSS = 10        /* name.id of a reason; finding 0 */
+  RF_COUNT_LOSS = 10         /* name.id of a reason; finding 0 */
 } rf_counter_kind;
 
 /* Kinds of `name`. */

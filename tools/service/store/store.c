@@ -44,7 +44,10 @@ void rf_store_fail(rf_store *store, int code, const char *doing) {
   store->failed = true;
   store->code = code;
   (void)snprintf(store->error, sizeof store->error, "%s (%s)",
-                 advice != NULL ? advice : store->db != NULL ? sqlite3_errmsg(store->db) : sqlite3_errstr(code), doing);
+                 advice != NULL      ? advice
+                 : store->db != NULL ? sqlite3_errmsg(store->db)
+                                     : sqlite3_errstr(code),
+                 doing);
 }
 
 /* ---- Opening ---- */

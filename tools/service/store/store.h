@@ -10,10 +10,10 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_STORE_H
 #define RINGFENCE_TOOLS_SERVICE_STORE_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sqlite3.h>
 
 #ifdef __cplusplus
 extern "C" {
