@@ -30,7 +30,9 @@ common='-O1 -fno-omit-frame-pointer -gline-tables-only -DFUZZING_BUILD_MODE_UNSA
 flags_of() { # SANITIZER
   case $1 in
     address) echo '-fsanitize=address -fsanitize-address-use-after-scope -fsanitize=fuzzer-no-link' ;;
-    undefined) echo '-fsanitize=undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all -fsanitize=fuzzer-no-link' ;;
+    undefined)
+      echo '-fsanitize=undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all -fsanitize=fuzzer-no-link'
+      ;;
     none) echo '-fsanitize=fuzzer-no-link' ;;
     *) die "no sanitizer is called '$1': address, undefined, none" ;;
   esac
