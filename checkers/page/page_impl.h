@@ -157,6 +157,7 @@ struct rf_page_store {
   size_t closed_blocks;
   rf_counters counters;
   bool last_left; /* the block before went to the left */
+  uint64_t lot;   /* state of the generator that a seed begins */
   rf_space *sweep_space;
   uint32_t sweep_at;
   uint64_t ended_at;       /* in order of ending */

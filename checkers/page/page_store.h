@@ -56,6 +56,7 @@ typedef struct rf_page_store_options {
   unsigned slots;       /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;       /* bytes of the largest block; 0: any */
   size_t memory;        /* bytes of pages that may be open at once; 0: a share of what there is */
+  uint64_t seed;        /* as of rf_page_options */
   bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
