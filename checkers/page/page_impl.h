@@ -85,8 +85,8 @@ typedef struct rf_page_origin {
 
 typedef struct rf_space rf_space;
 
-/* A run of pages: a block's, or a hole. Written under the store's lock, or by the one thread that has it in state MAKING
- * or HELD, `state` last; the fault handler reads it as it finds it. */
+/* A run of pages: a block's, or a hole. Written under the store's lock, or by the one thread that has it in state
+ * MAKING or HELD, `state` last; the fault handler reads it as it finds it. */
 typedef struct rf_slot rf_slot;
 struct rf_slot {
   uint32_t state;  /* rf_slot_state, accessed atomically */
@@ -145,7 +145,7 @@ struct rf_page_store {
   size_t next_space;
   rf_slot *holes[RF_PAGE_KINDS][RF_PAGE_BINS];
   rf_slot *waiting; /* freed by signal handlers, to go to the quarantine; accessed atomically */
-  rf_slot *oldest; /* quarantine */
+  rf_slot *oldest;  /* quarantine */
   rf_slot *newest;
   size_t quarantined; /* bytes of address space */
   unsigned taken;     /* slots in use and in quarantine */

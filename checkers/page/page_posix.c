@@ -230,7 +230,7 @@ bool rf_page_writable_is_free(void) {
          (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
 }
 
-/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group at the root. */
+/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group as root. */
 typedef struct group_path {
   char text[512];
   size_t length;
@@ -307,8 +307,8 @@ static size_t group_limit(void) {
 
 size_t rf_page_memory_share(void) {
   long const pages = sysconf(_SC_PHYS_PAGES);
-  size_t const machine = pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size()
-                                                                                 : SIZE_MAX;
+  size_t const machine =
+      pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
   size_t const group = group_limit();
   return (group < machine ? group : machine) / 4;
 }

@@ -148,8 +148,8 @@ bool rf_page_store_damaged(rf_page_store *store, rf_fault *where) {
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out) {
   rf_page_mask mask;
   rf_page_store_lock(store, &mask);
-  *out = (rf_page_figures){store->counters,      store->requested,   store->opened,
-                           store->closed_blocks, store->quarantined, store->reserved, store->declined};
+  *out = (rf_page_figures){store->counters,    store->requested, store->opened,  store->closed_blocks,
+                           store->quarantined, store->reserved,  store->declined};
   rf_page_store_unlock(store, &mask);
 }
 

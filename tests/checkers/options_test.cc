@@ -130,7 +130,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
             "suppressions, "
             "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
             "sample_rate, sample_slots, sample_seed, "
-            "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, snapshot_signal, "
+            "align, closed, page_memory, page_seed, "
+            "max_findings, verbosity, rejected, signals, deepbind, dump_signal, snapshot_signal, "
             "summary, trace, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);

@@ -39,9 +39,9 @@ struct Bug {
 };
 
 const Bug kBugs[] = {
-    {"read-after", "heap-buffer-overflow", "READ"},     {"read-before", "heap-buffer-underflow", "READ"},
-    {"write-after", "heap-buffer-overflow", "WRITE"},   {"write-before", "heap-buffer-underflow", "WRITE"},
-    {"read-freed", "heap-use-after-free", "READ"},      {"write-freed", "heap-use-after-free", "WRITE"},
+    {"read-after", "heap-buffer-overflow", "READ"},   {"read-before", "heap-buffer-underflow", "READ"},
+    {"write-after", "heap-buffer-overflow", "WRITE"}, {"write-before", "heap-buffer-underflow", "WRITE"},
+    {"read-freed", "heap-use-after-free", "READ"},    {"write-freed", "heap-use-after-free", "WRITE"},
 };
 
 // One byte beyond either end, whatever the size; each once, at its line, though several runs see it.
@@ -100,9 +100,13 @@ TEST(Hunt, RefusesATerminal) {
 }
 
 TEST(Hunt, RefusesWhatItChoosesItself) {
-  for (const std::vector<std::string> &options : std::vector<std::vector<std::string>>{
-           {"--hunt", "--mode=page"}, {"--halt", "--hunt"}, {"--hunt", "--option", "align=left"}, {"--hunt=2"},
-           {"--hunt=x"}, {"--hunt", "--trace", "x"}}) {
+  for (const std::vector<std::string> &options :
+       std::vector<std::vector<std::string>>{{"--hunt", "--mode=page"},
+                                             {"--halt", "--hunt"},
+                                             {"--hunt", "--option", "align=left"},
+                                             {"--hunt=2"},
+                                             {"--hunt=x"},
+                                             {"--hunt", "--trace", "x"}}) {
     Result const result = hunt({"none", "5"}, "", options);
     EXPECT_EQ(result.status, 2) << options[0] << result.err;
     EXPECT_EQ(result.out, "");

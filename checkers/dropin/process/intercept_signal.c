@@ -2,8 +2,8 @@
  * that is linked with the drop-in these are the C library's own. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
-#include "checkers/page/page_store.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/page/page_store.h"
 
 #include <stdint.h>
 #include <string.h>

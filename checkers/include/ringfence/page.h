@@ -15,8 +15,8 @@
  * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given
  * back with it, so that its limits, failures and statistics hold. The program never sees that one. Where
  * blocks have as much memory as they may (options.memory), further blocks are the inner allocator's, checked by
- * rf_guard. So are blocks above 1 GiB (32 bit: 64 MiB), and, on kernels before Linux 6.13, those near the kernel's limit
- * of mappings (vm.max_map_count: two for each block), which is said once.
+ * rf_guard. So are blocks above 1 GiB (32 bit: 64 MiB) and, before Linux 6.13, those near the kernel's limit of
+ * mappings (vm.max_map_count: two for each block), which is said once.
  *
  * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator
  * needs. Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The

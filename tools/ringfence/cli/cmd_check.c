@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
 /* ---- Before the run ---- */
 
 /* Better before a long run than after it. */

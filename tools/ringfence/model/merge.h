@@ -17,8 +17,8 @@ bool rf_is_runtime_frame(const rf_frame *frame);
  * three frames that are no runtime frames, by function and line where rf_symbolize found these, else by module and
  * offset, of the stack that rf_finding_place names.
  *
- * Of several runs of one program the first that found a place counts. A write that a run noticed later is left out where
- * another run has one of its kind into blocks from the same place at the instruction. */
+ * Of several runs of one program the first that found a place counts. A write that a run noticed later is left out
+ * where another run has one of its kind into blocks from the same place at the instruction. */
 size_t rf_merge(rf_record **records, size_t count);
 
 /* Equal for records that are merged. */
