@@ -397,6 +397,7 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
       .side = page->options.side,
       .quarantine = page->options.quarantine,
       .memory = page->options.memory,
+      .seed = page->options.seed,
       .fill_alloc = page->options.fill_alloc,
       .fallback = "further ones are checked as in mode guard",
   };

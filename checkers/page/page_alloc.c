@@ -15,7 +15,19 @@ typedef struct plan {
   size_t offset;   /* of the block from there */
 } plan;
 
+/* An even chance, by Vigna's splitmix64. */
+static bool draw(rf_page_store *store) {
+  store->lot += UINT64_C(0x9E3779B97F4A7C15);
+  uint64_t z = store->lot;
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return (z >> 63) != 0;
+}
+
 static bool goes_left(rf_page_store *store) {
+  if (store->options.side == RF_PAGE_BOTH && store->options.seed != 0) {
+    return draw(store);
+  }
   if (store->options.side == RF_PAGE_BOTH) {
     store->last_left = !store->last_left;
     return store->last_left;
@@ -99,7 +111,11 @@ static bool has_memory(rf_page_store *store, size_t bytes) {
   } else if (store->memory == 0 && store->opened + bytes > LOOKED_UP_FROM) {
     store->memory = rf_page_memory_share();
   }
-  return store->memory == 0 || store->opened + bytes <= store->memory;
+  if (store->memory == 0) {
+    return true;
+  }
+  bool const scarce = store->options.seed != 0 && store->opened > store->memory / 2;
+  return store->opened + bytes <= store->memory && !(scarce && draw(store));
 }
 
 /* Under the lock. */

@@ -85,8 +85,8 @@ typedef struct rf_page_origin {
 
 typedef struct rf_space rf_space;
 
-/* A run of pages: a block's, or a hole. Written under the store's lock, or by the one thread that has it in state MAKING
- * or HELD, `state` last; the fault handler reads it as it finds it. */
+/* A run of pages: a block's, or a hole. Written under the store's lock, or by the one thread that has it in state
+ * MAKING or HELD, `state` last; the fault handler reads it as it finds it. */
 typedef struct rf_slot rf_slot;
 struct rf_slot {
   uint32_t state;  /* rf_slot_state, accessed atomically */
@@ -157,6 +157,7 @@ struct rf_page_store {
   size_t closed_blocks;
   rf_counters counters;
   bool last_left; /* the block before went to the left */
+  uint64_t lot;   /* state of the generator that a seed begins */
   rf_space *sweep_space;
   uint32_t sweep_at;
   uint64_t ended_at;       /* in order of ending */

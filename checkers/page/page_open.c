@@ -45,6 +45,7 @@ static void reset(rf_page_store *store, const rf_page_store_options *options) {
   store->other = other;
   store->lock = same;
   store->options = *options;
+  store->lot = options->seed;
 }
 
 /* A store that is used again, or a new one; NULL where there is no memory. */

@@ -230,7 +230,7 @@ bool rf_page_writable_is_free(void) {
          (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
 }
 
-/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group at the root. */
+/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group as root. */
 typedef struct group_path {
   char text[512];
   size_t length;

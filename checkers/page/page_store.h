@@ -20,8 +20,8 @@
  * bytes for each block in use or in quarantine, from the system.
  * Threads: every function may be called by any thread at any time, and after fork in the child. The lock is held for
  * the search alone: pages are opened, closed, filled and compared by the thread whose block it is, meanwhile. Handlers
- * may call as well: one that interrupts its own thread in there gets no block and no resize, and what it frees is closed
- * at once, though in quarantine a little later.
+ * may call as well: one that interrupts its own thread in there gets no block and no resize, and what it frees is
+ * closed at once, though in quarantine a little later.
  */
 #ifndef RINGFENCE_PAGE_STORE_H
 #define RINGFENCE_PAGE_STORE_H
@@ -56,6 +56,7 @@ typedef struct rf_page_store_options {
   unsigned slots;       /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;       /* bytes of the largest block; 0: any */
   size_t memory;        /* bytes of pages that may be open at once; 0: a share of what there is */
+  uint64_t seed;        /* as of rf_page_options */
   bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
@@ -116,8 +117,8 @@ typedef struct rf_page_request {
   void *backing; /* what the caller keeps with the block */
 } rf_page_request;
 
-/* A block, or NULL where there is no room, no slot, no memory left of what may be open, the kernel's limit of mappings is
- * near (which is said once), or a signal handler asks that interrupted this thread in here. */
+/* A block, or NULL where there is no room, no slot, no memory left of what may be open, the kernel's limit of mappings
+ * is near (which is said once), or a signal handler asks that interrupted this thread in here. */
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin);
 
 /* Frees a pointer that rf_page_store_owns. RF_OK and the freed block, or the reason for which it was refused,
@@ -199,8 +200,8 @@ void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 
-/* Of a call that had the system access the `size` bytes at `start`, and failed: reports the first of them that is closed.
- * False where none is. Locks nothing. */
+/* Of a call that had the system access the `size` bytes at `start`, and failed: reports the first of them that is
+ * closed. False where none is. Locks nothing. */
 bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t size, rf_access access,
                                    const rf_origin *origin);
 

@@ -142,7 +142,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "suppressions, "
       "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
       "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
-      "align, closed, page_memory, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
+      "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
       "snapshot_signal, "
       "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");
   EXPECT_FALSE(o_.halt);

@@ -75,6 +75,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
       .memory = o->page_memory,
+      .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
