@@ -288,6 +288,14 @@ void rf_stack_rules_forget(void) {
 
 /* ---- Frames that no rule fits ---- */
 
+/* Below the stack pointer, where signals leave what a function has there; tables refer to a register that it just took
+ * from there. */
+#if defined(__x86_64__)
+#define RED_ZONE 128U
+#else
+#define RED_ZONE 0U
+#endif
+
 /* A signal may have come on another stack than the one that it interrupted. */
 static bool settle(rf_rules_frame *to, const rf_rules_frame *from, bool is_signal_frame) {
   uintptr_t const sp = to->registers.values[RF_REGISTER_SP];
@@ -298,7 +306,9 @@ static bool settle(rf_rules_frame *to, const rf_rules_frame *from, bool is_signa
     return false;
   }
   if (is_signal_frame) {
-    return rf_host_stack((const void *)sp, &low, &to->registers.high);
+    bool const bounded = rf_host_stack((const void *)sp, &low, &to->registers.high);
+    to->registers.low = bounded && sp - low > RED_ZONE ? sp - RED_ZONE : low;
+    return bounded;
   }
   return sp > from->registers.values[RF_REGISTER_SP] && sp <= to->registers.high;
 }
