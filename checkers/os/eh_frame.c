@@ -61,6 +61,15 @@ static uintptr_t find_fde(const rf_eh_module *m, uintptr_t pc) {
   return search(m->header, c.at, count, pc);
 }
 
+uintptr_t rf_eh_frame_start(const rf_eh_module *module) {
+  eh_cursor c = {module->header, module->end, module->header < module->start};
+  (void)eh_u8(&c);
+  uint8_t const encoding = eh_u8(&c);
+  (void)eh_u16(&c);
+  uintptr_t const start = eh_pointer(&c, encoding, module->header);
+  return c.bad ? 0 : start;
+}
+
 /* A cursor over the entry at `at`, behind its length. */
 static eh_cursor entry_at(const rf_eh_module *m, uintptr_t at) {
   eh_cursor c = {at, m->end, at < m->start};

@@ -43,14 +43,26 @@ static void put(uintptr_t *field, uintptr_t value) {
   __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-/* Of the header: it has where the tables begin, their number, and the first of them. */
-static uintptr_t checksum_of(const rf_eh_module *m) {
-  uint64_t words[4] = {0};
-  if (m->header != 0 && m->end - m->header >= sizeof words) {
-    memcpy(words, (const void *)m->header, sizeof words);
+static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
+  for (; at < end; at++) {
+    sum = (sum ^ *(const unsigned char *)at) * (uintptr_t)0x9E3779B1U;
   }
-  uint64_t const sum = (words[0] * 3 + words[1]) * 0x9E3779B97F4A7C15U + words[2] * 5 + words[3];
-  return (uintptr_t)(sum ^ sum >> 32);
+  return sum;
+}
+
+/* Of the beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it. */
+#define CHECKED_BYTES 512U
+
+static uintptr_t checksum_of(const rf_eh_module *m) {
+  uintptr_t const frames = m->header != 0 ? rf_eh_frame_start(m) : 0;
+  uintptr_t sum = m->end - m->start;
+  if (m->header != 0 && m->end - m->header >= CHECKED_BYTES) {
+    sum = checksum_bytes(sum, m->header, m->header + CHECKED_BYTES);
+  }
+  if (frames >= m->start && frames < m->end && m->end - frames >= CHECKED_BYTES) {
+    sum = checksum_bytes(sum, frames, frames + CHECKED_BYTES);
+  }
+  return sum;
 }
 
 static bool is_known(const rf_eh_module *m, uintptr_t checksum) {
