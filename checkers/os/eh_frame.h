@@ -34,12 +34,12 @@ typedef struct rf_eh_module {
 typedef enum rf_place_kind {
   RF_PLACE_SAME,
   RF_PLACE_UNDEFINED,
-  RF_PLACE_AT_CFA,         /* in memory, at CFA + operand */
-  RF_PLACE_CFA_PLUS,       /* CFA + operand itself */
-  RF_PLACE_AT_REGISTER,    /* the CFA only: a register + operand */
-  RF_PLACE_IN_REGISTER,    /* register number `operand` */
-  RF_PLACE_AT_EXPRESSION,  /* in memory, at the expression's value; the operand is its offset in the module */
-  RF_PLACE_BY_EXPRESSION,  /* that value itself */
+  RF_PLACE_AT_CFA,        /* in memory, at CFA + operand */
+  RF_PLACE_CFA_PLUS,      /* CFA + operand itself */
+  RF_PLACE_AT_REGISTER,   /* the CFA only: a register + operand */
+  RF_PLACE_IN_REGISTER,   /* register number `operand` */
+  RF_PLACE_AT_EXPRESSION, /* in memory, at the expression's value; the operand is its offset in the module */
+  RF_PLACE_BY_EXPRESSION, /* that value itself */
 } rf_place_kind;
 
 typedef struct rf_place {
@@ -55,7 +55,7 @@ typedef struct rf_eh_row {
   bool is_signal_frame; /* the caller was interrupted: its pc is not a return address */
 } rf_eh_row;
 
-/* The row for the instruction at `pc` of `module`. False where the tables have none, or are of a form not known here. */
+/* The row for the instruction at `pc` of `module`. False where the tables have none, or have a form not known here. */
 bool rf_eh_frame_row(const rf_eh_module *module, uintptr_t pc, rf_eh_row *row);
 
 /* Where .eh_frame itself begins, as the header says; 0 where it has none that can be read. */

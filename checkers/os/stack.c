@@ -12,13 +12,13 @@ uint32_t rf_stack_generation = 1;
 #define WORD sizeof(uintptr_t)
 
 typedef struct walk {
-  uintptr_t pc;   /* a return address */
-  uintptr_t sp;   /* of the frame that it returns to */
-  uintptr_t bp;   /* and its frame pointer */
-  uintptr_t slot; /* where the frame pointer was read */
-  uintptr_t high; /* of the stack */
-  uintptr_t base; /* the first frame */
-  bool has_rows;  /* not by rules alone */
+  uintptr_t pc;            /* a return address */
+  uintptr_t sp;            /* of the frame that it returns to */
+  uintptr_t bp;            /* and its frame pointer */
+  uintptr_t slot;          /* where the frame pointer was read */
+  uintptr_t high;          /* of the stack */
+  uintptr_t base;          /* the first frame */
+  bool has_rows;           /* not by rules alone */
   rf_stack_layout *layout; /* NULL: not wanted */
 } walk;
 
@@ -33,8 +33,8 @@ static inline void add_check(walk *w, uintptr_t slot, uintptr_t value) {
   l->fixed = l->fixed && l->checks < RF_TRACE_DEPTH && (is_near || value <= INT32_MAX);
   if (l->fixed) {
     uint32_t const at = (uint32_t)((slot - w->base) / WORD);
-    l->check[l->checks++] = is_near ? (rf_stack_check){at, (int32_t)words}
-                                    : (rf_stack_check){at | RF_CHECK_ABSOLUTE, (int32_t)value};
+    l->check[l->checks++] =
+        is_near ? (rf_stack_check){at, (int32_t)words} : (rf_stack_check){at | RF_CHECK_ABSOLUTE, (int32_t)value};
   }
 }
 
@@ -114,8 +114,8 @@ RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule) {
 
 #if RF_STACK_RULES
 
-/* By the tables themselves, with the two registers that a walk knows. After a signal's frame all are known, and the place
- * that it interrupted is no return address: that frame is followed in the same way. Adds the frames to `frames`.
+/* By the tables themselves, with the two registers that a walk knows. After a signal's frame all are known, and the
+ * place that it interrupted is no return address: that frame is followed in the same way. Adds the frames to `frames`.
  * RF_UNWIND_FAILED also where a register is needed that is not known. */
 static rf_unwind_result follow_rows(walk *w, uintptr_t *frames, unsigned *count, unsigned max) {
   rf_rules_frame f = {.returned = true};

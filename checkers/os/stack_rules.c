@@ -187,8 +187,8 @@ static bool module_from_maps(uintptr_t pc, rf_eh_module *m) {
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)
 #pragma weak _dl_find_object
 
-/* Neither locks nor allocates, and may be called in signal handlers. In a static program, which no linker started, it is
- * made ready by code that allocates. */
+/* Neither locks nor allocates, and may be called in signal handlers. In a static program, which no linker started, it
+ * is made ready by code that allocates. */
 static bool module_of(uintptr_t pc, rf_eh_module *m) {
   struct dl_find_object found;
   if (_dl_find_object == NULL || getauxval(AT_BASE) == 0) {

@@ -1,9 +1,10 @@
 /* How to find the caller's frame, for each place in code that a call returns to. Internal to checkers/.
  *
- * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as
- * one word of address and rule, so that readers need no lock; a miss searches .eh_frame.
+ * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as one word of
+ * address and rule, so that readers need no lock; a miss searches .eh_frame. The lower bits of the address follow from
+ * the place in the table.
  *
- *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |     the other bits of the address follow from the place
+ *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |
  *
  * Nothing here allocates, waits or holds a lock that another caller waits for: all of it may be called inside malloc,
  * in signal handlers, and from several threads at once. Linux on x86-64 and i386; elsewhere there are no rules.
@@ -40,10 +41,10 @@ enum {
 #define RF_RULE_M(rule) ((rule) >> 18 & 0xFF)
 #define RF_RULE_OF_N(kind, n) ((uint32_t)(n) << 2 | (kind))
 
-#define RF_RULE_END RF_RULE_OF_N(RF_RULE_SPECIAL, 1)     /* nobody called */
+#define RF_RULE_END RF_RULE_OF_N(RF_RULE_SPECIAL, 1)      /* nobody called */
 #define RF_RULE_POINTERS RF_RULE_OF_N(RF_RULE_SPECIAL, 2) /* no table tells: frame pointers */
-#define RF_RULE_UNKNOWN RF_RULE_OF_N(RF_RULE_SPECIAL, 3) /* the same, of code of no module: may change at any time */
-#define RF_RULE_ROW RF_RULE_OF_N(RF_RULE_SPECIAL, 4)     /* more than fits: rf_stack_rules_step */
+#define RF_RULE_UNKNOWN RF_RULE_OF_N(RF_RULE_SPECIAL, 3)  /* the same, of code of no module: may change at any time */
+#define RF_RULE_ROW RF_RULE_OF_N(RF_RULE_SPECIAL, 4)      /* more than fits: rf_stack_rules_step */
 
 /* Advances whenever code was replaced by other code: what was learnt of stacks before holds no longer. Never 0. */
 extern uint32_t rf_stack_generation;
@@ -98,11 +99,9 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
   return RF_RULE_POINTERS;
 }
 
-static inline void rf_stack_rules_forget(void) {
-}
+static inline void rf_stack_rules_forget(void) {}
 
-static inline void rf_stack_rules_reset(void) {
-}
+static inline void rf_stack_rules_reset(void) {}
 
 #endif
 

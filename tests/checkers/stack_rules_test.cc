@@ -114,9 +114,7 @@ __attribute__((noinline)) void start(const stack_step *steps) {
 
 class StackRules : public testing::Test {
 protected:
-  StackRules() : memory_(1 << 17) {
-    EXPECT_EQ(rf_stack_depot_init(&depot, memory_.data(), memory_.size() * 8), RF_OK);
-  }
+  StackRules() : memory_(1 << 17) { EXPECT_EQ(rf_stack_depot_init(&depot, memory_.data(), memory_.size() * 8), RF_OK); }
 
   std::vector<uint64_t> memory_;
 };
@@ -360,7 +358,10 @@ TEST_F(StackRules, AreForgottenWithTheirGeneration) {
   stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {compare_and_return, 0}};
   start(steps);
   uint32_t const generation = rf_stack_generation;
-  auto const used = [] { return std::count_if(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table), [](uint64_t word) { return word != 0; }); };
+  auto const used = [] {
+    return std::count_if(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table),
+                         [](uint64_t word) { return word != 0; });
+  };
   EXPECT_GT(used(), 3);
   rf_stack_rules_forget();
   EXPECT_NE(rf_stack_generation, generation);

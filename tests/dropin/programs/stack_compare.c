@@ -1,5 +1,5 @@
-/* Preloaded: takes the stack of every seventh request by rf_stack_capture, by rf_stack_depot_put_from (twice: the second
- * time it is known) and by _Unwind_Backtrace, and appends to the file STACK_COMPARE how many were equal. The first one
+/* Preloaded: takes the stack of every seventh request by rf_stack_capture, by rf_stack_depot_put_from (twice: the
+ * second time it is known) and by _Unwind_Backtrace, and appends to the file STACK_COMPARE how many were equal. The first one
  * that was not is listed, with the map of the process.
  *
  * Code without tables (made at run time) ends what the unwinder finds; ours go on by frame pointers. Such a stack is
@@ -62,8 +62,7 @@ static void show(const stack *theirs, const uintptr_t *frames, unsigned count, u
   int used = snprintf(text, sizeof text, "differs by way %u, process %d:\n", way, (int)getpid());
   for (unsigned i = 0; i < theirs->count || i < count; i++) {
     used += snprintf(text + used, sizeof text - (size_t)used, "  %lx %lx%s\n",
-                     i < theirs->count ? (unsigned long)theirs->frames[i] : 0,
-                     i < count ? (unsigned long)frames[i] : 0,
+                     i < theirs->count ? (unsigned long)theirs->frames[i] : 0, i < count ? (unsigned long)frames[i] : 0,
                      i < count && i < theirs->count && theirs->frames[i] == frames[i] ? "" : " <--");
   }
   say(text, (size_t)used);
