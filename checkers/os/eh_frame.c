@@ -61,6 +61,15 @@ static uintptr_t find_fde(const rf_eh_module *m, uintptr_t pc) {
   return search(m->header, c.at, count, pc);
 }
 
+uintptr_t rf_eh_frame_start(const rf_eh_module *module) {
+  eh_cursor c = {module->header, module->end, module->header < module->start};
+  (void)eh_u8(&c);
+  uint8_t const encoding = eh_u8(&c);
+  (void)eh_u16(&c);
+  uintptr_t const start = eh_pointer(&c, encoding, module->header);
+  return c.bad ? 0 : start;
+}
+
 /* A cursor over the entry at `at`, behind its length. */
 static eh_cursor entry_at(const rf_eh_module *m, uintptr_t at) {
   eh_cursor c = {at, m->end, at < m->start};
@@ -158,6 +167,11 @@ typedef struct machine {
   unsigned depth;
 } machine;
 
+/* An offset in units of the data alignment; a sum that wraps is as wrong as the table that asks for it. */
+static int64_t scaled(const machine *m, uint64_t units) {
+  return (int64_t)(units * (uint64_t)m->d->data_align);
+}
+
 /* Registers beyond those kept are vectors and flags: no caller's frame depends on them. */
 static void set(machine *m, uint64_t number, rf_place_kind kind, int64_t operand) {
   if (number < RF_REGISTERS) {
@@ -227,10 +241,10 @@ static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
     return true;
   case 0x12: /* def_cfa_sf */
     base = eh_uleb(c);
-    set_cfa(m, c, base, eh_sleb(c) * m->d->data_align);
+    set_cfa(m, c, base, scaled(m, (uint64_t)eh_sleb(c)));
     return true;
   case 0x13: /* def_cfa_offset_sf */
-    set_cfa(m, c, base, eh_sleb(c) * m->d->data_align);
+    set_cfa(m, c, base, scaled(m, (uint64_t)eh_sleb(c)));
     return true;
   case 0x2E: /* GNU_args_size: for exceptions alone */
     (void)eh_uleb(c);
@@ -242,11 +256,10 @@ static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
 
 /* Those about a register: its number, then an operand. */
 static void run_register(machine *m, eh_cursor *c, uint8_t op) {
-  int64_t const align = m->d->data_align;
   uint64_t const number = eh_uleb(c);
   switch (op) {
   case 0x05: /* offset_extended */
-    set(m, number, RF_PLACE_AT_CFA, (int64_t)eh_uleb(c) * align);
+    set(m, number, RF_PLACE_AT_CFA, scaled(m, eh_uleb(c)));
     break;
   case 0x06: /* restore_extended */
     restore(m, number);
@@ -264,19 +277,19 @@ static void run_register(machine *m, eh_cursor *c, uint8_t op) {
     set(m, number, RF_PLACE_AT_EXPRESSION, skip_expression(m, c));
     break;
   case 0x11: /* offset_extended_sf */
-    set(m, number, RF_PLACE_AT_CFA, eh_sleb(c) * align);
+    set(m, number, RF_PLACE_AT_CFA, scaled(m, (uint64_t)eh_sleb(c)));
     break;
   case 0x14: /* val_offset */
-    set(m, number, RF_PLACE_CFA_PLUS, (int64_t)eh_uleb(c) * align);
+    set(m, number, RF_PLACE_CFA_PLUS, scaled(m, eh_uleb(c)));
     break;
   case 0x15: /* val_offset_sf */
-    set(m, number, RF_PLACE_CFA_PLUS, eh_sleb(c) * align);
+    set(m, number, RF_PLACE_CFA_PLUS, scaled(m, (uint64_t)eh_sleb(c)));
     break;
   case 0x16:
     set(m, number, RF_PLACE_BY_EXPRESSION, skip_expression(m, c));
     break;
   case 0x2F: /* GNU_negative_offset_extended */
-    set(m, number, RF_PLACE_AT_CFA, -(int64_t)eh_uleb(c) * align);
+    set(m, number, RF_PLACE_AT_CFA, scaled(m, 0 - eh_uleb(c)));
     break;
   default:
     c->bad = true;
@@ -318,7 +331,7 @@ static bool run(machine *m, eh_cursor c, uintptr_t pc) {
         break;
       }
     } else if (op >> 6 == 2) {
-      set(m, op & 0x3F, RF_PLACE_AT_CFA, (int64_t)eh_uleb(&c) * m->d->data_align);
+      set(m, op & 0x3F, RF_PLACE_AT_CFA, scaled(m, eh_uleb(&c)));
     } else if (op >> 6 == 3) {
       restore(m, op & 0x3F);
     } else if (!run_frame(m, &c, op)) {

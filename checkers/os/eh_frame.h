@@ -55,8 +55,11 @@ typedef struct rf_eh_row {
   bool is_signal_frame; /* the caller was interrupted: its pc is not a return address */
 } rf_eh_row;
 
-/* The row for the instruction at `pc` of `module`. False where the tables have none, or are of a form not known here. */
+/* The row for the instruction at `pc` of `module`. False where the tables have none, or have a form not known here. */
 bool rf_eh_frame_row(const rf_eh_module *module, uintptr_t pc, rf_eh_row *row);
+
+/* Where .eh_frame itself begins, as the header says; 0 where it has none that can be read. */
+uintptr_t rf_eh_frame_start(const rf_eh_module *module);
 
 /* Registers of a frame; those not in `known` (bit n: register n) hold nothing. Memory is read in [low, high) alone. */
 typedef struct rf_unwind_registers {

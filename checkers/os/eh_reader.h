@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Past its end a cursor yields zeros, and is `bad`. */
+/* Past its end a cursor yields zeros and is `bad`, and once it is, it yields nothing else. */
 typedef struct eh_cursor {
   uintptr_t at;
   uintptr_t end;
@@ -15,7 +15,7 @@ typedef struct eh_cursor {
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): *out is written to */
 static inline void eh_copy(eh_cursor *c, void *out, size_t size) {
-  if (c->at > c->end || c->end - c->at < size) {
+  if (c->bad || c->at > c->end || c->end - c->at < size) {
     c->bad = true;
     memset(out, 0, size);
     return;

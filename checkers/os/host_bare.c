@@ -42,11 +42,6 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   return false;
 }
 
-uintptr_t rf_host_stack_above(const void *frame) {
-  (void)frame;
-  return 0;
-}
-
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   (void)frames;
   (void)max;

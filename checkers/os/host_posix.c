@@ -272,8 +272,7 @@ typedef struct stack_search {
   bounds found;
 } stack_search;
 
-/* The main thread's stack grows down to its limit. At the top of another one is the thread's own record; a mapping may go
- * on behind it, with memory that is unmapped before the thread ends. */
+/* The main thread's stack grows down to its limit. */
 static uintptr_t stack_limit(const rf_map *map) {
   struct rlimit limit;
   uintptr_t const most = (uintptr_t)256 * 1024 * 1024;
@@ -284,6 +283,8 @@ static uintptr_t stack_limit(const rf_map *map) {
   return map->end - map->start > size || map->end < size ? map->start : map->end - size;
 }
 
+/* At the top of another thread's stack is the thread's own record. The mapping may go on behind it, with memory that is
+ * unmapped before the thread ends. */
 static bool find_stack(const rf_map *map, void *context) {
   stack_search *const search = (stack_search *)context;
   if (search->frame < map->start || search->frame >= map->end) {
@@ -341,13 +342,6 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   return true;
 }
 
-uintptr_t rf_host_stack_above(const void *frame) {
-  uintptr_t low;
-  uintptr_t high;
-  uintptr_t const room = rf_host_last_stack_above(frame);
-  return room == 0 && rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : room;
-}
-
 #else
 
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
@@ -355,11 +349,6 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   (void)low;
   (void)high;
   return false;
-}
-
-uintptr_t rf_host_stack_above(const void *frame) {
-  (void)frame;
-  return 0;
 }
 
 #endif

@@ -114,8 +114,8 @@ RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule) {
 
 #if RF_STACK_RULES
 
-/* By the tables themselves, with the two registers that a walk knows. After a signal's frame all are known, and the place
- * that it interrupted is no return address: that frame is followed in the same way. Adds the frames to `frames`.
+/* By the tables themselves, with the two registers that a walk knows. After a signal's frame all are known, and the
+ * place that it interrupted is no return address: that frame is followed in the same way. Adds the frames to `frames`.
  * RF_UNWIND_FAILED also where a register is needed that is not known. */
 static rf_unwind_result follow_rows(walk *w, uintptr_t *frames, unsigned *count, unsigned max) {
   rf_rules_frame f = {.returned = true};

@@ -9,9 +9,9 @@
  * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
  * is published by the compare-and-swap of a bucket's head: readers need no lock.
  *
- * The layout (stack_layout.h) is the one exception: after code was replaced by other code it is written anew, by the one
- * thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation, before
- * it was read and after.
+ * The layout (stack_layout.h) is the one exception: after code was replaced by other code it is written anew, by the
+ * one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation,
+ * before it was read and after.
  */
 #include <ringfence/stack.h>
 
@@ -229,12 +229,12 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
   uint32_t head = load(bucket);
   uint32_t found = find(depot, head, 0, hash, frames, depth);
   if (found != 0) {
-    if (from != NULL) {
+    if (RF_HOST_STACKS && from != NULL) {
       write_layout(record_at(depot, found), from, generation);
     }
     return found;
   }
-  uint16_t const checks = from != NULL && from->fixed ? (uint16_t)from->checks : NO_LAYOUT;
+  uint16_t const checks = RF_HOST_STACKS && from != NULL && from->fixed ? (uint16_t)from->checks : NO_LAYOUT;
   uint32_t const id = reserve(depot, record_size(depth, checks));
   if (id == 0) {
     return 0;
@@ -244,7 +244,7 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
   r->depth = (uint16_t)depth;
   r->checks = checks;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
-  if (checks != NO_LAYOUT) {
+  if (RF_HOST_STACKS && checks != NO_LAYOUT) {
     for (unsigned i = depth; i < in_fours(depth); i++) {
       r->frames[i] = frames[depth - 1];
     }
@@ -265,6 +265,8 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
   return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0 : put(depot, frames, depth, NULL, 0);
 }
+
+#if RF_HOST_STACKS
 
 /* ---- Guessing ---- */
 
@@ -340,6 +342,15 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
   }
   return put_anew(depot, origin, max);
 }
+
+#else
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uintptr_t caller;
+  return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
+}
+
+#endif
 
 /* ---- Reading ---- */
 

@@ -43,14 +43,26 @@ static void put(uintptr_t *field, uintptr_t value) {
   __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-/* Of the header: it has where the tables begin, their number, and the first of them. */
-static uintptr_t checksum_of(const rf_eh_module *m) {
-  uint64_t words[4] = {0};
-  if (m->header != 0 && m->end - m->header >= sizeof words) {
-    memcpy(words, (const void *)m->header, sizeof words);
+static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
+  for (; at < end; at++) {
+    sum = (sum ^ *(const unsigned char *)at) * (uintptr_t)0x9E3779B1U;
   }
-  uint64_t const sum = (words[0] * 3 + words[1]) * 0x9E3779B97F4A7C15U + words[2] * 5 + words[3];
-  return (uintptr_t)(sum ^ sum >> 32);
+  return sum;
+}
+
+/* Of the beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it. */
+#define CHECKED_BYTES 512U
+
+static uintptr_t checksum_of(const rf_eh_module *m) {
+  uintptr_t const frames = m->header != 0 ? rf_eh_frame_start(m) : 0;
+  uintptr_t sum = m->end - m->start;
+  if (m->header != 0 && m->end - m->header >= CHECKED_BYTES) {
+    sum = checksum_bytes(sum, m->header, m->header + CHECKED_BYTES);
+  }
+  if (frames >= m->start && frames < m->end && m->end - frames >= CHECKED_BYTES) {
+    sum = checksum_bytes(sum, frames, frames + CHECKED_BYTES);
+  }
+  return sum;
 }
 
 static bool is_known(const rf_eh_module *m, uintptr_t checksum) {
@@ -175,8 +187,8 @@ static bool module_from_maps(uintptr_t pc, rf_eh_module *m) {
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)
 #pragma weak _dl_find_object
 
-/* Neither locks nor allocates, and may be called in signal handlers. In a static program, which no linker started, it is
- * made ready by code that allocates. */
+/* Neither locks nor allocates, and may be called in signal handlers. In a static program, which no linker started, it
+ * is made ready by code that allocates. */
 static bool module_of(uintptr_t pc, rf_eh_module *m) {
   struct dl_find_object found;
   if (_dl_find_object == NULL || getauxval(AT_BASE) == 0) {
@@ -288,6 +300,14 @@ void rf_stack_rules_forget(void) {
 
 /* ---- Frames that no rule fits ---- */
 
+/* Below the stack pointer, where signals leave what a function has there; tables refer to a register that it just took
+ * from there. */
+#if defined(__x86_64__)
+#define RED_ZONE 128U
+#else
+#define RED_ZONE 0U
+#endif
+
 /* A signal may have come on another stack than the one that it interrupted. */
 static bool settle(rf_rules_frame *to, const rf_rules_frame *from, bool is_signal_frame) {
   uintptr_t const sp = to->registers.values[RF_REGISTER_SP];
@@ -298,7 +318,9 @@ static bool settle(rf_rules_frame *to, const rf_rules_frame *from, bool is_signa
     return false;
   }
   if (is_signal_frame) {
-    return rf_host_stack((const void *)sp, &low, &to->registers.high);
+    bool const bounded = rf_host_stack((const void *)sp, &low, &to->registers.high);
+    to->registers.low = bounded && sp - low > RED_ZONE ? sp - RED_ZONE : low;
+    return bounded;
   }
   return sp > from->registers.values[RF_REGISTER_SP] && sp <= to->registers.high;
 }

@@ -1,9 +1,10 @@
 /* How to find the caller's frame, for each place in code that a call returns to. Internal to checkers/.
  *
- * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as
- * one word of address and rule, so that readers need no lock; a miss searches .eh_frame.
+ * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as one word of
+ * address and rule, so that readers need no lock; a miss searches .eh_frame. The lower bits of the address follow from
+ * the place in the table.
  *
- *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |     the other bits of the address follow from the place
+ *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |
  *
  * Nothing here allocates, waits or holds a lock that another caller waits for: all of it may be called inside malloc,
  * in signal handlers, and from several threads at once. Linux on x86-64 and i386; elsewhere there are no rules.

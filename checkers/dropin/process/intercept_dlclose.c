@@ -1,6 +1,5 @@
-/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names; rules
- * for their code are forgotten.
- * Only in the library. */
+/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names. The
+ * rules for their code are forgotten. Only in the library. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"

@@ -6,7 +6,7 @@
  * frame pointers serve again.
  *
  * That costs microseconds, so each process does it a limited number of times, and then goes without. Where stacks are
- * followed by rules (checkers/os/stack_rules.h), these libraries' frames are frames like others, and none is known here.
+ * followed by rules (checkers/os/stack_rules.h), these libraries' frames are like others, and no library is known here.
  */
 #ifndef RINGFENCE_DROPIN_CALLER_H
 #define RINGFENCE_DROPIN_CALLER_H

@@ -1,7 +1,9 @@
-/* Preloaded: takes the stack of every thousandth or so request twice, by rf_stack_capture, by rf_stack_depot_put_from and
- * by _Unwind_Backtrace, and says at the end how many were equal.
+/* Preloaded: takes the stack of every seventh request by rf_stack_capture, by rf_stack_depot_put_from (twice: the
+ * second time it is known) and by _Unwind_Backtrace, and appends to the file STACK_COMPARE how many were equal. The first one
+ * that was not is listed, with the map of the process.
  *
- *     STACK_COMPARE=file     where to write; a line: captured, equal, first difference
+ * Code without tables (made at run time) ends what the unwinder finds; ours go on by frame pointers. Such a stack is
+ * "longer", not equal.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -24,6 +26,7 @@ static _Thread_local bool busy __attribute__((tls_model("initial-exec")));
 static unsigned long requests;
 static unsigned long captured;
 static unsigned long equal;
+static unsigned long longer;
 static unsigned long shown;
 static rf_stack_depot depot;
 static char memory[DEPOT] __attribute__((aligned(8)));
@@ -65,21 +68,27 @@ static void show(const stack *theirs, const uintptr_t *frames, unsigned count, u
   say(text, (size_t)used);
 }
 
-static bool same(const stack *theirs, const uintptr_t *frames, unsigned count, unsigned way) {
-  if (count == theirs->count && memcmp(frames, theirs->frames, count * sizeof frames[0]) == 0) {
-    return true;
+enum { EQUAL, LONGER, DIFFERENT };
+
+static void show_map(void) {
+  char text[65536];
+  ssize_t got;
+  int const fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  while ((got = read(fd, text, sizeof text)) > 0) {
+    say(text, (size_t)got);
   }
-  if (__atomic_fetch_add(&shown, 1, __ATOMIC_RELAXED) < 3) {
+  (void)close(fd);
+}
+
+static int result_of(const stack *theirs, const uintptr_t *frames, unsigned count, unsigned way) {
+  if (count >= theirs->count && memcmp(frames, theirs->frames, theirs->count * sizeof frames[0]) == 0) {
+    return count == theirs->count ? EQUAL : LONGER;
+  }
+  if (__atomic_fetch_add(&shown, 1, __ATOMIC_RELAXED) == 0) {
     show(theirs, frames, count, way);
-    int const fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    char text[65536];
-    ssize_t got;
-    while (shown <= 1 && (got = read(fd, text, sizeof text)) > 0) {
-      say(text, (size_t)got);
-    }
-    (void)close(fd);
+    show_map();
   }
-  return false;
+  return DIFFERENT;
 }
 
 static __attribute__((noinline)) void compare(const rf_origin *origin) {
@@ -93,13 +102,15 @@ static __attribute__((noinline)) void compare(const rf_origin *origin) {
     (void)rf_stack_depot_init(&depot, memory, sizeof memory);
   }
   (void)_Unwind_Backtrace(step, &theirs);
-  bool good = same(&theirs, frames, rf_stack_capture(origin, frames, DEPTH), 1);
+  int result = result_of(&theirs, frames, rf_stack_capture(origin, frames, DEPTH), 1);
   for (unsigned way = 2; way <= 3; way++) {
     uint32_t const id = rf_stack_depot_put_from(&depot, origin, DEPTH);
-    good = same(&theirs, frames, rf_stack_depot_get(&depot, id, frames, DEPTH), way) && good;
+    int const other = result_of(&theirs, frames, rf_stack_depot_get(&depot, id, frames, DEPTH), way);
+    result = other > result ? other : result;
   }
   (void)__atomic_fetch_add(&captured, 1, __ATOMIC_RELAXED);
-  (void)__atomic_fetch_add(&equal, good ? 1 : 0, __ATOMIC_RELAXED);
+  (void)__atomic_fetch_add(&equal, result == EQUAL ? 1 : 0, __ATOMIC_RELAXED);
+  (void)__atomic_fetch_add(&longer, result == LONGER ? 1 : 0, __ATOMIC_RELAXED);
   busy = false;
 }
 
@@ -131,5 +142,5 @@ void free(void *p) {
 static __attribute__((destructor)) void finish(void) {
   char text[128];
   busy = true;
-  say(text, (size_t)snprintf(text, sizeof text, "captured %lu equal %lu\n", captured, equal));
+  say(text, (size_t)snprintf(text, sizeof text, "captured %lu equal %lu longer %lu\n", captured, equal, longer));
 }
