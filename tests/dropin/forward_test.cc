@@ -131,7 +131,11 @@ const Abort kAborts[] = {
     {"double_free", "double-free"},
     {"realloc_of_a_freed_block", "double-free"},
     {"free_of_a_global", "bad-free"},
+    {"free_of_mapped_memory", "bad-free"},
     {"free_inside_a_block", "bad-free"},
+    {"realloc_of_a_global", "bad-free"},
+    {"free_of_the_stack", "metadata-corruption"},
+    {"underflow_by_many", "metadata-corruption"},
 };
 
 TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
@@ -147,6 +151,17 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
       ASSERT_FALSE(finding["found"]["frames"].items.empty());
       EXPECT_EQ(finding["found"]["frames"].items[0]["module"].text, program("bugs")) << "not the C library, nor ours";
       EXPECT_EQ(finding["detail"].text.find("the C library's malloc says: "), 0U) << finding["detail"].text;
+    }
+  }
+}
+
+TEST(Forward, OfOtherBlocksNothingIsSaid) {
+  for (const char *const name : {"overflow_by_one", "write_after_free", "leak", "usable_size_of_a_freed_block"}) {
+    for (const char *const mode : {"mode=off", "mode=sample"}) {
+      Result const result = run({program("bugs"), name, "bad"}, with(mode));
+      EXPECT_EQ(result.status, 0) << name;
+      EXPECT_TRUE(result.findings.empty()) << name;
+      EXPECT_EQ(result.err, "") << name;
     }
   }
 }
