@@ -177,6 +177,29 @@ TEST(Forward, AnAbortOfTheProgramsOwnIsNoFinding) {
   EXPECT_TRUE(quiet.findings.empty());
 }
 
+// ---- How many are sampled ----
+
+double sampled_of_many(const std::string &options, double *milliseconds) {
+  Result const result = run({program("handed_on"), "many"}, with("mode=sample:summary=1" + options));
+  const Json &summary = result.last("summary");
+  EXPECT_EQ(summary["handed_on"].kind, Json::kTrue);
+  *milliseconds = static_cast<double>(summary["duration_ns"].number) / 1e6;
+  return static_cast<double>(summary["allocations"].number);
+}
+
+TEST(Forward, WhereAllocationsAreDenseAThreadSamplesOneInAMillisecond) {
+  double milliseconds = 0;
+  double const sampled = sampled_of_many("", &milliseconds);
+  EXPECT_GE(sampled, 2);
+  EXPECT_LE(sampled, milliseconds + 2);
+}
+
+TEST(Forward, ASmallerRateOrASeedIsHeldToHoweverDenseTheyAre) {
+  double milliseconds = 0;
+  EXPECT_NEAR(sampled_of_many(":sample_seed=7", &milliseconds), 3000000 / 5000, 150);
+  EXPECT_NEAR(sampled_of_many(":sample_rate=2500", &milliseconds), 3000000 / 2500, 300);
+}
+
 // ---- Some processes only ----
 
 TEST(Forward, AShareOfTheProcessesIsChecked) {
