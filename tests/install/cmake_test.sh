@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # CMakeLists.txt builds the libraries, the command and its library without a warning, passes its smoke tests, installs
-# what `//tools:install` does, and serves projects that embed the sources. Left out, with a word, where there is no cmake.
+# what `//tools:install` does, and serves projects that embed the sources. Left out where there is no cmake.
 #
 #   cmake_test.sh install.sh WORDS... --
 set -uo pipefail

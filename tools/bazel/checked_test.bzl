@@ -104,8 +104,8 @@ _OF_TESTS = [
 def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [], visibility = None, **kwargs):
     """A test NAME_MODE for each mode, and the suite NAME of all of them.
 
-    A test fails where Ringfence finds something (status 99), as it does where the program fails. Mode asan compiles with
-    AddressSanitizer; leave it out for a compiler without that.
+    A test fails where Ringfence finds something (status 99), as it does where the program fails. Mode asan compiles
+    with AddressSanitizer; leave it out for a compiler without that.
 
     Args:
       name: of the suite.
