@@ -133,7 +133,8 @@ TEST_F(Collector, IsToldTheFirstOfABugAndHowOftenItCameAgain) {
   EXPECT_EQ(told.findings(), 1000);
   EXPECT_EQ(told.of("finding").size(), 3U);
   EXPECT_LE(told.of("repeat").size(), 10U);
-  for (const Json &repeat : told.of("repeat")) {
+  std::vector<Json> const repeats = told.of("repeat");
+  for (const Json &repeat : repeats) {
     EXPECT_EQ(repeat["of"].text, told.of("finding")[0]["id"].text);
   }
   EXPECT_EQ(told.of("summary").at(0)["findings"].number, 1000);
@@ -221,7 +222,7 @@ TEST_F(Collector, IsToldMemoryAsFarAsTheOptionAllows) {
     folder_ = folder + std::to_string(&row - rows);
     Told const told = tell({"often", "1"}, row.options);
     ASSERT_GE(told.of("finding").size(), 1U) << row.options;
-    const Json &record = told.of("finding")[0];
+    Json const record = told.of("finding")[0];
     EXPECT_EQ(record["windows"].text, row.windows) << row.options;
     std::string const bytes = record["finding"]["window"]["bytes"].text;
     EXPECT_EQ(bytes.find("736563726574") != std::string::npos, row.block) << row.options << " " << bytes;
@@ -238,6 +239,38 @@ TEST_F(Collector, ThatHangsCostsNothingAndLosesNothing) {
   EXPECT_EQ(told.result.status, 99);
   EXPECT_EQ(told.records.size(), before.records.size()) << "the rest is in segments";
   (void)close(held);
+}
+
+std::set<std::string> names_of(const Json &object) {
+  std::set<std::string> names;
+  for (const auto &member : object.members) {
+    names.insert(member.first);
+  }
+  return names;
+}
+
+// Of docs/service/format.md, one of each kind.
+TEST_F(Collector, IsToldWhatThePageShows) {
+  Told const told = tell({"often", "17"}, "collector_first=1:build_version=1:labels=team=core",
+                         {{"RINGFENCE_COMMIT", "4f2c9a1"}, {"TEST_TARGET", "//a"}, {"TEST_SHARD_INDEX", "2"}});
+  std::ifstream page("docs/service/format.md");
+  std::set<std::string> kinds;
+  for (std::string line; std::getline(page, line);) {
+    Json sample;
+    if (line.compare(0, 10, "{\"record\":") != 0) {
+      continue;
+    }
+    ASSERT_TRUE(Json::parse(line + "\n", sample)) << line;
+    std::string const kind = sample["record"].text;
+    kinds.insert(kind);
+    ASSERT_FALSE(told.of(kind).empty()) << kind;
+    Json const record = told.of(kind)[0];
+    EXPECT_EQ(names_of(record), names_of(sample)) << kind;
+    EXPECT_EQ(names_of(record["build"]), names_of(sample["build"]));
+    EXPECT_EQ(names_of(record["finding"]), names_of(sample["finding"]));
+    EXPECT_EQ(record["version"].number, sample["version"].number);
+  }
+  EXPECT_EQ(kinds, (std::set<std::string>{"finding", "repeat", "summary"}));
 }
 
 } // namespace
