@@ -82,7 +82,7 @@ static void tick(server *s, int64_t now) {
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
   rf_alerts_step(&s->alerts, &s->store);
   rf_http_changed(s->http, has_changed(s) || named);
-  if (++s->ticks % KEEP_TICKS == 0) {
+  if (s->ticks++ % KEEP_TICKS == 0) {
     while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
     }
   }
