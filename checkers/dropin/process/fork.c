@@ -8,6 +8,7 @@
 #include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
+#include "checkers/report/collector.h"
 
 #include <pthread.h>
 #include <ringfence/port.h>
@@ -68,6 +69,7 @@ static void fork_child(void) {
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
+  rf_collector_forked();
   rf_tracing_fork_child();
   rf_heap_dump_forked();
   if (forking.streams) {
