@@ -157,18 +157,18 @@ void rf_page_finding(const rf_page *page) {
   crash_loops(page);
   rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
   record(page);
-  rf_page_raw(page, "<div class=\"columns\">\n");
   rf_page_written(page);
   rf_page_hardware(page);
+  rf_page_raw(page, "<div class=\"columns\">\n");
   rf_page_builds_of(page);
   rf_page_names(page, "programs", "Programs");
   rf_page_names(page, "environments", "Environments");
   rf_page_names(page, "modes", "Modes");
   rf_page_names(page, "hosts", "Hosts");
   rf_page_names(page, "labels", "Labels");
-  rf_page_events(page);
-  rf_page_related(page);
   rf_page_history(page);
   rf_page_raw(page, "</div>\n");
+  rf_page_events(page);
+  rf_page_related(page);
   rf_page_foot(page->sink);
 }
