@@ -91,7 +91,7 @@ static void put_shared_place(char out[RF_SPOOL_PATH], const char *start) {
 
 /* ---- Folders ---- */
 
-/* The kernel gives the lowest number; those of the standard streams may be closed, and the program may write to them. */
+/* The kernel gives the lowest number: where a standard stream is closed, that one's, to which the program may write. */
 static int above_standard(int fd) {
   if (fd < 0 || fd > STDERR_FILENO) {
     return fd;

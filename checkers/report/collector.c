@@ -84,12 +84,14 @@ void rf_collector_forked(void) {
     rf_spool_file_forked(&state.spool);
     rf_collector_identity_renew(&state.id);
     state.sequence = 0;
-    state.records = 0;
-    state.findings = 0;
     state.dropped = 0;
     state.busy = false;
     state.begun_ns = rf_port_now_ns();
-    memset(state.keys, 0, sizeof state.keys);
+    if (state.findings != 0) { /* else the pages stay the parent's */
+      memset(state.keys, 0, sizeof state.keys);
+    }
+    state.records = 0;
+    state.findings = 0;
   }
 }
 
@@ -359,7 +361,7 @@ void rf_collector_end(const rf_collector_run *run) {
   rf_sink_buffer line;
   rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
   rf_json_writer w = {.sink = &line.sink};
-  if (!t.other) {
+  if (!t.other && state.findings > state.records) {
     make_repeats(&line, &w);
   }
   if (run == NULL || run->exit != NULL) {

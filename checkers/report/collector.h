@@ -14,8 +14,8 @@
 extern "C" {
 #endif
 
-/* How much of the memory around damage is told. AUTO: all in development, "ci" and "test", but for mode sample; else the
- * guards. The values are those of the option `windows`. */
+/* How much of the memory around damage is told. AUTO: the whole in the environments development, ci and test, but for
+ * mode sample; else the guards. The values are those of the option `windows`. */
 typedef enum rf_collector_windows {
   RF_COLLECTOR_AUTO,
   RF_COLLECTOR_WHOLE,
@@ -47,7 +47,8 @@ bool rf_collector_begin(const rf_collector_options *options);
 /* A finding. Any thread, one at a time (the report lock); one that interrupts another is counted as dropped. */
 void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer);
 
-/* Tells of `f` with names from symbol tables, unless another finding is being reported. From rf_reporter.report alone. */
+/* Tells of `f` with names from symbol tables, unless another finding is being reported.
+ * From rf_reporter.report only. */
 void rf_log_reporter_collect(const rf_finding *f);
 
 /* True where rf_collector_put would tell `f` in full, and needs names for it. */

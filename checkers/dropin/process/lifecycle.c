@@ -160,7 +160,7 @@ int rf_process_end(rf_process_ending ending, int status) {
   rf_tracing_end();
   bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
   int const result = failed ? (int)rf_process.options.exitcode : status;
-  rf_process_exit const exit = exit_of(ending, ending >= RF_ENDING_TERMINATED ? status : result);
+  rf_process_exit const exit = exit_of(ending, ending >= RF_ENDING_EXEC ? status : result);
   rf_process_log_end(rf_process.findings, &leaks, unchecked, &exit);
   rf_uncancelled_end(cancellation);
   return result;
