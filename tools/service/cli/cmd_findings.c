@@ -146,7 +146,7 @@ static int show(int argc, char **argv) {
       status = 0;
     }
     if (root != NULL && !printed) {
-      rf_print_finding(&a.cli.arena, root);
+      rf_print_finding(&a.cli.arena, &a.cli.store, root);
     }
   }
   rf_cli_close(&a.cli);

@@ -82,7 +82,7 @@ static void tick(server *s, int64_t now) {
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
   rf_alerts_step(&s->alerts, &s->store);
   rf_http_changed(s->http, has_changed(s) || named);
-  if (++s->ticks % KEEP_TICKS == 0) {
+  if (s->ticks++ % KEEP_TICKS == 0) {
     while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
     }
   }
@@ -177,8 +177,7 @@ static bool start(server *s) {
   s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
-    rf_diag("the path of %s is too long for a doorbell: new findings are looked for every second",
-            s->options->directory);
+    rf_diag("no doorbell can be made in %s: new findings are looked for every second", s->options->directory);
   }
   return true;
 }

@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/record.h"
 #include "tools/ringfence/render/document.h"
+#include "tools/service/intake/names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,11 +83,12 @@ static void print_fix(const rf_json *root) {
   }
 }
 
-static void print_record(rf_bump_arena *arena, const rf_json *root) {
+static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
   rf_record *const record = rf_record_read(arena, rf_json_member(rf_json_member(root, "record"), "finding"));
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
   if (record != NULL) {
+    rf_names_apply(store, arena, record);
     rf_record_trim(record, NULL, false);
     rf_record_text(arena, record, &t.sink);
     (void)putchar('\n');
@@ -94,7 +96,7 @@ static void print_record(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
-void rf_print_finding(rf_bump_arena *arena, const rf_json *root) {
+void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
   (void)printf("finding %" PRIu64 ": ", rf_json_unsigned(root, "id", 0));
   put(rf_json_text(root, "bug", ""));
   (void)fputs(", ", stdout);
@@ -112,7 +114,7 @@ void rf_print_finding(rf_bump_arena *arena, const rf_json *root) {
   print_names(root, "programs", "programs");
   print_names(root, "environments", "environment");
   print_names(root, "hosts", "hosts");
-  print_record(arena, root);
+  print_record(arena, store, root);
 }
 
 void rf_print_builds(const rf_json *root) {

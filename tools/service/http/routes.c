@@ -188,10 +188,14 @@ static enum MHD_Result sign_in(rf_request *r) {
     bool const local = back != NULL && back[0] == '/' && back[1] != '/' && back[1] != '\\';
     return rf_reply_redirect(r, local ? back : "/", token);
   }
-  return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
-                        code != NULL || given != NULL
-                            ? "this code or token is not valid, or no longer; `ringfence serve --open` makes a new one"
-                            : "sign in with the token of the collector's folder");
+  if (code != NULL || given != NULL) {
+    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
+                          "this code or token is not valid, or no longer; `ringfence serve --open` makes a new one");
+  }
+  rf_text_sink page;
+  rf_text_sink_init(&page, &r->arena);
+  rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged", "/");
+  return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
 }
 
 static enum MHD_Result get(rf_request *r) {

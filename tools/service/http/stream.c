@@ -1,6 +1,7 @@
 #include "tools/service/http/stream.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 
 enum { BLOCK = 512 };
@@ -9,7 +10,7 @@ enum { BLOCK = 512 };
 static ssize_t give(void *context, uint64_t position, char *buffer, size_t size) {
   rf_stream *const s = (rf_stream *)context;
   int length = 0;
-  if (s->all->ending) {
+  if (s->all->ending || s->gone) {
     return MHD_CONTENT_READER_END_OF_STREAM;
   }
   if (position == 0) {
@@ -34,6 +35,29 @@ static void forget(void *context) {
   s->connection = NULL;
 }
 
+static void resume(rf_stream *s) {
+  if (s->connection != NULL && s->suspended) {
+    s->suspended = false;
+    MHD_resume_connection(s->connection);
+  }
+}
+
+/* libmicrohttpd does not look at suspended connections: those that were closed would stay until the next beat. */
+static void end_closed(rf_streams *all) {
+  for (size_t i = 0; i < RF_STREAMS; i++) {
+    rf_stream *const s = &all->list[i];
+    const union MHD_ConnectionInfo *const info =
+        s->connection == NULL || !s->suspended
+            ? NULL
+            : MHD_get_connection_info(s->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd fd = {info == NULL ? -1 : info->connect_fd, POLLRDHUP, 0};
+    if (poll(&fd, 1, 0) == 1) {
+      s->gone = true;
+      resume(s);
+    }
+  }
+}
+
 struct MHD_Response *rf_streams_open(rf_streams *all, struct MHD_Connection *connection) {
   for (size_t i = 0; i < RF_STREAMS; i++) {
     rf_stream *const s = &all->list[i];
@@ -49,14 +73,8 @@ struct MHD_Response *rf_streams_open(rf_streams *all, struct MHD_Connection *con
   return NULL;
 }
 
-static void resume(rf_stream *s) {
-  if (s->connection != NULL && s->suspended) {
-    s->suspended = false;
-    MHD_resume_connection(s->connection);
-  }
-}
-
 void rf_streams_tick(rf_streams *all, bool changed) {
+  end_closed(all);
   all->version += changed;
   for (size_t i = 0; i < RF_STREAMS; i++) {
     rf_stream *const s = &all->list[i];

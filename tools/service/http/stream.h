@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { RF_STREAMS = 32, RF_STREAM_BEAT = 20 };
+enum { RF_STREAMS = 64, RF_STREAM_BEAT = 20 };
 
 typedef struct rf_streams rf_streams;
 
@@ -22,6 +22,7 @@ typedef struct rf_stream {
   rf_streams *all;
   struct MHD_Connection *connection; /* NULL: a free slot */
   bool suspended;
+  bool gone; /* the browser has closed it */
   uint64_t told;
   unsigned quiet; /* seconds since something was sent */
 } rf_stream;

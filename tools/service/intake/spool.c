@@ -42,14 +42,12 @@ static bool make_folders(const char *path) {
   return mkdir(part, 0700) == 0 || errno == EEXIST;
 }
 
-static int open_doorbell(const char *directory) {
+/* By way of the folder's descriptor: names of sockets are short, paths in a build's sandbox are long. */
+static int open_doorbell(int directory) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int const length = snprintf(address.sun_path, sizeof address.sun_path, "%s/doorbell", directory);
-  if (length < 0 || (size_t)length >= sizeof address.sun_path) {
-    return -1;
-  }
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/doorbell", directory);
   int const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  (void)unlink(address.sun_path);
+  (void)unlinkat(directory, "doorbell", 0);
   mode_t const mask = umask(0177);
   int const bound = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&address, sizeof address);
   (void)umask(mask);
@@ -83,7 +81,7 @@ bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t e
   if (spool->folder < 0 || !is_ours(spool->folder) || spool->buffer == NULL) {
     return say(error, error_size, "cannot use the spool in", directory);
   }
-  spool->doorbell = open_doorbell(directory);
+  spool->doorbell = open_doorbell(spool->directory);
   return true;
 }
 

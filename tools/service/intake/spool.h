@@ -17,7 +17,7 @@ extern "C" {
 typedef struct rf_spool {
   int directory; /* of the collector; holds the lock */
   int folder;    /* DIR/spool */
-  int doorbell;  /* -1: the path is too long for a socket, the spool is only polled */
+  int doorbell;  /* -1: none can be made (no /proc), the spool is only polled */
   char *buffer;
   size_t held;       /* segments that a writer holds */
   int64_t next;      /* number of the next segment */

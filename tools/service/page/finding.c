@@ -103,13 +103,14 @@ static void fix(const rf_page *p) {
     return;
   }
   rf_markup(p->sink, "<section class=\"card verdict %s\"><h2>%s %s</h2>\n<p><b>%s</b> in %s process-hours",
-            back ? "bad" : "good", back ? "Back after a fix in" : "Fixed in", fixed_in,
+            back || rf_json_unsigned(since, "events_after", 0) != 0 ? "bad" : "good", back ? "Back after a fix in" : "Fixed in", fixed_in,
             rf_counted(p->arena, rf_json_unsigned(since, "events_after", 0), "event"),
-            rf_json_member(since, "hours_after")->text);
+            rf_page_real(p, since, "hours_after"));
   if (expected != NULL && expected->type == RF_JSON_NUMBER) {
-    rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)", expected->text,
+    rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)",
+              rf_page_real(p, since, "expected"),
               rf_counted(p->arena, rf_json_unsigned(since, "events_before", 0), "event"),
-              rf_json_member(since, "hours_before")->text);
+              rf_page_real(p, since, "hours_before"));
   }
   rf_page_raw(p, ".</p>\n</section>\n");
 }
@@ -157,18 +158,18 @@ void rf_page_finding(const rf_page *page) {
   crash_loops(page);
   rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
   record(page);
-  rf_page_raw(page, "<div class=\"columns\">\n");
   rf_page_written(page);
   rf_page_hardware(page);
+  rf_page_raw(page, "<div class=\"columns\">\n");
   rf_page_builds_of(page);
   rf_page_names(page, "programs", "Programs");
   rf_page_names(page, "environments", "Environments");
   rf_page_names(page, "modes", "Modes");
   rf_page_names(page, "hosts", "Hosts");
   rf_page_names(page, "labels", "Labels");
-  rf_page_events(page);
-  rf_page_related(page);
   rf_page_history(page);
   rf_page_raw(page, "</div>\n");
+  rf_page_events(page);
+  rf_page_related(page);
   rf_page_foot(page->sink);
 }

@@ -4,20 +4,6 @@
 #include "tools/ringfence/base/words.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const char *raw_text(const rf_json *object, const char *name) {
-  const rf_json *const member = rf_json_member(object, name);
-  return member == NULL || member->text == NULL ? "" : member->text;
-}
-
-/* "4,100", "12.5", "0.004": hours, as many digits as matter. */
-static const char *hours_text(const rf_page *p, const rf_json *object) {
-  double const hours = strtod(raw_text(object, "hours"), NULL);
-  return hours >= 100 ? rf_page_number(p, (uint64_t)hours)
-                      : rf_bump_arena_print(p->arena, hours >= 1 ? "%.1f" : "%.3f", hours);
-}
 
 static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
   rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
@@ -37,7 +23,7 @@ static void build(const rf_page *p, const rf_json *b) {
   number(p, b, "events", "events");
   number(p, b, "processes", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td><td class=\"dim\">%s</td></tr>\n",
-            hours_text(p, b), rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
+            rf_page_real(p, b, "hours"), rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
 }
 
 void rf_page_builds(const rf_page *page) {
@@ -65,7 +51,7 @@ static void covered(const rf_page *p, const rf_json *c) {
             rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
             rf_json_text(c, "environment", ""));
   number(p, c, "processes", "processes");
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", hours_text(p, c));
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
   number(p, c, "allocations", "allocations");
   number(p, c, "findings", "findings");
   number(p, c, "killed", "killed");
@@ -112,7 +98,7 @@ void rf_page_status(const rf_page *page) {
   count_figure(page, "events_kept", "event kept");
   count_figure(page, "builds", "build");
   count_figure(page, "processes", "process");
-  rf_page_figure(page, "", hours_text(page, page->json), "process-hours");
+  rf_page_figure(page, "", rf_page_real(page, page->json, "hours"), "process-hours");
   size_figure(page, "database_bytes", "database");
   size_figure(page, "waiting_bytes", "waiting in the spool");
   size_figure(page, "free_bytes", "free on the disk");

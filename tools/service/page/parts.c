@@ -4,6 +4,7 @@
 #include "tools/service/intake/envelope.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -73,6 +74,13 @@ const char *rf_page_number(const rf_page *p, uint64_t value) {
     out[at++] = digits[i];
   }
   return out;
+}
+
+const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name) {
+  const rf_json *const member = rf_json_member(object, name);
+  double const value = member == NULL || member->text == NULL ? 0 : strtod(member->text, NULL);
+  return value >= 100 ? rf_page_number(p, (uint64_t)value)
+                      : rf_bump_arena_print(p->arena, value >= 1 || value <= 0 ? "%.1f" : "%.3f", value);
 }
 
 const char *rf_page_ago(const rf_page *p, const char *time) {

@@ -24,6 +24,9 @@ const char *rf_page_number(const rf_page *p, uint64_t value);
 const char *rf_page_ago(const rf_page *p, const char *time);
 void rf_page_time(const rf_page *p, const char *time);
 
+/* A member that is a number with a fraction: "4,100", "12.5", "0.004", as many digits as matter. */
+const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name);
+
 /* A badge of a finding's state. */
 void rf_page_state(const rf_page *p, const rf_json *finding);
 

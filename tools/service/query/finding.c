@@ -122,12 +122,12 @@ static void put_written(rf_query *q, int64_t id) {
 
 static void put_related(rf_query *q, int64_t id) {
   static const char sql[] =
-      "SELECT o.id, o.bug, o.title, o.place, o.state, (f.access_key <> 0 AND o.access_key = f.access_key), "
-      "(f.allocation_key <> 0 AND o.allocation_key = f.allocation_key), (f.free_key <> 0 AND o.free_key = f.free_key)"
-      " FROM finding f JOIN finding o ON o.id IN (SELECT id FROM finding WHERE access_key = f.access_key AND access_key"
-      " <> 0 UNION SELECT id FROM finding WHERE allocation_key = f.allocation_key AND allocation_key <> 0 UNION SELECT "
-      "id FROM finding WHERE free_key = f.free_key AND free_key <> 0) WHERE f.id = ?1 AND o.merged_into IS NULL AND "
-      "o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
+      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS (SELECT"
+      " o.id FROM f CROSS JOIN finding o WHERE o.access_key = f.a AND f.a <> 0 UNION SELECT o.id FROM f CROSS JOIN "
+      "finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE o.free_key"
+      " = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key = f.a), (f.l <> 0 "
+      "AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o ON o.id = near.id "
+      "CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
   static const char *const texts[] = {"bug", "title", "place", "state"};
   static const char *const keys[] = {"same_access", "same_allocation", "same_free"};
   sqlite3_stmt *const s = rf_store_select(q->store, sql, "i", id);
