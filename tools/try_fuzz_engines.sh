@@ -4,8 +4,8 @@
 #
 #   tools/try_fuzz_engines.sh DIR [address|undefined|none]...    address unless told otherwise; DIR is made anew
 #
-# Tries what is committed. Each fuzzer replays its stored corpus, then runs 2,000 executions from it; libraries but the C
-# library's are an error. Fails if anything fails.
+# Tries what is committed. Each fuzzer replays its stored corpus, then runs 2,000 executions from it; libraries but
+# those of the C library are an error. Fails if anything fails.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
