@@ -9,6 +9,7 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
 #include "checkers/os/stack_rules.h"
+#include "checkers/report/collector.h"
 
 #include <pthread.h>
 #include <ringfence/port.h>
@@ -70,6 +71,7 @@ static void fork_child(void) {
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
+  rf_collector_forked();
   rf_tracing_fork_child();
   rf_heap_dump_forked();
   if (forking.streams) {

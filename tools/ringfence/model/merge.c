@@ -2,11 +2,10 @@
 
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/string_table.h"
+#include "tools/ringfence/model/identity.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-enum { PLACE_FRAMES = 3 };
 
 /* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
  * library's. */
@@ -26,11 +25,6 @@ bool rf_is_runtime_frame(const rf_frame *frame) {
 }
 
 /* ---- Places ---- */
-
-static const rf_stack *place_of(const rf_record *record) {
-  const rf_trace *const place = rf_finding_place(&record->finding);
-  return place == &record->finding.allocated ? &record->allocated : &record->found;
-}
 
 static bool is_known(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
@@ -64,25 +58,15 @@ static void put_frame(const rf_frame *frame, const rf_sink *sink) {
   }
 }
 
-/* Equal for equal places in every process: addresses differ between processes; lines, modules and offsets do not. */
-static void put_key(const rf_record *record, const rf_sink *sink) {
-  const rf_finding *const f = &record->finding;
-  const rf_site *const site = rf_finding_place(f)->site;
-  const rf_stack *const stack = place_of(record);
-  rf_sink_str(sink, rf_bug_name(f->bug));
-  rf_sink_char(sink, '|');
-  rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
-  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
-    rf_sink_char(sink, '|');
-    rf_sink_str(sink, f->detail); /* direct or indirect */
-  }
-  if (site != NULL) {
-    rf_sink_char(sink, '|');
-    rf_sink_str(sink, site->file);
-    put_number(sink, ':', site->line);
-  }
+/* One stack by lines: two calls in one function are two places. */
+static void put_stack(const rf_stack *stack, const rf_trace *trace, const rf_sink *sink) {
   unsigned used = 0;
-  for (unsigned i = 0; i < stack->count && used < PLACE_FRAMES; i++) {
+  rf_sink_char(sink, '|');
+  if (trace->site != NULL) {
+    rf_sink_str(sink, trace->site->file);
+    put_number(sink, ':', trace->site->line);
+  }
+  for (unsigned i = 0; i < stack->count && used < RF_IDENTITY_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
     /* An address in no module is no return address: code without frame pointers left another word each time. */
     bool const stray = frame->module == NULL && used != 0;
@@ -93,10 +77,37 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
   }
 }
 
+/* Equal for equal places in every process: the stacks that tell bugs apart, by lines. Addresses differ between
+ * processes; lines, modules and offsets do not. */
+static void put_key(const rf_record *record, const rf_sink *sink) {
+  const rf_finding *const f = &record->finding;
+  unsigned const parts = rf_identity_parts(record);
+  rf_sink_str(sink, rf_bug_name(f->bug));
+  rf_sink_char(sink, '|');
+  rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
+  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, f->detail); /* direct or indirect */
+  }
+  if ((parts & RF_IDENTITY_ACCESS) != 0) {
+    put_stack(&record->found, &f->found, sink);
+  }
+  if ((parts & RF_IDENTITY_ALLOCATION) != 0) {
+    put_stack(&record->allocated, &f->allocated, sink);
+  }
+  if ((parts & RF_IDENTITY_RELEASE) != 0) {
+    put_stack(&record->released, &f->released, sink);
+  }
+}
+
 /* ---- Merging ---- */
 
 /* Adds `from` to `into`, a finding of the same place. Blocks and bytes of leaks add up. */
 static void add_record(rf_record *into, const rf_record *from) {
+  if (into->run_number != from->run_number) {
+    into->times = into->times > from->times ? into->times : from->times; /* the same, met again by another run */
+    return;
+  }
   into->times += from->times;
   /* Records of one process that were merged before count for all of theirs but the one that they name. */
   into->processes += from->processes - 1;
@@ -104,6 +115,51 @@ static void add_record(rf_record *into, const rf_record *from) {
     into->finding.size += from->finding.size;
     into->finding.blocks += from->finding.blocks;
   }
+}
+
+/* ---- A hunt: what one run finds late another one finds at the instruction ---- */
+
+static bool is_access(rf_bug bug) {
+  return bug == RF_BUG_BUFFER_OVERFLOW || bug == RF_BUG_BUFFER_UNDERFLOW || bug == RF_BUG_USE_AFTER_FREE;
+}
+
+static const char *block_key(rf_bump_arena *arena, const rf_record *record) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
+  rf_sink_str(&key.sink, rf_bug_name(record->finding.bug));
+  for (unsigned i = 0; i < record->allocated.count; i++) {
+    put_frame(&record->allocated.frames[i], &key.sink);
+  }
+  return rf_bump_arena_text(arena, key.text, key.length);
+}
+
+/* The finding of another run about the same blocks, made at the instruction; NULL where there is none. */
+static rf_record *find_exact(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_record *late) {
+  const char *const key = block_key(arena, late);
+  for (size_t i = 0; i < count; i++) {
+    if (records[i]->run_number != late->run_number && records[i]->finding.at_access &&
+        strcmp(block_key(arena, records[i]), key) == 0) {
+      return records[i];
+    }
+  }
+  return NULL;
+}
+
+static size_t fold_late(rf_record **records, size_t count) {
+  rf_bump_arena scratch = {NULL};
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    rf_record *const r = records[i];
+    bool const late = r->run_number != 0 && !r->finding.at_access && is_access(r->finding.bug);
+    rf_record *const exact = late ? find_exact(&scratch, records, count, r) : NULL;
+    if (exact == NULL) {
+      records[kept++] = r;
+    } else if (exact->times < r->times) {
+      exact->times = r->times;
+    }
+  }
+  rf_bump_arena_free(&scratch);
+  return kept;
 }
 
 /* A process in which a place was found, as a text. */
@@ -130,9 +186,17 @@ size_t rf_merge(rf_record **records, size_t count) {
       records[place] = records[i];
     } else {
       add_record(records[place], records[i]);
-      records[place]->processes += new_process;
+      records[place]->processes += new_process && records[place]->run_number == records[i]->run_number;
     }
   }
+  size_t const count_of_places = places.count;
   rf_bump_arena_free(&scratch);
-  return places.count;
+  return fold_late(records, count_of_places);
+}
+
+const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
+  put_key(record, &key.sink);
+  return rf_bump_arena_text(arena, key.text, key.length);
 }
