@@ -108,6 +108,28 @@ TEST_F(Collector, IsToldWhoFoundWhatWhere) {
   EXPECT_GE(summary["allocations"].number, 1);
 }
 
+// It says so to nobody, but leaves the logs of the attempts before.
+TEST_F(Collector, KnowsWhichAttemptOfBazelsThisIs) {
+  std::string const tests = folder_ + "/execroot/main/testlogs/a/b";
+  std::string made;
+  for (size_t at = 0; at != std::string::npos;) {
+    at = (tests + "/test_attempts").find('/', at + 1);
+    made = (tests + "/test_attempts").substr(0, at);
+    (void)mkdir(made.c_str(), 0700);
+  }
+  std::string const inside = folder_ + "/sandbox/linux-sandbox/7/execroot/main/testlogs/a/b/test.xml";
+  for (const std::string &xml : {inside, tests + "/test.xml"}) {
+    (void)unlink((tests + "/test_attempts/attempt_1.log").c_str());
+    auto const attempt = [&] {
+      Told const told = tell({"clean"}, "", {{"TEST_TARGET", "//a:b"}, {"XML_OUTPUT_FILE", xml}});
+      return told.records.empty() ? "none" : told.records.back()["labels"]["attempt"].text;
+    };
+    EXPECT_EQ(attempt(), "1");
+    std::ofstream(tests + "/test_attempts/attempt_1.log") << "failed";
+    EXPECT_EQ(attempt(), "2");
+  }
+}
+
 TEST_F(Collector, IsToldOfCleanRuns) {
   Told const told = tell({"clean"});
   ASSERT_EQ(told.records.size(), 1U);
