@@ -244,7 +244,7 @@ TEST_F(SpoolFile, SurvivesALimitOfFileSizes) {
               }
               rlimit limit = {6, RLIM_INFINITY};
               (void)setrlimit(RLIMIT_FSIZE, &limit);
-              if (append("too long for it: " + std::string(100, 'x'))) {
+              if (append("too long for it: " + std::string(100, 'x')) || append("refused wholly")) {
                 return 2;
               }
               limit.rlim_cur = RLIM_INFINITY;
@@ -261,6 +261,9 @@ TEST_F(SpoolFile, WorksWithAnyUmask) {
   bool const one = append("one");
   bool const two = append("two");
   (void)umask(before);
+  struct stat st;
+  ASSERT_EQ(stat(current().c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600U);
   EXPECT_TRUE(one && two);
   EXPECT_EQ(written(), "one\ntwo\n");
 }

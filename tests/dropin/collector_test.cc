@@ -172,19 +172,21 @@ TEST_F(Collector, LosesNoneOfSeveralThreads) {
 }
 
 TEST_F(Collector, KnowsAChildFromItsParent) {
-  Told const told = tell({"forks", "1"});
+  Told const told = tell({"forks", "5"}, "collector_first=1");
+  EXPECT_EQ(told.findings(), 6);
   ASSERT_EQ(told.of("finding").size(), 2U);
   EXPECT_NE(told.of("finding")[0]["pid"].number, told.of("finding")[1]["pid"].number);
   ASSERT_EQ(told.of("summary").size(), 2U);
-  for (const Json &summary : told.of("summary")) {
-    EXPECT_EQ(summary["findings"].number, 1);
-  }
+  EXPECT_EQ(told.of("summary")[0]["findings"].number, 5) << "of the child";
+  EXPECT_EQ(told.of("summary")[1]["findings"].number, 1);
 }
 
 TEST_F(Collector, IsToldOfEachProgramOfAProcess) {
   Told const told = tell({"exec", "1"});
   ASSERT_EQ(told.of("summary").size(), 2U);
   EXPECT_EQ(told.of("summary")[0]["exit"].text, "exec");
+  EXPECT_EQ(told.of("summary")[0]["findings"].number, 1) << "told once, by the exec that succeeds";
+  EXPECT_GE(told.of("summary")[0]["allocations"].number, 1);
   EXPECT_EQ(told.of("summary")[1]["exit"].text, "status 0");
   EXPECT_EQ(told.of("summary")[0]["pid"].number, told.of("summary")[1]["pid"].number);
 }
