@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/report_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include <errno.h>
 #include <ringfence/finding.h>
