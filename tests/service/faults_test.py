@@ -13,7 +13,7 @@ from service import SERVE, Service, append, check, equal, event
 
 def once_with_limit(s, limit):
     """As on a disk that is full beyond `limit` bytes."""
-    done = subprocess.run([SERVE, "serve", "--dir", s.directory, "--once"], stderr=subprocess.PIPE, check=False,
+    done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--once"], stderr=subprocess.PIPE, check=False,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     return done.returncode, done.stderr.decode()
 
@@ -76,7 +76,8 @@ def folders_of_others_are_not_used():
         check("cannot use the spool" in s.command("serve", "--once", status=1))
         os.unlink(s.directory + "/spool")
         os.mkdir(s.directory + "/spool", 0o700)
-        os.symlink("/etc/passwd", s.directory + "/spool/segment-1")
+        os.symlink("/etc/passwd", s.directory + "/spool/taken-1")
+        os.symlink("/etc/passwd", s.directory + "/spool/segment-2")
         append(s.directory, event("a", "1"))
         s.once()
         equal(s.ask("status")["events"], 1)

@@ -40,14 +40,26 @@ def a_segment_that_was_committed_and_not_deleted_counts_once():
     """As after a crash between commit and unlink; without ids, so that only the position can tell."""
     with Service(start=False) as s:
         append(s.directory, event("a", ""), event("a", ""))
-        os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-1")
-        shutil.copy(s.directory + "/spool/segment-1", s.root + "/saved")
+        os.rename(s.directory + "/spool/current", s.directory + "/spool/taken-1")
+        shutil.copy(s.directory + "/spool/taken-1", s.root + "/saved")
         s.once()
-        shutil.copy(s.root + "/saved", s.directory + "/spool/segment-1")
+        shutil.copy(s.root + "/saved", s.directory + "/spool/taken-1")
         append(s.directory, event("a", ""))
         s.once()
         equal([row["count"] for row in s.findings()], [3])
         equal(os.listdir(s.directory + "/spool"), [])
+
+
+def segments_of_processes_count_also_where_their_names_come_again():
+    with Service(start=False) as s:
+        for i in range(4):
+            append(s.directory, event("a", ""))
+            os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-9")
+            with open(s.directory + "/spool/new-3", "wb") as file:
+                file.write(b"half a")
+            s.once()
+        equal([row["count"] for row in s.findings()], [4])
+        equal(os.listdir(s.directory + "/spool"), ["new-3"])
 
 
 def a_repeat_counts_for_the_finding_that_it_names():
@@ -255,7 +267,8 @@ def recorded_samples_are_read():
 
 service.main([
     equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
-    a_segment_that_was_committed_and_not_deleted_counts_once, a_repeat_counts_for_the_finding_that_it_names,
+    a_segment_that_was_committed_and_not_deleted_counts_once,
+    segments_of_processes_count_also_where_their_names_come_again, a_repeat_counts_for_the_finding_that_it_names,
     what_cannot_be_read_is_counted_and_harms_nothing_else, what_is_not_known_is_kept_as_it_is,
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,

@@ -110,7 +110,7 @@ class Service:
     def start(self):
         log = open(os.path.join(self.root, "log"), "ab")
         self.process = subprocess.Popen(
-            [SERVE, "serve", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options], stderr=log,
+            [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options], stderr=log,
             stdin=subprocess.DEVNULL)
         log.close()
         deadline = time.time() + 30
@@ -145,7 +145,8 @@ class Service:
 
     def command(self, *words, status=0):
         """Runs a command of ringfence-serve on this folder; returns its output."""
-        done = subprocess.run([SERVE, words[0], "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
+        alone = ["--no-shared"] if words[0] == "serve" else []
+        done = subprocess.run([SERVE, words[0], *alone, "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
         if status is not None and done.returncode != status:
             raise AssertionError(f"{words}: exit status {done.returncode}, not {status}: {done.stdout} {done.stderr}")
