@@ -1,8 +1,8 @@
 /* The collector's side of a spool: takes what processes have appended, and deletes it once it is committed.
  *
- * Algorithm: rename spool/current (and spool/segment-N, of processes) to spool/taken-N, wait until no writer holds its lock (never blocking: a segment
- * that is held is left for the next time), read it line by line, commit the lines together with the position in the
- * segment, unlink. A crash at any point loses nothing and counts nothing twice.
+ * Algorithm: rename spool/current, and spool/segment-N of processes, to spool/taken-N; see that no writer holds its
+ * lock, without waiting (one that is held is left for the next time); read it line by line; commit the lines together
+ * with the position in it; unlink. A crash at any point loses nothing and counts nothing twice.
  * Threads: one at a time, and one collector for each folder (rf_spool_open holds a lock).
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_SPOOL_H
