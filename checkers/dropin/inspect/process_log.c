@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process_log.h"
 
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/output.h"
@@ -21,6 +22,7 @@ typedef struct totals {
   uint64_t peak;
   uint64_t live_blocks;
   uint64_t live_bytes;
+  uint64_t unpaged; /* blocks that got no pages of their own, in mode page */
 } totals;
 
 static totals inherited; /* what the parent did before the fork */
@@ -42,6 +44,7 @@ static totals count(void) {
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
   sum.live_bytes += paged.counters.used;
+  sum.unpaged = rf_process.options.mode == RF_MODE_PAGE ? paged.declined : 0;
   sum.peak = rf_arena_peak() + paged.counters.peak;
   return sum;
 }
@@ -143,6 +146,9 @@ static void say_end(const totals *now, uint64_t findings, const rf_leak_summary 
   say(&saying.sink, ", bytes ", now->bytes - inherited.bytes);
   say(&saying.sink, ", peak ", now->peak);
   say(&saying.sink, ", findings ", findings);
+  if (now->unpaged != inherited.unpaged) {
+    say(&saying.sink, ", blocks without pages ", now->unpaged - inherited.unpaged);
+  }
   if (leaks != NULL && leaks->checked) {
     say(&saying.sink, ", leaked blocks not listed ", leaks->unlisted_blocks);
   }
@@ -290,7 +296,13 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
   number(&line.sink, "peak", now.peak);
   number(&line.sink, "live_blocks", now.live_blocks);
   number(&line.sink, "live_bytes", now.live_bytes);
+  if (rf_forward.now == RF_FORWARD_ON) {
+    rf_sink_str(&line.sink, ",\"handed_on\":true");
+  }
   number(&line.sink, "findings", findings);
+  if (now.unpaged != inherited.unpaged) {
+    number(&line.sink, "unpaged_blocks", now.unpaged - inherited.unpaged);
+  }
   if (leaks != NULL) {
     leaks_fields(&line.sink, leaks);
   }

@@ -104,6 +104,10 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
 
 /* Adds `from` to `into`, a finding of the same place. Blocks and bytes of leaks add up. */
 static void add_record(rf_record *into, const rf_record *from) {
+  if (into->run_number != from->run_number) {
+    into->times = into->times > from->times ? into->times : from->times; /* the same, met again by another run */
+    return;
+  }
   into->times += from->times;
   /* Records of one process that were merged before count for all of theirs but the one that they name. */
   into->processes += from->processes - 1;
@@ -111,6 +115,51 @@ static void add_record(rf_record *into, const rf_record *from) {
     into->finding.size += from->finding.size;
     into->finding.blocks += from->finding.blocks;
   }
+}
+
+/* ---- A hunt: what one run finds late another one finds at the instruction ---- */
+
+static bool is_access(rf_bug bug) {
+  return bug == RF_BUG_BUFFER_OVERFLOW || bug == RF_BUG_BUFFER_UNDERFLOW || bug == RF_BUG_USE_AFTER_FREE;
+}
+
+static const char *block_key(rf_bump_arena *arena, const rf_record *record) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
+  rf_sink_str(&key.sink, rf_bug_name(record->finding.bug));
+  for (unsigned i = 0; i < record->allocated.count; i++) {
+    put_frame(&record->allocated.frames[i], &key.sink);
+  }
+  return rf_bump_arena_text(arena, key.text, key.length);
+}
+
+/* The finding of another run about the same blocks, made at the instruction; NULL where there is none. */
+static rf_record *find_exact(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_record *late) {
+  const char *const key = block_key(arena, late);
+  for (size_t i = 0; i < count; i++) {
+    if (records[i]->run_number != late->run_number && records[i]->finding.at_access &&
+        strcmp(block_key(arena, records[i]), key) == 0) {
+      return records[i];
+    }
+  }
+  return NULL;
+}
+
+static size_t fold_late(rf_record **records, size_t count) {
+  rf_bump_arena scratch = {NULL};
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    rf_record *const r = records[i];
+    bool const late = r->run_number != 0 && !r->finding.at_access && is_access(r->finding.bug);
+    rf_record *const exact = late ? find_exact(&scratch, records, count, r) : NULL;
+    if (exact == NULL) {
+      records[kept++] = r;
+    } else if (exact->times < r->times) {
+      exact->times = r->times;
+    }
+  }
+  rf_bump_arena_free(&scratch);
+  return kept;
 }
 
 /* A process in which a place was found, as a text. */
@@ -137,9 +186,17 @@ size_t rf_merge(rf_record **records, size_t count) {
       records[place] = records[i];
     } else {
       add_record(records[place], records[i]);
-      records[place]->processes += new_process;
+      records[place]->processes += new_process && records[place]->run_number == records[i]->run_number;
     }
   }
+  size_t const count_of_places = places.count;
   rf_bump_arena_free(&scratch);
-  return places.count;
+  return fold_late(records, count_of_places);
+}
+
+const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
+  put_key(record, &key.sink);
+  return rf_bump_arena_text(arena, key.text, key.length);
 }

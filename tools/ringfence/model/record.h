@@ -28,6 +28,8 @@ typedef struct rf_record {
   unsigned processes;    /* in how many processes */
   const char *directory; /* files in it are named relative to it; NULL: by whole paths */
   const char *program;   /* of the process, or NULL */
+  const char *run;       /* of a hunt, in which it was found first: "2, page, align=exact"; NULL: no hunt */
+  unsigned run_number;   /* the same; 0: no hunt */
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
