@@ -1,24 +1,267 @@
 #include <ringfence/stack.h>
 
 #include "host.h"
+#include "stack_layout.h"
+#include "stack_rules.h"
 #include "stack_walk.h"
 
-RF_STACK_PEEKS unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
-  uintptr_t frame = (uintptr_t)origin->frame;
+uint32_t rf_stack_generation = 1;
+
+/* ---- The walk ---- */
+
+#define WORD sizeof(uintptr_t)
+
+typedef struct walk {
+  uintptr_t pc;            /* a return address */
+  uintptr_t sp;            /* of the frame that it returns to */
+  uintptr_t bp;            /* and its frame pointer */
+  uintptr_t slot;          /* where the frame pointer was read */
+  uintptr_t high;          /* of the stack */
+  uintptr_t base;          /* the first frame */
+  bool has_rows;           /* not by rules alone */
+  rf_stack_layout *layout; /* NULL: not wanted */
+} walk;
+
+RF_STACK_PEEKS static inline uintptr_t word_at(uintptr_t at) {
+  return *(const uintptr_t *)at;
+}
+
+static inline void add_check(walk *w, uintptr_t slot, uintptr_t value) {
+  intptr_t const words = (intptr_t)(value - w->base) / (intptr_t)WORD;
+  rf_stack_layout *const l = w->layout;
+  bool const is_near = value % WORD == 0 && words == (int32_t)words;
+  l->fixed = l->fixed && l->checks < RF_TRACE_DEPTH && (is_near || value <= INT32_MAX);
+  if (l->fixed) {
+    uint32_t const at = (uint32_t)((slot - w->base) / WORD);
+    l->check[l->checks++] =
+        is_near ? (rf_stack_check){at, (int32_t)words} : (rf_stack_check){at | RF_CHECK_ABSOLUTE, (int32_t)value};
+  }
+}
+
+/* Where the frame pointer decides. */
+static inline void depend_on_bp(walk *w) {
+  if (w->layout != NULL) {
+    add_check(w, w->slot, w->bp);
+  }
+}
+
+/* To the frame whose return address is in the word below `cfa`. */
+RF_STACK_PEEKS static inline bool arrive(walk *w, uintptr_t cfa) {
+  uintptr_t const pc = word_at(cfa - WORD);
+  w->sp = cfa;
+  w->pc = pc;
+  return pc >= RF_PC_LEAST;
+}
+
+/* By rules RF_RULE_SP and RF_RULE_BP. False: nothing follows. */
+RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule) {
+  uintptr_t const n = RF_RULE_N(rule) * WORD;
+  uintptr_t const m = RF_RULE_M(rule) * WORD;
+  uintptr_t const cfa = ((rule & 1) != 0 ? w->bp : w->sp) + n;
+  uintptr_t const size = cfa - w->sp;
+  if (size < WORD || size < m || size > w->high - w->sp || cfa % WORD != 0) {
+    return false;
+  }
+  if ((rule & 1) != 0) {
+    depend_on_bp(w);
+  }
+  if (m != 0) {
+    w->slot = cfa - m;
+    w->bp = word_at(cfa - m);
+  }
+  return arrive(w, cfa);
+}
+
+/* By frame pointers. A stack may end here: then that depends on the frame pointer. */
+RF_STACK_PEEKS static bool step_by_pointers(walk *w, bool may_change) {
+  uintptr_t const frame = w->bp;
+  if (w->layout != NULL) {
+    w->layout->fixed = w->layout->fixed && !may_change;
+    w->layout->ended = true;
+  }
+  depend_on_bp(w);
+  if (frame < w->sp || frame - w->sp > RF_STEP_MOST || frame % WORD != 0 || frame > w->high - 2 * WORD ||
+      word_at(frame + WORD) < RF_PC_LEAST) {
+    return false;
+  }
+  if (w->layout != NULL) {
+    w->layout->ended = false;
+  }
+  w->slot = frame;
+  w->bp = word_at(frame);
+  return arrive(w, frame + 2 * WORD);
+}
+
+RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule) {
+  uintptr_t const at = w->bp - RF_RULE_N(rule) * WORD;
+  if (w->bp % WORD != 0 || at < w->sp || at > w->bp || w->bp > w->high - WORD) {
+    return false;
+  }
+  uintptr_t const cfa = word_at(at);
+  if (cfa % WORD != 0 || cfa <= w->bp || cfa > w->high) {
+    return false;
+  }
+  depend_on_bp(w);
+  if (w->layout != NULL) {
+    add_check(w, at, cfa);
+  }
+  w->slot = w->bp;
+  w->bp = word_at(w->bp);
+  return arrive(w, cfa);
+}
+
+/* ---- Frames that no rule fits ---- */
+
+#if RF_STACK_RULES
+
+/* By the tables themselves, with the two registers that a walk knows. After a signal's frame all are known, and the
+ * place that it interrupted is no return address: that frame is followed in the same way. Adds the frames to `frames`.
+ * RF_UNWIND_FAILED also where a register is needed that is not known. */
+static rf_unwind_result follow_rows(walk *w, uintptr_t *frames, unsigned *count, unsigned max) {
+  rf_rules_frame f = {.returned = true};
+  f.registers.values[RF_REGISTER_SP] = w->sp;
+  f.registers.values[RF_REGISTER_BP] = w->bp;
+  f.registers.values[RF_REGISTER_PC] = w->pc;
+  f.registers.known = 1U << RF_REGISTER_SP | 1U << RF_REGISTER_BP | 1U << RF_REGISTER_PC;
+  f.registers.low = w->sp;
+  f.registers.high = w->high;
+  do {
+    rf_unwind_result const result = rf_stack_rules_step(&f);
+    if (result != RF_UNWIND_STEPPED) {
+      return result;
+    }
+    frames[(*count)++] = f.registers.values[RF_REGISTER_PC];
+  } while (!f.returned && *count < max);
+  w->sp = f.registers.values[RF_REGISTER_SP];
+  w->bp = (f.registers.known >> RF_REGISTER_BP & 1) != 0 ? f.registers.values[RF_REGISTER_BP] : 0;
+  w->pc = f.registers.values[RF_REGISTER_PC];
+  w->high = f.registers.high;
+  return RF_UNWIND_STEPPED;
+}
+
+static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+  return rf_stack_rules_capture(origin, frames, max);
+}
+
+#else
+
+static rf_unwind_result follow_rows(walk *w, uintptr_t *frames, unsigned *count, unsigned max) {
+  (void)w;
+  (void)frames;
+  (void)count;
+  (void)max;
+  return RF_UNWIND_END;
+}
+
+static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+  (void)origin;
+  (void)frames;
+  (void)max;
+  return 0;
+}
+
+#endif
+
+/* ---- Capture ---- */
+
+static inline void note_slot(walk *w, unsigned i) {
+  if (w->layout != NULL) {
+    w->layout->slots[i] = (uint32_t)((w->sp - WORD - w->base) / WORD);
+  }
+}
+
+/* One of the rules that are not sums. False: nothing follows. */
+static bool step_specially(walk *w, uint32_t rule) {
+  if ((rule & RF_RULE_KIND) == RF_RULE_BEHIND) {
+    return step_behind(w, rule);
+  }
+  if (rule == RF_RULE_END && w->layout != NULL) {
+    w->layout->ended = true;
+  }
+  return rule != RF_RULE_END && step_by_pointers(w, rule == RF_RULE_UNKNOWN);
+}
+
+/* `max` is at least 2; the first frame is there. */
+static inline unsigned follow(walk *w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsigned max) {
   unsigned count = 1;
-  uintptr_t low;
-  uintptr_t high;
+  bool lost = false;
+  for (;;) {
+    if (__builtin_expect((rule & RF_RULE_SPECIAL) == 0, 1)) {
+      if (!step_by_sum(w, rule)) {
+        break;
+      }
+    } else if (rule == RF_RULE_ROW) {
+      rf_unwind_result const result = follow_rows(w, frames, &count, max);
+      w->has_rows = true;
+      lost = result == RF_UNWIND_FAILED;
+      if (result != RF_UNWIND_STEPPED) {
+        break;
+      }
+      count--; /* the last one is added below */
+    } else if (!step_specially(w, rule)) {
+      break;
+    }
+    note_slot(w, count);
+    frames[count++] = w->pc;
+    if (count == max) {
+      break;
+    }
+    rule = rf_stack_rule(w->pc);
+  }
+  if (w->layout != NULL) { /* behind a row, frames follow from more than a layout holds */
+    w->layout->fixed = w->layout->fixed && !w->has_rows && (w->layout->ended || count == max);
+  }
+  unsigned const whole = lost ? capture_from_here(origin, frames, max) : 0;
+  return whole != 0 ? whole : count;
+}
+
+/* False: no more than the caller is known. */
+RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin, rf_stack_layout *layout) {
+  uintptr_t const base = (uintptr_t)origin->frame;
+  uintptr_t const room = base != 0 && base % WORD == 0 ? rf_host_stack_above(origin->frame) : 0;
+  if (room < 2 * WORD) {
+    return false;
+  }
+  w->high = base + room;
+  w->pc = origin->caller;
+  w->base = base;
+  w->slot = base;
+  w->bp = word_at(base);
+  w->sp = base + 2 * WORD;
+  w->has_rows = false;
+  w->layout = layout;
+  return true;
+}
+
+/* Where the first frame is not that of the function that returns to the caller, no rule tells where that one's is. */
+RF_STACK_PEEKS static inline uint32_t first_rule(const walk *w) {
+  return word_at(w->base + WORD) == w->pc ? rf_stack_rule(w->pc) : RF_RULE_UNKNOWN;
+}
+
+unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+  walk w;
   if (max == 0 || origin->caller == 0) {
     return 0;
   }
   frames[0] = origin->caller;
-  if (frame == 0 || frame % sizeof(uintptr_t) != 0 || !rf_host_stack(origin->frame, &low, &high)) {
+  return max == 1 || !begin(&w, origin, NULL) ? 1 : follow(&w, first_rule(&w), origin, frames, max);
+}
+
+unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout) {
+  walk w;
+  layout->fixed = false;
+  if (max == 0 || origin->caller == 0) {
+    return 0;
+  }
+  frames[0] = origin->caller;
+  if (max == 1 || !begin(&w, origin, layout)) {
     return 1;
   }
-  while (count < max && rf_stack_step(&frame, high, &frames[count])) {
-    count++;
-  }
-  return count;
+  layout->fixed = true;
+  layout->ended = false;
+  layout->checks = 0;
+  layout->slots[0] = 1;
+  return follow(&w, first_rule(&w), origin, frames, max);
 }
 
 unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsigned max) {

@@ -2,6 +2,7 @@
 
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <string.h>
 
@@ -88,6 +89,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
+    (void)(sampling && rf_page_store_reserve(rf_guarded_blocks.store)); /* so that it is known where blocks will lie */
     __atomic_store_n(&rf_guarded_blocks.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);
   }
 }
@@ -96,7 +98,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
 
 /* Threads are known by their arena, and are looked at when leaks are. */
 static void bind_thread(void) {
-  if (rf_current_thread.arena == NULL && rf_current_thread.inside == NULL) {
+  if (rf_process.checked && rf_current_thread.arena == NULL && rf_current_thread.inside == NULL) {
     rf_arena *const arena = rf_arena_enter();
     if (arena != NULL) {
       rf_arena_leave(arena);

@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/check_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include <ringfence/options.h>
 #include <ringfence/sink.h>
@@ -23,6 +23,7 @@ typedef enum row_id {
   EXITCODE,
   OPTION,
   SUPPRESSIONS,
+  SKIP_FRAMES,
   BASELINE,
   WRITE_BASELINE,
   FORMAT,
@@ -62,6 +63,8 @@ static const rf_option rows[ROWS] = {
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after findings (default 99); 0: the program's own", "exitcode="},
     [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library (docs/checkers/options.md)", ""},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
+                     "functions and modules in FILE do not count when findings are compared", NULL},
     [BASELINE] = {"baseline", '\0', "FILE",
                   "findings in FILE are known: only new ones count for the exit status;\n"
                   "the program continues after a finding, unless --halt is given as well",
@@ -253,6 +256,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return add_output(r, id, argument);
   case SUPPRESSIONS:
     rf_common_options_suppressions(&out->common, r->arena, argument);
+    return true;
+  case SKIP_FRAMES:
+    out->common.skip_frames = argument;
     return true;
   case BASELINE:
     out->common.baseline = argument;
