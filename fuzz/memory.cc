@@ -17,6 +17,9 @@ namespace {
 // Room before the first region and behind the last.
 constexpr size_t kFence = 4096;
 
+// Outside of open regions, where AddressSanitizer does not watch.
+constexpr unsigned char kForbidden = 0xA5;
+
 constexpr size_t kBufferSize = (Memory::kMaxRegions + 1) * RF_FUZZ_MAX_ARENA;
 
 // Lives as long as the process: a fuzzer makes thousands of allocators a second.
@@ -26,6 +29,7 @@ unsigned char *buffer() {
     if (p == nullptr) {
       abort();
     }
+    memset(p, kForbidden, Memory::kPoisoned ? 0 : kBufferSize);
     return static_cast<unsigned char *>(p);
   }();
   return memory;
@@ -33,9 +37,16 @@ unsigned char *buffer() {
 
 } // namespace
 
-Memory::Memory() : end_(buffer() + kFence) {}
+Memory::Memory() : end_(buffer() + kFence) {
+  regions_.reserve(kMaxRegions);
+}
 
 Memory::~Memory() {
+  for (const Region &region : regions_) {
+    if (region.open) {
+      release(region);
+    }
+  }
 #if RF_FUZZ_ASAN
   __asan_unpoison_memory_region(buffer(), extent());
 #endif
@@ -64,6 +75,7 @@ void Memory::open(size_t index, unsigned char dirt) {
 
 void Memory::close(size_t index) {
   regions_[index].open = false;
+  release(regions_[index]);
   protect();
 }
 
@@ -112,11 +124,13 @@ const unsigned char *Memory::damage() const {
   return nullptr;
 }
 
+void Memory::forget_damage() {}
+
+void Memory::release(const Region &) const {}
+
 #else
 
 namespace {
-
-constexpr unsigned char kForbidden = 0xA5;
 
 const unsigned char *first_changed(const unsigned char *from, const unsigned char *to) {
   // All bytes are equal where the first is right and each equals the one before it: one memcmp in the common case.
@@ -129,15 +143,15 @@ const unsigned char *first_changed(const unsigned char *from, const unsigned cha
 
 } // namespace
 
-void Memory::protect() const {
-  unsigned char *at = buffer();
-  for (const Region &region : regions_) {
-    if (region.open) {
-      memset(at, kForbidden, static_cast<size_t>(region.data - at));
-      at = region.data + region.size;
-    }
-  }
-  memset(at, kForbidden, extent() - static_cast<size_t>(at - buffer()));
+// All bytes outside of open regions are forbidden at any time: only what was lent has to be reset.
+void Memory::protect() const {}
+
+void Memory::release(const Region &region) const {
+  memset(region.data, kForbidden, region.size);
+}
+
+void Memory::forget_damage() {
+  memset(buffer(), kForbidden, kBufferSize);
 }
 
 const unsigned char *Memory::damage() const {

@@ -55,6 +55,8 @@ public:
 
   // The first byte outside the open regions that was written to; nullptr: none.
   const unsigned char *damage() const;
+  // Undoes damage, for the next run.
+  void forget_damage();
 
   // The start of offsets in messages.
   const unsigned char *base() const;
@@ -62,6 +64,7 @@ public:
 private:
   size_t extent() const; // of the used part of the buffer, fences included
   void protect() const;
+  void release(const Region &region) const;
 
   std::vector<Region> regions_;
   unsigned char *end_; // of the last region
