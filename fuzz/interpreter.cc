@@ -13,21 +13,21 @@ namespace {
 
 size_t wanted_interval = 0;
 
-size_t choose_interval(const Reader &reader) {
+} // namespace
+
+size_t comparison_interval(const Reader &reader) {
   static constexpr size_t kChoices[] = {1, 2, 4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128, 128, 128, 128};
   bool const chosen = wanted_interval != 0 || trace_wanted();
   return chosen ? std::max<size_t>(wanted_interval, 1) : kChoices[reader.checksum() % std::size(kChoices)];
 }
-
-} // namespace
 
 void compare_every(size_t operations) {
   wanted_interval = operations;
 }
 
 Interpreter::Interpreter(const rf_fuzz_target &target, Reader reader, Conduct conduct)
-    : target_(target), reader_(reader), conduct_(conduct), verdict_(trace_wanted()),
-      shadow_(target, memory_, verdict_), interval_(choose_interval(reader)) {
+    : target_(target), reader_(reader), conduct_(conduct), verdict_(trace_wanted()), shadow_(target, memory_, verdict_),
+      interval_(comparison_interval(reader)) {
   rf_fault_handler_set(record_fault, this);
 }
 
@@ -211,8 +211,8 @@ bool Interpreter::must_succeed(size_t size, size_t align) {
 }
 
 bool Interpreter::must_fail(size_t size, size_t align) const {
-  return shadow_.stats_fresh() && target_.largest_is_bound && size > target_.always_serves && align >= target_.default_align &&
-         size > shadow_.state().stats.largest_free;
+  return shadow_.stats_fresh() && target_.largest_is_bound && size > target_.always_serves &&
+         align >= target_.default_align && size > shadow_.state().stats.largest_free;
 }
 
 bool Interpreter::settle(size_t expected_reports) {

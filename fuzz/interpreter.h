@@ -54,8 +54,8 @@ public:
   const Block *adopt(void *ptr, size_t size, size_t align, bool zeroed);
   // Compares everything, as step does only where it is due. False on a violation.
   bool settle_all(size_t expected_reports);
-  // Nothing may have changed since the last comparison except the number of reported misuses: call settle_all before the
-  // operation. False on a violation.
+  // Nothing may have changed since the last comparison except the number of reported misuses: call settle_all before
+  // the operation. False on a violation.
   bool settle_unchanged(size_t expected_reports, const char *when);
   bool release(Block block); // false on a violation
   bool free_all();           // the same
@@ -148,8 +148,8 @@ private:
   bool resizes_ = true;
   bool walkable_ = false;
 
-  size_t interval_;     // the whole model is compared at every operation of this number
-  bool is_due_ = true;  // and at this one
+  size_t interval_;    // the whole model is compared at every operation of this number
+  bool is_due_ = true; // and at this one
 
   size_t faults_ = 0;
   rf_status last_fault_ = RF_OK;
@@ -160,6 +160,8 @@ private:
 // end. Results, contents of blocks that are moved or freed, and reports are compared after each. 0, the default: each
 // input chooses, which lets a fuzzer run ten times as many inputs.
 void compare_every(size_t operations);
+// That number, for harnesses with a model of their own; an input chooses by all of its bytes.
+size_t comparison_interval(const Reader &reader);
 
 // Runs one input to its end. Nothing: all promises were kept.
 std::optional<Violation> run(const rf_fuzz_target &target, Reader input, Conduct conduct = Conduct::kAny);

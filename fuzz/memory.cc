@@ -42,11 +42,6 @@ Memory::Memory() : end_(buffer() + kFence) {
 }
 
 Memory::~Memory() {
-  for (const Region &region : regions_) {
-    if (region.open) {
-      release(region);
-    }
-  }
 #if RF_FUZZ_ASAN
   __asan_unpoison_memory_region(buffer(), extent());
 #endif
@@ -75,7 +70,6 @@ void Memory::open(size_t index, unsigned char dirt) {
 
 void Memory::close(size_t index) {
   regions_[index].open = false;
-  release(regions_[index]);
   protect();
 }
 
@@ -120,17 +114,18 @@ void Memory::protect() const {
   }
 }
 
-const unsigned char *Memory::damage() const {
+const unsigned char *Memory::damage(bool) const {
   return nullptr;
 }
 
 void Memory::forget_damage() {}
 
-void Memory::release(const Region &) const {}
-
 #else
 
 namespace {
+
+// Behind it no byte was lent since it was reset to kForbidden: most arenas lie where the one before lay.
+unsigned char *clean = buffer();
 
 const unsigned char *first_changed(const unsigned char *from, const unsigned char *to) {
   // All bytes are equal where the first is right and each equals the one before it: one memcmp in the common case.
@@ -143,29 +138,42 @@ const unsigned char *first_changed(const unsigned char *from, const unsigned cha
 
 } // namespace
 
-// All bytes outside of open regions are forbidden at any time: only what was lent has to be reset.
-void Memory::protect() const {}
-
-void Memory::release(const Region &region) const {
-  memset(region.data, kForbidden, region.size);
+void Memory::protect() const {
+  unsigned char *at = buffer();
+  unsigned char *lent = at;
+  for (const Region &region : regions_) {
+    if (region.open) {
+      memset(at, kForbidden, at < clean ? static_cast<size_t>(std::min(clean, region.data) - at) : 0);
+      lent = at = region.data + region.size;
+    }
+  }
+  memset(at, kForbidden, at < clean ? static_cast<size_t>(clean - at) : 0);
+  clean = lent;
 }
 
 void Memory::forget_damage() {
   memset(buffer(), kForbidden, kBufferSize);
 }
 
-const unsigned char *Memory::damage() const {
+const unsigned char *Memory::damage(bool anywhere) const {
+  size_t const far = anywhere ? kBufferSize : 256;
   const unsigned char *at = buffer();
   for (const Region &region : regions_) {
     if (!region.open) {
       continue;
     }
-    if (const unsigned char *const changed = first_changed(at, region.data)) {
-      return changed;
+    size_t const gap = static_cast<size_t>(region.data - at);
+    size_t const behind = std::min(gap, far); // the open region before
+    size_t const before = std::min(gap - behind, far);
+    for (const unsigned char *const changed :
+         {first_changed(at, at + behind), first_changed(region.data - before, region.data)}) {
+      if (changed != nullptr) {
+        return changed;
+      }
     }
     at = region.data + region.size;
   }
-  return first_changed(at, buffer() + extent());
+  return first_changed(at, at + std::min(far, static_cast<size_t>(buffer() + extent() - at)));
 }
 
 #endif

@@ -53,8 +53,8 @@ public:
   // The index of the region that holds `ptr`; the number of regions where none does.
   size_t region_of(const void *ptr) const;
 
-  // The first byte outside the open regions that was written to; nullptr: none.
-  const unsigned char *damage() const;
+  // The first byte outside the open regions that was written to, not far from them or anywhere; nullptr: none.
+  const unsigned char *damage(bool anywhere) const;
   // Undoes damage, for the next run.
   void forget_damage();
 
@@ -64,7 +64,6 @@ public:
 private:
   size_t extent() const; // of the used part of the buffer, fences included
   void protect() const;
-  void release(const Region &region) const;
 
   std::vector<Region> regions_;
   unsigned char *end_; // of the last region

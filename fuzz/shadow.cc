@@ -207,7 +207,7 @@ void Shadow::count_live(size_t used, size_t blocks) {
 bool Shadow::verify(rf_allocator *allocator) {
   changed();
   (void)stats(allocator);
-  fresh_ = verdict_.ok() && verify_surroundings() && verify_contents() && verify_counters() &&
+  fresh_ = verdict_.ok() && verify_surroundings(false) && verify_contents() && verify_counters() &&
            verify_counters_alone(allocator) && verify_amounts() && verify_walk(allocator) &&
            verify_integrity(allocator);
   return fresh_;
@@ -231,14 +231,13 @@ bool Shadow::verify_counters_alone(rf_allocator *allocator) {
          verdict_.fail("statistics", "the counters alone are others");
 }
 
-bool Shadow::verify_surroundings() const {
-  const unsigned char *const damage = memory_.damage();
+bool Shadow::verify_surroundings(bool anywhere) const {
+  const unsigned char *const damage = memory_.damage(anywhere);
   return damage == nullptr || verdict_.fail("outside", "the byte at %p, outside of the arena, was written", damage);
 }
 
 bool Shadow::verify_contents() const {
-  return std::all_of(live_.begin(), live_.end(),
-                     [this](const Block &block) { return holds(block, block.filled); });
+  return std::all_of(live_.begin(), live_.end(), [this](const Block &block) { return holds(block, block.filled); });
 }
 
 bool Shadow::holds(const Block &block, size_t length) const {

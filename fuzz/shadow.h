@@ -63,8 +63,8 @@ public:
   void changed() { fresh_ = stats_fresh_ = false; }
   // `block`, which is about to be freed, holds its contents.
   bool verify_contents_of(const Block &block) const { return fresh_ || holds(block, block.filled); }
-  // The part that needs no allocator: nothing outside of the arena was written.
-  bool verify_surroundings() const;
+  // The part that needs no allocator: nothing outside of the arena was written, near to it or anywhere.
+  bool verify_surroundings(bool anywhere = true) const;
   // Free memory is as in `before`; call after verify().
   bool verify_same_memory(const State &before, const char *rule, const char *when) const;
 
