@@ -19,8 +19,8 @@ struct Violation {
 // consequence.
 class Verdict {
 public:
-  // `trace`: print each operation to stderr as it begins and ends.
-  explicit Verdict(bool trace) : trace_(trace) {}
+  // `traced`: print each operation to stderr as it begins and ends.
+  explicit Verdict(bool traced) : trace_(traced) {}
 
   // The next operation begins; printf-like, with arguments of integer, pointer and string type. The text is made only
   // where it is needed: strings must live until the next operation begins.
