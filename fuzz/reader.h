@@ -15,6 +15,13 @@ public:
   bool empty() const { return next_ == end_; }
   size_t left() const { return static_cast<size_t>(end_ - next_); }
 
+  // The next `size` bytes, or as many as are left, as an input of their own.
+  Reader take(size_t size) {
+    const uint8_t *const start = next_;
+    next_ += size < left() ? size : left();
+    return {start, static_cast<size_t>(next_ - start)};
+  }
+
   // A number made of all bytes that are left, which takes none.
   size_t checksum() const {
     uint32_t sum = 2166136261U; // FNV-1a

@@ -20,10 +20,10 @@ namespace ringfence::fuzz {
 namespace {
 
 constexpr size_t kStack = size_t{256} << 10;
-constexpr size_t kOwned = 4;      // variables
+constexpr size_t kOwned = 4;       // variables
 constexpr size_t kOwnedBytes = 64; // in sum
-constexpr int64_t kSlice = 20000; // accesses, where the input has no more choices: for threads that wait for others
-constexpr size_t kSlices = 500;
+constexpr int64_t kSlice = 20000;  // accesses, where the input has no more choices: for threads that wait for others
+constexpr int64_t kMostAccesses = 10000000; // then the threads never end
 
 enum class Does { kRun, kWaitForLock, kWaitForEvent, kEnded };
 
@@ -48,7 +48,7 @@ ucontext_t home;
 unsigned fiber_count;
 unsigned running = Threads::kMost;
 Reader choices(nullptr, 0);
-size_t slices;
+int64_t accesses;
 Owned owned[kOwned];
 size_t owned_count;
 unsigned char owned_at_home[kOwnedBytes];
@@ -113,18 +113,20 @@ int64_t choose_slice() {
     return kSlice;
   }
   int64_t const choice = choices.u8();
-  return choice < 0xC0 ? 1 + choice % 64 : (choice - 0xBF) * 32;
+  int64_t const low = choice % 64;
+  return choice < 0xC0 ? 1 + low * low / 64 : (choice - 0xBF) * 32; // small ones are likelier
 }
 
 void run_fiber(unsigned thread) {
   Fiber &next = fibers[thread];
-  if (choices.empty() && ++slices > kSlices) {
+  if (accesses > kMostAccesses) {
     threads_fail("thread %u and others never end", thread);
   }
   running = thread;
   keep_owned(owned_at_home);
   put_owned(next.owned);
-  rf_fuzz_points_left = choose_slice();
+  int64_t const slice = choose_slice();
+  rf_fuzz_points_left = slice;
 #if RF_FUZZ_ASAN
   void *kept = nullptr;
   leave_stack(&kept, next.stack, sizeof next.stack);
@@ -133,6 +135,7 @@ void run_fiber(unsigned thread) {
 #if RF_FUZZ_ASAN
   arrive(kept, nullptr, nullptr);
 #endif
+  accesses += slice - rf_fuzz_points_left + 1;
   rf_fuzz_points_left = INT64_MAX;
   keep_owned(next.owned);
   put_owned(owned_at_home);
@@ -234,7 +237,7 @@ void threads_fail(const char *format, ...) {
 
 Threads::Threads(Reader schedule) {
   choices = schedule;
-  slices = 0;
+  accesses = 0;
   owned_count = 0;
   fiber_count = 0;
 }

@@ -1,9 +1,9 @@
-// Virtual threads: up to four, on one real thread. The input chooses which one runs next, at each access to memory, lock,
-// event and atomic operation of the code under test, so that every run can be repeated.
+// Virtual threads: up to four, on one real thread. The input chooses which one runs next, at each access to memory,
+// lock, event and atomic operation of the code under test, so that every run can be repeated.
 //
 // The code under test is compiled with -fsanitize=thread and linked, in place of that sanitizer's library, with
-// threads_hooks.c, which calls rf_fuzz_point before each access, and with threads_port.cc in place of lib/port. Code that
-// is not compiled so, as a harness, runs undisturbed between two calls. Nothing of this is in other builds.
+// threads_hooks.c, which calls rf_fuzz_point before each access, and with threads_port.cc in place of lib/port. Code
+// that is not compiled so, as a harness, runs undisturbed between two calls. Nothing of this is in other builds.
 //
 // Found here: deadlocks, lost wake-ups (a thread waits and nobody is left to wake it), a thread that locks what it
 // holds, unlocks what it does not hold, ends with a lock held or never ends, and the use of an event that has ended.
