@@ -2,7 +2,6 @@
 #include "caller.h"
 
 #include "checkers/dropin/os/real.h"
-#include "checkers/os/stack_rules.h"
 
 #include <link.h>
 #include <unwind.h>

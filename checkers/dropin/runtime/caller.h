@@ -6,10 +6,12 @@
  * frame pointers serve again.
  *
  * That costs microseconds, so each process does it a limited number of times, and then goes without. Where stacks are
- * followed by rules (checkers/os/stack_rules.h), these libraries' frames are like others, and no library is known here.
+ * followed by rules (checkers/os/stack_rules.h), these libraries' frames are like others, and nothing is unwound here.
  */
 #ifndef RINGFENCE_DROPIN_CALLER_H
 #define RINGFENCE_DROPIN_CALLER_H
+
+#include "checkers/os/stack_rules.h"
 
 #include <ringfence/stack.h>
 #include <stdbool.h>
@@ -49,9 +51,10 @@ static inline bool rf_is_runtime(uintptr_t pc) {
 
 const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_caller_trace *called);
 
-/* `origin`, or where it came from if that is such a library; the answer may lie in *called. */
+/* `origin`, or where it came from if that is such a library and rules do not lead there; the answer may lie in
+ * *called. */
 static inline const rf_origin *rf_caller_of(const rf_origin *origin, rf_caller_trace *called) {
-  if (__builtin_expect(!rf_is_runtime(origin->caller), 1)) {
+  if (RF_STACK_RULES || __builtin_expect(!rf_is_runtime(origin->caller), 1)) {
     return origin;
   }
   return rf_caller_unwind(origin, called);
