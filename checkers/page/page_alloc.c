@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define LOOKED_UP_FROM ((size_t)64 << 20)
-
 /* ---- The plan ---- */
 
 /* Where a block will lie: what is to be found out before there is a run for it. */
@@ -104,16 +102,8 @@ static void place(rf_slot *s, const plan *p) {
   s->block = aligned + p->offset;
 }
 
-/* So many more bytes may be open. Where little is, nobody asks how much there is. */
+/* So many more bytes may be open. */
 static bool has_memory(rf_page_store *store, size_t bytes) {
-  if (store->memory == 0 && store->options.memory != 0) {
-    store->memory = store->options.memory;
-  } else if (store->memory == 0 && store->opened + bytes > LOOKED_UP_FROM) {
-    store->memory = rf_page_memory_share();
-  }
-  if (store->memory == 0) {
-    return true;
-  }
   bool const scarce = store->options.seed != 0 && store->opened > store->memory / 2;
   return store->opened + bytes <= store->memory && !(scarce && draw(store));
 }

@@ -150,7 +150,7 @@ struct rf_page_store {
   size_t quarantined; /* bytes of address space */
   unsigned taken;     /* slots in use and in quarantine */
   size_t opened;      /* bytes */
-  size_t memory;      /* bytes that may be open at once; 0: not looked up yet */
+  size_t memory;      /* bytes that may be open at once */
   uint64_t declined;  /* requests for which there were no pages; accessed atomically */
   size_t reserved;
   uint64_t requested; /* bytes, ever */
@@ -256,8 +256,11 @@ void rf_page_leave(rf_page_store *store, const rf_page_mask *mask);
 
 /* ---- page_mappings.c ---- */
 
-/* Reads the kernel's limit anew. */
+/* Reads the kernel's limit anew, and what pages that may be written count for. */
 void rf_page_mappings_plan(void);
+
+/* True where a space may be writable though little of it is used. */
+bool rf_page_mappings_are_free(void);
 
 /* Counts one more of the mappings that are allowed; false where there is none. rf_page_mapping_end gives it back. */
 bool rf_page_mapping_begin(void);

@@ -4,13 +4,19 @@
 
 static size_t blocks_allowed; /* over all stores; accessed atomically, as is the next */
 static size_t blocks_open;
+static bool writable_is_free;
 
 void rf_page_mappings_plan(void) {
   size_t const limit = rf_page_map_limit();
   size_t const others = rf_page_map_count() + limit / 8;
   size_t const spare = limit > others ? limit - others : 0;
   size_t const open = __atomic_load_n(&blocks_open, __ATOMIC_RELAXED);
+  __atomic_store_n(&writable_is_free, rf_page_writable_is_free(), __ATOMIC_RELAXED);
   __atomic_store_n(&blocks_allowed, limit == SIZE_MAX ? SIZE_MAX : spare / 2 + open, __ATOMIC_RELAXED);
+}
+
+bool rf_page_mappings_are_free(void) {
+  return __atomic_load_n(&writable_is_free, __ATOMIC_RELAXED);
 }
 
 void rf_page_mappings_report_full(const rf_page_store *store) {

@@ -338,6 +338,12 @@ TEST(Process, CopiesNoDescriptorAtItsEnd) {
   }
 }
 
+TEST(Process, AsksTheSystemForNothingButMemoryInTheMiddle) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
+    EXPECT_EQ(run({program("process"), "sandbox"}, with(mode)).status, 3) << mode;
+  }
+}
+
 std::string text_of(const std::string &path) {
   std::ifstream file(path);
   return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

@@ -211,9 +211,36 @@ static int refuse_copies_of_descriptors(void) {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+/* As a sandbox: to open a file, or to ask for a limit, ends the process. Then memory is needed. */
+static void allocate_in_a_sandbox(void) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_open, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog const program = {sizeof filter / sizeof filter[0], filter};
+  if ((prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) != 0) {
+    _exit(1);
+  }
+  for (int i = 0; i < 20000; i++) {
+    char *const p = malloc(5000);
+    memset(p, 1, 5000);
+    if (i % 4 == 0) {
+      free(p);
+    }
+  }
+  syscall(SYS_exit_group, 3);
+}
+
 static int leave(const char *how) {
   if (strcmp(how, "return") == 0) {
     return 3;
+  }
+  if (strcmp(how, "sandbox") == 0) {
+    allocate_in_a_sandbox();
   }
   if (strcmp(how, "exit") == 0) {
     exit(4);
