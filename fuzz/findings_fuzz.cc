@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <malloc.h>
 #include <map>
+#include <ringfence/fuzz/interpreter.h>
 #include <ringfence/fuzz/reader.h>
 #include <ringfence/report_json.h>
 #include <ringfence/report_serial.h>
@@ -79,6 +81,13 @@ public:
 private:
   rf_bump_arena arena_{nullptr};
 };
+
+bool fixed_point_is_due;
+
+#ifdef M_TRIM_THRESHOLD
+// The readers' arenas are made anew for each input: their pages need not be.
+[[maybe_unused]] const bool keeps_pages = mallopt(M_TRIM_THRESHOLD, 1 << 26) == 1 && mallopt(M_TOP_PAD, 1 << 22) == 1;
+#endif
 
 // The record as the library writes it: equal texts are equal records.
 std::string json_of(rf_record *record) {
@@ -150,8 +159,12 @@ void check_rendering(Read &r, unsigned which) {
   check_text(text);
 }
 
-// A document that was written once is read as the same ever after.
+// A document that was written once is read as the same ever after. The dearest check: of one input in eight while
+// fuzzing.
 void check_fixed_point(const std::string &text, size_t findings) {
+  if (!fixed_point_is_due) {
+    return;
+  }
   Read once(text);
   RF_HOLDS(once.lost_nothing());
   RF_HOLDS(once.run.record_count == findings);
@@ -507,6 +520,7 @@ void read_back_snapshot(Reader &in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader in(data, size);
+  fixed_point_is_due = comparison_interval(in) < 8;
   switch (in.u8() % 4) {
   case 0:
     read_anything(in);

@@ -187,7 +187,7 @@ TEST_F(Collector, IsToldOfEachProgramOfAProcess) {
   EXPECT_EQ(told.of("summary")[0]["exit"].text, "exec");
   EXPECT_EQ(told.of("summary")[0]["findings"].number, 1) << "told once, by the exec that succeeds";
   EXPECT_GE(told.of("summary")[0]["allocations"].number, 1);
-  EXPECT_EQ(told.of("summary")[1]["exit"].text, "status 0");
+  EXPECT_EQ(told.of("summary")[1]["exit"].text, "status 5");
   EXPECT_EQ(told.of("summary")[0]["pid"].number, told.of("summary")[1]["pid"].number);
 }
 

@@ -69,12 +69,12 @@ static void wipe_environment(void) {
 }
 
 static void exec(void) {
-  char *const arguments[] = {(char *)(size_t) "true", NULL};
+  char *const arguments[] = {(char *)(size_t) "told", (char *)(size_t) "clean", NULL};
   spoil_often();
   for (int i = 0; i < 5; i++) {
-    (void)execv("/nowhere/true", arguments);
+    (void)execv("/nowhere/told", arguments);
   }
-  (void)execv("/bin/true", arguments);
+  (void)execv("/proc/self/exe", arguments);
 }
 
 static void close_all(void) {
