@@ -1,0 +1,199 @@
+// Reports of AddressSanitizer, LeakSanitizer and Valgrind as findings.
+#include "tools/ringfence/model/foreign.h"
+
+#include "tools/ringfence/model/identity.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace ringfence_test {
+namespace {
+
+const char kAsan[] = R"(some output of the program's
+=================================================================
+==4711==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000013 at pc 0x55aa bp 0x7ffc sp 0x7ffb
+READ of size 4 at 0x602000000013 thread T0
+    #0 0x55aa00001251 in app::get(int, char) /src/a.cc:12:3
+    #1 0x7f0000027249  (/lib/x86_64-linux-gnu/libc.so.6+0x27249) (BuildId: 93ac61ec)
+
+0x602000000013 is located 3 bytes inside of 10-byte region [0x602000000010,0x60200000001a)
+freed by thread T0 here:
+    #0 0x7f00000b76a8 in __interceptor_free ../../../../src/libsanitizer/asan/asan_malloc_linux.cpp:52
+    #1 0x55aa000011f1 in drop a.cc:4
+
+previously allocated by thread T0 here:
+    #0 0x7f00000b89cf in malloc (/usr/lib/libasan.so.8+0xb89cf)
+    #1 0x55aa0000120d in make(unsigned long) (/bin/prog+0x120d)
+
+SUMMARY: AddressSanitizer: heap-use-after-free /src/a.cc:12 in app::get
+    #0 0x1 in no_part_of_it /x.c:1
+)";
+
+const char kValgrind[] = R"(<?xml version="1.0"?>
+<valgrindoutput><protocolversion>4</protocolversion><pid>4711</pid><ppid>1</ppid>
+<args><vargv><exe>/usr/bin/valgrind</exe></vargv><argv><exe>./prog</exe></argv></args>
+<error><unique>0x0</unique><tid>1</tid><kind>InvalidRead</kind><what>Invalid read of size 4</what>
+<stack><frame><ip>0x1091A6</ip><obj>/bin/prog</obj><fn>app::get&lt;int&gt;(int)</fn>
+<dir>/src</dir><file>a.cc</file><line>12</line></frame></stack>
+<auxwhat>Address 0x4a8d043 is 3 bytes inside a block of size 10 free'd</auxwhat>
+<stack><frame><ip>0x2</ip><obj>/lib/vgpreload.so</obj><fn>free</fn></frame>
+<frame><ip>0x3</ip><fn>drop</fn></frame></stack>
+<auxwhat>Block was alloc'd at</auxwhat>
+<stack><frame><ip>0x4</ip><fn>malloc</fn></frame><frame><ip>0x5</ip><fn>make</fn></frame></stack></error>
+</valgrindoutput>)";
+
+class Foreign : public testing::Test {
+protected:
+  ~Foreign() override { rf_bump_arena_free(&arena_); }
+
+  rf_foreign read(const std::string &text) {
+    const char *const copy = rf_bump_arena_text(&arena_, text.data(), text.size());
+    return rf_foreign_read(&arena_, copy, text.size());
+  }
+
+  // As the collector reads it back.
+  const rf_record *record(const rf_foreign &read, size_t index = 0) {
+    char line[8192];
+    rf_sink_buffer text;
+    rf_sink_buffer_init(&text, line, sizeof line);
+    rf_foreign_put(&read.findings[index], read.tool, &text.sink);
+    const rf_json *const json = rf_json_parse(&arena_, text.data, text.length);
+    EXPECT_NE(json, nullptr) << text.data;
+    return json == nullptr ? nullptr : rf_record_read(&arena_, json);
+  }
+
+  rf_bump_arena arena_ = {nullptr};
+};
+
+void expect_use_after_free(const rf_record *r) {
+  ASSERT_NE(r, nullptr);
+  EXPECT_EQ(r->finding.bug, RF_BUG_USE_AFTER_FREE);
+  EXPECT_EQ(r->finding.access, RF_ACCESS_READ);
+  EXPECT_EQ(r->finding.access_size, 4U);
+  EXPECT_EQ(r->finding.size, 10U);
+  EXPECT_EQ(r->finding.offset, 3);
+  EXPECT_EQ(r->finding.process, 4711U);
+  ASSERT_EQ(r->allocated.count, 2U);
+  ASSERT_EQ(r->released.count, 2U);
+  EXPECT_STREQ(r->found.frames[0].sources[0].file, "/src/a.cc");
+  EXPECT_EQ(r->found.frames[0].sources[0].line, 12U);
+}
+
+TEST_F(Foreign, AsanAndValgrindTellOfOneBug) {
+  const rf_foreign asan = read(kAsan);
+  const rf_foreign valgrind = read(kValgrind);
+  ASSERT_EQ(asan.count, 1U);
+  ASSERT_EQ(valgrind.count, 1U);
+  EXPECT_STREQ(asan.tool, "asan");
+  EXPECT_STREQ(valgrind.tool, "valgrind");
+  EXPECT_STREQ(valgrind.program, "./prog");
+  const rf_record *const one = record(asan);
+  const rf_record *const other = record(valgrind);
+  expect_use_after_free(one);
+  expect_use_after_free(other);
+  const rf_identity a = rf_identity_of(&arena_, one, nullptr);
+  const rf_identity b = rf_identity_of(&arena_, other, nullptr);
+  EXPECT_EQ(a.group, b.group) << rf_identity_why(&arena_, &a, &b);
+  EXPECT_EQ(a.stacks[RF_STACK_FOUND].key, b.stacks[RF_STACK_FOUND].key) << "libc is passed over";
+  EXPECT_STREQ(one->found.frames[1].module, "/lib/x86_64-linux-gnu/libc.so.6");
+  EXPECT_EQ(one->found.frames[1].offset, 0x27249U);
+  EXPECT_STREQ(one->found.frames[1].build_id, "93ac61ec");
+  EXPECT_STREQ(one->allocated.frames[1].module, "/bin/prog");
+}
+
+struct Row {
+  const char *text;
+  const char *bug; // NULL: left out
+  int offset;
+};
+
+TEST_F(Foreign, KindsOfAsan) {
+  static const Row rows[] = {
+      {"heap-buffer-overflow on address 0x18 at\n0x18 is located 0 bytes to the right of 8-byte region [0x10,0x18)",
+       "heap-buffer-overflow", 8},
+      {"heap-buffer-overflow on address 0xe at\n0xe is located 2 bytes before 8-byte region [0x10,0x18)",
+       "heap-buffer-underflow", -2},
+      {"attempting double-free on 0x10 in thread T0:\n0x10 is located 0 bytes inside of 8-byte region [0x10,0x18)",
+       "double-free", 0},
+      {"attempting free on address which was not malloc()-ed: 0x12 in thread T0", "bad-free", 0},
+      {"alloc-dealloc-mismatch (malloc vs operator delete) on 0x10", "alloc-dealloc-mismatch", 0},
+      {"new-delete-type-mismatch on 0x10 in thread T0:", "new-delete-type-mismatch", 0},
+      {"SEGV on unknown address 0x000000000008 (pc 0x1)", "SEGV", 0},
+      {"requested allocation size 0xffff exceeds maximum supported size", "allocation-size-too-big", 0},
+      {"calloc parameters overflow: count * size", "calloc-overflow", 0},
+      {"stack-buffer-overflow on address 0x7ffc", nullptr, 0},
+      {"global-buffer-overflow on address 0x7ffc", nullptr, 0},
+  };
+  for (const Row &row : rows) {
+    const rf_foreign found = read(std::string("==1==ERROR: AddressSanitizer: ") + row.text + "\n");
+    EXPECT_EQ(found.count, row.bug == nullptr ? 0U : 1U) << row.text;
+    EXPECT_EQ(found.other, row.bug == nullptr ? 1U : 0U) << row.text;
+    if (row.bug != nullptr && found.count == 1) {
+      EXPECT_STREQ(rf_bug_name(found.findings[0].bug), row.bug) << row.text;
+      const rf_record *const r = record(found);
+      ASSERT_NE(r, nullptr);
+      EXPECT_EQ(r->finding.offset, row.offset) << row.text;
+    }
+  }
+}
+
+TEST_F(Foreign, LeaksOfLeakSanitizer) {
+  const rf_foreign found =
+      read("==9==ERROR: LeakSanitizer: detected memory leaks\r\n\r\n"
+           "Direct leak of 40 byte(s) in 2 object(s) allocated from:\r\n"
+           "    #0 0x1 in malloc /x.c:1\r\n    #1 0x2 in make /src/a.c:3\r\n\r\n"
+           "Indirect leak of 8 byte(s) in 1 object(s) allocated from:\r\n"
+           "    #0 0x3 in make2 /src/a.c:4\r\n\r\nSUMMARY: AddressSanitizer: 48 byte(s) leaked\r\n");
+  ASSERT_EQ(found.count, 2U);
+  EXPECT_EQ(found.findings[0].size, 40U);
+  EXPECT_EQ(found.findings[0].blocks, 2U);
+  EXPECT_EQ(found.findings[0].stacks[1].count, 2U);
+  EXPECT_STREQ(found.findings[0].stacks[1].frames[1].file, "/src/a.c");
+  EXPECT_STREQ(found.findings[1].detail, "only leaked blocks point to it");
+}
+
+TEST_F(Foreign, KindsOfValgrind) {
+  struct Kind {
+    const char *kind;
+    const char *about;
+    const char *bug;
+  };
+  static const Kind rows[] = {
+      {"InvalidWrite", "Address 0x18 is 0 bytes after a block of size 8 alloc'd", "heap-buffer-overflow"},
+      {"InvalidWrite", "Address 0xe is 2 bytes before a block of size 8 alloc'd", "heap-buffer-underflow"},
+      {"InvalidRead", "Address 0x0 is not stack'd, malloc'd or (recently) free'd", "SEGV"},
+      {"InvalidFree", "Address 0x10 is 0 bytes inside a block of size 8 free'd", "double-free"},
+      {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 alloc'd", "bad-free"},
+      {"MismatchedFree", "Address 0x10 is 0 bytes inside a block of size 8 alloc'd", "alloc-dealloc-mismatch"},
+      {"Leak_DefinitelyLost", "", "memory-leak"},
+      {"Leak_StillReachable", "", nullptr},
+      {"UninitCondition", "", nullptr},
+  };
+  for (const Kind &row : rows) {
+    const rf_foreign found = read("<valgrindoutput><error><kind>" + std::string(row.kind) +
+                                  "</kind><what>x of size 1</what><stack><frame><ip>0x1</ip></frame></stack><auxwhat>" +
+                                  row.about + "</auxwhat></error></valgrindoutput>");
+    ASSERT_EQ(found.count, row.bug == nullptr ? 0U : 1U) << row.kind << row.about;
+    if (row.bug != nullptr) {
+      EXPECT_STREQ(rf_bug_name(found.findings[0].bug), row.bug) << row.about;
+    }
+  }
+}
+
+// Whatever is cut off: the reader ends, and a finding has what was there.
+TEST_F(Foreign, ReportsMayEndAnywhere) {
+  for (const std::string &text : {std::string(kAsan), std::string(kValgrind)}) {
+    for (size_t length = 0; length < text.size(); length++) {
+      const rf_foreign found = read(text.substr(0, length));
+      ASSERT_LE(found.count, 1U);
+      if (found.count == 1) {
+        ASSERT_NE(record(found), nullptr);
+      }
+      rf_bump_arena_free(&arena_);
+    }
+  }
+  EXPECT_EQ(read("nothing of interest").tool, nullptr);
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,122 @@
+#include "tools/ringfence/model/foreign.h"
+
+#include <ringfence/report_json.h>
+#include <string.h>
+
+rf_foreign_finding *rf_foreign_add(rf_foreign *out, rf_bump_arena *arena) {
+  rf_foreign_finding *const f = &RF_APPENDED(arena, out->findings, out->count);
+  *f = (rf_foreign_finding){.blocks = 1};
+  return f;
+}
+
+void rf_foreign_add_frame(rf_foreign_stack *stack, rf_bump_arena *arena, const rf_foreign_frame *frame) {
+  if (stack->count < RF_TRACE_DEPTH) {
+    RF_APPENDED(arena, stack->frames, stack->count) = *frame;
+  }
+}
+
+/* Errors of kinds that are not ours leave the list. */
+static void drop_unknown(rf_foreign *out) {
+  size_t kept = 0;
+  for (size_t i = 0; i < out->count; i++) {
+    if (out->findings[i].known) {
+      out->findings[kept++] = out->findings[i];
+    }
+  }
+  out->other += out->count - kept;
+  out->count = kept;
+}
+
+rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length) {
+  rf_foreign out = {0};
+  if (strstr(text, "<valgrindoutput>") != NULL) {
+    out.tool = "valgrind";
+    rf_foreign_read_valgrind(&out, arena, text, length);
+  } else if (strstr(text, "AddressSanitizer") != NULL || strstr(text, "LeakSanitizer") != NULL) {
+    out.tool = "asan";
+    rf_foreign_read_asan(&out, arena, text, length);
+  }
+  drop_unknown(&out);
+  return out;
+}
+
+/* ---- JSON ---- */
+
+static void put_name(const rf_sink *sink, const char *name) {
+  rf_sink_str(sink, ",\"");
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, "\":");
+}
+
+static void put_text(const rf_sink *sink, const char *name, const char *text) {
+  if (text != NULL) {
+    put_name(sink, name);
+    rf_json_string(text, sink);
+  }
+}
+
+static void put_number(const rf_sink *sink, const char *name, uint64_t value) {
+  put_name(sink, name);
+  rf_sink_uint(sink, value);
+}
+
+static void put_address(const rf_sink *sink, const char *name, uint64_t value) {
+  put_name(sink, name);
+  rf_sink_char(sink, '"');
+  rf_sink_hex(sink, value, 1);
+  rf_sink_char(sink, '"');
+}
+
+static void put_frame(const rf_foreign_frame *frame, const rf_sink *sink) {
+  rf_sink_str(sink, "{\"pc\":\"");
+  rf_sink_hex(sink, frame->pc, 1);
+  rf_sink_char(sink, '"');
+  if (frame->module != NULL) {
+    put_text(sink, "module", frame->module);
+    put_text(sink, "build_id", frame->build_id);
+    put_address(sink, "offset", frame->offset);
+  }
+  put_text(sink, "function", frame->function);
+  put_text(sink, "file", frame->file);
+  if (frame->line != 0) {
+    put_number(sink, "line", frame->line);
+  }
+  rf_sink_char(sink, '}');
+}
+
+static void put_stack(const rf_foreign_stack *stack, const char *name, const rf_sink *sink) {
+  put_name(sink, name);
+  rf_sink_str(sink, "{\"frames\":[");
+  for (size_t i = 0; i < stack->count; i++) {
+    rf_sink_str(sink, i == 0 ? "" : ",");
+    put_frame(&stack->frames[i], sink);
+  }
+  rf_sink_str(sink, "]}");
+}
+
+void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink *sink) {
+  static const char *const accesses[] = {NULL, "read", "write", "free"};
+  rf_sink_str(sink, "{\"type\":\"finding\"");
+  put_number(sink, "version", RF_JSON_VERSION);
+  put_number(sink, "pid", f->process);
+  put_text(sink, "bug", rf_bug_name(f->bug));
+  put_number(sink, "cwe", rf_bug_cwe(f->bug, f->access));
+  put_text(sink, "access", accesses[f->access]);
+  put_number(sink, "access_size", f->access_size);
+  rf_sink_str(sink, f->access == RF_ACCESS_READ || f->access == RF_ACCESS_WRITE ? ",\"at_access\":true" : "");
+  put_address(sink, "address", f->address);
+  if (f->block != 0) {
+    put_address(sink, "block", f->block);
+    put_name(sink, "offset");
+    rf_sink_int(sink, (int64_t)(f->address - f->block));
+  }
+  put_number(sink, "size", f->size);
+  put_number(sink, "blocks", f->blocks);
+  put_text(sink, "allocator", "malloc");
+  put_text(sink, "mode", tool);
+  put_text(sink, "detail", f->detail);
+  put_stack(&f->stacks[0], "found", sink);
+  put_stack(&f->stacks[1], "allocated", sink);
+  put_stack(&f->stacks[2], "released", sink);
+  rf_sink_char(sink, '}');
+}
