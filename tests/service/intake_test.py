@@ -197,6 +197,29 @@ def a_segment_that_a_writer_holds_is_left_for_later():
         equal(len(s.findings()), 3)
 
 
+def folders_that_processes_fall_back_on_are_looked_at():
+    shared = f"/dev/shm/ringfence-{os.getuid()}"
+    if os.path.exists(shared) or not os.access("/dev/shm", os.W_OK):
+        print("     (/dev/shm is in use, or not there: left out)")
+        return
+    with Service(start=False) as s:
+        try:
+            os.mkdir(shared, 0o700)
+            append(shared, event("a", "1"))
+            os.chmod(shared, 0o777)
+            s.command("serve", "--once", alone=False)
+            equal(s.findings(), [], "open to others")
+            os.chmod(shared, 0o700)
+            s.command("serve", "--once", alone=False)
+            append(shared, event("a", ""))
+            append(s.directory, event("a", ""))
+            s.command("serve", "--once", alone=False)
+            equal([row["count"] for row in s.findings()], [3])
+            equal(os.listdir(shared + "/spool"), [])
+        finally:
+            shutil.rmtree(shared)
+
+
 def runs_of_bazel_have_one_program_and_their_labels():
     sandbox = "/home/u/.cache/bazel/sandbox/linux-sandbox/%d/execroot/w/bazel-out/k8-fastbuild/bin/a/b_test"
     with Service(start=False) as s:
@@ -276,8 +299,8 @@ service.main([
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
-    a_segment_that_a_writer_holds_is_left_for_later, runs_of_bazel_have_one_program_and_their_labels,
-    summaries_are_process_hours_and_drops_are_shown,
+    a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
+    runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
     an_older_database_is_migrated_and_a_newer_one_refused, a_backup_can_be_made_while_it_runs,
     recorded_samples_are_read])

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """What becomes of findings: fixed, back again, ignored, merged, told of; and how CI asks."""
 
+import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
+import threading
+import time
 
 import service
 from service import Service, append, check, equal, event, record
@@ -167,6 +171,51 @@ def alerts_come_once_for_each_environment():
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
 
 
+def a_webhook_is_posted_to_and_tried_again():
+    if shutil.which("curl") is None:
+        print("     (no curl: left out)")
+        return
+    got = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # pylint: disable=invalid-name
+            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1") as s:
+            append(s.directory, event('quote"d', "1"))
+            s.wait(lambda: got)
+            equal(got[0][0], "/hook?secret=1")
+            check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
+        server.shutdown()
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        equal(s.ask("status")["alerts_waiting"], 1)
+
+
+def watch_tells_what_happens():
+    with Service() as s:
+        append(s.directory, event("old", "1"))
+        s.wait(lambda: s.findings() != [])
+        watch = subprocess.Popen([service.SERVE, "watch", "--dir", s.directory], stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        append(s.directory, event("young", "2", environment="ci"))
+        line = watch.stdout.readline().decode()
+        s.command("ignore", "2", "--because", "known")
+        check(" new " in line and "#2" in line and "open_young" in line and " ci " in line, line)
+        check(" ignored " in watch.stdout.readline().decode())
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
+
+
 def names_that_come_in_later_make_two_findings_one():
     """Offsets differ in two builds; the function that they lie in is one. The program is the collector itself."""
     symbols = subprocess.run(["nm", service.SERVE], stdout=subprocess.PIPE, check=False).stdout.decode()
@@ -191,6 +240,7 @@ def names_that_come_in_later_make_two_findings_one():
 
 service.main([
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
+    a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     merged_findings_are_one_until_they_are_split, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment, names_that_come_in_later_make_two_findings_one])

@@ -148,10 +148,10 @@ class Service:
             self.stop(signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def command(self, *words, status=0):
+    def command(self, *words, status=0, alone=True):
         """Runs a command of ringfence-serve on this folder; returns its output."""
-        alone = ["--no-shared"] if words[0] == "serve" else []
-        done = subprocess.run([SERVE, words[0], *alone, "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
+        options = ["--no-shared"] if alone and words[0] == "serve" else []
+        done = subprocess.run([SERVE, words[0], *options, "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
         if status is not None and done.returncode != status:
             raise AssertionError(f"{words}: exit status {done.returncode}, not {status}: {done.stdout} {done.stderr}")

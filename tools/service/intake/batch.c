@@ -34,10 +34,9 @@ void rf_batch_clear(rf_batch *batch) {
 static void load(rf_batch *batch, rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(
       batch->store,
-      "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count, f.damaged,"
-      " f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON f.id = "
-      "k.finding"
-      " WHERE k.key = ?",
+      "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count,"
+      " f.damaged, f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON"
+      " f.id = k.finding WHERE k.key = ?",
       "i", f->key);
   if (!rf_store_row(batch->store, s)) {
     f->is_new = true;
@@ -98,8 +97,8 @@ rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id) {
   }
   rf_event_keys keys = {.algorithm = 0};
   sqlite3_stmt *const s = rf_store_select(batch->store,
-                                          "SELECT key, algorithm, access_key, allocation_key, free_key FROM finding "
-                                          "WHERE id = ?",
+                                          "SELECT key, algorithm, access_key, allocation_key, free_key FROM finding"
+                                          " WHERE id = ?",
                                           "i", id);
   if (!rf_store_row(batch->store, s)) {
     return NULL;
@@ -118,8 +117,8 @@ rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id) {
 static int64_t write_event(rf_batch *batch, const rf_batch_finding *f, const rf_candidate *c, bool middle) {
   int64_t const id = batch->next_event++;
   rf_store_run(batch->store,
-               "INSERT INTO event(id, finding, time, build, program, host, environment, mode, pid, count, middle, "
-               "record) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+               "INSERT INTO event(id, finding, time, build, program, host, environment, mode, pid, count, middle,"
+               " record) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
                "iiiiiiiiiiit", id, f->id, c->time, c->build, c->program, c->host, c->environment, c->mode, c->pid,
                c->count, (int64_t)middle, c->id);
   rf_store_run(batch->store, "INSERT INTO body(event, text) VALUES(?, ?)", "it", id,
@@ -172,8 +171,8 @@ static void write_events(rf_batch *batch, rf_batch_finding *f) {
 
 static void write_new(rf_batch *batch, const rf_batch_finding *f) {
   rf_store_run(batch->store,
-               "INSERT INTO finding(id, key, algorithm, access_key, allocation_key, free_key, bug, level, title, place,"
-               " first_seen, last_seen, first_build, last_build, count, damaged, one_bit, first_event,"
+               "INSERT INTO finding(id, key, algorithm, access_key, allocation_key, free_key, bug, level, title,"
+               " place, first_seen, last_seen, first_build, last_build, count, damaged, one_bit, first_event,"
                " last_event, richest_event, richest) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                "iiiiiittttiiiiiiiiiii", f->id, f->key, f->keys.algorithm, f->keys.access, f->keys.allocation,
                f->keys.release, f->bug, f->level, f->title, f->place, f->first_seen, f->last_seen, f->first_build,

@@ -22,9 +22,9 @@ static int64_t insert(rf_store *store, const char *version, const char *revision
                given ? rf_store_now() : time);
   int64_t const id = sqlite3_last_insert_rowid(store->db);
   rf_store_run(store,
-               "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT "
-               "NULL AND (fixed_in = ?2 OR fixed_in = ?3 OR fixed_in = ?4 OR (length(fixed_in) >= 7 AND "
-               "substr(?3, 1, length(fixed_in)) = fixed_in))",
+               "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
+               " NULL AND (fixed_in = ?2 OR fixed_in = ?3 OR fixed_in = ?4 OR (length(fixed_in) >= 7 AND substr(?3,"
+               " 1, length(fixed_in)) = fixed_in))",
                "ittt", id, version, revision, build_id);
   return id;
 }
@@ -41,8 +41,8 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
   }
   rf_store_run(
       store,
-      "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE "
-      "id = ?1",
+      "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE id ="
+      " ?1",
       "iit", id, time, version);
   return id;
 }
@@ -55,16 +55,15 @@ int64_t rf_build_named(rf_store *store, const char *text) {
     return exact;
   }
   return rf_store_number(store, 0,
-                         "SELECT id FROM build WHERE substr(revision, 1, length(?1)) = ?1 OR substr(build_id, 1, "
-                         "length(?1)) = ?1 ORDER BY ordered_at DESC",
+                         "SELECT id FROM build WHERE substr(revision, 1, length(?1)) = ?1 OR substr(build_id, 1,"
+                         " length(?1)) = ?1 ORDER BY ordered_at DESC",
                          "t", text);
 }
 
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build) {
   return rf_store_number(store, 0,
-                         "SELECT CASE WHEN f.fixed_build IS NOT NULL"
-                         " THEN b.ordered_at >= (SELECT ordered_at FROM build WHERE id = f.fixed_build)"
-                         " WHEN f.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > f.fixed_at END"
-                         " FROM finding f, build b WHERE f.id = ? AND b.id = ?",
+                         "SELECT CASE WHEN f.fixed_build IS NOT NULL THEN b.ordered_at >= (SELECT ordered_at FROM"
+                         " build WHERE id = f.fixed_build) WHEN f.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen >"
+                         " f.fixed_at END FROM finding f, build b WHERE f.id = ? AND b.id = ?",
                          "ii", finding, build) != 0;
 }

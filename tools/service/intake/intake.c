@@ -108,8 +108,8 @@ static bool is_known_in(rf_intake *intake, int64_t finding, int64_t environment)
 /* Was there a regression of it in this environment since it was fixed? One alert for each. */
 static bool is_told(rf_intake *intake, int64_t finding, const char *environment) {
   return rf_store_number(intake->store, 0,
-                         "SELECT 1 FROM activity WHERE finding = ?1 AND kind = 'reopened' AND environment = ?2 AND id >"
-                         " coalesce((SELECT max(id) FROM activity WHERE finding = ?1 AND kind = 'fixed'), 0)",
+                         "SELECT 1 FROM activity WHERE finding = ?1 AND kind = 'reopened' AND environment = ?2 AND id"
+                         " > coalesce((SELECT max(id) FROM activity WHERE finding = ?1 AND kind = 'fixed'), 0)",
                          "it", finding, environment) != 0;
 }
 
@@ -267,9 +267,9 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
   rf_candidate const c = candidate_of(intake, e, NULL, 0);
   rf_store_run(store,
                "INSERT INTO usage(program, build, mode, environment, day, processes, seconds, allocations, findings,"
-               " dropped, killed) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10) ON CONFLICT(program, build, mode, "
-               "environment, day) DO UPDATE SET processes = processes + 1, seconds = seconds + ?6, allocations = "
-               "allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10",
+               " dropped, killed) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10) ON CONFLICT(program, build, mode,"
+               " environment, day) DO UPDATE SET processes = processes + 1, seconds = seconds + ?6, allocations ="
+               " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10",
                "iiiiidiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
                e->findings, e->dropped, (int64_t)e->killed);
   if (e->dropped != 0) {

@@ -16,7 +16,7 @@ enum { BUFFER = 1 << 20 };
 
 static const char current[] = "current";
 static const char segment[] = "segment-"; /* made by processes that could not have the lock of the current file */
-static const char ours[] = "taken-";     /* ours: a number is used again only when its position is forgotten */
+static const char ours[] = "taken-";      /* ours: a number is used again only when its position is forgotten */
 
 /* ---- Opening ---- */
 
@@ -181,8 +181,8 @@ static void cut(rf_spool *spool, const char *name) {
 static void list_segments(rf_spool *spool, rf_store *store) {
   int64_t const known =
       rf_store_number(store, 0,
-                      "SELECT max(CAST(substr(name, length(?1) + 7) AS INTEGER)) FROM segment WHERE substr(name, 1, "
-                      "length(?1) + 6) = ?1 || 'taken-'",
+                      "SELECT max(CAST(substr(name, length(?1) + 7) AS INTEGER)) FROM segment WHERE substr(name, 1,"
+                      " length(?1) + 6) = ?1 || 'taken-'",
                       "t", spool->label);
   spool->next = known >= spool->next ? known + 1 : spool->next;
   spool->count = 0;

@@ -23,8 +23,8 @@ enum { LIFE_MS = 30000, MINUTE_MS = 60000, MOST_FAILURES = 5, SENT = 2, GIVEN_UP
 static const char *compose(rf_bump_arena *arena, const rf_alerts *alerts, rf_store *store, int64_t *activity) {
   sqlite3_stmt *const s = rf_store_select(
       store,
-      "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id = "
-      "a.finding WHERE a.alert = 1 AND a.time < ? AND f.merged_into IS NULL ORDER BY a.id LIMIT 1",
+      "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id"
+      " = a.finding WHERE a.alert = 1 AND a.time < ? AND f.merged_into IS NULL ORDER BY a.id LIMIT 1",
       "i", rf_store_now() - DELAY_MS);
   if (!rf_store_row(store, s)) {
     return NULL;

@@ -159,8 +159,7 @@ static void key_again(rf_store *store, rf_bump_arena *arena, const rf_record *re
   rf_event_keys const keys = rf_event_keys_of(arena, record);
   rf_store_run(
       store,
-      "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id"
-      " = ?1",
+      "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id = ?1",
       "iiiiii", id, keys.group, keys.algorithm, keys.access, keys.allocation, keys.release);
   rf_store_run(store, "INSERT OR IGNORE INTO key(key, finding) VALUES(?, ?)", "ii", keys.group, id);
   int64_t const owner = rf_store_number(
@@ -177,8 +176,8 @@ static void key_again(rf_store *store, rf_bump_arena *arena, const rf_record *re
 static void describe_again(const rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
   sqlite3_stmt *const s = rf_store_select(
       store,
-      "SELECT f.id, b.text, n.text FROM event e JOIN finding f ON f.id = e.finding JOIN body b ON b.event = e.id JOIN "
-      "name n ON n.id = e.program WHERE e.id > ? AND e.id <= ? AND e.id = f.richest_event",
+      "SELECT f.id, b.text, n.text FROM event e JOIN finding f ON f.id = e.finding JOIN body b ON b.event = e.id JOIN"
+      " name n ON n.id = e.program WHERE e.id > ? AND e.id <= ? AND e.id = f.richest_event",
       "ii", worker->after, worker->upto);
   while (rf_store_row(store, s)) {
     rf_batch_finding f = {.id = sqlite3_column_int64(s, 0)};

@@ -25,8 +25,8 @@ static int64_t root_of(rf_store *store, int64_t id) {
 static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
   int64_t const build = text == NULL ? 0 : rf_build_named(store, text);
   rf_store_run(store,
-               "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0), "
-               "fixed_at = ?4 WHERE id = ?1",
+               "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
+               " fixed_at = ?4 WHERE id = ?1",
                "itii", id, text, build, rf_store_now());
   note(store, id, "fixed", text == NULL ? "in the next build" : text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is fixed in %s%s", id,
@@ -40,8 +40,8 @@ static bool ignore(rf_store *store, int64_t id, const char *text, char *message)
     return refuse(message, "say why: --because TEXT");
   }
   rf_store_run(store,
-               "UPDATE finding SET state = 'ignored', because = ?2, fixed_in = NULL, fixed_build = NULL, fixed_at = "
-               "NULL WHERE id = ?1",
+               "UPDATE finding SET state = 'ignored', because = ?2, fixed_in = NULL, fixed_build = NULL, fixed_at ="
+               " NULL WHERE id = ?1",
                "it", id, text);
   note(store, id, "ignored", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is ignored", id);
@@ -50,8 +50,8 @@ static bool ignore(rf_store *store, int64_t id, const char *text, char *message)
 
 static bool reopen(rf_store *store, int64_t id, char *message) {
   rf_store_run(store,
-               "UPDATE finding SET state = 'open', because = NULL, fixed_in = NULL, fixed_build = NULL, fixed_at = NULL"
-               " WHERE id = ?",
+               "UPDATE finding SET state = 'open', because = NULL, fixed_in = NULL, fixed_build = NULL, fixed_at ="
+               " NULL WHERE id = ?",
                "i", id);
   note(store, id, "opened", "");
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is open", id);
@@ -65,8 +65,8 @@ void rf_triage_join(rf_store *store, int64_t id, int64_t other) {
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
   rf_store_run(
       store,
-      "UPDATE finding SET last_seen = max(last_seen, (SELECT last_seen FROM finding WHERE id = ?2)), first_seen"
-      " = min(first_seen, (SELECT first_seen FROM finding WHERE id = ?2)) WHERE id = ?1",
+      "UPDATE finding SET last_seen = max(last_seen, (SELECT last_seen FROM finding WHERE id = ?2)), first_seen ="
+      " min(first_seen, (SELECT first_seen FROM finding WHERE id = ?2)) WHERE id = ?1",
       "ii", id, other);
   (void)snprintf(text, sizeof text, "finding %" PRId64, other);
   note(store, id, "merged", text);
@@ -94,10 +94,9 @@ static bool split(rf_store *store, int64_t id, char *message) {
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
   rf_store_run(
       store,
-      "UPDATE finding SET last_seen = (SELECT max(last_seen) FROM counter WHERE kind = 1 AND finding IN (SELECT"
-      " id FROM finding WHERE id = ?1 OR merged_into = ?1)), first_seen = (SELECT min(first_seen) FROM counter"
-      " WHERE kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = "
-      "?1",
+      "UPDATE finding SET last_seen = (SELECT max(last_seen) FROM counter WHERE kind = 1 AND finding IN (SELECT id"
+      " FROM finding WHERE id = ?1 OR merged_into = ?1)), first_seen = (SELECT min(first_seen) FROM counter WHERE"
+      " kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = ?1",
       "i", root);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
   note(store, root, "split", text);

@@ -147,7 +147,8 @@ void rf_page_hardware(const rf_page *p) {
                                       "host stands out."
                                     : "The other events speak for the program.");
   rf_page_raw(p, "</p>\n<table class=\"plain\"><tbody>\n");
-  for (const rf_json *h = rf_page_list(p->json, "one_bit_hosts"); h != NULL; h = h->next) {
+  const rf_json *const hosts = one_bit * 2 < damaged ? NULL : rf_page_list(p->json, "one_bit_hosts");
+  for (const rf_json *h = hosts; h != NULL; h = h->next) {
     rf_markup(p->sink, "<tr><td>%s</td><td class=\"number\">%s</td></tr>\n", rf_json_text(h, "name", ""),
               rf_page_number(p, rf_json_unsigned(h, "count", 0)));
   }

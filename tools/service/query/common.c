@@ -23,8 +23,9 @@ void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days
   int64_t const first = rf_store_now() / DAY_MS - days + 1;
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT what, count FROM counter WHERE kind = 1 AND what >= ?2 AND finding = ?1 UNION ALL SELECT c.what, c.count "
-      "FROM finding f JOIN counter c ON c.finding = f.id AND c.kind = 1 AND c.what >= ?2 WHERE f.merged_into = ?1",
+      "SELECT what, count FROM counter WHERE kind = 1 AND what >= ?2 AND finding = ?1 UNION ALL SELECT c.what,"
+      " c.count FROM finding f JOIN counter c ON c.finding = f.id AND c.kind = 1 AND c.what >= ?2 WHERE f.merged_into"
+      " = ?1",
       "ii", finding, first);
   while (rf_store_row(q->store, s)) {
     int64_t const day = sqlite3_column_int64(s, 0) - first;
@@ -50,12 +51,11 @@ static bool hours(rf_query *q, int64_t finding, double *before, double *after) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered, f.fixed_in"
-      " FROM finding f WHERE f.id = ?1), part AS (SELECT u.seconds, CASE WHEN fix.ordered IS NOT NULL THEN "
-      "b.ordered_at >= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS fixed"
-      " FROM usage u JOIN build b ON b.id = u.build, fix WHERE u.program IN (SELECT what FROM counter WHERE kind = 5"
-      " AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)))"
-      " SELECT total(CASE WHEN fixed THEN 0 ELSE seconds END), total(CASE WHEN fixed THEN seconds ELSE 0 END) FROM "
-      "part",
+      " FROM finding f WHERE f.id = ?1), part AS (SELECT u.seconds, CASE WHEN fix.ordered IS NOT NULL THEN"
+      " b.ordered_at >= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS"
+      " fixed FROM usage u JOIN build b ON b.id = u.build, fix WHERE u.program IN (SELECT what FROM counter WHERE"
+      " kind = 5 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1))) SELECT total(CASE WHEN"
+      " fixed THEN 0 ELSE seconds END), total(CASE WHEN fixed THEN seconds ELSE 0 END) FROM part",
       "i", finding);
   bool const there = rf_store_row(q->store, s);
   *before = there ? sqlite3_column_double(s, 0) / 3600 : 0;
@@ -69,12 +69,11 @@ static void split_count(rf_query *q, int64_t finding, int64_t *before, int64_t *
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered, f.fixed_in"
-      " FROM finding f WHERE f.id = ?1), part AS (SELECT c.count, CASE WHEN fix.ordered IS NOT NULL THEN b.ordered_at "
-      ">= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS fixed FROM counter c"
-      " JOIN build b ON b.id = c.what, fix WHERE c.kind = 2 AND c.finding IN (SELECT id FROM finding WHERE id = ?1 OR"
-      " merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN count ELSE 0 "
-      "END)"
-      " FROM part",
+      " FROM finding f WHERE f.id = ?1), part AS (SELECT c.count, CASE WHEN fix.ordered IS NOT NULL THEN b.ordered_at"
+      " >= fix.ordered WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END AS fixed FROM"
+      " counter c JOIN build b ON b.id = c.what, fix WHERE c.kind = 2 AND c.finding IN (SELECT id FROM finding WHERE"
+      " id = ?1 OR merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN"
+      " count ELSE 0 END) FROM part",
       "i", finding);
   bool const there = rf_store_row(q->store, s);
   *before = there ? sqlite3_column_int64(s, 0) : 0;

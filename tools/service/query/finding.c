@@ -20,8 +20,8 @@ static bool put_row(rf_query *q, int64_t id) {
   static const char *const texts[] = {"bug", "level", "title", "place", "state", "fixed_in", "because"};
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen, f.fixed_at,"
-      " (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
+      "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen,"
+      " f.fixed_at, (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
       "f.access_key, f.allocation_key, f.free_key, f.merged_into FROM finding f JOIN build fb ON fb.id = f.first_build"
@@ -70,8 +70,9 @@ static void put_counter(rf_query *q, sqlite3_stmt *s) {
 static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind kind) {
   sqlite3_stmt *const s =
       rf_store_select(q->store,
-                      "SELECT n.text, sum(c.count), min(c.first_seen), max(c.last_seen) FROM counter c JOIN name n ON "
-                      "n.id = c.what WHERE c.kind = ?2 AND c.finding IN " MEMBERS " GROUP BY c.what ORDER BY 2 DESC "
+                      "SELECT n.text, sum(c.count), min(c.first_seen),"
+                      " max(c.last_seen) FROM counter c JOIN name n ON"
+                      " n.id = c.what WHERE c.kind = ?2 AND c.finding IN " MEMBERS " GROUP BY c.what ORDER BY 2 DESC "
                       "LIMIT 20",
                       "ii", id, (int64_t)kind);
   rf_json_open(&q->w, name, "[");
@@ -83,12 +84,13 @@ static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind
 }
 
 static void put_builds(rf_query *q, int64_t id) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT b.name, sum(c.count), min(c.first_seen), max(c.last_seen), b.version, b.given FROM counter c JOIN build b"
-      " ON b.id = c.what WHERE c.kind = 2 AND c.finding IN " MEMBERS " GROUP BY b.id ORDER BY b.ordered_at DESC LIMIT "
-      "20",
-      "i", id);
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT b.name, sum(c.count), min(c.first_seen),"
+                                          " max(c.last_seen), b.version, b.given FROM counter c"
+                                          " JOIN build b ON b.id = c.what WHERE c.kind = 2 AND"
+                                          " c.finding IN " MEMBERS " GROUP BY b.id ORDER BY b.ordered_at DESC LIMIT "
+                                          "20",
+                                          "i", id);
   rf_json_open(&q->w, "builds", "[");
   while (rf_store_row(q->store, s)) {
     put_counter(q, s);
@@ -122,12 +124,12 @@ static void put_written(rf_query *q, int64_t id) {
 
 static void put_related(rf_query *q, int64_t id) {
   static const char sql[] =
-      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS (SELECT"
-      " o.id FROM f CROSS JOIN finding o WHERE o.access_key = f.a AND f.a <> 0 UNION SELECT o.id FROM f CROSS JOIN "
-      "finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE o.free_key"
-      " = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key = f.a), (f.l <> 0 "
-      "AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o ON o.id = near.id "
-      "CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
+      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS"
+      " (SELECT o.id FROM f CROSS JOIN finding o WHERE o.access_key = f.a AND f.a <> 0 UNION SELECT o.id FROM f CROSS"
+      " JOIN finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE"
+      " o.free_key = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key ="
+      " f.a), (f.l <> 0 AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o"
+      " ON o.id = near.id CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
   static const char *const texts[] = {"bug", "title", "place", "state"};
   static const char *const keys[] = {"same_access", "same_allocation", "same_free"};
   sqlite3_stmt *const s = rf_store_select(q->store, sql, "i", id);
@@ -178,11 +180,11 @@ static void put_activity(rf_query *q, int64_t id) {
 }
 
 static void put_crash_loops(rf_query *q, int64_t id) {
-  sqlite3_stmt *const s =
-      rf_store_select(q->store,
-                      "SELECT n.text, l.began, l.last, l.processes FROM crash_loop l JOIN name n ON n.id = l.program "
-                      "WHERE l.finding IN " MEMBERS " ORDER BY l.last DESC LIMIT 10",
-                      "i", id);
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT n.text, l.began, l.last, l.processes FROM"
+                                          " crash_loop l JOIN name n ON n.id = l.program WHERE"
+                                          " l.finding IN " MEMBERS " ORDER BY l.last DESC LIMIT 10",
+                                          "i", id);
   rf_json_open(&q->w, "crash_loops", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
@@ -198,24 +200,28 @@ static void put_crash_loops(rf_query *q, int64_t id) {
 /* ---- Events ---- */
 
 static void put_events(rf_query *q, int64_t id, int64_t *shown) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid, e.count, f.first_event = e.id, f.last_event "
-      "="
-      " e.id, f.richest_event = e.id FROM event e JOIN finding f ON f.id = e.finding JOIN build b ON b.id = e.build "
-      "JOIN"
-      " name p ON p.id = e.program JOIN name h ON h.id = e.host JOIN name n ON n.id = e.environment JOIN name m ON m.id"
-      " = e.mode WHERE e.finding IN " MEMBERS " ORDER BY e.time DESC LIMIT 40",
-      "i", id);
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid,"
+                                          " e.count, f.first_event = e.id, f.last_event = e.id, f.richest_event"
+                                          " = e.id, e.finding = ?1 FROM event e JOIN finding f ON f.id ="
+                                          " e.finding JOIN build b ON b.id = e.build JOIN name p ON p.id ="
+                                          " e.program JOIN name h ON h.id = e.host JOIN name n ON n.id ="
+                                          " e.environment JOIN name m ON m.id = e.mode WHERE e.finding IN " MEMBERS
+                                          " ORDER BY e.time DESC LIMIT 40",
+                                          "i", id);
   static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
   static const char *const roles[] = {"first", "last", "richest"};
   int64_t richest = 0;
   bool there = false;
+  bool found_own = false; /* the richest of the finding itself, rather than of one that was merged into it */
   rf_json_open(&q->w, "events", "[");
   while (rf_store_row(q->store, s)) {
     int64_t const event = sqlite3_column_int64(s, 0);
     there = there || event == *shown;
-    richest = richest == 0 || sqlite3_column_int(s, 11) != 0 ? event : richest;
+    bool const best = sqlite3_column_int(s, 11) != 0;
+    bool const own = sqlite3_column_int(s, 12) != 0;
+    richest = richest == 0 || (best && (own || !found_own)) ? event : richest;
+    found_own = found_own || (best && own);
     rf_json_open(&q->w, NULL, "{");
     rf_json_put_number(&q->w, "id", event);
     rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));

@@ -114,8 +114,8 @@ static int64_t count_rows(rf_query *q, const question *a) {
 static void put_environments(rf_query *q, int64_t finding) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding"
-      " IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
+      "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding IN (SELECT"
+      " id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
       "i", finding);
   rf_json_open(&q->w, "environments", "[");
   while (rf_store_row(q->store, s)) {

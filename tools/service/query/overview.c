@@ -10,12 +10,12 @@
 
 bool rf_query_builds(rf_query *q) {
   static const char sql[] =
-      "SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0), "
-      "coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), (SELECT count(*) FROM finding f WHERE "
-      "f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(*) FROM counter k WHERE k.kind = 2 AND k.what = "
-      "b.id AND k.finding <> 0), (SELECT total(u.seconds) FROM usage u WHERE u.build = b.id), (SELECT "
-      "total(u.processes) FROM usage u WHERE u.build = b.id) FROM build b LEFT JOIN counter c ON c.finding = 0 AND "
-      "c.kind = 2 AND c.what = b.id ORDER BY b.ordered_at DESC LIMIT 200";
+      "SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0),"
+      " coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), (SELECT count(*) FROM finding f"
+      " WHERE f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(*) FROM counter k WHERE k.kind = 2 AND"
+      " k.what = b.id AND k.finding <> 0), (SELECT total(u.seconds) FROM usage u WHERE u.build = b.id), (SELECT"
+      " total(u.processes) FROM usage u WHERE u.build = b.id) FROM build b LEFT JOIN counter c ON c.finding = 0 AND"
+      " c.kind = 2 AND c.what = b.id ORDER BY b.ordered_at DESC LIMIT 200";
   static const char *const texts[] = {"name", "version", "commit", "build_id"};
   sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
   rf_json_open(&q->w, NULL, "{");
@@ -42,11 +42,10 @@ bool rf_query_builds(rf_query *q) {
 
 bool rf_query_coverage(rf_query *q) {
   static const char sql[] =
-      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings), "
-      "sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build b "
-      "ON"
-      " b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program, u.build, "
-      "u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
+      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
+      " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
+      " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
+      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
   static const char *const texts[] = {"program", "build", "mode", "environment"};
   static const char *const numbers[] = {"allocations", "findings", "dropped", "killed"};
   sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
@@ -72,8 +71,8 @@ bool rf_query_coverage(rf_query *q) {
 bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT a.id, a.time, a.finding, a.kind, a.environment, a.text, f.bug, f.title, f.place FROM activity a LEFT JOIN"
-      " finding f ON f.id = a.finding WHERE a.id > ? ORDER BY a.id LIMIT ?",
+      "SELECT a.id, a.time, a.finding, a.kind, a.environment, a.text, f.bug, f.title, f.place FROM activity a LEFT"
+      " JOIN finding f ON f.id = a.finding WHERE a.id > ? ORDER BY a.id LIMIT ?",
       "ii", after, limit);
   static const char *const texts[] = {"kind", "environment", "text", "bug", "title", "place"};
   rf_json_open(&q->w, NULL, "{");
@@ -97,8 +96,8 @@ bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
 static void put_losses(rf_query *q) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding ="
-      " 0 AND c.kind = 10 ORDER BY c.count DESC",
+      "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding = 0 AND c.kind"
+      " = 10 ORDER BY c.count DESC",
       "");
   rf_json_open(&q->w, "losses", "[");
   while (rf_store_row(q->store, s)) {

@@ -17,8 +17,8 @@ static side read_side(rf_query *q, int64_t id) {
   side out = {.there = false};
   sqlite3_stmt *const s =
       rf_store_select(q->store,
-                      "SELECT coalesce(f.merged_into, f.id), b.text FROM finding f JOIN body b ON b.event = "
-                      "f.richest_event WHERE f.id = ?",
+                      "SELECT coalesce(f.merged_into, f.id), b.text FROM finding f JOIN body b ON b.event ="
+                      " f.richest_event WHERE f.id = ?",
                       "i", id);
   if (!rf_store_row(q->store, s)) {
     return out;

@@ -59,8 +59,8 @@ void rf_counters_write(rf_counters *all, rf_store *store) {
     if (c->count != 0) {
       rf_store_run(store,
                    "INSERT INTO counter(finding, kind, what, count, first_seen, last_seen) VALUES(?1,?2,?3,?4,?5,?6)"
-                   " ON CONFLICT(finding, kind, what) DO UPDATE SET count = count + ?4,"
-                   " first_seen = min(first_seen, ?5), last_seen = max(last_seen, ?6)",
+                   " ON CONFLICT(finding, kind, what) DO UPDATE SET count = count + ?4, first_seen = min(first_seen,"
+                   " ?5), last_seen = max(last_seen, ?6)",
                    "iiiiii", c->finding, (int64_t)c->kind, c->what, c->count, c->first_seen, c->last_seen);
     }
   }

@@ -75,9 +75,24 @@
     setTimeout(() => { running = false; refresh(); }, 2000);
   };
 
-  const events = new EventSource("/api/v1/events");
-  events.addEventListener("hello", () => { live.hidden = false; });
-  events.addEventListener("change", () => { wanted = true; refresh(); });
-  events.addEventListener("error", () => { live.hidden = true; });
-  document.addEventListener("visibilitychange", refresh);
+  // Only the tab that is seen listens: browsers give one host six connections.
+  let events = null;
+  const listen = () => {
+    if (document.hidden) {
+      if (events) events.close();
+      events = null;
+      return;
+    }
+    if (events) return;
+    events = new EventSource("/api/v1/events");
+    events.addEventListener("hello", () => { live.hidden = false; });
+    events.addEventListener("change", () => { wanted = true; refresh(); });
+    events.addEventListener("error", () => { live.hidden = true; });
+  };
+  document.addEventListener("visibilitychange", () => {
+    wanted = true;
+    listen();
+    refresh();
+  });
+  listen();
 })();

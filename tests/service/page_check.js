@@ -1,0 +1,55 @@
+// The pages in Chromium: `node page_check.js URL TOKEN FOLDER`. Fails on an error of the console, a page that is wider
+// than the window, or a serious complaint of axe-core. Writes a picture of each page into FOLDER.
+"use strict";
+const fs = require("fs");
+const path = require("path");
+const { chromium } = require("playwright-core");
+
+const [base, token, folder] = process.argv.slice(2);
+const pages = ["/", "/?state=all&order=count", "/?search=nothing-is-called-so", "/finding/1", "/finding/2", "/builds",
+  "/coverage", "/status", "/sign-in"];
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+let failures = 0;
+
+const fail = (...what) => {
+  failures++;
+  console.log("FAIL", ...what);
+};
+
+const look = async (browser, scheme, width, where) => {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, bypassCSP: true });
+  const page = await context.newPage();
+  const name = `${scheme}-${width}${where.replace(/\W+/g, "_")}`;
+  await page.goto(base + "/sign-in");
+  await page.fill("#token", token);
+  await Promise.all([page.waitForNavigation(), page.click("button.primary")]);
+  page.on("console", (m) => { if (m.type() === "error") fail(name, m.text()); });
+  page.on("pageerror", (e) => fail(name, e.message));
+  const begin = Date.now();
+  await page.goto(base + where, { waitUntil: "domcontentloaded" });
+  const ready = Date.now() - begin;
+  await page.waitForTimeout(200);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (wide > 1) fail(name, "is", wide, "px wider than the window");
+  await page.screenshot({ path: path.join(folder, name + ".png"), fullPage: true });
+  await page.evaluate(axe);
+  for (const v of (await page.evaluate(() => axe.run())).violations) {
+    if (v.impact === "serious" || v.impact === "critical") fail(name, v.id, v.nodes[0].html.slice(0, 150));
+  }
+  await context.close();
+  return ready;
+};
+
+(async () => {
+  const executablePath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((f) => fs.existsSync(f));
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  let slowest = 0;
+  for (const scheme of ["light", "dark"]) {
+    for (const width of [1400, 400]) {
+      for (const where of pages) slowest = Math.max(slowest, await look(browser, scheme, width, where));
+    }
+  }
+  await browser.close();
+  console.log(`${pages.length * 4} pages, the slowest ready in ${slowest} ms, ${failures} failures`);
+  process.exit(failures ? 1 : 0);
+})();
