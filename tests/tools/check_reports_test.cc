@@ -177,6 +177,16 @@ TEST_F(CheckReports, ABaselineLetsOnlyNewFindingsCount) {
   EXPECT_EQ(run({ringfence(), "report", "--quiet", "--baseline", known, file("r.json")}).status, 99);
 }
 
+// The two differ in nothing but who called the wrapper of malloc, and the program has no frame pointers.
+TEST_F(CheckReports, ABaselineHidesNoOtherLeakThroughTheSameWrapper) {
+  const std::string known = file("known.txt");
+  const std::string wrapper = source("tests/dropin/programs/xmalloc");
+  EXPECT_EQ(check({"--write-baseline", known, "--", wrapper, "one"}).status, 0);
+  const Result both = check({"--baseline", known, "--", wrapper});
+  EXPECT_EQ(both.status, 99) << both.err;
+  EXPECT_TRUE(has(both.err, "; 1 new, 1 in the baseline\n")) << both.err;
+}
+
 TEST_F(CheckReports, WithABaselineNothingEndsTheProgramUnlessAskedTo) {
   const std::string known = file("known.txt");
   check({"--write-baseline", known, "--", program("repeats")});

@@ -14,6 +14,7 @@ typedef struct rf_common_options {
   rf_outputs outputs; /* --output and its like */
   const char **suppressions;
   size_t suppressions_count;
+  const char *skip_frames;    /* a file of rules; NULL: none */
   const char *baseline;       /* NULL: none */
   const char *write_baseline; /* NULL: none */
   bool quiet;
@@ -30,7 +31,7 @@ void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, 
  * says why standard output is not one. */
 bool rf_common_options_file(const char **out, const char *name, const char *path, const char *reason);
 
-/* Reads the suppressions and the baseline into `out`. False after a message. */
+/* Reads the suppressions, the frames to skip and the baseline into `out`. False after a message. */
 bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf_document_options *out);
 
 /* The folder that the command runs in; NULL where the system does not say. */

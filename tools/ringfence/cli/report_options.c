@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/report_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include <errno.h>
 #include <ringfence/finding.h>
@@ -16,6 +16,7 @@ typedef enum row_id {
   FROM,
   IMAGE,
   SUPPRESSIONS,
+  SKIP_FRAMES,
   BASELINE,
   WRITE_BASELINE,
   EXITCODE,
@@ -39,6 +40,8 @@ static const rf_option rows[ROWS] = {
     [FROM] = {"from", '\0', "FORM", "form of the FILEs: json, serial, or auto (the default), line by line", NULL},
     [IMAGE] = {"image", '\0', "FILE", "the program of a target without files, to name its addresses", NULL},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
+                     "functions and modules in FILE do not count when findings are compared", NULL},
     [BASELINE] = {"baseline", '\0', "FILE", "findings in FILE are known: only new ones count for the exit status",
                   NULL},
     [WRITE_BASELINE] = {"write-baseline", '\0', "FILE", "write these findings to FILE as known, and exit with 0", NULL},
@@ -114,6 +117,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return true;
   case SUPPRESSIONS:
     rf_common_options_suppressions(&out->common, r->arena, argument);
+    return true;
+  case SKIP_FRAMES:
+    out->common.skip_frames = argument;
     return true;
   case BASELINE:
     out->common.baseline = argument;

@@ -4,6 +4,7 @@
 
 #include "tools/ringfence/model/baseline.h"
 #include "tools/ringfence/model/run.h"
+#include "tools/ringfence/model/skip_rules.h"
 #include "tools/ringfence/render/source.h"
 #include "tools/ringfence/render/totals.h"
 
@@ -19,6 +20,7 @@ typedef struct rf_document_options {
   const char *image;            /* the ELF file of addresses without a module; NULL: none */
   const char *directory;        /* files in it are named relative to it; NULL: whole paths */
   rf_suppressions suppressions; /* capacity 0: none */
+  rf_skip_rules skipped;        /* frames that do not count for the identity of findings */
   rf_baseline *baseline;        /* NULL: none */
   bool symbolize;               /* look up functions, files and lines */
   bool whole;                   /* show the callers of main, and known findings in full */
