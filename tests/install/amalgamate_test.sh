@@ -6,7 +6,7 @@ set -uo pipefail
 here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
-unset RINGFENCE_OPTIONS
+unset RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
 readonly warnings=(-Wall -Wextra -Werror)
 
 faults=0

@@ -9,7 +9,7 @@ install=("$@")
 here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/cmake.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
-unset RINGFENCE_LIB RINGFENCE_OPTIONS
+unset RINGFENCE_LIB RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
 { command -v cmake && command -v make; } >/dev/null || { echo "cmake_test: no cmake and make here, left out"; exit 0; }
 
 faults=0

@@ -9,7 +9,7 @@ here=$PWD
 examples=$here/docs/examples
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/install.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
-unset RINGFENCE_LIB RINGFENCE_OPTIONS
+unset RINGFENCE_LIB RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
 
 faults=0
 complain() {

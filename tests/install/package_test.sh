@@ -7,7 +7,7 @@ set -uo pipefail
 package=("$@")
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/package.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
-unset RINGFENCE_LIB RINGFENCE_OPTIONS SOURCE_DATE_EPOCH
+unset RINGFENCE_LIB RINGFENCE_OPTIONS SOURCE_DATE_EPOCH TEST_UNDECLARED_OUTPUTS_DIR
 
 faults=0
 complain() {

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The steps of the action for GitHub and of the template for GitLab that run the check find a bug, fail, and pass with a
+# baseline; the problem matcher for Visual Studio Code reads the report. YAML needs python3-yaml, else that is left out.
+#
+#   ci_test.sh RINGFENCE action.yml gitlab-template.yml tasks.json
+set -uo pipefail
+
+ringfence=$PWD/$1
+action=$PWD/$2
+template=$PWD/$3
+tasks=$PWD/$4
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/ci.XXXXXX") || exit 2
+trap 'rm -rf -- "$work"' EXIT
+unset RINGFENCE_LIB RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
+
+faults=0
+complain() {
+  echo "ci_test: $*" >&2
+  faults=$((faults + 1))
+}
+
+cp docs/examples/off_by_one.c "$work"
+cd -- "$work" || exit 2
+gcc -g -O0 -o off_by_one off_by_one.c || complain "off_by_one.c does not compile"
+"$ringfence" check --write-baseline known.txt -- ./off_by_one >/dev/null 2>&1
+mkdir bin && ln -s "$ringfence" bin/ringfence
+export RINGFENCE_LIB=${ringfence%tools/ringfence/ringfence}checkers/dropin/libringfence.so
+
+# ---- The problem matcher ----
+
+"$ringfence" check -- ./off_by_one >/dev/null 2>report
+python3 - "$tasks" report <<'END' || complain "the problem matcher does not read: $(<report)"
+import json, re, sys
+pattern = json.load(open(sys.argv[1]))["tasks"][0]["problemMatcher"]["pattern"]
+found = [match for match in (re.match(pattern["regexp"], line) for line in open(sys.argv[2])) if match]
+assert len(found) == 1, found
+kind, file, line, message = (found[0][pattern[part]] for part in ("code", "file", "line", "message"))
+assert (kind, file, line, message) == ("heap-buffer-overflow", "off_by_one.c", "6", "copy"), found[0].groups()
+END
+
+# ---- Steps ----
+
+python3 -c 'import yaml' 2>/dev/null || {
+  echo "no python3-yaml here: the steps are left out"
+  exit "$((faults != 0))"
+}
+
+python3 - "$action" "$template" <<'END' || complain "the files are not as the test expects"
+import sys, yaml
+steps = yaml.safe_load(open(sys.argv[1]))["runs"]["steps"]
+open("github.sh", "w").write([step["run"] for step in steps if step.get("name") == "Check"][0])
+job = yaml.safe_load(open(sys.argv[2]))[".ringfence"]
+open("gitlab.sh", "w").write("\n".join(job["script"]).replace("/tmp/ringfence/bin/", ""))
+END
+
+# name, expected status, script
+try() {
+  local status=0
+  rm -f ./*.sarif ./*.xml
+  PATH=$work/bin:$PATH bash -e "$3" >log 2>&1 || status=$?
+  ((status == $2)) || complain "$1: status $status, not $2: $(<log)"
+}
+
+export RUN='./off_by_one; true' OPTIONS='--continue --no-leaks' BASELINE='' MODE=guard SARIF=out.sarif
+try github 99 github.sh
+grep -q '^::error file=off_by_one.c,line=6,title=Ringfence%3A heap-buffer-overflow::' log || complain "github: $(<log)"
+grep -q heap-buffer-overflow out.sarif || complain "github: no SARIF"
+BASELINE=known.txt
+try 'github with a baseline' 0 github.sh
+
+export RINGFENCE_RUN=./off_by_one RINGFENCE_CHECK_OPTIONS=--continue RINGFENCE_BASELINE='' RINGFENCE_MODE=guard
+try gitlab 99 gitlab.sh
+grep -q '<failure message="1 byte written' ringfence.xml || complain "gitlab: no JUnit"
+RINGFENCE_BASELINE=known.txt
+try 'gitlab with a baseline' 0 gitlab.sh
+
+((faults == 0)) || exit 1
