@@ -2,6 +2,7 @@
 // written by the library are read back unchanged, also over a serial line that loses and garbles bytes.
 #include "blocks_model.h"
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/identity.h"
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/document.h"
 
@@ -43,6 +44,7 @@ public:
     rf_document_options options = {};
     options.whole = true;
     rf_document_make(&document, &arena_, &run, &options);
+    check_identities();
   }
 
   std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
@@ -61,6 +63,21 @@ public:
   rf_document document{};
   bool recognised;
 
+private:
+  // A bug is known by what its record says, each time alike, and is one bug with itself.
+  void check_identities() {
+    for (size_t i = 0; i < document.count; i++) {
+      const rf_identity one = rf_identity_of(&arena_, document.records[i], nullptr);
+      const rf_identity again = rf_identity_of(&arena_, document.records[i], nullptr);
+      const rf_identity other = rf_identity_of(&arena_, document.records[document.count - 1 - i], nullptr);
+      RF_HOLDS(one.group != 0 && one.group == again.group);
+      RF_HOLDS(rf_identity_compare(&one, &again).one);
+      RF_HOLDS(rf_identity_compare(&one, &other).one == (one.group == other.group));
+      RF_HOLDS(std::strlen(rf_identity_why(&arena_, &one, &other)) != 0);
+    }
+  }
+
+public:
 private:
   rf_bump_arena arena_{nullptr};
 };

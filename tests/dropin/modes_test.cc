@@ -4,12 +4,15 @@
 
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <iterator>
+#include <sstream>
 
 namespace ringfence_test {
 namespace {
 
 const char kPage[] = "mode=page";
 const char kSample[] = "mode=sample:sample_rate=1:sample_slots=1000";
+const char kOwnHeap[] = "mode=sample:sample_rate=7:sample_slots=3:heap=own";
 
 struct Bug {
   const char *name; // in programs/bugs.c
@@ -116,6 +119,80 @@ TEST(DropinModes, AReadIsStoppedAtTheInstruction) {
   }
 }
 
+// ---- Memory that the system is told to access ----
+
+std::vector<std::string> transfers() {
+  std::istringstream text(run_bare({program("transfers")}).out);
+  return {std::istream_iterator<std::string>(text), {}};
+}
+
+bool is_read(const std::string &call) {
+  return call.find("write") == std::string::npos && call.find("send") == std::string::npos;
+}
+
+// The program sees what it would see of any memory that may not be touched.
+TEST(DropinModes, ATransferThatMeetsClosedMemoryIsAFinding) {
+  for (const std::string mode : {"mode=page", "mode=sample:sample_rate=1"}) {
+    for (const std::string &call : transfers()) {
+      for (const char *const how : {"freed", "short"}) {
+        SCOPED_TRACE(mode + " " + call + " " + how);
+        Result const result = run({program("transfers"), call, how}, with(mode + ":leaks=0:align=right:halt=0"));
+        bool const failed = result.out.find("EFAULT") != std::string::npos;
+        EXPECT_TRUE(failed || std::atoi(result.out.c_str()) <= 40) << result.out;
+        ASSERT_EQ(result.findings.size(), 1U) << result.out << result.err;
+        const Json &finding = result.findings[0];
+        bool const freed = how == std::string("freed");
+        EXPECT_EQ(finding["bug"].text, freed ? "heap-use-after-free" : "heap-buffer-overflow");
+        EXPECT_EQ(finding["access"].text, is_read(call) ? "write" : "read");
+        EXPECT_EQ(finding["size"].number, freed ? 64 : 32);
+        EXPECT_EQ(finding["offset"].number, freed ? 0 : 32);
+        EXPECT_GE(finding["found"]["frames"].items.size(), 2U);
+        EXPECT_GE(finding["allocated"]["frames"].items.size(), 1U);
+      }
+    }
+  }
+}
+
+TEST(DropinModes, ATransferOfWhatThereIsGoesAsEver) {
+  ASSERT_GE(transfers().size(), 28U);
+  for (const std::string &call : transfers()) {
+    SCOPED_TRACE(call);
+    Result const result = run({program("transfers"), call, "good"}, with("mode=page:leaks=0:align=right"));
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.findings.size(), 0U);
+    EXPECT_EQ(result.out, run_bare({program("transfers"), call, "good"}).out);
+  }
+  EXPECT_EQ(run({program("transfers"), "cancel"}, with("mode=page")).status, 0);
+}
+
+// ---- Blocks that get no pages ----
+
+TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
+  Result const result = run({program("forks"), "1000", "exit"}, with("mode=page:page_memory=1M:summary=1"));
+  EXPECT_EQ(result.status, 0);
+  long long unpaged = 0; // of the parent: children count their own
+  for (const Json &line : result.lines) {
+    unpaged += line["unpaged_blocks"].number;
+  }
+  EXPECT_GT(unpaged, 700);
+  EXPECT_LT(unpaged, 800);
+  Result const bad = run({program("forks"), "1000", "exit", "bad"}, with("mode=page:page_memory=1M:leaks=0"));
+  EXPECT_EQ(bad.status, 99);
+  ASSERT_FALSE(bad.findings.empty());
+  EXPECT_EQ(bad.findings[0]["mode"].text, "guard");
+}
+
+// Exact: 13 bytes end with their page, where the alignment of malloc leaves three bytes that reads may touch.
+TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
+  for (const char *const align : {"exact", "1"}) {
+    std::string const options = std::string("mode=page:align=") + align;
+    Result const result = run({program("bugs"), "overflow_by_one", "bad"}, with(options));
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+    EXPECT_EQ(run({program("contract")}, with(options)).findings.size(), 0U);
+  }
+}
+
 TEST(DropinModes, TheSweepInTheBackgroundFindsDamageWhileTheProgramIsIdle) {
   for (const char *const mode : {"mode=guard", "mode=page:align=left"}) {
     std::string const options = std::string(mode) + ":sweep_every=1:sweep_budget=200";
@@ -144,12 +221,23 @@ TEST(DropinModes, TheSweepInTheBackgroundDoesNotDisturbThreadsAndForks) {
 
 class DropinModePrograms : public testing::TestWithParam<const char *> {};
 
-INSTANTIATE_TEST_SUITE_P(Each, DropinModePrograms, testing::Values("threads", "handlers", "operators"),
+INSTANTIATE_TEST_SUITE_P(Each, DropinModePrograms, testing::Values("threads", "operators"),
                          [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinModePrograms, RunAsEver) {
-  for (const char *const options : {kPage, kSample, "mode=sample", "mode=sample:sample_rate=7:sample_slots=3"}) {
+  for (const char *const options :
+       {kPage, kSample, "mode=sample", "mode=sample:sample_rate=7:sample_slots=3", kOwnHeap}) {
     Result const result = run({program(GetParam())}, with(options));
+    EXPECT_EQ(result.out, "ok\n") << options;
+    EXPECT_EQ(result.status, 0) << options;
+    EXPECT_EQ(result.findings.size(), 0U) << options;
+  }
+}
+
+// What handlers may do where requests are handed on is the malloc behind's affair.
+TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
+  for (const char *const options : {kPage, "mode=sample:heap=own", kOwnHeap}) {
+    Result const result = run({program("handlers")}, with(options));
     EXPECT_EQ(result.out, "ok\n") << options;
     EXPECT_EQ(result.status, 0) << options;
     EXPECT_EQ(result.findings.size(), 0U) << options;
@@ -159,7 +247,7 @@ TEST_P(DropinModePrograms, RunAsEver) {
 // Page keeps address space that other modes give back, which that program counts.
 TEST(DropinModes, SampleKeepsMallocsContract) {
   for (const char *const options : {kSample, "mode=sample", "mode=sample:sample_rate=1:sample_slots=2"}) {
-    Result const result = run({program("contract")}, with(options));
+    Result const result = run({program("contract")}, with(options + std::string(":heap=own")));
     EXPECT_EQ(result.out, "ok\n") << options;
     EXPECT_EQ(result.status, 0) << options;
     EXPECT_EQ(result.findings.size(), 0U) << options;

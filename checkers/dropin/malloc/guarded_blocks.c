@@ -2,6 +2,7 @@
 
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <string.h>
 
@@ -73,6 +74,9 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .fill_alloc = sampling ? 0 : o->fill_alloc,
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
+      .memory = o->page_memory,
+      .seed = sampling ? 0 : o->page_seed,
+      .watches_seldom = true,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
@@ -82,8 +86,10 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   }
   state.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_guarded_blocks.reporter = reporter;
+  rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
+    (void)(sampling && rf_page_store_reserve(rf_guarded_blocks.store)); /* so that it is known where blocks will lie */
     __atomic_store_n(&rf_guarded_blocks.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);
   }
 }
@@ -92,7 +98,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
 
 /* Threads are known by their arena, and are looked at when leaks are. */
 static void bind_thread(void) {
-  if (rf_current_thread.arena == NULL && rf_current_thread.inside == NULL) {
+  if (rf_process.checked && rf_current_thread.arena == NULL && rf_current_thread.inside == NULL) {
     rf_arena *const arena = rf_arena_enter();
     if (arena != NULL) {
       rf_arena_leave(arena);

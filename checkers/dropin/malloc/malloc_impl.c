@@ -4,8 +4,9 @@
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
-#include "foreign_malloc.h"
+#include "forward.h"
 #include "guarded_blocks.h"
+#include "reject.h"
 #include "trace_hook.h"
 
 #include <errno.h>
@@ -18,22 +19,6 @@
 
 static void *no_memory(void) {
   errno = ENOMEM;
-  return NULL;
-}
-
-void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
-  rf_arena *const arena = rf_process.report_rejected ? rf_arena_enter() : NULL;
-  if (arena != NULL) {
-    if (rf_process.checked) {
-      rf_guard_reject_from(&arena->guard, why, size, detail, origin);
-    } else if (rf_process.options.mode == RF_MODE_SAMPLE) {
-      rf_finding f;
-      rf_finding_begin_rejected(&f, why, size, detail, "malloc", "sample", origin);
-      rf_report(rf_process.guard_options.reporter, &f);
-    }
-    rf_arena_leave(arena);
-  }
-  errno = error;
   return NULL;
 }
 
@@ -73,6 +58,11 @@ static inline rf_arena *enter_to_free(rf_region *region) {
 
 static inline bool is_plain(void) {
   return !rf_process.checked && !rf_tracing();
+}
+
+/* They are the next malloc's, or soon will be. */
+static inline bool is_forwarding(void) {
+  return rf_forward.now != RF_FORWARD_NOTHING;
 }
 
 /* NULL: to be served the long way. */
@@ -160,7 +150,7 @@ PART void *alloc_long(size_t size, size_t align, rf_family family, const rf_orig
   rf_caller_trace called;
   origin = caller_of(origin, &called);
   if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
   }
   void *const p = serve(size, align, family, origin);
   if (rf_tracing()) {
@@ -188,7 +178,7 @@ PART void *alloc_guarded(size_t size, size_t align, rf_family family, const rf_o
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (is_plain()) {
-    return alloc_plain(size, align, family, origin);
+    return is_forwarding() ? rf_forward_alloc(size, align, family, origin) : alloc_plain(size, align, family, origin);
   }
   return is_guarded() ? alloc_guarded(size, align, family, origin) : alloc_long(size, align, family, origin);
 }
@@ -246,10 +236,10 @@ PART void *zalloc_long(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   origin = caller_of(origin, &called);
   if (RF_UNLIKELY(!rf_mul(count, size, &total))) {
-    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
   }
   if (RF_UNLIKELY(total > RF_SIZE_LIMIT)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   void *const p = serve_zeroed(total, origin);
   if (rf_tracing()) {
@@ -276,7 +266,7 @@ PART void *zalloc_guarded(size_t count, size_t size, const rf_origin *origin) {
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
   if (is_plain()) {
-    return zalloc_plain(count, size, origin);
+    return is_forwarding() ? rf_forward_zalloc(count, size, origin) : zalloc_plain(count, size, origin);
   }
   return is_guarded() ? zalloc_guarded(count, size, origin) : zalloc_long(count, size, origin);
 }
@@ -292,12 +282,16 @@ static void free_in(rf_arena *arena, void *ptr, rf_family family, size_t size, c
 
 /* No arena has it: the first guard is to say so, unless it is on pages of its own, or another malloc made it. */
 static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  size_t early;
+  if (rf_forward_is_early(ptr, &early)) {
+    return;
+  }
   if (rf_guarded_blocks_own(ptr)) {
     rf_guarded_blocks_free(ptr, family, size, origin);
     return;
   }
-  if (rf_foreign_malloc_owns(ptr)) {
-    rf_foreign_malloc_free(ptr);
+  if (rf_forward_is_foreign(ptr)) {
+    rf_forward.next.free(ptr);
     return;
   }
   if (rf_unmapped_bad_free(ptr, origin)) {
@@ -351,7 +345,9 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
     return;
   }
   if (is_plain()) {
-    free_plain(ptr, family, size, origin);
+    if (!is_forwarding() || !rf_forward_free(ptr)) {
+      free_plain(ptr, family, size, origin);
+    }
   } else if (is_guarded()) {
     free_guarded(ptr, family, size, origin);
   } else {
@@ -383,9 +379,10 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   void *moved = NULL;
   size_t old_size;
   if (!rf_guarded_blocks_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
-    return moved;
+    return rf_forward_include(moved);
   }
-  moved = serve(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  moved = rf_forward.now == RF_FORWARD_ON ? rf_forward.next.malloc(size)
+                                          : serve(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   if (moved == NULL) {
     return no_memory();
   }
@@ -394,15 +391,24 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   return moved;
 }
 
+static void *move_early(const void *ptr, size_t old_size, size_t size, const rf_origin *origin) {
+  void *const moved = rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return moved != NULL ? memcpy(moved, ptr, old_size < size ? old_size : size) : NULL;
+}
+
 /* `size` is possible. */
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   rf_arena *arena = rf_arena_of(ptr);
+  size_t early;
   if (RF_UNLIKELY(arena == NULL)) {
+    if (rf_forward_is_early(ptr, &early)) {
+      return move_early(ptr, early, size, origin);
+    }
     if (rf_guarded_blocks_own(ptr)) {
       return realloc_paged(ptr, size, origin);
     }
-    if (rf_foreign_malloc_owns(ptr)) {
-      return rf_foreign_malloc_realloc(ptr, size);
+    if (rf_forward_is_foreign(ptr)) {
+      return rf_forward.next.realloc(ptr, size);
     }
     if (rf_unmapped_bad_free(ptr, origin)) {
       return NULL;
@@ -432,8 +438,12 @@ static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
 
 void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   rf_caller_trace called;
+  void *moved;
   if (ptr == NULL) {
     return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  if (is_forwarding() && rf_forward_realloc(ptr, size, origin, &moved)) {
+    return moved;
   }
   origin = rf_caller_of(origin, &called);
   if (size == 0) {
@@ -441,7 +451,7 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
     return NULL;
   }
   if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
@@ -460,8 +470,11 @@ static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
   if (rf_guarded_blocks_own(ptr) && rf_guarded_blocks_usable_size(ptr, &size)) {
     return size;
   }
-  if (rf_foreign_malloc_owns(ptr)) {
-    return rf_foreign_malloc_usable_size(ptr);
+  if (rf_forward_is_early(ptr, &size)) {
+    return size;
+  }
+  if (!rf_forward_is_ours(ptr) || rf_forward_is_foreign(ptr)) {
+    return rf_forward.next.usable_size(ptr);
   }
   return rf_process.checked ? report_no_block(ptr, origin) : 0;
 }

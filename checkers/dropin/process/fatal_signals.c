@@ -7,6 +7,7 @@
 #include "fatal_signals.h"
 
 #include "checkers/dropin/runtime/crash.h"
+#include "checkers/dropin/runtime/libc_abort.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
@@ -17,10 +18,10 @@
 #include <stddef.h>
 #include <unistd.h>
 
-static void (*check_all)(void);
-static void (*check_shortly)(void);
+static void (*check_all)(int number);
+static void (*check_shortly)(int number);
 
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 
 #define FIRST_PROCESS 1
@@ -54,18 +55,22 @@ static void die(int number, siginfo_t *info, void *context) {
     report(number, info, context);
     reporting = false;
   }
+  if (number == SIGABRT) {
+    rf_libc_abort_report(context);
+  }
   restore_default(number);
-  check_all();
+  check_all(number);
   if (info->si_code <= 0) {
     (void)raise(number);
   }
 }
 
-void rf_fatal_signals_init(void (*check)(void)) {
+void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
   check_all = check;
+  rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+  for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
     rf_signals_install(fatal[i], &action, true);
   }
 }
@@ -76,13 +81,13 @@ static void end(int number) {
   int const saved = errno;
   if (getpid() != FIRST_PROCESS) {
     restore_default(number);
-    check_shortly();
+    check_shortly(number);
     (void)raise(number); /* it is blocked until this handler returns */
   }
   errno = saved;
 }
 
-void rf_terminating_signals_init(void (*check)(void)) {
+void rf_terminating_signals_init(void (*check)(int number)) {
   struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
   sigset_t blocked;
   check_shortly = check;

@@ -17,16 +17,19 @@ typedef struct rf_process {
   uint64_t bytes;
   uint64_t peak; /* the highest of them */
   uint64_t findings;
+  uint64_t unpaged; /* blocks that mode page checked as mode guard does */
   struct {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
+    uint64_t unpaged;
   } last;            /* its last summary's part of the above */
   uint64_t unlisted; /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
   const char *leaks_unchecked;  /* the reason where it could not look for leaks, else NULL */
   const char *blocks_unchecked; /* the reason where it could not check all blocks when a signal ended it, else NULL */
   uint64_t started_ns;          /* when the last of its programs began */
   bool ended;                   /* has written its summary */
+  bool handed_on;               /* its figures are of sampled blocks alone: others are those of the malloc behind */
   bool running;                 /* outlives the program; a process that has neither ended nor is running was killed */
 } rf_process;
 
