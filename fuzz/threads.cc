@@ -159,8 +159,9 @@ size_t candidates(unsigned *out, bool with_timed) {
 // kMost: nobody can run.
 unsigned choose_next(unsigned last) {
   unsigned next[Threads::kMost];
-  unsigned const choice = choices.empty() ? last + 1 : choices.u8();
-  bool const clock_runs = !choices.empty() && choice >= 0xE0;
+  bool const in_turn = choices.empty();
+  unsigned const choice = choices.u8();
+  bool const clock_runs = choice >= 0xE0;
   size_t count = candidates(next, clock_runs);
   if (count == 0) {
     count = candidates(next, true);
@@ -169,7 +170,7 @@ unsigned choose_next(unsigned last) {
     return Threads::kMost;
   }
   unsigned chosen = next[choice % count];
-  for (size_t i = 0; choices.empty() && i < count; i++) { // in turn
+  for (size_t i = 0; in_turn && i < count; i++) {
     if (next[i] > last) {
       chosen = next[i];
       break;

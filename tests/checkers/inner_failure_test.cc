@@ -1,5 +1,5 @@
-// The k-th call of the inner allocator fails, for every k: each decorator and checker answers NULL or finds another way,
-// keeps every live block as it was, reports nothing, counts right, and gives everything back in the end.
+// The k-th call of the inner allocator fails, for every k: each decorator and checker answers NULL or finds another
+// way, keeps every live block as it was, reports nothing, counts right, and gives everything back in the end.
 #include "tests/checkers/recorder.h"
 
 #include <gtest/gtest.h>

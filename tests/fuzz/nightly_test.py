@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""fuzz/nightly.py, with programs that behave as libFuzzer does: findings are kept once, killed workers and full turns
+are reported, corpora are written back, and an interrupted run goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree
+
+TOOL = os.path.abspath(sys.argv[1])
+
+# Arguments as libFuzzer's; by its name: finds, is killed, hangs, or adds an input to its corpus.
+PROGRAM = r"""#!/bin/bash
+prefix= out= merge=
+for word; do
+  case $word in
+    -artifact_prefix=*) prefix=${word#*=} ;;
+    -exact_artifact_path=*) out=${word#*=} ;;
+    -merge=1) merge=1 ;;
+    -*) ;;
+    *) last=$word; [[ -n ${first-} ]] || first=$word ;;
+  esac
+done
+if [[ -n $merge ]]; then cp -r "$last/." "$first"; exit; fi
+if [[ -n $out ]]; then printf small >"$out"; exit; fi
+case ${0##*/} in
+  finds*)
+    if [[ -z $prefix ]]; then
+      printf '   1: p1 = rf_alloc(a, 58)\nfuzz: toy: operation 1, p1 = rf_alloc(a, 58)\n  overlap: p1 overlaps p0\n'
+      exit 134
+    fi
+    printf long >"${prefix}crash-$RANDOM$RANDOM"
+    echo '#10 DONE cov: 7'
+    exit 77 ;;
+  killed*) kill -KILL $$ ;;
+  slow*) sleep 30 & trap 'kill $!; exit 0' INT; wait ;;
+esac
+printf new >"$first/$(printf %040d $RANDOM)"
+sleep 0.2
+echo '#1234 DONE   cov: 77 ft: 80'
+"""
+
+
+class NightlyTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        for name in ("root/fuzz/corpus", "programs", "kept"):
+            os.makedirs(self.path(name))
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def start(self, names, *arguments):
+        for name in names:
+            with open(self.path("root/fuzz/corpus", name + ".seeds"), "w", encoding="ascii") as file:
+                file.write("of-a-bug AAAA\nAAEC\n")
+            with open(self.path("programs", name + "_fuzz_bin"), "w", encoding="ascii") as file:
+                file.write(PROGRAM)
+            os.chmod(self.path("programs", name + "_fuzz_bin"), 0o755)
+        environment = dict(os.environ, BUILD_WORKSPACE_DIRECTORY=self.path("root"), RF_FUZZ_DIR=self.path("kept"))
+        command = [sys.executable, TOOL, *names, "--", "--programs", self.path("programs"), "--turn", "1", *arguments]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, env=environment, start_new_session=True, **output)
+
+    def run_all(self, names, *arguments):
+        child = self.start(names, *arguments)
+        output, _ = child.communicate(timeout=120)
+        return child.returncode, output
+
+    def seeds(self, name):
+        with open(self.path("root/fuzz/corpus", name + ".seeds"), encoding="ascii") as file:
+            return file.read()
+
+    def report(self):
+        with open(self.path("kept/nightly/nightly.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def test_new_inputs_are_written_back(self):
+        status, output = self.run_all(["good"], "--hours", "0.0005", "--jobs", "1")
+        self.assertEqual(status, 0, output)
+        self.assertIn("of-a-bug AAAA\n", self.seeds("good"))
+        self.assertIn("bmV3\n", self.seeds("good"))
+        record = self.report()["fuzzers"]["good"]
+        self.assertGreaterEqual(record["executions"], 1234)
+        self.assertEqual(record["edges"], 77)
+        with open(self.path("kept/nightly/index.html"), encoding="utf-8") as page:
+            self.assertIn("<svg", page.read())
+
+    def test_a_finding_is_kept_once(self):
+        status, output = self.run_all(["finds", "good"], "--hours", "0.001", "--jobs", "2")
+        self.assertEqual(status, 1, output)
+        self.assertEqual(output.count("finds: FOUND overlap rf_alloc: p1 overlaps p0"), 1, output)
+        self.assertIn("TEST(Finds, NightlyOverlapRfAlloc) {", output)
+        self.assertIn("  p1 = rf_alloc(a, 58);", output)
+        self.assertIn("nightly-overlap-rf-alloc c21hbGw=\n", self.seeds("finds"))
+        suite = xml.etree.ElementTree.parse(self.path("kept/nightly/junit.xml")).getroot()
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors")), ("2", "1", "0"))
+
+    def test_the_source_tree_can_stay(self):
+        _, output = self.run_all(["finds"], "--hours", "0.0005", "--keep-corpora")
+        self.assertEqual(self.seeds("finds"), "of-a-bug AAAA\nAAEC\n", output)
+
+    def test_a_killed_worker_is_told(self):
+        status, output = self.run_all(["killed", "good"], "--hours", "0.001", "--jobs", "1")
+        self.assertEqual(status, 1, output)
+        self.assertIn("killed: was killed by signal 9; its inputs are kept", output)
+        self.assertGreaterEqual(self.report()["fuzzers"]["good"]["executions"], 1234)
+
+    def test_an_interrupted_run_goes_on(self):
+        child = self.start(["slow"], "--hours", "0.01", "--jobs", "1")
+        time.sleep(2)
+        os.kill(child.pid, signal.SIGINT)
+        output, _ = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 0, output)
+        self.assertIn("interrupted: a rerun goes on", output)
+        child = self.start(["slow"], "--hours", "0.01", "--jobs", "1")
+        time.sleep(1.5)
+        os.kill(child.pid, signal.SIGINT)
+        output, _ = child.communicate(timeout=60)
+        self.assertIn("resuming: 0.00 of 0.01 hours were done", output)
+        self.assertGreaterEqual(self.report()["fuzzers"]["slow"]["turns"], 2)
+
+    def test_unknown_fuzzers_and_bad_numbers_are_refused(self):
+        for arguments in (["--hours", "0"], ["--jobs", "0"], ["nosuch"]):
+            status, output = self.run_all(["good"], *arguments)
+            self.assertEqual(status, 2, output)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
