@@ -4,11 +4,13 @@
 #include "checkers/checked/mode_options.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
+#include "own_cache.h"
 #include "process_reporter.h"
 #include "thread.h"
 
 #include <ringfence/fault.h>
 #include <ringfence/port.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ bool rf_process_configure(void) {
   rf_process.guard_options.leaks_at_deinit = false;
   rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();
+  rf_heap_configure();
   if (!rf_process.checked && !o->halt) {
     rf_fault_handler_set(rf_fault_log, NULL);
   }
@@ -63,6 +66,11 @@ static void open_depot(void) {
   rf_process.guard_options.depot = NULL;
 }
 
+static unsigned count_cores(void) {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (unsigned)CPU_COUNT(&cores) : 1;
+}
+
 void rf_process_init(void) {
   static rf_futex lock;
   if (__atomic_load_n(&rf_process.ready, __ATOMIC_ACQUIRE)) {
@@ -74,6 +82,8 @@ void rf_process_init(void) {
     rf_process.start_ns = rf_port_now_ns();
     (void)rf_process_configure();
     open_depot();
+    rf_heap_configure();
+    rf_heap_init(count_cores());
     rf_thread_init();
     __atomic_store_n(&rf_process.ready, true, __ATOMIC_RELEASE);
   }

@@ -1,0 +1,541 @@
+#include "cache.h"
+
+#include "check.h"
+#include "large.h"
+
+#include <string.h>
+
+#include "checkers/shared/family.h"
+#include "checkers/shared/origin.h"
+#include "lib/core/compiler.h"
+
+rf_heap_options rf_heap_options_now;
+
+#define DEFAULT_ALIGN_LOG2 4U
+
+_Static_assert(RF_ALIGN_DEFAULT == 16, "slots begin at multiples of it");
+
+/* ---- Patterns of small blocks ---- */
+
+typedef rf_lanes lanes_at_any __attribute__((aligned(1), may_alias));
+
+RF_INLINE rf_lanes lanes_of(unsigned char byte) {
+  return (rf_lanes){rf_word_of(byte), rf_word_of(byte)};
+}
+
+RF_INLINE rf_lanes load(const unsigned char *p) {
+  return *(const lanes_at_any *)(const void *)p;
+}
+
+RF_INLINE void store(unsigned char *p, rf_lanes lanes) {
+  *(lanes_at_any *)(void *)p = lanes;
+}
+
+RF_INLINE bool is_zero(rf_lanes lanes) {
+  return (lanes[0] | lanes[1]) == 0;
+}
+
+RF_RARE static void write_many(unsigned char *p, size_t size, unsigned char byte) {
+  rf_pattern_write(p, size, byte);
+}
+
+RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
+  return rf_pattern_holds(p, size, byte);
+}
+
+/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. */
+RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  if (RF_UNLIKELY(size > 128)) {
+    write_many(p, size, byte);
+    return;
+  }
+  for (size_t at = 0; at < size; at += RF_LANES) {
+    store(p + at, lanes);
+  }
+}
+
+/* From `p` to `end`, at least 16 bytes. */
+RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  if (RF_UNLIKELY((size_t)(end - p) > 2 * RF_LANES)) {
+    write_many(p, (size_t)(end - p), RF_PATTERN_REDZONE);
+    return;
+  }
+  store(p, lanes);
+  store(end - RF_LANES, lanes);
+}
+
+RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  if (RF_UNLIKELY((size_t)(end - p) > 2 * RF_LANES)) {
+    return holds_many(p, (size_t)(end - p), RF_PATTERN_REDZONE);
+  }
+  return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
+}
+
+#define TIMES_4(x) x, x, x, x
+#define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
+static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
+
+/* The fill of `size` bytes, behind which there are at least 16 of guard. */
+RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
+  if (RF_UNLIKELY(size > 128)) {
+    return holds_many(p, size, RF_PATTERN_FREED);
+  }
+  if (size < RF_LANES) {
+    return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
+  }
+  rf_lanes wrong = load(p + size - RF_LANES) ^ lanes;
+  for (size_t at = 0; at + RF_LANES <= size; at += RF_LANES) {
+    wrong |= load(p + at) ^ lanes;
+  }
+  return is_zero(wrong);
+}
+
+/* ---- Origins ---- */
+
+RF_INLINE uint32_t keep_origin(const rf_origin *origin) {
+  const rf_heap_options *const o = &rf_heap_options_now;
+  if (RF_LIKELY(o->depot != NULL && o->stack_depth != 0)) {
+    return rf_stack_depot_put_from(o->depot, origin, o->stack_depth);
+  }
+  return o->checked && o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;
+}
+
+/* ---- Slots to give out ---- */
+
+/* The number of a heap whose lock this thread does not hold: else it is a signal handler that interrupted itself. */
+static unsigned heap_of(const rf_cache *cache) {
+  unsigned number = cache->heap;
+  for (unsigned i = 0; i < rf_heap_count && (rf_heaps_held >> number & 1U) != 0; i++) {
+    number = (number + 1) % rf_heap_count;
+  }
+  return number;
+}
+
+RF_RARE static bool refill(rf_cache *cache, unsigned class_number) {
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  unsigned const got =
+      rf_slots_take(heap_of(cache), class_number, cache->slots + c->first, c->batch);
+  cache->count[class_number] = (uint16_t)got;
+  return got != 0;
+}
+
+/* The ones that were put first go. */
+RF_RARE static bool give_batch(rf_cache *cache, unsigned class_number) {
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  void **const slots = cache->slots + c->first;
+  unsigned left = c->batch;
+  bool const done = rf_slots_give(slots, &left);
+  unsigned const gone = c->batch - left;
+  memmove(slots + left, slots + c->batch, (cache->count[class_number] - c->batch) * sizeof *slots);
+  cache->count[class_number] = (uint16_t)(cache->count[class_number] - gone);
+  cache->stuck = !done;
+  return done || gone != 0;
+}
+
+/* False where there is no room, which is so for handlers of signals alone. */
+RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, void *slot) {
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  if (RF_UNLIKELY(cache->count[class_number] == c->most) && !give_batch(cache, class_number)) {
+    return false;
+  }
+  cache->slots[c->first + cache->count[class_number]++] = slot;
+  return true;
+}
+
+/* ---- The ring ---- */
+
+static bool take_out(rf_cache *cache) {
+  uint64_t const oldest = cache->ring[cache->ring_first & cache->ring_mask];
+  unsigned const class_number = (unsigned)(oldest >> RF_RING_CLASS);
+  void *const slot = (void *)(uintptr_t)(oldest & (((uint64_t)1 << RF_RING_CLASS) - 1));
+  if (RF_UNLIKELY(class_number == RF_RING_LARGE)) {
+    if (!rf_large_keep(rf_span_of((uintptr_t)slot))) {
+      return false;
+    }
+  } else if (put_slot(cache, class_number, slot)) {
+    cache->ring_bytes -= rf_size_classes[class_number].size;
+  } else {
+    return false;
+  }
+  cache->ring_first++;
+  cache->ring_count--;
+  return true;
+}
+
+RF_INLINE void put_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number) {
+  uint32_t const at = cache->ring_first + cache->ring_count++;
+  cache->ring[at & cache->ring_mask] = slot | (uint64_t)class_number << RF_RING_CLASS;
+}
+
+/* A ring that is full is so in handlers of signals alone: the slot stays freed, and is nobody's. */
+RF_INLINE void wait_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number) {
+  cache->ring_bytes += rf_size_classes[class_number].size;
+  put_in_ring(cache, slot, class_number);
+  while (cache->ring_bytes > rf_cache_wait || cache->ring_count > cache->ring_mask) {
+    if (RF_UNLIKELY(!take_out(cache))) {
+      cache->stuck = true;
+      return;
+    }
+  }
+}
+
+void rf_cache_flush(rf_cache *cache) {
+  while (cache->ring_count != 0 && take_out(cache)) {
+  }
+  for (unsigned i = 0; i < RF_CLASSES; i++) {
+    unsigned left = cache->count[i];
+    (void)rf_slots_give(cache->slots + rf_size_classes[i].first, &left);
+    cache->count[i] = (uint16_t)left;
+  }
+}
+
+/* ---- Counting ---- */
+
+RF_INLINE void count_alloc(rf_cache *c, size_t size) {
+  c->used += size;
+  c->blocks++;
+  c->allocations++;
+  c->requested += size;
+  if (RF_UNLIKELY((ptrdiff_t)(c->used - c->peak) > 0)) {
+    c->peak = c->used;
+  }
+  if (RF_UNLIKELY((ptrdiff_t)(c->blocks - c->peak_blocks) > 0)) {
+    c->peak_blocks = c->blocks;
+  }
+  rf_cache_counted(c);
+}
+
+RF_INLINE void count_free(rf_cache *c, size_t size) {
+  c->used -= size;
+  c->blocks--;
+  rf_cache_counted(c);
+}
+
+/* ---- Allocation ---- */
+
+/* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
+RF_RARE static bool take_unusual(rf_span *span, unsigned index, const rf_origin *origin) {
+  rf_slot *const slot = &span->slots[index];
+  rf_slot_state const state = rf_slot_state_of(slot);
+  if (state == RF_SLOT_NEW) {
+    (void)rf_check_next_is_hit(span, index, origin);
+    return true;
+  }
+  if (state == RF_SLOT_FREED) {
+    rf_view const view = rf_view_of(span, index);
+    (void)rf_check_report(&view, origin);
+  }
+  return state == RF_SLOT_FREED; /* else it was freed by two threads at once, and serves already */
+}
+
+RF_INLINE bool is_intact(const rf_span *span, unsigned index, const unsigned char *begin) {
+  const rf_slot *const slot = &span->slots[index];
+  if (RF_UNLIKELY((slot->traits & (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)) !=
+                  (RF_SLOT_FREED | DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN))) {
+    if (rf_slot_state_of(slot) != RF_SLOT_FREED) {
+      return false;
+    }
+    rf_view const view = rf_view_of((rf_span *)(uintptr_t)span, index);
+    return rf_check_intact(&view);
+  }
+  size_t const size = slot->size;
+  return fill_holds(begin, rf_fill_of(size)) && tail_holds(begin + size, begin + span->slot_size);
+}
+
+/* A slot of the class, which is the caller's; NULL where there is no memory. */
+RF_INLINE unsigned char *take_slot(rf_cache *cache, unsigned class_number, const rf_origin *origin, rf_slot **slot) {
+  for (;;) {
+    if (RF_UNLIKELY(cache->count[class_number] == 0) && !refill(cache, class_number)) {
+      return NULL;
+    }
+    void **const top = &cache->slots[rf_size_classes[class_number].first + --cache->count[class_number]];
+    unsigned char *const begin = *top;
+    rf_span *const span = rf_span_of((uintptr_t)begin);
+    unsigned const index = rf_span_index(span, (uintptr_t)begin);
+    *slot = &span->slots[index];
+    if (RF_LIKELY(rf_heap_options_now.checked && is_intact(span, index, begin)) || take_unusual(span, index, origin)) {
+      return begin;
+    }
+  }
+}
+
+RF_INLINE void fill_new(unsigned char *p, size_t size, bool zeroed) {
+  size_t const most = rf_heap_options_now.fill_alloc;
+  if (zeroed) {
+    memset(p, 0, size);
+  } else if (most != 0) {
+    write_before_tail(p, size < most ? size : most, RF_PATTERN_NEW);
+  }
+}
+
+RF_INLINE void make_live(const rf_cache *cache, rf_slot *slot, size_t size, uint16_t traits, const rf_origin *origin) {
+  slot->allocated = keep_origin(origin);
+  slot->released = 0;
+  slot->size = (uint16_t)size;
+  slot->allocated_by = cache->number;
+  slot->released_by = 0;
+  slot->traits = traits;
+}
+
+/* At RF_ALIGN_DEFAULT. */
+RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin) {
+  bool const checked = rf_heap_options_now.checked;
+  unsigned const class_number = rf_class_for(size + (checked ? RF_TAIL_LEAST : size == 0));
+  rf_slot *slot;
+  unsigned char *const p = take_slot(cache, class_number, origin, &slot);
+  if (RF_UNLIKELY(p == NULL)) {
+    cache->failures++;
+    return NULL;
+  }
+  if (checked) {
+    fill_new(p, size, zeroed);
+    write_tail(p + size, p + rf_size_classes[class_number].size);
+  } else if (zeroed) {
+    memset(p, 0, size);
+  }
+  make_live(cache, slot, size, rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, rf_heap_generation), origin);
+  count_alloc(cache, size);
+  return p;
+}
+
+RF_INLINE bool is_small(size_t size) {
+  return size <= RF_SLOT_MOST - RF_TAIL_LEAST;
+}
+
+void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+  if (RF_UNLIKELY(!is_small(size))) {
+    rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false};
+    return rf_cache_alloc(cache, &request, origin);
+  }
+  return alloc_small(cache, size, family, false, origin);
+}
+
+/* In a slot that has room for the payload wherever a multiple of the alignment is. */
+static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  rf_slot *slot;
+  size_t const align = r->align;
+  unsigned const class_number = rf_class_for(r->size + align - RF_ALIGN_DEFAULT + RF_TAIL_LEAST);
+  unsigned char *const begin = take_slot(cache, class_number, origin, &slot);
+  if (begin == NULL) {
+    cache->failures++;
+    return NULL;
+  }
+  unsigned char *const p = (unsigned char *)(((uintptr_t)begin + align - 1) & ~(uintptr_t)(align - 1));
+  slot->traits = rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation);
+  make_live(cache, slot, r->size, slot->traits, origin);
+  if (rf_heap_options_now.checked) {
+    rf_span *const span = rf_span_of((uintptr_t)begin);
+    fill_new(p, r->size, r->zeroed);
+    rf_check_gap(span, rf_span_index(span, (uintptr_t)begin));
+    write_tail(p + r->size, begin + rf_size_classes[class_number].size);
+  } else if (r->zeroed) {
+    memset(p, 0, r->size);
+  }
+  count_alloc(cache, r->size);
+  return p;
+}
+
+static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  bool fresh = false;
+  rf_span *const span = rf_large_take(heap_of(cache), r, origin, &fresh);
+  if (span == NULL) {
+    cache->failures++;
+    return NULL;
+  }
+  unsigned const align_log2 = (unsigned)__builtin_ctzll(r->align > RF_ALIGN_DEFAULT ? r->align : RF_ALIGN_DEFAULT);
+  rf_slot *const slot = span->slots;
+  make_live(cache, slot, 0, rf_traits(RF_SLOT_LIVE, r->family, align_log2, rf_heap_generation), origin);
+  rf_view const view = rf_view_of(span, 0);
+  if (rf_heap_options_now.checked) {
+    rf_check_gap(span, 0);
+    write_many(view.payload + r->size, (size_t)(view.end - view.payload) - r->size, RF_PATTERN_REDZONE);
+    if (!r->zeroed) {
+      size_t const most = rf_heap_options_now.fill_alloc;
+      write_many(view.payload, r->size < most ? r->size : most, RF_PATTERN_NEW);
+    }
+  }
+  if (r->zeroed && !fresh) {
+    memset(view.payload, 0, r->size);
+  }
+  count_alloc(cache, r->size);
+  return view.payload;
+}
+
+void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  bool const plain = r->align <= RF_ALIGN_DEFAULT;
+  if (plain && is_small(r->size)) {
+    return alloc_small(cache, r->size, r->family, r->zeroed, origin);
+  }
+  if (!plain && r->align < RF_SLOT_MOST && is_small(r->size) && is_small(r->size + r->align)) {
+    return alloc_aligned(cache, r, origin);
+  }
+  return alloc_large(cache, r, origin);
+}
+
+/* ---- Free ---- */
+
+RF_INLINE bool edges_hold(const unsigned char *p, size_t size, const unsigned char *end) {
+  return is_zero(load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE)) & tail_holds(p + size, end);
+}
+
+RF_INLINE void release(rf_cache *cache, rf_slot *slot, const rf_origin *origin) {
+  slot->released = keep_origin(origin);
+  slot->released_by = cache->number;
+  slot->traits = (uint16_t)((slot->traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
+}
+
+/* Any but the common ones; a live block starts at `ptr`. */
+RF_RARE static void free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
+                                 const rf_origin *origin) {
+  if (rf_heap_options_now.checked) {
+    (void)rf_check_report(v, origin);
+    rf_bug const bug = rf_family_mismatch(rf_slot_family(v->slot), v->size, family, size);
+    if (bug != RF_BUG_COUNT) {
+      rf_check_mismatch(v, bug, family, size, origin);
+    }
+    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
+    write_many(v->payload + v->size, (size_t)(v->end - v->payload) - v->size, RF_PATTERN_REDZONE);
+  }
+  count_free(cache, v->size);
+  release(cache, v->slot, origin);
+  if (!v->span->large) {
+    if (rf_heap_options_now.checked) {
+      wait_in_ring(cache, (uintptr_t)v->begin, v->span->class_number);
+    } else if (!put_slot(cache, v->span->class_number, v->begin)) {
+      put_in_ring(cache, (uintptr_t)v->begin, v->span->class_number);
+    }
+  } else if (!rf_large_keep(v->span)) {
+    put_in_ring(cache, v->span->base, RF_RING_LARGE);
+  }
+}
+
+RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  rf_view v;
+  if (!rf_view_at((uintptr_t)ptr, &v) || v.payload != ptr || rf_slot_state_of(v.slot) != RF_SLOT_LIVE) {
+    rf_check_bad_free(ptr, origin);
+    return false;
+  }
+  free_unusual(cache, &v, family, size, origin);
+  return true;
+}
+
+bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  unsigned char *const p = ptr;
+  rf_span *const span = rf_span_of((uintptr_t)p);
+  if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base)) {
+    return free_long(cache, ptr, family, size, origin);
+  }
+  unsigned const index = rf_span_index(span, (uintptr_t)p);
+  rf_slot *const slot = &span->slots[index];
+  bool const plain = (slot->traits & RF_TRAITS_BUT_GENERATION) ==
+                         rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, 0) &&
+                     span->base + (size_t)index * span->slot_size == (uintptr_t)p && !span->large;
+  if (RF_UNLIKELY(!plain || (size != SIZE_MAX && size != slot->size))) {
+    return free_long(cache, ptr, family, size, origin);
+  }
+  size_t const had = slot->size;
+  if (RF_LIKELY(rf_heap_options_now.checked)) {
+    unsigned char *const end = p + span->slot_size;
+    if (RF_UNLIKELY(!edges_hold(p, had, end))) {
+      return free_long(cache, ptr, family, size, origin);
+    }
+    write_before_tail(p, rf_fill_of(had), RF_PATTERN_FREED);
+    write_tail(p + had, end);
+  }
+  count_free(cache, had);
+  release(cache, slot, origin);
+  if (RF_LIKELY(rf_heap_options_now.checked)) {
+    wait_in_ring(cache, (uintptr_t)p, span->class_number);
+  } else if (!put_slot(cache, span->class_number, p)) {
+    put_in_ring(cache, (uintptr_t)p, span->class_number);
+  }
+  return true;
+}
+
+/* ---- Realloc ---- */
+
+/* The block where it is, with another size; false where there is no room. */
+static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
+  bool const checked = rf_heap_options_now.checked;
+  size_t const room = (size_t)(v->end - v->payload) - (checked ? RF_TAIL_LEAST : 0);
+  if (size > room || size < room / 2) {
+    return false;
+  }
+  v->slot->size = (uint16_t)size;
+  if (checked) {
+    if (size > v->size) {
+      size_t const most = rf_heap_options_now.fill_alloc;
+      write_many(v->payload + v->size, size - v->size < most ? size - v->size : most, RF_PATTERN_NEW);
+    }
+    write_many(v->payload + size, (size_t)(v->end - v->payload) - size, RF_PATTERN_REDZONE);
+  }
+  cache->used += size - v->size;
+  return true;
+}
+
+static bool resize_here(rf_cache *cache, const rf_view *v, size_t size) {
+  if (!v->span->large) {
+    return resize_small(cache, v, size);
+  }
+  if (is_small(size) || !rf_large_resize(v->span, size)) {
+    return false;
+  }
+  cache->used += size - v->size;
+  return true;
+}
+
+static void note_resized(rf_cache *cache, size_t size) {
+  cache->requested += size;
+  if ((ptrdiff_t)(cache->used - cache->peak) > 0) {
+    cache->peak = cache->used;
+  }
+  rf_cache_counted(cache);
+}
+
+static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origin *origin) {
+  rf_block_request const request = {size, RF_ALIGN_DEFAULT, rf_slot_family(v->slot), false, size > v->size};
+  size_t const kept = v->size < size ? v->size : size;
+  size_t const peak = cache->peak;
+  size_t const peak_blocks = cache->peak_blocks;
+  unsigned char *const p = rf_cache_alloc(cache, &request, origin);
+  if (p == NULL) {
+    return NULL;
+  }
+  cache->allocations--; /* it is the same block, and never was there twice */
+  cache->peak = peak;
+  cache->peak_blocks = peak_blocks;
+  rf_large_move(p, v->payload, kept);
+  free_unusual(cache, v, request.family, SIZE_MAX, origin);
+  note_resized(cache, 0);
+  return p;
+}
+
+void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin *origin) {
+  rf_view v;
+  if (!rf_view_at((uintptr_t)ptr, &v) || v.payload != ptr || rf_slot_state_of(v.slot) != RF_SLOT_LIVE) {
+    rf_check_bad_free(ptr, origin);
+    return NULL;
+  }
+  if (rf_heap_options_now.checked) {
+    (void)rf_check_report(&v, origin);
+    if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {
+      rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    }
+  }
+  bool const stay_first = !rf_heap_options_now.checked || v.size > rf_heap_options_now.move_below;
+  if (stay_first && resize_here(cache, &v, size)) {
+    note_resized(cache, size);
+    return ptr;
+  }
+  void *const moved = move(cache, &v, size, origin);
+  if (moved != NULL || stay_first || !resize_here(cache, &v, size)) {
+    return moved;
+  }
+  cache->failures--;
+  note_resized(cache, size);
+  return ptr;
+}
