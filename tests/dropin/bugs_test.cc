@@ -36,7 +36,7 @@ const Bug kBugs[] = {
     {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 2000000, true, true},
     {"write_after_free_of_a_block_given_back", "heap-use-after-free", "inside", 100, 64000000, false, true},
     {"double_free_of_a_block_given_back", "double-free", "inside", 0, 64000000, false, true},
-    {"write_after_realloc_of_a_big_block", "heap-use-after-free", "inside", 100, 1 << 20, true, true},
+    {"write_after_realloc_of_a_big_block", "heap-use-after-free", "inside", 100, 1 << 20, false, true},
     {"write_after_realloc_moved", "heap-use-after-free", "inside", 7, 40, true, true},
     {"double_free", "double-free", "inside", 0, 13, false, true},
     {"double_free_of_a_big_block", "double-free", "inside", 0, 3000000, false, true},

@@ -43,16 +43,20 @@ RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned cha
   return rf_pattern_holds(p, size, byte);
 }
 
-/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. */
+/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
+ * depends on one is guessed wrong half of the time: four stores that may overlap serve all up to RF_STRIDE. */
 RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
   rf_lanes const lanes = lanes_of(byte);
-  if (RF_UNLIKELY(size > 128)) {
+  if (RF_UNLIKELY(size > RF_STRIDE)) {
     write_many(p, size, byte);
     return;
   }
-  for (size_t at = 0; at < size; at += RF_LANES) {
-    store(p + at, lanes);
-  }
+  size_t const whole = size < RF_LANES ? RF_LANES : size;
+  size_t const second = rf_second_lane(whole);
+  store(p, lanes);
+  store(p + second, lanes);
+  store(p + whole - RF_LANES - second, lanes);
+  store(p + whole - RF_LANES, lanes);
 }
 
 /* From `p` to `end`, at least 16 bytes. */
@@ -81,27 +85,29 @@ static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(
 /* The fill of `size` bytes, behind which there are at least 16 of guard. */
 RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
-  if (RF_UNLIKELY(size > 128)) {
+  if (RF_UNLIKELY(size > RF_STRIDE)) {
     return holds_many(p, size, RF_PATTERN_FREED);
   }
   if (size < RF_LANES) {
     return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
   }
-  rf_lanes wrong = load(p + size - RF_LANES) ^ lanes;
-  for (size_t at = 0; at + RF_LANES <= size; at += RF_LANES) {
-    wrong |= load(p + at) ^ lanes;
-  }
-  return is_zero(wrong);
+  size_t const second = rf_second_lane(size);
+  const unsigned char *const last = p + size - RF_LANES;
+  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) |
+                 (load(last) ^ lanes));
 }
 
 /* ---- Origins ---- */
 
-RF_INLINE uint32_t keep_origin(const rf_origin *origin) {
+RF_RARE static uint32_t keep_caller(const rf_origin *origin) {
   const rf_heap_options *const o = &rf_heap_options_now;
-  if (RF_LIKELY(o->depot != NULL && o->stack_depth != 0)) {
-    return rf_stack_depot_put_from(o->depot, origin, o->stack_depth);
-  }
-  return o->checked && o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;
+  return o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;
+}
+
+RF_INLINE uint32_t keep_origin(const rf_origin *origin) {
+  unsigned const depth = rf_heap_options_now.stack_depth;
+  return RF_LIKELY(depth != 0) ? rf_stack_depot_put_from(rf_heap_options_now.depot, origin, depth)
+                               : keep_caller(origin);
 }
 
 /* ---- Slots to give out ---- */
@@ -148,19 +154,29 @@ RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, void *slot) {
 
 /* ---- The ring ---- */
 
-static bool take_out(rf_cache *cache) {
+RF_INLINE void *slot_of(uint64_t entry) {
+  return (void *)(uintptr_t)(entry & (((uint64_t)1 << RF_RING_CLASS) - 1));
+}
+
+/* The oldest, which is no slot that there is room for. */
+RF_RARE static bool take_out_unusual(rf_cache *cache, uint64_t oldest) {
+  unsigned const class_number = (unsigned)(oldest >> RF_RING_CLASS);
+  if (class_number == RF_RING_LARGE) {
+    return rf_large_keep(rf_span_of((uintptr_t)slot_of(oldest)));
+  }
+  return put_slot(cache, class_number, slot_of(oldest));
+}
+
+RF_INLINE bool take_out(rf_cache *cache) {
   uint64_t const oldest = cache->ring[cache->ring_first & cache->ring_mask];
   unsigned const class_number = (unsigned)(oldest >> RF_RING_CLASS);
-  void *const slot = (void *)(uintptr_t)(oldest & (((uint64_t)1 << RF_RING_CLASS) - 1));
-  if (RF_UNLIKELY(class_number == RF_RING_LARGE)) {
-    if (!rf_large_keep(rf_span_of((uintptr_t)slot))) {
-      return false;
-    }
-  } else if (put_slot(cache, class_number, slot)) {
-    cache->ring_bytes -= rf_size_classes[class_number].size;
-  } else {
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  if (RF_LIKELY(class_number < RF_CLASSES) && RF_LIKELY(cache->count[class_number] < c->most)) {
+    cache->slots[c->first + cache->count[class_number]++] = slot_of(oldest);
+  } else if (!take_out_unusual(cache, oldest)) {
     return false;
   }
+  cache->ring_bytes -= class_number < RF_CLASSES ? c->size : 0;
   cache->ring_first++;
   cache->ring_count--;
   return true;
@@ -171,9 +187,9 @@ RF_INLINE void put_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_numbe
   cache->ring[at & cache->ring_mask] = slot | (uint64_t)class_number << RF_RING_CLASS;
 }
 
-/* A ring that is full is so in handlers of signals alone: the slot stays freed, and is nobody's. */
-RF_INLINE void wait_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number) {
-  cache->ring_bytes += rf_size_classes[class_number].size;
+/* A ring that is full is so in handlers of signals alone: the cache is lent to nobody until its owner is back. */
+RF_INLINE void wait_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number, size_t bytes) {
+  cache->ring_bytes += bytes;
   put_in_ring(cache, slot, class_number);
   while (cache->ring_bytes > rf_cache_wait || cache->ring_count > cache->ring_mask) {
     if (RF_UNLIKELY(!take_out(cache))) {
@@ -218,56 +234,77 @@ RF_INLINE void count_free(rf_cache *c, size_t size) {
 /* ---- Allocation ---- */
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
-RF_RARE static bool take_unusual(rf_span *span, unsigned index, const rf_origin *origin) {
-  rf_slot *const slot = &span->slots[index];
-  rf_slot_state const state = rf_slot_state_of(slot);
+RF_RARE static bool may_use(void *begin, const rf_origin *origin) {
+  rf_span *const span = rf_span_of((uintptr_t)begin);
+  unsigned const index = rf_span_index(span, (uintptr_t)begin);
+  rf_slot_state const state = rf_slot_state_of(&span->slots[index]);
+  if (state == RF_SLOT_LIVE) {
+    return false; /* freed by two threads at once, and serving again */
+  }
+  if (!rf_heap_options_now.checked) {
+    return true;
+  }
   if (state == RF_SLOT_NEW) {
     (void)rf_check_next_is_hit(span, index, origin);
     return true;
   }
-  if (state == RF_SLOT_FREED) {
-    rf_view const view = rf_view_of(span, index);
+  rf_view const view = rf_view_of(span, index);
+  if (!rf_check_intact(&view)) {
     (void)rf_check_report(&view, origin);
   }
-  return state == RF_SLOT_FREED; /* else it was freed by two threads at once, and serves already */
+  return true;
 }
 
-RF_INLINE bool is_intact(const rf_span *span, unsigned index, const unsigned char *begin) {
-  const rf_slot *const slot = &span->slots[index];
-  if (RF_UNLIKELY((slot->traits & (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)) !=
-                  (RF_SLOT_FREED | DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN))) {
-    if (rf_slot_state_of(slot) != RF_SLOT_FREED) {
-      return false;
-    }
-    rf_view const view = rf_view_of((rf_span *)(uintptr_t)span, index);
-    return rf_check_intact(&view);
-  }
+#define PLAIN_FREED (RF_SLOT_FREED | DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
+#define PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
+
+/* True where it was a block at the default alignment, and nothing was written there since. */
+RF_INLINE bool is_usual(const rf_slot *slot, const unsigned char *begin, size_t slot_size) {
   size_t const size = slot->size;
-  return fill_holds(begin, rf_fill_of(size)) && tail_holds(begin + size, begin + span->slot_size);
+  size_t const most = rf_heap_options_now.fill_free;
+  return RF_LIKELY((slot->traits & PLAIN_MASK) == PLAIN_FREED) && fill_holds(begin, size < most ? size : most) &&
+         tail_holds(begin + size, begin + slot_size);
 }
 
-/* A slot of the class, which is the caller's; NULL where there is no memory. */
-RF_INLINE unsigned char *take_slot(rf_cache *cache, unsigned class_number, const rf_origin *origin, rf_slot **slot) {
-  for (;;) {
-    if (RF_UNLIKELY(cache->count[class_number] == 0) && !refill(cache, class_number)) {
+/* A slot of the class, which is the caller's, looked at; NULL where there is no memory. */
+RF_RARE static void *take_any(rf_cache *cache, unsigned class_number, const rf_origin *origin, rf_slot **slot) {
+  void *begin;
+  do {
+    if (cache->count[class_number] == 0 && !refill(cache, class_number)) {
+      cache->failures++;
       return NULL;
     }
-    void **const top = &cache->slots[rf_size_classes[class_number].first + --cache->count[class_number]];
-    unsigned char *const begin = *top;
-    rf_span *const span = rf_span_of((uintptr_t)begin);
-    unsigned const index = rf_span_index(span, (uintptr_t)begin);
-    *slot = &span->slots[index];
-    if (RF_LIKELY(rf_heap_options_now.checked && is_intact(span, index, begin)) || take_unusual(span, index, origin)) {
-      return begin;
-    }
+    begin = cache->slots[rf_size_classes[class_number].first + --cache->count[class_number]];
+  } while (!may_use(begin, origin));
+  const rf_span *const span = rf_span_of((uintptr_t)begin);
+  *slot = &span->slots[rf_span_index(span, (uintptr_t)begin)];
+  return begin;
+}
+
+/* The same, where a cache has one, and it is as usual; else NULL, and nothing was done. */
+RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_slot **slot) {
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  unsigned const count = cache->count[class_number];
+  if (RF_UNLIKELY(count == 0)) {
+    return NULL;
   }
+  void **const top = &cache->slots[c->first + count - 1];
+  unsigned char *const begin = *top;
+  const rf_span *const span = rf_span_of((uintptr_t)begin);
+  *slot = &span->slots[rf_span_index(span, (uintptr_t)begin)];
+  __builtin_prefetch(top[count > 1 ? -1 : 0], 1);
+  if (RF_UNLIKELY(!is_usual(*slot, begin, c->size))) {
+    return NULL;
+  }
+  cache->count[class_number] = (uint16_t)(count - 1);
+  return begin;
 }
 
 RF_INLINE void fill_new(unsigned char *p, size_t size, bool zeroed) {
   size_t const most = rf_heap_options_now.fill_alloc;
   if (zeroed) {
     memset(p, 0, size);
-  } else if (most != 0) {
+  } else if (most >= RF_LANES) {
     write_before_tail(p, size < most ? size : most, RF_PATTERN_NEW);
   }
 }
@@ -281,33 +318,42 @@ RF_INLINE void make_live(const rf_cache *cache, rf_slot *slot, size_t size, uint
   slot->traits = traits;
 }
 
-/* At RF_ALIGN_DEFAULT. */
-RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin) {
-  bool const checked = rf_heap_options_now.checked;
-  unsigned const class_number = rf_class_for(size + (checked ? RF_TAIL_LEAST : size == 0));
-  rf_slot *slot;
-  unsigned char *const p = take_slot(cache, class_number, origin, &slot);
-  if (RF_UNLIKELY(p == NULL)) {
-    cache->failures++;
-    return NULL;
-  }
-  if (checked) {
-    fill_new(p, size, zeroed);
-    write_tail(p + size, p + rf_size_classes[class_number].size);
-  } else if (zeroed) {
-    memset(p, 0, size);
-  }
-  make_live(cache, slot, size, rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, rf_heap_generation), origin);
-  count_alloc(cache, size);
-  return p;
-}
-
 RF_INLINE bool is_small(size_t size) {
   return size <= RF_SLOT_MOST - RF_TAIL_LEAST;
 }
 
+/* At RF_ALIGN_DEFAULT, where nothing is checked. */
+RF_RARE static void *alloc_bare(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  rf_slot *slot;
+  void *const p = take_any(cache, rf_class_for(r->size + (r->size == 0)), origin, &slot);
+  if (p == NULL) {
+    return NULL;
+  }
+  make_live(cache, slot, r->size, rf_traits(RF_SLOT_LIVE, r->family, DEFAULT_ALIGN_LOG2, rf_heap_generation), origin);
+  count_alloc(cache, r->size);
+  return r->zeroed ? memset(p, 0, r->size) : p;
+}
+
+/* At RF_ALIGN_DEFAULT. */
+RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin) {
+  unsigned const class_number = rf_class_for(size + RF_TAIL_LEAST);
+  rf_slot *slot;
+  unsigned char *p = take_usual(cache, class_number, &slot);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = take_any(cache, class_number, origin, &slot);
+    if (p == NULL) {
+      return NULL;
+    }
+  }
+  fill_new(p, size, zeroed);
+  write_tail(p + size, p + rf_size_classes[class_number].size);
+  count_alloc(cache, size);
+  make_live(cache, slot, size, rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, rf_heap_generation), origin);
+  return p;
+}
+
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  if (RF_UNLIKELY(!is_small(size))) {
+  if (RF_UNLIKELY(!is_small(size)) || RF_UNLIKELY(!rf_heap_options_now.checked)) {
     rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false};
     return rf_cache_alloc(cache, &request, origin);
   }
@@ -319,9 +365,8 @@ static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_
   rf_slot *slot;
   size_t const align = r->align;
   unsigned const class_number = rf_class_for(r->size + align - RF_ALIGN_DEFAULT + RF_TAIL_LEAST);
-  unsigned char *const begin = take_slot(cache, class_number, origin, &slot);
+  unsigned char *const begin = take_any(cache, class_number, origin, &slot);
   if (begin == NULL) {
-    cache->failures++;
     return NULL;
   }
   unsigned char *const p = (unsigned char *)(((uintptr_t)begin + align - 1) & ~(uintptr_t)(align - 1));
@@ -368,7 +413,8 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
   bool const plain = r->align <= RF_ALIGN_DEFAULT;
   if (plain && is_small(r->size)) {
-    return alloc_small(cache, r->size, r->family, r->zeroed, origin);
+    return rf_heap_options_now.checked ? alloc_small(cache, r->size, r->family, r->zeroed, origin)
+                                       : alloc_bare(cache, r, origin);
   }
   if (!plain && r->align < RF_SLOT_MOST && is_small(r->size) && is_small(r->size + r->align)) {
     return alloc_aligned(cache, r, origin);
@@ -388,29 +434,37 @@ RF_INLINE void release(rf_cache *cache, rf_slot *slot, const rf_origin *origin) 
   slot->traits = (uint16_t)((slot->traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
 }
 
+/* Where nothing is checked a slot serves again at once. */
+static void put_back(rf_cache *cache, const rf_view *v) {
+  unsigned const class_number = v->span->class_number;
+  if (v->span->large) {
+    if (!rf_large_keep(v->span)) {
+      put_in_ring(cache, v->span->base, RF_RING_LARGE);
+    }
+  } else if (rf_heap_options_now.checked) {
+    wait_in_ring(cache, (uintptr_t)v->begin, class_number, v->span->slot_size);
+  } else if (!put_slot(cache, class_number, v->begin)) {
+    cache->ring_bytes += v->span->slot_size;
+    put_in_ring(cache, (uintptr_t)v->begin, class_number);
+  }
+}
+
 /* Any but the common ones; a live block starts at `ptr`. */
 RF_RARE static void free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                  const rf_origin *origin) {
   if (rf_heap_options_now.checked) {
-    (void)rf_check_report(v, origin);
+    if (!rf_check_intact(v) || !rf_check_front_holds(v)) {
+      (void)rf_check_report(v, origin);
+    }
     rf_bug const bug = rf_family_mismatch(rf_slot_family(v->slot), v->size, family, size);
     if (bug != RF_BUG_COUNT) {
       rf_check_mismatch(v, bug, family, size, origin);
     }
     write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
-    write_many(v->payload + v->size, (size_t)(v->end - v->payload) - v->size, RF_PATTERN_REDZONE);
   }
   count_free(cache, v->size);
   release(cache, v->slot, origin);
-  if (!v->span->large) {
-    if (rf_heap_options_now.checked) {
-      wait_in_ring(cache, (uintptr_t)v->begin, v->span->class_number);
-    } else if (!put_slot(cache, v->span->class_number, v->begin)) {
-      put_in_ring(cache, (uintptr_t)v->begin, v->span->class_number);
-    }
-  } else if (!rf_large_keep(v->span)) {
-    put_in_ring(cache, v->span->base, RF_RING_LARGE);
-  }
+  put_back(cache, v);
 }
 
 RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -426,33 +480,28 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   unsigned char *const p = ptr;
   rf_span *const span = rf_span_of((uintptr_t)p);
-  if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base)) {
+  if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base || span->large)) {
     return free_long(cache, ptr, family, size, origin);
   }
   unsigned const index = rf_span_index(span, (uintptr_t)p);
+  size_t const slot_size = span->slot_size;
   rf_slot *const slot = &span->slots[index];
-  bool const plain = (slot->traits & RF_TRAITS_BUT_GENERATION) ==
-                         rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, 0) &&
-                     span->base + (size_t)index * span->slot_size == (uintptr_t)p && !span->large;
-  if (RF_UNLIKELY(!plain || (size != SIZE_MAX && size != slot->size))) {
+  size_t const had = slot->size;
+  bool const plain =
+      (slot->traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, 0) &&
+      span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
+      rf_heap_options_now.checked;
+  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size))) {
     return free_long(cache, ptr, family, size, origin);
   }
-  size_t const had = slot->size;
-  if (RF_LIKELY(rf_heap_options_now.checked)) {
-    unsigned char *const end = p + span->slot_size;
-    if (RF_UNLIKELY(!edges_hold(p, had, end))) {
-      return free_long(cache, ptr, family, size, origin);
-    }
-    write_before_tail(p, rf_fill_of(had), RF_PATTERN_FREED);
-    write_tail(p + had, end);
+  size_t const most = rf_heap_options_now.fill_free;
+  if (RF_LIKELY(most >= RF_LANES)) {
+    write_before_tail(p, had < most ? had : most, RF_PATTERN_FREED);
+    store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
   }
   count_free(cache, had);
   release(cache, slot, origin);
-  if (RF_LIKELY(rf_heap_options_now.checked)) {
-    wait_in_ring(cache, (uintptr_t)p, span->class_number);
-  } else if (!put_slot(cache, span->class_number, p)) {
-    put_in_ring(cache, (uintptr_t)p, span->class_number);
-  }
+  wait_in_ring(cache, (uintptr_t)p, span->class_number, slot_size);
   return true;
 }
 
@@ -521,7 +570,9 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
     return NULL;
   }
   if (rf_heap_options_now.checked) {
-    (void)rf_check_report(&v, origin);
+    if (!rf_check_intact(&v) || !rf_check_front_holds(&v)) {
+      (void)rf_check_report(&v, origin);
+    }
     if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {
       rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_MALLOC, SIZE_MAX, origin);
     }

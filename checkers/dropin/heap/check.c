@@ -177,6 +177,10 @@ bool rf_check_intact(const rf_view *v) {
   return !inspect(v, &d) && !front_damage(v, &front);
 }
 
+bool rf_check_front_holds(const rf_view *v) {
+  return rf_pattern_holds(v->payload - FRONT_LEAST, FRONT_LEAST, RF_PATTERN_REDZONE);
+}
+
 /* The slot behind, where it is or was a block whose payload begins there. */
 static bool next_of(const rf_view *v, rf_view *next) {
   if (v->span->large || v->index + 1 >= v->span->count ||

@@ -53,6 +53,9 @@ size_t rf_check_report(const rf_view *view, const rf_origin *origin);
 /* True where nothing is, though the block before may be. */
 bool rf_check_intact(const rf_view *view);
 
+/* True where the bytes right before the payload hold, whosever they are. */
+bool rf_check_front_holds(const rf_view *view);
+
 /* A span whose blocks were all freed, before its memory serves others. */
 void rf_check_retired(rf_span *span);
 
