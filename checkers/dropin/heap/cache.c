@@ -43,12 +43,54 @@ RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned cha
   return rf_pattern_holds(p, size, byte);
 }
 
+#define LOOP_MOST 512U /* bytes; the C library's functions are faster above */
+
+/* More than RF_STRIDE bytes. The compiler is kept from making this a call. */
+RF_INLINE void write_strides(unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  unsigned char *const last = p + size - RF_STRIDE;
+  if (size > LOOP_MOST) {
+    write_many(p, size, byte);
+    return;
+  }
+  for (; p < last; p += RF_STRIDE) {
+    RF_FORGET(p);
+    store(p, lanes);
+    store(p + RF_LANES, lanes);
+    store(p + 2 * RF_LANES, lanes);
+    store(p + 3 * RF_LANES, lanes);
+  }
+  store(last, lanes);
+  store(last + RF_LANES, lanes);
+  store(last + 2 * RF_LANES, lanes);
+  store(last + 3 * RF_LANES, lanes);
+}
+
+RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
+  return (load(p) ^ lanes) | (load(p + RF_LANES) ^ lanes) | (load(p + 2 * RF_LANES) ^ lanes) |
+         (load(p + 3 * RF_LANES) ^ lanes);
+}
+
+/* More than RF_STRIDE bytes. */
+RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  const unsigned char *const last = p + size - RF_STRIDE;
+  if (size > LOOP_MOST) {
+    return holds_many(p, size, byte);
+  }
+  rf_lanes wrong = wrong_in_stride(last, lanes);
+  for (; p < last; p += RF_STRIDE) {
+    wrong |= wrong_in_stride(p, lanes);
+  }
+  return is_zero(wrong);
+}
+
 /* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
  * depends on one is guessed wrong half of the time: four stores that may overlap serve all up to RF_STRIDE. */
 RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
   rf_lanes const lanes = lanes_of(byte);
-  if (RF_UNLIKELY(size > RF_STRIDE)) {
-    write_many(p, size, byte);
+  if (size > RF_STRIDE) {
+    write_strides(p, size, byte);
     return;
   }
   size_t const whole = size < RF_LANES ? RF_LANES : size;
@@ -62,8 +104,9 @@ RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char by
 /* From `p` to `end`, at least 16 bytes. */
 RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  if (RF_UNLIKELY((size_t)(end - p) > 2 * RF_LANES)) {
-    write_many(p, (size_t)(end - p), RF_PATTERN_REDZONE);
+  size_t const size = (size_t)(end - p);
+  if (size > 2 * RF_LANES) {
+    write_before_tail(p, size, RF_PATTERN_REDZONE);
     return;
   }
   store(p, lanes);
@@ -72,10 +115,12 @@ RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
 
 RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  if (RF_UNLIKELY((size_t)(end - p) > 2 * RF_LANES)) {
-    return holds_many(p, (size_t)(end - p), RF_PATTERN_REDZONE);
+  size_t const size = (size_t)(end - p);
+  if (size <= 2 * RF_LANES) {
+    return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
   }
-  return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
+  return size <= RF_STRIDE ? rf_pattern_holds_few(p, size, rf_word_of(RF_PATTERN_REDZONE))
+                           : strides_hold(p, size, RF_PATTERN_REDZONE);
 }
 
 #define TIMES_4(x) x, x, x, x
@@ -85,8 +130,8 @@ static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(
 /* The fill of `size` bytes, behind which there are at least 16 of guard. */
 RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
-  if (RF_UNLIKELY(size > RF_STRIDE)) {
-    return holds_many(p, size, RF_PATTERN_FREED);
+  if (size > RF_STRIDE) {
+    return strides_hold(p, size, RF_PATTERN_FREED);
   }
   if (size < RF_LANES) {
     return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
@@ -281,6 +326,14 @@ RF_RARE static void *take_any(rf_cache *cache, unsigned class_number, const rf_o
   return begin;
 }
 
+/* What the next request of the class will look at: it waited long, and is in no near cache. */
+RF_INLINE void prefetch_slot(const void *begin) {
+  const rf_span *const span = rf_span_of((uintptr_t)begin);
+  __builtin_prefetch(begin, 1);
+  __builtin_prefetch((const char *)begin + 64, 1);
+  __builtin_prefetch(&span->slots[rf_span_index(span, (uintptr_t)begin)], 1);
+}
+
 /* The same, where a cache has one, and it is as usual; else NULL, and nothing was done. */
 RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_slot **slot) {
   const rf_size_class *const c = &rf_size_classes[class_number];
@@ -292,7 +345,7 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   unsigned char *const begin = *top;
   const rf_span *const span = rf_span_of((uintptr_t)begin);
   *slot = &span->slots[rf_span_index(span, (uintptr_t)begin)];
-  __builtin_prefetch(top[count > 1 ? -1 : 0], 1);
+  prefetch_slot(top[count > 1 ? -1 : 0]);
   if (RF_UNLIKELY(!is_usual(*slot, begin, c->size))) {
     return NULL;
   }
@@ -425,7 +478,7 @@ void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin
 /* ---- Free ---- */
 
 RF_INLINE bool edges_hold(const unsigned char *p, size_t size, const unsigned char *end) {
-  return is_zero(load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE)) & tail_holds(p + size, end);
+  return is_zero(load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE)) && tail_holds(p + size, end);
 }
 
 RF_INLINE void release(rf_cache *cache, rf_slot *slot, const rf_origin *origin) {
