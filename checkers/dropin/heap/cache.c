@@ -138,8 +138,7 @@ RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
   }
   size_t const second = rf_second_lane(size);
   const unsigned char *const last = p + size - RF_LANES;
-  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) |
-                 (load(last) ^ lanes));
+  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes));
 }
 
 /* ---- Origins ---- */
@@ -168,8 +167,7 @@ static unsigned heap_of(const rf_cache *cache) {
 
 RF_RARE static bool refill(rf_cache *cache, unsigned class_number) {
   const rf_size_class *const c = &rf_size_classes[class_number];
-  unsigned const got =
-      rf_slots_take(heap_of(cache), class_number, cache->slots + c->first, c->batch);
+  unsigned const got = rf_slots_take(heap_of(cache), class_number, cache->slots + c->first, c->batch);
   cache->count[class_number] = (uint16_t)got;
   return got != 0;
 }

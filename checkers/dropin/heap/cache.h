@@ -64,8 +64,11 @@ extern size_t rf_cache_wait __attribute__((visibility("hidden")));
 /* One that is nobody's, or a new one; NULL where there is no memory. `heap`: the number of its own, where it is new. */
 rf_cache *rf_cache_take(unsigned heap);
 
-/* It is nobody's from now on. Where many are, what it has goes back to the heaps. */
+/* It is nobody's from now on, and keeps what it has for the next thread. */
 void rf_cache_leave(rf_cache *cache);
+
+/* True where so many are nobody's that one more had better be flushed before. */
+bool rf_cache_is_one_too_many(void);
 
 /* In the child of a fork: takes over what other threads had. */
 void rf_cache_inherit(void);
@@ -102,7 +105,7 @@ void rf_stop_wait(void);
 /* Stops all other threads within `ms` milliseconds; false where that could not be, and nothing is stopped. The
  * caller may be inside caches of its own. Nests. */
 bool rf_stop_all(unsigned ms);
-void rf_stop_end(void);
+void rf_stop_finish(void);
 
 /* True between the two, for the thread that called. */
 bool rf_stopped_by_me(void);

@@ -30,8 +30,7 @@ rf_view rf_view_of(rf_span *span, unsigned index) {
   rf_slot *const slot = &span->slots[index];
   uintptr_t const begin = span->base + (size_t)index * span->slot_size;
   unsigned char *const payload = aligned_up(begin, rf_slot_align(slot));
-  unsigned char *const end =
-      span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
+  unsigned char *const end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
   size_t const size = span->large ? span->size : slot->size;
   return (rf_view){span, slot, index, size, (unsigned char *)begin, payload, end};
 }
@@ -183,8 +182,7 @@ bool rf_check_front_holds(const rf_view *v) {
 
 /* The slot behind, where it is or was a block whose payload begins there. */
 static bool next_of(const rf_view *v, rf_view *next) {
-  if (v->span->large || v->index + 1 >= v->span->count ||
-      rf_slot_state_of(v->slot + 1) == RF_SLOT_NEW) {
+  if (v->span->large || v->index + 1 >= v->span->count || rf_slot_state_of(v->slot + 1) == RF_SLOT_NEW) {
     return false;
   }
   *next = rf_view_of(v->span, v->index + 1);
@@ -326,7 +324,7 @@ size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
     bool const stopped = rf_stop_all(STOP_MS);
     found = explain(v, &f);
     if (stopped) {
-      rf_stop_end();
+      rf_stop_finish();
     }
     if (found) {
       rf_report(rf_heap_options_now.reporter, &f);

@@ -16,10 +16,10 @@ typedef struct rf_view {
   rf_span *span;
   rf_slot *slot;
   unsigned index;
-  size_t size;           /* of the payload */
-  unsigned char *begin;  /* the slot's first byte; large: the first after the front */
+  size_t size;          /* of the payload */
+  unsigned char *begin; /* the slot's first byte; large: the first after the front */
   unsigned char *payload;
-  unsigned char *end;    /* behind the guard bytes */
+  unsigned char *end; /* behind the guard bytes */
 } rf_view;
 
 /* The slot number `index`. */

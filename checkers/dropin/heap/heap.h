@@ -1,11 +1,11 @@
 /* The heap of the drop-in: slots by size class in spans, described out of line; each thread has a cache (cache.h).
  *
- * There are a few heaps, each with a lock, so that threads seldom meet in one: caches take slots from their own heap and
- * give them back to the one that each came from, by batches. A signal handler that interrupted its own thread with a
- * heap's lock held is served by another heap.
+ * There are a few heaps, each with a lock, so that threads seldom meet in one: caches take slots from their own heap
+ * and give them back to the one that each came from, by batches. A signal handler that interrupted its own thread with
+ * a heap's lock held is served by another heap.
  *
- * Memory: runs of units from segments of 4 MiB; blocks above 1 MiB have a mapping each. Free runs keep their pages up to
- * a bound; segments without a run go back.
+ * Memory: runs of units from segments of 4 MiB; blocks above 1 MiB have a mapping each. Free runs keep their pages up
+ * to a bound; segments without a run go back.
  */
 #ifndef RINGFENCE_DROPIN_HEAP_H
 #define RINGFENCE_DROPIN_HEAP_H
@@ -17,6 +17,7 @@
 #include <ringfence/stack.h>
 
 #define RF_HEAPS_MOST 8U
+#define RF_FILL_LEAST ((size_t)16)
 #define RF_HEAPS_LEAST 4U /* for handlers of signals that interrupt each other */
 
 /* Fixed at the process's beginning, or set anew before the program runs. */
@@ -25,7 +26,7 @@ typedef struct rf_heap_options {
   size_t quarantine;     /* bytes */
   size_t wait;           /* bytes that are freed in a thread while a block of its waits */
   size_t fill_alloc;     /* bytes of a new block */
-  size_t fill_free;      /* bytes of a freed one */
+  size_t fill_free;      /* bytes of a freed one: 0, or RF_FILL_LEAST and more */
   size_t move_below;     /* bytes: smaller blocks move at each realloc */
   unsigned stack_depth;  /* 0: callers alone */
   rf_stack_depot *depot; /* NULL: nothing is known of calls */
@@ -56,21 +57,21 @@ typedef struct rf_meta_chunk {
 
 typedef struct rf_heap {
   rf_futex lock;
-  rf_span *giving[RF_CLASSES];  /* spans with slots to give */
-  uint32_t empty[RF_CLASSES];   /* of these, without a slot that is out */
-  rf_span *newest;              /* of all spans */
-  rf_span *freed_oldest;        /* large ones that were freed and are kept */
+  rf_span *giving[RF_CLASSES]; /* spans with slots to give */
+  uint32_t empty[RF_CLASSES];  /* of these, without a slot that is out */
+  rf_span *newest;             /* of all spans */
+  rf_span *freed_oldest;       /* large ones that were freed and are kept */
   rf_span *freed_newest;
   size_t freed_bytes;
-  uint64_t freed_ever;          /* bytes of large blocks */
-  size_t large_bytes;           /* mapped for live ones */
-  size_t span_bytes;            /* mapped for small ones */
-  rf_segment *segments;         /* with free units */
+  uint64_t freed_ever;  /* bytes of large blocks */
+  size_t large_bytes;   /* mapped for live ones */
+  size_t span_bytes;    /* mapped for small ones */
+  rf_segment *segments; /* with free units */
   rf_segment *full;
-  rf_segment *unused;           /* descriptors */
+  rf_segment *unused; /* descriptors */
   size_t segment_bytes;
-  size_t mapped_bytes;          /* of large blocks with a mapping each */
-  size_t dirty_free;            /* units */
+  size_t mapped_bytes; /* of large blocks with a mapping each */
+  size_t dirty_free;   /* units */
   size_t used_units;
   rf_meta_chunk meta;
 } rf_heap;

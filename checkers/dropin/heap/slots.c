@@ -26,22 +26,6 @@ static void unlink_giving(rf_heap *heap, rf_span *span) {
   }
 }
 
-void rf_heap_list(rf_heap *heap, rf_span *span) {
-  span->newer = NULL;
-  span->older = heap->newest;
-  if (span->older != NULL) {
-    span->older->newer = span;
-  }
-  heap->newest = span;
-}
-
-void rf_heap_unlist(rf_heap *heap, rf_span *span) {
-  *(span->newer != NULL ? &span->newer->older : &heap->newest) = span->older;
-  if (span->older != NULL) {
-    span->older->newer = span->newer;
-  }
-}
-
 /* ---- Spans ---- */
 
 static bool has_slots(const rf_span *span) {

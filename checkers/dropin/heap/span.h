@@ -1,8 +1,8 @@
 /* Spans and their slots, and the page map that finds the span of an address.
  *
- * A span is a run of units of 64 KiB: slots of one size class, or one large block. It is described in memory of its own,
- * out of the program's reach (meta.h), 16 bytes for each slot; in the span there is nothing but guard and fill bytes
- * beside the program's own.
+ * A span is a run of units of 64 KiB: slots of one size class, or one large block. It is described in memory of its
+ * own, out of the program's reach, 16 bytes for each slot; in the span there is nothing but guard and fill bytes beside
+ * the program's own.
  *
  *     small:  | front: 64 bytes of guard | slot | slot | ... |
  *     slot:   | gap, of aligned blocks | payload: size bytes | guard bytes to the end of the slot, at least 16 |
@@ -101,10 +101,10 @@ struct rf_span {
   rf_span *older; /* in the list of all, as is the next */
   rf_span *newer;
   struct rf_segment *segment; /* NULL where `mapped` */
-  size_t bytes;   /* mapped, from the start of the first unit on */
-  size_t size;    /* large: of the block */
-  uint64_t stamp; /* large, freed: when, in bytes freed */
-  size_t scan;    /* leak scan: the first of its blocks' places in the scan's table */
+  size_t bytes;               /* mapped, from the start of the first unit on */
+  size_t size;                /* large: of the block */
+  uint64_t stamp;             /* large, freed: when, in bytes freed */
+  size_t scan;                /* leak scan: the first of its blocks' places in the scan's table */
 };
 
 static inline uintptr_t rf_span_start(const rf_span *span) {

@@ -11,7 +11,7 @@
 
 #define LEFT_KEPT 8U /* caches that are nobody's and keep what they have */
 #define RING_LEAST 64U
-#define RING_BYTES 64U /* of a block, on average: a place of the ring for each */
+#define RING_BYTES 64U   /* of a block, on average: a place of the ring for each */
 #define THREADS_FREE 16U /* so many may have all of the wait */
 #define WAIT_LEAST ((size_t)32 * 1024)
 #define RING_MOST ((size_t)1 << 20)
@@ -140,7 +140,7 @@ bool rf_stop_all(unsigned ms) {
   return true;
 }
 
-void rf_stop_end(void) {
+void rf_stop_finish(void) {
   if (--stopping.depth == 0) {
     stopping.thread = NULL;
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_ALL, __ATOMIC_RELEASE);
@@ -220,10 +220,11 @@ rf_cache *rf_cache_take(unsigned heap) {
   return cache != NULL ? cache : make(heap);
 }
 
+bool rf_cache_is_one_too_many(void) {
+  return __atomic_load_n(&caches.left, __ATOMIC_RELAXED) >= LEFT_KEPT;
+}
+
 void rf_cache_leave(rf_cache *cache) {
-  if (__atomic_load_n(&caches.left, __ATOMIC_RELAXED) >= LEFT_KEPT) {
-    rf_cache_flush(cache);
-  }
   __atomic_fetch_add(&caches.left, 1, __ATOMIC_RELAXED);
   cache->thread = NULL;
   __atomic_store_n(&cache->inside, RF_CACHE_OUTSIDE, __ATOMIC_RELEASE);

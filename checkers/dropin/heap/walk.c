@@ -201,7 +201,8 @@ static rf_allocator *below(rf_allocator *self) {
   return self == &checked ? &bare : NULL;
 }
 
-static const rf_allocator_ops bare_ops = {.name = "malloc", .walk = walk_all, .stats = all_stats, .counters = count_all};
+static const rf_allocator_ops bare_ops = {
+    .name = "malloc", .walk = walk_all, .stats = all_stats, .counters = count_all};
 static const rf_allocator_ops checked_ops = {
     .name = "guard", .walk = walk_all, .stats = all_stats, .counters = count_all, .inner = below};
 static rf_allocator bare = {&bare_ops};

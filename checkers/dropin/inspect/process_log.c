@@ -2,8 +2,8 @@
 #include "process_log.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/own_cache.h"
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>

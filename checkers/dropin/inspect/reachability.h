@@ -41,7 +41,7 @@ typedef struct rf_reachability {
   rf_reachability_block *todo;
   rf_reachability_block *reading; /* whose words are looked at; NULL: roots */
   rf_reachability_state found;    /* what a block becomes that a word points into */
-  size_t first_paged; /* blocks on pages of their own come last, in address order */
+  size_t first_paged;             /* blocks on pages of their own come last, in address order */
 } rf_reachability;
 
 /* How many live blocks there are, and how many slots; with the heap locked. */

@@ -1,8 +1,8 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
  * figure here, and what has nothing to act on does nothing. */
 #define _GNU_SOURCE
-#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/heap/large.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "guarded_blocks.h"
 

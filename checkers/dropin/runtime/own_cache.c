@@ -1,63 +1,31 @@
 #define _GNU_SOURCE
 #include "own_cache.h"
 
-#include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/heap/threads.h"
 #include "checkers/dropin/os/pages.h"
 #include "init.h"
 #include "state.h"
-#include "unmapped.h"
 
-#include <ringfence/fault.h>
 #include <ringfence/port.h>
 
-#include "checkers/shared/wrapper.h"
-
-#define WAIT_FREE ((size_t)512 * 1024) /* longer than this blocks wait only where the quarantine is eight times as large */
 #define FORK_MS 10U
-
-/* ---- Options ---- */
-
-/* Where nothing is checked: sampled programs are told, others go by the handler of faults. */
-static void refused(rf_status status, const void *ptr, const rf_origin *origin) {
-  rf_fault const fault = {status, NULL, rf_heap_allocator(), ptr, NULL};
-  if (rf_process.options.mode != RF_MODE_SAMPLE) {
-    (void)rf_fault_raise(&fault);
-    return;
-  }
-  rf_finding f;
-  rf_finding_begin_refused(&f, &fault, "malloc", "sample", origin);
-  rf_report(rf_process.guard_options.reporter, &f);
-}
-
-void rf_heap_configure(void) {
-  const rf_guard_options *const g = &rf_process.guard_options;
-  size_t const half = g->quarantine / 2 < WAIT_FREE ? g->quarantine / 2 : WAIT_FREE;
-  rf_heap_options_now = (rf_heap_options){
-      .checked = rf_process.checked,
-      .quarantine = g->quarantine,
-      .wait = half > g->quarantine / 8 ? half : g->quarantine / 8,
-      .fill_alloc = g->fill_alloc,
-      .fill_free = g->fill_free,
-      .move_below = g->move_below,
-      .stack_depth = rf_process.checked ? g->stack_depth : 0,
-      .depot = rf_process.checked ? g->depot : NULL,
-      .reporter = g->reporter,
-      .refused = refused,
-      .leaving = rf_unmapped_note,
-  };
-  rf_cache_wait = rf_heap_options_now.wait;
-}
 
 /* ---- Binding ---- */
 
 static uint32_t threads; /* that were bound; accessed atomically */
 
+static void leave(rf_cache *cache) {
+  if (rf_cache_is_one_too_many()) {
+    rf_cache_flush(cache);
+  }
+  rf_cache_leave(cache);
+}
+
 static void unbind(void) {
   rf_cache *const cache = rf_current_thread.cache != NULL ? rf_enter() : NULL;
   if (cache != NULL) {
     rf_current_thread.cache = NULL;
-    rf_cache_leave(cache);
+    leave(cache);
   }
 }
 
@@ -141,7 +109,7 @@ rf_cache *rf_enter_slow(void) {
 }
 
 void rf_leave_slow(rf_cache *cache) {
-  rf_cache_leave(cache);
+  leave(cache);
 }
 
 void rf_post_job(void (*job)(void)) {
@@ -171,16 +139,16 @@ bool rf_lock_all(unsigned ms) {
 void rf_unlock_all(void) {
   rf_current_thread.stopping = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_stop_end();
+  rf_stop_finish();
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_current_thread.stopping = false;
 }
 
 /* ---- Forks ----
  *
- * A signal handler may fork while its own thread is inside the heap. What this thread holds then stays held, in the
- * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. Where there is one thread
- * only, nobody else can be inside. */
+ * A signal handler may fork while its own thread is inside the heap. The locks of this thread then stay held, in the
+ * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. Where there is one
+ * thread only, nobody else can be inside. */
 
 static _Thread_local struct {
   bool alone;   /* one thread: nothing is locked */
@@ -214,7 +182,7 @@ void rf_own_cache_fork_parent(void) {
   }
   give_back_records();
   if (forking.stopped) {
-    rf_stop_end();
+    rf_stop_finish();
   }
   if (forking.list) {
     rf_thread_unlock();

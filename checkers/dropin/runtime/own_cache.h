@@ -42,9 +42,6 @@ static inline void rf_leave(rf_cache *cache) {
   rf_cache_exit(cache);
 }
 
-/* Makes the heap's options from those of the process. */
-void rf_heap_configure(void);
-
 /* True where this thread was interrupted inside the heap. */
 bool rf_is_inside(void);
 

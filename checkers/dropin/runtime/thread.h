@@ -11,9 +11,9 @@ typedef struct rf_thread {
   struct rf_cache *cache; /* its own; NULL: not yet, or no more */
   bool binding;           /* it is about to get a cache, */
   bool stopping;          /* to stop all others, or to let them go */
-  bool linked;      /* in the list of threads, or was */
-  bool ended;       /* its cache was left to others */
-  uint32_t id;      /* the kernel's number */
+  bool linked;            /* in the list of threads, or was */
+  bool ended;             /* its cache was left to others */
+  uint32_t id;            /* the kernel's number */
   void (*on_end)(void);
   struct rf_thread *previous;
   struct rf_thread *next;

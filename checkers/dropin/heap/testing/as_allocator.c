@@ -22,8 +22,8 @@ static void *op_alloc(rf_allocator *a, size_t size, size_t align, const rf_site 
   (void)site;
   (void)rf_cache_enter(cache);
   bool const plain = align <= RF_ALIGN_DEFAULT;
-  void *const p = plain ? rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin)
-                        : rf_cache_alloc(cache, &request, &origin);
+  void *const p =
+      plain ? rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin) : rf_cache_alloc(cache, &request, &origin);
   rf_cache_exit(cache);
   failures += p == NULL ? 1 : 0;
   return p;
@@ -142,8 +142,7 @@ static const rf_allocator_ops ops = {
 
 /* What was freed under other options is as if it had never been used. */
 static void forget_freed(void) {
-  for (rf_span *span = rf_span_above(0); span != NULL;
-       span = rf_span_above(rf_span_start(span) + span->bytes)) {
+  for (rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
     for (unsigned i = 0; i < span->carved && !span->large; i++) {
       span->slots[i].traits = RF_SLOT_NEW;
       rf_check_carved(span, i);
