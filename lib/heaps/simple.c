@@ -466,7 +466,8 @@ static unsigned header_for(size_t size) {
   return header_suits(3, size) ? 3 : header_suits(4, size) ? 4 : 8;
 }
 
-static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header, unsigned shift) {
+static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header) {
+  unsigned const shift = shift_for(header);
   size_t const skip = rf_align_gap((unsigned char *)arena + header, (size_t)1 << shift);
   if (size <= skip || size - skip <= header) {
     return RF_ERR_INVALID;
@@ -491,10 +492,5 @@ static bool valid(const rf_simple *heap, const void *arena, size_t size) {
 }
 
 rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size) {
-  unsigned const header = header_for(size);
-  return valid(heap, arena, size) ? init(heap, arena, size, header, shift_for(header)) : RF_ERR_INVALID;
-}
-
-rf_status rf_simple_init_fine(rf_simple *heap, void *arena, size_t size) {
-  return valid(heap, arena, size) ? init(heap, arena, size, 8, 3) : RF_ERR_INVALID;
+  return valid(heap, arena, size) ? init(heap, arena, size, header_for(size)) : RF_ERR_INVALID;
 }

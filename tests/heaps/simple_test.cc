@@ -448,37 +448,4 @@ TEST(SimpleTest, AnEndedHeapServesAndOwnsNothing) {
   EXPECT_EQ(h.stats().capacity, 0U);
 }
 
-TEST(SimpleTest, AFineHeapTakesEightBytesAndTheSizeRoundedUpToEight) {
-  FaultRecorder recorder;
-  alignas(16) unsigned char arena[1024];
-  for (unsigned shift = 0; shift < 8; shift++) {
-    rf_simple heap;
-    EXPECT_EQ(rf_simple_init_fine(&heap, arena + shift, 16), RF_OK);
-    ASSERT_EQ(rf_simple_init_fine(&heap, arena + shift, 1000), RF_OK);
-    std::vector<unsigned char *> blocks;
-    for (size_t size = 0; size < 24; size++) {
-      auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(&heap.base, 8, size));
-      ASSERT_NE(p, nullptr);
-      EXPECT_TRUE(rf_is_aligned(p, 8));
-      EXPECT_EQ(rf_usable_size(&heap.base, p), (size + 7) / 8 * 8);
-      if (!blocks.empty()) {
-        EXPECT_EQ(static_cast<size_t>(p - blocks.back()), 8 + (size + 6) / 8 * 8);
-      }
-      blocks.push_back(p);
-      EXPECT_EQ(rf_check(&heap.base, nullptr), RF_OK);
-    }
-    for (unsigned char *const p : blocks) {
-      EXPECT_EQ(rf_free(&heap.base, p), RF_OK);
-    }
-    rf_stats stats;
-    rf_stats_get(&heap.base, &stats);
-    EXPECT_EQ(stats.largest_free, stats.capacity - 8);
-    EXPECT_TRUE(rf_is_aligned(rf_alloc(&heap.base, 1), RF_ALIGN_DEFAULT));
-    EXPECT_EQ(rf_check(&heap.base, nullptr), RF_OK);
-  }
-  rf_simple heap;
-  EXPECT_EQ(rf_simple_init_fine(&heap, nullptr, 100), RF_ERR_INVALID);
-  EXPECT_EQ(rf_simple_init_fine(nullptr, arena, 100), RF_ERR_INVALID);
-}
-
 } // namespace

@@ -25,6 +25,7 @@ load(":copts.bzl", "RF_CXXOPTS")
 _DRIVER = str(Label("//fuzz:driver"))
 _INTERPRETER = str(Label("//fuzz:interpreter"))
 _IS_FUZZ_BUILD = str(Label("//tools/bazel:fuzz"))
+_ENGINE_IS_EXTERNAL = str(Label("//tools/bazel:fuzz_engine_external"))
 _RUN_FUZZER = str(Label("//fuzz:run_fuzzer.sh"))
 _SEEDS_TOOL = str(Label("//fuzz:seeds.py"))
 
@@ -104,6 +105,7 @@ def rf_fuzz_test(
         tags = ["manual"],
         deps = [":" + harness] + select({
             _IS_FUZZ_BUILD: [],
+            _ENGINE_IS_EXTERNAL: [],
             "//conditions:default": [_DRIVER],
         }),
     )

@@ -45,28 +45,27 @@ static bool nth(size_t skip, uintptr_t heap_id, enum heap_event_types event, str
   return found;
 }
 
-/* Spares the lock where nobody listens, as almost always. */
-static bool anybody(void) {
+bool rf_zephyr_has_listeners(void) {
   return __atomic_load_n(&listeners, __ATOMIC_ACQUIRE) != NULL;
 }
 
 void heap_listener_notify_alloc(uintptr_t heap_id, void *mem, size_t bytes) {
   struct heap_listener l;
-  for (size_t i = 0; anybody() && nth(i, heap_id, HEAP_ALLOC, &l); i++) {
+  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_ALLOC, &l); i++) {
     l.alloc_cb(heap_id, mem, bytes);
   }
 }
 
 void heap_listener_notify_free(uintptr_t heap_id, void *mem, size_t bytes) {
   struct heap_listener l;
-  for (size_t i = 0; anybody() && nth(i, heap_id, HEAP_FREE, &l); i++) {
+  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_FREE, &l); i++) {
     l.free_cb(heap_id, mem, bytes);
   }
 }
 
 void heap_listener_notify_resize(uintptr_t heap_id, void *old_heap_end, void *new_heap_end) {
   struct heap_listener l;
-  for (size_t i = 0; anybody() && nth(i, heap_id, HEAP_RESIZE, &l); i++) {
+  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_RESIZE, &l); i++) {
     l.resize_cb(heap_id, old_heap_end, new_heap_end);
   }
 }

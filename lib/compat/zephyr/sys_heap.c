@@ -48,7 +48,9 @@ static size_t at_least_words(size_t align) {
 static void announce(struct sys_heap *heap, void *p) {
   size_t const used = rf_compat_counters(heap->calls, &heap->chunks.counters).used;
   heap->peak = MAX(heap->peak, used);
-  heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(heap->calls, p));
+  if (rf_zephyr_has_listeners()) {
+    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(heap), p, rf_usable_size(heap->calls, p));
+  }
 }
 
 void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, const rf_site *site) {
@@ -66,7 +68,7 @@ void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, cons
 void rf_zephyr_free_at(struct sys_heap *heap, void *mem, const rf_site *site) {
   rf_allocator *const calls = rf_zephyr_allocator(heap);
   if (calls != NULL && mem != NULL) {
-    size_t const bytes = rf_usable_size(calls, mem);
+    size_t const bytes = rf_zephyr_has_listeners() ? rf_usable_size(calls, mem) : 0;
     if (rf_free_at(calls, mem, site) == RF_OK) {
       heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), mem, bytes);
     }
@@ -82,7 +84,7 @@ void *rf_zephyr_realloc_at(struct sys_heap *heap, void *ptr, size_t align, size_
     rf_zephyr_free_at(heap, ptr, site);
     return NULL;
   }
-  size_t const before = rf_usable_size(calls, ptr);
+  size_t const before = rf_zephyr_has_listeners() ? rf_usable_size(calls, ptr) : 0;
   void *const p = rf_realloc_at(calls, ptr, bytes, at_least_words(align), site);
   if (p != NULL) {
     announce(heap, p);

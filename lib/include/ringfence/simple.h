@@ -71,11 +71,6 @@ typedef struct rf_simple {
  * always can). Call from one thread, not from an interrupt that uses this heap. */
 rf_status rf_simple_init(rf_simple *heap, void *arena, size_t size);
 
-/* The same with H and G both 8, whatever the size: a block takes 8 bytes and its size rounded up to 8, and one that was
- * asked for at less than RF_ALIGN_DEFAULT lies at any multiple of 8. The layout of Zephyr's sys_heap. RF_ERR_INVALID as
- * above; 16 bytes hold a block. */
-rf_status rf_simple_init_fine(rf_simple *heap, void *arena, size_t size);
-
 #ifdef __cplusplus
 }
 #endif

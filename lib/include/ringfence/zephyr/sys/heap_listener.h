@@ -8,6 +8,7 @@
 #ifndef RINGFENCE_ZEPHYR_SYS_HEAP_LISTENER_H
 #define RINGFENCE_ZEPHYR_SYS_HEAP_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,10 @@ struct heap_listener {
 /* Adds a listener, the caller's storage until it is taken off again; once is enough, twice is harmless. */
 void heap_listener_register(struct heap_listener *listener);
 void heap_listener_unregister(struct heap_listener *listener);
+
+/* True while any listener is registered; one load. Heaps need not work out what they would tell where it is false. Any
+ * thread or interrupt. */
+bool rf_zephyr_has_listeners(void);
 
 /* Tell the listeners of one heap; for heaps of yours. */
 void heap_listener_notify_alloc(uintptr_t heap_id, void *mem, size_t bytes);
