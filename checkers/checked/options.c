@@ -26,6 +26,7 @@ void rf_options_default(rf_options *out) {
   *out = (rf_options){
 #define RF_OPTION_BOOL(name, value, help) .name = (value),
 #define RF_OPTION_NUMBER(name, value, least, most, help) .name = (value),
+#define RF_OPTION_SHARE(name, most, help) .name = 1,
 #define RF_OPTION_SIZE(name, value, help) .name = (value),
 #define RF_OPTION_CHOICE(type, name, value, words, help) .name = (value),
 #include <ringfence/options.inc>
@@ -34,13 +35,13 @@ void rf_options_default(rf_options *out) {
 
 /* ---- The table ---- */
 
-typedef enum kind { KIND_BOOL, KIND_NUMBER, KIND_SIZE, KIND_CHOICE, KIND_PATH } kind;
+typedef enum kind { KIND_BOOL, KIND_NUMBER, KIND_SHARE, KIND_SIZE, KIND_CHOICE, KIND_PATH } kind;
 
 typedef struct option {
   const char *name;
   const char *meaning;
   const char *choices; /* KIND_CHOICE: the words for 0, 1, 2 …, each ended by a space */
-  unsigned limit;      /* KIND_NUMBER: the largest value */
+  unsigned limit;      /* KIND_NUMBER, KIND_SHARE: the largest value */
   unsigned least;      /* the same: the smallest */
   kind kind;
   size_t at;   /* of the field in rf_options */
@@ -53,6 +54,7 @@ typedef struct option {
 static const option table[] = {
 #define RF_OPTION_BOOL(name, value, help) {#name, help, NULL, 0, 0, KIND_BOOL, FIELD(name)},
 #define RF_OPTION_NUMBER(name, value, least, most, help) {#name, help, NULL, most, least, KIND_NUMBER, FIELD(name)},
+#define RF_OPTION_SHARE(name, most, help) {#name, help, NULL, most, 1, KIND_SHARE, FIELD(name)},
 #define RF_OPTION_SIZE(name, value, help) {#name, help, NULL, 0, 0, KIND_SIZE, FIELD(name)},
 #define RF_OPTION_CHOICE(type, name, value, words, help) {#name, help, words, 0, 0, KIND_CHOICE, FIELD(name)},
 #define RF_OPTION_PATH(name, help) {#name, help, NULL, 0, 0, KIND_PATH, FIELD(name)},
@@ -127,6 +129,12 @@ static bool set_number(unsigned *out, slice value, const option *o) {
   }
   *out = (unsigned)n;
   return true;
+}
+
+/* "1/128". */
+static bool set_share(unsigned *out, slice value, const option *o) {
+  bool const begins = value.length > 2 && memcmp(value.at, "1/", 2) == 0;
+  return begins && set_number(out, (slice){value.at + 2, value.length - 2}, o);
 }
 
 /* log2 of a unit; -1: no unit. */
@@ -237,6 +245,8 @@ static bool set(rf_options *options, const option *o, slice value) {
     return set_bool((bool *)field, value);
   case KIND_NUMBER:
     return set_number((unsigned *)field, value, o);
+  case KIND_SHARE:
+    return set_share((unsigned *)field, value, o);
   case KIND_SIZE:
     return set_size((size_t *)field, value);
   case KIND_CHOICE:
@@ -272,6 +282,10 @@ static void put_allowed(const rf_sink *sink, const option *o) {
   case KIND_NUMBER:
     rf_sink_uint(sink, o->least);
     rf_sink_str(sink, " to ");
+    rf_sink_uint(sink, o->limit);
+    return;
+  case KIND_SHARE:
+    rf_sink_str(sink, "1/1 to 1/");
     rf_sink_uint(sink, o->limit);
     return;
   case KIND_SIZE:
@@ -326,6 +340,10 @@ static void put_value(const rf_sink *sink, const rf_options *options, const opti
     rf_sink_str(sink, *(const bool *)field ? "1" : "0");
     return;
   case KIND_NUMBER:
+    rf_sink_uint(sink, *(const unsigned *)field);
+    return;
+  case KIND_SHARE:
+    rf_sink_str(sink, "1/");
     rf_sink_uint(sink, *(const unsigned *)field);
     return;
   case KIND_SIZE:

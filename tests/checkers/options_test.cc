@@ -124,12 +124,23 @@ TEST_F(Options, EachWarningIsCounted) {
   EXPECT_EQ(std::count(out.text().begin(), out.text().end(), '\n'), 3);
 }
 
+TEST_F(Options, AShareIsOneInSoMany) {
+  EXPECT_EQ(o_.sample_processes, 1U);
+  EXPECT_EQ(parse("sample_processes=1/128"), "");
+  EXPECT_EQ(o_.sample_processes, 128U);
+  for (const char *const text : {"sample_processes=128", "sample_processes=1/0", "sample_processes=2/3",
+                                 "sample_processes=1/", "sample_processes=1/4294967296"}) {
+    EXPECT_NE(parse(text).find("is ignored; allowed: 1/1 to 1/4294967295\n"), std::string::npos) << text;
+    EXPECT_EQ(o_.sample_processes, 128U);
+  }
+}
+
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
             "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
             "suppressions, "
             "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
-            "sample_rate, sample_slots, sample_seed, "
+            "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
             "align, closed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, snapshot_signal, "
             "summary, trace, help\n");
   EXPECT_FALSE(o_.halt);

@@ -45,7 +45,7 @@ TEST(Dropin, KeepsMallocsContractInAStaticProgram) {
 }
 
 TEST(Dropin, KeepsMallocsContractUnchecked) {
-  expect_fine(run({program("contract")}, with("mode=off")));
+  expect_fine(run({program("contract")}, with("mode=off:heap=own")));
 }
 
 TEST(Dropin, KeepsMallocsContractWithoutQuarantineStacksOrFills) {

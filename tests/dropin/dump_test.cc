@@ -95,10 +95,18 @@ TEST(Dump, ComesOnNoSignalWhereTheOptionsSaySo) {
 }
 
 TEST(Dump, OfTheBareHeapHasNoCallSites) {
-  Result const result = dumped("raise", "mode=off");
+  Result const result = dumped("raise", "mode=off:heap=own");
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(count(result.err, "\nheap: malloc: "), 1U) << result.err;
   EXPECT_EQ(count(result.err, "call site"), 0U) << result.err;
+}
+
+TEST(Dump, SaysThatBlocksOfTheMallocBehindAreNotListed) {
+  for (const char *const mode : {"mode=off", "mode=sample"}) {
+    Result const result = dumped("raise", mode);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(count(result.err, "\nblocks that are not sampled are those of the malloc behind"), 1U) << result.err;
+  }
 }
 
 TEST(Dump, OfBlocksOnPagesOfTheirOwnHasTheirCallSites) {

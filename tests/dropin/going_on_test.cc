@@ -97,8 +97,8 @@ const Mode kModes[] = {
     {"guard", "mode=guard", kAll},
     {"guard_without_quarantine", "mode=guard:quarantine=0", kAll},
     {"page", "mode=page:align=left", kAll},
-    {"sample", "mode=sample:sample_rate=1:sample_slots=1000:align=left", kSampled},
-    {"off", "mode=off", kNone},
+    {"sample", "mode=sample:sample_rate=1:sample_slots=1000:align=left:heap=own", kSampled},
+    {"off", "mode=off:heap=own", kNone},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, GoingOn, testing::ValuesIn(kModes),

@@ -10,6 +10,7 @@ namespace {
 
 const char kPage[] = "mode=page";
 const char kSample[] = "mode=sample:sample_rate=1:sample_slots=1000";
+const char kOwnHeap[] = "mode=sample:sample_rate=7:sample_slots=3:heap=own";
 
 struct Bug {
   const char *name; // in programs/bugs.c
@@ -144,12 +145,23 @@ TEST(DropinModes, TheSweepInTheBackgroundDoesNotDisturbThreadsAndForks) {
 
 class DropinModePrograms : public testing::TestWithParam<const char *> {};
 
-INSTANTIATE_TEST_SUITE_P(Each, DropinModePrograms, testing::Values("threads", "handlers", "operators"),
+INSTANTIATE_TEST_SUITE_P(Each, DropinModePrograms, testing::Values("threads", "operators"),
                          [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinModePrograms, RunAsEver) {
-  for (const char *const options : {kPage, kSample, "mode=sample", "mode=sample:sample_rate=7:sample_slots=3"}) {
+  for (const char *const options :
+       {kPage, kSample, "mode=sample", "mode=sample:sample_rate=7:sample_slots=3", kOwnHeap}) {
     Result const result = run({program(GetParam())}, with(options));
+    EXPECT_EQ(result.out, "ok\n") << options;
+    EXPECT_EQ(result.status, 0) << options;
+    EXPECT_EQ(result.findings.size(), 0U) << options;
+  }
+}
+
+// What handlers may do where requests are handed on is the malloc behind's affair.
+TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
+  for (const char *const options : {kPage, "mode=sample:heap=own", kOwnHeap}) {
+    Result const result = run({program("handlers")}, with(options));
     EXPECT_EQ(result.out, "ok\n") << options;
     EXPECT_EQ(result.status, 0) << options;
     EXPECT_EQ(result.findings.size(), 0U) << options;
@@ -159,7 +171,7 @@ TEST_P(DropinModePrograms, RunAsEver) {
 // Page keeps address space that other modes give back, which that program counts.
 TEST(DropinModes, SampleKeepsMallocsContract) {
   for (const char *const options : {kSample, "mode=sample", "mode=sample:sample_rate=1:sample_slots=2"}) {
-    Result const result = run({program("contract")}, with(options));
+    Result const result = run({program("contract")}, with(options + std::string(":heap=own")));
     EXPECT_EQ(result.out, "ok\n") << options;
     EXPECT_EQ(result.status, 0) << options;
     EXPECT_EQ(result.findings.size(), 0U) << options;

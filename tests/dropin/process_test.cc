@@ -98,7 +98,7 @@ TEST(Process, EndedByASignalIsCheckedAndSummedUp) {
 }
 
 TEST(Process, EndedByASignalIsCheckedInPageAndSample) {
-  for (const char *const mode : {"page", "sample", "off"}) {
+  for (const char *const mode : {"page", "sample:heap=own", "off:heap=own"}) {
     Result const result = run({program("process"), "signal15"}, with("summary=1:mode=" + std::string(mode)));
     EXPECT_EQ(result.status, 128 + SIGTERM) << mode;
     EXPECT_GE(result.last("summary")["allocations"].number, 1) << mode;
@@ -188,7 +188,7 @@ TEST(Process, SeesNoHandlersButItsOwn) {
 
 // In every mode: what was given is counted, what could not be given is not.
 TEST(Process, SummaryCountsInEveryMode) {
-  for (const char *const mode : {"off", "sample", "guard", "page"}) {
+  for (const char *const mode : {"off:heap=own", "sample:heap=own", "guard", "page"}) {
     SCOPED_TRACE(mode);
     Result const result = run({program("limits"), "once"}, with(std::string("summary=1:mode=") + mode));
     EXPECT_EQ(result.status, 0);

@@ -26,6 +26,7 @@ struct Result {
 
 struct How {
   bool preload = true;                                          // false: the program has the drop-in linked in
+  std::string behind;                                           // a library to preload behind it; "": none
   std::string options;                                          // RINGFENCE_OPTIONS, before format and log
   bool log = true;                                              // findings as JSON to a file; false: as text to stderr
   size_t address_space = 0;                                     // limit in bytes; 0: none

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "heap_dump.h"
 
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
@@ -225,6 +226,9 @@ static void dump(void) {
     rf_sink_uint(&sink, (uint64_t)getpid());
     rf_sink_str(&sink, ": memory now\n");
     dump_heap();
+    if (rf_forward.now == RF_FORWARD_ON) {
+      rf_sink_str(&sink, "blocks that are not sampled are those of the malloc behind, and not listed\n");
+    }
     if (rf_guarded_blocks.store != NULL) {
       dump_paged();
     }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "process_log.h"
 
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
@@ -250,6 +251,9 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
   number(&line.sink, "peak", now.peak);
   number(&line.sink, "live_blocks", now.live_blocks);
   number(&line.sink, "live_bytes", now.live_bytes);
+  if (rf_forward.now == RF_FORWARD_ON) {
+    rf_sink_str(&line.sink, ",\"handed_on\":true");
+  }
   number(&line.sink, "findings", findings);
   if (leaks != NULL) {
     leaks_fields(&line.sink, leaks);

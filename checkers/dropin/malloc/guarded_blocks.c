@@ -2,6 +2,7 @@
 
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/state.h"
 
 #include <string.h>
 
@@ -56,6 +57,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
+    (void)(sampling && rf_page_store_reserve(rf_guarded_blocks.store)); /* so that it is known where blocks will lie */
     __atomic_store_n(&rf_guarded_blocks.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);
   }
 }
@@ -64,7 +66,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
 
 /* Threads are known by their cache, and are looked at when leaks are. */
 static void bind_thread(void) {
-  if (rf_current_thread.cache == NULL && !rf_current_thread.binding && !rf_current_thread.ended) {
+  if (rf_process.checked && rf_current_thread.cache == NULL && !rf_current_thread.binding && !rf_current_thread.ended) {
     rf_cache *const cache = rf_enter();
     if (cache != NULL) {
       rf_leave(cache);

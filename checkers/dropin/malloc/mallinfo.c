@@ -1,9 +1,11 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
- * figure here, and what has nothing to act on does nothing. */
+ * figure here, and what has nothing to act on does nothing. Where requests are handed on, so are these. */
 #define _GNU_SOURCE
 #include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "forward.h"
 #include "guarded_blocks.h"
 
 #include <errno.h>
@@ -34,7 +36,16 @@ static totals count(void) {
   };
 }
 
+/* NULL where there is none, or where requests are not handed on. */
+static void *next_function(const char *name) {
+  return rf_forward.now == RF_FORWARD_ON ? rf_real(name) : NULL;
+}
+
 RF_EXPORT struct mallinfo2 mallinfo2(void) {
+  struct mallinfo2 (*const next)(void) = (struct mallinfo2(*)(void))next_function("mallinfo2");
+  if (next != NULL) {
+    return next();
+  }
   totals const t = count();
   size_t const used = t.live + t.quarantined;
   return (struct mallinfo2){
@@ -47,6 +58,10 @@ RF_EXPORT struct mallinfo2 mallinfo2(void) {
 
 /* For old programs: the same in int, truncated. */
 RF_EXPORT struct mallinfo mallinfo(void) {
+  struct mallinfo (*const next)(void) = (struct mallinfo(*)(void))next_function("mallinfo");
+  if (next != NULL) {
+    return next();
+  }
   struct mallinfo2 const m = mallinfo2();
   return (struct mallinfo){
       .arena = (int)m.arena,
@@ -58,6 +73,10 @@ RF_EXPORT struct mallinfo mallinfo(void) {
 
 /* The parameters are about a heap that is not in use: accepted, without effect. */
 RF_EXPORT int mallopt(int param, int val) {
+  int (*const next)(int, int) = (int (*)(int, int))next_function("mallopt");
+  if (next != NULL) {
+    return next(param, val);
+  }
   (void)param;
   (void)val;
   return 1;
@@ -65,6 +84,10 @@ RF_EXPORT int mallopt(int param, int val) {
 
 /* Gives back what is kept for reuse. 1 where there was any. */
 RF_EXPORT int malloc_trim(size_t pad) {
+  int (*const next)(size_t) = (int (*)(size_t))next_function("malloc_trim");
+  if (next != NULL) {
+    return next(pad);
+  }
   rf_cache *const cache = rf_enter();
   size_t released = 0;
   (void)pad;
@@ -82,6 +105,11 @@ static void line(const rf_sink *sink, const char *name, size_t value) {
 }
 
 RF_EXPORT void malloc_stats(void) {
+  void (*const next)(void) = (void (*)(void))next_function("malloc_stats");
+  if (next != NULL) {
+    next();
+    return;
+  }
   char text[256];
   rf_sink_buffer out;
   totals const t = count();
@@ -94,6 +122,10 @@ RF_EXPORT void malloc_stats(void) {
 }
 
 RF_EXPORT int malloc_info(int options, FILE *fp) {
+  int (*const next)(int, FILE *) = (int (*)(int, FILE *))next_function("malloc_info");
+  if (next != NULL) {
+    return next(options, fp);
+  }
   totals const t = count();
   if (options != 0) {
     errno = EINVAL;

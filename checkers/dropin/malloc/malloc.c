@@ -6,10 +6,14 @@
  *  - aligned_alloc and posix_memalign refuse an alignment that is no power of two with EINVAL (posix_memalign also one
  *    that is no multiple of sizeof(void *), by returning it); memalign rounds it up, as ever;
  *  - free leaves errno alone.
+ *
+ * Where requests are handed on, the next malloc's contract holds instead. Each front then ends in a jump to it.
  */
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
+#include "forward.h"
 #include "malloc_impl.h"
+#include "reject.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,16 +43,25 @@ bool rf_malloc_is_replaced(void) {
 }
 
 void *malloc(size_t size) {
+  if (rf_forward_counts()) {
+    return rf_forward.next.malloc(size);
+  }
   rf_origin const origin = RF_CALLER;
   return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
 }
 
 void *calloc(size_t count, size_t size) {
+  if (rf_forward_counts()) {
+    return rf_forward.next.calloc(count, size);
+  }
   rf_origin const origin = RF_CALLER;
   return rf_malloc_impl_zalloc(count, size, &origin);
 }
 
 void *realloc(void *ptr, size_t size) {
+  if (rf_forward_is_others(ptr) && (ptr != NULL || rf_forward_counts())) {
+    return rf_forward.next.realloc(ptr, size);
+  }
   rf_origin const origin = RF_CALLER;
   return rf_malloc_impl_realloc(ptr, size, &origin);
 }
@@ -57,28 +70,44 @@ void *reallocarray(void *ptr, size_t count, size_t size) {
   rf_origin const origin = RF_CALLER;
   size_t total;
   if (!rf_mul(count, size, &total)) {
-    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
+    return rf_malloc_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
   }
   return rf_malloc_is_replaced() ? realloc(ptr, total) : rf_malloc_impl_realloc(ptr, total, &origin);
 }
 
 void free(void *ptr) {
+  if (rf_forward_is_others(ptr)) {
+    rf_forward.next.free(ptr);
+    return;
+  }
   rf_origin const origin = RF_CALLER;
   rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 void cfree(void *ptr) {
+  if (rf_forward_is_others(ptr)) {
+    rf_forward.next.free(ptr);
+    return;
+  }
   rf_origin const origin = RF_CALLER;
   rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 /* C23's. The size must be the one that was requested. The alignment of a request is not kept, so it is not compared. */
 void free_sized(void *ptr, size_t size) {
+  if (rf_forward_is_others(ptr)) {
+    rf_forward.next.free(ptr);
+    return;
+  }
   rf_origin const origin = RF_CALLER;
   rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, size, &origin);
 }
 
 void free_aligned_sized(void *ptr, size_t align, size_t size) {
+  if (rf_forward_is_others(ptr)) {
+    rf_forward.next.free(ptr);
+    return;
+  }
   rf_origin const origin = RF_CALLER;
   (void)align;
   rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, size, &origin);
@@ -89,23 +118,32 @@ static void *aligned(size_t align, size_t size, const rf_origin *origin) {
   return rf_malloc_impl_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
 }
 
-void *aligned_alloc(size_t align, size_t size) {
-  rf_origin const origin = RF_CALLER;
+/* NULL where the request is the next malloc's. */
+static void *sampled(size_t align, size_t size, const rf_origin *origin) {
   if (!rf_is_pow2(align)) {
-    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    return rf_malloc_reject(RF_REJECT_ALIGN, size, align, errno, origin); /* which is that malloc's to set */
   }
-  return aligned(align, size, &origin);
+  return rf_forward_sample(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
 }
 
-int posix_memalign(void **out, size_t align, size_t size) {
+void *aligned_alloc(size_t align, size_t size) {
   rf_origin const origin = RF_CALLER;
+  if (rf_forward.now == RF_FORWARD_ON) {
+    void *const block = sampled(align, size, &origin);
+    return block != NULL ? block : rf_forward.next.aligned_alloc(align, size);
+  }
+  return rf_is_pow2(align) ? aligned(align, size, &origin)
+                           : rf_malloc_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+}
+
+static int write_aligned(void **out, size_t align, size_t size, const rf_origin *origin) {
   int const saved = errno;
   int error = 0;
   if (!rf_is_pow2(align) || align % sizeof(void *) != 0) {
-    (void)rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    (void)rf_malloc_reject(RF_REJECT_ALIGN, size, align, EINVAL, origin);
     error = EINVAL;
   } else {
-    void *const p = aligned(align, size, &origin);
+    void *const p = aligned(align, size, origin);
     if (p != NULL) {
       *out = p;
     } else {
@@ -114,6 +152,19 @@ int posix_memalign(void **out, size_t align, size_t size) {
   }
   errno = error == ENOMEM ? ENOMEM : saved; /* as the C library's has it, though POSIX does not ask for it */
   return error;
+}
+
+int posix_memalign(void **out, size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  if (rf_forward.now != RF_FORWARD_ON) {
+    return write_aligned(out, align, size, &origin);
+  }
+  void *const block = align % sizeof(void *) == 0 ? sampled(align, size, &origin) : NULL;
+  if (block == NULL) {
+    return rf_forward.next.posix_memalign(out, align, size);
+  }
+  *out = block;
+  return 0;
 }
 
 /* The power of two at or above `align`; 0 where there is none. */
@@ -125,18 +176,31 @@ static size_t power_above(size_t align) {
   return power;
 }
 
-void *memalign(size_t align, size_t size) {
-  rf_origin const origin = RF_CALLER;
+static void *rounded_up(size_t align, size_t size, const rf_origin *origin) {
   size_t const power = power_above(align);
   if (power == 0) {
-    return rf_malloc_impl_reject(RF_REJECT_ALIGN, size, align, EINVAL, &origin);
+    return rf_malloc_reject(RF_REJECT_ALIGN, size, align, EINVAL, origin);
   }
-  return aligned(power, size, &origin);
+  return aligned(power, size, origin);
+}
+
+static void *rounded_up_anywhere(size_t align, size_t size, const rf_origin *origin) {
+  if (rf_forward.now != RF_FORWARD_ON) {
+    return rounded_up(align, size, origin);
+  }
+  size_t const power = power_above(align);
+  void *const block = sampled(power != 0 ? power : align, size, origin);
+  return block != NULL ? block : rf_forward.next.memalign(align, size);
+}
+
+void *memalign(size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return rounded_up_anywhere(align, size, &origin);
 }
 
 void *valloc(size_t size) {
   rf_origin const origin = RF_CALLER;
-  return aligned(rf_pages_round(1), size, &origin);
+  return rounded_up_anywhere(rf_pages_round(1), size, &origin);
 }
 
 void *pvalloc(size_t size) {
@@ -144,13 +208,16 @@ void *pvalloc(size_t size) {
   size_t const page = rf_pages_round(1);
   size_t whole;
   if (!rf_round_up(size, page, &whole)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, page, ENOMEM, &origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, size, page, ENOMEM, &origin);
   }
-  return aligned(page, whole, &origin);
+  return rounded_up_anywhere(page, whole, &origin);
 }
 
 /* The requested size, to the byte: a program may write as much as this says. */
 size_t malloc_usable_size(void *ptr) {
+  if (rf_forward_is_others(ptr)) {
+    return rf_forward.next.usable_size(ptr);
+  }
   rf_origin const origin = RF_CALLER;
   return rf_malloc_impl_usable_size(ptr, &origin);
 }
@@ -177,13 +244,58 @@ RF_EXPORT char *strndup(const char *string, size_t n) {
   return copy(string, strnlen(string, n), &origin);
 }
 
-/* Some programs call these names of glibc's directly; all must come from one malloc. */
-#define RF_ALIAS(of) __attribute__((visibility("default"), alias(#of)))
-void *__libc_malloc(size_t size) RF_ALIAS(malloc);
-void *__libc_calloc(size_t count, size_t size) RF_ALIAS(calloc);
-void *__libc_realloc(void *ptr, size_t size) RF_ALIAS(realloc);
-void __libc_free(void *ptr) RF_ALIAS(free);
-void *__libc_memalign(size_t align, size_t size) RF_ALIAS(memalign);
-void *__libc_valloc(size_t size) RF_ALIAS(valloc);
-void *__libc_pvalloc(size_t size) RF_ALIAS(pvalloc);
-int __posix_memalign(void **out, size_t align, size_t size) RF_ALIAS(posix_memalign);
+/* ---- glibc's own names ----
+ *
+ * Some programs call these directly; all must come from one malloc. A malloc behind ours may be built on them, so what
+ * is handed on goes where it would without us, and is never sampled: that malloc may give out other addresses than it
+ * gets. */
+
+#define RF_LIBC(name, parameters, theirs, own)                                                                         \
+  RF_EXPORT void *name parameters;                                                                                     \
+  void *name parameters {                                                                                              \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    return rf_forward.now == RF_FORWARD_ON ? (theirs) : (own);                                                         \
+  }
+
+RF_LIBC(__libc_malloc, (size_t size), rf_forward.libc.malloc(size),
+        rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin))
+RF_LIBC(__libc_calloc, (size_t count, size_t size), rf_forward.libc.calloc(count, size),
+        rf_malloc_impl_zalloc(count, size, &origin))
+RF_LIBC(__libc_memalign, (size_t align, size_t size), rf_forward.libc.memalign(align, size),
+        rounded_up(align, size, &origin))
+RF_LIBC(__libc_valloc, (size_t size), rf_forward.libc.memalign(rf_pages_round(1), size),
+        aligned(rf_pages_round(1), size, &origin))
+
+RF_EXPORT void *__libc_pvalloc(size_t size);
+void *__libc_pvalloc(size_t size) {
+  rf_origin const origin = RF_CALLER;
+  size_t whole;
+  if (!rf_round_up(size, rf_pages_round(1), &whole)) {
+    return rf_malloc_reject(RF_REJECT_SIZE, size, rf_pages_round(1), ENOMEM, &origin);
+  }
+  return rf_forward.now == RF_FORWARD_ON ? rf_forward.libc.memalign(rf_pages_round(1), whole)
+                                         : aligned(rf_pages_round(1), whole, &origin);
+}
+
+RF_EXPORT void *__libc_realloc(void *ptr, size_t size);
+void *__libc_realloc(void *ptr, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return !rf_forward_is_ours(ptr) ? rf_forward.libc.realloc(ptr, size) : rf_malloc_impl_realloc(ptr, size, &origin);
+}
+
+RF_EXPORT void __libc_free(void *ptr);
+void __libc_free(void *ptr) {
+  rf_origin const origin = RF_CALLER;
+  if (!rf_forward_is_ours(ptr)) {
+    rf_forward.libc.free(ptr);
+  } else {
+    rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  }
+}
+
+RF_EXPORT int __posix_memalign(void **out, size_t align, size_t size);
+int __posix_memalign(void **out, size_t align, size_t size) {
+  rf_origin const origin = RF_CALLER;
+  return rf_forward.now == RF_FORWARD_ON ? rf_forward.libc.posix_memalign(out, align, size)
+                                         : write_aligned(out, align, size, &origin);
+}

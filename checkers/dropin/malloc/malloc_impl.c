@@ -4,8 +4,9 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
-#include "foreign_malloc.h"
+#include "forward.h"
 #include "guarded_blocks.h"
+#include "reject.h"
 #include "trace_hook.h"
 
 #include <errno.h>
@@ -21,21 +22,13 @@ static void *no_memory(void) {
   return NULL;
 }
 
-void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin) {
-  bool const told = rf_process.checked || rf_process.options.mode == RF_MODE_SAMPLE;
-  rf_cache *const cache = told && rf_process.report_rejected ? rf_enter() : NULL;
-  if (cache != NULL) {
-    rf_finding f;
-    rf_finding_begin_rejected(&f, why, size, detail, "malloc", rf_process.checked ? "guard" : "sample", origin);
-    rf_report(rf_process.guard_options.reporter, &f);
-    rf_leave(cache);
-  }
-  errno = error;
-  return NULL;
-}
-
 static inline bool is_plain(void) {
   return !rf_tracing() && rf_guarded_blocks.rate == 0;
+}
+
+/* They are the next malloc's, or soon will be. */
+static inline bool is_forwarding(void) {
+  return rf_forward.now != RF_FORWARD_NOTHING && !rf_tracing();
 }
 
 /* The thread's own cache, for a request that the program itself makes; NULL: it is to be served the long way. */
@@ -82,7 +75,7 @@ PART void *alloc_long(const rf_block_request *r, const rf_origin *origin) {
   rf_caller_trace called;
   origin = caller_of(origin, &called);
   if (RF_UNLIKELY(r->size > RF_SIZE_LIMIT)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, r->size, r->align, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, r->size, r->align, ENOMEM, origin);
   }
   void *const p = serve(r, origin);
   if (rf_tracing()) {
@@ -97,6 +90,9 @@ PART void *alloc_unusual(size_t size, size_t align, rf_family family, const rf_o
 }
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (RF_UNLIKELY(is_forwarding())) {
+    return rf_forward_alloc(size, align, family, origin);
+  }
   bool const usual = align <= RF_ALIGN_DEFAULT && size <= RF_SIZE_LIMIT;
   rf_cache *const cache = RF_LIKELY(usual) ? enter_own(origin) : NULL;
   if (RF_UNLIKELY(cache == NULL)) {
@@ -110,8 +106,11 @@ void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   rf_caller_trace called;
+  if (RF_UNLIKELY(is_forwarding())) {
+    return rf_forward_zalloc(count, size, origin);
+  }
   if (RF_UNLIKELY(!rf_mul(count, size, &total))) {
-    return rf_malloc_impl_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, caller_of(origin, &called));
+    return rf_malloc_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, caller_of(origin, &called));
   }
   rf_block_request const request = {.size = total, .align = RF_ALIGN_DEFAULT, .zeroed = true};
   rf_cache *const cache = RF_LIKELY(total <= RF_SIZE_LIMIT) ? enter_own(origin) : NULL;
@@ -133,12 +132,16 @@ static void free_in_heap(void *ptr, rf_family family, size_t size, const rf_orig
 
 /* The heap has no memory there: it is to say so, unless the block is on pages of its own, or another malloc made it. */
 static void free_foreign(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  size_t early;
+  if (rf_forward_is_early(ptr, &early)) {
+    return;
+  }
   if (rf_guarded_blocks_own(ptr)) {
     rf_guarded_blocks_free(ptr, family, size, origin);
     return;
   }
-  if (rf_foreign_malloc_owns(ptr)) {
-    rf_foreign_malloc_free(ptr);
+  if (rf_forward_is_foreign(ptr)) {
+    rf_forward.next.free(ptr);
     return;
   }
   if (!rf_unmapped_bad_free(ptr, origin)) {
@@ -161,6 +164,9 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
   if (ptr == NULL) {
     return;
   }
+  if (RF_UNLIKELY(is_forwarding()) && rf_forward_free(ptr)) {
+    return;
+  }
   bool const ours = !rf_tracing() && rf_span_of((uintptr_t)ptr) != NULL;
   rf_cache *const cache = RF_LIKELY(ours) ? rf_enter_own() : NULL;
   if (RF_UNLIKELY(cache == NULL)) {
@@ -175,10 +181,10 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   void *moved = NULL;
   size_t old_size;
   if (!rf_guarded_blocks_realloc(ptr, size, origin, &moved, &old_size) || moved != NULL) {
-    return moved;
+    return rf_forward_include(moved);
   }
   rf_block_request const request = {.size = size, .align = RF_ALIGN_DEFAULT};
-  moved = serve(&request, origin);
+  moved = rf_forward.now == RF_FORWARD_ON ? rf_forward.next.malloc(size) : serve(&request, origin);
   if (moved == NULL) {
     return no_memory();
   }
@@ -187,13 +193,21 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   return moved;
 }
 
+static void *move_early(const void *ptr, size_t old_size, size_t size, const rf_origin *origin) {
+  void *const moved = rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  return moved != NULL ? memcpy(moved, ptr, old_size < size ? old_size : size) : NULL;
+}
+
 /* False: it is the heap's, or nobody's. */
 static bool resize_foreign(void *ptr, size_t size, const rf_origin *origin, void **result) {
+  size_t early;
   *result = NULL;
-  if (rf_guarded_blocks_own(ptr)) {
+  if (rf_forward_is_early(ptr, &early)) {
+    *result = move_early(ptr, early, size, origin);
+  } else if (rf_guarded_blocks_own(ptr)) {
     *result = realloc_paged(ptr, size, origin);
-  } else if (rf_foreign_malloc_owns(ptr)) {
-    *result = rf_foreign_malloc_realloc(ptr, size);
+  } else if (rf_forward_is_foreign(ptr)) {
+    *result = rf_forward.next.realloc(ptr, size);
   } else {
     return rf_unmapped_bad_free(ptr, origin);
   }
@@ -226,8 +240,12 @@ static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
 
 void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   rf_caller_trace called;
+  void *moved;
   if (ptr == NULL) {
     return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
+  }
+  if (RF_UNLIKELY(rf_forward.now != RF_FORWARD_NOTHING) && rf_forward_realloc(ptr, size, origin, &moved)) {
+    return moved;
   }
   origin = rf_caller_of(origin, &called);
   if (size == 0) {
@@ -235,7 +253,7 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
     return NULL;
   }
   if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
-    return rf_malloc_impl_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+    return rf_malloc_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
   return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
 }
@@ -254,8 +272,11 @@ static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
   if (rf_guarded_blocks_own(ptr) && rf_guarded_blocks_usable_size(ptr, &size)) {
     return size;
   }
-  if (rf_foreign_malloc_owns(ptr)) {
-    return rf_foreign_malloc_usable_size(ptr);
+  if (rf_forward_is_early(ptr, &size)) {
+    return size;
+  }
+  if (!rf_forward_is_ours(ptr) || rf_forward_is_foreign(ptr)) {
+    return rf_forward.next.usable_size(ptr);
   }
   return rf_process.checked ? report_no_block(ptr, origin) : 0;
 }

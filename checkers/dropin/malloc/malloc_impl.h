@@ -27,7 +27,4 @@ bool rf_malloc_is_replaced(void);
  * checked. */
 size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin);
 
-/* A request that cannot be served whatever memory there is: reported if the options say so. Sets errno to `error`. */
-void *rf_malloc_impl_reject(rf_reject why, size_t size, size_t detail, int error, const rf_origin *origin);
-
 #endif /* RINGFENCE_DROPIN_MALLOC_IMPL_H */

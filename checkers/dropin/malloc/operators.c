@@ -7,6 +7,7 @@
  */
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
+#include "forward.h"
 #include "malloc_impl.h"
 
 #include <stdbool.h>
@@ -158,7 +159,12 @@ static _Noreturn void fail(void) {
   abort();
 }
 
-static inline void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+/* NULL: to be served the long way. */
+RF_INLINE void *from_next(size_t size) {
+  return all_ours() && rf_forward_counts() ? rf_forward.next.malloc(size) : NULL;
+}
+
+RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   void *const p = allocate(size, align, family, origin);
   if (__builtin_expect(p == NULL, 0)) {
     fail();
@@ -202,12 +208,20 @@ static void *aligned_not_throwing(size_t size, size_t align, rf_family family, c
 }
 
 void *NEW(size_t size) {
+  void *const p = from_next(size);
+  if (RF_LIKELY(p != NULL)) {
+    return p;
+  }
   rf_origin const origin = RF_CALLER;
   return throwing(size, RF_ALIGN_DEFAULT, RF_FAMILY_NEW, &origin);
 }
 
 void *NEW_ARRAY(size_t size) {
   rf_origin const origin = RF_CALLER;
+  void *const p = from_next(size);
+  if (RF_LIKELY(p != NULL)) {
+    return p;
+  }
   if (new_replaced()) {
     return NEW(size);
   }
@@ -250,7 +264,16 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 
 /* ---- Freeing ---- */
 
-static inline void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+/* True where it is done. */
+RF_INLINE bool to_next(void *ptr) {
+  bool const others = rf_forward_is_others(ptr) && all_ours();
+  if (others) {
+    rf_forward.next.free(ptr);
+  }
+  return others;
+}
+
+RF_RARE static void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (!all_ours() && rf_malloc_is_replaced()) {
     free(ptr);
     return;
@@ -260,19 +283,28 @@ static inline void release(void *ptr, rf_family family, size_t size, const rf_or
 }
 
 void DELETE(void *ptr) {
+  if (to_next(ptr)) {
+    return;
+  }
   rf_origin const origin = RF_CALLER;
   release(ptr, RF_FAMILY_NEW, SIZE_MAX, &origin);
 }
 
 void DELETE_ALIGNED(void *ptr, size_t align) {
-  rf_origin const origin = RF_CALLER;
   (void)align;
+  if (to_next(ptr)) {
+    return;
+  }
+  rf_origin const origin = RF_CALLER;
   release(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX, &origin);
 }
 
 /* The other forms: to the program's base form where it has one, else to the heap. */
 #define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
   void name parameters {                                                                                               \
+    if (to_next(ptr)) {                                                                                                \
+      return;                                                                                                          \
+    }                                                                                                                  \
     rf_origin const origin = RF_CALLER;                                                                                \
     if (replaced()) {                                                                                                  \
       base_call;                                                                                                       \

@@ -7,6 +7,7 @@
 #include "fatal_signals.h"
 
 #include "checkers/dropin/runtime/crash.h"
+#include "checkers/dropin/runtime/libc_abort.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
@@ -20,7 +21,7 @@
 static void (*check_all)(void);
 static void (*check_shortly)(void);
 
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 
 #define FIRST_PROCESS 1
@@ -54,6 +55,9 @@ static void die(int number, siginfo_t *info, void *context) {
     report(number, info, context);
     reporting = false;
   }
+  if (number == SIGABRT) {
+    rf_libc_abort_report(context);
+  }
   restore_default(number);
   check_all();
   if (info->si_code <= 0) {
@@ -61,11 +65,12 @@ static void die(int number, siginfo_t *info, void *context) {
   }
 }
 
-void rf_fatal_signals_init(void (*check)(void)) {
+void rf_fatal_signals_init(void (*check)(void), bool abort_only) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
   check_all = check;
+  rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
+  for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
     rf_signals_install(fatal[i], &action, true);
   }
 }

@@ -2,8 +2,11 @@
 #ifndef RINGFENCE_DROPIN_FATAL_SIGNALS_H
 #define RINGFENCE_DROPIN_FATAL_SIGNALS_H
 
-/* Installs the handlers where the default action is in place. `check` is called before the process dies. */
-void rf_fatal_signals_init(void (*check)(void));
+#include <stdbool.h>
+
+/* Installs the handlers, with `abort_only` that of SIGABRT, where the default action is in place. `check` is called
+ * before the process dies. */
+void rf_fatal_signals_init(void (*check)(void), bool abort_only);
 
 /* The same for signals that others send to end the process, where they would: not where they are ignored or blocked,
  * nor in the first process of a system or container, which they do not end. */

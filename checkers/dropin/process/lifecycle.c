@@ -7,7 +7,7 @@
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/inspect/process_snapshot.h"
 #include "checkers/dropin/inspect/roots.h"
-#include "checkers/dropin/malloc/foreign_malloc.h"
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
@@ -216,8 +216,9 @@ static void terminated(void) {
 
 /* Those that the options name come before those that end the process. */
 static void install_handlers(void) {
-  if (rf_process.options.mode != RF_MODE_OFF && rf_process.options.signals) {
-    rf_fatal_signals_init(dying);
+  bool const off = rf_process.options.mode == RF_MODE_OFF;
+  if (rf_process.options.signals && (!off || rf_forward.now == RF_FORWARD_ON)) {
+    rf_fatal_signals_init(dying, off);
   }
   rf_process_snapshot_init();
   if (rf_process.options.signals) {
@@ -235,14 +236,15 @@ void rf_process_begin(bool library) {
   rf_process.halting = halting;
   rf_output_set_standard_error();
   read_options();
+  rf_forward_begin(o);
   rf_caller_init();
-  rf_foreign_malloc_init();
   rf_roots_init();
   rf_fork_init();
   show_help();
   install_handlers();
   rf_tracing_begin();
   rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
+  rf_forward_begin_sampling();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
   rf_process_log_begin();
 }

@@ -63,7 +63,7 @@ bool rf_process_configure(void) {
     return false;
   }
   rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
-  rf_process.report_rejected = o->rejected;
+  rf_process.report_rejected = o->rejected && o->mode != RF_MODE_OFF;
   rf_process.guard_options = rf_options_for_guard(o);
   rf_process.guard_options.depot = &rf_process.depot;
   rf_process.guard_options.reporter = &rf_process_reporter;
@@ -78,7 +78,7 @@ bool rf_process_configure(void) {
   return done;
 }
 
-static size_t share_of(int resource) {
+static size_t share_of(__rlimit_resource_t resource) {
   struct rlimit limit;
   bool const scarce = getrlimit(resource, &limit) == 0 && limit.rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
   return scarce ? (size_t)limit.rlim_cur / DEPOT_SHARE : DEPOT_BYTES;

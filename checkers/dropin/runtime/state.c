@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/os/host.h"
+
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define PATH_BYTES 512
@@ -35,6 +37,13 @@ static void leave_mode_asan(rf_options *o, const rf_sink *out) {
   }
 }
 
+/* Each program that is started draws anew; a child of fork is as its parent. */
+static void draw_mode(rf_options *o) {
+  if ((uint32_t)rf_host_secret() % o->sample_processes != 0) {
+    o->mode = RF_MODE_OFF;
+  }
+}
+
 bool rf_process_read_options(void) {
   static bool done;
   rf_sink const warnings = {to_standard_error, NULL};
@@ -51,6 +60,7 @@ bool rf_process_read_options(void) {
   }
   (void)rf_options_load(o, &warnings);
   leave_mode_asan(o, &warnings);
+  draw_mode(o);
   keep_path(&o->log, o->log_length, log_path);
   keep_path(&o->trace, o->trace_length, trace_path);
   done = true;

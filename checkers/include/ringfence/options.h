@@ -37,11 +37,16 @@ typedef enum rf_dump_signal {
   RF_DUMP_SIGHUP
 } rf_dump_signal;
 
+/* Whose blocks the drop-in gives out in modes off and sample, but for sampled ones: of the malloc behind it, which the
+ * program would have without it, or of a heap of its own. */
+typedef enum rf_heap_choice { RF_HEAP_NEXT, RF_HEAP_OWN } rf_heap_choice;
+
 /* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its
  * end. */
 typedef struct rf_options {
 #define RF_OPTION_BOOL(name, value, help) bool name;
 #define RF_OPTION_NUMBER(name, value, least, most, help) unsigned name;
+#define RF_OPTION_SHARE(name, most, help) unsigned name;
 #define RF_OPTION_SIZE(name, value, help) size_t name;
 #define RF_OPTION_CHOICE(type, name, value, words, help) type name;
 #define RF_OPTION_PATH(name, help)                                                                                     \

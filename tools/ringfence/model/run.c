@@ -37,6 +37,7 @@ static void add_summary(rf_process *process, const rf_json *line) {
     take_back(process);
   }
   process->ended = true;
+  process->handed_on = rf_json_bool(line, "handed_on", false);
   process->last.allocations = rf_json_unsigned(line, "allocations", 0);
   process->last.bytes = rf_json_unsigned(line, "bytes", 0);
   process->last.findings = rf_json_unsigned(line, "findings", 0);

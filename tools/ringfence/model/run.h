@@ -27,6 +27,7 @@ typedef struct rf_process {
   const char *blocks_unchecked; /* the reason where it could not check all blocks when a signal ended it, else NULL */
   uint64_t started_ns;          /* when the last of its programs began */
   bool ended;                   /* has written its summary */
+  bool handed_on;               /* its figures are of sampled blocks alone: others are those of the malloc behind */
   bool running;                 /* outlives the program; a process that has neither ended nor is running was killed */
 } rf_process;
 

@@ -79,6 +79,7 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.peak = p->peak > t.peak ? p->peak : t.peak;
     t.killed += !p->ended && !p->running;
     t.unsummed += !p->ended;
+    t.handed_on = t.handed_on || p->handed_on;
     t.blocks_unchecked += p->blocks_unchecked != NULL;
     t.blocks_because = t.blocks_because == NULL ? p->blocks_unchecked : t.blocks_because;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
@@ -165,13 +166,21 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   }
 }
 
+/* Of modes off and sample what the malloc behind served is not counted. */
+static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64_t bytes, uint64_t peak, bool sampled) {
+  if (sampled && count == 0) {
+    return "no allocation sampled";
+  }
+  return rf_bump_arena_print(arena, "%s of %s %s, peak %s", rf_counted(arena, count, "allocation"),
+                             rf_bytes_text(arena, bytes), sampled ? "sampled" : "in all", rf_bytes_text(arena, peak));
+}
+
 /* A process writes its figures when it ends: one that was killed has none. */
 static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
   if (t->processes != 0 && t->unsummed == t->processes && t->allocations == 0) {
     return "allocations not known";
   }
-  return rf_bump_arena_print(arena, "%s of %s in all, peak %s", rf_counted(arena, t->allocations, "allocation"),
-                             rf_bytes_text(arena, t->bytes), rf_bytes_text(arena, t->peak));
+  return allocations_text(arena, t->allocations, t->bytes, t->peak, t->handed_on);
 }
 
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
@@ -231,8 +240,8 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
           : rf_bump_arena_print(arena,
                                 ", %" PRIu64 " lost by code of the system or without names (--leaks=all lists them)",
                                 p->unlisted);
-  return rf_bump_arena_print(arena, "%s of %s in all, peak %s%s", rf_counted(arena, p->allocations, "allocation"),
-                             rf_bytes_text(arena, p->bytes), rf_bytes_text(arena, p->peak), unlisted);
+  return rf_bump_arena_print(arena, "%s%s", allocations_text(arena, p->allocations, p->bytes, p->peak, p->handed_on),
+                             unlisted);
 }
 
 void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {

@@ -1,0 +1,226 @@
+#define _GNU_SOURCE
+#include "forward.h"
+
+#include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/state.h"
+#include "guarded_blocks.h"
+#include "reject.h"
+
+#include <errno.h>
+#include <ringfence/port.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EARLY_BYTES ((size_t)16 * 1024)
+#define SAMPLE_EVERY_NS ((uint64_t)500 * 1000) /* of a thread, at least */
+
+rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
+_Thread_local int32_t rf_forward_left;
+
+/* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
+static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec")));
+
+static uintptr_t first_break; /* the program break when the process began; 0: there is no other malloc */
+
+/* ---- Early requests ---- */
+
+typedef struct early_block {
+  _Alignas(RF_ALIGN_DEFAULT) size_t size;
+} early_block;
+
+static struct {
+  _Alignas(RF_ALIGN_DEFAULT) unsigned char bytes[EARLY_BYTES];
+  size_t used; /* accessed atomically */
+} early;
+
+static void *early_alloc(size_t size, size_t align) {
+  size_t const most = sizeof early.bytes - sizeof(early_block);
+  if (align > most || size > most - align) {
+    return NULL;
+  }
+  size_t const whole = (sizeof(early_block) + align + size + RF_ALIGN_DEFAULT - 1) & ~(RF_ALIGN_DEFAULT - 1);
+  size_t const at = __atomic_fetch_add(&early.used, whole, __ATOMIC_RELAXED);
+  if (at > sizeof early.bytes - whole) {
+    __atomic_fetch_sub(&early.used, whole, __ATOMIC_RELAXED);
+    return NULL;
+  }
+  uintptr_t const start = (uintptr_t)early.bytes + at + sizeof(early_block);
+  unsigned char *const block = (unsigned char *)((start + align - 1) & ~(uintptr_t)(align - 1));
+  ((early_block *)(void *)block)[-1].size = size;
+  return block;
+}
+
+bool rf_forward_is_early(const void *ptr, size_t *size) {
+  if ((uintptr_t)ptr - (uintptr_t)early.bytes >= sizeof early.bytes) {
+    return false;
+  }
+  *size = ((const early_block *)ptr)[-1].size;
+  return true;
+}
+
+/* ---- The range of our blocks ---- */
+
+/* A block outside is the first one: the address space of sampled blocks is reserved as a whole, and could not be had
+ * at the beginning. */
+void *rf_forward_include(void *block) {
+  if (block != NULL && rf_forward_is_others(block)) {
+    __atomic_store_n(&rf_forward.size, SIZE_MAX, __ATOMIC_RELAXED);
+    __atomic_store_n(&rf_forward.low, 0, __ATOMIC_RELEASE);
+  }
+  return block;
+}
+
+/* Arenas are there where a request came before the options were known. Where requests that cannot be served are
+ * reported, each realloc is looked at. */
+static void limit_to_sampled(void) {
+  if (rf_cache_total() == 0 && early.used == 0 && !rf_process.report_rejected) {
+    rf_forward.low = rf_page_all.low;
+    rf_forward.size = rf_page_all.size;
+  }
+}
+
+/* ---- The beginning ---- */
+
+void rf_forward_begin(const rf_options *options) {
+  bool const bare = options->mode == RF_MODE_OFF || options->mode == RF_MODE_SAMPLE;
+  bool const wanted = bare && options->heap == RF_HEAP_NEXT && options->trace == NULL;
+  rf_forward.now = wanted ? RF_FORWARD_SOON : RF_FORWARD_NOTHING;
+  bool const found = rf_next_malloc_find(&rf_forward.next);
+  if (found && wanted) {
+    rf_next_malloc_find_libc(&rf_forward.next, &rf_forward.libc);
+  }
+  rf_forward.now = found && wanted ? RF_FORWARD_ON : RF_FORWARD_NOTHING;
+  first_break = found ? (uintptr_t)sbrk(0) : 0;
+}
+
+void rf_forward_begin_sampling(void) {
+  rf_forward_left = 0;
+  left_unseen = 0;
+  if (rf_forward.now == RF_FORWARD_ON) {
+    limit_to_sampled();
+  }
+}
+
+/* ---- Requests ---- */
+
+/* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
+ * sampled; not where the options ask for more, or for the same ones in every run. */
+static bool is_too_soon(void) {
+  static _Thread_local uint64_t last __attribute__((tls_model("initial-exec")));
+  const rf_options *const o = &rf_process.options;
+  if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
+    return false;
+  }
+  uint64_t const now = rf_port_now_ns();
+  bool const soon = now - last < SAMPLE_EVERY_NS;
+  last = soon ? last : now;
+  return soon;
+}
+
+/* After the countdown, or in its place. */
+static bool is_sampled(void) {
+  int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
+  if (*left > 0) {
+    --*left;
+    return false;
+  }
+  if (rf_guarded_blocks.rate == 0) {
+    *left = INT32_MAX;
+    return false;
+  }
+  bool const due = rf_guarded_blocks_due_slow();
+  *left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left - 1;
+  return due && !is_too_soon();
+}
+
+/* NULL where it is not its turn, or there is no room. */
+static void *sample(const rf_page_request *request, const rf_origin *origin) {
+  rf_caller_trace called;
+  if (RF_LIKELY(!is_sampled())) {
+    return NULL;
+  }
+  int const saved = errno;
+  void *const block = rf_forward_include(rf_guarded_blocks_alloc(request, rf_caller_of(origin, &called)));
+  errno = saved;
+  return block;
+}
+
+/* NULL, with errno set, where the early area is full. */
+static void *give_early(size_t size, size_t align) {
+  void *const block = early_alloc(size, align);
+  errno = block == NULL ? ENOMEM : errno;
+  return block;
+}
+
+void *rf_forward_sample(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
+    return rf_malloc_reject(RF_REJECT_SIZE, size, align, ENOMEM, origin);
+  }
+  rf_page_request const request = {.size = size, .align = align, .family = family};
+  return sample(&request, origin);
+}
+
+/* Some mallocs align blocks below RF_ALIGN_DEFAULT bytes to their size alone: enough for malloc, but not for a C++ type
+ * that asks for more. */
+static void *alloc_next(size_t size, size_t align, rf_family family) {
+  bool const plain = align <= RF_ALIGN_DEFAULT && (size >= RF_ALIGN_DEFAULT || family == RF_FAMILY_MALLOC);
+  return plain ? rf_forward.next.malloc(size) : rf_forward.next.memalign(align, size != 0 ? size : 1);
+}
+
+void *rf_forward_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (RF_UNLIKELY(rf_forward.now == RF_FORWARD_SOON)) {
+    return give_early(size, align);
+  }
+  void *const block = rf_forward_sample(size, align, family, origin);
+  return block != NULL ? block : alloc_next(size, align, family);
+}
+
+void *rf_forward_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  void *block = NULL;
+  bool const fits = rf_mul(count, size, &total);
+  if (RF_UNLIKELY(rf_forward.now == RF_FORWARD_SOON)) {
+    return give_early(fits ? total : SIZE_MAX, RF_ALIGN_DEFAULT);
+  }
+  if (RF_UNLIKELY(!fits)) {
+    (void)rf_malloc_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, origin);
+  } else if (RF_UNLIKELY(total > RF_SIZE_LIMIT)) {
+    (void)rf_malloc_reject(RF_REJECT_SIZE, total, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  } else {
+    rf_page_request const request = {.size = total, .align = RF_ALIGN_DEFAULT, .zeroed = true};
+    block = sample(&request, origin);
+  }
+  return block != NULL ? block : rf_forward.next.calloc(count, size);
+}
+
+bool rf_forward_is_ours(const void *ptr) {
+  size_t size;
+  return rf_forward.now != RF_FORWARD_ON || rf_guarded_blocks_own(ptr) || rf_span_of((uintptr_t)ptr) != NULL ||
+         rf_forward_is_early(ptr, &size);
+}
+
+bool rf_forward_free(void *ptr) {
+  bool const others = !rf_forward_is_ours(ptr);
+  if (others) {
+    rf_forward.next.free(ptr);
+  }
+  return others;
+}
+
+bool rf_forward_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved) {
+  if (rf_forward_is_ours(ptr)) {
+    return false;
+  }
+  if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
+    (void)rf_malloc_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
+  }
+  *moved = rf_forward.next.realloc(ptr, size);
+  return true;
+}
+
+/* ---- Blocks of another malloc ---- */
+
+bool rf_forward_is_foreign(const void *ptr) {
+  return first_break != 0 && (uintptr_t)ptr >= first_break && (uintptr_t)ptr < (uintptr_t)sbrk(0);
+}

@@ -1,0 +1,140 @@
+#define _GNU_SOURCE
+#include "next_malloc.h"
+
+#include "checkers/dropin/os/real.h"
+
+#include <errno.h>
+#include <ringfence/allocator.h>
+#include <string.h>
+
+/* Called only where dlsym has found something. */
+#pragma weak dladdr
+
+/* ---- What the next malloc lacks, made of what it has ---- */
+
+static rf_malloc_functions made_of;
+
+static size_t power_above(size_t align) {
+  size_t power = RF_ALIGN_DEFAULT;
+  while (power != 0 && power < align) {
+    power <<= 1;
+  }
+  return power;
+}
+
+static void *memalign_by_aligned_alloc(size_t align, size_t size) {
+  size_t const power = power_above(align);
+  if (power == 0) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return made_of.aligned_alloc(power, size);
+}
+
+static void *memalign_by_posix_memalign(size_t align, size_t size) {
+  size_t const power = power_above(align);
+  void *block = NULL;
+  int const error = power == 0 ? EINVAL : made_of.posix_memalign(&block, power, size);
+  if (error != 0) {
+    errno = error;
+    return NULL;
+  }
+  return block;
+}
+
+static int posix_memalign_by_memalign(void **out, size_t align, size_t size) {
+  if (!rf_is_pow2(align) || align % sizeof(void *) != 0) {
+    return EINVAL;
+  }
+  void *const block = made_of.memalign(align, size);
+  if (block == NULL) {
+    return ENOMEM;
+  }
+  *out = block;
+  return 0;
+}
+
+/* ---- Looking up ---- */
+
+static const struct {
+  const char *name;
+  const char *libc_name; /* NULL: there is none */
+  size_t at;             /* in rf_malloc_functions */
+} functions[] = {
+#define FUNCTION(name) offsetof(rf_malloc_functions, name)
+    {"malloc", "__libc_malloc", FUNCTION(malloc)},       {"calloc", "__libc_calloc", FUNCTION(calloc)},
+    {"realloc", "__libc_realloc", FUNCTION(realloc)},    {"free", "__libc_free", FUNCTION(free)},
+    {"malloc_usable_size", NULL, FUNCTION(usable_size)}, {"memalign", "__libc_memalign", FUNCTION(memalign)},
+    {"aligned_alloc", NULL, FUNCTION(aligned_alloc)},    {"posix_memalign", NULL, FUNCTION(posix_memalign)},
+};
+
+#define FUNCTIONS (sizeof functions / sizeof functions[0])
+#define ALIGNED 5U /* from here on: each can be made of another one */
+
+static void put(rf_malloc_functions *to, size_t at, void *function) {
+  memcpy((char *)to + at, &function, sizeof function);
+}
+
+static const void *object_of(void *function) {
+  Dl_info info;
+  return function != NULL && dladdr != NULL && dladdr(function, &info) != 0 ? info.dli_fbase : NULL;
+}
+
+/* The aligned functions that the object of malloc has. A malloc that has none of them is built on another one, whose
+ * blocks it takes: the program would use them together. */
+static void find_aligned(rf_malloc_functions *next, bool any_object) {
+  const void *const object = object_of((void *)(uintptr_t)next->malloc);
+  for (size_t i = ALIGNED; i < FUNCTIONS; i++) {
+    void *const found = rf_real(functions[i].name);
+    if (any_object || object_of(found) == object) {
+      put(next, functions[i].at, found);
+    }
+  }
+}
+
+static bool has_aligned(const rf_malloc_functions *next) {
+  return next->memalign != NULL || next->aligned_alloc != NULL || next->posix_memalign != NULL;
+}
+
+static void complete_aligned(rf_malloc_functions *next) {
+  if (next->memalign == NULL) {
+    next->memalign = next->aligned_alloc != NULL ? memalign_by_aligned_alloc : memalign_by_posix_memalign;
+    made_of.memalign = next->memalign;
+  }
+  if (next->aligned_alloc == NULL) {
+    next->aligned_alloc = next->memalign;
+  }
+  if (next->posix_memalign == NULL) {
+    next->posix_memalign = posix_memalign_by_memalign;
+  }
+}
+
+bool rf_next_malloc_find(rf_malloc_functions *next) {
+  for (size_t i = 0; i < ALIGNED; i++) {
+    void *const found = rf_real(functions[i].name);
+    if (found == NULL) {
+      return false;
+    }
+    put(next, functions[i].at, found);
+  }
+  find_aligned(next, false);
+  if (!has_aligned(next)) {
+    find_aligned(next, true);
+  }
+  if (!has_aligned(next)) {
+    return false;
+  }
+  made_of = *next;
+  complete_aligned(next);
+  return true;
+}
+
+void rf_next_malloc_find_libc(const rf_malloc_functions *next, rf_malloc_functions *libc) {
+  *libc = *next;
+  for (size_t i = 0; i < FUNCTIONS; i++) {
+    void *const found = functions[i].libc_name != NULL ? rf_real(functions[i].libc_name) : NULL;
+    if (found != NULL) {
+      put(libc, functions[i].at, found);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/* The malloc that a program would have without the drop-in: the C library's, or one that was preloaded behind ours. */
+#ifndef RINGFENCE_DROPIN_NEXT_MALLOC_H
+#define RINGFENCE_DROPIN_NEXT_MALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One malloc: all its functions, or none. */
+typedef struct rf_malloc_functions {
+  void *(*malloc)(size_t size);
+  void *(*calloc)(size_t count, size_t size);
+  void *(*realloc)(void *ptr, size_t size);
+  void (*free)(void *ptr);
+  void *(*memalign)(size_t align, size_t size);
+  void *(*aligned_alloc)(size_t align, size_t size);
+  int (*posix_memalign)(void **out, size_t align, size_t size);
+  size_t (*usable_size)(void *ptr);
+} rf_malloc_functions;
+
+/* Fills *next with functions whose blocks its free takes. False, as in a static program, where there are none. May
+ * allocate by way of malloc. Once, before there are other threads. */
+bool rf_next_malloc_find(rf_malloc_functions *next);
+
+/* The same behind __libc_malloc and its like, which are ours, too: a malloc behind ours may be built on them, and they
+ * must then lead to where they would without us. Those that are not there are as in *next. */
+void rf_next_malloc_find_libc(const rf_malloc_functions *next, rf_malloc_functions *libc);
+
+#endif /* RINGFENCE_DROPIN_NEXT_MALLOC_H */

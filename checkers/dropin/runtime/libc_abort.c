@@ -1,0 +1,129 @@
+#define _GNU_SOURCE
+#include "libc_abort.h"
+
+#include "caller.h"
+#include "checkers/dropin/os/real.h"
+#include "checkers/os/machine_context.h"
+#include "checkers/shared/wrapper.h"
+#include "state.h"
+
+#include <string.h>
+#include <unistd.h>
+#include <unwind.h>
+
+#define LIBC_FRAMES 3U /* of an abort of malloc, at least */
+
+/* glibc keeps the message of its last abort for debuggers, in memory of its own, as this. */
+typedef struct abort_message {
+  unsigned size; /* of the whole mapping */
+  char text[];
+} abort_message;
+
+static abort_message *const *message; /* NULL: there is no such thing */
+
+void rf_libc_abort_init(void) {
+  message = (abort_message *const *)rf_real("__abort_msg");
+}
+
+/* The first that a message begins with counts. glibc's malloc, 2.26 to 2.41. */
+static const struct {
+  const char *begin;
+  rf_bug bug;
+} messages[] = {
+    {"free(): double free detected", RF_BUG_DOUBLE_FREE},
+    {"double free or corruption (out)", RF_BUG_METADATA},
+    {"double free or corruption", RF_BUG_DOUBLE_FREE},
+    {"free(): invalid pointer", RF_BUG_BAD_FREE},
+    {"free(): invalid size", RF_BUG_BAD_FREE},
+    {"munmap_chunk(): invalid pointer", RF_BUG_BAD_FREE},
+    {"mremap_chunk(): invalid pointer", RF_BUG_BAD_FREE},
+    {"realloc(): invalid pointer", RF_BUG_BAD_FREE},
+    {"free(): ", RF_BUG_METADATA},
+    {"realloc(): ", RF_BUG_METADATA},
+    {"malloc(): ", RF_BUG_METADATA},
+    {"malloc_consolidate(): ", RF_BUG_METADATA},
+    {"tcache_thread_shutdown(): ", RF_BUG_METADATA},
+    {"corrupted double-linked list", RF_BUG_METADATA},
+    {"corrupted size vs. prev_size", RF_BUG_METADATA},
+    {"invalid fastbin entry", RF_BUG_METADATA},
+    {"break adjusted to free malloc space", RF_BUG_METADATA},
+};
+
+static bool bug_of(const char *text, rf_bug *bug) {
+  for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+    if (strncmp(text, messages[i].begin, strlen(messages[i].begin)) == 0) {
+      *bug = messages[i].bug;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Without the line's end. */
+static const char *said(const char *text) {
+  static char detail[128] = "the C library's malloc says: ";
+  size_t length = strlen(detail);
+  while (*text != '\0' && *text != '\n' && length < sizeof detail - 1) {
+    detail[length++] = *text++;
+  }
+  detail[length] = '\0';
+  return detail;
+}
+
+/* ---- The place: the program's call, by the unwind tables ---- */
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+/* Linked in, ours cannot be told from the program's. */
+static bool is_of_library(uintptr_t pc) {
+  bool const own = pc - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
+  return rf_is_runtime(pc) || (own && rf_process.library);
+}
+
+typedef struct walk {
+  rf_trace *out;
+  unsigned passed; /* frames of the C library */
+} walk;
+
+/* Before the program's call come this handler, perhaps the kernel's page for system calls, and the C library. */
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
+  walk *const w = argument;
+  uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
+  if (w->out->depth == 0 && (w->passed < LIBC_FRAMES || is_of_library(pc))) {
+    w->passed += rf_is_runtime(pc) ? 1 : 0;
+    return _URC_NO_REASON;
+  }
+  w->out->frames[w->out->depth++] = pc;
+  return w->out->depth == RF_TRACE_DEPTH ? _URC_END_OF_STACK : _URC_NO_REASON;
+}
+
+/* The pointer is not known: the C library does not tell it, and to note it at each free would cost more than all the
+ * rest of handing on. */
+static void report(rf_bug bug, const char *text, const void *context) {
+  rf_machine_context const m = rf_machine_context_of(context);
+  rf_origin const here = {NULL, m.pc, (const void *)m.frame};
+  rf_trace place = {.depth = 0};
+  walk w = {&place, 0};
+  rf_finding f;
+  rf_finding_begin(&f, bug, RF_ACCESS_UNKNOWN, NULL, "malloc", rf_mode_name(rf_process.options.mode), &here);
+  (void)_Unwind_Backtrace(step, &w);
+  if (place.depth != 0) {
+    memcpy(f.found.frames, place.frames, place.depth * sizeof place.frames[0]);
+    f.found.depth = place.depth;
+  }
+  f.detail = said(text);
+  rf_report(rf_process.guard_options.reporter, &f);
+}
+
+void rf_libc_abort_report(const void *context) {
+  rf_bug bug;
+  const abort_message *const last = message != NULL ? *message : NULL;
+  if (last == NULL || getpid() != rf_process.id || !bug_of(last->text, &bug)) {
+    return;
+  }
+  /* The status is the signal's, and not that of a process that a finding has ended. */
+  bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
+  report(bug, last->text, context);
+  __atomic_store_n(&rf_process.ending, before, __ATOMIC_RELAXED);
+}

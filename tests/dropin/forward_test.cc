@@ -1,0 +1,183 @@
+// Modes off and sample hand requests on to the malloc that the program would have without the drop-in.
+#include "tests/dropin/run.h"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace ringfence_test {
+namespace {
+
+const char *const kModes[] = {"mode=off", "mode=sample", "mode=sample:sample_rate=7:sample_slots=20",
+                              "mode=sample:sample_rate=1:sample_slots=1000", "mode=sample:rejected=1:halt=0"};
+
+const char *const kOwn[] = {"mode=off:heap=own", "mode=sample:heap=own", "mode=guard"};
+
+Result run_before(const std::string &behind, const std::string &options) {
+  How how = with(options);
+  how.behind = behind;
+  return run({program("handed_on")}, how);
+}
+
+// ---- Which malloc ----
+
+TEST(Forward, EveryFunctionGoesToTheCLibrarysMalloc) {
+  for (const char *const mode : kModes) {
+    Result const result = run_before("", mode);
+    EXPECT_EQ(result.out, "ok\n") << mode;
+    EXPECT_EQ(result.err, "") << mode;
+    EXPECT_EQ(result.status, result.findings.empty() ? 0 : 99) << mode;
+  }
+}
+
+TEST(Forward, AMallocThatWasPreloadedBehindIsUsed) {
+  for (const char *const mode : kModes) {
+    Result const result = run_before(program("libnext_malloc.so"), mode);
+    bool const all_sampled = std::string(mode).find("sample_rate=1:") != std::string::npos;
+    EXPECT_EQ(result.out, all_sampled ? "few behind\nok\n" : "many behind\nok\n") << mode;
+    EXPECT_EQ(result.err, "") << mode;
+  }
+}
+
+TEST(Forward, AHeapOfItsOwnIsUsedWhereAskedToAndWhereBlocksAreChecked) {
+  for (const char *const mode : kOwn) {
+    Result const result = run_before(program("libnext_malloc.so"), mode);
+    EXPECT_EQ(result.out, "none behind\nok\n") << mode;
+    EXPECT_EQ(result.status, 0) << mode;
+  }
+}
+
+TEST(Forward, ATraceIsOfTheHeapOfItsOwn) {
+  std::string const trace = testing::TempDir() + "forward_test.rft";
+  Result const result = run_before(program("libnext_malloc.so"), "mode=off:trace=" + trace);
+  EXPECT_EQ(result.out, "none behind\nok\n");
+  EXPECT_EQ(unlink(trace.c_str()), 0);
+}
+
+class KnownMalloc : public testing::TestWithParam<const char *> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, KnownMalloc, testing::Values("libjemalloc.so.2", "libmimalloc.so.2"),
+                         [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param, 3, 8); });
+
+TEST_P(KnownMalloc, StandsBehind) {
+  std::string file;
+  for (const char *const folder : {"/usr/lib/x86_64-linux-gnu/", "/usr/lib/aarch64-linux-gnu/", "/usr/lib64/"}) {
+    if (sizeof(void *) == 8 && access((folder + std::string(GetParam())).c_str(), R_OK) == 0) {
+      file = folder + std::string(GetParam());
+    }
+  }
+  if (file.empty()) {
+    GTEST_SKIP() << GetParam() << " is not installed";
+  }
+  for (const char *const mode : {"mode=off", "mode=sample:sample_rate=7:sample_slots=20"}) {
+    How how = with(mode);
+    how.behind = file;
+    Result const threads = run({program("threads")}, how);
+    EXPECT_EQ(threads.out, "ok\n") << mode << threads.err;
+    // mimalloc leaves errno alone, which is all that the program may find wrong.
+    Result const all = run({program("handed_on")}, how);
+    EXPECT_LE(all.status, 1) << mode << all.out << all.err;
+    EXPECT_EQ(all.err, "") << mode;
+  }
+}
+
+// ---- As without ----
+
+TEST(Forward, TheContractIsThatOfTheMallocBehind) {
+  Result const bare = run_bare({program("contract")});
+  for (const char *const mode : {"mode=off", "mode=sample"}) {
+    Result const result = run({program("contract")}, with(mode));
+    EXPECT_EQ(result.out, bare.out) << mode;
+    EXPECT_EQ(result.status, bare.status) << mode;
+    EXPECT_EQ(result.err, bare.err) << mode;
+  }
+}
+
+TEST(Forward, LinkedInAsWell) {
+  for (const char *const name : {"threads_linked", "operators_linked", "threads_static"}) {
+    if (sizeof(void *) == 4 && std::string(name) == "operators_linked") {
+      continue; // the C library has what is too much for ours
+    }
+    How how = with("mode=off:summary=1");
+    how.preload = false;
+    Result const result = run({program(name)}, how);
+    EXPECT_EQ(result.out, "ok\n") << name;
+    EXPECT_EQ(result.status, 0) << name;
+    bool const is_static = std::string(name) == "threads_static";
+    EXPECT_EQ(result.last("summary")["handed_on"].kind, is_static ? Json::kNothing : Json::kTrue) << name;
+  }
+}
+
+// ---- What is found all the same ----
+
+TEST(Forward, RequestsThatCannotBeServedAreReportedAndAnsweredByTheMallocBehind) {
+  Result const result = run_before("", "mode=sample:rejected=1:halt=0");
+  std::vector<std::string> kinds;
+  for (const Json &finding : result.findings) {
+    kinds.push_back(finding["bug"].text);
+  }
+  EXPECT_EQ(kinds, (std::vector<std::string>{"allocation-size-too-big", "calloc-overflow", "allocation-size-too-big",
+                                             "calloc-overflow"}));
+  EXPECT_TRUE(run_before("", "mode=off:rejected=1").findings.empty());
+}
+
+struct Abort {
+  const char *name; // in programs/bugs.c
+  const char *kind;
+};
+
+// Sampled by nobody: what glibc's malloc notices of itself.
+const Abort kAborts[] = {
+    {"double_free", "double-free"},
+    {"realloc_of_a_freed_block", "double-free"},
+    {"free_of_a_global", "bad-free"},
+    {"free_inside_a_block", "bad-free"},
+};
+
+TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
+  for (const Abort &abort : kAborts) {
+    for (const char *const mode : {"off", "sample"}) {
+      SCOPED_TRACE(std::string(abort.name) + " " + mode);
+      Result const result = run({program("bugs"), abort.name, "bad"}, with(std::string("mode=") + mode));
+      EXPECT_EQ(result.status, 128 + SIGABRT) << "as without";
+      ASSERT_EQ(result.findings.size(), 1U) << result.err;
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, abort.kind);
+      EXPECT_EQ(finding["mode"].text, mode);
+      ASSERT_FALSE(finding["found"]["frames"].items.empty());
+      EXPECT_EQ(finding["found"]["frames"].items[0]["module"].text, program("bugs")) << "not the C library, nor ours";
+      EXPECT_EQ(finding["detail"].text.find("the C library's malloc says: "), 0U) << finding["detail"].text;
+    }
+  }
+}
+
+TEST(Forward, AnAbortOfTheProgramsOwnIsNoFinding) {
+  for (const char *const mode : {"mode=off", "mode=sample"}) {
+    Result const result = run({program("process"), "abort"}, with(mode));
+    EXPECT_EQ(result.status, 128 + SIGABRT);
+    EXPECT_TRUE(result.findings.empty());
+  }
+  Result const quiet = run({program("bugs"), "double_free", "bad"}, with("mode=off:signals=0"));
+  EXPECT_EQ(quiet.status, 128 + SIGABRT);
+  EXPECT_TRUE(quiet.findings.empty());
+}
+
+// ---- Some processes only ----
+
+TEST(Forward, AShareOfTheProcessesIsChecked) {
+  unsigned checked = 0;
+  unsigned const runs = 120;
+  for (unsigned i = 0; i < runs; i++) {
+    Result const result = run({program("reads"), "good"}, with("mode=guard:summary=1:sample_processes=1/4"));
+    std::string const mode = result.last("summary")["mode"].text;
+    EXPECT_TRUE(mode == "guard" || mode == "off") << mode;
+    checked += mode == "guard" ? 1 : 0;
+  }
+  EXPECT_GT(checked, 8U); // of 30 on average; either bound is missed once in a million times
+  EXPECT_LT(checked, 56U);
+  Result const all = run({program("reads"), "good"}, with("mode=guard:summary=1:sample_processes=1/1"));
+  EXPECT_EQ(all.last("summary")["mode"].text, "guard");
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,203 @@
+/* Every function of malloc's family, in turn on each other's blocks; says how many requests reached a malloc that was
+ * preloaded behind the drop-in. Has a dladdr of its own, which allocates: the drop-in calls it while it looks for the
+ * malloc behind. */
+#define _GNU_SOURCE
+#include "expect.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+void __libc_free(void *ptr);
+void *reallocarray(void *ptr, size_t count, size_t size);
+
+/* ---- Before the malloc behind is known ---- */
+
+enum { EARLY = 3 };
+
+static char *early[EARLY];
+static unsigned early_count;
+
+int dladdr(const void *address, Dl_info *info) {
+  if (early_count < EARLY) {
+    char *block = early_count == 1 ? calloc(4, 25) : malloc(50);
+    memset(block, 'e', 50);
+    early[early_count++] = early_count == 2 ? realloc(block, 100) : block;
+  }
+  free(malloc(10));
+  return ((int (*)(const void *, Dl_info *))dlvsym(RTLD_NEXT, "dladdr", "GLIBC_2.34"))(address, info);
+}
+
+static bool filled(const char *block, char with, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (block[i] != with) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static void blocks_from_before_go_on(void) {
+  if (early_count == 0) {
+    return; /* without the drop-in */
+  }
+  for (unsigned i = 0; i < early_count; i++) {
+    EXPECT(filled(early[i], 'e', 50) && malloc_usable_size(early[i]) >= 50);
+    EXPECT((uintptr_t)early[i] % 16 == 0);
+  }
+  early[0] = realloc(early[0], 5000);
+  EXPECT(early[0] != NULL && filled(early[0], 'e', 50));
+  for (unsigned i = 0; i < early_count; i++) {
+    free(early[i]);
+  }
+}
+
+/* ---- All functions ---- */
+
+enum { KINDS = 12, BLOCKS = 600 };
+
+static void *allocate(unsigned kind, size_t size) {
+  void *block = NULL;
+  switch (kind) {
+  case 0:
+    return malloc(size);
+  case 1:
+    return calloc(1, size);
+  case 2:
+    return realloc(NULL, size);
+  case 3:
+    return reallocarray(NULL, 1, size);
+  case 4:
+    return aligned_alloc(64, size);
+  case 5:
+    return memalign(4096, size);
+  case 6:
+    return posix_memalign(&block, 32, size) == 0 ? block : NULL;
+  case 7:
+    return aligned_alloc(16, size);
+  case 8:
+    return pvalloc(size);
+  case 9:
+    return valloc(size);
+  case 10:
+    return __libc_malloc(size);
+  default:
+    return __libc_memalign(256, size);
+  }
+}
+
+static const size_t alignments[KINDS] = {1, 1, 1, 1, 64, 4096, 32, 16, 4096, 4096, 1, 256};
+
+/* What __libc_malloc gives is for __libc_free where there is a malloc of its own behind. */
+static void release(unsigned kind, void *block) {
+  if (kind >= 10) {
+    __libc_free(block);
+  } else {
+    free(block);
+  }
+}
+
+static void each_kind_is_whole_aligned_and_apart(void) {
+  static unsigned char *blocks[BLOCKS];
+  for (unsigned i = 0; i < BLOCKS; i++) {
+    size_t const size = i * 7 % 500 + (i % 50 == 0 ? 200000 : 0);
+    blocks[i] = allocate(i % KINDS, size);
+    EXPECT(blocks[i] != NULL && (uintptr_t)blocks[i] % alignments[i % KINDS] == 0);
+    memset(blocks[i], (int)(i % 251), size);
+  }
+  for (unsigned i = 0; i < BLOCKS; i++) {
+    size_t const size = i * 7 % 500 + (i % 50 == 0 ? 200000 : 0);
+    EXPECT(filled((char *)blocks[i], (char)(i % 251), size));
+    if (i % KINDS < 10 && size != 0) {
+      EXPECT(malloc_usable_size(blocks[i]) >= size);
+      blocks[i] = realloc(blocks[i], size * 2);
+      EXPECT(blocks[i] != NULL && filled((char *)blocks[i], (char)(i % 251), size));
+    }
+  }
+  for (unsigned i = 0; i < BLOCKS; i++) {
+    release(i % KINDS, blocks[i]);
+  }
+}
+
+static void functions_of_the_c_library_meet_them(void) {
+  for (unsigned i = 0; i < 100; i++) {
+    char *text = NULL;
+    size_t size = 0;
+    EXPECT(asprintf(&text, "%u", i) > 0);
+    free(text);
+    FILE *const memory = open_memstream(&text, &size);
+    fprintf(memory, "%100u", i);
+    fclose(memory);
+    EXPECT(size == 100);
+    free(text);
+    char *const copy = strdup("text");
+    EXPECT(strcmp(copy, "text") == 0);
+    free(copy);
+  }
+}
+
+static void nothing_is_served_that_cannot_be(void) {
+  static volatile size_t huge = SIZE_MAX;
+  void *volatile block = malloc(10);
+  errno = 0;
+  EXPECT(malloc(huge) == NULL && errno == ENOMEM);
+  errno = 0;
+  EXPECT(calloc(huge / 2, 3) == NULL && errno == ENOMEM);
+  errno = 0;
+  EXPECT(realloc(block, huge - 100) == NULL && errno == ENOMEM);
+  errno = 0;
+  EXPECT(reallocarray(block, huge / 2, 4) == NULL && errno == ENOMEM);
+  free(block);
+}
+
+static void *use(void *unused) {
+  for (unsigned i = 0; i < 20000; i++) {
+    char *block = malloc(i % 300);
+    block = realloc(block, 1 + i % 700);
+    block[i % 700] = 1;
+    free(block);
+  }
+  return unused;
+}
+
+static void threads_and_children_go_on(void) {
+  pthread_t threads[4];
+  for (unsigned i = 0; i < 4; i++) {
+    EXPECT(pthread_create(&threads[i], NULL, use, NULL) == 0);
+  }
+  for (unsigned i = 0; i < 5; i++) {
+    pid_t const child = fork();
+    if (child == 0) {
+      use(NULL);
+      _exit(0);
+    }
+    int status = -1;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    pthread_join(threads[i], NULL);
+  }
+}
+
+int main(void) {
+  const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
+  blocks_from_before_go_on();
+  each_kind_is_whole_aligned_and_apart();
+  functions_of_the_c_library_meet_them();
+  nothing_is_served_that_cannot_be();
+  threads_and_children_go_on();
+  if (calls != NULL) {
+    printf("%s\n", *calls > 1000 ? "many behind" : *calls > 0 ? "few behind" : "none behind");
+  }
+  return expect_done();
+}
