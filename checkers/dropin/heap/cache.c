@@ -9,6 +9,11 @@
 #include "checkers/shared/origin.h"
 #include "lib/core/compiler.h"
 
+/* gcc warns that lanes are not returned in registers without SSE; these functions are always inlined. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 rf_heap_options rf_heap_options_now;
 
 #define DEFAULT_ALIGN_LOG2 4U

@@ -2,7 +2,7 @@
 
 #include "span.h"
 
-#define BATCH_BYTES 8192U
+#define BATCH_BYTES 4096U
 #define BATCH_MOST 32U
 
 rf_size_class rf_size_classes[RF_CLASSES];

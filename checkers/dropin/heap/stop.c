@@ -12,8 +12,6 @@
 #define LEFT_KEPT 8U /* caches that are nobody's and keep what they have */
 #define RING_LEAST 64U
 #define RING_BYTES 64U   /* of a block, on average: a place of the ring for each */
-#define THREADS_FREE 16U /* so many may have all of the wait */
-#define WAIT_LEAST ((size_t)32 * 1024)
 #define RING_MOST ((size_t)1 << 20)
 #define BARRIER 8 /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
 #define BARRIER_REGISTER 16
@@ -165,12 +163,12 @@ unsigned rf_cache_total(void) {
   return __atomic_load_n(&caches.total, __ATOMIC_ACQUIRE);
 }
 
-/* Frees wait for fewer bytes where there are many threads. */
+/* All together keep back no more than the quarantine's size: frees wait for fewer bytes where there are many threads. */
 static void set_wait(void) {
   size_t const wait = rf_heap_options_now.wait;
   size_t const taken = rf_cache_total() - __atomic_load_n(&caches.left, __ATOMIC_RELAXED);
-  size_t const share = taken <= THREADS_FREE ? wait : wait * THREADS_FREE / taken;
-  rf_cache_wait = share < WAIT_LEAST && wait > WAIT_LEAST ? WAIT_LEAST : share;
+  size_t const share = rf_heap_options_now.quarantine / (taken != 0 ? taken : 1);
+  rf_cache_wait = share < wait ? share : wait;
 }
 
 static bool make_ring(rf_cache *cache) {
