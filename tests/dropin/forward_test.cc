@@ -131,7 +131,11 @@ const Abort kAborts[] = {
     {"double_free", "double-free"},
     {"realloc_of_a_freed_block", "double-free"},
     {"free_of_a_global", "bad-free"},
+    {"free_of_mapped_memory", "bad-free"},
     {"free_inside_a_block", "bad-free"},
+    {"realloc_of_a_global", "bad-free"},
+    {"free_of_the_stack", "metadata-corruption"},
+    {"underflow_by_many", "metadata-corruption"},
 };
 
 TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
@@ -151,6 +155,17 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
   }
 }
 
+TEST(Forward, OfOtherBlocksNothingIsSaid) {
+  for (const char *const name : {"overflow_by_one", "write_after_free", "leak", "usable_size_of_a_freed_block"}) {
+    for (const char *const mode : {"mode=off", "mode=sample"}) {
+      Result const result = run({program("bugs"), name, "bad"}, with(mode));
+      EXPECT_EQ(result.status, 0) << name;
+      EXPECT_TRUE(result.findings.empty()) << name;
+      EXPECT_EQ(result.err, "") << name;
+    }
+  }
+}
+
 TEST(Forward, AnAbortOfTheProgramsOwnIsNoFinding) {
   for (const char *const mode : {"mode=off", "mode=sample"}) {
     Result const result = run({program("process"), "abort"}, with(mode));
@@ -160,6 +175,29 @@ TEST(Forward, AnAbortOfTheProgramsOwnIsNoFinding) {
   Result const quiet = run({program("bugs"), "double_free", "bad"}, with("mode=off:signals=0"));
   EXPECT_EQ(quiet.status, 128 + SIGABRT);
   EXPECT_TRUE(quiet.findings.empty());
+}
+
+// ---- How many are sampled ----
+
+double sampled_of_many(const std::string &options, double *milliseconds) {
+  Result const result = run({program("handed_on"), "many"}, with("mode=sample:summary=1" + options));
+  const Json &summary = result.last("summary");
+  EXPECT_EQ(summary["handed_on"].kind, Json::kTrue);
+  *milliseconds = static_cast<double>(summary["duration_ns"].number) / 1e6;
+  return static_cast<double>(summary["allocations"].number);
+}
+
+TEST(Forward, WhereAllocationsAreDenseAThreadSamplesOneInAMillisecond) {
+  double milliseconds = 0;
+  double const sampled = sampled_of_many("", &milliseconds);
+  EXPECT_GE(sampled, 2);
+  EXPECT_LE(sampled, milliseconds + 2);
+}
+
+TEST(Forward, ASmallerRateOrASeedIsHeldToHoweverDenseTheyAre) {
+  double milliseconds = 0;
+  EXPECT_NEAR(sampled_of_many(":sample_seed=7", &milliseconds), 3000000 / 5000, 150);
+  EXPECT_NEAR(sampled_of_many(":sample_rate=2500", &milliseconds), 3000000 / 2500, 300);
 }
 
 // ---- Some processes only ----

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define EARLY_BYTES ((size_t)16 * 1024)
-#define SAMPLE_EVERY_NS ((uint64_t)500 * 1000) /* of a thread, at least */
+#define SAMPLE_EVERY_NS ((uint64_t)1000 * 1000) /* of a thread, at least */
 
 rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
 _Thread_local int32_t rf_forward_left;

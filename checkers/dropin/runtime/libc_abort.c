@@ -34,7 +34,6 @@ static const struct {
     {"double free or corruption (out)", RF_BUG_METADATA},
     {"double free or corruption", RF_BUG_DOUBLE_FREE},
     {"free(): invalid pointer", RF_BUG_BAD_FREE},
-    {"free(): invalid size", RF_BUG_BAD_FREE},
     {"munmap_chunk(): invalid pointer", RF_BUG_BAD_FREE},
     {"mremap_chunk(): invalid pointer", RF_BUG_BAD_FREE},
     {"realloc(): invalid pointer", RF_BUG_BAD_FREE},

@@ -54,6 +54,31 @@ into a live block is not told, or is refused where that pointer is the pool's. T
 expected; `tests/checkers/asan_test.cc` tries it on some of them.
 )";
 
+const char kDropIn[] = R"(
+## The drop-in
+
+Of programs that run with [the checked malloc](checkers/dropin.md), by default. In mode off, and in mode sample for each
+block that is not sampled, the malloc behind it answers: `glibc` says that glibc's mostly ends the process (SIGABRT),
+which is then a finding at the call, by glibc's own message, without the block. With `heap=own`, and in static programs,
+frees of what is no live block are refused there. `tests/dropin/` demands this: `bugs_test`, `modes_test`,
+`mismatches_test`, and `forward_test` for the last column.
+
+| bug | guard | page | sample: sampled blocks | off; sample: other blocks |
+|---|---|---|---|---|
+| write past the end | f | !; f in slack | !; f in slack | - |
+| write before the start | f | !; f in slack | !; f in slack | - or glibc, at the free |
+| write after free | f | ! | ! | - |
+| read outside, or after free | -; shows a fill | ! | ! | - |
+| double free | ! | ! | ! | glibc |
+| free of a pointer into a block, to a global or to mapped memory | ! | ! | ! into a block | glibc |
+| free of a pointer to the stack | ! | ! | | glibc |
+| `new[]` with `delete`, `malloc` with `delete` and the like | ! | ! | ! | - |
+| malloc_usable_size of no live block | ! | ! | - | - |
+| leak | f | f | - | - |
+| size, product or alignment that cannot be, with `rejected=1` | ! | ! | ! | off: -; sample: ! |
+| a crash (SIGSEGV and its like) | ! | ! | ! | off: -; sample: ! |
+)";
+
 const char kTail[] = R"(
 Bugs in calls that are not those of an `rf_allocator` are tested where these calls are: handles that are stale, unlocks
 without a lock and addresses kept too long in `tests/checkers/handle_guard*_test.cc`; partial, repeated, foreign and
@@ -254,7 +279,7 @@ std::string page() {
   }
   out << ".\n";
   native_table(out);
-  out << kTail;
+  out << kDropIn << kTail;
   return out.str();
 }
 

@@ -189,9 +189,20 @@ static void threads_and_children_go_on(void) {
   }
 }
 
-int main(void) {
+/* Blocks that come and go as quickly as can be. */
+static int many(void) {
+  for (unsigned i = 0; i < 3000000; i++) {
+    free(malloc(32));
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
   const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
   blocks_from_before_go_on();
+  if (argc > 1) {
+    return many();
+  }
   each_kind_is_whole_aligned_and_apart();
   functions_of_the_c_library_meet_them();
   nothing_is_served_that_cannot_be();

@@ -1,0 +1,384 @@
+/* The cost of the drop-in where it hands requests on: loops that do little but allocate, with the C library's malloc
+ * alone, behind an empty shim, and behind libringfence.so in modes off and sample; and the start of a small program.
+ *
+ *     ./bazelw run //tools/bench:forwarding          (forwarding.sh, which runs this)
+ *     forwarding SHIM LIBRARY COMMAND [--rounds N] [--starts N]
+ *     forwarding --loop NAME
+ *
+ * All settings in turn, round by round; of the processor time of a loop the least counts, of the time of a start the
+ * median, of memory the peak of the whole process. Prints Markdown.
+ */
+#define _GNU_SOURCE /* wait4 */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void die(const char *what) {
+  fprintf(stderr, "forwarding: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static double now(clockid_t clock) {
+  struct timespec t;
+  (void)clock_gettime(clock, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- The loops ---- */
+
+enum { SLOTS = 4096, THREADS = 2 };
+
+/* The first and the last byte, as a program would. */
+static char *touched(char *block, size_t size) {
+  if (block == NULL) {
+    die("malloc");
+  }
+  block[0] = 1;
+  block[size - 1] = 1;
+  return block;
+}
+
+static uint32_t next_random(uint32_t *seed) {
+  *seed = *seed * 1664525U + 1013904223U;
+  return *seed >> 8;
+}
+
+static void small_pairs(void) {
+  for (unsigned i = 0; i < 5000000; i++) {
+    free(touched(malloc(32), 32));
+  }
+}
+
+/* Mostly small: a size twice as large comes half as often. */
+static size_t power_law(uint32_t *seed) {
+  unsigned const zeros = (unsigned)__builtin_ctz(next_random(seed) | 0x200U);
+  return ((size_t)16 << zeros) + next_random(seed) % 16;
+}
+
+static void random_order(void) {
+  static char *slots[SLOTS];
+  uint32_t seed = 1;
+  for (unsigned i = 0; i < 3000000; i++) {
+    char **const slot = &slots[next_random(&seed) % SLOTS];
+    size_t const size = power_law(&seed);
+    free(*slot);
+    *slot = touched(malloc(size), size);
+  }
+}
+
+static void lists(void) {
+  typedef struct node {
+    struct node *next;
+    long value[3];
+  } node;
+  for (unsigned round = 0; round < 100; round++) {
+    node *first = NULL;
+    for (unsigned i = 0; i < 20000; i++) {
+      node *const made = (node *)(void *)touched(malloc(sizeof(node)), sizeof(node));
+      made->next = first;
+      first = made;
+    }
+    while (first != NULL) {
+      node *const next = first->next;
+      free(first);
+      first = next;
+    }
+  }
+}
+
+static void growing(void) {
+  for (unsigned round = 0; round < 600000; round++) {
+    char *block = NULL;
+    for (size_t size = 16; size <= 32768; size *= 2) {
+      block = touched(realloc(block, size), size);
+    }
+    free(block);
+  }
+}
+
+static void zeroed(void) {
+  for (unsigned i = 0; i < 3000000; i++) {
+    size_t const size = 24 + i % 400;
+    free(touched(calloc(1, size), size));
+  }
+}
+
+static void large(void) {
+  for (unsigned i = 0; i < 2000000; i++) {
+    size_t const size = (size_t)100000 + i % 50000;
+    free(touched(malloc(size), size));
+  }
+}
+
+/* Each thread frees what the other one has left in common slots. */
+static void *exchange(void *start) {
+  static char *slots[SLOTS];
+  uint32_t seed = (uint32_t)(uintptr_t)start;
+  for (unsigned i = 0; i < 1000000; i++) {
+    size_t const size = power_law(&seed);
+    free(__atomic_exchange_n(&slots[next_random(&seed) % SLOTS], touched(malloc(size), size), __ATOMIC_ACQ_REL));
+  }
+  return NULL;
+}
+
+static void in_threads(void *(*function)(void *), unsigned count) {
+  pthread_t threads[THREADS];
+  for (unsigned i = 0; i < count; i++) {
+    if (pthread_create(&threads[i], NULL, function, (void *)(uintptr_t)(i + 1)) != 0) {
+      die("pthread_create");
+    }
+  }
+  for (unsigned i = 0; i < count; i++) {
+    (void)pthread_join(threads[i], NULL);
+  }
+}
+
+static void threads(void) {
+  in_threads(exchange, THREADS);
+}
+
+static void *live_shortly(void *unused) {
+  char *blocks[200];
+  for (size_t i = 0; i < 200; i++) {
+    blocks[i] = touched(malloc(16 + i), 16 + i);
+  }
+  for (size_t i = 0; i < 200; i++) {
+    free(blocks[i]);
+  }
+  return unused;
+}
+
+static void short_threads(void) {
+  for (unsigned i = 0; i < 2500; i++) {
+    in_threads(live_shortly, THREADS);
+  }
+}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} loops[] = {
+    {"a small block, freed at once", small_pairs},
+    {"sizes by a power law, in no order", random_order},
+    {"lists of 20,000 nodes", lists},
+    {"blocks that double", growing},
+    {"calloc", zeroed},
+    {"blocks of 100 KB and more", large},
+    {"two threads that free each other's", threads},
+    {"200 blocks in each of 5000 threads", short_threads},
+};
+
+#define LOOPS (sizeof loops / sizeof loops[0])
+
+static int run_loop(const char *name) {
+  for (size_t i = 0; i < LOOPS; i++) {
+    if (strcmp(name, loops[i].name) == 0) {
+      double const begin = now(CLOCK_PROCESS_CPUTIME_ID);
+      loops[i].run();
+      printf("%.9f\n", now(CLOCK_PROCESS_CPUTIME_ID) - begin);
+      return 0;
+    }
+  }
+  return 2;
+}
+
+/* ---- Running them ---- */
+
+typedef struct setting {
+  const char *name;
+  const char *library; /* to preload, or NULL */
+  const char *options;
+  const char *command; /* before the program's own, with "check --", or NULL */
+} setting;
+
+static void become(const setting *s, const char *const *arguments, int output) {
+  const char *argv[12] = {NULL};
+  size_t count = 0;
+  if (s->command != NULL) {
+    argv[count++] = s->command;
+    argv[count++] = "check";
+    argv[count++] = "--";
+  }
+  while (*arguments != NULL && count < 11) {
+    argv[count++] = *arguments++;
+  }
+  int const nothing = open("/dev/null", O_WRONLY);
+  (void)dup2(output >= 0 ? output : nothing, STDOUT_FILENO);
+  if (s->command != NULL) {
+    (void)dup2(nothing, STDERR_FILENO);
+  }
+  if (s->library != NULL) {
+    (void)setenv("LD_PRELOAD", s->library, 1);
+    (void)setenv("RINGFENCE_OPTIONS", s->options, 1);
+  }
+  (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+  _exit(127);
+}
+
+/* What it prints to `output`, and its peak in KiB. */
+static long run(const setting *s, const char *const *arguments, char *text, size_t size) {
+  int ends[2];
+  struct rusage usage;
+  int status = 0;
+  size_t length = 0;
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    die("pipe");
+  }
+  pid_t const child = fork();
+  if (child == 0) {
+    become(s, arguments, text != NULL ? ends[1] : -1);
+  }
+  (void)close(ends[1]);
+  for (ssize_t got; text != NULL && length < size - 1 && (got = read(ends[0], text + length, size - 1 - length)) > 0;) {
+    length += (size_t)got;
+  }
+  (void)close(ends[0]);
+  if (child < 0 || wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    die(s->name);
+  }
+  if (text != NULL) {
+    text[length] = '\0';
+  }
+  return usage.ru_maxrss;
+}
+
+/* ---- Tables ---- */
+
+enum { BARE, SHIM, OFF, SAMPLE, SETTINGS };
+
+typedef struct row {
+  double seconds[SETTINGS];
+  long kibibytes[SETTINGS];
+} row;
+
+static row measure(const setting *settings, const char *loop, unsigned rounds) {
+  char text[64];
+  const char *const arguments[] = {"/proc/self/exe", "--loop", loop, NULL};
+  row r;
+  for (size_t s = 0; s < SETTINGS; s++) {
+    r.seconds[s] = HUGE_VAL;
+    r.kibibytes[s] = 0;
+  }
+  for (unsigned i = 0; i < rounds; i++) {
+    for (size_t s = 0; s < SETTINGS; s++) {
+      long const peak = run(&settings[s], arguments, text, sizeof text);
+      r.seconds[s] = fmin(r.seconds[s], atof(text));
+      r.kibibytes[s] = peak > r.kibibytes[s] ? peak : r.kibibytes[s];
+    }
+  }
+  return r;
+}
+
+static void print_means(const row *rows) {
+  double logs[5] = {0};
+  for (size_t i = 0; i < LOOPS; i++) {
+    const row *const r = &rows[i];
+    logs[0] += log(r->seconds[SHIM] / r->seconds[BARE]);
+    logs[1] += log(r->seconds[OFF] / r->seconds[BARE]);
+    logs[2] += log(r->seconds[SAMPLE] / r->seconds[BARE]);
+    logs[3] += log(r->seconds[OFF] / r->seconds[SHIM]);
+    logs[4] += log(r->seconds[SAMPLE] / r->seconds[SHIM]);
+  }
+  printf("| geometric mean |");
+  for (size_t i = 0; i < 5; i++) {
+    printf(" %s%.3f |", i == 0 ? "| " : "", exp(logs[i] / LOOPS));
+  }
+  printf(" |\n");
+}
+
+static void print_loops(const setting *settings, unsigned rounds) {
+  static row rows[LOOPS];
+  printf("| loop | glibc, s | shim | off | sample | off / shim | sample / shim | peak KiB more, sample |\n"
+         "|---|---|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < LOOPS; i++) {
+    rows[i] = measure(settings, loops[i].name, rounds);
+    const row *const r = &rows[i];
+    printf("| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %ld |\n", loops[i].name, r->seconds[BARE],
+           r->seconds[SHIM] / r->seconds[BARE], r->seconds[OFF] / r->seconds[BARE],
+           r->seconds[SAMPLE] / r->seconds[BARE], r->seconds[OFF] / r->seconds[SHIM],
+           r->seconds[SAMPLE] / r->seconds[SHIM], r->kibibytes[SAMPLE] - r->kibibytes[BARE]);
+    (void)fflush(stdout);
+  }
+  print_means(rows);
+}
+
+#define STARTS_MOST 1000U
+
+static int compare(const void *a, const void *b) {
+  double const x = *(const double *)a;
+  double const y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Milliseconds. */
+static void print_starts(const setting *settings, size_t count, unsigned starts) {
+  static double times[8][STARTS_MOST];
+  const char *const arguments[] = {"bash", "-c", "true", NULL};
+  for (unsigned i = 0; i < starts; i++) {
+    for (size_t s = 0; s < count; s++) {
+      double const begin = now(CLOCK_MONOTONIC);
+      (void)run(&settings[s], arguments, NULL, 0);
+      times[s][i] = (now(CLOCK_MONOTONIC) - begin) * 1e3;
+    }
+  }
+  printf("\n| `bash -c true` | median of %u, ms | more | least |\n|---|---|---|---|\n", starts);
+  for (size_t s = 0; s < count; s++) {
+    qsort(times[s], starts, sizeof times[s][0], compare);
+    printf("| %s | %.2f | %+.2f | %.2f |\n", settings[s].name, times[s][starts / 2],
+           times[s][starts / 2] - times[0][starts / 2], times[s][0]);
+  }
+}
+
+static unsigned number(const char *text, unsigned most) {
+  unsigned long const n = text != NULL ? strtoul(text, NULL, 10) : 0;
+  if (n < 1 || n > most) {
+    fprintf(stderr, "forwarding: a number from 1 to %u is missing\n", most);
+    exit(2);
+  }
+  return (unsigned)n;
+}
+
+int main(int argc, char **argv) {
+  unsigned rounds = 9;
+  unsigned starts = 200;
+  char paths[3][PATH_MAX];
+  if (argc == 3 && strcmp(argv[1], "--loop") == 0) {
+    return run_loop(argv[2]);
+  }
+  for (int i = 4; i < argc; i += 2) {
+    *(strcmp(argv[i], "--starts") == 0 ? &starts : &rounds) = number(argv[i + 1], STARTS_MOST);
+  }
+  for (int i = 0; i < 3; i++) {
+    if (argc < 4 || realpath(argv[i + 1], paths[i]) == NULL) {
+      die("usage: forwarding SHIM LIBRARY COMMAND [--rounds N] [--starts N]");
+    }
+  }
+  const setting of_loops[SETTINGS] = {
+      [BARE] = {.name = "glibc"},
+      [SHIM] = {.name = "shim", .library = paths[0], .options = ""},
+      [OFF] = {.name = "off", .library = paths[1], .options = "mode=off"},
+      [SAMPLE] = {.name = "sample", .library = paths[1], .options = "mode=sample"},
+  };
+  const setting of_starts[] = {
+      of_loops[BARE],
+      of_loops[SHIM],
+      of_loops[OFF],
+      of_loops[SAMPLE],
+      {.name = "guard", .library = paths[1], .options = "mode=guard"},
+      {.name = "`ringfence check`, guard", .command = paths[2]},
+  };
+  print_loops(of_loops, rounds);
+  print_starts(of_starts, sizeof of_starts / sizeof of_starts[0], starts);
+  return 0;
+}
