@@ -21,6 +21,10 @@ _Thread_local int32_t rf_forward_left;
 /* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
 static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec")));
 
+/* Not static: ld 2.40 links such variables of 8 bytes wrongly on 32-bit x86. */
+extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
+
 static uintptr_t first_break; /* the program break when the process began; 0: there is no other malloc */
 
 /* ---- Early requests ---- */
@@ -107,14 +111,13 @@ void rf_forward_begin_sampling(void) {
 /* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
  * sampled; not where the options ask for more, or for the same ones in every run. */
 static bool is_too_soon(void) {
-  static _Thread_local uint64_t last __attribute__((tls_model("initial-exec")));
   const rf_options *const o = &rf_process.options;
   if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
-  bool const soon = now - last < SAMPLE_EVERY_NS;
-  last = soon ? last : now;
+  bool const soon = now - rf_forward_sampled < SAMPLE_EVERY_NS;
+  rf_forward_sampled = soon ? rf_forward_sampled : now;
   return soon;
 }
 
