@@ -127,9 +127,15 @@ bool rf_large_keep(rf_span *span) {
   heap->freed_ever += bytes;
   span->stamp = heap->freed_ever - bytes;
   span->fresh = false;
-  link_kept(heap, span);
+  if (bytes <= KEPT_MOST) {
+    link_kept(heap, span);
+  }
   rf_heap_unlock(number);
-  (void)trim_to(number, bytes > KEPT_MOST ? 0 : bytes > least ? bytes : least);
+  if (bytes > KEPT_MOST) {
+    give_up(number, span);
+  } else {
+    (void)trim_to(number, bytes > least ? bytes : least);
+  }
   return true;
 }
 
