@@ -1,6 +1,8 @@
 #include "cache.h"
 
+#include "cache_impl.h"
 #include "check.h"
+#include "fill.h"
 #include "large.h"
 
 #include <string.h>
@@ -9,142 +11,11 @@
 #include "checkers/shared/origin.h"
 #include "lib/core/compiler.h"
 
-/* gcc warns that lanes are not returned in registers without SSE; these functions are always inlined. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wpsabi"
-#endif
-
 rf_heap_options rf_heap_options_now;
 
 #define DEFAULT_ALIGN_LOG2 4U
 
 _Static_assert(RF_ALIGN_DEFAULT == 16, "slots begin at multiples of it");
-
-/* ---- Patterns of small blocks ---- */
-
-typedef rf_lanes lanes_at_any __attribute__((aligned(1), may_alias));
-
-RF_INLINE rf_lanes lanes_of(unsigned char byte) {
-  return (rf_lanes){rf_word_of(byte), rf_word_of(byte)};
-}
-
-RF_INLINE rf_lanes load(const unsigned char *p) {
-  return *(const lanes_at_any *)(const void *)p;
-}
-
-RF_INLINE void store(unsigned char *p, rf_lanes lanes) {
-  *(lanes_at_any *)(void *)p = lanes;
-}
-
-RF_INLINE bool is_zero(rf_lanes lanes) {
-  return (lanes[0] | lanes[1]) == 0;
-}
-
-RF_RARE static void write_many(unsigned char *p, size_t size, unsigned char byte) {
-  rf_pattern_write(p, size, byte);
-}
-
-RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
-  return rf_pattern_holds(p, size, byte);
-}
-
-#define LOOP_MOST 512U /* bytes; the C library's functions are faster above */
-
-/* More than RF_STRIDE bytes. The compiler is kept from making this a call. */
-RF_INLINE void write_strides(unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  unsigned char *const last = p + size - RF_STRIDE;
-  if (size > LOOP_MOST) {
-    write_many(p, size, byte);
-    return;
-  }
-  for (; p < last; p += RF_STRIDE) {
-    RF_FORGET(p);
-    store(p, lanes);
-    store(p + RF_LANES, lanes);
-    store(p + 2 * RF_LANES, lanes);
-    store(p + 3 * RF_LANES, lanes);
-  }
-  store(last, lanes);
-  store(last + RF_LANES, lanes);
-  store(last + 2 * RF_LANES, lanes);
-  store(last + 3 * RF_LANES, lanes);
-}
-
-RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
-  return (load(p) ^ lanes) | (load(p + RF_LANES) ^ lanes) | (load(p + 2 * RF_LANES) ^ lanes) |
-         (load(p + 3 * RF_LANES) ^ lanes);
-}
-
-/* More than RF_STRIDE bytes. */
-RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  const unsigned char *const last = p + size - RF_STRIDE;
-  if (size > LOOP_MOST) {
-    return holds_many(p, size, byte);
-  }
-  rf_lanes wrong = wrong_in_stride(last, lanes);
-  for (; p < last; p += RF_STRIDE) {
-    wrong |= wrong_in_stride(p, lanes);
-  }
-  return is_zero(wrong);
-}
-
-/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
- * depends on one is guessed wrong half of the time: four stores that may overlap serve all up to RF_STRIDE. */
-RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  if (size > RF_STRIDE) {
-    write_strides(p, size, byte);
-    return;
-  }
-  size_t const whole = size < RF_LANES ? RF_LANES : size;
-  size_t const second = rf_second_lane(whole);
-  store(p, lanes);
-  store(p + second, lanes);
-  store(p + whole - RF_LANES - second, lanes);
-  store(p + whole - RF_LANES, lanes);
-}
-
-/* From `p` to `end`, at least 16 bytes. */
-RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  size_t const size = (size_t)(end - p);
-  if (size > 2 * RF_LANES) {
-    write_before_tail(p, size, RF_PATTERN_REDZONE);
-    return;
-  }
-  store(p, lanes);
-  store(end - RF_LANES, lanes);
-}
-
-RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  size_t const size = (size_t)(end - p);
-  if (size <= 2 * RF_LANES) {
-    return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
-  }
-  return size <= RF_STRIDE ? rf_pattern_holds_few(p, size, rf_word_of(RF_PATTERN_REDZONE))
-                           : strides_hold(p, size, RF_PATTERN_REDZONE);
-}
-
-#define TIMES_4(x) x, x, x, x
-#define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
-static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
-
-/* The fill of `size` bytes, behind which there are at least 16 of guard. */
-RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
-  if (size > RF_STRIDE) {
-    return strides_hold(p, size, RF_PATTERN_FREED);
-  }
-  if (size < RF_LANES) {
-    return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
-  }
-  size_t const second = rf_second_lane(size);
-  const unsigned char *const last = p + size - RF_LANES;
-  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes));
-}
 
 /* ---- Origins ---- */
 
@@ -505,9 +376,8 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
-/* Any but the common ones; a live block starts at `ptr`. */
-RF_RARE static void free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
-                                 const rf_origin *origin) {
+RF_RARE void rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
+                                   const rf_origin *origin) {
   if (rf_heap_options_now.checked) {
     if (!rf_check_intact(v) || !rf_check_front_holds(v)) {
       (void)rf_check_report(v, origin);
@@ -529,7 +399,7 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
     rf_check_bad_free(ptr, origin);
     return false;
   }
-  free_unusual(cache, &v, family, size, origin);
+  rf_cache_free_unusual(cache, &v, family, size, origin);
   return true;
 }
 
@@ -559,90 +429,4 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
   release(cache, slot, origin);
   wait_in_ring(cache, (uintptr_t)p, span->class_number, slot_size);
   return true;
-}
-
-/* ---- Realloc ---- */
-
-/* The block where it is, with another size; false where there is no room. */
-static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
-  bool const checked = rf_heap_options_now.checked;
-  size_t const room = (size_t)(v->end - v->payload) - (checked ? RF_TAIL_LEAST : 0);
-  if (size > room || size < room / 2) {
-    return false;
-  }
-  v->slot->size = (uint16_t)size;
-  if (checked) {
-    if (size > v->size) {
-      size_t const most = rf_heap_options_now.fill_alloc;
-      write_many(v->payload + v->size, size - v->size < most ? size - v->size : most, RF_PATTERN_NEW);
-    }
-    write_many(v->payload + size, (size_t)(v->end - v->payload) - size, RF_PATTERN_REDZONE);
-  }
-  cache->used += size - v->size;
-  return true;
-}
-
-static bool resize_here(rf_cache *cache, const rf_view *v, size_t size) {
-  if (!v->span->large) {
-    return resize_small(cache, v, size);
-  }
-  if (is_small(size) || !rf_large_resize(v->span, size)) {
-    return false;
-  }
-  cache->used += size - v->size;
-  return true;
-}
-
-static void note_resized(rf_cache *cache, size_t size) {
-  cache->requested += size;
-  if ((ptrdiff_t)(cache->used - cache->peak) > 0) {
-    cache->peak = cache->used;
-  }
-  rf_cache_counted(cache);
-}
-
-static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origin *origin) {
-  rf_block_request const request = {size, RF_ALIGN_DEFAULT, rf_slot_family(v->slot), false, size > v->size};
-  size_t const kept = v->size < size ? v->size : size;
-  size_t const peak = cache->peak;
-  size_t const peak_blocks = cache->peak_blocks;
-  unsigned char *const p = rf_cache_alloc(cache, &request, origin);
-  if (p == NULL) {
-    return NULL;
-  }
-  cache->allocations--; /* it is the same block, and never was there twice */
-  cache->peak = peak;
-  cache->peak_blocks = peak_blocks;
-  rf_large_move(p, v->payload, kept);
-  free_unusual(cache, v, request.family, SIZE_MAX, origin);
-  note_resized(cache, 0);
-  return p;
-}
-
-void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin *origin) {
-  rf_view v;
-  if (!rf_view_at((uintptr_t)ptr, &v) || v.payload != ptr || rf_slot_state_of(v.slot) != RF_SLOT_LIVE) {
-    rf_check_bad_free(ptr, origin);
-    return NULL;
-  }
-  if (rf_heap_options_now.checked) {
-    if (!rf_check_intact(&v) || !rf_check_front_holds(&v)) {
-      (void)rf_check_report(&v, origin);
-    }
-    if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {
-      rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_MALLOC, SIZE_MAX, origin);
-    }
-  }
-  bool const stay_first = !rf_heap_options_now.checked || v.size > rf_heap_options_now.move_below;
-  if (stay_first && resize_here(cache, &v, size)) {
-    note_resized(cache, size);
-    return ptr;
-  }
-  void *const moved = move(cache, &v, size, origin);
-  if (moved != NULL || stay_first || !resize_here(cache, &v, size)) {
-    return moved;
-  }
-  cache->failures--;
-  note_resized(cache, size);
-  return ptr;
 }

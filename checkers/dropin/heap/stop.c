@@ -11,7 +11,7 @@
 
 #define LEFT_KEPT 8U /* caches that are nobody's and keep what they have */
 #define RING_LEAST 64U
-#define RING_BYTES 64U   /* of a block, on average: a place of the ring for each */
+#define RING_BYTES 64U /* of a block, on average: a place of the ring for each */
 #define RING_MOST ((size_t)1 << 20)
 #define BARRIER 8 /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
 #define BARRIER_REGISTER 16
@@ -163,7 +163,8 @@ unsigned rf_cache_total(void) {
   return __atomic_load_n(&caches.total, __ATOMIC_ACQUIRE);
 }
 
-/* All together keep back no more than the quarantine's size: frees wait for fewer bytes where there are many threads. */
+/* All together keep back no more than the quarantine's size: where there are many threads, frees wait for fewer bytes
+ * in each. */
 static void set_wait(void) {
   size_t const wait = rf_heap_options_now.wait;
   size_t const taken = rf_cache_total() - __atomic_load_n(&caches.left, __ATOMIC_RELAXED);

@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include "forward.h"
 
-#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "guarded_blocks.h"
 #include "reject.h"
