@@ -38,7 +38,7 @@ static inline rf_cache *enter_own(const rf_origin *origin) {
 
 /* ---- All requests ---- */
 
-/* True where every block keeps its caller. Else the caller is looked up for sampled blocks only. Not inside an arena:
+/* True where every block keeps its caller. Else the caller is looked up for sampled blocks only. Not inside the heap:
  * the lookup may call the C library. */
 static inline bool keeps_callers(void) {
   return rf_process.checked || rf_tracing();
