@@ -11,6 +11,20 @@ rf_span_leaf *rf_span_root[RF_SPAN_MAP_ENTRIES];
 
 /* ---- The page map ---- */
 
+static uintptr_t lowest = UINTPTR_MAX; /* unit ever entered; accessed atomically, as is the next */
+static uintptr_t highest;
+
+static void widen(uintptr_t first, uintptr_t last) {
+  uintptr_t low = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+  uintptr_t high = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+  while (first < low &&
+         !__atomic_compare_exchange_n(&lowest, &low, first, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  while (last > high &&
+         !__atomic_compare_exchange_n(&highest, &high, last, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+}
+
 static rf_span_leaf *leaf_for(uintptr_t unit) {
   rf_span_leaf **const place = &rf_span_root[unit >> RF_SPAN_MAP_BITS];
   rf_span_leaf *leaf = __atomic_load_n(place, __ATOMIC_ACQUIRE);
@@ -34,6 +48,7 @@ bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span) {
       return false;
     }
   }
+  widen(first, last);
   for (uintptr_t unit = first; unit <= last; unit++) {
     __atomic_store_n(&leaf_for(unit)->entries[unit & (RF_SPAN_MAP_ENTRIES - 1)], span, __ATOMIC_RELEASE);
   }
@@ -42,7 +57,8 @@ bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span) {
 
 rf_span *rf_span_above(uintptr_t address) {
   uintptr_t unit = address >> RF_UNIT_SHIFT;
-  while (unit >> RF_SPAN_MAP_BITS < RF_SPAN_MAP_ENTRIES) {
+  unit = unit < lowest ? lowest : unit;
+  while (unit <= highest) {
     const rf_span_leaf *const leaf = rf_span_root[unit >> RF_SPAN_MAP_BITS];
     if (leaf == NULL) {
       unit = ((unit >> RF_SPAN_MAP_BITS) + 1) << RF_SPAN_MAP_BITS;
