@@ -37,7 +37,7 @@ const Bug kBugs[] = {
     {"free_of_mapped_memory", "bad-free", true},
 };
 
-enum Found { kAll, kButUseAfterFree, kSampled, kNone };
+enum Found { kAll, kSampled, kNone };
 
 struct Mode {
   const char *name;
@@ -61,8 +61,6 @@ protected:
     switch (GetParam().found) {
     case kAll:
       return true;
-    case kButUseAfterFree:
-      return std::string(bug.kind) != "heap-use-after-free";
     case kSampled:
       return bug.in_sample;
     case kNone:
@@ -97,7 +95,7 @@ protected:
 
 const Mode kModes[] = {
     {"guard", "mode=guard", kAll},
-    {"guard_without_quarantine", "mode=guard:quarantine=0", kButUseAfterFree},
+    {"guard_without_quarantine", "mode=guard:quarantine=0", kAll},
     {"page", "mode=page:align=left", kAll},
     {"sample", "mode=sample:sample_rate=1:sample_slots=1000:align=left:heap=own", kSampled},
     {"off", "mode=off:heap=own", kNone},

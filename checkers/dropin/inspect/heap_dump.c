@@ -5,9 +5,9 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
@@ -83,11 +83,11 @@ static void add(const rf_trace *allocated, size_t size) {
   rf_snapshot_add(&work->sites, &site, size);
 }
 
-static bool add_block(const rf_block *block, void *context) {
-  rf_guard_block known;
-  if (block->used && rf_guard_describe((rf_guard *)context, block->ptr, &known)) {
-    add(&known.allocated, block->size);
-  }
+static bool add_block(const rf_view *view, void *context) {
+  rf_trace allocated;
+  (void)context;
+  rf_check_trace(view->slot->allocated, view->slot->allocated_by, &allocated);
+  add(&allocated, view->size);
   return true;
 }
 
@@ -173,32 +173,19 @@ static void put_sites(void) {
   }
 }
 
-/* ---- Arenas ---- */
+/* ---- The heap ---- */
 
-static void dump_arena(rf_arena *arena) {
-  rf_allocator *const a = rf_process.checked ? &arena->guard.base : &arena->heap.base;
-  (void)rf_dump(a, &sink, NULL);
+static void dump_heap(void) {
+  rf_sink_str(&sink, "heap: ");
+  if (!rf_lock_all(LOCK_MS)) {
+    rf_sink_str(&sink, "in use all the time; left out\n");
+    return;
+  }
+  (void)rf_dump(rf_heap_allocator(), &sink, NULL);
   if (rf_process.checked) {
-    (void)rf_walk(a, add_block, &arena->guard);
+    rf_heap_walk(add_block, NULL);
   }
-}
-
-/* `held` is the one that this thread is in, or NULL. */
-static void dump_each(rf_arena *held) {
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    rf_arena *const arena = rf_arena_at(i);
-    rf_sink_str(&sink, "arena ");
-    rf_sink_uint(&sink, i);
-    rf_sink_str(&sink, ": ");
-    if (arena == held) {
-      dump_arena(arena);
-    } else if (rf_futex_lock_within(&arena->lock, LOCK_MS)) {
-      dump_arena(arena);
-      rf_futex_unlock(&arena->lock);
-    } else {
-      rf_sink_str(&sink, "in use all the time; left out\n");
-    }
-  }
+  rf_unlock_all();
 }
 
 /* Blocks on pages of their own. Their store may be asked from anywhere. */
@@ -231,15 +218,14 @@ static bool begin(void) {
   return true;
 }
 
-/* `held` is the arena that this thread is in, or NULL. */
-static void dump(rf_arena *held) {
+static void dump(void) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   if (begin()) {
     rf_sink_str(&sink, "ringfence: process ");
     rf_sink_uint(&sink, (uint64_t)getpid());
     rf_sink_str(&sink, ": memory now\n");
-    dump_each(held);
+    dump_heap();
     if (rf_forward.now == RF_FORWARD_ON) {
       rf_sink_str(&sink, "blocks that are not sampled are those of the malloc behind, and not listed\n");
     }
@@ -258,40 +244,17 @@ static void dump(rf_arena *held) {
 
 /* ---- Now, or when it can be ---- */
 
-/* Signal handlers that come meanwhile must find this thread inside. */
-static void dump_from_outside(void) {
-  rf_arena *const first = rf_arena_count() != 0 ? rf_arena_at(0) : NULL;
-  rf_current_thread.inside = first;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  dump(NULL);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  rf_current_thread.inside = NULL;
-}
-
 void rf_heap_dump_forked(void) {
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    rf_arena_forget_job(rf_arena_at(i));
-  }
+  rf_forget_job();
   busy = 0;
 }
 
-static bool is_arena(const rf_arena *arena) {
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    if (rf_arena_at(i) == arena) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/* In all other cases (the first arena in the making, all arenas taken by this thread) it is left be: the signal can be
- * sent again. */
+/* What this thread is inside of may be halfway through a change: who enters it next dumps. */
 static void ask(void) {
-  rf_arena *const inside = rf_current_thread.inside;
-  if (inside == NULL) {
-    dump_from_outside();
-  } else if (!rf_current_thread.holds_all && is_arena(inside)) {
-    (void)rf_arena_post(inside, dump); /* its data may be halfway through a change: its next user dumps */
+  if (rf_is_inside()) {
+    rf_post_job(dump);
+  } else {
+    dump();
   }
 }
 

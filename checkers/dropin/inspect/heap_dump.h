@@ -1,9 +1,8 @@
 /* A dump of the live heap on demand: by a call, or by a signal (option dump_signal) that the program does not handle.
  *
- * Each arena as rf_dump prints it (a summary, a histogram of sizes, a map), then the call sites with the most live
- * bytes. One arena at a time is locked, and waited for briefly: an arena whose thread died inside is left out, and that
- * is said. A signal that interrupts its own thread inside an arena is answered by the next thread that enters that
- * arena.
+ * The heap as rf_dump prints it (a summary, a histogram of sizes, a map), then the call sites with the most live bytes.
+ * Other threads are stopped at its border, and waited for briefly: where one died inside, that is said instead. A
+ * signal that interrupts its own thread inside the heap is answered by the next thread that enters.
  */
 #ifndef RINGFENCE_DROPIN_HEAP_DUMP_H
 #define RINGFENCE_DROPIN_HEAP_DUMP_H

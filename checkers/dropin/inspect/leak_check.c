@@ -17,7 +17,7 @@
 
 /* Leaks of one origin. */
 typedef struct group {
-  uint32_t arena;
+  bool paged;     /* the first one is on pages of its own */
   uint32_t state; /* rf_reachability_state */
   uintptr_t first;
   size_t blocks;
@@ -50,12 +50,21 @@ static rf_stopped_thread *stopped_threads;
 
 /* ---- Memory ---- */
 
-static size_t region_count(void) {
+static bool count_range(uintptr_t start, uintptr_t end, void *context) {
+  (void)start;
+  (void)end;
+  ++*(size_t *)context;
+  return true;
+}
+
+static size_t range_count(void) {
   size_t count = 0;
-  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    count++;
-  }
+  (void)rf_heap_each_range(count_range, &count);
   return count;
+}
+
+static bool exclude(uintptr_t start, uintptr_t end, void *context) {
+  return rf_ranges_add(context, start, end);
 }
 
 static void *carve(unsigned char **at, size_t count, size_t size) {
@@ -72,15 +81,15 @@ static size_t power_above(size_t n) {
   return power;
 }
 
-/* With all arenas locked. Memory that is not used is never touched, so generous sizes cost nothing. */
+/* With the heap locked. Memory that is not used is never touched, so generous sizes cost nothing. */
 static bool get_memory(search *s) {
   size_t const blocks = rf_reachability_count_blocks();
-  size_t const pages = rf_reachability_count_pages();
-  size_t const ranges = region_count() + SPARE_RANGES + MAX_THREADS;
+  size_t const index = rf_reachability_count_slots();
+  size_t const ranges = range_count() + SPARE_RANGES + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
   s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_reachability_block) +
-                   pages * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
+                   index * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
   s->memory = rf_pages_map(s->memory_size, 1, 0);
   if (stopped_threads == NULL) {
     stopped_threads = rf_record_table(MAX_THREADS * sizeof *stopped_threads);
@@ -94,8 +103,8 @@ static bool get_memory(search *s) {
   s->table = (rf_reachability){
       .blocks = carve(&at, blocks, sizeof(rf_reachability_block)),
       .capacity = blocks,
-      .pages = carve(&at, pages, sizeof(uint32_t)),
-      .pages_capacity = pages,
+      .index = carve(&at, index, sizeof(uint32_t)),
+      .index_capacity = index,
       .roots = &s->roots,
   };
   s->groups = (groups){carve(&at, kinds, sizeof(group)), carve(&at, slots, sizeof(uint32_t)), slots - 1, kinds, 0};
@@ -112,9 +121,7 @@ static bool exclude_own_memory(search *s) {
   for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
     room = rf_ranges_add(out, start, end) && room;
   }
-  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    room = rf_ranges_add(out, r->base, r->base + r->size) && room;
-  }
+  room = rf_heap_each_range(exclude, out) && room;
   for (unsigned i = 0; rf_guarded_blocks.store != NULL && rf_page_store_space(rf_guarded_blocks.store, i, &start, &end);
        i++) {
     room = rf_ranges_add(out, start, end) && room;
@@ -162,14 +169,14 @@ static group *group_of(groups *all, uint32_t state, const rf_trace *trace) {
 }
 
 static bool allocated_at(const rf_reachability_block *block, rf_trace *out) {
-  rf_guard_block described;
-  if (block->arena == RF_REACHABILITY_GUARDED) {
+  rf_view view;
+  if (block->paged) {
     return rf_page_store_allocated(rf_guarded_blocks.store, (const void *)block->start, out);
   }
-  if (!rf_guard_describe(&rf_arena_at(block->arena)->guard, (const void *)block->start, &described)) {
+  if (!rf_heap_live((const void *)block->start, &view)) {
     return false;
   }
-  *out = described.allocated;
+  rf_check_trace(view.slot->allocated, view.slot->allocated_by, out);
   return true;
 }
 
@@ -180,7 +187,7 @@ static void count_block(group *g, const rf_reachability_block *block, bool note)
     return;
   }
   if (g->blocks++ == 0) {
-    g->arena = block->arena;
+    g->paged = block->paged;
     g->first = block->start;
   }
   g->bytes += block->size;
@@ -257,7 +264,7 @@ static void report(const group *g, rf_reporter *reporter) {
   f.size = g->bytes;
   f.blocks = g->blocks;
   f.allocator = "malloc";
-  f.mode = g->arena == RF_REACHABILITY_GUARDED ? "page" : "guard";
+  f.mode = g->paged ? "page" : "guard";
   f.detail = detail_of(g->state);
   f.allocated = g->allocated;
   rf_report(reporter, &f);
@@ -294,7 +301,7 @@ static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
   return true;
 }
 
-/* All arenas locked; the list of threads as well. */
+/* The heap locked; the list of threads as well. */
 static bool find_leaks(search *s, uintptr_t sp, const char **why) {
   if (!get_memory(s)) {
     *why = "no memory for the search";
@@ -322,7 +329,7 @@ void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak
   if (!rf_thread_lock(WAIT_MS)) {
     return;
   }
-  if (!rf_arena_lock_all(WAIT_MS)) {
+  if (!rf_lock_all(WAIT_MS)) {
     rf_thread_unlock();
     return;
   }
@@ -332,7 +339,7 @@ void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak
     merge(&s, policy, out);
   }
   rf_page_unlock_all();
-  rf_arena_unlock_all();
+  rf_unlock_all();
   rf_thread_unlock();
   if (found) {
     out->checked = true;

@@ -3,8 +3,8 @@
 
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/report/collector.h"
 
 #include <ringfence/port.h>
@@ -27,17 +27,17 @@ typedef struct totals {
 
 static totals inherited; /* what the parent did before the fork */
 
-/* Arenas may be in use by other threads: each figure is read once, none waits. */
+/* Caches may be in use by other threads: each figure is read once, none waits. */
 static totals count(void) {
-  totals sum = {0};
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    const rf_arena *const arena = rf_arena_at(i);
-    rf_counters const figures = rf_arena_figures(arena);
-    sum.allocations += figures.allocations;
-    sum.bytes += arena->requested;
-    sum.live_blocks += figures.blocks;
-    sum.live_bytes += figures.used;
-  }
+  rf_cache_figures figures;
+  rf_cache_figures_of_all(&figures);
+  totals sum = {
+      .allocations = figures.counters.allocations,
+      .bytes = figures.requested,
+      .peak = figures.counters.peak,
+      .live_blocks = figures.counters.blocks,
+      .live_bytes = figures.counters.used,
+  };
   rf_page_figures paged;
   rf_guarded_blocks_figures(&paged);
   sum.allocations += paged.counters.allocations;
@@ -45,7 +45,7 @@ static totals count(void) {
   sum.live_blocks += paged.counters.blocks;
   sum.live_bytes += paged.counters.used;
   sum.unpaged = rf_process.options.mode == RF_MODE_PAGE ? paged.declined : 0;
-  sum.peak = rf_arena_peak() + paged.counters.peak;
+  sum.peak += paged.counters.peak;
   return sum;
 }
 

@@ -5,7 +5,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/uncancelled.h"
@@ -70,22 +70,26 @@ static bool add_paged(const rf_page_block *paged, void *context) {
   return true;
 }
 
+static bool add_block(const rf_view *view, void *context) {
+  rf_trace allocated;
+  rf_check_trace(view->slot->allocated, view->slot->allocated_by, &allocated);
+  rf_snapshot_add((rf_snapshot *)context, &allocated, view->size);
+  return true;
+}
+
 static bool take(unsigned wait_ms, const char *name) {
   kept *const k = &state.pair[1 - state.now];
-  if (!rf_arena_lock_all(wait_ms)) {
+  if (!rf_lock_all(wait_ms)) {
     return false;
   }
   rf_snapshot_init(&k->snapshot, k->name, k->snapshot.sites, SITES);
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    rf_guard *const guard = &rf_arena_at(i)->guard;
-    (void)rf_snapshot_count(&k->snapshot, &guard->base, guard);
-  }
+  rf_heap_walk(add_block, &k->snapshot);
   if (rf_guarded_blocks.store != NULL) {
     rf_page_lock_all();
     (void)rf_page_store_each(rf_guarded_blocks.store, add_paged, &k->snapshot);
     rf_page_unlock_all();
   }
-  rf_arena_unlock_all();
+  rf_unlock_all();
   name_it(k, name);
   k->snapshot.allocator = "malloc";
   state.now = 1 - state.now;

@@ -2,6 +2,8 @@
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
 
+#include <limits.h>
+
 #if UINTPTR_MAX > UINT32_MAX
 #define ADDRESS_BITS (((uintptr_t)1 << 48) - 1)
 #else
@@ -14,47 +16,42 @@
 /* ---- The table ---- */
 
 size_t rf_reachability_count_blocks(void) {
-  size_t count = 0;
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    count += rf_arena_at(i)->guard.counters.blocks;
-  }
+  rf_cache_figures figures;
   rf_page_figures paged;
+  rf_cache_figures_of_all(&figures);
   rf_guarded_blocks_figures(&paged);
-  return count + paged.counters.blocks;
+  return figures.counters.blocks + paged.counters.blocks;
 }
 
-#define PAGE_SHIFT 12U
-
-static size_t pages_of(const rf_region *region) {
-  return (region->size >> PAGE_SHIFT) + 2;
+static rf_span *after(const rf_span *span) {
+  return rf_span_above(rf_span_start(span) + span->bytes);
 }
 
-size_t rf_reachability_count_pages(void) {
+size_t rf_reachability_count_slots(void) {
   size_t count = 0;
-  for (const rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    count += pages_of(r);
+  for (const rf_span *span = rf_span_above(0); span != NULL; span = after(span)) {
+    count += span->large ? 1 : span->carved;
   }
   return count;
 }
 
-static bool add(const rf_block *block, void *context) {
+static void extend(rf_reachability *table, uintptr_t start, size_t size) {
+  table->low = start < table->low ? start : table->low;
+  table->high = start + size > table->high ? start + size : table->high;
+}
+
+/* In the child of a process of several threads, what is older than the fork counts as reachable. */
+static bool add(const rf_view *view, void *context) {
   rf_reachability *const table = context;
-  uintptr_t const start = (uintptr_t)block->ptr;
-  rf_region *const region = rf_region_find(start);
-  if (!block->used || region == NULL) {
-    return true;
-  }
-  if (table->count == table->capacity) {
+  uintptr_t const start = (uintptr_t)view->payload;
+  bool const inherited = rf_slot_generation(view->slot) != rf_heap_generation;
+  rf_reachability_state const state = inherited ? RF_REACHABILITY_REACHABLE : RF_REACHABILITY_UNKNOWN;
+  if (table->count == table->capacity || view->span->scan + view->index >= table->index_capacity) {
     return false;
   }
-  if (region->live == 0) {
-    region->first_live = table->count;
-  }
-  region->live++;
-  table->blocks[table->count++] =
-      (rf_reachability_block){start, block->size, table->arena, RF_REACHABILITY_UNKNOWN, NULL};
-  table->low = start < table->low ? start : table->low;
-  table->high = start + block->size > table->high ? start + block->size : table->high;
+  table->blocks[table->count++] = (rf_reachability_block){start, view->size, state, false, NULL};
+  table->index[view->span->scan + view->index] = (uint32_t)table->count;
+  extend(table, start, view->size);
   return true;
 }
 
@@ -67,50 +64,30 @@ static bool add_paged(const rf_page_block *block, void *context) {
   if (table->count == table->capacity) {
     return false;
   }
-  table->blocks[table->count++] = (rf_reachability_block){start, block->size, RF_REACHABILITY_GUARDED, state, NULL};
-  table->low = start < table->low ? start : table->low;
-  table->high = start + block->size > table->high ? start + block->size : table->high;
+  table->blocks[table->count++] = (rf_reachability_block){start, block->size, state, true, NULL};
+  extend(table, start, block->size);
   return true;
 }
 
-/* A region's blocks are in the table in address order. */
-static void index_pages(rf_reachability *table, rf_region *region) {
-  const rf_reachability_block *const first = table->blocks + region->first_live;
-  size_t const pages = pages_of(region);
-  size_t before = 0;
-  if (region->live == 0 || pages > table->pages_capacity) {
-    region->live = 0;
-    return;
-  }
-  region->pages = table->pages;
-  table->pages += pages;
-  table->pages_capacity -= pages;
-  for (size_t page = 0; page < pages; page++) {
-    uintptr_t const start = region->base + (page << PAGE_SHIFT);
-    while (before < region->live && first[before].start < start) {
-      before++;
-    }
-    region->pages[page] = (uint32_t)before;
-  }
-}
-
 void rf_reachability_collect(rf_reachability *table) {
-  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    r->live = 0;
+  size_t slots = 0;
+  for (rf_span *span = rf_span_above(0); span != NULL; span = after(span)) {
+    span->scan = slots;
+    slots += span->large ? 1 : span->carved;
   }
   table->count = 0;
   table->low = UINTPTR_MAX;
   table->high = 0;
-  for (table->arena = 0; table->arena < rf_arena_count(); table->arena++) {
-    (void)rf_walk(&rf_arena_at(table->arena)->guard.base, add, table);
-  }
-  for (rf_region *r = rf_region_above(0); r != NULL; r = rf_region_above(r->base + r->size)) {
-    index_pages(table, r);
-  }
+  rf_heap_walk(add, table);
   table->first_paged = table->count;
   if (rf_guarded_blocks.store != NULL) {
     rf_page_store_each(rf_guarded_blocks.store, add_paged, table);
   }
+}
+
+static bool holds(const rf_reachability_block *block, uintptr_t address) {
+  size_t const size = block->size != 0 ? block->size : 1; /* a block of no bytes is held by its address */
+  return address - block->start < size;
 }
 
 /* The block that `address` points into, among those number `below` to `above` of a list in address order; or NULL. */
@@ -126,9 +103,16 @@ static rf_reachability_block *find_among(rf_reachability_block *first, size_t be
   if (below == 0) {
     return NULL;
   }
-  rf_reachability_block *const block = &first[below - 1];
-  size_t const size = block->size != 0 ? block->size : 1; /* a block of no bytes is held by its address */
-  return address - block->start < size ? block : NULL;
+  return holds(&first[below - 1], address) ? &first[below - 1] : NULL;
+}
+
+/* The heap's, by its slot. */
+static rf_reachability_block *find_in_span(const rf_reachability *table, const rf_span *span, uintptr_t address) {
+  unsigned const index = address >= span->base ? rf_span_index(span, address) : UINT_MAX;
+  bool const known = index < (span->large ? 1 : span->carved);
+  uint32_t const number = known ? table->index[span->scan + index] : 0;
+  rf_reachability_block *const block = number != 0 ? &table->blocks[number - 1] : NULL;
+  return block != NULL && holds(block, address) ? block : NULL;
 }
 
 /* The block that `address` points into. */
@@ -136,46 +120,11 @@ static rf_reachability_block *find(const rf_reachability *table, uintptr_t addre
   if (address < table->low || address > table->high) {
     return NULL;
   }
-  const rf_region *const region = rf_region_find(address);
-  if (region == NULL) {
-    return find_among(table->blocks + table->first_paged, 0, table->count - table->first_paged, address);
+  const rf_span *const span = rf_span_of(address);
+  if (span != NULL) {
+    return find_in_span(table, span, address);
   }
-  if (region->live == 0) {
-    return NULL;
-  }
-  rf_reachability_block *const first = table->blocks + region->first_live;
-  size_t const page = (address - region->base) >> PAGE_SHIFT;
-  return find_among(first, region->pages[page], region->pages[page + 1], address);
-}
-
-/* ---- Blocks of the parent's ---- */
-
-static void set_all(rf_reachability *table, uint32_t arena, rf_reachability_state state) {
-  for (size_t i = 0; i < table->count; i++) {
-    if (table->blocks[i].arena == arena) {
-      table->blocks[i].state = state;
-    }
-  }
-}
-
-/* In the child of a process of several threads, what is older than the fork counts as reachable. */
-static void spare_inherited(rf_reachability *table, uint32_t index) {
-  const rf_arena *const arena = rf_arena_at(index);
-  if (arena->inherited == NULL) {
-    return;
-  }
-  set_all(table, index, RF_REACHABILITY_REACHABLE);
-  const rf_guard_header *h = arena->guard.live.next;
-  for (size_t i = 0; i < arena->guard.counters.blocks && h != &arena->guard.live; i++, h = h->next) {
-    uintptr_t const start = (uintptr_t)h + RF_GUARD_PREFIX;
-    rf_reachability_block *const block = find(table, start);
-    if (start == (uintptr_t)arena->inherited) {
-      return;
-    }
-    if (block != NULL) {
-      block->state = RF_REACHABILITY_UNKNOWN;
-    }
-  }
+  return find_among(table->blocks + table->first_paged, 0, table->count - table->first_paged, address);
 }
 
 /* Inherited blocks are read like roots. */
@@ -268,9 +217,6 @@ bool rf_reachability_mark(rf_reachability *table) {
   table->found = RF_REACHABILITY_REACHABLE;
   table->todo = NULL;
   table->reading = NULL;
-  for (uint32_t i = 0; i < rf_arena_count(); i++) {
-    spare_inherited(table, i);
-  }
   read_inherited(table);
   if (!rf_roots_read(table->roots)) {
     return false;

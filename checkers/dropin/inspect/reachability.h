@@ -1,17 +1,17 @@
-/* The live blocks of all arenas as a table, and which of them a program can still reach.
+/* All live blocks as a table, and which of them a program can still reach.
  *
  * LeakSanitizer's definition: a block is reachable if an aligned word in a root, or in a reachable block, is an address
  * inside it (its start or its interior, not one past its end). Bits above the address space are ignored, so that tagged
  * pointers count. An unreachable block has leaked: directly, or indirectly if only other
  * leaked blocks point to it. One block of a leaked ring counts as direct.
  *
- * Complexity: O(bytes of roots and blocks * log of the blocks in a page). Memory: 32 bytes per block and 4 bytes per
- * page of the heap, from the caller.
+ * Complexity: O(bytes of roots and blocks); blocks on pages of their own are searched for, O(log of their number).
+ * Memory: 32 bytes per block and 4 bytes per slot of the heap, from the caller.
  */
 #ifndef RINGFENCE_DROPIN_REACHABILITY_H
 #define RINGFENCE_DROPIN_REACHABILITY_H
 
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "roots.h"
 
 typedef enum rf_reachability_state {
@@ -24,8 +24,8 @@ typedef enum rf_reachability_state {
 typedef struct rf_reachability_block {
   uintptr_t start;
   size_t size;
-  uint32_t arena;
   uint32_t state;                     /* rf_reachability_state */
+  bool paged;                         /* on pages of its own */
   struct rf_reachability_block *todo; /* the next block to be read */
 } rf_reachability_block;
 
@@ -33,26 +33,22 @@ typedef struct rf_reachability {
   rf_reachability_block *blocks;
   size_t capacity;
   size_t count;
-  uint32_t *pages; /* for the regions' indices */
-  size_t pages_capacity;
+  uint32_t *index; /* of each slot of the heap, its block's number + 1; 0: none */
+  size_t index_capacity;
   uintptr_t low; /* all blocks lie in [low, high] */
   uintptr_t high;
   rf_roots *roots;
   rf_reachability_block *todo;
   rf_reachability_block *reading; /* whose words are looked at; NULL: roots */
   rf_reachability_state found;    /* what a block becomes that a word points into */
-  uint32_t arena;
-  size_t first_paged; /* blocks on pages of their own come last, in address order */
+  size_t first_paged;             /* blocks on pages of their own come last, in address order */
 } rf_reachability;
 
-/* In place of the number of an arena. */
-#define RF_REACHABILITY_GUARDED UINT32_MAX
-
-/* How many live blocks there are, and how many words the index by pages takes; with all arenas locked. */
+/* How many live blocks there are, and how many slots; with the heap locked. */
 size_t rf_reachability_count_blocks(void);
-size_t rf_reachability_count_pages(void);
+size_t rf_reachability_count_slots(void);
 
-/* Fills the table; all arenas locked, other threads stopped. `live` has its memory and its roots, which are not read
+/* Fills the table; the heap locked, other threads stopped. `live` has its memory and its roots, which are not read
  * yet. */
 void rf_reachability_collect(rf_reachability *table);
 

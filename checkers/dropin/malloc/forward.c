@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include "forward.h"
 
-#include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/caller.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "guarded_blocks.h"
 #include "reject.h"
@@ -20,6 +20,10 @@ _Thread_local int32_t rf_forward_left;
 
 /* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
 static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec")));
+
+/* Not static: ld 2.40 links such variables of 8 bytes wrongly on 32-bit x86. */
+extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
 
 static uintptr_t first_break; /* the program break when the process began; 0: there is no other malloc */
 
@@ -74,7 +78,7 @@ void *rf_forward_include(void *block) {
 /* Arenas are there where a request came before the options were known. Where requests that cannot be served are
  * reported, each realloc is looked at. */
 static void limit_to_sampled(void) {
-  if (rf_arena_count() == 0 && early.used == 0 && !rf_process.report_rejected) {
+  if (rf_cache_total() == 0 && early.used == 0 && !rf_process.report_rejected) {
     rf_forward.low = rf_page_all.low;
     rf_forward.size = rf_page_all.size;
   }
@@ -107,14 +111,13 @@ void rf_forward_begin_sampling(void) {
 /* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
  * sampled; not where the options ask for more, or for the same ones in every run. */
 static bool is_too_soon(void) {
-  static _Thread_local uint64_t last __attribute__((tls_model("initial-exec")));
   const rf_options *const o = &rf_process.options;
   if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
-  bool const soon = now - last < SAMPLE_EVERY_NS;
-  last = soon ? last : now;
+  bool const soon = now - rf_forward_sampled < SAMPLE_EVERY_NS;
+  rf_forward_sampled = soon ? rf_forward_sampled : now;
   return soon;
 }
 
@@ -196,7 +199,7 @@ void *rf_forward_zalloc(size_t count, size_t size, const rf_origin *origin) {
 
 bool rf_forward_is_ours(const void *ptr) {
   size_t size;
-  return rf_forward.now != RF_FORWARD_ON || rf_guarded_blocks_own(ptr) || rf_arena_of(ptr) != NULL ||
+  return rf_forward.now != RF_FORWARD_ON || rf_guarded_blocks_own(ptr) || rf_span_of((uintptr_t)ptr) != NULL ||
          rf_forward_is_early(ptr, &size);
 }
 

@@ -86,7 +86,7 @@ bool rf_forward_is_early(const void *ptr, size_t *size);
 /* ---- Where requests are not handed on: blocks of another malloc of the process, as libraries that were loaded with
  * RTLD_DEEPBIND have them. Ours never come from the program break, the C library's small ones always do. ---- */
 
-/* True where `ptr`, which no arena owns, is for the next malloc. */
+/* True where `ptr`, which is not in the heap, is for the next malloc. */
 bool rf_forward_is_foreign(const void *ptr);
 
 #endif /* RINGFENCE_DROPIN_FORWARD_H */

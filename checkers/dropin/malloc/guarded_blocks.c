@@ -1,7 +1,7 @@
 #include "guarded_blocks.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 
 #include <string.h>
@@ -32,30 +32,6 @@ bool rf_guarded_blocks_due_slow(void) {
   return rf_sample_due_slow(pick, rf_guarded_blocks.rate);
 }
 
-/* ---- What a bare heap refuses: a finding, from the call under way ---- */
-
-static bool is_an_arenas(const rf_allocator *allocator) {
-  unsigned const count = rf_arena_count();
-  for (unsigned i = 0; i < count; i++) {
-    const rf_growing_heap *const heap = &rf_arena_at(i)->heap;
-    if (allocator == &heap->base || allocator == &heap->tlsf.base) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static bool take_fault(const rf_fault *fault) {
-  rf_origin origin = {NULL, rf_current_thread.caller, NULL};
-  rf_finding f;
-  if (!is_an_arenas(fault->allocator) || !rf_stack_returns_to(origin.caller, &origin.frame)) {
-    return false;
-  }
-  rf_finding_begin_refused(&f, fault, "malloc", "sample", &origin);
-  rf_report(rf_guarded_blocks.reporter, &f);
-  return true;
-}
-
 /* ---- The beginning ---- */
 
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
@@ -80,10 +56,6 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
-  if (sampling) {
-    static rf_fault_filter filter = {take_fault, NULL};
-    rf_fault_filter_add(&filter);
-  }
   state.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
@@ -96,12 +68,12 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
 
 /* ---- Requests ---- */
 
-/* Threads are known by their arena, and are looked at when leaks are. */
+/* Threads are known by their cache, and are looked at when leaks are. */
 static void bind_thread(void) {
-  if (rf_process.checked && rf_current_thread.arena == NULL && rf_current_thread.inside == NULL) {
-    rf_arena *const arena = rf_arena_enter();
-    if (arena != NULL) {
-      rf_arena_leave(arena);
+  if (rf_process.checked && rf_current_thread.cache == NULL && !rf_current_thread.binding && !rf_current_thread.ended) {
+    rf_cache *const cache = rf_enter();
+    if (cache != NULL) {
+      rf_leave(cache);
     }
   }
 }

@@ -1,5 +1,5 @@
 /* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, as far as there is room.
- * The rest are the arenas'.
+ * The rest are the heap's.
  *
  * Any thread, and signal handlers.
  */
@@ -45,7 +45,7 @@ static inline bool rf_guarded_blocks_due(void) {
 /* Opens the store, as the options say. Findings go to `reporter`. */
 void rf_guarded_blocks_begin(const rf_options *options, rf_stack_depot *depot, rf_reporter *reporter);
 
-/* A block on pages; NULL where it is to be an arena's. */
+/* A block on pages; NULL where it is to be the heap's. */
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin);
 
 /* The alignment to ask for where the program names `align`, which is small: with align=exact and align=1 that of malloc
@@ -62,8 +62,8 @@ bool rf_guarded_blocks_own(const void *ptr);
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size);
 
-/* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to an
- * arena. False where no block starts at `ptr`, which was reported. */
+/* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to the
+ * heap. False where no block starts at `ptr`, which was reported. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size);
 
 /* Checks slack. Returns the number of findings. */

@@ -1,9 +1,10 @@
 /* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
  * figure here, and what has nothing to act on does nothing. Where requests are handed on, so are these. */
 #define _GNU_SOURCE
+#include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "forward.h"
 #include "guarded_blocks.h"
 
@@ -13,30 +14,26 @@
 #include <stdio.h>
 
 typedef struct totals {
-  size_t arenas;
+  size_t caches;
   size_t mapped;      /* from the system */
-  size_t big;         /* of these, for big blocks */
+  size_t big;         /* of these, for large blocks */
   size_t live;        /* requested bytes of live blocks */
   size_t quarantined; /* with overhead */
 } totals;
 
 static totals count(void) {
-  totals sum = {.arenas = rf_arena_count()};
-  for (unsigned i = 0; i < sum.arenas; i++) {
-    rf_arena *const arena = rf_arena_at(i);
-    if (rf_arena_enter_owner(arena)) {
-      sum.mapped += arena->heap.heap_bytes + arena->heap.big_bytes + arena->heap.kept_bytes;
-      sum.big += arena->heap.big_bytes;
-      sum.live += rf_arena_used(arena);
-      sum.quarantined += arena->guard.quarantined;
-      rf_arena_leave(arena);
-    }
-  }
+  rf_cache_figures figures;
+  rf_heap_bytes const bytes = rf_heap_bytes_now();
   rf_page_figures paged;
+  rf_cache_figures_of_all(&figures);
   rf_guarded_blocks_figures(&paged);
-  sum.mapped += paged.open_bytes;
-  sum.live += paged.counters.used;
-  return sum;
+  return (totals){
+      .caches = rf_cache_total(),
+      .mapped = bytes.mapped + paged.open_bytes,
+      .big = bytes.large,
+      .live = figures.counters.used + paged.counters.used,
+      .quarantined = figures.waiting + bytes.freed,
+  };
 }
 
 /* NULL where there is none, or where requests are not handed on. */
@@ -85,20 +82,18 @@ RF_EXPORT int mallopt(int param, int val) {
   return 1;
 }
 
-/* Gives the kept regions back. 1 where there were any. */
+/* Gives back what is kept for reuse. 1 where there was any. */
 RF_EXPORT int malloc_trim(size_t pad) {
   int (*const next)(size_t) = (int (*)(size_t))next_function("malloc_trim");
   if (next != NULL) {
     return next(pad);
   }
+  rf_cache *const cache = rf_enter();
   size_t released = 0;
   (void)pad;
-  for (unsigned i = 0; i < rf_arena_count(); i++) {
-    rf_arena *const arena = rf_arena_at(i);
-    if (rf_arena_enter_owner(arena)) {
-      released += rf_growing_heap_trim(&arena->heap);
-      rf_arena_leave(arena);
-    }
+  if (cache != NULL) {
+    released = rf_large_trim();
+    rf_leave(cache);
   }
   return released != 0 ? 1 : 0;
 }
@@ -119,7 +114,7 @@ RF_EXPORT void malloc_stats(void) {
   rf_sink_buffer out;
   totals const t = count();
   rf_sink_buffer_init(&out, text, sizeof text);
-  line(&out.sink, "Arenas:          ", t.arenas);
+  line(&out.sink, "Caches:          ", t.caches);
   line(&out.sink, "system bytes   = ", t.mapped);
   line(&out.sink, "in use bytes   = ", t.live);
   line(&out.sink, "held back      = ", t.quarantined);
@@ -137,9 +132,9 @@ RF_EXPORT int malloc_info(int options, FILE *fp) {
     return -1;
   }
   return fprintf(fp,
-                 "<malloc version=\"ringfence-1\">\n<arenas count=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n"
+                 "<malloc version=\"ringfence-1\">\n<caches count=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n"
                  "<used type=\"current\" size=\"%zu\"/>\n<quarantine size=\"%zu\"/>\n</malloc>\n",
-                 t.arenas, t.mapped, t.live, t.quarantined) < 0
+                 t.caches, t.mapped, t.live, t.quarantined) < 0
              ? -1
              : 0;
 }

@@ -1,6 +1,6 @@
-/* The requests of a program, whatever function they came by: finds the arena, checks the arguments, sets errno.
+/* The requests of a program, whatever function they came by: finds the cache, checks the arguments, sets errno.
  *
- * Any thread, and signal handlers (arena.h says how). errno is ENOMEM after NULL and otherwise untouched.
+ * Any thread, and signal handlers (own_cache.h says how). errno is ENOMEM after NULL and otherwise untouched.
  */
 #ifndef RINGFENCE_DROPIN_MALLOC_IMPL_H
 #define RINGFENCE_DROPIN_MALLOC_IMPL_H

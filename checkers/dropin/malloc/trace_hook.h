@@ -2,8 +2,8 @@
  * with size, alignment, block, stack, thread and time.
  *
  * Any thread, and signal handlers: the requests of a handler that interrupts its own thread in here are left out and
- * counted. The recorder's lock comes before those of arenas and of records; at the end of the process, which may come
- * inside an arena, it is waited for in vain rather than for ever.
+ * counted. The recorder's lock comes before those of heaps and of records; at the end of the process, which may come
+ * inside the heap, it is waited for in vain rather than for ever.
  *
  * A child of fork records to a file of its own where the name has %p in it, else not at all. Where several processes
  * are told the same name, the first one records.

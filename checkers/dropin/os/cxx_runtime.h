@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* True where the code at `address` is in such a module. Reads the module's constants the first time it is asked; takes
- * no lock of the loader's, so that it may be called within an arena. */
+ * no lock of the loader's, so that it may be called inside the heap. */
 bool rf_cxx_runtime_is_private(uintptr_t address);
 
 #endif /* RINGFENCE_DROPIN_CXX_RUNTIME_H */

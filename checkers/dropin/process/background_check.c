@@ -2,7 +2,7 @@
 #include "background_check.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 
 #include <pthread.h>
@@ -14,22 +14,23 @@
 static struct {
   unsigned every_ms;
   uint64_t budget_ns;
-  unsigned turn; /* whose blocks come next: an arena's, or those on pages */
+  unsigned turn; /* whose blocks come next: the heap's, or those on pages */
 } checking;
 
-/* An arena that is busy is left for another time. */
-static void sweep_arena(rf_arena *arena) {
-  if (rf_process.checked && rf_arena_enter_owner(arena)) {
-    (void)rf_guard_sweep_step(&arena->guard, checking.budget_ns);
-    rf_arena_leave(arena);
+#define WAIT_MS 2U
+
+/* A heap that is busy is left for another time. */
+static void sweep_heap(void) {
+  rf_origin const origin = {NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)};
+  if (rf_process.checked && rf_lock_all(WAIT_MS)) {
+    (void)rf_heap_sweep_step(checking.budget_ns, &origin);
+    rf_unlock_all();
   }
 }
 
 static void sweep_next(void) {
-  unsigned const arenas = rf_arena_count();
-  unsigned const turn = checking.turn++ % (arenas + 1);
-  if (turn < arenas) {
-    sweep_arena(rf_arena_at(turn));
+  if (checking.turn++ % 2 == 0) {
+    sweep_heap();
   } else {
     (void)rf_guarded_blocks_sweep(checking.budget_ns);
   }

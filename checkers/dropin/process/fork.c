@@ -5,7 +5,7 @@
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/trace_hook.h"
-#include "checkers/dropin/runtime/arena.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
 #include "checkers/os/stack_rules.h"
@@ -37,13 +37,13 @@ static void fork_prepare(void) {
     _IO_list_lock();
   }
   rf_tracing_fork_prepare();
-  rf_arena_fork_prepare();
+  rf_own_cache_fork_prepare();
   rf_page_lock_all();
 }
 
 static void fork_parent(void) {
   rf_page_unlock_all();
-  rf_arena_fork_parent();
+  rf_own_cache_fork_parent();
   rf_tracing_fork_parent();
   if (forking.streams) {
     _IO_list_unlock();
@@ -53,7 +53,7 @@ static void fork_parent(void) {
 
 static void fork_child(void) {
   rf_page_unlock_all();
-  switch (rf_arena_fork_child()) {
+  switch (rf_own_cache_fork_child()) {
   case RF_FORK_OF_ONE:
     break;
   case RF_FORK_OF_MANY:

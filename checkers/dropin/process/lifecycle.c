@@ -12,10 +12,10 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
-#include "checkers/dropin/runtime/arena.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define LOCK_MS 1000U
-#define TERMINATED_LOCK_MS 2U /* for each arena: nobody holds one for long */
+#define TERMINATED_LOCK_MS 20U /* nobody is inside the heap for long */
 #define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
 
 /* Nanoseconds that a child of fork looks at blocks when it ends: at least, and for each allocation of its own. */
@@ -53,18 +53,18 @@ void rf_process_closes(const FILE *stream) {
   }
 }
 
-/* A dying process may have died inside an arena, which is then looked at as it stands: there is nothing left to
- * lose. `budget_ns` 0: all blocks. */
+/* A dying process may have died inside the heap, which is then looked at as it stands: there is nothing left to lose.
+ * `budget_ns` 0: all blocks. */
 static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
   size_t found = rf_guarded_blocks_sweep(budget_ns / 2);
-  bool const locked = rf_arena_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
-  for (unsigned i = 0; rf_process.checked && (locked || dying) && i < rf_arena_count(); i++) {
-    rf_guard *const guard = &rf_arena_at(i)->guard;
-    found += budget_ns == 0 ? rf_guard_sweep_from(guard, origin)
-                            : rf_guard_sweep_within(guard, budget_ns / 2 / rf_arena_count(), origin);
+  rf_origin const none = {NULL, 0, NULL};
+  bool const locked = rf_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
+  origin = origin != NULL ? origin : &none;
+  if (rf_process.checked && (locked || dying)) {
+    found += budget_ns == 0 ? rf_heap_sweep(origin) : rf_heap_sweep_newest(budget_ns / 2, origin);
   }
   if (locked) {
-    rf_arena_unlock_all();
+    rf_unlock_all();
   }
   return found;
 }
@@ -72,16 +72,17 @@ static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
 /* Of a process that others end: NULL, or why not all was checked. What a thread is changing is left alone, for it would
  * look damaged; and who waits for the end does not wait long. */
 static const char *sweep_shortly(void) {
+  rf_origin const none = {NULL, 0, NULL};
   uint64_t const begin = rf_port_now_ns();
   uint64_t gone = 0;
-  if (!rf_arena_lock_all(TERMINATED_LOCK_MS)) {
+  if (!rf_lock_all(TERMINATED_LOCK_MS)) {
     return "a thread was allocating";
   }
-  for (unsigned i = 0; rf_process.checked && gone < TERMINATED_NS && i < rf_arena_count(); i++) {
-    (void)rf_guard_sweep_step_from(&rf_arena_at(i)->guard, TERMINATED_NS - gone, NULL);
+  if (rf_process.checked) {
+    (void)rf_heap_sweep_newest(TERMINATED_NS, &none);
     gone = rf_port_now_ns() - begin;
   }
-  rf_arena_unlock_all();
+  rf_unlock_all();
   if (gone < TERMINATED_NS) {
     (void)rf_guarded_blocks_sweep(TERMINATED_NS - gone);
     gone = rf_port_now_ns() - begin;
@@ -208,11 +209,7 @@ static void halting(void) {
 }
 
 static void read_options(void) {
-  if (rf_process_configure()) {
-    for (unsigned i = 0; i < rf_arena_count(); i++) {
-      rf_arena_at(i)->guard.options = rf_process.guard_options;
-    }
-  }
+  (void)rf_process_configure();
   if (rf_sanitizer_check() != NULL) {
     rf_process.options.signals = false; /* they are the sanitizer's */
     rf_process.options.sweep = false;

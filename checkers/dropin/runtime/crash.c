@@ -1,7 +1,7 @@
 #define _GNU_SOURCE /* ucontext's registers */
 #include "crash.h"
 
-#include "arena.h"
+#include "checkers/dropin/heap/check.h"
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/os/stack_walk.h"
@@ -14,8 +14,6 @@
 #define NULL_REACH ((uintptr_t)64 * 1024)  /* of a member or an index from a NULL pointer; Linux maps nothing there */
 #define BLOCK_REACH ((uintptr_t)64 * 1024) /* of a wild access from the block that it was meant for */
 #define PAGE ((uintptr_t)4096)
-#define PREFIX_MOST ((uintptr_t)512) /* of the guard before a big block; its payload is aligned to PREFIX_STEP */
-#define PREFIX_STEP ((uintptr_t)16)
 
 #define CWE_NULL 476
 
@@ -53,25 +51,19 @@ static uintptr_t caller_of_jump(const ucontext_t *context) {
 #endif
 }
 
-/* The live big block that lies in `region`. Its memory is there, that of the heap's small ones may be in any state. */
-static bool describe_big(const rf_region *region, rf_guard_block *block) {
-  rf_arena *const arena = rf_arena_of_region(region);
-  if (arena == NULL || region->kind != RF_REGION_BIG || region->blocks == 0 || !rf_process.checked) {
+/* The live large block that lies there. Its memory is there, that of small ones may be in any state. */
+static bool find_large(uintptr_t address, rf_view *view) {
+  rf_span *const span = rf_span_of(address);
+  if (span == NULL || !span->large || rf_slot_state_of(span->slots) != RF_SLOT_LIVE || !rf_process.checked) {
     return false;
   }
-  for (uintptr_t prefix = PREFIX_STEP; prefix <= PREFIX_MOST; prefix += PREFIX_STEP) {
-    if (rf_guard_describe(&arena->guard, (const void *)(region->base + prefix), block)) {
-      return true;
-    }
-  }
-  return false;
+  *view = rf_view_of(span, 0);
+  return true;
 }
 
-static bool find_block_near(uintptr_t address, rf_guard_block *block) {
+static bool find_block_near(uintptr_t address, rf_view *view) {
   for (uintptr_t distance = 0; distance <= BLOCK_REACH && distance < address; distance += PAGE) {
-    const rf_region *const below = rf_region_find(address - distance);
-    const rf_region *const above = rf_region_find(address + distance);
-    if ((below != NULL && describe_big(below, block)) || (above != NULL && describe_big(above, block))) {
+    if (find_large(address - distance, view) || find_large(address + distance, view)) {
       return true;
     }
   }
@@ -81,7 +73,7 @@ static bool find_block_near(uintptr_t address, rf_guard_block *block) {
 /* ---- The finding ---- */
 
 static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) {
-  rf_guard_block block;
+  rf_view view;
   if (jump) {
     return "SIGSEGV: the program jumped to where no code is";
   }
@@ -92,12 +84,8 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) 
     f->cwe = CWE_NULL;
     return "SIGSEGV: the address is in the zero page: a NULL pointer, or a member or element of one";
   }
-  if (find_block_near(f->address, &block)) {
-    f->block = (uintptr_t)block.ptr;
-    f->size = block.size;
-    f->blocks = 1;
-    f->offset = (ptrdiff_t)(f->address - f->block);
-    f->allocated = block.allocated;
+  if (find_block_near(f->address, &view)) {
+    rf_check_about(f, &view);
     return "SIGSEGV: a wild access near a block";
   }
   return info->si_code == SEGV_ACCERR ? "SIGSEGV: the memory at the address may not be used so"

@@ -2,19 +2,59 @@
 #include "init.h"
 
 #include "checkers/checked/mode_options.h"
+#include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/heap/walk.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "process_reporter.h"
 #include "thread.h"
+#include "unmapped.h"
 
 #include <ringfence/fault.h>
 #include <ringfence/port.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/shared/wrapper.h"
+
 #define DEPOT_BYTES ((size_t)16 << 20)
 #define DEPOT_LEAST ((size_t)256 << 10)
-#define DEPOT_SHARE 64U /* one part in so many of a limited resource */
+#define WAIT_FREE ((size_t)512 * 1024) /* longer blocks wait only where the quarantine is eight times as large */
+#define DEPOT_SHARE 64U                /* one part in so many of a limited resource */
+
+/* ---- Options ---- */
+
+/* Where nothing is checked: sampled programs are told, others go by the handler of faults. */
+static void refused(rf_status status, const void *ptr, const rf_origin *origin) {
+  rf_fault const fault = {status, NULL, rf_heap_allocator(), ptr, NULL};
+  if (rf_process.options.mode != RF_MODE_SAMPLE) {
+    (void)rf_fault_raise(&fault);
+    return;
+  }
+  rf_finding f;
+  rf_finding_begin_refused(&f, &fault, "malloc", "sample", origin);
+  rf_report(rf_process.guard_options.reporter, &f);
+}
+
+static void configure_heap(void) {
+  const rf_guard_options *const g = &rf_process.guard_options;
+  size_t const half = g->quarantine / 2 < WAIT_FREE ? g->quarantine / 2 : WAIT_FREE;
+  rf_heap_options_now = (rf_heap_options){
+      .checked = rf_process.checked,
+      .quarantine = g->quarantine,
+      .wait = half > g->quarantine / 8 ? half : g->quarantine / 8,
+      .fill_alloc = g->fill_alloc,
+      .fill_free = g->fill_free != 0 && g->fill_free < RF_FILL_LEAST ? RF_FILL_LEAST : g->fill_free,
+      .move_below = g->move_below,
+      .stack_depth = rf_process.checked ? g->stack_depth : 0,
+      .depot = rf_process.checked ? g->depot : NULL,
+      .reporter = g->reporter,
+      .refused = refused,
+      .leaving = rf_unmapped_note,
+  };
+  rf_cache_wait = rf_heap_options_now.wait;
+}
 
 bool rf_process_configure(void) {
   const rf_options *const o = &rf_process.options;
@@ -31,6 +71,7 @@ bool rf_process_configure(void) {
   rf_process.guard_options.leaks_at_deinit = false;
   rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();
+  configure_heap();
   if (!rf_process.checked && !o->halt) {
     rf_fault_handler_set(rf_fault_log, NULL);
   }
@@ -63,6 +104,11 @@ static void open_depot(void) {
   rf_process.guard_options.depot = NULL;
 }
 
+static unsigned count_cores(void) {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (unsigned)CPU_COUNT(&cores) : 1;
+}
+
 void rf_process_init(void) {
   static rf_futex lock;
   if (__atomic_load_n(&rf_process.ready, __ATOMIC_ACQUIRE)) {
@@ -74,6 +120,8 @@ void rf_process_init(void) {
     rf_process.start_ns = rf_port_now_ns();
     (void)rf_process_configure();
     open_depot();
+    configure_heap();
+    rf_heap_init(count_cores());
     rf_thread_init();
     __atomic_store_n(&rf_process.ready, true, __ATOMIC_RELEASE);
   }

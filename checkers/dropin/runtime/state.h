@@ -9,7 +9,7 @@
 
 typedef struct rf_process_state {
   bool ready;            /* may allocate; set last */
-  bool checked;          /* arenas are under guard (modes guard and page); false: the bare heap (off and sample) */
+  bool checked;          /* blocks have guards (modes guard and page); false: none (off and sample) */
   bool report_rejected;  /* requests that cannot be served are findings */
   bool library;          /* preloaded, and not linked into the program */
   bool forked;           /* a child of fork that did not exec */

@@ -1,20 +1,19 @@
-/* The threads that use the drop-in: their arenas, their stacks, and their end. */
+/* The threads that use the drop-in: their caches, their stacks, and their end. */
 #ifndef RINGFENCE_DROPIN_THREAD_H
 #define RINGFENCE_DROPIN_THREAD_H
 
 #include "checkers/dropin/os/futex.h"
 
-struct rf_arena;
+struct rf_cache;
 
 /* A thread of the program. Lives in the thread's own storage; linked while the thread runs. */
 typedef struct rf_thread {
-  struct rf_arena *arena;  /* bound to; NULL: not yet */
-  struct rf_arena *inside; /* whose lock it holds, or is about to take; NULL: none */
-  uintptr_t caller; /* of the last call that freed or resized: what the bare heap refuses there is reported from it */
-  bool holds_all;   /* all locks are its own: between fork's prepare and done, and in the leak scan */
-  bool linked;      /* in the list of threads, or was */
-  bool ended;       /* its place in its arena was given up */
-  uint32_t id;      /* the kernel's number */
+  struct rf_cache *cache; /* its own; NULL: not yet, or no more */
+  bool binding;           /* it is about to get a cache, */
+  bool stopping;          /* to stop all others, or to let them go */
+  bool linked;            /* in the list of threads, or was */
+  bool ended;             /* its cache was left to others */
+  uint32_t id;            /* the kernel's number */
   void (*on_end)(void);
   struct rf_thread *previous;
   struct rf_thread *next;
@@ -25,7 +24,7 @@ extern _Thread_local rf_thread rf_current_thread __attribute__((tls_model("initi
 /* Once per process, before the first thread begins. */
 void rf_thread_init(void);
 
-/* The calling thread was bound to an arena: links it. Has `on_end` called, by the thread itself, when it ends. */
+/* The calling thread has a cache: links it. Has `on_end` called, by the thread itself, when it ends. */
 void rf_thread_begin(void (*on_end)(void));
 
 /* The linked thread `id`, in its own storage; NULL where there is none. Only with the list locked. */

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE /* ucontext's registers */
 #include "unmapped.h"
 
-#include "checkers/dropin/os/region.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
 #include "state.h"
@@ -12,26 +11,25 @@
 
 typedef struct unmapped_block {
   uintptr_t start; /* of the memory; 0: not in use, or being written */
+  size_t bytes;
+  uintptr_t payload;
   size_t size;
-  rf_guard *guard;
-  rf_guard_remains remains;
+  rf_slot slot; /* as it was */
 } unmapped_block;
 
 static unmapped_block remembered[REMEMBERED];
 static uint32_t noted; /* ever; accessed atomically */
 
-void rf_unmapped_note(rf_guard *guard, const void *block, size_t size) {
-  rf_guard_remains remains;
-  if (!rf_guard_remains_of(guard, block, size, &remains)) {
-    return;
-  }
+void rf_unmapped_note(const rf_span *span) {
+  rf_view const v = rf_view_of((rf_span *)(uintptr_t)span, 0);
   unmapped_block *const place = &remembered[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % REMEMBERED];
   __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  place->size = size;
-  place->guard = guard;
-  place->remains = remains;
-  __atomic_store_n(&place->start, (uintptr_t)block, __ATOMIC_RELEASE);
+  place->bytes = span->bytes;
+  place->payload = (uintptr_t)v.payload;
+  place->size = v.size;
+  place->slot = *v.slot;
+  __atomic_store_n(&place->start, rf_span_start(span), __ATOMIC_RELEASE);
 }
 
 /* The last one there: addresses are used again. */
@@ -40,19 +38,38 @@ static const unmapped_block *find(uintptr_t address) {
   for (uint32_t back = 1; back <= REMEMBERED && back <= count; back++) {
     const unmapped_block *const g = &remembered[(count - back) % REMEMBERED];
     uintptr_t const start = __atomic_load_n(&g->start, __ATOMIC_ACQUIRE);
-    if (start != 0 && address - start < g->size) {
+    if (start != 0 && address - start < g->bytes) {
       return g;
     }
   }
   return NULL;
 }
 
+static void report(const unmapped_block *g, const void *address, rf_access access, const rf_origin *origin) {
+  rf_finding f;
+  bool const freed_again = access == RF_ACCESS_FREE;
+  rf_finding_begin(&f, freed_again ? RF_BUG_DOUBLE_FREE : RF_BUG_USE_AFTER_FREE, access, address, "malloc", "guard",
+                   origin);
+  f.block = g->payload;
+  f.size = g->size;
+  f.blocks = 1;
+  f.freed = true;
+  f.offset = (ptrdiff_t)(f.address - f.block);
+  rf_check_trace(g->slot.allocated, g->slot.allocated_by, &f.allocated);
+  rf_check_trace(g->slot.released, g->slot.released_by, &f.released);
+  f.detail = "the memory of the block has gone back to the system";
+  if (!freed_again && f.found.depth != 0) {
+    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  }
+  rf_report(rf_process.guard_options.reporter, &f);
+}
+
 bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
   const unmapped_block *const g = find((uintptr_t)ptr);
-  if (g == NULL || g->remains.ptr != ptr) {
+  if (g == NULL || g->payload != (uintptr_t)ptr) {
     return false;
   }
-  rf_guard_report_remains(g->guard, &g->remains, ptr, RF_ACCESS_FREE, origin);
+  report(g, ptr, RF_ACCESS_FREE, origin);
   return true;
 }
 
@@ -60,12 +77,12 @@ bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
 
 void rf_unmapped_report(const void *address, const void *context) {
   const unmapped_block *const g = find((uintptr_t)address);
-  if (g == NULL || rf_region_find((uintptr_t)address) != NULL) {
+  if (g == NULL || rf_span_of((uintptr_t)address) != NULL) {
     return; /* never ours, or ours again */
   }
   rf_machine_context const m = rf_machine_context_of(context);
   rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
-  rf_guard_report_remains(g->guard, &g->remains, address, (rf_access)m.access, &origin);
+  report(g, address, (rf_access)m.access, &origin);
 }
 
 /* ---- Pointers out of freed blocks ---- */

@@ -1,12 +1,12 @@
-/* Big blocks whose memory has gone back to the system: an access to one ends in SIGSEGV, and is to be a finding. The
+/* Large blocks whose memory has gone back to the system: an access to one ends in SIGSEGV, and is to be a finding. The
  * last few are remembered. */
 #ifndef RINGFENCE_DROPIN_UNMAPPED_H
 #define RINGFENCE_DROPIN_UNMAPPED_H
 
-#include <ringfence/guard.h>
+#include "checkers/dropin/heap/check.h"
 
-/* Before the memory of a big block goes back: notes what `guard` knows of it. With the guard's arena entered. */
-void rf_unmapped_note(rf_guard *guard, const void *block, size_t size);
+/* Before the memory of a freed large block goes back: notes what is known of it. Inside the heap. */
+void rf_unmapped_note(const rf_span *span);
 
 /* Reports the access of a thread that was stopped by SIGSEGV at `address`, where such a block was; does nothing where
  * none was. `context`: the ucontext_t of the signal. Async-signal-safe. */

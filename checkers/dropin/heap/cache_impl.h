@@ -1,0 +1,12 @@
+/* A part of cache.c for realloc.c. */
+#ifndef RINGFENCE_DROPIN_CACHE_IMPL_H
+#define RINGFENCE_DROPIN_CACHE_IMPL_H
+
+#include "cache.h"
+#include "check.h"
+
+/* Frees the live block, whatever it is, and reports what is wrong with it or with the call. */
+void rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
+                           const rf_origin *origin);
+
+#endif /* RINGFENCE_DROPIN_CACHE_IMPL_H */

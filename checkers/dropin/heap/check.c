@@ -1,0 +1,358 @@
+#include "check.h"
+
+#include "cache.h"
+#include "threads.h"
+
+#include <string.h>
+
+#include "checkers/shared/origin.h"
+#include "checkers/shared/window.h"
+#include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
+
+#define FRONT_LEAST ((size_t)16)
+#define PAGE ((uintptr_t)4096)
+
+/* ---- Views ---- */
+
+static unsigned char *aligned_up(uintptr_t address, size_t align) {
+  return (unsigned char *)((address + align - 1) & ~(uintptr_t)(align - 1));
+}
+
+static unsigned char *end_of_large(const rf_span *span, const unsigned char *payload) {
+  uintptr_t const behind = (uintptr_t)payload + span->size + RF_TAIL_LEAST;
+  uintptr_t const page = (behind + PAGE - 1) & ~(PAGE - 1);
+  uintptr_t const last = rf_span_start(span) + span->bytes;
+  return (unsigned char *)(page < last ? page : last);
+}
+
+rf_view rf_view_of(rf_span *span, unsigned index) {
+  rf_slot *const slot = &span->slots[index];
+  uintptr_t const begin = span->base + (size_t)index * span->slot_size;
+  unsigned char *const payload = aligned_up(begin, rf_slot_align(slot));
+  unsigned char *const end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
+  size_t const size = span->large ? span->size : slot->size;
+  return (rf_view){span, slot, index, size, (unsigned char *)begin, payload, end};
+}
+
+bool rf_view_at(uintptr_t address, rf_view *out) {
+  rf_span *const span = rf_span_of(address);
+  if (span == NULL || address < span->base || address - rf_span_start(span) >= span->bytes) {
+    return false;
+  }
+  unsigned const index = rf_span_index(span, address);
+  if (index >= span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
+    return false;
+  }
+  *out = rf_view_of(span, index);
+  return true;
+}
+
+static bool is_freed(const rf_view *v) {
+  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
+}
+
+/* ---- Writing ---- */
+
+void rf_check_front(const rf_span *span) {
+  if (rf_heap_options_now.checked) {
+    rf_pattern_write((unsigned char *)rf_span_start(span), RF_SPAN_FRONT, RF_PATTERN_REDZONE);
+  }
+}
+
+/* The guard before a view that lies in its own slot, in the front, or in a neighbour that is no block. */
+static rf_pattern_area own_front(const rf_view *v) {
+  size_t const gap = (size_t)(v->payload - v->begin);
+  size_t room = gap < RF_SPAN_FRONT ? gap : RF_SPAN_FRONT;
+  if (gap == 0 && v->index == 0) {
+    room = RF_SPAN_FRONT;
+  } else if (gap == 0 && rf_slot_state_of(v->slot - 1) == RF_SLOT_NEW) {
+    room = v->span->slot_size < RF_SPAN_FRONT ? v->span->slot_size : RF_SPAN_FRONT;
+  }
+  return (rf_pattern_area){v->payload - room, room, RF_PATTERN_REDZONE};
+}
+
+void rf_check_gap(rf_span *span, unsigned index) {
+  rf_view const v = rf_view_of(span, index);
+  size_t const gap = (size_t)(v.payload - v.begin);
+  size_t const room = gap < RF_SPAN_FRONT ? gap : RF_SPAN_FRONT;
+  rf_pattern_write(v.payload - room, room, RF_PATTERN_REDZONE);
+}
+
+void rf_check_carved(const rf_span *span, unsigned index) {
+  size_t const room = span->slot_size < RF_SPAN_FRONT ? span->slot_size : RF_SPAN_FRONT;
+  uintptr_t const end = span->base + ((size_t)index + 1) * span->slot_size;
+  if (rf_heap_options_now.checked) {
+    rf_pattern_write((unsigned char *)end - room, room, RF_PATTERN_REDZONE);
+  }
+}
+
+/* ---- Findings ---- */
+
+void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out) {
+  memset(out, 0, sizeof *out);
+  out->thread = rf_thread_of_number(thread);
+  out->depth = stack != 0 ? rf_stack_depot_get(rf_heap_options_now.depot, stack, out->frames, RF_TRACE_DEPTH) : 0;
+}
+
+void rf_check_about(rf_finding *f, const rf_view *v) {
+  f->block = (uintptr_t)v->payload;
+  f->size = v->size;
+  f->blocks = 1;
+  f->freed = is_freed(v);
+  f->offset = (ptrdiff_t)(f->address - f->block);
+  rf_check_trace(v->slot->allocated, v->slot->allocated_by, &f->allocated);
+  if (f->freed) {
+    rf_check_trace(v->slot->released, v->slot->released_by, &f->released);
+  }
+}
+
+static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *expected) {
+  const rf_view *const v = context;
+  uintptr_t const payload = (uintptr_t)v->payload;
+  if (address - payload >= v->size) {
+    *expected = RF_PATTERN_REDZONE;
+    return RF_BYTE_GUARD;
+  }
+  if (is_freed(v) && address - payload < rf_fill_of(v->size)) {
+    *expected = RF_PATTERN_FREED;
+    return RF_BYTE_FREED;
+  }
+  return RF_BYTE_USER;
+}
+
+/* Fills in the finding, and mends the area. */
+static bool tell(rf_finding *f, const rf_view *v, rf_bug bug, const rf_pattern_area *area, const char *detail) {
+  f->bug = bug;
+  f->cwe = rf_bug_cwe(bug, f->access);
+  f->address = (uintptr_t)area->at;
+  rf_check_about(f, v);
+  uintptr_t const guard = (uintptr_t)v->payload - FRONT_LEAST;
+  uintptr_t const low = f->address < guard ? f->address & ~(uintptr_t)15 : guard;
+  rf_finding_window(f, low, (uintptr_t)v->end, f->address, class_of_byte, v);
+  f->access_size = area->size;
+  f->detail = detail;
+  return true;
+}
+
+/* ---- Damage ---- */
+
+typedef struct damage {
+  bool fill; /* of a freed block */
+  bool tail;
+  rf_pattern_area in_fill; /* from the first wrong byte to the last */
+  rf_pattern_area in_tail;
+} damage;
+
+static rf_pattern_area fill_area(const rf_view *v) {
+  return (rf_pattern_area){v->payload, is_freed(v) ? rf_fill_of(v->size) : 0, RF_PATTERN_FREED};
+}
+
+static rf_pattern_area tail_area(const rf_view *v) {
+  unsigned char *const behind = v->payload + v->size;
+  return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
+}
+
+static bool inspect(const rf_view *v, damage *d) {
+  rf_pattern_area const fill = fill_area(v);
+  rf_pattern_area const tail = tail_area(v);
+  d->fill = fill.size != 0 && rf_pattern_damage(&fill, &d->in_fill);
+  d->tail = rf_pattern_damage(&tail, &d->in_tail);
+  return d->fill || d->tail;
+}
+
+static void mend(const rf_pattern_area *area) {
+  rf_pattern_write(area->at, area->size, area->byte);
+}
+
+static bool front_damage(const rf_view *v, rf_pattern_area *out) {
+  rf_pattern_area const front = own_front(v);
+  return front.size != 0 && rf_pattern_damage(&front, out);
+}
+
+bool rf_check_intact(const rf_view *v) {
+  damage d;
+  rf_pattern_area front;
+  return !inspect(v, &d) && !front_damage(v, &front);
+}
+
+bool rf_check_front_holds(const rf_view *v) {
+  return rf_pattern_holds(v->payload - FRONT_LEAST, FRONT_LEAST, RF_PATTERN_REDZONE);
+}
+
+/* The slot behind, where it is or was a block whose payload begins there. */
+static bool next_of(const rf_view *v, rf_view *next) {
+  if (v->span->large || v->index + 1 >= v->span->count || rf_slot_state_of(v->slot + 1) == RF_SLOT_NEW) {
+    return false;
+  }
+  *next = rf_view_of(v->span, v->index + 1);
+  return next->payload == next->begin;
+}
+
+static bool previous_of(const rf_view *v, rf_view *previous) {
+  if (v->span->large || v->index == 0 || v->payload != v->begin || rf_slot_state_of(v->slot - 1) == RF_SLOT_NEW) {
+    return false;
+  }
+  *previous = rf_view_of(v->span, v->index - 1);
+  return true;
+}
+
+static bool is_all(const rf_pattern_area *part, const rf_pattern_area *whole) {
+  return part->size == whole->size;
+}
+
+/* An overflow ran on from the end of the slot before: what it did to the following ones is mended, as far as it went
+ * without a gap. */
+static void absorb(const rf_view *from) {
+  rf_view v;
+  rf_view at = *from;
+  while (next_of(&at, &v)) {
+    damage d;
+    rf_pattern_area const fill = fill_area(&v);
+    rf_pattern_area const tail = tail_area(&v);
+    (void)inspect(&v, &d);
+    bool const all_of_fill = fill.size == 0 || (d.fill && is_all(&d.in_fill, &fill));
+    if (d.fill && d.in_fill.at == v.payload) {
+      mend(&d.in_fill);
+    }
+    if (!all_of_fill || !d.tail || !is_all(&d.in_tail, &tail)) {
+      if (all_of_fill && is_freed(&v) && d.tail && d.in_tail.at == tail.at) {
+        mend(&d.in_tail);
+      }
+      return;
+    }
+    mend(&d.in_tail);
+    at = v;
+  }
+}
+
+static const char before_block[] = "guard bytes before the block were overwritten";
+
+static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
+  return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
+}
+
+/* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it. */
+static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
+  size_t const from_start = (size_t)(d->in_tail.at - (v->payload + v->size));
+  size_t const to_end = (size_t)(v->end - (d->in_tail.at + d->in_tail.size));
+  rf_view next;
+  if (to_end < from_start && next_of(v, &next)) {
+    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, before_block);
+  } else {
+    bool const ran_on = to_end == 0 && next_of(v, &next);
+    (void)tell(f, v, RF_BUG_BUFFER_OVERFLOW, &d->in_tail,
+               ran_on ? "guard bytes after the block were overwritten, to their end"
+                      : "guard bytes after the block were overwritten");
+    if (ran_on) {
+      absorb(v);
+    }
+  }
+  mend(&d->in_tail);
+  return true;
+}
+
+static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
+  rf_pattern_area const tail = tail_area(v);
+  bool const runs_on = d->tail && d->in_fill.at + d->in_fill.size == tail.at && d->in_tail.at == tail.at;
+  bool const to_end = runs_on && is_all(&d->in_tail, &tail);
+  rf_pattern_area const area = runs_on ? joined(&d->in_fill, &d->in_tail) : d->in_fill;
+  rf_view next;
+  if (to_end && d->in_fill.at != v->payload && next_of(v, &next)) {
+    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &area, before_block);
+  } else {
+    (void)tell(f, v, RF_BUG_USE_AFTER_FREE, &area, "the fill of a freed block was overwritten");
+    if (to_end) {
+      absorb(v);
+    }
+  }
+  mend(&d->in_fill);
+  if (runs_on) {
+    mend(&d->in_tail);
+  }
+  return true;
+}
+
+static bool explain_inside(const rf_view *v, rf_finding *f) {
+  damage d;
+  return inspect(v, &d) && (d.fill ? explain_fill(v, &d, f) : explain_tail(v, &d, f));
+}
+
+static bool end_is_damaged(const rf_view *v) {
+  return !rf_pattern_holds(v->end - RF_TAIL_LEAST, RF_TAIL_LEAST, RF_PATTERN_REDZONE);
+}
+
+/* True where what is wrong in `v` may have come over its lower end. */
+static bool comes_from_below(const rf_view *v) {
+  damage d;
+  rf_view previous;
+  return inspect(v, &d) && (d.fill ? d.in_fill.at : d.in_tail.at) == v->payload && previous_of(v, &previous) &&
+         previous.end[-1] != RF_PATTERN_REDZONE;
+}
+
+/* One damage in or around the block, told and mended; false where there is none. */
+static bool explain(const rf_view *v, rf_finding *f) {
+  rf_view at = *v;
+  rf_view previous;
+  rf_pattern_area front;
+  while (comes_from_below(&at) && previous_of(&at, &previous)) {
+    at = previous;
+  }
+  if (explain_inside(&at, f) || (at.index != v->index && explain_inside(v, f))) {
+    return true;
+  }
+  if (front_damage(v, &front)) {
+    (void)tell(f, v, RF_BUG_BUFFER_UNDERFLOW, &front, before_block);
+    mend(&front);
+    return true;
+  }
+  return previous_of(v, &previous) && end_is_damaged(&previous) && explain_inside(&previous, f);
+}
+
+#define STOP_MS 1000U
+#define ROUNDS 64U /* of findings about one block: other threads may go on damaging it */
+
+/* Others are stopped meanwhile, so that what neighbours are is known; but not while this thread unwinds its stack or
+ * reports, for which it may wait for them. */
+size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
+  rf_finding begun;
+  size_t count = 0;
+  bool found = true;
+  rf_finding_begin(&begun, RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_WRITE, NULL, "malloc", "guard", origin);
+  for (; found && count < ROUNDS; count += found ? 1 : 0) {
+    rf_finding f = begun;
+    bool const stopped = rf_stop_all(STOP_MS);
+    found = explain(v, &f);
+    if (stopped) {
+      rf_stop_finish();
+    }
+    if (found) {
+      rf_report(rf_heap_options_now.reporter, &f);
+    }
+  }
+  return count;
+}
+
+bool rf_check_next_is_hit(rf_span *span, unsigned index, const rf_origin *origin) {
+  rf_view v = rf_view_of(span, index);
+  rf_view next;
+  bool const hit = rf_heap_options_now.checked && end_is_damaged(&v);
+  if (hit && next_of(&v, &next)) {
+    (void)rf_check_report(&next, origin);
+  }
+  return hit;
+}
+
+RF_RARE static void check_freed(rf_span *span, unsigned index) {
+  rf_view const v = rf_view_of(span, index);
+  if (is_freed(&v) && !rf_check_intact(&v)) {
+    (void)rf_check_report(&v, RF_NO_ORIGIN);
+  }
+}
+
+void rf_check_retired(rf_span *span) {
+  unsigned const used = span->large ? 1 : span->carved;
+  for (unsigned i = 0; rf_heap_options_now.checked && i < used; i++) {
+    check_freed(span, i);
+  }
+}

@@ -1,0 +1,81 @@
+/* The bytes around and in blocks: written, compared, explained. Of any thread that is inside a cache. */
+#ifndef RINGFENCE_DROPIN_CHECK_H
+#define RINGFENCE_DROPIN_CHECK_H
+
+#include "heap.h"
+
+#include <ringfence/finding.h>
+
+#include "checkers/shared/pattern.h"
+
+#define RF_TAIL_LEAST ((size_t)16) /* guard bytes behind each block */
+
+/* ---- A block and what is around it ---- */
+
+typedef struct rf_view {
+  rf_span *span;
+  rf_slot *slot;
+  unsigned index;
+  size_t size;          /* of the payload */
+  unsigned char *begin; /* the slot's first byte; large: the first after the front */
+  unsigned char *payload;
+  unsigned char *end; /* behind the guard bytes */
+} rf_view;
+
+/* The slot number `index`. */
+rf_view rf_view_of(rf_span *span, unsigned index);
+
+/* The slot that `address` lies in; false where it is none's, or that of no block so far. */
+bool rf_view_at(uintptr_t address, rf_view *out);
+
+/* How much of a freed payload carries the fill. */
+static inline size_t rf_fill_of(size_t size) {
+  size_t const most = rf_heap_options_now.fill_free;
+  return size < most ? size : most;
+}
+
+/* ---- Writing ---- */
+
+/* The front of a new span. */
+void rf_check_front(const rf_span *span);
+
+/* The end of a slot that is about to be handed out for the first time: the guard of the next one. */
+void rf_check_carved(const rf_span *span, unsigned index);
+
+/* The bytes before the payload of a block that does not begin where its slot does. */
+void rf_check_gap(rf_span *span, unsigned index);
+
+/* ---- Looking ---- */
+
+/* Reports what is damaged in and around a block, live or freed, and mends it. Returns the number of findings. */
+size_t rf_check_report(const rf_view *view, const rf_origin *origin);
+
+/* True where nothing is, though the block before may be. */
+bool rf_check_intact(const rf_view *view);
+
+/* True where the bytes right before the payload hold, whosever they are. */
+bool rf_check_front_holds(const rf_view *view);
+
+/* A span whose blocks were all freed, before its memory serves others. */
+void rf_check_retired(rf_span *span);
+
+/* True where the end of a slot that is no block yet was overwritten: the finding is about the next one. */
+bool rf_check_next_is_hit(rf_span *span, unsigned index, const rf_origin *origin);
+
+/* ---- Findings ---- */
+
+/* Adds the block to a finding whose address is set. */
+void rf_check_about(rf_finding *f, const rf_view *view);
+
+/* The trace of a call by the number of its stack and of its thread. */
+void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out);
+
+/* ---- Wrong calls (wrong_call.c) ---- */
+
+/* A free or realloc by another family or size (SIZE_MAX: not named) than those of the allocation. */
+void rf_check_mismatch(const rf_view *view, rf_bug bug, rf_family family, size_t size, const rf_origin *origin);
+
+/* A free or realloc of a pointer at which no live block starts. */
+void rf_check_bad_free(const void *ptr, const rf_origin *origin);
+
+#endif /* RINGFENCE_DROPIN_CHECK_H */

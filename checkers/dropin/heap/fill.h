@@ -1,0 +1,138 @@
+/* The patterns of slots, written and compared without a call and with hardly a jump as long as they are short. Internal to
+ * the heap. */
+#ifndef RINGFENCE_DROPIN_FILL_H
+#define RINGFENCE_DROPIN_FILL_H
+
+#include "checkers/shared/pattern.h"
+#include "lib/core/compiler.h"
+
+/* gcc warns that lanes are not returned in registers without SSE; these functions are always inlined. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
+typedef rf_lanes lanes_at_any __attribute__((aligned(1), may_alias));
+
+RF_INLINE rf_lanes lanes_of(unsigned char byte) {
+  return (rf_lanes){rf_word_of(byte), rf_word_of(byte)};
+}
+
+RF_INLINE rf_lanes load(const unsigned char *p) {
+  return *(const lanes_at_any *)(const void *)p;
+}
+
+RF_INLINE void store(unsigned char *p, rf_lanes lanes) {
+  *(lanes_at_any *)(void *)p = lanes;
+}
+
+RF_INLINE bool is_zero(rf_lanes lanes) {
+  return (lanes[0] | lanes[1]) == 0;
+}
+
+RF_RARE static void write_many(unsigned char *p, size_t size, unsigned char byte) {
+  rf_pattern_write(p, size, byte);
+}
+
+RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
+  return rf_pattern_holds(p, size, byte);
+}
+
+#define LOOP_MOST 512U /* bytes; the C library's functions are faster above */
+
+/* More than RF_STRIDE bytes. The compiler is kept from making this a call. */
+RF_INLINE void write_strides(unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  unsigned char *const last = p + size - RF_STRIDE;
+  if (size > LOOP_MOST) {
+    write_many(p, size, byte);
+    return;
+  }
+  for (; p < last; p += RF_STRIDE) {
+    RF_FORGET(p);
+    store(p, lanes);
+    store(p + RF_LANES, lanes);
+    store(p + 2 * RF_LANES, lanes);
+    store(p + 3 * RF_LANES, lanes);
+  }
+  store(last, lanes);
+  store(last + RF_LANES, lanes);
+  store(last + 2 * RF_LANES, lanes);
+  store(last + 3 * RF_LANES, lanes);
+}
+
+RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
+  return (load(p) ^ lanes) | (load(p + RF_LANES) ^ lanes) | (load(p + 2 * RF_LANES) ^ lanes) |
+         (load(p + 3 * RF_LANES) ^ lanes);
+}
+
+/* More than RF_STRIDE bytes. */
+RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  const unsigned char *const last = p + size - RF_STRIDE;
+  if (size > LOOP_MOST) {
+    return holds_many(p, size, byte);
+  }
+  rf_lanes wrong = wrong_in_stride(last, lanes);
+  for (; p < last; p += RF_STRIDE) {
+    wrong |= wrong_in_stride(p, lanes);
+  }
+  return is_zero(wrong);
+}
+
+/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
+ * depends on one is guessed wrong half of the time: four stores that may overlap serve all up to RF_STRIDE. */
+RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  if (size > RF_STRIDE) {
+    write_strides(p, size, byte);
+    return;
+  }
+  size_t const whole = size < RF_LANES ? RF_LANES : size;
+  size_t const second = rf_second_lane(whole);
+  store(p, lanes);
+  store(p + second, lanes);
+  store(p + whole - RF_LANES - second, lanes);
+  store(p + whole - RF_LANES, lanes);
+}
+
+/* From `p` to `end`, at least 16 bytes. */
+RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  size_t const size = (size_t)(end - p);
+  if (size > 2 * RF_LANES) {
+    write_before_tail(p, size, RF_PATTERN_REDZONE);
+    return;
+  }
+  store(p, lanes);
+  store(end - RF_LANES, lanes);
+}
+
+RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  size_t const size = (size_t)(end - p);
+  if (size <= 2 * RF_LANES) {
+    return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
+  }
+  return size <= RF_STRIDE ? rf_pattern_holds_few(p, size, rf_word_of(RF_PATTERN_REDZONE))
+                           : strides_hold(p, size, RF_PATTERN_REDZONE);
+}
+
+#define TIMES_4(x) x, x, x, x
+#define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
+static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
+
+/* The fill of `size` bytes, behind which there are at least 16 of guard. */
+RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
+  if (size > RF_STRIDE) {
+    return strides_hold(p, size, RF_PATTERN_FREED);
+  }
+  if (size < RF_LANES) {
+    return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
+  }
+  size_t const second = rf_second_lane(size);
+  const unsigned char *const last = p + size - RF_LANES;
+  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes));
+}
+
+#endif /* RINGFENCE_DROPIN_FILL_H */

@@ -1,0 +1,137 @@
+/* The heap of the drop-in: slots by size class in spans, described out of line; each thread has a cache (cache.h).
+ *
+ * There are a few heaps, each with a lock, so that threads seldom meet in one: caches take slots from their own heap
+ * and give them back to the one that each came from, by batches. A signal handler that interrupted its own thread with
+ * a heap's lock held is served by another heap.
+ *
+ * Memory: runs of units from segments of 4 MiB; blocks above 1 MiB have a mapping each. Free runs keep their pages up
+ * to a bound; segments without a run go back.
+ */
+#ifndef RINGFENCE_DROPIN_HEAP_H
+#define RINGFENCE_DROPIN_HEAP_H
+
+#include "checkers/dropin/os/futex.h"
+#include "span.h"
+
+#include <ringfence/finding.h>
+#include <ringfence/stack.h>
+
+#define RF_HEAPS_MOST 8U
+#define RF_FILL_LEAST ((size_t)16)
+#define RF_HEAPS_LEAST 4U /* for handlers of signals that interrupt each other */
+
+/* Fixed at the process's beginning, or set anew before the program runs. */
+typedef struct rf_heap_options {
+  bool checked;          /* guard bytes, fills, quarantine; false: refusals alone */
+  size_t quarantine;     /* bytes */
+  size_t wait;           /* bytes that are freed in a thread while a block of its waits */
+  size_t fill_alloc;     /* bytes of a new block */
+  size_t fill_free;      /* bytes of a freed one: 0, or RF_FILL_LEAST and more */
+  size_t move_below;     /* bytes: smaller blocks move at each realloc */
+  unsigned stack_depth;  /* 0: callers alone */
+  rf_stack_depot *depot; /* NULL: nothing is known of calls */
+  rf_reporter *reporter;
+  void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
+  void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
+} rf_heap_options;
+
+extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
+
+typedef struct rf_segment rf_segment;
+struct rf_segment {
+  uintptr_t start;
+  uint32_t units; /* up to 64 */
+  uint32_t free_units;
+  uint64_t used;  /* a bit for each unit, as in the next */
+  uint64_t dirty; /* written since it was mapped or given back */
+  rf_segment *next;
+  rf_segment *previous;
+};
+
+/* Memory for descriptions. */
+typedef struct rf_meta_chunk {
+  uintptr_t next;
+  uintptr_t end;
+  rf_span *recycled[RF_CLASSES + 1];
+} rf_meta_chunk;
+
+typedef struct rf_heap {
+  rf_futex lock;
+  rf_span *giving[RF_CLASSES]; /* spans with slots to give */
+  uint32_t empty[RF_CLASSES];  /* of these, without a slot that is out */
+  rf_span *newest;             /* of all spans */
+  rf_span *freed_oldest;       /* large ones that were freed and are kept */
+  rf_span *freed_newest;
+  size_t freed_bytes;
+  uint64_t freed_ever;  /* bytes of large blocks */
+  size_t large_bytes;   /* mapped for live ones */
+  size_t span_bytes;    /* mapped for small ones */
+  rf_segment *segments; /* with free units */
+  rf_segment *full;
+  rf_segment *unused; /* descriptors */
+  size_t segment_bytes;
+  size_t mapped_bytes; /* of large blocks with a mapping each */
+  size_t dirty_free;   /* units */
+  size_t used_units;
+  rf_meta_chunk meta;
+} rf_heap;
+
+extern rf_heap rf_heaps[RF_HEAPS_MOST] __attribute__((visibility("hidden")));
+extern unsigned rf_heap_count __attribute__((visibility("hidden")));
+
+/* Of new blocks: forks of a process with several threads. */
+extern unsigned rf_heap_generation __attribute__((visibility("hidden")));
+
+/* Once, before the first cache. `cores` decides how many heaps there are. */
+void rf_heap_init(unsigned cores);
+
+/* ---- Locks: a thread knows which it holds, so that its signal handlers do not wait for them ---- */
+
+extern _Thread_local uint32_t rf_heaps_held __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* False where this thread holds it, interrupted. */
+static inline bool rf_heap_lock(unsigned number) {
+  uint32_t const bit = 1U << number;
+  if ((rf_heaps_held & bit) != 0) {
+    return false;
+  }
+  rf_heaps_held |= bit;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_lock(&rf_heaps[number].lock);
+  return true;
+}
+
+static inline void rf_heap_unlock(unsigned number) {
+  rf_futex_unlock(&rf_heaps[number].lock);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_heaps_held &= ~(1U << number);
+}
+
+/* ---- Runs of units (runs.c); all under the heap's lock ---- */
+
+/* 0 where the system has no memory. *dirty: the pages were written before. */
+uintptr_t rf_run_take(rf_heap *heap, size_t units, bool *dirty, rf_segment **segment);
+void rf_run_give(rf_heap *heap, rf_segment *segment, uintptr_t start, size_t units);
+
+/* Makes a run longer where the units behind it are free. */
+bool rf_run_extend(rf_heap *heap, rf_segment *segment, uintptr_t start, size_t units, size_t more);
+
+/* Gives pages of free runs back until `keep` units of them are dirty. Returns the bytes. */
+size_t rf_run_trim(rf_heap *heap, size_t keep);
+
+/* ---- Slots (slots.c) ---- */
+
+/* Takes up to `count` slots of a class for a cache; 0 where there is no memory. Locks the heap, which this thread does
+ * not hold. */
+unsigned rf_slots_take(unsigned heap, unsigned class_number, void **slots, unsigned count);
+
+/* Gives slots back to the heaps that they are of. False, and *count is what is left at `slots`, where this thread holds
+ * the lock of one, interrupted. */
+bool rf_slots_give(void **slots, unsigned *count);
+
+/* ---- The list of all spans; under the lock ---- */
+
+void rf_heap_list(rf_heap *heap, rf_span *span);
+void rf_heap_unlist(rf_heap *heap, rf_span *span);
+
+#endif /* RINGFENCE_DROPIN_HEAP_H */

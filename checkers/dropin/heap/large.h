@@ -1,0 +1,24 @@
+/* Large blocks: a span each. */
+#ifndef RINGFENCE_DROPIN_LARGE_H
+#define RINGFENCE_DROPIN_LARGE_H
+
+#include "cache.h"
+
+/* A span with room for the block at its alignment; its slot is to be filled in. NULL where there is no memory.
+ * *fresh: the memory is all zero. */
+rf_span *rf_large_take(unsigned heap, const rf_block_request *request, const rf_origin *origin, bool *fresh);
+
+/* Keeps a span whose block was freed until its memory is used again, or gives that back. False, and nothing was done,
+ * where this thread holds the lock of its heap, interrupted. */
+bool rf_large_keep(rf_span *span);
+
+/* Another size for a live block, where it is; false where there is no room. Writes guard bytes, and new ones. */
+bool rf_large_resize(rf_span *span, size_t size);
+
+/* Copies a block's bytes; of large ones their pages may move. */
+void rf_large_move(void *to, void *from, size_t size);
+
+/* Gives back what is kept, of all heaps: bytes. */
+size_t rf_large_trim(void);
+
+#endif /* RINGFENCE_DROPIN_LARGE_H */

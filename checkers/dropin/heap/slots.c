@@ -1,0 +1,181 @@
+/* Spans of slots: made, given out by batches, and given back when nothing lives in them. */
+#include "check.h"
+#include "heap.h"
+
+#include "lib/core/compiler.h"
+
+/* Spans without a block, of each class, that are kept for what comes next. */
+#define EMPTY_KEPT 1U
+
+/* ---- Lists ---- */
+
+static void link_giving(rf_heap *heap, rf_span *span) {
+  rf_span **const list = &heap->giving[span->class_number];
+  span->previous = NULL;
+  span->next = *list;
+  if (span->next != NULL) {
+    span->next->previous = span;
+  }
+  *list = span;
+}
+
+static void unlink_giving(rf_heap *heap, rf_span *span) {
+  *(span->previous != NULL ? &span->previous->next : &heap->giving[span->class_number]) = span->next;
+  if (span->next != NULL) {
+    span->next->previous = span->previous;
+  }
+}
+
+/* ---- Spans ---- */
+
+static bool has_slots(const rf_span *span) {
+  return span->free_count != 0 || span->carved != span->count;
+}
+
+static bool is_empty(const rf_span *span) {
+  return span->free_count == span->carved;
+}
+
+static rf_span *make_span(unsigned number, unsigned class_number) {
+  rf_heap *const heap = &rf_heaps[number];
+  const rf_size_class *const c = &rf_size_classes[class_number];
+  rf_span *const span = rf_span_describe(number, class_number);
+  bool dirty;
+  if (span == NULL) {
+    return NULL;
+  }
+  uintptr_t const start = rf_run_take(heap, c->units, &dirty, &span->segment);
+  span->base = start + RF_SPAN_FRONT;
+  span->magic = c->magic;
+  span->slot_size = c->size;
+  span->count = c->count;
+  span->bytes = c->units * RF_UNIT;
+  if (start != 0) {
+    rf_check_front(span);
+  }
+  if (start == 0 || !rf_span_enter(start, span->bytes, span)) {
+    if (start != 0) {
+      rf_run_give(heap, span->segment, start, c->units);
+    }
+    rf_span_forget(span);
+    return NULL;
+  }
+  heap->span_bytes += span->bytes;
+  heap->empty[class_number]++;
+  rf_heap_list(heap, span);
+  link_giving(heap, span);
+  return span;
+}
+
+static void release_span(rf_heap *heap, rf_span *span) {
+  rf_heap_unlist(heap, span);
+  (void)rf_span_enter(rf_span_start(span), span->bytes, NULL);
+  heap->span_bytes -= span->bytes;
+  rf_run_give(heap, span->segment, rf_span_start(span), span->bytes >> RF_UNIT_SHIFT);
+  rf_span_forget(span);
+}
+
+/* ---- Taking ---- */
+
+static unsigned take_from(rf_span *span, void **slots, unsigned count) {
+  unsigned got = 0;
+  while (got < count && has_slots(span)) {
+    bool const again = span->free_count != 0;
+    unsigned const index = again ? span->free[--span->free_count] : span->carved++;
+    if (!again) {
+      rf_check_carved(span, index);
+    }
+    slots[got++] = (void *)(span->base + (size_t)index * span->slot_size);
+  }
+  return got;
+}
+
+/* Caches hand out the last one first: it shall be the lowest. */
+static void reverse(void **slots, unsigned count) {
+  for (unsigned i = 0; i < count / 2; i++) {
+    void *const first = slots[i];
+    slots[i] = slots[count - 1 - i];
+    slots[count - 1 - i] = first;
+  }
+}
+
+unsigned rf_slots_take(unsigned number, unsigned class_number, void **slots, unsigned count) {
+  rf_heap *const heap = &rf_heaps[number];
+  unsigned got = 0;
+  if (!rf_heap_lock(number)) {
+    return 0;
+  }
+  while (got < count) {
+    rf_span *span = heap->giving[class_number];
+    if (span == NULL && got == 0) {
+      span = make_span(number, class_number);
+    }
+    if (span == NULL) {
+      break;
+    }
+    heap->empty[class_number] -= is_empty(span) ? 1 : 0;
+    got += take_from(span, slots + got, count - got);
+    if (!has_slots(span)) {
+      unlink_giving(heap, span);
+    }
+  }
+  rf_heap_unlock(number);
+  reverse(slots, got);
+  return got;
+}
+
+/* ---- Giving back ---- */
+
+/* Out of the lock: what was written into the freed blocks is told before their memory serves others. */
+RF_RARE static void retire(unsigned number, rf_span *span) {
+  rf_check_retired(span);
+  if (rf_heap_lock(number)) {
+    release_span(&rf_heaps[number], span);
+    rf_heap_unlock(number);
+  }
+}
+
+/* The span, where it is to be retired; it is then in no list of those that give. */
+static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
+  bool const gave = has_slots(span);
+  if (span->free_count >= span->carved) {
+    return NULL; /* freed twice by two threads at once, which the free did not see */
+  }
+  span->free[span->free_count++] = (uint16_t)rf_span_index(span, (uintptr_t)slot);
+  if (!gave) {
+    link_giving(heap, span);
+  }
+  if (!is_empty(span)) {
+    return NULL;
+  }
+  if (heap->empty[span->class_number] < EMPTY_KEPT) {
+    heap->empty[span->class_number]++;
+    return NULL;
+  }
+  unlink_giving(heap, span);
+  return span;
+}
+
+bool rf_slots_give(void **slots, unsigned *count) {
+  while (*count != 0) {
+    unsigned const number = rf_span_of((uintptr_t)slots[*count - 1])->heap;
+    rf_span *empty = NULL;
+    if (!rf_heap_lock(number)) {
+      return false;
+    }
+    while (*count != 0 && empty == NULL) {
+      const void *const slot = slots[*count - 1];
+      rf_span *const span = rf_span_of((uintptr_t)slot);
+      if (span->heap != number) {
+        break;
+      }
+      empty = give_one(&rf_heaps[number], span, slot);
+      --*count;
+    }
+    rf_heap_unlock(number);
+    if (empty != NULL) {
+      retire(number, empty);
+    }
+  }
+  return true;
+}

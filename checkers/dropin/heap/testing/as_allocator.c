@@ -1,0 +1,183 @@
+#include "as_allocator.h"
+
+#include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/heap/large.h"
+#include "checkers/dropin/heap/walk.h"
+
+#include <string.h>
+
+static rf_allocator self;
+static rf_cache *cache;
+static rf_counters before; /* what the cache had counted when this one began */
+static size_t failures;
+
+static rf_origin here(void) {
+  return (rf_origin){NULL, (uintptr_t)__builtin_return_address(0), NULL};
+}
+
+static void *op_alloc(rf_allocator *a, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = here();
+  rf_block_request const request = {.size = size, .align = align};
+  (void)a;
+  (void)site;
+  (void)rf_cache_enter(cache);
+  bool const plain = align <= RF_ALIGN_DEFAULT;
+  void *const p =
+      plain ? rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin) : rf_cache_alloc(cache, &request, &origin);
+  rf_cache_exit(cache);
+  failures += p == NULL ? 1 : 0;
+  return p;
+}
+
+static rf_status op_free(rf_allocator *a, void *ptr, const rf_site *site) {
+  rf_origin const origin = here();
+  rf_view view;
+  (void)a;
+  (void)site;
+  (void)rf_cache_enter(cache);
+  bool const was = rf_view_at((uintptr_t)ptr, &view) && view.payload == ptr;
+  bool const done = rf_cache_free(cache, ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  rf_cache_exit(cache);
+  return done ? RF_OK : was ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER;
+}
+
+static void *op_realloc(rf_allocator *a, void *ptr, size_t size, size_t align, const rf_site *site) {
+  rf_origin const origin = here();
+  rf_view view;
+  (void)site;
+  (void)rf_cache_enter(cache);
+  bool const live = rf_heap_live(ptr, &view);
+  void *const p = align <= RF_ALIGN_DEFAULT || !live ? rf_cache_realloc(cache, ptr, size, &origin) : NULL;
+  rf_cache_exit(cache);
+  failures += p == NULL && live && align <= RF_ALIGN_DEFAULT ? 1 : 0;
+  return p != NULL || !live || align <= RF_ALIGN_DEFAULT ? p : rf_realloc_move(a, ptr, view.size, size, align, site);
+}
+
+static size_t op_usable_size(rf_allocator *a, const void *ptr) {
+  rf_view view;
+  (void)a;
+  return rf_heap_live(ptr, &view) ? view.size : 0;
+}
+
+static bool op_owns(rf_allocator *a, const void *ptr) {
+  (void)a;
+  return rf_span_of((uintptr_t)ptr) != NULL;
+}
+
+typedef struct walk {
+  rf_walk_fn visit;
+  void *context;
+} walk;
+
+static bool put_live(const rf_view *view, void *context) {
+  const walk *const w = context;
+  size_t const all = (size_t)(view->end - view->begin);
+  rf_block const block = {view->payload, view->size, all - view->size, true, NULL};
+  return w->visit(&block, w->context);
+}
+
+static rf_status op_walk(rf_allocator *a, rf_walk_fn visit, void *context) {
+  walk w = {visit, context};
+  (void)a;
+  rf_heap_walk(put_live, &w);
+  return RF_OK;
+}
+
+static void op_counters(rf_allocator *a, rf_counters *out) {
+  rf_cache_figures figures;
+  (void)a;
+  rf_cache_figures_of_all(&figures);
+  *out = figures.counters;
+  out->allocations -= before.allocations;
+  out->failures = failures;
+}
+
+static void op_stats(rf_allocator *a, rf_stats *out) {
+  rf_counters counters;
+  memset(out, 0, sizeof *out); /* of memory it has from the system nothing is promised */
+  op_counters(a, &counters);
+  rf_count_into(&counters, out);
+}
+
+/* ---- Beginning and end ---- */
+
+static bool free_one(const rf_view *view, void *context) {
+  rf_origin const origin = here();
+  (void)context;
+  (void)rf_cache_free(cache, view->payload, rf_slot_family(view->slot), SIZE_MAX, &origin);
+  return true;
+}
+
+static void op_deinit(rf_allocator *a) {
+  rf_counters counters;
+  (void)rf_cache_enter(cache);
+  rf_heap_walk(free_one, NULL);
+  rf_cache_flush(cache);
+  cache->peak = 0;
+  cache->peak_blocks = 0;
+  rf_cache_exit(cache);
+  failures = 0;
+  before.allocations = 0;
+  op_counters(a, &counters);
+  before = counters;
+}
+
+static void refused(rf_status status, const void *ptr, const rf_origin *origin) {
+  (void)origin;
+  (void)rf_fault_refuse(&self, status, NULL, ptr, NULL);
+}
+
+static const rf_allocator_ops ops = {
+    .name = "dropin_heap",
+    .alloc = op_alloc,
+    .free = op_free,
+    .realloc = op_realloc,
+    .usable_size = op_usable_size,
+    .owns = op_owns,
+    .walk = op_walk,
+    .stats = op_stats,
+    .counters = op_counters,
+    .deinit = op_deinit,
+};
+
+/* What was freed under other options is as if it had never been used. */
+static void forget_freed(void) {
+  for (rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
+    for (unsigned i = 0; i < span->carved && !span->large; i++) {
+      span->slots[i].traits = RF_SLOT_NEW;
+      rf_check_carved(span, i);
+    }
+    rf_check_front(span);
+  }
+}
+
+rf_allocator *rf_heap_as_allocator(const rf_guard_options *g) {
+  rf_heap_options o = {.checked = g != NULL, .refused = refused};
+  if (g != NULL) {
+    o.quarantine = g->quarantine;
+    o.wait = g->quarantine / 2;
+    o.fill_alloc = g->fill_alloc;
+    o.fill_free = g->fill_free != 0 && g->fill_free < 16 ? 16 : g->fill_free;
+    o.move_below = g->move_below;
+    o.stack_depth = g->depot != NULL ? g->stack_depth : 0;
+    o.depot = g->depot;
+    o.reporter = g->reporter;
+  }
+  if (cache == NULL) {
+    rf_heap_init(1);
+    rf_heap_options_now = o;
+    rf_cache_wait = o.wait;
+    cache = rf_cache_take(0);
+  }
+  (void)rf_large_trim();
+  rf_heap_options_now = o;
+  rf_cache_wait = o.wait;
+  forget_freed();
+  self.ops = &ops;
+  return &self;
+}
+
+size_t rf_heap_as_allocator_sweep(void) {
+  rf_origin const origin = here();
+  return rf_heap_sweep(&origin);
+}

@@ -1,0 +1,71 @@
+/* Calls that are wrong: frees of what is no live block, and by another family or size. */
+#include "check.h"
+
+#include <ringfence/fault.h>
+
+#include "checkers/os/host.h"
+#include "checkers/shared/family.h"
+#include "checkers/shared/wrapper.h"
+
+static void report(const rf_finding *f) {
+  rf_finding copy = *f;
+  rf_report(rf_heap_options_now.reporter, &copy);
+}
+
+void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin(&f, bug, RF_ACCESS_FREE, v->payload, "malloc", "guard", origin);
+  rf_check_about(&f, v);
+  rf_finding_families(&f, rf_slot_family(v->slot), family, size);
+  report(&f);
+}
+
+static void report_double_free(const rf_view *v, const rf_origin *origin) {
+  rf_finding f;
+  (void)rf_check_report(v, origin); /* what was written after the first free is a bug of its own */
+  rf_finding_begin(&f, RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, v->payload, "malloc", "guard", origin);
+  rf_check_about(&f, v);
+  f.freed = true;
+  report(&f);
+}
+
+static void report_interior(const rf_view *v, const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  rf_finding_begin(&f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
+  rf_check_about(&f, v);
+  bool const inside = f.offset >= 0 && (size_t)f.offset < f.size;
+  f.cwe = inside ? 761 : f.cwe;
+  f.detail = inside ? "the pointer is inside a block" : "the pointer is beside a block";
+  report(&f);
+}
+
+static void report_no_block(const void *ptr, const rf_origin *origin) {
+  rf_finding f;
+  bool const ours = rf_span_of((uintptr_t)ptr) != NULL;
+  rf_finding_begin(&f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
+  f.detail = ours ? "no block is there, or any more" : rf_host_describe_address(ptr);
+  report(&f);
+}
+
+/* What no checker listens to: the allocator's own refusal. */
+static void refuse(const void *ptr, const rf_origin *origin) {
+  rf_view v;
+  bool const freed = rf_view_at((uintptr_t)ptr, &v) && v.payload == ptr;
+  rf_status const status = freed ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER;
+  if (rf_heap_options_now.refused != NULL) {
+    rf_heap_options_now.refused(status, ptr, origin);
+  }
+}
+
+void rf_check_bad_free(const void *ptr, const rf_origin *origin) {
+  rf_view v;
+  if (!rf_heap_options_now.checked) {
+    refuse(ptr, origin);
+  } else if (!rf_view_at((uintptr_t)ptr, &v)) {
+    report_no_block(ptr, origin);
+  } else if (v.payload == ptr) {
+    report_double_free(&v, origin);
+  } else {
+    report_interior(&v, ptr, origin);
+  }
+}

@@ -1,0 +1,217 @@
+#define _GNU_SOURCE
+#include "own_cache.h"
+
+#include "checkers/dropin/heap/threads.h"
+#include "checkers/dropin/os/pages.h"
+#include "init.h"
+#include "state.h"
+
+#include <ringfence/port.h>
+
+#define FORK_MS 10U
+
+/* ---- Binding ---- */
+
+static uint32_t threads; /* that were bound; accessed atomically */
+
+static void leave(rf_cache *cache) {
+  if (rf_cache_is_one_too_many()) {
+    rf_cache_flush(cache);
+  }
+  rf_cache_leave(cache);
+}
+
+static void unbind(void) {
+  rf_cache *const cache = rf_current_thread.cache != NULL ? rf_enter() : NULL;
+  if (cache != NULL) {
+    rf_current_thread.cache = NULL;
+    leave(cache);
+  }
+}
+
+/* A cache for this thread's use, for now or for good. */
+static rf_cache *take(unsigned heap) {
+  rf_cache *const cache = rf_cache_take(heap % rf_heap_count);
+  if (cache != NULL) {
+    cache->number = rf_thread_number(rf_port_thread_id());
+  }
+  return cache;
+}
+
+static bool bind(void) {
+  rf_current_thread.binding = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_process_init();
+  rf_cache *const cache = take(__atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED));
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_current_thread.cache = cache;
+  rf_current_thread.binding = false;
+  if (cache != NULL) {
+    rf_thread_begin(unbind);
+  }
+  return cache != NULL;
+}
+
+/* ---- Entering ---- */
+
+/* Enters unless others are stopped by another thread; it has no choice where it was interrupted inside: they wait for
+ * that. */
+static bool may_enter(rf_cache *cache, bool interrupted) {
+  return rf_cache_enter(cache) || interrupted ||
+         (__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) & RF_STOP_ALL) == 0 || rf_stopped_by_me();
+}
+
+static void enter(rf_cache *cache, bool interrupted) {
+  while (!may_enter(cache, interrupted)) {
+    rf_cache_exit(cache);
+    rf_stop_wait();
+  }
+}
+
+/* Where this thread has no cache of its own, or is inside it. */
+static rf_cache *borrow(bool interrupted) {
+  rf_cache *const cache = rf_process.ready ? take(__atomic_load_n(&threads, __ATOMIC_RELAXED)) : NULL;
+  if (cache != NULL) {
+    enter(cache, interrupted);
+  }
+  return cache;
+}
+
+static void (*posted)(void); /* accessed atomically */
+
+/* Once, by whoever comes first. */
+static void do_job(void) {
+  void (*const job)(void) = __atomic_exchange_n(&posted, NULL, __ATOMIC_ACQ_REL);
+  __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_JOB, __ATOMIC_RELAXED);
+  if (job != NULL) {
+    job();
+  }
+}
+
+bool rf_is_inside(void) {
+  const rf_cache *const cache = rf_current_thread.cache;
+  return rf_current_thread.binding || rf_current_thread.stopping ||
+         (cache != NULL && cache->inside != RF_CACHE_OUTSIDE);
+}
+
+rf_cache *rf_enter_slow(void) {
+  if (rf_is_inside()) {
+    return borrow(true);
+  }
+  if ((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) & RF_STOP_JOB) != 0) {
+    do_job();
+  }
+  if (rf_current_thread.cache == NULL && (rf_current_thread.ended || !bind())) {
+    return rf_current_thread.ended ? borrow(false) : NULL;
+  }
+  enter(rf_current_thread.cache, false);
+  return rf_current_thread.cache;
+}
+
+void rf_leave_slow(rf_cache *cache) {
+  leave(cache);
+}
+
+void rf_post_job(void (*job)(void)) {
+  __atomic_store_n(&posted, job, __ATOMIC_RELEASE);
+  __atomic_fetch_or(&rf_stop_now.wanted, RF_STOP_JOB, __ATOMIC_RELEASE);
+}
+
+void rf_forget_job(void) {
+  posted = NULL;
+  __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_JOB, __ATOMIC_RELAXED);
+}
+
+/* ---- All of it ---- */
+
+bool rf_lock_all(unsigned ms) {
+  if (rf_is_inside() || rf_stopped_by_me()) {
+    return false;
+  }
+  rf_current_thread.stopping = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  bool const done = rf_stop_all(ms);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_current_thread.stopping = false;
+  return done;
+}
+
+void rf_unlock_all(void) {
+  rf_current_thread.stopping = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_stop_finish();
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_current_thread.stopping = false;
+}
+
+/* ---- Forks ----
+ *
+ * A signal handler may fork while its own thread is inside the heap. The locks of this thread then stay held, in the
+ * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. Where there is one
+ * thread only, nobody else can be inside. */
+
+static _Thread_local struct {
+  bool alone;   /* one thread: nothing is locked */
+  bool inside;  /* when it was interrupted */
+  bool list;    /* locked: the list of threads; */
+  bool records; /* those of records */
+  bool stopped; /* all others are */
+} forking __attribute__((tls_model("initial-exec")));
+
+void rf_own_cache_fork_prepare(void) {
+  forking.alone = rf_one_thread();
+  forking.inside = rf_is_inside();
+  if (forking.alone) {
+    return;
+  }
+  unsigned const ms = forking.inside ? FORK_MS : UINT32_MAX;
+  forking.list = rf_thread_lock(ms);
+  forking.stopped = rf_stop_all(ms);
+  forking.records = rf_pages_fork_prepare(ms);
+}
+
+static void give_back_records(void) {
+  if (forking.records) {
+    rf_pages_fork_done();
+  }
+}
+
+void rf_own_cache_fork_parent(void) {
+  if (forking.alone) {
+    return;
+  }
+  give_back_records();
+  if (forking.stopped) {
+    rf_stop_finish();
+  }
+  if (forking.list) {
+    rf_thread_unlock();
+  }
+}
+
+/* Pointers in registers of threads that the child does not have are lost, which is no leak of the child's: it leaks
+ * only what it allocates itself. */
+static rf_fork_kind mark_inherited(void) {
+  if (forking.inside || rf_heap_generation + 1 == RF_TRAITS_GENERATIONS) {
+    return RF_FORK_INSIDE;
+  }
+  rf_heap_generation++;
+  return RF_FORK_OF_MANY;
+}
+
+rf_fork_kind rf_own_cache_fork_child(void) {
+  rf_fork_kind kind = RF_FORK_OF_ONE;
+  if (!forking.alone) {
+    give_back_records();
+    rf_stop_forget();
+    rf_cache_inherit();
+    kind = mark_inherited();
+  }
+  if (rf_current_thread.cache != NULL) {
+    rf_current_thread.cache->number = rf_thread_number(rf_port_thread_id());
+  }
+  if (forking.alone || forking.list) {
+    rf_thread_fork_child();
+  }
+  return kind;
+}

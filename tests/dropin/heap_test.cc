@@ -1,0 +1,176 @@
+// The heap of the drop-in by itself: each damage is told to the byte, of the right block, and mended; a random program
+// without damage is silent. (Sequences of requests against a model: //fuzz:dropin_heap_fuzz.)
+#include "checkers/dropin/heap/testing/as_allocator.h"
+#include "tests/checkers/recorder.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+class DropinHeap : public testing::Test {
+protected:
+  DropinHeap() {
+    rf_guard_options_default(&options_);
+    options_.reporter = recorder_.reporter();
+    heap_ = rf_heap_as_allocator(&options_);
+  }
+
+  ~DropinHeap() override { rf_deinit(heap_); }
+
+  unsigned char *make(size_t size, size_t align = 16) {
+    auto *const p = static_cast<unsigned char *>(rf_alloc_at(heap_, size, align, nullptr));
+    EXPECT_NE(p, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
+    memset(p, 1, size);
+    return p;
+  }
+
+  void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes) {
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, bug);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(block));
+    EXPECT_EQ(found[0].size, size);
+    EXPECT_EQ(found[0].offset, offset);
+    EXPECT_EQ(found[0].access_size, bytes);
+  }
+
+  // Nothing is left of it, and a second look finds nothing.
+  void expect_mended() {
+    EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+    EXPECT_EQ(recorder_.count(), 0U);
+  }
+
+  Recorder recorder_;
+  rf_guard_options options_{};
+  rf_allocator *heap_ = nullptr;
+};
+
+const size_t kSizes[] = {0, 1, 15, 16, 17, 40, 100, 240, 241, 1000, 5000, 30000, 32752, 32753, 100000, 2000000};
+const size_t kAligns[] = {16, 64, 4096};
+
+TEST_F(DropinHeap, TellsOverflowsToTheByte) {
+  for (size_t const size : kSizes) {
+    for (size_t const align : kAligns) {
+      for (size_t const by : {0, 1, 7, 15}) {
+        SCOPED_TRACE(testing::Message() << size << " at " << align << " by " << by);
+        unsigned char *const p = make(size, align);
+        p[size + by] = 'x';
+        EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+        // One guard lies between two blocks: the last bytes are nearer to the next one, where there is one.
+        expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size + by), 1);
+        expect_mended();
+        rf_free(heap_, p);
+      }
+    }
+  }
+}
+
+TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
+  for (size_t const size : kSizes) {
+    for (size_t const align : kAligns) {
+      for (size_t const by : {1, 2, 7}) {
+        SCOPED_TRACE(testing::Message() << size << " at " << align << " by " << by);
+        unsigned char *const before = make(size, align);
+        unsigned char *const p = make(size, align);
+        unsigned char *const upper = before < p ? p : before;
+        memset(upper - by, 'x', by);
+        rf_free(heap_, upper);
+        expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(by), by);
+        expect_mended();
+        rf_free(heap_, upper == p ? before : p);
+      }
+    }
+  }
+}
+
+TEST_F(DropinHeap, TellsWritesAfterFree) {
+  for (size_t const size : kSizes) {
+    for (size_t const at : {size_t{0}, size / 2, size - 1}) {
+      if (at >= size || at >= options_.fill_free) {
+        continue;
+      }
+      SCOPED_TRACE(testing::Message() << size << " at " << at);
+      unsigned char *const p = make(size);
+      rf_free(heap_, p);
+      p[at] = 'x';
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+      expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(at), 1);
+      expect_mended();
+    }
+  }
+}
+
+TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
+  unsigned char *const p = make(40);
+  rf_free(heap_, p);
+  p[5] = 'x';
+  for (int i = 0; i < 100000 && recorder_.count() == 0; i++) {
+    rf_free(heap_, make(40));
+  }
+  expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1);
+}
+
+// An overflow that ran over several blocks, live and freed ones, is one finding.
+TEST_F(DropinHeap, TellsALongOverflowOnce) {
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 200; i++) {
+    blocks.push_back(make(64));
+  }
+  for (size_t i = 1; i < blocks.size(); i += 2) {
+    rf_free(heap_, blocks[i]);
+  }
+  unsigned char *const first = blocks[100];
+  memset(first + 64, 'x', 400);
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(first));
+  expect_mended();
+}
+
+TEST_F(DropinHeap, RefusesWhatIsNoLiveBlock) {
+  unsigned char *const small = make(100);
+  unsigned char *const large = make(1 << 20);
+  for (unsigned char *const p : {small, large}) {
+    (void)rf_free_at(heap_, p + 16, nullptr);
+    (void)rf_free_at(heap_, p + 1, nullptr);
+    (void)rf_free_at(heap_, p, nullptr);
+    (void)rf_free_at(heap_, p, nullptr);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_EQ(found[0].bug, RF_BUG_BAD_FREE);
+    EXPECT_EQ(found[1].offset, 1);
+    EXPECT_EQ(found[2].bug, RF_BUG_DOUBLE_FREE);
+  }
+}
+
+TEST_F(DropinHeap, IsSilentAboutARightProgram) {
+  std::mt19937 random(1);
+  std::vector<unsigned char *> blocks(500);
+  std::vector<size_t> sizes(500);
+  for (int i = 0; i < 200000; i++) {
+    size_t const k = random() % blocks.size();
+    size_t const size = random() % 100 < 98 ? random() % 600 : random() % 200000;
+    for (size_t at = 0; blocks[k] != nullptr && at < sizes[k]; at += 1 + sizes[k] / 3) {
+      ASSERT_EQ(blocks[k][at], static_cast<unsigned char>(k));
+    }
+    if (random() % 4 == 0 && size != 0) {
+      blocks[k] = static_cast<unsigned char *>(rf_realloc_at(heap_, blocks[k], size, 16, nullptr));
+    } else {
+      rf_free(heap_, blocks[k]);
+      blocks[k] = make(size, random() % 50 == 0 ? 256 : 16);
+    }
+    sizes[k] = size;
+    memset(blocks[k], static_cast<int>(k), size);
+  }
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+  EXPECT_EQ(recorder_.count(), 0U);
+}
+
+} // namespace
+} // namespace ringfence
