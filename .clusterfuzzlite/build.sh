@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds every fuzzer into $OUT, each with its stored corpus, as OSS-Fuzz's and ClusterFuzzLite's builders ask for it:
-# $CC, $CXX, $CFLAGS, $CXXFLAGS and $LIB_FUZZING_ENGINE say how, $SANITIZER which sanitizer the flags hold, $SRC/ringfence
-# is the source tree. tools/try_fuzz_engines.sh runs this here, and what it leaves in $OUT.
+# $CC, $CXX, $CFLAGS, $CXXFLAGS and $LIB_FUZZING_ENGINE say how, $SANITIZER which sanitizer the flags hold, and the
+# sources are in $SRC/ringfence. tools/try_fuzz_engines.sh runs this here, and what it leaves in $OUT.
 set -euo pipefail
 
 cd -- "$SRC/ringfence"

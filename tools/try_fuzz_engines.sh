@@ -4,8 +4,8 @@
 #
 #   tools/try_fuzz_engines.sh DIR [address|undefined|none]...    address unless told otherwise; DIR is made anew
 #
-# Tries what is committed. Each fuzzer replays its stored corpus, then runs 2,000 executions from it; libraries but the C
-# library's are an error. Fails if anything fails.
+# Tries what is committed. Each fuzzer replays its stored corpus, then runs 2,000 executions from it; libraries but
+# those of the C library are an error. Fails if anything fails.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -30,7 +30,9 @@ common='-O1 -fno-omit-frame-pointer -gline-tables-only -DFUZZING_BUILD_MODE_UNSA
 flags_of() { # SANITIZER
   case $1 in
     address) echo '-fsanitize=address -fsanitize-address-use-after-scope -fsanitize=fuzzer-no-link' ;;
-    undefined) echo '-fsanitize=undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all -fsanitize=fuzzer-no-link' ;;
+    undefined)
+      echo '-fsanitize=undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all -fsanitize=fuzzer-no-link'
+      ;;
     none) echo '-fsanitize=fuzzer-no-link' ;;
     *) die "no sanitizer is called '$1': address, undefined, none" ;;
   esac

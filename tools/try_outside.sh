@@ -55,8 +55,19 @@ expect() {
 }
 
 run test "${arguments[@]}" //... >test.log 2>&1 || complain "bazel test //...: $(tail -40 test.log)"
-run test "${arguments[@]}" --config=asan //... >test.log 2>&1 ||
+run test "${arguments[@]}" --config=asan --build_tests_only //... >test.log 2>&1 ||
   complain "bazel test --config=asan //...: $(tail -40 test.log)"
+
+# By rf_checked_test, without a word on the command line: what is wrong is found in each mode.
+run query 'tests(:slots_test)' >query.log 2>/dev/null
+[[ $(sort query.log | tr '\n' ' ') == '//:slots_test_asan //:slots_test_guard //:slots_test_page ' ]] ||
+  complain "the suite :slots_test is of other tests: $(<query.log)"
+for mode in guard page asan; do
+  run test "${arguments[@]}" --test_output=errors :slots_wrong_test_$mode >test.log 2>&1 &&
+    complain "slots_wrong_test_$mode passes"
+  grep -q 'SUMMARY: Ringfence: heap-buffer-overflow' test.log && grep -q 'in main checked.c:17$' test.log ||
+    complain "slots_wrong_test_$mode does not name the line: $(tail -40 test.log)"
+done
 
 for config in guard asan; do
   start :checked --config=$config -- right

@@ -4,6 +4,8 @@
 
 #include <ringfence/checked.h>
 
+#include "checkers/checked/mode_options.h"
+
 /* `log` is the caller's memory for a reporter by `options`; unused where they name one, or are NULL. */
 static inline rf_reporter *rf_choose_reporter(rf_log_reporter *log, const rf_checked_options *options) {
   if (options == NULL) {
@@ -13,6 +15,9 @@ static inline rf_reporter *rf_choose_reporter(rf_log_reporter *log, const rf_che
     return options->reporter;
   }
   rf_report_options const report = rf_options_for_reporter(&options->settings);
+#if defined(__unix__) || defined(__APPLE__)
+  rf_options_collect_run(&options->settings);
+#endif
   rf_log_reporter_init(log, &report);
   return &log->base;
 }

@@ -4,6 +4,7 @@
 #include <ringfence/port.h>
 
 #include "checkers/os/host.h"
+#include "mode_options.h"
 
 static rf_options options;
 static rf_log_reporter reporter;
@@ -26,6 +27,9 @@ static void make_once(void) {
     rf_report_options const report = rf_options_for_reporter(&options);
     rf_log_reporter_init(&reporter, &report);
     rf_log_reporter_read_suppressions(&reporter);
+#if defined(__unix__) || defined(__APPLE__)
+    rf_options_collect_run(&options);
+#endif
     __atomic_store_n(&made, true, __ATOMIC_RELEASE);
   }
   if (locked) {

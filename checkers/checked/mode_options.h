@@ -18,6 +18,12 @@ rf_page_options rf_options_for_page(const rf_options *options);
 rf_sample_options rf_options_for_sample(const rf_options *options);
 rf_handle_guard_options rf_options_for_handles(const rf_options *options);
 
+/* Begins to tell the collector that the options or the environment name (checkers/report/collector.h), once for the
+ * process. Not for signal handlers. True where there is one and this call began. The second one also tells of the run
+ * at exit; both do nothing on boards. */
+bool rf_options_begin_collector(const rf_options *options);
+void rf_options_collect_run(const rf_options *options);
+
 /* Writes ", key value" for each option that the checker of options->mode takes. */
 void rf_options_print(const rf_options *options, const rf_sink *sink);
 

@@ -40,6 +40,43 @@ bool rf_host_readable(const void *p, size_t size);
 /* The bounds of the stack that `frame` lies on, for following frame pointers; false where they are not known. */
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 
+/* 0: rf_host_stack knows none, so there are no stacks to follow. */
+#if defined(__linux__) && __STDC_HOSTED__
+#define RF_HOST_STACKS 1
+#else
+#define RF_HOST_STACKS 0
+#endif
+
+#if RF_HOST_STACKS
+typedef struct rf_host_bounds {
+  uintptr_t low;
+  uintptr_t high;
+} rf_host_bounds;
+
+/* The stack that this thread asked for last. */
+extern __thread rf_host_bounds rf_host_last_stack __attribute__((tls_model("initial-exec")));
+
+/* The bytes from `frame` to the end of that stack; 0 where it lies on another. */
+static inline uintptr_t rf_host_last_stack_above(const void *frame) {
+  uintptr_t const at = (uintptr_t)frame;
+  uintptr_t const high = rf_host_last_stack.high;
+  return at >= rf_host_last_stack.low && at < high ? high - at : 0;
+}
+
+/* The bytes from `frame` to the end of its stack; 0 where that is not known. */
+static inline uintptr_t rf_host_stack_above(const void *frame) {
+  uintptr_t low;
+  uintptr_t high;
+  uintptr_t const room = rf_host_last_stack_above(frame);
+  return room == 0 && rf_host_stack(frame, &low, &high) ? high - (uintptr_t)frame : room;
+}
+#else
+static inline uintptr_t rf_host_stack_above(const void *frame) {
+  (void)frame;
+  return 0;
+}
+#endif
+
 /* Return addresses by unwind tables, innermost first, at most `max`; 0 where there is no unwinder. */
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max);
 

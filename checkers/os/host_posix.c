@@ -257,12 +257,11 @@ uintptr_t rf_host_secret(void) {
 
 /* ---- Stacks ---- */
 
-typedef struct bounds {
-  uintptr_t low;
-  uintptr_t high;
-} bounds;
-
 #if defined(__linux__)
+
+typedef rf_host_bounds bounds;
+
+__thread rf_host_bounds rf_host_last_stack;
 
 static bool name_is(const rf_map *map, const char *name) {
   return map->name_length == strlen(name) && memcmp(map->name, name, map->name_length) == 0;
@@ -284,13 +283,16 @@ static uintptr_t stack_limit(const rf_map *map) {
   return map->end - map->start > size || map->end < size ? map->start : map->end - size;
 }
 
+/* At the top of another thread's stack is the thread's own record. The mapping may go on behind it, with memory that is
+ * unmapped before the thread ends. */
 static bool find_stack(const rf_map *map, void *context) {
   stack_search *const search = (stack_search *)context;
   if (search->frame < map->start || search->frame >= map->end) {
     return map->start <= search->frame;
   }
+  uintptr_t const thread = (uintptr_t)pthread_self(); /* its address, in the C libraries of Linux */
   search->found.low = name_is(map, "[stack]") ? stack_limit(map) : map->start;
-  search->found.high = map->end;
+  search->found.high = thread > search->frame && thread < map->end ? thread : map->end;
   return false;
 }
 
@@ -336,6 +338,7 @@ bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high) {
   }
   *low = found->low;
   *high = found->high;
+  rf_host_last_stack = *found;
   return true;
 }
 

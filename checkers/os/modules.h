@@ -46,6 +46,9 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
 #define RF_MODULES_UNLOADED 64U
 void rf_modules_remember(const rf_module *module, const char *path);
 
+/* Writes the build-id of the program itself as text; "" where it has none. Hosted systems only. */
+void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]);
+
 /* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what
  * the module's symbol table says. */
 rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions);

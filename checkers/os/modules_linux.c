@@ -1,6 +1,7 @@
 #include "modules.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "elf_image.h"
 #include "host.h"
@@ -44,6 +45,14 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
   }
 }
 
+static void read_notes(rf_module *m, const rf_program_header *headers, unsigned count) {
+  for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
+    if (headers[i].p_type == PT_NOTE) {
+      read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);
+    }
+  }
+}
+
 static void read_headers(rf_module *m, uintptr_t base) {
   unsigned count = 0;
   const rf_program_header *const headers = rf_program_headers(base, &count);
@@ -53,11 +62,24 @@ static void read_headers(rf_module *m, uintptr_t base) {
     return;
   }
   m->bias = rf_elf_bias(base, headers, count);
-  for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
-    if (headers[i].p_type == PT_NOTE) {
-      read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);
+  read_notes(m, headers, count);
+}
+
+void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]) {
+  const rf_program_header *const headers = (const rf_program_header *)getauxval(AT_PHDR);
+  unsigned const count = (unsigned)getauxval(AT_PHNUM);
+  rf_module program = {.bias = 0};
+  if (!rf_host_readable(headers, count * sizeof *headers)) {
+    out[0] = '\0';
+    return;
+  }
+  for (unsigned i = 0; i < count; i++) {
+    if (headers[i].p_type == PT_PHDR) {
+      program.bias = (uintptr_t)headers - headers[i].p_vaddr;
     }
   }
+  read_notes(&program, headers, count);
+  memcpy(out, program.build_id, sizeof program.build_id);
 }
 
 /* ---- The map ---- */

@@ -1,27 +1,47 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
- *     record: | next (a number, 0 ends) | hash | depth | padding | depth return addresses |
+ *     record: | next (a number, 0 ends) | hash | depth | checks | stamp | depth return addresses | layout |
+ *     layout: | reach | slack | checks | a slot for each return address | room for the checks |
+ *
+ * With a layout, the last return address is repeated until their number is a multiple of 4, and so is its slot.
  *
  * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
  * is published by the compare-and-swap of a bucket's head: readers need no lock.
+ *
+ * The layout (stack_layout.h) is the one exception: after code was replaced by other code it is written anew, by the
+ * one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation,
+ * before it was read and after.
  */
 #include <ringfence/stack.h>
 
 #include "host.h"
+#include "stack_layout.h"
+#include "stack_rules.h"
 #include "stack_walk.h"
 
-#include <ringfence/frames.h>
 #include <stdbool.h>
 #include <string.h>
 
 typedef struct record {
   uint32_t next;
   uint32_t hash;
-  uint32_t depth;
-  uint32_t padding;
+  uint16_t depth;
+  uint16_t checks; /* for which the layout has room; NO_LAYOUT: there is none */
+  uint32_t stamp;  /* of the layout; accessed atomically */
   uintptr_t frames[];
 } record;
+
+typedef struct layout {
+  uint32_t reach; /* bytes from the first frame to the end of the highest slot */
+  uint16_t slack; /* by so much may the depth asked for exceed the record's */
+  uint16_t checks;
+  uint32_t slots[]; /* the checks follow */
+} layout;
+
+#define NO_LAYOUT UINT16_MAX
+#define STAMP_NONE 0U
+#define STAMP_BUSY UINT32_MAX
 
 #define UNIT 8U
 /* About one bucket for each record of usual depth. */
@@ -52,6 +72,12 @@ static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
+
+/* Once what it stands for was read. */
+static uint32_t load_after(const uint32_t *p) {
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
 #else
 static uint32_t load(const uint32_t *p) {
   return *p;
@@ -72,14 +98,26 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
   *p = value;
   return true;
 }
+
+static uint32_t load_after(const uint32_t *p) {
+  return *p;
+}
 #endif
 
 static size_t padded(size_t size) {
   return (size + (UNIT - 1)) & ~(size_t)(UNIT - 1);
 }
 
-static size_t record_size(unsigned depth) {
-  return padded(sizeof(record) + depth * sizeof(uintptr_t));
+static unsigned in_fours(unsigned depth) {
+  return (depth + 3) & ~3U;
+}
+
+static size_t record_size(unsigned depth, unsigned checks) {
+  if (checks == NO_LAYOUT) {
+    return padded(sizeof(record) + depth * sizeof(uintptr_t));
+  }
+  size_t const words = in_fours(depth) * (sizeof(uintptr_t) + sizeof(uint32_t));
+  return padded(sizeof(record) + words + sizeof(layout) + checks * sizeof(rf_stack_check));
 }
 
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
@@ -92,7 +130,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   }
   uint32_t const recent = buckets / BUCKETS_PER_RECENT < RECENT_MOST ? buckets / BUCKETS_PER_RECENT : RECENT_MOST;
   size_t const table = padded(((size_t)buckets + recent) * sizeof(uint32_t));
-  if (size < table + UNIT + record_size(1)) {
+  if (size < table + UNIT + record_size(1, NO_LAYOUT)) {
     return RF_ERR_INVALID;
   }
   depot->buckets = (uint32_t *)memory;
@@ -110,6 +148,10 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
 
 static record *record_at(const rf_stack_depot *depot, uint32_t id) {
   return (record *)(void *)(depot->records + (size_t)id * UNIT);
+}
+
+static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
+  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
 }
 
 static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
@@ -134,9 +176,8 @@ static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uin
   return 0;
 }
 
-/* The id of a new record of `depth` addresses; 0 where the depot is full. */
-static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
-  size_t const size = record_size(depth);
+/* The id of `size` new bytes; 0 where the depot is full. */
+static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
   size_t used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
 #else
@@ -150,25 +191,65 @@ static uint32_t reserve(rf_stack_depot *depot, unsigned depth) {
   return (uint32_t)(used / UNIT);
 }
 
-uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
-  if (depot == NULL || depth == 0) {
-    return 0;
+/* ---- Layouts ---- */
+
+static layout *layout_of(const record *r) {
+  return (layout *)(void *)(r->frames + in_fours(r->depth));
+}
+
+static rf_stack_check *checks_of(const record *r) {
+  return (rf_stack_check *)(void *)(layout_of(r)->slots + in_fours(r->depth));
+}
+
+/* Unless another thread is at it, or the layout is up to date, or there is no room. */
+static void write_layout(record *r, const rf_stack_layout *from, uint32_t generation) {
+  uint32_t stamp = load(&r->stamp);
+  if (!from->fixed || r->checks == NO_LAYOUT || from->checks > r->checks || stamp == generation ||
+      stamp == STAMP_BUSY || !swap(&r->stamp, &stamp, STAMP_BUSY)) {
+    return;
   }
+  layout *const to = layout_of(r);
+  to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
+  to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
+  to->checks = (uint16_t)from->checks;
+  for (unsigned i = 0; i < in_fours(r->depth); i++) {
+    to->slots[i] = from->slots[i < r->depth ? i : r->depth - 1U];
+  }
+  memcpy(checks_of(r), from->check, from->checks * sizeof from->check[0]);
+  store(&r->stamp, generation);
+}
+
+/* ---- Putting ---- */
+
+/* `from`: NULL, or where the stack was found as the code of `generation` has it. */
+static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth, const rf_stack_layout *from,
+                    uint32_t generation) {
   uint32_t const hash = hash_of(frames, depth);
   uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
   uint32_t head = load(bucket);
   uint32_t found = find(depot, head, 0, hash, frames, depth);
   if (found != 0) {
+    if (RF_HOST_STACKS && from != NULL) {
+      write_layout(record_at(depot, found), from, generation);
+    }
     return found;
   }
-  uint32_t const id = reserve(depot, depth);
+  uint16_t const checks = RF_HOST_STACKS && from != NULL && from->fixed ? (uint16_t)from->checks : NO_LAYOUT;
+  uint32_t const id = reserve(depot, record_size(depth, checks));
   if (id == 0) {
     return 0;
   }
   record *const r = record_at(depot, id);
   r->hash = hash;
-  r->depth = depth;
+  r->depth = (uint16_t)depth;
+  r->checks = checks;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
+  if (RF_HOST_STACKS && checks != NO_LAYOUT) {
+    for (unsigned i = depth; i < in_fours(depth); i++) {
+      r->frames[i] = frames[depth - 1];
+    }
+    write_layout(r, from, generation);
+  }
   uint32_t seen = head;
   for (r->next = head; !swap(bucket, &head, id); r->next = head) {
     /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
@@ -181,6 +262,12 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
   return id;
 }
 
+uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
+  return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0 : put(depot, frames, depth, NULL, 0);
+}
+
+#if RF_HOST_STACKS
+
 /* ---- Guessing ---- */
 
 /* Calls from one place at one depth mostly have the same stack. */
@@ -189,42 +276,81 @@ static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin)
   return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
 }
 
-/* True where rf_stack_capture would find the addresses of `r`. */
-RF_STACK_PEEKS static bool has_same_frames(const record *r, const rf_origin *origin, unsigned max) {
-  uintptr_t frame = (uintptr_t)origin->frame;
-  unsigned const depth = r->depth;
-  unsigned count = 1;
-  uintptr_t pc;
-  uintptr_t low;
-  uintptr_t high;
-  if (r->frames[0] != origin->caller || depth > max || !rf_host_stack(origin->frame, &low, &high)) {
+/* True where the return addresses are where the layout says. Not where the stack is another than the last one. */
+RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const layout *l, const rf_origin *origin,
+                                                  unsigned max) {
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  if ((uintptr_t)base % sizeof *base != 0 || max - r->depth > l->slack || rf_host_last_stack_above(base) < l->reach ||
+      base[1] != origin->caller) {
     return false;
   }
-  while (count < max && rf_stack_step(&frame, high, &pc)) {
-    if (count == depth || r->frames[count] != pc) {
+  const uintptr_t *frames = r->frames;
+  const uint32_t *slots = l->slots;
+  for (const uintptr_t *const end = (const uintptr_t *)l; frames != end; slots += 4, frames += 4) {
+    if (base[slots[0]] != frames[0] || base[slots[1]] != frames[1] || base[slots[2]] != frames[2] ||
+        base[slots[3]] != frames[3]) {
       return false;
     }
-    count++;
   }
-  return count == depth;
+  return true;
 }
 
-uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+/* Not inlined, and called last, so that what mostly happens needs few registers. */
+__attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   uintptr_t frames[RF_TRACE_DEPTH];
+  rf_stack_layout from;
+  uint32_t const generation = load(&rf_stack_generation);
   unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
-  bool const may_guess = depot != NULL && depot->recent != NULL && most != 0 && origin->caller != 0 &&
-                         origin->frame != NULL && (uintptr_t)origin->frame % sizeof(uintptr_t) == 0;
-  uint32_t *const guess = may_guess ? guess_for(depot, origin) : NULL;
-  uint32_t id = may_guess ? load(guess) : 0;
-  if (id != 0 && has_same_frames(record_at(depot, id), origin, most)) {
-    return id;
-  }
-  id = rf_stack_depot_put(depot, frames, rf_stack_capture(origin, frames, most));
-  if (may_guess && id != 0) {
-    store(guess, id);
+  unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
+  uint32_t const id = depth != 0 ? put(depot, frames, depth, &from, generation) : 0;
+  if (id != 0 && from.fixed && depot->recent != NULL) {
+    store(guess_for(depot, origin), id);
   }
   return id;
 }
+
+/* The same where frame pointers matter, too. */
+RF_STACK_PEEKS __attribute__((noinline)) static uint32_t put_checked(rf_stack_depot *depot, const rf_origin *origin,
+                                                                     unsigned max, const record *r, uint32_t stamp) {
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  const rf_stack_check *check = checks_of(r);
+  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
+    bool const absolute = (check->slot & RF_CHECK_ABSOLUTE) != 0;
+    uintptr_t const expected = absolute ? (uintptr_t)check->value : (uintptr_t)(base + check->value);
+    if (base[check->slot & ~RF_CHECK_ABSOLUTE] != expected) {
+      return put_anew(depot, origin, max);
+    }
+  }
+  return load_after(&r->stamp) == stamp ? id_of(depot, r) : put_anew(depot, origin, max);
+}
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  if (depot == NULL) {
+    return 0;
+  }
+  uint32_t const id = depot->recent != NULL ? load(guess_for(depot, origin)) : 0;
+  if (id != 0) {
+    const record *const r = record_at(depot, id);
+    uint32_t const stamp = load(&r->stamp);
+    const layout *const l = layout_of(r);
+    if (stamp == load(&rf_stack_generation) && has_same_frames(r, l, origin, max)) {
+      if (l->checks == 0 && load_after(&r->stamp) == stamp) {
+        return id;
+      }
+      return put_checked(depot, origin, max, r, stamp);
+    }
+  }
+  return put_anew(depot, origin, max);
+}
+
+#else
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uintptr_t caller;
+  return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
+}
+
+#endif
 
 /* ---- Reading ---- */
 

@@ -396,6 +396,8 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
       .stack_depth = page->options.stack_depth,
       .side = page->options.side,
       .quarantine = page->options.quarantine,
+      .memory = page->options.memory,
+      .seed = page->options.seed,
       .fill_alloc = page->options.fill_alloc,
       .fallback = "further ones are checked as in mode guard",
   };

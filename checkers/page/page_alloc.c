@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LOOKED_UP_FROM ((size_t)64 << 20)
+
 /* ---- The plan ---- */
 
 /* Where a block will lie: what is to be found out before there is a run for it. */
@@ -13,7 +15,19 @@ typedef struct plan {
   size_t offset;   /* of the block from there */
 } plan;
 
+/* An even chance, by Vigna's splitmix64. */
+static bool draw(rf_page_store *store) {
+  store->lot += UINT64_C(0x9E3779B97F4A7C15);
+  uint64_t z = store->lot;
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return (z >> 63) != 0;
+}
+
 static bool goes_left(rf_page_store *store) {
+  if (store->options.side == RF_PAGE_BOTH && store->options.seed != 0) {
+    return draw(store);
+  }
   if (store->options.side == RF_PAGE_BOTH) {
     store->last_left = !store->last_left;
     return store->last_left;
@@ -21,10 +35,21 @@ static bool goes_left(rf_page_store *store) {
   return store->options.side == RF_PAGE_LEFT;
 }
 
+/* What was asked for by name is kept. */
+static size_t alignment(const rf_page_store *store, const rf_page_request *request) {
+  size_t const align = request->align;
+  if (align > RF_ALIGN_DEFAULT || store->options.side < RF_PAGE_EXACT) {
+    return align;
+  }
+  size_t const of_size = request->size & (0 - request->size);
+  size_t const least = store->options.side == RF_PAGE_EXACT && of_size != 0 ? of_size : 1;
+  return least < align ? least : align;
+}
+
 static bool make_plan(rf_page_store *store, const rf_page_request *request, plan *out) {
   size_t const page = rf_page_size();
   size_t const size = request->size;
-  size_t const align = request->align;
+  size_t const align = alignment(store, request);
   size_t const room = request->room / page;
   size_t const before = request->like != NULL ? (uintptr_t)request->like & (page - 1) : 0;
   size_t const pages = (before + size) / page + ((before + size) % page != 0 ? 1 : 0);
@@ -45,9 +70,9 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
 
 /* ---- The run and its pages ---- */
 
-/* Its pages, which were kept, can be opened again as they are. */
+/* Its pages can be opened again where they are. */
 static bool serves_again(const rf_slot *s, const plan *p) {
-  return s->kept && s->first == s->run && s->pages == p->pages && s->length == p->length && p->align == rf_page_size();
+  return s->first == s->run && s->pages == p->pages && s->length == p->length && p->align == rf_page_size();
 }
 
 /* A run, by giving up freed blocks if need be. */
@@ -63,28 +88,12 @@ static rf_slot *take_run(rf_page_store *store, const plan *p) {
     }
     rf_page_evict_oldest(store);
   }
-  rf_slot *s = rf_runs_take(store, p->length);
+  rf_slot *s = rf_runs_take(store, p->length, p->pages);
   while (s == NULL && store->oldest != NULL) {
     rf_page_evict_oldest(store);
-    s = rf_runs_take(store, p->length);
+    s = rf_runs_take(store, p->length, p->pages);
   }
   return s;
-}
-
-static bool open_pages(rf_page_store *store, rf_slot *s) {
-  if (s->pages == 0) {
-    return true;
-  }
-  if (!s->kept && !rf_page_mapping_begin()) {
-    rf_page_mappings_report_full(store);
-    return false;
-  }
-  if (!rf_page_open((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size())) {
-    rf_page_drop(s);
-    rf_page_mappings_report_full(store);
-    return false;
-  }
-  return true;
 }
 
 static void place(rf_slot *s, const plan *p) {
@@ -95,10 +104,24 @@ static void place(rf_slot *s, const plan *p) {
   s->block = aligned + p->offset;
 }
 
+/* So many more bytes may be open. Where little is, nobody asks how much there is. */
+static bool has_memory(rf_page_store *store, size_t bytes) {
+  if (store->memory == 0 && store->options.memory != 0) {
+    store->memory = store->options.memory;
+  } else if (store->memory == 0 && store->opened + bytes > LOOKED_UP_FROM) {
+    store->memory = rf_page_memory_share();
+  }
+  if (store->memory == 0) {
+    return true;
+  }
+  bool const scarce = store->options.seed != 0 && store->opened > store->memory / 2;
+  return store->opened + bytes <= store->memory && !(scarce && draw(store));
+}
+
 /* Under the lock. */
 static rf_slot *make_block(rf_page_store *store, const rf_page_request *request) {
   plan p;
-  if (!make_plan(store, request, &p)) {
+  if (!make_plan(store, request, &p) || !has_memory(store, (size_t)p.pages * rf_page_size())) {
     return NULL;
   }
   rf_slot *const s = take_run(store, &p);
@@ -106,48 +129,88 @@ static rf_slot *make_block(rf_page_store *store, const rf_page_request *request)
     return NULL;
   }
   place(s, &p);
-  if (!open_pages(store, s)) {
-    rf_runs_give(store, s);
-    return NULL;
-  }
   s->size = request->size;
+  s->serial = store->counters.allocations;
   store->taken++;
   store->opened += (size_t)s->pages * rf_page_size();
+  store->requested += s->size;
+  rf_count_alloc(&store->counters, s->size);
+  rf_runs_mark(s, true);
   return s;
+}
+
+/* Its pages could not be opened. */
+static void take_back(rf_page_store *store, rf_slot *s) {
+  rf_page_mask mask;
+  bool const entered = rf_page_enter(store, &mask);
+  if (rf_page_takes_mappings(s)) {
+    rf_page_mappings_report_full(store);
+  }
+  if (!entered) {
+    return; /* a run is lost: a signal handler got into the way */
+  }
+  rf_count_free(&store->counters, s->size);
+  store->counters.allocations--;
+  store->requested -= s->size;
+  store->opened -= (size_t)s->pages * rf_page_size();
+  store->taken--;
+  rf_runs_mark(s, false);
+  rf_runs_give(store, s);
+  rf_page_leave(store, &mask);
+}
+
+static rf_slot *obtain(rf_page_store *store, const rf_page_request *request) {
+  rf_page_mask mask;
+  rf_slot *s = NULL;
+  if (rf_page_enter(store, &mask)) {
+    s = make_block(store, request);
+    rf_page_leave(store, &mask);
+  }
+  if (s != NULL && !rf_page_open_slot(s)) {
+    take_back(store, s);
+    s = NULL;
+  }
+  if (s == NULL) {
+    __atomic_fetch_add(&store->declined, 1, __ATOMIC_RELAXED);
+  }
+  return s;
+}
+
+static void enter_backing(rf_page_store *store, const rf_slot *s) {
+  rf_page_mask mask;
+  if (s->backing != NULL && store->options.backing) {
+    rf_page_store_lock(store, &mask);
+    rf_backing_add(store, s);
+    rf_page_store_unlock(store, &mask);
+  }
 }
 
 /* ---- The block ---- */
 
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin) {
   size_t const size = request->size;
-  rf_page_mask mask;
   if (store->options.largest != 0 && size > store->options.largest) {
     return NULL;
   }
-  rf_page_watch();
+  rf_page_watch(store->options.watches_seldom);
   rf_page_origin const allocated = rf_page_keep_origin(store, origin);
-  rf_page_store_lock(store, &mask);
-  rf_slot *const s = make_block(store, request);
-  if (s != NULL) {
-    s->family = (uint8_t)request->family;
-    s->backing = request->backing;
-    s->serial = store->counters.allocations;
-    s->allocated = allocated;
-    s->released = (rf_page_origin){NULL, 0, 0, 0};
-    rf_page_fill_slack(s);
-    if (!request->zeroed) {
-      rf_page_fill_new(store, (unsigned char *)s->block, size);
-    } else if (s->kept) {
-      memset((void *)s->block, 0, size);
-    }
-    s->kept = false;
-    rf_count_alloc(&store->counters, size);
-    store->requested += size;
-    rf_runs_mark(s, true);
-    rf_slot_set_state(s, SLOT_LIVE);
-    rf_backing_add(store, s);
+  rf_slot *const s = obtain(store, request);
+  if (s == NULL) {
+    return NULL;
   }
-  void *const block = s != NULL ? (void *)s->block : NULL;
-  rf_page_store_unlock(store, &mask);
+  s->family = (uint8_t)request->family;
+  s->backing = request->backing;
+  s->allocated = allocated;
+  s->released = (rf_page_origin){NULL, 0, 0, 0};
+  rf_page_fill_slack(s);
+  if (!request->zeroed) {
+    rf_page_fill_new(store, (unsigned char *)s->block, size);
+  } else if (!rf_page_is_clean(s)) {
+    memset((void *)s->block, 0, size);
+  }
+  s->kept = false;
+  void *const block = (void *)s->block;
+  rf_slot_set_state(s, SLOT_LIVE);
+  enter_backing(store, s);
   return block;
 }

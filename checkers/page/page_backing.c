@@ -67,7 +67,7 @@ static const rf_slot *next_live(const rf_page_store *store, const rf_slot *s, is
   s = s != NULL ? s->after : space != NULL ? space->lowest : NULL;
   while (space != NULL) {
     for (; s != NULL; s = s->after) {
-      if (rf_slot_state_of(s) == SLOT_LIVE && s->backing != NULL && wanted(store, s, what)) {
+      if (rf_slot_is_live(s) && s->backing != NULL && wanted(store, s, what)) {
         return s;
       }
     }

@@ -6,7 +6,7 @@ static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   rf_slot_state const state = rf_slot_state_of(s);
   bool const freed = state == SLOT_FREED;
   bool const open = address >= rf_slot_open_start(s) && address < rf_slot_open_end(s);
-  if (state != SLOT_LIVE && state != SLOT_FREED) {
+  if (state == SLOT_SPARE || state == SLOT_HOLE) {
     return false;
   }
   if (open && !freed) {
@@ -17,12 +17,17 @@ static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   return true;
 }
 
+static void begin(const rf_page_store *store, const rf_slot *s, rf_bug bug, uintptr_t address, rf_access access,
+                  const rf_origin *origin, rf_finding *f) {
+  rf_page_finding(store, f, bug, access, (const void *)address, origin);
+  rf_page_finding_block(store, f, s);
+  f->at_access = true;
+}
+
 static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uintptr_t address, rf_access access,
                    const rf_origin *origin) {
   rf_finding f;
-  rf_page_finding(store, &f, bug, access, (const void *)address, origin);
-  rf_page_finding_block(store, &f, s);
-  f.at_access = true;
+  begin(store, s, bug, address, access, origin, &f);
   f.detail = store->ended ? "the allocator was ended" : NULL;
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
@@ -46,4 +51,38 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
     return rf_page_reopen(store, s, address);
   }
   return false;
+}
+
+/* ---- Transfers: calls for which the system was to touch the memory ---- */
+
+static bool is_closed(const rf_page_store *store, uintptr_t address) {
+  const rf_slot *const s = rf_runs_slot(store, address);
+  rf_slot_state const state = s != NULL ? rf_slot_state_of(s) : SLOT_HOLE;
+  bool const open = state != SLOT_HOLE && address >= rf_slot_open_start(s) && address < rf_slot_open_end(s);
+  return !open || state == SLOT_FREED;
+}
+
+bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t size, rf_access access,
+                                   const rf_origin *origin) {
+  uintptr_t at = (uintptr_t)start;
+  const rf_space *const space = rf_page_may_be(start) ? rf_runs_space(store, at) : NULL;
+  if (space == NULL) {
+    return false;
+  }
+  uintptr_t const rest = space->start + (uintptr_t)space->pages * rf_page_size() - at;
+  uintptr_t const end = at + (size < rest ? size : rest);
+  while (at < end && !is_closed(store, at)) {
+    at = (at | (rf_page_size() - 1)) + 1;
+  }
+  rf_bug bug = RF_BUG_COUNT;
+  const rf_slot *s = at < end ? rf_runs_slot(store, at) : NULL;
+  s = s == NULL && at < end ? rf_runs_nearest(store, at) : s;
+  if (s == NULL || !classify(s, at, &bug)) {
+    return false;
+  }
+  rf_finding f;
+  begin(store, s, bug, at, access, origin, &f);
+  f.detail = "the system was told to access it, and refused";
+  rf_report(store->options.reporter, &f);
+  return true;
 }

@@ -17,6 +17,19 @@ static bool wrong_family(const rf_page_store *store, const rf_slot *s, rf_family
   return true;
 }
 
+/* Freed before it is closed: the handler of a fault that another thread makes meanwhile is to know. */
+static void give_up(rf_page_store *store, rf_slot *s) {
+  rf_page_mask mask;
+  rf_slot_set_state(s, SLOT_FREED);
+  rf_page_close_freed(store, s);
+  if (rf_page_enter(store, &mask)) {
+    rf_page_enqueue(store, s);
+    rf_page_leave(store, &mask);
+  } else {
+    rf_page_enqueue_later(store, s);
+  }
+}
+
 rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
                              rf_page_block *freed) {
   rf_page_mask mask;
@@ -24,22 +37,18 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
   rf_status status = RF_OK;
   unsigned count = 0;
   rf_page_origin const released = rf_page_keep_origin(store, origin);
-  rf_page_store_lock(store, &mask);
-  rf_slot *const s = rf_page_live_at(store, ptr);
+  rf_slot *const s = rf_page_hold(store, ptr);
   if (s == NULL) {
+    rf_page_store_lock(store, &mask);
     status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
+    rf_page_store_unlock(store, &mask);
   } else {
     count = rf_page_inspect(store, s, origin, found);
     count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
     *freed = rf_page_describe(s);
     s->released = released;
-    rf_slot_set_state(s, SLOT_FREED);
-    rf_backing_remove(store, s->backing);
-    rf_page_close_freed(store, s);
-    rf_count_free(&store->counters, s->size);
-    rf_page_enqueue(store, s);
+    give_up(store, s);
   }
-  rf_page_store_unlock(store, &mask);
   rf_page_report_each(store, found, count);
   return status;
 }
@@ -53,7 +62,7 @@ static void close_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
     return;
   }
   rf_runs_mark(s, false);
-  rf_page_close((void *)(rf_slot_open_end(s) - bytes), bytes);
+  rf_page_close_range(s->space, rf_slot_open_end(s) - bytes, bytes);
   s->pages = pages;
   store->opened -= bytes;
   rf_runs_mark(s, true);
@@ -65,7 +74,7 @@ static bool open_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
   uint32_t const length = before + pages + rf_page_gap(pages);
   size_t const bytes = (size_t)(pages - s->pages) * rf_page_size();
   if (s->pages == 0 || !rf_runs_extend(store, s, length, length + pages) ||
-      !rf_page_open((void *)rf_slot_open_end(s), bytes)) {
+      !rf_page_open_range(s->space, rf_slot_open_end(s), bytes)) {
     return false;
   }
   s->pages = pages;
@@ -95,8 +104,10 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
   rf_finding found[2];
   rf_status status = RF_OK;
   unsigned count = 0;
-  rf_page_store_lock(store, &mask);
-  rf_slot *const s = rf_page_live_at(store, ptr);
+  if (!rf_page_enter(store, &mask)) {
+    return RF_ERR_NO_MEMORY;
+  }
+  rf_slot *const s = rf_page_hold(store, ptr);
   if (s == NULL) {
     status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
   } else {
@@ -112,7 +123,10 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
     }
     rf_count_resize(&store->counters, old_size, size);
   }
-  rf_page_store_unlock(store, &mask);
+  if (s != NULL) {
+    rf_slot_set_state(s, SLOT_LIVE);
+  }
+  rf_page_leave(store, &mask);
   rf_page_report_each(store, found, count);
   return status;
 }

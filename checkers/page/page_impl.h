@@ -29,6 +29,25 @@ void rf_page_close(void *start, size_t size);
 /* Closes them to the program; content and mapping stay. */
 void rf_page_shut(void *start, size_t size);
 
+/* Markers (MADV_GUARD_INSTALL) that close single pages of a mapping, which stays one; what was on them is lost. True
+ * where the kernel has them: found out once, by their effect, since emulators answer that all is well. */
+bool rf_page_has_marks(void);
+
+/* Sets and takes away the markers of pages; taken away they show zeroes. False where the system refuses, some pages
+ * being done. */
+bool rf_page_mark(void *start, size_t size);
+bool rf_page_unmark(void *start, size_t size);
+
+/* Gives open pages their memory at once, which costs less than the fault that does it. */
+void rf_page_touch(void *start, size_t size);
+
+/* True where pages that may be written but are not touched count for nothing: no RLIMIT_DATA, and memory is promised
+ * freely. */
+bool rf_page_writable_is_free(void);
+
+/* A quarter of the memory that the machine, or the process's control group, has. */
+size_t rf_page_memory_share(void);
+
 /* How many mappings the kernel allows a process, and how many it has; SIZE_MAX and 0 where that is not known. */
 size_t rf_page_map_limit(void);
 size_t rf_page_map_count(void);
@@ -38,6 +57,9 @@ typedef struct rf_page_mask {
   uint64_t opaque[16];
   bool nested; /* nothing was locked: this thread has it already */
 } rf_page_mask;
+
+/* Lets another thread run. */
+void rf_page_yield(void);
 
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask);
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask);
@@ -49,7 +71,9 @@ typedef enum rf_slot_state {
   SLOT_HOLE,   /* a free run of pages */
   SLOT_MAKING, /* about to become live */
   SLOT_LIVE,
-  SLOT_FREED /* in quarantine */
+  SLOT_SWEPT, /* live, and looked at by a sweep: who frees it waits */
+  SLOT_HELD,  /* live, and being freed or resized */
+  SLOT_FREED  /* in quarantine, or about to be */
 } rf_slot_state;
 
 typedef struct rf_page_origin {
@@ -61,8 +85,8 @@ typedef struct rf_page_origin {
 
 typedef struct rf_space rf_space;
 
-/* A run of pages: a block's, or a hole. Written under the store's lock, `state` last; the fault handler reads it as it
- * finds it. */
+/* A run of pages: a block's, or a hole. Written under the store's lock, or by the one thread that has it in state
+ * MAKING or HELD, `state` last; the fault handler reads it as it finds it. */
 typedef struct rf_slot rf_slot;
 struct rf_slot {
   uint32_t state;  /* rf_slot_state, accessed atomically */
@@ -71,12 +95,13 @@ struct rf_slot {
   uint32_t first;  /* first page that is open */
   uint32_t pages;  /* so many are open */
   uint8_t family;
-  bool kept; /* freed, and its pages only shut */
+  bool kept;    /* freed, and its pages only shut */
+  bool counted; /* among the mappings that are allowed */
   rf_space *space;
   rf_slot *before; /* neighbours by address */
   rf_slot *after;
   rf_slot *previous; /* in a list of holes, or in quarantine */
-  rf_slot *next;     /* the same, and of spare slots */
+  rf_slot *next;     /* the same, and of spare slots, and of freed ones that wait for the lock */
   uintptr_t block;
   size_t size;
   uint64_t serial;
@@ -90,6 +115,10 @@ struct rf_space {
   rf_space *next; /* made before this one */
   uintptr_t start;
   uint32_t pages;
+  bool large;        /* for blocks of many pages */
+  bool marks;        /* markers close its pages; false: access rights do, but for those that were armed before */
+  bool locked;       /* some markers were refused; accessed atomically */
+  uint32_t armed;    /* so many pages are closed by markers; accessed atomically */
   uint32_t capacity; /* slots */
   uint32_t used;     /* slots that were ever taken */
   uint32_t *owner;   /* for each page the number of the slot whose block is there + 1, or 0; accessed atomically */
@@ -100,6 +129,7 @@ struct rf_space {
 };
 
 #define RF_PAGE_BINS 32U
+#define RF_PAGE_KINDS 2U /* of spaces: small, large */
 #define RF_PAGE_REOPENED 16U
 
 struct rf_page_store {
@@ -113,17 +143,21 @@ struct rf_page_store {
   rf_page_store_options options;
   rf_space *spaces; /* accessed atomically */
   size_t next_space;
-  rf_slot *holes[RF_PAGE_BINS];
-  rf_slot *oldest; /* quarantine */
+  rf_slot *holes[RF_PAGE_KINDS][RF_PAGE_BINS];
+  rf_slot *waiting; /* freed by signal handlers, to go to the quarantine; accessed atomically */
+  rf_slot *oldest;  /* quarantine */
   rf_slot *newest;
   size_t quarantined; /* bytes of address space */
   unsigned taken;     /* slots in use and in quarantine */
   size_t opened;      /* bytes */
+  size_t memory;      /* bytes that may be open at once; 0: not looked up yet */
+  uint64_t declined;  /* requests for which there were no pages; accessed atomically */
   size_t reserved;
   uint64_t requested; /* bytes, ever */
   size_t closed_blocks;
   rf_counters counters;
   bool last_left; /* the block before went to the left */
+  uint64_t lot;   /* state of the generator that a seed begins */
   rf_space *sweep_space;
   uint32_t sweep_at;
   uint64_t ended_at;       /* in order of ending */
@@ -147,13 +181,26 @@ static inline uintptr_t rf_slot_open_end(const rf_slot *s) {
   return rf_slot_open_start(s) + (uintptr_t)s->pages * rf_page_size();
 }
 
+/* True for every state of a block that the program has. */
+static inline bool rf_slot_is_live(const rf_slot *s) {
+  rf_slot_state const state = rf_slot_state_of(s);
+  return state == SLOT_LIVE || state == SLOT_SWEPT || state == SLOT_HELD;
+}
+
+/* Takes a live block for the calling thread alone; false where it is not live, or another thread has it. */
+static inline bool rf_slot_take(rf_slot *s, rf_slot_state as) {
+  uint32_t live = SLOT_LIVE;
+  return __atomic_compare_exchange_n(&s->state, &live, (uint32_t)as, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* ---- Address space: page_runs.c ---- */
 
 /* Closed pages after a block of so many: more behind larger ones, since strides are longer there. */
 uint32_t rf_page_gap(uint32_t pages);
 
-/* A run of `length` pages, taken out of a hole; NULL where there is none and no more address space. In state MAKING. */
-rf_slot *rf_runs_take(rf_page_store *store, uint32_t length);
+/* A run of `length` pages for a block of `pages`, taken out of a hole; NULL where there is none and no more address
+ * space. In state MAKING. */
+rf_slot *rf_runs_take(rf_page_store *store, uint32_t length, uint32_t pages);
 
 /* Address space for a first run; false where there is none. */
 bool rf_runs_reserve(rf_page_store *store);
@@ -202,6 +249,11 @@ static inline bool rf_page_store_in_use(const rf_page_store *store) {
 void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask);
 void rf_page_store_unlock(rf_page_store *store, const rf_page_mask *mask);
 
+/* The same without holding signals back, for what is done with each block. False where this thread is inside already:
+ * the caller is a signal handler that interrupted it, and must do without. */
+bool rf_page_enter(rf_page_store *store, rf_page_mask *mask);
+void rf_page_leave(rf_page_store *store, const rf_page_mask *mask);
+
 /* ---- page_mappings.c ---- */
 
 /* Reads the kernel's limit anew. */
@@ -214,16 +266,38 @@ void rf_page_mapping_end(void);
 /* Logs, once, that the limit is near. */
 void rf_page_mappings_report_full(const rf_page_store *store);
 
-/* ---- page_quarantine.c. Under the lock. ---- */
+/* ---- page_close.c. Without the lock, by the one thread that has the pages. ---- */
+
+/* Sees to it that pages of the space below number `end` can be opened. Under the lock. */
+void rf_page_arm(rf_space *space, uint32_t end);
+
+/* Pages of a space, whichever way they are closed. Opened ones show zeroes, or in locked memory anything. */
+bool rf_page_open_range(rf_space *space, uintptr_t start, size_t size);
+void rf_page_close_range(rf_space *space, uintptr_t start, size_t size);
+
+/* Opens the pages of a block; false where the system refuses. */
+bool rf_page_open_slot(rf_slot *s);
+
+/* True where each block that is open takes mappings of the kernel's limit. */
+bool rf_page_takes_mappings(const rf_slot *s);
+
+/* True where opened pages show zeroes. */
+bool rf_page_is_clean(const rf_slot *s);
 
 /* Closes the pages of a block. */
 void rf_page_drop(rf_slot *s);
 
 /* The same for a freed block; a store that keeps pages may keep them. */
-void rf_page_close_freed(rf_page_store *store, rf_slot *s);
+void rf_page_close_freed(const rf_page_store *store, rf_slot *s);
 
-/* Adds a freed block, and gives up the oldest ones where there are too many bytes. */
+/* ---- page_quarantine.c. Under the lock. ---- */
+
+/* Counts a block that was freed and closed, adds it, and gives up the oldest ones where there are too many bytes. */
 void rf_page_enqueue(rf_page_store *store, rf_slot *s);
+
+/* Without the lock: has it done by the next one who takes that. */
+void rf_page_enqueue_later(rf_page_store *store, rf_slot *s);
+void rf_page_enqueue_waiting(rf_page_store *store);
 
 /* Takes the oldest block out; its run is the caller's. */
 rf_slot *rf_page_unqueue_oldest(rf_page_store *store);
@@ -233,8 +307,11 @@ void rf_page_evict_oldest(rf_page_store *store);
 
 /* ---- page_lookup.c. Under the lock. ---- */
 
-/* The live block that starts at `ptr`, or NULL. */
+/* The live block that starts at `ptr`, or NULL. Needs no lock where the program keeps the block. */
 rf_slot *rf_page_live_at(const rf_page_store *store, const void *ptr);
+
+/* The same, in state HELD and the caller's alone. Needs no lock. */
+rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr);
 
 rf_page_block rf_page_describe(const rf_slot *s);
 
@@ -285,7 +362,8 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
 
 /* ---- page_signal.c ---- */
 
-/* Installs the handler where it is not in place, and gives this thread a stack for it. */
-void rf_page_watch(void);
+/* Installs the handler where it is not in place, and gives this thread a stack for it. Looks at each call whether it is
+ * in place; `seldom`, at one in some, and when rf_page_signals_changed was called. */
+void rf_page_watch(bool seldom);
 
 #endif /* RINGFENCE_PAGE_IMPL_H */

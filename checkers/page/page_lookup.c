@@ -5,7 +5,21 @@
 
 rf_slot *rf_page_live_at(const rf_page_store *store, const void *ptr) {
   rf_slot *const s = rf_runs_slot(store, (uintptr_t)ptr);
-  return s != NULL && s->block == (uintptr_t)ptr && rf_slot_state_of(s) == SLOT_LIVE ? s : NULL;
+  return s != NULL && s->block == (uintptr_t)ptr && rf_slot_is_live(s) ? s : NULL;
+}
+
+rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr) {
+  rf_slot *const s = rf_runs_slot(store, (uintptr_t)ptr);
+  if (s == NULL || s->block != (uintptr_t)ptr) {
+    return NULL;
+  }
+  while (!rf_slot_take(s, SLOT_HELD)) {
+    if (rf_slot_state_of(s) != SLOT_SWEPT && rf_slot_state_of(s) != SLOT_LIVE) {
+      return NULL;
+    }
+    rf_page_yield();
+  }
+  return s;
 }
 
 rf_page_block rf_page_describe(const rf_slot *s) {
@@ -13,13 +27,10 @@ rf_page_block rf_page_describe(const rf_slot *s) {
 }
 
 bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out) {
-  rf_page_mask mask;
-  rf_page_store_lock(store, &mask);
   const rf_slot *const s = rf_page_live_at(store, ptr);
   if (s != NULL) {
     *out = rf_page_describe(s);
   }
-  rf_page_store_unlock(store, &mask);
   return s != NULL;
 }
 
@@ -52,13 +63,10 @@ void rf_page_store_set_backing(rf_page_store *store, const void *ptr, void *back
 }
 
 bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *out) {
-  rf_page_mask mask;
-  rf_page_store_lock(store, &mask);
   const rf_slot *const s = rf_page_live_at(store, ptr);
   if (s != NULL) {
     rf_page_trace(store, &s->allocated, out);
   }
-  rf_page_store_unlock(store, &mask);
   return s != NULL;
 }
 

@@ -45,6 +45,7 @@ static void reset(rf_page_store *store, const rf_page_store_options *options) {
   store->other = other;
   store->lock = same;
   store->options = *options;
+  store->lot = options->seed;
 }
 
 /* A store that is used again, or a new one; NULL where there is no memory. */
@@ -84,7 +85,7 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   if (!ready) {
     return NULL;
   }
-  rf_page_watch();
+  rf_page_watch(false);
   return store;
 }
 
@@ -99,14 +100,16 @@ bool rf_page_store_reserve(rf_page_store *store) {
 /* Every block is gone: one call for each space. */
 static void close_all(rf_page_store *store, const rf_page_origin *origin) {
   for (rf_space *space = store->spaces; space != NULL; space = space->next) {
+    space->marks = false;
+    __atomic_store_n(&space->armed, 0, __ATOMIC_RELEASE);
     rf_page_close((void *)space->start, (size_t)space->pages * rf_page_size());
     for (rf_slot *s = space->lowest; s != NULL; s = s->after) {
-      bool const live = rf_slot_state_of(s) == SLOT_LIVE;
-      if (s->kept || (live && s->pages != 0)) {
+      if (s->counted) {
         rf_page_mapping_end();
       }
+      s->counted = false;
       s->kept = false;
-      if (live) {
+      if (rf_slot_is_live(s)) {
         s->released = *origin;
         rf_slot_set_state(s, SLOT_FREED);
       }

@@ -1,15 +1,18 @@
 /* The system below the page store: POSIX. */
-#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, sched_yield */
 #include "page_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/os/host.h"
 #include "checkers/os/uncancelled.h"
 
 /* ---- Pages ---- */
@@ -106,7 +109,84 @@ void rf_page_shut(void *start, size_t size) {
   errno = saved;
 }
 
-/* ---- Mappings ---- */
+/* ---- Markers ---- */
+
+#if defined(__linux__)
+
+/* The C library's headers may be older than the kernel. */
+#define GUARD_INSTALL 102
+#define GUARD_REMOVE 103
+#define POPULATE_WRITE 23
+
+static bool advise(void *start, size_t size, int advice) {
+  int const saved = errno;
+  int result;
+  do {
+    result = madvise(start, size, advice);
+  } while (result != 0 && errno == EINTR);
+  errno = saved;
+  return result == 0;
+}
+
+bool rf_page_mark(void *start, size_t size) {
+  return advise(start, size, GUARD_INSTALL);
+}
+
+bool rf_page_unmark(void *start, size_t size) {
+  return advise(start, size, GUARD_REMOVE);
+}
+
+void rf_page_touch(void *start, size_t size) {
+  (void)advise(start, size, POPULATE_WRITE);
+}
+
+static bool try_mark(void) {
+  size_t const size = rf_page_size();
+  void *const page = rf_page_records(size);
+  bool works = false;
+  if (page != NULL && rf_page_mark(page, size)) {
+    works = !rf_host_readable(page, 1) && rf_page_unmark(page, size) && rf_host_readable(page, 1);
+  }
+  rf_page_release(page, size);
+  return works;
+}
+
+bool rf_page_has_marks(void) {
+  static uint32_t known; /* 1: no; 2: yes */
+  uint32_t now = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (now == 0) {
+    now = try_mark() ? 2 : 1;
+    __atomic_store_n(&known, now, __ATOMIC_RELAXED);
+  }
+  return now == 2;
+}
+
+#else
+
+bool rf_page_mark(void *start, size_t size) {
+  (void)start;
+  (void)size;
+  return false;
+}
+
+bool rf_page_unmark(void *start, size_t size) {
+  (void)start;
+  (void)size;
+  return false;
+}
+
+void rf_page_touch(void *start, size_t size) {
+  (void)start;
+  (void)size;
+}
+
+bool rf_page_has_marks(void) {
+  return false;
+}
+
+#endif
+
+/* ---- What the system says ---- */
 
 #if defined(__linux__)
 
@@ -143,6 +223,57 @@ static void count_lines(const char *text, size_t size, void *context) {
   }
 }
 
+bool rf_page_writable_is_free(void) {
+  struct rlimit data;
+  size_t policy = 0;
+  return getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur == RLIM_INFINITY &&
+         (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
+}
+
+/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group as root. */
+typedef struct group_path {
+  char text[512];
+  size_t length;
+  bool found;
+} group_path;
+
+#define GROUPS "/sys/fs/cgroup"
+
+static void add_line(const char *text, size_t size, void *context) {
+  group_path *const path = (group_path *)context;
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] == '\n') {
+      path->found = path->found || (path->length > 3 && memcmp(path->text, "0::", 3) == 0);
+      path->length = path->found ? path->length : 0;
+    } else if (!path->found && path->length < sizeof path->text - 1) {
+      path->text[path->length++] = text[i];
+    }
+  }
+}
+
+/* The least of the limits of the group and of those around it. */
+static size_t group_limit(void) {
+  group_path group = {{0}, 0, false};
+  char path[sizeof GROUPS + sizeof group.text + sizeof "/memory.max"];
+  size_t least = SIZE_MAX;
+  (void)read_file("/proc/self/cgroup", add_line, &group);
+  for (size_t length = group.found ? group.length - 3 : 0;; length--) {
+    size_t limit = 0;
+    memcpy(path, GROUPS, sizeof GROUPS - 1);
+    memcpy(path + sizeof GROUPS - 1, group.text + 3, length);
+    memcpy(path + sizeof GROUPS - 1 + length, "/memory.max", sizeof "/memory.max");
+    if (read_file(path, add_digits, &limit) && limit != 0 && limit < least) {
+      least = limit; /* "max" is no number */
+    }
+    while (length != 0 && group.text[3 + length - 1] != '/') {
+      length--;
+    }
+    if (length == 0) {
+      return least;
+    }
+  }
+}
+
 size_t rf_page_map_limit(void) {
   size_t limit = 0;
   return read_file("/proc/sys/vm/max_map_count", add_digits, &limit) && limit != 0 ? limit : SIZE_MAX;
@@ -164,7 +295,23 @@ size_t rf_page_map_count(void) {
   return 0;
 }
 
+bool rf_page_writable_is_free(void) {
+  return false;
+}
+
+static size_t group_limit(void) {
+  return SIZE_MAX;
+}
+
 #endif
+
+size_t rf_page_memory_share(void) {
+  long const pages = sysconf(_SC_PHYS_PAGES);
+  size_t const machine =
+      pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
+  size_t const group = group_limit();
+  return (group < machine ? group : machine) / 4;
+}
 
 /* ---- Locks ---- */
 
@@ -195,6 +342,10 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   memcpy(&before, mask, sizeof before);
   rf_mutex_unlock(mutex);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void rf_page_yield(void) {
+  (void)sched_yield();
 }
 
 const char *rf_page_store_why_not(void) {

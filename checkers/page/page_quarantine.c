@@ -1,12 +1,6 @@
 /* The page store: freed blocks wait in quarantine, their pages closed. */
 #include "page_impl.h"
 
-void rf_page_drop(rf_slot *s) {
-  rf_page_close((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
-  rf_page_mapping_end();
-  s->kept = false;
-}
-
 /* The block that has been in quarantine longest is no more; its run is whoever's calls this. */
 rf_slot *rf_page_unqueue_oldest(rf_page_store *store) {
   rf_slot *const s = store->oldest;
@@ -31,18 +25,10 @@ void rf_page_evict_oldest(rf_page_store *store) {
   rf_runs_give(store, s);
 }
 
-void rf_page_close_freed(rf_page_store *store, rf_slot *s) {
-  size_t const size = (size_t)s->pages * rf_page_size();
-  if (store->options.keeps_pages && s->pages == 1) {
-    s->kept = true;
-    rf_page_shut((void *)rf_slot_open_start(s), size);
-  } else if (s->pages != 0) {
-    rf_page_drop(s);
-  }
-  store->opened -= size;
-}
-
 void rf_page_enqueue(rf_page_store *store, rf_slot *s) {
+  rf_backing_remove(store, s->backing);
+  rf_count_free(&store->counters, s->size);
+  store->opened -= (size_t)s->pages * rf_page_size();
   s->next = NULL;
   s->previous = store->newest;
   if (store->newest != NULL) {
@@ -57,5 +43,29 @@ void rf_page_enqueue(rf_page_store *store, rf_slot *s) {
   const rf_slot *const stays = store->options.quarantine != 0 ? s : NULL;
   while (store->quarantined > store->options.quarantine && store->oldest != stays) {
     rf_page_evict_oldest(store);
+  }
+}
+
+/* ---- From signal handlers: a list that grows at its head, and is taken as a whole ---- */
+
+void rf_page_enqueue_later(rf_page_store *store, rf_slot *s) {
+  s->next = __atomic_load_n(&store->waiting, __ATOMIC_RELAXED);
+  while (!__atomic_compare_exchange_n(&store->waiting, &s->next, s, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+  }
+}
+
+void rf_page_enqueue_waiting(rf_page_store *store) {
+  rf_slot *last = __atomic_exchange_n(&store->waiting, NULL, __ATOMIC_ACQUIRE);
+  rf_slot *first = NULL;
+  while (last != NULL) {
+    rf_slot *const next = last->next;
+    last->next = first;
+    first = last;
+    last = next;
+  }
+  while (first != NULL) {
+    rf_slot *const next = first->next;
+    rf_page_enqueue(store, first);
+    first = next;
   }
 }

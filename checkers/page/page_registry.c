@@ -36,40 +36,83 @@ bool rf_page_store_has_owner(const void *owner) {
  *
  * A thread that has all locks, or that died with one and now looks at the blocks for the last time, takes none. */
 
-static __thread unsigned locks_held __attribute__((tls_model("initial-exec")));
+typedef struct locks {
+  const rf_page_store *inside; /* whose lock is held, or about to be taken; NULL: none */
+  bool all;
+} locks;
+
+static __thread locks held __attribute__((tls_model("initial-exec")));
 static rf_page_mask mask_of_all;
 
-void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask) {
-  mask->nested = locks_held != 0;
-  if (!mask->nested) {
-    rf_page_lock(&store->lock, mask);
-    locks_held = 1;
-  }
+static void begin(rf_page_store *store) {
   if (__atomic_load_n(&store->reopened_count, __ATOMIC_RELAXED) != 0) {
     rf_page_reclose(store);
+  }
+  if (__atomic_load_n(&store->waiting, __ATOMIC_RELAXED) != NULL) {
+    rf_page_enqueue_waiting(store);
+  }
+}
+
+void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask) {
+  mask->nested = held.inside != NULL || held.all;
+  if (!mask->nested) {
+    rf_page_lock(&store->lock, mask);
+    held.inside = store;
+    begin(store);
   }
 }
 
 void rf_page_store_unlock(rf_page_store *store, const rf_page_mask *mask) {
   if (!mask->nested) {
-    locks_held = 0;
+    held.inside = NULL;
     rf_page_unlock(&store->lock, mask);
   }
 }
 
+/* A store with backing blocks is asked for them by threads that have no block at stake, and so under the lock. */
+bool rf_page_enter(rf_page_store *store, rf_page_mask *mask) {
+  if (held.inside != NULL) {
+    return false;
+  }
+  if (store->options.backing || held.all) {
+    rf_page_store_lock(store, mask);
+    return true;
+  }
+  held.inside = store;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_mutex_lock(&store->lock);
+  begin(store);
+  return true;
+}
+
+void rf_page_leave(rf_page_store *store, const rf_page_mask *mask) {
+  if (store->options.backing || held.all) {
+    rf_page_store_unlock(store, mask);
+    return;
+  }
+  rf_mutex_unlock(&store->lock);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  held.inside = NULL;
+}
+
+/* A thread that forks in a signal handler may have interrupted itself with the lock of a store, and keeps that. */
 void rf_page_lock_all(void) {
   rf_page_lock(&registry_lock, &mask_of_all);
   for (rf_page_store *s = rf_page_stores(); s != NULL; s = s->other) {
-    rf_mutex_lock(&s->lock);
+    if (s != held.inside) {
+      rf_mutex_lock(&s->lock);
+    }
   }
-  locks_held = 1;
+  held.all = true;
 }
 
 void rf_page_unlock_all(void) {
   rf_page_mask const mask = mask_of_all;
-  locks_held = 0;
+  held.all = false;
   for (rf_page_store *s = rf_page_stores(); s != NULL; s = s->other) {
-    rf_mutex_unlock(&s->lock);
+    if (s != held.inside) {
+      rf_mutex_unlock(&s->lock);
+    }
   }
   rf_page_unlock(&registry_lock, &mask);
 }

@@ -3,9 +3,17 @@
 
 #include <string.h>
 
+static void close_page(const rf_page_store *store, uintptr_t page) {
+  rf_space *const space = rf_runs_space(store, page);
+  if (space != NULL) {
+    rf_page_close_range(space, page, rf_page_size());
+  }
+}
+
 static bool is_open_by_right(const rf_page_store *store, uintptr_t page) {
   const rf_slot *const s = rf_runs_slot(store, page);
-  return s != NULL && rf_slot_state_of(s) == SLOT_LIVE && page >= rf_slot_open_start(s) && page < rf_slot_open_end(s);
+  return s != NULL && (rf_slot_is_live(s) || rf_slot_state_of(s) == SLOT_MAKING) && page >= rf_slot_open_start(s) &&
+         page < rf_slot_open_end(s);
 }
 
 void rf_page_reclose(rf_page_store *store) {
@@ -13,14 +21,14 @@ void rf_page_reclose(rf_page_store *store) {
   for (uint32_t i = 0; i < count && i < RF_PAGE_REOPENED; i++) {
     uintptr_t const page = store->reopened[i];
     if (!is_open_by_right(store, page)) {
-      rf_page_close((void *)page, rf_page_size());
+      close_page(store, page);
     }
   }
 }
 
 bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
   uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
-  if (!rf_page_open((void *)page, rf_page_size())) {
+  if (!rf_page_open_range(s->space, page, rf_page_size())) {
     return false;
   }
   memset((void *)page, rf_slot_state_of(s) == SLOT_FREED ? RF_PATTERN_FREED : RF_PATTERN_REDZONE, rf_page_size());
@@ -28,7 +36,7 @@ bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
   uintptr_t *const place = &store->reopened[index % RF_PAGE_REOPENED];
   uintptr_t const old = __atomic_exchange_n(place, page, __ATOMIC_ACQ_REL);
   if (index >= RF_PAGE_REOPENED && old != 0 && old != page) {
-    rf_page_close((void *)old, rf_page_size());
+    close_page(store, old);
   }
   return true;
 }

@@ -31,8 +31,20 @@ static unsigned bin_of(uint32_t length) {
   return rf_log2(length);
 }
 
+/* Blocks of many pages lie apart: access rights close them at a price that does not depend on their size. A store of
+ * few blocks has one space for all. */
+#define SMALL_MOST 32U
+
+static bool is_large(const rf_page_store *store, uint32_t pages) {
+  return store->options.slots == 0 && pages > SMALL_MOST;
+}
+
+static rf_slot **bin_for(rf_page_store *store, const rf_slot *s) {
+  return &store->holes[s->space->large ? 1 : 0][bin_of(s->length)];
+}
+
 static void add_hole(rf_page_store *store, rf_slot *s) {
-  rf_slot **const bin = &store->holes[bin_of(s->length)];
+  rf_slot **const bin = bin_for(store, s);
   s->previous = NULL;
   s->next = *bin;
   if (*bin != NULL) {
@@ -45,24 +57,25 @@ static void remove_hole(rf_page_store *store, rf_slot *s) {
   if (s->previous != NULL) {
     s->previous->next = s->next;
   } else {
-    store->holes[bin_of(s->length)] = s->next;
+    *bin_for(store, s) = s->next;
   }
   if (s->next != NULL) {
     s->next->previous = s->previous;
   }
 }
 
-static rf_slot *find_hole(const rf_page_store *store, uint32_t length) {
+static rf_slot *find_hole(const rf_page_store *store, bool large, uint32_t length) {
+  rf_slot *const *const holes = store->holes[large ? 1 : 0];
   unsigned tries = 0;
   unsigned bin = bin_of(length);
-  for (rf_slot *s = store->holes[bin]; s != NULL && tries < TRIES; s = s->next, tries++) {
+  for (rf_slot *s = holes[bin]; s != NULL && tries < TRIES; s = s->next, tries++) {
     if (s->length >= length) {
       return s;
     }
   }
   while (++bin < RF_PAGE_BINS) {
-    if (store->holes[bin] != NULL) {
-      return store->holes[bin];
+    if (holes[bin] != NULL) {
+      return holes[bin];
     }
   }
   return NULL;
@@ -108,7 +121,7 @@ static void include(uintptr_t start, uintptr_t end) {
 }
 
 /* A space whose pages are one hole between two that are never anybody's: what runs past either end stops there. */
-static rf_space *make_space(rf_page_store *store, size_t bytes) {
+static rf_space *make_space(rf_page_store *store, bool large, size_t bytes) {
   size_t const pages = bytes / rf_page_size();
   size_t const slots = 2 * pages / (1 + (size_t)GAP_LEAST) + 4;
   size_t const table = rounded(sizeof(rf_space) + slots * sizeof(rf_slot));
@@ -123,6 +136,8 @@ static rf_space *make_space(rf_page_store *store, size_t bytes) {
   rf_space *const space = (rf_space *)(void *)records;
   space->start = (uintptr_t)start;
   space->pages = (uint32_t)pages;
+  space->large = large;
+  space->marks = !large && rf_page_has_marks();
   space->capacity = (uint32_t)slots;
   space->slots = (rf_slot *)(void *)(records + sizeof(rf_space));
   space->owner = (uint32_t *)(void *)(records + table);
@@ -144,7 +159,7 @@ static rf_space *make_space(rf_page_store *store, size_t bytes) {
 _Static_assert(sizeof(rf_space) % _Alignof(rf_slot) == 0, "slots stand behind the space");
 
 /* Room for a run of `length` pages. A store of few blocks has one space, which is made to measure. */
-static bool grow(rf_page_store *store, uint32_t length) {
+static bool grow(rf_page_store *store, bool large, uint32_t length) {
   size_t const needed = ((size_t)length + (size_t)2 * GAP_LEAST) * rf_page_size();
   size_t want = store->next_space != 0 ? store->next_space : SPACE_FIRST;
   if (store->options.slots != 0) {
@@ -155,7 +170,7 @@ static bool grow(rf_page_store *store, uint32_t length) {
       return false;
     }
   }
-  for (want = want > needed ? want : needed; make_space(store, want) == NULL;
+  for (want = want > needed ? want : needed; make_space(store, large, want) == NULL;
        want = want / 2 > needed ? want / 2 : needed) {
     if (want == needed) {
       return false;
@@ -167,7 +182,7 @@ static bool grow(rf_page_store *store, uint32_t length) {
 }
 
 bool rf_runs_reserve(rf_page_store *store) {
-  return store->spaces != NULL || grow(store, 1 + GAP_LEAST);
+  return store->spaces != NULL || grow(store, false, 1 + GAP_LEAST);
 }
 
 /* ---- Taking and giving ---- */
@@ -192,10 +207,11 @@ static void split(rf_page_store *store, rf_slot *s, uint32_t length) {
   add_hole(store, rest);
 }
 
-rf_slot *rf_runs_take(rf_page_store *store, uint32_t length) {
-  rf_slot *s = find_hole(store, length);
-  if (s == NULL && grow(store, length)) {
-    s = find_hole(store, length);
+rf_slot *rf_runs_take(rf_page_store *store, uint32_t length, uint32_t pages) {
+  bool const large = is_large(store, pages);
+  rf_slot *s = find_hole(store, large, length);
+  if (s == NULL && grow(store, large, length)) {
+    s = find_hole(store, large, length);
   }
   if (s == NULL) {
     return NULL;
@@ -203,6 +219,7 @@ rf_slot *rf_runs_take(rf_page_store *store, uint32_t length) {
   remove_hole(store, s);
   rf_slot_set_state(s, SLOT_MAKING);
   split(store, s, length);
+  rf_page_arm(s->space, s->run + s->length);
   return s;
 }
 
@@ -230,6 +247,7 @@ bool rf_runs_extend(rf_page_store *store, rf_slot *s, uint32_t length, uint32_t 
   remove_hole(store, s->after);
   join(s, s->after);
   split(store, s, wish > length ? wish : length);
+  rf_page_arm(s->space, s->run + s->length);
   return true;
 }
 
@@ -254,7 +272,7 @@ void rf_runs_mark(rf_slot *s, bool mine) {
   uint32_t const number = mine ? (uint32_t)(s - s->space->slots) + 1 : 0;
   uint32_t const count = s->pages != 0 ? s->pages : 1; /* a block of no bytes has a closed page to its name */
   for (uint32_t i = 0; i < count; i++) {
-    __atomic_store_n(&s->space->owner[s->first + i], number, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->space->owner[s->first + i], number, __ATOMIC_RELEASE);
   }
 }
 
@@ -268,7 +286,7 @@ rf_space *rf_runs_space(const rf_page_store *store, uintptr_t address) {
 }
 
 static rf_slot *owner_at(const rf_space *space, uint32_t page) {
-  uint32_t const number = __atomic_load_n(&space->owner[page], __ATOMIC_RELAXED);
+  uint32_t const number = __atomic_load_n(&space->owner[page], __ATOMIC_ACQUIRE);
   return number != 0 ? &space->slots[number - 1] : NULL;
 }
 

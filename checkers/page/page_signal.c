@@ -206,10 +206,34 @@ static void give_stack(void) {
   own_stack = STACK_OURS;
 }
 
-void rf_page_watch(void) {
+#define SELDOM 64U
+
+static uint32_t changes;
+
+void rf_page_signals_changed(void) {
+  __atomic_fetch_add(&changes, 1, __ATOMIC_RELAXED);
+}
+
+/* True where this thread need not look again yet. */
+static bool looked_lately(void) {
+  static __thread uint32_t seen __attribute__((tls_model("initial-exec")));
+  static __thread unsigned since __attribute__((tls_model("initial-exec")));
+  uint32_t const now = __atomic_load_n(&changes, __ATOMIC_RELAXED);
+  if (seen == now && own_stack != STACK_UNKNOWN && ++since < SELDOM) {
+    return true;
+  }
+  seen = now;
+  since = 0;
+  return false;
+}
+
+void rf_page_watch(bool seldom) {
   static rf_mutex installing;
   struct sigaction now;
   rf_page_mask mask;
+  if (seldom && looked_lately()) {
+    return;
+  }
   int const saved = errno;
   if (sigaction(SIGSEGV, NULL, &now) == 0 && !is_ours(&now)) {
     rf_page_lock(&installing, &mask);

@@ -4,7 +4,7 @@
  * Address space is reserved in large pieces (spaces) that are closed to the program. A block gets a run of pages there:
  * as many as it needs are opened, and a gap of pages that stay closed follows. A free closes the pages and drops what
  * was in them; the run is not used again before it has left the quarantine, which is bounded in bytes of address space
- * and in blocks.
+ * and in blocks. page_close.c says how pages are closed.
  *
  *     space:   | closed | block A | gap ...... | block B | gap ...... | free run ................ | closed |
  *     right:                      | slack FD.. | size bytes | slack FD.. |   the last bytes of the last page
@@ -18,8 +18,10 @@
  *
  * Complexity: one system call to open a block, one to close it, a short search for a run. Memory: pages, and about 200
  * bytes for each block in use or in quarantine, from the system.
- * Threads: every function may be called by any thread at any time, and after fork in the child. Signals are held back
- * while the store is locked, so handlers may call as well.
+ * Threads: every function may be called by any thread at any time, and after fork in the child. The lock is held for
+ * the search alone: pages are opened, closed, filled and compared by the thread whose block it is, meanwhile. Handlers
+ * may call as well: one that interrupts its own thread in there gets no block and no resize, and what it frees is
+ * closed at once, though in quarantine a little later.
  */
 #ifndef RINGFENCE_PAGE_STORE_H
 #define RINGFENCE_PAGE_STORE_H
@@ -53,6 +55,9 @@ typedef struct rf_page_store_options {
   size_t fill_alloc;    /* fill at most so many bytes of each new block */
   unsigned slots;       /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;       /* bytes of the largest block; 0: any */
+  size_t memory;        /* bytes of pages that may be open at once; 0: a share of what there is */
+  uint64_t seed;        /* as of rf_page_options */
+  bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
@@ -112,7 +117,8 @@ typedef struct rf_page_request {
   void *backing; /* what the caller keeps with the block */
 } rf_page_request;
 
-/* A block, or NULL where there is no room, no slot, or the kernel's limit of mappings is near (which is said once). */
+/* A block, or NULL where there is no room, no slot, no memory left of what may be open, the kernel's limit of mappings
+ * is near (which is said once), or a signal handler asks that interrupted this thread in here. */
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin);
 
 /* Frees a pointer that rf_page_store_owns. RF_OK and the freed block, or the reason for which it was refused,
@@ -184,6 +190,7 @@ typedef struct rf_page_figures {
   size_t closed_blocks;  /* freed blocks in quarantine */
   size_t closed_bytes;   /* their address space */
   size_t reserved_bytes; /* address space in all */
+  uint64_t declined;     /* requests that got no pages */
 } rf_page_figures;
 
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
@@ -192,6 +199,14 @@ void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
  * where there are not so many. */
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
+
+/* Of a call that had the system access the `size` bytes at `start`, and failed: reports the first of them that is
+ * closed. False where none is. Locks nothing. */
+bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t size, rf_access access,
+                                   const rf_origin *origin);
+
+/* Handlers of SIGSEGV or SIGBUS were installed. Any thread, signal handlers. */
+void rf_page_signals_changed(void);
 
 /* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the
  * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */

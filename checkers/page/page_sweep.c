@@ -16,12 +16,12 @@ static const rf_space *space_after(const rf_page_store *store, const rf_space *l
 /* The first live block above `address`, looked for from `from` on if that is still what it was; NULL where there is
  * none. Under the lock. */
 static const rf_slot *live_above(const rf_page_store *store, const rf_slot *from, uintptr_t address) {
-  bool const known = from != NULL && rf_slot_state_of(from) == SLOT_LIVE && from->block == address;
+  bool const known = from != NULL && rf_slot_is_live(from) && from->block == address;
   const rf_space *space = known ? from->space : space_after(store, NULL);
   const rf_slot *s = known ? from : space != NULL ? space->lowest : NULL;
   while (space != NULL) {
     for (; s != NULL; s = s->after) {
-      if (rf_slot_state_of(s) == SLOT_LIVE && s->block > address) {
+      if (rf_slot_is_live(s) && s->block > address) {
         return s;
       }
     }
@@ -56,19 +56,22 @@ typedef struct sweep {
   unsigned count;
 } sweep;
 
-/* The next slot that may be live, from where the sweep stands; NULL at the end of all, and the sweep stands at the
+/* The next slot that may be live, from where the sweep stands, the newest ones first: where there is little time, as in
+ * a child of fork, these are the likeliest to have been written to. NULL at the end of all, and the sweep stands at the
  * beginning again. Under the lock. */
 static rf_slot *next_slot(rf_page_store *store) {
   if (store->sweep_space == NULL) {
     store->sweep_space = store->spaces;
-    store->sweep_at = 0;
+    store->sweep_at = UINT32_MAX;
   }
   while (store->sweep_space != NULL) {
-    if (store->sweep_at < store->sweep_space->used) {
-      return &store->sweep_space->slots[store->sweep_at++];
+    uint32_t const used = store->sweep_space->used;
+    store->sweep_at = store->sweep_at < used ? store->sweep_at : used;
+    if (store->sweep_at != 0) {
+      return &store->sweep_space->slots[--store->sweep_at];
     }
     store->sweep_space = store->sweep_space->next;
-    store->sweep_at = 0;
+    store->sweep_at = UINT32_MAX;
   }
   return NULL;
 }
@@ -80,10 +83,11 @@ static bool sweep_some(sweep *w) {
   w->count = 0;
   rf_page_store_lock(w->store, &mask);
   for (unsigned i = 0; i < SWEEP_AT_ONCE && more && w->count == 0; i++) {
-    const rf_slot *const s = next_slot(w->store);
+    rf_slot *const s = next_slot(w->store);
     more = s != NULL;
-    if (more && rf_slot_state_of(s) == SLOT_LIVE) {
+    if (more && rf_slot_take(s, SLOT_SWEPT)) {
       w->count = rf_page_inspect(w->store, s, w->origin, w->found);
+      rf_slot_set_state(s, SLOT_LIVE);
     }
   }
   rf_page_store_unlock(w->store, &mask);
@@ -116,8 +120,12 @@ typedef struct search {
 
 static bool find_damage(const rf_page_block *block, void *context) {
   search *const w = (search *)context;
-  const rf_slot *const s = rf_page_live_at(w->store, block->ptr);
-  const unsigned char *const at = s != NULL ? rf_page_damaged_slack(s) : NULL;
+  rf_slot *const s = rf_page_live_at(w->store, block->ptr);
+  const unsigned char *at = NULL;
+  if (s != NULL && rf_slot_take(s, SLOT_SWEPT)) {
+    at = rf_page_damaged_slack(s);
+    rf_slot_set_state(s, SLOT_LIVE);
+  }
   if (at == NULL) {
     return true;
   }
@@ -140,8 +148,8 @@ bool rf_page_store_damaged(rf_page_store *store, rf_fault *where) {
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out) {
   rf_page_mask mask;
   rf_page_store_lock(store, &mask);
-  *out = (rf_page_figures){store->counters,      store->requested,   store->opened,
-                           store->closed_blocks, store->quarantined, store->reserved};
+  *out = (rf_page_figures){store->counters,    store->requested, store->opened,  store->closed_blocks,
+                           store->quarantined, store->reserved,  store->declined};
   rf_page_store_unlock(store, &mask);
 }
 

@@ -9,6 +9,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
+#include "collector.h"
 
 #define PATH_BYTES 512
 
@@ -229,13 +230,45 @@ bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
   return rule != NULL;
 }
 
+/* ---- The collector ---- */
+
+void rf_log_reporter_collect(const rf_finding *f) {
+#if defined(__unix__) || defined(__APPLE__)
+  if (busy || !rf_collector_wants_names(f)) {
+    rf_collector_put(f, NULL);
+    return;
+  }
+  busy = true;
+  load_modules(f);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, true);
+  rf_collector_put(f, &symbolizer);
+  busy = false;
+#else
+  (void)f;
+#endif
+}
+
+/* A process that is halted runs no exit handlers. */
+static void end_collecting(const rf_log_reporter *r) {
+#if defined(__unix__) || defined(__APPLE__)
+  rf_collector_run const run = {.findings = r->base.sequence, .exit = "status", .number = r->base.exitcode};
+  rf_collector_end(&run);
+#else
+  (void)r;
+#endif
+}
+
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_log_reporter *const r = (rf_log_reporter *)self;
   if (rf_log_reporter_suppresses(r, f)) {
     self->sequence--;
     return RF_ACTION_CONTINUE;
   }
-  return rf_log_reporter_put(r, f);
+  rf_action const action = rf_log_reporter_put(r, f);
+  if (action == RF_ACTION_HALT) {
+    end_collecting(r);
+  }
+  return action;
 }
 
 rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
@@ -243,6 +276,7 @@ rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   if (most == 0 || f->sequence <= most) {
     print_finding(r, f);
   }
+  rf_log_reporter_collect(f);
   if (most != 0 && f->sequence == most && !r->options.halt) {
     print_limit(r);
   }

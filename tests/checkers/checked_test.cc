@@ -8,7 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace ringfence {
 namespace {
@@ -295,6 +298,42 @@ TEST(CheckedDeathTest, HelpAndVerbosityAreObeyed) {
               "ringfence: checking tlsf: mode guard, quarantine 12345");
   EXPECT_EXIT(run_example("mode=off:verbosity=1", correct), testing::ExitedWithCode(0),
               "ringfence: checking tlsf: mode off");
+}
+
+// A collector hears of programs with allocators of their own, too: those that go on, and those that a finding ends.
+TEST_F(Checked, ACollectorIsToldOfTheFindingAndOfTheRun) {
+  for (bool const halt : {false, true}) {
+    const char *const base = std::getenv("TEST_TMPDIR");
+    std::string const folder =
+        std::string(base == nullptr ? "/tmp" : base) + "/checked" + std::to_string(getpid()) + (halt ? "halt" : "on");
+    std::string const log = folder + ".log";
+    pid_t const child = fork();
+    if (child == 0) {
+      options_.reporter = nullptr;
+      options_.settings.halt = halt;
+      options_.settings.log = log.c_str();
+      options_.settings.log_length = log.size();
+      options_.settings.collector = folder.c_str();
+      options_.settings.collector_length = folder.size();
+      rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+      auto *const p = static_cast<char *>(rf_alloc(a, 13));
+      p[13] = 0;
+      rf_free(a, p);
+      std::exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(WEXITSTATUS(status), halt ? RF_EXITCODE_DEFAULT : 0);
+    std::ifstream file(folder + "/spool/current");
+    std::string finding;
+    std::string summary;
+    ASSERT_TRUE(std::getline(file, finding) && std::getline(file, summary)) << halt;
+    EXPECT_NE(finding.find(R"("bug":"heap-buffer-overflow")"), std::string::npos) << finding;
+    EXPECT_NE(summary.find(R"("record":"summary")"), std::string::npos) << summary;
+    EXPECT_NE(summary.find(R"("findings":1)"), std::string::npos) << summary;
+    EXPECT_NE(summary.find(halt ? R"("exit":"status 99")" : R"("exit":"unknown")"), std::string::npos) << summary;
+    EXPECT_FALSE(std::getline(file, summary)) << summary;
+  }
 }
 
 } // namespace

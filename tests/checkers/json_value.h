@@ -75,10 +75,15 @@ private:
       while (at < in.size() && in[at] >= '0' && in[at] <= '9') {
         at++;
       }
+      bool const whole = at > digits && (in[digits] != '0' || at == digits + 1);
+      if (at + 1 < in.size() && in[at] == '.') {
+        for (at++; at < in.size() && in[at] >= '0' && in[at] <= '9'; at++) {
+        }
+      }
       out.kind = kNumber;
       out.text = in.substr(start, at - start);
       out.number = std::strtoll(out.text.c_str(), nullptr, 10);
-      return at > digits && (in[digits] != '0' || at == digits + 1);
+      return whole && in[at - 1] != '.';
     }
 
     bool string(std::string &out) {

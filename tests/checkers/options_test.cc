@@ -136,13 +136,15 @@ TEST_F(Options, AShareIsOneInSoMany) {
 }
 
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
-  EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
-            "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
-            "suppressions, "
-            "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
-            "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
-            "align, closed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, snapshot_signal, "
-            "summary, trace, help\n");
+  EXPECT_EQ(
+      parse("halt=0:quarantin=5:exitcode=3"),
+      "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
+      "suppressions, "
+      "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
+      "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
+      "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
+      "snapshot_signal, "
+      "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
 }

@@ -8,10 +8,49 @@
 
 #include <unistd.h>
 
+#include "checkers/page/page_store.h"
+
+#if RF_TEST_NO_MARKS
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#endif
+
 #include <array>
 #include <vector>
 
+// Whether guard markers close pages. RF_TEST_NO_MARKS has the kernel refuse them, as kernels before 6.13 do.
+extern "C" bool rf_page_has_marks(void);
+
 namespace ringfence {
+
+#if RF_TEST_NO_MARKS
+inline bool refuse_marks() {
+  constexpr unsigned kGuardInstall = 102;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kGuardInstall, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog const program = {sizeof code / sizeof code[0], code};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 ||
+      rf_page_has_marks()) {
+    std::abort();
+  }
+  return true;
+}
+
+// Before main.
+inline bool const marks_refused = refuse_marks();
+#endif
 
 inline unsigned char *bytes(void *p) {
   return static_cast<unsigned char *>(p);

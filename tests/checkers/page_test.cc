@@ -40,6 +40,24 @@ TEST_F(Page, OnTheRightEveryBlockEndsItsPageAsFarAsAlignmentAllows) {
   }
 }
 
+// Whatever the size, nothing is left behind a block: exact as its size is aligned, unaligned as nothing is.
+TEST_F(Page, ExactBlocksEndWithTheirPage) {
+  for (rf_page_side const side : {RF_PAGE_EXACT, RF_PAGE_UNALIGNED}) {
+    start(side);
+    for (size_t size = 1; size < 3 * page_size(); size += size < 200 ? 1 : 331) {
+      unsigned char *const p = bytes(rf_alloc(a(), size));
+      EXPECT_EQ(past_page(p + size), 0U) << size;
+      EXPECT_TRUE(rf_is_aligned(p, std::min(size & (0 - size), size_t{RF_ALIGN_DEFAULT})));
+      (void)peek(p + size);
+      expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size));
+      EXPECT_EQ(rf_free(a(), p), RF_OK);
+    }
+    void *const named = rf_aligned_alloc(a(), 64, 100);
+    EXPECT_TRUE(rf_is_aligned(named, 64));
+    EXPECT_EQ(rf_free(a(), named), RF_OK);
+  }
+}
+
 TEST_F(Page, BySidesInTurnBothEndsAreWatched) {
   start(RF_PAGE_BOTH);
   std::set<bool> left;

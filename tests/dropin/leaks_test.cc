@@ -5,6 +5,7 @@ extern "C" {
 #include "checkers/dropin/os/module.h"
 }
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace ringfence_test {
@@ -225,6 +226,39 @@ TEST(Leaks, OfTheCxxLibraryAreTracedToTheProgramsCall) {
     reached = reached || frame["module"].text == program("strings");
   }
   EXPECT_TRUE(reached);
+}
+
+bool leads_through(const Json &finding, const std::string &module) {
+  const std::vector<Json> &frames = finding["allocated"]["frames"].items;
+  return std::any_of(frames.begin(), frames.end(), [&](const Json &frame) { return frame["module"].text == module; });
+}
+
+// No frame pointers there; the one frame that differs is the caller's caller.
+TEST(Leaks, ThroughAWrapperOfMallocAreToldApart) {
+  for (const char *const name : {"xmalloc", "xmalloc_linked", "xmalloc_static"}) {
+    How how;
+    how.preload = std::string(name) == "xmalloc";
+    Result const result = run({program(name)}, how);
+    EXPECT_EQ(result.findings.size(), 2U) << name << result.err;
+  }
+}
+
+// What was known of a library's code does not hold for the next one in its place.
+TEST(Leaks, InALibraryInThePlaceOfAnotherHaveItsStacks) {
+  std::vector<std::string> arguments = {program("shapes")};
+  for (int i = 0; i < 6; i++) {
+    arguments.push_back(program(i % 2 == 0 ? "libshape1000.so" : "libshape2000.so"));
+  }
+  Result const result = run(arguments);
+  ASSERT_FALSE(result.findings.empty()) << result.err;
+  size_t blocks = 0;
+  for (const Json &finding : result.findings) {
+    EXPECT_TRUE(leads_through(finding, program("shapes")));
+    blocks += static_cast<size_t>(finding["blocks"].number);
+  }
+  EXPECT_EQ(blocks, 6U);
+  EXPECT_EQ(result.out.find(result.out.substr(0, result.out.find('\n')), 1) != std::string::npos, true)
+      << "they are not in one place: " << result.out;
 }
 
 // Their code is gone when they are found.

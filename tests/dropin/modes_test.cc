@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <iterator>
+#include <sstream>
 
 namespace ringfence_test {
 namespace {
@@ -114,6 +116,80 @@ TEST(DropinModes, AReadIsStoppedAtTheInstruction) {
     Result const good = run({program("reads"), "good"}, with(options));
     EXPECT_EQ(good.status, 0);
     EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
+// ---- Memory that the system is told to access ----
+
+std::vector<std::string> transfers() {
+  std::istringstream text(run_bare({program("transfers")}).out);
+  return {std::istream_iterator<std::string>(text), {}};
+}
+
+bool is_read(const std::string &call) {
+  return call.find("write") == std::string::npos && call.find("send") == std::string::npos;
+}
+
+// The program sees what it would see of any memory that may not be touched.
+TEST(DropinModes, ATransferThatMeetsClosedMemoryIsAFinding) {
+  for (const std::string mode : {"mode=page", "mode=sample:sample_rate=1"}) {
+    for (const std::string &call : transfers()) {
+      for (const char *const how : {"freed", "short"}) {
+        SCOPED_TRACE(mode + " " + call + " " + how);
+        Result const result = run({program("transfers"), call, how}, with(mode + ":leaks=0:align=right:halt=0"));
+        bool const failed = result.out.find("EFAULT") != std::string::npos;
+        EXPECT_TRUE(failed || std::atoi(result.out.c_str()) <= 40) << result.out;
+        ASSERT_EQ(result.findings.size(), 1U) << result.out << result.err;
+        const Json &finding = result.findings[0];
+        bool const freed = how == std::string("freed");
+        EXPECT_EQ(finding["bug"].text, freed ? "heap-use-after-free" : "heap-buffer-overflow");
+        EXPECT_EQ(finding["access"].text, is_read(call) ? "write" : "read");
+        EXPECT_EQ(finding["size"].number, freed ? 64 : 32);
+        EXPECT_EQ(finding["offset"].number, freed ? 0 : 32);
+        EXPECT_GE(finding["found"]["frames"].items.size(), 2U);
+        EXPECT_GE(finding["allocated"]["frames"].items.size(), 1U);
+      }
+    }
+  }
+}
+
+TEST(DropinModes, ATransferOfWhatThereIsGoesAsEver) {
+  ASSERT_GE(transfers().size(), 28U);
+  for (const std::string &call : transfers()) {
+    SCOPED_TRACE(call);
+    Result const result = run({program("transfers"), call, "good"}, with("mode=page:leaks=0:align=right"));
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.findings.size(), 0U);
+    EXPECT_EQ(result.out, run_bare({program("transfers"), call, "good"}).out);
+  }
+  EXPECT_EQ(run({program("transfers"), "cancel"}, with("mode=page")).status, 0);
+}
+
+// ---- Blocks that get no pages ----
+
+TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
+  Result const result = run({program("forks"), "1000", "exit"}, with("mode=page:page_memory=1M:summary=1"));
+  EXPECT_EQ(result.status, 0);
+  long long unpaged = 0; // of the parent: children count their own
+  for (const Json &line : result.lines) {
+    unpaged += line["unpaged_blocks"].number;
+  }
+  EXPECT_GT(unpaged, 700);
+  EXPECT_LT(unpaged, 800);
+  Result const bad = run({program("forks"), "1000", "exit", "bad"}, with("mode=page:page_memory=1M:leaks=0"));
+  EXPECT_EQ(bad.status, 99);
+  ASSERT_FALSE(bad.findings.empty());
+  EXPECT_EQ(bad.findings[0]["mode"].text, "guard");
+}
+
+// Exact: 13 bytes end with their page, where the alignment of malloc leaves three bytes that reads may touch.
+TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
+  for (const char *const align : {"exact", "1"}) {
+    std::string const options = std::string("mode=page:align=") + align;
+    Result const result = run({program("bugs"), "overflow_by_one", "bad"}, with(options));
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+    EXPECT_EQ(run({program("contract")}, with(options)).findings.size(), 0U);
   }
 }
 

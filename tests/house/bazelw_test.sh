@@ -39,3 +39,12 @@ grep -q 'would remove gcc-aarch64-linux-gnu: nothing was changed' "$work/output"
 grep -qE '(^| )install .*--no-remove' "$work/calls" || fail "may remove packages"
 ! grep -E '(^| )install ' "$work/calls" | grep -vqE -- '--no-remove|(^| )-s ' ||
   fail "one of its calls may remove packages"
+
+# The packages of //tools/service are installed for what takes it in, and for nothing else.
+eval "$(sed -n '/^names_service()/,/^}/p' "$bazelw")"
+for word in //... ... //tools/... //tools/service //tools/service:ringfence-serve //tests/... tests/service; do
+  names_service "$word" || fail "does not install the service's packages for $word"
+done
+for word in test //tools:ringfence //tools/ringfence/... //lib/... //tests/tools/... //tests/servicex; do
+  ! names_service "$word" || fail "installs the service's packages for $word"
+done

@@ -79,10 +79,10 @@ TEST_F(Merge, PassesOverWhatIsNoCodeOfAModule) {
   EXPECT_EQ(merge(), 3u);
 }
 
-TEST_F(Merge, LooksAtThreeFrames) {
-  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}});
-  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 5}});
-  add(1, {{"p", 1}, {"p", 2}, {"p", 6}, {"p", 4}});
+TEST_F(Merge, LooksAtFiveFrames) {
+  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}, {"p", 5}, {"p", 6}});
+  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}, {"p", 5}, {"p", 7}});
+  add(1, {{"p", 1}, {"p", 2}, {"p", 3}, {"p", 4}, {"p", 8}, {"p", 6}});
   EXPECT_EQ(merge(), 2u);
 }
 

@@ -237,7 +237,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
   const std::string good = all();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{}, "no file given; try `ringfence report FILE...`, with - for standard input"},
-      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit or html"},
+      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html or github"},
       {{"--from", "uart", good}, "--from uart: use auto, json or serial"},
       {{"--exitcode", "256", good}, "--exitcode 256: use a number from 0 to 255"},
       {{"--fromat", "json", good}, "unknown option --fromat; did you mean --format?"},
@@ -254,7 +254,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
            ".html"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
-       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 2\""},
+       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 3\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
        file("odd") + ":2: not a line of a baseline: xyz"},
       {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
@@ -403,14 +403,45 @@ TEST_F(ReportCommand, ABaselineCountsTheBlocksOfALeak) {
   EXPECT_EQ(report({"--baseline", known, file("shrunk", json(shrunk))}).status, 0);
 }
 
-TEST_F(ReportCommand, ABaselineWithoutBlocksHoldsForAnyNumber) {
+// Their fingerprints were others, and those of version 1 had no blocks.
+TEST_F(ReportCommand, BaselinesOfOlderVersionsHold) {
+  const std::string leak = framed(R"("module":"/build/prog","offset":"0x1000")");
+  const std::string other = framed(R"("module":"/build/prog","offset":"0x2000")");
+  const std::string start = "# Ringfence baseline, version ";
+  const std::string v1 = file("v1.txt", start + "1: known\n4dfce12ecf33e17a 1 memory-leak (prog+0x1000)\n");
+  const std::string v2 = file("v2.txt", start + "2: known\n4dfce12ecf33e17a 1:1 memory-leak (prog+0x1000)\n");
+  const std::string twice = file("twice", leak + leak);
+  EXPECT_EQ(report({"--baseline", v1, file("leak", leak)}).status, 0);
+  EXPECT_EQ(report({"--baseline", v2, file("leak")}).status, 0);
+  EXPECT_EQ(report({"--baseline", v1, twice}).status, 0) << "of any number of blocks";
+  EXPECT_EQ(report({"--baseline", v2, twice}).status, 99);
+  EXPECT_EQ(report({"--baseline", v2, file("other", other)}).status, 99);
+  const Result newer = report({"--baseline", file("v4.txt", start + "4: known\n"), file("leak")});
+  EXPECT_EQ(newer.status, 2);
+  EXPECT_TRUE(has(newer.err, "v4.txt is a baseline of version 4; this program reads up to 3")) << newer.err;
+}
+
+// Its frames do not count where findings are compared; a bug may be suppressed by its fingerprint.
+TEST_F(ReportCommand, SkippedFramesMakeNoDifferenceToTheFingerprint) {
+  const auto allocated = [](const std::string &names) {
+    return R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[)" + names + "]}}\n";
+  };
+  const std::string plain = file("plain", allocated(R"({"pc":"0x1","function":"make"})"));
+  const std::string wrapped =
+      file("wrapped", allocated(R"({"pc":"0x2","function":"my_alloc"},{"pc":"0x1","function":"make"})"));
+  const std::string rules = file("rules", "function:^my_alloc$\n");
   const std::string known = file("known.txt");
-  report({"--write-baseline", known, file("old", json(leak()))});
-  std::string before = read_file(known);
-  before.replace(before.find("version 2"), 9, "version 1").replace(before.find(" 1:2 "), 5, " 1 ");
-  rf_finding grown = leak();
-  grown.blocks = 3;
-  EXPECT_EQ(report({"--baseline", file("before.txt", before), file("grown", json(grown))}).status, 0);
+  report({"--write-baseline", known, plain});
+  EXPECT_EQ(report({"--baseline", known, wrapped}).status, 99);
+  EXPECT_EQ(report({"--skip-frames", rules, "--baseline", known, wrapped}).status, 0);
+  const std::string text = read_file(known);
+  const std::string fingerprint = text.substr(text.find("\n", text.find("\n") + 1) + 1, 16);
+  const std::string hide = file("hide", "*:fingerprint=" + fingerprint + "\n");
+  EXPECT_EQ(report({"--suppressions", hide, plain}).status, 0);
+  EXPECT_EQ(report({"--suppressions", hide, wrapped}).status, 99);
+  const Result wrong = report({"--skip-frames", file("wrong", "# x\nmy_alloc\n"), plain});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_TRUE(has(wrong.err, "wrong:2: no rule; use function:PATTERN or module:PATTERN")) << wrong.err;
 }
 
 TEST_F(ReportCommand, LinesOfOneFingerprintAddUpInABaseline) {

@@ -73,6 +73,13 @@ private:
   _exit(124);
 }
 
+// What a program finds at the terminal whose master this is.
+int other_side(int terminal) {
+  EXPECT_EQ(grantpt(terminal), 0);
+  EXPECT_EQ(unlockpt(terminal), 0);
+  return open(ptsname(terminal), O_RDWR | O_NOCTTY);
+}
+
 void send_when_it_writes(pid_t pid, Temporary &out, int signal) {
   siginfo_t ended = {};
   while (out.text().empty() && ended.si_pid == 0) {
@@ -107,17 +114,24 @@ Result run(const std::vector<std::string> &arguments, const How &how) {
   Temporary out;
   Temporary err;
   in.fill(how.input);
-  int const fds[3] = {in.fd(), out.fd(), err.fd()};
+  int const terminal = how.terminal ? posix_openpt(O_RDWR | O_NOCTTY) : -1;
+  int const fds[3] = {how.terminal ? other_side(terminal) : in.fd(), out.fd(), err.fd()};
   std::fflush(nullptr);
   pid_t const pid = fork();
   if (pid == 0) {
     become(arguments, how, fds);
+  }
+  if (how.terminal) {
+    close(fds[0]);
   }
   if (how.signal_to_send != 0) {
     send_when_it_writes(pid, out, how.signal_to_send);
   }
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (how.terminal) {
+    close(terminal);
   }
   Result result;
   result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -21,6 +21,7 @@ struct Result {
 
 struct How {
   std::string input;                                            // standard input
+  bool terminal = false;                                        // standard input is a terminal instead
   std::vector<std::pair<std::string, std::string>> environment; // added to that of the test
   std::vector<std::string> without;                             // taken out of it
   std::string directory;                                        // to run in; empty: that of the test

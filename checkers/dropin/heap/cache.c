@@ -51,7 +51,7 @@ RF_RARE static bool refill(rf_cache *cache, unsigned class_number) {
 /* The ones that were put first go. */
 RF_RARE static bool give_batch(rf_cache *cache, unsigned class_number) {
   const rf_size_class *const c = &rf_size_classes[class_number];
-  rf_place *const slots = cache->slots + c->first;
+  rf_slot_place *const slots = cache->slots + c->first;
   unsigned left = c->batch;
   bool const done = rf_slots_give(slots, &left);
   unsigned const gone = c->batch - left;
@@ -62,7 +62,7 @@ RF_RARE static bool give_batch(rf_cache *cache, unsigned class_number) {
 }
 
 /* False where there is no room, which is so for handlers of signals alone. */
-RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, rf_place place) {
+RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, rf_slot_place place) {
   const rf_size_class *const c = &rf_size_classes[class_number];
   if (RF_UNLIKELY(cache->count[class_number] == c->most) && !give_batch(cache, class_number)) {
     return false;
@@ -73,9 +73,9 @@ RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, rf_place place) 
 
 /* ---- The ring ---- */
 
-RF_INLINE rf_place place_of(rf_waiting waiting) {
+RF_INLINE rf_slot_place place_of(rf_waiting waiting) {
   uintptr_t const begin = (uintptr_t)(waiting.place & (((uint64_t)1 << RF_RING_CLASS) - 1));
-  return (rf_place){(void *)begin, waiting.slot};
+  return (rf_slot_place){(void *)begin, waiting.slot};
 }
 
 /* The oldest, which is no slot that there is room for. */
@@ -102,14 +102,14 @@ RF_INLINE bool take_out(rf_cache *cache) {
   return true;
 }
 
-RF_INLINE void put_in_ring(rf_cache *cache, rf_place place, unsigned class_number) {
+RF_INLINE void put_in_ring(rf_cache *cache, rf_slot_place place, unsigned class_number) {
   uint32_t const at = cache->ring_first + cache->ring_count++;
   cache->ring[at & cache->ring_mask] =
       (rf_waiting){(uintptr_t)place.begin | (uint64_t)class_number << RF_RING_CLASS, place.slot};
 }
 
 /* A ring that is full is so in handlers of signals alone: the cache is lent to nobody until its owner is back. */
-RF_INLINE void wait_in_ring(rf_cache *cache, rf_place place, unsigned class_number, size_t bytes) {
+RF_INLINE void wait_in_ring(rf_cache *cache, rf_slot_place place, unsigned class_number, size_t bytes) {
   cache->ring_bytes += bytes;
   put_in_ring(cache, place, class_number);
   while (cache->ring_bytes > rf_cache_wait || cache->ring_count > cache->ring_mask) {
@@ -155,7 +155,7 @@ RF_INLINE void count_free(rf_cache *c, size_t size) {
 /* ---- Allocation ---- */
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
-RF_RARE static bool may_use(rf_place place, const rf_origin *origin) {
+RF_RARE static bool may_use(rf_slot_place place, const rf_origin *origin) {
   rf_slot_state const state = rf_slot_state_of(place.slot);
   if (state == RF_SLOT_LIVE) {
     return false; /* freed by two threads at once, and serving again */
@@ -189,7 +189,7 @@ RF_INLINE bool is_usual(const rf_slot *slot, const unsigned char *begin, size_t 
 
 /* A slot of the class, which is the caller's, looked at; NULL where there is no memory. */
 RF_RARE static void *take_any(rf_cache *cache, unsigned class_number, const rf_origin *origin, rf_slot **slot) {
-  rf_place place;
+  rf_slot_place place;
   do {
     if (cache->count[class_number] == 0 && !refill(cache, class_number)) {
       cache->failures++;
@@ -209,8 +209,8 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   if (RF_UNLIKELY(count == 0)) {
     return NULL;
   }
-  rf_place const *const top = &cache->slots[c->first + count - 1];
-  rf_place const *const next = top - (count > 1);
+  rf_slot_place const *const top = &cache->slots[c->first + count - 1];
+  rf_slot_place const *const next = top - (count > 1);
   unsigned char *const begin = top->begin;
   *slot = top->slot;
   __builtin_prefetch(next->begin, 1);
@@ -361,13 +361,13 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   unsigned const class_number = v->span->class_number;
   if (v->span->large) {
     if (!rf_large_keep(v->span)) {
-      put_in_ring(cache, (rf_place){(void *)v->span->base, v->slot}, RF_RING_LARGE);
+      put_in_ring(cache, (rf_slot_place){(void *)v->span->base, v->slot}, RF_RING_LARGE);
     }
   } else if (rf_heap_options_now.checked) {
-    wait_in_ring(cache, (rf_place){v->begin, v->slot}, class_number, v->span->slot_size);
-  } else if (!put_slot(cache, class_number, (rf_place){v->begin, v->slot})) {
+    wait_in_ring(cache, (rf_slot_place){v->begin, v->slot}, class_number, v->span->slot_size);
+  } else if (!put_slot(cache, class_number, (rf_slot_place){v->begin, v->slot})) {
     cache->ring_bytes += v->span->slot_size;
-    put_in_ring(cache, (rf_place){v->begin, v->slot}, class_number);
+    put_in_ring(cache, (rf_slot_place){v->begin, v->slot}, class_number);
   }
 }
 
@@ -422,6 +422,6 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
   }
   count_free(cache, had);
   release(cache, slot, origin);
-  wait_in_ring(cache, (rf_place){p, slot}, span->class_number, slot_size);
+  wait_in_ring(cache, (rf_slot_place){p, slot}, span->class_number, slot_size);
   return true;
 }

@@ -56,7 +56,7 @@ struct rf_cache {
   uint32_t ring_count;
   size_t ring_bytes;
   uint16_t count[RF_CLASSES]; /* slots to give out */
-  rf_place slots[RF_CACHE_SLOTS];
+  rf_slot_place slots[RF_CACHE_SLOTS];
 };
 
 static inline size_t rf_cache_used(const rf_cache *cache) {

@@ -49,10 +49,10 @@ typedef struct rf_slot {
 } rf_slot;
 
 /* A slot as caches have it: where it begins, and its description. */
-typedef struct rf_place {
+typedef struct rf_slot_place {
   void *begin;
   rf_slot *slot;
-} rf_place;
+} rf_slot_place;
 
 _Static_assert(sizeof(rf_slot) == 16, "bytes for each slot, as the docs say");
 

@@ -5,6 +5,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/report/collector.h"
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
@@ -21,6 +22,7 @@ typedef struct totals {
   uint64_t peak;
   uint64_t live_blocks;
   uint64_t live_bytes;
+  uint64_t unpaged; /* blocks that got no pages of their own, in mode page */
 } totals;
 
 static totals inherited; /* what the parent did before the fork */
@@ -42,6 +44,7 @@ static totals count(void) {
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
   sum.live_bytes += paged.counters.used;
+  sum.unpaged = rf_process.options.mode == RF_MODE_PAGE ? paged.declined : 0;
   sum.peak += paged.counters.peak;
   return sum;
 }
@@ -143,6 +146,9 @@ static void say_end(const totals *now, uint64_t findings, const rf_leak_summary 
   say(&saying.sink, ", bytes ", now->bytes - inherited.bytes);
   say(&saying.sink, ", peak ", now->peak);
   say(&saying.sink, ", findings ", findings);
+  if (now->unpaged != inherited.unpaged) {
+    say(&saying.sink, ", blocks without pages ", now->unpaged - inherited.unpaged);
+  }
   if (leaks != NULL && leaks->checked) {
     say(&saying.sink, ", leaked blocks not listed ", leaks->unlisted_blocks);
   }
@@ -228,11 +234,50 @@ static void suppressions(void) {
   }
 }
 
-void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked) {
+/* A process that goes on after an exec that failed tells of the rest: runs add up. */
+static struct {
+  pid_t process;
+  uint64_t until_ns;
+  totals at;
+  uint64_t findings;
+} told;
+
+static void tell_collector(const totals *now, uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
+                           const rf_process_exit *exit) {
+  uint64_t const time = rf_port_now_ns();
+  if (exit->kind == NULL) {
+    return;
+  }
+  if (told.process != getpid()) {
+    told.until_ns = rf_process.start_ns;
+    told.at = inherited;
+    told.findings = 0;
+  }
+  rf_collector_run const run = {
+      .duration_ns = time - told.until_ns,
+      .allocations = now->allocations - told.at.allocations,
+      .bytes = now->bytes - told.at.bytes,
+      .peak = now->peak,
+      .findings = findings - told.findings,
+      .leaks_unchecked = leaks != NULL ? leaks->why : NULL,
+      .blocks_unchecked = unchecked,
+      .exit = exit->kind,
+      .number = exit->number,
+  };
+  rf_collector_end(&run);
+  told.process = getpid();
+  told.until_ns = time;
+  told.at = *now;
+  told.findings = findings;
+}
+
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
+                        const rf_process_exit *exit) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();
   totals const now = count();
+  tell_collector(&now, findings, leaks, unchecked, exit);
   if (rf_process.options.verbosity != 0) {
     say_end(&now, findings, leaks);
   }
@@ -255,6 +300,9 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
     rf_sink_str(&line.sink, ",\"handed_on\":true");
   }
   number(&line.sink, "findings", findings);
+  if (now.unpaged != inherited.unpaged) {
+    number(&line.sink, "unpaged_blocks", now.unpaged - inherited.unpaged);
+  }
   if (leaks != NULL) {
     leaks_fields(&line.sink, leaks);
   }

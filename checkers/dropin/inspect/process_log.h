@@ -13,9 +13,16 @@ void rf_process_log_begin(void);
 /* In the child of a fork: counts from here on. */
 void rf_process_log_forked(void);
 
+/* How the process ends. */
+typedef struct rf_process_exit {
+  const char *kind; /* "status", "signal", "exec", "unknown"; NULL: it will not, exec fails */
+  int number;       /* the status, or that of the signal */
+} rf_process_exit;
+
 /* The process ends; `leaks` NULL or not checked: nothing is said of them. `unchecked`: why not all blocks were looked
- * at, or NULL. */
-void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked);
+ * at, or NULL. A collector is told as well. */
+void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
+                        const rf_process_exit *exit);
 
 /* `process` becomes `program` after `time_ns`, and cannot be checked then. Allocates nothing, as the next one. */
 void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns);

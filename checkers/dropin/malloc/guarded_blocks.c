@@ -50,11 +50,15 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .fill_alloc = sampling ? 0 : o->fill_alloc,
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
+      .memory = o->page_memory,
+      .seed = sampling ? 0 : o->page_seed,
+      .watches_seldom = true,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
   state.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_guarded_blocks.reporter = reporter;
+  rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
     (void)(sampling && rf_page_store_reserve(rf_guarded_blocks.store)); /* so that it is known where blocks will lie */

@@ -16,6 +16,7 @@ typedef struct rf_guarded_blocks_state {
   rf_reporter *reporter;
   uint32_t rate;        /* one allocation in so many gets pages; 0: none; 1: each */
   rf_page_store *store; /* NULL: none */
+  bool keeps_alignment; /* only where it was named */
 } rf_guarded_blocks_state;
 
 extern rf_guarded_blocks_state rf_guarded_blocks __attribute__((visibility("hidden")));
@@ -46,6 +47,13 @@ void rf_guarded_blocks_begin(const rf_options *options, rf_stack_depot *depot, r
 
 /* A block on pages; NULL where it is to be the heap's. */
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin);
+
+/* The alignment to ask for where the program names `align`, which is small: with align=exact and align=1 that of malloc
+ * is given up. */
+static inline size_t rf_guarded_blocks_align(size_t align) {
+  size_t const least = rf_guarded_blocks.keeps_alignment ? 2 * RF_ALIGN_DEFAULT : RF_ALIGN_DEFAULT;
+  return align < least ? least : align;
+}
 
 /* True where `ptr` lies among pages. Never looks at the memory. */
 bool rf_guarded_blocks_own(const void *ptr);

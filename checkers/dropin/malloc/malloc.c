@@ -12,6 +12,7 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "forward.h"
+#include "guarded_blocks.h"
 #include "malloc_impl.h"
 #include "reject.h"
 
@@ -115,7 +116,7 @@ void free_aligned_sized(void *ptr, size_t align, size_t size) {
 
 /* Less than malloc's alignment is never given: programs rely on it. */
 static void *aligned(size_t align, size_t size, const rf_origin *origin) {
-  return rf_malloc_impl_alloc(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
+  return rf_malloc_impl_alloc(size, rf_guarded_blocks_align(align), RF_FAMILY_MALLOC, origin);
 }
 
 /* NULL where the request is the next malloc's. */
@@ -123,7 +124,7 @@ static void *sampled(size_t align, size_t size, const rf_origin *origin) {
   if (!rf_is_pow2(align)) {
     return rf_malloc_reject(RF_REJECT_ALIGN, size, align, errno, origin); /* which is that malloc's to set */
   }
-  return rf_forward_sample(size, align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align, RF_FAMILY_MALLOC, origin);
+  return rf_forward_sample(size, rf_guarded_blocks_align(align), RF_FAMILY_MALLOC, origin);
 }
 
 void *aligned_alloc(size_t align, size_t size) {

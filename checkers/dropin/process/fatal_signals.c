@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-static void (*check_all)(void);
-static void (*check_shortly)(void);
+static void (*check_all)(int number);
+static void (*check_shortly)(int number);
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
@@ -59,13 +59,13 @@ static void die(int number, siginfo_t *info, void *context) {
     rf_libc_abort_report(context);
   }
   restore_default(number);
-  check_all();
+  check_all(number);
   if (info->si_code <= 0) {
     (void)raise(number);
   }
 }
 
-void rf_fatal_signals_init(void (*check)(void), bool abort_only) {
+void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
   check_all = check;
   rf_libc_abort_init();
@@ -81,13 +81,13 @@ static void end(int number) {
   int const saved = errno;
   if (getpid() != FIRST_PROCESS) {
     restore_default(number);
-    check_shortly();
+    check_shortly(number);
     (void)raise(number); /* it is blocked until this handler returns */
   }
   errno = saved;
 }
 
-void rf_terminating_signals_init(void (*check)(void)) {
+void rf_terminating_signals_init(void (*check)(int number)) {
   struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
   sigset_t blocked;
   check_shortly = check;

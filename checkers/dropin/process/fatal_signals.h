@@ -6,10 +6,10 @@
 
 /* Installs the handlers, with `abort_only` that of SIGABRT, where the default action is in place. `check` is called
  * before the process dies. */
-void rf_fatal_signals_init(void (*check)(void), bool abort_only);
+void rf_fatal_signals_init(void (*check)(int number), bool abort_only);
 
 /* The same for signals that others send to end the process, where they would: not where they are ignored or blocked,
  * nor in the first process of a system or container, which they do not end. */
-void rf_terminating_signals_init(void (*check)(void));
+void rf_terminating_signals_init(void (*check)(int number));
 
 #endif /* RINGFENCE_DROPIN_FATAL_SIGNALS_H */

@@ -8,6 +8,8 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
+#include "checkers/os/stack_rules.h"
+#include "checkers/report/collector.h"
 
 #include <pthread.h>
 #include <ringfence/port.h>
@@ -65,9 +67,11 @@ static void fork_child(void) {
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
   rf_host_report_lock_reset();
+  rf_stack_rules_reset();
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
+  rf_collector_forked();
   rf_tracing_fork_child();
   rf_heap_dump_forked();
   if (forking.streams) {

@@ -1,13 +1,15 @@
-/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names.
- * Only in the library. */
+/* Interception of dlclose: modules that go are remembered, so that stacks that lead through them still have names. The
+ * rules for their code are forgotten. Only in the library. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/stack_rules.h"
 #include "intercept.h"
 
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 
 #define MOST 256U /* modules at a time; further ones are not remembered */
@@ -20,6 +22,7 @@ typedef struct loaded {
 
 static rf_futex lock; /* of the list */
 static loaded list[MOST];
+static unsigned long long unloads; /* ever, as the linker counts */
 
 static loaded *find(uintptr_t start) {
   for (unsigned i = 0; i < MOST; i++) {
@@ -46,7 +49,7 @@ static void add(uintptr_t code) {
 
 static int visit(struct dl_phdr_info *info, size_t size, void *context) {
   bool const adds = context != NULL;
-  (void)size;
+  unloads = size > offsetof(struct dl_phdr_info, dlpi_subs) ? info->dlpi_subs : unloads + 1;
   for (size_t i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
     uintptr_t const code = (info->dlpi_addr + p->p_vaddr) & ~(uintptr_t)(rf_pages_round(1) - 1);
@@ -80,18 +83,27 @@ static void remember_gone(void) {
   }
 }
 
-/* Not where another thread is at it. */
+/* Before: the modules are noted, unless another thread is at it. */
 static void update(bool before) {
-  if (rf_process.options.mode != RF_MODE_OFF && rf_futex_try(&lock)) {
-    look(before);
-    if (!before) {
-      remember_gone();
-    }
-    rf_futex_unlock(&lock);
+  if (!rf_futex_try(&lock)) {
+    rf_stack_rules_forget();
+    return;
   }
+  unsigned long long const seen = unloads;
+  look(before);
+  if (!before) {
+    remember_gone();
+    if (unloads != seen) {
+      rf_stack_rules_forget();
+    }
+  }
+  rf_futex_unlock(&lock);
 }
 
 RF_EXPORT int dlclose(void *handle) {
+  if (rf_process.options.mode == RF_MODE_OFF) {
+    return THEIRS(dlclose)(handle);
+  }
   update(true);
   int const result = THEIRS(dlclose)(handle);
   update(false);

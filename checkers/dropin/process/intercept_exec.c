@@ -34,7 +34,7 @@ typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_fi
 static void before_exec(const rf_exec_target *target) {
   rf_tracing_end();
   if (!rf_process.forked) {
-    (void)rf_process_end(RF_ENDING_EXEC, 0);
+    (void)rf_process_end(RF_ENDING_EXEC, access(target->file, X_OK) == 0 ? 0 : -1);
   }
   if (target->unchecked != NULL) {
     rf_process_log_unchecked(getpid(), target->file, target->unchecked, target->time_ns);

@@ -40,7 +40,7 @@ static main_function program_main;
 /* The stack below this frame, where main's was, holds no roots any more. */
 ENTRY static int run_main(int argc, char **argv, char **environment) {
   int const status = program_main(argc, argv, environment);
-  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
+  rf_process_leaving((uintptr_t)__builtin_frame_address(0), status);
   return status;
 }
 
@@ -56,7 +56,7 @@ ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, voi
 
 /* The frame of this function lies below its caller's, with the registers that the caller saved. */
 __attribute__((noinline)) static _Noreturn void leave(int status) {
-  rf_process_leaving((uintptr_t)__builtin_frame_address(0));
+  rf_process_leaving((uintptr_t)__builtin_frame_address(0), status);
   THEIRS(exit)(status);
   __builtin_unreachable();
 }

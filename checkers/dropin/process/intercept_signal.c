@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/page/page_store.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -17,9 +18,15 @@ static bool is_own_code(uintptr_t caller) {
   return caller - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
 }
 
-RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
-  const rf_handler *const ours = rf_handler_of(sig);
-  if (ours == NULL || is_own_code((uintptr_t)__builtin_return_address(0))) {
+/* The page store stands in front of the program's handlers of faults. */
+static void note(int sig) {
+  if (sig == SIGSEGV || sig == SIGBUS) {
+    rf_page_signals_changed();
+  }
+}
+
+static int change(const rf_handler *ours, int sig, const struct sigaction *act, struct sigaction *oact) {
+  if (ours == NULL) {
     return __sigaction(sig, act, oact);
   }
   bool const again = act != NULL && ours->again && rf_signal_is_default(act);
@@ -31,9 +38,21 @@ RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
   return result;
 }
 
+RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+  if (is_own_code((uintptr_t)__builtin_return_address(0))) {
+    return __sigaction(sig, act, oact);
+  }
+  int const result = change(rf_handler_of(sig), sig, act, oact);
+  if (act != NULL) {
+    note(sig);
+  }
+  return result;
+}
+
 RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = ssignal(sig, handler);
+  note(sig);
   if (ours == NULL || old == SIG_ERR) {
     return old;
   }

@@ -2,6 +2,7 @@
 #include "lifecycle.h"
 
 #include "background_check.h"
+#include "checkers/checked/mode_options.h"
 #include "checkers/dropin/inspect/heap_dump.h"
 #include "checkers/dropin/inspect/leak_check.h"
 #include "checkers/dropin/inspect/process_log.h"
@@ -37,10 +38,12 @@
 /* ---- The end ---- */
 
 static uintptr_t stack_from; /* where the stack was when the program was left; 0: not known */
+static int left_with;        /* the status then */
 
-void rf_process_leaving(uintptr_t sp) {
+void rf_process_leaving(uintptr_t sp, int status) {
   if (getpid() == rf_process.id) { /* not in a child of vfork */
     stack_from = sp;
+    left_with = status;
   }
 }
 
@@ -125,6 +128,23 @@ static void look_for_leaks(uintptr_t sp, rf_leak_summary *leaks) {
   }
 }
 
+static rf_process_exit exit_of(rf_process_ending ending, int status) {
+  switch (ending) {
+  case RF_ENDING_EXEC:
+    return (rf_process_exit){status == 0 ? "exec" : NULL, 0};
+  case RF_ENDING_TERMINATED:
+  case RF_ENDING_SIGNAL:
+    return (rf_process_exit){"signal", status};
+  case RF_ENDING_EXIT:
+  case RF_ENDING_ABRUPT:
+    break;
+  }
+  if (status == -1 && stack_from != 0) {
+    return (rf_process_exit){"status", left_with & 0xFF};
+  }
+  return status == -1 ? (rf_process_exit){"unknown", 0} : (rf_process_exit){"status", status & 0xFF};
+}
+
 int rf_process_end(rf_process_ending ending, int status) {
   rf_leak_summary leaks = {.checked = false, .why = NULL};
   uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
@@ -139,9 +159,12 @@ int rf_process_end(rf_process_ending ending, int status) {
     look_for_leaks(stack_from != 0 ? stack_from : here, &leaks);
   }
   rf_tracing_end();
-  rf_process_log_end(rf_process.findings, &leaks, unchecked);
+  bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
+  int const result = failed ? (int)rf_process.options.exitcode : status;
+  rf_process_exit const exit = exit_of(ending, ending >= RF_ENDING_EXEC ? status : result);
+  rf_process_log_end(rf_process.findings, &leaks, unchecked, &exit);
   rf_uncancelled_end(cancellation);
-  return rf_process.findings != 0 && rf_process.options.exitcode != 0 ? (int)rf_process.options.exitcode : status;
+  return result;
 }
 
 void rf_process_resume(void) {
@@ -181,7 +204,8 @@ RF_EXPORT size_t __ringfence_sweep(void) {
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
-  rf_process_log_end(rf_process.findings, NULL, NULL);
+  rf_process_exit const exit = {"status", rf_process_reporter.exitcode};
+  rf_process_log_end(rf_process.findings, NULL, NULL, &exit);
 }
 
 static void read_options(void) {
@@ -206,12 +230,12 @@ static void show_help(void) {
   }
 }
 
-static void dying(void) {
-  (void)rf_process_end(RF_ENDING_SIGNAL, 0);
+static void dying(int number) {
+  (void)rf_process_end(RF_ENDING_SIGNAL, number);
 }
 
-static void terminated(void) {
-  (void)rf_process_end(RF_ENDING_TERMINATED, 0);
+static void terminated(int number) {
+  (void)rf_process_end(RF_ENDING_TERMINATED, number);
 }
 
 /* Those that the options name come before those that end the process. */
@@ -237,6 +261,7 @@ void rf_process_begin(bool library) {
   rf_output_set_standard_error();
   read_options();
   rf_forward_begin(o);
+  (void)rf_options_begin_collector(o);
   rf_caller_init();
   rf_roots_init();
   rf_fork_init();

@@ -9,8 +9,9 @@
 /* The beginning, before the program runs. `library`: preloaded, and not linked into the program. */
 void rf_process_begin(bool library);
 
-/* The program was left, by exit or by return from main: the stack of this thread is in use from `sp` up. */
-void rf_process_leaving(uintptr_t sp);
+/* The program was left, by exit or by return from main, with `status`: the stack of this thread is in use from `sp`
+ * up. */
+void rf_process_leaving(uintptr_t sp, int status);
 
 /* The program closes `stream`: if that is standard error and the program was left, a copy is kept for the last
  * findings. Programs of the GNU core utilities do so in their exit handlers. */
@@ -26,7 +27,8 @@ typedef enum rf_process_ending {
 } rf_process_ending;
 
 /* Does what is to be done when the process ends, once. Returns the status to end with: `status` unless something was
- * found. */
+ * found. `status` is the signal's number where one ends the process, and -1 where the status is not known here; of
+ * EXEC, -1 where it will fail: a shell tries each folder of PATH. */
 int rf_process_end(rf_process_ending ending, int status);
 
 /* It did not end after all: exec failed. */

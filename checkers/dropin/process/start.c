@@ -41,12 +41,16 @@ static void begin(int argc, char **argv, char **environment) {
   if (environ == NULL) {
     environ = environment; /* this early the C library has not set it */
   }
+#if RF_DROPIN_LIBRARY
+  rf_intercept_transfer_begin();
+#endif
   if (rf_sanitizer_leave()) {
     return;
   }
   rf_process_begin(RF_DROPIN_LIBRARY != 0);
 #if RF_DROPIN_LIBRARY
   rf_intercept_files_init();
+  rf_intercept_transfer_init();
   rf_exec_target_init();
 #endif
   (void)__cxa_atexit(at_exit, NULL, NULL);

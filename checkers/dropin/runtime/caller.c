@@ -2,6 +2,7 @@
 #include "caller.h"
 
 #include "checkers/dropin/os/real.h"
+#include "checkers/os/stack_rules.h"
 
 #include <link.h>
 #include <unwind.h>
@@ -47,6 +48,9 @@ static void note_module(const char *function, rf_runtime *out) {
 void _ZSt17__throw_bad_allocv(void);
 
 void rf_caller_init(void) {
+  if (RF_STACK_RULES) {
+    return;
+  }
   note_module("getline", &rf_runtimes[0]);
   if (_ZSt17__throw_bad_allocv != NULL) { /* a search that fails leaves an error behind: see sanitizer_check.c */
     note_module("_ZSt17__throw_bad_allocv", &rf_runtimes[1]);

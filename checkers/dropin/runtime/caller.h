@@ -5,7 +5,8 @@
  * requests are therefore unwound by the unwind tables up to the first frame outside these libraries; from there on
  * frame pointers serve again.
  *
- * That costs microseconds, so each process does it a limited number of times, and then goes without.
+ * That costs microseconds, so each process does it a limited number of times, and then goes without. Where stacks are
+ * followed by rules (checkers/os/stack_rules.h), these libraries' frames are like others, and no library is known here.
  */
 #ifndef RINGFENCE_DROPIN_CALLER_H
 #define RINGFENCE_DROPIN_CALLER_H

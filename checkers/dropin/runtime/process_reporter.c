@@ -4,6 +4,7 @@
 #include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/os/uncancelled.h"
+#include "checkers/report/collector.h"
 #include "output.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ static bool told_to_callback(const rf_finding *f) {
   if (call == NULL || !rf_process_reports_to_program()) {
     return false;
   }
+  rf_log_reporter_collect(f);
   call(callback.text, rf_reporter_text(f, callback.text, sizeof callback.text), callback.context);
   return true;
 }

@@ -41,6 +41,10 @@ typedef enum rf_dump_signal {
  * program would have without it, or of a heap of its own. */
 typedef enum rf_heap_choice { RF_HEAP_NEXT, RF_HEAP_OWN } rf_heap_choice;
 
+/* How much of the memory around damage a collector is sent: the whole in development, ci and test, but for mode sample,
+ * else the guards; the whole; the guards and what was written over them; nothing. */
+typedef enum rf_windows { RF_WINDOWS_AUTO, RF_WINDOWS_WHOLE, RF_WINDOWS_GUARDS, RF_WINDOWS_NONE } rf_windows;
+
 /* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its
  * end. */
 typedef struct rf_options {

@@ -13,9 +13,10 @@
  * filled and checked when the block is freed.
  *
  * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given
- * back with it, so that its limits, failures and statistics hold. The program never sees that one. Near the kernel's
- * limit of mappings (vm.max_map_count: two for each block) further blocks are the inner allocator's, checked by
- * rf_guard: it is said once. So are blocks above 1 GiB (32 bit: 64 MiB).
+ * back with it, so that its limits, failures and statistics hold. The program never sees that one. Where
+ * blocks have as much memory as they may (options.memory), further blocks are the inner allocator's, checked by
+ * rf_guard. So are blocks above 1 GiB (32 bit: 64 MiB) and, before Linux 6.13, those near the kernel's limit of
+ * mappings (vm.max_map_count: two for each block), which is said once.
  *
  * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator
  * needs. Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The
@@ -34,12 +35,28 @@
 extern "C" {
 #endif
 
-/* At which end of its pages a block lies. */
-typedef enum rf_page_side { RF_PAGE_LEFT, RF_PAGE_RIGHT, RF_PAGE_BOTH /* in turn */ } rf_page_side;
+/* At which end of its pages a block lies.
+ *
+ * On the right alignment comes first: 13 bytes aligned to 16 leave 3 bytes behind them in which reads are not noticed.
+ * EXACT aligns blocks of which no more than RF_ALIGN_DEFAULT was asked to the largest power of two that divides their
+ * size, as objects of that size need at most, so that every one ends with its page. UNALIGNED does without, so that no
+ * request but for more alignment leaves anything. Code that takes the alignment for granted, vector instructions for
+ * instance, may fail in both. */
+typedef enum rf_page_side {
+  RF_PAGE_LEFT,
+  RF_PAGE_RIGHT,
+  RF_PAGE_BOTH, /* left and right in turn */
+  RF_PAGE_EXACT,
+  RF_PAGE_UNALIGNED
+} rf_page_side;
 
 typedef struct rf_page_options {
   rf_page_side side;
   size_t quarantine;        /* bytes of address space of freed blocks that stay closed, the last in any case; 0: none */
+  size_t memory;            /* bytes of pages that blocks have at once; 0: a quarter of what the machine, or the control
+                               group, has */
+  uint64_t seed;            /* of a lot that decides the end with RF_PAGE_BOTH, and which blocks get none of the second
+                               half of that memory; 0: in turn, and as long as there is some */
   size_t fill_alloc;        /* fill at most so many bytes of each new block with RF_PATTERN_NEW; 0: none */
   unsigned stack_depth;     /* return addresses to keep per allocation and free; 0: call sites only */
   rf_stack_depot *depot;    /* where stacks are kept; NULL: the caller's return address alone is kept */

@@ -143,7 +143,8 @@ static const char *named_library(rf_bump_arena *arena, const char *path, const c
 
 /* Relative to the folder of the command: installed side by side, installed under a prefix, and in Bazel's tree, which
  * has the same shape in bazel-bin, in runfiles and as another project's dependency. */
-static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../../checkers/dropin/" LIBRARY};
+static const char *const places[] = {LIBRARY, "../lib/" LIBRARY, "../lib/" LIBRARY ".0",
+                                     "../../checkers/dropin/" LIBRARY};
 
 const char *rf_paths_library(rf_bump_arena *arena, const char *given) {
   const char *const variable = getenv("RINGFENCE_LIB");

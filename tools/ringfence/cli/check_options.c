@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/check_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include <ringfence/options.h>
 #include <ringfence/sink.h>
@@ -21,11 +21,14 @@ typedef enum row_id {
   QUARANTINE,
   STACK_DEPTH,
   EXITCODE,
+  ERROR_EXITCODE,
   OPTION,
   SUPPRESSIONS,
+  SKIP_FRAMES,
   BASELINE,
   WRITE_BASELINE,
   FORMAT,
+  COLOR,
   OUTPUT,
   SARIF,
   JUNIT,
@@ -38,6 +41,7 @@ typedef enum row_id {
   KEEP,
   STRICT,
   WAIT,
+  HUNT,
   LIBRARY,
   HELP,
   ROWS
@@ -59,8 +63,11 @@ static const rf_option rows[ROWS] = {
     [STACK_DEPTH] = {"stack-depth", '\0', "N", "return addresses to record of each allocation and free",
                      "stack_depth="},
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after findings (default 99); 0: the program's own", "exitcode="},
+    [ERROR_EXITCODE] = {"error-exitcode", '\0', "N", "the same as --exitcode, by Valgrind's name", "exitcode="},
     [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library (docs/checkers/options.md)", ""},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
+                     "functions and modules in FILE do not count when findings are compared", NULL},
     [BASELINE] = {"baseline", '\0', "FILE",
                   "findings in FILE are known: only new ones count for the exit status;\n"
                   "the program continues after a finding, unless --halt is given as well",
@@ -69,8 +76,11 @@ static const rf_option rows[ROWS] = {
                         "write all findings of this run to FILE as known, and exit as the\n"
                         "program does, which continues after a finding",
                         NULL},
-    [FORMAT] = {"format", 'f', "FORMAT", "print, or write to --output: text (the default), json, sarif,\njunit or html",
+    [FORMAT] = {"format", 'f', "FORMAT",
+                "print, or write to --output: text (the default), json, sarif,\n"
+                "junit, html, or github (text, and annotations of GitHub Actions)",
                 NULL},
+    [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", '\0', "FILE",
                 "also write a report to FILE, in the format that its name ends in\n"
                 "(.txt .json .sarif .xml .html) or --format says; may be repeated",
@@ -91,6 +101,10 @@ static const rf_option rows[ROWS] = {
     [WAIT] = {"wait", '\0', "[=SECONDS]",
               "wait until processes that outlive the program have ended, at most\n"
               "SECONDS",
+              NULL},
+    [HUNT] = {"hunt", '\0', "[=RUNS]",
+              "run the program several times, each block on closed pages once at either\n"
+              "end, at most RUNS times (8); it must do the same each time",
               NULL},
     [LIBRARY] = {"library", '\0', "FILE", "the libringfence.so to use", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
@@ -193,6 +207,36 @@ static bool set_wait(rf_check_options *out, const char *seconds) {
   return true;
 }
 
+static bool set_hunt(rf_check_options *out, const char *runs) {
+  enum { RUNS = 8, LEAST = 3, MOST = 1000 };
+  char *end = NULL;
+  unsigned long const value = runs == NULL ? RUNS : strtoul(runs, &end, 10);
+  if (runs != NULL && (runs[0] < '0' || runs[0] > '9' || *end != '\0' || value < LEAST || value > MOST)) {
+    rf_diag("--hunt=%s: use a number of runs from %d to %d", runs, LEAST, MOST);
+    return false;
+  }
+  out->hunt = (unsigned)value;
+  return true;
+}
+
+/* It chooses these itself. */
+static bool leaves_to_hunt(const rf_check_options *out) {
+  static const char *const keys[] = {"mode", "align", "halt", "trace", "page_seed"};
+  const char *item = out->passed;
+  while (out->hunt != 0 && item[0] != '\0') {
+    size_t const length = strcspn(item, "=:");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+      if (strlen(keys[i]) == length && memcmp(keys[i], item, length) == 0 && strncmp(item, "halt=0", 6) != 0) {
+        rf_diag("--hunt chooses %s by itself", keys[i]);
+        return false;
+      }
+    }
+    item += strcspn(item, ":");
+    item += item[0] == ':';
+  }
+  return true;
+}
+
 static void set_flag(rf_check_options *out, row_id id) {
   out->common.quiet = out->common.quiet || id == QUIET;
   out->common.verbose = out->common.verbose || id == VERBOSE;
@@ -211,6 +255,8 @@ static bool apply(void *context, size_t row, const char *argument) {
   switch (id) {
   case FORMAT:
     return rf_common_options_format(&out->common, argument);
+  case COLOR:
+    return rf_common_options_colour(&out->common, argument);
   case OUTPUT:
   case SARIF:
   case JUNIT:
@@ -218,6 +264,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return add_output(r, id, argument);
   case SUPPRESSIONS:
     rf_common_options_suppressions(&out->common, r->arena, argument);
+    return true;
+  case SKIP_FRAMES:
+    out->common.skip_frames = argument;
     return true;
   case BASELINE:
     out->common.baseline = argument;
@@ -230,6 +279,8 @@ static bool apply(void *context, size_t row, const char *argument) {
     return set_file(&out->log, id, argument);
   case WAIT:
     return set_wait(out, argument);
+  case HUNT:
+    return set_hunt(out, argument);
   case LIBRARY:
     out->library = argument;
     return true;
@@ -256,6 +307,9 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
     rf_diag("no program given; try `ringfence check -- program arguments`");
     return false;
   }
+  if (!leaves_to_hunt(out)) {
+    return false;
+  }
   return rf_outputs_settle(&common->outputs, common->format_given, common->format);
 }
 
@@ -276,10 +330,12 @@ void rf_check_options_help(void) {
       "Environment:\n"
       "  RINGFENCE_OPTIONS       options of the library, as key=value:key=value; the command line overrides them\n"
       "  RINGFENCE_LIB           as --library\n"
+      "  NO_COLOR                if not empty, no colours unless --color says so\n"
       "  TMPDIR                  folder for records while PROGRAM runs\n"
       "\n"
       "Examples:\n"
       "  ringfence check -- ./program arguments\n"
       "  ringfence check --continue --json found.json -- make test\n"
+      "  ringfence check --hunt -- ./program < input\n"
       "  ringfence check --baseline known.txt --output found.sarif -- ./test");
 }

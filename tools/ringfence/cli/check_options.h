@@ -13,6 +13,7 @@ typedef struct rf_check_options {
   bool strict;        /* a program that was not checked is a failure */
   bool wait;          /* for processes that outlive the program */
   unsigned wait_s;    /* at most so long; 0: until all have ended */
+  unsigned hunt;      /* --hunt: at most so many runs; 0: one run as ever */
   const char *passed; /* for the library, in the form of RINGFENCE_OPTIONS; "" for nothing */
   char **program;     /* the program and its arguments, NULL at the end; at least one unless help is asked for */
 } rf_check_options;

@@ -2,15 +2,11 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
-#include "tools/ringfence/cli/check_options.h"
+#include "tools/ringfence/cli/check_run.h"
 #include "tools/ringfence/cli/command.h"
-#include "tools/ringfence/model/run.h"
+#include "tools/ringfence/cli/hunt.h"
 #include "tools/ringfence/render/output.h"
-#include "tools/ringfence/render/totals.h"
-#include "tools/ringfence/run/child.h"
-#include "tools/ringfence/run/environment.h"
 #include "tools/ringfence/run/inspect.h"
-#include "tools/ringfence/run/survivors.h"
 #include "tools/ringfence/run/tempdir.h"
 
 #include <errno.h>
@@ -21,25 +17,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-typedef struct check {
-  rf_bump_arena arena;
-  rf_check_options options;
-  const char *program; /* file that is run */
-  const char *library; /* libringfence.so */
-  bool linked_in;      /* the program has it already */
-  const char *folder;  /* for what the processes write */
-  FILE *out;           /* for findings and summary */
-  FILE *json;          /* for --json; or NULL */
-  rf_options effective;
-  int64_t began; /* seconds since 1970 */
-  rf_child child;
-  rf_run run;
-  size_t running; /* processes that outlive the program */
-  rf_document_options making;
-  rf_document document;
-  rf_totals totals;
-} check;
 
 /* ---- Before the run ---- */
 
@@ -53,7 +30,7 @@ static bool try_baseline_file(const char *path) {
   return path == NULL || (file != NULL && fclose(file) == 0);
 }
 
-static bool open_outputs(check *c) {
+static bool open_outputs(rf_check_state *c) {
   c->out = c->options.log == NULL ? stderr : rf_output_open(c->options.log);
   if (c->out != NULL && c->options.json != NULL) {
     c->json = rf_output_open(c->options.json);
@@ -63,11 +40,11 @@ static bool open_outputs(check *c) {
 }
 
 /* The processes get the rules as well, so that a suppressed finding does not end them. */
-static bool pass_suppressions(check *c) {
+static bool pass_suppressions(rf_check_state *c) {
   if (c->making.suppressions.count == 0) {
     return true;
   }
-  const char *const path = rf_bump_arena_print(&c->arena, "%s/suppressions", c->folder);
+  const char *const path = rf_bump_arena_print(&c->arena, "%s/suppressions", c->root);
   FILE *const file = rf_output_open(path);
   if (file == NULL) {
     return false;
@@ -81,7 +58,7 @@ static bool pass_suppressions(check *c) {
 }
 
 /* 0, or the status to exit with after a message. */
-static int prepare(check *c) {
+static int prepare(rf_check_state *c) {
   int status = RF_EXIT_USAGE;
   rf_paths_enter();
   c->library = rf_paths_library(&c->arena, c->options.library);
@@ -100,101 +77,36 @@ static int prepare(check *c) {
   if (!rf_common_options_read(&c->options.common, &c->arena, &c->making) || !open_outputs(c)) {
     return RF_EXIT_USAGE;
   }
-  c->folder = rf_tempdir_make(&c->arena);
-  return c->folder == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
-}
-
-/* ---- The run ---- */
-
-/* 0, or the status to exit with after a message. */
-static int run_program(check *c) {
-  const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
-  char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
-  if (c->options.common.verbose) {
-    rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
-  }
-  c->began = (int64_t)time(NULL);
-  if (!rf_child_run(&c->child, c->program, c->options.program, environment)) {
-    rf_diag("cannot start a process: %s", strerror(errno));
-    return RF_EXIT_CANNOT_RUN;
-  }
-  if (c->child.exec_error != 0) {
-    rf_diag("cannot run %s: %s", c->program, strerror(c->child.exec_error));
-    return RF_EXIT_CANNOT_RUN;
-  }
-  return 0;
-}
-
-/* ---- Right after the run ---- */
-
-static rf_process *find_process(check *c, uint32_t id) {
-  for (size_t i = 0; i < c->run.process_count; i++) {
-    if (c->run.processes[i].id == id) {
-      return &c->run.processes[i];
-    }
-  }
-  return NULL;
-}
-
-/* Until none of them is left, the time is over, or a signal asks for the end. */
-static void wait_for_survivors(const check *c) {
-  enum { PAUSE_MS = 50, PAUSES_PER_S = 1000 / PAUSE_MS };
-  unsigned left = c->options.wait_s * PAUSES_PER_S;
-  for (;;) {
-    rf_bump_arena scratch = {NULL};
-    uint32_t *ids = NULL;
-    size_t const count = rf_survivors_find(&scratch, c->folder, &ids);
-    rf_bump_arena_free(&scratch);
-    if (count == 0 || !rf_child_sleep(PAUSE_MS)) {
-      return;
-    }
-    if (c->options.wait_s != 0 && --left == 0) {
-      return;
-    }
-  }
-}
-
-/* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
-static void collect(check *c) {
-  uint32_t *ids = NULL;
-  size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
-  c->run = rf_run_read(&c->arena, c->folder);
-  for (size_t i = 0; i < count; i++) {
-    rf_process *const process = find_process(c, ids[i]);
-    if (process == NULL || !process->ended) {
-      c->running++;
-    }
-    if (process != NULL) {
-      process->running = !process->ended;
-    }
-  }
-}
-
-static void put_away(check *c) {
-  if (c->running != 0) {
-    return; /* running processes still write to the folder */
-  }
-  if (c->folder != NULL && c->options.keep) {
-    rf_diag("the records of the processes are in %s", c->folder);
-  } else if (c->folder != NULL) {
-    rf_tempdir_remove(&c->arena, c->folder);
-  }
+  c->root = rf_tempdir_make(&c->arena);
+  c->folder = c->root;
+  return c->root == NULL || !pass_suppressions(c) ? RF_EXIT_USAGE : 0;
 }
 
 /* ---- After the run ---- */
 
-static bool ended_as_after_a_finding(const check *c) {
+static void put_away(rf_check_state *c) {
+  if (c->running != 0) {
+    return; /* running processes still write to the folder */
+  }
+  if (c->root != NULL && c->options.keep) {
+    rf_diag("the records of the processes are in %s", c->root);
+  } else if (c->root != NULL) {
+    rf_tempdir_remove(c->root);
+  }
+}
+
+static bool ended_as_after_a_finding(const rf_check_state *c) {
   int const status = c->child.wait_status;
   return c->effective.exitcode != 0 && WIFEXITED(status) && WEXITSTATUS(status) == (int)c->effective.exitcode;
 }
 
-static const char *host_name(check *c) {
+static const char *host_name(rf_check_state *c) {
   char name[HOST_NAME_MAX + 1] = "";
   return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
                                                                     : rf_bump_arena_text(&c->arena, name, strlen(name));
 }
 
-static const char *command_line(check *c) {
+static const char *command_line(rf_check_state *c) {
   const char *line = c->options.program[0];
   for (size_t i = 1; c->options.program[i] != NULL; i++) {
     line = rf_bump_arena_print(&c->arena, "%s %s", line, c->options.program[i]);
@@ -202,7 +114,7 @@ static const char *command_line(check *c) {
   return line;
 }
 
-static void understand(check *c) {
+static void understand(rf_check_state *c) {
   c->making.library = c->library;
   c->making.directory = rf_current_folder(&c->arena);
   c->making.symbolize = true;
@@ -216,10 +128,10 @@ static void understand(check *c) {
   c->document.began = c->began;
   c->document.host = host_name(c);
   c->totals.running = c->running;
-  c->totals.folder = c->folder;
+  c->totals.folder = c->root;
   c->totals.verbose = c->options.common.verbose;
   /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */
-  const rf_process *const program = find_process(c, (uint32_t)c->child.pid);
+  const rf_process *const program = rf_check_process(c, (uint32_t)c->child.pid);
   if (program == NULL || program->ended) {
     return;
   }
@@ -229,17 +141,17 @@ static void understand(check *c) {
 }
 
 /* Whether the exit status reports findings. Those without a record may be new. */
-static bool has_new(const check *c) {
+static bool has_new(const rf_check_state *c) {
   return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }
 
 /* The run fails for what it did not check. */
-static bool fails_strict(const check *c) {
+static bool fails_strict(const rf_check_state *c) {
   return c->options.strict && c->totals.unchecked != 0;
 }
 
 /* A crash has its own status: that of the signal, or that of whoever waited for the process. */
-static bool has_only_crashes(const check *c) {
+static bool has_only_crashes(const rf_check_state *c) {
   for (size_t i = 0; i < c->document.count; i++) {
     const rf_record *const record = c->document.records[i];
     if (!record->known && !rf_bug_is_crash(record->finding.bug)) {
@@ -249,33 +161,37 @@ static bool has_only_crashes(const check *c) {
   return c->totals.uncounted == 0;
 }
 
-static void write_text(check *c, FILE *file) {
-  rf_sink const sink = rf_file_sink(file);
-  rf_document_text(&c->arena, &c->document, &sink);
+static void write_text(rf_check_state *c, FILE *file) {
+  rf_colour_sink to;
+  rf_colour_sink_init(&to, file, rf_colour_wanted(c->options.common.colour, file));
+  const rf_sink *const sink = &to.sink;
+  rf_document_text(&c->arena, &c->document, sink);
   if (c->options.common.verbose) {
-    rf_processes_text(&c->arena, &c->run, &sink);
+    rf_processes_text(&c->arena, &c->run, sink);
   }
   if (c->totals.processes == 0) {
-    rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
-                                           "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
-                                           c->program));
+    rf_sink_str(sink, rf_bump_arena_print(&c->arena,
+                                          "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
+                                          c->program));
   } else if (has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet) {
-    rf_totals_text(&c->arena, &c->totals, &sink);
+    rf_totals_text(&c->arena, &c->totals, sink);
   }
+  rf_colour_sink_end(&to);
 }
 
-static void write_out(check *c) {
+static void write_out(rf_check_state *c) {
   rf_output_format const format =
       rf_outputs_unfixed(&c->options.common.outputs) == 0 ? c->options.common.format : RF_OUTPUT_TEXT;
-  if (format == RF_OUTPUT_TEXT) {
+  if (format == RF_OUTPUT_TEXT || format == RF_OUTPUT_GITHUB) {
     write_text(c, c->out);
-  } else {
+  }
+  if (format != RF_OUTPUT_TEXT) {
     rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);
 }
 
-static void tell(check *c) {
+static void tell(rf_check_state *c) {
   /* Many lines in one write. */
   (void)setvbuf(stderr, NULL, _IOFBF, (size_t)64 * 1024);
   write_out(c);
@@ -301,7 +217,7 @@ static void tell(check *c) {
 }
 
 /* Ends the process. */
-static _Noreturn void leave(check *c) {
+static _Noreturn void leave(rf_check_state *c) {
   int const exitcode = (int)c->effective.exitcode;
   rf_totals const totals = c->totals;
   bool const incomplete = fails_strict(c);
@@ -319,16 +235,12 @@ static _Noreturn void leave(check *c) {
 }
 
 /* Returns only where the program could not be run, with the status to exit with. */
-static int check_program(check *c) {
+static int check_program(rf_check_state *c) {
   int status = prepare(c);
   if (status == 0) {
-    status = run_program(c);
+    status = c->options.hunt != 0 ? rf_hunt(c) : rf_check_run(c);
   }
   if (status == 0) {
-    if (c->options.wait) {
-      wait_for_survivors(c);
-    }
-    collect(c);
     put_away(c);
     rf_child_release_signals();
     understand(c);
@@ -340,7 +252,7 @@ static int check_program(check *c) {
 }
 
 static int run(int argc, char **argv) {
-  check c = {0};
+  rf_check_state c = {0};
   int status = RF_EXIT_USAGE;
   if (rf_check_options_parse(&c.options, &c.arena, argc, argv)) {
     if (c.options.common.help) {

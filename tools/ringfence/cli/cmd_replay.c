@@ -1,9 +1,9 @@
 /* `ringfence replay`: replays a recorded trace on any allocator and prints figures. */
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/command.h"
-#include "tools/ringfence/cli/option_table.h"
 #include "tools/ringfence/cli/trace_leaks.h"
 #include "tools/trace/read.h"
 #include "tools/trace/replay.h"

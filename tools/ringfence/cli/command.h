@@ -19,6 +19,23 @@ extern const rf_command rf_command_replay;
 extern const rf_command rf_command_report;
 extern const rf_command rf_command_version;
 
+/* Those of the checking service. Words beyond the limit are refused. */
+enum { RF_SERVICE_WORDS = 256 };
+
+extern const rf_command rf_command_serve;
+extern const rf_command rf_command_findings;
+extern const rf_command rf_command_show;
+extern const rf_command rf_command_fix;
+extern const rf_command rf_command_ignore;
+extern const rf_command rf_command_reopen;
+extern const rf_command rf_command_merge;
+extern const rf_command rf_command_split;
+extern const rf_command rf_command_why;
+extern const rf_command rf_command_builds;
+extern const rf_command rf_command_gate;
+extern const rf_command rf_command_watch;
+extern const rf_command rf_command_status;
+
 /* All of them, in the order of the list. */
 const rf_command *const *rf_commands(size_t *count);
 

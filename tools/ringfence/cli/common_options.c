@@ -1,7 +1,9 @@
 #include "tools/ringfence/cli/common_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/read_file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,9 +11,17 @@
 bool rf_common_options_format(rf_common_options *o, const char *name) {
   o->format_given = rf_output_format_from_name(name, &o->format);
   if (!o->format_given) {
-    rf_diag("--format %s: use text, json, sarif, junit or html", name);
+    rf_diag("--format %s: use text, json, sarif, junit, html or github", name);
   }
   return o->format_given;
+}
+
+bool rf_common_options_colour(rf_common_options *o, const char *name) {
+  bool const known = rf_colour_from_name(name, &o->colour);
+  if (!known) {
+    rf_diag("--color %s: use auto, always or never", name);
+  }
+  return known;
 }
 
 void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, const char *path) {
@@ -27,11 +37,28 @@ bool rf_common_options_file(const char **out, const char *name, const char *path
   return true;
 }
 
+static bool read_skip_rules(rf_bump_arena *arena, const char *path, rf_skip_rules *out) {
+  size_t length = 0;
+  const char *const text = rf_read_file(arena, path, &length);
+  if (text == NULL) {
+    rf_diag("cannot read %s: %s", path, strerror(errno));
+    return false;
+  }
+  unsigned const wrong = rf_skip_rules_parse(out, arena, text, length);
+  if (wrong != 0) {
+    rf_diag("%s:%u: no rule; use function:PATTERN or module:PATTERN", path, wrong);
+  }
+  return wrong == 0;
+}
+
 bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf_document_options *out) {
   for (size_t i = 0; i < o->suppressions_count; i++) {
     if (!rf_document_suppressions(&out->suppressions, arena, o->suppressions[i])) {
       return false;
     }
+  }
+  if (o->skip_frames != NULL && !read_skip_rules(arena, o->skip_frames, &out->skipped)) {
+    return false;
   }
   if (o->baseline == NULL) {
     return true;

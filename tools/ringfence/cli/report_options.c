@@ -1,7 +1,7 @@
 #include "tools/ringfence/cli/report_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include <errno.h>
 #include <ringfence/finding.h>
@@ -11,13 +11,16 @@
 
 typedef enum row_id {
   FORMAT,
+  COLOR,
   OUTPUT,
   FROM,
   IMAGE,
   SUPPRESSIONS,
+  SKIP_FRAMES,
   BASELINE,
   WRITE_BASELINE,
   EXITCODE,
+  ERROR_EXITCODE,
   SOURCE_ROOT,
   NO_SYMBOLS,
   QUIET,
@@ -27,7 +30,8 @@ typedef enum row_id {
 } row_id;
 
 static const rf_option rows[ROWS] = {
-    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit or html", NULL},
+    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit, html or github", NULL},
+    [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", 'o', "FILE",
                 "write to FILE instead of standard output, in the format that its name ends in\n"
                 "(.txt .json .sarif .xml .html) unless --format is given; - is standard output;\n"
@@ -36,10 +40,13 @@ static const rf_option rows[ROWS] = {
     [FROM] = {"from", '\0', "FORM", "form of the FILEs: json, serial, or auto (the default), line by line", NULL},
     [IMAGE] = {"image", '\0', "FILE", "the program of a target without files, to name its addresses", NULL},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
+    [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
+                     "functions and modules in FILE do not count when findings are compared", NULL},
     [BASELINE] = {"baseline", '\0', "FILE", "findings in FILE are known: only new ones count for the exit status",
                   NULL},
     [WRITE_BASELINE] = {"write-baseline", '\0', "FILE", "write these findings to FILE as known, and exit with 0", NULL},
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after (new) findings (default 99); 0: always 0", NULL},
+    [ERROR_EXITCODE] = {"error-exitcode", '\0', "N", "the same as --exitcode", NULL},
     [SOURCE_ROOT] = {"source-root", '\0', "DIR", "name files in DIR relative to it (default: the current folder)",
                      NULL},
     [NO_SYMBOLS] = {"no-symbols", '\0', NULL, "show only the names that the records hold", NULL},
@@ -111,13 +118,19 @@ static bool apply(void *context, size_t row, const char *argument) {
   case SUPPRESSIONS:
     rf_common_options_suppressions(&out->common, r->arena, argument);
     return true;
+  case SKIP_FRAMES:
+    out->common.skip_frames = argument;
+    return true;
   case BASELINE:
     out->common.baseline = argument;
     return true;
   case WRITE_BASELINE:
     return rf_common_options_file(&out->common.write_baseline, rows[row].name, argument,
                                   "standard output is for the report");
+  case COLOR:
+    return rf_common_options_colour(&out->common, argument);
   case EXITCODE:
+  case ERROR_EXITCODE:
     return set_exitcode(out, argument);
   case SOURCE_ROOT:
     out->source_root = argument;

@@ -7,12 +7,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char first_line[] = "# Ringfence baseline, version 2";
-static const char first_line_before[] = "# Ringfence baseline, version 1";
+static const char first_line[] = "# Ringfence baseline, version ";
+enum { VERSION = 3, VERSION_OF_FINGERPRINTS = 3 };
 
 /* ---- Reading ---- */
 
@@ -79,12 +80,25 @@ static void sort_entries(rf_baseline *out) {
   out->count = kept + 1;
 }
 
+/* The version that the first line names; 0 where there is none. */
+static unsigned version_of(const char *text) {
+  const char *const number = text + strlen(first_line);
+  bool const there = strncmp(text, first_line, strlen(first_line)) == 0 && *number >= '1' && *number <= '9';
+  unsigned long const version = there ? strtoul(number, NULL, 10) : 0;
+  return version > UINT_MAX ? UINT_MAX : (unsigned)version;
+}
+
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length) {
   char *at = text;
-  *out = (rf_baseline){NULL, 0};
-  if (strncmp(at, first_line, strlen(first_line)) != 0 &&
-      strncmp(at, first_line_before, strlen(first_line_before)) != 0) {
-    return rf_bump_arena_print(arena, "%s is not a baseline: it does not begin with \"%s\"", path, first_line);
+  unsigned const version = version_of(text);
+  *out = (rf_baseline){.before = version < VERSION_OF_FINGERPRINTS};
+  if (version == 0) {
+    return rf_bump_arena_print(arena, "%s is not a baseline: it does not begin with \"%s%d\"", path, first_line,
+                               VERSION);
+  }
+  if (version > VERSION) {
+    return rf_bump_arena_print(arena, "%s is a baseline of version %u; this program reads up to %d", path, version,
+                               VERSION);
   }
   for (unsigned number = 1; at < text + length; number++) {
     char *const line = at;
@@ -138,7 +152,8 @@ static bool has_room(rf_baseline_entry *entry, rf_record *record) {
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < count && baseline->count != 0; i++) {
-    rf_baseline_entry const wanted = {.fingerprint = records[i]->fingerprint};
+    rf_baseline_entry const wanted = {.fingerprint =
+                                          baseline->before ? records[i]->fingerprint_before : records[i]->fingerprint};
     rf_baseline_entry *const entry =
         (rf_baseline_entry *)bsearch(&wanted, baseline->entries, baseline->count, sizeof wanted, by_fingerprint);
     if (entry != NULL && entry->met < entry->count) {
@@ -221,6 +236,7 @@ void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t cou
         arena, rf_bump_arena_print(arena, "%s %s", rf_bug_name(records[i]->finding.bug), place_of(arena, records[i])));
   }
   rf_sink_str(sink, first_line);
+  rf_sink_uint(sink, VERSION);
   rf_sink_str(sink,
               ": known findings. `ringfence report --baseline` fails on others only;\n"
               "# `--write-baseline` writes this file. Each line: fingerprint, count[:leaked blocks], kind, place.\n");

@@ -2,11 +2,10 @@
 
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/string_table.h"
+#include "tools/ringfence/model/identity.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-enum { PLACE_FRAMES = 3 };
 
 /* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
  * library's. */
@@ -26,11 +25,6 @@ bool rf_is_runtime_frame(const rf_frame *frame) {
 }
 
 /* ---- Places ---- */
-
-static const rf_stack *place_of(const rf_record *record) {
-  const rf_trace *const place = rf_finding_place(&record->finding);
-  return place == &record->finding.allocated ? &record->allocated : &record->found;
-}
 
 static bool is_known(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
@@ -64,25 +58,15 @@ static void put_frame(const rf_frame *frame, const rf_sink *sink) {
   }
 }
 
-/* Equal for equal places in every process: addresses differ between processes; lines, modules and offsets do not. */
-static void put_key(const rf_record *record, const rf_sink *sink) {
-  const rf_finding *const f = &record->finding;
-  const rf_site *const site = rf_finding_place(f)->site;
-  const rf_stack *const stack = place_of(record);
-  rf_sink_str(sink, rf_bug_name(f->bug));
-  rf_sink_char(sink, '|');
-  rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
-  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
-    rf_sink_char(sink, '|');
-    rf_sink_str(sink, f->detail); /* direct or indirect */
-  }
-  if (site != NULL) {
-    rf_sink_char(sink, '|');
-    rf_sink_str(sink, site->file);
-    put_number(sink, ':', site->line);
-  }
+/* One stack by lines: two calls in one function are two places. */
+static void put_stack(const rf_stack *stack, const rf_trace *trace, const rf_sink *sink) {
   unsigned used = 0;
-  for (unsigned i = 0; i < stack->count && used < PLACE_FRAMES; i++) {
+  rf_sink_char(sink, '|');
+  if (trace->site != NULL) {
+    rf_sink_str(sink, trace->site->file);
+    put_number(sink, ':', trace->site->line);
+  }
+  for (unsigned i = 0; i < stack->count && used < RF_IDENTITY_FRAMES; i++) {
     const rf_frame *const frame = &stack->frames[i];
     /* An address in no module is no return address: code without frame pointers left another word each time. */
     bool const stray = frame->module == NULL && used != 0;
@@ -93,7 +77,38 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
   }
 }
 
+/* Equal for equal places in every process: the stacks that tell bugs apart, by lines. Addresses differ between
+ * processes; lines, modules and offsets do not. */
+static void put_key(const rf_record *record, const rf_sink *sink) {
+  const rf_finding *const f = &record->finding;
+  unsigned const parts = rf_identity_parts(record);
+  rf_sink_str(sink, rf_bug_name(f->bug));
+  rf_sink_char(sink, '|');
+  rf_sink_str(sink, f->allocator != NULL ? f->allocator : "");
+  if (f->bug == RF_BUG_LEAK && f->detail != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, f->detail); /* direct or indirect */
+  }
+  if ((parts & RF_IDENTITY_ACCESS) != 0) {
+    put_stack(&record->found, &f->found, sink);
+  }
+  if ((parts & RF_IDENTITY_ALLOCATION) != 0) {
+    put_stack(&record->allocated, &f->allocated, sink);
+  }
+  if ((parts & RF_IDENTITY_RELEASE) != 0) {
+    put_stack(&record->released, &f->released, sink);
+  }
+}
+
 /* ---- Merging ---- */
+
+/* The same place, met by two runs of a hunt: what was found at the instruction tells more. */
+static rf_record *better_of(rf_record *one, rf_record *other) {
+  unsigned const times = one->times > other->times ? one->times : other->times;
+  rf_record *const better = other->finding.at_access && !one->finding.at_access ? other : one;
+  better->times = times;
+  return better;
+}
 
 /* Adds `from` to `into`, a finding of the same place. Blocks and bytes of leaks add up. */
 static void add_record(rf_record *into, const rf_record *from) {
@@ -128,6 +143,8 @@ size_t rf_merge(rf_record **records, size_t count) {
     if (place == known) {
       places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
       records[place] = records[i];
+    } else if (records[place]->run_number != records[i]->run_number) {
+      records[place] = better_of(records[place], records[i]);
     } else {
       add_record(records[place], records[i]);
       records[place]->processes += new_process;
@@ -135,4 +152,11 @@ size_t rf_merge(rf_record **records, size_t count) {
   }
   rf_bump_arena_free(&scratch);
   return places.count;
+}
+
+const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
+  put_key(record, &key.sink);
+  return rf_bump_arena_text(arena, key.text, key.length);
 }

@@ -12,11 +12,16 @@ extern "C" {
  * went wrong. */
 bool rf_is_runtime_frame(const rf_frame *frame);
 
-/* Merges records of one kind, allocator and place. Keeps the first of each at the front, with the number of times and
- * of processes in which it was found; bytes and blocks of leaks add up. Returns the number kept. The place is the top
- * three frames that are no runtime frames, by function and line where rf_symbolize found these, else by module and
- * offset, of the stack that rf_finding_place names. */
+/* Merges records of one bug (identity.h) at one place. Keeps the first of each at the front, with the number of times
+ * and of processes in which it was found; bytes and blocks of leaks add up. Returns the number kept. The place is the
+ * lines of the functions by which the bug is known, or module and offset where lines are not known: one function may
+ * have the same kind of bug on two lines, and a report shows both, with one fingerprint.
+ *
+ * Of several runs of one program the first that found a place counts, or the first that did so at the instruction. */
 size_t rf_merge(rf_record **records, size_t count);
+
+/* Equal for records that are merged. */
+const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record);
 
 #ifdef __cplusplus
 }

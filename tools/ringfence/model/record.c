@@ -186,8 +186,9 @@ static bool is_main(const rf_frame *frame) {
 }
 
 static bool is_of(const rf_frame *frame, const char *library) {
+  static const char name[] = "libringfence.so"; /* installed with a number behind it */
   return frame->module != NULL && ((library != NULL && strcmp(frame->module, library) == 0) ||
-                                   strcmp(rf_base_name(frame->module), "libringfence.so") == 0);
+                                   strncmp(rf_base_name(frame->module), name, sizeof name - 1) == 0);
 }
 
 /* The number of frames up to main, or to the function that a thread starts with. */

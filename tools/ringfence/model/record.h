@@ -28,12 +28,15 @@ typedef struct rf_record {
   unsigned processes;    /* in how many processes */
   const char *directory; /* files in it are named relative to it; NULL: by whole paths */
   const char *program;   /* of the process, or NULL */
+  const char *run;       /* of a hunt, in which it was found first: "2, page, align=exact"; NULL: no hunt */
+  unsigned run_number;   /* the same; 0: no hunt */
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
-  unsigned ordinal;      /* 1 for the first of several findings with this fingerprint */
-  bool known;            /* it is in the baseline */
-  uint64_t known_blocks; /* of a leak that has grown: its blocks in the baseline; else 0 */
+  const char *fingerprint_before; /* in baselines of versions 1 and 2 */
+  unsigned ordinal;               /* 1 for the first of several findings with this fingerprint */
+  bool known;                     /* it is in the baseline */
+  uint64_t known_blocks;          /* of a leak that has grown: its blocks in the baseline; else 0 */
   /* The rule ("leak:foo") that hides it, or NULL. */
   const char *suppressed_by;
 } rf_record;

@@ -29,6 +29,7 @@ static void take_back(rf_process *process) {
   process->allocations -= process->last.allocations;
   process->bytes -= process->last.bytes;
   process->findings -= process->last.findings;
+  process->unpaged -= process->last.unpaged;
 }
 
 static void add_summary(rf_process *process, const rf_json *line) {
@@ -41,6 +42,8 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->last.allocations = rf_json_unsigned(line, "allocations", 0);
   process->last.bytes = rf_json_unsigned(line, "bytes", 0);
   process->last.findings = rf_json_unsigned(line, "findings", 0);
+  process->last.unpaged = rf_json_unsigned(line, "unpaged_blocks", 0);
+  process->unpaged += process->last.unpaged;
   process->allocations += process->last.allocations;
   process->bytes += process->last.bytes;
   process->findings += process->last.findings;

@@ -17,10 +17,12 @@ typedef struct rf_process {
   uint64_t bytes;
   uint64_t peak; /* the highest of them */
   uint64_t findings;
+  uint64_t unpaged; /* blocks that mode page checked as mode guard does */
   struct {
     uint64_t allocations;
     uint64_t bytes;
     uint64_t findings;
+    uint64_t unpaged;
   } last;            /* its last summary's part of the above */
   uint64_t unlisted; /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
   const char *leaks_unchecked;  /* the reason where it could not look for leaks, else NULL */

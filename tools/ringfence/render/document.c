@@ -39,15 +39,32 @@ const char *rf_document_rule(rf_bump_arena *arena, const rf_suppression *rule) {
   return rf_bump_arena_print(arena, "%s:%.*s", kind, (int)rule->length, rule->pattern);
 }
 
+/* A rule may name a bug by its fingerprint: "*:fingerprint=0123456789abcdef". Processes know no fingerprints. */
+static rf_suppression *match_fingerprint(const rf_record *record, const rf_suppressions *all) {
+  static const char key[] = "fingerprint=";
+  for (size_t i = 0; i < all->count; i++) {
+    rf_suppression *const rule = &all->rules[i];
+    if ((rule->any || rule->bug == record->finding.bug) && rule->length == strlen(key) + strlen(record->fingerprint) &&
+        memcmp(rule->pattern, key, strlen(key)) == 0 &&
+        memcmp(rule->pattern + strlen(key), record->fingerprint, strlen(record->fingerprint)) == 0) {
+      return rule;
+    }
+  }
+  return NULL;
+}
+
 /* Moves the records that a rule hides to the end of the list. Returns how many come before them. */
-static size_t suppress(rf_bump_arena *arena, rf_run *run, const rf_suppressions *all) {
+static size_t suppress(rf_bump_arena *arena, rf_run *run, const rf_document_options *options) {
   rf_record **const hidden = (rf_record **)rf_bump_arena_array(arena, run->record_count + 1, sizeof(rf_record *));
   size_t hidden_count = 0;
   size_t kept = 0;
   for (size_t i = 0; i < run->record_count; i++) {
     rf_record *const record = run->records[i];
     rf_symbolizer const symbolizer = rf_record_symbolizer(record);
-    rf_suppression *const rule = rf_suppressions_match(all, &record->finding, &symbolizer);
+    rf_suppression *rule = rf_suppressions_match(&options->suppressions, &record->finding, &symbolizer);
+    if (rule == NULL) {
+      rule = match_fingerprint(record, &options->suppressions);
+    }
     if (rule == NULL) {
       run->records[kept++] = record;
       continue;
@@ -147,7 +164,8 @@ void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const
   out->sources->before = run->written;
   name_frames(arena, run, options);
   trim(run, options);
-  size_t const kept = suppress(arena, run, &options->suppressions);
+  rf_fingerprint_all(arena, run->records, run->record_count, &options->skipped);
+  size_t const kept = suppress(arena, run, options);
   out->records = run->records;
   out->hidden = run->record_count == 0 ? NULL : run->records + kept;
   out->count = rf_merge(out->records, kept);
@@ -160,8 +178,8 @@ void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const
   out->rule_count = run->rule_count;
   out->snapshot_count = run->snapshot_count;
   out->snapshots = rf_snapshot_tables_compare(arena, run->snapshots, &out->snapshot_count);
-  rf_fingerprint_all(arena, out->records, out->count);
-  rf_fingerprint_all(arena, out->hidden, out->hidden_count);
+  rf_fingerprint_all(arena, out->records, out->count, &options->skipped);
+  rf_fingerprint_all(arena, out->hidden, out->hidden_count, &options->skipped);
   if (options->baseline != NULL) {
     out->known = rf_baseline_apply(options->baseline, out->records, out->count);
     put_new_first(arena, out);

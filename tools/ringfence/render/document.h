@@ -4,6 +4,7 @@
 
 #include "tools/ringfence/model/baseline.h"
 #include "tools/ringfence/model/run.h"
+#include "tools/ringfence/model/skip_rules.h"
 #include "tools/ringfence/render/source.h"
 #include "tools/ringfence/render/totals.h"
 
@@ -19,6 +20,7 @@ typedef struct rf_document_options {
   const char *image;            /* the ELF file of addresses without a module; NULL: none */
   const char *directory;        /* files in it are named relative to it; NULL: whole paths */
   rf_suppressions suppressions; /* capacity 0: none */
+  rf_skip_rules skipped;        /* frames that do not count for the identity of findings */
   rf_baseline *baseline;        /* NULL: none */
   bool symbolize;               /* look up functions, files and lines */
   bool whole;                   /* show the callers of main, and known findings in full */
@@ -79,6 +81,7 @@ void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink 
 void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_junit(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_github(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_html(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 #ifdef __cplusplus

@@ -283,6 +283,13 @@ static void about(const rf_html_page *p, const rf_finding *f) {
   rf_markup(p->sink, " <span class=\"dim\">%s</span></p>\n", rf_bug_advice(f->bug));
 }
 
+void rf_html_body(const rf_html_page *p, const rf_record *record) {
+  about(p, &record->finding);
+  stacks(p, record);
+  bytes(p, &record->finding);
+  facts(p, record);
+}
+
 void rf_html_finding(const rf_html_page *p, const rf_record *record, size_t index) {
   const rf_finding *const f = &record->finding;
   rf_markup(p->sink, "<details open=\"open\" class=\"finding %s%s\" id=\"f%zu\"", rf_bug_level(f->bug),
@@ -293,9 +300,6 @@ void rf_html_finding(const rf_html_page *p, const rf_record *record, size_t inde
   rf_markup(p->sink,
             "<span class=\"title\">%s</span><span class=\"place mono\">%s</span></summary>\n<div class=\"body\">\n",
             rf_document_title(p->arena, record), rf_html_place(p, record, rf_stack_view_blamed(record)));
-  about(p, f);
-  stacks(p, record);
-  bytes(p, f);
-  facts(p, record);
+  rf_html_body(p, record);
   raw(p, "</div>\n</details>\n");
 }

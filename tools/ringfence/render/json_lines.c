@@ -28,6 +28,9 @@ static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *s
   if (record->known_blocks != 0) {
     rf_json_put_number(&w, "known_blocks", (int64_t)record->known_blocks);
   }
+  if (record->run != NULL) {
+    rf_json_put_text(&w, "run", record->run);
+  }
   rf_json_put_number(&w, "times", record->times);
   rf_json_put_number(&w, "processes", record->processes);
   rf_sink_str(sink, end);

@@ -48,6 +48,11 @@ void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value) {
   rf_sink_int(w->sink, value);
 }
 
+void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json) {
+  begin(w, name);
+  rf_sink_str(w->sink, json);
+}
+
 void rf_json_put_bool(rf_json_writer *w, const char *name, bool value) {
   begin(w, name);
   rf_sink_str(w->sink, value ? "true" : "false");

@@ -24,6 +24,7 @@ void rf_json_close(rf_json_writer *w, const char *brackets);
 void rf_json_put_text(rf_json_writer *w, const char *name, const char *value);
 void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value); /* writes null for NULL */
 void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value);
+void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json); /* a value that is JSON already */
 void rf_json_put_bool(rf_json_writer *w, const char *name, bool value);
 
 #endif

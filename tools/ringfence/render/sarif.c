@@ -373,7 +373,7 @@ static void locations(sarif *s, const rf_record *record) {
 static void fingerprints(sarif *s, const rf_record *record) {
   const char *const value = rf_bump_arena_print(s->arena, "%s:%u", record->fingerprint, record->ordinal);
   rf_json_open(&s->w, "partialFingerprints", "{");
-  rf_json_put_text(&s->w, "ringfenceStack/v1", value);
+  rf_json_put_text(&s->w, "ringfenceStack/v2", value);
   rf_json_put_text(&s->w, "primaryLocationLineHash", value);
   rf_json_close(&s->w, "}");
 }

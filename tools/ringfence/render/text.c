@@ -166,6 +166,9 @@ void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink
     rf_sink_uint(sink, record->processes);
     rf_sink_str(sink, record->processes == 1 ? " process\n" : " processes\n");
   }
+  if (record->run != NULL) {
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  found by run %s\n", record->run));
+  }
   rf_sink_str(sink, record->known ? "  known: in the baseline\n" : "");
   if (record->known_blocks != 0) {
     rf_sink_str(sink, rf_bump_arena_print(arena, "  grown: the baseline has %s of it\n",

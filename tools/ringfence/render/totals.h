@@ -30,6 +30,7 @@ typedef struct rf_totals {
   uint64_t unlisted;             /* leaked blocks that are no findings, their code is the system's or has no names */
   bool verbose;                  /* mention `unlisted` in the text */
   size_t unsummed;               /* processes whose figures are not known: they ended without a summary, or run */
+  uint64_t unpaged;              /* blocks that mode page checked as mode guard does */
   bool handed_on;                /* figures of some processes are of sampled blocks alone */
   size_t blocks_unchecked;       /* processes that a signal ended before all blocks were checked */
   const char *blocks_because;    /* the reason of the first of them */

@@ -23,6 +23,7 @@ typedef struct inherited {
 } inherited;
 
 static inherited before;
+static bool has_before; /* another program was run */
 
 static uint64_t now_ns(void) {
   struct timespec t;
@@ -40,6 +41,10 @@ static void waited_for(sigset_t *set) {
 
 static void take_signals(void) {
   sigset_t set;
+  if (has_before) {
+    return;
+  }
+  has_before = true;
   waited_for(&set);
   (void)sigprocmask(SIG_BLOCK, &set, &before.mask);
   /* Where SIGCHLD is ignored the system keeps no status to wait for. */
@@ -57,8 +62,14 @@ static void give_signals_back(void) {
 }
 
 /* Runs in the child. As execvp does, it hands a file of unknown format to the shell. */
-static _Noreturn void become(const char *program, char *const *argv, char *const *envp, int report) {
-  (void)execve(program, argv, envp);
+static _Noreturn void become(const rf_child_program *program, int report) {
+  char *const *const argv = program->argv;
+  for (int i = 0; program->streams != NULL && i < 3; i++) {
+    if (program->streams[i] >= 0) {
+      (void)dup2(program->streams[i], i);
+    }
+  }
+  (void)execve(program->file, argv, program->envp);
   if (errno == ENOEXEC) {
     size_t count = 0;
     while (argv[count] != NULL) {
@@ -67,11 +78,11 @@ static _Noreturn void become(const char *program, char *const *argv, char *const
     char **const shell = (char **)calloc(count + 2, sizeof *shell);
     if (shell != NULL) {
       shell[0] = (char *)"/bin/sh";
-      shell[1] = (char *)program;
+      shell[1] = (char *)program->file;
       for (size_t i = 1; i < count; i++) {
         shell[i + 1] = argv[i];
       }
-      (void)execve(shell[0], shell, envp);
+      (void)execve(shell[0], shell, program->envp);
     }
   }
   int const why = errno;
@@ -97,7 +108,7 @@ static int follow(pid_t pid) {
   }
 }
 
-bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp) {
+bool rf_child_run(rf_child *child, const rf_child_program *program) {
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0) {
     return false;
@@ -108,7 +119,7 @@ bool rf_child_run(rf_child *child, const char *program, char *const *argv, char 
   if (child->pid == 0) {
     give_signals_back();
     rf_streams_give_back();
-    become(program, argv, envp, report[1]);
+    become(program, report[1]);
   }
   int const why = errno;
   (void)close(report[1]);

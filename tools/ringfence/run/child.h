@@ -13,12 +13,20 @@ typedef struct rf_child {
   uint64_t elapsed_ns; /* from start to end */
 } rf_child;
 
-/* Runs the file `program` with `argv` and `envp`, forwards the signals that this process gets, and waits for its end.
- * False, with errno set, where no process can be made. */
-bool rf_child_run(rf_child *child, const char *program, char *const *argv, char *const *envp);
+/* A program, and how it is run. */
+typedef struct rf_child_program {
+  const char *file;
+  char *const *argv;
+  char *const *envp;
+  const int *streams; /* three descriptors in place of the standard streams, negative ones left out; NULL: none */
+} rf_child_program;
 
-/* The signals that rf_child_run forwards stay blocked after it, so that the run's files can be removed. This drops
- * pending ones and unblocks them. */
+/* Runs the program, forwards the signals that this process gets, and waits for its end. False, with errno set, where no
+ * process can be made. */
+bool rf_child_run(rf_child *child, const rf_child_program *program);
+
+/* The signals that rf_child_run forwards stay blocked after it, for other runs, and so that the runs' files can be
+ * removed. This drops pending ones and unblocks them. */
 void rf_child_release_signals(void);
 
 /* Sleeps for `milliseconds`, while the signals are blocked. False, and at once, where one of those that rf_child_run

@@ -2,9 +2,9 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +62,14 @@ const char *rf_tempdir_make(rf_bump_arena *arena) {
   return NULL;
 }
 
-void rf_tempdir_remove(rf_bump_arena *arena, const char *folder) {
-  DIR *const list = opendir(folder);
-  if (list == NULL) {
-    return;
-  }
-  for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-      (void)unlink(rf_bump_arena_print(arena, "%s/%s", folder, entry->d_name));
-    }
-  }
-  (void)closedir(list);
-  (void)rmdir(folder);
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *place) {
+  (void)st;
+  (void)place;
+  (void)(type == FTW_DP || type == FTW_DNR ? rmdir(path) : unlink(path));
+  return 0;
+}
+
+void rf_tempdir_remove(const char *folder) {
+  enum { OPEN_AT_ONCE = 8 };
+  (void)nftw(folder, remove_one, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

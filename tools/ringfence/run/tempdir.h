@@ -8,7 +8,7 @@
  * free of characters that are special in RINGFENCE_OPTIONS and LD_PRELOAD; NULL after a message. */
 const char *rf_tempdir_make(rf_bump_arena *arena);
 
-/* Removes the folder and the files in it. */
-void rf_tempdir_remove(rf_bump_arena *arena, const char *folder);
+/* Removes the folder and everything in it. */
+void rf_tempdir_remove(const char *folder);
 
 #endif /* RINGFENCE_TOOLS_RUN_TEMPDIR_H */

@@ -1,4 +1,4 @@
-#include "tools/ringfence/cli/option_table.h"
+#include "tools/ringfence/base/option_table.h"
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/suggest.h"

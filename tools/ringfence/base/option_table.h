@@ -1,6 +1,6 @@
 /* The options of a command in one table: it makes both the parser and the manual. */
-#ifndef RINGFENCE_TOOLS_CLI_OPTION_TABLE_H
-#define RINGFENCE_TOOLS_CLI_OPTION_TABLE_H
+#ifndef RINGFENCE_TOOLS_BASE_OPTION_TABLE_H
+#define RINGFENCE_TOOLS_BASE_OPTION_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,55 @@
+/* A program with checked allocators of its own tells a collector of its runs. */
+#include "mode_options.h"
+
+#include "checkers/report/collector.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* Of the drop-in, which is there where the program was started with it: it tells of the run. */
+extern size_t __ringfence_check_leaks(void) __attribute__((weak));
+
+static void at_exit(void) {
+  rf_collector_run const only_counts = {.exit = NULL};
+  rf_collector_end(__ringfence_check_leaks != NULL ? &only_counts : NULL);
+}
+
+static rf_collector_options options_of(const rf_options *o) {
+  return (rf_collector_options){
+      .folder = {o->collector, o->collector_length},
+      .environment = {o->environment, o->environment_length},
+      .version = {o->build_version, o->build_version_length},
+      .commit = {o->build_commit, o->build_commit_length},
+      .labels = {o->labels, o->labels_length},
+      .windows = (rf_collector_windows)o->windows,
+      .first = o->collector_first,
+      .mode = rf_mode_name(o->mode),
+  };
+}
+
+bool rf_options_begin_collector(const rf_options *o) {
+  rf_collector_options const options = options_of(o);
+  return rf_collector_begin(&options);
+}
+
+void rf_options_collect_run(const rf_options *o) {
+  if (rf_options_begin_collector(o)) {
+    (void)atexit(at_exit);
+    (void)pthread_atfork(NULL, NULL, rf_collector_forked);
+  }
+}
+
+#else
+
+bool rf_options_begin_collector(const rf_options *o) {
+  (void)o;
+  return false;
+}
+
+void rf_options_collect_run(const rf_options *o) {
+  (void)o;
+}
+
+#endif

@@ -1,0 +1,247 @@
+/* Calls that have the system read or write the program's memory. Only in the library.
+ *
+ * Where that memory is closed the system raises no signal: the call fails, or stops short, and the program goes another
+ * way. So each such call is looked at when it has come back: where it failed with EFAULT, whether any of its memory is
+ * closed; where it moved less than it was told to, whether closed memory begins where it stopped. The call itself, its
+ * result and errno are as without; it stays a cancellation point.
+ *
+ * Complexity: a load and a comparison where no blocks have pages of their own, or everything was moved. Threads and
+ * signal handlers: as the functions behind; nothing is locked.
+ */
+#ifdef _FORTIFY_SOURCE
+#undef _FORTIFY_SOURCE
+#endif
+#define _GNU_SOURCE
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "intercept.h"
+#include "intercept_files.h"
+
+#include <errno.h>
+#include <ringfence/layout.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "checkers/os/host.h"
+#include "lib/core/compiler.h"
+
+#undef fread_unlocked /* macros where the compiler optimises */
+#undef fwrite_unlocked
+
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
+                       socklen_t *restrict length);
+size_t __fread_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
+size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
+
+#define EACH(with)                                                                                                     \
+  with(read) with(write) with(pread) with(pwrite) with(pread64) with(pwrite64) with(recv) with(send) with(recvfrom)    \
+      with(sendto) with(readv) with(writev) with(preadv) with(pwritev) with(preadv64) with(pwritev64) with(recvmsg)    \
+          with(sendmsg) with(fread) with(fwrite) with(fread_unlocked) with(fwrite_unlocked) with(__read_chk)           \
+              with(__pread_chk) with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk)            \
+                  with(__fread_unlocked_chk)
+#define DECLARE(name) __typeof__(&(name)) name;
+#define FIND(name) theirs.name = THEIRS(name);
+
+static struct { EACH(DECLARE) } theirs;
+static bool began;
+
+void rf_intercept_transfer_begin(void) {
+  began = true;
+}
+
+void rf_intercept_transfer_init(void) {
+  EACH(FIND)
+}
+
+static void find_theirs(void) {
+  if (RF_UNLIKELY(theirs.read == NULL)) {
+    rf_intercept_transfer_init();
+  }
+}
+
+/* ---- Looking ---- */
+
+#define FAILED SIZE_MAX
+
+/* One piece of memory of a call that moved `done` bytes of it. */
+RF_RARE static bool look_at(const void *buffer, size_t size, size_t done, rf_access access, const rf_origin *origin) {
+  const unsigned char *const start = (const unsigned char *)buffer;
+  if (done == FAILED) {
+    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, access, origin);
+  }
+  return done < size && rf_page_store_report_transfer(rf_guarded_blocks.store, start + done, 1, access, origin);
+}
+
+RF_RARE static void look(const void *buffer, size_t size, ssize_t result, rf_access access, const rf_origin *origin) {
+  int const saved = errno;
+  if (result >= 0 || saved == EFAULT) {
+    (void)look_at(buffer, size, result < 0 ? FAILED : (size_t)result, access, origin);
+  }
+  errno = saved;
+}
+
+/* True where the system could not read `size` bytes at `start`, which say where the memory is. */
+static bool is_unreadable(const void *start, size_t size, const rf_origin *origin) {
+  return look_at(start, size, FAILED, RF_ACCESS_READ, origin) || !rf_host_readable(start, size);
+}
+
+/* What the system has used can be read. */
+static void look_each(const struct iovec *list, size_t count, ssize_t result, rf_access access,
+                      const rf_origin *origin) {
+  size_t done = result < 0 ? FAILED : (size_t)result;
+  if (count == 0 || (result < 0 && is_unreadable(list, count * sizeof *list, origin))) {
+    return;
+  }
+  for (size_t i = 0; i < count && !look_at(list[i].iov_base, list[i].iov_len, done, access, origin); i++) {
+    if (done != FAILED && done < list[i].iov_len) {
+      return;
+    }
+    done -= done != FAILED ? list[i].iov_len : 0;
+  }
+}
+
+#define LIST_MOST 1024 /* longer ones the system refuses */
+
+RF_RARE static void look_list(const struct iovec *list, int count, ssize_t result, rf_access access,
+                              const rf_origin *origin) {
+  int const saved = errno;
+  if ((result >= 0 || saved == EFAULT) && count > 0 && count <= LIST_MOST) {
+    look_each(list, (size_t)count, result, access, origin);
+  }
+  errno = saved;
+}
+
+RF_RARE static void look_message(const struct msghdr *message, ssize_t result, rf_access access,
+                                 const rf_origin *origin) {
+  int const saved = errno;
+  if ((result >= 0 || (saved == EFAULT && !is_unreadable(message, sizeof *message, origin))) &&
+      message->msg_iovlen <= LIST_MOST) {
+    look_each(message->msg_iov, message->msg_iovlen, result, access, origin);
+  }
+  errno = saved;
+}
+
+/* ---- The functions ---- */
+
+#define WATCHING RF_UNLIKELY(rf_guarded_blocks.store != NULL)
+
+/* Of a call that moves up to `n` bytes at `buf`. */
+#define MOVES(result_type, name, parameters, arguments, n, moved, access)                                              \
+  RF_EXPORT result_type name parameters {                                                                              \
+    find_theirs();                                                                                                     \
+    if (!WATCHING) {                                                                                                   \
+      return theirs.name arguments;                                                                                    \
+    }                                                                                                                  \
+    result_type const result = theirs.name arguments;                                                                  \
+    if ((moved) != (ssize_t)(n)) {                                                                                     \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      look(buf, (n), (moved), (access), &origin);                                                                      \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+#define INTO(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_WRITE)
+#define OUT_OF(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_READ)
+
+INTO(pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
+INTO(pread64, (int fd, void *buf, size_t n, off64_t at), (fd, buf, n, at))
+INTO(recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
+INTO(recvfrom, (int fd, void *restrict buf, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
+     (fd, buf, n, flags, from, length))
+INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
+INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, buf, n, at, room))
+INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, buf, n, at, room))
+INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, buf, n, room, flags))
+INTO(__recvfrom_chk,
+     (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
+     (fd, buf, n, room, flags, from, length))
+
+OUT_OF(pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
+OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, at))
+OUT_OF(send, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
+OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t length),
+       (fd, buf, n, flags, to, length))
+
+/* The library's own calls come here too, and before anything was found the dynamic linker must not be asked. */
+#define EARLY(name, parameters, arguments, access)                                                                     \
+  RF_EXPORT ssize_t name parameters {                                                                                  \
+    if (RF_UNLIKELY(!began)) {                                                                                         \
+      return syscall(SYS_##name, fd, buf, n);                                                                          \
+    }                                                                                                                  \
+    find_theirs();                                                                                                     \
+    ssize_t const result = theirs.name arguments;                                                                      \
+    if (WATCHING && result != (ssize_t)n) {                                                                            \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      look(buf, n, result, (access), &origin);                                                                         \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+EARLY(read, (int fd, void *buf, size_t n), (fd, buf, n), RF_ACCESS_WRITE)
+EARLY(write, (int fd, const void *buf, size_t n), (fd, buf, n), RF_ACCESS_READ)
+
+/* Of lists, of which only the system knows how much they hold: a call is looked at if it moved less than that. */
+#define LISTS(name, parameters, arguments, access)                                                                     \
+  RF_EXPORT ssize_t name parameters {                                                                                  \
+    find_theirs();                                                                                                     \
+    ssize_t const result = theirs.name arguments;                                                                      \
+    if (WATCHING) {                                                                                                    \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      look_list(list, count, result, (access), &origin);                                                               \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+LISTS(readv, (int fd, const struct iovec *list, int count), (fd, list, count), RF_ACCESS_WRITE)
+LISTS(writev, (int fd, const struct iovec *list, int count), (fd, list, count), RF_ACCESS_READ)
+LISTS(preadv, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_WRITE)
+LISTS(pwritev, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_READ)
+LISTS(preadv64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_WRITE)
+LISTS(pwritev64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_READ)
+
+#define MESSAGES(name, type, access)                                                                                   \
+  RF_EXPORT ssize_t name(int fd, type *message, int flags) {                                                           \
+    find_theirs();                                                                                                     \
+    ssize_t const result = theirs.name(fd, message, flags);                                                            \
+    if (WATCHING) {                                                                                                    \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      look_message(message, result, (access), &origin);                                                                \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+MESSAGES(recvmsg, struct msghdr, RF_ACCESS_WRITE)
+MESSAGES(sendmsg, const struct msghdr, RF_ACCESS_READ)
+
+/* Streams copy by themselves, which the processor notices, but for large pieces: these go to the system directly, and
+ * its error becomes the stream's. */
+#define STREAMS(name, parameters, arguments, access)                                                                   \
+  RF_EXPORT size_t name parameters {                                                                                   \
+    find_theirs();                                                                                                     \
+    size_t const result = theirs.name arguments;                                                                       \
+    size_t all;                                                                                                        \
+    if (WATCHING && result != n && errno == EFAULT && rf_mul(size, n, &all) && ferror_unlocked(stream)) {              \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      look(buf, all, -1, (access), &origin);                                                                           \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+STREAMS(fread, (void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
+        RF_ACCESS_WRITE)
+STREAMS(fread_unlocked, (void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
+        RF_ACCESS_WRITE)
+STREAMS(__fread_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
+        (buf, room, size, n, stream), RF_ACCESS_WRITE)
+STREAMS(__fread_unlocked_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
+        (buf, room, size, n, stream), RF_ACCESS_WRITE)
+STREAMS(fwrite, (const void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
+        RF_ACCESS_READ)
+STREAMS(fwrite_unlocked, (const void *restrict buf, size_t size, size_t n, FILE *restrict stream),
+        (buf, size, n, stream), RF_ACCESS_READ)

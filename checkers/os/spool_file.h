@@ -1,0 +1,44 @@
+/* The writer's side of a spool: records that `ringfence serve` collects (docs/service/format.md), appended to a file by
+ * processes that share nothing else. Where the collector's folder cannot be written, a folder of the user's in /dev/shm
+ * or /tmp takes them, which every collector of the user's looks at.
+ *
+ * Each record is one write to DIR/spool/current, which is opened for it and closed again, under a shared lock: nothing
+ * of the process waits for a collector, dead or alive, and no descriptor stays open. Allocates nothing; usable in
+ * signal handlers, in children of fork and after chroot. Hosted systems only. Internal to checkers/.
+ */
+#ifndef RINGFENCE_SPOOL_FILE_H
+#define RINGFENCE_SPOOL_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RF_SPOOL_PATH ((size_t)512)
+
+typedef struct rf_spool_file {
+  char places[2][RF_SPOOL_PATH]; /* absolute; empty: none */
+  const char *shared[2];         /* further places, the user's id is appended: in /dev/shm and /tmp */
+  bool too_large;                /* a write was refused for the limit of files' sizes */
+  int descriptor;                /* in use at the moment, for children of fork; 0 or less: none */
+} rf_spool_file;
+
+/* Prepares for the folder `wanted` (`length` bytes), or where that is "auto", for $XDG_STATE_HOME/ringfence and
+ * $HOME/.local/state/ringfence. A relative path is taken from the current folder. */
+void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length);
+
+/* Appends `size` bytes at `line`, whole lines; the byte before them is the caller's, too, and is overwritten. Rings the
+ * collector's doorbell where `ring`. False where no place took all of it; a collector passes over what was written of
+ * it. */
+bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring);
+
+/* In the child of a fork: closes what another thread of the parent had open. */
+void rf_spool_file_forked(rf_spool_file *spool);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_SPOOL_FILE_H */

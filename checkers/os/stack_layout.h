@@ -1,0 +1,35 @@
+/* Where on the stack the frames of a stack were found, so that the same stack is known again by comparing words.
+ * Internal to checkers/.
+ *
+ * From one return address follows where the next one is, by a rule that belongs to it: so far from the stack pointer,
+ * or from the frame pointer. Where all return addresses are at the same distances from the first frame as before, and
+ * wherever a frame pointer mattered it has the same value, seen from there, each step must lead to the same place.
+ */
+#ifndef RINGFENCE_STACK_LAYOUT_H
+#define RINGFENCE_STACK_LAYOUT_H
+
+#include <ringfence/frames.h>
+#include <ringfence/stack.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A word that a step depended on. Slots are counted in words from the first frame. */
+typedef struct rf_stack_check {
+  uint32_t slot;
+  int32_t value; /* in words from the first frame; with RF_CHECK_ABSOLUTE in the slot the word itself */
+} rf_stack_check;
+
+#define RF_CHECK_ABSOLUTE 0x80000000U
+
+typedef struct rf_stack_layout {
+  bool fixed; /* the stack follows from the rest; else the rest is of no use */
+  bool ended; /* by a rule, not at the depth asked for */
+  unsigned checks;
+  uint32_t slots[RF_TRACE_DEPTH]; /* of the return addresses; each above the one before */
+  rf_stack_check check[RF_TRACE_DEPTH];
+} rf_stack_layout;
+
+/* As rf_stack_capture, `max` at most RF_TRACE_DEPTH; also says where the frames were. */
+unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout);
+
+#endif /* RINGFENCE_STACK_LAYOUT_H */

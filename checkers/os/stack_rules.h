@@ -1,0 +1,112 @@
+/* How to find the caller's frame, for each place in code that a call returns to. Internal to checkers/.
+ *
+ * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as one word of
+ * address and rule, so that readers need no lock; a miss searches .eh_frame. The lower bits of the address follow from
+ * the place in the table.
+ *
+ *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |
+ *
+ * Nothing here allocates, waits or holds a lock that another caller waits for: all of it may be called inside malloc,
+ * in signal handlers, and from several threads at once. Linux on x86-64 and i386; elsewhere there are no rules.
+ */
+#ifndef RINGFENCE_STACK_RULES_H
+#define RINGFENCE_STACK_RULES_H
+
+#include "eh_frame.h"
+
+#include <ringfence/stack.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__linux__) && __STDC_HOSTED__ && (defined(__x86_64__) || defined(__i386__))
+#define RF_STACK_RULES 1
+#else
+#define RF_STACK_RULES 0
+#endif
+
+/* Kinds. Sizes are in words; the return address is in the word below the CFA. */
+enum {
+  RF_RULE_SP,      /* CFA = stack pointer + n */
+  RF_RULE_BP,      /* CFA = frame pointer + n */
+  RF_RULE_SPECIAL, /* n: one of those below */
+  RF_RULE_BEHIND,  /* CFA = the word at frame pointer - n; the caller's frame pointer is at the frame pointer */
+  RF_RULE_KIND = 3
+};
+/* Of the first two, m: where it is not 0, the caller's frame pointer is at CFA - m. */
+#define RF_RULE_N(rule) ((rule) >> 2 & 0xFFFF)
+#define RF_RULE_M(rule) ((rule) >> 18 & 0xFF)
+#define RF_RULE_OF_N(kind, n) ((uint32_t)(n) << 2 | (kind))
+
+#define RF_RULE_END RF_RULE_OF_N(RF_RULE_SPECIAL, 1)      /* nobody called */
+#define RF_RULE_POINTERS RF_RULE_OF_N(RF_RULE_SPECIAL, 2) /* no table tells: frame pointers */
+#define RF_RULE_UNKNOWN RF_RULE_OF_N(RF_RULE_SPECIAL, 3)  /* the same, of code of no module: may change at any time */
+#define RF_RULE_ROW RF_RULE_OF_N(RF_RULE_SPECIAL, 4)      /* more than fits: rf_stack_rules_step */
+
+/* Advances whenever code was replaced by other code: what was learnt of stacks before holds no longer. Never 0. */
+extern uint32_t rf_stack_generation;
+
+#if RF_STACK_RULES
+
+#define RF_RULES_SETS_BITS 13U
+#define RF_RULES_SETS (1U << RF_RULES_SETS_BITS)
+#define RF_RULE_BITS 30U
+
+extern uint64_t rf_stack_rule_table[2 * RF_RULES_SETS]; /* accessed atomically */
+
+/* The rule for a call that returns to `pc`, not from the table. */
+uint32_t rf_stack_rule_find(uintptr_t pc);
+
+static inline uint32_t rf_stack_rule(uintptr_t pc) {
+  const uint64_t *const set = &rf_stack_rule_table[2 * ((pc ^ pc >> RF_RULES_SETS_BITS) & (RF_RULES_SETS - 1))];
+  uint64_t const first = __atomic_load_n(&set[0], __ATOMIC_RELAXED);
+  if (__builtin_expect(first >> RF_RULE_BITS == pc >> RF_RULES_SETS_BITS, 1)) {
+    return (uint32_t)first & ((1U << RF_RULE_BITS) - 1);
+  }
+  uint64_t const second = __atomic_load_n(&set[1], __ATOMIC_RELAXED);
+  if (second >> RF_RULE_BITS == pc >> RF_RULES_SETS_BITS) {
+    return (uint32_t)second & ((1U << RF_RULE_BITS) - 1);
+  }
+  return rf_stack_rule_find(pc);
+}
+
+/* A frame by whatever .eh_frame says. `returned`: the pc is a return address, not where a signal interrupted. */
+typedef struct rf_rules_frame {
+  rf_unwind_registers registers;
+  bool returned;
+} rf_rules_frame;
+
+/* To the caller's frame. RF_UNWIND_FAILED also where no table tells, or the next frame is not above this one. */
+rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame);
+
+/* As rf_stack_capture, from this function's own registers on through the checker's frames, so that no register is
+ * unknown; 0 where the origin is not met. Costs microseconds. */
+unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsigned max);
+
+/* Forgets all rules: to be called when a module was unloaded. */
+void rf_stack_rules_forget(void);
+
+/* In the child of a fork, where another thread may have been in the middle of a search. */
+void rf_stack_rules_reset(void);
+
+#else
+
+static inline uint32_t rf_stack_rule(uintptr_t pc) {
+  (void)pc;
+  return RF_RULE_POINTERS;
+}
+
+static inline void rf_stack_rules_forget(void) {}
+
+static inline void rf_stack_rules_reset(void) {}
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_STACK_RULES_H */

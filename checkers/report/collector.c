@@ -1,0 +1,374 @@
+#define _GNU_SOURCE
+#include "collector.h"
+
+#include <errno.h>
+#include <ringfence/port.h>
+#include <ringfence/report_json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkers/os/spool_file.h"
+#include "collector_identity.h"
+#include "json_writer.h"
+
+#define RECORD_VERSION 1U
+#define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
+#define LINE_ROOM ((size_t)8 * 1024)    /* of a record without a finding */
+#define KEYS 256U
+#define RECORDS_MOST 10000U /* findings in full of one process, whatever their keys */
+
+/* How often a bug came. */
+typedef struct key_count {
+  uint64_t key;
+  uint64_t first;  /* sequence of its first record */
+  uint64_t times;  /* in this process */
+  uint64_t untold; /* of these, in no record yet */
+} key_count;
+
+static struct {
+  bool begun;
+  bool named; /* a collector was */
+  bool busy;  /* a record is being made; accessed atomically */
+  rf_collector_windows windows;
+  unsigned first;
+  uint64_t sequence;
+  uint64_t records; /* with findings */
+  uint64_t findings;
+  uint64_t dropped; /* since the last record that was written; accessed atomically */
+  uint64_t begun_ns;
+  rf_collector_identity id;
+  rf_spool_file spool;
+  key_count keys[KEYS];
+  rf_finding shown;          /* the finding without what is not to be told */
+  char line[1 + LINE_BYTES]; /* the spool takes the byte before */
+} state;
+
+/* ---- Beginning ---- */
+
+static bool is_none(rf_collector_text text) {
+  return text.length == 0 || (text.length == 4 && memcmp(text.at, "none", 4) == 0);
+}
+
+static rf_collector_windows windows_of(rf_collector_windows asked, const char *mode) {
+  if (asked != RF_COLLECTOR_AUTO) {
+    return asked;
+  }
+  return state.id.development && strcmp(mode, "sample") != 0 ? RF_COLLECTOR_WHOLE : RF_COLLECTOR_GUARDS;
+}
+
+bool rf_collector_begin(const rf_collector_options *options) {
+  rf_collector_text folder = options->folder;
+  if (state.begun) {
+    return false;
+  }
+  state.begun = true;
+  if (folder.at == NULL) {
+    folder.at = secure_getenv("RINGFENCE_COLLECTOR");
+    folder.length = folder.at == NULL ? 0 : strlen(folder.at);
+  }
+  if (is_none(folder)) {
+    return false;
+  }
+  rf_spool_file_init(&state.spool, folder.at, folder.length);
+  rf_collector_identity_init(&state.id, options);
+  state.windows = windows_of(options->windows, options->mode);
+  state.first = options->first;
+  state.begun_ns = rf_port_now_ns();
+  state.named = true;
+  return true;
+}
+
+void rf_collector_forked(void) {
+  if (state.named) {
+    rf_spool_file_forked(&state.spool);
+    rf_collector_identity_renew(&state.id);
+    state.sequence = 0;
+    state.dropped = 0;
+    state.busy = false;
+    state.begun_ns = rf_port_now_ns();
+    if (state.findings != 0) { /* else the pages stay the parent's */
+      memset(state.keys, 0, sizeof state.keys);
+    }
+    state.records = 0;
+    state.findings = 0;
+  }
+}
+
+/* ---- Records ---- */
+
+/* Who is telling: this process, or a child of vfork, or of a fork that nobody told of, which has the parent's memory or
+ * a copy of it. Such a child has an id of its own for each record, and no counts. */
+typedef struct teller {
+  bool other;
+  rf_collector_identity id;
+} teller;
+
+static const rf_collector_identity *identity(teller *t) {
+  t->other = (uint32_t)getpid() != state.id.process;
+  if (!t->other) {
+    return &state.id;
+  }
+  memcpy(t->id.boot, state.id.boot, sizeof t->id.boot);
+  rf_collector_identity_renew(&t->id);
+  return &t->id;
+}
+
+static void write_id(rf_json_writer *w, const char *name, const rf_collector_identity *id, uint64_t sequence) {
+  char text[128];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  rf_collector_put_id(id, sequence, &buffer.sink);
+  rf_json_write_text(w, name, text);
+}
+
+static void begin_record(rf_json_writer *w, const char *kind, const rf_collector_identity *id) {
+  char text[64];
+  rf_sink_buffer time;
+  rf_sink_buffer_init(&time, text, sizeof text);
+  rf_collector_put_time(&time.sink);
+  rf_json_begin_object(w, NULL);
+  rf_json_write_text(w, "record", kind);
+  rf_json_write_unsigned(w, "version", RECORD_VERSION);
+  write_id(w, "id", id, ++state.sequence);
+  rf_json_write_text(w, "time", text);
+  rf_json_write_unsigned(w, "pid", id->process);
+  rf_sink_str(w->sink, state.id.fields);
+}
+
+static void end_record(rf_json_writer *w) {
+  rf_json_end_object(w);
+  rf_sink_char(w->sink, '\n');
+  w->more = false;
+}
+
+static void write_dropped(rf_json_writer *w) {
+  rf_json_write_unsigned(w, "dropped", __atomic_load_n(&state.dropped, __ATOMIC_RELAXED));
+}
+
+/* What the records so far say of losses need not be said again. */
+static bool send(const rf_sink_buffer *line, bool ring) {
+  uint64_t const told = __atomic_load_n(&state.dropped, __ATOMIC_RELAXED);
+  if (!rf_spool_file_append(&state.spool, line->data, line->length, ring)) {
+    return false;
+  }
+  __atomic_fetch_sub(&state.dropped, told, __ATOMIC_RELAXED);
+  return true;
+}
+
+static void drop(uint64_t count) {
+  __atomic_fetch_add(&state.dropped, count, __ATOMIC_RELAXED);
+}
+
+static bool enter(void) {
+  return !__atomic_exchange_n(&state.busy, true, __ATOMIC_ACQUIRE);
+}
+
+static void leave(void) {
+  __atomic_store_n(&state.busy, false, __ATOMIC_RELEASE);
+}
+
+/* ---- Keys ---- */
+
+/* NULL where the table is full of others. */
+static key_count *count_of(uint64_t key) {
+  for (unsigned i = 0; i < KEYS; i++) {
+    key_count *const at = &state.keys[(key + i) % KEYS];
+    if (at->times == 0 || at->key == key) {
+      return at;
+    }
+  }
+  return NULL;
+}
+
+static bool tells_in_full(const key_count *k) {
+  return state.records < RECORDS_MOST && (k == NULL || k->times < state.first || state.first == 0);
+}
+
+bool rf_collector_wants_names(const rf_finding *f) {
+  return state.named && tells_in_full(count_of(rf_finding_key(f)));
+}
+
+/* ---- Findings ---- */
+
+/* Bytes that are nobody's secret: guards, and what was written over them. */
+static void hide_window(rf_finding *f) {
+  if (state.windows == RF_COLLECTOR_NONE) {
+    f->window_size = 0;
+  }
+  for (unsigned i = 0; i < f->window_size && state.windows == RF_COLLECTOR_GUARDS; i++) {
+    if (f->window_class[i] != RF_BYTE_GUARD && f->window_class[i] != RF_BYTE_BAD) {
+      f->window[i] = 0;
+      f->expected[i] = 0;
+    }
+  }
+}
+
+static bool make_finding(rf_sink_buffer *line, const rf_collector_identity *id, const rf_symbolizer *symbolizer) {
+  static const char *const names[] = {"auto", "whole", "guards", "none"};
+  rf_sink_buffer_init(line, state.line + 1, LINE_BYTES);
+  rf_json_writer w = {.sink = &line->sink};
+  begin_record(&w, "finding", id);
+  rf_json_write_unsigned(&w, "count", 1);
+  write_dropped(&w);
+  rf_json_write_text(&w, "windows", names[state.windows]);
+  rf_sink_str(&line->sink, ",\"finding\":");
+  rf_report_json(&state.shown, symbolizer, &line->sink);
+  line->length--; /* its line feed */
+  end_record(&w);
+  return line->length + 1 < line->capacity;
+}
+
+static bool tell_finding(const rf_finding *f, const rf_collector_identity *id, const rf_symbolizer *symbolizer) {
+  rf_sink_buffer line;
+  state.shown = *f;
+  hide_window(&state.shown);
+  if (!make_finding(&line, id, symbolizer) && !make_finding(&line, id, NULL)) {
+    return false;
+  }
+  return send(&line, true);
+}
+
+/* ---- Counts ---- */
+
+static void make_repeat(rf_json_writer *w, const key_count *k) {
+  begin_record(w, "repeat", &state.id);
+  write_id(w, "of", &state.id, k->first);
+  rf_json_write_unsigned(w, "count", k->untold);
+  end_record(w);
+}
+
+static void tell_repeat(key_count *k) {
+  rf_sink_buffer line;
+  rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
+  rf_json_writer w = {.sink = &line.sink};
+  make_repeat(&w, k);
+  if (rf_spool_file_append(&state.spool, line.data, line.length, true)) {
+    k->untold = 0;
+  }
+}
+
+static bool is_power_of_two(uint64_t n) {
+  return (n & (n - 1)) == 0;
+}
+
+/* A bug whose first finding could not be told has no record to count for. */
+static void put_known(const rf_finding *f, const rf_symbolizer *symbolizer) {
+  key_count *const k = count_of(rf_finding_key(f));
+  if (tells_in_full(k)) {
+    if (!tell_finding(f, &state.id, symbolizer)) {
+      drop(1);
+      return;
+    }
+    state.records++;
+    if (k != NULL) {
+      k->key = rf_finding_key(f);
+      k->first = k->times == 0 ? state.sequence : k->first;
+      k->times++;
+    }
+  } else if (k == NULL || k->times == 0) {
+    drop(1);
+  } else {
+    k->times++;
+    k->untold++;
+    if (is_power_of_two(k->times)) {
+      tell_repeat(k);
+    }
+  }
+}
+
+void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
+  teller t;
+  if (!state.named) {
+    return;
+  }
+  if (!enter()) {
+    drop(1);
+    return;
+  }
+  const rf_collector_identity *const id = identity(&t);
+  state.findings++;
+  if (t.other) {
+    (void)tell_finding(f, id, symbolizer);
+  } else {
+    put_known(f, symbolizer);
+  }
+  leave();
+}
+
+/* ---- The end ---- */
+
+/* Seconds with six digits behind the point. */
+static void write_seconds(rf_json_writer *w, uint64_t ns) {
+  char digits[] = ".000000";
+  uint64_t rest = ns / 1000 % 1000000;
+  for (size_t i = sizeof digits - 2; i != 0; i--) {
+    digits[i] = (char)('0' + rest % 10);
+    rest /= 10;
+  }
+  rf_json_write_unsigned(w, "seconds", ns / 1000000000U);
+  rf_sink_str(w->sink, digits);
+}
+
+static void write_exit(rf_json_writer *w, const rf_collector_run *run) {
+  char text[64];
+  rf_sink_buffer exit;
+  rf_sink_buffer_init(&exit, text, sizeof text);
+  rf_sink_str(&exit.sink, run->exit);
+  if (run->exit[0] == 's') {
+    rf_sink_char(&exit.sink, ' ');
+    rf_sink_int(&exit.sink, run->number);
+  }
+  rf_json_write_text(w, "exit", text);
+}
+
+static void make_summary(rf_json_writer *w, const rf_collector_identity *id, const rf_collector_run *run) {
+  begin_record(w, "summary", id);
+  write_seconds(w, run->duration_ns);
+  rf_json_write_unsigned(w, "allocations", run->allocations);
+  rf_json_write_unsigned(w, "bytes", run->bytes);
+  rf_json_write_unsigned(w, "peak", run->peak);
+  rf_json_write_unsigned(w, "findings", run->findings);
+  write_dropped(w);
+  rf_json_write_text(w, "leaks_unchecked_because", run->leaks_unchecked);
+  rf_json_write_text(w, "blocks_unchecked_because", run->blocks_unchecked);
+  write_exit(w, run);
+  end_record(w);
+}
+
+/* Of as many keys as fit into one write; then the next. */
+static void make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
+  for (unsigned i = 0; i < KEYS; i++) {
+    if (line->capacity - line->length < 2 * LINE_ROOM) {
+      (void)rf_spool_file_append(&state.spool, line->data, line->length, false);
+      line->length = 0;
+    }
+    if (state.keys[i].untold != 0) {
+      make_repeat(w, &state.keys[i]);
+      state.keys[i].untold = 0;
+    }
+  }
+}
+
+void rf_collector_end(const rf_collector_run *run) {
+  rf_collector_run const own = {
+      .duration_ns = rf_port_now_ns() - state.begun_ns, .findings = state.findings, .exit = "unknown"};
+  teller t;
+  if (!state.named || !enter()) {
+    return;
+  }
+  const rf_collector_identity *const id = identity(&t);
+  rf_sink_buffer line;
+  rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
+  rf_json_writer w = {.sink = &line.sink};
+  if (!t.other && state.findings > state.records) {
+    make_repeats(&line, &w);
+  }
+  if (run == NULL || run->exit != NULL) {
+    make_summary(&w, id, run != NULL ? run : &own);
+  }
+  if (line.length != 0) {
+    (void)send(&line, state.findings != 0);
+  }
+  leave();
+}

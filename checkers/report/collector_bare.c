@@ -1,0 +1,23 @@
+/* Targets without files have no collector of their own: their findings go over a serial line. */
+#include "collector.h"
+
+bool rf_collector_begin(const rf_collector_options *options) {
+  (void)options;
+  return false;
+}
+
+void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
+  (void)f;
+  (void)symbolizer;
+}
+
+bool rf_collector_wants_names(const rf_finding *f) {
+  (void)f;
+  return false;
+}
+
+void rf_collector_end(const rf_collector_run *run) {
+  (void)run;
+}
+
+void rf_collector_forked(void) {}

@@ -1,0 +1,376 @@
+// Stacks by rules are those that the unwinder of the compiler finds, in code of all kinds.
+#include "checkers/os/stack_rules.h"
+
+#include "tests/checkers/stack_subjects.h"
+
+#include <gtest/gtest.h>
+
+#if RF_STACK_RULES
+
+#include <algorithm>
+#include <csetjmp>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <link.h>
+#include <random>
+#include <sys/mman.h>
+#include <thread>
+#include <ucontext.h>
+#include <unwind.h>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+using Frames = std::vector<uintptr_t>;
+
+constexpr unsigned kDepth = 32;
+
+struct Unwinding {
+  uintptr_t from;
+  uintptr_t frames[kDepth];
+  unsigned count;
+};
+
+_Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argument) {
+  auto *const u = static_cast<Unwinding *>(argument);
+  uintptr_t const pc = _Unwind_GetIP(context);
+  if (pc == 0 || u->count == kDepth) {
+    return _URC_END_OF_STACK;
+  }
+  if (u->count != 0 || pc == u->from) {
+    u->frames[u->count++] = pc;
+  }
+  return _URC_NO_REASON;
+}
+
+// What the last call of compare found: by each way, and by the unwinder.
+struct Found {
+  Unwinding expected;
+  uintptr_t captured[kDepth];
+  unsigned captured_count;
+  uintptr_t kept[2][kDepth];
+  unsigned kept_count[2];
+};
+
+Found found;
+rf_stack_depot depot;
+
+// Called in signal handlers as well: allocates nothing.
+__attribute__((noinline)) void compare(const rf_origin *origin) {
+  found.expected = {origin->caller, {}, 0};
+  (void)_Unwind_Backtrace(unwound, &found.expected);
+  found.captured_count = rf_stack_capture(origin, found.captured, kDepth);
+  for (int i = 0; i < 2; i++) { // the second time it is known
+    uint32_t const id = rf_stack_depot_put_from(&depot, origin, kDepth);
+    found.kept_count[i] = rf_stack_depot_get(&depot, id, found.kept[i], kDepth);
+  }
+}
+
+#define COMPARE_HERE()                                                                                                 \
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),                         \
+                            __builtin_frame_address(0)};                                                               \
+  compare(&origin)
+
+bool all_equal() {
+  auto const same = [](const uintptr_t *frames, unsigned count) {
+    return count == found.expected.count && std::equal(frames, frames + count, found.expected.frames);
+  };
+  return found.expected.count != 0 && same(found.captured, found.captured_count) &&
+         same(found.kept[0], found.kept_count[0]) && same(found.kept[1], found.kept_count[1]);
+}
+
+std::string difference() {
+  std::string text;
+  for (unsigned i = 0; i < std::max(found.expected.count, found.captured_count); i++) {
+    char line[160];
+    (void)snprintf(line, sizeof line, "%lx captured %lx kept %lx, again %lx\n",
+                   static_cast<unsigned long>(i < found.expected.count ? found.expected.frames[i] : 0),
+                   static_cast<unsigned long>(i < found.captured_count ? found.captured[i] : 0),
+                   static_cast<unsigned long>(i < found.kept_count[0] ? found.kept[0][i] : 0),
+                   static_cast<unsigned long>(i < found.kept_count[1] ? found.kept[1][i] : 0));
+    text += line;
+  }
+  return text;
+}
+
+jmp_buf back;
+
+void compare_and_return(const stack_step * /*step*/) {
+  COMPARE_HERE();
+}
+
+void compare_and_jump(const stack_step * /*step*/) {
+  COMPARE_HERE();
+  longjmp(back, 1);
+}
+
+__attribute__((noinline)) void start(const stack_step *steps) {
+  if (setjmp(back) == 0) {
+    steps->run(steps);
+  }
+}
+
+class StackRules : public testing::Test {
+protected:
+  StackRules() : memory_(1 << 17) { EXPECT_EQ(rf_stack_depot_init(&depot, memory_.data(), memory_.size() * 8), RF_OK); }
+
+  std::vector<uint64_t> memory_;
+};
+
+const stack_subject *const kWays[] = {stack_subjects_o0, stack_subjects_o2, stack_subjects_pointers,
+                                      stack_subjects_no_pointers};
+
+TEST_F(StackRules, FollowEveryKindOfFrame) {
+  for (const stack_subject *const outer : kWays) {
+    for (const stack_subject *const inner : kWays) {
+      for (int i = 0; i < STACK_SUBJECTS * STACK_SUBJECTS; i++) {
+        const stack_subject &a = outer[i / STACK_SUBJECTS];
+        const stack_subject &b = inner[i % STACK_SUBJECTS];
+        for (size_t const size : {size_t{0}, size_t{100}, size_t{5000}, size_t{100}}) {
+          stack_step const steps[] = {{a.run, size}, {b.run, 3 * size}, {compare_and_jump, 0}};
+          start(steps);
+          ASSERT_TRUE(all_equal()) << a.name << ", " << b.name << ", " << size << "\n" << difference();
+        }
+      }
+    }
+  }
+}
+
+// Two ways to one place at the same depth, in turns: each is told from the other.
+TEST_F(StackRules, TellCallersOfEqualDepthApart) {
+  Frames before;
+  for (int i = 0; i < 20; i++) {
+    stack_step const steps[] = {
+        {stack_subjects_o2[i % 2].run, 1}, {stack_subjects_o0[2].run, i % 3 * size_t{64}}, {compare_and_return, 0}};
+    start(steps);
+    ASSERT_TRUE(all_equal()) << difference();
+    Frames const now(found.captured, found.captured + found.captured_count);
+    EXPECT_NE(now, before);
+    before = now;
+  }
+}
+
+TEST_F(StackRules, HoldInThreads) {
+  stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o2[3].run, 1}, {compare_and_return, 0}};
+  for (int i = 0; i < 3; i++) {
+    std::thread([&] { start(steps); }).join();
+    EXPECT_TRUE(all_equal()) << difference();
+  }
+}
+
+// ---- Stacks of coroutines ----
+
+ucontext_t outside;
+ucontext_t inside;
+const stack_step *coroutine_steps;
+
+void compare_twice(const stack_step *step) {
+  compare_and_return(step);
+  (void)swapcontext(&inside, &outside);
+  compare_and_return(step);
+}
+
+void coroutine() {
+  coroutine_steps->run(coroutine_steps);
+}
+
+TEST_F(StackRules, HoldInCoroutines) {
+  size_t const size = size_t{1} << 20;
+  void *const stack = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o0[4].run, 1}, {compare_twice, 0}};
+  stack_step const own[] = {{stack_subjects_o2[2].run, 50}, {compare_and_return, 0}};
+  coroutine_steps = steps;
+  ASSERT_EQ(getcontext(&inside), 0);
+  inside.uc_stack.ss_sp = stack;
+  inside.uc_stack.ss_size = size;
+  inside.uc_link = &outside;
+  makecontext(&inside, coroutine, 0);
+  for (int i = 0; i < 2; i++) {
+    (void)swapcontext(&outside, &inside);
+    EXPECT_TRUE(all_equal()) << difference();
+    start(own);
+    EXPECT_TRUE(all_equal()) << difference();
+  }
+  (void)munmap(stack, size);
+}
+
+// ---- Signals ----
+
+void on_signal(int /*number*/) {
+  COMPARE_HERE();
+}
+
+void raise_usr1(const stack_step * /*step*/) {
+  (void)raise(SIGUSR1);
+}
+
+void handle(int number, void (*handler)(int), int flags) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  (void)sigaction(number, &action, nullptr);
+}
+
+TEST_F(StackRules, HoldInSignalHandlersOnEitherStack) {
+  std::vector<char> room(64 * 1024);
+  stack_t other = {};
+  other.ss_sp = room.data();
+  other.ss_size = room.size();
+  ASSERT_EQ(sigaltstack(&other, nullptr), 0);
+  stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o0[2].run, 9}, {raise_usr1, 0}};
+  for (int const flags : {0, SA_ONSTACK}) {
+    handle(SIGUSR1, on_signal, flags);
+    start(steps);
+    EXPECT_TRUE(all_equal()) << difference();
+    EXPECT_GT(found.expected.count, 6U);
+  }
+  handle(SIGUSR1, SIG_DFL, 0);
+  other.ss_flags = SS_DISABLE;
+  (void)sigaltstack(&other, nullptr);
+}
+
+#if defined(__x86_64__) // the tables of i386 do not hold at every instruction: the unwinder itself faults there
+
+// Every instruction of some code, calls through the linkage table included, as if a signal came there.
+struct {
+  unsigned steps;
+  unsigned differences;
+  std::string first;
+} stepping;
+
+void on_step(int /*number*/) {
+  COMPARE_HERE();
+  stepping.steps++;
+  if (!all_equal() && stepping.differences++ == 0) {
+    stepping.first = difference();
+  }
+}
+
+int by_value(const void *a, const void *b) {
+  return *static_cast<const int *>(a) - *static_cast<const int *>(b);
+}
+
+// Returns through the flag that stops after each instruction.
+void set_stepping(bool on) {
+  __asm__ volatile("pushfq\n\t"
+                   "andq $~0x100, (%%rsp)\n\t"
+                   "orq %0, (%%rsp)\n\t"
+                   "popfq"
+                   :
+                   : "r"(on ? 0x100UL : 0UL)
+                   : "memory", "cc");
+}
+
+void sort_in_steps(const stack_step * /*step*/) {
+  int values[] = {3, 1, 2};
+  set_stepping(true);
+  qsort(values, 3, sizeof values[0], by_value);
+  set_stepping(false);
+}
+
+TEST_F(StackRules, HoldAtEveryInstructionThatASignalInterrupts) {
+  stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o2[4].run, 1}, {sort_in_steps, 0}};
+  stepping = {};
+  handle(SIGTRAP, on_step, 0);
+  start(steps);
+  handle(SIGTRAP, SIG_DFL, 0);
+  EXPECT_GT(stepping.steps, 100U);
+  EXPECT_EQ(stepping.differences, 0U) << stepping.first;
+}
+
+#endif
+
+// ---- The tables ----
+
+// A copy of this program as it is mapped: its tables hold distances, which are the same there.
+struct Copy {
+  std::vector<char> bytes;
+  uintptr_t start = 0;
+  uintptr_t header = 0;
+  std::vector<std::pair<uintptr_t, uintptr_t>> code;
+};
+
+int copy_program(struct dl_phdr_info *info, size_t /*size*/, void *argument) {
+  auto *const copy = static_cast<Copy *>(argument);
+  uintptr_t end = 0;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) &p = info->dlpi_phdr[i];
+    if (p.p_type == PT_LOAD) {
+      copy->start = end == 0 ? info->dlpi_addr + p.p_vaddr : copy->start;
+      end = info->dlpi_addr + p.p_vaddr + p.p_memsz;
+    }
+  }
+  copy->bytes.resize(end - copy->start);
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) &p = info->dlpi_phdr[i];
+    uintptr_t const at = info->dlpi_addr + p.p_vaddr - copy->start;
+    if (p.p_type == PT_LOAD && (p.p_flags & PF_W) == 0) {
+      memcpy(&copy->bytes[at], reinterpret_cast<const void *>(copy->start + at), p.p_filesz);
+      if ((p.p_flags & PF_X) != 0) {
+        copy->code.emplace_back(at, p.p_filesz);
+      }
+    } else if (p.p_type == PT_GNU_EH_FRAME) {
+      copy->header = at;
+    }
+  }
+  return 1; // the program is the first
+}
+
+TEST_F(StackRules, OfDamagedTablesDoNoHarm) {
+  Copy copy;
+  (void)dl_iterate_phdr(copy_program, &copy);
+  ASSERT_NE(copy.header, 0U);
+  auto const base = reinterpret_cast<uintptr_t>(copy.bytes.data());
+  rf_eh_module const module = {base, base + copy.bytes.size(), base + copy.header};
+  std::vector<char> const good = copy.bytes;
+  std::vector<uintptr_t> stack(4096);
+  std::mt19937 random(7);
+  size_t rows = 0;
+  for (int round = 0; round < 20000; round++) {
+    auto const &[at, size] = copy.code[random() % copy.code.size()];
+    uintptr_t const pc = base + at + random() % size;
+    size_t const damaged = copy.header + random() % (round % 2 == 0 ? 64 : copy.bytes.size() - copy.header);
+    copy.bytes[damaged] = static_cast<char>(random());
+    rf_eh_row row;
+    if (rf_eh_frame_row(&module, pc, &row)) {
+      rf_unwind_registers registers = {};
+      registers.low = reinterpret_cast<uintptr_t>(stack.data());
+      registers.high = registers.low + stack.size() * sizeof stack[0];
+      std::fill(std::begin(registers.values), std::end(registers.values), registers.low + 800);
+      registers.known = ~0U;
+      (void)rf_eh_frame_step(&module, &row, &registers);
+      rows++;
+    }
+    if (round % 10 == 9) {
+      copy.bytes = good;
+    } else if (round % 2 == 0) {
+      copy.bytes[damaged] = good[damaged];
+    }
+  }
+  EXPECT_GT(rows, 1000U);
+}
+
+// ---- Modules that go ----
+
+TEST_F(StackRules, AreForgottenWithTheirGeneration) {
+  stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {compare_and_return, 0}};
+  start(steps);
+  uint32_t const generation = rf_stack_generation;
+  auto const used = [] {
+    return std::count_if(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table),
+                         [](uint64_t word) { return word != 0; });
+  };
+  EXPECT_GT(used(), 3);
+  rf_stack_rules_forget();
+  EXPECT_NE(rf_stack_generation, generation);
+  EXPECT_EQ(used(), 0);
+  start(steps);
+  EXPECT_TRUE(all_equal()) << difference();
+}
+
+} // namespace
+} // namespace ringfence
+
+#endif // RF_STACK_RULES

@@ -1,0 +1,112 @@
+/* Findings for a collector: told HOW [COUNT]. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile size_t size = 8;
+static unsigned count;
+
+__attribute__((noinline)) static void spoil(void) {
+  char *const p = malloc(size);
+  memcpy(p, "secret!!", 8);
+  p[size] = 'x';
+  free(p);
+}
+
+static void spoil_often(void) {
+  for (unsigned i = 0; i < count; i++) {
+    spoil();
+  }
+}
+
+static void *thread(void *unused) {
+  spoil_often();
+  return unused;
+}
+
+static void threads(void) {
+  pthread_t ids[4];
+  for (unsigned i = 0; i < 4; i++) {
+    (void)pthread_create(&ids[i], NULL, thread, NULL);
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    (void)pthread_join(ids[i], NULL);
+  }
+}
+
+/* Once in the parent, then often in the child, by the same call: one bug of two processes. */
+static int forks(void) {
+  unsigned const often = count;
+  int status = 0;
+  pid_t child = 0;
+  count = 1;
+  for (int turn = 0; turn < 2 && child == 0; turn++) {
+    spoil_often();
+    if (turn == 0) {
+      child = fork();
+      count = often;
+    }
+  }
+  (void)wait(&status);
+  return child == 0 ? 3 : 4;
+}
+
+static void handler(int number) {
+  (void)number;
+  spoil_often();
+}
+
+/* As programs do that show another name of theirs. */
+static void wipe_environment(void) {
+  for (char **at = environ; *at != NULL; at++) {
+    memset(*at, 'x', strlen(*at));
+  }
+  spoil_often();
+}
+
+static void exec(void) {
+  char *const arguments[] = {(char *)(size_t) "told", (char *)(size_t) "clean", NULL};
+  spoil_often();
+  for (int i = 0; i < 5; i++) {
+    (void)execv("/nowhere/told", arguments);
+  }
+  (void)execv("/proc/self/exe", arguments);
+}
+
+static void close_all(void) {
+  for (int fd = 0; fd < 3; fd++) {
+    (void)close(fd);
+  }
+  spoil_often();
+}
+
+int main(int argc, char **argv) {
+  const char *const how = argc > 1 ? argv[1] : "";
+  count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
+  if (strcmp(how, "often") == 0) {
+    spoil_often();
+  } else if (strcmp(how, "threads") == 0) {
+    threads();
+  } else if (strcmp(how, "forks") == 0) {
+    return forks();
+  } else if (strcmp(how, "handler") == 0) {
+    (void)signal(SIGUSR1, handler);
+    (void)raise(SIGUSR1);
+  } else if (strcmp(how, "wipe") == 0) {
+    wipe_environment();
+  } else if (strcmp(how, "exec") == 0) {
+    exec();
+  } else if (strcmp(how, "closed") == 0) {
+    close_all();
+  } else if (strcmp(how, "term") == 0) {
+    spoil_often();
+    (void)raise(SIGTERM);
+  } else if (strcmp(how, "segv") == 0) {
+    *(volatile int *)8 = 1;
+  }
+  return 5;
+}

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# What tools/amalgamate.py writes compiles without a warning for every target that a compiler is installed for, its
+# header in C++ as well; the host's finds a bug. Serves a makefile and Meson. What is missing is left out, with a word.
+set -uo pipefail
+
+here=$PWD
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
+trap 'rm -rf -- "$work"' EXIT
+unset RINGFENCE_OPTIONS
+readonly warnings=(-Wall -Wextra -Werror)
+
+faults=0
+complain() {
+  echo "amalgamate_test: $*" >&2
+  faults=$((faults + 1))
+}
+
+# folder, words...
+amalgamate() { python3 tools/amalgamate.py "${@:2}" "$work/$1" || complain "amalgamate $*"; }
+
+mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx gtest) # which includes GoogleTest
+((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
+mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
+amalgamate simple simple
+amalgamate guard tlsf guard report
+amalgamate bare --mode guard --no-malloc "${bare[@]}"
+amalgamate posix --target posix --mode guard "${all[@]}"
+amalgamate posix_off --target posix tlsf pool lock checked
+python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
+grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+
+# ---- Targets ----
+
+# name, folders, compiler and flags
+compile() {
+  local name=$1 folders=$2 folder
+  shift 2
+  if ! command -v "$1" >/dev/null || ! echo '#include <string.h>' | "$@" -c -x c - -o "$work/probe.o" 2>/dev/null; then
+    echo "$name: no compiler here, left out"
+    return
+  fi
+  for folder in $folders; do
+    "$@" -std=c11 "${warnings[@]}" -c "$work/$folder/ringfence.c" -o "$work/$name-$folder.o" ||
+      complain "$name: $folder does not compile"
+  done
+  echo "$name: compiled"
+}
+
+compile cortex-m0plus 'simple guard' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
+  -Os -ffreestanding
+compile rv32 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac -mabi=ilp32 \
+  -Os -ffreestanding
+compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 -mcmodel=medany \
+  -Os -ffreestanding
+compile i386 'simple guard posix_off' gcc -m32 -O1
+compile x86-64 'simple guard posix' gcc -O1
+compile clang 'simple guard bare posix' clang -fsyntax-only
+for header in "$work"/*/ringfence.h; do
+  g++ -std=c++17 "${warnings[@]}" -fsyntax-only -x c++ "$header" || complain "$header in C++"
+done
+
+# ---- They find bugs ----
+
+gcc -g "${warnings[@]}" -I"$work/guard" -o "$work/firmware" tests/install/consumer/firmware.c "$work/x86-64-guard.o" ||
+  complain "firmware.c does not build"
+"$work/firmware" 2>"$work/log" || complain "firmware.c: its bug is not found: $(<"$work/log")"
+grep -q '^#RF:' "$work/log" || complain "firmware.c: no serial line: $(<"$work/log")"
+
+sed -E 's|<ringfence/(.*)>|"ringfence.h"|' docs/examples/demo.c >"$work/demo.c"
+gcc -g -I"$work/posix" -o "$work/demo" "$work/demo.c" "$work/x86-64-posix.o" -pthread -ldl || complain "demo.c"
+status=0
+"$work/demo" >"$work/log" 2>&1 || status=$?
+((status == 99)) || complain "demo.c: status $status"
+grep -q 'demo.c:11' "$work/log" || complain "demo.c: the line is not named: $(<"$work/log")"
+
+# ---- A makefile ----
+
+try_make() {
+  mkdir "$work/make"
+  cat >"$work/make/Makefile" <<END
+RINGFENCE := $here
+RINGFENCE_PARTS := tlsf guard report
+CFLAGS += -Iringfence-build
+include \$(RINGFENCE)/tools/amalgamate.mk
+firmware: firmware.o \$(RINGFENCE_OBJECT)
+firmware.o: ringfence-build/ringfence.h
+END
+  cp tests/install/consumer/firmware.c "$work/make"
+  make -C "$work/make" firmware.o firmware >"$work/log" 2>&1 || complain "make: $(<"$work/log")"
+  "$work/make/firmware" 2>/dev/null || complain "the makefile's firmware does not find its bug"
+  make -q -C "$work/make" firmware || complain "make: what is made is made again"
+  make -q -C "$work/make" firmware RINGFENCE_PARTS='tlsf guard report simple' &&
+    complain "make: other parts, and nothing is made again"
+}
+if command -v make >/dev/null; then
+  try_make
+else
+  echo "no make here, left out"
+fi
+
+# ---- Meson ----
+
+if command -v meson >/dev/null && command -v ninja >/dev/null; then
+  mkdir -p "$work/meson/subprojects/ringfence"
+  cp -rL lib checkers VERSION "$work/meson/subprojects/ringfence"
+  mkdir "$work/meson/subprojects/ringfence/tools"
+  cp -L tools/amalgamate.py "$work/meson/subprojects/ringfence/tools"
+  cp -L tools/meson/meson* "$work/meson/subprojects/ringfence"
+  cp -L docs/examples/demo.c "$work/meson"
+  cat >"$work/meson/meson.build" <<'END'
+project('consumer', 'c')
+executable('demo', 'demo.c', dependencies: dependency('ringfence', fallback: 'ringfence'))
+END
+  { meson setup "$work/meson/build" "$work/meson" && meson compile -C "$work/meson/build"; } >"$work/log" 2>&1 ||
+    complain "meson: $(tail -n 30 "$work/log")"
+  "$work/meson/build/demo" >"$work/log" 2>&1
+  grep -q 'SUMMARY: Ringfence: heap-buffer-overflow .*demo.c:11' "$work/log" ||
+    complain "meson: the bug is not found: $(<"$work/log")"
+else
+  echo "no meson here, left out"
+fi
+
+((faults == 0)) || exit 1

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# CMakeLists.txt builds the libraries, the command and its library without a warning, passes its smoke tests, installs
+# what `//tools:install` does, and serves projects that embed the sources. Left out where there is no cmake.
+#
+#   cmake_test.sh install.sh WORDS... --
+set -uo pipefail
+
+install=("$@")
+here=$PWD
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/cmake.XXXXXX") || exit 2
+trap 'rm -rf -- "$work"' EXIT
+unset RINGFENCE_LIB RINGFENCE_OPTIONS
+{ command -v cmake && command -v make; } >/dev/null || { echo "cmake_test: no cmake and make here, left out"; exit 0; }
+
+faults=0
+complain() {
+  echo "cmake_test: $*" >&2
+  faults=$((faults + 1))
+}
+
+# name, source, options...: configures, builds, tests
+build() {
+  local name=$1 source=$2
+  shift 2
+  { cmake -S "$source" -B "$work/$name" "$@" && cmake --build "$work/$name" -j"$(nproc)" &&
+    (cd -- "$work/$name" && ctest --output-on-failure); } >"$work/$name.log" 2>&1 ||
+    complain "$name: $(grep -E 'error|warning|Failed|Error' "$work/$name.log"; tail -n 30 "$work/$name.log")"
+}
+
+# name, tests that must have run
+ran() {
+  local name=$1 test
+  shift
+  for test in "$@"; do
+    grep -q "Test *#[0-9]*: $test \.* *Passed" "$work/$name.log" || complain "$name: test $test did not run"
+  done
+}
+
+programs=(core checked checked_says linked linked_says linked_static linked_static_says)
+
+build alone "$here" -DCMAKE_C_FLAGS='-Wall -Wextra -Wconversion -Wshadow -Werror'
+ran alone "${programs[@]}" under_check
+
+# What is told twice, in CMakeLists.txt and install.sh, is told alike.
+cmake --install "$work/alone" --prefix "$work/by_cmake" >"$work/log" 2>&1 || complain "install: $(tail "$work/log")"
+"${install[@]}" --prefix /by_bazel --destdir "$work" >"$work/log" 2>&1 || complain "install.sh: $(tail "$work/log")"
+rm -r -- "$work/by_bazel/share/ringfence"
+diff <(cd "$work/by_bazel" && find . ! -type d | sort) <(cd "$work/by_cmake" && find . ! -type d | sort) >&2 ||
+  complain "installed by CMake (>) are other files than by Bazel (<)"
+for folder in include lib/pkgconfig lib/cmake share; do
+  diff -r "$work/by_bazel/$folder" "$work/by_cmake/$folder" >&2 || complain "$folder differs"
+done
+for root in "$work"/by_{bazel,cmake}; do
+  library=$root/lib/libringfence.so.0
+  readelf --dyn-syms -W "$library" | awk '$5 ~ /GLOBAL|WEAK/ && $7 != "UND" {print $4, $5, $8}' | sort >"$root.symbols"
+  readelf -d "$library" | grep -oE 'SONAME.*|FLAGS.*|NEEDED.*libc.*' | sort >>"$root.symbols"
+done
+diff "$work"/by_{bazel,cmake}.symbols >&2 || complain "the two libraries export different symbols"
+
+build fetched "$here/tests/install/consumer" -DRINGFENCE_SOURCE="$here" -DEXAMPLES="$here/docs/examples" \
+  -DCMAKE_BUILD_TYPE=Debug
+ran fetched "${programs[@]}" under_check
+cmake -S "$here" -B "$work/refused" -DRINGFENCE_MODE=gaurd >"$work/log" 2>&1 && complain "mode gaurd is taken"
+grep -q 'RINGFENCE_MODE is gaurd; it takes off, sample' "$work/log" || complain "mode gaurd: $(<"$work/log")"
+
+((faults == 0)) || exit 1

@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# An installation is complete, may be moved, serves programs by pkg-config and CMake, and goes away without a trace.
+#
+#   install_test.sh install.sh WORDS... --
+set -uo pipefail
+
+install=("$@")
+here=$PWD
+examples=$here/docs/examples
+work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/install.XXXXXX") || exit 2
+trap 'rm -rf -- "$work"' EXIT
+unset RINGFENCE_LIB RINGFENCE_OPTIONS
+
+faults=0
+complain() {
+  echo "install_test: $*" >&2
+  faults=$((faults + 1))
+}
+
+# name, expected status, what it must say, command...
+expect() {
+  local name=$1 expected=$2 said=$3 text status=0
+  shift 3
+  text=$("$@" 2>&1) || status=$?
+  ((status == expected)) || complain "$name: status $status, not $expected: $text"
+  [[ $text == *"$said"* ]] || complain "$name: does not say '$said': $text"
+}
+
+there() {
+  local file
+  for file in "$@"; do
+    [[ -e $root/$file ]] || complain "$file is not installed"
+  done
+}
+
+# ---- Installed, then moved ----
+
+expect "a relative prefix" 1 "name the folder from the root" "${install[@]}" --prefix usr
+expect "an unknown word" 1 "unknown word --prefx" "${install[@]}" --prefx /usr
+expect "install" 0 "installed Ringfence" "${install[@]}" --prefix=/usr --destdir "$work/first"
+root=$work/moved
+mv -- "$work/first/usr" "$root"
+
+there bin/ringfence lib/libringfence.so lib/libringfence-{core,checkers,malloc}.a include/ringfence/{tlsf,checked}.h \
+  lib/pkgconfig/ringfence{,-core,-malloc}.pc share/man/man1/ringfence{,-check}.1 share/doc/ringfence/LICENSE \
+  share/bash-completion/completions/ringfence share/zsh/site-functions/_ringfence \
+  share/fish/vendor_completions.d/ringfence.fish
+readelf -d "$root/lib/libringfence.so.0" | grep -q 'soname: \[libringfence.so.0\]' || complain "no SONAME"
+readelf -d "$root/bin/ringfence" | grep -q 'NEEDED.*libstdc++' && complain "the command needs the C++ library"
+grep -rlI -e "$work" -e "$here" "$root" && complain "these name the place where they were made"
+
+for header in "$root"/include/ringfence/*.h; do
+  [[ $header == */gtest.h ]] && continue # of a test, which has GoogleTest
+  for language in 'c -std=c11' 'c++ -std=c++17'; do
+    # shellcheck disable=SC2086 # two words
+    gcc -Wall -Wextra -Werror -Wno-pragma-once-outside-header -fsyntax-only -I"$root/include" -x $language "$header" ||
+      complain "${header##*/} does not compile by itself as $language"
+  done
+done
+
+# ---- The command ----
+
+gcc -g -O0 -o "$work/off_by_one" "$examples/off_by_one.c" || complain "off_by_one.c does not compile"
+summary='SUMMARY: Ringfence: heap-buffer-overflow'
+expect "check" 99 "$summary" "$root/bin/ringfence" check -- "$work/off_by_one"
+cp -r -- "$root" "$work/a place"
+rm -- "$work/a place/lib/libringfence.so"
+expect "check from elsewhere, without the development link" 99 "$summary" \
+  "$work/a place/bin/ringfence" check -- "$work/off_by_one"
+expect "the library by itself" 99 "$summary" env LD_PRELOAD="$root/lib/libringfence.so.0" "$work/off_by_one"
+
+# ---- What the command knows about its options, manuals and completions know ----
+
+for command in check report replay; do
+  options=$("$root/bin/ringfence" help "$command" | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+')
+  [[ -n $options ]] || complain "help $command names no options"
+  for option in $options; do
+    grep -qF -- "\\fB\\-\\-$(sed 's/^--//; s/-/\\-/g' <<<"$option")\\fR" "$root/share/man/man1/ringfence-$command.1" ||
+      complain "ringfence-$command.1 lacks $option"
+    grep -qF -- "$option" "$root/share/bash-completion/completions/ringfence" || complain "bash lacks $option"
+    grep -qF -- "$option" "$root/share/zsh/site-functions/_ringfence" || complain "zsh lacks $option"
+    grep -qF -- "from $command' -l ${option#--} " "$root/share/fish/vendor_completions.d/ringfence.fish" ||
+      complain "fish lacks $option"
+  done
+done
+for shell in zsh fish; do
+  command -v $shell >/dev/null || { echo "no $shell here: whether it reads its completions is left out" && continue; }
+  "$shell" -n "$root"/share/*/*/*ringfence"$([[ $shell == fish ]] && echo .fish)" || complain "$shell does not read it"
+done
+
+# expected, words of a command line, of which the last is being typed
+completed() {
+  local expected=$1
+  shift
+  local got
+  # shellcheck disable=SC2016 # for the inner shell
+  got=$(bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ringfence; echo "${COMPREPLY[*]}"' - \
+    "$root/share/bash-completion/completions/ringfence" "$@")
+  [[ $got == "$expected" ]] || complain "completion of '$*' is '$got', not '$expected'"
+}
+completed "report replay" ringfence rep
+completed "--mode" ringfence check --mo
+completed "page" ringfence check --mode p
+completed "page" ringfence check -m p
+completed "sarif" ringfence report --format s
+completed "check" ringfence help c
+
+if command -v mandoc >/dev/null; then
+  # Only an argument that is empty on purpose may be warned of.
+  mandoc -Tlint -Wwarning "$root"/share/man/man1/*.1 | grep -v 'missing date' && complain "mandoc warns"
+else
+  echo "no mandoc here: what it says of the manuals is left out"
+fi
+
+# ---- Programs that find it by pkg-config ----
+
+built() {
+  local name=$1 package=$2 source=$3 flags
+  shift 3
+  flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config --cflags --libs "$package") || complain "pkg-config $package"
+  # shellcheck disable=SC2086 # words
+  gcc -g -O0 -o "$work/$name" "$examples/$source" $flags "$@" || complain "$name does not build"
+}
+if command -v pkg-config >/dev/null; then
+  built core ringfence-core simple.c
+  expect "core by pkg-config" 0 "" "$work/core"
+  built demo ringfence demo.c
+  expect "checkers by pkg-config" 99 "demo.c:11" "$work/demo"
+  expect "checkers told not to check" 0 "" env RINGFENCE_OPTIONS=mode=off "$work/demo"
+  for how in '' -static; do
+    built linked ringfence-malloc off_by_one.c $how
+    expect "malloc by pkg-config $how" 99 "$summary" "$work/linked"
+  done
+else
+  echo "no pkg-config here: its part is left out"
+fi
+
+# ---- By CMake ----
+
+if { command -v cmake && command -v make; } >/dev/null; then
+  mkdir "$work/cmake"
+  { cmake -S tests/install/consumer -B "$work/cmake" -DCMAKE_PREFIX_PATH="$root" -DEXAMPLES="$examples" &&
+    cmake --build "$work/cmake" -j2 && (cd "$work/cmake" && ctest --output-on-failure); } >"$work/cmake.log" 2>&1 ||
+    complain "find_package: $(tail -60 "$work/cmake.log")"
+  grep -q 'under_check .*Passed' "$work/cmake.log" || complain "the test under check did not run"
+else
+  echo "no cmake and make here: their part is left out"
+fi
+
+# ---- Again, over an older version; then away ----
+
+mkdir -p "$work/again/usr/include/ringfence" "$work/again/usr/share/ringfence"
+touch "$work/again/usr/include/ringfence/"{given_up,users}.h
+echo include/ringfence/given_up.h >"$work/again/usr/share/ringfence/installed"
+root=$work/again/usr
+expect "install over an older version" 0 "" "${install[@]}" --prefix /usr --destdir "$work/again"
+[[ ! -e $root/include/ringfence/given_up.h ]] || complain "a header of the older version is still there"
+expect "uninstall" 0 "removed Ringfence" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
+left=$(cd -- "$root" && find . ! -type d)
+[[ $left == ./include/ringfence/users.h ]] || complain "uninstall: '$left' is left, not users.h alone"
+expect "uninstall again" 1 "nothing is installed" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
+
+((faults == 0)) || exit 1

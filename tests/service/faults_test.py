@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Full disks, damaged databases, folders of others, a collector that hangs: nothing is lost, messages are clear."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import service
+from service import SERVE, Service, append, check, equal, event
+
+
+def once_with_limit(s, limit):
+    """As on a disk that is full beyond `limit` bytes."""
+    done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--once"], stderr=subprocess.PIPE,
+                          check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    return done.returncode, done.stderr.decode()
+
+
+def a_full_disk_loses_nothing_and_is_named():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        append(s.directory, *[event(f"p{i}", f"n-{i}", f_pad=20000) for i in range(50)])
+        status, said = once_with_limit(s, 300000)
+        equal(status, 1, said)
+        check("full" in said or "no space left" in said, said)
+        check("wait in the spool" in said, said)
+        check(s.ask("status")["waiting_bytes"] > 1000000)
+        s.once()
+        equal(s.ask("status")["events"], 51)
+        check("integrity    ok" in s.command("serve", "--check"))
+
+
+def a_server_goes_on_when_the_disk_has_room_again():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
+        append(s.directory, *[event("b", f"n-{i}", f_pad=20000) for i in range(50)])
+        s.wait(lambda: "findings wait in the spool" in s.log())
+        equal(s.http("GET", "/").status, 200)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.ask("status")["events"] == 51)
+        s.wait(lambda: "can be written again" in s.log())
+
+
+def a_damaged_database_is_named():
+    with Service(start=False) as s:
+        append(s.directory, *[event(f"p{i}", f"{i}") for i in range(300)])
+        s.once()
+        path = s.directory + "/ringfence.db"
+        size = os.path.getsize(path)
+        with open(path, "r+b") as file:
+            for at in range(8192, size - 4096, 12288):
+                file.seek(at)
+                file.write(b"\xa5" * 2048)
+        output = s.command("serve", "--check", status=1)
+        check("damaged" in output.lower(), output)
+        with open(path, "wb") as file:
+            file.write(b"not a database, whatever its name says" * 300)
+        for words in (("findings",), ("serve", "--once"), ("serve", "--listen", "127.0.0.1:0"), ("serve", "--check")):
+            output = s.command(*words, status=1)
+            check("damaged" in output, words, output)
+        equal(open(path, "rb").read(14), b"not a database", "it is left as it is")
+
+
+def folders_of_others_are_not_used():
+    with Service(start=False) as s:
+        os.chmod(s.directory, 0o777)
+        check("open to others" in s.command("serve", "--once", status=1))
+        os.chmod(s.directory, 0o700)
+        os.symlink("/tmp", s.directory + "/spool")
+        check("cannot use the spool" in s.command("serve", "--once", status=1))
+        os.unlink(s.directory + "/spool")
+        os.mkdir(s.directory + "/spool", 0o700)
+        os.symlink("/etc/passwd", s.directory + "/spool/taken-1")
+        os.symlink("/etc/passwd", s.directory + "/spool/segment-2")
+        append(s.directory, event("a", "1"))
+        s.once()
+        equal(s.ask("status")["events"], 1)
+
+
+def a_server_that_hangs_or_is_dead_costs_writers_nothing():
+    with Service() as s:
+        os.kill(s.process.pid, signal.SIGSTOP)
+        begin = time.time()
+        append(s.directory, *[event("a", f"{i}") for i in range(200)])
+        check(time.time() - begin < 2)
+        os.kill(s.process.pid, signal.SIGCONT)
+        s.wait(lambda: s.ask("status")["events"] == 200)
+
+
+def commands_without_a_store_say_what_to_do():
+    with Service(start=False) as s:
+        for words in (("findings",), ("gate",), ("fix", "1"), ("serve", "--check")):
+            check("start `ringfence serve`" in s.command(*words, status=1), words)
+        done = subprocess.run([SERVE, "findings", "--dir", "/nonexistent/x"], stderr=subprocess.PIPE, check=False)
+        equal(done.returncode, 1)
+
+
+def the_command_line_is_checked():
+    with Service(start=False) as s:
+        for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
+                            (("--bytes", "sample"), "--bytes"), (("--bytes", "sample=some"), "--bytes"),
+                            (("--keep-days", "-1"), "--keep-days"), (("word",), "no words"),
+                            (("--what",), "unknown option"),
+                            (("--webhook", "http://x", "--alert-command", "y"), "not both")]:
+            output = s.command("serve", *words, status=None)
+            check(said in output, words, output)
+        check("Usage: ringfence serve" in s.command("serve", "--help"))
+
+
+service.main([
+    a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again, a_damaged_database_is_named,
+    folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
+    commands_without_a_store_say_what_to_do, the_command_line_is_checked])

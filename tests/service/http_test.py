@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Who may do what over HTTP, and what a hostile sender can do: nothing."""
+
+import http.client
+import os
+import re
+import socket
+import stat
+import time
+
+import service
+from service import Service, append, check, equal, event
+
+
+def with_finding(*options):
+    s = Service(*options)
+    append(s.directory, event("a", "1"))
+    s.wait(lambda: s.findings() != [])
+    return s
+
+
+def state(s):
+    return s.ask("show", "1")["state"]
+
+
+def only_hosts_of_ours_are_answered():
+    with with_finding("--host", "rf.example.org") as s:
+        for host, status in [("evil.example", 403), ("127.0.0.1", 403), (f"127.0.0.1:{s.port}", 200), ("", 403),
+                             (f"localhost:{s.port}", 200), (f"[::1]:{s.port}", 200), (f"127.0.0.1.evil:{s.port}", 403),
+                             ("rf.example.org", 200), ("rf.example.org.evil", 403), (f"localhost:{s.port}1", 403)]:
+            for path in ("/", "/api/v1/findings", "/style.css"):
+                equal(s.http("GET", path, host=host).status, status, host, path)
+
+
+def requests_from_other_origins_are_refused():
+    with with_finding() as s:
+        own = f"http://127.0.0.1:{s.port}"
+        for origin, status in [("http://evil.example", 403), ("null", 403), (own + ".evil", 403), (own, 200),
+                               (f"http://localhost:{s.port}", 200), ("file://", 403)]:
+            equal(s.http("GET", "/api/v1/findings", Origin=origin).status, status, origin)
+            equal(s.http("POST", "/api/v1/records", body="", Origin=origin).status, status, origin)
+        equal(s.http("POST", "/api/v1/records", body="", Sec_Fetch_Site="cross-site").status, 403)
+
+
+def triage_needs_a_token_on_loopback_too():
+    with with_finding() as s:
+        path, body = "/api/v1/findings/1/ignore", "text=known"
+        own = f"http://127.0.0.1:{s.port}"
+        cookie = f"ringfence-{s.port}={s.token()}"
+        for more in ({}, {"Authorization": "Bearer " + "0" * 64}, {"Authorization": "Bearer "},
+                     {"Cookie": "ringfence-1=x"},
+                     {"Cookie": cookie[:-1]}, {"Cookie": cookie + "0"}):
+            check(s.http("POST", path, body=body, **more).status in (401, 403), more)
+        equal(s.http("POST", path, body=body, Cookie=cookie).status, 403, "a cookie needs the origin")
+        equal(s.http("POST", path, body=body, Cookie=cookie, Origin="http://evil.example").status, 403)
+        equal(state(s), "open")
+        equal(s.http("POST", path, body=body, Cookie=cookie, Origin=own).status, 200)
+        equal(state(s), "ignored")
+        equal(s.http("POST", "/api/v1/findings/1/reopen", Authorization="Bearer " + s.token(), body="").status, 200)
+        equal(s.http("POST", "/finding/1/fix", body="text=abc", Cookie=cookie, Origin=own).status, 303)
+        equal(s.ask("show", "1")["fixed_in"], "abc")
+        for bad, status in [("/api/v1/findings/9/fix", 409), ("/api/v1/findings/1/sing", 409),
+                            ("/api/v1/findings/x/fix", 404),
+                            ("/api/v1/findings/1", 404), ("/elsewhere", 404)]:
+            equal(s.http("POST", bad, body="", Authorization="Bearer " + s.token()).status, status, bad)
+
+
+def tokens_give_the_rights_that_they_name():
+    tokens = {"read": "r" * 20, "post": "p" * 20, "triage,read": "t" * 20}
+    with Service(start=False) as s:
+        with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+            file.write("# of machines\n" + "".join(f"{names} {token}\n" for names, token in tokens.items()))
+        os.chmod(s.directory + "/tokens", 0o600)
+        append(s.directory, event("a", "1"))
+        s.once()
+        # Beyond loopback everything needs a token.
+        s.options += ["--listen", "0.0.0.0:0"]
+        s.start()
+        for token, read, post, triage in [(None, 401, 401, 401), ("r" * 20, 200, 401, 401), ("p" * 20, 401, 200, 401),
+                                          ("t" * 20, 200, 401, 200), (s.token(), 200, 200, 200)]:
+            more = {"Authorization": "Bearer " + token} if token else {}
+            equal((s.http("GET", "/api/v1/findings", **more).status,
+                   s.http("POST", "/api/v1/records", body="", **more).status,
+                   s.http("POST", "/api/v1/findings/1/reopen", body="", **more).status), (read, post, triage), token)
+        equal(s.http("GET", "/style.css").status, 200)
+        s.stop()
+        for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20),
+                           (0o600, "read short")):
+            with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(s.directory + "/tokens", mode)
+            check("tokens: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), text)
+
+
+def the_token_is_secret():
+    with with_finding() as s:
+        equal(stat.S_IMODE(os.stat(s.directory + "/token").st_mode), 0o600)
+        equal(stat.S_IMODE(os.stat(s.directory + "/ringfence.db").st_mode), 0o600)
+        check(re.fullmatch("[0-9a-f]{64}", s.token()))
+        for path in ("/", "/status", "/finding/1", "/sign-in"):
+            check(s.token() not in s.http("GET", path, Accept="text/html").text, path)
+        check(s.token() not in s.log())
+
+
+def a_code_signs_one_browser_in_once():
+    with with_finding("--open") as s:
+        path = s.wait(lambda: re.search(r"(/sign-in\?code=[0-9a-f]{32})", s.log()))[1]
+        equal(s.http("GET", path[:-1] + "x").status, 401)
+        first = s.http("GET", path)
+        equal(first.status, 303)
+        check("HttpOnly" in first.headers["set-cookie"] and "SameSite=Strict" in first.headers["set-cookie"])
+        equal(s.http("GET", path).status, 401)
+        own = f"http://127.0.0.1:{s.port}"
+        for token, back, status, target in [("wrong", "/", 401, None), (s.token(), "/builds", 303, "/builds"),
+                                            (s.token(), "//evil.example", 303, "/"),
+                                            (s.token(), "http://evil", 303, "/")]:
+            reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
+            equal((reply.status, reply.headers.get("location")), (status, target), back)
+
+
+def pages_run_nothing_and_load_nothing_from_elsewhere():
+    with with_finding() as s:
+        for path in ("/", "/finding/1", "/builds", "/coverage", "/status", "/sign-in", "/nowhere"):
+            reply = s.http("GET", path, Accept="text/html")
+            policy = reply.headers["content-security-policy"]
+            check("default-src 'none'" in policy and "unsafe" not in policy, path)
+            equal(reply.headers["x-content-type-options"], "nosniff")
+            check(re.search(r"<script(?! src=\"/script\.js\")|\son\w+=|\sstyle=|https?:(?!//www\.w3\.org)",
+                            reply.text) is None,
+                  path)
+
+
+def what_records_say_is_text_on_the_page():
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\u202e"
+    with Service() as s:
+        body = service.finding("a", detail=evil, allocator=evil, mode=evil, bug="bad-free")
+        for stack in ("found", "allocated"):
+            for frame in body[stack]["frames"]:
+                frame.update(function=evil, file=evil, module=evil)
+        append(s.directory,
+               service.record("finding", evil, finding=body, host=evil, program=evil, mode=evil, environment=evil,
+                                           build={"version": evil, "commit": evil, "build_id": evil},
+                                           labels={evil: evil}),
+               service.record("summary", "s", program=evil, mode=evil, environment=evil, seconds=1.0))
+        s.wait(lambda: s.ask("status")["processes"] == 1)
+        s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "%3Cscript%3Ealert(1)",
+               Authorization="Bearer " + s.token())
+        for path in ("/?state=all", "/finding/1", "/builds", "/coverage", "/status",
+                     "/?search=%3Cscript%3E%22&state=%3Cimg",
+                     "/finding/%3Cscript%3E"):
+            text = s.http("GET", path, Accept="text/html").text
+            check("<script>alert" not in text and "<img src=x" not in text and "\u202e" not in text, path)
+        equal(s.http("GET", "/api/v1/findings/1").json()["record"]["host"], evil)
+        check("\x1b" not in s.command("show", "1"))
+
+
+def text_of_the_query_is_never_sql():
+    with with_finding() as s:
+        for text in ("'", "a' OR '1'='1", "%25", "x;DROP TABLE finding", "\\"):
+            for name in ("search", "environment", "build", "new_in", "state", "order", "limit", "offset"):
+                quoted = "".join(f"%{byte:02x}" for byte in text.encode())
+                check(s.http("GET", f"/api/v1/findings?{name}={quoted}").status == 200, name, text)
+        equal(len(s.findings()), 1)
+
+
+def sizes_are_bounded():
+    with with_finding() as s:
+        own = {"Authorization": "Bearer " + s.token()}
+        equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "x" * 600, **own).status, 409)
+        equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "x" * 9000, **own).status, 413)
+        equal(s.http("POST", "/api/v1/records", body="x" * (5 << 20), **own).status, 413)
+        check(s.http("GET", "/" + "x" * 60000).status in (413, 414, 431))
+        equal(s.http("PUT", "/", body="", **own).status, 405)
+        equal(s.http("DELETE", "/api/v1/findings/1", **own).status, 405)
+        equal(s.http("GET", "/").status, 200)
+
+
+def records_can_be_posted():
+    with Service() as s:
+        lines = b"".join(service.line_of(event("a", f"{i}")) for i in range(3))
+        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3})
+        equal([row["count"] for row in s.findings()], [3])
+
+
+def the_answers_are_those_of_the_command():
+    with with_finding() as s:
+        for path, words in [("findings", ("findings",)), ("findings/1", ("show", "1")), ("builds", ("builds",)),
+                            ("why?a=1&b=1", ("why", "1", "1"))]:
+            equal(s.http("GET", "/api/v1/" + path).json(), s.ask(*words), path)
+        for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x"):
+            equal(s.http("GET", "/api/v1/" + path).status, 404, path)
+
+
+def slow_and_silent_readers_hold_nobody_up():
+    with with_finding() as s:
+        idle = []
+        for i in range(60):
+            connection = socket.create_connection(("127.0.0.1", s.port))
+            connection.sendall([b"", b"GET / HT",
+                                b"POST /api/v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
+                                f"GET /?state=all HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode()][i % 4])
+            idle.append(connection)
+        begin = time.time()
+        equal(s.http("GET", "/").status, 200)
+        append(s.directory, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        check(time.time() - begin < 5)
+
+
+def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
+    with with_finding() as s:
+        def listen():
+            connection = http.client.HTTPConnection("127.0.0.1", s.port, timeout=20)
+            connection.request("GET", "/api/v1/events")
+            return connection, connection.getresponse()
+
+        for _ in range(90):  # more than there is room for at once
+            connection, stream = listen()
+            if stream.status == 503:
+                time.sleep(1.2)
+                connection, stream = listen()
+            equal(stream.status, 200)
+            connection.sock.close() if connection.sock else stream.close()
+            connection.close()
+        _, stream = listen()
+        equal(stream.readline(), b"retry: 3000\n")
+        append(s.directory, event("b", "2"))
+        seen = b""
+        while b"event: change" not in seen:
+            line = stream.readline()
+            check(line, "the stream ended")
+            seen += line
+
+
+service.main([
+    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
+    tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
+    pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
+    text_of_the_query_is_never_sql,
+    sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
+    slow_and_silent_readers_hold_nobody_up,
+    pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing])

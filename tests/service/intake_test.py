@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""What the collector takes in, counts and keeps."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import sqlite3
+
+import service
+from service import Service, append, check, equal, event, record
+
+
+def losses(s):
+    return {entry["what"]: entry["count"] for entry in s.ask("status")["losses"]}
+
+
+def database(s):
+    return sqlite3.connect(s.directory + "/ringfence.db", isolation_level=None)
+
+
+def equal_events_are_one_finding_with_a_count():
+    with Service(start=False) as s:
+        append(s.directory, *[event("a", f"b-{i}-1-1", pid=i) for i in range(5)], event("b", "b-9-1-1"))
+        s.once()
+        rows = {row["place"]: row["count"] for row in s.findings()}
+        equal(rows, {"open_a src/app.c:10": 5, "open_b src/app.c:10": 1})
+
+
+def what_arrives_twice_counts_once():
+    with Service(start=False) as s:
+        for _ in range(3):
+            append(s.directory, event("a", "b-1-1-1"), event("a", "b-1-1-1"))
+            s.once()
+        equal([row["count"] for row in s.findings()], [1])
+
+
+def a_segment_that_was_committed_and_not_deleted_counts_once():
+    """As after a crash between commit and unlink; without ids, so that only the position can tell."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", ""), event("a", ""))
+        os.rename(s.directory + "/spool/current", s.directory + "/spool/taken-1")
+        shutil.copy(s.directory + "/spool/taken-1", s.root + "/saved")
+        s.once()
+        shutil.copy(s.root + "/saved", s.directory + "/spool/taken-1")
+        append(s.directory, event("a", ""))
+        s.once()
+        equal([row["count"] for row in s.findings()], [3])
+        equal(os.listdir(s.directory + "/spool"), [])
+
+
+def segments_of_processes_count_also_where_their_names_come_again():
+    with Service(start=False) as s:
+        for i in range(4):
+            append(s.directory, event("a", ""))
+            os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-9")
+            with open(s.directory + "/spool/new-3", "wb") as file:
+                file.write(b"half a")
+            s.once()
+        equal([row["count"] for row in s.findings()], [4])
+        equal(os.listdir(s.directory + "/spool"), ["new-3"])
+
+
+def a_repeat_counts_for_the_finding_that_it_names():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "b-1-1-1"), record("repeat", "b-1-1-2", of="b-1-1-1", count=16))
+        s.once()
+        append(s.directory, record("repeat", "b-1-1-3", of="b-1-1-1", count=3),
+               record("repeat", "b-1-1-4", of="?", count=2))
+        s.once()
+        equal([row["count"] for row in s.findings()], [20])
+        equal(losses(s), {"repeats whose finding is not known": 2})
+
+
+def what_cannot_be_read_is_counted_and_harms_nothing_else():
+    half = service.line_of(event("lost", "b-8-1-1"))[:100]
+    with Service(start=False) as s:
+        append(s.directory, b"no json\n", b"{}\n", b"\n", b"[" * 200 + b"\n", half, event("a", "b-1-1-1"),
+               b'{"record":"finding","version":1,"id":"' + b"x" * 300000 + b'"}\n', b"y" * 3000000 + b"\n",
+               event("b", "b-1-1-2"), half)
+        s.once()
+        equal(sorted(row["count"] for row in s.findings()), [1, 1])
+        got = losses(s)
+        equal(got["lines that are no records"], 2)
+        equal(got["half-written lines"], 2)
+        equal(got["lines too long"], 2)
+
+
+def what_is_not_known_is_kept_as_it_is():
+    future = {"record": "finding", "version": 2, "id": "f-1", "finding": {"new": [1, 2]}}
+    kind = {"record": "sonnet", "version": 1, "id": "f-2", "lines": 14}
+    bug = event("a", "f-3", f_bug="heap-of-trouble")
+    with Service(start=False) as s:
+        append(s.directory, future, kind, bug, event("a", "b-1", extra={"field": True}))
+        s.once()
+        kept = [json.loads(text) for text, in database(s).execute("SELECT text FROM other ORDER BY id")]
+        equal(kept, [future, kind, bug])
+        equal(s.ask("show", "1")["record"]["extra"], {"field": True})
+
+
+def clocks_that_step_put_nothing_into_the_future():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1", ago=-864000), event("b", "2", time="yesterday"),
+               event("c", "3", ago=864000))
+        s.once()
+        now = service.timestamp()
+        check(all(row["last_seen"] <= now for row in s.findings()))
+        equal(sum(s.ask("findings")["trend"]), 3)
+        equal(s.findings()[-1]["place"], "open_c src/app.c:10")
+
+
+def a_crash_loop_is_named_and_a_busy_test_is_not():
+    with Service(start=False) as s:
+        append(s.directory, *[event("loop", f"l-{i}", pid=i) for i in range(40)],
+               *[event("spread", f"s-{i}", pid=i, ago=i * 60) for i in range(40)],
+               *[event("same", f"m-{i}", pid=3) for i in range(40)])
+        s.once()
+        by_place = {row["place"].split()[0]: s.ask("show", str(row["id"]))["crash_loops"] for row in s.findings()}
+        equal([loop["processes"] for loop in by_place["open_loop"]], [40])
+        equal(by_place["open_spread"] + by_place["open_same"], [])
+
+
+def first_last_and_richest_stay_while_the_middle_is_thinned():
+    with Service(start=False) as s:
+        for i in range(60):
+            more = {"f_released": {"thread": 1, "frames": [service.frame("free_it", 5)] * 9}} if i == 31 else {}
+            append(s.directory, event("a", f"id-{i}", ago=6000 - i, **more))
+            s.once()
+        shown = s.ask("show", "1")
+        equal(shown["count"], 60)
+        check(len(shown["events"]) < 20, len(shown["events"]))
+        roles = {role: [e for e in shown["events"] if e[role]] for role in ("first", "last", "richest")}
+        equal({role: len(found) for role, found in roles.items()}, {"first": 1, "last": 1, "richest": 1})
+        ids = dict(database(s).execute("SELECT id, record FROM event"))
+        equal(ids[roles["first"][0]["id"]], "id-0")
+        equal(ids[roles["last"][0]["id"]], "id-59")
+        equal(ids[roles["richest"][0]["id"]], "id-31")
+        equal(database(s).execute("SELECT count(*) FROM body").fetchone()[0], len(ids))
+
+
+def limits_of_age_and_size_drop_only_the_middle():
+    for option, value, pad in (("--keep-days", "1", 0), ("--max-size", "1", 150000)):
+        with Service(start=False) as s:
+            for i in range(30):
+                append(s.directory, event("a", f"id-{i}", ago=864000 + 600 - i, f_pad=pad))
+                s.once()
+            before = len(s.ask("show", "1")["events"])
+            s.options += [option, value]
+            s.start()
+            s.wait(lambda: len(s.ask("show", "1")["events"]) < before)
+            shown = s.ask("show", "1")
+            equal(shown["count"], 30)
+            check(any(e["first"] for e in shown["events"]) and any(e["last"] for e in shown["events"]))
+
+
+def bytes_are_kept_as_the_rules_say():
+    cases = [
+        ([], "guard", "development", "696a6b6c6d00fdfd", "uuuuu!gg"),
+        ([], "sample", "development", "000000000000fdfd", "?????!gg"),
+        (["--bytes", "production=none"], "guard", "production", "0000000000000000", "????????"),
+        (["--bytes", "production=none"], "guard", "ci", "696a6b6c6d00fdfd", "uuuuu!gg"),
+        (["--bytes", "*=guards"], "guard", "ci", "000000000000fdfd", "?????!gg"),
+    ]
+    for options, mode, environment, data, classes in cases:
+        with Service(start=False) as s:
+            append(s.directory, event("a", "1", mode=mode, environment=environment, f_mode=mode))
+            s.command("serve", "--once", *options)
+            window = s.ask("show", "1")["record"]["finding"]["window"]
+            equal((window["bytes"], window["classes"]), (data, classes), options, mode)
+
+
+def written_bytes_and_single_bits_are_counted_over_all_events():
+    with Service(start=False) as s:
+        append(s.directory, *[event("nul", f"n-{i}") for i in range(7)],
+               *[event("bit", f"b-{i}", f_value=0xFC, host="host-bad") for i in range(3)],
+               event("bit", "b-9", f_value=0x41))
+        s.once()
+        shown = {row["place"].split()[0]: s.ask("show", str(row["id"])) for row in s.findings()}
+        equal(shown["open_nul"]["written"], [{"offset": 0, "expected": 0xFD, "value": 0, "count": 7}])
+        equal((shown["open_nul"]["one_bit"], shown["open_bit"]["one_bit"], shown["open_bit"]["damaged"]), (0, 3, 4))
+        equal([(h["name"], h["count"]) for h in shown["open_bit"]["one_bit_hosts"]], [("host-bad", 3)])
+
+
+def a_segment_that_a_writer_holds_is_left_for_later():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        with open(s.directory + "/spool/current", "ab") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            check("still writing" in s.command("serve", "--once"))
+            equal(s.findings(), [])
+            append(s.directory, event("b", "2"))
+            s.once()
+            equal(len(s.findings()), 1)
+            held.write(service.line_of(event("c", "3")))
+        s.once()
+        equal(len(s.findings()), 3)
+
+
+def runs_of_bazel_have_one_program_and_their_labels():
+    sandbox = "/home/u/.cache/bazel/sandbox/linux-sandbox/%d/execroot/w/bazel-out/k8-fastbuild/bin/a/b_test"
+    with Service(start=False) as s:
+        for i, tail in enumerate(("", ".runfiles/w/a/b_test", "")):
+            append(s.directory, event("a", f"{i}", program=sandbox % i + tail,
+                                      labels={"bazel_target": "//a:b_test", "attempt": str(i % 2 + 1)}))
+        s.once()
+        shown = s.ask("show", "1")
+        equal([(p["name"], p["count"]) for p in shown["programs"]], [("a/b_test", 3)])
+        equal({label["name"]: label["count"] for label in shown["labels"]},
+              {"bazel_target=//a:b_test": 3, "attempt=1": 2, "attempt=2": 1})
+
+
+def summaries_are_process_hours_and_drops_are_shown():
+    with Service(start=False) as s:
+        append(s.directory, *[record("summary", f"s-{i}", seconds=1800.0, allocations=10, dropped=i, exit=exit)
+                              for i, exit in enumerate(("status 0", "signal 11", "unknown"))])
+        s.once()
+        status = s.ask("status")
+        equal((status["processes"], status["hours"]), (3, 1.5))
+        equal(losses(s), {"findings that processes dropped": 3})
+
+
+def the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it():
+    with Service() as s:
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        append(s.directory, event("a", "1"))
+        folder = os.open(s.directory, os.O_RDONLY)  # names of sockets are short
+        bell.sendto(b"1", f"/proc/self/fd/{folder}/doorbell")
+        s.wait(lambda: s.findings() != [])
+        append(s.directory, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        check("another `ringfence serve` runs" in s.command("serve", "--once", status=1))
+
+
+def an_older_database_is_migrated_and_a_newer_one_refused():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        db = database(s)
+        db.execute("DROP TABLE symbol")
+        db.execute("PRAGMA user_version = 1")
+        check("to migrate it" in s.command("findings", status=1))
+        s.once()
+        equal(len(s.findings()), 1)
+        equal(db.execute("SELECT count(*) FROM symbol").fetchone()[0], 0)
+        db.execute("PRAGMA user_version = 1000")
+        db.close()
+        check("newer Ringfence" in s.command("serve", "--once", status=1))
+
+
+def a_backup_can_be_made_while_it_runs():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        s.command("serve", "--backup", s.root + "/copy")
+        equal(os.stat(s.root + "/copy").st_mode & 0o777, 0o600)
+        equal(sqlite3.connect(s.root + "/copy").execute("SELECT count(*) FROM finding").fetchone()[0], 1)
+        check("there already" in s.command("serve", "--backup", s.root + "/copy", status=1))
+
+
+def recorded_samples_are_read():
+    """Lines as version 1 has them: what is read today must be read tomorrow."""
+    with Service(start=False) as s:
+        with open(os.path.join(os.path.dirname(__file__), "samples.jsonl"), "rb") as file:
+            append(s.directory, *file.readlines())
+        s.once()
+        status = s.ask("status")
+        equal((status["findings"], status["events"], status["processes"], losses(s)), (2, 19, 1, {}))
+
+
+service.main([
+    equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
+    a_segment_that_was_committed_and_not_deleted_counts_once,
+    segments_of_processes_count_also_where_their_names_come_again, a_repeat_counts_for_the_finding_that_it_names,
+    what_cannot_be_read_is_counted_and_harms_nothing_else, what_is_not_known_is_kept_as_it_is,
+    clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
+    first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
+    bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
+    a_segment_that_a_writer_holds_is_left_for_later, runs_of_bazel_have_one_program_and_their_labels,
+    summaries_are_process_hours_and_drops_are_shown,
+    the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
+    an_older_database_is_migrated_and_a_newer_one_refused, a_backup_can_be_made_while_it_runs,
+    recorded_samples_are_read])

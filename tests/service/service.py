@@ -1,0 +1,221 @@
+"""What the tests of the service share: a collector in a folder of its own, records, spool writers, HTTP."""
+
+import datetime
+import fcntl
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SERVE = os.environ.get("RINGFENCE_SERVE") or os.path.abspath(sys.argv[1])
+
+
+def timestamp(ago=0.0):
+    moment = datetime.datetime.fromtimestamp(time.time() - ago, datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def frame(function, line, file="src/app.c"):
+    return {"pc": hex(0x401000 + line), "module": "/srv/app", "build_id": "00", "offset": hex(0x1000 + line),
+            "function": function, "file": file, "line": line}
+
+
+def finding(place, bug="heap-buffer-overflow", value=0x00, expected=0xFD, mode="guard", pad=0, **more):
+    """The JSON of a finding whose identity is `place`; `pad` makes it longer."""
+    body = {
+        "type": "finding", "version": 1, "pid": 1, "sequence": 1, "time_ns": 1, "bug": bug, "cwe": 122,
+        "access": "write",
+        "access_size": 1, "at_access": False, "address": "0x105d", "block": "0x1050", "size": 13, "blocks": 1,
+        "freed": False, "offset": 13, "relation": "after", "distance": 0, "allocator": "malloc", "mode": mode,
+        "found": {"thread": 1, "frames": [frame("close_" + place, 20), frame("main", 30)]},
+        "allocated": {"thread": 1, "frames": [frame("open_" + place, 10), frame("main", 30)]},
+        "window": {"address": "0x1058", "bytes": "696a6b6c6d%02xfdfd" % value,
+                   "expected": "696a6b6c6d%02xfdfd" % expected,
+                   "classes": "uuuuu!gg"},
+    }
+    if pad:
+        body["detail"] = "x" * pad
+    body.update(more)
+    return body
+
+
+def record(kind, id, ago=0.0, **more):
+    line = {"record": kind, "version": 1, "id": id, "time": timestamp(ago), "host": "host-1", "program": "/srv/app",
+            "pid": 7,
+            "mode": "guard", "environment": "development",
+            "build": {"version": "1.0", "commit": "1" * 40, "build_id": "ab"},
+            "labels": {}}
+    if kind == "finding":
+        line.update(count=1, dropped=0)
+    line.update(more)
+    return line
+
+
+def event(place, id, **more):
+    """A record with a finding; fields of the finding go by `f_NAME`."""
+    inner = {name[2:]: value for name, value in more.items() if name.startswith("f_")}
+    outer = {name: value for name, value in more.items() if not name.startswith("f_")}
+    return record("finding", id, finding=finding(place, **inner), **outer)
+
+
+def line_of(value):
+    return value if isinstance(value, bytes) else (json.dumps(value, separators=(",", ":")) + "\n").encode()
+
+
+def append(directory, *lines):
+    """Writes each line as a checked process does: open, shared lock, look, one write, close."""
+    spool = os.path.join(directory, "spool")
+    os.makedirs(spool, mode=0o700, exist_ok=True)
+    current = os.path.join(spool, "current")
+    for line in lines:
+        data = line_of(line)
+        while True:
+            fd = os.open(current, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if os.stat(current).st_ino == os.fstat(fd).st_ino:
+                    os.write(fd, data)
+                    break
+            except (BlockingIOError, FileNotFoundError):
+                pass
+            finally:
+                os.close(fd)
+
+
+class Reply:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.text = response.read().decode("utf-8", "replace")
+
+    def json(self):
+        return json.loads(self.text)
+
+
+class Service:
+    """A collector. `with Service() as s`: runs; the folder goes at the end."""
+
+    def __init__(self, *options, start=True, directory=None):
+        self.root = tempfile.mkdtemp(prefix="service", dir=os.environ.get("TEST_TMPDIR"))
+        self.directory = directory or os.path.join(self.root, "d")
+        if not os.path.isdir(self.directory):
+            os.mkdir(self.directory, 0o700)
+        self.options = list(options)
+        self.process = None
+        if start:
+            self.start()
+
+    def start(self):
+        log = open(os.path.join(self.root, "log"), "ab")
+        self.process = subprocess.Popen(
+            [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options],
+            stderr=log,
+            stdin=subprocess.DEVNULL)
+        log.close()
+        deadline = time.time() + 30
+        while time.time() < deadline:
+            found = re.findall(r"page at http://[^:]+:(\d+)", self.log())
+            if len(found) > getattr(self, "starts", 0):
+                self.starts = len(found)
+                self.port = int(found[-1])
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError("serve did not start: " + self.log())
+
+    def log(self):
+        with open(os.path.join(self.root, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(sig)
+            self.process.wait(30)
+        return self.process.returncode
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process is not None:
+            self.stop(signal.SIGKILL)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def command(self, *words, status=0):
+        """Runs a command of ringfence-serve on this folder; returns its output."""
+        alone = ["--no-shared"] if words[0] == "serve" else []
+        done = subprocess.run([SERVE, words[0], *alone, "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+        if status is not None and done.returncode != status:
+            raise AssertionError(f"{words}: exit status {done.returncode}, not {status}: {done.stdout} {done.stderr}")
+        return done.stdout.decode() + done.stderr.decode()
+
+    def ask(self, *words):
+        return json.loads(self.command(*words, "--json"))
+
+    def once(self):
+        """Takes the spool in without a server."""
+        self.command("serve", "--once")
+
+    def findings(self, *words):
+        return self.ask("findings", *words)["findings"]
+
+    def token(self):
+        with open(os.path.join(self.directory, "token"), encoding="utf-8") as file:
+            return file.read().strip()
+
+    def http(self, method, path, body=None, host=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        connection.putheader("Host", host if host is not None else f"127.0.0.1:{self.port}")
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        data = body.encode() if isinstance(body, str) else body
+        if data is not None:
+            connection.putheader("Content-Length", str(len(data)))
+        connection.endheaders(data)
+        reply = Reply(connection.getresponse())
+        connection.close()
+        return reply
+
+    def wait(self, condition, seconds=20):
+        """Waits until condition() is true; returns what it gave."""
+        deadline = time.time() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.time() > deadline:
+                raise AssertionError("waited in vain; log: " + self.log())
+            time.sleep(0.02)
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in what) or "check failed")
+
+
+def equal(got, wanted, *what):
+    check(got == wanted, *what, f"got {got!r}, not {wanted!r}")
+
+
+def main(cases):
+    """Runs the functions; all of them, also after a failure."""
+    failed = 0
+    for case in cases:
+        try:
+            case()
+            print("ok  ", case.__name__)
+        except Exception as error:  # pylint: disable=broad-except
+            failed += 1
+            print("FAIL", case.__name__, "-", error)
+            if os.environ.get("TRACE"):
+                raise
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,167 @@
+// `ringfence check --hunt`: several runs, one report; the program's output and status are those of one run.
+#include "tests/tools/run.h"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t count(const std::string &text, const std::string &part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    found++;
+  }
+  return found;
+}
+
+Result hunt(const std::vector<std::string> &words, const std::string &input = "one\ntwo\n",
+            const std::vector<std::string> &options = {"--hunt"}) {
+  std::vector<std::string> all = options;
+  How how;
+  how.input = input;
+  all.insert(all.end(), {"--", program("hunted")});
+  all.insert(all.end(), words.begin(), words.end());
+  return check(all, how);
+}
+
+struct Bug {
+  const char *name;
+  const char *kind;
+  const char *access;
+};
+
+const Bug kBugs[] = {
+    {"read-after", "heap-buffer-overflow", "READ"},   {"read-before", "heap-buffer-underflow", "READ"},
+    {"write-after", "heap-buffer-overflow", "WRITE"}, {"write-before", "heap-buffer-underflow", "WRITE"},
+    {"read-freed", "heap-use-after-free", "READ"},    {"write-freed", "heap-use-after-free", "WRITE"},
+};
+
+// One byte beyond either end, whatever the size; each once, at its line, though several runs see it.
+TEST(Hunt, FindsReadsAndWritesOnBothSides) {
+  std::string const text = read_file(source("tests/tools/programs/hunted.c"));
+  for (const Bug &bug : kBugs) {
+    for (const char *const size : {"1", "13", "16", "24", "100", "4095", "4096", "4097", "100000"}) {
+      SCOPED_TRACE(std::string(bug.name) + " " + size);
+      Result const result = hunt({bug.name, size});
+      EXPECT_EQ(result.status, 99);
+      EXPECT_EQ(result.out, "2 lines\n");
+      EXPECT_EQ(count(result.err, "ERROR: "), 1U) << result.err;
+      EXPECT_TRUE(has(result.err, std::string("ERROR: Ringfence: ") + bug.kind)) << result.err;
+      EXPECT_TRUE(has(result.err, std::string(bug.access) + " at ")) << result.err;
+      std::string const line = std::to_string(line_of(text, std::string("/* ") + bug.name + " */"));
+      EXPECT_TRUE(has(result.err, "hunted.c:" + line + " in touch")) << result.err;
+      EXPECT_TRUE(has(result.err, "  found by run ")) << result.err;
+      EXPECT_TRUE(has(result.err, "ringfence: 1 finding in ")) << result.err;
+    }
+  }
+}
+
+TEST(Hunt, NamesTheRunThatFoundIt) {
+  EXPECT_TRUE(has(hunt({"read-after", "13"}).err, "  found by run 2: page, align=exact\n"));
+  EXPECT_TRUE(has(hunt({"read-before", "13"}).err, "  found by run 3: page, align=left\n"));
+  EXPECT_TRUE(has(hunt({"read-before", "13"}, "", {"--hunt", "--format=json"}).err, R"("run":"3: page, align=left")"));
+}
+
+// A filter: the input comes once, each run has it, the output comes once.
+TEST(Hunt, GivesEachRunTheInput) {
+  std::string input;
+  for (int i = 0; i < 30000; i++) {
+    input += "line\n";
+  }
+  Result const result = hunt({"none", "5"}, input);
+  EXPECT_EQ(result.out, "30000 lines\n");
+  EXPECT_EQ(count(result.err, "done\n"), 1U);
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.said().size(), 1U) << result.err;
+  EXPECT_TRUE(has(result.err, "nothing found in 3 processes")) << result.err;
+}
+
+TEST(Hunt, StopsWhenNothingIsNewOrAfterSoManyRuns) {
+  EXPECT_TRUE(has(hunt({"none", "5"}).err, "mode hunt (3 runs)"));
+  EXPECT_TRUE(has(hunt({"read-after", "5"}).err, "mode hunt (4 runs)"));
+  EXPECT_TRUE(has(hunt({"read-after", "5"}, "", {"--hunt=3"}).err, "mode hunt (3 runs)"));
+}
+
+TEST(Hunt, RefusesATerminal) {
+  How how;
+  how.terminal = true;
+  Result const result = check({"--hunt", "--", program("hunted"), "none", "5"}, how);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(has(result.err, "with the same input")) << result.err;
+}
+
+TEST(Hunt, RefusesWhatItChoosesItself) {
+  for (const std::vector<std::string> &options :
+       std::vector<std::vector<std::string>>{{"--hunt", "--mode=page"},
+                                             {"--halt", "--hunt"},
+                                             {"--hunt", "--option", "align=left"},
+                                             {"--hunt=2"},
+                                             {"--hunt=x"},
+                                             {"--hunt", "--trace", "x"}}) {
+    Result const result = hunt({"none", "5"}, "", options);
+    EXPECT_EQ(result.status, 2) << options[0] << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+// The first run takes the input away; the others do something else, which is said.
+TEST(Hunt, SaysThatAProgramThatDeletesItsInputDiffers) {
+  const std::string input = scratch("input");
+  write_file(input, "one\n");
+  Result const result = hunt({"none", "5", input}, "");
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.out, "1 lines\n");
+  EXPECT_TRUE(has(result.err, "run 2 (page, align=exact) is not counted")) << result.err;
+  EXPECT_TRUE(has(result.err, "run 3 (page, align=right): exit status 4 instead of exit status 3")) << result.err;
+  EXPECT_TRUE(has(result.err, "run 4 (page, align=left): exit status 4 instead of exit status 3")) << result.err;
+}
+
+TEST(Hunt, GivesEachRunAFolderForTemporaryFiles) {
+  const std::string folder = scratch("folder");
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  How how;
+  how.environment = {{"TMPDIR", folder}};
+  Result const result = check({"--hunt", "--", program("hunted"), "temporary", "16"}, how);
+  EXPECT_EQ(result.out, "not there\n0 lines\n");
+  EXPECT_EQ(result.said().size(), 1U) << result.err;
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "something is left in it";
+}
+
+// A run that fails for its alignment says nothing about the program.
+TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
+  for (const char *const what : {"aligned", "crash"}) {
+    Result const result = hunt({what, "13"});
+    EXPECT_EQ(result.status, 3) << result.err;
+    EXPECT_TRUE(has(result.err, "run 2 (page, align=exact) is not counted, with ")) << result.err;
+    EXPECT_TRUE(has(result.err, "and repeated with malloc's alignment")) << result.err;
+    EXPECT_TRUE(has(result.err, "ringfence: nothing found in 3 processes")) << result.err;
+    EXPECT_TRUE(has(result.err, "mode hunt (4 runs)")) << result.err;
+  }
+}
+
+TEST(Hunt, ShowsOutputThatDiffers) {
+  Result const result = hunt({"process", "13"});
+  EXPECT_EQ(count(result.out, "process "), 1U) << result.out;
+  EXPECT_EQ(result.status, 3);
+  EXPECT_TRUE(has(result.err, "standard output differs from byte ")) << result.err;
+}
+
+TEST(Hunt, KeepsTheBaselineAndTheSuppressions) {
+  const std::string baseline = scratch("baseline");
+  EXPECT_EQ(hunt({"read-after", "13"}, "", {"--hunt", "--write-baseline", baseline}).status, 3);
+  Result const known = hunt({"read-after", "13"}, "", {"--hunt", "--baseline", baseline});
+  EXPECT_EQ(known.status, 3) << known.err;
+  EXPECT_TRUE(has(known.err, "0 new, 1 in the baseline")) << known.err;
+  EXPECT_EQ(unlink(baseline.c_str()), 0);
+}
+
+} // namespace

@@ -1,0 +1,221 @@
+// The identity of a bug: names, the stacks that count, and the reasons.
+#include "tools/ringfence/model/identity.h"
+
+#include "tools/ringfence/model/function_name.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <string>
+
+namespace {
+
+class Identity : public testing::Test {
+protected:
+  ~Identity() override { rf_bump_arena_free(&arena_); }
+
+  const char *name(const char *given) { return rf_function_name(&arena_, given); }
+
+  // "access; allocation; free": functions, innermost first. "module!hex" is a frame without a name.
+  rf_identity of(const char *bug, const std::string &stacks, const char *extra = "", const char *folder = "/build/") {
+    std::string json = R"({"type":"finding","bug":")" + std::string(bug) + "\"" + extra;
+    static const char *const names[] = {"found", "allocated", "released"};
+    size_t at = 0;
+    for (int kind = 0; kind < 3 && at <= stacks.size(); kind++) {
+      size_t const end = std::min(stacks.find(';', at), stacks.size());
+      json +=
+          R"(,")" + std::string(names[kind]) + R"(":{"frames":[)" + frames(stacks.substr(at, end - at), folder) + "]}";
+      at = end + 1;
+    }
+    json += "}";
+    const rf_json *const parsed = rf_json_parse(&arena_, json.c_str(), json.size());
+    const rf_record *const record = parsed == nullptr ? nullptr : rf_record_read(&arena_, parsed);
+    EXPECT_NE(record, nullptr) << json;
+    return record == nullptr ? rf_identity{} : rf_identity_of(&arena_, record, rules_);
+  }
+
+  bool same(const rf_identity &a, const rf_identity &b) { return rf_identity_compare(&a, &b).one; }
+  std::string why(const rf_identity &a, const rf_identity &b) { return rf_identity_why(&arena_, &a, &b); }
+
+  rf_bump_arena arena_ = {nullptr};
+  const rf_skip_rules *rules_ = nullptr;
+
+private:
+  // Addresses differ with each call, as they do between processes.
+  std::string frames(const std::string &text, const char *folder) {
+    std::string out;
+    size_t at = 0;
+    while (at < text.size()) {
+      size_t const end = std::min(text.find(' ', at), text.size());
+      std::string const word = text.substr(at, end - at);
+      at = end + 1;
+      if (word.empty()) {
+        continue;
+      }
+      out += (out.empty() ? "" : ",") + ("{\"pc\":" + std::to_string(++address_ * 4096));
+      size_t const bang = word.find('!');
+      out += bang == std::string::npos ? R"(,"function":")" + word + "\""
+                                       : R"(,"module":")" + std::string(folder) + word.substr(0, bang) +
+                                             R"(","offset":"0x)" + word.substr(bang + 1) + "\"";
+      out += "}";
+    }
+    return out;
+  }
+
+  unsigned address_ = 0;
+};
+
+TEST_F(Identity, NamesOfOneFunctionAreOne) {
+  static const char *const rows[][2] = {
+      {"parse", "parse"},
+      {"parse.isra.0", "parse"},
+      {"parse.constprop.1.isra.0", "parse"},
+      {"parse.part.0", "parse"},
+      {"parse.cold", "parse"},
+      {"parse.llvm.1234567890", "parse"},
+      {"parse.lto_priv.3", "parse"},
+      {"parse@@LIB_1.0", "parse"},
+      {"parse.y", "parse.y"},
+      {"_Z5parsePKc", "parse"},
+      {"_ZL5parsePKc", "parse"},
+      {"_ZN3app5parseEPKc.cold", "app::parse"},
+      {"_ZNK3app6reader4nextEv", "app::reader::next"},
+      {"_ZN3app12_GLOBAL__N_15parseEv", "app::parse"},
+      {"_ZN3app6readerC2Ev", "app::reader::reader"},
+      {"_ZN3app6readerD0Ev", "app::reader::~reader"},
+      {"_ZSt4sortv", "std::sort"},
+      {"_ZN3app5parseIiEEvT_", "_ZN3app5parseIiEEvT_"},
+      {"_ZN99x", "_ZN99x"},
+      {"_Z", "_Z"},
+      {"_ZN", "_ZN"},
+      {"app::parse(char const*)", "app::parse"},
+      {"app::reader::next() const", "app::reader::next"},
+      {"void app::parse<int>(int)", "app::parse"},
+      {"unsigned long app::box<std::vector<int, std::allocator<int>>>::size() const", "app::box::size"},
+      {"app::(anonymous namespace)::parse(int) [clone .isra.0]", "app::parse"},
+      {"operator new(unsigned long)", "operator new"},
+      {"app::box::operator()(int)", "app::box::operator()"},
+      {"app::operator<<(std::ostream&, int)", "app::operator<<"},
+      {"app::box<int>::operator->() const", "app::box::operator->"},
+      {"my_operator(int)", "my_operator"},
+      {"main::{lambda(int)#1}::operator()(int) const", "main::{lambda(int)#1}::operator()"},
+      {"_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write"},
+      {"<", "<"},
+      {"", ""},
+      {"@", "@"},
+      {"(", "("},
+  };
+  for (const auto &row : rows) {
+    EXPECT_STREQ(name(row[0]), row[1]) << row[0];
+  }
+}
+
+struct Row {
+  const char *what;
+  const char *bug;
+  const char *one;
+  const char *other;
+  bool same;
+};
+
+TEST_F(Identity, EachKindHasItsStacks) {
+  static const Row rows[] = {
+      {"damage by its allocation", "heap-buffer-overflow", "free_all main;make main", "put main;make main", true},
+      {"damage of other blocks", "heap-buffer-overflow", "put main;make main", "put main;grow main", false},
+      {"damage of an unknown block", "heap-buffer-overflow", "put main", "get main", false},
+      {"leaks", "memory-leak", ";make main", ";make load main", false},
+      {"use after free", "heap-use-after-free", "get main;make main;drop main", "put main;make main;drop main", true},
+      {"freed elsewhere", "heap-use-after-free", "get main;make main;drop main", "get main;make main;end main", false},
+      {"made elsewhere", "double-free", "drop main;make main;drop main", "drop main;grow main;drop main", false},
+      {"wild accesses", "SEGV", "get main", "get main", true},
+      {"other wild accesses", "SEGV", "get main", "put main", false},
+      {"bad frees", "bad-free", "drop main;make main", "drop main;grow main", true},
+      {"mismatches by both", "alloc-dealloc-mismatch", "drop main;make main", "drop main;grow main", false},
+      {"callers of main", "SEGV", "get main __libc_start_main x", "get main", true},
+      {"five functions", "SEGV", "a b c d e f main", "a b c d e g main", true},
+      {"the fifth", "SEGV", "a b c d e main", "a b c d f main", false},
+      {"runtime frames", "SEGV", "libc.so.6!77 memcpy get main", "__memmove_avx_unaligned_erms get main", true},
+      {"the C++ library", "SEGV", "std::vector::push_back get main", "get main", true},
+      {"wrappers", "memory-leak", ";xmalloc make main", ";malloc make main", true},
+      {"a stripped module", "SEGV", "prog!10 prog!20", "prog!10 prog!20", true},
+      {"another place in it", "SEGV", "prog!10 prog!20", "prog!10 prog!24", false},
+      {"another module", "SEGV", "prog!10", "lib.so!10", false},
+      {"nothing but runtime frames", "SEGV", "memcpy", "memset", false},
+  };
+  for (const Row &row : rows) {
+    const rf_identity one = of(row.bug, row.one);
+    const rf_identity other = of(row.bug, row.other, "", "/elsewhere/");
+    EXPECT_EQ(same(one, other), row.same) << row.what << "\n" << why(one, other);
+    EXPECT_EQ(one.version, static_cast<unsigned>(RF_IDENTITY_VERSION));
+  }
+  EXPECT_FALSE(same(of("heap-buffer-overflow", ";make main"), of("heap-buffer-underflow", ";make main")));
+}
+
+TEST_F(Identity, DoesNotDependOnModeAddressSizeOrLine) {
+  const rf_identity guard =
+      of("heap-buffer-overflow", "drop main;make main", R"(,"mode":"guard","size":13,"address":"0x1000","offset":13)");
+  const rf_identity sample = of("heap-buffer-overflow", "put main;make main",
+                                R"(,"mode":"sample","size":99,"address":"0x2000","offset":100,"at_access":true)");
+  EXPECT_TRUE(same(guard, sample)) << why(guard, sample);
+}
+
+// A board knows the site of the call and no stack; a host's stack has the same function on top.
+TEST_F(Identity, OfABoardIsThatOfAHost) {
+  const char *const text =
+      R"({"type":"finding","bug":"memory-leak","allocated":{"site":{"file":"src/a.c","line":7,"function":"main"}}})";
+  const rf_json *const json = rf_json_parse(&arena_, text, std::strlen(text));
+  const rf_identity board = rf_identity_of(&arena_, rf_record_read(&arena_, json), nullptr);
+  EXPECT_TRUE(same(board, of("memory-leak", ";malloc main __libc_start_main"))) << board.stacks[1].frames[0];
+}
+
+TEST_F(Identity, WithoutAnyStackIsByAllocator) {
+  EXPECT_TRUE(same(of("double-free", "", R"(,"allocator":"tlsf")"), of("double-free", "", R"(,"allocator":"tlsf")")));
+  EXPECT_FALSE(same(of("double-free", "", R"(,"allocator":"tlsf")"), of("double-free", "", R"(,"allocator":"slab")")));
+}
+
+TEST_F(Identity, RulesOfAFileAreSkipped) {
+  static const char text[] = "# ours\n\nfunction:^app_*alloc$\r\nmodule:^libwrap\n";
+  rf_skip_rules rules = {};
+  const uint64_t built_in = rf_skip_rules_checksum(&rules);
+  ASSERT_EQ(rf_skip_rules_parse(&rules, &arena_, text, sizeof text - 1), 0u);
+  EXPECT_EQ(rules.count, 2u);
+  EXPECT_NE(rf_skip_rules_checksum(&rules), built_in);
+  EXPECT_FALSE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
+  rules_ = &rules;
+  EXPECT_TRUE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
+  for (const char *const wrong : {"function", "function:", "frame:x", ":", "x"}) {
+    EXPECT_EQ(rf_skip_rules_parse(&rules, &arena_, wrong, std::strlen(wrong)), 1u) << wrong;
+  }
+}
+
+TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
+  const rf_identity a = of("heap-use-after-free", "get main;make main;drop main");
+  const rf_identity b = of("heap-use-after-free", "put main;make main;drop end main");
+  EXPECT_EQ(why(a, b), "two bugs, perhaps related: heap-use-after-free is grouped by the allocation and the free\n"
+                       "access: differs at frame 0, get and put (does not count for this kind)\n"
+                       "allocation: equal, at make\n"
+                       "free: differs at frame 1, main and end\n");
+  EXPECT_EQ(why(a, a), "one bug: heap-use-after-free is grouped by the allocation and the free\n"
+                       "access: equal, at get (does not count for this kind)\n"
+                       "allocation: equal, at make\n"
+                       "free: equal, at drop\n");
+  const rf_identity c = of("SEGV", "a main");
+  EXPECT_EQ(why(a, c), "two bugs: heap-use-after-free and SEGV\n"
+                       "access: differs at frame 0, get and a\n"
+                       "allocation: known of the first only\n"
+                       "free: known of the first only\n");
+  rf_identity older = a;
+  older.version--;
+  EXPECT_FALSE(same(a, older));
+  EXPECT_EQ(why(a, older), "not comparable: their keys are of two versions of the algorithm\n");
+}
+
+// Stores keep these numbers: a change of any is a new version of the algorithm.
+TEST_F(Identity, KeysOfThisVersionStay) {
+  const rf_identity known = of("heap-use-after-free", "get main;make.isra.0 main;prog!1a2b main");
+  EXPECT_EQ(known.group, UINT64_C(0x1aec062fef6bb6c2));
+  EXPECT_EQ(known.stacks[RF_STACK_FOUND].key, UINT64_C(0xfc6cd509eed25348));
+  EXPECT_EQ(known.stacks[RF_STACK_ALLOCATED].key, UINT64_C(0x2284f20d21975690));
+  EXPECT_EQ(known.stacks[RF_STACK_RELEASED].key, UINT64_C(0x336628512cb7f9db));
+}
+
+} // namespace

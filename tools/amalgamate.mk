@@ -1,0 +1,27 @@
+# For the makefile of a firmware: Ringfence as one object.
+#
+#   RINGFENCE := path/to/ringfence
+#   RINGFENCE_PARTS := tlsf guard report       # tools/amalgamate.py --list names them
+#   include $(RINGFENCE)/tools/amalgamate.mk
+#   firmware.elf: $(RINGFENCE_OBJECT)
+#   CFLAGS += -I$(RINGFENCE_BUILD)             # for #include "ringfence.h"
+#
+# The object is compiled with $(CC) and $(CFLAGS). RINGFENCE_FLAGS: --mode and the like, of tools/amalgamate.py.
+RINGFENCE_BUILD ?= ringfence-build
+RINGFENCE_FLAGS ?= --mode guard --no-malloc
+RINGFENCE_OBJECT := $(RINGFENCE_BUILD)/ringfence.o
+
+# Made again where the parts, the flags or a source of Ringfence's have changed.
+$(shell mkdir -p $(RINGFENCE_BUILD))
+ifneq ($(shell cat $(RINGFENCE_BUILD)/words 2>/dev/null),$(RINGFENCE_FLAGS) $(RINGFENCE_PARTS))
+$(shell echo '$(RINGFENCE_FLAGS) $(RINGFENCE_PARTS)' >$(RINGFENCE_BUILD)/words)
+endif
+
+$(RINGFENCE_BUILD)/ringfence.c: $(RINGFENCE_BUILD)/words $(RINGFENCE)/tools/amalgamate.py \
+    $(shell find $(RINGFENCE)/lib $(RINGFENCE)/checkers -name '*.[ch]')
+	python3 $(RINGFENCE)/tools/amalgamate.py $(RINGFENCE_FLAGS) $(RINGFENCE_PARTS) $(RINGFENCE_BUILD)
+
+$(RINGFENCE_BUILD)/ringfence.h: $(RINGFENCE_BUILD)/ringfence.c
+
+$(RINGFENCE_OBJECT): $(RINGFENCE_BUILD)/ringfence.c
+	$(CC) $(CFLAGS) -std=c11 -c -o $@ $<

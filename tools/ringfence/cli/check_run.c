@@ -1,0 +1,84 @@
+#include "tools/ringfence/cli/check_run.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/run/environment.h"
+#include "tools/ringfence/run/survivors.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* 0, or the status to exit with after a message. */
+static int run_program(rf_check_state *c) {
+  const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
+  char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
+  if (c->options.common.verbose) {
+    rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
+  }
+  c->began = (int64_t)time(NULL);
+  rf_child_program const program = {c->program, c->options.program, environment, c->streams};
+  if (!rf_child_run(&c->child, &program)) {
+    rf_diag("cannot start a process: %s", strerror(errno));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  if (c->child.exec_error != 0) {
+    rf_diag("cannot run %s: %s", c->program, strerror(c->child.exec_error));
+    return RF_EXIT_CANNOT_RUN;
+  }
+  return 0;
+}
+
+rf_process *rf_check_process(rf_check_state *c, uint32_t id) {
+  for (size_t i = 0; i < c->run.process_count; i++) {
+    if (c->run.processes[i].id == id) {
+      return &c->run.processes[i];
+    }
+  }
+  return NULL;
+}
+
+/* Until none of them is left, the time is over, or a signal asks for the end. */
+static void wait_for_survivors(const rf_check_state *c) {
+  enum { PAUSE_MS = 50, PAUSES_PER_S = 1000 / PAUSE_MS };
+  unsigned left = c->options.wait_s * PAUSES_PER_S;
+  for (;;) {
+    rf_bump_arena scratch = {NULL};
+    uint32_t *ids = NULL;
+    size_t const count = rf_survivors_find(&scratch, c->folder, &ids);
+    rf_bump_arena_free(&scratch);
+    if (count == 0 || !rf_child_sleep(PAUSE_MS)) {
+      return;
+    }
+    if (c->options.wait_s != 0 && --left == 0) {
+      return;
+    }
+  }
+}
+
+/* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
+static void collect(rf_check_state *c) {
+  uint32_t *ids = NULL;
+  size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
+  c->run = rf_run_read(&c->arena, c->folder);
+  for (size_t i = 0; i < count; i++) {
+    rf_process *const process = rf_check_process(c, ids[i]);
+    if (process == NULL || !process->ended) {
+      c->running++;
+    }
+    if (process != NULL) {
+      process->running = !process->ended;
+    }
+  }
+}
+
+int rf_check_run(rf_check_state *c) {
+  int const status = run_program(c);
+  if (status == 0) {
+    if (c->options.wait) {
+      wait_for_survivors(c);
+    }
+    collect(c);
+  }
+  return status;
+}

@@ -1,0 +1,84 @@
+/* The commands of the checking service. They need its store, so a program beside this one has them: ringfence-serve,
+ * which `ringfence` executes and does not depend on. */
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/cli/command.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRAM "ringfence-serve"
+
+/* Relative to the folder of this command: side by side, installed under a prefix, in Bazel's tree. */
+static const char *const places[] = {PROGRAM, "../libexec/" PROGRAM, "../service/" PROGRAM};
+
+static const char *find_program(rf_bump_arena *arena) {
+  const char *const variable = getenv("RINGFENCE_SERVE");
+  if (variable != NULL && variable[0] != '\0') {
+    return variable;
+  }
+  const char *const self = rf_paths_self(arena);
+  for (size_t i = 0; self != NULL && i < sizeof places / sizeof places[0]; i++) {
+    const char *const path = rf_bump_arena_print(arena, "%s/%s", self, places[i]);
+    if (access(path, X_OK) == 0) {
+      return path;
+    }
+  }
+  return rf_paths_in_path(arena, PROGRAM);
+}
+
+/* Does not return where the program runs. */
+static int execute(char **argv) {
+  rf_bump_arena arena = {NULL};
+  const char *const program = find_program(&arena);
+  if (program == NULL) {
+    rf_diag("cannot find " PROGRAM ", which has this command: build it with `./bazelw build //tools/service:" PROGRAM
+            "` or name it in RINGFENCE_SERVE");
+    rf_bump_arena_free(&arena);
+    return RF_EXIT_NOT_FOUND;
+  }
+  rf_streams_give_back();
+  (void)execv(program, argv);
+  rf_diag("cannot run %s: %s", program, strerror(errno));
+  rf_bump_arena_free(&arena);
+  return RF_EXIT_CANNOT_RUN;
+}
+
+static int run(int argc, char **argv) {
+  char *words[RF_SERVICE_WORDS + 2] = {(char[]){PROGRAM}};
+  if (argc > RF_SERVICE_WORDS) {
+    rf_diag("%s got more than %d words", argv[0], RF_SERVICE_WORDS);
+    return RF_EXIT_USAGE;
+  }
+  memcpy((void *)&words[1], (const void *)argv, (size_t)argc * sizeof *argv);
+  return execute(words);
+}
+
+static void help(const char *name) {
+  char *words[] = {(char[]){PROGRAM}, (char *)(uintptr_t)name, (char[]){"--help"}, NULL};
+  (void)execute(words);
+}
+
+#define COMMAND(name, summary)                                                                                         \
+  static void help_##name(void) {                                                                                      \
+    help(#name);                                                                                                       \
+  }                                                                                                                    \
+  const rf_command rf_command_##name = {#name, summary, run, help_##name};
+
+COMMAND(serve, "collect findings of all processes and show them on a page")
+COMMAND(findings, "list findings of the service")
+COMMAND(show, "show one finding")
+COMMAND(fix, "mark a finding as fixed in a commit or build")
+COMMAND(ignore, "mark a finding as one to be left, with the reason")
+COMMAND(reopen, "make a finding open again")
+COMMAND(merge, "make two findings one")
+COMMAND(split, "take a finding out of the one it was merged into")
+COMMAND(why, "say why two findings are one, or are not")
+COMMAND(builds, "list builds, or tell of their order")
+COMMAND(gate, "fail where a finding is open, or new in a build: for CI")
+COMMAND(watch, "print what happens to findings as it happens")
+COMMAND(status, "show what the store holds and what was lost")

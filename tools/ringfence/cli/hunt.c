@@ -1,0 +1,218 @@
+#include "tools/ringfence/cli/hunt.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/string_table.h"
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/model/merge.h"
+#include "tools/ringfence/run/spool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/* How a run is made. */
+typedef struct plan {
+  const char *name;
+  const char *options;
+  bool aligned;
+} plan;
+
+static const plan guard_plan = {"guard", "mode=guard", true};
+static const plan end_plan = {"page, align=exact", "mode=page:align=exact", false};
+static const plan aligned_plan = {"page, align=right", "mode=page:align=right", true};
+static const plan start_plan = {"page, align=left", "mode=page:align=left", true};
+
+typedef struct hunt {
+  rf_check_state *c;
+  rf_spool spool;
+  const char *passed; /* the user's options */
+  unsigned count;     /* runs so far */
+  const char *first;  /* folder of the first */
+  const char *folder; /* of the last */
+  rf_child child;     /* of the first */
+  rf_run all;
+  uint64_t elapsed_ns;
+  rf_string_table seen; /* places of findings */
+} hunt;
+
+/* ---- One run ---- */
+
+static const char *make_folder(hunt *h) {
+  const char *const folder = rf_bump_arena_print(&h->c->arena, "%s/run-%u", h->c->root, h->count);
+  const char *const temporary = rf_bump_arena_print(&h->c->arena, "%s/tmp", folder);
+  if (mkdir(folder, S_IRWXU) != 0 || mkdir(temporary, S_IRWXU) != 0) {
+    rf_diag("cannot make %s: %s", temporary, strerror(errno));
+    return NULL;
+  }
+  return folder;
+}
+
+/* The program finds an empty folder for temporary files each time. */
+static int run_in_own_folder(hunt *h) {
+  const char *const tmpdir = getenv("TMPDIR");
+  const char *const before = tmpdir == NULL ? NULL : rf_bump_arena_text(&h->c->arena, tmpdir, strlen(tmpdir));
+  (void)setenv("TMPDIR", rf_bump_arena_print(&h->c->arena, "%s/tmp", h->folder), 1);
+  int const status = rf_check_run(h->c);
+  (void)(before != NULL ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR"));
+  return status;
+}
+
+/* 0, or the status to exit with after a message. */
+static int run_once(hunt *h, const plan *p) {
+  rf_check_state *const c = h->c;
+  int streams[3];
+  h->count++;
+  h->folder = make_folder(h);
+  if (h->folder == NULL || !rf_spool_open(&h->spool, &c->arena, h->folder, streams)) {
+    return RF_EXIT_USAGE;
+  }
+  c->folder = h->folder;
+  c->streams = streams;
+  c->options.passed =
+      rf_bump_arena_print(&c->arena, "%s%shalt=0:%s", h->passed, h->passed[0] == '\0' ? "" : ":", p->options);
+  int const status = run_in_own_folder(h);
+  if (status == 0 && h->count == 1) {
+    rf_spool_emit(&h->spool, &c->arena, h->folder, streams);
+  }
+  rf_spool_close(streams);
+  c->streams = NULL;
+  h->elapsed_ns += c->child.elapsed_ns;
+  return status;
+}
+
+/* ---- What it found ---- */
+
+static bool is_new(hunt *h, const rf_record *record) {
+  rf_bump_arena *const arena = &h->c->arena;
+  size_t const known = h->seen.count;
+  return rf_string_table_index(&h->seen, arena, rf_merge_key(arena, record)) == known;
+}
+
+/* Adds the last run's findings; returns how many were new. */
+static size_t keep_findings(hunt *h, const plan *p) {
+  rf_check_state *const c = h->c;
+  rf_run const last = c->run;
+  const char *const name = rf_bump_arena_print(&c->arena, "%u: %s", h->count, p->name);
+  size_t count = 0;
+  for (size_t i = 0; i < last.record_count; i++) {
+    last.records[i]->run = name;
+    last.records[i]->run_number = h->count;
+    count += is_new(h, last.records[i]);
+    if (h->count != 1) {
+      rf_run_add_record(&h->all, &c->arena, last.records[i]);
+    }
+  }
+  if (h->count == 1) {
+    h->all = last;
+    return count;
+  }
+  for (size_t i = 0; i < last.process_count; i++) {
+    rf_process process = last.processes[i];
+    process.findings = 0; /* which the first run counted */
+    RF_APPENDED(&c->arena, h->all.processes, h->all.process_count) = process;
+  }
+  h->all.damaged += last.damaged;
+  return count;
+}
+
+static const char *end_text(rf_bump_arena *arena, int wait_status) {
+  return WIFSIGNALED(wait_status) ? rf_bump_arena_print(arena, "signal %d", WTERMSIG(wait_status))
+                                  : rf_bump_arena_print(arena, "exit status %d", WEXITSTATUS(wait_status));
+}
+
+/* A crash that the first run does not have. */
+static const rf_record *new_crash(hunt *h) {
+  for (size_t i = 0; i < h->c->run.record_count; i++) {
+    const rf_record *const record = h->c->run.records[i];
+    bool known = !rf_bug_is_crash(record->finding.bug);
+    for (size_t k = 0; !known && k < h->all.record_count; k++) {
+      known = strcmp(rf_merge_key(&h->c->arena, record), rf_merge_key(&h->c->arena, h->all.records[k])) == 0;
+    }
+    if (!known) {
+      return record;
+    }
+  }
+  return NULL;
+}
+
+/* How the last run did something else than the first; NULL where it did the same. */
+static const char *difference(hunt *h) {
+  rf_bump_arena *const arena = &h->c->arena;
+  if (new_crash(h) != NULL) {
+    return "it crashed elsewhere than on a closed page";
+  }
+  if (h->c->child.wait_status != h->child.wait_status) {
+    return rf_bump_arena_print(arena, "%s instead of %s", end_text(arena, h->c->child.wait_status),
+                               end_text(arena, h->child.wait_status));
+  }
+  return rf_spool_difference(&h->spool, arena, h->first, h->folder);
+}
+
+/* ---- The runs ---- */
+
+/* Adds to *count how many findings were new. 0, or the status to exit with after a message. */
+static int hunt_once(hunt *h, const plan *p, size_t *count) {
+  int const status = run_once(h, p);
+  const char *const how = status == 0 ? difference(h) : NULL;
+  if (status != 0) {
+    return status;
+  }
+  if (how != NULL && !p->aligned) {
+    rf_diag("run %u (%s) is not counted, with %s, and repeated with malloc's alignment: %s", h->count, p->name,
+            rf_counted(&h->c->arena, h->c->run.record_count, "finding"), how);
+    return hunt_once(h, &aligned_plan, count);
+  }
+  if (how != NULL) {
+    rf_diag("run %u (%s): %s", h->count, p->name, how);
+  }
+  *count += keep_findings(h, p);
+  return 0;
+}
+
+/* Whoever stops the program wants the hunt to stop. */
+static bool goes_on(const hunt *h) {
+  int const status = h->c->child.wait_status;
+  int const signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  return h->all.process_count != 0 && signal != SIGINT && signal != SIGQUIT && signal != SIGTERM && signal != SIGHUP;
+}
+
+static int hunt_on_pages(hunt *h) {
+  size_t fresh = 0;
+  int status = hunt_once(h, &end_plan, &fresh);
+  if (status == 0 && goes_on(h)) {
+    status = hunt_once(h, &start_plan, &fresh);
+  }
+  for (unsigned seed = 1; status == 0 && fresh != 0 && goes_on(h) && h->count < h->c->options.hunt; seed++) {
+    plan const lot = {rf_bump_arena_print(&h->c->arena, "page, page_seed=%u", seed),
+                      rf_bump_arena_print(&h->c->arena, "mode=page:align=both:page_seed=%u", seed), true};
+    fresh = 0;
+    status = hunt_once(h, &lot, &fresh);
+  }
+  return status;
+}
+
+int rf_hunt(rf_check_state *c) {
+  hunt h = {.c = c, .passed = c->options.passed};
+  if (!rf_spool_begin(&h.spool, &c->arena, c->root)) {
+    return RF_EXIT_USAGE;
+  }
+  int status = run_once(&h, &guard_plan);
+  if (status != 0) {
+    return status;
+  }
+  h.first = h.folder;
+  h.child = c->child;
+  (void)keep_findings(&h, &guard_plan);
+  if (goes_on(&h)) {
+    status = hunt_on_pages(&h);
+  }
+  c->run = h.all;
+  c->run.mode = rf_bump_arena_print(&c->arena, "hunt (%s)", rf_counted(&c->arena, h.count, "run"));
+  c->child = h.child;
+  c->child.elapsed_ns = h.elapsed_ns;
+  return status;
+}

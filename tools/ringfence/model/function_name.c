@@ -1,0 +1,179 @@
+#include "tools/ringfence/model/function_name.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+static bool begins(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* A text that grows within a buffer as large as its source. */
+typedef struct text {
+  char *at;
+  size_t length;
+} text;
+
+static void put(text *out, const char *from, size_t length) {
+  memcpy(out->at + out->length, from, length);
+  out->length += length;
+}
+
+/* ---- Mangled names: _Z, then one name, or N, names and E ---- */
+
+static const char anonymous[] = "_GLOBAL__N_1";
+
+/* A decimal length and that many bytes at *at; the length, or 0. */
+static size_t source_name(const char **at, const char **name) {
+  size_t length = 0;
+  const char *p = *at;
+  for (; isdigit((unsigned char)*p) && length < 4096; p++) {
+    length = length * 10 + (size_t)(*p - '0');
+  }
+  if (length == 0 || strnlen(p, length) != length) {
+    return 0;
+  }
+  *name = p;
+  *at = p + length;
+  return length;
+}
+
+/* Moves `at` behind "C1", "D2" and the like, which repeat the last name. */
+static bool special_member(const char **at, text *out, const char *last, size_t *last_length) {
+  bool const destructor = **at == 'D';
+  if ((!destructor && **at != 'C') || !isdigit((unsigned char)(*at)[1]) || *last_length == 0) {
+    return false;
+  }
+  *at += 2;
+  put(out, destructor ? "::~" : "::", destructor ? 3 : 2);
+  put(out, last, *last_length);
+  *last_length = 0; /* once: a hostile name must not outgrow the buffer */
+  return true;
+}
+
+/* Decodes `mangled` to `out`, which has twice its length; false where it has more than plain names. */
+static bool decode(const char *mangled, text *out) {
+  const char *at = mangled + 2;
+  bool const nested = *at == 'N';
+  const char *last = NULL;
+  size_t last_length = 0;
+  at += nested ? 1 + strspn(at + 1, "rVKRO") : *at == 'L';
+  if (begins(at, "St")) {
+    at += 2;
+    put(out, "std", 3);
+  }
+  do {
+    if (nested && special_member(&at, out, last, &last_length)) {
+      continue;
+    }
+    last_length = source_name(&at, &last);
+    if (last_length == 0) {
+      return false;
+    }
+    if (last_length != strlen(anonymous) || !begins(last, anonymous)) {
+      put(out, "::", out->length == 0 ? 0 : 2);
+      put(out, last, last_length);
+    }
+  } while (nested && *at != 'E');
+  return *at != 'I' && *at != 'B' && out->length != 0;
+}
+
+/* ---- Suffixes ---- */
+
+/* The length of a name without what compilers and linkers append to it. */
+static size_t without_suffixes(const char *name) {
+  static const char *const suffixes[] = {".isra",     ".constprop",  ".part",    ".cold",    ".llvm.",
+                                         ".lto_priv", ".localalias", ".__uniq.", " [clone ", "@"};
+  size_t length = strlen(name);
+  for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+    const char *const found = length < 2 ? NULL : strstr(name + 1, suffixes[i]);
+    if (found != NULL && (size_t)(found - name) < length) {
+      length = (size_t)(found - name);
+    }
+  }
+  return length;
+}
+
+/* Rust ends names with "::h" and 16 hexadecimal digits that differ from build to build. */
+static size_t without_hash(const char *name, size_t length) {
+  enum { HASH = 19 };
+  bool const hashed = length > HASH && begins(name + length - HASH, "::h") &&
+                      strspn(name + length - HASH + 3, "0123456789abcdef") >= HASH - 3;
+  return hashed ? length - HASH : length;
+}
+
+/* ---- Demangled names ---- */
+
+static bool is_name_char(char c) {
+  return isalnum((unsigned char)c) || c == '_' || c == '$';
+}
+
+/* Moves `at` behind the bracket that closes the one at it. */
+static const char *behind_brackets(const char *at, const char *end, char open, char close) {
+  unsigned depth = 0;
+  for (; at < end; at++) {
+    /* The > of -> closes nothing. */
+    depth += *at == open;
+    if (*at == close && at[-1] != '-' && --depth == 0) {
+      return at + 1;
+    }
+  }
+  return end;
+}
+
+/* Copies "operator<<", "operator()", "operator new[]" from `at`, behind its first word; returns what follows. */
+static const char *copy_operator(text *out, const char *at, const char *end) {
+  const char *stop = at;
+  if (begins(at, "()")) {
+    stop += 2;
+  }
+  while (stop < end && *stop != '(') {
+    stop++;
+  }
+  put(out, at, (size_t)(stop - at));
+  return stop;
+}
+
+static bool is_operator(const text *out, const char *at) {
+  return begins(at, "operator") && !is_name_char(at[8]) &&
+         (out->length == 0 || !is_name_char(out->at[out->length - 1]));
+}
+
+/* Copies the qualified name out of "type name<arguments>::name(parameters) const". */
+static void copy_plain(text *out, const char *at, const char *end) {
+  static const char unnamed[] = "(anonymous namespace)::";
+  while (at < end) {
+    if (is_operator(out, at)) {
+      put(out, at, 8);
+      at = copy_operator(out, at + 8, end);
+    } else if (begins(at, unnamed)) {
+      at += strlen(unnamed);
+    } else if (*at == '<') {
+      at = behind_brackets(at, end, '<', '>');
+    } else if (*at == '{') {
+      const char *const next = behind_brackets(at, end, '{', '}');
+      put(out, at, (size_t)(next - at));
+      at = next;
+    } else if (*at == '(') {
+      return;
+    } else if (*at == ' ') {
+      out->length = 0; /* the return type */
+      at++;
+    } else {
+      put(out, at++, 1);
+    }
+  }
+}
+
+const char *rf_function_name(rf_bump_arena *arena, const char *name) {
+  size_t const room = 2 * strlen(name) + 4;
+  text decoded = {(char *)rf_bump_arena_alloc(arena, room), 0};
+  text out = {(char *)rf_bump_arena_alloc(arena, room), 0};
+  bool const mangled = begins(name, "_Z");
+  if (mangled && decode(name, &decoded)) {
+    name = decoded.at;
+  }
+  size_t const length = without_hash(name, without_suffixes(name));
+  copy_plain(&out, name, name + length);
+  return out.length == 0 ? name : out.at;
+}

@@ -1,0 +1,139 @@
+#include "tools/ringfence/model/identity.h"
+
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/model/checksum.h"
+#include "tools/ringfence/model/function_name.h"
+
+#include <inttypes.h>
+
+/* ---- The calls that count ---- */
+
+/* The C++ library's templates are compiled into the program, at other places with each optimisation. */
+static bool is_of_cxx_headers(const char *file) {
+  return file != NULL && (strstr(file, "/include/c++/") != NULL || strstr(file, "/c++/v1/") != NULL);
+}
+
+static const char *module_name(const rf_frame_view *call) {
+  return call->module == NULL ? NULL : rf_base_name(call->module);
+}
+
+static bool is_skipped(rf_bump_arena *arena, const rf_frame_view *call, const rf_skip_rules *rules) {
+  const char *const function = call->function == NULL ? NULL : rf_function_name(arena, call->function);
+  return call->runtime || is_of_cxx_headers(call->file) || rf_skip_rules_match(rules, function, module_name(call));
+}
+
+static bool is_main(const rf_frame_view *call) {
+  return call->function != NULL && strcmp(call->function, "main") == 0;
+}
+
+/* An address in no module and without a name is code made at run time, or a word that code without frame pointers
+ * left: another one in each process. */
+static bool is_stray(const rf_frame_view *call) {
+  return call->function == NULL && call->module == NULL && call->file == NULL;
+}
+
+size_t rf_identity_calls(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind, const rf_skip_rules *rules,
+                         const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
+  static const rf_skip_rules only_built_in = {NULL, 0};
+  rf_stack_view const view = rf_stack_view_of(arena, record, kind);
+  rules = rules == NULL ? &only_built_in : rules;
+  size_t count = 0;
+  for (int all = 0; all < 2 && count == 0; all++) {
+    for (size_t i = 0; i < view.count && count < RF_IDENTITY_FRAMES; i++) {
+      const rf_frame_view *const call = &view.list[i];
+      if (!is_stray(call) && (all || !is_skipped(arena, call, rules))) {
+        out[count++] = call;
+      }
+      if (is_main(call)) {
+        break;
+      }
+    }
+  }
+  return count;
+}
+
+/* ---- Keys ---- */
+
+static const char *frame_text(rf_bump_arena *arena, const rf_frame_view *call) {
+  if (call->function != NULL) {
+    return rf_function_name(arena, call->function);
+  }
+  if (call->module != NULL) {
+    return rf_bump_arena_print(arena, "%s+%" PRIx64, module_name(call), call->offset);
+  }
+  return rf_base_name(call->file);
+}
+
+/* Never 0, which says that there is no key. */
+static uint64_t some(uint64_t key) {
+  return key == 0 ? 1 : key;
+}
+
+static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
+                                  const rf_skip_rules *rules) {
+  const rf_frame_view *calls[RF_IDENTITY_FRAMES];
+  rf_identity_stack stack = {.count = rf_identity_calls(arena, record, kind, rules, calls)};
+  uint64_t key = RF_CHECKSUM_START;
+  for (size_t i = 0; i < stack.count; i++) {
+    stack.frames[i] = frame_text(arena, calls[i]);
+    key = rf_checksum_text(key, stack.frames[i]);
+  }
+  stack.key = stack.count == 0 ? 0 : some(key);
+  return stack;
+}
+
+static unsigned parts_of_kind(rf_bug bug) {
+  switch (bug) {
+  case RF_BUG_BUFFER_OVERFLOW:
+  case RF_BUG_BUFFER_UNDERFLOW:
+  case RF_BUG_METADATA:
+  case RF_BUG_LEAK:
+    return RF_IDENTITY_ALLOCATION;
+  case RF_BUG_USE_AFTER_FREE:
+  case RF_BUG_DOUBLE_FREE:
+  case RF_BUG_STALE_HANDLE:
+  case RF_BUG_USE_AFTER_MOVE:
+    return RF_IDENTITY_ALLOCATION | RF_IDENTITY_RELEASE;
+  case RF_BUG_DEALLOC_MISMATCH:
+  case RF_BUG_SIZE_MISMATCH:
+    return RF_IDENTITY_ALLOCATION | RF_IDENTITY_ACCESS;
+  default:
+    return RF_IDENTITY_ACCESS;
+  }
+}
+
+static bool has(const rf_stack *stack, const rf_trace *trace) {
+  return stack->count != 0 || trace->site != NULL;
+}
+
+unsigned rf_identity_parts(const rf_record *record) {
+  const rf_finding *const f = &record->finding;
+  unsigned const there = (has(&record->found, &f->found) ? RF_IDENTITY_ACCESS : 0U) |
+                         (has(&record->allocated, &f->allocated) ? RF_IDENTITY_ALLOCATION : 0U) |
+                         (has(&record->released, &f->released) ? RF_IDENTITY_RELEASE : 0U);
+  unsigned const parts = parts_of_kind(f->bug) & there;
+  return parts != 0 ? parts : RF_IDENTITY_ACCESS;
+}
+
+rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
+  static const char *const names[] = {"access", "allocation", "free"};
+  rf_identity out = {.version = RF_IDENTITY_VERSION, .bug = record->finding.bug, .parts = rf_identity_parts(record)};
+  uint64_t group = rf_checksum_text(RF_CHECKSUM_START, rf_bug_name(out.bug));
+  bool any = false;
+  for (unsigned kind = 0; kind < 3; kind++) {
+    out.stacks[kind] = stack_of(arena, record, (rf_stack_kind)kind, rules);
+    if ((out.parts >> kind & 1U) != 0 && out.stacks[kind].key != 0) {
+      group = rf_checksum_text(group, names[kind]);
+      for (size_t i = 0; i < out.stacks[kind].count; i++) {
+        group = rf_checksum_text(group, out.stacks[kind].frames[i]);
+      }
+      any = true;
+    }
+  }
+  if (!any) {
+    const char *const allocator = record->finding.allocator;
+    group = rf_checksum_text(group, allocator == NULL ? "" : allocator);
+  }
+  out.group = some(group);
+  return out;
+}

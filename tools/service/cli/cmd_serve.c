@@ -1,0 +1,275 @@
+/* serve: the collector, its check and its backup. */
+#include "tools/service/cli/common.h"
+#include "tools/service/cli/loop.h"
+#include "tools/service/cli/print.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096 };
+
+typedef enum row_id {
+  DIR,
+  LISTEN,
+  OPEN,
+  HOST,
+  SOURCE_ROOT,
+  WEBHOOK,
+  COMMAND,
+  BYTES,
+  KEEP_DAYS,
+  MAX_SIZE,
+  NO_SHARED,
+  ONCE,
+  CHECK,
+  BACKUP,
+  HELP,
+  ROWS
+} row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the folder of findings (default: the one that processes find by themselves)", NULL},
+    [LISTEN] = {"listen", '\0', "ADDRESS:PORT", "where the page is (default 127.0.0.1:7117; port 0: any)", NULL},
+    [OPEN] = {"open", '\0', NULL, "open the page in a browser, signed in", NULL},
+    [HOST] = {"host", '\0', "NAME", "a name under which a reverse proxy serves the page; may be repeated", NULL},
+    [SOURCE_ROOT] = {"source-root", '\0', "DIR", "show lines of code of files in DIR (default: the current folder)",
+                     NULL},
+    [WEBHOOK] = {"webhook", '\0', "URL", "post a JSON object on each new and reopened finding", NULL},
+    [COMMAND] = {"alert-command", '\0', "COMMAND", "run COMMAND in a shell, with that object as standard input", NULL},
+    [BYTES] = {"bytes", '\0', "NAME=RULE",
+               "keep of the bytes around the damage, of a mode or environment NAME (* any): whole, guards\n"
+               "or none; the strictest counts (default sample=guards); may be repeated",
+               NULL},
+    [KEEP_DAYS] = {"keep-days", '\0', "N", "keep events between the first and the last for N days (default 90)", NULL},
+    [MAX_SIZE] = {"max-size", '\0', "MIB", "drop the oldest of these above so many MiB (default 4096)", NULL},
+    [NO_SHARED] = {"no-shared", '\0', NULL,
+                   "look at DIR alone, not at /dev/shm/ringfence-UID and /tmp/ringfence-UID, where processes write\n"
+                   "that cannot write to DIR, as in a build's sandbox",
+                   NULL},
+    [ONCE] = {"once", '\0', NULL, "take what is in the spool and exit: for CI", NULL},
+    [CHECK] = {"check", '\0', NULL, "check the database, print its size and what waits, and exit", NULL},
+    [BACKUP] = {"backup", '\0', "FILE", "write a copy of the database to FILE, also while it is in use, and exit",
+                NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+typedef struct given {
+  rf_serve_options serve;
+  rf_bump_arena *arena;
+  const char *backup;
+  bool no_shared;
+  bool check;
+  bool help;
+} given;
+
+/* ---- Options ---- */
+
+static bool set_number(const char *name, const char *text, long most, long *out) {
+  char *end = NULL;
+  *out = strtol(text, &end, 10);
+  if (end == text || *end != '\0' || *out < 0 || *out > most) {
+    rf_diag("--%s %s: use a number from 0 to %ld", name, text, most);
+    return false;
+  }
+  return true;
+}
+
+/* "127.0.0.1:7117", "[::1]:7117", "7117". */
+static bool set_listen(given *g, const char *text) {
+  long port = 0;
+  const char *const colon = strrchr(text, ':');
+  const char *const digits = colon == NULL ? text : colon + 1;
+  size_t length = colon == NULL ? 0 : (size_t)(colon - text);
+  if (!set_number(rows[LISTEN].name, digits, 65535, &port)) {
+    return false;
+  }
+  if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
+    text++;
+    length -= 2;
+  }
+  g->serve.http.port = (unsigned)port;
+  g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, text, length);
+  return true;
+}
+
+static bool add_rule(given *g, const char *text) {
+  static const char *const names[] = {"whole", "guards", "none"};
+  const char *const equals = strrchr(text, '=');
+  rf_intake_options *const o = &g->serve.intake;
+  for (unsigned i = 0; i < 3 && equals != NULL && equals != text && o->rule_count < RF_INTAKE_RULES; i++) {
+    if (strcmp(equals + 1, names[i]) == 0) {
+      const char *const name = rf_bump_arena_text(g->arena, text, (size_t)(equals - text));
+      o->rules[o->rule_count++] = (rf_intake_rule){name, (rf_window_rule)i};
+      return true;
+    }
+  }
+  rf_diag("--bytes %s: use NAME=whole, NAME=guards or NAME=none, at most %d times", text, RF_INTAKE_RULES);
+  return false;
+}
+
+static bool add_host(given *g, const char *name) {
+  if (g->serve.http.host_count == RF_HTTP_HOSTS) {
+    rf_diag("--host can be given at most %d times", RF_HTTP_HOSTS);
+    return false;
+  }
+  g->serve.http.hosts[g->serve.http.host_count++] = name;
+  return true;
+}
+
+static bool apply_more(given *g, size_t row, const char *argument) {
+  long number = 0;
+  switch ((row_id)row) {
+  case LISTEN:
+    return set_listen(g, argument);
+  case HOST:
+    return add_host(g, argument);
+  case BYTES:
+    return add_rule(g, argument);
+  case KEEP_DAYS:
+    if (!set_number(rows[row].name, argument, 36500, &number)) {
+      return false;
+    }
+    g->serve.keep.days = number;
+    return true;
+  default:
+    if (!set_number(rows[row].name, argument, 1 << 24, &number)) {
+      return false;
+    }
+    g->serve.keep.bytes = (int64_t)number << 20;
+    return true;
+  }
+}
+
+static bool apply(void *context, size_t row, const char *argument) {
+  given *const g = (given *)context;
+  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,
+                                    [SOURCE_ROOT] = &g->serve.http.source_root,
+                                    [WEBHOOK] = &g->serve.webhook,
+                                    [COMMAND] = &g->serve.command,
+                                    [BACKUP] = &g->backup};
+  bool *const flags[ROWS] = {[OPEN] = &g->serve.open,
+                             [NO_SHARED] = &g->no_shared,
+                             [ONCE] = &g->serve.once,
+                             [CHECK] = &g->check,
+                             [HELP] = &g->help};
+  if (texts[row] != NULL) {
+    *texts[row] = argument;
+  } else if (flags[row] != NULL) {
+    *flags[row] = true;
+  } else {
+    return apply_more(g, row, argument);
+  }
+  return true;
+}
+
+/* ---- Check and backup ---- */
+
+static bool is_sound(rf_store *store) {
+  bool sound = true;
+  sqlite3_stmt *const s = rf_store_select(store, "PRAGMA integrity_check(20)", "");
+  while (rf_store_row(store, s)) {
+    const char *const text = rf_store_text(s, 0);
+    if (strcmp(text, "ok") != 0) {
+      rf_diag("%s", text);
+      sound = false;
+    }
+  }
+  return sound && !store->failed;
+}
+
+static int check(const given *g) {
+  rf_cli cli = {.directory = g->serve.directory};
+  bool printed = false;
+  int status = RF_EXIT_FAILED;
+  if (rf_cli_open(&cli, RF_STORE_READ)) {
+    bool const sound = is_sound(&cli.store);
+    const rf_json *const root = rf_cli_answer(&cli, rf_query_status(&cli.query, cli.directory), &printed);
+    if (root != NULL) {
+      rf_print_status(&cli.arena, root);
+    }
+    (void)puts(sound ? "  integrity    ok" : "  integrity    DAMAGED: restore a backup");
+    status = sound && root != NULL ? 0 : RF_EXIT_FAILED;
+  }
+  rf_cli_close(&cli);
+  return status;
+}
+
+static int back_up(const given *g) {
+  rf_cli cli = {.directory = g->serve.directory};
+  int status = RF_EXIT_FAILED;
+  (void)umask(077);
+  if (access(g->backup, F_OK) == 0) {
+    rf_diag("--backup %s: the file is there already", g->backup);
+  } else if (rf_cli_open(&cli, RF_STORE_WRITE)) {
+    rf_store_run(&cli.store, "VACUUM INTO ?", "t", g->backup);
+    status = cli.store.failed ? RF_EXIT_FAILED : 0;
+    if (cli.store.failed) {
+      rf_diag("--backup %s: %s", g->backup, cli.store.error);
+    }
+  }
+  rf_cli_close(&cli);
+  return status;
+}
+
+/* ---- The command ---- */
+
+static void print_help(const rf_option_table *table) {
+  (void)puts("Usage: ringfence serve [OPTIONS]\n"
+             "\n"
+             "Collects findings of checked processes (option collector=DIR, or RINGFENCE_COLLECTOR) in a database and\n"
+             "shows them on a page. One serve for each folder; processes never wait for it.\n");
+  rf_option_table_help(table);
+}
+
+static int serve_or_look(given *g) {
+  if (g->check) {
+    return check(g);
+  }
+  if (g->backup != NULL) {
+    return back_up(g);
+  }
+  if (g->serve.webhook != NULL && g->serve.command != NULL) {
+    rf_diag("use --webhook or --alert-command, not both");
+    return RF_EXIT_USAGE;
+  }
+  g->serve.directory = rf_cli_directory(g->arena, g->serve.directory, true);
+  if (g->serve.directory == NULL) {
+    return RF_EXIT_FAILED;
+  }
+  char current[PATH_MAX];
+  if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
+    g->serve.http.source_root = rf_bump_arena_text(g->arena, current, strlen(current));
+  }
+  g->serve.shared = !g->no_shared;
+  g->serve.http.directory = g->serve.directory;
+  g->serve.intake.alerts = g->serve.webhook != NULL || g->serve.command != NULL;
+  return rf_serve(&g->serve);
+}
+
+static int run(int argc, char **argv) {
+  rf_bump_arena arena = {NULL};
+  given g = {.arena = &arena};
+  g.serve.http.address = "127.0.0.1";
+  g.serve.http.port = DEFAULT_PORT;
+  g.serve.keep = (rf_keep){DEFAULT_DAYS, (int64_t)DEFAULT_MIB << 20};
+  g.serve.intake.rules[g.serve.intake.rule_count++] = (rf_intake_rule){"sample", RF_WINDOW_GUARDS};
+  rf_cli_options o = {.apply = apply, .context = &g};
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  int status = RF_EXIT_USAGE;
+  if (first >= 0 && g.help) {
+    print_help(&o.table);
+    status = 0;
+  } else if (first >= 0 && first != argc) {
+    rf_diag("serve takes no words but options, and got %s", argv[first]);
+  } else if (first >= 0) {
+    status = serve_or_look(&g);
+  }
+  rf_bump_arena_free(&arena);
+  return status;
+}
+
+const rf_service_command rf_service_serve = {"serve", "collect findings of all processes and show them", run};

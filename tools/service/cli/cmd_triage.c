@@ -1,0 +1,165 @@
+/* fix, ignore, reopen, merge, split, builds: decisions. */
+#include "tools/service/cli/common.h"
+#include "tools/service/cli/print.h"
+#include "tools/service/intake/builds.h"
+#include "tools/service/intake/envelope.h"
+#include "tools/service/life/triage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+    [IN] = {"in", '\0', "BUILD", "the commit, version or build-id that has the fix; without it, the next build", NULL},
+    [BECAUSE] = {"because", '\0', "TEXT", "the reason", NULL},
+    [ADD] = {"add", '\0', "COMMIT", "tell of a build before its first event", NULL},
+    [VERSION] = {"version", '\0', "V", "its version", NULL},
+    [TIME] = {"time", '\0', "TIME", "its place in the order, as in 2026-11-20T22:00:00Z (of its commit)", NULL},
+};
+
+typedef struct decision {
+  rf_cli cli;
+  const char *in;
+  const char *because;
+  const char *add;
+  const char *version;
+  const char *time;
+} decision;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  decision *const d = (decision *)context;
+  const char **const texts[ROWS] = {[DIR] = &d->cli.directory, [IN] = &d->in,           [BECAUSE] = &d->because,
+                                    [ADD] = &d->add,           [VERSION] = &d->version, [TIME] = &d->time};
+  d->cli.json = d->cli.json || row == JSON;
+  d->cli.help = d->cli.help || row == HELP;
+  if (texts[row] != NULL) {
+    *texts[row] = argument;
+  }
+  return true;
+}
+
+/* -1 to go on, with the words after the options in *words. */
+static int read_options(decision *d, const char *usage, uint32_t mask, int count, int argc, char **argv,
+                        char ***words) {
+  rf_cli_options o = {.apply = apply, .context = d};
+  *d = (decision){.in = NULL};
+  int const first = rf_cli_options_read(&o, rows, mask | 1U << DIR | 1U << JSON | 1U << HELP, argc, argv);
+  if (first < 0) {
+    return RF_EXIT_USAGE;
+  }
+  if (d->cli.help) {
+    (void)printf("Usage: ringfence %s\n\n", usage);
+    rf_option_table_help(&o.table);
+    return 0;
+  }
+  if (argc - first != count) {
+    rf_diag("usage: ringfence %s", usage);
+    return RF_EXIT_USAGE;
+  }
+  *words = argv + first;
+  return rf_cli_open(&d->cli, RF_STORE_WRITE) ? -1 : RF_EXIT_FAILED;
+}
+
+static void say(const decision *d, const char *name, const char *message) {
+  if (d->cli.json) {
+    rf_json_writer w = {.sink = &d->cli.text.sink};
+    rf_json_open(&w, NULL, "{");
+    rf_json_put_text(&w, name, message);
+    rf_json_close(&w, "}");
+    (void)puts(d->cli.text.text);
+  } else {
+    (void)puts(message);
+  }
+}
+
+static int decide(const char *usage, uint32_t mask, int count, int argc, char **argv) {
+  decision d;
+  char **words = NULL;
+  char message[RF_TRIAGE_MESSAGE] = "";
+  int status = read_options(&d, usage, mask, count, argc, argv, &words);
+  if (status < 0) {
+    int64_t const id = rf_cli_id(words[0]);
+    int64_t const other = id < 0 || count < 2 ? 0 : rf_cli_id(words[1]);
+    status = RF_EXIT_USAGE;
+    if (id > 0 && other >= 0) {
+      rf_triage const t = {argv[0], id, other, d.in != NULL ? d.in : d.because};
+      bool const done = rf_triage_apply(&d.cli.store, &t, message);
+      status = done ? 0 : RF_EXIT_FAILED;
+      if (done) {
+        say(&d, "done", message);
+      } else {
+        rf_diag("%s", message);
+      }
+    }
+  }
+  rf_cli_close(&d.cli);
+  return status;
+}
+
+static int fix(int argc, char **argv) {
+  return decide("fix ID [--in COMMIT]", 1U << IN, 1, argc, argv);
+}
+
+static int ignore(int argc, char **argv) {
+  return decide("ignore ID --because TEXT", 1U << BECAUSE, 1, argc, argv);
+}
+
+static int reopen(int argc, char **argv) {
+  return decide("reopen ID", 0, 1, argc, argv);
+}
+
+static int merge(int argc, char **argv) {
+  return decide("merge INTO ID", 0, 2, argc, argv);
+}
+
+static int split(int argc, char **argv) {
+  return decide("split ID", 0, 1, argc, argv);
+}
+
+static bool add_build(decision *d) {
+  int64_t const time = d->time == NULL ? rf_store_now() : rf_time_read(d->time);
+  if (time < 0) {
+    rf_diag("--time %s: use the form 2026-11-20T22:00:00Z", d->time);
+    return false;
+  }
+  rf_store_begin(&d->cli.store);
+  (void)rf_build_given(&d->cli.store, d->version == NULL ? "" : d->version, d->add, time);
+  if (!rf_store_commit(&d->cli.store)) {
+    rf_diag("%s", d->cli.store.error);
+    return false;
+  }
+  return true;
+}
+
+static int builds(int argc, char **argv) {
+  decision d;
+  char **words = NULL;
+  bool printed = false;
+  int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
+                            1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv, &words);
+  if (status < 0 && d.add == NULL && (d.version != NULL || d.time != NULL)) {
+    rf_diag("--version and --time belong to --add COMMIT");
+    status = RF_EXIT_USAGE;
+  } else if (status < 0 && d.add != NULL) {
+    status = add_build(&d) ? 0 : RF_EXIT_FAILED;
+  } else if (status < 0) {
+    const rf_json *const root = rf_cli_answer(&d.cli, rf_query_builds(&d.cli.query), &printed);
+    status = root == NULL ? RF_EXIT_FAILED : 0;
+    if (root != NULL && !printed) {
+      rf_print_builds(root);
+    }
+  }
+  rf_cli_close(&d.cli);
+  return status;
+}
+
+const rf_service_command rf_service_fix = {"fix", "mark a finding as fixed in a commit or build", fix};
+const rf_service_command rf_service_ignore = {"ignore", "mark a finding as one to be left, with the reason", ignore};
+const rf_service_command rf_service_reopen = {"reopen", "make a finding open again", reopen};
+const rf_service_command rf_service_merge = {"merge", "make two findings one", merge};
+const rf_service_command rf_service_split = {"split", "take a finding out of the one it was merged into", split};
+const rf_service_command rf_service_builds = {"builds", "list builds, or tell of their order", builds};

@@ -1,0 +1,144 @@
+#include "tools/service/cli/common.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool apply_chosen(void *context, size_t row, const char *argument) {
+  const rf_cli_options *const o = (const rf_cli_options *)context;
+  return o->apply(o->context, o->ids[row], argument);
+}
+
+int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask, int argc, char **argv) {
+  size_t count = 0;
+  for (size_t i = 0; i < RF_OPTIONS_MOST; i++) {
+    if ((mask >> i & 1U) != 0) {
+      o->rows[count] = rows[i];
+      o->ids[count++] = i;
+    }
+  }
+  o->table = (rf_option_table){argv[0], o->rows, count, false};
+  return rf_option_table_read(&o->table, argc, argv, apply_chosen, o);
+}
+
+/* ---- The folder ---- */
+
+static bool is_writable(const char *path) {
+  return access(path, W_OK | X_OK) == 0;
+}
+
+/* A folder that exists must be a folder of this user alone: /tmp and /dev/shm are everybody's. */
+static bool is_ours(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+static bool parent_is_writable(rf_bump_arena *arena, const char *path) {
+  char *const parent = rf_bump_arena_text(arena, path, strlen(path));
+  for (char *slash = strrchr(parent, '/'); slash != NULL && slash != parent; slash = strrchr(parent, '/')) {
+    *slash = '\0';
+    if (access(parent, F_OK) == 0) {
+      return is_writable(parent);
+    }
+  }
+  return false;
+}
+
+static size_t list_places(rf_bump_arena *arena, const char *places[4]) {
+  const char *const state = getenv("XDG_STATE_HOME");
+  const char *const home = getenv("HOME");
+  size_t count = 0;
+  if (state != NULL && state[0] == '/') {
+    places[count++] = rf_bump_arena_print(arena, "%s/ringfence", state);
+  }
+  if (home != NULL && home[0] == '/') {
+    places[count++] = rf_bump_arena_print(arena, "%s/.local/state/ringfence", home);
+  }
+  places[count++] = rf_bump_arena_print(arena, "/dev/shm/ringfence-%u", (unsigned)geteuid());
+  places[count++] = rf_bump_arena_print(arena, "/tmp/ringfence-%u", (unsigned)geteuid());
+  return count;
+}
+
+const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool create) {
+  const char *const variable = getenv("RINGFENCE_COLLECTOR");
+  const char *places[4];
+  if (given != NULL) {
+    return given;
+  }
+  if (variable != NULL && variable[0] == '/') {
+    return variable;
+  }
+  size_t const count = list_places(arena, places);
+  for (size_t i = 0; i < count; i++) {
+    bool const exists = access(places[i], F_OK) == 0;
+    if (exists ? is_ours(places[i]) && is_writable(places[i]) : create && parent_is_writable(arena, places[i])) {
+      return places[i];
+    }
+  }
+  rf_diag(create ? "no folder for findings can be made; name one with --dir"
+                 : "no folder of findings is there yet: start `ringfence serve`, or name one with --dir");
+  return NULL;
+}
+
+/* ---- The store ---- */
+
+bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {
+  rf_text_sink_init(&cli->text, &cli->arena);
+  cli->query = (rf_query){&cli->store, &cli->arena, {.sink = &cli->text.sink}};
+  cli->directory = rf_cli_directory(&cli->arena, cli->directory, false);
+  if (cli->directory == NULL) {
+    return false;
+  }
+  const char *const path = rf_bump_arena_print(&cli->arena, "%s/ringfence.db", cli->directory);
+  if (access(path, F_OK) != 0) {
+    rf_diag("there are no findings in %s yet: start `ringfence serve`, or name another folder with --dir",
+            cli->directory);
+    return false;
+  }
+  if (!rf_store_open(&cli->store, path, access_wanted)) {
+    rf_diag("%s: %s", path, cli->store.error);
+    return false;
+  }
+  return true;
+}
+
+void rf_cli_close(rf_cli *cli) {
+  if (cli->store.db != NULL) {
+    rf_store_close(&cli->store);
+  }
+  rf_bump_arena_free(&cli->arena);
+}
+
+const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed) {
+  *printed = false;
+  if (!fine) {
+    rf_diag("%s", cli->store.error);
+    return NULL;
+  }
+  const rf_json *const root = rf_json_parse(&cli->arena, cli->text.text, cli->text.length);
+  const char *const error = rf_json_text(root, "error", NULL);
+  if (root == NULL || error != NULL) {
+    rf_diag("%s", error != NULL ? error : "the store holds a record that cannot be read");
+    return NULL;
+  }
+  if (cli->json) {
+    (void)puts(cli->text.text);
+    *printed = true;
+  }
+  return root;
+}
+
+int64_t rf_cli_id(const char *word) {
+  char *end = NULL;
+  errno = 0;
+  long long const id = strtoll(word[0] == '#' ? word + 1 : word, &end, 10);
+  if (end == word || *end != '\0' || errno != 0 || id <= 0) {
+    rf_diag("%s is not the number of a finding; `ringfence findings` lists them", word);
+    return -1;
+  }
+  return id;
+}

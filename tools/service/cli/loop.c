@@ -1,0 +1,255 @@
+#include "tools/service/cli/loop.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/streams.h"
+#include "tools/service/cli/common.h"
+#include "tools/service/life/symbols.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Records wait this long for others to share a transaction with. */
+enum { GROUP_MS = 200, TICK_MS = 1000, KEEP_TICKS = 30, RETRY_MS = 2000, COMPLAIN_MS = 30000, SHARED = 2 };
+
+typedef struct server {
+  rf_serve_options *options;
+  rf_store store;
+  rf_intake intake;
+  rf_spool spool;
+  rf_spool shared[SHARED]; /* where processes write that cannot write to the folder: a build's sandbox */
+  rf_alerts alerts;
+  rf_symbol_worker symbols;
+  rf_http *http;
+  int signals;
+  int64_t next_take;
+  int64_t next_tick;
+  int64_t complained;
+  int64_t version; /* of the data, as SQLite counts commits of others */
+  uint64_t events;
+  unsigned ticks;
+  bool rung;
+  bool more;
+} server;
+
+/* Clocks of the day step; this one does not. */
+static int64_t steady_ms(void) {
+  struct timespec t = {0, 0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- Steps ---- */
+
+static void complain(server *s, int64_t now) {
+  if (s->complained == 0 || now - s->complained > COMPLAIN_MS) {
+    rf_diag("%s; findings wait in the spool", s->store.error);
+    s->complained = now;
+  }
+}
+
+static void take(server *s, int64_t now) {
+  s->rung = false;
+  bool fine = rf_spool_take(&s->spool, &s->intake, true, &s->more);
+  for (size_t i = 0; i < SHARED && fine; i++) {
+    bool more = false;
+    fine = rf_spool_take(&s->shared[i], &s->intake, true, &more);
+    s->more = s->more || more;
+  }
+  if (!fine) {
+    rf_intake_rollback(&s->intake);
+    complain(s, now);
+    s->store.failed = false;
+    s->more = true;
+  } else if (s->complained != 0) {
+    rf_diag("the store can be written again");
+    s->complained = 0;
+  }
+  s->next_take = now + (!fine ? RETRY_MS : s->more ? 0 : GROUP_MS);
+}
+
+static bool has_changed(server *s) {
+  int64_t const version = rf_store_number(&s->store, 0, "PRAGMA data_version", "");
+  bool const changed = version != s->version || s->events != s->intake.events;
+  s->version = version;
+  s->events = s->intake.events;
+  return changed;
+}
+
+/* They may come into being at any time. */
+static void open_shared(server *s) {
+  static const char *const roots[SHARED] = {"/dev/shm", "/tmp"};
+  for (size_t i = 0; i < SHARED && s->options->shared; i++) {
+    if (s->shared[i].folder < 0) {
+      char path[48];
+      (void)snprintf(path, sizeof path, "%s/ringfence-%u", roots[i], (unsigned)geteuid());
+      rf_spool_open_shared(&s->shared[i], path);
+    }
+  }
+}
+
+static void tick(server *s, int64_t now) {
+  s->next_tick = now + TICK_MS;
+  s->rung = true;
+  open_shared(s);
+  bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
+  rf_alerts_step(&s->alerts, &s->store);
+  rf_http_changed(s->http, has_changed(s) || named);
+  if (s->ticks++ % KEEP_TICKS == 0) {
+    while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
+    }
+  }
+  s->store.failed = false;
+}
+
+/* Milliseconds until something is due. */
+static int until_due(const server *s, int64_t now) {
+  int64_t due = s->next_tick;
+  if ((s->rung || s->more) && s->next_take < due) {
+    due = s->next_take;
+  }
+  int const http = rf_http_timeout(s->http);
+  int const left = due <= now ? 0 : (int)(due - now);
+  return http >= 0 && http < left ? http : left;
+}
+
+static void run(server *s) {
+  struct pollfd fds[] = {
+      {s->signals, POLLIN, 0}, {rf_http_descriptor(s->http), POLLIN, 0}, {s->spool.doorbell, POLLIN, 0}};
+  while ((fds[0].revents & POLLIN) == 0) {
+    int64_t now = steady_ms();
+    (void)poll(fds, 3, until_due(s, now));
+    now = steady_ms();
+    if ((fds[2].revents & POLLIN) != 0) {
+      rf_spool_drain_doorbell(&s->spool);
+      s->rung = true;
+    }
+    rf_http_run(s->http);
+    if ((s->rung || s->more) && now >= s->next_take) {
+      take(s, now);
+    }
+    if (now >= s->next_tick) {
+      tick(s, now);
+    }
+  }
+}
+
+/* ---- Start and end ---- */
+
+static void open_browser(server *s) {
+  char url[256];
+  (void)snprintf(url, sizeof url, "%s%s", rf_http_url(s->http), rf_http_sign_in_path(s->http));
+  rf_diag("sign in, once, within two minutes: %s", url);
+  pid_t const child = fork();
+  if (child == 0) {
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    rf_streams_give_back();
+    if (fork() == 0) {
+      (void)setsid();
+      (void)execlp("xdg-open", "xdg-open", url, (char *)NULL);
+    }
+    _exit(0);
+  }
+  (void)waitpid(child, NULL, 0);
+}
+
+static int hold_signals(void) {
+  sigset_t set;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, SIGTERM);
+  (void)sigaddset(&set, SIGINT);
+  (void)sigaddset(&set, SIGHUP);
+  (void)sigprocmask(SIG_BLOCK, &set, NULL);
+  (void)signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool start(server *s) {
+  char error[RF_HTTP_ERROR] = "";
+  char path[4096];
+  (void)snprintf(path, sizeof path, "%s/ringfence.db", s->options->directory);
+  (void)umask(077);
+  if (!rf_spool_open(&s->spool, s->options->directory, error, sizeof error)) {
+    rf_diag("%s", error);
+    return false;
+  }
+  if (!rf_store_open(&s->store, path, RF_STORE_CREATE) || !rf_intake_init(&s->intake, &s->store, &s->options->intake)) {
+    rf_diag("%s: %s", path, s->store.error);
+    return false;
+  }
+  if (s->options->once) {
+    return true;
+  }
+  s->http = rf_http_start(&s->options->http, &s->store, &s->intake, error);
+  if (s->http == NULL) {
+    rf_diag("%s", error);
+    return false;
+  }
+  s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
+  rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
+  if (s->spool.doorbell < 0) {
+    rf_diag("no doorbell can be made in %s: new findings are looked for every second", s->options->directory);
+  }
+  return true;
+}
+
+static int take_once(server *s) {
+  bool more = false;
+  open_shared(s);
+  bool fine = rf_spool_take(&s->spool, &s->intake, false, &more);
+  size_t held = s->spool.held;
+  for (size_t i = 0; i < SHARED && fine; i++) {
+    fine = rf_spool_take(&s->shared[i], &s->intake, false, &more);
+    held += s->shared[i].held;
+  }
+  if (!fine) {
+    rf_diag("%s; findings wait in the spool", s->store.error);
+    return RF_EXIT_FAILED;
+  }
+  if (held != 0) {
+    rf_diag("a process is still writing: some findings were left for the next time");
+  }
+  rf_symbol_worker_finish(&s->symbols, &s->store);
+  return 0;
+}
+
+int rf_serve(rf_serve_options *options) {
+  server s = {.options = options, .rung = true};
+  s.spool.directory = s.spool.folder = s.spool.doorbell = -1;
+  for (size_t i = 0; i < SHARED; i++) {
+    s.shared[i].directory = s.shared[i].folder = s.shared[i].doorbell = -1;
+  }
+  int status = RF_EXIT_FAILED;
+  if (start(&s)) {
+    s.signals = hold_signals();
+    if (options->once) {
+      status = take_once(&s);
+    } else {
+      if (options->open) {
+        open_browser(&s);
+      }
+      run(&s);
+      status = 0;
+    }
+  }
+  rf_alerts_end(&s.alerts);
+  rf_symbol_worker_end(&s.symbols);
+  rf_http_stop(s.http);
+  if (s.store.db != NULL) {
+    rf_intake_deinit(&s.intake);
+    rf_store_close(&s.store);
+  }
+  rf_spool_close(&s.spool);
+  for (size_t i = 0; i < SHARED; i++) {
+    rf_spool_close(&s.shared[i]);
+  }
+  return status;
+}

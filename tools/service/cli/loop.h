@@ -1,0 +1,33 @@
+/* The collector at work: spool, HTTP, alerts and limits in one loop. */
+#ifndef RINGFENCE_TOOLS_SERVICE_LOOP_H
+#define RINGFENCE_TOOLS_SERVICE_LOOP_H
+
+#include "tools/service/http/http.h"
+#include "tools/service/intake/spool.h"
+#include "tools/service/life/alerts.h"
+#include "tools/service/life/keep.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_serve_options {
+  const char *directory;
+  rf_http_options http;
+  rf_intake_options intake;
+  rf_keep keep;
+  const char *webhook;
+  const char *command;
+  bool shared; /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */
+  bool open;   /* a browser */
+  bool once;   /* take what is there and end, without HTTP */
+} rf_serve_options;
+
+/* Runs until SIGTERM or SIGINT. Returns the exit status. */
+int rf_serve(rf_serve_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,176 @@
+#include "tools/service/cli/print.h"
+
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/model/record.h"
+#include "tools/ringfence/render/document.h"
+#include "tools/service/intake/names.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Names and titles come from programs that are checked: nothing of them may steer the terminal. */
+static void put(const char *text) {
+  for (; *text != '\0'; text++) {
+    unsigned char const c = (unsigned char)*text;
+    (void)putchar(c < 0x20 || c == 0x7F ? '?' : c);
+  }
+}
+
+static void put_line(const char *name, const char *value) {
+  if (value != NULL && value[0] != '\0') {
+    (void)printf("  %-12s ", name);
+    put(value);
+    (void)putchar('\n');
+  }
+}
+
+/* "2026-11-20 22:00" of "2026-11-20T22:00:00.123Z". */
+static const char *minute(rf_bump_arena *arena, const rf_json *object, const char *name) {
+  const char *const time = rf_json_text(object, name, "");
+  return strlen(time) < 16 ? "" : rf_bump_arena_print(arena, "%.10s %.5s", time, time + 11);
+}
+
+static const char *state_text(const rf_json *f) {
+  const char *const state = rf_json_text(f, "state", "");
+  return rf_json_bool(f, "new", false) ? "new" : state;
+}
+
+void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
+  const rf_json *const list = rf_json_member(root, "findings");
+  uint64_t shown = 0;
+  for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL; f = f->next) {
+    if (shown++ == 0) {
+      (void)puts("    id  state     events  last seen         kind and place");
+    }
+    (void)printf("%6" PRIu64 "  %-8s %7" PRIu64 "  %-16s  ", rf_json_unsigned(f, "id", 0), state_text(f),
+                 rf_json_unsigned(f, "count", 0), minute(arena, f, "last_seen"));
+    put(rf_json_text(f, "bug", ""));
+    (void)fputs(": ", stdout);
+    put(rf_json_text(f, "title", ""));
+    (void)fputs("\n                                             ", stdout);
+    put(rf_json_text(f, "place", ""));
+    (void)putchar('\n');
+  }
+  uint64_t const total = rf_json_unsigned(root, "total", 0);
+  if (total == 0) {
+    (void)puts("no findings");
+  } else if (total > shown) {
+    (void)printf("%" PRIu64 " of %" PRIu64 " findings; --limit shows more\n", shown, total);
+  }
+}
+
+static void print_names(const rf_json *root, const char *name, const char *title) {
+  const rf_json *const list = rf_json_member(root, name);
+  for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
+    (void)printf("  %-12s %7" PRIu64 "  ", n == list->first ? title : "", rf_json_unsigned(n, "count", 0));
+    put(rf_json_text(n, "name", ""));
+    (void)putchar('\n');
+  }
+}
+
+static void print_fix(const rf_json *root) {
+  const rf_json *const fix = rf_json_member(root, "since_fix");
+  const rf_json *const expected = rf_json_member(fix, "expected");
+  if (fix != NULL) {
+    (void)printf("  %-12s %" PRIu64 " events in %s process-hours", "since fix",
+                 rf_json_unsigned(fix, "events_after", 0), rf_json_member(fix, "hours_after")->text);
+    if (expected != NULL && expected->type == RF_JSON_NUMBER) {
+      (void)printf(", expected %s by the rate before", expected->text);
+    }
+    (void)putchar('\n');
+  }
+}
+
+static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
+  rf_record *const record = rf_record_read(arena, rf_json_member(rf_json_member(root, "record"), "finding"));
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  if (record != NULL) {
+    rf_names_apply(store, arena, record);
+    rf_record_trim(record, NULL, false);
+    rf_record_text(arena, record, &t.sink);
+    (void)putchar('\n');
+    (void)fwrite(t.text, 1, t.length, stdout);
+  }
+}
+
+void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
+  (void)printf("finding %" PRIu64 ": ", rf_json_unsigned(root, "id", 0));
+  put(rf_json_text(root, "bug", ""));
+  (void)fputs(", ", stdout);
+  put(rf_json_text(root, "title", ""));
+  (void)putchar('\n');
+  put_line("place", rf_json_text(root, "place", ""));
+  put_line("state", state_text(root));
+  put_line("fixed in", rf_json_text(root, "fixed_in", NULL));
+  put_line("because", rf_json_text(root, "because", NULL));
+  (void)printf("  %-12s %" PRIu64 "\n", "events", rf_json_unsigned(root, "count", 0));
+  put_line("first seen", minute(arena, root, "first_seen"));
+  put_line("last seen", minute(arena, root, "last_seen"));
+  print_fix(root);
+  print_names(root, "builds", "builds");
+  print_names(root, "programs", "programs");
+  print_names(root, "environments", "environment");
+  print_names(root, "hosts", "hosts");
+  print_record(arena, store, root);
+}
+
+void rf_print_builds(const rf_json *root) {
+  const rf_json *const list = rf_json_member(root, "builds");
+  (void)puts("  findings   new   events   hours  order    build");
+  for (const rf_json *b = list == NULL ? NULL : list->first; b != NULL; b = b->next) {
+    (void)printf("  %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %7s  %-7s  ", rf_json_unsigned(b, "findings", 0),
+                 rf_json_unsigned(b, "new_findings", 0), rf_json_unsigned(b, "events", 0),
+                 rf_json_member(b, "hours")->text, rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
+    put(rf_json_text(b, "version", ""));
+    (void)putchar(' ');
+    put(rf_json_text(b, "name", ""));
+    (void)putchar('\n');
+  }
+}
+
+void rf_print_activity(const rf_json *root) {
+  const rf_json *const list = rf_json_member(root, "activity");
+  for (const rf_json *a = list == NULL ? NULL : list->first; a != NULL; a = a->next) {
+    (void)printf("%.19s  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
+                 rf_json_unsigned(a, "finding", 0));
+    put(rf_json_text(a, "environment", ""));
+    (void)fputs("  ", stdout);
+    put(rf_json_text(a, "bug", ""));
+    (void)fputs(" at ", stdout);
+    put(rf_json_text(a, "place", ""));
+    (void)putchar('\n');
+  }
+}
+
+void rf_print_why(const rf_json *root) {
+  for (const char *line = rf_json_text(root, "why", ""); *line != '\0';) {
+    size_t const length = strcspn(line, "\n");
+    for (size_t i = 0; i < length; i++) {
+      char const one[2] = {line[i], '\0'};
+      put(one);
+    }
+    (void)putchar('\n');
+    line += length + (line[length] == '\n');
+  }
+}
+
+void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
+  static const char *const counts[] = {"findings", "events", "events_kept", "builds", "processes", "crash_loops"};
+  static const char *const sizes[] = {"database_bytes", "waiting_bytes", "free_bytes"};
+  static const char *const titles[] = {"database", "waiting", "disk free"};
+  put_line("folder", rf_json_text(root, "directory", ""));
+  for (int i = 0; i < 3; i++) {
+    put_line(titles[i], rf_bytes_text(arena, rf_json_unsigned(root, sizes[i], 0)));
+  }
+  for (int i = 0; i < 6; i++) {
+    put_line(counts[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
+  }
+  const rf_json *const losses = rf_json_member(root, "losses");
+  for (const rf_json *l = losses == NULL ? NULL : losses->first; l != NULL; l = l->next) {
+    put_line("lost", rf_bump_arena_print(arena, "%" PRIu64 " %s", rf_json_unsigned(l, "count", 0),
+                                         rf_json_text(l, "what", "")));
+  }
+}

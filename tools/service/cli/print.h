@@ -1,0 +1,23 @@
+/* Answers as text for a terminal. */
+#ifndef RINGFENCE_TOOLS_SERVICE_CLI_PRINT_H
+#define RINGFENCE_TOOLS_SERVICE_CLI_PRINT_H
+
+#include "tools/ringfence/base/json.h"
+#include "tools/service/store/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
+void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);
+void rf_print_builds(const rf_json *root);
+void rf_print_activity(const rf_json *root);
+void rf_print_why(const rf_json *root);
+void rf_print_status(rf_bump_arena *arena, const rf_json *root);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,124 @@
+#include "tools/service/http/request.h"
+
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/render/json_write.h"
+#include "tools/service/page/page.h"
+
+#include <string.h>
+
+/* ---- What the request says ---- */
+
+const char *rf_request_argument(const rf_request *r, const char *name) {
+  return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static int digit(char c) {
+  return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+static char *decoded(rf_bump_arena *arena, const char *text, size_t length) {
+  char *const out = rf_bump_arena_text(arena, text, length);
+  size_t used = 0;
+  for (size_t i = 0; i < length; i++) {
+    char c = text[i] == '+' ? ' ' : text[i];
+    if (c == '%' && i + 2 < length && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+      c = (char)(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    }
+    out[used++] = c;
+  }
+  out[used] = '\0';
+  return out;
+}
+
+const char *rf_request_field(rf_request *r, const char *name) {
+  size_t const wanted = strlen(name);
+  for (const char *at = r->body; at != NULL && at < r->body + r->length;) {
+    size_t const left = (size_t)(r->body + r->length - at);
+    const char *const end = (const char *)memchr(at, '&', left);
+    size_t const length = end == NULL ? left : (size_t)(end - at);
+    if (length > wanted && at[wanted] == '=' && memcmp(at, name, wanted) == 0) {
+      return decoded(&r->arena, at + wanted + 1, length - wanted - 1);
+    }
+    at += length + 1;
+  }
+  return NULL;
+}
+
+/* ---- Answers ---- */
+
+void rf_reply_headers(struct MHD_Response *response) {
+  static const char *const headers[][2] = {
+      {"Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+                                  "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+      {"X-Content-Type-Options", "nosniff"},
+      /* With "no-referrer" browsers would post forms with the origin "null". */
+      {"Referrer-Policy", "same-origin"},
+      {"Cross-Origin-Resource-Policy", "same-origin"},
+      {"Cross-Origin-Opener-Policy", "same-origin"},
+      {"X-Frame-Options", "DENY"},
+      {"Cache-Control", "no-store"},
+  };
+  for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+    (void)MHD_add_response_header(response, headers[i][0], headers[i][1]);
+  }
+}
+
+static enum MHD_Result send_response(const rf_request *r, unsigned status, struct MHD_Response *response) {
+  if (response == NULL) {
+    return MHD_NO;
+  }
+  rf_reply_headers(response);
+  enum MHD_Result const queued = MHD_queue_response(r->connection, status, response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type, const char *text, size_t length) {
+  struct MHD_Response *const response =
+      MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+  if (response != NULL) {
+    (void)MHD_add_response_header(response, "Content-Type", type);
+  }
+  return send_response(r, status, response);
+}
+
+enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *text) {
+  return rf_reply(r, status, "application/json; charset=utf-8", text, strlen(text));
+}
+
+static bool wants_page(const rf_request *r) {
+  const char *const accept = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Accept");
+  return strncmp(r->path, "/api/", 5) != 0 && accept != NULL && strstr(accept, "text/html") != NULL;
+}
+
+enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, &r->arena);
+  if (wants_page(r)) {
+    rf_page_message(&t.sink, status == 403 || status == 401 ? "Not allowed" : "Not done", message,
+                    status == 401 ? r->path : NULL);
+    return rf_reply(r, status, "text/html; charset=utf-8", t.text, t.length);
+  }
+  rf_json_writer w = {.sink = &t.sink};
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "error", message);
+  rf_json_close(&w, "}");
+  return rf_reply_json(r, status, t.text);
+}
+
+enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *token) {
+  static char nothing[1];
+  struct MHD_Response *const response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+  if (response != NULL) {
+    (void)MHD_add_response_header(response, "Location", path);
+  }
+  if (response != NULL && token != NULL) {
+    (void)MHD_add_response_header(response, "Set-Cookie",
+                                  rf_bump_arena_print(&r->arena,
+                                                      "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
+                                                      "Max-Age=2592000",
+                                                      r->http->cookie, token));
+  }
+  return send_response(r, MHD_HTTP_SEE_OTHER, response);
+}

@@ -1,0 +1,75 @@
+/* One request on its way, and its answer. */
+#ifndef RINGFENCE_TOOLS_SERVICE_REQUEST_H
+#define RINGFENCE_TOOLS_SERVICE_REQUEST_H
+
+#include "tools/service/http/rights.h"
+#include "tools/service/http/stream.h"
+
+#include "tools/ringfence/base/arena.h"
+
+#include <microhttpd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { RF_BODY_MOST = 4 << 20, RF_FORM_MOST = 8192, RF_COOKIE_NAME = 32 };
+
+struct rf_http {
+  const rf_http_options *options;
+  rf_store *store;
+  rf_intake *intake;
+  rf_rights rights;
+  rf_streams streams;
+  struct MHD_Daemon *daemon;
+  int epoll;
+  char url[128];
+  char path[64];
+  char cookie[RF_COOKIE_NAME]; /* its name has the port: cookies of one host are shared by its ports */
+};
+
+/* From the first call for a request to its end. */
+typedef struct rf_request {
+  rf_http *http;
+  struct MHD_Connection *connection;
+  const char *method;
+  const char *path;
+  rf_sender sender;
+  unsigned granted;
+  char *body;
+  size_t length;
+  size_t room;
+  bool too_large;
+  rf_bump_arena arena;
+} rf_request;
+
+/* A value of the query string; NULL where it is absent. */
+const char *rf_request_argument(const rf_request *r, const char *name);
+
+/* A field of a form that was posted, decoded, in the arena; NULL where it is absent. */
+const char *rf_request_field(rf_request *r, const char *name);
+
+/* Answers. `text` is copied. */
+enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type, const char *text, size_t length);
+enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *text);
+
+/* {"error": "..."}, or for a browser a page that says so. */
+enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message);
+
+/* Sends a browser on to `path`, with a cookie that signs it in where `token` is not NULL. */
+enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *token);
+
+/* Adds the headers that every answer has. */
+void rf_reply_headers(struct MHD_Response *response);
+
+/* Finds the route of a request whose body is there, and answers. Of routes.c. */
+enum MHD_Result rf_route(rf_request *r);
+
+/* The right that a request needs: known before its body is. Of routes.c. */
+rf_right rf_route_right(const char *method, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

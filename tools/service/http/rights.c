@@ -1,0 +1,231 @@
+#include "tools/service/http/rights.h"
+
+#include "tools/ringfence/base/read_file.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Tokens ---- */
+
+static bool random_text(char *out, size_t digits) {
+  unsigned char bytes[RF_TOKEN_LENGTH / 2];
+  if (getrandom(bytes, digits / 2, 0) != (ssize_t)(digits / 2)) {
+    return false;
+  }
+  for (size_t i = 0; i < digits / 2; i++) {
+    (void)snprintf(out + i * 2, 3, "%02x", bytes[i]);
+  }
+  return true;
+}
+
+/* In constant time: the answer's delay tells nothing of the token. */
+static bool is_equal(const char *a, const char *b) {
+  size_t const length = strlen(b);
+  bool const same_length = strlen(a) == length;
+  unsigned difference = !same_length;
+  for (size_t i = 0; i < length; i++) {
+    difference |= (unsigned)(unsigned char)(a[same_length ? i : 0] ^ b[i]);
+  }
+  return difference == 0;
+}
+
+static bool is_private(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+static bool fail(char *error, const char *path, const char *why) {
+  (void)snprintf(error, RF_HTTP_ERROR, "%s: %s", path, why);
+  return false;
+}
+
+static bool make_token(const char *path) {
+  char text[RF_TOKEN_LENGTH + 2] = "";
+  int const fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  bool made = fd >= 0 && random_text(text, RF_TOKEN_LENGTH);
+  text[RF_TOKEN_LENGTH] = '\n';
+  made = made && write(fd, text, RF_TOKEN_LENGTH + 1) == RF_TOKEN_LENGTH + 1 && fsync(fd) == 0;
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  if (!made && fd >= 0) {
+    (void)unlink(path); /* half a token would stay for ever */
+  }
+  return made;
+}
+
+/* The contents of a file that only this user may read; "" where there is none. */
+static const char *read_private(rf_bump_arena *arena, const char *path, char *error) {
+  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) {
+    return errno == ENOENT ? "" : (fail(error, path, strerror(errno)), NULL);
+  }
+  size_t length = 0;
+  const char *const text = is_private(fd) ? rf_read_all(arena, fd, &length) : NULL;
+  (void)close(fd);
+  return text != NULL ? text : (fail(error, path, "must be a file that only its owner may read (mode 0600)"), NULL);
+}
+
+static unsigned rights_of(const char *names, size_t length) {
+  static const char *const all[] = {"read", "post", "triage", "steer"};
+  unsigned rights = 0;
+  for (size_t at = 0; at < length;) {
+    size_t const name = strcspn(names + at, ", \t");
+    for (unsigned i = 0; i < 4; i++) {
+      rights |= strlen(all[i]) == name && strncmp(names + at, all[i], name) == 0 ? 1U << i : 0;
+    }
+    at += name + 1;
+  }
+  return rights;
+}
+
+static bool add_token(rf_rights *r, unsigned rights, const char *text, size_t length) {
+  if (length < 16 || length > RF_TOKEN_LENGTH || rights == 0 || r->token_count == RF_TOKENS) {
+    return false;
+  }
+  rf_token *const t = &r->tokens[r->token_count++];
+  t->rights = rights;
+  memcpy(t->text, text, length);
+  t->text[length] = '\0';
+  return true;
+}
+
+static bool read_tokens(rf_rights *r, const char *path, const char *text, char *error) {
+  for (const char *line = text; *line != '\0';) {
+    size_t const length = strcspn(line, "\n");
+    size_t const names = strcspn(line, " \t\n");
+    size_t const gap = strspn(line + names, " \t");
+    const char *const token = line + names + gap;
+    if (length != 0 && line[0] != '#' && !add_token(r, rights_of(line, names), token, strcspn(token, " \t\r\n"))) {
+      return fail(error, path, "each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"");
+    }
+    line += length + (line[length] == '\n');
+  }
+  return true;
+}
+
+static bool is_loopback(const char *address) {
+  struct in_addr v4;
+  struct in6_addr v6;
+  if (inet_pton(AF_INET, address, &v4) == 1) {
+    return (ntohl(v4.s_addr) >> 24) == 127;
+  }
+  return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char error[RF_HTTP_ERROR]) {
+  rf_bump_arena arena = {NULL};
+  *rights = (rf_rights){.options = options, .loopback = is_loopback(options->address), .port = options->port};
+  const char *const one = rf_bump_arena_print(&arena, "%s/token", options->directory);
+  const char *const many = rf_bump_arena_print(&arena, "%s/tokens", options->directory);
+  if (access(one, F_OK) != 0 && !make_token(one)) {
+    return fail(error, one, strerror(errno));
+  }
+  const char *const token = read_private(&arena, one, error);
+  const char *const tokens = token == NULL ? NULL : read_private(&arena, many, error);
+  unsigned const all = RF_RIGHT_READ | RF_RIGHT_POST | RF_RIGHT_TRIAGE | RF_RIGHT_STEER;
+  bool fine = tokens != NULL;
+  if (fine && !add_token(rights, all, token, strcspn(token, " \t\r\n"))) {
+    fine = fail(error, one, "holds no token of 16 to 64 characters; delete it to get a new one");
+  }
+  fine = fine && read_tokens(rights, many, tokens, error);
+  rf_bump_arena_free(&arena);
+  return fine;
+}
+
+/* ---- Checks ---- */
+
+static bool is_host_of_ours(const rf_rights *r, const char *host, size_t length) {
+  static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+  char whole[300];
+  for (size_t i = 0; i < 3; i++) {
+    int const size = snprintf(whole, sizeof whole, "%s:%u", names[i], r->port);
+    if ((size_t)size == length && strncasecmp(host, whole, length) == 0) {
+      return true;
+    }
+  }
+  for (size_t i = 0; i < r->options->host_count; i++) {
+    const char *const name = r->options->hosts[i];
+    int const size = snprintf(whole, sizeof whole, "%s:%u", name, r->port);
+    if ((strlen(name) == length && strncasecmp(host, name, length) == 0) ||
+        ((size_t)size == length && strncasecmp(host, whole, length) == 0)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_origin_of_ours(const rf_rights *r, const char *origin) {
+  const char *const rest = strncmp(origin, "http://", 7) == 0    ? origin + 7
+                           : strncmp(origin, "https://", 8) == 0 ? origin + 8
+                                                                 : NULL;
+  return rest != NULL && is_host_of_ours(r, rest, strlen(rest));
+}
+
+static const char *bearer(const rf_sender *s) {
+  const char *const a = s->authorization;
+  return a != NULL && strncasecmp(a, "Bearer ", 7) == 0 ? a + 7 : NULL;
+}
+
+const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) {
+  if (sender->host == NULL || !is_host_of_ours(rights, sender->host, strlen(sender->host))) {
+    return "this Host is not one that this service answers to; name it with --host";
+  }
+  if (sender->origin != NULL && !is_origin_of_ours(rights, sender->origin)) {
+    return "requests from pages of another origin are refused";
+  }
+  bool const elsewhere =
+      sender->site != NULL && strcmp(sender->site, "same-origin") != 0 && strcmp(sender->site, "none") != 0;
+  if (sender->writes && elsewhere) {
+    return "requests from pages of another site are refused";
+  }
+  if (sender->writes && sender->cookie != NULL && bearer(sender) == NULL && sender->origin == NULL) {
+    return "a browser that changes something must say its origin";
+  }
+  return NULL;
+}
+
+static unsigned rights_of_token(const rf_rights *r, const char *token) {
+  unsigned rights = 0;
+  for (size_t i = 0; i < r->token_count && token != NULL; i++) {
+    rights |= is_equal(token, r->tokens[i].text) ? r->tokens[i].rights : 0;
+  }
+  return rights;
+}
+
+unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
+  unsigned const by_place = rights->loopback ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
+  return by_place | rights_of_token(rights, bearer(sender)) | rights_of_token(rights, sender->cookie);
+}
+
+const char *rf_rights_new_code(rf_rights *rights) {
+  rights->code[0] = '\0';
+  if (random_text(rights->code, 32)) {
+    rights->code_until = rf_store_now() + RF_CODE_LIFE_MS;
+  }
+  return rights->code;
+}
+
+const char *rf_rights_redeem(rf_rights *rights, const char *code) {
+  bool const valid = rights->code[0] != '\0' && rf_store_now() < rights->code_until && is_equal(code, rights->code);
+  if (valid) {
+    rights->code[0] = '\0';
+  }
+  return valid ? rights->tokens[0].text : NULL;
+}
+
+const char *rf_rights_token(const rf_rights *rights, const char *token) {
+  for (size_t i = 0; i < rights->token_count; i++) {
+    if (is_equal(token, rights->tokens[i].text)) {
+      return rights->tokens[i].text;
+    }
+  }
+  return NULL;
+}

@@ -1,0 +1,293 @@
+/* Paths and what they answer. */
+#include "tools/service/http/request.h"
+
+#include "tools/ringfence/base/sinks.h"
+#include "tools/service/life/triage.h"
+#include "tools/service/page/page.h"
+#include "tools/service/query/query.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char html[] = "text/html; charset=utf-8";
+static const char finding_path[] = "/finding/";
+static const char api_finding_path[] = "/api/v1/findings/";
+
+/* ---- Rights ---- */
+
+rf_right rf_route_right(const char *method, const char *path) {
+  static const char *const open[] = {"/style.css", "/script.js", "/sign-in", "/favicon.svg"};
+  for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+    if (strcmp(path, open[i]) == 0) {
+      return (rf_right)0;
+    }
+  }
+  if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
+    return RF_RIGHT_READ;
+  }
+  return strcmp(path, "/api/v1/records") == 0 ? RF_RIGHT_POST : RF_RIGHT_TRIAGE;
+}
+
+/* ---- Questions ---- */
+
+static int64_t number(const char *text, int64_t fallback) {
+  char *end = NULL;
+  errno = 0;
+  long long const value = text == NULL ? 0 : strtoll(text, &end, 10);
+  return text == NULL || text[0] == '\0' || *end != '\0' || errno != 0 || value < 0 ? fallback : value;
+}
+
+static const char *not_empty(const char *text) {
+  return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+static rf_findings_filter filter_of(const rf_request *r) {
+  return (rf_findings_filter){
+      .state = not_empty(rf_request_argument(r, "state")),
+      .build = not_empty(rf_request_argument(r, "build")),
+      .new_in = not_empty(rf_request_argument(r, "new_in")),
+      .environment = not_empty(rf_request_argument(r, "environment")),
+      .search = not_empty(rf_request_argument(r, "search")),
+      .order = not_empty(rf_request_argument(r, "order")),
+      .limit = number(rf_request_argument(r, "limit"), 0),
+      .offset = number(rf_request_argument(r, "offset"), 0),
+  };
+}
+
+/* The number at the start of `text`, and what follows; -1 where there is none. */
+static int64_t id_of(const char *text, const char **rest) {
+  char *end = NULL;
+  long long const id = text[0] >= '0' && text[0] <= '9' ? strtoll(text, &end, 10) : -1;
+  *rest = end;
+  return id < 0 || (*end != '\0' && *end != '/') ? -1 : id;
+}
+
+/* Writes the JSON that answers; false where the path asks nothing. *fine: the store was read. */
+static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) {
+  const char *rest = NULL;
+  if (strcmp(what, "findings") == 0) {
+    rf_findings_filter const f = filter_of(r);
+    *fine = rf_query_findings(q, &f);
+  } else if (strncmp(what, "findings/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
+    *fine = rf_query_finding(q, id_of(what + 9, &rest), number(rf_request_argument(r, "event"), 0));
+  } else if (strcmp(what, "builds") == 0) {
+    *fine = rf_query_builds(q);
+  } else if (strcmp(what, "coverage") == 0) {
+    *fine = rf_query_coverage(q);
+  } else if (strcmp(what, "status") == 0) {
+    *fine = rf_query_status(q, r->http->options->directory);
+  } else if (strcmp(what, "activity") == 0) {
+    *fine =
+        rf_query_activity(q, number(rf_request_argument(r, "after"), 0), number(rf_request_argument(r, "limit"), 100));
+  } else if (strcmp(what, "why") == 0) {
+    *fine = rf_query_why(q, number(rf_request_argument(r, "a"), 0), number(rf_request_argument(r, "b"), 0));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+static enum MHD_Result store_failed(rf_request *r) {
+  const char *const message = rf_bump_arena_print(&r->arena, "%s", r->http->store->error);
+  r->http->store->failed = false;
+  return rf_reply_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, message);
+}
+
+static enum MHD_Result answer_json(rf_request *r, const char *what) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, &r->arena);
+  rf_query q = {r->http->store, &r->arena, {.sink = &t.sink}};
+  bool fine = true;
+  if (!ask(r, what, &q, &fine)) {
+    return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
+  }
+  bool const missing = fine && strncmp(t.text, "{\"error\":", 9) == 0;
+  return !fine ? store_failed(r) : rf_reply_json(r, missing ? MHD_HTTP_NOT_FOUND : MHD_HTTP_OK, t.text);
+}
+
+/* ---- Pages ---- */
+
+/* The page of a path, from the JSON of a question. */
+static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_maker *make) {
+  rf_text_sink json;
+  rf_text_sink page;
+  rf_text_sink_init(&json, &r->arena);
+  rf_text_sink_init(&page, &r->arena);
+  rf_query q = {r->http->store, &r->arena, {.sink = &json.sink}};
+  bool fine = true;
+  if (!ask(r, what, &q, &fine) || !fine) {
+    return fine ? rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path") : store_failed(r);
+  }
+  const rf_json *const root = rf_json_parse(&r->arena, json.text, json.length);
+  if (root == NULL || rf_json_member(root, "error") != NULL) {
+    return rf_reply_error(r, MHD_HTTP_NOT_FOUND, rf_json_text(root, "error", "the answer cannot be read"));
+  }
+  rf_page p = {
+      .arena = &r->arena,
+      .sink = &page.sink,
+      .json = root,
+      .store = r->http->store,
+      .source_root = r->http->options->source_root,
+      .may_triage = (r->granted & (unsigned)RF_RIGHT_TRIAGE) != 0,
+      .state = rf_request_argument(r, "state"),
+      .environment = rf_request_argument(r, "environment"),
+      .build = rf_request_argument(r, "build"),
+      .search = rf_request_argument(r, "search"),
+      .order = rf_request_argument(r, "order"),
+  };
+  make(&p);
+  return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
+}
+
+static enum MHD_Result get_page(rf_request *r) {
+  static const struct {
+    const char *path;
+    const char *what;
+    rf_page_maker *make;
+  } pages[] = {
+      {"/", "findings", rf_page_findings},
+      {"/builds", "builds", rf_page_builds},
+      {"/coverage", "coverage", rf_page_coverage},
+      {"/status", "status", rf_page_status},
+  };
+  for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+    if (strcmp(r->path, pages[i].path) == 0) {
+      return answer_page(r, pages[i].what, pages[i].make);
+    }
+  }
+  if (strncmp(r->path, finding_path, strlen(finding_path)) == 0) {
+    return answer_page(r, rf_bump_arena_print(&r->arena, "findings/%s", r->path + strlen(finding_path)),
+                       rf_page_finding);
+  }
+  return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
+}
+
+static enum MHD_Result get_stream(rf_request *r) {
+  struct MHD_Response *const response = rf_streams_open(&r->http->streams, r->connection);
+  if (response == NULL) {
+    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many pages listen already");
+  }
+  (void)MHD_add_response_header(response, "Content-Type", "text/event-stream");
+  rf_reply_headers(response);
+  enum MHD_Result const queued = MHD_queue_response(r->connection, MHD_HTTP_OK, response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+static enum MHD_Result sign_in(rf_request *r) {
+  const char *const code = rf_request_argument(r, "code");
+  const char *const given = rf_request_field(r, "token");
+  const char *const back = rf_request_field(r, "back");
+  const char *const token = code != NULL    ? rf_rights_redeem(&r->http->rights, code)
+                            : given != NULL ? rf_rights_token(&r->http->rights, given)
+                                            : NULL;
+  if (token != NULL) {
+    /* Only a path of ours: "//host" would lead away. */
+    bool const local = back != NULL && back[0] == '/' && back[1] != '/' && back[1] != '\\';
+    return rf_reply_redirect(r, local ? back : "/", token);
+  }
+  if (code != NULL || given != NULL) {
+    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
+                          "this code or token is not valid, or no longer; `ringfence serve --open` makes a new one");
+  }
+  rf_text_sink page;
+  rf_text_sink_init(&page, &r->arena);
+  rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged", "/");
+  return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
+}
+
+static enum MHD_Result get(rf_request *r) {
+  static const char api[] = "/api/v1/";
+  size_t length = 0;
+  const char *type = NULL;
+  const char *const file = rf_page_file(r->path, &type, &length);
+  if (file != NULL) {
+    return rf_reply(r, MHD_HTTP_OK, type, file, length);
+  }
+  if (strcmp(r->path, "/sign-in") == 0) {
+    return sign_in(r);
+  }
+  if (strcmp(r->path, "/api/v1/events") == 0) {
+    return get_stream(r);
+  }
+  return strncmp(r->path, api, strlen(api)) == 0 ? answer_json(r, r->path + strlen(api)) : get_page(r);
+}
+
+/* ---- Changes ---- */
+
+/* JSON lines, as a spool has them: for other machines, and for what has no file system. */
+static enum MHD_Result post_records(rf_request *r) {
+  rf_intake *const intake = r->http->intake;
+  uint64_t const before = intake->events;
+  uint64_t const twice = intake->twice;
+  for (char *at = r->body; at != NULL && at < r->body + r->length;) {
+    size_t const left = (size_t)(r->body + r->length - at);
+    char *const feed = (char *)memchr(at, '\n', left);
+    size_t const length = feed == NULL ? left : (size_t)(feed - at);
+    if (length != 0) {
+      rf_intake_line(intake, at, length);
+    }
+    at += length + 1;
+  }
+  if (!rf_intake_commit(intake)) {
+    return store_failed(r);
+  }
+  return rf_reply_json(r, MHD_HTTP_OK,
+                       rf_bump_arena_print(&r->arena, "{\"taken\":%" PRIu64 ",\"twice\":%" PRIu64 "}",
+                                           intake->events - before, intake->twice - twice));
+}
+
+static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
+  const char *rest = NULL;
+  char message[RF_TRIAGE_MESSAGE] = "";
+  int64_t const id = id_of(what, &rest);
+  if (id < 0 || *rest != '/') {
+    return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
+  }
+  rf_triage const t = {
+      .action = rest + 1,
+      .id = id,
+      .other = number(rf_request_field(r, "other"), 0),
+      .text = not_empty(rf_request_field(r, "text")),
+  };
+  if (!rf_triage_apply(r->http->store, &t, message)) {
+    r->http->store->failed = false;
+    return rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+  }
+  if (page) {
+    return rf_reply_redirect(
+        r, rf_bump_arena_print(&r->arena, "%s%" PRId64, finding_path, rf_query_root(r->http->store, id)), NULL);
+  }
+  rf_text_sink out;
+  rf_text_sink_init(&out, &r->arena);
+  rf_json_writer w = {.sink = &out.sink};
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "done", message);
+  rf_json_close(&w, "}");
+  return rf_reply_json(r, MHD_HTTP_OK, out.text);
+}
+
+static enum MHD_Result post(rf_request *r) {
+  if (strcmp(r->path, "/sign-in") == 0) {
+    return sign_in(r);
+  }
+  if (strcmp(r->path, "/api/v1/records") == 0) {
+    return post_records(r);
+  }
+  if (strncmp(r->path, api_finding_path, strlen(api_finding_path)) == 0) {
+    return post_triage(r, r->path + strlen(api_finding_path), false);
+  }
+  if (strncmp(r->path, finding_path, strlen(finding_path)) == 0) {
+    return post_triage(r, r->path + strlen(finding_path), true);
+  }
+  return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
+}
+
+enum MHD_Result rf_route(rf_request *r) {
+  if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) {
+    return get(r);
+  }
+  return strcmp(r->method, "POST") == 0 ? post(r) : rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or POST");
+}

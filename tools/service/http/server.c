@@ -1,0 +1,232 @@
+#include "tools/service/http/request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Versions of libmicrohttpd call 413 by different names. */
+enum { CONNECTIONS = 128, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 64, TOO_LARGE = 413 };
+
+/* ---- Requests ---- */
+
+static const char *header(struct MHD_Connection *connection, const char *name) {
+  return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static rf_request *begin(rf_http *http, struct MHD_Connection *connection, const char *method, const char *path) {
+  rf_request *const r = (rf_request *)calloc(1, sizeof *r);
+  if (r == NULL) {
+    return NULL;
+  }
+  r->http = http;
+  r->connection = connection;
+  r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
+  r->path = rf_bump_arena_text(&r->arena, path, strlen(path));
+  r->sender = (rf_sender){
+      .host = header(connection, "Host"),
+      .origin = header(connection, "Origin"),
+      .authorization = header(connection, "Authorization"),
+      .cookie = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, http->cookie),
+      .site = header(connection, "Sec-Fetch-Site"),
+      .writes = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0,
+  };
+  r->granted = rf_rights_granted(&http->rights, &r->sender);
+  return r;
+}
+
+static enum MHD_Result check(rf_request *r, bool *answered) {
+  const char *const refusal = rf_rights_refusal(&r->http->rights, &r->sender);
+  rf_right const needed = rf_route_right(r->method, r->path);
+  *answered = true;
+  if (refusal != NULL) {
+    return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
+  }
+  if (needed != 0 && (r->granted & (unsigned)needed) == 0) {
+    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
+                          needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
+                                                    : "this needs a token: sign in");
+  }
+  *answered = false;
+  return MHD_YES;
+}
+
+/* The limit is that of the route: only posted records are large. */
+static size_t body_limit(const rf_request *r) {
+  return strcmp(r->path, "/api/v1/records") == 0 ? (size_t)RF_BODY_MOST : (size_t)RF_FORM_MOST;
+}
+
+static void add_body(rf_request *r, const char *data, size_t size) {
+  if (r->too_large || size > body_limit(r) - r->length) {
+    r->too_large = true;
+    return;
+  }
+  if (r->length + size + 1 > r->room) {
+    size_t const room = (r->length + size + 1) * 2;
+    char *const larger = (char *)realloc(r->body, room);
+    if (larger == NULL) {
+      r->too_large = true;
+      return;
+    }
+    r->body = larger;
+    r->room = room;
+  }
+  memcpy(r->body + r->length, data, size);
+  r->length += size;
+  r->body[r->length] = '\0';
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+                              const char *version, const char *data, size_t *size, void **state) {
+  (void)version;
+  rf_request *r = (rf_request *)*state;
+  bool answered = false;
+  if (r == NULL) {
+    r = begin((rf_http *)context, connection, method, path);
+    *state = r;
+    return r == NULL ? MHD_NO : check(r, &answered);
+  }
+  if (*size != 0) {
+    add_body(r, data, *size);
+    *size = 0;
+    return MHD_YES;
+  }
+  return r->too_large ? rf_reply_error(r, TOO_LARGE, "the request is too large") : rf_route(r);
+}
+
+static void end(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code) {
+  (void)context;
+  (void)connection;
+  (void)code;
+  rf_request *const r = (rf_request *)*state;
+  if (r != NULL) {
+    rf_bump_arena_free(&r->arena);
+    free(r->body);
+    free(r);
+  }
+  *state = NULL;
+}
+
+/* ---- Listening ---- */
+
+typedef union address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+} address;
+
+static socklen_t read_address(const rf_http_options *options, address *out) {
+  *out = (address){.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)}};
+  if (inet_pton(AF_INET, options->address, &out->v4.sin_addr) == 1) {
+    return sizeof out->v4;
+  }
+  *out = (address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)options->port)}};
+  return inet_pton(AF_INET6, options->address, &out->v6.sin6_addr) == 1 ? sizeof out->v6 : 0;
+}
+
+static int listen_on(rf_http *http, char *error) {
+  address a;
+  socklen_t length = read_address(http->options, &a);
+  if (length == 0) {
+    (void)snprintf(error, RF_HTTP_ERROR, "--listen %s: use an address and a port, as in 127.0.0.1:7117",
+                   http->options->address);
+    return -1;
+  }
+  int const one = 1;
+  int const fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 || bind(fd, &a.any, length) != 0 ||
+      listen(fd, BACKLOG) != 0 || getsockname(fd, &a.any, &length) != 0) {
+    (void)snprintf(error, RF_HTTP_ERROR, "cannot listen on %s:%u: %s%s", http->options->address, http->options->port,
+                   strerror(errno), errno == EADDRINUSE ? "; choose another with --listen" : "");
+    if (fd >= 0) {
+      (void)close(fd);
+    }
+    return -1;
+  }
+  http->rights.port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+  return fd;
+}
+
+static void name_it(rf_http *http) {
+  bool const v6 = strchr(http->options->address, ':') != NULL;
+  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", http->options->address,
+                 http->rights.port);
+  (void)snprintf(http->cookie, sizeof http->cookie, "ringfence-%u", http->rights.port);
+}
+
+static bool start_daemon(rf_http *http, int fd, char *error) {
+  http->daemon = MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
+  const union MHD_DaemonInfo *const info =
+      http->daemon == NULL ? NULL : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+  if (info == NULL) {
+    (void)snprintf(error, RF_HTTP_ERROR, "libmicrohttpd does not start");
+    (void)close(fd);
+    return false;
+  }
+  http->epoll = info->epoll_fd;
+  return true;
+}
+
+rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake, char error[RF_HTTP_ERROR]) {
+  rf_http *const http = (rf_http *)calloc(1, sizeof *http);
+  if (http == NULL) {
+    (void)snprintf(error, RF_HTTP_ERROR, "no memory");
+    return NULL;
+  }
+  http->options = options;
+  http->store = store;
+  http->intake = intake;
+  bool fine = rf_rights_init(&http->rights, options, error);
+  int const fd = fine ? listen_on(http, error) : -1;
+  fine = fd >= 0;
+  if (fine) {
+    name_it(http);
+    fine = start_daemon(http, fd, error);
+  }
+  if (!fine) {
+    free(http);
+    return NULL;
+  }
+  return http;
+}
+
+void rf_http_stop(rf_http *http) {
+  if (http != NULL) {
+    rf_streams_end(&http->streams);
+    (void)MHD_run(http->daemon);
+    MHD_stop_daemon(http->daemon);
+    free(http);
+  }
+}
+
+int rf_http_descriptor(const rf_http *http) {
+  return http->epoll;
+}
+
+int rf_http_timeout(const rf_http *http) {
+  MHD_UNSIGNED_LONG_LONG ms = 0;
+  return MHD_get_timeout(http->daemon, &ms) == MHD_YES ? (ms > 1000 ? 1000 : (int)ms) : -1;
+}
+
+void rf_http_run(rf_http *http) {
+  (void)MHD_run(http->daemon);
+}
+
+void rf_http_changed(rf_http *http, bool changed) {
+  rf_streams_tick(&http->streams, changed);
+}
+
+const char *rf_http_url(const rf_http *http) {
+  return http->url;
+}
+
+const char *rf_http_sign_in_path(rf_http *http) {
+  (void)snprintf(http->path, sizeof http->path, "/sign-in?code=%s", rf_rights_new_code(&http->rights));
+  return http->path;
+}

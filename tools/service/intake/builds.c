@@ -1,0 +1,70 @@
+#include "tools/service/intake/builds.h"
+
+#include <string.h>
+
+enum { SHORTEST_REVISION = 7 };
+
+static int64_t find(rf_store *store, const char *name) {
+  return rf_store_number(store, 0, "SELECT id FROM build WHERE name = ?", "t", name);
+}
+
+static const char *name_of(const char *version, const char *revision, const char *build_id) {
+  const char *const name = revision[0] != '\0' ? revision : version[0] != '\0' ? version : build_id;
+  return name[0] == '\0' ? "(unknown)" : name;
+}
+
+static int64_t insert(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time,
+                      bool given) {
+  rf_store_run(store,
+               "INSERT INTO build(name, version, revision, build_id, ordered_at, given, first_seen, last_seen)"
+               " VALUES(?1,?2,?3,?4,?5,?6,?7,?7)",
+               "ttttiii", name_of(version, revision, build_id), version, revision, build_id, time, (int64_t)given,
+               given ? rf_store_now() : time);
+  int64_t const id = sqlite3_last_insert_rowid(store->db);
+  rf_store_run(store,
+               "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT "
+               "NULL AND (fixed_in = ?2 OR fixed_in = ?3 OR fixed_in = ?4 OR (length(fixed_in) >= 7 AND "
+               "substr(?3, 1, length(fixed_in)) = fixed_in))",
+               "ittt", id, version, revision, build_id);
+  return id;
+}
+
+int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time) {
+  int64_t const id = find(store, name_of(version, revision, build_id));
+  return id != 0 || store->failed ? id : insert(store, version, revision, build_id, time, false);
+}
+
+int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time) {
+  int64_t const id = find(store, name_of(version, revision, ""));
+  if (id == 0) {
+    return insert(store, version, revision, "", time, true);
+  }
+  rf_store_run(
+      store,
+      "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE "
+      "id = ?1",
+      "iit", id, time, version);
+  return id;
+}
+
+int64_t rf_build_named(rf_store *store, const char *text) {
+  int64_t const exact = rf_store_number(
+      store, 0, "SELECT id FROM build WHERE ?1 IN (name, version, build_id) ORDER BY name = ?1 DESC, ordered_at DESC",
+      "t", text);
+  if (exact != 0 || strlen(text) < SHORTEST_REVISION) {
+    return exact;
+  }
+  return rf_store_number(store, 0,
+                         "SELECT id FROM build WHERE substr(revision, 1, length(?1)) = ?1 OR substr(build_id, 1, "
+                         "length(?1)) = ?1 ORDER BY ordered_at DESC",
+                         "t", text);
+}
+
+bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build) {
+  return rf_store_number(store, 0,
+                         "SELECT CASE WHEN f.fixed_build IS NOT NULL"
+                         " THEN b.ordered_at >= (SELECT ordered_at FROM build WHERE id = f.fixed_build)"
+                         " WHEN f.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > f.fixed_at END"
+                         " FROM finding f, build b WHERE f.id = ? AND b.id = ?",
+                         "ii", finding, build) != 0;
+}

@@ -1,0 +1,31 @@
+/* Builds, and what a fix in one of them means for events of the others. */
+#ifndef RINGFENCE_TOOLS_SERVICE_BUILDS_H
+#define RINGFENCE_TOOLS_SERVICE_BUILDS_H
+
+#include "tools/service/store/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The build of an event: one for each revision, else for each version, else for each build-id. Made where it is new,
+ * with its first sight as a guess of its place in the order; fixes that wait for it are tied to it. Within a
+ * transaction. */
+int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time);
+
+/* Says where a build stands in the order, as CI knows: `time` in ms, of its revision. Makes it where it is new. */
+int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time);
+
+/* The build that `text` names: a version, a revision or the start of one (7 or more characters), a build-id. 0: none.
+ */
+int64_t rf_build_named(rf_store *store, const char *text);
+
+/* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. Where the order is not
+ * known, it is not. */
+bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,68 @@
+#include "tools/service/intake/describe.h"
+
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/model/bug_info.h"
+#include "tools/ringfence/model/frame_view.h"
+#include "tools/ringfence/render/document.h"
+
+#include <string.h>
+
+enum { SEARCH_FRAMES = 8, SEARCH_MOST = 1500 };
+
+static const char *copy(rf_bump_arena *arena, const char *text) {
+  return rf_bump_arena_text(arena, text, strlen(text));
+}
+
+static void put_stack(rf_text_sink *t, rf_bump_arena *scratch, const rf_record *record, rf_stack_kind kind) {
+  rf_stack_view const view = rf_stack_view_of(scratch, record, kind);
+  unsigned used = 0;
+  for (size_t i = 0; i < view.count && used < SEARCH_FRAMES; i++) {
+    if (!view.list[i].runtime) {
+      rf_sink_char(&t->sink, ' ');
+      rf_sink_str(&t->sink, rf_frame_view_text(scratch, &view.list[i], NULL));
+      used++;
+    }
+  }
+}
+
+static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *record,
+                               const char *program, const rf_batch_finding *f) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, scratch);
+  const char *const parts[] = {f->bug, " ", f->title, " ", f->place, " ", program};
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    rf_sink_str(&t.sink, parts[i]);
+  }
+  put_stack(&t, scratch, record, RF_STACK_FOUND);
+  put_stack(&t, scratch, record, RF_STACK_ALLOCATED);
+  put_stack(&t, scratch, record, RF_STACK_RELEASED);
+  char *const text = rf_bump_arena_text(arena, t.text, t.length < SEARCH_MOST ? t.length : SEARCH_MOST);
+  for (char *c = text; *c != '\0'; c++) {
+    *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+  }
+  return text;
+}
+
+void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *record, const char *program,
+                 rf_batch_finding *f) {
+  rf_stack_view const view = rf_stack_view_of(scratch, record, rf_stack_view_blamed(record));
+  const rf_frame_view *const top = rf_stack_view_top(&view);
+  f->bug = rf_bug_name(record->finding.bug);
+  f->level = rf_bug_level(record->finding.bug);
+  f->title = copy(arena, rf_document_title(scratch, record));
+  f->place = top == NULL ? "unknown place" : copy(arena, rf_frame_view_text(scratch, top, NULL));
+  f->search = search_text(arena, scratch, record, program, f);
+}
+
+static int64_t stack_richness(const rf_stack *stack) {
+  int64_t sum = 0;
+  for (unsigned i = 0; i < stack->count; i++) {
+    sum += 1 + 2 * (stack->frames[i].function != NULL) + 3 * (stack->frames[i].source_count != 0);
+  }
+  return sum;
+}
+
+int64_t rf_describe_richness(const rf_record *record) {
+  return stack_richness(&record->found) + stack_richness(&record->allocated) + stack_richness(&record->released) +
+         record->finding.window_size / 4 + (record->finding.at_access ? 8 : 0);
+}

@@ -1,0 +1,106 @@
+#include "tools/service/intake/envelope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int64_t rf_time_read(const char *text) {
+  struct tm t = {0};
+  int read = 0;
+  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec,
+             &read) != 6 ||
+      t.tm_year < 1970 || t.tm_year > 9999) {
+    return -1;
+  }
+  t.tm_year -= 1900;
+  t.tm_mon -= 1;
+  int64_t ms = 0;
+  if (text[read] == '.') {
+    int64_t scale = 100;
+    for (read++; text[read] >= '0' && text[read] <= '9'; read++, scale /= 10) {
+      ms += (text[read] - '0') * scale;
+    }
+  }
+  return text[read] == 'Z' && text[read + 1] == '\0' ? (int64_t)timegm(&t) * 1000 + ms : -1;
+}
+
+/* ".../bazel-out/k8-fastbuild/bin/a/b_test.runfiles/workspace/a/b_test" and ".../bin/a/b_test" are "a/b_test". */
+const char *rf_program_name(rf_bump_arena *arena, const char *path) {
+  const char *const runfiles = strstr(path, ".runfiles/");
+  if (runfiles != NULL) {
+    const char *const workspace = strchr(runfiles + strlen(".runfiles/"), '/');
+    path = workspace != NULL ? workspace + 1 : path;
+  }
+  const char *const out = strstr(path, "/bazel-out/");
+  const char *const bin = out == NULL ? NULL : strstr(out, "/bin/");
+  path = bin != NULL ? bin + strlen("/bin/") : path;
+  return path[0] == '\0' ? "(unknown)" : rf_bump_arena_text(arena, path, strlen(path));
+}
+
+static rf_line_kind kind_of(const char *record, uint64_t version) {
+  static const char *const known[] = {"finding", "summary", "repeat"};
+  for (unsigned i = 0; i < 3 && version <= RF_FORMAT_VERSION; i++) {
+    if (strcmp(record, known[i]) == 0) {
+      return (rf_line_kind)i;
+    }
+  }
+  return RF_LINE_OTHER;
+}
+
+static const char *not_empty(const char *text, const char *fallback) {
+  return text[0] == '\0' ? fallback : text;
+}
+
+static int64_t bounded(uint64_t value, int64_t least) {
+  int64_t const most = INT64_C(1) << 53;
+  return value > (uint64_t)most ? most : (int64_t)value < least ? least : (int64_t)value;
+}
+
+static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope *e) {
+  const rf_json *const build = rf_json_member(root, "build");
+  const rf_json *const labels = rf_json_member(root, "labels");
+  e->host = not_empty(rf_json_text(root, "host", ""), "(unknown)");
+  e->program = rf_program_name(arena, rf_json_text(root, "program", ""));
+  e->pid = bounded(rf_json_unsigned(root, "pid", 0), 0);
+  e->mode = not_empty(rf_json_text(root, "mode", ""), "(unknown)");
+  e->environment = not_empty(rf_json_text(root, "environment", ""), "development");
+  e->version = rf_json_text(build, "version", "");
+  e->commit = rf_json_text(build, "commit", "");
+  e->build_id = rf_json_text(build, "build_id", "");
+  e->labels = labels != NULL && labels->type == RF_JSON_OBJECT ? labels : NULL;
+}
+
+static double seconds_of(const rf_json *root) {
+  const rf_json *const member = rf_json_member(root, "seconds");
+  double const seconds = member == NULL || member->type != RF_JSON_NUMBER ? 0 : strtod(member->text, NULL);
+  return seconds > 0 && seconds < 1e10 ? seconds : 0;
+}
+
+static void read_summary(const rf_json *root, rf_envelope *e) {
+  const char *const end = rf_json_text(root, "exit", "");
+  e->seconds = seconds_of(root);
+  e->allocations = bounded(rf_json_unsigned(root, "allocations", 0), 0);
+  e->findings = bounded(rf_json_unsigned(root, "findings", 0), 0);
+  e->killed = strncmp(end, "signal", strlen("signal")) == 0 || strcmp(end, "unknown") == 0;
+}
+
+rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t length, int64_t now) {
+  rf_envelope e = {.kind = RF_LINE_UNREADABLE, .record = "", .id = "", .of = "", .count = 1, .time = now};
+  const rf_json *const root = rf_json_parse(arena, line, length);
+  if (root == NULL || root->type != RF_JSON_OBJECT) {
+    return e;
+  }
+  e.record = rf_json_text(root, "record", "");
+  e.kind = kind_of(e.record, rf_json_unsigned(root, "version", 1));
+  e.id = rf_json_text(root, "id", "");
+  e.of = rf_json_text(root, "of", "");
+  int64_t const time = rf_time_read(rf_json_text(root, "time", ""));
+  e.time = time < 0 || time > now ? now : time;
+  e.count = bounded(rf_json_unsigned(root, "count", 1), 1);
+  e.dropped = bounded(rf_json_unsigned(root, "dropped", 0), 0);
+  read_process(arena, root, &e);
+  read_summary(root, &e);
+  e.finding = rf_json_member(root, "finding");
+  return e;
+}

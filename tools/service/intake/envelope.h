@@ -1,0 +1,60 @@
+/* One line of a spool: who wrote it, and what (docs/service/format.md). */
+#ifndef RINGFENCE_TOOLS_SERVICE_ENVELOPE_H
+#define RINGFENCE_TOOLS_SERVICE_ENVELOPE_H
+
+#include "tools/ringfence/base/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A longer line is counted and skipped. */
+enum { RF_LINE_MOST = 256 * 1024, RF_FORMAT_VERSION = 1 };
+
+typedef enum rf_line_kind {
+  RF_LINE_FINDING,
+  RF_LINE_SUMMARY,
+  RF_LINE_REPEAT,
+  RF_LINE_OTHER,     /* of a kind or version that this program does not know: kept as it is */
+  RF_LINE_UNREADABLE /* no JSON object */
+} rf_line_kind;
+
+/* Strings live in the arena; none is NULL. */
+typedef struct rf_envelope {
+  rf_line_kind kind;
+  const char *record; /* the kind as written */
+  const char *id;     /* "" where the writer gave none */
+  int64_t time;       /* ms since 1970, never after `now` */
+  const char *host;
+  const char *program; /* without the folders of a build's sandbox */
+  int64_t pid;
+  const char *mode;
+  const char *environment;
+  const char *version;
+  const char *commit;
+  const char *build_id;
+  const rf_json *labels; /* an object, or NULL */
+  int64_t count;         /* 1 or more */
+  int64_t dropped;
+  const char *of;         /* of a repeat: the id of the first */
+  const rf_json *finding; /* of a finding: the object within */
+  double seconds;         /* of a summary, as the next */
+  int64_t allocations;
+  int64_t findings;
+  bool killed; /* the process ended by a signal or in an unknown way */
+} rf_envelope;
+
+/* Reads `line`, `length` bytes without its line feed. `now` in ms: a later time is taken as now, clocks step. */
+rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t length, int64_t now);
+
+/* The program without what differs from one run of a build to the next: the folders of Bazel's sandbox and runfiles. */
+const char *rf_program_name(rf_bump_arena *arena, const char *path);
+
+/* Milliseconds since 1970 of "2026-11-20T22:00:00.123456Z"; -1 where `text` is no such time. */
+int64_t rf_time_read(const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,319 @@
+#include "tools/service/intake/intake.h"
+
+#include "tools/ringfence/model/bug_info.h"
+#include "tools/ringfence/model/frame_view.h"
+#include "tools/ringfence/render/document.h"
+#include "tools/service/intake/builds.h"
+#include "tools/service/intake/describe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DAY_MS = 86400000, LABELS_MOST = 8, OTHERS_MOST = 10000 };
+
+bool rf_intake_init(rf_intake *intake, rf_store *store, const rf_intake_options *options) {
+  *intake = (rf_intake){.store = store, .options = options};
+  return rf_batch_init(&intake->batch, store) && rf_seen_load(&intake->seen, store);
+}
+
+void rf_intake_deinit(rf_intake *intake) {
+  rf_batch_deinit(&intake->batch);
+  rf_seen_free(&intake->seen);
+  rf_counters_free(&intake->counters);
+  rf_bump_arena_free(&intake->line_arena);
+}
+
+/* ---- Transactions ---- */
+
+void rf_intake_begin(rf_intake *intake) {
+  if (intake->lines == 0) {
+    rf_store_begin(intake->store);
+    intake->lines = 1;
+  }
+}
+
+bool rf_intake_is_full(const rf_intake *intake) {
+  return intake->lines >= RF_INTAKE_LINES || intake->store->failed;
+}
+
+static void settle(rf_intake *intake, bool committed) {
+  rf_seen_settle(&intake->seen, committed);
+  rf_counters_clear(&intake->counters);
+  rf_batch_clear(&intake->batch);
+  intake->lines = 0;
+  if (committed && intake->seen.used > RF_SEEN_MOST) {
+    (void)rf_seen_load(&intake->seen, intake->store);
+  }
+}
+
+bool rf_intake_commit(rf_intake *intake) {
+  if (intake->lines == 0) {
+    return true;
+  }
+  rf_batch_write(&intake->batch);
+  rf_counters_write(&intake->counters, intake->store);
+  rf_crash_loops_write(&intake->loops, intake->store);
+  rf_seen_write(&intake->seen, intake->store);
+  bool const done = rf_store_commit(intake->store);
+  settle(intake, done);
+  return done;
+}
+
+void rf_intake_rollback(rf_intake *intake) {
+  if (intake->lines != 0) {
+    rf_store_rollback(intake->store);
+    intake->store->failed = false;
+    settle(intake, false);
+  }
+}
+
+static void count(rf_intake *intake, int64_t finding, rf_counter_kind kind, int64_t what, int64_t by, int64_t time) {
+  if (!rf_counters_add(&intake->counters, finding, kind, what, by, time)) {
+    rf_store_fail(intake->store, SQLITE_NOMEM, "counting");
+  }
+}
+
+void rf_intake_loss(rf_intake *intake, const char *reason, int64_t by) {
+  rf_intake_begin(intake);
+  count(intake, 0, RF_COUNT_LOSS, rf_name_id(intake->store, RF_NAME_LOSS, reason), by, rf_store_now());
+}
+
+/* ---- Life ---- */
+
+static void note(rf_intake *intake, int64_t finding, const char *kind, const rf_envelope *e, const char *text) {
+  rf_store_run(intake->store, "INSERT INTO activity(time, finding, kind, environment, text, alert) VALUES(?,?,?,?,?,?)",
+               "iittti", rf_store_now(), finding, kind, e->environment, text, (int64_t)intake->options->alerts);
+}
+
+/* The state of the finding that this one was merged into, else its own. */
+static const char *state_of(rf_intake *intake, const rf_batch_finding *f) {
+  if (f->merged_into == 0) {
+    return f->state;
+  }
+  sqlite3_stmt *const s = rf_store_select(intake->store, "SELECT state FROM finding WHERE id = ?", "i", f->merged_into);
+  const char *state = "open";
+  if (rf_store_row(intake->store, s)) {
+    state = rf_bump_arena_print(&intake->line_arena, "%s", rf_store_text(s, 0));
+    rf_store_done(s);
+  }
+  return state;
+}
+
+static bool is_known_in(rf_intake *intake, int64_t finding, int64_t environment) {
+  return rf_counters_has(&intake->counters, finding, RF_COUNT_ENVIRONMENT, environment) ||
+         rf_store_number(intake->store, 0, "SELECT 1 FROM counter WHERE finding = ? AND kind = 4 AND what = ?", "ii",
+                         finding, environment) != 0;
+}
+
+/* Was there a regression of it in this environment since it was fixed? One alert for each. */
+static bool is_told(rf_intake *intake, int64_t finding, const char *environment) {
+  return rf_store_number(intake->store, 0,
+                         "SELECT 1 FROM activity WHERE finding = ?1 AND kind = 'reopened' AND environment = ?2 AND id >"
+                         " coalesce((SELECT max(id) FROM activity WHERE finding = ?1 AND kind = 'fixed'), 0)",
+                         "it", finding, environment) != 0;
+}
+
+static void live(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e, const rf_candidate *c) {
+  int64_t const root = f->merged_into != 0 ? f->merged_into : f->id;
+  const char *const state = state_of(intake, f);
+  bool const regressed = strcmp(state, "fixed") == 0 && rf_build_has_fix(intake->store, root, c->build);
+  if (regressed && f->merged_into == 0) {
+    f->state = "reopened";
+  } else if (regressed) {
+    rf_store_run(intake->store, "UPDATE finding SET state = 'reopened' WHERE id = ?", "i", root);
+  }
+  if ((regressed || strcmp(state, "reopened") == 0) && !is_told(intake, root, e->environment)) {
+    note(intake, root, "reopened", e, f->title != NULL ? f->title : "");
+  } else if (strcmp(state, "open") == 0 && !is_known_in(intake, root, c->environment) &&
+             !is_known_in(intake, f->id, c->environment)) {
+    note(intake, root, "new", e, f->title != NULL ? f->title : "");
+  }
+}
+
+/* ---- Findings ---- */
+
+static rf_window_rule rule_for(const rf_intake_options *options, const rf_envelope *e) {
+  rf_window_rule rule = RF_WINDOW_WHOLE;
+  for (size_t i = 0; i < options->rule_count; i++) {
+    const rf_intake_rule *const r = &options->rules[i];
+    bool const matches =
+        strcmp(r->name, "*") == 0 || strcmp(r->name, e->mode) == 0 || strcmp(r->name, e->environment) == 0;
+    rule = matches && r->rule > rule ? r->rule : rule;
+  }
+  return rule;
+}
+
+static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *e) {
+  unsigned used = 0;
+  for (const rf_json *l = e->labels == NULL ? NULL : e->labels->first; l != NULL && used < LABELS_MOST; l = l->next) {
+    if (l->text != NULL && l->name != NULL) {
+      const char *const text = rf_bump_arena_print(&intake->line_arena, "%s=%s", l->name, l->text);
+      count(intake, finding, RF_COUNT_LABEL, rf_name_id(intake->store, RF_NAME_LABEL, text), e->count, e->time);
+      used++;
+    }
+  }
+}
+
+static void count_event(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
+  count(intake, finding, RF_COUNT_DAY, e->time / DAY_MS, e->count, e->time);
+  count(intake, finding, RF_COUNT_BUILD, c->build, e->count, e->time);
+  count(intake, finding, RF_COUNT_HOST, c->host, e->count, e->time);
+  count(intake, finding, RF_COUNT_ENVIRONMENT, c->environment, e->count, e->time);
+  count(intake, finding, RF_COUNT_PROGRAM, c->program, e->count, e->time);
+  count(intake, finding, RF_COUNT_MODE, c->mode, e->count, e->time);
+}
+
+static void count_damage(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e, const rf_candidate *c,
+                         const rf_finding *found) {
+  rf_written written[RF_WRITTEN_MOST];
+  unsigned const bytes = rf_window_written(found, written);
+  for (unsigned i = 0; i < bytes; i++) {
+    count(intake, f->id, RF_COUNT_WRITTEN, rf_written_pack(written[i]), e->count, e->time);
+  }
+  f->damaged += bytes != 0 ? e->count : 0;
+  if (rf_window_one_bit(found)) {
+    f->one_bit += e->count;
+    count(intake, f->id, RF_COUNT_ONE_BIT_HOST, c->host, e->count, e->time);
+    count(intake, 0, RF_COUNT_ONE_BIT_HOST, c->host, e->count, e->time);
+  }
+}
+
+static void add_event(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e, const rf_candidate *c) {
+  live(intake, f, e, c);
+  count_event(intake, f->id, e, c);
+  count_event(intake, 0, e, c);
+  count_labels(intake, f->id, e);
+  bool const first = f->count == 0;
+  f->first_seen = first || e->time < f->first_seen ? e->time : f->first_seen;
+  f->first_build = first ? c->build : f->first_build;
+  f->last_build = e->time >= f->last_seen ? c->build : f->last_build;
+  f->last_seen = e->time > f->last_seen ? e->time : f->last_seen;
+  f->count += e->count;
+  f->added += e->count;
+  intake->events++;
+}
+
+static rf_candidate candidate_of(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
+  rf_store *const store = intake->store;
+  return (rf_candidate){
+      .line = line,
+      .length = length,
+      .id = rf_bump_arena_print(&intake->batch.arena, "%s", e->id),
+      .time = e->time,
+      .build = rf_build_of(store, e->version, e->commit, e->build_id, e->time),
+      .program = rf_name_id(store, RF_NAME_PROGRAM, e->program),
+      .host = rf_name_id(store, RF_NAME_HOST, e->host),
+      .environment = rf_name_id(store, RF_NAME_ENVIRONMENT, e->environment),
+      .mode = rf_name_id(store, RF_NAME_MODE, e->mode),
+      .pid = e->pid,
+      .count = e->count,
+  };
+}
+
+static void keep_other(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
+  rf_store_run(intake->store, "INSERT INTO other(time, kind, text) VALUES(?,?,?)", "itt", e->time, e->record,
+               rf_bump_arena_text(&intake->line_arena, line, length));
+  rf_store_run(intake->store, "DELETE FROM other WHERE id <= (SELECT max(id) FROM other) - ?", "i",
+               (int64_t)OTHERS_MOST);
+  rf_intake_loss(intake, "records of a kind or version not known here, kept as they are", 1);
+}
+
+static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
+  rf_record *const record = rf_record_read(&intake->line_arena, e->finding);
+  if (record == NULL) {
+    keep_other(intake, e, line, length);
+    return 0;
+  }
+  rf_record_trim(record, NULL, false);
+  rf_window_hide(line, length, rule_for(intake->options, e));
+  rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
+  rf_batch_finding *const f = rf_batch_get(&intake->batch, &keys);
+  rf_candidate c = candidate_of(intake, e, line, length);
+  c.richness = rf_describe_richness(record);
+  if (f->title == NULL && f->is_new) {
+    rf_describe(&intake->batch.arena, &intake->line_arena, record, e->program, f);
+    f->first = c;
+  }
+  bool const latest = e->time >= f->last_seen;
+  add_event(intake, f, e, &c);
+  count_damage(intake, f, e, &c, &record->finding);
+  if (latest) {
+    f->last = c;
+  }
+  if (c.richness > f->richest && (f->best.line == NULL || c.richness > f->best.richness)) {
+    f->best = c;
+  }
+  if (rf_crash_loops_add(&intake->loops, f->id, c.program, e->pid, e->time)) {
+    note(intake, f->id, "crash loop", e, e->program);
+  }
+  return f->id;
+}
+
+static int64_t take_repeat(rf_intake *intake, const rf_envelope *e) {
+  int64_t id = 0;
+  rf_batch_finding *const f =
+      rf_seen_find(&intake->seen, rf_seen_hash(e->of), &id) && id != 0 ? rf_batch_find(&intake->batch, id) : NULL;
+  if (f == NULL) {
+    rf_intake_loss(intake, "repeats whose finding is not known", e->count);
+    return 0;
+  }
+  rf_candidate const c = candidate_of(intake, e, NULL, 0);
+  add_event(intake, f, e, &c);
+  return id;
+}
+
+static void take_summary(rf_intake *intake, const rf_envelope *e) {
+  rf_store *const store = intake->store;
+  rf_candidate const c = candidate_of(intake, e, NULL, 0);
+  rf_store_run(store,
+               "INSERT INTO usage(program, build, mode, environment, day, processes, seconds, allocations, findings,"
+               " dropped, killed) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10) ON CONFLICT(program, build, mode, "
+               "environment, day) DO UPDATE SET processes = processes + 1, seconds = seconds + ?6, allocations = "
+               "allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10",
+               "iiiiidiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
+               e->findings, e->dropped, (int64_t)e->killed);
+  if (e->dropped != 0) {
+    rf_intake_loss(intake, "findings that processes dropped", e->dropped);
+  }
+}
+
+/* ---- Lines ---- */
+
+static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
+  switch (e->kind) {
+  case RF_LINE_FINDING:
+    return take_finding(intake, e, line, length);
+  case RF_LINE_REPEAT:
+    return take_repeat(intake, e);
+  case RF_LINE_SUMMARY:
+    take_summary(intake, e);
+    return 0;
+  default:
+    keep_other(intake, e, line, length);
+    return 0;
+  }
+}
+
+void rf_intake_line(rf_intake *intake, char *line, size_t length) {
+  rf_intake_begin(intake);
+  intake->lines++;
+  if (length > RF_LINE_MOST) {
+    rf_intake_loss(intake, "lines too long", 1);
+    return;
+  }
+  rf_bump_arena_mark const mark = rf_bump_arena_mark_of(&intake->line_arena);
+  rf_envelope const e = rf_envelope_read(&intake->line_arena, line, length, rf_store_now());
+  uint64_t const hash = rf_seen_hash(e.id);
+  int64_t finding = 0;
+  if (e.kind == RF_LINE_UNREADABLE) {
+    rf_intake_loss(intake, "lines that are no records", 1);
+  } else if (e.id[0] != '\0' && rf_seen_find(&intake->seen, hash, &finding)) {
+    intake->twice++;
+  } else {
+    finding = take(intake, &e, line, length);
+    if (e.id[0] != '\0' && !rf_seen_add(&intake->seen, hash, finding)) {
+      rf_store_fail(intake->store, SQLITE_NOMEM, "ids");
+    }
+  }
+  rf_bump_arena_reset(&intake->line_arena, mark);
+}

@@ -1,0 +1,46 @@
+#include "tools/service/intake/names.h"
+
+#include <string.h>
+
+const char *rf_names_module(const rf_frame *frame) {
+  return frame->build_id != NULL && frame->build_id[0] != '\0' ? frame->build_id : frame->module;
+}
+
+bool rf_names_known(rf_store *store, const rf_frame *frame) {
+  return rf_store_number(store, 0, "SELECT 1 FROM symbol WHERE build_id = ? AND offset = ?", "ti",
+                         rf_names_module(frame), (int64_t)frame->offset) != 0;
+}
+
+static const char *copy(rf_bump_arena *arena, const char *text) {
+  return text == NULL ? NULL : rf_bump_arena_text(arena, text, strlen(text));
+}
+
+static void name_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame) {
+  if (frame->source_count != 0 || rf_names_module(frame) == NULL) {
+    return;
+  }
+  sqlite3_stmt *const s = rf_store_select(store, "SELECT text FROM symbol WHERE build_id = ? AND offset = ?", "ti",
+                                          rf_names_module(frame), (int64_t)frame->offset);
+  if (!rf_store_row(store, s)) {
+    return;
+  }
+  const char *const text = copy(arena, rf_store_text(s, 0));
+  rf_store_done(s);
+  const rf_json *const list = rf_json_parse(arena, text, strlen(text));
+  for (const rf_json *at = list == NULL ? NULL : list->first; at != NULL; at = at->next) {
+    RF_APPENDED(arena, frame->sources, frame->source_count) = (rf_source){
+        .function = rf_json_text(at, "function", NULL),
+        .file = rf_json_text(at, "file", NULL),
+        .line = (unsigned)rf_json_unsigned(at, "line", 0),
+    };
+  }
+}
+
+void rf_names_apply(rf_store *store, rf_bump_arena *arena, rf_record *record) {
+  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  for (size_t i = 0; i < 3; i++) {
+    for (unsigned k = 0; k < stacks[i]->count; k++) {
+      name_frame(store, arena, &stacks[i]->frames[k]);
+    }
+  }
+}

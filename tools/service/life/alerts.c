@@ -1,0 +1,169 @@
+#include "tools/service/life/alerts.h"
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/render/json_write.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LIFE_MS = 30000, MINUTE_MS = 60000, MOST_FAILURES = 5, SENT = 2, GIVEN_UP = 3, DELAY_MS = 3000 };
+
+/* ---- The message ---- */
+
+/* Names of functions that come in soon may show that a finding is not new: alerts wait for them a little. */
+
+static const char *compose(rf_bump_arena *arena, const rf_alerts *alerts, rf_store *store, int64_t *activity) {
+  sqlite3_stmt *const s = rf_store_select(
+      store,
+      "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id = "
+      "a.finding WHERE a.alert = 1 AND a.time < ? AND f.merged_into IS NULL ORDER BY a.id LIMIT 1",
+      "i", rf_store_now() - DELAY_MS);
+  if (!rf_store_row(store, s)) {
+    return NULL;
+  }
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  rf_json_writer w = {.sink = &t.sink};
+  *activity = sqlite3_column_int64(s, 0);
+  int64_t const finding = sqlite3_column_int64(s, 3);
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "text",
+                   rf_bump_arena_print(arena, "Ringfence: %s in %s: %s, %s, at %s", rf_store_text(s, 1),
+                                       rf_store_text(s, 2), rf_store_text(s, 4), rf_store_text(s, 5),
+                                       rf_store_text(s, 6)));
+  rf_json_put_text(&w, "kind", rf_store_text(s, 1));
+  rf_json_put_text(&w, "environment", rf_store_text(s, 2));
+  rf_json_put_number(&w, "finding", finding);
+  rf_json_put_text(&w, "bug", rf_store_text(s, 4));
+  rf_json_put_text(&w, "title", rf_store_text(s, 5));
+  rf_json_put_text(&w, "place", rf_store_text(s, 6));
+  if (alerts->url != NULL) {
+    rf_json_put_text(&w, "url", rf_bump_arena_print(arena, "%s/finding/%" PRId64, alerts->url, finding));
+  }
+  rf_json_close(&w, "}");
+  rf_store_done(s);
+  return t.text;
+}
+
+static void put_quoted(const rf_sink *sink, const char *text) {
+  rf_sink_char(sink, '"');
+  for (; *text != '\0'; text++) {
+    if (*text == '"' || *text == '\\') {
+      rf_sink_char(sink, '\\');
+    }
+    rf_sink_char(sink, *text);
+  }
+  rf_sink_char(sink, '"');
+}
+
+/* curl reads everything from its standard input: the URL may hold a secret, and command lines are public. */
+static const char *curl_configuration(rf_bump_arena *arena, const char *url, const char *json) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  rf_sink_str(&t.sink, "silent\nfail\nmax-time = 20\nproto = \"=http,https\"\nheader = \"Content-Type: "
+                       "application/json\"\noutput = \"/dev/null\"\nurl = ");
+  put_quoted(&t.sink, url);
+  rf_sink_str(&t.sink, "\ndata-raw = ");
+  put_quoted(&t.sink, json);
+  rf_sink_str(&t.sink, "\n");
+  return t.text;
+}
+
+/* ---- The child ---- */
+
+static void become(const rf_alerts *alerts, int input) {
+  sigset_t none;
+  (void)sigemptyset(&none);
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  rf_streams_give_back();
+  (void)setpgid(0, 0);
+  (void)dup2(input, STDIN_FILENO);
+  if (alerts->webhook != NULL) {
+    (void)execlp("curl", "curl", "-q", "-K", "-", (char *)NULL);
+  } else {
+    (void)execl("/bin/sh", "sh", "-c", alerts->command, (char *)NULL);
+  }
+  _exit(127);
+}
+
+static bool start(rf_alerts *alerts, const char *input) {
+  int const fd = memfd_create("alert", MFD_CLOEXEC);
+  size_t const length = strlen(input);
+  if (fd < 0 || write(fd, input, length) != (ssize_t)length || lseek(fd, 0, SEEK_SET) != 0) {
+    if (fd >= 0) {
+      (void)close(fd);
+    }
+    return false;
+  }
+  pid_t const child = fork();
+  if (child == 0) {
+    become(alerts, fd);
+  }
+  (void)close(fd);
+  alerts->child = child > 0 ? child : 0;
+  alerts->started = rf_store_now();
+  return child > 0;
+}
+
+static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
+  alerts->failures = sent ? 0 : alerts->failures + 1;
+  bool const over = alerts->failures >= MOST_FAILURES;
+  if (sent || over) {
+    rf_store_begin(store);
+    rf_store_run(store, "UPDATE activity SET alert = ? WHERE id = ?", "ii", (int64_t)(sent ? SENT : GIVEN_UP),
+                 alerts->activity);
+    (void)rf_store_commit(store);
+  }
+  if (!sent) {
+    rf_diag("an alert failed%s: %s", over ? " and is given up" : "",
+            alerts->webhook != NULL ? "the webhook (curl)" : "the command");
+    alerts->next_try = over ? 0 : rf_store_now() + (MINUTE_MS << (alerts->failures - 1));
+    alerts->failures = over ? 0 : alerts->failures;
+  }
+}
+
+static void look_after(rf_alerts *alerts, rf_store *store) {
+  int status = 0;
+  pid_t const ended = waitpid(alerts->child, &status, WNOHANG);
+  if (ended == alerts->child) {
+    alerts->child = 0;
+    settle(alerts, store, WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  } else if (rf_store_now() - alerts->started > LIFE_MS) {
+    (void)kill(-alerts->child, SIGKILL);
+    (void)kill(alerts->child, SIGKILL);
+  }
+}
+
+void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
+  if (alerts->child != 0) {
+    look_after(alerts, store);
+  }
+  if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) || rf_store_now() < alerts->next_try) {
+    return;
+  }
+  rf_bump_arena arena = {NULL};
+  const char *const json = compose(&arena, alerts, store, &alerts->activity);
+  if (json != NULL &&
+      !start(alerts, alerts->webhook != NULL ? curl_configuration(&arena, alerts->webhook, json) : json)) {
+    settle(alerts, store, false);
+  }
+  rf_bump_arena_free(&arena);
+}
+
+void rf_alerts_end(rf_alerts *alerts) {
+  if (alerts->child != 0) {
+    (void)kill(-alerts->child, SIGKILL);
+    (void)kill(alerts->child, SIGKILL);
+    (void)waitpid(alerts->child, NULL, 0);
+    alerts->child = 0;
+  }
+}

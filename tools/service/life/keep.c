@@ -1,0 +1,34 @@
+#include "tools/service/life/keep.h"
+
+enum { DAY_MS = 86400000 };
+
+static int64_t used_bytes(rf_store *store) {
+  int64_t const pages = rf_store_number(store, 0, "PRAGMA page_count", "");
+  int64_t const unused = rf_store_number(store, 0, "PRAGMA freelist_count", "");
+  return (pages - unused) * rf_store_number(store, 0, "PRAGMA page_size", "");
+}
+
+#define OLD_MIDDLE                                                                                                     \
+  "(SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.middle = 1 AND e.time < ? AND e.id NOT IN "    \
+  "(f.first_event, f.last_event, f.richest_event) ORDER BY e.time LIMIT 500)"
+
+int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
+  bool const large = keep->bytes != 0 && used_bytes(store) > keep->bytes;
+  int64_t const now = rf_store_now();
+  int64_t const before = large ? now + 1 : now - keep->days * DAY_MS;
+  if (!large && keep->days == 0) {
+    return 0;
+  }
+  if (rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MIDDLE, "i", before) == 0) {
+    return 0;
+  }
+  rf_store_begin(store);
+  rf_store_run(store, "DELETE FROM body WHERE event IN " OLD_MIDDLE, "i", before);
+  rf_store_run(store, "DELETE FROM event WHERE id IN " OLD_MIDDLE, "i", before);
+  int64_t const deleted = sqlite3_changes(store->db);
+  if (!rf_store_commit(store)) {
+    return -1;
+  }
+  rf_store_run(store, "PRAGMA incremental_vacuum(500)", "");
+  return deleted;
+}

@@ -1,0 +1,31 @@
+/* What people decide about findings. */
+#ifndef RINGFENCE_TOOLS_SERVICE_TRIAGE_H
+#define RINGFENCE_TOOLS_SERVICE_TRIAGE_H
+
+#include "tools/service/store/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_triage {
+  const char *action; /* "fix", "ignore", "reopen", "merge" or "split" */
+  int64_t id;
+  int64_t other;    /* of merge: what goes into `id` */
+  const char *text; /* of fix: the commit or build, NULL for "in the next build"; of ignore: the reason */
+} rf_triage;
+
+enum { RF_TRIAGE_MESSAGE = 400, RF_TRIAGE_TEXT = 500 };
+
+/* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
+ * nothing was. */
+bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
+
+/* Makes `other` a part of `id`, within an open transaction. Both are findings that are no parts. */
+void rf_triage_join(rf_store *store, int64_t id, int64_t other);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,175 @@
+/* The page of one finding. */
+#include "tools/service/page/parts.h"
+
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/render/html_page.h"
+#include "tools/service/intake/names.h"
+#include "tools/service/page/finding_parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *id_text(const rf_page *p, const rf_json *f) {
+  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+}
+
+/* ---- Head ---- */
+
+static void head(const rf_page *p) {
+  const rf_json *const f = p->json;
+  rf_markup(p->sink,
+            "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n<header class=\"headline %s\">\n<h1>%s ",
+            id_text(p, f), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
+  rf_page_state(p, f);
+  rf_markup(p->sink, "</h1>\n<p class=\"title\">%s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
+            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+  if (rf_json_text(f, "because", NULL) != NULL) {
+    rf_markup(p->sink, "<p class=\"note\">Ignored because: %s</p>\n", rf_json_text(f, "because", ""));
+  }
+  if (rf_json_member(f, "merged_into") != NULL) {
+    const char *const into = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "merged_into", 0));
+    rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>.</p>\n", into, into);
+  }
+}
+
+static uint64_t length_of(const rf_json *list) {
+  uint64_t count = 0;
+  for (; list != NULL; list = list->next) {
+    count++;
+  }
+  return count;
+}
+
+static void list_figure(const rf_page *p, const char *name, const char *noun) {
+  uint64_t const count = length_of(rf_page_list(p->json, name));
+  rf_page_figure(p, "", rf_bump_arena_print(p->arena, count >= 20 ? "%" PRIu64 "+" : "%" PRIu64, count),
+                 rf_noun(p->arena, count, noun));
+}
+
+static void figures(const rf_page *p) {
+  uint64_t const count = rf_json_unsigned(p->json, "count", 0);
+  rf_page_raw(p, "<ul class=\"figures\">\n");
+  rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, "event"));
+  rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "last_seen", "")), "last seen");
+  rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "first_seen", "")), "first seen");
+  list_figure(p, "builds", "build");
+  list_figure(p, "programs", "program");
+  list_figure(p, "hosts", "host");
+  rf_page_raw(p, "</ul>\n");
+}
+
+/* ---- Actions ---- */
+
+static void form(const rf_page *p, const char *action, const char *field, const char *hint, const char *button) {
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", id_text(p, p->json), action);
+  if (field != NULL) {
+    rf_markup(p->sink, "<input name=\"%s\" placeholder=\"%s\" aria-label=\"%s\" maxlength=\"500\"", field, hint, hint);
+    rf_page_raw(p, strcmp(action, "fix") == 0 ? ">" : " required>");
+  }
+  rf_markup(p->sink, "<button>%s</button></form>\n", button);
+}
+
+static void actions(const rf_page *p) {
+  const char *const state = rf_json_text(p->json, "state", "open");
+  bool const open = strcmp(state, "open") == 0 || strcmp(state, "reopened") == 0;
+  rf_page_raw(p, "<section class=\"actions\" aria-label=\"Actions\">\n");
+  if (!p->may_triage) {
+    rf_page_raw(p, "<p class=\"dim\">To change its state, <a href=\"/sign-in\">sign in</a> or use <code>ringfence fix"
+                   "</code>.</p>\n</section>\n");
+    return;
+  }
+  if (rf_json_member(p->json, "merged_into") != NULL) {
+    form(p, "split", NULL, NULL, "Split off again");
+  } else if (open) {
+    form(p, "fix", "text", "Commit or build; empty: the next one", "Fixed");
+    form(p, "ignore", "text", "Reason", "Ignore");
+    form(p, "merge", "other", "Number of another finding", "Merge it in");
+  } else {
+    form(p, "reopen", NULL, NULL, "Open again");
+  }
+  rf_page_raw(p, "</section>\n");
+}
+
+/* ---- Fixed with a number ---- */
+
+static void fix(const rf_page *p) {
+  const rf_json *const since = rf_json_member(p->json, "since_fix");
+  const rf_json *const expected = rf_json_member(since, "expected");
+  const char *const fixed_in = rf_json_text(p->json, "fixed_in", "the next build");
+  bool const fixed = strcmp(rf_json_text(p->json, "state", ""), "fixed") == 0;
+  bool const back = strcmp(rf_json_text(p->json, "state", ""), "reopened") == 0;
+  if (since == NULL || (!fixed && !back)) {
+    return;
+  }
+  rf_markup(p->sink, "<section class=\"card verdict %s\"><h2>%s %s</h2>\n<p><b>%s</b> in %s process-hours",
+            back || rf_json_unsigned(since, "events_after", 0) != 0 ? "bad" : "good",
+            back ? "Back after a fix in" : "Fixed in", fixed_in,
+            rf_counted(p->arena, rf_json_unsigned(since, "events_after", 0), "event"),
+            rf_page_real(p, since, "hours_after"));
+  if (expected != NULL && expected->type == RF_JSON_NUMBER) {
+    rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)", rf_page_real(p, since, "expected"),
+              rf_counted(p->arena, rf_json_unsigned(since, "events_before", 0), "event"),
+              rf_page_real(p, since, "hours_before"));
+  }
+  rf_page_raw(p, ".</p>\n</section>\n");
+}
+
+static void crash_loops(const rf_page *p) {
+  for (const rf_json *l = rf_page_list(p->json, "crash_loops"); l != NULL; l = l->next) {
+    rf_markup(p->sink,
+              "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
+              rf_counted(p->arena, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
+    rf_page_time(p, rf_json_text(l, "began", ""));
+    rf_page_raw(p, " to ");
+    rf_page_time(p, rf_json_text(l, "last", ""));
+    rf_page_raw(p, ".</p>\n</section>\n");
+  }
+}
+
+/* ---- The record ---- */
+
+static void record(const rf_page *p) {
+  rf_record *const r = rf_record_read(p->arena, rf_json_member(rf_json_member(p->json, "record"), "finding"));
+  if (r == NULL) {
+    return;
+  }
+  rf_sources sources = {.arena = p->arena, .directory = p->source_root};
+  rf_document const d = {.directory = p->source_root, .sources = &sources};
+  rf_html_page const page = {p->arena, &d, p->sink};
+  rf_names_apply(p->store, p->arena, r);
+  rf_record_trim(r, NULL, false);
+  r->directory = p->source_root;
+  r->program = rf_json_text(rf_json_member(p->json, "record"), "program", NULL);
+  rf_page_raw(p, "<section class=\"card record\">\n<h2>One event, whole</h2>\n");
+  rf_html_body(&page, r);
+  rf_page_raw(p, "</section>\n");
+}
+
+void rf_page_finding(const rf_page *page) {
+  rf_page_head(page->sink,
+               rf_bump_arena_print(page->arena, "#%" PRIu64 " %s", rf_json_unsigned(page->json, "id", 0),
+                                   rf_json_text(page->json, "bug", "")),
+               "/");
+  head(page);
+  figures(page);
+  actions(page);
+  fix(page);
+  crash_loops(page);
+  rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
+  record(page);
+  rf_page_written(page);
+  rf_page_hardware(page);
+  rf_page_raw(page, "<div class=\"columns\">\n");
+  rf_page_builds_of(page);
+  rf_page_names(page, "programs", "Programs");
+  rf_page_names(page, "environments", "Environments");
+  rf_page_names(page, "modes", "Modes");
+  rf_page_names(page, "hosts", "Hosts");
+  rf_page_names(page, "labels", "Labels");
+  rf_page_history(page);
+  rf_page_raw(page, "</div>\n");
+  rf_page_events(page);
+  rf_page_related(page);
+  rf_page_foot(page->sink);
+}

@@ -1,0 +1,174 @@
+/* The list of findings. */
+#include "tools/service/page/parts.h"
+
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *state_of(const rf_page *p) {
+  return p->state == NULL || p->state[0] == '\0' ? "open" : p->state;
+}
+
+/* A value of a query string, percent-encoded. */
+static const char *encoded(const rf_page *p, const char *text) {
+  static const char digits[] = "0123456789ABCDEF";
+  char *const out = (char *)rf_bump_arena_alloc(p->arena, strlen(text) * 3 + 1);
+  size_t at = 0;
+  for (; *text != '\0'; text++) {
+    unsigned char const c = (unsigned char)*text;
+    bool const plain = (c >= '0' && c <= '9') || ((c | 32U) >= 'a' && (c | 32U) <= 'z') || strchr("-._~", c) != NULL;
+    if (plain) {
+      out[at++] = (char)c;
+    } else {
+      out[at++] = '%';
+      out[at++] = digits[c >> 4];
+      out[at++] = digits[c & 15];
+    }
+  }
+  return out;
+}
+
+static const char *with(const rf_page *p, const char *name, const char *value) {
+  return value == NULL || value[0] == '\0' ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, encoded(p, value));
+}
+
+static const char *link_to(const rf_page *p, const char *state, int64_t offset) {
+  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s", state, with(p, "environment", p->environment),
+                             with(p, "build", p->build), with(p, "search", p->search), with(p, "order", p->order),
+                             offset == 0 ? "" : rf_bump_arena_print(p->arena, "&offset=%" PRId64, offset));
+}
+
+/* ---- Head ---- */
+
+static void tabs(const rf_page *p) {
+  static const char *const states[][2] = {{"open", "Open"},   {"new", "New"},         {"reopened", "Reopened"},
+                                          {"fixed", "Fixed"}, {"ignored", "Ignored"}, {"all", "All"}};
+  const rf_json *const counts = rf_json_member(p->json, "counts");
+  uint64_t all = 0;
+  for (size_t i = 0; i < 5; i++) {
+    all += i == 1 ? 0 : rf_json_unsigned(counts, states[i][0], 0);
+  }
+  rf_page_raw(p, "<nav class=\"tabs\" aria-label=\"State\">\n");
+  for (size_t i = 0; i < 6; i++) {
+    uint64_t count = i == 5 ? all : rf_json_unsigned(counts, states[i][0], 0);
+    count += i == 0 ? rf_json_unsigned(counts, "reopened", 0) : 0;
+    rf_markup(p->sink, "<a href=\"%s\"", link_to(p, states[i][0], 0));
+    rf_page_raw(p, strcmp(state_of(p), states[i][0]) == 0 ? " aria-current=\"page\"" : "");
+    rf_markup(p->sink, ">%s <b>%s</b></a>\n", states[i][1], rf_page_number(p, count));
+  }
+  rf_page_raw(p, "</nav>\n");
+}
+
+static void option(const rf_page *p, const char *value, const char *text, const char *chosen) {
+  rf_markup(p->sink, "<option value=\"%s\"", value);
+  rf_page_raw(p, chosen != NULL && strcmp(value, chosen) == 0 ? " selected>" : ">");
+  rf_markup(p->sink, "%s</option>", text);
+}
+
+static void tools(const rf_page *p) {
+  rf_markup(p->sink,
+            "<form class=\"tools\" role=\"search\" action=\"/\">\n<input type=\"hidden\" name=\"state\" value=\"%s\">\n"
+            "<input type=\"search\" id=\"search\" name=\"search\" value=\"%s\" placeholder=\"Function, file, kind, "
+            "program\" aria-label=\"Search findings\">\n",
+            state_of(p), p->search == NULL ? "" : p->search);
+  if (p->build != NULL && p->build[0] != '\0') {
+    rf_markup(p->sink, "<input type=\"hidden\" name=\"build\" value=\"%s\">\n", p->build);
+  }
+  rf_page_raw(p, "<label>Environment <select name=\"environment\">");
+  option(p, "", "any", p->environment);
+  for (const rf_json *e = rf_page_list(p->json, "environments"); e != NULL; e = e->next) {
+    option(p, e->text, e->text, p->environment);
+  }
+  rf_page_raw(p, "</select></label>\n<label>Order <select name=\"order\">");
+  option(p, "last", "last seen", p->order);
+  option(p, "first", "first seen", p->order);
+  option(p, "count", "events", p->order);
+  rf_page_raw(p, "</select></label>\n<button>Apply</button>\n</form>\n");
+}
+
+/* ---- Rows ---- */
+
+static void marks(const rf_page *p, const rf_json *f) {
+  uint64_t const merged = rf_json_unsigned(f, "merged", 0);
+  uint64_t const one_bit = rf_json_unsigned(f, "one_bit", 0);
+  for (const rf_json *e = rf_page_list(f, "environments"); e != NULL; e = e->next) {
+    rf_markup(p->sink, "<span class=\"mark\">%s</span>", e->text);
+  }
+  if (merged != 0) {
+    rf_markup(p->sink, "<span class=\"mark\">%s merged</span>", rf_page_number(p, merged + 1));
+  }
+  if (one_bit != 0 && one_bit == rf_json_unsigned(f, "damaged", 0)) {
+    rf_page_raw(p, "<span class=\"mark\">one bit off</span>");
+  }
+}
+
+static void row(const rf_page *p, const rf_json *f) {
+  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+  rf_markup(p->sink, "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
+            rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
+  rf_page_state(p, f);
+  rf_page_raw(p, "<span class=\"marks\">");
+  marks(p, f);
+  rf_markup(p->sink,
+            "</span><span class=\"title\">%s</span><span class=\"place mono\">%s</span></td><td class=\"trend\">",
+            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+  rf_page_spark(p, rf_page_list(f, "trend"));
+  rf_markup(p->sink, "</td><td class=\"number\" data-name=\"events\">%s</td><td class=\"seen\" data-name=\"last\">",
+            rf_page_number(p, rf_json_unsigned(f, "count", 0)));
+  rf_page_time(p, rf_json_text(f, "last_seen", ""));
+  rf_page_raw(p, "</td><td class=\"seen age\" data-name=\"first\">");
+  rf_page_time(p, rf_json_text(f, "first_seen", ""));
+  rf_page_raw(p, "</td></tr>\n");
+}
+
+static void nothing(const rf_page *p) {
+  bool const filtered = (p->search != NULL && p->search[0] != '\0') || strcmp(state_of(p), "open") != 0 ||
+                        (p->environment != NULL && p->environment[0] != '\0');
+  if (filtered) {
+    rf_page_raw(p, "<p class=\"empty\">No finding is like that.</p>\n");
+    return;
+  }
+  rf_page_raw(p, "<div class=\"empty\"><p><b>Nothing is open.</b></p>\n<p>Findings of checked processes appear here by "
+                 "themselves:</p>\n<pre>ringfence check --option collector=auto -- ./program</pre></div>\n");
+}
+
+static void pager(const rf_page *p, uint64_t shown) {
+  int64_t const offset = rf_json_signed(p->json, "offset", 0);
+  int64_t const limit = rf_json_signed(p->json, "limit", 100);
+  uint64_t const total = rf_json_unsigned(p->json, "total", 0);
+  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_counted(p->arena, shown, "finding"),
+            rf_page_number(p, total));
+  if (offset > 0) {
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Newer</a>",
+              link_to(p, state_of(p), offset > limit ? offset - limit : 0));
+  }
+  if ((uint64_t)offset + shown < total) {
+    rf_markup(p->sink, " <a rel=\"next\" href=\"%s\">Further</a>", link_to(p, state_of(p), offset + limit));
+  }
+  rf_page_raw(p, "</p>\n");
+}
+
+void rf_page_findings(const rf_page *page) {
+  const rf_json *f = rf_page_list(page->json, "findings");
+  uint64_t shown = 0;
+  rf_page_head(page->sink, "Findings", "/");
+  rf_page_raw(page, "<h1>Findings</h1>\n");
+  rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
+  tabs(page);
+  tools(page);
+  if (f == NULL) {
+    nothing(page);
+  } else {
+    rf_page_raw(page, "<table class=\"findings\" id=\"findings\">\n<thead><tr><th scope=\"col\">Finding</th><th "
+                      "scope=\"col\">30 days</th><th scope=\"col\" class=\"number\">Events</th><th scope=\"col\">Last "
+                      "seen</th><th scope=\"col\" class=\"age\">First seen</th></tr></thead>\n<tbody>\n");
+    for (; f != NULL; f = f->next) {
+      row(page, f);
+      shown++;
+    }
+    rf_page_raw(page, "</tbody></table>\n");
+    pager(page, shown);
+  }
+  rf_page_foot(page->sink);
+}

@@ -1,0 +1,123 @@
+/* Builds, coverage of checking, and the store itself. */
+#include "tools/service/page/parts.h"
+
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+
+static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
+            rf_page_number(p, rf_json_unsigned(object, name, 0)));
+}
+
+/* ---- Builds ---- */
+
+static void build(const rf_page *p, const rf_json *b) {
+  const char *const name = rf_json_text(b, "name", "");
+  rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s %s</td><td data-name=\"last\">", rf_json_text(b, "version", ""),
+            name);
+  rf_page_time(p, rf_json_text(b, "last_seen", ""));
+  rf_page_raw(p, "</td>");
+  number(p, b, "new_findings", "new");
+  number(p, b, "findings", "findings");
+  number(p, b, "events", "events");
+  number(p, b, "processes", "processes");
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td><td class=\"dim\">%s</td></tr>\n",
+            rf_page_real(p, b, "hours"), rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
+}
+
+void rf_page_builds(const rf_page *page) {
+  rf_page_head(page->sink, "Builds", "/builds");
+  rf_page_raw(page,
+              "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
+              "--add</code>), else guessed from the first sight.</p>\n<table class=\"findings\">\n<thead><tr><th "
+              "scope=\"col\">Build</th><th scope=\"col\">Last seen</th><th scope=\"col\" class=\"number\">New</th>"
+              "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
+              "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
+              "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
+  for (const rf_json *b = rf_page_list(page->json, "builds"); b != NULL; b = b->next) {
+    build(page, b);
+  }
+  rf_page_raw(page, "</tbody></table>\n");
+  rf_page_foot(page->sink);
+}
+
+/* ---- Coverage ---- */
+
+static void covered(const rf_page *p, const rf_json *c) {
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
+            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
+            rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
+            rf_json_text(c, "environment", ""));
+  number(p, c, "processes", "processes");
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
+  number(p, c, "allocations", "allocations");
+  number(p, c, "findings", "findings");
+  number(p, c, "killed", "killed");
+  rf_page_raw(p, "</tr>\n");
+}
+
+void rf_page_coverage(const rf_page *page) {
+  rf_page_head(page->sink, "Coverage of checking", "/coverage");
+  rf_page_raw(page,
+              "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
+              "that is not here was not checked: its silence says nothing.</p>\n<table class=\"findings\">\n"
+              "<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th scope=\"col\">Mode</th><th"
+              " scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" "
+              "class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" "
+              "class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Killed</th></tr></thead>\n"
+              "<tbody>\n");
+  const rf_json *const list = rf_page_list(page->json, "coverage");
+  for (const rf_json *c = list; c != NULL; c = c->next) {
+    covered(page, c);
+  }
+  rf_page_raw(page, "</tbody></table>\n");
+  if (list == NULL) {
+    rf_page_raw(page, "<p class=\"empty\">No process has told of its run yet.</p>\n");
+  }
+  rf_page_foot(page->sink);
+}
+
+/* ---- Status ---- */
+
+static void size_figure(const rf_page *p, const char *name, const char *title) {
+  rf_page_figure(p, "", rf_bytes_text(p->arena, rf_json_unsigned(p->json, name, 0)), title);
+}
+
+static void count_figure(const rf_page *p, const char *name, const char *noun) {
+  uint64_t const count = rf_json_unsigned(p->json, name, 0);
+  rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, noun));
+}
+
+void rf_page_status(const rf_page *page) {
+  rf_page_head(page->sink, "Status", "/status");
+  rf_page_raw(page, "<h1>Status</h1>\n<ul class=\"figures\">\n");
+  count_figure(page, "findings", "finding");
+  count_figure(page, "events", "event");
+  count_figure(page, "events_kept", "event kept");
+  count_figure(page, "builds", "build");
+  count_figure(page, "processes", "process");
+  rf_page_figure(page, "", rf_page_real(page, page->json, "hours"), "process-hours");
+  size_figure(page, "database_bytes", "database");
+  size_figure(page, "waiting_bytes", "waiting in the spool");
+  size_figure(page, "free_bytes", "free on the disk");
+  rf_markup(page->sink, "</ul>\n<p>Folder: <code>%s</code></p>\n<h2>Lost or not understood</h2>\n",
+            rf_json_text(page->json, "directory", ""));
+  const rf_json *const losses = rf_page_list(page->json, "losses");
+  if (losses == NULL) {
+    rf_page_raw(page, "<p class=\"empty\">Nothing was lost.</p>\n");
+  } else {
+    rf_page_raw(page, "<table class=\"findings\"><thead><tr><th scope=\"col\">Kind</th><th scope=\"col\" "
+                      "class=\"number\">Count</th><th scope=\"col\">Last</th></tr></thead><tbody>\n");
+    for (const rf_json *l = losses; l != NULL; l = l->next) {
+      rf_markup(page->sink, "<tr><td>%s</td>", rf_json_text(l, "what", ""));
+      number(page, l, "count", "count");
+      rf_page_raw(page, "<td>");
+      rf_page_time(page, rf_json_text(l, "last_seen", ""));
+      rf_page_raw(page, "</td></tr>\n");
+    }
+    rf_page_raw(page, "</tbody></table>\n");
+  }
+  rf_page_foot(page->sink);
+}

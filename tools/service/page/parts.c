@@ -1,0 +1,205 @@
+#include "tools/service/page/parts.h"
+
+#include "tools/ringfence/base/words.h"
+#include "tools/service/intake/envelope.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void rf_page_raw(const rf_page *p, const char *markup) {
+  rf_sink_str(p->sink, markup);
+}
+
+/* ---- The frame ---- */
+
+void rf_page_head(const rf_sink *sink, const char *title, const char *active) {
+  static const char *const menu[][2] = {
+      {"/", "Findings"}, {"/builds", "Builds"}, {"/coverage", "Coverage"}, {"/status", "Status"}};
+  rf_markup(
+      sink,
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n<title>%s - Ringfence</title>\n<link rel=\"stylesheet\" "
+      "href=\"/style.css\">\n<link rel=\"icon\" href=\"/favicon.svg\">\n<script src=\"/script.js\" defer></script>"
+      "\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">To the content</a>\n<header class=\"top\">\n<a "
+      "class=\"brand\" href=\"/\"><img src=\"/favicon.svg\" alt=\"\" width=\"22\" height=\"22\">Ringfence</a>\n"
+      "<nav aria-label=\"Pages\">\n",
+      title);
+  for (size_t i = 0; i < sizeof menu / sizeof menu[0]; i++) {
+    rf_markup(sink, "<a href=\"%s\"", menu[i][0]);
+    rf_sink_str(sink, strcmp(menu[i][0], active) == 0 ? " aria-current=\"page\"" : "");
+    rf_markup(sink, ">%s</a>\n", menu[i][1]);
+  }
+  rf_sink_str(sink, "</nav>\n<span class=\"live\" id=\"live\" hidden>live</span>\n</header>\n<main id=\"main\">\n");
+}
+
+void rf_page_foot(const rf_sink *sink) {
+  rf_sink_str(sink, "</main>\n</body>\n</html>\n");
+}
+
+void rf_page_message(const rf_sink *sink, const char *title, const char *message, const char *back) {
+  rf_page_head(sink, title, "");
+  rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s.</p>\n", title, message);
+  if (back != NULL) {
+    rf_markup(
+        sink,
+        "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
+        "<input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required>\n<input "
+        "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
+        "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
+        "--open</code> signs a browser in by itself.</p>\n",
+        strcmp(back, "/sign-in") == 0 ? "/" : back);
+  }
+  rf_sink_str(sink, "<p><a href=\"/\">To the findings</a></p>\n</div>\n");
+  rf_page_foot(sink);
+}
+
+/* ---- Values ---- */
+
+const rf_json *rf_page_list(const rf_json *object, const char *name) {
+  const rf_json *const list = rf_json_member(object, name);
+  return list == NULL ? NULL : list->first;
+}
+
+const char *rf_page_number(const rf_page *p, uint64_t value) {
+  const char *const digits = rf_bump_arena_print(p->arena, "%" PRIu64, value);
+  size_t const length = strlen(digits);
+  char *const out = (char *)rf_bump_arena_alloc(p->arena, length + length / 3 + 1);
+  size_t at = 0;
+  for (size_t i = 0; i < length; i++) {
+    if (i != 0 && (length - i) % 3 == 0) {
+      out[at++] = ',';
+    }
+    out[at++] = digits[i];
+  }
+  return out;
+}
+
+const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name) {
+  const rf_json *const member = rf_json_member(object, name);
+  double const value = member == NULL || member->text == NULL ? 0 : strtod(member->text, NULL);
+  return value >= 100 ? rf_page_number(p, (uint64_t)value)
+                      : rf_bump_arena_print(p->arena, value >= 1 || value <= 0 ? "%.1f" : "%.3f", value);
+}
+
+const char *rf_page_ago(const rf_page *p, const char *time) {
+  static const struct {
+    int64_t from; /* seconds */
+    int64_t unit;
+    const char *name;
+  } steps[] = {{172800, 86400, "days"}, {7200, 3600, "h"}, {120, 60, "min"}, {10, 1, "s"}};
+  int64_t const ms = rf_time_read(time);
+  int64_t const seconds = ms < 0 ? -1 : (rf_store_now() - ms) / 1000;
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    if (seconds >= steps[i].from) {
+      return rf_bump_arena_print(p->arena, "%" PRId64 " %s ago", seconds / steps[i].unit, steps[i].name);
+    }
+  }
+  return seconds < 0 ? "-" : "just now";
+}
+
+void rf_page_time(const rf_page *p, const char *time) {
+  rf_markup(p->sink, "<time datetime=\"%s\" title=\"%s UTC\">%s</time>", time,
+            strlen(time) < 19 ? time : rf_bump_arena_print(p->arena, "%.10s %.8s", time, time + 11),
+            rf_page_ago(p, time));
+}
+
+void rf_page_state(const rf_page *p, const rf_json *finding) {
+  const char *const state = rf_json_bool(finding, "new", false) ? "new" : rf_json_text(finding, "state", "open");
+  rf_markup(p->sink, "<span class=\"badge %s\">%s</span>", state, state);
+}
+
+void rf_page_figure(const rf_page *p, const char *class_name, const char *value, const char *name) {
+  rf_markup(p->sink, "<li class=\"%s\"><b>%s</b> %s</li>\n", class_name, value, name);
+}
+
+/* ---- Charts ---- */
+
+static uint64_t value_of(const rf_json *number) {
+  uint64_t value = 0;
+  for (const char *c = number->text == NULL ? "" : number->text; *c >= '0' && *c <= '9'; c++) {
+    value = value * 10 + (uint64_t)(*c - '0');
+  }
+  return value;
+}
+
+uint64_t rf_page_sum(const rf_json *list, uint64_t *most) {
+  uint64_t sum = 0;
+  *most = 0;
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    uint64_t const value = value_of(n);
+    sum += value;
+    *most = value > *most ? value : *most;
+  }
+  return sum;
+}
+
+static unsigned height_of(uint64_t value, uint64_t most, unsigned full) {
+  return value == 0 ? 0 : (unsigned)(1 + (double)value / (double)most * (full - 1));
+}
+
+static const char *label_of(const rf_page *p, const rf_json *list) {
+  uint64_t most = 0;
+  unsigned days = 0;
+  uint64_t const sum = rf_page_sum(list, &most);
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    days++;
+  }
+  return rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day",
+                             rf_counted(p->arena, sum, "event"), days, most);
+}
+
+/* One path: a page has a hundred of them. */
+void rf_page_spark(const rf_page *p, const rf_json *list) {
+  enum { HEIGHT = 24, STEP = 4 };
+  uint64_t most = 0;
+  unsigned x = 0;
+  (void)rf_page_sum(list, &most);
+  rf_markup(p->sink, "<svg class=\"spark\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"%s\"><path d=\"",
+            label_of(p, list));
+  for (const rf_json *n = list; n != NULL; n = n->next, x += STEP) {
+    unsigned const height = height_of(value_of(n), most, HEIGHT);
+    if (height != 0) {
+      rf_markup(p->sink, "M%u %uh3v%uh-3z", x, HEIGHT - height, height);
+    }
+  }
+  rf_page_raw(p, "\"/><path class=\"axis\" d=\"M0 23.5h120\"/></svg>");
+}
+
+static const char *day_text(const rf_page *p, unsigned days_ago) {
+  return rf_time_text(p->arena, rf_store_now() / 1000 - (int64_t)days_ago * 86400, "%Y-%m-%d");
+}
+
+void rf_page_chart(const rf_page *p, const rf_json *list, const char *label) {
+  enum { HEIGHT = 80, WIDTH = 900 };
+  uint64_t most = 0;
+  unsigned days = 0;
+  unsigned i = 0;
+  (void)rf_page_sum(list, &most);
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    days++;
+  }
+  if (days == 0) {
+    return;
+  }
+  unsigned const step = WIDTH / days;
+  rf_markup(p->sink,
+            "<figure class=\"chart\">\n<figcaption>%s <span class=\"dim\">%s</span></figcaption>\n<svg role=\"img\" "
+            "viewBox=\"0 0 %u 80\" preserveAspectRatio=\"none\" aria-label=\"%s\">",
+            label, label_of(p, list), step * days, label_of(p, list));
+  for (const rf_json *n = list; n != NULL; n = n->next, i++) {
+    uint64_t const value = value_of(n);
+    unsigned const height = height_of(value, most, HEIGHT);
+    if (height != 0) {
+      rf_markup(p->sink, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\"><title>%s: %s</title></rect>",
+                i * step + 1, HEIGHT - height, step - 2, height, day_text(p, days - 1 - i),
+                rf_counted(p->arena, value, "event"));
+    }
+  }
+  rf_markup(
+      p->sink,
+      "<path class=\"axis\" d=\"M0 79.5h900\"/></svg>\n<div class=\"scale\"><span>%s</span><span>today</span></div>"
+      "\n</figure>\n",
+      day_text(p, days - 1));
+}

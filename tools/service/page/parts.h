@@ -1,0 +1,47 @@
+/* Parts that several pages have. */
+#ifndef RINGFENCE_TOOLS_SERVICE_PAGE_PARTS_H
+#define RINGFENCE_TOOLS_SERVICE_PAGE_PARTS_H
+
+#include "tools/ringfence/render/markup.h"
+#include "tools/service/page/page.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Markup as it stands. */
+void rf_page_raw(const rf_page *p, const char *markup);
+
+/* Up to and with <main>; `active` is the path of the entry of the menu. */
+void rf_page_head(const rf_sink *sink, const char *title, const char *active);
+void rf_page_foot(const rf_sink *sink);
+
+/* The first element of a list in the JSON; NULL where it is empty or missing. */
+const rf_json *rf_page_list(const rf_json *object, const char *name);
+
+/* "1,234,567"; "3 h ago"; "12.5". Text lives in the arena. */
+const char *rf_page_number(const rf_page *p, uint64_t value);
+const char *rf_page_ago(const rf_page *p, const char *time);
+void rf_page_time(const rf_page *p, const char *time);
+
+/* A member that is a number with a fraction: "4,100", "12.5", "0.004", as many digits as matter. */
+const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name);
+
+/* A badge of a finding's state. */
+void rf_page_state(const rf_page *p, const rf_json *finding);
+
+/* A card with a figure. */
+void rf_page_figure(const rf_page *p, const char *class_name, const char *value, const char *name);
+
+/* A line of bars, one for each number of the list; `label` says what they count. */
+void rf_page_spark(const rf_page *p, const rf_json *list);
+void rf_page_chart(const rf_page *p, const rf_json *list, const char *label);
+
+/* The sum of a list of numbers, and the largest. */
+uint64_t rf_page_sum(const rf_json *list, uint64_t *most);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

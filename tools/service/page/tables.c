@@ -1,0 +1,135 @@
+/* Tables on the page of a finding. */
+#include "tools/service/page/finding_parts.h"
+
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void bar_row(const rf_page *p, const rf_json *n, uint64_t most) {
+  uint64_t const count = rf_json_unsigned(n, "count", 0);
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap\">%s<svg class=\"share\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" "
+            "aria-hidden=\"true\"><rect width=\"%zu\" height=\"4\"/></svg></td><td class=\"number\">%s</td></tr>\n",
+            rf_json_text(n, "name", ""), (size_t)(most == 0 ? 0 : 100 * count / most), rf_page_number(p, count));
+}
+
+static uint64_t largest(const rf_json *list) {
+  uint64_t most = 0;
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    uint64_t const count = rf_json_unsigned(n, "count", 0);
+    most = count > most ? count : most;
+  }
+  return most;
+}
+
+void rf_page_names(const rf_page *p, const char *name, const char *title) {
+  const rf_json *const list = rf_page_list(p->json, name);
+  if (list == NULL) {
+    return;
+  }
+  rf_markup(p->sink, "<section class=\"card\"><h2>%s</h2>\n<table class=\"plain\"><tbody>\n", title);
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    bar_row(p, n, largest(list));
+  }
+  rf_page_raw(p, "</tbody></table>\n</section>\n");
+}
+
+void rf_page_builds_of(const rf_page *p) {
+  const rf_json *const list = rf_page_list(p->json, "builds");
+  bool guessed = false;
+  rf_page_raw(p, "<section class=\"card\"><h2>Builds</h2>\n<table class=\"plain\"><tbody>\n");
+  for (const rf_json *b = list; b != NULL; b = b->next) {
+    guessed = guessed || rf_json_bool(b, "order_guessed", false);
+    rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s %s</td><td>", rf_json_text(b, "version", ""),
+              rf_json_text(b, "name", ""));
+    rf_page_time(p, rf_json_text(b, "last_seen", ""));
+    rf_markup(p->sink, "</td><td class=\"number\">%s</td></tr>\n", rf_page_number(p, rf_json_unsigned(b, "count", 0)));
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+  if (guessed) {
+    rf_page_raw(p, "<p class=\"dim\">Newest first, by their first sight: a guess. <code>ringfence builds --add</code> "
+                   "tells their order.</p>\n");
+  }
+  rf_page_raw(p, "</section>\n");
+}
+
+static const char *roles_of(const rf_page *p, const rf_json *e) {
+  return rf_bump_arena_print(p->arena, "%s%s%s", rf_json_bool(e, "first", false) ? "first " : "",
+                             rf_json_bool(e, "last", false) ? "last " : "",
+                             rf_json_bool(e, "richest", false) ? "richest" : "");
+}
+
+void rf_page_events(const rf_page *p) {
+  uint64_t const shown = rf_json_unsigned(p->json, "event", 0);
+  const char *const finding = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "id", 0));
+  rf_page_raw(p,
+              "<section class=\"card wide\"><h2>Events kept</h2>\n<div class=\"scroll\" tabindex=\"0\" "
+              "role=\"region\" aria-label=\"Events kept\"><table class=\"plain\">\n<thead><tr><th scope=\"col\">Event"
+              "</th><th scope=\"col\">Time</th><th scope=\"col\">Build</th><th scope=\"col\">Program</th><th "
+              "scope=\"col\">Host</th><th scope=\"col\">Environment</th><th scope=\"col\">Mode</th></tr></thead>\n"
+              "<tbody>\n");
+  for (const rf_json *e = rf_page_list(p->json, "events"); e != NULL; e = e->next) {
+    static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
+    uint64_t const id = rf_json_unsigned(e, "id", 0);
+    const char *const number = rf_bump_arena_print(p->arena, "%" PRIu64, id);
+    rf_page_raw(p, id == shown ? "<tr class=\"shown\"><td>" : "<tr><td>");
+    rf_markup(p->sink, "<a href=\"/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", finding,
+              number, number, roles_of(p, e));
+    rf_page_time(p, rf_json_text(e, "time", ""));
+    rf_page_raw(p, "</td>");
+    for (size_t i = 0; i < 5; i++) {
+      rf_markup(p->sink, "<td class=\"wrap\">%s</td>", rf_json_text(e, texts[i], ""));
+    }
+    rf_page_raw(p, "</tr>\n");
+  }
+  rf_page_raw(p, "</tbody></table></div>\n</section>\n");
+}
+
+static void other(const rf_page *p, const rf_json *o, const char *why) {
+  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(o, "id", 0));
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
+            "<td class=\"dim\">%s</td></tr>\n",
+            id, id, rf_json_text(o, "title", ""), rf_json_text(o, "place", ""), why);
+}
+
+void rf_page_related(const rf_page *p) {
+  const rf_json *const related = rf_page_list(p->json, "related");
+  const rf_json *const merged = rf_page_list(p->json, "merged");
+  if (related == NULL && merged == NULL) {
+    return;
+  }
+  rf_page_raw(p, "<section class=\"card wide\"><h2>Related: merge?</h2>\n<table class=\"plain\"><tbody>\n");
+  for (const rf_json *m = merged; m != NULL; m = m->next) {
+    other(p, m, "merged into this one");
+  }
+  for (const rf_json *r = related; r != NULL; r = r->next) {
+    other(p, r,
+          rf_bump_arena_print(p->arena, "same%s%s%s", rf_json_bool(r, "same_access", false) ? " access" : "",
+                              rf_json_bool(r, "same_allocation", false) ? " allocation" : "",
+                              rf_json_bool(r, "same_free", false) ? " free" : ""));
+  }
+  rf_page_raw(p, "</tbody></table>\n</section>\n");
+}
+
+void rf_page_history(const rf_page *p) {
+  static const char *const keys[][2] = {
+      {"key", "Group"}, {"access_key", "Access"}, {"allocation_key", "Allocation"}, {"free_key", "Free"}};
+  rf_page_raw(p, "<section class=\"card\"><h2>History</h2>\n<table class=\"plain\"><tbody>\n");
+  for (const rf_json *a = rf_page_list(p->json, "activity"); a != NULL; a = a->next) {
+    rf_page_raw(p, "<tr><td>");
+    rf_page_time(p, rf_json_text(a, "time", ""));
+    rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b> %s %s</td></tr>\n", rf_json_text(a, "kind", ""),
+              rf_json_text(a, "environment", ""), rf_json_text(a, "text", ""));
+  }
+  rf_page_raw(p, "</tbody></table>\n</section>\n<section class=\"card\"><h2>Identity</h2>\n<dl class=\"facts\">\n");
+  for (size_t i = 0; i < 4; i++) {
+    const char *const key = rf_json_text(p->json, keys[i][0], NULL);
+    if (key != NULL) {
+      rf_markup(p->sink, "<div><dt>%s</dt><dd class=\"mono\">%s</dd></div>\n", keys[i][1], key);
+    }
+  }
+  rf_markup(p->sink, "<div><dt>Algorithm</dt><dd class=\"mono\">%s</dd></div>\n</dl>\n</section>\n",
+            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "algorithm", 0)));
+}

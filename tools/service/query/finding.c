@@ -1,0 +1,273 @@
+/* One finding, whole. */
+#include "tools/service/query/query.h"
+
+#include "tools/service/intake/window.h"
+#include "tools/service/store/counters.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ?1 is a finding: all whose events count for it. */
+#define MEMBERS "(SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)"
+
+static void put_key(rf_query *q, const char *name, int64_t key) {
+  rf_json_put_text(&q->w, name, key == 0 ? NULL : rf_bump_arena_print(q->arena, "%016" PRIx64, (uint64_t)key));
+}
+
+/* ---- The row ---- */
+
+static bool put_row(rf_query *q, int64_t id) {
+  static const char *const texts[] = {"bug", "level", "title", "place", "state", "fixed_in", "because"};
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen, f.fixed_at,"
+      " (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
+      "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
+      "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
+      "f.access_key, f.allocation_key, f.free_key, f.merged_into FROM finding f JOIN build fb ON fb.id = f.first_build"
+      " JOIN build lb ON lb.id = f.last_build WHERE f.id = ?1",
+      "i", id);
+  if (!rf_store_row(q->store, s)) {
+    return false;
+  }
+  rf_json_put_number(&q->w, "id", id);
+  for (int i = 0; i < 7; i++) {
+    rf_json_put_text(&q->w, texts[i], (const char *)sqlite3_column_text(s, i));
+  }
+  rf_json_put_bool(&q->w, "new",
+                   sqlite3_column_int64(s, 7) >= rf_store_now() - RF_NEW_MS &&
+                       strcmp(rf_store_text(s, 4), "open") == 0);
+  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 7));
+  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 8));
+  rf_query_put_time(q, "fixed_at", sqlite3_column_int64(s, 9));
+  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 10));
+  rf_json_put_number(&q->w, "damaged", sqlite3_column_int64(s, 11));
+  rf_json_put_number(&q->w, "one_bit", sqlite3_column_int64(s, 12));
+  rf_json_put_text(&q->w, "first_build", rf_store_text(s, 13));
+  rf_json_put_text(&q->w, "last_build", rf_store_text(s, 14));
+  rf_json_put_number(&q->w, "algorithm", sqlite3_column_int64(s, 15));
+  put_key(q, "key", sqlite3_column_int64(s, 16));
+  put_key(q, "access_key", sqlite3_column_int64(s, 17));
+  put_key(q, "allocation_key", sqlite3_column_int64(s, 18));
+  put_key(q, "free_key", sqlite3_column_int64(s, 19));
+  if (sqlite3_column_int64(s, 20) != 0) {
+    rf_json_put_number(&q->w, "merged_into", sqlite3_column_int64(s, 20));
+  }
+  rf_store_done(s);
+  return true;
+}
+
+/* ---- Counters ---- */
+
+static void put_counter(rf_query *q, sqlite3_stmt *s) {
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_put_text(&q->w, "name", rf_store_text(s, 0));
+  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 1));
+  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 2));
+  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
+}
+
+static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind kind) {
+  sqlite3_stmt *const s =
+      rf_store_select(q->store,
+                      "SELECT n.text, sum(c.count), min(c.first_seen), max(c.last_seen) FROM counter c JOIN name n ON "
+                      "n.id = c.what WHERE c.kind = ?2 AND c.finding IN " MEMBERS " GROUP BY c.what ORDER BY 2 DESC "
+                      "LIMIT 20",
+                      "ii", id, (int64_t)kind);
+  rf_json_open(&q->w, name, "[");
+  while (rf_store_row(q->store, s)) {
+    put_counter(q, s);
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_builds(rf_query *q, int64_t id) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT b.name, sum(c.count), min(c.first_seen), max(c.last_seen), b.version, b.given FROM counter c JOIN build b"
+      " ON b.id = c.what WHERE c.kind = 2 AND c.finding IN " MEMBERS " GROUP BY b.id ORDER BY b.ordered_at DESC LIMIT "
+      "20",
+      "i", id);
+  rf_json_open(&q->w, "builds", "[");
+  while (rf_store_row(q->store, s)) {
+    put_counter(q, s);
+    rf_json_put_text(&q->w, "version", rf_store_text(s, 4));
+    rf_json_put_bool(&q->w, "order_guessed", sqlite3_column_int64(s, 5) == 0);
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_written(rf_query *q, int64_t id) {
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT what, sum(count) FROM counter WHERE kind = 8 AND finding IN " MEMBERS
+                                          " GROUP BY what ORDER BY 2 DESC, 1 "
+                                          "LIMIT 128",
+                                          "i", id);
+  rf_json_open(&q->w, "written", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_written const w = rf_written_unpack(sqlite3_column_int64(s, 0));
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_number(&q->w, "offset", w.offset);
+    rf_json_put_number(&q->w, "expected", w.expected);
+    rf_json_put_number(&q->w, "value", w.value);
+    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 1));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+/* ---- Lists ---- */
+
+static void put_related(rf_query *q, int64_t id) {
+  static const char sql[] =
+      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS "
+      "(SELECT"
+      " o.id FROM f CROSS JOIN finding o WHERE o.access_key = f.a AND f.a <> 0 UNION SELECT o.id FROM f CROSS JOIN "
+      "finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE "
+      "o.free_key"
+      " = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key = f.a), (f.l <> "
+      "0 "
+      "AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o ON o.id = near.id "
+      "CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
+  static const char *const texts[] = {"bug", "title", "place", "state"};
+  static const char *const keys[] = {"same_access", "same_allocation", "same_free"};
+  sqlite3_stmt *const s = rf_store_select(q->store, sql, "i", id);
+  rf_json_open(&q->w, "related", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
+    }
+    for (int i = 0; i < 3; i++) {
+      rf_json_put_bool(&q->w, keys[i], sqlite3_column_int(s, i + 5) != 0);
+    }
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_merged(rf_query *q, int64_t id) {
+  sqlite3_stmt *const s =
+      rf_store_select(q->store, "SELECT id, title, place, count FROM finding WHERE merged_into = ? LIMIT 50", "i", id);
+  rf_json_open(&q->w, "merged", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
+    rf_json_put_text(&q->w, "title", rf_store_text(s, 1));
+    rf_json_put_text(&q->w, "place", rf_store_text(s, 2));
+    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 3));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_activity(rf_query *q, int64_t id) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store, "SELECT time, kind, environment, text FROM activity WHERE finding = ? ORDER BY id DESC LIMIT 30", "i",
+      id);
+  rf_json_open(&q->w, "activity", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_query_put_time(q, "time", sqlite3_column_int64(s, 0));
+    rf_json_put_text(&q->w, "kind", rf_store_text(s, 1));
+    rf_json_put_text(&q->w, "environment", rf_store_text(s, 2));
+    rf_json_put_text(&q->w, "text", rf_store_text(s, 3));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_crash_loops(rf_query *q, int64_t id) {
+  sqlite3_stmt *const s =
+      rf_store_select(q->store,
+                      "SELECT n.text, l.began, l.last, l.processes FROM crash_loop l JOIN name n ON n.id = l.program "
+                      "WHERE l.finding IN " MEMBERS " ORDER BY l.last DESC LIMIT 10",
+                      "i", id);
+  rf_json_open(&q->w, "crash_loops", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_text(&q->w, "program", rf_store_text(s, 0));
+    rf_query_put_time(q, "began", sqlite3_column_int64(s, 1));
+    rf_query_put_time(q, "last", sqlite3_column_int64(s, 2));
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 3));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+/* ---- Events ---- */
+
+static void put_events(rf_query *q, int64_t id, int64_t *shown) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid, e.count, f.first_event = e.id, f.last_event "
+      "="
+      " e.id, f.richest_event = e.id FROM event e JOIN finding f ON f.id = e.finding JOIN build b ON b.id = e.build "
+      "JOIN"
+      " name p ON p.id = e.program JOIN name h ON h.id = e.host JOIN name n ON n.id = e.environment JOIN name m ON m.id"
+      " = e.mode WHERE e.finding IN " MEMBERS " ORDER BY e.time DESC LIMIT 40",
+      "i", id);
+  static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
+  static const char *const roles[] = {"first", "last", "richest"};
+  int64_t richest = 0;
+  bool there = false;
+  rf_json_open(&q->w, "events", "[");
+  while (rf_store_row(q->store, s)) {
+    int64_t const event = sqlite3_column_int64(s, 0);
+    there = there || event == *shown;
+    richest = richest == 0 || sqlite3_column_int(s, 11) != 0 ? event : richest;
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_number(&q->w, "id", event);
+    rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));
+    for (int i = 0; i < 5; i++) {
+      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 2));
+    }
+    rf_json_put_number(&q->w, "pid", sqlite3_column_int64(s, 7));
+    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 8));
+    for (int i = 0; i < 3; i++) {
+      rf_json_put_bool(&q->w, roles[i], sqlite3_column_int(s, 9 + i) != 0);
+    }
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+  *shown = there ? *shown : richest;
+}
+
+static void put_record(rf_query *q, int64_t event) {
+  sqlite3_stmt *const s = rf_store_select(q->store, "SELECT text FROM body WHERE event = ?", "i", event);
+  rf_json_put_number(&q->w, "event", event);
+  if (rf_store_row(q->store, s)) {
+    rf_json_put_raw(&q->w, "record", rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 0)));
+    rf_store_done(s);
+  }
+}
+
+bool rf_query_finding(rf_query *q, int64_t id, int64_t event) {
+  rf_json_open(&q->w, NULL, "{");
+  if (!put_row(q, id)) {
+    rf_json_put_text(&q->w, "error", rf_bump_arena_print(q->arena, "there is no finding %" PRId64, id));
+    rf_json_close(&q->w, "}");
+    return !q->store->failed;
+  }
+  rf_query_put_trend(q, "trend", id, RF_TREND_DAYS_LONG);
+  put_builds(q, id);
+  put_names(q, "programs", id, RF_COUNT_PROGRAM);
+  put_names(q, "hosts", id, RF_COUNT_HOST);
+  put_names(q, "environments", id, RF_COUNT_ENVIRONMENT);
+  put_names(q, "modes", id, RF_COUNT_MODE);
+  put_names(q, "labels", id, RF_COUNT_LABEL);
+  put_names(q, "one_bit_hosts", id, RF_COUNT_ONE_BIT_HOST);
+  put_written(q, id);
+  rf_query_put_expectation(q, id);
+  put_merged(q, id);
+  put_related(q, id);
+  put_crash_loops(q, id);
+  put_activity(q, id);
+  put_events(q, id, &event);
+  put_record(q, event);
+  rf_json_close(&q->w, "}");
+  return !q->store->failed;
+}

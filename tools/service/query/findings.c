@@ -1,0 +1,194 @@
+/* The list of findings. */
+#include "tools/service/query/query.h"
+
+#include "tools/service/intake/builds.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WORDS = 5, DEFAULT_LIMIT = 100 };
+
+/* A list that is asked for, as values of one prepared statement; NULL and 0 mean any. */
+typedef struct question {
+  const char *first_state;
+  const char *second_state;
+  int64_t new_since;
+  int64_t build;
+  int64_t new_in;
+  int64_t environment;
+  char words[WORDS][64];
+  size_t word_count;
+  const char *order;
+  int64_t limit;
+  int64_t offset;
+  bool nothing; /* a build or an environment is not known */
+} question;
+
+static void split_words(question *a, const char *text) {
+  size_t length = 0;
+  for (; *text != '\0' && a->word_count < WORDS; text++) {
+    if (isspace((unsigned char)*text)) {
+      a->word_count += length != 0;
+      length = 0;
+    } else if (length + 1 < sizeof a->words[0]) {
+      a->words[a->word_count][length++] = (char)tolower((unsigned char)*text);
+    }
+  }
+  a->word_count += length != 0;
+}
+
+static void choose_state(question *a, const char *state) {
+  static const char *const single[] = {"reopened", "fixed", "ignored"};
+  if (state == NULL || strcmp(state, "open") == 0) {
+    a->first_state = "open";
+    a->second_state = "reopened";
+  } else if (strcmp(state, "new") == 0) {
+    a->first_state = "open";
+    a->new_since = rf_store_now() - RF_NEW_MS;
+  }
+  for (size_t i = 0; i < 3 && state != NULL; i++) {
+    a->first_state = strcmp(state, single[i]) == 0 ? single[i] : a->first_state;
+  }
+}
+
+static question question_of(rf_query *q, const rf_findings_filter *f) {
+  question a = {.order = f->order == NULL ? "last" : f->order, .offset = f->offset};
+  a.limit = f->limit <= 0 ? DEFAULT_LIMIT : f->limit > RF_LIST_MOST ? RF_LIST_MOST : f->limit;
+  choose_state(&a, f->state);
+  if (f->build != NULL) {
+    a.build = rf_build_named(q->store, f->build);
+  }
+  if (f->new_in != NULL) {
+    a.new_in = rf_build_named(q->store, f->new_in);
+  }
+  if (f->environment != NULL) {
+    a.environment =
+        rf_store_number(q->store, 0, "SELECT id FROM name WHERE kind = 2 AND text = ?", "t", f->environment);
+  }
+  a.nothing = (f->build != NULL && a.build == 0) || (f->new_in != NULL && a.new_in == 0) ||
+              (f->environment != NULL && a.environment == 0);
+  if (f->search != NULL) {
+    split_words(&a, f->search);
+  }
+  return a;
+}
+
+#define COLUMNS                                                                                                        \
+  "f.id, f.bug, f.level, f.title, f.place, f.state, f.first_seen, f.last_seen, f.count + coalesce((SELECT "            \
+  "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \
+  "f.damaged, f.one_bit, (SELECT count(*) FROM finding m WHERE m.merged_into = f.id)"
+
+/* Named parameters: the statement is one text for each order. */
+#define CHOSEN                                                                                                         \
+  " FROM finding f JOIN build fb ON fb.id = f.first_build JOIN build lb ON lb.id = f.last_build"                       \
+  " WHERE f.merged_into IS NULL AND (?1 IS NULL OR f.state IN (?1, ?2)) AND f.first_seen >= ?3"                        \
+  " AND (?4 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 2 AND c.what = ?4))"            \
+  " AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND EXISTS (SELECT 1 FROM counter c WHERE c.finding"    \
+  " = f.id AND c.kind = 2 AND c.what = ?5)))"                                                                          \
+  " AND (?6 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 4 AND c.what = ?6))"            \
+  " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM words w WHERE w.finding = f.id AND instr(w.text, ?7) AND (?8 IS NULL OR"  \
+  " instr(w.text, ?8)) AND (?9 IS NULL OR instr(w.text, ?9)) AND (?10 IS NULL OR instr(w.text, ?10)) AND (?11 IS NULL" \
+  " OR instr(w.text, ?11))))"
+
+static const char *word(const question *a, size_t i) {
+  return i < a->word_count ? a->words[i] : NULL;
+}
+
+static sqlite3_stmt *select_rows(rf_query *q, const question *a) {
+  static const char last[] = "SELECT " COLUMNS CHOSEN " ORDER BY f.last_seen DESC, f.id DESC LIMIT ?12 OFFSET ?13";
+  static const char first[] = "SELECT " COLUMNS CHOSEN " ORDER BY f.first_seen DESC, f.id DESC LIMIT ?12 OFFSET ?13";
+  static const char most[] = "SELECT " COLUMNS CHOSEN " ORDER BY total DESC, f.id DESC LIMIT ?12 OFFSET ?13";
+  const char *const sql = strcmp(a->order, "first") == 0 ? first : strcmp(a->order, "count") == 0 ? most : last;
+  return rf_store_select(q->store, sql, "ttiiiitttttii", a->first_state, a->second_state, a->new_since, a->build,
+                         a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
+                         a->limit, a->offset);
+}
+
+static int64_t count_rows(rf_query *q, const question *a) {
+  return rf_store_number(q->store, 0, "SELECT count(*)" CHOSEN, "ttiiiittttt", a->first_state, a->second_state,
+                         a->new_since, a->build, a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2),
+                         word(a, 3), word(a, 4));
+}
+
+static void put_environments(rf_query *q, int64_t finding) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding"
+      " IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
+      "i", finding);
+  rf_json_open(&q->w, "environments", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_row(rf_query *q, sqlite3_stmt *s) {
+  static const char *const texts[] = {"bug", "level", "title", "place", "state"};
+  int64_t const id = sqlite3_column_int64(s, 0);
+  int64_t const first_seen = sqlite3_column_int64(s, 6);
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_put_number(&q->w, "id", id);
+  for (int i = 0; i < 5; i++) {
+    rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
+  }
+  rf_json_put_bool(&q->w, "new", first_seen >= rf_store_now() - RF_NEW_MS && strcmp(rf_store_text(s, 5), "open") == 0);
+  rf_query_put_time(q, "first_seen", first_seen);
+  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 7));
+  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 8));
+  rf_json_put_text(&q->w, "first_build", rf_store_text(s, 9));
+  rf_json_put_text(&q->w, "last_build", rf_store_text(s, 10));
+  rf_json_put_text(&q->w, "fixed_in", (const char *)sqlite3_column_text(s, 11));
+  rf_json_put_text(&q->w, "because", (const char *)sqlite3_column_text(s, 12));
+  rf_json_put_number(&q->w, "damaged", sqlite3_column_int64(s, 13));
+  rf_json_put_number(&q->w, "one_bit", sqlite3_column_int64(s, 14));
+  rf_json_put_number(&q->w, "merged", sqlite3_column_int64(s, 15));
+  put_environments(q, id);
+  rf_query_put_trend(q, "trend", id, RF_TREND_DAYS);
+  rf_json_close(&q->w, "}");
+}
+
+/* How many findings there are of each state. */
+static void put_counts(rf_query *q) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store, "SELECT state, count(*), sum(first_seen >= ?) FROM finding WHERE merged_into IS NULL GROUP BY state",
+      "i", rf_store_now() - RF_NEW_MS);
+  int64_t fresh = 0;
+  rf_json_open(&q->w, "counts", "{");
+  while (rf_store_row(q->store, s)) {
+    const char *const state = rf_store_text(s, 0);
+    rf_json_put_number(&q->w, state, sqlite3_column_int64(s, 1));
+    fresh = strcmp(state, "open") == 0 ? sqlite3_column_int64(s, 2) : fresh;
+  }
+  rf_json_put_number(&q->w, "new", fresh);
+  rf_json_close(&q->w, "}");
+}
+
+static void put_environment_names(rf_query *q) {
+  sqlite3_stmt *const s = rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT 50", "");
+  rf_json_open(&q->w, "environments", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
+  }
+  rf_json_close(&q->w, "]");
+}
+
+bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {
+  question const a = question_of(q, filter);
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_open(&q->w, "findings", "[");
+  sqlite3_stmt *const s = a.nothing ? NULL : select_rows(q, &a);
+  while (rf_store_row(q->store, s)) {
+    put_row(q, s);
+  }
+  rf_json_close(&q->w, "]");
+  rf_json_put_number(&q->w, "total", a.nothing ? 0 : count_rows(q, &a));
+  rf_json_put_number(&q->w, "offset", a.offset);
+  rf_json_put_number(&q->w, "limit", a.limit);
+  put_counts(q);
+  put_environment_names(q);
+  rf_query_put_trend(q, "trend", 0, RF_TREND_DAYS);
+  rf_json_close(&q->w, "}");
+  return !q->store->failed;
+}

@@ -1,0 +1,155 @@
+/* Builds, coverage, activity, the store's own state. */
+#include "tools/service/query/query.h"
+
+#include "tools/service/intake/spool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+bool rf_query_builds(rf_query *q) {
+  static const char sql[] =
+      "SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0), "
+      "coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), (SELECT count(*) FROM finding f WHERE "
+      "f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(*) FROM counter k WHERE k.kind = 2 AND k.what = "
+      "b.id AND k.finding <> 0), (SELECT total(u.seconds) FROM usage u WHERE u.build = b.id), (SELECT "
+      "total(u.processes) FROM usage u WHERE u.build = b.id) FROM build b LEFT JOIN counter c ON c.finding = 0 AND "
+      "c.kind = 2 AND c.what = b.id ORDER BY b.ordered_at DESC LIMIT 200";
+  static const char *const texts[] = {"name", "version", "commit", "build_id"};
+  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_open(&q->w, "builds", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
+    }
+    rf_query_put_time(q, "ordered_at", sqlite3_column_int64(s, 4));
+    rf_json_put_bool(&q->w, "order_guessed", sqlite3_column_int64(s, 5) == 0);
+    rf_json_put_number(&q->w, "events", sqlite3_column_int64(s, 6));
+    rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 7));
+    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 8));
+    rf_json_put_number(&q->w, "new_findings", sqlite3_column_int64(s, 9));
+    rf_json_put_number(&q->w, "findings", sqlite3_column_int64(s, 10));
+    rf_query_put_real(q, "hours", sqlite3_column_double(s, 11) / 3600);
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 12));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]}");
+  return !q->store->failed;
+}
+
+bool rf_query_coverage(rf_query *q) {
+  static const char sql[] =
+      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings), "
+      "sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build b "
+      "ON"
+      " b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program, u.build, "
+      "u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
+  static const char *const texts[] = {"program", "build", "mode", "environment"};
+  static const char *const numbers[] = {"allocations", "findings", "dropped", "killed"};
+  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_open(&q->w, "coverage", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
+    }
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
+    rf_query_put_real(q, "hours", sqlite3_column_double(s, 5) / 3600);
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 6));
+    }
+    rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 10));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]}");
+  return !q->store->failed;
+}
+
+bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT a.id, a.time, a.finding, a.kind, a.environment, a.text, f.bug, f.title, f.place FROM activity a LEFT JOIN"
+      " finding f ON f.id = a.finding WHERE a.id > ? ORDER BY a.id LIMIT ?",
+      "ii", after, limit);
+  static const char *const texts[] = {"kind", "environment", "text", "bug", "title", "place"};
+  rf_json_open(&q->w, NULL, "{");
+  rf_json_open(&q->w, "activity", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
+    rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));
+    rf_json_put_number(&q->w, "finding", sqlite3_column_int64(s, 2));
+    for (int i = 0; i < 6; i++) {
+      rf_json_put_text(&q->w, texts[i], (const char *)sqlite3_column_text(s, i + 3));
+    }
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]}");
+  return !q->store->failed;
+}
+
+/* ---- Status ---- */
+
+static void put_losses(rf_query *q) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding ="
+      " 0 AND c.kind = 10 ORDER BY c.count DESC",
+      "");
+  rf_json_open(&q->w, "losses", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_text(&q->w, "what", rf_store_text(s, 0));
+    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 1));
+    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 2));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static int64_t file_size(rf_query *q, const char *directory, const char *name) {
+  struct stat st;
+  return stat(rf_bump_arena_print(q->arena, "%s/%s", directory, name), &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+static void put_space(rf_query *q, const char *directory) {
+  struct statvfs disk;
+  rf_json_put_text(&q->w, "directory", directory);
+  rf_json_put_number(&q->w, "database_bytes",
+                     file_size(q, directory, "ringfence.db") + file_size(q, directory, "ringfence.db-wal"));
+  rf_json_put_number(&q->w, "waiting_bytes", (int64_t)rf_spool_waiting(directory));
+  if (statvfs(directory, &disk) == 0) {
+    rf_json_put_number(&q->w, "free_bytes", (int64_t)(disk.f_bavail * disk.f_frsize));
+  }
+}
+
+bool rf_query_status(rf_query *q, const char *directory) {
+  static const struct {
+    const char *name;
+    const char *sql;
+  } sums[] = {
+      {"findings", "SELECT count(*) FROM finding WHERE merged_into IS NULL"},
+      {"events", "SELECT coalesce(sum(count), 0) FROM counter WHERE finding = 0 AND kind = 1"},
+      {"events_kept", "SELECT count(*) FROM event"},
+      {"builds", "SELECT count(*) FROM build"},
+      {"processes", "SELECT coalesce(sum(processes), 0) FROM usage"},
+      {"crash_loops", "SELECT count(*) FROM crash_loop"},
+      {"alerts_waiting", "SELECT count(*) FROM activity WHERE alert = 1"},
+  };
+  rf_json_open(&q->w, NULL, "{");
+  for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+    rf_json_put_number(&q->w, sums[i].name, rf_store_number(q->store, 0, sums[i].sql, ""));
+  }
+  rf_query_put_real(q, "hours", (double)rf_store_number(q->store, 0, "SELECT total(seconds) FROM usage", "") / 3600);
+  rf_json_put_number(&q->w, "schema", rf_store_schema_version());
+  if (directory != NULL) {
+    put_space(q, directory);
+  }
+  put_losses(q);
+  rf_json_close(&q->w, "}");
+  return !q->store->failed;
+}

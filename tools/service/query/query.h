@@ -1,0 +1,72 @@
+/* Answers to questions about the store, as JSON. The command prints them, HTTP serves them, the page is made from them.
+ *
+ * Each function writes one JSON object. False with store->error set, where the database fails; an object that names
+ * nothing (no such finding) is written as {"error": "..."} and gives true.
+ * Times are "2026-11-20T22:00:00.123Z"; ids of findings are numbers.
+ */
+#ifndef RINGFENCE_TOOLS_SERVICE_QUERY_H
+#define RINGFENCE_TOOLS_SERVICE_QUERY_H
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/render/json_write.h"
+#include "tools/service/store/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Days of the trend of one finding in a list, and on a page of its own. */
+enum { RF_TREND_DAYS = 30, RF_TREND_DAYS_LONG = 90, RF_LIST_MOST = 1000 };
+
+/* A finding is new for so long. */
+#define RF_NEW_MS INT64_C(604800000)
+
+typedef struct rf_query {
+  rf_store *store;
+  rf_bump_arena *arena;
+  rf_json_writer w;
+} rf_query;
+
+typedef struct rf_findings_filter {
+  const char *state;       /* "open" (with reopened), "new", "reopened", "fixed", "ignored", "all"; NULL: open */
+  const char *build;       /* seen in it; NULL: any */
+  const char *new_in;      /* seen in it first, or regressed in it; NULL: any */
+  const char *environment; /* NULL: any */
+  const char *search;      /* words that all must occur; NULL: any */
+  const char *order;       /* "last", "first" or "count"; NULL: last */
+  int64_t limit;           /* 0: 100 */
+  int64_t offset;
+} rf_findings_filter;
+
+bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
+
+/* One finding with all that is known; its record is that of `event`, or of the richest where that is 0. */
+bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
+
+bool rf_query_builds(rf_query *q);
+bool rf_query_coverage(rf_query *q);
+
+/* The store's own state; `directory` has the spool, NULL: leave that out. */
+bool rf_query_status(rf_query *q, const char *directory);
+
+/* Why two findings are one, or are not. */
+bool rf_query_why(rf_query *q, int64_t a, int64_t b);
+
+/* What happened after the activity number `after`, oldest first. */
+bool rf_query_activity(rf_query *q, int64_t after, int64_t limit);
+
+/* The finding that stands for `id`: itself, or what it was merged into; 0: none such. */
+int64_t rf_query_root(rf_store *store, int64_t id);
+
+/* ---- For the parts of this package ---- */
+
+void rf_query_put_time(rf_query *q, const char *name, int64_t ms);
+void rf_query_put_real(rf_query *q, const char *name, double value);
+void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days);
+void rf_query_put_expectation(rf_query *q, int64_t finding);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

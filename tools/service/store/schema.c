@@ -1,0 +1,97 @@
+/* The schema, as a list of steps: step N brings version N to N + 1. A released step is never changed. */
+#include "tools/service/store/store.h"
+
+#include <stdio.h>
+
+/* Counters stand beside the events, so that no page counts rows. `counter.kind` is rf_counter_kind of counters.h,
+ * `counter.what` a row of `name`, a build, a day, or a packed value; finding 0 is the sum over all. Bodies have a table
+ * of their own, so that lists never read them. */
+static const char *const steps[] = {
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE name(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE(kind, text));"
+    "CREATE TABLE build(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version TEXT NOT NULL, revision TEXT NOT "
+    "NULL, build_id TEXT NOT NULL, ordered_at INTEGER NOT NULL, given INTEGER NOT NULL DEFAULT 0, first_seen INTEGER "
+    "NOT NULL, last_seen INTEGER NOT NULL);"
+    "CREATE TABLE finding(id INTEGER PRIMARY KEY, key INTEGER NOT NULL, algorithm INTEGER NOT NULL,"
+    " access_key INTEGER NOT NULL, allocation_key INTEGER NOT NULL, free_key INTEGER NOT NULL,"
+    " bug TEXT NOT NULL, level TEXT NOT NULL, title TEXT NOT NULL, place TEXT NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'open', fixed_in TEXT, fixed_build INTEGER, fixed_at INTEGER, because TEXT,"
+    " merged_into INTEGER, merged_via INTEGER, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, first_build "
+    "INTEGER NOT NULL,"
+    " last_build INTEGER NOT NULL, count INTEGER NOT NULL, damaged INTEGER NOT NULL DEFAULT 0,"
+    " one_bit INTEGER NOT NULL DEFAULT 0, first_event INTEGER, last_event INTEGER, richest_event INTEGER,"
+    " richest INTEGER NOT NULL DEFAULT 0);"
+    /* All keys by which a finding was ever known: with names of functions, and without. */
+    "CREATE TABLE key(key INTEGER PRIMARY KEY, finding INTEGER NOT NULL);"
+    "CREATE TABLE words(finding INTEGER PRIMARY KEY, text TEXT NOT NULL);"
+    "CREATE INDEX finding_state ON finding(merged_into, state, last_seen, first_seen);"
+    "CREATE INDEX finding_access ON finding(access_key);"
+    "CREATE INDEX finding_allocation ON finding(allocation_key);"
+    "CREATE INDEX finding_free ON finding(free_key);"
+    "CREATE TABLE event(id INTEGER PRIMARY KEY, finding INTEGER NOT NULL, time INTEGER NOT NULL, build INTEGER NOT "
+    "NULL, program INTEGER NOT NULL, host INTEGER NOT NULL, environment INTEGER NOT NULL, mode INTEGER NOT NULL,"
+    " pid INTEGER NOT NULL, count INTEGER NOT NULL, middle INTEGER NOT NULL, record TEXT NOT NULL);"
+    "CREATE INDEX event_finding ON event(finding, time);"
+    "CREATE INDEX event_middle ON event(middle, time);"
+    "CREATE TABLE body(event INTEGER PRIMARY KEY, text TEXT NOT NULL);"
+    "CREATE TABLE counter(finding INTEGER NOT NULL, kind INTEGER NOT NULL, what INTEGER NOT NULL, count INTEGER NOT "
+    "NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, PRIMARY KEY(finding, kind, what)) WITHOUT ROWID;"
+    "CREATE INDEX counter_what ON counter(kind, what, finding) WHERE kind IN (2, 4);"
+    "CREATE TABLE usage(program INTEGER NOT NULL, build INTEGER NOT NULL, mode INTEGER NOT NULL, environment INTEGER "
+    "NOT NULL, day INTEGER NOT NULL, processes INTEGER NOT NULL, seconds REAL NOT NULL, allocations INTEGER NOT NULL,"
+    " findings INTEGER NOT NULL, dropped INTEGER NOT NULL, killed INTEGER NOT NULL,"
+    " PRIMARY KEY(program, build, mode, environment, day)) WITHOUT ROWID;"
+    "CREATE TABLE seen(batch INTEGER PRIMARY KEY, ids BLOB NOT NULL);"
+    "CREATE TABLE segment(name TEXT PRIMARY KEY, taken INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE other(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);"
+    "CREATE TABLE activity(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, finding INTEGER NOT NULL, kind TEXT NOT "
+    "NULL, environment TEXT NOT NULL, text TEXT NOT NULL, alert INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX activity_finding ON activity(finding, id);"
+    "CREATE INDEX activity_alert ON activity(alert) WHERE alert = 1;"
+    "CREATE TABLE crash_loop(finding INTEGER NOT NULL, program INTEGER NOT NULL, began INTEGER NOT NULL, last INTEGER "
+    "NOT NULL, processes INTEGER NOT NULL, PRIMARY KEY(finding, program, began)) WITHOUT ROWID;",
+
+    /* Functions and lines of return addresses, found while the program's file was there. */
+    "CREATE TABLE symbol(build_id TEXT NOT NULL, offset INTEGER NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY(build_id, offset)) WITHOUT ROWID;",
+};
+
+enum { STEPS = sizeof steps / sizeof steps[0] };
+
+int rf_store_schema_version(void) {
+  return STEPS;
+}
+
+static bool apply(rf_store *store, int version) {
+  char set[48];
+  (void)snprintf(set, sizeof set, "PRAGMA user_version=%d; COMMIT;", version + 1);
+  const char *const parts[] = {"BEGIN IMMEDIATE;", steps[version], set};
+  for (int i = 0; i < 3; i++) {
+    int const code = sqlite3_exec(store->db, parts[i], NULL, NULL, NULL);
+    if (code != SQLITE_OK) {
+      rf_store_fail(store, code, "migrating");
+      (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool rf_store_migrate(rf_store *store) {
+  int64_t const version = rf_store_number(store, 0, "PRAGMA user_version", "");
+  if (store->failed) {
+    return false;
+  }
+  if (version > STEPS || version < 0) {
+    store->failed = true;
+    (void)snprintf(store->error, sizeof store->error,
+                   "the database is of a newer Ringfence (schema %d, this one knows %d)", (int)version, STEPS);
+    return false;
+  }
+  for (int at = (int)version; at < STEPS; at++) {
+    if (!apply(store, at)) {
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Tries the packages in a bare Debian 12 without a compiler, and times each way in:
+#
+#   apt-get install ./ringfence_*.deb && ringfence check -- PROGRAM
+#   tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- PROGRAM
+#
+#   tools/try_packages.sh DIR [PACKAGES]     as root; PACKAGES: a folder with both (default: made by Bazel)
+#
+# DIR takes the system, some 300 MB, and is used again if it is there. Fails where a way does not find the bug of
+# PROGRAM (docs/examples/off_by_one.c), or takes a minute. Prints "packages: passed" at the end.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/chroot.sh
+. "$here/chroot.sh"
+
+(($# == 1 || $# == 2)) || die "usage: $0 DIR [PACKAGES]"
+dir=$1
+readonly most_s=60
+chroot_require_root
+trap 'chroot_leave "$dir" /nowhere' EXIT
+chroot_make bookworm "$dir"
+
+trial=$dir/root/trial
+rm -rf -- "$trial"
+mkdir -p "$trial"
+if (($# == 2)); then
+  cp -- "$2"/ringfence* "$trial/"
+else
+  (cd -- "$here/.." && ./bazelw run //tools:package -- "$trial") >"$dir.build.log" 2>&1 ||
+    die "the packages cannot be made, see $dir.build.log"
+fi
+gcc -g -O0 -o "$trial/program" "$here/../docs/examples/off_by_one.c"
+# As on a machine that is in use: the lists of packages are there, Ringfence is not.
+chroot_enter "$dir" sh -c 'apt-get update -q && { dpkg --purge ringfence || true; }' >"$dir.apt.log" 2>&1 ||
+  die "apt-get update failed, see $dir.apt.log"
+
+# name, command, what it must say
+try() {
+  local start=$EPOCHREALTIME status=0
+  chroot_enter "$dir" sh -c "cd /root/trial && $2" >"$dir.log" 2>&1 || status=$?
+  local took_ms=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 1000))
+  say "$1: status $status after $((took_ms / 1000)).$(printf %03d $((took_ms % 1000))) s"
+  ((status == 99)) && grep -q "$3" "$dir.log" || die "$1 did not find the bug: $(tail -n 30 "$dir.log")"
+  ((took_ms < most_s * 1000)) || die "$1 took more than $most_s s"
+}
+
+! compgen -G "$dir/usr/bin/*gcc*" >/dev/null || die "there is a compiler in $dir"
+try tar 'tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- ./program' \
+  'SUMMARY: Ringfence: heap-buffer-overflow .*in copy'
+# Recommended are binutils, which name lines.
+try deb 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb && ringfence check -- ./program' \
+  'SUMMARY: Ringfence: heap-buffer-overflow .*off_by_one.c:6 in copy'
+chroot_enter "$dir" apt-get purge -y -q ringfence >"$dir.log" 2>&1 || die "cannot be removed: $(tail -n 5 "$dir.log")"
+[[ -z $(find "$dir/usr" -ipath '*ringfence*') ]] || die "left behind: $(find "$dir/usr" -ipath '*ringfence*')"
+say "packages: passed"
