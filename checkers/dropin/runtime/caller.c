@@ -36,7 +36,7 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
   return 0;
 }
 
-static void note_module(const char *function, rf_runtime *out) {
+void rf_runtime_find(const char *function, rf_runtime *out) {
   search s = {(uintptr_t)rf_real(function), out};
   if (s.inside != 0) {
     (void)dl_iterate_phdr(visit_module, &s);
@@ -51,9 +51,9 @@ void rf_caller_init(void) {
   if (RF_STACK_RULES) {
     return;
   }
-  note_module("getline", &rf_runtimes[0]);
+  rf_runtime_find("getline", &rf_runtimes[0]);
   if (_ZSt17__throw_bad_allocv != NULL) { /* a search that fails leaves an error behind: see sanitizer_check.c */
-    note_module("_ZSt17__throw_bad_allocv", &rf_runtimes[1]);
+    rf_runtime_find("_ZSt17__throw_bad_allocv", &rf_runtimes[1]);
   }
 }
 

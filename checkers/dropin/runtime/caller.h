@@ -37,6 +37,9 @@ typedef struct rf_runtime {
 #define RF_RUNTIMES 2U
 extern rf_runtime rf_runtimes[RF_RUNTIMES] __attribute__((visibility("hidden")));
 
+/* Sets *out to where the code of the library lies that defines `function`; leaves it where none does. May allocate. */
+void rf_runtime_find(const char *function, rf_runtime *out);
+
 /* Finds the libraries: once, at the start. */
 void rf_caller_init(void);
 

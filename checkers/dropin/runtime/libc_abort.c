@@ -20,8 +20,10 @@ typedef struct abort_message {
 } abort_message;
 
 static abort_message *const *message; /* NULL: there is no such thing */
+static rf_runtime libc;
 
 void rf_libc_abort_init(void) {
+  rf_runtime_find("abort", &libc);
   message = (abort_message *const *)rf_real("__abort_msg");
 }
 
@@ -74,10 +76,14 @@ static const char *said(const char *text) {
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
+static bool is_libcs(uintptr_t pc) {
+  return pc - libc.start < libc.size;
+}
+
 /* Linked in, ours cannot be told from the program's. */
-static bool is_of_library(uintptr_t pc) {
+static bool is_ours(uintptr_t pc) {
   bool const own = pc - (uintptr_t)__ehdr_start < (uintptr_t)etext - (uintptr_t)__ehdr_start;
-  return rf_is_runtime(pc) || (own && rf_process.library);
+  return own && rf_process.library;
 }
 
 typedef struct walk {
@@ -89,8 +95,8 @@ typedef struct walk {
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
   walk *const w = argument;
   uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
-  if (w->out->depth == 0 && (w->passed < LIBC_FRAMES || is_of_library(pc))) {
-    w->passed += rf_is_runtime(pc) ? 1 : 0;
+  if (w->out->depth == 0 && (w->passed < LIBC_FRAMES || is_libcs(pc) || is_ours(pc))) {
+    w->passed += is_libcs(pc) ? 1 : 0;
     return _URC_NO_REASON;
   }
   w->out->frames[w->out->depth++] = pc;
