@@ -51,7 +51,7 @@ RF_RARE static bool refill(rf_cache *cache, unsigned class_number) {
 /* The ones that were put first go. */
 RF_RARE static bool give_batch(rf_cache *cache, unsigned class_number) {
   const rf_size_class *const c = &rf_size_classes[class_number];
-  void **const slots = cache->slots + c->first;
+  rf_slot_place *const slots = cache->slots + c->first;
   unsigned left = c->batch;
   bool const done = rf_slots_give(slots, &left);
   unsigned const gone = c->batch - left;
@@ -62,36 +62,37 @@ RF_RARE static bool give_batch(rf_cache *cache, unsigned class_number) {
 }
 
 /* False where there is no room, which is so for handlers of signals alone. */
-RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, void *slot) {
+RF_INLINE bool put_slot(rf_cache *cache, unsigned class_number, rf_slot_place place) {
   const rf_size_class *const c = &rf_size_classes[class_number];
   if (RF_UNLIKELY(cache->count[class_number] == c->most) && !give_batch(cache, class_number)) {
     return false;
   }
-  cache->slots[c->first + cache->count[class_number]++] = slot;
+  cache->slots[c->first + cache->count[class_number]++] = place;
   return true;
 }
 
 /* ---- The ring ---- */
 
-RF_INLINE void *slot_of(uint64_t entry) {
-  return (void *)(uintptr_t)(entry & (((uint64_t)1 << RF_RING_CLASS) - 1));
+RF_INLINE rf_slot_place place_of(rf_waiting waiting) {
+  uintptr_t const begin = (uintptr_t)(waiting.place & (((uint64_t)1 << RF_RING_CLASS) - 1));
+  return (rf_slot_place){(void *)begin, waiting.slot};
 }
 
 /* The oldest, which is no slot that there is room for. */
-RF_RARE static bool take_out_unusual(rf_cache *cache, uint64_t oldest) {
-  unsigned const class_number = (unsigned)(oldest >> RF_RING_CLASS);
+RF_RARE static bool take_out_unusual(rf_cache *cache, rf_waiting oldest) {
+  unsigned const class_number = (unsigned)(oldest.place >> RF_RING_CLASS);
   if (class_number == RF_RING_LARGE) {
-    return rf_large_keep(rf_span_of((uintptr_t)slot_of(oldest)));
+    return rf_large_keep(rf_span_of((uintptr_t)place_of(oldest).begin));
   }
-  return put_slot(cache, class_number, slot_of(oldest));
+  return put_slot(cache, class_number, place_of(oldest));
 }
 
 RF_INLINE bool take_out(rf_cache *cache) {
-  uint64_t const oldest = cache->ring[cache->ring_first & cache->ring_mask];
-  unsigned const class_number = (unsigned)(oldest >> RF_RING_CLASS);
+  rf_waiting const oldest = cache->ring[cache->ring_first & cache->ring_mask];
+  unsigned const class_number = (unsigned)(oldest.place >> RF_RING_CLASS);
   const rf_size_class *const c = &rf_size_classes[class_number];
   if (RF_LIKELY(class_number < RF_CLASSES) && RF_LIKELY(cache->count[class_number] < c->most)) {
-    cache->slots[c->first + cache->count[class_number]++] = slot_of(oldest);
+    cache->slots[c->first + cache->count[class_number]++] = place_of(oldest);
   } else if (!take_out_unusual(cache, oldest)) {
     return false;
   }
@@ -101,15 +102,16 @@ RF_INLINE bool take_out(rf_cache *cache) {
   return true;
 }
 
-RF_INLINE void put_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number) {
+RF_INLINE void put_in_ring(rf_cache *cache, rf_slot_place place, unsigned class_number) {
   uint32_t const at = cache->ring_first + cache->ring_count++;
-  cache->ring[at & cache->ring_mask] = slot | (uint64_t)class_number << RF_RING_CLASS;
+  cache->ring[at & cache->ring_mask] =
+      (rf_waiting){(uintptr_t)place.begin | (uint64_t)class_number << RF_RING_CLASS, place.slot};
 }
 
 /* A ring that is full is so in handlers of signals alone: the cache is lent to nobody until its owner is back. */
-RF_INLINE void wait_in_ring(rf_cache *cache, uintptr_t slot, unsigned class_number, size_t bytes) {
+RF_INLINE void wait_in_ring(rf_cache *cache, rf_slot_place place, unsigned class_number, size_t bytes) {
   cache->ring_bytes += bytes;
-  put_in_ring(cache, slot, class_number);
+  put_in_ring(cache, place, class_number);
   while (cache->ring_bytes > rf_cache_wait || cache->ring_count > cache->ring_mask) {
     if (RF_UNLIKELY(!take_out(cache))) {
       cache->stuck = true;
@@ -131,38 +133,38 @@ void rf_cache_flush(rf_cache *cache) {
 /* ---- Counting ---- */
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {
-  c->used += size;
-  c->blocks++;
-  c->allocations++;
-  c->requested += size;
-  if (RF_UNLIKELY((ptrdiff_t)(c->used - c->peak) > 0)) {
-    c->peak = c->used;
+  uint64_t const requested = c->requested + size;
+  size_t const allocations = c->allocations + 1;
+  size_t const used = (size_t)(requested - c->returned);
+  c->requested = requested;
+  c->allocations = allocations;
+  if (RF_UNLIKELY((ptrdiff_t)(used - c->peak) > 0)) {
+    c->peak = used;
   }
-  if (RF_UNLIKELY((ptrdiff_t)(c->blocks - c->peak_blocks) > 0)) {
-    c->peak_blocks = c->blocks;
+  if (RF_UNLIKELY((ptrdiff_t)(allocations - c->frees - c->peak_blocks) > 0)) {
+    c->peak_blocks = allocations - c->frees;
   }
   rf_cache_counted(c);
 }
 
 RF_INLINE void count_free(rf_cache *c, size_t size) {
-  c->used -= size;
-  c->blocks--;
-  rf_cache_counted(c);
+  c->returned += size;
+  c->frees++;
 }
 
 /* ---- Allocation ---- */
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
-RF_RARE static bool may_use(void *begin, const rf_origin *origin) {
-  rf_span *const span = rf_span_of((uintptr_t)begin);
-  unsigned const index = rf_span_index(span, (uintptr_t)begin);
-  rf_slot_state const state = rf_slot_state_of(&span->slots[index]);
+RF_RARE static bool may_use(rf_slot_place place, const rf_origin *origin) {
+  rf_slot_state const state = rf_slot_state_of(place.slot);
   if (state == RF_SLOT_LIVE) {
     return false; /* freed by two threads at once, and serving again */
   }
   if (!rf_heap_options_now.checked) {
     return true;
   }
+  rf_span *const span = rf_span_of((uintptr_t)place.begin);
+  unsigned const index = rf_span_index(span, (uintptr_t)place.begin);
   if (state == RF_SLOT_NEW) {
     (void)rf_check_next_is_hit(span, index, origin);
     return true;
@@ -187,39 +189,32 @@ RF_INLINE bool is_usual(const rf_slot *slot, const unsigned char *begin, size_t 
 
 /* A slot of the class, which is the caller's, looked at; NULL where there is no memory. */
 RF_RARE static void *take_any(rf_cache *cache, unsigned class_number, const rf_origin *origin, rf_slot **slot) {
-  void *begin;
+  rf_slot_place place;
   do {
     if (cache->count[class_number] == 0 && !refill(cache, class_number)) {
       cache->failures++;
       return NULL;
     }
-    begin = cache->slots[rf_size_classes[class_number].first + --cache->count[class_number]];
-  } while (!may_use(begin, origin));
-  const rf_span *const span = rf_span_of((uintptr_t)begin);
-  *slot = &span->slots[rf_span_index(span, (uintptr_t)begin)];
-  return begin;
+    place = cache->slots[rf_size_classes[class_number].first + --cache->count[class_number]];
+  } while (!may_use(place, origin));
+  *slot = place.slot;
+  return place.begin;
 }
 
-/* What the next request of the class will look at: it waited long, and is in no near cache. */
-RF_INLINE void prefetch_slot(const void *begin) {
-  const rf_span *const span = rf_span_of((uintptr_t)begin);
-  __builtin_prefetch(begin, 1);
-  __builtin_prefetch((const char *)begin + 64, 1);
-  __builtin_prefetch(&span->slots[rf_span_index(span, (uintptr_t)begin)], 1);
-}
-
-/* The same, where a cache has one, and it is as usual; else NULL, and nothing was done. */
+/* The same, where a cache has one, and it is as usual; else NULL, and nothing was done. What the next request of the
+ * class will look at waited long, and is in no near cache. */
 RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_slot **slot) {
   const rf_size_class *const c = &rf_size_classes[class_number];
   unsigned const count = cache->count[class_number];
   if (RF_UNLIKELY(count == 0)) {
     return NULL;
   }
-  void **const top = &cache->slots[c->first + count - 1];
-  unsigned char *const begin = *top;
-  const rf_span *const span = rf_span_of((uintptr_t)begin);
-  *slot = &span->slots[rf_span_index(span, (uintptr_t)begin)];
-  prefetch_slot(top[count > 1 ? -1 : 0]);
+  rf_slot_place const *const top = &cache->slots[c->first + count - 1];
+  rf_slot_place const *const next = top - (count > 1);
+  unsigned char *const begin = top->begin;
+  *slot = top->slot;
+  __builtin_prefetch(next->begin, 1);
+  __builtin_prefetch(next->slot, 1);
   if (RF_UNLIKELY(!is_usual(*slot, begin, c->size))) {
     return NULL;
   }
@@ -366,13 +361,13 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   unsigned const class_number = v->span->class_number;
   if (v->span->large) {
     if (!rf_large_keep(v->span)) {
-      put_in_ring(cache, v->span->base, RF_RING_LARGE);
+      put_in_ring(cache, (rf_slot_place){(void *)v->span->base, v->slot}, RF_RING_LARGE);
     }
   } else if (rf_heap_options_now.checked) {
-    wait_in_ring(cache, (uintptr_t)v->begin, class_number, v->span->slot_size);
-  } else if (!put_slot(cache, class_number, v->begin)) {
+    wait_in_ring(cache, (rf_slot_place){v->begin, v->slot}, class_number, v->span->slot_size);
+  } else if (!put_slot(cache, class_number, (rf_slot_place){v->begin, v->slot})) {
     cache->ring_bytes += v->span->slot_size;
-    put_in_ring(cache, (uintptr_t)v->begin, class_number);
+    put_in_ring(cache, (rf_slot_place){v->begin, v->slot}, class_number);
   }
 }
 
@@ -427,6 +422,6 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
   }
   count_free(cache, had);
   release(cache, slot, origin);
-  wait_in_ring(cache, (uintptr_t)p, span->class_number, slot_size);
+  wait_in_ring(cache, (rf_slot_place){p, slot}, span->class_number, slot_size);
   return true;
 }

@@ -27,6 +27,12 @@ typedef enum rf_cache_presence {
   RF_CACHE_PARKED /* inside, and waiting to stop others: changes nothing */
 } rf_cache_presence;
 
+/* A freed block that waits. */
+typedef struct rf_waiting {
+  uint64_t place; /* where its slot begins, the class above RF_RING_CLASS */
+  rf_slot *slot;
+} rf_waiting;
+
 struct rf_cache {
   uint32_t inside;    /* rf_cache_presence; accessed atomically, as is the next */
   uint32_t taken;     /* a thread has it */
@@ -36,22 +42,26 @@ struct rf_cache {
   uint16_t number;    /* the thread's */
   bool stuck;         /* the lock of a heap is held by the thread that it was lent to: full */
   /* Counted where it happened: sums over all caches mean something, one alone may wrap below 0. */
-  size_t used; /* requested bytes of live blocks */
-  size_t blocks;
-  size_t peak; /* exact where there is one cache */
+  size_t allocations;
+  size_t frees;
+  uint64_t requested; /* bytes ever asked for and given, */
+  uint64_t returned;  /* and given back */
+  size_t peak;        /* of live bytes, exact where there is one cache, as is the next */
   size_t peak_blocks;
-  uint64_t allocations;
-  uint64_t requested; /* bytes ever asked for and given */
-  uint64_t failures;
-  size_t counted; /* of `used`, what is in the process's sum */
-  uint64_t *ring; /* freed blocks: the slot's address, its class above RF_RING_CLASS */
+  size_t failures;
+  size_t counted; /* of the live bytes, what is in the process's sum */
+  rf_waiting *ring;
   uint32_t ring_mask;
   uint32_t ring_first;
   uint32_t ring_count;
   size_t ring_bytes;
   uint16_t count[RF_CLASSES]; /* slots to give out */
-  void *slots[RF_CACHE_SLOTS];
+  rf_slot_place slots[RF_CACHE_SLOTS];
 };
+
+static inline size_t rf_cache_used(const rf_cache *cache) {
+  return (size_t)(cache->requested - cache->returned);
+}
 
 #define RF_RING_CLASS 56U
 #define RF_RING_LARGE 255U /* for the class: a large block */
@@ -167,7 +177,7 @@ void rf_cache_figures_of_all(rf_cache_figures *out);
 void rf_cache_count_live(rf_cache *cache);
 
 static inline void rf_cache_counted(rf_cache *cache) {
-  if (__builtin_expect(cache->used - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
+  if (__builtin_expect(rf_cache_used(cache) - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
     rf_cache_count_live(cache);
   }
 }

@@ -1,5 +1,5 @@
-/* The patterns of slots, written and compared without a call and with hardly a jump as long as they are short. Internal to
- * the heap. */
+/* The patterns of slots, written and compared without a call and with hardly a jump as long as they are short. Internal
+ * to the heap. */
 #ifndef RINGFENCE_DROPIN_FILL_H
 #define RINGFENCE_DROPIN_FILL_H
 

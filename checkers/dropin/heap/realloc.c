@@ -18,7 +18,8 @@ static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
     }
     rf_pattern_write(v->payload + size, (size_t)(v->end - v->payload) - size, RF_PATTERN_REDZONE);
   }
-  cache->used += size - v->size;
+  cache->requested += size;
+  cache->returned += v->size;
   return true;
 }
 
@@ -29,14 +30,14 @@ static bool resize_here(rf_cache *cache, const rf_view *v, size_t size) {
   if (size <= RF_SLOT_MOST - RF_TAIL_LEAST || !rf_large_resize(v->span, size)) {
     return false;
   }
-  cache->used += size - v->size;
+  cache->requested += size;
+  cache->returned += v->size;
   return true;
 }
 
-static void note_resized(rf_cache *cache, size_t size) {
-  cache->requested += size;
-  if ((ptrdiff_t)(cache->used - cache->peak) > 0) {
-    cache->peak = cache->used;
+static void note_resized(rf_cache *cache) {
+  if ((ptrdiff_t)(rf_cache_used(cache) - cache->peak) > 0) {
+    cache->peak = rf_cache_used(cache);
   }
   rf_cache_counted(cache);
 }
@@ -55,7 +56,8 @@ static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origi
   cache->peak_blocks = peak_blocks;
   rf_large_move(p, v->payload, kept);
   rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin);
-  note_resized(cache, 0);
+  cache->frees--;
+  note_resized(cache);
   return p;
 }
 
@@ -75,7 +77,7 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
   }
   bool const stay_first = !rf_heap_options_now.checked || v.size > rf_heap_options_now.move_below;
   if (stay_first && resize_here(cache, &v, size)) {
-    note_resized(cache, size);
+    note_resized(cache);
     return ptr;
   }
   void *const moved = move(cache, &v, size, origin);
@@ -83,6 +85,6 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
     return moved;
   }
   cache->failures--;
-  note_resized(cache, size);
+  note_resized(cache);
   return ptr;
 }

@@ -4,6 +4,8 @@
 
 #define BATCH_BYTES 4096U
 #define BATCH_MOST 32U
+#define HELD_BYTES 8192U
+#define HELD_MOST 128U
 
 rf_size_class rf_size_classes[RF_CLASSES];
 
@@ -31,7 +33,8 @@ void rf_size_classes_init(void) {
     c->magic = (((uint64_t)1 << RF_SPAN_MAGIC) + size - 1) / size;
     c->count = (uint32_t)((c->units * RF_UNIT - RF_SPAN_FRONT) / size);
     c->batch = (uint16_t)(batch < 1 ? 1 : batch > BATCH_MOST ? BATCH_MOST : batch);
-    c->most = (uint16_t)(2 * c->batch);
+    uint32_t const held = HELD_BYTES / size < HELD_MOST ? HELD_BYTES / size : HELD_MOST;
+    c->most = (uint16_t)(held > 2U * c->batch ? held : 2U * c->batch);
     c->first = (uint16_t)first;
     first += c->most;
   }

@@ -77,7 +77,7 @@ static void release_span(rf_heap *heap, rf_span *span) {
 
 /* ---- Taking ---- */
 
-static unsigned take_from(rf_span *span, void **slots, unsigned count) {
+static unsigned take_from(rf_span *span, rf_slot_place *places, unsigned count) {
   unsigned got = 0;
   while (got < count && has_slots(span)) {
     bool const again = span->free_count != 0;
@@ -85,21 +85,21 @@ static unsigned take_from(rf_span *span, void **slots, unsigned count) {
     if (!again) {
       rf_check_carved(span, index);
     }
-    slots[got++] = (void *)(span->base + (size_t)index * span->slot_size);
+    places[got++] = (rf_slot_place){(void *)(span->base + (size_t)index * span->slot_size), &span->slots[index]};
   }
   return got;
 }
 
 /* Caches hand out the last one first: it shall be the lowest. */
-static void reverse(void **slots, unsigned count) {
+static void reverse(rf_slot_place *places, unsigned count) {
   for (unsigned i = 0; i < count / 2; i++) {
-    void *const first = slots[i];
-    slots[i] = slots[count - 1 - i];
-    slots[count - 1 - i] = first;
+    rf_slot_place const first = places[i];
+    places[i] = places[count - 1 - i];
+    places[count - 1 - i] = first;
   }
 }
 
-unsigned rf_slots_take(unsigned number, unsigned class_number, void **slots, unsigned count) {
+unsigned rf_slots_take(unsigned number, unsigned class_number, rf_slot_place *places, unsigned count) {
   rf_heap *const heap = &rf_heaps[number];
   unsigned got = 0;
   if (!rf_heap_lock(number)) {
@@ -114,13 +114,13 @@ unsigned rf_slots_take(unsigned number, unsigned class_number, void **slots, uns
       break;
     }
     heap->empty[class_number] -= is_empty(span) ? 1 : 0;
-    got += take_from(span, slots + got, count - got);
+    got += take_from(span, places + got, count - got);
     if (!has_slots(span)) {
       unlink_giving(heap, span);
     }
   }
   rf_heap_unlock(number);
-  reverse(slots, got);
+  reverse(places, got);
   return got;
 }
 
@@ -156,15 +156,15 @@ static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
   return span;
 }
 
-bool rf_slots_give(void **slots, unsigned *count) {
+bool rf_slots_give(rf_slot_place *places, unsigned *count) {
   while (*count != 0) {
-    unsigned const number = rf_span_of((uintptr_t)slots[*count - 1])->heap;
+    unsigned const number = rf_span_of((uintptr_t)places[*count - 1].begin)->heap;
     rf_span *empty = NULL;
     if (!rf_heap_lock(number)) {
       return false;
     }
     while (*count != 0 && empty == NULL) {
-      const void *const slot = slots[*count - 1];
+      const void *const slot = places[*count - 1].begin;
       rf_span *const span = rf_span_of((uintptr_t)slot);
       if (span->heap != number) {
         break;

@@ -17,11 +17,9 @@ static uintptr_t highest;
 static void widen(uintptr_t first, uintptr_t last) {
   uintptr_t low = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
   uintptr_t high = __atomic_load_n(&highest, __ATOMIC_RELAXED);
-  while (first < low &&
-         !__atomic_compare_exchange_n(&lowest, &low, first, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (first < low && !__atomic_compare_exchange_n(&lowest, &low, first, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
-  while (last > high &&
-         !__atomic_compare_exchange_n(&highest, &high, last, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (last > high && !__atomic_compare_exchange_n(&highest, &high, last, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 

@@ -48,6 +48,12 @@ typedef struct rf_slot {
   uint16_t traits; /* state, family, alignment, generation */
 } rf_slot;
 
+/* A slot as caches have it: where it begins, and its description. */
+typedef struct rf_slot_place {
+  void *begin;
+  rf_slot *slot;
+} rf_slot_place;
+
 _Static_assert(sizeof(rf_slot) == 16, "bytes for each slot, as the docs say");
 
 #define RF_TRAITS_STATE 3U

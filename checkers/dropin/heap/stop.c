@@ -255,18 +255,18 @@ static size_t live_sum; /* accessed atomically, as is the next */
 static size_t live_peak;
 
 void rf_cache_count_live(rf_cache *cache) {
-  size_t const sum = __atomic_add_fetch(&live_sum, cache->used - cache->counted, __ATOMIC_RELAXED);
+  size_t const sum = __atomic_add_fetch(&live_sum, rf_cache_used(cache) - cache->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
-  cache->counted = cache->used;
+  cache->counted = rf_cache_used(cache);
   while (sum > peak && !__atomic_compare_exchange_n(&live_peak, &peak, sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
 static void add(rf_cache_figures *sum, const rf_cache *c) {
-  sum->counters.used += c->used;
-  sum->counters.blocks += c->blocks;
-  sum->counters.allocations += (size_t)c->allocations;
-  sum->counters.failures += (size_t)c->failures;
+  sum->counters.used += rf_cache_used(c);
+  sum->counters.blocks += c->allocations - c->frees;
+  sum->counters.allocations += c->allocations;
+  sum->counters.failures += c->failures;
   sum->requested += c->requested;
   sum->waiting += c->ring_bytes;
 }

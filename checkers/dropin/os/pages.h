@@ -1,7 +1,7 @@
 /* Memory from the system: zeroed pages, and the drop-in's own records.
  *
- * Records (caches, descriptions of spans, tables, stacks) come from rf_record_alloc: they live as long as the process, and
- * the leak scan knows where they lie, so that an address noted in one never keeps a block alive.
+ * Records (caches, descriptions of spans, tables, stacks) come from rf_record_alloc: they live as long as the process,
+ * and the leak scan knows where they lie, so that an address noted in one never keeps a block alive.
  *
  * Everything here may be called from any thread, never allocates, and leaves errno alone.
  */
