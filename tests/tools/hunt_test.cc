@@ -59,7 +59,7 @@ TEST(Hunt, FindsReadsAndWritesOnBothSides) {
       std::string const line = std::to_string(line_of(text, std::string("/* ") + bug.name + " */"));
       EXPECT_TRUE(has(result.err, "hunted.c:" + line + " in touch")) << result.err;
       EXPECT_TRUE(has(result.err, "  found by run ")) << result.err;
-      EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 4 processes")) << result.err;
+      EXPECT_TRUE(has(result.err, "ringfence: 1 finding in ")) << result.err;
     }
   }
 }

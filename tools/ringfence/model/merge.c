@@ -102,12 +102,16 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
 
 /* ---- Merging ---- */
 
+/* The same place, met by two runs of a hunt: what was found at the instruction tells more. */
+static rf_record *better_of(rf_record *one, rf_record *other) {
+  unsigned const times = one->times > other->times ? one->times : other->times;
+  rf_record *const better = other->finding.at_access && !one->finding.at_access ? other : one;
+  better->times = times;
+  return better;
+}
+
 /* Adds `from` to `into`, a finding of the same place. Blocks and bytes of leaks add up. */
 static void add_record(rf_record *into, const rf_record *from) {
-  if (into->run_number != from->run_number) {
-    into->times = into->times > from->times ? into->times : from->times; /* the same, met again by another run */
-    return;
-  }
   into->times += from->times;
   /* Records of one process that were merged before count for all of theirs but the one that they name. */
   into->processes += from->processes - 1;
@@ -115,51 +119,6 @@ static void add_record(rf_record *into, const rf_record *from) {
     into->finding.size += from->finding.size;
     into->finding.blocks += from->finding.blocks;
   }
-}
-
-/* ---- A hunt: what one run finds late another one finds at the instruction ---- */
-
-static bool is_access(rf_bug bug) {
-  return bug == RF_BUG_BUFFER_OVERFLOW || bug == RF_BUG_BUFFER_UNDERFLOW || bug == RF_BUG_USE_AFTER_FREE;
-}
-
-static const char *block_key(rf_bump_arena *arena, const rf_record *record) {
-  rf_text_sink key;
-  rf_text_sink_init(&key, arena);
-  rf_sink_str(&key.sink, rf_bug_name(record->finding.bug));
-  for (unsigned i = 0; i < record->allocated.count; i++) {
-    put_frame(&record->allocated.frames[i], &key.sink);
-  }
-  return rf_bump_arena_text(arena, key.text, key.length);
-}
-
-/* The finding of another run about the same blocks, made at the instruction; NULL where there is none. */
-static rf_record *find_exact(rf_bump_arena *arena, rf_record *const *records, size_t count, const rf_record *late) {
-  const char *const key = block_key(arena, late);
-  for (size_t i = 0; i < count; i++) {
-    if (records[i]->run_number != late->run_number && records[i]->finding.at_access &&
-        strcmp(block_key(arena, records[i]), key) == 0) {
-      return records[i];
-    }
-  }
-  return NULL;
-}
-
-static size_t fold_late(rf_record **records, size_t count) {
-  rf_bump_arena scratch = {NULL};
-  size_t kept = 0;
-  for (size_t i = 0; i < count; i++) {
-    rf_record *const r = records[i];
-    bool const late = r->run_number != 0 && !r->finding.at_access && is_access(r->finding.bug);
-    rf_record *const exact = late ? find_exact(&scratch, records, count, r) : NULL;
-    if (exact == NULL) {
-      records[kept++] = r;
-    } else if (exact->times < r->times) {
-      exact->times = r->times;
-    }
-  }
-  rf_bump_arena_free(&scratch);
-  return kept;
 }
 
 /* A process in which a place was found, as a text. */
@@ -184,14 +143,15 @@ size_t rf_merge(rf_record **records, size_t count) {
     if (place == known) {
       places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
       records[place] = records[i];
+    } else if (records[place]->run_number != records[i]->run_number) {
+      records[place] = better_of(records[place], records[i]);
     } else {
       add_record(records[place], records[i]);
-      records[place]->processes += new_process && records[place]->run_number == records[i]->run_number;
+      records[place]->processes += new_process;
     }
   }
-  size_t const count_of_places = places.count;
   rf_bump_arena_free(&scratch);
-  return fold_late(records, count_of_places);
+  return places.count;
 }
 
 const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record) {

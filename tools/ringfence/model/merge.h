@@ -17,8 +17,7 @@ bool rf_is_runtime_frame(const rf_frame *frame);
  * lines of the functions by which the bug is known, or module and offset where lines are not known: one function may
  * have the same kind of bug on two lines, and a report shows both, with one fingerprint.
  *
- * Of several runs of one program the first that found a place counts. A write that a run noticed later is left out
- * where another run has one of its kind into blocks from the same place at the instruction. */
+ * Of several runs of one program the first that found a place counts, or the first that did so at the instruction. */
 size_t rf_merge(rf_record **records, size_t count);
 
 /* Equal for records that are merged. */

@@ -16,6 +16,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITHOUT_MEMORY_LIMIT 1 /* its shadow is address space */
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(WITHOUT_MEMORY_LIMIT)
+#define WITHOUT_MEMORY_LIMIT 1
+#endif
+
 enum { EVENTS = 400, LIFE_S = 120, MEMORY_GIB = 4 };
 
 /* ---- Events ---- */
@@ -58,9 +67,9 @@ static frames next_frames(rf_symbol_worker *worker, rf_store *store, rf_bump_are
   frames all = {.list = NULL};
   worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
   worker->upto = worker->after;
-  sqlite3_stmt *const s = rf_store_select(
-      store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii", worker->after,
-      (int64_t)EVENTS);
+  sqlite3_stmt *const s =
+      rf_store_select(store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii",
+                      worker->after, (int64_t)EVENTS);
   while (rf_store_row(store, s)) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
@@ -102,7 +111,11 @@ static void be_child(int answers, rf_bump_arena *arena, frames all) {
   (void)setpgid(0, 0);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   (void)setrlimit(RLIMIT_CPU, &seconds);
+#ifndef WITHOUT_MEMORY_LIMIT
   (void)setrlimit(RLIMIT_AS, &memory);
+#else
+  (void)memory;
+#endif
   (void)alarm(LIFE_S);
   rf_text_sink t;
   rf_symbolize(arena, all.list, all.count);

@@ -122,10 +122,13 @@ static void put_written(rf_query *q, int64_t id) {
 
 static void put_related(rf_query *q, int64_t id) {
   static const char sql[] =
-      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS (SELECT"
+      "WITH f AS (SELECT access_key AS a, allocation_key AS l, free_key AS r FROM finding WHERE id = ?1), near AS "
+      "(SELECT"
       " o.id FROM f CROSS JOIN finding o WHERE o.access_key = f.a AND f.a <> 0 UNION SELECT o.id FROM f CROSS JOIN "
-      "finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE o.free_key"
-      " = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key = f.a), (f.l <> 0 "
+      "finding o WHERE o.allocation_key = f.l AND f.l <> 0 UNION SELECT o.id FROM f CROSS JOIN finding o WHERE "
+      "o.free_key"
+      " = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key = f.a), (f.l <> "
+      "0 "
       "AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o ON o.id = near.id "
       "CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
   static const char *const texts[] = {"bug", "title", "place", "state"};
