@@ -2,6 +2,7 @@
 // written by the library are read back unchanged, also over a serial line that loses and garbles bytes.
 #include "blocks_model.h"
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/foreign.h"
 #include "tools/ringfence/model/identity.h"
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/document.h"
@@ -175,6 +176,23 @@ void check_fixed_point(const std::string &text, size_t findings) {
   RF_HOLDS(twice.rendering(rf_document_json) == again);
 }
 
+// Reports of other tools: each of their findings is a record as ours.
+void check_foreign(const std::string &text) {
+  for (auto *const read : {rf_foreign_read_asan, rf_foreign_read_valgrind}) {
+    rf_bump_arena arena = {nullptr};
+    rf_foreign found = {};
+    read(&found, &arena, text.c_str(), text.size());
+    for (size_t i = 0; i < found.count; i++) {
+      std::string line;
+      rf_sink const sink = {append, &line};
+      rf_foreign_put(&found.findings[i], "tool", &sink);
+      const rf_json *const json = rf_json_parse(&arena, line.data(), line.size());
+      RF_HOLDS(json != nullptr && rf_record_read(&arena, json) != nullptr);
+    }
+    rf_bump_arena_free(&arena);
+  }
+}
+
 void read_anything(Reader &in) {
   unsigned const what = in.u8();
   auto const form = static_cast<rf_input_form>(what % 3);
@@ -182,6 +200,7 @@ void read_anything(Reader &in) {
   while (!in.empty()) {
     text += static_cast<char>(in.u8());
   }
+  check_foreign(text);
   Read r(text, form);
   r.make();
   check_rendering(r, what / 3);
