@@ -177,7 +177,8 @@ TEST(RuntimeFrame, IsKnownByFunctionToo) {
   frame.module = "/bin/static-program";
   frame.sources = &source;
   frame.source_count = 1;
-  for (const char *const name : {"malloc", "free", "operator new(unsigned long)", "operator delete[](void*)"}) {
+  for (const char *const name : {"malloc", "free", "operator new(unsigned long)", "operator delete[](void*)",
+                                 "__interceptor_free", "__asan_memcpy"}) {
     source.function = name;
     EXPECT_TRUE(rf_is_runtime_frame(&frame)) << name;
   }

@@ -1,4 +1,5 @@
 // `ringfence report`: what it reads, merges, hides and writes.
+#include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
 #include "tests/tools/run.h"
 
@@ -87,6 +88,42 @@ protected:
 
   std::string folder_ = scratch("files");
 };
+
+// ---- Reports of other tools ----
+
+TEST_F(ReportCommand, ImportGivesAReportToTheCollectorWithTheSameIdEachTime) {
+  const std::string folder = file("collector");
+  const std::string asan =
+      file("asan.log", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                       "    #0 0x1 in drop /src/a.c:4\n"
+                       "==8==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x2\n");
+  const auto import = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
+    return run(words);
+  };
+  const Result taken = import({"--environment", "ci", "--build-commit", "4f2c", "--program", "/bin/p", asan});
+  EXPECT_EQ(taken.status, 0) << taken.err;
+  EXPECT_EQ(taken.err, "ringfence: 1 finding taken to the collector; 1 error of other kinds left out\n");
+  EXPECT_EQ(import({asan}).status, 0);
+  const std::string spool = read_file(folder + "/spool/current");
+  const std::string first = spool.substr(0, spool.find('\n') + 1);
+  const std::string second = spool.substr(first.size());
+  ringfence::Json one;
+  ringfence::Json other;
+  ASSERT_TRUE(ringfence::Json::parse(first, one)) << first;
+  ASSERT_TRUE(ringfence::Json::parse(second, other)) << second;
+  EXPECT_EQ(one["id"].text, other["id"].text);
+  EXPECT_EQ(one["record"].text, "finding");
+  EXPECT_EQ(one["environment"].text, "ci");
+  EXPECT_EQ(one["build"]["commit"].text, "4f2c");
+  EXPECT_EQ(one["program"].text, "/bin/p");
+  EXPECT_EQ(one["mode"].text, "asan");
+  EXPECT_EQ(one["finding"]["bug"].text, "double-free");
+  EXPECT_EQ(other["environment"].text, "development");
+  EXPECT_EQ(import({file("plain", "nothing\n")}).status, 2);
+  EXPECT_EQ(import({file("missing")}).status, 2);
+  EXPECT_EQ(import({}).status, 2);
+}
 
 // ---- Reading ----
 

@@ -19,9 +19,14 @@ static bool is_of_cxx_headers(const rf_frame *frame) {
   return frame->source_count != 0;
 }
 
+/* In reports of sanitizers, which `ringfence import` takes in. */
+static bool is_of_sanitizer(const char *function) {
+  return function != NULL && (strncmp(function, "__interceptor_", 14) == 0 || strncmp(function, "__asan_", 7) == 0);
+}
+
 bool rf_is_runtime_frame(const rf_frame *frame) {
-  return is_of_cxx_headers(frame) ||
-         rf_frame_is_runtime(frame->module, frame->source_count == 0 ? frame->function : frame->sources[0].function);
+  const char *const function = frame->source_count == 0 ? frame->function : frame->sources[0].function;
+  return is_of_cxx_headers(frame) || is_of_sanitizer(function) || rf_frame_is_runtime(frame->module, function);
 }
 
 /* ---- Places ---- */
