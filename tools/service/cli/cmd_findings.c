@@ -221,7 +221,7 @@ static int64_t print_news(asked *a, int64_t after) {
   for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
     after = rf_json_signed(n, "id", after);
   }
-  if (root != NULL && list->first != NULL) {
+  if (list != NULL && list->first != NULL) {
     if (json) {
       (void)puts(a->cli.text.text);
     } else {

@@ -20,8 +20,10 @@ static char *decoded(rf_bump_arena *arena, const char *text, size_t length) {
   char *const out = rf_bump_arena_text(arena, text, length);
   size_t used = 0;
   for (size_t i = 0; i < length; i++) {
-    char c = text[i] == '+' ? ' ' : text[i];
-    if (c == '%' && i + 2 < length && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+    char c = text[i];
+    if (c == '+') {
+      c = ' ';
+    } else if (c == '%' && i + 2 < length && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
       c = (char)(digit(text[i + 1]) * 16 + digit(text[i + 2]));
       i += 2;
     }

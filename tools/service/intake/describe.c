@@ -38,7 +38,9 @@ static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, con
   put_stack(&t, scratch, record, RF_STACK_RELEASED);
   char *const text = rf_bump_arena_text(arena, t.text, t.length < SEARCH_MOST ? t.length : SEARCH_MOST);
   for (char *c = text; *c != '\0'; c++) {
-    *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+    if (*c >= 'A' && *c <= 'Z') {
+      *c = (char)(*c - 'A' + 'a');
+    }
   }
   return text;
 }

@@ -1,28 +1,47 @@
 #include "tools/service/intake/envelope.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-int64_t rf_time_read(const char *text) {
-  struct tm t = {0};
-  int read = 0;
-  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec,
-             &read) != 6 ||
-      t.tm_year < 1970 || t.tm_year > 9999) {
+/* The number of `digits` digits at *at, with `after` behind it; moves *at past them. -1 where that is not there. */
+static int read_part(const char **at, int digits, char after) {
+  int value = 0;
+  for (int i = 0; i < digits; i++, (*at)++) {
+    if (**at < '0' || **at > '9') {
+      return -1;
+    }
+    value = value * 10 + (**at - '0');
+  }
+  if (after != '\0' && *(*at)++ != after) {
     return -1;
   }
-  t.tm_year -= 1900;
-  t.tm_mon -= 1;
-  int64_t ms = 0;
-  if (text[read] == '.') {
-    int64_t scale = 100;
-    for (read++; text[read] >= '0' && text[read] <= '9'; read++, scale /= 10) {
-      ms += (text[read] - '0') * scale;
+  return value;
+}
+
+int64_t rf_time_read(const char *text) {
+  static const char after[] = {'-', '-', 'T', ':', ':', '\0'};
+  int parts[6];
+  for (int i = 0; i < 6; i++) {
+    parts[i] = read_part(&text, i == 0 ? 4 : 2, after[i]);
+    if (parts[i] < 0) {
+      return -1;
     }
   }
-  return text[read] == 'Z' && text[read + 1] == '\0' ? (int64_t)timegm(&t) * 1000 + ms : -1;
+  struct tm t = {.tm_year = parts[0] - 1900,
+                 .tm_mon = parts[1] - 1,
+                 .tm_mday = parts[2],
+                 .tm_hour = parts[3],
+                 .tm_min = parts[4],
+                 .tm_sec = parts[5]};
+  int64_t ms = 0;
+  if (*text == '.') {
+    int64_t scale = 100;
+    for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10) {
+      ms += (*text - '0') * scale;
+    }
+  }
+  return parts[0] >= 1970 && strcmp(text, "Z") == 0 ? (int64_t)timegm(&t) * 1000 + ms : -1;
 }
 
 /* ".../bazel-out/k8-fastbuild/bin/a/b_test.runfiles/workspace/a/b_test" and ".../bin/a/b_test" are "a/b_test". */

@@ -52,7 +52,7 @@ void rf_intake_deinit(rf_intake *intake);
 void rf_intake_line(rf_intake *intake, char *line, size_t length);
 
 /* Counts something that was lost ("half-written lines", ...), as part of the transaction. */
-void rf_intake_loss(rf_intake *intake, const char *reason, int64_t count);
+void rf_intake_loss(rf_intake *intake, const char *reason, int64_t by);
 
 /* True when it is time to commit. */
 bool rf_intake_is_full(const rf_intake *intake);

@@ -73,7 +73,7 @@ bool rf_window_one_bit(const rf_finding *f) {
 }
 
 int64_t rf_written_pack(rf_written w) {
-  return (int64_t)w.offset * 65536 + w.expected * 256 + w.value;
+  return (int64_t)w.offset * 65536 + (int64_t)w.expected * 256 + w.value;
 }
 
 rf_written rf_written_unpack(int64_t packed) {

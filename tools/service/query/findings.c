@@ -81,8 +81,7 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
 
 /* Named parameters: the statement is one text for each order. */
 #define CHOSEN                                                                                                         \
-  " FROM finding f JOIN build fb ON fb.id = f.first_build JOIN build lb ON lb.id = f.last_build"                       \
-  " WHERE f.merged_into IS NULL AND (?1 IS NULL OR f.state IN (?1, ?2)) AND f.first_seen >= ?3"                        \
+  " FROM finding f WHERE f.merged_into IS NULL AND (?1 IS NULL OR f.state IN (?1, ?2)) AND f.first_seen >= ?3"         \
   " AND (?4 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 2 AND c.what = ?4))"            \
   " AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND EXISTS (SELECT 1 FROM counter c WHERE c.finding"    \
   " = f.id AND c.kind = 2 AND c.what = ?5)))"                                                                          \
@@ -95,10 +94,17 @@ static const char *word(const question *a, size_t i) {
   return i < a->word_count ? a->words[i] : NULL;
 }
 
+/* Rows are chosen and put in order by few columns first: the others are read of those that are shown. */
+#define LISTED(choice, order)                                                                                          \
+  "SELECT " COLUMNS " FROM (SELECT f.id" choice CHOSEN " ORDER BY " order " LIMIT ?12 OFFSET ?13) chosen JOIN finding" \
+  " f ON f.id = chosen.id JOIN build fb ON fb.id = f.first_build JOIN build lb ON lb.id = f.last_build ORDER BY "
+#define WITH_MERGED                                                                                                    \
+  ", f.count + coalesce((SELECT sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS counted"
+
 static sqlite3_stmt *select_rows(rf_query *q, const question *a) {
-  static const char last[] = "SELECT " COLUMNS CHOSEN " ORDER BY f.last_seen DESC, f.id DESC LIMIT ?12 OFFSET ?13";
-  static const char first[] = "SELECT " COLUMNS CHOSEN " ORDER BY f.first_seen DESC, f.id DESC LIMIT ?12 OFFSET ?13";
-  static const char most[] = "SELECT " COLUMNS CHOSEN " ORDER BY total DESC, f.id DESC LIMIT ?12 OFFSET ?13";
+  static const char last[] = LISTED("", "f.last_seen DESC, f.id DESC") "f.last_seen DESC, f.id DESC";
+  static const char first[] = LISTED("", "f.first_seen DESC, f.id DESC") "f.first_seen DESC, f.id DESC";
+  static const char most[] = LISTED(WITH_MERGED, "counted DESC, f.id DESC") "counted DESC, f.id DESC";
   const char *const sql = strcmp(a->order, "first") == 0 ? first : strcmp(a->order, "count") == 0 ? most : last;
   return rf_store_select(q->store, sql, "ttiiiitttttii", a->first_state, a->second_state, a->new_since, a->build,
                          a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
