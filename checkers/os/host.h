@@ -41,7 +41,7 @@ bool rf_host_readable(const void *p, size_t size);
 bool rf_host_stack(const void *frame, uintptr_t *low, uintptr_t *high);
 
 /* 0: rf_host_stack knows none, so there are no stacks to follow. */
-#if defined(__linux__) && __STDC_HOSTED__
+#if defined(__linux__) && __STDC_HOSTED__ && !defined(RF_PORT_BARE)
 #define RF_HOST_STACKS 1
 #else
 #define RF_HOST_STACKS 0

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#if defined(__linux__) && __STDC_HOSTED__ && (defined(__x86_64__) || defined(__i386__))
+#if defined(__linux__) && __STDC_HOSTED__ && !defined(RF_PORT_BARE) && (defined(__x86_64__) || defined(__i386__))
 #define RF_STACK_RULES 1
 #else
 #define RF_STACK_RULES 0
