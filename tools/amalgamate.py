@@ -343,8 +343,9 @@ def main():
     words %= (version, ", ".join(options.words[:-1]), options.target, options.mode)
     folder = os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), options.words[-1])
     os.makedirs(folder, exist_ok=True)
-    for name, text in (("ringfence.h", make_header(headers, options, words)),
-                       ("ringfence.c", make_source(sources, options, words))):
+    # The header last: amalgamate.mk has it depend on the source.
+    for name, text in (("ringfence.c", make_source(sources, options, words)),
+                       ("ringfence.h", make_header(headers, options, words))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
 

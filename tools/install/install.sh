@@ -121,6 +121,10 @@ make_stage() {
   install -m 755 -- "${from[command]}" "$stage/bin/ringfence"
   install -m 644 -- "${from[library]}" "$stage/lib/libringfence.so.0"
   strip --strip-unneeded --remove-section=.comment "$stage/bin/ringfence" "$stage/lib/libringfence.so.0"
+  if [[ -n ${from[serve]-} ]]; then
+    install -m 755 -- "${from[serve]}" "$stage/bin/ringfence-serve"
+    strip --strip-unneeded --remove-section=.comment "$stage/bin/ringfence-serve"
+  fi
   ln -s libringfence.so.0 "$stage/lib/libringfence.so"
   install -m 644 -- "${from[license]}" "$stage/share/doc/ringfence/LICENSE"
   local library

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 OPTION = re.compile(r"^  (?:-(?P<letter>\w), |    )--(?P<name>[a-z][a-z-]*)"
-                    r"(?:(?P<optional>\[=[A-Z]+\])| (?P<argument>[A-Z][A-Z=]*))?(?: +(?P<help>\S.*))?$")
+                    r"(?:(?P<optional>\[=[A-Z]+\])| (?P<argument>[A-Z][A-Z:=]*))?(?: +(?P<help>\S.*))?$")
 HEADING = re.compile(r"^(Options|Environment|Examples?|Exit status|Commands):\s*")
 # Values of arguments; each must stand in the help of every option that takes one.
 CHOICES = {
@@ -229,13 +229,16 @@ def write(path, text):
 def main(command, share):
 
     def ask(*words):
-        return subprocess.run([command, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run([command, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              check=False).stdout
 
     version = ask("version").split()[1]
     overview = Page("ringfence", ask("help"))
     listed = [lines for heading, lines in overview.sections if heading == "Commands"][0]
     summaries = dict(line.split(maxsplit=1) for line in listed)
-    pages = [Page(name, ask("help", name)) for name in summaries]
+    # Commands of the service have no manual where ringfence-serve is not installed beside the command.
+    texts = {name: ask("help", name) for name in summaries}
+    pages = [Page(name, text) for name, text in texts.items() if text]
 
     titles = ["ringfence"] + ["ringfence-" + page.name for page in pages]
     write(share + "/man/man1/ringfence.1",
