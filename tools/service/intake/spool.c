@@ -16,7 +16,7 @@ enum { BUFFER = 1 << 20 };
 
 static const char current[] = "current";
 static const char segment[] = "segment-"; /* made by processes that could not have the lock of the current file */
-static const char ours[] = "taken-";     /* ours: a number is used again only when its position is forgotten */
+static const char ours[] = "taken-";      /* ours: a number is used again only when its position is forgotten */
 
 /* ---- Opening ---- */
 
