@@ -7,9 +7,10 @@
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
-alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and
-written to fuzz/corpus/*.seeds. A finding is minimised; the first of its rule and operation is stored there by name,
-and printed as a test. Ctrl-C ends the turns and reports; a rerun with the same --hours goes on.
+alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or
+~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and written to fuzz/corpus/*.seeds. A finding is
+minimised; the first of its rule and operation is stored there by name, and printed as a test. Ctrl-C ends the turns and
+reports; a rerun with the same --hours goes on.
 
 Results in the folder `nightly` beside the inputs: summary.txt, nightly.json, junit.xml, index.html. Exit status: 0
 without findings and troubles, 1 with one, 2 on misuse.
