@@ -7,9 +7,10 @@
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
-alternate. Inputs are kept in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and
-written to fuzz/corpus/*.seeds. A finding is minimised; the first of its rule and operation is stored there by name,
-and printed as a test. Ctrl-C ends the turns and reports; a rerun with the same --hours goes on.
+alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or
+~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and written to fuzz/corpus/*.seeds. A finding is
+minimised; the first of its rule and operation is stored there by name, and printed as a test. Ctrl-C ends the turns and
+reports; a rerun with the same --hours goes on.
 
 Results in the folder `nightly` beside the inputs: summary.txt, nightly.json, junit.xml, index.html. Exit status: 0
 without findings and troubles, 1 with one, 2 on misuse.
@@ -37,7 +38,8 @@ import seeds
 UBSAN = ["--copt=-fsanitize=undefined", "--copt=-fno-sanitize=vptr,function", "--copt=-fno-sanitize-recover=undefined"]
 UBSAN += ["--linkopt=-fsanitize=undefined", "--linkopt=-fno-sanitize=vptr,function"]
 PLAIN = ["--copt=-O2", "--copt=-fno-sanitize=address", "--linkopt=-fno-sanitize=address"]
-BUILDS = {"checked": UBSAN, "plain": PLAIN}
+TRACKED = ["--//lib/core:track=asan"]  # mode asan itself is tested
+BUILDS = {"checked": UBSAN, "plain": PLAIN, "tracked": TRACKED}
 LEAST_FREE = 64 << 20  # bytes on the disk of the inputs
 MEMORY = 2048  # MiB for one fuzzer
 SLOWEST = 25  # seconds for one input
@@ -67,6 +69,9 @@ class Fuzzer:
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
+
+    def builds(self):
+        return ["tracked"] if self.name == "asan" else ["checked", "plain"]
 
     def due(self):
         """Processor time so far, in shares: who found new inputs in its last turn has three for one of others."""
@@ -142,7 +147,9 @@ class Night:
             bazel = coverage.bazel_command(self.root)
             flags = ["--config=fuzz", *flags, f"--platform_suffix=nightly_{kind}"]
             quiet = ["--noshow_progress", "--ui_event_filters=-info,-stdout"]
-            targets = [f"//fuzz:{fuzzer.name}_fuzz_bin" for fuzzer in self.fuzzers]
+            targets = [f"//fuzz:{fuzzer.name}_fuzz_bin" for fuzzer in self.fuzzers if kind in fuzzer.builds()]
+            if not targets:
+                continue
             self.say(f"building {len(targets)} fuzzers, {kind}")
             if subprocess.run(bazel + ["build"] + flags + quiet + targets, cwd=self.root, check=False).returncode != 0:
                 raise Trouble(f"the build '{kind}' failed")
@@ -150,8 +157,8 @@ class Night:
             output = subprocess.check_output(command, cwd=self.root, stderr=subprocess.DEVNULL, text=True)
             self.folders[kind] = os.path.join(output.strip(), "fuzz")
 
-    def program(self, fuzzer, kind="checked"):
-        return os.path.join(self.folders[kind], fuzzer.name + "_fuzz_bin")
+    def program(self, fuzzer, kind=None):
+        return os.path.join(self.folders[kind or fuzzer.builds()[0]], fuzzer.name + "_fuzz_bin")
 
     # -- Running --
 
@@ -181,7 +188,8 @@ class Night:
         return status, output, usage.ru_utime + usage.ru_stime
 
     def turn(self, fuzzer):
-        kind = "plain" if fuzzer.record["turns"] % 2 and fuzzer.name != "asan" else "checked"
+        builds = fuzzer.builds()
+        kind = builds[fuzzer.record["turns"] % len(builds)]
         for folder in ("corpus", "findings", "stored"):
             os.makedirs(fuzzer.path(folder), exist_ok=True)
         if not os.listdir(fuzzer.path("stored")):

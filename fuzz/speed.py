@@ -25,9 +25,8 @@ SPEED = re.compile(r"fuzz: (\d+) executions per processor second over (\d+) of")
 
 
 def build(root, names, flags):
-    """The folder of the programs. The suffix keeps the outputs beside those of other configurations."""
+    """The folder of the programs, which serve until another configuration is built."""
     bazel = coverage.bazel_command(root)
-    flags = flags + ["--platform_suffix=speed"]
     quiet = ["--noshow_progress", "--ui_event_filters=-info,-stdout"]
     targets = [f"//fuzz:{name}_fuzz_bin" for name in names]
     if subprocess.run(bazel + ["build"] + flags + quiet + targets, cwd=root, check=False).returncode != 0:
