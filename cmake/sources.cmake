@@ -253,7 +253,9 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/run.c
   tools/ringfence/model/serial.c
   tools/ringfence/model/snapshot.c
+  tools/ringfence/render/colour.c
   tools/ringfence/render/document.c
+  tools/ringfence/render/github.c
   tools/ringfence/render/html.c
   tools/ringfence/render/html_finding.c
   tools/ringfence/render/json_lines.c

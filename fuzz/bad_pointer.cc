@@ -2,35 +2,35 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 
 namespace ringfence::fuzz {
 namespace {
 
-std::string block_text(const Block &block, long offset, const char *what) {
-  char text[64];
-  snprintf(text, sizeof text, "(char *)p%u %c %ld /* %s */", block.id, offset < 0 ? '-' : '+',
-           offset < 0 ? -offset : offset, what);
-  return text;
+BadPointer in_block(const Block &block, size_t offset, bool may_be_start, const char *kind) {
+  return {block.ptr + offset, may_be_start, "(char *)p", block.id, static_cast<ptrdiff_t>(offset), kind};
+}
+
+BadPointer anywhere(void *ptr, const char *kind) {
+  return {ptr, false, "(char *)NULL", 0, reinterpret_cast<ptrdiff_t>(ptr), kind};
 }
 
 std::optional<BadPointer> foreign(Reader &reader, const Memory &memory) {
   alignas(RF_ALIGN_DEFAULT) static unsigned char object[5120];
   size_t const where = reader.u8();
   if (where % 2 == 0) {
-    return BadPointer{object + 64 + where * RF_ALIGN_DEFAULT, "/* a static object */", false};
+    return anywhere(object + 64 + where * RF_ALIGN_DEFAULT, "a static object");
   }
   unsigned char *const data = memory.regions().front().data;
   unsigned char *const before = data + rf_align_gap(data, RF_ALIGN_DEFAULT) - (1 + where) * RF_ALIGN_DEFAULT;
-  return BadPointer{before, "/* before the arena */", false};
+  return anywhere(before, "before the arena");
 }
 
 std::optional<BadPointer> wild(Reader &reader) {
   size_t const where = reader.u8();
   size_t const distance = (1 + where) * RF_ALIGN_DEFAULT;
-  return where % 2 == 0 ? BadPointer{reinterpret_cast<void *>(distance), "/* near 0 */", false}
-                        : BadPointer{reinterpret_cast<void *>(0 - distance), "/* near the top */", false};
+  return where % 2 == 0 ? anywhere(reinterpret_cast<void *>(distance), "near 0")
+                        : anywhere(reinterpret_cast<void *>(0 - distance), "near the top");
 }
 
 std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
@@ -43,7 +43,7 @@ std::optional<BadPointer> misaligned(Reader &reader, Shadow &shadow) {
     return std::nullopt;
   }
   bool const may_be_start = off >= block.size; // of the next block, where blocks are closer than RF_ALIGN_DEFAULT
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "misaligned"), may_be_start};
+  return in_block(block, off, may_be_start, "misaligned");
 }
 
 std::optional<BadPointer> interior(Reader &reader, Shadow &shadow, bool stale_records) {
@@ -57,7 +57,7 @@ std::optional<BadPointer> interior(Reader &reader, Shadow &shadow, bool stale_re
     return std::nullopt;
   }
   size_t const off = (1 + distance % steps) * RF_ALIGN_DEFAULT;
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "interior"), stale_records};
+  return in_block(block, off, stale_records, "interior");
 }
 
 // An address behind a copy of the header of a live block: a valid header in the wrong place.
@@ -81,19 +81,17 @@ std::optional<BadPointer> forged(Reader &reader, Shadow &shadow, const Memory &m
   size_t const copied = std::min(before, kCopied);
   shadow.write(block, off - kCopied);
   memcpy(block.ptr + off - copied, model.ptr - copied, copied);
-  return BadPointer{block.ptr + off, block_text(block, static_cast<long>(off), "behind a copied header"), false};
+  return in_block(block, off, false, "behind a copied header");
 }
 
 std::optional<BadPointer> repeated(Reader &reader, const Shadow &shadow) {
-  std::vector<void *> const stale = shadow.stale();
   size_t const choice = reader.u8();
-  if (stale.empty()) {
+  if (shadow.stale_count() == 0) {
     return std::nullopt;
   }
-  size_t const index = choice % stale.size();
-  char text[64];
-  snprintf(text, sizeof text, "/* freed before: the last but %zu */", index);
-  return BadPointer{stale[index], text, true};
+  BadPointer bad = anywhere(shadow.stale(choice % shadow.stale_count()), "freed before");
+  bad.may_be_start = true;
+  return bad;
 }
 
 std::optional<BadPointer> in_arena(Reader &reader, const Shadow &shadow, const Memory &memory) {
@@ -104,9 +102,7 @@ std::optional<BadPointer> in_arena(Reader &reader, const Shadow &shadow, const M
   if (shadow.starts_block(ptr)) {
     return std::nullopt;
   }
-  char text[64];
-  snprintf(text, sizeof text, "(char *)arena + %td /* no block */", ptr - memory.regions().front().data);
-  return BadPointer{ptr, text, true};
+  return BadPointer{ptr, true, "(char *)arena", 0, ptr - memory.regions().front().data, "no block"};
 }
 
 } // namespace

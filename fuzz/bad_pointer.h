@@ -7,15 +7,22 @@
 #include <ringfence/fuzz/shadow.h>
 
 #include <optional>
-#include <string>
 
 namespace ringfence::fuzz {
 
 struct BadPointer {
   void *ptr;
-  std::string text;  // as an expression of C, with its kind
   bool may_be_start; // of a block that is free already: RF_ERR_NOT_ALLOCATED is right, too
+
+  // As an expression of C, printed by RF_FUZZ_BAD_POINTER from RF_FUZZ_BAD_POINTER_PARTS.
+  const char *base;
+  unsigned id; // of the block `base`; 0: none
+  ptrdiff_t offset;
+  const char *kind;
 };
+
+#define RF_FUZZ_BAD_POINTER "%s%.0u %+td /* %s */"
+#define RF_FUZZ_BAD_POINTER_PARTS(bad) (bad).base, (bad).id, (bad).offset, (bad).kind
 
 // One that the input chooses, of the kinds that this target refuses; nothing where none of that kind exists now.
 std::optional<BadPointer> choose_bad_pointer(Reader &reader, const rf_fuzz_target &target, Shadow &shadow,

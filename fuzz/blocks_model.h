@@ -5,6 +5,7 @@
 
 #include <ringfence/fault.h>
 #include <ringfence/fuzz/reader.h>
+#include <ringfence/fuzz/verdict.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,11 @@ namespace ringfence::fuzz {
 
 // Number of the running operation, for the reader of a finding.
 inline size_t the_step = 0;
+
+inline void count_step() {
+  the_step++;
+  Verdict::begun_elsewhere();
+}
 
 [[noreturn]] inline void broken(const char *what, const char *file, int line) {
   std::fprintf(stderr, "%s:%d: operation %zu: %s does not hold\n", file, line, the_step, what);

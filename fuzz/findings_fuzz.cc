@@ -2,6 +2,7 @@
 // written by the library are read back unchanged, also over a serial line that loses and garbles bytes.
 #include "blocks_model.h"
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/model/identity.h"
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/document.h"
 
@@ -9,7 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <malloc.h>
 #include <map>
+#include <ringfence/fuzz/interpreter.h>
 #include <ringfence/fuzz/reader.h>
 #include <ringfence/report_json.h>
 #include <ringfence/report_serial.h>
@@ -41,6 +44,7 @@ public:
     rf_document_options options = {};
     options.whole = true;
     rf_document_make(&document, &arena_, &run, &options);
+    check_identities();
   }
 
   std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
@@ -60,8 +64,30 @@ public:
   bool recognised;
 
 private:
+  // A bug is known by what its record says, each time alike, and is one bug with itself.
+  void check_identities() {
+    for (size_t i = 0; i < document.count; i++) {
+      const rf_identity one = rf_identity_of(&arena_, document.records[i], nullptr);
+      const rf_identity again = rf_identity_of(&arena_, document.records[i], nullptr);
+      const rf_identity other = rf_identity_of(&arena_, document.records[document.count - 1 - i], nullptr);
+      RF_HOLDS(one.group != 0 && one.group == again.group);
+      RF_HOLDS(rf_identity_compare(&one, &again).one);
+      RF_HOLDS(rf_identity_compare(&one, &other).one == (one.group == other.group));
+      RF_HOLDS(std::strlen(rf_identity_why(&arena_, &one, &other)) != 0);
+    }
+  }
+
+public:
+private:
   rf_bump_arena arena_{nullptr};
 };
+
+bool fixed_point_is_due;
+
+#ifdef M_TRIM_THRESHOLD
+// The readers' arenas are made anew for each input: their pages need not be.
+[[maybe_unused]] const bool keeps_pages = mallopt(M_TRIM_THRESHOLD, 1 << 26) == 1 && mallopt(M_TOP_PAD, 1 << 22) == 1;
+#endif
 
 // The record as the library writes it: equal texts are equal records.
 std::string json_of(rf_record *record) {
@@ -133,8 +159,12 @@ void check_rendering(Read &r, unsigned which) {
   check_text(text);
 }
 
-// A document that was written once is read as the same ever after.
+// A document that was written once is read as the same ever after. The dearest check: of one input in eight while
+// fuzzing.
 void check_fixed_point(const std::string &text, size_t findings) {
+  if (!fixed_point_is_due) {
+    return;
+  }
   Read once(text);
   RF_HOLDS(once.lost_nothing());
   RF_HOLDS(once.run.record_count == findings);
@@ -490,6 +520,7 @@ void read_back_snapshot(Reader &in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader in(data, size);
+  fixed_point_is_due = comparison_interval(in) < 8;
   switch (in.u8() % 4) {
   case 0:
     read_anything(in);

@@ -146,7 +146,7 @@ void GuardError::commit(Reader &reader) {
 
 void GuardError::commit_on(Interpreter &program) {
   Verdict &verdict = program.verdict();
-  if (!verdict.ok()) {
+  if (!verdict.ok() || !program.settle_all(0)) {
     return;
   }
   if (!choose_victim(program)) {

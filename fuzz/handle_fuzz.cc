@@ -1,6 +1,7 @@
 // handle: valid and invalid allocations, resizes, locks, moves and frees by handle, against a model of the bytes, the
 // holes and the largest possible block. The first byte of the input chooses between the bare heap; a guard, which must
 // be silent until exactly one error is committed; the adapter to rf_allocator; and damage to the table and the record.
+#include <ringfence/fuzz/interpreter.h>
 #include <ringfence/fuzz/target.h>
 #include <ringfence/handle_allocator.h>
 #include <ringfence/handle_guard.h>
@@ -84,14 +85,15 @@ public:
   }
 
   void run() {
-    for (the_step = 1; !in_.empty() && the_step < 200; the_step++) {
+    for (the_step = 1; !in_.empty() && the_step < 200; count_step()) {
       step();
-      if (!guarded_ || the_step % 8 == 0) {
+      if (the_step % (guarded_ ? std::max<size_t>(interval_, 8) : interval_) == 0) {
         verify();
       }
+      RF_HOLDS(log_.count() == 0);
     }
+    verify();
     if (guarded_) {
-      verify();
       commit_an_error();
     }
     finish();
@@ -611,6 +613,7 @@ private:
   }
 
   Reader &in_;
+  size_t interval_ = comparison_interval(in_);
   bool guarded_;
   unsigned error_; // of the guarded program: which, how far, in which block
   size_t detail_;

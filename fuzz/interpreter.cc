@@ -5,18 +5,37 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 namespace ringfence::fuzz {
+namespace {
+
+size_t wanted_interval = 0;
+
+} // namespace
+
+size_t comparison_interval(const Reader &reader) {
+  static constexpr size_t kChoices[] = {1, 2, 4, 8, 8, 16, 16, 32, 32, 64, 64, 128, 128, 128, 128, 128};
+  bool const chosen = wanted_interval != 0 || trace_wanted();
+  return chosen ? std::max<size_t>(wanted_interval, 1) : kChoices[reader.checksum() % std::size(kChoices)];
+}
+
+void compare_every(size_t operations) {
+  wanted_interval = operations;
+}
 
 Interpreter::Interpreter(const rf_fuzz_target &target, Reader reader, Conduct conduct)
-    : target_(target), reader_(reader), conduct_(conduct), verdict_(trace_wanted()),
-      shadow_(target, memory_, verdict_) {
+    : target_(target), reader_(reader), conduct_(conduct), verdict_(trace_wanted()), shadow_(target, memory_, verdict_),
+      interval_(comparison_interval(reader)) {
   rf_fault_handler_set(record_fault, this);
 }
 
 Interpreter::~Interpreter() {
   rf_fault_handler_set(nullptr, nullptr);
+  if (!verdict_.ok()) {
+    memory_.forget_damage();
+  }
 }
 
 void Interpreter::record_fault(const rf_fault *fault, void *context) {
@@ -71,7 +90,9 @@ bool Interpreter::make_allocator() {
     return false;
   }
   shadow_.restarted();
-  return settle(0);
+  bool const good = settle_all(0);
+  walkable_ = shadow_.state().walkable;
+  return good;
 }
 
 bool Interpreter::start() {
@@ -89,6 +110,10 @@ bool Interpreter::start() {
 
 bool Interpreter::step() {
   if (!verdict_.ok() || reader_.empty() || verdict_.operations() >= kMaxOperations) {
+    return false;
+  }
+  is_due_ = (verdict_.operations() + 1) % interval_ == 0;
+  if (is_due_ && !shadow_.fresh() && !settle_all(0)) { // to compare with
     return false;
   }
   (this->*choose_operation())();
@@ -122,6 +147,9 @@ bool Interpreter::free_all() {
 
 // With everything freed, memory is as after init and the same additions of regions.
 bool Interpreter::expect_as_new() {
+  if (!shadow_.fresh() && !settle_all(0)) {
+    return false;
+  }
   if (!target_.coalesces) {
     return true;
   }
@@ -139,7 +167,7 @@ bool Interpreter::expect_as_new() {
     }
   }
   shadow_.regions_changed();
-  if (!settle(0)) {
+  if (!settle_all(0)) {
     return false;
   }
   // The choice among free blocks of a good fit may depend on the order in which they became free.
@@ -148,22 +176,30 @@ bool Interpreter::expect_as_new() {
 }
 
 void Interpreter::finish() {
-  if (verdict_.ok() && free_all() && expect_as_new()) {
+  if (!verdict_.ok() || (!shadow_.fresh() && !settle_all(0))) {
+    return;
+  }
+  is_due_ = interval_ == 1;
+  if (free_all() && expect_as_new()) {
     end_allocator();
   }
 }
 
 // ---- Judging results ----
 
-bool Interpreter::must_succeed(size_t size, size_t align) const {
+// After a request failed: what is free now was free before, unless the failure itself may change that.
+bool Interpreter::must_succeed(size_t size, size_t align) {
   if (target_.max_align != 0 && align > target_.max_align) {
     return false;
   }
   if (target_.always_serves != 0 && size <= target_.always_serves && align <= target_.default_align) {
     return true;
   }
-  size_t const largest = shadow_.state().stats.largest_free;
-  if (!target_.serves_largest || largest == 0 || size > largest) {
+  if (!target_.serves_largest || (!shadow_.stats_fresh() && !target_.quiet_failure)) {
+    return false;
+  }
+  size_t const largest = shadow_.stats(allocator_).largest_free;
+  if (largest == 0 || size > largest) {
     return false;
   }
   if (align <= target_.default_align) {
@@ -175,8 +211,8 @@ bool Interpreter::must_succeed(size_t size, size_t align) const {
 }
 
 bool Interpreter::must_fail(size_t size, size_t align) const {
-  return target_.largest_is_bound && size > target_.always_serves && align >= target_.default_align &&
-         size > shadow_.state().stats.largest_free;
+  return shadow_.stats_fresh() && target_.largest_is_bound && size > target_.always_serves &&
+         align >= target_.default_align && size > shadow_.state().stats.largest_free;
 }
 
 bool Interpreter::settle(size_t expected_reports) {
@@ -186,10 +222,19 @@ bool Interpreter::settle(size_t expected_reports) {
                          now - settled_reports_, expected_reports, rf_status_name(last_fault_));
   }
   settled_reports_ = now;
-  return shadow_.verify(allocator_);
+  shadow_.changed();
+  return !is_due_ || shadow_.verify(allocator_);
+}
+
+bool Interpreter::settle_all(size_t expected_reports) {
+  is_due_ = true;
+  return settle(expected_reports);
 }
 
 bool Interpreter::settle_unchanged(size_t expected_reports, const char *when) {
+  if (!is_due_ || !shadow_.fresh()) {
+    return settle(expected_reports);
+  }
   State const before = shadow_.state();
   return settle(expected_reports) && shadow_.verify_same_memory(before, "unchanged", when);
 }
@@ -268,6 +313,9 @@ const Block *Interpreter::adopt(void *ptr, size_t size, size_t align, bool zeroe
 
 bool Interpreter::release(Block block) {
   verdict_.begin("rf_free(a, p%u)", block.id);
+  if (!shadow_.verify_contents_of(block)) {
+    return false;
+  }
   rf_status const status = rf_free(allocator_, block.ptr);
   if (status != RF_OK) {
     return verdict_.fail("free", "a free of p%u was answered with \"%s\"", block.id, rf_status_name(status));

@@ -30,7 +30,7 @@ public:
   }
 
   void run() {
-    for (the_step = 1; !in_.empty(); the_step++) {
+    for (the_step = 1; !in_.empty(); count_step()) {
       step();
       verify();
     }
@@ -351,7 +351,7 @@ public:
 
   void run() {
     size_t const operations = in_.u8() % 16; // the rest of the input is for the damage at the end
-    for (the_step = 1; the_step <= operations; the_step++) {
+    for (the_step = 1; the_step <= operations; count_step()) {
       switch (in_.u8() % 4) {
       case 0:
         (void)rf_alloc(&adapter.base, in_.below(4 * kBlock));

@@ -17,6 +17,9 @@ namespace {
 // Room before the first region and behind the last.
 constexpr size_t kFence = 4096;
 
+// Outside of open regions, where AddressSanitizer does not watch.
+constexpr unsigned char kForbidden = 0xA5;
+
 constexpr size_t kBufferSize = (Memory::kMaxRegions + 1) * RF_FUZZ_MAX_ARENA;
 
 // Lives as long as the process: a fuzzer makes thousands of allocators a second.
@@ -26,6 +29,7 @@ unsigned char *buffer() {
     if (p == nullptr) {
       abort();
     }
+    memset(p, kForbidden, Memory::kPoisoned ? 0 : kBufferSize);
     return static_cast<unsigned char *>(p);
   }();
   return memory;
@@ -33,7 +37,9 @@ unsigned char *buffer() {
 
 } // namespace
 
-Memory::Memory() : end_(buffer() + kFence) {}
+Memory::Memory() : end_(buffer() + kFence) {
+  regions_.reserve(kMaxRegions);
+}
 
 Memory::~Memory() {
 #if RF_FUZZ_ASAN
@@ -108,15 +114,18 @@ void Memory::protect() const {
   }
 }
 
-const unsigned char *Memory::damage() const {
+const unsigned char *Memory::damage(bool) const {
   return nullptr;
 }
+
+void Memory::forget_damage() {}
 
 #else
 
 namespace {
 
-constexpr unsigned char kForbidden = 0xA5;
+// Behind it no byte was lent since it was reset to kForbidden: most arenas lie where the one before lay.
+unsigned char *clean = buffer();
 
 const unsigned char *first_changed(const unsigned char *from, const unsigned char *to) {
   // All bytes are equal where the first is right and each equals the one before it: one memcmp in the common case.
@@ -131,27 +140,40 @@ const unsigned char *first_changed(const unsigned char *from, const unsigned cha
 
 void Memory::protect() const {
   unsigned char *at = buffer();
+  unsigned char *lent = at;
   for (const Region &region : regions_) {
     if (region.open) {
-      memset(at, kForbidden, static_cast<size_t>(region.data - at));
-      at = region.data + region.size;
+      memset(at, kForbidden, at < clean ? static_cast<size_t>(std::min(clean, region.data) - at) : 0);
+      lent = at = region.data + region.size;
     }
   }
-  memset(at, kForbidden, extent() - static_cast<size_t>(at - buffer()));
+  memset(at, kForbidden, at < clean ? static_cast<size_t>(clean - at) : 0);
+  clean = lent;
 }
 
-const unsigned char *Memory::damage() const {
+void Memory::forget_damage() {
+  memset(buffer(), kForbidden, kBufferSize);
+}
+
+const unsigned char *Memory::damage(bool anywhere) const {
+  size_t const far = anywhere ? kBufferSize : 256;
   const unsigned char *at = buffer();
   for (const Region &region : regions_) {
     if (!region.open) {
       continue;
     }
-    if (const unsigned char *const changed = first_changed(at, region.data)) {
-      return changed;
+    size_t const gap = static_cast<size_t>(region.data - at);
+    size_t const behind = std::min(gap, far); // the open region before
+    size_t const before = std::min(gap - behind, far);
+    for (const unsigned char *const changed :
+         {first_changed(at, at + behind), first_changed(region.data - before, region.data)}) {
+      if (changed != nullptr) {
+        return changed;
+      }
     }
     at = region.data + region.size;
   }
-  return first_changed(at, buffer() + extent());
+  return first_changed(at, at + std::min(far, static_cast<size_t>(buffer() + extent() - at)));
 }
 
 #endif

@@ -53,8 +53,10 @@ public:
   // The index of the region that holds `ptr`; the number of regions where none does.
   size_t region_of(const void *ptr) const;
 
-  // The first byte outside the open regions that was written to; nullptr: none.
-  const unsigned char *damage() const;
+  // The first byte outside the open regions that was written to, not far from them or anywhere; nullptr: none.
+  const unsigned char *damage(bool anywhere) const;
+  // Undoes damage, for the next run.
+  void forget_damage();
 
   // The start of offsets in messages.
   const unsigned char *base() const;

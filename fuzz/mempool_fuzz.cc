@@ -33,7 +33,7 @@ public:
   }
 
   void run() {
-    for (the_step = 1; pool_ != nullptr && !in_.empty(); the_step++) {
+    for (the_step = 1; pool_ != nullptr && !in_.empty(); count_step()) {
       step();
       if (pool_ != nullptr) {
         verify();

@@ -23,7 +23,8 @@ compared without indentation. The removed lines must occur exactly once, or afte
     + region const r = region_around(&b, &near, false);
 
 A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer,
-which the sources inform through lib/include/ringfence/track.h.
+which the sources inform through lib/include/ringfence/track.h. `threads: yes` compiles the sources for virtual threads
+(fuzz/threads.h).
 """
 
 import argparse
@@ -52,6 +53,8 @@ FUZZER = ["-fsanitize=fuzzer-no-link,address"]
 WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
+# For virtual threads; fuzz/threads_hooks.c has what this calls.
+SWITCHING = ["-fno-sanitize=address", "-fsanitize=thread", "-DRF_VIRTUAL_THREADS"]
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
 
 
@@ -98,6 +101,7 @@ class Suite:
         self.harness = []
         self.patterns = []
         self.watched = False
+        self.threads = False
         self.mutants = []
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -113,8 +117,8 @@ class Suite:
             self.harness = value.split()
         elif key == "sources":
             self.patterns = value.split()
-        elif key == "watched":
-            self.watched = value == "yes"
+        elif key in ("watched", "threads"):
+            setattr(self, key, value == "yes")
         elif key == "mutant":
             self.mutants.append(Mutant(value))
         elif mutant and key in ("what", "file", "after"):
@@ -146,11 +150,12 @@ class Suite:
 class Build:
     """Compiles into a folder of its own; an object is made once and serves all mutants of other files."""
 
-    def __init__(self, root, folder, for_fuzzing, watched):
+    def __init__(self, root, folder, for_fuzzing, watched, threads):
         self.root = root
         self.folder = folder
         self.c_flags = C_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_C if watched else [])
         self.cxx_flags = CXX_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_CXX if watched else [])
+        self.switching = SWITCHING if threads else []
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
         self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
@@ -178,6 +183,10 @@ class Build:
         if os.path.exists(result):
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
+        if path.startswith("lib/"):
+            compiler += self.switching
+        elif path.endswith(".c"):
+            compiler += self.switching[:1]
         source = next(name for top in (root, self.root) if top and os.path.exists(name := os.path.join(top, path)))
         # A planted header is found before the original.
         tops = [root, self.root] if root else [self.root]
@@ -219,7 +228,7 @@ class Build:
 
 def build_program(build, suite, mutant=None):
     objects = [build.compile(f"fuzz/{name}.cc") for name in INTERPRETER]
-    objects += [build.compile(f"fuzz/{name}") for name in suite.harness if name.endswith(".cc")]
+    objects += [build.compile(f"fuzz/{name}") for name in suite.harness if not name.endswith(".h")]
     objects += [build.compile(path) for path in build.main]
     planted = build.plant(suite, mutant) if mutant else None
     for path in suite.sources():
@@ -331,10 +340,11 @@ def main():
         builds = {}
 
         def build_for(suite, for_fuzzing):
-            kind = (for_fuzzing, suite.watched)
+            kind = (for_fuzzing, suite.watched, suite.threads)
             if kind not in builds:
                 name = ("fuzz" if for_fuzzing else "replay") + ("_watched" if suite.watched else "")
-                builds[kind] = Build(root, os.path.join(folder, name), for_fuzzing, suite.watched)
+                name += "_threads" if suite.threads else ""
+                builds[kind] = Build(root, os.path.join(folder, name), *kind)
             return builds[kind]
 
         for suite in suites:

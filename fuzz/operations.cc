@@ -67,14 +67,12 @@ Interpreter::Operation Interpreter::choose_operation() {
 
 // Interesting sizes: small ones, the exact free amount, a byte more or less, the size of a neighbour.
 size_t Interpreter::choose_size() {
-  const rf_stats &stats = shadow_.state().stats;
   size_t const kind = reader_.u8() % 8;
   size_t const length = reader_.length();
   size_t size = length;
-  if (kind == 5) {
-    size = stats.largest_free - std::min(length, stats.largest_free);
-  } else if (kind == 6) {
-    size = stats.largest_free + length % 17;
+  if (kind == 5 || kind == 6) {
+    size_t const largest = shadow_.stats(allocator_).largest_free;
+    size = kind == 5 ? largest - std::min(length, largest) : largest + length % 17;
   } else if (kind == 7 && shadow_.count() != 0) {
     size = shadow_.nth(length % shadow_.count()).size;
   }
@@ -170,6 +168,9 @@ void Interpreter::op_realloc_to_zero() {
   }
   Block const block = choose_block();
   verdict_.begin("rf_realloc(a, p%u, 0)", block.id);
+  if (!shadow_.verify_contents_of(block)) {
+    return;
+  }
   if (rf_realloc(allocator_, block.ptr, 0) != nullptr) {
     verdict_.fail("zero", "a realloc to 0 bytes did not give NULL");
     return;
@@ -278,7 +279,7 @@ void Interpreter::op_walk_partly() {
     size_t left;
     size_t visited;
   } walk = {1 + reader_.below(16), 0};
-  if (!shadow_.state().walkable || shadow_.state().blocks.size() < walk.left) {
+  if (!walkable_ || (shadow_.fresh() && shadow_.state().blocks.size() < walk.left)) {
     return;
   }
   verdict_.begin("rf_walk(a, …), stopped after %zu", walk.left);
@@ -289,7 +290,8 @@ void Interpreter::op_walk_partly() {
         return ++counting->visited < counting->left;
       },
       &walk);
-  if (status != RF_OK || walk.visited != walk.left) {
+  bool const stopped = walk.visited == walk.left || (!shadow_.fresh() && walk.visited < walk.left);
+  if (status != RF_OK || !stopped) {
     verdict_.fail("walk", "it visited %zu blocks and answered \"%s\"", walk.visited, rf_status_name(status));
     return;
   }
@@ -311,7 +313,7 @@ void Interpreter::op_regions() {
 void Interpreter::add_region(size_t index) {
   memory_.open(index, reader_.u8());
   const Memory::Region &region = memory_.regions()[index];
-  size_t const before = shadow_.state().stats.capacity;
+  size_t const before = shadow_.stats(allocator_).capacity;
   verdict_.begin("add_region(a, arena %+td, %zu)", offset_of(region.data), region.size);
   rf_status const status = target_.add_region(target_.context, allocator_, region.data, region.size);
   verdict_.outcome("%s", rf_status_name(status));
@@ -326,7 +328,7 @@ void Interpreter::add_region(size_t index) {
   }
   extra_regions_.push_back(index);
   shadow_.regions_changed();
-  if (settle(0) && shadow_.state().stats.capacity <= before) {
+  if (settle(0) && shadow_.stats(allocator_).capacity <= before) {
     verdict_.fail("region", "the capacity did not grow");
   }
 }
@@ -357,7 +359,7 @@ void Interpreter::remove_region(size_t index) {
 }
 
 void Interpreter::op_free_all() {
-  if (free_all() && extra_regions_.empty() && target_.coalesces) {
+  if (free_all() && extra_regions_.empty() && target_.coalesces && settle_all(0)) {
     shadow_.verify_same_memory(pristine_, "coalescing", "after everything was freed");
   }
 }
@@ -564,7 +566,7 @@ bool Interpreter::check_damaged() {
 
 void Interpreter::op_bad_free() {
   if (auto const bad = choose_bad_pointer(reader_, target_, shadow_, memory_)) {
-    verdict_.begin("rf_free(a, %s)", bad->text.c_str());
+    verdict_.begin("rf_free(a, " RF_FUZZ_BAD_POINTER ")", RF_FUZZ_BAD_POINTER_PARTS(*bad));
     judge_refusal(*bad, rf_free(allocator_, bad->ptr));
   }
 }
@@ -575,7 +577,7 @@ void Interpreter::op_bad_realloc() {
     return;
   }
   size_t const size = choose_size(); // 0, too
-  verdict_.begin("rf_realloc(a, %s, %zu)", bad->text.c_str(), size);
+  verdict_.begin("rf_realloc(a, " RF_FUZZ_BAD_POINTER ", %zu)", RF_FUZZ_BAD_POINTER_PARTS(*bad), size);
   last_fault_ = RF_ERR_BAD_POINTER; // reported elsewhere, where no status is visible
   if (rf_realloc(allocator_, bad->ptr, size) != nullptr) {
     verdict_.fail("refusal", "a realloc of %p, a bad pointer, was obeyed", bad->ptr);
@@ -590,7 +592,7 @@ void Interpreter::op_bad_resize() {
     return;
   }
   size_t const size = std::max<size_t>(choose_size(), 1);
-  verdict_.begin("rf_resize(a, %s, %zu)", bad->text.c_str(), size);
+  verdict_.begin("rf_resize(a, " RF_FUZZ_BAD_POINTER ", %zu)", RF_FUZZ_BAD_POINTER_PARTS(*bad), size);
   rf_status const status = rf_resize(allocator_, bad->ptr, size);
   if (status == RF_ERR_UNSUPPORTED) {
     resizes_ = false;
@@ -606,7 +608,7 @@ void Interpreter::op_bad_query() {
   if (!bad) {
     return;
   }
-  verdict_.begin("rf_usable_size(a, %s)", bad->text.c_str());
+  verdict_.begin("rf_usable_size(a, " RF_FUZZ_BAD_POINTER ")", RF_FUZZ_BAD_POINTER_PARTS(*bad));
   size_t const usable = rf_usable_size(allocator_, bad->ptr);
   if (usable != 0) {
     verdict_.fail("usable", "usable_size is %zu for %p, a bad pointer", usable, bad->ptr);

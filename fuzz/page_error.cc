@@ -326,7 +326,7 @@ void PageError::wind_up(Shadow &shadow, const Deed &deed) {
 
 void PageError::commit(Interpreter &program) {
   Verdict &verdict = program.verdict();
-  if (!verdict.ok()) {
+  if (!verdict.ok() || !program.settle_all(0)) {
     return;
   }
   if (!choose_victim(program)) {

@@ -13,6 +13,23 @@ public:
   Reader(const uint8_t *data, size_t size) : next_(data), end_(data + size) {}
 
   bool empty() const { return next_ == end_; }
+  size_t left() const { return static_cast<size_t>(end_ - next_); }
+
+  // The next `size` bytes, or as many as are left, as an input of their own.
+  Reader take(size_t size) {
+    const uint8_t *const start = next_;
+    next_ += size < left() ? size : left();
+    return {start, static_cast<size_t>(next_ - start)};
+  }
+
+  // A number made of all bytes that are left, which takes none.
+  size_t checksum() const {
+    uint32_t sum = 2166136261U; // FNV-1a
+    for (const uint8_t *at = next_; at != end_; at++) {
+      sum = (sum ^ *at) * 16777619U;
+    }
+    return sum ^ sum >> 16;
+  }
 
   uint8_t u8() { return empty() ? uint8_t{0} : *next_++; }
 

@@ -49,7 +49,44 @@ uintptr_t address(const void *ptr) {
 } // namespace
 
 Shadow::Shadow(const rf_fuzz_target &target, const Memory &memory, Verdict &verdict)
-    : target_(target), memory_(memory), verdict_(verdict) {}
+    : target_(target), memory_(memory), verdict_(verdict) {
+  constexpr size_t kUsual = 64; // blocks
+  live_.reserve(kUsual);
+  by_address_.reserve(kUsual);
+  stale_.reserve(kMaxStale + 1);
+  state_.blocks.reserve(kUsual);
+}
+
+// ---- Live blocks, in arrays sorted by id and by address ----
+
+Shadow::Starts::const_iterator Shadow::start_at_or_after(uintptr_t address) const {
+  return std::lower_bound(by_address_.begin(), by_address_.end(), address,
+                          [](const Start &start, uintptr_t value) { return start.first < value; });
+}
+
+bool Shadow::is_start(Starts::const_iterator at, const void *ptr) const {
+  return at != by_address_.end() && at->first == address(ptr);
+}
+
+bool Shadow::starts_block(const void *ptr) const {
+  return is_start(start_at_or_after(address(ptr)), ptr);
+}
+
+void Shadow::insert_start(const Block &block) {
+  by_address_.insert(start_at_or_after(address(block.ptr)), {address(block.ptr), block.id});
+}
+
+void Shadow::remove_start(const void *ptr) {
+  auto const at = start_at_or_after(address(ptr));
+  if (is_start(at, ptr)) {
+    by_address_.erase(at);
+  }
+}
+
+const Block &Shadow::by_id(unsigned id) const {
+  return *std::lower_bound(live_.begin(), live_.end(), id,
+                           [](const Block &block, unsigned value) { return block.id < value; });
+}
 
 // ---- Results of operations ----
 
@@ -58,16 +95,16 @@ bool Shadow::allocated(void *ptr, size_t size, size_t align, bool fill, bool zer
   if (!place(block, align)) {
     return false;
   }
-  if (zeroed && std::any_of(block.ptr, block.ptr + size, [](unsigned char byte) { return byte != 0; })) {
+  if (zeroed && size != 0 && (block.ptr[0] != 0 || memcmp(block.ptr, block.ptr + 1, size - 1) != 0)) {
     return verdict_.fail("calloc", "the %zu bytes at %p are not all zero", size, ptr);
   }
   if (fill) {
     write(block, size);
   }
   next_id_++;
-  by_address_[address(ptr)] = block.id;
-  live_[block.id] = block;
-  stale_.erase(std::remove(stale_.begin(), stale_.end(), ptr), stale_.end());
+  insert_start(block);
+  live_.push_back(block);
+  revive(ptr);
   expected_.allocations++;
   count_live(expected_.used + size, expected_.blocks + 1);
   return true;
@@ -77,21 +114,21 @@ bool Shadow::resized(Block &block, void *ptr, size_t size, size_t align) {
   Block now = block;
   now.ptr = static_cast<unsigned char *>(ptr);
   now.size = size;
-  by_address_.erase(address(block.ptr));
+  remove_start(block.ptr);
   if (!place(now, align) || !holds(now, std::min(block.filled, size))) {
     return false;
   }
   if (ptr != block.ptr) {
     retire(block.ptr);
-    stale_.erase(std::remove(stale_.begin(), stale_.end(), ptr), stale_.end());
-    extra_.allocations = 1;
-    extra_.peak = std::max(expected_.peak, expected_.used + size);
-    extra_.peak_blocks = std::max(expected_.peak_blocks, expected_.blocks + 1);
+    revive(ptr);
+    extra_.allocations++;
+    extra_.peak = std::max({extra_.peak, expected_.peak, expected_.used + size});
+    extra_.peak_blocks = std::max({extra_.peak_blocks, expected_.peak_blocks, expected_.blocks + 1});
   }
   count_live(expected_.used - block.size + size, expected_.blocks);
   write(now, size);
   block = now;
-  by_address_[address(ptr)] = block.id;
+  insert_start(block);
   return true;
 }
 
@@ -99,15 +136,19 @@ void Shadow::released(const Block &block) {
   expected_.used -= block.size;
   expected_.blocks--;
   retire(block.ptr);
-  by_address_.erase(address(block.ptr));
-  live_.erase(block.id); // ends `block` itself
+  remove_start(block.ptr);
+  live_.erase(live_.begin() + (&by_id(block.id) - live_.data())); // may end `block` itself
 }
 
 void Shadow::retire(void *ptr) {
-  stale_.push_front(ptr);
+  stale_.push_back(ptr);
   if (stale_.size() > kMaxStale) {
-    stale_.pop_back();
+    stale_.erase(stale_.begin());
   }
+}
+
+void Shadow::revive(const void *ptr) {
+  stale_.erase(std::remove(stale_.begin(), stale_.end(), ptr), stale_.end());
 }
 
 void Shadow::restarted() {
@@ -117,6 +158,7 @@ void Shadow::restarted() {
   expected_ = {};
   extra_ = {};
   regions_changed();
+  changed();
 }
 
 void Shadow::write(Block &block, size_t length) {
@@ -135,7 +177,7 @@ bool Shadow::place(const Block &block, size_t align) const {
   if (target_.in_arena && !memory_.contains(block.ptr, block.size)) {
     return verdict_.fail("arena", "p%u = [%p, +%zu) is not inside the arena", block.id, block.ptr, block.size);
   }
-  auto const after = by_address_.lower_bound(address(block.ptr));
+  auto const after = start_at_or_after(address(block.ptr));
   if (after != by_address_.end()) {
     size_t const room = after->first - address(block.ptr);
     if (room < block.size || room == 0) {
@@ -144,7 +186,7 @@ bool Shadow::place(const Block &block, size_t align) const {
     }
   }
   if (after != by_address_.begin()) {
-    const Block &before = live_.at(std::prev(after)->second);
+    const Block &before = by_id(std::prev(after)->second);
     if (address(block.ptr) - address(before.ptr) < before.size) {
       return verdict_.fail("overlap", "p%u = [%p, +%zu) overlaps p%u = [%p, +%zu)", block.id, block.ptr, block.size,
                            before.id, before.ptr, before.size);
@@ -163,10 +205,21 @@ void Shadow::count_live(size_t used, size_t blocks) {
 // ---- Comparing ----
 
 bool Shadow::verify(rf_allocator *allocator) {
-  memset(&state_.stats, 0xEE, sizeof state_.stats);
-  rf_stats_get(allocator, &state_.stats);
-  return verdict_.ok() && verify_surroundings() && verify_contents() && verify_counters() &&
-         verify_counters_alone(allocator) && verify_amounts() && verify_walk(allocator) && verify_integrity(allocator);
+  changed();
+  (void)stats(allocator);
+  fresh_ = verdict_.ok() && verify_surroundings(false) && verify_contents() && verify_counters() &&
+           verify_counters_alone(allocator) && verify_amounts() && verify_walk(allocator) &&
+           verify_integrity(allocator);
+  return fresh_;
+}
+
+const rf_stats &Shadow::stats(rf_allocator *allocator) {
+  if (!stats_fresh_) {
+    memset(&state_.stats, 0xEE, sizeof state_.stats);
+    rf_stats_get(allocator, &state_.stats);
+    stats_fresh_ = true;
+  }
+  return state_.stats;
 }
 
 bool Shadow::verify_counters_alone(rf_allocator *allocator) {
@@ -178,14 +231,13 @@ bool Shadow::verify_counters_alone(rf_allocator *allocator) {
          verdict_.fail("statistics", "the counters alone are others");
 }
 
-bool Shadow::verify_surroundings() const {
-  const unsigned char *const damage = memory_.damage();
+bool Shadow::verify_surroundings(bool anywhere) const {
+  const unsigned char *const damage = memory_.damage(anywhere);
   return damage == nullptr || verdict_.fail("outside", "the byte at %p, outside of the arena, was written", damage);
 }
 
 bool Shadow::verify_contents() const {
-  return std::all_of(live_.begin(), live_.end(),
-                     [this](const auto &entry) { return holds(entry.second, entry.second.filled); });
+  return std::all_of(live_.begin(), live_.end(), [this](const Block &block) { return holds(block, block.filled); });
 }
 
 bool Shadow::holds(const Block &block, size_t length) const {
@@ -260,7 +312,9 @@ bool Shadow::verify_walk_order() const {
   if (!target_.walks_in_order) {
     return true;
   }
-  std::vector<size_t> seen; // regions, in the order of the walk
+  size_t const nowhere = memory_.regions().size();
+  bool seen[Memory::kMaxRegions + 1] = {}; // the last one: outside of all
+  size_t last = SIZE_MAX;
   for (size_t i = 0; i < state_.blocks.size(); i++) {
     const rf_block &block = state_.blocks[i];
     if (target_.in_arena && !memory_.contains(block.ptr, block.size)) {
@@ -268,11 +322,12 @@ bool Shadow::verify_walk_order() const {
                            block.size);
     }
     size_t const region = memory_.region_of(block.ptr);
-    if (seen.empty() || seen.back() != region) {
-      if (std::find(seen.begin(), seen.end(), region) != seen.end()) {
+    if (last != region) {
+      if (seen[region == nowhere ? Memory::kMaxRegions : region]) {
         return verdict_.fail("walk", "block %zu of the walk, %p, returns to a region", i, block.ptr);
       }
-      seen.push_back(region);
+      seen[region == nowhere ? Memory::kMaxRegions : region] = true;
+      last = region;
     } else {
       const rf_block &before = state_.blocks[i - 1];
       if (address(block.ptr) < address(before.ptr) + std::max<size_t>(before.size, 1)) {
@@ -291,18 +346,19 @@ bool Shadow::verify_walk_blocks() const {
   }
   size_t used = 0;
   for (const rf_block &block : state_.blocks) {
-    auto const at = by_address_.find(address(block.ptr));
+    auto const at = start_at_or_after(address(block.ptr));
+    bool const is_live = is_start(at, block.ptr);
     if (!block.used) {
-      if (at != by_address_.end() || find(block.ptr) != nullptr) {
+      if (is_live || find(block.ptr) != nullptr) {
         return verdict_.fail("walk", "the walk says that %p is free, but it is in use", block.ptr);
       }
       continue;
     }
     used++;
-    if (at == by_address_.end()) {
+    if (!is_live) {
       return verdict_.fail("walk", "the walk says that %p is in use, but it is not", block.ptr);
     }
-    size_t const size = live_.at(at->second).size;
+    size_t const size = by_id(at->second).size;
     if (block.size != size) {
       return verdict_.fail("walk", "the walk says that p%u has %zu bytes, but %zu were requested", at->second,
                            block.size, size);
@@ -368,36 +424,34 @@ bool Shadow::verify_same_memory(const State &before, const char *rule, const cha
                          was.capacity, was.free_bytes, was.largest_free, was.overhead, is.capacity, is.free_bytes,
                          is.largest_free, is.overhead);
   }
+  auto const equal = [](const rf_block &a, const rf_block &b) {
+    return a.ptr == b.ptr && a.size == b.size && a.overhead == b.overhead && a.used == b.used;
+  };
+  if (std::equal(before.blocks.begin(), before.blocks.end(), state_.blocks.begin(), state_.blocks.end(), equal)) {
+    return true;
+  }
   auto const key = [](const rf_block &a, const rf_block &b) { return address(a.ptr) < address(b.ptr); };
   std::vector<rf_block> old_blocks = before.blocks;
   std::vector<rf_block> new_blocks = state_.blocks;
   std::sort(old_blocks.begin(), old_blocks.end(), key);
   std::sort(new_blocks.begin(), new_blocks.end(), key);
-  bool const same =
-      std::equal(old_blocks.begin(), old_blocks.end(), new_blocks.begin(), new_blocks.end(),
-                 [](const rf_block &a, const rf_block &b) {
-                   return a.ptr == b.ptr && a.size == b.size && a.overhead == b.overhead && a.used == b.used;
-                 });
-  return same || verdict_.fail(rule, "%s, the walk shows other blocks than before", when);
+  return std::equal(old_blocks.begin(), old_blocks.end(), new_blocks.begin(), new_blocks.end(), equal) ||
+         verdict_.fail(rule, "%s, the walk shows other blocks than before", when);
 }
 
 // ---- For choosing operations ----
 
 Block &Shadow::nth(size_t index) {
-  return std::next(live_.begin(), static_cast<ptrdiff_t>(index))->second;
+  return live_[index];
 }
 
 const Block *Shadow::find(const void *ptr) const {
-  auto const after = by_address_.upper_bound(address(ptr));
+  auto const after = start_at_or_after(address(ptr) + 1);
   if (after == by_address_.begin()) {
     return nullptr;
   }
-  const Block &block = live_.at(std::prev(after)->second);
+  const Block &block = by_id(std::prev(after)->second);
   return address(ptr) - address(block.ptr) < std::max<size_t>(block.size, 1) ? &block : nullptr;
-}
-
-std::vector<void *> Shadow::stale() const {
-  return {stale_.begin(), stale_.end()};
 }
 
 } // namespace ringfence::fuzz

@@ -11,8 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
+#include <utility>
 #include <vector>
 
 namespace ringfence::fuzz {
@@ -47,7 +46,7 @@ public:
   // A well-formed request was answered with NULL.
   void failed() { expected_.failures++; }
   // One was refused for damage, which may count as a failure.
-  void may_have_failed() { extra_.failures = 1; }
+  void may_have_failed() { extra_.failures++; }
   // The allocator was made anew: no blocks, no history.
   void restarted();
   // A region was added or removed: amounts that depend on it are learnt anew.
@@ -57,10 +56,15 @@ public:
 
   // -- Comparing. False where the verdict has a violation. --
 
-  // Compares everything, after each operation.
+  // Compares everything. The state is fresh until an operation changes the heap.
   bool verify(rf_allocator *allocator);
-  // The part that needs no allocator: nothing outside of the arena was written.
-  bool verify_surroundings() const;
+  bool fresh() const { return fresh_; }
+  // An operation may have changed the heap.
+  void changed() { fresh_ = stats_fresh_ = false; }
+  // `block`, which is about to be freed, holds its contents.
+  bool verify_contents_of(const Block &block) const { return fresh_ || holds(block, block.filled); }
+  // The part that needs no allocator: nothing outside of the arena was written, near to it or anywhere.
+  bool verify_surroundings(bool anywhere = true) const;
   // Free memory is as in `before`; call after verify().
   bool verify_same_memory(const State &before, const char *rule, const char *when) const;
 
@@ -70,21 +74,34 @@ public:
   Block &nth(size_t index);
   // The live block that holds `ptr` (its one-past-the-end address not included, its start always), or nullptr.
   const Block *find(const void *ptr) const;
-  bool starts_block(const void *ptr) const { return by_address_.count(reinterpret_cast<uintptr_t>(ptr)) != 0; }
+  bool starts_block(const void *ptr) const;
   // Addresses of the last blocks freed, newest first, without starts of live blocks.
-  std::vector<void *> stale() const;
+  size_t stale_count() const { return stale_.size(); }
+  void *stale(size_t index) const { return stale_[stale_.size() - 1 - index]; }
   // As of the last verify().
   const State &state() const { return state_; }
+  // The statistics now.
+  const rf_stats &stats(rf_allocator *allocator);
+  bool stats_fresh() const { return stats_fresh_; }
   unsigned next_id() const { return next_id_; }
 
 private:
   struct Counters {
     size_t used, peak, blocks, peak_blocks, allocations, failures;
   };
+  // A live block by its address.
+  using Start = std::pair<uintptr_t, unsigned>;
+  using Starts = std::vector<Start>;
 
   bool place(const Block &block, size_t align) const;
   bool holds(const Block &block, size_t length) const;
+  Starts::const_iterator start_at_or_after(uintptr_t address) const;
+  bool is_start(Starts::const_iterator at, const void *ptr) const;
+  void insert_start(const Block &block);
+  void remove_start(const void *ptr);
+  const Block &by_id(unsigned id) const;
   void retire(void *ptr);
+  void revive(const void *ptr);
   void count_live(size_t used, size_t blocks);
   bool verify_contents() const;
   bool verify_counters();
@@ -100,9 +117,9 @@ private:
   const Memory &memory_;
   Verdict &verdict_;
 
-  std::map<unsigned, Block> live_;
-  std::map<uintptr_t, unsigned> by_address_;
-  std::deque<void *> stale_;
+  std::vector<Block> live_;   // by id
+  Starts by_address_;         // by address
+  std::vector<void *> stale_; // the newest last
   unsigned next_id_ = 1;
   unsigned next_tag_ = 1;
 
@@ -112,6 +129,8 @@ private:
   Counters extra_ = {};
 
   State state_;
+  bool fresh_ = false;
+  bool stats_fresh_ = false;
 
   // Constant as long as the regions are.
   static constexpr size_t kUnknown = SIZE_MAX;

@@ -3,6 +3,7 @@
 #define RINGFENCE_FUZZ_VERDICT_H
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace ringfence::fuzz {
@@ -18,10 +19,11 @@ struct Violation {
 // consequence.
 class Verdict {
 public:
-  // `trace`: print each operation to stderr as it begins and ends.
-  explicit Verdict(bool trace) : trace_(trace) {}
+  // `traced`: print each operation to stderr as it begins and ends.
+  explicit Verdict(bool traced) : trace_(traced) {}
 
-  // The next operation begins; printf-like.
+  // The next operation begins; printf-like, with arguments of integer, pointer and string type. The text is made only
+  // where it is needed: strings must live until the next operation begins.
   void begin(const char *format, ...) __attribute__((format(printf, 2, 3)));
 
   // Its result, for the trace.
@@ -34,10 +36,21 @@ public:
   const Violation &violation() const { return violation_; }
   size_t operations() const { return operations_; }
 
+  // Operations begun by all verdicts of this process.
+  static size_t begun() { return begun_; }
+  // One more, by a harness with a model of its own.
+  static void begun_elsewhere() { begun_++; }
+
 private:
+  static constexpr size_t kArguments = 6;
+
+  std::string statement() const;
+
   bool trace_;
   size_t operations_ = 0;
-  std::string statement_ = "init";
+  const char *format_ = "init";
+  uintmax_t arguments_[kArguments] = {};
+  static size_t begun_;
   Violation violation_;
 };
 

@@ -139,11 +139,13 @@ def closure(packages, labels):
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CONDITION = re.compile(r"^\s*#\s*(if|ifdef|ifndef|endif)\b")
 GUARD = re.compile(r"^\s*#\s*ifndef\s+(RINGFENCE_\w+_H)\b")
-TOKEN = re.compile(r'#\s*include[^\n]*|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(?:\.|->)\s*[A-Za-z_]\w*|[A-Za-z_]\w*',
-                   re.DOTALL)
+TOKEN = re.compile(
+    r'#\s*include[^\n]*|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    r"|(?:\.|->)\s*[A-Za-z_]\w*|[A-Za-z_]\w*", re.DOTALL)
 # What a source defines for itself, at the beginning of a line as clang-format leaves it.
 LOCAL = re.compile(
-    r"^(?:(?:static|RF_[A-Z_]+)\s[^;{=]*?\b(\w+)\s*(?:\(|\[|=|;)|\}\s*(\w+);|typedef\s[^;{(]*?\b(\w+);|typedef\s[^;{]*\(\*(\w+)\)"
+    r"^(?:(?:static|RF_[A-Z_]+)\s[^;{=]*?\b(\w+)\s*(?:\(|\[|=|;)|\}\s*(\w+);"
+    r"|typedef\s[^;{(]*?\b(\w+);|typedef\s[^;{]*\(\*(\w+)\)"
     r"|(?:typedef\s+)?(?:struct|union|enum)\s+(\w+)\s*\{|#\s*define\s+(\w+))", re.MULTILINE)
 ENUM = re.compile(r"^(?:typedef\s+)?enum(?:\s+\w+)?\s*\{([^}]*)\}", re.MULTILINE)
 NO_NAMES = ("bool", "char", "const", "include", "int", "long", "signed", "size_t", "unsigned", "void", "volatile")
@@ -279,8 +281,9 @@ def make_header(headers, options, words):
             writer.include(path, 0)
     sites = "\n#ifndef RF_SITES\n#define RF_SITES 1\n#endif\n" if options.mode != "off" else ""
     malloc = "" if options.malloc else "\n#ifndef RF_HAS_STD_MALLOC\n#define RF_HAS_STD_MALLOC 0\n#endif\n"
-    return "%s#ifndef RINGFENCE_H\n#define RINGFENCE_H\n%s%s\n%s\n\n#endif /* RINGFENCE_H */\n" % (
-        words, sites, malloc, "\n".join(writer.lines))
+    port = "\n#ifndef RF_PORT_BARE\n#define RF_PORT_BARE 1\n#endif\n" if options.target == "bare" else ""
+    return "%s#ifndef RINGFENCE_H\n#define RINGFENCE_H\n%s\n%s\n\n#endif /* RINGFENCE_H */\n" % (
+        words, sites + malloc + port, "\n".join(writer.lines))
 
 
 # What was in headers, or behind a call, is in sight of the compiler here.
@@ -334,10 +337,10 @@ def main():
     sources, headers = closure(packages, [parts[word] for word in options.words[:-1]])
     with open(os.path.join(ROOT, "VERSION"), encoding="utf-8") as file:
         version = file.read().strip()
-    # As code is read: SPDX names the license.
-    words = ("/* Ringfence %s: %s; target %s, mode %s.\n * Written by tools/amalgamate.py: change the sources instead.\n"
-             " * SPDX-License-Identifier: Apache-2.0 */\n") % (version, ", ".join(
-                 options.words[:-1]), options.target, options.mode)
+    words = ("/* Ringfence %s: %s; target %s, mode %s.\n"
+             " * Written by tools/amalgamate.py: change the sources instead.\n"
+             " * SPDX-License-Identifier: Apache-2.0 */\n")
+    words %= (version, ", ".join(options.words[:-1]), options.target, options.mode)
     folder = os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), options.words[-1])
     os.makedirs(folder, exist_ok=True)
     for name, text in (("ringfence.h", make_header(headers, options, words)),

@@ -24,7 +24,8 @@ if [[ ! -x $dir/usr/bin/bazel ]]; then
   say "installing Bazel and compilers"
   chroot_enter "$dir" env DEBIAN_FRONTEND=noninteractive sh -c '
     apt-get update -q &&
-    apt-get install -y -q --no-install-recommends bazel-bootstrap g++ clang llvm libclang-rt-dev googletest git python3
+    apt-get install -y -q --no-install-recommends bazel-bootstrap g++ clang llvm libclang-rt-dev googletest git python3 \
+      libsqlite3-dev libmicrohttpd-dev binutils curl
   ' >"$dir.apt.log" 2>&1 || die "apt-get failed, see $dir.apt.log"
 fi
 
@@ -80,6 +81,12 @@ cp -rL "$dir/usr/src/googletest" "$trial/googletest"
 stub googletest rules_cc
 cp "$trial/ringfence/tools/bazel/googletest.BUILD" "$trial/googletest/BUILD.bazel"
 find "$trial/googletest" -mindepth 2 \( -name BUILD -o -name BUILD.bazel \) -delete
+
+# The stand-ins that Debian's Bazel 4.2.3 uses name the same targets as the registry's modules.
+for name in sqlite3 libmicrohttpd; do
+  cp -r "$trial/ringfence/tools/bazel/$name" "$trial/$name"
+  stub "$name" rules_cc
+done
 
 # -----------------------------------------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ static inline uint32_t traits_for(guard_state state, size_t align, rf_family fam
 
 #if RF_GUARD_THREADS
 static inline uint32_t this_thread(void) {
-#if defined(__linux__) && __STDC_HOSTED__
+#if RF_PORT_KNOWN_ID
   uint32_t const id = rf_port_known_id;
   return RF_LIKELY(id != 0) ? id : rf_port_thread_id();
 #else

@@ -12,23 +12,22 @@ uint32_t rf_stack_generation = 1;
 #define WORD sizeof(uintptr_t)
 
 typedef struct walk {
-  uintptr_t pc;            /* a return address */
-  uintptr_t sp;            /* of the frame that it returns to */
-  uintptr_t bp;            /* and its frame pointer */
-  uintptr_t slot;          /* where the frame pointer was read */
-  uintptr_t high;          /* of the stack */
-  uintptr_t base;          /* the first frame */
-  bool has_rows;           /* not by rules alone */
-  rf_stack_layout *layout; /* NULL: not wanted */
+  uintptr_t pc;   /* a return address */
+  uintptr_t sp;   /* of the frame that it returns to */
+  uintptr_t bp;   /* and its frame pointer */
+  uintptr_t slot; /* where the frame pointer was read */
+  uintptr_t high; /* of the stack */
+  uintptr_t base; /* the first frame */
+  bool has_rows;  /* not by rules alone */
+  bool lost;      /* a register was needed that is not known */
 } walk;
 
 RF_STACK_PEEKS static inline uintptr_t word_at(uintptr_t at) {
   return *(const uintptr_t *)at;
 }
 
-static inline void add_check(walk *w, uintptr_t slot, uintptr_t value) {
+static void add_check(const walk *w, rf_stack_layout *l, uintptr_t slot, uintptr_t value) {
   intptr_t const words = (intptr_t)(value - w->base) / (intptr_t)WORD;
-  rf_stack_layout *const l = w->layout;
   bool const is_near = value % WORD == 0 && words == (int32_t)words;
   l->fixed = l->fixed && l->checks < RF_TRACE_DEPTH && (is_near || value <= INT32_MAX);
   if (l->fixed) {
@@ -39,9 +38,10 @@ static inline void add_check(walk *w, uintptr_t slot, uintptr_t value) {
 }
 
 /* Where the frame pointer decides. */
-static inline void depend_on_bp(walk *w) {
-  if (w->layout != NULL) {
-    add_check(w, w->slot, w->bp);
+static inline void depend_on_bp(const walk *w, rf_stack_layout *layout) {
+  if (layout != NULL) {
+    walk const copy = *w;
+    add_check(&copy, layout, w->slot, w->bp);
   }
 }
 
@@ -54,16 +54,19 @@ RF_STACK_PEEKS static inline bool arrive(walk *w, uintptr_t cfa) {
 }
 
 /* By rules RF_RULE_SP and RF_RULE_BP. False: nothing follows. */
-RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule) {
+RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule, rf_stack_layout *layout) {
   uintptr_t const n = RF_RULE_N(rule) * WORD;
   uintptr_t const m = RF_RULE_M(rule) * WORD;
-  uintptr_t const cfa = ((rule & 1) != 0 ? w->bp : w->sp) + n;
-  uintptr_t const size = cfa - w->sp;
-  if (size < WORD || size < m || size > w->high - w->sp || cfa % WORD != 0) {
-    return false;
+  uintptr_t cfa = w->sp + n; /* n >= m, and no less than a word */
+  if ((rule & RF_RULE_BP) != 0) {
+    cfa = w->bp + n;
+    if (cfa - w->sp < WORD || cfa - w->sp < m || cfa % WORD != 0) {
+      return false;
+    }
+    depend_on_bp(w, layout);
   }
-  if ((rule & 1) != 0) {
-    depend_on_bp(w);
+  if (cfa - w->sp > w->high - w->sp) {
+    return false;
   }
   if (m != 0) {
     w->slot = cfa - m;
@@ -73,26 +76,26 @@ RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule) {
 }
 
 /* By frame pointers. A stack may end here: then that depends on the frame pointer. */
-RF_STACK_PEEKS static bool step_by_pointers(walk *w, bool may_change) {
+RF_STACK_PEEKS static bool step_by_pointers(walk *w, bool may_change, rf_stack_layout *layout) {
   uintptr_t const frame = w->bp;
-  if (w->layout != NULL) {
-    w->layout->fixed = w->layout->fixed && !may_change;
-    w->layout->ended = true;
+  if (layout != NULL) {
+    layout->fixed = layout->fixed && !may_change;
+    layout->ended = true;
   }
-  depend_on_bp(w);
+  depend_on_bp(w, layout);
   if (frame < w->sp || frame - w->sp > RF_STEP_MOST || frame % WORD != 0 || frame > w->high - 2 * WORD ||
       word_at(frame + WORD) < RF_PC_LEAST) {
     return false;
   }
-  if (w->layout != NULL) {
-    w->layout->ended = false;
+  if (layout != NULL) {
+    layout->ended = false;
   }
   w->slot = frame;
   w->bp = word_at(frame);
   return arrive(w, frame + 2 * WORD);
 }
 
-RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule) {
+RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule, rf_stack_layout *layout) {
   uintptr_t const at = w->bp - RF_RULE_N(rule) * WORD;
   if (w->bp % WORD != 0 || at < w->sp || at > w->bp || w->bp > w->high - WORD) {
     return false;
@@ -101,9 +104,9 @@ RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule) {
   if (cfa % WORD != 0 || cfa <= w->bp || cfa > w->high) {
     return false;
   }
-  depend_on_bp(w);
-  if (w->layout != NULL) {
-    add_check(w, at, cfa);
+  depend_on_bp(w, layout);
+  if (layout != NULL) {
+    add_check(w, layout, at, cfa);
   }
   w->slot = w->bp;
   w->bp = word_at(w->bp);
@@ -164,59 +167,72 @@ static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, un
 
 /* ---- Capture ---- */
 
-static inline void note_slot(walk *w, unsigned i) {
-  if (w->layout != NULL) {
-    w->layout->slots[i] = (uint32_t)((w->sp - WORD - w->base) / WORD);
+static inline void note_slot(const walk *w, unsigned i, rf_stack_layout *layout) {
+  if (layout != NULL) {
+    layout->slots[i] = (uint32_t)((w->sp - WORD - w->base) / WORD);
   }
 }
 
 /* One of the rules that are not sums. False: nothing follows. */
-static bool step_specially(walk *w, uint32_t rule) {
+static bool step_specially(walk *w, uint32_t rule, rf_stack_layout *layout) {
   if ((rule & RF_RULE_KIND) == RF_RULE_BEHIND) {
-    return step_behind(w, rule);
+    return step_behind(w, rule, layout);
   }
-  if (rule == RF_RULE_END && w->layout != NULL) {
-    w->layout->ended = true;
+  if (rule == RF_RULE_END && layout != NULL) {
+    layout->ended = true;
   }
-  return rule != RF_RULE_END && step_by_pointers(w, rule == RF_RULE_UNKNOWN);
+  return rule != RF_RULE_END && step_by_pointers(w, rule == RF_RULE_UNKNOWN, layout);
+}
+
+/* Not inlined, and with a copy of the walk, so that the walk itself stays in registers. */
+__attribute__((noinline)) static bool step_rarely(walk *w, uint32_t rule, uintptr_t *frames, unsigned *count,
+                                                  unsigned max, rf_stack_layout *layout) {
+  if (rule != RF_RULE_ROW) {
+    return step_specially(w, rule, layout);
+  }
+  unsigned at = *count;
+  rf_unwind_result const result = follow_rows(w, frames, &at, max);
+  w->has_rows = true;
+  w->lost = result == RF_UNWIND_FAILED;
+  *count = result == RF_UNWIND_STEPPED ? at - 1 : at; /* the last one is added by the caller */
+  return result == RF_UNWIND_STEPPED;
 }
 
 /* `max` is at least 2; the first frame is there. */
-static inline unsigned follow(walk *w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsigned max) {
+RF_STACK_PEEKS static inline __attribute__((always_inline)) unsigned
+follow(walk w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout) {
   unsigned count = 1;
-  bool lost = false;
   for (;;) {
     if (__builtin_expect((rule & RF_RULE_SPECIAL) == 0, 1)) {
-      if (!step_by_sum(w, rule)) {
+      if (!step_by_sum(&w, rule, layout)) {
         break;
       }
-    } else if (rule == RF_RULE_ROW) {
-      rf_unwind_result const result = follow_rows(w, frames, &count, max);
-      w->has_rows = true;
-      lost = result == RF_UNWIND_FAILED;
-      if (result != RF_UNWIND_STEPPED) {
+    } else {
+      walk copy = w;
+      unsigned added = count;
+      bool const stepped = step_rarely(&copy, rule, frames, &added, max, layout);
+      w = copy;
+      count = added;
+      if (!stepped) {
         break;
       }
-      count--; /* the last one is added below */
-    } else if (!step_specially(w, rule)) {
-      break;
     }
-    note_slot(w, count);
-    frames[count++] = w->pc;
+    note_slot(&w, count, layout);
+    frames[count++] = w.pc;
     if (count == max) {
       break;
     }
-    rule = rf_stack_rule(w->pc);
+    rule = rf_stack_rule(w.pc);
   }
-  if (w->layout != NULL) { /* behind a row, frames follow from more than a layout holds */
-    w->layout->fixed = w->layout->fixed && !w->has_rows && (w->layout->ended || count == max);
+  if (layout != NULL) { /* behind a row, frames follow from more than a layout holds */
+    layout->fixed = layout->fixed && !w.has_rows && (layout->ended || count == max);
   }
-  unsigned const whole = lost ? capture_from_here(origin, frames, max) : 0;
+  unsigned const whole = w.lost ? capture_from_here(origin, frames, max) : 0;
   return whole != 0 ? whole : count;
 }
 
 /* False: no more than the caller is known. */
-RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin, rf_stack_layout *layout) {
+RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin) {
   uintptr_t const base = (uintptr_t)origin->frame;
   uintptr_t const room = base != 0 && base % WORD == 0 ? rf_host_stack_above(origin->frame) : 0;
   if (room < 2 * WORD) {
@@ -229,7 +245,7 @@ RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin, rf_sta
   w->bp = word_at(base);
   w->sp = base + 2 * WORD;
   w->has_rows = false;
-  w->layout = layout;
+  w->lost = false;
   return true;
 }
 
@@ -238,30 +254,31 @@ RF_STACK_PEEKS static inline uint32_t first_rule(const walk *w) {
   return word_at(w->base + WORD) == w->pc ? rf_stack_rule(w->pc) : RF_RULE_UNKNOWN;
 }
 
-unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+RF_STACK_PEEKS unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
   walk w;
   if (max == 0 || origin->caller == 0) {
     return 0;
   }
   frames[0] = origin->caller;
-  return max == 1 || !begin(&w, origin, NULL) ? 1 : follow(&w, first_rule(&w), origin, frames, max);
+  return max == 1 || !begin(&w, origin) ? 1 : follow(w, first_rule(&w), origin, frames, max, NULL);
 }
 
-unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout) {
+RF_STACK_PEEKS unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max,
+                                                  rf_stack_layout *layout) {
   walk w;
   layout->fixed = false;
   if (max == 0 || origin->caller == 0) {
     return 0;
   }
   frames[0] = origin->caller;
-  if (max == 1 || !begin(&w, origin, layout)) {
+  if (max == 1 || !begin(&w, origin)) {
     return 1;
   }
   layout->fixed = true;
   layout->ended = false;
   layout->checks = 0;
   layout->slots[0] = 1;
-  return follow(&w, first_rule(&w), origin, frames, max);
+  return follow(w, first_rule(&w), origin, frames, max, layout);
 }
 
 unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsigned max) {

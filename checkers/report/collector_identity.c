@@ -137,21 +137,72 @@ static void put_labels_of(rf_json_writer *w, const char *at, size_t length) {
   }
 }
 
-static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
-  static const char *const of_bazel[][2] = {
-      {"bazel_target", "TEST_TARGET"}, {"shard", "TEST_SHARD_INDEX"},      {"shards", "TEST_TOTAL_SHARDS"},
-      {"run", "TEST_RUN_NUMBER"},      {"attempt", "TEST_ATTEMPT_NUMBER"}, {"attempt", "TEST_ATTEMPT"},
+/* `path` as it is called outside of Bazel's sandbox, where START/sandbox/NAME/NUMBER/execroot/REST is
+ * START/execroot/REST: the length of the start, and the rest. The whole path where it lies in none. */
+static size_t find_sandbox(const char *path, const char **rest) {
+  static const char start[] = "/sandbox/";
+  const char *sandbox = NULL;
+  for (const char *at = strstr(path, start); at != NULL; at = strstr(at + 1, start)) {
+    sandbox = at;
+  }
+  const char *const execroot = sandbox == NULL ? NULL : strstr(sandbox, "/execroot/");
+  *rest = execroot == NULL ? path : execroot;
+  return execroot == NULL ? 0 : (size_t)(sandbox - path);
+}
+
+static bool has_log(const char *start, size_t length, const char *rest, const char *end, unsigned attempt) {
+  char path[PATH_BYTES];
+  rf_sink_buffer text;
+  rf_sink_buffer_init(&text, path, sizeof path);
+  rf_sink_mem(&text.sink, start, length);
+  rf_sink_mem(&text.sink, rest, rest < end ? (size_t)(end - rest) : 0);
+  rf_sink_str(&text.sink, "/test_attempts/attempt_");
+  rf_sink_uint(&text.sink, attempt);
+  rf_sink_str(&text.sink, ".log");
+  return access(path, F_OK) == 0;
+}
+
+/* Bazel does not tell a test that is tried again, but has put the logs of the attempts before into a folder beside the
+ * test's own. 0: not known. */
+static unsigned attempt_of_bazel(void) {
+  enum { MOST = 100 };
+  const char *const xml = secure_getenv("XML_OUTPUT_FILE");
+  const char *const end = xml == NULL ? NULL : strrchr(xml, '/');
+  const char *rest = NULL;
+  unsigned attempt = 1;
+  if (end == NULL) {
+    return 0;
+  }
+  size_t const before = find_sandbox(xml, &rest);
+  while (attempt < MOST && (has_log(xml, before, rest, end, attempt) || has_log(xml, 0, xml, end, attempt))) {
+    attempt++;
+  }
+  return attempt;
+}
+
+static void put_labels_of_bazel(rf_json_writer *w) {
+  static const char *const names[][2] = {
+      {"bazel_target", "TEST_TARGET"},
+      {"shard", "TEST_SHARD_INDEX"},
+      {"shards", "TEST_TOTAL_SHARDS"},
+      {"run", "TEST_RUN_NUMBER"},
   };
+  char number[16];
+  rf_sink_buffer text;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    rf_json_write_text(w, names[i][0], secure_getenv(names[i][1]));
+  }
+  rf_sink_buffer_init(&text, number, sizeof number);
+  unsigned const attempt = attempt_of_bazel();
+  rf_sink_uint(&text.sink, attempt);
+  rf_json_write_text(w, "attempt", attempt != 0 ? number : NULL);
+}
+
+static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
   const char *const own = options->labels.at != NULL ? NULL : secure_getenv("RINGFENCE_LABELS");
-  bool attempt = false;
   rf_json_begin_object(w, "labels");
-  for (size_t i = 0; i < sizeof of_bazel / sizeof of_bazel[0]; i++) {
-    const char *const value = secure_getenv(of_bazel[i][1]);
-    bool const is_attempt = of_bazel[i][0][0] == 'a';
-    if (value != NULL && !(is_attempt && attempt)) {
-      rf_json_write_text(w, of_bazel[i][0], value);
-      attempt = attempt || is_attempt;
-    }
+  if (secure_getenv("TEST_TARGET") != NULL) {
+    put_labels_of_bazel(w);
   }
   if (options->labels.at != NULL) {
     put_labels_of(w, options->labels.at, options->labels.length);

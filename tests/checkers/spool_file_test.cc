@@ -203,7 +203,11 @@ TEST_F(SpoolFile, LinesOfThreadsAndProcessesAreWhole) {
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
-  std::string const text = written();
+  std::string text = written();
+  // A writer may see the middle of another's write, and take it for a line that was cut: it writes a line feed more.
+  for (size_t at = 0; (at = text.find("\n\n", at)) != std::string::npos;) {
+    text.erase(at, 1);
+  }
   ASSERT_EQ(text.size(), (kThreads + 1) * kLines * 5001U);
   for (size_t at = 0; at < text.size(); at += 5001) {
     EXPECT_EQ(text.substr(at, 5001), std::string(5000, text[at]) + "\n");
@@ -240,7 +244,7 @@ TEST_F(SpoolFile, SurvivesALimitOfFileSizes) {
               }
               rlimit limit = {6, RLIM_INFINITY};
               (void)setrlimit(RLIMIT_FSIZE, &limit);
-              if (append("too long for it: " + std::string(100, 'x'))) {
+              if (append("too long for it: " + std::string(100, 'x')) || append("refused wholly")) {
                 return 2;
               }
               limit.rlim_cur = RLIM_INFINITY;
@@ -257,6 +261,9 @@ TEST_F(SpoolFile, WorksWithAnyUmask) {
   bool const one = append("one");
   bool const two = append("two");
   (void)umask(before);
+  struct stat st;
+  ASSERT_EQ(stat(current().c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777, 0600U);
   EXPECT_TRUE(one && two);
   EXPECT_EQ(written(), "one\ntwo\n");
 }

@@ -108,6 +108,28 @@ TEST_F(Collector, IsToldWhoFoundWhatWhere) {
   EXPECT_GE(summary["allocations"].number, 1);
 }
 
+// It says so to nobody, but leaves the logs of the attempts before.
+TEST_F(Collector, KnowsWhichAttemptOfBazelsThisIs) {
+  std::string const tests = folder_ + "/execroot/main/testlogs/a/b";
+  std::string made;
+  for (size_t at = 0; at != std::string::npos;) {
+    at = (tests + "/test_attempts").find('/', at + 1);
+    made = (tests + "/test_attempts").substr(0, at);
+    (void)mkdir(made.c_str(), 0700);
+  }
+  std::string const inside = folder_ + "/sandbox/linux-sandbox/7/execroot/main/testlogs/a/b/test.xml";
+  for (const std::string &xml : {inside, tests + "/test.xml"}) {
+    (void)unlink((tests + "/test_attempts/attempt_1.log").c_str());
+    auto const attempt = [&] {
+      Told const told = tell({"clean"}, "", {{"TEST_TARGET", "//a:b"}, {"XML_OUTPUT_FILE", xml}});
+      return told.records.empty() ? "none" : told.records.back()["labels"]["attempt"].text;
+    };
+    EXPECT_EQ(attempt(), "1");
+    std::ofstream(tests + "/test_attempts/attempt_1.log") << "failed";
+    EXPECT_EQ(attempt(), "2");
+  }
+}
+
 TEST_F(Collector, IsToldOfCleanRuns) {
   Told const told = tell({"clean"});
   ASSERT_EQ(told.records.size(), 1U);
@@ -150,20 +172,22 @@ TEST_F(Collector, LosesNoneOfSeveralThreads) {
 }
 
 TEST_F(Collector, KnowsAChildFromItsParent) {
-  Told const told = tell({"forks", "1"});
+  Told const told = tell({"forks", "5"}, "collector_first=1");
+  EXPECT_EQ(told.findings(), 6);
   ASSERT_EQ(told.of("finding").size(), 2U);
   EXPECT_NE(told.of("finding")[0]["pid"].number, told.of("finding")[1]["pid"].number);
   ASSERT_EQ(told.of("summary").size(), 2U);
-  for (const Json &summary : told.of("summary")) {
-    EXPECT_EQ(summary["findings"].number, 1);
-  }
+  EXPECT_EQ(told.of("summary")[0]["findings"].number, 5) << "of the child";
+  EXPECT_EQ(told.of("summary")[1]["findings"].number, 1);
 }
 
 TEST_F(Collector, IsToldOfEachProgramOfAProcess) {
   Told const told = tell({"exec", "1"});
   ASSERT_EQ(told.of("summary").size(), 2U);
   EXPECT_EQ(told.of("summary")[0]["exit"].text, "exec");
-  EXPECT_EQ(told.of("summary")[1]["exit"].text, "status 0");
+  EXPECT_EQ(told.of("summary")[0]["findings"].number, 1) << "told once, by the exec that succeeds";
+  EXPECT_GE(told.of("summary")[0]["allocations"].number, 1);
+  EXPECT_EQ(told.of("summary")[1]["exit"].text, "status 5");
   EXPECT_EQ(told.of("summary")[0]["pid"].number, told.of("summary")[1]["pid"].number);
 }
 

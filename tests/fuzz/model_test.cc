@@ -42,7 +42,11 @@ rf_fuzz_target target_for(ToyHeap &heap) {
   return target;
 }
 
-TEST(Model, IsSilentOnAGoodHeap) {
+// 1: everything is compared after each operation, as in a replay; 0: as often as the input chooses, as in a fuzzer.
+class ModelTest : public testing::TestWithParam<size_t> {};
+
+TEST_P(ModelTest, IsSilentOnAGoodHeap) {
+  compare_every(GetParam());
   for (unsigned seed = 0; seed < kInputs; seed++) {
     ToyHeap heap;
     rf_fuzz_target const target = target_for(heap);
@@ -53,25 +57,35 @@ TEST(Model, IsSilentOnAGoodHeap) {
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(Intervals, ModelTest, testing::Values(0, 1, 7, 1000));
+
 class FlawTest : public testing::TestWithParam<Flaw> {};
+
+// The number of inputs that find the flaw; with everything compared after each operation, by its name.
+size_t inputs_that_find(const Flaw &flaw, size_t interval) {
+  compare_every(interval);
+  size_t found = 0;
+  for (unsigned seed = 0; seed < kInputs && found < 3; seed++) {
+    ToyHeap heap;
+    rf_fuzz_target target = target_for(heap);
+    flaw.plant(heap, target);
+    std::vector<uint8_t> const input = random_input(seed);
+    if (auto const violation = run(target, {input.data(), input.size()})) {
+      found++;
+      if (interval == 1) {
+        EXPECT_THAT(flaw.rules, testing::HasSubstr(violation->rule)) << violation->statement << ": " << violation->what;
+      }
+    }
+  }
+  return found;
+}
 
 TEST_P(FlawTest, IsFoundAndNamed) {
   if (Memory::kPoisoned && GetParam().rules == std::string("outside")) {
     GTEST_SKIP() << "AddressSanitizer stops it at the access";
   }
-  size_t found = 0;
-  for (unsigned seed = 0; seed < kInputs && found < 3; seed++) {
-    ToyHeap heap;
-    rf_fuzz_target target = target_for(heap);
-    GetParam().plant(heap, target);
-    std::vector<uint8_t> const input = random_input(seed);
-    if (auto const violation = run(target, {input.data(), input.size()})) {
-      found++;
-      EXPECT_THAT(GetParam().rules, testing::HasSubstr(violation->rule))
-          << violation->statement << ": " << violation->what;
-    }
-  }
-  EXPECT_GE(found, 1U);
+  EXPECT_GE(inputs_that_find(GetParam(), 1), 1U);
+  EXPECT_GE(inputs_that_find(GetParam(), 0), 1U) << "as a fuzzer compares";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FlawTest, testing::ValuesIn(all_flaws()),

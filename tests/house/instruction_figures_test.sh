@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
-# tlsf's page says the instructions per call that are counted now. Left out where another compiler than the page's built
-# them.
+# tlsf's page says the instructions per call that are counted now, and the page of costs those of a stack. Left out
+# where another compiler than the page's built them.
 #
-#   instruction_figures_test.sh INSTRUCTIONS PAGE
+#   instruction_figures_test.sh INSTRUCTIONS PAGE STACKS COSTS
 set -euo pipefail
 
 instructions=$1
 page=$2
+stacks=$3
+costs=$4
+
+of_stacks=$("$stacks")
+compiler=${of_stacks%%$'\n'*}
+if grep -qF -- "${compiler/by /by gcc }" "$costs"; then
+  while read -r row; do
+    grep -qxF -- "$row" "$costs" || { echo "$costs does not say: $row" >&2; exit 1; }
+  done < <(grep '^| ' <<<"$of_stacks")
+fi
+
 figures=$("$instructions" tlsf)
 
 named=$(sed -nE 's/.*with gcc ([0-9.]+)\..*/\1/p' "$page" | head -n 1)

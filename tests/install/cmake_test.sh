@@ -10,7 +10,7 @@ here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/cmake.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
 unset RINGFENCE_LIB RINGFENCE_OPTIONS
-command -v cmake >/dev/null || { echo "cmake_test: no cmake here, left out"; exit 0; }
+{ command -v cmake && command -v make; } >/dev/null || { echo "cmake_test: no cmake and make here, left out"; exit 0; }
 
 faults=0
 complain() {

@@ -137,14 +137,14 @@ fi
 
 # ---- By CMake ----
 
-if command -v cmake >/dev/null; then
+if { command -v cmake && command -v make; } >/dev/null; then
   mkdir "$work/cmake"
   { cmake -S tests/install/consumer -B "$work/cmake" -DCMAKE_PREFIX_PATH="$root" -DEXAMPLES="$examples" &&
     cmake --build "$work/cmake" -j2 && (cd "$work/cmake" && ctest --output-on-failure); } >"$work/cmake.log" 2>&1 ||
     complain "find_package: $(tail -60 "$work/cmake.log")"
   grep -q 'under_check .*Passed' "$work/cmake.log" || complain "the test under check did not run"
 else
-  echo "no cmake here: its part is left out"
+  echo "no cmake and make here: their part is left out"
 fi
 
 # ---- Again, over an older version; then away ----

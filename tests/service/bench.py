@@ -47,9 +47,10 @@ def intake():
         size = os.path.getsize(s.directory + "/spool/current")
         begin = time.time()
         s.start()
-        db = s.wait(lambda: os.path.exists(s.directory + "/ringfence.db") and sqlite3.connect(s.directory + "/ringfence.db"))
-        s.wait(lambda: db.execute("SELECT coalesce(sum(count), 0) FROM counter WHERE finding = 0 AND kind = 1").fetchone()[0]
-               == WANTED, 120)
+        path = s.directory + "/ringfence.db"
+        db = s.wait(lambda: os.path.exists(path) and sqlite3.connect(path))
+        counted = "SELECT coalesce(sum(count), 0) FROM counter WHERE finding = 0 AND kind = 1"
+        s.wait(lambda: db.execute(counted).fetchone()[0] == WANTED, 120)
         seconds = time.time() - begin
         db.close()
         service.equal(s.ask("status")["findings"], WANTED)
@@ -111,7 +112,8 @@ def history():
         s.http("GET", "/")
         ready = time.time() - begin
         service.equal(s.ask("status")["events"], 1000000)
-        for name, path in [("list and trend", "/api/v1/findings"), ("all by count", "/api/v1/findings?state=all&order=count"),
+        for name, path in [("list and trend", "/api/v1/findings"),
+                           ("all by count", "/api/v1/findings?state=all&order=count"),
                            ("search", "/api/v1/findings?search=close_p77"), ("finding", "/api/v1/findings/77"),
                            ("by build", "/api/v1/findings?build=1.3"), ("builds", "/api/v1/builds"),
                            ("status", "/api/v1/status"), ("page: list", "/"), ("page: finding", "/finding/77")]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Full disks, damaged databases, folders of others, a collector that hangs: nothing is lost, and the message is clear."""
+"""Full disks, damaged databases, folders of others, a collector that hangs: nothing is lost, messages are clear."""
 
 import os
 import resource
@@ -13,7 +13,8 @@ from service import SERVE, Service, append, check, equal, event
 
 def once_with_limit(s, limit):
     """As on a disk that is full beyond `limit` bytes."""
-    done = subprocess.run([SERVE, "serve", "--dir", s.directory, "--once"], stderr=subprocess.PIPE, check=False,
+    done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--once"], stderr=subprocess.PIPE,
+                          check=False,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     return done.returncode, done.stderr.decode()
 
@@ -76,7 +77,8 @@ def folders_of_others_are_not_used():
         check("cannot use the spool" in s.command("serve", "--once", status=1))
         os.unlink(s.directory + "/spool")
         os.mkdir(s.directory + "/spool", 0o700)
-        os.symlink("/etc/passwd", s.directory + "/spool/segment-1")
+        os.symlink("/etc/passwd", s.directory + "/spool/taken-1")
+        os.symlink("/etc/passwd", s.directory + "/spool/segment-2")
         append(s.directory, event("a", "1"))
         s.once()
         equal(s.ask("status")["events"], 1)
@@ -104,7 +106,8 @@ def the_command_line_is_checked():
     with Service(start=False) as s:
         for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
                             (("--bytes", "sample"), "--bytes"), (("--bytes", "sample=some"), "--bytes"),
-                            (("--keep-days", "-1"), "--keep-days"), (("word",), "no words"), (("--what",), "unknown option"),
+                            (("--keep-days", "-1"), "--keep-days"), (("word",), "no words"),
+                            (("--what",), "unknown option"),
                             (("--webhook", "http://x", "--alert-command", "y"), "not both")]:
             output = s.command("serve", *words, status=None)
             check(said in output, words, output)

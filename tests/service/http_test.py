@@ -47,7 +47,8 @@ def triage_needs_a_token_on_loopback_too():
         path, body = "/api/v1/findings/1/ignore", "text=known"
         own = f"http://127.0.0.1:{s.port}"
         cookie = f"ringfence-{s.port}={s.token()}"
-        for more in ({}, {"Authorization": "Bearer " + "0" * 64}, {"Authorization": "Bearer "}, {"Cookie": "ringfence-1=x"},
+        for more in ({}, {"Authorization": "Bearer " + "0" * 64}, {"Authorization": "Bearer "},
+                     {"Cookie": "ringfence-1=x"},
                      {"Cookie": cookie[:-1]}, {"Cookie": cookie + "0"}):
             check(s.http("POST", path, body=body, **more).status in (401, 403), more)
         equal(s.http("POST", path, body=body, Cookie=cookie).status, 403, "a cookie needs the origin")
@@ -58,7 +59,8 @@ def triage_needs_a_token_on_loopback_too():
         equal(s.http("POST", "/api/v1/findings/1/reopen", Authorization="Bearer " + s.token(), body="").status, 200)
         equal(s.http("POST", "/finding/1/fix", body="text=abc", Cookie=cookie, Origin=own).status, 303)
         equal(s.ask("show", "1")["fixed_in"], "abc")
-        for bad, status in [("/api/v1/findings/9/fix", 409), ("/api/v1/findings/1/sing", 409), ("/api/v1/findings/x/fix", 404),
+        for bad, status in [("/api/v1/findings/9/fix", 409), ("/api/v1/findings/1/sing", 409),
+                            ("/api/v1/findings/x/fix", 404),
                             ("/api/v1/findings/1", 404), ("/elsewhere", 404)]:
             equal(s.http("POST", bad, body="", Authorization="Bearer " + s.token()).status, status, bad)
 
@@ -77,11 +79,13 @@ def tokens_give_the_rights_that_they_name():
         for token, read, post, triage in [(None, 401, 401, 401), ("r" * 20, 200, 401, 401), ("p" * 20, 401, 200, 401),
                                           ("t" * 20, 200, 401, 200), (s.token(), 200, 200, 200)]:
             more = {"Authorization": "Bearer " + token} if token else {}
-            equal((s.http("GET", "/api/v1/findings", **more).status, s.http("POST", "/api/v1/records", body="", **more).status,
+            equal((s.http("GET", "/api/v1/findings", **more).status,
+                   s.http("POST", "/api/v1/records", body="", **more).status,
                    s.http("POST", "/api/v1/findings/1/reopen", body="", **more).status), (read, post, triage), token)
         equal(s.http("GET", "/style.css").status, 200)
         s.stop()
-        for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20), (0o600, "read short")):
+        for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20),
+                           (0o600, "read short")):
             with open(s.directory + "/tokens", "w", encoding="ascii") as file:
                 file.write(text)
             os.chmod(s.directory + "/tokens", mode)
@@ -108,7 +112,8 @@ def a_code_signs_one_browser_in_once():
         equal(s.http("GET", path).status, 401)
         own = f"http://127.0.0.1:{s.port}"
         for token, back, status, target in [("wrong", "/", 401, None), (s.token(), "/builds", 303, "/builds"),
-                                            (s.token(), "//evil.example", 303, "/"), (s.token(), "http://evil", 303, "/")]:
+                                            (s.token(), "//evil.example", 303, "/"),
+                                            (s.token(), "http://evil", 303, "/")]:
             reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
             equal((reply.status, reply.headers.get("location")), (status, target), back)
 
@@ -120,7 +125,8 @@ def pages_run_nothing_and_load_nothing_from_elsewhere():
             policy = reply.headers["content-security-policy"]
             check("default-src 'none'" in policy and "unsafe" not in policy, path)
             equal(reply.headers["x-content-type-options"], "nosniff")
-            check(re.search(r"<script(?! src=\"/script\.js\")|\son\w+=|\sstyle=|https?:(?!//www\.w3\.org)", reply.text) is None,
+            check(re.search(r"<script(?! src=\"/script\.js\")|\son\w+=|\sstyle=|https?:(?!//www\.w3\.org)",
+                            reply.text) is None,
                   path)
 
 
@@ -131,12 +137,16 @@ def what_records_say_is_text_on_the_page():
         for stack in ("found", "allocated"):
             for frame in body[stack]["frames"]:
                 frame.update(function=evil, file=evil, module=evil)
-        append(s.directory, service.record("finding", evil, finding=body, host=evil, program=evil, mode=evil, environment=evil,
-                                           build={"version": evil, "commit": evil, "build_id": evil}, labels={evil: evil}),
+        append(s.directory,
+               service.record("finding", evil, finding=body, host=evil, program=evil, mode=evil, environment=evil,
+                                           build={"version": evil, "commit": evil, "build_id": evil},
+                                           labels={evil: evil}),
                service.record("summary", "s", program=evil, mode=evil, environment=evil, seconds=1.0))
         s.wait(lambda: s.ask("status")["processes"] == 1)
-        s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "%3Cscript%3Ealert(1)", Authorization="Bearer " + s.token())
-        for path in ("/?state=all", "/finding/1", "/builds", "/coverage", "/status", "/?search=%3Cscript%3E%22&state=%3Cimg",
+        s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "%3Cscript%3Ealert(1)",
+               Authorization="Bearer " + s.token())
+        for path in ("/?state=all", "/finding/1", "/builds", "/coverage", "/status",
+                     "/?search=%3Cscript%3E%22&state=%3Cimg",
                      "/finding/%3Cscript%3E"):
             text = s.http("GET", path, Accept="text/html").text
             check("<script>alert" not in text and "<img src=x" not in text and "\u202e" not in text, path)
@@ -186,7 +196,8 @@ def slow_and_silent_readers_hold_nobody_up():
         idle = []
         for i in range(60):
             connection = socket.create_connection(("127.0.0.1", s.port))
-            connection.sendall([b"", b"GET / HT", b"POST /api/v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
+            connection.sendall([b"", b"GET / HT",
+                                b"POST /api/v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
                                 f"GET /?state=all HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode()][i % 4])
             idle.append(connection)
         begin = time.time()
@@ -224,6 +235,8 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
 service.main([
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
-    pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page, text_of_the_query_is_never_sql,
-    sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command, slow_and_silent_readers_hold_nobody_up,
+    pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
+    text_of_the_query_is_never_sql,
+    sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
+    slow_and_silent_readers_hold_nobody_up,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing])

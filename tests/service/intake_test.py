@@ -40,21 +40,34 @@ def a_segment_that_was_committed_and_not_deleted_counts_once():
     """As after a crash between commit and unlink; without ids, so that only the position can tell."""
     with Service(start=False) as s:
         append(s.directory, event("a", ""), event("a", ""))
-        os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-1")
-        shutil.copy(s.directory + "/spool/segment-1", s.root + "/saved")
+        os.rename(s.directory + "/spool/current", s.directory + "/spool/taken-1")
+        shutil.copy(s.directory + "/spool/taken-1", s.root + "/saved")
         s.once()
-        shutil.copy(s.root + "/saved", s.directory + "/spool/segment-1")
+        shutil.copy(s.root + "/saved", s.directory + "/spool/taken-1")
         append(s.directory, event("a", ""))
         s.once()
         equal([row["count"] for row in s.findings()], [3])
         equal(os.listdir(s.directory + "/spool"), [])
 
 
+def segments_of_processes_count_also_where_their_names_come_again():
+    with Service(start=False) as s:
+        for i in range(4):
+            append(s.directory, event("a", ""))
+            os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-9")
+            with open(s.directory + "/spool/new-3", "wb") as file:
+                file.write(b"half a")
+            s.once()
+        equal([row["count"] for row in s.findings()], [4])
+        equal(os.listdir(s.directory + "/spool"), ["new-3"])
+
+
 def a_repeat_counts_for_the_finding_that_it_names():
     with Service(start=False) as s:
         append(s.directory, event("a", "b-1-1-1"), record("repeat", "b-1-1-2", of="b-1-1-1", count=16))
         s.once()
-        append(s.directory, record("repeat", "b-1-1-3", of="b-1-1-1", count=3), record("repeat", "b-1-1-4", of="?", count=2))
+        append(s.directory, record("repeat", "b-1-1-3", of="b-1-1-1", count=3),
+               record("repeat", "b-1-1-4", of="?", count=2))
         s.once()
         equal([row["count"] for row in s.findings()], [20])
         equal(losses(s), {"repeats whose finding is not known": 2})
@@ -88,7 +101,8 @@ def what_is_not_known_is_kept_as_it_is():
 
 def clocks_that_step_put_nothing_into_the_future():
     with Service(start=False) as s:
-        append(s.directory, event("a", "1", ago=-864000), event("b", "2", time="yesterday"), event("c", "3", ago=864000))
+        append(s.directory, event("a", "1", ago=-864000), event("b", "2", time="yesterday"),
+               event("c", "3", ago=864000))
         s.once()
         now = service.timestamp()
         check(all(row["last_seen"] <= now for row in s.findings()))
@@ -159,7 +173,8 @@ def bytes_are_kept_as_the_rules_say():
 def written_bytes_and_single_bits_are_counted_over_all_events():
     with Service(start=False) as s:
         append(s.directory, *[event("nul", f"n-{i}") for i in range(7)],
-               *[event("bit", f"b-{i}", f_value=0xFC, host="host-bad") for i in range(3)], event("bit", "b-9", f_value=0x41))
+               *[event("bit", f"b-{i}", f_value=0xFC, host="host-bad") for i in range(3)],
+               event("bit", "b-9", f_value=0x41))
         s.once()
         shown = {row["place"].split()[0]: s.ask("show", str(row["id"])) for row in s.findings()}
         equal(shown["open_nul"]["written"], [{"offset": 0, "expected": 0xFD, "value": 0, "count": 7}])
@@ -255,11 +270,14 @@ def recorded_samples_are_read():
 
 service.main([
     equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
-    a_segment_that_was_committed_and_not_deleted_counts_once, a_repeat_counts_for_the_finding_that_it_names,
+    a_segment_that_was_committed_and_not_deleted_counts_once,
+    segments_of_processes_count_also_where_their_names_come_again, a_repeat_counts_for_the_finding_that_it_names,
     what_cannot_be_read_is_counted_and_harms_nothing_else, what_is_not_known_is_kept_as_it_is,
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
     a_segment_that_a_writer_holds_is_left_for_later, runs_of_bazel_have_one_program_and_their_labels,
-    summaries_are_process_hours_and_drops_are_shown, the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
-    an_older_database_is_migrated_and_a_newer_one_refused, a_backup_can_be_made_while_it_runs, recorded_samples_are_read])
+    summaries_are_process_hours_and_drops_are_shown,
+    the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
+    an_older_database_is_migrated_and_a_newer_one_refused, a_backup_can_be_made_while_it_runs,
+    recorded_samples_are_read])

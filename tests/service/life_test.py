@@ -139,10 +139,12 @@ def filters_and_words_choose():
     with Service(start=False) as s:
         take(s, event("a", "1", environment="ci"), event("b", "2", ago=30 * 86400, build=build("b", "2.0")))
         for words, wanted in [((), [1, 2]), (("--new",), [1]), (("--env", "ci"), [1]), (("--env", "moon"), []),
-                              (("--build", "2.0"), [2]), (("--search", "OPEN_B app.c"), [2]), (("--search", "open_z"), []),
+                              (("--build", "2.0"), [2]), (("--search", "OPEN_B app.c"), [2]),
+                              (("--search", "open_z"), []),
                               (("--order", "first"), [1, 2]), (("--limit", "1"), [1])]:
             equal([row["id"] for row in s.findings(*words)], wanted, words)
-        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("word",), ("--event", "1")):
+        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("word",),
+                      ("--event", "1")):
             s.command("findings", *words, status=2)
 
 
@@ -151,10 +153,12 @@ def alerts_come_once_for_each_environment():
         log = s.root + "/alerts"
         s.options += ["--alert-command", f"cat >> {log}; echo >> {log}"]
         s.start()
-        append(s.directory, *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
+        append(s.directory,
+               *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
         told = lambda: [json.loads(line) for line in open(log, encoding="utf-8")] if os.path.exists(log) else []
         s.wait(lambda: len(told()) == 2)
-        equal([(t["kind"], t["environment"], t["finding"]) for t in told()], [("new", "ci", 1), ("new", "production", 1)])
+        equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
+              [("new", "ci", 1), ("new", "production", 1)])
         check("close_a" in told()[0]["text"] or "open_a" in told()[0]["text"])
         s.command("fix", "1")
         append(s.directory, *[event("a", f"n{i}", environment="ci", build=build("z")) for i in range(3)])
@@ -172,7 +176,8 @@ def names_that_come_in_later_make_two_findings_one():
         return
 
     def nameless(offset):
-        return {"thread": 1, "frames": [{"pc": "0x1", "module": service.SERVE, "offset": hex(int(address[1], 16) + offset)}]}
+        return {"thread": 1,
+                "frames": [{"pc": "0x1", "module": service.SERVE, "offset": hex(int(address[1], 16) + offset)}]}
 
     with Service(start=False) as s:
         take(s, event("x", "1", f_allocated=nameless(9), f_found=nameless(9)),

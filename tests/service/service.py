@@ -29,12 +29,14 @@ def frame(function, line, file="src/app.c"):
 def finding(place, bug="heap-buffer-overflow", value=0x00, expected=0xFD, mode="guard", pad=0, **more):
     """The JSON of a finding whose identity is `place`; `pad` makes it longer."""
     body = {
-        "type": "finding", "version": 1, "pid": 1, "sequence": 1, "time_ns": 1, "bug": bug, "cwe": 122, "access": "write",
+        "type": "finding", "version": 1, "pid": 1, "sequence": 1, "time_ns": 1, "bug": bug, "cwe": 122,
+        "access": "write",
         "access_size": 1, "at_access": False, "address": "0x105d", "block": "0x1050", "size": 13, "blocks": 1,
         "freed": False, "offset": 13, "relation": "after", "distance": 0, "allocator": "malloc", "mode": mode,
         "found": {"thread": 1, "frames": [frame("close_" + place, 20), frame("main", 30)]},
         "allocated": {"thread": 1, "frames": [frame("open_" + place, 10), frame("main", 30)]},
-        "window": {"address": "0x1058", "bytes": "696a6b6c6d%02xfdfd" % value, "expected": "696a6b6c6d%02xfdfd" % expected,
+        "window": {"address": "0x1058", "bytes": "696a6b6c6d%02xfdfd" % value,
+                   "expected": "696a6b6c6d%02xfdfd" % expected,
                    "classes": "uuuuu!gg"},
     }
     if pad:
@@ -44,8 +46,10 @@ def finding(place, bug="heap-buffer-overflow", value=0x00, expected=0xFD, mode="
 
 
 def record(kind, id, ago=0.0, **more):
-    line = {"record": kind, "version": 1, "id": id, "time": timestamp(ago), "host": "host-1", "program": "/srv/app", "pid": 7,
-            "mode": "guard", "environment": "development", "build": {"version": "1.0", "commit": "1" * 40, "build_id": "ab"},
+    line = {"record": kind, "version": 1, "id": id, "time": timestamp(ago), "host": "host-1", "program": "/srv/app",
+            "pid": 7,
+            "mode": "guard", "environment": "development",
+            "build": {"version": "1.0", "commit": "1" * 40, "build_id": "ab"},
             "labels": {}}
     if kind == "finding":
         line.update(count=1, dropped=0)
@@ -110,7 +114,8 @@ class Service:
     def start(self):
         log = open(os.path.join(self.root, "log"), "ab")
         self.process = subprocess.Popen(
-            [SERVE, "serve", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options], stderr=log,
+            [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options],
+            stderr=log,
             stdin=subprocess.DEVNULL)
         log.close()
         deadline = time.time() + 30
@@ -145,7 +150,8 @@ class Service:
 
     def command(self, *words, status=0):
         """Runs a command of ringfence-serve on this folder; returns its output."""
-        done = subprocess.run([SERVE, words[0], "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
+        alone = ["--no-shared"] if words[0] == "serve" else []
+        done = subprocess.run([SERVE, words[0], *alone, "--dir", self.directory, *words[1:]], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
         if status is not None and done.returncode != status:
             raise AssertionError(f"{words}: exit status {done.returncode}, not {status}: {done.stdout} {done.stderr}")

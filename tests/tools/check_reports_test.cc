@@ -44,6 +44,60 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
 }
 
+TEST_F(CheckReports, GithubIsAnAnnotationAfterTheText) {
+  const Result result = check({"--format=github", "--write-baseline", file("known"), "--", program("overflow")});
+  const size_t at = result.err.find("\n::error file=tests/tools/programs/overflow.c,line=");
+  EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence: heap-buffer-overflow")) << result.err;
+  ASSERT_NE(at, std::string::npos) << result.err;
+  const std::string line = result.err.substr(at + 1);
+  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line: " << line;
+  EXPECT_TRUE(has(line, ",title=Ringfence%3A heap-buffer-overflow::1 byte written, ")) << line;
+  EXPECT_TRUE(has(line, "%0Aallocated in%0A    ")) << line;
+  EXPECT_TRUE(
+      has(check({"--format=github", "--baseline", file("known"), "--", program("overflow")}).err, "\n::notice "));
+  EXPECT_FALSE(has(check({"--format=github", "--", program("copy")}).err, "::"));
+}
+
+TEST_F(CheckReports, GithubsOwnLettersAreEscaped) {
+  check({"--json", file("found"), "--", program("overflow")});
+  std::string json = read_file(file("found"));
+  const std::string name = "overflow.c\"";
+  for (size_t at = json.find(name); at != std::string::npos; at = json.find(name, at + 1)) {
+    json.replace(at, name.size(), "a,b:c%.c\"");
+  }
+  const Result result = run({ringfence(), "report", "--no-symbols", "--format=github", file("odd", json)});
+  EXPECT_TRUE(has(result.out, "/a%2Cb%3Ac%25.c,line=")) << result.out;
+  EXPECT_TRUE(has(result.out, "/a,b:c%25.c:")) << "in the message a comma and a colon stay: " << result.out;
+}
+
+TEST_F(CheckReports, ColoursAreForTerminalsOrThoseWhoAsk) {
+  const std::string red = "\033[1;31m";
+  const std::string command = ringfence() + " check -- " + program("overflow");
+  EXPECT_FALSE(has(check({"--", program("overflow")}).err, "\033["));
+  EXPECT_TRUE(has(check({"--color=always", "--", program("overflow")}).err, "\n" + red + "=="));
+  EXPECT_EQ(check({"--color=blue", "--", "true"}).err, "ringfence: --color blue: use auto, always or never\n");
+  if (run({"sh", "-c", "command -v script"}).status != 0) {
+    GTEST_SKIP() << "no script(1) to make a terminal";
+  }
+  const auto on_terminal = [&](const std::string &words) {
+    How how;
+    how.environment = {{"TERM", "xterm"}};
+    how.without = {"NO_COLOR"};
+    return run({"script", "-qec", words, "/dev/null"}, how).out;
+  };
+  EXPECT_TRUE(has(on_terminal(command), red + "=="));
+  EXPECT_TRUE(has(on_terminal("NO_COLOR= " + command), red + "==")) << "empty counts as not set";
+  EXPECT_FALSE(has(on_terminal("NO_COLOR=1 " + command), "\033["));
+  EXPECT_FALSE(has(on_terminal("TERM=dumb " + command), "\033["));
+  EXPECT_FALSE(has(on_terminal(ringfence() + " check --color=never -- " + program("overflow")), "\033["));
+}
+
+TEST_F(CheckReports, ErrorExitcodeIsExitcode) {
+  EXPECT_EQ(check({"--error-exitcode=7", "--", program("overflow")}).status, 7);
+  check({"--json", file("found"), "--", program("overflow")});
+  EXPECT_EQ(run({ringfence(), "report", "--error-exitcode", "8", file("found")}).status, 8);
+}
+
 TEST_F(CheckReports, EachFormatHasAnOptionOfItsOwn) {
   const Result result = check({"--sarif", file("a"), "--junit", file("b"), "--html", file("c.sarif"), "--format=json",
                                "--", program("overflow")});

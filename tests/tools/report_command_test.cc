@@ -237,7 +237,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
   const std::string good = all();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{}, "no file given; try `ringfence report FILE...`, with - for standard input"},
-      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit or html"},
+      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html or github"},
       {{"--from", "uart", good}, "--from uart: use auto, json or serial"},
       {{"--exitcode", "256", good}, "--exitcode 256: use a number from 0 to 255"},
       {{"--fromat", "json", good}, "unknown option --fromat; did you mean --format?"},

@@ -17,8 +17,9 @@ HEADING = re.compile(r"^(Options|Environment|Examples?|Exit status|Commands):\s*
 # Values of arguments; each must stand in the help of every option that takes one.
 CHOICES = {
     "FORM": ["auto", "json", "serial"],
-    "FORMAT": ["text", "json", "sarif", "junit", "html"],
+    "FORMAT": ["text", "json", "sarif", "junit", "html", "github"],
     "MODE": ["guard", "page", "sample", "off"],
+    "WHEN": ["auto", "always", "never"],
     "WHICH": ["1", "all", "reachable", "0"],
 }
 FILES = ("FILE", "DIR")

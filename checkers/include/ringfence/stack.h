@@ -1,8 +1,10 @@
 /* Stacks: taking them fast, and keeping each only once.
  *
- * rf_stack_capture follows frame pointers within the bounds of the thread's stack: a few nanoseconds per frame, always
- * safe, and as deep as the code was built with frame pointers (the first return address is always right). A depot
- * stores equal stacks once and hands out a 32-bit id, so that a block carries four bytes.
+ * rf_stack_capture goes from frame to frame within the bounds of the stack. On Linux for x86-64 and i386 it does so by
+ * the tables that compilers write for exceptions (.eh_frame), which it reads itself and keeps as a rule for each place
+ * in code; frame pointers serve where code has no tables, and on other processors. It neither allocates nor locks, and
+ * may be called in signal handlers. A depot stores equal stacks once and hands out a 32-bit id, so that a block carries
+ * four bytes.
  */
 #ifndef RINGFENCE_STACK_H
 #define RINGFENCE_STACK_H

@@ -55,8 +55,11 @@ uint32_t rf_port_thread_id(void);
 
 /* Private to posix.c on Linux and to callers that cannot afford a function call: the number once it is known, 0
  * before. */
-#if defined(__linux__) && __STDC_HOSTED__
+#if defined(__linux__) && __STDC_HOSTED__ && !defined(RF_PORT_BARE)
+#define RF_PORT_KNOWN_ID 1
 extern __thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec")));
+#else
+#define RF_PORT_KNOWN_ID 0
 #endif
 
 /* True in an interrupt handler, where nothing may wait. Always false in posix.c. */

@@ -1,6 +1,6 @@
 /* Preloaded: takes the stack of every seventh request by rf_stack_capture, by rf_stack_depot_put_from (twice: the
- * second time it is known) and by _Unwind_Backtrace, and appends to the file STACK_COMPARE how many were equal. The first one
- * that was not is listed, with the map of the process.
+ * second time it is known) and by _Unwind_Backtrace, and appends to the file STACK_COMPARE how many were equal. The
+ * first one that was not is listed, with the map of the process.
  *
  * Code without tables (made at run time) ends what the unwinder finds; ours go on by frame pointers. Such a stack is
  * "longer", not equal.

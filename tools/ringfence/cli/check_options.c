@@ -21,12 +21,14 @@ typedef enum row_id {
   QUARANTINE,
   STACK_DEPTH,
   EXITCODE,
+  ERROR_EXITCODE,
   OPTION,
   SUPPRESSIONS,
   SKIP_FRAMES,
   BASELINE,
   WRITE_BASELINE,
   FORMAT,
+  COLOR,
   OUTPUT,
   SARIF,
   JUNIT,
@@ -61,6 +63,7 @@ static const rf_option rows[ROWS] = {
     [STACK_DEPTH] = {"stack-depth", '\0', "N", "return addresses to record of each allocation and free",
                      "stack_depth="},
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after findings (default 99); 0: the program's own", "exitcode="},
+    [ERROR_EXITCODE] = {"error-exitcode", '\0', "N", "the same as --exitcode, by Valgrind's name", "exitcode="},
     [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library (docs/checkers/options.md)", ""},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
     [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
@@ -73,8 +76,11 @@ static const rf_option rows[ROWS] = {
                         "write all findings of this run to FILE as known, and exit as the\n"
                         "program does, which continues after a finding",
                         NULL},
-    [FORMAT] = {"format", 'f', "FORMAT", "print, or write to --output: text (the default), json, sarif,\njunit or html",
+    [FORMAT] = {"format", 'f', "FORMAT",
+                "print, or write to --output: text (the default), json, sarif,\n"
+                "junit, html, or github (text, and annotations of GitHub Actions)",
                 NULL},
+    [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", '\0', "FILE",
                 "also write a report to FILE, in the format that its name ends in\n"
                 "(.txt .json .sarif .xml .html) or --format says; may be repeated",
@@ -249,6 +255,8 @@ static bool apply(void *context, size_t row, const char *argument) {
   switch (id) {
   case FORMAT:
     return rf_common_options_format(&out->common, argument);
+  case COLOR:
+    return rf_common_options_colour(&out->common, argument);
   case OUTPUT:
   case SARIF:
   case JUNIT:
@@ -322,6 +330,7 @@ void rf_check_options_help(void) {
       "Environment:\n"
       "  RINGFENCE_OPTIONS       options of the library, as key=value:key=value; the command line overrides them\n"
       "  RINGFENCE_LIB           as --library\n"
+      "  NO_COLOR                if not empty, no colours unless --color says so\n"
       "  TMPDIR                  folder for records while PROGRAM runs\n"
       "\n"
       "Examples:\n"

@@ -162,26 +162,30 @@ static bool has_only_crashes(const rf_check_state *c) {
 }
 
 static void write_text(rf_check_state *c, FILE *file) {
-  rf_sink const sink = rf_file_sink(file);
-  rf_document_text(&c->arena, &c->document, &sink);
+  rf_colour_sink to;
+  rf_colour_sink_init(&to, file, rf_colour_wanted(c->options.common.colour, file));
+  const rf_sink *const sink = &to.sink;
+  rf_document_text(&c->arena, &c->document, sink);
   if (c->options.common.verbose) {
-    rf_processes_text(&c->arena, &c->run, &sink);
+    rf_processes_text(&c->arena, &c->run, sink);
   }
   if (c->totals.processes == 0) {
-    rf_sink_str(&sink, rf_bump_arena_print(&c->arena,
-                                           "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
-                                           c->program));
+    rf_sink_str(sink, rf_bump_arena_print(&c->arena,
+                                          "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
+                                          c->program));
   } else if (has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet) {
-    rf_totals_text(&c->arena, &c->totals, &sink);
+    rf_totals_text(&c->arena, &c->totals, sink);
   }
+  rf_colour_sink_end(&to);
 }
 
 static void write_out(rf_check_state *c) {
   rf_output_format const format =
       rf_outputs_unfixed(&c->options.common.outputs) == 0 ? c->options.common.format : RF_OUTPUT_TEXT;
-  if (format == RF_OUTPUT_TEXT) {
+  if (format == RF_OUTPUT_TEXT || format == RF_OUTPUT_GITHUB) {
     write_text(c, c->out);
-  } else {
+  }
+  if (format != RF_OUTPUT_TEXT) {
     rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);

@@ -113,10 +113,22 @@ static void say_summary(report *r) {
   rf_diag("%s", text);
 }
 
+static void put_standard(report *r) {
+  const rf_common_options *const common = &r->options.common;
+  if (common->format != RF_OUTPUT_TEXT) {
+    rf_output_put(&r->arena, &r->document, common->format, stdout);
+    return;
+  }
+  rf_colour_sink to;
+  rf_colour_sink_init(&to, stdout, rf_colour_wanted(common->colour, stdout));
+  rf_document_text(&r->arena, &r->document, &to.sink);
+  rf_colour_sink_end(&to);
+}
+
 static bool write_all(report *r) {
   bool written = rf_outputs_write(&r->options.common.outputs, &r->arena, &r->document);
   if (r->options.common.outputs.count == 0 || r->options.standard) {
-    rf_output_put(&r->arena, &r->document, r->options.common.format, stdout);
+    put_standard(r);
     written = rf_output_close(stdout, NULL) && written;
   }
   if (r->options.common.write_baseline != NULL) {

@@ -11,9 +11,17 @@
 bool rf_common_options_format(rf_common_options *o, const char *name) {
   o->format_given = rf_output_format_from_name(name, &o->format);
   if (!o->format_given) {
-    rf_diag("--format %s: use text, json, sarif, junit or html", name);
+    rf_diag("--format %s: use text, json, sarif, junit, html or github", name);
   }
   return o->format_given;
+}
+
+bool rf_common_options_colour(rf_common_options *o, const char *name) {
+  bool const known = rf_colour_from_name(name, &o->colour);
+  if (!known) {
+    rf_diag("--color %s: use auto, always or never", name);
+  }
+  return known;
 }
 
 void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, const char *path) {

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_CLI_COMMON_OPTIONS_H
 #define RINGFENCE_TOOLS_CLI_COMMON_OPTIONS_H
 
+#include "tools/ringfence/render/colour.h"
 #include "tools/ringfence/render/output.h"
 
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 typedef struct rf_common_options {
   rf_output_format format;
   bool format_given;
+  rf_colour_when colour;
   rf_outputs outputs; /* --output and its like */
   const char **suppressions;
   size_t suppressions_count;
@@ -22,6 +24,7 @@ typedef struct rf_common_options {
 
 /* Each sets or adds what its option says. False after a message. */
 bool rf_common_options_format(rf_common_options *o, const char *name);
+bool rf_common_options_colour(rf_common_options *o, const char *name);
 void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, const char *path);
 
 /* Sets *out to the file `path` that the option `name` takes. False after a message where it names no file; `reason`

@@ -11,6 +11,7 @@
 
 typedef enum row_id {
   FORMAT,
+  COLOR,
   OUTPUT,
   FROM,
   IMAGE,
@@ -19,6 +20,7 @@ typedef enum row_id {
   BASELINE,
   WRITE_BASELINE,
   EXITCODE,
+  ERROR_EXITCODE,
   SOURCE_ROOT,
   NO_SYMBOLS,
   QUIET,
@@ -28,7 +30,8 @@ typedef enum row_id {
 } row_id;
 
 static const rf_option rows[ROWS] = {
-    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit or html", NULL},
+    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit, html or github", NULL},
+    [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", 'o', "FILE",
                 "write to FILE instead of standard output, in the format that its name ends in\n"
                 "(.txt .json .sarif .xml .html) unless --format is given; - is standard output;\n"
@@ -43,6 +46,7 @@ static const rf_option rows[ROWS] = {
                   NULL},
     [WRITE_BASELINE] = {"write-baseline", '\0', "FILE", "write these findings to FILE as known, and exit with 0", NULL},
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after (new) findings (default 99); 0: always 0", NULL},
+    [ERROR_EXITCODE] = {"error-exitcode", '\0', "N", "the same as --exitcode", NULL},
     [SOURCE_ROOT] = {"source-root", '\0', "DIR", "name files in DIR relative to it (default: the current folder)",
                      NULL},
     [NO_SYMBOLS] = {"no-symbols", '\0', NULL, "show only the names that the records hold", NULL},
@@ -123,7 +127,10 @@ static bool apply(void *context, size_t row, const char *argument) {
   case WRITE_BASELINE:
     return rf_common_options_file(&out->common.write_baseline, rows[row].name, argument,
                                   "standard output is for the report");
+  case COLOR:
+    return rf_common_options_colour(&out->common, argument);
   case EXITCODE:
+  case ERROR_EXITCODE:
     return set_exitcode(out, argument);
   case SOURCE_ROOT:
     out->source_root = argument;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +82,10 @@ static void sort_entries(rf_baseline *out) {
 
 /* The version that the first line names; 0 where there is none. */
 static unsigned version_of(const char *text) {
-  char const digit = strncmp(text, first_line, strlen(first_line)) == 0 ? text[strlen(first_line)] : '0';
-  return digit >= '0' && digit <= '9' ? (unsigned)(digit - '0') : 0;
+  const char *const number = text + strlen(first_line);
+  bool const there = strncmp(text, first_line, strlen(first_line)) == 0 && *number >= '1' && *number <= '9';
+  unsigned long const version = there ? strtoul(number, NULL, 10) : 0;
+  return version > UINT_MAX ? UINT_MAX : (unsigned)version;
 }
 
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length) {

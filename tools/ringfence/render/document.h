@@ -81,6 +81,7 @@ void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink 
 void rf_document_json(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_sarif(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_junit(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
+void rf_document_github(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 void rf_document_html(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink);
 
 #ifdef __cplusplus

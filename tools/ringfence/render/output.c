@@ -11,7 +11,7 @@
 
 static const char *const names[RF_OUTPUT_FORMATS] = {
     [RF_OUTPUT_TEXT] = "text",   [RF_OUTPUT_JSON] = "json", [RF_OUTPUT_SARIF] = "sarif",
-    [RF_OUTPUT_JUNIT] = "junit", [RF_OUTPUT_HTML] = "html",
+    [RF_OUTPUT_JUNIT] = "junit", [RF_OUTPUT_HTML] = "html", [RF_OUTPUT_GITHUB] = "github",
 };
 
 bool rf_output_format_from_name(const char *name, rf_output_format *out) {
@@ -135,6 +135,9 @@ void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format 
     break;
   case RF_OUTPUT_HTML:
     rf_document_html(arena, d, &sink);
+    break;
+  case RF_OUTPUT_GITHUB:
+    rf_document_github(arena, d, &sink);
     break;
   case RF_OUTPUT_TEXT:
   case RF_OUTPUT_FORMATS:

@@ -23,6 +23,7 @@ typedef enum row_id {
   BYTES,
   KEEP_DAYS,
   MAX_SIZE,
+  NO_SHARED,
   ONCE,
   CHECK,
   BACKUP,
@@ -45,6 +46,10 @@ static const rf_option rows[ROWS] = {
                NULL},
     [KEEP_DAYS] = {"keep-days", '\0', "N", "keep events between the first and the last for N days (default 90)", NULL},
     [MAX_SIZE] = {"max-size", '\0', "MIB", "drop the oldest of these above so many MiB (default 4096)", NULL},
+    [NO_SHARED] = {"no-shared", '\0', NULL,
+                   "look at DIR alone, not at /dev/shm/ringfence-UID and /tmp/ringfence-UID, where processes write\n"
+                   "that cannot write to DIR, as in a build's sandbox",
+                   NULL},
     [ONCE] = {"once", '\0', NULL, "take what is in the spool and exit: for CI", NULL},
     [CHECK] = {"check", '\0', NULL, "check the database, print its size and what waits, and exit", NULL},
     [BACKUP] = {"backup", '\0', "FILE", "write a copy of the database to FILE, also while it is in use, and exit",
@@ -56,6 +61,7 @@ typedef struct given {
   rf_serve_options serve;
   rf_bump_arena *arena;
   const char *backup;
+  bool no_shared;
   bool check;
   bool help;
 } given;
@@ -145,7 +151,11 @@ static bool apply(void *context, size_t row, const char *argument) {
                                     [WEBHOOK] = &g->serve.webhook,
                                     [COMMAND] = &g->serve.command,
                                     [BACKUP] = &g->backup};
-  bool *const flags[ROWS] = {[OPEN] = &g->serve.open, [ONCE] = &g->serve.once, [CHECK] = &g->check, [HELP] = &g->help};
+  bool *const flags[ROWS] = {[OPEN] = &g->serve.open,
+                             [NO_SHARED] = &g->no_shared,
+                             [ONCE] = &g->serve.once,
+                             [CHECK] = &g->check,
+                             [HELP] = &g->help};
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (flags[row] != NULL) {
@@ -234,6 +244,7 @@ static int serve_or_look(given *g) {
   if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
     g->serve.http.source_root = rf_bump_arena_text(g->arena, current, strlen(current));
   }
+  g->serve.shared = !g->no_shared;
   g->serve.http.directory = g->serve.directory;
   g->serve.intake.alerts = g->serve.webhook != NULL || g->serve.command != NULL;
   return rf_serve(&g->serve);

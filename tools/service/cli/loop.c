@@ -16,13 +16,14 @@
 #include <unistd.h>
 
 /* Records wait this long for others to share a transaction with. */
-enum { GROUP_MS = 200, TICK_MS = 1000, KEEP_TICKS = 30, RETRY_MS = 2000, COMPLAIN_MS = 30000 };
+enum { GROUP_MS = 200, TICK_MS = 1000, KEEP_TICKS = 30, RETRY_MS = 2000, COMPLAIN_MS = 30000, SHARED = 2 };
 
 typedef struct server {
   rf_serve_options *options;
   rf_store store;
   rf_intake intake;
   rf_spool spool;
+  rf_spool shared[SHARED]; /* where processes write that cannot write to the folder: a build's sandbox */
   rf_alerts alerts;
   rf_symbol_worker symbols;
   rf_http *http;
@@ -55,7 +56,12 @@ static void complain(server *s, int64_t now) {
 
 static void take(server *s, int64_t now) {
   s->rung = false;
-  bool const fine = rf_spool_take(&s->spool, &s->intake, true, &s->more);
+  bool fine = rf_spool_take(&s->spool, &s->intake, true, &s->more);
+  for (size_t i = 0; i < SHARED && fine; i++) {
+    bool more = false;
+    fine = rf_spool_take(&s->shared[i], &s->intake, true, &more);
+    s->more = s->more || more;
+  }
   if (!fine) {
     rf_intake_rollback(&s->intake);
     complain(s, now);
@@ -76,9 +82,22 @@ static bool has_changed(server *s) {
   return changed;
 }
 
+/* They may come into being at any time. */
+static void open_shared(server *s) {
+  static const char *const roots[SHARED] = {"/dev/shm", "/tmp"};
+  for (size_t i = 0; i < SHARED && s->options->shared; i++) {
+    if (s->shared[i].folder < 0) {
+      char path[48];
+      (void)snprintf(path, sizeof path, "%s/ringfence-%u", roots[i], (unsigned)geteuid());
+      rf_spool_open_shared(&s->shared[i], path);
+    }
+  }
+}
+
 static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
+  open_shared(s);
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
   rf_alerts_step(&s->alerts, &s->store);
   rf_http_changed(s->http, has_changed(s) || named);
@@ -184,11 +203,18 @@ static bool start(server *s) {
 
 static int take_once(server *s) {
   bool more = false;
-  if (!rf_spool_take(&s->spool, &s->intake, false, &more)) {
+  open_shared(s);
+  bool fine = rf_spool_take(&s->spool, &s->intake, false, &more);
+  size_t held = s->spool.held;
+  for (size_t i = 0; i < SHARED && fine; i++) {
+    fine = rf_spool_take(&s->shared[i], &s->intake, false, &more);
+    held += s->shared[i].held;
+  }
+  if (!fine) {
     rf_diag("%s; findings wait in the spool", s->store.error);
     return RF_EXIT_FAILED;
   }
-  if (s->spool.held != 0) {
+  if (held != 0) {
     rf_diag("a process is still writing: some findings were left for the next time");
   }
   rf_symbol_worker_finish(&s->symbols, &s->store);
@@ -196,7 +222,11 @@ static int take_once(server *s) {
 }
 
 int rf_serve(rf_serve_options *options) {
-  server s = {.options = options, .spool = {.directory = -1, .folder = -1, .doorbell = -1}, .rung = true};
+  server s = {.options = options, .rung = true};
+  s.spool.directory = s.spool.folder = s.spool.doorbell = -1;
+  for (size_t i = 0; i < SHARED; i++) {
+    s.shared[i].directory = s.shared[i].folder = s.shared[i].doorbell = -1;
+  }
   int status = RF_EXIT_FAILED;
   if (start(&s)) {
     s.signals = hold_signals();
@@ -218,5 +248,8 @@ int rf_serve(rf_serve_options *options) {
     rf_store_close(&s.store);
   }
   rf_spool_close(&s.spool);
+  for (size_t i = 0; i < SHARED; i++) {
+    rf_spool_close(&s.shared[i]);
+  }
   return status;
 }

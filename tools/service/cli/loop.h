@@ -18,8 +18,9 @@ typedef struct rf_serve_options {
   rf_keep keep;
   const char *webhook;
   const char *command;
-  bool open; /* a browser */
-  bool once; /* take what is there and end, without HTTP */
+  bool shared; /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */
+  bool open;   /* a browser */
+  bool once;   /* take what is there and end, without HTTP */
 } rf_serve_options;
 
 /* Runs until SIGTERM or SIGINT. Returns the exit status. */

@@ -12,10 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, SEGMENTS = 256 };
+enum { BUFFER = 1 << 20 };
 
 static const char current[] = "current";
-static const char prefix[] = "segment-";
+static const char segment[] = "segment-"; /* made by processes that could not have the lock of the current file */
+static const char ours[] = "taken-";     /* ours: a number is used again only when its position is forgotten */
 
 /* ---- Opening ---- */
 
@@ -57,8 +58,16 @@ static int open_doorbell(int directory) {
   return bound == 0 ? fd : -1;
 }
 
+/* Opens DIR/spool, made where it is missing, in the folder that is open and ours. */
+static bool open_folder(rf_spool *spool) {
+  (void)mkdirat(spool->directory, "spool", 0700);
+  spool->folder = openat(spool->directory, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  spool->buffer = (char *)malloc(BUFFER);
+  return spool->folder >= 0 && is_ours(spool->folder) && spool->buffer != NULL;
+}
+
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
-  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1};
+  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
   if (!make_folders(directory)) {
     return say(error, error_size, "cannot make", directory);
   }
@@ -75,14 +84,21 @@ bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t e
     (void)snprintf(error, error_size, "another `ringfence serve` runs on %s", directory);
     return false;
   }
-  (void)mkdirat(spool->directory, "spool", 0700);
-  spool->folder = openat(spool->directory, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  spool->buffer = (char *)malloc(BUFFER);
-  if (spool->folder < 0 || !is_ours(spool->folder) || spool->buffer == NULL) {
+  if (!open_folder(spool)) {
     return say(error, error_size, "cannot use the spool in", directory);
   }
   spool->doorbell = open_doorbell(spool->directory);
   return true;
+}
+
+void rf_spool_open_shared(rf_spool *spool, const char *directory) {
+  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
+  (void)snprintf(spool->label, sizeof spool->label, "%s/", directory);
+  spool->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (spool->directory < 0 || !is_ours(spool->directory) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0 ||
+      !open_folder(spool)) {
+    rf_spool_close(spool);
+  }
 }
 
 void rf_spool_close(rf_spool *spool) {
@@ -97,7 +113,8 @@ void rf_spool_close(rf_spool *spool) {
     (void)close(spool->directory);
   }
   free(spool->buffer);
-  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1};
+  spool->directory = spool->folder = spool->doorbell = -1;
+  spool->buffer = NULL;
 }
 
 void rf_spool_drain_doorbell(const rf_spool *spool) {
@@ -110,10 +127,10 @@ void rf_spool_drain_doorbell(const rf_spool *spool) {
 
 static int64_t number_of(const char *name) {
   char *end = NULL;
-  if (strncmp(name, prefix, strlen(prefix)) != 0) {
+  if (strncmp(name, ours, strlen(ours)) != 0) {
     return -1;
   }
-  long long const number = strtoll(name + strlen(prefix), &end, 10);
+  long long const number = strtoll(name + strlen(ours), &end, 10);
   return *end == '\0' && number > 0 ? number : -1;
 }
 
@@ -123,41 +140,55 @@ static int by_number(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-static size_t list_segments(const rf_spool *spool, int64_t numbers[SEGMENTS]) {
+/* Calls `each` with the names in the spool. */
+static void list_names(rf_spool *spool, void (*each)(rf_spool *spool, const char *name)) {
   int const fd = openat(spool->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *const d = fd < 0 ? NULL : fdopendir(fd);
-  size_t count = 0;
-  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL && count < SEGMENTS; e = readdir(d)) {
-    int64_t const number = number_of(e->d_name);
-    if (number >= 0) {
-      numbers[count++] = number;
-    }
+  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
+    each(spool, e->d_name);
   }
   if (d != NULL) {
     (void)closedir(d);
+  } else if (fd >= 0) {
+    (void)close(fd);
   }
-  qsort(numbers, count, sizeof numbers[0], by_number);
-  return count;
 }
 
-static int64_t next_number(rf_spool *spool, rf_store *store, const int64_t *numbers, size_t count) {
-  int64_t const known = rf_store_number(store, 0, "SELECT max(CAST(substr(name, 9) AS INTEGER)) FROM segment", "");
-  int64_t const there = count == 0 ? 0 : numbers[count - 1];
-  int64_t const next = 1 + (known > there ? known : there);
-  spool->next = next > spool->next ? next : spool->next;
-  return spool->next++;
+static void note_number(rf_spool *spool, const char *name) {
+  int64_t const number = number_of(name);
+  if (number >= 0 && spool->count < RF_SPOOL_SEGMENTS) {
+    spool->numbers[spool->count++] = number;
+    spool->next = number >= spool->next ? number + 1 : spool->next;
+  }
 }
 
-/* Makes the current file a segment. Returns its number, or -1 where there is nothing to take. */
-static int64_t cut(rf_spool *spool, rf_store *store, const int64_t *numbers, size_t count) {
+/* Makes a file of writers one of ours, unless it is empty or no file. */
+static void cut(rf_spool *spool, const char *name) {
   struct stat st;
-  char name[32];
-  if (fstatat(spool->folder, current, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size == 0) {
-    return -1;
+  char renamed[32];
+  if ((strcmp(name, current) != 0 && strncmp(name, segment, strlen(segment)) != 0) ||
+      spool->count == RF_SPOOL_SEGMENTS || fstatat(spool->folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(st.st_mode) || st.st_size == 0) {
+    return;
   }
-  int64_t const number = next_number(spool, store, numbers, count);
-  (void)snprintf(name, sizeof name, "%s%lld", prefix, (long long)number);
-  return renameat(spool->folder, current, spool->folder, name) == 0 ? number : -1;
+  (void)snprintf(renamed, sizeof renamed, "%s%lld", ours, (long long)spool->next);
+  if (renameat(spool->folder, name, spool->folder, renamed) == 0) {
+    spool->numbers[spool->count++] = spool->next++;
+  }
+}
+
+/* Sets spool->numbers to all that is to be taken in, in order. */
+static void list_segments(rf_spool *spool, rf_store *store) {
+  int64_t const known =
+      rf_store_number(store, 0,
+                      "SELECT max(CAST(substr(name, length(?1) + 7) AS INTEGER)) FROM segment WHERE substr(name, 1, "
+                      "length(?1) + 6) = ?1 || 'taken-'",
+                      "t", spool->label);
+  spool->next = known >= spool->next ? known + 1 : spool->next;
+  spool->count = 0;
+  list_names(spool, note_number);
+  list_names(spool, cut);
+  qsort(spool->numbers, spool->count, sizeof spool->numbers[0], by_number);
 }
 
 /* ---- One segment ---- */
@@ -247,8 +278,10 @@ typedef enum outcome { FAILED, LEFT, TAKEN } outcome;
 
 static outcome take_segment(rf_spool *spool, rf_intake *intake, int64_t number, bool once, bool *more) {
   char name[32];
-  (void)snprintf(name, sizeof name, "%s%lld", prefix, (long long)number);
-  reader r = {.spool = spool, .intake = intake, .name = name};
+  char row[sizeof spool->finished];
+  (void)snprintf(name, sizeof name, "%s%lld", ours, (long long)number);
+  (void)snprintf(row, sizeof row, "%s%s", spool->label, name);
+  reader r = {.spool = spool, .intake = intake, .name = row};
   r.fd = openat(spool->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (r.fd < 0) {
     return LEFT;
@@ -258,14 +291,14 @@ static outcome take_segment(rf_spool *spool, rf_intake *intake, int64_t number, 
     (void)close(r.fd);
     return LEFT;
   }
-  r.taken = rf_store_number(intake->store, 0, "SELECT taken FROM segment WHERE name = ?", "t", name);
+  r.taken = rf_store_number(intake->store, 0, "SELECT taken FROM segment WHERE name = ?", "t", row);
   bool done = false;
   bool fine = true;
   do {
     fine = take_piece(&r, &done);
   } while (fine && !done && !once);
   if (fine && done && unlinkat(spool->folder, name, 0) == 0) {
-    memcpy(spool->finished, name, sizeof name);
+    memcpy(spool->finished, row, sizeof row);
   }
   *more = *more || (fine && !done);
   (void)close(r.fd);
@@ -273,21 +306,19 @@ static outcome take_segment(rf_spool *spool, rf_intake *intake, int64_t number, 
 }
 
 bool rf_spool_take(rf_spool *spool, rf_intake *intake, bool once, bool *more) {
-  int64_t numbers[SEGMENTS + 1];
-  size_t count = list_segments(spool, numbers);
-  int64_t const newest = count < SEGMENTS ? cut(spool, intake->store, numbers, count) : -1;
-  if (newest >= 0) {
-    numbers[count++] = newest;
-  }
-  spool->held = 0;
   *more = false;
-  for (size_t i = 0; i < count; i++) {
-    outcome const one = take_segment(spool, intake, numbers[i], once, more);
+  spool->held = 0;
+  if (spool->folder < 0) {
+    return true;
+  }
+  list_segments(spool, intake->store);
+  for (size_t i = 0; i < spool->count; i++) {
+    outcome const one = take_segment(spool, intake, spool->numbers[i], once, more);
     if (one == FAILED) {
       return false;
     }
     if (once && one == TAKEN) {
-      *more = *more || i + 1 < count;
+      *more = *more || i + 1 < spool->count;
       return true;
     }
   }

@@ -1,8 +1,8 @@
 /* The collector's side of a spool: takes what processes have appended, and deletes it once it is committed.
  *
- * Algorithm: rename spool/current to spool/segment-N, wait until no writer holds its lock (never blocking: a segment
- * that is held is left for the next time), read it line by line, commit the lines together with the position in the
- * segment, unlink. A crash at any point loses nothing and counts nothing twice.
+ * Algorithm: rename spool/current, and spool/segment-N of processes, to spool/taken-N; see that no writer holds its
+ * lock, without waiting (one that is held is left for the next time); read it line by line; commit the lines together
+ * with the position in it; unlink. A crash at any point loses nothing and counts nothing twice.
  * Threads: one at a time, and one collector for each folder (rf_spool_open holds a lock).
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_SPOOL_H
@@ -14,18 +14,28 @@
 extern "C" {
 #endif
 
+enum { RF_SPOOL_SEGMENTS = 256, RF_SPOOL_LABEL = 64 };
+
 typedef struct rf_spool {
   int directory; /* of the collector; holds the lock */
-  int folder;    /* DIR/spool */
+  int folder;    /* DIR/spool; -1: closed */
   int doorbell;  /* -1: none can be made (no /proc), the spool is only polled */
   char *buffer;
-  size_t held;       /* segments that a writer holds */
-  int64_t next;      /* number of the next segment */
-  char finished[32]; /* a segment that is unlinked and whose position can be forgotten */
+  char label[RF_SPOOL_LABEL]; /* before names of segments in the store: tells shared folders apart */
+  size_t held;                /* segments that a writer holds */
+  int64_t next;               /* number of the next segment */
+  int64_t numbers[RF_SPOOL_SEGMENTS];
+  size_t count;
+  char finished[RF_SPOOL_LABEL + 32]; /* a segment that is unlinked and whose position can be forgotten */
 } rf_spool;
 
 /* Opens DIR, which must belong to this user, and makes what is missing in it. False with a message in `error`. */
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size);
+
+/* Opens one of the folders that processes fall back on (/dev/shm/ringfence-UID), if it is there, this user's, and no
+ * other collector's. Else leaves it closed, which rf_spool_take passes over. */
+void rf_spool_open_shared(rf_spool *spool, const char *directory);
+
 void rf_spool_close(rf_spool *spool);
 
 /* Reads what the doorbell holds. */

@@ -16,6 +16,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITHOUT_MEMORY_LIMIT 1 /* its shadow is address space */
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(WITHOUT_MEMORY_LIMIT)
+#define WITHOUT_MEMORY_LIMIT 1
+#endif
+
 enum { EVENTS = 400, LIFE_S = 120, MEMORY_GIB = 4 };
 
 /* ---- Events ---- */
@@ -102,7 +111,11 @@ static void be_child(int answers, rf_bump_arena *arena, frames all) {
   (void)setpgid(0, 0);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   (void)setrlimit(RLIMIT_CPU, &seconds);
+#ifndef WITHOUT_MEMORY_LIMIT
   (void)setrlimit(RLIMIT_AS, &memory);
+#else
+  (void)memory;
+#endif
   (void)alarm(LIFE_S);
   rf_text_sink t;
   rf_symbolize(arena, all.list, all.count);

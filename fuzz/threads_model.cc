@@ -1,0 +1,291 @@
+#include "threads_model.h"
+
+#include <ringfence/allocator.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+namespace ringfence::fuzz {
+namespace {
+
+constexpr size_t kMostLive = 64;
+
+struct Live {
+  unsigned char *ptr;
+  size_t size;
+  unsigned char tag;
+};
+
+class Program {
+public:
+  Program(SharedHeap &heap, Reader input) : heap_(heap) { live_.reserve(kMostLive + Threads::kMost), cut(input); }
+
+  void run();
+
+private:
+  struct Thread {
+    Reader input{nullptr, 0};
+    bool in_call = false;
+  };
+
+  void cut(Reader input);
+  void thread(unsigned number);
+  void step(Reader &in);
+  void alloc(Reader &in);
+  void free(Reader &in);
+  void realloc(Reader &in);
+  void race(Reader &in);
+  void join_race();
+  void end_heap();
+  bool relieve();
+
+  void add(void *ptr, size_t size, bool zeroed);
+  void demand_contents(const Live &block) const;
+  Live take(size_t index);
+  void trace(const char *what, const void *ptr, size_t size) const;
+
+  SharedHeap &heap_;
+  Thread threads_[Threads::kMost];
+  unsigned count_ = 0;
+  Reader schedule_{nullptr, 0};
+  std::vector<Live> live_;
+  Expected expected_ = {};
+  unsigned char next_tag_ = 1;
+  size_t calls_ = 0; // allocations and reallocs under way
+  bool ended_ = false;
+
+  // The block that several threads free.
+  Live raced_ = {};
+  size_t racers_ = 0; // under way
+  size_t winners_ = 0;
+};
+
+bool trace_is_wanted() {
+  static bool const wanted = getenv("RF_FUZZ_TRACE") != nullptr;
+  return wanted;
+}
+
+void Program::trace(const char *what, const void *ptr, size_t size) const {
+  if (trace_is_wanted()) {
+    fprintf(stderr, "thread %u: %s %p, %zu\n", Threads::current(), what, ptr, size);
+  }
+}
+
+// ---- Layout of the input: threads, then their programs of equal length, then the schedule ----
+
+void Program::cut(Reader input) {
+  count_ = 2 + input.u8() % (Threads::kMost - 1);
+  size_t const program = input.left() * 2 / 3 / count_;
+  for (unsigned i = 0; i < count_; i++) {
+    threads_[i].input = input.take(program);
+  }
+  schedule_ = input;
+}
+
+// ---- The model ----
+
+void Program::add(void *ptr, size_t size, bool zeroed) {
+  auto *const start = static_cast<unsigned char *>(ptr);
+  for (const Live &other : live_) {
+    if (start < other.ptr + std::max<size_t>(other.size, 1) && other.ptr < start + std::max<size_t>(size, 1)) {
+      threads_fail("block %p of %zu bytes overlaps %p of %zu", ptr, size, static_cast<void *>(other.ptr), other.size);
+    }
+  }
+  if (zeroed && std::any_of(start, start + size, [](unsigned char byte) { return byte != 0; })) {
+    threads_fail("block %p of %zu bytes is not all zero", ptr, size);
+  }
+  unsigned char const tag = next_tag_++;
+  std::fill(start, start + size, tag);
+  live_.push_back({start, size, tag});
+  size_t bytes = 0;
+  for (const Live &block : live_) {
+    bytes += block.size;
+  }
+  expected_.peak = std::max(expected_.peak, bytes);
+}
+
+void Program::demand_contents(const Live &block) const {
+  for (size_t i = 0; i < block.size; i++) {
+    if (block.ptr[i] != block.tag) {
+      threads_fail("byte %zu of block %p, %zu bytes, was changed", i, static_cast<void *>(block.ptr), block.size);
+    }
+  }
+}
+
+// Nobody else uses the block from now on.
+Live Program::take(size_t index) {
+  Live const block = live_[index];
+  live_.erase(live_.begin() + static_cast<ptrdiff_t>(index));
+  demand_contents(block);
+  return block;
+}
+
+// ---- Operations ----
+
+void Program::alloc(Reader &in) {
+  unsigned const flags = in.u8();
+  size_t const wanted = heap_.size_of(std::max<size_t>(in.length() % 3000, 1));
+  size_t const size = flags % 8 == 4 && heap_.hopeless() != 0 ? heap_.hopeless() : wanted;
+  size_t const align = size_t{16} << (flags >= 0xE0 ? flags % 4 : 0);
+  if (racers_ != 0 || live_.size() >= kMostLive) {
+    return;
+  }
+  calls_++;
+  void *const ptr = heap_.alloc(size, align, flags);
+  calls_--;
+  trace("alloc", ptr, size);
+  if (ptr == nullptr) {
+    expected_.failures++;
+    return;
+  }
+  expected_.allocations++;
+  if (heap_.aligns() && !heap_.zeroes(flags) && !rf_is_aligned(ptr, align)) {
+    threads_fail("block %p is not aligned to %zu", ptr, align);
+  }
+  add(ptr, size, heap_.zeroes(flags));
+}
+
+void Program::free(Reader &in) {
+  size_t const choice = in.u8();
+  if (live_.empty()) {
+    return;
+  }
+  Live const block = take(choice % live_.size());
+  if (!heap_.free(block.ptr, block.size)) {
+    threads_fail("a free of block %p, %zu bytes, was refused", static_cast<void *>(block.ptr), block.size);
+  }
+  trace("freed", block.ptr, block.size);
+}
+
+void Program::realloc(Reader &in) {
+  size_t const choice = in.u8();
+  size_t const size = std::max<size_t>(in.length() % 3000, 1);
+  if (live_.empty() || !heap_.reallocs() || racers_ != 0) {
+    return;
+  }
+  Live const block = take(choice % live_.size());
+  expected_.moves++;
+  calls_++;
+  auto *const ptr = static_cast<unsigned char *>(heap_.realloc(block.ptr, block.size, size));
+  calls_--;
+  trace("realloc", ptr, size);
+  if (ptr == nullptr) {
+    expected_.failures++;
+    demand_contents(block);
+    live_.push_back(block);
+    return;
+  }
+  demand_contents({ptr, std::min(size, block.size), block.tag});
+  add(ptr, size, false);
+}
+
+// Several threads free one block, while nobody allocates.
+void Program::race(Reader &in) {
+  size_t const choice = in.u8();
+  if (!heap_.refuses_twice() || calls_ != 0) {
+    return;
+  }
+  if (racers_ == 0) {
+    if (live_.empty()) {
+      return;
+    }
+    raced_ = take(choice % live_.size());
+    winners_ = 0;
+  }
+  join_race();
+}
+
+void Program::join_race() {
+  Live const block = raced_;
+  racers_++;
+  bool const won = heap_.free(block.ptr, block.size);
+  trace(won ? "freed, in a race," : "was refused, in a race,", block.ptr, block.size);
+  racers_--;
+  winners_ += won ? 1 : 0;
+  if (winners_ > 1 || (racers_ == 0 && winners_ == 0)) {
+    threads_fail("block %p was freed by %zu of several threads", static_cast<void *>(block.ptr), winners_);
+  }
+}
+
+// While the others wait in the heap, or are outside of it.
+void Program::end_heap() {
+  bool possible = heap_.may_end();
+  for (unsigned i = 0; i < count_; i++) {
+    possible = possible && (i == Threads::current() || !threads_[i].in_call || Threads::waits(i));
+  }
+  if (possible) {
+    ended_ = true;
+    live_.clear();
+    heap_.end();
+  }
+}
+
+void Program::step(Reader &in) {
+  size_t const choice = in.u8();
+  if (choice < 96) {
+    alloc(in);
+  } else if (choice < 168) {
+    free(in);
+  } else if (choice < 192) {
+    realloc(in);
+  } else if (choice < 216) {
+    race(in);
+  } else if (choice < 252) {
+    heap_.look(in.u8());
+  } else {
+    end_heap();
+  }
+}
+
+void Program::thread(unsigned number) {
+  Thread &self = threads_[number];
+  heap_.thread_begins();
+  while (!self.input.empty() && !ended_) {
+    self.in_call = true;
+    step(self.input);
+    self.in_call = false;
+    Threads::yield();
+  }
+  heap_.thread_ends();
+}
+
+bool Program::relieve() {
+  if (live_.empty() || !heap_.is_exhausted()) {
+    return false;
+  }
+  Live const block = take(0);
+  return heap_.free(block.ptr, block.size);
+}
+
+void Program::run() {
+  Threads threads(schedule_);
+  threads.run(
+      count_, [](void *self, unsigned number) { static_cast<Program *>(self)->thread(number); },
+      [](void *self) { return static_cast<Program *>(self)->relieve(); }, this);
+  size_t bytes = 0;
+  for (const Live &block : live_) {
+    demand_contents(block);
+    bytes += block.size;
+  }
+  expected_.blocks = live_.size();
+  expected_.bytes = bytes;
+  heap_.finish(expected_);
+  for (const Live &block : live_) {
+    if (!heap_.free(block.ptr, block.size)) {
+      threads_fail("at the end, a free of block %p was refused", static_cast<void *>(block.ptr));
+    }
+  }
+  expected_.blocks = expected_.bytes = 0;
+  heap_.finish(expected_);
+}
+
+} // namespace
+
+void run_threads(SharedHeap &heap, Reader input) {
+  Program(heap, input).run();
+}
+
+} // namespace ringfence::fuzz
