@@ -133,7 +133,10 @@ bool is_read(const std::string &call) {
 // The program sees what it would see of any memory that may not be touched.
 TEST(DropinModes, ATransferThatMeetsClosedMemoryIsAFinding) {
   for (const std::string mode : {"mode=page", "mode=sample:sample_rate=1"}) {
-    for (const std::string &call : transfers()) {
+    size_t const step = mode == "mode=page" ? 1 : 6; // of the same code
+    std::vector<std::string> const calls = transfers();
+    for (size_t i = 0; i < calls.size(); i += step) {
+      const std::string &call = calls[i];
       for (const char *const how : {"freed", "short"}) {
         SCOPED_TRACE(mode + " " + call + " " + how);
         Result const result = run({program("transfers"), call, how}, with(mode + ":leaks=0:align=right:halt=0"));
@@ -189,7 +192,7 @@ TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
     Result const result = run({program("bugs"), "overflow_by_one", "bad"}, with(options));
     ASSERT_EQ(result.findings.size(), 1U);
     EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
-    EXPECT_EQ(run({program("contract")}, with(options)).findings.size(), 0U);
+    EXPECT_EQ(run({program("reads"), "good"}, with(options)).findings.size(), 0U);
   }
 }
 
