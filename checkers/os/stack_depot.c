@@ -72,12 +72,6 @@ static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
-
-/* Once what it stands for was read. */
-static uint32_t load_after(const uint32_t *p) {
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
 #else
 static uint32_t load(const uint32_t *p) {
   return *p;
@@ -97,10 +91,6 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
   (void)expected;
   *p = value;
   return true;
-}
-
-static uint32_t load_after(const uint32_t *p) {
-  return *p;
 }
 #endif
 
@@ -148,10 +138,6 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
 
 static record *record_at(const rf_stack_depot *depot, uint32_t id) {
   return (record *)(void *)(depot->records + (size_t)id * UNIT);
-}
-
-static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
-  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
 }
 
 static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
@@ -269,6 +255,18 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
 #if RF_HOST_STACKS
 
 /* ---- Guessing ---- */
+
+static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
+  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
+}
+
+/* Once what it stands for was read. */
+static uint32_t load_after(const uint32_t *p) {
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+  return load(p);
+}
 
 /* Calls from one place at one depth mostly have the same stack. */
 static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
