@@ -270,6 +270,18 @@ static uint32_t load_after(const uint32_t *p) {
 
 /* ---- Guessing ---- */
 
+static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
+  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
+}
+
+/* Once what it stands for was read. */
+static uint32_t load_after(const uint32_t *p) {
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+  return load(p);
+}
+
 /* Calls from one place at one depth mostly have the same stack. */
 static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
   uintptr_t const x = (origin->caller ^ (uintptr_t)origin->frame >> 4) * (uintptr_t)0x9E3779B97F4A7C15U;
