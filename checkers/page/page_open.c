@@ -45,7 +45,7 @@ static void reset(rf_page_store *store, const rf_page_store_options *options) {
   store->other = other;
   store->lock = same;
   store->options = *options;
-  /* Here, and not when it is needed: the program may be in a sandbox by then, in which to open a file is to be killed. */
+  /* Not when it is needed: the program may be in a sandbox by then, where opening a file ends it. */
   store->memory = options->slots != 0 ? SIZE_MAX : options->memory != 0 ? options->memory : rf_page_memory_share();
   store->lot = options->seed;
 }

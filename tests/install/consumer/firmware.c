@@ -9,7 +9,9 @@ static rf_log_reporter reporter;
 #if __STDC_HOSTED__
 #include <stdio.h>
 
-void rf_bare_log(const char *text, size_t len) { (void)fwrite(text, 1, len, stderr); }
+void rf_bare_log(const char *text, size_t len) {
+  (void)fwrite(text, 1, len, stderr);
+}
 #else
 volatile unsigned char uart;
 

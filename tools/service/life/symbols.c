@@ -67,9 +67,9 @@ static frames next_frames(rf_symbol_worker *worker, rf_store *store, rf_bump_are
   frames all = {.list = NULL};
   worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
   worker->upto = worker->after;
-  sqlite3_stmt *const s = rf_store_select(
-      store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii", worker->after,
-      (int64_t)EVENTS);
+  sqlite3_stmt *const s =
+      rf_store_select(store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii",
+                      worker->after, (int64_t)EVENTS);
   while (rf_store_row(store, s)) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));

@@ -103,12 +103,12 @@ static void fix(const rf_page *p) {
     return;
   }
   rf_markup(p->sink, "<section class=\"card verdict %s\"><h2>%s %s</h2>\n<p><b>%s</b> in %s process-hours",
-            back || rf_json_unsigned(since, "events_after", 0) != 0 ? "bad" : "good", back ? "Back after a fix in" : "Fixed in", fixed_in,
+            back || rf_json_unsigned(since, "events_after", 0) != 0 ? "bad" : "good",
+            back ? "Back after a fix in" : "Fixed in", fixed_in,
             rf_counted(p->arena, rf_json_unsigned(since, "events_after", 0), "event"),
             rf_page_real(p, since, "hours_after"));
   if (expected != NULL && expected->type == RF_JSON_NUMBER) {
-    rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)",
-              rf_page_real(p, since, "expected"),
+    rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)", rf_page_real(p, since, "expected"),
               rf_counted(p->arena, rf_json_unsigned(since, "events_before", 0), "event"),
               rf_page_real(p, since, "hours_before"));
   }
