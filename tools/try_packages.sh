@@ -25,7 +25,7 @@ trial=$dir/root/trial
 rm -rf -- "$trial"
 mkdir -p "$trial"
 if (($# == 2)); then
-  cp -- "$2"/ringfence* "$trial/"
+  cp -- "$2"/ringfence-*-linux-*.tar.gz "$2"/ringfence_*.deb "$trial/"
 else
   (cd -- "$here/.." && ./bazelw run //tools:package -- "$trial") >"$dir.build.log" 2>&1 ||
     die "the packages cannot be made, see $dir.build.log"
