@@ -42,7 +42,6 @@ set(RINGFENCE_CORE_SOURCES
   lib/heaps/slab/slab_view.c
   lib/heaps/slab/slab_zone.c
   lib/heaps/std.c
-  lib/heaps/tlsf/salvage.c
   lib/heaps/tlsf/tlsf.c
   lib/heaps/tlsf/tlsf_block.c
   lib/heaps/tlsf/tlsf_check.c
@@ -58,6 +57,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/checked/checked.c
   checkers/checked/checked_handles.c
   checkers/checked/checked_pools.c
+  checkers/checked/collect.c
   checkers/checked/default_reporter.c
   checkers/checked/mode_options.c
   checkers/checked/options.c
@@ -81,16 +81,21 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/handles/handle_guard_open.c
   checkers/handles/handle_guard_report.c
   checkers/handles/handle_guard_sweep.c
+  checkers/os/eh_frame.c
+  checkers/os/eh_step.c
   checkers/os/frames.c
   checkers/os/host_posix.c
   checkers/os/maps.c
   checkers/os/modules_linux.c
+  checkers/os/spool_file.c
   checkers/os/stack.c
   checkers/os/stack_depot.c
+  checkers/os/stack_rules.c
   checkers/os/symbols.c
   checkers/page/page.c
   checkers/page/page_alloc.c
   checkers/page/page_backing.c
+  checkers/page/page_close.c
   checkers/page/page_fault.c
   checkers/page/page_free.c
   checkers/page/page_lookup.c
@@ -107,6 +112,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_sweep.c
   checkers/page/sample.c
   checkers/pools/pool_watch.c
+  checkers/report/collector.c
+  checkers/report/collector_identity.c
   checkers/report/crc32.c
   checkers/report/finding.c
   checkers/report/json_writer.c
@@ -123,7 +130,19 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/trace/trace_writer.c)
 
 set(RINGFENCE_MALLOC_SOURCES
-  checkers/dropin/heap/growing_heap.c
+  checkers/dropin/heap/cache.c
+  checkers/dropin/heap/check.c
+  checkers/dropin/heap/heap.c
+  checkers/dropin/heap/large.c
+  checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/runs.c
+  checkers/dropin/heap/size_class.c
+  checkers/dropin/heap/slots.c
+  checkers/dropin/heap/span.c
+  checkers/dropin/heap/stop.c
+  checkers/dropin/heap/threads.c
+  checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
@@ -132,12 +151,14 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/roots.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
-  checkers/dropin/malloc/foreign_malloc.c
+  checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
   checkers/dropin/malloc/mallinfo.c
   checkers/dropin/malloc/malloc.c
   checkers/dropin/malloc/malloc_impl.c
+  checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
+  checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
@@ -145,7 +166,6 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/region.c
   checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/fatal_signals.c
@@ -154,13 +174,13 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
-  checkers/dropin/runtime/arena.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/init.c
+  checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
-  checkers/dropin/runtime/pending.c
+  checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/state.c
@@ -168,7 +188,19 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/unmapped.c)
 
 set(RINGFENCE_LIBRARY_SOURCES
-  checkers/dropin/heap/growing_heap.c
+  checkers/dropin/heap/cache.c
+  checkers/dropin/heap/check.c
+  checkers/dropin/heap/heap.c
+  checkers/dropin/heap/large.c
+  checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/runs.c
+  checkers/dropin/heap/size_class.c
+  checkers/dropin/heap/slots.c
+  checkers/dropin/heap/span.c
+  checkers/dropin/heap/stop.c
+  checkers/dropin/heap/threads.c
+  checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
@@ -177,12 +209,14 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/roots.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
-  checkers/dropin/malloc/foreign_malloc.c
+  checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
   checkers/dropin/malloc/mallinfo.c
   checkers/dropin/malloc/malloc.c
   checkers/dropin/malloc/malloc_impl.c
+  checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
+  checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
@@ -190,7 +224,6 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/region.c
   checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/exec_target.c
@@ -202,16 +235,17 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
   checkers/dropin/process/intercept_signal.c
+  checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
-  checkers/dropin/runtime/arena.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/init.c
+  checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
-  checkers/dropin/runtime/pending.c
+  checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/state.c
@@ -224,6 +258,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/base/elf.c
   tools/ringfence/base/json.c
   tools/ringfence/base/json_member.c
+  tools/ringfence/base/option_table.c
   tools/ringfence/base/paths.c
   tools/ringfence/base/read_file.c
   tools/ringfence/base/sinks.c
@@ -233,25 +268,31 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/base/suggest.c
   tools/ringfence/base/words.c
   tools/ringfence/cli/check_options.c
+  tools/ringfence/cli/check_run.c
   tools/ringfence/cli/cmd_check.c
   tools/ringfence/cli/cmd_help.c
   tools/ringfence/cli/cmd_replay.c
   tools/ringfence/cli/cmd_report.c
+  tools/ringfence/cli/cmd_service.c
   tools/ringfence/cli/cmd_version.c
   tools/ringfence/cli/command.c
   tools/ringfence/cli/common_options.c
-  tools/ringfence/cli/option_table.c
+  tools/ringfence/cli/hunt.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c
   tools/ringfence/model/baseline.c
   tools/ringfence/model/bug_info.c
   tools/ringfence/model/fingerprint.c
   tools/ringfence/model/frame_view.c
+  tools/ringfence/model/function_name.c
+  tools/ringfence/model/identity.c
+  tools/ringfence/model/identity_why.c
   tools/ringfence/model/input.c
   tools/ringfence/model/merge.c
   tools/ringfence/model/record.c
   tools/ringfence/model/run.c
   tools/ringfence/model/serial.c
+  tools/ringfence/model/skip_rules.c
   tools/ringfence/model/snapshot.c
   tools/ringfence/render/colour.c
   tools/ringfence/render/document.c
@@ -272,6 +313,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/explain.c
   tools/ringfence/run/inspect.c
   tools/ringfence/run/shebang.c
+  tools/ringfence/run/spool.c
   tools/ringfence/run/survivors.c
   tools/ringfence/run/tempdir.c
   tools/ringfence/symbols/garbled_path.c
