@@ -42,7 +42,6 @@ set(RINGFENCE_CORE_SOURCES
   lib/heaps/slab/slab_view.c
   lib/heaps/slab/slab_zone.c
   lib/heaps/std.c
-  lib/heaps/tlsf/salvage.c
   lib/heaps/tlsf/tlsf.c
   lib/heaps/tlsf/tlsf_block.c
   lib/heaps/tlsf/tlsf_check.c
@@ -131,7 +130,19 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/trace/trace_writer.c)
 
 set(RINGFENCE_MALLOC_SOURCES
-  checkers/dropin/heap/growing_heap.c
+  checkers/dropin/heap/cache.c
+  checkers/dropin/heap/check.c
+  checkers/dropin/heap/heap.c
+  checkers/dropin/heap/large.c
+  checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/runs.c
+  checkers/dropin/heap/size_class.c
+  checkers/dropin/heap/slots.c
+  checkers/dropin/heap/span.c
+  checkers/dropin/heap/stop.c
+  checkers/dropin/heap/threads.c
+  checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
@@ -155,7 +166,6 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/region.c
   checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/fatal_signals.c
@@ -164,14 +174,13 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
-  checkers/dropin/runtime/arena.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
-  checkers/dropin/runtime/pending.c
+  checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/state.c
@@ -179,7 +188,19 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/unmapped.c)
 
 set(RINGFENCE_LIBRARY_SOURCES
-  checkers/dropin/heap/growing_heap.c
+  checkers/dropin/heap/cache.c
+  checkers/dropin/heap/check.c
+  checkers/dropin/heap/heap.c
+  checkers/dropin/heap/large.c
+  checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/runs.c
+  checkers/dropin/heap/size_class.c
+  checkers/dropin/heap/slots.c
+  checkers/dropin/heap/span.c
+  checkers/dropin/heap/stop.c
+  checkers/dropin/heap/threads.c
+  checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
@@ -203,7 +224,6 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/region.c
   checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/exec_target.c
@@ -219,14 +239,13 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
-  checkers/dropin/runtime/arena.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
-  checkers/dropin/runtime/pending.c
+  checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/state.c
