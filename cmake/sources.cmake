@@ -271,6 +271,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/check_run.c
   tools/ringfence/cli/cmd_check.c
   tools/ringfence/cli/cmd_help.c
+  tools/ringfence/cli/cmd_import.c
   tools/ringfence/cli/cmd_replay.c
   tools/ringfence/cli/cmd_report.c
   tools/ringfence/cli/cmd_service.c
@@ -283,6 +284,9 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/baseline.c
   tools/ringfence/model/bug_info.c
   tools/ringfence/model/fingerprint.c
+  tools/ringfence/model/foreign.c
+  tools/ringfence/model/foreign_asan.c
+  tools/ringfence/model/foreign_valgrind.c
   tools/ringfence/model/frame_view.c
   tools/ringfence/model/function_name.c
   tools/ringfence/model/identity.c
