@@ -254,20 +254,6 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
 
 #if RF_HOST_STACKS
 
-static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
-  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
-}
-
-/* Once what it stands for was read. */
-static uint32_t load_after(const uint32_t *p) {
-#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return __atomic_load_n(p, __ATOMIC_RELAXED);
-#else
-  return *p;
-#endif
-}
-
 /* ---- Guessing ---- */
 
 static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
