@@ -98,9 +98,10 @@ TEST(Options, ModeOffChecksNothing) {
   EXPECT_TRUE(has(result.err, "mode off")) << result.err;
 }
 
-TEST(Options, QuarantineZeroForgetsFreedBlocksAtOnce) {
-  EXPECT_EQ(check({"--", program("use_after_free")}).status, 99);
-  EXPECT_EQ(check({"--quarantine=0", "--", program("use_after_free")}).status, 0);
+TEST(Options, QuarantineZeroGivesFreedBlocksOutAtOnce) {
+  EXPECT_EQ(check({"--", program("use_after_free"), "of", "another"}).status, 99);
+  EXPECT_EQ(check({"--quarantine=0", "--", program("use_after_free")}).status, 99);
+  EXPECT_EQ(check({"--quarantine=0", "--", program("use_after_free"), "of", "another"}).status, 0);
 }
 
 TEST(Options, StackDepthLimitsStacks) {
