@@ -24,10 +24,10 @@ list() {
 }
 
 case $action in
-  update) list "$@" >"$BUILD_WORKSPACE_DIRECTORY/cmake/sources.cmake" ;;
+  update) list "$@" >"$BUILD_WORKSPACE_DIRECTORY/tools/cmake/sources.cmake" ;;
   check)
     list "$@" | diff -u -- "$sources" - || {
-      echo "cmake/sources.cmake is out of date; ./bazelw run //tools/install:cmake_sources writes it" >&2
+      echo "tools/cmake/sources.cmake is out of date; ./bazelw run //tools/install:cmake_sources writes it" >&2
       exit 1
     }
     ;;

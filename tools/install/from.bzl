@@ -5,9 +5,9 @@ INSTALL_FROM = [
     "library=$(rootpath //checkers/dropin:ringfence)",
     "version=$(rootpath //:VERSION)",
     "license=$(rootpath //:LICENSE)",
-    "cmake=$(rootpath //:cmake/RingfenceConfig.cmake.in)",
-    "cmake_version=$(rootpath //:cmake/RingfenceConfigVersion.cmake.in)",
-    "pkgconfig=$(rootpath //:cmake/ringfence.pc.in)",
+    "cmake=$(rootpath //tools/cmake:RingfenceConfig.cmake.in)",
+    "cmake_version=$(rootpath //tools/cmake:RingfenceConfigVersion.cmake.in)",
+    "pkgconfig=$(rootpath //tools/cmake:ringfence.pc.in)",
     "manual=$(rootpath //tools/install:manual.py)",
     "core=$(rootpath //tools/install:core.members)",
     "checkers=$(rootpath //tools/install:checkers.members)",
@@ -18,9 +18,9 @@ INSTALL_FROM = [
 INSTALL_DATA = [
     "//:LICENSE",
     "//:VERSION",
-    "//:cmake/RingfenceConfig.cmake.in",
-    "//:cmake/RingfenceConfigVersion.cmake.in",
-    "//:cmake/ringfence.pc.in",
+    "//tools/cmake:RingfenceConfig.cmake.in",
+    "//tools/cmake:RingfenceConfigVersion.cmake.in",
+    "//tools/cmake:ringfence.pc.in",
     "//checkers/dropin:ringfence",
     "//tools/install:checkers",
     "//tools/install:checkers.members",
@@ -35,6 +35,6 @@ INSTALL_DATA = [
 # What cmake_sources.sh is given.
 _MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]
 
-CMAKE_SOURCES = ["$(rootpath //:cmake/sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]
+CMAKE_SOURCES = ["$(rootpath //tools/cmake:sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]
 
-CMAKE_SOURCES_DATA = _MEMBERS + ["//:cmake/sources.cmake"]
+CMAKE_SOURCES_DATA = _MEMBERS + ["//tools/cmake:sources.cmake"]
