@@ -23,7 +23,7 @@ constexpr size_t kStack = size_t{256} << 10;
 constexpr size_t kOwned = 4;       // variables
 constexpr size_t kOwnedBytes = 64; // in sum
 constexpr int64_t kSlice = 20000;  // accesses, where the input has no more choices: for threads that wait for others
-constexpr int64_t kMostAccesses = 10000000; // then the threads never end
+constexpr int64_t kMostAccesses = 100000000; // then the threads never end
 
 enum class Does { kRun, kWaitForLock, kWaitForEvent, kEnded };
 
@@ -325,6 +325,17 @@ void virtual_set(uint64_t *is_set) {
   *is_set = 1;
   wake(Does::kWaitForEvent, is_set);
   rf_fuzz_point();
+}
+
+bool virtual_sleep(const void *address, bool timed) {
+  if (running == Threads::kMost) {
+    threads_fail("nobody is left to wake who waits for %p", address);
+  }
+  return wait_for(Does::kWaitForEvent, address, timed);
+}
+
+void virtual_wake(const void *address) {
+  wake(Does::kWaitForEvent, address);
 }
 
 bool virtual_wait(uint64_t *is_set, bool may_wait, bool timed) {

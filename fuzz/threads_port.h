@@ -20,6 +20,11 @@ void virtual_set(uint64_t *is_set);
 // False: not set in time.
 bool virtual_wait(uint64_t *is_set, bool may_wait, bool timed);
 
+// For locks that the code under test makes by itself: the running thread sleeps until another one wakes those that
+// sleep on `address`. False: its time has elapsed before.
+bool virtual_sleep(const void *address, bool timed);
+void virtual_wake(const void *address);
+
 } // namespace ringfence::fuzz
 
 #endif // RINGFENCE_FUZZ_THREADS_PORT_H

@@ -30,5 +30,8 @@ def rf_dropin_sources():
     native.filegroup(
         name = "sources",
         srcs = native.glob(["*.c", "*.h"]),
-        visibility = ["//checkers/dropin:__pkg__"],
+        visibility = [
+            "//checkers/dropin:__pkg__",
+            "//checkers/dropin/heap/testing:__pkg__",
+        ],
     )

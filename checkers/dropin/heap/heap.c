@@ -3,7 +3,9 @@
 rf_heap rf_heaps[RF_HEAPS_MOST];
 unsigned rf_heap_count;
 unsigned rf_heap_generation;
+#ifndef RF_VIRTUAL_THREADS
 _Thread_local uint32_t rf_heaps_held;
+#endif
 
 void rf_heap_init(unsigned cores) {
   unsigned const wanted = cores > RF_HEAPS_LEAST ? cores : RF_HEAPS_LEAST;

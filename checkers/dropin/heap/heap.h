@@ -87,7 +87,12 @@ void rf_heap_init(unsigned cores);
 
 /* ---- Locks: a thread knows which it holds, so that its signal handlers do not wait for them ---- */
 
+#ifdef RF_VIRTUAL_THREADS /* fuzz/threads.h: one real thread stands for several */
+uint32_t *rf_virtual_heaps_held(void);
+#define rf_heaps_held (*rf_virtual_heaps_held())
+#else
 extern _Thread_local uint32_t rf_heaps_held __attribute__((tls_model("initial-exec"), visibility("hidden")));
+#endif
 
 /* False where this thread holds it, interrupted. */
 static inline bool rf_heap_lock(unsigned number) {
