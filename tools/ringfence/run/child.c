@@ -149,7 +149,7 @@ bool rf_child_sleep(unsigned milliseconds) {
   sigset_t set;
   waited_for(&set);
   (void)sigdelset(&set, SIGCHLD);
-  struct timespec const limit = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
+  struct timespec const limit = {(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000};
   return sigtimedwait(&set, NULL, &limit) < 0;
 }
 

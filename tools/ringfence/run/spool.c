@@ -34,9 +34,9 @@ static bool write_all(int to, const char *data, size_t size) {
 }
 
 /* Bytes copied; negative, with errno, where that failed. EFBIG: there are more than `most`. */
-static off_t copy(int from, int to, off_t most) {
+static int64_t copy(int from, int to, int64_t most) {
   static char buffer[BUFFER];
-  off_t total = 0;
+  int64_t total = 0;
   for (;;) {
     ssize_t const n = read(from, buffer, sizeof buffer);
     if (n == 0) {

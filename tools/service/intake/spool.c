@@ -256,7 +256,7 @@ static size_t take_buffer(reader *r, size_t size) {
 
 /* One transaction. Returns false after a failure; *done at the end of the segment. */
 static bool take_piece(reader *r, bool *done) {
-  ssize_t const got = pread(r->fd, r->spool->buffer, BUFFER, r->taken);
+  ssize_t const got = pread(r->fd, r->spool->buffer, BUFFER, (off_t)r->taken);
   if (got < 0) {
     rf_store_fail(r->intake->store, SQLITE_IOERR, "reading the spool");
     return false;
