@@ -1,5 +1,7 @@
 #include "tools/ringfence/model/merge.h"
 
+#include "tools/ringfence/model/frame_view.h"
+
 #include <deque>
 #include <gtest/gtest.h>
 #include <vector>

@@ -1,10 +1,31 @@
 #include "tools/ringfence/model/frame_view.h"
 
 #include "tools/ringfence/base/paths.h"
-#include "tools/ringfence/model/merge.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+/* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
+ * library's. */
+static bool is_of_cxx_headers(const rf_frame *frame) {
+  for (size_t i = 0; i < frame->source_count; i++) {
+    const char *const file = frame->sources[i].file;
+    if (file == NULL || (strstr(file, "/include/c++/") == NULL && strstr(file, "/c++/v1/") == NULL)) {
+      return false;
+    }
+  }
+  return frame->source_count != 0;
+}
+
+/* In reports of sanitizers, which `ringfence import` takes in. */
+static bool is_of_sanitizer(const char *function) {
+  return function != NULL && (strncmp(function, "__interceptor_", 14) == 0 || strncmp(function, "__asan_", 7) == 0);
+}
+
+bool rf_is_runtime_frame(const rf_frame *frame) {
+  const char *const function = frame->source_count == 0 ? frame->function : frame->sources[0].function;
+  return is_of_cxx_headers(frame) || is_of_sanitizer(function) || rf_frame_is_runtime(frame->module, function);
+}
 
 static rf_frame_view *add(rf_bump_arena *arena, rf_stack_view *calls) {
   return &RF_APPENDED(arena, calls->list, calls->count);

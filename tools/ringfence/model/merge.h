@@ -8,10 +8,6 @@
 extern "C" {
 #endif
 
-/* True for frames of an allocator, the C library or the headers of the C++ library: they do not tell where the program
- * went wrong. */
-bool rf_is_runtime_frame(const rf_frame *frame);
-
 /* Merges records of one bug (identity.h) at one place. Keeps the first of each at the front, with the number of times
  * and of processes in which it was found; bytes and blocks of leaks add up. Returns the number kept. The place is the
  * lines of the functions by which the bug is known, or module and offset where lines are not known: one function may
