@@ -33,7 +33,7 @@ def arrows(sources):
             target = house.resolve(source, delimiter, name, sources)
             if target:
                 mine.setdefault(target, name)
-        # What an inline function of a header calls is its user's arrow.
+        # A call in a header's inline function is its user's arrow.
         for word in set(WORD.findall(source.code)) if source.path.endswith(".c") else ():
             homes = owner.get(word, ())
             if len(homes) == 1 and source.path not in homes:
