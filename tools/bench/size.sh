@@ -5,8 +5,8 @@
 #
 #   ./bazelw run //tools/bench:size                    prints the tables
 #   ./bazelw run //tools/bench:size -- --update        writes them into docs/size.md
-#   ./bazelw run //tools/bench:size -- --check         fails where docs/size.md says otherwise; leaves out a target whose
-#                                                      compiler is not the one that the page names
+#   ./bazelw run //tools/bench:size -- --check         fails where docs/size.md says otherwise; a target whose compiler
+#                                                      is not the one that the page names is left out
 #   ./bazelw run //tools/bench:size -- --list TARGET   lines "name bytes" of one target
 #
 # A target whose compiler is not installed is left out, and that is said.
