@@ -286,6 +286,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/fingerprint.c
   tools/ringfence/model/foreign.c
   tools/ringfence/model/foreign_asan.c
+  tools/ringfence/model/foreign_read.c
   tools/ringfence/model/foreign_valgrind.c
   tools/ringfence/model/frame_view.c
   tools/ringfence/model/function_name.c
