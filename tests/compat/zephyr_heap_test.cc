@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,6 +85,68 @@ TEST_F(ZephyrHeap, MemoryThatIsNoMultipleOfEightGivesWholeUnits) {
     EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 57)) << bytes;
     void *const p = sys_heap_alloc(&heap, 56);
     EXPECT_EQ(56U, sys_heap_usable_size(&heap, p)) << bytes;
+  }
+}
+
+TEST_F(ZephyrHeap, IsWholeAfterEachOfManyRequests) {
+  struct block {
+    unsigned char *at;
+    size_t size;
+  };
+  std::vector<block> live;
+  std::minstd_rand random(1);
+  sys_heap_init(&heap, memory, 2000);
+  for (int i = 0; i < 20000; i++) {
+    size_t const size = 1 + random() % (random() % 4 != 0 ? 60 : 400);
+    size_t const align = random() % 3 != 0 ? 8 : size_t{8} << random() % 4;
+    size_t const chosen = live.empty() ? 0 : random() % live.size();
+    if (live.empty() || random() % 5 < 2) {
+      auto *const p = static_cast<unsigned char *>(sys_heap_aligned_alloc(&heap, align, size));
+      if (p != nullptr) {
+        ASSERT_EQ(0U, reinterpret_cast<uintptr_t>(p) % align);
+        live.push_back({p, size});
+        std::fill_n(p, size, static_cast<unsigned char>(size));
+      }
+    } else if (random() % 3 == 0) {
+      block &b = live[chosen];
+      size_t const kept = std::min(size, b.size);
+      auto *const p = static_cast<unsigned char *>(sys_heap_realloc(&heap, b.at, size));
+      if (p != nullptr) {
+        ASSERT_EQ(p + kept, std::find_if(p, p + kept, [&](unsigned char c) { return c != b.size % 256; }));
+        b = {p, size};
+        std::fill_n(p, size, static_cast<unsigned char>(size));
+      }
+    } else {
+      sys_heap_free(&heap, live[chosen].at);
+      live.erase(live.begin() + static_cast<ptrdiff_t>(chosen));
+    }
+    ASSERT_TRUE(sys_heap_validate(&heap)) << "after request " << i;
+  }
+}
+
+// Each word of a free neighbour, of its own header and of the links: the free is refused, and done once it is mended.
+TEST_F(ZephyrHeap, ADamagedNeighbourIsNotMergedWith) {
+  for (unsigned word = 0; word < 10; word++) {
+    sys_heap_init(&heap, memory, 512);
+    void *blocks[5];
+    for (void *&p : blocks) {
+      p = sys_heap_alloc(&heap, 40);
+    }
+    sys_heap_free(&heap, blocks[1]);
+    sys_heap_free(&heap, blocks[3]);
+    auto *const left = static_cast<uint32_t *>(blocks[1]);
+    auto *const right = static_cast<uint32_t *>(blocks[3]);
+    uint32_t *const words[10] = {left - 2, left,      left + 1,      right - 2,     right - 1,
+                                 right,    right + 1, left + 12 - 2, left + 12 - 1, right + 12 - 1};
+    uint32_t const was = *words[word];
+    *words[word] = 0xcccccccc;
+    sys_heap_free(&heap, blocks[2]);
+    EXPECT_NE(RF_OK, fault()) << word;
+    *words[word] = was;
+    EXPECT_TRUE(sys_heap_validate(&heap)) << word;
+    sys_heap_free(&heap, blocks[2]);
+    EXPECT_TRUE(sys_heap_validate(&heap)) << word;
+    EXPECT_NE(nullptr, sys_heap_alloc(&heap, 136));
   }
 }
 

@@ -49,6 +49,9 @@ TEST(SanitizerCheck, NoFunctionOfARuntimeThatIsNotReadyIsCalled) {
 }
 
 TEST(SanitizerCheck, ChildrenAreLookedAtAsWell) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "the shell is of 64 bit: a 32-bit library cannot go into it, and the loader says so";
+  }
   Result const result = run({"/bin/sh", "-c", program("unready") + " one; echo done"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(result.err, said("a sanitizer"));

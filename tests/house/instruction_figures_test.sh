@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# tlsf's page says the instructions per call that are counted now, and the page of costs those of a stack. Left out
-# where another compiler than the page's built them.
+# The pages of tlsf and of Zephyr's heap say the instructions per call that are counted now, and the page of costs those
+# of a stack. Left out where another compiler than the page's built them.
 #
-#   instruction_figures_test.sh INSTRUCTIONS PAGE STACKS COSTS
+#   instruction_figures_test.sh INSTRUCTIONS TLSF_PAGE ZEPHYR_PAGE STACKS COSTS
 set -euo pipefail
 
 instructions=$1
-page=$2
-stacks=$3
-costs=$4
+tlsf=$2
+zephyr=$3
+stacks=$4
+costs=$5
 
 of_stacks=$("$stacks")
 compiler=${of_stacks%%$'\n'*}
@@ -18,22 +19,26 @@ if grep -qF -- "${compiler/by /by gcc }" "$costs"; then
   done < <(grep '^| ' <<<"$of_stacks")
 fi
 
-figures=$("$instructions" tlsf)
+check() { # ALLOCATOR PAGE
+  local figures named row page=$2
+  figures=$("$instructions" "$1")
+  named=$(sed -nE 's/.*with gcc ([0-9.]+)\..*/\1/p' "$tlsf" | head -n 1)
+  [[ -n $named ]] || { echo "$tlsf names no compiler" >&2; exit 1; }
+  if [[ $figures != *"compiled by $named"* ]]; then
+    echo "left out: ${figures%%$'\n'*}; the page is of gcc $named"
+    return
+  fi
+  # | all | | allocs | mean | worst | frees | mean | worst | failed |
+  IFS='|' read -r _ _ _ _ alloc_mean alloc_worst _ free_mean free_worst _ < <(grep '^| all |' <<<"$figures" | tr -d ' ')
+  for row in "an alloc:$alloc_worst at most, $alloc_mean on average" \
+    "a free:$free_worst at most, $free_mean on average"; do
+    grep -qF -- "| instructions of ${row%%:*} | " "$page" || { echo "$page has no row for ${row%%:*}" >&2; exit 1; }
+    grep -F -- "| instructions of ${row%%:*} | " "$page" | grep -qF -- "${row#*:}" || {
+      echo "$page does not say of ${row%%:*}: ${row#*:}" >&2
+      exit 1
+    }
+  done
+}
 
-named=$(sed -nE 's/.*with gcc ([0-9.]+)\..*/\1/p' "$page" | head -n 1)
-[[ -n $named ]] || { echo "$page names no compiler" >&2; exit 1; }
-if [[ $figures != *"compiled by $named"* ]]; then
-  echo "left out: ${figures%%$'\n'*}; the page is of gcc $named"
-  exit 0
-fi
-
-# | all | | allocs | mean | worst | frees | mean | worst | failed |
-IFS='|' read -r _ _ _ _ alloc_mean alloc_worst _ free_mean free_worst _ < <(grep '^| all |' <<<"$figures" | tr -d ' ')
-for row in "an alloc:$alloc_worst at most, $alloc_mean on average" \
-  "a free:$free_worst at most, $free_mean on average"; do
-  grep -qF -- "| instructions of ${row%%:*} | " "$page" || { echo "$page has no row for ${row%%:*}" >&2; exit 1; }
-  grep -F -- "| instructions of ${row%%:*} | " "$page" | grep -qF -- "${row#*:}" || {
-    echo "$page does not say of ${row%%:*}: ${row#*:}" >&2
-    exit 1
-  }
-done
+check tlsf "$tlsf"
+check sys_heap "$zephyr"

@@ -1,7 +1,7 @@
 /* Exact instructions per call of rf_alloc and rf_free, as a program calls them: mean and worst, over traces and
  * arenas.
  *
- *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]      tlsf unless told otherwise
+ *     ./bazelw run //tools/bench:instructions [-- ALLOCATOR...]      tlsf unless told otherwise; also sys_heap
  *
  * A step costs some 10 microseconds, so of the mixed traces the first 150 operations and the last 500 are counted.
  * Their arenas are a quarter larger than the trace's peak: little memory is left, and some requests fail.
@@ -12,8 +12,10 @@
 #include "tools/trace/subjects.h"
 #include "tools/trace/synthetic.h"
 
+#include <ringfence/zephyr/sys/sys_heap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 enum { FIRST = 150, LAST = 500 };
@@ -36,10 +38,35 @@ static void add_call(tally *t, size_t steps) {
   t->worst = steps > t->worst ? steps : t->worst;
 }
 
+/* Zephyr's: no allocator of traces. Counted are the calls of its own interface. */
+static struct sys_heap the_sys_heap;
+
+static rf_allocator *make_sys_heap(void *arena, size_t size, const trace *t) {
+  (void)t;
+  sys_heap_init(&the_sys_heap, arena, size);
+  return rf_zephyr_allocator(&the_sys_heap);
+}
+
 static void *count_alloc(tally *t, rf_allocator *a, size_t size) {
   void *p;
-  add_call(t, steps_of_alloc(a, size, &p));
+  if (a != rf_zephyr_allocator(&the_sys_heap)) {
+    add_call(t, steps_of_alloc(a, size, &p));
+    return p;
+  }
+  steps_begin((uintptr_t)sys_heap_alloc);
+  p = sys_heap_alloc(&the_sys_heap, size);
+  add_call(t, steps_end());
   return p;
+}
+
+static void count_free(tally *t, rf_allocator *a, void *p) {
+  if (a != rf_zephyr_allocator(&the_sys_heap)) {
+    add_call(t, steps_of_free(a, p));
+    return;
+  }
+  steps_begin((uintptr_t)sys_heap_free);
+  sys_heap_free(&the_sys_heap, p);
+  add_call(t, steps_end());
 }
 
 static figures replay(rf_allocator *a, const trace *t) {
@@ -54,7 +81,7 @@ static figures replay(rf_allocator *a, const trace *t) {
       out.failed += *block == NULL ? 1 : 0;
     } else if (op->kind == TRACE_FREE && *block != NULL) {
       if (counted) {
-        add_call(&out.free, steps_of_free(a, *block));
+        count_free(&out.free, a, *block);
       } else {
         (void)rf_free(a, *block);
       }
@@ -129,13 +156,18 @@ static void measure_all(const subject *s) {
          (double)sum.free.worst / mean(&sum.free));
 }
 
+static const subject *find_subject(const char *name) {
+  static const subject sys_heap = {"sys_heap", make_sys_heap, 0, true, NULL, ""};
+  return strcmp(name, sys_heap.name) == 0 ? &sys_heap : subject_named(name);
+}
+
 int main(int argc, char **argv) {
   if (!steps_init()) {
     (void)fprintf(stderr, "instructions are counted on x86-64 Linux only\n");
     return 1;
   }
   for (int i = 1; i < argc; i++) {
-    measure_all(subject_named(argv[i]));
+    measure_all(find_subject(argv[i]));
   }
   if (argc == 1) {
     measure_all(subject_named("tlsf"));

@@ -3,10 +3,10 @@
 
 /* Zeroed, which is an initialised mutex: nothing runs before the first listener is registered. */
 static rf_mutex lock;
-static struct heap_listener *listeners;
+struct heap_listener *rf_zephyr_listeners;
 
 static struct heap_listener **link_to(const struct heap_listener *listener) {
-  struct heap_listener **link = &listeners;
+  struct heap_listener **link = &rf_zephyr_listeners;
   while (*link != NULL && *link != listener) {
     link = &(*link)->node;
   }
@@ -35,7 +35,7 @@ void heap_listener_unregister(struct heap_listener *listener) {
 static bool nth(size_t skip, uintptr_t heap_id, enum heap_event_types event, struct heap_listener *out) {
   bool found = false;
   rf_mutex_lock(&lock);
-  for (const struct heap_listener *l = listeners; l != NULL && !found; l = l->node) {
+  for (const struct heap_listener *l = rf_zephyr_listeners; l != NULL && !found; l = l->node) {
     if (l->heap_id == heap_id && l->event == event && skip-- == 0) {
       *out = *l;
       found = true;
@@ -43,10 +43,6 @@ static bool nth(size_t skip, uintptr_t heap_id, enum heap_event_types event, str
   }
   rf_mutex_unlock(&lock);
   return found;
-}
-
-bool rf_zephyr_has_listeners(void) {
-  return __atomic_load_n(&listeners, __ATOMIC_ACQUIRE) != NULL;
 }
 
 void heap_listener_notify_alloc(uintptr_t heap_id, void *mem, size_t bytes) {

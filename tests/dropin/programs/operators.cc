@@ -11,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -86,6 +87,10 @@ template <class Function> bool throws_bad_alloc(Function function) {
 }
 
 void too_much() {
+  if (sizeof(void *) == 4) { // half of all addresses could be had there
+    rlimit const limit = {static_cast<rlim_t>(1) << 30, RLIM_INFINITY};
+    EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
+  }
   auto const wide = static_cast<std::align_val_t>(64);
   EXPECT(throws_bad_alloc([] { kept = ::operator new(opaque(kHuge)); }));
   EXPECT(throws_bad_alloc([] { kept = ::operator new[](opaque(kHuge)); }));

@@ -8,8 +8,9 @@
  *       | header | payload ........ | header | payload ... | header | payload ........................ | end
  *       |<---- chunk: size * 8 bytes ---->|
  *
- *     header:  | size 30 | state, low 2 | left 30 | state, high 2 |     sizes in units of 8 bytes
- *     state:   0 free; 1 + bytes of the payload that were not requested (0 to 8) for a live block
+ *     header:  | size 30 | state 2 | left 30 | slack 2 |     sizes in units of 8 bytes
+ *     state:   0 for a free chunk; else, with slack, the bytes of the payload that were not requested (0 to 8):
+ *              (state - 1) * 4 + slack
  *     left:    size of the chunk before; 0 for the first
  *     payload of a free chunk: | previous in list | next in list |      as units from the start, in a ring
  *
@@ -38,9 +39,10 @@ extern "C" {
 typedef struct rf_zephyr_chunk_heap {
   rf_allocator base;
   unsigned char *start;
-  uint32_t end;                    /* units */
+  size_t end;                      /* units */
+  size_t last;                     /* of them */
   uint32_t lists;                  /* bit n: list n has a chunk */
-  uint32_t first[RF_ZEPHYR_LISTS]; /* a chunk of 2^n to 2^(n + 1) - 1 units, where there is one */
+  uint32_t first[RF_ZEPHYR_LISTS]; /* a chunk of 2^n to 2^(n + 1) - 1 units; UINT32_MAX where there is none */
   rf_counters counters;
 } rf_zephyr_chunk_heap;
 

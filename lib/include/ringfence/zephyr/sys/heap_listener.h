@@ -46,7 +46,10 @@ void heap_listener_unregister(struct heap_listener *listener);
 
 /* True while any listener is registered; one load. Heaps need not work out what they would tell where it is false. Any
  * thread or interrupt. */
-bool rf_zephyr_has_listeners(void);
+extern struct heap_listener *rf_zephyr_listeners; /* private */
+static inline bool rf_zephyr_has_listeners(void) {
+  return __atomic_load_n(&rf_zephyr_listeners, __ATOMIC_ACQUIRE) != NULL;
+}
 
 /* Tell the listeners of one heap; for heaps of yours. */
 void heap_listener_notify_alloc(uintptr_t heap_id, void *mem, size_t bytes);
