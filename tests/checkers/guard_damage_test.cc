@@ -404,6 +404,21 @@ TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
   expect_silence();
 }
 
+TEST_P(GuardInnerDamage, IsReportedOnceByOperationsThatMeetIt) {
+  void *const block = rf_alloc(a(), 40);
+  ASSERT_NE(block, nullptr);
+  damage();
+  for (unsigned i = 0; i < 4; i++) {
+    rf_free(a(), rf_alloc(a(), 5000 + 1000 * i));
+  }
+  (void)rf_guard_sweep(&guard_);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  mend();
+  (void)rf_guard_sweep(&guard_);
+  (void)take();
+}
+
 TEST_P(GuardInnerDamage, IsReportedAgainWhenItComesBack) {
   ASSERT_NE(rf_alloc(a(), 40), nullptr);
   damage();
