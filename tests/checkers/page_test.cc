@@ -303,6 +303,20 @@ TEST_F(Page, AFreedBlockStaysClosedUntilTheQuarantineIsFull) {
   EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
 }
 
+TEST_F(Page, ABlockOfAnotherCheckedAllocatorIsToldAsThat) {
+  start();
+  rf_page other;
+  ASSERT_EQ(rf_page_init(&other, heap_.allocator(), &options_), RF_OK);
+  void *const p = rf_alloc(&other.base, 40);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_BAD_POINTER);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_DEALLOC_MISMATCH);
+  EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_STREQ(f.detail, "the block belongs to another allocator");
+  EXPECT_EQ(rf_free(&other.base, p), RF_OK);
+  rf_deinit(&other.base);
+}
+
 TEST_F(Page, WhatLeavesTheQuarantineMakesRoomForAsMuch) {
   constexpr unsigned kBlocks = 12;
   for (size_t const pages : {1, 3}) {
@@ -540,6 +554,13 @@ TEST_F(Page, ASweepInStepsComesToEveryBlock) {
   EXPECT_GT(steps, 5U);
   EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(blocks[217]));
   EXPECT_EQ(rf_page_sweep(&page_), 0U);
+  (void)rf_page_sweep_step(&page_, 1);
+  for (size_t const i : {size_t{0}, size_t{299}}) {
+    unsigned char *const slack = past_page(blocks[i]) != 0 ? blocks[i] - 1 : blocks[i] + 24;
+    poke(slack, 0);
+  }
+  EXPECT_EQ(rf_page_sweep(&page_), 2U) << "a whole sweep begins anew";
+  (void)recorder_.take();
   for (unsigned char *const p : blocks) {
     rf_free(a(), p);
   }
