@@ -714,7 +714,11 @@ TEST_F(MemblocksDamage, AnImpossibleCountIsReported) {
   pool.blocks.used = 0;
   out = pool.at(0);
   EXPECT_EQ(rf_memblocks_free(&pool.blocks, 1, &out), RF_ERR_CORRUPT);
+  EXPECT_EQ(pool.faults.last().ptr, out);
+  EXPECT_STREQ(pool.faults.last().what, "memblocks: bitmap and count disagree");
   EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, out, 2), RF_ERR_CORRUPT);
+  EXPECT_EQ(pool.faults.last().ptr, out);
+  EXPECT_STREQ(pool.faults.last().what, "memblocks: bitmap and count disagree");
   EXPECT_EQ(pool.faults.count(), 4U);
   pool.blocks.used = good;
 }

@@ -284,6 +284,25 @@ TEST(Mempool, AHeaderCopiedFromAnotherBlockDoesNotPass) {
   memcpy(b - sizeof good, &good, sizeof good);
 }
 
+TEST(Mempool, ADamagedHeadIsReportedWithTheBlockThatItNamesOrThePool) {
+  Pool p(3);
+  size_t const good = p.pool.head;
+  struct {
+    size_t head;
+    const void *ptr;
+  } const tests[] = {{p.pool.num_blocks, &p.pool}, {SIZE_MAX, &p.pool}};
+  for (auto const &test : tests) {
+    p.pool.head = test.head;
+    void *block = &p;
+    EXPECT_EQ(rf_mempool_alloc(&p.pool, 0, &block), RF_ERR_CORRUPT);
+    EXPECT_EQ(block, nullptr);
+    EXPECT_EQ(p.faults.last().ptr, test.ptr);
+    EXPECT_STREQ(p.faults.last().what, "free list was overwritten");
+    EXPECT_EQ(p.faults.last().allocator, &p.pool.base);
+    p.pool.head = good;
+  }
+}
+
 TEST(Mempool, AFreeBlockThatWasOverwrittenIsNotHandedOut) {
   Unwatched const unwatched;
   Pool p(3);

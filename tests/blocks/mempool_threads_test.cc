@@ -101,11 +101,14 @@ TEST_F(MempoolThreads, HigherPrioritiesGoFirstAndEqualOnesInOrderOfArrival) {
   make(1);
   void *block = take();
   Queue queue;
-  int const priorities[] = {0, 5, -3, 5, 0, 7, -3};
-  for (int i = 0; i < 7; i++) {
+  int const priorities[] = {0, 1, -3, 1, 0, 7, -3, 0};
+  for (int i = 0; i < 8; i++) {
     queue.threads.emplace_back([this, &queue, i, priority = priorities[i]] {
       void *mine = nullptr;
-      ASSERT_EQ(rf_mempool_alloc_prio(&pool, RF_WAIT_FOREVER, priority, &mine), RF_OK);
+      // Without one it is that of 0.
+      ASSERT_EQ(i % 4 == 0 ? rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &mine)
+                           : rf_mempool_alloc_prio(&pool, RF_WAIT_FOREVER, priority, &mine),
+                RF_OK);
       queue.served.push_back(i);
       ASSERT_EQ(rf_mempool_free(&pool, mine), RF_OK);
     });
@@ -113,7 +116,7 @@ TEST_F(MempoolThreads, HigherPrioritiesGoFirstAndEqualOnesInOrderOfArrival) {
   }
   EXPECT_EQ(rf_mempool_free(&pool, block), RF_OK);
   queue.join();
-  EXPECT_EQ(queue.served, (std::vector<int>{5, 1, 3, 0, 4, 2, 6}));
+  EXPECT_EQ(queue.served, (std::vector<int>{5, 1, 3, 0, 4, 7, 2, 6}));
 }
 
 TEST_F(MempoolThreads, NobodyWhoComesLaterStealsTheBlockOfAWaiter) {

@@ -31,6 +31,38 @@ protected:
   }
 };
 
+// ---- What a finding shows ----
+
+// Each byte of the window is classed by where it lies, and what it should be stands beside those that are wrong.
+TEST_P(GuardDamage, TheWindowTellsBytesOfHeaderGuardsAndBlockApart) {
+  for (size_t const size : {1, 8, 20, 60}) {
+    for (bool const behind : {false, true}) {
+      unsigned char *const p = bytes(rf_alloc(a(), size));
+      std::memset(p, 'u', size);
+      unsigned char *const bad = behind ? p + size : p - 1;
+      *bad = 0x5A;
+      EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+      rf_finding const f = take_one();
+      ASSERT_GT(f.window_size, 0U);
+      for (unsigned i = 0; i < f.window_size; i++) {
+        auto *const at = reinterpret_cast<unsigned char *>(f.window_address) + i;
+        bool const user = at >= p && at < p + size;
+        EXPECT_EQ(f.window_class[i], at == bad                 ? RF_BYTE_BAD
+                                     : user                    ? RF_BYTE_USER
+                                     : at >= p - RF_GUARD_FRONT ? RF_BYTE_GUARD
+                                                               : RF_BYTE_HEADER)
+            << at - p << " of " << size;
+        EXPECT_EQ(f.window[i], at == bad ? 0x5A : *at);
+        if (at == bad) {
+          EXPECT_EQ(f.expected[i], RF_PATTERN_REDZONE);
+        }
+      }
+      EXPECT_EQ(rf_free(a(), p), RF_OK);
+      (void)take();
+    }
+  }
+}
+
 // ---- One byte of one header ----
 
 TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundBySweepOnce) {
@@ -402,6 +434,21 @@ TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
   EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
   mend();
   expect_silence();
+}
+
+TEST_P(GuardInnerDamage, IsReportedOnceByOperationsThatMeetIt) {
+  void *const block = rf_alloc(a(), 40);
+  ASSERT_NE(block, nullptr);
+  damage();
+  for (unsigned i = 0; i < 4; i++) {
+    rf_free(a(), rf_alloc(a(), 5000 + 1000 * i));
+  }
+  (void)rf_guard_sweep(&guard_);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  mend();
+  (void)rf_guard_sweep(&guard_);
+  (void)take();
 }
 
 TEST_P(GuardInnerDamage, IsReportedAgainWhenItComesBack) {

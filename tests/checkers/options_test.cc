@@ -1,4 +1,7 @@
+#include <ringfence/handle_guard.h>
 #include <ringfence/options.h>
+#include <ringfence/page.h>
+#include <ringfence/sample.h>
 
 #include "checkers/checked/mode_options.h"
 #include "tests/checkers/sample_finding.h"
@@ -12,6 +15,42 @@
 
 namespace ringfence {
 namespace {
+
+// The figures are those of the headers and docs.
+TEST(Defaults, OfCheckersAreAsDocumented) {
+  rf_guard_options guard;
+  rf_guard_options_default(&guard);
+  rf_page_options page;
+  rf_page_options_default(&page);
+  rf_sample_options sample;
+  rf_sample_options_default(&sample);
+  rf_handle_guard_options handles;
+  rf_handle_guard_options_default(&handles);
+  for (const rf_guard_options &g : {guard, page.guarded}) {
+    EXPECT_EQ(g.quarantine, size_t{512} << 10);
+    EXPECT_EQ(g.fill_alloc, 4096U);
+    EXPECT_EQ(g.fill_free, size_t{64} << 10);
+    EXPECT_EQ(g.move_below, 4096U);
+    EXPECT_EQ(g.stack_depth, 0U);
+    EXPECT_EQ(g.depot, nullptr);
+    EXPECT_EQ(g.reporter, nullptr);
+    EXPECT_TRUE(g.sweep_at_deinit);
+    EXPECT_FALSE(g.leaks_at_deinit || g.watched);
+  }
+  EXPECT_EQ(page.side, RF_PAGE_BOTH);
+  EXPECT_EQ(page.quarantine, sizeof(void *) == 8 ? size_t{1} << 30 : size_t{64} << 20);
+  EXPECT_EQ(page.memory + page.seed + page.stack_depth, 0U);
+  EXPECT_EQ(page.fill_alloc, 4096U);
+  EXPECT_TRUE(page.sweep_at_deinit);
+  EXPECT_FALSE(page.leaks_at_deinit);
+  EXPECT_EQ(sample.rate, 5000U);
+  EXPECT_EQ(sample.slots, 64U);
+  EXPECT_EQ(sample.largest, size_t{64} << 10);
+  EXPECT_EQ(sample.side, RF_PAGE_BOTH);
+  EXPECT_EQ(handles.quarantine, size_t{256} << 10);
+  EXPECT_TRUE(handles.move && handles.leaks_at_deinit && handles.sweep_at_deinit);
+  EXPECT_EQ(handles.reporter, nullptr);
+}
 
 class Options : public testing::Test {
 protected:

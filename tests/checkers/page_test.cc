@@ -303,6 +303,62 @@ TEST_F(Page, AFreedBlockStaysClosedUntilTheQuarantineIsFull) {
   EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
 }
 
+TEST_F(Page, ABlockOfAnotherCheckedAllocatorIsToldAsThat) {
+  start();
+  rf_page other;
+  ASSERT_EQ(rf_page_init(&other, heap_.allocator(), &options_), RF_OK);
+  void *const p = rf_alloc(&other.base, 40);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_BAD_POINTER);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_DEALLOC_MISMATCH);
+  EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_STREQ(f.detail, "the block belongs to another allocator");
+  EXPECT_EQ(rf_free(&other.base, p), RF_OK);
+  rf_deinit(&other.base);
+}
+
+TEST_F(Page, WhatLeavesTheQuarantineMakesRoomForAsMuch) {
+  constexpr unsigned kBlocks = 12;
+  for (size_t const pages : {1, 3}) {
+    options_.quarantine = kBlocks * (pages + 2) * page_size();
+    start();
+    std::vector<void *> blocks;
+    for (unsigned i = 0; i < 100; i++) {
+      blocks.push_back(rf_alloc(a(), pages * page_size()));
+    }
+    for (void *const p : blocks) {
+      EXPECT_EQ(rf_free(a(), p), RF_OK);
+    }
+    for (size_t i = blocks.size() - kBlocks / 3; i < blocks.size(); i++) {
+      EXPECT_EQ(rf_free(a(), blocks[i]), RF_ERR_NOT_ALLOCATED) << i << " of blocks of " << pages << " pages";
+      EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+    }
+    EXPECT_EQ(rf_free(a(), blocks[0]), RF_ERR_BAD_POINTER);
+    take_one();
+  }
+}
+
+// The system stops at the first page that is closed, however far behind the start; so does the finding.
+TEST_F(Page, ATransferThatTheSystemRefusesIsBlamedOnTheFirstClosedByte) {
+  start(RF_PAGE_RIGHT);
+  size_t const size = 3 * page_size() + 100;
+  unsigned char *const p = bytes(rf_alloc(a(), size));
+  rf_origin const origin = {};
+  for (size_t const from : {size_t{0}, size_t{5}, page_size(), size - 1}) {
+    EXPECT_FALSE(rf_page_store_report_transfer(page_.store, p + from, size - from, RF_ACCESS_WRITE, &origin));
+    ASSERT_TRUE(rf_page_store_report_transfer(page_.store, p + from, size - from + 50, RF_ACCESS_WRITE, &origin));
+    rf_finding const f = take_one();
+    expect_block(f, RF_BUG_BUFFER_OVERFLOW, p, size, f.offset);
+    EXPECT_GE(f.offset, static_cast<ptrdiff_t>(size));
+    EXPECT_LT(f.offset, static_cast<ptrdiff_t>(size) + RF_ALIGN_DEFAULT);
+    EXPECT_EQ(f.address % page_size(), 0U);
+    EXPECT_EQ(f.access, RF_ACCESS_WRITE);
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_TRUE(rf_page_store_report_transfer(page_.store, p + 7, 1, RF_ACCESS_READ, &origin));
+  expect_block(take_one(), RF_BUG_USE_AFTER_FREE, p, size, 7);
+}
+
 TEST_F(Page, AddressSpaceOfFreedBlocksIsBounded) {
   options_.quarantine = 1 << 20;
   start();
@@ -498,6 +554,13 @@ TEST_F(Page, ASweepInStepsComesToEveryBlock) {
   EXPECT_GT(steps, 5U);
   EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(blocks[217]));
   EXPECT_EQ(rf_page_sweep(&page_), 0U);
+  (void)rf_page_sweep_step(&page_, 1);
+  for (size_t const i : {size_t{0}, size_t{299}}) {
+    unsigned char *const slack = past_page(blocks[i]) != 0 ? blocks[i] - 1 : blocks[i] + 24;
+    poke(slack, 0);
+  }
+  EXPECT_EQ(rf_page_sweep(&page_), 2U) << "a whole sweep begins anew";
+  (void)recorder_.take();
   for (unsigned char *const p : blocks) {
     rf_free(a(), p);
   }

@@ -360,6 +360,11 @@ TEST_F(Pools, TheOptionLeavesThemAlone) {
   options.settings.pools = false;
   options.reporter = &reporter_;
   EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_OFF);
+  options.settings.pools = true;
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE}) {
+    options.settings.mode = mode;
+    EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_OFF) << rf_mode_name(mode);
+  }
   unsigned char *const p = take();
   give(p);
   EXPECT_EQ(p[0], 0);

@@ -58,6 +58,21 @@ TEST(SamplePick, TheSameSeedPicksTheSame) {
   }
 }
 
+TEST(SamplePick, DistancesCountFromTheFirstCall) {
+  for (uint64_t seed = 1; seed < 200; seed++) {
+    rf_sample_pick pick = {};
+    rf_sample_seed(&pick, seed);
+    rf_sample_pick distances = pick;
+    for (unsigned round = 0; round < 3; round++) {
+      uint32_t calls = 1;
+      while (!rf_sample_due(&pick, 10)) {
+        calls++;
+      }
+      EXPECT_EQ(calls, rf_sample_draw(&distances, 10)) << "seed " << seed << ", round " << round;
+    }
+  }
+}
+
 TEST(SamplePick, ExtremesStayInBounds) {
   rf_sample_pick pick = {};
   for (uint64_t seed = 0; seed < 2000; seed++) {

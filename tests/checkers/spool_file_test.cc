@@ -285,6 +285,12 @@ TEST_F(SpoolFile, GoesToASharedPlaceWhereItsFolderCannotBeWritten) {
   begin("/proc/ringfence-spool");
   ASSERT_TRUE(append("one"));
   EXPECT_EQ(read(shared_file()), "one\n");
+  for (unsigned const usable : {0U, 1U}) {
+    spool_.shared[usable] = shared_.c_str();
+    spool_.shared[1 - usable] = "/proc/ringfence-";
+    ASSERT_TRUE(append("again"));
+  }
+  EXPECT_EQ(read(shared_file()), "one\nagain\nagain\n");
 }
 
 TEST_F(SpoolFile, NamesTheSharedPlacesInMemoryAndInTmp) {

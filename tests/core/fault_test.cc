@@ -7,6 +7,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -174,6 +175,33 @@ TEST(FaultTest, ATakerComesBeforeTheHandlerAndMayLeaveTheFaultToIt) {
   EXPECT_EQ(recorder.faults().size(), 1U);
   EXPECT_EQ(taken().count, 1U);
   taken().wanted = false;
+}
+
+// The list of filters is walked before one is added: without its lock some of these would be lost.
+TEST(FaultTest, NoFilterIsLostWhereThreadsAddThemAtOnce) {
+  constexpr size_t kThreads = 4;
+  constexpr size_t kEach = 1500;
+  static rf_fault_filter filters[kThreads][kEach];
+  static size_t asked;
+  std::vector<std::thread> threads;
+  for (auto &row : filters) {
+    threads.emplace_back([&row] {
+      for (rf_fault_filter &one : row) {
+        one.filter = [](const rf_fault *) {
+          asked++;
+          return false;
+        };
+        rf_fault_filter_add(&one);
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  FaultRecorder recorder;
+  rf_fault const fault = {RF_ERR_BAD_POINTER, nullptr, nullptr, at(0x30), nullptr};
+  (void)rf_fault_raise(&fault);
+  EXPECT_EQ(asked, kThreads * kEach);
 }
 
 TEST(FaultTest, AScopeComesBeforeATaker) {

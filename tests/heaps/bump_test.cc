@@ -94,6 +94,7 @@ TEST(BumpTest, NoSizeWraps) {
 TEST(BumpTest, RefusesMemoryThatIsNone) {
   rf_bump bump;
   char byte;
+  EXPECT_EQ(rf_bump_init(&bump, &byte, UINTPTR_MAX - reinterpret_cast<uintptr_t>(&byte), nullptr), RF_OK);
   EXPECT_EQ(rf_bump_init(nullptr, &byte, 1, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_bump_init(&bump, nullptr, 1, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_bump_init(&bump, &byte, SIZE_MAX, nullptr), RF_ERR_INVALID);
@@ -143,6 +144,23 @@ TEST(BumpTest, GrowsForAnAlignmentBeyondThatOfTheSource) {
   rf_bump_clear(&bump);
 }
 
+TEST(BumpTest, AChunkIsNoLargerThanNeededAndServesAllBehindItsHeader) {
+  constexpr size_t kHeader = 4 * sizeof(void *);
+  Source source;
+  for (size_t const align : {1, 8, 64}) {
+    rf_bump bump;
+    ASSERT_EQ(rf_bump_init(&bump, nullptr, 0, &source.source), RF_OK);
+    auto *const p = static_cast<unsigned char *>(rf_bump_alloc(&bump, 40, align));
+    ASSERT_EQ(source.live.size(), 1U);
+    auto *const memory = static_cast<unsigned char *>(source.live[0].memory);
+    EXPECT_EQ(source.live[0].size, 40 + align - 1 + kHeader + alignof(void *) - 1);
+    EXPECT_EQ(p, memory + kHeader + (align - reinterpret_cast<uintptr_t>(memory + kHeader) % align) % align);
+    EXPECT_NE(rf_bump_alloc(&bump, static_cast<size_t>(memory + source.live[0].size - p) - 40, 1), nullptr);
+    EXPECT_EQ(source.live.size(), 1U) << "to the last byte";
+    rf_bump_clear(&bump);
+  }
+}
+
 TEST(BumpTest, ResetGivesBackTheChunksBehindTheMark) {
   Source source;
   rf_bump bump;
@@ -178,6 +196,10 @@ TEST(BumpTest, RefusesAMarkThatIsNoLongerAPosition) {
   rf_bump_mark const later = rf_bump_get_mark(&bump);
   ASSERT_EQ(rf_bump_reset(&bump, first), RF_OK);
   EXPECT_EQ(rf_bump_reset(&bump, later), RF_ERR_INVALID);
+  EXPECT_EQ(rf_bump_reset(&bump, rf_bump_mark{first.chunk, static_cast<unsigned char *>(first.next) + 1}),
+            RF_ERR_INVALID);
+  EXPECT_EQ(rf_bump_reset(&bump, rf_bump_mark{first.chunk, reinterpret_cast<unsigned char *>(first.chunk)}),
+            RF_ERR_INVALID);
   EXPECT_EQ(rf_bump_reset(&bump, rf_bump_mark{nullptr, nullptr}), RF_OK);
   EXPECT_EQ(rf_bump_reset(&bump, first), RF_ERR_INVALID);
 }

@@ -11,6 +11,8 @@
 #include <memory>
 #include <vector>
 
+extern "C" size_t rf_handle_state_checksum(const rf_handle_heap *heap);
+
 namespace {
 
 using ringfence::testing::FaultRecorder;
@@ -135,6 +137,29 @@ TEST_P(HandleDamage, OfAnyByteOfTheRecordIsTold) {
     }
   }
   EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+}
+
+// With the checksum that belongs to them, as a fault of the heap itself would leave them.
+TEST_P(HandleDamage, OfAnyFigureThatDisagreesWithTheBlocksIsTold) {
+  size_t *const figures[] = {&heap.counters.used, &heap.counters.blocks, &heap.occupied, &heap.locked};
+  for (size_t *const figure : figures) {
+    for (int const by : {-1, 1}) {
+      *figure += static_cast<size_t>(by);
+      heap.state_checksum = rf_handle_state_checksum(&heap);
+      EXPECT_EQ(rf_handle_check(h, nullptr), RF_ERR_CORRUPT) << "figure " << figure - &heap.occupied << " by " << by;
+      restore();
+    }
+  }
+  size_t *const peaks[] = {&heap.counters.peak, &heap.counters.peak_blocks, &heap.peak_occupied};
+  size_t const least[] = {heap.counters.used, heap.counters.blocks, heap.occupied};
+  for (size_t i = 0; i < 3; i++) {
+    for (size_t const below : {size_t{0}, size_t{1}}) {
+      *peaks[i] = least[i] - below;
+      heap.state_checksum = rf_handle_state_checksum(&heap);
+      EXPECT_EQ(rf_handle_check(h, nullptr), below == 0 ? RF_OK : RF_ERR_CORRUPT) << "peak " << i;
+      restore();
+    }
+  }
 }
 
 TEST_P(HandleDamage, OfAnyByteOfTheAdaptersRecordThatMattersIsTold) {

@@ -752,6 +752,12 @@ TEST_F(Handle, PointersAndHandlesShareAnArena) {
   rf_handle const first = rf_handle_alloc(h, 20);
   void *const p = rf_alloc(a, 40);
   rf_handle const second = rf_handle_alloc(h, 20);
+  void *const between = rf_alloc(a, 40);
+  void *const last = rf_alloc(a, 8);
+  EXPECT_EQ(rf_free(a, between), RF_OK);
+  EXPECT_EQ(rf_free(a, between), RF_ERR_NOT_ALLOCATED) << "a hole begins there";
+  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(rf_free(a, last), RF_OK);
   EXPECT_EQ(rf_handle_find(h, p), RF_HANDLE_NULL);
   EXPECT_EQ(rf_free(a, rf_handle_address(h, second)), RF_ERR_BAD_POINTER);
   EXPECT_EQ(faults.take(), RF_ERR_BAD_POINTER);

@@ -423,6 +423,13 @@ TEST_F(MemheapIntegrity, EachByteOfTheRecordsIsToldButThoseThatOnlyCount) {
   }
 }
 
+TEST_F(MemheapIntegrity, ADamagedRecordMakesEveryCallRefuse) {
+  void *const block = walk(a)[0].ptr;
+  e.heap.checksum ^= 4;
+  expect_record_refused(a, block, faults);
+  restore();
+}
+
 TEST_F(MemheapIntegrity, AHeaderAndItsLinksOverwrittenWithAnyOneByteAreTold) {
   for (const Seen &b : walk(a)) {
     for (int value = 0; value < 256; value++) {

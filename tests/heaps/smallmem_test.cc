@@ -484,6 +484,13 @@ TEST_P(SmallmemIntegrity, EachByteOfTheRecordIsToldButThoseThatOnlyCount) {
   }
 }
 
+TEST_P(SmallmemIntegrity, ADamagedRecordMakesEveryCallRefuse) {
+  void *const block = walk(a)[0].ptr;
+  heap.blocks.checksum ^= 4;
+  expect_record_refused(a, block, faults);
+  restore();
+}
+
 TEST_P(SmallmemIntegrity, AWholeHeaderOfAnyOneByteIsTold) {
   for (const Seen &b : walk(a)) {
     for (int value = 0; value < 256; value++) {

@@ -77,4 +77,28 @@ bool change_is_told(rf_allocator *a, unsigned char *byte, Faults &faults, Use us
   return all;
 }
 
+// The heap's record was overwritten: every call refuses, reports where the interface says so, once each, and changes
+// no figure but the count of failures.
+inline void expect_record_refused(rf_allocator *a, void *block, Faults &faults) {
+  auto const reported = [&faults](const char *call) {
+    EXPECT_EQ(1U, faults.count()) << call;
+    EXPECT_EQ(RF_ERR_CORRUPT, faults.take()) << call;
+  };
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_walk(a, see, nullptr));
+  EXPECT_EQ(0U, faults.count()) << "check and walk only answer";
+  EXPECT_EQ(nullptr, rf_alloc(a, 1));
+  reported("alloc");
+  EXPECT_EQ(nullptr, rf_aligned_alloc(a, 64, 1));
+  reported("aligned_alloc");
+  EXPECT_EQ(nullptr, rf_realloc(a, block, 100));
+  reported("realloc");
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_resize(a, block, 1));
+  reported("resize");
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_free(a, block));
+  reported("free");
+  EXPECT_EQ(0U, rf_usable_size(a, block));
+  faults.take();
+}
+
 #endif // RINGFENCE_TESTS_HEAPS_SUPPORT_H

@@ -36,6 +36,13 @@ TEST(MutexTest, LetsOneThreadInAtATime) {
   rf_mutex_deinit(&mutex);
 }
 
+TEST(MutexDeathTest, LockingOneThatEndedStopsTheProgram) {
+  rf_mutex mutex;
+  ASSERT_EQ(rf_mutex_init(&mutex), RF_OK);
+  rf_mutex_deinit(&mutex);
+  EXPECT_EXIT(rf_mutex_lock(&mutex), testing::KilledBySignal(SIGABRT), "");
+}
+
 // ---- Event ----
 
 class EventTest : public testing::Test {

@@ -173,7 +173,7 @@ TEST_F(Identity, WithoutAnyStackIsByAllocator) {
 }
 
 TEST_F(Identity, RulesOfAFileAreSkipped) {
-  static const char text[] = "# ours\n\nfunction:^app_*alloc$\r\nmodule:^libwrap\n";
+  static const char text[] = "# ours\n \t\r\nfunction:^app_*alloc$\t \r\nmodule:^libwrap \t\n\n";
   rf_skip_rules rules = {};
   const uint64_t built_in = rf_skip_rules_checksum(&rules);
   ASSERT_EQ(rf_skip_rules_parse(&rules, &arena_, text, sizeof text - 1), 0u);

@@ -112,6 +112,34 @@ TEST_F(Merge, OneLineInlinedIntoTwoFunctionsIsTwoPlaces) {
   EXPECT_EQ(merge(), 2u);
 }
 
+// Neighbouring parts of two stacks that would be one text if they were written without what is between them.
+TEST_F(Merge, WherePartsOfAStackBeginMatters) {
+  add(1, {{"p", 1}, {"1q", 2}});
+  add(1, {{"p", 11}, {"q", 2}});
+  rf_source const one[] = {{"f", "a", 1}, {"2g", "b", 3}};
+  rf_source const other[] = {{"f", "a", 12}, {"g", "b", 3}};
+  for (const rf_source *const sources : {one, other}) {
+    rf_frame &frame = add(1, {{"p", 0x10}}).found.frames[0];
+    frame.sources = const_cast<rf_source *>(sources);
+    frame.source_count = 2;
+  }
+  EXPECT_EQ(merge(), 4u);
+}
+
+TEST_F(Merge, HalfKnownLinesAreNone) {
+  rf_source half[] = {{nullptr, "a.c", 7}, {"f", nullptr, 7}, {"f", "a.c", 0}};
+  for (rf_source &source : half) {
+    for (uint64_t const offset : {1, 2}) {
+      rf_frame &frame = add(1, {{source.function, offset}}).found.frames[0];
+      frame.module = "p";
+      frame.offset = offset + 10 * static_cast<uint64_t>(&source - half);
+      frame.sources = &source;
+      frame.source_count = 1;
+    }
+  }
+  EXPECT_EQ(merge(), 6u) << "told apart by their offsets";
+}
+
 TEST_F(Merge, LeaksOfOnePlaceAddUp) {
   for (size_t const size : {100, 20}) {
     rf_finding &f = add(1, {}).finding;

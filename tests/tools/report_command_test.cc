@@ -846,6 +846,29 @@ TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
                         "  and 2 blocks of call sites for which there was no room\n");
 }
 
+// In a difference, a call site of one snapshot is that of another only where all of it is equal.
+TEST_F(ReportCommand, SnapshotsTellCallSitesApart) {
+  auto const frame = [](const std::string &module, const std::string &offset) {
+    return R"({"blocks":1,"bytes":8,"allocated":{"thread":0,"site":null,"frames":[{"pc":4096,"module":")" + module +
+           R"(","offset":")" + offset + R"("}]}})";
+  };
+  const std::string head = R"("blocks":1,"bytes":8,"omitted_blocks":0)";
+  const std::pair<std::string, std::string> pairs[] = {
+      {row(1, 8, "a.c", 10, "f"), row(1, 8, "a.c", 11, "f")}, {row(1, 8, "a.c", 10, "f"), row(1, 8, "b.c", 10, "f")},
+      {row(1, 8, "a.c", 10, "f"), row(1, 8, "a.c", 10, "g")}, {frame("/bin/p", "0x10"), frame("/bin/p", "0x20")},
+      {frame("/bin/p", "0x10"), frame("/bin/q", "0x10")},     {row(1, 8, "a.c", 10, "f"), frame("/bin/q", "0x10")},
+  };
+  for (const auto &pair : pairs) {
+    for (bool const same : {true, false}) {
+      const std::string text = snapshot(R"("time_ns":5,"name":"one",)" + head, pair.first) +
+                               snapshot(R"("time_ns":6,"name":"two",)" + head, same ? pair.first : pair.second);
+      const std::string out = report({file("s.json", text)}).out;
+      EXPECT_EQ(has(out, "        -8       -1 "), !same) << out;
+      EXPECT_EQ(has(out, "        +8       +1 "), !same) << out;
+    }
+  }
+}
+
 TEST_F(ReportCommand, SnapshotsSurviveConversion) {
   const std::string once = file("once.json");
   report({"--quiet", "--output", once, file("s.json", kSnapshots)});

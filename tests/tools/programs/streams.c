@@ -1,10 +1,13 @@
-/* Exits with a bit for each standard stream that is closed. */
+/* Exits with a bit for each standard stream that is closed, and with 8 more where another descriptor is open. */
 #include <fcntl.h>
 
 int main(void) {
-  int closed = 0;
+  int status = 0;
   for (int fd = 0; fd < 3; fd++) {
-    closed |= fcntl(fd, F_GETFD) < 0 ? 1 << fd : 0;
+    status |= fcntl(fd, F_GETFD) < 0 ? 1 << fd : 0;
   }
-  return closed;
+  for (int fd = 3; fd < 1024; fd++) {
+    status |= fcntl(fd, F_GETFD) >= 0 ? 8 : 0;
+  }
+  return status;
 }

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""fuzz/mutate: the faults of each operator, the draw, and trying faults in a small program, without Bazel."""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+TOOL = os.path.abspath(sys.argv.pop(1))
+sys.path.insert(0, os.path.dirname(TOOL))
+
+import faults  # pylint: disable=wrong-import-position
+import mutate  # pylint: disable=wrong-import-position
+import tree  # pylint: disable=wrong-import-position
+
+# Of `static int f(int a, int *p) { CODE }`: the operator and the code with the fault.
+FAULTS = [
+    ("x = a < 3;", "boundary", "x = a <= 3;"),
+    ("x = a < 3;", "condition", "x = a >= 3;"),
+    ("x = a && y;", "condition", "x = a || y;"),
+    ("x = 0x10U;", "constant", "x = 0x11U;"),
+    ("x = 3;", "constant", "x = 2;"),
+    ("ok = true;", "constant", "ok = false;"),
+    ("if (a) { g(); }", "negate", "if (!(a)) { g(); }"),
+    ("if (g() != 0) { return 1; }", "unchecked", "if (0 && (g() != 0)) { return 1; }"),
+    ("if (a) { g(); }", "branch", "if (1 || (a)) { g(); }"),
+    ("g(); h();", "statement", "; h();"),
+    ("if (a) g();", "statement", "if (a) ;"),
+    ("rf_mutex_unlock(&m);", "lock", ";"),
+    ("__atomic_store_n(p, 1, __ATOMIC_RELEASE);", "atomic", ";"),
+    ("__atomic_store_n(p, 1, __ATOMIC_RELEASE);", "order", "__atomic_store_n(p, 1, __ATOMIC_RELAXED);"),
+    ("x = a + 1;", "arithmetic", "x = a - 1;"),
+    ("x = a >> 1;", "arithmetic", "x = a << 1;"),
+    ("x = !a;", "arithmetic", "x = a;"),
+    ("g(a, b(1, 2));", "swap", "g(b(1, 2), a);"),
+    ("return a;", "return", "return 0;"),
+    ("g();", "early", "return 0;\n  g();"),
+]
+# No fault at all: not code, or not reached by any operator.
+NONE = ["/* a < 3 */", '"a < 3 && b";', "#if A < 3\n#endif\n", "extern int x[4];", "typedef struct s { int a; } s;"]
+PROGRAM = {
+    "lib/sum.c": '#include "lib/sum.h"\nint sum(int a, int b) {\n  return a + b;\n}\n',
+    "lib/sum.h": "int sum(int a, int b);\nstatic inline int twice(int a) {\n  return a * 2;\n}\n",
+    "tests/t.c": '#include "lib/sum.h"\nint main(void) {\n  return sum(2, 0) != 2 || twice(3) != 6;\n}\n',
+}
+
+
+def faulty(code, source=None):
+    """(operator, text with the fault) of each fault of the function's code."""
+    head = "static int f(int a, int *p) { "
+    text = source or head + code + " }\n"
+    made = faults.make("lib/f.c", text)
+    return [(m.operator, m.apply(text)[len(head) : -3] if source is None else m.apply(text)) for m in made]
+
+
+class Operators(unittest.TestCase):
+    def test_each_makes_its_fault(self):
+        for code, operator, result in FAULTS:
+            with self.subTest(code=code, operator=operator):
+                self.assertIn((operator, result), faulty(code))
+
+    def test_nothing_else_is_touched(self):
+        for source in NONE:
+            with self.subTest(source=source):
+                self.assertEqual([], faulty("", source))
+
+    def test_a_definition_s_numbers_change(self):
+        self.assertEqual({"#define N 5\n", "#define N 3\n"}, {text for _, text in faulty("", "#define N 4\n")})
+
+    def test_declarations_and_heads_stay(self):
+        made = faulty("size_t const n = g(a); for (int i = 0; i < n; i++) { g(i); }")
+        dropped = [text for operator, text in made if operator == "statement"]
+        self.assertEqual(["size_t const n = g(a); for (int i = 0; i < n; i++) { ; }"], dropped)
+
+    def test_each_function_is_named(self):
+        made = faults.make("f.c", "static int f(void) { return g(); }\nbool h(void) { return k(); }\n")
+        self.assertEqual({"f", "h"}, {mutant.function for mutant in made})
+        self.assertIn("!(k())", [mutant.text for mutant in made])
+
+
+class Small(unittest.TestCase):
+    """A program of two files and its test, with the graph that Bazel would tell of it."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = os.path.realpath(scratch.name)
+        self.root = os.path.join(self.folder, "root")
+        self.execroot = os.path.join(self.folder, "base/execroot/small")
+        for path, text in dict(PROGRAM, WORKSPACE="").items():
+            self.put(os.path.join(self.root, path), text)
+        listing = mock.patch.object(tree, "sources_of", lambda root: sorted(PROGRAM) + ["WORKSPACE"])
+        listing.start()
+        self.addCleanup(listing.stop)
+        os.makedirs(self.execroot + "/external")
+        for name in ("lib", "tests", "WORKSPACE"):
+            os.symlink(os.path.join(self.root, name), os.path.join(self.execroot, name))
+        self.graph = self.build()
+
+    @staticmethod
+    def put(path, text):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def build(self):
+        out = "bazel-out/k8/bin/"
+        data = {"pathFragments": [], "artifacts": [], "depSetOfFiles": [], "targets": [], "actions": []}
+        numbers = {}
+
+        def number(path):
+            if path not in numbers:
+                numbers[path] = len(numbers) + 1
+                data["pathFragments"].append({"id": numbers[path], "label": path})
+                data["artifacts"].append({"id": numbers[path], "pathFragmentId": numbers[path]})
+            return numbers[path]
+
+        def add(mnemonic, arguments, inputs, outputs):
+            count = len(data["depSetOfFiles"])
+            data["depSetOfFiles"].append({"id": count, "directArtifactIds": [number(path) for path in inputs]})
+            row = {"mnemonic": mnemonic, "arguments": arguments, "targetId": 1, "inputDepSetIds": [count]}
+            data["actions"].append(dict(row, outputIds=[number(path) for path in outputs]))
+
+        objects = []
+        for name in ("lib/sum", "tests/t"):
+            made = [out + name + ".o", out + name + ".d"]
+            command = ["gcc", "-O1", "-I.", "-MD", "-MF", made[1], "-c", name + ".c", "-o", made[0]]
+            add("CppCompile", command, [name + ".c", "lib/sum.h"], made)
+            objects.append(made[0])
+        add("CppLink", ["gcc", "-o", out + "tests/t"] + objects + ["@x.params"], objects, [out + "tests/t"])
+        data["targets"].append({"id": 1, "label": "//tests:t"})
+        add("TestRunner", ["setup", "tests/t"], [out + "tests/t"], ["bazel-out/k8/testlogs/t"])
+        for action in data["actions"][:3]:
+            os.makedirs(os.path.join(self.execroot, out, "lib"), exist_ok=True)
+            os.makedirs(os.path.join(self.execroot, out, "tests"), exist_ok=True)
+            subprocess.run([w for w in action["arguments"] if w[0] != "@"], cwd=self.execroot, check=True)
+        self.put(f"{self.execroot}/{out}tests/t.runfiles_manifest", f"small/tests/t {self.execroot}/{out}tests/t\n")
+        return tree.Graph(json.dumps(data), self.execroot).reach()
+
+    def trial(self):
+        workshop = mock.Mock(graph=self.graph, root=self.root)
+        workshop.tests_for = lambda mutant: ["//tests:t"]
+        workshop.reach.seconds = {"//tests:t": 0.1}
+        return mutate.Trial(workshop, os.path.join(self.folder, "tree"))
+
+    def verdict(self, path, wanted):
+        draw = mutate.Draw(self.root, [path], 1)
+        mutant = next(m for m in draw.mutants if m.apply(draw.sources[path]) == wanted)
+        return self.trial_of_all.run(mutant, draw.sources[path])
+
+    def test_verdicts(self):
+        self.trial_of_all = self.trial()
+        source, header = PROGRAM["lib/sum.c"], PROGRAM["lib/sum.h"]
+        for _ in range(2):  # the tree is put back each time
+            self.assertEqual("killed", self.verdict("lib/sum.c", source.replace("return a + b", "return 0"))[0])
+            self.assertEqual("survived", self.verdict("lib/sum.c", source.replace("+", "-"))[0])
+            self.assertEqual("killed", self.verdict("lib/sum.h", header.replace("* 2", "* 3"))[0])
+            for text, verdict in (("int sum(int a, int b) {", "invalid"), (source + "/* */", "same")):
+                whole = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), text)
+                self.assertEqual(verdict, self.trial_of_all.run(whole, source)[0])
+
+    def test_only_what_depends_on_a_file_is_made_again(self):
+        again = self.graph.affected("//tests:t", ["lib/sum.c"])
+        self.assertEqual(["CppCompile", "CppLink"], [action.mnemonic for action in again])
+        self.assertEqual(3, len(self.graph.affected("//tests:t", ["lib/sum.h"])))
+        self.assertEqual([], self.graph.affected("//tests:t", ["WORKSPACE"]))
+
+
+class DrawAndLists(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = scratch.name
+        text = "int f(int a) {\n" + "  g(a < 3, a + 1);\n" * 20 + "  return a;\n}\n"
+        for name in "ab":
+            Small.put(f"{self.root}/lib/{name}.c", text)
+
+    def draw(self, seed=1):
+        return mutate.Draw(self.root, ["lib/a.c", "lib/b.c"], seed)
+
+    def test_a_seed_says_all(self):
+        self.assertEqual(self.draw().mutants, self.draw().mutants)
+        self.assertNotEqual(self.draw().mutants, self.draw(2).mutants)
+        self.assertEqual(len(set(self.draw().mutants)), len(self.draw().mutants))
+
+    def test_files_and_operators_share(self):
+        first = self.draw().mutants[:20]
+        by_file = collections.Counter(mutant.file for mutant in first)
+        self.assertLess(abs(by_file["lib/a.c"] - by_file["lib/b.c"]), 8)
+        self.assertLess(4, len({mutant.operator for mutant in first}))
+
+    def test_equivalents_are_known_by_function_and_lines(self):
+        path = os.path.join(self.root, "equivalents.txt")
+        Small.put(path, "# one\n\nequivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n")
+        known, draw = mutate.Equivalents(path), self.draw()
+        explained = [m for m in draw.mutants if known.reason(m, draw.sources[m.file]) == "none sees it"]
+        self.assertEqual([("lib/a.c", "return")], [(m.file, m.operator) for m in explained])
+        Small.put(path, "equivalence: x\n")
+        self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+
+    def test_the_table_counts(self):
+        row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
+        rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
+        self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", mutate.table_of(rows))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]])
