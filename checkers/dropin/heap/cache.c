@@ -350,10 +350,10 @@ RF_INLINE bool edges_hold(const unsigned char *p, size_t size, const unsigned ch
   return is_zero(load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE)) && tail_holds(p + size, end);
 }
 
-RF_INLINE void release(rf_cache *cache, rf_slot *slot, const rf_origin *origin) {
+/* Who has claimed the slot says so. */
+RF_INLINE void note_release(const rf_cache *cache, rf_slot *slot, const rf_origin *origin) {
   slot->released = keep_origin(origin);
   slot->released_by = cache->number;
-  slot->traits = (uint16_t)((slot->traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
 }
 
 /* Where nothing is checked a slot serves again at once. */
@@ -371,8 +371,9 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
-RF_RARE void rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
+RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                    const rf_origin *origin) {
+  uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
   if (rf_heap_options_now.checked) {
     if (!rf_check_intact(v) || !rf_check_front_holds(v)) {
       (void)rf_check_report(v, origin);
@@ -381,11 +382,18 @@ RF_RARE void rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     if (bug != RF_BUG_COUNT) {
       rf_check_mismatch(v, bug, family, size, origin);
     }
+  }
+  if (!rf_slot_claim(v->slot, traits)) {
+    rf_check_bad_free(v->payload, origin);
+    return false;
+  }
+  if (rf_heap_options_now.checked) {
     write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
   }
   count_free(cache, v->size);
-  release(cache, v->slot, origin);
+  note_release(cache, v->slot, origin);
   put_back(cache, v);
+  return true;
 }
 
 RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -394,8 +402,7 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
     rf_check_bad_free(ptr, origin);
     return false;
   }
-  rf_cache_free_unusual(cache, &v, family, size, origin);
-  return true;
+  return rf_cache_free_unusual(cache, &v, family, size, origin);
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -408,11 +415,13 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
   size_t const slot_size = span->slot_size;
   rf_slot *const slot = &span->slots[index];
   size_t const had = slot->size;
+  uint16_t const traits = __atomic_load_n(&slot->traits, __ATOMIC_RELAXED);
   bool const plain =
-      (slot->traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, 0) &&
+      (traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, DEFAULT_ALIGN_LOG2, 0) &&
       span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
       rf_heap_options_now.checked;
-  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size))) {
+  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size)) ||
+      RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return free_long(cache, ptr, family, size, origin);
   }
   size_t const most = rf_heap_options_now.fill_free;
@@ -421,7 +430,7 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
     store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
   }
   count_free(cache, had);
-  release(cache, slot, origin);
+  note_release(cache, slot, origin);
   wait_in_ring(cache, (rf_slot_place){p, slot}, span->class_number, slot_size);
   return true;
 }

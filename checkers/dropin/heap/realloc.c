@@ -55,8 +55,11 @@ static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origi
   cache->peak = peak;
   cache->peak_blocks = peak_blocks;
   rf_large_move(p, v->payload, kept);
-  rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin);
-  cache->frees--;
+  if (rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin)) {
+    cache->frees--;
+  } else {
+    cache->allocations++;
+  }
   note_resized(cache);
   return p;
 }

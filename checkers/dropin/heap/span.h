@@ -19,6 +19,7 @@
 #ifndef RINGFENCE_DROPIN_SPAN_H
 #define RINGFENCE_DROPIN_SPAN_H
 
+#include "checkers/dropin/os/futex.h"
 #include "size_class.h"
 
 #include <ringfence/block.h>
@@ -82,6 +83,21 @@ static inline size_t rf_slot_align(const rf_slot *slot) {
 
 static inline unsigned rf_slot_generation(const rf_slot *slot) {
   return slot->traits >> RF_TRAITS_GENERATION;
+}
+
+/* A live block is freed from now on: true for one alone of those threads that saw its `traits` and free it at once. In a
+ * process of one thread that takes no atomic operation. */
+static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
+  uint16_t const freed = (uint16_t)((traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
+  if (!rf_one_thread()) {
+    return (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE &&
+           __atomic_compare_exchange_n(&slot->traits, &traits, freed, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  }
+  bool const mine = (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE && slot->traits == traits;
+  if (mine) {
+    slot->traits = freed;
+  }
+  return mine;
 }
 
 /* ---- Spans ---- */
