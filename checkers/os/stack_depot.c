@@ -256,10 +256,6 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
 
 /* ---- Guessing ---- */
 
-static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
-  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
-}
-
 /* Once what it stands for was read. */
 static uint32_t load_after(const uint32_t *p) {
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -274,12 +270,31 @@ static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin)
   return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
 }
 
-/* True where the return addresses are where the layout says. Not where the stack is another than the last one. */
+/* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack is
+ * another than the last one. */
+RF_STACK_PEEKS static inline bool is_reachable(const layout *l, uintptr_t base) {
+  return base % sizeof base == 0 && base >= rf_host_last_stack.low && base <= UINTPTR_MAX - l->reach &&
+         base + l->reach <= rf_host_last_stack.high;
+}
+
+/* The same where frame pointers matter, too. */
+RF_STACK_PEEKS static inline bool has_same_pointers(const record *r, const layout *l, const uintptr_t *base) {
+  const rf_stack_check *check = checks_of(r);
+  for (const rf_stack_check *const end = check + l->checks; check != end; check++) {
+    bool const absolute = (check->slot & RF_CHECK_ABSOLUTE) != 0;
+    uintptr_t const expected = absolute ? (uintptr_t)check->value : (uintptr_t)(base + check->value);
+    if (base[check->slot & ~RF_CHECK_ABSOLUTE] != expected) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* True where the return addresses are where the layout says. */
 RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const layout *l, const rf_origin *origin,
                                                   unsigned max) {
   const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  if ((uintptr_t)base % sizeof *base != 0 || max - r->depth > l->slack || rf_host_last_stack_above(base) < l->reach ||
-      base[1] != origin->caller) {
+  if (max - r->depth > l->slack || !is_reachable(l, (uintptr_t)base) || base[1] != origin->caller) {
     return false;
   }
   const uintptr_t *frames = r->frames;
@@ -307,21 +322,6 @@ __attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const 
   return id;
 }
 
-/* The same where frame pointers matter, too. */
-RF_STACK_PEEKS __attribute__((noinline)) static uint32_t put_checked(rf_stack_depot *depot, const rf_origin *origin,
-                                                                     unsigned max, const record *r, uint32_t stamp) {
-  const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  const rf_stack_check *check = checks_of(r);
-  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
-    bool const absolute = (check->slot & RF_CHECK_ABSOLUTE) != 0;
-    uintptr_t const expected = absolute ? (uintptr_t)check->value : (uintptr_t)(base + check->value);
-    if (base[check->slot & ~RF_CHECK_ABSOLUTE] != expected) {
-      return put_anew(depot, origin, max);
-    }
-  }
-  return load_after(&r->stamp) == stamp ? id_of(depot, r) : put_anew(depot, origin, max);
-}
-
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   if (depot == NULL) {
     return 0;
@@ -331,11 +331,10 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
     const record *const r = record_at(depot, id);
     uint32_t const stamp = load(&r->stamp);
     const layout *const l = layout_of(r);
-    if (stamp == load(&rf_stack_generation) && has_same_frames(r, l, origin, max)) {
-      if (l->checks == 0 && load_after(&r->stamp) == stamp) {
-        return id;
-      }
-      return put_checked(depot, origin, max, r, stamp);
+    if (stamp == load(&rf_stack_generation) && has_same_frames(r, l, origin, max) &&
+        (l->checks == 0 || has_same_pointers(r, l, (const uintptr_t *)origin->frame)) &&
+        load_after(&r->stamp) == stamp) {
+      return id;
     }
   }
   return put_anew(depot, origin, max);

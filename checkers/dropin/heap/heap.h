@@ -33,9 +33,16 @@ typedef struct rf_heap_options {
   rf_reporter *reporter;
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
   void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
+  bool usual;                           /* see rf_heap_options_set */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
+
+/* Sets them, and notes whether requests of up to RF_FAST_MOST bytes can be served by fast.h: all of such a block is
+ * filled. */
+void rf_heap_options_set(const rf_heap_options *options);
+
+#define RF_FAST_MOST ((size_t)RF_CLASS_FINE_MOST - RF_TAIL_LEAST)
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {

@@ -31,6 +31,7 @@
 #define RF_UNIT ((size_t)1 << RF_UNIT_SHIFT)
 #define RF_SPAN_FRONT ((size_t)64)
 #define RF_SPAN_MAGIC 40U
+#define RF_TAIL_LEAST ((size_t)16) /* guard bytes behind each block */
 
 /* ---- Slots ---- */
 
@@ -56,6 +57,17 @@ typedef struct rf_slot_place {
 } rf_slot_place;
 
 _Static_assert(sizeof(rf_slot) == 16, "bytes for each slot, as the docs say");
+
+/* Its second half as one word. */
+typedef uint64_t rf_slot_word __attribute__((may_alias));
+#define RF_WORD_ALLOCATED_BY 16U
+#define RF_WORD_RELEASED_BY 32U
+#define RF_WORD_TRAITS 48U
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && offsetof(rf_slot, size) == 8, "the word's parts");
+
+static inline rf_slot_word *rf_slot_word_of(rf_slot *slot) {
+  return (rf_slot_word *)(void *)&slot->size;
+}
 
 #define RF_TRAITS_STATE 3U
 #define RF_TRAITS_FAMILY 2U      /* three bits from here on */

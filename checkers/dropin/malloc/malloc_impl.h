@@ -7,6 +7,10 @@
 
 #include <ringfence/guard.h>
 
+/* Once the options hold, and it is known what is recorded, sampled and handed on: small requests go the shortest way
+ * where nothing is. */
+void rf_malloc_choose_way(void);
+
 /* `size` bytes at a multiple of `align` (a power of two), or NULL. */
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
 

@@ -40,7 +40,7 @@ static void refused(rf_status status, const void *ptr, const rf_origin *origin) 
 static void configure_heap(void) {
   const rf_guard_options *const g = &rf_process.guard_options;
   size_t const half = g->quarantine / 2 < WAIT_FREE ? g->quarantine / 2 : WAIT_FREE;
-  rf_heap_options_now = (rf_heap_options){
+  rf_heap_options const options = {
       .checked = rf_process.checked,
       .quarantine = g->quarantine,
       .wait = half > g->quarantine / 8 ? half : g->quarantine / 8,
@@ -53,7 +53,7 @@ static void configure_heap(void) {
       .refused = refused,
       .leaving = rf_unmapped_note,
   };
-  rf_cache_wait = rf_heap_options_now.wait;
+  rf_heap_options_set(&options);
 }
 
 bool rf_process_configure(void) {

@@ -165,13 +165,11 @@ rf_allocator *rf_heap_as_allocator(const rf_guard_options *g) {
   }
   if (cache == NULL) {
     rf_heap_init(1);
-    rf_heap_options_now = o;
-    rf_cache_wait = o.wait;
+    rf_heap_options_set(&o);
     cache = rf_cache_take(0);
   }
   (void)rf_large_trim();
-  rf_heap_options_now = o;
-  rf_cache_wait = o.wait;
+  rf_heap_options_set(&o);
   forget_freed();
   self.ops = &ops;
   return &self;

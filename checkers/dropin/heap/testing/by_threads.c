@@ -42,8 +42,7 @@ void rf_dropin_threads_options(const rf_guard_options *g) {
     rf_heap_init(1);
   }
   (void)rf_large_trim();
-  rf_heap_options_now = o;
-  rf_cache_wait = o.wait;
+  rf_heap_options_set(&o);
   for (rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
     for (unsigned i = 0; i < span->carved && !span->large; i++) {
       span->slots[i].traits = RF_SLOT_NEW; /* what was freed under other options is as if it had never been used */
