@@ -153,7 +153,7 @@ void rf_bins_age(rf_cache *cache) {
 
 void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place place) {
   rf_bin *const bin = &cache->bins[class_number];
-  if (held_by(bin) == places_of(bin) && !rf_bins_make_room(cache, class_number)) {
+  if (rf_bin_is_full(bin) && !rf_bins_make_room(cache, class_number)) {
     return;
   }
   *rf_bin_at(bin, --bin->first) = place;
@@ -164,7 +164,7 @@ void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place plac
 
 void rf_bins_put_large(rf_cache *cache, rf_slot_place place) {
   rf_bin *const bin = &cache->bins[RF_BIN_LARGE];
-  if (held_by(bin) != places_of(bin) || rf_bins_make_room(cache, RF_BIN_LARGE)) {
+  if (!rf_bin_is_full(bin) || rf_bins_make_room(cache, RF_BIN_LARGE)) {
     *rf_bin_at(bin, bin->end++) = place;
   }
 }

@@ -32,15 +32,25 @@ RF_INLINE rf_slot_place *rf_bin_at(const rf_bin *bin, uint32_t number) {
   return &bin->ring[number & bin->mask];
 }
 
-/* The block was freed, and waits. */
+RF_INLINE bool rf_bin_is_full(const rf_bin *bin) {
+  return bin->end - bin->first == bin->mask + 1;
+}
+
+/* The block was freed, and waits; there is room. True where the next age is due. */
+RF_INLINE bool rf_bin_wait(rf_cache *cache, rf_bin *bin, rf_slot_place place) {
+  *rf_bin_at(bin, bin->end) = place;
+  bin->end++;
+  cache->age_left -= (ptrdiff_t)bin->weight;
+  return cache->age_left < 0;
+}
+
+/* The same wherever there is room or not, and the age begins. */
 RF_INLINE void rf_bins_wait(rf_cache *cache, unsigned number, rf_slot_place place) {
   rf_bin *const bin = &cache->bins[number];
-  if (RF_UNLIKELY(bin->end - bin->first == bin->mask + 1) && !rf_bins_make_room(cache, number)) {
+  if (RF_UNLIKELY(rf_bin_is_full(bin)) && !rf_bins_make_room(cache, number)) {
     return;
   }
-  *rf_bin_at(bin, bin->end++) = place;
-  cache->age_left -= (ptrdiff_t)bin->weight;
-  if (RF_UNLIKELY(cache->age_left < 0)) {
+  if (RF_UNLIKELY(rf_bin_wait(cache, bin, place))) {
     rf_bins_age(cache);
   }
 }

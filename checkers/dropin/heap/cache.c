@@ -30,6 +30,20 @@ void rf_cache_set_number(rf_cache *cache, uint16_t number) {
 
 /* ---- Allocation ---- */
 
+RF_INLINE void count_alloc(rf_cache *c, size_t size) {
+  c->requested += size;
+  c->allocations++;
+  c->used += size;
+  c->blocks++;
+  if ((ptrdiff_t)(c->used - c->limit) > 0) {
+    c->peak = (ptrdiff_t)(c->used - c->peak) > 0 ? c->used : c->peak;
+    rf_cache_counted(c);
+  }
+  if ((ptrdiff_t)(c->blocks - c->peak_blocks) > 0) {
+    c->peak_blocks = c->blocks;
+  }
+}
+
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
 RF_RARE static bool may_use(rf_slot_place place, const rf_origin *origin) {
   rf_slot_state const state = rf_slot_state_of(place.slot);
@@ -306,9 +320,13 @@ RF_RARE static bool free_small(rf_cache *cache, void *ptr, rf_family family, siz
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (RF_LIKELY(rf_heap_options_now.usual) &&
-      RF_LIKELY(rf_fast_free(cache, ptr, family, size, rf_cache_keep_origin(origin)))) {
-    return true;
+  rf_fast_result const result =
+      rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_origin(origin)) : RF_FAST_NOT;
+  if (RF_UNLIKELY(result == RF_FAST_NOT)) {
+    return free_small(cache, ptr, family, size, origin);
   }
-  return free_small(cache, ptr, family, size, origin);
+  if (RF_UNLIKELY(result == RF_FAST_AGE)) {
+    rf_bins_age(cache);
+  }
+  return true;
 }

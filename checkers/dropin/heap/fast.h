@@ -20,22 +20,6 @@ RF_INLINE uint32_t rf_cache_keep_origin(const rf_origin *origin) {
                                : rf_cache_keep_caller(origin);
 }
 
-RF_INLINE void count_alloc(rf_cache *c, size_t size) {
-  size_t const used = c->used + size;
-  size_t const blocks = c->blocks + 1;
-  c->requested += size;
-  c->allocations++;
-  c->used = used;
-  c->blocks = blocks;
-  if (RF_UNLIKELY((ptrdiff_t)(used - c->peak) > 0)) {
-    c->peak = used;
-  }
-  if (RF_UNLIKELY((ptrdiff_t)(blocks - c->peak_blocks) > 0)) {
-    c->peak_blocks = blocks;
-  }
-  rf_cache_counted(c);
-}
-
 RF_INLINE void count_free(rf_cache *c, size_t size) {
   c->used -= size;
   c->blocks--;
@@ -61,70 +45,86 @@ RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
   __builtin_prefetch(next->slot, 1);
 }
 
-/* The fill of a freed block of up to RF_FAST_MOST bytes in a slot of the class, and what is behind it. */
-RF_INLINE bool is_untouched(const unsigned char *p, size_t size, size_t slot_size) {
-  return fill_holds(p, size) && tail_holds(p + size, p + slot_size);
+RF_INLINE rf_lanes wrong_in_ends(const unsigned char *p, const unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  return (load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes);
 }
 
-/* `stack` is the number of the caller's. NULL, and nothing was done, where no slot is there that is as usual. */
+/* The fill of a freed block of up to RF_FAST_MOST bytes, and the guard of no more than two lanes behind it. */
+RF_INLINE bool is_untouched(const unsigned char *p, size_t size, const unsigned char *end) {
+  return is_zero(wrong_in_ends(p + size, end) | wrong_in_fill(p, size));
+}
+
+/* `stack` is the number of the caller's. NULL, and nothing was done, where no slot is there that is as usual, or more
+ * has to be counted. */
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, rf_family family, uint32_t stack) {
-  unsigned const class_number = (unsigned)(size + RF_TAIL_LEAST + 15) / 16 - 2;
-  rf_bin *const bin = &cache->bins[size != 0 ? class_number : 0];
+  unsigned const class_number = (unsigned)(size + (size == 0) + RF_TAIL_LEAST + 15) / 16 - 2;
+  rf_bin *const bin = &cache->bins[class_number];
   uint32_t const first = bin->first;
-  if (RF_UNLIKELY(first == bin->ripe)) {
+  size_t const used = cache->used + size;
+  size_t const blocks = cache->blocks;
+  if (RF_UNLIKELY(first == bin->ripe) || RF_UNLIKELY((ptrdiff_t)(used - cache->limit) > 0) ||
+      RF_UNLIKELY((ptrdiff_t)(blocks - cache->peak_blocks) >= 0)) {
     return NULL;
   }
   rf_slot_place const place = *rf_bin_at(bin, first);
   unsigned char *const p = place.begin;
+  unsigned char *const end = p + bin->slot_size;
   fetch_next(bin, first + 2);
-  size_t const slot_size = bin->slot_size;
+  size_t const had = place.slot->size;
   if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
-      RF_UNLIKELY(!is_untouched(p, place.slot->size, slot_size))) {
+      RF_UNLIKELY((size_t)(end - p) - had > 2 * RF_LANES) || RF_UNLIKELY(!is_untouched(p, had, end))) {
     return NULL;
   }
   bin->first = first + 1;
+  cache->used = used;
+  cache->blocks = blocks + 1;
+  cache->requested += size;
+  cache->allocations++;
   write_before_tail(p, size, RF_PATTERN_NEW);
   store(p + size, lanes_of(RF_PATTERN_REDZONE));
-  store(p + slot_size - RF_LANES, lanes_of(RF_PATTERN_REDZONE));
-  count_alloc(cache, size);
+  store(end - RF_LANES, lanes_of(RF_PATTERN_REDZONE));
   make_live(cache, place.slot, size, family, stack);
   return p;
 }
 
-/* False, and nothing was done, where that is no such block, or anything is wrong. */
-RF_INLINE bool rf_fast_free(rf_cache *cache, void *ptr, rf_family family, size_t size, uint32_t stack) {
+typedef enum rf_fast_result {
+  RF_FAST_NOT, /* nothing was done: that is no such block, or anything is wrong */
+  RF_FAST_DONE,
+  RF_FAST_AGE /* done, and rf_bins_age is to be called */
+} rf_fast_result;
+
+RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, void *ptr, rf_family family, size_t size, uint32_t stack) {
   unsigned char *const p = ptr;
   rf_span *const span = rf_span_of((uintptr_t)p);
   if (RF_UNLIKELY(span == NULL || span->large)) {
-    return false;
+    return RF_FAST_NOT;
   }
   unsigned const index = rf_span_index(span, (uintptr_t)p);
   size_t const slot_size = span->slot_size;
   if (RF_UNLIKELY(span->base + index * slot_size != (uintptr_t)p)) {
-    return false;
+    return RF_FAST_NOT;
   }
   rf_slot *const slot = &span->slots[index];
+  rf_bin *const bin = &cache->bins[span->class_number];
   uint64_t const word = *rf_slot_word_of(slot);
   uint16_t const traits = (uint16_t)(word >> RF_WORD_TRAITS);
   size_t const had = (uint16_t)word;
-  size_t const tail = slot_size - had;
   if (RF_UNLIKELY((traits & RF_TRAITS_BUT_GENERATION) != rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0)) ||
       RF_UNLIKELY(size != SIZE_MAX && size != had) || RF_UNLIKELY(had > RF_FAST_MOST) ||
-      RF_UNLIKELY(tail > 2 * RF_LANES)) {
-    return false;
+      RF_UNLIKELY(slot_size - had > 2 * RF_LANES) || RF_UNLIKELY(rf_bin_is_full(bin))) {
+    return RF_FAST_NOT;
   }
   rf_lanes const redzone = lanes_of(RF_PATTERN_REDZONE);
-  rf_lanes const wrong =
-      (load(p - RF_LANES) ^ redzone) | (load(p + had) ^ redzone) | (load(p + slot_size - RF_LANES) ^ redzone);
-  if (RF_UNLIKELY(!is_zero(wrong)) || RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
-    return false;
+  if (RF_UNLIKELY(!is_zero((load(p - RF_LANES) ^ redzone) | wrong_in_ends(p + had, p + slot_size))) ||
+      RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
+    return RF_FAST_NOT;
   }
   write_before_tail(p, had, RF_PATTERN_FREED);
   store(p + had, redzone); /* over the end of the fill */
   count_free(cache, had);
   note_release(cache, slot, stack);
-  rf_bins_wait(cache, span->class_number, (rf_slot_place){p, slot});
-  return true;
+  return rf_bin_wait(cache, bin, (rf_slot_place){p, slot}) ? RF_FAST_AGE : RF_FAST_DONE;
 }
 
 #endif /* RINGFENCE_DROPIN_FAST_H */

@@ -56,6 +56,35 @@ static inline rf_cache *enter_shortly(void) {
   return NULL;
 }
 
+void *rf_malloc_impl_alloc_shortly(size_t size, rf_family family, uint32_t stack) {
+  rf_cache *const cache = enter_shortly();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return NULL;
+  }
+  void *const p = rf_fast_alloc(cache, size, family, stack);
+  rf_cache_exit(cache);
+  return p;
+}
+
+PART bool begin_age(rf_cache *cache) {
+  rf_bins_age(cache);
+  rf_cache_exit(cache);
+  return true;
+}
+
+bool rf_malloc_impl_free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack) {
+  rf_cache *const cache = enter_shortly();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return false;
+  }
+  rf_fast_result const result = rf_fast_free(cache, ptr, family, size, stack);
+  if (RF_UNLIKELY(result == RF_FAST_AGE)) {
+    return begin_age(cache);
+  }
+  rf_cache_exit(cache);
+  return result == RF_FAST_DONE;
+}
+
 /* The thread's own cache, for a request that the program itself makes; NULL: it is to be served the long way. */
 static inline rf_cache *enter_own(const rf_origin *origin) {
   return RF_LIKELY(is_plain() && !rf_is_runtime(origin->caller)) ? rf_enter_own() : NULL;
@@ -114,7 +143,7 @@ PART void *alloc_unusual(size_t size, size_t align, rf_family family, const rf_o
   return alloc_long(&request, origin);
 }
 
-PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding())) {
     return rf_forward_alloc(size, align, family, origin);
   }
@@ -129,15 +158,13 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
 }
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  rf_cache *const cache = RF_LIKELY(size <= RF_FAST_MOST && align <= RF_ALIGN_DEFAULT) ? enter_shortly() : NULL;
-  if (RF_LIKELY(cache != NULL)) {
-    void *const p = rf_fast_alloc(cache, size, family, rf_cache_keep_origin(origin));
-    rf_cache_exit(cache);
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(rf_malloc_is_short(size))) {
+    void *const p = rf_malloc_impl_alloc_shortly(size, family, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
   }
-  return alloc_usual(size, align, family, origin);
+  return rf_malloc_impl_alloc_usual(size, align, family, origin);
 }
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
@@ -197,7 +224,7 @@ PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *o
   }
 }
 
-PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+void rf_malloc_impl_free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding()) && rf_forward_free(ptr)) {
     return;
   }
@@ -212,18 +239,14 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
 }
 
 void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (ptr == NULL) {
+  if (RF_UNLIKELY(ptr == NULL)) {
     return;
   }
-  rf_cache *const cache = enter_shortly();
-  if (RF_LIKELY(cache != NULL)) {
-    bool const done = rf_fast_free(cache, ptr, family, size, rf_cache_keep_origin(origin));
-    rf_cache_exit(cache);
-    if (RF_LIKELY(done)) {
-      return;
-    }
+  if (RF_LIKELY(rf_malloc_is_short(0)) &&
+      RF_LIKELY(rf_malloc_impl_free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
+    return;
   }
-  free_usual(ptr, family, size, origin);
+  rf_malloc_impl_free_usual(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
