@@ -88,7 +88,7 @@ public:
   bool free(void *ptr, size_t) override { return rf_dropin_threads_free(me(), ptr); }
   bool reallocs() const override { return true; }
   void *realloc(void *ptr, size_t, size_t size) override { return rf_dropin_threads_realloc(me(), ptr, size); }
-  bool refuses_twice() const override { return false; } // a slot is found live and marked freed in two steps
+  bool refuses_twice() const override { return true; }
   size_t usable_size(void *ptr, size_t) override { return rf_dropin_threads_size(me(), ptr); }
 
   void look(unsigned choice) override {

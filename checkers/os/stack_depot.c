@@ -1,16 +1,17 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
- *     record: | next (a number, 0 ends) | hash | depth | checks | stamp | depth return addresses | layout |
- *     layout: | reach | slack | checks | a slot for each return address | room for the checks |
+ *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses | words that are
+ *               | compared, too | a slot for each of these words | checks |
  *
- * With a layout, the last return address is repeated until their number is a multiple of 4, and so is its slot.
+ * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
+ * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
  *
- * A number is the record's offset in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
+ * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
  * is published by the compare-and-swap of a bucket's head: readers need no lock.
  *
- * The layout (stack_layout.h) is the one exception: after code was replaced by other code it is written anew, by the
- * one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation,
+ * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
+ * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation,
  * before it was read and after.
  */
 #include <ringfence/stack.h>
@@ -27,19 +28,20 @@ typedef struct record {
   uint32_t next;
   uint32_t hash;
   uint16_t depth;
-  uint16_t checks; /* for which the layout has room; NO_LAYOUT: there is none */
-  uint32_t stamp;  /* of the layout; accessed atomically */
-  uintptr_t frames[];
+  uint16_t room;      /* for words to compare, a multiple of 4; 0: there is no layout */
+  uint32_t stamp;     /* of the layout; accessed atomically */
+  uintptr_t frames[]; /* the words behind them, the slots and the checks follow */
 } record;
 
+/* Before the record. */
 typedef struct layout {
-  uint32_t reach; /* bytes from the first frame to the end of the highest slot */
-  uint16_t slack; /* by so much may the depth asked for exceed the record's */
-  uint16_t checks;
-  uint32_t slots[]; /* the checks follow */
+  uint32_t reach;  /* bytes from the first frame to the end of the highest slot */
+  uint16_t slack;  /* by so much may the depth asked for exceed the record's */
+  uint16_t checks; /* of words that depend on where the stack is */
+  uint16_t room_for_checks;
+  uint16_t padding[3];
 } layout;
 
-#define NO_LAYOUT UINT16_MAX
 #define STAMP_NONE 0U
 #define STAMP_BUSY UINT32_MAX
 
@@ -50,7 +52,7 @@ typedef struct layout {
 #define BUCKETS_PER_RECENT 16U
 #define RECENT_MOST 4096U
 
-_Static_assert(sizeof(record) % UNIT == 0, "records begin at units");
+_Static_assert(sizeof(record) % UNIT == 0 && sizeof(layout) % UNIT == 0, "records begin at units");
 
 /* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -102,12 +104,14 @@ static unsigned in_fours(unsigned depth) {
   return (depth + 3) & ~3U;
 }
 
-static size_t record_size(unsigned depth, unsigned checks) {
-  if (checks == NO_LAYOUT) {
-    return padded(sizeof(record) + depth * sizeof(uintptr_t));
-  }
-  size_t const words = in_fours(depth) * (sizeof(uintptr_t) + sizeof(uint32_t));
-  return padded(sizeof(record) + words + sizeof(layout) + checks * sizeof(rf_stack_check));
+/* Of all that is to be compared. */
+static size_t layout_size(unsigned room, unsigned checks) {
+  return padded(sizeof(layout) + sizeof(record) + room * (sizeof(uintptr_t) + sizeof(uint32_t)) +
+                checks * sizeof(rf_stack_check));
+}
+
+static size_t record_size(unsigned depth) {
+  return padded(sizeof(record) + depth * sizeof(uintptr_t));
 }
 
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
@@ -118,21 +122,22 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
     buckets *= 2;
   }
-  uint32_t const recent = buckets / BUCKETS_PER_RECENT < RECENT_MOST ? buckets / BUCKETS_PER_RECENT : RECENT_MOST;
+  uint32_t const some = buckets / BUCKETS_PER_RECENT;
+  uint32_t const recent = some == 0 ? 1 : some < RECENT_MOST ? some : RECENT_MOST;
   size_t const table = padded(((size_t)buckets + recent) * sizeof(uint32_t));
-  if (size < table + UNIT + record_size(1, NO_LAYOUT)) {
+  if (size < table + sizeof(record) + record_size(1)) {
     return RF_ERR_INVALID;
   }
   depot->buckets = (uint32_t *)memory;
   depot->bucket_mask = buckets - 1;
-  depot->recent = recent != 0 ? depot->buckets + buckets : NULL;
+  depot->recent = depot->buckets + buckets;
   depot->recent_mask = recent - 1;
   depot->records = (unsigned char *)memory + table;
   depot->capacity = size - table;
   if (depot->capacity / UNIT > UINT32_MAX) {
     depot->capacity = (size_t)UINT32_MAX * UNIT;
   }
-  depot->used = UNIT; /* so that no record has the number 0 */
+  depot->used = sizeof(record); /* so that none has the number 0 */
   return RF_OK;
 }
 
@@ -180,28 +185,65 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 /* ---- Layouts ---- */
 
 static layout *layout_of(const record *r) {
-  return (layout *)(void *)(r->frames + in_fours(r->depth));
+  return (layout *)(uintptr_t)r - 1;
+}
+
+static uint32_t *slots_of(const record *r) {
+  return (uint32_t *)(uintptr_t)(r->frames + r->room);
 }
 
 static rf_stack_check *checks_of(const record *r) {
-  return (rf_stack_check *)(void *)(layout_of(r)->slots + in_fours(r->depth));
+  return (rf_stack_check *)(void *)(slots_of(r) + r->room);
+}
+
+static bool is_absolute(const rf_stack_check *check) {
+  return (check->slot & RF_CHECK_ABSOLUTE) != 0;
+}
+
+static unsigned count_absolute(const rf_stack_layout *from) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < from->checks; i++) {
+    count += is_absolute(&from->check[i]) ? 1 : 0;
+  }
+  return count;
+}
+
+/* Words that are the same wherever the stack is are compared like return addresses. */
+static void add_words(record *r, const rf_stack_layout *from) {
+  unsigned words = r->depth;
+  unsigned checks = 0;
+  memcpy(slots_of(r), from->slots, words * sizeof from->slots[0]);
+  for (unsigned i = 0; i < from->checks; i++) {
+    const rf_stack_check *const check = &from->check[i];
+    if (is_absolute(check)) {
+      slots_of(r)[words] = check->slot & ~RF_CHECK_ABSOLUTE;
+      r->frames[words++] = (uintptr_t)check->value;
+    } else {
+      checks_of(r)[checks++] = *check;
+    }
+  }
+  for (; words < r->room; words++) {
+    slots_of(r)[words] = from->slots[r->depth - 1];
+    r->frames[words] = r->frames[r->depth - 1];
+  }
+  layout_of(r)->checks = (uint16_t)checks;
 }
 
 /* Unless another thread is at it, or the layout is up to date, or there is no room. */
 static void write_layout(record *r, const rf_stack_layout *from, uint32_t generation) {
   uint32_t stamp = load(&r->stamp);
-  if (!from->fixed || r->checks == NO_LAYOUT || from->checks > r->checks || stamp == generation ||
-      stamp == STAMP_BUSY || !swap(&r->stamp, &stamp, STAMP_BUSY)) {
+  if (!from->fixed || stamp == generation || stamp == STAMP_BUSY) {
     return;
   }
+  unsigned const absolute = count_absolute(from);
   layout *const to = layout_of(r);
+  if (r->depth + absolute > r->room || from->checks - absolute > to->room_for_checks ||
+      !swap(&r->stamp, &stamp, STAMP_BUSY)) {
+    return;
+  }
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
-  to->checks = (uint16_t)from->checks;
-  for (unsigned i = 0; i < in_fours(r->depth); i++) {
-    to->slots[i] = from->slots[i < r->depth ? i : r->depth - 1U];
-  }
-  memcpy(checks_of(r), from->check, from->checks * sizeof from->check[0]);
+  add_words(r, from);
   store(&r->stamp, generation);
 }
 
@@ -220,20 +262,22 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
     }
     return found;
   }
-  uint16_t const checks = RF_HOST_STACKS && from != NULL && from->fixed ? (uint16_t)from->checks : NO_LAYOUT;
-  uint32_t const id = reserve(depot, record_size(depth, checks));
+  bool const laid_out = RF_HOST_STACKS && from != NULL && from->fixed;
+  unsigned const absolute = laid_out ? count_absolute(from) : 0;
+  unsigned const room = laid_out ? in_fours(depth + absolute) : 0;
+  unsigned const checks = laid_out ? from->checks - absolute : 0;
+  uint32_t id = reserve(depot, laid_out ? layout_size(room, checks) : record_size(depth));
   if (id == 0) {
     return 0;
   }
+  id += laid_out ? (uint32_t)(sizeof(layout) / UNIT) : 0;
   record *const r = record_at(depot, id);
   r->hash = hash;
   r->depth = (uint16_t)depth;
-  r->checks = checks;
+  r->room = (uint16_t)room;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
-  if (RF_HOST_STACKS && checks != NO_LAYOUT) {
-    for (unsigned i = depth; i < in_fours(depth); i++) {
-      r->frames[i] = frames[depth - 1];
-    }
+  if (laid_out) {
+    layout_of(r)->room_for_checks = (uint16_t)checks;
     write_layout(r, from, generation);
   }
   uint32_t seen = head;
@@ -256,10 +300,6 @@ uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsi
 
 /* ---- Guessing ---- */
 
-static uint32_t id_of(const rf_stack_depot *depot, const record *r) {
-  return (uint32_t)((size_t)((const unsigned char *)r - depot->records) / UNIT);
-}
-
 /* Once what it stands for was read. */
 static uint32_t load_after(const uint32_t *p) {
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -269,24 +309,46 @@ static uint32_t load_after(const uint32_t *p) {
 }
 
 /* Calls from one place at one depth mostly have the same stack. */
-static uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
-  uintptr_t const x = (origin->caller ^ (uintptr_t)origin->frame >> 4) * (uintptr_t)0x9E3779B97F4A7C15U;
-  return &depot->recent[(uint32_t)(x >> (sizeof x * 8 - 16)) & depot->recent_mask];
+static inline uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
+  uint32_t const x = (uint32_t)(origin->caller ^ (uintptr_t)origin->frame >> 4) * 0x9E3779B1U;
+  return &depot->recent[x >> 16 & depot->recent_mask];
 }
 
-/* True where the return addresses are where the layout says. Not where the stack is another than the last one. */
-RF_STACK_PEEKS static inline bool has_same_frames(const record *r, const layout *l, const rf_origin *origin,
-                                                  unsigned max) {
-  const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  if ((uintptr_t)base % sizeof *base != 0 || max - r->depth > l->slack || rf_host_last_stack_above(base) < l->reach ||
-      base[1] != origin->caller) {
-    return false;
-  }
-  const uintptr_t *frames = r->frames;
-  const uint32_t *slots = l->slots;
-  for (const uintptr_t *const end = (const uintptr_t *)l; frames != end; slots += 4, frames += 4) {
-    if (base[slots[0]] != frames[0] || base[slots[1]] != frames[1] || base[slots[2]] != frames[2] ||
-        base[slots[3]] != frames[3]) {
+/* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack is
+ * another than the last one. */
+static inline bool is_reachable(uint32_t reach, uintptr_t base) {
+  uintptr_t const high = rf_host_last_stack.high;
+  return base % sizeof base == 0 && base >= rf_host_last_stack.low && base <= high && high - base >= reach;
+}
+
+/* By one register. */
+RF_STACK_PEEKS static inline bool is_word(const uintptr_t *base, uint32_t slot, const uintptr_t *word) {
+  uintptr_t at = base[slot];
+  __asm__("" : "+r"(at));
+  return at == *word;
+}
+
+/* True where the words are where the layout says. */
+RF_STACK_PEEKS static inline bool has_same_words(const record *r, const uintptr_t *base) {
+  const uintptr_t *word = r->frames;
+  const uint32_t *slot = slots_of(r);
+  const uintptr_t *const end = word + r->room;
+  do {
+    if (!is_word(base, slot[0], &word[0]) || !is_word(base, slot[1], &word[1]) || !is_word(base, slot[2], &word[2]) ||
+        !is_word(base, slot[3], &word[3])) {
+      return false;
+    }
+    slot += 4;
+    word += 4;
+  } while (word != end);
+  return true;
+}
+
+/* The words that depend on where the stack is. */
+RF_STACK_PEEKS static inline bool has_same_pointers(const record *r, const uintptr_t *base) {
+  const rf_stack_check *check = checks_of(r);
+  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
+    if (base[check->slot] != (uintptr_t)(base + check->value)) {
       return false;
     }
   }
@@ -301,42 +363,24 @@ __attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const 
   unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
   unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
   uint32_t const id = depth != 0 ? put(depot, frames, depth, &from, generation) : 0;
-  if (id != 0 && from.fixed && depot->recent != NULL) {
+  if (id != 0 && from.fixed) {
     store(guess_for(depot, origin), id);
   }
   return id;
-}
-
-/* The same where frame pointers matter, too. */
-RF_STACK_PEEKS __attribute__((noinline)) static uint32_t put_checked(rf_stack_depot *depot, const rf_origin *origin,
-                                                                     unsigned max, const record *r, uint32_t stamp) {
-  const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  const rf_stack_check *check = checks_of(r);
-  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
-    bool const absolute = (check->slot & RF_CHECK_ABSOLUTE) != 0;
-    uintptr_t const expected = absolute ? (uintptr_t)check->value : (uintptr_t)(base + check->value);
-    if (base[check->slot & ~RF_CHECK_ABSOLUTE] != expected) {
-      return put_anew(depot, origin, max);
-    }
-  }
-  return load_after(&r->stamp) == stamp ? id_of(depot, r) : put_anew(depot, origin, max);
 }
 
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   if (depot == NULL) {
     return 0;
   }
-  uint32_t const id = depot->recent != NULL ? load(guess_for(depot, origin)) : 0;
-  if (id != 0) {
-    const record *const r = record_at(depot, id);
-    uint32_t const stamp = load(&r->stamp);
-    const layout *const l = layout_of(r);
-    if (stamp == load(&rf_stack_generation) && has_same_frames(r, l, origin, max)) {
-      if (l->checks == 0 && load_after(&r->stamp) == stamp) {
-        return id;
-      }
-      return put_checked(depot, origin, max, r, stamp);
-    }
+  uint32_t const id = load(guess_for(depot, origin));
+  const record *const r = record_at(depot, id);
+  const uintptr_t *const base = (const uintptr_t *)origin->frame;
+  if (load(&r->stamp) == load(&rf_stack_generation) && max - r->depth <= layout_of(r)->slack &&
+      r->frames[0] == origin->caller && is_reachable(layout_of(r)->reach, (uintptr_t)base) && has_same_words(r, base) &&
+      (layout_of(r)->checks == 0 || has_same_pointers(r, base)) &&
+      load_after(&r->stamp) == load(&rf_stack_generation)) {
+    return id;
   }
   return put_anew(depot, origin, max);
 }

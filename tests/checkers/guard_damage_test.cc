@@ -47,10 +47,10 @@ TEST_P(GuardDamage, TheWindowTellsBytesOfHeaderGuardsAndBlockApart) {
       for (unsigned i = 0; i < f.window_size; i++) {
         auto *const at = reinterpret_cast<unsigned char *>(f.window_address) + i;
         bool const user = at >= p && at < p + size;
-        EXPECT_EQ(f.window_class[i], at == bad                 ? RF_BYTE_BAD
-                                     : user                    ? RF_BYTE_USER
+        EXPECT_EQ(f.window_class[i], at == bad                  ? RF_BYTE_BAD
+                                     : user                     ? RF_BYTE_USER
                                      : at >= p - RF_GUARD_FRONT ? RF_BYTE_GUARD
-                                                               : RF_BYTE_HEADER)
+                                                                : RF_BYTE_HEADER)
             << at - p << " of " << size;
         EXPECT_EQ(f.window[i], at == bad ? 0x5A : *at);
         if (at == bad) {

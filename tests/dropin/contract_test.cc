@@ -80,6 +80,10 @@ TEST(Dropin, LosesNoFreeOfAHandlerThatInterruptedItInAStaticProgram) {
   expect_fine_linked("deferred_frees_static");
 }
 
+TEST(Dropin, FindsTheSecondOfTwoFreesAtTheSameMoment) {
+  expect_fine_preloaded("frees_at_once");
+}
+
 TEST(Dropin, StartsChildrenInAllWays) {
   expect_fine_preloaded("children");
 }

@@ -1,8 +1,11 @@
 /* Caches: what a thread allocates from and frees to, without a lock.
  *
- * A cache holds slots of each class to give out, and a ring of freed blocks that wait, oldest first: a block that has
- * waited long enough goes to the slots to give out, still filled, and is compared when it is given out, or looked at by
- * a sweep. What is more than a class's share goes back to the heaps, by batches.
+ * A cache has a bin for each class: a ring of slots, those that may be given out first, then freed blocks that wait,
+ * oldest first. Time is counted in bytes freed, in ages (RF_AGES of them are what a block waits for at least): with
+ * each age the blocks that have waited long enough may be given out, still filled; they are compared when they are, or
+ * looked at by a sweep. Of the slots that nobody asked for during an age all but a few go back to the heaps.
+ *
+ *     ring: | first: slots to give out | ripe: blocks that wait | end
  *
  * Blocks are freed into the cache of the thread that frees, whoever allocated them. A cache belongs to one thread at a
  * time; one that is nobody's keeps what it has for the next.
@@ -27,44 +30,47 @@ typedef enum rf_cache_presence {
   RF_CACHE_PARKED /* inside, and waiting to stop others: changes nothing */
 } rf_cache_presence;
 
-/* A freed block that waits. */
-typedef struct rf_waiting {
-  uint64_t place; /* where its slot begins, the class above RF_RING_CLASS */
-  rf_slot *slot;
-} rf_waiting;
+#define RF_AGES 8U
+#define RF_BIN_LARGE RF_CLASSES /* large blocks for which the lock could not be had */
+#define RF_BINS (RF_CLASSES + 1)
+
+/* The numbers go on beyond the ring's places, and wrap. */
+typedef struct rf_bin {
+  rf_slot_place *ring;
+  uint32_t mask; /* places of the ring, a power of two, less one; also where it has none */
+  uint32_t first;
+  uint32_t ripe;
+  uint32_t end;
+  uint32_t slot_size;
+  uint32_t weight; /* bytes that a block counts as: its slot, and no less than RF_WEIGHT_LEAST */
+} rf_bin;
+
+#define RF_WEIGHT_LEAST 64U
 
 struct rf_cache {
   uint32_t inside;    /* rf_cache_presence; accessed atomically, as is the next */
   uint32_t taken;     /* a thread has it */
-  const void *thread; /* of that one: the address of something of its own */
-  rf_cache *next;     /* in the list of all; never changes */
-  unsigned heap;      /* the number of its own */
-  uint16_t number;    /* the thread's */
-  bool stuck;         /* the lock of a heap is held by the thread that it was lent to: full */
-  /* Counted where it happened: sums over all caches mean something, one alone may wrap below 0. */
+  uint64_t stamp;     /* the second half of a new block's description, but for its size and family */
+  ptrdiff_t age_left; /* bytes to free until the next age */
+  /* Counted where it happened: sums over all caches mean something, one alone may be below 0. */
   size_t allocations;
-  size_t frees;
-  uint64_t requested; /* bytes ever asked for and given, */
-  uint64_t returned;  /* and given back */
+  uint64_t requested; /* bytes ever asked for and given */
+  size_t blocks;      /* live */
+  size_t used;        /* their bytes */
   size_t peak;        /* of live bytes, exact where there is one cache, as is the next */
   size_t peak_blocks;
-  size_t failures;
+  size_t limit;   /* of live bytes, beyond which more has to be counted than they */
   size_t counted; /* of the live bytes, what is in the process's sum */
-  rf_waiting *ring;
-  uint32_t ring_mask;
-  uint32_t ring_first;
-  uint32_t ring_count;
-  size_t ring_bytes;
-  uint16_t count[RF_CLASSES]; /* slots to give out */
-  rf_slot_place slots[RF_CACHE_SLOTS];
+  size_t failures;
+  const void *thread; /* of the thread that has it: the address of something of its own */
+  rf_cache *next;     /* in the list of all; never changes */
+  unsigned heap;      /* the number of its own */
+  unsigned age;
+  uint16_t number; /* the thread's */
+  bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full */
+  rf_bin bins[RF_BINS];
+  uint32_t marks[RF_AGES][RF_CLASSES]; /* the ends of the bins when the last ages began */
 };
-
-static inline size_t rf_cache_used(const rf_cache *cache) {
-  return (size_t)(cache->requested - cache->returned);
-}
-
-#define RF_RING_CLASS 56U
-#define RF_RING_LARGE 255U /* for the class: a large block */
 
 /* Bytes of freed blocks that wait in a cache: the options', less where there are many threads. */
 extern size_t rf_cache_wait __attribute__((visibility("hidden")));
@@ -73,6 +79,9 @@ extern size_t rf_cache_wait __attribute__((visibility("hidden")));
 
 /* One that is nobody's, or a new one; NULL where there is no memory. `heap`: the number of its own, where it is new. */
 rf_cache *rf_cache_take(unsigned heap);
+
+/* It is the thread's of this number (threads.h), or the generation of new blocks has changed. */
+void rf_cache_set_number(rf_cache *cache, uint16_t number);
 
 /* It is nobody's from now on, and keeps what it has for the next thread. */
 void rf_cache_leave(rf_cache *cache);
@@ -94,8 +103,9 @@ void rf_cache_flush(rf_cache *cache);
 
 /* ---- Stopping ---- */
 
-#define RF_STOP_ALL 1U /* nobody may enter */
-#define RF_STOP_JOB 2U /* whoever enters next has something to do before (own_cache.h) */
+#define RF_STOP_ALL 1U  /* nobody may enter */
+#define RF_STOP_JOB 2U  /* whoever enters next has something to do before (own_cache.h) */
+#define RF_STOP_LONG 4U /* nobody stops; but requests do not go the shortest way (malloc_impl.c) */
 
 typedef struct rf_stop_state {
   uint32_t wanted; /* a sum of these; accessed atomically */
@@ -130,7 +140,7 @@ static inline bool rf_cache_enter(rf_cache *cache) {
   if (__builtin_expect(rf_stop_now.fences != 0, 0)) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
-  return __builtin_expect(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0, 1);
+  return __builtin_expect((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) & ~RF_STOP_LONG) == 0, 1);
 }
 
 static inline void rf_cache_exit(rf_cache *cache) {
@@ -165,7 +175,7 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
 typedef struct rf_cache_figures {
   rf_counters counters; /* the peak is exact with one cache, else within RF_PEAK_STEP for each */
   uint64_t requested;   /* bytes ever asked for and given */
-  size_t waiting;       /* bytes of freed blocks in rings */
+  size_t waiting;       /* bytes of freed blocks that wait */
 } rf_cache_figures;
 
 /* Sums over all caches; at a moment if all are stopped. */
@@ -176,10 +186,16 @@ void rf_cache_figures_of_all(rf_cache_figures *out);
 /* Adds what changed to the process's sum. */
 void rf_cache_count_live(rf_cache *cache);
 
+/* After the peak was set. */
+static inline void rf_cache_set_limit(rf_cache *c) {
+  c->limit = (ptrdiff_t)(c->peak - c->counted - RF_PEAK_STEP) < 0 ? c->peak : c->counted + RF_PEAK_STEP;
+}
+
 static inline void rf_cache_counted(rf_cache *cache) {
-  if (__builtin_expect(rf_cache_used(cache) - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
+  if (__builtin_expect(cache->used - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
     rf_cache_count_live(cache);
   }
+  rf_cache_set_limit(cache);
 }
 
 #endif /* RINGFENCE_DROPIN_CACHE_H */

@@ -5,8 +5,9 @@
 #include "cache.h"
 #include "check.h"
 
-/* Frees the live block, whatever it is, and reports what is wrong with it or with the call. */
-void rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
+/* Frees the live block, whatever it is, and reports what is wrong with it or with the call. False where another thread
+ * freed it meanwhile, which was reported. */
+bool rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
                            const rf_origin *origin);
 
 #endif /* RINGFENCE_DROPIN_CACHE_IMPL_H */

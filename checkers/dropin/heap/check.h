@@ -8,8 +8,6 @@
 
 #include "checkers/shared/pattern.h"
 
-#define RF_TAIL_LEAST ((size_t)16) /* guard bytes behind each block */
-
 /* ---- A block and what is around it ---- */
 
 typedef struct rf_view {

@@ -65,18 +65,19 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
-/* More than RF_STRIDE bytes. */
-RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
+/* More than RF_STRIDE bytes, not many: not zero where one is another. */
+RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lanes lanes) {
   const unsigned char *const last = p + size - RF_STRIDE;
-  if (size > LOOP_MOST) {
-    return holds_many(p, size, byte);
-  }
   rf_lanes wrong = wrong_in_stride(last, lanes);
   for (; p < last; p += RF_STRIDE) {
     wrong |= wrong_in_stride(p, lanes);
   }
-  return is_zero(wrong);
+  return wrong;
+}
+
+/* More than RF_STRIDE bytes. */
+RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
+  return size > LOOP_MOST ? holds_many(p, size, byte) : is_zero(wrong_in_strides(p, size, lanes_of(byte)));
 }
 
 /* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
@@ -121,18 +122,23 @@ RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
 #define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
 static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
 
-/* The fill of `size` bytes, behind which there are at least 16 of guard. */
-RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
+/* The fill of `size` bytes, not many, behind which there are at least 16 of guard: not zero where one is another. */
+RF_INLINE rf_lanes wrong_in_fill(const unsigned char *p, size_t size) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
   if (size > RF_STRIDE) {
-    return strides_hold(p, size, RF_PATTERN_FREED);
+    return wrong_in_strides(p, size, lanes);
   }
   if (size < RF_LANES) {
-    return is_zero(load(p) ^ load(freed_edge + RF_LANES - size));
+    return load(p) ^ load(freed_edge + RF_LANES - size);
   }
   size_t const second = rf_second_lane(size);
   const unsigned char *const last = p + size - RF_LANES;
-  return is_zero((load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes));
+  return (load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes);
+}
+
+/* The same of any size. */
+RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
+  return size > LOOP_MOST ? holds_many(p, size, RF_PATTERN_FREED) : is_zero(wrong_in_fill(p, size));
 }
 
 #endif /* RINGFENCE_DROPIN_FILL_H */

@@ -34,9 +34,12 @@ typedef struct rf_heap_options {
   rf_reporter *reporter;
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
   void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
+  bool usual;                           /* set by rf_heap_configure */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
+
+#define RF_FAST_MOST ((size_t)RF_CLASS_FINE_MOST - RF_TAIL_LEAST)
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {
@@ -86,7 +89,8 @@ extern unsigned rf_heap_generation __attribute__((visibility("hidden")));
 /* The part of a guard's options that concerns this heap, without hooks; NULL: nothing is checked. */
 rf_heap_options rf_heap_options_of(const rf_guard_options *guard);
 
-/* Before the program runs, or where no block is live. */
+/* Before the program runs, or where no block is live. Notes whether requests of up to RF_FAST_MOST bytes can be served
+ * by fast.h: all of such a block is filled. */
 void rf_heap_configure(const rf_heap_options *options);
 
 /* Once, before the first cache. `cores` decides how many heaps there are. */

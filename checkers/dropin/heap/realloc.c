@@ -19,7 +19,7 @@ static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
     rf_pattern_write(v->payload + size, (size_t)(v->end - v->payload) - size, RF_PATTERN_REDZONE);
   }
   cache->requested += size;
-  cache->returned += v->size;
+  cache->used += size - v->size;
   return true;
 }
 
@@ -31,13 +31,13 @@ static bool resize_here(rf_cache *cache, const rf_view *v, size_t size) {
     return false;
   }
   cache->requested += size;
-  cache->returned += v->size;
+  cache->used += size - v->size;
   return true;
 }
 
 static void note_resized(rf_cache *cache) {
-  if ((ptrdiff_t)(rf_cache_used(cache) - cache->peak) > 0) {
-    cache->peak = rf_cache_used(cache);
+  if ((ptrdiff_t)(cache->used - cache->peak) > 0) {
+    cache->peak = cache->used;
   }
   rf_cache_counted(cache);
 }
@@ -54,9 +54,11 @@ static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origi
   cache->allocations--; /* it is the same block, and never was there twice */
   cache->peak = peak;
   cache->peak_blocks = peak_blocks;
+  rf_cache_set_limit(cache);
   rf_large_move(p, v->payload, kept);
-  rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin);
-  cache->frees--;
+  if (!rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin)) {
+    cache->allocations++;
+  }
   note_resized(cache);
   return p;
 }

@@ -23,7 +23,6 @@ static uint32_t units_for(uint32_t size) {
 }
 
 void rf_size_classes_init(void) {
-  unsigned first = 0;
   for (unsigned i = 0; i < RF_CLASSES; i++) {
     rf_size_class *const c = &rf_size_classes[i];
     uint32_t const size = size_of(i);
@@ -35,7 +34,5 @@ void rf_size_classes_init(void) {
     c->batch = (uint16_t)(batch < 1 ? 1 : batch > BATCH_MOST ? BATCH_MOST : batch);
     uint32_t const held = HELD_BYTES / size < HELD_MOST ? HELD_BYTES / size : HELD_MOST;
     c->most = (uint16_t)(held > 2U * c->batch ? held : 2U * c->batch);
-    c->first = (uint16_t)first;
-    first += c->most;
   }
 }

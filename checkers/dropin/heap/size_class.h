@@ -10,16 +10,14 @@
 #define RF_SLOT_MOST ((size_t)32768)
 #define RF_CLASS_FINE 15U      /* classes in steps of 16 bytes */
 #define RF_CLASS_FINE_MOST 256 /* bytes of the last of them */
-#define RF_CACHE_SLOTS 2048U   /* that a cache holds at most: the sum of `most` below */
 
 typedef struct rf_size_class {
   uint32_t size;  /* of a slot, a multiple of 16 */
   uint32_t units; /* of a span */
   uint64_t magic; /* offset * magic >> 40 is offset / size, for offsets in a span */
   uint32_t count; /* slots in a span */
-  uint16_t batch; /* slots that a cache takes or gives at once */
-  uint16_t most;  /* that it holds */
-  uint16_t first; /* of its places in rf_cache.slots */
+  uint16_t batch; /* slots that a cache takes at once */
+  uint16_t most;  /* that it holds on to though nobody asked for them */
 } rf_size_class;
 
 extern rf_size_class rf_size_classes[RF_CLASSES] __attribute__((visibility("hidden")));

@@ -90,15 +90,6 @@ static unsigned take_from(rf_span *span, rf_slot_place *places, unsigned count) 
   return got;
 }
 
-/* Caches hand out the last one first: it shall be the lowest. */
-static void reverse(rf_slot_place *places, unsigned count) {
-  for (unsigned i = 0; i < count / 2; i++) {
-    rf_slot_place const first = places[i];
-    places[i] = places[count - 1 - i];
-    places[count - 1 - i] = first;
-  }
-}
-
 unsigned rf_slots_take(unsigned number, unsigned class_number, rf_slot_place *places, unsigned count) {
   rf_heap *const heap = &rf_heaps[number];
   unsigned got = 0;
@@ -120,7 +111,6 @@ unsigned rf_slots_take(unsigned number, unsigned class_number, rf_slot_place *pl
     }
   }
   rf_heap_unlock(number);
-  reverse(places, got);
   return got;
 }
 

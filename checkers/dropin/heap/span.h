@@ -19,6 +19,7 @@
 #ifndef RINGFENCE_DROPIN_SPAN_H
 #define RINGFENCE_DROPIN_SPAN_H
 
+#include "checkers/dropin/os/futex.h"
 #include "size_class.h"
 
 #include <ringfence/block.h>
@@ -30,6 +31,7 @@
 #define RF_UNIT ((size_t)1 << RF_UNIT_SHIFT)
 #define RF_SPAN_FRONT ((size_t)64)
 #define RF_SPAN_MAGIC 40U
+#define RF_TAIL_LEAST ((size_t)16) /* guard bytes behind each block */
 
 /* ---- Slots ---- */
 
@@ -55,6 +57,17 @@ typedef struct rf_slot_place {
 } rf_slot_place;
 
 _Static_assert(sizeof(rf_slot) == 16, "bytes for each slot, as the docs say");
+
+/* Its second half as one word. */
+typedef uint64_t rf_slot_word __attribute__((may_alias));
+#define RF_WORD_ALLOCATED_BY 16U
+#define RF_WORD_RELEASED_BY 32U
+#define RF_WORD_TRAITS 48U
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && offsetof(rf_slot, size) == 8, "the word's parts");
+
+static inline rf_slot_word *rf_slot_word_of(rf_slot *slot) {
+  return (rf_slot_word *)(void *)&slot->size;
+}
 
 #define RF_TRAITS_STATE 3U
 #define RF_TRAITS_FAMILY 2U      /* three bits from here on */
@@ -82,6 +95,21 @@ static inline size_t rf_slot_align(const rf_slot *slot) {
 
 static inline unsigned rf_slot_generation(const rf_slot *slot) {
   return slot->traits >> RF_TRAITS_GENERATION;
+}
+
+/* A live block is freed from now on: true for one alone of those threads that saw its `traits` and free it at once. In a
+ * process of one thread that takes no atomic operation. */
+static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
+  uint16_t const freed = (uint16_t)((traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
+  if (!rf_one_thread()) {
+    return (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE &&
+           __atomic_compare_exchange_n(&slot->traits, &traits, freed, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  }
+  bool const mine = (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE && slot->traits == traits;
+  if (mine) {
+    slot->traits = freed;
+  }
+  return mine;
 }
 
 /* ---- Spans ---- */

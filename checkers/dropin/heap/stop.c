@@ -1,6 +1,6 @@
 /* Caches as a whole: had, left, and stopped. */
 #define _GNU_SOURCE
-#include "cache.h"
+#include "bins.h"
 
 #include "checkers/dropin/os/pages.h"
 
@@ -10,13 +10,10 @@
 #include <unistd.h>
 
 #define LEFT_KEPT 8U /* caches that are nobody's and keep what they have */
-#define RING_LEAST 64U
-#define RING_BYTES 64U /* of a block, on average: a place of the ring for each */
-#define RING_MOST ((size_t)1 << 20)
-#define BARRIER 8 /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
+#define BARRIER 8    /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
 #define BARRIER_REGISTER 16
 
-rf_stop_state rf_stop_now;
+rf_stop_state rf_stop_now = {RF_STOP_LONG, 0};
 size_t rf_cache_wait;
 
 static struct {
@@ -58,6 +55,7 @@ static void run_barrier(void) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   } else if (!barrier(BARRIER) && !(barrier(BARRIER_REGISTER) && barrier(BARRIER))) {
     rf_stop_now.fences = 1;
+    __atomic_fetch_or(&rf_stop_now.wanted, RF_STOP_LONG, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     nap(2000000);
   }
@@ -150,7 +148,7 @@ void rf_stop_forget(void) {
   stopping.depth = 0;
   stopping.thread = NULL;
   stopping.lock.state = 0;
-  rf_stop_now.wanted = 0;
+  rf_stop_now.wanted &= RF_STOP_LONG;
 }
 
 /* ---- Having a cache ---- */
@@ -172,21 +170,13 @@ static void set_wait(void) {
   rf_cache_wait = share < wait ? share : wait;
 }
 
-static bool make_ring(rf_cache *cache) {
-  size_t places = RING_LEAST;
-  while (places < rf_cache_wait / RING_BYTES && places < RING_MOST) {
-    places *= 2;
-  }
-  cache->ring = rf_record_alloc(places * sizeof cache->ring[0]);
-  cache->ring_mask = (uint32_t)places - 1;
-  return cache->ring != NULL;
-}
-
 static rf_cache *make(unsigned heap) {
   rf_cache *const cache = rf_record_alloc(sizeof *cache);
-  if (cache == NULL || !make_ring(cache)) {
+  if (cache == NULL) {
     return NULL;
   }
+  rf_bins_init(cache);
+  rf_cache_set_number(cache, 0);
   cache->taken = 1;
   cache->thread = rf_stop_self();
   cache->heap = heap;
@@ -255,20 +245,22 @@ static size_t live_sum; /* accessed atomically, as is the next */
 static size_t live_peak;
 
 void rf_cache_count_live(rf_cache *cache) {
-  size_t const sum = __atomic_add_fetch(&live_sum, rf_cache_used(cache) - cache->counted, __ATOMIC_RELAXED);
+  size_t const sum = __atomic_add_fetch(&live_sum, cache->used - cache->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
-  cache->counted = rf_cache_used(cache);
+  cache->counted = cache->used;
   while (sum > peak && !__atomic_compare_exchange_n(&live_peak, &peak, sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
 static void add(rf_cache_figures *sum, const rf_cache *c) {
-  sum->counters.used += rf_cache_used(c);
-  sum->counters.blocks += c->allocations - c->frees;
+  sum->counters.used += c->used;
+  sum->counters.blocks += c->blocks;
   sum->counters.allocations += c->allocations;
   sum->counters.failures += c->failures;
   sum->requested += c->requested;
-  sum->waiting += c->ring_bytes;
+  for (unsigned i = 0; i < RF_CLASSES; i++) {
+    sum->waiting += (size_t)(c->bins[i].end - c->bins[i].ripe) * c->bins[i].slot_size;
+  }
 }
 
 void rf_cache_figures_of_all(rf_cache_figures *out) {

@@ -1,5 +1,6 @@
 #include "malloc_impl.h"
 
+#include "checkers/dropin/heap/fast.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
@@ -29,6 +30,59 @@ static inline bool is_plain(void) {
 /* They are the next malloc's, or soon will be. */
 static inline bool is_forwarding(void) {
   return rf_forward.now != RF_FORWARD_NOTHING && !rf_tracing();
+}
+
+/* ---- The shortest way ---- */
+
+void rf_malloc_choose_way(void) {
+  bool const knows_callers = RF_STACK_RULES || (rf_runtimes[0].size == 0 && rf_runtimes[1].size == 0);
+  if (rf_heap_options_now.usual && is_plain() && rf_forward.now == RF_FORWARD_NOTHING && knows_callers &&
+      rf_stop_now.fences == 0) {
+    __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_LONG, __ATOMIC_RELAXED);
+  }
+}
+
+/* As rf_enter_own, where the shortest way is open. */
+static inline rf_cache *enter_shortly(void) {
+  rf_cache *const cache = rf_current_thread.cache;
+  if (RF_LIKELY(cache != NULL) && RF_LIKELY(cache->inside == RF_CACHE_OUTSIDE)) {
+    __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0)) {
+      return cache;
+    }
+    rf_cache_exit(cache);
+  }
+  return NULL;
+}
+
+void *rf_malloc_impl_alloc_shortly(size_t size, rf_family family, uint32_t stack) {
+  rf_cache *const cache = enter_shortly();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return NULL;
+  }
+  void *const p = rf_fast_alloc(cache, size, family, stack);
+  rf_cache_exit(cache);
+  return p;
+}
+
+PART bool begin_age(rf_cache *cache) {
+  rf_bins_age(cache);
+  rf_cache_exit(cache);
+  return true;
+}
+
+bool rf_malloc_impl_free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack) {
+  rf_cache *const cache = enter_shortly();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return false;
+  }
+  rf_fast_result const result = rf_fast_free(cache, ptr, family, size, stack);
+  if (RF_UNLIKELY(result == RF_FAST_AGE)) {
+    return begin_age(cache);
+  }
+  rf_cache_exit(cache);
+  return result == RF_FAST_DONE;
 }
 
 /* The thread's own cache, for a request that the program itself makes; NULL: it is to be served the long way. */
@@ -89,7 +143,7 @@ PART void *alloc_unusual(size_t size, size_t align, rf_family family, const rf_o
   return alloc_long(&request, origin);
 }
 
-void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding())) {
     return rf_forward_alloc(size, align, family, origin);
   }
@@ -101,6 +155,16 @@ void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf
   void *const p = rf_cache_malloc(cache, size, family, origin);
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(rf_malloc_is_short(size))) {
+    void *const p = rf_malloc_impl_alloc_shortly(size, family, rf_cache_keep_origin(origin));
+    if (RF_LIKELY(p != NULL)) {
+      return p;
+    }
+  }
+  return rf_malloc_impl_alloc_usual(size, align, family, origin);
 }
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
@@ -160,10 +224,7 @@ PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *o
   }
 }
 
-void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (ptr == NULL) {
-    return;
-  }
+void rf_malloc_impl_free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding()) && rf_forward_free(ptr)) {
     return;
   }
@@ -175,6 +236,17 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
   }
   (void)rf_cache_free(cache, ptr, family, size, origin);
   rf_cache_exit(cache);
+}
+
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (RF_UNLIKELY(ptr == NULL)) {
+    return;
+  }
+  if (RF_LIKELY(rf_malloc_is_short(0)) &&
+      RF_LIKELY(rf_malloc_impl_free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
+    return;
+  }
+  rf_malloc_impl_free_usual(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {

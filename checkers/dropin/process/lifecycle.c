@@ -10,6 +10,7 @@
 #include "checkers/dropin/inspect/roots.h"
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/caller.h"
@@ -270,6 +271,7 @@ void rf_process_begin(bool library) {
   rf_tracing_begin();
   rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
   rf_forward_begin_sampling();
+  rf_malloc_choose_way();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
   rf_process_log_begin();
 }

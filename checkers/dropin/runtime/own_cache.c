@@ -33,7 +33,7 @@ static void unbind(void) {
 static rf_cache *take(unsigned heap) {
   rf_cache *const cache = rf_cache_take(heap % rf_heap_count);
   if (cache != NULL) {
-    cache->number = rf_thread_number(rf_port_thread_id());
+    rf_cache_set_number(cache, rf_thread_number(rf_port_thread_id()));
   }
   return cache;
 }
@@ -208,7 +208,7 @@ rf_fork_kind rf_own_cache_fork_child(void) {
     kind = mark_inherited();
   }
   if (rf_current_thread.cache != NULL) {
-    rf_current_thread.cache->number = rf_thread_number(rf_port_thread_id());
+    rf_cache_set_number(rf_current_thread.cache, rf_thread_number(rf_port_thread_id()));
   }
   if (forking.alone || forking.list) {
     rf_thread_fork_child();

@@ -1,0 +1,179 @@
+#include "bins.h"
+
+#include "checkers/dropin/os/pages.h"
+#include "large.h"
+
+#include <string.h>
+
+#define PLACES_LEAST 32U
+#define PLACES_MOST (UINT32_C(1) << 20)
+#define AGE_LEAST ((size_t)512) /* bytes */
+#define BATCH_MOST 32U
+
+void rf_bins_init(rf_cache *cache) {
+  for (unsigned i = 0; i < RF_BINS; i++) {
+    rf_bin *const bin = &cache->bins[i];
+    uint32_t const size = i < RF_CLASSES ? rf_size_classes[i].size : 0;
+    bin->mask = UINT32_MAX;
+    bin->slot_size = size;
+    bin->weight = size > RF_WEIGHT_LEAST ? size : RF_WEIGHT_LEAST;
+  }
+}
+
+static uint32_t places_of(const rf_bin *bin) {
+  return bin->mask + 1;
+}
+
+static uint32_t held_by(const rf_bin *bin) {
+  return bin->end - bin->first;
+}
+
+/* ---- Room ---- */
+
+/* The memory of the smaller ring is not used again: together such are no larger than the ring. */
+static bool grow(rf_bin *bin) {
+  uint32_t const places = places_of(bin) != 0 ? 2 * places_of(bin) : PLACES_LEAST;
+  rf_slot_place *const ring = places <= PLACES_MOST ? rf_record_alloc(places * sizeof *ring) : NULL;
+  if (ring == NULL) {
+    return false;
+  }
+  for (uint32_t i = bin->first; i != bin->end; i++) {
+    ring[i & (places - 1)] = *rf_bin_at(bin, i);
+  }
+  bin->ring = ring;
+  bin->mask = places - 1;
+  return true;
+}
+
+/* `count` of those to give out, or as many as lie in one piece, go to the heaps. False where a lock could not be
+ * had. */
+static bool give_piece(rf_cache *cache, rf_bin *bin, uint32_t count) {
+  rf_slot_place *const places = rf_bin_at(bin, bin->first);
+  uint32_t const to_wrap = places_of(bin) - (bin->first & bin->mask);
+  unsigned const piece = count < to_wrap ? count : to_wrap;
+  unsigned left = piece;
+  bool const done = rf_slots_give(places, &left);
+  memmove(places + (piece - left), places, left * sizeof *places);
+  bin->first += piece - left;
+  cache->stuck = !done;
+  return done;
+}
+
+static bool give(rf_cache *cache, rf_bin *bin, uint32_t count) {
+  uint32_t const end = bin->first + count;
+  while (bin->first != end && give_piece(cache, bin, end - bin->first)) {
+  }
+  return bin->first == end;
+}
+
+bool rf_bins_make_room(rf_cache *cache, unsigned number) {
+  rf_bin *const bin = &cache->bins[number];
+  if (grow(bin)) {
+    return true;
+  }
+  if (held_by(bin) == 0 || number == RF_BIN_LARGE) {
+    cache->stuck = true;
+    return false;
+  }
+  uint32_t const some = held_by(bin) / 4;
+  if ((int32_t)(bin->ripe - bin->first) < (int32_t)some) {
+    bin->ripe = bin->first + some; /* memory is short: they do not wait any longer */
+  }
+  return give(cache, bin, some) || held_by(bin) < places_of(bin);
+}
+
+/* ---- Taking from the heaps ---- */
+
+unsigned rf_cache_heap(const rf_cache *cache) {
+  unsigned number = cache->heap;
+  for (unsigned i = 0; i < rf_heap_count && (rf_heaps_held >> number & 1U) != 0; i++) {
+    number = (number + 1) % rf_heap_count;
+  }
+  return number;
+}
+
+bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
+  rf_bin *const bin = &cache->bins[class_number];
+  rf_slot_place fresh[BATCH_MOST];
+  if (rf_cache_wait == 0 && bin->ripe != bin->end) {
+    bin->ripe = bin->end;
+    return true;
+  }
+  unsigned const batch = rf_size_classes[class_number].batch;
+  while (places_of(bin) - held_by(bin) < batch && grow(bin)) {
+  }
+  uint32_t const room = places_of(bin) - held_by(bin);
+  unsigned got = rf_slots_take(rf_cache_heap(cache), class_number, fresh, batch < room ? batch : room);
+  bool const some = got != 0;
+  while (got != 0) {
+    *rf_bin_at(bin, --bin->first) = fresh[--got];
+  }
+  return some;
+}
+
+/* ---- Ages ---- */
+
+static void keep_large(rf_cache *cache) {
+  rf_bin *const bin = &cache->bins[RF_BIN_LARGE];
+  while (bin->first != bin->end && rf_large_keep(rf_span_of((uintptr_t)rf_bin_at(bin, bin->first)->begin))) {
+    bin->first++;
+  }
+}
+
+/* Slots that nobody asked for go, but for a few. */
+static void give_idle(rf_cache *cache, unsigned class_number) {
+  rf_bin *const bin = &cache->bins[class_number];
+  uint32_t const idle = bin->ripe - bin->first;
+  uint32_t const most = rf_size_classes[class_number].most;
+  if (idle > most) {
+    (void)give(cache, bin, idle - most);
+  }
+}
+
+void rf_bins_age(rf_cache *cache) {
+  size_t const wait = rf_cache_wait;
+  size_t const length = wait / RF_AGES > AGE_LEAST ? wait / RF_AGES : AGE_LEAST;
+  unsigned const lag = wait >= length * RF_AGES ? RF_AGES : (unsigned)((wait + length - 1) / length);
+  unsigned const age = ++cache->age;
+  cache->age_left = (ptrdiff_t)length;
+  for (unsigned i = 0; i < RF_CLASSES; i++) {
+    rf_bin *const bin = &cache->bins[i];
+    uint32_t const mark = lag != 0 ? cache->marks[(age - lag) % RF_AGES][i] : bin->end;
+    cache->marks[age % RF_AGES][i] = bin->end;
+    if (bin->end != bin->first) {
+      give_idle(cache, i);
+      bin->ripe = (int32_t)(mark - bin->ripe) > 0 ? mark : bin->ripe;
+    }
+  }
+  keep_large(cache);
+  rf_cache_counted(cache);
+}
+
+/* ---- Others ---- */
+
+void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place place) {
+  rf_bin *const bin = &cache->bins[class_number];
+  if (rf_bin_is_full(bin) && !rf_bins_make_room(cache, class_number)) {
+    return;
+  }
+  *rf_bin_at(bin, --bin->first) = place;
+  if (bin->ripe - bin->first > 2U * rf_size_classes[class_number].most) {
+    give_idle(cache, class_number);
+  }
+}
+
+void rf_bins_put_large(rf_cache *cache, rf_slot_place place) {
+  rf_bin *const bin = &cache->bins[RF_BIN_LARGE];
+  if (!rf_bin_is_full(bin) || rf_bins_make_room(cache, RF_BIN_LARGE)) {
+    *rf_bin_at(bin, bin->end++) = place;
+  }
+}
+
+void rf_cache_flush(rf_cache *cache) {
+  for (unsigned i = 0; i < RF_CLASSES; i++) {
+    rf_bin *const bin = &cache->bins[i];
+    bin->ripe = bin->end;
+    (void)give(cache, bin, held_by(bin));
+  }
+  keep_large(cache);
+}
