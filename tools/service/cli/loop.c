@@ -1,5 +1,6 @@
 #include "tools/service/cli/loop.h"
 
+#include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/service/cli/common.h"
@@ -16,7 +17,14 @@
 #include <unistd.h>
 
 /* Records wait this long for others to share a transaction with. */
-enum { GROUP_MS = 200, TICK_MS = 1000, KEEP_TICKS = 30, RETRY_MS = 2000, COMPLAIN_MS = 30000, SHARED = 2 };
+enum {
+  GROUP_MS = 200,
+  TICK_MS = 1000,
+  KEEP_TICKS = 30,
+  RETRY_MS = 2000,
+  COMPLAIN_MS = 30000,
+  SHARED = RF_SPOOL_SHARED_PLACES
+};
 
 typedef struct server {
   rf_serve_options *options;
@@ -84,11 +92,11 @@ static bool has_changed(server *s) {
 
 /* They may come into being at any time. */
 static void open_shared(server *s) {
-  static const char *const roots[SHARED] = {"/dev/shm", "/tmp"};
+  static const char *const starts[SHARED] = RF_SPOOL_SHARED_STARTS;
   for (size_t i = 0; i < SHARED && s->options->shared; i++) {
     if (s->shared[i].folder < 0) {
       char path[48];
-      (void)snprintf(path, sizeof path, "%s/ringfence-%u", roots[i], (unsigned)geteuid());
+      (void)snprintf(path, sizeof path, "%s%u", starts[i], (unsigned)geteuid());
       rf_spool_open_shared(&s->shared[i], path);
     }
   }
@@ -120,13 +128,15 @@ static int until_due(const server *s, int64_t now) {
 }
 
 static void run(server *s) {
-  struct pollfd fds[] = {
-      {s->signals, POLLIN, 0}, {rf_http_descriptor(s->http), POLLIN, 0}, {s->spool.doorbell, POLLIN, 0}};
+  struct pollfd fds[] = {{s->signals, POLLIN, 0},
+                         {rf_http_descriptor(s->http, 0), POLLIN, 0},
+                         {rf_http_descriptor(s->http, 1), POLLIN, 0},
+                         {s->spool.doorbell, POLLIN, 0}};
   while ((fds[0].revents & POLLIN) == 0) {
     int64_t now = steady_ms();
-    (void)poll(fds, 3, until_due(s, now));
+    (void)poll(fds, 4, until_due(s, now));
     now = steady_ms();
-    if ((fds[2].revents & POLLIN) != 0) {
+    if ((fds[3].revents & POLLIN) != 0) {
       rf_spool_drain_doorbell(&s->spool);
       s->rung = true;
     }

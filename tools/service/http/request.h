@@ -15,14 +15,21 @@ extern "C" {
 
 enum { RF_BODY_MOST = 4 << 20, RF_FORM_MOST = 8192, RF_COOKIE_NAME = 32 };
 
+/* What connections come to: an address, or the socket in the collector's folder. */
+typedef struct rf_listener {
+  rf_http *http;
+  struct MHD_Daemon *daemon; /* NULL: none */
+  bool local;                /* the socket */
+  int epoll;
+} rf_listener;
+
 struct rf_http {
   const rf_http_options *options;
   rf_store *store;
   rf_intake *intake;
   rf_rights rights;
   rf_streams streams;
-  struct MHD_Daemon *daemon;
-  int epoll;
+  rf_listener listeners[RF_HTTP_LISTENERS];
   char url[128];
   char path[64];
   char cookie[RF_COOKIE_NAME]; /* its name has the port: cookies of one host are shared by its ports */
