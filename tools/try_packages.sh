@@ -27,7 +27,7 @@ trial=$dir/root/trial
 rm -rf -- "$trial"
 mkdir -p "$trial"
 if (($# == 2)); then
-  cp -- "$2"/ringfence-*-linux-*.tar.gz "$2"/ringfence_*.deb "$trial/"
+  cp -- "$2"/ringfence-[0-9]*-linux-*.tar.gz "$2"/ringfence_*.deb "$trial/"
 else
   (cd -- "$here/.." && ./bazelw run //tools:package -- "$trial") >"$dir.build.log" 2>&1 ||
     die "the packages cannot be made, see $dir.build.log"
@@ -48,7 +48,7 @@ try() {
 }
 
 ! compgen -G "$dir/usr/bin/*gcc*" >/dev/null || die "there is a compiler in $dir"
-try tar 'tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- ./program' \
+try tar 'tar xf ringfence-[0-9]*.tar.gz && ringfence-[0-9]*/bin/ringfence check -- ./program' \
   'SUMMARY: Ringfence: heap-buffer-overflow .*in copy'
 # Recommended are binutils, which name lines.
 try deb 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb && ringfence check -- ./program' \
@@ -67,9 +67,10 @@ readonly collect='rm -rf d && RINGFENCE_COLLECTOR=/root/trial/d ringfence check 
   ringfence serve --once --no-shared --dir /root/trial/d && ringfence gate --dir /root/trial/d'
 chroot_enter "$dir" sh -c "dpkg --purge libmicrohttpd12 libsqlite3-0" >"$dir.log" 2>&1 || true
 try service-tar "tar xf ringfence-serve-*.tar.gz
-  PATH=\$(echo /root/trial/ringfence-[0-9]*/bin):\$(echo /root/trial/ringfence-serve-*/bin):\$PATH; $collect" 'heap-buffer-overflow'
-try service-deb "DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb ./ringfence-serve_*.deb; $collect" \
-  'heap-buffer-overflow'
+  PATH=\$(echo /root/trial/ringfence-[0-9]*/bin):\$(echo /root/trial/ringfence-serve-*/bin):\$PATH
+  $collect" 'heap-buffer-overflow'
+try service-deb "DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb ./ringfence-serve_*.deb
+  $collect" 'heap-buffer-overflow'
 container=$here/../docs/service/Containerfile
 chroot_enter "$dir" apt-get purge -y -q ringfence ringfence-serve >"$dir.log" 2>&1 || die "cannot be removed"
 tar -C "$dir/usr/local" --strip-components=1 -xf "$trial"/ringfence-serve-*.tar.gz --wildcards '*/bin/ringfence-serve'

@@ -107,7 +107,9 @@ make_tar() {
 libraries_of() { ldd "$1" | sed -nE 's/^\s*(\S+) => (\/\S+) .*/\1 \2/p' | grep -vE '^lib(c|m|dl|rt|pthread)\.so'; }
 
 # file: Debian's package that it is of. By its name alone: /lib may be a link to /usr/lib.
-package_of() { { dpkg-query -S "*/$(basename -- "$(readlink -f -- "$1")")" 2>/dev/null || true; } | head -n 1 | cut -d: -f1; }
+package_of() {
+  { dpkg-query -S "*/$(basename -- "$(readlink -f -- "$1")")" 2>/dev/null || true; } | head -n 1 | cut -d: -f1
+}
 
 # Debian's copyright file of the package that a library is of: their licenses ask for it.
 stage_license() {

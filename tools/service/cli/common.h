@@ -71,6 +71,7 @@ extern const rf_service_command rf_service_builds;
 extern const rf_service_command rf_service_gate;
 extern const rf_service_command rf_service_watch;
 extern const rf_service_command rf_service_status;
+extern const rf_service_command rf_service_symbols;
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -233,6 +234,7 @@ static int take_once(server *s) {
 
 int rf_serve(rf_serve_options *options) {
   server s = {.options = options, .rung = true};
+  s.symbols = (rf_symbol_worker){.directory = options->directory, .servers = getenv("DEBUGINFOD_URLS")};
   s.spool.directory = s.spool.folder = s.spool.doorbell = -1;
   for (size_t i = 0; i < SHARED; i++) {
     s.shared[i].directory = s.shared[i].folder = s.shared[i].doorbell = -1;

@@ -1,6 +1,7 @@
 #include "tools/service/http/request.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/service/exchange/symbol_files.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +33,7 @@ static rf_request *begin(const rf_listener *l, struct MHD_Connection *connection
   }
   rf_http *const http = l->http;
   r->http = http;
+  r->file = -1;
   r->connection = connection;
   r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
   r->path = rf_bump_arena_text(&r->arena, path, strlen(path));
@@ -69,7 +71,17 @@ static size_t body_limit(const rf_request *r) {
   return strcmp(r->path, "/api/v1/records") == 0 ? (size_t)RF_BODY_MOST : (size_t)RF_FORM_MOST;
 }
 
+static void add_to_file(rf_request *r, const char *data, size_t size) {
+  bool const fits = RF_SYMBOL_FILE_MOST - r->length >= size;
+  r->too_large = r->too_large || !fits || write(r->file, data, size) != (ssize_t)size;
+  r->length += size;
+}
+
 static void add_body(rf_request *r, const char *data, size_t size) {
+  if (r->file >= 0 && !r->too_large) {
+    add_to_file(r, data, size);
+    return;
+  }
   if (r->too_large || size > body_limit(r) - r->length) {
     r->too_large = true;
     return;
@@ -97,7 +109,14 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
   if (r == NULL) {
     r = begin((const rf_listener *)context, connection, method, path);
     *state = r;
-    return r == NULL ? MHD_NO : check(r, &answered);
+    if (r == NULL) {
+      return MHD_NO;
+    }
+    enum MHD_Result const result = check(r, &answered);
+    if (!answered) {
+      rf_upload_begin(r);
+    }
+    return result;
   }
   if (*size != 0) {
     add_body(r, data, *size);
@@ -113,6 +132,10 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
   (void)code;
   rf_request *const r = (rf_request *)*state;
   if (r != NULL) {
+    if (r->file >= 0) { /* it was cut short */
+      (void)close(r->file);
+      (void)unlink(r->file_path);
+    }
     rf_bump_arena_free(&r->arena);
     free(r->body);
     free(r);
