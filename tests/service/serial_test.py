@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Findings of boards, by serial lines that lose and garble: they end in the right finding, or it says what is missing."""
+"""Findings of boards, by serial lines that lose and garble: they end in the right finding, or say what is missing."""
 
 import os
 import random
@@ -197,7 +197,8 @@ def noise_costs_nothing():
 
 def what_cannot_be_read_is_said():
     with Service(start=False) as s:
-        for words, said in ((("--serial", "/nowhere"), "/nowhere"), (("--serial", s.root), "a device, a pipe or a file"),
+        for words, said in ((("--serial", "/nowhere"), "/nowhere"),
+                            (("--serial", s.root), "a device, a pipe or a file"),
                             (("--serial", __file__, "--baud", "1234"), "--baud 1234"),
                             (("--serial", __file__, "--image", __file__), "the ELF file")):
             check(said in s.command("serve", "--once", *words, status=1), words)

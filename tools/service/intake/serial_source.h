@@ -1,7 +1,8 @@
 /* A serial line of a board: findings in the serial form (report_serial.h) become records of the collector's spool.
  *
- * SOURCE is a device, which is set to raw mode; a pipe, which stays open when a writer goes; or a file, which is followed
- * as it grows. A device that goes away is waited for. What is not in the serial form is passed over. Threads: one.
+ * SOURCE is a device, which is set to raw mode; a pipe, which stays open when a writer goes; or a file, which is
+ * followed as it grows. A device that goes away is waited for. What is not in the serial form is passed over.
+ * Threads: one.
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
 #define RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
