@@ -4,7 +4,9 @@
 #   apt-get install ./ringfence_*.deb && ringfence check -- PROGRAM
 #   tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- PROGRAM
 #
-#   tools/try_packages.sh DIR [PACKAGES]     as root; PACKAGES: a folder with both (default: made by Bazel)
+# and the same for the service, and the steps of its container file.
+#
+#   tools/try_packages.sh DIR [PACKAGES]     as root; PACKAGES: a folder with all (default: made by Bazel)
 #
 # DIR takes the system, some 300 MB, and is used again if it is there. Fails where a way does not find the bug of
 # PROGRAM (docs/examples/off_by_one.c), or takes a minute. Prints "packages: passed" at the end.
@@ -25,7 +27,7 @@ trial=$dir/root/trial
 rm -rf -- "$trial"
 mkdir -p "$trial"
 if (($# == 2)); then
-  cp -- "$2"/ringfence-*-linux-*.tar.gz "$2"/ringfence_*.deb "$trial/"
+  cp -- "$2"/ringfence-[0-9]*-linux-*.tar.gz "$2"/ringfence_*.deb "$trial/"
 else
   (cd -- "$here/.." && ./bazelw run //tools:package -- "$trial") >"$dir.build.log" 2>&1 ||
     die "the packages cannot be made, see $dir.build.log"
@@ -46,11 +48,34 @@ try() {
 }
 
 ! compgen -G "$dir/usr/bin/*gcc*" >/dev/null || die "there is a compiler in $dir"
-try tar 'tar xf ringfence-*.tar.gz && ringfence-*/bin/ringfence check -- ./program' \
+try tar 'tar xf ringfence-[0-9]*.tar.gz && ringfence-[0-9]*/bin/ringfence check -- ./program' \
   'SUMMARY: Ringfence: heap-buffer-overflow .*in copy'
 # Recommended are binutils, which name lines.
 try deb 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb && ringfence check -- ./program' \
   'SUMMARY: Ringfence: heap-buffer-overflow .*off_by_one.c:6 in copy'
 chroot_enter "$dir" apt-get purge -y -q ringfence >"$dir.log" 2>&1 || die "cannot be removed: $(tail -n 5 "$dir.log")"
 [[ -z $(find "$dir/usr" -ipath '*ringfence*') ]] || die "left behind: $(find "$dir/usr" -ipath '*ringfence*')"
+
+# The service: its tar, its package, and the steps of the container file.
+if (($# == 2)); then
+  cp -- "$2"/ringfence-serve-*-linux-*.tar.gz "$2"/ringfence-serve_*.deb "$trial/"
+else
+  (cd -- "$here/.." && ./bazelw run //tools/install:package_service -- "$trial") >"$dir.build.log" 2>&1 ||
+    die "the service's packages cannot be made, see $dir.build.log"
+fi
+readonly collect='rm -rf d && RINGFENCE_COLLECTOR=/root/trial/d ringfence check --exitcode 0 -- ./program
+  ringfence serve --once --no-shared --dir /root/trial/d && ringfence gate --dir /root/trial/d'
+chroot_enter "$dir" sh -c "dpkg --purge libmicrohttpd12 libsqlite3-0" >"$dir.log" 2>&1 || true
+try service-tar "tar xf ringfence-serve-*.tar.gz
+  PATH=\$(echo /root/trial/ringfence-[0-9]*/bin):\$(echo /root/trial/ringfence-serve-*/bin):\$PATH
+  $collect" 'heap-buffer-overflow'
+try service-deb "DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb ./ringfence-serve_*.deb
+  $collect" 'heap-buffer-overflow'
+container=$here/../docs/service/Containerfile
+chroot_enter "$dir" apt-get purge -y -q ringfence ringfence-serve >"$dir.log" 2>&1 || die "cannot be removed"
+tar -C "$dir/usr/local" --strip-components=1 -xf "$trial"/ringfence-serve-*.tar.gz --wildcards '*/bin/ringfence-serve'
+steps=$(sed -n '/^RUN /,/[^\\]$/p' "$container" | sed 's/^RUN //; s/\\$//' | tr '\n' ' ')
+entry=$(sed -n 's/^ENTRYPOINT //p' "$container" | tr -d '[],"')
+try container "$steps && mkdir -m 700 -p /findings && { timeout 3 $entry; exit 99; }" 'collecting findings in /findings'
+rm -f -- "$dir/usr/local/bin/ringfence-serve"
 say "packages: passed"

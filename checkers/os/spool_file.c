@@ -27,6 +27,7 @@
 #define SEGMENT_TRIES 16
 
 static const char current[] = "spool/current";
+static const char *const shared_starts[RF_SPOOL_SHARED_PLACES] = RF_SPOOL_SHARED_STARTS;
 
 /* ---- Places ---- */
 
@@ -64,8 +65,7 @@ static void put_relative_place(char out[RF_SPOOL_PATH], const char *wanted, size
 
 void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length) {
   int const saved = errno;
-  spool->shared[0] = "/dev/shm/ringfence-";
-  spool->shared[1] = "/tmp/ringfence-";
+  memcpy((void *)spool->shared, (const void *)shared_starts, sizeof spool->shared);
   spool->places[0][0] = '\0';
   spool->places[1][0] = '\0';
   spool->too_large = false;
@@ -291,7 +291,7 @@ static bool append_anywhere(rf_spool_file *spool, char *line, size_t size, bool 
       return true;
     }
   }
-  for (unsigned i = 0; i < 2; i++) {
+  for (unsigned i = 0; i < RF_SPOOL_SHARED_PLACES; i++) {
     put_shared_place(path, spool->shared[i]);
     if (append_to(spool, path, true, line, size, ring)) {
       return true;

@@ -18,11 +18,17 @@ extern "C" {
 
 #define RF_SPOOL_PATH ((size_t)512)
 
+/* Starts of the folders for what cannot be written to the collector's own; the user's id follows. Collectors and
+ * commands look there as well. */
+#define RF_SPOOL_SHARED_PLACES ((size_t)2)
+#define RF_SPOOL_SHARED_STARTS                                                                                         \
+  { "/dev/shm/ringfence-", "/tmp/ringfence-" }
+
 typedef struct rf_spool_file {
-  char places[2][RF_SPOOL_PATH]; /* absolute; empty: none */
-  const char *shared[2];         /* further places, the user's id is appended: in /dev/shm and /tmp */
-  bool too_large;                /* a write was refused for the limit of files' sizes */
-  int descriptor;                /* in use at the moment, for children of fork; 0 or less: none */
+  char places[2][RF_SPOOL_PATH];              /* absolute; empty: none */
+  const char *shared[RF_SPOOL_SHARED_PLACES]; /* further places, of RF_SPOOL_SHARED_STARTS */
+  bool too_large;                             /* a write was refused for the limit of files' sizes */
+  int descriptor;                             /* in use at the moment, for children of fork; 0 or less: none */
 } rf_spool_file;
 
 /* Prepares for the folder `wanted` (`length` bytes), or where that is "auto", for $XDG_STATE_HOME/ringfence and

@@ -16,14 +16,16 @@
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
 #define LINE_ROOM ((size_t)8 * 1024)    /* of a record without a finding */
 #define KEYS 256U
+#define REPEAT_NS 1000000000U
 #define RECORDS_MOST 10000U /* findings in full of one process, whatever their keys */
 
 /* How often a bug came. */
 typedef struct key_count {
   uint64_t key;
-  uint64_t first;  /* sequence of its first record */
-  uint64_t times;  /* in this process */
-  uint64_t untold; /* of these, in no record yet */
+  uint64_t first;   /* sequence of its first record */
+  uint64_t times;   /* in this process */
+  uint64_t untold;  /* of these, in no record yet */
+  uint64_t told_ns; /* when the last record of it was written */
 } key_count;
 
 static struct {
@@ -245,11 +247,15 @@ static void tell_repeat(key_count *k) {
   make_repeat(&w, k);
   if (rf_spool_file_append(&state.spool, line.data, line.length, true)) {
     k->untold = 0;
+    k->told_ns = rf_port_now_ns();
   }
 }
 
-static bool is_power_of_two(uint64_t n) {
-  return (n & (n - 1)) == 0;
+/* SIGKILL takes what is untold: less than half of a bug's findings, and none but those of the second after its last
+ * record. */
+static bool is_repeat_due(const key_count *k) {
+  bool const power_of_two = (k->times & (k->times - 1)) == 0;
+  return power_of_two || rf_port_now_ns() - k->told_ns >= REPEAT_NS;
 }
 
 /* A bug whose first finding could not be told has no record to count for. */
@@ -265,13 +271,14 @@ static void put_known(const rf_finding *f, const rf_symbolizer *symbolizer) {
       k->key = rf_finding_key(f);
       k->first = k->times == 0 ? state.sequence : k->first;
       k->times++;
+      k->told_ns = rf_port_now_ns();
     }
   } else if (k == NULL || k->times == 0) {
     drop(1);
   } else {
     k->times++;
     k->untold++;
-    if (is_power_of_two(k->times)) {
+    if (is_repeat_due(k)) {
       tell_repeat(k);
     }
   }

@@ -175,6 +175,14 @@ TEST_F(Collector, IsToldTheFirstOfABugAndHowOftenItCameAgain) {
   EXPECT_EQ(told.dropped(), 0);
 }
 
+// The first in full, then the 2nd and 4th, then one after a second.
+TEST_F(Collector, LosesNoMoreThanASecondToSigkill) {
+  Told const told = tell({"killed"}, "collector_first=1");
+  EXPECT_EQ(told.of("summary").size(), 0U);
+  EXPECT_GE(told.findings(), 6);
+  EXPECT_EQ(told.of("repeat").size(), 3U);
+}
+
 TEST_F(Collector, IsToldAllOfThemWhereAskedTo) {
   EXPECT_EQ(tell({"often", "20"}, "collector_first=0").of("finding").size(), 20U);
 }

@@ -42,7 +42,8 @@ grep -qE '(^| )install .*--no-remove' "$work/calls" || fail "may remove packages
 
 # The packages of //tools/service are installed for what takes it in, and for nothing else.
 eval "$(sed -n '/^names_service()/,/^}/p' "$bazelw")"
-for word in //... ... //tools/... //tools/service //tools/service:ringfence-serve //tests/... tests/service; do
+for word in //... ... //tools/... //tools/service //tools/service:ringfence-serve //tools/install:package_service \
+  //tests/... tests/service; do
   names_service "$word" || fail "does not install the service's packages for $word"
 done
 for word in test //tools:ringfence //tools/ringfence/... //lib/... //tests/tools/... //tests/servicex; do

@@ -2,10 +2,12 @@
 """Who may do what over HTTP, and what a hostile sender can do: nothing."""
 
 import http.client
+import json
 import os
 import re
 import socket
 import stat
+import subprocess
 import time
 
 import service
@@ -30,6 +32,30 @@ def only_hosts_of_ours_are_answered():
                              ("rf.example.org", 200), ("rf.example.org.evil", 403), (f"localhost:{s.port}1", 403)]:
             for path in ("/", "/api/v1/findings", "/style.css"):
                 equal(s.http("GET", path, host=host).status, status, host, path)
+
+
+def the_socket_in_the_folder_answers_this_user():
+    with with_finding() as s:
+        path = os.path.join(s.directory, "serve.sock")
+        equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+
+        def ask(url, *more):
+            done = subprocess.run(["curl", "-s", "-w", "\n%{http_code}", "--unix-socket", "serve.sock", *more,
+                                   url], cwd=s.directory, stdout=subprocess.PIPE, check=False)
+            body, status = done.stdout.decode().rsplit("\n", 1)
+            return int(status), body
+
+        equal(json.loads(ask("http://localhost/api/v1/findings")[1])["total"], 1)
+        equal(ask("http://evil.example/api/v1/findings")[0], 403)
+        equal(ask("http://localhost/api/v1/records", "--data-binary", json.dumps(event("b", "2")))[0], 200)
+        equal(ask("http://localhost/api/v1/findings/1/fix", "-d", "")[0], 401, "triage needs a token here, too")
+        equal(ask("http://localhost/api/v1/findings/1/fix", "-d", "", "-H", "Authorization: Bearer " + s.token())[0],
+              200)
+        s.stop(9)
+        s.start()
+        equal(ask("http://localhost/")[0], 200, "after a collector that was killed")
+        s.stop()
+        check(not os.path.exists(path))
 
 
 def requests_from_other_origins_are_refused():
@@ -233,6 +259,7 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
 
 
 service.main([
+    the_socket_in_the_folder_answers_this_user,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,

@@ -260,7 +260,10 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
         append(s.directory, event("a", "1"))
         s.once()
         db = database(s)
-        db.execute("DROP TABLE symbol")
+        for drop in ("TABLE symbol", "TABLE symbol_file", "TABLE nameless", "INDEX finding_split"):
+            db.execute("DROP " + drop)
+        for column in ("split_by", "split_stay", "split_from"):
+            db.execute("ALTER TABLE finding DROP COLUMN " + column)
         db.execute("PRAGMA user_version = 1")
         check("to migrate it" in s.command("findings", status=1))
         s.once()

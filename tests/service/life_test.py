@@ -113,6 +113,50 @@ def merged_findings_are_one_until_they_are_split():
             s.command(*words, status=1)
 
 
+def a_finding_is_split_by_a_rule_and_made_one_again():
+    def counts():
+        return sorted((row["id"], row["count"]) for row in s.findings())
+
+    with Service(start=False) as s:
+        for i, mode in enumerate(("guard", "sample", "sample", "page")):
+            take(s, event("a", f"e{i}", mode=mode))
+        equal(counts(), [(1, 4)])
+        s.command("split", "1", "--by", "mode")
+        equal(counts(), [(1, 1), (2, 2), (3, 1)], "kept events move")
+        take(s, event("a", "5", mode="sample"), event("a", "6", mode="guard"), event("a", "7", mode="off"))
+        equal(counts(), [(1, 2), (2, 3), (3, 1), (4, 1)], "the rule holds for events to come")
+        shown = s.ask("show", "2")
+        equal(([m["name"] for m in shown["modes"]], shown["split_from"], sum(shown["trend"])), (["sample"], 1, 3))
+        equal(([m["name"] for m in s.ask("show", "1")["modes"]], s.ask("show", "1")["split_by"]), (["guard"], "mode"))
+        equal(sum(w["count"] for w in shown["written"]), 3)
+        check("already" in s.command("split", "1", "--by", "program", status=1))
+        s.command("split", "1", "--undo")
+        equal(counts(), [(1, 7)])
+        take(s, event("a", "8", mode="sample"))
+        equal(counts(), [(1, 8)])
+        s.command("split", "1", "--by", "mode")
+        s.command("split", "1", "--undo")
+        equal(counts(), [(1, 8)], "again")
+        check("not split" in s.command("split", "1", "--undo", status=1))
+        check("split by one of" in s.command("split", "1", "--by", "colour", status=1))
+
+
+def events_are_taken_out_of_a_finding():
+    with Service(start=False) as s:
+        for i in range(4):
+            take(s, event("a", str(i), program=f"/srv/{i}"))
+        events = {e["program"]: e["id"] for e in s.ask("show", "1")["events"]}
+        s.command("split", "1", "--events", f"{events['/srv/1']},{events['/srv/2']}")
+        equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 2), (2, 2)])
+        equal(sorted(p["name"] for p in s.ask("show", "2")["programs"]), ["/srv/1", "/srv/2"])
+        take(s, event("a", "9"))
+        equal(s.ask("show", "1")["count"], 3, "events to come stay with the first")
+        for bad in (str(events["/srv/1"]), "999", "x", ""):
+            s.command("split", "1", "--events", bad, status=1)
+        s.command("split", "1", "--undo")
+        equal([(row["id"], row["count"]) for row in s.findings()], [(1, 5)])
+
+
 def why_tells_the_keys():
     with Service(start=False) as s:
         take(s, event("a", "1"), event("b", "2"), event("a", "3", f_bug="double-free"))
@@ -242,5 +286,6 @@ service.main([
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
-    merged_findings_are_one_until_they_are_split, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
+    merged_findings_are_one_until_they_are_split, a_finding_is_split_by_a_rule_and_made_one_again,
+    events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment, names_that_come_in_later_make_two_findings_one])

@@ -38,3 +38,21 @@ _MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers",
 CMAKE_SOURCES = ["$(rootpath //tools/cmake:sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]
 
 CMAKE_SOURCES_DATA = _MEMBERS + ["//tools/cmake:sources.cmake"]
+
+# What package.sh is given for the service.
+SERVICE_FROM = [
+    "serve=$(rootpath //tools/service:ringfence-serve)",
+    "portable=$(rootpath //tools/service:portable)",
+    "version=$(rootpath //:VERSION)",
+    "license=$(rootpath //:LICENSE)",
+    "unit=$(rootpath //docs:service/ringfence.service)",
+    "--",
+]
+
+SERVICE_DATA = [
+    "//:LICENSE",
+    "//:VERSION",
+    "//docs:service/ringfence.service",
+    "//tools/service:portable",
+    "//tools/service:ringfence-serve",
+]

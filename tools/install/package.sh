@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Makes packages of what install.sh installs: a tar that runs from any folder, and one for Debian and its kin.
-# The words up to the second "--" are those of BUILD.bazel.
+# Makes packages of what install.sh installs, or of the service: a tar that runs from any folder, and one for Debian and
+# its kin. The words up to the last "--" are those of BUILD.bazel.
 set -euo pipefail
 
 usage() {
   cat <<'END'
 Usage: ./bazelw run //tools:package -- [--tar] [--deb] [DIR]
+       ./bazelw run //tools/install:package_service -- [--tar] [--deb] [DIR]
 
 Writes ringfence-VERSION-linux-MACHINE.tar.gz and ringfence_VERSION_ARCHITECTURE.deb to DIR (default: the current
 folder), and the checksum of each to a file beside it with .sha256 at its end. Without --tar and --deb: both, the second
-where dpkg-deb is installed.
+where dpkg-deb is installed. The second command does so for the collecting service, ringfence-serve.
 END
 }
 
@@ -24,6 +25,14 @@ while [[ $1 != -- ]]; do
   shift
 done
 shift
+
+# The service's words are all NAME=FILE; those of install.sh begin with it.
+declare -A from
+if [[ ${install[0]} == serve=* ]]; then
+  for word in "${install[@]}"; do
+    from[${word%%=*}]=${word#*=}
+  done
+fi
 
 kinds=()
 folder=.
@@ -94,6 +103,74 @@ make_tar() {
   finish "$name.tar.gz"
 }
 
+# What the program is linked to and the C library is not part of.
+libraries_of() { ldd "$1" | sed -nE 's/^\s*(\S+) => (\/\S+) .*/\1 \2/p' | grep -vE '^lib(c|m|dl|rt|pthread)\.so'; }
+
+# file: Debian's package that it is of. By its name alone: /lib may be a link to /usr/lib.
+package_of() {
+  { dpkg-query -S "*/$(basename -- "$(readlink -f -- "$1")")" 2>/dev/null || true; } | head -n 1 | cut -d: -f1
+}
+
+# Debian's copyright file of the package that a library is of: their licenses ask for it.
+stage_license() {
+  local package
+  package=$(package_of "$1")
+  [[ -n $package && -r /usr/share/doc/$package/copyright ]] || return 0
+  install -D -m 644 -- "/usr/share/doc/$package/copyright" "$2/$package"
+}
+
+# The program, with the libraries that it is linked to beside it, as they are: anybody may replace one.
+make_service_tar() {
+  local version machine _ name root library file
+  version=$(<"${from[version]}")
+  read -r machine _ < <(name_machine "${from[portable]}")
+  name=ringfence-serve-$version-linux-$machine
+  rm -rf -- "$work/root"
+  root=$work/root/ringfence-serve-$version
+  mkdir -p "$root"/{bin,lib/ringfence-serve,share/doc/ringfence-serve/licenses,share/systemd/user}
+  install -m 755 -- "${from[portable]}" "$root/bin/ringfence-serve"
+  strip --strip-unneeded --remove-section=.comment "$root/bin/ringfence-serve"
+  while read -r library file; do
+    install -m 644 -- "$file" "$root/lib/ringfence-serve/$library"
+    stage_license "$file" "$root/share/doc/ringfence-serve/licenses"
+  done < <(libraries_of "${from[portable]}")
+  install -m 644 -- "${from[license]}" "$root/share/doc/ringfence-serve/LICENSE"
+  install -m 644 -- "${from[unit]}" "$root/share/systemd/user/ringfence.service"
+  tar -C "$work/root" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - \
+    "ringfence-serve-$version" | gzip -9n >"$folder/$name.tar.gz"
+  finish "$name.tar.gz"
+}
+
+# The packages of the libraries that the program itself names, each at least as new as here.
+service_depends() {
+  local library file package
+  while read -r library; do
+    file=$(ldd "$1" | sed -nE "s/^\s*${library//./\\.} => (\/\S+) .*/\1/p")
+    [[ -n $file && $library != libc.so* && $library != libm.so* ]] || continue
+    package=$(package_of "$file")
+    [[ -n $package ]] || die "no package has $file"
+    printf ', %s (>= %s)' "$package" "$(dpkg-query -W -f '${source:Upstream-Version}' "$package")"
+  done < <(readelf -d "$1" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p')
+}
+
+service_control() {
+  cat <<END
+Package: ringfence-serve
+Version: $1
+Architecture: $2
+Maintainer: $maintainer
+Section: devel
+Priority: optional
+Installed-Size: $(du -k -s --apparent-size "$3" | cut -f1)
+Depends: libc6 (>= $(libc_needed "$3/usr/bin/ringfence-serve"))$(service_depends "$3/usr/bin/ringfence-serve")
+Recommends: ringfence, curl, binutils | elfutils | llvm
+Description: collects the findings of checked processes in one place
+ Memory bugs that Ringfence finds in programs, wherever they run, come
+ together in one database: each bug once, with its counts, builds and hosts,
+ on a page, at the command line and as a gate for CI.
+END
+}
+
 # The newest glibc that a symbol of the files is from.
 libc_needed() {
   readelf --dyn-syms -W "$@" | grep -oE '@GLIBC_[0-9.]+' | sed 's/.*_//' | sort -Vu | tail -n 1
@@ -123,9 +200,9 @@ END
 }
 
 copyright() {
-  cat <<'END'
+  cat <<END
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: ringfence
+Upstream-Name: $1
 
 Files: *
 Copyright: 2026 The Ringfence authors
@@ -137,7 +214,7 @@ END
 
 changelog() {
   cat <<END
-ringfence ($1) unstable; urgency=medium
+$2 ($1) unstable; urgency=medium
 
   * Release $1. See CHANGELOG.md of the sources.
 
@@ -154,31 +231,67 @@ ringfence: link-to-shared-library-in-wrong-package *
 END
 }
 
+# package, version
+stage_papers() {
+  copyright "$1" >"$work/root/usr/share/doc/$1/copyright"
+  changelog "$2" "$1" | gzip -9n >"$work/root/usr/share/doc/$1/changelog.gz"
+}
+
+# file: of what is in $work/root, with $work/control
+build_deb() {
+  local root=$work/root
+  (cd -- "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
+  mv -- "$work/control" "$root/DEBIAN/control"
+  find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  dpkg-deb --root-owner-group --build "$root" "$folder/$1" >/dev/null
+  finish "$1"
+}
+
+# The commands as the program lists them.
+service_manual() {
+  printf '.TH RINGFENCE-SERVE 1 "" "ringfence %s"\n.SH NAME\n' "$1"
+  printf '%s\n' 'ringfence-serve \- collects findings of checked processes' '.SH SYNOPSIS' \
+    '.B ringfence-serve' 'COMMAND [ARGUMENTS]' '.SH COMMANDS'
+  "${from[serve]}" help | sed -nE 's/^  (\S+) +(.*)/.TP\n.B \1\n\2/p'
+  printf '%s\n' '.PP' 'Each command tells of its options by' '.BR \-\-help .'
+}
+
 make_deb() {
   command -v dpkg-deb >/dev/null || die "--deb needs dpkg-deb, of the package dpkg"
   stage /usr
-  local root=$work/root version architecture _ file
+  local root=$work/root version architecture _
   version=$(version_of "$root/usr/bin/ringfence")
   read -r _ architecture < <(name_machine "$root/usr/bin/ringfence")
   mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   mv -- "$root/usr/lib/pkgconfig" "$root/usr/share/pkgconfig" # where cross compilers look as well
   rm -- "$root/usr/share/doc/ringfence/LICENSE"
   mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides"
-  copyright >"$root/usr/share/doc/ringfence/copyright"
-  changelog "$version" | gzip -9n >"$root/usr/share/doc/ringfence/changelog.gz"
+  stage_papers ringfence "$version"
   overrides >"$root/usr/share/lintian/overrides/ringfence"
   gzip -9n "$root"/usr/share/man/man1/*.1
   echo 'activate-noawait ldconfig' >"$root/DEBIAN/triggers"
   echo "libringfence 0 ringfence (>= $version)" >"$root/DEBIAN/shlibs"
-  (cd -- "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
   control "$version" "$architecture" "$root" >"$work/control"
-  mv -- "$work/control" "$root/DEBIAN/control"
-  file=ringfence_${version}_$architecture.deb
-  find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-  dpkg-deb --root-owner-group --build "$root" "$folder/$file" >/dev/null
-  finish "$file"
+  build_deb "ringfence_${version}_$architecture.deb"
+}
+
+make_service_deb() {
+  command -v dpkg-deb >/dev/null || die "--deb needs dpkg-deb, of the package dpkg"
+  local root=$work/root version architecture _
+  version=$(<"${from[version]}")
+  read -r _ architecture < <(name_machine "${from[serve]}")
+  rm -rf -- "$root"
+  mkdir -p "$root/DEBIAN"
+  install -D -m 755 -- "${from[serve]}" "$root/usr/bin/ringfence-serve"
+  strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/usr/bin/ringfence-serve"
+  install -D -m 644 -- "${from[unit]}" "$root/usr/lib/systemd/user/ringfence.service"
+  mkdir -p "$root/usr/share/man/man1" "$root/usr/share/doc/ringfence-serve"
+  service_manual "$version" | gzip -9n >"$root/usr/share/man/man1/ringfence-serve.1.gz"
+  stage_papers ringfence-serve "$version"
+  service_control "$version" "$architecture" "$root" >"$work/control"
+  build_deb "ringfence-serve_${version}_$architecture.deb"
 }
 
 for kind in "${kinds[@]}"; do
-  "make_$kind"
+  "make_${from[serve]+service_}$kind"
 done

@@ -84,6 +84,15 @@ static void close_all(void) {
   spoil_often();
 }
 
+/* Findings of 2.4 s, then SIGKILL: times that are powers of two do not tell of the last ones. */
+static void killed(void) {
+  for (unsigned i = 0; i < 7; i++) {
+    (void)usleep(400000);
+    spoil();
+  }
+  (void)raise(SIGKILL);
+}
+
 int main(int argc, char **argv) {
   const char *const how = argc > 1 ? argv[1] : "";
   count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
@@ -105,6 +114,8 @@ int main(int argc, char **argv) {
   } else if (strcmp(how, "term") == 0) {
     spoil_often();
     (void)raise(SIGTERM);
+  } else if (strcmp(how, "killed") == 0) {
+    killed();
   } else if (strcmp(how, "segv") == 0) {
     *(volatile int *)8 = 1;
   }

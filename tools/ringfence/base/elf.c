@@ -106,6 +106,7 @@ static void read_sections(rf_elf *elf, const void *header) {
     elf->sections[i] = (rf_elf_section){
         .type = (uint32_t)FIELD(elf, raw, Shdr, sh_type),
         .link = (uint32_t)FIELD(elf, raw, Shdr, sh_link),
+        .flags = FIELD(elf, raw, Shdr, sh_flags),
         .offset = FIELD(elf, raw, Shdr, sh_offset),
         .size = FIELD(elf, raw, Shdr, sh_size),
     };

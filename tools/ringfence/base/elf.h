@@ -26,6 +26,7 @@ typedef struct rf_elf_segment {
 typedef struct rf_elf_section {
   uint32_t type;
   uint32_t link;
+  uint64_t flags;
   uint64_t offset;
   uint64_t size;
 } rf_elf_section;

@@ -37,6 +37,8 @@ extern const rf_command rf_command_builds;
 extern const rf_command rf_command_gate;
 extern const rf_command rf_command_watch;
 extern const rf_command rf_command_status;
+extern const rf_command rf_command_symbols;
+extern const rf_command rf_command_forward;
 
 /* All of them, in the order of the list. */
 const rf_command *const *rf_commands(size_t *count);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096 };
+enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096, DEFAULT_BAUD = 115200 };
 
 typedef enum row_id {
   DIR,
@@ -24,6 +24,9 @@ typedef enum row_id {
   KEEP_DAYS,
   MAX_SIZE,
   NO_SHARED,
+  SERIAL,
+  BAUD,
+  IMAGE,
   ONCE,
   CHECK,
   BACKUP,
@@ -50,7 +53,11 @@ static const rf_option rows[ROWS] = {
                    "look at DIR alone, not at /dev/shm/ringfence-UID and /tmp/ringfence-UID, where processes write\n"
                    "that cannot write to DIR, as in a build's sandbox",
                    NULL},
-    [ONCE] = {"once", '\0', NULL, "take what is in the spool and exit: for CI", NULL},
+    [SERIAL] = {"serial", '\0', "SOURCE",
+                "read findings in the serial form from a device, a pipe, or a file that grows; may be repeated", NULL},
+    [BAUD] = {"baud", '\0', "N", "the speed of devices (default 115200)", NULL},
+    [IMAGE] = {"image", '\0', "ELF", "the firmware that runs there: it names functions and lines", NULL},
+    [ONCE] = {"once", '\0', NULL, "take what is in the spool, and in files of --serial, and exit: for CI", NULL},
     [CHECK] = {"check", '\0', NULL, "check the database, print its size and what waits, and exit", NULL},
     [BACKUP] = {"backup", '\0', "FILE", "write a copy of the database to FILE, also while it is in use, and exit",
                 NULL},
@@ -120,6 +127,15 @@ static bool add_host(given *g, const char *name) {
   return true;
 }
 
+static bool add_serial(given *g, const char *path) {
+  if (g->serve.serial_count == RF_SERIAL_SOURCES) {
+    rf_diag("--serial can be given at most %d times", RF_SERIAL_SOURCES);
+    return false;
+  }
+  g->serve.serial[g->serve.serial_count++] = path;
+  return true;
+}
+
 static bool apply_more(given *g, size_t row, const char *argument) {
   long number = 0;
   switch ((row_id)row) {
@@ -129,6 +145,14 @@ static bool apply_more(given *g, size_t row, const char *argument) {
     return add_host(g, argument);
   case BYTES:
     return add_rule(g, argument);
+  case SERIAL:
+    return add_serial(g, argument);
+  case BAUD:
+    if (!set_number(rows[row].name, argument, 4000000, &number)) {
+      return false;
+    }
+    g->serve.baud = (unsigned)number;
+    return true;
   case KEEP_DAYS:
     if (!set_number(rows[row].name, argument, 36500, &number)) {
       return false;
@@ -146,11 +170,9 @@ static bool apply_more(given *g, size_t row, const char *argument) {
 
 static bool apply(void *context, size_t row, const char *argument) {
   given *const g = (given *)context;
-  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,
-                                    [SOURCE_ROOT] = &g->serve.http.source_root,
-                                    [WEBHOOK] = &g->serve.webhook,
-                                    [COMMAND] = &g->serve.command,
-                                    [BACKUP] = &g->backup};
+  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,   [SOURCE_ROOT] = &g->serve.http.source_root,
+                                    [WEBHOOK] = &g->serve.webhook, [COMMAND] = &g->serve.command,
+                                    [IMAGE] = &g->serve.image,     [BACKUP] = &g->backup};
   bool *const flags[ROWS] = {[OPEN] = &g->serve.open,
                              [NO_SHARED] = &g->no_shared,
                              [ONCE] = &g->serve.once,
@@ -255,6 +277,7 @@ static int run(int argc, char **argv) {
   given g = {.arena = &arena};
   g.serve.http.address = "127.0.0.1";
   g.serve.http.port = DEFAULT_PORT;
+  g.serve.baud = DEFAULT_BAUD;
   g.serve.keep = (rf_keep){DEFAULT_DAYS, (int64_t)DEFAULT_MIB << 20};
   g.serve.intake.rules[g.serve.intake.rule_count++] = (rf_intake_rule){"sample", RF_WINDOW_GUARDS};
   rf_cli_options o = {.apply = apply, .context = &g};

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, ROWS } row_id;
+typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, BY, EVENTS, UNDO, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
@@ -19,6 +19,12 @@ static const rf_option rows[ROWS] = {
     [ADD] = {"add", '\0', "COMMIT", "tell of a build before its first event", NULL},
     [VERSION] = {"version", '\0', "V", "its version", NULL},
     [TIME] = {"time", '\0', "TIME", "its place in the order, as in 2026-11-20T22:00:00Z (of its commit)", NULL},
+    [BY] = {"by", '\0', "RULE",
+            "make events findings of their own by their access, allocation or free (stacks), program, build,\n"
+            "environment or mode; events to come, too",
+            NULL},
+    [EVENTS] = {"events", '\0', "N,N...", "make these events a finding of their own", NULL},
+    [UNDO] = {"undo", '\0', NULL, "make its pieces one again", NULL},
 };
 
 typedef struct decision {
@@ -28,6 +34,7 @@ typedef struct decision {
   const char *add;
   const char *version;
   const char *time;
+  const char *how; /* of split */
 } decision;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -38,6 +45,12 @@ static bool apply(void *context, size_t row, const char *argument) {
   d->cli.help = d->cli.help || row == HELP;
   if (texts[row] != NULL) {
     *texts[row] = argument;
+  } else if (row == BY || row == EVENTS || row == UNDO) {
+    if (d->how != NULL) {
+      rf_diag("use one of --by, --events and --undo");
+      return false;
+    }
+    d->how = row == UNDO ? "undo" : row == BY ? argument : rf_bump_arena_print(&d->cli.arena, "events:%s", argument);
   }
   return true;
 }
@@ -86,7 +99,7 @@ static int decide(const char *usage, uint32_t mask, int count, int argc, char **
     int64_t const other = id < 0 || count < 2 ? 0 : rf_cli_id(words[1]);
     status = RF_EXIT_USAGE;
     if (id > 0 && other >= 0) {
-      rf_triage const t = {argv[0], id, other, d.in != NULL ? d.in : d.because};
+      rf_triage const t = {argv[0], id, other, d.in != NULL ? d.in : d.because != NULL ? d.because : d.how};
       bool const done = rf_triage_apply(&d.cli.store, &t, message);
       status = done ? 0 : RF_EXIT_FAILED;
       if (done) {
@@ -117,7 +130,7 @@ static int merge(int argc, char **argv) {
 }
 
 static int split(int argc, char **argv) {
-  return decide("split ID", 0, 1, argc, argv);
+  return decide("split ID [--by RULE | --events N,N... | --undo]", 1U << BY | 1U << EVENTS | 1U << UNDO, 1, argc, argv);
 }
 
 static bool add_build(decision *d) {
@@ -161,5 +174,6 @@ const rf_service_command rf_service_fix = {"fix", "mark a finding as fixed in a 
 const rf_service_command rf_service_ignore = {"ignore", "mark a finding as one to be left, with the reason", ignore};
 const rf_service_command rf_service_reopen = {"reopen", "make a finding open again", reopen};
 const rf_service_command rf_service_merge = {"merge", "make two findings one", merge};
-const rf_service_command rf_service_split = {"split", "take a finding out of the one it was merged into", split};
+const rf_service_command rf_service_split = {
+    "split", "split a finding in several, or take it out of the one it was merged into", split};
 const rf_service_command rf_service_builds = {"builds", "list builds, or tell of their order", builds};

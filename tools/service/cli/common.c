@@ -1,5 +1,7 @@
 #include "tools/service/cli/common.h"
 
+#include "checkers/os/spool_file.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -48,7 +50,10 @@ static bool parent_is_writable(rf_bump_arena *arena, const char *path) {
   return false;
 }
 
-static size_t list_places(rf_bump_arena *arena, const char *places[4]) {
+enum { OWN_PLACES = 2, PLACES = OWN_PLACES + RF_SPOOL_SHARED_PLACES };
+
+static size_t list_places(rf_bump_arena *arena, const char *places[PLACES]) {
+  static const char *const shared[RF_SPOOL_SHARED_PLACES] = RF_SPOOL_SHARED_STARTS;
   const char *const state = getenv("XDG_STATE_HOME");
   const char *const home = getenv("HOME");
   size_t count = 0;
@@ -58,14 +63,15 @@ static size_t list_places(rf_bump_arena *arena, const char *places[4]) {
   if (home != NULL && home[0] == '/') {
     places[count++] = rf_bump_arena_print(arena, "%s/.local/state/ringfence", home);
   }
-  places[count++] = rf_bump_arena_print(arena, "/dev/shm/ringfence-%u", (unsigned)geteuid());
-  places[count++] = rf_bump_arena_print(arena, "/tmp/ringfence-%u", (unsigned)geteuid());
+  for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES; i++) {
+    places[count++] = rf_bump_arena_print(arena, "%s%u", shared[i], (unsigned)geteuid());
+  }
   return count;
 }
 
 const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool create) {
   const char *const variable = getenv("RINGFENCE_COLLECTOR");
-  const char *places[4];
+  const char *places[PLACES];
   if (given != NULL) {
     return given;
   }

@@ -71,6 +71,9 @@ extern const rf_service_command rf_service_builds;
 extern const rf_service_command rf_service_gate;
 extern const rf_service_command rf_service_watch;
 extern const rf_service_command rf_service_status;
+extern const rf_service_command rf_service_symbols;
+extern const rf_service_command rf_service_forward;
+extern const rf_service_command rf_service_export;
 
 #ifdef __cplusplus
 }

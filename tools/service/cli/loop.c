@@ -1,13 +1,16 @@
 #include "tools/service/cli/loop.h"
 
+#include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/service/cli/common.h"
+#include "tools/service/cli/serial.h"
 #include "tools/service/life/symbols.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -16,7 +19,14 @@
 #include <unistd.h>
 
 /* Records wait this long for others to share a transaction with. */
-enum { GROUP_MS = 200, TICK_MS = 1000, KEEP_TICKS = 30, RETRY_MS = 2000, COMPLAIN_MS = 30000, SHARED = 2 };
+enum {
+  GROUP_MS = 200,
+  TICK_MS = 1000,
+  KEEP_TICKS = 30,
+  RETRY_MS = 2000,
+  COMPLAIN_MS = 30000,
+  SHARED = RF_SPOOL_SHARED_PLACES
+};
 
 typedef struct server {
   rf_serve_options *options;
@@ -26,6 +36,7 @@ typedef struct server {
   rf_spool shared[SHARED]; /* where processes write that cannot write to the folder: a build's sandbox */
   rf_alerts alerts;
   rf_symbol_worker symbols;
+  rf_serial_lines serial;
   rf_http *http;
   int signals;
   int64_t next_take;
@@ -84,11 +95,11 @@ static bool has_changed(server *s) {
 
 /* They may come into being at any time. */
 static void open_shared(server *s) {
-  static const char *const roots[SHARED] = {"/dev/shm", "/tmp"};
+  static const char *const starts[SHARED] = RF_SPOOL_SHARED_STARTS;
   for (size_t i = 0; i < SHARED && s->options->shared; i++) {
     if (s->shared[i].folder < 0) {
       char path[48];
-      (void)snprintf(path, sizeof path, "%s/ringfence-%u", roots[i], (unsigned)geteuid());
+      (void)snprintf(path, sizeof path, "%s%u", starts[i], (unsigned)geteuid());
       rf_spool_open_shared(&s->shared[i], path);
     }
   }
@@ -98,6 +109,7 @@ static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
   open_shared(s);
+  rf_serial_lines_tick(&s->serial, &s->intake, now);
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
   rf_alerts_step(&s->alerts, &s->store);
   rf_http_changed(s->http, has_changed(s) || named);
@@ -119,14 +131,20 @@ static int until_due(const server *s, int64_t now) {
   return http >= 0 && http < left ? http : left;
 }
 
+enum { FIXED = 4 };
+
 static void run(server *s) {
-  struct pollfd fds[] = {
-      {s->signals, POLLIN, 0}, {rf_http_descriptor(s->http), POLLIN, 0}, {s->spool.doorbell, POLLIN, 0}};
+  struct pollfd fds[FIXED + RF_SERIAL_SOURCES] = {{s->signals, POLLIN, 0},
+                                                  {rf_http_descriptor(s->http, 0), POLLIN, 0},
+                                                  {rf_http_descriptor(s->http, 1), POLLIN, 0},
+                                                  {s->spool.doorbell, POLLIN, 0}};
   while ((fds[0].revents & POLLIN) == 0) {
     int64_t now = steady_ms();
-    (void)poll(fds, 3, until_due(s, now));
+    rf_serial_lines_poll(&s->serial, fds + FIXED);
+    (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
     now = steady_ms();
-    if ((fds[2].revents & POLLIN) != 0) {
+    rf_serial_lines_read(&s->serial, fds + FIXED, now);
+    if ((fds[3].revents & POLLIN) != 0) {
       rf_spool_drain_doorbell(&s->spool);
       s->rung = true;
     }
@@ -185,6 +203,9 @@ static bool start(server *s) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }
+  if (!rf_serial_lines_open(&s->serial, s->options)) {
+    return false;
+  }
   if (s->options->once) {
     return true;
   }
@@ -204,6 +225,7 @@ static bool start(server *s) {
 static int take_once(server *s) {
   bool more = false;
   open_shared(s);
+  rf_serial_lines_finish(&s->serial, &s->intake);
   bool fine = rf_spool_take(&s->spool, &s->intake, false, &more);
   size_t held = s->spool.held;
   for (size_t i = 0; i < SHARED && fine; i++) {
@@ -223,6 +245,7 @@ static int take_once(server *s) {
 
 int rf_serve(rf_serve_options *options) {
   server s = {.options = options, .rung = true};
+  s.symbols = (rf_symbol_worker){.directory = options->directory, .servers = getenv("DEBUGINFOD_URLS")};
   s.spool.directory = s.spool.folder = s.spool.doorbell = -1;
   for (size_t i = 0; i < SHARED; i++) {
     s.shared[i].directory = s.shared[i].folder = s.shared[i].doorbell = -1;
@@ -240,6 +263,7 @@ int rf_serve(rf_serve_options *options) {
       status = 0;
     }
   }
+  rf_serial_lines_close(&s.serial);
   rf_alerts_end(&s.alerts);
   rf_symbol_worker_end(&s.symbols);
   rf_http_stop(s.http);

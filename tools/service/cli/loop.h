@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOLS_SERVICE_LOOP_H
 
 #include "tools/service/http/http.h"
+#include "tools/service/intake/serial_source.h"
 #include "tools/service/intake/spool.h"
 #include "tools/service/life/alerts.h"
 #include "tools/service/life/keep.h"
@@ -16,6 +17,10 @@ typedef struct rf_serve_options {
   rf_http_options http;
   rf_intake_options intake;
   rf_keep keep;
+  const char *serial[RF_SERIAL_SOURCES]; /* devices, pipes or files */
+  size_t serial_count;
+  unsigned baud;
+  const char *image; /* the program that runs there; NULL: none */
   const char *webhook;
   const char *command;
   bool shared; /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */

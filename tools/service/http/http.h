@@ -1,6 +1,7 @@
 /* The HTTP side of the collector.
  *
- * libmicrohttpd with epoll, run by the caller's loop: no thread. Listens on a loopback address unless told otherwise.
+ * libmicrohttpd with epoll, run by the caller's loop: no thread. Listens on a loopback address unless told otherwise,
+ * and on DIR/serve.sock, which only this user can reach.
  * Every request: Host must be one of ours, Origin ours or absent, the right that the route needs must be granted.
  * Sizes of requests, number and memory of connections are bounded; a connection that does not move is closed.
  */
@@ -30,8 +31,10 @@ typedef struct rf_http rf_http;
 rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake, char error[RF_HTTP_ERROR]);
 void rf_http_stop(rf_http *http);
 
-/* A descriptor that is readable when rf_http_run has something to do; it is also to be called after `timeout` ms. */
-int rf_http_descriptor(const rf_http *http);
+/* Descriptors, one for each listener, that are readable when rf_http_run has something to do; it is also to be called
+ * after `timeout` ms. -1: there is no such listener. */
+enum { RF_HTTP_LISTENERS = 2 };
+int rf_http_descriptor(const rf_http *http, size_t listener);
 int rf_http_timeout(const rf_http *http);
 void rf_http_run(rf_http *http);
 

@@ -15,14 +15,21 @@ extern "C" {
 
 enum { RF_BODY_MOST = 4 << 20, RF_FORM_MOST = 8192, RF_COOKIE_NAME = 32 };
 
+/* What connections come to: an address, or the socket in the collector's folder. */
+typedef struct rf_listener {
+  rf_http *http;
+  struct MHD_Daemon *daemon; /* NULL: none */
+  bool local;                /* the socket */
+  int epoll;
+} rf_listener;
+
 struct rf_http {
   const rf_http_options *options;
   rf_store *store;
   rf_intake *intake;
   rf_rights rights;
   rf_streams streams;
-  struct MHD_Daemon *daemon;
-  int epoll;
+  rf_listener listeners[RF_HTTP_LISTENERS];
   char url[128];
   char path[64];
   char cookie[RF_COOKIE_NAME]; /* its name has the port: cookies of one host are shared by its ports */
@@ -40,6 +47,8 @@ typedef struct rf_request {
   size_t length;
   size_t room;
   bool too_large;
+  int file; /* an upload goes there and not to `body`; -1: none */
+  const char *file_path;
   rf_bump_arena arena;
 } rf_request;
 
@@ -64,6 +73,12 @@ void rf_reply_headers(struct MHD_Response *response);
 
 /* Finds the route of a request whose body is there, and answers. Of routes.c. */
 enum MHD_Result rf_route(rf_request *r);
+
+/* An upload of symbols, POST /api/v1/symbols?name=NAME: opens the file for the body, and takes it in when it is whole.
+ * GET /buildid/ID/debuginfo and /executable, as debuginfod has them. Of buildid.c. */
+void rf_upload_begin(rf_request *r);
+enum MHD_Result rf_upload_end(rf_request *r);
+enum MHD_Result rf_reply_buildid(rf_request *r);
 
 /* The right that a request needs: known before its body is. Of routes.c. */
 rf_right rf_route_right(const char *method, const char *path);

@@ -174,8 +174,14 @@ static const char *bearer(const rf_sender *s) {
   return a != NULL && strncasecmp(a, "Bearer ", 7) == 0 ? a + 7 : NULL;
 }
 
+/* No page of a browser reaches a socket, so that a name without a port is enough there. */
+static bool is_answered(const rf_rights *r, const rf_sender *s) {
+  return s->host != NULL &&
+         ((s->local && strcmp(s->host, "localhost") == 0) || is_host_of_ours(r, s->host, strlen(s->host)));
+}
+
 const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) {
-  if (sender->host == NULL || !is_host_of_ours(rights, sender->host, strlen(sender->host))) {
+  if (!is_answered(rights, sender)) {
     return "this Host is not one that this service answers to; name it with --host";
   }
   if (sender->origin != NULL && !is_origin_of_ours(rights, sender->origin)) {
@@ -201,7 +207,7 @@ static unsigned rights_of_token(const rf_rights *r, const char *token) {
 }
 
 unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
-  unsigned const by_place = rights->loopback ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
+  unsigned const by_place = rights->loopback || sender->local ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
   return by_place | rights_of_token(rights, bearer(sender)) | rights_of_token(rights, sender->cookie);
 }
 

@@ -36,6 +36,7 @@ typedef struct rf_sender {
   const char *cookie; /* the value of ours */
   const char *site;   /* Sec-Fetch-Site */
   bool writes;        /* not GET or HEAD */
+  bool local;         /* by the socket in the collector's folder: a process of this user */
 } rf_sender;
 
 /* Reads DIR/token, made where it is missing, and DIR/tokens: lines of "read,post,triage,steer TOKEN". False with a

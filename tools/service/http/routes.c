@@ -27,7 +27,8 @@ rf_right rf_route_right(const char *method, const char *path) {
   if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
     return RF_RIGHT_READ;
   }
-  return strcmp(path, "/api/v1/records") == 0 ? RF_RIGHT_POST : RF_RIGHT_TRIAGE;
+  bool const posts = strcmp(path, "/api/v1/records") == 0 || strcmp(path, "/api/v1/symbols") == 0;
+  return posts ? RF_RIGHT_POST : RF_RIGHT_TRIAGE;
 }
 
 /* ---- Questions ---- */
@@ -76,6 +77,8 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     *fine = rf_query_builds(q);
   } else if (strcmp(what, "coverage") == 0) {
     *fine = rf_query_coverage(q);
+  } else if (strcmp(what, "symbols") == 0) {
+    *fine = rf_query_symbols(q);
   } else if (strcmp(what, "status") == 0) {
     *fine = rf_query_status(q, r->http->options->directory);
   } else if (strcmp(what, "activity") == 0) {
@@ -212,6 +215,9 @@ static enum MHD_Result get(rf_request *r) {
   if (strcmp(r->path, "/api/v1/events") == 0) {
     return get_stream(r);
   }
+  if (strncmp(r->path, "/buildid/", 9) == 0) {
+    return rf_reply_buildid(r);
+  }
   return strncmp(r->path, api, strlen(api)) == 0 ? answer_json(r, r->path + strlen(api)) : get_page(r);
 }
 
@@ -275,6 +281,9 @@ static enum MHD_Result post(rf_request *r) {
   }
   if (strcmp(r->path, "/api/v1/records") == 0) {
     return post_records(r);
+  }
+  if (strcmp(r->path, "/api/v1/symbols") == 0) {
+    return rf_upload_end(r);
   }
   if (strncmp(r->path, api_finding_path, strlen(api_finding_path)) == 0) {
     return post_triage(r, r->path + strlen(api_finding_path), false);

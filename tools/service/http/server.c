@@ -1,12 +1,20 @@
 #include "tools/service/http/request.h"
 
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/service/exchange/symbol_files.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#define SOCKET "serve.sock"
 
 /* Versions of libmicrohttpd call 413 by different names. */
 enum { CONNECTIONS = 128, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 64, TOO_LARGE = 413 };
@@ -17,12 +25,15 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static rf_request *begin(rf_http *http, struct MHD_Connection *connection, const char *method, const char *path) {
+static rf_request *begin(const rf_listener *l, struct MHD_Connection *connection, const char *method,
+                         const char *path) {
   rf_request *const r = (rf_request *)calloc(1, sizeof *r);
   if (r == NULL) {
     return NULL;
   }
+  rf_http *const http = l->http;
   r->http = http;
+  r->file = -1;
   r->connection = connection;
   r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
   r->path = rf_bump_arena_text(&r->arena, path, strlen(path));
@@ -33,6 +44,7 @@ static rf_request *begin(rf_http *http, struct MHD_Connection *connection, const
       .cookie = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, http->cookie),
       .site = header(connection, "Sec-Fetch-Site"),
       .writes = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0,
+      .local = l->local,
   };
   r->granted = rf_rights_granted(&http->rights, &r->sender);
   return r;
@@ -59,7 +71,17 @@ static size_t body_limit(const rf_request *r) {
   return strcmp(r->path, "/api/v1/records") == 0 ? (size_t)RF_BODY_MOST : (size_t)RF_FORM_MOST;
 }
 
+static void add_to_file(rf_request *r, const char *data, size_t size) {
+  bool const fits = RF_SYMBOL_FILE_MOST - r->length >= size;
+  r->too_large = r->too_large || !fits || write(r->file, data, size) != (ssize_t)size;
+  r->length += size;
+}
+
 static void add_body(rf_request *r, const char *data, size_t size) {
+  if (r->file >= 0 && !r->too_large) {
+    add_to_file(r, data, size);
+    return;
+  }
   if (r->too_large || size > body_limit(r) - r->length) {
     r->too_large = true;
     return;
@@ -85,9 +107,16 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
   rf_request *r = (rf_request *)*state;
   bool answered = false;
   if (r == NULL) {
-    r = begin((rf_http *)context, connection, method, path);
+    r = begin((const rf_listener *)context, connection, method, path);
     *state = r;
-    return r == NULL ? MHD_NO : check(r, &answered);
+    if (r == NULL) {
+      return MHD_NO;
+    }
+    enum MHD_Result const result = check(r, &answered);
+    if (!answered) {
+      rf_upload_begin(r);
+    }
+    return result;
   }
   if (*size != 0) {
     add_body(r, data, *size);
@@ -103,6 +132,10 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
   (void)code;
   rf_request *const r = (rf_request *)*state;
   if (r != NULL) {
+    if (r->file >= 0) { /* it was cut short */
+      (void)close(r->file);
+      (void)unlink(r->file_path);
+    }
     rf_bump_arena_free(&r->arena);
     free(r->body);
     free(r);
@@ -157,20 +190,67 @@ static void name_it(rf_http *http) {
   (void)snprintf(http->cookie, sizeof http->cookie, "ringfence-%u", http->rights.port);
 }
 
-static bool start_daemon(rf_http *http, int fd, char *error) {
-  http->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http, MHD_OPTION_LISTEN_SOCKET, fd,
+/* DIR/serve.sock, by way of the folder's descriptor: names of sockets are short. The one of a collector that was killed
+ * is replaced: this collector has the folder's lock. */
+static int listen_in(const char *directory) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  int const folder = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  (void)snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/" SOCKET, folder);
+  int const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  (void)unlinkat(folder, SOCKET, 0);
+  mode_t const mask = umask(0177);
+  bool const bound =
+      folder >= 0 && fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0 && listen(fd, BACKLOG) == 0;
+  (void)umask(mask);
+  if (!bound) {
+    rf_diag("no " SOCKET " can be made in %s: %s; the page's address serves as well", directory, strerror(errno));
+  }
+  if (folder >= 0) {
+    (void)close(folder);
+  }
+  if (!bound && fd >= 0) {
+    (void)close(fd);
+  }
+  return bound ? fd : -1;
+}
+
+static bool start_daemon(rf_listener *l, int fd, char *error) {
+  l->daemon = MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, l, MHD_OPTION_LISTEN_SOCKET, fd,
       MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
   const union MHD_DaemonInfo *const info =
-      http->daemon == NULL ? NULL : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+      l->daemon == NULL ? NULL : MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL) {
     (void)snprintf(error, RF_HTTP_ERROR, "libmicrohttpd does not start");
     (void)close(fd);
     return false;
   }
-  http->epoll = info->epoll_fd;
+  l->epoll = info->epoll_fd;
   return true;
+}
+
+static bool start_listeners(rf_http *http, char *error) {
+  http->listeners[0] = (rf_listener){.http = http, .epoll = -1};
+  http->listeners[1] = (rf_listener){.http = http, .local = true, .epoll = -1};
+  int const fd = listen_on(http, error);
+  if (fd < 0) {
+    return false;
+  }
+  name_it(http);
+  if (!start_daemon(&http->listeners[0], fd, error)) {
+    return false;
+  }
+  int const local = listen_in(http->options->directory);
+  return local < 0 || start_daemon(&http->listeners[1], local, error);
+}
+
+static void stop_listeners(rf_http *http) {
+  for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
+    if (http->listeners[i].daemon != NULL) {
+      MHD_stop_daemon(http->listeners[i].daemon);
+    }
+  }
 }
 
 rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intake *intake, char error[RF_HTTP_ERROR]) {
@@ -182,14 +262,8 @@ rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intak
   http->options = options;
   http->store = store;
   http->intake = intake;
-  bool fine = rf_rights_init(&http->rights, options, error);
-  int const fd = fine ? listen_on(http, error) : -1;
-  fine = fd >= 0;
-  if (fine) {
-    name_it(http);
-    fine = start_daemon(http, fd, error);
-  }
-  if (!fine) {
+  if (!rf_rights_init(&http->rights, options, error) || !start_listeners(http, error)) {
+    stop_listeners(http);
     free(http);
     return NULL;
   }
@@ -198,24 +272,40 @@ rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intak
 
 void rf_http_stop(rf_http *http) {
   if (http != NULL) {
+    char path[4096];
     rf_streams_end(&http->streams);
-    (void)MHD_run(http->daemon);
-    MHD_stop_daemon(http->daemon);
+    rf_http_run(http);
+    if (http->listeners[1].daemon != NULL) {
+      (void)snprintf(path, sizeof path, "%s/" SOCKET, http->options->directory);
+      (void)unlink(path);
+    }
+    stop_listeners(http);
     free(http);
   }
 }
 
-int rf_http_descriptor(const rf_http *http) {
-  return http->epoll;
+int rf_http_descriptor(const rf_http *http, size_t listener) {
+  return http->listeners[listener].epoll;
 }
 
 int rf_http_timeout(const rf_http *http) {
-  MHD_UNSIGNED_LONG_LONG ms = 0;
-  return MHD_get_timeout(http->daemon, &ms) == MHD_YES ? (ms > 1000 ? 1000 : (int)ms) : -1;
+  int least = -1;
+  for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+    if (http->listeners[i].daemon != NULL && MHD_get_timeout(http->listeners[i].daemon, &ms) == MHD_YES) {
+      int const bounded = ms > 1000 ? 1000 : (int)ms;
+      least = least < 0 || bounded < least ? bounded : least;
+    }
+  }
+  return least;
 }
 
 void rf_http_run(rf_http *http) {
-  (void)MHD_run(http->daemon);
+  for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
+    if (http->listeners[i].daemon != NULL) {
+      (void)MHD_run(http->listeners[i].daemon);
+    }
+  }
 }
 
 void rf_http_changed(rf_http *http, bool changed) {

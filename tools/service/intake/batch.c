@@ -35,8 +35,8 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(
       batch->store,
       "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count,"
-      " f.damaged, f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event FROM key k JOIN finding f ON"
-      " f.id = k.finding WHERE k.key = ?",
+      " f.damaged, f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event, f.split_by, f.split_stay FROM"
+      " key k JOIN finding f ON f.id = k.finding WHERE k.key = ?",
       "i", f->key);
   if (!rf_store_row(batch->store, s)) {
     f->is_new = true;
@@ -45,13 +45,13 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
     f->richest = -1;
     return;
   }
-  int64_t *const numbers[] = {&f->merged_into, &f->first_seen,  &f->last_seen,  &f->first_build,
-                              &f->last_build,  &f->count,       &f->damaged,    &f->one_bit,
-                              &f->richest,     &f->first_event, &f->last_event, &f->richest_event};
+  int64_t *const numbers[] = {&f->merged_into, &f->first_seen,    &f->last_seen, &f->first_build, &f->last_build,
+                              &f->count,       &f->damaged,       &f->one_bit,   &f->richest,     &f->first_event,
+                              &f->last_event,  &f->richest_event, &f->split_by,  &f->split_stay};
   f->id = sqlite3_column_int64(s, 0);
   const char *const state = rf_store_text(s, 1);
   f->state = rf_bump_arena_text(&batch->arena, state, strlen(state));
-  for (int i = 0; i < 12; i++) {
+  for (int i = 0; i < 14; i++) {
     *numbers[i] = sqlite3_column_int64(s, i + 2);
   }
   rf_store_done(s);
@@ -173,11 +173,12 @@ static void write_new(rf_batch *batch, const rf_batch_finding *f) {
   rf_store_run(batch->store,
                "INSERT INTO finding(id, key, algorithm, access_key, allocation_key, free_key, bug, level, title,"
                " place, first_seen, last_seen, first_build, last_build, count, damaged, one_bit, first_event,"
-               " last_event, richest_event, richest) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-               "iiiiiittttiiiiiiiiiii", f->id, f->key, f->keys.algorithm, f->keys.access, f->keys.allocation,
+               " last_event, richest_event, richest, split_from)"
+               " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,nullif(?,0))",
+               "iiiiiittttiiiiiiiiiiii", f->id, f->key, f->keys.algorithm, f->keys.access, f->keys.allocation,
                f->keys.release, f->bug, f->level, f->title, f->place, f->first_seen, f->last_seen, f->first_build,
                f->last_build, f->count, f->damaged, f->one_bit, f->first_event, f->last_event, f->richest_event,
-               f->richest);
+               f->richest, f->split_from);
   rf_store_run(batch->store, "INSERT INTO key(key, finding) VALUES(?, ?)", "ii", f->key, f->id);
   rf_store_run(batch->store, "INSERT INTO words(finding, text) VALUES(?, ?)", "it", f->id, f->search);
 }

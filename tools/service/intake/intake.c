@@ -5,6 +5,7 @@
 #include "tools/ringfence/render/document.h"
 #include "tools/service/intake/builds.h"
 #include "tools/service/intake/describe.h"
+#include "tools/service/intake/split.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -218,6 +219,20 @@ static void keep_other(rf_intake *intake, const rf_envelope *e, const char *line
   rf_intake_loss(intake, "records of a kind or version not known here, kept as they are", 1);
 }
 
+/* The finding of an event, or the piece of it that a rule makes (split.h). */
+static rf_batch_finding *finding_of(rf_intake *intake, const rf_event_keys *keys, const rf_candidate *c) {
+  rf_batch_finding *const whole = rf_batch_get(&intake->batch, keys);
+  int64_t const value = rf_split_value(whole->split_by, keys, c);
+  if (whole->split_by == RF_SPLIT_NONE || value == whole->split_stay) {
+    return whole;
+  }
+  rf_event_keys of_piece = *keys;
+  of_piece.group = rf_split_key(keys->group, whole->split_by, value);
+  rf_batch_finding *const piece = rf_batch_get(&intake->batch, &of_piece);
+  piece->split_from = piece->is_new ? whole->id : 0;
+  return piece;
+}
+
 static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
   rf_record *const record = rf_record_read(&intake->line_arena, e->finding);
   if (record == NULL) {
@@ -226,9 +241,9 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
   }
   rf_record_trim(record, NULL, false);
   rf_window_hide(line, length, rule_for(intake->options, e));
-  rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
-  rf_batch_finding *const f = rf_batch_get(&intake->batch, &keys);
   rf_candidate c = candidate_of(intake, e, line, length);
+  rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
+  rf_batch_finding *const f = finding_of(intake, &keys, &c);
   c.richness = rf_describe_richness(record);
   if (f->title == NULL && f->is_new) {
     rf_describe(&intake->batch.arena, &intake->line_arena, record, e->program, f);

@@ -1,31 +1,24 @@
 #include "tools/service/life/symbols.h"
 
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/render/json_write.h"
 #include "tools/ringfence/symbols/symbolize.h"
-#include "tools/service/intake/describe.h"
+#include "tools/service/exchange/child_limits.h"
+#include "tools/service/exchange/curl.h"
+#include "tools/service/exchange/symbol_files.h"
 #include "tools/service/intake/names.h"
-#include "tools/service/life/triage.h"
+#include "tools/service/life/rekey.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITHOUT_MEMORY_LIMIT 1 /* its shadow is address space */
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(WITHOUT_MEMORY_LIMIT)
-#define WITHOUT_MEMORY_LIMIT 1
-#endif
-
-enum { EVENTS = 400, LIFE_S = 120, MEMORY_GIB = 4 };
+enum { EVENTS = 400, LIFE_S = 120, FETCH_S = 100, MEMORY_GIB = 4, URLS = 8, ASK_AGAIN_MS = 86400000, WAIT_MS = 600000 };
 
 /* ---- Events ---- */
 
@@ -62,24 +55,44 @@ static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *reco
   return nameless;
 }
 
-/* The frames without names of the next events. Sets worker->upto. */
-static frames next_frames(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  frames all = {.list = NULL};
-  worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
-  worker->upto = worker->after;
-  sqlite3_stmt *const s =
-      rf_store_select(store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?", "ii",
-                      worker->after, (int64_t)EVENTS);
+/* The frames without names of the events that the statement gives. Returns the last event. */
+static int64_t gather(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s, frames *all, int64_t last) {
   while (rf_store_row(store, s)) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
-    worker->upto = sqlite3_column_int64(s, 0);
-    if (record != NULL && collect(store, arena, record, &all)) {
-      all.useful = true;
+    last = sqlite3_column_int64(s, 0);
+    if (record != NULL && collect(store, arena, record, all)) {
+      all->useful = true;
     } else {
       rf_bump_arena_reset(arena, mark);
     }
   }
+  return last;
+}
+
+static frames frames_of_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  frames all = {.list = NULL};
+  worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
+  worker->upto =
+      gather(store, arena,
+             rf_store_select(store, "SELECT b.event, b.text FROM body b WHERE b.event > ? ORDER BY b.event LIMIT ?",
+                             "ii", worker->after, (int64_t)EVENTS),
+             &all, worker->after);
+  return all;
+}
+
+/* Those of all events of findings that lack names of the build. What is known of its addresses is forgotten. */
+static frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  frames all = {.list = NULL};
+  rf_store_begin(store);
+  rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
+  (void)rf_store_commit(store);
+  (void)gather(store, arena,
+               rf_store_select(store,
+                               "SELECT b.event, b.text FROM nameless n JOIN event e ON e.finding = n.finding JOIN body"
+                               " b ON b.event = e.id WHERE n.build_id = ? ORDER BY b.event DESC LIMIT 10000",
+                               "t", worker->build_id),
+               &all, 0);
   return all;
 }
 
@@ -102,35 +115,83 @@ static void put_frame(const rf_sink *sink, const rf_frame *f) {
   rf_sink_char(sink, '\n');
 }
 
-static void be_child(int answers, rf_bump_arena *arena, frames all) {
-  struct rlimit const seconds = {LIFE_S, LIFE_S};
-  struct rlimit const memory = {(rlim_t)MEMORY_GIB << 30, (rlim_t)MEMORY_GIB << 30};
-  sigset_t none;
-  (void)sigemptyset(&none);
-  (void)sigprocmask(SIG_SETMASK, &none, NULL);
-  (void)setpgid(0, 0);
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  (void)setrlimit(RLIMIT_CPU, &seconds);
-#ifndef WITHOUT_MEMORY_LIMIT
-  (void)setrlimit(RLIMIT_AS, &memory);
-#else
-  (void)memory;
-#endif
-  (void)alarm(LIFE_S);
-  rf_text_sink t;
-  rf_symbolize(arena, all.list, all.count);
-  rf_text_sink_init(&t, arena);
+/* Files of the store are better than those of this machine: somebody brought them. */
+static void choose_files(rf_bump_arena *arena, const char *directory, frames all) {
+  static const char *const kinds[] = {RF_SYMBOL_DEBUGINFO, RF_SYMBOL_EXECUTABLE};
+  const char *id = NULL;
+  const char *file = NULL;
   for (size_t i = 0; i < all.count; i++) {
-    put_frame(&t.sink, all.list[i]);
+    rf_frame *const f = all.list[i];
+    if (f->build_id == NULL || f->build_id[0] == '\0') {
+      continue;
+    }
+    if (id == NULL || strcmp(id, f->build_id) != 0) {
+      id = f->build_id;
+      file = NULL;
+      for (size_t k = 0; k < 2 && file == NULL; k++) {
+        const char *const path = rf_symbol_path(arena, directory, id, kinds[k]);
+        file = path != NULL && access(path, R_OK) == 0 ? path : NULL;
+      }
+    }
+    f->module = file == NULL ? f->module : file;
   }
-  _exit(write(answers, t.text, t.length) == (ssize_t)t.length ? 0 : 1);
+}
+
+static void name_frames(const rf_symbol_worker *worker, rf_bump_arena *arena, frames all, const rf_sink *sink) {
+  choose_files(arena, worker->directory, all);
+  rf_symbolize(arena, all.list, all.count);
+  for (size_t i = 0; i < all.count; i++) {
+    put_frame(sink, all.list[i]);
+  }
+}
+
+static const char unreachable[] = "-";
+
+/* Asks the servers one after the other. The answer is the path of the file that came, or that none answered. */
+static void fetch(const rf_symbol_worker *worker, rf_bump_arena *arena, const rf_sink *sink) {
+  const char *at = worker->servers;
+  const char *const path = rf_symbol_new_path(arena, worker->directory);
+  bool answered = false;
+  for (unsigned i = 0; i < URLS && at[strspn(at, " ")] != '\0'; i++) {
+    at += strspn(at, " ");
+    size_t const length = strcspn(at, " ");
+    const char *const url = rf_bump_arena_print(arena, "%.*s%sbuildid/%s/debuginfo", (int)length, at,
+                                                at[length - 1] == '/' ? "" : "/", worker->build_id);
+    rf_curl const request = {
+        .url = url, .output = path, .seconds = FETCH_S / URLS * 2, .most_bytes = RF_SYMBOL_FILE_MOST};
+    rf_curl_answer answer;
+    if (!rf_curl_run(arena, &request, &answer)) {
+      return;
+    }
+    if (answer.status == 200) {
+      rf_sink_str(sink, path);
+      return;
+    }
+    answered = answered || answer.status != 0;
+    (void)unlink(path);
+    at += length;
+  }
+  rf_sink_str(sink, answered ? "" : unreachable);
+}
+
+static void be_child(const rf_symbol_worker *worker, rf_bump_arena *arena, frames all) {
+  rf_text_sink t;
+  (void)setpgid(0, 0);
+  rf_child_limit(LIFE_S, MEMORY_GIB);
+  rf_text_sink_init(&t, arena);
+  if (worker->job == RF_SYMBOL_FETCH) {
+    fetch(worker, arena, &t.sink);
+  } else {
+    name_frames(worker, arena, all, &t.sink);
+  }
+  _exit(write(worker->answers, t.text, t.length) == (ssize_t)t.length ? 0 : 1);
 }
 
 static void start(rf_symbol_worker *worker, rf_bump_arena *arena, frames all) {
   worker->answers = memfd_create("names", MFD_CLOEXEC);
   pid_t const child = worker->answers < 0 ? -1 : fork();
   if (child == 0) {
-    be_child(worker->answers, arena, all);
+    be_child(worker, arena, all);
   }
   worker->child = child > 0 ? child : 0;
   worker->began = rf_store_now();
@@ -153,56 +214,76 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
   }
 }
 
-/* Names change keys: functions take the place of offsets. A finding that is another one by them becomes part of it; the
- * old key stays an alias, since processes go on to send offsets. */
-static void key_again(rf_store *store, rf_bump_arena *arena, const rf_record *record, int64_t id) {
-  rf_event_keys const keys = rf_event_keys_of(arena, record);
-  rf_store_run(
-      store,
-      "UPDATE finding SET key = ?2, algorithm = ?3, access_key = ?4, allocation_key = ?5, free_key = ?6 WHERE id = ?1",
-      "iiiiii", id, keys.group, keys.algorithm, keys.access, keys.allocation, keys.release);
-  rf_store_run(store, "INSERT OR IGNORE INTO key(key, finding) VALUES(?, ?)", "ii", keys.group, id);
-  int64_t const owner = rf_store_number(
-      store, id, "SELECT coalesce(f.merged_into, f.id) FROM key k JOIN finding f ON f.id = k.finding WHERE k.key = ?",
-      "i", keys.group);
-  if (owner != id &&
-      rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
-    rf_triage_join(store, owner, id);
-    rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
-  }
-}
-
-/* Findings of these events get the words and keys that names allow. */
-static void describe_again(const rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  sqlite3_stmt *const s = rf_store_select(
-      store,
-      "SELECT f.id, b.text, n.text FROM event e JOIN finding f ON f.id = e.finding JOIN body b ON b.event = e.id JOIN"
-      " name n ON n.id = e.program WHERE e.id > ? AND e.id <= ? AND e.id = f.richest_event",
-      "ii", worker->after, worker->upto);
+static void rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) {
+  int64_t *list = NULL;
+  size_t count = 0;
   while (rf_store_row(store, s)) {
-    rf_batch_finding f = {.id = sqlite3_column_int64(s, 0)};
-    rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
-    if (record != NULL) {
-      rf_names_apply(store, arena, record);
-      rf_record_trim(record, NULL, false);
-      key_again(store, arena, record, f.id);
-      rf_describe(arena, arena, record, rf_store_text(s, 2), &f);
-      rf_store_run(store, "UPDATE finding SET title = ?, place = ? WHERE id = ?", "tti", f.title, f.place, f.id);
-      rf_store_run(store, "UPDATE words SET text = ? WHERE finding = ?", "ti", f.search, f.id);
-    }
+    RF_APPENDED(arena, list, count) = sqlite3_column_int64(s, 0);
+  }
+  for (size_t i = 0; i < count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
+    rf_rekey(store, arena, list[i]);
+    rf_bump_arena_reset(arena, mark);
   }
 }
 
-/* `text` NULL: no event has anything to name. */
-static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *text) {
-  rf_bump_arena arena = {NULL};
-  rf_store_begin(store);
-  if (text != NULL) {
-    store_names(store, &arena, text);
-    describe_again(worker, store, &arena);
+static void end_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena, bool useful) {
+  if (useful) {
+    rekey_all(store, arena,
+              rf_store_select(store,
+                              "SELECT f.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.id > ? AND e.id <= ?"
+                              " AND e.id = f.richest_event",
+                              "ii", worker->after, worker->upto));
   }
   rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named', ?)", "i", worker->upto);
-  (void)rf_store_commit(store);
+}
+
+static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  rekey_all(store, arena,
+            rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ?", "t", worker->build_id));
+  rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ?", "t", worker->build_id);
+}
+
+/* A server may be anybody's: what it sends must be of the build that was asked for. */
+static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena, const char *path) {
+  char message[RF_SYMBOL_MESSAGE] = "";
+  rf_symbol_file file;
+  if (strcmp(path, unreachable) == 0) {
+    rf_diag("no server of DEBUGINFOD_URLS answers: they are asked again in %d minutes", WAIT_MS / 60000);
+    worker->wait_until = rf_store_now() + WAIT_MS;
+    rf_store_begin(store);
+    rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = 'asked'", "t", worker->build_id);
+    (void)rf_store_commit(store);
+    return;
+  }
+  if (path[0] == '\0') {
+    return;
+  }
+  if (!rf_symbol_probe(path, "the answer of a debuginfod", &file, message) ||
+      strcmp(file.build_id, worker->build_id) != 0) {
+    rf_diag("%s", message[0] != '\0' ? message : "a debuginfod sent the file of another build");
+    (void)unlink(path);
+  } else if (!rf_symbol_adopt(store, arena, worker->directory, path, "debuginfod", &file, message)) {
+    rf_diag("%s", message);
+  }
+}
+
+/* `useful`: some event has frames that names may be known of. */
+static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *text, bool useful) {
+  rf_bump_arena arena = {NULL};
+  if (worker->job == RF_SYMBOL_FETCH) {
+    end_fetch(worker, store, &arena, text);
+  } else {
+    rf_store_begin(store);
+    store_names(store, &arena, text);
+    if (worker->job == RF_SYMBOL_BUILD) {
+      end_build(worker, store, &arena);
+    } else {
+      end_events(worker, store, &arena, useful);
+    }
+    (void)rf_store_commit(store);
+  }
+  worker->job = RF_SYMBOL_IDLE;
   rf_bump_arena_free(&arena);
 }
 
@@ -226,36 +307,87 @@ static bool look_after(rf_symbol_worker *worker, rf_store *store, int flags) {
   worker->child = 0;
   (void)lseek(worker->answers, 0, SEEK_SET);
   const char *const text = rf_read_all(&arena, worker->answers, &length);
-  take_answers(worker, store, text == NULL ? "" : text);
+  take_answers(worker, store, text == NULL ? "" : text, true);
   close_answers(worker);
   rf_bump_arena_free(&arena);
   return true;
 }
 
+/* ---- Jobs ---- */
+
+static bool choose_build(rf_symbol_worker *worker, rf_store *store, rf_symbol_job job, sqlite3_stmt *s) {
+  if (!rf_store_row(store, s)) {
+    return false;
+  }
+  (void)snprintf(worker->build_id, sizeof worker->build_id, "%s", rf_store_text(s, 0));
+  rf_store_done(s);
+  worker->job = job;
+  return true;
+}
+
+/* A build whose file came in, or else one whose file nobody has been asked for. */
+static bool next_build(rf_symbol_worker *worker, rf_store *store) {
+  if (choose_build(worker, store, RF_SYMBOL_BUILD,
+                   rf_store_select(
+                       store, "SELECT build_id FROM symbol_file WHERE looked = 0 AND kind <> 'asked' LIMIT 1", ""))) {
+    return true;
+  }
+  int64_t const now = rf_store_now();
+  if (worker->servers == NULL || worker->servers[0] == '\0' || now < worker->wait_until ||
+      !choose_build(worker, store, RF_SYMBOL_FETCH,
+                    rf_store_select(store,
+                                    "SELECT n.build_id FROM nameless n WHERE NOT EXISTS (SELECT 1 FROM symbol_file s"
+                                    " WHERE s.build_id = n.build_id AND (s.kind = 'debuginfo' OR (s.kind = 'asked' AND"
+                                    " s.time > ?))) LIMIT 1",
+                                    "i", now - ASK_AGAIN_MS))) {
+    return false;
+  }
+  rf_store_begin(store);
+  rf_store_run(
+      store, "INSERT OR REPLACE INTO symbol_file(build_id, kind, name, bytes, time, looked) VALUES(?,'asked','',0,?,1)",
+      "ti", worker->build_id, now);
+  return rf_store_commit(store) && rf_symbol_id_is(worker->build_id);
+}
+
+/* Starts the next job; *named where one could be ended at once with names. False: there is none. */
+static bool next_job(rf_symbol_worker *worker, rf_store *store, bool *named) {
+  rf_bump_arena arena = {NULL};
+  worker->job = RF_SYMBOL_EVENTS;
+  frames all = frames_of_events(worker, store, &arena);
+  bool there = worker->upto != worker->after;
+  if (!there) {
+    there = next_build(worker, store);
+    worker->job = there ? worker->job : RF_SYMBOL_IDLE;
+    if (worker->job == RF_SYMBOL_BUILD) {
+      all = frames_of_build(worker, store, &arena);
+    }
+  }
+  if (all.count != 0 || worker->job == RF_SYMBOL_FETCH) {
+    start(worker, &arena, all);
+  } else if (there) {
+    *named = all.useful;
+    take_answers(worker, store, "", all.useful);
+  }
+  rf_bump_arena_free(&arena);
+  return there;
+}
+
 bool rf_symbol_worker_step(rf_symbol_worker *worker, rf_store *store) {
+  bool named = false;
   if (worker->child != 0) {
     return look_after(worker, store, WNOHANG);
   }
-  rf_bump_arena arena = {NULL};
-  frames const all = next_frames(worker, store, &arena);
-  bool named = false;
-  if (all.count != 0) {
-    start(worker, &arena, all);
-  } else if (worker->upto != worker->after) {
-    take_answers(worker, store, all.useful ? "" : NULL);
-    named = all.useful;
-  }
-  rf_bump_arena_free(&arena);
+  (void)next_job(worker, store, &named);
   return named;
 }
 
 void rf_symbol_worker_finish(rf_symbol_worker *worker, rf_store *store) {
-  do {
-    (void)rf_symbol_worker_step(worker, store);
+  bool named = false;
+  while (next_job(worker, store, &named) && !store->failed) {
     if (worker->child != 0) {
       (void)look_after(worker, store, 0);
     }
-  } while (worker->upto != worker->after && !store->failed);
+  }
 }
 
 void rf_symbol_worker_end(rf_symbol_worker *worker) {

@@ -1,6 +1,7 @@
 #include "tools/service/life/triage.h"
 
 #include "tools/service/intake/builds.h"
+#include "tools/service/life/split.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,12 +85,9 @@ static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
   return true;
 }
 
-static bool split(rf_store *store, int64_t id, char *message) {
+/* Undoes a merge. */
+static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
   char text[64];
-  int64_t const root = root_of(store, id);
-  if (root == id) {
-    return refuse(message, "it was not merged into another finding");
-  }
   rf_store_run(store, "UPDATE finding SET merged_into = NULL WHERE id = ?", "i", id);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
   rf_store_run(
@@ -102,6 +100,20 @@ static bool split(rf_store *store, int64_t id, char *message) {
   note(store, root, "split", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " stands alone again", id);
   return true;
+}
+
+static bool split(rf_store *store, int64_t id, const char *how, char *message) {
+  int64_t const root = root_of(store, id);
+  if (how == NULL) {
+    return root == id ? refuse(message, "it was not merged into another finding; to split it, say by what")
+                      : part(store, id, root, message);
+  }
+  bool const undo = strcmp(how, "undo") == 0;
+  bool const done = undo ? rf_split_undo(store, id, message) : rf_split_apply(store, id, how, message);
+  if (done && !undo) {
+    note(store, id, "split", how);
+  }
+  return done;
 }
 
 static bool act(rf_store *store, const rf_triage *t, char *message) {
@@ -121,7 +133,8 @@ static bool act(rf_store *store, const rf_triage *t, char *message) {
   if (strcmp(t->action, "merge") == 0) {
     return merge(store, root, root_of(store, t->other), message);
   }
-  return strcmp(t->action, "split") == 0 ? split(store, t->id, message) : refuse(message, "there is no such action");
+  return strcmp(t->action, "split") == 0 ? split(store, t->id, t->text, message)
+                                         : refuse(message, "there is no such action");
 }
 
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {

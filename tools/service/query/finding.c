@@ -1,6 +1,7 @@
 /* One finding, whole. */
 #include "tools/service/query/query.h"
 
+#include "tools/service/intake/split.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
 
@@ -24,7 +25,8 @@ static bool put_row(rf_query *q, int64_t id) {
       " f.fixed_at, (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
-      "f.access_key, f.allocation_key, f.free_key, f.merged_into FROM finding f JOIN build fb ON fb.id = f.first_build"
+      "f.access_key, f.allocation_key, f.free_key, f.merged_into, f.split_by, f.split_from FROM finding f JOIN build "
+      "fb ON fb.id = f.first_build"
       " JOIN build lb ON lb.id = f.last_build WHERE f.id = ?1",
       "i", id);
   if (!rf_store_row(q->store, s)) {
@@ -52,6 +54,10 @@ static bool put_row(rf_query *q, int64_t id) {
   put_key(q, "free_key", sqlite3_column_int64(s, 19));
   if (sqlite3_column_int64(s, 20) != 0) {
     rf_json_put_number(&q->w, "merged_into", sqlite3_column_int64(s, 20));
+  }
+  rf_json_put_text(&q->w, "split_by", rf_split_name(sqlite3_column_int64(s, 21)));
+  if (sqlite3_column_int64(s, 22) != 0) {
+    rf_json_put_number(&q->w, "split_from", sqlite3_column_int64(s, 22));
   }
   rf_store_done(s);
   return true;

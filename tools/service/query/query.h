@@ -46,6 +46,9 @@ bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
 bool rf_query_builds(rf_query *q);
 bool rf_query_coverage(rf_query *q);
 
+/* Builds whose frames lack lines, those of most findings first, and the files of symbols that are there. */
+bool rf_query_symbols(rf_query *q);
+
 /* The store's own state; `directory` has the spool, NULL: leave that out. */
 bool rf_query_status(rf_query *q, const char *directory);
 

@@ -45,6 +45,17 @@ static const char *const steps[] = {
     /* Functions and lines of return addresses, found while the program's file was there. */
     "CREATE TABLE symbol(build_id TEXT NOT NULL, offset INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY(build_id,"
     " offset)) WITHOUT ROWID;",
+
+    /* Findings that were split: the rule by which (rf_split_rule), the value whose events stay, and of each piece the
+     * finding that it was made of. Files of symbols that were uploaded or fetched (fetched: also where nobody had it),
+     * and the findings whose events have frames of a build-id without lines. */
+    "ALTER TABLE finding ADD COLUMN split_by INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN split_stay"
+    " INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN split_from INTEGER;CREATE INDEX finding_split ON"
+    " finding(split_from) WHERE split_from IS NOT NULL;CREATE TABLE symbol_file(build_id TEXT NOT NULL, kind TEXT NOT"
+    " NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL, time INTEGER NOT NULL, looked INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY(build_id, kind)) WITHOUT ROWID;CREATE TABLE nameless(build_id TEXT NOT NULL, finding INTEGER NOT"
+    " NULL, module TEXT NOT NULL, asked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(build_id, finding)) WITHOUT ROWID;"
+    "CREATE INDEX nameless_finding ON nameless(finding);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

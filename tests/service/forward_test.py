@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Records on their way to another collector: none is lost, none counts twice, whatever fails."""
+
+import http.client
+import http.server
+import json
+import os
+import random
+import signal
+import socketserver
+import subprocess
+import threading
+import time
+
+import service
+from service import Service, append, check, equal, event, finding, record
+
+
+class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """A proxy before a collector that refuses, loses requests, and loses answers."""
+
+    daemon_threads = True
+
+    def __init__(self, target, chance):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.target, self.chance, self.fates = target, chance, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):  # pylint: disable=invalid-name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        fate = self.server.chance()
+        self.server.fates.append(fate)
+        if fate == "refused":
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        if fate in ("passed", "answer lost"):
+            c = http.client.HTTPConnection("127.0.0.1", self.server.target)
+            c.request("POST", self.path, body, {"Host": f"127.0.0.1:{self.server.target}",
+                                                "Authorization": self.headers.get("Authorization", "")})
+            reply = c.getresponse()
+            answer = reply.read()
+        if fate == "passed":
+            self.send_response(reply.status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+def forward(*words, wait=True, **environment):
+    process = subprocess.Popen([service.SERVE, "forward", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               stdin=subprocess.DEVNULL, env=dict(os.environ, **environment))
+    if not wait:
+        return process
+    said = process.communicate(timeout=120)[0].decode()
+    return process.returncode, said
+
+
+def total(s):
+    return sum(row["count"] for row in s.findings("--limit", "1000"))
+
+
+def a_tree_of_collectors_has_all_once():
+    """Through a proxy that fails half of the time, killed over and over while processes write."""
+    random.seed(3)
+    with Service() as upstream, Service(start=False) as s:
+        proxy = Flaky(upstream.port,
+                      lambda: random.choice(["passed", "passed", "passed", "refused", "lost", "answer lost"]))
+        written = 0
+        process = None
+        for turn in range(12):
+            append(s.directory, *[event(f"p{i % 7}", f"{turn}-{i}", pad=500) for i in range(50)])
+            written += 50
+            process = forward("--to", proxy.url, "--no-shared", s.directory, wait=False)
+            time.sleep(random.random() * 0.4)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        proxy.chance = lambda: "passed"
+        status, said = forward("--to", proxy.url + "/", "--once", "--no-shared", s.directory)
+        equal(status, 0, said)
+        upstream.wait(lambda: total(upstream) >= written)
+        equal(total(upstream), written)
+        equal(os.listdir(os.path.join(s.directory, "spool")), [])
+        check("answer lost" in proxy.fates and "refused" in proxy.fates, proxy.fates)
+        proxy.shutdown()
+
+
+def it_waits_for_a_collector_that_is_not_there():
+    with Service() as upstream, Service(start=False) as s:
+        fates = iter(["refused", "lost"])
+        proxy = Flaky(upstream.port, lambda: next(fates, "passed"))
+        append(s.directory, event("a", "1"))
+        process = forward("--to", proxy.url, "--no-shared", s.directory, wait=False)
+        upstream.wait(lambda: total(upstream) == 1)
+        append(s.directory, event("a", "2"), record("summary", "3", seconds=1.0, allocations=1, findings=0))
+        upstream.wait(lambda: total(upstream) == 2)
+        upstream.wait(lambda: not os.listdir(os.path.join(s.directory, "spool")))
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[0].decode()
+        equal(process.returncode, 0)
+        check("records wait here" in said and "takes records again" in said and "3 records forwarded" in said, said)
+        proxy.shutdown()
+
+
+def half_lines_are_left_out():
+    with Service() as upstream, Service(start=False) as s:
+        whole = service.line_of(event("a", "1"))
+        append(s.directory, whole[:50] + service.line_of(event("a", "2")), whole, b'{"record":"finding","ver')
+        status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)
+        equal(status, 0)
+        check("2 records" in said and "2 half-written" in said, said)
+        equal(total(upstream), 2)
+
+
+def folders_of_json_lines_are_sent_once():
+    with Service() as upstream, Service(start=False) as s:
+        url = f"http://127.0.0.1:{upstream.port}"
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        log = os.path.join(folder, "a.jsonl")
+
+        def lines(*values, mode="ab", end=b"\n"):
+            with open(log, mode) as file:
+                file.write(b"\n".join(json.dumps(v).encode() for v in values) + end)
+
+        lines(finding("a"), finding("b"), {"type": "summary"}, event("c", "id-1"), end=b"\n{\"type\":\"finding\",")
+        equal(forward("--to", url, "--once", folder, RINGFENCE_ENVIRONMENT="nightly")[0], 0)
+        equal(total(upstream), 3)
+        equal(sorted(e["name"] for e in upstream.ask("show", "1")["environments"]), ["nightly"])
+        status, said = forward("--to", url, "--once", folder)
+        check("0 records forwarded" in said, said)
+        with open(log, "rb+") as file:  # the half line is completed
+            file.seek(-len(b'{"type":"finding",'), os.SEEK_END)
+            file.write(service.line_of(finding("d")))
+        equal(forward("--to", url, "--once", folder)[0], 0)
+        equal(total(upstream), 4)
+        os.unlink(os.path.join(folder, ".ringfence-forwarded"))
+        status, said = forward("--to", url, "--once", folder)
+        check("had 4 of them" in said, said)
+        equal(total(upstream), 4, "lines that are sent again count once")
+
+
+def what_does_not_work_is_said():
+    with Service("--listen", "0.0.0.0:0") as upstream, Service(start=False) as s:
+        url = f"http://127.0.0.1:{upstream.port}"
+        append(s.directory, event("a", "1"))
+        status, said = forward("--to", url, "--once", "--no-shared", s.directory)
+        check(status == 1 and "status 401" in said and "token" in said, status, said)
+        equal(len(os.listdir(os.path.join(s.directory, "spool"))), 1, "it waits")
+        equal(forward("--to", url, "--once", s.directory, RINGFENCE_TOKEN=upstream.token())[0], 0)
+        equal(total(upstream), 1)
+        check("cannot open" in forward("--to", url, "--once", "/nowhere")[1])
+        check("runs on" in forward("--to", url, "--once", upstream.directory)[1], "serve has the folder")
+        equal(forward("--once")[0], 2)
+
+
+service.main([
+    a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, half_lines_are_left_out,
+    folders_of_json_lines_are_sent_once, what_does_not_work_is_said])

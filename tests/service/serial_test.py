@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Findings of boards, by serial lines that lose and garble: they end in the right finding, or say what is missing."""
+
+import os
+import random
+import re
+import struct
+import subprocess
+import time
+import zlib
+
+import service
+from service import Service, check, equal
+
+LINE = 25  # bytes of data
+SOURCE = """
+void *make(void) { return (void *)1; }
+void spoil(char *p) { *(volatile char *)p = 1; }
+int main(void) { spoil(make()); return 0; }
+"""
+
+
+def frame(kind, record, index, data, last):
+    body = struct.pack("<BBHH", 1, kind, record, index | (0x8000 if last else 0)) + data
+    return b"#RF:" + (body + struct.pack("<I", zlib.crc32(body))).hex().encode() + b"\r\n"
+
+
+def lines_of(kind, record, fields):
+    """Fields are whole in their lines."""
+    lines = [b""]
+    for tag, value in fields:
+        field = bytes([tag, len(value)]) + value
+        if len(lines[-1]) + len(field) > LINE:
+            lines.append(b"")
+        lines[-1] += field
+    return [frame(kind, record, i, data, i + 1 == len(lines)) for i, data in enumerate(lines)]
+
+
+def number(value):
+    return value.to_bytes(8, "little").rstrip(b"\0")
+
+
+class Board:
+    """A program, and what a board that runs it says."""
+
+    def __init__(self, folder):
+        self.image = os.path.join(folder, "fw.elf")
+        source = os.path.join(folder, "fw.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(SOURCE.lstrip())
+        subprocess.run(["cc", "-g", "-O0", "-fno-pie", "-no-pie", "-Wl,--build-id", "-o", self.image, source],
+                       check=True)
+        symbols = subprocess.run(["nm", self.image], stdout=subprocess.PIPE, check=True).stdout.decode()
+        self.addresses = {name: int(at, 16) for at, name in re.findall(r"^([0-9a-f]+) T (\w+)$", symbols, re.M)}
+
+    def finding(self, sequence=1, size=13, block=0x20001000):
+        def stack(base, function):
+            return [(base + 4, bytes([i]) + number(self.addresses[name] + 8))
+                    for i, name in enumerate((function, "main"))]
+
+        fields = [(4, number(0x2000105D)), (5, number(block)), (6, number(size)), (3, b"\1"), (7, b"\1"),
+                  (9, number(size)), (20, b"tlsf"), (21, b"guard")]
+        return lines_of(1, sequence, fields + stack(64, "spoil") + stack(80, "make"))
+
+    def text(self, record, text):
+        data = text.encode()
+        pieces = [data[i:i + LINE] for i in range(0, len(data), LINE)]
+        return [frame(0, record, i, piece, i + 1 == len(pieces)) for i, piece in enumerate(pieces)]
+
+
+def losses(s):
+    return {loss["what"]: loss["count"] for loss in s.ask("status")["losses"]}
+
+
+def a_pipe_tells_of_findings_and_of_the_board():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        pipe = os.path.join(s.root, "uart")
+        os.mkfifo(pipe)
+        s.options = ["--serial", pipe, "--image", board.image]
+        s.start()
+        with open(pipe, "wb", buffering=0) as uart:
+            for line in board.text(1, '{"type":"device","device":"ab-12","boot":7,"reset":"watchdog"}'):
+                uart.write(line)
+            uart.write(b"booting\r\nok #RF: no digits\r\n")
+            for line in board.finding():
+                uart.write(line)
+        s.wait(lambda: s.findings() and "make" in s.findings()[0]["place"])
+        shown = s.ask("show", "1")
+        check("fw.c:1" in shown["place"], shown["place"])
+        equal(([h["name"] for h in shown["hosts"]], [p["name"] for p in shown["programs"]]),
+              (["ab-12"], [os.path.realpath(board.image)]))
+        equal(sorted(label["name"] for label in shown["labels"]), ["boot=7", "device=ab-12", "reset=watchdog"])
+        with open(pipe, "wb", buffering=0) as uart:  # another writer; the board began anew
+            for line in board.finding():
+                uart.write(line)
+        s.wait(lambda: s.ask("show", "1")["count"] == 2)
+        equal(losses(s).get("damaged serial lines"), 1)
+
+
+def garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing():
+    chance = random.Random(7)
+    with Service(start=False) as s:
+        board = Board(s.root)
+        capture = os.path.join(s.root, "uart.log")
+        whole = lost = 0
+        with open(capture, "wb") as file:
+            for sequence in range(1, 201):
+                good = True
+                for line in board.finding(sequence):
+                    fate = chance.random()
+                    file.write(bytes(chance.randrange(1, 256) for _ in range(chance.randrange(3))) + b"\n")
+                    if fate < 0.02:  # a bit
+                        at = chance.randrange(4, len(line) - 2)
+                        line = line[:at] + bytes([line[at] ^ 1]) + line[at + 1:]
+                    elif fate < 0.04:
+                        line = b""
+                    elif fate < 0.06:
+                        line = line[:chance.randrange(len(line))]
+                    elif fate < 0.08:
+                        file.write(line)  # repeated
+                    good = good and not fate < 0.06
+                    file.write(line)
+                whole += good
+                lost += not good
+        s.options = []
+        s.command("serve", "--once", "--serial", capture, "--image", board.image)
+        rows = s.findings("--limit", "1000")
+        check(whole > 100 and lost > 20, whole, lost)
+        right = [row for row in rows if "make" in row["place"] and row["bug"] == "heap-buffer-overflow"]
+        check(max(row["count"] for row in right) >= whole, rows)
+        told = losses(s)
+        gone = told.get("findings of a serial line that did not arrive at all", 0)
+        equal(sum(row["count"] for row in rows) + gone, 200, "each arrived, or is counted as missing")
+        equal(told["findings of which serial lines did not arrive"] + gone, lost)
+        partly = [row for row in rows if row not in right]
+        for row in partly:
+            check("did not arrive" in s.command("show", str(row["id"])), row)
+        s.command("serve", "--once", "--serial", capture, "--image", board.image)
+        equal(sum(row["count"] for row in s.findings("--limit", "1000")) + gone, 200, "a file that is read again")
+
+
+def a_finding_whose_end_is_lost_is_told_after_a_silence():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        log = os.path.join(s.root, "uart.log")
+        with open(log, "wb") as file:
+            file.write(b"".join(board.finding()[:-1]))
+        s.options = ["--serial", log]
+        s.start()
+        s.wait(s.findings)
+        check("did not arrive" in s.command("show", "1"))
+        with open(log, "ab") as file:
+            file.write(b"".join(board.finding(2)))
+        s.wait(lambda: sum(row["count"] for row in s.findings()) == 2)
+
+
+def a_terminal_is_read_raw_and_waited_for():
+    master, slave = os.openpty()
+    with Service(start=False) as s:
+        board = Board(s.root)
+        device = os.path.join(s.root, "tty")
+        os.symlink(os.ttyname(slave), device)
+        s.options = ["--serial", device, "--baud", "9600"]
+        s.start()
+        os.write(master, b"\x03\x04\x1a" + b"".join(board.finding()))
+        s.wait(s.findings)
+        os.unlink(device)
+        os.close(slave)
+        os.close(master)
+        s.wait(lambda: "went away" in s.log())
+        master, slave = os.openpty()
+        os.symlink(os.ttyname(slave), device)
+        s.wait(lambda: "there again" in s.log())
+        os.write(master, b"".join(board.finding(2)))
+        s.wait(lambda: s.ask("show", "1")["count"] == 2)
+
+
+def noise_costs_nothing():
+    with Service(start=False) as s:
+        pipe = os.path.join(s.root, "uart")
+        os.mkfifo(pipe)
+        s.options = ["--serial", pipe]
+        s.start()
+        chance = random.Random(1)
+        with open(pipe, "wb", buffering=0) as uart:
+            for i in range(3000):
+                uart.write(bytes(chance.randrange(256) for _ in range(400)))
+                uart.write(b"".join(lines_of(1, i, [(20, b"x")] * 20)[:-1]))
+        began = time.time()
+        s.wait(lambda: s.ask("status")["findings"] >= 1)
+        with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:
+            kib = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+        check(kib < 100000, kib, "KiB")
+        check(time.time() - began < 20)
+
+
+def what_cannot_be_read_is_said():
+    with Service(start=False) as s:
+        for words, said in ((("--serial", "/nowhere"), "/nowhere"),
+                            (("--serial", s.root), "a device, a pipe or a file"),
+                            (("--serial", __file__, "--baud", "1234"), "--baud 1234"),
+                            (("--serial", __file__, "--image", __file__), "the ELF file")):
+            check(said in s.command("serve", "--once", *words, status=1), words)
+
+
+service.main([
+    a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
+    a_finding_whose_end_is_lost_is_told_after_a_silence, a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
+    what_cannot_be_read_is_said])

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Symbols: a stripped program's findings get their lines when its file comes in, and debuginfod's protocol."""
+
+import os
+import re
+import subprocess
+import threading
+
+import service
+from service import Service, append, check, equal, event
+
+SOURCE = """
+#include <stdlib.h>
+__attribute__((noinline)) void *make(void) {
+  return malloc(8);
+}
+__attribute__((noinline)) void use(char *p) {
+  *(volatile char *)p = 1;
+}
+int main(void) {
+  use(make());
+  return 0;
+}
+"""
+
+
+class Program:
+    """A program in two builds, each with symbols and stripped; FLAG makes the second one's offsets differ."""
+
+    def __init__(self, folder, name="app", flag="-DA"):
+        self.whole = os.path.join(folder, name)
+        self.stripped = os.path.join(folder, name + ".stripped")
+        source = os.path.join(folder, "app.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(("int pad(int x) { return x * 3; }\n" if flag == "-DB" else "\n") + SOURCE.lstrip("\n"))
+        run("cc", "-g", "-O1", "-fno-pie", "-no-pie", "-Wl,--build-id", "-o", self.whole, source)
+        run("strip", "-o", self.stripped, self.whole)
+        self.build_id = re.search(r"Build ID: ([0-9a-f]+)", run("readelf", "-n", self.whole))[1]
+        self.addresses = {name: int(at, 16) for at, name in
+                          re.findall(r"^([0-9a-f]+) T (\w+)$", run("nm", self.whole), re.M)}
+
+    def stack(self, function):
+        return {"thread": 1, "frames": [
+            {"pc": hex(self.addresses[name]), "module": "/srv/app", "build_id": self.build_id,
+             "offset": hex(self.addresses[name] + 5)} for name in (function, "main")]}
+
+    def event(self, id, bug="heap-buffer-overflow"):
+        return event("x", id, f_bug=bug, f_allocated=self.stack("make"), f_found=self.stack("use"))
+
+
+def run(*words):
+    return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
+def take(s, *lines):
+    append(s.directory, *lines)
+    s.once()
+
+
+def a_stripped_build_gets_its_lines_later():
+    with Service(start=False) as s:
+        one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
+        check(one.addresses["make"] != two.addresses["make"] and one.build_id != two.build_id)
+        take(s, one.event("1"), two.event("2"), one.event("3", "double-free"))
+        rows = s.findings()
+        equal(sorted(row["count"] for row in rows), [1, 1, 1], "nobody knows that two of them are one")
+        check(all("make" not in row["place"] for row in rows))
+        equal(sorted(m["build_id"] for m in s.ask("symbols", "missing")["missing"]),
+              sorted([one.build_id, two.build_id]))
+        s.command("symbols", "upload", one.stripped)
+        s.once()
+        check(all("make" not in row["place"] for row in s.findings()), "a stripped file names nothing")
+        equal(len(s.ask("symbols", "missing")["missing"]), 2, "and is no file of symbols")
+        s.command("symbols", "upload", one.whole)
+        s.once()
+        check("make" in s.ask("show", "1")["place"], s.ask("show", "1")["place"])
+        check(re.search(r"in make .*app\.c:4", s.command("show", "1")), s.command("show", "1"))
+        s.command("symbols", "upload", two.whole)
+        s.once()
+        equal(sorted(row["count"] for row in s.findings()), [1, 2], "named, they are one")
+        equal(s.ask("symbols", "missing")["missing"], [])
+        root = [row["id"] for row in s.findings() if row["count"] == 2][0]
+        for id in ("1", "2"):
+            shown = s.ask("show", id)
+            check(shown.get("merged_into", shown["id"]) == root, "the old number", id, "leads to", root)
+        take(s, two.event("4"), one.event("5"))
+        equal(sorted(row["count"] for row in s.findings()), [1, 4], "stripped events go to it, too")
+        with Service(directory=s.directory) as serving:
+            page = serving.http("GET", "/finding/2").text
+            check("make" in page and "app.c" in page)
+
+
+def uploads_come_by_http_and_are_given_out_again():
+    with Service() as s:
+        one = Program(s.root)
+        debug = os.path.join(s.root, "app.debug")
+        run("objcopy", "--only-keep-debug", one.whole, debug)
+        append(s.directory, one.event("1"))
+        s.wait(lambda: s.ask("symbols", "missing")["missing"])
+        url = f"http://127.0.0.1:{s.port}"
+        said = s.command("symbols", "upload", "--to", url, debug, one.stripped)
+        check("symbols of build" in said and "program without symbols" in said, said)
+        s.wait(lambda: "make" in s.findings()[0]["place"])
+        for kind, path in (("debuginfo", debug), ("executable", one.stripped)):
+            got = os.path.join(s.root, "got")
+            run("curl", "-sf", "-o", got, f"{url}/buildid/{one.build_id}/{kind}")
+            with open(got, "rb") as a, open(path, "rb") as b:
+                check(a.read() == b.read(), kind)
+        head = s.http("HEAD", f"/buildid/{one.build_id}/debuginfo")
+        equal((head.status, head.headers["x-debuginfod-size"]), (200, str(os.path.getsize(debug))))
+        for path in (f"/buildid/{one.build_id}/source/x.c", "/buildid/00/debuginfo", "/buildid//debuginfo",
+                     f"/buildid/{one.build_id}", "/buildid/..%2f..%2ftoken/debuginfo",
+                     "/buildid/%2e%2e/debuginfo", f"/buildid/{one.build_id}/debuginfo/"):
+            equal(s.http("GET", path).status, 404, path)
+
+
+def what_is_no_symbols_is_refused():
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        swapped = bytearray(elf)
+        swapped[5] = 2
+        huge = bytearray(elf)
+        huge[40:48] = (2**63).to_bytes(8, "little")  # sections
+        many = bytearray(elf)
+        many[60:62] = b"\xff\xff"
+        for body, words in ((b"", "no ELF"), (b"#!/bin/sh\n", "no ELF"), (elf[:50], "damaged"),
+                            (bytes(swapped), "byte order"), (bytes(huge), "neither symbols"),
+                            (bytes(many), "neither symbols")):
+            reply = s.http("POST", "/api/v1/symbols?name=%3Cb%3Ex%0a", body=body)
+            equal(reply.status, 400, words)
+            check(words in reply.text or "no build-id" in reply.text, words, reply.text)
+        equal([name for name in os.listdir(os.path.join(s.directory, "symbols")) if name.startswith("new")], [])
+        equal(s.ask("symbols", "list")["files"], [])
+        check("no ELF" in s.command("symbols", "upload", __file__, status=1))
+        check("no collector" in s.command("symbols", "upload", "--to", "http://127.0.0.1:1", one.whole, status=1))
+        s.command("symbols", "upload", status=2)
+        s.command("symbols", "sideways", status=2)
+    with Service("--listen", "0.0.0.0:0") as s:
+        equal(s.http("POST", "/api/v1/symbols", body=elf).status, 401, "beyond loopback with a token only")
+
+
+def an_upload_that_is_cut_short_leaves_nothing():
+    import socket
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.sendall(f"POST /api/v1/symbols HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: {len(elf)}\r\n\r\n"
+                      .encode() + elf[:5000])
+            folder = os.path.join(s.directory, "symbols")
+            s.wait(lambda: os.path.isdir(folder) and os.listdir(folder))
+        s.wait(lambda: os.listdir(folder) == [])
+        equal(s.ask("symbols", "list")["files"], [])
+
+
+def one_collector_asks_another_for_symbols():
+    """Its own answers are those of a debuginfod."""
+    with Service() as upstream, Service(start=False) as s:
+        one = Program(s.root)
+        upstream.command("symbols", "upload", one.whole)
+        os.environ["DEBUGINFOD_URLS"] = f"http://127.0.0.1:1/ http://127.0.0.1:{upstream.port}"
+        try:
+            take(s, one.event("1"))
+            check("make" in s.findings()[0]["place"], s.findings()[0]["place"])
+            equal([(f["build_id"], f["name"]) for f in s.ask("symbols", "list")["files"] if f["kind"] == "debuginfo"],
+                  [(one.build_id, "debuginfod")])
+            two = Program(s.root, "two", "-DB")
+            take(s, two.event("2"))
+            equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], [two.build_id], "nobody has it")
+            os.environ["DEBUGINFOD_URLS"] = "http://127.0.0.1:1"
+            three = Program(s.root, "three", "-DB")
+            append(s.directory, three.event("3"))
+            s.command("serve", "--once")
+        finally:
+            del os.environ["DEBUGINFOD_URLS"]
+
+
+def a_server_that_lies_is_not_believed():
+    import http.server
+    with Service(start=False) as s:
+        one, two = Program(s.root), Program(s.root, "two", "-DB")
+
+        class Liar(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # pylint: disable=invalid-name
+                with open(two.whole, "rb") as file:
+                    body = file.read()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Liar)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        os.environ["DEBUGINFOD_URLS"] = f"http://127.0.0.1:{server.server_port}"
+        try:
+            append(s.directory, one.event("1"))
+            check("another build" in s.command("serve", "--once"))
+        finally:
+            del os.environ["DEBUGINFOD_URLS"]
+            server.shutdown()
+        equal(s.ask("symbols", "list")["files"], [])
+        equal(os.listdir(os.path.join(s.directory, "symbols")), [])
+
+
+os.environ.pop("DEBUGINFOD_URLS", None)
+service.main([
+    a_stripped_build_gets_its_lines_later, uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
+    an_upload_that_is_cut_short_leaves_nothing, one_collector_asks_another_for_symbols,
+    a_server_that_lies_is_not_believed])

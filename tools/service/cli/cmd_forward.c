@@ -1,0 +1,186 @@
+/* forward: spools and folders of JSON lines go to a collector elsewhere. */
+#include "checkers/os/spool_file.h"
+#include "tools/service/cli/common.h"
+#include "tools/service/exchange/forward.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SOURCES = 32, ONCE_TRIES = 4 };
+
+typedef enum row_id { TO, ONCE, NO_SHARED, HELP, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [TO] = {"to", '\0', "URL",
+            "the collector, as in https://findings.example.org; its token is taken from RINGFENCE_TOKEN", NULL},
+    [ONCE] = {"once", '\0', NULL, "send what is there, and exit", NULL},
+    [NO_SHARED] = {"no-shared", '\0', NULL, "leave out /dev/shm/ringfence-UID and /tmp/ringfence-UID", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+typedef struct source {
+  const char *path;
+  int directory; /* -1: not there */
+  bool shared;
+} source;
+
+typedef struct asked {
+  rf_bump_arena arena;
+  const char *to;
+  bool once;
+  bool no_shared;
+  bool help;
+  source sources[SOURCES];
+  size_t count;
+} asked;
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int number) {
+  (void)number;
+  stopped = 1;
+}
+
+static bool apply(void *context, size_t row, const char *argument) {
+  asked *const a = (asked *)context;
+  a->to = row == TO ? argument : a->to;
+  a->once = a->once || row == ONCE;
+  a->no_shared = a->no_shared || row == NO_SHARED;
+  a->help = a->help || row == HELP;
+  return true;
+}
+
+/* ---- Sources ---- */
+
+static bool is_ours(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* Shared folders may come into being at any time, and may be another user's trap. */
+static void open_source(source *s) {
+  if (s->directory < 0) {
+    s->directory = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (s->shared ? O_NOFOLLOW : 0));
+  }
+  if (s->shared && s->directory >= 0 && (!is_ours(s->directory) || flock(s->directory, LOCK_EX | LOCK_NB) != 0)) {
+    (void)close(s->directory);
+    s->directory = -1;
+  }
+}
+
+static bool open_given(source *s) {
+  open_source(s);
+  if (s->directory < 0) {
+    rf_diag("cannot open %s: %s", s->path, strerror(errno));
+    return false;
+  }
+  if (flock(s->directory, LOCK_EX | LOCK_NB) != 0) {
+    rf_diag("another `ringfence serve` or `forward` runs on %s", s->path);
+    return false;
+  }
+  return true;
+}
+
+static bool add_sources(asked *a, char **words, int count) {
+  static const char *const starts[RF_SPOOL_SHARED_PLACES] = RF_SPOOL_SHARED_STARTS;
+  const char *const own = count != 0 ? NULL : rf_cli_directory(&a->arena, NULL, false);
+  if ((count == 0 && own == NULL) || count > SOURCES / 2) {
+    return false;
+  }
+  for (int i = 0; i < count; i++) {
+    a->sources[a->count++] = (source){words[i], -1, false};
+  }
+  if (own != NULL) {
+    a->sources[a->count++] = (source){own, -1, false};
+  }
+  for (size_t i = 0; i < a->count; i++) {
+    if (!open_given(&a->sources[i])) {
+      return false;
+    }
+  }
+  for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES && own != NULL && !a->no_shared; i++) {
+    a->sources[a->count++] = (source){rf_bump_arena_print(&a->arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true};
+  }
+  return true;
+}
+
+/* A collector's folder has a spool; any other has files of lines. */
+static bool send_source(rf_forward *f, source *s) {
+  struct stat st;
+  open_source(s);
+  if (s->directory < 0) {
+    return true;
+  }
+  bool const spool = fstatat(s->directory, "spool", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+  return spool ? rf_forward_spool(f, s->directory) : rf_forward_folder(f, s->directory);
+}
+
+static bool send_all(rf_forward *f, asked *a) {
+  bool fine = true;
+  for (size_t i = 0; i < a->count && fine && stopped == 0; i++) {
+    fine = send_source(f, &a->sources[i]);
+  }
+  return fine;
+}
+
+/* ---- The command ---- */
+
+static int forward(asked *a, char **words, int count) {
+  size_t length = strlen(a->to);
+  length -= length != 0 && a->to[length - 1] == '/';
+  rf_forward f = {.url = rf_bump_arena_text(&a->arena, a->to, length),
+                  .token = getenv("RINGFENCE_TOKEN"),
+                  .tries = a->once ? ONCE_TRIES : 0,
+                  .stop = &stopped};
+  struct sigaction const action = {.sa_handler = stop};
+  if (!add_sources(a, words, count)) {
+    return RF_EXIT_FAILED;
+  }
+  (void)sigaction(SIGTERM, &action, NULL);
+  (void)sigaction(SIGINT, &action, NULL);
+  rf_forward_init(&f);
+  bool fine = send_all(&f, a);
+  while (!a->once && stopped == 0) {
+    (void)sleep(1);
+    fine = send_all(&f, a);
+  }
+  rf_forward_deinit(&f);
+  (void)printf("%" PRIu64 " records forwarded; the collector had %" PRIu64 " of them\n", f.sent, f.twice);
+  if (f.lost != 0) {
+    rf_diag("%" PRIu64 " half-written or unreadable lines were left out", f.lost);
+  }
+  return fine || stopped != 0 ? 0 : RF_EXIT_FAILED;
+}
+
+static int run(int argc, char **argv) {
+  asked a = {.to = NULL};
+  rf_cli_options o = {.apply = apply, .context = &a};
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  int status = RF_EXIT_USAGE;
+  if (first >= 0 && a.help) {
+    (void)puts(
+        "Usage: ringfence forward --to URL [OPTIONS] [FOLDER...]\n"
+        "\n"
+        "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
+        "findings in folders of JSON lines, to a collector elsewhere. What has arrived is removed from a spool;\n"
+        "files of JSON lines stay. Where the collector does not answer, records wait, and are sent later.\n");
+    rf_option_table_help(&o.table);
+    status = 0;
+  } else if (first >= 0 && a.to == NULL) {
+    rf_diag("say where to: --to URL");
+  } else if (first >= 0) {
+    status = forward(&a, argv + first, argc - first);
+  }
+  rf_bump_arena_free(&a.arena);
+  return status;
+}
+
+const rf_service_command rf_service_forward = {"forward", "send findings on to a collector elsewhere", run};

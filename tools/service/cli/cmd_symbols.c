@@ -1,0 +1,195 @@
+/* symbols: files of symbols go to the collector, and which are missing. */
+#include "tools/service/cli/common.h"
+#include "tools/service/exchange/curl.h"
+#include "tools/service/exchange/symbol_files.h"
+
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/words.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { UPLOAD_S = 600 };
+
+typedef enum row_id { DIR, JSON, HELP, TO, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+    [TO] = {"to", '\0', "URL",
+            "upload to a collector elsewhere, as in http://127.0.0.1:7117; its token is taken from\n"
+            "RINGFENCE_TOKEN",
+            NULL},
+};
+
+typedef struct asked {
+  rf_cli cli;
+  const char *to;
+} asked;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  asked *const a = (asked *)context;
+  a->cli.json = a->cli.json || row == JSON;
+  a->cli.help = a->cli.help || row == HELP;
+  a->cli.directory = row == DIR ? argument : a->cli.directory;
+  a->to = row == TO ? argument : a->to;
+  return true;
+}
+
+/* ---- Upload ---- */
+
+static const char *encoded(rf_bump_arena *arena, const char *text) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  for (; *text != '\0'; text++) {
+    bool const plain = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", *text) != NULL;
+    rf_sink_str(&t.sink, rf_bump_arena_print(arena, plain ? "%c" : "%%%02X", (unsigned char)*text));
+  }
+  return t.text;
+}
+
+static bool upload_there(asked *a, const char *path) {
+  rf_bump_arena *const arena = &a->cli.arena;
+  const char *const token = getenv("RINGFENCE_TOKEN");
+  size_t const length = strlen(a->to);
+  rf_curl const request = {
+      .url = rf_bump_arena_print(arena, "%.*s/api/v1/symbols?name=%s",
+                                 (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to,
+                                 encoded(arena, rf_base_name(path))),
+      .body_file = path,
+      .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
+      .seconds = UPLOAD_S,
+  };
+  rf_curl_answer answer;
+  if (access(path, R_OK) != 0) {
+    rf_diag("cannot read %s: %s", path, strerror(errno));
+    return false;
+  }
+  if (!rf_curl_run(arena, &request, &answer)) {
+    return false;
+  }
+  const rf_json *const root = rf_json_parse(arena, answer.text, strlen(answer.text));
+  if (answer.status != 200) {
+    rf_diag("%s: %s", a->to,
+            answer.status == 0 ? "no collector answers there"
+                               : rf_json_text(root, "error", "what answers there is no collector"));
+    return false;
+  }
+  (void)puts(a->cli.json ? answer.text : rf_json_text(root, "done", ""));
+  return true;
+}
+
+static bool upload_here(asked *a, const char *path) {
+  char message[RF_SYMBOL_MESSAGE] = "";
+  rf_symbol_file file;
+  bool const done = rf_symbol_add(&a->cli.store, &a->cli.arena, a->cli.directory, path, &file, message);
+  if (!done) {
+    rf_diag("%s", message);
+  } else if (a->cli.json) {
+    rf_json_writer w = {.sink = &a->cli.text.sink};
+    rf_text_sink_init(&a->cli.text, &a->cli.arena);
+    rf_json_open(&w, NULL, "{");
+    rf_json_put_text(&w, "done", message);
+    rf_json_put_text(&w, "build_id", file.build_id);
+    rf_json_close(&w, "}");
+    (void)puts(a->cli.text.text);
+  } else {
+    (void)puts(message);
+  }
+  return done;
+}
+
+/* All of them, also after one that is refused: CI uploads what it has. */
+static int upload(asked *a, char **paths, int count) {
+  int refused = 0;
+  if (count == 0) {
+    rf_diag("usage: ringfence symbols upload FILE...");
+    return RF_EXIT_USAGE;
+  }
+  if (a->to == NULL && !rf_cli_open(&a->cli, RF_STORE_WRITE)) {
+    return RF_EXIT_FAILED;
+  }
+  for (int i = 0; i < count; i++) {
+    refused += !(a->to != NULL ? upload_there(a, paths[i]) : upload_here(a, paths[i]));
+  }
+  return refused == 0 ? 0 : RF_EXIT_FAILED;
+}
+
+/* ---- Lists ---- */
+
+static void print_missing(const rf_json *root) {
+  const rf_json *const list = rf_json_member(root, "missing");
+  if (list == NULL || list->first == NULL) {
+    (void)puts("no symbols are missing");
+  }
+  for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {
+    (void)printf("%s  %" PRIu64 " findings  %s\n", rf_json_text(m, "build_id", ""), rf_json_unsigned(m, "findings", 0),
+                 rf_json_text(m, "module", ""));
+  }
+}
+
+static void print_files(rf_bump_arena *arena, const rf_json *root) {
+  const rf_json *const list = rf_json_member(root, "files");
+  if (list == NULL || list->first == NULL) {
+    (void)puts("no symbols were uploaded");
+  }
+  for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {
+    (void)printf("%s  %-10s  %10s  %s\n", rf_json_text(m, "build_id", ""), rf_json_text(m, "kind", ""),
+                 rf_bytes_text(arena, rf_json_unsigned(m, "bytes", 0)), rf_json_text(m, "name", ""));
+  }
+}
+
+static int list(asked *a, bool missing) {
+  bool printed = false;
+  if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
+    return RF_EXIT_FAILED;
+  }
+  const rf_json *const root = rf_cli_answer(&a->cli, rf_query_symbols(&a->cli.query), &printed);
+  if (root != NULL && !printed && missing) {
+    print_missing(root);
+  } else if (root != NULL && !printed) {
+    print_files(&a->cli.arena, root);
+  }
+  return root == NULL ? RF_EXIT_FAILED : 0;
+}
+
+/* ---- The command ---- */
+
+static int choose(asked *a, char **words, int count) {
+  const char *const what = count == 0 ? "" : words[0];
+  if (strcmp(what, "upload") == 0) {
+    return upload(a, words + 1, count - 1);
+  }
+  if (a->to == NULL && count == 1 && (strcmp(what, "missing") == 0 || strcmp(what, "list") == 0)) {
+    return list(a, what[0] == 'm');
+  }
+  rf_diag("usage: ringfence symbols upload [--to URL] FILE... | missing | list");
+  return RF_EXIT_USAGE;
+}
+
+static int run(int argc, char **argv) {
+  asked a = {.to = NULL};
+  rf_cli_options o = {.apply = apply, .context = &a};
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  int status = RF_EXIT_USAGE;
+  if (first >= 0 && a.cli.help) {
+    (void)puts(
+        "Usage: ringfence symbols upload [--to URL] FILE... | missing | list\n"
+        "\n"
+        "Programs, libraries and files of debug information, by their build-id: findings of stripped builds get\n"
+        "their functions and lines, also those that are there already.\n");
+    rf_option_table_help(&o.table);
+    status = 0;
+  } else if (first >= 0) {
+    status = choose(&a, argv + first, argc - first);
+  }
+  rf_cli_close(&a.cli);
+  return status;
+}
+
+const rf_service_command rf_service_symbols = {"symbols", "upload symbols, list those that are missing", run};

@@ -1,0 +1,81 @@
+#include "tools/service/cli/serial.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+
+#include <string.h>
+
+bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *options) {
+  char error[RF_SERIAL_ERROR] = "";
+  *lines = (rf_serial_lines){.image = {NULL, ""}};
+  if (options->image != NULL && !rf_serial_image_read(&lines->image, &lines->arena, options->image, error)) {
+    rf_diag("%s", error);
+    return false;
+  }
+  rf_spool_file_init(&lines->spool, options->directory, strlen(options->directory));
+  lines->list = (rf_serial_source *)rf_bump_arena_array(&lines->arena, RF_SERIAL_SOURCES, sizeof *lines->list);
+  for (size_t i = 0; i < options->serial_count; i++) {
+    if (!rf_serial_source_open(&lines->list[i], options->serial[i], options->baud, &lines->image, &lines->spool,
+                               error)) {
+      rf_diag("%s", error);
+      return false;
+    }
+    lines->count = i + 1;
+  }
+  return true;
+}
+
+void rf_serial_lines_close(rf_serial_lines *lines) {
+  for (size_t i = 0; i < lines->count; i++) {
+    rf_serial_source_close(&lines->list[i]);
+  }
+  rf_bump_arena_free(&lines->arena);
+}
+
+/* A file is always readable: it is looked at every second. */
+void rf_serial_lines_poll(const rf_serial_lines *lines, struct pollfd fds[RF_SERIAL_SOURCES]) {
+  for (size_t i = 0; i < RF_SERIAL_SOURCES; i++) {
+    bool const waits = i < lines->count && !lines->list[i].file;
+    fds[i] = (struct pollfd){waits ? lines->list[i].fd : -1, POLLIN, 0};
+  }
+}
+
+void rf_serial_lines_read(rf_serial_lines *lines, const struct pollfd fds[RF_SERIAL_SOURCES], int64_t now) {
+  for (size_t i = 0; i < lines->count; i++) {
+    if (fds[i].revents != 0) {
+      (void)rf_serial_source_read(&lines->list[i], now);
+    }
+  }
+}
+
+static void note_losses(rf_serial_source *s, rf_intake *intake) {
+  rf_serial_losses const lost = rf_serial_source_losses(s);
+  const struct {
+    const char *reason;
+    size_t count;
+  } all[] = {{"damaged serial lines", lost.damaged},
+             {"findings of which serial lines did not arrive", lost.incomplete},
+             {"findings of a serial line that did not arrive at all", lost.missing}};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    if (all[i].count != 0) {
+      rf_intake_loss(intake, all[i].reason, (int64_t)all[i].count);
+    }
+  }
+}
+
+void rf_serial_lines_tick(rf_serial_lines *lines, rf_intake *intake, int64_t now) {
+  for (size_t i = 0; i < lines->count; i++) {
+    rf_serial_source_tick(&lines->list[i], now);
+    note_losses(&lines->list[i], intake);
+  }
+  (void)rf_intake_commit(intake);
+}
+
+void rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake) {
+  for (size_t i = 0; i < lines->count; i++) {
+    while (rf_serial_source_read(&lines->list[i], 0)) {
+    }
+    rf_serial_source_finish(&lines->list[i]);
+    note_losses(&lines->list[i], intake);
+  }
+  (void)rf_intake_commit(intake);
+}

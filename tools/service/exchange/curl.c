@@ -1,0 +1,67 @@
+#include "tools/service/exchange/curl.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/subprocess.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A line of the configuration. A line feed in a value would begin another option. */
+static void put(const rf_sink *sink, const char *name, const char *value) {
+  if (value == NULL) {
+    return;
+  }
+  rf_sink_str(sink, name);
+  rf_sink_str(sink, " = \"");
+  for (; *value != '\0'; value++) {
+    if (*value == '"' || *value == '\\') {
+      rf_sink_char(sink, '\\');
+    }
+    rf_sink_char(sink, *value == '\n' || *value == '\r' ? ' ' : *value);
+  }
+  rf_sink_str(sink, "\"\n");
+}
+
+static const char *configuration(rf_bump_arena *arena, const rf_curl *c) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  rf_sink_str(&t.sink, "silent\nlocation\nmax-redirs = 4\nconnect-timeout = 5\n");
+  put(&t.sink, "proto", "=http,https");
+  put(&t.sink, "proto-redir", "=http,https");
+  put(&t.sink, "max-time", rf_bump_arena_print(arena, "%u", c->seconds));
+  put(&t.sink, "write-out", "\\n%{http_code}");
+  put(&t.sink, "output", c->output);
+  put(&t.sink, "header", c->header);
+  if (c->most_bytes != 0) {
+    put(&t.sink, "max-filesize", rf_bump_arena_print(arena, "%" PRIu64, c->most_bytes));
+  }
+  if (c->body_file != NULL) {
+    put(&t.sink, "request", "POST");
+    put(&t.sink, "upload-file", c->body_file);
+    put(&t.sink, "header", "Expect:");
+    put(&t.sink, "header",
+        rf_bump_arena_print(arena, "Content-Type: %s", c->type == NULL ? "application/octet-stream" : c->type));
+  }
+  put(&t.sink, "url", c->url);
+  return t.text;
+}
+
+bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer) {
+  static const char *const argv[] = {"curl", "-q", "-K", "-", NULL};
+  const char *const program = rf_paths_in_path(arena, argv[0]);
+  *answer = (rf_curl_answer){0, ""};
+  if (program == NULL) {
+    rf_diag("no curl found, which speaks HTTP: install the package curl");
+    return false;
+  }
+  const char *const output = rf_subprocess_output(arena, program, argv, configuration(arena, request));
+  const char *const last = output == NULL ? NULL : strrchr(output, '\n');
+  if (last != NULL) {
+    answer->status = atoi(last + 1);
+    answer->text = rf_bump_arena_text(arena, output, (size_t)(last - output));
+  }
+  return true;
+}

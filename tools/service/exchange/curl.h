@@ -1,0 +1,37 @@
+/* HTTP as a client: `curl` as a child. All that it is told goes through its standard input: URLs and tokens are no part
+ * of a command line that others can read. */
+#ifndef RINGFENCE_TOOLS_SERVICE_CURL_H
+#define RINGFENCE_TOOLS_SERVICE_CURL_H
+
+#include "tools/ringfence/base/arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_curl {
+  const char *url;       /* http or https */
+  const char *body_file; /* posted; NULL: a GET */
+  const char *type;      /* of the body; NULL: application/octet-stream */
+  const char *header;    /* a further one, "Authorization: Bearer …"; NULL: none */
+  const char *output;    /* file for the answer; NULL: it is returned */
+  unsigned seconds;      /* for all of it */
+  uint64_t most_bytes;   /* of the answer; 0: any */
+} rf_curl;
+
+typedef struct rf_curl_answer {
+  int status;       /* of HTTP; 0: there was no answer */
+  const char *text; /* "" where it went to a file */
+} rf_curl_answer;
+
+/* Runs it and waits. False, after a message, only where there is no curl. */
+bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

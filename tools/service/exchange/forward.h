@@ -1,0 +1,56 @@
+/* Records on their way to another collector: batches over HTTP, sent again until they have arrived.
+ *
+ * No loss: the caller removes what it read after rf_forward_flush said that all is there. No doubling: each record has
+ * an id, and the collector knows the last 262,144.
+ * Back-off: 1 s, doubled up to a minute. Threads: one.
+ */
+#ifndef RINGFENCE_TOOLS_SERVICE_FORWARD_H
+#define RINGFENCE_TOOLS_SERVICE_FORWARD_H
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/sinks.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rf_forward {
+  const char *url;   /* of the collector, without a slash at its end */
+  const char *token; /* NULL: none */
+  unsigned tries;    /* of one batch; 0: until it arrives */
+  const volatile sig_atomic_t *stop;
+  rf_bump_arena arena;
+  rf_text_sink batch;
+  uint64_t records; /* in the batch */
+  uint64_t sent;    /* records, as the next */
+  uint64_t twice;   /* of them, those that the collector had already */
+  uint64_t lost;    /* lines that are no records */
+  bool complained;
+} rf_forward;
+
+void rf_forward_init(rf_forward *f);
+void rf_forward_deinit(rf_forward *f);
+
+/* Adds a line, without its line feed. False where a full batch could not be sent: it was stopped, or all tries
+ * failed. */
+bool rf_forward_line(rf_forward *f, const char *line, size_t length);
+
+/* Sends what was added. False as above; nothing that was added since the last success counts as sent then. */
+bool rf_forward_flush(rf_forward *f);
+
+/* Sends the spool in the open folder `directory` (DIR, not DIR/spool) and removes what was sent. */
+bool rf_forward_spool(rf_forward *f, int directory);
+
+/* Sends the lines of the files *.jsonl and *.json in the open folder that were not sent before: records, and findings
+ * as programs and `ringfence check` write them. The file .ringfence-forwarded in it holds how far. */
+bool rf_forward_folder(rf_forward *f, int directory);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

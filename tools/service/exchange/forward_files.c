@@ -1,0 +1,290 @@
+/* What is forwarded: segments of a spool, files of JSON lines. */
+#include "tools/service/exchange/forward.h"
+
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/model/checksum.h"
+#include "tools/ringfence/render/json_write.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Names in a folder, in an arena. */
+typedef struct names {
+  char **list;
+  size_t count;
+} names;
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const char *name)) {
+  names out = {.list = NULL};
+  int const fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *const d = fd < 0 ? NULL : fdopendir(fd);
+  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
+    if (wanted(e->d_name)) {
+      RF_APPENDED(arena, out.list, out.count) = rf_bump_arena_text(arena, e->d_name, strlen(e->d_name));
+    }
+  }
+  if (d != NULL) {
+    (void)closedir(d);
+  } else if (fd >= 0) {
+    (void)close(fd);
+  }
+  if (out.count != 0) {
+    qsort(out.list, out.count, sizeof *out.list, by_name);
+  }
+  return out;
+}
+
+/* ---- Spools ---- */
+
+/* A writer that was killed leaves half a line, and the next one continues behind it: the last record counts. */
+static bool send_record(rf_forward *f, const char *line, size_t length) {
+  static const char start[] = "{\"record\":";
+  const char *const end = line + length;
+  const char *whole = line;
+  for (const char *at = line; at != NULL; whole = at != NULL ? at : whole) {
+    at = (const char *)memmem(at + 1, (size_t)(end - at - 1), start, strlen(start));
+  }
+  f->lost += whole != line;
+  return rf_forward_line(f, whole, (size_t)(end - whole));
+}
+
+static bool send_segment(rf_forward *f, int folder, const char *name) {
+  rf_bump_arena arena = {NULL};
+  size_t length = 0;
+  int const fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  bool const held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+  bool fine = true;
+  const char *const text = fd < 0 || held ? NULL : rf_read_all(&arena, fd, &length);
+  const char *at = text;
+  while (fine && text != NULL && at < text + length) {
+    const char *const feed = (const char *)memchr(at, '\n', (size_t)(text + length - at));
+    const char *const stop = feed == NULL ? text + length : feed;
+    if (feed == NULL) {
+      f->lost++;
+    } else if (stop != at) {
+      fine = send_record(f, at, (size_t)(stop - at));
+    }
+    at = stop + 1;
+  }
+  fine = fine && rf_forward_flush(f);
+  if (fine && text != NULL) {
+    (void)unlinkat(folder, name, 0);
+  }
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  rf_bump_arena_free(&arena);
+  return fine;
+}
+
+static bool is_written(const char *name) {
+  return strcmp(name, "current") == 0 || strncmp(name, "segment-", 8) == 0;
+}
+
+static bool is_taken(const char *name) {
+  return strncmp(name, "taken-", 6) == 0;
+}
+
+/* As `serve` takes them: under a name that no process writes to. */
+static void rename_written(rf_bump_arena *arena, int folder) {
+  names const taken = list_names(arena, folder, is_taken);
+  names const written = list_names(arena, folder, is_written);
+  long long next = 1;
+  for (size_t i = 0; i < taken.count; i++) {
+    long long const number = strtoll(taken.list[i] + 6, NULL, 10);
+    next = number >= next ? number + 1 : next;
+  }
+  for (size_t i = 0; i < written.count; i++) {
+    struct stat st;
+    if (fstatat(folder, written.list[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size != 0) {
+      (void)renameat(folder, written.list[i], folder, rf_bump_arena_print(arena, "taken-%lld", next++));
+    }
+  }
+}
+
+bool rf_forward_spool(rf_forward *f, int directory) {
+  rf_bump_arena arena = {NULL};
+  int const folder = openat(directory, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  bool fine = true;
+  if (folder >= 0) {
+    rename_written(&arena, folder);
+    names const taken = list_names(&arena, folder, is_taken);
+    for (size_t i = 0; i < taken.count && fine; i++) {
+      fine = send_segment(f, folder, taken.list[i]);
+    }
+    (void)close(folder);
+  }
+  rf_bump_arena_free(&arena);
+  return fine;
+}
+
+/* ---- Files of JSON lines ---- */
+
+static const char *or_else(const char *name, const char *fallback) {
+  const char *const value = getenv(name);
+  return value == NULL || value[0] == '\0' ? fallback : value;
+}
+
+/* The module of main, or of the last frame that has one. */
+static const char *program_of(const rf_json *finding) {
+  const char *program = "";
+  const rf_json *const frames = rf_json_member(rf_json_member(finding, "found"), "frames");
+  for (const rf_json *f = frames == NULL ? NULL : frames->first; f != NULL; f = f->next) {
+    program = rf_json_text(f, "module", program);
+    if (strcmp(rf_json_text(f, "function", ""), "main") == 0) {
+      break;
+    }
+  }
+  return program;
+}
+
+/* The id is of the line and its place: a file that is sent again, or from elsewhere, counts once. */
+static const char *wrapped(rf_bump_arena *arena, const rf_json *finding, const char *line, size_t length, uint64_t at,
+                           int64_t time) {
+  char host[128] = "";
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  rf_json_writer w = {.sink = &t.sink};
+  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START ^ at, line, length);
+  (void)gethostname(host, sizeof host - 1);
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "record", "finding");
+  rf_json_put_number(&w, "version", 1);
+  rf_json_put_text(&w, "id", rf_bump_arena_print(arena, "lines-%016" PRIx64 "-%" PRIu64, sum, at));
+  rf_json_put_text(&w, "time", rf_time_text(arena, time, "%Y-%m-%dT%H:%M:%S.000000Z"));
+  rf_json_put_number(&w, "pid", rf_json_signed(finding, "pid", 0));
+  rf_json_put_text(&w, "host", host);
+  rf_json_put_text(&w, "program", program_of(finding));
+  rf_json_put_text(&w, "mode", rf_json_text(finding, "mode", "guard"));
+  rf_json_put_text(&w, "environment", or_else("RINGFENCE_ENVIRONMENT", "development"));
+  rf_json_open(&w, "build", "{");
+  rf_json_put_text(&w, "version", or_else("RINGFENCE_VERSION", ""));
+  rf_json_put_text(&w, "commit", or_else("RINGFENCE_COMMIT", ""));
+  rf_json_close(&w, "}");
+  rf_json_put_number(&w, "count", rf_json_signed(finding, "times", 1));
+  rf_json_put_number(&w, "dropped", 0);
+  rf_sink_str(&t.sink, ",\"finding\":");
+  rf_sink_mem(&t.sink, line, length);
+  rf_json_close(&w, "}");
+  return t.text;
+}
+
+static bool send_json_line(rf_forward *f, const char *line, size_t length, uint64_t at, int64_t time) {
+  rf_bump_arena arena = {NULL};
+  bool fine = true;
+  const rf_json *const root = rf_json_parse(&arena, line, length);
+  if (rf_json_text(root, "record", NULL) != NULL) {
+    fine = rf_forward_line(f, line, length);
+  } else if (strcmp(rf_json_text(root, "type", ""), "finding") == 0) {
+    const char *const record = wrapped(&arena, root, line, length, at, time);
+    fine = rf_forward_line(f, record, strlen(record));
+  } else {
+    f->lost += root == NULL;
+  }
+  rf_bump_arena_free(&arena);
+  return fine;
+}
+
+/* Whole lines from `from` on; *upto is where the first one begins that is not whole. */
+static bool send_file(rf_forward *f, int fd, uint64_t from, uint64_t *upto) {
+  struct stat st;
+  rf_bump_arena arena = {NULL};
+  size_t length = 0;
+  *upto = from;
+  if (fstat(fd, &st) != 0 || (uint64_t)st.st_size <= from || lseek(fd, (off_t)from, SEEK_SET) < 0) {
+    return true;
+  }
+  bool fine = true;
+  const char *const text = rf_read_all(&arena, fd, &length);
+  const char *at = text;
+  while (fine && text != NULL && at < text + length) {
+    const char *const feed = (const char *)memchr(at, '\n', (size_t)(text + length - at));
+    if (feed == NULL) {
+      break;
+    }
+    size_t size = (size_t)(feed - at);
+    size -= size != 0 && at[size - 1] == '\r';
+    fine = size == 0 || send_json_line(f, at, size, from + (uint64_t)(at - text), (int64_t)st.st_mtime);
+    at = feed + 1;
+  }
+  fine = fine && rf_forward_flush(f);
+  *upto = fine && text != NULL ? from + (uint64_t)(at - text) : from;
+  rf_bump_arena_free(&arena);
+  return fine;
+}
+
+static bool is_lines(const char *name) {
+  size_t const length = strlen(name);
+  return name[0] != '.' && ((length > 6 && strcmp(name + length - 6, ".jsonl") == 0) ||
+                            (length > 5 && strcmp(name + length - 5, ".json") == 0));
+}
+
+/* Of a file "inode offset" lines: a file that took another's name begins anew. */
+static uint64_t known_offset(const char *state, uint64_t inode) {
+  for (const char *line = state; line != NULL && *line != '\0';) {
+    char *end = NULL;
+    uint64_t const number = strtoull(line, &end, 10);
+    if (number == inode && *end == ' ') {
+      return strtoull(end + 1, NULL, 10);
+    }
+    line += strcspn(line, "\n");
+    line += *line == '\n';
+  }
+  return 0;
+}
+
+static void write_state(int directory, const char *text, size_t length) {
+  static const char fresh[] = ".ringfence-forwarded.new";
+  int const fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  bool const written = fd >= 0 && write(fd, text, length) == (ssize_t)length && fsync(fd) == 0;
+  if (fd >= 0 && close(fd) == 0 && written) {
+    (void)renameat(directory, fresh, directory, ".ringfence-forwarded");
+  }
+}
+
+bool rf_forward_folder(rf_forward *f, int directory) {
+  rf_bump_arena arena = {NULL};
+  rf_text_sink state;
+  size_t length = 0;
+  bool fine = true;
+  bool moved = false;
+  int const old = openat(directory, ".ringfence-forwarded", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  const char *const known = old < 0 ? "" : rf_read_all(&arena, old, &length);
+  rf_text_sink_init(&state, &arena);
+  names const files = list_names(&arena, directory, is_lines);
+  for (size_t i = 0; i < files.count; i++) {
+    struct stat st;
+    int const fd = openat(directory, files.list[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+      uint64_t const from = known_offset(known, (uint64_t)st.st_ino);
+      uint64_t upto = from;
+      fine = fine && send_file(f, fd, (uint64_t)st.st_size < from ? 0 : from, &upto);
+      moved = moved || upto != from;
+      rf_sink_str(&state.sink, rf_bump_arena_print(&arena, "%" PRIu64 " %" PRIu64 "\n", (uint64_t)st.st_ino, upto));
+    }
+    if (fd >= 0) {
+      (void)close(fd);
+    }
+  }
+  if (moved) {
+    write_state(directory, state.text, state.length);
+  }
+  if (old >= 0) {
+    (void)close(old);
+  }
+  rf_bump_arena_free(&arena);
+  return fine;
+}

@@ -1,0 +1,206 @@
+#include "tools/service/exchange/symbol_files.h"
+
+#include "tools/ringfence/base/elf.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/service/exchange/child_limits.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROBE_S = 5, PROBE_GIB = 1 };
+
+/* ---- Names ---- */
+
+bool rf_symbol_id_is(const char *text) {
+  size_t const length = strlen(text);
+  return length >= 4 && length < RF_SYMBOL_ID && length % 2 == 0 && strspn(text, "0123456789abcdef") == length;
+}
+
+const char *rf_symbol_path(rf_bump_arena *arena, const char *directory, const char *build_id, const char *kind) {
+  return build_id == NULL || !rf_symbol_id_is(build_id)
+             ? NULL
+             : rf_bump_arena_print(arena, "%s/symbols/%s-%s", directory, build_id, kind);
+}
+
+const char *rf_symbol_new_path(rf_bump_arena *arena, const char *directory) {
+  static unsigned made;
+  (void)mkdir(rf_bump_arena_print(arena, "%s/symbols", directory), 0700);
+  return rf_bump_arena_print(arena, "%s/symbols/new-%d-%u", directory, (int)getpid(), ++made);
+}
+
+/* ---- Reading ---- */
+
+static const char *fault_of(rf_elf_status status) {
+  switch (status) {
+  case RF_ELF_UNREADABLE:
+    return "cannot be read";
+  case RF_ELF_BYTE_ORDER:
+    return "is of a machine with the other byte order, which symbolizers here do not read";
+  case RF_ELF_DAMAGED:
+    return "is a damaged ELF file";
+  default:
+    return "is no ELF file: upload the program, the library, or its file of debug information";
+  }
+}
+
+/* What the child tells. */
+typedef struct told {
+  rf_symbol_file file;
+  char fault[RF_SYMBOL_MESSAGE];
+} told;
+
+static void read_elf(const char *path, told *out) {
+  rf_bump_arena arena = {NULL};
+  rf_elf elf;
+  rf_elf_status const status = rf_elf_open(&elf, path, &arena);
+  if (status != RF_ELF_OK) {
+    (void)snprintf(out->fault, sizeof out->fault, "%s", fault_of(status));
+    return;
+  }
+  const char *const id = rf_elf_build_id(&elf);
+  if (id == NULL || !rf_symbol_id_is(id)) {
+    (void)snprintf(out->fault, sizeof out->fault, "has no build-id: link it with -Wl,--build-id");
+    return;
+  }
+  (void)snprintf(out->file.build_id, sizeof out->file.build_id, "%s", id);
+  out->file.bytes = elf.size;
+  for (size_t i = 0; i < elf.section_count; i++) {
+    const rf_elf_section *const s = &elf.sections[i];
+    out->file.debuginfo = out->file.debuginfo || s->type == SHT_SYMTAB;
+    out->file.executable = out->file.executable || (s->type == SHT_PROGBITS && (s->flags & SHF_EXECINSTR) != 0);
+  }
+  if (!out->file.debuginfo && !out->file.executable) {
+    (void)snprintf(out->fault, sizeof out->fault, "has neither symbols nor code");
+  }
+}
+
+static void be_child(int answers, const char *path) {
+  told out = {.fault = ""};
+  rf_child_limit(PROBE_S, PROBE_GIB);
+  read_elf(path, &out);
+  _exit(write(answers, &out, sizeof out) == (ssize_t)sizeof out ? 0 : 1);
+}
+
+bool rf_symbol_probe(const char *path, const char *name, rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]) {
+  int pair[2];
+  told answer;
+  if (pipe2(pair, O_CLOEXEC) != 0) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s: %s", name, strerror(errno));
+    return false;
+  }
+  pid_t const child = fork();
+  if (child == 0) {
+    be_child(pair[1], path);
+  }
+  (void)close(pair[1]);
+  /* The pipe's end tells of the child's, whatever became of it. */
+  bool const whole = child > 0 && read(pair[0], &answer, sizeof answer) == (ssize_t)sizeof answer;
+  (void)close(pair[0]);
+  while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+  }
+  if (!whole || answer.fault[0] != '\0') {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.150s %.140s", name,
+                   whole ? answer.fault : "cannot be read within the limits of time and memory");
+    return false;
+  }
+  *out = answer.file;
+  return rf_symbol_id_is(out->build_id);
+}
+
+/* ---- Keeping ---- */
+
+static void note(rf_store *store, const rf_symbol_file *f, const char *kind, const char *name) {
+  rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = 'asked'", "t", f->build_id);
+  rf_store_run(store, "INSERT OR REPLACE INTO symbol_file(build_id, kind, name, bytes, time) VALUES(?,?,?,?,?)",
+               "tttii", f->build_id, kind, name, (int64_t)f->bytes, rf_store_now());
+}
+
+/* An executable that has its symbols is both. A file with symbols stays where one without comes later. */
+static bool place(rf_bump_arena *arena, const char *directory, const char *path, const rf_symbol_file *f) {
+  const char *const debuginfo = rf_symbol_path(arena, directory, f->build_id, RF_SYMBOL_DEBUGINFO);
+  const char *const executable = rf_symbol_path(arena, directory, f->build_id, RF_SYMBOL_EXECUTABLE);
+  if (f->debuginfo && f->executable) {
+    (void)unlink(executable);
+    if (link(path, executable) != 0) {
+      return false;
+    }
+  }
+  return rename(path, f->debuginfo ? debuginfo : executable) == 0;
+}
+
+bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, const char *name,
+                     rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]) {
+  const char *const shown = rf_base_name(name);
+  bool done = rf_symbol_probe(path, shown, out, message);
+  if (done && !place(arena, directory, path, out)) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s cannot be kept in %.100s/symbols: %s", shown, directory,
+                   strerror(errno));
+    done = false;
+  }
+  if (!done) {
+    (void)unlink(path);
+    return false;
+  }
+  rf_store_begin(store);
+  if (out->debuginfo) {
+    note(store, out, RF_SYMBOL_DEBUGINFO, shown);
+  }
+  if (out->executable) {
+    note(store, out, RF_SYMBOL_EXECUTABLE, shown);
+  }
+  if (!rf_store_commit(store)) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s", store->error);
+    return false;
+  }
+  (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s: %s of build %s", shown,
+                 !out->executable ? "symbols"
+                 : out->debuginfo ? "program and symbols"
+                                  : "program without symbols",
+                 out->build_id);
+  return true;
+}
+
+static bool copy(const char *from, const char *to) {
+  static char buffer[1 << 16];
+  int const in = open(from, O_RDONLY | O_CLOEXEC);
+  int const out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  ssize_t got = out < 0 ? -1 : 1;
+  while (got > 0) {
+    got = read(in, buffer, sizeof buffer);
+    if (got > 0 && write(out, buffer, (size_t)got) != got) {
+      errno = errno == 0 ? ENOSPC : errno;
+      got = -1;
+    }
+  }
+  int const saved = errno;
+  if (in >= 0) {
+    (void)close(in);
+  }
+  bool const closed = out >= 0 && close(out) == 0;
+  if (out >= 0 && got < 0) {
+    (void)unlink(to);
+  }
+  errno = saved;
+  return got == 0 && closed;
+}
+
+bool rf_symbol_add(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, rf_symbol_file *out,
+                   char message[RF_SYMBOL_MESSAGE]) {
+  const char *const to = rf_symbol_new_path(arena, directory);
+  if (!rf_symbol_probe(path, rf_base_name(path), out, message)) {
+    return false;
+  }
+  if (!copy(path, to)) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.150s cannot be copied: %s", path, strerror(errno));
+    return false;
+  }
+  return rf_symbol_adopt(store, arena, directory, to, path, out, message);
+}

@@ -1,0 +1,82 @@
+/* A serial line of a board: findings in the serial form (report_serial.h) become records of the collector's spool.
+ *
+ * SOURCE is a device, which is set to raw mode; a pipe, which stays open when a writer goes; or a file, which is
+ * followed as it grows. A device that goes away is waited for. What is not in the serial form is passed over.
+ * Threads: one.
+ */
+#ifndef RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
+#define RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
+
+#include "checkers/os/spool_file.h"
+#include "tools/ringfence/model/serial.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { RF_SERIAL_SOURCES = 8, RF_SERIAL_BUFFER = 4096, RF_SERIAL_NAME = 64, RF_SERIAL_ERROR = 300 };
+
+/* What a line lost since it was last asked. */
+typedef struct rf_serial_losses {
+  size_t damaged;    /* lines with a wrong checksum */
+  size_t incomplete; /* findings of which lines did not arrive */
+  size_t missing;    /* findings of which no line arrived */
+} rf_serial_losses;
+
+/* The program that runs on the boards; its strings live as long as the sources. */
+typedef struct rf_serial_image {
+  const char *path;     /* absolute; NULL: none */
+  const char *build_id; /* "" where it has none */
+} rf_serial_image;
+
+typedef struct rf_serial_source {
+  const char *path;
+  const rf_serial_image *image;
+  rf_spool_file *spool;
+  unsigned baud;
+  int fd; /* -1: it is not there */
+  bool file;
+  bool failed; /* a record could not be written */
+  char line[RF_SERIAL_BUFFER];
+  size_t used;
+  uint64_t start;   /* of ids: a file's own number, else the time */
+  uint64_t number;  /* of the last record */
+  uint32_t last;    /* sequence of the last finding */
+  uint32_t starts;  /* of the board: its sequence began anew */
+  int64_t last_ms;  /* when a line came */
+  unsigned pending; /* lines since nothing was open */
+  rf_bump_arena arena;
+  rf_serial serial;
+  rf_serial_losses told;
+  char device[RF_SERIAL_NAME]; /* as its last line of type "device" said, as the next */
+  char boot[RF_SERIAL_NAME];
+  char reset[RF_SERIAL_NAME];
+  char build_id[RF_SERIAL_NAME];
+} rf_serial_source;
+
+/* Reads the build-id of the image. False with a message. `arena` holds what it says. */
+bool rf_serial_image_read(rf_serial_image *image, rf_bump_arena *arena, const char *path, char error[RF_SERIAL_ERROR]);
+
+/* Prepares *s, which must not move, and opens the source. `image` and `spool` must outlive it. False with a message
+ * where it cannot be opened, or is nothing that is read. */
+bool rf_serial_source_open(rf_serial_source *s, const char *path, unsigned baud, const rf_serial_image *image,
+                           rf_spool_file *spool, char error[RF_SERIAL_ERROR]);
+void rf_serial_source_close(rf_serial_source *s);
+
+/* Reads some of what there is; false where that is nothing. `now` in ms of a steady clock. */
+bool rf_serial_source_read(rf_serial_source *s, int64_t now);
+
+/* To be called every second: hands out findings whose last lines do not come, looks for a device that went. */
+void rf_serial_source_tick(rf_serial_source *s, int64_t now);
+
+/* Hands out what is open; the source is at its end. */
+void rf_serial_source_finish(rf_serial_source *s);
+
+/* What was lost since the last call. */
+rf_serial_losses rf_serial_source_losses(rf_serial_source *s);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,21 @@
+/* Findings with new names: their words, their keys, and what names they still lack. */
+#ifndef RINGFENCE_TOOLS_SERVICE_REKEY_H
+#define RINGFENCE_TOOLS_SERVICE_REKEY_H
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/service/store/store.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes words and keys of a finding anew from its richest event and the names that the store has; notes the build-ids
+ * of its frames without lines. A finding that turns out to be another one becomes part of it; its old keys and its
+ * number go on to work. Within an open transaction. */
+void rf_rekey(rf_store *store, rf_bump_arena *arena, int64_t finding);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
