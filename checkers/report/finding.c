@@ -157,8 +157,11 @@ void rf_report(rf_reporter *reporter, rf_finding *f) {
   bool const locked = rf_host_report_lock();
   complete(reporter, f);
   rf_action const action = reporter->report(reporter, f);
-  if (action == RF_ACTION_HALT) {
-    rf_host_exit(reporter->exitcode); /* the lock is kept: no finding of another thread may follow */
+  if (action == RF_ACTION_HALT) { /* the lock is kept: no finding of another thread may follow */
+    if (reporter->exitcode == RF_EXITCODE_ABORT) {
+      rf_host_abort();
+    }
+    rf_host_exit(reporter->exitcode);
   }
   if (locked) {
     rf_host_report_unlock();
