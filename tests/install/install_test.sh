@@ -43,7 +43,7 @@ mv -- "$work/first/usr" "$root"
 
 there bin/ringfence lib/libringfence.so lib/libringfence-{core,checkers,malloc}.a include/ringfence/{tlsf,checked}.h \
   lib/pkgconfig/ringfence{,-core,-malloc}.pc share/man/man1/ringfence{,-check}.1 share/doc/ringfence/LICENSE \
-  share/bash-completion/completions/ringfence share/zsh/site-functions/_ringfence \
+  share/ringfence/gdb.py share/bash-completion/completions/ringfence share/zsh/site-functions/_ringfence \
   share/fish/vendor_completions.d/ringfence.fish
 readelf -d "$root/lib/libringfence.so.0" | grep -q 'soname: \[libringfence.so.0\]' || complain "no SONAME"
 readelf -d "$root/bin/ringfence" | grep -q 'NEEDED.*libstdc++' && complain "the command needs the C++ library"

@@ -127,6 +127,7 @@ make_stage() {
   fi
   ln -s libringfence.so.0 "$stage/lib/libringfence.so"
   install -m 644 -- "${from[license]}" "$stage/share/doc/ringfence/LICENSE"
+  install -m 644 -- "${from[gdb]}" "$stage/share/ringfence/gdb.py"
   local library
   for library in core checkers malloc; do
     stage_library "$library"

@@ -65,7 +65,7 @@ finish() {
 stage() {
   rm -rf -- "$work/root"
   "${install[@]}" -- --prefix "$1" --destdir "$work/root" >/dev/null
-  rm -r -- "$work/root$1/share/ringfence"
+  rm -- "$work/root$1/share/ringfence/installed"
 }
 
 machine_of() { readelf -h "$1" | sed -n 's/^ *Machine: *//p'; }
@@ -163,6 +163,9 @@ make_deb() {
   mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   mv -- "$root/usr/lib/pkgconfig" "$root/usr/share/pkgconfig" # where cross compilers look as well
   rm -- "$root/usr/share/doc/ringfence/LICENSE"
+  # Where gdb looks for what belongs to a library that it finds in a process.
+  mkdir -p "$root/usr/share/gdb/auto-load/usr/lib"
+  ln -s ../../../../ringfence/gdb.py "$root/usr/share/gdb/auto-load/usr/lib/libringfence.so.0-gdb.py"
   mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides"
   copyright >"$root/usr/share/doc/ringfence/copyright"
   changelog "$version" | gzip -9n >"$root/usr/share/doc/ringfence/changelog.gz"
