@@ -139,8 +139,8 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
 /* ---- For debuggers: tools/gdb/ringfence.py ---- */
 
 extern const uintptr_t __ringfence_debugger[];
-RF_EXPORT __attribute__((used)) const uintptr_t __ringfence_debugger[] = {1, (uintptr_t)rf_heap_debugger,
-                                                                          (uintptr_t)rf_page_debugger};
+RF_EXPORT __attribute__((used))
+const uintptr_t __ringfence_debugger[] = {1, (uintptr_t)rf_heap_debugger, (uintptr_t)rf_page_debugger};
 
 /* ---- Forks ---- */
 
