@@ -13,8 +13,10 @@ INSTALL_FROM = [
     "core=$(rootpath //tools/install:core.members)",
     "checkers=$(rootpath //tools/install:checkers.members)",
     "malloc=$(rootpath //tools/install:malloc.members)",
-    "--",
-]
+] + select({
+    "//tools/bazel:i386": ["i386=$(rootpath //checkers/dropin:i386)"],
+    "//conditions:default": [],
+}) + ["--"]
 
 INSTALL_DATA = [
     "//:LICENSE",
@@ -32,7 +34,10 @@ INSTALL_DATA = [
     "//tools/install:malloc.members",
     "//tools/install:manual.py",
     "//tools/ringfence",
-]
+] + select({
+    "//tools/bazel:i386": ["//checkers/dropin:i386"],
+    "//conditions:default": [],
+})
 
 # What cmake_sources.sh is given.
 _MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]

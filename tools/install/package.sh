@@ -147,6 +147,12 @@ END
 
 # What lintian may say of the package, and why it is so.
 overrides() {
+  if [[ -e $1/usr/lib/ringfence/i386 ]]; then
+    cat <<'END'
+# For programs of 32 bits that checked ones start: the loader is theirs, and needs nothing of another package.
+ringfence: binary-from-other-architecture usr/lib/ringfence/i386/*
+END
+  fi
   cat <<'END'
 # LD_PRELOAD lines and the command name the library; no program links to it.
 ringfence: package-name-doesnt-match-sonames libringfence0
@@ -169,7 +175,7 @@ make_deb() {
   mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides"
   copyright >"$root/usr/share/doc/ringfence/copyright"
   changelog "$version" | gzip -9n >"$root/usr/share/doc/ringfence/changelog.gz"
-  overrides >"$root/usr/share/lintian/overrides/ringfence"
+  overrides "$root" >"$root/usr/share/lintian/overrides/ringfence"
   gzip -9n "$root"/usr/share/man/man1/*.1
   echo 'activate-noawait ldconfig' >"$root/DEBIAN/triggers"
   echo "libringfence 0 ringfence (>= $version)" >"$root/DEBIAN/shlibs"
