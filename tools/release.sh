@@ -46,7 +46,7 @@ git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$out/$name.tar.gz"
 integrity=sha256-$(openssl dgst -sha256 -binary "$out/$name.tar.gz" | base64)
 sed "s|\"integrity\": \"\"|\"integrity\": \"$integrity\"|" .bcr/source.template.json >"$out/source.json"
 
-./bazelw run //tools:package -- "$out" >"$out/package.log" 2>&1 || die "no packages, see $out/package.log"
+./bazelw run --config=i386 //tools:package -- "$out" >"$out/package.log" 2>&1 || die "no packages, see $out/package.log"
 rm -- "$out/package.log"
 (cd -- "$out" && sha256sum --quiet -c ./*.sha256)
 ls -- "$out"

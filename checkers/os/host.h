@@ -14,13 +14,17 @@
 extern "C" {
 #endif
 
-/* Ends the process at once with `code`; on bare targets panics. */
 #ifdef __cplusplus
-[[noreturn]]
+#define RF_HOST_NORETURN [[noreturn]]
 #else
-_Noreturn
+#define RF_HOST_NORETURN _Noreturn
 #endif
-void rf_host_exit(int code);
+
+/* Ends the process at once with `code`; on bare targets panics. */
+RF_HOST_NORETURN void rf_host_exit(int code);
+
+/* Ends the process at once by SIGABRT, whatever its handler; on bare targets panics. */
+RF_HOST_NORETURN void rf_host_abort(void);
 
 /* The process id; 0 on bare targets. */
 uint32_t rf_host_process(void);

@@ -8,6 +8,10 @@ _Noreturn void rf_host_exit(int code) {
   rf_port_panic();
 }
 
+_Noreturn void rf_host_abort(void) {
+  rf_port_panic();
+}
+
 uint32_t rf_host_process(void) {
   return 0;
 }

@@ -29,8 +29,25 @@
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
+/* No handler may run on a broken heap, and the core is to show the finding. */
+static void end_by_abort(void) {
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  sigset_t aborting;
+  (void)sigemptyset(&action.sa_mask);
+  (void)sigaction(SIGABRT, &action, NULL);
+  (void)sigemptyset(&aborting);
+  (void)sigaddset(&aborting, SIGABRT);
+  (void)pthread_sigmask(SIG_UNBLOCK, &aborting, NULL);
+  (void)raise(SIGABRT);
+}
+
 _Noreturn void rf_host_exit(int code) {
   _exit(code);
+}
+
+_Noreturn void rf_host_abort(void) {
+  end_by_abort();
+  _exit(128 + SIGABRT); /* the first process of a container, which no signal of its own ends */
 }
 
 uint32_t rf_host_process(void) {

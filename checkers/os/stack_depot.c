@@ -417,3 +417,8 @@ unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t 
   memcpy(frames, r->frames, depth * sizeof frames[0]);
   return depth;
 }
+
+#if defined(__unix__) || defined(__APPLE__)
+const uintptr_t rf_stack_depot_debugger[] = {1, offsetof(rf_stack_depot, records), UNIT, offsetof(record, depth),
+                                             offsetof(record, frames)};
+#endif

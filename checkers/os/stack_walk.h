@@ -1,4 +1,4 @@
-/* Following frame pointers, a frame at a time. Internal to checkers/. */
+/* Following frame pointers, a frame at a time; stacks for debuggers. Internal to checkers/. */
 #ifndef RINGFENCE_STACK_WALK_H
 #define RINGFENCE_STACK_WALK_H
 
@@ -22,6 +22,9 @@
 #ifndef RF_STACK_PEEKS
 #define RF_STACK_PEEKS
 #endif
+
+/* Where stacks lie in a depot, for tools/gdb/ringfence.py. The first number changes with the meaning of the rest. */
+extern const uintptr_t rf_stack_depot_debugger[];
 
 /* Moves *frame, which lies on a stack that ends at `high`, to the frame of the caller, and sets *pc to its return
  * address. False, and nothing changed, where no frame is there. */

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "checkers/os/stack_walk.h"
+
 static rf_page_store *all_stores; /* accessed atomically; stores are added and never removed */
 static rf_mutex registry_lock;    /* of making and ending them */
 
@@ -125,3 +127,29 @@ void rf_page_fork_register(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   (void)pthread_once(&once, register_fork);
 }
+
+const uintptr_t rf_page_debugger[] = {
+    1,
+    (uintptr_t)rf_stack_depot_debugger,
+    (uintptr_t)&all_stores,
+    offsetof(rf_page_store, other),
+    offsetof(rf_page_store, spaces),
+    offsetof(rf_page_store, options.depot),
+    offsetof(rf_space, next),
+    offsetof(rf_space, start),
+    offsetof(rf_space, pages),
+    offsetof(rf_space, owner),
+    offsetof(rf_space, slots),
+    sizeof(rf_slot),
+    offsetof(rf_slot, state),
+    offsetof(rf_slot, block),
+    offsetof(rf_slot, size),
+    offsetof(rf_slot, family),
+    offsetof(rf_slot, allocated),
+    offsetof(rf_slot, released),
+    offsetof(rf_page_origin, caller),
+    offsetof(rf_page_origin, stack),
+    offsetof(rf_page_origin, thread),
+    SLOT_LIVE,
+    SLOT_FREED,
+};

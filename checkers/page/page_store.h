@@ -214,6 +214,10 @@ void rf_page_lock_all(void);
 void rf_page_unlock_all(void);
 void rf_page_fork_register(void);
 
+/* Where the blocks of all stores are described, for tools/gdb/ringfence.py. The first number changes with the meaning
+ * of the rest. */
+extern const uintptr_t rf_page_debugger[];
+
 /* Why a mode cannot be had here: a static phrase; NULL where it can. */
 const char *rf_page_store_why_not(void);
 

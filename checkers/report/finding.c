@@ -153,12 +153,36 @@ static void complete(rf_reporter *reporter, rf_finding *f) {
   }
 }
 
+#if defined(__unix__) || defined(__APPLE__)
+/* Where debuggers stop at a finding, after its report: tools/gdb/ringfence.py. */
+void __ringfence_found(const rf_finding *f);
+__attribute__((noinline)) void __ringfence_found(const rf_finding *f) {
+  __asm__ volatile("" : : "r"(f) : "memory");
+}
+
+/* Suppressed ones are not counted. */
+static void tell_debugger(const rf_reporter *reporter, const rf_finding *f) {
+  if (reporter->sequence == f->sequence) {
+    __ringfence_found(f);
+  }
+}
+#else
+static void tell_debugger(const rf_reporter *reporter, const rf_finding *f) {
+  (void)reporter;
+  (void)f;
+}
+#endif
+
 void rf_report(rf_reporter *reporter, rf_finding *f) {
   bool const locked = rf_host_report_lock();
   complete(reporter, f);
   rf_action const action = reporter->report(reporter, f);
-  if (action == RF_ACTION_HALT) {
-    rf_host_exit(reporter->exitcode); /* the lock is kept: no finding of another thread may follow */
+  tell_debugger(reporter, f);
+  if (action == RF_ACTION_HALT) { /* the lock is kept: no finding of another thread may follow */
+    if (reporter->exitcode == RF_EXITCODE_ABORT) {
+      rf_host_abort();
+    }
+    rf_host_exit(reporter->exitcode);
   }
   if (locked) {
     rf_host_report_unlock();

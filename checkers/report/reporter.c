@@ -11,6 +11,10 @@
 #include "checkers/os/pid_path.h"
 #include "collector.h"
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <signal.h>
+#endif
+
 #define PATH_BYTES 512
 
 /* ---- The file ---- */
@@ -251,7 +255,10 @@ void rf_log_reporter_collect(const rf_finding *f) {
 /* A process that is halted runs no exit handlers. */
 static void end_collecting(const rf_log_reporter *r) {
 #if defined(__unix__) || defined(__APPLE__)
-  rf_collector_run const run = {.findings = r->base.sequence, .exit = "status", .number = r->base.exitcode};
+  bool const aborts = r->base.exitcode == RF_EXITCODE_ABORT;
+  rf_collector_run const run = {.findings = r->base.sequence,
+                                .exit = aborts ? "signal" : "status",
+                                .number = aborts ? SIGABRT : r->base.exitcode};
   rf_collector_end(&run);
 #else
   (void)r;
@@ -295,7 +302,7 @@ void rf_report_options_default(rf_report_options *out) {
 void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *options) {
   memset(reporter, 0, sizeof *reporter);
   reporter->base.report = report;
-  reporter->base.exitcode = (int)options->exitcode;
+  reporter->base.exitcode = options->abort ? RF_EXITCODE_ABORT : (int)options->exitcode;
   reporter->options = *options;
   reporter->fd = -1;
 }

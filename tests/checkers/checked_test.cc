@@ -277,6 +277,10 @@ TEST(CheckedDeathTest, HaltAndExitcodeAreObeyed) {
   EXPECT_EXIT(run_example("mode=guard:halt=0:exitcode=23", overflow), testing::ExitedWithCode(0), "SUMMARY");
 }
 
+TEST(CheckedDeathTest, AbortEndsTheProcessByItsSignal) {
+  EXPECT_EXIT(run_example("mode=guard:abort=1:exitcode=23", overflow), testing::KilledBySignal(SIGABRT), "SUMMARY");
+}
+
 TEST(CheckedDeathTest, LeaksEndTheProcessToo) {
   EXPECT_EXIT(run_example("mode=guard", leak), testing::ExitedWithCode(99), "memory-leak of 13 byte.*1 object");
   EXPECT_EXIT(run_example("mode=guard:leaks=0", leak), testing::ExitedWithCode(0), "^$");

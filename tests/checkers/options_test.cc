@@ -79,14 +79,16 @@ TEST_F(Options, NothingChangesNothing) {
 
 TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(
-      parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
-            "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:summary=1:"
+      parse("mode=guard:halt=0:exitcode=7:abort=1:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:"
+            "fill=16:fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:"
+            "summary=1:"
             "help=1:"
             "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 7U);
+  EXPECT_TRUE(o_.abort);
   EXPECT_EQ(log(), "/tmp/x.%p");
   EXPECT_EQ(o_.format, RF_FORMAT_JSON);
   EXPECT_EQ(o_.quarantine, 4096U);
@@ -177,9 +179,9 @@ TEST_F(Options, AShareIsOneInSoMany) {
 TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(
       parse("halt=0:quarantin=5:exitcode=3"),
-      "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, log, format, "
-      "suppressions, "
-      "quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, sweep_budget, "
+      "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
+      "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, "
+      "sweep_budget, "
       "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
       "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
       "snapshot_signal, "

@@ -246,6 +246,16 @@ TEST(Process, ExitCodeIsAnOption) {
   EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=0")).status, 3);
 }
 
+TEST(Process, AbortsAtAFindingWhereAskedToWhateverItsHandlerAndMask) {
+  for (const char *const mode : {"guard", "page"}) {
+    Result const result = run({program("process"), "many", "deaf"}, with(std::string("abort=1:mode=") + mode));
+    EXPECT_EQ(result.status, 128 + SIGABRT);
+    EXPECT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_EQ(run({program("process"), "return", "bad"}, with("abort=1")).status, 99) << "its work is done";
+}
+
 TEST(Process, GoesOnAfterFindingsWhereAskedTo) {
   Result const result = run({program("process"), "many"}, with("halt=0"));
   EXPECT_EQ(result.findings.size(), 5U);

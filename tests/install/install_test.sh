@@ -43,7 +43,7 @@ mv -- "$work/first/usr" "$root"
 
 there bin/ringfence lib/libringfence.so lib/libringfence-{core,checkers,malloc}.a include/ringfence/{tlsf,checked}.h \
   lib/pkgconfig/ringfence{,-core,-malloc}.pc share/man/man1/ringfence{,-check}.1 share/doc/ringfence/LICENSE \
-  share/bash-completion/completions/ringfence share/zsh/site-functions/_ringfence \
+  share/ringfence/gdb.py share/bash-completion/completions/ringfence share/zsh/site-functions/_ringfence \
   share/fish/vendor_completions.d/ringfence.fish
 readelf -d "$root/lib/libringfence.so.0" | grep -q 'soname: \[libringfence.so.0\]' || complain "no SONAME"
 readelf -d "$root/bin/ringfence" | grep -q 'NEEDED.*libstdc++' && complain "the command needs the C++ library"
@@ -68,6 +68,31 @@ rm -- "$work/a place/lib/libringfence.so"
 expect "check from elsewhere, without the development link" 99 "$summary" \
   "$work/a place/bin/ringfence" check -- "$work/off_by_one"
 expect "the library by itself" 99 "$summary" env LD_PRELOAD="$root/lib/libringfence.so.0" "$work/off_by_one"
+
+# ---- Programs of the other width, which others start ----
+
+if [[ -e $root/lib/ringfence/i386/libringfence.so.0 ]]; then
+  for bits in 32 64; do
+    gcc -m$bits -g -O0 -o "$work/starts$bits" tests/install/consumer/starts.c || complain "starts.c, $bits bits"
+  done
+  for chain in "32 bad" "64 exec 32 bad" "64 spawn 32 exec 64 bad" "32 exec 64 spawn 32 bad" "64 spawn 32 spawn 64 bad"; do
+    words=()
+    for word in $chain; do
+      [[ $word != ?? ]] || word=$work/starts$word
+      words+=("$word")
+    done
+    expect "programs $chain" 99 "SUMMARY: Ringfence: heap-buffer-overflow tests/install/consumer/starts.c" \
+      "$root/bin/ringfence" check -- "${words[@]}"
+    expect "programs $chain, all checked" 99 "mode page" "$root/bin/ringfence" check --strict -m page -- "${words[@]}"
+  done
+  mv "$root/lib/ringfence/i386" "$work/i386"
+  expect "a 32-bit program without its library" 2 "--config=i386" "$root/bin/ringfence" check -- "$work/starts32" bad
+  expect "a 32-bit child without its library" 0 "1 program not checked (1 32-bit)" \
+    "$root/bin/ringfence" check -- "$work/starts64" spawn "$work/starts32" spawn /bin/true
+  mv "$work/i386" "$root/lib/ringfence/i386"
+else
+  echo "built without --config=i386: 32-bit programs are left out"
+fi
 
 # ---- What the command knows about its options, manuals and completions know ----
 

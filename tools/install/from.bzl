@@ -9,11 +9,14 @@ INSTALL_FROM = [
     "cmake_version=$(rootpath //tools/cmake:RingfenceConfigVersion.cmake.in)",
     "pkgconfig=$(rootpath //tools/cmake:ringfence.pc.in)",
     "manual=$(rootpath //tools/install:manual.py)",
+    "gdb=$(rootpath //tools/gdb:ringfence.py)",
     "core=$(rootpath //tools/install:core.members)",
     "checkers=$(rootpath //tools/install:checkers.members)",
     "malloc=$(rootpath //tools/install:malloc.members)",
-    "--",
-]
+] + select({
+    "//tools/bazel:i386": ["i386=$(rootpath //checkers/dropin:i386)"],
+    "//conditions:default": [],
+}) + ["--"]
 
 INSTALL_DATA = [
     "//:LICENSE",
@@ -22,6 +25,7 @@ INSTALL_DATA = [
     "//tools/cmake:RingfenceConfigVersion.cmake.in",
     "//tools/cmake:ringfence.pc.in",
     "//checkers/dropin:ringfence",
+    "//tools/gdb:ringfence.py",
     "//tools/install:checkers",
     "//tools/install:checkers.members",
     "//tools/install:core",
@@ -30,7 +34,10 @@ INSTALL_DATA = [
     "//tools/install:malloc.members",
     "//tools/install:manual.py",
     "//tools/ringfence",
-]
+] + select({
+    "//tools/bazel:i386": ["//checkers/dropin:i386"],
+    "//conditions:default": [],
+})
 
 # The input of cmake_sources.sh.
 _MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]

@@ -126,7 +126,13 @@ make_stage() {
     strip --strip-unneeded --remove-section=.comment "$stage/bin/ringfence-serve"
   fi
   ln -s libringfence.so.0 "$stage/lib/libringfence.so"
+  if [[ -n ${from[i386]-} ]]; then
+    mkdir -p "$stage/lib/ringfence/i386"
+    install -m 644 -- "${from[i386]}" "$stage/lib/ringfence/i386/libringfence.so.0"
+    strip --strip-unneeded --remove-section=.comment "$stage/lib/ringfence/i386/libringfence.so.0"
+  fi
   install -m 644 -- "${from[license]}" "$stage/share/doc/ringfence/LICENSE"
+  install -m 644 -- "${from[gdb]}" "$stage/share/ringfence/gdb.py"
   local library
   for library in core checkers malloc; do
     stage_library "$library"
@@ -146,7 +152,7 @@ remove_listed() {
   while IFS= read -r file; do
     rm -f -- "$target/$file"
   done
-  rmdir --ignore-fail-on-non-empty -- "$target"/{include/ringfence,lib/cmake/Ringfence,share/{doc/,}ringfence} \
+  rmdir --ignore-fail-on-non-empty -- "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,}},share/{doc/,}ringfence} \
     2>/dev/null || true
 }
 

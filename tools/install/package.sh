@@ -74,7 +74,7 @@ finish() {
 stage() {
   rm -rf -- "$work/root"
   "${install[@]}" -- --prefix "$1" --destdir "$work/root" >/dev/null
-  rm -r -- "$work/root$1/share/ringfence"
+  rm -- "$work/root$1/share/ringfence/installed"
 }
 
 machine_of() { readelf -h "$1" | sed -n 's/^ *Machine: *//p'; }
@@ -224,6 +224,12 @@ END
 
 # Exceptions from lintian's rules, with their reasons.
 overrides() {
+  if [[ -e $1/usr/lib/ringfence/i386 ]]; then
+    cat <<'END'
+# For programs of 32 bits that checked ones start: the loader is theirs, and needs nothing of another package.
+ringfence: binary-from-other-architecture usr/lib/ringfence/i386/*
+END
+  fi
   cat <<'END'
 # LD_PRELOAD lines and the command name the library; no program links to it.
 ringfence: package-name-doesnt-match-sonames libringfence0
@@ -265,9 +271,12 @@ make_deb() {
   mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   mv -- "$root/usr/lib/pkgconfig" "$root/usr/share/pkgconfig" # where cross compilers look as well
   rm -- "$root/usr/share/doc/ringfence/LICENSE"
+  # Where gdb looks for what belongs to a library that it finds in a process.
+  mkdir -p "$root/usr/share/gdb/auto-load/usr/lib"
+  ln -s ../../../../ringfence/gdb.py "$root/usr/share/gdb/auto-load/usr/lib/libringfence.so.0-gdb.py"
   mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides"
   stage_papers ringfence "$version"
-  overrides >"$root/usr/share/lintian/overrides/ringfence"
+  overrides "$root" >"$root/usr/share/lintian/overrides/ringfence"
   gzip -9n "$root"/usr/share/man/man1/*.1
   echo 'activate-noawait ldconfig' >"$root/DEBIAN/triggers"
   echo "libringfence 0 ringfence (>= $version)" >"$root/DEBIAN/shlibs"

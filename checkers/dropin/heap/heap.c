@@ -1,6 +1,8 @@
 #include "heap.h"
 
 #include "cache.h"
+#include "checkers/os/stack_walk.h"
+#include "threads.h"
 
 #define WAIT_MOST ((size_t)512 * 1024) /* longer blocks wait only where the quarantine is eight times as large */
 
@@ -58,3 +60,35 @@ void rf_heap_unlist(rf_heap *heap, rf_span *span) {
     span->older->newer = span->newer;
   }
 }
+
+/* ---- For debuggers ---- */
+
+const uintptr_t rf_heap_debugger[] = {
+    1,
+    (uintptr_t)rf_stack_depot_debugger,
+    (uintptr_t)rf_span_root,
+    RF_UNIT_SHIFT,
+    RF_SPAN_MAP_BITS,
+    offsetof(rf_span, base),
+    offsetof(rf_span, slots),
+    offsetof(rf_span, slot_size),
+    offsetof(rf_span, count),
+    offsetof(rf_span, large),
+    offsetof(rf_span, bytes),
+    offsetof(rf_span, size),
+    RF_SPAN_FRONT,
+    sizeof(rf_slot),
+    offsetof(rf_slot, allocated),
+    offsetof(rf_slot, released),
+    offsetof(rf_slot, size),
+    offsetof(rf_slot, allocated_by),
+    offsetof(rf_slot, released_by),
+    offsetof(rf_slot, traits),
+    RF_TRAITS_STATE,
+    RF_TRAITS_FAMILY,
+    RF_TRAITS_ALIGN,
+    RF_SLOT_LIVE,
+    RF_SLOT_FREED,
+    (uintptr_t)&rf_heap_options_now.depot,
+    (uintptr_t)rf_thread_table,
+};

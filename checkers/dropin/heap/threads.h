@@ -4,6 +4,11 @@
 
 #include <stdint.h>
 
+#define RF_THREAD_NUMBERS 65536U
+
+/* The kernel's numbers by ours, 0 being none; accessed atomically. */
+extern uint32_t rf_thread_table[RF_THREAD_NUMBERS] __attribute__((visibility("hidden")));
+
 /* 0 where there were too many threads to tell them apart. */
 uint16_t rf_thread_number(uint32_t thread);
 

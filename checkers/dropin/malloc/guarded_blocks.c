@@ -1,5 +1,7 @@
 #include "guarded_blocks.h"
 
+#include "checkers/dropin/heap/heap.h"
+#include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
@@ -133,6 +135,12 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
     rf_page_store_figures(rf_guarded_blocks.store, out);
   }
 }
+
+/* ---- For debuggers: tools/gdb/ringfence.py ---- */
+
+extern const uintptr_t __ringfence_debugger[];
+RF_EXPORT __attribute__((used))
+const uintptr_t __ringfence_debugger[] = {1, (uintptr_t)rf_heap_debugger, (uintptr_t)rf_page_debugger};
 
 /* ---- Forks ---- */
 

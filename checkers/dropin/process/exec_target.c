@@ -25,6 +25,7 @@
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 static const char *own_name = "";
+static const char *own_path = "";
 static bool was_preloaded; /* by the environment, and not by other means that a child has as well */
 
 static const char *base_name(const char *path) {
@@ -50,8 +51,9 @@ static bool is_own(const char *item, size_t length) {
          (length == size || item[length - size - 1] == '/');
 }
 
-/* Copies `entry` without the library to `out`, where that is not NULL. True where the library was in it. */
-static bool take_out(const char *entry, char *out) {
+/* Copies `entry` to `out`, where that is not NULL, with `other` in place of the library, which is left out where that is
+ * "". True where the library was in it. */
+static bool replace(const char *entry, const char *other, char *out) {
   bool found = false;
   const char *at = entry + strlen(VARIABLE);
   size_t used = strlen(VARIABLE);
@@ -62,11 +64,14 @@ static bool take_out(const char *entry, char *out) {
     size_t const gap = strspn(at, " :");
     size_t const length = gap + strcspn(at + gap, " :");
     bool const own = is_own(at + gap, length - gap);
-    found = found || own;
-    if (out != NULL && !own) {
-      memcpy(out + used, at, length);
-      used += length;
+    bool const keeps_gap = !own || other[0] != '\0';
+    if (out != NULL && keeps_gap) {
+      size_t const size = own ? strlen(other) : length - gap;
+      memcpy(out + used, at, gap);
+      memcpy(out + used + gap, own ? other : at + gap, size);
+      used += gap + size;
     }
+    found = found || own;
     at += length;
   }
   if (out != NULL) {
@@ -77,13 +82,14 @@ static bool take_out(const char *entry, char *out) {
 
 static bool preloads(char *const envp[]) {
   const char *const entry = preload_of(envp);
-  return entry != NULL && take_out(entry, NULL);
+  return entry != NULL && replace(entry, "", NULL);
 }
 
 void rf_exec_target_init(void) {
   Dl_info self;
   if (dladdr((const void *)(uintptr_t)&rf_exec_target_init, &self) != 0 && self.dli_fname != NULL) {
     own_name = base_name(self.dli_fname);
+    own_path = self.dli_fname;
   }
   was_preloaded = preloads(environ);
 }
@@ -96,16 +102,18 @@ size_t rf_exec_target_entries(char *const envp[]) {
   return count + 1;
 }
 
-size_t rf_exec_target_preload_size(char *const envp[]) {
+/* The library may be named several times, each at least by its name. */
+size_t rf_exec_target_preload_size(const rf_exec_target *target, char *const envp[]) {
   const char *const entry = preload_of(envp);
-  return entry != NULL ? strlen(entry) + 1 : 1;
+  size_t const size = entry != NULL ? strlen(entry) + 1 : 1;
+  return size + (own_name[0] != '\0' ? size / strlen(own_name) * strlen(target->library) : 0);
 }
 
-void rf_exec_target_environment(char *const envp[], char **out, char *preload) {
+void rf_exec_target_environment(const rf_exec_target *target, char *const envp[], char **out, char *preload) {
   const char *const entry = preload_of(envp);
   for (size_t i = 0; envp != NULL && envp[i] != NULL; i++) {
     if (envp[i] == entry) {
-      (void)take_out(entry, preload);
+      (void)replace(entry, target->library, preload);
     }
     if (envp[i] != entry || preload[strlen(VARIABLE)] != '\0') {
       *out++ = envp[i] == entry ? preload : envp[i];
@@ -122,16 +130,53 @@ static bool is_glibc_loader(const char *path) {
          strcmp(name, "ld.so.1") == 0;
 }
 
+/* What is the same in headers of both widths. */
+typedef struct program {
+  bool is64;
+  uint16_t machine;
+  uint16_t segments;
+  uint64_t at; /* of the first segment's header */
+} program;
+
+static bool read_program(int fd, program *out) {
+  union {
+    unsigned char ident[EI_NIDENT];
+    Elf32_Ehdr narrow;
+    Elf64_Ehdr wide;
+  } header;
+  ssize_t const size = pread(fd, &header, sizeof header, 0);
+  if (size < (ssize_t)sizeof header.narrow || memcmp(header.ident, ELFMAG, SELFMAG) != 0 ||
+      header.ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA]) {
+    return false;
+  }
+  out->is64 = header.ident[EI_CLASS] == ELFCLASS64;
+  out->machine = header.narrow.e_machine; /* at the same place in both */
+  out->segments = out->is64 ? header.wide.e_phnum : header.narrow.e_phnum;
+  out->at = out->is64 ? header.wide.e_phoff : header.narrow.e_phoff;
+  return !out->is64 || size == (ssize_t)sizeof header;
+}
+
+/* Of segment number `i`, where its bytes lie in the file if it names the loader; 0 where it does not. */
+static uint64_t loader_at(int fd, const program *p, unsigned i, uint64_t *size) {
+  Elf32_Phdr narrow;
+  Elf64_Phdr wide;
+  void *const to = p->is64 ? (void *)&wide : (void *)&narrow;
+  size_t const bytes = p->is64 ? sizeof wide : sizeof narrow;
+  if (pread(fd, to, bytes, (off_t)(p->at + i * bytes)) != (ssize_t)bytes ||
+      (p->is64 ? wide.p_type : narrow.p_type) != PT_INTERP) {
+    return 0;
+  }
+  *size = p->is64 ? wide.p_filesz : narrow.p_filesz;
+  return p->is64 ? wide.p_offset : narrow.p_offset;
+}
+
 /* Reads the loader's path; false where the program names none. */
-static bool read_loader(int fd, const ElfW(Ehdr) * header, char path[PATH_MAX]) {
-  for (unsigned i = 0; i < header->e_phnum && i < MOST_SEGMENTS; i++) {
-    ElfW(Phdr) segment;
-    off_t const at = (off_t)(header->e_phoff + i * sizeof segment);
-    if (pread(fd, &segment, sizeof segment, at) != (ssize_t)sizeof segment) {
-      return false;
-    }
-    if (segment.p_type == PT_INTERP && segment.p_filesz < PATH_MAX) {
-      ssize_t const length = pread(fd, path, segment.p_filesz, (off_t)segment.p_offset);
+static bool read_loader(int fd, const program *p, char path[PATH_MAX]) {
+  for (unsigned i = 0; i < p->segments && i < MOST_SEGMENTS; i++) {
+    uint64_t size = 0;
+    uint64_t const at = loader_at(fd, p, i, &size);
+    if (at != 0 && size < PATH_MAX) {
+      ssize_t const length = pread(fd, path, (size_t)size, (off_t)at);
       path[length > 0 ? length : 0] = '\0';
       return length > 0;
     }
@@ -139,16 +184,19 @@ static bool read_loader(int fd, const ElfW(Ehdr) * header, char path[PATH_MAX]) 
   return false;
 }
 
-static void look_at_loader(int fd, const ElfW(Ehdr) * header, rf_exec_target *out) {
+/* True for another C library's, whose loader ends a program that names ours. */
+static bool look_at_loader(int fd, const program *p, rf_exec_target *out) {
   char loader[PATH_MAX];
-  if (read_loader(fd, header, loader)) {
+  if (read_loader(fd, p, loader)) {
     bool const glibc = is_glibc_loader(loader);
     bool const musl = strncmp(base_name(loader), "ld-musl", strlen("ld-musl")) == 0;
-    out->without_preload = !glibc;
     out->unchecked = glibc ? NULL : musl ? "with musl" : "with another C library";
-  } else if (!is_glibc_loader(out->file)) { /* the loader itself, run as a program, honours LD_PRELOAD */
+    return !glibc;
+  }
+  if (!is_glibc_loader(out->file)) { /* the loader itself, run as a program, honours LD_PRELOAD */
     out->unchecked = "static";
   }
+  return false;
 }
 
 /* Privileges that the program gains make the loader ignore LD_PRELOAD, as does a user that is not the real one. */
@@ -170,22 +218,80 @@ static const char *privileges(int fd) {
   return getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0 ? "with file capabilities" : NULL;
 }
 
-static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
-  ElfW(Ehdr) header;
-  if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
+/* ---- The library for the other width ---- */
+
+#if defined(__x86_64__)
+#define OTHER_MACHINE EM_386
+#elif defined(__i386__)
+#define OTHER_MACHINE EM_X86_64
+#else
+#define OTHER_MACHINE EM_NONE
+#endif
+
+/* Where that for 32 bits lies, from the folder of that for 64: installed, and in a build's tree. */
+static const char *const narrow_folders[] = {"ringfence/i386/", "i386/"};
+
+/* The folder of the other library, from ours of `length` bytes, with `narrow` behind it or taken off. */
+static bool other_folder(size_t length, const char *narrow, char library[PATH_MAX]) {
+  size_t const more = strlen(narrow);
+  if (length == 0 || length + more + strlen(own_name) >= PATH_MAX) {
+    return false;
+  }
+  memcpy(library, own_path, length);
+  if (OTHER_MACHINE == EM_386) {
+    memcpy(library + length, narrow, more + 1);
+    return true;
+  }
+  library[length] = '\0';
+  if (length < more || strcmp(library + length - more, narrow) != 0) {
+    return false;
+  }
+  library[length - more] = '\0';
+  return true;
+}
+
+/* True, and its path in `library`, where there is one. A path with a character that ends an entry of LD_PRELOAD cannot
+ * be named there. */
+static bool find_other(char library[PATH_MAX]) {
+  size_t const length = strlen(own_path) - strlen(own_name);
+  bool const can_be_named = strpbrk(own_path, " :$") == NULL;
+  for (size_t i = 0; can_be_named && i < sizeof narrow_folders / sizeof narrow_folders[0]; i++) {
+    if (other_folder(length, narrow_folders[i], library) && access(strcat(library, own_name), R_OK) == 0) {
+      return true;
+    }
+  }
+  library[0] = '\0';
+  return false;
+}
+
+static void look_at_width(const program *p, rf_exec_target *out) {
+  bool const same_width = p->is64 == (__ehdr_start.e_ident[EI_CLASS] == ELFCLASS64);
+  if (same_width && p->machine == __ehdr_start.e_machine) {
     return;
   }
-  if (header.e_ident[EI_CLASS] != __ehdr_start.e_ident[EI_CLASS]) {
-    out->unchecked = header.e_ident[EI_CLASS] == ELFCLASS32 ? "32-bit" : "64-bit";
-  } else if (header.e_machine != __ehdr_start.e_machine) {
-    out->unchecked = "for another processor";
+  if (OTHER_MACHINE != EM_NONE && p->machine == OTHER_MACHINE && !same_width) {
+    out->width = p->is64 ? "64-bit" : "32-bit";
+    out->unchecked = find_other(out->library) ? NULL : out->width;
   } else {
-    look_at_loader(fd, &header, out);
+    out->unchecked = same_width ? "for another processor" : p->is64 ? "64-bit" : "32-bit";
   }
+}
+
+static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
+  program p;
+  if (!read_program(fd, &p)) {
+    return;
+  }
+  look_at_width(&p, out);
+  bool const other_libc = out->unchecked == NULL && look_at_loader(fd, &p, out);
   out->unchecked = out->unchecked != NULL ? out->unchecked : privileges(fd);
   if (out->unchecked == NULL && was_preloaded && !preloads(envp)) {
     out->unchecked = "without LD_PRELOAD";
   }
+  if (out->unchecked != NULL) {
+    out->library[0] = '\0'; /* ours stays, for programs of our width that this one starts */
+  }
+  out->other_preload = other_libc || out->library[0] != '\0';
 }
 
 /* Puts the interpreter of a script in place of the script. False where it is none. */
@@ -237,7 +343,9 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
 void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out) {
   int const saved = errno;
   out->unchecked = NULL;
-  out->without_preload = false;
+  out->other_preload = false;
+  out->library[0] = '\0';
+  out->width = NULL;
   out->time_ns = rf_port_now_ns();
   if (file == NULL || strlen(file) >= PATH_MAX) {
     return;

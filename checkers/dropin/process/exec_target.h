@@ -1,5 +1,6 @@
-/* Looks at a program before it is executed: whether the dynamic loader will load the library into it. Needs no memory
- * and writes to none but the caller's, as in a child of vfork. */
+/* Looks at a program before it is executed: whether the dynamic loader will load the library into it, or the one for
+ * programs of the other width that is installed beside it (lib/ringfence/i386/, or i386/ in a build's folder). Needs no
+ * memory and writes to none but the caller's, as in a child of vfork. */
 #ifndef RINGFENCE_DROPIN_EXEC_TARGET_H
 #define RINGFENCE_DROPIN_EXEC_TARGET_H
 
@@ -10,9 +11,11 @@
 
 typedef struct rf_exec_target {
   const char *unchecked; /* why the library will not be in it, as one word or few; NULL: it will, or nothing is known */
-  bool without_preload;  /* its loader would refuse the library, and then the program */
+  bool other_preload;    /* its loader would refuse the library, and perhaps the program: LD_PRELOAD needs a change */
+  const char *width;     /* "32-bit", "64-bit": the program's, where it is not ours */
   uint64_t time_ns;    /* before it starts: a later line of the library's own in its process says that it was loaded */
   char file[PATH_MAX]; /* the program; of a script, the interpreter */
+  char library[PATH_MAX]; /* in LD_PRELOAD in place of ours; "": none */
 } rf_exec_target;
 
 /* At the beginning of the process. */
@@ -23,9 +26,9 @@ void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_e
 
 /* The sizes of what rf_exec_target_environment fills in. */
 size_t rf_exec_target_entries(char *const envp[]);
-size_t rf_exec_target_preload_size(char *const envp[]);
+size_t rf_exec_target_preload_size(const rf_exec_target *target, char *const envp[]);
 
-/* `envp` with the library taken out of LD_PRELOAD: the entries in `out`, that one in `preload`. */
-void rf_exec_target_environment(char *const envp[], char **out, char *preload);
+/* `envp` with the library of LD_PRELOAD replaced, or taken out: the entries in `out`, that one in `preload`. */
+void rf_exec_target_environment(const rf_exec_target *target, char *const envp[], char **out, char *preload);
 
 #endif /* RINGFENCE_DROPIN_EXEC_TARGET_H */

@@ -25,10 +25,10 @@ typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_fi
 
 /* In a block: `envp` as `target` needs it, on the caller's stack. */
 #define FIT_ENVIRONMENT(target, envp)                                                                                  \
-  if ((target).without_preload) {                                                                                      \
-    char **const without = alloca(rf_exec_target_entries(envp) * sizeof *without);                                     \
-    rf_exec_target_environment(envp, without, alloca(rf_exec_target_preload_size(envp)));                              \
-    (envp) = without;                                                                                                  \
+  if ((target).other_preload) {                                                                                        \
+    char **const changed = alloca(rf_exec_target_entries(envp) * sizeof *changed);                                     \
+    rf_exec_target_environment(&(target), envp, changed, alloca(rf_exec_target_preload_size(&(target), envp)));        \
+    (envp) = changed;                                                                                                  \
   }
 
 static void before_exec(const rf_exec_target *target) {
@@ -163,12 +163,14 @@ SPAWN(posix_spawnp, true)
 typedef int (*system_function)(const char *command);
 typedef FILE *(*popen_function)(const char *command, const char *modes);
 
-/* The C library starts the shell by calls of its own, with the program's environment. */
+/* The C library starts the shell by calls of its own, with the program's environment, in which the library of another
+ * width cannot be named. */
 static void before_shell(void) {
   rf_exec_target target;
   rf_exec_target_find(SHELL, false, environ, &target);
-  if (target.unchecked != NULL) {
-    rf_process_log_unchecked(getpid(), target.file, target.unchecked, target.time_ns);
+  const char *const unchecked = target.unchecked != NULL ? target.unchecked : target.width;
+  if (unchecked != NULL) {
+    rf_process_log_unchecked(getpid(), target.file, unchecked, target.time_ns);
   }
 }
 

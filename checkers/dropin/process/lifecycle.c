@@ -25,6 +25,7 @@
 
 #include <ringfence/dropin.h>
 #include <ringfence/port.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define LOCK_MS 1000U
@@ -205,7 +206,9 @@ RF_EXPORT size_t __ringfence_sweep(void) {
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
-  rf_process_exit const exit = {"status", rf_process_reporter.exitcode};
+  int const code = rf_process_reporter.exitcode;
+  bool const aborts = code == RF_EXITCODE_ABORT;
+  rf_process_exit const exit = {aborts ? "signal" : "status", aborts ? SIGABRT : code};
   rf_process_log_end(rf_process.findings, NULL, NULL, &exit);
 }
 

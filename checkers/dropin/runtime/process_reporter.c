@@ -125,7 +125,7 @@ void rf_process_reporter_init(void) {
   rf_report_options const options = rf_options_for_reporter(&rf_process.options);
   rf_log_reporter_init(&rf_process.log, &options);
   rf_process_reporter.report = report;
-  rf_process_reporter.exitcode = (int)rf_process.options.exitcode;
+  rf_process_reporter.exitcode = rf_process.log.base.exitcode;
 }
 
 bool rf_process_report_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {

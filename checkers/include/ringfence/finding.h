@@ -148,12 +148,16 @@ struct rf_reporter {
    * checker: it must not call the checked allocator. The answer says whether to go on. */
   rf_action (*report)(rf_reporter *self, const rf_finding *f);
   void *context;
-  int exitcode;      /* of RF_ACTION_HALT */
+  int exitcode;      /* of RF_ACTION_HALT; RF_EXITCODE_ABORT: by a signal */
   uint64_t sequence; /* findings so far */
 };
 
 /* The exit code of a process that was halted by a finding, unless the option `exitcode` says otherwise. */
 #define RF_EXITCODE_DEFAULT 99
+
+/* In place of an exit code: the process ends by SIGABRT, whatever its handler, and leaves a core dump where the system
+ * writes these (`ulimit -c unlimited`). */
+#define RF_EXITCODE_ABORT (-1)
 
 /* The reporter of checkers that are given none: a few lines to rf_port_log, then the end. */
 rf_reporter *rf_reporter_plain(void);

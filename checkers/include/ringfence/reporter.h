@@ -20,6 +20,7 @@ typedef enum rf_format { RF_FORMAT_TEXT, RF_FORMAT_JSON, RF_FORMAT_SERIAL } rf_f
 typedef struct rf_report_options {
   bool halt;                  /* end the process at the first finding */
   unsigned exitcode;          /* of a process ended so */
+  bool abort;                 /* by SIGABRT instead of with an exit code */
   rf_format format;           /* of findings */
   unsigned max_findings;      /* report this many, count the rest; 0: all */
   const char *log;            /* path, %p stands for the process id; NULL: standard error */

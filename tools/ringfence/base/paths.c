@@ -165,3 +165,37 @@ const char *rf_paths_library(rf_bump_arena *arena, const char *given) {
           ": it is neither beside this command nor in ../lib; name it with --library or RINGFENCE_LIB");
   return NULL;
 }
+
+static bool is64(rf_bump_arena *arena, const char *path) {
+  rf_elf elf;
+  bool const wide = rf_elf_open(&elf, path, arena) == RF_ELF_OK && elf.is64;
+  rf_elf_close(&elf);
+  return wide;
+}
+
+/* From the folder of the library for 64 bits to that for 32: installed, and in Bazel's tree. Paths are not resolved:
+ * processes go from the one to the other by these names. */
+static const char *const narrow_folders[] = {"ringfence/i386/", "i386/"};
+
+/* NULL where the library does not lie as `narrow` says. */
+static const char *other_path(rf_bump_arena *arena, const char *library, bool wide, const char *narrow) {
+  const char *const name = rf_base_name(library);
+  size_t const length = (size_t)(name - library);
+  size_t const more = strlen(narrow);
+  if (wide) {
+    return rf_bump_arena_print(arena, "%.*s%s%s", (int)length, library, narrow, name);
+  }
+  bool const ends_so = length > more && memcmp(name - more, narrow, more) == 0;
+  return ends_so ? rf_bump_arena_print(arena, "%.*s%s", (int)(length - more), library, name) : NULL;
+}
+
+const char *rf_paths_other_width(rf_bump_arena *arena, const char *library) {
+  bool const wide = is64(arena, library);
+  for (size_t i = 0; i < sizeof narrow_folders / sizeof narrow_folders[0]; i++) {
+    const char *const path = other_path(arena, library, wide, narrow_folders[i]);
+    if (path != NULL && file_at(arena, path) != NULL && is_library(arena, path) && is64(arena, path) != wide) {
+      return path;
+    }
+  }
+  return NULL;
+}

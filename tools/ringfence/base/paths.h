@@ -22,6 +22,9 @@ const char *rf_paths_in_path(rf_bump_arena *arena, const char *name);
  * or where Bazel builds it. NULL after a message. */
 const char *rf_paths_library(rf_bump_arena *arena, const char *given);
 
+/* The library for programs of 32 bits beside that for 64, or the other way round; NULL where there is none. */
+const char *rf_paths_other_width(rf_bump_arena *arena, const char *library);
+
 /* The folder of the running executable, without a slash at the end; NULL where it cannot be found. */
 const char *rf_paths_self(rf_bump_arena *arena);
 

@@ -57,6 +57,17 @@ static bool pass_suppressions(rf_check_state *c) {
   return rf_output_close(file, path);
 }
 
+/* Of a program of another width, with the library for that in place of ours where there is one. */
+static rf_inspection inspect(rf_check_state *c) {
+  rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
+  const char *const other = seen.obstacle == RF_OBSTACLE_WIDTH ? rf_paths_other_width(&c->arena, c->library) : NULL;
+  if (other == NULL) {
+    return seen;
+  }
+  c->library = other;
+  return rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
+}
+
 /* 0, or the status to exit with after a message. */
 static int prepare(rf_check_state *c) {
   int status = RF_EXIT_USAGE;
@@ -69,7 +80,7 @@ static int prepare(rf_check_state *c) {
   if (c->program == NULL) {
     return status;
   }
-  rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
+  rf_inspection const seen = inspect(c);
   if (seen.obstacle != RF_OBSTACLE_NONE) {
     return rf_inspect_explain(&seen, c->program);
   }

@@ -48,8 +48,8 @@ static const char *filled(rf_bump_arena *arena, const char *text, const char *de
 static void explain_width(const rf_inspection *seen) {
   rf_diag("%s is a %s-bit program, and libringfence.so is built for %s bits", seen->file, seen->is64 ? "64" : "32",
           seen->is64 ? "32" : "64");
-  rf_diag("build the library for it (`./bazelw build %s//checkers/dropin:ringfence`) and name it with --library",
-          seen->is64 ? "" : "--config=m32 ");
+  rf_diag("install the library for it as well (`./bazelw run %s//tools:install`), or name one with --library",
+          seen->is64 ? "" : "--config=i386 ");
 }
 
 int rf_inspect_explain(const rf_inspection *seen, const char *program) {
