@@ -157,7 +157,7 @@ static void measure_all(const subject *s) {
 }
 
 static const subject *find_subject(const char *name) {
-  static const subject sys_heap = {"sys_heap", make_sys_heap, 0, true, NULL, ""};
+  static const subject sys_heap = {.name = "sys_heap", .make = make_sys_heap, .arena = true, .sources = ""};
   return strcmp(name, sys_heap.name) == 0 ? &sys_heap : subject_named(name);
 }
 
