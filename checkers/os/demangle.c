@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define DEPTH 48U
+#define DEPTH 28U
 
 typedef rf_demangle_part part;
 

@@ -1,6 +1,6 @@
-/* C++ names as people write them, from those of the linker: the common part of the Itanium C++ ABI's mangling. Allocates
- * nothing, calls nothing that may, uses less than 4 KiB of stack beside the caller's memory: usable inside malloc and in
- * signal handlers. Internal to checkers/. */
+/* C++ names as people write them, from those of the linker: the common part of the Itanium C++ ABI's mangling.
+ * Allocates nothing and calls nothing that may: usable inside malloc and in signal handlers. Depth is bounded: at most
+ * 12 KiB of stack. Internal to checkers/. */
 #ifndef RINGFENCE_DEMANGLE_H
 #define RINGFENCE_DEMANGLE_H
 
@@ -42,8 +42,8 @@ typedef struct rf_demangle {
   char text[RF_DEMANGLE_TEXT];
 } rf_demangle;
 
-/* The function, variable or thunk that `mangled` names, in `d`'s text until its next use. NULL where `mangled` is no such
- * name, or has parts that are not known here (expressions, decltype, member function pointers with qualifiers). */
+/* The function, variable or thunk that `mangled` names, in `d`'s text until its next use. NULL where `mangled` is no
+ * such name, or has parts that are not known here (expressions, decltype, qualified member function pointers). */
 const char *rf_demangle_name(rf_demangle *d, const char *mangled);
 
 #ifdef __cplusplus
