@@ -188,7 +188,7 @@ static void padded(const rf_sink *sink, ptrdiff_t value, bool sign, unsigned wid
 }
 
 static void place(const rf_trace *t, const rf_symbolizer *symbolizer, const rf_sink *sink) {
-  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  rf_frame_name name = {0};
   if (t->site != NULL) {
     rf_sink_str(sink, t->site->function);
     rf_sink_str(sink, " ");

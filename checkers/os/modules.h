@@ -14,7 +14,7 @@ extern "C" {
 #if defined(__unix__) || defined(__APPLE__)
 #define RF_MODULES 16
 #define RF_MODULES_TEXT 2048
-#define RF_MODULES_FUNCTION 256
+#define RF_MODULES_FUNCTION 512
 #else
 #define RF_MODULES 1
 #define RF_MODULES_TEXT 1
@@ -35,7 +35,8 @@ typedef struct rf_modules {
   rf_module modules[RF_MODULES];
   size_t used;
   char text[RF_MODULES_TEXT];         /* paths, each ended by a NUL */
-  char function[RF_MODULES_FUNCTION]; /* of the frame named last */
+  char function[RF_MODULES_FUNCTION]; /* of the frame named last, and the linker's name of it */
+  char symbol[RF_MODULES_FUNCTION];
 } rf_modules;
 
 /* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */

@@ -1,5 +1,7 @@
 #include "modules.h"
 
+#include "demangle.h"
+
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -210,13 +212,34 @@ static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_n
   return true;
 }
 
+/* Fills in the names of the function whose linker's name stands in modules->symbol. Where two threads name functions at
+ * once, or a handler interrupted one that does, the second gets the linker's name. */
+static void name_for_people(rf_modules *modules, rf_frame_name *out) {
+  static rf_demangle memory;
+  static unsigned char taken;
+  out->function = modules->symbol;
+  if (strncmp(modules->symbol, "_Z", 2) != 0 || __atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE) != 0) {
+    return;
+  }
+  const char *const name = rf_demangle_name(&memory, modules->symbol);
+  if (name != NULL) {
+    size_t const size = strlen(name);
+    size_t const kept = size < sizeof modules->function ? size : sizeof modules->function - 1;
+    memcpy(modules->function, name, kept);
+    modules->function[kept] = '\0';
+    out->function = modules->function;
+    out->symbol = modules->symbol;
+  }
+  __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
+}
+
 static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   rf_modules *const modules = (rf_modules *)context;
   if (!name_place(context, pc, inlined, out)) {
     return false;
   }
-  if (rf_symbols_function(out->module, out->offset - 1, modules->function, sizeof modules->function)) {
-    out->function = modules->function;
+  if (rf_symbols_function(out->module, out->offset - 1, modules->symbol, sizeof modules->symbol)) {
+    name_for_people(modules, out);
   }
   return true;
 }

@@ -142,7 +142,7 @@ static unsigned module_number(writer *w, const rf_frame_name *name) {
 }
 
 static void frame(writer *w, unsigned base, unsigned index, uintptr_t pc) {
-  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  rf_frame_name name = {0};
   unsigned char value[8];
   unsigned char head[2] = {(unsigned char)index, 0};
   field(w, base + RF_SERIAL_PC, head, 1, value, number_bytes(value, pc));

@@ -76,7 +76,7 @@ static bool name_of(const writer *w, uintptr_t pc, unsigned inlined, rf_frame_na
 }
 
 static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
-  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  rf_frame_name name = {0};
   if (!name_of(w, pc, 0, &name)) {
     frame(w, index, pc, &name);
     return index + 1;
@@ -91,7 +91,7 @@ static unsigned frames_of(const writer *w, unsigned index, uintptr_t pc) {
 
 /* A call site alone is the innermost frame, without an address: none is recorded with it. */
 static void site_frame(const writer *w, const rf_site *site) {
-  rf_frame_name const name = {site->function, site->file, site->line, 0, NULL, NULL, 0};
+  rf_frame_name const name = {.function = site->function, .file = site->file, .line = site->line};
   str(w, "    #0");
   function_and_place(w, &name);
 }
@@ -412,7 +412,7 @@ static void named_place(const writer *w, const rf_frame_name *name) {
 static void summary(const writer *w) {
   const rf_finding *const f = w->f;
   const rf_trace *const place = rf_finding_place(f);
-  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  rf_frame_name name = {0};
   str(w, "SUMMARY: Ringfence: ");
   str(w, rf_bug_name(f->bug));
   if (place->site != NULL) {

@@ -194,9 +194,9 @@ rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, con
 
 static rf_suppression *match_frame(const rf_suppressions *all, rf_bug bug, uintptr_t pc,
                                    const rf_symbolizer *symbolizer, rf_suppression *best) {
-  rf_frame_name name = {NULL, NULL, 0, 0, NULL, NULL, 0};
+  rf_frame_name name = {0};
   for (unsigned inlined = 0; symbolizer->name(symbolizer->context, pc, inlined, &name); inlined++) {
-    const char *const names[] = {name.function, name.module, name.file};
+    const char *const names[] = {name.function, name.module, name.file, name.symbol};
     best = find_for(all, bug, names, sizeof names / sizeof names[0], best);
   }
   return best;

@@ -73,7 +73,8 @@ TEST(ReportText, AWriteThatNoCallCameUponWasFoundInACheckOfAllBlocks) {
 
 bool name_of_runtime(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   static_cast<void>(context);
-  *out = {"f", "f.c", static_cast<unsigned>(pc), 0, pc == 3 ? "/home/user/demo" : "/lib/libc.so.6", nullptr, 0};
+  *out = {"f", "f.c",  static_cast<unsigned>(pc), 0, pc == 3 ? "/home/user/demo" : "/lib/libc.so.6", nullptr,
+          0,   nullptr};
   return inlined == 0;
 }
 
@@ -95,10 +96,16 @@ TEST(ReportText, TheSummaryPassesOverFramesOfTheRuntime) {
 bool name_with_inlined_headers(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   static_cast<void>(context);
   if (inlined == 0) {
-    *out = {
-        "std::allocator<int>::allocate", "/usr/include/c++/12/bits/new_allocator.h", 137, 0, "/home/demo", nullptr, pc};
+    *out = {"std::allocator<int>::allocate",
+            "/usr/include/c++/12/bits/new_allocator.h",
+            137,
+            0,
+            "/home/demo",
+            nullptr,
+            pc,
+            nullptr};
   } else {
-    *out = {"main", "main.cc", 7, 0, "/home/demo", nullptr, pc};
+    *out = {"main", "main.cc", 7, 0, "/home/demo", nullptr, pc, nullptr};
   }
   return inlined < 2;
 }
@@ -116,7 +123,7 @@ TEST(ReportText, TheSummaryPassesOverInlinedCodeOfTheCxxLibrary) {
 bool name_of_exit(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   static const char *const functions[] = {"__run_exit_handlers", "exit", "__libc_start_main", "_start", "main"};
   static_cast<void>(context);
-  *out = {functions[pc - 1], nullptr, 0, 0, "/home/user/demo", nullptr, pc};
+  *out = {functions[pc - 1], nullptr, 0, 0, "/home/user/demo", nullptr, pc, nullptr};
   return inlined == 0;
 }
 

@@ -66,6 +66,15 @@ TEST(Mismatches, FreeSizedWithAnotherSizeIsFound) {
   }
 }
 
+// The text that the process itself writes, without the command.
+TEST(Mismatches, NamesOfFunctionsAreReadable) {
+  How how;
+  how.log = false;
+  Result const result = run({program("mismatches"), "new_delete_of_another_size"}, how);
+  EXPECT_NE(result.err.find("(anonymous namespace)::"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("_ZN"), std::string::npos) << result.err;
+}
+
 TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
   for (const char *name : {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array",
                            "aligned_new_delete", "aligned_new_array_delete_array", "aligned_alloc_free",

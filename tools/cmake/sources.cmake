@@ -81,6 +81,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/handles/handle_guard_open.c
   checkers/handles/handle_guard_report.c
   checkers/handles/handle_guard_sweep.c
+  checkers/os/demangle.c
   checkers/os/eh_frame.c
   checkers/os/eh_step.c
   checkers/os/frames.c

@@ -41,6 +41,7 @@ typedef struct rf_frame_name {
   const char *module;   /* path of the executable or shared library; NULL: not known */
   const char *build_id; /* hexadecimal, lower case; NULL: none */
   uint64_t offset;      /* of the return address in the module, as addresses count in its ELF file */
+  const char *symbol;   /* the linker's name, where it is another than `function`; else NULL */
 } rf_frame_name;
 
 /* Fills in *out, all of it, for the return address `pc`; false where nothing is known. `inlined` counts from 0: the
