@@ -343,6 +343,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Plants small faults and runs the tests that reach them.")
     parser.add_argument("--files", nargs="*", help="files, folders or patterns; all sources unless given")
     parser.add_argument("--changed", help="only files that differ from this revision of git")
+    parser.add_argument("--operators", nargs="*", help="only these: lock, atomic, order, swap, ...")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="that may find them: targets or patterns of Bazel")
     parser.add_argument("--count", type=int, default=100, help="faults to try")
     parser.add_argument("--minutes", type=float, default=600, help="no fault is begun after")
@@ -364,6 +365,8 @@ def main():
     folder = os.path.join(kept, "mutate")
     os.makedirs(folder, exist_ok=True)
     draw = Draw(root, chosen_paths(root, arguments), arguments.seed)
+    if arguments.operators:
+        draw.mutants = [mutant for mutant in draw.mutants if mutant.operator in arguments.operators]
     if arguments.only:
         draw.mutants = [mutant for mutant in draw.mutants if draw.id_of(mutant) in arguments.only]
     if arguments.list:
