@@ -245,6 +245,7 @@ void Program::end_heap() {
   if (possible) {
     ended_ = true;
     live_.clear();
+    races_acquire(&heap_); // a program ends it when it knows that others are done
     heap_.end();
   }
 }
@@ -273,6 +274,7 @@ void Program::thread(unsigned number) {
     self.in_call = true;
     step(self.input);
     self.in_call = false;
+    races_release(&heap_);
     Threads::yield();
   }
   heap_.thread_ends();

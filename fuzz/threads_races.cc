@@ -11,6 +11,10 @@
 
 #include <cstring>
 
+// Where clang counts for libFuzzer which code was reached; only in such builds.
+extern "C" __attribute__((weak)) const unsigned char __start___sancov_cntrs[]; // NOLINT(bugprone-reserved-identifier)
+extern "C" __attribute__((weak)) const unsigned char __stop___sancov_cntrs[];  // NOLINT(bugprone-reserved-identifier)
+
 namespace ringfence::fuzz {
 namespace {
 
@@ -104,9 +108,13 @@ void note(uintptr_t number, uint8_t bytes, Kind kind, unsigned me) {
   mine.time = time;
 }
 
+bool is_counter(const volatile void *at) {
+  return at >= __start___sancov_cntrs && at < __stop___sancov_cntrs;
+}
+
 void note_all(const volatile void *at, size_t size, Kind kind) {
   unsigned const me = Threads::current();
-  if (!watching || me == kThreads || Threads::is_own(at)) {
+  if (!watching || me == kThreads || Threads::is_own(at) || is_counter(at)) {
     return;
   }
   auto const start = reinterpret_cast<uintptr_t>(at);
