@@ -5,8 +5,9 @@
 // threads_hooks.c, which calls rf_fuzz_point before each access, and with threads_port.cc in place of lib/port. Code
 // that is not compiled so, as a harness, runs undisturbed between two calls. Nothing of this is in other builds.
 //
-// Found here: data races (threads_races.cc), deadlocks, lost wake-ups (a thread waits and nobody is left to wake it), a thread that locks what it
-// holds, unlocks what it does not hold, ends with a lock held or never ends, and the use of an event that has ended.
+// Found here: data races (threads_races.cc), deadlocks, lost wake-ups (a thread waits and nobody is left to wake it),
+// a thread that locks what it holds, unlocks what it does not hold, ends with a lock held or never ends, and the use of
+// an event that has ended.
 #ifndef RINGFENCE_FUZZ_THREADS_H
 #define RINGFENCE_FUZZ_THREADS_H
 

@@ -76,7 +76,7 @@ MEMORY(__tsan_memcpy, rf_fuzz_read(from, size), memcpy(to, from, size), void *to
 MEMORY(__tsan_memmove, rf_fuzz_read(from, size), memmove(to, from, size), void *to, const void *from, size_t size)
 MEMORY(__tsan_memset, (void)0, memset(to, value, size), void *to, int value, size_t size)
 
-/* ---- Atomic operations: one thread runs at a time, so each sees the newest value; the order says what else it may rely on ---- */
+/* ---- Atomic operations: one thread runs at a time, so each sees the newest value ---- */
 
 #define FETCH(bits, type, name)                                                                                        \
   type __tsan_atomic##bits##_fetch_##name(volatile type *at, type value, int order);                                   \

@@ -1,5 +1,5 @@
-// Data races between virtual threads: two accesses to one byte, one of them a write and one of them plain, that no lock,
-// event or atomic operation puts in order. Found in every run in which both are made, whatever comes first in time.
+// Data races between virtual threads: two accesses to one byte, one of them a write and one of them plain, that no
+// lock, event or atomic operation puts in order. Found in every run that makes both, whichever comes first.
 //
 // Algorithm: vector clocks (Mattern; Flanagan and Freund, FastTrack). Each thread has a clock for each; a release keeps
 // the releaser's with the lock, event or atomic variable, an acquire takes it over. For each eight bytes the table has

@@ -176,27 +176,45 @@ class Trial:
         self.tree = tree.Tree(self.graph, workshop.root, folder, compiler_flags)
         self.tree.make()
         self.kills = collections.Counter()
+        self.sound = {}
 
     def run(self, mutant, source):
-        """(verdict, by whom or why)."""
+        """(verdict, by whom or why). A test that fails without any fault counts for nothing."""
+        while True:
+            verdict, why, label = self._try(mutant, source)
+            if verdict != "killed" or self._is_sound(label):
+                return verdict, why
+
+    def _is_sound(self, label):
+        if label not in self.sound:
+            found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
+            self.sound[label] = not found
+            if found:
+                say(f"{label} fails without any fault, and is left out: {found}")
+        return self.sound[label]
+
+    def _limit(self, label):
+        return 10 + 5 * self.workshop.reach.seconds.get(label, 20)
+
+    def _try(self, mutant, source):
         self.tree.write(mutant.file, mutant.apply(source))
         done = {}
         try:
-            labels = self.workshop.tests_for(mutant)
+            labels = [label for label in self.workshop.tests_for(mutant) if self.sound.get(label, True)]
             cost = self.workshop.reach.seconds
             labels.sort(key=lambda label: -self.kills[mutant.file, label] / (cost.get(label, 0) + 0.5))
             for label in labels:
                 if not self._prepare(label, mutant.file, done):
                     continue
-                limit = 10 + 5 * self.workshop.reach.seconds.get(label, 20)
-                found, _ = self.tree.test(self.graph.tests[label], limit)
+                found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
                 if found:
                     self.kills[mutant.file, label] += 1
-                    return "killed", f"{label}: {found}"
-            changes = any(done.values())
-            return ("survived", f"{len(labels)} tests") if changes or not labels else ("same", "the same objects")
+                    return "killed", f"{label}: {found}", label
+            if labels and not any(done.values()):
+                return "same", "the same objects", None
+            return "survived", f"{len(labels)} tests", None
         except tree.Broken as broken:
-            return "invalid", str(broken)[-300:]
+            return "invalid", str(broken)[-300:], None
         finally:
             self.tree.write(mutant.file, source)
             self.tree.restore()
@@ -295,6 +313,8 @@ def try_all(workshop, draw, arguments, equivalents, results, folder):
         results.rows[name] = row
         if row["verdict"] in ("killed", "survived"):
             counted[0] += 1
+            if counted[0] % 20 == 0:
+                results.store()
             ids.append(name)
             shown = "equivalent" if row["verdict"] == "survived" and reason else row["verdict"]
             place = f"{mutant.file}:{mutant.line}"
