@@ -38,6 +38,8 @@ TESTS = ["//tests/...", "//fuzz/..."]
 # Tests of the build, of names and of packages say nothing about what code does; some compile sources of their own.
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
+# Those for boards have tests in tests/freestanding, which run on a board.
+NO_SOURCES = "*_bare.c"
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
 SLOWEST = 60  # seconds: a test above is run only where nothing quicker reaches the line
@@ -133,7 +135,8 @@ class Draw:
 
 
 class Equivalents:
-    """equivalents.txt: paragraphs of `equivalent: REASON`, `file:`, `in: FUNCTION`, and the lines before and after."""
+    """equivalents.txt: paragraphs of `equivalent: REASON`, `file:`, `in: FUNCTION` (-: outside of one), and the lines
+    before and after."""
 
     def __init__(self, path):
         self.reasons = {}
@@ -149,12 +152,12 @@ class Equivalents:
                     entry["old" if line[0] == "-" else "new"].append(line[1:].strip())
                 elif line.strip() and line[0] != "#":
                     raise Trouble(f"{path}:{number}: unknown line")
-                if entry and {"file", "in"} <= set(entry):
+                if entry and {"file", "in"} <= set(entry) and entry["old"] and entry["new"]:
                     self.reasons[self._key(entry["file"], entry["in"], entry["old"], entry["new"])] = entry["reason"]
 
     @staticmethod
     def _key(path, function, old, new):
-        return json.dumps([path, function, sorted(set(old) - set(new)), sorted(set(new) - set(old))])
+        return json.dumps([path, function or "-", sorted(set(old) - set(new)), sorted(set(new) - set(old))])
 
     def reason(self, mutant, source):
         old, new = mutant.lines(source)
@@ -271,6 +274,7 @@ def difference(mutant, source):
 def chosen_paths(root, arguments):
     patterns = arguments.files or SOURCES
     paths = [path for path in tree.sources_of(root) if any(fnmatch.fnmatch(path, p) for p in SOURCES)]
+    paths = [path for path in paths if not fnmatch.fnmatch(path, NO_SOURCES)]
     paths = [path for path in paths if any(fnmatch.fnmatch(path, p) or path.startswith(p + "/") for p in patterns)]
     if arguments.changed:
         command = ["git", "diff", "--name-only", arguments.changed]
