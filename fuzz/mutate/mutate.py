@@ -42,7 +42,6 @@ WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
 NO_SOURCES = "*_bare.c"
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
-SLOWEST = 60  # seconds: a test above is run only where nothing quicker reaches the line
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]
 TABLE = ("<!-- mutate -->", "<!-- /mutate -->")
 
@@ -75,6 +74,7 @@ class Workshop:
     def __init__(self, root, folder, arguments):
         self.root = root
         self.folder = folder
+        self.slowest = arguments.slowest
         bazel = bazel_command(root)
         bazel_flags = arguments.bazel
         query = " + ".join(f"tests({pattern})" for pattern in arguments.tests)
@@ -105,7 +105,7 @@ class Workshop:
         hit = [label for label, found in lines.items() if any(first <= n <= last + 1 for n in found)]
         hit = hit or [label for label, found in lines.items() if found] or self.labels_of(mutant.file)
         known = [label for label in hit if label in self.graph.tests]
-        quick = [label for label in known if self.reach.seconds.get(label, 0) <= SLOWEST]
+        quick = [label for label in known if self.reach.seconds.get(label, 0) <= self.slowest]
         return sorted(quick or known, key=lambda label: (self.reach.seconds.get(label, 0), label))
 
 
@@ -369,6 +369,7 @@ def parse_arguments():
     parser.add_argument("--changed", help="only files that differ from this revision of git")
     parser.add_argument("--operators", nargs="*", help="only these: lock, atomic, order, swap, ...")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="that may find them: targets or patterns of Bazel")
+    parser.add_argument("--slowest", type=float, default=60, help="seconds; longer tests only where no other reaches")
     parser.add_argument("--count", type=int, default=100, help="faults to try")
     parser.add_argument("--minutes", type=float, default=600, help="no fault is begun after")
     parser.add_argument("--jobs", type=int, default=1)
