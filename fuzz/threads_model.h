@@ -15,7 +15,7 @@
 
 namespace ringfence::fuzz {
 
-// What is known when no call is under way.
+// Facts that hold while no call is under way.
 struct Expected {
   size_t blocks;
   size_t bytes;
@@ -49,7 +49,7 @@ public:
   // In place. False: it stays as it is.
   virtual bool resize(void *, size_t, size_t) { return false; }
 
-  // Of several threads that free one block while nobody allocates, one succeeds and the others are refused.
+  // Several threads free one block while nobody allocates: one succeeds, the others are refused.
   virtual bool refuses_twice() const { return false; }
 
   // No two accesses race: what threads share is locked or atomic.
