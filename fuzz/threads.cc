@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include "threads_port.h"
+#include "threads_races.h"
 
 #include <ringfence/fuzz/memory.h>
 
@@ -53,6 +54,7 @@ Owned owned[kOwned];
 size_t owned_count;
 unsigned char owned_at_home[kOwnedBytes];
 Threads::Main body;
+bool watches_races;
 void *body_context;
 #if RF_FUZZ_ASAN
 const void *home_stack;
@@ -241,6 +243,7 @@ Threads::Threads(Reader schedule) {
   accesses = 0;
   owned_count = 0;
   fiber_count = 0;
+  watches_races = true;
 }
 
 Threads::~Threads() {
@@ -251,9 +254,24 @@ void Threads::own(void *variable, size_t size) {
   owned[owned_count++] = {variable, size};
 }
 
+bool Threads::is_own(const volatile void *at) {
+  auto const address = reinterpret_cast<uintptr_t>(at);
+  for (size_t i = 0; i < owned_count; i++) {
+    if (address - reinterpret_cast<uintptr_t>(owned[i].variable) < owned[i].size) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Threads::ignore_races() {
+  watches_races = false;
+}
+
 void Threads::run(unsigned count, Main main, Stuck stuck, void *context) {
   body = main;
   body_context = context;
+  races_begin(watches_races);
   fiber_count = count;
   for (unsigned i = 0; i < count; i++) {
     Fiber &fiber = fibers[i];
@@ -307,6 +325,7 @@ void virtual_lock(uint64_t *holder, unsigned me) {
     (void)wait_for(Does::kWaitForLock, holder, false);
   }
   *holder = me + 1;
+  races_acquire(holder);
   fibers[me % Threads::kMost].held += me != Threads::kMost ? 1 : 0;
 }
 
@@ -314,6 +333,7 @@ void virtual_unlock(uint64_t *holder, unsigned me) {
   if (*holder != me + 1) {
     threads_fail("it unlocks the lock %p, which it does not hold", static_cast<void *>(holder));
   }
+  races_release(holder);
   *holder = 0;
   fibers[me % Threads::kMost].held -= me != Threads::kMost ? 1 : 0;
   wake(Does::kWaitForLock, holder);
@@ -322,6 +342,7 @@ void virtual_unlock(uint64_t *holder, unsigned me) {
 
 void virtual_set(uint64_t *is_set) {
   rf_fuzz_point();
+  races_release(is_set);
   *is_set = 1;
   wake(Does::kWaitForEvent, is_set);
   rf_fuzz_point();
@@ -346,6 +367,7 @@ bool virtual_wait(uint64_t *is_set, bool may_wait, bool timed) {
     }
   }
   bool const was_set = *is_set != 0;
+  races_acquire(is_set);
   *is_set = 0;
   return was_set;
 }

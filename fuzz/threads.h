@@ -5,8 +5,9 @@
 // threads_hooks.c, which calls rf_fuzz_point before each access, and with threads_port.cc in place of lib/port. Code
 // that is not compiled so, as a harness, runs undisturbed between two calls. Nothing of this is in other builds.
 //
-// Found here: deadlocks, lost wake-ups (a thread waits and nobody is left to wake it), a thread that locks what it
-// holds, unlocks what it does not hold, ends with a lock held or never ends, and the use of an event that has ended.
+// Found here: data races (threads_races.cc), deadlocks, lost wake-ups (a thread waits and nobody is left to wake it),
+// a thread that locks what it holds, unlocks what it does not hold, ends with a lock held or never ends, and the use of
+// an event that has ended.
 #ifndef RINGFENCE_FUZZ_THREADS_H
 #define RINGFENCE_FUZZ_THREADS_H
 
@@ -40,11 +41,16 @@ public:
   // A variable with a value for each thread, as `__thread` has it. Before run; at most 4.
   void own(void *variable, size_t size);
 
+  // Data races are no findings. Before run.
+  void ignore_races();
+
   // Runs `count` threads to their ends. Aborts on a finding.
   void run(unsigned count, Main main, Stuck stuck, void *context);
 
   // The running thread, from 0; kMost outside of run and in `stuck`.
   static unsigned current();
+  // True in a variable that each thread has for itself.
+  static bool is_own(const volatile void *at);
   // True where the thread waits for an event.
   static bool waits(unsigned thread);
   // Another thread runs, if the input wants.

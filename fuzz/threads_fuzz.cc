@@ -46,6 +46,14 @@ public:
   size_t hopeless() const override { return RF_SIZE_LIMIT - 4096; }
   bool reallocs() const override { return true; }
   bool refuses_twice() const override { return true; }
+  bool resize(void *ptr, size_t, size_t size) override { return rf_resize(allocator_, ptr, size) == RF_OK; }
+  void ask(void *ptr, size_t, unsigned choice) override {
+    if (choice % 2 == 0) {
+      (void)rf_owns(allocator_, ptr);
+    } else {
+      (void)rf_usable_size(allocator_, ptr);
+    }
+  }
 
   void finish(const Expected &expected) override {
     rf_stats s;
@@ -74,6 +82,7 @@ public:
     rf_std_init(&heap_);
     allocator_ = &heap_.base;
   }
+  bool has_no_races() const override { return false; } // the C library's lock, which puts blocks in order, is not seen
 
 private:
   rf_std heap_;
@@ -203,6 +212,30 @@ public:
     demand_sums(s);
   }
 
+  void ask(void *ptr, size_t, unsigned choice) override {
+    rf_allocator *const a = &pool_.base;
+    rf_fault where;
+    if (ended_) {
+      return;
+    }
+    switch (choice % 4) {
+    case 0:
+      (void)rf_usable_size(a, ptr);
+      break;
+    case 1:
+      (void)rf_walk(
+          a, [](const rf_block *, void *) { return true; }, nullptr);
+      break;
+    case 2:
+      (void)rf_owns(a, ptr);
+      break;
+    default:
+      if (rf_check(a, &where) != RF_OK) {
+        threads_fail("check: %s", where.what);
+      }
+    }
+  }
+
   // Nobody can run: right where all blocks are out.
   bool is_exhausted() override {
     rf_mempool_info info;
@@ -270,12 +303,18 @@ public:
     }
     return status == RF_OK ? out : nullptr;
   }
+  // One by one, or as a run.
   bool free(void *ptr, size_t size) override {
+    if (size == kBlock && (static_cast<unsigned char *>(ptr) - arena) / static_cast<ptrdiff_t>(kBlock) % 2 != 0) {
+      return rf_memblocks_free(&pool_, 1, &ptr) == RF_OK;
+    }
     return rf_memblocks_free_contiguous(&pool_, ptr, size / kBlock) == RF_OK;
   }
   bool aligns() const override { return false; }
   size_t size_of(size_t size) const override { return (1 + size % 9) * kBlock; }
   bool refuses_twice() const override { return true; }
+
+  void ask(void *ptr, size_t size, unsigned) override { (void)rf_memblocks_is_region_free(&pool_, ptr, size / kBlock); }
 
   void look(unsigned choice) override {
     rf_stats s;

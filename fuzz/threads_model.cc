@@ -1,5 +1,7 @@
 #include "threads_model.h"
 
+#include "threads_races.h"
+
 #include <ringfence/allocator.h>
 
 #include <algorithm>
@@ -39,6 +41,7 @@ private:
   void realloc(Reader &in);
   void race(Reader &in);
   void join_race();
+  void look(unsigned choice);
   void end_heap();
   bool relieve();
 
@@ -99,6 +102,7 @@ void Program::add(void *ptr, size_t size, bool zeroed) {
   }
   unsigned char const tag = next_tag_++;
   std::fill(start, start + size, tag);
+  races_release(start); // whoever uses it later has it from here
   live_.push_back({start, size, tag});
   size_t bytes = 0;
   for (const Live &block : live_) {
@@ -119,6 +123,7 @@ void Program::demand_contents(const Live &block) const {
 Live Program::take(size_t index) {
   Live const block = live_[index];
   live_.erase(live_.begin() + static_cast<ptrdiff_t>(index));
+  races_acquire(block.ptr);
   demand_contents(block);
   return block;
 }
@@ -175,6 +180,7 @@ void Program::realloc(Reader &in) {
   if (ptr == nullptr) {
     expected_.failures++;
     demand_contents(block);
+    races_release(block.ptr);
     live_.push_back(block);
     return;
   }
@@ -201,12 +207,32 @@ void Program::race(Reader &in) {
 void Program::join_race() {
   Live const block = raced_;
   racers_++;
+  races_acquire(block.ptr);
   bool const won = heap_.free(block.ptr, block.size);
   trace(won ? "freed, in a race," : "was refused, in a race,", block.ptr, block.size);
   racers_--;
   winners_ += won ? 1 : 0;
   if (winners_ > 1 || (racers_ == 0 && winners_ == 0)) {
     threads_fail("block %p was freed by %zu of several threads", static_cast<void *>(block.ptr), winners_);
+  }
+}
+
+// Of all, or about one block, which may be resized.
+void Program::look(unsigned choice) {
+  if (choice < 160 || live_.empty()) {
+    heap_.look(choice);
+  } else if (choice < 224) {
+    Live const block = live_[choice % live_.size()];
+    heap_.ask(block.ptr, block.size, choice);
+  } else if (racers_ == 0) {
+    Live block = take(choice % live_.size());
+    size_t const size = 1 + block.size / (choice % 4 + 1);
+    if (size < block.size && heap_.resize(block.ptr, block.size, size)) {
+      block.size = size;
+    }
+    demand_contents(block);
+    races_release(block.ptr);
+    live_.push_back(block);
   }
 }
 
@@ -219,6 +245,7 @@ void Program::end_heap() {
   if (possible) {
     ended_ = true;
     live_.clear();
+    races_acquire(&heap_); // a program ends it when it knows that others are done
     heap_.end();
   }
 }
@@ -234,7 +261,7 @@ void Program::step(Reader &in) {
   } else if (choice < 216) {
     race(in);
   } else if (choice < 252) {
-    heap_.look(in.u8());
+    look(in.u8());
   } else {
     end_heap();
   }
@@ -247,6 +274,7 @@ void Program::thread(unsigned number) {
     self.in_call = true;
     step(self.input);
     self.in_call = false;
+    races_release(&heap_);
     Threads::yield();
   }
   heap_.thread_ends();
@@ -262,6 +290,9 @@ bool Program::relieve() {
 
 void Program::run() {
   Threads threads(schedule_);
+  if (!heap_.has_no_races()) {
+    threads.ignore_races();
+  }
   threads.run(
       count_, [](void *self, unsigned number) { static_cast<Program *>(self)->thread(number); },
       [](void *self) { return static_cast<Program *>(self)->relieve(); }, this);

@@ -46,12 +46,19 @@ public:
   virtual bool reallocs() const { return false; }
   virtual void *realloc(void *, size_t, size_t) { return nullptr; }
   virtual size_t usable_size(void *, size_t size) { return size; }
+  // In place. False: it stays as it is.
+  virtual bool resize(void *, size_t, size_t) { return false; }
 
   // Several threads free one block while nobody allocates: one succeeds, the others are refused.
   virtual bool refuses_twice() const { return false; }
 
+  // No two accesses race: what threads share is locked or atomic.
+  virtual bool has_no_races() const { return true; }
+
   // Queries, sweeps, forks: whatever must be right at any moment.
   virtual void look(unsigned) {}
+  // Questions on a block, which another thread may free meanwhile.
+  virtual void ask(void *, size_t, unsigned) {}
 
   virtual void thread_begins() {}
   virtual void thread_ends() {}

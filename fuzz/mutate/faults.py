@@ -280,7 +280,8 @@ class Maker:
             return
         words = [token.text for token in self.tokens[i:end]]
         called = [word for word, after in zip(words, words[1:]) if after == "(" and not word.endswith("_of")]
-        if self._is_declaration(i, end) or first in HINTS:
+        # (void)name; says that it is not used.
+        if self._is_declaration(i, end) or first in HINTS or words[:3] == ["(", "void", ")"] and len(words) == 4:
             return
         if any(ATOMIC.search(word) for word in called):
             operator = "atomic"

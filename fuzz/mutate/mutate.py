@@ -38,9 +38,10 @@ TESTS = ["//tests/...", "//fuzz/..."]
 # Tests of the build, of names and of packages say nothing about what code does; some compile sources of their own.
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
+# Those for boards have tests in tests/freestanding, which run on a board.
+NO_SOURCES = "*_bare.c"
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
-SLOWEST = 60  # seconds: a test above is run only where nothing quicker reaches the line
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]
 TABLE = ("<!-- mutate -->", "<!-- /mutate -->")
 
@@ -73,6 +74,7 @@ class Workshop:
     def __init__(self, root, folder, arguments):
         self.root = root
         self.folder = folder
+        self.slowest = arguments.slowest
         bazel = bazel_command(root)
         bazel_flags = arguments.bazel
         query = " + ".join(f"tests({pattern})" for pattern in arguments.tests)
@@ -103,7 +105,7 @@ class Workshop:
         hit = [label for label, found in lines.items() if any(first <= n <= last + 1 for n in found)]
         hit = hit or [label for label, found in lines.items() if found] or self.labels_of(mutant.file)
         known = [label for label in hit if label in self.graph.tests]
-        quick = [label for label in known if self.reach.seconds.get(label, 0) <= SLOWEST]
+        quick = [label for label in known if self.reach.seconds.get(label, 0) <= self.slowest]
         return sorted(quick or known, key=lambda label: (self.reach.seconds.get(label, 0), label))
 
 
@@ -133,7 +135,8 @@ class Draw:
 
 
 class Equivalents:
-    """equivalents.txt: paragraphs of `equivalent: REASON`, `file:`, `in: FUNCTION`, and the lines before and after."""
+    """equivalents.txt: paragraphs of `equivalent: REASON`, `file:`, `in: FUNCTION` (-: outside of one), and the lines
+    before and after."""
 
     def __init__(self, path):
         self.reasons = {}
@@ -149,12 +152,12 @@ class Equivalents:
                     entry["old" if line[0] == "-" else "new"].append(line[1:].strip())
                 elif line.strip() and line[0] != "#":
                     raise Trouble(f"{path}:{number}: unknown line")
-                if entry and {"file", "in"} <= set(entry):
+                if entry and {"file", "in"} <= set(entry) and entry["old"] and entry["new"]:
                     self.reasons[self._key(entry["file"], entry["in"], entry["old"], entry["new"])] = entry["reason"]
 
     @staticmethod
     def _key(path, function, old, new):
-        return json.dumps([path, function, sorted(set(old) - set(new)), sorted(set(new) - set(old))])
+        return json.dumps([path, function or "-", sorted(set(old) - set(new)), sorted(set(new) - set(old))])
 
     def reason(self, mutant, source):
         old, new = mutant.lines(source)
@@ -176,27 +179,45 @@ class Trial:
         self.tree = tree.Tree(self.graph, workshop.root, folder, compiler_flags)
         self.tree.make()
         self.kills = collections.Counter()
+        self.sound = {}
 
     def run(self, mutant, source):
-        """(verdict, by whom or why)."""
+        """(verdict, by whom or why). A test that fails without any fault counts for nothing."""
+        while True:
+            verdict, why, label = self._try(mutant, source)
+            if verdict != "killed" or self._is_sound(label):
+                return verdict, why
+
+    def _is_sound(self, label):
+        if label not in self.sound:
+            found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
+            self.sound[label] = not found
+            if found:
+                say(f"{label} fails without any fault, and is left out: {found}")
+        return self.sound[label]
+
+    def _limit(self, label):
+        return 10 + 5 * self.workshop.reach.seconds.get(label, 20)
+
+    def _try(self, mutant, source):
         self.tree.write(mutant.file, mutant.apply(source))
         done = {}
         try:
-            labels = self.workshop.tests_for(mutant)
+            labels = [label for label in self.workshop.tests_for(mutant) if self.sound.get(label, True)]
             cost = self.workshop.reach.seconds
             labels.sort(key=lambda label: -self.kills[mutant.file, label] / (cost.get(label, 0) + 0.5))
             for label in labels:
                 if not self._prepare(label, mutant.file, done):
                     continue
-                limit = 10 + 5 * self.workshop.reach.seconds.get(label, 20)
-                found, _ = self.tree.test(self.graph.tests[label], limit)
+                found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
                 if found:
                     self.kills[mutant.file, label] += 1
-                    return "killed", f"{label}: {found}"
-            changes = any(done.values())
-            return ("survived", f"{len(labels)} tests") if changes or not labels else ("same", "the same objects")
+                    return "killed", f"{label}: {found}", label
+            if labels and not any(done.values()):
+                return "same", "the same objects", None
+            return "survived", f"{len(labels)} tests", None
         except tree.Broken as broken:
-            return "invalid", str(broken)[-300:]
+            return "invalid", str(broken)[-300:], None
         finally:
             self.tree.write(mutant.file, source)
             self.tree.restore()
@@ -253,6 +274,7 @@ def difference(mutant, source):
 def chosen_paths(root, arguments):
     patterns = arguments.files or SOURCES
     paths = [path for path in tree.sources_of(root) if any(fnmatch.fnmatch(path, p) for p in SOURCES)]
+    paths = [path for path in paths if not fnmatch.fnmatch(path, NO_SOURCES)]
     paths = [path for path in paths if any(fnmatch.fnmatch(path, p) or path.startswith(p + "/") for p in patterns)]
     if arguments.changed:
         command = ["git", "diff", "--name-only", arguments.changed]
@@ -295,6 +317,8 @@ def try_all(workshop, draw, arguments, equivalents, results, folder):
         results.rows[name] = row
         if row["verdict"] in ("killed", "survived"):
             counted[0] += 1
+            if counted[0] % 20 == 0:
+                results.store()
             ids.append(name)
             shown = "equivalent" if row["verdict"] == "survived" and reason else row["verdict"]
             place = f"{mutant.file}:{mutant.line}"
@@ -343,7 +367,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Plants small faults and runs the tests that reach them.")
     parser.add_argument("--files", nargs="*", help="files, folders or patterns; all sources unless given")
     parser.add_argument("--changed", help="only files that differ from this revision of git")
+    parser.add_argument("--operators", nargs="*", help="only these: lock, atomic, order, swap, ...")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="that may find them: targets or patterns of Bazel")
+    parser.add_argument("--slowest", type=float, default=60, help="seconds; longer tests only where no other reaches")
     parser.add_argument("--count", type=int, default=100, help="faults to try")
     parser.add_argument("--minutes", type=float, default=600, help="no fault is begun after")
     parser.add_argument("--jobs", type=int, default=1)
@@ -364,6 +390,8 @@ def main():
     folder = os.path.join(kept, "mutate")
     os.makedirs(folder, exist_ok=True)
     draw = Draw(root, chosen_paths(root, arguments), arguments.seed)
+    if arguments.operators:
+        draw.mutants = [mutant for mutant in draw.mutants if mutant.operator in arguments.operators]
     if arguments.only:
         draw.mutants = [mutant for mutant in draw.mutants if draw.id_of(mutant) in arguments.only]
     if arguments.list:

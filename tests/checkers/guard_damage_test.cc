@@ -82,6 +82,11 @@ TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundBySweepOnce) {
       // The byte itself, or the header where several bytes could explain it.
       size_t const told = f.address - reinterpret_cast<uintptr_t>(header(p));
       EXPECT_TRUE(told == i || told == 0) << "byte " << i << ", not " << told;
+      ASSERT_GE(f.window_size, kHeader);
+      for (size_t at = 0; at < f.window_size; at++) {
+        bool const redzone = f.window_address + at >= reinterpret_cast<uintptr_t>(p) - RF_GUARD_FRONT;
+        EXPECT_EQ(f.window_class[at], redzone ? RF_BYTE_GUARD : RF_BYTE_HEADER) << "byte " << at;
+      }
       expect_usable({before, after});
     }
   }

@@ -47,6 +47,29 @@ TEST(Write, AFileThatMayNotGrowEndsNothing) {
             0);
 }
 
+// No signal comes of it later, and one that waited before still does.
+TEST(Write, APipeWithoutAReaderEndsNothing) {
+  for (bool const waits : {false, true}) {
+    EXPECT_EQ(status_of([waits] {
+                int ends[2];
+                sigset_t pipe_only;
+                sigset_t pending;
+                (void)sigemptyset(&pipe_only);
+                (void)sigaddset(&pipe_only, SIGPIPE);
+                if (pipe(ends) != 0 || close(ends[0]) != 0) {
+                  return false;
+                }
+                if (waits) {
+                  (void)pthread_sigmask(SIG_BLOCK, &pipe_only, nullptr);
+                  (void)raise(SIGPIPE);
+                }
+                bool const refused = !rf_host_write(ends[1], "x", 1);
+                return refused && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == (waits ? 1 : 0);
+              }),
+              0);
+  }
+}
+
 // ---- Turn ----
 
 TEST(Turn, IsNobodysInAChildThatForgetsIt) {

@@ -73,6 +73,21 @@ TEST(SamplePick, DistancesCountFromTheFirstCall) {
   }
 }
 
+// A counter that begins as zeros, of a thread that never set a seed, begins with a distance, too.
+TEST(SamplePick, WithoutASeedTheFirstIsNoExceptionEither) {
+  for (unsigned rate = 2; rate < 200; rate++) {
+    rf_sample_pick pick = {};
+    rf_sample_pick distances = {};
+    distances.drawn = 1;
+    uint32_t const first = rf_sample_draw(&distances, rate);
+    uint32_t calls = 1;
+    while (!rf_sample_due(&pick, rate)) {
+      calls++;
+    }
+    EXPECT_EQ(calls, first) << "rate " << rate;
+  }
+}
+
 TEST(SamplePick, ExtremesStayInBounds) {
   rf_sample_pick pick = {};
   for (uint64_t seed = 0; seed < 2000; seed++) {

@@ -294,8 +294,9 @@ TEST_F(SpoolFile, GoesToASharedPlaceWhereItsFolderCannotBeWritten) {
 }
 
 TEST_F(SpoolFile, NamesTheSharedPlacesInMemoryAndInTmp) {
-  rf_spool_file spool;
+  rf_spool_file spool = {};
   rf_spool_file_init(&spool, "/x", 2);
+  EXPECT_EQ(spool.descriptor, -1) << "0 is the program's";
   EXPECT_STREQ(spool.shared[0], "/dev/shm/ringfence-");
   EXPECT_STREQ(spool.shared[1], "/tmp/ringfence-");
 }

@@ -163,6 +163,13 @@ class Small(unittest.TestCase):
                 whole = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), text)
                 self.assertEqual(verdict, self.trial_of_all.run(whole, source)[0])
 
+    def test_a_test_that_fails_anyhow_counts_for_nothing(self):
+        trial = self.trial()
+        source = PROGRAM["lib/sum.c"]
+        with mock.patch.object(mutate, "say"), mock.patch.object(trial.tree, "test", lambda *_: ("status 1", 0)):
+            fault = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), source.replace("+", "*"))
+            self.assertEqual("survived", trial.run(fault, source)[0])
+
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])
         self.assertEqual(["CppCompile", "CppLink"], [action.mnemonic for action in again])

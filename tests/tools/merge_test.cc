@@ -126,6 +126,21 @@ TEST_F(Merge, WherePartsOfAStackBeginMatters) {
   EXPECT_EQ(merge(), 4u);
 }
 
+TEST_F(Merge, WhereTheSecondStackBeginsMatters) {
+  rf_frame frames[3] = {};
+  for (unsigned i = 0; i < 3; i++) {
+    frames[i].module = "p";
+    frames[i].offset = i + 1;
+  }
+  for (unsigned const cut : {1U, 2U}) {
+    rf_record &record = add(1, {});
+    record.finding.bug = RF_BUG_USE_AFTER_FREE;
+    record.found = {frames, cut};
+    record.allocated = {frames + cut, 3 - cut};
+  }
+  EXPECT_EQ(merge(), 2u);
+}
+
 TEST_F(Merge, HalfKnownLinesAreNone) {
   rf_source half[] = {{nullptr, "a.c", 7}, {"f", nullptr, 7}, {"f", "a.c", 0}};
   for (rf_source &source : half) {

@@ -686,6 +686,15 @@ TEST_F(ReportCommand, JunitCountsKnownAndSuppressedCasesAsSkipped) {
   EXPECT_EQ(count(xml, "<skipped "), 2U);
 }
 
+TEST_F(ReportCommand, JunitHasAsManyCasesAsItSays) {
+  const std::string rules = file("rules", "double-free:*\n");
+  for (const std::string &text : {json(leak()), json(double_free()), json(leak()) + json(double_free())}) {
+    const std::string xml = report({"--format=junit", "--suppressions", rules, file("in", text)}).out;
+    EXPECT_TRUE(has(xml, "tests=\"" + std::to_string(count(xml, "<testcase ")) + "\"")) << xml;
+    EXPECT_FALSE(has(xml, "no findings")) << xml;
+  }
+}
+
 TEST_F(ReportCommand, JunitOfNothingIsOneCaseThatPasses) {
   const std::string xml = report({"--format=junit", file("none", "")}).out;
   EXPECT_TRUE(has(xml, "tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"0\"")) << xml;

@@ -23,7 +23,16 @@ protected:
     files_.push_back(folder_ + "/" + name);
     ringfence_test::write_file(files_.back(), text);
   }
-  rf_run collect() { return rf_run_read(&arena_, folder_.c_str()); }
+  // And no descriptor is left open.
+  rf_run collect() {
+    int const lowest_free = dup(STDERR_FILENO);
+    close(lowest_free);
+    rf_run const run = rf_run_read(&arena_, folder_.c_str());
+    int const then = dup(STDERR_FILENO);
+    EXPECT_EQ(then, lowest_free);
+    close(then);
+    return run;
+  }
 
 private:
   std::string folder_;

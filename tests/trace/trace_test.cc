@@ -344,6 +344,44 @@ TEST(TraceWriter, KeepsTheEndOfALongName) {
   EXPECT_STREQ(read.t.sites[1].function, "");
 }
 
+// A block is allocated once before it is freed, of a size that can be; the peak is that of the sums.
+void expect_to_add_up(trace *t, size_t largest) {
+  std::vector<size_t> live(t->ids);
+  size_t bytes = 0;
+  size_t peak = 0;
+  ASSERT_NE(t->count, 0U);
+  for (size_t i = 0; i < t->count; i++) {
+    const trace_op &op = t->ops[i];
+    ASSERT_LT(op.id, t->ids);
+    ASSERT_EQ(op.kind == TRACE_ALLOC, live[op.id] == 0) << t->name << ", operation " << i;
+    ASSERT_TRUE(op.kind == TRACE_FREE ? op.size == 0 : op.size != 0 && op.size <= largest) << t->name << ", " << i;
+    bytes += op.size - live[op.id];
+    live[op.id] = op.size;
+    peak = std::max(peak, bytes);
+  }
+  EXPECT_EQ(t->peak, peak) << t->name;
+  trace_free(t);
+}
+
+TEST(MadeUpTraces, AddUp) {
+  for (size_t kind = 0; kind < trace_kinds(); kind++) {
+    trace made = trace_make(kind, 1);
+    EXPECT_STREQ(made.name, trace_name(kind));
+    expect_to_add_up(&made, SIZE_MAX);
+  }
+  trace random = trace_make_random(3, 5000, 100, 4096);
+  expect_to_add_up(&random, 4096);
+  trace comb = trace_make_comb(3, 50, 4096);
+  expect_to_add_up(&comb, 4096);
+  trace again = trace_make_comb(3, 50, 4096);
+  trace other = trace_make_comb(4, 50, 4096);
+  EXPECT_EQ(again.count, other.count);
+  EXPECT_NE(again.peak, other.peak) << "another seed";
+  EXPECT_EQ(again.count, 300U) << "each block is allocated and freed";
+  trace_free(&again);
+  trace_free(&other);
+}
+
 TEST(TraceWriter, WritesAMadeUpTraceThatReadsTheSame) {
   trace made = trace_make(6, 1);
   std::string const path = testing::TempDir() + "trace_test.rft";
