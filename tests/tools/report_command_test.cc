@@ -274,7 +274,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
   const std::string good = all();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{}, "no file given; try `ringfence report FILE...`, with - for standard input"},
-      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html or github"},
+      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html, github or pprof"},
       {{"--from", "uart", good}, "--from uart: use auto, json or serial"},
       {{"--exitcode", "256", good}, "--exitcode 256: use a number from 0 to 255"},
       {{"--fromat", "json", good}, "unknown option --fromat; did you mean --format?"},
@@ -287,8 +287,8 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
       {{"--image", "/nonexistent", good}, "cannot read the image /nonexistent: No such file or directory"},
       {{"--output", file("x.pdf"), good},
        "--output " + file("x.pdf") +
-           ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml or "
-           ".html"},
+           ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml, "
+           ".html or .pb.gz"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
        file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 3\""},

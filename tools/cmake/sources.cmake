@@ -281,6 +281,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/hunt.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c
+  tools/ringfence/cli/trace_profile.c
   tools/ringfence/model/baseline.c
   tools/ringfence/model/bug_info.c
   tools/ringfence/model/fingerprint.c
@@ -308,6 +309,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/render/junit.c
   tools/ringfence/render/markup.c
   tools/ringfence/render/output.c
+  tools/ringfence/render/pprof.c
   tools/ringfence/render/sarif.c
   tools/ringfence/render/source.c
   tools/ringfence/render/text.c

@@ -29,12 +29,13 @@ typedef struct options {
   size_t top;
   size_t events; /* 0: all */
   const char *save;
+  const char *pprof;
   bool advise;
   bool partial;
   bool help;
 } options;
 
-typedef enum row_id { ALLOCATOR, ARENA, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE, HELP, ROWS } row_id;
+typedef enum row_id { ALLOCATOR, ARENA, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE, PPROF, HELP, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [ALLOCATOR] = {"allocator", 'a', "NAME",
@@ -48,6 +49,9 @@ static const rf_option rows[ROWS] = {
     [PARTIAL] = {"partial", '\0', NULL, "of a damaged or cut off file, replay the part before the damage", NULL},
     [SAVE] = {"save", '\0', "FILE",
               "write the requests to FILE, without call sites, threads and times; replay\nnothing", NULL},
+    [PPROF] = {"pprof", '\0', "FILE",
+               "write requests and live blocks by call site to FILE, for `go tool pprof` and\nothers; replay nothing",
+               NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
@@ -122,6 +126,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return true;
   case SAVE:
     o->save = argument;
+    return true;
+  case PPROF:
+    o->pprof = argument;
     return true;
   default:
     o->help = true;
@@ -310,6 +317,8 @@ static int work(const options *o, rf_bump_arena *memory) {
     }
     if (o->save != NULL) {
       status = save(o, &t);
+    } else if (o->pprof != NULL) {
+      status = rf_trace_profile_write(memory, &t, o->pprof) ? 0 : RF_EXIT_USAGE;
     } else {
       print_trace(o, &t);
       status = o->advise ? advise(&t) : replay(o, &t, memory);
