@@ -58,6 +58,20 @@ def the_socket_in_the_folder_answers_this_user():
         check(not os.path.exists(path))
 
 
+def a_finding_is_split_from_its_page():
+    with with_finding() as s:
+        cookie = f"ringfence-{s.port}={s.token()}"
+        own = f"http://127.0.0.1:{s.port}"
+        check('action="/finding/1/split"' not in s.http("GET", "/finding/1").text, "not signed in")
+        check('<option value="mode">' in s.http("GET", "/finding/1", Cookie=cookie).text)
+        equal(s.http("POST", "/finding/1/split", body="text=mode", Cookie=cookie, Origin=own).status, 303)
+        equal(s.ask("show", "1")["split_by"], "mode")
+        check('value="undo"' in s.http("GET", "/finding/1", Cookie=cookie).text)
+        equal(s.http("POST", "/finding/1/split", body="text=undo", Cookie=cookie, Origin=own).status, 303)
+        check("split_by" not in s.ask("show", "1"))
+        equal(s.http("POST", "/finding/1/split", body="text=%27", Cookie=cookie, Origin=own).status, 409)
+
+
 def requests_from_other_origins_are_refused():
     with with_finding() as s:
         own = f"http://127.0.0.1:{s.port}"
@@ -259,7 +273,7 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
 
 
 service.main([
-    the_socket_in_the_folder_answers_this_user,
+    the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Symbols: a stripped program's findings get their lines when its file comes in, and debuginfod's protocol."""
 
+import http.server
 import os
+import random
 import re
+import socket
 import subprocess
 import threading
 
@@ -97,6 +100,7 @@ def uploads_come_by_http_and_are_given_out_again():
         run("objcopy", "--only-keep-debug", one.whole, debug)
         append(s.directory, one.event("1"))
         s.wait(lambda: s.ask("symbols", "missing")["missing"])
+        check(one.build_id in s.http("GET", "/status").text, "the page names what is missing")
         url = f"http://127.0.0.1:{s.port}"
         said = s.command("symbols", "upload", "--to", url, debug, one.stripped)
         check("symbols of build" in said and "program without symbols" in said, said)
@@ -141,8 +145,31 @@ def what_is_no_symbols_is_refused():
         equal(s.http("POST", "/api/v1/symbols", body=elf).status, 401, "beyond loopback with a token only")
 
 
+def mutants_of_a_file_get_an_answer_each():
+    """The collector goes on, no child stays, and what is taken is symbolised within its limits."""
+    chance = random.Random(5)
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        append(s.directory, one.event("1"))
+        s.wait(lambda: s.ask("symbols", "missing")["missing"])
+        taken = 0
+        for i in range(150):
+            body = bytearray(elf if i % 3 else elf[:chance.randrange(len(elf))])
+            for _ in range(chance.randrange(1, 30)):
+                at = chance.randrange(min(len(body), 64 if i % 2 else len(body)) or 1)
+                if at < len(body):
+                    body[at] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+            reply = s.http("POST", "/api/v1/symbols?name=m", body=bytes(body))
+            check(reply.status in (200, 400), reply.status, reply.text)
+            taken += reply.status == 200
+        check(taken > 10, taken)
+        equal(s.http("POST", "/api/v1/symbols?name=whole", body=elf).status, 200)
+        s.wait(lambda: "make" in s.findings()[0]["place"], 60)
+
+
 def an_upload_that_is_cut_short_leaves_nothing():
-    import socket
     with Service() as s:
         one = Program(s.root)
         with open(one.whole, "rb") as file:
@@ -179,7 +206,6 @@ def one_collector_asks_another_for_symbols():
 
 
 def a_server_that_lies_is_not_believed():
-    import http.server
     with Service(start=False) as s:
         one, two = Program(s.root), Program(s.root, "two", "-DB")
 
@@ -211,5 +237,5 @@ def a_server_that_lies_is_not_believed():
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
     a_stripped_build_gets_its_lines_later, uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
-    an_upload_that_is_cut_short_leaves_nothing, one_collector_asks_another_for_symbols,
-    a_server_that_lies_is_not_believed])
+    mutants_of_a_file_get_an_answer_each, an_upload_that_is_cut_short_leaves_nothing,
+    one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed])

@@ -8,6 +8,10 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
+#include <set>
+#include <sstream>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -123,6 +127,46 @@ TEST_F(ReportCommand, ImportGivesAReportToTheCollectorWithTheSameIdEachTime) {
   EXPECT_EQ(import({file("plain", "nothing\n")}).status, 2);
   EXPECT_EQ(import({file("missing")}).status, 2);
   EXPECT_EQ(import({}).status, 2);
+}
+
+TEST_F(ReportCommand, ImportTakesAFolderOfLibFuzzers) {
+  const std::string folder = file("collector");
+  const std::string crashes = file("crashes");
+  const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                             "    #0 0x1 in drop /src/a.c:4\n";
+  ASSERT_EQ(mkdir(crashes.c_str(), 0700), 0);
+  (void)file("crashes/fuzz-0.log", report + "artifact_prefix='./'; Test unit written to ./crash-11\n");
+  (void)file("crashes/notes", "nothing\n");
+  (void)file("crashes/crash-22", "input");
+  (void)file("crashes/timeout-33", "slow");
+  // It says what a fuzzer says of one input, of the others nothing.
+  const std::string fuzzer =
+      file("fuzzer", "#!/bin/sh\nread -r line <\"$2\"\n[ \"$line\" = slow ] || echo '" + report + "' >&2\nexit 77\n");
+  ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+  const auto import = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
+    return run(words);
+  };
+  EXPECT_EQ(import({crashes}).err, "ringfence: 1 finding taken to the collector\n"
+                                   "ringfence: 2 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(import({"--run", fuzzer, crashes}).err, "ringfence: 2 findings taken to the collector\n"
+                                                      "ringfence: 1 input gave no report of a finding\n");
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::map<std::string, std::string> inputs;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    inputs[record["id"].text] = record["labels"]["input"].text;
+  }
+  std::set<std::string> names;
+  for (const auto &[id, input] : inputs) {
+    names.insert(input);
+  }
+  EXPECT_EQ(inputs.size(), 2U) << "the same ids each time";
+  EXPECT_EQ(names, (std::set<std::string>{"crash-11", "crash-22"}));
+  EXPECT_EQ(import({"--run", "/nowhere/fuzzer", crashes}).status, 2);
 }
 
 // ---- Reading ----
@@ -274,7 +318,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
   const std::string good = all();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
       {{}, "no file given; try `ringfence report FILE...`, with - for standard input"},
-      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html or github"},
+      {{"--format", "xml", good}, "--format xml: use text, json, sarif, junit, html, github or pprof"},
       {{"--from", "uart", good}, "--from uart: use auto, json or serial"},
       {{"--exitcode", "256", good}, "--exitcode 256: use a number from 0 to 255"},
       {{"--fromat", "json", good}, "unknown option --fromat; did you mean --format?"},
@@ -287,8 +331,8 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
       {{"--image", "/nonexistent", good}, "cannot read the image /nonexistent: No such file or directory"},
       {{"--output", file("x.pdf"), good},
        "--output " + file("x.pdf") +
-           ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml or "
-           ".html"},
+           ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml, "
+           ".html or .pb.gz"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
        file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 3\""},

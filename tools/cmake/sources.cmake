@@ -284,6 +284,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/replay_compare.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c
+  tools/ringfence/cli/trace_profile.c
   tools/ringfence/cli/trace_options.c
   tools/ringfence/cli/tune_header.c
   tools/ringfence/model/baseline.c
@@ -314,6 +315,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/render/junit.c
   tools/ringfence/render/markup.c
   tools/ringfence/render/output.c
+  tools/ringfence/render/pprof.c
   tools/ringfence/render/sarif.c
   tools/ringfence/render/source.c
   tools/ringfence/render/text.c

@@ -17,7 +17,7 @@ HEADING = re.compile(r"^(Options|Environment|Examples?|Exit status|Commands):\s*
 # Values of arguments; each must stand in the help of every option that takes one.
 CHOICES = {
     "FORM": ["auto", "json", "serial"],
-    "FORMAT": ["text", "json", "sarif", "junit", "html", "github"],
+    "FORMAT": ["text", "json", "sarif", "junit", "html", "github", "pprof"],
     "MODE": ["guard", "page", "sample", "off"],
     "WHEN": ["auto", "always", "never"],
     "WHICH": ["1", "all", "reachable", "0"],

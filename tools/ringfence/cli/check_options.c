@@ -78,12 +78,13 @@ static const rf_option rows[ROWS] = {
                         NULL},
     [FORMAT] = {"format", 'f', "FORMAT",
                 "print, or write to --output: text (the default), json, sarif,\n"
-                "junit, html, or github (text, and annotations of GitHub Actions)",
+                "junit, html, pprof (of snapshots), or github (text, and annotations of\n"
+                "GitHub Actions)",
                 NULL},
     [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", '\0', "FILE",
                 "also write a report to FILE, in the format that its name ends in\n"
-                "(.txt .json .sarif .xml .html) or --format says; may be repeated",
+                "(.txt .json .sarif .xml .html .pb.gz) or --format says; may be repeated",
                 NULL},
     [SARIF] = {"sarif", '\0', "FILE", "also write a report to FILE as SARIF 2.1.0, whatever its name", NULL},
     [JUNIT] = {"junit", '\0', "FILE", "the same as JUnit XML", NULL},

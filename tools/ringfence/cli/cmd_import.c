@@ -2,21 +2,25 @@
 #include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/subprocess.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/foreign.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <ringfence/report_json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-typedef enum row_id { COLLECTOR, ENVIRONMENT, VERSION, COMMIT, PROGRAM, HELP, ROWS } row_id;
+typedef enum row_id { COLLECTOR, ENVIRONMENT, VERSION, COMMIT, PROGRAM, RUN, HELP, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [COLLECTOR] = {"collector", '\0', "DIR",
@@ -25,6 +29,7 @@ static const rf_option rows[ROWS] = {
     [VERSION] = {"build-version", '\0', "TEXT", "version of the program", NULL},
     [COMMIT] = {"build-commit", '\0', "TEXT", "commit that the program was built from", NULL},
     [PROGRAM] = {"program", '\0', "PATH", "the program, where the report does not name it", NULL},
+    [RUN] = {"run", '\0', "FUZZER", "run it on inputs in folders that have no report, for their reports", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
@@ -34,8 +39,10 @@ typedef struct import {
   rf_bump_arena arena;
   const char *values[ROWS]; /* of the options; NULL: not given */
   rf_spool_file spool;
+  const char *input; /* of a fuzzer, that the findings at hand are of; NULL: none */
   size_t findings;
   size_t other;
+  size_t silent; /* inputs without a report */
 } import;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -44,11 +51,13 @@ static bool apply(void *context, size_t row, const char *argument) {
 }
 
 static void help(void) {
-  (void)puts("Usage: ringfence import [OPTIONS] FILE...\n"
-             "\n"
-             "Takes reports of AddressSanitizer, LeakSanitizer (text) and Valgrind (--xml=yes) to a collector: their "
-             "findings\n"
-             "are listed with those of checked processes. A file that is taken in again counts once.\n");
+  (void)puts(
+      "Usage: ringfence import [OPTIONS] FILE|FOLDER...\n"
+      "\n"
+      "Takes reports of AddressSanitizer, LeakSanitizer (text) and Valgrind (--xml=yes) to a collector: their "
+      "findings\n"
+      "are listed with those of checked processes. A file that is taken in again counts once. Of a FOLDER, all\n"
+      "reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n");
   rf_option_table_help(&table);
   (void)puts("\n"
              "Exit status: 0; 2 if the command line is wrong, a file cannot be read or is no such report, or the\n"
@@ -105,7 +114,12 @@ static void put_record(import *i, const rf_foreign *read, size_t index, const ch
   if (i->values[COMMIT] != NULL) {
     put_text(sink, "commit", i->values[COMMIT]);
   }
-  rf_sink_str(sink, "},\"labels\":{},\"count\":1,\"dropped\":0,\"windows\":\"none\",\"finding\":");
+  rf_sink_str(sink, "},\"labels\":{");
+  if (i->input != NULL) {
+    rf_sink_str(sink, "\"input\":");
+    rf_json_string(i->input, sink);
+  }
+  rf_sink_str(sink, "},\"count\":1,\"dropped\":0,\"windows\":\"none\",\"finding\":");
   rf_foreign_put(f, read->tool, sink);
 }
 
@@ -132,26 +146,140 @@ static bool send(import *i, const rf_foreign *read, const char *path, uint64_t s
   return true;
 }
 
-static bool import_file(import *i, const char *path) {
+/* ---- Folders of libFuzzer's ---- */
+
+static bool is_input(const char *name) {
+  static const char *const starts[] = {"crash-", "leak-", "oom-", "timeout-", "slow-unit-"};
+  for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+    if (strncmp(name, starts[i], strlen(starts[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* What the fuzzer says of one input; NULL where it cannot be run. */
+static const char *output_of(import *i, const char *path) {
+  static const char script[] = "timeout -s KILL 120 \"$0\" -timeout=60 \"$1\" 2>&1; exit 0";
+  const char *const fuzzer = i->values[RUN];
+  const char *const here = strchr(fuzzer, '/') != NULL ? "" : "./";
+  const char *const argv[] = {"sh", "-c", script, rf_bump_arena_print(&i->arena, "%s%s", here, fuzzer), path, NULL};
+  return rf_subprocess_output(&i->arena, "/bin/sh", argv, "");
+}
+
+/* Its id is of the input: reports have other addresses in each run. */
+static bool import_input(import *i, const char *path, const char *name) {
   size_t length = 0;
+  const char *const bytes = rf_read_file(&i->arena, path, &length);
+  const char *const text = bytes == NULL || i->values[RUN] == NULL ? NULL : output_of(i, path);
+  rf_foreign const none = {.tool = NULL};
+  rf_foreign const read = text == NULL ? none : rf_foreign_read(&i->arena, text, strlen(text));
+  i->other += read.other;
+  if (read.tool == NULL || read.count == 0) {
+    i->silent++;
+    return true;
+  }
+  i->input = name;
+  i->findings += read.count;
+  uint64_t const fuzzer = rf_checksum_text(RF_CHECKSUM_START, rf_base_name(i->values[RUN]));
+  bool const sent = send(i, &read, path, rf_checksum_bytes(fuzzer, bytes, length));
+  i->input = NULL;
+  return sent;
+}
+
+/* libFuzzer names the input behind its report. */
+static const char *input_of(rf_bump_arena *arena, const char *text) {
+  static const char mark[] = "Test unit written to ";
+  const char *const at = strstr(text, mark);
+  const char *const path = at == NULL ? NULL : at + strlen(mark);
+  return path == NULL ? NULL : rf_base_name(rf_bump_arena_text(arena, path, strcspn(path, "\r\n")));
+}
+
+/* False where it is none. */
+static bool import_report(import *i, const char *path, const char *text, size_t length, bool *sent) {
+  rf_foreign const read = rf_foreign_read(&i->arena, text, length);
+  *sent = true;
+  if (read.tool == NULL) {
+    return false;
+  }
+  i->findings += read.count;
+  i->other += read.other;
+  i->input = input_of(&i->arena, text);
+  *sent = send(i, &read, path, rf_checksum_bytes(RF_CHECKSUM_START, text, length));
+  i->input = NULL;
+  return true;
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool import_entry(import *i, const char *folder, const char *name) {
+  struct stat st;
+  size_t length = 0;
+  bool sent = true;
+  const char *const path = rf_bump_arena_print(&i->arena, "%s/%s", folder, name);
+  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+    return true;
+  }
+  if (is_input(name)) {
+    return import_input(i, path, name);
+  }
+  const char *const text = rf_read_file(&i->arena, path, &length);
+  if (text != NULL) {
+    (void)import_report(i, path, text, length, &sent);
+  }
+  return sent;
+}
+
+static bool import_folder(import *i, const char *path) {
+  char **names = NULL;
+  size_t count = 0;
+  bool fine = true;
+  DIR *const d = opendir(path);
+  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
+    RF_APPENDED(&i->arena, names, count) = rf_bump_arena_text(&i->arena, e->d_name, strlen(e->d_name));
+  }
+  if (d == NULL) {
+    rf_diag("cannot read %s: %s", path, strerror(errno));
+    return false;
+  }
+  (void)closedir(d);
+  qsort(names, count, sizeof *names, by_name);
+  for (size_t n = 0; n < count && fine; n++) {
+    fine = import_entry(i, path, names[n]);
+  }
+  return fine;
+}
+
+/* ---- Files ---- */
+
+static bool import_file(import *i, const char *path) {
+  struct stat st;
+  bool sent = true;
+  size_t length = 0;
+  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+    return import_folder(i, path);
+  }
   const char *const text = rf_read_file(&i->arena, path, &length);
   if (text == NULL) {
     rf_diag("cannot read %s: %s", path, strerror(errno));
     return false;
   }
-  rf_foreign const read = rf_foreign_read(&i->arena, text, length);
-  if (read.tool == NULL) {
+  if (!import_report(i, path, text, length, &sent)) {
     rf_diag("%s is no report of AddressSanitizer, LeakSanitizer or Valgrind (--xml=yes)", path);
     return false;
   }
-  i->findings += read.count;
-  i->other += read.other;
-  return send(i, &read, path, rf_checksum_bytes(RF_CHECKSUM_START, text, length));
+  return sent;
 }
 
 static int import_all(import *i, char **paths, int count) {
   const char *folder = i->values[COLLECTOR] != NULL ? i->values[COLLECTOR] : getenv("RINGFENCE_COLLECTOR");
   folder = folder == NULL ? "auto" : folder;
+  if (i->values[RUN] != NULL && access(i->values[RUN], X_OK) != 0) {
+    rf_diag("cannot run %s: %s", i->values[RUN], strerror(errno));
+    return RF_EXIT_USAGE;
+  }
   rf_spool_file_init(&i->spool, folder, strlen(folder));
   for (int n = 0; n < count; n++) {
     if (!import_file(i, paths[n])) {
@@ -162,6 +290,11 @@ static int import_all(import *i, char **paths, int count) {
           i->other == 0 ? ""
                         : rf_bump_arena_print(&i->arena, "; %s of other kinds left out",
                                               rf_counted(&i->arena, i->other, "error")));
+  if (i->silent != 0) {
+    rf_diag(i->values[RUN] == NULL ? "%s of a fuzzer left out: --run FUZZER makes their reports"
+                                   : "%s gave no report of a finding",
+            rf_counted(&i->arena, i->silent, "input"));
+  }
   return 0;
 }
 

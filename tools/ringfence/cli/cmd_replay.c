@@ -34,6 +34,7 @@ typedef struct options {
   size_t last;   /* 0: all */
   const char *c_test;
   const char *save;
+  const char *pprof;
   const char *svg;
   bool advise;
   bool partial;
@@ -52,6 +53,7 @@ typedef enum row_id {
   SAVE,
   C_TEST,
   SVG,
+  PPROF,
   HELP,
   ROWS
 } row_id;
@@ -75,6 +77,9 @@ static const rf_option rows[ROWS] = {
     [PARTIAL] = {"partial", '\0', NULL, "of a damaged or cut off file, replay the part before the damage", NULL},
     [SAVE] = {"save", '\0', "FILE",
               "write the requests to FILE, without call sites, threads and times; replay\nnothing", NULL},
+    [PPROF] = {"pprof", '\0', "FILE",
+               "write requests and live blocks by call site to FILE, for `go tool pprof` and\nothers; replay nothing",
+               NULL},
     [C_TEST] = {"c-test", '\0', "FILE", "write the requests as a test in C to FILE; replay nothing", NULL},
     [SVG] = {"svg", '\0', "FILE", "of several allocators, draw the memory that each occupies over the trace", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
@@ -123,6 +128,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return true;
   case SAVE:
     o->save = argument;
+    return true;
+  case PPROF:
+    o->pprof = argument;
     return true;
   case C_TEST:
     o->c_test = argument;
@@ -345,6 +353,8 @@ static int work(const options *o) {
     }
     if (o->save != NULL || o->c_test != NULL) {
       status = save(o, &t);
+    } else if (o->pprof != NULL) {
+      status = rf_trace_profile_write(o->memory, &t, o->pprof) ? 0 : RF_EXIT_USAGE;
     } else {
       print_trace(o, &t);
       status = o->advise ? advise(&t) : replay(o, &t);

@@ -39,6 +39,7 @@ extern const rf_command rf_command_watch;
 extern const rf_command rf_command_status;
 extern const rf_command rf_command_symbols;
 extern const rf_command rf_command_forward;
+extern const rf_command rf_command_export;
 
 /* All of them, in the order of the list. */
 const rf_command *const *rf_commands(size_t *count);

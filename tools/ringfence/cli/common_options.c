@@ -11,7 +11,7 @@
 bool rf_common_options_format(rf_common_options *o, const char *name) {
   o->format_given = rf_output_format_from_name(name, &o->format);
   if (!o->format_given) {
-    rf_diag("--format %s: use text, json, sarif, junit, html or github", name);
+    rf_diag("--format %s: use text, json, sarif, junit, html, github or pprof", name);
   }
   return o->format_given;
 }

@@ -30,11 +30,12 @@ typedef enum row_id {
 } row_id;
 
 static const rf_option rows[ROWS] = {
-    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit, html or github", NULL},
+    [FORMAT] = {"format", 'f', "FORMAT", "text (the default), json, sarif, junit, html, github, or pprof (snapshots)",
+                NULL},
     [COLOR] = {"color", '\0', "WHEN", "colours in text: auto (the default; none with NO_COLOR), always or never", NULL},
     [OUTPUT] = {"output", 'o', "FILE",
                 "write to FILE instead of standard output, in the format that its name ends in\n"
-                "(.txt .json .sarif .xml .html) unless --format is given; - is standard output;\n"
+                "(.txt .json .sarif .xml .html .pb.gz) unless --format is given; - is standard output;\n"
                 "may be repeated",
                 NULL},
     [FROM] = {"from", '\0', "FORM", "form of the FILEs: json, serial, or auto (the default), line by line", NULL},

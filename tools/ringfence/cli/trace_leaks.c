@@ -11,7 +11,6 @@ typedef struct group {
   const trace_site *site;
   size_t blocks;
   size_t bytes;
-  rf_frame *frames;
 } group;
 
 /* ---- Counting ---- */
@@ -58,30 +57,42 @@ static rf_frame frame_of(const trace *t, uint64_t address) {
   return frame;
 }
 
-static void name_frames(rf_bump_arena *arena, const trace *t, group *groups, size_t shown) {
-  size_t total = 0;
-  for (size_t i = 0; i < shown; i++) {
-    total += groups[i].site->depth;
+/* The call site as the program told it; NULL where it did not. */
+static const rf_site *site_of(rf_bump_arena *arena, const trace_site *from) {
+  if (from->file[0] == '\0') {
+    return NULL;
   }
-  rf_frame **const all = (rf_frame **)rf_bump_arena_array(arena, total + 1, sizeof(rf_frame *));
-  size_t at = 0;
-  for (size_t i = 0; i < shown; i++) {
-    groups[i].frames = (rf_frame *)rf_bump_arena_array(arena, groups[i].site->depth + 1U, sizeof(rf_frame));
-    for (unsigned d = 0; d < groups[i].site->depth; d++) {
-      groups[i].frames[d] = frame_of(t, groups[i].site->frames[d]);
-      all[at++] = &groups[i].frames[d];
+  rf_site *const site = (rf_site *)rf_bump_arena_alloc(arena, sizeof *site);
+  *site = (rf_site){from->file, from->function, from->line};
+  return site;
+}
+
+rf_record *rf_trace_origins(rf_bump_arena *arena, const trace *t, const bool *wanted) {
+  rf_record *const records = (rf_record *)rf_bump_arena_array(arena, t->site_count, sizeof *records);
+  rf_frame **all = NULL;
+  size_t count = 0;
+  for (size_t i = 0; i < t->site_count; i++) {
+    const trace_site *const from = &t->sites[i];
+    rf_stack *const stack = &records[i].allocated;
+    if (!wanted[i]) {
+      continue;
+    }
+    stack->frames = (rf_frame *)rf_bump_arena_array(arena, from->depth + 1U, sizeof(rf_frame));
+    stack->count = from->depth;
+    records[i].finding.allocated.site = site_of(arena, from);
+    for (unsigned d = 0; d < from->depth; d++) {
+      stack->frames[d] = frame_of(t, from->frames[d]);
+      RF_APPENDED(arena, all, count) = &stack->frames[d];
     }
   }
-  rf_symbolize(arena, all, at);
+  rf_symbolize(arena, all, count);
+  return records;
 }
 
 /* ---- Printing ---- */
 
-static void print_group(rf_bump_arena *arena, const group *g) {
-  rf_site const site = {g->site->file, g->site->function, g->site->line};
-  rf_record record = {.allocated = {g->frames, g->site->depth}};
-  record.finding.allocated.site = site.file[0] == '\0' ? NULL : &site;
-  rf_stack_view const view = rf_stack_view_of(arena, &record, RF_STACK_ALLOCATED);
+static void print_group(rf_bump_arena *arena, const group *g, const rf_record *record) {
+  rf_stack_view const view = rf_stack_view_of(arena, record, RF_STACK_ALLOCATED);
   (void)printf("    %s in %s\n", rf_counted(arena, g->bytes, "byte"), rf_counted(arena, g->blocks, "block"));
   for (size_t i = 0; i < view.count; i++) {
     (void)printf("      #%zu %s\n", i, rf_frame_view_text(arena, &view.list[i], NULL));
@@ -113,9 +124,13 @@ void rf_trace_leaks_print(rf_bump_arena *arena, const trace *t, size_t most) {
   }
   (void)printf("  live at the end: %s in %s, from %s\n", rf_counted(arena, sum.bytes, "byte"),
                rf_counted(arena, sum.blocks, "block"), rf_counted(arena, used, "call site"));
-  name_frames(arena, t, groups, shown);
+  bool *const wanted = (bool *)rf_bump_arena_array(arena, t->site_count, sizeof *wanted);
   for (size_t i = 0; i < shown; i++) {
-    print_group(arena, &groups[i]);
+    wanted[groups[i].site - t->sites] = true;
+  }
+  const rf_record *const records = rf_trace_origins(arena, t, wanted);
+  for (size_t i = 0; i < shown; i++) {
+    print_group(arena, &groups[i], &records[groups[i].site - t->sites]);
   }
   if (used > shown) {
     (void)printf("    %s in %s from %s more (--top)\n", rf_counted(arena, rest.bytes, "byte"),

@@ -3,6 +3,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/render/pprof.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 static const char *const names[RF_OUTPUT_FORMATS] = {
-    [RF_OUTPUT_TEXT] = "text",   [RF_OUTPUT_JSON] = "json", [RF_OUTPUT_SARIF] = "sarif",
-    [RF_OUTPUT_JUNIT] = "junit", [RF_OUTPUT_HTML] = "html", [RF_OUTPUT_GITHUB] = "github",
+    [RF_OUTPUT_TEXT] = "text", [RF_OUTPUT_JSON] = "json",     [RF_OUTPUT_SARIF] = "sarif", [RF_OUTPUT_JUNIT] = "junit",
+    [RF_OUTPUT_HTML] = "html", [RF_OUTPUT_GITHUB] = "github", [RF_OUTPUT_PPROF] = "pprof",
 };
 
 bool rf_output_format_from_name(const char *name, rf_output_format *out) {
@@ -37,6 +38,7 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
       {".sarif", RF_OUTPUT_SARIF}, {".sarif.json", RF_OUTPUT_SARIF}, {".json", RF_OUTPUT_JSON},
       {".jsonl", RF_OUTPUT_JSON},  {".xml", RF_OUTPUT_JUNIT},        {".html", RF_OUTPUT_HTML},
       {".htm", RF_OUTPUT_HTML},    {".txt", RF_OUTPUT_TEXT},         {".log", RF_OUTPUT_TEXT},
+      {".pb.gz", RF_OUTPUT_PPROF},
   };
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
     if (ends_with(path, ends[i].end)) {
@@ -78,7 +80,7 @@ bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format)
     } else if (!output->settled) {
       rf_diag(
           "--output %s: the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, "
-          ".xml or .html",
+          ".xml, .html or .pb.gz",
           output->path);
       return false;
     }
@@ -138,6 +140,9 @@ void rf_output_put(rf_bump_arena *arena, const rf_document *d, rf_output_format 
     break;
   case RF_OUTPUT_GITHUB:
     rf_document_github(arena, d, &sink);
+    break;
+  case RF_OUTPUT_PPROF:
+    rf_pprof_snapshots(arena, d->snapshots, d->snapshot_count, d->began * 1000000000, &sink);
     break;
   case RF_OUTPUT_TEXT:
   case RF_OUTPUT_FORMATS:

@@ -7,7 +7,6 @@
 #include "tools/ringfence/base/words.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,14 +121,14 @@ static int upload(asked *a, char **paths, int count) {
 
 /* ---- Lists ---- */
 
-static void print_missing(const rf_json *root) {
+static void print_missing(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const list = rf_json_member(root, "missing");
   if (list == NULL || list->first == NULL) {
     (void)puts("no symbols are missing");
   }
   for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {
-    (void)printf("%s  %" PRIu64 " findings  %s\n", rf_json_text(m, "build_id", ""), rf_json_unsigned(m, "findings", 0),
-                 rf_json_text(m, "module", ""));
+    (void)printf("%s  %s  %s\n", rf_json_text(m, "build_id", ""),
+                 rf_counted(arena, rf_json_unsigned(m, "findings", 0), "finding"), rf_json_text(m, "module", ""));
   }
 }
 
@@ -151,7 +150,7 @@ static int list(asked *a, bool missing) {
   }
   const rf_json *const root = rf_cli_answer(&a->cli, rf_query_symbols(&a->cli.query), &printed);
   if (root != NULL && !printed && missing) {
-    print_missing(root);
+    print_missing(&a->cli.arena, root);
   } else if (root != NULL && !printed) {
     print_files(&a->cli.arena, root);
   }

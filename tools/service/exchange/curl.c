@@ -39,8 +39,11 @@ static const char *configuration(rf_bump_arena *arena, const rf_curl *c) {
     put(&t.sink, "max-filesize", rf_bump_arena_print(arena, "%" PRIu64, c->most_bytes));
   }
   if (c->body_file != NULL) {
+    size_t const length = strlen(c->url);
+    bool const folder = length != 0 && c->url[length - 1] == '/'; /* an upload there would get the file's name */
     put(&t.sink, "request", "POST");
-    put(&t.sink, "upload-file", c->body_file);
+    put(&t.sink, folder ? "data-binary" : "upload-file",
+        rf_bump_arena_print(arena, "%s%s", folder ? "@" : "", c->body_file));
     put(&t.sink, "header", "Expect:");
     put(&t.sink, "header",
         rf_bump_arena_print(arena, "Content-Type: %s", c->type == NULL ? "application/octet-stream" : c->type));

@@ -48,7 +48,7 @@ typedef struct rf_batch_finding {
   int64_t richest_event;
   int64_t split_by;   /* rf_split_rule */
   int64_t split_stay; /* events with this value of it stay here */
-  int64_t split_from; /* of a new piece: what it is split from; else 0 */
+  int64_t split_from; /* a new piece: what it is split from; else 0 */
   /* Counts of this batch. */
   int64_t added;
   const char *bug;

@@ -70,6 +70,25 @@ static void form(const rf_page *p, const char *action, const char *field, const 
   rf_markup(p->sink, "<button>%s</button></form>\n", button);
 }
 
+/* By a rule, or made one again where it is split by one. */
+static void split_form(const rf_page *p) {
+  static const char *const rules[] = {"access", "allocation", "free", "program", "build", "environment", "mode"};
+  const char *const by = rf_json_text(p->json, "split_by", NULL);
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", id_text(p, p->json));
+  if (by != NULL) {
+    rf_markup(p->sink,
+              "<input type=\"hidden\" name=\"text\" value=\"undo\"><span class=\"dim\">Split by %s.</span>"
+              "<button>Make it one again</button></form>\n",
+              by);
+    return;
+  }
+  rf_page_raw(p, "<select name=\"text\" aria-label=\"Split by\">");
+  for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+    rf_markup(p->sink, "<option value=\"%s\">by %s</option>", rules[i], rules[i]);
+  }
+  rf_page_raw(p, "</select><button>Split</button></form>\n");
+}
+
 static void actions(const rf_page *p) {
   const char *const state = rf_json_text(p->json, "state", "open");
   bool const open = strcmp(state, "open") == 0 || strcmp(state, "reopened") == 0;
@@ -85,6 +104,7 @@ static void actions(const rf_page *p) {
     form(p, "fix", "text", "Commit or build; empty: the next one", "Fixed");
     form(p, "ignore", "text", "Reason", "Ignore");
     form(p, "merge", "other", "Number of another finding", "Merge it in");
+    split_form(p);
   } else {
     form(p, "reopen", NULL, NULL, "Open again");
   }

@@ -90,6 +90,24 @@ static void count_figure(const rf_page *p, const char *name, const char *noun) {
   rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, noun));
 }
 
+static void missing(const rf_page *p) {
+  const rf_json *const list = rf_page_list(p->json, "missing");
+  if (list == NULL) {
+    return;
+  }
+  rf_page_raw(p, "<h2>Symbols missing</h2>\n<p><code>ringfence symbols upload FILE</code> names functions and lines, "
+                 "also of events that are here.</p>\n<table class=\"findings\"><thead><tr><th scope=\"col\">Build-id"
+                 "</th><th scope=\"col\">Module</th><th scope=\"col\" class=\"number\">Findings</th></tr></thead>"
+                 "<tbody>\n");
+  for (const rf_json *m = list; m != NULL; m = m->next) {
+    rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap\">%s</td>", rf_json_text(m, "build_id", ""),
+              rf_json_text(m, "module", ""));
+    number(p, m, "findings", "findings");
+    rf_page_raw(p, "</tr>\n");
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+}
+
 void rf_page_status(const rf_page *page) {
   rf_page_head(page->sink, "Status", "/status");
   rf_page_raw(page, "<h1>Status</h1>\n<ul class=\"figures\">\n");
@@ -119,5 +137,6 @@ void rf_page_status(const rf_page *page) {
     }
     rf_page_raw(page, "</tbody></table>\n");
   }
+  missing(page);
   rf_page_foot(page->sink);
 }

@@ -149,6 +149,7 @@ bool rf_query_status(rf_query *q, const char *directory) {
     put_space(q, directory);
   }
   put_losses(q);
+  rf_query_put_missing(q, 10);
   rf_json_close(&q->w, "}");
   return !q->store->failed;
 }

@@ -67,6 +67,7 @@ void rf_query_put_time(rf_query *q, const char *name, int64_t ms);
 void rf_query_put_real(rf_query *q, const char *name, double value);
 void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days);
 void rf_query_put_expectation(rf_query *q, int64_t finding);
+void rf_query_put_missing(rf_query *q, int64_t most); /* symbols */
 
 #ifdef __cplusplus
 }

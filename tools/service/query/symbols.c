@@ -1,14 +1,16 @@
 /* Which symbols are there, and which are missing. */
 #include "tools/service/query/query.h"
 
-static void put_missing(rf_query *q) {
+enum { MISSING_MOST = 200 };
+
+void rf_query_put_missing(rf_query *q, int64_t most) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), max(f.last_seen) FROM nameless "
       "n"
       " JOIN finding f ON f.id = n.finding WHERE NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id"
-      " AND s.kind = 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 4 DESC LIMIT 200",
-      "");
+      " AND s.kind = 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 4 DESC LIMIT ?",
+      "i", most);
   rf_json_open(&q->w, "missing", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
@@ -23,7 +25,7 @@ static void put_missing(rf_query *q) {
 
 bool rf_query_symbols(rf_query *q) {
   rf_json_open(&q->w, NULL, "{");
-  put_missing(q);
+  rf_query_put_missing(q, MISSING_MOST);
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT build_id, kind, name, bytes, time FROM symbol_file WHERE kind <> 'asked' ORDER BY time DESC,"

@@ -1,0 +1,204 @@
+/* export: findings in the forms of other tools, to a file or to them. */
+#include "tools/service/cli/common.h"
+#include "tools/service/exchange/curl.h"
+#include "tools/service/exchange/export.h"
+
+#include "tools/ringfence/render/output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SECONDS = 30 };
+
+typedef enum row_id { DIR, AS, TO, OUTPUT, STATE, BUILD, ENV, NEW_IN, LIMIT, HELP, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [AS] = {"as", '\0', "FORM", "sentry, otlp, sarif, json, junit, html or text", NULL},
+    [TO] = {"to", '\0', "URL",
+            "send there: the DSN of Sentry's kind, or the address of an OpenTelemetry collector\n"
+            "(http://127.0.0.1:4318)",
+            NULL},
+    [OUTPUT] = {"output", 'o', "FILE", "write to FILE instead of standard output", NULL},
+    [STATE] = {"state", '\0', "STATE", "open (the default), new, reopened, fixed, ignored or all", NULL},
+    [BUILD] = {"build", '\0', "BUILD", "only those seen in this version, commit or build-id", NULL},
+    [ENV] = {"env", '\0', "NAME", "only those seen in this environment", NULL},
+    [NEW_IN] = {"new-in", '\0', "BUILD", "only those first seen, or back again, in this build", NULL},
+    [LIMIT] = {"limit", '\0', "N", "at most N (default 100, most 1000)", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+typedef struct asked {
+  rf_cli cli;
+  rf_findings_filter filter;
+  const char *as;
+  const char *to;
+  const char *output;
+  rf_export *list;
+  size_t count;
+} asked;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  asked *const a = (asked *)context;
+  const char **const texts[ROWS] = {[DIR] = &a->cli.directory,
+                                    [AS] = &a->as,
+                                    [TO] = &a->to,
+                                    [OUTPUT] = &a->output,
+                                    [STATE] = &a->filter.state,
+                                    [BUILD] = &a->filter.build,
+                                    [ENV] = &a->filter.environment,
+                                    [NEW_IN] = &a->filter.new_in};
+  a->cli.help = a->cli.help || row == HELP;
+  if (texts[row] != NULL) {
+    *texts[row] = argument;
+  } else if (row == LIMIT) {
+    a->filter.limit = rf_cli_id(argument);
+    return a->filter.limit > 0;
+  }
+  return true;
+}
+
+/* ---- To a server ---- */
+
+static int body_of(const char *text) {
+  int const fd = memfd_create("export", MFD_CLOEXEC);
+  size_t const length = strlen(text);
+  if (fd >= 0 && write(fd, text, length) != (ssize_t)length) {
+    (void)close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static bool post(asked *a, const char *url, const char *header, const char *type, const char *text) {
+  rf_bump_arena *const arena = &a->cli.arena;
+  int const fd = body_of(text);
+  rf_curl const request = {.url = url,
+                           .header = header,
+                           .type = type,
+                           .body_file = rf_bump_arena_print(arena, "/proc/%d/fd/%d", (int)getpid(), fd),
+                           .seconds = SECONDS};
+  rf_curl_answer answer;
+  bool const ran = fd >= 0 && rf_curl_run(arena, &request, &answer);
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  if (!ran || answer.status < 200 || answer.status >= 300) {
+    rf_diag(!ran || answer.status == 0 ? "no server answers there" : "the server answers with status %d: %.200s",
+            ran ? answer.status : 0, ran ? answer.text : "");
+    return false;
+  }
+  return true;
+}
+
+static bool send_sentry(asked *a) {
+  const char *url = NULL;
+  const char *header = NULL;
+  if (!rf_export_dsn(&a->cli.arena, a->to, &url, &header)) {
+    rf_diag("--to %s: use a DSN, as in https://KEY@sentry.example.org/7", a->to);
+    return false;
+  }
+  for (size_t i = 0; i < a->count; i++) {
+    const char *const text = rf_export_sentry(&a->cli.arena, &a->list[i]);
+    if (!post(a, url, header, "application/x-sentry-envelope", text)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool send_otlp(asked *a) {
+  rf_bump_arena *const arena = &a->cli.arena;
+  size_t const length = strlen(a->to);
+  const char *const url = strstr(a->to, "/v1/logs") != NULL
+                              ? a->to
+                              : rf_bump_arena_print(arena, "%.*s/v1/logs",
+                                                    (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to);
+  return post(a, url, NULL, "application/json", rf_export_otlp(arena, a->list, a->count));
+}
+
+/* ---- To a file ---- */
+
+static void put_document(asked *a, rf_output_format format, FILE *file) {
+  rf_run run = {.records = NULL};
+  rf_document d;
+  rf_document_options const options = {.symbolize = false};
+  for (size_t i = 0; i < a->count; i++) {
+    rf_run_add_record(&run, &a->cli.arena, a->list[i].record);
+  }
+  rf_document_make(&d, &a->cli.arena, &run, &options);
+  rf_output_put(&a->cli.arena, &d, format, file);
+}
+
+static bool write_file(asked *a, bool sentry, bool otlp, rf_output_format format) {
+  FILE *const file = a->output == NULL ? stdout : rf_output_open(a->output);
+  if (file == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < a->count && sentry; i++) {
+    (void)fputs(rf_export_sentry(&a->cli.arena, &a->list[i]), file);
+  }
+  if (otlp) {
+    (void)fprintf(file, "%s\n", rf_export_otlp(&a->cli.arena, a->list, a->count));
+  }
+  if (!sentry && !otlp) {
+    put_document(a, format, file);
+  }
+  return rf_output_close(file, a->output);
+}
+
+/* ---- The command ---- */
+
+static int export_findings(asked *a) {
+  rf_output_format format = RF_OUTPUT_TEXT;
+  bool const sentry = a->as != NULL && strcmp(a->as, "sentry") == 0;
+  bool const otlp = a->as != NULL && strcmp(a->as, "otlp") == 0;
+  if (a->as == NULL ||
+      (!sentry && !otlp && (!rf_output_format_from_name(a->as, &format) || format == RF_OUTPUT_PPROF))) {
+    rf_diag("say the form: --as sentry, otlp, sarif, json, junit, html or text");
+    return RF_EXIT_USAGE;
+  }
+  if (a->to != NULL && !sentry && !otlp) {
+    rf_diag("--to is for --as sentry and --as otlp");
+    return RF_EXIT_USAGE;
+  }
+  if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
+    return RF_EXIT_FAILED;
+  }
+  if (!rf_export_read(&a->cli.store, &a->cli.arena, &a->filter, &a->list, &a->count)) {
+    rf_diag("%s", a->cli.store.error);
+    return RF_EXIT_FAILED;
+  }
+  bool const done = a->to == NULL ? write_file(a, sentry, otlp, format) : sentry ? send_sentry(a) : send_otlp(a);
+  if (done && a->to != NULL) {
+    (void)printf("%zu findings sent\n", a->count);
+  }
+  return done ? 0 : RF_EXIT_FAILED;
+}
+
+static int run(int argc, char **argv) {
+  asked a = {.as = NULL};
+  rf_cli_options o = {.apply = apply, .context = &a};
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  int status = RF_EXIT_USAGE;
+  if (first >= 0 && a.cli.help) {
+    (void)puts("Usage: ringfence export --as FORM [OPTIONS]\n"
+               "\n"
+               "Writes findings, each with its richest event, in the form of another tool, or sends them there.\n");
+    rf_option_table_help(&o.table);
+    status = 0;
+  } else if (first >= 0 && first != argc) {
+    rf_diag("export takes no words but options, and got %s", argv[first]);
+  } else if (first >= 0) {
+    status = export_findings(&a);
+  }
+  rf_cli_close(&a.cli);
+  return status;
+}
+
+const rf_service_command rf_service_export = {"export", "write findings in the forms of other tools, or send them",
+                                              run};
