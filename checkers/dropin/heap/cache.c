@@ -168,8 +168,7 @@ void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, con
 
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
-  void *const p =
-      fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin)) : NULL;
+  void *const p = fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin)) : NULL;
   return p != NULL ? p : rf_cache_malloc_slowly(cache, size, family, origin);
 }
 
@@ -301,10 +300,9 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
   rf_slot *const slot = &span->slots[index];
   size_t const had = slot->size;
   uint16_t const traits = __atomic_load_n(&slot->traits, __ATOMIC_RELAXED);
-  bool const plain =
-      (traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0) &&
-      span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
-      rf_heap_options_now.checked;
+  bool const plain = (traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0) &&
+                     span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
+                     rf_heap_options_now.checked;
   if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size)) ||
       RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return free_long(cache, ptr, family, size, origin);

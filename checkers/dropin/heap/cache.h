@@ -103,8 +103,8 @@ void rf_cache_flush(rf_cache *cache);
 
 /* ---- Stopping ---- */
 
-#define RF_STOP_ALL 1U /* nobody may enter */
-#define RF_STOP_JOB 2U /* whoever enters next has something to do before (own_cache.h) */
+#define RF_STOP_ALL 1U  /* nobody may enter */
+#define RF_STOP_JOB 2U  /* whoever enters next has something to do before (own_cache.h) */
 #define RF_STOP_LONG 4U /* nobody stops; but requests do not go the shortest way (malloc_impl.c) */
 
 typedef struct rf_stop_state {

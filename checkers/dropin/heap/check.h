@@ -8,7 +8,6 @@
 
 #include "checkers/shared/pattern.h"
 
-
 /* ---- A block and what is around it ---- */
 
 typedef struct rf_view {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define LEFT_KEPT 8U /* caches that are nobody's and keep what they have */
-#define BARRIER 8 /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
+#define BARRIER 8    /* MEMBARRIER_CMD_PRIVATE_EXPEDITED, and what registers for it */
 #define BARRIER_REGISTER 16
 
 rf_stop_state rf_stop_now = {RF_STOP_LONG, 0};
