@@ -1,18 +1,18 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
  *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
- *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses | words that are
- *               | compared, too | a slot for each of these words | checks |
+ *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses
+ *               | words that are compared, too | a slot for each of these words | checks |
  *
  * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
  * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
  *
- * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 32 bits reach 32 GiB. A record is complete before its number
- * is published by the compare-and-swap of a bucket's head: readers need no lock.
+ * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 32 bits reach 32 GiB. A
+ * record is complete before its number is published by the compare-and-swap of a bucket's head: readers need no lock.
  *
  * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
- * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that of the present generation,
- * before it was read and after.
+ * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that
+ * of the present generation, before it was read and after.
  */
 #include <ringfence/stack.h>
 
@@ -314,8 +314,8 @@ static inline uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *
   return &depot->recent[x >> 16 & depot->recent_mask];
 }
 
-/* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack is
- * another than the last one. */
+/* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack
+ * is another than the last one. */
 static inline bool is_reachable(uint32_t reach, uintptr_t base) {
   uintptr_t const high = rf_host_last_stack.high;
   return base % sizeof base == 0 && base >= rf_host_last_stack.low && base <= high && high - base >= reach;

@@ -30,7 +30,7 @@ const Bug kBugs[] = {
     {"overflow_of_no_bytes", "heap-buffer-overflow", "after", 0, 0, false, false},
     {"overflow_found_by_realloc", "heap-buffer-overflow", "after", 0, 24, false, false},
     {"underflow_by_one", "heap-buffer-underflow", "before", 1, 13, false, false},
-    {"underflow_by_many", "heap-buffer-underflow", "before", 12, 13, false, false},
+    {"underflow_by_many", "heap-buffer-underflow", "before", 22, 13, false, false},
     {"underflow_in_a_block_never_freed", "heap-buffer-underflow", "before", 2, 13, true, false},
     {"write_after_free", "heap-use-after-free", "inside", 5, 40, true, true},
     {"write_after_free_of_a_big_block", "heap-use-after-free", "inside", 100, 2000000, true, true},

@@ -3,6 +3,7 @@
 #include "checkers/dropin/heap/testing/as_allocator.h"
 #include "tests/checkers/recorder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
@@ -84,6 +85,36 @@ TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
         expect_mended();
         rf_free(heap_, upper == p ? before : p);
       }
+    }
+  }
+}
+
+// All of the guard between two blocks is overwritten: the bytes on either side tell which of them was left.
+TEST_F(DropinHeap, TellsFromWhichSideAWholeGuardWasOverwritten) {
+  for (size_t const size : {13, 40, 100, 300}) {
+    SCOPED_TRACE(size);
+    std::vector<unsigned char *> blocks(64); // so many that two lie side by side
+    std::generate(blocks.begin(), blocks.end(), [&] { return make(size); });
+    std::sort(blocks.begin(), blocks.end());
+    auto const pair =
+        std::adjacent_find(blocks.begin(), blocks.end(), [&](const unsigned char *a, const unsigned char *b) {
+          return static_cast<size_t>(b - a) < size + 64;
+        });
+    ASSERT_NE(pair, blocks.end());
+    unsigned char *const lower = pair[0];
+    unsigned char *const upper = pair[1];
+    auto const guard = static_cast<size_t>(upper - lower) - size;
+    memset(upper - guard - 1, 'x', guard + 1);
+    rf_free(heap_, upper);
+    expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(guard), guard);
+    expect_mended();
+    memset(lower + size, 'y', guard);
+    rf_free(heap_, lower);
+    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, size, static_cast<ptrdiff_t>(size), guard);
+    expect_mended();
+    blocks.erase(pair, pair + 2);
+    for (unsigned char *const p : blocks) {
+      rf_free(heap_, p);
     }
   }
 }

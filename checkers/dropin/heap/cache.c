@@ -149,18 +149,18 @@ RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool
   return p;
 }
 
-void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(size <= RF_FAST_MOST && rf_heap_options_now.usual)) {
-    void *const p = rf_fast_alloc(cache, size, family, rf_cache_keep_origin(origin));
-    if (RF_LIKELY(p != NULL)) {
-      return p;
-    }
-  }
+void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   if (RF_UNLIKELY(!is_small(size)) || RF_UNLIKELY(!rf_heap_options_now.checked)) {
     rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false};
     return rf_cache_alloc(cache, &request, origin);
   }
   return alloc_small(cache, size, family, false, origin);
+}
+
+void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+  bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
+  void *const p = fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin)) : NULL;
+  return p != NULL ? p : rf_cache_malloc_slowly(cache, size, family, origin);
 }
 
 /* In a slot that has room for the payload wherever a multiple of the alignment is. */
@@ -279,8 +279,8 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
   return rf_cache_free_unusual(cache, &v, family, size, origin);
 }
 
-/* A small block at the default alignment, of any size and whatever is filled. */
-RF_RARE static bool free_small(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+/* A small block at the default alignment, of any size and whatever is filled, without a detour. */
+bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   unsigned char *const p = ptr;
   rf_span *const span = rf_span_of((uintptr_t)p);
   if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base || span->large)) {
@@ -313,7 +313,7 @@ bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, co
   rf_fast_result const result =
       rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_origin(origin)) : RF_FAST_NOT;
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
-    return free_small(cache, ptr, family, size, origin);
+    return rf_cache_free_slowly(cache, ptr, family, size, origin);
   }
   if (RF_UNLIKELY(result == RF_FAST_AGE)) {
     rf_bins_age(cache);

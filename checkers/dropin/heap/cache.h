@@ -160,12 +160,14 @@ typedef struct rf_block_request {
 /* NULL where there is no memory. */
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_origin *origin);
 
-/* The common one: `size` bytes at RF_ALIGN_DEFAULT. */
+/* The common one: `size` bytes at RF_ALIGN_DEFAULT. `slowly`: where the way of fast.h was tried. */
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
+void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
 
 /* `size`: what a sized delete believes, SIZE_MAX where nothing is said. False where no live block starts at `ptr`,
  * which was reported. */
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin);
+bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
 /* NULL where there is no memory, and where no live block starts at `ptr`. `size` is not 0. */
 void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin *origin);

@@ -227,9 +227,21 @@ static void absorb(const rf_view *from) {
 }
 
 static const char before_block[] = "guard bytes before the block were overwritten";
+static const char between_blocks[] =
+    "all guard bytes between two blocks were overwritten: an overflow of the lower one or "
+    "an underflow of the upper one";
 
 static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
+}
+
+/* Where all of the guard between two blocks was overwritten either block may be to blame. An overflow by one value ran
+ * on into the next block, an underflow by one value into this one. */
+static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
+  unsigned char const first = v->payload[v->size];
+  unsigned char const last = v->end[-1];
+  bool const from_below = next->size != 0 && next->payload[0] == last;
+  return v->size != 0 && v->payload[v->size - 1] == first && !from_below;
 }
 
 /* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it. */
@@ -237,14 +249,14 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   size_t const from_start = (size_t)(d->in_tail.at - (v->payload + v->size));
   size_t const to_end = (size_t)(v->end - (d->in_tail.at + d->in_tail.size));
   rf_view next;
-  if (to_end < from_start && next_of(v, &next)) {
-    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, before_block);
+  bool const has_next = next_of(v, &next);
+  bool const all = has_next && from_start == 0 && to_end == 0;
+  if (has_next && (to_end < from_start || (all && looks_like_underflow(v, &next)))) {
+    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, all ? between_blocks : before_block);
   } else {
-    bool const ran_on = to_end == 0 && next_of(v, &next);
     (void)tell(f, v, RF_BUG_BUFFER_OVERFLOW, &d->in_tail,
-               ran_on ? "guard bytes after the block were overwritten, to their end"
-                      : "guard bytes after the block were overwritten");
-    if (ran_on) {
+               all ? between_blocks : "guard bytes after the block were overwritten");
+    if (all) {
       absorb(v);
     }
   }

@@ -50,16 +50,20 @@ RF_INLINE rf_lanes wrong_in_ends(const unsigned char *p, const unsigned char *en
   return (load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes);
 }
 
-/* The fill of a freed block of up to RF_FAST_MOST bytes, and the guard of no more than two lanes behind it. */
-RF_INLINE bool is_untouched(const unsigned char *p, size_t size, const unsigned char *end) {
-  return is_zero(wrong_in_ends(p + size, end) | wrong_in_fill(p, size));
+/* The guard of a block: mostly no more than two lanes. */
+RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *end) {
+  size_t const size = (size_t)(end - p);
+  if (RF_LIKELY(size <= 2 * RF_LANES)) {
+    return wrong_in_ends(p, end);
+  }
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  return size <= RF_STRIDE ? wrong_in_stride_at_most(p, size, lanes) : wrong_in_strides(p, size, lanes);
 }
 
-/* `stack` is the number of the caller's. NULL, and nothing was done, where no slot is there that is as usual, or more
- * has to be counted. */
-RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, rf_family family, uint32_t stack) {
-  unsigned const class_number = (unsigned)(size + (size == 0) + RF_TAIL_LEAST + 15) / 16 - 2;
-  rf_bin *const bin = &cache->bins[class_number];
+/* `stack` is the number of the caller's; the block is filled with `byte`. NULL, and nothing was done, where no slot is
+ * there that is as usual, or more has to be counted. */
+RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
+  rf_bin *const bin = &cache->bins[rf_class_for(size + RF_TAIL_LEAST + (size == 0))];
   uint32_t const first = bin->first;
   size_t const used = cache->used + size;
   size_t const blocks = cache->blocks;
@@ -73,7 +77,7 @@ RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, rf_family family, ui
   fetch_next(bin, first + 2);
   size_t const had = place.slot->size;
   if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
-      RF_UNLIKELY((size_t)(end - p) - had > 2 * RF_LANES) || RF_UNLIKELY(!is_untouched(p, had, end))) {
+      RF_UNLIKELY(!is_zero(wrong_in_tail(p + had, end) | wrong_in_fill(p, had)))) {
     return NULL;
   }
   bin->first = first + 1;
@@ -81,9 +85,8 @@ RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, rf_family family, ui
   cache->blocks = blocks + 1;
   cache->requested += size;
   cache->allocations++;
-  write_before_tail(p, size, RF_PATTERN_NEW);
-  store(p + size, lanes_of(RF_PATTERN_REDZONE));
-  store(end - RF_LANES, lanes_of(RF_PATTERN_REDZONE));
+  write_before_tail(p, size, byte);
+  write_tail(p + size, end);
   make_live(cache, place.slot, size, family, stack);
   return p;
 }
@@ -111,12 +114,12 @@ RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, void *ptr, rf_family fami
   uint16_t const traits = (uint16_t)(word >> RF_WORD_TRAITS);
   size_t const had = (uint16_t)word;
   if (RF_UNLIKELY((traits & RF_TRAITS_BUT_GENERATION) != rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0)) ||
-      RF_UNLIKELY(size != SIZE_MAX && size != had) || RF_UNLIKELY(had > RF_FAST_MOST) ||
-      RF_UNLIKELY(slot_size - had > 2 * RF_LANES) || RF_UNLIKELY(rf_bin_is_full(bin))) {
+      RF_UNLIKELY(size != SIZE_MAX && size != had) || RF_UNLIKELY(slot_size > RF_FAST_MOST + RF_TAIL_LEAST) ||
+      RF_UNLIKELY(rf_bin_is_full(bin))) {
     return RF_FAST_NOT;
   }
   rf_lanes const redzone = lanes_of(RF_PATTERN_REDZONE);
-  if (RF_UNLIKELY(!is_zero((load(p - RF_LANES) ^ redzone) | wrong_in_ends(p + had, p + slot_size))) ||
+  if (RF_UNLIKELY(!is_zero((load(p - RF_LANES) ^ redzone) | wrong_in_tail(p + had, p + slot_size))) ||
       RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return RF_FAST_NOT;
   }

@@ -65,6 +65,13 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
+/* From RF_LANES to RF_STRIDE bytes. */
+RF_INLINE rf_lanes wrong_in_stride_at_most(const unsigned char *p, size_t size, rf_lanes lanes) {
+  size_t const second = rf_second_lane(size);
+  const unsigned char *const last = p + size - RF_LANES;
+  return (load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes);
+}
+
 /* More than RF_STRIDE bytes, not many: not zero where one is another. */
 RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lanes lanes) {
   const unsigned char *const last = p + size - RF_STRIDE;
@@ -131,9 +138,7 @@ RF_INLINE rf_lanes wrong_in_fill(const unsigned char *p, size_t size) {
   if (size < RF_LANES) {
     return load(p) ^ load(freed_edge + RF_LANES - size);
   }
-  size_t const second = rf_second_lane(size);
-  const unsigned char *const last = p + size - RF_LANES;
-  return (load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes);
+  return wrong_in_stride_at_most(p, size, lanes);
 }
 
 /* The same of any size. */

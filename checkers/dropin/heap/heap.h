@@ -39,7 +39,7 @@ typedef struct rf_heap_options {
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
 
-#define RF_FAST_MOST ((size_t)RF_CLASS_FINE_MOST - RF_TAIL_LEAST)
+#define RF_FAST_MOST (1024 - RF_TAIL_LEAST)
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {
@@ -62,7 +62,8 @@ typedef struct rf_meta_chunk {
 typedef struct rf_heap {
   rf_futex lock;
   rf_span *giving[RF_CLASSES]; /* spans with slots to give */
-  uint32_t empty[RF_CLASSES];  /* of these, without a slot that is out */
+  uint32_t spans[RF_CLASSES];  /* how many there are, */
+  uint32_t empty[RF_CLASSES];  /* and without a slot that is out */
   rf_span *newest;             /* of all spans */
   rf_span *freed_oldest;       /* large ones that were freed and are kept */
   rf_span *freed_newest;

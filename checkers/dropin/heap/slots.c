@@ -4,8 +4,8 @@
 
 #include "lib/core/compiler.h"
 
-/* Spans without a block, of each class, that are kept for what comes next. */
-#define EMPTY_KEPT 1U
+/* Spans without a block that are kept for what comes next: one, and one in so many of the class. */
+#define EMPTY_SHARE 4U
 
 /* ---- Lists ---- */
 
@@ -61,6 +61,7 @@ static rf_span *make_span(unsigned number, unsigned class_number) {
     return NULL;
   }
   heap->span_bytes += span->bytes;
+  heap->spans[class_number]++;
   heap->empty[class_number]++;
   rf_heap_list(heap, span);
   link_giving(heap, span);
@@ -70,6 +71,7 @@ static rf_span *make_span(unsigned number, unsigned class_number) {
 static void release_span(rf_heap *heap, rf_span *span) {
   rf_heap_unlist(heap, span);
   (void)rf_span_enter(rf_span_start(span), span->bytes, NULL);
+  heap->spans[span->class_number]--;
   heap->span_bytes -= span->bytes;
   rf_run_give(heap, span->segment, rf_span_start(span), span->bytes >> RF_UNIT_SHIFT);
   rf_span_forget(span);
@@ -138,7 +140,7 @@ static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
   if (!is_empty(span)) {
     return NULL;
   }
-  if (heap->empty[span->class_number] < EMPTY_KEPT) {
+  if (heap->empty[span->class_number] < 1 + heap->spans[span->class_number] / EMPTY_SHARE) {
     heap->empty[span->class_number]++;
     return NULL;
   }

@@ -97,8 +97,8 @@ static inline unsigned rf_slot_generation(const rf_slot *slot) {
   return slot->traits >> RF_TRAITS_GENERATION;
 }
 
-/* A live block is freed from now on: true for one alone of those threads that saw its `traits` and free it at once. In a
- * process of one thread that takes no atomic operation. */
+/* A live block is freed from now on: true for one alone of those threads that saw its `traits` and free it at once. In
+ * a process of one thread that takes no atomic operation. */
 static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
   uint16_t const freed = (uint16_t)((traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
   if (!rf_one_thread()) {

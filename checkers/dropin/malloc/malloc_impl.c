@@ -61,7 +61,18 @@ void *rf_malloc_impl_alloc_shortly(size_t size, rf_family family, uint32_t stack
   if (RF_UNLIKELY(cache == NULL)) {
     return NULL;
   }
-  void *const p = rf_fast_alloc(cache, size, family, stack);
+  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack);
+  rf_cache_exit(cache);
+  return p;
+}
+
+/* The same, zeroed. */
+static RF_RARE void *zalloc_shortly(size_t size, uint32_t stack) {
+  rf_cache *const cache = enter_shortly();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return NULL;
+  }
+  void *const p = rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack);
   rf_cache_exit(cache);
   return p;
 }
@@ -152,7 +163,7 @@ void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, co
   if (RF_UNLIKELY(cache == NULL)) {
     return alloc_unusual(size, align, family, origin);
   }
-  void *const p = rf_cache_malloc(cache, size, family, origin);
+  void *const p = rf_cache_malloc_slowly(cache, size, family, origin);
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
@@ -167,7 +178,7 @@ void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf
   return rf_malloc_impl_alloc_usual(size, align, family, origin);
 }
 
-void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   rf_caller_trace called;
   if (RF_UNLIKELY(is_forwarding())) {
@@ -184,6 +195,17 @@ void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) 
   void *const p = rf_cache_alloc(cache, &request, origin);
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
+}
+
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  size_t total;
+  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(rf_malloc_is_short(total))) {
+    void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
+    if (RF_LIKELY(p != NULL)) {
+      return p;
+    }
+  }
+  return zalloc_usual(count, size, origin);
 }
 
 static void free_in_heap(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -234,7 +256,7 @@ void rf_malloc_impl_free_usual(void *ptr, rf_family family, size_t size, const r
     free_long(ptr, family, size, origin);
     return;
   }
-  (void)rf_cache_free(cache, ptr, family, size, origin);
+  (void)rf_cache_free_slowly(cache, ptr, family, size, origin);
   rf_cache_exit(cache);
 }
 

@@ -84,10 +84,10 @@ static void underflow_by_one(void) {
   drop(p);
 }
 
-/* Not over all of the guard bytes: that is an overflow of the block before, as far as can be told. */
+/* Beyond the guard bytes, into the block before. */
 static void underflow_by_many(void) {
   char *const p = make(13);
-  for (int i = 1; i <= 12 * bad; i++) {
+  for (int i = 1; i <= 22 * bad; i++) {
     p[-i] = 'x';
   }
   drop(p);
