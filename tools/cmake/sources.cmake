@@ -75,6 +75,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/guard/guard_repair.c
   checkers/guard/guard_report.c
   checkers/guard/guard_sweep.c
+  checkers/guard_small/guard_small.c
+  checkers/guard_small/small_finding.c
   checkers/handles/handle_guard.c
   checkers/handles/handle_guard_alloc.c
   checkers/handles/handle_guard_move.c
@@ -117,6 +119,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/crc32.c
   checkers/report/finding.c
   checkers/report/json_writer.c
+  checkers/report/kept.c
   checkers/report/plain.c
   checkers/report/report_json.c
   checkers/report/report_serial.c
@@ -321,6 +324,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/survivors.c
   tools/ringfence/run/tempdir.c
   tools/ringfence/symbols/garbled_path.c
+  tools/ringfence/symbols/image_site.c
   tools/ringfence/symbols/symbol_table.c
   tools/ringfence/symbols/symbolize.c
   tools/ringfence/symbols/symbolize_parse.c
