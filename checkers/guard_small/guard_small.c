@@ -40,8 +40,12 @@ static void write_header(header *h, uintptr_t state, uintptr_t site) {
   h->site = site ^ checksum(h);
 }
 
-/* Bits that no address of a site has. */
-#define CHECKED (~(((uintptr_t)2 << (RF_GUARD_SMALL_SITE_BITS - 1)) - 1) | (WORD - 1))
+/* Bits that no address has, and those that an aligned one has not. An odd one is a caller's (system_malloc.h). */
+#define BEYOND (~(((uintptr_t)2 << (RF_GUARD_SMALL_SITE_BITS - 1)) - 1))
+
+static bool can_be_site(uintptr_t at) {
+  return (at & BEYOND) == 0 && ((at & 1) != 0 || at % WORD == 0);
+}
 
 static uintptr_t site_of(const header *h) {
   return h->site ^ checksum(h);
@@ -49,7 +53,7 @@ static uintptr_t site_of(const header *h) {
 
 /* LIVE, FREED or SKIP; 0 where it is no header, or damaged. */
 static unsigned state_of(const header *h) {
-  return (site_of(h) & CHECKED) == 0 ? (unsigned)(h->state & STATE) : 0;
+  return can_be_site(site_of(h)) ? (unsigned)(h->state & STATE) : 0;
 }
 
 static size_t size_of(const header *h) {
@@ -129,7 +133,7 @@ static void release_oldest(rf_guard_small *g, const rf_site *site) {
   g->waiting_count--;
   if (state_of(h) == FREED) {
     g->waiting_bytes -= size_of(h);
-    (void)rf_free_at(g->inner, block - offset_for(align_of(h)), site);
+    (void)rf_free_at(g->inner, block - offset_for(align_of(h)), NULL);
   }
   g->waiting_bytes = g->waiting_count == 0 ? 0 : g->waiting_bytes;
 }
@@ -150,13 +154,14 @@ static unsigned log2_of(size_t align) {
   return log;
 }
 
+/* Sites are not handed on: some are no records (system_malloc.h), and the heap may report them. */
 static void *take(rf_guard_small *g, size_t whole, size_t align, const rf_site *site) {
-  void *const taken = rf_alloc_at(g->inner, whole, align, site);
+  void *const taken = rf_alloc_at(g->inner, whole, align, NULL);
   if (taken != NULL || g->waiting_count == 0) {
     return taken;
   }
   release_until(g, 0, 0, site);
-  return rf_alloc_at(g->inner, whole, align, site);
+  return rf_alloc_at(g->inner, whole, align, NULL);
 }
 
 static void *small_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
@@ -176,7 +181,7 @@ static void *small_alloc(rf_allocator *self, size_t size, size_t align, const rf
   if (offset != HEAD) {
     write_header((header *)(void *)begin, state | SKIP, 0);
   }
-  write_header(header_of(begin + offset), state | LIVE, (at & CHECKED) == 0 ? at : 0);
+  write_header(header_of(begin + offset), state | LIVE, can_be_site(at) ? at : 0);
   memset(begin + offset + size, GUARD_BYTE, tail_for(size));
   rf_count_alloc(&g->counters, size);
   return begin + offset;

@@ -26,7 +26,7 @@ sources=()
 examples=()
 for file in "$@"; do
   case $file in
-    */compat/* | */heaps/std.c | */port/posix.c) ;;
+    */compat/* | */heaps/std.c | */port/posix.c | */port/freertos.c | */port/zephyr.c | */system_malloc.c) ;;
     *.ld) script=$file ;;
     docs/examples/*.c) examples+=("$file") ;;
     *.c) sources+=("$file") ;;

@@ -301,6 +301,8 @@ TEST_F(Serial, FindingsByNumbersAreWorkedOut) {
   uintptr_t const site = 0x8001230;
   memcpy(&f.allocated, &site, sizeof site);
   TextSink out;
+  uintptr_t const caller = 0x8004567;
+  memcpy(&f.released, &caller, sizeof caller);
   rf_small_finding_write(&f, 3, out.sink());
   std::istringstream stream(out.text());
   std::vector<std::string> lines;
@@ -318,6 +320,9 @@ TEST_F(Serial, FindingsByNumbersAreWorkedOut) {
   EXPECT_EQ(found.sequence, 3U);
   EXPECT_EQ(findings_[0]->allocated.site, site);
   EXPECT_EQ(findings_[0]->found.site, 0U);
+  EXPECT_EQ(findings_[0]->released.site, 0U);
+  ASSERT_EQ(findings_[0]->released.count, 1U);
+  EXPECT_EQ(findings_[0]->released.frames[0].address, 0x8004566U) << "code, whose lowest bit is a mark";
 }
 
 } // namespace

@@ -13,16 +13,17 @@
  *     | word: size, alignment, state | word: site, checksum | payload | 4 to 7 guard bytes |
  *
  * What rf_guard has and this has not: stacks and threads; a list of all blocks (leaks and damage of live blocks are
- * looked for by the inner allocator's walk); the bytes around the damage; growing in place; a checksum of 32 bits (here 5 bits on boards,
- * and the guard bytes, which a wrong size misses); fills of new blocks; moves at each realloc; suppressions.
- * docs/detection.md has its column.
+ * looked for by the inner allocator's walk); the bytes around the damage; growing in place; a checksum of 32 bits (here
+ * about 3 on boards, and the guard bytes, which are not where a wrong size says); fills of new blocks; moves at each
+ * realloc; suppressions.
  *
  * Complexity: O(1) per operation beyond the inner allocator's, but for filling and checking the payload once.
  * Overhead: 8 bytes before a block and 4 to 7 behind it on 32 bit, 16 before it on 64 bit.
  * Alignment: any power of two up to 2^15 that the inner allocator serves.
  * Sizes: up to RF_GUARD_SMALL_MOST, 64 MiB on 32 bit.
  * Threads and interrupts: not synchronised; put rf_lock outside.
- * Returns NULL iff the inner allocator does, for the size plus overhead, twice: before a second try the ring is emptied.
+ * Returns NULL iff the inner allocator does, for the size plus overhead, twice: the ring is emptied before a second
+ * try.
  *
  * The inner allocator must have owns and usable_size, and serves nobody else; with `walk`, leaks and damage are looked
  * for at the end.
@@ -42,8 +43,8 @@ extern "C" {
 #define RF_GUARD_SMALL_WAITING 8
 #endif
 
-/* Addresses of call sites need no more bits than this: on boards, 512 MiB of flash from address 0 on, where Cortex-M has
- * it. A site beyond is forgotten. */
+/* Addresses of call sites need no more bits than this: on boards, 512 MiB of flash from address 0 on, as on Cortex-M.
+ * A site beyond is forgotten. */
 #ifndef RF_GUARD_SMALL_SITE_BITS
 #if UINTPTR_MAX > UINT32_MAX
 #define RF_GUARD_SMALL_SITE_BITS 48
@@ -86,8 +87,8 @@ struct rf_guard_small {
 };
 
 /* Wraps `inner`, which the caller keeps until rf_deinit; freed blocks wait while they have no more than `quarantine`
- * bytes together. RF_OK: &guard->base is an allocator. RF_ERR_INVALID for NULL, RF_ERR_UNSUPPORTED where the inner allocator
- * cannot tell its blocks (owns, usable_size). */
+ * bytes together. RF_OK: &guard->base is an allocator. RF_ERR_INVALID for NULL, RF_ERR_UNSUPPORTED where the inner
+ * allocator cannot tell its blocks (owns, usable_size). */
 rf_status rf_guard_small_init(rf_guard_small *guard, rf_allocator *inner, size_t quarantine);
 
 /* Checks every block, live or waiting, as far as the inner allocator can be walked. Returns the number of findings.

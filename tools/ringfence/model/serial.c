@@ -293,6 +293,11 @@ static rf_serial_open *begin(rf_serial *s, unsigned type, unsigned record) {
 }
 
 static void finish_trace(rf_serial_open *r, unsigned which, rf_stack *stack, rf_trace *trace) {
+  if ((stack->site & 1) != 0 && stack->count == 0) { /* no site but a caller: lib/compat/system_malloc.c */
+    stack->frames[0].address = stack->site & ~(uint64_t)1;
+    stack->count = 1;
+    stack->site = 0;
+  }
   trace->site = r->sites[which];
   trace->depth = stack->count;
   if (r->sites[which] != NULL) {
