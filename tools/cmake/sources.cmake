@@ -275,6 +275,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/cmd_check.c
   tools/ringfence/cli/cmd_help.c
   tools/ringfence/cli/cmd_import.c
+  tools/ringfence/cli/cmd_monitor.c
   tools/ringfence/cli/cmd_replay.c
   tools/ringfence/cli/cmd_report.c
   tools/ringfence/cli/cmd_service.c
