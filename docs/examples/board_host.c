@@ -1,4 +1,4 @@
-/* What board.c and board_small.c find on a board: here, for a run on the host. Text goes to standard error. */
+/* The findings of board.c and board_small.c: here, for a run on the host, where text goes to standard error. */
 #include <stdlib.h>
 
 extern volatile unsigned char uart_data;
