@@ -89,7 +89,7 @@ public:
   bool reallocs() const override { return true; }
   void *realloc(void *ptr, size_t, size_t size) override { return rf_dropin_threads_realloc(me(), ptr, size); }
   bool refuses_twice() const override { return true; }
-  bool has_no_races() const override { return false; }  // whether it stops others, each asks without the lock
+  bool has_no_races() const override { return false; } // whether it stops others, each asks without the lock
   size_t usable_size(void *ptr, size_t) override { return rf_dropin_threads_size(me(), ptr); }
 
   void look(unsigned choice) override {

@@ -23,6 +23,8 @@ extern "C" {
 /* Ends the process at once with `code`; on bare targets panics. */
 RF_HOST_NORETURN void rf_host_exit(int code);
 
+#define RF_HOST_SIGABRT 6 /* SIGABRT, for code that boards compile as well */
+
 /* Ends the process at once by SIGABRT, whatever its handler; on bare targets panics. */
 RF_HOST_NORETURN void rf_host_abort(void);
 

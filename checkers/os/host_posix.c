@@ -29,6 +29,8 @@
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
+_Static_assert(SIGABRT == RF_HOST_SIGABRT, "the number that reports tell");
+
 /* No handler may run on a broken heap, and the core is to show the finding. */
 static void end_by_abort(void) {
   struct sigaction action = {.sa_handler = SIG_DFL};

@@ -11,10 +11,6 @@
 #include "checkers/os/pid_path.h"
 #include "collector.h"
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <signal.h>
-#endif
-
 #define PATH_BYTES 512
 
 /* ---- The file ---- */
@@ -258,7 +254,7 @@ static void end_collecting(const rf_log_reporter *r) {
   bool const aborts = r->base.exitcode == RF_EXITCODE_ABORT;
   rf_collector_run const run = {.findings = r->base.sequence,
                                 .exit = aborts ? "signal" : "status",
-                                .number = aborts ? SIGABRT : r->base.exitcode};
+                                .number = aborts ? RF_HOST_SIGABRT : r->base.exitcode};
   rf_collector_end(&run);
 #else
   (void)r;

@@ -18,7 +18,7 @@ helpers+='|__x86\.get_pc_thunk\.[a-z]+|_GLOBAL_OFFSET_TABLE_|__stack_chk_(fail|g
 sources=()
 for file in "$@"; do
   case $file in
-    */heaps/std.c | */port/posix.c) ;;
+    */heaps/std.c | */port/posix.c | */port/freertos.c | */port/zephyr.c | */system_malloc.c) ;;
     *.c) sources+=("$file") ;;
   esac
 done

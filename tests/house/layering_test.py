@@ -23,8 +23,8 @@ FLOORS = {
 }
 LIB = list(FLOORS)
 CHECKERS = [
-    "os", "report", "shared", "guard", "asan", "page", "handles", "pools", "trace", "checked",
-    "dropin/os", "dropin/heap", "dropin/runtime", "dropin/malloc", "dropin/inspect", "dropin/process",
+    "os", "report", "shared", "guard", "guard_small", "asan", "page", "handles", "pools", "trace",
+    "checked", "dropin/os", "dropin/heap", "dropin/runtime", "dropin/malloc", "dropin/inspect", "dropin/process",
 ]
 for i, name in enumerate(CHECKERS):
     FLOORS["checkers/" + name] = LIB + ["checkers/" + below for below in CHECKERS[:i]]
@@ -35,6 +35,7 @@ for name, below in {
     "report": ["os"],
     "shared": ["os", "report"],
     "guard": ["os", "report", "shared"],
+    "guard_small": ["report"],
     "asan": ["os", "report", "shared", "guard"],
     "page": ["os", "report", "shared", "guard"],
     "handles": ["os", "report", "shared"],

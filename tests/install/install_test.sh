@@ -75,7 +75,8 @@ if [[ -e $root/lib/ringfence/i386/libringfence.so.0 ]]; then
   for bits in 32 64; do
     gcc -m$bits -g -O0 -o "$work/starts$bits" tests/install/consumer/starts.c || complain "starts.c, $bits bits"
   done
-  for chain in "32 bad" "64 exec 32 bad" "64 spawn 32 exec 64 bad" "32 exec 64 spawn 32 bad" "64 spawn 32 spawn 64 bad"; do
+  for chain in "32 bad" "64 exec 32 bad" "64 spawn 32 exec 64 bad" "32 exec 64 spawn 32 bad" \
+    "64 spawn 32 spawn 64 bad"; do
     words=()
     for word in $chain; do
       [[ $word != ?? ]] || word=$work/starts$word

@@ -237,7 +237,17 @@ TEST_F(Obstacle, OtherWidth) {
   // The loader must exist: a missing one is another obstacle.
   const std::string program = elf_.is64 ? "64" : "32";
   const std::string library = elf_.is64 ? "32" : "64";
+  // A folder of its own, in which there is no library for the other width (--config=i386).
+  const std::string folder = scratch("alone");
+  const std::string alone = folder + "/libringfence.so";
+  const std::string own = ringfence();
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  write_file(alone, read_file(own.substr(0, own.rfind("tools/")) + "checkers/dropin/libringfence.so"));
+  setenv("RINGFENCE_LIB", alone.c_str(), 1);
   expect(2, " is a " + program + "-bit program, and libringfence.so is built for " + library + " bits", "--library");
+  unsetenv("RINGFENCE_LIB");
+  unlink(alone.c_str());
+  rmdir(folder.c_str());
 }
 
 TEST_F(Obstacle, OtherMachine) {

@@ -3,9 +3,11 @@
 
 #include "tests/checkers/sample_finding.h"
 
+#include <ringfence/guard_small.h>
 #include <ringfence/report_serial.h>
 
 #include <algorithm>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <random>
 #include <string>
@@ -291,6 +293,36 @@ TEST_F(Serial, NoiseBreaksNothing) {
     EXPECT_EQ(record->finding.bug, RF_BUG_BUFFER_OVERFLOW);
     EXPECT_LE(record->found.count, static_cast<unsigned>(RF_TRACE_DEPTH));
   }
+}
+
+// guard_small's: what follows from the numbers is worked out.
+TEST_F(Serial, FindingsByNumbersAreWorkedOut) {
+  rf_small_finding f = {RF_BUG_BUFFER_OVERFLOW, 0x20001014, 0x20001000, 20, nullptr, nullptr, nullptr};
+  uintptr_t const site = 0x8001230;
+  memcpy(&f.allocated, &site, sizeof site);
+  TextSink out;
+  uintptr_t const caller = 0x8004567;
+  memcpy(&f.released, &caller, sizeof caller);
+  rf_small_finding_write(&f, 3, out.sink());
+  std::istringstream stream(out.text());
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(line);
+  }
+  receive(lines);
+  ASSERT_EQ(findings_.size(), 1U);
+  const rf_finding &found = findings_[0]->finding;
+  EXPECT_EQ(found.bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(found.cwe, 122U);
+  EXPECT_EQ(found.access, RF_ACCESS_WRITE);
+  EXPECT_EQ(found.offset, 20);
+  EXPECT_EQ(found.size, 20U);
+  EXPECT_EQ(found.sequence, 3U);
+  EXPECT_EQ(findings_[0]->allocated.site, site);
+  EXPECT_EQ(findings_[0]->found.site, 0U);
+  EXPECT_EQ(findings_[0]->released.site, 0U);
+  ASSERT_EQ(findings_[0]->released.count, 1U);
+  EXPECT_EQ(findings_[0]->released.frames[0].address, 0x8004566U) << "code, whose lowest bit is a mark";
 }
 
 } // namespace

@@ -100,16 +100,17 @@ is_hosted() { # SOURCE
   grep -qE '^#include <(sys/|dlfcn|fcntl|link|pthread|signal|stdio|time|unistd)' "$1"
 }
 
-# TARGET REPORTER: bytes of .text of the program with a guard, core and port included.
+# TARGET REPORTER HEAP: bytes of .text of the program with a checked heap, core and port included.
 program_of() {
   local target=$1 command=${compiler[$1]} source objects=()
-  for source in lib/core/*.c lib/port/bare.c lib/heaps/simple.c checkers/{os,report,shared,guard}/*.c; do
+  for source in lib/core/*.c lib/port/bare.c lib/heaps/{simple.c,tlsf/*.c} \
+    checkers/{os,report,shared,guard,guard_small}/*.c; do
     if ! is_hosted "$source"; then
       objects+=("$(object_of "$source" "$target")")
     fi
   done
   $command -std=c11 -Os -ffreestanding -fno-asynchronous-unwind-tables -fno-stack-protector -fno-pic -U__unix__ \
-    "-DREPORTER=$2" -Ilib/include -Icheckers/include -c tools/bench/size_program.c -o "$work/program.o"
+    "-DREPORTER=$2" "-DHEAP=$3" -Ilib/include -Icheckers/include -c tools/bench/size_program.c -o "$work/program.o"
   $command -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--entry=start -Wl,--unresolved-symbols=ignore-all \
     "$work/program.o" "${objects[@]}" -o "$work/linked" 2>/dev/null
   readelf -SW "$work/linked" | sed -nE 's/^ *\[ *[0-9]+\] \.text +PROGBITS +[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) .*/\1/p' |
@@ -166,17 +167,20 @@ tables() {
   kept_row "all operations" rf_tlsf_init
   kept_row "init, alloc and free" rf_tlsf_open rf_tlsf_alloc rf_tlsf_free
   echo
-  echo "| guard over simple on a board, all that is linked |$(printf ' %s |' "${there[@]}")"
+  echo "| a checked heap on a board, all that is linked |$(printf ' %s |' "${there[@]}")"
   echo "|---|$(printf -- '---|%.0s' "${there[@]}")"
-  program_row "a reporter of its own" OWN
-  program_row "the full reporter" FULL
+  program_row "guard_small over simple, findings as numbers" NUMBERS simple
+  program_row "guard_small over tlsf, findings as numbers" NUMBERS tlsf
+  program_row "guard over simple, a reporter of its own" OWN simple
+  program_row "guard over tlsf, a reporter of its own" OWN tlsf
+  program_row "guard over simple, the full reporter" FULL simple
 }
 
-program_row() { # WHAT REPORTER
+program_row() { # WHAT REPORTER HEAP
   local target
   printf '| %s |' "$1"
   for target in "${there[@]}"; do
-    printf ' %s |' "$(program_of "$target" "$2")"
+    printf ' %s |' "$(program_of "$target" "$2" "$3")"
   done
   echo
 }
@@ -213,7 +217,7 @@ page() {
 # FILE TARGET: what its tables say of a target, "name bytes" a line.
 column_of() {
   awk -F' *[|] *' -v target="$2" '
-    /^[|] (allocator|tlsf, as far as linked|guard over simple[^|]*) [|]/ {
+    /^[|] (allocator|tlsf, as far as linked|a checked heap[^|]*) [|]/ {
       for (i = 3; i < NF; i++) if ($i == target) column = i
       next
     }

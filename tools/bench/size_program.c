@@ -1,15 +1,35 @@
-/* The program whose size size.sh tells: a guard over a simple heap on a board, with the reporter that REPORTER
- * chooses. */
+/* The program whose size size.sh tells: a checked heap on a board. HEAP chooses the heap; REPORTER a guard with a
+ * reporter of its own or the full one, or guard_small, whose findings are numbers. */
 #include <ringfence/guard.h>
+#include <ringfence/guard_small.h>
 #include <ringfence/reporter.h>
 #include <ringfence/simple.h>
+#include <ringfence/tlsf.h>
 
 #define OWN 0
 #define FULL 1
+#define NUMBERS 2
+
+#define HEAP_TYPE_(heap) rf_##heap
+#define HEAP_TYPE(heap) HEAP_TYPE_(heap)
+#define HEAP_INIT_(heap) rf_##heap##_init
+#define HEAP_INIT(heap) HEAP_INIT_(heap)
 
 void start(void);
 
 static unsigned char arena[4096];
+
+#if REPORTER == NUMBERS
+
+void start(void) {
+  static HEAP_TYPE(HEAP) heap;
+  static rf_guard_small guard;
+  (void)HEAP_INIT(HEAP)(&heap, arena, sizeof arena);
+  (void)rf_guard_small_init(&guard, &heap.base, 512);
+  rf_free(&guard.base, rf_alloc(&guard.base, 20));
+}
+
+#else
 
 static rf_action go_on(rf_reporter *self, const rf_finding *f) {
   (void)self;
@@ -31,12 +51,14 @@ static rf_reporter *chosen_reporter(void) {
 }
 
 void start(void) {
-  static rf_simple heap;
+  static HEAP_TYPE(HEAP) heap;
   static rf_guard guard;
   rf_guard_options options;
   rf_guard_options_default(&options);
   options.reporter = chosen_reporter();
-  (void)rf_simple_init(&heap, arena, sizeof arena);
+  (void)HEAP_INIT(HEAP)(&heap, arena, sizeof arena);
   (void)rf_guard_init(&guard, &heap.base, &options);
   rf_free(&guard.base, rf_alloc(&guard.base, 20));
 }
+
+#endif

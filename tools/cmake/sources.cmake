@@ -75,6 +75,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/guard/guard_repair.c
   checkers/guard/guard_report.c
   checkers/guard/guard_sweep.c
+  checkers/guard_small/guard_small.c
+  checkers/guard_small/small_finding.c
   checkers/handles/handle_guard.c
   checkers/handles/handle_guard_alloc.c
   checkers/handles/handle_guard_move.c
@@ -118,6 +120,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/crc32.c
   checkers/report/finding.c
   checkers/report/json_writer.c
+  checkers/report/kept.c
   checkers/report/plain.c
   checkers/report/report_json.c
   checkers/report/report_serial.c
@@ -273,6 +276,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/cmd_check.c
   tools/ringfence/cli/cmd_help.c
   tools/ringfence/cli/cmd_import.c
+  tools/ringfence/cli/cmd_monitor.c
   tools/ringfence/cli/cmd_replay.c
   tools/ringfence/cli/cmd_report.c
   tools/ringfence/cli/cmd_service.c
@@ -329,6 +333,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/survivors.c
   tools/ringfence/run/tempdir.c
   tools/ringfence/symbols/garbled_path.c
+  tools/ringfence/symbols/image_site.c
   tools/ringfence/symbols/symbol_table.c
   tools/ringfence/symbols/symbolize.c
   tools/ringfence/symbols/symbolize_parse.c

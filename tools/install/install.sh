@@ -152,8 +152,8 @@ remove_listed() {
   while IFS= read -r file; do
     rm -f -- "$target/$file"
   done
-  rmdir --ignore-fail-on-non-empty -- "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,}},share/{doc/,}ringfence} \
-    2>/dev/null || true
+  rmdir --ignore-fail-on-non-empty -- \
+    "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,}},share/{doc/,}ringfence} 2>/dev/null || true
 }
 
 # Each file takes the place of an older one at once: processes that have the old library mapped keep it.

@@ -51,8 +51,8 @@ static bool is_own(const char *item, size_t length) {
          (length == size || item[length - size - 1] == '/');
 }
 
-/* Copies `entry` to `out`, where that is not NULL, with `other` in place of the library, which is left out where that is
- * "". True where the library was in it. */
+/* Copies `entry` to `out`, where that is not NULL, with `other` in place of the library; "": without it. True where the
+ * library was in it. */
 static bool replace(const char *entry, const char *other, char *out) {
   bool found = false;
   const char *at = entry + strlen(VARIABLE);

@@ -74,6 +74,7 @@ enum {
   RF_SERIAL_PC,          /* number of the frame, return address */
   RF_SERIAL_PC_MODULE,   /* number of the frame, number of its module, offset in it */
   RF_SERIAL_PC_FUNCTION, /* number of the frame, text */
+  RF_SERIAL_SITE_RECORD, /* address of the rf_site, for a host that has the program */
 };
 
 /* Writes `f`, a line at a time. `symbolizer` as for rf_report_json. */

@@ -9,6 +9,7 @@ extern "C" {
 #endif
 
 const rf_conformance_subject *rf_blockgroup_subject(void);
+const rf_conformance_subject *rf_guard_small_subject(void);
 const rf_conformance_subject *rf_handle_subject(void);
 const rf_conformance_subject *rf_lock_simple_subject(void);
 const rf_conformance_subject *rf_lock_std_subject(void);

@@ -173,6 +173,19 @@ static const rf_elf_segment *find_segment(const rf_elf *elf, uint32_t type) {
   return NULL;
 }
 
+size_t rf_elf_read(const rf_elf *elf, uint64_t address, void *out, size_t size) {
+  for (size_t i = 0; i < elf->segment_count; i++) {
+    const rf_elf_segment *const at = &elf->segments[i];
+    uint64_t const skipped = address - at->address;
+    if (at->type == PT_LOAD && address >= at->address && skipped < at->file_size) {
+      uint64_t const left = at->file_size - skipped;
+      size_t const part = left < size ? (size_t)left : size;
+      return read_at(elf, at->offset + skipped, out, part) ? part : 0;
+    }
+  }
+  return 0;
+}
+
 const char *rf_elf_interpreter(const rf_elf *elf) {
   const rf_elf_segment *const segment = find_segment(elf, PT_INTERP);
   return segment == NULL ? NULL : load(elf, segment->offset, segment->file_size);

@@ -64,6 +64,10 @@ typedef enum rf_elf_status {
 rf_elf_status rf_elf_open(rf_elf *elf, const char *path, rf_bump_arena *arena);
 void rf_elf_close(rf_elf *elf);
 
+/* Reads up to `size` bytes of what the program has at `address` when it starts. Returns how many of them the file
+ * has. */
+size_t rf_elf_read(const rf_elf *elf, uint64_t address, void *out, size_t size);
+
 /* The program's loader (PT_INTERP), or NULL where it has none. */
 const char *rf_elf_interpreter(const rf_elf *elf);
 

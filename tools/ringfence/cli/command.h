@@ -16,6 +16,7 @@ typedef struct rf_command {
 extern const rf_command rf_command_check;
 extern const rf_command rf_command_help;
 extern const rf_command rf_command_import;
+extern const rf_command rf_command_monitor;
 extern const rf_command rf_command_replay;
 extern const rf_command rf_command_report;
 extern const rf_command rf_command_tune;

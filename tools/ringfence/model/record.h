@@ -17,6 +17,7 @@ extern "C" {
 typedef struct rf_stack {
   rf_frame *frames;
   unsigned count; /* at most RF_TRACE_DEPTH */
+  uint64_t site;  /* address of the trace's rf_site in the program, where it came without texts; 0: none */
 } rf_stack;
 
 typedef struct rf_record {

@@ -99,9 +99,13 @@ static void read_classes(rf_finding *out, const field *f) {
   }
 }
 
-static void read_frame(rf_serial *s, rf_serial_open *r, unsigned which, unsigned what, const field *f) {
+static rf_stack *stack_of(rf_serial_open *r, unsigned which) {
   rf_stack *const stacks[TRACES] = {&r->finding->found, &r->finding->allocated, &r->finding->released};
-  rf_stack *const stack = stacks[which];
+  return stacks[which];
+}
+
+static void read_frame(rf_serial *s, rf_serial_open *r, unsigned which, unsigned what, const field *f) {
+  rf_stack *const stack = stack_of(r, which);
   if (f->size == 0 || f->value[0] >= RF_TRACE_DEPTH) {
     return;
   }
@@ -146,6 +150,9 @@ static void read_trace(rf_serial *s, rf_serial_open *r, const field *f) {
     break;
   case RF_SERIAL_SITE_FUNCTION:
     read_text(s, &site_of(s, r, which)->function, f);
+    break;
+  case RF_SERIAL_SITE_RECORD:
+    stack_of(r, which)->site = low_first(f->value, f->size);
     break;
   case RF_SERIAL_PC:
   case RF_SERIAL_PC_MODULE:
@@ -276,9 +283,8 @@ static rf_serial_open *begin(rf_serial *s, unsigned type, unsigned record) {
     r->finding->processes = 1;
     r->finding->finding.bug = (rf_bug)(type - 1);
     r->finding->finding.sequence = record;
-    rf_stack *const stacks[TRACES] = {&r->finding->found, &r->finding->allocated, &r->finding->released};
     for (unsigned i = 0; i < TRACES; i++) {
-      stacks[i]->frames = (rf_frame *)rf_bump_arena_array(s->arena, RF_TRACE_DEPTH, sizeof(rf_frame));
+      stack_of(r, i)->frames = (rf_frame *)rf_bump_arena_array(s->arena, RF_TRACE_DEPTH, sizeof(rf_frame));
     }
   }
   r->next = s->open;
@@ -287,6 +293,11 @@ static rf_serial_open *begin(rf_serial *s, unsigned type, unsigned record) {
 }
 
 static void finish_trace(rf_serial_open *r, unsigned which, rf_stack *stack, rf_trace *trace) {
+  if ((stack->site & 1) != 0 && stack->count == 0) { /* no site but a caller: lib/compat/system_malloc.c */
+    stack->frames[0].address = stack->site & ~(uint64_t)1;
+    stack->count = 1;
+    stack->site = 0;
+  }
   trace->site = r->sites[which];
   trace->depth = stack->count;
   if (r->sites[which] != NULL) {
@@ -303,8 +314,36 @@ static void finish_trace(rf_serial_open *r, unsigned which, rf_stack *stack, rf_
   }
 }
 
+/* guard_small sends numbers that cannot be worked out. Damage that it sees was written. */
+static void work_out(rf_finding *f) {
+  f->cwe = rf_bug_cwe(f->bug, f->access);
+  f->offset = f->block != 0 ? (ptrdiff_t)(f->address - f->block) : 0;
+  f->freed = f->bug == RF_BUG_USE_AFTER_FREE || f->bug == RF_BUG_DOUBLE_FREE;
+  f->blocks = f->block != 0 ? 1 : 0;
+  f->allocator = "guard_small";
+  f->mode = "guard";
+}
+
+static rf_access access_of(rf_bug bug) {
+  switch (bug) {
+  case RF_BUG_BUFFER_OVERFLOW:
+  case RF_BUG_BUFFER_UNDERFLOW:
+  case RF_BUG_USE_AFTER_FREE:
+    return RF_ACCESS_WRITE;
+  case RF_BUG_DOUBLE_FREE:
+  case RF_BUG_BAD_FREE:
+    return RF_ACCESS_FREE;
+  default:
+    return RF_ACCESS_UNKNOWN;
+  }
+}
+
 static void finish_finding(rf_serial *s, rf_serial_open *r) {
   rf_finding *const f = &r->finding->finding;
+  if (f->cwe == 0 && r->lost == 0) {
+    f->access = access_of(f->bug);
+    work_out(f);
+  }
   finish_trace(r, 0, &r->finding->found, &f->found);
   finish_trace(r, 1, &r->finding->allocated, &f->allocated);
   finish_trace(r, 2, &r->finding->released, &f->released);

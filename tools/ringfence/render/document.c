@@ -7,6 +7,7 @@
 #include "tools/ringfence/model/fingerprint.h"
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/model/merge.h"
+#include "tools/ringfence/symbols/image_site.h"
 #include "tools/ringfence/symbols/symbolize.h"
 
 #include <errno.h>
@@ -111,6 +112,7 @@ static void name_frames(rf_bump_arena *arena, const rf_run *run, const rf_docume
       add_frames(&list, &run->snapshots[i]->rows[k].origin->allocated, options->image);
     }
   }
+  rf_image_sites(arena, run->records, run->record_count, options->image);
   if (options->symbolize) {
     rf_symbolize(arena, list.frames, list.count);
   }

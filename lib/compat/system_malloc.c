@@ -1,0 +1,124 @@
+#include <ringfence/system_malloc.h>
+
+#include <stdint.h>
+
+static rf_allocator *heap;
+static bool with_callers;
+
+void rf_system_malloc_init(rf_allocator *allocator, bool callers) {
+  heap = allocator;
+  with_callers = callers;
+}
+
+/* The caller of the function in which this stands, as a site that is not read. */
+#define CALLER site_for((uintptr_t)__builtin_return_address(0))
+
+static const rf_site *site_for(uintptr_t caller) {
+  return with_callers ? (const rf_site *)(caller | 1U) : NULL; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static void *take(size_t size, size_t align, const rf_site *site) {
+  return heap != NULL ? rf_alloc_at(heap, size, align, site) : NULL;
+}
+
+static void *take_zeroed(size_t count, size_t size, const rf_site *site) {
+  return heap != NULL ? rf_calloc_at(heap, count, size, site) : NULL;
+}
+
+static void give(void *block, const rf_site *site) {
+  if (heap != NULL) {
+    (void)rf_free_at(heap, block, site);
+  }
+}
+
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+
+void *pvPortMalloc(size_t size);
+void *pvPortCalloc(size_t count, size_t size);
+void vPortFree(void *block);
+size_t xPortGetFreeHeapSize(void);
+size_t xPortGetMinimumEverFreeHeapSize(void);
+
+void *pvPortMalloc(size_t size) {
+  return size != 0 ? take(size, RF_ALIGN_DEFAULT, CALLER) : NULL; /* as heap_4.c answers 0 */
+}
+
+void *pvPortCalloc(size_t count, size_t size) {
+  return take_zeroed(count, size, CALLER);
+}
+
+void vPortFree(void *block) {
+  give(block, CALLER);
+}
+
+/* The heap below all decorators knows. */
+static size_t left(bool least) {
+  rf_stats stats = {0};
+  rf_allocator *a = heap;
+  while (a != NULL && rf_inner(a) != NULL) {
+    a = rf_inner(a);
+  }
+  if (a != NULL) {
+    rf_stats_get(a, &stats);
+  }
+  size_t const used = least ? stats.peak : stats.used;
+  return stats.capacity > used + stats.overhead ? stats.capacity - used - stats.overhead : 0;
+}
+
+size_t xPortGetFreeHeapSize(void) {
+  return left(false);
+}
+
+size_t xPortGetMinimumEverFreeHeapSize(void) {
+  return left(true);
+}
+
+#else
+
+static void *resize(void *block, size_t size, const rf_site *site) {
+  return heap != NULL ? rf_realloc_at(heap, block, size, RF_ALIGN_DEFAULT, site) : NULL;
+}
+
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB
+struct _reent;
+#define NAME(name) _##name##_r
+#define REENT struct _reent *reent,
+#define UNUSED_REENT (void)reent
+#else
+#define NAME(name) __wrap_##name
+#define REENT
+#define UNUSED_REENT (void)0
+#endif
+
+void *NAME(malloc)(REENT size_t size);
+void NAME(free)(REENT void *block);
+void *NAME(calloc)(REENT size_t count, size_t size);
+void *NAME(realloc)(REENT void *block, size_t size);
+void *NAME(memalign)(REENT size_t align, size_t size);
+
+void *NAME(malloc)(REENT size_t size) {
+  UNUSED_REENT;
+  return take(size, RF_ALIGN_DEFAULT, CALLER);
+}
+
+void NAME(free)(REENT void *block) {
+  UNUSED_REENT;
+  give(block, CALLER);
+}
+
+void *NAME(calloc)(REENT size_t count, size_t size) {
+  UNUSED_REENT;
+  return take_zeroed(count, size, CALLER);
+}
+
+void *NAME(realloc)(REENT void *block, size_t size) {
+  UNUSED_REENT;
+  return resize(block, size, CALLER);
+}
+
+void *NAME(memalign)(REENT size_t align, size_t size) {
+  UNUSED_REENT;
+  return take(size, align, CALLER);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* The memory functions of a system over an allocator of ours, so that existing firmware is checked without edits.
+ *
+ *     rf_system_malloc_init(&guard.base, true);      once, before the first allocation of anyone
+ *
+ * system_malloc.c defines those of one system, by RF_SYSTEM_MALLOC when it is compiled:
+ *
+ *     RF_SYSTEM_FREERTOS   pvPortMalloc, pvPortCalloc, vPortFree, xPortGetFreeHeapSize and its minimum: in place of
+ *                          heap_1.c to heap_5.c
+ *     RF_SYSTEM_NEWLIB     _malloc_r, _free_r, _realloc_r, _calloc_r, _memalign_r, and malloc_usable_size's: in place
+ *                          of newlib's own (one that is compiled with an allocator to be replaced)
+ *     RF_SYSTEM_WRAP       __wrap_malloc and its kin, for a C library that cannot be replaced:
+ *                          -Wl,--wrap=malloc,--wrap=free,--wrap=calloc,--wrap=realloc,--wrap=memalign
+ *
+ * Each call names its caller as call site: `callers` true passes the return address, with its lowest bit set, in place
+ * of a site's address. Only guard_small, outermost, may be given such: it notes sites and does not read them, and
+ * `ringfence report --image fw.elf` takes an odd address for code. Others get `callers` false, and no call site.
+ *
+ * Threads: as the allocator; put rf_lock outside of it, over the port of the system (lib/port/freertos.c, zephyr.c).
+ */
+#ifndef RINGFENCE_SYSTEM_MALLOC_H
+#define RINGFENCE_SYSTEM_MALLOC_H
+
+#include <ringfence/allocator.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RF_SYSTEM_FREERTOS 1
+#define RF_SYSTEM_NEWLIB 2
+#define RF_SYSTEM_WRAP 3
+
+/* The functions serve from `allocator`, which stays the caller's; before it, and with NULL, requests get NULL. */
+void rf_system_malloc_init(rf_allocator *allocator, bool callers);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_SYSTEM_MALLOC_H */

@@ -1,0 +1,136 @@
+// The memory functions of systems over guard_small over tlsf: what firmware sees, and that its bugs are found with
+// their callers. One binary for each system, by RF_SYSTEM_MALLOC.
+#include <ringfence/guard_small.h>
+#include <ringfence/system_malloc.h>
+#include <ringfence/tlsf.h>
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+extern "C" {
+struct _reent;
+void *pvPortMalloc(size_t size);
+void *pvPortCalloc(size_t count, size_t size);
+void vPortFree(void *block);
+size_t xPortGetFreeHeapSize(void);
+size_t xPortGetMinimumEverFreeHeapSize(void);
+void *_malloc_r(struct _reent *reent, size_t size);
+void _free_r(struct _reent *reent, void *block);
+void *_calloc_r(struct _reent *reent, size_t count, size_t size);
+void *_realloc_r(struct _reent *reent, void *block, size_t size);
+void *_memalign_r(struct _reent *reent, size_t align, size_t size);
+void *__wrap_malloc(size_t size);
+void __wrap_free(void *block);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void *__wrap_memalign(size_t align, size_t size);
+}
+
+namespace ringfence {
+namespace {
+
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+#define TAKE(size) pvPortMalloc(size)
+#define ZEROED(count, size) pvPortCalloc(count, size)
+#define GIVE(block) vPortFree(block)
+#elif RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB
+#define TAKE(size) _malloc_r(nullptr, size)
+#define ZEROED(count, size) _calloc_r(nullptr, count, size)
+#define GIVE(block) _free_r(nullptr, block)
+#define RESIZED(block, size) _realloc_r(nullptr, block, size)
+#define ALIGNED(align, size) _memalign_r(nullptr, align, size)
+#else
+#define TAKE(size) __wrap_malloc(size)
+#define ZEROED(count, size) __wrap_calloc(count, size)
+#define GIVE(block) __wrap_free(block)
+#define RESIZED(block, size) __wrap_realloc(block, size)
+#define ALIGNED(align, size) __wrap_memalign(align, size)
+#endif
+
+std::vector<rf_small_finding> g_seen;
+
+class SystemMalloc : public testing::Test {
+protected:
+  SystemMalloc() {
+    EXPECT_EQ(TAKE(8), nullptr) << "nobody serves yet";
+    GIVE(nullptr);
+    EXPECT_EQ(rf_tlsf_init(&heap_, arena_, sizeof arena_), RF_OK);
+    EXPECT_EQ(rf_guard_small_init(&guard_, &heap_.base, 256), RF_OK);
+    guard_.report = [](rf_guard_small *, const rf_small_finding *f) { g_seen.push_back(*f); };
+    rf_system_malloc_init(&guard_.base, true);
+    g_seen.clear();
+  }
+  ~SystemMalloc() override {
+    rf_system_malloc_init(nullptr, false);
+    rf_deinit(&guard_.base);
+    EXPECT_TRUE(g_seen.empty());
+  }
+
+  alignas(16) unsigned char arena_[8192];
+  rf_tlsf heap_;
+  rf_guard_small guard_;
+};
+
+// A return address into this program, marked as one.
+bool is_caller(const rf_site *site) {
+  auto const here = reinterpret_cast<uintptr_t>(&rf_tlsf_init);
+  auto const at = reinterpret_cast<uintptr_t>(site);
+  return (at & 1U) != 0 && (at > here ? at - here : here - at) < (uintptr_t{1} << 28);
+}
+
+TEST_F(SystemMalloc, ServesFromTheAllocator) {
+  auto *const p = static_cast<unsigned char *>(TAKE(40));
+  ASSERT_NE(p, nullptr);
+  EXPECT_TRUE(rf_owns(&heap_.base, p));
+  std::memset(p, 1, 40);
+  GIVE(p);
+  auto *const zeroed = static_cast<unsigned char *>(ZEROED(10, 4));
+  for (size_t i = 0; i < 40; i++) {
+    EXPECT_EQ(zeroed[i], 0);
+  }
+  GIVE(zeroed);
+  EXPECT_EQ(ZEROED(SIZE_MAX / 2, 4), nullptr);
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+  EXPECT_EQ(pvPortMalloc(0), nullptr);
+  size_t const free_before = xPortGetFreeHeapSize();
+  EXPECT_GT(free_before, 4000U);
+  auto *const q = TAKE(1000);
+  EXPECT_LE(xPortGetFreeHeapSize(), free_before - 1000);
+  EXPECT_LE(xPortGetMinimumEverFreeHeapSize(), xPortGetFreeHeapSize());
+  GIVE(q);
+#else
+  auto *const grown = static_cast<unsigned char *>(RESIZED(RESIZED(nullptr, 4), 400));
+  ASSERT_NE(grown, nullptr);
+  GIVE(grown);
+  void *const aligned = ALIGNED(128, 5);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 128, 0U);
+  GIVE(aligned);
+#endif
+}
+
+TEST_F(SystemMalloc, NamesTheCallersOfABug) {
+  auto *const p = static_cast<unsigned char *>(TAKE(20));
+  p[20] = 0;
+  GIVE(p);
+  ASSERT_EQ(g_seen.size(), 1U);
+  EXPECT_EQ(g_seen[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_TRUE(is_caller(g_seen[0].allocated));
+  EXPECT_TRUE(is_caller(g_seen[0].found));
+  EXPECT_NE(g_seen[0].allocated, g_seen[0].found);
+  g_seen.clear();
+}
+
+TEST_F(SystemMalloc, NamesNobodyWhereNotAskedTo) {
+  rf_system_malloc_init(&guard_.base, false);
+  auto *const p = static_cast<unsigned char *>(TAKE(20));
+  p[20] = 0;
+  GIVE(p);
+  ASSERT_EQ(g_seen.size(), 1U);
+  EXPECT_EQ(g_seen[0].allocated, nullptr);
+  g_seen.clear();
+}
+
+} // namespace
+} // namespace ringfence

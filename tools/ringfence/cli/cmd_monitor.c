@@ -1,0 +1,233 @@
+/* monitor: shows a board's console as it comes, with each finding in it as a report at the moment that it is whole. */
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/option_table.h"
+#include "tools/ringfence/base/words.h"
+#include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/common_options.h"
+#include "tools/ringfence/model/serial.h"
+#include "tools/ringfence/render/colour.h"
+#include "tools/ringfence/render/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define LINE_MOST 4096U    /* longer ones are shown in pieces */
+#define PATIENCE_MS 200    /* after which a line without an end is shown, a prompt for one */
+#define FAILED_EXITCODE 99 /* as report's */
+
+typedef enum row_id { IMAGE, BAUD, COLOR, QUIET, HELP, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [IMAGE] = {"image", '\0', "FILE", "the board's program, an ELF file, to name call sites and addresses", NULL},
+    [BAUD] = {"baud", 'b', "N", "speed of a serial port (default 115200)", NULL},
+    [COLOR] = {"color", '\0', "WHEN", "colours in reports: auto (the default; none with NO_COLOR), always or never",
+               NULL},
+    [QUIET] = {"quiet", 'q', NULL, "findings only, and no other text of the board's", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+static const rf_option_table table = {"monitor", rows, ROWS, false};
+
+typedef struct monitor {
+  rf_bump_arena arena; /* of findings that have not arrived whole, and of the one that is shown */
+  const char *values[ROWS];
+  rf_colour_when colour;
+  rf_document_options making;
+  rf_serial serial;
+  char line[LINE_MOST];
+  size_t length;
+  size_t findings;
+} monitor;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  monitor *const m = (monitor *)context;
+  m->values[row] = argument == NULL ? "" : argument;
+  if (row == COLOR && !rf_colour_from_name(argument, &m->colour)) {
+    rf_diag("--color %s: use auto, always or never", argument);
+    return false;
+  }
+  return true;
+}
+
+static void help(void) {
+  (void)puts(
+      "Usage: ringfence monitor [OPTIONS] DEVICE\n"
+      "\n"
+      "Shows what a board sends, as it comes: a serial port, a pipe, a file, or - for standard input. Lines with\n"
+      "#RF: (docs/reports.md) are put together, and each finding is shown as a report as soon as it is whole.\n");
+  rf_option_table_help(&table);
+  (void)puts(
+      "\n"
+      "Exit status, at the end of what comes: 0 if nothing was found; 99 if anything was; 2 if the command line\n"
+      "is wrong or the device cannot be read.\n"
+      "\n"
+      "Examples:\n"
+      "  ringfence monitor /dev/ttyACM0 --image fw.elf\n"
+      "  qemu-system-arm -M mps2-an385 -nographic -kernel fw.elf | ringfence monitor - --image fw.elf");
+}
+
+/* ---- The device ---- */
+
+static speed_t speed_of(const char *text) {
+  static const struct {
+    const char *text;
+    speed_t speed;
+  } speeds[] = {{"9600", B9600},     {"19200", B19200},   {"38400", B38400},   {"57600", B57600},
+                {"115200", B115200}, {"230400", B230400}, {"460800", B460800}, {"921600", B921600}};
+  for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
+    if (strcmp(text, speeds[i].text) == 0) {
+      return speeds[i].speed;
+    }
+  }
+  return B0;
+}
+
+/* -1 after a message. A terminal is read raw, at its speed. */
+static int open_device(const monitor *m, const char *path) {
+  const char *const baud = m->values[BAUD] != NULL ? m->values[BAUD] : "115200";
+  struct termios how;
+  if (speed_of(baud) == B0) {
+    rf_diag("--baud %s: use 9600, 19200, 38400, 57600, 115200, 230400, 460800 or 921600", baud);
+    return -1;
+  }
+  if (strcmp(path, "-") == 0) {
+    return STDIN_FILENO;
+  }
+  int const fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) {
+    rf_diag("cannot open %s: %s", path, strerror(errno));
+  } else if (tcgetattr(fd, &how) == 0) {
+    cfmakeraw(&how);
+    (void)cfsetspeed(&how, speed_of(baud));
+    how.c_cflag |= CLOCAL | CREAD;
+    if (tcsetattr(fd, TCSANOW, &how) != 0) {
+      rf_diag("%s is left as it is set: %s", path, strerror(errno));
+    }
+  }
+  return fd;
+}
+
+/* ---- Findings ---- */
+
+static void show(void *context, rf_record *record) {
+  monitor *const m = (monitor *)context;
+  rf_run run = {0};
+  rf_document document = {0};
+  rf_colour_sink to;
+  m->findings++;
+  rf_run_add_record(&run, &m->arena, record);
+  rf_document_make(&document, &m->arena, &run, &m->making);
+  rf_colour_sink_init(&to, stdout, rf_colour_wanted(m->colour, stdout));
+  rf_document_text(&m->arena, &document, &to.sink);
+  rf_colour_sink_end(&to);
+}
+
+static void show_json(void *context, const char *line, size_t length) {
+  const monitor *const m = (const monitor *)context;
+  if (m->values[QUIET] == NULL) {
+    (void)fwrite(line, 1, length, stdout);
+    (void)putchar('\n');
+  }
+}
+
+/* ---- Lines ---- */
+
+static bool may_be_ours(const monitor *m) {
+  return memchr(m->line, '#', m->length) != NULL;
+}
+
+static void end_line(monitor *m) {
+  if (rf_serial_is(m->line, m->length)) {
+    rf_serial_line(&m->serial, m->line, m->length);
+    if (m->serial.open == NULL) {
+      rf_bump_arena_free(&m->arena); /* what was shown is done with */
+      m->arena = (rf_bump_arena){NULL};
+    }
+  } else if (m->values[QUIET] == NULL) {
+    (void)fwrite(m->line, 1, m->length, stdout);
+  }
+  m->length = 0;
+}
+
+static void take(monitor *m, const char *text, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    m->line[m->length++] = text[i];
+    if (text[i] == '\n' || m->length == LINE_MOST) {
+      end_line(m);
+    }
+  }
+}
+
+/* True where more came; false at the end. */
+static bool wait_and_take(monitor *m, int fd) {
+  char text[LINE_MOST];
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+  bool const quiet = poll(&wait, 1, m->length != 0 && !may_be_ours(m) ? PATIENCE_MS : -1) == 0;
+  if (quiet) {
+    end_line(m);
+    (void)fflush(stdout);
+    return true;
+  }
+  ssize_t const size = read(fd, text, sizeof text);
+  if (size > 0) {
+    take(m, text, (size_t)size);
+    (void)fflush(stdout);
+  }
+  return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+static int watch(monitor *m, const char *path) {
+  int const fd = open_device(m, path);
+  if (fd < 0) {
+    return RF_EXIT_USAGE;
+  }
+  m->serial = (rf_serial){.arena = &m->arena, .finding = show, .text = show_json, .context = m};
+  while (wait_and_take(m, fd)) {
+  }
+  end_line(m);
+  rf_serial_end(&m->serial);
+  rf_diag("%s%s%s", m->findings != 0 ? rf_counted(&m->arena, m->findings, "finding") : "nothing found",
+          m->serial.damaged != 0 ? "; lines that could not be read: " : "",
+          m->serial.damaged != 0 ? rf_bump_arena_print(&m->arena, "%zu", m->serial.damaged) : "");
+  return m->findings != 0 ? FAILED_EXITCODE : 0;
+}
+
+static int begin(monitor *m, char **paths, int count) {
+  if (count != 1) {
+    rf_diag(count == 0 ? "no device given; try `ringfence monitor /dev/ttyACM0 --image fw.elf`"
+                       : "one device at a time; others would mix with it");
+    return RF_EXIT_USAGE;
+  }
+  if (m->values[IMAGE] != NULL && access(m->values[IMAGE], R_OK) != 0) {
+    rf_diag("cannot read the image %s: %s", m->values[IMAGE], strerror(errno));
+    return RF_EXIT_USAGE;
+  }
+  rf_bump_arena kept = {NULL};
+  m->making.directory = rf_current_folder(&kept);
+  m->making.image = m->values[IMAGE];
+  m->making.symbolize = true;
+  int const status = watch(m, paths[0]);
+  rf_bump_arena_free(&kept);
+  return status;
+}
+
+static int run(int argc, char **argv) {
+  monitor m = {.length = 0};
+  int status = RF_EXIT_USAGE;
+  int const first = rf_option_table_read(&table, argc, argv, apply, &m);
+  if (first >= 0 && m.values[HELP] != NULL) {
+    help();
+    status = 0;
+  } else if (first >= 0) {
+    status = begin(&m, argv + first, argc - first);
+  }
+  rf_bump_arena_free(&m.arena);
+  return status;
+}
+
+const rf_command rf_command_monitor = {"monitor", "show a board's console, its findings as reports", run, help};
