@@ -109,6 +109,17 @@ def it_waits_for_a_collector_that_is_not_there():
         proxy.shutdown()
 
 
+def a_large_spool_is_sent_in_pieces():
+    """Larger than the buffer, with a line that does not fit into it."""
+    with Service() as upstream, Service(start=False) as s:
+        append(s.directory, *[event(f"p{i % 5}", f"e{i}", pad=4000) for i in range(900)], b"x" * (3 << 20) + b"\n",
+               event("last", "e900"))
+        status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)
+        equal(status, 0, said)
+        check("901 records" in said and "1 half-written" in said, said)
+        equal(total(upstream), 901)
+
+
 def half_lines_are_left_out():
     with Service() as upstream, Service(start=False) as s:
         whole = service.line_of(event("a", "1"))
@@ -162,5 +173,6 @@ def what_does_not_work_is_said():
 
 
 service.main([
-    a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, half_lines_are_left_out,
+    a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, a_large_spool_is_sent_in_pieces,
+    half_lines_are_left_out,
     folders_of_json_lines_are_sent_once, what_does_not_work_is_said])
