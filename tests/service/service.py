@@ -16,6 +16,12 @@ import time
 SERVE = os.environ.get("RINGFENCE_SERVE") or os.path.abspath(sys.argv[1])
 
 
+def with_asan():
+    """The programs are built with AddressSanitizer: they take more memory, and check no others."""
+    with open(SERVE, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def timestamp(ago=0.0):
     moment = datetime.datetime.fromtimestamp(time.time() - ago, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

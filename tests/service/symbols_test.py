@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 import service
 from service import Service, append, check, equal, event
@@ -169,6 +170,26 @@ def mutants_of_a_file_get_an_answer_each():
         s.wait(lambda: "make" in s.findings()[0]["place"], 60)
 
 
+def the_oldest_files_are_dropped_above_a_limit():
+    with Service(start=False) as s:
+        one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
+        for program in (one, two):  # 2 MiB each
+            with open(program.whole, "ab") as file:
+                file.write(bytes(2 << 20))
+            s.once()
+            s.command("symbols", "upload", program.whole)
+            time.sleep(0.01)
+        leftover = os.path.join(s.directory, "symbols", "new-1-1")
+        with open(leftover, "w", encoding="ascii"):
+            os.utime(leftover, (1, 1))
+        s.options = ["--max-symbols", "5"]
+        s.start()
+        s.wait(lambda: len(s.ask("symbols", "list")["files"]) == 2)
+        equal({f["build_id"] for f in s.ask("symbols", "list")["files"]}, {two.build_id})
+        equal(sorted(os.listdir(os.path.join(s.directory, "symbols"))),
+              sorted(f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")))
+
+
 def an_upload_that_is_cut_short_leaves_nothing():
     with Service() as s:
         one = Program(s.root)
@@ -237,5 +258,6 @@ def a_server_that_lies_is_not_believed():
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
     a_stripped_build_gets_its_lines_later, uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
-    mutants_of_a_file_get_an_answer_each, an_upload_that_is_cut_short_leaves_nothing,
+    mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
+    an_upload_that_is_cut_short_leaves_nothing,
     one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed])

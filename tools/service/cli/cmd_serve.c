@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096, DEFAULT_BAUD = 115200 };
+enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096, DEFAULT_BAUD = 115200, SYMBOL_MIB = 16384 };
 
 typedef enum row_id {
   DIR,
@@ -23,6 +23,7 @@ typedef enum row_id {
   BYTES,
   KEEP_DAYS,
   MAX_SIZE,
+  MAX_SYMBOLS,
   NO_SHARED,
   SERIAL,
   BAUD,
@@ -49,6 +50,8 @@ static const rf_option rows[ROWS] = {
                NULL},
     [KEEP_DAYS] = {"keep-days", '\0', "N", "keep events between the first and the last for N days (default 90)", NULL},
     [MAX_SIZE] = {"max-size", '\0', "MIB", "drop the oldest of these above so many MiB (default 4096)", NULL},
+    [MAX_SYMBOLS] = {"max-symbols", '\0', "MIB",
+                     "drop the files of symbols that came in first above so many MiB (default 16384)", NULL},
     [NO_SHARED] = {"no-shared", '\0', NULL,
                    "look at DIR alone, not at /dev/shm/ringfence-UID and /tmp/ringfence-UID, where processes write\n"
                    "that cannot write to DIR, as in a build's sandbox",
@@ -152,6 +155,12 @@ static bool apply_more(given *g, size_t row, const char *argument) {
       return false;
     }
     g->serve.baud = (unsigned)number;
+    return true;
+  case MAX_SYMBOLS:
+    if (!set_number(rows[row].name, argument, 1 << 24, &number)) {
+      return false;
+    }
+    g->serve.symbol_bytes = (int64_t)number << 20;
     return true;
   case KEEP_DAYS:
     if (!set_number(rows[row].name, argument, 36500, &number)) {
@@ -278,6 +287,7 @@ static int run(int argc, char **argv) {
   g.serve.http.address = "127.0.0.1";
   g.serve.http.port = DEFAULT_PORT;
   g.serve.baud = DEFAULT_BAUD;
+  g.serve.symbol_bytes = (int64_t)SYMBOL_MIB << 20;
   g.serve.keep = (rf_keep){DEFAULT_DAYS, (int64_t)DEFAULT_MIB << 20};
   g.serve.intake.rules[g.serve.intake.rule_count++] = (rf_intake_rule){"sample", RF_WINDOW_GUARDS};
   rf_cli_options o = {.apply = apply, .context = &g};

@@ -5,6 +5,7 @@
 #include "tools/ringfence/base/streams.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/serial.h"
+#include "tools/service/exchange/symbol_files.h"
 #include "tools/service/life/symbols.h"
 
 #include <poll.h>
@@ -105,6 +106,14 @@ static void open_shared(server *s) {
   }
 }
 
+static void thin(server *s, int64_t now) {
+  rf_bump_arena arena = {NULL};
+  while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
+  }
+  rf_symbol_thin(&s->store, &arena, s->options->directory, s->options->symbol_bytes);
+  rf_bump_arena_free(&arena);
+}
+
 static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
@@ -114,8 +123,7 @@ static void tick(server *s, int64_t now) {
   rf_alerts_step(&s->alerts, &s->store);
   rf_http_changed(s->http, has_changed(s) || named);
   if (s->ticks++ % KEEP_TICKS == 0) {
-    while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
-    }
+    thin(s, now);
   }
   s->store.failed = false;
 }

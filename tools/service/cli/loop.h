@@ -17,6 +17,7 @@ typedef struct rf_serve_options {
   rf_http_options http;
   rf_intake_options intake;
   rf_keep keep;
+  int64_t symbol_bytes;                  /* of files of symbols at most; 0: no limit */
   const char *serial[RF_SERIAL_SOURCES]; /* devices, pipes or files */
   size_t serial_count;
   unsigned baud;

@@ -47,6 +47,43 @@ static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const c
   return out;
 }
 
+/* ---- Lines ---- */
+
+enum { BUFFER = 1 << 20 };
+
+/* Takes a line, without its line feed, that begins at `at`. False ends the reading. */
+typedef bool line_taker(void *context, const char *line, size_t length, uint64_t at);
+
+/* Calls `take` with the whole lines from *at on, in pieces: files may be larger than memory. Sets *at behind the last
+ * one that was taken; *tail to the bytes of a line without an end. A line that is longer than the buffer is passed
+ * over. */
+static bool read_lines(rf_forward *f, int fd, uint64_t *at, size_t *tail, line_taker *take, void *context) {
+  char *const buffer = (char *)malloc(BUFFER);
+  ssize_t got = 0;
+  bool fine = buffer != NULL;
+  bool skipping = false; /* the rest of a line that is too long */
+  while (fine && (got = pread(fd, buffer, BUFFER, (off_t)*at)) > 0) {
+    size_t used = 0;
+    const char *feed = NULL;
+    while (fine && (feed = (const char *)memchr(buffer + used, '\n', (size_t)got - used)) != NULL) {
+      size_t const length = (size_t)(feed - (buffer + used));
+      fine = skipping || length == 0 || take(context, buffer + used, length, *at + used);
+      skipping = skipping && !fine;
+      used += fine ? length + 1 : 0;
+    }
+    if (used == 0 && got < BUFFER) {
+      break;
+    }
+    bool const too_long = used == 0 && fine;
+    f->lost += too_long && !skipping;
+    skipping = skipping || too_long;
+    *at += too_long ? (uint64_t)got : used;
+  }
+  *tail = fine && got > 0 ? (size_t)got : 0;
+  free(buffer);
+  return fine && got >= 0;
+}
+
 /* ---- Spools ---- */
 
 /* A writer that was killed leaves half a line, and the next one continues behind it: the last record counts. */
@@ -61,32 +98,27 @@ static bool send_record(rf_forward *f, const char *line, size_t length) {
   return rf_forward_line(f, whole, (size_t)(end - whole));
 }
 
+static bool take_record(void *context, const char *line, size_t length, uint64_t at) {
+  (void)at;
+  return send_record((rf_forward *)context, line, length);
+}
+
 static bool send_segment(rf_forward *f, int folder, const char *name) {
-  rf_bump_arena arena = {NULL};
-  size_t length = 0;
+  uint64_t at = 0;
+  size_t tail = 0;
   int const fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  bool const held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
-  bool fine = true;
-  const char *const text = fd < 0 || held ? NULL : rf_read_all(&arena, fd, &length);
-  const char *at = text;
-  while (fine && text != NULL && at < text + length) {
-    const char *const feed = (const char *)memchr(at, '\n', (size_t)(text + length - at));
-    const char *const stop = feed == NULL ? text + length : feed;
-    if (feed == NULL) {
-      f->lost++;
-    } else if (stop != at) {
-      fine = send_record(f, at, (size_t)(stop - at));
+  if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) { /* a process still writes to it */
+    if (fd >= 0) {
+      (void)close(fd);
     }
-    at = stop + 1;
+    return true;
   }
-  fine = fine && rf_forward_flush(f);
-  if (fine && text != NULL) {
+  bool const fine = read_lines(f, fd, &at, &tail, take_record, f) && rf_forward_flush(f);
+  f->lost += fine && tail != 0;
+  if (fine) {
     (void)unlinkat(folder, name, 0);
   }
-  if (fd >= 0) {
-    (void)close(fd);
-  }
-  rf_bump_arena_free(&arena);
+  (void)close(fd);
   return fine;
 }
 
@@ -182,17 +214,26 @@ static const char *wrapped(rf_bump_arena *arena, const rf_json *finding, const c
   return t.text;
 }
 
-static bool send_json_line(rf_forward *f, const char *line, size_t length, uint64_t at, int64_t time) {
+/* A file of JSON lines that is being read. */
+typedef struct lines_file {
+  rf_forward *forward;
+  int64_t time; /* when it was written last: s since 1970 */
+} lines_file;
+
+static bool take_json_line(void *context, const char *line, size_t length, uint64_t at) {
+  const lines_file *const file = (const lines_file *)context;
+  rf_forward *const f = file->forward;
   rf_bump_arena arena = {NULL};
   bool fine = true;
+  length -= line[length - 1] == '\r';
   const rf_json *const root = rf_json_parse(&arena, line, length);
   if (rf_json_text(root, "record", NULL) != NULL) {
     fine = rf_forward_line(f, line, length);
   } else if (strcmp(rf_json_text(root, "type", ""), "finding") == 0) {
-    const char *const record = wrapped(&arena, root, line, length, at, time);
+    const char *const record = wrapped(&arena, root, line, length, at, file->time);
     fine = rf_forward_line(f, record, strlen(record));
   } else {
-    f->lost += root == NULL;
+    f->lost += root == NULL && length != 0;
   }
   rf_bump_arena_free(&arena);
   return fine;
@@ -201,28 +242,15 @@ static bool send_json_line(rf_forward *f, const char *line, size_t length, uint6
 /* Whole lines from `from` on; *upto is where the first one begins that is not whole. */
 static bool send_file(rf_forward *f, int fd, uint64_t from, uint64_t *upto) {
   struct stat st;
-  rf_bump_arena arena = {NULL};
-  size_t length = 0;
+  uint64_t at = from;
+  size_t tail = 0;
   *upto = from;
-  if (fstat(fd, &st) != 0 || (uint64_t)st.st_size <= from || lseek(fd, (off_t)from, SEEK_SET) < 0) {
+  if (fstat(fd, &st) != 0 || (uint64_t)st.st_size <= from) {
     return true;
   }
-  bool fine = true;
-  const char *const text = rf_read_all(&arena, fd, &length);
-  const char *at = text;
-  while (fine && text != NULL && at < text + length) {
-    const char *const feed = (const char *)memchr(at, '\n', (size_t)(text + length - at));
-    if (feed == NULL) {
-      break;
-    }
-    size_t size = (size_t)(feed - at);
-    size -= size != 0 && at[size - 1] == '\r';
-    fine = size == 0 || send_json_line(f, at, size, from + (uint64_t)(at - text), (int64_t)st.st_mtime);
-    at = feed + 1;
-  }
-  fine = fine && rf_forward_flush(f);
-  *upto = fine && text != NULL ? from + (uint64_t)(at - text) : from;
-  rf_bump_arena_free(&arena);
+  lines_file file = {f, (int64_t)st.st_mtime};
+  bool const fine = read_lines(f, fd, &at, &tail, take_json_line, &file) && rf_forward_flush(f);
+  *upto = fine ? at : from;
   return fine;
 }
 

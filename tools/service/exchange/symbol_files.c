@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/paths.h"
 #include "tools/service/exchange/child_limits.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROBE_S = 5, PROBE_GIB = 1 };
+enum { PROBE_S = 5, PROBE_GIB = 1, LEFTOVER_MS = 3600000 };
 
 /* ---- Names ---- */
 
@@ -203,4 +204,42 @@ bool rf_symbol_add(rf_store *store, rf_bump_arena *arena, const char *directory,
     return false;
   }
   return rf_symbol_adopt(store, arena, directory, to, path, out, message);
+}
+
+/* ---- Limits ---- */
+
+static void drop_leftovers(rf_bump_arena *arena, const char *directory) {
+  const char *const folder = rf_bump_arena_print(arena, "%s/symbols", directory);
+  DIR *const d = opendir(folder);
+  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
+    struct stat st;
+    if (strncmp(e->d_name, "new-", 4) == 0 && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        (int64_t)st.st_mtime * 1000 < rf_store_now() - LEFTOVER_MS) {
+      (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+  }
+  if (d != NULL) {
+    (void)closedir(d);
+  }
+}
+
+void rf_symbol_thin(rf_store *store, rf_bump_arena *arena, const char *directory, int64_t most) {
+  static const char sum[] = "SELECT coalesce(sum(bytes), 0) FROM symbol_file";
+  drop_leftovers(arena, directory);
+  while (most != 0 && !store->failed && rf_store_number(store, 0, sum, "") > most) {
+    sqlite3_stmt *const s = rf_store_select(
+        store, "SELECT build_id, kind FROM symbol_file WHERE bytes > 0 ORDER BY time, build_id, kind LIMIT 1", "");
+    if (!rf_store_row(store, s)) {
+      return;
+    }
+    const char *const id = rf_bump_arena_print(arena, "%s", rf_store_text(s, 0));
+    const char *const kind = rf_bump_arena_print(arena, "%s", rf_store_text(s, 1));
+    rf_store_done(s);
+    const char *const path = rf_symbol_path(arena, directory, id, kind);
+    rf_store_begin(store);
+    rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = ?", "tt", id, kind);
+    if (rf_store_commit(store) && path != NULL) {
+      (void)unlink(path);
+    }
+  }
 }

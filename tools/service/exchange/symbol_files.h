@@ -49,6 +49,10 @@ bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *director
 bool rf_symbol_add(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, rf_symbol_file *out,
                    char message[RF_SYMBOL_MESSAGE]);
 
+/* Removes the files that came in first while all are larger than `most` bytes (0: no limit), and what uploads that were
+ * cut short left an hour ago. */
+void rf_symbol_thin(rf_store *store, rf_bump_arena *arena, const char *directory, int64_t most);
+
 #ifdef __cplusplus
 }
 #endif

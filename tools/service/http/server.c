@@ -123,7 +123,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     *size = 0;
     return MHD_YES;
   }
-  return r->too_large ? rf_reply_error(r, TOO_LARGE, "the request is too large") : rf_route(r);
+  return !r->too_large ? rf_route(r)
+                       : rf_reply_error(r, TOO_LARGE,
+                                        r->file < 0 ? "the request is too large"
+                                                    : "the file is larger than 4 GiB, or the disk is full");
 }
 
 static void end(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code) {
