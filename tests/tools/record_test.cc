@@ -272,7 +272,7 @@ TEST(Namer, NamesFilesAsSeenFromTheUsersDirectory) {
   frame.sources = &source;
   frame.source_count = 1;
   rf_record record = {};
-  record.found = {&frame, 1};
+  record.found = {&frame, 1, 0};
   rf_symbolizer const symbolizer = rf_record_symbolizer(&record);
   rf_frame_name name;
 

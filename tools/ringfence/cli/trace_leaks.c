@@ -79,7 +79,7 @@ static void name_frames(rf_bump_arena *arena, const trace *t, group *groups, siz
 
 static void print_group(rf_bump_arena *arena, const group *g) {
   rf_site const site = {g->site->file, g->site->function, g->site->line};
-  rf_record record = {.allocated = {g->frames, g->site->depth}};
+  rf_record record = {.allocated = {.frames = g->frames, .count = g->site->depth}};
   record.finding.allocated.site = site.file[0] == '\0' ? NULL : &site;
   rf_stack_view const view = rf_stack_view_of(arena, &record, RF_STACK_ALLOCATED);
   (void)printf("    %s in %s\n", rf_counted(arena, g->bytes, "byte"), rf_counted(arena, g->blocks, "block"));
