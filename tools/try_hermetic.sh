@@ -34,8 +34,8 @@ build() {
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
   git clone -q "$root" "$work/$name" || exit 2
-  (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" build --color=no --noshow_progress "${options[@]}" "$@") \
-    >"$work/log-$name" 2>&1 || { complain "$name does not build: $(tail -20 "$work/log-$name")" && exit 1; }
+  (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" build --color=no --noshow_progress "${options[@]}" \
+    "$@") >"$work/log-$name" 2>&1 || { complain "$name does not build: $(tail -20 "$work/log-$name")" && exit 1; }
 }
 
 # checkout: a checksum and a name for each file that was made, without what names the checkout for Bazel itself
