@@ -4,6 +4,7 @@
 #define RINGFENCE_MACHINE_CONTEXT_H
 
 #include <stdint.h>
+#include <string.h>
 #include <ucontext.h>
 
 /* As the first of rf_access, which floors above know. */
@@ -15,6 +16,30 @@ typedef struct rf_machine_context {
   uintptr_t frame;          /* the frame pointer */
   rf_machine_access access; /* of a fault */
 } rf_machine_context;
+
+#if defined(__linux__) && defined(__aarch64__)
+/* By the exception's syndrome, one of the records behind the registers: | magic | size | data |, the last one with size
+ * 0. Emulators may leave it out. */
+static inline rf_machine_access rf_machine_access_of(const ucontext_t *context) {
+  enum { SYNDROME = 0x45535201, CLASS_SHIFT = 26, DATA_ABORT = 0x24, WRITTEN = 1 << 6 };
+  const unsigned char *at = context->uc_mcontext.__reserved;
+  const unsigned char *const end = at + sizeof context->uc_mcontext.__reserved;
+  while (end - at >= 16) {
+    uint32_t head[2];
+    uint64_t syndrome;
+    memcpy(head, at, sizeof head);
+    memcpy(&syndrome, at + sizeof head, sizeof syndrome);
+    if (head[0] == SYNDROME && (syndrome >> CLASS_SHIFT & 0x3E) == DATA_ABORT) {
+      return (syndrome & WRITTEN) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ;
+    }
+    if (head[1] < sizeof head || head[1] > (uint32_t)(end - at)) {
+      break;
+    }
+    at += head[1];
+  }
+  return RF_MACHINE_UNKNOWN;
+}
+#endif
 
 static inline rf_machine_context rf_machine_context_of(const ucontext_t *context) {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
@@ -29,7 +54,7 @@ static inline rf_machine_context rf_machine_context_of(const ucontext_t *context
                               (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ};
 #elif defined(__linux__) && defined(__aarch64__)
   return (rf_machine_context){(uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29],
-                              RF_MACHINE_UNKNOWN};
+                              rf_machine_access_of(context)};
 #else
   (void)context;
   return (rf_machine_context){0, 0, RF_MACHINE_UNKNOWN};

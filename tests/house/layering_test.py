@@ -63,7 +63,9 @@ FREESTANDING = {
     "string.h",
 }
 SYSTEMS = "awtk|goahead|rtthread|ucgui|zephyr"
-HOSTED = re.compile(rf"lib/(heaps/std\.c|port/posix\.c|compat/.*|include/ringfence/({SYSTEMS})[/.].*)$")
+HOSTED = re.compile(
+    rf"lib/(heaps/std\.c|port/(posix|freertos|zephyr)\.c|compat/.*|include/ringfence/({SYSTEMS})[/.].*)$"
+)
 
 
 def floor_by_folder(path):

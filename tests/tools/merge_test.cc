@@ -27,7 +27,7 @@ protected:
     record.finding.bug = RF_BUG_DOUBLE_FREE;
     record.finding.allocator = "malloc";
     record.finding.process = pid;
-    record.found = {frames_.back().data(), static_cast<unsigned>(stack.size())};
+    record.found = {frames_.back().data(), static_cast<unsigned>(stack.size()), 0};
     list_.push_back(&record);
     return record;
   }
@@ -200,9 +200,9 @@ TEST_F(Merge, DamageIsTheSameWhereTheBlocksComeFromTheSamePlace) {
     r->finding.bug = RF_BUG_BUFFER_OVERFLOW;
     r->finding.allocated.depth = 1;
   }
-  first.allocated = {&here, 1};
-  second.allocated = {&here, 1};
-  third.allocated = {&there, 1};
+  first.allocated = {&here, 1, 0};
+  second.allocated = {&here, 1, 0};
+  third.allocated = {&there, 1, 0};
   ASSERT_EQ(merge(), 2u);
   EXPECT_EQ(list_[0]->times, 2u);
 }

@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode.
+#
+#   tools/try_aarch64.sh [DIR]      default: a folder that is removed afterwards
+#
+# Needs clang, lld, qemu-user and libc6-dev-arm64-cross with libgcc-12-dev-arm64-cross, which go together with the
+# compilers of this machine, as Debian's cross gcc does not with gcc-multilib. Without them it says so and exits with 0.
+# Prints "AArch64: passed", or what was not as it should be.
+set -uo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+readonly system=/usr/aarch64-linux-gnu
+for needed in clang ld.lld qemu-aarch64; do
+  command -v "$needed" >/dev/null || { echo "AArch64: no $needed here: nothing was tried" && exit 0; }
+done
+[[ -e $system/lib/libc.so.6 ]] || { echo "AArch64: no libc6-dev-arm64-cross here: nothing was tried" && exit 0; }
+
+if (($#)); then
+  work=$1
+  mkdir -p -- "$work"
+else
+  work=$(mktemp -d "${TMPDIR:-/tmp}/aarch64.XXXXXX") || exit 2
+  trap 'rm -rf -- "$work"' EXIT
+fi
+
+cc=(clang --target=aarch64-linux-gnu -std=c11 -g -fno-omit-frame-pointer)
+warn=(-Wall -Wextra -Wconversion -Wshadow -Werror)
+link=(-fuse-ld=lld)
+objects=()
+faults=0
+complain() {
+  echo "AArch64: $*" >&2
+  faults=$((faults + 1))
+}
+
+# source, flags
+compile() {
+  local object=$work/${1//\//_}.o
+  objects+=("$object")
+  "${cc[@]}" "${warn[@]}" -O2 -fPIC -Ilib/include -Icheckers/include -I. "${@:2}" -c "$1" -o "$object" || exit 1
+}
+
+for file in lib/core/*.c lib/port/posix.c lib/heaps/tlsf/*.c \
+  checkers/{os,report,shared,guard,page,checked,trace,handles,pools,asan}/*.c; do
+  [[ $file == *_bare.c ]] || compile "$file"
+done
+for file in checkers/dropin/{os,heap,runtime,malloc,inspect,process}/*.c; do
+  compile "$file" -fno-builtin -fvisibility=hidden -DRF_DROPIN_LIBRARY=1
+done
+"${cc[@]}" "${link[@]}" -shared -o "$work/libringfence.so" "${objects[@]}" -Wl,--as-needed -static-libgcc -pthread \
+  -ldl -Wl,--version-script=checkers/dropin/dropin.lds,-soname,libringfence.so.0,-z,initfirst,-z,now || exit 1
+
+cat >"$work/bugs.c" <<'END'
+#include <stdlib.h>
+#include <string.h>
+static char *volatile kept;
+static volatile int sum;
+int main(int argc, char **argv) {
+  const char *const how = argc > 1 ? argv[1] : "";
+  char *const p = malloc(4096);
+  memset(p, 1, 4096);
+  kept = p;
+  if (strcmp(how, "overflow") == 0) kept[4096] = 1;
+  if (strcmp(how, "read") == 0) sum += kept[4096];
+  if (strcmp(how, "free_write") == 0) { free(p); kept[3] = 1; return 3; }
+  if (strcmp(how, "double") == 0) free(p);
+  if (strcmp(how, "interior") == 0) { free(kept + 16); return 3; }
+  if (strcmp(how, "null") == 0) *(volatile int *)0 = 1;
+  free(p);
+  return 3;
+}
+END
+"${cc[@]}" "${link[@]}" -O0 -o "$work/bugs" "$work/bugs.c" || exit 1
+
+# Which of reads and writes it was, the processor's syndrome tells, which emulators leave out.
+accessed() { [[ $1 == *"$2 of size"* || $1 != *" of size"* ]]; }
+
+# mode, bug, status, what is said; "": nothing
+try() {
+  local text status=0
+  text=$(timeout -s KILL 120 qemu-aarch64 -L "$system" -E LD_PRELOAD="$work/libringfence.so" \
+    -E RINGFENCE_OPTIONS="mode=$1:leaks=0:align=right" "$work/bugs" "$2" 2>&1) || status=$?
+  ((status == $3)) || complain "$2 in mode $1: status $status, not $3: $text"
+  if [[ -z $4 ]]; then
+    [[ -z $text ]] || complain "$2 in mode $1: not silent: $text"
+  else
+    [[ $text == *"Ringfence: $4"* ]] || complain "$2 in mode $1: no $4: $text"
+    [[ $text == *"/bugs+0x"* ]] || complain "$2 in mode $1: no place: $text"
+  fi
+  [[ $2 != read || -z $4 ]] || accessed "$text" READ || complain "$2 in mode $1 is no READ: $text"
+}
+
+for mode in guard page; do
+  try $mode right 3 ""
+  try $mode overflow 99 heap-buffer-overflow
+  try $mode free_write 99 heap-use-after-free
+  try $mode double 99 double-free
+  try $mode interior 99 bad-free
+  try $mode null 139 SEGV
+done
+try guard read 3 ""
+try page read 99 heap-buffer-overflow
+for mode in off sample; do
+  try $mode right 3 ""
+  try $mode overflow 3 ""
+done
+try off double 134 double-free
+
+echo "AArch64: not tried: leaks (qemu-user's own thread cannot be stopped, which the library says), children (they" \
+  "need binfmt_misc), READ or WRITE of an access (qemu-user leaves the syndrome out)"
+((faults == 0)) || exit 1
+echo "AArch64: passed"

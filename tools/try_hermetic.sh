@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds the command and the library in two checkouts in folders of other names, and compares what came out; then a
+# third time from the first one's cache, of which every action must be.
+#
+#   tools/try_hermetic.sh [TARGETS...]      default: //tools:ringfence //checkers/dropin:ringfence
+#
+# Of what is committed. Prints "hermetic: passed", or what was not as it should be.
+set -uo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+(($#)) || set -- //tools:ringfence //checkers/dropin:ringfence
+work=$(mktemp -d "${TMPDIR:-/tmp}/hermetic.XXXXXX") || exit 2
+names=(first "another-folder-of-a-longer-name" third)
+leave() {
+  local name
+  for name in "${names[@]}"; do
+    [[ ! -d $work/$name ]] || (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" shutdown) >/dev/null 2>&1
+  done
+  chmod -R u+w "$work"
+  rm -rf -- "$work"
+}
+trap leave EXIT
+
+faults=0
+complain() {
+  echo "hermetic: $*" >&2
+  faults=$((faults + 1))
+}
+
+# checkout, further options, --, targets
+build() {
+  local name=$1 options=()
+  shift
+  while [[ $1 != -- ]]; do options+=("$1") && shift; done
+  shift
+  git clone -q "$root" "$work/$name" || exit 2
+  (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" build --color=no --noshow_progress "${options[@]}" \
+    "$@") >"$work/log-$name" 2>&1 || { complain "$name does not build: $(tail -20 "$work/log-$name")" && exit 1; }
+}
+
+# checkout: a checksum and a name for each file that was made, without what names the checkout for Bazel itself
+made_in() {
+  local bin
+  bin=$(cd -- "$work/$1" && ./bazelw --output_base="$work/out-$1" info bazel-bin 2>/dev/null)
+  (cd -- "$bin" && find . -type f ! -path '*.runfiles*' ! -name '*.params' ! -name 'MANIFEST' ! -name '*.d' -print0 |
+    sort -z | xargs -0 sha256sum)
+}
+
+cache=$work/cache
+build "${names[0]}" --disk_cache="$cache" -- "$@"
+build "${names[1]}" -- "$@"
+build "${names[2]}" --disk_cache="$cache" -- "$@"
+made_in "${names[0]}" >"$work/made-0"
+for i in 1 2; do
+  made_in "${names[i]}" >"$work/made-$i"
+  diff "$work/made-0" "$work/made-$i" >"$work/diff" || complain "${names[i]} differs: $(head -20 "$work/diff")"
+done
+[[ $(wc -l <"$work/made-0") -gt 100 ]] || complain "only $(wc -l <"$work/made-0") files were made"
+processes=$(grep -E 'INFO: [0-9]+ process(es)?' "$work/log-${names[2]}")
+[[ $processes != *sandbox* && $processes != *local* && $processes == *"remote cache hit"* ]] ||
+  complain "from the cache, something was built again: $processes"
+echo "hermetic: $(wc -l <"$work/made-0") files; from the cache:${processes#INFO:}"
+
+((faults == 0)) || exit 1
+echo "hermetic: passed"
