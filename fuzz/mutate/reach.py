@@ -57,7 +57,12 @@ class Reach:
             if id(action) in self.done or coverage_flags(action) == action.arguments and not self._counts(action):
                 continue
             self.done.add(id(action))
-            self.tree.run(action)
+            try:
+                self.tree.run(action)
+            except tree.Broken:
+                if action.mnemonic != "CppCompile":
+                    raise
+                self.tree.put_back(action)  # outside of its sandbox it sees other files: it stays uncounted
         found = {}
         _, self.seconds[label] = self.tree.test(self.graph.tests[label], 900)
         data = glob.glob(os.path.join(glob.escape(self.tree.folder), "bazel-out/**/*.gcda"), recursive=True)
