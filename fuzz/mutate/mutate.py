@@ -356,7 +356,7 @@ def scores(rows):
 
 def table_of(rows):
     text = ["| file | faults | killed | equivalent | score |", "|---|---|---|---|---|"]
-    table = scores(rows)
+    table = dict(sorted(scores(rows).items()))
     table["all"] = [sum(column) for column in zip(*table.values())] if table else [0, 0, 0]
     for path, (count, killed, same) in table.items():
         text.append(f"| {path} | {count} | {killed} | {same} | {100 * killed / max(count - same, 1):.0f} % |")
