@@ -216,6 +216,12 @@ class Tree:
         with open(os.path.join(self.folder, path), "w", encoding="utf-8") as file:
             file.write(text)
 
+    def put_back(self, action):
+        """What one action made, as Bazel left it."""
+        for path in action.outputs:
+            if os.path.lexists(os.path.join(self.graph.execroot, path)):
+                self._link(path)
+
     def restore(self):
         """As Bazel left it; sources are the caller's business."""
         for path in self.touched:

@@ -880,6 +880,25 @@ const std::string kSnapshots = snapshot(R"("time_ns":5,"name":"start","blocks":4
                                snapshot(R"("time_ns":6,"name":"later","blocks":9,"bytes":1300,"omitted_blocks":2)",
                                         row(3, 300, "a.c", 10, "parse") + "," + row(6, 1000, "c.c", 30, "keep"));
 
+// Wherever the window begins and ends: sixteen cells and the text in every row, a cell with a class for each byte.
+TEST_F(ReportCommand, ThePageShowsBytesInWholeRows) {
+  for (unsigned const start : {0U, 1U, 15U}) {
+    for (unsigned const size : {1U, 16U, 17U, 33U}) {
+      rf_finding f = ringfence::sample_finding();
+      f.window_address = f.window_address / 16 * 16 + start;
+      f.window_size = size;
+      const std::string page = report({"--format=html", file("f.json", json(f))}).out;
+      size_t const begin = page.find("<th scope=\"col\">address</th>");
+      ASSERT_NE(begin, std::string::npos) << page;
+      const std::string table = page.substr(begin, page.find("</table>", begin) - begin);
+      size_t const rows = (start + size + 15) / 16;
+      EXPECT_EQ(count(table, "<th scope=\"row\">"), rows) << start << ", " << size;
+      EXPECT_EQ(count(table, "<td"), rows * 17) << table;
+      EXPECT_EQ(count(table, "<td></td>"), rows * 16 - size) << table;
+    }
+  }
+}
+
 TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
   const Result result = report({file("s.json", kSnapshots)});
   EXPECT_EQ(result.status, 0) << "they are no findings";
