@@ -269,6 +269,9 @@ public:
     f.argument = in_.u8() % 4 == 1 ? static_cast<size_t>(a_number(in_)) : 0;
     f.allocator = maybe();
     f.mode = maybe();
+    if (f.cwe == 0 && f.allocator == nullptr && f.mode == nullptr) {
+      f.mode = "guard"; // guard_small alone leaves all three out, and readers work them out
+    }
     f.detail = maybe();
     f.allocation = maybe();
     f.deallocation = maybe();

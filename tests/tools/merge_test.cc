@@ -135,8 +135,8 @@ TEST_F(Merge, WhereTheSecondStackBeginsMatters) {
   for (unsigned const cut : {1U, 2U}) {
     rf_record &record = add(1, {});
     record.finding.bug = RF_BUG_USE_AFTER_FREE;
-    record.found = {frames, cut};
-    record.allocated = {frames + cut, 3 - cut};
+    record.found = {frames, cut, 0};
+    record.allocated = {frames + cut, 3 - cut, 0};
   }
   EXPECT_EQ(merge(), 2u);
 }

@@ -314,7 +314,8 @@ static void finish_trace(rf_serial_open *r, unsigned which, rf_stack *stack, rf_
   }
 }
 
-/* guard_small sends numbers that cannot be worked out. Damage that it sees was written. */
+/* guard_small, which alone names neither allocator nor mode, sends no number that can be worked out. Damage that it sees
+ * was written. */
 static void work_out(rf_finding *f) {
   f->cwe = rf_bug_cwe(f->bug, f->access);
   f->offset = f->block != 0 ? (ptrdiff_t)(f->address - f->block) : 0;
@@ -340,7 +341,7 @@ static rf_access access_of(rf_bug bug) {
 
 static void finish_finding(rf_serial *s, rf_serial_open *r) {
   rf_finding *const f = &r->finding->finding;
-  if (f->cwe == 0 && r->lost == 0) {
+  if (f->cwe == 0 && f->allocator == NULL && f->mode == NULL && r->lost == 0) {
     f->access = access_of(f->bug);
     work_out(f);
   }
