@@ -232,12 +232,14 @@ static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area 
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
 }
 
-/* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it. */
+/* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it; also
+ * where all of them are damaged and `v` was freed, when they were seen to be whole. */
 static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   size_t const from_start = (size_t)(d->in_tail.at - (v->payload + v->size));
   size_t const to_end = (size_t)(v->end - (d->in_tail.at + d->in_tail.size));
   rf_view next;
-  if (to_end < from_start && next_of(v, &next)) {
+  bool const nearer = to_end < from_start || (to_end == 0 && is_freed(v));
+  if (nearer && next_of(v, &next) && (to_end < from_start || !is_freed(&next))) {
     (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, before_block);
   } else {
     bool const ran_on = to_end == 0 && next_of(v, &next);
