@@ -4,18 +4,27 @@
 
 #include <elf.h>
 #include <link.h>
-#include <string.h>
+#include <stdbool.h>
 
 #include "host.h"
+#include "lib/core/compiler.h"
 
 typedef ElfW(Ehdr) rf_elf_header;
 typedef ElfW(Phdr) rf_program_header;
 
+/* Modules may lie where a sanitizer has no shadow: nothing that it instruments or intercepts reads them. */
+#define READS_IMAGE RF_READS_ANYTHING static __attribute__((unused))
+
+READS_IMAGE bool rf_is_elf(const rf_elf_header *elf) {
+  const unsigned char *const magic = elf->e_ident;
+  return magic[0] == ELFMAG0 && magic[1] == ELFMAG1 && magic[2] == ELFMAG2 && magic[3] == ELFMAG3 &&
+         elf->e_phentsize == sizeof(rf_program_header);
+}
+
 /* The program headers of the module whose file begins at `base`; NULL where they cannot be read. */
-static inline const rf_program_header *rf_program_headers(uintptr_t base, unsigned *count) {
+READS_IMAGE const rf_program_header *rf_program_headers(uintptr_t base, unsigned *count) {
   const rf_elf_header *const elf = (const rf_elf_header *)base;
-  if (!rf_host_readable(elf, sizeof *elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
-      elf->e_phentsize != sizeof(rf_program_header)) {
+  if (!rf_host_readable(elf, sizeof *elf) || !rf_is_elf(elf)) {
     return NULL;
   }
   const rf_program_header *const headers = (const rf_program_header *)(base + elf->e_phoff);
@@ -24,7 +33,7 @@ static inline const rf_program_header *rf_program_headers(uintptr_t base, unsign
 }
 
 /* Where the module lies, less where it was linked for: the segment at offset 0 of the file tells. */
-static inline uintptr_t rf_elf_bias(uintptr_t base, const rf_program_header *headers, unsigned count) {
+READS_IMAGE uintptr_t rf_elf_bias(uintptr_t base, const rf_program_header *headers, unsigned count) {
   uintptr_t bias = base;
   for (unsigned i = 0; i < count; i++) {
     if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
@@ -35,7 +44,7 @@ static inline uintptr_t rf_elf_bias(uintptr_t base, const rf_program_header *hea
 }
 
 /* The first byte behind the module's .bss; `base` where its headers cannot be read. */
-static inline uintptr_t rf_elf_image_end(uintptr_t base) {
+READS_IMAGE uintptr_t rf_elf_image_end(uintptr_t base) {
   unsigned count = 0;
   const rf_program_header *const headers = rf_program_headers(base, &count);
   uintptr_t end = base;

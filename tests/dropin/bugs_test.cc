@@ -165,6 +165,32 @@ TEST(DropinBadFree, SaysThatThePointerIsToTheHeapWhereNoBlockIs) {
   EXPECT_EQ(result.findings[0]["detail"].text, "no block is there, or any more");
 }
 
+// The kind follows from where the damage begins, however far it goes: never metadata-corruption. Bytes before a block
+// whose neighbour there is live are that one's guard as well, so such an underflow is certain for less than 16 bytes.
+TEST(DropinDamage, IsToldByWhereItBegins) {
+  for (int const size : {8, 24, 64, 100, 1000}) {
+    for (int const reach : {1, 8, 15, 16, 17, 22, 24, 25, 28, 29}) {
+      for (const char *const kind : {"ol", "of", "ul", "uf", "al", "af"}) {
+        bool const fits = kind[0] == 'a' ? reach <= size : kind[0] == 'o' || kind[1] == 'f' || reach < 16;
+        if (!fits) {
+          continue;
+        }
+        SCOPED_TRACE(std::string(kind) + " " + std::to_string(size) + " " + std::to_string(reach));
+        Result const result =
+            run({program("reach"), kind, std::to_string(size), std::to_string(reach)}, with("halt=0"));
+        ASSERT_FALSE(result.findings.empty());
+        const Json &finding = result.findings[0];
+        EXPECT_EQ(finding["bug"].text, kind[0] == 'o'   ? "heap-buffer-overflow"
+                                       : kind[0] == 'u' ? "heap-buffer-underflow"
+                                                        : "heap-use-after-free");
+        EXPECT_EQ(finding["distance"].number, kind[0] == 'u' ? reach : 0);
+        EXPECT_EQ(finding["size"].number, size);
+        EXPECT_FALSE(finding["allocated"]["frames"].items.empty());
+      }
+    }
+  }
+}
+
 TEST(DropinStack, HasNoFrameOfTheDropInsOwn) {
   for (bool const preload : {true, false}) {
     How how;

@@ -235,9 +235,13 @@ static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area 
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
 }
 
-/* Where all of the guard between two blocks was overwritten either block may be to blame. An overflow by one value ran
- * on into the next block, an underflow by one value into this one. */
+/* Where all of the guard between two blocks was overwritten either block may be to blame. The guard of a freed one was
+ * whole when it was freed, so a live one is. An overflow by one value ran on into the next block, an underflow by one
+ * value into this one. */
 static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
+  if (is_freed(v) != is_freed(next)) {
+    return is_freed(v);
+  }
   unsigned char const first = v->payload[v->size];
   unsigned char const last = v->end[-1];
   bool const from_below = next->size != 0 && next->payload[0] == last;
