@@ -31,17 +31,8 @@ void rf_cache_set_number(rf_cache *cache, uint16_t number) {
 /* ---- Allocation ---- */
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {
-  c->requested += size;
-  c->allocations++;
-  c->used += size;
-  c->blocks++;
-  if ((ptrdiff_t)(c->used - c->limit) > 0) {
-    c->peak = (ptrdiff_t)(c->used - c->peak) > 0 ? c->used : c->peak;
-    rf_cache_counted(c);
-  }
-  if ((ptrdiff_t)(c->blocks - c->peak_blocks) > 0) {
-    c->peak_blocks = c->blocks;
-  }
+  count_block(c, size);
+  rf_cache_counted(c);
 }
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
