@@ -6,11 +6,8 @@
 #include "bins.h"
 #include "fill.h"
 
-#define RF_DEFAULT_ALIGN_LOG2 4U
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
-
-_Static_assert(RF_ALIGN_DEFAULT == 1U << RF_DEFAULT_ALIGN_LOG2, "slots begin at multiples of it");
 
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin);
 
