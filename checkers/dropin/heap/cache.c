@@ -7,15 +7,6 @@
 #include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 
-rf_heap_options rf_heap_options_now;
-
-void rf_heap_options_set(const rf_heap_options *options) {
-  rf_heap_options_now = *options;
-  rf_heap_options_now.usual =
-      options->checked && options->fill_alloc >= RF_FAST_MOST && options->fill_free >= RF_FAST_MOST;
-  rf_cache_wait = options->wait;
-}
-
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin) {
   const rf_heap_options *const o = &rf_heap_options_now;
   return o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;

@@ -14,6 +14,7 @@
 #include "span.h"
 
 #include <ringfence/finding.h>
+#include <ringfence/guard.h>
 #include <ringfence/stack.h>
 
 #define RF_HEAPS_MOST 8U
@@ -33,16 +34,12 @@ typedef struct rf_heap_options {
   rf_reporter *reporter;
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
   void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
-  bool usual;                           /* see rf_heap_options_set */
+  bool usual;                           /* set by rf_heap_configure: all of a block of fast.h is filled */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
 
-/* Sets them, and notes whether requests of up to RF_FAST_MOST bytes can be served by fast.h: all of such a block is
- * filled. */
-void rf_heap_options_set(const rf_heap_options *options);
-
-#define RF_FAST_MOST (1024 - RF_TAIL_LEAST)
+#define RF_FAST_MOST (1024 - RF_TAIL_LEAST) /* bytes that fast.h serves */
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {
@@ -87,8 +84,14 @@ typedef struct rf_heap {
 extern rf_heap rf_heaps[RF_HEAPS_MOST] __attribute__((visibility("hidden")));
 extern unsigned rf_heap_count __attribute__((visibility("hidden")));
 
-/* Of new blocks: forks of a process with several threads. */
+/* The generation of new blocks: the number of forks of a process with several threads. */
 extern unsigned rf_heap_generation __attribute__((visibility("hidden")));
+
+/* The part of a guard's options that concerns this heap, without hooks; NULL: nothing is checked. */
+rf_heap_options rf_heap_options_of(const rf_guard_options *guard);
+
+/* Before the program runs, or where no block is live. */
+void rf_heap_configure(const rf_heap_options *options);
 
 /* Once, before the first cache. `cores` decides how many heaps there are. */
 void rf_heap_init(unsigned cores);
