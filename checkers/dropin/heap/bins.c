@@ -10,16 +10,6 @@
 #define AGE_LEAST ((size_t)512) /* bytes */
 #define BATCH_MOST 32U
 
-void rf_bins_init(rf_cache *cache) {
-  for (unsigned i = 0; i < RF_BINS; i++) {
-    rf_bin *const bin = &cache->bins[i];
-    uint32_t const size = i < RF_CLASSES ? rf_size_classes[i].size : 0;
-    bin->mask = UINT32_MAX;
-    bin->slot_size = size;
-    bin->weight = size > RF_WEIGHT_LEAST ? size : RF_WEIGHT_LEAST;
-  }
-}
-
 static uint32_t places_of(const rf_bin *bin) {
   return bin->mask + 1;
 }

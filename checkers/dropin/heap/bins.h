@@ -6,9 +6,6 @@
 
 #include "lib/core/compiler.h"
 
-/* All empty. */
-void rf_bins_init(rf_cache *cache);
-
 /* The number of a heap whose lock this thread does not hold: else it is a signal handler that interrupted itself. */
 unsigned rf_cache_heap(const rf_cache *cache);
 

@@ -12,27 +12,11 @@ RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin) {
   return o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;
 }
 
-void rf_cache_set_number(rf_cache *cache, uint16_t number) {
-  uint16_t const traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, rf_heap_generation);
-  _Static_assert(RF_FAMILY_MALLOC == 0, "any family can be added");
-  cache->number = number;
-  cache->stamp = (uint64_t)number << RF_WORD_ALLOCATED_BY | (uint64_t)traits << RF_WORD_TRAITS;
-}
-
 /* ---- Allocation ---- */
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {
-  c->requested += size;
-  c->allocations++;
-  c->used += size;
-  c->blocks++;
-  if ((ptrdiff_t)(c->used - c->limit) > 0) {
-    c->peak = (ptrdiff_t)(c->used - c->peak) > 0 ? c->used : c->peak;
-    rf_cache_counted(c);
-  }
-  if ((ptrdiff_t)(c->blocks - c->peak_blocks) > 0) {
-    c->peak_blocks = c->blocks;
-  }
+  count_block(c, size);
+  rf_cache_counted(c);
 }
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */

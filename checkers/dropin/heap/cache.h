@@ -59,7 +59,6 @@ struct rf_cache {
   size_t used;        /* their bytes */
   size_t peak;        /* of live bytes, exact where there is one cache, as is the next */
   size_t peak_blocks;
-  size_t limit;   /* of live bytes, beyond which more has to be counted than they */
   size_t counted; /* of the live bytes, what is in the process's sum */
   size_t failures;
   const void *thread; /* of the thread that has it: the address of something of its own */
@@ -188,16 +187,10 @@ void rf_cache_figures_of_all(rf_cache_figures *out);
 /* Adds what changed to the process's sum. */
 void rf_cache_count_live(rf_cache *cache);
 
-/* After the peak was set. */
-static inline void rf_cache_set_limit(rf_cache *c) {
-  c->limit = (ptrdiff_t)(c->peak - c->counted - RF_PEAK_STEP) < 0 ? c->peak : c->counted + RF_PEAK_STEP;
-}
-
 static inline void rf_cache_counted(rf_cache *cache) {
   if (__builtin_expect(cache->used - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
     rf_cache_count_live(cache);
   }
-  rf_cache_set_limit(cache);
 }
 
 #endif /* RINGFENCE_DROPIN_CACHE_H */

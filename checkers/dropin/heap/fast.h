@@ -6,11 +6,8 @@
 #include "bins.h"
 #include "fill.h"
 
-#define RF_DEFAULT_ALIGN_LOG2 4U
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
-
-_Static_assert(RF_ALIGN_DEFAULT == 1U << RF_DEFAULT_ALIGN_LOG2, "slots begin at multiples of it");
 
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin);
 
@@ -18,6 +15,21 @@ RF_INLINE uint32_t rf_cache_keep_origin(const rf_origin *origin) {
   unsigned const depth = rf_heap_options_now.stack_depth;
   return RF_LIKELY(depth != 0) ? rf_stack_depot_put_from(rf_heap_options_now.depot, origin, depth)
                                : rf_cache_keep_caller(origin);
+}
+
+RF_INLINE void count_block(rf_cache *c, size_t size) {
+  size_t const used = c->used + size;
+  size_t const blocks = c->blocks + 1;
+  c->requested += size;
+  c->allocations++;
+  c->used = used;
+  c->blocks = blocks;
+  if (RF_UNLIKELY((ptrdiff_t)(used - c->peak) > 0)) {
+    c->peak = used;
+  }
+  if (RF_UNLIKELY((ptrdiff_t)(blocks - c->peak_blocks) > 0)) {
+    c->peak_blocks = blocks;
+  }
 }
 
 RF_INLINE void count_free(rf_cache *c, size_t size) {
@@ -65,10 +77,8 @@ RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *en
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
   rf_bin *const bin = &cache->bins[rf_class_for(size + RF_TAIL_LEAST + (size == 0))];
   uint32_t const first = bin->first;
-  size_t const used = cache->used + size;
-  size_t const blocks = cache->blocks;
-  if (RF_UNLIKELY(first == bin->ripe) || RF_UNLIKELY((ptrdiff_t)(used - cache->limit) > 0) ||
-      RF_UNLIKELY((ptrdiff_t)(blocks - cache->peak_blocks) >= 0)) {
+  if (RF_UNLIKELY(first == bin->ripe) ||
+      RF_UNLIKELY((ptrdiff_t)(cache->used + size - cache->counted - RF_PEAK_STEP) > 0)) {
     return NULL;
   }
   rf_slot_place const place = *rf_bin_at(bin, first);
@@ -81,10 +91,7 @@ RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, 
     return NULL;
   }
   bin->first = first + 1;
-  cache->used = used;
-  cache->blocks = blocks + 1;
-  cache->requested += size;
-  cache->allocations++;
+  count_block(cache, size);
   write_before_tail(p, size, byte);
   write_tail(p + size, end);
   make_live(cache, place.slot, size, family, stack);

@@ -34,12 +34,12 @@ typedef struct rf_heap_options {
   rf_reporter *reporter;
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
   void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
-  bool usual;                           /* set by rf_heap_configure */
+  bool usual;                           /* set by rf_heap_configure: all of a block of fast.h is filled */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
 
-#define RF_FAST_MOST (1024 - RF_TAIL_LEAST)
+#define RF_FAST_MOST (1024 - RF_TAIL_LEAST) /* bytes that fast.h serves */
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {
@@ -90,16 +90,11 @@ extern unsigned rf_heap_generation __attribute__((visibility("hidden")));
 /* The part of a guard's options that concerns this heap, without hooks; NULL: nothing is checked. */
 rf_heap_options rf_heap_options_of(const rf_guard_options *guard);
 
-/* Before the program runs, or where no block is live. Notes whether requests of up to RF_FAST_MOST bytes can be served
- * by fast.h: all of such a block is filled. */
+/* Before the program runs, or where no block is live. */
 void rf_heap_configure(const rf_heap_options *options);
 
 /* Once, before the first cache. `cores` decides how many heaps there are. */
 void rf_heap_init(unsigned cores);
-
-/* How blocks are described, for tools/gdb/ringfence.py: the process may stand anywhere, and may be a core, and there
- * need be no debug information. The first number changes with the meaning of the rest. */
-extern const uintptr_t rf_heap_debugger[] __attribute__((visibility("hidden")));
 
 /* ---- Locks: a thread knows which it holds, so that its signal handlers do not wait for them ---- */
 

@@ -54,7 +54,6 @@ static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origi
   cache->allocations--; /* it is the same block, and never was there twice */
   cache->peak = peak;
   cache->peak_blocks = peak_blocks;
-  rf_cache_set_limit(cache);
   rf_large_move(p, v->payload, kept);
   if (!rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin)) {
     cache->allocations++;

@@ -1,6 +1,6 @@
 /* Caches as a whole: had, left, and stopped. */
 #define _GNU_SOURCE
-#include "bins.h"
+#include "cache.h"
 
 #include "checkers/dropin/os/pages.h"
 
@@ -170,12 +170,31 @@ static void set_wait(void) {
   rf_cache_wait = share < wait ? share : wait;
 }
 
+_Static_assert(RF_ALIGN_DEFAULT == 1U << RF_DEFAULT_ALIGN_LOG2, "slots begin at multiples of it");
+
+void rf_cache_set_number(rf_cache *cache, uint16_t number) {
+  uint16_t const traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, rf_heap_generation);
+  _Static_assert(RF_FAMILY_MALLOC == 0, "any family can be added");
+  cache->number = number;
+  cache->stamp = (uint64_t)number << RF_WORD_ALLOCATED_BY | (uint64_t)traits << RF_WORD_TRAITS;
+}
+
+static void init_bins(rf_cache *cache) {
+  for (unsigned i = 0; i < RF_BINS; i++) {
+    rf_bin *const bin = &cache->bins[i];
+    uint32_t const size = i < RF_CLASSES ? rf_size_classes[i].size : 0;
+    bin->mask = UINT32_MAX;
+    bin->slot_size = size;
+    bin->weight = size > RF_WEIGHT_LEAST ? size : RF_WEIGHT_LEAST;
+  }
+}
+
 static rf_cache *make(unsigned heap) {
   rf_cache *const cache = rf_record_alloc(sizeof *cache);
   if (cache == NULL) {
     return NULL;
   }
-  rf_bins_init(cache);
+  init_bins(cache);
   rf_cache_set_number(cache, 0);
   cache->taken = 1;
   cache->thread = rf_stop_self();

@@ -113,7 +113,6 @@ static void op_deinit(rf_allocator *a) {
   rf_cache_flush(cache);
   cache->peak = 0;
   cache->peak_blocks = 0;
-  rf_cache_set_limit(cache);
   rf_cache_exit(cache);
   failures = 0;
   before.allocations = 0;
