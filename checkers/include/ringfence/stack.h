@@ -34,7 +34,8 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 
 /* A store of stacks in memory that the caller gives. Lock-free: any thread may put and get at any time. */
 typedef struct rf_stack_depot {
-  uint32_t *buckets; /* hash heads: offsets into records; accessed atomically */
+  uint32_t *first;   /* hash heads for depots of few stacks, or NULL; accessed atomically, as are the next */
+  uint32_t *buckets; /* hash heads: offsets into records */
   uint32_t bucket_mask;
   uint32_t *recent; /* ids by place of the call, for a guess that is verified; accessed atomically */
   uint32_t recent_mask;
