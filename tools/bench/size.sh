@@ -101,7 +101,8 @@ program_of() {
   local target=$1 command=${compiler[$1]} source objects=()
   for source in lib/core/*.c lib/port/bare.c lib/heaps/simple.c checkers/{os,report,shared,guard}/*.c; do
     case $source in
-      */host_posix.c | */maps.c | */modules_linux.c | */symbols.c) ;;
+      */host_posix.c | */maps.c | */modules_linux.c | */symbols.c | */spool_file.c | */collector.c | \
+        */collector_identity.c) ;;
       *) objects+=("$(object_of "$source" "$target")") ;;
     esac
   done
