@@ -339,7 +339,7 @@ TEST(Process, CopiesNoDescriptorAtItsEnd) {
 }
 
 TEST(Process, AsksTheSystemForNothingButMemoryInTheMiddle) {
-  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample", "mode=sample:sample_rate=1"}) {
     EXPECT_EQ(run({program("process"), "sandbox"}, with(mode)).status, 3) << mode;
   }
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define EARLY_BYTES ((size_t)16 * 1024)
-#define SAMPLE_EVERY_NS ((uint64_t)1000 * 1000) /* of a thread, at least */
+#define SAMPLE_EVERY_NS ((uint64_t)4000 * 1000) /* of a thread, at least, and of the process before its first */
 
 rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
 _Thread_local int32_t rf_forward_left;
@@ -24,6 +24,8 @@ static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec"
 /* Not static: ld 2.40 links such variables of 8 bytes wrongly on 32-bit x86. */
 extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
 _Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
+
+static uintptr_t last_sampled; /* low word of when any thread's last one was; accessed atomically */
 
 static uintptr_t first_break; /* the program break when the process began; 0: there is no other malloc */
 
@@ -109,15 +111,22 @@ void rf_forward_begin_sampling(void) {
 /* ---- Requests ---- */
 
 /* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
- * sampled; not where the options ask for more, or for the same ones in every run. */
+ * sampled; not where the options ask for more, or for the same ones in every run. A thread's first one has to wait for
+ * those of others: threads may be many, and short. */
 static bool is_too_soon(void) {
   const rf_options *const o = &rf_process.options;
   if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
-  bool const soon = now - rf_forward_sampled < SAMPLE_EVERY_NS;
-  rf_forward_sampled = soon ? rf_forward_sampled : now;
+  bool const first = rf_forward_sampled == 0;
+  uintptr_t const others = __atomic_load_n(&last_sampled, __ATOMIC_RELAXED);
+  bool const soon =
+      first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - rf_forward_sampled < SAMPLE_EVERY_NS;
+  if (!soon) {
+    rf_forward_sampled = now;
+    __atomic_store_n(&last_sampled, (uintptr_t)now, __ATOMIC_RELAXED);
+  }
   return soon;
 }
 
