@@ -142,6 +142,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
     depot->capacity = (size_t)(SEAL - 1) * UNIT;
   }
   depot->used = UNIT; /* so that no record has the number 0 */
+  depot->added = NULL;
   return RF_OK;
 }
 
@@ -292,6 +293,9 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
   while (id != 0) {
     record_at(depot, id)->next = head;
     if (swap(bucket, &head, id)) {
+      if (depot->added != NULL) {
+        depot->added();
+      }
       break;
     }
     /* Other threads were faster. Where one of them put the same stack, this record stays unused. */

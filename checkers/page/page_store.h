@@ -59,6 +59,7 @@ typedef struct rf_page_store_options {
   uint64_t seed;        /* as of rf_page_options */
   bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
+  const char *note;     /* the detail of findings at a fault; or NULL */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */

@@ -41,7 +41,8 @@ typedef struct rf_stack_depot {
   uint32_t recent_mask;
   unsigned char *records;
   size_t capacity;
-  size_t used; /* advanced atomically */
+  size_t used;         /* advanced atomically */
+  void (*added)(void); /* called after each stack that was not there; NULL: nothing is */
 } rf_stack_depot;
 
 /* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the
