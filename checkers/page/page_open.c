@@ -91,6 +91,12 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   return store;
 }
 
+void rf_page_store_watch(const rf_page_store *store) {
+  if (store != NULL) {
+    rf_page_watch(false);
+  }
+}
+
 bool rf_page_store_reserve(rf_page_store *store) {
   rf_page_mask mask;
   rf_page_store_lock(store, &mask);

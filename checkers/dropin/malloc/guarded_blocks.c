@@ -136,7 +136,7 @@ static uint32_t rate_of(const rf_options *o) {
 }
 
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
-  bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0;
+  bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0 && o->signals;
   bool const sampling = o->mode == RF_MODE_SAMPLE || guard;
   if (!sampling && o->mode != RF_MODE_PAGE) {
     return;
@@ -148,7 +148,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .mode = rf_mode_name(o->mode),
       .reporter = reporter,
       .depot = depot,
-      .stack_depth = sampling && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
+      .stack_depth = o->mode == RF_MODE_SAMPLE && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
       .side = guard && o->align == RF_PAGE_BOTH ? RF_PAGE_RIGHT : o->align, /* where most stray reads are */
       .quarantine = sampling ? SIZE_MAX : o->closed,
       .fill_alloc = o->mode == RF_MODE_SAMPLE ? 0 : o->fill_alloc,
@@ -242,6 +242,12 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
   memset(out, 0, sizeof *out);
   if (rf_guarded_blocks.store != NULL) {
     rf_page_store_figures(rf_guarded_blocks.store, out);
+  }
+}
+
+void rf_guarded_blocks_handlers_changed(void) {
+  if (state.guard) {
+    rf_page_store_watch(rf_guarded_blocks.store);
   }
 }
 

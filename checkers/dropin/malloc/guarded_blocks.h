@@ -75,6 +75,10 @@ size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
 /* All zero where there is no store. */
 void rf_guarded_blocks_figures(rf_page_figures *out);
 
+/* The program has installed a handler of faults. In guard, where blocks are watched so seldom that the next one would
+ * be too late, ours goes in front of it now. Any thread, and signal handlers. */
+void rf_guarded_blocks_handlers_changed(void);
+
 /* In the child of a process of several threads: what lives now may have been held by threads that are gone. */
 void rf_guarded_blocks_inherit(void);
 

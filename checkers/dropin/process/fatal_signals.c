@@ -1,6 +1,6 @@
 /* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind:
- * An access to a big block whose memory was unmapped is reported, as is one by a pointer that was read from freed
- * memory, and else the fault itself. Then all blocks are checked, for damage to the heap is a likely cause. The process
+ * An access to closed pages of a block that guard watches is reported, and the program goes on. One to a big block whose
+ * memory was unmapped is reported, as is one by a pointer that was read from freed memory, and else the fault itself. Then all blocks are checked, for damage to the heap is a likely cause. The process
  * dies of the same signal, with the same status and core as without. A program that handles such a signal replaces this
  * handler; it may call this one as its predecessor. */
 #define _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
 #include "checkers/os/host.h"
+#include "checkers/page/page_store.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -50,6 +51,9 @@ static void report(int number, const siginfo_t *info, const void *context) {
 static void die(int number, siginfo_t *info, void *context) {
   static _Thread_local bool reporting __attribute__((tls_model("initial-exec")));
   rf_host_unwind_fault();
+  if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
+    return;
+  }
   if (info->si_code > 0 && !reporting) {
     reporting = true;
     report(number, info, context);
@@ -70,6 +74,9 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   check_all = check;
   rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
+  if (rf_process.options.mode == RF_MODE_GUARD) {
+    rf_page_served_by((uintptr_t)die);
+  }
   for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
     rf_signals_install(fatal[i], &action, true);
   }
