@@ -43,7 +43,8 @@ TEST_F(Options, EveryKeyIsUnderstood) {
       parse("mode=guard:halt=0:exitcode=7:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:fill=16:"
             "fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:summary=1:"
             "help=1:"
-            "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:watch=24:watch_sites=/tmp/y:align=left:closed=23M"),
+            "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:watch=24:"
+            "watch_sites=/tmp/y:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
   EXPECT_FALSE(o_.halt);

@@ -44,7 +44,9 @@ count() {
     run_once "watch_sites=$work/sites" "$work/with"
     run_once "watch=1000" "$work/without"
     case $i in
-      1 | 2 | 3 | 5 | 10 | 15 | 20 | 30 | 50 | 70 | "$runs") echo "| $i | $(count "$work/with") | $(count "$work/without") |" ;;
+      1 | 2 | 3 | 5 | 10 | 15 | 20 | 30 | 50 | 70 | "$runs")
+        echo "| $i | $(count "$work/with") | $(count "$work/without") |"
+        ;;
     esac
   done
 } >"$work/table"
