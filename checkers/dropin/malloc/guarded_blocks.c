@@ -46,8 +46,8 @@ bool rf_guarded_blocks_due_slow(void) {
 
 /* ---- Guard: which to watch ---- */
 
-#define EVERY_US 1000U   /* a watched block costs some microseconds */
-#define SAVED_US 2000U   /* so long a time may have been saved up */
+#define EVERY_US 2500U   /* a watched block costs some ten microseconds */
+#define SAVED_US 7500U   /* so long a time may have been saved up */
 #define KNOWN_ONE_IN 16U /* of the looks at paths that had been watched */
 
 static uint32_t now_us(void) {
