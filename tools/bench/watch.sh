@@ -41,8 +41,8 @@ count() {
   echo "| runs | found of 48, with \`watch_sites\` | without |"
   echo "|---|---|---|"
   for ((i = 1; i <= runs; i++)); do
-    run_once "watch_sites=$work/sites" "$work/with"
-    run_once "watch=1000" "$work/without"
+    run_once "watch=2000:watch_sites=$work/sites" "$work/with"
+    run_once "watch=2000" "$work/without"
     case $i in
       1 | 2 | 3 | 5 | 10 | 15 | 20 | 30 | 50 | 70 | "$runs")
         echo "| $i | $(count "$work/with") | $(count "$work/without") |"
