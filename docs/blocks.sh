@@ -7,7 +7,7 @@
 #   blocks.sh check PAGE…     shows what is no longer true; fails where anything is not
 #   blocks.sh update PAGE…    writes it into the pages: ./bazelw run //docs:update
 #
-# What differs from run to run (addresses, process ids, figures of the last line) counts as equal.
+# Parts that differ from run to run (addresses, process ids, figures of the last line) count as equal.
 set -euo pipefail
 
 readonly built=$PWD # where Bazel puts what the sessions need
@@ -54,7 +54,7 @@ run_session() {
   done
 }
 
-# What a block of kind $2 in the folder $1 should be; stdin is what it is.
+# Compares stdin with the expected block of kind $2 in the folder $1.
 renewed() {
   if [[ $2 == session ]]; then
     run_session "$1"

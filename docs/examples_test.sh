@@ -7,7 +7,7 @@ fail() {
   exit 1
 }
 
-# What their pages say is of builds without AddressSanitizer, which would stop some of them at the access.
+# Their pages describe builds without AddressSanitizer, which would stop some of them at the access.
 export ASAN_OPTIONS=allow_user_poisoning=0
 
 # Their bugs are meant: no artifact of the run is to tell of them.

@@ -220,7 +220,7 @@ bool GuardError::compare_kind(Verdict &verdict, const Expected &expected) const 
 bool GuardError::compare_place(Verdict &verdict, const Expected &expected) const {
   const rf_finding &f = log_.findings().front();
   uintptr_t const block = expected.block;
-  // Of a damaged header the byte cannot always be told.
+  // The damaged byte of a header cannot always be told.
   bool const header_alone = expected.bug == RF_BUG_METADATA && f.address == block - RF_GUARD_PREFIX;
   uintptr_t const address = header_alone ? f.address : expected.address;
   if (f.address != address || f.block != block) {

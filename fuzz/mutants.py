@@ -41,7 +41,7 @@ import seeds
 INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
 INCLUDES = ["lib/include", "checkers/include", "."]
-# What the build makes for the command; that it is empty changes nothing here.
+# The build makes it for the command; an empty one changes nothing here.
 GENERATED = {
     "tools/ringfence/base/version.h": '#define RF_VERSION "0"\n',
     "tools/ringfence/render/page/script.inc": '""\n',

@@ -285,7 +285,7 @@ void read_options(Reader &in) {
     at = warnings.find("ringfence: source: ", at + 1);
   }
   RF_HOLDS(said >= wrong);
-  /* What is understood says the same once more. */
+  /* A rule that was understood, printed, is understood alike. */
   rf_options again = options;
   warnings.clear();
   RF_HOLDS(rf_options_parse(&again, text.c_str(), "source", &sink) == wrong);

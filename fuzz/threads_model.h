@@ -15,7 +15,7 @@
 
 namespace ringfence::fuzz {
 
-// What is known when no call is under way.
+// Facts that hold while no call is under way.
 struct Expected {
   size_t blocks;
   size_t bytes;
@@ -47,7 +47,7 @@ public:
   virtual void *realloc(void *, size_t, size_t) { return nullptr; }
   virtual size_t usable_size(void *, size_t size) { return size; }
 
-  // Of several threads that free one block while nobody allocates, one succeeds and the others are refused.
+  // Several threads free one block while nobody allocates: one succeeds, the others are refused.
   virtual bool refuses_twice() const { return false; }
 
   // Queries, sweeps, forks: whatever must be right at any moment.

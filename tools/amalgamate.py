@@ -142,7 +142,7 @@ GUARD = re.compile(r"^\s*#\s*ifndef\s+(RINGFENCE_\w+_H)\b")
 TOKEN = re.compile(
     r'#\s*include[^\n]*|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
     r"|(?:\.|->)\s*[A-Za-z_]\w*|[A-Za-z_]\w*", re.DOTALL)
-# What a source defines for itself, at the beginning of a line as clang-format leaves it.
+# A source's own definitions, at the beginning of a line as clang-format leaves it.
 LOCAL = re.compile(
     r"^(?:(?:static|RF_[A-Z_]+)\s[^;{=]*?\b(\w+)\s*(?:\(|\[|=|;)|\}\s*(\w+);"
     r"|typedef\s[^;{(]*?\b(\w+);|typedef\s[^;{]*\(\*(\w+)\)"
@@ -286,7 +286,7 @@ def make_header(headers, options, words):
         words, sites + malloc + port, "\n".join(writer.lines))
 
 
-# What was in headers, or behind a call, is in sight of the compiler here.
+# The compiler sees here what was in headers, or behind a call.
 PRAGMAS = """#if defined(__clang__)
 #pragma clang diagnostic ignored "-Wunused-function"
 #elif defined(__GNUC__)

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Of the drop-in, which is there where the program was started with it: it tells of the run. */
+/* The drop-in defines it, where the program was started with that: it tells of the run. */
 extern size_t __ringfence_check_leaks(void) __attribute__((weak));
 
 static void at_exit(void) {

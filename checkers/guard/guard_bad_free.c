@@ -17,34 +17,6 @@ RF_NO_SANITIZE static bool read_retired(const rf_guard *guard, const rf_guard_he
   return state_of(out) == STATE_RETIRED && out->checksum == header_checksum(guard, out, h);
 }
 
-bool rf_guard_remains_of(const rf_guard *guard, const void *inner_block, size_t size, rf_guard_remains *out) {
-  for (size_t align = GUARD_ALIGN; prefix_for(align) <= size; align *= 2) {
-    const rf_guard_header *const h = header_of((const unsigned char *)inner_block + prefix_for(align));
-    if (read_retired(guard, h, &out->header) && align_of(&out->header) == align) {
-      out->ptr = payload_of(h);
-      out->size = out->header.size;
-      return true;
-    }
-  }
-  out->ptr = NULL;
-  return false;
-}
-
-void rf_guard_report_remains(rf_guard *guard, const rf_guard_remains *remains, const void *address, rf_access access,
-                             const rf_origin *origin) {
-  rf_finding f;
-  bool const freed_again = access == RF_ACCESS_FREE;
-  rf_guard_finding(guard, &f, freed_again ? RF_BUG_DOUBLE_FREE : RF_BUG_USE_AFTER_FREE, access, address, origin);
-  rf_guard_finding_block(guard, &f, &remains->header);
-  f.block = (uintptr_t)remains->ptr;
-  f.offset = (ptrdiff_t)(f.address - f.block);
-  f.detail = "the memory of the block has gone back to the system";
-  if (!freed_again && f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
-  }
-  rf_report(guard->options.reporter, &f);
-}
-
 static rf_status report_double_free(rf_guard *guard, const rf_guard_header *h, const void *ptr, const char *detail,
                                     const rf_origin *origin) {
   rf_finding f;

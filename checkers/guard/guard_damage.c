@@ -100,11 +100,11 @@ size_t rf_guard_report_overruns(rf_guard *guard, const rf_origin *origin) {
 }
 
 bool rf_guard_has_lost_blocks(const rf_guard *guard) {
-  size_t rf_origin_or_none = guard->abandoned;
+  size_t known = guard->abandoned;
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL && !at.freed; rf_guard_next(guard, &at)) {
-    rf_origin_or_none++;
+    known++;
   }
-  return rf_origin_or_none < guard->counters.blocks;
+  return known < guard->counters.blocks;
 }
 
 /* ---- The inner allocator ---- */
@@ -113,11 +113,6 @@ bool rf_guard_inner_is_whole(rf_guard *guard, rf_fault *where) {
   guard->inner_damaged = rf_check(guard->inner, where) != RF_OK;
   guard->inner_reported = guard->inner_reported && guard->inner_damaged;
   return !guard->inner_damaged;
-}
-
-bool rf_guard_recheck(rf_guard *guard) {
-  rf_fault where;
-  return rf_guard_inner_is_whole(guard, &where);
 }
 
 bool rf_guard_inner_was_hit(rf_guard *guard) {
@@ -148,9 +143,9 @@ static bool is_inner_reported(rf_guard *guard, const rf_origin *origin) {
   if (!guard->inner_reported) {
     (void)rf_guard_report_overruns(guard, origin);
   }
-  bool const rf_origin_or_none = guard->inner_reported;
-  guard->inner_reported = rf_origin_or_none || !rf_guard_inner_is_whole(guard, &where);
-  return rf_origin_or_none;
+  bool const reported = guard->inner_reported;
+  guard->inner_reported = reported || !rf_guard_inner_is_whole(guard, &where);
+  return reported;
 }
 
 void rf_guard_report_inner(rf_guard *guard, const rf_fault *fault, const rf_origin *origin) {

@@ -120,7 +120,6 @@ typedef struct guard_cursor {
 } guard_cursor;
 
 guard_cursor rf_guard_first(const rf_guard *guard);
-guard_cursor rf_guard_first_freed(const rf_guard *guard);
 void rf_guard_next(const rf_guard *guard, guard_cursor *at);
 
 /* The header after `h` in the ring of live blocks, and in a queue of freed ones, where `h` may be damaged. */

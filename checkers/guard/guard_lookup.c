@@ -82,12 +82,6 @@ guard_cursor rf_guard_first(const rf_guard *guard) {
   return at;
 }
 
-guard_cursor rf_guard_first_freed(const rf_guard *guard) {
-  guard_cursor at = {NULL, false, true, 0};
-  set_cursor(guard, &at, guard->queues[0].oldest);
-  return at;
-}
-
 void rf_guard_next(const rf_guard *guard, guard_cursor *at) {
   set_cursor(guard, at, at->freed ? rf_guard_next_freed(guard, at->h) : successor(guard, at->h));
 }

@@ -48,14 +48,6 @@ static rf_status resize_here(rf_guard *guard, rf_guard_header *h, size_t size, c
   return RF_OK;
 }
 
-static void move_content(const rf_guard *guard, void *to, void *from, size_t size) {
-  if (guard->options.move != NULL) {
-    guard->options.move(to, from, size);
-  } else {
-    memcpy(to, from, size);
-  }
-}
-
 /* Moves the block; the old one goes into quarantine. NULL, and nothing changed, where there is no memory. */
 static void *move(rf_guard *guard, rf_guard_header *old, size_t size, size_t align, const rf_origin *origin) {
   size_t const old_size = old->size;
@@ -64,7 +56,7 @@ static void *move(rf_guard *guard, rf_guard_header *old, size_t size, size_t ali
   if (h == NULL) {
     return NULL;
   }
-  move_content(guard, payload_of(h), payload_of(old), kept);
+  memcpy(payload_of(h), payload_of(old), kept);
   write_new(guard, payload_of(h) + kept, size - kept);
   rf_guard_release(guard, old, origin);
   rf_count_resize(&guard->counters, old_size, size);

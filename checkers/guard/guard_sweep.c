@@ -34,43 +34,10 @@ size_t rf_guard_sweep(rf_guard *guard) {
   return count;
 }
 
+/* ---- A little at a time ---- */
+
 /* Blocks between two looks at the clock. */
 #define BLOCKS_AT_ONCE 8U
-
-typedef enum sweep_end { SWEEP_DONE, SWEEP_LATE, SWEEP_DAMAGED } sweep_end;
-
-/* From `at` on, the live blocks or the freed ones. Stops at a damaged header. */
-static sweep_end sweep_until(rf_guard *guard, guard_cursor at, uint64_t end_ns, const rf_origin *origin,
-                             size_t *count) {
-  bool const freed = at.freed;
-  for (unsigned i = 1; at.h != NULL && at.freed == freed; i++) {
-    if (!at.intact) {
-      return SWEEP_DAMAGED;
-    }
-    *count += rf_guard_report_damage(guard, at.h, origin);
-    rf_guard_next(guard, &at);
-    if (i % BLOCKS_AT_ONCE == 0 && rf_port_now_ns() >= end_ns) {
-      return SWEEP_LATE;
-    }
-  }
-  return SWEEP_DONE;
-}
-
-size_t rf_guard_sweep_within(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin) {
-  origin = rf_origin_or_none(origin);
-  uint64_t const begin = rf_port_now_ns();
-  size_t count = 0;
-  sweep_end const freed = sweep_until(guard, rf_guard_first_freed(guard), begin + budget_ns / 2, origin, &count);
-  sweep_end const live = freed == SWEEP_DAMAGED
-                             ? SWEEP_DAMAGED
-                             : sweep_until(guard, rf_guard_first(guard), begin + budget_ns, origin, &count);
-  if (live == SWEEP_DAMAGED) {
-    return count + rf_guard_sweep_from(guard, origin);
-  }
-  return count + (freed == SWEEP_DONE && live == SWEEP_DONE ? sweep_inner(guard, origin) : 0);
-}
-
-/* ---- A little at a time ---- */
 
 /* Where the last step stopped, if the block there is still what it was; else the beginning. */
 static guard_cursor resume(const rf_guard *guard) {
@@ -88,8 +55,8 @@ static void keep(rf_guard *guard, guard_cursor at) {
   guard->swept_queue = at.queue;
 }
 
-size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin) {
-  origin = rf_origin_or_none(origin);
+size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
+  rf_origin const origin = RF_ORIGIN_HERE(NULL);
   uint64_t const begin = rf_port_now_ns();
   guard_cursor at = resume(guard);
   guard_cursor const start = {NULL, false, false, 0};
@@ -97,9 +64,9 @@ size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_or
   for (unsigned i = 1; at.h != NULL; i++) {
     if (!at.intact) {
       keep(guard, start);
-      return count + rf_guard_repair(guard, origin);
+      return count + rf_guard_repair(guard, &origin);
     }
-    count += rf_guard_report_damage(guard, at.h, origin);
+    count += rf_guard_report_damage(guard, at.h, &origin);
     rf_guard_next(guard, &at);
     if (i % BLOCKS_AT_ONCE == 0 && rf_port_now_ns() - begin >= budget_ns) {
       break;
@@ -107,9 +74,4 @@ size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_or
   }
   keep(guard, at);
   return count;
-}
-
-size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
-  rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  return rf_guard_sweep_step_from(guard, budget_ns, &origin);
 }

@@ -82,7 +82,7 @@ static eh_cursor entry_at(const rf_eh_module *m, uintptr_t at) {
   return c;
 }
 
-/* What the letters of the augmentation stand for. */
+/* The letters of the augmentation. */
 static void read_augmentation(eh_cursor *c, const char *letters, description *d) {
   d->has_augmentation_data = letters[0] == 'z';
   if (!d->has_augmentation_data) {

@@ -10,7 +10,7 @@
 
 enum { OPERANDS = 8 };
 
-/* Of operations: DWARF 4, 7.7.1. Those that real tables have. */
+/* Operations of DWARF 4, 7.7.1: those that real tables have. */
 enum {
   OP_ADDR = 0x03,
   OP_DEREF = 0x06,

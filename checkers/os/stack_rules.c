@@ -65,7 +65,7 @@ static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
   return sum;
 }
 
-/* Of the beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it. */
+/* The beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it. */
 #define CHECKED_BYTES 512U
 
 static uintptr_t checksum_of(const rf_eh_module *m) {
@@ -213,7 +213,7 @@ static bool module_of(uintptr_t pc, rf_eh_module *m) {
     return false;
   }
   *m = (rf_eh_module){(uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end, (uintptr_t)found.dlfo_eh_frame};
-  /* Of a module with holes, this is the one segment. */
+  /* In a module with holes, this is the one segment. */
   return m->header == 0 || (m->header >= m->start && m->header < m->end) || module_from_maps(pc, m);
 }
 #else

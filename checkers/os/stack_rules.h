@@ -36,7 +36,7 @@ enum {
   RF_RULE_BEHIND,  /* CFA = the word at frame pointer - n; the caller's frame pointer is at the frame pointer */
   RF_RULE_KIND = 3
 };
-/* Of the first two, m: where it is not 0, the caller's frame pointer is at CFA - m. */
+/* The m of the first two: where it is not 0, the caller's frame pointer is at CFA - m. */
 #define RF_RULE_N(rule) ((rule) >> 2 & 0xFFFF)
 #define RF_RULE_M(rule) ((rule) >> 18 & 0xFF)
 #define RF_RULE_OF_N(kind, n) ((uint32_t)(n) << 2 | (kind))

@@ -33,7 +33,7 @@ static bool goes_left(rf_page_store *store) {
   return store->options.side == RF_PAGE_LEFT;
 }
 
-/* What was asked for by name is kept. */
+/* Attributes that the program asked for by name are kept. */
 static size_t alignment(const rf_page_store *store, const rf_page_request *request) {
   size_t const align = request->align;
   if (align > RF_ALIGN_DEFAULT || store->options.side < RF_PAGE_EXACT) {

@@ -97,7 +97,7 @@ void rf_collector_forked(void) {
 
 /* ---- Records ---- */
 
-/* Who is telling: this process, or a child of vfork, or of a fork that nobody told of, which has the parent's memory or
+/* The sender: this process, or a child of vfork, or of a fork that nobody told of, which has the parent's memory or
  * a copy of it. Such a child has an id of its own for each record, and no counts. */
 typedef struct teller {
   bool other;
@@ -146,7 +146,7 @@ static void write_dropped(rf_json_writer *w) {
   rf_json_write_unsigned(w, "dropped", __atomic_load_n(&state.dropped, __ATOMIC_RELAXED));
 }
 
-/* What the records so far say of losses need not be said again. */
+/* Losses that the records so far name need not be named again. */
 static bool send(const rf_sink_buffer *line, bool ring) {
   uint64_t const told = __atomic_load_n(&state.dropped, __ATOMIC_RELAXED);
   if (!rf_spool_file_append(&state.spool, line->data, line->length, ring)) {
@@ -336,7 +336,7 @@ static void make_summary(rf_json_writer *w, const rf_collector_identity *id, con
   end_record(w);
 }
 
-/* Of as many keys as fit into one write; then the next. */
+/* As many keys as fit into one write; then the next. */
 static void make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
   for (unsigned i = 0; i < KEYS; i++) {
     if (line->capacity - line->length < 2 * LINE_ROOM) {

@@ -1,5 +1,5 @@
-/* What a process tells a collector: its findings, each with who, where and which build, how often each came again, and
- * how it ended (docs/service/format.md). One for each process and each copy of the checkers in it.
+/* A process's messages to a collector: its findings, each with who, where and which build, how often each came again,
+ * and how it ended (docs/service/format.md). One for each process and each copy of the checkers in it.
  *
  * Nothing is written unless rf_collector_begin was given a folder. Allocates nothing, waits for nobody. Hosted systems;
  * on others all functions do nothing. Internal to checkers/.

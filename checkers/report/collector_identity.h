@@ -1,4 +1,4 @@
-/* Who tells a collector: the parts of a record that are the same for all of a process. Internal to checkers/report. */
+/* The sender of a record: the parts of it that are the same for all of a process. Internal to checkers/report. */
 #ifndef RINGFENCE_COLLECTOR_IDENTITY_H
 #define RINGFENCE_COLLECTOR_IDENTITY_H
 

@@ -73,7 +73,7 @@ __attribute__((noinline)) void copy_bytes(const unsigned char *p, size_t count) 
   asm volatile("" : : "r"(copy) : "memory"); // the copy is wanted
 }
 
-// What is there without AddressSanitizer's looking.
+// Reads without AddressSanitizer's checks.
 __attribute__((noinline, no_sanitize("address"))) unsigned char see_byte(const unsigned char *p) {
   return *static_cast<const volatile unsigned char *>(p);
 }

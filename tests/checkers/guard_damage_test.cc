@@ -281,7 +281,7 @@ TEST_P(GuardDamage, ADamagedNeighbourIsNotWrittenTo) {
 // Blocks that lie one after the other in memory, so that an overflow of the first reaches the second.
 class GuardOverrun : public GuardDamage {
 protected:
-  // What goes beyond a block of the allocator below would be stopped there.
+  // A write beyond a block of the allocator below would be stopped there.
   Unwatched unwatched_{arena_.data(), arena_.size()};
 
   std::vector<unsigned char *> row(size_t count, size_t size) {
@@ -525,7 +525,7 @@ std::vector<HeapKind> heaps_in_arena() {
   return heaps;
 }
 
-// What lies around a block of the C library's heap is not the test's to overwrite.
+// The test may not overwrite the surroundings of a block of the C library's heap.
 INSTANTIATE_TEST_SUITE_P(Over, GuardOverrun, testing::ValuesIn(heaps_in_arena()), heap_name);
 INSTANTIATE_TEST_SUITE_P(Over, GuardInnerDamage, testing::ValuesIn(heaps_in_arena()), heap_name);
 

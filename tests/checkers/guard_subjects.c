@@ -6,7 +6,7 @@
 
 #include "tests/conformance/subjects/subjects.h"
 
-/* What guard wraps stands behind it. */
+/* The allocator below stands behind its guard. */
 typedef struct guarded {
   rf_guard guard;
   rf_reporter reporter;

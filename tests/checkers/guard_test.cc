@@ -1,4 +1,4 @@
-// What guard does with blocks that nothing is wrong with: fills, quarantine, realloc, figures. The bugs are in
+// Guard on correct programs: fills, quarantine, realloc, figures. The bugs are in
 // guard_bugs_test.cc.
 #include "tests/checkers/guard_fixture.h"
 

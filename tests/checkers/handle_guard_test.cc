@@ -19,7 +19,7 @@
 namespace ringfence {
 namespace {
 
-// What is found here is found on purpose: no artifact of the run is to tell of it.
+// Findings here are intended: no artifact of the run is to tell of them.
 [[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 constexpr size_t kArena = 256 * 1024;

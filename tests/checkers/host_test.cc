@@ -1,4 +1,4 @@
-// What the checkers ask of the system: memory that can be read, stacks, modules, names.
+// The checkers' interface to the system: readable memory, stacks, modules, names.
 #include "checkers/os/host.h"
 #include "checkers/os/maps.h"
 #include "checkers/os/modules.h"

@@ -83,7 +83,7 @@ public:
   rf_reporter *reporter() { return &reporter_; }
   size_t count() const { return count_; }
 
-  // What was found since the last call.
+  // The findings since the last call.
   std::vector<rf_finding> take() {
     std::vector<rf_finding> const taken(findings_.begin(), findings_.begin() + static_cast<ptrdiff_t>(count_));
     count_ = 0;

@@ -5,7 +5,7 @@
 
 #include "tests/conformance/subjects/subjects.h"
 
-/* What is wrapped stands behind the checker. */
+/* The allocator below stands behind the checker. */
 typedef struct checked {
   rf_reporter reporter;
   union {

@@ -14,7 +14,7 @@ constexpr size_t kMost = 150;
 TEST(Holds, EverySizeAtEveryPlaceIsSeenToItsLastByte) {
   for (size_t start = 0; start < 9; start++) {
     for (size_t size = 0; size < kMost; size++) {
-      // What is around it must not count.
+      // The bytes around it must not count.
       std::vector<unsigned char> memory(kMost + 32, 0x11);
       std::fill_n(memory.begin() + static_cast<ptrdiff_t>(start), size, kByte);
       ASSERT_TRUE(rf_pattern_holds(memory.data() + start, size, kByte)) << start << " " << size;

@@ -18,7 +18,7 @@ public:
   const std::vector<rf_finding> &findings() const { return findings_; }
   size_t count() const { return findings_.size(); }
 
-  // What was found since the last call.
+  // The findings since the last call.
   std::vector<rf_finding> take() {
     std::vector<rf_finding> taken;
     taken.swap(findings_);

@@ -13,7 +13,7 @@ std::string render(const rf_finding &f, const rf_symbolizer *symbolizer = nullpt
   return out.text();
 }
 
-// What is left of the text after the first line that begins with `start`, up to the end of the line.
+// The rest of the first line that begins with `start`.
 std::string line_with(const std::string &text, const std::string &start) {
   size_t const at = text.find("\n" + start);
   return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at - 1);

@@ -310,7 +310,7 @@ TEST_F(Sample, AMisuseAfterTheEndOfAnotherIsStillFound) {
   EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
 }
 
-// What stands for sampled blocks, as the heap below has it.
+// The stand-ins of sampled blocks, as the heap below has them.
 std::vector<void *> used_blocks(rf_allocator *heap) {
   std::vector<void *> found;
   auto const note = [](const rf_block *block, void *context) {
@@ -323,7 +323,7 @@ std::vector<void *> used_blocks(rf_allocator *heap) {
   return found;
 }
 
-// Of blocks 64 KiB apart, all have the same place in the table of what stands for blocks.
+// Blocks 64 KiB apart have the same place in the table of stand-ins.
 TEST_F(Sample, WhatStandsForASampledBlockCannotBeFreed) {
   for (size_t const size : {size_t{24}, size_t{65516}}) {
     std::vector<void *> blocks;

@@ -45,7 +45,7 @@ _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argument) {
   return _URC_NO_REASON;
 }
 
-// What the last call of compare found: by each way, and by the unwinder.
+// The result of the last call of compare: by each way, and by the unwinder.
 struct Found {
   Unwinding expected;
   uintptr_t captured[kDepth];

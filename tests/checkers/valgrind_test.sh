@@ -80,7 +80,7 @@ for name in tlsf simple smallmem memheap sizeclass slab handle std memblocks blo
   try "$name" guarded none
 done
 
-# What does not depend on the allocator, on one of each kind.
+# Checks that do not depend on the allocator, on one of each kind.
 for name in tlsf slab handle mempool std; do
   for how in bare guarded; do
     # The first block of a bare handle heap begins where its arena does: what is before is the program's.

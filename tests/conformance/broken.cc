@@ -266,7 +266,7 @@ void break_counts(Broken &b, rf_stats *out) {
 void stats(rf_allocator *a, rf_stats *out) {
   Broken &b = self_of(a);
   rf_stats_get(inner(a), out);
-  // What is hidden is not confessed.
+  // The hidden fault is not told.
   out->used -= b.hidden;
   out->overhead += b.hidden;
   out->blocks -= b.hidden;

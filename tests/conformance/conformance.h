@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-/* What an allocator offers beyond the interface's own promises. The suite tests what is named here and leaves out the
+/* An allocator's offers beyond the interface's promises. The suite tests what is named here and leaves out the
  * tests of what is not. */
 enum {
   /* All blocks come from the arena, and `capacity` says how much of it: the suite exhausts it and looks for blocks that

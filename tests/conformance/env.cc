@@ -146,7 +146,7 @@ void Env::make() {
 }
 
 void Env::end() {
-  // What came from the system must go back to it; an arena may end with blocks live.
+  // Memory of the system must go back to it; an arena may end with blocks live.
   if (!ended_ && !has(RF_SUBJECT_ARENA)) {
     for (const auto &[ptr, block] : live_) {
       (void)rf_free(allocator_, ptr);
@@ -165,7 +165,7 @@ void Env::again() {
 
 rf_stats Env::stats() const {
   rf_stats s;
-  // What stats leaves unset is seen as nonsense.
+  // A field that stats leaves unset is seen as nonsense.
   std::memset(&s, kArenaByte, sizeof s);
   rf_stats_get(allocator_, &s);
   return s;

@@ -1,4 +1,4 @@
-// What must be refused, reported, and change nothing.
+// Misuse that must be refused, reported, and change nothing.
 #include "tests/conformance/checks.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@ namespace ringfence::conformance {
 
 namespace {
 
-// What a second free of a block may be answered, its neighbours being live.
+// The permitted answers to a second free of a block whose neighbours are live.
 std::initializer_list<rf_status> double_free_answers(const Env &env) {
   static const std::initializer_list<rf_status> exact = {RF_ERR_NOT_ALLOCATED};
   static const std::initializer_list<rf_status> either = {RF_ERR_NOT_ALLOCATED, RF_ERR_BAD_POINTER};

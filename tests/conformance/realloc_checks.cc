@@ -1,4 +1,4 @@
-// What realloc and resize do with a block and its contents.
+// The effects of realloc and resize on a block and its contents.
 #include "tests/conformance/checks.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What alloc, calloc and strdup answer to every kind of request.
+// The answers of alloc, calloc and strdup to every kind of request.
 #include "tests/conformance/checks.h"
 
 #include <cstring>
@@ -152,7 +152,7 @@ void AlignmentsFrom1To4096AreHonoured(const Subject &subject) {
   env.verify();
 }
 
-// What a system might serve, at the cost of gigabytes.
+// Requests that a system might serve, at the cost of gigabytes.
 bool is_costly(const Env &env, size_t align) {
   return !env.has(RF_SUBJECT_ARENA) && align > (size_t{1} << 24) && align < RF_SIZE_LIMIT >> 12;
 }

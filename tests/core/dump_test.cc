@@ -1,4 +1,4 @@
-// What rf_dump prints, byte for byte.
+// The output of rf_dump, byte for byte.
 #include <ringfence/dump.h>
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
@@ -68,7 +68,7 @@ const rf_dump_options kMap = {false, true, 0, 40};
   if (RF_ALIGN_DEFAULT != 16)                                                                                          \
   GTEST_SKIP() << "default alignment is " << RF_ALIGN_DEFAULT
 
-// What follows the three lines of statistics.
+// The part below the three lines of statistics.
 std::string without_stats(const std::string &text) {
   size_t at = 0;
   for (int line = 0; line < 3; line++) {

@@ -6,7 +6,7 @@
 
 namespace {
 
-// What one call writes.
+// The output of one call.
 template <typename Put> std::string text_of(Put put) {
   std::string text;
   rf_sink const sink = {

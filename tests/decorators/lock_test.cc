@@ -1,4 +1,5 @@
-// What is lock's own; what every allocator promises is in the conformance suite, which runs on lock over several heaps.
+// Tests of lock alone; the conformance suite, which runs on lock over several heaps, has the promises of every
+// allocator.
 #include <ringfence/lock.h>
 #include <ringfence/oom.h>
 #include <ringfence/simple.h>

@@ -1,4 +1,4 @@
-// What a process tells a collector: every finding once, with who, where and which build, and how each run ended.
+// A process's messages to a collector: every finding once, with who, where and which build, and how each run ended.
 #include "tests/dropin/run.h"
 
 #include <csignal>
@@ -273,7 +273,7 @@ std::set<std::string> names_of(const Json &object) {
   return names;
 }
 
-// Of docs/service/format.md, one of each kind.
+// The records of docs/service/format.md, one of each kind.
 TEST_F(Collector, IsToldWhatThePageShows) {
   Told const told = tell({"often", "17"}, "collector_first=1:build_version=1:labels=team=core",
                          {{"RINGFENCE_COMMIT", "4f2c9a1"}, {"TEST_TARGET", "//a"}, {"TEST_SHARD_INDEX", "2"}});

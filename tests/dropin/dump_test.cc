@@ -1,4 +1,4 @@
-// What is allocated, on demand: by a signal that the program does not handle, and by a call.
+// A list of all blocks, on demand: by a signal that the program does not handle, and by a call.
 #include "tests/dropin/run.h"
 
 #include <csignal>

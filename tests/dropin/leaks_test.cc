@@ -1,4 +1,4 @@
-// What nothing points to is a leak, wherever it was lost; what something points to is none, wherever it is kept.
+// A block that nothing points to is a leak, wherever it was lost; one that something points to is none, wherever it is.
 #include "tests/dropin/run.h"
 
 extern "C" {
@@ -243,7 +243,7 @@ TEST(Leaks, ThroughAWrapperOfMallocAreToldApart) {
   }
 }
 
-// What was known of a library's code does not hold for the next one in its place.
+// Facts about a library's code do not hold for the next library in its place.
 TEST(Leaks, InALibraryInThePlaceOfAnotherHaveItsStacks) {
   std::vector<std::string> arguments = {program("shapes")};
   for (int i = 0; i < 6; i++) {

@@ -77,7 +77,7 @@ TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
   }
 }
 
-// What one of the two gets from its own operator new, and the other deletes, came from malloc as far as can be seen.
+// A block of one library's operator new, deleted by the other, came from malloc as far as can be seen.
 TEST(Mismatches, ObjectsOfLibrariesWithTheirOwnRuntimeAreSilent) {
   Result const result = run({program("exchange"), program("libown_runtime.so")});
   EXPECT_EQ(result.out, "ok\n");

@@ -241,7 +241,7 @@ TEST_P(DropinModePrograms, RunAsEver) {
   }
 }
 
-// What handlers may do where requests are handed on is the malloc behind's affair.
+// Where requests are handed on, the malloc behind decides about calls in handlers.
 TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
   for (const char *const options : {kPage, "mode=sample:heap=own", kOwnHeap}) {
     Result const result = run({program("handlers")}, with(options));

@@ -9,7 +9,7 @@ set -euo pipefail
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/freestanding.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 
-# What a compiler may call in freestanding code, and its own helpers for arithmetic that the core lacks.
+# Functions that a compiler may call in freestanding code, and its helpers for arithmetic that the core lacks.
 allowed='memcpy|memmove|memset|memcmp|strlen'
 helpers='__aeabi_[a-z0-9]+|__gnu_thumb1_case_[a-z]+|__(u|)(div|mod|divmod)[sd]i[34]|__(ashl|ashr|lshr|mul)di3'
 helpers+='|__(clz|ctz|popcount)[sd]i2'

@@ -27,7 +27,7 @@ protected:
 
   HandleDamage()
       : size(GetParam().arena), table_size(RF_HANDLE_TABLE_BYTES(size, GetParam().blocks)),
-        // Of their exact sizes, so that AddressSanitizer sees a step outside.
+        // Exact sizes, so that AddressSanitizer sees a step outside.
         arena(new unsigned char[size]), table(new unsigned char[table_size]) {
     std::memset(arena.get(), 0, size);
     rf_handle_options options = {};

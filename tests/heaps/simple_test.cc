@@ -1,4 +1,4 @@
-// What is simple's own; what every allocator promises is in the conformance suite.
+// Tests of simple alone; the promises of every allocator are in the conformance suite.
 #include <ringfence/simple.h>
 
 #include "tests/core/recorder.h"

@@ -37,7 +37,7 @@ protected:
   Unwatched unwatched;
 
   void SetUp() override {
-    // Of its exact size, so that AddressSanitizer sees a step outside.
+    // The exact size, so that AddressSanitizer sees a step outside.
     arena.reset(static_cast<unsigned char *>(::operator new(kArena)));
     std::memset(arena.get(), 0, kArena);
     ASSERT_EQ(RF_OK, rf_slab_init(&heap, arena.get(), kArena));

@@ -1,4 +1,4 @@
-// What is std's own; what every allocator promises is in the conformance suite.
+// Tests of std alone; the promises of every allocator are in the conformance suite.
 #include <ringfence/default.h>
 #include <ringfence/std.h>
 

@@ -1,4 +1,4 @@
-// What tests of heaps share: faults collected instead of ending the program, walks and statistics as values.
+// Shared by tests of heaps: faults collected instead of ending the program, walks and statistics as values.
 #ifndef RINGFENCE_TESTS_HEAPS_SUPPORT_H
 #define RINGFENCE_TESTS_HEAPS_SUPPORT_H
 

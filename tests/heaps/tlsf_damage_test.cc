@@ -34,7 +34,7 @@ protected:
   Unwatched unwatched;
 
   void SetUp() override {
-    // Of their exact sizes, so that AddressSanitizer sees a step outside.
+    // Exact sizes, so that AddressSanitizer sees a step outside.
     arena.reset(static_cast<unsigned char *>(::operator new(kArena)));
     region.reset(static_cast<unsigned char *>(::operator new(kRegion)));
     std::memset(arena.get(), 0, kArena);
@@ -83,7 +83,7 @@ protected:
     add(&relied_upon, r.origin, 8 * lists);
   }
 
-  // What a region's record has but padding.
+  // The fields of a region's record, without padding.
   void add_record(const rf_tlsf_region &r) {
     add(&relied_upon, &r, offsetof(rf_tlsf_region, places) + sizeof r.places);
     add(&relied_upon, &r.child, sizeof r - offsetof(rf_tlsf_region, child));

@@ -1,4 +1,4 @@
-// What is tlsf's own; what every allocator promises is in the conformance suite. Damage has a file of its own.
+// Tests of tlsf alone; the promises of every allocator are in the conformance suite. Damage has a file of its own.
 #include <ringfence/tlsf.h>
 
 #include "tests/core/recorder.h"

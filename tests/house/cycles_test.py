@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """No circle between files: an #include is an arrow, and so is a call of a function that one other source alone defines.
 
-    cycles_test.py FILE...      the sources and headers of lib/ and checkers/
+    cycles_test.py FILE...      the sources and headers of lib/, checkers/ and the command
 
 Pairs that may stay are named in PAIRS with the reason.
 """
@@ -33,7 +33,7 @@ def arrows(sources):
             target = house.resolve(source, delimiter, name, sources)
             if target:
                 mine.setdefault(target, name)
-        # What an inline function of a header calls is its user's arrow.
+        # A call in a header's inline function is its user's arrow.
         for word in set(WORD.findall(source.code)) if source.path.endswith(".c") else ():
             homes = owner.get(word, ())
             if len(homes) == 1 and source.path not in homes:

@@ -44,7 +44,7 @@ for name, below in {
 }.items():
     FLOORS["checkers/" + name] = LIB + ["checkers/" + floor for floor in below]
 
-# Of these floors, others take public headers only.
+# Other floors take the public headers of these only.
 PUBLIC_ONLY = {("checkers/page", "checkers/guard")}
 
 # Public headers whose stem is not that of a source of their floor.
@@ -55,8 +55,8 @@ HEADER_FLOORS = {
     "dropin": "checkers/dropin/os",
 }
 
-# What lib/ takes of the C library: headers of a freestanding implementation, and string.h for the functions that
-# freestanding_test.sh allows.
+# Headers of the C library that lib/ includes: those of a freestanding implementation, and string.h for the functions
+# that freestanding_test.sh allows.
 FREESTANDING = {
     "stdbool.h", "stddef.h", "stdint.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdnoreturn.h",
     "string.h",

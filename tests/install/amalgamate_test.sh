@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What tools/amalgamate.py writes compiles without a warning for every target that a compiler is installed for, its
+# The output of tools/amalgamate.py compiles without a warning for every target that a compiler is installed for, its
 # header in C++ as well; the host's finds a bug. Serves a makefile and Meson. What is missing is left out, with a word.
 set -uo pipefail
 

@@ -41,7 +41,7 @@ programs=(core checked checked_says linked linked_says linked_static linked_stat
 build alone "$here" -DCMAKE_C_FLAGS='-Wall -Wextra -Wconversion -Wshadow -Werror'
 ran alone "${programs[@]}" under_check
 
-# What is told twice, in CMakeLists.txt and install.sh, is told alike.
+# CMakeLists.txt and install.sh agree where both say a thing.
 cmake --install "$work/alone" --prefix "$work/by_cmake" >"$work/log" 2>&1 || complain "install: $(tail "$work/log")"
 "${install[@]}" --prefix /by_bazel --destdir "$work" >"$work/log" 2>&1 || complain "install.sh: $(tail "$work/log")"
 rm -r -- "$work/by_bazel/share/ringfence"

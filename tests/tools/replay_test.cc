@@ -64,6 +64,56 @@ TEST(Replay, AdvisesCountsForAPool) {
   EXPECT_TRUE(has(result.out, "static const rf_pool_class classes[] = {{8, ")) << result.out;
 }
 
+TEST(Replay, ComparesAllocatorsAndDrawsTheirMemory) {
+  std::string const picture = scratch("memory.svg");
+  Result const result = replay({"-a", "tlsf", "--allocator=pool:16x20,32x40+memheap", "-a", "mempool", "--runs=1",
+                                "--svg", picture, recorded()});
+  EXPECT_EQ(result.status, 1) << "mempool has blocks of 64 bytes only: " << result.err;
+  EXPECT_TRUE(has(result.out, "\narenas of 344.6 KiB\nallocator ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\ntlsf ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\npool:16x20,32x40+memheap ")) << result.out;
+  EXPECT_TRUE(has(result.out, " too large ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  live at the end: 9503 bytes in 16 blocks")) << result.out;
+  std::string const svg = read_file(picture);
+  size_t lines = 0;
+  for (size_t at = svg.find("<polyline "); at != std::string::npos; at = svg.find("<polyline ", at + 1)) {
+    lines++;
+  }
+  EXPECT_EQ(lines, 3U) << svg;
+  EXPECT_TRUE(has(svg, ">pool:16x20,32x40+memheap</text>")) << svg;
+  EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", recorded()}).status, 0);
+  EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", "--svg", "/nowhere/x.svg", recorded()}).said(),
+            std::vector<std::string>{"cannot write to /nowhere/x.svg: No such file or directory"});
+}
+
+TEST(Replay, KeepsTheLastRequestsAndTheBlocksBeforeThem) {
+  std::string const file = scratch("last");
+  EXPECT_EQ(replay({"--last=500", "--save", file, recorded()}).status, 0);
+  Result const result = replay({"--runs=1", file});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, "\n  live at the end: 9503 bytes in 16 blocks")) << result.out;
+  size_t const at = result.out.find(": ");
+  ASSERT_NE(at, std::string::npos);
+  int const count = std::stoi(result.out.substr(at + 2));
+  EXPECT_GT(count, 500) << "some blocks were live before";
+  EXPECT_LT(count, 1000);
+}
+
+TEST(Replay, WritesATestInC) {
+  std::string const file = scratch("window.c");
+  EXPECT_EQ(replay({"--last=20", "--c-test", file, recorded()}).status, 0);
+  std::string const text = read_file(file);
+  EXPECT_TRUE(has(text, "#define ARENA_BYTES ")) << text;
+  EXPECT_TRUE(has(text, "    {FREE, ")) << text;
+  Result const compiled = run({"sh", "-c",
+                               "command -v cc >/dev/null || exit 0; cc -std=c11 -Wall -Wextra -Werror "
+                               "-fsyntax-only -Ilib/include \"$0\"",
+                               file});
+  EXPECT_EQ(compiled.status, 0) << compiled.err;
+  EXPECT_EQ(replay({"--c-test", "/nowhere/x.c", recorded()}).said(),
+            std::vector<std::string>{"cannot write to /nowhere/x.c: No such file or directory"});
+}
+
 TEST(Replay, SavesTheFirstRequests) {
   std::string const file = scratch("saved");
   EXPECT_EQ(replay({"--events=1000", "--save", file, recorded()}).status, 0);
@@ -118,6 +168,8 @@ TEST(Replay, RefusesAWrongCommandLine) {
       {{"--arena=5X", "a"}, "--arena 5X: give a number above 0"},
       {{"--arena=99999999999999999999", "a"}, "--arena 99999999999999999999: give a number above 0"},
       {{"--runs=-1", "a"}, "--runs -1: give a number above 0"},
+      {{"--last=0", "a"}, "--last 0: give a number above 0"},
+      {{"--svg=x.svg", "a"}, "--svg compares allocators: give --allocator more than once"},
   };
   for (const auto &[words, said] : cases) {
     Result const result = replay(words);
@@ -127,6 +179,13 @@ TEST(Replay, RefusesAWrongCommandLine) {
   Result const other = replay({"--allocator=malloc", "a"});
   EXPECT_EQ(other.status, 2);
   EXPECT_TRUE(has(other.err, "--allocator malloc: use one of tlsf, ")) << other.err;
+  for (const char *pools : {"pool:", "pool:16x1", "pool:16x1+", "pool:16x1+malloc", "pool:16x1+libc", "pool:17x1+tlsf",
+                            "pool:32x1,16x1+tlsf", "pool:256x1+tlsf", "pool:16x+tlsf", "pool:16x1;32x1+tlsf",
+                            "pool:16x99999999999+tlsf", "pool:8x1,16x1,24x1,32x1,40x1,48x1,56x1,64x1,72x1+tlsf"}) {
+    Result const result = replay({"-a", pools, "a"});
+    EXPECT_EQ(result.status, 2) << pools;
+    EXPECT_TRUE(has(result.err, std::string("--allocator ") + pools + ": use one of tlsf, ")) << result.err;
+  }
 }
 
 TEST(Replay, HasAManual) {

@@ -73,7 +73,7 @@ private:
   _exit(124);
 }
 
-// What a program finds at the terminal whose master this is.
+// The terminal of a program whose master this is.
 int other_side(int terminal) {
   EXPECT_EQ(grantpt(terminal), 0);
   EXPECT_EQ(unlockpt(terminal), 0);

@@ -99,7 +99,7 @@ TEST_P(EachSubject, ServesARecordedTraceOfSmallRequestsRightly) {
     size_t const footprint = replay_footprint(&s, &t, &m, 0);
     EXPECT_GE(footprint, t.peak);
     EXPECT_EQ(replay_failures(&s, &t, &m, footprint, &first), 0U);
-    EXPECT_EQ(s.make(m.arena, 8, &t), nullptr) << "eight bytes are no arena";
+    EXPECT_EQ(subject_make(&s, m.arena, 8, &t), nullptr) << "eight bytes are no arena";
   }
   replay_memory_free(&t, &m);
   trace_free(&t);
@@ -173,7 +173,7 @@ rf_allocator *make_overlapping(void *, size_t, const trace *) {
 }
 
 TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
-  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, ""};
+  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, "", 0, nullptr};
   trace t = trace_make(0, 1);
   replay_memory m = replay_memory_make(&t, 1 << 20);
   EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));

@@ -13,6 +13,7 @@
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
+load(":same_program.bzl", "same_program")
 
 # As a string from here: Bazel 4 looks for a bare label in the workspace of the build.
 _MODE = str(Label("//checkers:mode"))
@@ -53,21 +54,7 @@ _mode_transition = transition(
 )
 
 def _rf_in_mode_test_impl(ctx):
-    program = ctx.attr.program[0][DefaultInfo]
-    executable = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.symlink(
-        output = executable,
-        target_file = program.files_to_run.executable,
-        is_executable = True,
-    )
-    return [
-        DefaultInfo(
-            executable = executable,
-            files = depset([executable]),
-            runfiles = program.default_runfiles,
-        ),
-        testing.TestEnvironment(ctx.attr.env),
-    ]
+    return [same_program(ctx), testing.TestEnvironment(ctx.attr.env)]
 
 _rf_in_mode_test = rule(
     implementation = _rf_in_mode_test_impl,
@@ -89,7 +76,7 @@ _rf_in_mode_test = rule(
     test = True,
 )
 
-# What belongs to the tests; all else belongs to the program.
+# Attributes of the tests; all others are the program's.
 _OF_TESTS = [
     "args",
     "env",

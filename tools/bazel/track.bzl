@@ -1,5 +1,7 @@
 """A program whose memory is tracked otherwise than the rest of the build's: --//lib/core:track for one target."""
 
+load(":same_program.bzl", "same_program")
+
 def _track_transition_impl(_settings, attr):
     return {"//lib/core:track": attr.track}
 
@@ -10,18 +12,7 @@ _track_transition = transition(
 )
 
 def _rf_with_track_impl(ctx):
-    program = ctx.attr.program[0][DefaultInfo]
-    executable = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.symlink(
-        output = executable,
-        target_file = program.files_to_run.executable,
-        is_executable = True,
-    )
-    return [DefaultInfo(
-        executable = executable,
-        files = depset([executable]),
-        runfiles = program.default_runfiles,
-    )]
+    return [same_program(ctx)]
 
 rf_with_track = rule(
     implementation = _rf_with_track_impl,

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Who finds the bugs of docs/examples/kinds.cc, and what a program without one costs under each: Ringfence in modes
-# guard and page, AddressSanitizer of gcc, Valgrind's memcheck, GWP-ASan in LLVM's Scudo with every allocation sampled.
+# Which tools find the bugs of docs/examples/kinds.cc, and the cost of a program without a bug under each: Ringfence in
+# modes guard and page, AddressSanitizer of gcc, Valgrind's memcheck, GWP-ASan in LLVM's Scudo with every allocation
+# sampled.
 # Prints two tables for docs/tools-compared.md; with --update writes them into it.
 #
 #   ./bazelw run //tools/bench:compare_tools [-- --update]

@@ -226,7 +226,7 @@ static void become(const setting *s, const char *const *arguments, int output) {
   _exit(127);
 }
 
-/* What it prints to `output`, and its peak in KiB. */
+/* Its output goes to `output`; returns its peak in KiB. */
 static long run(const setting *s, const char *const *arguments, char *text, size_t size) {
   int ends[2];
   struct rusage usage;

@@ -86,7 +86,7 @@ static void print_row(const char *name, const char *arena, const figures *f) {
 
 static void measure(const subject *s, const char *size_name, size_t size, trace t, figures *sum) {
   void *const arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  rf_allocator *const a = arena != MAP_FAILED ? s->make(arena, size, &t) : NULL;
+  rf_allocator *const a = arena != MAP_FAILED ? subject_make(s, arena, size, &t) : NULL;
   if (a == NULL) {
     (void)fprintf(stderr, "%s cannot use an arena of %s\n", s->name, size_name);
     exit(1);

@@ -277,17 +277,22 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/cmd_replay.c
   tools/ringfence/cli/cmd_report.c
   tools/ringfence/cli/cmd_service.c
+  tools/ringfence/cli/cmd_tune.c
   tools/ringfence/cli/cmd_version.c
   tools/ringfence/cli/command.c
   tools/ringfence/cli/common_options.c
   tools/ringfence/cli/hunt.c
+  tools/ringfence/cli/replay_compare.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c
+  tools/ringfence/cli/trace_options.c
+  tools/ringfence/cli/tune_header.c
   tools/ringfence/model/baseline.c
   tools/ringfence/model/bug_info.c
   tools/ringfence/model/fingerprint.c
   tools/ringfence/model/foreign.c
   tools/ringfence/model/foreign_asan.c
+  tools/ringfence/model/foreign_read.c
   tools/ringfence/model/foreign_valgrind.c
   tools/ringfence/model/frame_view.c
   tools/ringfence/model/function_name.c
@@ -326,6 +331,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/symbols/symbol_table.c
   tools/ringfence/symbols/symbolize.c
   tools/ringfence/symbols/symbolize_parse.c
+  tools/trace/c_test.c
   tools/trace/demand.c
   tools/trace/libc.c
   tools/trace/read.c
@@ -333,4 +339,5 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/trace/subjects.c
   tools/trace/synthetic.c
   tools/trace/trace.c
+  tools/trace/tune.c
   tools/trace/write.c)

@@ -32,7 +32,7 @@ INSTALL_DATA = [
     "//tools/ringfence",
 ]
 
-# What cmake_sources.sh is given.
+# The input of cmake_sources.sh.
 _MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]
 
 CMAKE_SOURCES = ["$(rootpath //tools/cmake:sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]

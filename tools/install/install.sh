@@ -82,7 +82,7 @@ stage_library() {
 # library, pattern: its flags that match, on one line
 flags_of() { members_of "$1" flag | { grep -- "$2" || true; } | paste -sd' '; }
 
-# What CMake takes: defines without -D, and a list with semicolons.
+# For CMake: defines without -D, and a list with semicolons.
 cmake_list() { sed 's/-D//g; s/ /;/g'; }
 
 # name, description, other packages, flags to compile, flags to link
@@ -175,7 +175,7 @@ trap 'rm -rf -- "$scratch"' EXIT
 stage=$scratch/stage
 make_stage
 if [[ -r $target/$manifest ]]; then
-  # What an older version had and this one has no more.
+  # Files of an older version that this one lacks.
   comm -23 <(sort "$target/$manifest") <(sort "$stage/$manifest") | remove_listed
 fi
 install_stage

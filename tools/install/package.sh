@@ -145,7 +145,7 @@ ringfence ($1) unstable; urgency=medium
 END
 }
 
-# What lintian may say of the package, and why it is so.
+# Exceptions from lintian's rules, with their reasons.
 overrides() {
   cat <<'END'
 # LD_PRELOAD lines and the command name the library; no program links to it.

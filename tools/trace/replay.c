@@ -31,7 +31,7 @@ void replay_memory_free(const trace *t, replay_memory *m) {
 
 rf_allocator *replay_begin(const subject *s, const trace *t, replay_memory *m, size_t arena_size) {
   memset(m->blocks, 0, (t->ids + 1) * sizeof(void *));
-  return s->make(m->arena, arena_size, t);
+  return subject_make(s, m->arena, arena_size, t);
 }
 
 void replay_end(const subject *s, const trace *t, replay_memory *m, rf_allocator *a) {
@@ -240,4 +240,37 @@ replay_fragmentation replay_fragment(const subject *s, const trace *t, replay_me
   out.known = out.end.capacity != 0;
   replay_end(s, t, m, a);
   return out;
+}
+
+/* ---- Memory over time ---- */
+
+static size_t occupied(const subject *s, rf_allocator *a, size_t before) {
+  rf_stats stats;
+  if (!s->arena) {
+    size_t const taken = s->taken();
+    return taken > before ? taken - before : 0;
+  }
+  rf_stats_get(a, &stats);
+  return stats.used + stats.overhead;
+}
+
+bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t arena_size, size_t points, size_t *out) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  size_t point = 0;
+  if (a == NULL) {
+    return false;
+  }
+  (void)malloc_trim(0); /* as in most_taken */
+  size_t const before = s->arena ? 0 : s->taken();
+  for (size_t i = 0; i < t->count; i++) {
+    (void)replay_op(a, &t->ops[i], m->blocks);
+    for (; point < points && i + 1 >= (point + 1) * t->count / points; point++) {
+      out[point] = occupied(s, a, before);
+    }
+  }
+  for (; point < points; point++) {
+    out[point] = 0; /* a trace without a request */
+  }
+  replay_end(s, t, m, a);
+  return true;
 }

@@ -75,6 +75,10 @@ typedef struct replay_fragmentation {
 
 replay_fragmentation replay_fragment(const subject *s, const trace *t, replay_memory *m, size_t arena_size);
 
+/* Bytes that are occupied after each of `points` equal parts of the trace, into `out`: requested sizes and overhead,
+ * where the memory is the system's what was taken from it. False where the allocator cannot use the arena. */
+bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t arena_size, size_t points, size_t *out);
+
 #ifdef __cplusplus
 }
 #endif

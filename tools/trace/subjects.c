@@ -20,6 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COUNT_LIMIT ((size_t)1000000000)
+#define LONGEST_HEAP 16U /* in letters, so that names with pools fit */
+
+_Static_assert(SUBJECT_NAME_BYTES > 5 + RF_POOL_CLASSES_MAX * 14 + LONGEST_HEAP + 1, "a name fits");
+
 /* ---- Heaps ---- */
 
 static rf_tlsf tlsf;
@@ -119,8 +124,13 @@ static rf_memblocks *choose_none(rf_blockgroup *group, void *config) {
 }
 
 /* As many blocks of 16 as of 32 and of 64 bytes, with a word for the size of each and bitmaps, each of whole words. */
+#define POOLS 3
+#define BLOCKGROUP_CONTROL                                                                                             \
+  (sizeof(rf_blockgroup) + sizeof(rf_blockgroup_allocator) +                                                           \
+   POOLS * (sizeof(rf_memblocks) + sizeof(rf_blockgroup_member)))
+
 static rf_allocator *make_blockgroup(void *arena, size_t size, const trace *t) {
-  enum { POOLS = 3, BYTES_OF_ALL = 16 + 32 + 64 };
+  enum { BYTES_OF_ALL = 16 + 32 + 64 };
   static rf_blockgroup group;
   static rf_blockgroup_allocator heap;
   static rf_memblocks pools[POOLS];
@@ -166,23 +176,36 @@ static rf_allocator *make_pool(void *arena, size_t size, const trace *t) {
 /* ---- All ---- */
 
 const subject subjects[] = {
-    {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf "},
-    {"simple", make_simple, 0, true, NULL, "heaps/simple "},
-    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/block_list "},
-    {"slab", make_slab, 0, true, NULL, "heaps/slab "},
-    {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/block_list "},
-    {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass "},
-    {"handle", make_handle, 0, true, NULL, "heaps/handle "},
-    {"std", make_std, 0, false, libc_taken, "heaps/std "},
-    {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool "},
-    {"memblocks", make_memblocks, 0, true, NULL, "blocks/memblocks "},
-    {"blockgroup", make_blockgroup, BLOCK, true, NULL, "blocks/blockgroup "},
-    {"lock+tlsf", make_lock, 0, true, NULL, "decorators/lock "},
-    {"pool+tlsf", make_pool, 0, true, NULL, "decorators/pool "},
-    {"libc", make_libc, 0, false, libc_taken, ""},
+    {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf ", sizeof(rf_tlsf), NULL},
+    {"simple", make_simple, 0, true, NULL, "heaps/simple ", sizeof(rf_simple), NULL},
+    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/block_list ", sizeof(rf_smallmem), NULL},
+    {"slab", make_slab, 0, true, NULL, "heaps/slab ", sizeof(rf_slab), NULL},
+    {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/block_list ",
+     sizeof(rf_memheap) + sizeof(rf_memheap_region), NULL},
+    {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass ", sizeof(rf_sizeclass), NULL},
+    {"handle", make_handle, 0, true, NULL, "heaps/handle ", sizeof(rf_handle_heap) + sizeof(rf_handle_allocator), NULL},
+    {"std", make_std, 0, false, libc_taken, "heaps/std ", sizeof(rf_std), NULL},
+    {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool ", sizeof(rf_mempool), NULL},
+    {"memblocks", make_memblocks, 0, true, NULL, "blocks/memblocks ",
+     sizeof(rf_memblocks) + sizeof(rf_memblocks_allocator), NULL},
+    {"blockgroup", make_blockgroup, BLOCK, true, NULL, "blocks/blockgroup ", BLOCKGROUP_CONTROL, NULL},
+    {"lock+tlsf", make_lock, 0, true, NULL, "decorators/lock ", sizeof(rf_lock) + sizeof(rf_tlsf), NULL},
+    {"pool+tlsf", make_pool, 0, true, NULL, "decorators/pool ", sizeof(rf_pool) + sizeof(rf_tlsf), NULL},
+    {"libc", make_libc, 0, false, libc_taken, "", 0, NULL},
 };
 
 const size_t subject_count = sizeof subjects / sizeof subjects[0];
+
+rf_allocator *subject_make(const subject *s, void *arena, size_t size, const trace *t) {
+  static rf_pool pool;
+  const subject_pools *const p = s->pools;
+  if (p == NULL) {
+    return s->make(arena, size, t);
+  }
+  rf_pool_options const options = {p->classes, p->count, NULL, 0};
+  rf_allocator *const heap = p->heap->make(arena, size, t);
+  return heap != NULL && rf_pool_init(&pool, heap, &options) == RF_OK ? &pool.base : NULL;
+}
 
 const subject *subject_find(const char *name) {
   for (size_t i = 0; i < subject_count; i++) {
@@ -191,6 +214,66 @@ const subject *subject_find(const char *name) {
     }
   }
   return NULL;
+}
+
+/* ---- With pools ---- */
+
+void subject_with_pools(subject_pools *out, const rf_pool_class *classes, unsigned count, const subject *heap) {
+  *out = (subject_pools){.heap = heap, .count = count};
+  size_t used = 0;
+  for (unsigned i = 0; i < count; i++) {
+    out->classes[i] = classes[i];
+    used += (size_t)snprintf(out->name + used, sizeof out->name - used, "%s%zux%zu", i == 0 ? "pool:" : ",",
+                             classes[i].size, classes[i].count);
+  }
+  (void)snprintf(out->name + used, sizeof out->name - used, "+%s", heap->name);
+  out->self = *heap;
+  out->self.name = out->name;
+  out->self.control += sizeof(rf_pool);
+  out->self.pools = out;
+}
+
+/* Digits alone, fewer than `below`. */
+static bool read_number(const char **at, size_t below, size_t *out) {
+  const char *const start = *at;
+  *out = 0;
+  for (; **at >= '0' && **at <= '9' && *out < below; ++*at) {
+    *out = *out * 10 + (size_t)(**at - '0');
+  }
+  return *at != start && *out < below;
+}
+
+static bool read_classes(const char **at, rf_pool_class *classes, unsigned *count) {
+  size_t above = 0;
+  for (*count = 0; *count < RF_POOL_CLASSES_MAX; ++*at) {
+    rf_pool_class *const c = &classes[*count];
+    if (!read_number(at, RF_POOL_SIZE_MAX + 1, &c->size) || *(*at)++ != 'x' ||
+        !read_number(at, COUNT_LIMIT, &c->count) || c->size <= above || c->size % sizeof(void *) != 0) {
+      return false;
+    }
+    above = c->size;
+    ++*count;
+    if (**at != ',') {
+      return *(*at)++ == '+';
+    }
+  }
+  return false;
+}
+
+const subject *subject_parse(const char *text, subject_pools *pools) {
+  static const char begin[] = "pool:";
+  rf_pool_class classes[RF_POOL_CLASSES_MAX];
+  unsigned count;
+  if (strncmp(text, begin, sizeof begin - 1) != 0) {
+    return subject_find(text);
+  }
+  text += sizeof begin - 1;
+  const subject *const heap = read_classes(&text, classes, &count) ? subject_find(text) : NULL;
+  if (heap == NULL || !heap->arena || strlen(text) > LONGEST_HEAP) {
+    return NULL;
+  }
+  subject_with_pools(pools, classes, count, heap);
+  return &pools->self;
 }
 
 const subject *subject_named(const char *name) {

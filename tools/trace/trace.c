@@ -58,3 +58,47 @@ void trace_cut(trace *t, size_t count) {
     trace_measure(t);
   }
 }
+
+/* By block: the request that made it what it is after the first `count`; the number of requests for those that do not
+ * live then. */
+static void find_live(const trace *t, size_t count, size_t *made_by, size_t *order) {
+  for (size_t id = 0; id < t->ids; id++) {
+    made_by[id] = t->count;
+    order[id] = t->count;
+  }
+  for (size_t i = 0; i < count; i++) {
+    const trace_op *const op = &t->ops[i];
+    made_by[op->id] = op->kind == TRACE_FREE ? t->count : i;
+    order[op->id] = op->kind == TRACE_ALLOC ? i : order[op->id];
+  }
+}
+
+void trace_keep_last(trace *t, size_t count) {
+  if (count >= t->count) {
+    return;
+  }
+  size_t const skipped = t->count - count;
+  size_t *const made_by = (size_t *)trace_must(calloc(t->ids + 1, sizeof *made_by));
+  size_t *const order = (size_t *)trace_must(calloc(t->ids + 1, sizeof *order));
+  trace_op *const old = t->ops;
+  size_t const all = t->count;
+  find_live(t, skipped, made_by, order);
+  t->ops = NULL;
+  t->count = 0;
+  t->capacity = 0;
+  for (size_t i = 0; i < skipped; i++) {
+    size_t const id = old[i].id;
+    if (old[i].kind == TRACE_ALLOC && order[id] == i && made_by[id] != all) {
+      trace_op op = old[made_by[id]];
+      op.kind = TRACE_ALLOC;
+      trace_add(t, &op);
+    }
+  }
+  for (size_t i = skipped; i < all; i++) {
+    trace_add(t, &old[i]);
+  }
+  free(old);
+  free(order);
+  free(made_by);
+  trace_measure(t);
+}

@@ -76,6 +76,10 @@ void trace_measure(trace *t);
 /* Keeps only the first `count` requests, and measures them. */
 void trace_cut(trace *t, size_t count);
 
+/* Keeps only the last `count` requests; the blocks that are live before them are allocated first, in the order of their
+ * making, with the sizes that they have then. Measures the trace. Ends the program where memory is short. */
+void trace_keep_last(trace *t, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,8 +11,6 @@
 #include "checkers/shared/origin.h"
 #include "lib/core/compiler.h"
 
-rf_heap_options rf_heap_options_now;
-
 #define DEFAULT_ALIGN_LOG2 4U
 
 _Static_assert(RF_ALIGN_DEFAULT == 16, "slots begin at multiples of it");

@@ -104,7 +104,7 @@ typedef struct rf_stop_state {
 
 extern rf_stop_state rf_stop_now __attribute__((visibility("hidden")));
 
-/* What tells this thread from others. */
+/* Differs from thread to thread. */
 static inline const void *rf_stop_self(void) {
   return &rf_heaps_held;
 }

@@ -14,6 +14,7 @@
 #include "span.h"
 
 #include <ringfence/finding.h>
+#include <ringfence/guard.h>
 #include <ringfence/stack.h>
 
 #define RF_HEAPS_MOST 8U
@@ -79,8 +80,14 @@ typedef struct rf_heap {
 extern rf_heap rf_heaps[RF_HEAPS_MOST] __attribute__((visibility("hidden")));
 extern unsigned rf_heap_count __attribute__((visibility("hidden")));
 
-/* Of new blocks: forks of a process with several threads. */
+/* The generation of new blocks: the number of forks of a process with several threads. */
 extern unsigned rf_heap_generation __attribute__((visibility("hidden")));
+
+/* The part of a guard's options that concerns this heap, without hooks; NULL: nothing is checked. */
+rf_heap_options rf_heap_options_of(const rf_guard_options *guard);
+
+/* Before the program runs, or where no block is live. */
+void rf_heap_configure(const rf_heap_options *options);
 
 /* Once, before the first cache. `cores` decides how many heaps there are. */
 void rf_heap_init(unsigned cores);

@@ -231,7 +231,7 @@ void rf_cache_leave(rf_cache *cache) {
   set_wait();
 }
 
-/* What others had is nobody's now. */
+/* Other threads do not exist here: their caches have no owner. */
 void rf_cache_inherit(void) {
   uint32_t left = 0;
   for (rf_cache *c = rf_cache_first(); c != NULL; c = c->next) {

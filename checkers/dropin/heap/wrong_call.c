@@ -47,7 +47,7 @@ static void report_no_block(const void *ptr, const rf_origin *origin) {
   report(&f);
 }
 
-/* What no checker listens to: the allocator's own refusal. */
+/* No checker is told: the allocator's own refusal. */
 static void refuse(const void *ptr, const rf_origin *origin) {
   rf_view v;
   bool const freed = rf_view_at((uintptr_t)ptr, &v) && v.payload == ptr;

@@ -249,7 +249,7 @@ void rf_heap_dump_forked(void) {
   busy = 0;
 }
 
-/* What this thread is inside of may be halfway through a change: who enters it next dumps. */
+/* The structure that this thread is inside of may be half changed: the next that enters it dumps. */
 static void ask(void) {
   if (rf_is_inside()) {
     rf_post_job(dump);

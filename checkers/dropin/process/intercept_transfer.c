@@ -91,7 +91,7 @@ static bool is_unreadable(const void *start, size_t size, const rf_origin *origi
   return look_at(start, size, FAILED, RF_ACCESS_READ, origin) || !rf_host_readable(start, size);
 }
 
-/* What the system has used can be read. */
+/* The system has used these bytes, so they can be read. */
 static void look_each(const struct iovec *list, size_t count, ssize_t result, rf_access access,
                       const rf_origin *origin) {
   size_t done = result < 0 ? FAILED : (size_t)result;
@@ -131,7 +131,7 @@ RF_RARE static void look_message(const struct msghdr *message, ssize_t result, r
 
 #define WATCHING RF_UNLIKELY(rf_guarded_blocks.store != NULL)
 
-/* Of a call that moves up to `n` bytes at `buf`. */
+/* For a call that moves up to `n` bytes at `buf`. */
 #define MOVES(result_type, name, parameters, arguments, n, moved, access)                                              \
   RF_EXPORT result_type name parameters {                                                                              \
     find_theirs();                                                                                                     \
@@ -186,7 +186,7 @@ OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_A
 EARLY(read, (int fd, void *buf, size_t n), (fd, buf, n), RF_ACCESS_WRITE)
 EARLY(write, (int fd, const void *buf, size_t n), (fd, buf, n), RF_ACCESS_READ)
 
-/* Of lists, of which only the system knows how much they hold: a call is looked at if it moved less than that. */
+/* For lists, whose size only the system knows: a call is looked at if it moved less than that. */
 #define LISTS(name, parameters, arguments, access)                                                                     \
   RF_EXPORT ssize_t name parameters {                                                                                  \
     find_theirs();                                                                                                     \

@@ -70,8 +70,8 @@ static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
   return found;
 }
 
-/* Of a process that others end: NULL, or why not all was checked. What a thread is changing is left alone, for it would
- * look damaged; and who waits for the end does not wait long. */
+/* For a process that others end: NULL, or why not all was checked. A block that a thread is changing is left alone, for
+ * it would look damaged; and who waits for the end does not wait long. */
 static const char *sweep_shortly(void) {
   rf_origin const none = {NULL, 0, NULL};
   uint64_t const begin = rf_port_now_ns();

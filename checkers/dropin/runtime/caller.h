@@ -45,16 +45,17 @@ void rf_runtime_find(const char *function, rf_runtime *out);
 /* Finds the libraries: once, at the start. */
 void rf_caller_init(void);
 
+/* Constantly false where rules lead through these libraries as through any code. */
 static inline bool rf_is_runtime(uintptr_t pc) {
-  return pc - rf_runtimes[0].start < rf_runtimes[0].size || pc - rf_runtimes[1].start < rf_runtimes[1].size;
+  return !RF_STACK_RULES &&
+         (pc - rf_runtimes[0].start < rf_runtimes[0].size || pc - rf_runtimes[1].start < rf_runtimes[1].size);
 }
 
 const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_caller_trace *called);
 
-/* `origin`, or where it came from if that is such a library and rules do not lead there; the answer may lie in
- * *called. */
+/* `origin`, or where it came from if that is such a library; the answer may lie in *called. */
 static inline const rf_origin *rf_caller_of(const rf_origin *origin, rf_caller_trace *called) {
-  if (RF_STACK_RULES || __builtin_expect(!rf_is_runtime(origin->caller), 1)) {
+  if (__builtin_expect(!rf_is_runtime(origin->caller), 1)) {
     return origin;
   }
   return rf_caller_unwind(origin, called);

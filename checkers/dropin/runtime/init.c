@@ -21,8 +21,7 @@
 
 #define DEPOT_BYTES ((size_t)16 << 20)
 #define DEPOT_LEAST ((size_t)256 << 10)
-#define WAIT_FREE ((size_t)512 * 1024) /* longer blocks wait only where the quarantine is eight times as large */
-#define DEPOT_SHARE 64U                /* one part in so many of a limited resource */
+#define DEPOT_SHARE 64U /* one part in so many of a limited resource */
 
 /* ---- Options ---- */
 
@@ -39,22 +38,15 @@ static void refused(rf_status status, const void *ptr, const rf_origin *origin) 
 }
 
 static void configure_heap(void) {
-  const rf_guard_options *const g = &rf_process.guard_options;
-  size_t const half = g->quarantine / 2 < WAIT_FREE ? g->quarantine / 2 : WAIT_FREE;
-  rf_heap_options_now = (rf_heap_options){
-      .checked = rf_process.checked,
-      .quarantine = g->quarantine,
-      .wait = half > g->quarantine / 8 ? half : g->quarantine / 8,
-      .fill_alloc = g->fill_alloc,
-      .fill_free = g->fill_free != 0 && g->fill_free < RF_FILL_LEAST ? RF_FILL_LEAST : g->fill_free,
-      .move_below = g->move_below,
-      .stack_depth = rf_process.checked ? g->stack_depth : 0,
-      .depot = rf_process.checked ? g->depot : NULL,
-      .reporter = g->reporter,
-      .refused = refused,
-      .leaving = rf_unmapped_note,
-  };
-  rf_cache_wait = rf_heap_options_now.wait;
+  rf_heap_options o = rf_heap_options_of(&rf_process.guard_options);
+  if (!rf_process.checked) {
+    o.checked = false;
+    o.stack_depth = 0;
+    o.depot = NULL;
+  }
+  o.refused = refused;
+  o.leaving = rf_unmapped_note;
+  rf_heap_configure(&o);
 }
 
 bool rf_process_configure(void) {
@@ -68,9 +60,6 @@ bool rf_process_configure(void) {
   rf_process.guard_options = rf_options_for_guard(o);
   rf_process.guard_options.depot = &rf_process.depot;
   rf_process.guard_options.reporter = &rf_process_reporter;
-  rf_process.guard_options.move = rf_pages_move;
-  rf_process.guard_options.leaks_at_deinit = false;
-  rf_process.guard_options.sweep_at_deinit = false;
   rf_process_reporter_init();
   configure_heap();
   if (!rf_process.checked && !o->halt) {

@@ -1,4 +1,4 @@
-/* What a program may call when it runs under the drop-in, by LD_PRELOAD or linked with //checkers/dropin:malloc.
+/* Functions for a program that runs under the drop-in, by LD_PRELOAD or linked with //checkers/dropin:malloc.
  *
  * A program that also runs without declares them weak and looks first:
  *

@@ -104,11 +104,10 @@ typedef struct rf_guard_options {
   size_t move_below;     /* realloc moves blocks up to this size even where they could stay: stale pointers show */
   unsigned stack_depth;  /* return addresses to keep per allocation and free; 0: call sites only */
   rf_stack_depot *depot; /* where stacks are kept; NULL: the caller's return address alone is kept */
-  void (*move)(void *to, void *from, size_t size); /* of a block that realloc moves: may take pages; NULL: memcpy */
-  rf_reporter *reporter;                           /* NULL: rf_reporter_plain, which halts at the first finding */
-  bool leaks_at_deinit;                            /* report what is live at deinit */
-  bool sweep_at_deinit;                            /* check everything at deinit */
-  bool watched; /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
+  rf_reporter *reporter; /* NULL: rf_reporter_plain, which halts at the first finding */
+  bool leaks_at_deinit;  /* report what is live at deinit */
+  bool sweep_at_deinit;  /* check everything at deinit */
+  bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
 } rf_guard_options;
 
 /* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one
@@ -178,19 +177,10 @@ size_t rf_guard_sweep(rf_guard *guard);
 /* The same for a call from `origin`; NULL where no call asked for it, as at the end of a process. */
 size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin);
 
-/* The same, but no longer than about `budget_ns` nanoseconds as long as no header is found damaged: quarantined blocks
- * for half of that, then live ones from the newest on, and the inner allocator where all of them were reached. */
-size_t rf_guard_sweep_within(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin);
-
 /* The same for live and quarantined blocks, for about `budget_ns` nanoseconds (at least a few blocks): each call goes
  * on where the last one stopped, and begins anew after the last block. For programs that are idle now and then, and for
  * threads that sweep in the background. */
 size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns);
-size_t rf_guard_sweep_step_from(rf_guard *guard, uint64_t budget_ns, const rf_origin *origin);
-
-/* Asks the check of the inner allocator whether that is whole again, after damage that was reported and mended: then it
- * gets blocks back as before. Returns the answer. */
-bool rf_guard_recheck(rf_guard *guard);
 
 /* Gives quarantined blocks back to the inner allocator, oldest first, after checking them, until at most `keep` bytes
  * remain. */
@@ -222,23 +212,6 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
 
 /* As rf_guard_alloc_from, the block zeroed; cheaper than filling it with RF_PATTERN_NEW and zeroing it afterwards. */
 void *rf_guard_zalloc_from(rf_guard *guard, size_t size, size_t align, rf_family family, const rf_origin *origin);
-
-/* The remains of a freed block whose memory the inner allocator is about to give up: for a later access there, which
- * then ends in a fault, to be told from others. */
-typedef struct rf_guard_remains {
-  void *ptr; /* where the program had it; NULL: nothing is known */
-  size_t size;
-  rf_guard_header header;
-} rf_guard_remains;
-
-/* Takes the remains of the last block that was at `inner_block`, `size` bytes of the inner allocator's that can still
- * be read; false, and out->ptr NULL, where they are not to be recognised. */
-bool rf_guard_remains_of(const rf_guard *guard, const void *inner_block, size_t size, rf_guard_remains *out);
-
-/* Reports an access to such a block; RF_ACCESS_FREE: that it was freed once more. Also from signal handlers; any
- * thread. */
-void rf_guard_report_remains(rf_guard *guard, const rf_guard_remains *remains, const void *address, rf_access access,
-                             const rf_origin *origin);
 
 /* Reports a request that was turned away, as the `reject` operation does, with its origin. */
 void rf_guard_reject_from(rf_guard *guard, rf_reject why, size_t size, size_t detail, const rf_origin *origin);

@@ -10,7 +10,7 @@
  * It is to handles what rf_allocator is to pointers: programs call the helpers below, checkers wrap one and are one,
  * and in a checked build each call carries its call site.
  *
- * What every implementation promises:
+ * Promises of every implementation:
  *  - handle 0 is no block: its address is NULL, freeing it does nothing;
  *  - the address of a block holds while it is locked, else until the next call that allocates, resizes or compacts;
  *  - a size of 0 and sizes above RF_SIZE_LIMIT (negative ones among them) give handle 0;
@@ -82,7 +82,7 @@ typedef struct rf_handle_usage {
 
 typedef struct rf_handles rf_handles;
 
-/* What an implementation fills in; all of it. `handle` is never RF_HANDLE_NULL. */
+/* The operations of an implementation, none of them NULL. `handle` is never RF_HANDLE_NULL. */
 typedef struct rf_handles_ops {
   const char *name; /* "handle": a static string */
   rf_handle (*alloc)(rf_handles *self, size_t size, unsigned flags, const rf_site *site);
@@ -179,7 +179,7 @@ static inline void rf_handle_usage_get(rf_handles *handles, rf_handle_usage *out
   handles->ops->usage(handles, out);
 }
 
-/* What every block is aligned to. */
+/* The alignment of every block, in bytes. */
 static inline size_t rf_handle_align(const rf_handles *handles) {
   return handles->ops->align(handles);
 }

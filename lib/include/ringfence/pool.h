@@ -49,7 +49,7 @@ typedef struct rf_pool_options {
 
 #define RF_POOL_DEFAULT_COUNT 64
 
-/* What one class did so far. */
+/* The figures of one class. */
 typedef struct rf_pool_class_stats {
   size_t size;
   size_t count;

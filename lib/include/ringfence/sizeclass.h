@@ -51,7 +51,7 @@ extern "C" {
  * allocator. */
 typedef void (*rf_sizeclass_notifier)(void *context, size_t size);
 
-/* What the allocations of one call site did: a row of the caller's table. */
+/* The figures of one call site: a row of the caller's table. */
 typedef struct rf_sizeclass_site {
   const rf_site *site; /* NULL: calls from code that was built without sites */
   size_t blocks;       /* live */

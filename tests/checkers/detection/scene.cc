@@ -93,7 +93,7 @@ constexpr int kFault = 78;
 constexpr int kAnswered = 79; // refused with NULL
 constexpr int kShowed = 80;
 
-// What the child tells its parent, which has the same memory.
+// The child's answer to its parent, which has the same memory.
 struct Message {
   rf_finding finding;
   bool in_act;

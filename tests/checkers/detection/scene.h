@@ -63,7 +63,7 @@ struct Bug {
   const char *text; // for the table
   const char *cwe;
 
-  // What the finding must say. Of pointers that are no block's, `has_block` is false.
+  // The expected finding. For pointers into no block, `has_block` is false.
   rf_bug kind;
   rf_access access;
   bool has_block;
@@ -107,7 +107,7 @@ Outcome run_good(const Bug &bug, const rf_conformance_subject &subject, Mode mod
 
 std::vector<const rf_conformance_subject *> subjects();
 
-// What a bug's code does its work with.
+// The tools of a bug's code.
 class Scene {
 public:
   Scene(const Bug &bug, bool bad, rf_allocator *allocator, rf_allocator *other, Checker *checker)

@@ -90,7 +90,7 @@ using Results = std::map<std::string, How>; // by allocator
 
 bool g_trouble = false;
 
-// What another build printed, by mode, bug and allocator.
+// The output of another build, by mode, bug and allocator.
 std::map<std::string, How> g_cells;
 
 std::string key(const Bug &bug, const std::string &allocator, Mode mode) {
@@ -171,7 +171,7 @@ std::string mark(size_t number) {
   return " <sup>" + std::to_string(number) + "</sup>";
 }
 
-// What most allocators say, why, and who says otherwise.
+// The verdict of most allocators, the reason, and the exceptions.
 std::string cell(const Bug &bug, Mode mode, Notes &notes) {
   Results const results = run_all(bug, mode);
   How const common = most_common(results);

@@ -23,7 +23,7 @@ static rf_allocator *make_tlsf(void *state, void *arena, size_t size) {
   return make_over(rf_tlsf_subject(), state, arena, size);
 }
 
-/* What the inner allocator is, and fit for threads. */
+/* As the inner allocator, and fit for threads. */
 static rf_conformance_subject locked(const rf_conformance_subject *inner, const char *name,
                                      rf_allocator *(*make)(void *state, void *arena, size_t size)) {
   rf_conformance_subject subject = *inner;

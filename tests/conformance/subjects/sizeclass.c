@@ -8,7 +8,7 @@ static rf_allocator *make(void *state, void *arena, size_t size) {
   return rf_sizeclass_init(heap, arena, size, NULL) == RF_OK ? &heap->base : NULL;
 }
 
-/* What is freed last gives the whole arena back, so all is as after init. */
+/* The last free gives the whole arena back, so all is as after init. */
 const rf_conformance_subject *rf_sizeclass_subject(void) {
   static const rf_conformance_subject subject = {
       .name = "sizeclass",

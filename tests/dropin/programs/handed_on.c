@@ -98,7 +98,7 @@ static void *allocate(unsigned kind, size_t size) {
 
 static const size_t alignments[KINDS] = {1, 1, 1, 1, 64, 4096, 32, 16, 4096, 4096, 1, 256};
 
-/* What __libc_malloc gives is for __libc_free where there is a malloc of its own behind. */
+/* Blocks of __libc_malloc go to __libc_free where there is a malloc of its own behind. */
 static void release(unsigned kind, void *block) {
   if (kind >= 10) {
     __libc_free(block);

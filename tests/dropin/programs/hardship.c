@@ -34,7 +34,7 @@ static void without_standard_error(void) {
   damage();
 }
 
-/* What the program opened in its place is not for findings. */
+/* The file that the program opened in its place is not for findings. */
 static void with_another_file_for_standard_error(void) {
   close(STDERR_FILENO);
   int const file = open("/dev/null", O_WRONLY);

@@ -4,8 +4,7 @@
 #include <cstring>
 #include <new>
 
-// Of C23; older C libraries have them neither in their headers nor at all, so only the checked malloc defines them
-// there.
+// C23 has them; older C libraries lack them in headers and code, so only the checked malloc defines them there.
 extern "C" {
 __attribute__((weak)) void free_sized(void *ptr, std::size_t size);
 __attribute__((weak)) void free_aligned_sized(void *ptr, std::size_t align, std::size_t size);

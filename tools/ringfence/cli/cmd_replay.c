@@ -4,7 +4,10 @@
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/replay_compare.h"
 #include "tools/ringfence/cli/trace_leaks.h"
+#include "tools/ringfence/cli/trace_options.h"
+#include "tools/trace/c_test.h"
 #include "tools/trace/read.h"
 #include "tools/trace/replay.h"
 #include "tools/trace/write.h"
@@ -17,37 +20,63 @@
 #include <string.h>
 
 #define ARENA_LEAST ((size_t)64 << 10)
-#define FOOTPRINT_FACTOR 16U /* the most memory to try, in peaks */
 #define RUNS 7U
 #define RUNS_MOST 1000U
 
 typedef struct options {
   const char *path;
-  const subject *on;
+  rf_bump_arena *memory;
+  rf_subject_list on;
   size_t arena; /* 0: twice the peak */
   size_t runs;
   size_t top;
   size_t events; /* 0: all */
+  size_t last;   /* 0: all */
+  const char *c_test;
   const char *save;
+  const char *svg;
   bool advise;
   bool partial;
   bool help;
 } options;
 
-typedef enum row_id { ALLOCATOR, ARENA, RUN_COUNT, TOP, ADVISE, EVENTS, PARTIAL, SAVE, HELP, ROWS } row_id;
+typedef enum row_id {
+  ALLOCATOR,
+  ARENA,
+  RUN_COUNT,
+  TOP,
+  ADVISE,
+  EVENTS,
+  LAST,
+  PARTIAL,
+  SAVE,
+  C_TEST,
+  SVG,
+  HELP,
+  ROWS
+} row_id;
 
 static const rf_option rows[ROWS] = {
-    [ALLOCATOR] = {"allocator", 'a', "NAME",
-                   "allocator to replay on: tlsf (the default), or another; a wrong name\nlists them", NULL},
+    [ALLOCATOR] =
+        {"allocator", 'a', "NAME",
+         "allocator to replay on: tlsf (the default), another (a wrong name lists them),\nwith pools in front "
+         "pool:SIZExCOUNT,SIZExCOUNT...+NAME, or \"all\"; given more\nthan once, one line of figures for each",
+         NULL},
     [ARENA] = {"arena", '\0', "BYTES", "its memory (default: twice the trace's peak); K, M or G after it", NULL},
     [RUN_COUNT] = {"runs", '\0', "N", "runs to measure times in (default 7)", NULL},
     [TOP] = {"top", '\0', "N", "call sites to list (default 10)", NULL},
     [ADVISE] = {"advise-pool", '\0', NULL, "print how many small blocks of each size the trace needs, for rf_pool",
                 NULL},
     [EVENTS] = {"events", '\0', "N", "replay only the first N requests", NULL},
+    [LAST] = {"last", '\0', "N",
+              "replay only the last N requests: before a finding, those that led to it; blocks\nthat were live before "
+              "them are made first",
+              NULL},
     [PARTIAL] = {"partial", '\0', NULL, "of a damaged or cut off file, replay the part before the damage", NULL},
     [SAVE] = {"save", '\0', "FILE",
               "write the requests to FILE, without call sites, threads and times; replay\nnothing", NULL},
+    [C_TEST] = {"c-test", '\0', "FILE", "write the requests as a test in C to FILE; replay nothing", NULL},
+    [SVG] = {"svg", '\0', "FILE", "of several allocators, draw the memory that each occupies over the trace", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
@@ -67,53 +96,25 @@ static void help(void) {
              "Example:\n"
              "  ringfence check --trace run.rft -- ./program\n"
              "  ringfence replay --allocator smallmem run.rft\n"
+             "  ringfence replay -a tlsf -a pool:16x200,32x100+tlsf --svg memory.svg run.rft\n"
              "  zcat run.rft.gz | ringfence replay -");
-}
-
-/* Digits, and K, M or G. */
-static bool parse_size(row_id id, const char *text, size_t *out) {
-  char *end;
-  errno = 0;
-  unsigned long long const n = strtoull(text, &end, 10);
-  unsigned const shift = *end == 'K' || *end == 'k'   ? 10
-                         : *end == 'M' || *end == 'm' ? 20
-                         : *end == 'G' || *end == 'g' ? 30
-                                                      : 0;
-  if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0 ? 1 : 0] != '\0' || n == 0 ||
-      n > RF_SIZE_LIMIT >> shift) {
-    rf_diag("--%s %s: give a number above 0", rows[id].name, text);
-    return false;
-  }
-  *out = (size_t)n << shift;
-  return true;
-}
-
-static bool parse_subject(const char *name, const subject **out) {
-  *out = subject_find(name);
-  if (*out == NULL) {
-    char names[512] = "";
-    for (size_t i = 0; i < subject_count; i++) {
-      size_t const used = strlen(names);
-      (void)snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : ", ", subjects[i].name);
-    }
-    rf_diag("--allocator %s: use one of %s", name, names);
-  }
-  return *out != NULL;
 }
 
 static bool apply(void *context, size_t row, const char *argument) {
   options *const o = (options *)context;
   switch ((row_id)row) {
   case ALLOCATOR:
-    return parse_subject(argument, &o->on);
+    return rf_trace_option_allocator(&o->on, o->memory, argument);
   case ARENA:
-    return parse_size(ARENA, argument, &o->arena);
+    return rf_trace_option_size(rows[ARENA].name, argument, &o->arena);
   case RUN_COUNT:
-    return parse_size(RUN_COUNT, argument, &o->runs);
+    return rf_trace_option_size(rows[RUN_COUNT].name, argument, &o->runs);
   case TOP:
-    return parse_size(TOP, argument, &o->top);
+    return rf_trace_option_size(rows[TOP].name, argument, &o->top);
   case EVENTS:
-    return parse_size(EVENTS, argument, &o->events);
+    return rf_trace_option_size(rows[EVENTS].name, argument, &o->events);
+  case LAST:
+    return rf_trace_option_size(rows[LAST].name, argument, &o->last);
   case ADVISE:
     o->advise = true;
     return true;
@@ -123,14 +124,20 @@ static bool apply(void *context, size_t row, const char *argument) {
   case SAVE:
     o->save = argument;
     return true;
+  case C_TEST:
+    o->c_test = argument;
+    return true;
+  case SVG:
+    o->svg = argument;
+    return true;
   default:
     o->help = true;
     return true;
   }
 }
 
-static bool parse(options *o, int argc, char **argv) {
-  *o = (options){.on = subject_find("tlsf"), .runs = RUNS, .top = 10};
+static bool parse(options *o, rf_bump_arena *memory, int argc, char **argv) {
+  *o = (options){.memory = memory, .runs = RUNS, .top = 10};
   int const first = rf_option_table_read(&table, argc, argv, apply, o);
   if (first < 0 || o->help) {
     return first >= 0;
@@ -139,20 +146,21 @@ static bool parse(options *o, int argc, char **argv) {
     rf_diag(first == argc ? "no trace given; try `ringfence replay FILE`" : "replay takes one trace at a time");
     return false;
   }
+  if (o->on.count == 0 && !rf_trace_option_allocator(&o->on, memory, "tlsf")) {
+    return false;
+  }
+  if (o->svg != NULL && o->on.count == 1) {
+    rf_diag("--svg compares allocators: give --allocator more than once");
+    return false;
+  }
   o->path = strcmp(argv[first], "-") == 0 ? "/dev/stdin" : argv[first];
   return true;
 }
 
 /* ---- Printing ---- */
 
-static void print_size(size_t bytes) {
-  if (bytes < 10240) {
-    (void)printf("%zu bytes", bytes);
-  } else if (bytes < (size_t)10 << 20) {
-    (void)printf("%.1f KiB", (double)bytes / 1024);
-  } else {
-    (void)printf("%.1f MiB", (double)bytes / 1048576);
-  }
+static void print_size(rf_bump_arena *memory, size_t bytes) {
+  (void)fputs(rf_trace_bytes(memory, bytes), stdout);
 }
 
 static void print_trace(const options *o, const trace *t) {
@@ -166,7 +174,7 @@ static void print_trace(const options *o, const trace *t) {
     (void)printf(" of process %lu", (unsigned long)t->process);
   }
   (void)printf(" in %.3f s\n  peak ", (double)t->duration_us / 1e6);
-  print_size(t->peak);
+  print_size(o->memory, t->peak);
   (void)printf(" in %zu blocks; %llu requests had failed, %llu were not recorded\n", t->peak_blocks,
                (unsigned long long)t->failures, (unsigned long long)t->lost);
   if (!t->complete) {
@@ -178,13 +186,13 @@ static double over(size_t bytes, size_t peak) {
   return peak == 0 ? 0 : (double)bytes / (double)peak;
 }
 
-static void print_footprint(const subject *s, const trace *t, size_t footprint) {
+static void print_footprint(const options *o, const subject *s, const trace *t, size_t footprint) {
   (void)printf("  footprint      ");
   if (footprint == 0) {
-    (void)printf("above %u times the peak\n", FOOTPRINT_FACTOR);
+    (void)printf("above %u times the peak\n", TRACE_PEAKS_MOST);
     return;
   }
-  print_size(footprint);
+  print_size(o->memory, footprint);
   (void)printf(", %.3f times the peak (%s)\n", over(footprint, t->peak),
                s->arena ? "the smallest arena that suffices" : "taken from the system");
 }
@@ -213,7 +221,7 @@ static size_t arena_for(const options *o, const trace *t) {
 /* Prints and returns the number of requests that fail in this arena: all of them where the allocator cannot use it. */
 static size_t print_failures(const options *o, const trace *t, replay_memory *m, size_t arena) {
   size_t first = 0;
-  size_t const failed = replay_failures(o->on, t, m, arena, &first);
+  size_t const failed = replay_failures(o->on.items[0], t, m, arena, &first);
   (void)printf("  failures       %zu", failed);
   if (failed != 0) {
     (void)printf("; the first is request %zu, of %zu bytes", first, t->ops[first].size);
@@ -222,43 +230,52 @@ static size_t print_failures(const options *o, const trace *t, replay_memory *m,
   return failed;
 }
 
-static int replay(const options *o, const trace *t, rf_bump_arena *memory) {
+/* One allocator, in sentences. Returns the exit status. */
+static int replay_one(const options *o, const trace *t, size_t arena, size_t most) {
+  const subject *const s = o->on.items[0];
+  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
+  replay_memory m = replay_memory_make(t, most);
+  rf_allocator *const a = replay_begin(s, t, &m, arena);
+  if (a == NULL) {
+    rf_diag("%s cannot use an arena of %zu bytes", s->name, arena);
+    replay_memory_free(t, &m);
+    return 1;
+  }
+  replay_end(s, t, &m, a);
+  (void)printf("%s", s->name);
+  if (s->arena) {
+    (void)printf(", in an arena of ");
+    print_size(o->memory, arena);
+  }
+  (void)printf("\n");
+  replay_times const times = replay_measure(s, t, &m, arena, runs, NULL);
+  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
+               times.worst_ns, runs);
+  size_t const failed = print_failures(o, t, &m, arena);
+  print_footprint(o, s, t, replay_footprint(s, t, &m, 0));
+  replay_fragmentation const f = replay_fragment(s, t, &m, arena);
+  print_fragmentation(&f);
+  if (!replay_verify(s, t, &m, arena)) {
+    rf_diag("%s handed out blocks that overlap, or are not aligned", s->name);
+    abort();
+  }
+  replay_memory_free(t, &m);
+  return failed == 0 ? 0 : 1;
+}
+
+static int replay(const options *o, const trace *t) {
   size_t const arena = arena_for(o, t);
+  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
   size_t most;
-  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &most)) {
+  if (!rf_mul(t->peak, TRACE_PEAKS_MOST, &most)) {
     rf_diag("%s: its blocks do not fit into the address space", o->path);
     return RF_EXIT_USAGE;
   }
   most = most > arena ? most : arena;
-  replay_memory m = replay_memory_make(t, most);
-  rf_allocator *const a = replay_begin(o->on, t, &m, arena);
-  if (a == NULL) {
-    rf_diag("%s cannot use an arena of %zu bytes", o->on->name, arena);
-    replay_memory_free(t, &m);
-    return 1;
-  }
-  replay_end(o->on, t, &m, a);
-  (void)printf("%s", o->on->name);
-  if (o->on->arena) {
-    (void)printf(", in an arena of ");
-    print_size(arena);
-  }
-  (void)printf("\n");
-  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
-  replay_times const times = replay_measure(o->on, t, &m, arena, runs, NULL);
-  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
-               times.worst_ns, runs);
-  size_t const failed = print_failures(o, t, &m, arena);
-  print_footprint(o->on, t, replay_footprint(o->on, t, &m, 0));
-  replay_fragmentation const f = replay_fragment(o->on, t, &m, arena);
-  print_fragmentation(&f);
-  if (!replay_verify(o->on, t, &m, arena)) {
-    rf_diag("%s handed out blocks that overlap, or are not aligned", o->on->name);
-    abort();
-  }
-  replay_memory_free(t, &m);
-  rf_trace_leaks_print(memory, t, o->top);
-  return failed == 0 ? 0 : 1;
+  rf_replay_compare_options const compare = {&o->on, arena, most, runs, o->svg};
+  int const status = o->on.count == 1 ? replay_one(o, t, arena, most) : rf_replay_compare(&compare, t, o->memory);
+  rf_trace_leaks_print(o->memory, t, o->top);
+  return status;
 }
 
 /* Counts the demand in pools without blocks. */
@@ -269,7 +286,7 @@ static int advise(const trace *t) {
   static rf_tlsf heap;
   rf_pool pool;
   size_t size;
-  if (!rf_mul(t->peak, FOOTPRINT_FACTOR, &size) || !rf_add(size, ARENA_LEAST, &size)) {
+  if (!rf_mul(t->peak, TRACE_PEAKS_MOST, &size) || !rf_add(size, ARENA_LEAST, &size)) {
     rf_diag("the blocks of this trace do not fit into the address space");
     return RF_EXIT_USAGE;
   }
@@ -288,15 +305,30 @@ static int advise(const trace *t) {
   return status;
 }
 
+static bool save_c_test(const options *o, const trace *t) {
+  FILE *const file = fopen(o->c_test, "we");
+  if (file == NULL) {
+    return false;
+  }
+  rf_sink const sink = rf_file_sink(file);
+  trace_write_c_test(t, arena_for(o, t), &sink);
+  bool const good = ferror(file) == 0;
+  return fclose(file) == 0 && good;
+}
+
+/* The files instead of a replay. */
 static int save(const options *o, const trace *t) {
-  if (trace_write(t, o->save)) {
+  const char *const failed = o->save != NULL && !trace_write(t, o->save) ? o->save
+                             : o->c_test != NULL && !save_c_test(o, t)   ? o->c_test
+                                                                         : NULL;
+  if (failed == NULL) {
     return 0;
   }
-  rf_diag("cannot write to %s: %s", o->save, strerror(errno));
+  rf_diag("cannot write to %s: %s", failed, strerror(errno));
   return RF_EXIT_USAGE;
 }
 
-static int work(const options *o, rf_bump_arena *memory) {
+static int work(const options *o) {
   char problem[TRACE_PROBLEM_BYTES];
   trace t;
   int status = RF_EXIT_USAGE;
@@ -308,11 +340,14 @@ static int work(const options *o, rf_bump_arena *memory) {
     if (o->events != 0) {
       trace_cut(&t, o->events);
     }
-    if (o->save != NULL) {
+    if (o->last != 0) {
+      trace_keep_last(&t, o->last);
+    }
+    if (o->save != NULL || o->c_test != NULL) {
       status = save(o, &t);
     } else {
       print_trace(o, &t);
-      status = o->advise ? advise(&t) : replay(o, &t, memory);
+      status = o->advise ? advise(&t) : replay(o, &t);
     }
   }
   trace_free(&t);
@@ -322,15 +357,17 @@ static int work(const options *o, rf_bump_arena *memory) {
 static int run(int argc, char **argv) {
   options o;
   rf_bump_arena memory = {NULL};
-  if (!parse(&o, argc, argv)) {
+  if (!parse(&o, &memory, argc, argv)) {
+    rf_bump_arena_free(&memory);
     return RF_EXIT_USAGE;
   }
   if (o.help) {
     help();
+    rf_bump_arena_free(&memory);
     return 0;
   }
   rf_paths_enter();
-  int const status = work(&o, &memory);
+  int const status = work(&o);
   rf_bump_arena_free(&memory);
   return status;
 }

@@ -18,6 +18,7 @@ extern const rf_command rf_command_help;
 extern const rf_command rf_command_import;
 extern const rf_command rf_command_replay;
 extern const rf_command rf_command_report;
+extern const rf_command rf_command_tune;
 extern const rf_command rf_command_version;
 
 /* Those of the checking service. Words beyond the limit are refused. */

@@ -1,7 +1,6 @@
 #include "tools/ringfence/model/foreign.h"
 
 #include <ringfence/report_json.h>
-#include <string.h>
 
 rf_foreign_finding *rf_foreign_add(rf_foreign *out, rf_bump_arena *arena) {
   rf_foreign_finding *const f = &RF_APPENDED(arena, out->findings, out->count);
@@ -13,31 +12,6 @@ void rf_foreign_add_frame(rf_foreign_stack *stack, rf_bump_arena *arena, const r
   if (stack->count < RF_TRACE_DEPTH) {
     RF_APPENDED(arena, stack->frames, stack->count) = *frame;
   }
-}
-
-/* Errors of kinds that are not ours leave the list. */
-static void drop_unknown(rf_foreign *out) {
-  size_t kept = 0;
-  for (size_t i = 0; i < out->count; i++) {
-    if (out->findings[i].known) {
-      out->findings[kept++] = out->findings[i];
-    }
-  }
-  out->other += out->count - kept;
-  out->count = kept;
-}
-
-rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length) {
-  rf_foreign out = {0};
-  if (strstr(text, "<valgrindoutput>") != NULL) {
-    out.tool = "valgrind";
-    rf_foreign_read_valgrind(&out, arena, text, length);
-  } else if (strstr(text, "AddressSanitizer") != NULL || strstr(text, "LeakSanitizer") != NULL) {
-    out.tool = "asan";
-    rf_foreign_read_asan(&out, arena, text, length);
-  }
-  drop_unknown(&out);
-  return out;
 }
 
 /* ---- JSON ---- */

@@ -13,7 +13,8 @@ extern "C" {
  * lines of the functions by which the bug is known, or module and offset where lines are not known: one function may
  * have the same kind of bug on two lines, and a report shows both, with one fingerprint.
  *
- * Of several runs of one program the first that found a place counts, or the first that did so at the instruction. */
+ * Among several runs of one program, the first that found a place counts, or the first that did so at the
+ * instruction. */
 size_t rf_merge(rf_record **records, size_t count);
 
 /* Equal for records that are merged. */

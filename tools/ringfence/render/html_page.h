@@ -18,7 +18,7 @@ const char *rf_html_place(const rf_html_page *p, const rf_record *record, rf_sta
 /* Attributes by which the script sorts the element of the finding at `index`. */
 void rf_html_sort_keys(const rf_html_page *p, const rf_record *record, size_t index);
 
-/* What a finding is, its stacks, bytes and facts, without a frame around them. */
+/* A finding's kind, stacks, bytes and facts, without a frame around them. */
 void rf_html_body(const rf_html_page *p, const rf_record *record);
 
 /* A finding in detail. */

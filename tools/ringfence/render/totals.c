@@ -172,7 +172,7 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   }
 }
 
-/* Of modes off and sample what the malloc behind served is not counted. */
+/* Blocks of the malloc behind, in modes off and sample, are not counted. */
 static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64_t bytes, uint64_t peak, bool sampled) {
   if (sampled && count == 0) {
     return "no allocation sampled";

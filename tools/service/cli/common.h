@@ -1,4 +1,4 @@
-/* What the commands of ringfence-serve share. */
+/* Shared by the commands of ringfence-serve. */
 #ifndef RINGFENCE_TOOLS_SERVICE_CLI_COMMON_H
 #define RINGFENCE_TOOLS_SERVICE_CLI_COMMON_H
 

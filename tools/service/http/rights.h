@@ -1,4 +1,4 @@
-/* Who may do what: rights, tokens, and the checks of Host and Origin. */
+/* Access control: rights, tokens, and the checks of Host and Origin. */
 #ifndef RINGFENCE_TOOLS_SERVICE_RIGHTS_H
 #define RINGFENCE_TOOLS_SERVICE_RIGHTS_H
 
@@ -28,7 +28,7 @@ typedef struct rf_rights {
   int64_t code_until;
 } rf_rights;
 
-/* What a request says of its sender; NULL where it says nothing. */
+/* The headers that describe a request's sender; NULL where absent. */
 typedef struct rf_sender {
   const char *host;
   const char *origin;

@@ -46,7 +46,7 @@ typedef struct rf_batch_finding {
   int64_t first_event;
   int64_t last_event;
   int64_t richest_event;
-  /* Of this batch. */
+  /* Counts of this batch. */
   int64_t added;
   const char *bug;
   const char *level;

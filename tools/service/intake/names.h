@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* What names an address over all processes: the build-id of its module, else its path; NULL where it has neither. */
+/* The name of an address over all processes: the build-id of its module, else its path; NULL where it has neither. */
 const char *rf_names_module(const rf_frame *frame);
 
 /* Sets the sources of the frames of `record` that have none and that the store knows. Strings live in `arena`. */

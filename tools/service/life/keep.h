@@ -1,4 +1,4 @@
-/* What is kept, and for how long: counters, and the first, last and richest event of each finding, for ever; the events
+/* The limits of the store: counters, and the first, last and richest event of each finding, for ever; the events
  * between them within limits. */
 #ifndef RINGFENCE_TOOLS_SERVICE_KEEP_H
 #define RINGFENCE_TOOLS_SERVICE_KEEP_H

@@ -1,4 +1,4 @@
-/* What people decide about findings. */
+/* Decisions about findings. */
 #ifndef RINGFENCE_TOOLS_SERVICE_TRIAGE_H
 #define RINGFENCE_TOOLS_SERVICE_TRIAGE_H
 

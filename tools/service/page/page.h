@@ -23,7 +23,7 @@ typedef struct rf_page {
   rf_store *store;     /* for names of return addresses */
   const char *source_root;
   bool may_triage;
-  /* What was asked; NULL: nothing. */
+  /* The search text; NULL: none. */
   const char *state;
   const char *environment;
   const char *build;

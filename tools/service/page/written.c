@@ -1,4 +1,4 @@
-/* What was written, over all events: a table of offsets and values. */
+/* The bytes written over all events: a table of offsets and values. */
 #include "tools/service/page/finding_parts.h"
 
 #include "tools/ringfence/base/words.h"

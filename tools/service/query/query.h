@@ -52,7 +52,7 @@ bool rf_query_status(rf_query *q, const char *directory);
 /* Why two findings are one, or are not. */
 bool rf_query_why(rf_query *q, int64_t a, int64_t b);
 
-/* What happened after the activity number `after`, oldest first. */
+/* The activities after number `after`, oldest first. */
 bool rf_query_activity(rf_query *q, int64_t after, int64_t limit);
 
 /* The finding that stands for `id`: itself, or what it was merged into; 0: none such. */

@@ -1,8 +1,6 @@
 #include "as_allocator.h"
 
-#include "checkers/dropin/heap/cache.h"
-#include "checkers/dropin/heap/large.h"
-#include "checkers/dropin/heap/walk.h"
+#include "configure.h"
 
 #include <string.h>
 
@@ -140,39 +138,11 @@ static const rf_allocator_ops ops = {
     .deinit = op_deinit,
 };
 
-/* What was freed under other options is as if it had never been used. */
-static void forget_freed(void) {
-  for (rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
-    for (unsigned i = 0; i < span->carved && !span->large; i++) {
-      span->slots[i].traits = RF_SLOT_NEW;
-      rf_check_carved(span, i);
-    }
-    rf_check_front(span);
-  }
-}
-
 rf_allocator *rf_heap_as_allocator(const rf_guard_options *g) {
-  rf_heap_options o = {.checked = g != NULL, .refused = refused};
-  if (g != NULL) {
-    o.quarantine = g->quarantine;
-    o.wait = g->quarantine / 2;
-    o.fill_alloc = g->fill_alloc;
-    o.fill_free = g->fill_free != 0 && g->fill_free < 16 ? 16 : g->fill_free;
-    o.move_below = g->move_below;
-    o.stack_depth = g->depot != NULL ? g->stack_depth : 0;
-    o.depot = g->depot;
-    o.reporter = g->reporter;
-  }
+  configure(g, refused);
   if (cache == NULL) {
-    rf_heap_init(1);
-    rf_heap_options_now = o;
-    rf_cache_wait = o.wait;
     cache = rf_cache_take(0);
   }
-  (void)rf_large_trim();
-  rf_heap_options_now = o;
-  rf_cache_wait = o.wait;
-  forget_freed();
   self.ops = &ops;
   return &self;
 }

@@ -1,8 +1,6 @@
 #include "by_threads.h"
 
-#include "checkers/dropin/heap/cache.h"
-#include "checkers/dropin/heap/large.h"
-#include "checkers/dropin/heap/walk.h"
+#include "configure.h"
 
 #define MOST 5 /* threads, and whoever runs outside of them */
 #define SWEEP_MS 10
@@ -29,28 +27,7 @@ static void refused(rf_status status, const void *ptr, const rf_origin *origin) 
 }
 
 void rf_dropin_threads_options(const rf_guard_options *g) {
-  rf_heap_options o = {.checked = g != NULL, .refused = refused};
-  if (g != NULL) {
-    o.quarantine = g->quarantine;
-    o.wait = g->quarantine / 2;
-    o.fill_alloc = g->fill_alloc;
-    o.fill_free = g->fill_free != 0 && g->fill_free < 16 ? 16 : g->fill_free;
-    o.move_below = g->move_below;
-    o.reporter = g->reporter;
-  }
-  if (rf_heap_count == 0) {
-    rf_heap_init(1);
-  }
-  (void)rf_large_trim();
-  rf_heap_options_now = o;
-  rf_cache_wait = o.wait;
-  for (rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
-    for (unsigned i = 0; i < span->carved && !span->large; i++) {
-      span->slots[i].traits = RF_SLOT_NEW; /* what was freed under other options is as if it had never been used */
-      rf_check_carved(span, i);
-    }
-    rf_check_front(span);
-  }
+  configure(g, refused);
 }
 
 void rf_dropin_threads_begin(unsigned thread) {

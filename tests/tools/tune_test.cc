@@ -1,0 +1,101 @@
+// `ringfence tune`: its table, its header and its messages. That the header's figures hold: tests/trace/tuned_test.cc.
+#include "tests/tools/run.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace ringfence_test;
+
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string recorded(const std::string &name) {
+  return source("tools/trace/recorded/" + name + ".rft");
+}
+
+Result tune(std::vector<std::string> words) {
+  words.insert(words.begin(), {ringfence(), "tune"});
+  return run(words);
+}
+
+TEST(Tune, PrintsEachChoiceAndWritesTheBest) {
+  std::string const header = scratch("heap.h");
+  Result const result =
+      tune({"-a", "tlsf", "-a", "memheap", "--now=1M", "--prefix=radio", "-o", header, recorded("sqlite")});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  EXPECT_TRUE(has(result.out, "  tlsf\n")) << result.out;
+  EXPECT_TRUE(has(result.out, "  memheap\n")) << result.out;
+  EXPECT_FALSE(has(result.out, "simple")) << result.out;
+  EXPECT_TRUE(has(result.out, "; today's heap: 1048576\n")) << result.out;
+  std::string const text = read_file(header);
+  EXPECT_TRUE(has(text, "% of the 1048576 of today's heap\n")) << text;
+  EXPECT_TRUE(has(text, "#define RADIO_ARENA_BYTES ")) << text;
+  EXPECT_TRUE(has(text, "static inline rf_allocator *radio_heap_init(radio_heap *t, ")) << text;
+}
+
+TEST(Tune, LeavesPoolsOutIfItIsTold) {
+  Result const result = tune({"-a", "tlsf", "--pools=0", recorded("sqlite")});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_FALSE(has(result.out, "pool:")) << result.out;
+  EXPECT_TRUE(has(result.out, "best: tlsf in an arena of ")) << result.out;
+}
+
+TEST(Tune, LetsTheGivenPartOfTheTracesFail) {
+  Result const all = tune({"-a", "tlsf", "--pools=0", "--percent=100", recorded("sqlite"), recorded("git")});
+  Result const half = tune({"-a", "tlsf", "--pools=0", "--percent=50", recorded("sqlite"), recorded("git")});
+  EXPECT_EQ(all.status, 0) << all.err;
+  EXPECT_EQ(half.status, 0) << half.err;
+  auto arena = [](const Result &r) {
+    size_t const at = r.out.find("arena of ");
+    return at == std::string::npos ? 0UL : std::stoul(r.out.substr(at + 9));
+  };
+  EXPECT_GT(arena(half), 0U) << half.out;
+  EXPECT_GT(arena(all), arena(half)) << all.out << half.out;
+}
+
+TEST(Tune, SaysSoWhereNoHeapServes) {
+  Result const result = tune({"-a", "sizeclass", recorded("sqlite")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.said(), std::vector<std::string>{"no heap serves 1 of 1 traces"});
+}
+
+TEST(Tune, RefusesWhatItCannotUse) {
+  std::string const file = scratch("bad");
+  write_file(file, "hello\n");
+  std::pair<std::vector<std::string>, std::string> const cases[] = {
+      {{}, "no trace given; try `ringfence tune FILE`"},
+      {{"--what", "a"}, "unknown option --what; see `ringfence help tune`"},
+      {{"--percent=0", "a"}, "--percent 0: give a number above 0, at most 100"},
+      {{"--percent=101", "a"}, "--percent 101: give a number above 0, at most 100"},
+      {{"--percent=5x", "a"}, "--percent 5x: give a number above 0, at most 100"},
+      {{"--percent=nan", "a"}, "--percent nan: give a number above 0, at most 100"},
+      {{"--pools=9", "a"}, "--pools 9: give a number from 0 to 8"},
+      {{"--pools=10", "a"}, "--pools 10: give a number from 0 to 8"},
+      {{"--now=x", "a"}, "--now x: give a number above 0"},
+      {{"--prefix=1a", "a"}, "--prefix 1a: give a C identifier"},
+      {{"--prefix=", "a"}, "--prefix : give a C identifier"},
+      {{"-a", "libc", "a"}, "--allocator libc: use one of tlsf, simple, smallmem, slab, memheap, sizeclass"},
+      {{"-a", "all", "a"}, "--allocator all: use one of tlsf, simple, smallmem, slab, memheap, sizeclass"},
+      {{"/nowhere"}, "/nowhere: it cannot be read: No such file or directory"},
+      {{file}, file + ": it is not a trace: it does not begin with RFTRACE"},
+      {{"-a", "tlsf", "--pools=0", "-o", "/nowhere/x.h", recorded("sqlite")},
+       "cannot write to /nowhere/x.h: No such file or directory"},
+  };
+  for (const auto &[words, said] : cases) {
+    Result const result = tune(words);
+    EXPECT_EQ(result.status, 2) << said;
+    EXPECT_EQ(result.said(), std::vector<std::string>{said});
+  }
+}
+
+TEST(Tune, HasAManual) {
+  EXPECT_TRUE(has(tune({"--help"}).out, "Usage: ringfence tune [OPTIONS] FILE...\n"));
+  EXPECT_EQ(tune({"-h"}).out, run({ringfence(), "help", "tune"}).out);
+}
+
+} // namespace

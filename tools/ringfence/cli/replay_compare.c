@@ -1,0 +1,154 @@
+#include "tools/ringfence/cli/replay_compare.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/render/markup.h"
+#include "tools/trace/replay.h"
+
+#include <errno.h>
+#include <ringfence/layout.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POINTS 200U
+#define WIDTH 960U
+#define HEIGHT 320U
+#define LEGEND 18U /* height of a line */
+
+typedef struct figures {
+  bool usable; /* it can use the arena */
+  replay_times times;
+  size_t failed;
+  size_t footprint; /* 0: above the most that was tried */
+  replay_fragmentation fragmentation;
+  size_t series[POINTS];
+} figures;
+
+static figures measure(const rf_replay_compare_options *o, const subject *s, const trace *t, replay_memory *m) {
+  figures f = {.usable = false};
+  size_t first;
+  rf_allocator *const a = replay_begin(s, t, m, o->arena);
+  if (a == NULL) {
+    return f;
+  }
+  replay_end(s, t, m, a);
+  f.usable = true;
+  f.times = replay_measure(s, t, m, o->arena, o->runs, NULL);
+  f.failed = replay_failures(s, t, m, o->arena, &first);
+  f.footprint = replay_footprint(s, t, m, 0);
+  f.fragmentation = replay_fragment(s, t, m, o->arena);
+  (void)replay_series(s, t, m, o->arena, POINTS, f.series);
+  if (!replay_verify(s, t, m, o->arena)) {
+    rf_diag("%s handed out blocks that overlap, or are not aligned", s->name);
+    abort();
+  }
+  return f;
+}
+
+/* ---- The table ---- */
+
+static int widest(const rf_subject_list *on) {
+  size_t width = sizeof "allocator" - 1;
+  for (size_t i = 0; i < on->count; i++) {
+    size_t const length = strlen(on->items[i]->name);
+    width = length > width ? length : width;
+  }
+  return (int)width;
+}
+
+static void print_row(const subject *s, const figures *f, const trace *t, int width, rf_bump_arena *memory) {
+  if (!f->usable) {
+    (void)printf("%-*s  cannot use such an arena\n", width, s->name);
+    return;
+  }
+  const char *const footprint = f->footprint == 0 ? "too large" : rf_trace_bytes(memory, f->footprint);
+  (void)printf("%-*s %9.1f %9.0f %9zu %11s", width, s->name, f->times.mean_ns, f->times.worst_ns, f->failed, footprint);
+  if (f->footprint != 0 && t->peak != 0) {
+    (void)printf(" %9.3f", (double)f->footprint / (double)t->peak);
+  } else {
+    (void)printf(" %9s", "");
+  }
+  if (f->fragmentation.known) {
+    (void)printf(" %7.1f %% %7.1f %%", 100 * f->fragmentation.at_end, 100 * f->fragmentation.most);
+  }
+  (void)printf("\n");
+}
+
+/* ---- The picture ---- */
+
+static const char *const colours[] = {"#3366cc", "#dc3912", "#ff9900", "#109618", "#990099", "#0099c6", "#dd4477",
+                                      "#66aa00", "#b82e2e", "#316395", "#994499", "#22aa99", "#aaaa11", "#6633cc"};
+
+static const char *colour_of(size_t i) {
+  return colours[i % (sizeof colours / sizeof colours[0])];
+}
+
+static void write_line(const rf_sink *sink, const size_t *series, size_t top, const char *colour) {
+  rf_markup(sink, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"", colour);
+  for (size_t i = 0; i < POINTS; i++) {
+    size_t const y = HEIGHT - (size_t)((double)series[i] * HEIGHT / (double)top);
+    rf_markup(sink, "%s%zu,%zu", i == 0 ? "" : " ", i * WIDTH / (POINTS - 1), y);
+  }
+  rf_sink_str(sink, "\"/>\n");
+}
+
+static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, const figures *all, size_t top,
+                      rf_bump_arena *memory) {
+  unsigned const height = HEIGHT + (unsigned)(o->on->count + 1) * LEGEND + LEGEND;
+  rf_markup(sink,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-8 -24 %u %u\" font-family=\"sans-serif\" "
+            "font-size=\"12\">\n<title>Memory that each allocator occupies over the trace</title>\n"
+            "<rect x=\"-8\" y=\"-24\" width=\"%u\" height=\"%u\" fill=\"#ffffff\"/>\n"
+            "<text x=\"0\" y=\"-8\">%s</text>\n<path d=\"M0 0H%uM0 %uH%u\" stroke=\"#bbbbbb\"/>\n",
+            WIDTH + 16, height + 24, WIDTH + 16, height + 24, rf_trace_bytes(memory, top), WIDTH, HEIGHT, WIDTH);
+  for (size_t i = 0; i < o->on->count; i++) {
+    unsigned const y = HEIGHT + (unsigned)(i + 1) * LEGEND;
+    if (all[i].usable) {
+      write_line(sink, all[i].series, top, colour_of(i));
+      rf_markup(sink, "<path d=\"M0 %uH24\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"32\" y=\"%u\">%s</text>\n", y,
+                colour_of(i), y + 4, o->on->items[i]->name);
+    }
+  }
+  rf_sink_str(sink, "</svg>\n");
+}
+
+static size_t highest(const rf_replay_compare_options *o, const figures *all) {
+  size_t top = 1;
+  for (size_t i = 0; i < o->on->count; i++) {
+    for (size_t at = 0; at < POINTS; at++) {
+      top = all[i].series[at] > top ? all[i].series[at] : top;
+    }
+  }
+  return top;
+}
+
+static bool save_svg(const rf_replay_compare_options *o, const figures *all, rf_bump_arena *memory) {
+  FILE *const file = fopen(o->svg, "we");
+  if (file != NULL) {
+    rf_sink const sink = rf_file_sink(file);
+    write_svg(&sink, o, all, highest(o, all), memory);
+    bool const written = ferror(file) == 0;
+    if (fclose(file) == 0 && written) {
+      return true;
+    }
+  }
+  rf_diag("cannot write to %s: %s", o->svg, strerror(errno));
+  return false;
+}
+
+int rf_replay_compare(const rf_replay_compare_options *o, const trace *t, rf_bump_arena *memory) {
+  figures *const all = rf_bump_arena_array(memory, o->on->count, sizeof *all);
+  int const width = widest(o->on);
+  int status = 0;
+  replay_memory m = replay_memory_make(t, o->most);
+  (void)printf("arenas of %s\n%-*s %9s %9s %9s %11s %9s %9s %9s\n", rf_trace_bytes(memory, o->arena), width,
+               "allocator", "ns/request", "slowest", "failures", "footprint", "over peak", "frag. end", "at most");
+  for (size_t i = 0; i < o->on->count; i++) {
+    all[i] = measure(o, o->on->items[i], t, &m);
+    status = !all[i].usable || all[i].failed != 0 ? 1 : status;
+    print_row(o->on->items[i], &all[i], t, width, memory);
+    (void)fflush(stdout);
+  }
+  replay_memory_free(t, &m);
+  return o->svg == NULL || save_svg(o, all, memory) ? status : RF_EXIT_USAGE;
+}

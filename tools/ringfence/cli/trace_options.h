@@ -1,0 +1,28 @@
+/* Shared by the commands that replay traces. */
+#ifndef RINGFENCE_TOOLS_CLI_TRACE_OPTIONS_H
+#define RINGFENCE_TOOLS_CLI_TRACE_OPTIONS_H
+
+#include "tools/ringfence/base/arena.h"
+#include "tools/trace/subjects.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TRACE_PEAKS_MOST 16U /* the most memory to try, in peaks */
+
+/* Allocators as options name them. */
+typedef struct rf_subject_list {
+  const subject **items;
+  size_t count;
+} rf_subject_list;
+
+/* Reads the argument of the option `name`: digits, and K, M or G. False after a message. */
+bool rf_trace_option_size(const char *name, const char *text, size_t *out);
+
+/* Adds what --allocator names: an allocator, one with pools, or "all". False after a message that lists them. */
+bool rf_trace_option_allocator(rf_subject_list *list, rf_bump_arena *memory, const char *text);
+
+/* "512 bytes", "10.0 KiB". */
+const char *rf_trace_bytes(rf_bump_arena *memory, size_t bytes);
+
+#endif /* RINGFENCE_TOOLS_CLI_TRACE_OPTIONS_H */
