@@ -19,9 +19,10 @@ rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
 _Thread_local int32_t rf_forward_left;
 
 /* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
-static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec")));
+extern _Thread_local int32_t rf_forward_left_unseen __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local int32_t rf_forward_left_unseen;
 
-/* Not static: ld 2.40 links such variables of 8 bytes wrongly on 32-bit x86. */
+/* Not static: ld 2.40 gives some such variables the place of another one on 32-bit x86. */
 extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
 _Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
 
@@ -102,7 +103,7 @@ void rf_forward_begin(const rf_options *options) {
 
 void rf_forward_begin_sampling(void) {
   rf_forward_left = 0;
-  left_unseen = 0;
+  rf_forward_left_unseen = 0;
   if (rf_forward.now == RF_FORWARD_ON) {
     limit_to_sampled();
   }
@@ -132,7 +133,7 @@ static bool is_too_soon(void) {
 
 /* After the countdown, or in its place. */
 static bool is_sampled(void) {
-  int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
+  int32_t *const left = rf_process.report_rejected ? &rf_forward_left_unseen : &rf_forward_left;
   if (*left > 0) {
     --*left;
     return false;

@@ -21,7 +21,8 @@ _Thread_local rf_sample_pick rf_guarded_blocks_pick;
 _Thread_local int32_t rf_guarded_blocks_left;
 
 /* Guard looks at an allocation for the sake of a new stack: the drawn one is so many behind it. 0: it does not. */
-static _Thread_local int32_t drawn_behind __attribute__((tls_model("initial-exec")));
+extern _Thread_local int32_t rf_guarded_blocks_behind __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local int32_t rf_guarded_blocks_behind; /* not static: see rf_forward_sampled */
 
 static struct {
   uint64_t seed;
@@ -81,8 +82,8 @@ static bool guard_wants(const rf_origin *origin) {
 /* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
  * the same. */
 static void look_at_next(void) {
-  if (rf_guarded_blocks_left > 1 && drawn_behind == 0 && (state.certain || !is_too_soon())) {
-    drawn_behind = rf_guarded_blocks_left - 1;
+  if (rf_guarded_blocks_left > 1 && rf_guarded_blocks_behind == 0 && (state.certain || !is_too_soon())) {
+    rf_guarded_blocks_behind = rf_guarded_blocks_left - 1;
     rf_guarded_blocks_left = 1;
   }
 }
@@ -96,9 +97,9 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
     return false;
   }
   bool due = true;
-  if (drawn_behind != 0) {
-    rf_guarded_blocks_left = drawn_behind;
-    drawn_behind = 0;
+  if (rf_guarded_blocks_behind != 0) {
+    rf_guarded_blocks_left = rf_guarded_blocks_behind;
+    rf_guarded_blocks_behind = 0;
   } else {
     due = rf_guarded_blocks_due_slow();
     rf_guarded_blocks_left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left;
