@@ -40,14 +40,15 @@ BAZELW
   chmod +x "$1/bazelw"
 }
 
-# Reads a session in the folder $1, and prints it with what its commands print now.
+# Reads a session in the folder $1, and prints it with what its commands print now. With the name of a test, guard
+# watches no blocks by lot, and prints the same each time.
 run_session() {
   local line status=0
   while IFS= read -r line; do
     [[ $line == '$ '* ]] || continue
     printf '%s\n' "$line"
     # shellcheck disable=SC2016 # the arguments are the inner shell's
-    env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 \
+    env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 TEST_TARGET=//docs:blocks_test \
       bash -c 'cd -- "$1" && (exit "$2"); eval "$3"' session "$1" "$status" "${line:2}" </dev/null 2>&1 &&
       status=0 || status=$?
   done

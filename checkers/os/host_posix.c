@@ -319,9 +319,11 @@ static bool find_stack(const rf_map *map, void *context) {
  * more stacks than are kept, a thread is no longer looked up: reading the map at each allocation would be too slow. */
 #define STACKS_KEPT 4
 #define LOOKUPS_MOST 1000
+#define NEAR ((uintptr_t)256 * PAGE)
 
 typedef struct stack_cache {
   bounds kept[STACKS_KEPT];
+  unsigned next;
   unsigned lookups;
 } stack_cache;
 
@@ -336,13 +338,45 @@ static const bounds *kept_stack(uintptr_t frame) {
   return NULL;
 }
 
-static const bounds *look_up_stack(uintptr_t frame) {
-  stack_search search = {frame, {0, 0}};
-  if (stacks.lookups >= LOOKUPS_MOST) {
+/* The end of the stack, where that is near: the thread's own record, or on the main thread's stack the bytes that the
+ * kernel has left above all frames. 0: neither is. */
+static uintptr_t end_near(uintptr_t frame) {
+  uintptr_t const ends[] = {(uintptr_t)pthread_self(), (uintptr_t)getauxval(AT_RANDOM)};
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    if (ends[i] > frame && ends[i] - frame <= NEAR) {
+      return ends[i];
+    }
+  }
+  return 0;
+}
+
+/* Without the map, which a sandbox may forbid to open, and which takes long in short-lived threads: pages that can all
+ * be read as far as the end are the stack. Deeper frames make them more. */
+static const bounds *look_near(uintptr_t frame) {
+  uintptr_t const page = frame & ~(uintptr_t)(PAGE - 1);
+  uintptr_t const end = end_near(frame);
+  bounds *slot = NULL;
+  for (unsigned i = 0; end != 0 && i < STACKS_KEPT; i++) {
+    slot = stacks.kept[i].high == end ? &stacks.kept[i] : slot;
+  }
+  uintptr_t const known = slot != NULL ? slot->low : end;
+  if (end == 0 || known <= page || !rf_host_readable((const void *)page, known - page)) {
     return NULL;
   }
+  slot = slot != NULL ? slot : &stacks.kept[stacks.next++ % STACKS_KEPT];
+  *slot = (bounds){page, end};
+  return slot;
+}
+
+static const bounds *look_up_stack(uintptr_t frame) {
+  stack_search search = {frame, {0, 0}};
+  const bounds *const near = look_near(frame);
+  if (near != NULL || stacks.lookups >= LOOKUPS_MOST) {
+    return near;
+  }
   (void)rf_maps_each(find_stack, &search);
-  bounds *const slot = &stacks.kept[stacks.lookups++ % STACKS_KEPT];
+  stacks.lookups++;
+  bounds *const slot = &stacks.kept[stacks.next++ % STACKS_KEPT];
   *slot = search.found;
   return slot->high != 0 ? slot : NULL;
 }

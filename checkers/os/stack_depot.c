@@ -1,14 +1,18 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
- *     memory: | buckets: uint32_t, a power of two of them | recent: fewer | record | record | ... |
+ *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer | record | ... |
  *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses
  *               | words that are compared, too | a slot for each of these words | checks |
  *
  * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
  * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
  *
- * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 32 bits reach 32 GiB. A
+ * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB. A
  * record is complete before its number is published by the compare-and-swap of a bucket's head: readers need no lock.
+ *
+ * The first buckets lie on one page, for programs of few stacks: the others are on hundreds, each touched by hardly
+ * more than one stack, and a page that is touched costs more than the stack. A first bucket with SEAL in its head takes
+ * no more records: those go to the other bucket, but the first one is searched before.
  *
  * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
  * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that
@@ -48,6 +52,9 @@ typedef struct layout {
 #define UNIT 8U
 /* About one bucket for each record of usual depth. */
 #define BYTES_PER_BUCKET 128U
+#define FIRST_BUCKETS 1024U /* a page */
+#define FIRST_CHAIN 2U      /* records of a first bucket */
+#define SEAL 0x80000000U
 /* Fewer places call the allocator than there are stacks that lead to them. */
 #define BUCKETS_PER_RECENT 16U
 #define RECENT_MOST 4096U
@@ -124,20 +131,23 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   }
   uint32_t const some = buckets / BUCKETS_PER_RECENT;
   uint32_t const recent = some == 0 ? 1 : some < RECENT_MOST ? some : RECENT_MOST;
-  size_t const table = padded(((size_t)buckets + recent) * sizeof(uint32_t));
+  uint32_t const first = buckets >= 4 * FIRST_BUCKETS ? FIRST_BUCKETS : 0;
+  size_t const table = padded(((size_t)first + buckets + recent) * sizeof(uint32_t));
   if (size < table + sizeof(record) + record_size(1)) {
     return RF_ERR_INVALID;
   }
-  depot->buckets = (uint32_t *)memory;
+  depot->first = first != 0 ? (uint32_t *)memory : NULL;
+  depot->buckets = (uint32_t *)memory + first;
   depot->bucket_mask = buckets - 1;
   depot->recent = depot->buckets + buckets;
   depot->recent_mask = recent - 1;
   depot->records = (unsigned char *)memory + table;
   depot->capacity = size - table;
-  if (depot->capacity / UNIT > UINT32_MAX) {
-    depot->capacity = (size_t)UINT32_MAX * UNIT;
+  if (depot->capacity / UNIT > SEAL - 1) {
+    depot->capacity = (size_t)(SEAL - 1) * UNIT;
   }
   depot->used = sizeof(record); /* so that none has the number 0 */
+  depot->added = NULL;
   return RF_OK;
 }
 
@@ -154,10 +164,17 @@ static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
   return (uint32_t)(hash ^ hash >> 32);
 }
 
-/* The id of an equal stack in the chain from `id` up to, not including, `end`; 0 where there is none. */
-static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t end, uint32_t hash, const uintptr_t *frames,
-                     unsigned depth) {
-  while (id != end && id != 0) {
+static unsigned length_of(const rf_stack_depot *depot, uint32_t id) {
+  unsigned length = 0;
+  for (; id != 0; id = record_at(depot, id)->next) {
+    length++;
+  }
+  return length;
+}
+
+/* The id of an equal stack in the chain from `id` on; 0 where there is none. */
+static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t hash, const uintptr_t *frames, unsigned depth) {
+  while (id != 0) {
     const record *const r = record_at(depot, id);
     if (r->hash == hash && r->depth == depth && memcmp(r->frames, frames, depth * sizeof frames[0]) == 0) {
       return id;
@@ -249,19 +266,39 @@ static void write_layout(record *r, const rf_stack_layout *from, uint32_t genera
 
 /* ---- Putting ---- */
 
-/* `from`: NULL, or where the stack was found as the code of `generation` has it. */
-static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth, const rf_stack_layout *from,
-                    uint32_t generation) {
-  uint32_t const hash = hash_of(frames, depth);
-  uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
-  uint32_t head = load(bucket);
-  uint32_t found = find(depot, head, 0, hash, frames, depth);
-  if (found != 0) {
-    if (RF_HOST_STACKS && from != NULL) {
-      write_layout(record_at(depot, found), from, generation);
+/* The bucket in which a new record of this hash belongs, its head in *head; *found is the id of an equal stack, or 0.
+ * A first bucket that is full is sealed, so that from then on equal stacks meet in the other one. */
+static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
+                            uint32_t *head, uint32_t *found) {
+  uint32_t *const first = depot->first != NULL ? &depot->first[hash % FIRST_BUCKETS] : NULL;
+  if (first != NULL) {
+    uint32_t now = load(first);
+    for (;;) {
+      *head = now;
+      *found = find(depot, now & ~SEAL, hash, frames, depth);
+      if (*found != 0 || (now & SEAL) != 0) {
+        break;
+      }
+      if (length_of(depot, now) < FIRST_CHAIN) {
+        return first;
+      }
+      if (swap(first, &now, now | SEAL)) {
+        break;
+      }
     }
-    return found;
+    if (*found != 0) {
+      return first;
+    }
   }
+  uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
+  *head = load(bucket);
+  *found = find(depot, *head, hash, frames, depth);
+  return bucket;
+}
+
+/* A complete record, but for `next`; 0 where the depot is full. `from` as in put. */
+static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
+                            const rf_stack_layout *from, uint32_t generation) {
   bool const laid_out = RF_HOST_STACKS && from != NULL && from->fixed;
   unsigned const absolute = laid_out ? count_absolute(from) : 0;
   unsigned const room = laid_out ? in_fours(depth + absolute) : 0;
@@ -280,14 +317,36 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
     layout_of(r)->room_for_checks = (uint16_t)checks;
     write_layout(r, from, generation);
   }
-  uint32_t seen = head;
-  for (r->next = head; !swap(bucket, &head, id); r->next = head) {
+  return id;
+}
+
+/* `from`: NULL, or where the stack was found as the code of `generation` has it. */
+static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth, const rf_stack_layout *from,
+                    uint32_t generation) {
+  uint32_t const hash = hash_of(frames, depth);
+  uint32_t head;
+  uint32_t found;
+  uint32_t *bucket = bucket_for(depot, hash, frames, depth, &head, &found);
+  if (found != 0) {
+    if (RF_HOST_STACKS && from != NULL) {
+      write_layout(record_at(depot, found), from, generation);
+    }
+    return found;
+  }
+  uint32_t const id = make_record(depot, hash, frames, depth, from, generation);
+  while (id != 0) {
+    record_at(depot, id)->next = head;
+    if (swap(bucket, &head, id)) {
+      if (depot->added != NULL) {
+        depot->added();
+      }
+      break;
+    }
     /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
-    found = find(depot, head, seen, hash, frames, depth);
+    bucket = bucket_for(depot, hash, frames, depth, &head, &found);
     if (found != 0) {
       return found;
     }
-    seen = head;
   }
   return id;
 }
@@ -396,16 +455,21 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
 
 /* ---- Reading ---- */
 
-/* True where `id` is in the chain of its hash; an id that was never returned is in none. */
-static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
-  if (id == 0 || (size_t)id * UNIT > depot->capacity - sizeof(record)) {
-    return false;
-  }
-  uint32_t at = load(&depot->buckets[record_at(depot, id)->hash & depot->bucket_mask]);
+static bool is_in(const rf_stack_depot *depot, uint32_t at, uint32_t id) {
   while (at != 0 && at != id) {
     at = record_at(depot, at)->next;
   }
   return at == id;
+}
+
+/* True where `id` is in the chain of its hash; an id that was never returned is in none. */
+static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
+  if (id == 0 || id >= SEAL || (size_t)id * UNIT > depot->capacity - sizeof(record)) {
+    return false;
+  }
+  uint32_t const hash = record_at(depot, id)->hash;
+  return (depot->first != NULL && is_in(depot, load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, id)) ||
+         is_in(depot, load(&depot->buckets[hash & depot->bucket_mask]), id);
 }
 
 unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max) {

@@ -10,11 +10,22 @@
 #include "stack_walk.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
-uint64_t rf_stack_rule_table[2 * RF_RULES_SETS];
+#define PAGE 4096U
+#define POPULATE_WRITE 23 /* headers may be older than the kernel; older kernels refuse it, which does no harm */
+
+uint64_t rf_stack_rule_table[2 * RF_RULES_SETS] __attribute__((aligned(PAGE)));
+
+void rf_stack_rules_touch(void) {
+  int const saved = errno;
+  (void)madvise(rf_stack_rule_table, sizeof rf_stack_rule_table, POPULATE_WRITE);
+  errno = saved;
+}
 
 /* ---- Modules ---- */
 
@@ -43,9 +54,13 @@ static void put(uintptr_t *field, uintptr_t value) {
   __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
+/* Word by word: it is asked for with each new rule. */
 static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
-  for (; at < end; at++) {
-    sum = (sum ^ *(const unsigned char *)at) * (uintptr_t)0x9E3779B1U;
+  uintptr_t word;
+  for (; end - at >= sizeof word; at += sizeof word) {
+    memcpy(&word, (const void *)at, sizeof word);
+    sum = (sum ^ word) * (uintptr_t)0x9E3779B1U;
+    sum ^= sum >> (sizeof sum * 4 - 1);
   }
   return sum;
 }

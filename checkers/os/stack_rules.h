@@ -86,6 +86,10 @@ rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame);
  * unknown; 0 where the origin is not met. Costs microseconds. */
 unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsigned max);
 
+/* Gives the table its memory at once, for a process that will follow stacks: the first ones would touch each of its
+ * pages, which costs more. */
+void rf_stack_rules_touch(void);
+
 /* Forgets all rules: to be called when a module was unloaded. */
 void rf_stack_rules_forget(void);
 
@@ -98,6 +102,8 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
   (void)pc;
   return RF_RULE_POINTERS;
 }
+
+static inline void rf_stack_rules_touch(void) {}
 
 static inline void rf_stack_rules_forget(void) {}
 

@@ -28,7 +28,7 @@ static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uin
                    const rf_origin *origin) {
   rf_finding f;
   begin(store, s, bug, address, access, origin, &f);
-  f.detail = store->ended ? "the allocator was ended" : NULL;
+  f.detail = store->ended ? "the allocator was ended" : store->options.note;
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }

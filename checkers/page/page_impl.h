@@ -256,8 +256,9 @@ void rf_page_leave(rf_page_store *store, const rf_page_mask *mask);
 
 /* ---- page_mappings.c ---- */
 
-/* Reads the kernel's limit anew, and what pages that may be written count for. */
-void rf_page_mappings_plan(void);
+/* For a store of so many blocks, 0 for any number: reads the kernel's limit anew where it may be reached, and what
+ * pages that may be written count for. */
+void rf_page_mappings_plan(size_t slots);
 
 /* True where a space may be writable though little of it is used. */
 bool rf_page_mappings_are_free(void);

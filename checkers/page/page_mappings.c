@@ -6,13 +6,23 @@ static size_t blocks_allowed; /* over all stores; accessed atomically, as is the
 static size_t blocks_open;
 static bool writable_is_free;
 
-void rf_page_mappings_plan(void) {
+#define FEW 1024U /* so many need no look at what there is, which takes longer than a small program */
+
+static size_t count_allowed(void) {
   size_t const limit = rf_page_map_limit();
   size_t const others = rf_page_map_count() + limit / 8;
   size_t const spare = limit > others ? limit - others : 0;
+  return limit == SIZE_MAX ? SIZE_MAX : spare / 2;
+}
+
+void rf_page_mappings_plan(size_t slots) {
+  size_t const allowed = slots != 0 && slots <= FEW ? FEW : count_allowed();
   size_t const open = __atomic_load_n(&blocks_open, __ATOMIC_RELAXED);
+  size_t const before = __atomic_load_n(&blocks_allowed, __ATOMIC_RELAXED);
   __atomic_store_n(&writable_is_free, rf_page_writable_is_free(), __ATOMIC_RELAXED);
-  __atomic_store_n(&blocks_allowed, limit == SIZE_MAX ? SIZE_MAX : spare / 2 + open, __ATOMIC_RELAXED);
+  if (allowed != FEW || before < open + FEW) {
+    __atomic_store_n(&blocks_allowed, allowed == SIZE_MAX ? SIZE_MAX : allowed + open, __ATOMIC_RELAXED);
+  }
 }
 
 bool rf_page_mappings_are_free(void) {

@@ -77,7 +77,7 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   }
   rf_page_registry_lock(&mask);
   rf_page_store *const store = obtain(options);
-  rf_page_mappings_plan();
+  rf_page_mappings_plan(options->slots);
   bool const ready = store != NULL && (!options->backing || rf_backing_begin(store));
   if (ready) {
     __atomic_store_n(&store->owner, options->owner, __ATOMIC_RELAXED);
@@ -89,6 +89,12 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   }
   rf_page_watch(false);
   return store;
+}
+
+void rf_page_store_watch(const rf_page_store *store) {
+  if (store != NULL) {
+    rf_page_watch(false);
+  }
 }
 
 bool rf_page_store_reserve(rf_page_store *store) {

@@ -12,9 +12,7 @@ rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *
   rf_page_origin kept = {origin->site, origin->caller, 0, rf_port_thread_id()};
   unsigned const wanted = store->options.stack_depth < RF_TRACE_DEPTH ? store->options.stack_depth : RF_TRACE_DEPTH;
   if (wanted != 0 && store->options.depot != NULL) {
-    uintptr_t frames[RF_TRACE_DEPTH];
-    unsigned const depth = rf_stack_capture(origin, frames, wanted);
-    kept.stack = depth != 0 ? rf_stack_depot_put(store->options.depot, frames, depth) : 0;
+    kept.stack = rf_stack_depot_put_from(store->options.depot, origin, wanted);
   }
   return kept;
 }

@@ -42,13 +42,35 @@ TRAMPOLINE(7)
 static void (*const trampolines[TRAMPOLINES])(int, siginfo_t *, void *) = {
     trampoline_0, trampoline_1, trampoline_2, trampoline_3, trampoline_4, trampoline_5, trampoline_6, trampoline_7};
 
-static bool is_ours(const struct sigaction *action) {
-  for (unsigned i = 0; (action->sa_flags & SA_SIGINFO) != 0 && i < TRAMPOLINES; i++) {
-    if (action->sa_sigaction == trampolines[i]) {
-      return true;
-    }
+static uintptr_t server; /* a handler that asks rf_page_settle, or 0 */
+
+void rf_page_served_by(uintptr_t handler) {
+  server = handler;
+}
+
+static bool is_server(const struct sigaction *action) {
+  return server != 0 && (action->sa_flags & SA_SIGINFO) != 0 && (uintptr_t)action->sa_sigaction == server;
+}
+
+/* TRAMPOLINES: none. */
+static unsigned trampoline_of(const struct sigaction *action) {
+  unsigned i = 0;
+  while (i < TRAMPOLINES && action->sa_sigaction != trampolines[i]) {
+    i++;
   }
-  return false;
+  return i;
+}
+
+static bool is_ours(const struct sigaction *action) {
+  return (action->sa_flags & SA_SIGINFO) != 0 && trampoline_of(action) != TRAMPOLINES;
+}
+
+void rf_page_unwrap(int signal, void *action) {
+  struct sigaction *const a = (struct sigaction *)action;
+  unsigned const trampoline = trampoline_of(a);
+  if (trampoline != TRAMPOLINES) {
+    *a = previous[trampoline][signal == watched[0] ? 0 : 1];
+  }
 }
 
 static bool is_function(const struct sigaction *action) {
@@ -119,13 +141,20 @@ static void pass_on(unsigned trampoline, int number, siginfo_t *info, void *cont
   }
 }
 
-static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
+bool rf_page_settle(const void *siginfo, const void *context) {
   int const saved = errno;
-  rf_host_unwind_fault();
+  const siginfo_t *const info = (const siginfo_t *)siginfo;
   rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
   bool const settled =
       info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
-  if (!settled) {
+  errno = saved;
+  return settled;
+}
+
+static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
+  int const saved = errno;
+  rf_host_unwind_fault();
+  if (!rf_page_settle(info, context)) {
     pass_on(trampoline, number, info, context);
   }
   errno = saved;
@@ -151,7 +180,7 @@ static void install(void) {
   (void)sigemptyset(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction now;
-    if (sigaction(watched[i], NULL, &now) == 0 && !is_ours(&now)) {
+    if (sigaction(watched[i], NULL, &now) == 0 && !is_ours(&now) && !is_server(&now)) {
       unsigned const trampoline = choose_trampoline(i, &now);
       previous[trampoline][i] = now;
       in_place[trampoline][i] = true;
@@ -235,7 +264,12 @@ void rf_page_watch(bool seldom) {
     return;
   }
   int const saved = errno;
-  if (sigaction(SIGSEGV, NULL, &now) == 0 && !is_ours(&now)) {
+  bool const known = sigaction(SIGSEGV, NULL, &now) == 0;
+  if (known && is_server(&now)) {
+    errno = saved;
+    return;
+  }
+  if (known && !is_ours(&now)) {
     rf_page_lock(&installing, &mask);
     install();
     rf_page_unlock(&installing, &mask);

@@ -59,6 +59,7 @@ typedef struct rf_page_store_options {
   uint64_t seed;        /* as of rf_page_options */
   bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
+  const char *note;     /* the detail of findings at a fault; or NULL */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
@@ -207,6 +208,21 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
 
 /* Handlers of SIGSEGV or SIGBUS were installed. Any thread, signal handlers. */
 void rf_page_signals_changed(void);
+
+/* Where *action, a struct sigaction of `signal`, has the store's handler: puts the one that it stands in front of into
+ * *action, which is what the program believes to be in place. Any thread, signal handlers. */
+void rf_page_unwrap(int signal, void *action);
+
+/* Sees to it now that faults are noticed, as each new block does. Any thread, signal handlers. */
+void rf_page_store_watch(const rf_page_store *store);
+
+/* The function at `handler`, one of three arguments, asks rf_page_settle: while it is in place, no other one is put
+ * there. Once, before the first store is opened. */
+void rf_page_served_by(uintptr_t handler);
+
+/* For that handler, with its siginfo_t and its context: true where the fault was a touch of closed pages. It is
+ * reported then, and the program can go on. */
+bool rf_page_settle(const void *info, const void *context);
 
 /* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the
  * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */

@@ -83,7 +83,8 @@ TEST_F(Options, EveryKeyIsUnderstood) {
             "fill=16:fill_alloc=17:move_below=18:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:"
             "summary=1:"
             "help=1:"
-            "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:align=left:closed=23M"),
+            "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:watch=24:"
+            "watch_sites=/tmp/y:align=left:closed=23M"),
       "");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
   EXPECT_FALSE(o_.halt);
@@ -110,6 +111,8 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(o_.sample_rate, 20U);
   EXPECT_EQ(o_.sample_slots, 21U);
   EXPECT_EQ(o_.sample_seed, 22U);
+  EXPECT_EQ(o_.watch, 24U);
+  EXPECT_EQ(std::string(o_.watch_sites, o_.watch_sites_length), "/tmp/y");
   EXPECT_EQ(o_.align, RF_PAGE_LEFT);
   EXPECT_EQ(o_.closed, size_t{23} << 20);
 }
@@ -182,7 +185,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
       "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, sweep, sweep_every, "
       "sweep_budget, "
-      "sample_rate, sample_slots, sample_seed, sample_processes, heap, "
+      "sample_rate, sample_slots, sample_seed, watch, watch_sites, sample_processes, heap, "
       "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
       "snapshot_signal, "
       "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");

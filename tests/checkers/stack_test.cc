@@ -208,9 +208,47 @@ TEST_F(Depot, WhenFullItSaysSoAndKeepsWhatItHas) {
   }
 }
 
-TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
+// As large as the drop-in's: few stacks go to buckets of their own.
+class LargeDepot : public Depot {
+protected:
+  LargeDepot() : Depot(size_t{16} << 20) {}
+
+  // Of the memory as a whole, in pages of 4 KiB.
+  size_t pages_touched() const {
+    constexpr size_t kWords = 4096 / sizeof(uint64_t);
+    size_t touched = 0;
+    for (size_t at = 0; at + kWords <= memory_.size(); at += kWords) {
+      auto const page = memory_.begin() + static_cast<std::ptrdiff_t>(at);
+      touched += std::any_of(page, page + kWords, [](uint64_t word) { return word != 0; }) ? 1 : 0;
+    }
+    return touched;
+  }
+};
+
+TEST_F(LargeDepot, FewStacksTouchFewPages) {
+  for (uintptr_t i = 0; i < 400; i++) {
+    EXPECT_NE(put({i % 50, i, 77}), 0U);
+  }
+  EXPECT_LE(pages_touched(), 1 + 400 * 48 / 4096 + 1 + 20U); // a few chains grow long, and go to the other buckets
+}
+
+TEST_F(LargeDepot, ManyStacksAreFoundAndStoredOnceWhicheverBucketsHaveThem) {
+  constexpr uintptr_t kStacks = 20000;
+  std::vector<uint32_t> ids;
+  for (uintptr_t i = 0; i < kStacks; i++) {
+    ids.push_back(put({i, 1, 2}));
+  }
+  size_t const used = depot_.used;
+  for (uintptr_t i = 0; i < kStacks; i++) {
+    ASSERT_EQ(put({i, 1, 2}), ids[i]);
+    ASSERT_EQ(get(ids[i]), (std::vector<uintptr_t>{i, 1, 2}));
+  }
+  EXPECT_EQ(depot_.used, used);
+}
+
+// The same stacks in the same order, by several threads at once.
+void put_by_threads(rf_stack_depot *depot, uintptr_t stacks) {
   constexpr size_t kThreads = 4;
-  constexpr uintptr_t kStacks = 300;
   std::array<std::vector<uint32_t>, kThreads> ids;
   std::atomic<bool> go{false};
   std::vector<std::thread> threads;
@@ -218,9 +256,9 @@ TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
     threads.emplace_back([&, t] {
       while (!go) {
       }
-      for (uintptr_t i = 0; i < kStacks; i++) {
+      for (uintptr_t i = 0; i < stacks; i++) {
         uintptr_t const stack[] = {i % 50, i, 77};
-        ids[t].push_back(rf_stack_depot_put(&depot_, stack, 3));
+        ids[t].push_back(rf_stack_depot_put(depot, stack, 3));
       }
     });
   }
@@ -231,9 +269,19 @@ TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
   for (size_t t = 1; t < kThreads; t++) {
     EXPECT_EQ(ids[t], ids[0]);
   }
-  for (uintptr_t i = 0; i < kStacks; i++) {
-    EXPECT_EQ(get(ids[0][i]), (std::vector<uintptr_t>{i % 50, i, 77}));
+  for (uintptr_t i = 0; i < stacks; i++) {
+    uintptr_t frames[4] = {};
+    ASSERT_EQ(rf_stack_depot_get(depot, ids[0][i], frames, 4), 3U);
+    EXPECT_EQ((std::vector<uintptr_t>(frames, frames + 3)), (std::vector<uintptr_t>{i % 50, i, 77}));
   }
+}
+
+TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
+  put_by_threads(&depot_, 300);
+}
+
+TEST_F(LargeDepot, ThreadsThatPutTheSameStacksGetTheSameIds) {
+  put_by_threads(&depot_, 10000); // first buckets are sealed meanwhile
 }
 
 TEST(DepotInit, RefusesWhatHoldsNothing) {

@@ -57,6 +57,13 @@ size_t crashes_of(const Ending &ending) {
   return how == "segv" || how == "chained_segv" ? 1 : 0;
 }
 
+TEST_P(ProcessEnding, IsAsEverWithAFewBlocksOnPagesOfTheirOwn) {
+  Result const result = run({program("process"), GetParam().how}, with("summary=1:watch=10:sample_seed=1"));
+  EXPECT_EQ(result.status, GetParam().status);
+  EXPECT_EQ(result.out, GetParam().output);
+  EXPECT_EQ(result.findings.size(), crashes_of(GetParam())) << "the crash itself";
+}
+
 TEST_P(ProcessEnding, IsAsEverWhenNothingIsFound) {
   Result const result = run({program("process"), GetParam().how}, with("summary=1"));
   EXPECT_EQ(result.status, GetParam().status);
@@ -183,7 +190,9 @@ TEST(Process, SummaryCountsWhatTheProgramDid) {
 
 TEST(Process, SeesNoHandlersButItsOwn) {
   EXPECT_EQ(run({program("process"), "defaults"}).status, 3);
-  EXPECT_EQ(run({program("process"), "defaults"}, with("snapshot_signal=SIGUSR2")).status, 3);
+  for (const char *const options : {"snapshot_signal=SIGUSR2", "watch=1", "mode=page", "mode=sample:sample_rate=1"}) {
+    EXPECT_EQ(run({program("process"), "defaults"}, with(options)).status, 3) << options;
+  }
 }
 
 // In every mode: what was given is counted, what could not be given is not.
@@ -349,7 +358,7 @@ TEST(Process, CopiesNoDescriptorAtItsEnd) {
 }
 
 TEST(Process, AsksTheSystemForNothingButMemoryInTheMiddle) {
-  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample", "mode=sample:sample_rate=1"}) {
     EXPECT_EQ(run({program("process"), "sandbox"}, with(mode)).status, 3) << mode;
   }
 }

@@ -164,6 +164,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/trace_hook.c
+  checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
   checkers/dropin/os/kept_file.c
@@ -222,6 +223,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/trace_hook.c
+  checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
   checkers/dropin/os/kept_file.c

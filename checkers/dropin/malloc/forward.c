@@ -13,17 +13,20 @@
 #include <unistd.h>
 
 #define EARLY_BYTES ((size_t)16 * 1024)
-#define SAMPLE_EVERY_NS ((uint64_t)1000 * 1000) /* of a thread, at least */
+#define SAMPLE_EVERY_NS ((uint64_t)4000 * 1000) /* of a thread, at least, and of the process before its first */
 
 rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
 _Thread_local int32_t rf_forward_left;
 
 /* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
-static _Thread_local int32_t left_unseen __attribute__((tls_model("initial-exec")));
+extern _Thread_local int32_t rf_forward_left_unseen __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local int32_t rf_forward_left_unseen;
 
-/* Not static: ld 2.40 links such variables of 8 bytes wrongly on 32-bit x86. */
+/* Not static: ld 2.40 gives some such variables the place of another one on 32-bit x86. */
 extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
 _Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
+
+static uintptr_t last_sampled; /* low word of when any thread's last one was; accessed atomically */
 
 static uintptr_t first_break; /* the program break when the process began; 0: there is no other malloc */
 
@@ -100,7 +103,7 @@ void rf_forward_begin(const rf_options *options) {
 
 void rf_forward_begin_sampling(void) {
   rf_forward_left = 0;
-  left_unseen = 0;
+  rf_forward_left_unseen = 0;
   if (rf_forward.now == RF_FORWARD_ON) {
     limit_to_sampled();
   }
@@ -109,21 +112,28 @@ void rf_forward_begin_sampling(void) {
 /* ---- Requests ---- */
 
 /* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
- * sampled; not where the options ask for more, or for the same ones in every run. */
+ * sampled; not where the options ask for more, or for the same ones in every run. A thread's first one has to wait for
+ * those of others: threads may be many, and short. */
 static bool is_too_soon(void) {
   const rf_options *const o = &rf_process.options;
   if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
-  bool const soon = now - rf_forward_sampled < SAMPLE_EVERY_NS;
-  rf_forward_sampled = soon ? rf_forward_sampled : now;
+  bool const first = rf_forward_sampled == 0;
+  uintptr_t const others = __atomic_load_n(&last_sampled, __ATOMIC_RELAXED);
+  bool const soon =
+      first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - rf_forward_sampled < SAMPLE_EVERY_NS;
+  if (!soon) {
+    rf_forward_sampled = now;
+    __atomic_store_n(&last_sampled, (uintptr_t)now, __ATOMIC_RELAXED);
+  }
   return soon;
 }
 
 /* After the countdown, or in its place. */
 static bool is_sampled(void) {
-  int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
+  int32_t *const left = rf_process.report_rejected ? &rf_forward_left_unseen : &rf_forward_left;
   if (*left > 0) {
     --*left;
     return false;

@@ -5,22 +5,35 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
+#include "watched_sites.h"
 
+#include <ringfence/port.h>
+#include <ringfence/sink.h>
 #include <string.h>
 
 #include "checkers/os/host.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 
 #define SAMPLE_DEPTH 16U
 
 rf_guarded_blocks_state rf_guarded_blocks;
 _Thread_local rf_sample_pick rf_guarded_blocks_pick;
+_Thread_local int32_t rf_guarded_blocks_left;
+
+/* Guard looks at an allocation for the sake of a new stack: the drawn one is so many behind it. 0: it does not. */
+extern _Thread_local int32_t rf_guarded_blocks_behind __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local int32_t rf_guarded_blocks_behind; /* not static: see rf_forward_sampled */
 
 static struct {
   uint64_t seed;
   uint32_t threads;   /* that have drawn; accessed atomically */
   uint64_t inherited; /* blocks served before the fork */
+  bool guard;         /* few blocks are watched, as time allows */
+  bool certain;       /* guard, and a seed was given: each that is looked at */
+  uint32_t next_us;   /* guard: when the next block may be watched; accessed atomically, as is the next */
+  uint32_t known;     /* looks at paths that had been watched */
 } state;
 
 bool rf_guarded_blocks_due_slow(void) {
@@ -34,38 +47,136 @@ bool rf_guarded_blocks_due_slow(void) {
   return rf_sample_due_slow(pick, rf_guarded_blocks.rate);
 }
 
+/* ---- Guard: which to watch ---- */
+
+#define EVERY_US 2500U   /* a watched block costs some ten microseconds */
+#define SAVED_US 7500U   /* so long a time may have been saved up */
+#define KNOWN_ONE_IN 16U /* of the looks at paths that had been watched */
+
+static uint32_t now_us(void) {
+  return (uint32_t)(rf_port_now_ns() / 1000);
+}
+
+static bool is_too_soon(void) {
+  uint32_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
+  return (int32_t)(now_us() - next) < 0;
+}
+
+static void spend_time(void) {
+  uint32_t const now = now_us();
+  uint32_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
+  uint32_t const from = now - next > SAVED_US ? now - SAVED_US : next;
+  __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
+}
+
+static bool guard_wants(const rf_origin *origin) {
+  if (state.certain) {
+    return true;
+  }
+  if (is_too_soon() ||
+      (!rf_watched_sites_add(origin) && __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN != 0)) {
+    return false;
+  }
+  spend_time();
+  return true;
+}
+
+/* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
+ * the same. */
+static void look_at_next(void) {
+  if (rf_guarded_blocks_left > 1 && rf_guarded_blocks_behind == 0 && (state.certain || !is_too_soon())) {
+    rf_guarded_blocks_behind = rf_guarded_blocks_left - 1;
+    rf_guarded_blocks_left = 1;
+  }
+}
+
+bool rf_guarded_blocks_due(const rf_origin *origin) {
+  if (RF_LIKELY(rf_guarded_blocks_left > 0)) {
+    return false;
+  }
+  if (rf_guarded_blocks.rate == 0) {
+    rf_guarded_blocks_left = INT32_MAX;
+    return false;
+  }
+  bool due = true;
+  if (rf_guarded_blocks_behind != 0) {
+    rf_guarded_blocks_left = rf_guarded_blocks_behind;
+    rf_guarded_blocks_behind = 0;
+  } else {
+    due = rf_guarded_blocks_due_slow();
+    rf_guarded_blocks_left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left;
+  }
+  return due && (!state.guard || guard_wants(origin));
+}
+
 /* ---- The beginning ---- */
 
+/* Of the findings of guard's own watching. The text stays. */
+static const char *how_to_repeat(const rf_options *o) {
+  static char text[192];
+  rf_sink_buffer line;
+  rf_sink_buffer_init(&line, text, sizeof text - 1);
+  rf_sink_str(&line.sink,
+              "the block was one of the few that guard watches; to watch it again: RINGFENCE_OPTIONS=watch=");
+  rf_sink_uint(&line.sink, o->watch);
+  rf_sink_str(&line.sink, ":sample_seed=");
+  rf_sink_uint(&line.sink, state.seed);
+  return text;
+}
+
+static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
+  state.guard = true;
+  state.certain = o->sample_seed != 0;
+  state.next_us = now_us() - SAVED_US;
+  if (o->watch_sites != NULL) {
+    rf_watched_sites_begin(o->watch_sites);
+  }
+  depot->added = look_at_next;
+}
+
+static uint32_t rate_of(const rf_options *o) {
+  return o->mode == RF_MODE_SAMPLE ? o->sample_rate : o->mode == RF_MODE_GUARD ? o->watch : 1;
+}
+
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
-  bool const sampling = o->mode == RF_MODE_SAMPLE;
+  bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0 && o->signals;
+  bool const sampling = o->mode == RF_MODE_SAMPLE || guard;
   if (!sampling && o->mode != RF_MODE_PAGE) {
     return;
   }
+  /* One that can be named by an option, where it is told. */
+  state.seed = o->sample_seed != 0 ? o->sample_seed : guard ? (uint32_t)rf_host_secret() | 1U : rf_host_secret();
   rf_page_store_options const options = {
       .allocator = "malloc",
       .mode = rf_mode_name(o->mode),
       .reporter = reporter,
       .depot = depot,
-      .stack_depth = sampling && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
-      .side = o->align,
+      .stack_depth = o->mode == RF_MODE_SAMPLE && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
+      .side = guard && o->align == RF_PAGE_BOTH ? RF_PAGE_RIGHT : o->align, /* where most stray reads are */
       .quarantine = sampling ? SIZE_MAX : o->closed,
-      .fill_alloc = sampling ? 0 : o->fill_alloc,
+      .fill_alloc = o->mode == RF_MODE_SAMPLE ? 0 : o->fill_alloc,
+      .note = guard ? how_to_repeat(o) : NULL,
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
-      .fallback = sampling ? "further ones are not sampled" : "further ones are checked as in mode guard",
+      .fallback =
+          o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
-  state.seed = o->sample_seed != 0 ? o->sample_seed : rf_host_secret();
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);
   if (rf_guarded_blocks.store != NULL) {
-    (void)(sampling && rf_page_store_reserve(rf_guarded_blocks.store)); /* so that it is known where blocks will lie */
-    __atomic_store_n(&rf_guarded_blocks.rate, sampling ? o->sample_rate : 1, __ATOMIC_RELEASE);
+    if (o->mode == RF_MODE_SAMPLE) {
+      (void)rf_page_store_reserve(rf_guarded_blocks.store); /* so that it is known where blocks will lie */
+    } else if (guard) {
+      begin_guard(o, depot);
+    }
+    __atomic_store_n(&rf_guarded_blocks.rate, rate_of(o), __ATOMIC_RELEASE);
   }
+  rf_guarded_blocks_left = 0;
 }
 
 /* ---- Requests ---- */
@@ -116,7 +227,8 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
   }
   rf_page_request const request = {
       .size = size, .align = RF_ALIGN_DEFAULT, .room = big ? size : 0, .like = big ? ptr : NULL};
-  *moved = rf_guarded_blocks_due() ? rf_guarded_blocks_alloc(&request, origin) : NULL;
+  bool const due = !rf_guarded_blocks_passes() && rf_guarded_blocks_due(origin);
+  *moved = due ? rf_guarded_blocks_alloc(&request, origin) : NULL;
   if (*moved != NULL) {
     rf_pages_move(*moved, ptr, block.size < size ? block.size : size);
     rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
@@ -136,6 +248,12 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
   }
 }
 
+void rf_guarded_blocks_handlers_changed(void) {
+  if (state.guard) {
+    rf_page_store_watch(rf_guarded_blocks.store);
+  }
+}
+
 /* ---- For debuggers: tools/gdb/ringfence.py ---- */
 
 extern const uintptr_t __ringfence_debugger[];
@@ -148,6 +266,7 @@ void rf_guarded_blocks_inherit(void) {
   rf_page_figures now;
   rf_guarded_blocks_figures(&now);
   state.inherited = now.counters.allocations;
+  rf_watched_sites_inherit();
 }
 
 bool rf_guarded_blocks_inherited(const rf_page_block *block) {

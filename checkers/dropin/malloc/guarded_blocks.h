@@ -1,5 +1,9 @@
-/* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, as far as there is room.
- * The rest are the heap's.
+/* Blocks of the drop-in on pages of their own: all of them in mode page, some in mode sample, a few in mode guard, as
+ * far as there is room. The rest are the heap's.
+ *
+ * Guard looks at one allocation in `watch`, by lot, and at the one that follows each stack that is new to the process;
+ * it takes those whose path to malloc was not watched yet, and some of the others, as time allows: together below a
+ * hundredth of the process's time. With a seed it takes all that it looks at.
  *
  * Any thread, and signal handlers.
  */
@@ -23,24 +27,23 @@ extern rf_guarded_blocks_state rf_guarded_blocks __attribute__((visibility("hidd
 extern _Thread_local rf_sample_pick rf_guarded_blocks_pick
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* The next allocation of this thread that may be due is so many away; 0 and less: it has come. */
+extern _Thread_local int32_t rf_guarded_blocks_left __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* True where it is this allocation's turn by lot: draws the next one. */
 bool rf_guarded_blocks_due_slow(void);
 
-/* False where it is certain that this allocation gets no pages, and it is then counted; else nothing was done. */
-static inline bool rf_guarded_blocks_may_be_due(void) {
-  if (__builtin_expect(rf_guarded_blocks.rate == 0, 1)) {
-    return false;
+/* Counts an allocation. True where it is certain that it gets no pages. */
+static inline bool rf_guarded_blocks_passes(void) {
+  if (__builtin_expect(--rf_guarded_blocks_left > 0, 1)) {
+    return true;
   }
-  if (__builtin_expect(rf_guarded_blocks_pick.left > 1, 1)) {
-    rf_guarded_blocks_pick.left--;
-    return false;
-  }
-  return true;
+  rf_guarded_blocks_left = 0;
+  return false;
 }
 
-/* True where this allocation is to get pages of its own. */
-static inline bool rf_guarded_blocks_due(void) {
-  return rf_guarded_blocks_may_be_due() && rf_guarded_blocks_due_slow();
-}
+/* After that: true where the allocation is to get pages of its own. */
+bool rf_guarded_blocks_due(const rf_origin *origin);
 
 /* Opens the store, as the options say. Findings go to `reporter`. */
 void rf_guarded_blocks_begin(const rf_options *options, rf_stack_depot *depot, rf_reporter *reporter);
@@ -71,6 +74,10 @@ size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
 
 /* All zero where there is no store. */
 void rf_guarded_blocks_figures(rf_page_figures *out);
+
+/* The program has installed a handler of faults. In guard, where blocks are watched so seldom that the next one would
+ * be too late, ours goes in front of it now. Any thread, and signal handlers. */
+void rf_guarded_blocks_handlers_changed(void);
 
 /* In the child of a process of several threads: what lives now may have been held by threads that are gone. */
 void rf_guarded_blocks_inherit(void);

@@ -23,8 +23,9 @@ static void *no_memory(void) {
   return NULL;
 }
 
+/* Counts the request, if need be. */
 static inline bool is_plain(void) {
-  return !rf_tracing() && rf_guarded_blocks.rate == 0;
+  return rf_guarded_blocks_passes() && !rf_tracing();
 }
 
 /* They are the next malloc's, or soon will be. */
@@ -120,7 +121,7 @@ RF_RARE static void *alloc_paged(const rf_page_request *request, const rf_origin
 
 /* On pages of its own where it is its turn, else from the heap. */
 static void *serve(const rf_block_request *r, const rf_origin *origin) {
-  if (RF_UNLIKELY(rf_guarded_blocks_due())) {
+  if (RF_UNLIKELY(rf_guarded_blocks_due(origin))) {
     rf_page_request const request = {.size = r->size, .align = r->align, .family = r->family, .zeroed = r->zeroed};
     void *const block = alloc_paged(&request, origin);
     if (block != NULL) {

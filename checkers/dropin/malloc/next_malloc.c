@@ -4,11 +4,12 @@
 #include "checkers/dropin/os/real.h"
 
 #include <errno.h>
+#include <link.h>
 #include <ringfence/allocator.h>
 #include <string.h>
 
 /* Called only where dlsym has found something. */
-#pragma weak dladdr
+#pragma weak dl_iterate_phdr
 
 /* ---- What the next malloc lacks, made of what it has ---- */
 
@@ -75,9 +76,31 @@ static void put(rf_malloc_functions *to, size_t at, void *function) {
   memcpy((char *)to + at, &function, sizeof function);
 }
 
+/* The module that an address lies in, by the place of its program headers. */
+typedef struct module_search {
+  uintptr_t address;
+  const void *module;
+} module_search;
+
+static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
+  module_search *const s = (module_search *)context;
+  (void)size;
+  for (unsigned i = 0; i < info->dlpi_phnum && s->module == NULL; i++) {
+    const ElfW(Phdr) *const part = &info->dlpi_phdr[i];
+    if (part->p_type == PT_LOAD && s->address - info->dlpi_addr - part->p_vaddr < part->p_memsz) {
+      s->module = info->dlpi_phdr;
+    }
+  }
+  return s->module != NULL;
+}
+
+/* Not by dladdr, which searches all symbols of the module for the nearest. */
 static const void *object_of(void *function) {
-  Dl_info info;
-  return function != NULL && dladdr != NULL && dladdr(function, &info) != 0 ? info.dli_fbase : NULL;
+  module_search s = {(uintptr_t)function, NULL};
+  if (function != NULL && dl_iterate_phdr != NULL) {
+    (void)dl_iterate_phdr(visit_module, &s);
+  }
+  return s.module;
 }
 
 /* The aligned functions that the object of malloc has. A malloc that has none of them is built on another one, whose

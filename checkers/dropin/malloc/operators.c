@@ -96,17 +96,22 @@ static bool delete_aligned_replaced(void) {
 }
 
 /* The answers stay the same, so they are kept: as a rule all is ours. */
-RF_RARE static bool find_whether_all_ours(unsigned char *known) {
+static unsigned char known; /* 0: not yet, 1: all, 2: not all; accessed atomically */
+
+RF_RARE static bool find_whether_all_ours(void) {
   bool const ours = !rf_malloc_is_replaced() && !new_replaced() && !new_aligned_replaced() && !delete_replaced() &&
                     !delete_aligned_replaced();
-  __atomic_store_n(known, ours ? 1 : 2, __ATOMIC_RELAXED);
+  __atomic_store_n(&known, ours ? 1 : 2, __ATOMIC_RELAXED);
   return ours;
 }
 
+/* False also where it is not known yet. */
+RF_INLINE bool surely_all_ours(void) {
+  return RF_LIKELY(__atomic_load_n(&known, __ATOMIC_RELAXED) == 1);
+}
+
 static inline bool all_ours(void) {
-  static unsigned char known; /* 0: not yet, 1: all, 2: not all */
-  unsigned char const now = __atomic_load_n(&known, __ATOMIC_RELAXED);
-  return RF_LIKELY(now == 1) || (now == 0 && find_whether_all_ours(&known));
+  return surely_all_ours() || (__atomic_load_n(&known, __ATOMIC_RELAXED) == 0 && find_whether_all_ours());
 }
 
 /* A program that replaces the aligned forms only may well make them of the plain ones. */
@@ -161,7 +166,7 @@ static _Noreturn void fail(void) {
 
 /* NULL: to be served the long way. */
 RF_INLINE void *from_next(size_t size) {
-  return all_ours() && rf_forward_counts() ? rf_forward.next.malloc(size) : NULL;
+  return surely_all_ours() && rf_forward_counts() ? rf_forward.next.malloc(size) : NULL;
 }
 
 RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -266,7 +271,7 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 
 /* True where it is done. */
 RF_INLINE bool to_next(void *ptr) {
-  bool const others = rf_forward_is_others(ptr) && all_ours();
+  bool const others = rf_forward_is_others(ptr) && surely_all_ours();
   if (others) {
     rf_forward.next.free(ptr);
   }

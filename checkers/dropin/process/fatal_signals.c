@@ -1,8 +1,9 @@
 /* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind:
- * An access to a big block whose memory was unmapped is reported, as is one by a pointer that was read from freed
- * memory, and else the fault itself. Then all blocks are checked, for damage to the heap is a likely cause. The process
- * dies of the same signal, with the same status and core as without. A program that handles such a signal replaces this
- * handler; it may call this one as its predecessor. */
+ * An access to closed pages of a block that guard watches is reported, and the program goes on. One to a big block
+ * whose memory was unmapped is reported, as is one by a pointer that was read from freed memory, and else the fault
+ * itself. Then all blocks are checked, for damage to the heap is a likely cause. The process dies of the same signal,
+ * with the same status and core as without. A program that handles such a signal replaces this handler; it may call
+ * this one as its predecessor. */
 #define _GNU_SOURCE
 #include "fatal_signals.h"
 
@@ -12,6 +13,7 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
 #include "checkers/os/host.h"
+#include "checkers/page/page_store.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +27,10 @@ static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 
 #define FIRST_PROCESS 1
+
+/* Not static: see rf_forward_sampled. */
+extern _Thread_local bool rf_crash_reporting __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local bool rf_crash_reporting;
 
 /* With the default action in place, a fault in here, or the faulting instruction run again, ends the process.
  * SA_RESETHAND would not do: a handler of the program's that calls this one is still in place. */
@@ -48,12 +54,14 @@ static void report(int number, const siginfo_t *info, const void *context) {
 /* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
  * comes here while the handler is still in place; a second one of the report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
-  static _Thread_local bool reporting __attribute__((tls_model("initial-exec")));
   rf_host_unwind_fault();
-  if (info->si_code > 0 && !reporting) {
-    reporting = true;
+  if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
+    return;
+  }
+  if (info->si_code > 0 && !rf_crash_reporting) {
+    rf_crash_reporting = true;
     report(number, info, context);
-    reporting = false;
+    rf_crash_reporting = false;
   }
   if (number == SIGABRT) {
     rf_libc_abort_report(context);
@@ -70,6 +78,9 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   check_all = check;
   rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
+  if (rf_process.options.mode == RF_MODE_GUARD) {
+    rf_page_served_by((uintptr_t)die);
+  }
   for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
     rf_signals_install(fatal[i], &action, true);
   }

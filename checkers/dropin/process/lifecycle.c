@@ -12,6 +12,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/malloc/watched_sites.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/init.h"
@@ -161,6 +162,7 @@ int rf_process_end(rf_process_ending ending, int status) {
     look_for_leaks(stack_from != 0 ? stack_from : here, &leaks);
   }
   rf_tracing_end();
+  rf_watched_sites_end();
   bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
   int const result = failed ? (int)rf_process.options.exitcode : status;
   rf_process_exit const exit = exit_of(ending, ending >= RF_ENDING_EXEC ? status : result);
@@ -206,6 +208,7 @@ RF_EXPORT size_t __ringfence_sweep(void) {
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
+  rf_watched_sites_end();
   int const code = rf_process_reporter.exitcode;
   bool const aborts = code == RF_EXITCODE_ABORT;
   rf_process_exit const exit = {aborts ? "signal" : "status", aborts ? SIGABRT : code};

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/os/stack_rules.h"
 #include "checkers/shared/wrapper.h"
 
 #define DEPOT_BYTES ((size_t)16 << 20)
@@ -109,6 +110,9 @@ void rf_process_init(void) {
     rf_process.start_ns = rf_port_now_ns();
     (void)rf_process_configure();
     open_depot();
+    if (rf_process.checked && rf_process.guard_options.stack_depth != 0) {
+      rf_stack_rules_touch();
+    }
     configure_heap();
     rf_heap_init(count_cores());
     rf_thread_init();

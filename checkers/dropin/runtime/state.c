@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include <ringfence/port.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
+#define DEFAULT_WATCH 2000U
+#define BAZEL_TEST "TEST_TARGET"
 #define PATH_BYTES 512
 
 rf_process_state rf_process;
@@ -16,6 +19,7 @@ rf_process_state rf_process;
 /* Copies of the options' paths: the environment is the program's, which may write over it. */
 static char log_path[PATH_BYTES];
 static char trace_path[PATH_BYTES];
+static char watch_path[PATH_BYTES];
 
 static void keep_path(const char **path, size_t length, char *copy) {
   if (*path != NULL && length < PATH_BYTES) {
@@ -55,6 +59,7 @@ bool rf_process_read_options(void) {
   o->mode = RF_MODE_GUARD;
   o->stack_depth = DEFAULT_STACK_DEPTH;
   o->quarantine = DEFAULT_QUARANTINE;
+  o->watch = secure_getenv(BAZEL_TEST) == NULL ? DEFAULT_WATCH : 0; /* a test is to do the same each time */
   if (environ == NULL) {
     return false;
   }
@@ -63,6 +68,7 @@ bool rf_process_read_options(void) {
   draw_mode(o);
   keep_path(&o->log, o->log_length, log_path);
   keep_path(&o->trace, o->trace_length, trace_path);
+  keep_path(&o->watch_sites, o->watch_sites_length, watch_path);
   done = true;
   return true;
 }

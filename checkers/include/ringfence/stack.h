@@ -34,13 +34,15 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 
 /* A store of stacks in memory that the caller gives. Lock-free: any thread may put and get at any time. */
 typedef struct rf_stack_depot {
-  uint32_t *buckets; /* hash heads: offsets into records; accessed atomically */
+  uint32_t *first;   /* hash heads for depots of few stacks, or NULL; accessed atomically, as are the next */
+  uint32_t *buckets; /* hash heads: offsets into records */
   uint32_t bucket_mask;
   uint32_t *recent; /* ids by place of the call, for a guess that is verified; accessed atomically */
   uint32_t recent_mask;
   unsigned char *records;
   size_t capacity;
-  size_t used; /* advanced atomically */
+  size_t used;         /* advanced atomically */
+  void (*added)(void); /* called after each stack that was not there; NULL: nothing is */
 } rf_stack_depot;
 
 /* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the

@@ -212,8 +212,26 @@ static int refuse_copies_of_descriptors(void) {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+/* From a frame that lies `deep` KiB below those that allocated before. */
+static void *allocate_below(void *deep) {
+  char volatile frame[1024];
+  frame[0] = 0;
+  if ((uintptr_t)deep != 0) {
+    return allocate_below((void *)((uintptr_t)deep - 1));
+  }
+  for (int i = 0; i < 5000; i++) {
+    char *const p = malloc(5000);
+    memset(p, 1, 5000);
+    if (i % 4 == 0) {
+      free(p);
+    }
+  }
+  return (void *)(uintptr_t)frame[0];
+}
+
 /* As a sandbox: to open a file, or to ask for a limit, ends the process. Then memory is needed. */
 static void allocate_in_a_sandbox(void) {
+  pthread_t thread;
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 2, 0),
@@ -226,12 +244,13 @@ static void allocate_in_a_sandbox(void) {
   if ((prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) | prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) != 0) {
     _exit(1);
   }
-  for (int i = 0; i < 20000; i++) {
-    char *const p = malloc(5000);
-    memset(p, 1, 5000);
-    if (i % 4 == 0) {
-      free(p);
-    }
+  for (uintptr_t deep = 0; deep <= 200; deep += 100) {
+    (void)allocate_below((void *)deep);
+  }
+  /* On 32 bit the C library's own malloc opens a file in a new thread, to count processors. */
+  if (sizeof(void *) == 8 &&
+      (pthread_create(&thread, NULL, allocate_below, (void *)100) != 0 || pthread_join(thread, NULL) != 0)) {
+    _exit(1);
   }
   syscall(SYS_exit_group, 3);
 }
