@@ -96,6 +96,10 @@ void rf_heap_configure(const rf_heap_options *options);
 /* Once, before the first cache. `cores` decides how many heaps there are. */
 void rf_heap_init(unsigned cores);
 
+/* How blocks are described, for tools/gdb/ringfence.py: the process may stand anywhere, and may be a core, and there
+ * need be no debug information. The first number changes with the meaning of the rest. */
+extern const uintptr_t rf_heap_debugger[] __attribute__((visibility("hidden")));
+
 /* ---- Locks: a thread knows which it holds, so that its signal handlers do not wait for them ---- */
 
 #ifdef RF_VIRTUAL_THREADS /* fuzz/threads.h: one real thread stands for several */

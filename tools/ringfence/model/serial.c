@@ -314,8 +314,8 @@ static void finish_trace(rf_serial_open *r, unsigned which, rf_stack *stack, rf_
   }
 }
 
-/* guard_small, which alone names neither allocator nor mode, sends no number that can be worked out. Damage that it sees
- * was written. */
+/* guard_small, which alone names neither allocator nor mode, sends no number that can be worked out. The damage that it
+ * sees was written. */
 static void work_out(rf_finding *f) {
   f->cwe = rf_bug_cwe(f->bug, f->access);
   f->offset = f->block != 0 ? (ptrdiff_t)(f->address - f->block) : 0;
