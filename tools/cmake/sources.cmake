@@ -134,6 +134,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/trace/trace_writer.c)
 
 set(RINGFENCE_MALLOC_SOURCES
+  checkers/dropin/heap/bins.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -193,6 +194,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/unmapped.c)
 
 set(RINGFENCE_LIBRARY_SOURCES
+  checkers/dropin/heap/bins.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -290,8 +292,8 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/replay_compare.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c
-  tools/ringfence/cli/trace_profile.c
   tools/ringfence/cli/trace_options.c
+  tools/ringfence/cli/trace_profile.c
   tools/ringfence/cli/tune_header.c
   tools/ringfence/model/baseline.c
   tools/ringfence/model/bug_info.c
