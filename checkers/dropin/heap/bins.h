@@ -19,7 +19,7 @@ bool rf_bins_make_room(rf_cache *cache, unsigned number);
 /* The next age begins: what has waited long enough may be given out. */
 void rf_bins_age(rf_cache *cache);
 
-/* Where nothing is checked: a slot that may be given out again at once. */
+/* Where nothing is checked, and where nothing waits: a slot that may be given out again at once. */
 void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place place);
 
 /* A large block for which the lock could not be had. */
@@ -41,9 +41,13 @@ RF_INLINE bool rf_bin_wait(rf_cache *cache, rf_bin *bin, rf_slot_place place) {
   return cache->age_left < 0;
 }
 
-/* The same wherever there is room or not, and the age begins. */
+/* The same wherever there is room or not, and the age begins. Without a quarantine the slot is given out next. */
 RF_INLINE void rf_bins_wait(rf_cache *cache, unsigned number, rf_slot_place place) {
   rf_bin *const bin = &cache->bins[number];
+  if (RF_UNLIKELY(rf_cache_wait == 0)) {
+    rf_bins_put_back(cache, number, place);
+    return;
+  }
   if (RF_UNLIKELY(rf_bin_is_full(bin)) && !rf_bins_make_room(cache, number)) {
     return;
   }

@@ -48,11 +48,12 @@ void *malloc(size_t size) {
     return rf_forward.next.malloc(size);
   }
   rf_origin const origin = RF_CALLER;
-  if (RF_LIKELY(rf_malloc_is_short(size))) { /* the same as rf_malloc_impl_alloc, with less to remember */
+  if (RF_LIKELY(rf_malloc_is_short_alloc(size))) { /* the same as rf_malloc_impl_alloc, with less to remember */
     void *const p = rf_malloc_impl_alloc_shortly(size, RF_FAMILY_MALLOC, rf_cache_keep_origin(&origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
+    rf_malloc_was_not_short();
   }
   return rf_malloc_impl_alloc_usual(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
 }

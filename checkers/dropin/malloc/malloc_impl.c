@@ -37,8 +37,8 @@ static inline bool is_forwarding(void) {
 
 void rf_malloc_choose_way(void) {
   bool const knows_callers = RF_STACK_RULES || (rf_runtimes[0].size == 0 && rf_runtimes[1].size == 0);
-  if (rf_heap_options_now.usual && is_plain() && rf_forward.now == RF_FORWARD_NOTHING && knows_callers &&
-      rf_stop_now.fences == 0) {
+  if (rf_heap_options_now.usual && !rf_tracing() && rf_guarded_blocks.rate != 1 &&
+      rf_forward.now == RF_FORWARD_NOTHING && knows_callers && rf_stop_now.fences == 0) {
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_LONG, __ATOMIC_RELAXED);
   }
 }
@@ -170,11 +170,12 @@ void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, co
 }
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(rf_malloc_is_short(size))) {
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(rf_malloc_is_short_alloc(size))) {
     void *const p = rf_malloc_impl_alloc_shortly(size, family, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
+    rf_malloc_was_not_short();
   }
   return rf_malloc_impl_alloc_usual(size, align, family, origin);
 }
@@ -200,11 +201,12 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(rf_malloc_is_short(total))) {
+  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(rf_malloc_is_short_alloc(total))) {
     void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
+    rf_malloc_was_not_short();
   }
   return zalloc_usual(count, size, origin);
 }

@@ -6,6 +6,7 @@
 #define RINGFENCE_DROPIN_MALLOC_IMPL_H
 
 #include "checkers/dropin/heap/fast.h"
+#include "guarded_blocks.h"
 
 #include <ringfence/guard.h>
 
@@ -16,6 +17,15 @@ void rf_malloc_choose_way(void);
 /* True where a request of `size` bytes may go that way. */
 static inline bool rf_malloc_is_short(size_t size) {
   return size <= RF_FAST_MOST && __atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0;
+}
+
+/* The same of an allocation, which it counts if so; rf_malloc_was_not_short where it is served the other way then. */
+static inline bool rf_malloc_is_short_alloc(size_t size) {
+  return rf_malloc_is_short(size) && rf_guarded_blocks_passes();
+}
+
+static inline void rf_malloc_was_not_short(void) {
+  rf_guarded_blocks_left++;
 }
 
 /* `size` bytes at a multiple of `align` (a power of two), or NULL. */
