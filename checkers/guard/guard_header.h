@@ -8,12 +8,7 @@
 #include <ringfence/port.h>
 #include <string.h>
 
-/* For functions that read memory which may be no block, and of which only the system has said that it can be read. */
-#if defined(__clang__) || defined(__GNUC__)
-#define RF_NO_SANITIZE __attribute__((no_sanitize_address, no_sanitize_thread))
-#else
-#define RF_NO_SANITIZE
-#endif
+#include "lib/core/compiler.h"
 
 #define CACHE_LINE ((size_t)64) /* bytes; a wrong guess only makes prefetching less useful */
 

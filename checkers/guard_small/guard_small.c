@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 #define STATE 3U
 #define LIVE 1U
 #define FREED 2U
@@ -28,9 +30,9 @@ static header *header_of(const void *block) {
   return (header *)((uintptr_t)block - HEAD);
 }
 
-/* ---- Headers ---- */
+/* ---- Headers, which may be none ---- */
 
-static uintptr_t checksum(const header *h) {
+RF_NO_SANITIZE static uintptr_t checksum(const header *h) {
   uintptr_t const mixed = (h->state ^ (uintptr_t)h) * (uintptr_t)0x9E3779B97F4A7C15U;
   return mixed ^ mixed >> (4 * WORD - 3);
 }
@@ -47,12 +49,12 @@ static bool can_be_site(uintptr_t at) {
   return (at & BEYOND) == 0 && ((at & 1) != 0 || at % WORD == 0);
 }
 
-static uintptr_t site_of(const header *h) {
+RF_NO_SANITIZE static uintptr_t site_of(const header *h) {
   return h->site ^ checksum(h);
 }
 
 /* LIVE, FREED or SKIP; 0 where it is no header, or damaged. */
-static unsigned state_of(const header *h) {
+RF_NO_SANITIZE static unsigned state_of(const header *h) {
   return can_be_site(site_of(h)) ? (unsigned)(h->state & STATE) : 0;
 }
 

@@ -24,4 +24,11 @@
 #define RF_FORGET(x) __asm__("" : "+r"(x))
 #define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
 
+/* For functions that read memory which may be no block, but can be read. */
+#if defined(__clang__) || defined(__GNUC__)
+#define RF_NO_SANITIZE __attribute__((no_sanitize_address, no_sanitize_thread))
+#else
+#define RF_NO_SANITIZE
+#endif
+
 #endif /* RINGFENCE_CORE_COMPILER_H */
