@@ -58,11 +58,11 @@ RF_NO_SANITIZE static unsigned state_of(const header *h) {
   return can_be_site(site_of(h)) ? (unsigned)(h->state & STATE) : 0;
 }
 
-static size_t size_of(const header *h) {
+RF_NO_SANITIZE static size_t size_of(const header *h) {
   return h->state >> SIZE_SHIFT;
 }
 
-static size_t align_of(const header *h) {
+RF_NO_SANITIZE static size_t align_of(const header *h) {
   return (size_t)1 << (h->state >> ALIGN_SHIFT & ALIGN_BITS);
 }
 
