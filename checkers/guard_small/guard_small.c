@@ -201,7 +201,7 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
     tell(g, RF_BUG_DOUBLE_FREE, ptr, h, site, released);
     return RF_ERR_NOT_ALLOCATED;
   }
-  if (is_ours && rf_usable_size(g->inner, h) != 0) { /* a block of the heap: who wrote over our words? */
+  if (is_ours && state_of(h) == 0 && rf_usable_size(g->inner, h) != 0) { /* a block of the heap, our words damaged */
     tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, site, NULL);
     return RF_ERR_CORRUPT;
   }

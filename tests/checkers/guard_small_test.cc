@@ -66,6 +66,14 @@ TYPED_TEST_SUITE(GuardSmall, Heaps);
 const rf_site kMade = {"made.c", "make", 3};
 const rf_site kDropped = {"dropped.c", "drop", 4};
 
+TYPED_TEST(GuardSmall, APointerIntoTheGapBeforeAnAlignedBlockIsBadAndNoDamage) {
+  unsigned char *const aligned = this->make(20, 128);
+  ASSERT_NE(aligned, nullptr);
+  EXPECT_EQ(this->drop(aligned - 128 + 2 * sizeof(void *)), RF_ERR_BAD_POINTER);
+  this->only(RF_BUG_BAD_FREE);
+  EXPECT_EQ(this->drop(aligned), RF_OK);
+}
+
 TYPED_TEST(GuardSmall, IsSilentAboutSoundPrograms) {
   for (size_t size = 0; size < 300; size++) {
     for (size_t align = 1; align <= 256; align *= 2) {
