@@ -293,12 +293,12 @@ TEST(DropinModes, GuardComesToNearlyEveryReadInSomeRuns) {
   std::string const folder = fresh_folder("sites");
   std::set<std::string> found;
   size_t first = 0;
-  for (int i = 0; i < 60 && found.size() < 44; i++) {
+  for (int i = 0; i < 300 && found.size() < 38; i++) {
     found.merge(sites_found(":watch=1000:watch_sites=" + folder));
     first = i == 0 ? found.size() : first;
   }
-  EXPECT_GE(found.size(), 44U); // those that nothing new precedes, once a run, are left to the lot
-  EXPECT_LT(first, 44U);        // as time allows
+  EXPECT_GE(found.size(), 38U); // the others, once a run with nothing new before them, are left to the lot
+  EXPECT_LT(first, 38U);        // as time allows: a fast machine takes more runs
 }
 
 TEST(DropinModes, WhatGuardWatchesIsKeptByPathOnceInAFileOfTheProgram) {
