@@ -48,14 +48,7 @@ void *malloc(size_t size) {
     return rf_forward.next.malloc(size);
   }
   rf_origin const origin = RF_CALLER;
-  if (RF_LIKELY(rf_malloc_is_short_alloc(size))) { /* the same as rf_malloc_impl_alloc, with less to remember */
-    void *const p = rf_malloc_impl_alloc_shortly(size, RF_FAMILY_MALLOC, rf_cache_keep_origin(&origin));
-    if (RF_LIKELY(p != NULL)) {
-      return p;
-    }
-    rf_malloc_was_not_short();
-  }
-  return rf_malloc_impl_alloc_usual(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
+  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
 }
 
 void *calloc(size_t count, size_t size) {
@@ -89,14 +82,7 @@ void free(void *ptr) {
     return;
   }
   rf_origin const origin = RF_CALLER;
-  if (RF_UNLIKELY(ptr == NULL)) {
-    return;
-  }
-  if (RF_LIKELY(rf_malloc_is_short(0)) &&
-      RF_LIKELY(rf_malloc_impl_free_shortly(ptr, RF_FAMILY_MALLOC, SIZE_MAX, rf_cache_keep_origin(&origin)))) {
-    return;
-  }
-  rf_malloc_impl_free_usual(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
 }
 
 void cfree(void *ptr) {

@@ -43,6 +43,20 @@ void rf_malloc_choose_way(void) {
   }
 }
 
+/* True where a request of `size` bytes may go that way. */
+static inline bool is_short(size_t size) {
+  return size <= RF_FAST_MOST && __atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0;
+}
+
+/* The same of an allocation, which it counts if so; was_not_short where it is served the other way then. */
+static inline bool is_short_alloc(size_t size) {
+  return is_short(size) && rf_guarded_blocks_passes();
+}
+
+static inline void was_not_short(void) {
+  rf_guarded_blocks_left++;
+}
+
 /* As rf_enter_own, where the shortest way is open. */
 static inline rf_cache *enter_shortly(void) {
   rf_cache *const cache = rf_current_thread.cache;
@@ -57,7 +71,8 @@ static inline rf_cache *enter_shortly(void) {
   return NULL;
 }
 
-void *rf_malloc_impl_alloc_shortly(size_t size, rf_family family, uint32_t stack) {
+/* May give NULL though there is memory: then the other way serves. `stack` is the caller's (rf_cache_keep_origin). */
+PART void *alloc_shortly(size_t size, rf_family family, uint32_t stack) {
   rf_cache *const cache = enter_shortly();
   if (RF_UNLIKELY(cache == NULL)) {
     return NULL;
@@ -84,7 +99,8 @@ PART bool begin_age(rf_cache *cache) {
   return true;
 }
 
-bool rf_malloc_impl_free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack) {
+/* False, with nothing done, where the other way is to be taken. `ptr` is not NULL. */
+PART bool free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack) {
   rf_cache *const cache = enter_shortly();
   if (RF_UNLIKELY(cache == NULL)) {
     return false;
@@ -155,7 +171,7 @@ PART void *alloc_unusual(size_t size, size_t align, rf_family family, const rf_o
   return alloc_long(&request, origin);
 }
 
-void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding())) {
     return rf_forward_alloc(size, align, family, origin);
   }
@@ -170,14 +186,14 @@ void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, co
 }
 
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(rf_malloc_is_short_alloc(size))) {
-    void *const p = rf_malloc_impl_alloc_shortly(size, family, rf_cache_keep_origin(origin));
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(is_short_alloc(size))) {
+    void *const p = alloc_shortly(size, family, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
-    rf_malloc_was_not_short();
+    was_not_short();
   }
-  return rf_malloc_impl_alloc_usual(size, align, family, origin);
+  return alloc_usual(size, align, family, origin);
 }
 
 PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
@@ -201,12 +217,12 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(rf_malloc_is_short_alloc(total))) {
+  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(is_short_alloc(total))) {
     void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
       return p;
     }
-    rf_malloc_was_not_short();
+    was_not_short();
   }
   return zalloc_usual(count, size, origin);
 }
@@ -249,7 +265,7 @@ PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *o
   }
 }
 
-void rf_malloc_impl_free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (RF_UNLIKELY(is_forwarding()) && rf_forward_free(ptr)) {
     return;
   }
@@ -267,11 +283,10 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
   if (RF_UNLIKELY(ptr == NULL)) {
     return;
   }
-  if (RF_LIKELY(rf_malloc_is_short(0)) &&
-      RF_LIKELY(rf_malloc_impl_free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
+  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
     return;
   }
-  rf_malloc_impl_free_usual(ptr, family, size, origin);
+  free_usual(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {

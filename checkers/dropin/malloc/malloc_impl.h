@@ -5,36 +5,14 @@
 #ifndef RINGFENCE_DROPIN_MALLOC_IMPL_H
 #define RINGFENCE_DROPIN_MALLOC_IMPL_H
 
-#include "checkers/dropin/heap/fast.h"
-#include "guarded_blocks.h"
-
 #include <ringfence/guard.h>
 
 /* Once the options hold, and it is known what is recorded, sampled and handed on: small requests go the shortest way
  * where nothing is. */
 void rf_malloc_choose_way(void);
 
-/* True where a request of `size` bytes may go that way. */
-static inline bool rf_malloc_is_short(size_t size) {
-  return size <= RF_FAST_MOST && __atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0;
-}
-
-/* The same of an allocation, which it counts if so; rf_malloc_was_not_short where it is served the other way then. */
-static inline bool rf_malloc_is_short_alloc(size_t size) {
-  return rf_malloc_is_short(size) && rf_guarded_blocks_passes();
-}
-
-static inline void rf_malloc_was_not_short(void) {
-  rf_guarded_blocks_left++;
-}
-
 /* `size` bytes at a multiple of `align` (a power of two), or NULL. */
 void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
-
-/* Its two ways. The short one may give NULL though there is memory: then the other one serves. `stack` is the caller's
- * (rf_cache_keep_origin). */
-void *rf_malloc_impl_alloc_shortly(size_t size, rf_family family, uint32_t stack);
-void *rf_malloc_impl_alloc_usual(size_t size, size_t align, rf_family family, const rf_origin *origin);
 
 /* `count` * `size` zeroed bytes, or NULL. Pages that come fresh from the system are not touched. */
 void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin);
@@ -44,10 +22,6 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
 
 /* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
 void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
-
-/* Its two ways; the first is false, with nothing done, where the other one is to be taken. `ptr` is not NULL. */
-bool rf_malloc_impl_free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack);
-void rf_malloc_impl_free_usual(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
 /* True where the program, or a library before ours, has a malloc of its own: functions that the C or C++ library
  * builds on malloc must go by that one. */
