@@ -65,17 +65,24 @@ static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
   return sum;
 }
 
-/* The beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it. */
+/* The beginning of .eh_frame_hdr, and of .eh_frame, which linkers put behind it: no further than the page, for the next
+ * one may be in a hole between segments. */
 #define CHECKED_BYTES 512U
+#define LEAST_PAGE 4096U
+
+static uintptr_t checked_end(uintptr_t at) {
+  uintptr_t const in_page = LEAST_PAGE - at % LEAST_PAGE;
+  return at + (in_page < CHECKED_BYTES ? in_page : CHECKED_BYTES);
+}
 
 static uintptr_t checksum_of(const rf_eh_module *m) {
   uintptr_t const frames = m->header != 0 ? rf_eh_frame_start(m) : 0;
   uintptr_t sum = m->end - m->start;
   if (m->header != 0 && m->end - m->header >= CHECKED_BYTES) {
-    sum = checksum_bytes(sum, m->header, m->header + CHECKED_BYTES);
+    sum = checksum_bytes(sum, m->header, checked_end(m->header));
   }
   if (frames >= m->start && frames < m->end && m->end - frames >= CHECKED_BYTES) {
-    sum = checksum_bytes(sum, frames, frames + CHECKED_BYTES);
+    sum = checksum_bytes(sum, frames, checked_end(frames));
   }
   return sum;
 }

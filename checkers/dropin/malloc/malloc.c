@@ -35,9 +35,11 @@ RF_EXPORT void *valloc(size_t size);
 RF_EXPORT void *pvalloc(size_t size);
 RF_EXPORT size_t malloc_usable_size(void *ptr);
 
-/* The address that all others see, and ours. Volatile: a compiler may take the two for the same. */
+/* The address that all others see, and ours. Volatile: a compiler may take the two for the same, and clang makes ours
+ * part of those who call the function by its name. */
 extern void *own_malloc(size_t size) __attribute__((alias("malloc"), visibility("hidden")));
 static void *(*volatile const visible_malloc)(size_t size) = malloc;
+static void *(*volatile const visible_realloc)(void *ptr, size_t size) = realloc;
 
 bool rf_malloc_is_replaced(void) {
   return visible_malloc != own_malloc;
@@ -73,7 +75,7 @@ void *reallocarray(void *ptr, size_t count, size_t size) {
   if (!rf_mul(count, size, &total)) {
     return rf_malloc_reject(RF_REJECT_OVERFLOW, size, count, ENOMEM, &origin);
   }
-  return rf_malloc_is_replaced() ? realloc(ptr, total) : rf_malloc_impl_realloc(ptr, total, &origin);
+  return rf_malloc_is_replaced() ? visible_realloc(ptr, total) : rf_malloc_impl_realloc(ptr, total, &origin);
 }
 
 void free(void *ptr) {
@@ -226,7 +228,7 @@ size_t malloc_usable_size(void *ptr) {
 /* The C library's own would do, but the block would then seem to come from inside the C library. */
 static char *copy(const char *text, size_t length, const rf_origin *origin) {
   char *const p = rf_malloc_is_replaced()
-                      ? malloc(length + 1)
+                      ? visible_malloc(length + 1)
                       : rf_malloc_impl_alloc(length + 1, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, origin);
   if (p != NULL) {
     memcpy(p, text, length);
