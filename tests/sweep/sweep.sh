@@ -10,6 +10,7 @@
 set -uo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+[[ -e $here/programs.txt ]] || here=$PWD/tests/sweep # under `bazel run`, which starts it among its files
 library=${RINGFENCE_LIBRARY:-$(readlink -f checkers/dropin/libringfence.so)}
 DATA=$here
 export DATA LC_ALL=C.UTF-8
