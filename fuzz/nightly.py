@@ -5,6 +5,8 @@
     ./bazelw run //fuzz:nightly -- --hours 0.5 tlsf page only these
     ./bazelw run //fuzz:nightly -- --keep-corpora        the seed files in the source tree stay as they are
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
+    ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have had as many, over all nights
+    ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md is made anew
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
 alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or
@@ -12,8 +14,8 @@ alternate. (That of mode asan is built once, with what it tests.) Inputs are kep
 minimised; the first of its rule and operation is stored there by name, and printed as a test. Ctrl-C ends the turns and
 reports; a rerun with the same --hours goes on.
 
-Results in the folder `nightly` beside the inputs: summary.txt, nightly.json, junit.xml, index.html. Exit status: 0
-without findings and troubles, 1 with one, 2 on misuse.
+Results in the folder `nightly` beside the inputs: summary.txt, nightly.json, junit.xml, index.html, and for all nights
+together executions.json. Exit status: 0 without findings and troubles, 1 with one, 2 on misuse.
 
 Bazel's arguments: the names of all fuzzers, "--", the user's arguments.
 """
@@ -32,6 +34,7 @@ import threading
 import time
 
 import coverage
+import ledger
 import nightly_report
 import seeds
 
@@ -102,6 +105,7 @@ class Night:
         self.results = os.path.join(kept, "nightly")
         os.makedirs(self.results, exist_ok=True)
         self.state = os.path.join(self.results, "state.json")
+        self.ledger = ledger.Ledger(os.path.join(self.results, "executions.json"))
         if not arguments.anew:
             self.resume()
 
@@ -129,6 +133,7 @@ class Night:
         with open(self.state + ".new", "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.replace(self.state + ".new", self.state)
+        self.ledger.save()
 
     def say(self, text):
         print("nightly: " + text, flush=True)
@@ -202,8 +207,11 @@ class Night:
         command += [fuzzer.path("corpus"), fuzzer.path("stored")]
         status, output, seconds = self.run(command, length + 4 * SLOWEST)
         new = len(os.listdir(fuzzer.path("corpus"))) - known
-        fuzzer.add_turn(seconds, last_number(output, 0), last_number(output, 1), new)
+        executions, edges = last_number(output, 0), last_number(output, 1)
+        fuzzer.add_turn(seconds, executions, edges, new)
         found = sorted(set(os.listdir(fuzzer.path("findings"))) - before)
+        with self.lock:
+            self.ledger.add(fuzzer.name, executions, edges, found)
         for name in found:
             self.keep_finding(fuzzer, kind, fuzzer.path("findings", name))
         if found or status == 0 or self.stopping.is_set():
@@ -281,9 +289,13 @@ class Night:
 
     # -- The night --
 
+    def is_done(self, fuzzer):
+        return 0 < self.arguments.executions <= self.ledger.executions(fuzzer.name)
+
     def next_fuzzer(self):
         with self.lock:
-            idle = [fuzzer for fuzzer in self.fuzzers if not fuzzer.busy and len(fuzzer.troubles) < 3]
+            open_ = [fuzzer for fuzzer in self.fuzzers if len(fuzzer.troubles) < 3 and not self.is_done(fuzzer)]
+            idle = [fuzzer for fuzzer in open_ if not fuzzer.busy]
             fuzzer = min(idle, key=Fuzzer.due, default=None)
             if fuzzer:
                 fuzzer.busy = True
@@ -341,6 +353,9 @@ class Night:
             os.unlink(self.state)
         for fuzzer in self.fuzzers:
             shutil.rmtree(fuzzer.path("stored"), ignore_errors=True)
+        self.ledger.save()
+        if self.arguments.write and not self.ledger.write_table(self.root):
+            raise Trouble(f"{ledger.PAGE} has no place for the table of executions")
         summary = nightly_report.write(self.results, self.fuzzers, self.spent(), interrupted)
         print(summary)
         return any(fuzzer.findings or fuzzer.troubles for fuzzer in self.fuzzers)
@@ -367,13 +382,15 @@ def parse_arguments(argv):
     parser.add_argument("--turn", type=int, default=60, help="seconds of one turn")
     parser.add_argument("--keep-corpora", action="store_true", help="do not write to fuzz/corpus")
     parser.add_argument("--anew", action="store_true", help="do not resume an interrupted run")
+    parser.add_argument("--executions", type=int, default=0, help="of a fuzzer over all nights, then it has no more turns")
+    parser.add_argument("--write", action="store_true", help="write the table of executions into " + ledger.PAGE)
     parser.add_argument("--programs", help="a folder with NAME_fuzz_bin, instead of building")
     arguments = parser.parse_args(argv[argv.index("--") + 1 :])
     unknown = set(arguments.fuzzers) - set(names)
     if unknown:
         parser.error("no fuzzer " + ", ".join(sorted(unknown)) + "; there are: " + ", ".join(names))
-    if arguments.hours <= 0 or arguments.jobs < 1 or arguments.turn < 1:
-        parser.error("--hours, --jobs and --turn are above 0")
+    if arguments.hours <= 0 or arguments.jobs < 1 or arguments.turn < 1 or arguments.executions < 0:
+        parser.error("--hours, --jobs, --turn and --executions are above 0")
     return arguments, arguments.fuzzers or names
 
 

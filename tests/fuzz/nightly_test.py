@@ -127,8 +127,28 @@ class NightlyTest(unittest.TestCase):
         self.assertIn("resuming: 0.00 of 0.01 hours were done", output)
         self.assertGreaterEqual(self.report()["fuzzers"]["slow"]["turns"], 2)
 
+    def test_executions_of_all_nights_are_counted(self):
+        os.makedirs(self.path("root/docs"))
+        page = self.path("root/docs/fuzzing.md")
+        with open(page, "w", encoding="utf-8") as file:
+            file.write("before\n<!-- executions -->\nold\n<!-- end of executions -->\nafter\n")
+        status, output = self.run_all(["good"], "--hours", "0.0002", "--jobs", "1")
+        self.assertEqual(status, 0, output)
+        once = self.report()["fuzzers"]["good"]["executions"]
+        arguments = ["--hours", "0.002", "--executions", str(once + 1), "--write", "--anew"]
+        status, output = self.run_all(["good", "finds"], *arguments)
+        self.assertEqual(status, 1, output)  # the other one has found something
+        with open(page, encoding="utf-8") as file:
+            text = file.read()
+        self.assertRegex(text, r"^before\n(.*\n)+<!-- end of executions -->\nafter\n$")
+        counts = {row.split(" | ")[0][2:]: row.split(" | ")[1:] for row in text.splitlines() if row.startswith("| ")}
+        self.assertEqual(counts["finds"][1], "0")
+        self.assertEqual(counts["good"][0], counts["good"][1])
+        self.assertEqual(int(counts["good"][0].replace(",", "")), once + 1234)
+        self.assertEqual(self.report()["fuzzers"]["good"]["turns"], 1)
+
     def test_unknown_fuzzers_and_bad_numbers_are_refused(self):
-        for arguments in (["--hours", "0"], ["--jobs", "0"], ["nosuch"]):
+        for arguments in (["--hours", "0"], ["--jobs", "0"], ["--executions", "-1"], ["nosuch"]):
             status, output = self.run_all(["good"], *arguments)
             self.assertEqual(status, 2, output)
 
