@@ -2,10 +2,13 @@
 # Keeps what README.md and docs/ show true. This script writes each block of code that stands behind one of the lines
 #
 #   <!-- file: PATH -->    that file: an example, which is compiled and tested
-#   <!-- session -->       commands, each behind "$ ", and what they print now, errors included
+#   <!-- session -->       commands, each behind "$ ", and what they print now, errors included; a page's sessions are one
 #
 #   blocks.sh check PAGE…     shows what is no longer true; fails where anything is not
 #   blocks.sh update PAGE…    writes it into the pages: ./bazelw run //docs:update
+#
+# RF_PICTURE names a program that is called for each picture of a page, with the folder of its sessions as they are at that
+# point, and the file of the picture.
 #
 # Parts that differ from run to run (addresses, process ids, figures of the last line) count as equal.
 set -euo pipefail
@@ -22,6 +25,8 @@ make_root() {
   mkdir -p "$1/bin"
   ln -s "$built/docs" "$1/docs"
   ln -s "$built/tools/ringfence/ringfence" "$1/bin/ringfence"
+  [[ ! -e $built/tools/service/ringfence-serve ]] || ln -s "$built/tools/service/ringfence-serve" "$1/bin/"
+  : >"$1/bin/environment"
   cat >"$1/bazelw" <<'BAZELW'
 #!/bin/sh
 case "$*" in
@@ -40,8 +45,8 @@ BAZELW
   chmod +x "$1/bazelw"
 }
 
-# Reads a session in the folder $1, and prints it with what its commands print now. With the name of a test, guard
-# watches no blocks by lot, and prints the same each time.
+# Reads a session in the folder $1, and prints it with what its commands print now, the folder by another name. What they
+# export stays. With the name of a test, guard watches no blocks by lot, and prints the same each time.
 run_session() {
   local line status=0
   while IFS= read -r line; do
@@ -49,8 +54,8 @@ run_session() {
     printf '%s\n' "$line"
     # shellcheck disable=SC2016 # the arguments are the inner shell's
     env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 TEST_TARGET=//docs:blocks_test \
-      bash -c 'cd -- "$1" && (exit "$2"); eval "$3"' session "$1" "$status" "${line:2}" </dev/null 2>&1 &&
-      status=0 || status=$?
+      bash -c 'cd -- "$1" && . bin/environment; trap "export -p >bin/environment" EXIT; (exit "$2"); eval "$3"' \
+      session "$1" "$status" "${line:2}" </dev/null 2>&1 | sed "s#$1#/home/you/shop#g" && status=0 || status=$?
   done
 }
 
@@ -65,6 +70,9 @@ renewed() {
 
 normalised() {
   sed -E -e 's/0x[0-9a-f]{6,}/0xADDRESS/g' \
+    -e 's/20[0-9]{2}(-[0-9]{2}){2} [0-9]{2}:[0-9]{2}/DATE/' \
+    -e 's/^( *since fix +[0-9]+ events?) in .*/\1/' \
+    -e 's/^( *hosts +[0-9]+ +).*/\1HOST/' \
     -e 's/^==[0-9]+==/==PID==/' \
     -e '/^ringfence: /s/; [0-9]+ lost by code of the system or without names \([^)]*\)//' \
     -e '/^ringfence: /{s/[0-9][0-9.]*( [KMGT]iB| bytes)?/N/g;s/(process|allocation)(e?s)?\>/\1/g}'
@@ -93,6 +101,10 @@ copy_page() {
         kind=${kind%' -->'}
         ;;
       '<!-- session -->') kind=session ;;
+      '!['*'.png)')
+        line=${line##*'('}
+        [[ -z ${RF_PICTURE-} ]] || "$RF_PICTURE" "$1" "$pages/${page%/*}/${line%')'}" >&2
+        ;;
       '```'*)
         [[ -z $kind ]] || copy_block "$1" "$kind"
         kind=''

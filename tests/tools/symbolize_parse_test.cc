@@ -72,6 +72,16 @@ TEST_F(Parse, KeepsSpacesAndColonsOfNames) {
   EXPECT_EQ(at(0, 0), "std::vector<int, std::allocator<int> >::push_back(int&&) /my files/a:b/stl.h:77");
 }
 
+TEST_F(Parse, DropsDotsOfPaths) {
+  static const char *const kCases[][2] = {{"././f.c", "f.c"},   {"./src/./f.c", "src/f.c"}, {"/a/./b/f.c", "/a/b/f.c"},
+                                          {"../f.c", "../f.c"}, {"a./f.c", "a./f.c"},       {".//f.c", ".//f.c"},
+                                          {"./.f.c", ".f.c"},   {"/./f.c", "/f.c"},         {"a/../f.c", "a/../f.c"}};
+  for (const auto &[given, expected] : kCases) {
+    parse("0x1\nf\n" + std::string(given) + ":7\n", 1);
+    EXPECT_EQ(at(0, 0), "f " + std::string(expected) + ":7");
+  }
+}
+
 TEST_F(Parse, IgnoresWhatWasNotAskedFor) {
   parse("noise\n0x1\nf\na.c:1\n0x2\ng\na.c:2\n", 1);
   EXPECT_EQ(at(0, 0), "f a.c:1");

@@ -39,6 +39,20 @@ static bool is_unknown(const char *text, size_t length) {
   return length == 0 || (length == 2 && memcmp(text, "??", 2) == 0);
 }
 
+/* Without components ".": builds that name files from a folder "." (-ffile-prefix-map=$PWD=.) have "././f.c". */
+static void drop_dots(char *path) {
+  char *to = path;
+  for (const char *at = path; *at != '\0';) {
+    bool const at_start = to == path || to[-1] == '/';
+    if (at_start && at[0] == '.' && at[1] == '/' && at[2] != '/' && at[2] != '\0') {
+      at += 2;
+    } else {
+      *to++ = *at++;
+    }
+  }
+  *to = '\0';
+}
+
 /* "file:line", "file:line:column", "file:line (discriminator 2)", "??:0" or "??:?". */
 static void parse_place(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
   unsigned last = 0;
@@ -51,7 +65,9 @@ static void parse_place(rf_bump_arena *arena, const char *text, size_t length, r
     line = last;
   }
   if (line != 0 && !is_unknown(text, length)) {
-    out->file = rf_bump_arena_text(arena, text, length);
+    char *const file = rf_bump_arena_text(arena, text, length);
+    drop_dots(file);
+    out->file = file;
     out->line = line;
   }
 }
