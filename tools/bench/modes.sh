@@ -37,7 +37,7 @@ trap 'rm -rf -- "$work"' EXIT
 {
   echo '## Traces'
   "$traces_of" "${traces[@]}" --runs "$replays"
-  printf '\n## Real programs\n\n'
+  printf '\n## Real programs\n\n![Time of real programs beside glibc](costs_programs.svg)\n\n'
   "$programs" "$library" --modes --runs "$runs"
 } >"$work/tables"
 
