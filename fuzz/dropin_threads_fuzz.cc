@@ -5,6 +5,7 @@
 #include "finding_log.h"
 #include "threads_model.h"
 #include "threads_port.h"
+#include "threads_races.h"
 
 #include <ctime>
 
@@ -27,8 +28,18 @@ extern char __libc_single_threaded; // NOLINT(bugprone-reserved-identifier)
 }
 
 namespace {
+
+// Left out of the search for races: guards are compared while neighbours, with the same bytes, write them, and the
+// description of a block that two threads free.
+bool is_misused;
+
+bool is_left_out(const volatile void *at) {
+  return is_misused || rf_dropin_threads_has(at);
+}
+
 uint32_t held[ringfence::fuzz::Threads::kMost + 1];
 ringfence::fuzz::FindingLog finding_log;
+
 } // namespace
 
 uint32_t *rf_virtual_heaps_held() {
@@ -51,6 +62,7 @@ void rf_futex_lock_slow(rf_futex *lock) {
   while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0) {
     (void)ringfence::fuzz::virtual_sleep(lock, false);
   }
+  ringfence::fuzz::races_acquire(lock);
 }
 
 bool rf_futex_lock_within(rf_futex *lock, unsigned) {
@@ -60,6 +72,7 @@ bool rf_futex_lock_within(rf_futex *lock, unsigned) {
       return false;
     }
   }
+  ringfence::fuzz::races_acquire(lock);
   return true;
 }
 
@@ -89,7 +102,8 @@ public:
   bool reallocs() const override { return true; }
   void *realloc(void *ptr, size_t, size_t size) override { return rf_dropin_threads_realloc(me(), ptr, size); }
   bool refuses_twice() const override { return true; }
-  bool has_no_races() const override { return false; } // whether it stops others, each asks without the lock
+  void misuse_begins() override { is_misused = true; }
+  void misuse_ends() override { is_misused = false; }
   size_t usable_size(void *ptr, size_t) override { return rf_dropin_threads_size(me(), ptr); }
 
   void look(unsigned choice) override {
@@ -156,6 +170,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader input(data, size);
   __libc_single_threaded = 0; // virtual threads are several
   set_up(input.u8());
+  is_misused = false;
+  ringfence::fuzz::races_leave_out(is_left_out);
   DropinHeap heap;
   run_threads(heap, input);
   return 0;

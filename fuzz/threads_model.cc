@@ -206,11 +206,15 @@ void Program::race(Reader &in) {
 
 void Program::join_race() {
   Live const block = raced_;
-  racers_++;
+  if (racers_++ == 0) {
+    heap_.misuse_begins();
+  }
   races_acquire(block.ptr);
   bool const won = heap_.free(block.ptr, block.size);
   trace(won ? "freed, in a race," : "was refused, in a race,", block.ptr, block.size);
-  racers_--;
+  if (--racers_ == 0) {
+    heap_.misuse_ends();
+  }
   winners_ += won ? 1 : 0;
   if (winners_ > 1 || (racers_ == 0 && winners_ == 0)) {
     threads_fail("block %p was freed by %zu of several threads", static_cast<void *>(block.ptr), winners_);

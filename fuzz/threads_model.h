@@ -52,6 +52,10 @@ public:
   // Several threads free one block while nobody allocates: one succeeds, the others are refused.
   virtual bool refuses_twice() const { return false; }
 
+  // Several threads that free one block are about to, or have done so.
+  virtual void misuse_begins() {}
+  virtual void misuse_ends() {}
+
   // No two accesses race: what threads share is locked or atomic.
   virtual bool has_no_races() const { return true; }
 

@@ -96,7 +96,7 @@ static void make_live_at(const rf_cache *cache, rf_slot *slot, size_t size, uint
   slot->size = (uint16_t)size;
   slot->allocated_by = cache->number;
   slot->released_by = 0;
-  slot->traits = traits;
+  __atomic_store_n(&slot->traits, traits, __ATOMIC_RELAXED);
 }
 
 RF_INLINE bool is_small(size_t size) {
@@ -157,8 +157,8 @@ static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_
     return NULL;
   }
   unsigned char *const p = (unsigned char *)(((uintptr_t)begin + align - 1) & ~(uintptr_t)(align - 1));
-  slot->traits = rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation);
-  make_live_at(cache, slot, r->size, slot->traits, origin);
+  make_live_at(cache, slot, r->size,
+               rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation), origin);
   if (rf_heap_options_now.checked) {
     rf_span *const span = rf_span_of((uintptr_t)begin);
     fill_new(p, r->size, r->zeroed);

@@ -41,7 +41,7 @@ RF_INLINE void count_free(rf_cache *c, size_t size) {
 RF_INLINE void make_live(const rf_cache *cache, rf_slot *slot, size_t size, rf_family family, uint32_t stack) {
   slot->allocated = stack;
   slot->released = 0;
-  *rf_slot_word_of(slot) = cache->stamp | size | (uint64_t)family << (RF_WORD_TRAITS + RF_TRAITS_FAMILY);
+  rf_slot_set_word(slot, cache->stamp | size | (uint64_t)family << (RF_WORD_TRAITS + RF_TRAITS_FAMILY));
 }
 
 /* Who has claimed the slot says so. */
