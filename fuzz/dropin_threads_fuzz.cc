@@ -86,6 +86,7 @@ namespace {
 
 class DropinHeap : public SharedHeap {
 public:
+  explicit DropinHeap(bool checked) : checked_(checked) {}
   void *alloc(size_t size, size_t align, unsigned flags) override {
     return rf_dropin_threads_alloc(me(), size, align, zeroes(flags));
   }
@@ -102,8 +103,17 @@ public:
   bool reallocs() const override { return true; }
   void *realloc(void *ptr, size_t, size_t size) override { return rf_dropin_threads_realloc(me(), ptr, size); }
   bool refuses_twice() const override { return true; }
-  void misuse_begins() override { is_misused = true; }
-  void misuse_ends() override { is_misused = false; }
+  bool refuses_realloc_twice() const override { return true; }
+  void misuse_begins() override {
+    is_misused = true;
+    told_before_ = finding_log.count();
+  }
+  void misuse_ends(size_t refused) override {
+    is_misused = false;
+    if (checked_ && finding_log.count() - told_before_ < refused) {
+      threads_fail("%zu calls were refused, %zu told", refused, finding_log.count() - told_before_);
+    }
+  }
   size_t usable_size(void *ptr, size_t) override { return rf_dropin_threads_size(me(), ptr); }
 
   void look(unsigned choice) override {
@@ -146,10 +156,13 @@ public:
 
 private:
   static unsigned me() { return Threads::current(); }
+  bool const checked_;
+  size_t told_before_ = 0;
   bool finishing_ = false;
 };
 
-void set_up(size_t choice) {
+// True where the heap is checked.
+bool set_up(size_t choice) {
   static const size_t kAmounts[] = {0, 64, 1024, SIZE_MAX};
   rf_guard_options o;
   rf_guard_options_default(&o);
@@ -159,7 +172,9 @@ void set_up(size_t choice) {
   o.move_below = 4096 * (choice % 2);
   o.reporter = finding_log.reporter();
   finding_log.clear();
-  rf_dropin_threads_options(choice % 4 != 0 ? &o : nullptr);
+  bool const checked = choice % 4 != 0;
+  rf_dropin_threads_options(checked ? &o : nullptr);
+  return checked;
 }
 
 } // namespace
@@ -169,10 +184,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace ringfence::fuzz;
   Reader input(data, size);
   __libc_single_threaded = 0; // virtual threads are several
-  set_up(input.u8());
+  bool const checked = set_up(input.u8());
   is_misused = false;
   ringfence::fuzz::races_leave_out(is_left_out);
-  DropinHeap heap;
+  DropinHeap heap(checked);
   run_threads(heap, input);
   return 0;
 }

@@ -229,6 +229,15 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
+void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, const rf_origin *origin) {
+  if (rf_heap_options_now.checked) {
+    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
+  }
+  count_free(cache, v->size);
+  note_release(cache, v->slot, rf_cache_keep_origin(origin));
+  put_back(cache, v);
+}
+
 RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                    const rf_origin *origin) {
   uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
@@ -245,12 +254,7 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     rf_check_bad_free(v->payload, origin);
     return false;
   }
-  if (rf_heap_options_now.checked) {
-    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
-  }
-  count_free(cache, v->size);
-  note_release(cache, v->slot, rf_cache_keep_origin(origin));
-  put_back(cache, v);
+  rf_cache_free_claimed(cache, v, origin);
   return true;
 }
 

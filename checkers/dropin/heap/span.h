@@ -123,6 +123,11 @@ static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
   return mine;
 }
 
+/* It is live again, as it was when it was claimed. */
+static inline void rf_slot_unclaim(rf_slot *slot, uint16_t traits) {
+  __atomic_store_n(&slot->traits, traits, __ATOMIC_RELEASE);
+}
+
 /* ---- Spans ---- */
 
 typedef struct rf_span rf_span;
