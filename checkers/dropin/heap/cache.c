@@ -254,7 +254,8 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     rf_check_bad_free(v->payload, origin);
     return false;
   }
-  rf_cache_free_claimed(cache, v, origin);
+  rf_view const claimed = rf_view_of(v->span, v->index); /* another thread may have resized it just before */
+  rf_cache_free_claimed(cache, &claimed, origin);
   return true;
 }
 
@@ -277,15 +278,16 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
   unsigned const index = rf_span_index(span, (uintptr_t)p);
   size_t const slot_size = span->slot_size;
   rf_slot *const slot = &span->slots[index];
-  size_t const had = slot->size;
+  size_t const seen = slot->size;
   uint16_t const traits = __atomic_load_n(&slot->traits, __ATOMIC_RELAXED);
   bool const plain = (traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0) &&
-                     span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
+                     span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == seen) &&
                      rf_heap_options_now.checked;
-  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size)) ||
+  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, seen, p + slot_size)) ||
       RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return free_long(cache, ptr, family, size, origin);
   }
+  size_t const had = slot->size; /* as above */
   size_t const most = rf_heap_options_now.fill_free;
   if (RF_LIKELY(most >= RF_LANES)) {
     write_before_tail(p, had < most ? had : most, RF_PATTERN_FREED);
