@@ -510,7 +510,9 @@ static bool find_place(const rf_map *map, void *context) {
 
 const char *rf_host_describe_address(const void *p) {
   place_search search = {(uintptr_t)p, 0, false, NULL};
-  const bounds *const stack = kept_stack((uintptr_t)__builtin_frame_address(0));
+  uintptr_t const frame = (uintptr_t)__builtin_frame_address(0);
+  const bounds *const kept = kept_stack(frame);
+  const bounds *const stack = kept != NULL ? kept : look_near(frame); /* deeper than any capture was */
   if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
     return "the pointer is to the stack";
   }
