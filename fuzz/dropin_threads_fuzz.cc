@@ -5,6 +5,7 @@
 #include "finding_log.h"
 #include "threads_model.h"
 #include "threads_port.h"
+#include "threads_races.h"
 
 #include <ctime>
 
@@ -27,8 +28,18 @@ extern char __libc_single_threaded; // NOLINT(bugprone-reserved-identifier)
 }
 
 namespace {
+
+// Left out of the search for races: guards are compared while neighbours, with the same bytes, write them, and the
+// description of a block that two threads free.
+bool is_misused;
+
+bool is_left_out(const volatile void *at) {
+  return is_misused || rf_dropin_threads_has(at);
+}
+
 uint32_t held[ringfence::fuzz::Threads::kMost + 1];
 ringfence::fuzz::FindingLog finding_log;
+
 } // namespace
 
 uint32_t *rf_virtual_heaps_held() {
@@ -51,6 +62,7 @@ void rf_futex_lock_slow(rf_futex *lock) {
   while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0) {
     (void)ringfence::fuzz::virtual_sleep(lock, false);
   }
+  ringfence::fuzz::races_acquire(lock);
 }
 
 bool rf_futex_lock_within(rf_futex *lock, unsigned) {
@@ -60,6 +72,7 @@ bool rf_futex_lock_within(rf_futex *lock, unsigned) {
       return false;
     }
   }
+  ringfence::fuzz::races_acquire(lock);
   return true;
 }
 
@@ -73,6 +86,7 @@ namespace {
 
 class DropinHeap : public SharedHeap {
 public:
+  explicit DropinHeap(bool checked) : checked_(checked) {}
   void *alloc(size_t size, size_t align, unsigned flags) override {
     return rf_dropin_threads_alloc(me(), size, align, zeroes(flags));
   }
@@ -89,7 +103,17 @@ public:
   bool reallocs() const override { return true; }
   void *realloc(void *ptr, size_t, size_t size) override { return rf_dropin_threads_realloc(me(), ptr, size); }
   bool refuses_twice() const override { return true; }
-  bool has_no_races() const override { return false; } // whether it stops others, each asks without the lock
+  bool refuses_realloc_twice() const override { return true; }
+  void misuse_begins() override {
+    is_misused = true;
+    told_before_ = finding_log.count();
+  }
+  void misuse_ends(size_t refused) override {
+    is_misused = false;
+    if (checked_ && finding_log.count() - told_before_ < refused) {
+      threads_fail("%zu calls were refused, %zu told", refused, finding_log.count() - told_before_);
+    }
+  }
   size_t usable_size(void *ptr, size_t) override { return rf_dropin_threads_size(me(), ptr); }
 
   void look(unsigned choice) override {
@@ -132,10 +156,13 @@ public:
 
 private:
   static unsigned me() { return Threads::current(); }
+  bool const checked_;
+  size_t told_before_ = 0;
   bool finishing_ = false;
 };
 
-void set_up(size_t choice) {
+// True where the heap is checked.
+bool set_up(size_t choice) {
   static const size_t kAmounts[] = {0, 64, 1024, SIZE_MAX};
   rf_guard_options o;
   rf_guard_options_default(&o);
@@ -145,7 +172,9 @@ void set_up(size_t choice) {
   o.move_below = 4096 * (choice % 2);
   o.reporter = finding_log.reporter();
   finding_log.clear();
-  rf_dropin_threads_options(choice % 4 != 0 ? &o : nullptr);
+  bool const checked = choice % 4 != 0;
+  rf_dropin_threads_options(checked ? &o : nullptr);
+  return checked;
 }
 
 } // namespace
@@ -155,8 +184,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace ringfence::fuzz;
   Reader input(data, size);
   __libc_single_threaded = 0; // virtual threads are several
-  set_up(input.u8());
-  DropinHeap heap;
+  bool const checked = set_up(input.u8());
+  is_misused = false;
+  ringfence::fuzz::races_leave_out(is_left_out);
+  DropinHeap heap(checked);
   run_threads(heap, input);
   return 0;
 }

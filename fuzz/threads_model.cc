@@ -40,7 +40,8 @@ private:
   void free(Reader &in);
   void realloc(Reader &in);
   void race(Reader &in);
-  void join_race();
+  void join_race(size_t size);
+  void end_race();
   void look(unsigned choice);
   void end_heap();
   bool relieve();
@@ -60,10 +61,14 @@ private:
   size_t calls_ = 0; // allocations and reallocs under way
   bool ended_ = false;
 
-  // The block that several threads free.
+  // The block that several threads free, or that two realloc, or one frees and one reallocs.
   Live raced_ = {};
-  size_t racers_ = 0; // under way
-  size_t winners_ = 0;
+  bool by_realloc_ = false;
+  size_t racers_ = 0;  // under way
+  size_t joined_ = 0;  // ever
+  size_t winners_ = 0; // freed it, or moved it
+  size_t resized_ = 0;
+  size_t least_ = 0; // of its sizes
 };
 
 bool trace_is_wanted() {
@@ -199,21 +204,55 @@ void Program::race(Reader &in) {
       return;
     }
     raced_ = take(choice % live_.size());
-    winners_ = 0;
+    by_realloc_ = choice >= 128 && heap_.refuses_realloc_twice();
+    joined_ = winners_ = resized_ = 0;
+    least_ = raced_.size;
+  } else if (by_realloc_ && joined_ == 2) {
+    return; // a third one might free what the others allocate
   }
-  join_race();
+  size_t const sizes[] = {0, 1 + raced_.size / 2, raced_.size + 8, raced_.size * 4};
+  joined_++;
+  join_race(by_realloc_ ? sizes[choice % 4] : 0);
 }
 
-void Program::join_race() {
+// Reallocs it; where the size is 0, frees it.
+void Program::join_race(size_t size) {
   Live const block = raced_;
-  racers_++;
+  if (racers_++ == 0) {
+    heap_.misuse_begins();
+  }
   races_acquire(block.ptr);
-  bool const won = heap_.free(block.ptr, block.size);
-  trace(won ? "freed, in a race," : "was refused, in a race,", block.ptr, block.size);
-  racers_--;
-  winners_ += won ? 1 : 0;
-  if (winners_ > 1 || (racers_ == 0 && winners_ == 0)) {
-    threads_fail("block %p was freed by %zu of several threads", static_cast<void *>(block.ptr), winners_);
+  least_ = size != 0 ? std::min(least_, size) : least_;
+  auto *const moved = size != 0 ? static_cast<unsigned char *>(heap_.realloc(block.ptr, block.size, size)) : nullptr;
+  bool const won = size != 0 ? moved != nullptr : heap_.free(block.ptr, block.size);
+  trace(won ? "freed or moved, in a race," : "was refused, in a race,", block.ptr, size);
+  if (won && moved == block.ptr) {
+    resized_++;
+  } else {
+    winners_ += won ? 1 : 0;
+  }
+  if (moved != nullptr && moved != block.ptr) {
+    demand_contents({moved, std::min(size, least_), block.tag});
+    add(moved, size, false);
+  }
+  if (--racers_ == 0) {
+    end_race();
+  }
+}
+
+// Whoever resized it has had it before the one that freed it.
+void Program::end_race() {
+  Live block = raced_;
+  heap_.misuse_ends(joined_ - winners_ - resized_);
+  if (winners_ > 1 || winners_ + resized_ == 0) {
+    threads_fail("block %p was freed or moved by %zu of several threads", static_cast<void *>(block.ptr), winners_);
+  }
+  if (winners_ == 0) {
+    demand_contents({block.ptr, least_, block.tag});
+    block.size = heap_.usable_size(block.ptr, block.size);
+    std::fill(block.ptr, block.ptr + block.size, block.tag);
+    races_release(block.ptr);
+    live_.push_back(block);
   }
 }
 

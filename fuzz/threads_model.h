@@ -52,6 +52,12 @@ public:
   // Several threads free one block while nobody allocates: one succeeds, the others are refused.
   virtual bool refuses_twice() const { return false; }
 
+  // The same of two threads, one of which reallocs it, the other one frees or reallocs it.
+  virtual bool refuses_realloc_twice() const { return false; }
+  // Such threads are about to do so, or have done so; so many calls were refused.
+  virtual void misuse_begins() {}
+  virtual void misuse_ends(size_t) {}
+
   // No two accesses race: what threads share is locked or atomic.
   virtual bool has_no_races() const { return true; }
 

@@ -3,8 +3,8 @@
 //
 // Algorithm: vector clocks (Mattern; Flanagan and Freund, FastTrack). Each thread has a clock for each; a release keeps
 // the releaser's with the lock, event or atomic variable, an acquire takes it over. For each eight bytes the table has
-// the time and bytes of each thread's last accesses. An address whose place is taken by another is forgotten: races may
-// be missed, none is made up. Thread-local variables, which virtual threads share an address for, are left out.
+// the time and bytes of each thread's last accesses. An address whose place is taken by another is forgotten, and what
+// two locks or atomic variables with one place release is acquired with either: races may be missed, none is made up. Thread-local variables, which virtual threads share an address for, are left out.
 #include "threads_races.h"
 
 #include "threads.h"
@@ -40,6 +40,7 @@ struct Cell {
 struct Sync {
   uintptr_t address;
   unsigned run;
+  bool shared; // by several addresses
   Clock released;
 };
 
@@ -54,6 +55,7 @@ Cell cells[kPlaces];
 Sync syncs[kPlaces];
 unsigned this_run;
 bool watching;
+bool (*left_out)(const volatile void *at);
 
 size_t place_of(uintptr_t number) {
   return number * 0x9E3779B97F4A7C15U >> 51 & (kPlaces - 1);
@@ -68,9 +70,10 @@ void join(Clock into, const Clock from) {
 Sync &sync_of(const volatile void *at) {
   auto const address = reinterpret_cast<uintptr_t>(at);
   Sync &sync = syncs[place_of(address)];
-  if (sync.address != address || sync.run != this_run) {
-    sync = {address, this_run, {}};
+  if (sync.run != this_run) {
+    sync = {address, this_run, false, {}};
   }
+  sync.shared = sync.shared || sync.address != address;
   return sync;
 }
 
@@ -114,7 +117,7 @@ bool is_counter(const volatile void *at) {
 
 void note_all(const volatile void *at, size_t size, Kind kind) {
   unsigned const me = Threads::current();
-  if (!watching || me == kThreads || Threads::is_own(at) || is_counter(at)) {
+  if (!watching || me == kThreads || Threads::is_own(at) || is_counter(at) || (left_out != nullptr && left_out(at))) {
     return;
   }
   auto const start = reinterpret_cast<uintptr_t>(at);
@@ -148,6 +151,10 @@ void races_begin(bool watch) {
   for (unsigned i = 0; i < kThreads; i++) {
     threads[i].now[i] = 1;
   }
+}
+
+void races_leave_out(bool (*is_left_out)(const volatile void *at)) {
+  left_out = is_left_out;
 }
 
 void races_acquire(const void *what) {
@@ -189,7 +196,11 @@ void rf_fuzz_atomic_store(const volatile void *at, size_t size, int order) {
   unsigned const me = Threads::current();
   note_all(at, size, kAtomicWrite);
   if (watching && me != kThreads) {
-    memcpy(sync_of(at).released, left_by(me, order), sizeof(Clock));
+    Sync &sync = sync_of(at);
+    if (!sync.shared) {
+      memset(sync.released, 0, sizeof(Clock));
+    }
+    join(sync.released, left_by(me, order));
     threads[me].now[me]++;
   }
 }

@@ -24,6 +24,8 @@ namespace ringfence::fuzz {
 
 // Threads begin; nothing is known of any memory.
 void races_begin(bool watch);
+// Accesses for which this is true are left out from now on; nullptr: none.
+void races_leave_out(bool (*is_left_out)(const volatile void *at));
 // The running thread has taken, or is about to give up, a lock, or has seen or sets an event.
 void races_acquire(const void *what);
 void races_release(const void *what);

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/core/compiler.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -60,7 +62,7 @@ typedef struct rf_host_bounds {
 } rf_host_bounds;
 
 /* The stack that this thread asked for last. */
-extern __thread rf_host_bounds rf_host_last_stack __attribute__((tls_model("initial-exec")));
+extern RF_THREAD_LOCAL rf_host_bounds rf_host_last_stack;
 
 /* The bytes from `frame` to the end of that stack; 0 where it lies on another. */
 static inline uintptr_t rf_host_last_stack_above(const void *frame) {

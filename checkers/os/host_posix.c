@@ -26,9 +26,6 @@
 #include <sys/syscall.h>
 #endif
 
-/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-#define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
-
 _Static_assert(SIGABRT == RF_HOST_SIGABRT, "the number that reports tell");
 
 /* No handler may run on a broken heap, and the core is to show the finding. */
@@ -280,7 +277,7 @@ uintptr_t rf_host_secret(void) {
 
 typedef rf_host_bounds bounds;
 
-__thread rf_host_bounds rf_host_last_stack;
+RF_THREAD_LOCAL rf_host_bounds rf_host_last_stack;
 
 static bool name_is(const rf_map *map, const char *name) {
   return map->name_length == strlen(name) && memcmp(map->name, name, map->name_length) == 0;
@@ -327,7 +324,7 @@ typedef struct stack_cache {
   unsigned lookups;
 } stack_cache;
 
-THREAD_LOCAL stack_cache stacks;
+static RF_THREAD_LOCAL stack_cache stacks;
 
 static const bounds *kept_stack(uintptr_t frame) {
   for (unsigned i = 0; i < STACKS_KEPT; i++) {
@@ -424,7 +421,7 @@ static _Unwind_Reason_Code unwound(struct _Unwind_Context *context, void *argume
 
 /* At a fault, unwind tables may be wrong for the instruction (string functions on 32-bit x86), and the stack may be
  * corrupt: the unwinder then reads an address without code. */
-static _Thread_local struct {
+static RF_THREAD_LOCAL struct {
   bool active;
   sigjmp_buf back;
 } unwinding_fault;
@@ -437,8 +434,8 @@ void rf_host_unwind_fault(void) {
 }
 
 unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
-  static _Thread_local unwinding u; /* static: siglongjmp comes back with its last state */
-  static _Thread_local sigset_t before;
+  static RF_THREAD_LOCAL unwinding u; /* static: siglongjmp comes back with its last state */
+  static RF_THREAD_LOCAL sigset_t before;
   sigset_t faults;
   u.frames = frames;
   u.max = max;
@@ -470,7 +467,7 @@ typedef struct place_search {
 /* Names the file; a path of more than 200 bytes is cut. */
 static const char *phrase_of_file(const rf_map *map) {
   static const char start[] = "the pointer is to the mapped file ";
-  static _Thread_local char phrase[sizeof start + 200];
+  static RF_THREAD_LOCAL char phrase[sizeof start + 200];
   size_t const room = sizeof phrase - sizeof start;
   size_t const length = map->name_length < room ? map->name_length : room;
   memcpy(phrase, start, sizeof start - 1);
@@ -513,7 +510,9 @@ static bool find_place(const rf_map *map, void *context) {
 
 const char *rf_host_describe_address(const void *p) {
   place_search search = {(uintptr_t)p, 0, false, NULL};
-  const bounds *const stack = kept_stack((uintptr_t)__builtin_frame_address(0));
+  uintptr_t const frame = (uintptr_t)__builtin_frame_address(0);
+  const bounds *const kept = kept_stack(frame);
+  const bounds *const stack = kept != NULL ? kept : look_near(frame); /* deeper than any capture was */
   if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
     return "the pointer is to the stack";
   }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "checkers/os/stack_walk.h"
+#include "lib/core/compiler.h"
 
 static rf_page_store *all_stores; /* accessed atomically; stores are added and never removed */
 static rf_mutex registry_lock;    /* of making and ending them */
@@ -43,7 +44,7 @@ typedef struct locks {
   bool all;
 } locks;
 
-static __thread locks held __attribute__((tls_model("initial-exec")));
+static RF_THREAD_LOCAL locks held;
 static rf_page_mask mask_of_all;
 
 static void begin(rf_page_store *store) {

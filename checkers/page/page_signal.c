@@ -10,6 +10,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
+#include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
  *
@@ -99,7 +100,7 @@ typedef struct passing {
   uintptr_t frame;
 } passing;
 
-static __thread passing passed __attribute__((tls_model("initial-exec")));
+static RF_THREAD_LOCAL passing passed;
 #define CIRCLE ((uintptr_t)64 * 1024)
 
 static bool goes_in_circles(const siginfo_t *info) {
@@ -196,7 +197,7 @@ static void install(void) {
 
 typedef enum stack_state { STACK_UNKNOWN, STACK_OF_PROGRAM, STACK_OURS, STACK_GONE } stack_state;
 
-static __thread stack_state own_stack __attribute__((tls_model("initial-exec")));
+static RF_THREAD_LOCAL stack_state own_stack;
 static pthread_key_t stack_key;
 static bool has_key;
 
@@ -245,8 +246,8 @@ void rf_page_signals_changed(void) {
 
 /* True where this thread need not look again yet. */
 static bool looked_lately(void) {
-  static __thread uint32_t seen __attribute__((tls_model("initial-exec")));
-  static __thread unsigned since __attribute__((tls_model("initial-exec")));
+  static RF_THREAD_LOCAL uint32_t seen;
+  static RF_THREAD_LOCAL unsigned since;
   uint32_t const now = __atomic_load_n(&changes, __ATOMIC_RELAXED);
   if (seen == now && own_stack != STACK_UNKNOWN && ++since < SELDOM) {
     return true;

@@ -35,14 +35,7 @@ typedef struct thread_state {
   thread_pick kept[PICKS]; /* of others; that one's is out of date */
 } thread_state;
 
-/* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-#if defined(__unix__) && __STDC_HOSTED__
-static __thread thread_state mine __attribute__((tls_model("initial-exec")));
-#elif defined(__APPLE__)
-static __thread thread_state mine;
-#else
-static thread_state mine;
-#endif
+static RF_THREAD_LOCAL thread_state mine;
 
 /* ---- Picking ---- */
 

@@ -19,6 +19,16 @@
 #define RF_READS_ANYTHING __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
 #endif
 
+/* For a variable that each thread has for itself. Its first access in a thread calls nothing that might allocate, as an
+ * allocator may be asking. Declaration and definition both need it: gcc goes by the latter. */
+#if defined(__unix__) && __STDC_HOSTED__
+#define RF_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#elif defined(__APPLE__)
+#define RF_THREAD_LOCAL __thread
+#else /* one thread */
+#define RF_THREAD_LOCAL
+#endif
+
 /* Make no code. The compiler forgets how `x` was computed, or what it read from `x`, and computes or reads it again
  * instead of holding on to a register. */
 #define RF_FORGET(x) __asm__("" : "+r"(x))

@@ -261,6 +261,22 @@ TEST(DescribedAddress, KnowsTheStackOfAThread) {
   }).join();
 }
 
+[[gnu::noinline]] std::string describe_from_below(const void *p) {
+  volatile unsigned char pages[3 * 4096];
+  pages[0] = 1;
+  return describe(p) + std::string(pages[0] != 1 ? 1 : 0, '?');
+}
+
+TEST(DescribedAddress, KnowsTheStackFarBelowWhereItWasAskedFor) {
+  std::thread([] {
+    int local = 0;
+    uintptr_t low;
+    uintptr_t high;
+    (void)rf_host_stack(&local, &low, &high);
+    EXPECT_EQ(describe_from_below(&local), "the pointer is to the stack");
+  }).join();
+}
+
 // ---- The map ----
 
 TEST(Maps, AreInOrderAndHoldThisProgram) {

@@ -260,6 +260,8 @@ protected:
     return static_cast<unsigned char *>(p);
   }
 
+  // The next block's header, from a block's start on: before that one, at a multiple of 8.
+  static constexpr size_t kHeader = 48 + 8 - sizeof(uintptr_t);
   alignas(16) unsigned char memory_[512] = {};
   rf_mempool pool_ = {};
 };
@@ -274,9 +276,9 @@ TEST_F(Mempool, AWriteAfterFreeIsFound) {
 
 TEST_F(Mempool, AnOverflowIntoTheHeaderOfAFreeBlockIsFoundAtTheFree) {
   unsigned char *const p = obtain();
-  p[48] ^= 1;
+  p[kHeader] ^= 1;
   (void)rf_mempool_free(&pool_, p);
-  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, 48);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, kHeader);
 }
 
 TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
@@ -285,7 +287,7 @@ TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
   (void)rf_mempool_free(&pool_, q);
   std::memset(p + 48, 1, 20);
   (void)rf_mempool_free(&pool_, p);
-  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, 48);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, kHeader);
   EXPECT_EQ(obtain(), p);
   EXPECT_EQ(obtain(), q);
   EXPECT_EQ(findings_.size(), 1U);

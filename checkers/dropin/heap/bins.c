@@ -45,7 +45,7 @@ static bool give_piece(rf_cache *cache, rf_bin *bin, uint32_t count) {
   bool const done = rf_slots_give(places, &left);
   memmove(places + (piece - left), places, left * sizeof *places);
   bin->first += piece - left;
-  cache->stuck = !done;
+  __atomic_store_n(&cache->stuck, !done, __ATOMIC_RELAXED);
   return done;
 }
 
@@ -62,7 +62,7 @@ bool rf_bins_make_room(rf_cache *cache, unsigned number) {
     return true;
   }
   if (held_by(bin) == 0 || number == RF_BIN_LARGE) {
-    cache->stuck = true;
+    __atomic_store_n(&cache->stuck, true, __ATOMIC_RELAXED);
     return false;
   }
   uint32_t const some = held_by(bin) / 4;
@@ -85,7 +85,7 @@ unsigned rf_cache_heap(const rf_cache *cache) {
 bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
   rf_bin *const bin = &cache->bins[class_number];
   rf_slot_place fresh[BATCH_MOST];
-  if (rf_cache_wait == 0 && bin->ripe != bin->end) {
+  if (rf_cache_wait_now() == 0 && bin->ripe != bin->end) {
     bin->ripe = bin->end;
     return true;
   }
@@ -121,7 +121,7 @@ static void give_idle(rf_cache *cache, unsigned class_number) {
 }
 
 void rf_bins_age(rf_cache *cache) {
-  size_t const wait = rf_cache_wait;
+  size_t const wait = rf_cache_wait_now();
   size_t const length = wait / RF_AGES > AGE_LEAST ? wait / RF_AGES : AGE_LEAST;
   unsigned const lag = wait >= length * RF_AGES ? RF_AGES : (unsigned)((wait + length - 1) / length);
   unsigned const age = ++cache->age;

@@ -44,7 +44,7 @@ RF_INLINE bool rf_bin_wait(rf_cache *cache, rf_bin *bin, rf_slot_place place) {
 /* The same wherever there is room or not, and the age begins. Without a quarantine the slot is given out next. */
 RF_INLINE void rf_bins_wait(rf_cache *cache, unsigned number, rf_slot_place place) {
   rf_bin *const bin = &cache->bins[number];
-  if (RF_UNLIKELY(rf_cache_wait == 0)) {
+  if (RF_UNLIKELY(rf_cache_wait_now() == 0)) {
     rf_bins_put_back(cache, number, place);
     return;
   }

@@ -96,7 +96,7 @@ static void make_live_at(const rf_cache *cache, rf_slot *slot, size_t size, uint
   slot->size = (uint16_t)size;
   slot->allocated_by = cache->number;
   slot->released_by = 0;
-  slot->traits = traits;
+  __atomic_store_n(&slot->traits, traits, __ATOMIC_RELAXED);
 }
 
 RF_INLINE bool is_small(size_t size) {
@@ -157,8 +157,8 @@ static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_
     return NULL;
   }
   unsigned char *const p = (unsigned char *)(((uintptr_t)begin + align - 1) & ~(uintptr_t)(align - 1));
-  slot->traits = rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation);
-  make_live_at(cache, slot, r->size, slot->traits, origin);
+  make_live_at(cache, slot, r->size,
+               rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation), origin);
   if (rf_heap_options_now.checked) {
     rf_span *const span = rf_span_of((uintptr_t)begin);
     fill_new(p, r->size, r->zeroed);
@@ -229,6 +229,15 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
+void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, const rf_origin *origin) {
+  if (rf_heap_options_now.checked) {
+    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
+  }
+  count_free(cache, v->size);
+  note_release(cache, v->slot, rf_cache_keep_origin(origin));
+  put_back(cache, v);
+}
+
 RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                    const rf_origin *origin) {
   uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
@@ -245,12 +254,8 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     rf_check_bad_free(v->payload, origin);
     return false;
   }
-  if (rf_heap_options_now.checked) {
-    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
-  }
-  count_free(cache, v->size);
-  note_release(cache, v->slot, rf_cache_keep_origin(origin));
-  put_back(cache, v);
+  rf_view const claimed = rf_view_of(v->span, v->index); /* another thread may have resized it just before */
+  rf_cache_free_claimed(cache, &claimed, origin);
   return true;
 }
 
@@ -273,15 +278,16 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
   unsigned const index = rf_span_index(span, (uintptr_t)p);
   size_t const slot_size = span->slot_size;
   rf_slot *const slot = &span->slots[index];
-  size_t const had = slot->size;
+  size_t const seen = slot->size;
   uint16_t const traits = __atomic_load_n(&slot->traits, __ATOMIC_RELAXED);
   bool const plain = (traits & RF_TRAITS_BUT_GENERATION) == rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0) &&
-                     span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == had) &&
+                     span->base + index * slot_size == (uintptr_t)p && (size == SIZE_MAX || size == seen) &&
                      rf_heap_options_now.checked;
-  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, had, p + slot_size)) ||
+  if (RF_UNLIKELY(!plain) || RF_UNLIKELY(!edges_hold(p, seen, p + slot_size)) ||
       RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return free_long(cache, ptr, family, size, origin);
   }
+  size_t const had = slot->size; /* as above */
   size_t const most = rf_heap_options_now.fill_free;
   if (RF_LIKELY(most >= RF_LANES)) {
     write_before_tail(p, had < most ? had : most, RF_PATTERN_FREED);

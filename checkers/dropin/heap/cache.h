@@ -61,18 +61,22 @@ struct rf_cache {
   size_t peak_blocks;
   size_t counted; /* of the live bytes, what is in the process's sum */
   size_t failures;
-  const void *thread; /* of the thread that has it: the address of something of its own */
+  const void *thread; /* of the thread that has it: the address of something of its own; accessed atomically */
   rf_cache *next;     /* in the list of all; never changes */
   unsigned heap;      /* the number of its own */
   unsigned age;
   uint16_t number; /* the thread's */
-  bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full */
+  bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
   rf_bin bins[RF_BINS];
   uint32_t marks[RF_AGES][RF_CLASSES]; /* the ends of the bins when the last ages began */
 };
 
-/* Bytes of freed blocks that wait in a cache: the options', less where there are many threads. */
+/* Bytes of freed blocks that wait in a cache: the options', less where there are many threads. Accessed atomically. */
 extern size_t rf_cache_wait __attribute__((visibility("hidden")));
+
+static inline size_t rf_cache_wait_now(void) {
+  return __atomic_load_n(&rf_cache_wait, __ATOMIC_RELAXED);
+}
 
 /* ---- Having one ---- */
 
@@ -108,7 +112,7 @@ void rf_cache_flush(rf_cache *cache);
 
 typedef struct rf_stop_state {
   uint32_t wanted; /* a sum of these; accessed atomically */
-  uint32_t fences; /* there is no membarrier: who enters runs a barrier of its own */
+  uint32_t fences; /* there is no membarrier: who enters runs a barrier of its own; accessed atomically */
 } rf_stop_state;
 
 extern rf_stop_state rf_stop_now __attribute__((visibility("hidden")));
@@ -132,14 +136,14 @@ bool rf_stopped_by_me(void);
 /* In the child of a fork: no other thread is there. */
 void rf_stop_forget(void);
 
-/* Enters; false: something is wanted before. */
+/* Enters; false: something is wanted before. Whoever stopped others before has done with the heap: acquire. */
 static inline bool rf_cache_enter(rf_cache *cache) {
   __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  if (__builtin_expect(rf_stop_now.fences != 0, 0)) {
+  if (__builtin_expect(__atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) != 0, 0)) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
-  return __builtin_expect((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) & ~RF_STOP_LONG) == 0, 1);
+  return __builtin_expect((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) & ~RF_STOP_LONG) == 0, 1);
 }
 
 static inline void rf_cache_exit(rf_cache *cache) {

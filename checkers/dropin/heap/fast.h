@@ -41,7 +41,7 @@ RF_INLINE void count_free(rf_cache *c, size_t size) {
 RF_INLINE void make_live(const rf_cache *cache, rf_slot *slot, size_t size, rf_family family, uint32_t stack) {
   slot->allocated = stack;
   slot->released = 0;
-  *rf_slot_word_of(slot) = cache->stamp | size | (uint64_t)family << (RF_WORD_TRAITS + RF_TRAITS_FAMILY);
+  rf_slot_set_word(slot, cache->stamp | size | (uint64_t)family << (RF_WORD_TRAITS + RF_TRAITS_FAMILY));
 }
 
 /* Who has claimed the slot says so. */
@@ -119,17 +119,18 @@ RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, void *ptr, rf_family fami
   rf_bin *const bin = &cache->bins[span->class_number];
   uint64_t const word = *rf_slot_word_of(slot);
   uint16_t const traits = (uint16_t)(word >> RF_WORD_TRAITS);
-  size_t const had = (uint16_t)word;
+  size_t const seen = (uint16_t)word;
   if (RF_UNLIKELY((traits & RF_TRAITS_BUT_GENERATION) != rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0)) ||
-      RF_UNLIKELY(size != SIZE_MAX && size != had) || RF_UNLIKELY(slot_size > RF_FAST_MOST + RF_TAIL_LEAST) ||
+      RF_UNLIKELY(size != SIZE_MAX && size != seen) || RF_UNLIKELY(slot_size > RF_FAST_MOST + RF_TAIL_LEAST) ||
       RF_UNLIKELY(rf_bin_is_full(bin))) {
     return RF_FAST_NOT;
   }
   rf_lanes const redzone = lanes_of(RF_PATTERN_REDZONE);
-  if (RF_UNLIKELY(!is_zero((load(p - RF_LANES) ^ redzone) | wrong_in_tail(p + had, p + slot_size))) ||
+  if (RF_UNLIKELY(!is_zero((load(p - RF_LANES) ^ redzone) | wrong_in_tail(p + seen, p + slot_size))) ||
       RF_UNLIKELY(!rf_slot_claim(slot, traits))) {
     return RF_FAST_NOT;
   }
+  size_t const had = slot->size; /* another thread may have resized it just before */
   write_before_tail(p, had, RF_PATTERN_FREED);
   store(p + had, redzone); /* over the end of the fill */
   count_free(cache, had);

@@ -11,7 +11,7 @@ rf_heap rf_heaps[RF_HEAPS_MOST];
 unsigned rf_heap_count;
 unsigned rf_heap_generation;
 #ifndef RF_VIRTUAL_THREADS
-_Thread_local uint32_t rf_heaps_held;
+RF_THREAD_LOCAL uint32_t rf_heaps_held;
 #endif
 
 rf_heap_options rf_heap_options_of(const rf_guard_options *guard) {

@@ -17,6 +17,8 @@
 #include <ringfence/guard.h>
 #include <ringfence/stack.h>
 
+#include "lib/core/compiler.h"
+
 #define RF_HEAPS_MOST 8U
 #define RF_FILL_LEAST ((size_t)16)
 #define RF_HEAPS_LEAST 4U /* for handlers of signals that interrupt each other */
@@ -106,7 +108,7 @@ extern const uintptr_t rf_heap_debugger[] __attribute__((visibility("hidden")));
 uint32_t *rf_virtual_heaps_held(void);
 #define rf_heaps_held (*rf_virtual_heaps_held())
 #else
-extern _Thread_local uint32_t rf_heaps_held __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern RF_THREAD_LOCAL uint32_t rf_heaps_held __attribute__((visibility("hidden")));
 #endif
 
 /* False where this thread holds it, interrupted. */

@@ -23,16 +23,36 @@ static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
   return true;
 }
 
-static bool resize_here(rf_cache *cache, const rf_view *v, size_t size) {
-  if (!v->span->large) {
-    return resize_small(cache, v, size);
-  }
+static bool resize_large(rf_cache *cache, const rf_view *v, size_t size) {
   if (size <= RF_SLOT_MOST - RF_TAIL_LEAST || !rf_large_resize(v->span, size)) {
     return false;
   }
   cache->requested += size;
   cache->used += size - v->size;
   return true;
+}
+
+/* Until the block is claimed another thread may free or resize it, which is a fault of the program's: then this call is
+ * refused. Nothing is reported while it is claimed: others may look at it then, and it looks like a freed one. */
+typedef enum outcome { NO_ROOM, DONE, REFUSED } outcome;
+
+static bool claim(rf_view *v, uint16_t *traits) {
+  *traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
+  if (!rf_slot_claim(v->slot, *traits)) {
+    return false;
+  }
+  *v = rf_view_of(v->span, v->index);
+  return true;
+}
+
+static outcome resize_here(rf_cache *cache, rf_view v, size_t size) {
+  uint16_t traits;
+  if (!claim(&v, &traits)) {
+    return REFUSED;
+  }
+  bool const done = v.span->large ? resize_large(cache, &v, size) : resize_small(cache, &v, size);
+  rf_slot_unclaim(v.slot, traits);
+  return done ? DONE : NO_ROOM;
 }
 
 static void note_resized(rf_cache *cache) {
@@ -42,24 +62,27 @@ static void note_resized(rf_cache *cache) {
   rf_cache_counted(cache);
 }
 
-static void *move(rf_cache *cache, const rf_view *v, size_t size, const rf_origin *origin) {
-  rf_block_request const request = {size, RF_ALIGN_DEFAULT, rf_slot_family(v->slot), false, size > v->size};
-  size_t const kept = v->size < size ? v->size : size;
+static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *origin, void **moved) {
+  rf_block_request const request = {size, RF_ALIGN_DEFAULT, rf_slot_family(v.slot), false, size > v.size};
   size_t const peak = cache->peak;
   size_t const peak_blocks = cache->peak_blocks;
+  uint16_t traits;
   unsigned char *const p = rf_cache_alloc(cache, &request, origin);
   if (p == NULL) {
-    return NULL;
+    return NO_ROOM;
   }
   cache->allocations--; /* it is the same block, and never was there twice */
   cache->peak = peak;
   cache->peak_blocks = peak_blocks;
-  rf_large_move(p, v->payload, kept);
-  if (!rf_cache_free_unusual(cache, v, request.family, SIZE_MAX, origin)) {
-    cache->allocations++;
+  if (p == v.payload || !claim(&v, &traits)) { /* freed meanwhile, and given out again */
+    cache->requested -= size;
+    (void)rf_cache_free(cache, p, request.family, SIZE_MAX, origin);
+    return REFUSED;
   }
-  note_resized(cache);
-  return p;
+  rf_large_move(p, v.payload, v.size < size ? v.size : size);
+  rf_cache_free_claimed(cache, &v, origin);
+  *moved = p;
+  return DONE;
 }
 
 void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin *origin) {
@@ -76,16 +99,17 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
       rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_MALLOC, SIZE_MAX, origin);
     }
   }
+  void *p = ptr;
   bool const stay_first = !rf_heap_options_now.checked || v.size > rf_heap_options_now.move_below;
-  if (stay_first && resize_here(cache, &v, size)) {
+  outcome result = stay_first ? resize_here(cache, v, size) : move(cache, v, size, origin, &p);
+  if (result == NO_ROOM) {
+    result = stay_first ? move(cache, v, size, origin, &p) : resize_here(cache, v, size);
+    cache->failures -= !stay_first && result == DONE ? 1 : 0;
+  }
+  if (result == REFUSED) {
+    rf_check_bad_free(ptr, origin);
+  } else if (result == DONE) {
     note_resized(cache);
-    return ptr;
   }
-  void *const moved = move(cache, &v, size, origin);
-  if (moved != NULL || stay_first || !resize_here(cache, &v, size)) {
-    return moved;
-  }
-  cache->failures--;
-  note_resized(cache);
-  return ptr;
+  return result == DONE ? p : NULL;
 }

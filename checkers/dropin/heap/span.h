@@ -48,7 +48,7 @@ typedef struct rf_slot {
   uint16_t size;         /* requested; of large blocks the span has it */
   uint16_t allocated_by; /* number of the thread (threads.h) */
   uint16_t released_by;
-  uint16_t traits; /* state, family, alignment, generation */
+  uint16_t traits; /* state, family, alignment, generation; accessed atomically */
 } rf_slot;
 
 /* A slot as caches have it: where it begins, and its description. */
@@ -70,6 +70,15 @@ static inline rf_slot_word *rf_slot_word_of(rf_slot *slot) {
   return (rf_slot_word *)(void *)&slot->size;
 }
 
+/* At once, where the processor can without a function of the compiler's library. */
+static inline void rf_slot_set_word(rf_slot *slot, uint64_t word) {
+#if UINTPTR_MAX > UINT32_MAX
+  __atomic_store_n(rf_slot_word_of(slot), word, __ATOMIC_RELAXED);
+#else
+  *rf_slot_word_of(slot) = word;
+#endif
+}
+
 #define RF_TRAITS_STATE 3U
 #define RF_TRAITS_FAMILY 2U      /* three bits from here on */
 #define RF_TRAITS_ALIGN 5U       /* six bits: the logarithm */
@@ -82,8 +91,9 @@ static inline uint16_t rf_traits(rf_slot_state state, rf_family family, unsigned
                     generation << RF_TRAITS_GENERATION);
 }
 
+/* Threads ask for the state of neighbours of their own blocks, too. */
 static inline rf_slot_state rf_slot_state_of(const rf_slot *slot) {
-  return (rf_slot_state)(slot->traits & RF_TRAITS_STATE);
+  return (rf_slot_state)(__atomic_load_n(&slot->traits, __ATOMIC_RELAXED) & RF_TRAITS_STATE);
 }
 
 static inline rf_family rf_slot_family(const rf_slot *slot) {
@@ -111,6 +121,11 @@ static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
     slot->traits = freed;
   }
   return mine;
+}
+
+/* It is live again, as it was when it was claimed. */
+static inline void rf_slot_unclaim(rf_slot *slot, uint16_t traits) {
+  __atomic_store_n(&slot->traits, traits, __ATOMIC_RELEASE);
 }
 
 /* ---- Spans ---- */

@@ -17,9 +17,9 @@ rf_stop_state rf_stop_now = {RF_STOP_LONG, 0};
 size_t rf_cache_wait;
 
 static struct {
-  rf_futex lock; /* of those who stop others */
-  const void *thread;
-  unsigned depth;
+  rf_futex lock;      /* of those who stop others */
+  const void *thread; /* who does; NULL: nobody. Accessed atomically */
+  unsigned depth;     /* of calls, by that thread */
 } stopping;
 
 static struct {
@@ -51,10 +51,10 @@ static void nap(long ns) {
 
 /* Where the kernel has no barrier for others, each thread runs its own, and those that are about to are waited for. */
 static void run_barrier(void) {
-  if (rf_stop_now.fences != 0) {
+  if (__atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) != 0) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   } else if (!barrier(BARRIER) && !(barrier(BARRIER_REGISTER) && barrier(BARRIER))) {
-    rf_stop_now.fences = 1;
+    __atomic_store_n(&rf_stop_now.fences, 1, __ATOMIC_RELAXED);
     __atomic_fetch_or(&rf_stop_now.wanted, RF_STOP_LONG, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     nap(2000000);
@@ -70,8 +70,16 @@ void rf_stop_wait(void) {
   }
 }
 
+static const void *owner_of(const rf_cache *cache) {
+  return __atomic_load_n(&cache->thread, __ATOMIC_RELAXED);
+}
+
+static void set_owner(rf_cache *cache, const void *thread) {
+  __atomic_store_n(&cache->thread, thread, __ATOMIC_RELAXED);
+}
+
 static bool is_in_the_way(const rf_cache *cache) {
-  return __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_INSIDE && cache->thread != rf_stop_self();
+  return __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_INSIDE && owner_of(cache) != rf_stop_self();
 }
 
 /* Short waits first: whoever is inside is about to leave. */
@@ -96,14 +104,14 @@ static bool wait_for_others(unsigned ms) {
 
 static void park(uint32_t from, uint32_t to) {
   for (rf_cache *c = rf_cache_first(); c != NULL; c = c->next) {
-    if (c->thread == rf_stop_self() && __atomic_load_n(&c->inside, __ATOMIC_RELAXED) == from) {
+    if (owner_of(c) == rf_stop_self() && __atomic_load_n(&c->inside, __ATOMIC_RELAXED) == from) {
       __atomic_store_n(&c->inside, to, __ATOMIC_RELEASE);
     }
   }
 }
 
 bool rf_stopped_by_me(void) {
-  return stopping.depth != 0 && rf_stop_self() == stopping.thread;
+  return __atomic_load_n(&stopping.thread, __ATOMIC_RELAXED) == rf_stop_self();
 }
 
 /* Somebody may be stopping others meanwhile, and then waits for this thread, which changes nothing here. */
@@ -131,14 +139,14 @@ bool rf_stop_all(unsigned ms) {
       return false;
     }
   }
-  stopping.thread = rf_stop_self();
   stopping.depth = 1;
+  __atomic_store_n(&stopping.thread, rf_stop_self(), __ATOMIC_RELAXED);
   return true;
 }
 
 void rf_stop_finish(void) {
   if (--stopping.depth == 0) {
-    stopping.thread = NULL;
+    __atomic_store_n(&stopping.thread, NULL, __ATOMIC_RELAXED);
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_ALL, __ATOMIC_RELEASE);
     rf_futex_unlock(&stopping.lock);
   }
@@ -167,7 +175,7 @@ static void set_wait(void) {
   size_t const wait = rf_heap_options_now.wait;
   size_t const taken = rf_cache_total() - __atomic_load_n(&caches.left, __ATOMIC_RELAXED);
   size_t const share = rf_heap_options_now.quarantine / (taken != 0 ? taken : 1);
-  rf_cache_wait = share < wait ? share : wait;
+  __atomic_store_n(&rf_cache_wait, share < wait ? share : wait, __ATOMIC_RELAXED);
 }
 
 _Static_assert(RF_ALIGN_DEFAULT == 1U << RF_DEFAULT_ALIGN_LOG2, "slots begin at multiples of it");
@@ -197,7 +205,7 @@ static rf_cache *make(unsigned heap) {
   init_bins(cache);
   rf_cache_set_number(cache, 0);
   cache->taken = 1;
-  cache->thread = rf_stop_self();
+  set_owner(cache, rf_stop_self());
   cache->heap = heap;
   cache->next = rf_cache_first();
   while (!__atomic_compare_exchange_n(&caches.first, &cache->next, cache, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
@@ -210,12 +218,12 @@ static rf_cache *make(unsigned heap) {
 
 static bool claim(rf_cache *cache) {
   uint32_t free = 0;
-  if (cache->stuck ||
+  if (__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED) ||
       !__atomic_compare_exchange_n(&cache->taken, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
     return false;
   }
   __atomic_fetch_sub(&caches.left, 1, __ATOMIC_RELAXED);
-  cache->thread = rf_stop_self();
+  set_owner(cache, rf_stop_self());
   return true;
 }
 
@@ -234,7 +242,7 @@ bool rf_cache_is_one_too_many(void) {
 
 void rf_cache_leave(rf_cache *cache) {
   __atomic_fetch_add(&caches.left, 1, __ATOMIC_RELAXED);
-  cache->thread = NULL;
+  set_owner(cache, NULL);
   __atomic_store_n(&cache->inside, RF_CACHE_OUTSIDE, __ATOMIC_RELEASE);
   __atomic_store_n(&cache->taken, 0, __ATOMIC_RELEASE);
   set_wait();
@@ -244,8 +252,8 @@ void rf_cache_leave(rf_cache *cache) {
 void rf_cache_inherit(void) {
   uint32_t left = 0;
   for (rf_cache *c = rf_cache_first(); c != NULL; c = c->next) {
-    if (c->taken != 0 && c->thread != rf_stop_self()) {
-      c->thread = NULL;
+    if (c->taken != 0 && owner_of(c) != rf_stop_self()) {
+      set_owner(c, NULL);
       c->inside = RF_CACHE_OUTSIDE;
       c->taken = 0;
     }

@@ -16,15 +16,12 @@
 #define SAMPLE_EVERY_NS ((uint64_t)4000 * 1000) /* of a thread, at least, and of the process before its first */
 
 rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
-_Thread_local int32_t rf_forward_left;
+RF_THREAD_LOCAL int32_t rf_forward_left;
 
 /* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
-extern _Thread_local int32_t rf_forward_left_unseen __attribute__((tls_model("initial-exec"), visibility("hidden")));
-_Thread_local int32_t rf_forward_left_unseen;
+static RF_THREAD_LOCAL int32_t left_unseen;
 
-/* Not static: ld 2.40 gives some such variables the place of another one on 32-bit x86. */
-extern _Thread_local uint64_t rf_forward_sampled __attribute__((tls_model("initial-exec"), visibility("hidden")));
-_Thread_local uint64_t rf_forward_sampled; /* when, in nanoseconds */
+static RF_THREAD_LOCAL uint64_t sampled; /* when, in nanoseconds */
 
 static uintptr_t last_sampled; /* low word of when any thread's last one was; accessed atomically */
 
@@ -103,7 +100,7 @@ void rf_forward_begin(const rf_options *options) {
 
 void rf_forward_begin_sampling(void) {
   rf_forward_left = 0;
-  rf_forward_left_unseen = 0;
+  left_unseen = 0;
   if (rf_forward.now == RF_FORWARD_ON) {
     limit_to_sampled();
   }
@@ -120,12 +117,11 @@ static bool is_too_soon(void) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
-  bool const first = rf_forward_sampled == 0;
+  bool const first = sampled == 0;
   uintptr_t const others = __atomic_load_n(&last_sampled, __ATOMIC_RELAXED);
-  bool const soon =
-      first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - rf_forward_sampled < SAMPLE_EVERY_NS;
+  bool const soon = first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - sampled < SAMPLE_EVERY_NS;
   if (!soon) {
-    rf_forward_sampled = now;
+    sampled = now;
     __atomic_store_n(&last_sampled, (uintptr_t)now, __ATOMIC_RELAXED);
   }
   return soon;
@@ -133,7 +129,7 @@ static bool is_too_soon(void) {
 
 /* After the countdown, or in its place. */
 static bool is_sampled(void) {
-  int32_t *const left = rf_process.report_rejected ? &rf_forward_left_unseen : &rf_forward_left;
+  int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
   if (*left > 0) {
     --*left;
     return false;

@@ -37,7 +37,7 @@ typedef struct rf_forward_state {
 extern rf_forward_state rf_forward __attribute__((visibility("hidden")));
 
 /* Allocations of this thread to hand on before the next one is looked at. */
-extern _Thread_local int32_t rf_forward_left __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern RF_THREAD_LOCAL int32_t rf_forward_left __attribute__((visibility("hidden")));
 
 /* True where an allocation is for the next malloc, and counted; false where it is to be looked at. */
 RF_INLINE bool rf_forward_counts(void) {

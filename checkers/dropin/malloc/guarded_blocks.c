@@ -14,17 +14,15 @@
 #include "checkers/os/host.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/shared/wrapper.h"
-#include "lib/core/compiler.h"
 
 #define SAMPLE_DEPTH 16U
 
 rf_guarded_blocks_state rf_guarded_blocks;
-_Thread_local rf_sample_pick rf_guarded_blocks_pick;
-_Thread_local int32_t rf_guarded_blocks_left;
+RF_THREAD_LOCAL rf_sample_pick rf_guarded_blocks_pick;
+RF_THREAD_LOCAL int32_t rf_guarded_blocks_left;
 
 /* Guard looks at an allocation for the sake of a new stack: the drawn one is so many behind it. 0: it does not. */
-extern _Thread_local int32_t rf_guarded_blocks_behind __attribute__((tls_model("initial-exec"), visibility("hidden")));
-_Thread_local int32_t rf_guarded_blocks_behind; /* not static: see rf_forward_sampled */
+static RF_THREAD_LOCAL int32_t drawn_behind;
 
 static struct {
   uint64_t seed;
@@ -84,8 +82,8 @@ static bool guard_wants(const rf_origin *origin) {
 /* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
  * the same. */
 static void look_at_next(void) {
-  if (rf_guarded_blocks_left > 1 && rf_guarded_blocks_behind == 0 && (state.certain || !is_too_soon())) {
-    rf_guarded_blocks_behind = rf_guarded_blocks_left - 1;
+  if (rf_guarded_blocks_left > 1 && drawn_behind == 0 && (state.certain || !is_too_soon())) {
+    drawn_behind = rf_guarded_blocks_left - 1;
     rf_guarded_blocks_left = 1;
   }
 }
@@ -99,9 +97,9 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
     return false;
   }
   bool due = true;
-  if (rf_guarded_blocks_behind != 0) {
-    rf_guarded_blocks_left = rf_guarded_blocks_behind;
-    rf_guarded_blocks_behind = 0;
+  if (drawn_behind != 0) {
+    rf_guarded_blocks_left = drawn_behind;
+    drawn_behind = 0;
   } else {
     due = rf_guarded_blocks_due_slow();
     rf_guarded_blocks_left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left;

@@ -16,6 +16,8 @@
 #include <ringfence/guard.h>
 #include <ringfence/options.h>
 
+#include "lib/core/compiler.h"
+
 typedef struct rf_guarded_blocks_state {
   rf_reporter *reporter;
   uint32_t rate;        /* one allocation in so many gets pages; 0: none; 1: each */
@@ -24,11 +26,10 @@ typedef struct rf_guarded_blocks_state {
 } rf_guarded_blocks_state;
 
 extern rf_guarded_blocks_state rf_guarded_blocks __attribute__((visibility("hidden")));
-extern _Thread_local rf_sample_pick rf_guarded_blocks_pick
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern RF_THREAD_LOCAL rf_sample_pick rf_guarded_blocks_pick __attribute__((visibility("hidden")));
 
 /* The next allocation of this thread that may be due is so many away; 0 and less: it has come. */
-extern _Thread_local int32_t rf_guarded_blocks_left __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern RF_THREAD_LOCAL int32_t rf_guarded_blocks_left __attribute__((visibility("hidden")));
 
 /* True where it is this allocation's turn by lot: draws the next one. */
 bool rf_guarded_blocks_due_slow(void);

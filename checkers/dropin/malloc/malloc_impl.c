@@ -38,7 +38,8 @@ static inline bool is_forwarding(void) {
 void rf_malloc_choose_way(void) {
   bool const knows_callers = RF_STACK_RULES || (rf_runtimes[0].size == 0 && rf_runtimes[1].size == 0);
   if (rf_heap_options_now.usual && !rf_tracing() && rf_guarded_blocks.rate != 1 &&
-      rf_forward.now == RF_FORWARD_NOTHING && knows_callers && rf_stop_now.fences == 0) {
+      rf_forward.now == RF_FORWARD_NOTHING && knows_callers &&
+      __atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) == 0) {
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_LONG, __ATOMIC_RELAXED);
   }
 }
@@ -63,7 +64,7 @@ static inline rf_cache *enter_shortly(void) {
   if (RF_LIKELY(cache != NULL) && RF_LIKELY(cache->inside == RF_CACHE_OUTSIDE)) {
     __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0)) {
+    if (RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) == 0)) {
       return cache;
     }
     rf_cache_exit(cache);

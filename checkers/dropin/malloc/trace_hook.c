@@ -47,7 +47,7 @@ static struct {
 } tracing;
 
 /* This thread holds the lock. */
-static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
+static RF_THREAD_LOCAL bool inside;
 
 /* ---- Taking part ---- */
 

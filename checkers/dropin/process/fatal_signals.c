@@ -28,10 +28,6 @@ static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIG
 
 #define FIRST_PROCESS 1
 
-/* Not static: see rf_forward_sampled. */
-extern _Thread_local bool rf_crash_reporting __attribute__((tls_model("initial-exec"), visibility("hidden")));
-_Thread_local bool rf_crash_reporting;
-
 /* With the default action in place, a fault in here, or the faulting instruction run again, ends the process.
  * SA_RESETHAND would not do: a handler of the program's that calls this one is still in place. */
 static void restore_default(int number) {
@@ -54,14 +50,15 @@ static void report(int number, const siginfo_t *info, const void *context) {
 /* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
  * comes here while the handler is still in place; a second one of the report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
+  static RF_THREAD_LOCAL bool reporting;
   rf_host_unwind_fault();
   if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
     return;
   }
-  if (info->si_code > 0 && !rf_crash_reporting) {
-    rf_crash_reporting = true;
+  if (info->si_code > 0 && !reporting) {
+    reporting = true;
     report(number, info, context);
-    rf_crash_reporting = false;
+    reporting = false;
   }
   if (number == SIGABRT) {
     rf_libc_abort_report(context);

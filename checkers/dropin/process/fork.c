@@ -22,10 +22,10 @@ extern void _IO_list_lock(void) __attribute__((weak));
 extern void _IO_list_unlock(void) __attribute__((weak));
 extern void _IO_list_resetlock(void) __attribute__((weak));
 
-static _Thread_local struct {
+static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
   bool streams;     /* are locked */
-} forking __attribute__((tls_model("initial-exec")));
+} forking;
 
 /* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {

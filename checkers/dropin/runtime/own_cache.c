@@ -150,13 +150,13 @@ void rf_unlock_all(void) {
  * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. Where there is one
  * thread only, nobody else can be inside. */
 
-static _Thread_local struct {
+static RF_THREAD_LOCAL struct {
   bool alone;   /* one thread: nothing is locked */
   bool inside;  /* when it was interrupted */
   bool list;    /* locked: the list of threads; */
   bool records; /* those of records */
   bool stopped; /* all others are */
-} forking __attribute__((tls_model("initial-exec")));
+} forking;
 
 void rf_own_cache_fork_prepare(void) {
   forking.alone = rf_one_thread();

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-_Thread_local rf_thread rf_current_thread;
+RF_THREAD_LOCAL rf_thread rf_current_thread;
 
 static struct {
   rf_futex lock;

@@ -4,6 +4,8 @@
 
 #include "checkers/dropin/os/futex.h"
 
+#include "lib/core/compiler.h"
+
 struct rf_cache;
 
 /* A thread of the program. Lives in the thread's own storage; linked while the thread runs. */
@@ -19,7 +21,7 @@ typedef struct rf_thread {
   struct rf_thread *next;
 } rf_thread;
 
-extern _Thread_local rf_thread rf_current_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern RF_THREAD_LOCAL rf_thread rf_current_thread __attribute__((visibility("hidden")));
 
 /* Once per process, before the first thread begins. */
 void rf_thread_init(void);

@@ -15,6 +15,9 @@ void rf_dropin_threads_options(const rf_guard_options *options);
 void rf_dropin_threads_begin(unsigned thread);
 void rf_dropin_threads_end(unsigned thread);
 
+/* True in the memory of blocks, and of the guards between them, that there are. For the harness's look at accesses. */
+bool rf_dropin_threads_has(const volatile void *at);
+
 void *rf_dropin_threads_alloc(unsigned thread, size_t size, size_t align, bool zeroed);
 bool rf_dropin_threads_free(unsigned thread, void *ptr);
 void *rf_dropin_threads_realloc(unsigned thread, void *ptr, size_t size);
