@@ -72,6 +72,36 @@ bool rf_bins_make_room(rf_cache *cache, unsigned number) {
   return give(cache, bin, some) || held_by(bin) < places_of(bin);
 }
 
+/* ---- Order ---- */
+
+/* Below `most`. Algorithm: xorshift64* (S. Vigna, An experimental exploration of Marsaglia's xorshift generators,
+ * scrambled, 2016). */
+static uint32_t draw(rf_cache *cache, uint32_t most) {
+  uint64_t x = cache->random;
+  if (x == 0) {
+    x = ((uint64_t)cache->place << 32 | rf_heap_options_now.order_seed) * UINT64_C(0x9E3779B97F4A7C15);
+  }
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  cache->random = x;
+  return (uint32_t)((x * UINT64_C(0x2545F4914F6CDD1D) >> 32) * most >> 32);
+}
+
+static void swap(const rf_bin *bin, uint32_t one, uint32_t other) {
+  rf_slot_place const place = *rf_bin_at(bin, one);
+  *rf_bin_at(bin, one) = *rf_bin_at(bin, other);
+  *rf_bin_at(bin, other) = place;
+}
+
+/* Those that may be given out, where a seed asks for it. */
+static void shuffle(rf_cache *cache, const rf_bin *bin) {
+  uint32_t const count = rf_heap_options_now.order_seed != 0 ? bin->ripe - bin->first : 0;
+  for (uint32_t i = count; i > 1; i--) {
+    swap(bin, bin->first + i - 1, bin->first + draw(cache, i));
+  }
+}
+
 /* ---- Taking from the heaps ---- */
 
 unsigned rf_cache_heap(const rf_cache *cache) {
@@ -87,6 +117,7 @@ bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
   rf_slot_place fresh[BATCH_MOST];
   if (rf_cache_wait_now() == 0 && bin->ripe != bin->end) {
     bin->ripe = bin->end;
+    shuffle(cache, bin);
     return true;
   }
   unsigned const batch = rf_size_classes[class_number].batch;
@@ -98,6 +129,7 @@ bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
   while (got != 0) {
     *rf_bin_at(bin, --bin->first) = fresh[--got];
   }
+  shuffle(cache, bin);
   return some;
 }
 
@@ -133,6 +165,7 @@ void rf_bins_age(rf_cache *cache) {
     if (bin->end != bin->first) {
       give_idle(cache, i);
       bin->ripe = (int32_t)(mark - bin->ripe) > 0 ? mark : bin->ripe;
+      shuffle(cache, bin);
     }
   }
   keep_large(cache);
@@ -147,6 +180,9 @@ void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place plac
     return;
   }
   *rf_bin_at(bin, --bin->first) = place;
+  if (rf_heap_options_now.order_seed != 0) {
+    swap(bin, bin->first, bin->first + draw(cache, bin->ripe - bin->first));
+  }
   if (bin->ripe - bin->first > 2U * rf_size_classes[class_number].most) {
     give_idle(cache, class_number);
   }

@@ -65,6 +65,8 @@ struct rf_cache {
   rf_cache *next;     /* in the list of all; never changes */
   unsigned heap;      /* the number of its own */
   unsigned age;
+  uint64_t random; /* of the order of slots, where there is a seed; 0: not begun */
+  uint32_t place;  /* among all, from 1 on, by when they were made; never changes */
   uint16_t number; /* the thread's */
   bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
   rf_bin bins[RF_BINS];

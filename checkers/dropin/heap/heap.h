@@ -31,6 +31,7 @@ typedef struct rf_heap_options {
   size_t fill_alloc;     /* bytes of a new block */
   size_t fill_free;      /* bytes of a freed one: 0, or RF_FILL_LEAST and more */
   size_t move_below;     /* bytes: smaller blocks move at each realloc */
+  uint32_t order_seed;   /* of the order in which slots are given out; 0: as they lie in memory, and by age */
   unsigned stack_depth;  /* 0: callers alone */
   rf_stack_depot *depot; /* NULL: nothing is known of calls */
   rf_reporter *reporter;

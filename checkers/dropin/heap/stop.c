@@ -207,10 +207,11 @@ static rf_cache *make(unsigned heap) {
   cache->taken = 1;
   set_owner(cache, rf_stop_self());
   cache->heap = heap;
+  cache->place = __atomic_add_fetch(&caches.total, 1, __ATOMIC_RELEASE);
   cache->next = rf_cache_first();
   while (!__atomic_compare_exchange_n(&caches.first, &cache->next, cache, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
   }
-  if (__atomic_add_fetch(&caches.total, 1, __ATOMIC_RELEASE) == 2) {
+  if (cache->place == 2) {
     (void)barrier(BARRIER_REGISTER);
   }
   return cache;

@@ -44,6 +44,7 @@ static void configure_heap(void) {
     o.stack_depth = 0;
     o.depot = NULL;
   }
+  o.order_seed = rf_process.options.order_seed;
   o.refused = refused;
   o.leaving = rf_unmapped_note;
   rf_heap_configure(&o);
