@@ -203,5 +203,41 @@ TEST_F(DropinHeap, IsSilentAboutARightProgram) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
+// Lists, sums, bitmaps and the page map, under every kind of options.
+TEST_F(DropinHeap, AddsUpWhateverIsDone) {
+  constexpr size_t kRun = size_t{1} << 20; // the largest that has no mapping of its own
+  std::mt19937 random(5);
+  for (size_t const quarantine : {options_.quarantine, size_t{0}, size_t{1} << 16, SIZE_MAX}) {
+    options_.quarantine = quarantine;
+    options_.fill_alloc = quarantine == 0 ? 0 : 4096;
+    heap_ = rf_heap_as_allocator(quarantine == SIZE_MAX ? nullptr : &options_);
+    std::vector<void *> blocks(200);
+    for (int i = 0; i < 3000; i++) {
+      void *&p = blocks[random() % blocks.size()];
+      size_t const kinds[] = {600, 600, 600, 33000, 33000, kRun, 6 * kRun};
+      size_t size = random() % kinds[random() % 7];
+      size = random() % 20 == 0 ? kRun - 100 + random() % 200 : random() % 60 == 0 ? 33 * kRun : size;
+      unsigned const what = random() % 4;
+      if (what == 0 && p != nullptr && size != 0) {
+        void *const moved = rf_realloc_at(heap_, p, size, 16, nullptr);
+        p = moved != nullptr ? moved : p;
+      } else {
+        ASSERT_TRUE(p == nullptr || rf_free(heap_, p) == RF_OK);
+        p = what == 1 ? nullptr : rf_alloc_at(heap_, size, size_t{16} << (what == 2 ? 0 : random() % 14), nullptr);
+      }
+      rf_fault where = {};
+      ASSERT_TRUE(i % 20 != 0 || rf_check(heap_, &where) == RF_OK) << where.what << ", operation " << i;
+    }
+    for (void *const p : blocks) {
+      ASSERT_TRUE(p == nullptr || rf_free(heap_, p) == RF_OK);
+    }
+    rf_fault where = {};
+    ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
+    rf_deinit(heap_);
+    ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
+    EXPECT_EQ(recorder_.count(), 0U);
+  }
+}
+
 } // namespace
 } // namespace ringfence
