@@ -2,6 +2,10 @@
 // can see without millions of blocks, other kernels or signals at the right moment.
 #include "tests/checkers/page_fixture.h"
 
+#include <ringfence/sample.h>
+
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstring>
 #include <fstream>
@@ -366,6 +370,52 @@ TEST_F(PageStore, AQuarterOfTheMemoryIsItsShare) {
   size_t limit = 0;
   least = std::ifstream("/sys/fs/cgroup/memory.max") >> limit && limit != 0 ? std::min(least, limit) : least;
   EXPECT_EQ(rf_page_memory_share(), least / 4);
+}
+
+TEST_F(PageStore, ThereIsNoneWithoutMemoryForItsTable) {
+  begin_anew();
+  auto const run = [this] {
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit const limit = {(pages + 100) * page_size(), RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    options_.backing = true;
+    options_.slots = 40000; // a table of 2 MiB
+    bool const none = rf_page_store_open(&options_) == nullptr;
+    options_.slots = 10;
+    store_ = none ? rf_page_store_open(&options_) : nullptr;
+    exit_with(store_ != nullptr && store_->tags_mask + 1 == 4096);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST(PageOptions, AreAsDocumentedUnlessSet) {
+  rf_page_options page;
+  std::memset(&page, 0xA5, sizeof page);
+  rf_page_options_default(&page);
+  EXPECT_EQ(page.side, RF_PAGE_BOTH);
+  EXPECT_EQ(page.quarantine, sizeof(size_t) == 8 ? size_t{1} << 30 : size_t{64} << 20);
+  EXPECT_EQ(page.fill_alloc, 4096U);
+  EXPECT_TRUE(page.sweep_at_deinit);
+  EXPECT_FALSE(page.leaks_at_deinit);
+  EXPECT_EQ(page.reporter, nullptr);
+  rf_guard_options guard;
+  std::memset(&guard, 0xA5, sizeof guard);
+  rf_guard_options_default(&guard);
+  EXPECT_EQ(guard.quarantine, size_t{512} * 1024);
+  EXPECT_EQ(guard.fill_alloc, 4096U);
+  EXPECT_EQ(guard.fill_free, size_t{64} * 1024);
+  EXPECT_EQ(guard.move_below, 4096U);
+  EXPECT_EQ(guard.stack_depth, 0U);
+  EXPECT_FALSE(guard.leaks_at_deinit);
+  EXPECT_TRUE(guard.sweep_at_deinit);
+  rf_sample_options sample;
+  std::memset(&sample, 0xA5, sizeof sample);
+  rf_sample_options_default(&sample);
+  EXPECT_EQ(sample.rate, 5000U);
+  EXPECT_EQ(sample.slots, 64U);
+  EXPECT_EQ(sample.largest, size_t{64} * 1024);
+  EXPECT_EQ(sample.side, RF_PAGE_BOTH);
 }
 
 // ---- Inside of itself ----
