@@ -3,6 +3,10 @@
 #include "checkers/dropin/heap/testing/as_allocator.h"
 #include "tests/checkers/recorder.h"
 
+extern "C" {
+#include "checkers/dropin/heap/size_class.h"
+}
+
 #include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -236,6 +240,40 @@ TEST_F(DropinHeap, AddsUpWhateverIsDone) {
     rf_deinit(heap_);
     ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
     EXPECT_EQ(recorder_.count(), 0U);
+  }
+}
+
+// ---- Size classes ----
+
+constexpr size_t kUnit = 65536; // of a span, which has guard bytes in front
+constexpr size_t kFront = 64;
+
+TEST(DropinSizeClasses, ServeEachSizeFromTheSmallestThatHoldsIt) {
+  rf_size_classes_init();
+  for (size_t need = 1; need <= RF_SLOT_MOST; need++) {
+    unsigned const number = rf_class_for(need);
+    ASSERT_LT(number, RF_CLASSES) << need;
+    ASSERT_GE(rf_size_classes[number].size, need);
+    ASSERT_TRUE(number == 0 || rf_size_classes[number - 1].size < need) << need;
+  }
+  EXPECT_EQ(rf_class_for(RF_SLOT_MOST), RF_CLASSES - 1);
+}
+
+TEST(DropinSizeClasses, FillTheirSpansAndFindTheirSlots) {
+  rf_size_classes_init();
+  for (const rf_size_class &c : rf_size_classes) {
+    EXPECT_EQ(c.size % 16, 0U);
+    size_t const room = c.units * kUnit - kFront;
+    EXPECT_LE(c.count * c.size, room);
+    EXPECT_GT((c.count + 1) * c.size, room);
+    EXPECT_GE(c.count, 15U);
+    EXPECT_EQ(c.units, c.size <= 2048 ? 1U : c.size <= 4096 ? 2U : c.size <= 8192 ? 4U : 8U);
+    EXPECT_EQ(c.batch, std::max<size_t>(1, std::min<size_t>(32, 4096 / c.size)));
+    EXPECT_EQ(c.most, std::max<size_t>(2 * c.batch, std::min<size_t>(128, 8192 / c.size)));
+    for (size_t i = 0; i < c.count; i++) {
+      ASSERT_EQ(uint64_t{i * c.size} * c.magic >> 40, i) << c.size;
+      ASSERT_EQ(uint64_t{(i + 1) * c.size - 1} * c.magic >> 40, i) << c.size;
+    }
   }
 }
 
