@@ -2,6 +2,8 @@
 // files, folders, NAME.seeds, NAME.seeds:LINE and NAME.seeds:NAME. Any compiler builds it; `bazel test` replays corpora
 // with it.
 //
+// --nudges=N: where the input is a schedule of threads, so many other schedules of each are run, too; 10 unless given.
+//
 // --speed[=SECONDS] before the inputs measures: executions per processor second, as a fuzzer makes them, of the inputs
 // with at most 32 operations.
 //
@@ -14,6 +16,7 @@
 #include <ringfence/track.h>
 
 #include <algorithm>
+#include <cinttypes>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -29,6 +32,9 @@ extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__
 
 // Defined by a harness that tests the bounds which allocators announce.
 extern "C" const char rf_fuzz_keeps_bounds __attribute__((weak));
+
+// Defined where the input is a schedule of threads (threads.h).
+extern "C" void rf_fuzz_nudge(uint32_t number) __attribute__((weak));
 
 namespace {
 
@@ -59,10 +65,18 @@ void watch_for_death() {
   }
 }
 
-void run_input(const ringfence::fuzz::Input &input) {
+void run_input(const ringfence::fuzz::Input &input, uint32_t nudges = 0) {
   snprintf(current, sizeof current, "%s", input.name.c_str());
   std::vector<uint8_t> const bytes(input.bytes.begin(), input.bytes.end()); // of exactly this size, which ASan watches
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+  for (uint32_t i = 1; &rf_fuzz_nudge != nullptr && i <= nudges; i++) {
+    snprintf(current, sizeof current, "%s, nudge %" PRIu32, input.name.c_str(), i);
+    rf_fuzz_nudge(i);
+    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+  }
+  if (&rf_fuzz_nudge != nullptr) {
+    rf_fuzz_nudge(0);
+  }
 }
 
 using Bytes = std::vector<uint8_t>;
@@ -121,11 +135,21 @@ int main(int argc, char **argv) {
   }
   ringfence::fuzz::compare_every(1);
   double seconds = 0; // of measuring; 0: replay
+  uint32_t nudges = 10;
   std::vector<ringfence::fuzz::Input> inputs;
   for (int i = 1; i < argc; i++) {
     if (strncmp(argv[i], "--speed", strlen("--speed")) == 0) {
       const char *const value = strchr(argv[i], '=');
       seconds = value != nullptr ? atof(value + 1) : 1;
+      continue;
+    }
+    if (strncmp(argv[i], "--nudges=", strlen("--nudges=")) == 0) {
+      char *end = nullptr;
+      nudges = static_cast<uint32_t>(strtoul(argv[i] + strlen("--nudges="), &end, 10));
+      if (*end != '\0' || end[-1] == '=') {
+        fprintf(stderr, "fuzz: %s: this is no number\n", argv[i]);
+        return 2;
+      }
       continue;
     }
     if (argv[i][0] == '-') {
@@ -149,7 +173,7 @@ int main(int argc, char **argv) {
     return measure(inputs, seconds);
   }
   for (const ringfence::fuzz::Input &input : inputs) {
-    run_input(input);
+    run_input(input, nudges);
   }
   printf("fuzz: %zu inputs, no finding\n", inputs.size());
   return 0;

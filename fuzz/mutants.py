@@ -55,6 +55,9 @@ WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
 # For virtual threads; fuzz/threads_hooks.c has what this calls.
 SWITCHING = ["-fno-sanitize=address", "-fsanitize=thread", "-DRF_VIRTUAL_THREADS"]
+# By itself clang tells of no read right before a write, where threads may switch as well.
+SWITCHING_CLANG = ["-mllvm", "-tsan-instrument-read-before-write=1"]
+NUDGES = 600
 REPLAY_TIMEOUT = 120  # seconds; a mutant that hangs is found
 
 
@@ -143,6 +146,10 @@ class Suite:
                 wanted += sorted(glob.glob(pattern, root_dir=self.root))
         return wanted
 
+    def replay_options(self):
+        """Which access a schedule names depends on the compiler: others are tried around it."""
+        return [f"--nudges={NUDGES}"] if self.threads else []
+
     def corpus(self):
         return os.path.join(self.root, "fuzz/corpus", self.name + seeds.SUFFIX)
 
@@ -155,8 +162,9 @@ class Build:
         self.folder = folder
         self.c_flags = C_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_C if watched else [])
         self.cxx_flags = CXX_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_CXX if watched else [])
-        self.switching = SWITCHING if threads else []
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
+        self.switching = SWITCHING if threads else []
+        self.switching_more = SWITCHING_CLANG if threads and "clang" in self.cc else []
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
         self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
         self.main = [] if for_fuzzing else ["fuzz/driver.cc", "fuzz/seed_file.cc"]
@@ -184,7 +192,7 @@ class Build:
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
         if path.startswith("lib/"):
-            compiler += self.switching
+            compiler += self.switching + self.switching_more
         elif path.endswith(".c"):
             compiler += self.switching[:1]
         source = next(name for top in (root, self.root) if top and os.path.exists(name := os.path.join(top, path)))
@@ -260,7 +268,7 @@ def run(command, timeout):
 
 
 def replay(build, suite, mutant=None):
-    return run([build_program(build, suite, mutant), suite.corpus()], REPLAY_TIMEOUT)
+    return run([build_program(build, suite, mutant)] + suite.replay_options() + [suite.corpus()], REPLAY_TIMEOUT)
 
 
 def try_mutant(build, suite, mutant):

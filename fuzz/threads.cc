@@ -5,6 +5,7 @@
 
 #include <ringfence/fuzz/memory.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -49,6 +50,8 @@ ucontext_t home;
 unsigned fiber_count;
 unsigned running = Threads::kMost;
 Reader choices(nullptr, 0);
+uint32_t nudge;  // of all runs; 0: none
+uint32_t nudges; // state of the generator that it begins
 int64_t accesses;
 Owned owned[kOwned];
 size_t owned_count;
@@ -109,14 +112,34 @@ void start_fiber() {
   to_home(true);
 }
 
+uint32_t draw() {
+  nudges = nudges * 1664525 + 1013904223;
+  return nudges >> 16;
+}
+
+// The input's; with an odd nudge any other, as many as it has.
+unsigned next_choice() {
+  bool const others = nudge % 2 != 0 && !choices.empty();
+  unsigned const choice = choices.u8();
+  return others ? draw() % 256 : choice;
+}
+
+// With an even nudge one slice in four is a little longer or shorter.
+int64_t nudged(int64_t slice) {
+  if (nudge == 0 || nudge % 2 != 0 || draw() % 4 != 0) {
+    return slice;
+  }
+  return std::max<int64_t>(1, slice + static_cast<int64_t>(draw() % 8) - 3);
+}
+
 // How many accesses until the next choice.
 int64_t choose_slice() {
   if (choices.empty()) {
     return kSlice;
   }
-  int64_t const choice = choices.u8();
+  int64_t const choice = next_choice();
   int64_t const low = choice % 64;
-  return choice < 0xC0 ? 1 + low * low / 64 : (choice - 0xBF) * 32; // small ones are likelier
+  return nudged(choice < 0xC0 ? 1 + low * low / 64 : (choice - 0xBF) * 32); // small ones are likelier
 }
 
 void run_fiber(unsigned thread) {
@@ -162,7 +185,7 @@ size_t candidates(unsigned *out, bool with_timed) {
 unsigned choose_next(unsigned last) {
   unsigned next[Threads::kMost];
   bool const in_turn = choices.empty();
-  unsigned const choice = choices.u8();
+  unsigned const choice = next_choice();
   bool const clock_runs = choice >= 0xE0;
   size_t count = candidates(next, clock_runs);
   if (count == 0) {
@@ -240,6 +263,7 @@ void threads_fail(const char *format, ...) {
 
 Threads::Threads(Reader schedule) {
   choices = schedule;
+  nudges = nudge * 0x9E3779B9U;
   accesses = 0;
   owned_count = 0;
   fiber_count = 0;
@@ -373,6 +397,10 @@ bool virtual_wait(uint64_t *is_set, bool may_wait, bool timed) {
 }
 
 } // namespace ringfence::fuzz
+
+void rf_fuzz_nudge(uint32_t number) {
+  ringfence::fuzz::nudge = number;
+}
 
 void rf_fuzz_switch() {
   ringfence::fuzz::Threads::yield();

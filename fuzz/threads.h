@@ -20,6 +20,10 @@ extern "C" {
 // Before each access. Switches to another thread when the chosen number of accesses was made.
 extern int64_t rf_fuzz_points_left;
 void rf_fuzz_switch(void);
+
+// From now on schedules differ from those of the inputs, by this number: where it is even, a little; 0: not. Which
+// access an input names depends on the compiler, so replays try what lies around it, and others.
+void rf_fuzz_nudge(uint32_t number);
 }
 
 namespace ringfence::fuzz {

@@ -99,14 +99,15 @@ class Workshop:
         return [label for label in self.graph.order if self.graph.affected(label, [path])]
 
     def tests_for(self, mutant):
-        """Those that reach the line, the quickest first; where coverage sees none, those that reach the file."""
+        """Those that reach the line or may, the quickest first; where coverage sees none, those that have the file."""
         lines = {label: found.get(mutant.file, set()) for label, found in self.reach.lines.items()}
         first, last = mutant.line, mutant.line + mutant.text.count("\n")
         hit = [label for label, found in lines.items() if any(first <= n <= last + 1 for n in found)]
-        hit = hit or [label for label, found in lines.items() if found] or self.labels_of(mutant.file)
+        hit = hit or [label for label, found in lines.items() if found]
+        hit += [label for label in self.labels_of(mutant.file) if label in self.reach.blind or not hit]
         known = [label for label in hit if label in self.graph.tests]
         quick = [label for label in known if self.reach.seconds.get(label, 0) <= self.slowest]
-        return sorted(quick or known, key=lambda label: (self.reach.seconds.get(label, 0), label))
+        return sorted(set(quick or known), key=lambda label: (self.reach.seconds.get(label, 0), label))
 
 
 class Draw:

@@ -4,6 +4,8 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/symbols.h"
 
+#include <ringfence/frames.h>
+
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -80,6 +83,49 @@ TEST(Turn, IsNobodysInAChildThatForgetsIt) {
             }),
             0);
   rf_host_report_unlock();
+}
+
+TEST(Turn, IsWaitedForByAnotherThreadAndRefusedToItsOwn) {
+  ASSERT_TRUE(rf_host_report_lock());
+  EXPECT_FALSE(rf_host_report_lock()) << "a handler that interrupted its own report";
+  std::atomic<bool> asks{false};
+  bool had = false;
+  std::thread other([&] {
+    asks = true;
+    had = rf_host_report_lock();
+    rf_host_report_unlock();
+  });
+  while (!asks) {
+  }
+  usleep(2000); // it asks meanwhile
+  rf_host_report_unlock();
+  other.join();
+  EXPECT_TRUE(had);
+  EXPECT_TRUE(rf_host_report_lock());
+  rf_host_report_unlock();
+}
+
+// ---- Files ----
+
+TEST(ReadFile, GivesItsBytesAndKeepsErrno) {
+  errno = 77;
+  size_t length = 5;
+  EXPECT_EQ(rf_host_read_file("/nowhere/at/all", &length), nullptr);
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(rf_host_read_file("/", &length), nullptr) << "no regular file";
+  std::string const path = testing::TempDir() + "/read_file";
+  for (size_t const size : {0, 1, 4095, 4096, 100000}) {
+    std::string const text(size, 'x');
+    int const file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ASSERT_EQ(write(file, text.data(), size), static_cast<ssize_t>(size));
+    close(file);
+    errno = 77;
+    const char *const data = rf_host_read_file(path.c_str(), &length);
+    ASSERT_NE(data, nullptr);
+    EXPECT_EQ(std::string(data, length), text);
+    EXPECT_EQ(data[length], '\0');
+    EXPECT_EQ(errno, 77);
+  }
 }
 
 // ---- Memory ----
@@ -391,6 +437,52 @@ TEST_F(Modules, WithoutFunctionsThereIsOnlyThePlace) {
   EXPECT_EQ(name.function, nullptr);
 }
 
+// Of each frame of each stack.
+TEST_F(Modules, AreFoundForEveryFrame) {
+  rf_trace second = {};
+  trace_.frames[0] = 64;
+  trace_.frames[1] = rf_test_caller();
+  trace_.depth = 2;
+  second.frames[0] = 64;
+  second.frames[1] = 65;
+  second.frames[2] = in_the_c_library();
+  second.depth = 3;
+  const rf_trace *const traces[] = {&trace_, &second};
+  rf_modules_load(&modules_, traces, 2);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, false);
+  rf_frame_name name;
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[1], 0, &name));
+  EXPECT_EQ(name.module, this_program());
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, second.frames[2], 0, &name));
+  EXPECT_NE(std::string(name.module).find("libc.so"), std::string::npos);
+  second.depth = 2;
+  rf_modules none = {};
+  const rf_trace *const without[] = {&second};
+  rf_modules_load(&none, without, 1);
+  rf_symbolizer const other = rf_modules_symbolizer(&none, false);
+  EXPECT_FALSE(other.name(other.context, second.frames[2], 0, &name)) << "nobody asked for it";
+}
+
+__attribute__((noinline)) uintptr_t mangled_caller() {
+  uintptr_t const pc = rf_test_return_address();
+  __asm__ volatile("" : : "r"(pc)); // no tail call
+  return pc;
+}
+
+TEST_F(Modules, NamesAreReadableEachTime) {
+  trace_.frames[0] = mangled_caller();
+  trace_.depth = 1;
+  load();
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, true);
+  for (int i = 0; i < 3; i++) {
+    rf_frame_name name;
+    ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
+    EXPECT_STREQ(name.function, "ringfence::(anonymous namespace)::mangled_caller()") << i;
+    ASSERT_NE(name.symbol, nullptr);
+    EXPECT_EQ(std::string(name.symbol).substr(0, 2), "_Z");
+  }
+}
+
 TEST_F(Modules, OneThatIsInNoModuleHasNoName) {
   int local = 0;
   trace_.frames[0] = reinterpret_cast<uintptr_t>(&local);
@@ -422,6 +514,32 @@ TEST(Symbols, AFileThatIsNoneHasNoNames) {
   EXPECT_FALSE(rf_symbols_function("/", 1, name, sizeof name));
   EXPECT_FALSE(rf_symbols_function(this_program().c_str(), UINT64_MAX, name, sizeof name));
   EXPECT_STREQ(name, "kept");
+}
+
+// From its first byte on, up to the next one.
+TEST(Symbols, AFunctionBeginsAtItsFirstByte) {
+  rf_trace trace = {};
+  trace.frames[0] = rf_test_caller();
+  trace.depth = 1;
+  const rf_trace *const traces[] = {&trace};
+  rf_modules modules = {};
+  rf_modules_load(&modules, traces, 1);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, false);
+  rf_frame_name name;
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace.frames[0], 0, &name));
+  uint64_t const start = name.offset - (trace.frames[0] - reinterpret_cast<uintptr_t>(&rf_test_caller));
+  char function[64] = "";
+  ASSERT_TRUE(rf_symbols_function(name.module, start, function, sizeof function));
+  EXPECT_STREQ(function, "rf_test_caller");
+  function[0] = '\0';
+  (void)rf_symbols_function(name.module, start - 1, function, sizeof function);
+  EXPECT_STRNE(function, "rf_test_caller");
+}
+
+TEST(Symbols, AreInAProgramThatIsNotStripped) {
+  EXPECT_TRUE(rf_symbols_present(this_program().c_str()));
+  EXPECT_FALSE(rf_symbols_present("/nowhere/at/all"));
+  EXPECT_FALSE(rf_symbols_present("/proc/self/maps"));
 }
 
 TEST(Symbols, ANameThatIsTooLongIsCut) {
@@ -459,6 +577,51 @@ TEST(Symbols, ADamagedFileIsSurvived) {
     (void)rf_symbols_function(path.c_str(), 0x1234, name, sizeof name);
   }
   std::remove(path.c_str());
+}
+
+// ---- Frames of runtimes ----
+
+TEST(RuntimeFrames, AreThoseOfAllocatorsAndOfTheRuntimes) {
+  for (const char *const module : {"/usr/lib/libc.so.6", "libc.so.6", "/lib/libc-2.31.so", "/x/libstdc++.so.6.0.30",
+                                   "libc++.so.1", "libc++abi.so.1", "/lib64/ld-linux-x86-64.so.2", "ld-2.31.so",
+                                   "libpthread-2.31.so", "libgcc_s.so.1", "/a/libringfence.so"}) {
+    EXPECT_TRUE(rf_frame_is_runtime(module, nullptr)) << module;
+  }
+  for (const char *const module : {"/usr/lib/libcurl.so.4", "/libc.so.6/program", "mylibc.so.6", "program", "", "/"}) {
+    EXPECT_FALSE(rf_frame_is_runtime(module, nullptr)) << module;
+    EXPECT_FALSE(rf_frame_is_runtime(module, "main")) << module;
+    EXPECT_TRUE(rf_frame_is_runtime(module, "malloc")) << module;
+  }
+  for (const char *const function : {"malloc",
+                                     "calloc",
+                                     "realloc",
+                                     "reallocarray",
+                                     "free",
+                                     "strdup",
+                                     "strndup",
+                                     "valloc",
+                                     "memalign",
+                                     "posix_memalign",
+                                     "pvalloc",
+                                     "cfree",
+                                     "aligned_alloc",
+                                     "operator new(unsigned long)",
+                                     "operator new[](unsigned)",
+                                     "operator delete(void*)",
+                                     "exit",
+                                     "__run_exit_handlers",
+                                     "__cxa_finalize",
+                                     "_dl_fini",
+                                     "__libc_start_main",
+                                     "__libc_start_call_main",
+                                     "_start"}) {
+    EXPECT_TRUE(rf_frame_is_runtime(nullptr, function)) << function;
+    EXPECT_FALSE(rf_frame_is_runtime(nullptr, (std::string(function, 3) + "x").c_str())) << function;
+  }
+  for (const char *const function : {"free_list", "mallocate", "my_malloc", "main", "", "exits", "_starter"}) {
+    EXPECT_FALSE(rf_frame_is_runtime(nullptr, function)) << function;
+  }
+  EXPECT_FALSE(rf_frame_is_runtime(nullptr, nullptr));
 }
 
 } // namespace

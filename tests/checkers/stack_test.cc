@@ -1,3 +1,5 @@
+#include "checkers/os/stack_walk.h"
+
 #include <ringfence/stack.h>
 
 #include <gtest/gtest.h>
@@ -282,6 +284,60 @@ TEST_F(Depot, ThreadsThatPutTheSameStacksGetTheSameIds) {
 
 TEST_F(LargeDepot, ThreadsThatPutTheSameStacksGetTheSameIds) {
   put_by_threads(&depot_, 10000); // first buckets are sealed meanwhile
+}
+
+// A step by frame pointers: no further than the longest frame, up and aligned, within the stack, to code.
+TEST(StackStep, LeadsToTheCallersFrameOrNowhere) {
+  constexpr size_t kWord = sizeof(uintptr_t);
+  constexpr size_t kMost = RF_STEP_MOST / kWord;
+  std::vector<uintptr_t> stack(kMost + 8);
+  auto const at = [&](size_t i) { return reinterpret_cast<uintptr_t>(&stack[i]); };
+  auto const step = [&](uintptr_t next, uintptr_t high, uintptr_t code = RF_PC_LEAST) {
+    stack[1] = next;
+    uintptr_t const index = (next - at(0)) / kWord;
+    if (index + 1 < stack.size()) {
+      stack[index + 1] = code;
+    }
+    stack[1] = next;
+    uintptr_t frame = at(1);
+    uintptr_t pc = 0;
+    bool const stepped = rf_stack_step(&frame, high, &pc);
+    EXPECT_EQ(frame, stepped ? next : at(1));
+    EXPECT_EQ(pc, stepped ? code : 0U);
+    return stepped;
+  };
+  uintptr_t const high = at(stack.size() - 1) + kWord;
+  EXPECT_TRUE(step(at(3), high));
+  EXPECT_TRUE(step(at(3), at(5))) << "two words";
+  EXPECT_FALSE(step(at(3), at(5) - 1));
+  EXPECT_TRUE(step(at(1 + kMost), high));
+  EXPECT_FALSE(step(at(2 + kMost), high)) << "too long a frame";
+  EXPECT_FALSE(step(at(1), high)) << "itself";
+  EXPECT_FALSE(step(at(0), high)) << "down";
+  EXPECT_FALSE(step(at(3) + 1, high)) << "misaligned";
+  EXPECT_FALSE(step(at(3), high, RF_PC_LEAST - 1)) << "no code";
+}
+
+// A bucket for each 128 bytes, or up to twice as many bytes; of them one in sixteen remembers, at most 4,096.
+TEST(DepotInit, HasBucketsForItsMemory) {
+  struct {
+    size_t size;
+    uint32_t buckets;
+    uint32_t recent;
+  } const cases[] = {
+      {size_t{1} << 12, 32, 2},       {(size_t{1} << 13) - 64, 32, 2},
+      {size_t{1} << 13, 64, 4},       {size_t{1} << 16, 512, 32},
+      {size_t{1} << 20, 8192, 512},   {size_t{3} << 19, 8192, 512},
+      {size_t{1} << 23, 65536, 4096}, {size_t{1} << 24, size_t{1} << 17, 4096},
+  };
+  for (auto const &c : cases) {
+    std::vector<uint64_t> memory(c.size / sizeof(uint64_t));
+    rf_stack_depot depot;
+    ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), c.size), RF_OK);
+    EXPECT_EQ(depot.bucket_mask + 1, c.buckets) << c.size;
+    EXPECT_EQ(depot.recent_mask + 1, c.recent) << c.size;
+    EXPECT_EQ(depot.records + depot.capacity, reinterpret_cast<unsigned char *>(memory.data()) + c.size);
+  }
 }
 
 TEST(DepotInit, RefusesWhatHoldsNothing) {

@@ -3,6 +3,10 @@
 #include "checkers/dropin/heap/testing/as_allocator.h"
 #include "tests/checkers/recorder.h"
 
+extern "C" {
+#include "checkers/dropin/heap/size_class.h"
+}
+
 #include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -201,6 +205,76 @@ TEST_F(DropinHeap, IsSilentAboutARightProgram) {
   }
   EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
   EXPECT_EQ(recorder_.count(), 0U);
+}
+
+// Lists, sums, bitmaps and the page map, under every kind of options.
+TEST_F(DropinHeap, AddsUpWhateverIsDone) {
+  constexpr size_t kRun = size_t{1} << 20; // the largest that has no mapping of its own
+  std::mt19937 random(5);
+  for (size_t const quarantine : {options_.quarantine, size_t{0}, size_t{1} << 16, SIZE_MAX}) {
+    options_.quarantine = quarantine;
+    options_.fill_alloc = quarantine == 0 ? 0 : 4096;
+    heap_ = rf_heap_as_allocator(quarantine == SIZE_MAX ? nullptr : &options_);
+    std::vector<void *> blocks(200);
+    for (int i = 0; i < 3000; i++) {
+      void *&p = blocks[random() % blocks.size()];
+      size_t const kinds[] = {600, 600, 600, 33000, 33000, kRun, 6 * kRun};
+      size_t size = random() % kinds[random() % 7];
+      size = random() % 20 == 0 ? kRun - 100 + random() % 200 : random() % 60 == 0 ? 33 * kRun : size;
+      unsigned const what = random() % 4;
+      if (what == 0 && p != nullptr && size != 0) {
+        void *const moved = rf_realloc_at(heap_, p, size, 16, nullptr);
+        p = moved != nullptr ? moved : p;
+      } else {
+        ASSERT_TRUE(p == nullptr || rf_free(heap_, p) == RF_OK);
+        p = what == 1 ? nullptr : rf_alloc_at(heap_, size, size_t{16} << (what == 2 ? 0 : random() % 14), nullptr);
+      }
+      rf_fault where = {};
+      ASSERT_TRUE(i % 20 != 0 || rf_check(heap_, &where) == RF_OK) << where.what << ", operation " << i;
+    }
+    for (void *const p : blocks) {
+      ASSERT_TRUE(p == nullptr || rf_free(heap_, p) == RF_OK);
+    }
+    rf_fault where = {};
+    ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
+    rf_deinit(heap_);
+    ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
+    EXPECT_EQ(recorder_.count(), 0U);
+  }
+}
+
+// ---- Size classes ----
+
+constexpr size_t kUnit = 65536; // of a span, which has guard bytes in front
+constexpr size_t kFront = 64;
+
+TEST(DropinSizeClasses, ServeEachSizeFromTheSmallestThatHoldsIt) {
+  rf_size_classes_init();
+  for (size_t need = 1; need <= RF_SLOT_MOST; need++) {
+    unsigned const number = rf_class_for(need);
+    ASSERT_LT(number, RF_CLASSES) << need;
+    ASSERT_GE(rf_size_classes[number].size, need);
+    ASSERT_TRUE(number == 0 || rf_size_classes[number - 1].size < need) << need;
+  }
+  EXPECT_EQ(rf_class_for(RF_SLOT_MOST), RF_CLASSES - 1);
+}
+
+TEST(DropinSizeClasses, FillTheirSpansAndFindTheirSlots) {
+  rf_size_classes_init();
+  for (const rf_size_class &c : rf_size_classes) {
+    EXPECT_EQ(c.size % 16, 0U);
+    size_t const room = c.units * kUnit - kFront;
+    EXPECT_LE(c.count * c.size, room);
+    EXPECT_GT((c.count + 1) * c.size, room);
+    EXPECT_GE(c.count, 15U);
+    EXPECT_EQ(c.units, c.size <= 2048 ? 1U : c.size <= 4096 ? 2U : c.size <= 8192 ? 4U : 8U);
+    EXPECT_EQ(c.batch, std::max<size_t>(1, std::min<size_t>(32, 4096 / c.size)));
+    EXPECT_EQ(c.most, std::max<size_t>(2 * c.batch, std::min<size_t>(128, 8192 / c.size)));
+    for (size_t i = 0; i < c.count; i++) {
+      ASSERT_EQ(uint64_t{i * c.size} * c.magic >> 40, i) << c.size;
+      ASSERT_EQ(uint64_t{(i + 1) * c.size - 1} * c.magic >> 40, i) << c.size;
+    }
+  }
 }
 
 } // namespace

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(TOOL))
 
 import faults  # pylint: disable=wrong-import-position
 import mutate  # pylint: disable=wrong-import-position
+import reach  # pylint: disable=wrong-import-position
 import tree  # pylint: disable=wrong-import-position
 
 # Of `static int f(int a, int *p) { CODE }`: the operator and the code with the fault.
@@ -169,6 +170,21 @@ class Small(unittest.TestCase):
         with mock.patch.object(mutate, "say"), mock.patch.object(trial.tree, "test", lambda *_: ("status 1", 0)):
             fault = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), source.replace("+", "*"))
             self.assertEqual("survived", trial.run(fault, source)[0])
+
+    def test_a_test_that_fails_where_lines_are_counted_may_reach_any(self):
+        def made():
+            return reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})
+
+        first = made()
+        with mock.patch.object(tree.Tree, "test", side_effect=[("status 1", 0.1), (None, 2.5)]):
+            first.measure(["//tests:t"], lambda text: None)
+        for each in (first, made()):
+            self.assertEqual(({"//tests:t"}, 2.5), (each.blind, each.seconds["//tests:t"]))
+        workshop = mutate.Workshop.__new__(mutate.Workshop)
+        workshop.graph, workshop.reach, workshop.slowest = self.graph, first, 60
+        workshop.reach.lines["//tests:other"] = {"lib/sum.c": {1, 2, 3}}
+        fault = faults.Mutant("lib/sum.c", "", "", 2, 1, 0, 0, "")
+        self.assertEqual(["//tests:t"], workshop.tests_for(fault))
 
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])

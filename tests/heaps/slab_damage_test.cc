@@ -1,6 +1,7 @@
 // Damage to slab's data: told by check and survived by everything; an operation that meets it leaves all as it was.
 #include <ringfence/slab.h>
 
+#include "lib/core/checksum.h"
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
@@ -184,6 +185,87 @@ TEST_F(SlabDamage, OfAnyByteReliedUponIsTold) {
       ASSERT_NE(nullptr, where.what);
     }
     *byte = sound;
+  }
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+}
+
+// ---- Damage whose checksum is right, as that of a fault of the heap itself ----
+
+// Fields of a record: its kind and length, a, b, next, prev.
+void set_field(unsigned char *record, size_t field, uint32_t value) {
+  std::memcpy(record + 4 * field, &value, sizeof value);
+  uint32_t sum = rf_checksum32_begin(record);
+  for (size_t i = 0; i < 5; i++) {
+    uint32_t word;
+    std::memcpy(&word, record + 4 * i, sizeof word);
+    sum = rf_checksum32_add(sum, word);
+  }
+  std::memcpy(record + 20, &sum, sizeof sum);
+}
+
+TEST_F(SlabDamage, OfARecordIsToldByWhatLiesAroundIt) {
+  // A free run: all; its last page: that it is that; a block: its length and its size; a zone: all, but for the links
+  // of a full one, which is in no list.
+  bool const matters[6][5] = {{}, {true, true, true, true, true}, {true}, {true, true}, {true, true, true}, {true}};
+  constexpr uint32_t kFree = 1;
+  size_t tried = 0;
+  for (uint32_t i = 0; i < heap.count; i++) {
+    auto *const record = reinterpret_cast<unsigned char *>(heap.records) + i * kRecord;
+    uint32_t const kind = word_of(record, 0) % 8;
+    bool const leftover =
+        kind == 2 && word_of(record - (size_t{word_of(record, 0) >> 3} - 1) * kRecord, 0) % 8 != kFree;
+    ASSERT_LT(kind, 6U);
+    for (size_t field = 0; field < 5 && !leftover; field++) {
+      uint32_t const sound = word_of(record, field);
+      bool const listed =
+          kind == kZone && field > 2 && (heap.open[word_of(record, 2) >> 16] == i || sound != UINT32_MAX);
+      for (uint32_t const wrong :
+           {sound + 1, sound - 1, sound + 8, sound - 8, sound ^ 2, sound ^ 0x10000, ~sound, 0U}) {
+        if ((matters[kind][field] || listed) && wrong != sound) {
+          set_field(record, field, wrong);
+          ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr))
+              << "record " << i << " of kind " << kind << ", field " << field << ": " << sound << " became " << wrong;
+          tried++;
+        }
+      }
+      set_field(record, field, sound);
+    }
+  }
+  EXPECT_GT(tried, 1000U);
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+}
+
+// The check of a chunk's word, as slab_impl.h draws it.
+void set_word(unsigned char *at, uint32_t data) {
+  auto const place = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(at)) * 0x9E3779B1U >> 20;
+  uint32_t const word = data | (data ^ data >> 12 ^ place) << 20;
+  std::memcpy(at, &word, sizeof word);
+}
+
+TEST_F(SlabDamage, OfAChunksWordIsToldByItsZone) {
+  size_t tried = 0;
+  for (size_t i = heap.count * kRecord; i < in_arena; i += 4) {
+    uint32_t const sound = word_of(bytes[i], 0) & 0xFFFFF;
+    // Whether it is used; of a used one its size, of a free one the next.
+    for (uint32_t const wrong : {sound ^ 1, sound + 2, sound - 2, sound ^ 0x40, sound ^ 0x4000}) {
+      set_word(bytes[i], wrong & 0xFFFFF);
+      ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr)) << sound << " became " << wrong;
+      tried++;
+    }
+    set_word(bytes[i], sound);
+  }
+  EXPECT_GT(tried, 100U);
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+}
+
+TEST_F(SlabDamage, OfTheReserveIsTold) {
+  for (size_t const i : {0, 1}) {
+    uint32_t const sound = heap.reserve[i];
+    for (uint32_t const wrong : {sound + 1, sound - 1, heap.reserve[1 - i], 0U, heap.count, UINT32_MAX}) {
+      heap.reserve[i] = wrong;
+      ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr)) << wrong;
+    }
+    heap.reserve[i] = sound;
   }
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }

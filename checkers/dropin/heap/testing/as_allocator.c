@@ -1,6 +1,7 @@
 #include "as_allocator.h"
 
 #include "configure.h"
+#include "structure.h"
 
 #include <string.h>
 
@@ -81,6 +82,16 @@ static rf_status op_walk(rf_allocator *a, rf_walk_fn visit, void *context) {
   return RF_OK;
 }
 
+static rf_status op_check(rf_allocator *a, rf_fault *where) {
+  const void *at = NULL;
+  const char *const flaw = rf_heap_structure_flaw(&at);
+  if (flaw == NULL) {
+    return RF_OK;
+  }
+  *where = (rf_fault){RF_ERR_CORRUPT, flaw, a, at, NULL};
+  return RF_ERR_CORRUPT;
+}
+
 static void op_counters(rf_allocator *a, rf_counters *out) {
   rf_cache_figures figures;
   (void)a;
@@ -133,6 +144,7 @@ static const rf_allocator_ops ops = {
     .usable_size = op_usable_size,
     .owns = op_owns,
     .walk = op_walk,
+    .check = op_check,
     .stats = op_stats,
     .counters = op_counters,
     .deinit = op_deinit,

@@ -1,0 +1,590 @@
+// The page store from inside: its address space adds up after whatever was done, and what no caller of the interface
+// can see without millions of blocks, other kernels or signals at the right moment.
+#include "tests/checkers/page_fixture.h"
+
+#include <ringfence/sample.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <string>
+
+extern "C" {
+#include "checkers/page/page_impl.h"
+}
+
+namespace ringfence {
+namespace {
+
+class PageStore : public testing::Test {
+protected:
+  PageStore() {
+    options_.allocator = "store";
+    options_.mode = "page";
+    options_.reporter = recorder_.reporter();
+    options_.side = RF_PAGE_LEFT;
+    options_.quarantine = 64 * page_size();
+    options_.slots = 200;
+    options_.largest = 40 * page_size();
+    options_.fallback = "blocks are under guard";
+  }
+
+  ~PageStore() override { close(); }
+
+  rf_page_store *open() {
+    close();
+    store_ = rf_page_store_open(&options_);
+    EXPECT_NE(store_, nullptr);
+    return store_;
+  }
+
+  void close() {
+    if (store_ != nullptr) {
+      rf_page_store_close(store_);
+      store_ = nullptr;
+    }
+  }
+
+  unsigned char *alloc(size_t size, void *backing = nullptr, size_t align = 1) {
+    rf_page_request const request = {size, align, 0, nullptr, RF_FAMILY_MALLOC, false, backing};
+    return bytes(rf_page_store_alloc(store_, &request, &origin_));
+  }
+
+  rf_status free(void *p) {
+    rf_page_block freed;
+    return rf_page_store_free(store_, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin_, &freed);
+  }
+
+  rf_page_figures figures() {
+    rf_page_figures found;
+    rf_page_store_figures(store_, &found);
+    return found;
+  }
+
+  FaultRecorder recorder_;
+  rf_page_store_options options_ = {};
+  rf_page_store *store_ = nullptr;
+  rf_origin origin_ = {};
+};
+
+// ---- Runs of pages ----
+
+struct Sums {
+  size_t live = 0;
+  size_t freed = 0;
+  size_t open_pages = 0;
+  size_t freed_pages = 0;
+  size_t holes = 0;
+};
+
+// Every page of a space is in one run, no two holes are neighbours, and each page knows its block.
+void check_space(const rf_space *space, Sums *sums) {
+  uint32_t page = 8;
+  uint32_t slots = 0;
+  const rf_slot *before = nullptr;
+  std::vector<uint32_t> owner(space->pages, 0);
+  for (const rf_slot *s = space->lowest; s != nullptr; before = s, s = s->after, slots++) {
+    rf_slot_state const state = rf_slot_state_of(s);
+    ASSERT_EQ(s->space, space);
+    ASSERT_EQ(s->run, page) << "a run begins where the one before ends";
+    ASSERT_EQ(s->before, before);
+    ASSERT_GT(s->length, 0U);
+    page += s->length;
+    if (state == SLOT_HOLE) {
+      EXPECT_FALSE(before != nullptr && rf_slot_state_of(before) == SLOT_HOLE) << "two holes at page " << s->run;
+      sums->holes++;
+      continue;
+    }
+    ASSERT_TRUE(state == SLOT_LIVE || state == SLOT_FREED);
+    (state == SLOT_LIVE ? sums->live : sums->freed)++;
+    sums->open_pages += state == SLOT_LIVE ? s->pages : 0;
+    sums->freed_pages += state == SLOT_FREED ? s->length : 0;
+    EXPECT_GE(s->first, s->run);
+    EXPECT_LE(s->first + s->pages + rf_page_gap(s->pages), page) << "the gap is the block's own";
+    std::fill_n(owner.begin() + s->first, std::max(s->pages, 1U), static_cast<uint32_t>(s - space->slots) + 1);
+  }
+  EXPECT_EQ(page, space->pages - 8);
+  for (const rf_slot *s = space->spare; s != nullptr; s = s->next, slots++) {
+    EXPECT_EQ(rf_slot_state_of(s), SLOT_SPARE);
+  }
+  EXPECT_EQ(slots, space->used);
+  EXPECT_TRUE(std::equal(owner.begin(), owner.end(), space->owner));
+}
+
+size_t count_listed_holes(const rf_page_store *store) {
+  size_t count = 0;
+  for (size_t kind = 0; kind < RF_PAGE_KINDS; kind++) {
+    for (unsigned bin = 0; bin < RF_PAGE_BINS; bin++) {
+      const rf_slot *previous = nullptr;
+      for (const rf_slot *s = store->holes[kind][bin]; s != nullptr; previous = s, s = s->next, count++) {
+        EXPECT_EQ(rf_slot_state_of(s), SLOT_HOLE);
+        EXPECT_EQ(s->previous, previous);
+        EXPECT_EQ(s->space->large, kind == 1);
+        EXPECT_EQ(s->length >> bin, 1U) << "a hole of " << s->length << " pages in bin " << bin;
+      }
+    }
+  }
+  return count;
+}
+
+void check(rf_page_store *store) {
+  Sums sums;
+  size_t reserved = 0;
+  for (const rf_space *space = store->spaces; space != nullptr; space = space->next) {
+    check_space(space, &sums);
+    reserved += space->pages * page_size();
+    EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(space->start)));
+    EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(space->start + space->pages * page_size() - 1)));
+  }
+  EXPECT_EQ(count_listed_holes(store), sums.holes);
+  size_t queued = 0;
+  const rf_slot *previous = nullptr;
+  for (const rf_slot *s = store->oldest; s != nullptr; previous = s, s = s->next, queued++) {
+    EXPECT_EQ(rf_slot_state_of(s), SLOT_FREED);
+    EXPECT_EQ(s->previous, previous);
+  }
+  EXPECT_EQ(store->newest, previous);
+  EXPECT_EQ(queued, sums.freed);
+  rf_page_figures f;
+  rf_page_store_figures(store, &f);
+  EXPECT_EQ(store->taken, sums.live + sums.freed);
+  EXPECT_EQ(f.open_bytes, sums.open_pages * page_size());
+  EXPECT_EQ(f.closed_blocks, sums.freed);
+  EXPECT_EQ(f.closed_bytes, sums.freed_pages * page_size());
+  EXPECT_EQ(f.reserved_bytes, reserved);
+  EXPECT_EQ(f.counters.blocks, sums.live);
+}
+
+// Small and large blocks, aligned ones, resizes and frees in any order.
+TEST_F(PageStore, AddsUpWhateverIsDone) {
+  for (unsigned const slots : {200U, 0U}) {
+    options_.slots = slots;
+    open();
+    std::mt19937 random(12);
+    std::vector<unsigned char *> live;
+    for (int i = 0; i < 3000; i++) {
+      unsigned const what = random() % 8;
+      size_t const size = random() % (random() % 4 == 0 ? 40 * page_size() : 2 * page_size());
+      if (what < 4 && live.size() < 150) {
+        size_t const align = size_t{1} << (random() % 4 == 0 ? random() % 16 : random() % 5);
+        unsigned char *const p = alloc(size, nullptr, align);
+        ASSERT_NE(p, nullptr) << i;
+        EXPECT_TRUE(rf_is_aligned(p, align));
+        live.push_back(p);
+      } else if (!live.empty() && what < 6) {
+        (void)rf_page_store_resize(store_, live[random() % live.size()], size, &origin_);
+      } else if (!live.empty()) {
+        std::swap(live[random() % live.size()], live.back());
+        ASSERT_EQ(free(live.back()), RF_OK);
+        live.pop_back();
+      }
+      if (i % 10 == 0) {
+        check(store_);
+        ASSERT_FALSE(HasFailure()) << "after operation " << i << " with " << slots << " slots";
+      }
+    }
+    for (unsigned char *const p : live) {
+      EXPECT_EQ(free(p), RF_OK);
+    }
+    check(store_);
+    EXPECT_LE(figures().closed_bytes, options_.quarantine);
+    EXPECT_GT(figures().closed_blocks, 0U);
+  }
+}
+
+TEST_F(PageStore, WithoutAQuarantineAllIsOneHoleAgain) {
+  options_.quarantine = 0;
+  open();
+  std::vector<unsigned char *> blocks;
+  for (size_t i = 0; i < 90; i++) {
+    blocks.push_back(alloc(i * 700));
+  }
+  std::shuffle(blocks.begin(), blocks.end(), std::mt19937(3));
+  for (unsigned char *const p : blocks) {
+    EXPECT_EQ(free(p), RF_OK);
+  }
+  check(store_);
+  const rf_slot *const hole = store_->spaces->lowest;
+  EXPECT_EQ(hole->after, nullptr);
+  EXPECT_EQ(hole->length, store_->spaces->pages - 16);
+  EXPECT_EQ(store_->taken, 0U);
+}
+
+TEST_F(PageStore, GapsGrowWithTheBlock) {
+  for (auto const &[pages, gap] : std::vector<std::pair<uint32_t, uint32_t>>{
+           {0, 8}, {1, 8}, {8, 8}, {9, 9}, {100, 100}, {256, 256}, {257, 256}, {100000, 256}}) {
+    EXPECT_EQ(rf_page_gap(pages), gap);
+  }
+}
+
+TEST_F(PageStore, ItsBoundsEndWithTheLastSpace) {
+  open();
+  ASSERT_NE(alloc(1), nullptr);
+  uintptr_t const low = rf_page_all.low;
+  uintptr_t const end = low + rf_page_all.size;
+  EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(low)));
+  EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(end - 1)));
+  EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(end)));
+  EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(low - 1)));
+  rf_space *const space = store_->spaces;
+  EXPECT_EQ(rf_runs_space(store_, space->start), space);
+  EXPECT_EQ(rf_runs_space(store_, space->start - 1), nullptr);
+  uintptr_t const behind = space->start + space->pages * page_size();
+  EXPECT_EQ(rf_runs_space(store_, behind - 1), space);
+  EXPECT_EQ(rf_runs_space(store_, behind), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, behind), nullptr);
+}
+
+// Within 512 pages to either side.
+TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
+  options_.slots = 0;
+  open();
+  unsigned char *const p = alloc(page_size());
+  auto const at = reinterpret_cast<uintptr_t>(p);
+  const rf_slot *const s = rf_runs_slot(store_, at);
+  ASSERT_NE(s, nullptr);
+  EXPECT_EQ(rf_runs_slot(store_, at - 1), nullptr);
+  EXPECT_EQ(rf_runs_slot(store_, at + page_size() - 1), s);
+  EXPECT_EQ(rf_runs_slot(store_, at + page_size()), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, store_->spaces->start), s);
+  EXPECT_EQ(rf_runs_nearest(store_, at + 512 * page_size()), s);
+  EXPECT_EQ(rf_runs_nearest(store_, at + 513 * page_size()), nullptr);
+}
+
+// ---- Limits ----
+
+TEST_F(PageStore, TheLargestBlockAndTheOpenBytesAreBounded) {
+  options_.memory = 10 * page_size();
+  options_.slots = 0;
+  options_.largest = 6 * page_size();
+  open();
+  EXPECT_EQ(alloc(options_.largest + 1), nullptr);
+  EXPECT_EQ(figures().declined, 0U) << "larger ones are not asked for here";
+  unsigned char *const p = alloc(options_.largest);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(alloc(4 * page_size() + 1), nullptr);
+  EXPECT_EQ(figures().declined, 1U);
+  unsigned char *const q = alloc(4 * page_size());
+  ASSERT_NE(q, nullptr);
+  EXPECT_EQ(figures().open_bytes, options_.memory);
+  EXPECT_EQ(figures().bytes, options_.memory);
+  EXPECT_EQ(alloc(1), nullptr);
+  EXPECT_EQ(free(q), RF_OK);
+  EXPECT_NE(alloc(1), nullptr);
+  EXPECT_EQ(figures().counters.allocations, 3U);
+}
+
+TEST_F(PageStore, AStoreOfFewBlocksGivesUpFreedOnesForNewOnes) {
+  options_.slots = 3;
+  options_.quarantine = SIZE_MAX;
+  open();
+  unsigned char *blocks[] = {alloc(10), alloc(20), alloc(30)};
+  EXPECT_EQ(alloc(40), nullptr) << "all are live";
+  EXPECT_EQ(free(blocks[1]), RF_OK);
+  EXPECT_EQ(free(blocks[0]), RF_OK);
+  EXPECT_EQ(alloc(50), blocks[1]) << "where the oldest was, which has as many pages";
+  check(store_);
+  unsigned char *const longer = alloc(3 * page_size());
+  ASSERT_NE(longer, nullptr);
+  check(store_);
+  EXPECT_EQ(figures().closed_blocks, 0U);
+  EXPECT_EQ(free(blocks[0]), RF_ERR_BAD_POINTER) << "no longer known";
+  EXPECT_EQ(recorder_.take().size(), 1U);
+}
+
+// In a process of their own, where no other test was: mappings are counted by process, and ended stores kept.
+void begin_anew() {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+}
+
+[[noreturn]] void exit_with(bool well) {
+  _exit(well ? 0 : 1);
+}
+
+TEST_F(PageStore, AStoreOfFewBlocksMayHaveAThousandMappings) {
+  begin_anew();
+  auto const run = [] {
+    rf_page_mappings_plan(1);
+    unsigned taken = 0;
+    while (taken < 5000 && rf_page_mapping_begin()) {
+      taken++;
+    }
+    rf_page_mapping_end();
+    bool const again = rf_page_mapping_begin() && !rf_page_mapping_begin();
+    rf_page_mappings_plan(1024);
+    bool const more = rf_page_mapping_begin();
+    exit_with(taken == 1024 && again && more);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// Half of what the kernel allows, but for an eighth and what there is: a block takes two.
+TEST_F(PageStore, OtherStoresMayHaveWhatTheKernelLeaves) {
+  begin_anew();
+  auto const run = [] {
+    size_t limit = 0;
+    std::ifstream("/proc/sys/vm/max_map_count") >> limit;
+    rf_page_mappings_plan(1025);
+    size_t const here = rf_page_map_count();
+    size_t taken = 0;
+    while (taken <= limit && rf_page_mapping_begin()) {
+      taken++;
+    }
+    size_t const expected = (limit - limit / 8 - here) / 2;
+    exit_with(limit == rf_page_map_limit() && here > 10 && taken + 5 > expected && taken < expected + 5);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(PageStore, TheLimitOfMappingsIsToldOnce) {
+  begin_anew();
+  auto const run = [this] {
+    open();
+    rf_page_mappings_plan(1);
+    (void)rf_page_mapping_begin();
+    (void)rf_page_mapping_begin();
+    rf_page_mappings_report_full(store_);
+    rf_page_mappings_report_full(store_);
+    exit_with(true);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0),
+              "^ringfence: the kernel's limit of mappings \\(vm.max_map_count\\) is near with 2 blocks on pages of "
+              "their own; for now, blocks are under guard\n$");
+}
+
+TEST_F(PageStore, AQuarterOfTheMemoryIsItsShare) {
+  auto const pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
+  size_t least = pages * page_size();
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    for (std::string path = line.substr(0, 3) == "0::" ? line.substr(3) : ""; !path.empty();
+         path.erase(path.find_last_of('/'))) {
+      std::ifstream file("/sys/fs/cgroup" + path + "/memory.max");
+      size_t limit = 0;
+      least = file >> limit && limit != 0 ? std::min(least, limit) : least;
+    }
+  }
+  size_t limit = 0;
+  least = std::ifstream("/sys/fs/cgroup/memory.max") >> limit && limit != 0 ? std::min(least, limit) : least;
+  EXPECT_EQ(rf_page_memory_share(), least / 4);
+}
+
+TEST_F(PageStore, ThereIsNoneWithoutMemoryForItsTable) {
+  begin_anew();
+  auto const run = [this] {
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit const limit = {(pages + 100) * page_size(), RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    options_.backing = true;
+    options_.slots = 40000; // a table of 2 MiB
+    bool const none = rf_page_store_open(&options_) == nullptr;
+    options_.slots = 10;
+    store_ = none ? rf_page_store_open(&options_) : nullptr;
+    exit_with(store_ != nullptr && store_->tags_mask + 1 == 4096);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST(PageOptions, AreAsDocumentedUnlessSet) {
+  rf_page_options page;
+  std::memset(&page, 0xA5, sizeof page);
+  rf_page_options_default(&page);
+  EXPECT_EQ(page.side, RF_PAGE_BOTH);
+  EXPECT_EQ(page.quarantine, sizeof(size_t) == 8 ? size_t{1} << 30 : size_t{64} << 20);
+  EXPECT_EQ(page.fill_alloc, 4096U);
+  EXPECT_TRUE(page.sweep_at_deinit);
+  EXPECT_FALSE(page.leaks_at_deinit);
+  EXPECT_EQ(page.reporter, nullptr);
+  rf_guard_options guard;
+  std::memset(&guard, 0xA5, sizeof guard);
+  rf_guard_options_default(&guard);
+  EXPECT_EQ(guard.quarantine, size_t{512} * 1024);
+  EXPECT_EQ(guard.fill_alloc, 4096U);
+  EXPECT_EQ(guard.fill_free, size_t{64} * 1024);
+  EXPECT_EQ(guard.move_below, 4096U);
+  EXPECT_EQ(guard.stack_depth, 0U);
+  EXPECT_FALSE(guard.leaks_at_deinit);
+  EXPECT_TRUE(guard.sweep_at_deinit);
+  rf_sample_options sample;
+  std::memset(&sample, 0xA5, sizeof sample);
+  rf_sample_options_default(&sample);
+  EXPECT_EQ(sample.rate, 5000U);
+  EXPECT_EQ(sample.slots, 64U);
+  EXPECT_EQ(sample.largest, size_t{64} * 1024);
+  EXPECT_EQ(sample.side, RF_PAGE_BOTH);
+}
+
+// ---- Inside of itself ----
+
+// A signal handler that interrupted its own thread in there gets nothing new; its frees are counted later, in order.
+TEST_F(PageStore, WhoInterruptedItFreesAndDoesWithoutTheRest) {
+  open();
+  unsigned char *const p = alloc(10);
+  unsigned char *const q = alloc(20);
+  unsigned char *const r = alloc(30);
+  rf_page_mask mask;
+  ASSERT_TRUE(rf_page_enter(store_, &mask));
+  rf_page_mask nested;
+  EXPECT_FALSE(rf_page_enter(store_, &nested));
+  EXPECT_EQ(alloc(1), nullptr);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 11, &origin_), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(free(q), RF_OK);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(store_->counters.blocks, 3U);
+  EXPECT_EQ(store_->declined, 1U);
+  rf_page_leave(store_, &mask);
+  (void)peek(q);
+  EXPECT_EQ(recorder_.take().size(), 1U) << "closed at once";
+  EXPECT_EQ(free(r), RF_OK);
+  check(store_);
+  EXPECT_EQ(figures().closed_blocks, 3U);
+  EXPECT_EQ(store_->oldest->block, reinterpret_cast<uintptr_t>(q));
+  EXPECT_EQ(store_->oldest->next->block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(store_->newest->block, reinterpret_cast<uintptr_t>(r));
+}
+
+TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
+  open();
+  rf_page_lock_all();
+  unsigned char *const p = alloc(10);
+  EXPECT_NE(p, nullptr);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(figures().closed_blocks, 1U);
+  rf_page_unlock_all();
+  check(store_);
+  EXPECT_NE(alloc(10), nullptr);
+}
+
+// ---- Stores that come and go ----
+
+TEST_F(PageStore, AnEndedOneIsUsedAgainOnceFourOthersHaveEnded) {
+  begin_anew();
+  options_.owner = &options_;
+  rf_page_store *stores[5];
+  uintptr_t blocks[5];
+  auto const run = [&] {
+    for (int i = 0; i < 5; i++) {
+      stores[i] = rf_page_store_open(&options_);
+      store_ = stores[i];
+      blocks[i] = reinterpret_cast<uintptr_t>(alloc(100));
+    }
+    bool well = rf_page_store_has_owner(&options_) && !rf_page_store_has_owner(this);
+    for (int const i : {3, 0, 4, 1}) {
+      rf_page_store_close(stores[i]);
+    }
+    rf_page_store *const sixth = rf_page_store_open(&options_);
+    well = well && std::find(stores, stores + 5, sixth) == stores + 5;
+    well = well && rf_page_fault(blocks[3], RF_ACCESS_READ, 0, nullptr) && recorder_.take().size() == 1;
+    rf_page_store_close(stores[2]);
+    well = well && rf_page_store_owns(stores[3], reinterpret_cast<void *>(blocks[3]));
+    rf_page_store *const seventh = rf_page_store_open(&options_);
+    well = well && seventh == stores[3] && !rf_page_store_owns(seventh, reinterpret_cast<void *>(blocks[3]));
+    well = well && !rf_page_fault(blocks[3], RF_ACCESS_READ, 0, nullptr);
+    well = well && rf_page_fault(blocks[0], RF_ACCESS_READ, 0, nullptr) && recorder_.take().size() == 1;
+    rf_page_figures f;
+    rf_page_store_figures(seventh, &f);
+    well = well && f.counters.allocations == 0 && f.reserved_bytes == 0 && !seventh->ended;
+    store_ = seventh;
+    well = well && alloc(100) != nullptr;
+    rf_page_store_close(sixth);
+    rf_page_store_close(seventh);
+    exit_with(well && !rf_page_store_has_owner(&options_));
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// ---- Backing blocks ----
+
+class Backing : public PageStore {
+protected:
+  // A pointer whose place in the table is `place`, and whose tag tells `above`.
+  void *pointer(uintptr_t place, uintptr_t above) const {
+    uintptr_t const places = store_->tags_mask + 1;
+    return reinterpret_cast<void *>((above * places + place) << RF_PAGE_BACKING_SHIFT);
+  }
+
+  uint16_t tag(uintptr_t place) const { return store_->tags[place]; }
+
+  void *found(const void *backing) {
+    rf_page_block block = {};
+    return rf_page_store_backed_by(store_, backing, &block) ? block.ptr : nullptr;
+  }
+
+  void start(unsigned slots) {
+    options_.slots = slots;
+    options_.backing = true;
+    options_.largest = page_size();
+    open();
+  }
+};
+
+TEST_F(Backing, HasSixtyFourPlacesForEachSlot) {
+  for (auto const &[slots, places] : std::vector<std::pair<unsigned, size_t>>{
+           {1, 4096}, {64, 4096}, {65, 8192}, {128, 8192}, {1000, 65536}, {40000, size_t{1} << 20}}) {
+    start(slots);
+    EXPECT_EQ(store_->tags_mask + 1, places) << slots;
+  }
+}
+
+TEST_F(Backing, EachOfThoseThatShareAPlaceIsFound) {
+  start(50);
+  void *backing[] = {pointer(77, 1), pointer(77, 2), pointer(77, 3), pointer(78, 1)};
+  void *blocks[4];
+  for (int i = 0; i < 4; i++) {
+    blocks[i] = alloc(10, backing[i]);
+  }
+  EXPECT_EQ(tag(77), UINT16_MAX) << "several";
+  EXPECT_EQ(tag(78), 2U);
+  EXPECT_EQ(tag(76), 0U);
+  for (int i = 0; i < 4; i++) {
+    EXPECT_EQ(found(backing[i]), blocks[i]);
+    EXPECT_EQ(found(bytes(backing[i]) + 1), nullptr);
+  }
+  EXPECT_EQ(found(pointer(77, 4)), nullptr);
+  EXPECT_EQ(found(pointer(78, 2)), nullptr);
+  EXPECT_EQ(found(pointer(79, 1)), nullptr);
+  EXPECT_EQ(free(blocks[1]), RF_OK);
+  EXPECT_EQ(tag(77), UINT16_MAX) << "two are left";
+  EXPECT_EQ(found(backing[1]), nullptr);
+  EXPECT_EQ(free(blocks[0]), RF_OK);
+  EXPECT_EQ(tag(77), 4U) << "the one that is left has it to itself";
+  EXPECT_EQ(found(backing[2]), blocks[2]);
+  EXPECT_EQ(free(blocks[2]), RF_OK);
+  EXPECT_EQ(tag(77), 0U);
+  EXPECT_EQ(free(blocks[3]), RF_OK);
+  EXPECT_EQ(tag(78), 0U);
+}
+
+TEST_F(Backing, TagsDifferInEveryBitAndAreNeverThatOfNoneOrMany) {
+  start(1);
+  for (uintptr_t const above : {0, 1, 2, 4, 0x3FFF, 0x4000, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF}) {
+    void *const p = alloc(1, pointer(5, above));
+    EXPECT_EQ(tag(5), (above & 0x7FFF) + 1);
+    EXPECT_EQ(found(pointer(5, above)), p);
+    EXPECT_EQ(free(p), RF_OK);
+  }
+}
+
+TEST_F(Backing, MayChange) {
+  start(10);
+  void *const p = alloc(10);
+  EXPECT_EQ(found(pointer(9, 9)), nullptr);
+  rf_page_store_set_backing(store_, p, pointer(9, 9));
+  EXPECT_EQ(found(pointer(9, 9)), p);
+  rf_page_store_set_backing(store_, p, pointer(10, 9));
+  EXPECT_EQ(found(pointer(9, 9)), nullptr);
+  EXPECT_EQ(tag(9), 0U);
+  EXPECT_EQ(found(pointer(10, 9)), p);
+  rf_page_store_set_backing(store_, p, nullptr);
+  EXPECT_EQ(tag(10), 0U);
+  EXPECT_EQ(tag(0), 0U) << "none has no place";
+  rf_page_store_set_backing(store_, bytes(p) + 1, pointer(11, 1));
+  EXPECT_EQ(tag(11), 0U);
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,412 @@
+// The system below the drop-in by itself: pages, records, locks, sorting, threads and files that stay open.
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+extern "C" {
+#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/kept_file.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/os/sort.h"
+}
+
+namespace {
+
+const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+
+unsigned char *bytes(void *p) {
+  return static_cast<unsigned char *>(p);
+}
+
+bool is_mapped(const void *page) {
+  unsigned char present;
+  int const saved = errno;
+  auto const start = reinterpret_cast<uintptr_t>(page) & ~(kPage - 1);
+  bool const mapped = mincore(reinterpret_cast<void *>(start), kPage, &present) == 0;
+  errno = saved;
+  return mapped;
+}
+
+size_t count_present(void *start, size_t size) {
+  std::vector<unsigned char> present(size / kPage);
+  EXPECT_EQ(mincore(start, size, present.data()), 0);
+  return static_cast<size_t>(
+      std::count_if(present.begin(), present.end(), [](unsigned char p) { return (p & 1) != 0; }));
+}
+
+// ---- Pages ----
+
+TEST(DropinPages, RoundsUpToWholePages) {
+  EXPECT_EQ(rf_pages_round(0), 0U);
+  EXPECT_EQ(rf_pages_round(1), kPage);
+  EXPECT_EQ(rf_pages_round(kPage), kPage);
+  EXPECT_EQ(rf_pages_round(kPage + 1), 2 * kPage);
+  EXPECT_EQ(rf_pages_round(SIZE_MAX - kPage + 1), SIZE_MAX - kPage + 1);
+  EXPECT_EQ(rf_pages_round(SIZE_MAX - kPage + 2), 0U);
+  EXPECT_EQ(rf_pages_round(SIZE_MAX), 0U);
+}
+
+// Aligned, zeroed, alone, and given back whole, whatever the size, the alignment and the room.
+TEST(DropinPages, AreMappedAsAskedFor) {
+  struct Mapping {
+    unsigned char *start;
+    size_t size;
+  };
+  std::vector<Mapping> all;
+  errno = 77;
+  for (size_t const align : {kPage, size_t{1} << 16, size_t{1} << 20, size_t{1} << 22}) {
+    for (size_t const size : {size_t{1}, kPage, kPage + 1, size_t{1} << 16, (size_t{1} << 20) + 5}) {
+      for (size_t const room : {size_t{0}, 3 * kPage}) {
+        unsigned char *const p = bytes(rf_pages_map(size, align, room));
+        ASSERT_NE(p, nullptr);
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
+        size_t const whole = rf_pages_round(size);
+        EXPECT_EQ(std::count(p, p + whole, 0), static_cast<ptrdiff_t>(whole));
+        std::memset(p, 1, whole);
+        EXPECT_FALSE(room != 0 && is_mapped(p + whole)) << "room is free";
+        all.push_back({p, whole});
+      }
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const Mapping &a, const Mapping &b) { return a.start < b.start; });
+  for (size_t i = 1; i < all.size(); i++) {
+    EXPECT_LE(all[i - 1].start + all[i - 1].size, all[i].start);
+  }
+  for (const Mapping &m : all) {
+    rf_pages_unmap(m.start, m.size);
+    EXPECT_FALSE(is_mapped(m.start));
+    EXPECT_FALSE(is_mapped(m.start + m.size - 1));
+  }
+  EXPECT_EQ(errno, 77) << "left alone";
+}
+
+TEST(DropinPages, WhatTheSystemRefusesIsNull) {
+  errno = 77;
+  for (size_t const size : {size_t{0}, SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX / 2 - kPage, SIZE_MAX - kPage}) {
+    EXPECT_EQ(rf_pages_map(size, kPage, 0), nullptr) << size;
+  }
+  EXPECT_EQ(rf_pages_map(kPage, SIZE_MAX / 2 + 1, 0), nullptr);
+  void *const p = rf_pages_map(kPage, kPage, SIZE_MAX / 2);
+  EXPECT_NE(p, nullptr) << "without the room";
+  rf_pages_unmap(p, kPage);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(DropinPages, GrowInPlaceWhereThereIsRoom) {
+  unsigned char *const p = bytes(rf_pages_map(3 * kPage, kPage, 8 * kPage));
+  std::memset(p, 7, 3 * kPage);
+  ASSERT_TRUE(rf_pages_extend(p, 3 * kPage - 5, 11 * kPage - 1));
+  EXPECT_EQ(std::count(p, p + 3 * kPage, 7), static_cast<ptrdiff_t>(3 * kPage));
+  EXPECT_EQ(std::count(p + 3 * kPage, p + 11 * kPage, 0), static_cast<ptrdiff_t>(8 * kPage));
+  void *const neighbour = mmap(p + 11 * kPage, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  errno = 77;
+  EXPECT_FALSE(neighbour == p + 11 * kPage && rf_pages_extend(p, 11 * kPage, 12 * kPage));
+  EXPECT_EQ(errno, 77);
+  munmap(neighbour, kPage);
+  rf_pages_unmap(p, 11 * kPage);
+}
+
+// Small ones by copying; of large ones the pages move, and those that were never touched stay so.
+TEST(DropinPages, MoveWithTheirBytes) {
+  constexpr size_t kLarge = size_t{1} << 20;
+  for (size_t const size : {size_t{1}, kPage + 3, kLarge - 1, kLarge, kLarge + 1, 4 * kLarge + 3 * kPage + 9}) {
+    for (size_t const from_offset : {size_t{0}, size_t{80}}) {
+      for (size_t const to_offset : {from_offset, size_t{16}}) {
+        size_t const whole = rf_pages_round(size + kPage);
+        unsigned char *const from = bytes(rf_pages_map(whole, kPage, 0));
+        unsigned char *const to = bytes(rf_pages_map(whole, kPage, 0));
+        std::memset(to, 3, whole);
+        for (size_t i = 0; i < size; i++) {
+          from[from_offset + i] = static_cast<unsigned char>(1 + i % 251 + i / kPage % 5);
+        }
+        errno = 77;
+        rf_pages_move(to + to_offset, from + from_offset, size);
+        EXPECT_EQ(errno, 77);
+        size_t wrong = 0;
+        for (size_t i = 0; i < size; i++) {
+          wrong += to[to_offset + i] != static_cast<unsigned char>(1 + i % 251 + i / kPage % 5) ? 1 : 0;
+        }
+        EXPECT_EQ(wrong, 0U) << size << " bytes from " << from_offset << " to " << to_offset;
+        for (size_t i = 0; i < to_offset; i++) {
+          ASSERT_EQ(to[i], 3) << "before";
+        }
+        for (size_t i = to_offset + size; i < to_offset + size + 32 && i < whole; i++) {
+          ASSERT_EQ(to[i], 3) << "behind";
+        }
+        std::memset(from, 9, whole); // is still mapped
+        rf_pages_unmap(from, whole);
+        rf_pages_unmap(to, whole);
+      }
+    }
+  }
+}
+
+TEST(DropinPages, ThatWereNeverTouchedMoveUntouched) {
+  constexpr size_t kSize = size_t{64} << 20;
+  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
+  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
+  from[kSize / 2] = 5;
+  rf_pages_move(to, from, kSize);
+  EXPECT_EQ(to[kSize / 2], 5);
+  EXPECT_LT(count_present(to, kSize), 2 * (size_t{2} << 20) / kPage);
+  rf_pages_unmap(from, kSize);
+  rf_pages_unmap(to, kSize);
+}
+
+// ---- Records ----
+
+bool is_in_a_range(const void *p, size_t size) {
+  uintptr_t start;
+  uintptr_t end;
+  auto const at = reinterpret_cast<uintptr_t>(p);
+  for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
+    if (at >= start && at + size <= end) {
+      return true;
+    }
+  }
+  return false;
+}
+
+TEST(DropinRecords, AreZeroedAlignedApartAndListed) {
+  std::vector<std::pair<unsigned char *, size_t>> all;
+  for (size_t const size : {1, 63, 64, 65, 1000, 60000, 65536, 65537, 300000}) {
+    for (int i = 0; i < 5; i++) {
+      unsigned char *const p = bytes(i == 4 ? rf_record_table(size) : rf_record_alloc(size));
+      ASSERT_NE(p, nullptr);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0U);
+      EXPECT_EQ(std::count(p, p + size, 0), static_cast<ptrdiff_t>(size));
+      std::memset(p, 0xAB, size);
+      EXPECT_TRUE(is_in_a_range(p, size)) << size;
+      all.emplace_back(p, size);
+    }
+  }
+  std::sort(all.begin(), all.end());
+  for (size_t i = 1; i < all.size(); i++) {
+    EXPECT_LE(all[i - 1].first + all[i - 1].second, all[i].first);
+  }
+  char local;
+  EXPECT_FALSE(is_in_a_range(&local, 1));
+}
+
+// As where a handler interrupts its own thread in there.
+TEST(DropinRecords, AreNotWaitedForWithoutEnd) {
+  ASSERT_TRUE(rf_pages_fork_prepare(10));
+  EXPECT_EQ(rf_record_alloc(64), nullptr);
+  EXPECT_EQ(rf_record_table(64), nullptr);
+  EXPECT_FALSE(rf_pages_fork_prepare(3));
+  rf_pages_fork_done();
+  EXPECT_NE(rf_record_alloc(64), nullptr);
+}
+
+// ---- Locks ----
+
+// Another thread has begun, so that the library uses atomic operations from now on.
+void leave_one_thread() {
+  std::thread([] {}).join();
+}
+
+TEST(DropinFutex, IsHeldByOne) {
+  leave_one_thread();
+  rf_futex lock = {};
+  long count = 0;
+  auto const work = [&] {
+    for (int i = 0; i < 5000; i++) {
+      rf_futex_lock(&lock);
+      long const before = *static_cast<volatile long *>(&count);
+      if (i % 64 == 0) {
+        sched_yield();
+      }
+      count = before + 1;
+      rf_futex_unlock(&lock);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back(work);
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(count, 20000);
+  EXPECT_EQ(lock.state, 0U);
+}
+
+TEST(DropinFutex, IsWaitedForNoLongerThanAsked) {
+  leave_one_thread();
+  rf_futex lock = {};
+  errno = 77;
+  ASSERT_TRUE(rf_futex_lock_within(&lock, 0));
+  EXPECT_EQ(lock.state, 1U);
+  EXPECT_FALSE(rf_futex_try(&lock));
+  EXPECT_FALSE(rf_futex_lock_within(&lock, 0));
+  EXPECT_EQ(lock.state, 1U);
+  EXPECT_FALSE(rf_futex_lock_within(&lock, 5));
+  EXPECT_EQ(lock.state, 2U) << "somebody may wait";
+  rf_futex_unlock(&lock);
+  EXPECT_EQ(lock.state, 0U);
+  ASSERT_TRUE(rf_futex_try(&lock));
+  EXPECT_EQ(lock.state, 1U);
+  EXPECT_EQ(errno, 77);
+}
+
+// Each of them sleeps by then, and one after another has to be woken.
+TEST(DropinFutex, WakesThoseWhoSleep) {
+  leave_one_thread();
+  rf_futex lock = {};
+  std::atomic<int> had{0};
+  rf_futex_lock(&lock);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; i++) {
+    threads.emplace_back([&] {
+      rf_futex_lock(&lock);
+      had++;
+      rf_futex_unlock(&lock);
+    });
+  }
+  while (__atomic_load_n(&lock.state, __ATOMIC_RELAXED) != 2) {
+    sched_yield();
+  }
+  EXPECT_EQ(had, 0);
+  rf_futex_unlock(&lock);
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(had, 3);
+}
+
+// ---- Sorting ----
+
+bool before(const void *a, const void *b) {
+  return std::memcmp(a, b, sizeof(uint32_t)) < 0;
+}
+
+TEST(DropinSort, SortsAnyNumberOfAnySize) {
+  std::mt19937 random(4);
+  for (size_t const size : {4, 5, 16, 24}) {
+    for (size_t count = 0; count < 60; count++) {
+      std::vector<std::string> items(count);
+      std::string flat;
+      for (std::string &item : items) {
+        item.resize(size);
+        std::generate(item.begin(), item.end(), [&] { return static_cast<char>(random() % 120); });
+        flat += item;
+      }
+      rf_sort(flat.data(), count, size, before);
+      std::sort(items.begin(), items.end());
+      std::string expected;
+      for (const std::string &item : items) {
+        expected += item;
+      }
+      EXPECT_EQ(flat, expected) << count << " items of " << size;
+    }
+  }
+}
+
+// ---- Threads ----
+
+TEST(DropinProcfs, ListsEachThreadOnce) {
+  std::set<uint32_t> expected = {static_cast<uint32_t>(gettid())};
+  std::vector<std::thread> threads;
+  std::atomic<bool> done{false};
+  std::atomic<uint32_t> ids[100] = {};
+  for (std::atomic<uint32_t> &id : ids) {
+    threads.emplace_back([&] {
+      id = static_cast<uint32_t>(gettid());
+      while (!done) {
+        usleep(1000);
+      }
+    });
+  }
+  for (std::atomic<uint32_t> &id : ids) {
+    while (id == 0) {
+      sched_yield();
+    }
+    expected.insert(id);
+    EXPECT_FALSE(rf_procfs_is_dead(id));
+  }
+  std::multiset<uint32_t> seen;
+  auto const see = [](uint32_t id, void *context) { static_cast<std::multiset<uint32_t> *>(context)->insert(id); };
+  EXPECT_TRUE(rf_procfs_each_thread(see, &seen));
+  EXPECT_EQ(seen, std::multiset<uint32_t>(expected.begin(), expected.end()));
+  done = true;
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_TRUE(rf_procfs_is_dead(0x7FFFFFFF)) << "no such thread";
+}
+
+// A name may look like the rest of the line.
+TEST(DropinProcfs, TellsTheDeadByTheirState) {
+  ASSERT_EQ(pthread_setname_np(pthread_self(), "a) Z 1 (b) X"), 0);
+  EXPECT_FALSE(rf_procfs_is_dead(static_cast<uint32_t>(gettid())));
+  ASSERT_EQ(pthread_setname_np(pthread_self(), "os_test"), 0);
+  // The first thread ends, and stays listed as long as the process has others.
+  EXPECT_EXIT(
+      {
+        std::thread([main = static_cast<uint32_t>(gettid())] {
+          for (int i = 0; i < 5000 && !rf_procfs_is_dead(main); i++) {
+            usleep(1000);
+          }
+          _exit(rf_procfs_is_dead(main) ? 0 : 1);
+        }).detach();
+        syscall(SYS_exit, 0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+// ---- Files that stay open ----
+
+TEST(DropinKeptFile, IsKnownWhileItsDescriptorIsItsOwn) {
+  rf_kept_file kept;
+  int const file = open("/dev/null", O_RDONLY);
+  rf_kept_file_keep(&kept, file);
+  close(file);
+  EXPECT_GE(kept.descriptor, 1000);
+  EXPECT_NE(fcntl(kept.descriptor, F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_TRUE(rf_kept_file_is_there(&kept));
+  int const other = open("/dev/zero", O_RDONLY);
+  dup2(other, kept.descriptor);
+  EXPECT_FALSE(rf_kept_file_is_there(&kept)) << "another file on the same device";
+  int const pipe_like = open("/proc/self/stat", O_RDONLY);
+  dup2(pipe_like, kept.descriptor);
+  EXPECT_FALSE(rf_kept_file_is_there(&kept));
+  close(kept.descriptor);
+  EXPECT_FALSE(rf_kept_file_is_there(&kept)) << "closed";
+  close(other);
+  close(pipe_like);
+  rf_kept_file_keep(&kept, -1);
+  EXPECT_FALSE(rf_kept_file_is_there(&kept));
+  EXPECT_EQ(kept.descriptor, -1);
+  rf_kept_file const none = {};
+  EXPECT_FALSE(rf_kept_file_is_there(&none));
+}
+
+TEST(DropinKeptFile, LiesInTheUpperHalfOfFewDescriptors) {
+  rlimit const limit = {100, 100};
+  EXPECT_EXIT(
+      {
+        setrlimit(RLIMIT_NOFILE, &limit);
+        rf_kept_file kept;
+        rf_kept_file_keep(&kept, 0);
+        _exit(kept.descriptor == 50 && rf_kept_file_is_there(&kept) ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+} // namespace
