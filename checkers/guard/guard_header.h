@@ -26,8 +26,6 @@
 #define GUARD_ALIGN RF_ALIGN_DEFAULT
 
 /* Each common path is inlined into one function; rare work stays out of line. */
-#define RF_LIKELY(x) __builtin_expect(!!(x), 1)
-#define RF_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define RF_INLINE static inline __attribute__((always_inline))
 #define RF_RARE __attribute__((noinline))
 

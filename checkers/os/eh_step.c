@@ -73,7 +73,7 @@ static uintptr_t pop(evaluation *e) {
   return e->operands[--e->depth];
 }
 
-RF_STACK_PEEKS static bool read_word(const rf_unwind_registers *r, uintptr_t at, uintptr_t *value) {
+RF_NO_SANITIZE static bool read_word(const rf_unwind_registers *r, uintptr_t at, uintptr_t *value) {
   if (at % sizeof *value != 0 || at < r->low || at >= r->high || r->high - at < sizeof *value) {
     return false;
   }

@@ -13,7 +13,7 @@ typedef ElfW(Ehdr) rf_elf_header;
 typedef ElfW(Phdr) rf_program_header;
 
 /* Modules may lie where a sanitizer has no shadow: nothing that it instruments or intercepts reads them. */
-#define READS_IMAGE RF_READS_ANYTHING static __attribute__((unused))
+#define READS_IMAGE RF_NO_SANITIZE RF_RARE static __attribute__((unused))
 
 READS_IMAGE bool rf_is_elf(const rf_elf_header *elf) {
   const unsigned char *const magic = elf->e_ident;

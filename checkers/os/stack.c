@@ -22,7 +22,7 @@ typedef struct walk {
   bool lost;      /* a register was needed that is not known */
 } walk;
 
-RF_STACK_PEEKS static inline uintptr_t word_at(uintptr_t at) {
+RF_NO_SANITIZE static inline uintptr_t word_at(uintptr_t at) {
   return *(const uintptr_t *)at;
 }
 
@@ -46,7 +46,7 @@ static inline void depend_on_bp(const walk *w, rf_stack_layout *layout) {
 }
 
 /* To the frame whose return address is in the word below `cfa`. */
-RF_STACK_PEEKS static inline bool arrive(walk *w, uintptr_t cfa) {
+RF_NO_SANITIZE static inline bool arrive(walk *w, uintptr_t cfa) {
   uintptr_t const pc = word_at(cfa - WORD);
   w->sp = cfa;
   w->pc = pc;
@@ -54,7 +54,7 @@ RF_STACK_PEEKS static inline bool arrive(walk *w, uintptr_t cfa) {
 }
 
 /* By rules RF_RULE_SP and RF_RULE_BP. False: nothing follows. */
-RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule, rf_stack_layout *layout) {
+RF_NO_SANITIZE static inline bool step_by_sum(walk *w, uint32_t rule, rf_stack_layout *layout) {
   uintptr_t const n = RF_RULE_N(rule) * WORD;
   uintptr_t const m = RF_RULE_M(rule) * WORD;
   uintptr_t cfa = w->sp + n; /* n >= m, and no less than a word */
@@ -76,7 +76,7 @@ RF_STACK_PEEKS static inline bool step_by_sum(walk *w, uint32_t rule, rf_stack_l
 }
 
 /* By frame pointers. A stack may end here: then that depends on the frame pointer. */
-RF_STACK_PEEKS static bool step_by_pointers(walk *w, bool may_change, rf_stack_layout *layout) {
+RF_NO_SANITIZE static bool step_by_pointers(walk *w, bool may_change, rf_stack_layout *layout) {
   uintptr_t const frame = w->bp;
   if (layout != NULL) {
     layout->fixed = layout->fixed && !may_change;
@@ -95,7 +95,7 @@ RF_STACK_PEEKS static bool step_by_pointers(walk *w, bool may_change, rf_stack_l
   return arrive(w, frame + 2 * WORD);
 }
 
-RF_STACK_PEEKS static bool step_behind(walk *w, uint32_t rule, rf_stack_layout *layout) {
+RF_NO_SANITIZE static bool step_behind(walk *w, uint32_t rule, rf_stack_layout *layout) {
   uintptr_t const at = w->bp - RF_RULE_N(rule) * WORD;
   if (w->bp % WORD != 0 || at < w->sp || at > w->bp || w->bp > w->high - WORD) {
     return false;
@@ -199,7 +199,7 @@ __attribute__((noinline)) static bool step_rarely(walk *w, uint32_t rule, uintpt
 }
 
 /* `max` is at least 2; the first frame is there. */
-RF_STACK_PEEKS static inline __attribute__((always_inline)) unsigned
+RF_NO_SANITIZE static inline __attribute__((always_inline)) unsigned
 follow(walk w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout) {
   unsigned count = 1;
   for (;;) {
@@ -232,7 +232,7 @@ follow(walk w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsign
 }
 
 /* False: no more than the caller is known. */
-RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin) {
+RF_NO_SANITIZE static inline bool begin(walk *w, const rf_origin *origin) {
   uintptr_t const base = (uintptr_t)origin->frame;
   uintptr_t const room = base != 0 && base % WORD == 0 ? rf_host_stack_above(origin->frame) : 0;
   if (room < 2 * WORD) {
@@ -250,11 +250,11 @@ RF_STACK_PEEKS static inline bool begin(walk *w, const rf_origin *origin) {
 }
 
 /* Where the first frame is not that of the function that returns to the caller, no rule tells where that one's is. */
-RF_STACK_PEEKS static inline uint32_t first_rule(const walk *w) {
+RF_NO_SANITIZE static inline uint32_t first_rule(const walk *w) {
   return word_at(w->base + WORD) == w->pc ? rf_stack_rule(w->pc) : RF_RULE_UNKNOWN;
 }
 
-RF_STACK_PEEKS unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+RF_NO_SANITIZE unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
   walk w;
   if (max == 0 || origin->caller == 0) {
     return 0;
@@ -263,7 +263,7 @@ RF_STACK_PEEKS unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *fra
   return max == 1 || !begin(&w, origin) ? 1 : follow(w, first_rule(&w), origin, frames, max, NULL);
 }
 
-RF_STACK_PEEKS unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max,
+RF_NO_SANITIZE unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max,
                                                   rf_stack_layout *layout) {
   walk w;
   layout->fixed = false;
@@ -299,7 +299,7 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 
 #define WORDS_NEAR ((uintptr_t)2048) /* an upper bound of the frames of an allocator */
 
-RF_STACK_PEEKS static bool is_near(uintptr_t word, uintptr_t from, uintptr_t high) {
+RF_NO_SANITIZE static bool is_near(uintptr_t word, uintptr_t from, uintptr_t high) {
   uintptr_t const *const words = (const uintptr_t *)from;
   uintptr_t const count = (high - from) / sizeof word;
   for (uintptr_t i = 0; i < count && i < WORDS_NEAR; i++) {

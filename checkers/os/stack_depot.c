@@ -381,14 +381,14 @@ static inline bool is_reachable(uint32_t reach, uintptr_t base) {
 }
 
 /* By one register. */
-RF_STACK_PEEKS static inline bool is_word(const uintptr_t *base, uint32_t slot, const uintptr_t *word) {
+RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, const uintptr_t *word) {
   uintptr_t at = base[slot];
   __asm__("" : "+r"(at));
   return at == *word;
 }
 
 /* True where the words are where the layout says. */
-RF_STACK_PEEKS static inline bool has_same_words(const record *r, const uintptr_t *base) {
+RF_NO_SANITIZE static inline bool has_same_words(const record *r, const uintptr_t *base) {
   const uintptr_t *word = r->frames;
   const uint32_t *slot = slots_of(r);
   const uintptr_t *const end = word + r->room;
@@ -404,7 +404,7 @@ RF_STACK_PEEKS static inline bool has_same_words(const record *r, const uintptr_
 }
 
 /* The words that depend on where the stack is. */
-RF_STACK_PEEKS static inline bool has_same_pointers(const record *r, const uintptr_t *base) {
+RF_NO_SANITIZE static inline bool has_same_pointers(const record *r, const uintptr_t *base) {
   const rf_stack_check *check = checks_of(r);
   for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
     if (base[check->slot] != (uintptr_t)(base + check->value)) {

@@ -5,30 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/core/compiler.h"
+
 /* A frame of code with frame pointers: the caller's frame pointer, then the return address. A larger step leads to
  * other data that looks like a frame. */
 #define RF_STEP_MOST ((uintptr_t)256 * 1024)
 /* No code lies below this address. */
 #define RF_PC_LEAST 4096U
 
-/* Frames are read as words, over the objects that AddressSanitizer knows there. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define RF_STACK_PEEKS __attribute__((no_sanitize("address")))
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define RF_STACK_PEEKS __attribute__((no_sanitize_address))
-#endif
-#ifndef RF_STACK_PEEKS
-#define RF_STACK_PEEKS
-#endif
-
 /* Where stacks lie in a depot, for tools/gdb/ringfence.py. The first number changes with the meaning of the rest. */
 extern const uintptr_t rf_stack_depot_debugger[];
 
 /* Moves *frame, which lies on a stack that ends at `high`, to the frame of the caller, and sets *pc to its return
- * address. False, and nothing changed, where no frame is there. */
-RF_STACK_PEEKS static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high, uintptr_t *pc) {
+ * address. False, and nothing changed, where no frame is there. Frames are read as words, over the objects that
+ * AddressSanitizer knows there. */
+RF_NO_SANITIZE static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high, uintptr_t *pc) {
   uintptr_t const next = ((const uintptr_t *)*frame)[0];
   /* At the top of the address space a sum would wrap to 0. */
   if (next <= *frame || next - *frame > RF_STEP_MOST || next % sizeof(uintptr_t) != 0 ||

@@ -11,7 +11,7 @@
  *     left:                       | size bytes | slack FD.................|   the first bytes of the first page
  *
  * Slack is there where alignment or the other side demands it; it is filled and checked to the byte when the block is
- * freed, resized or swept. What is known of a block stands apart, in memory that is mapped for it alone: no stray write
+ * freed, resized or swept. Descriptions of blocks stand apart, in memory that is mapped for them alone: no stray write
  * of the program comes near.
  *
  * A touch of what is closed raises a signal. page_fault.c looks the address up here and makes the finding.
@@ -165,7 +165,7 @@ bool rf_page_store_backed_by(rf_page_store *store, const void *ptr, rf_page_bloc
 void rf_page_store_set_backing(rf_page_store *store, const void *ptr, void *backing);
 
 /* Checks the slack and changes the size in place: RF_OK, RF_ERR_NO_MEMORY where there is no room behind the block, or
- * as free. What comes new is filled as new memory. */
+ * as free. New bytes are filled as new memory. */
 rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin);
 
 /* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */

@@ -26,8 +26,8 @@ typedef struct thread_pick {
 } thread_pick;
 
 typedef struct thread_state {
-  /* The last call that went straight to an inner allocator: whose, and from where. What is refused there becomes a
-   * finding from this, so that the call itself needs no scope. */
+  /* The last call that went straight to an inner allocator: whose, and from where. If it is refused there, this
+   * makes the finding, so that the call itself needs no scope. */
   rf_sample *sample;
   uintptr_t caller;
   const void *ptr;

@@ -11,12 +11,14 @@
 /* A slow path: never inlined, so that common paths need not save registers for it. */
 #define RF_RARE __attribute__((noinline))
 
-/* A function that may read any address: sanitizers must not stop it before it can refuse the pointer. Not inlined, or
- * gcc would instrument it with its caller. */
+/* A function that reads memory which may be no object, or no longer: sanitizers do not look at it. With RF_RARE where
+ * gcc might inline it into a function at which they do. */
 #ifdef RF_VIRTUAL_THREADS /* fuzz/threads.h: threads may switch here, too */
-#define RF_READS_ANYTHING __attribute__((no_sanitize_address, noinline))
+#define RF_NO_SANITIZE __attribute__((no_sanitize_address))
+#elif defined(__GNUC__)
+#define RF_NO_SANITIZE __attribute__((no_sanitize_address, no_sanitize_thread))
 #else
-#define RF_READS_ANYTHING __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
+#define RF_NO_SANITIZE
 #endif
 
 /* For a variable that each thread has for itself. Its first access in a thread calls nothing that might allocate, as an
@@ -33,12 +35,5 @@
  * instead of holding on to a register. */
 #define RF_FORGET(x) __asm__("" : "+r"(x))
 #define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
-
-/* For functions that read memory which may be no block, but can be read. */
-#if defined(__clang__) || defined(__GNUC__)
-#define RF_NO_SANITIZE __attribute__((no_sanitize_address, no_sanitize_thread))
-#else
-#define RF_NO_SANITIZE
-#endif
 
 #endif /* RINGFENCE_CORE_COMPILER_H */

@@ -52,7 +52,7 @@ static void header_write(rf_std *heap, header *h, size_t size, uint32_t lead) {
 }
 
 /* The memory before `ptr` may be freed, or between objects. An atomic load would be instrumented all the same. */
-RF_READS_ANYTHING static header header_read(const void *ptr) {
+RF_NO_SANITIZE RF_RARE static header header_read(const void *ptr) {
   const header *const h = (const header *)(const void *)((const unsigned char *)ptr - PREFIX);
   return (header){h->size, *(const volatile uint32_t *)&h->checksum, h->lead};
 }
@@ -71,7 +71,7 @@ static rf_verdict find(const rf_std *heap, const void *ptr, header *out) {
 }
 
 /* False where another thread has freed the block since its header was read. */
-RF_READS_ANYTHING static bool mark_freed(void *ptr, uint32_t seen) {
+RF_NO_SANITIZE RF_RARE static bool mark_freed(void *ptr, uint32_t seen) {
   uint32_t *const checksum = &header_of(ptr)->checksum;
   return __atomic_compare_exchange_n(checksum, &seen, FREED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }

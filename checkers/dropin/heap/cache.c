@@ -89,7 +89,7 @@ RF_INLINE void fill_new(unsigned char *p, size_t size, bool zeroed) {
   }
 }
 
-/* Of any block. */
+/* The description of any block, at any alignment. */
 static void make_live_at(const rf_cache *cache, rf_slot *slot, size_t size, uint16_t traits, const rf_origin *origin) {
   slot->allocated = rf_cache_keep_origin(origin);
   slot->released = 0;

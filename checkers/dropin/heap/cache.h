@@ -3,7 +3,7 @@
  * A cache has a bin for each class: a ring of slots, those that may be given out first, then freed blocks that wait,
  * oldest first. Time is counted in bytes freed, in ages (RF_AGES of them are what a block waits for at least): with
  * each age the blocks that have waited long enough may be given out, still filled; they are compared when they are, or
- * looked at by a sweep. Of the slots that nobody asked for during an age all but a few go back to the heaps.
+ * looked at by a sweep. Slots that nobody asked for during an age go back to the heaps, all but a few.
  *
  *     ring: | first: slots to give out | ripe: blocks that wait | end
  *
@@ -138,7 +138,7 @@ bool rf_stopped_by_me(void);
 /* In the child of a fork: no other thread is there. */
 void rf_stop_forget(void);
 
-/* Enters; false: something is wanted before. Whoever stopped others before has done with the heap: acquire. */
+/* Enters; false: something is wanted before. The acquire is for the changes of a thread that had stopped all others. */
 static inline bool rf_cache_enter(rf_cache *cache) {
   __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);

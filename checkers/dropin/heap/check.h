@@ -1,4 +1,4 @@
-/* The bytes around and in blocks: written, compared, explained. Of any thread that is inside a cache. */
+/* The bytes around and in blocks: written, compared, explained. For any thread that is inside a cache. */
 #ifndef RINGFENCE_DROPIN_CHECK_H
 #define RINGFENCE_DROPIN_CHECK_H
 

@@ -37,20 +37,20 @@ RF_INLINE void count_free(rf_cache *c, size_t size) {
   c->blocks--;
 }
 
-/* Of a small block at the default alignment. */
+/* The description of a small block at the default alignment. */
 RF_INLINE void make_live(const rf_cache *cache, rf_slot *slot, size_t size, rf_family family, uint32_t stack) {
   slot->allocated = stack;
   slot->released = 0;
   rf_slot_set_word(slot, cache->stamp | size | (uint64_t)family << (RF_WORD_TRAITS + RF_TRAITS_FAMILY));
 }
 
-/* Who has claimed the slot says so. */
+/* The description of a freed block: by the thread that claimed its slot. */
 RF_INLINE void note_release(const rf_cache *cache, rf_slot *slot, uint32_t stack) {
   slot->released = stack;
   slot->released_by = cache->number;
 }
 
-/* What the next request of the class looks at has waited long, and is in no near cache. */
+/* The next request of the class will read this slot, which has waited long and is in no near cache. */
 RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
   const rf_slot_place *const next = rf_bin_at(bin, number);
   __builtin_prefetch(next->begin, 1);

@@ -68,8 +68,8 @@ void *rf_forward_include(void *block);
 void *rf_forward_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin);
 void *rf_forward_zalloc(size_t count, size_t size, const rf_origin *origin);
 
-/* A sampled block; NULL where the request is the next malloc's. What cannot be served is reported, if the options say
- * so, and left to that malloc to refuse. */
+/* A sampled block; NULL where the request is the next malloc's. A request that cannot be served is reported, if the
+ * options say so, and left to that malloc to refuse. */
 void *rf_forward_sample(size_t size, size_t align, rf_family family, const rf_origin *origin);
 
 /* True where `ptr` is a block of ours, or nothing is handed on. */

@@ -109,7 +109,7 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
 
 /* ---- The beginning ---- */
 
-/* Of the findings of guard's own watching. The text stays. */
+/* The hint in findings of blocks that guard watches. The text stays. */
 static const char *how_to_repeat(const rf_options *o) {
   static char text[192];
   rf_sink_buffer line;

@@ -23,8 +23,8 @@ void rf_pages_unmap(void *start, size_t size);
 /* Grows a mapping where it is; false where something is in the way or the system refuses. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size);
 
-/* Copies `size` bytes from memory of rf_pages_map, or of its kind, to other such memory. Of big blocks the pages
- * themselves are moved, so that pages never touched stay so: `from` then reads as zeroes, and is nobody else's at any
+/* Copies `size` bytes from memory of rf_pages_map, or of its kind, to other such memory. Pages of big blocks
+ * are moved, not copied, so that pages never touched stay so: `from` then reads as zeroes, and is nobody else's at any
  * moment. */
 void rf_pages_move(void *to, void *from, size_t size);
 

@@ -130,7 +130,7 @@ static bool is_glibc_loader(const char *path) {
          strcmp(name, "ld.so.1") == 0;
 }
 
-/* What is the same in headers of both widths. */
+/* Fields of an ELF header, whether it is of 32 or 64 bit. */
 typedef struct program {
   bool is64;
   uint16_t machine;
@@ -156,7 +156,7 @@ static bool read_program(int fd, program *out) {
   return !out->is64 || size == (ssize_t)sizeof header;
 }
 
-/* Of segment number `i`, where its bytes lie in the file if it names the loader; 0 where it does not. */
+/* The place in the file, and the size, of segment number `i` if it names the loader; 0 where it does not. */
 static uint64_t loader_at(int fd, const program *p, unsigned i, uint64_t *size) {
   Elf32_Phdr narrow;
   Elf64_Phdr wide;

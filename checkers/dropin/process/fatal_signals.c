@@ -1,5 +1,5 @@
-/* Signals that end the process by default, from its own fault or because somebody asks for its end. Of the first kind:
- * An access to closed pages of a block that guard watches is reported, and the program goes on. One to a big block
+/* Signals that end the process by default, from its own fault or because somebody asks for its end. Its own faults:
+ * an access to closed pages of a block that guard watches is reported, and the program goes on. One to a big block
  * whose memory was unmapped is reported, as is one by a pointer that was read from freed memory, and else the fault
  * itself. Then all blocks are checked, for damage to the heap is a likely cause. The process dies of the same signal,
  * with the same status and core as without. A program that handles such a signal replaces this handler; it may call

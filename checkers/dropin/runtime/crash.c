@@ -40,8 +40,12 @@ static bool bug_of(int number, rf_bug *bug) {
 
 /* A jump to where no code is has its caller's address on the stack, or in a register. */
 static uintptr_t caller_of_jump(const ucontext_t *context) {
+#if defined(__x86_64__) || defined(__i386__)
 #if defined(__x86_64__)
   const uintptr_t *const top = (const uintptr_t *)context->uc_mcontext.gregs[REG_RSP];
+#else
+  const uintptr_t *const top = (const uintptr_t *)context->uc_mcontext.gregs[REG_ESP];
+#endif
   return rf_host_readable(top, sizeof *top) ? *top : 0;
 #elif defined(__aarch64__)
   return (uintptr_t)context->uc_mcontext.regs[30];

@@ -12,7 +12,7 @@
  *
  *     | word: size, alignment, state | word: site, checksum | payload | 4 to 7 guard bytes |
  *
- * What rf_guard has and this has not: stacks and threads; a list of all blocks (leaks and damage of live blocks are
+ * rf_guard has, and this lacks: stacks and threads; a list of all blocks (leaks and damage of live blocks are
  * looked for by the inner allocator's walk); the bytes around the damage; growing in place; a checksum of 32 bits (here
  * about 3 on boards, and the guard bytes, which are not where a wrong size says); fills of new blocks; moves at each
  * realloc; suppressions.

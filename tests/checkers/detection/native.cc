@@ -59,7 +59,8 @@ rf_mempool pool;
 
 unsigned char *take_pool() {
   alignas(16) static unsigned char memory[1024];
-  static bool made = rf_mempool_init(&pool, memory, sizeof memory, kNativeSize, 8) == RF_OK;
+  // At this alignment a block's header lies just before it, and just behind the one before.
+  static bool made = rf_mempool_init(&pool, memory, sizeof memory, kNativeSize, sizeof(uintptr_t)) == RF_OK;
   void *p = nullptr;
   return made && rf_mempool_alloc(&pool, 0, &p) == RF_OK ? static_cast<unsigned char *>(p) : nullptr;
 }
