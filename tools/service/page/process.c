@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *id_of(const rf_page *p, const rf_json *object, const char *name) {
@@ -33,6 +34,23 @@ const char *rf_call_place(const rf_process_view *v, const rf_json *call) {
                       : rf_bump_arena_print(v->page->arena, "%s:%" PRIu64, rf_base_name(file), line);
 }
 
+const char *rf_page_duration(const rf_page *p, const rf_json *process) {
+  const rf_json *const member = rf_json_member(process, "seconds");
+  double const seconds = member == NULL ? 0 : strtod(member->text, NULL);
+  double const minute = 60;
+  double const hour = 3600;
+  return seconds < 2 * minute ? rf_bump_arena_print(p->arena, seconds < 10 ? "%.1f s" : "%.0f s", seconds)
+         : seconds < 2 * hour ? rf_bump_arena_print(p->arena, "%.0f min", seconds / minute)
+                              : rf_bump_arena_print(p->arena, "%.1f h", seconds / hour);
+}
+
+const char *rf_page_build(const rf_page *p, const rf_json *process) {
+  const char *const version = rf_json_text(process, "version", "");
+  const char *const name = rf_json_text(process, "build", "");
+  bool const twice = strcmp(version, name) == 0;
+  return rf_bump_arena_print(p->arena, "%s%s%.12s", twice ? "" : version, twice || version[0] == '\0' ? "" : " ", name);
+}
+
 const char *rf_signed_bytes(const rf_page *p, int64_t bytes) {
   uint64_t const size = bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes;
   return rf_bump_arena_print(p->arena, "%s%s", bytes < 0 ? "−" : bytes > 0 ? "+" : "", rf_bytes_text(p->arena, size));
@@ -54,10 +72,9 @@ static void head(const rf_page *p) {
             ended[0] == '\0' ? "not ended" : ended);
   rf_markup(p->sink,
             "<p class=\"title\"><span class=\"mark first\">%s</span><span class=\"mark\">%s</span> process %s on %s, "
-            "build %s %s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
+            "build %s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
             rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""), id_of(p, f, "pid"),
-            rf_json_text(f, "host", ""), rf_json_text(f, "version", ""), rf_json_text(f, "build", ""),
-            rf_json_text(f, "program", ""));
+            rf_json_text(f, "host", ""), rf_page_build(p, f), rf_json_text(f, "program", ""));
 }
 
 static void bytes_figure(const rf_page *p, const char *name, const char *title) {
@@ -69,14 +86,14 @@ static void bytes_figure(const rf_page *p, const char *name, const char *title) 
 
 static void figures(const rf_page *p) {
   uint64_t const blocks = rf_json_unsigned(p->json, "blocks", 0);
-  uint64_t const snapshots = rf_json_unsigned(p->json, "snapshots", 0);
+  uint64_t const snapshots = rf_json_unsigned(p->json, "snapshot_count", 0);
   rf_page_raw(p, "<ul class=\"figures\">\n");
   bytes_figure(p, "bytes", "live");
   rf_page_figure(p, "", rf_page_number(p, blocks),
                  rf_bump_arena_print(p->arena, "live %s", rf_noun(p->arena, blocks, "block")));
   bytes_figure(p, "peak", "peak");
   bytes_figure(p, "resident", "resident");
-  rf_page_figure(p, "", rf_page_real(p, p->json, "hours"), "hours");
+  rf_page_figure(p, "", rf_page_duration(p, p->json), "run time");
   rf_page_figure(p, "", rf_page_number(p, snapshots), rf_noun(p->arena, snapshots, "snapshot"));
   rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "last_seen", "")), "last heard of");
   rf_page_raw(p, "</ul>\n");

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { SITES_SHOWN = 50 };
+enum { SITES_SHOWN = 50, CALLERS_SHOWN = 3 };
 
 typedef struct table {
   const rf_process_view *view;
@@ -34,11 +34,29 @@ static void put_call(const rf_process_view *v, const rf_json *call, const char *
             call == NULL ? "(not known)" : rf_call_name(v, call), place == NULL ? "" : place, tag);
 }
 
+/* Who called it: where many sites are one function, that tells them apart. */
+static void put_callers(const rf_process_view *v, const rf_json *site) {
+  const rf_json *index = rf_page_list(site, "stack");
+  unsigned shown = 0;
+  for (uint64_t skip = rf_json_unsigned(site, "top", 0); skip != 0 && index != NULL; skip--) {
+    index = index->next;
+  }
+  index = index == NULL ? NULL : index->next;
+  for (; shown < CALLERS_SHOWN && index != NULL; shown++, index = index->next) {
+    const rf_json *const call = call_of(v, index);
+    rf_page_raw(v->page, shown == 0 ? "<span class=\"chain\">from " : ", ");
+    rf_markup(v->page->sink, "%s", call == NULL ? "(not known)" : rf_call_name(v, call));
+  }
+  rf_page_raw(v->page, shown != 0 ? "</span>" : "");
+}
+
 static void put_stack(const rf_process_view *v, const rf_json *site) {
   const rf_json *index = rf_page_list(site, "stack");
-  rf_page_raw(v->page, "<td class=\"wrap mono\"><details>");
-  put_call(v, top_of(v, site), "summary");
-  rf_page_raw(v->page, "<ol class=\"calls\">\n");
+  const rf_json *const top = top_of(v, site);
+  rf_page_raw(v->page, "<td class=\"wrap mono\"><details><summary>");
+  put_call(v, top, "span");
+  put_callers(v, site);
+  rf_page_raw(v->page, "</summary><ol class=\"calls\">\n");
   for (; index != NULL; index = index->next) {
     put_call(v, call_of(v, index), "li");
   }

@@ -1,5 +1,5 @@
 /* The list of processes with snapshots, and peaks of programs. */
-#include "tools/service/page/parts.h"
+#include "tools/service/page/process_parts.h"
 
 #include "tools/ringfence/base/words.h"
 
@@ -42,14 +42,14 @@ static void row(const rf_page *p, const rf_json *f) {
             id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
   rf_markup(p->sink, "<span class=\"place\">process %s on %s, build %s</span></td><td class=\"trend\">",
             rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "pid", 0)), rf_json_text(f, "host", ""),
-            rf_json_text(f, "build", ""));
+            rf_page_build(p, f));
   spark(p, rf_page_list(f, "trend"));
   rf_markup(p->sink,
             "</td><td class=\"number\" data-name=\"live\">%s</td><td class=\"number\" data-name=\"peak\">%s</td><td "
-            "class=\"number\" data-name=\"hours\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
+            "class=\"number\" data-name=\"run\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
             "class=\"seen\" data-name=\"last\">",
-            bytes_of(p, f, "bytes"), bytes_of(p, f, "peak"), rf_page_real(p, f, "hours"),
-            rf_page_number(p, rf_json_unsigned(f, "snapshots", 0)));
+            bytes_of(p, f, "bytes"), bytes_of(p, f, "peak"), rf_page_duration(p, f),
+            rf_page_number(p, rf_json_unsigned(f, "snapshot_count", 0)));
   rf_page_time(p, rf_json_text(f, "last_seen", ""));
   rf_page_raw(p, "</td></tr>\n");
 }
@@ -104,7 +104,7 @@ void rf_page_processes(const rf_page *page) {
     rf_page_raw(page,
                 "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Live bytes"
                 "</th><th scope=\"col\" class=\"number\">Live</th><th scope=\"col\" class=\"number\">Peak</th><th "
-                "scope=\"col\" class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Snapshots</th><th "
+                "scope=\"col\" class=\"number\">Run</th><th scope=\"col\" class=\"number\">Snapshots</th><th "
                 "scope=\"col\">Last</th></tr></thead>\n<tbody>\n");
   }
   for (const rf_json *f = list; f != NULL; f = f->next, shown++) {

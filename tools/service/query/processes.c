@@ -14,7 +14,7 @@
 
 static void put_process(rf_query *q, sqlite3_stmt *s) {
   static const char *const texts[] = {"program", "build", "version", "host", "mode", "environment"};
-  static const char *const numbers[] = {"bytes", "blocks", "peak", "resident", "snapshots"};
+  static const char *const numbers[] = {"bytes", "blocks", "peak", "resident", "snapshot_count"};
   rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
   for (int i = 0; i < 6; i++) {
     rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
@@ -22,6 +22,7 @@ static void put_process(rf_query *q, sqlite3_stmt *s) {
   rf_json_put_number(&q->w, "pid", sqlite3_column_int64(s, 7));
   rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 8));
   rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 9));
+  rf_query_put_real(q, "seconds", sqlite3_column_double(s, 10));
   rf_query_put_real(q, "hours", sqlite3_column_double(s, 10) / 3600);
   for (int i = 0; i < 5; i++) {
     rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 11));

@@ -68,8 +68,9 @@ static const char *const steps[] = {
     " 0, snapshots INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '');CREATE INDEX process_last ON"
     " process(last_seen);CREATE TABLE snapshot(id INTEGER PRIMARY KEY, process INTEGER NOT NULL, time INTEGER NOT NULL,"
     " name TEXT NOT NULL, allocator TEXT NOT NULL, blocks INTEGER NOT NULL, bytes INTEGER NOT NULL, resident INTEGER"
-    " NOT NULL, whole INTEGER NOT NULL);CREATE INDEX snapshot_process ON snapshot(process, whole, time);CREATE TABLE"
-    " snapshot_body(snapshot INTEGER PRIMARY KEY, text TEXT NOT NULL);ALTER TABLE usage ADD COLUMN peak INTEGER NOT NULL"
+    " NOT NULL, whole INTEGER NOT NULL);CREATE INDEX snapshot_process ON snapshot(process, whole, time);CREATE INDEX"
+    " snapshot_old ON snapshot(time) WHERE whole = 1;CREATE TABLE snapshot_body(snapshot INTEGER PRIMARY KEY, text "
+    "TEXT NOT NULL);ALTER TABLE usage ADD COLUMN peak INTEGER NOT NULL"
     " DEFAULT 0;ALTER TABLE finding ADD COLUMN split_left INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN"
     " split_wanted INTEGER NOT NULL DEFAULT 0;",
 };
