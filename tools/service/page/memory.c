@@ -15,6 +15,7 @@ typedef struct axes {
   int64_t end;
   double most; /* bytes at the top */
   double step; /* between lines */
+  double count;
   bool resident;
 } axes;
 
@@ -42,15 +43,23 @@ static axes measure(const rf_json *list) {
     a.most = bytes > a.most ? bytes : a.most;
     a.most = resident > a.most ? resident : a.most;
     a.resident = a.resident || resident > 0;
+    a.count++;
   }
   a.step = step_for(a.most);
   a.most = a.most <= 0 ? 1 : a.step * ceil(a.most / a.step);
   return a;
 }
 
-/* From 0 to 1. */
+/* From 0 to 1. Snapshots of one moment, as a file has them that was imported, stand in their order. */
 static double across(const axes *a, const rf_json *s) {
-  return a->end <= a->begin ? 0.5 : 0.01 + 0.98 * (double)(time_of(s) - a->begin) / (double)(a->end - a->begin);
+  if (a->end > a->begin) {
+    return 0.01 + 0.98 * (double)(time_of(s) - a->begin) / (double)(a->end - a->begin);
+  }
+  double after = 0;
+  for (const rf_json *n = s->next; n != NULL; n = n->next) {
+    after++;
+  }
+  return 1 - (after + 0.5) / a->count;
 }
 
 static double down(const axes *a, double bytes) {
