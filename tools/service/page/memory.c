@@ -89,10 +89,14 @@ static void grid(const rf_page *p, const axes *a) {
   for (double bytes = 0; bytes <= a->most; bytes += a->step) {
     const char *const y = rf_svg_number(p, TOP + down(a, bytes));
     rf_markup(p->sink, "<line class=\"axis\" x1=\"0\" x2=\"100%s\" y1=\"%s\" y2=\"%s\"/>", "%", y, y);
-    if (bytes > 0) {
-      rf_markup(p->sink, "<text class=\"tick\" x=\"0\" y=\"%s\" dy=\"-3\">%s</text>", y,
-                rf_bytes_text(p->arena, (uint64_t)bytes));
-    }
+  }
+}
+
+/* Over the lines, so that they can be read. */
+static void ticks(const rf_page *p, const axes *a) {
+  for (double bytes = a->step; bytes <= a->most; bytes += a->step) {
+    rf_markup(p->sink, "<text class=\"tick\" x=\"0\" y=\"%s\" dy=\"-3\">%s</text>",
+              rf_svg_number(p, TOP + down(a, bytes)), rf_bytes_text(p->arena, (uint64_t)bytes));
   }
 }
 
@@ -138,6 +142,7 @@ void rf_page_memory(const rf_process_view *v) {
     line(p, &a, list, "resident", "resident-line");
   }
   rf_page_raw(p, "</svg>\n");
+  ticks(p, &a);
   for (const rf_json *s = list; s != NULL; s = s->next) {
     if (rf_json_bool(s, "whole", false)) {
       point(v, &a, s);
