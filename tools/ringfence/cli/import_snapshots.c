@@ -25,8 +25,9 @@ typedef struct calls {
 } calls;
 
 static uintptr_t number_of(calls *all, const rf_frame *f, size_t source) {
-  const char *const text = rf_bump_arena_print(all->arena, "%s+%" PRIx64 " %" PRIx64 " %zu",
-                                               f->module == NULL ? "" : f->module, f->offset, f->address, source);
+  const char *const text = rf_bump_arena_print(
+      all->arena, "%s+%" PRIx64 " %" PRIx64 " %zu %s", f->module == NULL ? "" : f->module, f->offset, f->address,
+      source, source < f->source_count && f->sources[source].function != NULL ? f->sources[source].function : "");
   size_t const index = rf_string_table_index(&all->numbers, all->arena, text);
   if (index == all->count) {
     RF_APPENDED(all->arena, all->list, all->count) = (call){f, source};
