@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { PROCESS_MOST = 256 };
+
 /* The number of `digits` digits at *at, with `after` behind it; moves *at past them. -1 where that is not there. */
 static int read_part(const char **at, int digits, char after) {
   int value = 0;
@@ -94,8 +96,9 @@ static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope 
 /* "BOOT-PID-START-4" is of process "BOOT-PID-START". */
 static const char *process_of(rf_bump_arena *arena, const rf_envelope *e) {
   const char *const last = strrchr(e->id, '-');
-  return last != NULL && last != e->id ? rf_bump_arena_text(arena, e->id, (size_t)(last - e->id))
-                                       : rf_bump_arena_print(arena, "%s/%" PRId64, e->host, e->pid);
+  size_t const length = last == NULL ? 0 : (size_t)(last - e->id);
+  return length != 0 ? rf_bump_arena_text(arena, e->id, length < PROCESS_MOST ? length : PROCESS_MOST)
+                     : rf_bump_arena_print(arena, "%.*s/%" PRId64, (int)PROCESS_MOST, e->host, e->pid);
 }
 
 static double seconds_of(const rf_json *root) {

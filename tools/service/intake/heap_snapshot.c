@@ -146,8 +146,8 @@ rf_heap_snapshot *rf_heap_snapshot_read(rf_bump_arena *arena, const rf_json *obj
   rf_heap_snapshot *const s = (rf_heap_snapshot *)rf_bump_arena_alloc(arena, sizeof *s);
   reader r = {.arena = arena, .s = s};
   *s = (rf_heap_snapshot){
-      .name = rf_json_text(object, "name", "snapshot"),
-      .allocator = rf_json_text(object, "allocator", "malloc"),
+      .name = rf_bump_arena_print(arena, "%.200s", rf_json_text(object, "name", "snapshot")),
+      .allocator = rf_bump_arena_print(arena, "%.200s", rf_json_text(object, "allocator", "malloc")),
       .blocks = member_of(object, "blocks"),
       .bytes = member_of(object, "bytes"),
       .peak = member_of(object, "peak"),

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { AT_ONCE = 8, OF_BUILD = 64, FRAMES_OF_BUILD = 100000 };
+enum { AT_ONCE = 8, OF_BUILD = 64, FRAMES_OF_BUILD = 100000, BUILDS_NOTED = 1000 };
 
 bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_frames *all) {
   if (frame->module == NULL || frame->source_count != 0) {
@@ -83,9 +83,12 @@ static bool has_line(rf_store *store, rf_bump_arena *arena, rf_frame *f) {
 static void note(rf_store *store, rf_bump_arena *arena, int64_t snapshot) {
   int64_t const process = rf_store_number(store, 0, "SELECT process FROM snapshot WHERE id = ?", "i", snapshot);
   const rf_heap_snapshot *const s = rf_snapshots_read(store, arena, snapshot);
-  for (size_t i = 0; s != NULL && i < s->frame_count; i++) {
+  const char *last = NULL;
+  for (size_t i = 0, noted = 0; s != NULL && i < s->frame_count && noted < BUILDS_NOTED; i++) {
     rf_frame *const f = &s->frames[i];
-    if (f->build_id != NULL && f->module != NULL && !has_line(store, arena, f)) {
+    if (f->build_id != NULL && f->module != NULL && f->build_id != last && !has_line(store, arena, f)) {
+      last = f->build_id;
+      noted++;
       rf_store_run(store, "INSERT OR IGNORE INTO nameless(build_id, finding, module) VALUES(?,?,?)", "tit", f->build_id,
                    -process, f->module);
     }

@@ -258,7 +258,8 @@ void rf_page_flame(const rf_process_view *v) {
     rf_markup(p->sink, "<p class=\"reset\"><a href=\"%s#flame\">Show all</a></p>\n", v->link);
   }
   rf_markup(p->sink,
-            "<div class=\"flame-box\"><svg class=\"flame\" role=\"group\" aria-label=\"Bytes by call, callers above\" "
+            "<a class=\"skip\" href=\"#sites\">Past the graph</a><div class=\"flame-box\"><svg class=\"flame\" "
+            "role=\"group\" aria-label=\"Bytes by call, callers above\" "
             "width=\"100%s\" height=\"%zu\">\n",
             "%", (rows_above(&g, root) + rows_below(&g, root)) * ROW);
   boxes_from(&g, root, callers(&g, root));

@@ -111,7 +111,7 @@ void rf_page_sites(const rf_process_view *v) {
   const rf_page *const p = v->page;
   table const t = measure(v);
   const rf_json *site = rf_page_list(v->snapshot, "sites");
-  rf_markup(p->sink, "<section class=\"card wide\"><h2>%s</h2>\n",
+  rf_markup(p->sink, "<section class=\"card wide\" id=\"sites\"><h2>%s</h2>\n",
             v->against == NULL ? "Call sites with the most live bytes" : "Call sites by growth");
   if (site == NULL) {
     rf_markup(p->sink, "<p class=\"dim\">%s.</p>\n</section>\n",
