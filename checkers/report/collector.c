@@ -303,7 +303,7 @@ void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
   leave();
 }
 
-/* ---- The end ---- */
+/* ---- Other records ---- */
 
 /* Seconds with six digits behind the point. */
 static void write_seconds(rf_json_writer *w, uint64_t ns) {
@@ -316,6 +316,41 @@ static void write_seconds(rf_json_writer *w, uint64_t ns) {
   rf_json_write_unsigned(w, "seconds", ns / 1000000000U);
   rf_sink_str(w->sink, digits);
 }
+
+bool rf_collector_is_named(void) {
+  return state.named;
+}
+
+static bool make_record(rf_sink_buffer *line, const rf_collector_identity *id, const char *kind,
+                        const rf_symbolizer *symbolizer, rf_collector_writer write, void *context) {
+  rf_sink_buffer_init(line, state.line + 1, LINE_BYTES);
+  rf_json_writer w = {.sink = &line->sink};
+  begin_record(&w, kind, id);
+  write_seconds(&w, rf_port_now_ns() - state.begun_ns);
+  rf_sink_str(&line->sink, ",\"");
+  rf_sink_str(&line->sink, kind);
+  rf_sink_str(&line->sink, "\":");
+  if (!write(line, symbolizer, context)) {
+    return false;
+  }
+  end_record(&w);
+  return line->length + 1 < line->capacity;
+}
+
+bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write, void *context) {
+  teller t;
+  rf_sink_buffer line;
+  if (!state.named || !enter()) {
+    return false;
+  }
+  const rf_collector_identity *const id = identity(&t);
+  bool const told = make_record(&line, id, kind, symbolizer, write, context) &&
+                    rf_spool_file_append(&state.spool, line.data, line.length, true);
+  leave();
+  return told;
+}
+
+/* ---- The end ---- */
 
 static void write_exit(rf_json_writer *w, const rf_collector_run *run) {
   char text[64];

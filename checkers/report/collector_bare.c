@@ -16,6 +16,18 @@ bool rf_collector_wants_names(const rf_finding *f) {
   return false;
 }
 
+bool rf_collector_is_named(void) {
+  return false;
+}
+
+bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write, void *context) {
+  (void)kind;
+  (void)symbolizer;
+  (void)write;
+  (void)context;
+  return false;
+}
+
 void rf_collector_end(const rf_collector_run *run) {
   (void)run;
 }

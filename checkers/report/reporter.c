@@ -344,6 +344,23 @@ static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_nam
   return symbolizer->name(symbolizer->context, pc, inlined, out);
 }
 
+bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write, void *context) {
+  bool const locked = rf_host_report_lock();
+  bool done = false;
+  if (!busy) {
+    rf_symbolizer known = rf_modules_symbolizer(&modules, false);
+    rf_symbolizer const symbolizer = {name_any, &known};
+    busy = true;
+    modules.count = 0;
+    done = rf_collector_record(kind, &symbolizer, write, context);
+    busy = false;
+  }
+  if (locked) {
+    rf_host_report_unlock();
+  }
+  return done;
+}
+
 bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
   bool const locked = rf_host_report_lock();
   bool const free = !busy;

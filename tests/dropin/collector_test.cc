@@ -295,8 +295,10 @@ std::set<std::string> names_of(const Json &object) {
 
 // The records of docs/service/format.md, one of each kind.
 TEST_F(Collector, IsToldWhatThePageShows) {
-  Told const told = tell({"often", "17"}, "collector_first=1:build_version=1:labels=team=core",
-                         {{"RINGFENCE_COMMIT", "4f2c9a1"}, {"TEST_TARGET", "//a"}, {"TEST_SHARD_INDEX", "2"}});
+  std::vector<std::pair<std::string, std::string>> const environment = {
+      {"RINGFENCE_COMMIT", "4f2c9a1"}, {"TEST_TARGET", "//a"}, {"TEST_SHARD_INDEX", "2"}};
+  (void)tell({"snapshots", "1"}, "build_version=1:labels=team=core", environment);
+  Told const told = tell({"often", "17"}, "collector_first=1:build_version=1:labels=team=core", environment);
   std::ifstream page("docs/service/format.md");
   std::set<std::string> kinds;
   for (std::string line; std::getline(page, line);) {
@@ -312,9 +314,70 @@ TEST_F(Collector, IsToldWhatThePageShows) {
     EXPECT_EQ(names_of(record), names_of(sample)) << kind;
     EXPECT_EQ(names_of(record["build"]), names_of(sample["build"]));
     EXPECT_EQ(names_of(record["finding"]), names_of(sample["finding"]));
+    EXPECT_EQ(names_of(record["snapshot"]), names_of(sample["snapshot"]));
     EXPECT_EQ(record["version"].number, sample["version"].number);
   }
-  EXPECT_EQ(kinds, (std::set<std::string>{"finding", "repeat", "summary"}));
+  EXPECT_EQ(kinds, (std::set<std::string>{"finding", "repeat", "snapshot", "summary"}));
+}
+
+// ---- Snapshots ----
+
+long long sum_of(const Json &rows, size_t column) {
+  long long sum = 0;
+  for (const Json &row : rows.items) {
+    sum += row.items.at(column).number;
+  }
+  return sum;
+}
+
+TEST_F(Collector, IsToldWhatIsLiveByCallSite) {
+  Told const told = tell({"snapshots", "64"});
+  std::vector<Json> const snapshots = told.of("snapshot");
+  ASSERT_EQ(snapshots.size(), 2U);
+  const Json &before = snapshots[0]["snapshot"];
+  const Json &after = snapshots[1]["snapshot"];
+  EXPECT_EQ(before["name"].text, "before");
+  EXPECT_EQ(after["allocator"].text, "malloc");
+  EXPECT_EQ(after["blocks"].number - before["blocks"].number, 65);
+  EXPECT_EQ(after["bytes"].number - before["bytes"].number, 6400 + (1 << 20));
+  EXPECT_EQ(after["omitted_bytes"].number, 0);
+  EXPECT_GE(after["peak"].number, 2 << 20);
+  EXPECT_GE(after["resident"].number, 1 << 20);
+  for (const Json &snapshot : {before, after}) {
+    EXPECT_EQ(sum_of(snapshot["sites"], 0), snapshot["bytes"].number);
+    EXPECT_EQ(sum_of(snapshot["sites"], 1), snapshot["blocks"].number);
+    EXPECT_EQ(sum_of(snapshot["sizes"], 1), snapshot["blocks"].number);
+    EXPECT_EQ(sum_of(snapshot["sizes"], 2), snapshot["bytes"].number);
+    long long live = 0;
+    for (const Json &part : snapshot["map"]["parts"].items) {
+      for (const Json &cell : part.items.at(1).items) {
+        EXPECT_LE(cell.number, snapshot["map"]["cell"].number);
+        live += cell.number;
+      }
+    }
+    EXPECT_EQ(live, snapshot["bytes"].number);
+  }
+  const Json &largest = after["sites"].items.at(0);
+  EXPECT_EQ(largest.items.at(0).number, 1 << 20);
+  const Json &frame = largest.items.at(2).items.at(0);
+  EXPECT_NE(frame.items.at(0)["path"].text.find("told"), std::string::npos);
+  EXPECT_EQ(frame.items.at(1).text.substr(0, 2), "0x");
+}
+
+TEST_F(Collector, IsToldOfTheLargestSitesWhereNotAllFit) {
+  Told const told = tell({"snapshots", "4000"}, "stack_depth=32");
+  std::vector<Json> const snapshots = told.of("snapshot");
+  ASSERT_EQ(snapshots.size(), 2U);
+  const Json &after = snapshots[1]["snapshot"];
+  EXPECT_GT(after["omitted_blocks"].number, 0);
+  EXPECT_GT(after["sites"].items.size(), 300U);
+  EXPECT_EQ(sum_of(after["sites"], 0) + after["omitted_bytes"].number, after["bytes"].number);
+  EXPECT_EQ(sum_of(after["sites"], 1) + after["omitted_blocks"].number, after["blocks"].number);
+  EXPECT_EQ(after["sites"].items.at(0).items.at(0).number, 1 << 20);
+}
+
+TEST_F(Collector, IsToldNoSnapshotsOfModesWithoutThem) {
+  EXPECT_TRUE(tell({"snapshots", "1"}, "mode=sample").of("snapshot").empty());
 }
 
 } // namespace

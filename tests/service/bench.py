@@ -5,7 +5,7 @@
 
 intake    distinct findings of 4 KiB per second, durable; beside it the fsyncs per second of the same disk
 burst     rows that 1,000 processes cost that fail at once with one bug
-history   milliseconds for the list, a search, a finding and a page over a million events and 10,000 findings
+history   milliseconds for the list, a search, a finding, a process and pages over a million events and 10,000 findings
           and resident memory with these, and the time until the page answers
 """
 
@@ -94,6 +94,28 @@ def million(directory):
                                 count=10, build={"version": f"1.{part % 5}", "commit": f"{part % 5:040x}"})
 
 
+def snapshot(number):
+    """1,000 call sites of 12 frames: some 100 KiB."""
+    names = [f"function_number_{i}" for i in range(700)]
+    seen = {}
+
+    def frame(i):
+        if i not in seen:
+            seen[i] = len(seen)
+            module = {"path": "/srv/app", "build_id": "ab"} if len(seen) == 1 else 0
+            return [module, hex(0x1000 + 16 * i), names[i], "src/app.c", i]
+        return seen[i]
+
+    sites = [[100000 - i * 90 + number * (i % 3), 1 + i % 50, [frame((i * 31 // 2 ** d) % 700) for d in range(12)]]
+             for i in range(1000)]
+    return service.record("snapshot", f"s-1-1-{number}", ago=10 - number, seconds=60.0, snapshot={
+        "name": f"number {number}", "allocator": "malloc", "blocks": sum(s[1] for s in sites), "peak": 2 ** 30,
+        "bytes": sum(s[0] for s in sites), "resident": 2 ** 30,
+        "sizes": [[2 ** i, 100, 2 ** i * 100] for i in range(20)],
+        "map": {"cell": 65536, "parts": [["0x7f0000000000", [i * 60 for i in range(1000)]]]}, "sites": sites,
+        "omitted_blocks": 0, "omitted_bytes": 0})
+
+
 def timed(function):
     best = 1e9
     for _ in range(7):
@@ -106,6 +128,7 @@ def timed(function):
 def history():
     with service.Service(start=False) as s:
         write_segment(s.directory, million(s.directory))
+        write_segment(s.directory, [snapshot(1), snapshot(2)])
         s.once()
         begin = time.time()
         s.start()
@@ -116,7 +139,9 @@ def history():
                            ("all by count", "/api/v1/findings?state=all&order=count"),
                            ("search", "/api/v1/findings?search=close_p77"), ("finding", "/api/v1/findings/77"),
                            ("by build", "/api/v1/findings?build=1.3"), ("builds", "/api/v1/builds"),
-                           ("status", "/api/v1/status"), ("page: list", "/"), ("page: finding", "/finding/77")]:
+                           ("status", "/api/v1/status"), ("page: list", "/"), ("page: finding", "/finding/77"),
+                           ("page: processes", "/processes"), ("page: process", "/process/1"),
+                           ("page: difference of two snapshots", "/process/1?against=1")]:
             service.equal(s.http("GET", path).status, 200, path)
             print(f"history: {name}: {timed(lambda: s.http('GET', path)):.1f} ms")
         with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:

@@ -256,6 +256,36 @@ def snapshots_are_profiles():
         go_takes(path)
 
 
+def snapshots_of_a_log_are_taken_in():
+    with Service(start=False) as s:
+        lines = os.path.join(s.root, "s.jsonl")
+        with open(lines, "w", encoding="utf-8") as file:
+            file.write("text that is no JSON\n")
+            file.write(json.dumps({"type": "start", "version": 1, "pid": 7, "program": "/srv/log", "mode": "page"}) + "\n")
+            for value in (snapshot("one", 1, (("make", "main"), 3, 300)),
+                          {**snapshot("two", 2, (("make", "main"), 5, 500)), "since": "one"},
+                          snapshot("two", 2, (("make", "main"), 5, 500), (("other", "main"), 1, 7)),
+                          {**snapshot("three", 3, (("make", "main"), 1, 1)), "pid": 8, "allocator": "tlsf"}):
+                file.write(json.dumps(value) + "\n")
+        for _ in range(2):
+            run("import", "--collector", s.directory, "--environment", "ci", lines)
+        s.once()
+        rows = sorted(s.ask("processes")["processes"], key=lambda row: row["pid"])
+        equal([(r["pid"], r["program"], r["mode"], r["environment"], r["snapshot_count"], r["bytes"]) for r in rows],
+              [(7, "/srv/log", "page", "ci", 2, 507), (8, "(unknown)", "page", "ci", 1, 1)], "again is once")
+        names = [x["name"] for x in s.ask("processes", str(rows[0]["id"]))["snapshots"]]
+        equal(names, ["one", "two"], "differences are made anew")
+        shown = s.ask("processes", str(rows[0]["id"]))["snapshot"]
+        calls = shown["calls"]
+        equal([(x["bytes"], x["blocks"], [(calls[i]["function"], calls[i]["file"], calls[i]["line"])
+                                          for i in x["stack"]]) for x in shown["sites"]],
+              [(500, 5, [("make", "src/app.c", 10), ("main", "src/app.c", 11)]),
+               (7, 1, [("other", "src/app.c", 10), ("main", "src/app.c", 11)])])
+        with open(lines, "w", encoding="utf-8") as file:
+            file.write("{}\n")
+        run("import", "--collector", s.directory, lines, status=2)
+
+
 def traces_are_profiles():
     source = "#include <stdlib.h>\n__attribute__((noinline)) void *make(size_t n) { return malloc(n); }\n" \
              "int main(void) { void *p[9]; for (int i = 0; i < 9; i++) { p[i] = make(100); }\n" \
@@ -279,4 +309,4 @@ def traces_are_profiles():
 
 service.main([
     sentry_takes_envelopes, opentelemetry_takes_logs, other_forms_are_those_of_report, snapshots_are_profiles,
-    traces_are_profiles])
+    snapshots_of_a_log_are_taken_in, traces_are_profiles])

@@ -39,10 +39,29 @@ static void begin(asked *a, rf_store *store) {
 static void show(asked *a, const rf_json *root, rf_page_maker *make) {
   rf_text_sink out;
   rf_text_sink_init(&out, &a->arena);
-  rf_page const page = {.arena = &a->arena, .sink = &out.sink, .json = root, .store = a->store, .may_triage = true};
+  rf_page const page = {
+      .arena = &a->arena, .sink = &out.sink, .json = root, .store = a->store, .may_triage = true, .zoom = 2};
   make(&page);
   require(strstr(out.text, "<zzz") == NULL);
   rf_bump_arena_free(&a->arena);
+}
+
+/* Each snapshot alone, compared with the first, and made wide at some frame. */
+static void ask_processes(rf_store *store) {
+  rf_processes_filter const all = {.limit = 10};
+  asked a;
+  begin(&a, store);
+  show(&a, answer(&a, rf_query_processes(&a.query, &all)), rf_page_processes);
+  int64_t const snapshots = rf_store_number(store, 0, "SELECT coalesce(max(id), 0) FROM snapshot", "");
+  for (int64_t id = 1; id <= snapshots && id <= 4; id++) {
+    int64_t const process = rf_store_number(store, 0, "SELECT process FROM snapshot WHERE id = ?", "i", id);
+    for (int64_t against = 0; against < 2; against++) {
+      begin(&a, store);
+      const rf_json *const root = answer(&a, rf_query_process(&a.query, process, id, against));
+      require(rf_json_member(root, "error") == NULL);
+      show(&a, root, rf_page_process);
+    }
+  }
 }
 
 static void ask(rf_store *store) {
@@ -59,6 +78,7 @@ static void ask(rf_store *store) {
   show(&a, answer(&a, rf_query_coverage(&a.query)), rf_page_coverage);
   begin(&a, store);
   show(&a, answer(&a, rf_query_builds(&a.query)), rf_page_builds);
+  ask_processes(store);
 }
 
 /* Each finding counts what its days count. */
@@ -68,6 +88,9 @@ static void check_counts(rf_store *store) {
                           "c.finding = f.id AND c.kind = 1)",
                           "") == 0);
   require(rf_store_number(store, 0, "SELECT (SELECT count(*) FROM event) <> (SELECT count(*) FROM body)", "") == 0);
+  require(rf_store_number(store, 0,
+                          "SELECT (SELECT count(*) FROM snapshot WHERE whole) <> (SELECT count(*) FROM snapshot_body)",
+                          "") == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

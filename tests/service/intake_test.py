@@ -255,23 +255,38 @@ def the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it():
         check("another `ringfence serve` runs" in s.command("serve", "--once", status=1))
 
 
+# What each step of the schema made, from version 1 on: to go back by.
+STEPS = [
+    ["DROP TABLE symbol"],
+    ["DROP TABLE symbol_file", "DROP TABLE nameless", "DROP INDEX finding_split"] +
+    ["ALTER TABLE finding DROP COLUMN " + column for column in ("split_by", "split_stay", "split_from")],
+    ["DROP TABLE process", "DROP TABLE snapshot", "DROP TABLE snapshot_body", "ALTER TABLE usage DROP COLUMN peak",
+     "ALTER TABLE finding DROP COLUMN split_left", "ALTER TABLE finding DROP COLUMN split_wanted"],
+]
+
+
 def an_older_database_is_migrated_and_a_newer_one_refused():
-    with Service(start=False) as s:
-        append(s.directory, event("a", "1"))
-        s.once()
-        db = database(s)
-        for drop in ("TABLE symbol", "TABLE symbol_file", "TABLE nameless", "INDEX finding_split"):
-            db.execute("DROP " + drop)
-        for column in ("split_by", "split_stay", "split_from"):
-            db.execute("ALTER TABLE finding DROP COLUMN " + column)
-        db.execute("PRAGMA user_version = 1")
-        check("to migrate it" in s.command("findings", status=1))
-        s.once()
-        equal(len(s.findings()), 1)
-        equal(db.execute("SELECT count(*) FROM symbol").fetchone()[0], 0)
-        db.execute("PRAGMA user_version = 1000")
-        db.close()
-        check("newer Ringfence" in s.command("serve", "--once", status=1))
+    for version in range(1, len(STEPS) + 1):
+        with Service(start=False) as s:
+            append(s.directory, event("a", "1"), record("summary", "b-1-1-1", seconds=36, peak=5, exit="status 0"))
+            s.once()
+            db = database(s)
+            newest = db.execute("PRAGMA user_version").fetchone()[0]
+            equal(newest, len(STEPS) + 1, "add what the new step made to STEPS")
+            for step in reversed(STEPS[version - 1:]):
+                for change in step:
+                    db.execute(change)
+            db.execute(f"PRAGMA user_version = {version}")
+            check("to migrate it" in s.command("findings", status=1))
+            s.once()
+            equal((len(s.findings()), s.ask("status")["processes"]), (1, 1), "from version", version)
+            equal(db.execute("PRAGMA user_version").fetchone()[0], newest)
+            append(s.directory, record("summary", "b-1-1-2", seconds=36, peak=7, exit="status 0"))
+            s.once()
+            equal([p["peak"] for p in s.ask("processes")["programs"]], [7])
+            db.execute("PRAGMA user_version = 1000")
+            db.close()
+            check("newer Ringfence" in s.command("serve", "--once", status=1))
 
 
 def a_backup_can_be_made_while_it_runs():
@@ -292,6 +307,9 @@ def recorded_samples_are_read():
         s.once()
         status = s.ask("status")
         equal((status["findings"], status["events"], status["processes"], losses(s)), (2, 19, 1, {}))
+        shown = s.ask("processes", "1")
+        equal((shown["program"], shown["bytes"], [x["bytes"] for x in shown["snapshot"]["sites"]]),
+              ("/srv/app/server", 135168, [131072, 4096]))
 
 
 service.main([

@@ -141,6 +141,33 @@ def a_finding_is_split_by_a_rule_and_made_one_again():
         check("split by one of" in s.command("split", "1", "--by", "colour", status=1))
 
 
+def a_split_says_what_it_could_not_move():
+    def note(id):
+        shown = s.ask("show", str(id))
+        return shown.get("split_left"), shown.get("split_wanted", "-"), shown["count"]
+
+    with Service(start=False) as s:
+        take(s, event("a", "e-1-1-1", mode="guard"), record("repeat", "e-1-1-2", of="e-1-1-1", count=20),
+             event("a", "e-2-2-1", mode="sample"), record("repeat", "e-2-2-2", of="e-2-2-1", count=7, mode="sample"))
+        equal(note(1), (None, "-", 29))
+        said = s.command("split", "1", "--by", "mode")
+        check("of 27 earlier events only counts are kept" in said, said)
+        equal([note(1), note(2)], [(27, 7, 28), (None, "-", 1)], "seven of mode sample stay, and it says so")
+        s.start()
+        check("7 of them had another mode" in s.http("GET", "/finding/1").text)
+        check("only counts" not in s.http("GET", "/finding/2").text)
+        s.stop()
+        s.command("split", "1", "--undo")
+        equal(note(1), (None, "-", 29))
+        s.command("split", "1", "--by", "access")
+        equal(note(1), (27, None, 29), "stacks of events that are not kept are not known")
+        s.command("split", "1", "--undo")
+        s.command("split", "1", "--by", "program")
+        equal(note(1), (27, 0, 29), "all are of one program: nothing is left that belongs elsewhere")
+        s.start()
+        check("only counts" not in s.http("GET", "/finding/1").text)
+
+
 def events_are_taken_out_of_a_finding():
     with Service(start=False) as s:
         for i in range(4):
@@ -287,5 +314,6 @@ service.main([
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     merged_findings_are_one_until_they_are_split, a_finding_is_split_by_a_rule_and_made_one_again,
+    a_split_says_what_it_could_not_move,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment, names_that_come_in_later_make_two_findings_one])

@@ -7,7 +7,7 @@ const { chromium } = require("playwright-core");
 
 const [base, token, folder] = process.argv.slice(2);
 const pages = ["/", "/?state=all&order=count", "/?search=nothing-is-called-so", "/finding/1", "/finding/2", "/builds",
-  "/coverage", "/status", "/sign-in"];
+  "/processes", "/process/1", "/process/1?snapshot=6&against=2", "/process/1?zoom=3", "/process/2", "/coverage", "/status", "/sign-in"];
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 let failures = 0;
 
@@ -42,7 +42,8 @@ const look = async (browser, scheme, width, where) => {
 
 (async () => {
   const executablePath = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((f) => fs.existsSync(f));
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu",
+    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
   let slowest = 0;
   for (const scheme of ["light", "dark"]) {
     for (const width of [1400, 400]) {

@@ -37,12 +37,70 @@ def records():
         yield event("loop", f"l-{i}", pid=9000 + i, environment="production", f_value=0xFC, host="web-09")
 
 
+CALLS = {
+    "main": ["run_server", "load_index", "parse_config"],
+    "run_server": ["handle_request", "accept_client"],
+    "handle_request": ["open_session", "fill_cache", "render_page", "parse_request"],
+    "open_session": ["copy_name", "new_buffer", "session_alloc"],
+    "render_page": ["template_expand", "buffer_append"],
+    "template_expand": ["template_expand", "string_join", "map_insert"],
+    "parse_request": ["header_add", "uri_decode"],
+    "fill_cache": ["cache_grow", "cache_entry_new"],
+    "load_index": ["index_read_block"],
+}
+
+
+def sites(round):
+    """Every path from main to a function that calls none, with bytes that grow in some of them."""
+    known = {}
+    out = []
+
+    def frame(name, line):
+        key = (name, line)
+        if key in known:
+            return known[key]
+        known[key] = len(known)
+        module = {"path": "/srv/bin/server", "build_id": "ab12"} if len(known) == 1 else 0
+        return [module, hex(0x1000 + 16 * len(known)), name, f"/src/server/{name.split('_')[0]}.c", line]
+
+    def walk(path):
+        callees = [] if len(path) > 8 else CALLS.get(path[-1], [])
+        if not callees:
+            seed = sum(ord(c) for name in path for c in name)
+            grows = 1 + round * (seed % 3) / 2
+            size = int(600000 / len(path) ** 2 / (1 + seed % 7) * grows)
+            out.append([size, 1 + size // (24 + seed % 900), [frame(n, 10 + i * 7) for i, n in
+                                                              reversed(list(enumerate(path)))]])
+        for callee in callees:
+            walk(path + [callee])
+
+    walk(["main"])
+    return out
+
+
+def snapshots(process, count, program, **more):
+    for i in range(count):
+        rows = sites(i)
+        live = sum(r[0] for r in rows)
+        cells = [[(k * 7919 + i * 31 + p * 77) % 65537 if (k + p) % 5 else 0 for k in range(90 + p * 40)] for p in range(4)]
+        yield record("snapshot", f"{process}-{i + 1}", ago=(count - i) * 1800, seconds=(i + 1) * 1800.0, program=program,
+                     snapshot={"name": f"signal {i + 1}", "allocator": "malloc", "blocks": sum(r[1] for r in rows),
+                               "bytes": live, "peak": live + 100000, "resident": int(live * 1.6) + 4000000,
+                               "sizes": [[2 ** k, 4000 // (k + 1), 4000 // (k + 1) * 2 ** k] for k in range(3, 15)],
+                               "map": {"cell": 65536, "parts": [[hex(0x7f0000000000 + p * 2 ** 32), c]
+                                                                for p, c in enumerate(cells)]},
+                               "sites": rows, "omitted_blocks": 12, "omitted_bytes": 400 if i % 2 else 0}, **more)
+
+
 def main():
     folder = os.path.abspath(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), sys.argv[2]))
     here = os.path.dirname(os.path.realpath(__file__))
     os.makedirs(folder, exist_ok=True)
     with Service(start=False) as s, tempfile.TemporaryDirectory() as modules:
         append(s.directory, *records())
+        append(s.directory, *snapshots("p-1-1", 14, "/srv/bin/server", pid=4711, environment="production"),
+               *snapshots("p-2-1", 1, "/srv/bin/worker", pid=4712, mode="page", host="web-03"),
+               record("summary", "p-2-1-9", pid=4712, seconds=77.5, peak=9 << 20, exit="signal 11", mode="page"))
         s.once()
         s.command("ignore", "7", "--because", "a test plants it")
         s.command("fix", "2", "--in", "1.1.0")

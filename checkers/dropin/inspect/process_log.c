@@ -61,6 +61,10 @@ uint64_t rf_process_log_allocations(void) {
   return count().allocations - inherited.allocations;
 }
 
+uint64_t rf_process_log_peak(void) {
+  return count().peak;
+}
+
 /* ---- A line ---- */
 
 static void number(const rf_sink *sink, const char *name, uint64_t value) {

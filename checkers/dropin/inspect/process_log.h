@@ -33,4 +33,7 @@ void rf_process_log_resumed(void);
 /* Allocations so far, in a child of fork those of its own. */
 uint64_t rf_process_log_allocations(void);
 
+/* The most bytes that were live at once. */
+uint64_t rf_process_log_peak(void);
+
 #endif /* RINGFENCE_DROPIN_PROCESS_LOG_H */

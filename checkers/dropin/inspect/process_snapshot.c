@@ -10,6 +10,7 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/uncancelled.h"
 #include "heap_dump.h"
+#include "snapshot_record.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -67,6 +68,7 @@ static bool add_paged(const rf_page_block *paged, void *context) {
     memset(&allocated, 0, sizeof allocated);
   }
   rf_snapshot_add((rf_snapshot *)context, &allocated, paged->size);
+  rf_snapshot_record_add((uintptr_t)paged->ptr, paged->size);
   return true;
 }
 
@@ -74,6 +76,7 @@ static bool add_block(const rf_view *view, void *context) {
   rf_trace allocated;
   rf_check_trace(view->slot->allocated, view->slot->allocated_by, &allocated);
   rf_snapshot_add((rf_snapshot *)context, &allocated, view->size);
+  rf_snapshot_record_add((uintptr_t)view->payload, view->size);
   return true;
 }
 
@@ -83,6 +86,7 @@ static bool take(unsigned wait_ms, const char *name) {
     return false;
   }
   rf_snapshot_init(&k->snapshot, k->name, k->snapshot.sites, SITES);
+  rf_snapshot_record_begin(SITES);
   rf_heap_walk(add_block, &k->snapshot);
   if (rf_guarded_blocks.store != NULL) {
     rf_page_lock_all();
@@ -101,8 +105,12 @@ static bool tell(void) {
   const rf_snapshot *const now = &state.pair[state.now].snapshot;
   const rf_snapshot *const before = &state.pair[1 - state.now].snapshot;
   bool const done = rf_process_report_snapshot(now, NULL);
-  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL ? done
-                                                                             : rf_process_report_snapshot(now, before);
+  if (done) {
+    rf_snapshot_record_tell(now);
+  }
+  return rf_process.options.format != RF_FORMAT_TEXT || before->name == NULL
+             ? done
+             : done && rf_process_report_snapshot(now, before);
 }
 
 /* How many bytes are live; SIZE_MAX where that could not be told. */

@@ -1,6 +1,7 @@
-/* Findings for a collector: told HOW [COUNT]. */
+/* Findings and snapshots for a collector: told HOW [COUNT]. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <ringfence/dropin.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,30 @@ static void killed(void) {
   (void)raise(SIGKILL);
 }
 
+__attribute__((noinline)) static void *grow(size_t bytes) {
+  return malloc(bytes);
+}
+
+/* A call site for each bit of `which`, since frames differ by their return addresses. */
+__attribute__((noinline)) static void *wander(unsigned which, unsigned depth) {
+  if (depth == 0) {
+    return grow(100);
+  }
+  return which & 1 ? wander(which >> 1, depth - 1) : *(void *volatile[]){wander(which >> 1, depth - 1)};
+}
+
+/* Two snapshots, between which `count` blocks of 100 bytes come by as many stacks, and one of 1 MiB. */
+static void snapshots(void) {
+  void *volatile kept = grow(1 << 20);
+  (void)__ringfence_snapshot("before");
+  for (unsigned i = 0; i < count; i++) {
+    kept = wander(i, 12);
+  }
+  kept = grow(1 << 20);
+  (void)__ringfence_snapshot("after");
+  (void)kept;
+}
+
 int main(int argc, char **argv) {
   const char *const how = argc > 1 ? argv[1] : "";
   count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
@@ -114,6 +139,8 @@ int main(int argc, char **argv) {
   } else if (strcmp(how, "term") == 0) {
     spoil_often();
     (void)raise(SIGTERM);
+  } else if (strcmp(how, "snapshots") == 0) {
+    snapshots();
   } else if (strcmp(how, "killed") == 0) {
     killed();
   } else if (strcmp(how, "segv") == 0) {

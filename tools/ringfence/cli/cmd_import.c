@@ -8,6 +8,7 @@
 #include "tools/ringfence/base/subprocess.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
+#include "tools/ringfence/cli/import_snapshots.h"
 #include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/foreign.h"
 
@@ -41,6 +42,7 @@ typedef struct import {
   rf_spool_file spool;
   const char *input; /* of a fuzzer, that the findings at hand are of; NULL: none */
   size_t findings;
+  size_t snapshots;
   size_t other;
   size_t silent; /* inputs without a report */
 } import;
@@ -57,7 +59,8 @@ static void help(void) {
       "Takes reports of AddressSanitizer, LeakSanitizer (text) and Valgrind (--xml=yes) to a collector: their "
       "findings\n"
       "are listed with those of checked processes. A file that is taken in again counts once. Of a FOLDER, all\n"
-      "reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n");
+      "reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n"
+      "Snapshots in JSON lines of the library or of `ringfence check` are taken as well; findings there are not.\n");
   rf_option_table_help(&table);
   (void)puts("\n"
              "Exit status: 0; 2 if the command line is wrong, a file cannot be read or is no such report, or the\n"
@@ -97,17 +100,15 @@ static const char *program_name(const import *i, const rf_foreign *read, const r
   return i->values[PROGRAM] != NULL ? i->values[PROGRAM] : module != NULL ? module : read->program;
 }
 
-static void put_record(import *i, const rf_foreign *read, size_t index, const char *start, const rf_sink *sink) {
-  const rf_foreign_finding *const f = &read->findings[index];
-  rf_sink_str(sink, "{\"record\":\"finding\",\"version\":1");
-  put_text(sink, "id", rf_bump_arena_print(&i->arena, "%s-%zu", start, index + 1));
-  rf_sink_str(sink, rf_bump_arena_print(&i->arena, ",\"pid\":%" PRIu32, f->process));
+/* The members that all records have, up to within "labels". */
+static void put_sender(import *i, uint32_t process, const char *program, const char *mode, const rf_sink *sink) {
+  rf_sink_str(sink, rf_bump_arena_print(&i->arena, ",\"pid\":%" PRIu32, process));
   put_text(sink, "host", "");
-  put_text(sink, "program", program_name(i, read, f));
-  put_text(sink, "mode", read->tool);
+  put_text(sink, "program", program);
+  put_text(sink, "mode", mode);
   put_text(sink, "environment", i->values[ENVIRONMENT] != NULL ? i->values[ENVIRONMENT] : "development");
   rf_sink_str(sink, ",\"build\":{\"tool\":");
-  rf_json_string(read->tool, sink);
+  rf_json_string(mode == NULL ? "" : mode, sink);
   if (i->values[VERSION] != NULL) {
     put_text(sink, "version", i->values[VERSION]);
   }
@@ -115,6 +116,13 @@ static void put_record(import *i, const rf_foreign *read, size_t index, const ch
     put_text(sink, "commit", i->values[COMMIT]);
   }
   rf_sink_str(sink, "},\"labels\":{");
+}
+
+static void put_record(import *i, const rf_foreign *read, size_t index, const char *start, const rf_sink *sink) {
+  const rf_foreign_finding *const f = &read->findings[index];
+  rf_sink_str(sink, "{\"record\":\"finding\",\"version\":1");
+  put_text(sink, "id", rf_bump_arena_print(&i->arena, "%s-%zu", start, index + 1));
+  put_sender(i, f->process, program_name(i, read, f), read->tool, sink);
   if (i->input != NULL) {
     rf_sink_str(sink, "\"input\":");
     rf_json_string(i->input, sink);
@@ -129,6 +137,16 @@ static const char *time_of(rf_bump_arena *arena, const char *path) {
   return text == NULL ? "1970-01-01T00:00:00.000000Z" : text;
 }
 
+static bool append(import *i, rf_text_sink *line, const char *path, bool last) {
+  put_text(&line->sink, "time", time_of(&i->arena, path));
+  rf_sink_str(&line->sink, "}\n");
+  if (!rf_spool_file_append(&i->spool, line->text + 1, line->length - 1, last)) {
+    rf_diag("cannot write to the spool of the collector");
+    return false;
+  }
+  return true;
+}
+
 static bool send(import *i, const rf_foreign *read, const char *path, uint64_t sum) {
   const char *const start = rf_bump_arena_print(&i->arena, "import-%016" PRIx64, sum);
   for (size_t index = 0; index < read->count; index++) {
@@ -136,14 +154,35 @@ static bool send(import *i, const rf_foreign *read, const char *path, uint64_t s
     rf_text_sink_init(&line, &i->arena);
     rf_sink_char(&line.sink, '\n'); /* the spool's own byte */
     put_record(i, read, index, start, &line.sink);
-    put_text(&line.sink, "time", time_of(&i->arena, path));
-    rf_sink_str(&line.sink, "}\n");
-    if (!rf_spool_file_append(&i->spool, line.text + 1, line.length - 1, index + 1 == read->count)) {
-      rf_diag("cannot write to the spool of the collector");
+    if (!append(i, &line, path, index + 1 == read->count)) {
       return false;
     }
   }
   return true;
+}
+
+/* ---- Snapshots of the library's ---- */
+
+/* False where there are none. The part of an id before the last hyphen is the process's. */
+static bool import_snapshots(import *i, const char *path, const char *text, size_t length, bool *sent) {
+  size_t count = 0;
+  const rf_imported_snapshot *const list = rf_import_snapshots(&i->arena, text, length, &count);
+  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START, text, length);
+  *sent = true;
+  for (size_t n = 0; n < count && *sent; n++) {
+    rf_text_sink line;
+    rf_text_sink_init(&line, &i->arena);
+    rf_sink_str(&line.sink, "\n{\"record\":\"snapshot\",\"version\":1");
+    put_text(&line.sink, "id",
+             rf_bump_arena_print(&i->arena, "import-%016" PRIx64 "-%" PRIu32 "-%zu", sum, list[n].process, n + 1));
+    put_sender(i, list[n].process, i->values[PROGRAM] != NULL ? i->values[PROGRAM] : list[n].program, list[n].mode,
+               &line.sink);
+    rf_sink_str(&line.sink, "},\"seconds\":0,\"snapshot\":");
+    rf_sink_str(&line.sink, list[n].json);
+    *sent = append(i, &line, path, n + 1 == count);
+    i->snapshots++;
+  }
+  return count != 0;
 }
 
 /* ---- Folders of libFuzzer's ---- */
@@ -226,8 +265,8 @@ static bool import_entry(import *i, const char *folder, const char *name) {
     return import_input(i, path, name);
   }
   const char *const text = rf_read_file(&i->arena, path, &length);
-  if (text != NULL) {
-    (void)import_report(i, path, text, length, &sent);
+  if (text != NULL && !import_report(i, path, text, length, &sent)) {
+    (void)import_snapshots(i, path, text, length, &sent);
   }
   return sent;
 }
@@ -266,11 +305,23 @@ static bool import_file(import *i, const char *path) {
     rf_diag("cannot read %s: %s", path, strerror(errno));
     return false;
   }
-  if (!import_report(i, path, text, length, &sent)) {
-    rf_diag("%s is no report of AddressSanitizer, LeakSanitizer or Valgrind (--xml=yes)", path);
+  if (!import_report(i, path, text, length, &sent) && !import_snapshots(i, path, text, length, &sent)) {
+    rf_diag("%s is no report of AddressSanitizer, LeakSanitizer or Valgrind (--xml=yes), and has no snapshots", path);
     return false;
   }
   return sent;
+}
+
+static void say_taken(import *i) {
+  if (i->snapshots != 0) {
+    rf_diag("%s taken to the collector", rf_counted(&i->arena, i->snapshots, "snapshot"));
+  }
+  if (i->snapshots == 0 || i->findings != 0) {
+    rf_diag("%s taken to the collector%s", rf_counted(&i->arena, i->findings, "finding"),
+            i->other == 0 ? ""
+                          : rf_bump_arena_print(&i->arena, "; %s of other kinds left out",
+                                                rf_counted(&i->arena, i->other, "error")));
+  }
 }
 
 static int import_all(import *i, char **paths, int count) {
@@ -286,10 +337,7 @@ static int import_all(import *i, char **paths, int count) {
       return RF_EXIT_USAGE;
     }
   }
-  rf_diag("%s taken to the collector%s", rf_counted(&i->arena, i->findings, "finding"),
-          i->other == 0 ? ""
-                        : rf_bump_arena_print(&i->arena, "; %s of other kinds left out",
-                                              rf_counted(&i->arena, i->other, "error")));
+  say_taken(i);
   if (i->silent != 0) {
     rf_diag(i->values[RUN] == NULL ? "%s of a fuzzer left out: --run FUZZER makes their reports"
                                    : "%s gave no report of a finding",

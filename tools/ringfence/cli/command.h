@@ -37,6 +37,7 @@ extern const rf_command rf_command_why;
 extern const rf_command rf_command_builds;
 extern const rf_command rf_command_gate;
 extern const rf_command rf_command_watch;
+extern const rf_command rf_command_processes;
 extern const rf_command rf_command_status;
 extern const rf_command rf_command_symbols;
 extern const rf_command rf_command_forward;

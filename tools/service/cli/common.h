@@ -69,6 +69,7 @@ extern const rf_service_command rf_service_split;
 extern const rf_service_command rf_service_why;
 extern const rf_service_command rf_service_builds;
 extern const rf_service_command rf_service_gate;
+extern const rf_service_command rf_service_processes;
 extern const rf_service_command rf_service_watch;
 extern const rf_service_command rf_service_status;
 extern const rf_service_command rf_service_symbols;

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names and titles come from programs that are checked: nothing of them may steer the terminal. */
-static void put(const char *text) {
+void rf_print_safe(const char *text) {
   for (; *text != '\0'; text++) {
     unsigned char const c = (unsigned char)*text;
     (void)putchar(c < 0x20 || c == 0x7F ? '?' : c);
@@ -21,7 +20,7 @@ static void put(const char *text) {
 static void put_line(const char *name, const char *value) {
   if (value != NULL && value[0] != '\0') {
     (void)printf("  %-12s ", name);
-    put(value);
+    rf_print_safe(value);
     (void)putchar('\n');
   }
 }
@@ -46,11 +45,11 @@ void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
     }
     (void)printf("%6" PRIu64 "  %-8s %7" PRIu64 "  %-16s  ", rf_json_unsigned(f, "id", 0), state_text(f),
                  rf_json_unsigned(f, "count", 0), minute(arena, f, "last_seen"));
-    put(rf_json_text(f, "bug", ""));
+    rf_print_safe(rf_json_text(f, "bug", ""));
     (void)fputs(": ", stdout);
-    put(rf_json_text(f, "title", ""));
+    rf_print_safe(rf_json_text(f, "title", ""));
     (void)fputs("\n                                             ", stdout);
-    put(rf_json_text(f, "place", ""));
+    rf_print_safe(rf_json_text(f, "place", ""));
     (void)putchar('\n');
   }
   uint64_t const total = rf_json_unsigned(root, "total", 0);
@@ -65,7 +64,7 @@ static void print_names(const rf_json *root, const char *name, const char *title
   const rf_json *const list = rf_json_member(root, name);
   for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
     (void)printf("  %-12s %7" PRIu64 "  ", n == list->first ? title : "", rf_json_unsigned(n, "count", 0));
-    put(rf_json_text(n, "name", ""));
+    rf_print_safe(rf_json_text(n, "name", ""));
     (void)putchar('\n');
   }
 }
@@ -98,9 +97,9 @@ static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *r
 
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
   (void)printf("finding %" PRIu64 ": ", rf_json_unsigned(root, "id", 0));
-  put(rf_json_text(root, "bug", ""));
+  rf_print_safe(rf_json_text(root, "bug", ""));
   (void)fputs(", ", stdout);
-  put(rf_json_text(root, "title", ""));
+  rf_print_safe(rf_json_text(root, "title", ""));
   (void)putchar('\n');
   put_line("place", rf_json_text(root, "place", ""));
   put_line("state", state_text(root));
@@ -124,9 +123,9 @@ void rf_print_builds(const rf_json *root) {
     (void)printf("  %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %7s  %-7s  ", rf_json_unsigned(b, "findings", 0),
                  rf_json_unsigned(b, "new_findings", 0), rf_json_unsigned(b, "events", 0),
                  rf_json_member(b, "hours")->text, rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
-    put(rf_json_text(b, "version", ""));
+    rf_print_safe(rf_json_text(b, "version", ""));
     (void)putchar(' ');
-    put(rf_json_text(b, "name", ""));
+    rf_print_safe(rf_json_text(b, "name", ""));
     (void)putchar('\n');
   }
 }
@@ -136,11 +135,11 @@ void rf_print_activity(const rf_json *root) {
   for (const rf_json *a = list == NULL ? NULL : list->first; a != NULL; a = a->next) {
     (void)printf("%.19s  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
                  rf_json_unsigned(a, "finding", 0));
-    put(rf_json_text(a, "environment", ""));
+    rf_print_safe(rf_json_text(a, "environment", ""));
     (void)fputs("  ", stdout);
-    put(rf_json_text(a, "bug", ""));
+    rf_print_safe(rf_json_text(a, "bug", ""));
     (void)fputs(" at ", stdout);
-    put(rf_json_text(a, "place", ""));
+    rf_print_safe(rf_json_text(a, "place", ""));
     (void)putchar('\n');
   }
 }
@@ -150,7 +149,7 @@ void rf_print_why(const rf_json *root) {
     size_t const length = strcspn(line, "\n");
     for (size_t i = 0; i < length; i++) {
       char const one[2] = {line[i], '\0'};
-      put(one);
+      rf_print_safe(one);
     }
     (void)putchar('\n');
     line += length + (line[length] == '\n');

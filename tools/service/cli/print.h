@@ -9,11 +9,16 @@
 extern "C" {
 #endif
 
+/* Text of programs that are checked: nothing of it may steer the terminal. */
+void rf_print_safe(const char *text);
+
 void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);
 void rf_print_builds(const rf_json *root);
 void rf_print_activity(const rf_json *root);
 void rf_print_why(const rf_json *root);
+void rf_print_processes(rf_bump_arena *arena, const rf_json *root);
+void rf_print_process(rf_bump_arena *arena, const rf_json *root);
 void rf_print_status(rf_bump_arena *arena, const rf_json *root);
 
 #ifdef __cplusplus

@@ -13,6 +13,7 @@
 
 static const char html[] = "text/html; charset=utf-8";
 static const char finding_path[] = "/finding/";
+static const char process_path[] = "/process/";
 static const char api_finding_path[] = "/api/v1/findings/";
 
 /* ---- Rights ---- */
@@ -65,6 +66,22 @@ static int64_t id_of(const char *text, const char **rest) {
   return id < 0 || (*end != '\0' && *end != '/') ? -1 : id;
 }
 
+static bool ask_process(const rf_request *r, int64_t id, rf_query *q) {
+  return rf_query_process(q, id, number(rf_request_argument(r, "snapshot"), 0),
+                          number(rf_request_argument(r, "against"), 0));
+}
+
+static bool ask_processes(const rf_request *r, rf_query *q) {
+  rf_processes_filter const f = {
+      .program = not_empty(rf_request_argument(r, "program")),
+      .host = not_empty(rf_request_argument(r, "host")),
+      .environment = not_empty(rf_request_argument(r, "environment")),
+      .limit = number(rf_request_argument(r, "limit"), 0),
+      .offset = number(rf_request_argument(r, "offset"), 0),
+  };
+  return rf_query_processes(q, &f);
+}
+
 /* Writes the JSON that answers; false where the path asks nothing. *fine: the store was read. */
 static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) {
   const char *rest = NULL;
@@ -73,6 +90,10 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     *fine = rf_query_findings(q, &f);
   } else if (strncmp(what, "findings/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
     *fine = rf_query_finding(q, id_of(what + 9, &rest), number(rf_request_argument(r, "event"), 0));
+  } else if (strcmp(what, "processes") == 0) {
+    *fine = ask_processes(r, q);
+  } else if (strncmp(what, "processes/", 10) == 0 && id_of(what + 10, &rest) >= 0 && *rest == '\0') {
+    *fine = ask_process(r, id_of(what + 10, &rest), q);
   } else if (strcmp(what, "builds") == 0) {
     *fine = rf_query_builds(q);
   } else if (strcmp(what, "coverage") == 0) {
@@ -139,6 +160,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .build = rf_request_argument(r, "build"),
       .search = rf_request_argument(r, "search"),
       .order = rf_request_argument(r, "order"),
+      .zoom = number(rf_request_argument(r, "zoom"), 0),
   };
   make(&p);
   return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
@@ -150,9 +172,8 @@ static enum MHD_Result get_page(rf_request *r) {
     const char *what;
     rf_page_maker *make;
   } pages[] = {
-      {"/", "findings", rf_page_findings},
-      {"/builds", "builds", rf_page_builds},
-      {"/coverage", "coverage", rf_page_coverage},
+      {"/", "findings", rf_page_findings},   {"/processes", "processes", rf_page_processes},
+      {"/builds", "builds", rf_page_builds}, {"/coverage", "coverage", rf_page_coverage},
       {"/status", "status", rf_page_status},
   };
   for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
@@ -163,6 +184,10 @@ static enum MHD_Result get_page(rf_request *r) {
   if (strncmp(r->path, finding_path, strlen(finding_path)) == 0) {
     return answer_page(r, rf_bump_arena_print(&r->arena, "findings/%s", r->path + strlen(finding_path)),
                        rf_page_finding);
+  }
+  if (strncmp(r->path, process_path, strlen(process_path)) == 0) {
+    return answer_page(r, rf_bump_arena_print(&r->arena, "processes/%s", r->path + strlen(process_path)),
+                       rf_page_process);
   }
   return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
 }

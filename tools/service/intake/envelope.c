@@ -1,8 +1,11 @@
 #include "tools/service/intake/envelope.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { PROCESS_MOST = 256 };
 
 /* The number of `digits` digits at *at, with `after` behind it; moves *at past them. -1 where that is not there. */
 static int read_part(const char **at, int digits, char after) {
@@ -58,8 +61,8 @@ const char *rf_program_name(rf_bump_arena *arena, const char *path) {
 }
 
 static rf_line_kind kind_of(const char *record, uint64_t version) {
-  static const char *const known[] = {"finding", "summary", "repeat"};
-  for (unsigned i = 0; i < 3 && version <= RF_FORMAT_VERSION; i++) {
+  static const char *const known[] = {"finding", "summary", "repeat", "snapshot"};
+  for (unsigned i = 0; i < 4 && version <= RF_FORMAT_VERSION; i++) {
     if (strcmp(record, known[i]) == 0) {
       return (rf_line_kind)i;
     }
@@ -90,6 +93,14 @@ static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope 
   e->labels = labels != NULL && labels->type == RF_JSON_OBJECT ? labels : NULL;
 }
 
+/* "BOOT-PID-START-4" is of process "BOOT-PID-START". */
+static const char *process_of(rf_bump_arena *arena, const rf_envelope *e) {
+  const char *const last = strrchr(e->id, '-');
+  size_t const length = last == NULL ? 0 : (size_t)(last - e->id);
+  return length != 0 ? rf_bump_arena_text(arena, e->id, length < PROCESS_MOST ? length : PROCESS_MOST)
+                     : rf_bump_arena_print(arena, "%.*s/%" PRId64, (int)PROCESS_MOST, e->host, e->pid);
+}
+
 static double seconds_of(const rf_json *root) {
   const rf_json *const member = rf_json_member(root, "seconds");
   double const seconds = member == NULL || member->type != RF_JSON_NUMBER ? 0 : strtod(member->text, NULL);
@@ -100,7 +111,9 @@ static void read_summary(const rf_json *root, rf_envelope *e) {
   const char *const end = rf_json_text(root, "exit", "");
   e->seconds = seconds_of(root);
   e->allocations = bounded(rf_json_unsigned(root, "allocations", 0), 0);
+  e->peak = bounded(rf_json_unsigned(root, "peak", 0), 0);
   e->findings = bounded(rf_json_unsigned(root, "findings", 0), 0);
+  e->exit = end;
   e->killed = strncmp(end, "signal", strlen("signal")) == 0 || strcmp(end, "unknown") == 0;
 }
 
@@ -120,6 +133,8 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   e.dropped = bounded(rf_json_unsigned(root, "dropped", 0), 0);
   read_process(arena, root, &e);
   read_summary(root, &e);
+  e.process = process_of(arena, &e);
   e.finding = rf_json_member(root, "finding");
+  e.snapshot = rf_json_member(root, "snapshot");
   return e;
 }

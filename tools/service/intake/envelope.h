@@ -15,6 +15,7 @@ typedef enum rf_line_kind {
   RF_LINE_FINDING,
   RF_LINE_SUMMARY,
   RF_LINE_REPEAT,
+  RF_LINE_SNAPSHOT,
   RF_LINE_OTHER,     /* of a kind or version that this program does not know: kept as it is */
   RF_LINE_UNREADABLE /* no JSON object */
 } rf_line_kind;
@@ -22,9 +23,10 @@ typedef enum rf_line_kind {
 /* Strings live in the arena; none is NULL. */
 typedef struct rf_envelope {
   rf_line_kind kind;
-  const char *record; /* the kind as written */
-  const char *id;     /* "" where the writer gave none */
-  int64_t time;       /* ms since 1970, never after `now` */
+  const char *record;  /* the kind as written */
+  const char *id;      /* "" where the writer gave none */
+  const char *process; /* the id without its last part: all records of a process have it, and no other's */
+  int64_t time;        /* ms since 1970, never after `now` */
   const char *host;
   const char *program; /* without the folders of a build's sandbox */
   int64_t pid;
@@ -36,10 +38,13 @@ typedef struct rf_envelope {
   const rf_json *labels; /* an object, or NULL */
   int64_t count;         /* 1 or more */
   int64_t dropped;
-  const char *of;         /* of a repeat: the id of the first */
-  const rf_json *finding; /* of a finding: the object within */
-  double seconds;         /* of a summary, as the next */
-  int64_t allocations;
+  const char *of;          /* of a repeat: the id of the first */
+  const rf_json *finding;  /* of a finding: the object within */
+  const rf_json *snapshot; /* of a snapshot: the same */
+  double seconds;          /* of a summary and a snapshot: how long the process has run */
+  int64_t allocations;     /* of a summary, as the next */
+  int64_t peak;
+  const char *exit;
   int64_t findings;
   bool killed; /* the process ended by a signal or in an unknown way */
 } rf_envelope;

@@ -5,6 +5,7 @@
 #include "tools/ringfence/render/document.h"
 #include "tools/service/intake/builds.h"
 #include "tools/service/intake/describe.h"
+#include "tools/service/intake/snapshots.h"
 #include "tools/service/intake/split.h"
 
 #include <stdio.h>
@@ -282,13 +283,22 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
   rf_candidate const c = candidate_of(intake, e, NULL, 0);
   rf_store_run(store,
                "INSERT INTO usage(program, build, mode, environment, day, processes, seconds, allocations, findings,"
-               " dropped, killed) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10) ON CONFLICT(program, build, mode,"
+               " dropped, killed, peak) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10,?11) ON CONFLICT(program, build, mode,"
                " environment, day) DO UPDATE SET processes = processes + 1, seconds = seconds + ?6, allocations ="
-               " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10",
-               "iiiiidiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
-               e->findings, e->dropped, (int64_t)e->killed);
+               " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10, peak ="
+               " max(peak, ?11)",
+               "iiiiidiiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
+               e->findings, e->dropped, (int64_t)e->killed, e->peak);
+  rf_snapshots_end(store, e);
   if (e->dropped != 0) {
     rf_intake_loss(intake, "findings that processes dropped", e->dropped);
+  }
+}
+
+static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
+  rf_candidate const c = candidate_of(intake, e, NULL, 0);
+  if (!rf_snapshots_take(intake->store, &intake->line_arena, e, &c, line, length)) {
+    keep_other(intake, e, line, length);
   }
 }
 
@@ -302,6 +312,9 @@ static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t 
     return take_repeat(intake, e);
   case RF_LINE_SUMMARY:
     take_summary(intake, e);
+    return 0;
+  case RF_LINE_SNAPSHOT:
+    take_snapshot(intake, e, line, length);
     return 0;
   default:
     keep_other(intake, e, line, length);

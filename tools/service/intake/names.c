@@ -15,7 +15,7 @@ static const char *copy(rf_bump_arena *arena, const char *text) {
   return text == NULL ? NULL : rf_bump_arena_text(arena, text, strlen(text));
 }
 
-static void name_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame) {
+void rf_names_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame) {
   if (frame->source_count != 0 || rf_names_module(frame) == NULL) {
     return;
   }
@@ -40,7 +40,7 @@ void rf_names_apply(rf_store *store, rf_bump_arena *arena, rf_record *record) {
   const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
   for (size_t i = 0; i < 3; i++) {
     for (unsigned k = 0; k < stacks[i]->count; k++) {
-      name_frame(store, arena, &stacks[i]->frames[k]);
+      rf_names_frame(store, arena, &stacks[i]->frames[k]);
     }
   }
 }

@@ -12,6 +12,9 @@ extern "C" {
 /* The name of an address over all processes: the build-id of its module, else its path; NULL where it has neither. */
 const char *rf_names_module(const rf_frame *frame);
 
+/* Sets the sources of a frame that has none and that the store knows. Strings live in `arena`. */
+void rf_names_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame);
+
 /* Sets the sources of the frames of `record` that have none and that the store knows. Strings live in `arena`. */
 void rf_names_apply(rf_store *store, rf_bump_arena *arena, rf_record *record);
 

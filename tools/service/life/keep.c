@@ -12,6 +12,9 @@ static int64_t used_bytes(rf_store *store) {
   "(SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.middle = 1 AND e.time < ? AND e.id NOT IN "    \
   "(f.first_event, f.last_event, f.richest_event) ORDER BY e.time LIMIT 500)"
 
+/* Their figures stay. */
+#define OLD_SNAPSHOTS "(SELECT id FROM snapshot WHERE whole = 1 AND time < ? ORDER BY time LIMIT 50)"
+
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   bool const large = keep->bytes != 0 && used_bytes(store) > keep->bytes;
   int64_t const now = rf_store_now();
@@ -19,13 +22,17 @@ int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   if (!large && keep->days == 0) {
     return 0;
   }
-  if (rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MIDDLE, "i", before) == 0) {
+  if (rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MIDDLE, "i", before) == 0 &&
+      rf_store_number(store, 0, "SELECT count(*) FROM " OLD_SNAPSHOTS, "i", before) == 0) {
     return 0;
   }
   rf_store_begin(store);
   rf_store_run(store, "DELETE FROM body WHERE event IN " OLD_MIDDLE, "i", before);
   rf_store_run(store, "DELETE FROM event WHERE id IN " OLD_MIDDLE, "i", before);
-  int64_t const deleted = sqlite3_changes(store->db);
+  int64_t deleted = sqlite3_changes(store->db);
+  rf_store_run(store, "DELETE FROM snapshot_body WHERE snapshot IN " OLD_SNAPSHOTS, "i", before);
+  rf_store_run(store, "UPDATE snapshot SET whole = 0 WHERE id IN " OLD_SNAPSHOTS, "i", before);
+  deleted += sqlite3_changes(store->db);
   if (!rf_store_commit(store)) {
     return -1;
   }

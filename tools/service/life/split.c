@@ -150,6 +150,37 @@ static bool refuse(char *message, const char *why) {
   return false;
 }
 
+/* The counter that tells the values of a rule apart; 0: none does. */
+static int64_t counter_of(rf_split_rule rule) {
+  switch (rule) {
+  case RF_SPLIT_PROGRAM:
+    return RF_COUNT_PROGRAM;
+  case RF_SPLIT_BUILD:
+    return RF_COUNT_BUILD;
+  case RF_SPLIT_ENVIRONMENT:
+    return RF_COUNT_ENVIRONMENT;
+  case RF_SPLIT_MODE:
+    return RF_COUNT_MODE;
+  default:
+    return 0;
+  }
+}
+
+/* Events that are not kept stay, since their counts do not say which of them are which. Notes how many there are, and
+ * how many of them the rule would have moved. */
+static void note_left(rf_store *store, int64_t finding, rf_split_rule rule, int64_t stay) {
+  int64_t const kind = counter_of(rule);
+  int64_t const wanted =
+      kind == 0
+          ? -1
+          : rf_store_number(store, 0, "SELECT total(count) FROM counter WHERE finding = ? AND kind = ? AND what <> ?",
+                            "iii", finding, kind, stay);
+  rf_store_run(store,
+               "UPDATE finding SET split_wanted = ?2, split_left = max(0, count - (SELECT total(count) FROM event WHERE"
+               " finding = ?1)) WHERE id = ?1",
+               "ii", finding, wanted);
+}
+
 static int64_t by_rule(rf_store *store, rf_bump_arena *arena, int64_t finding, rf_split_rule rule) {
   size_t all = 0;
   int64_t moved = 0;
@@ -168,6 +199,7 @@ static int64_t by_rule(rf_store *store, rf_bump_arena *arena, int64_t finding, r
     }
   }
   settle(store, finding);
+  note_left(store, finding, rule, stay);
   return moved;
 }
 
@@ -224,6 +256,15 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
   return true;
 }
 
+static void say_left(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESSAGE], size_t length) {
+  int64_t const left = rf_store_number(store, 0, "SELECT split_left FROM finding WHERE id = ?", "i", finding);
+  int64_t const wanted = rf_store_number(store, 0, "SELECT split_wanted FROM finding WHERE id = ?", "i", finding);
+  if (left != 0 && wanted != 0 && length < RF_TRIAGE_MESSAGE) {
+    (void)snprintf(message + length, RF_TRIAGE_MESSAGE - length,
+                   "; of %" PRId64 " earlier events only counts are kept: they stay", left);
+  }
+}
+
 bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char message[RF_TRIAGE_MESSAGE]) {
   static const char events[] = "events:";
   rf_bump_arena arena = {NULL};
@@ -238,9 +279,11 @@ bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char mess
     refuse(message, "it is split by a rule already; undo that first");
   } else {
     int64_t const moved = by_rule(store, &arena, finding, rule);
-    (void)snprintf(message, RF_TRIAGE_MESSAGE,
-                   "finding %" PRId64 " is split by %s: %" PRId64 " of its events are findings of their own now",
-                   finding, how, moved);
+    int const length =
+        snprintf(message, RF_TRIAGE_MESSAGE,
+                 "finding %" PRId64 " is split by %s: %" PRId64 " of its events are findings of their own now", finding,
+                 how, moved);
+    say_left(store, finding, message, (size_t)length);
     done = true;
   }
   rf_bump_arena_free(&arena);
@@ -259,7 +302,8 @@ bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESS
   if (rule == RF_SPLIT_NONE && used == 0) {
     return refuse(message, "it was not split");
   }
-  rf_store_run(store, "UPDATE finding SET split_by = 0, split_stay = 0 WHERE id = ?", "i", finding);
+  rf_store_run(store, "UPDATE finding SET split_by = 0, split_stay = 0, split_left = 0, split_wanted = 0 WHERE id = ?",
+               "i", finding);
   for (size_t i = 0; i < used; i++) {
     rf_triage_join(store, finding, pieces[i]);
   }

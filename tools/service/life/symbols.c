@@ -10,6 +10,7 @@
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/life/rekey.h"
+#include "tools/service/life/snapshot_frames.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -31,32 +32,21 @@ static rf_record *read_record(rf_bump_arena *arena, const char *text) {
   return record;
 }
 
-typedef struct frames {
-  rf_frame **list;
-  size_t count;
-  bool useful; /* some event has frames that names may be known of */
-} frames;
-
 /* Adds the frames without names that nothing is known of. Returns whether the record has any without names. */
-static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *record, frames *all) {
+static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *record, rf_frames *all) {
   const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
   bool nameless = false;
   for (size_t i = 0; i < 3; i++) {
     for (unsigned k = 0; k < stacks[i]->count; k++) {
       rf_frame *const f = &stacks[i]->frames[k];
-      if (f->module != NULL && f->source_count == 0) {
-        nameless = true;
-        if (!rf_names_known(store, f)) {
-          RF_APPENDED(arena, all->list, all->count) = f;
-        }
-      }
+      nameless = rf_frames_add(store, arena, f, all) || nameless;
     }
   }
   return nameless;
 }
 
 /* The frames without names of the events that the statement gives. Returns the last event. */
-static int64_t gather(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s, frames *all, int64_t last) {
+static int64_t gather(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s, rf_frames *all, int64_t last) {
   while (rf_store_row(store, s)) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
@@ -70,8 +60,9 @@ static int64_t gather(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s, fr
   return last;
 }
 
-static frames frames_of_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  frames all = {.list = NULL};
+static rf_frames frames_of_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  rf_frames all = {.list = NULL};
+  worker->job = RF_SYMBOL_EVENTS;
   worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named'", "");
   worker->upto =
       gather(store, arena,
@@ -81,9 +72,18 @@ static frames frames_of_events(rf_symbol_worker *worker, rf_store *store, rf_bum
   return all;
 }
 
+static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  rf_frames all = {.list = NULL};
+  worker->job = RF_SYMBOL_SNAPSHOTS;
+  worker->after = rf_store_number(store, 0, "SELECT value FROM meta WHERE key = 'named_snapshots'", "");
+  worker->upto = rf_frames_of_snapshots(store, arena, worker->after, &all);
+  return all;
+}
+
 /* Those of all events of findings that lack names of the build. What is known of its addresses is forgotten. */
-static frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  frames all = {.list = NULL};
+static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
+  rf_frames all = {.list = NULL};
+  rf_frames_of_build(store, arena, worker->build_id, &all);
   rf_store_begin(store);
   rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
   (void)rf_store_commit(store);
@@ -116,7 +116,7 @@ static void put_frame(const rf_sink *sink, const rf_frame *f) {
 }
 
 /* Files of the store are better than those of this machine: somebody brought them. */
-static void choose_files(rf_bump_arena *arena, const char *directory, frames all) {
+static void choose_files(rf_bump_arena *arena, const char *directory, rf_frames all) {
   static const char *const kinds[] = {RF_SYMBOL_DEBUGINFO, RF_SYMBOL_EXECUTABLE};
   const char *id = NULL;
   const char *file = NULL;
@@ -137,7 +137,7 @@ static void choose_files(rf_bump_arena *arena, const char *directory, frames all
   }
 }
 
-static void name_frames(const rf_symbol_worker *worker, rf_bump_arena *arena, frames all, const rf_sink *sink) {
+static void name_frames(const rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all, const rf_sink *sink) {
   choose_files(arena, worker->directory, all);
   rf_symbolize(arena, all.list, all.count);
   for (size_t i = 0; i < all.count; i++) {
@@ -174,7 +174,7 @@ static void fetch(const rf_symbol_worker *worker, rf_bump_arena *arena, const rf
   rf_sink_str(sink, answered ? "" : unreachable);
 }
 
-static void be_child(const rf_symbol_worker *worker, rf_bump_arena *arena, frames all) {
+static void be_child(const rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all) {
   rf_text_sink t;
   (void)setpgid(0, 0);
   rf_child_limit(LIFE_S, MEMORY_GIB);
@@ -187,7 +187,7 @@ static void be_child(const rf_symbol_worker *worker, rf_bump_arena *arena, frame
   _exit(write(worker->answers, t.text, t.length) == (ssize_t)t.length ? 0 : 1);
 }
 
-static void start(rf_symbol_worker *worker, rf_bump_arena *arena, frames all) {
+static void start(rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all) {
   worker->answers = memfd_create("names", MFD_CLOEXEC);
   pid_t const child = worker->answers < 0 ? -1 : fork();
   if (child == 0) {
@@ -239,8 +239,10 @@ static void end_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena 
 }
 
 static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  rekey_all(store, arena,
-            rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ?", "t", worker->build_id));
+  rekey_all(
+      store, arena,
+      rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ? AND finding > 0", "t", worker->build_id));
+  rf_frames_note_build(store, arena, worker->build_id);
   rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ?", "t", worker->build_id);
 }
 
@@ -278,6 +280,9 @@ static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *
     store_names(store, &arena, text);
     if (worker->job == RF_SYMBOL_BUILD) {
       end_build(worker, store, &arena);
+    } else if (worker->job == RF_SYMBOL_SNAPSHOTS) {
+      rf_frames_note(store, &arena, worker->after, worker->upto);
+      rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named_snapshots', ?)", "i", worker->upto);
     } else {
       end_events(worker, store, &arena, useful);
     }
@@ -352,9 +357,12 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
 /* Starts the next job; *named where one could be ended at once with names. False: there is none. */
 static bool next_job(rf_symbol_worker *worker, rf_store *store, bool *named) {
   rf_bump_arena arena = {NULL};
-  worker->job = RF_SYMBOL_EVENTS;
-  frames all = frames_of_events(worker, store, &arena);
+  rf_frames all = frames_of_events(worker, store, &arena);
   bool there = worker->upto != worker->after;
+  if (!there) {
+    all = frames_of_snapshots(worker, store, &arena);
+    there = worker->upto != worker->after;
+  }
   if (!there) {
     there = next_build(worker, store);
     worker->job = there ? worker->job : RF_SYMBOL_IDLE;

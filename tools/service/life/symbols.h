@@ -1,4 +1,4 @@
-/* Looks up functions and lines of new events, in the files of symbols that were brought (symbol_files.h) or while their
+/* Looks up functions and lines of new events and snapshots, in the files of symbols that were brought (symbol_files.h) or while their
  * programs' files are there; of old ones when a file comes in; and asks debuginfod servers for files.
  *
  * A child process does it, with limits: symbolizers read what programs are made of, and may be slow. The collector
@@ -17,9 +17,10 @@ extern "C" {
 
 typedef enum rf_symbol_job {
   RF_SYMBOL_IDLE,
-  RF_SYMBOL_EVENTS, /* new ones, `after` to `upto` */
-  RF_SYMBOL_BUILD,  /* those that lack names of `build_id` */
-  RF_SYMBOL_FETCH   /* the file of `build_id` */
+  RF_SYMBOL_EVENTS,    /* new ones, `after` to `upto` */
+  RF_SYMBOL_SNAPSHOTS, /* the same of snapshots */
+  RF_SYMBOL_BUILD,     /* those that lack names of `build_id` */
+  RF_SYMBOL_FETCH      /* the file of `build_id` */
 } rf_symbol_job;
 
 /* Starts as zeros, but for the first two. */
@@ -31,7 +32,7 @@ typedef struct rf_symbol_worker {
   int64_t wait_until; /* no server answered */
   pid_t child;        /* 0: none runs */
   int answers;        /* a file that the child writes */
-  int64_t upto;       /* the last event that it looks at */
+  int64_t upto;       /* the last event or snapshot that it looks at */
   int64_t after;      /* and the one before the first */
   int64_t began;
 } rf_symbol_worker;

@@ -33,6 +33,23 @@ static void head(const rf_page *p) {
   }
 }
 
+/* Events that a split could not tell apart. */
+static void split_left(const rf_page *p) {
+  uint64_t const left = rf_json_unsigned(p->json, "split_left", 0);
+  const rf_json *const wanted = rf_json_member(p->json, "split_wanted");
+  const char *const rule = rf_json_text(p->json, "split_by", "");
+  if (left == 0 || wanted == NULL || (wanted->type == RF_JSON_NUMBER && strcmp(wanted->text, "0") == 0)) {
+    return;
+  }
+  rf_markup(p->sink, "<p class=\"note\">Split by %s. Of %s before only counts are kept, which still count here", rule,
+            rf_counted(p->arena, left, "event"));
+  if (wanted->type == RF_JSON_NUMBER) {
+    rf_markup(p->sink, "; %s of them had another %s", rf_page_number(p, rf_json_unsigned(p->json, "split_wanted", 0)),
+              rule);
+  }
+  rf_page_raw(p, ".</p>\n");
+}
+
 static uint64_t length_of(const rf_json *list) {
   uint64_t count = 0;
   for (; list != NULL; list = list->next) {
@@ -172,6 +189,7 @@ void rf_page_finding(const rf_page *page) {
                                    rf_json_text(page->json, "bug", "")),
                "/");
   head(page);
+  split_left(page);
   figures(page);
   actions(page);
   fix(page);

@@ -97,12 +97,13 @@ static void missing(const rf_page *p) {
   }
   rf_page_raw(p, "<h2>Symbols missing</h2>\n<p><code>ringfence symbols upload FILE</code> names functions and lines, "
                  "also of events that are here.</p>\n<table class=\"findings\"><thead><tr><th scope=\"col\">Build-id"
-                 "</th><th scope=\"col\">Module</th><th scope=\"col\" class=\"number\">Findings</th></tr></thead>"
-                 "<tbody>\n");
+                 "</th><th scope=\"col\">Module</th><th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" "
+                 "class=\"number\">Processes</th></tr></thead><tbody>\n");
   for (const rf_json *m = list; m != NULL; m = m->next) {
     rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap\">%s</td>", rf_json_text(m, "build_id", ""),
               rf_json_text(m, "module", ""));
     number(p, m, "findings", "findings");
+    number(p, m, "processes", "processes");
     rf_page_raw(p, "</tr>\n");
   }
   rf_page_raw(p, "</tbody></table>\n");

@@ -29,6 +29,7 @@ typedef struct rf_page {
   const char *build;
   const char *search;
   const char *order;
+  int64_t zoom; /* a frame of the flame graph, 0: all */
 } rf_page;
 
 typedef void rf_page_maker(const rf_page *page);
@@ -38,6 +39,8 @@ void rf_page_finding(const rf_page *page);
 void rf_page_builds(const rf_page *page);
 void rf_page_coverage(const rf_page *page);
 void rf_page_status(const rf_page *page);
+void rf_page_processes(const rf_page *page);
+void rf_page_process(const rf_page *page);
 
 /* A page with one sentence. `back` is the path to return to after signing in; NULL: no form to sign in. */
 void rf_page_message(const rf_sink *sink, const char *title, const char *message, const char *back);

@@ -25,7 +25,8 @@ static bool put_row(rf_query *q, int64_t id) {
       " f.fixed_at, (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
-      "f.access_key, f.allocation_key, f.free_key, f.merged_into, f.split_by, f.split_from FROM finding f JOIN build "
+      "f.access_key, f.allocation_key, f.free_key, f.merged_into, f.split_by, f.split_from, f.split_left, "
+      "f.split_wanted FROM finding f JOIN build "
       "fb ON fb.id = f.first_build"
       " JOIN build lb ON lb.id = f.last_build WHERE f.id = ?1",
       "i", id);
@@ -58,6 +59,13 @@ static bool put_row(rf_query *q, int64_t id) {
   rf_json_put_text(&q->w, "split_by", rf_split_name(sqlite3_column_int64(s, 21)));
   if (sqlite3_column_int64(s, 22) != 0) {
     rf_json_put_number(&q->w, "split_from", sqlite3_column_int64(s, 22));
+  }
+  if (sqlite3_column_int64(s, 23) != 0) {
+    rf_json_put_number(&q->w, "split_left", sqlite3_column_int64(s, 23));
+    rf_json_put_raw(&q->w, "split_wanted",
+                    sqlite3_column_int64(s, 24) < 0
+                        ? "null"
+                        : rf_bump_arena_print(q->arena, "%" PRId64, (int64_t)sqlite3_column_int64(s, 24)));
   }
   rf_store_done(s);
   return true;

@@ -38,6 +38,14 @@ typedef struct rf_findings_filter {
   int64_t offset;
 } rf_findings_filter;
 
+typedef struct rf_processes_filter {
+  const char *program; /* a part of its name; NULL: any */
+  const char *host;    /* NULL: any, as the next */
+  const char *environment;
+  int64_t limit; /* 0: 100 */
+  int64_t offset;
+} rf_processes_filter;
+
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
 
 /* One finding with all that is known; its record is that of `event`, or of the richest where that is 0. */
@@ -45,6 +53,13 @@ bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
 
 bool rf_query_builds(rf_query *q);
 bool rf_query_coverage(rf_query *q);
+
+/* Processes of which snapshots came, those heard of last first, and the highest peaks of programs. */
+bool rf_query_processes(rf_query *q, const rf_processes_filter *filter);
+
+/* One process: its snapshots, and one of them whole: `snapshot`, or the last where that is 0; with `against`, which may
+ * be of another process, also what each call site has grown since that one. */
+bool rf_query_process(rf_query *q, int64_t id, int64_t snapshot, int64_t against);
 
 /* Builds whose frames lack lines, those of most findings first, and the files of symbols that are there. */
 bool rf_query_symbols(rf_query *q);
@@ -68,6 +83,10 @@ void rf_query_put_real(rf_query *q, const char *name, double value);
 void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days);
 void rf_query_put_expectation(rf_query *q, int64_t finding);
 void rf_query_put_missing(rf_query *q, int64_t most); /* symbols */
+
+/* The snapshot as members "calls", "sites", "sizes" and "map" of the open object. */
+struct rf_heap_snapshot;
+void rf_query_put_heap(rf_query *q, struct rf_heap_snapshot *s, bool difference);
 
 #ifdef __cplusplus
 }

@@ -6,10 +6,10 @@ enum { MISSING_MOST = 200 };
 void rf_query_put_missing(rf_query *q, int64_t most) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), max(f.last_seen) FROM nameless "
-      "n"
-      " JOIN finding f ON f.id = n.finding WHERE NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id"
-      " AND s.kind = 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 4 DESC LIMIT ?",
+      "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), max(coalesce(f.last_seen,"
+      " p.last_seen)), count(p.id) FROM nameless n LEFT JOIN finding f ON f.id = n.finding LEFT JOIN process p ON p.id"
+      " = -n.finding WHERE NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id AND s.kind ="
+      " 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 5 DESC, 4 DESC LIMIT ?",
       "i", most);
   rf_json_open(&q->w, "missing", "[");
   while (rf_store_row(q->store, s)) {
@@ -17,6 +17,7 @@ void rf_query_put_missing(rf_query *q, int64_t most) {
     rf_json_put_text(&q->w, "build_id", rf_store_text(s, 0));
     rf_json_put_text(&q->w, "module", rf_store_text(s, 1));
     rf_json_put_number(&q->w, "findings", sqlite3_column_int64(s, 2));
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
     rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
     rf_json_close(&q->w, "}");
   }

@@ -56,6 +56,23 @@ static const char *const steps[] = {
     " PRIMARY KEY(build_id, kind)) WITHOUT ROWID;CREATE TABLE nameless(build_id TEXT NOT NULL, finding INTEGER NOT"
     " NULL, module TEXT NOT NULL, asked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(build_id, finding)) WITHOUT ROWID;"
     "CREATE INDEX nameless_finding ON nameless(finding);",
+
+    /* Processes of which snapshots of memory came, by the part of their ids that they have in common; the snapshots, and
+     * those that are kept whole. nameless.finding is the negative number of a process where snapshots lack lines. The
+     * highest peak of a program's runs. Of a finding that was split by a rule: events that stayed because only their
+     * counts are kept, and how many of these the rule would have moved (-1: not known). */
+    "CREATE TABLE process(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, program INTEGER NOT NULL, build INTEGER"
+    " NOT NULL, host INTEGER NOT NULL, environment INTEGER NOT NULL, mode INTEGER NOT NULL, pid INTEGER NOT NULL,"
+    " first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, bytes INTEGER NOT NULL"
+    " DEFAULT 0, blocks INTEGER NOT NULL DEFAULT 0, peak INTEGER NOT NULL DEFAULT 0, resident INTEGER NOT NULL DEFAULT"
+    " 0, snapshots INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '');CREATE INDEX process_last ON"
+    " process(last_seen);CREATE TABLE snapshot(id INTEGER PRIMARY KEY, process INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " name TEXT NOT NULL, allocator TEXT NOT NULL, blocks INTEGER NOT NULL, bytes INTEGER NOT NULL, resident INTEGER"
+    " NOT NULL, whole INTEGER NOT NULL);CREATE INDEX snapshot_process ON snapshot(process, whole, time);CREATE INDEX"
+    " snapshot_old ON snapshot(time) WHERE whole = 1;CREATE TABLE snapshot_body(snapshot INTEGER PRIMARY KEY, text "
+    "TEXT NOT NULL);ALTER TABLE usage ADD COLUMN peak INTEGER NOT NULL"
+    " DEFAULT 0;ALTER TABLE finding ADD COLUMN split_left INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN"
+    " split_wanted INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

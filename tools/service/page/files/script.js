@@ -9,8 +9,8 @@
   const busy = () => {
     const at = document.activeElement;
     const typed = [...main.querySelectorAll("input:not([type=hidden])")].some((i) => i.value !== i.defaultValue);
-    return typed || (at && main.contains(at) && at.matches("input, select, textarea")) ||
-      !getSelection().isCollapsed || document.querySelector("dialog[open]");
+    return typed || (at && main.contains(at) && (at.matches("input, select, textarea") || at.closest("svg"))) ||
+      !getSelection().isCollapsed || document.querySelector("dialog[open], main details[open]");
   };
 
   const go = (step) => {

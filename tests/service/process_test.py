@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Snapshots of memory: taken in, shown, compared, thinned, named; and what a hostile process may send as one."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from service import Service, append, check, equal, record
+
+MODULE = {"path": "/srv/app", "build_id": "ab12"}
+
+
+def frame(function, line, module=0):
+    return [module, hex(0x1000 + line), function, "src/app.c", line]
+
+
+def snapshot(name="first", sites=None, **more):
+    """By default two sites below main, one of which is three quarters of all."""
+    if sites is None:
+        sites = [[3000, 30, [frame("make_buffer", 10, MODULE), frame("main", 30)]], [1000, 5, [frame("make_name", 20), 1]]]
+    body = {"name": name, "allocator": "malloc", "blocks": sum(s[1] for s in sites), "bytes": sum(s[0] for s in sites),
+            "peak": 9000, "resident": 65536, "sizes": [[64, 30, 3000], [128, 5, 1000]],
+            "map": {"cell": 65536, "parts": [["0x7f0000010000", [3000, 0, 900]], ["0x7f0000990000", [100]]]},
+            "sites": sites, "omitted_blocks": 0, "omitted_bytes": 0}
+    body.update(more)
+    return body
+
+
+def told(number, process="b-7-99", ago=0.0, snap=None, **more):
+    return record("snapshot", f"{process}-{number}", ago=ago, seconds=60.5, snapshot=snap or snapshot(), **more)
+
+
+def one(s, *words):
+    return s.ask("processes", "1", *words)
+
+
+def call_names(answer, site):
+    calls = answer["snapshot"]["calls"]
+    return [calls[i]["function"] for i in site["stack"]]
+
+
+def a_snapshot_makes_a_process():
+    with Service(start=False) as s:
+        append(s.directory, told(1), told(1), told(1, "b-8-99", ago=50, host="host-2", pid=8))
+        s.once()
+        listed = s.ask("processes")
+        equal(listed["total"], 2, "twice is once")
+        row = listed["processes"][0]
+        equal([row[n] for n in ("id", "program", "host", "mode", "bytes", "blocks", "peak", "resident",
+                                "snapshot_count", "ended", "seconds", "trend")],
+              [1, "/srv/app", "host-1", "guard", 4000, 35, 9000, 65536, 1, "", 60.5, [4000]])
+        equal([p["id"] for p in s.ask("processes", "--host", "host-2")["processes"]], [2])
+        equal(s.ask("processes", "--program", "nothing")["total"], 0)
+        shown = one(s)
+        equal([(x["bytes"], x["blocks"], call_names(shown, x)) for x in shown["snapshot"]["sites"]],
+              [(3000, 30, ["make_buffer", "main"]), (1000, 5, ["make_name", "main"])])
+        equal(shown["snapshot"]["sizes"][1], {"least": 128, "blocks": 5, "bytes": 1000})
+        equal(shown["snapshot"]["map"]["parts"][0], {"address": "0x7f0000010000", "live": [3000, 0, 900]})
+        check("make_buffer src/app.c:10 < main" in s.command("processes", "1"))
+
+
+def the_end_of_a_process_is_noted():
+    with Service(start=False) as s:
+        append(s.directory, told(1), record("summary", "b-7-99-2", seconds=90.25, peak=12345, exit="signal 11"),
+               record("summary", "b-9-99-1", seconds=1, peak=777, exit="status 0"))
+        s.once()
+        row = s.ask("processes")["processes"][0]
+        equal((row["ended"], row["peak"], row["seconds"]), ("signal 11", 12345, 90.25))
+        equal(s.ask("processes")["total"], 1, "a process without snapshots has no row")
+        equal([p["peak"] for p in s.ask("processes")["programs"]], [12345])
+
+
+def two_snapshots_are_compared():
+    later = [[5000, 31, [frame("make_buffer", 10, MODULE), frame("main", 30)]], [64, 1, [frame("make_list", 40), 1]]]
+    with Service(start=False) as s:
+        append(s.directory, told(1, ago=9), told(2, snap=snapshot("later", later)))
+        s.once()
+        shown = one(s, "--against", "1")
+        equal(shown["snapshot"]["against"]["name"], "first")
+        equal([(call_names(shown, x)[0], x["more_bytes"], x["more_blocks"]) for x in shown["snapshot"]["sites"]],
+              [("make_buffer", 2000, 1), ("make_list", 64, 1), ("make_name", -1000, -5)])
+        equal([x["more_bytes"] for x in one(s, "--snapshot", "1", "--against", "1")["snapshot"]["sites"]
+               if "more_bytes" in x], [], "no difference")
+        for words in (("--snapshot", "9"), ("--against", "9")):
+            check("no whole snapshot 9" in s.command("processes", "1", *words, status=1))
+        check("no process 5" in s.command("processes", "5", status=1))
+        s.command("processes", "--against", "1", status=2)
+        s.command("processes", "1", "--against", "x", status=2)
+
+
+def first_last_and_highest_are_kept_whole():
+    with Service("--keep-days", "0", start=False) as s:
+        for i in range(1, 101):
+            size = 5000 if i == 60 else 1000 + i
+            append(s.directory, told(i, ago=1000 - i * 5, snap=snapshot(f"n{i}", [[size, 1, [frame("f", 1, MODULE)]]])))
+        s.once()
+        rows = one(s)["snapshots"]
+        whole = [row["name"] for row in rows if row["whole"]]
+        equal((len(rows), len(whole)), (100, 32), "figures of all stay")
+        check({"n1", "n60", "n100"} <= set(whole), whole)
+        gaps = [int(b[1:]) - int(a[1:]) for a, b in zip(whole, whole[1:])]
+        check(max(gaps) <= 16, "spread over the time", whole)
+        equal(one(s)["snapshot"]["name"], "n100")
+
+
+def old_ones_lose_their_sites():
+    with Service(start=False) as s:
+        append(s.directory, told(1, ago=100 * 86400))
+        s.once()
+        equal(s.ask("processes", "1")["snapshots"][0]["whole"], True)
+        s.start()
+        s.wait(lambda: not s.ask("processes", "1")["snapshots"][0]["whole"])
+        check("No snapshot of this process is kept whole" in s.http("GET", "/process/1").text)
+
+
+def of_many_processes_the_last_stay():
+    with Service(start=False) as s:
+        append(s.directory, b"".join(json.dumps(told(1, f"b-{i}-99", pid=i)).encode() + b"\n" for i in range(1005)))
+        s.once()
+        listed = s.ask("processes", "--limit", "1000")
+        equal((listed["total"], len(listed["processes"])), (1000, 1000))
+
+
+def pages_say_what_the_answers_say():
+    with Service() as s:
+        append(s.directory, told(1, ago=60), told(2, snap=snapshot("<zzz>&\"", None)))
+        s.wait(lambda: s.ask("processes")["total"] == 1 and len(one(s)["snapshots"]) == 2)
+        page = s.http("GET", "/process/1")
+        equal(page.status, 200)
+        check("<zzz>" not in page.text and "&lt;zzz&gt;" in page.text)
+        check("default-src 'none'" in page.headers["content-security-policy"])
+        check(not re.search(r"<script(?! src=\"/script.js\")| style=| on\w+=|https?://", page.text), "nothing inline")
+        for part in ('class="flame"', 'class="map"', "make_buffer", "app.c:10", "75.0 %", 'class="point shown"',
+                     "Sizes of live blocks"):
+            check(part in page.text, part)
+        zoomed = s.http("GET", "/process/1?snapshot=2&zoom=2").text
+        check("Show all" in zoomed and "within" in zoomed)
+        check("Bytes grown" in s.http("GET", "/process/1?snapshot=2&against=1").text)
+        check('href="/process/1"' in s.http("GET", "/processes").text)
+        equal(s.http("GET", "/api/v1/processes/1?snapshot=1").json()["snapshot"]["name"], "first")
+        for path in ("/process/2", "/process/x", "/process/1?snapshot=7", "/api/v1/processes/2"):
+            equal(s.http("GET", path).status, 404, path)
+        equal(s.http("POST", "/process/1", body="").status, 401)
+
+
+def names_come_with_symbols():
+    source = "#include <stdlib.h>\nvoid *make(void) {\n  return malloc(8);\n}\nint main(void) { return make() == 0; }\n"
+    with Service(start=False) as s, tempfile.TemporaryDirectory(dir=s.root) as folder:
+        program = os.path.join(folder, "app")
+        with open(program + ".c", "w", encoding="utf-8") as file:
+            file.write(source)
+        subprocess.run(["cc", "-g", "-O0", "-fno-pie", "-no-pie", "-Wl,--build-id", "-o", program, program + ".c"],
+                       check=True)
+        notes = subprocess.run(["readelf", "-n", program], stdout=subprocess.PIPE, check=True).stdout.decode()
+        build_id = re.search(r"Build ID: ([0-9a-f]+)", notes)[1]
+        names = subprocess.run(["nm", program], stdout=subprocess.PIPE, check=True).stdout.decode()
+        address = int(re.search(r"^([0-9a-f]+) T make$", names, re.M)[1], 16)
+        site = [[8, 1, [[{"path": "/srv/app", "build_id": build_id}, hex(address + 5)]]]]
+        append(s.directory, told(1, snap=snapshot("bare", site)))
+        s.once()
+        equal(one(s)["snapshot"]["calls"][0].get("function"), None)
+        missing = s.ask("symbols", "missing")["missing"]
+        equal([(m["build_id"], m["findings"], m["processes"]) for m in missing], [(build_id, 0, 1)])
+        s.command("symbols", "upload", program)
+        s.once()
+        call = one(s)["snapshot"]["calls"][0]
+        equal((call["function"], os.path.basename(call["file"])), ("make", "app.c"))
+        equal(s.ask("symbols", "missing")["missing"], [])
+
+
+def hostile_snapshots_do_no_harm():
+    deep = [[1, 1, [frame(f"f{i}", i, MODULE if i == 0 else 0) for i in range(500)]]]
+    bad = [{"sites": 7}, {"sites": [[]]}, {"sites": [[-5, 1e300, [[99, "zz"]]]]}, {"sites": [[1, 1, [5, -1, 2 ** 70]]]},
+           {"map": {"cell": 0, "parts": [["x", [1, 2, 3]], [], 7, ["0x1", []]]}}, {"map": 3, "sizes": {}},
+           {"sizes": [[2 ** 63, -1, 5], [], 3]}, {"sites": deep}, {"name": 5, "bytes": "7"}, {"peak": 2 ** 80}]
+    with Service() as s:
+        for i, more in enumerate(bad):
+            append(s.directory, told(i, snap={**snapshot(), **more}))
+        append(s.directory, record("snapshot", "b-7-99-77", snapshot=[1]), record("snapshot", "b-7-99-78"))
+        s.wait(lambda: s.ask("processes")["total"] == 1 and len(one(s)["snapshots"]) == len(bad))
+        for row in one(s)["snapshots"]:
+            for more in ("", "&against=1"):
+                equal(s.http("GET", f"/process/1?snapshot={row['id']}{more}").status, 200)
+        equal(s.ask("status")["losses"][0]["count"], 2, "records without a snapshot are kept as unknown ones")
+
+
+if __name__ == "__main__":
+    from service import main
+    main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted, two_snapshots_are_compared,
+          first_last_and_highest_are_kept_whole, old_ones_lose_their_sites, of_many_processes_the_last_stay,
+          pages_say_what_the_answers_say, names_come_with_symbols, hostile_snapshots_do_no_harm])

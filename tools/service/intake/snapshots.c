@@ -1,0 +1,107 @@
+#include "tools/service/intake/snapshots.h"
+
+#include <string.h>
+
+/* ---- Limits ---- */
+
+/* Of snapshots `kind` (whole or not), the one whose neighbours in time are closest; the highest goes last. */
+#define LEAST_TELLING                                                                                                  \
+  "(SELECT id FROM (SELECT id, bytes = max(bytes) OVER () AS highest, lead(time) OVER w - lag(time) OVER w AS gap"     \
+  " FROM snapshot WHERE process = ?1 AND whole = ?2 WINDOW w AS (ORDER BY time, id)) WHERE gap IS NOT NULL ORDER BY"   \
+  " highest, gap, id LIMIT 1)"
+
+static int64_t count_of(rf_store *store, int64_t process, int64_t whole) {
+  return rf_store_number(store, 0, "SELECT count(*) FROM snapshot WHERE process = ? AND whole = ?", "ii", process,
+                         whole);
+}
+
+static void thin(rf_store *store, int64_t process) {
+  if (count_of(store, process, 1) > RF_SNAPSHOTS_WHOLE) {
+    int64_t const id = rf_store_number(store, 0, "SELECT " LEAST_TELLING, "ii", process, INT64_C(1));
+    rf_store_run(store, "DELETE FROM snapshot_body WHERE snapshot = ?", "i", id);
+    rf_store_run(store, "UPDATE snapshot SET whole = 0 WHERE id = ?", "i", id);
+  }
+  if (count_of(store, process, 0) > RF_SNAPSHOTS_MOST - RF_SNAPSHOTS_WHOLE) {
+    rf_store_run(store, "DELETE FROM snapshot WHERE id = " LEAST_TELLING, "ii", process, INT64_C(0));
+  }
+}
+
+static void forget_oldest(rf_store *store) {
+  if (rf_store_number(store, 0, "SELECT count(*) FROM process", "") <= RF_PROCESSES_MOST) {
+    return;
+  }
+  int64_t const oldest = rf_store_number(store, 0, "SELECT id FROM process ORDER BY last_seen, id LIMIT 1", "");
+  rf_store_run(store, "DELETE FROM snapshot_body WHERE snapshot IN (SELECT id FROM snapshot WHERE process = ?)", "i",
+               oldest);
+  rf_store_run(store, "DELETE FROM snapshot WHERE process = ?", "i", oldest);
+  rf_store_run(store, "DELETE FROM nameless WHERE finding = -?", "i", oldest);
+  rf_store_run(store, "DELETE FROM process WHERE id = ?", "i", oldest);
+}
+
+/* ---- Taking ---- */
+
+static int64_t find(rf_store *store, const char *name) {
+  return rf_store_number(store, 0, "SELECT id FROM process WHERE name = ?", "t", name);
+}
+
+static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candidate *at) {
+  int64_t const id = find(store, e->process);
+  if (id != 0 || store->failed) {
+    return id;
+  }
+  rf_store_run(store,
+               "INSERT INTO process(name, program, build, host, environment, mode, pid, first_seen, last_seen)"
+               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8)",
+               "tiiiiiii", e->process, at->program, at->build, at->host, at->environment, at->mode, e->pid, e->time);
+  int64_t const made = sqlite3_last_insert_rowid(store->db);
+  forget_oldest(store);
+  return made;
+}
+
+/* Of several allocators in one process the figures of the list are those of the last snapshot. */
+static void update(rf_store *store, int64_t process, const rf_envelope *e, const rf_heap_snapshot *s) {
+  int64_t const peak = s->peak > s->bytes ? s->peak : s->bytes;
+  rf_store_run(store,
+               "UPDATE process SET bytes = CASE WHEN ?2 >= last_seen THEN ?3 ELSE bytes END, blocks = CASE WHEN ?2 >="
+               " last_seen THEN ?4 ELSE blocks END, resident = CASE WHEN ?2 >= last_seen THEN ?5 ELSE resident END,"
+               " peak = max(peak, ?6), seconds = max(seconds, ?7), first_seen = min(first_seen, ?2), last_seen ="
+               " max(last_seen, ?2), snapshots = snapshots + 1 WHERE id = ?1",
+               "iiiiiid", process, e->time, s->bytes, s->blocks, s->resident, peak, e->seconds);
+}
+
+bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope *e, const rf_candidate *at,
+                       const char *line, size_t length) {
+  const rf_heap_snapshot *const s = rf_heap_snapshot_read(arena, e->snapshot);
+  if (s == NULL) {
+    return false;
+  }
+  int64_t const process = process_of(store, e, at);
+  update(store, process, e, s);
+  rf_store_run(store,
+               "INSERT INTO snapshot(process, time, name, allocator, blocks, bytes, resident, whole)"
+               " VALUES(?,?,?,?,?,?,?,1)",
+               "iittiii", process, e->time, s->name, s->allocator, s->blocks, s->bytes, s->resident);
+  rf_store_run(store, "INSERT INTO snapshot_body(snapshot, text) VALUES(?,?)", "it",
+               (int64_t)sqlite3_last_insert_rowid(store->db), rf_bump_arena_text(arena, line, length));
+  thin(store, process);
+  return true;
+}
+
+void rf_snapshots_end(rf_store *store, const rf_envelope *e) {
+  rf_store_run(store,
+               "UPDATE process SET ended = ?2, seconds = max(seconds, ?3), peak = max(peak, ?4), last_seen ="
+               " max(last_seen, ?5) WHERE name = ?1",
+               "ttdii", e->process, e->exit, e->seconds, e->peak, e->time);
+}
+
+/* ---- Reading ---- */
+
+rf_heap_snapshot *rf_snapshots_read(rf_store *store, rf_bump_arena *arena, int64_t snapshot) {
+  sqlite3_stmt *const s = rf_store_select(store, "SELECT text FROM snapshot_body WHERE snapshot = ?", "i", snapshot);
+  if (!rf_store_row(store, s)) {
+    return NULL;
+  }
+  const char *const text = rf_bump_arena_print(arena, "%s", rf_store_text(s, 0));
+  rf_store_done(s);
+  return rf_heap_snapshot_read(arena, rf_json_member(rf_json_parse(arena, text, strlen(text)), "snapshot"));
+}

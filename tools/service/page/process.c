@@ -1,0 +1,192 @@
+/* The page of one process: its memory over time, and one snapshot whole. */
+#include "tools/service/page/process_parts.h"
+
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *id_of(const rf_page *p, const rf_json *object, const char *name) {
+  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, name, 0));
+}
+
+/* ---- Words ---- */
+
+const char *rf_call_name(const rf_process_view *v, const rf_json *call) {
+  const char *const function = rf_json_text(call, "function", NULL);
+  const char *const module = rf_json_text(call, "module", NULL);
+  if (function != NULL && function[0] != '\0') {
+    return function;
+  }
+  return module == NULL
+             ? rf_json_text(call, "offset", "(not known)")
+             : rf_bump_arena_print(v->page->arena, "%s+%s", rf_base_name(module), rf_json_text(call, "offset", "0"));
+}
+
+const char *rf_call_place(const rf_process_view *v, const rf_json *call) {
+  const char *const file = rf_json_text(call, "file", NULL);
+  uint64_t const line = rf_json_unsigned(call, "line", 0);
+  return file == NULL ? NULL
+         : line == 0  ? rf_base_name(file)
+                      : rf_bump_arena_print(v->page->arena, "%s:%" PRIu64, rf_base_name(file), line);
+}
+
+const char *rf_page_duration(const rf_page *p, const rf_json *process) {
+  const rf_json *const member = rf_json_member(process, "seconds");
+  double const seconds = member == NULL ? 0 : strtod(member->text, NULL);
+  double const minute = 60;
+  double const hour = 3600;
+  return seconds < 2 * minute ? rf_bump_arena_print(p->arena, seconds < 10 ? "%.1f s" : "%.0f s", seconds)
+         : seconds < 2 * hour ? rf_bump_arena_print(p->arena, "%.0f min", seconds / minute)
+                              : rf_bump_arena_print(p->arena, "%.1f h", seconds / hour);
+}
+
+const char *rf_page_build(const rf_page *p, const rf_json *process) {
+  const char *const version = rf_json_text(process, "version", "");
+  const char *const name = rf_json_text(process, "build", "");
+  bool const twice = strcmp(version, name) == 0;
+  return rf_bump_arena_print(p->arena, "%s%s%.12s", twice ? "" : version, twice || version[0] == '\0' ? "" : " ", name);
+}
+
+const char *rf_signed_bytes(const rf_page *p, int64_t bytes) {
+  uint64_t const size = bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes;
+  return rf_bump_arena_print(p->arena, "%s%s", bytes < 0 ? "−" : bytes > 0 ? "+" : "", rf_bytes_text(p->arena, size));
+}
+
+const char *rf_svg_number(const rf_page *p, double value) {
+  return rf_bump_arena_print(p->arena, "%.3f", isfinite(value) ? value : 0.0);
+}
+
+/* ---- Head ---- */
+
+static void head(const rf_page *p) {
+  const rf_json *const f = p->json;
+  const char *const ended = rf_json_text(f, "ended", "");
+  rf_markup(p->sink,
+            "<p class=\"crumbs\"><a href=\"/processes\">Processes</a> / #%s</p>\n<header class=\"headline\">\n<h1>%s "
+            "<span class=\"badge %s\">%s</span></h1>\n",
+            id_of(p, f, "id"), rf_base_name(rf_json_text(f, "program", "")), ended[0] == '\0' ? "fixed" : "",
+            ended[0] == '\0' ? "not ended" : ended);
+  rf_markup(p->sink,
+            "<p class=\"title\"><span class=\"mark first\">%s</span><span class=\"mark\">%s</span> process %s on %s, "
+            "build %s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
+            rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""), id_of(p, f, "pid"),
+            rf_json_text(f, "host", ""), rf_page_build(p, f), rf_json_text(f, "program", ""));
+}
+
+static void bytes_figure(const rf_page *p, const char *name, const char *title) {
+  uint64_t const bytes = rf_json_unsigned(p->json, name, 0);
+  if (bytes != 0) {
+    rf_page_figure(p, "", rf_bytes_text(p->arena, bytes), title);
+  }
+}
+
+static void figures(const rf_page *p) {
+  uint64_t const blocks = rf_json_unsigned(p->json, "blocks", 0);
+  uint64_t const snapshots = rf_json_unsigned(p->json, "snapshot_count", 0);
+  rf_page_raw(p, "<ul class=\"figures\">\n");
+  bytes_figure(p, "bytes", "live");
+  rf_page_figure(p, "", rf_page_number(p, blocks),
+                 rf_bump_arena_print(p->arena, "live %s", rf_noun(p->arena, blocks, "block")));
+  bytes_figure(p, "peak", "peak");
+  bytes_figure(p, "resident", "resident");
+  rf_page_figure(p, "", rf_page_duration(p, p->json), "run time");
+  rf_page_figure(p, "", rf_page_number(p, snapshots), rf_noun(p->arena, snapshots, "snapshot"));
+  rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "last_seen", "")), "last heard of");
+  rf_page_raw(p, "</ul>\n");
+}
+
+/* ---- Which snapshot ---- */
+
+static void option(const rf_page *p, const rf_json *s, const rf_json *chosen) {
+  const char *const id = id_of(p, s, "id");
+  bool const selected = chosen != NULL && rf_json_unsigned(s, "id", 0) == rf_json_unsigned(chosen, "id", 0);
+  rf_markup(p->sink, "<option value=\"%s\"%s>%s", id, selected ? " selected" : "", rf_json_text(s, "name", ""));
+  rf_markup(p->sink, ", %s, %s</option>", rf_bytes_text(p->arena, rf_json_unsigned(s, "bytes", 0)),
+            rf_bump_arena_print(p->arena, "%.19s", rf_json_text(s, "time", "")));
+}
+
+static void options(const rf_page *p, const rf_json *chosen) {
+  bool seen = chosen == NULL;
+  for (const rf_json *s = rf_page_list(p->json, "snapshots"); s != NULL; s = s->next) {
+    if (rf_json_bool(s, "whole", false)) {
+      option(p, s, chosen);
+      seen = seen || rf_json_unsigned(s, "id", 0) == rf_json_unsigned(chosen, "id", 0);
+    }
+  }
+  if (!seen) {
+    option(p, chosen, chosen); /* of another process */
+  }
+}
+
+static void choice(const rf_process_view *v) {
+  const rf_page *const p = v->page;
+  rf_markup(p->sink, "<form class=\"tools\" action=\"/process/%s\">\n<label>Snapshot <select name=\"snapshot\">",
+            id_of(p, p->json, "id"));
+  options(p, v->snapshot);
+  rf_page_raw(p, "</select></label>\n<label>Difference from <select name=\"against\"><option value=\"\">none</option>");
+  options(p, v->against);
+  rf_page_raw(p, "</select></label>\n<button>Show</button>\n</form>\n");
+}
+
+static void about(const rf_process_view *v) {
+  const rf_page *const p = v->page;
+  uint64_t const omitted = rf_json_unsigned(v->snapshot, "omitted_bytes", 0);
+  rf_markup(p->sink, "<h2 class=\"shown-snapshot\">Snapshot “%s” <span class=\"dim\">of %s, ",
+            rf_json_text(v->snapshot, "name", ""), rf_json_text(v->snapshot, "allocator", ""));
+  rf_page_time(p, rf_json_text(v->snapshot, "time", ""));
+  if (v->against != NULL) {
+    int64_t const growth = rf_json_signed(v->snapshot, "bytes", 0) - rf_json_signed(v->against, "bytes", 0);
+    rf_markup(p->sink, "; since “%s” <b class=\"%s\">%s</b>", rf_json_text(v->against, "name", ""),
+              growth > 0 ? "grow" : "shrink", rf_signed_bytes(p, growth));
+  }
+  rf_page_raw(p, "</span></h2>\n");
+  if (omitted != 0) {
+    rf_markup(p->sink, "<p class=\"note\">%s of %s at call sites with few bytes did not fit into the record.</p>\n",
+              rf_bytes_text(p->arena, omitted),
+              rf_counted(p->arena, rf_json_unsigned(v->snapshot, "omitted_blocks", 0), "block"));
+  }
+}
+
+/* ---- The page ---- */
+
+static rf_process_view view_of(const rf_page *p) {
+  rf_process_view v = {.page = p,
+                       .snapshot = rf_json_member(p->json, "snapshot"),
+                       .against = rf_json_member(rf_json_member(p->json, "snapshot"), "against")};
+  for (const rf_json *c = rf_page_list(v.snapshot, "calls"); c != NULL; c = c->next) {
+    RF_APPENDED(p->arena, v.calls, v.call_count) = c;
+  }
+  v.link = v.against == NULL ? rf_bump_arena_print(p->arena, "?snapshot=%s", id_of(p, v.snapshot, "id"))
+                             : rf_bump_arena_print(p->arena, "?snapshot=%s&against=%s", id_of(p, v.snapshot, "id"),
+                                                   id_of(p, v.against, "id"));
+  return v;
+}
+
+void rf_page_process(const rf_page *page) {
+  rf_process_view const v = view_of(page);
+  rf_page_head(page->sink,
+               rf_bump_arena_print(page->arena, "%s %s", rf_base_name(rf_json_text(page->json, "program", "")),
+                                   id_of(page, page->json, "pid")),
+               "/processes");
+  head(page);
+  figures(page);
+  rf_page_memory(&v);
+  if (v.snapshot == NULL) {
+    rf_page_raw(page, "<p class=\"empty\">No snapshot of this process is kept whole any more.</p>\n");
+    rf_page_foot(page->sink);
+    return;
+  }
+  choice(&v);
+  about(&v);
+  rf_page_flame(&v);
+  rf_page_sites(&v);
+  rf_page_raw(page, "<div class=\"pair\">\n");
+  rf_page_sizes(&v);
+  rf_page_map(&v);
+  rf_page_raw(page, "</div>\n");
+  rf_page_foot(page->sink);
+}

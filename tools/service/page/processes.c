@@ -1,0 +1,122 @@
+/* The list of processes with snapshots, and peaks of programs. */
+#include "tools/service/page/process_parts.h"
+
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const char *bytes_of(const rf_page *p, const rf_json *object, const char *name) {
+  uint64_t const bytes = rf_json_unsigned(object, name, 0);
+  return bytes == 0 ? "–" : rf_bytes_text(p->arena, bytes);
+}
+
+/* A line of live bytes, snapshot by snapshot. */
+static void spark(const rf_page *p, const rf_json *list) {
+  enum { HEIGHT = 22, WIDTH = 120 };
+  uint64_t most = 0;
+  unsigned count = 0;
+  unsigned i = 0;
+  (void)rf_page_sum(list, &most);
+  for (const rf_json *n = list; n != NULL; n = n->next) {
+    count++;
+  }
+  rf_markup(p->sink,
+            "<svg class=\"spark line\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"%s, at most %s live\">",
+            rf_counted(p->arena, count, "snapshot"), rf_bytes_text(p->arena, most));
+  rf_page_raw(p, "<path class=\"axis\" d=\"M0 23.5h120\"/><path d=\"");
+  for (const rf_json *n = list; n != NULL; n = n->next, i++) {
+    uint64_t const value = strtoull(n->text, NULL, 10);
+    unsigned const x = count < 2 ? 0 : i * WIDTH / (count - 1);
+    unsigned const y = most == 0 ? HEIGHT : HEIGHT - (unsigned)((double)value / (double)most * (HEIGHT - 2));
+    rf_markup(p->sink, i == 0 ? "M%u %u" : "L%u %u", x, y);
+  }
+  rf_page_raw(p, count == 1 ? "h120\"/></svg>" : "\"/></svg>");
+}
+
+static void row(const rf_page *p, const rf_json *f) {
+  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap\"><a class=\"kind\" href=\"/process/%s\">%s</a><span class=\"marks\"><span "
+            "class=\"mark\">%s</span><span class=\"mark\">%s</span></span>",
+            id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
+  rf_markup(p->sink, "<span class=\"place\">process %s on %s, build %s</span></td><td class=\"trend\">",
+            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "pid", 0)), rf_json_text(f, "host", ""),
+            rf_page_build(p, f));
+  spark(p, rf_page_list(f, "trend"));
+  rf_markup(p->sink,
+            "</td><td class=\"number\" data-name=\"live\">%s</td><td class=\"number\" data-name=\"peak\">%s</td><td "
+            "class=\"number\" data-name=\"run\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
+            "class=\"seen\" data-name=\"last\">",
+            bytes_of(p, f, "bytes"), bytes_of(p, f, "peak"), rf_page_duration(p, f),
+            rf_page_number(p, rf_json_unsigned(f, "snapshot_count", 0)));
+  rf_page_time(p, rf_json_text(f, "last_seen", ""));
+  rf_page_raw(p, "</td></tr>\n");
+}
+
+static void none(const rf_page *p) {
+  rf_page_raw(p,
+              "<div class=\"empty\">\n<p>No process has sent a snapshot of its memory yet. A checked process sends one"
+              " when it is asked to, by a signal or by <code>__ringfence_snapshot(name)</code>:</p>\n<pre>"
+              "RINGFENCE_COLLECTOR=auto ringfence check -o snapshot_signal=SIGUSR2 -- ./server &amp;\n"
+              "kill -USR2 \"$(pidof server)\"</pre>\n</div>\n");
+}
+
+static void program_row(const rf_page *p, const rf_json *f) {
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
+            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"number\" "
+            "data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td>",
+            rf_json_text(f, "program", ""), rf_json_text(f, "build", ""), rf_json_text(f, "mode", ""),
+            rf_json_text(f, "environment", ""), bytes_of(p, f, "peak"),
+            rf_page_number(p, rf_json_unsigned(f, "processes", 0)));
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td></tr>\n", rf_page_real(p, f, "hours"));
+}
+
+static void programs(const rf_page *p) {
+  const rf_json *const list = rf_page_list(p->json, "programs");
+  if (list == NULL) {
+    return;
+  }
+  rf_page_raw(p,
+              "<h2>Highest peaks of programs</h2>\n<p class=\"dim\">From the summaries of runs that have ended.</p>\n"
+              "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th "
+              "scope=\"col\">Mode</th><th scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Peak</th>"
+              "<th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th></tr>"
+              "</thead>\n<tbody>\n");
+  for (const rf_json *f = list; f != NULL; f = f->next) {
+    program_row(p, f);
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+}
+
+void rf_page_processes(const rf_page *page) {
+  const rf_json *const list = rf_page_list(page->json, "processes");
+  uint64_t const total = rf_json_unsigned(page->json, "total", 0);
+  uint64_t shown = 0;
+  rf_page_head(page->sink, "Processes", "/processes");
+  rf_page_raw(page,
+              "<h1>Processes</h1>\n<p class=\"dim\">What is live in them, by the snapshots that they sent. The last"
+              " heard of comes first.</p>\n");
+  if (list == NULL) {
+    none(page);
+  } else {
+    rf_page_raw(page,
+                "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Live bytes"
+                "</th><th scope=\"col\" class=\"number\">Live</th><th scope=\"col\" class=\"number\">Peak</th><th "
+                "scope=\"col\" class=\"number\">Run</th><th scope=\"col\" class=\"number\">Snapshots</th><th "
+                "scope=\"col\">Last</th></tr></thead>\n<tbody>\n");
+  }
+  for (const rf_json *f = list; f != NULL; f = f->next, shown++) {
+    row(page, f);
+  }
+  rf_page_raw(page, list == NULL ? "" : "</tbody></table>\n");
+  if (total > shown) {
+    rf_markup(page->sink,
+              "<p class=\"dim\">%s of %s are shown; <code>ringfence processes --program TEXT</code> finds "
+              "others.</p>\n",
+              rf_page_number(page, shown), rf_page_number(page, total));
+  }
+  programs(page);
+  rf_page_foot(page->sink);
+}
