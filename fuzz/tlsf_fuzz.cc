@@ -1,5 +1,6 @@
 // tlsf: several regions, added and removed while blocks live in them. tlsf_huge_fuzz runs the same with lower limits:
-// blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions.
+// blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions. tlsf_small_fuzz runs the small
+// build, which has one region.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/tlsf.h>
 
@@ -11,6 +12,8 @@ rf_allocator *init(void *, void *arena, size_t size) {
   return rf_tlsf_init(&heap, arena, size) == RF_OK ? &heap.base : nullptr;
 }
 
+#ifndef RF_FUZZ_TLSF_SMALL
+
 rf_status add_region(void *, rf_allocator *, void *region, size_t size) {
   return rf_tlsf_add_region(&heap, region, size);
 }
@@ -19,10 +22,16 @@ rf_status remove_region(void *, rf_allocator *, void *region) {
   return rf_tlsf_remove_region(&heap, region);
 }
 
+#endif
+
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("tlsf", init);
+#ifdef RF_FUZZ_TLSF_SMALL
+  t.max_align = RF_ALIGN_DEFAULT;
+#else
   t.add_region = add_region;
   t.remove_region = remove_region;
+#endif
   t.min_arena = 1024;
   t.refuses |= RF_FUZZ_FORGED;
   t.refuses_ended = true;

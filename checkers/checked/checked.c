@@ -48,8 +48,8 @@ static void print_start(const rf_options *o, const rf_allocator *inner) {
 }
 
 static void print_fallback(rf_mode wanted, rf_mode instead) {
-  static bool said[RF_MODE_ASAN + 1];
-  if (__atomic_exchange_n(&said[wanted], true, __ATOMIC_RELAXED)) {
+  static uint32_t said[RF_MODE_ASAN + 1]; /* RISC-V has no atomic bytes */
+  if (__atomic_exchange_n(&said[wanted], 1, __ATOMIC_RELAXED) != 0) {
     return;
   }
   const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();

@@ -189,19 +189,42 @@ static void *small_alloc(rf_allocator *self, size_t size, size_t align, const rf
   return begin + offset;
 }
 
+typedef struct place {
+  uintptr_t at;
+  bool used; /* in a block of the heap */
+} place;
+
+static bool visit_place(const rf_block *block, void *context) {
+  place *const p = (place *)context;
+  p->used = p->used || (block->used && p->at - (uintptr_t)block->ptr < block->size);
+  return !p->used;
+}
+
+/* True where `ptr`, which has the header of a freed block before it, was one: it waits, or the heap has it back. The
+ * payload of a live block can look like that, too. */
+static bool was_freed(const rf_guard_small *g, const void *ptr, const rf_site **released) {
+  for (unsigned i = 0; i < g->waiting_count; i++) {
+    unsigned const at = (g->oldest + i) % RF_GUARD_SMALL_WAITING;
+    if (g->waiting[at].block == ptr) {
+      *released = g->waiting[at].released;
+      return true;
+    }
+  }
+  place p = {(uintptr_t)ptr, false};
+  (void)rf_walk(g->inner, visit_place, &p);
+  return !p.used;
+}
+
 /* A pointer at which no live block starts. The word before one that was freed still says so, until the heap uses it. */
 static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
   header *const h = header_of(ptr);
   const rf_site *released = NULL;
   bool const is_ours = rf_owns(g->inner, h) && (uintptr_t)ptr % WORD == 0;
-  if (is_ours && state_of(h) == FREED) {
-    for (unsigned i = 0; i < RF_GUARD_SMALL_WAITING; i++) {
-      released = g->waiting[i].block == ptr ? g->waiting[i].released : released;
-    }
+  if (is_ours && state_of(h) == FREED && was_freed(g, ptr, &released)) {
     tell(g, RF_BUG_DOUBLE_FREE, ptr, h, site, released);
     return RF_ERR_NOT_ALLOCATED;
   }
-  if (is_ours && state_of(h) == 0 && rf_usable_size(g->inner, h) != 0) { /* a block of the heap, our words damaged */
+  if (is_ours && state_of(h) != SKIP && rf_usable_size(g->inner, h) != 0) { /* a block of the heap, our words damaged */
     tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, site, NULL);
     return RF_ERR_CORRUPT;
   }
@@ -209,11 +232,17 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
   return RF_ERR_BAD_POINTER;
 }
 
-/* NULL where no live block starts there. Of what the heap knows nothing is not read. */
+/* NULL where no live block starts there. Of what the heap knows nothing is not read. A payload can look like a header,
+ * so the heap must know a block at its beginning, and one that is large enough. */
 static header *live_at(rf_guard_small *g, const void *ptr) {
   header *const h = header_of(ptr);
   bool const may_be = g->inner != NULL && (uintptr_t)ptr % WORD == 0 && rf_owns(g->inner, h);
-  return may_be && state_of(h) == LIVE ? h : NULL;
+  if (!may_be || state_of(h) != LIVE) {
+    return NULL;
+  }
+  size_t const offset = offset_for(align_of(h));
+  size_t const have = rf_usable_size(g->inner, (const void *)((uintptr_t)ptr - offset));
+  return have >= offset + size_of(h) + tail_for(size_of(h)) ? h : NULL;
 }
 
 static rf_status small_free(rf_allocator *self, void *ptr, const rf_site *site) {
@@ -336,8 +365,10 @@ rf_status rf_guard_small_init(rf_guard_small *guard, rf_allocator *inner, size_t
   if (guard == NULL || inner == NULL) {
     return RF_ERR_INVALID;
   }
-  if (inner->ops->owns == NULL || inner->ops->usable_size == NULL) {
-    return RF_ERR_UNSUPPORTED;
+  for (rf_allocator *a = inner; a != NULL; a = rf_inner(a)) { /* decorators ask the next */
+    if (a->ops->owns == NULL || a->ops->usable_size == NULL) {
+      return RF_ERR_UNSUPPORTED;
+    }
   }
   memset(guard, 0, sizeof *guard);
   guard->base.ops = &small_ops;

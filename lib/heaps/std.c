@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Ends where the payload begins: a write before the block meets it. */
 typedef struct header {
+#if UINTPTR_MAX <= UINT32_MAX
+  uint32_t unused;
+#endif
   size_t size;       /* requested */
   uint32_t checksum; /* of the rest, its address and the heap; FREED: the block was freed */
   uint32_t lead;     /* units of RF_ALIGN_DEFAULT from the start of malloc's block to the header */
@@ -15,7 +19,7 @@ typedef struct header {
 
 /* A header keeps the alignment that malloc gives. */
 #define PREFIX ((size_t)16)
-_Static_assert(sizeof(header) <= PREFIX, "a header fits before the payload");
+_Static_assert(sizeof(header) == PREFIX, "a header ends where the payload begins");
 _Static_assert(RF_ALIGN_DEFAULT <= PREFIX && PREFIX % RF_ALIGN_DEFAULT == 0, "payloads stay aligned");
 
 /* The checksum of a freed block, until the C library overwrites it. */
@@ -54,7 +58,7 @@ static void header_write(rf_std *heap, header *h, size_t size, uint32_t lead) {
 /* The memory before `ptr` may be freed, or between objects. An atomic load would be instrumented all the same. */
 RF_NO_SANITIZE RF_RARE static header header_read(const void *ptr) {
   const header *const h = (const header *)(const void *)((const unsigned char *)ptr - PREFIX);
-  return (header){h->size, *(const volatile uint32_t *)&h->checksum, h->lead};
+  return (header){.size = h->size, .checksum = *(const volatile uint32_t *)&h->checksum, .lead = h->lead};
 }
 
 /* *out is the header, where a live block starts at `ptr`. */
@@ -137,7 +141,7 @@ static header *make_block(rf_std *heap, size_t size, size_t align) {
     return NULL;
   }
   size_t const lead = rf_align_gap(start + PREFIX, align);
-  if (lead / RF_ALIGN_DEFAULT > UINT32_MAX) {
+  if (lead > extra || lead / RF_ALIGN_DEFAULT > UINT32_MAX) { /* lead > extra: malloc does not align as C demands */
     free(start);
     return NULL;
   }

@@ -3,8 +3,10 @@
 
 #include "tests/checkers/sample_finding.h"
 
+#include <ringfence/lock.h>
 #include <ringfence/report_serial.h>
 #include <ringfence/simple.h>
+#include <ringfence/std.h>
 #include <ringfence/tlsf.h>
 
 #include <gtest/gtest.h>
@@ -206,6 +208,20 @@ TEST(SmallFinding, IsAFewLinesWithoutTexts) {
     EXPECT_EQ(out.text().compare(begin, 4, "#RF:"), 0);
   }
   EXPECT_LE(lines, 3U);
+}
+
+TEST(GuardSmallInit, RefusesAnAllocatorThatDoesNotKnowItsBlocks) {
+  rf_std heap;
+  rf_lock lock;
+  rf_guard_small guard;
+  ASSERT_EQ(rf_std_init(&heap), RF_OK);
+  ASSERT_EQ(rf_lock_init(&lock, &heap.base), RF_OK);
+  EXPECT_EQ(rf_guard_small_init(&guard, &heap.base, 100), RF_ERR_UNSUPPORTED);
+  EXPECT_EQ(rf_guard_small_init(&guard, &lock.base, 100), RF_ERR_UNSUPPORTED); // which asks the heap
+  EXPECT_EQ(rf_guard_small_init(nullptr, &heap.base, 100), RF_ERR_INVALID);
+  EXPECT_EQ(rf_guard_small_init(&guard, nullptr, 100), RF_ERR_INVALID);
+  rf_deinit(&lock.base);
+  rf_deinit(&heap.base);
 }
 
 } // namespace

@@ -18,6 +18,7 @@ std::vector<Check> misuse_checks();
 std::vector<Check> account_checks();
 std::vector<Check> arena_checks();
 std::vector<Check> trace_checks();
+std::vector<Check> thread_checks();
 
 } // namespace ringfence::conformance
 

@@ -1,9 +1,11 @@
 #include "tests/conformance/env.h"
 
+#include <ringfence/port.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstring>
-#include <mutex>
 
 namespace ringfence::conformance {
 
@@ -18,7 +20,7 @@ constexpr unsigned char kArenaByte = 0x5E; // an arena need not be zeroed
 std::atomic<size_t> the_faults{0};
 // How many of them were asked for.
 size_t the_expected_faults = 0;
-std::mutex the_mutex;
+rf_mutex the_mutex; // zeroed: initialised
 std::string the_last_fault;
 
 void on_fault(const rf_fault *fault, void *) {
@@ -26,14 +28,17 @@ void on_fault(const rf_fault *fault, void *) {
   rf_sink_buffer buffer;
   rf_sink_buffer_init(&buffer, text, sizeof text);
   rf_fault_print(fault, &buffer.sink);
-  std::lock_guard<std::mutex> const lock(the_mutex);
+  rf_mutex_lock(&the_mutex);
   the_last_fault = text;
+  rf_mutex_unlock(&the_mutex);
   ++the_faults;
 }
 
 std::string last_fault() {
-  std::lock_guard<std::mutex> const lock(the_mutex);
-  return the_last_fault;
+  rf_mutex_lock(&the_mutex);
+  std::string const text = the_last_fault;
+  rf_mutex_unlock(&the_mutex);
+  return text;
 }
 
 unsigned char content(uint64_t seed, size_t i) {
@@ -53,7 +58,7 @@ std::vector<rf_block> walk(rf_allocator *a) {
 }
 
 std::string text_of(const rf_stats &s) {
-  std::ostringstream out;
+  Text out;
   out << "capacity " << s.capacity << " used " << s.used << " peak " << s.peak << " blocks " << s.blocks
       << " peak_blocks " << s.peak_blocks << " free_bytes " << s.free_bytes << " largest_free " << s.largest_free
       << " allocations " << s.allocations << " failures " << s.failures << " overhead " << s.overhead;
@@ -65,7 +70,7 @@ bool same(const rf_stats &a, const rf_stats &b) {
 }
 
 std::string text_of(const rf_block &b) {
-  std::ostringstream out;
+  Text out;
   out << (b.used ? "used " : "free ") << b.ptr << " size " << b.size << " overhead " << b.overhead;
   return out.str();
 }
@@ -76,8 +81,20 @@ bool same(const rf_block &a, const rf_block &b) {
 
 } // namespace
 
-void fail(const char *file, int line, const std::string &text) {
-  throw Failure{std::string(file) + ":" + std::to_string(line) + ": " + text};
+Text &Text::operator<<(const void *pointer) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%p", pointer);
+  return add(text);
+}
+
+const Note *Note::the_note = nullptr;
+
+std::string failure_text(const char *file, int line, const std::string &text) {
+  std::string whole = std::string(file) + ":" + std::to_string(line) + ": " + text;
+  for (const Note *note = Note::the_note; note != nullptr; note = note->outer_) {
+    whole += " (" + note->text_() + ")";
+  }
+  return whole;
 }
 
 uint64_t Random::next() {
@@ -92,18 +109,14 @@ size_t fault_count() {
   return the_faults;
 }
 
-std::optional<std::string> run(const Check &check, const Subject &subject) {
+void begin_counting_faults() {
   the_faults = 0;
   the_expected_faults = 0;
   rf_fault_handler_set(on_fault, nullptr);
-  std::optional<std::string> result;
-  try {
-    check.run(subject);
-  } catch (const Failure &failure) {
-    result = failure.text;
-  }
+}
+
+void end_counting_faults() {
   rf_fault_handler_set(nullptr, nullptr);
-  return result;
 }
 
 bool applies(const Check &check, const Subject &subject) {

@@ -10,23 +10,59 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace ringfence::conformance {
 
-struct Failure {
-  std::string text;
+// Text in pieces. Not a stream: boards have none.
+class Text {
+public:
+  Text &operator<<(const char *piece) { return add(piece); }
+  Text &operator<<(const std::string &piece) { return add(piece); }
+  Text &operator<<(const void *pointer);
+  template <typename T> std::enable_if_t<std::is_integral_v<T>, Text &> operator<<(T number) {
+    return add(std::to_string(number));
+  }
+  const std::string &str() const { return text_; }
+
+private:
+  Text &add(const std::string &piece) {
+    text_ += piece;
+    return *this;
+  }
+
+  std::string text_;
 };
 
+// Ends the check: run.cc by an exception, tests/board by the end of the program.
 [[noreturn]] void fail(const char *file, int line, const std::string &text);
 
-// RF_REQUIRE(p != nullptr, "size " << size): throws Failure with the condition and the rest.
+// The place, the text and the notes of a failure.
+std::string failure_text(const char *file, int line, const std::string &text);
+
+// Says, while it lives, more of any failure: the seed of a random program, say. For one thread.
+class Note {
+public:
+  explicit Note(std::function<std::string()> text) : text_(std::move(text)), outer_(the_note) { the_note = this; }
+  ~Note() { the_note = outer_; }
+  Note(const Note &) = delete;
+  Note &operator=(const Note &) = delete;
+
+private:
+  friend std::string failure_text(const char *file, int line, const std::string &text);
+  static const Note *the_note;
+
+  std::function<std::string()> text_;
+  const Note *outer_;
+};
+
+// RF_REQUIRE(p != nullptr, "size " << size): fails with the condition and the rest.
 #define RF_REQUIRE(condition, message)                                                                                 \
   do {                                                                                                                 \
     if (!(condition)) {                                                                                                \
-      std::ostringstream rf_text_;                                                                                     \
+      ::ringfence::conformance::Text rf_text_;                                                                         \
       rf_text_ << #condition << " does not hold: " << message;                                                         \
       ::ringfence::conformance::fail(__FILE__, __LINE__, rf_text_.str());                                              \
     }                                                                                                                  \
@@ -47,7 +83,9 @@ private:
 constexpr size_t kAlign = RF_ALIGN_DEFAULT;
 constexpr size_t kArena = 64 * 1024;
 
-// How many faults reached the handler since run() began the check. Counted from any thread.
+// Around a check: a fault handler that counts, from any thread.
+void begin_counting_faults();
+void end_counting_faults();
 size_t fault_count();
 
 class Env {

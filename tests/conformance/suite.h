@@ -13,10 +13,10 @@ namespace ringfence::conformance {
 
 using Subject = rf_conformance_subject;
 
-// One promise. A check fails by throwing Failure, at the first thing that is not as promised.
+// One promise. A check fails by fail() (env.h), at the first thing that is not as promised.
 struct Check {
   const char *name;             // a sentence in CamelCase
-  void (*run)(const Subject &); // throws Failure
+  void (*run)(const Subject &); // or it fails
   unsigned needs;               // traits without which the check does not apply
 };
 

@@ -53,13 +53,16 @@ has_compiler() { # TARGET
     $command -ffreestanding -xc -c - -o "$work/probe.o" 2>/dev/null
 }
 
+# Flags of the build that is measured: of tlsf's small one, or none.
+variant=
+
 # SOURCE TARGET: prints the object.
 object_of() {
-  local object=$work/$2/${1//\//_}.o
+  local object=$work/$2$variant/${1//\//_}.o
   if [[ ! -e $object ]]; then
-    mkdir -p "$work/$2"
+    mkdir -p "$work/$2$variant"
     ${compiler[$2]} -std=c11 -Os -ffreestanding -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-      -fno-stack-protector -fno-pic -U__unix__ -Ilib/include -Icheckers/include -I. -c "$1" -o "$object"
+      -fno-stack-protector -fno-pic -U__unix__ $variant -Ilib/include -Icheckers/include -I. -c "$1" -o "$object"
   fi
   echo "$object"
 }
@@ -166,11 +169,18 @@ tables() {
   kept_row "all operations, regions" rf_tlsf_init rf_tlsf_add_region rf_tlsf_remove_region
   kept_row "all operations" rf_tlsf_init
   kept_row "init, alloc and free" rf_tlsf_open rf_tlsf_alloc rf_tlsf_free
+  variant=-DRF_TLSF_SMALL=1
+  kept_row "small: all operations" rf_tlsf_init
+  kept_row "small: init, alloc and free" rf_tlsf_open rf_tlsf_alloc rf_tlsf_free
+  variant=
   echo
   echo "| a checked heap on a board, all that is linked |$(printf ' %s |' "${there[@]}")"
   echo "|---|$(printf -- '---|%.0s' "${there[@]}")"
   program_row "guard_small over simple, findings as numbers" NUMBERS simple
   program_row "guard_small over tlsf, findings as numbers" NUMBERS tlsf
+  variant=-DRF_TLSF_SMALL=1
+  program_row "guard_small over the small tlsf, findings as numbers" NUMBERS tlsf
+  variant=
   program_row "guard over simple, a reporter of its own" OWN simple
   program_row "guard over tlsf, a reporter of its own" OWN tlsf
   program_row "guard over simple, the full reporter" FULL simple

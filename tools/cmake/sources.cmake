@@ -49,6 +49,7 @@ set(RINGFENCE_CORE_SOURCES
   lib/heaps/tlsf/tlsf_region.c
   lib/heaps/tlsf/tlsf_resize.c
   lib/heaps/tlsf/tlsf_slow.c
+  lib/heaps/tlsf/tlsf_small.c
   lib/heaps/tlsf/tlsf_walk.c
   lib/port/posix.c)
 

@@ -14,13 +14,15 @@
 void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site);
 rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site);
 
+#if !RF_TLSF_SMALL /* else tlsf_small.c has alloc and free */
+
 /* ---- alloc ---- */
 
 /* A request on its way through the steps. */
 typedef struct request {
   rf_tlsf_region *region;
   unsigned char *origin; /* the region's */
-  uint64_t map;          /* the region's */
+  rf_tlsf_map map;       /* the region's */
   size_t granules;       /* of the block that it needs */
   size_t list;           /* that serves it, */
   size_t place;          /* and the first block of that list: */
@@ -36,7 +38,7 @@ RF_INLINE bool pick_list(request *r, rf_tlsf_region *region, size_t size) {
   r->granules = granules;
   r->region = region;
   r->map = region->map;
-  uint64_t const fitting = r->map >> number;
+  rf_tlsf_map const fitting = r->map >> number;
   if (RF_LIKELY(fitting != 0)) {
     number += first_in(fitting);
   } else if ((r->map >> --number & 1) == 0) {
@@ -159,7 +161,7 @@ void *rf_tlsf_alloc(rf_allocator *self, size_t size, size_t align, const rf_site
 typedef struct freed {
   rf_tlsf_region *region;
   unsigned char *origin; /* the region's */
-  uint64_t map;          /* the region's */
+  rf_tlsf_map map;       /* the region's */
   size_t granule;        /* where the block begins */
   size_t header;         /* what the block's header was */
   unsigned char *b;      /* the free block that it becomes part of: [b, e) */
@@ -272,6 +274,8 @@ rf_status rf_tlsf_free(rf_allocator *self, void *p, const rf_site *site) {
   return insert(&f);
 }
 
+#endif /* !RF_TLSF_SMALL */
+
 /* Usable bytes of a plain block in the region of the last request, where most blocks of this question are; else 0. */
 static size_t usable_at_hand(const rf_tlsf_region *region, const unsigned char *p) {
   if (granules_behind(region->origin, p) >= region->granules || p < region->first || !is_start(region, p)) {
@@ -294,7 +298,7 @@ static size_t tlsf_usable_size(rf_allocator *self, const void *p) {
 }
 
 static bool tlsf_owns(rf_allocator *self, const void *p) {
-  return rf_tlsf_region_of(rf_tlsf_of(self), p) != NULL;
+  return region_of(rf_tlsf_of(self), p) != NULL;
 }
 
 /* ---- After deinit, nothing of the arena is looked at ---- */

@@ -3,7 +3,7 @@
 /* ---- Free blocks, one at a time ---- */
 
 void rf_tlsf_insert_free_block(rf_tlsf_region *region, unsigned char *b, unsigned char *e) {
-  (void)insert_free(region, region->origin, region->map, b, e, (size_t)(e - b) / GRANULE,
+  (void)insert_free(region, region->origin, (rf_tlsf_map)region->map, b, e, (size_t)(e - b) / GRANULE,
                     (size_t)(b - region->origin) / PLACE);
   *header_of(e) |= PREV_FREE;
 }
@@ -25,23 +25,27 @@ size_t rf_tlsf_free_size(const rf_tlsf_region *region, unsigned char *b) {
 }
 
 unsigned char *rf_tlsf_free_before(const rf_tlsf_region *region, unsigned char *e) {
-  size_t const size = (size_t)(e - region->first) < MIN_BLOCK ? SIZE_MAX : size_of_tag(*foot_before(e));
-  if (size < MIN_BLOCK || size > (size_t)(e - region->first)) {
-    return NULL;
-  }
-  return rf_tlsf_is_sound_free(region, e - size) && size_of_tag(*header_of(e - size)) == size ? e - size : NULL;
+  size_t const size = size_of_tag(*foot_before(e)); /* before the first block are lists */
+  return size <= (size_t)(e - region->first) && rf_tlsf_is_sound_free(region, e - size) &&
+                 size_of_tag(*header_of(e - size)) == size
+             ? e - size
+             : NULL;
 }
 
 void rf_tlsf_remove_free_block(rf_tlsf_region *region, unsigned char *b) {
-  uint64_t map = region->map;
-  (void)remove_free(region, region->origin, &map, b);
-  region->map = map;
+  uint32_t const next = *next_of(b);
+  uint32_t const prev = *prev_of(b);
+  *prev_of(at_place(region, next)) = prev;
+  *next_of(at_place(region, prev)) = next;
+  if (next == prev) {
+    region->map = toggle_bit((rf_tlsf_map)region->map, next);
+  }
 }
 
 /* ---- Live blocks ---- */
 
 size_t rf_tlsf_block_for(size_t size) {
-  return granules_for(size) * GRANULE + (is_huge(size) ? (size_t)HUGE_LEAD : 0);
+  return granules_for(size) * GRANULE + (HAS_HUGE && is_huge(size) ? (size_t)HUGE_LEAD : 0);
 }
 
 static size_t *huge_size(unsigned char *b) {
@@ -62,7 +66,7 @@ void rf_tlsf_commit_used(rf_tlsf_region *region, unsigned char *b, unsigned char
   }
   size_t const block = (size_t)(e - b);
   uint32_t const flag = prev_free ? PREV_FREE : 0;
-  if (!is_huge(size)) {
+  if (!HAS_HUGE || !is_huge(size)) {
     *header_of(b) = live_header(block / GRANULE, size) | flag;
     return;
   }
@@ -74,7 +78,7 @@ void rf_tlsf_commit_used(rf_tlsf_region *region, unsigned char *b, unsigned char
 
 void rf_tlsf_toggle_starts(rf_tlsf_region *region, const unsigned char *b, size_t size) {
   toggle_start(region, granule_in(region, b));
-  if (is_huge(size)) {
+  if (HAS_HUGE && is_huge(size)) {
     toggle_start(region, granule_in(region, b + HUGE_LEAD));
   }
 }
@@ -96,7 +100,7 @@ bool rf_tlsf_read_live(rf_tlsf_region *region, unsigned char *user, rf_tlsf_live
     unused = *huge_slack(b);
   }
   if ((header & FREE) != 0 || block < MIN_BLOCK || block % GRANULE != 0 || block > (size_t)(region->end - b) ||
-      unused < HEADER || block < unused || is_huge(block - unused) != (b != user)) {
+      unused < HEADER || block < unused || (HAS_HUGE && is_huge(block - unused)) != (b != user)) {
     return false;
   }
   *out = (rf_tlsf_live){region, user, b, b + block, block - unused, (*header_of(b) & PREV_FREE) != 0};

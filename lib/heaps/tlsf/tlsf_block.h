@@ -10,7 +10,7 @@
 
 /* Makes [b, e) a free block, `granules` long and at `place`, and files it first in its list; whoever calls says so in
  * the header at `e`. False, and nothing changed but the tags, where the list leads out of the region. */
-RF_INLINE bool insert_free(rf_tlsf_region *region, unsigned char *origin, uint64_t map, unsigned char *b,
+RF_INLINE bool insert_free(rf_tlsf_region *region, unsigned char *origin, rf_tlsf_map map, unsigned char *b,
                            unsigned char *e, size_t granules, size_t place) {
   size_t list = list_of(granules);
   RF_FORGET(list);
@@ -21,7 +21,7 @@ RF_INLINE bool insert_free(rf_tlsf_region *region, unsigned char *origin, uint64
   if (RF_UNLIKELY((uint32_t)next >= region->places)) {
     return false;
   }
-  region->map = map | (uint64_t)1 << list;
+  region->map = map | (rf_tlsf_map)1 << list;
   *prev_of(b) = (uint32_t)list;
   RF_FORGET(list);
   *next_of(origin + list * PLACE) = (uint32_t)place;
@@ -31,7 +31,7 @@ RF_INLINE bool insert_free(rf_tlsf_region *region, unsigned char *origin, uint64
 }
 
 /* Takes the block at `b` out of its list. False, and nothing changed, where a link leads out of the region. */
-RF_INLINE bool remove_free(rf_tlsf_region *region, unsigned char *origin, uint64_t *map, unsigned char *b) {
+RF_INLINE bool remove_free(rf_tlsf_region *region, unsigned char *origin, rf_tlsf_map *map, unsigned char *b) {
   size_t const next = *next_of(b);
   size_t const prev = *prev_of(b);
   if (RF_UNLIKELY((uint32_t)next >= region->places)) {
@@ -85,6 +85,26 @@ size_t rf_tlsf_free_size(const rf_tlsf_region *region, unsigned char *b);
 
 /* Where the free block that ends at `e` begins; NULL where it is damaged. */
 unsigned char *rf_tlsf_free_before(const rf_tlsf_region *region, unsigned char *e);
+
+/* The free block that the region has for `need` bytes, its links and tags unseen, so that it may be too small; the end
+ * of the region where the list leads out of it; NULL where there is none. */
+static inline unsigned char *find_fit(const rf_tlsf_region *region, size_t need) {
+  if (need > (size_t)(region->end - region->first)) {
+    return NULL;
+  }
+  size_t list = list_for(need / GRANULE);
+  if (RF_TLSF_SMALL && list > LISTS) {
+    list = LISTS;
+  }
+  rf_tlsf_map const fitting = list < LISTS ? (rf_tlsf_map)region->map >> list : 0;
+  if (fitting != 0) {
+    list += first_in(fitting);
+  } else if ((region->map >> --list & 1) == 0) {
+    return NULL;
+  }
+  uint32_t const place = *next_of(at_place(region, list));
+  return place < region->places ? at_place(region, place) : region->end;
+}
 
 /* Removes a sound free block from its list. */
 void rf_tlsf_remove_free_block(rf_tlsf_region *region, unsigned char *b);

@@ -38,14 +38,19 @@
 #include <ringfence/tlsf.h>
 #include <ringfence/track.h>
 
+/* Little code instead of the shortest paths: one region, no alignment above the granule, no huge blocks. */
+#ifndef RF_TLSF_SMALL
+#define RF_TLSF_SMALL 0
+#endif
+
 enum {
   GRANULE = RF_ALIGN_DEFAULT > 8 ? 16 : 8, /* every block has the usual alignment */
   GRANULE_SHIFT = GRANULE == 16 ? 4 : 3,
   PLACE = 8, /* the unit of a link, in bytes */
   HEADER = sizeof(uint32_t),
   MIN_BLOCK = 16, /* header, two links, tag */
-  LISTS = 64,
-  HAS_HUGE = sizeof(size_t) == 8,
+  LISTS = RF_TLSF_SMALL ? 32 : 64,
+  HAS_HUGE = sizeof(size_t) == 8 && !RF_TLSF_SMALL,
 };
 
 enum {
@@ -82,22 +87,29 @@ static inline rf_tlsf *rf_tlsf_of(rf_allocator *self) {
 
 /* ---- Bits ---- */
 
+/* Which lists have a block. */
+#if RF_TLSF_SMALL
+typedef uint32_t rf_tlsf_map;
+#else
+typedef uint64_t rf_tlsf_map;
+#endif
+
 /* `word` with bit `n`, modulo its width, inverted. gcc 12 compiles the shift to three instructions and a register. */
-static inline uint64_t toggle_bit(uint64_t word, size_t n) {
-#if defined(__x86_64__)
+static inline rf_tlsf_map toggle_bit(rf_tlsf_map word, size_t n) {
+#if defined(__x86_64__) && !RF_TLSF_SMALL
   __asm__("btcq %1, %0" : "+r"(word) : "r"(n) : "cc");
   return word;
 #else
-  return word ^ (uint64_t)1 << n % 64;
+  return word ^ (rf_tlsf_map)1 << n % LISTS;
 #endif
 }
 
 /* Index of the lowest and of the highest set bit of `map`, which is not 0. Without libgcc on 32 bit. */
-static inline unsigned first_in(uint64_t map) {
-  if (sizeof(size_t) == 8) {
+static inline unsigned first_in(rf_tlsf_map map) {
+  if (sizeof map <= sizeof(size_t)) {
     return rf_ctz((size_t)map);
   }
-  return (uint32_t)map != 0 ? rf_ctz((uint32_t)map) : 32 + rf_ctz((uint32_t)(map >> 32));
+  return (uint32_t)map != 0 ? rf_ctz((uint32_t)map) : 32 + rf_ctz((uint32_t)((uint64_t)map >> 32));
 }
 
 static inline unsigned last_in(uint64_t map) {
@@ -108,7 +120,8 @@ static inline unsigned last_in(uint64_t map) {
 }
 
 static inline size_t toggle_bit_of_word(size_t word, size_t n) {
-  return sizeof(size_t) == 8 ? (size_t)toggle_bit(word, n) : word ^ (size_t)1 << n % RF_SIZE_BITS;
+  return sizeof(size_t) == sizeof(rf_tlsf_map) ? (size_t)toggle_bit((rf_tlsf_map)word, n)
+                                               : word ^ (size_t)1 << n % RF_SIZE_BITS;
 }
 
 /* ---- Words of a block ---- */
@@ -178,6 +191,9 @@ static inline size_t granules_for(size_t size) {
 static inline size_t list_of(size_t granules) {
   unsigned const log = rf_log2(granules);
   size_t const number = (unsigned)(2 * granules >> log) + 2 * log + 3;
+  if (RF_TLSF_SMALL && number > LISTS - 1) {
+    return LISTS - 1;
+  }
   return granules < number ? granules : number;
 }
 
@@ -217,7 +233,7 @@ static inline void toggle_start(rf_tlsf_region *region, size_t granule) {
 
 /* The next region on the way down the tree to `p`. */
 static inline rf_tlsf_region *toward(const rf_tlsf_region *region, const void *p) {
-  return region->child[(uintptr_t)p > (uintptr_t)region->origin].region;
+  return RF_TLSF_SMALL ? NULL : region->child[(uintptr_t)p > (uintptr_t)region->origin].region;
 }
 
 /* True where [b, e), of `size` bytes by its header, leaves the region. A damaged size cannot wrap a 64-bit address. */

@@ -19,7 +19,7 @@ static bool is_in_free_block(rf_tlsf_region *region, size_t g) {
 }
 
 rf_verdict rf_tlsf_find_live(const rf_tlsf *h, const void *p, rf_tlsf_live *out) {
-  rf_tlsf_region *const region = rf_tlsf_region_of(h, p);
+  rf_tlsf_region *const region = region_of(h, p);
   if (region == NULL) {
     return RF_POINTER_FOREIGN;
   }

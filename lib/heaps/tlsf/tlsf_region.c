@@ -7,14 +7,6 @@
 
 #include <string.h>
 
-rf_tlsf_region *rf_tlsf_region_of(const rf_tlsf *h, const void *p) {
-  rf_tlsf_region *region = h->regions.region;
-  while (region != NULL && (uintptr_t)p - (uintptr_t)region->first >= (size_t)(region->end - region->first)) {
-    region = toward(region, p);
-  }
-  return region;
-}
-
 rf_tlsf_region *rf_tlsf_region_above(const rf_tlsf *h, const void *p) {
   rf_tlsf_region *lowest = NULL;
   rf_tlsf_region *region = h->regions.region;
@@ -124,7 +116,7 @@ rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t
 static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {
   region->heap = h;
   region->whole = whole;
-  region->checksum = rf_tlsf_region_checksum(region);
+  region->checksum = RF_TLSF_SMALL ? 0 : rf_tlsf_region_checksum(region);
   region->map = 0;
   rf_track_arena_end(region->memory, region->size); /* a former heap without deinit may have left it poisoned */
   memset(region->starts, 0, (region->granules / RF_SIZE_BITS + 1) * sizeof(size_t));
@@ -174,10 +166,12 @@ rf_status rf_tlsf_open(rf_tlsf *heap, const rf_allocator_ops *ops, void *arena, 
   heap->main = region;
   heap->current = &heap->main;
   set_link(&heap->regions, &heap->main);
-  set_link(&heap->main.child[0], NULL);
-  set_link(&heap->main.child[1], NULL);
+  if (!RF_TLSF_SMALL) {
+    set_link(&heap->main.child[0], NULL);
+    set_link(&heap->main.child[1], NULL);
+  }
   open_region(heap, &heap->main, arena);
-  if (sizeof(size_t) == 8) { /* else it was one piece */
+  if (sizeof(size_t) == 8 && !RF_TLSF_SMALL) { /* on 32 bit it was one piece */
     open_rest(heap, (unsigned char *)arena, size, piece);
   }
   return RF_OK;
@@ -188,6 +182,9 @@ rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size) {
   uintptr_t const begin = (uintptr_t)memory;
   if (heap == NULL || !is_memory(memory, size)) {
     return RF_ERR_INVALID;
+  }
+  if (RF_TLSF_SMALL) {
+    return RF_ERR_UNSUPPORTED;
   }
   for (rf_tlsf_region *r = rf_tlsf_region_above(heap, NULL); r != NULL; r = rf_tlsf_region_above(heap, r->origin)) {
     if (begin < (uintptr_t)r->memory + r->size && (uintptr_t)r->memory < begin + size) {
@@ -218,7 +215,7 @@ static bool is_empty(const rf_tlsf_region *region) {
 }
 
 static rf_status remove_region(rf_tlsf *heap, void *memory) {
-  rf_tlsf_region *region = rf_tlsf_region_above(heap, memory);
+  rf_tlsf_region *region = RF_TLSF_SMALL ? NULL : rf_tlsf_region_above(heap, memory);
   if (memory == NULL || region == NULL || region->memory != memory || region->whole != memory ||
       region == &heap->main) {
     return RF_ERR_INVALID;

@@ -5,7 +5,13 @@
 #include "tlsf_block.h"
 
 /* The region in whose blocks `p` lies, whatever its alignment; NULL where there is none. */
-rf_tlsf_region *rf_tlsf_region_of(const rf_tlsf *h, const void *p);
+static inline rf_tlsf_region *region_of(const rf_tlsf *h, const void *p) {
+  rf_tlsf_region *region = h->regions.region;
+  while (region != NULL && (uintptr_t)p - (uintptr_t)region->first >= (size_t)(region->end - region->first)) {
+    region = toward(region, p);
+  }
+  return region;
+}
 
 /* The first region that begins above address `p`; NULL where there is none. */
 rf_tlsf_region *rf_tlsf_region_above(const rf_tlsf *h, const void *p);

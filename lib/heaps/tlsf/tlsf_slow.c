@@ -10,22 +10,6 @@ static void *no_room(rf_tlsf *h) {
   return NULL;
 }
 
-/* The free block that the region has for `need` bytes, its links and tags unseen; NULL where there is none. */
-static unsigned char *find_fit(const rf_tlsf_region *region, size_t need) {
-  if (need > (size_t)(region->end - region->first)) {
-    return NULL;
-  }
-  size_t list = list_for(need / GRANULE);
-  uint64_t const fitting = list < LISTS ? region->map >> list : 0;
-  if (fitting != 0) {
-    list += first_in(fitting);
-  } else if ((region->map >> --list & 1) == 0) {
-    return NULL;
-  }
-  uint32_t const place = *next_of(at_place(region, list));
-  return place < region->places ? at_place(region, place) : region->end;
-}
-
 /* The first place from `b` where a block may begin, so that the byte `lead` behind is at a multiple of `align` and the
  * bytes left before are none, or enough for a block. */
 static unsigned char *fit_alignment(unsigned char *b, size_t lead, size_t align) {
@@ -152,25 +136,6 @@ rf_status rf_tlsf_free_tail_corrupt(rf_tlsf_region *region) {
   return damaged_list(region->heap, region);
 }
 
-static rf_status free_huge(rf_tlsf *h, const rf_tlsf_live *live) {
-  rf_tlsf_region *const region = live->region;
-  size_t const behind = rf_tlsf_free_size(region, live->e);
-  unsigned char *const b = live->prev_free ? rf_tlsf_free_before(region, live->b) : live->b;
-  if (behind == SIZE_MAX || b == NULL) {
-    return rf_tlsf_damaged(h, b == NULL ? live->b : live->e, NULL);
-  }
-  if (behind != 0) {
-    rf_tlsf_remove_free_block(region, live->e);
-  }
-  if (b != live->b) {
-    rf_tlsf_remove_free_block(region, b);
-  }
-  rf_tlsf_toggle_starts(region, live->b, live->size);
-  rf_count_free(&h->counters, live->size);
-  rf_tlsf_insert_free_block(region, b, live->e + behind);
-  return RF_OK;
-}
-
 rf_status rf_tlsf_free_undone(unsigned char *e, unsigned char *b, rf_tlsf_region *region) {
   rf_tlsf *const h = region->heap;
   size_t const header = *header_of(b);
@@ -186,5 +151,5 @@ rf_status rf_tlsf_free_undone(unsigned char *e, unsigned char *b, rf_tlsf_region
   if (status != RF_OK) {
     return status;
   }
-  return HAS_HUGE && live.b != b ? free_huge(h, &live) : rf_tlsf_damaged(h, b, NULL);
+  return HAS_HUGE && live.b != b ? free_opened(h, &live, NULL) : rf_tlsf_damaged(h, b, NULL);
 }

@@ -32,6 +32,10 @@
  *   block is met, and reported. No block exceeds 12 GiB on 64 bit, 128 MiB on 32 bit. realloc: iff the block can grow
  *   neither in place nor into the free memory before it, and alloc returns NULL; or the pointer was refused, or damage
  *   was met. The block is then as it was.
+ * Small: built with RF_TLSF_SMALL=1 (Bazel: --//lib/heaps/tlsf:small, CMake: RINGFENCE_TLSF_SMALL), init, alloc and
+ *   free take half the code and more instructions a call; every refusal stays. There is one region; an alignment above
+ *   the granule gives NULL; a request above 8192 granules (64 KiB on Cortex-M) is served by the first block of the last
+ *   list, or not. This header is the same.
  */
 #ifndef RINGFENCE_TLSF_H
 #define RINGFENCE_TLSF_H
@@ -86,7 +90,8 @@ rf_status rf_tlsf_init(rf_tlsf *heap, void *arena, size_t size);
 /* Adds the `size` bytes at `memory`, of any alignment, which stay the caller's until they are removed or the heap ends.
  * Blocks do not span regions, not even adjacent ones; what exceeds 12 GiB is cut into several. RF_OK. With nothing
  * changed: RF_ERR_INVALID for NULL, a size above RF_SIZE_LIMIT, or memory of which a part is in the heap already;
- * RF_ERR_NO_MEMORY where it is too small for one block. Synchronise it as a call of the allocator. */
+ * RF_ERR_NO_MEMORY where it is too small for one block; RF_ERR_UNSUPPORTED of a small build. Synchronise it as a call
+ * of the allocator. */
 rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size);
 
 /* Takes back the memory that was added as `memory`. RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID

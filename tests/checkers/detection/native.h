@@ -17,6 +17,9 @@ struct NativePool {
 
 constexpr size_t kNativeSize = 64;
 
+// The modes that watch such pools: those before guard_small.
+constexpr size_t kNativeModes = static_cast<size_t>(Mode::kGuardSmall);
+
 const std::vector<NativePool> &native_pools();
 std::vector<NativePool> zephyr_pools();
 std::vector<NativePool> rtthread_pools();
@@ -28,7 +31,7 @@ struct NativeBug {
   rf_bug kind;
   ptrdiff_t offset;
   void (*commit)(const NativePool &pool, bool bad);
-  How expected[kModes];
+  How expected[kNativeModes];
 };
 
 extern const std::vector<NativeBug> kNativeBugs;

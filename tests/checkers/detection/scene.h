@@ -1,12 +1,12 @@
-// A bug, an allocator and a mode: one program in a process of its own, which commits the bug or, as its twin, does the
-// same correctly; and what was found.
+// A bug, an allocator and a mode: one program, in a process of its own or on a board, which commits the bug or, as its
+// twin, does the same correctly; and what was found.
 #ifndef RINGFENCE_TESTS_CHECKERS_DETECTION_SCENE_H
 #define RINGFENCE_TESTS_CHECKERS_DETECTION_SCENE_H
 
 #include <ringfence/checked.h>
 #include <ringfence/conformance.h>
+#include <ringfence/guard_small.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,19 +14,21 @@ namespace ringfence::detection {
 
 // ---- Modes. A new one: a word here, its checker in modes.cc. ----
 
-enum class Mode { kOff, kSample, kGuard, kPage, kAsan, kCount };
+enum class Mode { kOff, kSample, kGuard, kPage, kAsan, kGuardSmall, kCount };
 constexpr size_t kModes = static_cast<size_t>(Mode::kCount);
 
 const char *mode_name(Mode mode);
 
-// True where this build has the mode: asan needs a build with AddressSanitizer.
+// True where this build has the mode: asan needs a build with AddressSanitizer; a board has no pages.
 bool mode_is_built(Mode mode);
+
+// True where the mode's checker can wrap the allocator: guard_small needs one that knows its blocks.
+bool mode_takes(Mode mode, const rf_conformance_subject &subject);
 
 // The checker of a mode over `inner`; `inner` itself in mode off.
 class Checker {
 public:
   Checker(Mode mode, rf_allocator *inner, rf_reporter *reporter, rf_page_side side);
-  ~Checker();
   Checker(const Checker &) = delete;
   Checker &operator=(const Checker &) = delete;
 
@@ -34,7 +36,15 @@ public:
   void end(); // the checker, not what it wraps; once
 
 private:
+  struct Small {
+    rf_guard_small guard;
+    rf_reporter *reporter;
+  };
+
+  static void report_small(rf_guard_small *guard, const rf_small_finding *finding);
+
   rf_checked checked_ = {};
+  Small small_;
   rf_allocator *allocator_;
   bool ended_ = false;
 };
@@ -82,7 +92,7 @@ extern const std::vector<Bug> kBugs;
 // Allocators on which a mode tells less or more of a bug than on the others, and why.
 struct Exception {
   const char *bug;
-  const char *allocator;
+  const char *allocator; // nullptr: each
   Mode mode;
   How how;
   const char *why;
@@ -118,10 +128,15 @@ public:
   rf_allocator *allocator() const { return allocator_; }
   rf_allocator *other() const { return other_; } // another of the same kind
 
-  unsigned char *make();                       // a block of bug().size, filled
-  void drop(unsigned char *p);                 // frees it
-  void misuse(void *p);                        // a free that is wrong
-  void act(const std::function<void()> &what); // the moment of the bug
+  unsigned char *make();       // a block of bug().size, filled
+  void drop(unsigned char *p); // frees it
+  void misuse(void *p);        // a free that is wrong
+  // The moment of the bug.
+  template <typename F> void act(F what) {
+    in_act_ = true;
+    what();
+    in_act_ = false;
+  }
   void answered(bool refused) { refused_ = refused; }
   void shows(bool fill) { shown_ = fill; }
   void end_checker() { checker_->end(); }

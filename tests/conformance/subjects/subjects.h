@@ -8,25 +8,36 @@
 extern "C" {
 #endif
 
-const rf_conformance_subject *rf_blockgroup_subject(void);
-const rf_conformance_subject *rf_guard_small_subject(void);
-const rf_conformance_subject *rf_handle_subject(void);
-const rf_conformance_subject *rf_lock_simple_subject(void);
-const rf_conformance_subject *rf_lock_std_subject(void);
-const rf_conformance_subject *rf_lock_tlsf_subject(void);
-const rf_conformance_subject *rf_memblocks_subject(void);
-const rf_conformance_subject *rf_memheap_of_three_subject(void);
-const rf_conformance_subject *rf_memheap_subject(void);
-const rf_conformance_subject *rf_mempool_subject(void);
-const rf_conformance_subject *rf_oom_subject(void);
-const rf_conformance_subject *rf_pool_subject(void);
-const rf_conformance_subject *rf_simple_subject(void);
-const rf_conformance_subject *rf_sizeclass_fallback_subject(void);
-const rf_conformance_subject *rf_sizeclass_subject(void);
-const rf_conformance_subject *rf_slab_subject(void);
-const rf_conformance_subject *rf_smallmem_subject(void);
-const rf_conformance_subject *rf_std_subject(void);
-const rf_conformance_subject *rf_tlsf_subject(void);
+/* Every allocator of Ringfence, and those variants that differ. RF_SUBJECTS(X) is X(name) for each. */
+#define RF_SUBJECTS(X)                                                                                                 \
+  X(blockgroup)                                                                                                        \
+  X(handle)                                                                                                            \
+  X(lock_simple)                                                                                                       \
+  X(lock_std)                                                                                                          \
+  X(lock_tlsf)                                                                                                         \
+  X(memblocks)                                                                                                         \
+  X(memheap_of_three)                                                                                                  \
+  X(memheap)                                                                                                           \
+  X(mempool)                                                                                                           \
+  X(oom)                                                                                                               \
+  X(pool)                                                                                                              \
+  X(simple)                                                                                                            \
+  X(sizeclass)                                                                                                         \
+  X(sizeclass_fallback)                                                                                                \
+  X(slab)                                                                                                              \
+  X(smallmem)                                                                                                          \
+  X(std)                                                                                                               \
+  X(tlsf)
+
+#define RF_SUBJECT_DECLARED(name) const rf_conformance_subject *rf_##name##_subject(void);
+RF_SUBJECTS(RF_SUBJECT_DECLARED)
+
+/* The checkers that are tested as allocators. */
+RF_SUBJECT_DECLARED(guard_small)
+#undef RF_SUBJECT_DECLARED
+
+/* Elements of an array: RF_SUBJECTS(RF_SUBJECT_CALLED) */
+#define RF_SUBJECT_CALLED(name) rf_##name##_subject(),
 
 #ifdef __cplusplus
 }

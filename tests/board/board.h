@@ -1,0 +1,20 @@
+/* What a program on an emulated board has: text on the emulator's console, and an end with a status. */
+#ifndef RINGFENCE_TESTS_BOARD_BOARD_H
+#define RINGFENCE_TESTS_BOARD_BOARD_H
+
+#ifdef __cplusplus
+extern "C" {
+#define BOARD_NORETURN [[noreturn]]
+#else
+#define BOARD_NORETURN _Noreturn
+#endif
+
+/* By semihosting. */
+void board_say(const char *text);
+BOARD_NORETURN void board_end(int status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TESTS_BOARD_BOARD_H */

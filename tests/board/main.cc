@@ -1,0 +1,125 @@
+// On an emulated board: the conformance suite on every allocator, every bug of the detection table on every allocator
+// in every mode that a board has, then an allocator that is broken, which the suite must find.
+#include "tests/board/board.h"
+#include "tests/board/run.h"
+
+#include "tests/checkers/detection/scene.h"
+#include "tests/conformance/broken.h"
+#include "tests/conformance/env.h"
+#include "tests/conformance/subjects/subjects.h"
+
+#include <cstdlib>
+
+namespace {
+
+using namespace ringfence;
+
+// ---- std, which needs a malloc that aligns for any type, as C demands ----
+
+bool is_mallocs(const std::string &allocator) {
+  return allocator == "std" || allocator == "lock_std" || allocator == "sizeclass_fallback";
+}
+
+bool malloc_aligns() {
+  static void *blocks[8];
+  bool aligned = true;
+  for (void *&block : blocks) {
+    block = std::malloc(20 + static_cast<size_t>(&block - blocks));
+    aligned = aligned && rf_is_aligned(block, RF_ALIGN_DEFAULT);
+  }
+  for (void *const block : blocks) {
+    std::free(block);
+  }
+  return aligned;
+}
+
+bool is_left_out(const std::string &allocator) {
+  static bool const aligns = malloc_aligns();
+  return !aligns && is_mallocs(allocator);
+}
+
+// ---- Conformance ----
+
+void run(const conformance::Subject &subject) {
+  if (is_left_out(subject.name)) {
+    board::say("conformance: " + std::string(subject.name) + ": left out, malloc does not align\n");
+    return;
+  }
+  conformance::Note const note([&] { return std::string(subject.name); });
+  size_t count = 0;
+  for (const conformance::Check &check : conformance::all_checks()) {
+    if (conformance::applies(check, subject)) {
+      conformance::Note const which([&] { return std::string(check.name); });
+      conformance::begin_counting_faults();
+      check.run(subject);
+      conformance::end_counting_faults();
+      count++;
+    }
+  }
+  board::say("conformance: " + std::string(subject.name) + ": " + std::to_string(count) + " checks\n");
+}
+
+// ---- Detection ----
+
+using detection::How;
+using detection::Mode;
+
+// What is written behind a block of malloc's is the C library's own data, which it uses on.
+bool spares_malloc(const detection::Bug &bug, const std::string &allocator, Mode mode) {
+  return !is_mallocs(allocator) || mode != Mode::kOff || bug.access != RF_ACCESS_WRITE || bug.offset < 0;
+}
+
+size_t g_wrong = 0;
+
+void expect(bool good, const detection::Bug &bug, const std::string &allocator, Mode mode, const std::string &text) {
+  if (!good) {
+    board::say(std::string(bug.name) + " on " + allocator + " in mode " + detection::mode_name(mode) + ": " + text +
+               "\n");
+    g_wrong++;
+  }
+}
+
+void detect(const detection::Bug &bug, const rf_conformance_subject &subject, Mode mode) {
+  detection::Outcome const bad = detection::run_bad(bug, subject, mode);
+  detection::Outcome const good = detection::run_good(bug, subject, mode);
+  How const expected = detection::expected_of(bug, subject.name, mode);
+  expect(std::string(detection::how_sign(bad.how)) == detection::how_sign(expected), bug, subject.name, mode,
+         std::string(detection::how_sign(bad.how)) + " instead of " + detection::how_sign(expected));
+  expect(bad.trouble.empty(), bug, subject.name, mode, bad.trouble);
+  expect(good.trouble.empty(), bug, subject.name, mode, "its twin: " + good.trouble);
+}
+
+void detect_in(Mode mode) {
+  size_t count = 0;
+  if (!detection::mode_is_built(mode)) {
+    board::say(std::string("detection: ") + detection::mode_name(mode) + ": call sites are out of its reach\n");
+    return;
+  }
+  for (const rf_conformance_subject *const subject : detection::subjects()) {
+    for (const detection::Bug &bug : detection::kBugs) {
+      if (!is_left_out(subject->name) && detection::mode_takes(mode, *subject) &&
+          spares_malloc(bug, subject->name, mode)) {
+        detect(bug, *subject, mode);
+        count++;
+      }
+    }
+  }
+  board::say(std::string("detection: ") + detection::mode_name(mode) + ": " + std::to_string(count) + " bugs\n");
+}
+
+} // namespace
+
+int main() {
+  for (const conformance::Subject *const subject : {RF_SUBJECTS(RF_SUBJECT_CALLED) rf_guard_small_subject()}) {
+    run(*subject);
+  }
+  for (Mode const mode : {Mode::kOff, Mode::kGuard, Mode::kGuardSmall}) {
+    detect_in(mode);
+  }
+  if (g_wrong != 0) {
+    board::failed();
+  }
+  board::must_fail();
+  run(conformance::broken_subject(conformance::Fault::kObeysDoubleFree));
+  board_end(1); // it was not found
+}
