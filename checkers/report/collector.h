@@ -35,6 +35,7 @@ typedef struct rf_collector_options {
   rf_collector_text version;
   rf_collector_text commit;
   rf_collector_text labels; /* k=v,k=v */
+  const char *policy;       /* the label of that name; NULL: none */
   rf_collector_windows windows;
   unsigned first;   /* findings of a key that are told in full; further ones are counted */
   const char *mode; /* static */
@@ -53,6 +54,10 @@ void rf_log_reporter_collect(const rf_finding *f);
 
 /* True where rf_collector_put would tell `f` in full, and needs names for it. */
 bool rf_collector_wants_names(const rf_finding *f);
+
+/* A step that this process took because a running policy asked for it: the rule's number, and what was done. Any
+ * thread; not told while something else is. */
+void rf_collector_step(uint32_t rule, const char *done);
 
 /* Figures of a run. */
 typedef struct rf_collector_run {

@@ -4,7 +4,9 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
+#include "steer.h"
 #include "watched_sites.h"
 
 #include <ringfence/port.h>
@@ -36,15 +38,29 @@ static struct {
   uint32_t known;     /* looks at paths that had been watched */
 } state;
 
-bool rf_guarded_blocks_due_slow(void) {
+static bool draw(uint32_t rate) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
-  if (rf_guarded_blocks.rate == 1) {
-    return true;
-  }
   if (pick->drawn == 0) {
     rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
   }
-  return rf_sample_due_slow(pick, rf_guarded_blocks.rate);
+  return rf_sample_due_slow(pick, rate);
+}
+
+bool rf_guarded_blocks_draw(int32_t *left) {
+  uint32_t rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
+  if (rate == 1) {
+    rf_steer_tick();
+    *left = 0;
+    return true;
+  }
+  rf_steer_turn const turn = rf_steering_now.live != NULL ? rf_steer_look(left) : RF_STEER_DUE;
+  if (turn == RF_STEER_WAIT) {
+    return false;
+  }
+  rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
+  bool const due = rate != 0 && draw(rate) && turn == RF_STEER_DUE;
+  *left = rf_steer_stretch(rate != 0 ? (int32_t)rf_guarded_blocks_pick.left : INT32_MAX);
+  return due;
 }
 
 /* ---- Guard: which to watch ---- */
@@ -69,12 +85,24 @@ static void spend_time(void) {
   __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
 }
 
+/* Of a path that had been watched. */
+static bool is_wanted_again(uint32_t key) {
+  uint32_t const raise = rf_steer_raise();
+  if (raise != 1 || rf_site_any_near()) {
+    return rf_site_wants(key, KNOWN_ONE_IN * raise);
+  }
+  return __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN == 0;
+}
+
 static bool guard_wants(const rf_origin *origin) {
   if (state.certain) {
     return true;
   }
-  if (is_too_soon() ||
-      (!rf_watched_sites_add(origin) && __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN != 0)) {
+  if (is_too_soon()) {
+    return false;
+  }
+  uint32_t const key = rf_site_key(origin);
+  if (!rf_watched_sites_add(key) && !is_wanted_again(key)) {
     return false;
   }
   spend_time();
@@ -94,17 +122,12 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
   if (RF_LIKELY(rf_guarded_blocks_left > 0)) {
     return false;
   }
-  if (rf_guarded_blocks.rate == 0) {
-    rf_guarded_blocks_left = INT32_MAX;
-    return false;
-  }
   bool due = true;
   if (rf_guarded_blocks_behind != 0) {
     rf_guarded_blocks_left = rf_guarded_blocks_behind;
     rf_guarded_blocks_behind = 0;
   } else {
-    due = rf_guarded_blocks_due_slow();
-    rf_guarded_blocks_left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left;
+    due = rf_guarded_blocks_draw(&rf_guarded_blocks_left);
   }
   return due && (!state.guard || guard_wants(origin));
 }

@@ -58,8 +58,8 @@ const char *rf_program_name(rf_bump_arena *arena, const char *path) {
 }
 
 static rf_line_kind kind_of(const char *record, uint64_t version) {
-  static const char *const known[] = {"finding", "summary", "repeat"};
-  for (unsigned i = 0; i < 3 && version <= RF_FORMAT_VERSION; i++) {
+  static const char *const known[] = {"finding", "summary", "repeat", "step"};
+  for (unsigned i = 0; i < 4 && version <= RF_FORMAT_VERSION; i++) {
     if (strcmp(record, known[i]) == 0) {
       return (rf_line_kind)i;
     }
@@ -120,6 +120,7 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   e.dropped = bounded(rf_json_unsigned(root, "dropped", 0), 0);
   read_process(arena, root, &e);
   read_summary(root, &e);
+  e.rule = bounded(rf_json_unsigned(root, "rule", 0), 0);
   e.finding = rf_json_member(root, "finding");
   return e;
 }

@@ -292,6 +292,13 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
   }
 }
 
+/* A process took a step that a rule asked for. */
+static void take_step(rf_intake *intake, const rf_envelope *e) {
+  rf_store_run(intake->store,
+               "UPDATE steer SET reached = reached + 1, last_reached = max(last_reached, ?2) WHERE id = ?1", "ii",
+               e->rule, e->time);
+}
+
 /* ---- Lines ---- */
 
 static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
@@ -302,6 +309,9 @@ static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t 
     return take_repeat(intake, e);
   case RF_LINE_SUMMARY:
     take_summary(intake, e);
+    return 0;
+  case RF_LINE_STEP:
+    take_step(intake, e);
     return 0;
   default:
     keep_other(intake, e, line, length);

@@ -23,6 +23,7 @@ typedef struct rf_page {
   rf_store *store;     /* for names of return addresses */
   const char *source_root;
   bool may_triage;
+  bool may_steer;
   /* The search text; NULL: none. */
   const char *state;
   const char *environment;
@@ -37,6 +38,7 @@ void rf_page_findings(const rf_page *page);
 void rf_page_finding(const rf_page *page);
 void rf_page_builds(const rf_page *page);
 void rf_page_coverage(const rf_page *page);
+void rf_page_steering(const rf_page *page);
 void rf_page_status(const rf_page *page);
 
 /* A page with one sentence. `back` is the path to return to after signing in; NULL: no form to sign in. */
