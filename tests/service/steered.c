@@ -1,14 +1,15 @@
 /* Allocates and frees at a steady pace until its standard input ends, as a service does: the process that tests steer.
  *
- *     steered MICROSECONDS [damage] [sites]
+ *     steered MICROSECONDS [damage | sites | fork]
  *
  * damage: writes behind a block that stays, which a sweep finds. sites: allocates at one place often and at another one
- * seldom. Prints "ready" when it has begun, and at its end how many blocks it asked for.
+ * seldom. fork: a child does the same beside it. Prints "ready" when it has begun, and at its end how many blocks it asked for.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *volatile kept;
@@ -34,12 +35,16 @@ int main(int argc, char **argv) {
   unsigned const pause = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
   int const sites = argc > 2 && strcmp(argv[2], "sites") == 0;
   unsigned long count = 0;
+  pid_t child = -1;
   if (argc > 2 && strcmp(argv[2], "damage") == 0) {
     kept = malloc(10);
     kept[10] = 'x';
   }
   (void)puts("ready");
   (void)fflush(stdout);
+  if (argc > 2 && strcmp(argv[2], "fork") == 0) {
+    child = fork();
+  }
   while (!has_ended()) {
     for (int i = 0; i < (pause == 0 ? 1000 : 1); i++, count++) {
       often();
@@ -50,6 +55,9 @@ int main(int argc, char **argv) {
     if (pause != 0) {
       (void)usleep(pause);
     }
+  }
+  if (child > 0) {
+    (void)waitpid(child, NULL, 0);
   }
   (void)printf("%lu\n", count);
   return 0;

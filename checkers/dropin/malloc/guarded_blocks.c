@@ -3,6 +3,7 @@
 #include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
@@ -63,7 +64,7 @@ bool rf_guarded_blocks_draw(int32_t *left) {
   return due;
 }
 
-/* ---- Guard: which to watch ---- */
+/* ---- Which to watch ---- */
 
 #define EVERY_US 2500U   /* a watched block costs some ten microseconds */
 #define SAVED_US 7500U   /* so long a time may have been saved up */
@@ -109,6 +110,23 @@ static bool guard_wants(const rf_origin *origin) {
   return true;
 }
 
+/* In mode sample from a heap of our own, where a policy may not take more time than guard does; true in mode page. */
+static bool sample_wants(const rf_origin *origin) {
+  rf_caller_trace called;
+  uint32_t const raise = rf_steer_raise();
+  bool const limited = __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
+  if (limited && is_too_soon()) {
+    return false;
+  }
+  if (raise != 1 && !rf_site_wants(rf_site_key(rf_caller_of(origin, &called)), raise)) {
+    return false;
+  }
+  if (limited) {
+    spend_time();
+  }
+  return true;
+}
+
 /* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
  * the same. */
 static void look_at_next(void) {
@@ -129,7 +147,7 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
   } else {
     due = rf_guarded_blocks_draw(&rf_guarded_blocks_left);
   }
-  return due && (!state.guard || guard_wants(origin));
+  return due && (state.guard ? guard_wants(origin) : sample_wants(origin));
 }
 
 /* ---- The beginning ---- */
@@ -150,7 +168,6 @@ static const char *how_to_repeat(const rf_options *o) {
 static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   state.guard = true;
   state.certain = o->sample_seed != 0;
-  state.next_us = now_us() - SAVED_US;
   if (o->watch_sites != NULL) {
     rf_watched_sites_begin(o->watch_sites);
   }
@@ -188,6 +205,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
+  state.next_us = now_us() - SAVED_US;
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);

@@ -10,7 +10,6 @@
 #include <ringfence/sink.h>
 #include <unistd.h>
 
-#define STRETCH_LEAST 16
 
 static struct {
   const rf_steer_actions *actions;
@@ -79,7 +78,7 @@ static bool is_sampling(void) {
 }
 
 static void set_rate(const rf_live_options *o, bool own) {
-  __atomic_store_n(&state.raise, o->raise, __ATOMIC_RELAXED);
+  __atomic_store_n(&state.raise, is_sampling() ? o->raise : 1, __ATOMIC_RELAXED);
   uint32_t const rate = rate_of(o, own);
   if (is_sampling() && rate != rf_guarded_blocks.rate) {
     __atomic_store_n(&rf_guarded_blocks.rate, rate, __ATOMIC_RELAXED);
@@ -154,13 +153,15 @@ static int32_t bounded(uint64_t value, int32_t least, int32_t most) {
   return value < (uint64_t)least ? least : value > (uint64_t)most ? most : (int32_t)value;
 }
 
-/* How far this thread's allocations are apart says how many of them to let pass. */
+/* How far this thread's allocations are apart says how many of them to let pass: more only little by little, since many
+ * may be followed by few. */
 static void pace(steered_thread *t) {
   uint64_t const now = rf_port_now_ns();
   uint64_t const since = now - t->looked_ns;
   uint64_t const each = since / (uint64_t)(t->stretch > 0 ? t->stretch : 1) + 1;
   t->looked_ns = now;
-  t->most = bounded(RF_STEER_EVERY_NS / each, STRETCH_LEAST, RF_STEER_STRETCH);
+  int32_t const grown = t->most < RF_STEER_STRETCH / 2 ? 2 * t->most : RF_STEER_STRETCH;
+  t->most = bounded(RF_STEER_EVERY_NS / each, 1, grown > 0 ? grown : 1);
   t->least = bounded(RF_STEER_LEAST_NS / each, 1, INT32_MAX);
 }
 
@@ -183,7 +184,7 @@ int32_t rf_steer_stretch(int32_t drawn) {
   if (rf_steering_now.live == NULL) {
     return drawn;
   }
-  int32_t const most = t->most > 0 ? t->most : STRETCH_LEAST;
+  int32_t const most = t->most > 0 ? t->most : 1;
   int32_t const all = drawn < t->least ? t->least : drawn;
   t->stretch = all < most ? all : most;
   t->rest = all - t->stretch;

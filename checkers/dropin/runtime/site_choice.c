@@ -1,6 +1,7 @@
 #include "site_choice.h"
 
 #include "checkers/report/policy.h"
+#include "state.h"
 
 #define SITES 4096U /* a power of two */
 #define FULL (SITES / 4 * 3)
@@ -19,9 +20,17 @@ static struct {
   bool near;
 } sites;
 
+/* A frame of our own between the C library and main is in no finding, so it is in no key. */
 uint32_t rf_site_key(const rf_origin *origin) {
-  uintptr_t frames[RF_POLICY_SITE_DEPTH];
-  return rf_policy_site_key(frames, rf_stack_capture(origin, frames, RF_POLICY_SITE_DEPTH));
+  uintptr_t frames[RF_POLICY_SITE_DEPTH + 1];
+  unsigned const depth = rf_stack_capture(origin, frames, RF_POLICY_SITE_DEPTH + 1);
+  unsigned kept = 0;
+  for (unsigned i = 0; i < depth; i++) {
+    if (frames[i] <= rf_process.entry_start || frames[i] > rf_process.entry_end) {
+      frames[kept++] = frames[i];
+    }
+  }
+  return rf_policy_site_key(frames, kept);
 }
 
 /* NULL where the table is full of others. */

@@ -49,7 +49,7 @@ static const char *path_named(const rf_options *o) {
 static bool check_options(const char *text, char *message) {
   static const char start[] = "ringfence: ";
   rf_options options;
-  char warning[RF_STEER_MESSAGE];
+  char warning[RF_STEER_MESSAGE - 100];
   rf_sink_buffer warnings;
   rf_sink_buffer_init(&warnings, warning, sizeof warning);
   rf_options_default(&options);
@@ -58,8 +58,10 @@ static bool check_options(const char *text, char *message) {
     return refuse(message, "say what is to hold: %s", "--options KEY=VALUE:KEY=VALUE");
   }
   if (rf_options_parse(&options, text, "options", &warnings.sink) != 0) {
-    warning[strcspn(warning, "\n")] = '\0';
-    return refuse(message, "nothing is set: %s", warning + strlen(start));
+    size_t const length = strcspn(warning, "\n") - strlen(start);
+    memmove(warning, warning + strlen(start), length);
+    warning[length] = '\0';
+    return refuse(message, "nothing is set: %s", warning);
   }
   const char *const path = path_named(&options);
   return path == NULL || refuse(message, "%s cannot be set by a rule: a process has its own", path);
