@@ -34,10 +34,12 @@ bool matches(const char *program, const char *build = "", const char *environmen
 }
 
 TEST(PolicyRule, IsForProgramsOfAName) {
-  for (const char *const program : {"", "parser", "pars*", "*er", "*", "p*r*r", "/srv/app/parser", "/srv/*", "*/parser"}) {
+  for (const char *const program :
+       {"", "parser", "pars*", "*er", "*", "p*r*r", "/srv/app/parser", "/srv/*", "*/parser"}) {
     EXPECT_TRUE(matches(program)) << program;
   }
-  for (const char *const program : {"parse", "parsers", "arser", "app/parser", "/srv/app", "p*x", "/srv/app/parser/", "**x"}) {
+  for (const char *const program :
+       {"parse", "parsers", "arser", "app/parser", "/srv/app", "p*x", "/srv/app/parser/", "**x"}) {
     EXPECT_FALSE(matches(program)) << program;
   }
 }

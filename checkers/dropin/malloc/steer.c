@@ -10,7 +10,6 @@
 #include <ringfence/sink.h>
 #include <unistd.h>
 
-
 static struct {
   const rf_steer_actions *actions;
   bool busy;           /* a thread takes a change; accessed atomically, as are the next */
