@@ -260,7 +260,8 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
         append(s.directory, event("a", "1"))
         s.once()
         db = database(s)
-        for drop in ("TABLE symbol", "TABLE symbol_file", "TABLE nameless", "INDEX finding_split"):
+        for drop in ("TABLE symbol", "TABLE symbol_file", "TABLE nameless", "INDEX finding_split", "TABLE steer",
+                     "TABLE steer_step", "TABLE steer_site"):
             db.execute("DROP " + drop)
         for column in ("split_by", "split_stay", "split_from"):
             db.execute("ALTER TABLE finding DROP COLUMN " + column)

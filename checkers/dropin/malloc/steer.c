@@ -125,6 +125,9 @@ static void take(uint32_t seen) {
   rf_steering_wish wish;
   uint32_t generation = seen;
   bool told = false;
+  if (getpid() != rf_process.id) { /* a child of vfork: its parent sees the change itself */
+    return;
+  }
   if (__atomic_exchange_n(&state.busy, true, __ATOMIC_ACQUIRE)) {
     return;
   }
