@@ -16,6 +16,12 @@ static void at_exit(void) {
   rf_collector_end(__ringfence_check_leaks != NULL ? &only_counts : NULL);
 }
 
+static const char *policy_rules;
+
+void rf_options_name_policy(const char *rules) {
+  policy_rules = rules;
+}
+
 static rf_collector_options options_of(const rf_options *o) {
   return (rf_collector_options){
       .folder = {o->collector, o->collector_length},
@@ -23,6 +29,7 @@ static rf_collector_options options_of(const rf_options *o) {
       .version = {o->build_version, o->build_version_length},
       .commit = {o->build_commit, o->build_commit_length},
       .labels = {o->labels, o->labels_length},
+      .policy = policy_rules,
       .windows = (rf_collector_windows)o->windows,
       .first = o->collector_first,
       .mode = rf_mode_name(o->mode),

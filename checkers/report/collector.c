@@ -305,6 +305,21 @@ void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
 
 /* ---- Other records ---- */
 
+void rf_collector_step(uint32_t rule, const char *done) {
+  rf_sink_buffer line;
+  if (!state.named || (uint32_t)getpid() != state.id.process || !enter()) {
+    return;
+  }
+  rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
+  rf_json_writer w = {.sink = &line.sink};
+  begin_record(&w, "step", &state.id);
+  rf_json_write_unsigned(&w, "rule", rule);
+  rf_json_write_text(&w, "done", done);
+  end_record(&w);
+  (void)rf_spool_file_append(&state.spool, line.data, line.length, true);
+  leave();
+}
+
 /* Seconds with six digits behind the point. */
 static void write_seconds(rf_json_writer *w, uint64_t ns) {
   char digits[] = ".000000";

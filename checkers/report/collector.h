@@ -36,6 +36,7 @@ typedef struct rf_collector_options {
   rf_collector_text version;
   rf_collector_text commit;
   rf_collector_text labels; /* k=v,k=v */
+  const char *policy;       /* the label of that name; NULL: none */
   rf_collector_windows windows;
   unsigned first;   /* findings of a key that are told in full; further ones are counted */
   const char *mode; /* static */
@@ -68,6 +69,10 @@ bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_c
 
 /* The same with modules of addresses, and the lock taken. Of reporter.c. */
 bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write, void *context);
+
+/* A step that this process took because a running policy asked for it: the rule's number, and what was done. Any
+ * thread; not told while something else is. */
+void rf_collector_step(uint32_t rule, const char *done);
 
 /* Figures of a run. */
 typedef struct rf_collector_run {

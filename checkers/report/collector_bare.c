@@ -28,6 +28,11 @@ bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_c
   return false;
 }
 
+void rf_collector_step(uint32_t rule, const char *done) {
+  (void)rule;
+  (void)done;
+}
+
 void rf_collector_end(const rf_collector_run *run) {
   (void)run;
 }

@@ -201,6 +201,7 @@ static void put_labels_of_bazel(rf_json_writer *w) {
 static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
   const char *const own = options->labels.at != NULL ? NULL : secure_getenv("RINGFENCE_LABELS");
   rf_json_begin_object(w, "labels");
+  rf_json_write_text(w, "policy", options->policy);
   if (secure_getenv("TEST_TARGET") != NULL) {
     put_labels_of_bazel(w);
   }

@@ -262,6 +262,7 @@ STEPS = [
     ["ALTER TABLE finding DROP COLUMN " + column for column in ("split_by", "split_stay", "split_from")],
     ["DROP TABLE process", "DROP TABLE snapshot", "DROP TABLE snapshot_body", "ALTER TABLE usage DROP COLUMN peak",
      "ALTER TABLE finding DROP COLUMN split_left", "ALTER TABLE finding DROP COLUMN split_wanted"],
+    ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
 ]
 
 

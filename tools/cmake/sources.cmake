@@ -123,6 +123,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/json_writer.c
   checkers/report/kept.c
   checkers/report/plain.c
+  checkers/report/policy.c
+  checkers/report/policy_file.c
   checkers/report/report_json.c
   checkers/report/report_serial.c
   checkers/report/report_text.c
@@ -165,6 +167,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
+  checkers/dropin/malloc/steer.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -190,7 +193,9 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
+  checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
+  checkers/dropin/runtime/steering.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 
@@ -225,6 +230,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
+  checkers/dropin/malloc/steer.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -257,7 +263,9 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
   checkers/dropin/runtime/signals.c
+  checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
+  checkers/dropin/runtime/steering.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 

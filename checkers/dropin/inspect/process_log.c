@@ -5,6 +5,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/steering.h"
 #include "checkers/report/collector.h"
 
 #include <ringfence/port.h>
@@ -130,6 +131,10 @@ static void say_begin(void) {
   if (o->mode == RF_MODE_SAMPLE) {
     say(&saying.sink, ", sample_rate ", o->sample_rate);
     say(&saying.sink, ", sample_slots ", o->sample_slots);
+  }
+  if (rf_steering_now.rules[0] != '\0') {
+    rf_sink_str(&saying.sink, ", policy rules ");
+    rf_sink_str(&saying.sink, rf_steering_now.rules);
   }
   if (o->mode == RF_MODE_PAGE) {
     say(&saying.sink, ", closed ", o->closed);

@@ -3,9 +3,11 @@
 
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "guarded_blocks.h"
 #include "reject.h"
+#include "steer.h"
 
 #include <errno.h>
 #include <ringfence/port.h>
@@ -113,18 +115,25 @@ void rf_forward_begin_sampling(void) {
  * those of others: threads may be many, and short. */
 static bool is_too_soon(void) {
   const rf_options *const o = &rf_process.options;
-  if (o->sample_seed != 0 || o->sample_rate < RF_SAMPLE_RATE_DEFAULT) {
+  bool const limited = __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
+  if (o->sample_seed != 0 || (o->sample_rate < RF_SAMPLE_RATE_DEFAULT && !limited)) {
     return false;
   }
   uint64_t const now = rf_port_now_ns();
   bool const first = sampled == 0;
   uintptr_t const others = __atomic_load_n(&last_sampled, __ATOMIC_RELAXED);
-  bool const soon = first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - sampled < SAMPLE_EVERY_NS;
-  if (!soon) {
-    sampled = now;
-    __atomic_store_n(&last_sampled, (uintptr_t)now, __ATOMIC_RELAXED);
-  }
-  return soon;
+  return first ? others != 0 && (uintptr_t)now - others < SAMPLE_EVERY_NS : now - sampled < SAMPLE_EVERY_NS;
+}
+
+static void spend_time(void) {
+  sampled = rf_port_now_ns();
+  __atomic_store_n(&last_sampled, (uintptr_t)sampled, __ATOMIC_RELAXED);
+}
+
+/* Where sites are not all alike, the table of sites decides. */
+static bool is_site_wanted(const rf_origin *origin) {
+  uint32_t const raise = rf_steer_raise();
+  return raise == 1 || rf_site_wants(rf_site_key(origin), raise);
 }
 
 /* After the countdown, or in its place. */
@@ -134,12 +143,9 @@ static bool is_sampled(void) {
     --*left;
     return false;
   }
-  if (rf_guarded_blocks.rate == 0) {
-    *left = INT32_MAX;
-    return false;
-  }
-  bool const due = rf_guarded_blocks_due_slow();
-  *left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left - 1;
+  int32_t next = 0;
+  bool const due = rf_guarded_blocks_draw(&next);
+  *left = next > 0 ? next - 1 : 0;
   return due && !is_too_soon();
 }
 
@@ -150,7 +156,12 @@ static void *sample(const rf_page_request *request, const rf_origin *origin) {
     return NULL;
   }
   int const saved = errno;
-  void *const block = rf_forward_include(rf_guarded_blocks_alloc(request, rf_caller_of(origin, &called)));
+  const rf_origin *const caller = rf_caller_of(origin, &called);
+  void *block = NULL;
+  if (is_site_wanted(caller)) {
+    spend_time();
+    block = rf_forward_include(rf_guarded_blocks_alloc(request, caller));
+  }
   errno = saved;
   return block;
 }

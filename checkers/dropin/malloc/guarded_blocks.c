@@ -3,8 +3,11 @@
 #include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
+#include "steer.h"
 #include "watched_sites.h"
 
 #include <ringfence/port.h>
@@ -34,18 +37,32 @@ static struct {
   uint32_t known;     /* looks at paths that had been watched */
 } state;
 
-bool rf_guarded_blocks_due_slow(void) {
+static bool draw(uint32_t rate) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
-  if (rf_guarded_blocks.rate == 1) {
-    return true;
-  }
   if (pick->drawn == 0) {
     rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
   }
-  return rf_sample_due_slow(pick, rf_guarded_blocks.rate);
+  return rf_sample_due_slow(pick, rate);
 }
 
-/* ---- Guard: which to watch ---- */
+bool rf_guarded_blocks_draw(int32_t *left) {
+  uint32_t rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
+  if (rate == 1) {
+    rf_steer_tick();
+    *left = 0;
+    return true;
+  }
+  rf_steer_turn const turn = rf_steering_now.live != NULL ? rf_steer_look(left) : RF_STEER_DUE;
+  if (turn == RF_STEER_WAIT) {
+    return false;
+  }
+  rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
+  bool const due = rate != 0 && draw(rate) && turn == RF_STEER_DUE;
+  *left = rf_steer_stretch(rate != 0 ? (int32_t)rf_guarded_blocks_pick.left : INT32_MAX);
+  return due;
+}
+
+/* ---- Which to watch ---- */
 
 #define EVERY_US 2500U   /* a watched block costs some ten microseconds */
 #define SAVED_US 7500U   /* so long a time may have been saved up */
@@ -67,15 +84,44 @@ static void spend_time(void) {
   __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
 }
 
+/* Of a path that had been watched. */
+static bool is_wanted_again(uint32_t key) {
+  uint32_t const raise = rf_steer_raise();
+  if (raise != 1 || rf_site_any_near()) {
+    return rf_site_wants(key, KNOWN_ONE_IN * raise);
+  }
+  return __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN == 0;
+}
+
 static bool guard_wants(const rf_origin *origin) {
   if (state.certain) {
     return true;
   }
-  if (is_too_soon() ||
-      (!rf_watched_sites_add(origin) && __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN != 0)) {
+  if (is_too_soon()) {
+    return false;
+  }
+  uint32_t const key = rf_site_key(origin);
+  if (!rf_watched_sites_add(key) && !is_wanted_again(key)) {
     return false;
   }
   spend_time();
+  return true;
+}
+
+/* In mode sample from a heap of our own, where a policy may not take more time than guard does; true in mode page. */
+static bool sample_wants(const rf_origin *origin) {
+  rf_caller_trace called;
+  uint32_t const raise = rf_steer_raise();
+  bool const limited = __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
+  if (limited && is_too_soon()) {
+    return false;
+  }
+  if (raise != 1 && !rf_site_wants(rf_site_key(rf_caller_of(origin, &called)), raise)) {
+    return false;
+  }
+  if (limited) {
+    spend_time();
+  }
   return true;
 }
 
@@ -92,19 +138,14 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
   if (RF_LIKELY(rf_guarded_blocks_left > 0)) {
     return false;
   }
-  if (rf_guarded_blocks.rate == 0) {
-    rf_guarded_blocks_left = INT32_MAX;
-    return false;
-  }
   bool due = true;
   if (drawn_behind != 0) {
     rf_guarded_blocks_left = drawn_behind;
     drawn_behind = 0;
   } else {
-    due = rf_guarded_blocks_due_slow();
-    rf_guarded_blocks_left = rf_guarded_blocks.rate == 1 ? 0 : (int32_t)rf_guarded_blocks_pick.left;
+    due = rf_guarded_blocks_draw(&rf_guarded_blocks_left);
   }
-  return due && (!state.guard || guard_wants(origin));
+  return due && (state.guard ? guard_wants(origin) : sample_wants(origin));
 }
 
 /* ---- The beginning ---- */
@@ -125,7 +166,6 @@ static const char *how_to_repeat(const rf_options *o) {
 static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   state.guard = true;
   state.certain = o->sample_seed != 0;
-  state.next_us = now_us() - SAVED_US;
   if (o->watch_sites != NULL) {
     rf_watched_sites_begin(o->watch_sites);
   }
@@ -163,6 +203,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
+  state.next_us = now_us() - SAVED_US;
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
   rf_guarded_blocks.store = rf_page_store_open(&options);

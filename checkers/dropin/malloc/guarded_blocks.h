@@ -3,7 +3,8 @@
  *
  * Guard looks at one allocation in `watch`, by lot, and at the one that follows each stack that is new to the process;
  * it takes those whose path to malloc was not watched yet, and some of the others, as time allows: together below a
- * hundredth of the process's time. With a seed it takes all that it looks at.
+ * hundredth of the process's time. With a seed it takes all that it looks at. The option `raise` and a policy
+ * (steer.h) change how often, and the table of sites (runtime/site_choice.h) which.
  *
  * Any thread, and signal handlers.
  */
@@ -31,8 +32,9 @@ extern RF_THREAD_LOCAL rf_sample_pick rf_guarded_blocks_pick __attribute__((visi
 /* The next allocation of this thread that may be due is so many away; 0 and less: it has come. */
 extern RF_THREAD_LOCAL int32_t rf_guarded_blocks_left __attribute__((visibility("hidden")));
 
-/* True where it is this allocation's turn by lot: draws the next one. */
-bool rf_guarded_blocks_due_slow(void);
+/* This thread's countdown has come to its end: true where it is this allocation's turn by lot. Sets *left to how far
+ * away the next end is. */
+bool rf_guarded_blocks_draw(int32_t *left);
 
 /* Counts an allocation. True where it is certain that it gets no pages. */
 static inline bool rf_guarded_blocks_passes(void) {

@@ -14,9 +14,7 @@
 #define SITES 8192U /* a power of two */
 #define FULL (SITES / 4 * 3)
 #define FRESH 1024U /* to be written by one process; the next ones write the rest */
-#define DEPTH 4U
-#define IN_PAGE 0xFFFU
-#define LINE 9U /* eight digits and a newline */
+#define LINE 9U     /* eight digits and a newline */
 #define PATH_BYTES 512U
 
 static struct {
@@ -29,17 +27,6 @@ static struct {
 } sites;
 
 /* ---- The table ---- */
-
-static uint32_t key_of(const rf_origin *origin) {
-  uintptr_t frames[DEPTH];
-  unsigned const depth = rf_stack_capture(origin, frames, DEPTH);
-  uint64_t key = depth;
-  for (unsigned i = 0; i < depth; i++) {
-    key = (key ^ (frames[i] & IN_PAGE)) * 0x9E3779B97F4A7C15U;
-  }
-  uint32_t const folded = (uint32_t)(key >> 32);
-  return folded != 0 ? folded : 1;
-}
 
 static bool insert(uint32_t key) {
   if (__atomic_load_n(&sites.count, __ATOMIC_RELAXED) >= FULL) {
@@ -57,8 +44,7 @@ static bool insert(uint32_t key) {
   }
 }
 
-bool rf_watched_sites_add(const rf_origin *origin) {
-  uint32_t const key = key_of(origin);
+bool rf_watched_sites_add(uint32_t key) {
   bool const added = insert(key);
   if (added && sites.path[0] != '\0') {
     uint32_t const at = __atomic_fetch_add(&sites.fresh_count, 1, __ATOMIC_RELAXED);

@@ -9,15 +9,16 @@
 #ifndef RINGFENCE_DROPIN_WATCHED_SITES_H
 #define RINGFENCE_DROPIN_WATCHED_SITES_H
 
-#include <ringfence/stack.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Reads the file in `folder`, an absolute or relative path; a folder that is none is said on standard error. Once, at
  * the start. */
 void rf_watched_sites_begin(const char *folder);
 
-/* True where the path that `origin` ends was not known yet; it is from now on. False also where there are too many. */
-bool rf_watched_sites_add(const rf_origin *origin);
+/* True where the path with this key (rf_site_key) was not known yet; it is from now on. False also where there are too
+ * many. */
+bool rf_watched_sites_add(uint32_t key);
 
 /* In a child of fork: what the parent has added is the parent's to write. */
 void rf_watched_sites_inherit(void);

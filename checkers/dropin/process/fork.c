@@ -4,6 +4,7 @@
 #include "checkers/dropin/inspect/heap_dump.h"
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
@@ -71,6 +72,7 @@ static void fork_child(void) {
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
+  rf_steer_forked();
   rf_collector_forked();
   rf_tracing_fork_child();
   rf_heap_dump_forked();

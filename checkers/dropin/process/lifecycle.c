@@ -11,6 +11,7 @@
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/malloc/watched_sites.h"
 #include "checkers/dropin/os/export.h"
@@ -203,6 +204,18 @@ RF_EXPORT size_t __ringfence_sweep(void) {
   return rf_process.options.mode != RF_MODE_OFF ? sweep(false, 0, &origin) : 0;
 }
 
+static void sweep_as_told(void) {
+  if (rf_process.options.mode != RF_MODE_OFF) {
+    (void)sweep(false, 0, NULL);
+  }
+}
+
+static bool snapshot_as_told(const char *name) {
+  return __ringfence_snapshot(name) != 0;
+}
+
+static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told};
+
 /* ---- The beginning ---- */
 
 /* Before a finding ends the process. */
@@ -234,6 +247,11 @@ static void show_help(void) {
   rf_sink const out = {to_standard_error, NULL};
   if (rf_process.options.help) {
     rf_options_help(&rf_process.options, &out);
+    if (rf_steering_now.rules[0] != '\0') {
+      rf_sink_str(&out, "rules of the collector's policy in these values: ");
+      rf_sink_str(&out, rf_steering_now.rules);
+      rf_sink_str(&out, "\n");
+    }
   }
 }
 
@@ -268,6 +286,7 @@ void rf_process_begin(bool library) {
   rf_output_set_standard_error();
   read_options();
   rf_forward_begin(o);
+  rf_options_name_policy(rf_steering_now.rules[0] != '\0' ? rf_steering_now.rules : NULL);
   (void)rf_options_begin_collector(o);
   rf_caller_init();
   rf_roots_init();
@@ -276,6 +295,7 @@ void rf_process_begin(bool library) {
   install_handlers();
   rf_tracing_begin();
   rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
+  rf_steer_begin(&as_told);
   rf_forward_begin_sampling();
   rf_malloc_choose_way();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);

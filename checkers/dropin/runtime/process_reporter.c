@@ -6,6 +6,7 @@
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 #include "output.h"
+#include "site_choice.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -91,6 +92,7 @@ static rf_action tell(rf_reporter *self, const rf_finding *f) {
     self->sequence--;
   } else if (!told_to_callback(f)) {
     action = put(f);
+    rf_site_found_near(&f->allocated);
   }
   rf_uncancelled_end(cancellation);
   errno = saved;

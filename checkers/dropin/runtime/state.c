@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "checkers/os/host.h"
+#include "steering.h"
 
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
@@ -48,6 +49,26 @@ static void draw_mode(rf_options *o) {
   }
 }
 
+static void set_defaults(rf_options *o) {
+  rf_options_default(o);
+  o->mode = RF_MODE_GUARD;
+  o->stack_depth = DEFAULT_STACK_DEPTH;
+  o->quarantine = DEFAULT_QUARANTINE;
+  o->watch = secure_getenv(BAZEL_TEST) == NULL ? DEFAULT_WATCH : 0; /* a test is to do the same each time */
+}
+
+/* A policy stands between the program's wish and the environment's, which says where it is. */
+static void load(rf_options *o) {
+  rf_sink const warnings = {to_standard_error, NULL};
+  rf_options plain = *o;
+  if (__ringfence_default_options != NULL) {
+    (void)rf_options_parse(&plain, __ringfence_default_options(), "__ringfence_default_options", &warnings);
+  }
+  *o = plain;
+  (void)rf_options_parse(o, rf_host_environment(), "RINGFENCE_OPTIONS", &warnings);
+  rf_steering_begin(o, &plain);
+}
+
 bool rf_process_read_options(void) {
   static bool done;
   rf_sink const warnings = {to_standard_error, NULL};
@@ -55,15 +76,11 @@ bool rf_process_read_options(void) {
   if (done) {
     return false;
   }
-  rf_options_default(o);
-  o->mode = RF_MODE_GUARD;
-  o->stack_depth = DEFAULT_STACK_DEPTH;
-  o->quarantine = DEFAULT_QUARANTINE;
-  o->watch = secure_getenv(BAZEL_TEST) == NULL ? DEFAULT_WATCH : 0; /* a test is to do the same each time */
+  set_defaults(o);
   if (environ == NULL) {
     return false;
   }
-  (void)rf_options_load(o, &warnings);
+  load(o);
   leave_mode_asan(o, &warnings);
   draw_mode(o);
   keep_path(&o->log, o->log_length, log_path);

@@ -75,6 +75,7 @@ extern const rf_service_command rf_service_status;
 extern const rf_service_command rf_service_symbols;
 extern const rf_service_command rf_service_forward;
 extern const rf_service_command rf_service_export;
+extern const rf_service_command rf_service_steer;
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include "tools/service/cli/serial.h"
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/life/symbols.h"
+#include "tools/service/steering/writer.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -26,6 +27,7 @@ enum {
   KEEP_TICKS = 30,
   RETRY_MS = 2000,
   COMPLAIN_MS = 30000,
+  STEER_MS = 100, /* between policies, where many findings come */
   SHARED = RF_SPOOL_SHARED_PLACES
 };
 
@@ -38,14 +40,17 @@ typedef struct server {
   rf_alerts alerts;
   rf_symbol_worker symbols;
   rf_serial_lines serial;
+  rf_policy_writer policy;
   rf_http *http;
   int signals;
   int64_t next_take;
   int64_t next_tick;
+  int64_t next_steer;
   int64_t complained;
   int64_t version; /* of the data, as SQLite counts commits of others */
   uint64_t events;
   unsigned ticks;
+  bool steers; /* rules or findings may have changed */
   bool rung;
   bool more;
 } server;
@@ -128,11 +133,21 @@ static void tick(server *s, int64_t now) {
   s->store.failed = false;
 }
 
+static void steer(server *s, int64_t now) {
+  s->steers = false;
+  s->next_steer = now + STEER_MS;
+  (void)rf_policy_writer_step(&s->policy, &s->store);
+  s->store.failed = false;
+}
+
 /* Milliseconds until something is due. */
 static int until_due(const server *s, int64_t now) {
   int64_t due = s->next_tick;
   if ((s->rung || s->more) && s->next_take < due) {
     due = s->next_take;
+  }
+  if (s->steers && s->next_steer < due) {
+    due = s->next_steer;
   }
   int const http = rf_http_timeout(s->http);
   int const left = due <= now ? 0 : (int)(due - now);
@@ -155,6 +170,10 @@ static void run(server *s) {
     if ((fds[3].revents & POLLIN) != 0) {
       rf_spool_drain_doorbell(&s->spool);
       s->rung = true;
+      s->steers = true;
+    }
+    if ((fds[1].revents & POLLIN) != 0 || (fds[2].revents & POLLIN) != 0) {
+      s->steers = true;
     }
     rf_http_run(s->http);
     if ((s->rung || s->more) && now >= s->next_take) {
@@ -162,6 +181,10 @@ static void run(server *s) {
     }
     if (now >= s->next_tick) {
       tick(s, now);
+      s->steers = true;
+    }
+    if (s->steers && now >= s->next_steer) {
+      steer(s, now);
     }
   }
 }
@@ -222,6 +245,8 @@ static bool start(server *s) {
     rf_diag("%s", error);
     return false;
   }
+  rf_policy_writer_open(&s->policy, s->options->directory);
+  steer(s, 0);
   s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
@@ -272,6 +297,7 @@ int rf_serve(rf_serve_options *options) {
     }
   }
   rf_serial_lines_close(&s.serial);
+  rf_policy_writer_close(&s.policy);
   rf_alerts_end(&s.alerts);
   rf_symbol_worker_end(&s.symbols);
   rf_http_stop(s.http);

@@ -5,6 +5,8 @@
 #include "tools/service/life/triage.h"
 #include "tools/service/page/page.h"
 #include "tools/service/query/query.h"
+#include "tools/service/steering/query.h"
+#include "tools/service/steering/rules.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +29,9 @@ rf_right rf_route_right(const char *method, const char *path) {
   }
   if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
     return RF_RIGHT_READ;
+  }
+  if (strcmp(path, "/api/v1/steering") == 0 || strcmp(path, "/steering") == 0) {
+    return RF_RIGHT_STEER;
   }
   bool const posts = strcmp(path, "/api/v1/records") == 0 || strcmp(path, "/api/v1/symbols") == 0;
   return posts ? RF_RIGHT_POST : RF_RIGHT_TRIAGE;
@@ -98,6 +103,8 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     *fine = rf_query_builds(q);
   } else if (strcmp(what, "coverage") == 0) {
     *fine = rf_query_coverage(q);
+  } else if (strcmp(what, "steering") == 0) {
+    *fine = rf_query_steering(q, number(rf_request_argument(r, "limit"), 0));
   } else if (strcmp(what, "symbols") == 0) {
     *fine = rf_query_symbols(q);
   } else if (strcmp(what, "status") == 0) {
@@ -155,6 +162,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .store = r->http->store,
       .source_root = r->http->options->source_root,
       .may_triage = (r->granted & (unsigned)RF_RIGHT_TRIAGE) != 0,
+      .may_steer = (r->granted & (unsigned)RF_RIGHT_STEER) != 0,
       .state = rf_request_argument(r, "state"),
       .environment = rf_request_argument(r, "environment"),
       .build = rf_request_argument(r, "build"),
@@ -172,9 +180,9 @@ static enum MHD_Result get_page(rf_request *r) {
     const char *what;
     rf_page_maker *make;
   } pages[] = {
-      {"/", "findings", rf_page_findings},   {"/processes", "processes", rf_page_processes},
-      {"/builds", "builds", rf_page_builds}, {"/coverage", "coverage", rf_page_coverage},
-      {"/status", "status", rf_page_status},
+      {"/", "findings", rf_page_findings},         {"/processes", "processes", rf_page_processes},
+      {"/builds", "builds", rf_page_builds},       {"/coverage", "coverage", rf_page_coverage},
+      {"/steering", "steering", rf_page_steering}, {"/status", "status", rf_page_status},
   };
   for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
     if (strcmp(r->path, pages[i].path) == 0) {
@@ -270,6 +278,16 @@ static enum MHD_Result post_records(rf_request *r) {
                                            intake->events - before, intake->twice - twice));
 }
 
+static enum MHD_Result reply_done(rf_request *r, const char *message) {
+  rf_text_sink out;
+  rf_text_sink_init(&out, &r->arena);
+  rf_json_writer w = {.sink = &out.sink};
+  rf_json_open(&w, NULL, "{");
+  rf_json_put_text(&w, "done", message);
+  rf_json_close(&w, "}");
+  return rf_reply_json(r, MHD_HTTP_OK, out.text);
+}
+
 static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
   const char *rest = NULL;
   char message[RF_TRIAGE_MESSAGE] = "";
@@ -291,13 +309,25 @@ static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
     return rf_reply_redirect(
         r, rf_bump_arena_print(&r->arena, "%s%" PRId64, finding_path, rf_query_root(r->http->store, id)), NULL);
   }
-  rf_text_sink out;
-  rf_text_sink_init(&out, &r->arena);
-  rf_json_writer w = {.sink = &out.sink};
-  rf_json_open(&w, NULL, "{");
-  rf_json_put_text(&w, "done", message);
-  rf_json_close(&w, "}");
-  return rf_reply_json(r, MHD_HTTP_OK, out.text);
+  return reply_done(r, message);
+}
+
+static enum MHD_Result post_steering(rf_request *r, bool page) {
+  char message[RF_STEER_MESSAGE] = "";
+  rf_steer_request const request = {
+      .action = rf_request_field(r, "action"),
+      .rule = number(rf_request_field(r, "rule"), 0),
+      .program = not_empty(rf_request_field(r, "program")),
+      .build = not_empty(rf_request_field(r, "build")),
+      .environment = not_empty(rf_request_field(r, "environment")),
+      .options = not_empty(rf_request_field(r, "options")),
+      .because = not_empty(rf_request_field(r, "because")),
+  };
+  if (!rf_steer_apply(r->http->store, &request, message)) {
+    r->http->store->failed = false;
+    return rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+  }
+  return page ? rf_reply_redirect(r, "/steering", NULL) : reply_done(r, message);
 }
 
 static enum MHD_Result post(rf_request *r) {
@@ -309,6 +339,9 @@ static enum MHD_Result post(rf_request *r) {
   }
   if (strcmp(r->path, "/api/v1/symbols") == 0) {
     return rf_upload_end(r);
+  }
+  if (strcmp(r->path, "/api/v1/steering") == 0 || strcmp(r->path, "/steering") == 0) {
+    return post_steering(r, r->path[1] == 's');
   }
   if (strncmp(r->path, api_finding_path, strlen(api_finding_path)) == 0) {
     return post_triage(r, r->path + strlen(api_finding_path), false);

@@ -61,8 +61,8 @@ const char *rf_program_name(rf_bump_arena *arena, const char *path) {
 }
 
 static rf_line_kind kind_of(const char *record, uint64_t version) {
-  static const char *const known[] = {"finding", "summary", "repeat", "snapshot"};
-  for (unsigned i = 0; i < 4 && version <= RF_FORMAT_VERSION; i++) {
+  static const char *const known[] = {"finding", "summary", "repeat", "snapshot", "step"};
+  for (unsigned i = 0; i < sizeof known / sizeof known[0] && version <= RF_FORMAT_VERSION; i++) {
     if (strcmp(record, known[i]) == 0) {
       return (rf_line_kind)i;
     }
@@ -134,6 +134,7 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   read_process(arena, root, &e);
   read_summary(root, &e);
   e.process = process_of(arena, &e);
+  e.rule = bounded(rf_json_unsigned(root, "rule", 0), 0);
   e.finding = rf_json_member(root, "finding");
   e.snapshot = rf_json_member(root, "snapshot");
   return e;

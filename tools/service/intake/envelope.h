@@ -16,6 +16,7 @@ typedef enum rf_line_kind {
   RF_LINE_SUMMARY,
   RF_LINE_REPEAT,
   RF_LINE_SNAPSHOT,
+  RF_LINE_STEP,
   RF_LINE_OTHER,     /* of a kind or version that this program does not know: kept as it is */
   RF_LINE_UNREADABLE /* no JSON object */
 } rf_line_kind;
@@ -46,7 +47,8 @@ typedef struct rf_envelope {
   int64_t peak;
   const char *exit;
   int64_t findings;
-  bool killed; /* the process ended by a signal or in an unknown way */
+  int64_t rule; /* of a step */
+  bool killed;  /* the process ended by a signal or in an unknown way */
 } rf_envelope;
 
 /* Reads `line`, `length` bytes without its line feed. `now` in ms: a later time is taken as now, clocks step. */

@@ -302,6 +302,13 @@ static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *l
   }
 }
 
+/* A process took a step that a rule asked for. */
+static void take_step(rf_intake *intake, const rf_envelope *e) {
+  rf_store_run(intake->store,
+               "UPDATE steer SET reached = reached + 1, last_reached = max(last_reached, ?2) WHERE id = ?1", "ii",
+               e->rule, e->time);
+}
+
 /* ---- Lines ---- */
 
 static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
@@ -315,6 +322,9 @@ static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t 
     return 0;
   case RF_LINE_SNAPSHOT:
     take_snapshot(intake, e, line, length);
+    return 0;
+  case RF_LINE_STEP:
+    take_step(intake, e);
     return 0;
   default:
     keep_other(intake, e, line, length);

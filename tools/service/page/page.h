@@ -23,6 +23,7 @@ typedef struct rf_page {
   rf_store *store;     /* for names of return addresses */
   const char *source_root;
   bool may_triage;
+  bool may_steer;
   /* The search text; NULL: none. */
   const char *state;
   const char *environment;
@@ -38,6 +39,7 @@ void rf_page_findings(const rf_page *page);
 void rf_page_finding(const rf_page *page);
 void rf_page_builds(const rf_page *page);
 void rf_page_coverage(const rf_page *page);
+void rf_page_steering(const rf_page *page);
 void rf_page_status(const rf_page *page);
 void rf_page_processes(const rf_page *page);
 void rf_page_process(const rf_page *page);

@@ -15,11 +15,8 @@ void rf_page_raw(const rf_page *p, const char *markup) {
 /* ---- The frame ---- */
 
 void rf_page_head(const rf_sink *sink, const char *title, const char *active) {
-  static const char *const menu[][2] = {{"/", "Findings"},
-                                        {"/processes", "Processes"},
-                                        {"/builds", "Builds"},
-                                        {"/coverage", "Coverage"},
-                                        {"/status", "Status"}};
+  static const char *const menu[][2] = {{"/", "Findings"},         {"/processes", "Processes"}, {"/builds", "Builds"},
+                                        {"/coverage", "Coverage"}, {"/steering", "Steering"},   {"/status", "Status"}};
   rf_markup(
       sink,
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "

@@ -73,6 +73,16 @@ static const char *const steps[] = {
     "TEXT NOT NULL);ALTER TABLE usage ADD COLUMN peak INTEGER NOT NULL"
     " DEFAULT 0;ALTER TABLE finding ADD COLUMN split_left INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN"
     " split_wanted INTEGER NOT NULL DEFAULT 0;",
+
+    /* Steering: rules (kind is rf_policy_kind; ended 0: it holds), steps with their reasons, and the call sites near
+     * findings. */
+    "CREATE TABLE steer(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind INTEGER NOT NULL, program TEXT NOT NULL,"
+    " build TEXT NOT NULL, environment TEXT NOT NULL, options TEXT NOT NULL, because TEXT NOT NULL, ended INTEGER NOT"
+    " NULL DEFAULT 0, reached INTEGER NOT NULL DEFAULT 0, last_reached INTEGER NOT NULL DEFAULT 0);CREATE INDEX"
+    " steer_holds ON steer(id) WHERE ended = 0;CREATE TABLE steer_step(id INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+    " rule INTEGER NOT NULL, finding INTEGER NOT NULL, done TEXT NOT NULL, because TEXT NOT NULL);CREATE TABLE"
+    " steer_site(finding INTEGER PRIMARY KEY, build INTEGER NOT NULL, build_key INTEGER NOT NULL, site_key INTEGER NOT"
+    " NULL, raised INTEGER NOT NULL);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

@@ -1,0 +1,51 @@
+/* Steering of a process while it runs, by the live part of a policy (runtime/steering.h).
+ *
+ * The policy is looked at where a thread's countdown to the next allocation that may be watched ends: no request has
+ * one more instruction for it. Where there is a live part, countdowns are cut into stretches, each of which ends after
+ * RF_STEER_STRETCH allocations of the thread at the latest, and sooner in threads that allocate seldom: a change is
+ * seen about a tenth of a second after it was made. A look costs some 50 ns, and a load where nothing has changed; no
+ * thread looks more often than every RF_STEER_LEAST_NS, whatever rate a policy asks for. No system call is made unless
+ * a step is taken.
+ *
+ * Any thread, and signal handlers.
+ */
+#ifndef RINGFENCE_DROPIN_STEER_H
+#define RINGFENCE_DROPIN_STEER_H
+
+#include "checkers/dropin/runtime/steering.h"
+
+#define RF_STEER_STRETCH 1024
+#define RF_STEER_EVERY_NS ((uint64_t)100 * 1000 * 1000)
+#define RF_STEER_LEAST_NS ((uint64_t)20 * 1000)
+
+/* What a rule may have done at once: the floors above know how. */
+typedef struct rf_steer_actions {
+  void (*sweep)(void);
+  bool (*snapshot)(const char *name); /* false where it could not be written */
+} rf_steer_actions;
+
+/* Attaches to the live part and takes its options. After rf_guarded_blocks_begin, once. `actions` stays. */
+void rf_steer_begin(const rf_steer_actions *actions);
+
+typedef enum rf_steer_turn {
+  RF_STEER_WAIT, /* the stretch has ended, the countdown has not: *left is the next stretch */
+  RF_STEER_DUE,  /* the countdown has ended */
+  RF_STEER_ANEW  /* rates have changed: the countdown is to be drawn again */
+} rf_steer_turn;
+
+/* At the end of a stretch of this thread. Not inside the heap. */
+rf_steer_turn rf_steer_look(int32_t *left);
+
+/* The same where each allocation is watched, and no countdown runs. */
+void rf_steer_tick(void);
+
+/* The first stretch of a countdown of `drawn`; all of it where nobody steers. */
+int32_t rf_steer_stretch(int32_t drawn);
+
+/* Times as often to look at chosen sites; 1: all are alike. */
+uint32_t rf_steer_raise(void);
+
+/* In the child of a fork. */
+void rf_steer_forked(void);
+
+#endif /* RINGFENCE_DROPIN_STEER_H */

@@ -1,0 +1,32 @@
+/* Which call sites deserve pages for their blocks more often than others: those near a finding, rare ones, and those
+ * that were never watched. The countdown to the next look runs as often as the best of them wants it; at its end this
+ * table decides, and may decline.
+ *
+ * A site is a path to malloc (rf_policy_site_key). Any thread, and signal handlers; neither allocates nor locks.
+ */
+#ifndef RINGFENCE_DROPIN_SITE_CHOICE_H
+#define RINGFENCE_DROPIN_SITE_CHOICE_H
+
+#include <ringfence/frames.h>
+#include <ringfence/stack.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The key of the path that `origin` ends. */
+uint32_t rf_site_key(const rf_origin *origin);
+
+/* The site is near a finding from now on. Nothing happens where there are too many sites. */
+void rf_site_set_near(uint32_t key);
+
+/* The same for where the block of a finding was allocated. */
+void rf_site_found_near(const rf_trace *allocated);
+
+/* True where any site is near a finding. */
+bool rf_site_any_near(void);
+
+/* Counts a look at the site. True where its allocation is to be watched: where it is near a finding, rare (one look in
+ * RF_SITE_RARE at most is at it), or was not watched before; else each `one_in`-th look. */
+#define RF_SITE_RARE 256U
+bool rf_site_wants(uint32_t key, uint32_t one_in);
+
+#endif /* RINGFENCE_DROPIN_SITE_CHOICE_H */

@@ -1,0 +1,182 @@
+#include "policy.h"
+
+#include <string.h>
+
+#include "crc32.h"
+
+#define CHECKED_FROM offsetof(rf_policy, nonce)
+#define SITES_AT_ONCE 16U
+#define LEAST_PREFIX 7U
+#define IN_PAGE 0xFFFU
+
+/* ---- Selectors ---- */
+
+/* A star stands for any characters. Goes back to the last star only, so that time is bounded. */
+static bool fits(const char *pattern, const char *text) {
+  const char *star = NULL;
+  const char *from = text;
+  while (*text != '\0') {
+    if (*pattern == '*') {
+      star = pattern++;
+      from = text;
+    } else if (*pattern == *text) {
+      pattern++;
+      text++;
+    } else if (star != NULL) {
+      pattern = star + 1;
+      text = ++from;
+    } else {
+      return false;
+    }
+  }
+  while (*pattern == '*') {
+    pattern++;
+  }
+  return *pattern == '\0';
+}
+
+static bool fits_program(const char *pattern, const char *path) {
+  const char *const slash = strrchr(path, '/');
+  const char *const name = slash != NULL && strchr(pattern, '/') == NULL ? slash + 1 : path;
+  return pattern[0] == '\0' || fits(pattern, name);
+}
+
+static bool begins(const char *text, const char *prefix) {
+  size_t const length = strlen(prefix);
+  return length >= LEAST_PREFIX && strncmp(text, prefix, length) == 0;
+}
+
+static bool fits_build(const char *build, const rf_policy_who *who) {
+  return build[0] == '\0' || strcmp(build, who->version) == 0 || begins(who->commit, build) ||
+         begins(who->build_id, build);
+}
+
+bool rf_policy_matches(const rf_policy_rule *rule, const rf_policy_who *who) {
+  return fits_program(rule->program, who->program) && fits_build(rule->build, who) &&
+         (rule->environment[0] == '\0' || strcmp(rule->environment, who->environment) == 0);
+}
+
+/* ---- Keys ---- */
+
+uint64_t rf_policy_build_key(const char *build_id) {
+  uint64_t key = 0;
+  for (unsigned i = 0; i < 16; i++) {
+    char const c = build_id[i];
+    bool const digit = c >= '0' && c <= '9';
+    if (!digit && (c < 'a' || c > 'f')) {
+      return 0;
+    }
+    key = key << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
+  }
+  return key;
+}
+
+uint32_t rf_policy_site_key(const uintptr_t *frames, unsigned depth) {
+  unsigned const used = depth < RF_POLICY_SITE_DEPTH ? depth : RF_POLICY_SITE_DEPTH;
+  uint64_t key = used;
+  for (unsigned i = 0; i < used; i++) {
+    key = (key ^ (frames[i] & IN_PAGE)) * 0x9E3779B97F4A7C15U;
+  }
+  uint32_t const folded = (uint32_t)(key >> 32);
+  return folded != 0 ? folded : 1;
+}
+
+uint32_t rf_policy_crc(const rf_policy *policy) {
+  return rf_crc32(0, (const unsigned char *)policy + CHECKED_FROM, sizeof *policy - CHECKED_FROM);
+}
+
+/* ---- Reading ---- */
+
+/* Of the members before the rules. */
+typedef struct start {
+  char magic[8];
+  uint32_t version;
+  uint32_t size;
+  uint32_t generation;
+  uint32_t crc;
+  uint64_t nonce;
+  int32_t live;
+  uint32_t newest;
+  uint32_t rule_count;
+  uint32_t site_count;
+} start;
+
+_Static_assert(sizeof(start) == offsetof(rf_policy, rules), "the head of rf_policy");
+
+static bool is_policy(const start *s) {
+  return memcmp(s->magic, RF_POLICY_MAGIC, sizeof s->magic) == 0 && s->version == RF_POLICY_VERSION &&
+         s->size == sizeof(rf_policy) && s->rule_count <= RF_POLICY_RULES && s->site_count <= RF_POLICY_SITES;
+}
+
+/* Texts of a damaged rule may have no end. */
+static void end_texts(rf_policy_rule *rule) {
+  rule->program[sizeof rule->program - 1] = '\0';
+  rule->build[sizeof rule->build - 1] = '\0';
+  rule->environment[sizeof rule->environment - 1] = '\0';
+  rule->options[sizeof rule->options - 1] = '\0';
+}
+
+static bool read_rules(const rf_policy_source *source, uint32_t count, const rf_policy_who *who,
+                       const rf_policy_taker *taker, uint32_t *crc) {
+  rf_policy_rule rule;
+  for (uint32_t i = 0; i < RF_POLICY_RULES; i++) {
+    if (!source->read(source->context, offsetof(rf_policy, rules) + i * sizeof rule, &rule, sizeof rule)) {
+      return false;
+    }
+    *crc = rf_crc32(*crc, &rule, sizeof rule);
+    end_texts(&rule);
+    if (i < count && rf_policy_matches(&rule, who)) {
+      taker->rule(taker->context, &rule);
+    }
+  }
+  return true;
+}
+
+static bool read_sites(const rf_policy_source *source, uint32_t count, const rf_policy_who *who,
+                       const rf_policy_taker *taker, uint32_t *crc) {
+  rf_policy_site some[SITES_AT_ONCE];
+  uint64_t const build = rf_policy_build_key(who->build_id);
+  for (uint32_t i = 0; i < RF_POLICY_SITES; i += SITES_AT_ONCE) {
+    if (!source->read(source->context, offsetof(rf_policy, sites) + i * sizeof some[0], some, sizeof some)) {
+      return false;
+    }
+    *crc = rf_crc32(*crc, some, sizeof some);
+    for (uint32_t n = 0; n < SITES_AT_ONCE && i + n < count && build != 0; n++) {
+      if (some[n].build == build) {
+        taker->site(taker->context, &some[n]);
+      }
+    }
+  }
+  return true;
+}
+
+bool rf_policy_read(const rf_policy_source *source, const rf_policy_who *who, const rf_policy_taker *taker,
+                    rf_policy_head *head) {
+  start s;
+  if (!source->read(source->context, 0, &s, sizeof s) || !is_policy(&s)) {
+    return false;
+  }
+  uint32_t crc = rf_crc32(0, &s.nonce, sizeof s - CHECKED_FROM);
+  *head = (rf_policy_head){.nonce = s.nonce, .live = s.live, .newest = s.newest};
+  return read_rules(source, s.rule_count, who, taker, &crc) && read_sites(source, s.site_count, who, taker, &crc) &&
+         crc == s.crc;
+}
+
+/* ---- The segment ---- */
+
+static bool read_segment(void *context, size_t at, void *out, size_t size) {
+  memcpy(out, (const unsigned char *)context + at, size);
+  return true;
+}
+
+bool rf_policy_read_live(const rf_policy *live, const rf_policy_who *who, const rf_policy_taker *taker,
+                         rf_policy_head *head, uint32_t *generation) {
+  rf_policy_source const source = {read_segment, (void *)(uintptr_t)live};
+  uint32_t const before = __atomic_load_n(&live->generation, __ATOMIC_ACQUIRE);
+  if (before % 2 != 0 || !rf_policy_read(&source, who, taker, head)) {
+    return false;
+  }
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  *generation = before;
+  return __atomic_load_n(&live->generation, __ATOMIC_RELAXED) == before;
+}

@@ -1,0 +1,203 @@
+// The form of a policy: for whom a rule is, and that nothing is taken of one that is not whole.
+#include "checkers/report/policy.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+rf_policy_rule rule_for(const char *program, const char *build = "", const char *environment = "") {
+  rf_policy_rule rule = {};
+  rule.kind = RF_POLICY_OPTIONS;
+  std::strcpy(rule.program, program);
+  std::strcpy(rule.build, build);
+  std::strcpy(rule.environment, environment);
+  return rule;
+}
+
+rf_policy_who parser() {
+  rf_policy_who who = {};
+  std::strcpy(who.program, "/srv/app/parser");
+  std::strcpy(who.build_id, "be7dfb93042ae49cd82408722167b81a71b0bb00");
+  std::strcpy(who.version, "2.1.0");
+  std::strcpy(who.commit, "4f2c9a1d00");
+  std::strcpy(who.environment, "production");
+  return who;
+}
+
+bool matches(const char *program, const char *build = "", const char *environment = "") {
+  rf_policy_rule const rule = rule_for(program, build, environment);
+  rf_policy_who const who = parser();
+  return rf_policy_matches(&rule, &who);
+}
+
+TEST(PolicyRule, IsForProgramsOfAName) {
+  for (const char *const program :
+       {"", "parser", "pars*", "*er", "*", "p*r*r", "/srv/app/parser", "/srv/*", "*/parser"}) {
+    EXPECT_TRUE(matches(program)) << program;
+  }
+  for (const char *const program :
+       {"parse", "parsers", "arser", "app/parser", "/srv/app", "p*x", "/srv/app/parser/", "**x"}) {
+    EXPECT_FALSE(matches(program)) << program;
+  }
+}
+
+TEST(PolicyRule, IsForBuildsByVersionCommitOrBuildId) {
+  for (const char *const build : {"", "2.1.0", "4f2c9a1", "4f2c9a1d00", "be7dfb93042a"}) {
+    EXPECT_TRUE(matches("", build)) << build;
+  }
+  for (const char *const build : {"2.1", "4f2c9a", "4f2c9a1d001", "be7dfb", "7dfb93042a", "*"}) {
+    EXPECT_FALSE(matches("", build)) << build;
+  }
+}
+
+TEST(PolicyRule, IsForAnEnvironmentAndAllSelectorsCount) {
+  EXPECT_TRUE(matches("", "", "production"));
+  EXPECT_FALSE(matches("", "", "prod"));
+  EXPECT_TRUE(matches("parser", "2.1.0", "production"));
+  EXPECT_FALSE(matches("parser", "2.1.0", "ci"));
+  EXPECT_FALSE(matches("parser", "2.0.0", "production"));
+  EXPECT_FALSE(matches("lexer", "2.1.0", "production"));
+}
+
+TEST(PolicyRule, OfManyStarsTakesNoLongTime) {
+  rf_policy_rule rule = {};
+  for (size_t i = 0; i + 2 < sizeof rule.program; i += 2) {
+    std::memcpy(rule.program + i, "*a", 2);
+  }
+  rf_policy_who who = {};
+  std::memset(who.program, 'a', sizeof who.program - 1);
+  who.program[sizeof who.program - 2] = 'b';
+  EXPECT_FALSE(rf_policy_matches(&rule, &who));
+}
+
+TEST(PolicyKey, OfABuildIsItsFirstEightBytes) {
+  EXPECT_EQ(rf_policy_build_key("be7dfb93042ae49cd8"), 0xBE7DFB93042AE49CU);
+  EXPECT_EQ(rf_policy_build_key("be7dfb93042ae49"), 0U);
+  EXPECT_EQ(rf_policy_build_key("BE7DFB93042AE49CD8"), 0U);
+  EXPECT_EQ(rf_policy_build_key(""), 0U);
+}
+
+TEST(PolicyKey, OfASiteIsThatOfItsInnermostCallsWhereverModulesLie) {
+  uintptr_t const here[] = {0x401123, 0x402456, 0x7f0789, 0x7f0abc, 0x1};
+  uintptr_t const moved[] = {0x55409123, 0x90002456, 0x10789, 0x20abc, 0x2};
+  uintptr_t const other[] = {0x401124, 0x402456, 0x7f0789, 0x7f0abc, 0x1};
+  EXPECT_EQ(rf_policy_site_key(here, 5), rf_policy_site_key(here, 4));
+  EXPECT_EQ(rf_policy_site_key(here, 5), rf_policy_site_key(moved, 5));
+  EXPECT_NE(rf_policy_site_key(here, 4), rf_policy_site_key(other, 4));
+  EXPECT_NE(rf_policy_site_key(here, 4), rf_policy_site_key(here, 3));
+  EXPECT_NE(rf_policy_site_key(here, 0), 0U);
+}
+
+struct Taken {
+  std::vector<uint32_t> rules;
+  std::vector<uint32_t> sites;
+  rf_policy_head head = {};
+  uint32_t generation = 0;
+};
+
+rf_policy_taker taker_of(Taken *taken) {
+  rf_policy_taker taker = {};
+  taker.rule = [](void *context, const rf_policy_rule *rule) {
+    static_cast<Taken *>(context)->rules.push_back(rule->number);
+    EXPECT_LT(std::strlen(rule->options), sizeof rule->options);
+  };
+  taker.site = [](void *context, const rf_policy_site *site) {
+    static_cast<Taken *>(context)->sites.push_back(site->finding);
+  };
+  taker.context = taken;
+  return taker;
+}
+
+rf_policy good() {
+  rf_policy policy = {};
+  std::memcpy(policy.magic, RF_POLICY_MAGIC, sizeof policy.magic);
+  policy.version = RF_POLICY_VERSION;
+  policy.size = sizeof policy;
+  policy.generation = 6;
+  policy.nonce = 77;
+  policy.live = -1;
+  policy.newest = 9;
+  policy.rule_count = 3;
+  policy.rules[0] = rule_for("parser");
+  policy.rules[0].number = 4;
+  policy.rules[1] = rule_for("lexer");
+  policy.rules[1].number = 5;
+  policy.rules[2] = rule_for("*", "", "production");
+  policy.rules[2].number = 9;
+  policy.rules[3] = rule_for("parser"); // beyond the count
+  policy.site_count = 2;
+  policy.sites[0] = {0xBE7DFB93042AE49CU, 1, 11};
+  policy.sites[1] = {1, 1, 12};
+  policy.sites[2] = {0xBE7DFB93042AE49CU, 1, 13};
+  policy.crc = rf_policy_crc(&policy);
+  return policy;
+}
+
+bool read(const rf_policy &policy, Taken *taken) {
+  rf_policy_who const who = parser();
+  rf_policy_taker const taker = taker_of(taken);
+  return rf_policy_read_live(&policy, &who, &taker, &taken->head, &taken->generation);
+}
+
+TEST(Policy, GivesRulesAndSitesOfTheProgramInOrder) {
+  Taken taken;
+  rf_policy const policy = good();
+  ASSERT_TRUE(read(policy, &taken));
+  EXPECT_EQ(taken.rules, (std::vector<uint32_t>{4, 9}));
+  EXPECT_EQ(taken.sites, (std::vector<uint32_t>{11}));
+  EXPECT_EQ(taken.head.nonce, 77U);
+  EXPECT_EQ(taken.head.newest, 9U);
+  EXPECT_EQ(taken.generation, 6U);
+}
+
+TEST(Policy, IsNoneWhileItIsBeingWritten) {
+  Taken taken;
+  rf_policy policy = good();
+  policy.generation = 7;
+  EXPECT_FALSE(read(policy, &taken));
+}
+
+TEST(Policy, IsNoneWhereAnyByteIsWrong) {
+  for (size_t at = 0; at < sizeof(rf_policy); at++) {
+    Taken taken;
+    rf_policy policy = good();
+    reinterpret_cast<unsigned char *>(&policy)[at] ^= 0x40;
+    bool const is_generation = at >= offsetof(rf_policy, generation) && at < offsetof(rf_policy, crc);
+    ASSERT_EQ(read(policy, &taken), is_generation) << at;
+  }
+}
+
+TEST(Policy, IsNoneWithMoreRulesOrSitesThanItHolds) {
+  Taken taken;
+  rf_policy policy = good();
+  policy.rule_count = RF_POLICY_RULES + 1;
+  policy.crc = rf_policy_crc(&policy);
+  EXPECT_FALSE(read(policy, &taken));
+  policy = good();
+  policy.site_count = RF_POLICY_SITES + 1;
+  policy.crc = rf_policy_crc(&policy);
+  EXPECT_FALSE(read(policy, &taken));
+}
+
+TEST(Policy, OfTextsWithoutAnEndIsReadWithinThem) {
+  Taken taken;
+  rf_policy policy = good();
+  std::memset(policy.rules[0].options, 'x', sizeof policy.rules[0].options);
+  std::memset(policy.rules[1].program, '*', sizeof policy.rules[1].program);
+  policy.crc = rf_policy_crc(&policy);
+  ASSERT_TRUE(read(policy, &taken));
+  EXPECT_EQ(taken.rules, (std::vector<uint32_t>{4, 5, 9}));
+}
+
+TEST(Policy, SegmentThatIsNoneIsNotAttached) {
+  rf_policy_head head = {};
+  head.live = -1;
+  EXPECT_EQ(rf_policy_attach(&head), nullptr);
+  head.live = 0x7FFFFFFF;
+  EXPECT_EQ(rf_policy_attach(&head), nullptr);
+}
+
+} // namespace

@@ -1,0 +1,538 @@
+#!/usr/bin/env python3
+"""Rules for checked processes: what they begin with, what reaches them while they run, and who is believed."""
+
+import ctypes
+import json
+import os
+import re
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import service
+from service import Service, append, check, equal, event
+
+LIBRARY = os.path.abspath(sys.argv[2])
+STEERED = os.path.abspath(sys.argv[3])
+POLICY_BYTES = 18480
+
+
+class Steered:
+    """A checked process that allocates until it is told to end."""
+
+    def __init__(self, s, *words, options="", pause=100, **environment):
+        own = {name: value for name, value in os.environ.items() if name != "TEST_TARGET"}
+        own.update(environment)
+        own["LD_PRELOAD"] = LIBRARY
+        own["RINGFENCE_OPTIONS"] = ":".join(filter(None, ["verbosity=1:collector=" + s.directory, options]))
+        self.errors = os.path.join(s.root, "stderr-%d" % time.monotonic_ns())
+        with open(self.errors, "wb") as file:
+            self.process = subprocess.Popen([STEERED, str(pause), *words], env=own, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=file)
+        equal(self.process.stdout.readline(), b"ready\n")
+
+    def said(self):
+        with open(self.errors, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def begins(self):
+        return re.search(r"begins: (.*)", self.said()).group(1)
+
+    def end(self):
+        """The exit status; what was said is in .text then."""
+        if self.process.poll() is None:
+            self.process.stdin.close()
+        status = self.process.wait(30)
+        self.process.stdout.close()
+        self.text = self.said()
+        return status
+
+
+def rule(s, *words, because="a test"):
+    """Sets a rule, and waits until it is in the policy."""
+    done = s.ask("steer", *words, "--because", because)
+    number = int(re.search(r"\d+", done["done"]).group(0))
+    s.wait(lambda: policy(s)["newest"] >= number or words[0] == "unset")
+    return number
+
+
+def policy(s):
+    with open(os.path.join(s.directory, "policy"), "rb") as file:
+        data = file.read()
+    equal(len(data), POLICY_BYTES)
+    magic, version, size, generation, crc, nonce, live, newest, rules, sites = struct.unpack_from("=8s4IQi3I", data)
+    equal((magic, version, size), (b"RFPOLICY", 1, POLICY_BYTES))
+    return {"live": live, "newest": newest, "rules": rules, "nonce": nonce,
+            "sites": [struct.unpack_from("=QII", data, 48 + 32 * 448 + 16 * i) for i in range(sites)]}
+
+
+def rules_hold_from_the_beginning():
+    with Service() as s:
+        rule(s, "set", "--options", "mode=sample:sample_rate=777")
+        process = Steered(s)
+        check("mode sample, sample_rate 777" in process.begins(), process.begins())
+        check("policy rules 1" in process.begins(), process.begins())
+        equal(process.end(), 0)
+
+
+def a_policy_is_for_whom_it_names():
+    with Service() as s:
+        rule(s, "set", "--options", "mode=sample:sample_rate=101", "--program", "steered")
+        rule(s, "set", "--options", "sample_rate=102", "--program", "*/" + os.path.basename(STEERED), "--env", "production")
+        rule(s, "set", "--options", "sample_rate=103", "--program", "*ered", "--build", "2.1.0")
+        rule(s, "set", "--options", "sample_rate=104", "--build", "4f2c9a1", "--env", "production")
+        rule(s, "set", "--options", "sample_rate=105", "--program", "steere")
+        cases = [({}, "101", "1"), ({"RINGFENCE_ENVIRONMENT": "production"}, "102", "1,2"),
+                 ({"RINGFENCE_VERSION": "2.1.0"}, "103", "1,3"), ({"RINGFENCE_VERSION": "2.1"}, "101", "1"),
+                 ({"RINGFENCE_ENVIRONMENT": "production", "RINGFENCE_COMMIT": "4f2c9a1" + "0" * 33}, "104", "1,2,4")]
+        for environment, rate, rules in cases:
+            process = Steered(s, **environment)
+            check(f"sample_rate {rate}," in process.begins(), environment, process.begins())
+            check(f"policy rules {rules}" in process.begins(), environment, process.begins())
+            equal(process.end(), 0)
+
+
+def the_users_own_options_win():
+    with Service() as s:
+        rule(s, "set", "--options", "mode=sample:sample_rate=300")
+        process = Steered(s, options="sample_rate=9000")
+        check("mode sample, sample_rate 9000" in process.begins(), process.begins())
+        rule(s, "set", "--options", "sample_rate=400")
+        rule(s, "set", "--options", "raise=4")
+        s.wait(lambda: "policy rule 3: sample_rate=9000:raise=4" in process.said())
+        equal(process.end(), 0)
+        check("sample_rate=400" not in process.text, process.text)
+        process = Steered(s, options="mode=guard")
+        check("mode guard" in process.begins(), process.begins())
+        equal(process.end(), 0)
+
+
+def tests_of_bazel_are_not_steered():
+    with Service() as s:
+        rule(s, "set", "--options", "mode=sample")
+        process = Steered(s, TEST_TARGET="//a:test")
+        check("mode guard" in process.begins() and "policy" not in process.begins(), process.begins())
+        equal(process.end(), 0)
+
+
+def records_name_the_rules():
+    with Service() as s:
+        rule(s, "set", "--options", "halt=0")
+        process = Steered(s, "damage")
+        process.end()
+        s.wait(lambda: s.findings())
+        labels = [row["name"] for row in s.ask("show", "1")["labels"]]
+        check("policy=1" in labels, labels)
+
+
+def a_step_is_told_as_the_page_shows():
+    with open("docs/service/steering.md", encoding="utf-8") as file:
+        sample = json.loads([line for line in file if line.startswith('{"record":"step"')][0])
+    with Service() as s:
+        process = Steered(s, options="mode=sample")
+        spool = os.path.join(s.directory, "spool", "current")
+        s.process.send_signal(signal.SIGSTOP)  # what comes from now on stays in the spool
+        try:
+            live = Segment(policy(s)["live"], write=True)
+            live.put_rule(5, b"sample_rate=500")
+            s.wait(lambda: os.path.exists(spool) and os.path.getsize(spool))
+            with open(spool, encoding="utf-8") as file:
+                records = [json.loads(line) for line in file]
+            live.leave()
+        finally:
+            s.process.send_signal(signal.SIGCONT)
+        equal(process.end(), 0)
+        equal((records[0]["rule"], records[0]["done"]), (5, "sample_rate=500:raise=1"))
+        equal(list(records[0]), list(sample))
+
+
+def rates_reach_a_running_process():
+    with Service() as s:
+        for mode, name in (("sample", "sample_rate"), ("guard", "watch")):
+            process = Steered(s, options="mode=" + mode)
+            number = rule(s, "set", "--options", f"{name}=123:raise=2", "--program", "steered")
+            s.wait(lambda: f"policy rule {number}: {name}=123:raise=2" in process.said())
+            s.wait(lambda: any(r["rule"] == number and r["reached"] == 1 for r in s.ask("steer")["rules"]))
+            rule(s, "unset", str(number))
+            plain = "sample_rate=5000" if mode == "sample" else "watch=2000"
+            s.wait(lambda: f"policy rule {number}: {plain}:raise=1" in process.said())
+            equal(process.end(), 0)
+
+
+def a_change_is_seen_within_a_second():
+    """By a process that allocates ten times a millisecond, and one that does so ten times a second."""
+    with Service() as s:
+        for pause in (100, 100000):
+            process = Steered(s, options="mode=sample", pause=pause)
+            time.sleep(0.5)  # it has found its pace
+            before = len(process.said().splitlines())
+            begin = time.monotonic()
+            rule(s, "set", "--options", f"sample_rate={pause}")
+            s.wait(lambda: len(process.said().splitlines()) > before)
+            took = time.monotonic() - begin
+            print(f"    a pause of {pause} us: {took:.3f} s")
+            check(took < (5 if pause == 100 else 10), took)
+            equal(process.end(), 0)
+
+
+def blocks_are_swept_now():
+    with Service() as s:
+        process = Steered(s, "damage", options="mode=guard:halt=0")
+        time.sleep(0.2)
+        equal(s.findings(), [])
+        rule(s, "sweep", "--program", "other")
+        number = rule(s, "sweep", "--program", "steered")
+        s.wait(lambda: s.findings())
+        equal(s.findings()[0]["bug"], "heap-buffer-overflow")
+        equal([r["reached"] for r in s.ask("steer")["rules"]], [0, 1])
+        process.end()
+        # Who begins later was not meant.
+        process = Steered(s, options="mode=guard")
+        time.sleep(0.5)
+        check(f"rule {number}: sweep" not in process.said(), process.said())
+        process.end()
+
+
+def snapshots_are_written_now():
+    with Service() as s:
+        log = os.path.join(s.root, "log.jsonl")
+        process = Steered(s, options="mode=guard:format=json:log=" + log)
+        number = rule(s, "snapshot")
+        s.wait(lambda: os.path.exists(log) and os.path.getsize(log))
+        with open(log, encoding="utf-8") as file:
+            snapshot = json.loads(file.readline())
+        equal((snapshot["type"], snapshot["name"]), ("snapshot", f"rule {number}"))
+        equal(process.end(), 0)
+        process = Steered(s, options="mode=sample")
+        number = rule(s, "snapshot")
+        s.wait(lambda: f"policy rule {number}: no snapshot" in process.said())
+        equal(process.end(), 0)
+
+
+def a_collector_that_died_goes_on():
+    """Also in the middle of a change: the generation is odd then."""
+    with Service() as s:
+        process = Steered(s, options="mode=sample")
+        before = policy(s)
+        for sig in (9, 15):
+            s.stop(sig)
+            if sig == 9:
+                live = Segment(before["live"], write=True)
+                live.words[4] += 1
+                time.sleep(0.3)
+                live.leave()
+            s.start()
+            equal((policy(s)["live"], policy(s)["nonce"]), (before["live"], before["nonce"]))
+            number = rule(s, "set", "--options", f"sample_rate={1000 + sig}")
+            s.wait(lambda: f"policy rule {number}: sample_rate={1000 + sig}" in process.said())
+        equal(process.end(), 0)
+
+
+def a_collector_makes_the_segment_anew():
+    """Who logs out may take his shared memory with him."""
+    with Service() as s:
+        before = policy(s)["live"]
+        Segment(before).remove()
+        s.wait(lambda: policy(s)["live"] != before)
+        process = Steered(s, options="mode=sample")
+        number = rule(s, "set", "--options", "sample_rate=99")
+        s.wait(lambda: f"policy rule {number}: sample_rate=99" in process.said())
+        equal(process.end(), 0)
+
+
+def nothing_is_left_where_nobody_is_steered():
+    with Service() as s:
+        live = policy(s)["live"]
+        check(Segment.exists(live))
+        equal(s.stop(), 0)
+        check(not Segment.exists(live))
+        check(not os.path.exists(os.path.join(s.directory, "policy")))
+
+
+class Segment:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, id, write=False):
+        self.id = id
+        self.libc.shmat.restype = ctypes.c_void_p
+        self.address = self.libc.shmat(id, None, 0 if write else 0o10000)
+        check(self.address not in (None, 2**64 - 1), "no segment", id)
+        self.words = (ctypes.c_uint32 * (POLICY_BYTES // 4)).from_address(self.address)
+
+    def put_rule(self, number, options):
+        """Writes a policy with one rule for all, as the collector would."""
+        data = bytearray(bytes(self.words))
+        struct.pack_into("<III", data, 36, number, 1, 0)
+        struct.pack_into("<II", data, 48, number, 1)
+        struct.pack_into("<%ds" % (len(options) + 1), data, 48 + 248, options)
+        struct.pack_into("<I", data, 20, zlib.crc32(bytes(data[24:])))
+        self.words[4] += 1
+        ctypes.memmove(self.address + 20, bytes(data[20:]), POLICY_BYTES - 20)
+        self.words[4] += 1
+
+    def leave(self):
+        self.libc.shmdt(ctypes.c_void_p(self.address))
+
+    def remove(self):
+        self.leave()
+        equal(self.libc.shmctl(self.id, 0, None), 0)
+
+    @classmethod
+    def exists(cls, id):
+        return cls.libc.shmctl(id, 2, ctypes.create_string_buffer(512)) == 0
+
+
+def only_ones_own_whole_files_are_believed():
+    with Service() as s:
+        rule(s, "set", "--options", "mode=sample:sample_rate=55")
+        path = os.path.join(s.directory, "policy")
+        equal(s.stop(), 0)
+        with open(path, "rb") as file:
+            good = file.read()
+
+        def steered():
+            process = Steered(s)
+            equal(process.end(), 0)
+            return "sample_rate 55" in process.begins()
+
+        def write(data, mode=0o600):
+            if os.path.lexists(path):
+                os.unlink(path)
+            with open(path, "wb") as file:
+                file.write(data)
+            os.chmod(path, mode)
+
+        check(steered(), "the good one")
+        for what, data in (("cut", good[:-1]), ("empty", b""), ("longer", good + b"\0"), ("head alone", good[:48]),
+                           ("a byte is wrong", good[:60] + b"\x7f" + good[61:]),
+                           ("another version", good[:8] + b"\2" + good[9:]), ("zeros", b"\0" * len(good))):
+            write(data)
+            check(not steered(), what)
+        write(good, 0o620)
+        check(not steered(), "others may write it")
+        write(good)
+        os.chmod(s.directory, 0o770)
+        check(not steered(), "others may write the folder")
+        os.chmod(s.directory, 0o700)
+        os.rename(path, path + ".real")
+        os.symlink("policy.real", path)
+        check(not steered(), "a link")
+        os.unlink(path)
+        os.mkfifo(path)
+        check(not steered(), "a pipe")
+        os.unlink(path)
+        write(good)
+        if give_away(path):
+            check(not steered(), "another user's")
+        os.unlink(path)
+        os.rename(path + ".real", path)
+        check(steered(), "the good one again")
+        Segment(struct.unpack_from("=i", good, 32)[0]).remove()
+
+
+def give_away(path):
+    try:
+        os.chown(path, 65534, 65534)
+        return True
+    except OSError:  # not root, or no such user in this namespace
+        return False
+
+
+def a_file_that_is_cut_while_it_is_in_use_harms_nobody():
+    with Service() as s:
+        process = Steered(s, options="mode=sample")
+        os.truncate(os.path.join(s.directory, "policy"), 0)
+        time.sleep(0.3)
+        number = rule_unseen(s, "set", "--options", "sample_rate=66")
+        s.wait(lambda: f"policy rule {number}: sample_rate=66" in process.said())
+        equal(process.end(), 0)
+        equal(policy(s)["rules"], 1)
+
+
+def rule_unseen(s, *words):
+    return int(re.search(r"\d+", s.ask("steer", *words, "--because", "a test")["done"]).group(0))
+
+
+def a_damaged_segment_changes_nothing():
+    with Service() as s:
+        process = Steered(s, options="mode=sample")
+        live = Segment(policy(s)["live"], write=True)
+        live.words[20] ^= 1  # of the first rule's program
+        live.words[10] = 32  # rules
+        live.words[4] += 2   # a new generation
+        time.sleep(0.5)
+        live.leave()
+        equal(process.process.poll(), None)
+        equal(process.end(), 0)
+        check("policy rule" not in process.text, process.text)
+
+
+def children_are_steered_too():
+    with Service() as s:
+        process = Steered(s, "fork", options="mode=sample")
+        number = rule(s, "set", "--options", "sample_rate=44")
+        s.wait(lambda: process.said().count(f"policy rule {number}: sample_rate=44") == 2)
+        equal(process.end(), 0)
+
+
+# ---- Sites ----
+
+def site_key(finding):
+    """As processes make it of the innermost four return addresses: tests/checkers/policy_test.cc."""
+    frames = finding["allocated"]["frames"][:4]
+    key = len(frames)
+    for frame in frames:
+        key = (key ^ (int(frame["pc"], 16) & 0xFFF)) * 0x9E3779B97F4A7C15 % 2**64
+    return key >> 32 or 1
+
+
+def sites_near_open_findings_are_raised():
+    with Service() as s:
+        process = Steered(s, "damage", options="mode=guard:halt=0")
+        rule(s, "sweep")
+        s.wait(lambda: s.findings())
+        process.end()
+        sites = s.wait(lambda: policy(s)["sites"])
+        record = s.ask("show", "1")["record"]
+        equal(sites, [(int(record["build"]["build_id"][:16], 16), site_key(record["finding"]), 1)])
+        equal([row["finding"] for row in s.ask("steer")["sites"]], [1])
+        steps = s.ask("steer", "log")["steps"]
+        check(any(step["finding"] == 1 and step["done"] == "call site raised" and "finding 1 is open" in step["because"]
+                  for step in steps), steps)
+        s.command("fix", "1")
+        s.wait(lambda: not policy(s)["sites"])
+        step = s.ask("steer", "log")["steps"][0]
+        equal((step["finding"], step["done"], step["because"]),
+              (1, "call site no longer raised", "finding 1 is fixed"))
+        s.command("reopen", "1")
+        s.wait(lambda: policy(s)["sites"])
+
+
+def findings_without_a_build_id_have_no_site():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings())
+        time.sleep(1.2)
+        equal(policy(s)["sites"], [])
+
+
+# ---- Commands and HTTP ----
+
+def commands_refuse_what_makes_no_sense():
+    with Service(start=False) as s:
+        s.once()
+        wrong = [(("steer", "set", "--because", "x"), 1, "--options"),
+                 (("steer", "set", "--options", "mode=fast", "--because", "x"), 1, "allowed: off, sample"),
+                 (("steer", "set", "--options", "samplerate=5", "--because", "x"), 1, "unknown key"),
+                 (("steer", "set", "--options", "log=/tmp/x", "--because", "x"), 1, "log cannot be set"),
+                 (("steer", "set", "--options", "help=1", "--because", "x"), 1, "help cannot be set"),
+                 (("steer", "set", "--options", "halt=0"), 1, "say why"),
+                 (("steer", "set", "--options", "halt=0", "--because", " "), 1, "say why"),
+                 (("steer", "set", "--options", "halt=0:" * 40, "--because", "x"), 1, "too long"),
+                 (("steer", "set", "--options", "halt=0", "--program", "p" * 128, "--because", "x"), 1, "too long"),
+                 (("steer", "set", "--options", "halt=0", "--build", "4f2c9", "--because", "x"), 1, "seven"),
+                 (("steer", "set", "--options", "halt=0", "--because", "a\nb"), 1, "control"),
+                 (("steer", "unset", "1", "--because", "x"), 1, "no rule 1"),
+                 (("steer", "unset", "x", "--because", "x"), 2, "not the number"),
+                 (("steer", "sweep", "--options", "halt=0", "--because", "x"), 2, "belongs to"),
+                 (("steer", "dance"), 2, "steer takes"), (("steer", "set", "halt=0"), 2, "steer takes")]
+        for words, status, message in wrong:
+            got = s.command(*words, status=status)
+            check(message in got, words, got)
+        equal(s.ask("steer"), {"rules": [], "sites": [], "steps": []})
+        check("when `ringfence serve` runs" in s.command("steer", "set", "--options", "halt=0", "--because", "x"))
+        for _ in range(31):
+            s.command("steer", "sweep", "--because", "x")
+        check("32 rules" in s.command("steer", "sweep", "--because", "x", status=1))
+        s.command("steer", "unset", "1", "--because", "enough")
+        s.command("steer", "sweep", "--because", "x")
+        equal([row["rule"] for row in s.ask("steer")["rules"]], list(range(2, 34)))
+        log = s.command("steer", "log")
+        check("rule 1: unset, because: enough" in log and "rule 1: set halt=0, because: x" in log, log)
+
+
+def rules_that_hold_for_a_while_end():
+    with Service(start=False) as s:
+        s.once()
+        s.command("steer", "sweep", "--because", "x")
+        s.command("steer", "set", "--options", "halt=0", "--because", "y")
+        old = sqlite3.connect(os.path.join(s.directory, "ringfence.db"))
+        old.execute("UPDATE steer SET time = time - 601000")
+        old.commit()
+        old.close()
+        s.start()
+        s.wait(lambda: policy(s)["rules"] == 1)
+        equal([row["kind"] for row in s.ask("steer")["rules"]], ["options"])
+        equal(s.ask("steer", "log")["steps"][0]["because"], "it was asked for ten minutes ago")
+
+
+def who_steers_has_the_right_to():
+    with Service(start=False) as s:
+        with open(os.path.join(s.directory, "tokens"), "w", encoding="utf-8", opener=private) as file:
+            file.write("steer steersteersteersteer\nread,post,triage triagetriagetriage00\n")
+        s.start()
+        form = "action=set&options=sample_rate%3D50&because=by+HTTP"
+        kind = "application/x-www-form-urlencoded"
+        for path in ("/api/v1/steering", "/steering"):
+            equal(s.http("POST", path, form, Content_Type=kind).status // 100, 4, path)
+            reply = s.http("POST", path, form, Content_Type=kind, Authorization="Bearer triagetriagetriage00")
+            equal(reply.status // 100, 4, path)
+        equal(s.http("GET", "/api/v1/steering").json(), {"rules": [], "sites": [], "steps": []})
+        reply = s.http("POST", "/api/v1/steering", form, Content_Type=kind, Authorization="Bearer steersteersteersteer")
+        equal((reply.status, reply.json()), (200, {"done": "rule 1 is set"}))
+        reply = s.http("POST", "/api/v1/steering", "action=set&options=mode%3Dno&because=x", Content_Type=kind,
+                       Authorization="Bearer steersteersteersteer")
+        equal(reply.status, 409)
+        reply = s.http("POST", "/api/v1/findings/1/fix", "", Content_Type=kind,
+                       Authorization="Bearer steersteersteersteer")
+        equal(reply.status // 100, 4, "steering is no triage")
+        s.wait(lambda: policy(s)["rules"] == 1)
+        reply = s.http("POST", "/steering", "action=unset&rule=1&because=done", Content_Type=kind,
+                       Authorization="Bearer " + s.token())
+        equal((reply.status, reply.headers["location"]), (303, "/steering"))
+
+
+def private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
+def the_page_shows_rules_and_steps_with_reasons():
+    with Service() as s:
+        rule(s, "set", "--options", "sample_rate=50", "--program", "<b>x</b>", because="too \"seldom\" <seen>")
+        page = s.http("GET", "/steering").text
+        for text in ("sample_rate=50", "&lt;b&gt;x&lt;/b&gt;", "too &quot;seldom&quot; &lt;seen&gt;", "sign in"):
+            check(text in page, text, page)
+        check("<form method=\"post\"" not in page)
+        page = s.http("GET", "/steering", Authorization="Bearer " + s.token()).text
+        check(page.count("<form method=\"post\"") == 2, page)
+
+
+service.main([
+    rules_hold_from_the_beginning,
+    a_policy_is_for_whom_it_names,
+    the_users_own_options_win,
+    tests_of_bazel_are_not_steered,
+    records_name_the_rules,
+    a_step_is_told_as_the_page_shows,
+    rates_reach_a_running_process,
+    a_change_is_seen_within_a_second,
+    blocks_are_swept_now,
+    snapshots_are_written_now,
+    a_collector_that_died_goes_on,
+    a_collector_makes_the_segment_anew,
+    nothing_is_left_where_nobody_is_steered,
+    only_ones_own_whole_files_are_believed,
+    a_file_that_is_cut_while_it_is_in_use_harms_nobody,
+    a_damaged_segment_changes_nothing,
+    children_are_steered_too,
+    sites_near_open_findings_are_raised,
+    findings_without_a_build_id_have_no_site,
+    commands_refuse_what_makes_no_sense,
+    rules_that_hold_for_a_while_end,
+    who_steers_has_the_right_to,
+    the_page_shows_rules_and_steps_with_reasons,
+])

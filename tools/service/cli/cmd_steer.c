@@ -1,0 +1,217 @@
+/* steer: rules for checked processes, and what was done. */
+#include "checkers/os/spool_file.h"
+#include "tools/service/cli/common.h"
+#include "tools/service/intake/spool.h"
+#include "tools/service/steering/query.h"
+#include "tools/service/steering/rules.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+typedef enum row_id { DIR, JSON, HELP, PROGRAM, BUILD, ENV, OPTIONS, BECAUSE, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+    [PROGRAM] = {"program", '\0', "NAME", "only programs of this name or path; * stands for any characters", NULL},
+    [BUILD] = {"build", '\0', "BUILD", "only this version, or builds whose commit or build-id begins so", NULL},
+    [ENV] = {"env", '\0', "NAME", "only this environment", NULL},
+    [OPTIONS] = {"options", '\0', "KEY=VALUE:...", "set: the options that are to hold, as in RINGFENCE_OPTIONS", NULL},
+    [BECAUSE] = {"because", '\0', "TEXT", "the reason", NULL},
+};
+
+typedef struct steering {
+  rf_cli cli;
+  rf_steer_request request;
+} steering;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  steering *const s = (steering *)context;
+  const char **const texts[ROWS] = {
+      [DIR] = &s->cli.directory,       [PROGRAM] = &s->request.program, [BUILD] = &s->request.build,
+      [ENV] = &s->request.environment, [OPTIONS] = &s->request.options, [BECAUSE] = &s->request.because};
+  s->cli.json = s->cli.json || row == JSON;
+  s->cli.help = s->cli.help || row == HELP;
+  if (texts[row] != NULL) {
+    *texts[row] = argument;
+  }
+  return true;
+}
+
+/* ---- Changes ---- */
+
+/* True where a collector runs, which writes the policy now. */
+static bool wake_collector(const char *directory) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int const length = snprintf(address.sun_path, sizeof address.sun_path, "%s/doorbell", directory);
+  int const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  bool const runs =
+      fd >= 0 && length > 0 && (size_t)length < sizeof address.sun_path &&
+      (sendto(fd, "", 1, MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address) == 1 || errno == EAGAIN);
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  return runs;
+}
+
+static int change(steering *s) {
+  char message[RF_STEER_MESSAGE] = "";
+  if (!rf_steer_apply(&s->cli.store, &s->request, message)) {
+    rf_diag("%s", message);
+    return RF_EXIT_FAILED;
+  }
+  bool const runs = wake_collector(s->cli.directory);
+  if (s->cli.json) {
+    rf_json_writer w = {.sink = &s->cli.text.sink};
+    rf_json_open(&w, NULL, "{");
+    rf_json_put_text(&w, "done", message);
+    rf_json_put_bool(&w, "collector_runs", runs);
+    rf_json_close(&w, "}");
+    (void)puts(s->cli.text.text);
+  } else {
+    (void)printf("%s%s\n", message, runs ? "" : "; processes see it when `ringfence serve` runs on this folder");
+  }
+  return 0;
+}
+
+/* ---- Lists ---- */
+
+static const char *or_any(const char *text) {
+  return text[0] == '\0' ? "any" : text;
+}
+
+static void print_rule(const rf_json *r) {
+  const char *const kind = rf_json_text(r, "kind", "");
+  bool const options = strcmp(kind, "options") == 0;
+  (void)printf("%-5" PRIu64 "%s  program %s, build %s, environment %s\n", rf_json_unsigned(r, "rule", 0),
+               options ? rf_json_text(r, "options", "") : kind, or_any(rf_json_text(r, "program", "")),
+               or_any(rf_json_text(r, "build", "")), or_any(rf_json_text(r, "environment", "")));
+  (void)printf("     since %s: %s\n", rf_json_text(r, "since", ""), rf_json_text(r, "because", ""));
+  if (rf_json_unsigned(r, "reached", 0) != 0) {
+    (void)printf("     taken %" PRIu64 " times by running processes, last %s\n", rf_json_unsigned(r, "reached", 0),
+                 rf_json_text(r, "last_reached", ""));
+  }
+}
+
+static void print_list(const rf_json *root) {
+  const rf_json *const rules = rf_json_member(root, "rules");
+  const rf_json *const sites = rf_json_member(root, "sites");
+  if (rules->first == NULL) {
+    (void)puts("No rule holds.");
+  }
+  for (const rf_json *r = rules->first; r != NULL; r = r->next) {
+    print_rule(r);
+  }
+  for (const rf_json *f = sites->first; f != NULL; f = f->next) {
+    (void)printf("%s#%" PRIu64 " %s\n",
+                 f == sites->first ? "\nCall sites looked at more often, near open findings:\n" : "",
+                 rf_json_unsigned(f, "finding", 0), rf_json_text(f, "title", ""));
+  }
+}
+
+static void print_log(const rf_json *root) {
+  for (const rf_json *s = rf_json_member(root, "steps")->first; s != NULL; s = s->next) {
+    uint64_t const rule = rf_json_unsigned(s, "rule", 0);
+    (void)printf("%s  ", rf_json_text(s, "time", ""));
+    if (rule != 0) {
+      (void)printf("rule %" PRIu64 ": ", rule);
+    }
+    (void)printf("%s, because: %s\n", rf_json_text(s, "done", ""), rf_json_text(s, "because", ""));
+  }
+}
+
+static int show(steering *s, bool log) {
+  bool printed = false;
+  const rf_json *const root = rf_cli_answer(&s->cli, rf_query_steering(&s->cli.query, 0), &printed);
+  if (root != NULL && !printed) {
+    if (log) {
+      print_log(root);
+    } else {
+      print_list(root);
+    }
+  }
+  return root == NULL ? RF_EXIT_FAILED : 0;
+}
+
+/* ---- The command ---- */
+
+static void print_help(const rf_option_table *table) {
+  (void)puts("Usage: ringfence steer [list | log]\n"
+             "       ringfence steer set --options KEY=VALUE:... [SELECTORS] --because TEXT\n"
+             "       ringfence steer sweep | snapshot [SELECTORS] --because TEXT\n"
+             "       ringfence steer unset RULE --because TEXT\n"
+             "\n"
+             "Rules for checked processes of this user. A process takes those that are for it when it begins;\n"
+             "sample_rate, watch, raise, a sweep and a snapshot reach it while it runs. RINGFENCE_OPTIONS win.\n");
+  rf_option_table_help(table);
+}
+
+static bool read_rule(const char *word, int64_t *rule) {
+  char *end = NULL;
+  errno = 0;
+  long long const number = strtoll(word, &end, 10);
+  *rule = number;
+  if (end == word || *end != '\0' || errno != 0 || number <= 0) {
+    rf_diag("%s is not the number of a rule; `ringfence steer list` has them", word);
+    return false;
+  }
+  return true;
+}
+
+/* How many words the action has behind it; -1: it is none. */
+static int words_of(const char *action) {
+  static const char *const alone[] = {"list", "log", "set", "sweep", "snapshot"};
+  for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++) {
+    if (strcmp(action, alone[i]) == 0) {
+      return 0;
+    }
+  }
+  return strcmp(action, "unset") == 0 ? 1 : -1;
+}
+
+static int steer(steering *s, int count, char **words) {
+  const char *const action = count == 0 ? "list" : words[0];
+  int const expected = words_of(action);
+  bool const shows = strcmp(action, "list") == 0 || strcmp(action, "log") == 0;
+  s->request.action = action;
+  if (expected < 0 || (count > 0 && count - 1 != expected)) {
+    rf_diag("steer takes list, log, set, sweep, snapshot, or unset RULE; --help tells more");
+    return RF_EXIT_USAGE;
+  }
+  if (strcmp(action, "set") != 0 && s->request.options != NULL) {
+    rf_diag("--options belongs to steer set");
+    return RF_EXIT_USAGE;
+  }
+  if (expected == 1 && !read_rule(words[1], &s->request.rule)) {
+    return RF_EXIT_USAGE;
+  }
+  if (!rf_cli_open(&s->cli, shows ? RF_STORE_READ : RF_STORE_WRITE)) {
+    return RF_EXIT_FAILED;
+  }
+  return shows ? show(s, strcmp(action, "log") == 0) : change(s);
+}
+
+static int run(int argc, char **argv) {
+  steering s = {.request = {.action = NULL}};
+  rf_cli_options o = {.apply = apply, .context = &s};
+  /* Options may stand behind the action's words. */
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  int status = RF_EXIT_USAGE;
+  if (first >= 0 && s.cli.help) {
+    print_help(&o.table);
+    status = 0;
+  } else if (first >= 0) {
+    status = steer(&s, argc - first, argv + first);
+  }
+  rf_cli_close(&s.cli);
+  return status;
+}
+
+const rf_service_command rf_service_steer = {"steer", "rules for checked processes, and what they did", run};
