@@ -918,6 +918,31 @@ TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
                         "  and 2 blocks of call sites for which there was no room\n");
 }
 
+// On a terminal the largest are enough; the other forms have all.
+TEST_F(ReportCommand, LongTablesOfSnapshotsAreShort) {
+  for (unsigned const rows : {50U, 51U, 52U, 1000U}) {
+    std::string sites;
+    std::string fewer;
+    for (unsigned i = 0; i < rows; i++) {
+      sites += (i == 0 ? "" : ",") + row(1, 10000 - i, "a.c", 1 + i, "f");
+      fewer += (i == 0 ? "" : ",") + row(1, i % 2 == 0 ? 20000 + i : 9, "a.c", 1 + i, "f");
+    }
+    const std::string text = snapshot(R"("time_ns":5,"name":"one","blocks":1,"bytes":1,"omitted_blocks":0)", sites) +
+                             snapshot(R"("time_ns":6,"name":"two","blocks":1,"bytes":1,"omitted_blocks":0)", fewer);
+    const std::string out = report({file("s.json", text)}).out;
+    const std::string one = out.substr(0, out.find("Snapshot \"two\""));
+    const std::string difference = out.substr(out.find("From \"one\""));
+    EXPECT_EQ(count(one, " f a.c:"), rows <= 51 ? rows : 50U) << one;
+    EXPECT_EQ(has(one, "call sites more"), rows > 51) << one;
+    EXPECT_EQ(count(difference, " f a.c:"), rows <= 51 ? rows : 50U) << difference;
+    EXPECT_EQ(count(report({"--format=json", file("s.json", text)}).out, "\"file\":\"a.c\""), 3 * rows);
+    if (rows == 1000) {
+      EXPECT_TRUE(has(one, "    9001725          950 call sites more\n")) << one;
+      EXPECT_TRUE(has(difference, " call sites more\n")) << difference;
+    }
+  }
+}
+
 // In a difference, a call site of one snapshot is that of another only where all of it is equal.
 TEST_F(ReportCommand, SnapshotsTellCallSitesApart) {
   auto const frame = [](const std::string &module, const std::string &offset) {

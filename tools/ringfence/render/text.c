@@ -95,14 +95,35 @@ static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, 
                                         t->since, t->name, of, t->blocks, t->bytes));
 }
 
+/* Of a table: the others are summed up. */
+enum { ROWS_MOST = 50 };
+
+static void put_rest(rf_bump_arena *arena, const rf_snapshot_table *t, size_t from, const rf_sink *sink) {
+  int64_t bytes = 0;
+  for (size_t i = from; i < t->count; i++) {
+    bytes += t->rows[i].bytes;
+  }
+  const char *const sites = rf_counted(arena, t->count - from, "call site");
+  rf_sink_str(sink, t->since != NULL ? rf_bump_arena_print(arena, " %+11" PRId64 "          %s more\n", bytes, sites)
+                                     : rf_bump_arena_print(arena, " %11" PRId64 "          %s more\n", bytes, sites));
+}
+
+static void put_rows(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
+  size_t const shown = t->count > ROWS_MOST + 1 ? ROWS_MOST : t->count;
+  for (size_t i = 0; i < shown; i++) {
+    put_row(arena, &t->rows[i], t->since != NULL, sink);
+  }
+  if (shown != t->count) {
+    put_rest(arena, t, shown, sink);
+  }
+}
+
 static void put_snapshot(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
   put_snapshot_head(arena, t, sink);
   if (t->count != 0) {
     rf_sink_str(sink, rf_bump_arena_print(arena, " %11s %8s call site\n", "bytes", "blocks"));
   }
-  for (size_t i = 0; i < t->count; i++) {
-    put_row(arena, &t->rows[i], t->since != NULL, sink);
-  }
+  put_rows(arena, t, sink);
   if (t->omitted != 0) {
     rf_sink_str(sink, rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
                                           t->omitted));
