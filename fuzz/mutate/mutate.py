@@ -38,8 +38,8 @@ TESTS = ["//tests/...", "//fuzz/..."]
 # Tests of the build, of names and of packages say nothing about what code does; some compile sources of their own.
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
-# Those for boards have tests in tests/freestanding, which run on a board.
-NO_SOURCES = "*_bare.c"
+# Those for boards have tests in tests/freestanding, which run on a board; others are tests' own.
+NO_SOURCES = ["*_bare.c", "*/testing/*"]
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]
@@ -287,7 +287,7 @@ def difference(mutant, source):
 def chosen_paths(root, arguments):
     patterns = arguments.files or SOURCES
     paths = [path for path in tree.sources_of(root) if any(fnmatch.fnmatch(path, p) for p in SOURCES)]
-    paths = [path for path in paths if not fnmatch.fnmatch(path, NO_SOURCES)]
+    paths = [path for path in paths if not any(fnmatch.fnmatch(path, p) for p in NO_SOURCES)]
     paths = [path for path in paths if any(fnmatch.fnmatch(path, p) or path.startswith(p + "/") for p in patterns)]
     if arguments.changed:
         command = ["git", "diff", "--name-only", arguments.changed]

@@ -243,6 +243,30 @@ TEST_F(DropinHeap, AddsUpWhateverIsDone) {
   }
 }
 
+// Half of the quarantine, at most 512 KiB, but at least an eighth; counted in slots, the smallest as 64 bytes.
+TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
+  for (auto const &[quarantine, wait] : std::vector<std::pair<size_t, size_t>>{{size_t{64} << 10, size_t{32} << 10},
+                                                                               {size_t{1} << 20, size_t{512} << 10},
+                                                                               {size_t{6} << 20, size_t{768} << 10}}) {
+    options_.quarantine = quarantine;
+    heap_ = rf_heap_as_allocator(&options_);
+    for (auto const &[size, weight] : std::vector<std::pair<size_t, size_t>>{{8, 64}, {112, 128}, {900, 960}}) {
+      unsigned char *const p = make(size);
+      ASSERT_EQ(rf_free(heap_, p), RF_OK);
+      size_t freed = 0;
+      unsigned char *q = make(size);
+      for (; q != p && freed < 3 * wait; q = make(size)) {
+        ASSERT_EQ(rf_free(heap_, q), RF_OK);
+        freed += weight;
+      }
+      EXPECT_GE(freed, wait) << size << " bytes";
+      EXPECT_LE(freed, wait + wait / 4 + 2048) << size << " bytes";
+      ASSERT_EQ(rf_free(heap_, q), RF_OK);
+    }
+    rf_deinit(heap_);
+  }
+}
+
 // ---- Size classes ----
 
 constexpr size_t kUnit = 65536; // of a span, which has guard bytes in front

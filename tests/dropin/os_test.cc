@@ -351,6 +351,20 @@ TEST(DropinProcfs, ListsEachThreadOnce) {
   EXPECT_TRUE(rf_procfs_is_dead(0x7FFFFFFF)) << "no such thread";
 }
 
+// Its files may have the numbers of standard streams that are closed.
+TEST(DropinProcfs, ReadsWithTheDescriptorZero) {
+  EXPECT_EXIT(
+      {
+        close(0);
+        uint32_t count = 0;
+        auto const see = [](uint32_t, void *context) { ++*static_cast<uint32_t *>(context); };
+        bool const read = rf_procfs_each_thread(see, &count) && count == 1;
+        bool const lives = !rf_procfs_is_dead(static_cast<uint32_t>(gettid()));
+        _exit(read && lives && open("/dev/null", O_RDONLY) == 0 ? 0 : 1); // and they are closed
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 // A name may look like the rest of the line.
 TEST(DropinProcfs, TellsTheDeadByTheirState) {
   ASSERT_EQ(pthread_setname_np(pthread_self(), "a) Z 1 (b) X"), 0);
