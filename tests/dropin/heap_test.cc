@@ -34,7 +34,8 @@ protected:
     return p;
   }
 
-  void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes) {
+  void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes,
+                  const char *detail) {
     std::vector<rf_finding> const found = recorder_.take();
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].bug, bug);
@@ -42,6 +43,7 @@ protected:
     EXPECT_EQ(found[0].size, size);
     EXPECT_EQ(found[0].offset, offset);
     EXPECT_EQ(found[0].access_size, bytes);
+    EXPECT_STREQ(found[0].detail, detail);
   }
 
   // Nothing is left of it, and a second look finds nothing.
@@ -57,6 +59,11 @@ protected:
 
 const size_t kSizes[] = {0, 1, 15, 16, 17, 40, 100, 240, 241, 1000, 5000, 30000, 32752, 32753, 100000, 2000000};
 const size_t kAligns[] = {16, 64, 4096};
+const char *const kAfter = "guard bytes after the block were overwritten";
+const char *const kBefore = "guard bytes before the block were overwritten";
+const char *const kBetween = "all guard bytes between two blocks were overwritten: an overflow of the lower one or an "
+                             "underflow of the upper one";
+const char *const kFill = "the fill of a freed block was overwritten";
 
 TEST_F(DropinHeap, TellsOverflowsToTheByte) {
   for (size_t const size : kSizes) {
@@ -67,7 +74,7 @@ TEST_F(DropinHeap, TellsOverflowsToTheByte) {
         p[size + by] = 'x';
         EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
         // One guard lies between two blocks: the last bytes are nearer to the next one, where there is one.
-        expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size + by), 1);
+        expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size + by), 1, kAfter);
         expect_mended();
         rf_free(heap_, p);
       }
@@ -85,7 +92,7 @@ TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
         unsigned char *const upper = before < p ? p : before;
         memset(upper - by, 'x', by);
         rf_free(heap_, upper);
-        expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(by), by);
+        expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(by), by, kBefore);
         expect_mended();
         rf_free(heap_, upper == p ? before : p);
       }
@@ -110,11 +117,11 @@ TEST_F(DropinHeap, TellsFromWhichSideAWholeGuardWasOverwritten) {
     auto const guard = static_cast<size_t>(upper - lower) - size;
     memset(upper - guard - 1, 'x', guard + 1);
     rf_free(heap_, upper);
-    expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(guard), guard);
+    expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(guard), guard, kBetween);
     expect_mended();
     memset(lower + size, 'y', guard);
     rf_free(heap_, lower);
-    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, size, static_cast<ptrdiff_t>(size), guard);
+    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, size, static_cast<ptrdiff_t>(size), guard, kBetween);
     expect_mended();
     blocks.erase(pair, pair + 2);
     for (unsigned char *const p : blocks) {
@@ -134,7 +141,7 @@ TEST_F(DropinHeap, TellsWritesAfterFree) {
       rf_free(heap_, p);
       p[at] = 'x';
       EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
-      expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(at), 1);
+      expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(at), 1, kFill);
       expect_mended();
     }
   }
@@ -147,7 +154,7 @@ TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
   for (int i = 0; i < 100000 && recorder_.count() == 0; i++) {
     rf_free(heap_, make(40));
   }
-  expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1);
+  expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1, kFill);
 }
 
 // An overflow that ran over several blocks, live and freed ones, is one finding.
