@@ -344,7 +344,9 @@ TEST(DropinProcfs, ListsEachThreadOnce) {
   std::multiset<uint32_t> seen;
   auto const see = [](uint32_t id, void *context) { static_cast<std::multiset<uint32_t> *>(context)->insert(id); };
   EXPECT_TRUE(rf_procfs_each_thread(see, &seen));
-  EXPECT_EQ(seen, std::multiset<uint32_t>(expected.begin(), expected.end()));
+  for (uint32_t const id : expected) {
+    EXPECT_EQ(seen.count(id), 1U); // beside them there may be threads that end
+  }
   done = true;
   for (std::thread &thread : threads) {
     thread.join();
@@ -392,7 +394,9 @@ TEST(DropinKeptFile, IsKnownWhileItsDescriptorIsItsOwn) {
   int const file = open("/dev/null", O_RDONLY);
   rf_kept_file_keep(&kept, file);
   close(file);
-  EXPECT_GE(kept.descriptor, 1000);
+  rlimit limit = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_GE(kept.descriptor, limit.rlim_cur > 1000 ? 1000 : static_cast<int>(limit.rlim_cur) / 2);
   EXPECT_NE(fcntl(kept.descriptor, F_GETFD) & FD_CLOEXEC, 0);
   EXPECT_TRUE(rf_kept_file_is_there(&kept));
   int const other = open("/dev/zero", O_RDONLY);
