@@ -26,6 +26,7 @@ import json
 import os
 import queue
 import random
+import re
 import subprocess
 import sys
 import time
@@ -355,25 +356,33 @@ def scores(rows):
     return table
 
 
-def table_of(rows):
+def table_of(rows, known=None):
+    """`known`: counts of files that the rows tell nothing of."""
     text = ["| file | faults | killed | equivalent | score |", "|---|---|---|---|---|"]
-    table = dict(sorted(scores(rows).items()))
+    table = dict(sorted({**(known or {}), **scores(rows)}.items()))
     table["all"] = [sum(column) for column in zip(*table.values())] if table else [0, 0, 0]
     for path, (count, killed, same) in table.items():
         text.append(f"| {path} | {count} | {killed} | {same} | {100 * killed / max(count - same, 1):.0f} % |")
     return text
 
 
+def counts_in(root, table):
+    """What a table says of files that are still there."""
+    found = re.findall(r"^\| (\S+) \| (\d+) \| (\d+) \| (\d+) \|", table, re.M)
+    return {path: [int(n) for n in counts] for path, *counts in found if os.path.isfile(os.path.join(root, path))}
+
+
 def write_table(root, rows):
+    """Files without a verdict in the results keep what the table had."""
     path = os.path.join(root, "docs/fuzzing.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     before, _, rest = text.partition(TABLE[0])
-    _, _, after = rest.partition(TABLE[1])
+    old, _, after = rest.partition(TABLE[1])
     if not after:
         raise Trouble(f"{path} has no place between {TABLE[0]} and {TABLE[1]}")
     with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join([before + TABLE[0]] + table_of(rows) + [TABLE[1] + after]))
+        file.write("\n".join([before + TABLE[0]] + table_of(rows, counts_in(root, old)) + [TABLE[1] + after]))
 
 
 def parse_arguments():

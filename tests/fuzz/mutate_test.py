@@ -229,6 +229,14 @@ class DrawAndLists(unittest.TestCase):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
         self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", mutate.table_of(rows))
+        page = os.path.join(self.root, "docs/fuzzing.md")
+        old = ["| lib/a.c | 9 | 9 | 0 | 100 % |", "| lib/b.c | 5 | 1 | 1 | 25 % |", "| lib/gone.c | 7 | 7 | 0 | 100 % |"]
+        old.append("| all | 21 | 17 | 1 | 85 % |")
+        Small.put(page, "\n".join(["before", mutate.TABLE[0]] + old + [mutate.TABLE[1], ""]))
+        mutate.write_table(self.root, rows)
+        with open(page, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(["| lib/a.c | 4 | 2 | 1 | 67 % |", old[1], "| all | 9 | 3 | 2 | 43 % |"], lines[4:7])
 
 
 if __name__ == "__main__":
