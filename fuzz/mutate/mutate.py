@@ -251,7 +251,7 @@ class Trial:
 
     def _changed(self, action):
         if action.mnemonic != "CppCompile":
-            return True
+            return action.mnemonic in tree.RUNNABLE  # others, as Bazel's middlemen, make nothing
         path = next(path for path in action.outputs if path.endswith(".o"))
         return self._code(self.tree.folder, path) != self._code(self.graph.execroot, path)
 
