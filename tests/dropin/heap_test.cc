@@ -8,9 +8,12 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
+#include <thread>
 #include <vector>
 
 namespace ringfence {
@@ -272,6 +275,43 @@ TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
     }
     rf_deinit(heap_);
   }
+}
+
+// True where the request ended after another thread had given back the heap's lock, which it had before.
+template <typename Request> bool waits_for_the_lock(Request request) {
+  std::atomic<bool> locked{false};
+  std::atomic<bool> asks{false};
+  std::atomic<bool> released{false};
+  std::thread other([&] {
+    rf_heap_as_allocator_lock();
+    locked = true;
+    while (!asks) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(3)); // it asks meanwhile
+    released = true;
+    rf_heap_as_allocator_unlock();
+  });
+  while (!locked) {
+    std::this_thread::yield();
+  }
+  asks = true;
+  request();
+  bool const waited = released;
+  other.join();
+  return waited;
+}
+
+// What the threads share: slots for a cache, large blocks, their sizes.
+TEST_F(DropinHeap, ItsLockIsTakenForAllThatThreadsShare) {
+  void *small = nullptr;
+  void *large = nullptr;
+  EXPECT_TRUE(waits_for_the_lock([&] { small = rf_alloc(heap_, 17777); })) << "slots of a class that has none";
+  EXPECT_TRUE(waits_for_the_lock([&] { large = rf_alloc(heap_, 200000); })) << "a large block";
+  EXPECT_TRUE(waits_for_the_lock([&] { large = rf_realloc(heap_, large, 220000); })) << "another size";
+  EXPECT_TRUE(waits_for_the_lock([&] { EXPECT_EQ(rf_free(heap_, large), RF_OK); })) << "a large block freed";
+  EXPECT_EQ(rf_free(heap_, small), RF_OK);
+  EXPECT_TRUE(waits_for_the_lock([&] { heap_ = rf_heap_as_allocator(&options_); })) << "all that is kept goes back";
 }
 
 // ---- Size classes ----
