@@ -161,6 +161,20 @@ TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
 }
 
 // An overflow that ran over several blocks, live and freed ones, is one finding.
+// Without a quarantine the next block of its size.
+TEST_F(DropinHeap, FindsAWriteAfterFreeWhenALargeBlocksMemoryIsToServeAgain) {
+  options_.quarantine = 0;
+  heap_ = rf_heap_as_allocator(&options_);
+  unsigned char *const p = make(200000);
+  rf_free(heap_, p);
+  p[5] = 'x';
+  unsigned char *const again = make(200000);
+  EXPECT_EQ(again, p);
+  expect_one(RF_BUG_USE_AFTER_FREE, p, 200000, 5, 1, kFill);
+  rf_free(heap_, again);
+  expect_mended();
+}
+
 TEST_F(DropinHeap, TellsALongOverflowOnce) {
   std::vector<unsigned char *> blocks;
   for (int i = 0; i < 200; i++) {
