@@ -26,6 +26,7 @@ import json
 import os
 import queue
 import random
+import re
 import subprocess
 import sys
 import time
@@ -38,8 +39,8 @@ TESTS = ["//tests/...", "//fuzz/..."]
 # Tests of the build, of names and of packages say nothing about what code does; some compile sources of their own.
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
-# Those for boards have tests in tests/freestanding, which run on a board.
-NO_SOURCES = "*_bare.c"
+# Those for boards have tests in tests/freestanding, which run on a board; others are tests' own.
+NO_SOURCES = ["*_bare.c", "*/testing/*"]
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]
@@ -250,7 +251,7 @@ class Trial:
 
     def _changed(self, action):
         if action.mnemonic != "CppCompile":
-            return True
+            return action.mnemonic in tree.RUNNABLE  # others, as Bazel's middlemen, make nothing
         path = next(path for path in action.outputs if path.endswith(".o"))
         return self._code(self.tree.folder, path) != self._code(self.graph.execroot, path)
 
@@ -287,7 +288,7 @@ def difference(mutant, source):
 def chosen_paths(root, arguments):
     patterns = arguments.files or SOURCES
     paths = [path for path in tree.sources_of(root) if any(fnmatch.fnmatch(path, p) for p in SOURCES)]
-    paths = [path for path in paths if not fnmatch.fnmatch(path, NO_SOURCES)]
+    paths = [path for path in paths if not any(fnmatch.fnmatch(path, p) for p in NO_SOURCES)]
     paths = [path for path in paths if any(fnmatch.fnmatch(path, p) or path.startswith(p + "/") for p in patterns)]
     if arguments.changed:
         command = ["git", "diff", "--name-only", arguments.changed]
@@ -355,25 +356,33 @@ def scores(rows):
     return table
 
 
-def table_of(rows):
+def table_of(rows, known=None):
+    """`known`: counts of files that the rows tell nothing of."""
     text = ["| file | faults | killed | equivalent | score |", "|---|---|---|---|---|"]
-    table = dict(sorted(scores(rows).items()))
+    table = dict(sorted({**(known or {}), **scores(rows)}.items()))
     table["all"] = [sum(column) for column in zip(*table.values())] if table else [0, 0, 0]
     for path, (count, killed, same) in table.items():
         text.append(f"| {path} | {count} | {killed} | {same} | {100 * killed / max(count - same, 1):.0f} % |")
     return text
 
 
+def counts_in(root, table):
+    """What a table says of files that are still there."""
+    found = re.findall(r"^\| (\S+) \| (\d+) \| (\d+) \| (\d+) \|", table, re.M)
+    return {path: [int(n) for n in counts] for path, *counts in found if os.path.isfile(os.path.join(root, path))}
+
+
 def write_table(root, rows):
+    """Files without a verdict in the results keep what the table had."""
     path = os.path.join(root, "docs/fuzzing.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     before, _, rest = text.partition(TABLE[0])
-    _, _, after = rest.partition(TABLE[1])
+    old, _, after = rest.partition(TABLE[1])
     if not after:
         raise Trouble(f"{path} has no place between {TABLE[0]} and {TABLE[1]}")
     with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join([before + TABLE[0]] + table_of(rows) + [TABLE[1] + after]))
+        file.write("\n".join([before + TABLE[0]] + table_of(rows, counts_in(root, old)) + [TABLE[1] + after]))
 
 
 def parse_arguments():

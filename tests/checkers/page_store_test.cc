@@ -82,7 +82,7 @@ struct Sums {
 
 // Every page of a space is in one run, no two holes are neighbours, and each page knows its block.
 void check_space(const rf_space *space, Sums *sums) {
-  uint32_t page = 8;
+  uint32_t page = rf_page_gap(0);
   uint32_t slots = 0;
   const rf_slot *before = nullptr;
   std::vector<uint32_t> owner(space->pages, 0);
@@ -106,7 +106,7 @@ void check_space(const rf_space *space, Sums *sums) {
     EXPECT_LE(s->first + s->pages + rf_page_gap(s->pages), page) << "the gap is the block's own";
     std::fill_n(owner.begin() + s->first, std::max(s->pages, 1U), static_cast<uint32_t>(s - space->slots) + 1);
   }
-  EXPECT_EQ(page, space->pages - 8);
+  EXPECT_EQ(page, space->pages - rf_page_gap(0));
   for (const rf_slot *s = space->spare; s != nullptr; s = s->next, slots++) {
     EXPECT_EQ(rf_slot_state_of(s), SLOT_SPARE);
   }
@@ -209,14 +209,15 @@ TEST_F(PageStore, WithoutAQuarantineAllIsOneHoleAgain) {
   check(store_);
   const rf_slot *const hole = store_->spaces->lowest;
   EXPECT_EQ(hole->after, nullptr);
-  EXPECT_EQ(hole->length, store_->spaces->pages - 16);
+  EXPECT_EQ(hole->length, store_->spaces->pages - 2 * rf_page_gap(0));
   EXPECT_EQ(store_->taken, 0U);
 }
 
 TEST_F(PageStore, GapsGrowWithTheBlock) {
-  for (auto const &[pages, gap] : std::vector<std::pair<uint32_t, uint32_t>>{
-           {0, 8}, {1, 8}, {8, 8}, {9, 9}, {100, 100}, {256, 256}, {257, 256}, {100000, 256}}) {
-    EXPECT_EQ(rf_page_gap(pages), gap);
+  uint32_t const least = sizeof(size_t) == 8 ? 8 : 1;
+  uint32_t const most = sizeof(size_t) == 8 ? 256 : 16;
+  for (uint32_t const pages : {0U, 1U, 8U, 9U, 15U, 16U, 17U, 100U, 255U, 256U, 257U, 100000U}) {
+    EXPECT_EQ(rf_page_gap(pages), std::min(std::max(pages, least), most)) << pages;
   }
 }
 
@@ -238,20 +239,21 @@ TEST_F(PageStore, ItsBoundsEndWithTheLastSpace) {
   EXPECT_EQ(rf_runs_nearest(store_, behind), nullptr);
 }
 
-// Within 512 pages to either side.
+// Within twice the longest gap to either side.
 TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
   options_.slots = 0;
   open();
   unsigned char *const p = alloc(page_size());
   auto const at = reinterpret_cast<uintptr_t>(p);
   const rf_slot *const s = rf_runs_slot(store_, at);
+  size_t const reach = 2 * rf_page_gap(UINT32_MAX);
   ASSERT_NE(s, nullptr);
   EXPECT_EQ(rf_runs_slot(store_, at - 1), nullptr);
   EXPECT_EQ(rf_runs_slot(store_, at + page_size() - 1), s);
   EXPECT_EQ(rf_runs_slot(store_, at + page_size()), nullptr);
   EXPECT_EQ(rf_runs_nearest(store_, store_->spaces->start), s);
-  EXPECT_EQ(rf_runs_nearest(store_, at + 512 * page_size()), s);
-  EXPECT_EQ(rf_runs_nearest(store_, at + 513 * page_size()), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, at + reach * page_size()), s);
+  EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size()), nullptr);
 }
 
 // ---- Limits ----

@@ -8,9 +8,12 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
+#include <thread>
 #include <vector>
 
 namespace ringfence {
@@ -34,7 +37,8 @@ protected:
     return p;
   }
 
-  void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes) {
+  void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes,
+                  const char *detail) {
     std::vector<rf_finding> const found = recorder_.take();
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].bug, bug);
@@ -42,6 +46,7 @@ protected:
     EXPECT_EQ(found[0].size, size);
     EXPECT_EQ(found[0].offset, offset);
     EXPECT_EQ(found[0].access_size, bytes);
+    EXPECT_STREQ(found[0].detail, detail);
   }
 
   // Nothing is left of it, and a second look finds nothing.
@@ -57,6 +62,11 @@ protected:
 
 const size_t kSizes[] = {0, 1, 15, 16, 17, 40, 100, 240, 241, 1000, 5000, 30000, 32752, 32753, 100000, 2000000};
 const size_t kAligns[] = {16, 64, 4096};
+const char *const kAfter = "guard bytes after the block were overwritten";
+const char *const kBefore = "guard bytes before the block were overwritten";
+const char *const kBetween = "all guard bytes between two blocks were overwritten: an overflow of the lower one or an "
+                             "underflow of the upper one";
+const char *const kFill = "the fill of a freed block was overwritten";
 
 TEST_F(DropinHeap, TellsOverflowsToTheByte) {
   for (size_t const size : kSizes) {
@@ -67,7 +77,7 @@ TEST_F(DropinHeap, TellsOverflowsToTheByte) {
         p[size + by] = 'x';
         EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
         // One guard lies between two blocks: the last bytes are nearer to the next one, where there is one.
-        expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size + by), 1);
+        expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size + by), 1, kAfter);
         expect_mended();
         rf_free(heap_, p);
       }
@@ -85,7 +95,7 @@ TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
         unsigned char *const upper = before < p ? p : before;
         memset(upper - by, 'x', by);
         rf_free(heap_, upper);
-        expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(by), by);
+        expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(by), by, kBefore);
         expect_mended();
         rf_free(heap_, upper == p ? before : p);
       }
@@ -110,11 +120,11 @@ TEST_F(DropinHeap, TellsFromWhichSideAWholeGuardWasOverwritten) {
     auto const guard = static_cast<size_t>(upper - lower) - size;
     memset(upper - guard - 1, 'x', guard + 1);
     rf_free(heap_, upper);
-    expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(guard), guard);
+    expect_one(RF_BUG_BUFFER_UNDERFLOW, upper, size, -static_cast<ptrdiff_t>(guard), guard, kBetween);
     expect_mended();
     memset(lower + size, 'y', guard);
     rf_free(heap_, lower);
-    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, size, static_cast<ptrdiff_t>(size), guard);
+    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, size, static_cast<ptrdiff_t>(size), guard, kBetween);
     expect_mended();
     blocks.erase(pair, pair + 2);
     for (unsigned char *const p : blocks) {
@@ -134,7 +144,7 @@ TEST_F(DropinHeap, TellsWritesAfterFree) {
       rf_free(heap_, p);
       p[at] = 'x';
       EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
-      expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(at), 1);
+      expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(at), 1, kFill);
       expect_mended();
     }
   }
@@ -147,10 +157,24 @@ TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
   for (int i = 0; i < 100000 && recorder_.count() == 0; i++) {
     rf_free(heap_, make(40));
   }
-  expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1);
+  expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1, kFill);
 }
 
 // An overflow that ran over several blocks, live and freed ones, is one finding.
+// Without a quarantine the next block of its size.
+TEST_F(DropinHeap, FindsAWriteAfterFreeWhenALargeBlocksMemoryIsToServeAgain) {
+  options_.quarantine = 0;
+  heap_ = rf_heap_as_allocator(&options_);
+  unsigned char *const p = make(200000);
+  rf_free(heap_, p);
+  p[5] = 'x';
+  unsigned char *const again = make(200000);
+  EXPECT_EQ(again, p);
+  expect_one(RF_BUG_USE_AFTER_FREE, p, 200000, 5, 1, kFill);
+  rf_free(heap_, again);
+  expect_mended();
+}
+
 TEST_F(DropinHeap, TellsALongOverflowOnce) {
   std::vector<unsigned char *> blocks;
   for (int i = 0; i < 200; i++) {
@@ -241,6 +265,67 @@ TEST_F(DropinHeap, AddsUpWhateverIsDone) {
     ASSERT_EQ(rf_check(heap_, &where), RF_OK) << where.what;
     EXPECT_EQ(recorder_.count(), 0U);
   }
+}
+
+// Half of the quarantine, at most 512 KiB, but at least an eighth; counted in slots, the smallest as 64 bytes.
+TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
+  for (auto const &[quarantine, wait] : std::vector<std::pair<size_t, size_t>>{{size_t{64} << 10, size_t{32} << 10},
+                                                                               {size_t{1} << 20, size_t{512} << 10},
+                                                                               {size_t{6} << 20, size_t{768} << 10}}) {
+    options_.quarantine = quarantine;
+    heap_ = rf_heap_as_allocator(&options_);
+    for (auto const &[size, weight] : std::vector<std::pair<size_t, size_t>>{{8, 64}, {112, 128}, {900, 960}}) {
+      unsigned char *const p = make(size);
+      ASSERT_EQ(rf_free(heap_, p), RF_OK);
+      size_t freed = 0;
+      unsigned char *q = make(size);
+      for (; q != p && freed < 3 * wait; q = make(size)) {
+        ASSERT_EQ(rf_free(heap_, q), RF_OK);
+        freed += weight;
+      }
+      EXPECT_GE(freed, wait) << size << " bytes";
+      EXPECT_LE(freed, wait + wait / 4 + 2048) << size << " bytes";
+      ASSERT_EQ(rf_free(heap_, q), RF_OK);
+    }
+    rf_deinit(heap_);
+  }
+}
+
+// True where the request ended after another thread had given back the heap's lock, which it had before.
+template <typename Request> bool waits_for_the_lock(Request request) {
+  std::atomic<bool> locked{false};
+  std::atomic<bool> asks{false};
+  std::atomic<bool> released{false};
+  std::thread other([&] {
+    rf_heap_as_allocator_lock();
+    locked = true;
+    while (!asks) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(3)); // it asks meanwhile
+    released = true;
+    rf_heap_as_allocator_unlock();
+  });
+  while (!locked) {
+    std::this_thread::yield();
+  }
+  asks = true;
+  request();
+  bool const waited = released;
+  other.join();
+  return waited;
+}
+
+// What the threads share: slots for a cache, large blocks, their sizes.
+TEST_F(DropinHeap, ItsLockIsTakenForAllThatThreadsShare) {
+  void *small = nullptr;
+  void *large = nullptr;
+  EXPECT_TRUE(waits_for_the_lock([&] { small = rf_alloc(heap_, 17777); })) << "slots of a class that has none";
+  EXPECT_TRUE(waits_for_the_lock([&] { large = rf_alloc(heap_, 200000); })) << "a large block";
+  EXPECT_TRUE(waits_for_the_lock([&] { large = rf_realloc(heap_, large, 220000); })) << "another size";
+  EXPECT_TRUE(waits_for_the_lock([&] { EXPECT_EQ(rf_free(heap_, large), RF_OK); })) << "a large block freed";
+  EXPECT_EQ(rf_free(heap_, small), RF_OK);
+  EXPECT_TRUE(waits_for_the_lock([&] { heap_ = rf_heap_as_allocator(&options_); })) << "all that is kept goes back";
 }
 
 // ---- Size classes ----

@@ -132,13 +132,17 @@ class Small(unittest.TestCase):
             command = ["gcc", "-O1", "-I.", "-MD", "-MF", made[1], "-c", name + ".c", "-o", made[0]]
             add("CppCompile", command, [name + ".c", "lib/sum.h"], made)
             objects.append(made[0])
-        add("CppLink", ["gcc", "-o", out + "tests/t"] + objects + ["@x.params"], objects, [out + "tests/t"])
+        middleman = "bazel-out/_middlemen/sum"  # stands for headers, and is no file
+        add("Middleman", [], ["lib/sum.h"], [middleman])
+        command = ["gcc", "-o", out + "tests/t"] + objects + ["@x.params"]
+        add("CppLink", command, objects + [middleman], [out + "tests/t"])
         data["targets"].append({"id": 1, "label": "//tests:t"})
         add("TestRunner", ["setup", "tests/t"], [out + "tests/t"], ["bazel-out/k8/testlogs/t"])
-        for action in data["actions"][:3]:
+        for action in data["actions"][:4]:
             os.makedirs(os.path.join(self.execroot, out, "lib"), exist_ok=True)
             os.makedirs(os.path.join(self.execroot, out, "tests"), exist_ok=True)
-            subprocess.run([w for w in action["arguments"] if w[0] != "@"], cwd=self.execroot, check=True)
+            command = [w for w in action["arguments"] if w[0] != "@"] or ["true"]
+            subprocess.run(command, cwd=self.execroot, check=True)
         self.put(f"{self.execroot}/{out}tests/t.runfiles_manifest", f"small/tests/t {self.execroot}/{out}tests/t\n")
         return tree.Graph(json.dumps(data), self.execroot).reach()
 
@@ -163,6 +167,8 @@ class Small(unittest.TestCase):
             for text, verdict in (("int sum(int a, int b) {", "invalid"), (source + "/* */", "same")):
                 whole = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), text)
                 self.assertEqual(verdict, self.trial_of_all.run(whole, source)[0])
+            whole = faults.Mutant("lib/sum.h", "", "", 1, 1, 0, len(header), header + "/* */")
+            self.assertEqual("same", self.trial_of_all.run(whole, header)[0])
 
     def test_a_test_that_fails_anyhow_counts_for_nothing(self):
         trial = self.trial()
@@ -189,7 +195,7 @@ class Small(unittest.TestCase):
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])
         self.assertEqual(["CppCompile", "CppLink"], [action.mnemonic for action in again])
-        self.assertEqual(3, len(self.graph.affected("//tests:t", ["lib/sum.h"])))
+        self.assertEqual(4, len(self.graph.affected("//tests:t", ["lib/sum.h"])))
         self.assertEqual([], self.graph.affected("//tests:t", ["WORKSPACE"]))
 
 
@@ -229,6 +235,14 @@ class DrawAndLists(unittest.TestCase):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
         self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", mutate.table_of(rows))
+        page = os.path.join(self.root, "docs/fuzzing.md")
+        old = ["| lib/a.c | 9 | 9 | 0 | 100 % |", "| lib/b.c | 5 | 1 | 1 | 25 % |", "| lib/gone.c | 1 | 1 | 0 | 1 % |"]
+        old.append("| all | 21 | 17 | 1 | 85 % |")
+        Small.put(page, "\n".join(["before", mutate.TABLE[0]] + old + [mutate.TABLE[1], ""]))
+        mutate.write_table(self.root, rows)
+        with open(page, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(["| lib/a.c | 4 | 2 | 1 | 67 % |", old[1], "| all | 9 | 3 | 2 | 43 % |"], lines[4:7])
 
 
 if __name__ == "__main__":

@@ -163,3 +163,11 @@ size_t rf_heap_as_allocator_sweep(void) {
   rf_origin const origin = here();
   return rf_heap_sweep(&origin);
 }
+
+void rf_heap_as_allocator_lock(void) {
+  (void)rf_heap_lock(0);
+}
+
+void rf_heap_as_allocator_unlock(void) {
+  rf_heap_unlock(0);
+}

@@ -14,6 +14,10 @@ rf_allocator *rf_heap_as_allocator(const rf_guard_options *options);
 /* The sweep of a checked one: the number of findings. */
 size_t rf_heap_as_allocator_sweep(void);
 
+/* Takes and gives back the lock that its blocks come from, as another thread's request does. */
+void rf_heap_as_allocator_lock(void);
+void rf_heap_as_allocator_unlock(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -23,6 +23,7 @@ typedef struct sums {
 typedef struct slot_sums {
   size_t carved[RF_CLASSES];
   size_t known[RF_CLASSES];
+  size_t spans; /* of all kinds */
 } slot_sums;
 
 static size_t count_bits(uint64_t bits) {
@@ -149,6 +150,7 @@ static const char *check_spans(const rf_heap *heap, sums *sum, slot_sums *slots,
     if (flaw != NULL) {
       return flaw;
     }
+    slots->spans++;
     sum->run_units += span->mapped ? 0 : span->bytes / RF_UNIT;
     sum->mapped_bytes += span->mapped ? span->bytes : 0;
     sum->large_bytes += span->large ? span->bytes : 0;
@@ -225,6 +227,15 @@ static const char *check_caches(slot_sums *slots, const void **where) {
 
 /* ---- Everything ---- */
 
+/* Spans that addresses lead to: those that are listed, and no other. */
+static size_t count_in_page_map(void) {
+  size_t count = 0;
+  for (const rf_span *span = rf_span_above(0); span != NULL; span = rf_span_above(rf_span_start(span) + span->bytes)) {
+    count++;
+  }
+  return count;
+}
+
 static const char *check_sums(const rf_heap *heap, const sums *sum) {
   if (heap->segment_bytes != sum->segment_bytes || heap->used_units != sum->used_units ||
       heap->dirty_free != sum->dirty_free || sum->run_units != sum->used_units) {
@@ -265,5 +276,6 @@ const char *rf_heap_structure_flaw(const void **where) {
       return flaw;
     }
   }
-  return check_caches(&slots, where);
+  const char *const flaw = check_caches(&slots, where);
+  return flaw == NULL && count_in_page_map() != slots.spans ? "an address leads to a span that is none" : flaw;
 }
