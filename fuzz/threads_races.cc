@@ -4,7 +4,8 @@
 // Algorithm: vector clocks (Mattern; Flanagan and Freund, FastTrack). Each thread has a clock for each; a release keeps
 // the releaser's with the lock, event or atomic variable, an acquire takes it over. For each eight bytes the table has
 // the time and bytes of each thread's last accesses. An address whose place is taken by another is forgotten, and what
-// two locks or atomic variables with one place release is acquired with either: races may be missed, none is made up. Thread-local variables, which virtual threads share an address for, are left out.
+// two locks or atomic variables with one place release is acquired with either: races may be missed, none is made up.
+// Thread-local variables, which virtual threads share an address for, are left out.
 #include "threads_races.h"
 
 #include "threads.h"

@@ -290,8 +290,8 @@ def traces_are_profiles():
     source = "#include <stdlib.h>\n__attribute__((noinline)) void *make(size_t n) { return malloc(n); }\n" \
              "int main(void) { void *p[9]; for (int i = 0; i < 9; i++) { p[i] = make(100); }\n" \
              "for (int i = 0; i < 7; i++) { free(p[i]); } return 0; }\n"
-    if service.with_asan():
-        print("     (no traces of programs with AddressSanitizer: left out)")
+    if service.with_sanitizer():
+        print("     (no traces where programs have a sanitizer: left out)")
         return
     with Service(start=False) as s:
         program, trace, path = (os.path.join(s.root, name) for name in ("p", "t.rft", "t.pb.gz"))

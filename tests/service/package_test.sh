@@ -5,31 +5,10 @@
 #   package_test.sh package.sh WORDS... --
 set -uo pipefail
 
-package=("$@")
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/package.XXXXXX") || exit 2
-trap 'rm -rf -- "$work"' EXIT
-unset LD_LIBRARY_PATH SOURCE_DATE_EPOCH RINGFENCE_COLLECTOR
+unset LD_LIBRARY_PATH RINGFENCE_COLLECTOR
+. tests/install/packages.sh
 
-faults=0
-complain() {
-  echo "package_test: $*" >&2
-  faults=$((faults + 1))
-}
-
-kinds=(--tar)
-if command -v dpkg-deb >/dev/null; then
-  kinds+=(--deb)
-else
-  echo "no dpkg-deb here: the Debian package is left out"
-fi
-for folder in first second; do
-  "${package[@]}" "${kinds[@]}" "$work/$folder" >"$work/log" 2>&1 || complain "package.sh: $(<"$work/log")"
-done
-(cd "$work/first" && sha256sum --quiet -c ./*.sha256) || complain "a checksum is wrong"
-diff -r "$work/first" "$work/second" || complain "made again, it is another"
-
-mkdir "$work/tar" "$work/deb" "$work/d"
-chmod 700 "$work/d"
+mkdir -m 700 "$work/d"
 tar -C "$work/tar" -xf "$work"/first/*.tar.gz
 serve=$(echo "$work"/tar/ringfence-serve-*/bin/ringfence-serve)
 # Its own and those of the C library; a library that it lacks would be searched elsewhere.
@@ -44,7 +23,7 @@ if ((${#kinds[@]} == 2)); then
   dpkg-deb -f "$deb" Depends | grep -qE '^libc6 \(>= 2\.[0-9]+\), libmicrohttpd12.*libsqlite3-0' ||
     complain "Depends: $(dpkg-deb -f "$deb" Depends)"
   "$work/deb/usr/bin/ringfence-serve" findings --dir "$work/d" >/dev/null || complain "the package's program fails"
-  ! command -v lintian >/dev/null || lintian --allow-root --fail-on error,warning "$deb" || complain "lintian complains"
+  lint "$deb"
 fi
 
 unit=$(echo "$work"/tar/*/share/systemd/user/ringfence.service)

@@ -191,7 +191,7 @@ def noise_costs_nothing():
         s.wait(lambda: s.ask("status")["findings"] >= 1)
         with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:
             kib = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
-        check(kib < (400000 if service.with_asan() else 100000), kib, "KiB")
+        check(kib < (400000 if service.with_sanitizer() else 100000), kib, "KiB")
         check(time.time() - began < 20)
 
 

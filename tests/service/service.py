@@ -16,10 +16,11 @@ import time
 SERVE = os.environ.get("RINGFENCE_SERVE") or os.path.abspath(sys.argv[1])
 
 
-def with_asan():
-    """The programs are built with AddressSanitizer: they take more memory, and check no others."""
+def with_sanitizer():
+    """The programs are built with AddressSanitizer or ThreadSanitizer: they take more memory, and check no others."""
     with open(SERVE, "rb") as file:
-        return b"__asan_init" in file.read()
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def timestamp(ago=0.0):

@@ -4,6 +4,7 @@
 #   ./bazelw run //tools/bench:compare                 prints them
 #   ./bazelw run //tools/bench:compare -- --update     writes them into docs/comparison.md
 set -euo pipefail
+. tools/bench/page.sh
 
 compare=$PWD/$1
 size=$PWD/$2
@@ -34,12 +35,10 @@ for name in python sqlite git perl; do
 done
 
 "$size" --list x86-64 >"$work/text"
-"$compare" "${ordered[@]}" --text "$work/text" >"$work/tables"
+{ echo; "$compare" "${ordered[@]}" --text "$work/text"; } >"$work/tables"
 
 if [[ ${1-} == --update ]]; then
-  page=$root/docs/comparison.md
-  { sed '/^<!-- compare -->$/q' "$page"; echo; cat "$work/tables"; } >"$work/page"
-  cp -- "$work/page" "$page"
+  put_into "$root/docs/comparison.md" compare "$work/tables"
 else
   cat "$work/tables"
 fi

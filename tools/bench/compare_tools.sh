@@ -8,6 +8,7 @@
 #
 # A tool that is not installed has no column.
 set -euo pipefail
+. tools/bench/page.sh
 
 kinds_cc=$PWD/docs/examples/kinds.cc
 ringfence=$PWD/tools/ringfence/ringfence
@@ -121,9 +122,7 @@ tables() {
 
 if [[ ${1-} == --update ]]; then
   tables >tables
-  sed '/^<!-- tables -->$/q' "$page" >new
-  cat tables >>new
-  cp -- new "$page"
+  put_into "$page" tables tables
 else
   tables
 fi

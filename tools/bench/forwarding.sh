@@ -4,6 +4,7 @@
 #   ./bazelw run //tools/bench:forwarding                           prints them
 #   ./bazelw run //tools/bench:forwarding -- --update [--rounds N]  writes them into docs/costs.md
 set -euo pipefail
+. tools/bench/page.sh
 
 inputs=("$PWD/$1" "$PWD/$2" "$PWD/$3" "$PWD/$4")
 shift 4
@@ -20,6 +21,5 @@ trap 'rm -f -- "$work"' EXIT
 if [[ -z $update ]]; then
   cat "$work"
 else
-  page=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/costs.md
-  sed -i -e "/^<!-- forwarding -->\$/,/^<!-- end -->\$/{//!d}" -e "/^<!-- forwarding -->\$/r $work" "$page"
+  put_into "${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/costs.md" forwarding "$work"
 fi

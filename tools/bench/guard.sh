@@ -4,6 +4,7 @@
 #   ./bazelw run //tools/bench:guard                           prints it
 #   ./bazelw run //tools/bench:guard -- --update [--rounds N]  writes it into docs/costs.md
 set -euo pipefail
+. tools/bench/page.sh
 
 inputs=("$PWD/$1" "$PWD/$2" "$PWD/$3")
 shift 3
@@ -20,6 +21,5 @@ trap 'rm -f -- "$work"' EXIT
 if [[ -z $update ]]; then
   cat "$work"
 else
-  page=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/costs.md
-  sed -i -e "/^<!-- guard -->\$/,/^<!-- end of guard -->\$/{//!d}" -e "/^<!-- guard -->\$/r $work" "$page"
+  put_into "${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/costs.md" guard "$work"
 fi

@@ -5,6 +5,7 @@
 #   ./bazelw run //tools/bench:modes -- --update                writes them into docs/costs.md
 #   ./bazelw run //tools/bench:modes -- --quick [--update]      fewer repetitions
 set -euo pipefail
+. tools/bench/page.sh
 
 traces_of=$PWD/$1
 programs=$PWD/$2
@@ -35,16 +36,14 @@ work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
 {
-  echo '## Traces'
+  printf '\n## Traces\n'
   "$traces_of" "${traces[@]}" --runs "$replays"
   printf '\n## Real programs\n\n![Time of real programs beside glibc](costs_programs.svg)\n\n'
   "$programs" "$library" --modes --runs "$runs"
 } >"$work/tables"
 
 if [[ -n $update ]]; then
-  page=$root/docs/costs.md
-  { sed '/^<!-- modes -->$/q' "$page"; echo; cat "$work/tables"; } >"$work/page"
-  cp -- "$work/page" "$page"
+  put_into "$root/docs/costs.md" modes "$work/tables"
 else
   cat "$work/tables"
 fi

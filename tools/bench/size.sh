@@ -15,6 +15,7 @@ set -euo pipefail
 # In a test the sources lie where it starts.
 [[ -n ${TEST_SRCDIR-} ]] || cd -- "${BUILD_WORKSPACE_DIRECTORY:-$(dirname -- "${BASH_SOURCE[0]}")/../..}"
 
+. tools/bench/page.sh
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
@@ -255,9 +256,8 @@ case ${1-} in
   '') page ;;
   --check) check ;;
   --update)
-    page >"$work/now"
-    { sed '/^<!-- size -->$/q' docs/size.md; echo; cat -- "$work/now"; } >"$work/page"
-    cp -- "$work/page" docs/size.md
+    { echo; page; } >"$work/now"
+    put_into docs/size.md size "$work/now"
     ;;
   --list)
     [[ " ${there[*]} " == *" ${2-} "* ]] || { echo "size: no target ${2-}; there are: ${there[*]}" >&2; exit 2; }

@@ -5,6 +5,7 @@
 #   ./bazelw run //tools/bench:watch                            prints the table
 #   ./bazelw run //tools/bench:watch -- --update [--runs N]     writes it into docs/checkers/dropin.md
 set -euo pipefail
+. tools/bench/page.sh
 
 program=$PWD/$1
 library=$PWD/$2
@@ -54,6 +55,5 @@ count() {
 if [[ -z $update ]]; then
   cat "$work/table"
 else
-  page=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/checkers/dropin.md
-  sed -i -e "/^<!-- watch -->\$/,/^<!-- end -->\$/{//!d}" -e "/^<!-- watch -->\$/r $work/table" "$page"
+  put_into "${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/checkers/dropin.md" watch "$work/table"
 fi

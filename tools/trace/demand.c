@@ -1,13 +1,6 @@
 #include "tools/trace/demand.h"
 
-#include <ringfence/layout.h>
 #include <stdlib.h>
-
-/* The class that a request is for; DEMAND_CLASSES: none. */
-static unsigned class_of(const trace_op *op) {
-  unsigned const c = op->size == 0 ? 0 : (unsigned)((op->size - 1) / 16);
-  return c < DEMAND_CLASSES && op->size <= 64 && op->align <= RF_ALIGN_DEFAULT ? c : DEMAND_CLASSES;
-}
 
 void demand_of(const trace *t, rf_pool_class classes[DEMAND_CLASSES]) {
   size_t live[DEMAND_CLASSES + 1] = {0};
@@ -20,7 +13,7 @@ void demand_of(const trace *t, rf_pool_class classes[DEMAND_CLASSES]) {
       live[now[op->id]]--;
     }
     if (op->kind != TRACE_FREE) {
-      unsigned const c = class_of(op);
+      unsigned const c = demand_class_of(op, DEMAND_CLASSES);
       now[op->id] = (unsigned char)c;
       live[c]++;
       peak[c] = live[c] > peak[c] ? live[c] : peak[c];
@@ -28,6 +21,6 @@ void demand_of(const trace *t, rf_pool_class classes[DEMAND_CLASSES]) {
   }
   free(now);
   for (unsigned c = 0; c < DEMAND_CLASSES; c++) {
-    classes[c] = (rf_pool_class){(size_t)16 * (c + 1), peak[c]};
+    classes[c] = (rf_pool_class){(size_t)DEMAND_GRAIN * (c + 1), peak[c]};
   }
 }

@@ -274,3 +274,20 @@ bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t ar
   replay_end(s, t, m, a);
   return true;
 }
+
+/* ---- All of it ---- */
+
+replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  if (a == NULL) {
+    return (replay_figures){.usable = false};
+  }
+  replay_end(s, t, m, a);
+  replay_figures f = {.usable = true};
+  f.times = replay_measure(s, t, m, arena_size, runs, NULL);
+  f.failed = replay_failures(s, t, m, arena_size, &f.first_failed);
+  f.footprint = replay_footprint(s, t, m, 0);
+  f.fragmentation = replay_fragment(s, t, m, arena_size);
+  f.sound = replay_verify(s, t, m, arena_size);
+  return f;
+}

@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+#define REPLAY_PEAKS_MOST 16U                 /* the most memory to try, in peaks */
+#define REPLAY_ARENA_LEAST ((size_t)64 << 10) /* bytes, for traces that need hardly any */
+
 /* One request. `blocks` has trace.ids elements, NULL at first. What failed changes nothing; false where it did. */
 static inline bool replay_op(rf_allocator *a, const trace_op *op, void **blocks) {
   size_t const align = op->align != 0 ? op->align : RF_ALIGN_DEFAULT;
@@ -78,6 +81,19 @@ replay_fragmentation replay_fragment(const subject *s, const trace *t, replay_me
 /* Bytes that are occupied after each of `points` equal parts of the trace, into `out`: requested sizes and overhead,
  * where the memory is the system's what was taken from it. False where the allocator cannot use the arena. */
 bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t arena_size, size_t points, size_t *out);
+
+/* The figures of one allocator. */
+typedef struct replay_figures {
+  bool usable; /* it can use the arena; else there are no more */
+  bool sound;  /* replay_verify */
+  replay_times times;
+  size_t failed;
+  size_t first_failed;
+  size_t footprint; /* 0: above the most that was tried */
+  replay_fragmentation fragmentation;
+} replay_figures;
+
+replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs);
 
 #ifdef __cplusplus
 }

@@ -1,15 +1,13 @@
 #include "tools/trace/tune.h"
 
-#include "tools/trace/replay.h"
+#include "tools/trace/demand.h"
 
 #include <ringfence/layout.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RUNS 3U
-#define ARENA_LEAST ((size_t)64 << 10)
-#define GRAIN RF_ALIGN_DEFAULT /* classes of other sizes would not serve malloc's requests */
-#define GRAINS (RF_POOL_SIZE_MAX / GRAIN)
+#define GRAINS (RF_POOL_SIZE_MAX / DEMAND_GRAIN)
 #define ARENA_UNIT 16U
 
 /* ---- Arenas ---- */
@@ -23,7 +21,7 @@ static const subject *subject_of(const tune_result *r, subject_pools *pools) {
 }
 
 static replay_memory memory_for(const trace *t, size_t arena) {
-  size_t const most = t->peak * TUNE_PEAKS_MOST + ARENA_LEAST;
+  size_t const most = t->peak * REPLAY_PEAKS_MOST + REPLAY_ARENA_LEAST;
   return replay_memory_make(t, most > arena ? most : arena);
 }
 
@@ -106,12 +104,6 @@ typedef struct demand_table {
   size_t blocks[GRAINS][GRAINS];
 } demand_table;
 
-/* The grain that a request is of; GRAINS: it is none for a pool. */
-static unsigned grain_of(const trace_op *op) {
-  size_t const g = op->size == 0 ? 0 : (op->size - 1) / GRAIN;
-  return g < GRAINS && op->align <= RF_ALIGN_DEFAULT ? (unsigned)g : (unsigned)GRAINS;
-}
-
 static void demand_of_trace(const trace *t, demand_table *out) {
   demand_table live = {{{0}}};
   unsigned char *const now = (unsigned char *)trace_must(malloc(t->ids + 1));
@@ -120,7 +112,7 @@ static void demand_of_trace(const trace *t, demand_table *out) {
   for (size_t i = 0; i < t->count; i++) {
     const trace_op *const op = &t->ops[i];
     unsigned const from = now[op->id];
-    unsigned const to = op->kind == TRACE_FREE ? (unsigned)GRAINS : grain_of(op);
+    unsigned const to = op->kind == TRACE_FREE ? (unsigned)GRAINS : demand_class_of(op, GRAINS);
     now[op->id] = (unsigned char)to;
     for (unsigned first = 0; from < GRAINS && first <= from; first++) {
       for (unsigned last = from; last < GRAINS; last++) {
@@ -158,7 +150,7 @@ static void demand_of_set(const tune_set *set, demand_table *out) {
 
 /* Bytes of a class for the range, state bytes included. */
 static size_t cost_of(const demand_table *d, unsigned first, unsigned last) {
-  return d->blocks[first][last] * (GRAIN * (last + 1) + 1);
+  return d->blocks[first][last] * (DEMAND_GRAIN * (last + 1) + 1);
 }
 
 /* The partition of the first `sizes` grains into `wanted` ranges that costs least; returns the number of classes, those
@@ -187,7 +179,7 @@ static unsigned partition(const demand_table *d, unsigned sizes, unsigned wanted
   for (unsigned k = wanted, end = sizes; end > 0; end = from[k--][end]) {
     size_t const blocks = d->blocks[from[k][end]][end - 1];
     if (blocks != 0) {
-      reverse[count++] = (rf_pool_class){(size_t)GRAIN * end, blocks};
+      reverse[count++] = (rf_pool_class){(size_t)DEMAND_GRAIN * end, blocks};
     }
   }
   for (unsigned i = 0; i < count; i++) {

@@ -9,6 +9,7 @@
 #ifndef RINGFENCE_TOOLS_TRACE_TUNE_H
 #define RINGFENCE_TOOLS_TRACE_TUNE_H
 
+#include "tools/trace/replay.h"
 #include "tools/trace/subjects.h"
 #include "tools/trace/trace.h"
 
@@ -16,10 +17,8 @@
 extern "C" {
 #endif
 
-#define TUNE_PEAKS_MOST 16U /* the most memory to try, in peaks */
-
 typedef struct tune_set {
-  const trace *traces; /* of each, peak * TUNE_PEAKS_MOST fits twice into a size_t */
+  const trace *traces; /* of each, peak * REPLAY_PEAKS_MOST fits twice into a size_t */
   size_t count;        /* at least one */
   size_t enough;       /* of them must have no failure: 1 to count */
 } tune_set;

@@ -7,9 +7,9 @@
 #include "tools/ringfence/cli/replay_compare.h"
 #include "tools/ringfence/cli/trace_leaks.h"
 #include "tools/ringfence/cli/trace_options.h"
+#include "tools/ringfence/render/output.h"
 #include "tools/trace/c_test.h"
 #include "tools/trace/read.h"
-#include "tools/trace/replay.h"
 #include "tools/trace/write.h"
 
 #include <errno.h>
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_LEAST ((size_t)64 << 10)
 #define RUNS 7U
 #define RUNS_MOST 1000U
 
@@ -197,7 +196,7 @@ static double over(size_t bytes, size_t peak) {
 static void print_footprint(const options *o, const subject *s, const trace *t, size_t footprint) {
   (void)printf("  footprint      ");
   if (footprint == 0) {
-    (void)printf("above %u times the peak\n", TRACE_PEAKS_MOST);
+    (void)printf("above %u times the peak\n", REPLAY_PEAKS_MOST);
     return;
   }
   print_size(o->memory, footprint);
@@ -223,65 +222,51 @@ static size_t arena_for(const options *o, const trace *t) {
     return o->arena;
   }
   size_t twice;
-  return rf_mul(t->peak, 2, &twice) && twice > ARENA_LEAST ? twice : ARENA_LEAST;
+  return rf_mul(t->peak, 2, &twice) && twice > REPLAY_ARENA_LEAST ? twice : REPLAY_ARENA_LEAST;
 }
 
-/* Prints and returns the number of requests that fail in this arena: all of them where the allocator cannot use it. */
-static size_t print_failures(const options *o, const trace *t, replay_memory *m, size_t arena) {
-  size_t first = 0;
-  size_t const failed = replay_failures(o->on.items[0], t, m, arena, &first);
-  (void)printf("  failures       %zu", failed);
-  if (failed != 0) {
-    (void)printf("; the first is request %zu, of %zu bytes", first, t->ops[first].size);
+static void print_failures(const trace *t, const replay_figures *f) {
+  (void)printf("  failures       %zu", f->failed);
+  if (f->failed != 0) {
+    (void)printf("; the first is request %zu, of %zu bytes", f->first_failed, t->ops[f->first_failed].size);
   }
   (void)printf("\n");
-  return failed;
 }
 
 /* One allocator, in sentences. Returns the exit status. */
-static int replay_one(const options *o, const trace *t, size_t arena, size_t most) {
-  const subject *const s = o->on.items[0];
-  unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
-  replay_memory m = replay_memory_make(t, most);
-  rf_allocator *const a = replay_begin(s, t, &m, arena);
-  if (a == NULL) {
-    rf_diag("%s cannot use an arena of %zu bytes", s->name, arena);
-    replay_memory_free(t, &m);
+static int replay_one(const options *o, const trace *t, const rf_replay_compare_options *how) {
+  const subject *const s = how->on->items[0];
+  replay_memory m = replay_memory_make(t, how->most);
+  replay_figures const f = rf_replay_figures(s, t, &m, how->arena, how->runs);
+  replay_memory_free(t, &m);
+  if (!f.usable) {
+    rf_diag("%s cannot use an arena of %zu bytes", s->name, how->arena);
     return 1;
   }
-  replay_end(s, t, &m, a);
   (void)printf("%s", s->name);
   if (s->arena) {
     (void)printf(", in an arena of ");
-    print_size(o->memory, arena);
+    print_size(o->memory, how->arena);
   }
-  (void)printf("\n");
-  replay_times const times = replay_measure(s, t, &m, arena, runs, NULL);
-  (void)printf("  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n", times.mean_ns,
-               times.worst_ns, runs);
-  size_t const failed = print_failures(o, t, &m, arena);
-  print_footprint(o, s, t, replay_footprint(s, t, &m, 0));
-  replay_fragmentation const f = replay_fragment(s, t, &m, arena);
-  print_fragmentation(&f);
-  if (!replay_verify(s, t, &m, arena)) {
-    rf_diag("%s handed out blocks that overlap, or are not aligned", s->name);
-    abort();
-  }
-  replay_memory_free(t, &m);
-  return failed == 0 ? 0 : 1;
+  (void)printf("\n  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n",
+               f.times.mean_ns, f.times.worst_ns, how->runs);
+  print_failures(t, &f);
+  print_footprint(o, s, t, f.footprint);
+  print_fragmentation(&f.fragmentation);
+  return f.failed == 0 ? 0 : 1;
 }
 
 static int replay(const options *o, const trace *t) {
   size_t const arena = arena_for(o, t);
   unsigned const runs = (unsigned)(o->runs < RUNS_MOST ? o->runs : RUNS_MOST);
   size_t most;
-  if (!rf_mul(t->peak, TRACE_PEAKS_MOST, &most)) {
+  if (!rf_mul(t->peak, REPLAY_PEAKS_MOST, &most)) {
     rf_diag("%s: its blocks do not fit into the address space", o->path);
     return RF_EXIT_USAGE;
   }
   most = most > arena ? most : arena;
-  rf_replay_compare_options const compare = {&o->on, arena, most, runs, o->svg};
-  int const status = o->on.count == 1 ? replay_one(o, t, arena, most) : rf_replay_compare(&compare, t, o->memory);
+  rf_replay_compare_options const how = {&o->on, arena, most, runs, o->svg};
+  int const status = o->on.count == 1 ? replay_one(o, t, &how) : rf_replay_compare(&how, t, o->memory);
   rf_trace_leaks_print(o->memory, t, o->top);
   return status;
 }
@@ -294,7 +279,7 @@ static int advise(const trace *t) {
   static rf_tlsf heap;
   rf_pool pool;
   size_t size;
-  if (!rf_mul(t->peak, TRACE_PEAKS_MOST, &size) || !rf_add(size, ARENA_LEAST, &size)) {
+  if (!rf_mul(t->peak, REPLAY_PEAKS_MOST, &size) || !rf_add(size, REPLAY_ARENA_LEAST, &size)) {
     rf_diag("the blocks of this trace do not fit into the address space");
     return RF_EXIT_USAGE;
   }
@@ -314,26 +299,22 @@ static int advise(const trace *t) {
 }
 
 static bool save_c_test(const options *o, const trace *t) {
-  FILE *const file = fopen(o->c_test, "we");
+  FILE *const file = rf_output_open(o->c_test);
   if (file == NULL) {
     return false;
   }
   rf_sink const sink = rf_file_sink(file);
   trace_write_c_test(t, arena_for(o, t), &sink);
-  bool const good = ferror(file) == 0;
-  return fclose(file) == 0 && good;
+  return rf_output_close(file, o->c_test);
 }
 
 /* The files instead of a replay. */
 static int save(const options *o, const trace *t) {
-  const char *const failed = o->save != NULL && !trace_write(t, o->save) ? o->save
-                             : o->c_test != NULL && !save_c_test(o, t)   ? o->c_test
-                                                                         : NULL;
-  if (failed == NULL) {
-    return 0;
+  if (o->save != NULL && !trace_write(t, o->save)) {
+    rf_diag("cannot write to %s: %s", o->save, strerror(errno));
+    return RF_EXIT_USAGE;
   }
-  rf_diag("cannot write to %s: %s", failed, strerror(errno));
-  return RF_EXIT_USAGE;
+  return o->c_test == NULL || save_c_test(o, t) ? 0 : RF_EXIT_USAGE;
 }
 
 static int work(const options *o) {
@@ -367,17 +348,16 @@ static int work(const options *o) {
 static int run(int argc, char **argv) {
   options o;
   rf_bump_arena memory = {NULL};
-  if (!parse(&o, &memory, argc, argv)) {
-    rf_bump_arena_free(&memory);
-    return RF_EXIT_USAGE;
+  int status = RF_EXIT_USAGE;
+  if (parse(&o, &memory, argc, argv)) {
+    status = 0;
+    if (o.help) {
+      help();
+    } else {
+      rf_paths_enter();
+      status = work(&o);
+    }
   }
-  if (o.help) {
-    help();
-    rf_bump_arena_free(&memory);
-    return 0;
-  }
-  rf_paths_enter();
-  int const status = work(&o);
   rf_bump_arena_free(&memory);
   return status;
 }

@@ -7,11 +7,11 @@
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/trace_options.h"
 #include "tools/ringfence/cli/tune_header.h"
+#include "tools/ringfence/render/output.h"
 #include "tools/trace/read.h"
 #include "tools/trace/tune.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,17 +191,13 @@ static tune_result search(const options *o, const tune_set *set, tune_result *ba
 }
 
 static int save(const options *o, const rf_tune_header *header) {
-  FILE *const file = fopen(o->output, "we");
-  if (file != NULL) {
-    rf_sink const sink = rf_file_sink(file);
-    rf_tune_header_write(header, &sink, o->memory);
-    bool const written = ferror(file) == 0;
-    if (fclose(file) == 0 && written) {
-      return 0;
-    }
+  FILE *const file = rf_output_open(o->output);
+  if (file == NULL) {
+    return RF_EXIT_USAGE;
   }
-  rf_diag("cannot write to %s: %s", o->output, strerror(errno));
-  return RF_EXIT_USAGE;
+  rf_sink const sink = rf_file_sink(file);
+  rf_tune_header_write(header, &sink, o->memory);
+  return rf_output_close(file, o->output) ? 0 : RF_EXIT_USAGE;
 }
 
 static int tune(const options *o, const tune_set *set) {
@@ -236,7 +232,7 @@ static bool read_all(char **paths, size_t count, trace *traces) {
       rf_diag("%s: it has no request", paths[i]);
       return false;
     }
-    if (traces[i].peak > RF_SIZE_LIMIT / (2 * TUNE_PEAKS_MOST)) {
+    if (traces[i].peak > RF_SIZE_LIMIT / (2 * REPLAY_PEAKS_MOST)) {
       rf_diag("%s: its blocks do not fit into the address space", paths[i]);
       return false;
     }

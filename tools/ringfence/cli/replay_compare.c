@@ -3,9 +3,8 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/render/markup.h"
-#include "tools/trace/replay.h"
+#include "tools/ringfence/render/output.h"
 
-#include <errno.h>
 #include <ringfence/layout.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,34 +14,26 @@
 #define HEIGHT 320U
 #define LEGEND 18U /* height of a line */
 
-typedef struct figures {
-  bool usable; /* it can use the arena */
-  replay_times times;
-  size_t failed;
-  size_t footprint; /* 0: above the most that was tried */
-  replay_fragmentation fragmentation;
-  size_t series[POINTS];
-} figures;
+typedef struct row {
+  replay_figures figures;
+  size_t series[POINTS]; /* where the picture is wanted */
+} row;
 
-static figures measure(const rf_replay_compare_options *o, const subject *s, const trace *t, replay_memory *m) {
-  figures f = {.usable = false};
-  size_t first;
-  rf_allocator *const a = replay_begin(s, t, m, o->arena);
-  if (a == NULL) {
-    return f;
-  }
-  replay_end(s, t, m, a);
-  f.usable = true;
-  f.times = replay_measure(s, t, m, o->arena, o->runs, NULL);
-  f.failed = replay_failures(s, t, m, o->arena, &first);
-  f.footprint = replay_footprint(s, t, m, 0);
-  f.fragmentation = replay_fragment(s, t, m, o->arena);
-  (void)replay_series(s, t, m, o->arena, POINTS, f.series);
-  if (!replay_verify(s, t, m, o->arena)) {
+replay_figures rf_replay_figures(const subject *s, const trace *t, replay_memory *m, size_t arena, unsigned runs) {
+  replay_figures const f = replay_figures_of(s, t, m, arena, runs);
+  if (f.usable && !f.sound) {
     rf_diag("%s handed out blocks that overlap, or are not aligned", s->name);
     abort();
   }
   return f;
+}
+
+static row measure(const rf_replay_compare_options *o, const subject *s, const trace *t, replay_memory *m) {
+  row r = {.figures = rf_replay_figures(s, t, m, o->arena, o->runs)};
+  if (r.figures.usable && o->svg != NULL) {
+    (void)replay_series(s, t, m, o->arena, POINTS, r.series);
+  }
+  return r;
 }
 
 /* ---- The table ---- */
@@ -56,7 +47,7 @@ static int widest(const rf_subject_list *on) {
   return (int)width;
 }
 
-static void print_row(const subject *s, const figures *f, const trace *t, int width, rf_bump_arena *memory) {
+static void print_row(const subject *s, const replay_figures *f, const trace *t, int width, rf_bump_arena *memory) {
   if (!f->usable) {
     (void)printf("%-*s  cannot use such an arena\n", width, s->name);
     return;
@@ -92,7 +83,7 @@ static void write_line(const rf_sink *sink, const size_t *series, size_t top, co
   rf_sink_str(sink, "\"/>\n");
 }
 
-static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, const figures *all, size_t top,
+static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, const row *all, size_t top,
                       rf_bump_arena *memory) {
   unsigned const height = HEIGHT + (unsigned)(o->on->count + 1) * LEGEND + LEGEND;
   rf_markup(sink,
@@ -103,7 +94,7 @@ static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, c
             WIDTH + 16, height + 24, WIDTH + 16, height + 24, rf_trace_bytes(memory, top), WIDTH, HEIGHT, WIDTH);
   for (size_t i = 0; i < o->on->count; i++) {
     unsigned const y = HEIGHT + (unsigned)(i + 1) * LEGEND;
-    if (all[i].usable) {
+    if (all[i].figures.usable) {
       write_line(sink, all[i].series, top, colour_of(i));
       rf_markup(sink, "<path d=\"M0 %uH24\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"32\" y=\"%u\">%s</text>\n", y,
                 colour_of(i), y + 4, o->on->items[i]->name);
@@ -112,7 +103,7 @@ static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, c
   rf_sink_str(sink, "</svg>\n");
 }
 
-static size_t highest(const rf_replay_compare_options *o, const figures *all) {
+static size_t highest(const rf_replay_compare_options *o, const row *all) {
   size_t top = 1;
   for (size_t i = 0; i < o->on->count; i++) {
     for (size_t at = 0; at < POINTS; at++) {
@@ -122,22 +113,18 @@ static size_t highest(const rf_replay_compare_options *o, const figures *all) {
   return top;
 }
 
-static bool save_svg(const rf_replay_compare_options *o, const figures *all, rf_bump_arena *memory) {
-  FILE *const file = fopen(o->svg, "we");
-  if (file != NULL) {
-    rf_sink const sink = rf_file_sink(file);
-    write_svg(&sink, o, all, highest(o, all), memory);
-    bool const written = ferror(file) == 0;
-    if (fclose(file) == 0 && written) {
-      return true;
-    }
+static bool save_svg(const rf_replay_compare_options *o, const row *all, rf_bump_arena *memory) {
+  FILE *const file = rf_output_open(o->svg);
+  if (file == NULL) {
+    return false;
   }
-  rf_diag("cannot write to %s: %s", o->svg, strerror(errno));
-  return false;
+  rf_sink const sink = rf_file_sink(file);
+  write_svg(&sink, o, all, highest(o, all), memory);
+  return rf_output_close(file, o->svg);
 }
 
 int rf_replay_compare(const rf_replay_compare_options *o, const trace *t, rf_bump_arena *memory) {
-  figures *const all = rf_bump_arena_array(memory, o->on->count, sizeof *all);
+  row *const all = rf_bump_arena_array(memory, o->on->count, sizeof *all);
   int const width = widest(o->on);
   int status = 0;
   replay_memory m = replay_memory_make(t, o->most);
@@ -145,8 +132,8 @@ int rf_replay_compare(const rf_replay_compare_options *o, const trace *t, rf_bum
                "allocator", "ns/request", "slowest", "failures", "footprint", "over peak", "frag. end", "at most");
   for (size_t i = 0; i < o->on->count; i++) {
     all[i] = measure(o, o->on->items[i], t, &m);
-    status = !all[i].usable || all[i].failed != 0 ? 1 : status;
-    print_row(o->on->items[i], &all[i], t, width, memory);
+    status = !all[i].figures.usable || all[i].figures.failed != 0 ? 1 : status;
+    print_row(o->on->items[i], &all[i].figures, t, width, memory);
     (void)fflush(stdout);
   }
   replay_memory_free(t, &m);

@@ -1,8 +1,9 @@
-/* One trace on several allocators side by side. */
+/* One trace on several allocators side by side; the figures of one. */
 #ifndef RINGFENCE_TOOLS_CLI_REPLAY_COMPARE_H
 #define RINGFENCE_TOOLS_CLI_REPLAY_COMPARE_H
 
 #include "tools/ringfence/cli/trace_options.h"
+#include "tools/trace/replay.h"
 #include "tools/trace/trace.h"
 
 typedef struct rf_replay_compare_options {
@@ -12,6 +13,9 @@ typedef struct rf_replay_compare_options {
   unsigned runs;
   const char *svg; /* a file for memory over time; NULL: none */
 } rf_replay_compare_options;
+
+/* Ends the program by SIGABRT, after a message, where the allocator is wrong: its blocks overlap or are misaligned. */
+replay_figures rf_replay_figures(const subject *s, const trace *t, replay_memory *m, size_t arena, unsigned runs);
 
 /* Prints a table to standard output, and writes the picture. Returns the exit status: 1 where requests failed in any of
  * them, RF_EXIT_USAGE after a message where the file cannot be written. */

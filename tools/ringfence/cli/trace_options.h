@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TRACE_PEAKS_MOST 16U /* the most memory to try, in peaks */
-
 /* Allocators as options name them. */
 typedef struct rf_subject_list {
   const subject **items;

@@ -5,12 +5,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* The shadow of a sanitizer is address space. */
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITHOUT_MEMORY_LIMIT 1 /* its shadow is address space */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WITHOUT_MEMORY_LIMIT 1
 #endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(WITHOUT_MEMORY_LIMIT)
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WITHOUT_MEMORY_LIMIT 1
 #endif
 

@@ -25,28 +25,37 @@ static void put(const rf_sink *sink, const char *name, const char *value) {
   rf_sink_str(sink, "\"\n");
 }
 
-static const char *configuration(rf_bump_arena *arena, const rf_curl *c) {
+static void put_body(const rf_sink *sink, rf_bump_arena *arena, const rf_curl *c) {
+  size_t const length = strlen(c->url);
+  bool const folder = length != 0 && c->url[length - 1] == '/'; /* an upload there would get the file's name */
+  put(sink, "request", "POST");
+  if (c->body_file == NULL) {
+    put(sink, "data-raw", c->body);
+  } else {
+    put(sink, folder ? "data-binary" : "upload-file",
+        rf_bump_arena_print(arena, "%s%s", folder ? "@" : "", c->body_file));
+  }
+  put(sink, "header", "Expect:");
+  put(sink, "header",
+      rf_bump_arena_print(arena, "Content-Type: %s", c->type == NULL ? "application/octet-stream" : c->type));
+}
+
+const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c) {
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
-  rf_sink_str(&t.sink, "silent\nlocation\nmax-redirs = 4\nconnect-timeout = 5\n");
+  rf_sink_str(&t.sink, "silent\nconnect-timeout = 5\n");
+  rf_sink_str(&t.sink, c->unattended ? "fail\n" : "location\nmax-redirs = 4\n");
   put(&t.sink, "proto", "=http,https");
   put(&t.sink, "proto-redir", "=http,https");
   put(&t.sink, "max-time", rf_bump_arena_print(arena, "%u", c->seconds));
-  put(&t.sink, "write-out", "\\n%{http_code}");
+  put(&t.sink, "write-out", c->unattended ? NULL : "\\n%{http_code}");
   put(&t.sink, "output", c->output);
   put(&t.sink, "header", c->header);
   if (c->most_bytes != 0) {
     put(&t.sink, "max-filesize", rf_bump_arena_print(arena, "%" PRIu64, c->most_bytes));
   }
-  if (c->body_file != NULL) {
-    size_t const length = strlen(c->url);
-    bool const folder = length != 0 && c->url[length - 1] == '/'; /* an upload there would get the file's name */
-    put(&t.sink, "request", "POST");
-    put(&t.sink, folder ? "data-binary" : "upload-file",
-        rf_bump_arena_print(arena, "%s%s", folder ? "@" : "", c->body_file));
-    put(&t.sink, "header", "Expect:");
-    put(&t.sink, "header",
-        rf_bump_arena_print(arena, "Content-Type: %s", c->type == NULL ? "application/octet-stream" : c->type));
+  if (c->body_file != NULL || c->body != NULL) {
+    put_body(&t.sink, arena, c);
   }
   put(&t.sink, "url", c->url);
   return t.text;
@@ -60,7 +69,7 @@ bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *a
     rf_diag("no curl found, which speaks HTTP: install the package curl");
     return false;
   }
-  const char *const output = rf_subprocess_output(arena, program, argv, configuration(arena, request));
+  const char *const output = rf_subprocess_output(arena, program, argv, rf_curl_configuration(arena, request));
   const char *const last = output == NULL ? NULL : strrchr(output, '\n');
   if (last != NULL) {
     answer->status = atoi(last + 1);

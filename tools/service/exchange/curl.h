@@ -14,18 +14,23 @@ extern "C" {
 
 typedef struct rf_curl {
   const char *url;       /* http or https */
-  const char *body_file; /* posted; NULL: a GET */
+  const char *body_file; /* posted; NULL: a GET, or `body` */
+  const char *body;      /* posted in its place, without a line feed; NULL: none */
   const char *type;      /* of the body; NULL: application/octet-stream */
   const char *header;    /* a further one, "Authorization: Bearer …"; NULL: none */
   const char *output;    /* file for the answer; NULL: it is returned */
   unsigned seconds;      /* for all of it */
   uint64_t most_bytes;   /* of the answer; 0: any */
+  bool unattended;       /* prints nothing, follows no redirection, and ends with an error's status after one of HTTP */
 } rf_curl;
 
 typedef struct rf_curl_answer {
   int status;       /* of HTTP; 0: there was no answer */
   const char *text; /* "" where it went to a file */
 } rf_curl_answer;
+
+/* The standard input for `curl -q -K -`, for callers that start it themselves and do not wait. */
+const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *request);
 
 /* Runs it and waits. False, after a message, only where there is no curl. */
 bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer);

@@ -5,6 +5,7 @@
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/render/json_write.h"
+#include "tools/service/exchange/curl.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -14,7 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIFE_MS = 30000, MINUTE_MS = 60000, MOST_FAILURES = 5, SENT = 2, GIVEN_UP = 3, DELAY_MS = 3000 };
+enum {
+  LIFE_MS = 30000,
+  CURL_SECONDS = 20,
+  MINUTE_MS = 60000,
+  MOST_FAILURES = 5,
+  SENT = 2,
+  GIVEN_UP = 3,
+  DELAY_MS = 3000
+};
 
 /* ---- The message ---- */
 
@@ -53,28 +62,14 @@ static const char *compose(rf_bump_arena *arena, const rf_alerts *alerts, rf_sto
   return t.text;
 }
 
-static void put_quoted(const rf_sink *sink, const char *text) {
-  rf_sink_char(sink, '"');
-  for (; *text != '\0'; text++) {
-    if (*text == '"' || *text == '\\') {
-      rf_sink_char(sink, '\\');
-    }
-    rf_sink_char(sink, *text);
-  }
-  rf_sink_char(sink, '"');
-}
-
-/* curl reads everything from its standard input: the URL may hold a secret, and command lines are public. */
 static const char *curl_configuration(rf_bump_arena *arena, const char *url, const char *json) {
-  rf_text_sink t;
-  rf_text_sink_init(&t, arena);
-  rf_sink_str(&t.sink, "silent\nfail\nmax-time = 20\nproto = \"=http,https\"\nheader = \"Content-Type: "
-                       "application/json\"\noutput = \"/dev/null\"\nurl = ");
-  put_quoted(&t.sink, url);
-  rf_sink_str(&t.sink, "\ndata-raw = ");
-  put_quoted(&t.sink, json);
-  rf_sink_str(&t.sink, "\n");
-  return t.text;
+  rf_curl const request = {.url = url,
+                           .body = json,
+                           .type = "application/json",
+                           .output = "/dev/null",
+                           .seconds = CURL_SECONDS,
+                           .unattended = true};
+  return rf_curl_configuration(arena, &request);
 }
 
 /* ---- The child ---- */

@@ -2,6 +2,7 @@
 #include "tools/service/query/query.h"
 
 #include "tools/service/intake/spool.h"
+#include "tools/service/store/schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>

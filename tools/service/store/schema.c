@@ -1,5 +1,5 @@
 /* The schema, as a list of steps: step N brings version N to N + 1. A released step is never changed. */
-#include "tools/service/store/store.h"
+#include "tools/service/store/schema.h"
 
 #include <stdio.h>
 

@@ -64,12 +64,6 @@ int64_t rf_store_number(rf_store *store, int64_t fallback, const char *sql, cons
 /* A column as text, "" for null; valid until the next row. */
 const char *rf_store_text(sqlite3_stmt *statement, int column);
 
-/* Brings the schema to the newest version. False with `error` set. Of schema.c. */
-bool rf_store_migrate(rf_store *store);
-
-/* The newest version of the schema. */
-int rf_store_schema_version(void);
-
 /* Notes a failure of SQLite, unless one is noted already. */
 void rf_store_fail(rf_store *store, int code, const char *doing);
 

@@ -1,0 +1,55 @@
+#include "tools/service/store/schema.h"
+
+#include <stdio.h>
+
+enum { BUSY_MS = 10000 };
+
+static bool execute(rf_store *store, const char *sql) {
+  int const code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+  if (code != SQLITE_OK) {
+    rf_store_fail(store, code, "opening");
+  }
+  return code == SQLITE_OK;
+}
+
+static bool set_up(rf_store *store, rf_store_access access) {
+  (void)sqlite3_busy_timeout(store->db, BUSY_MS);
+  (void)sqlite3_extended_result_codes(store->db, 1);
+  if (access == RF_STORE_READ) {
+    return execute(store, "PRAGMA query_only=1; PRAGMA cache_size=-4000; SELECT count(*) FROM sqlite_schema;");
+  }
+  if (access == RF_STORE_CREATE && !execute(store, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;")) {
+    return false;
+  }
+  return execute(store, "PRAGMA synchronous=FULL; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=33554432;"
+                        "PRAGMA wal_autocheckpoint=4000; PRAGMA trusted_schema=0;");
+}
+
+static bool check_version(rf_store *store) {
+  int64_t const version = rf_store_number(store, 0, "PRAGMA user_version", "");
+  if (store->failed || version == rf_store_schema_version()) {
+    return !store->failed;
+  }
+  store->failed = true;
+  (void)snprintf(store->error, sizeof store->error,
+                 version > rf_store_schema_version()
+                     ? "the database is of a newer Ringfence (schema %d, this one knows %d)"
+                     : "the database has schema %d of %d: start `ringfence serve` once to migrate it",
+                 (int)version, rf_store_schema_version());
+  return false;
+}
+
+bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
+  *store = (rf_store){.db = NULL};
+  int const flags = SQLITE_OPEN_READWRITE | (access == RF_STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
+  int const code = sqlite3_open_v2(path, &store->db, flags, NULL);
+  if (code != SQLITE_OK) {
+    rf_store_fail(store, code, path);
+  }
+  bool const open = code == SQLITE_OK && set_up(store, access) &&
+                    (access == RF_STORE_CREATE ? rf_store_migrate(store) : check_version(store));
+  if (!open) {
+    rf_store_close(store);
+  }
+  return open;
+}
