@@ -19,7 +19,8 @@ def frame(function, line, module=0):
 def snapshot(name="first", sites=None, **more):
     """By default two sites below main, one of which is three quarters of all."""
     if sites is None:
-        sites = [[3000, 30, [frame("make_buffer", 10, MODULE), frame("main", 30)]], [1000, 5, [frame("make_name", 20), 1]]]
+        sites = [[3000, 30, [frame("make_buffer", 10, MODULE), frame("main", 30)]],
+                 [1000, 5, [frame("make_name", 20), 1]]]
     body = {"name": name, "allocator": "malloc", "blocks": sum(s[1] for s in sites), "bytes": sum(s[0] for s in sites),
             "peak": 9000, "resident": 65536, "sizes": [[64, 30, 3000], [128, 5, 1000]],
             "map": {"cell": 65536, "parts": [["0x7f0000010000", [3000, 0, 900]], ["0x7f0000990000", [100]]]},
