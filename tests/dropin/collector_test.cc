@@ -376,6 +376,26 @@ TEST_F(Collector, IsToldOfTheLargestSitesWhereNotAllFit) {
   EXPECT_EQ(after["sites"].items.at(0).items.at(0).number, 1 << 20);
 }
 
+// More than the cells of its table: they become larger.
+TEST_F(Collector, IsToldOfALargeHeapByLargerCells) {
+  Told const told = tell({"large"}, "fill_alloc=0");
+  ASSERT_EQ(told.of("snapshot").size(), 1U);
+  Json const snapshot = told.of("snapshot")[0]["snapshot"];
+  long long cells = 0;
+  long long live = 0;
+  for (const Json &part : snapshot["map"]["parts"].items) {
+    for (const Json &cell : part.items.at(1).items) {
+      cells += cell.number != 0;
+      live += cell.number;
+      EXPECT_LE(cell.number, snapshot["map"]["cell"].number);
+    }
+  }
+  EXPECT_GE(snapshot["bytes"].number, 600LL << 20);
+  EXPECT_EQ(live, snapshot["bytes"].number);
+  EXPECT_GT(cells, 300);
+  EXPECT_LE(cells, 1024);
+}
+
 TEST_F(Collector, IsToldNoSnapshotsOfModesWithoutThem) {
   EXPECT_TRUE(tell({"snapshots", "1"}, "mode=sample").of("snapshot").empty());
 }

@@ -261,7 +261,8 @@ def snapshots_of_a_log_are_taken_in():
         lines = os.path.join(s.root, "s.jsonl")
         with open(lines, "w", encoding="utf-8") as file:
             file.write("text that is no JSON\n")
-            file.write(json.dumps({"type": "start", "version": 1, "pid": 7, "program": "/srv/log", "mode": "page"}) + "\n")
+            start = {"type": "start", "version": 1, "pid": 7, "program": "/srv/log", "mode": "page"}
+            file.write(json.dumps(start) + "\n")
             for value in (snapshot("one", 1, (("make", "main"), 3, 300)),
                           {**snapshot("two", 2, (("make", "main"), 5, 500)), "since": "one"},
                           snapshot("two", 2, (("make", "main"), 5, 500), (("other", "main"), 1, 7)),

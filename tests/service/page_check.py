@@ -82,8 +82,10 @@ def snapshots(process, count, program, **more):
     for i in range(count):
         rows = sites(i)
         live = sum(r[0] for r in rows)
-        cells = [[(k * 7919 + i * 31 + p * 77) % 65537 if (k + p) % 5 else 0 for k in range(90 + p * 40)] for p in range(4)]
-        yield record("snapshot", f"{process}-{i + 1}", ago=(count - i) * 1800, seconds=(i + 1) * 1800.0, program=program,
+        cells = [[(k * 7919 + i * 31 + p * 77) % 65537 if (k + p) % 5 else 0 for k in range(90 + p * 40)]
+                 for p in range(4)]
+        yield record("snapshot", f"{process}-{i + 1}", ago=(count - i) * 1800, seconds=(i + 1) * 1800.0,
+                     program=program,
                      snapshot={"name": f"signal {i + 1}", "allocator": "malloc", "blocks": sum(r[1] for r in rows),
                                "bytes": live, "peak": live + 100000, "resident": int(live * 1.6) + 4000000,
                                "sizes": [[2 ** k, 4000 // (k + 1), 4000 // (k + 1) * 2 ** k] for k in range(3, 15)],

@@ -19,7 +19,8 @@ def frame(function, line, module=0):
 def snapshot(name="first", sites=None, **more):
     """By default two sites below main, one of which is three quarters of all."""
     if sites is None:
-        sites = [[3000, 30, [frame("make_buffer", 10, MODULE), frame("main", 30)]], [1000, 5, [frame("make_name", 20), 1]]]
+        sites = [[3000, 30, [frame("make_buffer", 10, MODULE), frame("main", 30)]],
+                 [1000, 5, [frame("make_name", 20), 1]]]
     body = {"name": name, "allocator": "malloc", "blocks": sum(s[1] for s in sites), "bytes": sum(s[0] for s in sites),
             "peak": 9000, "resident": 65536, "sizes": [[64, 30, 3000], [128, 5, 1000]],
             "map": {"cell": 65536, "parts": [["0x7f0000010000", [3000, 0, 900]], ["0x7f0000990000", [100]]]},
@@ -70,6 +71,20 @@ def the_end_of_a_process_is_noted():
         equal((row["ended"], row["peak"], row["seconds"]), ("signal 11", 12345, 90.25))
         equal(s.ask("processes")["total"], 1, "a process without snapshots has no row")
         equal([p["peak"] for p in s.ask("processes")["programs"]], [12345])
+
+
+def peaks_of_programs_are_seen_by_day():
+    old, new = ({"version": v, "commit": v * 8, "build_id": v} for v in "ab")
+    runs = ((2, 500, old), (2, 900, old), (0, 700, new))
+    with Service(start=False) as s:
+        append(s.directory, *(record("summary", f"b-{i}-9-1", ago=days * 86400, seconds=36, peak=peak, build=build,
+                                     exit="status 0") for i, (days, peak, build) in enumerate(runs)))
+        s.once()
+        rows = s.ask("processes")["programs"]
+        equal([(r["program"], r["build"], r["peak"], r["processes"], r["peaks"][-3:], len(r["peaks"])) for r in rows],
+              [("/srv/app", "a" * 8, 900, 3, [900, 0, 700], 30)])
+        s.start()
+        check("at most 900 bytes" in s.http("GET", "/processes").text)
 
 
 def two_snapshots_are_compared():
@@ -188,6 +203,7 @@ def hostile_snapshots_do_no_harm():
 
 if __name__ == "__main__":
     from service import main
-    main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted, two_snapshots_are_compared,
+    main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
+          peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, old_ones_lose_their_sites, of_many_processes_the_last_stay,
           pages_say_what_the_answers_say, names_come_with_symbols, hostile_snapshots_do_no_harm])

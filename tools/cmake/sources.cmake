@@ -63,6 +63,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/checked/mode_options.c
   checkers/checked/options.c
   checkers/checked/snapshot.c
+  checkers/checked/snapshot_sites.c
   checkers/guard/guard.c
   checkers/guard/guard_alloc.c
   checkers/guard/guard_bad_free.c
@@ -152,11 +153,13 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/walk.c
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
+  checkers/dropin/inspect/heap_shape.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
   checkers/dropin/malloc/forward.c
@@ -215,11 +218,13 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/walk.c
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
+  checkers/dropin/inspect/heap_shape.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
   checkers/dropin/malloc/forward.c
@@ -298,6 +303,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/command.c
   tools/ringfence/cli/common_options.c
   tools/ringfence/cli/hunt.c
+  tools/ringfence/cli/import_snapshots.c
   tools/ringfence/cli/replay_compare.c
   tools/ringfence/cli/report_options.c
   tools/ringfence/cli/trace_leaks.c

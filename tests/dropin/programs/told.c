@@ -141,6 +141,10 @@ int main(int argc, char **argv) {
     (void)raise(SIGTERM);
   } else if (strcmp(how, "snapshots") == 0) {
     snapshots();
+  } else if (strcmp(how, "large") == 0) {
+    void *volatile const kept = grow((size_t)600 << 20);
+    (void)__ringfence_snapshot("large");
+    (void)kept;
   } else if (strcmp(how, "killed") == 0) {
     killed();
   } else if (strcmp(how, "segv") == 0) {

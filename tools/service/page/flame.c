@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW = 20, DEPTH_MOST = 256, BOXES_MOST = 3000, CHILDREN_MOST = 4096 };
+enum { ROW = 20, DEPTH_MOST = 256, BOXES_MOST = 1500, CHILDREN_MOST = 4096 };
 
 /* Narrower boxes are left out, in parts of the whole. */
-static const double least = 0.002;
+static const double least = 0.003;
 
 typedef struct node {
   const rf_json *call; /* NULL: the root */
@@ -265,5 +265,5 @@ void rf_page_flame(const rf_process_view *v) {
   boxes_from(&g, root, callers(&g, root));
   rf_page_raw(p,
               "</svg></div>\n<p class=\"dim\">Callers are above; a box leads to a view in which it is the widest. Boxes"
-              " below 0.2 % are left out.</p>\n</section>\n");
+              " below 0.3 % are left out.</p>\n</section>\n");
 }

@@ -62,15 +62,39 @@ static void none(const rf_page *p) {
               "kill -USR2 \"$(pidof server)\"</pre>\n</div>\n");
 }
 
+/* The highest peak of each day as a bar. */
+static void days(const rf_page *p, const rf_json *list) {
+  enum { HEIGHT = 24, STEP = 4 };
+  uint64_t most = 0;
+  unsigned x = 0;
+  (void)rf_page_sum(list, &most);
+  rf_markup(
+      p->sink,
+      "<svg class=\"spark\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"Peaks of 30 days, at most %s\"><path "
+      "d=\"",
+      rf_bytes_text(p->arena, most));
+  for (const rf_json *n = list; n != NULL; n = n->next, x += STEP) {
+    double const share = most == 0 ? 0 : (double)strtoull(n->text, NULL, 10) / (double)most;
+    if (share > 0) {
+      unsigned const height = 1 + (unsigned)(share * (HEIGHT - 1));
+      rf_markup(p->sink, "M%u %uh3v%uh-3z", x, HEIGHT - height, height);
+    }
+  }
+  rf_page_raw(p, "\"/><path class=\"axis\" d=\"M0 23.5h120\"/></svg>");
+}
+
 static void program_row(const rf_page *p, const rf_json *f) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
-            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"number\" "
-            "data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td>",
-            rf_json_text(f, "program", ""), rf_json_text(f, "build", ""), rf_json_text(f, "mode", ""),
-            rf_json_text(f, "environment", ""), bytes_of(p, f, "peak"),
-            rf_page_number(p, rf_json_unsigned(f, "processes", 0)));
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td></tr>\n", rf_page_real(p, f, "hours"));
+            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"trend\">",
+            rf_json_text(f, "program", ""), rf_bump_arena_print(p->arena, "%.12s", rf_json_text(f, "build", "")),
+            rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
+  days(p, rf_page_list(f, "peaks"));
+  rf_markup(
+      p->sink,
+      "</td><td class=\"number\" data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td><td "
+      "class=\"number\" data-name=\"hours\">%s</td></tr>\n",
+      bytes_of(p, f, "peak"), rf_page_number(p, rf_json_unsigned(f, "processes", 0)), rf_page_real(p, f, "hours"));
 }
 
 static void programs(const rf_page *p) {
@@ -78,12 +102,13 @@ static void programs(const rf_page *p) {
   if (list == NULL) {
     return;
   }
-  rf_page_raw(p,
-              "<h2>Highest peaks of programs</h2>\n<p class=\"dim\">From the summaries of runs that have ended.</p>\n"
-              "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th "
-              "scope=\"col\">Mode</th><th scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Peak</th>"
-              "<th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th></tr>"
-              "</thead>\n<tbody>\n");
+  rf_page_raw(
+      p, "<h2>Peaks of programs</h2>\n<p class=\"dim\">From the summaries of runs that have ended: the highest of each"
+         " day and of all, and the build that had it.</p>\n<table class=\"findings\">\n<thead><tr><th "
+         "scope=\"col\">Program</th><th scope=\"col\">Build</th><th scope=\"col\">Mode</th><th scope=\"col\">"
+         "Environment</th><th scope=\"col\">30 days</th><th scope=\"col\" class=\"number\">Peak</th><th "
+         "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th></tr>"
+         "</thead>\n<tbody>\n");
   for (const rf_json *f = list; f != NULL; f = f->next) {
     program_row(p, f);
   }

@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+enum { DAY_MS = 86400000 };
+
 /* ---- The list ---- */
 
 #define PROCESS_COLUMNS                                                                                                \
@@ -43,14 +45,38 @@ static void put_trend(rf_query *q, int64_t process) {
   rf_json_close(&q->w, "]");
 }
 
+/* The highest peak of each day, today last; 0 where nothing ended. */
+static void put_peaks(rf_query *q, int64_t program, int64_t mode, int64_t environment) {
+  int64_t peaks[RF_TREND_DAYS] = {0};
+  int64_t const first = rf_store_now() / DAY_MS - RF_TREND_DAYS + 1;
+  sqlite3_stmt *const s = rf_store_select(
+      q->store, "SELECT day, peak FROM usage WHERE program = ? AND mode = ? AND environment = ? AND day >= ?", "iiii",
+      program, mode, environment, first);
+  while (rf_store_row(q->store, s)) {
+    int64_t const day = sqlite3_column_int64(s, 0) - first;
+    int64_t const peak = sqlite3_column_int64(s, 1);
+    if (day >= 0 && day < RF_TREND_DAYS && peak > peaks[day]) {
+      peaks[day] = peak;
+    }
+  }
+  rf_json_open(&q->w, "peaks", "[");
+  for (int i = 0; i < RF_TREND_DAYS; i++) {
+    rf_json_put_number(&q->w, NULL, peaks[i]);
+  }
+  rf_json_close(&q->w, "]");
+}
+
+/* Over all builds; the build with the highest peak is named. */
 static void put_programs(rf_query *q) {
   static const char *const texts[] = {"program", "build", "mode", "environment"};
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT p.text, b.name, m.text, e.text, max(u.peak), sum(u.processes), sum(u.seconds), max(u.day) * 86400000 FROM"
-      " usage u JOIN name p ON p.id = u.program JOIN build b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e"
-      " ON e.id = u.environment WHERE u.peak > 0 GROUP BY u.program, u.build, u.mode, u.environment ORDER BY max(u.day)"
-      " DESC, max(u.peak) DESC LIMIT 100",
+      "SELECT p.text, (SELECT b.name FROM usage o JOIN build b ON b.id = o.build WHERE o.program = u.program AND "
+      "o.mode ="
+      " u.mode AND o.environment = u.environment ORDER BY o.peak DESC, o.day DESC LIMIT 1), m.text, e.text,"
+      " max(u.peak), sum(u.processes), sum(u.seconds), max(u.day) * 86400000, u.program, u.mode, u.environment FROM"
+      " usage u JOIN name p ON p.id = u.program JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment WHERE"
+      " u.peak > 0 GROUP BY u.program, u.mode, u.environment ORDER BY max(u.day) DESC, max(u.peak) DESC LIMIT 100",
       "");
   rf_json_open(&q->w, "programs", "[");
   while (rf_store_row(q->store, s)) {
@@ -62,6 +88,7 @@ static void put_programs(rf_query *q) {
     rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 5));
     rf_query_put_real(q, "hours", sqlite3_column_double(s, 6) / 3600);
     rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 7));
+    put_peaks(q, sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9), sqlite3_column_int64(s, 10));
     rf_json_close(&q->w, "}");
   }
   rf_json_close(&q->w, "]");
