@@ -43,15 +43,8 @@ std::ostream &operator<<(std::ostream &out, const Named &named) {
   return out << named.subject->name;
 }
 
-// Any allocator that is a subject of the conformance suite: one line.
-const Named kAll[] = {
-    {rf_handle_subject()},           {rf_slab_subject()},      {rf_blockgroup_subject()},
-    {rf_lock_simple_subject()},      {rf_lock_std_subject()},  {rf_lock_tlsf_subject()},
-    {rf_memblocks_subject()},        {rf_memheap_subject()},   {rf_mempool_subject()},
-    {rf_memheap_of_three_subject()}, {rf_oom_subject()},       {rf_pool_subject()},
-    {rf_simple_subject()},           {rf_sizeclass_subject()}, {rf_sizeclass_fallback_subject()},
-    {rf_smallmem_subject()},         {rf_std_subject()},       {rf_tlsf_subject()},
-};
+#define RF_NAMED(name) {rf_##name##_subject()},
+const Named kAll[] = {RF_SUBJECTS(RF_NAMED)};
 
 std::string name_of(const testing::TestParamInfo<Named> &info) {
   return info.param.subject->name;

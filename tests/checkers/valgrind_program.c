@@ -17,11 +17,7 @@ static max_align_t state[16 * 1024];
 static max_align_t arena[4 * 1024];
 
 static const rf_conformance_subject *subject_named(const char *name) {
-  const rf_conformance_subject *const all[] = {
-      rf_blockgroup_subject(), rf_handle_subject(),   rf_memblocks_subject(), rf_memheap_subject(),
-      rf_mempool_subject(),    rf_pool_subject(),     rf_simple_subject(),    rf_sizeclass_subject(),
-      rf_slab_subject(),       rf_smallmem_subject(), rf_std_subject(),       rf_tlsf_subject(),
-  };
+  const rf_conformance_subject *const all[] = {RF_SUBJECTS(RF_SUBJECT_CALLED)};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     if (strcmp(all[i]->name, name) == 0) {
       return all[i];

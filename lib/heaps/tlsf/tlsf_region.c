@@ -13,7 +13,7 @@ rf_tlsf_region *rf_tlsf_region_above(const rf_tlsf *h, const void *p) {
   while (region != NULL) {
     bool const above = (uintptr_t)region->origin > (uintptr_t)p;
     lowest = above ? region : lowest;
-    region = region->child[above ? 0 : 1].region;
+    region = RF_TLSF_SMALL ? NULL : region->child[above ? 0 : 1].region;
   }
   return lowest;
 }

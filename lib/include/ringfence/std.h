@@ -28,8 +28,9 @@
  *   overhead are not known, and 0.
  * Threads: any, at any time, except for init; the counting is atomic and takes no lock.
  * Interrupts and signal handlers: none, as malloc.
- * Returns NULL iff malloc does, or size, alignment and header together exceed RF_SIZE_LIMIT; realloc also where it
- *   refused the pointer.
+ * Needs a malloc and realloc that align for any type, as C demands (picolibc 1.8 on RISC-V gives multiples of 8).
+ * Returns NULL iff malloc does, or does not align, or size, alignment and header together exceed RF_SIZE_LIMIT; realloc
+ *   also where it refused the pointer.
  */
 #ifndef RINGFENCE_STD_H
 #define RINGFENCE_STD_H

@@ -229,7 +229,8 @@ const char kHeader[] = "where the allocator has a header there, and sees it";
 const char kRead[] = "a read leaves no trace";
 const char kSampledOnly[] = "sampled blocks only";
 const char kPassed[] = "what it destroys is another block's, or nobody's";
-const char kSmallHeader[] = "as damage of the block's header, without the block";
+const char kSmallHeader[] =
+    "as damage of the block's header, without the block; on 32 bit one in 11 such headers passes for sound";
 const char kSmallBlock[] = "without the block";
 const char kSmallRefused[] = "NULL, and no finding";
 
