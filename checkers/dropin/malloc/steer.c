@@ -226,6 +226,9 @@ uint32_t rf_steer_raise(void) {
 void rf_steer_begin(const rf_steer_actions *actions) {
   const rf_options *const o = &rf_process.options;
   state.actions = actions;
+  if (is_sampling()) {
+    rf_site_limit_to(o->modules, o->modules_length);
+  }
   state.options = (rf_live_options){o->sample_rate, o->watch, o->raise};
   set_rate(&state.options, !rf_steering_now.limited);
   if (o->mode != RF_MODE_OFF) {
