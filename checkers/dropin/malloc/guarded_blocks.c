@@ -54,7 +54,7 @@ bool rf_guarded_blocks_draw(int32_t *left) {
     *left = 0;
     return true;
   }
-  rf_steer_turn const turn = rf_steering_now.live != NULL ? rf_steer_look(left) : RF_STEER_DUE;
+  rf_steer_turn const turn = rf_steer_paces() ? rf_steer_look(left) : RF_STEER_DUE;
   if (turn == RF_STEER_WAIT) {
     return false;
   }
