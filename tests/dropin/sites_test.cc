@@ -1,5 +1,5 @@
-// Option raise: call sites near a finding, rare ones and those not yet watched are looked at more often than others, and
-// the others no more than before.
+// Option raise: call sites near a finding, rare ones and those not yet watched are looked at more often than others,
+// and the others no more than before. Option modules: calls of named modules alone are watched.
 #include "tests/dropin/run.h"
 
 #include <gtest/gtest.h>
