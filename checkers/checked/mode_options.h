@@ -24,8 +24,8 @@ rf_handle_guard_options rf_options_for_handles(const rf_options *options);
 bool rf_options_begin_collector(const rf_options *options);
 void rf_options_collect_run(const rf_options *options);
 
-/* The rules of a policy that the options of the process come from ("3,7", static; NULL: none), for the collector: before
- * it is begun. Hosted systems only. */
+/* The rules of a policy that the options of the process come from ("3,7", static; NULL: none), for the collector.
+ * Before it is begun. Hosted systems only. */
 void rf_options_name_policy(const char *rules);
 
 /* Writes ", key value" for each option that the checker of options->mode takes. */

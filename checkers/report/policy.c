@@ -1,5 +1,7 @@
+#define _GNU_SOURCE /* strnlen */
 #include "policy.h"
 
+#include <ringfence/suppress.h>
 #include <string.h>
 
 #include "crc32.h"
@@ -11,28 +13,13 @@
 
 /* ---- Selectors ---- */
 
-/* A star stands for any characters. Goes back to the last star only, so that time is bounded. */
 static bool fits(const char *pattern, const char *text) {
-  const char *star = NULL;
-  const char *from = text;
-  while (*text != '\0') {
-    if (*pattern == '*') {
-      star = pattern++;
-      from = text;
-    } else if (*pattern == *text) {
-      pattern++;
-      text++;
-    } else if (star != NULL) {
-      pattern = star + 1;
-      text = ++from;
-    } else {
-      return false;
-    }
-  }
-  while (*pattern == '*') {
-    pattern++;
-  }
-  return *pattern == '\0';
+  char whole[sizeof((rf_policy_rule *)NULL)->program + 2];
+  size_t const length = strnlen(pattern, sizeof whole - 2);
+  whole[0] = '^';
+  memcpy(whole + 1, pattern, length);
+  whole[length + 1] = '$';
+  return rf_suppression_matches(whole, length + 2, text);
 }
 
 static bool fits_program(const char *pattern, const char *path) {

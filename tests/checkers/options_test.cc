@@ -186,7 +186,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
       "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, order_seed, sweep, sweep_every, "
       "sweep_budget, "
-      "sample_rate, sample_slots, sample_seed, watch, watch_sites, sample_processes, heap, "
+      "sample_rate, sample_slots, sample_seed, watch, watch_sites, raise, modules, sample_processes, heap, "
       "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
       "snapshot_signal, "
       "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");

@@ -1,5 +1,5 @@
-// Option raise: call sites near a finding, rare ones and those not yet watched are looked at more often than others, and
-// the others no more than before.
+// Option raise: call sites near a finding, rare ones and those not yet watched are looked at more often than others,
+// and the others no more than before. Option modules: calls of named modules alone are watched.
 #include "tests/dropin/run.h"
 
 #include <gtest/gtest.h>
@@ -47,6 +47,20 @@ TEST(Sites, OfGuardAreAllWatchedWithASeed) {
   Watched const plain = watch("mode=guard:watch=2000", "4");
   Watched const raised = watch("mode=guard:watch=2000:raise=10", "4");
   EXPECT_GT(raised.found, 5 * plain.found) << "with a seed guard takes each that it looks at";
+}
+
+TEST(Sites, OfNamedModulesAloneAreWatched) {
+  for (const char *const mode : {"mode=sample:sample_rate=2000", "mode=sample:heap=own:sample_rate=2000",
+                                 "mode=guard:watch=2000", "mode=sample:sample_rate=2000:raise=4"}) {
+    Watched const all = watch(mode, "4");
+    ASSERT_GT(all.found, 20) << mode;
+    for (const char *const names : {"chosen_sites", "libother.so,chosen_*", "*"}) {
+      EXPECT_EQ(watch(std::string(mode) + ":modules=" + names, "4").found, all.found) << mode << " " << names;
+    }
+    for (const char *const names : {"libother.so", "chosen", "libc.so*,,"}) {
+      EXPECT_EQ(watch(std::string(mode) + ":modules=" + names, "4").found, 0) << mode << " " << names;
+    }
+  }
 }
 
 TEST(Sites, AreAllAlikeByDefault) {

@@ -1,5 +1,6 @@
 """What the tests of the service share: a collector in a folder of its own, records, spool writers, HTTP."""
 
+import ctypes
 import datetime
 import fcntl
 import http.client
@@ -105,6 +106,15 @@ class Reply:
         return json.loads(self.text)
 
 
+def forget_segment(directory):
+    """Removes the shared memory that a killed collector leaves for processes that it steers."""
+    path = os.path.join(directory, "policy")
+    if os.path.isfile(path) and os.path.getsize(path) > 36:
+        with open(path, "rb") as file:
+            live = int.from_bytes(file.read(36)[32:], sys.byteorder, signed=True)
+        ctypes.CDLL(None).shmctl(live, 0, None)
+
+
 class Service:
     """A collector. `with Service() as s`: runs; the folder goes at the end."""
 
@@ -153,6 +163,7 @@ class Service:
     def __exit__(self, *_):
         if self.process is not None:
             self.stop(signal.SIGKILL)
+        forget_segment(self.directory)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def command(self, *words, status=0, alone=True):

@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 
@@ -28,13 +27,14 @@ def seconds(mode, collector):
 
 
 def measure(mode, folders, rounds):
-    """The median over the rounds of each folder's time beside that without a collector."""
-    ratios = [[] for _ in folders]
+    """The least time of each folder beside the least one without a collector, of rounds in turn."""
+    without = []
+    times = [[] for _ in folders]
     for _ in range(rounds):
-        for i, folder in enumerate(folders):
-            before = seconds(mode, None)
-            ratios[i].append(2 * seconds(mode, folder) / (before + seconds(mode, None)))
-    return [statistics.median(r) for r in ratios]
+        for taken, folder in zip(times, folders):
+            without.append(seconds(mode, None))
+            taken.append(seconds(mode, folder))
+    return [min(taken) / min(without) for taken in times]
 
 
 def main():

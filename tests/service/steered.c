@@ -1,9 +1,9 @@
 /* Allocates and frees at a steady pace until its standard input ends, as a service does: the process that tests steer.
  *
- *     steered MICROSECONDS [damage | sites | fork]
+ *     steered MICROSECONDS [damage | fork]
  *
- * damage: writes behind a block that stays, which a sweep finds. sites: allocates at one place often and at another one
- * seldom. fork: a child does the same beside it. Prints "ready" when it has begun, and at its end how many blocks it asked for.
+ * damage: writes behind a block that stays, which a sweep finds. fork: a child does the same beside it. Prints "ready"
+ * when it has begun, and at its end how many blocks it asked for.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -14,15 +14,9 @@
 
 static char *volatile kept;
 
-__attribute__((noinline)) static void often(void) {
+static void allocate(void) {
   char *volatile p = malloc(40);
   p[0] = 1;
-  free(p);
-}
-
-__attribute__((noinline)) static void seldom(void) {
-  char *volatile p = malloc(48);
-  p[0] = 2;
   free(p);
 }
 
@@ -33,7 +27,6 @@ static int has_ended(void) {
 
 int main(int argc, char **argv) {
   unsigned const pause = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
-  int const sites = argc > 2 && strcmp(argv[2], "sites") == 0;
   unsigned long count = 0;
   pid_t child = -1;
   if (argc > 2 && strcmp(argv[2], "damage") == 0) {
@@ -47,10 +40,7 @@ int main(int argc, char **argv) {
   }
   while (!has_ended()) {
     for (int i = 0; i < (pause == 0 ? 1000 : 1); i++, count++) {
-      often();
-      if (sites && count % 10000 == 0) {
-        seldom();
-      }
+      allocate();
     }
     if (pause != 0) {
       (void)usleep(pause);

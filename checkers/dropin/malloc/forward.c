@@ -133,7 +133,11 @@ static void spend_time(void) {
 /* Where sites are not all alike, the table of sites decides. */
 static bool is_site_wanted(const rf_origin *origin) {
   uint32_t const raise = rf_steer_raise();
-  return raise == 1 || rf_site_wants(rf_site_key(origin), raise);
+  if (raise == 1 && !rf_site_is_limited()) {
+    return true;
+  }
+  uint32_t const key = rf_site_key(origin);
+  return rf_site_may_be_watched(key, origin->caller) && (raise == 1 || rf_site_wants(key, raise));
 }
 
 /* After the countdown, or in its place. */

@@ -52,7 +52,7 @@ bool rf_guarded_blocks_draw(int32_t *left) {
     *left = 0;
     return true;
   }
-  rf_steer_turn const turn = rf_steering_now.live != NULL ? rf_steer_look(left) : RF_STEER_DUE;
+  rf_steer_turn const turn = rf_steer_paces() ? rf_steer_look(left) : RF_STEER_DUE;
   if (turn == RF_STEER_WAIT) {
     return false;
   }
@@ -94,14 +94,17 @@ static bool is_wanted_again(uint32_t key) {
 }
 
 static bool guard_wants(const rf_origin *origin) {
-  if (state.certain) {
+  if (state.certain && !rf_site_is_limited()) {
     return true;
   }
-  if (is_too_soon()) {
+  if (!state.certain && is_too_soon()) {
     return false;
   }
   uint32_t const key = rf_site_key(origin);
-  if (!rf_watched_sites_add(key) && !is_wanted_again(key)) {
+  if (!rf_site_may_be_watched(key, origin->caller)) {
+    return false;
+  }
+  if (!state.certain && !rf_watched_sites_add(key) && !is_wanted_again(key)) {
     return false;
   }
   spend_time();
@@ -116,8 +119,12 @@ static bool sample_wants(const rf_origin *origin) {
   if (limited && is_too_soon()) {
     return false;
   }
-  if (raise != 1 && !rf_site_wants(rf_site_key(rf_caller_of(origin, &called)), raise)) {
-    return false;
+  if (raise != 1 || rf_site_is_limited()) {
+    const rf_origin *const caller = rf_caller_of(origin, &called);
+    uint32_t const key = rf_site_key(caller);
+    if (!rf_site_may_be_watched(key, caller->caller) || (raise != 1 && !rf_site_wants(key, raise))) {
+      return false;
+    }
   }
   if (limited) {
     spend_time();

@@ -154,6 +154,12 @@ static int32_t bounded(uint64_t value, int32_t least, int32_t most) {
   return value < (uint64_t)least ? least : value > (uint64_t)most ? most : (int32_t)value;
 }
 
+/* A rate that the user settled, or a seed, holds whatever it costs. */
+static bool is_bounded(void) {
+  bool const limited = __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
+  return rf_process.options.sample_seed == 0 && (limited || rf_steer_raise() != 1);
+}
+
 /* How far this thread's allocations are apart says how many of them to let pass: more only little by little, since many
  * may be followed by few. */
 static void pace(steered_thread *t) {
@@ -163,12 +169,13 @@ static void pace(steered_thread *t) {
   t->looked_ns = now;
   int32_t const grown = t->most < RF_STEER_STRETCH / 2 ? 2 * t->most : RF_STEER_STRETCH;
   t->most = bounded(RF_STEER_EVERY_NS / each, 1, grown > 0 ? grown : 1);
-  t->least = bounded(RF_STEER_LEAST_NS / each, 1, INT32_MAX);
+  t->least = is_bounded() ? bounded(RF_STEER_LEAST_NS / each, 1, INT32_MAX) : 1;
 }
 
 /* True where the rate has changed. */
 static bool look(steered_thread *t) {
-  uint32_t const seen = __atomic_load_n(&rf_steering_now.live->generation, __ATOMIC_ACQUIRE);
+  const rf_policy *const live = rf_steering_now.live;
+  uint32_t const seen = live != NULL ? __atomic_load_n(&live->generation, __ATOMIC_ACQUIRE) : 1;
   pace(t);
   if (seen % 2 == 0 && seen != __atomic_load_n(&state.generation, __ATOMIC_RELAXED) &&
       seen != __atomic_load_n(&state.refused, __ATOMIC_RELAXED)) {
@@ -180,9 +187,14 @@ static bool look(steered_thread *t) {
   return changed;
 }
 
+bool rf_steer_paces(void) {
+  return rf_steering_now.live != NULL || rf_steer_raise() != 1 ||
+         __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
+}
+
 int32_t rf_steer_stretch(int32_t drawn) {
   steered_thread *const t = &this_thread;
-  if (rf_steering_now.live == NULL) {
+  if (!rf_steer_paces()) {
     return drawn;
   }
   int32_t const most = t->most > 0 ? t->most : 1;
@@ -225,6 +237,9 @@ uint32_t rf_steer_raise(void) {
 void rf_steer_begin(const rf_steer_actions *actions) {
   const rf_options *const o = &rf_process.options;
   state.actions = actions;
+  if (is_sampling()) {
+    rf_site_limit_to(o->modules, o->modules_length);
+  }
   state.options = (rf_live_options){o->sample_rate, o->watch, o->raise};
   set_rate(&state.options, !rf_steering_now.limited);
   if (o->mode != RF_MODE_OFF) {

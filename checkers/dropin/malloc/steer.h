@@ -3,9 +3,10 @@
  * The policy is looked at where a thread's countdown to the next allocation that may be watched ends: no request has
  * one more instruction for it. Where there is a live part, countdowns are cut into stretches, each of which ends after
  * RF_STEER_STRETCH allocations of the thread at the latest, and sooner in threads that allocate seldom: a change is
- * seen about a tenth of a second after it was made. A look costs some 50 ns, and a load where nothing has changed; no
- * thread looks more often than every RF_STEER_LEAST_NS, whatever rate a policy asks for. No system call is made unless
- * a step is taken.
+ * seen about a tenth of a second after it was made. Whether nothing has changed is a load. An allocation that is looked
+ * at takes the longer way, and its stack may be followed: up to a microsecond. So no thread looks more often than every
+ * RF_STEER_LEAST_NS, whatever rate a policy or `raise` asks for, unless a seed was given, which always picks the same.
+ * No system call is made unless a step is taken.
  *
  * Any thread, and signal handlers.
  */
@@ -16,7 +17,7 @@
 
 #define RF_STEER_STRETCH 1024
 #define RF_STEER_EVERY_NS ((uint64_t)100 * 1000 * 1000)
-#define RF_STEER_LEAST_NS ((uint64_t)20 * 1000)
+#define RF_STEER_LEAST_NS ((uint64_t)200 * 1000)
 
 /* What a rule may have done at once: the floors above know how. */
 typedef struct rf_steer_actions {
@@ -39,7 +40,10 @@ rf_steer_turn rf_steer_look(int32_t *left);
 /* The same where each allocation is watched, and no countdown runs. */
 void rf_steer_tick(void);
 
-/* The first stretch of a countdown of `drawn`; all of it where nobody steers. */
+/* True where countdowns are cut into stretches: somebody steers, or sites are raised. */
+bool rf_steer_paces(void);
+
+/* The first stretch of a countdown of `drawn`; all of it where rf_steer_paces is false. */
 int32_t rf_steer_stretch(int32_t drawn);
 
 /* Times as often to look at chosen sites; 1: all are alike. */

@@ -1,6 +1,8 @@
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* _dl_find_object */
 #include "module.h"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <ringfence/frames.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,3 +87,49 @@ const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
   }
   return &modules->program;
 }
+
+static bool put_path(const char *path, char *out, size_t room) {
+  size_t const length = strlen(path);
+  if (length >= room) {
+    return false;
+  }
+  memcpy(out, path, length + 1);
+  return true;
+}
+
+typedef struct naming {
+  uintptr_t address;
+  char *out;
+  size_t room;
+  bool found;
+} naming;
+
+static bool visit_name(const rf_map *map, void *context) {
+  naming *const n = (naming *)context;
+  bool const here = n->address >= map->start && n->address < map->end;
+  n->found = here && put_path(is_program(map->name) ? "" : map->name, n->out, n->room);
+  return !here;
+}
+
+static bool path_from_maps(uintptr_t address, char *out, size_t room) {
+  naming n = {address, out, room, false};
+  char line[RF_MAPS_BYTES];
+  (void)rf_maps_each_in(line, sizeof line, visit_name, &n);
+  return n.found;
+}
+
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+#pragma weak _dl_find_object
+
+bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
+  struct dl_find_object found;
+  if (_dl_find_object == NULL || _dl_find_object((void *)address, &found) != 0 || found.dlfo_link_map == NULL) {
+    return path_from_maps(address, out, room);
+  }
+  return put_path(found.dlfo_link_map->l_name, out, room);
+}
+#else
+bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
+  return path_from_maps(address, out, room);
+}
+#endif

@@ -33,4 +33,8 @@ bool rf_module_is_users(const char *path);
 /* The module of the program itself. */
 const rf_known_module *rf_known_module_of_program(rf_known_modules *modules);
 
+/* Writes the path of the module that `address` lies in, as the loader has it, "" for the program itself. False where it
+ * lies in none, or `room` is too small. Neither locks nor allocates; signal handlers. */
+bool rf_module_path_of(uintptr_t address, char *out, size_t room);
+
 #endif /* RINGFENCE_DROPIN_MODULE_H */

@@ -1,12 +1,20 @@
+#define _GNU_SOURCE /* readlink */
 #include "site_choice.h"
 
+#include "checkers/dropin/os/module.h"
 #include "checkers/report/policy.h"
+
 #include "state.h"
+#include <ringfence/suppress.h>
+#include <string.h>
+#include <unistd.h>
 
 #define SITES 4096U /* a power of two */
 #define FULL (SITES / 4 * 3)
-#define NEAR 0x80000000U /* of `state`; the rest counts looks */
-#define LOOKS_MOST 0x7FFFFFFFU
+#define NEAR 0x80000000U    /* of `state`; the rest counts looks */
+#define INSIDE 0x40000000U  /* its module may be watched; */
+#define OUTSIDE 0x20000000U /* may not; neither: not yet looked up */
+#define LOOKS_MOST 0x1FFFFFFFU
 
 typedef struct site {
   uint32_t key; /* 0: free; accessed atomically, as is all here */
@@ -18,6 +26,9 @@ static struct {
   uint32_t count;
   uint32_t looks;
   bool near;
+  size_t modules_length; /* 0: all */
+  char modules[RF_SITE_MODULES];
+  char program[RF_SITE_MODULES]; /* its name */
 } sites;
 
 /* A frame of our own between the C library and main is in no finding, so it is in no key. */
@@ -52,6 +63,63 @@ static site *find(uint32_t key) {
     }
   }
 }
+
+/* ---- Modules ---- */
+
+void rf_site_limit_to(const char *modules, size_t length) {
+  ssize_t const used = readlink("/proc/self/exe", sites.program, sizeof sites.program - 1);
+  sites.program[used > 0 ? used : 0] = '\0';
+  sites.modules_length = modules == NULL ? 0 : length < RF_SITE_MODULES ? length : RF_SITE_MODULES;
+  memcpy(sites.modules, modules != NULL ? modules : "", sites.modules_length);
+}
+
+bool rf_site_is_limited(void) {
+  return sites.modules_length != 0;
+}
+
+static bool is_listed(const char *name) {
+  char pattern[RF_SITE_MODULES + 2];
+  for (size_t at = 0; at < sites.modules_length;) {
+    size_t length = 0;
+    while (at + length < sites.modules_length && sites.modules[at + length] != ',') {
+      length++;
+    }
+    pattern[0] = '^';
+    memcpy(pattern + 1, sites.modules + at, length);
+    pattern[length + 1] = '$';
+    if (length != 0 && rf_suppression_matches(pattern, length + 2, name)) {
+      return true;
+    }
+    at += length + 1;
+  }
+  return false;
+}
+
+static bool is_inside(uintptr_t caller) {
+  char path[1024];
+  if (!rf_module_path_of(caller, path, sizeof path)) {
+    return false;
+  }
+  const char *const whole = path[0] != '\0' ? path : sites.program;
+  const char *const slash = strrchr(whole, '/');
+  return is_listed(slash != NULL ? slash + 1 : whole);
+}
+
+bool rf_site_may_be_watched(uint32_t key, uintptr_t caller) {
+  site *const s = sites.modules_length != 0 ? find(key) : NULL;
+  if (s == NULL) {
+    return sites.modules_length == 0 || is_inside(caller);
+  }
+  uint32_t const known = __atomic_load_n(&s->state, __ATOMIC_RELAXED) & (INSIDE | OUTSIDE);
+  if (known != 0) {
+    return known == INSIDE;
+  }
+  bool const inside = is_inside(caller);
+  __atomic_fetch_or(&s->state, inside ? INSIDE : OUTSIDE, __ATOMIC_RELAXED);
+  return inside;
+}
+
+/* ---- Choice ---- */
 
 void rf_site_set_near(uint32_t key) {
   site *const s = find(key);

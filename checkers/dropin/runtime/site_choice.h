@@ -12,6 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Only calls of these programs and libraries may be watched: `length` bytes of NAME,NAME, copied, a star in a name
+ * standing for any characters; NULL: all calls. Once, at the beginning. */
+#define RF_SITE_MODULES 256U
+void rf_site_limit_to(const char *modules, size_t length);
+
+/* True where the site's call is of such a module. Looked up once for each site. */
+bool rf_site_may_be_watched(uint32_t key, uintptr_t caller);
+
+/* True where rf_site_limit_to has limited anything. */
+bool rf_site_is_limited(void);
+
 /* The key of the path that `origin` ends. */
 uint32_t rf_site_key(const rf_origin *origin);
 

@@ -4,6 +4,7 @@
 #include "checkers/checked/mode_options.h"
 #include "checkers/os/host.h"
 #include "checkers/os/modules.h"
+#include "site_choice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,22 @@ static void keep_paths(rf_options *o, const rf_options *from) {
 #include <ringfence/options.inc>
 }
 
+static char modules[RF_SITE_MODULES];
+
+/* The one whose text is kept. */
+static void keep_modules(rf_options *o, const rf_options *from) {
+  bool const changed = o->modules != from->modules && o->modules_length <= sizeof modules;
+  if (changed) {
+    memcpy(modules, o->modules, o->modules_length);
+  }
+  size_t const length = o->modules_length;
+  keep_paths(o, from);
+  if (changed) {
+    o->modules = modules;
+    o->modules_length = length;
+  }
+}
+
 typedef struct start {
   rf_options options;
   rf_sink_buffer rules;
@@ -67,7 +84,7 @@ static void take_at_start(void *context, const rf_policy_rule *rule) {
   rf_options const before = s->options;
   if (rule->kind == RF_POLICY_OPTIONS) {
     (void)rf_options_parse(&s->options, rule->options, "policy", &silence);
-    keep_paths(&s->options, &before);
+    keep_modules(&s->options, &before);
     s->options.help = before.help;
     rf_sink_str(&s->rules.sink, s->rules.length != 0 ? "," : "");
     rf_sink_uint(&s->rules.sink, rule->number);
@@ -125,7 +142,8 @@ void rf_steering_begin(rf_options *options, const rf_options *plain) {
 
 bool rf_steering_limits(const rf_live_options *options, rf_mode mode) {
   const rf_live_options *const plain = &rf_steering_now.plain;
-  return mode == RF_MODE_SAMPLE ? options->sample_rate != plain->sample_rate : options->watch != plain->watch;
+  return (mode == RF_MODE_SAMPLE && options->sample_rate != plain->sample_rate) ||
+         (mode == RF_MODE_GUARD && options->watch != plain->watch);
 }
 
 void rf_steering_attach(void) {

@@ -93,7 +93,7 @@ static void sites(const rf_page *p) {
     return;
   }
   rf_page_raw(p, "<h2>Call sites looked at more often</h2>\n<table class=\"findings\"><thead><tr><th scope=\"col\">Near"
-                 "</th><th scope=\"col\">Allocation</th><th scope=\"col\">Build</th></tr></thead><tbody>\n");
+                 "</th><th scope=\"col\">Finding</th><th scope=\"col\">Build</th></tr></thead><tbody>\n");
   for (; s != NULL; s = s->next) {
     rf_page_raw(p, "<tr><td>");
     finding_link(p, s);

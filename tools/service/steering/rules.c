@@ -53,7 +53,6 @@ static bool check_options(const char *text, char *message) {
   rf_sink_buffer warnings;
   rf_sink_buffer_init(&warnings, warning, sizeof warning);
   rf_options_default(&options);
-  options.help = false;
   if (text[0] == '\0') {
     return refuse(message, "say what is to hold: %s", "--options KEY=VALUE:KEY=VALUE");
   }
@@ -63,6 +62,7 @@ static bool check_options(const char *text, char *message) {
     warning[length] = '\0';
     return refuse(message, "nothing is set: %s", warning);
   }
+  options.modules = NULL; /* names, which a process copies */
   const char *const path = path_named(&options);
   return path == NULL || refuse(message, "%s cannot be set by a rule: a process has its own", path);
 }
