@@ -265,6 +265,34 @@ TEST_F(SizeclassFallback, ADoubleFreeIsToldFromAForeignPointer) {
   EXPECT_EQ(RF_OK, rf_free(a, q));
 }
 
+// A freed block's memory serves again: where it began is inside of another one.
+TEST_F(SizeclassFallback, APointerIntoABlockIsNoDoubleFree) {
+  static unsigned char arena[1 << 19];
+  rf_tlsf tlsf;
+  rf_sizeclass over;
+  ASSERT_EQ(RF_OK, rf_tlsf_init(&tlsf, arena, sizeof arena));
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&over, nullptr, 4096, &tlsf.base));
+  rf_allocator *const b = &over.base;
+  auto const is_inside = [](const void *ptr, const void *block, size_t size) {
+    return reinterpret_cast<uintptr_t>(ptr) - reinterpret_cast<uintptr_t>(block) < size;
+  };
+  void *const aligned = rf_aligned_alloc(b, 4096, 70000);
+  ASSERT_EQ(RF_OK, rf_free(b, aligned));
+  void *const block = rf_alloc(b, 75000);
+  ASSERT_TRUE(is_inside(aligned, block, 75000));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(b, aligned));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take());
+
+  void *const next = rf_alloc(b, 70000);
+  ASSERT_EQ(RF_OK, rf_free(b, next));
+  ASSERT_EQ(RF_OK, rf_resize(b, block, 120000));
+  ASSERT_TRUE(is_inside(next, block, 120000));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(b, next));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take());
+  EXPECT_EQ(RF_OK, rf_free(b, block));
+  rf_deinit(b);
+}
+
 TEST_F(SizeclassFallback, AFailureOfItLeavesEverything) {
   rf_stats const before = stats(a);
   EXPECT_EQ(nullptr, rf_alloc(a, RF_SIZE_LIMIT));

@@ -81,9 +81,10 @@ static bool recently_freed(const rf_sizeclass *heap, const void *ptr) {
   return false;
 }
 
-static void recent_forget(rf_sizeclass *heap, const void *ptr) {
+/* What was freed there is a block again, or lies within one. */
+static void recent_forget(rf_sizeclass *heap, const unsigned char *start, size_t size) {
   for (unsigned i = 0; i < RF_SIZECLASS_RECENT; i++) {
-    if (heap->recent[i] == (uintptr_t)ptr) {
+    if (heap->recent[i] - (uintptr_t)start < size) {
       heap->recent[i] = 0;
     }
   }
@@ -130,7 +131,7 @@ void *rf_sizeclass_serve_fallback(rf_sizeclass *heap, size_t size, size_t align,
   rf_sizeclass_link_set(heap, at, p);
   heap->large_blocks++;
   heap->large_bytes += total;
-  recent_forget(heap, payload);
+  recent_forget(heap, start, total);
   rf_track_arena(start, total);
   return payload;
 }
@@ -185,6 +186,7 @@ bool rf_sizeclass_reshape_fallback(rf_sizeclass *heap, const found *f, size_t si
   if (size != room && rf_resize_at(heap->fallback, f->payload - front, total, site) == RF_OK) {
     heap->large_bytes = heap->large_bytes - room + size;
     room = size;
+    recent_forget(heap, f->payload - front, total);
     rf_track_arena(f->payload - front, front);
   }
   if (size > room) {
