@@ -2,13 +2,13 @@
 # Keeps what README.md and docs/ show true. This script writes each block of code that stands behind one of the lines
 #
 #   <!-- file: PATH -->    that file: an example, which is compiled and tested
-#   <!-- session -->       commands, each behind "$ ", and what they print now, errors included; a page's sessions are one
+#   <!-- session -->       commands, each behind "$ ", and what they print now, errors included; all of a page are one
 #
 #   blocks.sh check PAGE…     shows what is no longer true; fails where anything is not
 #   blocks.sh update PAGE…    writes it into the pages: ./bazelw run //docs:update
 #
-# RF_PICTURE names a program that is called for each picture of a page, with the folder of its sessions as they are at that
-# point, and the file of the picture.
+# RF_PICTURE names a program that is called for each picture of a page, with the folder of its sessions as they are at
+# that point, and the file of the picture.
 #
 # Parts that differ from run to run (addresses, process ids, figures of the last line) count as equal.
 set -euo pipefail
@@ -45,8 +45,8 @@ BAZELW
   chmod +x "$1/bazelw"
 }
 
-# Reads a session in the folder $1, and prints it with what its commands print now, the folder by another name. What they
-# export stays. With the name of a test, guard watches no blocks by lot, and prints the same each time.
+# Reads a session in the folder $1, and prints it with what its commands print now, the folder by another name. What
+# they export stays. With the name of a test, guard watches no blocks by lot, and prints the same each time.
 run_session() {
   local line status=0
   while IFS= read -r line; do

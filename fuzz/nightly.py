@@ -5,7 +5,7 @@
     ./bazelw run //fuzz:nightly -- --hours 0.5 tlsf page only these
     ./bazelw run //fuzz:nightly -- --keep-corpora        the seed files in the source tree stay as they are
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
-    ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have had as many, over all nights
+    ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have run as often
     ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md is made anew
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
@@ -382,7 +382,7 @@ def parse_arguments(argv):
     parser.add_argument("--turn", type=int, default=60, help="seconds of one turn")
     parser.add_argument("--keep-corpora", action="store_true", help="do not write to fuzz/corpus")
     parser.add_argument("--anew", action="store_true", help="do not resume an interrupted run")
-    parser.add_argument("--executions", type=int, default=0, help="of a fuzzer over all nights, then it has no more turns")
+    parser.add_argument("--executions", type=int, default=0, help="of one fuzzer over all nights: then it is done")
     parser.add_argument("--write", action="store_true", help="write the table of executions into " + ledger.PAGE)
     parser.add_argument("--programs", help="a folder with NAME_fuzz_bin, instead of building")
     arguments = parser.parse_args(argv[argv.index("--") + 1 :])

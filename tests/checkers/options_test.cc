@@ -80,7 +80,8 @@ TEST_F(Options, NothingChangesNothing) {
 TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(
       parse("mode=guard:halt=0:exitcode=7:abort=1:log=/tmp/x.%p:format=json:quarantine=4096:stack_depth=5:leaks=all:"
-            "fill=16:fill_alloc=17:move_below=18:order_seed=25:sweep=0:max_findings=19:verbosity=1:rejected=1:signals=0:deepbind=1:"
+            "fill=16:fill_alloc=17:move_below=18:order_seed=25:sweep=0:max_findings=19:verbosity=1:rejected=1:signals="
+            "0:deepbind=1:"
             "summary=1:"
             "help=1:"
             "sweep_every=30:sweep_budget=31:sample_rate=20:sample_slots=21:sample_seed=22:watch=24:"
@@ -184,7 +185,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
   EXPECT_EQ(
       parse("halt=0:quarantin=5:exitcode=3"),
       "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
-      "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, order_seed, sweep, sweep_every, "
+      "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, order_seed, sweep, "
+      "sweep_every, "
       "sweep_budget, "
       "sample_rate, sample_slots, sample_seed, watch, watch_sites, raise, modules, sample_processes, heap, "
       "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pictures of docs/service/walkthrough.md anew: goes the way of that page, and looks at the collector's page in
-# Chromium where a picture stands.
+# Makes the pictures of docs/service/walkthrough.md anew: goes the way of that page, and looks at the collector's page
+# in Chromium where a picture stands.
 #
 #   ./bazelw run //tests/service:pictures
 set -euo pipefail

@@ -31,7 +31,7 @@ def cells(line):
 
 
 def table(page, head, columns):
-    """(name, ratios) of each row; the columns that the table lacks are left out, and a cell that is no number is None."""
+    """The columns that there are; (name, ratios) of each row, None where a cell is no number."""
     lines = page.splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith(head)]
     if not starts:
@@ -74,7 +74,8 @@ def draw(title, columns, rows):
     for tick in TICKS:
         if low <= tick <= high:
             kind = "o" if tick == 1 else "g"
-            parts.append(f'<line class="{kind}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 8}" y2="{height - 22}"/>')
+            at = f'x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP - 8}" y2="{height - 22}"'
+            parts.append(f'<line class="{kind}" {at}/>')
             if x(tick) >= room or tick == 1:
                 parts.append(f'<text x="{x(tick):.1f}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
                 room = x(tick) + 30

@@ -14,7 +14,8 @@ typedef struct rf_keep {
   int64_t bytes; /* of the database, above which the oldest of the middle go; 0: no limit */
 } rf_keep;
 
-/* Deletes at most a few hundred events and snapshots, in a transaction of its own. Returns their number; -1 with store->error set. */
+/* Deletes at most a few hundred events and snapshots, in a transaction of its own. Returns their number; -1 with
+ * store->error set. */
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep);
 
 #ifdef __cplusplus

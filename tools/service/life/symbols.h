@@ -1,5 +1,5 @@
-/* Looks up functions and lines of new events and snapshots, in the files of symbols that were brought (symbol_files.h) or while their
- * programs' files are there; of old ones when a file comes in; and asks debuginfod servers for files.
+/* Looks up functions and lines of new events and snapshots, in the files of symbols that were brought (symbol_files.h)
+ * or while their programs' files are there; of old ones when a file comes in; and asks debuginfod servers for files.
  *
  * A child process does it, with limits: symbolizers read what programs are made of, and may be slow. The collector
  * takes the answers into the store when the child has ended. Threads: one.
