@@ -58,9 +58,9 @@ static const char *const steps[] = {
     "CREATE INDEX nameless_finding ON nameless(finding);",
 
     /* Processes of which snapshots of memory came, by the part of their ids that they have in common; the snapshots,
-     * and those that are kept whole. nameless.finding is the negative number of a process where snapshots lack lines. The
-     * highest peak of a program's runs. Of a finding that was split by a rule: events that stayed because only their
-     * counts are kept, and how many of these the rule would have moved (-1: not known). */
+     * and those that are kept whole. nameless.finding is the negative number of a process where snapshots lack lines.
+     * The highest peak of a program's runs. Of a finding that was split by a rule: events that stayed because only
+     * their counts are kept, and how many of these the rule would have moved (-1: not known). */
     "CREATE TABLE process(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, program INTEGER NOT NULL, build INTEGER"
     " NOT NULL, host INTEGER NOT NULL, environment INTEGER NOT NULL, mode INTEGER NOT NULL, pid INTEGER NOT NULL,"
     " first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, bytes INTEGER NOT NULL"
