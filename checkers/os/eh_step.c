@@ -77,6 +77,7 @@ RF_NO_SANITIZE static bool read_word(const rf_unwind_registers *r, uintptr_t at,
   if (at % sizeof *value != 0 || at < r->low || at >= r->high || r->high - at < sizeof *value) {
     return false;
   }
+  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it lies on the stack, see above */
   *value = *(const uintptr_t *)at;
   return true;
 }

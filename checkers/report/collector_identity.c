@@ -77,8 +77,11 @@ static void read_boot(char out[37]) {
   if (fd >= 0) {
     (void)close(fd);
   }
-  out[got == 36 ? 36 : 1] = '\0';
-  out[0] = got == 36 ? out[0] : '0';
+  out[36] = '\0';
+  if (got != 36) {
+    out[0] = '0';
+    out[1] = '\0';
+  }
 }
 
 /* A copy with a NUL at its end, of the option where it is given, else of the variable. */

@@ -165,7 +165,7 @@ static void *std_alloc(rf_allocator *self, size_t size, size_t align, const rf_s
 
 static rf_status std_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_std *const heap = std_of(self);
-  header was;
+  header was = {.size = 0};
   rf_status const status = claim(heap, ptr, &was, site);
   if (status == RF_OK) {
     count_free(&heap->counters, was.size);
@@ -199,7 +199,7 @@ static header *reshape(rf_std *heap, header *h, size_t old_size, size_t size, si
 
 static void *std_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_std *const heap = std_of(self);
-  header was;
+  header was = {.size = 0};
   /* Claimed before the C library moves it, so that the old place is not live afterwards. */
   if (claim(heap, ptr, &was, site) != RF_OK) {
     return NULL;

@@ -48,7 +48,7 @@ void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size) {
   shape->sizes[row].blocks++;
   shape->sizes[row].bytes += size;
   while (size != 0) {
-    if (shape->used >= RF_SHAPE_CELLS / 4 * 3 && shape->shift < SHIFT_MOST) {
+    if (shape->used >= (size_t)RF_SHAPE_CELLS / 4 * 3 && shape->shift < SHIFT_MOST) {
       coarsen(shape);
     }
     size_t const room = ((size_t)1 << shape->shift) - (address & (((size_t)1 << shape->shift) - 1));

@@ -111,6 +111,7 @@ static bool visit_name(const rf_map *map, void *context) {
   return !here;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
 static bool path_from_maps(uintptr_t address, char *out, size_t room) {
   naming n = {address, out, room, false};
   char line[RF_MAPS_BYTES];

@@ -256,8 +256,11 @@ static bool find_other(char library[PATH_MAX]) {
   size_t const length = strlen(own_path) - strlen(own_name);
   bool const can_be_named = strpbrk(own_path, " :$") == NULL;
   for (size_t i = 0; can_be_named && i < sizeof narrow_folders / sizeof narrow_folders[0]; i++) {
-    if (other_folder(length, narrow_folders[i], library) && access(strcat(library, own_name), R_OK) == 0) {
-      return true;
+    if (other_folder(length, narrow_folders[i], library)) {
+      memcpy(library + strlen(library), own_name, strlen(own_name) + 1);
+      if (access(library, R_OK) == 0) {
+        return true;
+      }
     }
   }
   library[0] = '\0';
@@ -328,7 +331,7 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
     if (length + strlen(name) + 2 <= PATH_MAX) {
       memcpy(file, at, length);
       file[length] = '/';
-      strcpy(file + length + (length != 0), name);
+      memcpy(file + length + (length != 0), name, strlen(name) + 1);
       if (access(file, X_OK) == 0) {
         return true;
       }
@@ -354,7 +357,7 @@ void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_e
   if (search && strchr(file, '/') == NULL) {
     found = search_path(file, out->file);
   } else {
-    strcpy(out->file, file);
+    memcpy(out->file, file, strlen(file) + 1);
   }
   for (int i = 0; found && i < SCRIPTS_DEEP; i++) {
     int const fd = open_program(out->file);

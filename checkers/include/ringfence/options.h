@@ -47,6 +47,7 @@ typedef enum rf_windows { RF_WINDOWS_AUTO, RF_WINDOWS_WHOLE, RF_WINDOWS_GUARDS, 
 
 /* options.inc says of each field its meaning, its default and the values that it may have. A path has no NUL at its
  * end. */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order in which options are listed */
 typedef struct rf_options {
 #define RF_OPTION_BOOL(name, value, help) bool name;
 #define RF_OPTION_NUMBER(name, value, least, most, help) unsigned name;

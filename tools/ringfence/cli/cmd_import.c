@@ -284,7 +284,9 @@ static bool import_folder(import *i, const char *path) {
     return false;
   }
   (void)closedir(d);
-  qsort(names, count, sizeof *names, by_name);
+  if (count != 0) {
+    qsort(names, count, sizeof *names, by_name);
+  }
   for (size_t n = 0; n < count && fine; n++) {
     fine = import_entry(i, path, names[n]);
   }

@@ -232,7 +232,7 @@ static bool read_all(char **paths, size_t count, trace *traces) {
       rf_diag("%s: it has no request", paths[i]);
       return false;
     }
-    if (traces[i].peak > RF_SIZE_LIMIT / (2 * REPLAY_PEAKS_MOST)) {
+    if (traces[i].peak > RF_SIZE_LIMIT / ((size_t)2 * REPLAY_PEAKS_MOST)) {
       rf_diag("%s: its blocks do not fit into the address space", paths[i]);
       return false;
     }

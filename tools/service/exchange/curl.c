@@ -20,7 +20,7 @@ static void put(const rf_sink *sink, const char *name, const char *value) {
     if (*value == '"' || *value == '\\') {
       rf_sink_char(sink, '\\');
     }
-    rf_sink_char(sink, *value == '\n' || *value == '\r' ? ' ' : *value);
+    rf_sink_char(sink, (char)(*value == '\n' || *value == '\r' ? ' ' : *value));
   }
   rf_sink_str(sink, "\"\n");
 }
@@ -72,7 +72,7 @@ bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *a
   const char *const output = rf_subprocess_output(arena, program, argv, rf_curl_configuration(arena, request));
   const char *const last = output == NULL ? NULL : strrchr(output, '\n');
   if (last != NULL) {
-    answer->status = atoi(last + 1);
+    answer->status = (int)strtol(last + 1, NULL, 10);
     answer->text = rf_bump_arena_text(arena, output, (size_t)(last - output));
   }
   return true;

@@ -30,7 +30,7 @@ typedef struct rf_curl_answer {
 } rf_curl_answer;
 
 /* The standard input for `curl -q -K -`, for callers that start it themselves and do not wait. */
-const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *request);
+const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c);
 
 /* Runs it and waits. False, after a message, only where there is no curl. */
 bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer);

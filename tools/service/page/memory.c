@@ -86,15 +86,16 @@ static void line(const rf_page *p, const axes *a, const rf_json *list, const cha
 }
 
 static void grid(const rf_page *p, const axes *a) {
-  for (double bytes = 0; bytes <= a->most; bytes += a->step) {
-    const char *const y = rf_svg_number(p, TOP + down(a, bytes));
+  for (unsigned i = 0; i * a->step <= a->most; i++) {
+    const char *const y = rf_svg_number(p, TOP + down(a, i * a->step));
     rf_markup(p->sink, "<line class=\"axis\" x1=\"0\" x2=\"100%s\" y1=\"%s\" y2=\"%s\"/>", "%", y, y);
   }
 }
 
 /* Over the lines, so that they can be read. */
 static void ticks(const rf_page *p, const axes *a) {
-  for (double bytes = a->step; bytes <= a->most; bytes += a->step) {
+  for (unsigned i = 1; i * a->step <= a->most; i++) {
+    double const bytes = i * a->step;
     rf_markup(p->sink, "<text class=\"tick\" x=\"0\" y=\"%s\" dy=\"-3\">%s</text>",
               rf_svg_number(p, TOP + down(a, bytes)), rf_bytes_text(p->arena, (uint64_t)bytes));
   }

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* `options` as of a guard; NULL: nothing is checked, and misuse is refused. Its deinit frees all blocks. */
-rf_allocator *rf_heap_as_allocator(const rf_guard_options *options);
+/* `g`: the options of a guard; NULL: nothing is checked, and misuse is refused. Its deinit frees all blocks. */
+rf_allocator *rf_heap_as_allocator(const rf_guard_options *g);
 
 /* The sweep of a checked one: the number of findings. */
 size_t rf_heap_as_allocator_sweep(void);

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Before the threads begin. NULL: nothing is checked. */
-void rf_dropin_threads_options(const rf_guard_options *options);
+void rf_dropin_threads_options(const rf_guard_options *g);
 
 void rf_dropin_threads_begin(unsigned thread);
 void rf_dropin_threads_end(unsigned thread);
