@@ -8,7 +8,7 @@ import os
 import re
 
 PAGE = "docs/fuzzing.md"
-TABLE = re.compile(r"(<!-- executions -->\n).*?(?=\n<!-- end of executions -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- executions -->\n).*?(?=<!-- end of executions -->)", re.DOTALL)
 
 
 class Ledger:
@@ -46,7 +46,7 @@ class Ledger:
         path = os.path.join(root, PAGE)
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        new, count = TABLE.subn(lambda found: found[1] + self.table(), text)
+        new, count = TABLE.subn(lambda found: found[1] + self.table() + "\n", text)
         with open(path, "w", encoding="utf-8") as file:
             file.write(new)
         return count == 1

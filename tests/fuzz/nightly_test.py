@@ -131,7 +131,7 @@ class NightlyTest(unittest.TestCase):
         os.makedirs(self.path("root/docs"))
         page = self.path("root/docs/fuzzing.md")
         with open(page, "w", encoding="utf-8") as file:
-            file.write("before\n<!-- executions -->\nold\n<!-- end of executions -->\nafter\n")
+            file.write("before\n<!-- executions -->\n<!-- end of executions -->\nafter\n")
         status, output = self.run_all(["good"], "--hours", "0.0002", "--jobs", "1")
         self.assertEqual(status, 0, output)
         once = self.report()["fuzzers"]["good"]["executions"]
