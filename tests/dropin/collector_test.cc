@@ -1,6 +1,7 @@
 // A process's messages to a collector: every finding once, with who, where and which build, and how each run ended.
 #include "tests/dropin/run.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -81,7 +82,8 @@ protected:
 
 std::string now() {
   char text[32];
-  time_t const seconds = time(nullptr);
+  // Not by time(), whose clock may be some milliseconds behind.
+  time_t const seconds = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   tm parts;
   (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &parts));
   return text;
