@@ -87,7 +87,7 @@ static void spend_time(void) {
 /* Of a path that had been watched. */
 static bool is_wanted_again(uint32_t key) {
   uint32_t const raise = rf_steer_raise();
-  if (raise != 1 || rf_site_any_near()) {
+  if (raise != 1) {
     return rf_site_wants(key, KNOWN_ONE_IN * raise);
   }
   return __atomic_fetch_add(&state.known, 1, __ATOMIC_RELAXED) % KNOWN_ONE_IN == 0;

@@ -25,7 +25,6 @@ static struct {
   site table[SITES];
   uint32_t count;
   uint32_t looks;
-  bool near;
   size_t modules_length; /* 0: all */
   char modules[RF_SITE_MODULES];
   char program[RF_SITE_MODULES]; /* its name */
@@ -125,7 +124,6 @@ void rf_site_set_near(uint32_t key) {
   site *const s = find(key);
   if (s != NULL) {
     __atomic_fetch_or(&s->state, NEAR, __ATOMIC_RELAXED);
-    __atomic_store_n(&sites.near, true, __ATOMIC_RELAXED);
   }
 }
 
@@ -133,10 +131,6 @@ void rf_site_found_near(const rf_trace *allocated) {
   if (allocated->depth != 0) {
     rf_site_set_near(rf_policy_site_key(allocated->frames, allocated->depth));
   }
-}
-
-bool rf_site_any_near(void) {
-  return __atomic_load_n(&sites.near, __ATOMIC_RELAXED);
 }
 
 /* Threads may lose each other's looks: these are no more than a measure. */

@@ -32,9 +32,6 @@ void rf_site_set_near(uint32_t key);
 /* The same for where the block of a finding was allocated. */
 void rf_site_found_near(const rf_trace *allocated);
 
-/* True where any site is near a finding. */
-bool rf_site_any_near(void);
-
 /* Counts a look at the site. True where its allocation is to be watched: where it is near a finding, rare (one look in
  * RF_SITE_RARE at most is at it), or was not watched before; else each `one_in`-th look. */
 #define RF_SITE_RARE 256U
