@@ -1,11 +1,7 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
  *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer | record | ... |
- *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses
- *               | words that are compared, too | a slot for each of these words | checks |
- *
- * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
- * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
+ *     record: stack_record.h
  *
  * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB. A
  * record is complete before its number is published by the compare-and-swap of a bucket's head: readers need no lock.
@@ -13,89 +9,30 @@
  * The first buckets lie on one page, for programs of few stacks: the others are on hundreds, each touched by hardly
  * more than one stack, and a page that is touched costs more than the stack. A first bucket with SEAL in its head takes
  * no more records: those go to the other bucket, but the first one is searched before.
- *
- * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
- * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that
- * of the present generation, before it was read and after.
  */
 #include <ringfence/stack.h>
 
 #include "host.h"
-#include "stack_layout.h"
-#include "stack_rules.h"
-#include "stack_walk.h"
+#include "stack_record.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-typedef struct record {
-  uint32_t next;
-  uint32_t hash;
-  uint16_t depth;
-  uint16_t room;      /* for words to compare, a multiple of 4; 0: there is no layout */
-  uint32_t stamp;     /* of the layout; accessed atomically */
-  uintptr_t frames[]; /* the words behind them, the slots and the checks follow */
-} record;
-
-/* Before the record. */
-typedef struct layout {
-  uint32_t reach;  /* bytes from the first frame to the end of the highest slot */
-  uint16_t slack;  /* by so much may the depth asked for exceed the record's */
-  uint16_t checks; /* of words that depend on where the stack is */
-  uint16_t room_for_checks;
-  uint16_t padding[3];
-} layout;
-
-#define STAMP_NONE 0U
-#define STAMP_BUSY UINT32_MAX
-
-#define UNIT 8U
 /* About one bucket for each record of usual depth. */
 #define BYTES_PER_BUCKET 128U
 #define FIRST_BUCKETS 1024U /* a page */
 #define FIRST_CHAIN 2U      /* records of a first bucket */
 #define SEAL 0x80000000U
-/* Fewer places call the allocator than there are stacks that lead to them. */
-#define BUCKETS_PER_RECENT 16U
-#define RECENT_MOST 4096U
+/* About as many as there are stacks: each is the guess at its place, or behind another guess (stack_guess.c). */
+#define BUCKETS_PER_RECENT 8U
+#define RECENT_MOST 16384U
 
-_Static_assert(sizeof(record) % UNIT == 0 && sizeof(layout) % UNIT == 0, "records begin at units");
-
-/* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
-static uint32_t load(const uint32_t *p) {
-  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
-static void store(uint32_t *p, uint32_t value) {
-  __atomic_store_n(p, value, __ATOMIC_RELEASE);
-}
-
-/* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
-static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
-  return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 #else
-static uint32_t load(const uint32_t *p) {
-  return *p;
-}
-
-static void store(uint32_t *p, uint32_t value) {
-  *p = value;
-}
-
-static bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
-  (void)expected;
-  *p = value;
-  return true;
-}
-
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   (void)expected;
   *p = value;
@@ -151,10 +88,6 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   return RF_OK;
 }
 
-static record *record_at(const rf_stack_depot *depot, uint32_t id) {
-  return (record *)(void *)(depot->records + (size_t)id * UNIT);
-}
-
 static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
   uint64_t hash = depth;
   for (unsigned i = 0; i < depth; i++) {
@@ -201,18 +134,6 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 
 /* ---- Layouts ---- */
 
-static layout *layout_of(const record *r) {
-  return (layout *)(uintptr_t)r - 1;
-}
-
-static uint32_t *slots_of(const record *r) {
-  return (uint32_t *)(uintptr_t)(r->frames + r->room);
-}
-
-static rf_stack_check *checks_of(const record *r) {
-  return (rf_stack_check *)(void *)(slots_of(r) + r->room);
-}
-
 static bool is_absolute(const rf_stack_check *check) {
   return (check->slot & RF_CHECK_ABSOLUTE) != 0;
 }
@@ -249,7 +170,8 @@ static void add_words(record *r, const rf_stack_layout *from) {
 /* Unless another thread is at it, or the layout is up to date, or there is no room. */
 static void write_layout(record *r, const rf_stack_layout *from, uint32_t generation) {
   uint32_t stamp = load(&r->stamp);
-  if (!from->fixed || stamp == generation || stamp == STAMP_BUSY) {
+  bool const up_to_date = stamp != STAMP_NONE && (int32_t)(generation - stamp) <= 0;
+  if (!from->fixed || stamp == STAMP_BUSY || up_to_date) {
     return;
   }
   unsigned const absolute = count_absolute(from);
@@ -320,9 +242,8 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   return id;
 }
 
-/* `from`: NULL, or where the stack was found as the code of `generation` has it. */
-static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth, const rf_stack_layout *from,
-                    uint32_t generation) {
+uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth,
+                                     const rf_stack_layout *from, uint32_t generation) {
   uint32_t const hash = hash_of(frames, depth);
   uint32_t head;
   uint32_t found;
@@ -352,106 +273,9 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
 }
 
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
-  return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0 : put(depot, frames, depth, NULL, 0);
+  return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0
+                                                           : rf_stack_depot_put_laid_out(depot, frames, depth, NULL, 0);
 }
-
-#if RF_HOST_STACKS
-
-/* ---- Guessing ---- */
-
-/* Once what it stands for was read. */
-static uint32_t load_after(const uint32_t *p) {
-#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-#endif
-  return load(p);
-}
-
-/* Calls from one place at one depth mostly have the same stack. */
-static inline uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
-  uint32_t const x = (uint32_t)(origin->caller ^ (uintptr_t)origin->frame >> 4) * 0x9E3779B1U;
-  return &depot->recent[x >> 16 & depot->recent_mask];
-}
-
-/* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack
- * is another than the last one. */
-static inline bool is_reachable(uint32_t reach, uintptr_t base) {
-  uintptr_t const high = rf_host_last_stack.high;
-  return base % sizeof base == 0 && base >= rf_host_last_stack.low && base <= high && high - base >= reach;
-}
-
-/* By one register. */
-RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, const uintptr_t *word) {
-  uintptr_t at = base[slot];
-  __asm__("" : "+r"(at));
-  return at == *word;
-}
-
-/* True where the words are where the layout says. */
-RF_NO_SANITIZE static inline bool has_same_words(const record *r, const uintptr_t *base) {
-  const uintptr_t *word = r->frames;
-  const uint32_t *slot = slots_of(r);
-  const uintptr_t *const end = word + r->room;
-  do {
-    if (!is_word(base, slot[0], &word[0]) || !is_word(base, slot[1], &word[1]) || !is_word(base, slot[2], &word[2]) ||
-        !is_word(base, slot[3], &word[3])) {
-      return false;
-    }
-    slot += 4;
-    word += 4;
-  } while (word != end);
-  return true;
-}
-
-/* The words that depend on where the stack is. */
-RF_NO_SANITIZE static inline bool has_same_pointers(const record *r, const uintptr_t *base) {
-  const rf_stack_check *check = checks_of(r);
-  for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
-    if (base[check->slot] != (uintptr_t)(base + check->value)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/* Not inlined, and called last, so that what mostly happens needs few registers. */
-__attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  uintptr_t frames[RF_TRACE_DEPTH];
-  rf_stack_layout from;
-  uint32_t const generation = load(&rf_stack_generation);
-  unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
-  unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
-  uint32_t const id = depth != 0 ? put(depot, frames, depth, &from, generation) : 0;
-  if (id != 0 && from.fixed) {
-    store(guess_for(depot, origin), id);
-  }
-  return id;
-}
-
-uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  if (depot == NULL) {
-    return 0;
-  }
-  uint32_t const id = load(guess_for(depot, origin));
-  const record *const r = record_at(depot, id);
-  const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  if (load(&r->stamp) == load(&rf_stack_generation) && max - r->depth <= layout_of(r)->slack &&
-      r->frames[0] == origin->caller && is_reachable(layout_of(r)->reach, (uintptr_t)base) && has_same_words(r, base) &&
-      (layout_of(r)->checks == 0 || has_same_pointers(r, base)) &&
-      load_after(&r->stamp) == load(&rf_stack_generation)) {
-    return id;
-  }
-  return put_anew(depot, origin, max);
-}
-
-#else
-
-uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  uintptr_t caller;
-  return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
-}
-
-#endif
 
 /* ---- Reading ---- */
 

@@ -152,6 +152,45 @@ TEST_F(StackRules, TellCallersOfEqualDepthApart) {
   }
 }
 
+uint32_t last_id;
+
+void put_and_return(const stack_step * /*step*/) {
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  last_id = rf_stack_depot_put_from(&depot, &origin, kDepth);
+}
+
+bool rules_are_there() {
+  return std::any_of(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table),
+                     [](uint64_t word) { return word != 0; });
+}
+
+// Following a stack fills the table of rules. One may be: two guesses may have the same place in
+// their table.
+TEST_F(StackRules, AreNotAskedForAStackThatWasMetBeforeAmongOthersFromTheSamePlace) {
+  constexpr unsigned kStacks = 8;
+  std::vector<uint64_t> memory(1 << 22);
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  uint32_t ids[kStacks] = {};
+  unsigned followed = 0;
+  for (unsigned i = 0; i < 2 * kStacks; i++) {
+    stack_step const steps[] = {{stack_subjects_o2[i % 2].run, 1},
+                                {stack_subjects_o2[i / 2 % 2].run, 1},
+                                {stack_subjects_o2[i / 4 % 2].run, 1},
+                                {put_and_return, 0}};
+    std::fill(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table), 0);
+    start(steps);
+    if (i < kStacks) {
+      EXPECT_EQ(std::count(ids, ids + i, last_id), 0) << i;
+      ids[i] = last_id;
+    } else {
+      EXPECT_EQ(last_id, ids[i % kStacks]) << i;
+      followed += rules_are_there() ? 1 : 0;
+    }
+  }
+  EXPECT_LE(followed, 1U);
+}
+
 TEST_F(StackRules, HoldInThreads) {
   stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o2[3].run, 1}, {compare_and_return, 0}};
   for (int i = 0; i < 3; i++) {

@@ -95,6 +95,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/spool_file.c
   checkers/os/stack.c
   checkers/os/stack_depot.c
+  checkers/os/stack_guess.c
   checkers/os/stack_rules.c
   checkers/os/symbols.c
   checkers/page/page.c

@@ -9,7 +9,7 @@
 
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin) {
   const rf_heap_options *const o = &rf_heap_options_now;
-  return o->depot != NULL && origin->caller != 0 ? rf_stack_depot_put(o->depot, &origin->caller, 1) : 0;
+  return origin->caller != 0 ? rf_stack_depot_put_caller(o->depot, origin->caller) : 0;
 }
 
 /* ---- Allocation ---- */

@@ -52,8 +52,11 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
 
-/* The same for the stack that rf_stack_capture finds. Mostly it is the last one from this place: comparing it while it
- * is followed saves the hash. */
+/* The same for the stack of one return address, faster for one that was put before. */
+uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller);
+
+/* The same for the stack that rf_stack_capture finds. Mostly it was met before at this place: then its words are
+ * compared, and nothing is followed or hashed. */
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max);
 
 /* Copies the stack `id` to `frames`, at most `max`; returns how many. 0 for an id that was never handed out. */

@@ -1,0 +1,112 @@
+/* The records of a depot of stacks. Internal to stack_depot.c, which writes them, and stack_guess.c, which finds them
+ * again.
+ *
+ *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses
+ *               | words that are compared, too | a slot for each of these words | checks |
+ *
+ * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
+ * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
+ *
+ * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB.
+ *
+ * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
+ * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that
+ * of the generation that was the present one before it was read and after: the stamp never goes back to an older one.
+ */
+#ifndef RINGFENCE_STACK_RECORD_H
+#define RINGFENCE_STACK_RECORD_H
+
+#include "stack_layout.h"
+
+#include <ringfence/stack.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct record {
+  uint32_t next;
+  uint32_t hash;
+  uint16_t depth;
+  uint16_t room;      /* for words to compare, a multiple of 4; 0: there is no layout */
+  uint32_t stamp;     /* of the layout; accessed atomically */
+  uintptr_t frames[]; /* the words behind them, the slots and the checks follow */
+} record;
+
+/* Before the record. */
+typedef struct layout {
+  uint32_t reach;  /* bytes from the first frame to the end of the highest slot */
+  uint16_t slack;  /* by so much may the depth asked for exceed the record's */
+  uint16_t checks; /* of words that depend on where the stack is */
+  uint16_t room_for_checks;
+  uint16_t padding[3];
+} layout;
+
+#define STAMP_NONE 0U
+#define STAMP_BUSY UINT32_MAX
+
+#define UNIT 8U
+
+_Static_assert(sizeof(record) % UNIT == 0 && sizeof(layout) % UNIT == 0, "records begin at units");
+
+/* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+static inline uint32_t load(const uint32_t *p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
+static inline void store(uint32_t *p, uint32_t value) {
+  __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
+static inline bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+  return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Once what it stands for was read. */
+static inline uint32_t load_after(const uint32_t *p) {
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return load(p);
+}
+#else
+static inline uint32_t load(const uint32_t *p) {
+  return *p;
+}
+
+static inline void store(uint32_t *p, uint32_t value) {
+  *p = value;
+}
+
+static inline bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+  (void)expected;
+  *p = value;
+  return true;
+}
+
+static inline uint32_t load_after(const uint32_t *p) {
+  return load(p);
+}
+#endif
+
+static inline record *record_at(const rf_stack_depot *depot, uint32_t id) {
+  return (record *)(void *)(depot->records + (size_t)id * UNIT);
+}
+
+static inline layout *layout_of(const record *r) {
+  return (layout *)(uintptr_t)r - 1;
+}
+
+static inline uint32_t *slots_of(const record *r) {
+  return (uint32_t *)(uintptr_t)(r->frames + r->room);
+}
+
+static inline rf_stack_check *checks_of(const record *r) {
+  return (rf_stack_check *)(void *)(slots_of(r) + r->room);
+}
+
+/* As rf_stack_depot_put. `from`: NULL, or where the stack was found as the code of `generation` has it. */
+uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth,
+                                     const rf_stack_layout *from, uint32_t generation);
+
+#endif /* RINGFENCE_STACK_RECORD_H */
