@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the command and the library in two checkouts in folders of other names, and compares what came out; then a
-# third time from the first one's cache, of which every action must be.
+# third time from the first one's cache, of which every action must be; then from a server of a remote cache that the
+# first one filled, by --config=remote with another PATH, and once more when that server is away.
 #
 #   tools/try_hermetic.sh [TARGETS...]      default: //tools:ringfence //checkers/dropin:ringfence
 #
@@ -10,9 +11,11 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 (($#)) || set -- //tools:ringfence //checkers/dropin:ringfence
 work=$(mktemp -d "${TMPDIR:-/tmp}/hermetic.XXXXXX") || exit 2
-names=(first "another-folder-of-a-longer-name" third)
+names=(first "another-folder-of-a-longer-name" third filler fourth alone)
+server=
 leave() {
   local name
+  [[ -z $server ]] || kill "$server" 2>/dev/null
   for name in "${names[@]}"; do
     [[ ! -d $work/$name ]] || (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" shutdown) >/dev/null 2>&1
   done
@@ -46,6 +49,13 @@ made_in() {
     sort -z | xargs -0 sha256sum)
 }
 
+# checkout: its log must say that nothing was built
+is_from_cache() {
+  processes=$(grep -E 'INFO: [0-9]+ process(es)?' "$work/log-$1")
+  [[ $processes != *sandbox* && $processes != *local* && $processes == *"remote cache hit"* ]] ||
+    complain "$1: from the cache, something was built again: $processes"
+}
+
 cache=$work/cache
 build "${names[0]}" --disk_cache="$cache" -- "$@"
 build "${names[1]}" -- "$@"
@@ -56,10 +66,20 @@ for i in 1 2; do
   diff "$work/made-0" "$work/made-$i" >"$work/diff" || complain "${names[i]} differs: $(head -20 "$work/diff")"
 done
 [[ $(wc -l <"$work/made-0") -gt 100 ]] || complain "only $(wc -l <"$work/made-0") files were made"
-processes=$(grep -E 'INFO: [0-9]+ process(es)?' "$work/log-${names[2]}")
-[[ $processes != *sandbox* && $processes != *local* && $processes == *"remote cache hit"* ]] ||
-  complain "from the cache, something was built again: $processes"
+is_from_cache third
 echo "hermetic: $(wc -l <"$work/made-0") files; from the cache:${processes#INFO:}"
 
+mkdir "$work/served" "$work/elsewhere"
+exec {address}< <(exec python3 "$root/tools/bazel/http_cache.py" "$work/served")
+server=$!
+read -r url <&"$address" || complain "the server did not start"
+remote=(--config=remote --remote_cache="$url")
+build filler "${remote[@]}" -- "$@"
+PATH=$work/elsewhere:$PATH build fourth "${remote[@]}" -- "$@"
+is_from_cache fourth
+echo "hermetic: from a server:${processes#INFO:}"
+kill "$server"
+server=
+build alone "${remote[@]}" -- "${1}"
 ((faults == 0)) || exit 1
 echo "hermetic: passed"
