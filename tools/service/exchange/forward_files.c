@@ -1,10 +1,10 @@
 /* What is forwarded: segments of a spool, files of JSON lines. */
 #include "tools/service/exchange/forward.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/render/json_write.h"
 
 #include <dirent.h>
@@ -190,7 +190,7 @@ static const char *wrapped(rf_bump_arena *arena, const rf_json *finding, const c
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
   rf_json_writer w = {.sink = &t.sink};
-  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START ^ at, line, length);
+  uint64_t const sum = rf_fnv_bytes(RF_FNV_START ^ at, line, length);
   (void)gethostname(host, sizeof host - 1);
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "record", "finding");

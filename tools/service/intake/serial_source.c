@@ -1,10 +1,10 @@
 #include "tools/service/intake/serial_source.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/render/json_write.h"
 
 #include <errno.h>
@@ -109,7 +109,7 @@ static void put_label(rf_json_writer *w, const char *name, const char *value) {
 
 /* Ids of a file are made of its contents: read again after a restart, its findings count once. */
 static const char *id_of(rf_serial_source *s, const char *json, size_t length) {
-  uint64_t const number = s->file ? rf_checksum_bytes(RF_CHECKSUM_START, json, length) : ++s->number;
+  uint64_t const number = s->file ? rf_fnv_bytes(RF_FNV_START, json, length) : ++s->number;
   return rf_bump_arena_print(&s->arena, "serial-%016" PRIx64 "-%" PRIu32 "-%" PRIx64, s->start, s->starts, number);
 }
 

@@ -1,8 +1,8 @@
 /* The flame graph: bytes by call, callers above. Each box is a link that makes it the widest. */
 #include "tools/service/page/process_parts.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,11 +36,11 @@ typedef struct graph {
 /* ---- The tree ---- */
 
 static uint64_t sum_of(const rf_json *call) {
-  uint64_t sum = rf_checksum_text(RF_CHECKSUM_START, rf_json_text(call, "function", ""));
-  sum = rf_checksum_text(sum, rf_json_text(call, "file", ""));
-  sum = rf_checksum_text(sum, rf_json_text(call, "function", NULL) == NULL ? rf_json_text(call, "offset", "") : "");
+  uint64_t sum = rf_fnv_text(RF_FNV_START, rf_json_text(call, "function", ""));
+  sum = rf_fnv_text(sum, rf_json_text(call, "file", ""));
+  sum = rf_fnv_text(sum, rf_json_text(call, "function", NULL) == NULL ? rf_json_text(call, "offset", "") : "");
   uint64_t const line = rf_json_unsigned(call, "line", 0);
-  return rf_checksum_bytes(sum, (const char *)&line, sizeof line);
+  return rf_fnv_bytes(sum, &line, sizeof line);
 }
 
 static size_t child_of(graph *g, size_t parent, size_t call) {
@@ -124,7 +124,7 @@ static const char *class_of(const graph *g, const node *n) {
   if (n->call == NULL || rf_json_bool(n->call, "runtime", false)) {
     return "w";
   }
-  size_t const shade = (size_t)(rf_checksum_text(RF_CHECKSUM_START, rf_json_text(n->call, "function", "")) >> 8) % 5;
+  size_t const shade = (size_t)(rf_fnv_text(RF_FNV_START, rf_json_text(n->call, "function", "")) >> 8) % 5;
   return g->view->against == NULL ? warm[shade] : grown[shade];
 }
 
