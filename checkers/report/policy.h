@@ -78,6 +78,12 @@ typedef struct rf_policy_who {
   char environment[48];
 } rf_policy_who;
 
+#define RF_POLICY_PATTERN 256U
+
+/* True where `pattern`, `length` bytes of which * stands for any characters, fits all of `text`. One longer than
+ * RF_POLICY_PATTERN fits nothing. Any thread, and signal handlers. */
+bool rf_policy_fits(const char *pattern, size_t length, const char *text);
+
 /* True where all selectors of the rule fit. */
 bool rf_policy_matches(const rf_policy_rule *rule, const rf_policy_who *who);
 
