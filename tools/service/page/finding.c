@@ -10,17 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *id_text(const rf_page *p, const rf_json *f) {
-  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
-}
-
 /* ---- Head ---- */
 
 static void head(const rf_page *p) {
   const rf_json *const f = p->json;
   rf_markup(p->sink,
             "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n<header class=\"headline %s\">\n<h1>%s ",
-            id_text(p, f), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
+            rf_page_plain_number(p, f, "id"), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
   rf_markup(p->sink, "</h1>\n<p class=\"title\">%s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
             rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
@@ -28,7 +24,7 @@ static void head(const rf_page *p) {
     rf_markup(p->sink, "<p class=\"note\">Ignored because: %s</p>\n", rf_json_text(f, "because", ""));
   }
   if (rf_json_member(f, "merged_into") != NULL) {
-    const char *const into = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "merged_into", 0));
+    const char *const into = rf_page_plain_number(p, f, "merged_into");
     rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>.</p>\n", into, into);
   }
 }
@@ -79,7 +75,8 @@ static void figures(const rf_page *p) {
 /* ---- Actions ---- */
 
 static void form(const rf_page *p, const char *action, const char *field, const char *hint, const char *button) {
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", id_text(p, p->json), action);
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", rf_page_plain_number(p, p->json, "id"),
+            action);
   if (field != NULL) {
     rf_markup(p->sink, "<input name=\"%s\" placeholder=\"%s\" aria-label=\"%s\" maxlength=\"500\"", field, hint, hint);
     rf_page_raw(p, strcmp(action, "fix") == 0 ? ">" : " required>");
@@ -91,7 +88,7 @@ static void form(const rf_page *p, const char *action, const char *field, const 
 static void split_form(const rf_page *p) {
   static const char *const rules[] = {"access", "allocation", "free", "program", "build", "environment", "mode"};
   const char *const by = rf_json_text(p->json, "split_by", NULL);
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", id_text(p, p->json));
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", rf_page_plain_number(p, p->json, "id"));
   if (by != NULL) {
     rf_markup(p->sink,
               "<input type=\"hidden\" name=\"text\" value=\"undo\"><span class=\"dim\">Split by %s.</span>"

@@ -4,7 +4,6 @@
 #include "checkers/report/fnv.h"
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -104,7 +104,7 @@ static void marks(const rf_page *p, const rf_json *f) {
 }
 
 static void row(const rf_page *p, const rf_json *f) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+  const char *const id = rf_page_plain_number(p, f, "id");
   rf_markup(p->sink, "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
             rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
   rf_page_state(p, f);

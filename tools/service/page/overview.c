@@ -3,8 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
-
 static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
   rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
             rf_page_number(p, rf_json_unsigned(object, name, 0)));

@@ -62,7 +62,7 @@ static const char *roles_of(const rf_page *p, const rf_json *e) {
 
 void rf_page_events(const rf_page *p) {
   uint64_t const shown = rf_json_unsigned(p->json, "event", 0);
-  const char *const finding = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "id", 0));
+  const char *const finding = rf_page_plain_number(p, p->json, "id");
   rf_page_raw(p,
               "<section class=\"card wide\"><h2>Events kept</h2>\n<div class=\"scroll\" tabindex=\"0\" "
               "role=\"region\" aria-label=\"Events kept\"><table class=\"plain\">\n<thead><tr><th scope=\"col\">Event"
@@ -87,7 +87,7 @@ void rf_page_events(const rf_page *p) {
 }
 
 static void other(const rf_page *p, const rf_json *o, const char *why) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(o, "id", 0));
+  const char *const id = rf_page_plain_number(p, o, "id");
   rf_markup(p->sink,
             "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
             "<td class=\"dim\">%s</td></tr>\n",
@@ -131,5 +131,5 @@ void rf_page_history(const rf_page *p) {
     }
   }
   rf_markup(p->sink, "<div><dt>Algorithm</dt><dd class=\"mono\">%s</dd></div>\n</dl>\n</section>\n",
-            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "algorithm", 0)));
+            rf_page_plain_number(p, p->json, "algorithm"));
 }
