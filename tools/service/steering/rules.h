@@ -34,6 +34,9 @@ typedef struct rf_steer_request {
  * nothing was. */
 bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]);
 
+/* True where a rule that holds for a while only has held that long. */
+bool rf_steer_is_overdue(rf_store *store);
+
 /* Ends the rules that hold for a while only. Within an open transaction. */
 void rf_steer_expire(rf_store *store);
 
