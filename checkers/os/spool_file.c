@@ -240,24 +240,46 @@ static outcome write_segment(int folder, const char *line, size_t size) {
   return result;
 }
 
-static void ring_doorbell(int folder, const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
+/* ---- The doorbell ---- */
+
+/* Too long a path for a socket's address is reached by the folder's descriptor. */
+static void put_doorbell(char *out, size_t room, const char *path, int folder) {
   rf_sink_buffer text;
-  rf_sink_buffer_init(&text, address.sun_path, sizeof address.sun_path);
+  rf_sink_buffer_init(&text, out, room);
   rf_sink_str(&text.sink, path);
   rf_sink_str(&text.sink, "/doorbell");
-  if (text.length + 1 == sizeof address.sun_path) {
-    put_name(address.sun_path, sizeof address.sun_path, "/proc/self/fd/", (uint64_t)folder);
-    rf_sink_buffer_init(&text, address.sun_path, sizeof address.sun_path);
+  if (text.length + 1 == room) {
+    rf_sink_buffer_init(&text, out, room);
     rf_sink_str(&text.sink, "/proc/self/fd/");
     rf_sink_uint(&text.sink, (uint64_t)folder);
     rf_sink_str(&text.sink, "/doorbell");
   }
+}
+
+/* True where a collector listens, also one that is behind. */
+static bool ring_doorbell(int folder, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  put_doorbell(address.sun_path, sizeof address.sun_path, path, folder);
   int const fd = above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd < 0) {
+    return false;
+  }
+  ssize_t const sent =
+      sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
+  bool const listens = sent == 1 || errno == EAGAIN;
+  (void)close(fd);
+  return listens;
+}
+
+bool rf_spool_file_ring(const char *folder) {
+  int const saved = errno;
+  int const fd = open_folder(folder, false);
+  bool const listens = fd >= 0 && ring_doorbell(fd, folder);
   if (fd >= 0) {
-    (void)sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
     (void)close(fd);
   }
+  errno = saved;
+  return listens;
 }
 
 /* ---- Appending ---- */
@@ -278,7 +300,7 @@ static bool append_to(rf_spool_file *spool, const char *path, bool shared, char 
     result = write_segment(folder, line, size);
   }
   if (result == DONE && ring) {
-    ring_doorbell(folder, path);
+    (void)ring_doorbell(folder, path);
   }
   (void)close(folder);
   return result == DONE;

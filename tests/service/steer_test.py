@@ -389,6 +389,17 @@ def commands_refuse_what_makes_no_sense():
         check("rule 1: unset, because: enough" in log and "rule 1: set halt=0, because: x" in log, log)
 
 
+def commands_know_whether_a_collector_runs():
+    with Service(start=False) as s:
+        for name in ("d2", "x" * 150):  # the second is too long for a socket's address
+            s.directory = os.path.join(s.root, name)
+            os.mkdir(s.directory, 0o700)
+            s.start()
+            check(s.ask("steer", "sweep", "--because", "x")["collector_runs"], name)
+            s.stop()
+            check(not s.ask("steer", "sweep", "--because", "x")["collector_runs"], name)
+
+
 def rules_that_hold_for_a_while_end():
     with Service(start=False) as s:
         s.once()
@@ -468,6 +479,7 @@ service.main([
     sites_near_open_findings_are_raised,
     findings_without_a_build_id_have_no_site,
     commands_refuse_what_makes_no_sense,
+    commands_know_whether_a_collector_runs,
     rules_that_hold_for_a_while_end,
     who_steers_has_the_right_to,
     the_page_shows_rules_and_steps_with_reasons,
