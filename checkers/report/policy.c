@@ -75,7 +75,7 @@ uint32_t rf_policy_crc(const rf_policy *policy) {
 
 /* ---- Reading ---- */
 
-/* Of the members before the rules. */
+/* The members before the rules. */
 typedef struct start {
   char magic[8];
   uint32_t version;

@@ -69,7 +69,7 @@ static_assert(sizeof(rf_policy) == 18480, "the same in 32-bit and 64-bit program
 _Static_assert(sizeof(rf_policy) == 18480, "the same in 32-bit and 64-bit programs");
 #endif
 
-/* Who asks. Texts that are not known are empty. */
+/* The process that asks. Texts that are not known are empty. */
 typedef struct rf_policy_who {
   char program[512];
   char build_id[48];
@@ -109,7 +109,7 @@ typedef struct rf_policy_taker {
   void *context;
 } rf_policy_taker;
 
-/* What a policy says of itself. */
+/* Nonce, segment and newest rule of a policy. */
 typedef struct rf_policy_head {
   uint64_t nonce;
   int32_t live;

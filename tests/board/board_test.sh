@@ -10,7 +10,7 @@ set -euo pipefail
 board=$1
 shift
 
-# What newlib's C++ package has serves picolibc as well, whose own is none.
+# The headers of newlib's C++ package serve picolibc as well, which has none of its own.
 readonly headers=/usr/include/newlib/c++
 
 case $board in

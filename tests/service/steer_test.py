@@ -161,7 +161,7 @@ def blocks_are_swept_now():
         equal(s.findings()[0]["bug"], "heap-buffer-overflow")
         equal([r["reached"] for r in s.ask("steer")["rules"]], [0, 1])
         process.end()
-        # Who begins later was not meant.
+        # A process that begins later was not meant.
         process = Steered(s, options="mode=guard")
         time.sleep(0.5)
         check(f"rule {number}: sweep" not in process.said(), process.said())
@@ -204,7 +204,7 @@ def a_collector_that_died_goes_on():
 
 
 def a_collector_makes_the_segment_anew():
-    """Who logs out may take his shared memory with him."""
+    """A user who logs out may take the shared memory along."""
     with Service() as s:
         before = policy(s)["live"]
         Segment(before).remove()

@@ -84,7 +84,7 @@ static void spend_time(void) {
   __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
 }
 
-/* Of a path that had been watched. */
+/* True where a path that had been watched is due again. */
 static bool is_wanted_again(uint32_t key) {
   uint32_t const raise = rf_steer_raise();
   if (raise != 1) {

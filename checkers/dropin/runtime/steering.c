@@ -93,7 +93,7 @@ static rf_live_options live_part(const rf_options *o) {
   return (rf_live_options){o->sample_rate, o->watch, o->raise};
 }
 
-/* What the environment leaves as it was, it does not name. */
+/* The environment names an option that comes out the same from two different beginnings. */
 static rf_live_options named_by(const char *environment) {
   rf_options low = {.sample_rate = 1, .watch = 1, .raise = 1};
   rf_options high = {.sample_rate = 2, .watch = 2, .raise = 2};

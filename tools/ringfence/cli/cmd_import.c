@@ -58,8 +58,8 @@ static void help(void) {
       "\n"
       "Takes reports of AddressSanitizer, LeakSanitizer (text) and Valgrind (--xml=yes) to a collector: their "
       "findings\n"
-      "are listed with those of checked processes. A file that is taken in again counts once. Of a FOLDER, all\n"
-      "reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n"
+      "are listed with those of checked processes. A file that is taken in again counts once. A FOLDER stands for\n"
+      "all reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n"
       "Snapshots in JSON lines of the library or of `ringfence check` are taken as well; findings there are not.\n");
   rf_option_table_help(&table);
   (void)puts("\n"
@@ -197,7 +197,7 @@ static bool is_input(const char *name) {
   return false;
 }
 
-/* What the fuzzer says of one input; NULL where it cannot be run. */
+/* The output of the fuzzer for one input; NULL where it cannot be run. */
 static const char *output_of(import *i, const char *path) {
   static const char script[] = "timeout -s KILL 120 \"$0\" -timeout=60 \"$1\" 2>&1; exit 0";
   const char *const fuzzer = i->values[RUN];

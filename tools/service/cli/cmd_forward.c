@@ -170,7 +170,7 @@ static int run(int argc, char **argv) {
         "Usage: ringfence forward --to URL [OPTIONS] [FOLDER...]\n"
         "\n"
         "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
-        "findings in folders of JSON lines, to a collector elsewhere. What has arrived is removed from a spool;\n"
+        "findings in folders of JSON lines, to a collector elsewhere. Records that have arrived leave the spool;\n"
         "files of JSON lines stay. Where the collector does not answer, records wait, and are sent later.\n");
     rf_option_table_help(&o.table);
     status = 0;

@@ -1,4 +1,4 @@
-/* What is forwarded: segments of a spool, files of JSON lines. */
+/* The files that are forwarded: segments of a spool, and JSON lines. */
 #include "tools/service/exchange/forward.h"
 
 #include "checkers/report/fnv.h"
@@ -260,7 +260,7 @@ static bool is_lines(const char *name) {
                             (length > 5 && strcmp(name + length - 5, ".json") == 0));
 }
 
-/* Of a file "inode offset" lines: a file that took another's name begins anew. */
+/* `state` has a line "inode offset" for each file: one that took another's name begins anew. */
 static uint64_t known_offset(const char *state, uint64_t inode) {
   for (const char *line = state; line != NULL && *line != '\0';) {
     char *end = NULL;

@@ -37,7 +37,7 @@ static void split_left(const rf_page *p) {
   if (left == 0 || wanted == NULL || (wanted->type == RF_JSON_NUMBER && strcmp(wanted->text, "0") == 0)) {
     return;
   }
-  rf_markup(p->sink, "<p class=\"note\">Split by %s. Of %s before only counts are kept, which still count here", rule,
+  rf_markup(p->sink, "<p class=\"note\">Split by %s. Only counts are kept of %s before, which still count here", rule,
             rf_counted(p->arena, left, "event"));
   if (wanted->type == RF_JSON_NUMBER) {
     rf_markup(p->sink, "; %s of them had another %s", rf_page_number(p, rf_json_unsigned(p->json, "split_wanted", 0)),

@@ -34,7 +34,7 @@ static void put_call(const rf_process_view *v, const rf_json *call, const char *
             call == NULL ? "(not known)" : rf_call_name(v, call), place == NULL ? "" : place, tag);
 }
 
-/* Who called it: where many sites are one function, that tells them apart. */
+/* The callers: where many sites are one function, they tell them apart. */
 static void put_callers(const rf_process_view *v, const rf_json *site) {
   const rf_json *index = rf_page_list(site, "stack");
   unsigned shown = 0;

@@ -128,8 +128,8 @@ void rf_page_steering(const rf_page *page) {
   rf_page_head(page->sink, "Steering", "/steering");
   rf_page_raw(page,
               "<h1>Steering</h1>\n<p class=\"dim\">Rules for checked processes of this user: taken when a process "
-              "begins, and sample_rate, watch, raise, sweeps and snapshots while it runs. What RINGFENCE_OPTIONS "
-              "of a process say wins.</p>\n");
+              "begins, and sample_rate, watch, raise, sweeps and snapshots while it runs. The RINGFENCE_OPTIONS "
+              "of a process win.</p>\n");
   rules(page);
   set_form(page);
   sites(page);

@@ -19,7 +19,7 @@ enum {
   RF_STEER_STEPS = 2000          /* kept */
 };
 
-/* What somebody asks for. Texts may be NULL: not given. */
+/* A request of a user. Texts may be NULL: not given. */
 typedef struct rf_steer_request {
   const char *action; /* "set", "unset", "sweep" or "snapshot" */
   int64_t rule;       /* of unset */

@@ -175,7 +175,7 @@ void rf_policy_writer_open(rf_policy_writer *writer, const char *directory) {
   }
 }
 
-/* Who logs out may take his shared memory with him. */
+/* A user who logs out may take the shared memory along. */
 static void renew_segment(rf_policy_writer *w) {
   if (w->live != NULL && !is_there(w->segment)) {
     detach(w);
