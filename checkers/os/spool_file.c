@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "uncancelled.h"
 
 #ifndef O_PATH
@@ -118,8 +119,7 @@ static void make_folders(const char *path) {
   }
 }
 
-/* A folder in /tmp may be another user's trap. */
-static bool is_own(int folder) {
+bool rf_spool_is_own(int folder) {
   struct stat st;
   return fstat(folder, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
@@ -134,7 +134,7 @@ static int open_place(const char *path, bool shared) {
     }
     folder = open_folder(path, shared);
   }
-  if (folder >= 0 && shared && !is_own(folder)) {
+  if (folder >= 0 && shared && !rf_spool_is_own(folder)) {
     (void)close(folder);
     return -1;
   }
@@ -205,12 +205,6 @@ static outcome append_locked(rf_spool_file *spool, int folder, char *line, size_
 
 /* ---- A segment of its own, where a collector hangs with the lock ---- */
 
-static uint64_t wall_ns(void) {
-  struct timespec now = {0, 0};
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static void put_name(char *out, size_t room, const char *start, uint64_t number) {
   rf_sink_buffer text;
   rf_sink_buffer_init(&text, out, room);
@@ -222,7 +216,7 @@ static void put_name(char *out, size_t room, const char *start, uint64_t number)
 static outcome write_segment(int folder, const char *line, size_t size) {
   char before[64];
   char name[64];
-  uint64_t number = wall_ns();
+  uint64_t number = rf_clock_ns(CLOCK_REALTIME);
   put_name(before, sizeof before, "spool/new-", number ^ (uint64_t)getpid() << 40);
   int const fd = above_standard(openat(folder, before, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd < 0) {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "checkers/os/clock.h"
 #include "checkers/os/modules.h"
 #include "json_writer.h"
 
@@ -17,15 +17,9 @@
 
 /* ---- Ids and times ---- */
 
-static uint64_t ns_of(clockid_t clock) {
-  struct timespec now = {0, 0};
-  (void)clock_gettime(clock, &now);
-  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 void rf_collector_identity_renew(rf_collector_identity *id) {
   id->process = (uint32_t)getpid();
-  id->start_ns = ns_of(CLOCK_BOOTTIME);
+  id->start_ns = rf_clock_ns(CLOCK_BOOTTIME);
 }
 
 void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, const rf_sink *sink) {
@@ -50,7 +44,7 @@ static void put_digits(const rf_sink *sink, char before, unsigned value, unsigne
 
 /* Days since 1970 as a date: years begin in March here, so that the leap day is a year's last. gmtime takes locks. */
 void rf_collector_put_time(const rf_sink *sink) {
-  uint64_t const us = ns_of(CLOCK_REALTIME) / 1000;
+  uint64_t const us = rf_clock_ns(CLOCK_REALTIME) / 1000;
   uint64_t const seconds = us / 1000000;
   unsigned const clock = (unsigned)(seconds % 86400);
   uint64_t const days = seconds / 86400 + 719468;
