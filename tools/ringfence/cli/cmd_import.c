@@ -249,10 +249,6 @@ static bool import_report(import *i, const char *path, const char *text, size_t 
   return true;
 }
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool import_entry(import *i, const char *folder, const char *name) {
   struct stat st;
   size_t length = 0;
@@ -285,7 +281,7 @@ static bool import_folder(import *i, const char *path) {
   }
   (void)closedir(d);
   if (count != 0) {
-    qsort(names, count, sizeof *names, by_name);
+    qsort(names, count, sizeof *names, rf_by_name);
   }
   for (size_t n = 0; n < count && fine; n++) {
     fine = import_entry(i, path, names[n]);

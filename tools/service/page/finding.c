@@ -55,7 +55,7 @@ static uint64_t length_of(const rf_json *list) {
 }
 
 static void list_figure(const rf_page *p, const char *name, const char *noun) {
-  uint64_t const count = length_of(rf_page_list(p->json, name));
+  uint64_t const count = length_of(rf_json_list(p->json, name));
   rf_page_figure(p, "", rf_bump_arena_print(p->arena, count >= 20 ? "%" PRIu64 "+" : "%" PRIu64, count),
                  rf_noun(p->arena, count, noun));
 }
@@ -150,7 +150,7 @@ static void fix(const rf_page *p) {
 }
 
 static void crash_loops(const rf_page *p) {
-  for (const rf_json *l = rf_page_list(p->json, "crash_loops"); l != NULL; l = l->next) {
+  for (const rf_json *l = rf_json_list(p->json, "crash_loops"); l != NULL; l = l->next) {
     rf_markup(p->sink,
               "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
               rf_counted(p->arena, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
@@ -191,7 +191,7 @@ void rf_page_finding(const rf_page *page) {
   actions(page);
   fix(page);
   crash_loops(page);
-  rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
+  rf_page_chart(page, rf_json_list(page->json, "trend"), "Events per day");
   record(page);
   rf_page_written(page);
   rf_page_hardware(page);

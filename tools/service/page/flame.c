@@ -60,7 +60,7 @@ static size_t child_of(graph *g, size_t parent, size_t call) {
 
 static size_t depth_of(const rf_json *site) {
   size_t depth = 0;
-  for (const rf_json *s = rf_page_list(site, "stack"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(site, "stack"); s != NULL; s = s->next) {
     depth++;
   }
   return depth;
@@ -77,7 +77,7 @@ static void add_site(graph *g, const rf_json *site) {
   size_t depth = 0;
   int64_t const bytes = value_of(g, site, "bytes", "more_bytes");
   int64_t const blocks = value_of(g, site, "blocks", "more_blocks");
-  for (const rf_json *s = rf_page_list(site, "stack"); s != NULL && depth < DEPTH_MOST; s = s->next) {
+  for (const rf_json *s = rf_json_list(site, "stack"); s != NULL && depth < DEPTH_MOST; s = s->next) {
     stack[depth++] = (size_t)strtoull(s->text, NULL, 10);
   }
   size_t at = 0;
@@ -94,7 +94,7 @@ static void add_site(graph *g, const rf_json *site) {
 
 static graph make(const rf_process_view *v) {
   rf_bump_arena *const arena = v->page->arena;
-  const rf_json *const sites = rf_page_list(v->snapshot, "sites");
+  const rf_json *const sites = rf_json_list(v->snapshot, "sites");
   size_t room = 2;
   for (const rf_json *s = sites; s != NULL; s = s->next) {
     room += depth_of(s);

@@ -121,7 +121,7 @@ static void point(const rf_process_view *v, const axes *a, const rf_json *s) {
 
 void rf_page_memory(const rf_process_view *v) {
   const rf_page *const p = v->page;
-  const rf_json *const list = rf_page_list(p->json, "snapshots");
+  const rf_json *const list = rf_json_list(p->json, "snapshots");
   axes const a = measure(list);
   if (list == NULL) {
     return;

@@ -57,11 +57,6 @@ void rf_page_message(const rf_sink *sink, const char *title, const char *message
 
 /* ---- Values ---- */
 
-const rf_json *rf_page_list(const rf_json *object, const char *name) {
-  const rf_json *const list = rf_json_member(object, name);
-  return list == NULL ? NULL : list->first;
-}
-
 const char *rf_page_plain_number(const rf_page *p, const rf_json *object, const char *name) {
   return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, name, 0));
 }

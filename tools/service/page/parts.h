@@ -16,9 +16,6 @@ void rf_page_raw(const rf_page *p, const char *markup);
 void rf_page_head(const rf_sink *sink, const char *title, const char *active);
 void rf_page_foot(const rf_sink *sink);
 
-/* The first element of a list in the JSON; NULL where it is empty or missing. */
-const rf_json *rf_page_list(const rf_json *object, const char *name);
-
 /* A member that is a number without commas, for paths and names; 0 where it is missing. Lives in the arena. */
 const char *rf_page_plain_number(const rf_page *p, const rf_json *object, const char *name);
 

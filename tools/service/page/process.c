@@ -107,7 +107,7 @@ static void option(const rf_page *p, const rf_json *s, const rf_json *chosen) {
 
 static void options(const rf_page *p, const rf_json *chosen) {
   bool seen = chosen == NULL;
-  for (const rf_json *s = rf_page_list(p->json, "snapshots"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(p->json, "snapshots"); s != NULL; s = s->next) {
     if (rf_json_bool(s, "whole", false)) {
       option(p, s, chosen);
       seen = seen || rf_json_unsigned(s, "id", 0) == rf_json_unsigned(chosen, "id", 0);
@@ -153,7 +153,7 @@ static rf_process_view view_of(const rf_page *p) {
   rf_process_view v = {.page = p,
                        .snapshot = rf_json_member(p->json, "snapshot"),
                        .against = rf_json_member(rf_json_member(p->json, "snapshot"), "against")};
-  for (const rf_json *c = rf_page_list(v.snapshot, "calls"); c != NULL; c = c->next) {
+  for (const rf_json *c = rf_json_list(v.snapshot, "calls"); c != NULL; c = c->next) {
     RF_APPENDED(p->arena, v.calls, v.call_count) = c;
   }
   v.link = v.against == NULL

@@ -41,7 +41,7 @@ static void row(const rf_page *p, const rf_json *f) {
             id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
   rf_markup(p->sink, "<span class=\"place\">process %s on %s, build %s</span></td><td class=\"trend\">",
             rf_page_plain_number(p, f, "pid"), rf_json_text(f, "host", ""), rf_page_build(p, f));
-  spark(p, rf_page_list(f, "trend"));
+  spark(p, rf_json_list(f, "trend"));
   rf_markup(p->sink,
             "</td><td class=\"number\" data-name=\"live\">%s</td><td class=\"number\" data-name=\"peak\">%s</td><td "
             "class=\"number\" data-name=\"run\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
@@ -73,7 +73,7 @@ static void program_row(const rf_page *p, const rf_json *f) {
             "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"trend\">",
             rf_json_text(f, "program", ""), rf_bump_arena_print(p->arena, "%.12s", rf_json_text(f, "build", "")),
             rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
-  put_days(p, rf_page_list(f, "peaks"));
+  put_days(p, rf_json_list(f, "peaks"));
   rf_markup(
       p->sink,
       "</td><td class=\"number\" data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td><td "
@@ -82,7 +82,7 @@ static void program_row(const rf_page *p, const rf_json *f) {
 }
 
 static void programs(const rf_page *p) {
-  const rf_json *const list = rf_page_list(p->json, "programs");
+  const rf_json *const list = rf_json_list(p->json, "programs");
   if (list == NULL) {
     return;
   }
@@ -100,7 +100,7 @@ static void programs(const rf_page *p) {
 }
 
 void rf_page_processes(const rf_page *page) {
-  const rf_json *const list = rf_page_list(page->json, "processes");
+  const rf_json *const list = rf_json_list(page->json, "processes");
   uint64_t const total = rf_json_unsigned(page->json, "total", 0);
   uint64_t shown = 0;
   rf_page_head(page->sink, "Processes", "/processes");

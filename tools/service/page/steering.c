@@ -44,7 +44,7 @@ static void rule(const rf_page *p, const rf_json *r) {
 }
 
 static void rules(const rf_page *p) {
-  const rf_json *r = rf_page_list(p->json, "rules");
+  const rf_json *r = rf_json_list(p->json, "rules");
   if (r == NULL) {
     rf_page_raw(p, "<p class=\"empty\">No rule holds: processes run as they are started.</p>\n");
     return;
@@ -83,7 +83,7 @@ static void finding_link(const rf_page *p, const rf_json *object) {
 }
 
 static void sites(const rf_page *p) {
-  const rf_json *s = rf_page_list(p->json, "sites");
+  const rf_json *s = rf_json_list(p->json, "sites");
   if (s == NULL) {
     return;
   }
@@ -112,7 +112,7 @@ static void step(const rf_page *p, const rf_json *s) {
 }
 
 static void steps(const rf_page *p) {
-  const rf_json *s = rf_page_list(p->json, "steps");
+  const rf_json *s = rf_json_list(p->json, "steps");
   if (s == NULL) {
     return;
   }
