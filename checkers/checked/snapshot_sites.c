@@ -8,7 +8,7 @@
 #define NO_MODULE (-1)
 #define RESERVE ((size_t)128) /* for the members behind the sites */
 
-/* ---- What was written before ---- */
+/* ---- Frames that were written before ---- */
 
 static uint32_t slot_of(const rf_snapshot_sites *w, uintptr_t pc) {
   uint32_t at = (uint32_t)((uint64_t)pc * 0x9E3779B97F4A7C15U >> 40) % RF_SNAPSHOT_FRAMES;

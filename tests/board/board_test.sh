@@ -83,7 +83,7 @@ done | xargs -0 -n2 -P"$(nproc)" "$work/compile"
 "$prefix-gcc" "${cpu[@]}" "${link[@]}" -nostartfiles "$work"/*.o -T "$script" -Wl,--gc-sections -o "$work/image"
 "$prefix-size" "$work/image"
 
-# ---- What it says ----
+# ---- Its output ----
 
 status=0
 timeout 600 "${emulator[@]}" -nographic -semihosting -kernel "$work/image" </dev/null >"$work/said" 2>&1 || status=$?

@@ -56,7 +56,7 @@ static void list_init(locked_list *list) {
   }
 }
 
-/* ---- What is compared: a way to take a batch and one to give it back ---- */
+/* ---- Ways that are compared: one to take a batch and one to give it back ---- */
 
 static void list_take_each(void *self, void **out) {
   locked_list *const list = (locked_list *)self;

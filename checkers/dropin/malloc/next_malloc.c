@@ -10,7 +10,7 @@
 /* Called only where dlsym has found something. */
 #pragma weak dl_iterate_phdr
 
-/* ---- What the next malloc lacks, made of what it has ---- */
+/* ---- Functions that the next malloc lacks, made of those that it has ---- */
 
 static rf_malloc_functions made_of;
 

@@ -31,7 +31,7 @@ std::vector<const rf_conformance_subject *> subjects() {
   return {RF_SUBJECTS(RF_SUBJECT_CALLED)};
 }
 
-// ---- What a bug's code does ----
+// ---- The code of bugs ----
 
 unsigned char *Scene::make() {
   made_at_ = __LINE__ + 1;
