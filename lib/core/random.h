@@ -1,8 +1,8 @@
 /* Numbers that look random and are the same for the same seed, on every machine. Not secret: from some of them the
  * others follow. Private to lib, checkers and tools.
  *
- * Algorithm: splitmix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014); its constants
- * are S. Vigna's.
+ * Algorithm: splitmix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014), with the
+ * constants of S. Vigna.
  * Period: 2^64, each 64-bit number once. Overhead: 8 bytes, any value of which is a seed.
  * Threads: one state for each, or a lock.
  */
