@@ -1,6 +1,7 @@
 // findings: readers take any file or console output without harm, and every rendering of it is well-formed. Findings
 // written by the library are read back unchanged, also over a serial line that loses and garbles bytes.
 #include "blocks_model.h"
+#include "tests/core/text_sink.h"
 #include "tools/ringfence/base/json.h"
 #include "tools/ringfence/model/foreign.h"
 #include "tools/ringfence/model/identity.h"
@@ -25,10 +26,6 @@ namespace {
 
 using ringfence::fuzz::Reader;
 
-void append(void *context, const char *text, size_t size) {
-  static_cast<std::string *>(context)->append(text, size);
-}
-
 // ---- Reading and rendering ----
 
 class Read {
@@ -50,7 +47,7 @@ public:
 
   std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
     std::string out;
-    rf_sink const sink = {append, &out};
+    rf_sink const sink = ringfence::sink_to(&out);
     render(&arena_, &document, &sink);
     return out;
   }
@@ -94,7 +91,7 @@ bool fixed_point_is_due;
 std::string json_of(rf_record *record) {
   std::string out;
   rf_record_trim(record, nullptr, true); // and hands the frames to the finding
-  rf_sink const sink = {append, &out};
+  rf_sink const sink = ringfence::sink_to(&out);
   rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   rf_report_json(&record->finding, &symbolizer, &sink);
   return out;
@@ -184,7 +181,7 @@ void check_foreign(const std::string &text) {
     read(&found, &arena, text.c_str(), text.size());
     for (size_t i = 0; i < found.count; i++) {
       std::string line;
-      rf_sink const sink = {append, &line};
+      rf_sink const sink = ringfence::sink_to(&line);
       rf_foreign_put(&found.findings[i], "tool", &sink);
       const rf_json *const json = rf_json_parse(&arena, line.data(), line.size());
       RF_HOLDS(json != nullptr && rf_record_read(&arena, json) != nullptr);
@@ -367,7 +364,7 @@ void read_back_json(Reader &in) {
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     rf_finding const f = findings.next();
     std::string one;
-    rf_sink const sink = {append, &one};
+    rf_sink const sink = ringfence::sink_to(&one);
     rf_report_json(&f, &symbolizer, &sink);
     written.push_back(one);
     all += (in.u8() % 2 == 1 ? "<6>host prog: " : "") + one;
@@ -468,7 +465,7 @@ void read_back_serial(Reader &in) {
   rf_symbolizer const symbolizer = findings.symbolizer();
   std::vector<rf_finding> sent;
   std::string all;
-  rf_sink const sink = {append, &all};
+  rf_sink const sink = ringfence::sink_to(&all);
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     sent.push_back(findings.next());
     rf_report_serial(&sent.back(), &symbolizer, &sink);
@@ -516,7 +513,7 @@ void read_back_snapshot(Reader &in) {
     }
   }
   std::string all;
-  rf_sink const sink = {append, &all};
+  rf_sink const sink = ringfence::sink_to(&all);
   rf_serial_text framed;
   bool const serial = in.u8() % 2 == 1;
   rf_serial_text_init(&framed, &sink, 7);

@@ -1,6 +1,6 @@
 """How often each fuzzer has run, over all nights: part of nightly.py.
 
-One JSON file beside the inputs. Of each fuzzer: its executions in all, and those since its last finding.
+One JSON file beside the inputs. It has for each fuzzer its executions in all, and those since its last finding.
 """
 
 import json

@@ -60,7 +60,7 @@ def last_number(text, index):
 
 
 class Fuzzer:
-    """What is known of one fuzzer, over all its turns."""
+    """The state of one fuzzer, over all its turns."""
 
     def __init__(self, name, kept):
         self.name = name

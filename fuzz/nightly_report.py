@@ -1,4 +1,4 @@
-"""What a night of fuzzing found, for people and for machines: part of nightly.py."""
+"""The findings of a night of fuzzing, for people and for machines: part of nightly.py."""
 
 import html
 import json

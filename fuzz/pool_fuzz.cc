@@ -1,5 +1,7 @@
 // pool: over simple or tlsf; the first bytes of the input choose the heap, the classes, their counts and the source of
 // their memory. Then the statistics: each class against its own blocks, and the advice that pool prints.
+#include "tests/core/text_sink.h"
+
 #include <ringfence/fuzz/interpreter.h>
 #include <ringfence/pool.h>
 #include <ringfence/simple.h>
@@ -118,14 +120,10 @@ void account() {
   demand(!rf_pool_class_stats_get(&pool, pool.class_count, &s));
 }
 
-void append(void *context, const char *text, size_t len) {
-  static_cast<std::string *>(context)->append(text, len);
-}
-
 // A line for each class, and an initialiser.
 void read_advice() {
   std::string text;
-  rf_sink const sink = {append, &text};
+  rf_sink const sink = ringfence::sink_to(&text);
   rf_pool_advise(&pool, &sink);
   demand(!text.empty() && text.back() == '\n');
 }

@@ -1,6 +1,7 @@
 // rules: files that people write: suppressions, baselines, RINGFENCE_OPTIONS. Any text is read without harm. Each line
 // or item is understood, or named in a warning and without effect. Written files are read back unchanged.
 #include "blocks_model.h"
+#include "tests/core/text_sink.h"
 #include "tools/ringfence/model/baseline.h"
 
 #include <array>
@@ -15,10 +16,6 @@
 namespace {
 
 using ringfence::fuzz::Reader;
-
-void append(void *context, const char *text, size_t size) {
-  static_cast<std::string *>(context)->append(text, size);
-}
 
 size_t lines_in(const std::string &text) {
   size_t lines = 0;
@@ -81,7 +78,7 @@ void check_pattern(Reader &in) {
 
 struct Rules {
   explicit Rules(const std::string &text) : source(text), rules(rf_suppressions_count(text.data(), text.size())) {
-    rf_sink const sink = {append, &warnings};
+    rf_sink const sink = ringfence::sink_to(&warnings);
     all.rules = rules.data();
     all.capacity = rules.size();
     wrong = rf_suppressions_parse(&all, source.data(), source.size(), "file", &sink);
@@ -113,7 +110,7 @@ void check_use(Rules &rules, const std::string &name) {
   rf_suppression *const found = rf_suppressions_match(&rules.all, &f, nullptr);
   RF_HOLDS(found == expected);
   std::string list;
-  rf_sink const sink = {append, &list};
+  rf_sink const sink = ringfence::sink_to(&list);
   if (found != nullptr) {
     found->used++;
     found->bytes += f.size;
@@ -130,7 +127,7 @@ void read_suppressions(Reader &in) {
   RF_HOLDS(first.all.count + first.wrong == first.rules.size());
   RF_HOLDS(first.warnings.empty() == (first.wrong == 0) && lines_in(first.warnings) == first.wrong);
   std::string written;
-  rf_sink const sink = {append, &written};
+  rf_sink const sink = ringfence::sink_to(&written);
   for (size_t i = 0; i < first.all.count; i++) {
     const rf_suppression &rule = first.all.rules[i];
     RF_HOLDS(rule.length != 0 && rule.pattern >= first.source.data());
@@ -196,7 +193,7 @@ void write_baseline(Reader &in) {
     list.push_back(&record);
   }
   std::string text;
-  rf_sink const sink = {append, &text};
+  rf_sink const sink = ringfence::sink_to(&text);
   rf_baseline_put(&arena, list.data(), list.size(), &sink);
   rf_baseline b;
   RF_HOLDS(rf_baseline_parse(&b, &arena, "file", text.data(), text.size()) == nullptr);
@@ -217,7 +214,7 @@ void write_baseline(Reader &in) {
 
 std::string help_of(const rf_options &options) {
   std::string out;
-  rf_sink const sink = {append, &out};
+  rf_sink const sink = ringfence::sink_to(&out);
   rf_options_help(&options, &sink);
   return out;
 }
@@ -273,7 +270,7 @@ void read_options(Reader &in) {
                                                      "M"};
   std::string const text = a_text(in, words, false);
   std::string warnings;
-  rf_sink const sink = {append, &warnings};
+  rf_sink const sink = ringfence::sink_to(&warnings);
   rf_options options;
   rf_options_default(&options);
   rf_options const before = options;
@@ -305,7 +302,7 @@ void read_quoted_path(Reader &in) {
   }
   std::string const text = std::string("halt=0:log=") + quote + path + quote + ":exitcode=7";
   std::string warnings;
-  rf_sink const sink = {append, &warnings};
+  rf_sink const sink = ringfence::sink_to(&warnings);
   rf_options options;
   rf_options_default(&options);
   RF_HOLDS(rf_options_parse(&options, text.c_str(), "source", &sink) == 0);

@@ -256,7 +256,7 @@ void Program::end_race() {
   }
 }
 
-// Of all, or about one block, which may be resized.
+// Looks at all blocks, or asks about one, which may be resized.
 void Program::look(unsigned choice) {
   if (choice < 160 || live_.empty()) {
     heap_.look(choice);

@@ -138,7 +138,7 @@ bool releases(int order) {
   return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
 }
 
-// What a store of this order leaves for who reads it.
+// The clock that a store of this order leaves for its readers.
 const uint32_t *left_by(unsigned me, int order) {
   return releases(order) ? threads[me].now : threads[me].fenced;
 }

@@ -1,5 +1,6 @@
 // trace: the reader takes any bytes, and its result can be replayed; events that the writer is given are read back.
 #include "checkers/report/crc32.h"
+#include "tests/core/text_sink.h"
 #include "tools/trace/read.h"
 
 #include "blocks_model.h"
@@ -90,10 +91,6 @@ void read_payloads(Reader &in) {
 
 // ---- The writer and its reader ----
 
-void append(void *context, const char *bytes, size_t size) {
-  static_cast<std::string *>(context)->append(bytes, size);
-}
-
 struct Expected {
   trace_kind kind;
   size_t block;
@@ -107,7 +104,7 @@ class Recording {
 public:
   explicit Recording(Reader &in) : in_(in) {
     rf_trace_writer_options options{};
-    options.sink = {append, &file_};
+    options.sink = ringfence::sink_to(&file_);
     options.memory = memory_.data();
     options.size = memory_.size() * sizeof(size_t);
     RF_HOLDS(rf_trace_writer_init(&w_, &options) == RF_OK);

@@ -15,7 +15,7 @@ GCC_ONLY = {"-fno-canonical-system-headers", "-Wno-free-nonheap-object", "-Wunus
 
 
 def bazel(root, *args):
-    """What Bazel prints for a command, without its progress messages."""
+    """The output of Bazel for a command, without its progress messages."""
     command = [os.path.join(root, "bazelw"), *args]
     result = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:

@@ -23,5 +23,5 @@ else
   )
 fi
 
-# A file at a time per core; xargs fails if any did. What clang-tidy counts on stderr is no finding.
+# A file at a time per core; xargs fails if any did. The counts of clang-tidy on stderr are no findings.
 printf '%s\0' "${files[@]}" | xargs -0 -r -n 1 -P "$(nproc)" clang-tidy --quiet 2> >(grep -v 'warnings generated' >&2)

@@ -5,7 +5,7 @@
 #
 #   tools/try_hermetic.sh [TARGETS...]      default: //tools:ringfence //checkers/dropin:ringfence
 #
-# Of what is committed. Prints "hermetic: passed", or what was not as it should be.
+# Both checkouts have the last commit. Prints "hermetic: passed", or what was not as it should be.
 set -uo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)

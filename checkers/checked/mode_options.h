@@ -28,6 +28,9 @@ void rf_options_collect_run(const rf_options *options);
  * Before it is begun. Hosted systems only. */
 void rf_options_name_policy(const char *rules);
 
+/* Applies what __ringfence_default_options returns; the first half of rf_options_load, which says more. */
+unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings);
+
 /* Writes ", key value" for each option that the checker of options->mode takes. */
 void rf_options_print(const rf_options *options, const rf_sink *sink);
 

@@ -451,10 +451,13 @@ unsigned rf_options_parse(rf_options *options, const char *text, const char *sou
   return count;
 }
 
+unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings) {
+  return __ringfence_default_options == NULL
+             ? 0
+             : rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
+}
+
 unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
-  unsigned count = 0;
-  if (__ringfence_default_options != NULL) {
-    count += rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
-  }
+  unsigned const count = rf_options_load_program(options, warnings);
   return count + rf_options_parse(options, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
 }

@@ -1,12 +1,14 @@
 #include "snapshot_sites.h"
 
-#include <ringfence/report_json.h>
 #include <string.h>
+
+#include "checkers/report/fnv.h"
 
 #define FRAMES_MOST (RF_SNAPSHOT_FRAMES / 4 * 3)
 #define NO_MODULE (-1)
+#define RESERVE ((size_t)128) /* for the members behind the sites */
 
-/* ---- What was written before ---- */
+/* ---- Frames that were written before ---- */
 
 static uint32_t slot_of(const rf_snapshot_sites *w, uintptr_t pc) {
   uint32_t at = (uint32_t)((uint64_t)pc * 0x9E3779B97F4A7C15U >> 40) % RF_SNAPSHOT_FRAMES;
@@ -14,13 +16,6 @@ static uint32_t slot_of(const rf_snapshot_sites *w, uintptr_t pc) {
     at = (at + 1) % RF_SNAPSHOT_FRAMES;
   }
   return at;
-}
-
-static uint64_t checksum(uint64_t sum, const char *text) {
-  for (; text != NULL && *text != '\0'; text++) {
-    sum = (sum ^ (unsigned char)*text) * 0x100000001B3U;
-  }
-  return sum * 0x100000001B3U;
 }
 
 /* The frames that were added last go first: open addressing takes that. */
@@ -34,70 +29,57 @@ static void take_back(rf_snapshot_sites *w) {
 /* ---- Frames ---- */
 
 static void put_module(rf_snapshot_sites *w, const rf_frame_name *name) {
-  const rf_sink *const sink = &w->out->sink;
-  uint64_t const sum = checksum(checksum(0xCBF29CE484222325U, name->module), name->build_id);
+  uint64_t const sum = rf_fnv_text(rf_fnv_text(RF_FNV_START, name->module), name->build_id);
   uint32_t number = 0;
   while (number < w->module_count && w->modules[number] != sum) {
     number++;
   }
   if (number < w->module_count) {
-    rf_sink_uint(sink, number);
+    rf_json_write_unsigned(w->json, NULL, number);
     return;
   }
   if (number == RF_SNAPSHOT_MODULES) {
-    rf_sink_int(sink, NO_MODULE);
+    rf_json_write_signed(w->json, NULL, NO_MODULE);
     return;
   }
   w->modules[w->module_count++] = sum;
-  rf_sink_str(sink, "{\"path\":");
-  rf_json_string(name->module, sink);
-  if (name->build_id != NULL) {
-    rf_sink_str(sink, ",\"build_id\":");
-    rf_json_string(name->build_id, sink);
-  }
-  rf_sink_char(sink, '}');
+  rf_json_begin_object(w->json, NULL);
+  rf_json_write_text(w->json, "path", name->module);
+  rf_json_write_text(w->json, "build_id", name->build_id);
+  rf_json_end_object(w->json);
 }
 
-static void put_names(const rf_sink *sink, const char *function, const char *file, unsigned line) {
-  if (function != NULL || file != NULL) {
-    rf_sink_char(sink, ',');
-    rf_json_string(function != NULL ? function : "", sink);
-  }
+static void put_names(rf_json_writer *json, const char *function, const char *file, unsigned line) {
+  rf_json_write_text(json, NULL, function == NULL && file != NULL ? "" : function);
   if (file != NULL) {
-    rf_sink_char(sink, ',');
-    rf_json_string(file, sink);
-    rf_sink_char(sink, ',');
-    rf_sink_uint(sink, line);
+    rf_json_write_text(json, NULL, file);
+    rf_json_write_unsigned(json, NULL, line);
   }
 }
 
-static void put_address(const rf_sink *sink, uint64_t address) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_hex(sink, address, 1);
-  rf_sink_char(sink, '"');
+static void put_unplaced(rf_json_writer *json, uintptr_t address) {
+  rf_json_write_signed(json, NULL, NO_MODULE);
+  rf_json_write_address(json, NULL, address);
 }
 
 /* `site`: of a checked build's call; else NULL. */
 static void put_new_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
-  const rf_sink *const sink = &w->out->sink;
   rf_frame_name name;
   memset(&name, 0, sizeof name);
-  rf_sink_char(sink, '[');
+  rf_json_begin_array(w->json, NULL);
   if (site != NULL) {
-    rf_sink_int(sink, NO_MODULE);
-    put_address(sink, 0);
-    put_names(sink, site->function, site->file, site->line);
+    put_unplaced(w->json, 0);
+    put_names(w->json, site->function, site->file, site->line);
   } else if (w->symbolizer != NULL && w->symbolizer->name(w->symbolizer->context, pc, 0, &name) &&
              name.module != NULL) {
     put_module(w, &name);
-    put_address(sink, name.offset);
-    put_names(sink, name.function, name.file, name.line);
+    rf_json_write_address(w->json, NULL, name.offset);
+    put_names(w->json, name.function, name.file, name.line);
   } else {
-    rf_sink_int(sink, NO_MODULE);
-    put_address(sink, pc);
-    put_names(sink, name.function, name.file, name.line);
+    put_unplaced(w->json, pc);
+    put_names(w->json, name.function, name.file, name.line);
   }
-  rf_sink_char(sink, ']');
+  rf_json_end_array(w->json);
 }
 
 /* False where the table is full. */
@@ -105,7 +87,7 @@ static bool put_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
   uintptr_t const key = pc != 0 ? pc : 1;
   uint32_t const at = slot_of(w, key);
   if (w->frames[at].pc != 0) {
-    rf_sink_uint(&w->out->sink, w->frames[at].number);
+    rf_json_write_unsigned(w->json, NULL, w->frames[at].number);
     return true;
   }
   if (w->frame_count >= FRAMES_MOST) {
@@ -120,43 +102,53 @@ static bool put_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
 /* ---- Sites ---- */
 
 static bool put_site(rf_snapshot_sites *w, const rf_snapshot_site *site) {
-  const rf_sink *const sink = &w->out->sink;
   const rf_trace *const t = &site->allocated;
   bool fits = true;
-  rf_sink_char(sink, '[');
-  rf_sink_uint(sink, site->bytes);
-  rf_sink_char(sink, ',');
-  rf_sink_uint(sink, site->blocks);
-  rf_sink_str(sink, ",[");
+  rf_json_begin_array(w->json, NULL);
+  rf_json_write_unsigned(w->json, NULL, site->bytes);
+  rf_json_write_unsigned(w->json, NULL, site->blocks);
+  rf_json_begin_array(w->json, NULL);
   if (t->site != NULL) {
     fits = put_frame(w, (uintptr_t)t->site, t->site);
   }
   for (unsigned i = 0; i < t->depth && i < RF_TRACE_DEPTH && fits; i++) {
-    rf_sink_str(sink, i == 0 && t->site == NULL ? "" : ",");
     fits = put_frame(w, t->frames[i], NULL);
   }
-  rf_sink_str(sink, "]]");
-  return fits;
+  rf_json_end_array(w->json);
+  rf_json_end_array(w->json);
+  return fits && w->out->length + RESERVE + 2 <= w->out->capacity;
 }
 
-size_t rf_snapshot_sites_write(rf_snapshot_sites *w, const rf_snapshot_site *const *sites, size_t count,
-                               size_t reserve) {
+/* Leaves no trace of a site that does not fit. */
+static bool put_whole_site(rf_snapshot_sites *w, const rf_snapshot_site *site) {
+  rf_json_writer const json = *w->json;
+  size_t const length = w->out->length;
+  uint32_t const modules = w->module_count;
+  w->added_count = 0;
+  if (put_site(w, site)) {
+    return true;
+  }
+  take_back(w);
+  w->module_count = modules;
+  w->out->length = length;
+  w->out->data[length] = '\0';
+  *w->json = json;
+  return false;
+}
+
+void rf_snapshot_sites_write(rf_snapshot_sites *w, rf_json_writer *json, const rf_snapshot_site *const *sites,
+                             size_t count, size_t omitted_blocks, size_t omitted_bytes) {
   size_t written = 0;
-  rf_sink_char(&w->out->sink, '[');
-  while (written < count) {
-    size_t const before = w->out->length;
-    uint32_t const modules = w->module_count;
-    w->added_count = 0;
-    rf_sink_str(&w->out->sink, written == 0 ? "" : ",");
-    if (!put_site(w, sites[written]) || w->out->length + reserve + 2 > w->out->capacity) {
-      take_back(w);
-      w->module_count = modules;
-      w->out->length = before;
-      w->out->data[before] = '\0';
-      break;
-    }
+  w->json = json;
+  rf_json_begin_array(json, "sites");
+  while (written < count && put_whole_site(w, sites[written])) {
     written++;
   }
-  rf_sink_char(&w->out->sink, ']');
-  return written;
+  rf_json_end_array(json);
+  for (size_t i = written; i < count; i++) {
+    omitted_blocks += sites[i]->blocks;
+    omitted_bytes += sites[i]->bytes;
+  }
+  rf_json_write_unsigned(json, "omitted_blocks", omitted_blocks);
+  rf_json_write_unsigned(json, "omitted_bytes", omitted_bytes);
 }

@@ -7,6 +7,8 @@
 #ifndef RINGFENCE_SNAPSHOT_SITES_H
 #define RINGFENCE_SNAPSHOT_SITES_H
 
+#include "checkers/report/json_writer.h"
+
 #include <ringfence/snapshot.h>
 
 #ifdef __cplusplus
@@ -26,6 +28,7 @@ typedef struct rf_snapshot_frame {
 typedef struct rf_snapshot_sites {
   rf_sink_buffer *out;
   const rf_symbolizer *symbolizer;
+  rf_json_writer *json;
   uint32_t frame_count;
   uint32_t module_count;
   uint32_t added_count; /* frames of the site that is being written */
@@ -34,10 +37,10 @@ typedef struct rf_snapshot_sites {
   rf_snapshot_frame frames[RF_SNAPSHOT_FRAMES];
 } rf_snapshot_sites;
 
-/* Writes an array of the `count` sites, in the order given, and leaves `reserve` bytes of the buffer free. Returns how
- * many sites it has; the others did not fit. */
-size_t rf_snapshot_sites_write(rf_snapshot_sites *w, const rf_snapshot_site *const *sites, size_t count,
-                               size_t reserve);
+/* Writes the members "sites", with the `count` sites in the order given, "omitted_blocks" and "omitted_bytes": those
+ * given and those of the sites that did not fit. `json` writes to w->out. */
+void rf_snapshot_sites_write(rf_snapshot_sites *w, rf_json_writer *json, const rf_snapshot_site *const *sites,
+                             size_t count, size_t omitted_blocks, size_t omitted_bytes);
 
 #ifdef __cplusplus
 }

@@ -92,7 +92,7 @@ static rf_status report_others(rf_guard *guard, const rf_guard *owner, const voi
   return RF_ERR_BAD_POINTER;
 }
 
-/* ---- What only the inner allocator knows ---- */
+/* ---- Knowledge of the inner allocator ---- */
 
 /* A block of ours in all likelihood, but its header is none any more and no neighbour leads to it: an overflow has gone
  * over several blocks. */

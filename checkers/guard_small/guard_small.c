@@ -232,8 +232,8 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
   return RF_ERR_BAD_POINTER;
 }
 
-/* NULL where no live block starts there. Of what the heap knows nothing is not read. A payload can look like a header,
- * so the heap must know a block at its beginning, and one that is large enough. */
+/* NULL where no live block starts there. Memory that the heap does not know is not read. A payload can look like a
+ * header, so the heap must know a block at its beginning, and one that is large enough. */
 static header *live_at(rf_guard_small *g, const void *ptr) {
   header *const h = header_of(ptr);
   bool const may_be = g->inner != NULL && (uintptr_t)ptr % WORD == 0 && rf_owns(g->inner, h);

@@ -381,7 +381,7 @@ static part instantiated(rf_demangle *d, part of) {
   return joined(d, is_less ? with(d, of, " ") : of, arguments);
 }
 
-/* N was accepted; to E. What it names itself is no part yet. */
+/* N was accepted; to E. The name itself is no part yet. */
 static part nested(rf_demangle *d) {
   part scope = NOTHING;
   bool last_is_new = false;

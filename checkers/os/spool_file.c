@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "uncancelled.h"
 
 #ifndef O_PATH
@@ -118,8 +119,7 @@ static void make_folders(const char *path) {
   }
 }
 
-/* A folder in /tmp may be another user's trap. */
-static bool is_own(int folder) {
+bool rf_spool_is_own(int folder) {
   struct stat st;
   return fstat(folder, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
@@ -134,7 +134,7 @@ static int open_place(const char *path, bool shared) {
     }
     folder = open_folder(path, shared);
   }
-  if (folder >= 0 && shared && !is_own(folder)) {
+  if (folder >= 0 && shared && !rf_spool_is_own(folder)) {
     (void)close(folder);
     return -1;
   }
@@ -205,12 +205,6 @@ static outcome append_locked(rf_spool_file *spool, int folder, char *line, size_
 
 /* ---- A segment of its own, where a collector hangs with the lock ---- */
 
-static uint64_t wall_ns(void) {
-  struct timespec now = {0, 0};
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static void put_name(char *out, size_t room, const char *start, uint64_t number) {
   rf_sink_buffer text;
   rf_sink_buffer_init(&text, out, room);
@@ -222,7 +216,7 @@ static void put_name(char *out, size_t room, const char *start, uint64_t number)
 static outcome write_segment(int folder, const char *line, size_t size) {
   char before[64];
   char name[64];
-  uint64_t number = wall_ns();
+  uint64_t number = rf_clock_ns(CLOCK_REALTIME);
   put_name(before, sizeof before, "spool/new-", number ^ (uint64_t)getpid() << 40);
   int const fd = above_standard(openat(folder, before, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd < 0) {
@@ -240,24 +234,46 @@ static outcome write_segment(int folder, const char *line, size_t size) {
   return result;
 }
 
-static void ring_doorbell(int folder, const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
+/* ---- The doorbell ---- */
+
+/* Too long a path for a socket's address is reached by the folder's descriptor. */
+static void put_doorbell(char *out, size_t room, const char *path, int folder) {
   rf_sink_buffer text;
-  rf_sink_buffer_init(&text, address.sun_path, sizeof address.sun_path);
+  rf_sink_buffer_init(&text, out, room);
   rf_sink_str(&text.sink, path);
   rf_sink_str(&text.sink, "/doorbell");
-  if (text.length + 1 == sizeof address.sun_path) {
-    put_name(address.sun_path, sizeof address.sun_path, "/proc/self/fd/", (uint64_t)folder);
-    rf_sink_buffer_init(&text, address.sun_path, sizeof address.sun_path);
+  if (text.length + 1 == room) {
+    rf_sink_buffer_init(&text, out, room);
     rf_sink_str(&text.sink, "/proc/self/fd/");
     rf_sink_uint(&text.sink, (uint64_t)folder);
     rf_sink_str(&text.sink, "/doorbell");
   }
+}
+
+/* True where a collector listens, also one that is behind. */
+static bool ring_doorbell(int folder, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  put_doorbell(address.sun_path, sizeof address.sun_path, path, folder);
   int const fd = above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd < 0) {
+    return false;
+  }
+  ssize_t const sent =
+      sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
+  bool const listens = sent == 1 || errno == EAGAIN;
+  (void)close(fd);
+  return listens;
+}
+
+bool rf_spool_file_ring(const char *folder) {
+  int const saved = errno;
+  int const fd = open_folder(folder, false);
+  bool const listens = fd >= 0 && ring_doorbell(fd, folder);
   if (fd >= 0) {
-    (void)sendto(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
     (void)close(fd);
   }
+  errno = saved;
+  return listens;
 }
 
 /* ---- Appending ---- */
@@ -278,7 +294,7 @@ static bool append_to(rf_spool_file *spool, const char *path, bool shared, char 
     result = write_segment(folder, line, size);
   }
   if (result == DONE && ring) {
-    ring_doorbell(folder, path);
+    (void)ring_doorbell(folder, path);
   }
   (void)close(folder);
   return result == DONE;

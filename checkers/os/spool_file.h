@@ -40,6 +40,13 @@ void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length)
  * it. */
 bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring);
 
+/* True where the open folder or file is this user's, and nobody else may write to it: one in /tmp may be another user's
+ * trap. */
+bool rf_spool_is_own(int fd);
+
+/* Rings the doorbell of the collector of `folder`, a path. True where one listens. errno stays. */
+bool rf_spool_file_ring(const char *folder);
+
 /* In the child of a fork: closes what another thread of the parent had open. */
 void rf_spool_file_forked(rf_spool_file *spool);
 

@@ -48,7 +48,7 @@ static unsigned in_fours(unsigned depth) {
   return (depth + 3) & ~3U;
 }
 
-/* Of all that is to be compared. */
+/* The size of all that is to be compared. */
 static size_t layout_size(unsigned room, unsigned checks) {
   return padded(sizeof(layout) + sizeof(record) + room * (sizeof(uintptr_t) + sizeof(uint32_t)) +
                 checks * sizeof(rf_stack_check));

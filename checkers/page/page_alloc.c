@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/core/random.h"
+
 /* ---- The plan ---- */
 
 /* Where a block will lie: what is to be found out before there is a run for it. */
@@ -13,13 +15,9 @@ typedef struct plan {
   size_t offset;   /* of the block from there */
 } plan;
 
-/* An even chance, by Vigna's splitmix64. */
+/* An even chance. */
 static bool draw(rf_page_store *store) {
-  store->lot += UINT64_C(0x9E3779B97F4A7C15);
-  uint64_t z = store->lot;
-  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-  return (z >> 63) != 0;
+  return rf_random_next(&store->lot) >> 63 != 0;
 }
 
 static bool goes_left(rf_page_store *store) {

@@ -57,7 +57,7 @@ rf_page_backing rf_page_store_backing(const rf_page_store *store) {
   return (rf_page_backing){store->tags, store->tags_mask};
 }
 
-/* ---- What is in it. Under the lock. ---- */
+/* ---- Entries of the table. Under the lock. ---- */
 
 typedef bool (*is_wanted)(const rf_page_store *store, const rf_slot *s, const void *what);
 

@@ -186,7 +186,7 @@ bool rf_page_has_marks(void) {
 
 #endif
 
-/* ---- What the system says ---- */
+/* ---- Files of the system ---- */
 
 #if defined(__linux__)
 

@@ -266,7 +266,7 @@ void rf_runs_give(rf_page_store *store, rf_slot *s) {
   add_hole(store, s);
 }
 
-/* ---- Whose page ---- */
+/* ---- The owner of a page ---- */
 
 void rf_runs_mark(rf_slot *s, bool mine) {
   uint32_t const number = mine ? (uint32_t)(s - s->space->slots) + 1 : 0;

@@ -16,7 +16,7 @@ static rf_sample *sample_of(rf_allocator *self) {
   return (rf_sample *)self;
 }
 
-/* ---- What a thread has to itself ---- */
+/* ---- The thread's own state ---- */
 
 #define PICKS 4U /* countdowns kept, for as many objects; more of them draw anew now and then */
 

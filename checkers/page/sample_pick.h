@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/core/random.h"
+
 /* A freed block's page is kept for the next one in its slot, as long as that is little memory: up to so many slots. */
 #define RF_SAMPLE_KEEPS 1024U
 
@@ -29,14 +31,6 @@ static inline void rf_sample_seed(rf_sample_pick *pick, uint64_t seed) {
   pick->drawn = 0;
 }
 
-/* Vigna's splitmix64. */
-static inline uint64_t rf_sample_random(rf_sample_pick *pick) {
-  uint64_t z = pick->random += 0x9E3779B97F4A7C15U;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBU;
-  return z ^ z >> 31;
-}
-
 /* -log2(x / 2^32) in units of 1 / 65536, for x > 0: the logarithm of a mantissa m in [0, 1) is m + 0.34 m (1 - m) to
  * within half a percent. */
 static inline uint32_t rf_sample_log(uint32_t x) {
@@ -48,7 +42,7 @@ static inline uint32_t rf_sample_log(uint32_t x) {
 
 /* A distance of mean `rate`, from 1 to RF_SAMPLE_RATE_MOST. Rate 1 gives always 1. */
 static inline uint32_t rf_sample_draw(rf_sample_pick *pick, uint32_t rate) {
-  uint32_t const uniform = (uint32_t)(rf_sample_random(pick) >> 32) | 1U;
+  uint32_t const uniform = (uint32_t)(rf_random_next(&pick->random) >> 32) | 1U;
   if (rate <= 1) {
     return 1;
   }

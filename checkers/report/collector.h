@@ -59,15 +59,15 @@ bool rf_collector_wants_names(const rf_finding *f);
 /* True where a collector was named. */
 bool rf_collector_is_named(void);
 
-/* Writes a value of JSON, the member `kind` of a record. False: the record is not to be told. What the buffer has no
- * room for is the writer's to leave out. */
+/* Writes a value of JSON, the member `kind` of a record. False: the record is not to be told. The
+ * writer leaves out what the buffer has no room for. */
 typedef bool (*rf_collector_writer)(rf_sink_buffer *line, const rf_symbolizer *symbolizer, void *context);
 
 /* Tells a record of `kind`, with the seconds that the process has run, and what `write` writes. False where another
  * record is being made, or no place took it: try again later. Any thread, one at a time (the report lock). */
 bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write, void *context);
 
-/* The same with modules of addresses, and the lock taken. Of reporter.c. */
+/* The same with modules of addresses, and the lock taken. In reporter.c. */
 bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write, void *context);
 
 /* A step that this process took because a running policy asked for it: the rule's number, and what was done. Any

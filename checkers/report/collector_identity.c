@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "checkers/os/clock.h"
 #include "checkers/os/modules.h"
 #include "json_writer.h"
 
@@ -17,15 +17,9 @@
 
 /* ---- Ids and times ---- */
 
-static uint64_t ns_of(clockid_t clock) {
-  struct timespec now = {0, 0};
-  (void)clock_gettime(clock, &now);
-  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 void rf_collector_identity_renew(rf_collector_identity *id) {
   id->process = (uint32_t)getpid();
-  id->start_ns = ns_of(CLOCK_BOOTTIME);
+  id->start_ns = rf_clock_ns(CLOCK_BOOTTIME);
 }
 
 void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, const rf_sink *sink) {
@@ -50,7 +44,7 @@ static void put_digits(const rf_sink *sink, char before, unsigned value, unsigne
 
 /* Days since 1970 as a date: years begin in March here, so that the leap day is a year's last. gmtime takes locks. */
 void rf_collector_put_time(const rf_sink *sink) {
-  uint64_t const us = ns_of(CLOCK_REALTIME) / 1000;
+  uint64_t const us = rf_clock_ns(CLOCK_REALTIME) / 1000;
   uint64_t const seconds = us / 1000000;
   unsigned const clock = (unsigned)(seconds % 86400);
   uint64_t const days = seconds / 86400 + 719468;
@@ -84,11 +78,10 @@ static void read_boot(char out[37]) {
   }
 }
 
-/* A copy with a NUL at its end, of the option where it is given, else of the variable. */
-static const char *text_of(char out[NAME_BYTES], rf_collector_text option, const char *variable) {
+const char *rf_collector_text_of(char *out, size_t room, rf_collector_text option, const char *variable) {
   const char *const other = option.at != NULL ? NULL : secure_getenv(variable);
   rf_sink_buffer text;
-  rf_sink_buffer_init(&text, out, NAME_BYTES);
+  rf_sink_buffer_init(&text, out, room);
   if (option.at != NULL) {
     rf_sink_mem(&text.sink, option.at, option.length);
   } else if (other != NULL) {
@@ -114,8 +107,8 @@ static void put_build(rf_json_writer *w, const rf_collector_options *options) {
   char build_id[2 * RF_BUILD_ID_BYTES + 1];
   rf_modules_program_id(build_id);
   rf_json_begin_object(w, "build");
-  rf_json_write_text(w, "version", text_of(text, options->version, "RINGFENCE_VERSION"));
-  rf_json_write_text(w, "commit", text_of(text, options->commit, "RINGFENCE_COMMIT"));
+  rf_json_write_text(w, "version", rf_collector_text_of(text, sizeof text, options->version, "RINGFENCE_VERSION"));
+  rf_json_write_text(w, "commit", rf_collector_text_of(text, sizeof text, options->commit, "RINGFENCE_COMMIT"));
   rf_json_write_text(w, "build_id", build_id[0] != '\0' ? build_id : NULL);
   rf_json_end_object(w);
 }
@@ -185,7 +178,7 @@ static unsigned attempt_of_bazel(void) {
 
 static void put_labels_of_bazel(rf_json_writer *w) {
   static const char *const names[][2] = {
-      {"bazel_target", "TEST_TARGET"},
+      {"bazel_target", RF_BAZEL_TEST},
       {"shard", "TEST_SHARD_INDEX"},
       {"shards", "TEST_TOTAL_SHARDS"},
       {"run", "TEST_RUN_NUMBER"},
@@ -205,7 +198,7 @@ static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
   const char *const own = options->labels.at != NULL ? NULL : secure_getenv("RINGFENCE_LABELS");
   rf_json_begin_object(w, "labels");
   rf_json_write_text(w, "policy", options->policy);
-  if (secure_getenv("TEST_TARGET") != NULL) {
+  if (secure_getenv(RF_BAZEL_TEST) != NULL) {
     put_labels_of_bazel(w);
   }
   if (options->labels.at != NULL) {
@@ -231,7 +224,7 @@ static void put_fields(rf_collector_identity *id, const rf_collector_options *op
   rf_sink_buffer fields;
   rf_sink_buffer_init(&fields, id->fields, sizeof id->fields);
   rf_json_writer w = {.sink = &fields.sink, .more = true};
-  const char *const named = text_of(text, options->environment, "RINGFENCE_ENVIRONMENT");
+  const char *const named = rf_collector_text_of(text, sizeof text, options->environment, "RINGFENCE_ENVIRONMENT");
   const char *const environment = named != NULL ? named : "development";
   id->development = is_development(environment);
   put_host(&w);

@@ -1,4 +1,4 @@
-/* The sender of a record: the parts of it that are the same for all of a process. Internal to checkers/report. */
+/* The sender of a record: the parts of it that are the same for all of a process. Internal to checkers/. */
 #ifndef RINGFENCE_COLLECTOR_IDENTITY_H
 #define RINGFENCE_COLLECTOR_IDENTITY_H
 
@@ -9,6 +9,7 @@
 #include "collector.h"
 
 #define RF_COLLECTOR_FIELDS ((size_t)6144)
+#define RF_BAZEL_TEST "TEST_TARGET" /* a variable that Bazel sets for each test */
 
 typedef struct rf_collector_identity {
   char boot[37]; /* of the machine, or "0" */
@@ -29,5 +30,9 @@ void rf_collector_put_time(const rf_sink *sink);
 
 /* Writes the id of record `sequence`: "BOOT-PID-START-SEQUENCE". */
 void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, const rf_sink *sink);
+
+/* Copies the option where it is given, else the variable of the environment, into `out`, which gets a NUL at its end; a
+ * text with no room in `room` bytes is cut. Returns `out`, or NULL where the text is empty. */
+const char *rf_collector_text_of(char *out, size_t room, rf_collector_text option, const char *variable);
 
 #endif /* RINGFENCE_COLLECTOR_IDENTITY_H */

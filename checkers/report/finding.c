@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "fnv.h"
 
 typedef struct bug_facts {
   const char *name;
@@ -109,37 +110,24 @@ const rf_trace *rf_finding_place(const rf_finding *f) {
   }
 }
 
-/* ---- Key: FNV-1a over the fields by which two bugs differ ---- */
+/* ---- Key: a checksum of the fields by which two bugs differ ---- */
 
 #define KEY_FRAMES 3U
 
-static uint64_t mix(uint64_t key, const void *data, size_t size) {
-  const unsigned char *const bytes = (const unsigned char *)data;
-  for (size_t i = 0; i < size; i++) {
-    key = (key ^ bytes[i]) * 0x100000001B3U;
-  }
-  return key;
-}
-
-static uint64_t mix_text(uint64_t key, const char *text) {
-  return text != NULL ? mix(key, text, strlen(text) + 1) : mix(key, "", 1);
-}
-
-static uint64_t mix_trace(uint64_t key, const rf_trace *trace) {
+static uint64_t add_trace(uint64_t key, const rf_trace *trace) {
   unsigned const frames = trace->depth < KEY_FRAMES ? trace->depth : KEY_FRAMES;
   if (trace->site != NULL) {
-    key = mix_text(key, trace->site->file);
-    key = mix(key, &trace->site->line, sizeof trace->site->line);
+    key = rf_fnv_text(key, trace->site->file);
+    key = rf_fnv_bytes(key, &trace->site->line, sizeof trace->site->line);
   }
-  return mix(key, trace->frames, frames * sizeof trace->frames[0]);
+  return rf_fnv_bytes(key, trace->frames, frames * sizeof trace->frames[0]);
 }
 
 uint64_t rf_finding_key(const rf_finding *f) {
-  uint64_t key = 0xCBF29CE484222325U;
-  key = mix_text(key, rf_bug_name(f->bug));
-  key = mix_text(key, f->allocator);
-  key = mix_trace(key, &f->found);
-  return mix_trace(key, &f->allocated);
+  uint64_t key = rf_fnv_text(RF_FNV_START, rf_bug_name(f->bug));
+  key = rf_fnv_text(key, f->allocator);
+  key = add_trace(key, &f->found);
+  return add_trace(key, &f->allocated);
 }
 
 /* ---- Reporting ---- */

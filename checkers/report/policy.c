@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* strnlen */
 #include "policy.h"
 
 #include <ringfence/suppress.h>
@@ -13,9 +12,11 @@
 
 /* ---- Selectors ---- */
 
-static bool fits(const char *pattern, const char *text) {
-  char whole[sizeof((rf_policy_rule *)NULL)->program + 2];
-  size_t const length = strnlen(pattern, sizeof whole - 2);
+bool rf_policy_fits(const char *pattern, size_t length, const char *text) {
+  char whole[RF_POLICY_PATTERN + 2];
+  if (length > RF_POLICY_PATTERN) {
+    return false;
+  }
   whole[0] = '^';
   memcpy(whole + 1, pattern, length);
   whole[length + 1] = '$';
@@ -25,7 +26,7 @@ static bool fits(const char *pattern, const char *text) {
 static bool fits_program(const char *pattern, const char *path) {
   const char *const slash = strrchr(path, '/');
   const char *const name = slash != NULL && strchr(pattern, '/') == NULL ? slash + 1 : path;
-  return pattern[0] == '\0' || fits(pattern, name);
+  return pattern[0] == '\0' || rf_policy_fits(pattern, strlen(pattern), name);
 }
 
 static bool begins(const char *text, const char *prefix) {
@@ -74,7 +75,7 @@ uint32_t rf_policy_crc(const rf_policy *policy) {
 
 /* ---- Reading ---- */
 
-/* Of the members before the rules. */
+/* The members before the rules. */
 typedef struct start {
   char magic[8];
   uint32_t version;

@@ -69,7 +69,7 @@ static_assert(sizeof(rf_policy) == 18480, "the same in 32-bit and 64-bit program
 _Static_assert(sizeof(rf_policy) == 18480, "the same in 32-bit and 64-bit programs");
 #endif
 
-/* Who asks. Texts that are not known are empty. */
+/* The process that asks. Texts that are not known are empty. */
 typedef struct rf_policy_who {
   char program[512];
   char build_id[48];
@@ -77,6 +77,12 @@ typedef struct rf_policy_who {
   char commit[64];
   char environment[48];
 } rf_policy_who;
+
+#define RF_POLICY_PATTERN 256U
+
+/* True where `pattern`, `length` bytes of which * stands for any characters, fits all of `text`. One longer than
+ * RF_POLICY_PATTERN fits nothing. Any thread, and signal handlers. */
+bool rf_policy_fits(const char *pattern, size_t length, const char *text);
 
 /* True where all selectors of the rule fit. */
 bool rf_policy_matches(const rf_policy_rule *rule, const rf_policy_who *who);
@@ -103,7 +109,7 @@ typedef struct rf_policy_taker {
   void *context;
 } rf_policy_taker;
 
-/* What a policy says of itself. */
+/* Nonce, segment and newest rule of a policy. */
 typedef struct rf_policy_head {
   uint64_t nonce;
   int32_t live;

@@ -17,7 +17,7 @@ static rf_trace here(const rf_site *site) {
   return where;
 }
 
-/* ---- What is recorded ---- */
+/* ---- Recorded operations ---- */
 
 static void *tracer_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_tracer *const t = tracer_of(self);
@@ -64,7 +64,7 @@ static rf_status tracer_resize(rf_allocator *self, void *ptr, size_t size, const
   return status;
 }
 
-/* ---- What is not ---- */
+/* ---- Operations that are not recorded ---- */
 
 static size_t tracer_usable_size(rf_allocator *self, const void *ptr) {
   return rf_usable_size(tracer_of(self)->inner, ptr);

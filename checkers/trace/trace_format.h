@@ -10,7 +10,7 @@
  *     request = tag:u8  [time]  [back]  [size]  [align]  [site]      ALLOC, FREE, REALLOC: varints, as kind and tag say
  *     other   = tag:u8  fields, varints; a text is its length, then its bytes
  *
- * Blocks are named by sequence: the first allocation that succeeded is 0, the next one 1. What frees or resizes says
+ * Blocks are named by sequence: the first allocation that succeeded is 0, the next one 1. A free or a resize says
  * how far back that was: the number of blocks so far, less the name.
  */
 #ifndef RINGFENCE_TRACE_FORMAT_H

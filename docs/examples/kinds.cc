@@ -104,7 +104,7 @@ void segv() {
   *kept = 1;
 }
 
-// ---- What Ringfence does not look at ----
+// ---- Bugs that Ringfence does not look for ----
 
 void write_past_a_local_array() {
   volatile int index = 16;

@@ -117,7 +117,7 @@ void *sbrk(ptrdiff_t more) {
   return _sbrk(more);
 }
 
-/* ---- What libraries ask of a system beside these ---- */
+/* ---- Other functions that libraries ask of a system ---- */
 
 void *__dso_handle;
 int __cxa_atexit(void (*function)(void *), void *argument, void *object);

@@ -1,4 +1,4 @@
-/* What a program on an emulated board has: text on the emulator's console, and an end with a status. */
+/* The means of a program on an emulated board: text on the emulator's console, and an end with a status. */
 #ifndef RINGFENCE_TESTS_BOARD_BOARD_H
 #define RINGFENCE_TESTS_BOARD_BOARD_H
 

@@ -10,7 +10,7 @@ set -euo pipefail
 board=$1
 shift
 
-# What newlib's C++ package has serves picolibc as well, whose own is none.
+# The headers of newlib's C++ package serve picolibc as well, which has none of its own.
 readonly headers=/usr/include/newlib/c++
 
 case $board in
@@ -83,7 +83,7 @@ done | xargs -0 -n2 -P"$(nproc)" "$work/compile"
 "$prefix-gcc" "${cpu[@]}" "${link[@]}" -nostartfiles "$work"/*.o -T "$script" -Wl,--gc-sections -o "$work/image"
 "$prefix-size" "$work/image"
 
-# ---- What it says ----
+# ---- Its output ----
 
 status=0
 timeout 600 "${emulator[@]}" -nographic -semihosting -kernel "$work/image" </dev/null >"$work/said" 2>&1 || status=$?

@@ -1,4 +1,4 @@
-// What the compiler's C++ headers need of a library, where there is none for the board: memory, errors, strings and the
+// The library that the compiler's C++ headers need, where there is none for the board: memory, errors, strings and the
 // trees below std::map and std::set. Without exceptions an error ends the program.
 #include "tests/board/board.h"
 

@@ -64,7 +64,7 @@ void run(const conformance::Subject &subject) {
 using detection::How;
 using detection::Mode;
 
-// What is written behind a block of malloc's is the C library's own data, which it uses on.
+// The bytes behind a block of malloc's are the C library's own data, which it uses on.
 bool spares_malloc(const detection::Bug &bug, const std::string &allocator, Mode mode) {
   return !is_mallocs(allocator) || mode != Mode::kOff || bug.access != RF_ACCESS_WRITE || bug.offset < 0;
 }

@@ -460,7 +460,7 @@ TEST_P(Mode, WhatUninstrumentedCodeOverwritesIsFoundAsGuardFindsIt) {
 
 INSTANTIATE_TEST_SUITE_P(Asan, Mode, testing::ValuesIn(kAll), name_of);
 
-// ---- What a program's user sees ----
+// ---- The user's view ----
 
 using ModeDeath = Mode;
 

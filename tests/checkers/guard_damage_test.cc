@@ -31,7 +31,7 @@ protected:
   }
 };
 
-// ---- What a finding shows ----
+// ---- Contents of a finding ----
 
 // Each byte of the window is classed by where it lies, and what it should be stands beside those that are wrong.
 TEST_P(GuardDamage, TheWindowTellsBytesOfHeaderGuardsAndBlockApart) {

@@ -437,7 +437,7 @@ TEST_F(Modules, WithoutFunctionsThereIsOnlyThePlace) {
   EXPECT_EQ(name.function, nullptr);
 }
 
-// Of each frame of each stack.
+// Each frame of each stack has a module.
 TEST_F(Modules, AreFoundForEveryFrame) {
   rf_trace second = {};
   trace_.frames[0] = 64;

@@ -11,7 +11,7 @@
 namespace ringfence {
 namespace {
 
-// What the next boot sends.
+// The text that the next boot sends.
 std::string booted(rf_kept *kept) {
   TextSink out;
   bool const any = rf_kept_begin(kept, out.sink());

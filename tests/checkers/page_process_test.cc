@@ -308,7 +308,7 @@ TEST_F(PageProcess, ForksAmongThreadsThatAllocateFindNoLockHeld) {
   busy.join();
 }
 
-// ---- What the policy says ----
+// ---- The policy ----
 
 void halt_at_fault() {
   static rf_std heap;

@@ -85,7 +85,7 @@ TEST_F(Page, EveryAlignmentIsServed) {
   }
 }
 
-// ---- What is stopped ----
+// ---- Accesses that are stopped ----
 
 TEST_F(Page, BlocksAlignedToMoreThanAPageAreWatchedOnBothSides) {
   for (size_t align = 2 * page_size(); align <= 16 * page_size(); align *= 2) {

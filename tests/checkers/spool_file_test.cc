@@ -1,6 +1,7 @@
 // The writer's side of a spool: records are whole lines, wait for nobody and leave nothing open.
 #include "checkers/os/spool_file.h"
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <dirent.h>
@@ -154,19 +155,23 @@ TEST_F(SpoolFile, DoesNotWaitForACollectorThatKeepsTheLock) {
   EXPECT_EQ(written(), "one\nfour\n");
 }
 
-TEST_F(SpoolFile, RingsADoorbellAndDoesNotWaitForIt) {
-  ASSERT_TRUE(append("one", true)) << "without a collector";
+// A collector's end of the doorbell of `folder`.
+int listen_at(const std::string &folder) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  std::string const bell = path("doorbell");
-  std::string const home = bell.substr(0, bell.rfind('/'));
   int const saved = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  ASSERT_EQ(chdir(home.c_str()), 0); // the path may be too long for an address
+  EXPECT_EQ(chdir(folder.c_str()), 0); // the path may be too long for an address
   std::strcpy(address.sun_path, "doorbell");
   int const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address), 0);
-  ASSERT_EQ(fchdir(saved), 0);
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address), 0);
+  EXPECT_EQ(fchdir(saved), 0);
   (void)close(saved);
+  return fd;
+}
+
+TEST_F(SpoolFile, RingsADoorbellAndDoesNotWaitForIt) {
+  ASSERT_TRUE(append("one", true)) << "without a collector";
+  int const fd = listen_at(folder_);
   char byte;
   ASSERT_TRUE(append("two", false));
   EXPECT_EQ(recv(fd, &byte, 1, 0), -1);
@@ -178,6 +183,26 @@ TEST_F(SpoolFile, RingsADoorbellAndDoesNotWaitForIt) {
   }
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
   (void)close(fd);
+}
+
+TEST_F(SpoolFile, TheDoorbellAloneTellsWhetherACollectorListens) {
+  ASSERT_EQ(mkdir(folder_.c_str(), 0700), 0);
+  for (const std::string &folder : {folder_, path("short"), path(std::string(200, 'x'))}) {
+    (void)mkdir(folder.c_str(), 0700);
+    EXPECT_FALSE(rf_spool_file_ring(folder.c_str())) << "no doorbell";
+    int const fd = listen_at(folder);
+    char byte;
+    EXPECT_TRUE(rf_spool_file_ring(folder.c_str()));
+    EXPECT_EQ(recv(fd, &byte, 1, 0), 1);
+    for (int i = 0; i < 2000; i++) {
+      ASSERT_TRUE(rf_spool_file_ring(folder.c_str())) << "one that is behind listens, too";
+    }
+    (void)close(fd);
+    errno = 77;
+    EXPECT_FALSE(rf_spool_file_ring(folder.c_str())) << "a collector that died";
+    EXPECT_EQ(errno, 77);
+  }
+  EXPECT_FALSE(rf_spool_file_ring(path("none").c_str()));
 }
 
 TEST_F(SpoolFile, LinesOfThreadsAndProcessesAreWhole) {

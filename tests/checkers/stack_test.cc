@@ -215,7 +215,7 @@ class LargeDepot : public Depot {
 protected:
   LargeDepot() : Depot(size_t{16} << 20) {}
 
-  // Of the memory as a whole, in pages of 4 KiB.
+  // Counts pages of 4 KiB, in the memory as a whole.
   size_t pages_touched() const {
     constexpr size_t kWords = 4096 / sizeof(uint64_t);
     size_t touched = 0;

@@ -163,7 +163,7 @@ TEST_F(ZephyrSlab, TheManualsExamplesRun) {
   EXPECT_EQ(0, manual_slab());
 }
 
-// ---- What is refused ----
+// ---- Refusals ----
 
 TEST_F(ZephyrSlab, BadPointersAreRefused) {
   char *const a = take();

@@ -449,7 +449,7 @@ void Env::verify_contents() {
   }
 }
 
-// ---- What to try ----
+// ---- Inputs ----
 
 size_t served(const Subject &subject, size_t size) {
   return subject.max_size == 0 ? size : std::min(size, subject.max_size);

@@ -130,7 +130,7 @@ public:
   // A call that answers a well-formed request with NULL: one more failure, and nothing else.
   void failing(const char *what, const std::function<void()> &call);
 
-  // ---- What must always hold ----
+  // ---- Invariants ----
 
   // Integrity, statistics, walk, bytes around the arena, and no report but those asked for.
   void verify();

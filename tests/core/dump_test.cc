@@ -1,4 +1,6 @@
 // The output of rf_dump, byte for byte.
+#include "tests/core/text_sink.h"
+
 #include <ringfence/dump.h>
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
@@ -14,9 +16,7 @@ namespace {
 
 std::string dump(rf_allocator *a, const rf_dump_options *options, rf_status expected = RF_OK) {
   std::string text;
-  rf_sink const sink = {
-      [](void *context, const char *data, size_t len) { static_cast<std::string *>(context)->append(data, len); },
-      &text};
+  rf_sink const sink = ringfence::sink_to(&text);
   EXPECT_EQ(rf_dump(a, &sink, options), expected);
   return text;
 }

@@ -1,3 +1,5 @@
+#include "tests/core/text_sink.h"
+
 #include <ringfence/sink.h>
 
 #include <gtest/gtest.h>
@@ -9,9 +11,7 @@ namespace {
 // The output of one call.
 template <typename Put> std::string text_of(Put put) {
   std::string text;
-  rf_sink const sink = {
-      [](void *context, const char *data, size_t len) { static_cast<std::string *>(context)->append(data, len); },
-      &text};
+  rf_sink const sink = ringfence::sink_to(&text);
   put(&sink);
   return text;
 }

@@ -52,7 +52,7 @@ TEST_F(LockTest, AnswersWhatTheInnerAllocatorAnswers) {
   EXPECT_EQ(rf_free(a, p), RF_OK);
 }
 
-// ---- What the inner allocator lacks ----
+// ---- Operations that the inner allocator lacks ----
 
 // Takes the operations that are optional away from an allocator, for a while.
 class Bare {

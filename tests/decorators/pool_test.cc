@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/core/text_sink.h"
 #include "tests/core/unwatched.h"
 
 namespace {
@@ -306,10 +307,6 @@ TEST_F(Pool, WalksPoolsAndInnerInAddressOrder) {
   EXPECT_EQ(RF_OK, rf_free(a, large));
 }
 
-void append(void *context, const char *text, size_t len) {
-  static_cast<std::string *>(context)->append(text, len);
-}
-
 TEST_F(Pool, AdvisesTheCountsWithWhichNothingWouldHaveSpilled) {
   void *p[4];
   for (void *&q : p) {
@@ -319,7 +316,7 @@ TEST_F(Pool, AdvisesTheCountsWithWhichNothingWouldHaveSpilled) {
     rf_free(a, q);
   }
   std::string text;
-  rf_sink const sink = {append, &text};
+  rf_sink const sink = ringfence::sink_to(&text);
   rf_pool_advise(&pool, &sink);
   EXPECT_EQ("     bytes    blocks      peak  requests    spills     hit %   call for\n"
             "        16         2         2         4         2        50         4\n"

@@ -108,7 +108,7 @@ TEST(Forward, LinkedInAsWell) {
   }
 }
 
-// ---- What is found all the same ----
+// ---- Bugs that are found all the same ----
 
 TEST(Forward, RequestsThatCannotBeServedAreReportedAndAnsweredByTheMallocBehind) {
   Result const result = run_before("", "mode=sample:rejected=1:halt=0");

@@ -316,7 +316,7 @@ template <typename Request> bool waits_for_the_lock(Request request) {
   return waited;
 }
 
-// What the threads share: slots for a cache, large blocks, their sizes.
+// Threads share slots for a cache, large blocks, their sizes.
 TEST_F(DropinHeap, ItsLockIsTakenForAllThatThreadsShare) {
   void *small = nullptr;
   void *large = nullptr;

@@ -1,4 +1,4 @@
-// Modes page and sample of the drop-in: the same library, chosen by an option. What each finds, and that real programs
+// Modes page and sample of the drop-in: the same library, chosen by an option. Each finds its bugs, and real programs
 // run as ever.
 #include "tests/dropin/run.h"
 

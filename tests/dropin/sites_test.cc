@@ -12,7 +12,7 @@ struct Watched {
   long long watched; // blocks in all
 };
 
-// Of 400,000 allocations each `every`-th is at the bad place; the seed picks the same ones in every run.
+// Each `every`-th of 400,000 allocations is at the bad place; the seed picks the same ones in every run.
 Watched watch(const std::string &options, const std::string &every) {
   Result const result = run({program("chosen_sites"), "400000", every},
                             with("halt=0:leaks=0:summary=1:sample_seed=7:max_findings=0:" + options));

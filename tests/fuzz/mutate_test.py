@@ -18,7 +18,7 @@ import mutate  # pylint: disable=wrong-import-position
 import reach  # pylint: disable=wrong-import-position
 import tree  # pylint: disable=wrong-import-position
 
-# Of `static int f(int a, int *p) { CODE }`: the operator and the code with the fault.
+# CODE in `static int f(int a, int *p) { CODE }`, the operator, and the code with the fault.
 FAULTS = [
     ("x = a < 3;", "boundary", "x = a <= 3;"),
     ("x = a < 3;", "condition", "x = a >= 3;"),

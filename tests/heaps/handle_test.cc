@@ -514,7 +514,7 @@ TEST_F(HandleRealloc, MovesPastALockedBlockWhereCompactionMakesRoomThere) {
   rf_handle_unlock(h, 2);
 }
 
-// ---- What is reported free ----
+// ---- Free memory as it is reported ----
 
 TEST_F(Handle, WhatIsReportedFreeCanBeHadInOneBlock) {
   rf_handle_usage const fresh = usage();

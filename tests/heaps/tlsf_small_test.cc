@@ -80,7 +80,7 @@ TEST_F(TlsfSmall, ARequestAboveTheLastListsSizeIsServedByItsFirstBlockOrNot) {
   }
 }
 
-// What the last list holds of exactly its least size is served from any of its blocks.
+// Any block of the last list serves a request of exactly its least size.
 TEST_F(TlsfSmall, ARequestUpToTheLastListsSizeIsServedByAnyOfItsBlocks) {
   void *const p = rf_alloc(a, kLast - 4);
   ASSERT_NE(p, nullptr);

@@ -96,7 +96,7 @@ class Layering:
         return HEADER_FLOORS.get(stem) or self.by_stem.get(stem, default)
 
     def fault(self, source, delimiter, name):
-        """What is wrong with one #include, or None."""
+        """The fault of one #include, or None."""
         floor = self.floor(source.path)
         if floor not in FLOORS:
             return f"{floor} is no floor"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The output of tools/amalgamate.py compiles without a warning for every target that a compiler is installed for, its
-# header in C++ as well; the host's finds a bug. Serves a makefile and Meson. What is missing is left out, with a word.
+# header in C++ as well; the host's finds a bug. Serves a makefile and Meson. Targets whose compiler is missing are
+# named and left out.
 set -uo pipefail
 
 here=$PWD

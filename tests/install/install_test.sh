@@ -95,7 +95,7 @@ else
   echo "built without --config=i386: 32-bit programs are left out"
 fi
 
-# ---- What the command knows about its options, manuals and completions know ----
+# ---- Manuals and completions know all options of the command ----
 
 for command in check report replay; do
   options=$("$root/bin/ringfence" help "$command" | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+')

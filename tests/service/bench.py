@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the collector costs and how fast it is: figures of docs/service/README.md.
+"""Cost and speed of the collector: figures of docs/service/README.md.
 
     bench.py RINGFENCE_SERVE [intake | burst | history ...]      default: all
 

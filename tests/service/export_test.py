@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What leaves in the forms of other tools: Sentry's envelopes, OTLP, SARIF, and profiles for pprof."""
+"""Exports in the forms of other tools: Sentry's envelopes, OTLP, SARIF, and profiles for pprof."""
 
 import gzip
 import http.server

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may do what over HTTP, and what a hostile sender can do: nothing."""
+"""Rights over HTTP, and hostile senders, who can do nothing."""
 
 import http.client
 import json

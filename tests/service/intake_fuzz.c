@@ -1,4 +1,4 @@
-/* Lines of a spool, as a hostile process may write them. What is taken in must come out as JSON, and as pages. */
+/* Lines of a spool, as a hostile process may write them. All that is taken in must come out as JSON, and as pages. */
 #include "tools/ringfence/base/sinks.h"
 #include "tools/service/intake/intake.h"
 #include "tools/service/page/page.h"

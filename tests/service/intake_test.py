@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the collector takes in, counts and keeps."""
+"""The collector takes records in, counts them and keeps them."""
 
 import fcntl
 import json
@@ -255,7 +255,7 @@ def the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it():
         check("another `ringfence serve` runs" in s.command("serve", "--once", status=1))
 
 
-# What each step of the schema made, from version 1 on: to go back by.
+# Statements that undo each step of the schema, from version 1 on.
 STEPS = [
     ["DROP TABLE symbol"],
     ["DROP TABLE symbol_file", "DROP TABLE nameless", "DROP INDEX finding_split"] +

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What becomes of findings: fixed, back again, ignored, merged, told of; and how CI asks."""
+"""The life of findings: fixed, back again, ignored, merged, told of; and how CI asks."""
 
 import http.server
 import json

@@ -1,4 +1,4 @@
-"""What the tests of the service share: a collector in a folder of its own, records, spool writers, HTTP."""
+"""Shared by the tests of the service: a collector in a folder of its own, records, spool writers, HTTP."""
 
 import ctypes
 import datetime

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What steering costs: a loop of nothing but allocations, with and without a collector and its rules."""
+"""The cost of steering: a loop of nothing but allocations, with and without a collector and its rules."""
 
 import argparse
 import os

@@ -161,7 +161,7 @@ def blocks_are_swept_now():
         equal(s.findings()[0]["bug"], "heap-buffer-overflow")
         equal([r["reached"] for r in s.ask("steer")["rules"]], [0, 1])
         process.end()
-        # Who begins later was not meant.
+        # A process that begins later was not meant.
         process = Steered(s, options="mode=guard")
         time.sleep(0.5)
         check(f"rule {number}: sweep" not in process.said(), process.said())
@@ -204,7 +204,7 @@ def a_collector_that_died_goes_on():
 
 
 def a_collector_makes_the_segment_anew():
-    """Who logs out may take his shared memory with him."""
+    """A user who logs out may take the shared memory along."""
     with Service() as s:
         before = policy(s)["live"]
         Segment(before).remove()
@@ -389,6 +389,17 @@ def commands_refuse_what_makes_no_sense():
         check("rule 1: unset, because: enough" in log and "rule 1: set halt=0, because: x" in log, log)
 
 
+def commands_know_whether_a_collector_runs():
+    with Service(start=False) as s:
+        for name in ("d2", "x" * 150):  # the second is too long for a socket's address
+            s.directory = os.path.join(s.root, name)
+            os.mkdir(s.directory, 0o700)
+            s.start()
+            check(s.ask("steer", "sweep", "--because", "x")["collector_runs"], name)
+            s.stop()
+            check(not s.ask("steer", "sweep", "--because", "x")["collector_runs"], name)
+
+
 def rules_that_hold_for_a_while_end():
     with Service(start=False) as s:
         s.once()
@@ -468,6 +479,7 @@ service.main([
     sites_near_open_findings_are_raised,
     findings_without_a_build_id_have_no_site,
     commands_refuse_what_makes_no_sense,
+    commands_know_whether_a_collector_runs,
     rules_that_hold_for_a_while_end,
     who_steers_has_the_right_to,
     the_page_shows_rules_and_steps_with_reasons,

@@ -1,4 +1,4 @@
-"""What the tests of steering share: a checked process that goes on until it is told to end, rules, the policy."""
+"""Shared by the tests of steering: a checked process that goes on until it is told to end, rules, the policy."""
 
 import ctypes
 import os

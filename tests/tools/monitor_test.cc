@@ -49,7 +49,7 @@ TEST(Monitor, ShowsTextAsItIsAndFindingsAsReports) {
   unlink(file.c_str());
 }
 
-// What comes out of `fd` until `part` is in it, or nothing comes for ten seconds.
+// The output of `fd` until `part` is in it, or nothing comes for ten seconds.
 std::string read_until(int fd, const std::string &part) {
   std::string text;
   char piece[512];

@@ -1,4 +1,5 @@
 // Findings written by the library and read back by the command.
+#include "tests/core/text_sink.h"
 #include "tools/ringfence/model/record.h"
 
 #include <cstring>
@@ -9,20 +10,16 @@
 
 namespace {
 
-void append(void *context, const char *text, size_t length) {
-  static_cast<std::string *>(context)->append(text, length);
-}
-
 std::string text_of(const rf_finding &f, const rf_symbolizer *symbolizer) {
   std::string text;
-  const rf_sink sink = {append, &text};
+  const rf_sink sink = ringfence::sink_to(&text);
   rf_report_text(&f, symbolizer, &sink);
   return text;
 }
 
 std::string json_of(const rf_finding &f, const rf_symbolizer *symbolizer) {
   std::string text;
-  const rf_sink sink = {append, &text};
+  const rf_sink sink = ringfence::sink_to(&text);
   rf_report_json(&f, symbolizer, &sink);
   return text;
 }

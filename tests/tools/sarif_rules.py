@@ -198,7 +198,7 @@ class Checker:
             self.complain(path, "two related locations have the same id")
 
     def check_indices(self, value, run, path):
-        """What names a file or a function by its index finds it in the table of the run."""
+        """An index of a file or a function is one of the table of the run."""
         if isinstance(value, list):
             for i, element in enumerate(value):
                 self.check_indices(element, run, "%s[%d]" % (path, i))

@@ -98,7 +98,7 @@ TEST_F(SnapshotTable, HasItsRowsInOrder) {
   EXPECT_EQ(rows(table("", {site(2, 1, -1), site(1, 1, 0)})), "1:1:0 2:1:-1");
 }
 
-// Of two such numbers even the difference of differences fits.
+// Even the difference of differences of two such numbers fits.
 TEST_F(SnapshotTable, BoundsNumbersThatAreMadeUp) {
   int64_t const most = INT64_MAX / 8;
   const rf_snapshot_table *const t =

@@ -1,4 +1,5 @@
 // The line at the end of a run.
+#include "tests/core/text_sink.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/render/document.h"
 
@@ -7,10 +8,6 @@
 #include <string>
 
 namespace {
-
-void append(void *context, const char *text, size_t length) {
-  static_cast<std::string *>(context)->append(text, length);
-}
 
 class Report : public testing::Test {
 protected:
@@ -26,13 +23,13 @@ protected:
 
   std::string text() {
     std::string out;
-    const rf_sink sink = {append, &out};
+    const rf_sink sink = ringfence::sink_to(&out);
     rf_totals_text(&arena_, &totals_, &sink);
     return out;
   }
   std::string list(const rf_run &run) {
     std::string out;
-    const rf_sink sink = {append, &out};
+    const rf_sink sink = ringfence::sink_to(&out);
     rf_processes_text(&arena_, &run, &sink);
     return out;
   }

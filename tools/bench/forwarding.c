@@ -9,6 +9,9 @@
  * median, of memory the peak of the whole process. Prints Markdown.
  */
 #define _GNU_SOURCE /* wait4 */
+#include "tools/bench/median.h"
+#include "tools/bench/requests.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -49,21 +52,10 @@ static char *touched(char *block, size_t size) {
   return block;
 }
 
-static uint32_t next_random(uint32_t *seed) {
-  *seed = *seed * 1664525U + 1013904223U;
-  return *seed >> 8;
-}
-
 static void small_pairs(void) {
   for (unsigned i = 0; i < 5000000; i++) {
     free(touched(malloc(32), 32));
   }
-}
-
-/* Mostly small: a size twice as large comes half as often. */
-static size_t power_law(uint32_t *seed) {
-  unsigned const zeros = (unsigned)__builtin_ctz(next_random(seed) | 0x200U);
-  return ((size_t)16 << zeros) + next_random(seed) % 16;
 }
 
 static void random_order(void) {
@@ -315,12 +307,6 @@ static void print_loops(const setting *settings, unsigned rounds) {
 
 #define STARTS_MOST 1000U
 
-static int compare(const void *a, const void *b) {
-  double const x = *(const double *)a;
-  double const y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* Milliseconds. */
 static void print_starts(const setting *settings, size_t count, unsigned starts) {
   static double times[8][STARTS_MOST];
@@ -334,9 +320,8 @@ static void print_starts(const setting *settings, size_t count, unsigned starts)
   }
   printf("\n| `bash -c true` | median of %u, ms | more | least |\n|---|---|---|---|\n", starts);
   for (size_t s = 0; s < count; s++) {
-    qsort(times[s], starts, sizeof times[s][0], compare);
-    printf("| %s | %.2f | %+.2f | %.2f |\n", settings[s].name, times[s][starts / 2],
-           times[s][starts / 2] - times[0][starts / 2], times[s][0]);
+    double const middle = median(times[s], starts);
+    printf("| %s | %.2f | %+.2f | %.2f |\n", settings[s].name, middle, middle - times[0][starts / 2], times[s][0]);
   }
 }
 

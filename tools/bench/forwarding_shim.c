@@ -1,4 +1,4 @@
-/* The least that a malloc to preload can do: it hands each request on. What handing on costs by itself. */
+/* The least that a malloc to preload can do: it hands each request on. For the cost of handing on by itself. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <dlfcn.h>
 #include <stdlib.h>

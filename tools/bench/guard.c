@@ -9,6 +9,8 @@
  * round by round; of the processor time the least counts, of memory the peak of the whole process. Prints Markdown.
  */
 #define _GNU_SOURCE /* wait4 */
+#include "tools/bench/requests.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -56,17 +58,6 @@ static void drop(block *b) {
   }
   __atomic_store_n(&read_bytes, sum, __ATOMIC_RELAXED);
   free(b);
-}
-
-static uint32_t next_random(uint32_t *seed) {
-  *seed = *seed * 1664525U + 1013904223U;
-  return *seed >> 8;
-}
-
-/* Mostly small: a size twice as large comes half as often. */
-static size_t power_law(uint32_t *seed) {
-  unsigned const zeros = (unsigned)__builtin_ctz(next_random(seed) | 0x200U);
-  return ((size_t)16 << zeros) + next_random(seed) % 16;
 }
 
 /* ---- The loads ---- */

@@ -9,6 +9,8 @@
  * turn within a round. Printed are nanoseconds per block: the median of the rounds, and the 10th and 90th percentile.
  *
  * A second thread exists and does nothing, since where there is none no lock is needed, and glibc's then costs less. */
+#include "tools/bench/median.h"
+
 #include <pthread.h>
 #include <ringfence/memblocks.h>
 #include <ringfence/mempool.h>
@@ -56,7 +58,7 @@ static void list_init(locked_list *list) {
   }
 }
 
-/* ---- What is compared: a way to take a batch and one to give it back ---- */
+/* ---- Ways that are compared: one to take a batch and one to give it back ---- */
 
 static void list_take_each(void *self, void **out) {
   locked_list *const list = (locked_list *)self;
@@ -179,15 +181,9 @@ static void run_round(kind *k, size_t round) {
   k->give_ns[round] = (double)(rf_port_now_ns() - start) / BATCH;
 }
 
-static int by_value(const void *a, const void *b) {
-  double const x = *(const double *)a;
-  double const y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void print_spread(double *values) {
-  qsort(values, ROUNDS, sizeof *values, by_value);
-  printf(" %.1f (%.1f … %.1f) |", values[ROUNDS / 2], values[ROUNDS / 10], values[ROUNDS - ROUNDS / 10]);
+  double const middle = median(values, ROUNDS);
+  printf(" %.1f (%.1f … %.1f) |", middle, values[ROUNDS / 10], values[ROUNDS - ROUNDS / 10]);
 }
 
 static void *idle(void *event) {

@@ -8,6 +8,7 @@
  * or whose output differs, is an error.
  */
 #define _GNU_SOURCE /* wait4 */
+#include "tools/bench/median.h"
 #include "workloads.h"
 
 #include <errno.h>
@@ -97,17 +98,6 @@ static void demand_same_output(const workload *w) {
     fprintf(stderr, "programs: %s: the output differs under the checker\n", w->name);
     exit(1);
   }
-}
-
-static int compare(const void *a, const void *b) {
-  double const x = *(const double *)a;
-  double const y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n) {
-  qsort(values, n, sizeof *values, compare);
-  return values[n / 2];
 }
 
 static void measure_workload(const workload *w, const char *library, const char *options, size_t runs) {

@@ -90,6 +90,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/eh_step.c
   checkers/os/frames.c
   checkers/os/host_posix.c
+  checkers/os/host_stacks.c
   checkers/os/maps.c
   checkers/os/modules_linux.c
   checkers/os/spool_file.c
@@ -117,6 +118,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_signal.c
   checkers/page/page_sweep.c
   checkers/page/sample.c
+  checkers/pools/pool_damage.c
   checkers/pools/pool_watch.c
   checkers/report/collector.c
   checkers/report/collector_identity.c

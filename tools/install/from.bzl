@@ -1,4 +1,4 @@
-"""What install.sh is given, by //tools:install and by the tests."""
+"""The arguments of install.sh, for //tools:install and the tests."""
 
 INSTALL_FROM = [
     "command=$(rootpath //tools/ringfence)",
@@ -46,7 +46,7 @@ CMAKE_SOURCES = ["$(rootpath //tools/cmake:sources.cmake)"] + ["$(rootpath %s)" 
 
 CMAKE_SOURCES_DATA = _MEMBERS + ["//tools/cmake:sources.cmake"]
 
-# What package.sh is given for the service.
+# The arguments of package.sh for the service.
 SERVICE_FROM = [
     "serve=$(rootpath //tools/service:ringfence-serve)",
     "portable=$(rootpath //tools/service:portable)",

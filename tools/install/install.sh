@@ -19,7 +19,7 @@ die() {
   exit 1
 }
 
-# ---- What was built ----
+# ---- The files that were built ----
 
 declare -A from
 while [[ $1 != -- ]]; do

@@ -103,7 +103,7 @@ make_tar() {
   finish "$name.tar.gz"
 }
 
-# What the program is linked to and the C library is not part of.
+# The libraries that the program is linked to, but for the C library.
 libraries_of() { ldd "$1" | sed -nE 's/^\s*(\S+) => (\/\S+) .*/\1 \2/p' | grep -vE '^lib(c|m|dl|rt|pthread)\.so'; }
 
 # file: Debian's package that it is of. By its name alone: /lib may be a link to /usr/lib.

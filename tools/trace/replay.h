@@ -12,7 +12,7 @@ extern "C" {
 #define REPLAY_PEAKS_MOST 16U                 /* the most memory to try, in peaks */
 #define REPLAY_ARENA_LEAST ((size_t)64 << 10) /* bytes, for traces that need hardly any */
 
-/* One request. `blocks` has trace.ids elements, NULL at first. What failed changes nothing; false where it did. */
+/* One request. `blocks` has trace.ids elements, NULL at first. False where the allocator refused: nothing changed. */
 static inline bool replay_op(rf_allocator *a, const trace_op *op, void **blocks) {
   size_t const align = op->align != 0 ? op->align : RF_ALIGN_DEFAULT;
   void **const block = &blocks[op->id];

@@ -1,5 +1,7 @@
 #include "tools/trace/synthetic.h"
 
+#include "lib/core/random.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,17 +14,9 @@ typedef struct maker {
   size_t live;   /* bytes */
 } maker;
 
-/* splitmix64 */
-static uint64_t next_random(maker *m) {
-  uint64_t z = m->random += 0x9e3779b97f4a7c15;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-  z = (z ^ z >> 27) * 0x94d049bb133111eb;
-  return z ^ z >> 31;
-}
-
 /* low … high */
 static size_t between(maker *m, size_t low, size_t high) {
-  return low + (size_t)(next_random(m) % (high - low + 1));
+  return low + (size_t)(rf_random_next(&m->random) % (high - low + 1));
 }
 
 static maker start(const char *name, uint64_t seed, size_t ids) {

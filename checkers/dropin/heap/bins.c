@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "lib/core/random.h"
+
 #define PLACES_LEAST 32U
 #define PLACES_MOST (UINT32_C(1) << 20)
 #define AGE_LEAST ((size_t)512) /* bytes */
@@ -74,18 +76,12 @@ bool rf_bins_make_room(rf_cache *cache, unsigned number) {
 
 /* ---- Order ---- */
 
-/* Below `most`. Algorithm: xorshift64* (S. Vigna, An experimental exploration of Marsaglia's xorshift generators,
- * scrambled, 2016). */
+/* Below `most`. */
 static uint32_t draw(rf_cache *cache, uint32_t most) {
-  uint64_t x = cache->random;
-  if (x == 0) {
-    x = ((uint64_t)cache->place << 32 | rf_heap_options_now.order_seed) * UINT64_C(0x9E3779B97F4A7C15);
+  if (cache->random == 0) {
+    cache->random = (uint64_t)cache->place << 32 | rf_heap_options_now.order_seed;
   }
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  cache->random = x;
-  return (uint32_t)((x * UINT64_C(0x2545F4914F6CDD1D) >> 32) * most >> 32);
+  return (uint32_t)((rf_random_next(&cache->random) >> 32) * most >> 32);
 }
 
 static void swap(const rf_bin *bin, uint32_t one, uint32_t other) {

@@ -61,22 +61,18 @@ void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size) {
 
 /* ---- Writing ---- */
 
-static void write_sizes(const rf_heap_shape *shape, const rf_sink *sink) {
-  bool more = false;
-  rf_sink_str(sink, "\"sizes\":[");
+static void write_sizes(const rf_heap_shape *shape, rf_json_writer *json) {
+  rf_json_begin_array(json, "sizes");
   for (size_t i = 0; i < RF_SHAPE_SIZES; i++) {
     if (shape->sizes[i].blocks != 0) {
-      rf_sink_str(sink, more ? ",[" : "[");
-      rf_sink_uint(sink, i == 0 ? 0 : (uint64_t)1 << (i - 1));
-      rf_sink_char(sink, ',');
-      rf_sink_uint(sink, shape->sizes[i].blocks);
-      rf_sink_char(sink, ',');
-      rf_sink_uint(sink, shape->sizes[i].bytes);
-      rf_sink_char(sink, ']');
-      more = true;
+      rf_json_begin_array(json, NULL);
+      rf_json_write_unsigned(json, NULL, i == 0 ? 0 : (uint64_t)1 << (i - 1));
+      rf_json_write_unsigned(json, NULL, shape->sizes[i].blocks);
+      rf_json_write_unsigned(json, NULL, shape->sizes[i].bytes);
+      rf_json_end_array(json);
     }
   }
-  rf_sink_char(sink, ']');
+  rf_json_end_array(json);
 }
 
 static bool is_below(const void *a, const void *b) {
@@ -94,39 +90,49 @@ static size_t gather(rf_shape_cell *table) {
   return count;
 }
 
-static void write_part_head(const rf_heap_shape *shape, const rf_sink *sink, uintptr_t at, bool first) {
-  rf_sink_str(sink, first ? "[\"" : "]],[\"");
-  rf_sink_hex(sink, (uint64_t)at << shape->shift, 1);
-  rf_sink_str(sink, "\",[");
+static void begin_part(rf_json_writer *json, uint64_t address) {
+  rf_json_begin_array(json, NULL);
+  rf_json_write_address(json, NULL, address);
+  rf_json_begin_array(json, NULL);
 }
 
-static void write_cells(const rf_heap_shape *shape, const rf_sink *sink, const rf_shape_cell *cells, size_t count) {
+static void end_part(rf_json_writer *json) {
+  rf_json_end_array(json);
+  rf_json_end_array(json);
+}
+
+static void write_parts(const rf_heap_shape *shape, rf_json_writer *json, const rf_shape_cell *cells, size_t count) {
   uintptr_t next = 0;
+  rf_json_begin_array(json, "parts");
   for (size_t i = 0; i < count; i++) {
     if (i == 0 || cells[i].at - next > GAP_MOST) {
-      write_part_head(shape, sink, cells[i].at, i == 0);
-    } else {
-      rf_sink_char(sink, ',');
-      for (; next < cells[i].at; next++) {
-        rf_sink_str(sink, "0,");
+      if (i != 0) {
+        end_part(json);
       }
+      begin_part(json, (uint64_t)cells[i].at << shape->shift);
+      next = cells[i].at;
     }
-    rf_sink_uint(sink, cells[i].live);
-    next = cells[i].at + 1;
+    for (; next < cells[i].at; next++) {
+      rf_json_write_unsigned(json, NULL, 0);
+    }
+    rf_json_write_unsigned(json, NULL, cells[i].live);
+    next++;
   }
-  rf_sink_str(sink, count != 0 ? "]]" : "");
+  if (count != 0) {
+    end_part(json);
+  }
+  rf_json_end_array(json);
 }
 
-void rf_heap_shape_write(rf_heap_shape *shape, const rf_sink *sink) {
+void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json) {
   while (shape->used > RF_SHAPE_CELLS_TOLD && shape->shift < SHIFT_MOST) {
     coarsen(shape);
   }
   rf_shape_cell *const cells = shape->cells[shape->table];
   size_t const count = gather(cells);
-  write_sizes(shape, sink);
-  rf_sink_str(sink, ",\"map\":{\"cell\":");
-  rf_sink_uint(sink, (uint64_t)1 << shape->shift);
-  rf_sink_str(sink, ",\"parts\":[");
-  write_cells(shape, sink, cells, count < RF_SHAPE_CELLS_TOLD ? count : RF_SHAPE_CELLS_TOLD);
-  rf_sink_str(sink, "]}");
+  write_sizes(shape, json);
+  rf_json_begin_object(json, "map");
+  rf_json_write_unsigned(json, "cell", (uint64_t)1 << shape->shift);
+  write_parts(shape, json, cells, count < RF_SHAPE_CELLS_TOLD ? count : RF_SHAPE_CELLS_TOLD);
+  rf_json_end_object(json);
 }

@@ -7,8 +7,8 @@
 #ifndef RINGFENCE_DROPIN_HEAP_SHAPE_H
 #define RINGFENCE_DROPIN_HEAP_SHAPE_H
 
-#include <ringfence/sink.h>
-#include <stdbool.h>
+#include "checkers/report/json_writer.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +39,6 @@ void rf_heap_shape_begin(rf_heap_shape *shape);
 void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size);
 
 /* Writes the members "sizes" and "map" of JSON, at most 16 KiB; the map is spoilt by it. */
-void rf_heap_shape_write(rf_heap_shape *shape, const rf_sink *sink);
+void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json);
 
 #endif /* RINGFENCE_DROPIN_HEAP_SHAPE_H */

@@ -9,11 +9,8 @@
 #include "process_log.h"
 
 #include <fcntl.h>
-#include <ringfence/report_json.h>
 #include <string.h>
 #include <unistd.h>
-
-#define RESERVE ((size_t)128) /* for what stands behind the sites */
 
 /* Mapped once; what is not used is never touched. */
 typedef struct workspace {
@@ -51,13 +48,6 @@ void rf_snapshot_record_add(uintptr_t address, size_t size) {
 
 /* ---- Writing ---- */
 
-static void number(const rf_sink *sink, const char *name, uint64_t value) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_str(sink, name);
-  rf_sink_str(sink, "\":");
-  rf_sink_uint(sink, value);
-}
-
 /* Bytes of memory that the process has: the second number of statm counts pages. 0: not known. */
 static uint64_t resident(void) {
   char text[128];
@@ -92,36 +82,26 @@ static size_t put_in_order(const rf_snapshot *s) {
   return count;
 }
 
-static void put_head(const rf_snapshot *s, const rf_sink *sink) {
-  rf_sink_str(sink, "{\"name\":");
-  rf_json_string(s->name, sink);
-  rf_sink_str(sink, ",\"allocator\":");
-  rf_json_string(s->allocator, sink);
-  number(sink, "blocks", s->blocks);
-  number(sink, "bytes", s->bytes);
-  number(sink, "peak", rf_process_log_peak());
-  number(sink, "resident", resident());
-  rf_sink_char(sink, ',');
+static void put_totals(const rf_snapshot *s, rf_json_writer *json) {
+  rf_json_write_text(json, "name", s->name);
+  rf_json_write_text(json, "allocator", s->allocator);
+  rf_json_write_unsigned(json, "blocks", s->blocks);
+  rf_json_write_unsigned(json, "bytes", s->bytes);
+  rf_json_write_unsigned(json, "peak", rf_process_log_peak());
+  rf_json_write_unsigned(json, "resident", resident());
 }
 
 static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, void *context) {
   const rf_snapshot *const s = (const rf_snapshot *)context;
-  size_t blocks = s->omitted_blocks;
-  size_t bytes = s->omitted_bytes;
-  put_head(s, &line->sink);
-  rf_heap_shape_write(&work->shape, &line->sink);
-  rf_sink_str(&line->sink, ",\"sites\":");
+  rf_json_writer json = {.sink = &line->sink};
   memset(&work->sites, 0, sizeof work->sites);
   work->sites.out = line;
   work->sites.symbolizer = symbolizer;
-  size_t const count = put_in_order(s);
-  for (size_t i = rf_snapshot_sites_write(&work->sites, work->order, count, RESERVE); i < count; i++) {
-    blocks += work->order[i]->blocks;
-    bytes += work->order[i]->bytes;
-  }
-  number(&line->sink, "omitted_blocks", blocks);
-  number(&line->sink, "omitted_bytes", bytes);
-  rf_sink_char(&line->sink, '}');
+  rf_json_begin_object(&json, NULL);
+  put_totals(s, &json);
+  rf_heap_shape_write(&work->shape, &json);
+  rf_snapshot_sites_write(&work->sites, &json, work->order, put_in_order(s), s->omitted_blocks, s->omitted_bytes);
+  rf_json_end_object(&json);
   return true;
 }
 

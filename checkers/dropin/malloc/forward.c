@@ -3,11 +3,10 @@
 
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
-#include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/steering.h"
 #include "guarded_blocks.h"
 #include "reject.h"
-#include "steer.h"
 
 #include <errno.h>
 #include <ringfence/port.h>
@@ -130,16 +129,6 @@ static void spend_time(void) {
   __atomic_store_n(&last_sampled, (uintptr_t)sampled, __ATOMIC_RELAXED);
 }
 
-/* Where sites are not all alike, the table of sites decides. */
-static bool is_site_wanted(const rf_origin *origin) {
-  uint32_t const raise = rf_steer_raise();
-  if (raise == 1 && !rf_site_is_limited()) {
-    return true;
-  }
-  uint32_t const key = rf_site_key(origin);
-  return rf_site_may_be_watched(key, origin->caller) && (raise == 1 || rf_site_wants(key, raise));
-}
-
 /* After the countdown, or in its place. */
 static bool is_sampled(void) {
   int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
@@ -162,7 +151,7 @@ static void *sample(const rf_page_request *request, const rf_origin *origin) {
   int const saved = errno;
   const rf_origin *const caller = rf_caller_of(origin, &called);
   void *block = NULL;
-  if (is_site_wanted(caller)) {
+  if (rf_guarded_blocks_want_site(caller)) {
     spend_time();
     block = rf_forward_include(rf_guarded_blocks_alloc(request, caller));
   }

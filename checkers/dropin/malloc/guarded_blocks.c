@@ -84,7 +84,7 @@ static void spend_time(void) {
   __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
 }
 
-/* Of a path that had been watched. */
+/* True where a path that had been watched is due again. */
 static bool is_wanted_again(uint32_t key) {
   uint32_t const raise = rf_steer_raise();
   if (raise != 1) {
@@ -111,20 +111,29 @@ static bool guard_wants(const rf_origin *origin) {
   return true;
 }
 
+/* The table of sites decides nothing. */
+static bool sites_are_alike(void) {
+  return rf_steer_raise() == 1 && !rf_site_is_limited();
+}
+
+bool rf_guarded_blocks_want_site(const rf_origin *caller) {
+  if (sites_are_alike()) {
+    return true;
+  }
+  uint32_t const raise = rf_steer_raise();
+  uint32_t const key = rf_site_key(caller);
+  return rf_site_may_be_watched(key, caller->caller) && (raise == 1 || rf_site_wants(key, raise));
+}
+
 /* In mode sample from a heap of our own, where a policy may not take more time than guard does; true in mode page. */
 static bool sample_wants(const rf_origin *origin) {
   rf_caller_trace called;
-  uint32_t const raise = rf_steer_raise();
   bool const limited = __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
   if (limited && is_too_soon()) {
     return false;
   }
-  if (raise != 1 || rf_site_is_limited()) {
-    const rf_origin *const caller = rf_caller_of(origin, &called);
-    uint32_t const key = rf_site_key(caller);
-    if (!rf_site_may_be_watched(key, caller->caller) || (raise != 1 && !rf_site_wants(key, raise))) {
-      return false;
-    }
+  if (!sites_are_alike() && !rf_guarded_blocks_want_site(rf_caller_of(origin, &called))) {
+    return false;
   }
   if (limited) {
     spend_time();

@@ -48,6 +48,10 @@ static inline bool rf_guarded_blocks_passes(void) {
 /* After that: true where the allocation is to get pages of its own. */
 bool rf_guarded_blocks_due(const rf_origin *origin);
 
+/* True where call sites are all alike, or the table of sites (runtime/site_choice.h) wants that of `caller`. For
+ * allocations that are due by lot. */
+bool rf_guarded_blocks_want_site(const rf_origin *caller);
+
 /* Opens the store, as the options say. Findings go to `reporter`. */
 void rf_guarded_blocks_begin(const rf_options *options, rf_stack_depot *depot, rf_reporter *reporter);
 

@@ -170,17 +170,8 @@ int posix_memalign(void **out, size_t align, size_t size) {
   return 0;
 }
 
-/* The power of two at or above `align`; 0 where there is none. */
-static size_t power_above(size_t align) {
-  size_t power = RF_ALIGN_DEFAULT;
-  while (power != 0 && power < align) {
-    power <<= 1;
-  }
-  return power;
-}
-
 static void *rounded_up(size_t align, size_t size, const rf_origin *origin) {
-  size_t const power = power_above(align);
+  size_t const power = rf_next_power_above(align);
   if (power == 0) {
     return rf_malloc_reject(RF_REJECT_ALIGN, size, align, EINVAL, origin);
   }
@@ -191,7 +182,7 @@ static void *rounded_up_anywhere(size_t align, size_t size, const rf_origin *ori
   if (rf_forward.now != RF_FORWARD_ON) {
     return rounded_up(align, size, origin);
   }
-  size_t const power = power_above(align);
+  size_t const power = rf_next_power_above(align);
   void *const block = sampled(power != 0 ? power : align, size, origin);
   return block != NULL ? block : rf_forward.next.memalign(align, size);
 }

@@ -5,26 +5,17 @@
 
 #include <errno.h>
 #include <link.h>
-#include <ringfence/allocator.h>
 #include <string.h>
 
 /* Called only where dlsym has found something. */
 #pragma weak dl_iterate_phdr
 
-/* ---- What the next malloc lacks, made of what it has ---- */
+/* ---- Functions that the next malloc lacks, made of those that it has ---- */
 
 static rf_malloc_functions made_of;
 
-static size_t power_above(size_t align) {
-  size_t power = RF_ALIGN_DEFAULT;
-  while (power != 0 && power < align) {
-    power <<= 1;
-  }
-  return power;
-}
-
 static void *memalign_by_aligned_alloc(size_t align, size_t size) {
-  size_t const power = power_above(align);
+  size_t const power = rf_next_power_above(align);
   if (power == 0) {
     errno = EINVAL;
     return NULL;
@@ -33,7 +24,7 @@ static void *memalign_by_aligned_alloc(size_t align, size_t size) {
 }
 
 static void *memalign_by_posix_memalign(size_t align, size_t size) {
-  size_t const power = power_above(align);
+  size_t const power = rf_next_power_above(align);
   void *block = NULL;
   int const error = power == 0 ? EINVAL : made_of.posix_memalign(&block, power, size);
   if (error != 0) {

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_DROPIN_NEXT_MALLOC_H
 #define RINGFENCE_DROPIN_NEXT_MALLOC_H
 
+#include <ringfence/allocator.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,15 @@ typedef struct rf_malloc_functions {
   int (*posix_memalign)(void **out, size_t align, size_t size);
   size_t (*usable_size)(void *ptr);
 } rf_malloc_functions;
+
+/* The power of two at or above `align` that is an alignment of malloc's at least; 0 where there is none. */
+static inline size_t rf_next_power_above(size_t align) {
+  size_t power = RF_ALIGN_DEFAULT;
+  while (power != 0 && power < align) {
+    power <<= 1;
+  }
+  return power;
+}
 
 /* Fills *next with functions whose blocks its free takes. False, as in a static program, where there are none. May
  * allocate by way of malloc. Once, before there are other threads. */

@@ -75,7 +75,7 @@ typedef void (*new_handler)(void);
 extern new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
 
-/* ---- Whose are the base forms? ---- */
+/* ---- The owner of the base forms ---- */
 
 extern void *own_new(size_t) __attribute__((alias(STRING(NEW)), visibility("hidden")));
 extern void *own_new_aligned(size_t, size_t) __attribute__((alias(STRING(NEW_ALIGNED)), visibility("hidden")));

@@ -19,7 +19,7 @@
 #define RF_STEER_EVERY_NS ((uint64_t)100 * 1000 * 1000)
 #define RF_STEER_LEAST_NS ((uint64_t)200 * 1000)
 
-/* What a rule may have done at once: the floors above know how. */
+/* Actions of rules that are due at once: the floors above know how. */
 typedef struct rf_steer_actions {
   void (*sweep)(void);
   bool (*snapshot)(const char *name); /* false where it could not be written */

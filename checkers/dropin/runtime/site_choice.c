@@ -5,7 +5,6 @@
 #include "checkers/report/policy.h"
 
 #include "state.h"
-#include <ringfence/suppress.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,16 +76,12 @@ bool rf_site_is_limited(void) {
 }
 
 static bool is_listed(const char *name) {
-  char pattern[RF_SITE_MODULES + 2];
   for (size_t at = 0; at < sites.modules_length;) {
     size_t length = 0;
     while (at + length < sites.modules_length && sites.modules[at + length] != ',') {
       length++;
     }
-    pattern[0] = '^';
-    memcpy(pattern + 1, sites.modules + at, length);
-    pattern[length + 1] = '$';
-    if (length != 0 && rf_suppression_matches(pattern, length + 2, name)) {
+    if (length != 0 && rf_policy_fits(sites.modules + at, length, name)) {
       return true;
     }
     at += length + 1;

@@ -6,13 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/checked/mode_options.h"
 #include "checkers/os/host.h"
+#include "checkers/report/collector_identity.h"
 #include "steering.h"
 
 #define DEFAULT_STACK_DEPTH 12U
 #define DEFAULT_QUARANTINE ((size_t)4 << 20)
 #define DEFAULT_WATCH 2000U
-#define BAZEL_TEST "TEST_TARGET"
 #define PATH_BYTES 512
 
 rf_process_state rf_process;
@@ -54,17 +55,14 @@ static void set_defaults(rf_options *o) {
   o->mode = RF_MODE_GUARD;
   o->stack_depth = DEFAULT_STACK_DEPTH;
   o->quarantine = DEFAULT_QUARANTINE;
-  o->watch = secure_getenv(BAZEL_TEST) == NULL ? DEFAULT_WATCH : 0; /* a test is to do the same each time */
+  o->watch = secure_getenv(RF_BAZEL_TEST) == NULL ? DEFAULT_WATCH : 0; /* a test is to do the same each time */
 }
 
 /* A policy stands between the program's wish and the environment's, which says where it is. */
 static void load(rf_options *o) {
   rf_sink const warnings = {to_standard_error, NULL};
-  rf_options plain = *o;
-  if (__ringfence_default_options != NULL) {
-    (void)rf_options_parse(&plain, __ringfence_default_options(), "__ringfence_default_options", &warnings);
-  }
-  *o = plain;
+  (void)rf_options_load_program(o, &warnings);
+  rf_options const plain = *o;
   (void)rf_options_parse(o, rf_host_environment(), "RINGFENCE_OPTIONS", &warnings);
   rf_steering_begin(o, &plain);
 }

@@ -4,13 +4,12 @@
 #include "checkers/checked/mode_options.h"
 #include "checkers/os/host.h"
 #include "checkers/os/modules.h"
+#include "checkers/report/collector_identity.h"
 #include "site_choice.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BAZEL_TEST "TEST_TARGET"
 
 rf_steering rf_steering_now;
 
@@ -23,16 +22,7 @@ static void nowhere(void *context, const char *text, size_t length) {
 /* The collector's side has said what is wrong with a rule. One of a newer version's may have options not known here. */
 static const rf_sink silence = {nowhere, NULL};
 
-/* ---- Who ---- */
-
-static void put_text(char *out, size_t room, const char *option, size_t length, const char *variable) {
-  const char *const other = option == NULL ? secure_getenv(variable) : NULL;
-  const char *const text = option != NULL ? option : other != NULL ? other : "";
-  size_t const size = option != NULL ? length : strlen(text);
-  size_t const used = size < room ? size : room - 1;
-  memcpy(out, text, used);
-  out[used] = '\0';
-}
+/* ---- This process ---- */
 
 static void find_out_who(rf_policy_who *who, const rf_options *o) {
   char id[2 * RF_BUILD_ID_BYTES + 1];
@@ -40,9 +30,12 @@ static void find_out_who(rf_policy_who *who, const rf_options *o) {
   who->program[length > 0 ? length : 0] = '\0';
   rf_modules_program_id(id);
   memcpy(who->build_id, id, sizeof id);
-  put_text(who->version, sizeof who->version, o->build_version, o->build_version_length, "RINGFENCE_VERSION");
-  put_text(who->commit, sizeof who->commit, o->build_commit, o->build_commit_length, "RINGFENCE_COMMIT");
-  put_text(who->environment, sizeof who->environment, o->environment, o->environment_length, "RINGFENCE_ENVIRONMENT");
+  (void)rf_collector_text_of(who->version, sizeof who->version,
+                             (rf_collector_text){o->build_version, o->build_version_length}, "RINGFENCE_VERSION");
+  (void)rf_collector_text_of(who->commit, sizeof who->commit,
+                             (rf_collector_text){o->build_commit, o->build_commit_length}, "RINGFENCE_COMMIT");
+  (void)rf_collector_text_of(who->environment, sizeof who->environment,
+                             (rf_collector_text){o->environment, o->environment_length}, "RINGFENCE_ENVIRONMENT");
   if (who->environment[0] == '\0') {
     memcpy(who->environment, "development", sizeof "development");
   }
@@ -100,7 +93,7 @@ static rf_live_options live_part(const rf_options *o) {
   return (rf_live_options){o->sample_rate, o->watch, o->raise};
 }
 
-/* What the environment leaves as it was, it does not name. */
+/* The environment names an option that comes out the same from two different beginnings. */
 static rf_live_options named_by(const char *environment) {
   rf_options low = {.sample_rate = 1, .watch = 1, .raise = 1};
   rf_options high = {.sample_rate = 2, .watch = 2, .raise = 2};
@@ -120,7 +113,7 @@ void rf_steering_begin(rf_options *options, const rf_options *plain) {
   const char *const folder = options->collector != NULL ? options->collector : variable;
   size_t const length = options->collector != NULL ? options->collector_length : folder != NULL ? strlen(folder) : 0;
   head.live = -1;
-  if (length == 0 || (length == 4 && memcmp(folder, "none", 4) == 0) || secure_getenv(BAZEL_TEST) != NULL) {
+  if (length == 0 || (length == 4 && memcmp(folder, "none", 4) == 0) || secure_getenv(RF_BAZEL_TEST) != NULL) {
     return;
   }
   rf_sink_buffer_init(&s.rules, now->rules, sizeof now->rules);

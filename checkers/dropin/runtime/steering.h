@@ -1,5 +1,5 @@
-/* What a policy of `ringfence serve` (checkers/report/policy.h) asks of this process: options at its beginning, and the
- * live part of them while it runs.
+/* Steering: a policy of `ringfence serve` (checkers/report/policy.h) gives this process options at its beginning, and
+ * changes the live part of them while it runs.
  *
  * The user's own RINGFENCE_OPTIONS win over every rule, rules over the program and the build. Options that are paths
  * are no policy's. Nothing is read unless a collector is named, under Bazel's tests (which are to do the same each
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What may change while a process runs. */
+/* The options that may change while a process runs. */
 typedef struct rf_live_options {
   uint32_t sample_rate;
   uint32_t watch;
@@ -43,7 +43,7 @@ bool rf_steering_limits(const rf_live_options *options, rf_mode mode);
 /* Maps the live part. Once, at the beginning. */
 void rf_steering_attach(void);
 
-/* What the live part asks for. */
+/* The requests of the live part. */
 typedef struct rf_steering_wish {
   rf_live_options options;
   uint32_t rule;     /* that settled them last; 0: none */

@@ -25,7 +25,7 @@ size_t __ringfence_check_leaks(void) __attribute__((weak));
 size_t __ringfence_sweep(void) __attribute__((weak));
 
 /* Prints what is allocated now, where text findings go: of each arena a summary, a histogram of sizes and a map, then
- * the call sites with the most live bytes. What the option dump_signal does on a signal. Any thread, and signal
+ * the call sites with the most live bytes. The option dump_signal does the same on a signal. Any thread, and signal
  * handlers: from one that interrupted malloc, the dump comes with the next allocation or free. */
 void __ringfence_dump(void) __attribute__((weak));
 

@@ -17,7 +17,7 @@
  * rf_check and deinit. Reads are not seen; they show 0xCD (new memory) and 0xCC (freed memory).
  *
  * Complexity: O(1) per operation beyond the inner allocator's, but for filling and checking bytes: 2 * size bytes per
- * block, bounded by options. What happens once a bug is found may walk all blocks.
+ * block, bounded by options. The report of a bug may walk all blocks.
  * Memory: all of it in the blocks and in rf_guard (5 KiB on 64-bit hosts, 3 KiB on 32-bit ones, a few hundred bytes
  * bare); guard never allocates for itself. Overhead per block: see RF_GUARD_PREFIX below.
  * Alignment: any power of two that the inner allocator serves; the default is RF_ALIGN_DEFAULT.

@@ -37,8 +37,8 @@ typedef enum rf_dump_signal {
   RF_DUMP_SIGHUP
 } rf_dump_signal;
 
-/* Whose blocks the drop-in gives out in modes off and sample, but for sampled ones: of the malloc behind it, which the
- * program would have without it, or of a heap of its own. */
+/* The heap from which the drop-in serves in modes off and sample, but for sampled blocks: the malloc behind it, which
+ * the program would have without it, or one of its own. */
 typedef enum rf_heap_choice { RF_HEAP_NEXT, RF_HEAP_OWN } rf_heap_choice;
 
 /* How much of the memory around damage a collector is sent: the whole in development, ci and test, but for mode sample,

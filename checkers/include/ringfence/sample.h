@@ -7,7 +7,7 @@
  *     return p[16];    once in 5000 times: heap-buffer-overflow: read 0 bytes after a 16-byte block
  *
  * Algorithm: a sampled block gets pages of its own between pages that must not be touched, as in rf_page, in one of a
- * fixed number of slots; a freed one's slot is used again as late as possible. What is not sampled is the inner
+ * fixed number of slots; a freed one's slot is used again as late as possible. Other blocks are the inner
  * allocator's, at the cost of a countdown in thread-local storage and a jump: no lock, no memory. After GWP-ASan. A bug
  * that happens on many machines is found on some.
  *

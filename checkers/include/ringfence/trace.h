@@ -6,12 +6,12 @@
  *     rf_tracer_init(&tracer, &heap.base, &(rf_tracer_options){to_the_file, memory, sizeof memory});
  *     rf_allocator *a = &tracer.base;
  *
- * A decorator that changes nothing: blocks, sizes and answers are those of the allocator below. What is recorded: kind,
- * size, alignment, block, call site, thread, time; a refused free is not.
+ * A decorator that changes nothing: blocks, sizes and answers are those of the allocator below. It records kind, size,
+ * alignment, block, call site, thread and time of each request, but for refused frees.
  *
  * Complexity: O(1) per request beyond the inner allocator's, and a call of the sink for each chunk. Memory: none in the
- * blocks; RF_TRACE_SLOT bytes per live block of what the caller gives (trace_writer.h). What does not fit is left out
- * of the trace and counted in it.
+ * blocks; RF_TRACE_SLOT bytes per live block of what the caller gives (trace_writer.h). A block that does not fit is
+ * left out of the trace and counted in it.
  * Threads and interrupts: not synchronised; put rf_lock outside.
  * Returns NULL iff the inner allocator does.
  */

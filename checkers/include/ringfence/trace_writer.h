@@ -44,8 +44,8 @@ typedef struct rf_trace_writer_options {
   size_t size;      /* a sixteenth becomes the buffer (1 … 64 KiB), an eighth serves call sites, the rest blocks */
   uint32_t process; /* its id; 0 where there are no processes */
   void *context;    /* of the two functions below */
-  /* Optional: zeroed memory for a larger table, aligned to size_t; NULL where there is none. What a table had before is
-   * not given back. */
+  /* Optional: zeroed memory for a larger table, aligned to size_t; NULL where there is none. The memory of the
+   * table before is not given back. */
   void *(*more)(void *context, size_t size);
   /* Optional: told of each call site with return addresses before it is written, so that it can name their modules. */
   void (*met)(void *context, const rf_trace *where);

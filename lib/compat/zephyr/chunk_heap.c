@@ -15,7 +15,7 @@ static inline void set_left(uint32_t *w, size_t size) {
   w[LEFT] = (uint32_t)size << 2 | (w[LEFT] & 3);
 }
 
-/* Of `c` and the chunk to its right. */
+/* Writes the size of `c`, which the chunk to its right has as well. */
 RF_INLINE void set_size(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
   uint32_t *const w = words(heap, c);
   w[SIZE] = (uint32_t)size << 2 | (w[SIZE] & 3);

@@ -81,7 +81,7 @@ static bool recently_freed(const rf_sizeclass *heap, const void *ptr) {
   return false;
 }
 
-/* What was freed there is a block again, or lies within one. */
+/* Blocks that were freed there are blocks again, or lie within one. */
 static void recent_forget(rf_sizeclass *heap, const unsigned char *start, size_t size) {
   for (unsigned i = 0; i < RF_SIZECLASS_RECENT; i++) {
     if (heap->recent[i] - (uintptr_t)start < size) {

@@ -4,9 +4,8 @@
  *     if (rf_lock_init(&lock, &heap.base) == RF_OK) {
  *       char *p = rf_alloc(&lock.base, 13);
  *
- * Source: AWTK's mem_allocator_lock. What the inner allocator offers or lacks looks the same through the lock: where it
- * has no realloc, the copy is made under the lock, in one piece; where it has no walk, the answer is that there is
- * none.
+ * Source: AWTK's mem_allocator_lock. The lock offers and lacks the same as the inner allocator: where that has no
+ * realloc, the copy is made under the lock, in one piece; where it has no walk, the answer is that there is none.
  *
  * Complexity: the inner allocator's, plus locking and unlocking once. Memory: none per block. Alignment, "returns NULL
  * iff": the inner allocator's, and RF_ERR_BUSY below.

@@ -8,9 +8,9 @@
  * Algorithm: the slab allocator (J. Bonwick, The slab allocator, USENIX 1994) in the form of RT-Thread's, which is that
  * of DragonFly BSD's kernel: 72 classes, 8 bytes apart up to 128, then eight to each power of two up to 16 KiB. A zone
  * is a run of pages, cut into chunks of one class; the zone of a class that had a chunk freed last serves first, and of
- * it that chunk. What no class serves gets pages of its own. Free pages merge with both neighbours at once; a run of
- * them is found by exact best fit in a trie over its length (as in D. Lea's malloc). Of zones that became empty two are
- * kept for their class, and given back, too, before any request fails. Unlike theirs: nothing of the heap is in free
+ * it that chunk. Larger requests get pages of their own. Free pages merge with both neighbours at once; a run of them
+ * is found by exact best fit in a trie over its length (as in D. Lea's malloc). Two zones that became empty are kept
+ * for their class, and given back, too, before any request fails. Unlike theirs: nothing of the heap is in free
  * memory or before a chunk; each chunk has its requested size in a table; a request takes a chunk of a larger class, or
  * a page, before it fails.
  *

@@ -31,7 +31,7 @@ std::vector<const rf_conformance_subject *> subjects() {
   return {RF_SUBJECTS(RF_SUBJECT_CALLED)};
 }
 
-// ---- What a bug's code does ----
+// ---- The code of bugs ----
 
 unsigned char *Scene::make() {
   made_at_ = __LINE__ + 1;
@@ -105,7 +105,7 @@ bool is_here(const rf_trace &trace, unsigned line, const char *function) {
   return is_site(trace, line, function) && (trace.thread != 0 || !kProcesses);
 }
 
-// What guard_small does not say: it has neither threads nor processes, and of a block no more than its header.
+// guard_small knows neither threads nor processes, and no more of a block than its header.
 std::string trouble_with_small(const Bug &bug, const Message &m) {
   const rf_finding &f = m.finding;
   constexpr ptrdiff_t kHeader = 2 * sizeof(void *);

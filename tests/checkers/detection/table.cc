@@ -59,7 +59,7 @@ expected; `tests/checkers/asan_test.cc` tries it on some of them.
 const char kDropIn[] = R"(
 ## The drop-in
 
-Of programs that run with [the checked malloc](checkers/dropin.md), by default. In mode off, and in mode sample for each
+Programs that run with [the checked malloc](checkers/dropin.md), by default. In mode off, and in mode sample for each
 block that is not sampled, the malloc behind it answers: `glibc` says that glibc's mostly ends the process (SIGABRT),
 which is then a finding at the call, by glibc's own message, without the block. With `heap=own`, and in static programs,
 frees of what is no live block are refused there. `tests/dropin/` demands this: `bugs_test`, `modes_test`,

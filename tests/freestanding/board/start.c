@@ -61,7 +61,7 @@ void reset(void) {
   leave(status);
 }
 
-/* Of the example that resets: what is not initialised stays. */
+/* For the example that resets: memory that is not initialised stays. */
 void board_reset(void);
 void board_reset(void) {
   volatile uint32_t *const control = (volatile uint32_t *)0xE000ED0CU; /* AIRCR */

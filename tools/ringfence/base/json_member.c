@@ -12,6 +12,11 @@ const rf_json *rf_json_member(const rf_json *object, const char *name) {
   return member;
 }
 
+const rf_json *rf_json_list(const rf_json *object, const char *name) {
+  const rf_json *const list = rf_json_member(object, name);
+  return list == NULL ? NULL : list->first;
+}
+
 const char *rf_json_text(const rf_json *object, const char *name, const char *fallback) {
   const rf_json *const member = rf_json_member(object, name);
   return member != NULL && member->type == RF_JSON_STRING ? member->text : fallback;

@@ -35,6 +35,15 @@ const char *rf_base_name(const char *path) {
   return slash == NULL ? path : slash + 1;
 }
 
+int rf_by_name(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char *rf_env_or(const char *name, const char *fallback) {
+  const char *const value = getenv(name);
+  return value == NULL || value[0] == '\0' ? fallback : value;
+}
+
 static bool is_executable(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;

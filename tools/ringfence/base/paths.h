@@ -15,6 +15,12 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
 /* The last part of a path. */
 const char *rf_base_name(const char *path);
 
+/* The order of two names, for qsort of an array of them. */
+int rf_by_name(const void *a, const void *b);
+
+/* A variable of the environment; `fallback` where it is not set, or empty. */
+const char *rf_env_or(const char *name, const char *fallback);
+
 /* The first executable file called `name` in PATH, or NULL. */
 const char *rf_paths_in_path(rf_bump_arena *arena, const char *name);
 

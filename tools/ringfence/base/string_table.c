@@ -1,14 +1,13 @@
 #include "tools/ringfence/base/string_table.h"
 
+#include "checkers/report/fnv.h"
+
 #include <stdint.h>
 #include <string.h>
 
 /* The slot that holds `text`, or the empty one for it. */
 static size_t *find_slot(const rf_string_table *table, const char *text) {
-  uint64_t hash = 0xCBF29CE484222325U; /* FNV-1a */
-  for (const char *c = text; *c != '\0'; c++) {
-    hash = (hash ^ (unsigned char)*c) * 0x100000001B3U;
-  }
+  uint64_t const hash = rf_fnv_text(RF_FNV_START, text);
   size_t at = (size_t)(hash ^ hash >> 32) & (table->slot_count - 1);
   while (table->slots[at] != 0 && strcmp(table->strings[table->slots[at] - 1], text) != 0) {
     at = (at + 1) & (table->slot_count - 1);

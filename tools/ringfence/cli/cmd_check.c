@@ -57,7 +57,7 @@ static bool pass_suppressions(rf_check_state *c) {
   return rf_output_close(file, path);
 }
 
-/* Of a program of another width, with the library for that in place of ours where there is one. */
+/* Looks at the program; where it has another width, with the library for that, if there is one. */
 static rf_inspection inspect(rf_check_state *c) {
   rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
   const char *const other = seen.obstacle == RF_OBSTACLE_WIDTH ? rf_paths_other_width(&c->arena, c->library) : NULL;

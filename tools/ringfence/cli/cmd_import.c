@@ -1,5 +1,6 @@
 /* import: reports of other tools become records of a collector's spool (docs/service/format.md). */
 #include "checkers/os/spool_file.h"
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/paths.h"
@@ -9,7 +10,6 @@
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/import_snapshots.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/foreign.h"
 
 #include <dirent.h>
@@ -58,8 +58,8 @@ static void help(void) {
       "\n"
       "Takes reports of AddressSanitizer, LeakSanitizer (text) and Valgrind (--xml=yes) to a collector: their "
       "findings\n"
-      "are listed with those of checked processes. A file that is taken in again counts once. Of a FOLDER, all\n"
-      "reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n"
+      "are listed with those of checked processes. A file that is taken in again counts once. A FOLDER stands for\n"
+      "all reports in it, and the inputs that libFuzzer left there (crash-..., leak-...), which --run FUZZER runs.\n"
       "Snapshots in JSON lines of the library or of `ringfence check` are taken as well; findings there are not.\n");
   rf_option_table_help(&table);
   (void)puts("\n"
@@ -167,7 +167,7 @@ static bool send(import *i, const rf_foreign *read, const char *path, uint64_t s
 static bool import_snapshots(import *i, const char *path, const char *text, size_t length, bool *sent) {
   size_t count = 0;
   const rf_imported_snapshot *const list = rf_import_snapshots(&i->arena, text, length, &count);
-  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START, text, length);
+  uint64_t const sum = rf_fnv_bytes(RF_FNV_START, text, length);
   *sent = true;
   for (size_t n = 0; n < count && *sent; n++) {
     rf_text_sink line;
@@ -197,7 +197,7 @@ static bool is_input(const char *name) {
   return false;
 }
 
-/* What the fuzzer says of one input; NULL where it cannot be run. */
+/* The output of the fuzzer for one input; NULL where it cannot be run. */
 static const char *output_of(import *i, const char *path) {
   static const char script[] = "timeout -s KILL 120 \"$0\" -timeout=60 \"$1\" 2>&1; exit 0";
   const char *const fuzzer = i->values[RUN];
@@ -220,8 +220,8 @@ static bool import_input(import *i, const char *path, const char *name) {
   }
   i->input = name;
   i->findings += read.count;
-  uint64_t const fuzzer = rf_checksum_text(RF_CHECKSUM_START, rf_base_name(i->values[RUN]));
-  bool const sent = send(i, &read, path, rf_checksum_bytes(fuzzer, bytes, length));
+  uint64_t const fuzzer = rf_fnv_text(RF_FNV_START, rf_base_name(i->values[RUN]));
+  bool const sent = send(i, &read, path, rf_fnv_bytes(fuzzer, bytes, length));
   i->input = NULL;
   return sent;
 }
@@ -244,13 +244,9 @@ static bool import_report(import *i, const char *path, const char *text, size_t 
   i->findings += read.count;
   i->other += read.other;
   i->input = input_of(&i->arena, text);
-  *sent = send(i, &read, path, rf_checksum_bytes(RF_CHECKSUM_START, text, length));
+  *sent = send(i, &read, path, rf_fnv_bytes(RF_FNV_START, text, length));
   i->input = NULL;
   return true;
-}
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static bool import_entry(import *i, const char *folder, const char *name) {
@@ -285,7 +281,7 @@ static bool import_folder(import *i, const char *path) {
   }
   (void)closedir(d);
   if (count != 0) {
-    qsort(names, count, sizeof *names, by_name);
+    qsort(names, count, sizeof *names, rf_by_name);
   }
   for (size_t n = 0; n < count && fine; n++) {
     fine = import_entry(i, path, names[n]);

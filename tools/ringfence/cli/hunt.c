@@ -84,7 +84,7 @@ static int run_once(hunt *h, const plan *p) {
   return status;
 }
 
-/* ---- What it found ---- */
+/* ---- Results ---- */
 
 static bool is_new(hunt *h, const rf_record *record) {
   rf_bump_arena *const arena = &h->c->arena;

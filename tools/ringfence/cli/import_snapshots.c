@@ -4,11 +4,9 @@
 #include "tools/ringfence/model/run.h"
 
 #include <inttypes.h>
-#include <ringfence/report_json.h>
 #include <string.h>
 
 #define ROOM ((size_t)192 * 1024) /* a record is 256 KiB at most */
-#define RESERVE ((size_t)128)
 
 /* ---- Calls: a frame, or a function inlined in it; their numbers stand for return addresses ---- */
 
@@ -69,21 +67,12 @@ static size_t positive(int64_t value) {
   return value < 0 ? 0 : (size_t)value;
 }
 
-static void put_number(const rf_sink *sink, const char *member, size_t value) {
-  rf_sink_str(sink, ",\"");
-  rf_sink_str(sink, member);
-  rf_sink_str(sink, "\":");
-  rf_sink_uint(sink, value);
-}
-
-static void put_sites(calls *all, const rf_snapshot_table *t, rf_sink_buffer *out) {
+static void put_sites(calls *all, const rf_snapshot_table *t, rf_sink_buffer *out, rf_json_writer *json) {
   rf_snapshot_site *const sites = (rf_snapshot_site *)rf_bump_arena_array(all->arena, t->count + 1, sizeof *sites);
   const rf_snapshot_site **const order =
       (const rf_snapshot_site **)rf_bump_arena_array(all->arena, t->count + 1, sizeof *order);
   rf_snapshot_sites *const w = (rf_snapshot_sites *)rf_bump_arena_alloc(all->arena, sizeof *w);
   rf_symbolizer const symbolizer = {name, all};
-  size_t bytes = 0;
-  size_t blocks = (size_t)t->omitted;
   w->out = out;
   w->symbolizer = &symbolizer;
   for (size_t i = 0; i < t->count; i++) {
@@ -91,27 +80,21 @@ static void put_sites(calls *all, const rf_snapshot_table *t, rf_sink_buffer *ou
         (rf_snapshot_site){trace_of(all, t->rows[i].origin), positive(t->rows[i].blocks), positive(t->rows[i].bytes)};
     order[i] = &sites[i];
   }
-  for (size_t i = rf_snapshot_sites_write(w, order, t->count, RESERVE); i < t->count; i++) {
-    blocks += sites[i].blocks;
-    bytes += sites[i].bytes;
-  }
-  put_number(&out->sink, "omitted_blocks", blocks);
-  put_number(&out->sink, "omitted_bytes", bytes);
+  rf_snapshot_sites_write(w, json, order, t->count, (size_t)t->omitted, 0);
 }
 
 static const char *json_of(rf_bump_arena *arena, const rf_snapshot_table *t) {
   calls all = {.arena = arena};
   rf_sink_buffer out;
   rf_sink_buffer_init(&out, (char *)rf_bump_arena_alloc(arena, ROOM), ROOM);
-  rf_sink_str(&out.sink, "{\"name\":");
-  rf_json_string(t->name, &out.sink);
-  rf_sink_str(&out.sink, ",\"allocator\":");
-  rf_json_string(t->allocator == NULL ? "" : t->allocator, &out.sink);
-  put_number(&out.sink, "blocks", positive(t->blocks));
-  put_number(&out.sink, "bytes", positive(t->bytes));
-  rf_sink_str(&out.sink, ",\"sites\":");
-  put_sites(&all, t, &out);
-  rf_sink_str(&out.sink, "}");
+  rf_json_writer json = {.sink = &out.sink};
+  rf_json_begin_object(&json, NULL);
+  rf_json_write_text(&json, "name", t->name);
+  rf_json_write_text(&json, "allocator", t->allocator == NULL ? "" : t->allocator);
+  rf_json_write_unsigned(&json, "blocks", positive(t->blocks));
+  rf_json_write_unsigned(&json, "bytes", positive(t->bytes));
+  put_sites(&all, t, &out, &json);
+  rf_json_end_object(&json);
   return out.data;
 }
 

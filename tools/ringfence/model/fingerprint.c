@@ -1,8 +1,8 @@
 #include "tools/ringfence/model/fingerprint.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/string_table.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/identity.h"
 
 #include <inttypes.h>
@@ -13,17 +13,17 @@ enum { FUNCTIONS_BEFORE = 3 };
 
 static uint64_t checksum_call(rf_bump_arena *arena, uint64_t hash, const rf_frame_view *call) {
   if (call->function != NULL) {
-    return rf_checksum_text(hash, call->function);
+    return rf_fnv_text(hash, call->function);
   }
   if (call->module != NULL) {
-    return rf_checksum_text(hash, rf_bump_arena_print(arena, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
+    return rf_fnv_text(hash, rf_bump_arena_print(arena, "%s+%" PRIx64, rf_base_name(call->module), call->offset));
   }
-  return rf_checksum_text(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
+  return rf_fnv_text(hash, rf_bump_arena_print(arena, "%" PRIx64, call->address));
 }
 
 static uint64_t fingerprint_before(rf_bump_arena *arena, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
-  uint64_t hash = rf_checksum_text(RF_CHECKSUM_START, rf_bug_name(record->finding.bug));
+  uint64_t hash = rf_fnv_text(RF_FNV_START, rf_bug_name(record->finding.bug));
   unsigned used = 0;
   for (size_t i = 0; i < view.count && used < FUNCTIONS_BEFORE; i++) {
     if (!view.list[i].runtime) {

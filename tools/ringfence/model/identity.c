@@ -1,7 +1,7 @@
 #include "tools/ringfence/model/identity.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/paths.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/function_name.h"
 
 #include <inttypes.h>
@@ -73,10 +73,10 @@ static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record,
                                   const rf_skip_rules *rules) {
   const rf_frame_view *calls[RF_IDENTITY_FRAMES];
   rf_identity_stack stack = {.count = rf_identity_calls(arena, record, kind, rules, calls)};
-  uint64_t key = RF_CHECKSUM_START;
+  uint64_t key = RF_FNV_START;
   for (size_t i = 0; i < stack.count; i++) {
     stack.frames[i] = frame_text(arena, calls[i]);
-    key = rf_checksum_text(key, stack.frames[i]);
+    key = rf_fnv_text(key, stack.frames[i]);
   }
   stack.key = stack.count == 0 ? 0 : some(key);
   return stack;
@@ -118,21 +118,20 @@ unsigned rf_identity_parts(const rf_record *record) {
 rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
   static const char *const names[] = {"access", "allocation", "free"};
   rf_identity out = {.version = RF_IDENTITY_VERSION, .bug = record->finding.bug, .parts = rf_identity_parts(record)};
-  uint64_t group = rf_checksum_text(RF_CHECKSUM_START, rf_bug_name(out.bug));
+  uint64_t group = rf_fnv_text(RF_FNV_START, rf_bug_name(out.bug));
   bool any = false;
   for (unsigned kind = 0; kind < 3; kind++) {
     out.stacks[kind] = stack_of(arena, record, (rf_stack_kind)kind, rules);
     if ((out.parts >> kind & 1U) != 0 && out.stacks[kind].key != 0) {
-      group = rf_checksum_text(group, names[kind]);
+      group = rf_fnv_text(group, names[kind]);
       for (size_t i = 0; i < out.stacks[kind].count; i++) {
-        group = rf_checksum_text(group, out.stacks[kind].frames[i]);
+        group = rf_fnv_text(group, out.stacks[kind].frames[i]);
       }
       any = true;
     }
   }
   if (!any) {
-    const char *const allocator = record->finding.allocator;
-    group = rf_checksum_text(group, allocator == NULL ? "" : allocator);
+    group = rf_fnv_text(group, record->finding.allocator);
   }
   out.group = some(group);
   return out;

@@ -62,10 +62,9 @@ static rf_frame read_frame(rf_bump_arena *arena, const rf_json *object) {
 }
 
 static void read_trace(rf_bump_arena *arena, const rf_json *object, rf_trace *trace, rf_stack *stack) {
-  const rf_json *const list = rf_json_member(object, "frames");
   trace->thread = (uint32_t)rf_json_unsigned(object, "thread", 0);
   trace->site = read_site(arena, rf_json_member(object, "site"));
-  for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
+  for (const rf_json *f = rf_json_list(object, "frames"); f != NULL && stack->count < RF_TRACE_DEPTH; f = f->next) {
     RF_APPENDED(arena, stack->frames, stack->count) = read_frame(arena, f);
   }
 }

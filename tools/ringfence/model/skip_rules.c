@@ -1,6 +1,6 @@
 #include "tools/ringfence/model/skip_rules.h"
 
-#include "tools/ringfence/model/checksum.h"
+#include "checkers/report/fnv.h"
 
 #include <ringfence/suppress.h>
 #include <string.h>
@@ -126,17 +126,17 @@ unsigned rf_skip_rules_parse(rf_skip_rules *rules, rf_bump_arena *arena, const c
 }
 
 uint64_t rf_skip_rules_checksum(const rf_skip_rules *rules) {
-  uint64_t sum = RF_CHECKSUM_START;
+  uint64_t sum = RF_FNV_START;
   for (size_t i = 0; i < FUNCTIONS; i++) {
-    sum = rf_checksum_text(sum, functions[i].pattern);
+    sum = rf_fnv_text(sum, functions[i].pattern);
   }
   for (size_t i = 0; i < MODULES; i++) {
-    sum = rf_checksum_text(sum, modules[i].pattern);
+    sum = rf_fnv_text(sum, modules[i].pattern);
   }
   for (size_t i = 0; i < rules->count; i++) {
-    sum = rf_checksum_text(sum, rules->list[i].module ? "module" : "function");
-    sum = rf_checksum_bytes(sum, rules->list[i].pattern, rules->list[i].length);
-    sum = rf_checksum_text(sum, "");
+    sum = rf_fnv_text(sum, rules->list[i].module ? "module" : "function");
+    sum = rf_fnv_bytes(sum, rules->list[i].pattern, rules->list[i].length);
+    sum = rf_fnv_text(sum, "");
   }
   return sum;
 }

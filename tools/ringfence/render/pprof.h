@@ -16,7 +16,7 @@ extern "C" {
 
 enum { RF_PPROF_VALUES = 4 };
 
-/* What one number of each sample counts: "inuse_space" in "bytes". */
+/* The meaning of one number of each sample: "inuse_space" in "bytes". */
 typedef struct rf_pprof_type {
   const char *name;
   const char *unit;

@@ -95,7 +95,7 @@ static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, 
                                         t->since, t->name, of, t->blocks, t->bytes));
 }
 
-/* Of a table: the others are summed up. */
+/* Rows of a table; further ones are summed up. */
 enum { ROWS_MOST = 50 };
 
 static void put_rest(rf_bump_arena *arena, const rf_snapshot_table *t, size_t from, const rf_sink *sink) {

@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ringfence/port.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -24,12 +24,6 @@ typedef struct inherited {
 
 static inherited before;
 static bool has_before; /* another program was run */
-
-static uint64_t now_ns(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 static void waited_for(sigset_t *set) {
   (void)sigemptyset(set);
@@ -114,7 +108,7 @@ bool rf_child_run(rf_child *child, const rf_child_program *program) {
     return false;
   }
   take_signals();
-  uint64_t const start = now_ns();
+  uint64_t const start = rf_port_now_ns();
   *child = (rf_child){.pid = fork()};
   if (child->pid == 0) {
     give_signals_back();
@@ -129,7 +123,7 @@ bool rf_child_run(rf_child *child, const rf_child_program *program) {
       child->exec_error = 0;
     }
     child->wait_status = follow(child->pid);
-    child->elapsed_ns = now_ns() - start;
+    child->elapsed_ns = rf_port_now_ns() - start;
   }
   (void)close(report[0]);
   errno = why;

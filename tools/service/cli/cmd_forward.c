@@ -60,17 +60,13 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 /* ---- Sources ---- */
 
-static bool is_ours(int fd) {
-  struct stat st;
-  return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 /* Shared folders may come into being at any time, and may be another user's trap. */
 static void open_source(source *s) {
   if (s->directory < 0) {
     s->directory = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (s->shared ? O_NOFOLLOW : 0));
   }
-  if (s->shared && s->directory >= 0 && (!is_ours(s->directory) || flock(s->directory, LOCK_EX | LOCK_NB) != 0)) {
+  if (s->shared && s->directory >= 0 &&
+      (!rf_spool_is_own(s->directory) || flock(s->directory, LOCK_EX | LOCK_NB) != 0)) {
     (void)close(s->directory);
     s->directory = -1;
   }
@@ -170,7 +166,7 @@ static int run(int argc, char **argv) {
         "Usage: ringfence forward --to URL [OPTIONS] [FOLDER...]\n"
         "\n"
         "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
-        "findings in folders of JSON lines, to a collector elsewhere. What has arrived is removed from a spool;\n"
+        "findings in folders of JSON lines, to a collector elsewhere. Records that have arrived leave the spool;\n"
         "files of JSON lines stay. Where the collector does not answer, records wait, and are sent later.\n");
     rf_option_table_help(&o.table);
     status = 0;

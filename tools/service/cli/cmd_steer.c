@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 typedef enum row_id { DIR, JSON, HELP, PROGRAM, BUILD, ENV, OPTIONS, BECAUSE, ROWS } row_id;
 
@@ -47,27 +44,13 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 /* ---- Changes ---- */
 
-/* True where a collector runs, which writes the policy now. */
-static bool wake_collector(const char *directory) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  int const length = snprintf(address.sun_path, sizeof address.sun_path, "%s/doorbell", directory);
-  int const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  bool const runs =
-      fd >= 0 && length > 0 && (size_t)length < sizeof address.sun_path &&
-      (sendto(fd, "", 1, MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address) == 1 || errno == EAGAIN);
-  if (fd >= 0) {
-    (void)close(fd);
-  }
-  return runs;
-}
-
 static int change(steering *s) {
   char message[RF_STEER_MESSAGE] = "";
   if (!rf_steer_apply(&s->cli.store, &s->request, message)) {
     rf_diag("%s", message);
     return RF_EXIT_FAILED;
   }
-  bool const runs = wake_collector(s->cli.directory);
+  bool const runs = rf_spool_file_ring(s->cli.directory); /* and its collector writes the policy now */
   if (s->cli.json) {
     rf_json_writer w = {.sink = &s->cli.text.sink};
     rf_json_open(&w, NULL, "{");

@@ -10,6 +10,7 @@
 #include "tools/service/steering/writer.h"
 
 #include <poll.h>
+#include <ringfence/port.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Records wait this long for others to share a transaction with. */
@@ -57,9 +57,7 @@ typedef struct server {
 
 /* Clocks of the day step; this one does not. */
 static int64_t steady_ms(void) {
-  struct timespec t = {0, 0};
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  return (int64_t)(rf_port_now_ns() / 1000000);
 }
 
 /* ---- Steps ---- */

@@ -37,9 +37,8 @@ static const char *state_text(const rf_json *f) {
 }
 
 void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
-  const rf_json *const list = rf_json_member(root, "findings");
   uint64_t shown = 0;
-  for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL; f = f->next) {
+  for (const rf_json *f = rf_json_list(root, "findings"); f != NULL; f = f->next) {
     if (shown++ == 0) {
       (void)puts("    id  state     events  last seen         kind and place");
     }
@@ -117,9 +116,8 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
 }
 
 void rf_print_builds(const rf_json *root) {
-  const rf_json *const list = rf_json_member(root, "builds");
   (void)puts("  findings   new   events   hours  order    build");
-  for (const rf_json *b = list == NULL ? NULL : list->first; b != NULL; b = b->next) {
+  for (const rf_json *b = rf_json_list(root, "builds"); b != NULL; b = b->next) {
     (void)printf("  %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %7s  %-7s  ", rf_json_unsigned(b, "findings", 0),
                  rf_json_unsigned(b, "new_findings", 0), rf_json_unsigned(b, "events", 0),
                  rf_json_member(b, "hours")->text, rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
@@ -131,8 +129,7 @@ void rf_print_builds(const rf_json *root) {
 }
 
 void rf_print_activity(const rf_json *root) {
-  const rf_json *const list = rf_json_member(root, "activity");
-  for (const rf_json *a = list == NULL ? NULL : list->first; a != NULL; a = a->next) {
+  for (const rf_json *a = rf_json_list(root, "activity"); a != NULL; a = a->next) {
     (void)printf("%.19s  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
                  rf_json_unsigned(a, "finding", 0));
     rf_print_safe(rf_json_text(a, "environment", ""));

@@ -9,17 +9,12 @@
 
 enum { SITES = 20 };
 
-static const rf_json *list_of(const rf_json *object, const char *name) {
-  const rf_json *const list = rf_json_member(object, name);
-  return list == NULL ? NULL : list->first;
-}
-
 static const char *bytes_of(rf_bump_arena *arena, const rf_json *object, const char *name) {
   return rf_bytes_text(arena, rf_json_unsigned(object, name, 0));
 }
 
 void rf_print_processes(rf_bump_arena *arena, const rf_json *root) {
-  const rf_json *const list = list_of(root, "processes");
+  const rf_json *const list = rf_json_list(root, "processes");
   (void)puts(list == NULL ? "no process has sent a snapshot of its memory"
                           : "    id  snapshots        live        peak    hours  program");
   for (const rf_json *p = list; p != NULL; p = p->next) {
@@ -54,7 +49,7 @@ static void print_call(const rf_json *call) {
 static void print_site(const rf_json *calls, const rf_json *site, bool difference) {
   int64_t const bytes = rf_json_signed(site, difference ? "more_bytes" : "bytes", 0);
   int64_t const blocks = rf_json_signed(site, difference ? "more_blocks" : "blocks", 0);
-  const rf_json *index = at(list_of(site, "stack"), rf_json_unsigned(site, "top", 0));
+  const rf_json *index = at(rf_json_list(site, "stack"), rf_json_unsigned(site, "top", 0));
   (void)printf(difference ? "  %+11" PRId64 " %+9" PRId64 "  " : "  %11" PRId64 " %9" PRId64 "  ", bytes, blocks);
   for (int shown = 0; shown < 3 && index != NULL; shown++, index = index->next) {
     (void)fputs(shown == 0 ? "" : " < ", stdout);
@@ -64,7 +59,7 @@ static void print_site(const rf_json *calls, const rf_json *site, bool differenc
 }
 
 static void print_snapshots(rf_bump_arena *arena, const rf_json *root) {
-  for (const rf_json *s = list_of(root, "snapshots"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(root, "snapshots"); s != NULL; s = s->next) {
     (void)printf("  %6" PRIu64 "  %.19s  %10s in %-9" PRIu64 " ", rf_json_unsigned(s, "id", 0),
                  rf_json_text(s, "time", ""), bytes_of(arena, s, "bytes"), rf_json_unsigned(s, "blocks", 0));
     rf_print_safe(rf_json_text(s, "name", ""));
@@ -75,7 +70,7 @@ static void print_snapshots(rf_bump_arena *arena, const rf_json *root) {
 void rf_print_process(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const snapshot = rf_json_member(root, "snapshot");
   const rf_json *const against = rf_json_member(snapshot, "against");
-  const rf_json *site = list_of(snapshot, "sites");
+  const rf_json *site = rf_json_list(snapshot, "sites");
   (void)printf("process %" PRIu64 ": ", rf_json_unsigned(root, "id", 0));
   rf_print_safe(rf_json_text(root, "program", ""));
   (void)printf(", peak %s\n", bytes_of(arena, root, "peak"));
@@ -91,7 +86,7 @@ void rf_print_process(rf_bump_arena *arena, const rf_json *root) {
   rf_print_safe(rf_json_text(snapshot, "name", ""));
   (void)puts("\":\n        bytes    blocks  call site");
   for (int i = 0; site != NULL && i < SITES; site = site->next, i++) {
-    print_site(list_of(snapshot, "calls"), site, against != NULL);
+    print_site(rf_json_list(snapshot, "calls"), site, against != NULL);
   }
   if (site != NULL) {
     (void)puts("  and more; --json has all");

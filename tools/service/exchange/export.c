@@ -59,8 +59,7 @@ bool rf_export_read(rf_store *store, rf_bump_arena *arena, const rf_findings_fil
   if (!rf_query_findings(&q, filter)) {
     return false;
   }
-  const rf_json *const list = rf_json_member(rf_json_parse(arena, t.text, t.length), "findings");
-  for (const rf_json *f = list == NULL ? NULL : list->first; f != NULL; f = f->next) {
+  for (const rf_json *f = rf_json_list(rf_json_parse(arena, t.text, t.length), "findings"); f != NULL; f = f->next) {
     rf_export e;
     if (read_one(store, arena, rf_json_signed(f, "id", 0), &e)) {
       RF_APPENDED(arena, *out, *count) = e;

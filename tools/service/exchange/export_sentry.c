@@ -1,17 +1,17 @@
 /* Sentry's envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/ */
 #include "tools/service/exchange/export.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/model/bug_info.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/model/frame_view.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 static const char *event_id(rf_bump_arena *arena, const rf_export *e) {
-  return rf_bump_arena_print(arena, "%016" PRIx64 "%016" PRIx64, rf_checksum_text(RF_CHECKSUM_START, e->event),
-                             rf_checksum_text(~RF_CHECKSUM_START, e->event));
+  return rf_bump_arena_print(arena, "%016" PRIx64 "%016" PRIx64, rf_fnv_text(RF_FNV_START, e->event),
+                             rf_fnv_text(~RF_FNV_START, e->event));
 }
 
 static void put_frame(rf_json_writer *w, rf_bump_arena *arena, const rf_frame_view *f) {

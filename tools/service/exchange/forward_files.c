@@ -1,10 +1,11 @@
-/* What is forwarded: segments of a spool, files of JSON lines. */
+/* The files that are forwarded: segments of a spool, and JSON lines. */
 #include "tools/service/exchange/forward.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/render/json_write.h"
 
 #include <dirent.h>
@@ -23,10 +24,6 @@ typedef struct names {
   size_t count;
 } names;
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const char *name)) {
   names out = {.list = NULL};
   int const fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -42,7 +39,7 @@ static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const c
     (void)close(fd);
   }
   if (out.count != 0) {
-    qsort(out.list, out.count, sizeof *out.list, by_name);
+    qsort(out.list, out.count, sizeof *out.list, rf_by_name);
   }
   return out;
 }
@@ -165,11 +162,6 @@ bool rf_forward_spool(rf_forward *f, int directory) {
 
 /* ---- Files of JSON lines ---- */
 
-static const char *or_else(const char *name, const char *fallback) {
-  const char *const value = getenv(name);
-  return value == NULL || value[0] == '\0' ? fallback : value;
-}
-
 /* The module of main, or of the last frame that has one. */
 static const char *program_of(const rf_json *finding) {
   const char *program = "";
@@ -190,7 +182,7 @@ static const char *wrapped(rf_bump_arena *arena, const rf_json *finding, const c
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
   rf_json_writer w = {.sink = &t.sink};
-  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START ^ at, line, length);
+  uint64_t const sum = rf_fnv_bytes(RF_FNV_START ^ at, line, length);
   (void)gethostname(host, sizeof host - 1);
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "record", "finding");
@@ -201,10 +193,10 @@ static const char *wrapped(rf_bump_arena *arena, const rf_json *finding, const c
   rf_json_put_text(&w, "host", host);
   rf_json_put_text(&w, "program", program_of(finding));
   rf_json_put_text(&w, "mode", rf_json_text(finding, "mode", "guard"));
-  rf_json_put_text(&w, "environment", or_else("RINGFENCE_ENVIRONMENT", "development"));
+  rf_json_put_text(&w, "environment", rf_env_or("RINGFENCE_ENVIRONMENT", "development"));
   rf_json_open(&w, "build", "{");
-  rf_json_put_text(&w, "version", or_else("RINGFENCE_VERSION", ""));
-  rf_json_put_text(&w, "commit", or_else("RINGFENCE_COMMIT", ""));
+  rf_json_put_text(&w, "version", rf_env_or("RINGFENCE_VERSION", ""));
+  rf_json_put_text(&w, "commit", rf_env_or("RINGFENCE_COMMIT", ""));
   rf_json_close(&w, "}");
   rf_json_put_number(&w, "count", rf_json_signed(finding, "times", 1));
   rf_json_put_number(&w, "dropped", 0);
@@ -260,7 +252,7 @@ static bool is_lines(const char *name) {
                             (length > 5 && strcmp(name + length - 5, ".json") == 0));
 }
 
-/* Of a file "inode offset" lines: a file that took another's name begins anew. */
+/* `state` has a line "inode offset" for each file: one that took another's name begins anew. */
 static uint64_t known_offset(const char *state, uint64_t inode) {
   for (const char *line = state; line != NULL && *line != '\0';) {
     char *end = NULL;

@@ -52,7 +52,7 @@ static const char *fault_of(rf_elf_status status) {
   }
 }
 
-/* What the child tells. */
+/* The answer of the child. */
 typedef struct told {
   rf_symbol_file file;
   char fault[RF_SYMBOL_MESSAGE];

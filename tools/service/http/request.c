@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- What the request says ---- */
+/* ---- The contents of a request ---- */
 
 const char *rf_request_argument(const rf_request *r, const char *name) {
   return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);

@@ -15,7 +15,7 @@ extern "C" {
 
 enum { RF_BODY_MOST = 4 << 20, RF_FORM_MOST = 8192, RF_COOKIE_NAME = 32 };
 
-/* What connections come to: an address, or the socket in the collector's folder. */
+/* A place that connections come to: an address, or the socket in the collector's folder. */
 typedef struct rf_listener {
   rf_http *http;
   struct MHD_Daemon *daemon; /* NULL: none */
@@ -71,16 +71,16 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *t
 /* Adds the headers that every answer has. */
 void rf_reply_headers(struct MHD_Response *response);
 
-/* Finds the route of a request whose body is there, and answers. Of routes.c. */
+/* Finds the route of a request whose body is there, and answers. In routes.c. */
 enum MHD_Result rf_route(rf_request *r);
 
 /* An upload of symbols, POST /api/v1/symbols?name=NAME: opens the file for the body, and takes it in when it is whole.
- * GET /buildid/ID/debuginfo and /executable, as debuginfod has them. Of buildid.c. */
+ * GET /buildid/ID/debuginfo and /executable, as debuginfod has them. In buildid.c. */
 void rf_upload_begin(rf_request *r);
 enum MHD_Result rf_upload_end(rf_request *r);
 enum MHD_Result rf_reply_buildid(rf_request *r);
 
-/* The right that a request needs: known before its body is. Of routes.c. */
+/* The right that a request needs: known before its body is. In routes.c. */
 rf_right rf_route_right(const char *method, const char *path);
 
 #ifdef __cplusplus

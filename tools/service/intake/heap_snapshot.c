@@ -1,6 +1,6 @@
 #include "tools/service/intake/heap_snapshot.h"
 
-#include "tools/ringfence/model/checksum.h"
+#include "checkers/report/fnv.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -170,18 +170,16 @@ rf_heap_snapshot *rf_heap_snapshot_read(rf_bump_arena *arena, const rf_json *obj
 /* ---- Differences ---- */
 
 static uint64_t sum_number(uint64_t sum, uint64_t value) {
-  return rf_checksum_bytes(sum, (const char *)&value, sizeof value);
+  return rf_fnv_bytes(sum, &value, sizeof value);
 }
 
 static uint64_t frame_sum(const rf_frame *f) {
-  uint64_t sum = RF_CHECKSUM_START;
+  uint64_t sum = RF_FNV_START;
   if (f->module != NULL) {
-    return sum_number(rf_checksum_text(sum, f->module), f->offset);
+    return sum_number(rf_fnv_text(sum, f->module), f->offset);
   }
-  sum = sum_number(rf_checksum_text(sum, f->function == NULL ? "" : f->function), f->address);
-  return f->source_count == 0 ? sum
-                              : sum_number(rf_checksum_text(sum, f->sources[0].file == NULL ? "" : f->sources[0].file),
-                                           f->sources[0].line);
+  sum = sum_number(rf_fnv_text(sum, f->function), f->address);
+  return f->source_count == 0 ? sum : sum_number(rf_fnv_text(sum, f->sources[0].file), f->sources[0].line);
 }
 
 static uint64_t *frame_sums(rf_bump_arena *arena, const rf_heap_snapshot *s) {
@@ -193,7 +191,7 @@ static uint64_t *frame_sums(rf_bump_arena *arena, const rf_heap_snapshot *s) {
 }
 
 static uint64_t site_sum(const rf_heap_site *site, const uint64_t *frames) {
-  uint64_t sum = RF_CHECKSUM_START;
+  uint64_t sum = RF_FNV_START;
   for (uint32_t i = 0; i < site->depth; i++) {
     sum = sum_number(sum, frames[site->stack[i]]);
   }

@@ -1,10 +1,12 @@
 #include "tools/service/intake/serial_source.h"
 
+#include "checkers/os/clock.h"
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 #include "tools/ringfence/render/json_write.h"
 
 #include <errno.h>
@@ -70,12 +72,6 @@ static bool set_raw(int fd, unsigned baud) {
   return cfsetispeed(&t, speed) == 0 && cfsetospeed(&t, speed) == 0 && tcsetattr(fd, TCSANOW, &t) == 0;
 }
 
-static uint64_t wall_ns(void) {
-  struct timespec now = {0, 0};
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 /* A pipe is opened for writing, too: then it does not end with its writer. */
 static bool open_source(rf_serial_source *s) {
   struct stat st;
@@ -94,7 +90,7 @@ static bool open_source(rf_serial_source *s) {
     s->fd = -1;
     errno = EINVAL;
   }
-  s->start = s->file ? (uint64_t)st.st_dev << 48 ^ (uint64_t)st.st_ino : wall_ns();
+  s->start = s->file ? (uint64_t)st.st_dev << 48 ^ (uint64_t)st.st_ino : rf_clock_ns(CLOCK_REALTIME);
   s->number = 0;
   return s->fd >= 0;
 }
@@ -109,18 +105,14 @@ static void put_label(rf_json_writer *w, const char *name, const char *value) {
 
 /* Ids of a file are made of its contents: read again after a restart, its findings count once. */
 static const char *id_of(rf_serial_source *s, const char *json, size_t length) {
-  uint64_t const number = s->file ? rf_checksum_bytes(RF_CHECKSUM_START, json, length) : ++s->number;
+  uint64_t const number = s->file ? rf_fnv_bytes(RF_FNV_START, json, length) : ++s->number;
   return rf_bump_arena_print(&s->arena, "serial-%016" PRIx64 "-%" PRIu32 "-%" PRIx64, s->start, s->starts, number);
 }
 
 static const char *time_now(rf_bump_arena *arena) {
-  const char *const text = rf_time_text(arena, (int64_t)(wall_ns() / 1000000000U), "%Y-%m-%dT%H:%M:%S.000000Z");
+  const char *const text =
+      rf_time_text(arena, (int64_t)(rf_clock_ns(CLOCK_REALTIME) / 1000000000U), "%Y-%m-%dT%H:%M:%S.000000Z");
   return text == NULL ? "1970-01-01T00:00:00.000000Z" : text;
-}
-
-static const char *or_else(const char *name, const char *fallback) {
-  const char *const value = getenv(name);
-  return value == NULL || value[0] == '\0' ? fallback : value;
 }
 
 static void put_envelope(rf_serial_source *s, rf_json_writer *w, const char *mode, const char *id) {
@@ -133,10 +125,10 @@ static void put_envelope(rf_serial_source *s, rf_json_writer *w, const char *mod
   rf_json_put_text(w, "host", s->device[0] != '\0' ? s->device : s->path);
   rf_json_put_text(w, "program", s->image->path != NULL ? s->image->path : "");
   rf_json_put_text(w, "mode", mode == NULL ? "guard" : mode);
-  rf_json_put_text(w, "environment", or_else("RINGFENCE_ENVIRONMENT", "development"));
+  rf_json_put_text(w, "environment", rf_env_or("RINGFENCE_ENVIRONMENT", "development"));
   rf_json_open(w, "build", "{");
-  put_label(w, "version", or_else("RINGFENCE_VERSION", ""));
-  put_label(w, "commit", or_else("RINGFENCE_COMMIT", ""));
+  put_label(w, "version", rf_env_or("RINGFENCE_VERSION", ""));
+  put_label(w, "commit", rf_env_or("RINGFENCE_COMMIT", ""));
   put_label(w, "build_id", build_id);
   rf_json_close(w, "}");
   rf_json_open(w, "labels", "{");

@@ -1,7 +1,7 @@
 /* A serial line of a board: findings in the serial form (report_serial.h) become records of the collector's spool.
  *
  * SOURCE is a device, which is set to raw mode; a pipe, which stays open when a writer goes; or a file, which is
- * followed as it grows. A device that goes away is waited for. What is not in the serial form is passed over.
+ * followed as it grows. A device that goes away is waited for. Other text is passed over.
  * Threads: one.
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
@@ -16,7 +16,7 @@ extern "C" {
 
 enum { RF_SERIAL_SOURCES = 8, RF_SERIAL_BUFFER = 4096, RF_SERIAL_NAME = 64, RF_SERIAL_ERROR = 300 };
 
-/* What a line lost since it was last asked. */
+/* Losses of a line since it was last asked. */
 typedef struct rf_serial_losses {
   size_t damaged;    /* lines with a wrong checksum */
   size_t incomplete; /* findings of which lines did not arrive */
@@ -72,7 +72,7 @@ void rf_serial_source_tick(rf_serial_source *s, int64_t now);
 /* Hands out what is open; the source is at its end. */
 void rf_serial_source_finish(rf_serial_source *s);
 
-/* What was lost since the last call. */
+/* The losses since the last call. */
 rf_serial_losses rf_serial_source_losses(rf_serial_source *s);
 
 #ifdef __cplusplus

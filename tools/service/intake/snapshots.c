@@ -4,7 +4,7 @@
 
 /* ---- Limits ---- */
 
-/* Of snapshots `kind` (whole or not), the one whose neighbours in time are closest; the highest goes last. */
+/* The snapshot, among those that are whole or not (?2), whose neighbours in time are closest; the highest goes last. */
 #define LEAST_TELLING                                                                                                  \
   "(SELECT id FROM (SELECT id, bytes = max(bytes) OVER () AS highest, lead(time) OVER w - lag(time) OVER w AS gap"     \
   " FROM snapshot WHERE process = ?1 AND whole = ?2 WINDOW w AS (ORDER BY time, id)) WHERE gap IS NOT NULL ORDER BY"   \
@@ -58,7 +58,7 @@ static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candid
   return made;
 }
 
-/* Of several allocators in one process the figures of the list are those of the last snapshot. */
+/* Where one process has several allocators, the figures of the list are those of the last snapshot. */
 static void update(rf_store *store, int64_t process, const rf_envelope *e, const rf_heap_snapshot *s) {
   int64_t const peak = s->peak > s->bytes ? s->peak : s->bytes;
   rf_store_run(store,

@@ -1,6 +1,6 @@
 #include "tools/service/intake/split.h"
 
-#include "tools/ringfence/model/checksum.h"
+#include "checkers/report/fnv.h"
 
 #include <string.h>
 
@@ -28,6 +28,6 @@ int64_t rf_split_value(int64_t rule, const rf_event_keys *keys, const rf_candida
 
 int64_t rf_split_key(int64_t group, int64_t rule, int64_t value) {
   int64_t const parts[] = {group, rule, value};
-  uint64_t const sum = rf_checksum_bytes(RF_CHECKSUM_START, (const char *)parts, sizeof parts);
+  uint64_t const sum = rf_fnv_bytes(RF_FNV_START, parts, sizeof parts);
   return sum == 0 ? 1 : (int64_t)sum;
 }

@@ -1,5 +1,7 @@
 #include "tools/service/intake/spool.h"
 
+#include "checkers/os/spool_file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +25,6 @@ static const char ours[] = "taken-";      /* ours: a number is used again only w
 static bool say(char *error, size_t size, const char *what, const char *path) {
   (void)snprintf(error, size, "%s %s: %s", what, path, strerror(errno));
   return false;
-}
-
-static bool is_ours(int fd) {
-  struct stat st;
-  return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 static bool make_folders(const char *path) {
@@ -63,7 +60,7 @@ static bool open_folder(rf_spool *spool) {
   (void)mkdirat(spool->directory, "spool", 0700);
   spool->folder = openat(spool->directory, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   spool->buffer = (char *)malloc(BUFFER);
-  return spool->folder >= 0 && is_ours(spool->folder) && spool->buffer != NULL;
+  return spool->folder >= 0 && rf_spool_is_own(spool->folder) && spool->buffer != NULL;
 }
 
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
@@ -75,7 +72,7 @@ bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t e
   if (spool->directory < 0) {
     return say(error, error_size, "cannot open", directory);
   }
-  if (!is_ours(spool->directory)) {
+  if (!rf_spool_is_own(spool->directory)) {
     (void)snprintf(error, error_size, "%s belongs to another user or is open to others: use a folder of mode 0700",
                    directory);
     return false;
@@ -95,7 +92,7 @@ void rf_spool_open_shared(rf_spool *spool, const char *directory) {
   *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
   (void)snprintf(spool->label, sizeof spool->label, "%s/", directory);
   spool->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (spool->directory < 0 || !is_ours(spool->directory) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0 ||
+  if (spool->directory < 0 || !rf_spool_is_own(spool->directory) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0 ||
       !open_folder(spool)) {
     rf_spool_close(spool);
   }

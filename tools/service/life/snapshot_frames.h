@@ -1,4 +1,4 @@
-/* Frames of snapshots that lack names: gathered for a symbolizer, noted as lacking lines. Of symbols.c. */
+/* Frames of snapshots that lack names: gathered for a symbolizer, noted as lacking lines. For symbols.c. */
 #ifndef RINGFENCE_TOOLS_SERVICE_SNAPSHOT_FRAMES_H
 #define RINGFENCE_TOOLS_SERVICE_SNAPSHOT_FRAMES_H
 

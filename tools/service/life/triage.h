@@ -12,7 +12,7 @@ typedef struct rf_triage {
   const char *action; /* "fix", "ignore", "reopen", "merge" or "split" */
   int64_t id;
   int64_t other; /* of merge: what goes into `id` */
-  /* Of fix: the commit or build, NULL for "in the next build"; of ignore: the reason; of split: the rule, "events:7,9",
+  /* For fix the commit or build, NULL for "in the next build"; for ignore the reason; for split the rule, "events:7,9",
    * "undo", or NULL to undo a merge. */
   const char *text;
 } rf_triage;

@@ -10,17 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *id_text(const rf_page *p, const rf_json *f) {
-  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
-}
-
 /* ---- Head ---- */
 
 static void head(const rf_page *p) {
   const rf_json *const f = p->json;
   rf_markup(p->sink,
             "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n<header class=\"headline %s\">\n<h1>%s ",
-            id_text(p, f), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
+            rf_page_plain_number(p, f, "id"), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
   rf_markup(p->sink, "</h1>\n<p class=\"title\">%s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
             rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
@@ -28,7 +24,7 @@ static void head(const rf_page *p) {
     rf_markup(p->sink, "<p class=\"note\">Ignored because: %s</p>\n", rf_json_text(f, "because", ""));
   }
   if (rf_json_member(f, "merged_into") != NULL) {
-    const char *const into = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "merged_into", 0));
+    const char *const into = rf_page_plain_number(p, f, "merged_into");
     rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>.</p>\n", into, into);
   }
 }
@@ -41,7 +37,7 @@ static void split_left(const rf_page *p) {
   if (left == 0 || wanted == NULL || (wanted->type == RF_JSON_NUMBER && strcmp(wanted->text, "0") == 0)) {
     return;
   }
-  rf_markup(p->sink, "<p class=\"note\">Split by %s. Of %s before only counts are kept, which still count here", rule,
+  rf_markup(p->sink, "<p class=\"note\">Split by %s. Only counts are kept of %s before, which still count here", rule,
             rf_counted(p->arena, left, "event"));
   if (wanted->type == RF_JSON_NUMBER) {
     rf_markup(p->sink, "; %s of them had another %s", rf_page_number(p, rf_json_unsigned(p->json, "split_wanted", 0)),
@@ -59,7 +55,7 @@ static uint64_t length_of(const rf_json *list) {
 }
 
 static void list_figure(const rf_page *p, const char *name, const char *noun) {
-  uint64_t const count = length_of(rf_page_list(p->json, name));
+  uint64_t const count = length_of(rf_json_list(p->json, name));
   rf_page_figure(p, "", rf_bump_arena_print(p->arena, count >= 20 ? "%" PRIu64 "+" : "%" PRIu64, count),
                  rf_noun(p->arena, count, noun));
 }
@@ -79,7 +75,8 @@ static void figures(const rf_page *p) {
 /* ---- Actions ---- */
 
 static void form(const rf_page *p, const char *action, const char *field, const char *hint, const char *button) {
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", id_text(p, p->json), action);
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", rf_page_plain_number(p, p->json, "id"),
+            action);
   if (field != NULL) {
     rf_markup(p->sink, "<input name=\"%s\" placeholder=\"%s\" aria-label=\"%s\" maxlength=\"500\"", field, hint, hint);
     rf_page_raw(p, strcmp(action, "fix") == 0 ? ">" : " required>");
@@ -91,7 +88,7 @@ static void form(const rf_page *p, const char *action, const char *field, const 
 static void split_form(const rf_page *p) {
   static const char *const rules[] = {"access", "allocation", "free", "program", "build", "environment", "mode"};
   const char *const by = rf_json_text(p->json, "split_by", NULL);
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", id_text(p, p->json));
+  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", rf_page_plain_number(p, p->json, "id"));
   if (by != NULL) {
     rf_markup(p->sink,
               "<input type=\"hidden\" name=\"text\" value=\"undo\"><span class=\"dim\">Split by %s.</span>"
@@ -153,7 +150,7 @@ static void fix(const rf_page *p) {
 }
 
 static void crash_loops(const rf_page *p) {
-  for (const rf_json *l = rf_page_list(p->json, "crash_loops"); l != NULL; l = l->next) {
+  for (const rf_json *l = rf_json_list(p->json, "crash_loops"); l != NULL; l = l->next) {
     rf_markup(p->sink,
               "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
               rf_counted(p->arena, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
@@ -194,7 +191,7 @@ void rf_page_finding(const rf_page *page) {
   actions(page);
   fix(page);
   crash_loops(page);
-  rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
+  rf_page_chart(page, rf_json_list(page->json, "trend"), "Events per day");
   record(page);
   rf_page_written(page);
   rf_page_hardware(page);

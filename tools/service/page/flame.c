@@ -1,10 +1,9 @@
 /* The flame graph: bytes by call, callers above. Each box is a link that makes it the widest. */
 #include "tools/service/page/process_parts.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/model/checksum.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,11 +35,11 @@ typedef struct graph {
 /* ---- The tree ---- */
 
 static uint64_t sum_of(const rf_json *call) {
-  uint64_t sum = rf_checksum_text(RF_CHECKSUM_START, rf_json_text(call, "function", ""));
-  sum = rf_checksum_text(sum, rf_json_text(call, "file", ""));
-  sum = rf_checksum_text(sum, rf_json_text(call, "function", NULL) == NULL ? rf_json_text(call, "offset", "") : "");
+  uint64_t sum = rf_fnv_text(RF_FNV_START, rf_json_text(call, "function", ""));
+  sum = rf_fnv_text(sum, rf_json_text(call, "file", ""));
+  sum = rf_fnv_text(sum, rf_json_text(call, "function", NULL) == NULL ? rf_json_text(call, "offset", "") : "");
   uint64_t const line = rf_json_unsigned(call, "line", 0);
-  return rf_checksum_bytes(sum, (const char *)&line, sizeof line);
+  return rf_fnv_bytes(sum, &line, sizeof line);
 }
 
 static size_t child_of(graph *g, size_t parent, size_t call) {
@@ -61,7 +60,7 @@ static size_t child_of(graph *g, size_t parent, size_t call) {
 
 static size_t depth_of(const rf_json *site) {
   size_t depth = 0;
-  for (const rf_json *s = rf_page_list(site, "stack"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(site, "stack"); s != NULL; s = s->next) {
     depth++;
   }
   return depth;
@@ -78,7 +77,7 @@ static void add_site(graph *g, const rf_json *site) {
   size_t depth = 0;
   int64_t const bytes = value_of(g, site, "bytes", "more_bytes");
   int64_t const blocks = value_of(g, site, "blocks", "more_blocks");
-  for (const rf_json *s = rf_page_list(site, "stack"); s != NULL && depth < DEPTH_MOST; s = s->next) {
+  for (const rf_json *s = rf_json_list(site, "stack"); s != NULL && depth < DEPTH_MOST; s = s->next) {
     stack[depth++] = (size_t)strtoull(s->text, NULL, 10);
   }
   size_t at = 0;
@@ -95,7 +94,7 @@ static void add_site(graph *g, const rf_json *site) {
 
 static graph make(const rf_process_view *v) {
   rf_bump_arena *const arena = v->page->arena;
-  const rf_json *const sites = rf_page_list(v->snapshot, "sites");
+  const rf_json *const sites = rf_json_list(v->snapshot, "sites");
   size_t room = 2;
   for (const rf_json *s = sites; s != NULL; s = s->next) {
     room += depth_of(s);
@@ -124,7 +123,7 @@ static const char *class_of(const graph *g, const node *n) {
   if (n->call == NULL || rf_json_bool(n->call, "runtime", false)) {
     return "w";
   }
-  size_t const shade = (size_t)(rf_checksum_text(RF_CHECKSUM_START, rf_json_text(n->call, "function", "")) >> 8) % 5;
+  size_t const shade = (size_t)(rf_fnv_text(RF_FNV_START, rf_json_text(n->call, "function", "")) >> 8) % 5;
   return g->view->against == NULL ? warm[shade] : grown[shade];
 }
 

@@ -77,7 +77,7 @@ static void tools(const rf_page *p) {
   }
   rf_page_raw(p, "<label>Environment <select name=\"environment\">");
   option(p, "", "any", p->environment);
-  for (const rf_json *e = rf_page_list(p->json, "environments"); e != NULL; e = e->next) {
+  for (const rf_json *e = rf_json_list(p->json, "environments"); e != NULL; e = e->next) {
     option(p, e->text, e->text, p->environment);
   }
   rf_page_raw(p, "</select></label>\n<label>Order <select name=\"order\">");
@@ -92,7 +92,7 @@ static void tools(const rf_page *p) {
 static void marks(const rf_page *p, const rf_json *f) {
   uint64_t const merged = rf_json_unsigned(f, "merged", 0);
   uint64_t const one_bit = rf_json_unsigned(f, "one_bit", 0);
-  for (const rf_json *e = rf_page_list(f, "environments"); e != NULL; e = e->next) {
+  for (const rf_json *e = rf_json_list(f, "environments"); e != NULL; e = e->next) {
     rf_markup(p->sink, "<span class=\"mark\">%s</span>", e->text);
   }
   if (merged != 0) {
@@ -104,7 +104,7 @@ static void marks(const rf_page *p, const rf_json *f) {
 }
 
 static void row(const rf_page *p, const rf_json *f) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+  const char *const id = rf_page_plain_number(p, f, "id");
   rf_markup(p->sink, "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
             rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
@@ -113,7 +113,7 @@ static void row(const rf_page *p, const rf_json *f) {
   rf_markup(p->sink,
             "</span><span class=\"title\">%s</span><span class=\"place mono\">%s</span></td><td class=\"trend\">",
             rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
-  rf_page_spark(p, rf_page_list(f, "trend"));
+  rf_page_spark(p, rf_json_list(f, "trend"));
   rf_markup(p->sink, "</td><td class=\"number\" data-name=\"events\">%s</td><td class=\"seen\" data-name=\"last\">",
             rf_page_number(p, rf_json_unsigned(f, "count", 0)));
   rf_page_time(p, rf_json_text(f, "last_seen", ""));
@@ -150,11 +150,11 @@ static void pager(const rf_page *p, uint64_t shown) {
 }
 
 void rf_page_findings(const rf_page *page) {
-  const rf_json *f = rf_page_list(page->json, "findings");
+  const rf_json *f = rf_json_list(page->json, "findings");
   uint64_t shown = 0;
   rf_page_head(page->sink, "Findings", "/");
   rf_page_raw(page, "<h1>Findings</h1>\n");
-  rf_page_chart(page, rf_page_list(page->json, "trend"), "Events per day");
+  rf_page_chart(page, rf_json_list(page->json, "trend"), "Events per day");
   tabs(page);
   tools(page);
   if (f == NULL) {

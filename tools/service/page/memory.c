@@ -4,7 +4,6 @@
 #include "tools/ringfence/base/words.h"
 #include "tools/service/intake/envelope.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -110,7 +109,7 @@ static const char *class_of(const rf_process_view *v, uint64_t id) {
 static void point(const rf_process_view *v, const axes *a, const rf_json *s) {
   const rf_page *const p = v->page;
   uint64_t const bytes = rf_json_unsigned(s, "bytes", 0);
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(s, "id", 0));
+  const char *const id = rf_page_plain_number(p, s, "id");
   rf_markup(p->sink,
             "<a href=\"?snapshot=%s\"><circle class=\"%s\" cx=\"%s%s\" cy=\"%s\" r=\"5\"/><title>%s, %s: %s in %s"
             "</title></a>\n",
@@ -122,7 +121,7 @@ static void point(const rf_process_view *v, const axes *a, const rf_json *s) {
 
 void rf_page_memory(const rf_process_view *v) {
   const rf_page *const p = v->page;
-  const rf_json *const list = rf_page_list(p->json, "snapshots");
+  const rf_json *const list = rf_json_list(p->json, "snapshots");
   axes const a = measure(list);
   if (list == NULL) {
     return;

@@ -3,8 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
-
 static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
   rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
             rf_page_number(p, rf_json_unsigned(object, name, 0)));
@@ -35,7 +33,7 @@ void rf_page_builds(const rf_page *page) {
               "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
               "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
               "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
-  for (const rf_json *b = rf_page_list(page->json, "builds"); b != NULL; b = b->next) {
+  for (const rf_json *b = rf_json_list(page->json, "builds"); b != NULL; b = b->next) {
     build(page, b);
   }
   rf_page_raw(page, "</tbody></table>\n");
@@ -68,7 +66,7 @@ void rf_page_coverage(const rf_page *page) {
               "class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" "
               "class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Killed</th></tr></thead>\n"
               "<tbody>\n");
-  const rf_json *const list = rf_page_list(page->json, "coverage");
+  const rf_json *const list = rf_json_list(page->json, "coverage");
   for (const rf_json *c = list; c != NULL; c = c->next) {
     covered(page, c);
   }
@@ -91,7 +89,7 @@ static void count_figure(const rf_page *p, const char *name, const char *noun) {
 }
 
 static void missing(const rf_page *p) {
-  const rf_json *const list = rf_page_list(p->json, "missing");
+  const rf_json *const list = rf_json_list(p->json, "missing");
   if (list == NULL) {
     return;
   }
@@ -123,7 +121,7 @@ void rf_page_status(const rf_page *page) {
   size_figure(page, "free_bytes", "free on the disk");
   rf_markup(page->sink, "</ul>\n<p>Folder: <code>%s</code></p>\n<h2>Lost or not understood</h2>\n",
             rf_json_text(page->json, "directory", ""));
-  const rf_json *const losses = rf_page_list(page->json, "losses");
+  const rf_json *const losses = rf_json_list(page->json, "losses");
   if (losses == NULL) {
     rf_page_raw(page, "<p class=\"empty\">Nothing was lost.</p>\n");
   } else {

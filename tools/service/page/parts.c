@@ -57,9 +57,8 @@ void rf_page_message(const rf_sink *sink, const char *title, const char *message
 
 /* ---- Values ---- */
 
-const rf_json *rf_page_list(const rf_json *object, const char *name) {
-  const rf_json *const list = rf_json_member(object, name);
-  return list == NULL ? NULL : list->first;
+const char *rf_page_plain_number(const rf_page *p, const rf_json *object, const char *name) {
+  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, name, 0));
 }
 
 const char *rf_page_number(const rf_page *p, uint64_t value) {
@@ -151,13 +150,12 @@ static const char *label_of(const rf_page *p, const rf_json *list) {
 }
 
 /* One path: a page has a hundred of them. */
-void rf_page_spark(const rf_page *p, const rf_json *list) {
+void rf_page_bars(const rf_page *p, const rf_json *list, const char *label) {
   enum { HEIGHT = 24, STEP = 4 };
   uint64_t most = 0;
   unsigned x = 0;
   (void)rf_page_sum(list, &most);
-  rf_markup(p->sink, "<svg class=\"spark\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"%s\"><path d=\"",
-            label_of(p, list));
+  rf_markup(p->sink, "<svg class=\"spark\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"%s\"><path d=\"", label);
   for (const rf_json *n = list; n != NULL; n = n->next, x += STEP) {
     unsigned const height = height_of(value_of(n), most, HEIGHT);
     if (height != 0) {
@@ -165,6 +163,10 @@ void rf_page_spark(const rf_page *p, const rf_json *list) {
     }
   }
   rf_page_raw(p, "\"/><path class=\"axis\" d=\"M0 23.5h120\"/></svg>");
+}
+
+void rf_page_spark(const rf_page *p, const rf_json *list) {
+  rf_page_bars(p, list, label_of(p, list));
 }
 
 static const char *day_text(const rf_page *p, unsigned days_ago) {

@@ -16,8 +16,8 @@ void rf_page_raw(const rf_page *p, const char *markup);
 void rf_page_head(const rf_sink *sink, const char *title, const char *active);
 void rf_page_foot(const rf_sink *sink);
 
-/* The first element of a list in the JSON; NULL where it is empty or missing. */
-const rf_json *rf_page_list(const rf_json *object, const char *name);
+/* A member that is a number without commas, for paths and names; 0 where it is missing. Lives in the arena. */
+const char *rf_page_plain_number(const rf_page *p, const rf_json *object, const char *name);
 
 /* "1,234,567"; "3 h ago"; "12.5". Text lives in the arena. */
 const char *rf_page_number(const rf_page *p, uint64_t value);
@@ -33,7 +33,8 @@ void rf_page_state(const rf_page *p, const rf_json *finding);
 /* A card with a figure. */
 void rf_page_figure(const rf_page *p, const char *class_name, const char *value, const char *name);
 
-/* A line of bars, one for each number of the list; `label` says what they count. */
+/* A line of bars, one for each number of the list, which are events for rf_page_spark; `label` says what they count. */
+void rf_page_bars(const rf_page *p, const rf_json *list, const char *label);
 void rf_page_spark(const rf_page *p, const rf_json *list);
 void rf_page_chart(const rf_page *p, const rf_json *list, const char *label);
 

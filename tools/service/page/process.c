@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *id_of(const rf_page *p, const rf_json *object, const char *name) {
-  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, name, 0));
-}
-
 /* ---- Words ---- */
 
 const char *rf_call_name(const rf_process_view *v, const rf_json *call) {
@@ -68,12 +64,12 @@ static void head(const rf_page *p) {
   rf_markup(p->sink,
             "<p class=\"crumbs\"><a href=\"/processes\">Processes</a> / #%s</p>\n<header class=\"headline\">\n<h1>%s "
             "<span class=\"badge %s\">%s</span></h1>\n",
-            id_of(p, f, "id"), rf_base_name(rf_json_text(f, "program", "")), ended[0] == '\0' ? "fixed" : "",
-            ended[0] == '\0' ? "not ended" : ended);
+            rf_page_plain_number(p, f, "id"), rf_base_name(rf_json_text(f, "program", "")),
+            ended[0] == '\0' ? "fixed" : "", ended[0] == '\0' ? "not ended" : ended);
   rf_markup(p->sink,
             "<p class=\"title\"><span class=\"mark first\">%s</span><span class=\"mark\">%s</span> process %s on %s, "
             "build %s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
-            rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""), id_of(p, f, "pid"),
+            rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""), rf_page_plain_number(p, f, "pid"),
             rf_json_text(f, "host", ""), rf_page_build(p, f), rf_json_text(f, "program", ""));
 }
 
@@ -102,7 +98,7 @@ static void figures(const rf_page *p) {
 /* ---- Which snapshot ---- */
 
 static void option(const rf_page *p, const rf_json *s, const rf_json *chosen) {
-  const char *const id = id_of(p, s, "id");
+  const char *const id = rf_page_plain_number(p, s, "id");
   bool const selected = chosen != NULL && rf_json_unsigned(s, "id", 0) == rf_json_unsigned(chosen, "id", 0);
   rf_markup(p->sink, "<option value=\"%s\"%s>%s", id, selected ? " selected" : "", rf_json_text(s, "name", ""));
   rf_markup(p->sink, ", %s, %s</option>", rf_bytes_text(p->arena, rf_json_unsigned(s, "bytes", 0)),
@@ -111,7 +107,7 @@ static void option(const rf_page *p, const rf_json *s, const rf_json *chosen) {
 
 static void options(const rf_page *p, const rf_json *chosen) {
   bool seen = chosen == NULL;
-  for (const rf_json *s = rf_page_list(p->json, "snapshots"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(p->json, "snapshots"); s != NULL; s = s->next) {
     if (rf_json_bool(s, "whole", false)) {
       option(p, s, chosen);
       seen = seen || rf_json_unsigned(s, "id", 0) == rf_json_unsigned(chosen, "id", 0);
@@ -125,7 +121,7 @@ static void options(const rf_page *p, const rf_json *chosen) {
 static void choice(const rf_process_view *v) {
   const rf_page *const p = v->page;
   rf_markup(p->sink, "<form class=\"tools\" action=\"/process/%s\">\n<label>Snapshot <select name=\"snapshot\">",
-            id_of(p, p->json, "id"));
+            rf_page_plain_number(p, p->json, "id"));
   options(p, v->snapshot);
   rf_page_raw(p, "</select></label>\n<label>Difference from <select name=\"against\"><option value=\"\">none</option>");
   options(p, v->against);
@@ -157,12 +153,13 @@ static rf_process_view view_of(const rf_page *p) {
   rf_process_view v = {.page = p,
                        .snapshot = rf_json_member(p->json, "snapshot"),
                        .against = rf_json_member(rf_json_member(p->json, "snapshot"), "against")};
-  for (const rf_json *c = rf_page_list(v.snapshot, "calls"); c != NULL; c = c->next) {
+  for (const rf_json *c = rf_json_list(v.snapshot, "calls"); c != NULL; c = c->next) {
     RF_APPENDED(p->arena, v.calls, v.call_count) = c;
   }
-  v.link = v.against == NULL ? rf_bump_arena_print(p->arena, "?snapshot=%s", id_of(p, v.snapshot, "id"))
-                             : rf_bump_arena_print(p->arena, "?snapshot=%s&against=%s", id_of(p, v.snapshot, "id"),
-                                                   id_of(p, v.against, "id"));
+  v.link = v.against == NULL
+               ? rf_bump_arena_print(p->arena, "?snapshot=%s", rf_page_plain_number(p, v.snapshot, "id"))
+               : rf_bump_arena_print(p->arena, "?snapshot=%s&against=%s", rf_page_plain_number(p, v.snapshot, "id"),
+                                     rf_page_plain_number(p, v.against, "id"));
   return v;
 }
 
@@ -170,7 +167,7 @@ void rf_page_process(const rf_page *page) {
   rf_process_view const v = view_of(page);
   rf_page_head(page->sink,
                rf_bump_arena_print(page->arena, "%s %s", rf_base_name(rf_json_text(page->json, "program", "")),
-                                   id_of(page, page->json, "pid")),
+                                   rf_page_plain_number(page, page->json, "pid")),
                "/processes");
   head(page);
   figures(page);

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* What is shown of a process. */
+/* The part of a process that is shown. */
 typedef struct rf_process_view {
   const rf_page *page;
   const rf_json *snapshot; /* NULL: none is kept whole */
@@ -21,7 +21,7 @@ typedef struct rf_process_view {
 /* Memory over time, with a link to each snapshot that is kept whole. */
 void rf_page_memory(const rf_process_view *v);
 
-/* What takes the memory, from main inwards: a flame graph, and the sites in a table. */
+/* The callers that take the memory, from main inwards: a flame graph, and the sites in a table. */
 void rf_page_flame(const rf_process_view *v);
 void rf_page_sites(const rf_process_view *v);
 

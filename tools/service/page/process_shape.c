@@ -36,7 +36,7 @@ static void size_row(const rf_page *p, const rf_json *row, uint64_t most) {
 }
 
 void rf_page_sizes(const rf_process_view *v) {
-  const rf_json *const list = rf_page_list(v->snapshot, "sizes");
+  const rf_json *const list = rf_json_list(v->snapshot, "sizes");
   uint64_t most = 0;
   if (list == NULL) {
     return;
@@ -85,7 +85,7 @@ static void put_cell(map *m, uint64_t address, uint64_t live) {
 static void put_part(map *m, const rf_json *part) {
   uint64_t address = strtoull(rf_json_text(part, "address", "0"), NULL, 16);
   m->at += m->parts++ != 0; /* a gap */
-  for (const rf_json *c = rf_page_list(part, "live"); c != NULL; c = c->next, address += m->cell) {
+  for (const rf_json *c = rf_json_list(part, "live"); c != NULL; c = c->next, address += m->cell) {
     put_cell(m, address, strtoull(c->text, NULL, 10));
   }
 }
@@ -94,7 +94,7 @@ static size_t rows_of(const rf_json *parts) {
   size_t cells = 0;
   for (const rf_json *part = parts; part != NULL; part = part->next) {
     cells += cells != 0;
-    for (const rf_json *c = rf_page_list(part, "live"); c != NULL; c = c->next) {
+    for (const rf_json *c = rf_json_list(part, "live"); c != NULL; c = c->next) {
       cells++;
     }
   }
@@ -104,7 +104,7 @@ static size_t rows_of(const rf_json *parts) {
 void rf_page_map(const rf_process_view *v) {
   const rf_page *const p = v->page;
   const rf_json *const object = rf_json_member(v->snapshot, "map");
-  const rf_json *const parts = rf_page_list(object, "parts");
+  const rf_json *const parts = rf_json_list(object, "parts");
   map m = {.page = p, .cell = rf_json_unsigned(object, "cell", 0)};
   size_t const rows = rows_of(parts);
   if (rows == 0) {

@@ -21,7 +21,7 @@ static const rf_json *call_of(const rf_process_view *v, const rf_json *index) {
 }
 
 static const rf_json *top_of(const rf_process_view *v, const rf_json *site) {
-  const rf_json *index = rf_page_list(site, "stack");
+  const rf_json *index = rf_json_list(site, "stack");
   for (uint64_t skip = rf_json_unsigned(site, "top", 0); skip != 0 && index != NULL; skip--) {
     index = index->next;
   }
@@ -34,9 +34,9 @@ static void put_call(const rf_process_view *v, const rf_json *call, const char *
             call == NULL ? "(not known)" : rf_call_name(v, call), place == NULL ? "" : place, tag);
 }
 
-/* Who called it: where many sites are one function, that tells them apart. */
+/* The callers: where many sites are one function, they tell them apart. */
 static void put_callers(const rf_process_view *v, const rf_json *site) {
-  const rf_json *index = rf_page_list(site, "stack");
+  const rf_json *index = rf_json_list(site, "stack");
   unsigned shown = 0;
   for (uint64_t skip = rf_json_unsigned(site, "top", 0); skip != 0 && index != NULL; skip--) {
     index = index->next;
@@ -51,7 +51,7 @@ static void put_callers(const rf_process_view *v, const rf_json *site) {
 }
 
 static void put_stack(const rf_process_view *v, const rf_json *site) {
-  const rf_json *index = rf_page_list(site, "stack");
+  const rf_json *index = rf_json_list(site, "stack");
   const rf_json *const top = top_of(v, site);
   rf_page_raw(v->page, "<td class=\"wrap mono\"><details><summary>");
   put_call(v, top, "span");
@@ -98,7 +98,7 @@ static void row(const table *t, const rf_json *site) {
 static table measure(const rf_process_view *v) {
   table t = {.view = v, .all = rf_json_signed(v->snapshot, "bytes", 0)};
   size_t count = 0;
-  for (const rf_json *s = rf_page_list(v->snapshot, "sites"); s != NULL; s = s->next, count++) {
+  for (const rf_json *s = rf_json_list(v->snapshot, "sites"); s != NULL; s = s->next, count++) {
     int64_t const value = rf_json_signed(s, v->against == NULL ? "bytes" : "more_bytes", 0);
     int64_t const size = value < 0 ? -value : value;
     t.most = size > t.most ? size : t.most;
@@ -110,7 +110,7 @@ static table measure(const rf_process_view *v) {
 void rf_page_sites(const rf_process_view *v) {
   const rf_page *const p = v->page;
   table const t = measure(v);
-  const rf_json *site = rf_page_list(v->snapshot, "sites");
+  const rf_json *site = rf_json_list(v->snapshot, "sites");
   rf_markup(p->sink, "<section class=\"card wide\" id=\"sites\"><h2>%s</h2>\n",
             v->against == NULL ? "Call sites with the most live bytes" : "Call sites by growth");
   if (site == NULL) {
@@ -129,8 +129,7 @@ void rf_page_sites(const rf_process_view *v) {
   rf_page_raw(p, "</tbody></table>\n");
   if (t.left != 0) {
     rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/api/v1/processes/%s%s\">as JSON</a>.</p>\n",
-              rf_counted(p->arena, t.left, "call site"),
-              rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "id", 0)), v->link);
+              rf_counted(p->arena, t.left, "call site"), rf_page_plain_number(p, p->json, "id"), v->link);
   }
   rf_page_raw(p, "</section>\n");
 }

@@ -3,7 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 static const char *bytes_of(const rf_page *p, const rf_json *object, const char *name) {
@@ -35,15 +34,14 @@ static void spark(const rf_page *p, const rf_json *list) {
 }
 
 static void row(const rf_page *p, const rf_json *f) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "id", 0));
+  const char *const id = rf_page_plain_number(p, f, "id");
   rf_markup(p->sink,
             "<tr><td class=\"wrap\"><a class=\"kind\" href=\"/process/%s\">%s</a><span class=\"marks\"><span "
             "class=\"mark\">%s</span><span class=\"mark\">%s</span></span>",
             id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
   rf_markup(p->sink, "<span class=\"place\">process %s on %s, build %s</span></td><td class=\"trend\">",
-            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(f, "pid", 0)), rf_json_text(f, "host", ""),
-            rf_page_build(p, f));
-  spark(p, rf_page_list(f, "trend"));
+            rf_page_plain_number(p, f, "pid"), rf_json_text(f, "host", ""), rf_page_build(p, f));
+  spark(p, rf_json_list(f, "trend"));
   rf_markup(p->sink,
             "</td><td class=\"number\" data-name=\"live\">%s</td><td class=\"number\" data-name=\"peak\">%s</td><td "
             "class=\"number\" data-name=\"run\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
@@ -62,25 +60,11 @@ static void none(const rf_page *p) {
               "kill -USR2 \"$(pidof server)\"</pre>\n</div>\n");
 }
 
-/* The highest peak of each day as a bar. */
-static void days(const rf_page *p, const rf_json *list) {
-  enum { HEIGHT = 24, STEP = 4 };
+/* The highest peak of each day. */
+static void put_days(const rf_page *p, const rf_json *list) {
   uint64_t most = 0;
-  unsigned x = 0;
   (void)rf_page_sum(list, &most);
-  rf_markup(
-      p->sink,
-      "<svg class=\"spark\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"Peaks of 30 days, at most %s\"><path "
-      "d=\"",
-      rf_bytes_text(p->arena, most));
-  for (const rf_json *n = list; n != NULL; n = n->next, x += STEP) {
-    double const share = most == 0 ? 0 : (double)strtoull(n->text, NULL, 10) / (double)most;
-    if (share > 0) {
-      unsigned const height = 1 + (unsigned)(share * (HEIGHT - 1));
-      rf_markup(p->sink, "M%u %uh3v%uh-3z", x, HEIGHT - height, height);
-    }
-  }
-  rf_page_raw(p, "\"/><path class=\"axis\" d=\"M0 23.5h120\"/></svg>");
+  rf_page_bars(p, list, rf_bump_arena_print(p->arena, "Peaks of 30 days, at most %s", rf_bytes_text(p->arena, most)));
 }
 
 static void program_row(const rf_page *p, const rf_json *f) {
@@ -89,7 +73,7 @@ static void program_row(const rf_page *p, const rf_json *f) {
             "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"trend\">",
             rf_json_text(f, "program", ""), rf_bump_arena_print(p->arena, "%.12s", rf_json_text(f, "build", "")),
             rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
-  days(p, rf_page_list(f, "peaks"));
+  put_days(p, rf_json_list(f, "peaks"));
   rf_markup(
       p->sink,
       "</td><td class=\"number\" data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td><td "
@@ -98,7 +82,7 @@ static void program_row(const rf_page *p, const rf_json *f) {
 }
 
 static void programs(const rf_page *p) {
-  const rf_json *const list = rf_page_list(p->json, "programs");
+  const rf_json *const list = rf_json_list(p->json, "programs");
   if (list == NULL) {
     return;
   }
@@ -116,7 +100,7 @@ static void programs(const rf_page *p) {
 }
 
 void rf_page_processes(const rf_page *page) {
-  const rf_json *const list = rf_page_list(page->json, "processes");
+  const rf_json *const list = rf_json_list(page->json, "processes");
   uint64_t const total = rf_json_unsigned(page->json, "total", 0);
   uint64_t shown = 0;
   rf_page_head(page->sink, "Processes", "/processes");

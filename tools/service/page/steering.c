@@ -1,15 +1,10 @@
 /* Steering: the rules that hold, the call sites near findings, and each step with its reason. */
 #include "tools/service/page/parts.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static const char *or_any(const char *text) {
   return text[0] == '\0' ? "any" : text;
-}
-
-static const char *rule_number(const rf_page *p, const rf_json *object) {
-  return rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, "rule", 0));
 }
 
 /* ---- Rules ---- */
@@ -30,7 +25,7 @@ static void unset_form(const rf_page *p, const rf_json *r) {
               "<td><form method=\"post\" action=\"/steering\" class=\"tools\"><input type=\"hidden\" name=\"action\" "
               "value=\"unset\"><input type=\"hidden\" name=\"rule\" value=\"%s\"><input name=\"because\" "
               "aria-label=\"Reason to end rule %s\" placeholder=\"Reason\" required><button>End</button></form></td>",
-              rule_number(p, r), rule_number(p, r));
+              rf_page_plain_number(p, r, "rule"), rf_page_plain_number(p, r, "rule"));
   }
 }
 
@@ -40,7 +35,7 @@ static void rule(const rf_page *p, const rf_json *r) {
             "<tr><td class=\"wrap\"><b>%s</b> <span class=\"mono\">%s</span><br>%s</td><td class=\"wrap mono\" "
             "data-name=\"program\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"wrap\" "
             "data-name=\"environment\">%s</td>",
-            rule_number(p, r), strcmp(kind, "options") == 0 ? rf_json_text(r, "options", "") : kind,
+            rf_page_plain_number(p, r, "rule"), strcmp(kind, "options") == 0 ? rf_json_text(r, "options", "") : kind,
             rf_json_text(r, "because", ""), or_any(rf_json_text(r, "program", "")),
             or_any(rf_json_text(r, "build", "")), or_any(rf_json_text(r, "environment", "")));
   taken(p, r);
@@ -49,7 +44,7 @@ static void rule(const rf_page *p, const rf_json *r) {
 }
 
 static void rules(const rf_page *p) {
-  const rf_json *r = rf_page_list(p->json, "rules");
+  const rf_json *r = rf_json_list(p->json, "rules");
   if (r == NULL) {
     rf_page_raw(p, "<p class=\"empty\">No rule holds: processes run as they are started.</p>\n");
     return;
@@ -83,12 +78,12 @@ static void set_form(const rf_page *p) {
 /* ---- Sites and steps ---- */
 
 static void finding_link(const rf_page *p, const rf_json *object) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(object, "finding", 0));
+  const char *const id = rf_page_plain_number(p, object, "finding");
   rf_markup(p->sink, "<a href=\"/finding/%s\">finding %s</a>", id, id);
 }
 
 static void sites(const rf_page *p) {
-  const rf_json *s = rf_page_list(p->json, "sites");
+  const rf_json *s = rf_json_list(p->json, "sites");
   if (s == NULL) {
     return;
   }
@@ -110,14 +105,14 @@ static void step(const rf_page *p, const rf_json *s) {
   if (rf_json_unsigned(s, "finding", 0) != 0) {
     finding_link(p, s);
   } else {
-    rf_markup(p->sink, "rule %s", rule_number(p, s));
+    rf_markup(p->sink, "rule %s", rf_page_plain_number(p, s, "rule"));
   }
   rf_markup(p->sink, "</td><td class=\"wrap mono\">%s</td><td class=\"wrap\">%s</td></tr>\n",
             rf_json_text(s, "done", ""), rf_json_text(s, "because", ""));
 }
 
 static void steps(const rf_page *p) {
-  const rf_json *s = rf_page_list(p->json, "steps");
+  const rf_json *s = rf_json_list(p->json, "steps");
   if (s == NULL) {
     return;
   }
@@ -133,8 +128,8 @@ void rf_page_steering(const rf_page *page) {
   rf_page_head(page->sink, "Steering", "/steering");
   rf_page_raw(page,
               "<h1>Steering</h1>\n<p class=\"dim\">Rules for checked processes of this user: taken when a process "
-              "begins, and sample_rate, watch, raise, sweeps and snapshots while it runs. What RINGFENCE_OPTIONS "
-              "of a process say wins.</p>\n");
+              "begins, and sample_rate, watch, raise, sweeps and snapshots while it runs. The RINGFENCE_OPTIONS "
+              "of a process win.</p>\n");
   rules(page);
   set_form(page);
   sites(page);

@@ -24,7 +24,7 @@ static uint64_t largest(const rf_json *list) {
 }
 
 void rf_page_names(const rf_page *p, const char *name, const char *title) {
-  const rf_json *const list = rf_page_list(p->json, name);
+  const rf_json *const list = rf_json_list(p->json, name);
   if (list == NULL) {
     return;
   }
@@ -36,7 +36,7 @@ void rf_page_names(const rf_page *p, const char *name, const char *title) {
 }
 
 void rf_page_builds_of(const rf_page *p) {
-  const rf_json *const list = rf_page_list(p->json, "builds");
+  const rf_json *const list = rf_json_list(p->json, "builds");
   bool guessed = false;
   rf_page_raw(p, "<section class=\"card\"><h2>Builds</h2>\n<table class=\"plain\"><tbody>\n");
   for (const rf_json *b = list; b != NULL; b = b->next) {
@@ -62,14 +62,14 @@ static const char *roles_of(const rf_page *p, const rf_json *e) {
 
 void rf_page_events(const rf_page *p) {
   uint64_t const shown = rf_json_unsigned(p->json, "event", 0);
-  const char *const finding = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "id", 0));
+  const char *const finding = rf_page_plain_number(p, p->json, "id");
   rf_page_raw(p,
               "<section class=\"card wide\"><h2>Events kept</h2>\n<div class=\"scroll\" tabindex=\"0\" "
               "role=\"region\" aria-label=\"Events kept\"><table class=\"plain\">\n<thead><tr><th scope=\"col\">Event"
               "</th><th scope=\"col\">Time</th><th scope=\"col\">Build</th><th scope=\"col\">Program</th><th "
               "scope=\"col\">Host</th><th scope=\"col\">Environment</th><th scope=\"col\">Mode</th></tr></thead>\n"
               "<tbody>\n");
-  for (const rf_json *e = rf_page_list(p->json, "events"); e != NULL; e = e->next) {
+  for (const rf_json *e = rf_json_list(p->json, "events"); e != NULL; e = e->next) {
     static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
     uint64_t const id = rf_json_unsigned(e, "id", 0);
     const char *const number = rf_bump_arena_print(p->arena, "%" PRIu64, id);
@@ -87,7 +87,7 @@ void rf_page_events(const rf_page *p) {
 }
 
 static void other(const rf_page *p, const rf_json *o, const char *why) {
-  const char *const id = rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(o, "id", 0));
+  const char *const id = rf_page_plain_number(p, o, "id");
   rf_markup(p->sink,
             "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
             "<td class=\"dim\">%s</td></tr>\n",
@@ -95,8 +95,8 @@ static void other(const rf_page *p, const rf_json *o, const char *why) {
 }
 
 void rf_page_related(const rf_page *p) {
-  const rf_json *const related = rf_page_list(p->json, "related");
-  const rf_json *const merged = rf_page_list(p->json, "merged");
+  const rf_json *const related = rf_json_list(p->json, "related");
+  const rf_json *const merged = rf_json_list(p->json, "merged");
   if (related == NULL && merged == NULL) {
     return;
   }
@@ -117,7 +117,7 @@ void rf_page_history(const rf_page *p) {
   static const char *const keys[][2] = {
       {"key", "Group"}, {"access_key", "Access"}, {"allocation_key", "Allocation"}, {"free_key", "Free"}};
   rf_page_raw(p, "<section class=\"card\"><h2>History</h2>\n<table class=\"plain\"><tbody>\n");
-  for (const rf_json *a = rf_page_list(p->json, "activity"); a != NULL; a = a->next) {
+  for (const rf_json *a = rf_json_list(p->json, "activity"); a != NULL; a = a->next) {
     rf_page_raw(p, "<tr><td>");
     rf_page_time(p, rf_json_text(a, "time", ""));
     rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b> %s %s</td></tr>\n", rf_json_text(a, "kind", ""),
@@ -131,5 +131,5 @@ void rf_page_history(const rf_page *p) {
     }
   }
   rf_markup(p->sink, "<div><dt>Algorithm</dt><dd class=\"mono\">%s</dd></div>\n</dl>\n</section>\n",
-            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(p->json, "algorithm", 0)));
+            rf_page_plain_number(p, p->json, "algorithm"));
 }

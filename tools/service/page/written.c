@@ -98,7 +98,7 @@ static void cell(const rf_page *p, const grid *g, uint64_t count) {
 }
 
 void rf_page_written(const rf_page *p) {
-  const rf_json *const list = rf_page_list(p->json, "written");
+  const rf_json *const list = rf_json_list(p->json, "written");
   unsigned order[OFFSETS];
   if (list == NULL) {
     return;
@@ -147,7 +147,7 @@ void rf_page_hardware(const rf_page *p) {
                                       "host stands out."
                                     : "The other events speak for the program.");
   rf_page_raw(p, "</p>\n<table class=\"plain\"><tbody>\n");
-  const rf_json *const hosts = one_bit * 2 < damaged ? NULL : rf_page_list(p->json, "one_bit_hosts");
+  const rf_json *const hosts = one_bit * 2 < damaged ? NULL : rf_json_list(p->json, "one_bit_hosts");
   for (const rf_json *h = hosts; h != NULL; h = h->next) {
     rf_markup(p->sink, "<tr><td>%s</td><td class=\"number\">%s</td></tr>\n", rf_json_text(h, "name", ""),
               rf_page_number(p, rf_json_unsigned(h, "count", 0)));

@@ -11,8 +11,8 @@
 
 enum { AT_ONCE = 32 };
 
-/* Of the findings that were seen last, as many as a policy has sites: those whose site is not known for the build that
- * had them last. And sites whose findings are no longer open. */
+/* NEW: among the findings that were seen last, as many as a policy has sites, those whose site is not known for the
+ * build that had them last. OVER: sites whose findings are no longer open. */
 #define OPEN "(f.merged_into IS NULL AND f.state IN ('open', 'reopened'))"
 #define NEW                                                                                                            \
   "FROM (SELECT * FROM finding f WHERE " OPEN " AND f.last_event IS NOT NULL ORDER BY f.last_seen DESC LIMIT 256) f"   \

@@ -1,4 +1,4 @@
-/* What is steered, as JSON. */
+/* Rules, sites and steps of steering, as JSON. */
 #ifndef RINGFENCE_TOOLS_SERVICE_STEERING_QUERY_H
 #define RINGFENCE_TOOLS_SERVICE_STEERING_QUERY_H
 

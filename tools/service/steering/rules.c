@@ -128,14 +128,22 @@ static bool unset(rf_store *store, const rf_steer_request *r, char *message) {
   return true;
 }
 
+/* Rules that hold once (all but those of options, kind 1) and that were set at ?1 or before. */
+#define OVERDUE "ended = 0 AND kind <> 1 AND time <= ?1"
+
+bool rf_steer_is_overdue(rf_store *store) {
+  return rf_store_number(store, 0, "SELECT 1 FROM steer WHERE " OVERDUE " LIMIT 1", "i",
+                         rf_store_now() - RF_STEER_ONCE_MS) != 0;
+}
+
 void rf_steer_expire(rf_store *store) {
-  int64_t const before = rf_store_now() - RF_STEER_ONCE_MS;
+  int64_t const now = rf_store_now();
+  int64_t const before = now - RF_STEER_ONCE_MS;
   rf_store_run(store,
-               "INSERT INTO steer_step(time, rule, finding, done, because) SELECT ?1, id, 0, 'unset', 'it was asked for"
-               " ten minutes ago' FROM steer WHERE ended = 0 AND kind <> 1 AND time <= ?2",
-               "ii", rf_store_now(), before);
-  rf_store_run(store, "UPDATE steer SET ended = ?1 WHERE ended = 0 AND kind <> 1 AND time <= ?2", "ii", rf_store_now(),
-               before);
+               "INSERT INTO steer_step(time, rule, finding, done, because) SELECT ?2, id, 0, 'unset', 'it was asked for"
+               " ten minutes ago' FROM steer WHERE " OVERDUE,
+               "ii", before, now);
+  rf_store_run(store, "UPDATE steer SET ended = ?2 WHERE " OVERDUE, "ii", before, now);
 }
 
 bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]) {

@@ -19,7 +19,7 @@ enum {
   RF_STEER_STEPS = 2000          /* kept */
 };
 
-/* What somebody asks for. Texts may be NULL: not given. */
+/* A request of a user. Texts may be NULL: not given. */
 typedef struct rf_steer_request {
   const char *action; /* "set", "unset", "sweep" or "snapshot" */
   int64_t rule;       /* of unset */
@@ -33,6 +33,9 @@ typedef struct rf_steer_request {
 /* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
  * nothing was. */
 bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]);
+
+/* True where a rule that holds for a while only has held that long. */
+bool rf_steer_is_overdue(rf_store *store);
 
 /* Ends the rules that hold for a while only. Within an open transaction. */
 void rf_steer_expire(rf_store *store);

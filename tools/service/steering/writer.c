@@ -158,9 +158,7 @@ static void make(rf_policy *p, const rf_policy_writer *w, rf_store *store) {
 }
 
 static bool bring_up_to_date(rf_store *store) {
-  bool const old = rf_store_number(store, 0, "SELECT 1 FROM steer WHERE ended = 0 AND kind <> 1 AND time <= ? LIMIT 1",
-                                   "i", rf_store_now() - RF_STEER_ONCE_MS) != 0;
-  if (!old && !rf_steer_near_is_due(store)) {
+  if (!rf_steer_is_overdue(store) && !rf_steer_near_is_due(store)) {
     return !store->failed;
   }
   rf_store_begin(store);
@@ -177,7 +175,7 @@ void rf_policy_writer_open(rf_policy_writer *writer, const char *directory) {
   }
 }
 
-/* Who logs out may take his shared memory with him. */
+/* A user who logs out may take the shared memory along. */
 static void renew_segment(rf_policy_writer *w) {
   if (w->live != NULL && !is_there(w->segment)) {
     detach(w);

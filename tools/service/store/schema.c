@@ -59,7 +59,7 @@ static const char *const steps[] = {
 
     /* Processes of which snapshots of memory came, by the part of their ids that they have in common; the snapshots,
      * and those that are kept whole. nameless.finding is the negative number of a process where snapshots lack lines.
-     * The highest peak of a program's runs. Of a finding that was split by a rule: events that stayed because only
+     * The highest peak of a program's runs. For a finding that was split by a rule: events that stayed because only
      * their counts are kept, and how many of these the rule would have moved (-1: not known). */
     "CREATE TABLE process(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, program INTEGER NOT NULL, build INTEGER"
     " NOT NULL, host INTEGER NOT NULL, environment INTEGER NOT NULL, mode INTEGER NOT NULL, pid INTEGER NOT NULL,"

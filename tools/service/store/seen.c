@@ -1,15 +1,14 @@
 #include "tools/service/store/seen.h"
 
+#include "checkers/report/fnv.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_SLOTS = 4096 };
 
 uint64_t rf_seen_hash(const char *id) {
-  uint64_t hash = 0xCBF29CE484222325U;
-  for (; *id != '\0'; id++) {
-    hash = (hash ^ (unsigned char)*id) * 0x100000001B3U;
-  }
+  uint64_t hash = rf_fnv_bytes(RF_FNV_START, id, strlen(id));
   hash ^= hash >> 32;
   hash *= 0xD6E8FEB86659FD93U;
   hash ^= hash >> 32;

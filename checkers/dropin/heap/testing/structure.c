@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What the parts of one heap add up to. */
+/* The sums over the parts of one heap. */
 typedef struct sums {
   size_t segment_bytes;
   size_t used_units;
