@@ -210,6 +210,10 @@ def folders_that_processes_fall_back_on_are_looked_at():
             s.command("serve", "--once", alone=False)
             equal(s.findings(), [], "open to others")
             os.chmod(shared, 0o700)
+            os.environ["RINGFENCE_NO_SHARED"] = "1"
+            s.command("serve", "--once", alone=False)
+            equal(s.findings(), [], "left out by the environment")
+            del os.environ["RINGFENCE_NO_SHARED"]
             s.command("serve", "--once", alone=False)
             append(shared, event("a", ""))
             append(s.directory, event("a", ""))
@@ -217,6 +221,7 @@ def folders_that_processes_fall_back_on_are_looked_at():
             equal([row["count"] for row in s.findings()], [3])
             equal(os.listdir(shared + "/spool"), [])
         finally:
+            os.environ.pop("RINGFENCE_NO_SHARED", None)
             shutil.rmtree(shared)
 
 
