@@ -28,6 +28,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 typedef struct record {
   uint32_t next;
   uint32_t hash;
@@ -148,6 +150,9 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   }
   depot->used = sizeof(record); /* so that none has the number 0 */
   depot->added = NULL;
+  if (RF_HOST_STACKS) {
+    depot->added_call = NULL;
+  }
   return RF_OK;
 }
 
@@ -340,6 +345,9 @@ static uint32_t put(rf_stack_depot *depot, const uintptr_t *frames, unsigned dep
       if (depot->added != NULL) {
         depot->added();
       }
+      if (RF_HOST_STACKS && depot->added_call != NULL) {
+        depot->added_call(frames[0], from != NULL && from->frees);
+      }
       break;
     }
     /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
@@ -414,13 +422,13 @@ RF_NO_SANITIZE static inline bool has_same_pointers(const record *r, const uintp
   return true;
 }
 
-/* Not inlined, and called last, so that what mostly happens needs few registers. */
-__attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+static uint32_t capture_and_put(rf_stack_depot *depot, const rf_origin *origin, unsigned max, bool frees) {
   uintptr_t frames[RF_TRACE_DEPTH];
   rf_stack_layout from;
   uint32_t const generation = load(&rf_stack_generation);
   unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
   unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
+  from.frees = frees;
   uint32_t const id = depth != 0 ? put(depot, frames, depth, &from, generation) : 0;
   if (id != 0 && from.fixed) {
     store(guess_for(depot, origin), id);
@@ -428,20 +436,34 @@ __attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const 
   return id;
 }
 
-uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  if (depot == NULL) {
-    return 0;
-  }
-  uint32_t const id = load(guess_for(depot, origin));
-  const record *const r = record_at(depot, id);
+/* Not inlined, and called last, so that what mostly happens needs few registers. */
+__attribute__((noinline)) static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return capture_and_put(depot, origin, max, false);
+}
+
+__attribute__((noinline)) static uint32_t put_free_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return capture_and_put(depot, origin, max, true);
+}
+
+/* True where the stack is the last one from this place, *id. */
+RF_INLINE bool is_met_again(const rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *id) {
+  *id = load(guess_for(depot, origin));
+  const record *const r = record_at(depot, *id);
   const uintptr_t *const base = (const uintptr_t *)origin->frame;
-  if (load(&r->stamp) == load(&rf_stack_generation) && max - r->depth <= layout_of(r)->slack &&
-      r->frames[0] == origin->caller && is_reachable(layout_of(r)->reach, (uintptr_t)base) && has_same_words(r, base) &&
-      (layout_of(r)->checks == 0 || has_same_pointers(r, base)) &&
-      load_after(&r->stamp) == load(&rf_stack_generation)) {
-    return id;
-  }
-  return put_anew(depot, origin, max);
+  return load(&r->stamp) == load(&rf_stack_generation) && max - r->depth <= layout_of(r)->slack &&
+         r->frames[0] == origin->caller && is_reachable(layout_of(r)->reach, (uintptr_t)base) &&
+         has_same_words(r, base) && (layout_of(r)->checks == 0 || has_same_pointers(r, base)) &&
+         load_after(&r->stamp) == load(&rf_stack_generation);
+}
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uint32_t id = 0;
+  return depot == NULL || is_met_again(depot, origin, max, &id) ? id : put_anew(depot, origin, max);
+}
+
+uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  uint32_t id = 0;
+  return depot == NULL || is_met_again(depot, origin, max, &id) ? id : put_free_anew(depot, origin, max);
 }
 
 #else
@@ -449,6 +471,10 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   uintptr_t caller;
   return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
+}
+
+uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return rf_stack_depot_put_from(depot, origin, max);
 }
 
 #endif

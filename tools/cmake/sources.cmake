@@ -159,6 +159,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -195,6 +196,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
@@ -224,6 +226,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -267,6 +270,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c

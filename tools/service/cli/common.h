@@ -80,6 +80,7 @@ extern const rf_service_command rf_service_symbols;
 extern const rf_service_command rf_service_forward;
 extern const rf_service_command rf_service_export;
 extern const rf_service_command rf_service_steer;
+extern const rf_service_command rf_service_coverage;
 
 #ifdef __cplusplus
 }
