@@ -362,6 +362,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/symbols/symbolize_parse.c
   tools/trace/c_test.c
   tools/trace/demand.c
+  tools/trace/fuzz_seed.c
   tools/trace/libc.c
   tools/trace/read.c
   tools/trace/replay.c
