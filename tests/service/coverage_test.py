@@ -18,7 +18,8 @@ def module(path="/srv/app", build_id="ab", watched=(), unwatched=(), **more):
 
 
 def ended(number, *modules, **more):
-    return record("summary", f"b-{number}-9-1", seconds=3600, allocations=9, exit="status 0", sites=list(modules), **more)
+    return record("summary", f"b-{number}-9-1", seconds=3600, allocations=9, exit="status 0", sites=list(modules),
+                  **more)
 
 
 def modules(s, *words):
@@ -100,7 +101,7 @@ def pages_show_modules_and_sites():
         s.once()
         s.start()
         page = s.http("GET", "/coverage")
-        check(page.status == 200 and "&lt;b&gt;" in page.text and "501" in page.text)
+        check(page.status == 200 and "&lt;b&gt;" in page.text and ">501<" in page.text and ">0 %<" in page.text)
         one = s.http("GET", "/coverage/1")
         check(one.status == 200 and "1 to 200 of 500" in one.text and 'href="?watched=no&amp;offset=200"' in one.text)
         check("401 to 500" in s.http("GET", "/coverage/1?watched=no&offset=400").text)

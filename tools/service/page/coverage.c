@@ -42,8 +42,8 @@ static void programs(const rf_page *p, const rf_json *list) {
 
 /* ---- Modules ---- */
 
-static uint64_t percent(uint64_t part, uint64_t all) {
-  return all == 0 ? 0 : part * 100 / all;
+static const char *percent_text(const rf_page *p, uint64_t part, uint64_t all) {
+  return rf_bump_arena_print(p->arena, "%" PRIu64 " %%", all == 0 ? 0 : part * 100 / all);
 }
 
 static void bar(const rf_page *p, uint64_t watched, uint64_t sites) {
@@ -77,9 +77,9 @@ static void module(const rf_page *p, const rf_json *m) {
   const char *const path = rf_json_text(m, "path", "");
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\"><a href=\"/coverage/%s\">%s</a><span class=\"place\">%s</span></td><td "
-            "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s %%",
+            "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s",
             rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(m, "id", 0)), base_name(path), path,
-            build_of(p, m), rf_page_number(p, percent(watched, sites)));
+            build_of(p, m), percent_text(p, watched, sites));
   bar(p, watched, sites);
   rf_page_raw(p, "</td>");
   number(p, m, "sites", "call sites");
@@ -116,7 +116,7 @@ static void sums(const rf_page *p) {
   rf_page_raw(p, "<ul class=\"figures\">\n");
   rf_page_figure(p, "", rf_page_number(p, rf_json_unsigned(p->json, "module_count", 0)), "modules");
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
-  rf_page_figure(p, "", rf_bump_arena_print(p->arena, "%" PRIu64 " %%", percent(watched, sites)), "of them watched");
+  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
   rf_page_raw(p, "</ul>\n");
 }
 
@@ -217,7 +217,7 @@ static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
             "build-id %s</p>\n<ul class=\"figures\">\n",
             base_name(path), path, rf_json_text(p->json, "build_id", "none"));
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
-  rf_page_figure(p, "", rf_bump_arena_print(p->arena, "%" PRIu64 " %%", percent(watched, sites)), "of them watched");
+  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
   for (const rf_json *u = rf_page_list(p->json, "modes"); u != NULL; u = u->next) {
     rf_page_figure(p, "", rf_page_real(p, u, "hours"),
                    rf_bump_arena_print(p->arena, "hours in %s", rf_json_text(u, "mode", "")));
