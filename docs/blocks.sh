@@ -46,14 +46,15 @@ BAZELW
 }
 
 # Reads a session in the folder $1, and prints it with what its commands print now, the folder by another name. What
-# they export stays. With the name of a test, guard watches no blocks by lot, and prints the same each time.
+# they export stays. With the name of a test, guard watches no blocks by lot, and prints the same each time. A collector
+# takes in nothing but what the session itself found.
 run_session() {
   local line status=0
   while IFS= read -r line; do
     [[ $line == '$ '* ]] || continue
     printf '%s\n' "$line"
     # shellcheck disable=SC2016 # the arguments are the inner shell's
-    env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 TEST_TARGET=//docs:blocks_test \
+    env -i PATH="$1/bin:$PATH" LC_ALL=C.UTF-8 TEST_TARGET=//docs:blocks_test RINGFENCE_NO_SHARED=1 \
       bash -c 'cd -- "$1" && . bin/environment; trap "export -p >bin/environment" EXIT; (exit "$2"); eval "$3"' \
       session "$1" "$status" "${line:2}" </dev/null 2>&1 | sed "s#$1#/home/you/shop#g" && status=0 || status=$?
   done

@@ -85,6 +85,9 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   }
   depot->used = sizeof(record); /* so that none has the number 0 */
   depot->added = NULL;
+  if (RF_HOST_STACKS) {
+    depot->added_call = NULL;
+  }
   return RF_OK;
 }
 
@@ -260,6 +263,9 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
     if (swap(bucket, &head, id)) {
       if (depot->added != NULL) {
         depot->added();
+      }
+      if (RF_HOST_STACKS && depot->added_call != NULL) {
+        depot->added_call(frames[0], from != NULL && from->frees);
       }
       break;
     }

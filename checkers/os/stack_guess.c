@@ -16,8 +16,9 @@
 
 #define HASH_FACTOR 0x9E3779B1U
 
-uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller) {
-  if (depot == NULL) {
+uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
+  static const rf_stack_layout freeing = {.frees = true};
+  if (depot == NULL || caller == 0) {
     return 0;
   }
   uint32_t *const place = &depot->recent[(uint32_t)caller * HASH_FACTOR >> 16 & depot->recent_mask];
@@ -26,7 +27,7 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller) {
   if (RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller)) {
     return id;
   }
-  id = rf_stack_depot_put(depot, &caller, 1);
+  id = rf_stack_depot_put_laid_out(depot, &caller, 1, frees ? &freeing : NULL, 0);
   if (id != 0) {
     store(place, id);
   }
@@ -129,13 +130,15 @@ RF_NO_SANITIZE RF_INLINE verdict compare(const record *r, const rf_origin *origi
   return load_after(&rf_stack_generation) == generation ? STACK_SAME : STACK_UNKNOWN;
 }
 
-/* Not inlined, and called last, so that what mostly happens needs few registers. */
-static RF_RARE uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place) {
+/* Not inlined, and called last, so that what mostly happens needs few registers. As is the next. */
+static RF_RARE uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place,
+                                 bool frees) {
   uintptr_t frames[RF_TRACE_DEPTH];
   rf_stack_layout from;
   uint32_t const generation = load(&rf_stack_generation);
   unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
   unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
+  from.frees = frees;
   uint32_t const id = depth != 0 ? rf_stack_depot_put_laid_out(depot, frames, depth, &from, generation) : 0;
   if (id != 0 && from.fixed) {
     store(place, id);
@@ -144,7 +147,8 @@ static RF_RARE uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin,
 }
 
 /* From turn to turn. */
-static RF_RARE uint32_t put_other(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place) {
+static RF_RARE uint32_t put_other(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place,
+                                  bool frees) {
   for (unsigned turn = 0; turn < TURNS_MOST; turn++) {
     uint32_t const id = load(place);
     uintptr_t word;
@@ -157,22 +161,29 @@ static RF_RARE uint32_t put_other(rf_stack_depot *depot, const rf_origin *origin
     }
     place = turn_for(depot, id, word);
   }
-  return put_anew(depot, origin, max, place);
+  return put_anew(depot, origin, max, place, frees);
 }
 
-uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+RF_INLINE uint32_t put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max, bool frees) {
   if (depot == NULL) {
     return 0;
   }
-  uint32_t *const place = guess_for(depot, origin);
-  uint32_t const id = load(place);
+  uint32_t const id = load(guess_for(depot, origin));
   uintptr_t word;
   verdict const v = compare(record_at(depot, id), origin, max, &word);
   if (RF_LIKELY(v == STACK_SAME)) {
     return id;
   }
-  return v == STACK_OTHER ? put_other(depot, origin, max, turn_for(depot, id, word))
-                          : put_anew(depot, origin, max, guess_for(depot, origin));
+  return v == STACK_OTHER ? put_other(depot, origin, max, turn_for(depot, id, word), frees)
+                          : put_anew(depot, origin, max, guess_for(depot, origin), frees);
+}
+
+uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return put_from(depot, origin, max, false);
+}
+
+uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return put_from(depot, origin, max, true);
 }
 
 #else
@@ -180,6 +191,10 @@ uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin,
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
   uintptr_t caller;
   return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
+}
+
+uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
+  return rf_stack_depot_put_from(depot, origin, max);
 }
 
 #endif

@@ -36,7 +36,7 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
   rf_finding found[3];
   rf_status status = RF_OK;
   unsigned count = 0;
-  rf_page_origin const released = rf_page_keep_origin(store, origin);
+  rf_page_origin const released = rf_page_keep_freeing(store, origin);
   rf_slot *const s = rf_page_hold(store, ptr);
   if (s == NULL) {
     rf_page_store_lock(store, &mask);

@@ -339,6 +339,7 @@ const rf_slot *rf_backing_find(const rf_page_store *store, const void *ptr);
 /* ---- page_report.c ---- */
 
 rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *origin);
+rf_page_origin rf_page_keep_freeing(const rf_page_store *store, const rf_origin *origin); /* of a call that frees */
 void rf_page_trace(const rf_page_store *store, const rf_page_origin *origin, rf_trace *out);
 
 void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_access access, const void *address,

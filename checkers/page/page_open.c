@@ -129,7 +129,7 @@ void rf_page_store_close(rf_page_store *store) {
   rf_page_mask stores_mask;
   rf_page_mask mask;
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  rf_page_origin const kept = rf_page_keep_origin(store, &origin);
+  rf_page_origin const kept = rf_page_keep_freeing(store, &origin);
   rf_page_registry_lock(&stores_mask);
   rf_page_store_lock(store, &mask);
   close_all(store, &kept);

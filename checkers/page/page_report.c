@@ -8,13 +8,22 @@
 
 /* ---- Origins ---- */
 
-rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *origin) {
+static rf_page_origin keep_origin(const rf_page_store *store, const rf_origin *origin,
+                                  uint32_t (*put)(rf_stack_depot *, const rf_origin *, unsigned)) {
   rf_page_origin kept = {origin->site, origin->caller, 0, rf_port_thread_id()};
   unsigned const wanted = store->options.stack_depth < RF_TRACE_DEPTH ? store->options.stack_depth : RF_TRACE_DEPTH;
   if (wanted != 0 && store->options.depot != NULL) {
-    kept.stack = rf_stack_depot_put_from(store->options.depot, origin, wanted);
+    kept.stack = put(store->options.depot, origin, wanted);
   }
   return kept;
+}
+
+rf_page_origin rf_page_keep_origin(const rf_page_store *store, const rf_origin *origin) {
+  return keep_origin(store, origin, rf_stack_depot_put_from);
+}
+
+rf_page_origin rf_page_keep_freeing(const rf_page_store *store, const rf_origin *origin) {
+  return keep_origin(store, origin, rf_stack_depot_put_free_from);
 }
 
 void rf_page_trace(const rf_page_store *store, const rf_page_origin *origin, rf_trace *out) {

@@ -14,7 +14,7 @@
 
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
-#define LINE_ROOM ((size_t)8 * 1024)    /* of a record without a finding */
+#define LINE_ROOM ((size_t)24 * 1024)   /* of a record without a finding */
 #define KEYS 256U
 #define REPEAT_NS 1000000000U
 #define RECORDS_MOST 10000U /* findings in full of one process, whatever their keys */
@@ -389,6 +389,9 @@ static void make_summary(rf_json_writer *w, const rf_collector_identity *id, con
   write_dropped(w);
   rf_json_write_text(w, "leaks_unchecked_because", run->leaks_unchecked);
   rf_json_write_text(w, "blocks_unchecked_because", run->blocks_unchecked);
+  if (run->sites != NULL) {
+    rf_sink_str(w->sink, run->sites);
+  }
   write_exit(w, run);
   end_record(w);
 }

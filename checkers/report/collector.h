@@ -83,6 +83,7 @@ typedef struct rf_collector_run {
   uint64_t findings;
   const char *leaks_unchecked;  /* the reason, or NULL */
   const char *blocks_unchecked; /* the same */
+  const char *sites;            /* members of JSON, each with a comma before it; NULL: none */
   const char *exit;             /* "status", "signal", "exec", "unknown"; NULL: another copy tells of the run */
   int number;                   /* of status and signal */
 } rf_collector_run;

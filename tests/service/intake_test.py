@@ -210,6 +210,10 @@ def folders_that_processes_fall_back_on_are_looked_at():
             s.command("serve", "--once", alone=False)
             equal(s.findings(), [], "open to others")
             os.chmod(shared, 0o700)
+            os.environ["RINGFENCE_NO_SHARED"] = "1"
+            s.command("serve", "--once", alone=False)
+            equal(s.findings(), [], "left out by the environment")
+            del os.environ["RINGFENCE_NO_SHARED"]
             s.command("serve", "--once", alone=False)
             append(shared, event("a", ""))
             append(s.directory, event("a", ""))
@@ -217,6 +221,7 @@ def folders_that_processes_fall_back_on_are_looked_at():
             equal([row["count"] for row in s.findings()], [3])
             equal(os.listdir(shared + "/spool"), [])
         finally:
+            os.environ.pop("RINGFENCE_NO_SHARED", None)
             shutil.rmtree(shared)
 
 
@@ -263,6 +268,7 @@ STEPS = [
     ["DROP TABLE process", "DROP TABLE snapshot", "DROP TABLE snapshot_body", "ALTER TABLE usage DROP COLUMN peak",
      "ALTER TABLE finding DROP COLUMN split_left", "ALTER TABLE finding DROP COLUMN split_wanted"],
     ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
+    ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
 ]
 
 
@@ -285,6 +291,7 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
             append(s.directory, record("summary", "b-1-1-2", seconds=36, peak=7, exit="status 0"))
             s.once()
             equal([p["peak"] for p in s.ask("processes")["programs"]], [7])
+            equal((s.ask("coverage")["modules"], len(s.ask("coverage")["coverage"])), ([], 1))
             db.execute("PRAGMA user_version = 1000")
             db.close()
             check("newer Ringfence" in s.command("serve", "--once", status=1))
@@ -307,10 +314,12 @@ def recorded_samples_are_read():
             append(s.directory, *file.readlines())
         s.once()
         status = s.ask("status")
-        equal((status["findings"], status["events"], status["processes"], losses(s)), (2, 19, 1, {}))
+        equal((status["findings"], status["events"], status["processes"], losses(s)), (2, 19, 2, {}))
         shown = s.ask("processes", "1")
         equal((shown["program"], shown["bytes"], [x["bytes"] for x in shown["snapshot"]["sites"]]),
               ("/srv/app/server", 135168, [131072, 4096]))
+        equal([(m["path"], m["sites"], m["watched"]) for m in s.ask("coverage")["modules"]],
+              [("/srv/app/parser", 5, 2), ("/usr/lib/x86_64-linux-gnu/libc.so.6", 3, 1)])
 
 
 service.main([

@@ -7,7 +7,8 @@ const { chromium } = require("playwright-core");
 
 const [base, token, folder] = process.argv.slice(2);
 const pages = ["/", "/?state=all&order=count", "/?search=nothing-is-called-so", "/finding/1", "/finding/2", "/builds",
-  "/processes", "/process/1", "/process/1?snapshot=6&against=2", "/process/1?zoom=3", "/process/2", "/coverage", "/steering", "/status", "/sign-in"];
+  "/processes", "/process/1", "/process/1?snapshot=6&against=2", "/process/1?zoom=3", "/process/2", "/coverage",
+  "/coverage/1", "/coverage/2?watched=yes", "/coverage/3?watched=all", "/steering", "/status", "/sign-in"];
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 let failures = 0;
 

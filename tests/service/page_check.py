@@ -37,6 +37,22 @@ def records():
         yield event("loop", f"l-{i}", pid=9000 + i, environment="production", f_value=0xFC, host="web-09")
 
 
+def covered():
+    """Summaries of processes whose modules were watched in part."""
+    for i in range(12):
+        sites = [{"path": path, "build_id": build_id * 10, "sites": count,
+                  "watched": [[4096 + 24 * k, 1 + k % 9] for k in range(count) if (k + i) % every == 0],
+                  "unwatched": [4096 + 24 * k for k in range(count) if (k + i) % every]}
+                 for path, build_id, count, every in (("/srv/bin/server", "ab12", 240, 16),
+                                                      ("/srv/bin/worker", "cd34", 90, 13),
+                                                      ("/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30", "ef56", 31, 12),
+                                                      ("/usr/lib/x86_64-linux-gnu/libcodec-extra-long-name.so.2", "9a78",
+                                                       400, 400))]
+        yield record("summary", f"c-{i}-1", ago=i * 9000, pid=i, seconds=7200.0 * (i + 1), allocations=10 ** 6,
+                     sites=sites,
+                     exit="status 0", mode=["guard", "sample", "page"][i % 3])
+
+
 CALLS = {
     "main": ["run_server", "load_index", "parse_config"],
     "run_server": ["handle_request", "accept_client"],
@@ -99,7 +115,7 @@ def main():
     here = os.path.dirname(os.path.realpath(__file__))
     os.makedirs(folder, exist_ok=True)
     with Service(start=False) as s, tempfile.TemporaryDirectory() as modules:
-        append(s.directory, *records())
+        append(s.directory, *records(), *covered())
         append(s.directory, *snapshots("p-1-1", 14, "/srv/bin/server", pid=4711, environment="production"),
                *snapshots("p-2-1", 1, "/srv/bin/worker", pid=4712, mode="page", host="web-03"),
                record("summary", "p-2-1-9", pid=4712, seconds=77.5, peak=9 << 20, exit="signal 11", mode="page"))

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import struct
@@ -182,6 +183,53 @@ def snapshots_are_written_now():
         number = rule(s, "snapshot")
         s.wait(lambda: f"policy rule {number}: no snapshot" in process.said())
         equal(process.end(), 0)
+
+
+def names_of_snapshots(s):
+    """Of each process, oldest first."""
+    return [[row["name"] for row in s.ask("processes", str(p["id"]))["snapshots"]]
+            for p in s.ask("processes")["processes"]]
+
+
+def snapshots_come_from_time_to_time():
+    for mode in ("guard:watch=0", "guard", "page"):
+        with Service() as s:
+            process = Steered(s, options=f"snapshot_every=1:mode={mode}")
+            s.wait(lambda: names_of_snapshots(s) and len(names_of_snapshots(s)[0]) >= 2)
+            equal(process.end(), 0)
+            check("snapshot" not in process.text and "call site" not in process.text, process.text)
+            check(all(re.fullmatch(r"after \d+ s", name) for name in names_of_snapshots(s)[0]))
+
+
+def a_child_of_fork_takes_snapshots_of_its_own():
+    with Service() as s:
+        process = Steered(s, "fork", options="snapshot_every=1:mode=guard")
+        s.wait(lambda: len(names_of_snapshots(s)) == 2)
+        equal(process.end(), 0)
+
+
+def a_rule_sets_how_often_snapshots_come():
+    with Service() as s:
+        process = Steered(s, options="mode=guard")
+        number = rule(s, "set", "--options", "snapshot_every=1")
+        s.wait(lambda: f"policy rule {number}: snapshot_every=1\n" in process.said())
+        s.wait(lambda: names_of_snapshots(s))
+        rule(s, "unset", str(number))
+        s.wait(lambda: ": snapshot_every=0\n" in process.said())
+        equal(process.end(), 0)
+        check("watch=" not in process.text.split("begins")[1], process.text)
+        process = Steered(s, options="mode=sample")
+        number = rule(s, "set", "--options", "snapshot_every=1")
+        s.wait(lambda: f"policy rule {number}: snapshot_every=1: this mode has no snapshots" in process.said())
+        equal(process.end(), 0)
+
+
+def modes_without_snapshots_say_so():
+    for mode in ("off", "sample"):
+        with Service(start=False) as s:
+            process = Steered(s, options=f"snapshot_every=1:mode={mode}")
+            equal(process.end(), 0)
+            check(f"snapshot_every: mode {mode} takes no snapshots" in process.text, process.text)
 
 
 def a_collector_that_died_goes_on():
@@ -468,7 +516,8 @@ service.main([
     rates_reach_a_running_process,
     a_change_is_seen_within_a_second,
     blocks_are_swept_now,
-    snapshots_are_written_now,
+    snapshots_are_written_now, snapshots_come_from_time_to_time, a_child_of_fork_takes_snapshots_of_its_own,
+    a_rule_sets_how_often_snapshots_come, modes_without_snapshots_say_so,
     a_collector_that_died_goes_on,
     a_collector_makes_the_segment_anew,
     nothing_is_left_where_nobody_is_steered,

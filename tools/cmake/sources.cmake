@@ -162,6 +162,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -198,6 +199,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
@@ -227,6 +229,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
+  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -270,6 +273,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
@@ -361,6 +365,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/symbols/symbolize_parse.c
   tools/trace/c_test.c
   tools/trace/demand.c
+  tools/trace/fuzz_seed.c
   tools/trace/libc.c
   tools/trace/read.c
   tools/trace/replay.c

@@ -11,7 +11,7 @@ static const rf_service_command *const commands[] = {
     &rf_service_serve,  &rf_service_findings,  &rf_service_show,   &rf_service_fix,     &rf_service_ignore,
     &rf_service_reopen, &rf_service_merge,     &rf_service_split,  &rf_service_why,     &rf_service_builds,
     &rf_service_gate,   &rf_service_watch,     &rf_service_status, &rf_service_symbols, &rf_service_forward,
-    &rf_service_export, &rf_service_processes, &rf_service_steer};
+    &rf_service_export, &rf_service_processes, &rf_service_steer,  &rf_service_coverage};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

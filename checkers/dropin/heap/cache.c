@@ -8,8 +8,11 @@
 #include "checkers/shared/origin.h"
 
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin) {
-  const rf_heap_options *const o = &rf_heap_options_now;
-  return origin->caller != 0 ? rf_stack_depot_put_caller(o->depot, origin->caller) : 0;
+  return rf_stack_depot_put_caller(rf_heap_options_now.depot, origin->caller, false);
+}
+
+RF_RARE uint32_t rf_cache_keep_freeing_caller(const rf_origin *origin) {
+  return rf_stack_depot_put_caller(rf_heap_options_now.depot, origin->caller, true);
 }
 
 /* ---- Allocation ---- */
@@ -234,7 +237,7 @@ void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, const rf_origin *o
     write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
   }
   count_free(cache, v->size);
-  note_release(cache, v->slot, rf_cache_keep_origin(origin));
+  note_release(cache, v->slot, rf_cache_keep_freeing(origin));
   put_back(cache, v);
 }
 
@@ -294,14 +297,14 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
     store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
   }
   count_free(cache, had);
-  note_release(cache, slot, rf_cache_keep_origin(origin));
+  note_release(cache, slot, rf_cache_keep_freeing(origin));
   rf_bins_wait(cache, span->class_number, (rf_slot_place){p, slot});
   return true;
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_fast_result const result =
-      rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_origin(origin)) : RF_FAST_NOT;
+      rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_freeing(origin)) : RF_FAST_NOT;
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
     return rf_cache_free_slowly(cache, ptr, family, size, origin);
   }

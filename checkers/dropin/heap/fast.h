@@ -10,11 +10,19 @@
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
 
 RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin);
+RF_RARE uint32_t rf_cache_keep_freeing_caller(const rf_origin *origin);
 
 RF_INLINE uint32_t rf_cache_keep_origin(const rf_origin *origin) {
   unsigned const depth = rf_heap_options_now.stack_depth;
   return RF_LIKELY(depth != 0) ? rf_stack_depot_put_from(rf_heap_options_now.depot, origin, depth)
                                : rf_cache_keep_caller(origin);
+}
+
+/* The same for a call that frees. */
+RF_INLINE uint32_t rf_cache_keep_freeing(const rf_origin *origin) {
+  unsigned const depth = rf_heap_options_now.stack_depth;
+  return RF_LIKELY(depth != 0) ? rf_stack_depot_put_free_from(rf_heap_options_now.depot, origin, depth)
+                               : rf_cache_keep_freeing_caller(origin);
 }
 
 RF_INLINE void count_block(rf_cache *c, size_t size) {

@@ -7,6 +7,7 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/steering.h"
 #include "checkers/report/collector.h"
+#include "site_record.h"
 
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
@@ -270,6 +271,7 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
       .findings = findings - told.findings,
       .leaks_unchecked = leaks != NULL ? leaks->why : NULL,
       .blocks_unchecked = unchecked,
+      .sites = rf_collector_is_named() ? rf_site_record() : "",
       .exit = exit->kind,
       .number = exit->number,
   };

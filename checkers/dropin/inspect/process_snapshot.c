@@ -8,7 +8,9 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/steering.h"
 #include "checkers/os/uncancelled.h"
+#include "checkers/report/collector.h"
 #include "heap_dump.h"
 #include "snapshot_record.h"
 
@@ -113,13 +115,19 @@ static bool tell(void) {
              : done && rf_process_report_snapshot(now, before);
 }
 
+/* Not where people look: nobody asked at this moment. */
+static bool tell_collector(void) {
+  rf_snapshot_record_tell(&state.pair[state.now].snapshot);
+  return true;
+}
+
 /* How many bytes are live; SIZE_MAX where that could not be told. */
-static size_t snapshot(unsigned wait_ms, const char *name) {
+static size_t snapshot(unsigned wait_ms, const char *name, bool (*tell_of_it)(void)) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   size_t bytes = SIZE_MAX;
   if (rf_futex_lock_within(&state.lock, wait_ms)) {
-    if (get_memory() && take(wait_ms, name) && tell()) {
+    if (get_memory() && take(wait_ms, name) && tell_of_it()) {
       bytes = state.pair[state.now].snapshot.bytes;
     }
     rf_futex_unlock(&state.lock);
@@ -130,8 +138,29 @@ static size_t snapshot(unsigned wait_ms, const char *name) {
 }
 
 RF_EXPORT size_t __ringfence_snapshot(const char *name) {
-  size_t const bytes = rf_process.checked ? snapshot(WAIT_MS, name != NULL ? name : "snapshot") : SIZE_MAX;
+  size_t const bytes = rf_process.checked ? snapshot(WAIT_MS, name != NULL ? name : "snapshot", tell) : SIZE_MAX;
   return bytes == SIZE_MAX ? 0 : bytes;
+}
+
+/* ---- From time to time ---- */
+
+void rf_process_snapshot_warn(void) {
+  char text[192];
+  rf_sink_buffer line;
+  if (rf_process.options.snapshot_every != 0 && !rf_process.checked &&
+      (rf_steering_now.rules[0] == '\0' || rf_steering_now.own.snapshot_every != 0)) {
+    rf_sink_buffer_init(&line, text, sizeof text);
+    rf_sink_str(&line.sink, "ringfence: snapshot_every: mode ");
+    rf_sink_str(&line.sink, rf_mode_name(rf_process.options.mode));
+    rf_sink_str(&line.sink, " takes no snapshots, since it does not know all live blocks: use mode guard or page\n");
+    rf_port_log(line.data, line.length);
+  }
+}
+
+void rf_process_snapshot_regular(const char *name) {
+  if (rf_process.checked) {
+    (void)snapshot(WAIT_IN_HANDLER_MS, name, rf_collector_is_named() ? tell_collector : tell);
+  }
 }
 
 /* ---- By signal ---- */
@@ -178,7 +207,7 @@ static void on_signal(int number) {
   rf_sink_buffer_init(&text, name, sizeof name);
   rf_sink_str(&text.sink, "signal ");
   rf_sink_uint(&text.sink, by_signal.taken + 1);
-  if (snapshot(WAIT_IN_HANDLER_MS, name) != SIZE_MAX) {
+  if (snapshot(WAIT_IN_HANDLER_MS, name, tell) != SIZE_MAX) {
     by_signal.taken++;
     by_signal.tries = 0;
   } else if (!try_again(number)) {

@@ -6,4 +6,11 @@
  * already. Where it comes in the middle of an allocation it is sent once more a little later. */
 void rf_process_snapshot_init(void);
 
+/* Says that snapshot_every does nothing in this mode, where the user (no policy) asked for it. At the beginning. */
+void rf_process_snapshot_warn(void);
+
+/* One of those that snapshot_every asks for: to the collector alone where one is named, else as any. It is left out
+ * where the heap is busy. Not inside the heap. */
+void rf_process_snapshot_regular(const char *name);
+
 #endif /* RINGFENCE_DROPIN_PROCESS_SNAPSHOT_H */

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/seen_sites.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "steer.h"
@@ -16,6 +17,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/os/stack_walk.h"
+#include "checkers/report/collector.h"
 #include "checkers/shared/wrapper.h"
 
 #define SAMPLE_DEPTH 16U
@@ -179,6 +181,13 @@ static const char *how_to_repeat(const rf_options *o) {
   return text;
 }
 
+/* A stack that is new to the depot. */
+static void tell_of_site(uintptr_t caller, bool frees) {
+  if (!frees) {
+    rf_seen_sites_add(caller);
+  }
+}
+
 static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   state.guard = true;
   state.certain = o->sample_seed != 0;
@@ -195,6 +204,10 @@ static uint32_t rate_of(const rf_options *o) {
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
   bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0 && o->signals;
   bool const sampling = o->mode == RF_MODE_SAMPLE || guard;
+  if (rf_collector_is_named()) {
+    rf_seen_sites_begin();
+    depot->added_call = tell_of_site;
+  }
   if (!sampling && o->mode != RF_MODE_PAGE) {
     return;
   }
@@ -248,7 +261,11 @@ static void bind_thread(void) {
 
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin) {
   bind_thread();
-  return rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
+  void *const block = rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
+  if (block != NULL) {
+    rf_seen_sites_watch(origin->caller);
+  }
+  return block;
 }
 
 bool rf_guarded_blocks_own(const void *ptr) {

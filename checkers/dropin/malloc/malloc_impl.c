@@ -284,7 +284,7 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
   if (RF_UNLIKELY(ptr == NULL)) {
     return;
   }
-  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
+  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_freeing(origin)))) {
     return;
   }
   free_usual(ptr, family, size, origin);

@@ -19,6 +19,8 @@ static struct {
   uint32_t raise;
   uint32_t rule; /* that settled the options last */
   rf_live_options options;
+  uint64_t every_ns; /* between snapshots; 0: none; accessed atomically, as is the next */
+  uint64_t next_ns;  /* when the next one is due */
 } state = {.raise = 1};
 
 typedef struct steered_thread {
@@ -49,6 +51,16 @@ static void tell(uint32_t rule, const char *done) {
     rf_sink_str(&line.sink, "\n");
     rf_output_say(line.data, line.length);
   }
+}
+
+static void tell_every(const rf_steering_wish *wish) {
+  char text[64];
+  rf_sink_buffer line;
+  rf_sink_buffer_init(&line, text, sizeof text);
+  rf_sink_str(&line.sink, "snapshot_every=");
+  rf_sink_uint(&line.sink, wish->options.snapshot_every);
+  rf_sink_str(&line.sink, rf_process.checked ? "" : ": this mode has no snapshots");
+  tell(wish->rule != 0 ? wish->rule : state.rule, text);
 }
 
 static void tell_options(const rf_steering_wish *wish) {
@@ -84,16 +96,28 @@ static void set_rate(const rf_live_options *o, bool own) {
   }
 }
 
-static bool is_same(const rf_live_options *a, const rf_live_options *b) {
+/* The first one comes when the time has passed once. */
+static void set_every(uint32_t seconds) {
+  uint64_t const every = rf_process.checked ? (uint64_t)seconds * 1000000000U : 0;
+  __atomic_store_n(&state.next_ns, rf_port_now_ns() + every, __ATOMIC_RELAXED);
+  __atomic_store_n(&state.every_ns, every, __ATOMIC_RELEASE);
+}
+
+static bool has_same_rates(const rf_live_options *a, const rf_live_options *b) {
   return a->sample_rate == b->sample_rate && a->watch == b->watch && a->raise == b->raise;
 }
 
 static bool set_options(const rf_steering_wish *wish) {
-  if (is_same(&wish->options, &state.options)) {
+  bool const limited = rf_steering_limits(&wish->options, rf_process.options.mode);
+  bool const same = has_same_rates(&wish->options, &state.options);
+  if (wish->options.snapshot_every != state.options.snapshot_every) {
+    set_every(wish->options.snapshot_every);
+    tell_every(wish);
+  }
+  state.options = wish->options;
+  if (same) {
     return false;
   }
-  bool const limited = rf_steering_limits(&wish->options, rf_process.options.mode);
-  state.options = wish->options;
   __atomic_store_n(&rf_steering_now.limited, limited, __ATOMIC_RELAXED);
   set_rate(&wish->options, !limited);
   return is_sampling();
@@ -148,6 +172,24 @@ static void take(uint32_t seen) {
   }
 }
 
+/* ---- Snapshots ---- */
+
+/* One thread takes it, and the others go on. Where the heap is busy it is left out: the next one comes. */
+static void take_snapshot(uint64_t now, uint64_t every) {
+  uint64_t next = __atomic_load_n(&state.next_ns, __ATOMIC_RELAXED);
+  if (now < next || getpid() != rf_process.id ||
+      !__atomic_compare_exchange_n(&state.next_ns, &next, now + every, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    return;
+  }
+  char name[48];
+  rf_sink_buffer text;
+  rf_sink_buffer_init(&text, name, sizeof name);
+  rf_sink_str(&text.sink, "after ");
+  rf_sink_uint(&text.sink, (now - rf_process.start_ns) / 1000000000U);
+  rf_sink_str(&text.sink, " s");
+  state.actions->regular_snapshot(name);
+}
+
 /* ---- Looks ---- */
 
 static int32_t bounded(uint64_t value, int32_t least, int32_t most) {
@@ -181,14 +223,22 @@ static bool look(steered_thread *t) {
       seen != __atomic_load_n(&state.refused, __ATOMIC_RELAXED)) {
     take(seen);
   }
+  uint64_t const every = __atomic_load_n(&state.every_ns, __ATOMIC_ACQUIRE);
+  if (every != 0) {
+    take_snapshot(t->looked_ns, every);
+  }
   uint32_t const drawing = __atomic_load_n(&state.drawing, __ATOMIC_ACQUIRE);
   bool const changed = t->drawing != drawing;
   t->drawing = drawing;
   return changed;
 }
 
+static bool has_snapshots(void) {
+  return __atomic_load_n(&state.every_ns, __ATOMIC_RELAXED) != 0;
+}
+
 bool rf_steer_paces(void) {
-  return rf_steering_now.live != NULL || rf_steer_raise() != 1 ||
+  return has_snapshots() || rf_steering_now.live != NULL || rf_steer_raise() != 1 ||
          __atomic_load_n(&rf_steering_now.limited, __ATOMIC_RELAXED);
 }
 
@@ -221,7 +271,7 @@ rf_steer_turn rf_steer_look(int32_t *left) {
 
 void rf_steer_tick(void) {
   steered_thread *const t = &this_thread;
-  if (rf_steering_now.live != NULL && --t->rest < 0) {
+  if ((has_snapshots() || rf_steering_now.live != NULL) && --t->rest < 0) {
     (void)look(t);
     t->stretch = t->most;
     t->rest = t->most;
@@ -240,7 +290,10 @@ void rf_steer_begin(const rf_steer_actions *actions) {
   if (is_sampling()) {
     rf_site_limit_to(o->modules, o->modules_length);
   }
-  state.options = (rf_live_options){o->sample_rate, o->watch, o->raise};
+  state.options = (rf_live_options){o->sample_rate, o->watch, o->raise, o->snapshot_every};
+  if (o->snapshot_every != 0) {
+    set_every(o->snapshot_every);
+  }
   set_rate(&state.options, !rf_steering_now.limited);
   if (o->mode != RF_MODE_OFF) {
     rf_steering_attach();
@@ -252,4 +305,5 @@ void rf_steer_begin(const rf_steer_actions *actions) {
 
 void rf_steer_forked(void) {
   __atomic_store_n(&state.busy, false, __ATOMIC_RELEASE);
+  __atomic_store_n(&state.next_ns, rf_port_now_ns() + state.every_ns, __ATOMIC_RELAXED);
 }

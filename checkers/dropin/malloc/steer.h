@@ -19,10 +19,11 @@
 #define RF_STEER_EVERY_NS ((uint64_t)100 * 1000 * 1000)
 #define RF_STEER_LEAST_NS ((uint64_t)200 * 1000)
 
-/* Actions of rules that are due at once: the floors above know how. */
+/* Actions of rules that are due at once, and of snapshot_every from time to time: the floors above know how. */
 typedef struct rf_steer_actions {
   void (*sweep)(void);
   bool (*snapshot)(const char *name); /* false where it could not be written */
+  void (*regular_snapshot)(const char *name);
 } rf_steer_actions;
 
 /* Attaches to the live part and takes its options. After rf_guarded_blocks_begin, once. `actions` stays. */

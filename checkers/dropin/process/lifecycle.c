@@ -214,7 +214,7 @@ static bool snapshot_as_told(const char *name) {
   return __ringfence_snapshot(name) != 0;
 }
 
-static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told};
+static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told, rf_process_snapshot_regular};
 
 /* ---- The beginning ---- */
 
@@ -270,6 +270,7 @@ static void install_handlers(void) {
     rf_fatal_signals_init(dying, off);
   }
   rf_process_snapshot_init();
+  rf_process_snapshot_warn();
   if (rf_process.options.signals) {
     rf_heap_dump_init();
   }

@@ -90,17 +90,18 @@ static void no_site(void *context, const rf_policy_site *site) {
 }
 
 static rf_live_options live_part(const rf_options *o) {
-  return (rf_live_options){o->sample_rate, o->watch, o->raise};
+  return (rf_live_options){o->sample_rate, o->watch, o->raise, o->snapshot_every};
 }
 
 /* The environment names an option that comes out the same from two different beginnings. */
 static rf_live_options named_by(const char *environment) {
-  rf_options low = {.sample_rate = 1, .watch = 1, .raise = 1};
-  rf_options high = {.sample_rate = 2, .watch = 2, .raise = 2};
+  rf_options low = {.sample_rate = 1, .watch = 1, .raise = 1, .snapshot_every = 1};
+  rf_options high = {.sample_rate = 2, .watch = 2, .raise = 2, .snapshot_every = 2};
   (void)rf_options_parse(&low, environment, "environment", &silence);
   (void)rf_options_parse(&high, environment, "environment", &silence);
   return (rf_live_options){low.sample_rate == high.sample_rate || low.sample_seed != 0,
-                           low.watch == high.watch || low.sample_seed != 0, low.raise == high.raise};
+                           low.watch == high.watch || low.sample_seed != 0, low.raise == high.raise,
+                           low.snapshot_every == high.snapshot_every};
 }
 
 static rf_policy_head head; /* until it is attached */
@@ -150,15 +151,19 @@ typedef struct reading {
   void (*site)(const rf_policy_site *site);
 } reading;
 
-/* Where the text names none of the three, nothing of it is live. */
+/* Where the text names none of the four, nothing of it is live. */
 static void take_options(rf_steering_wish *w, const rf_policy_rule *rule) {
   rf_live_options const before = w->options;
   rf_live_options const *const own = &rf_steering_now.own;
-  rf_options o = {.sample_rate = before.sample_rate, .watch = before.watch, .raise = before.raise};
+  rf_options o = {.sample_rate = before.sample_rate,
+                  .watch = before.watch,
+                  .raise = before.raise,
+                  .snapshot_every = before.snapshot_every};
   (void)rf_options_parse(&o, rule->options, "policy", &silence);
   w->options.sample_rate = own->sample_rate != 0 ? before.sample_rate : o.sample_rate;
   w->options.watch = own->watch != 0 ? before.watch : o.watch;
   w->options.raise = own->raise != 0 ? before.raise : o.raise;
+  w->options.snapshot_every = own->snapshot_every != 0 ? before.snapshot_every : o.snapshot_every;
   if (memcmp(&w->options, &before, sizeof before) != 0) {
     w->rule = rule->number;
   }

@@ -19,6 +19,7 @@ typedef struct rf_live_options {
   uint32_t sample_rate;
   uint32_t watch;
   uint32_t raise;
+  uint32_t snapshot_every;
 } rf_live_options;
 
 typedef struct rf_steering {

@@ -11,6 +11,7 @@
 
 #include <ringfence/site.h>
 #include <ringfence/status.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,9 @@ typedef struct rf_stack_depot {
   unsigned char *records;
   size_t capacity;
   size_t used;         /* advanced atomically */
-  void (*added)(void); /* called after each stack that was not there; NULL: nothing is */
+  void (*added)(void); /* called after each stack that was not there; NULL: nothing is, as of the next */
+  /* Hosted systems: the same with where the innermost call returns to, and true where that call frees. */
+  void (*added_call)(uintptr_t caller, bool frees);
 } rf_stack_depot;
 
 /* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the
@@ -52,12 +55,16 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
 
-/* The same for the stack of one return address, faster for one that was put before. */
-uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller);
+/* The same for the stack of one return address, faster for one that was put before; 0 also for address 0. `frees`: of a
+ * call that frees. */
+uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees);
 
 /* The same for the stack that rf_stack_capture finds. Mostly it was met before at this place: then its words are
  * compared, and nothing is followed or hashed. */
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max);
+
+/* The same for a call that frees, which matters to `added_call` alone. */
+uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max);
 
 /* Copies the stack `id` to `frames`, at most `max`; returns how many. 0 for an id that was never handed out. */
 unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max);

@@ -9,6 +9,7 @@
 #include "tools/ringfence/cli/trace_options.h"
 #include "tools/ringfence/render/output.h"
 #include "tools/trace/c_test.h"
+#include "tools/trace/fuzz_seed.h"
 #include "tools/trace/read.h"
 #include "tools/trace/write.h"
 
@@ -32,6 +33,7 @@ typedef struct options {
   size_t events; /* 0: all */
   size_t last;   /* 0: all */
   const char *c_test;
+  const char *fuzz_seed;
   const char *save;
   const char *pprof;
   const char *svg;
@@ -51,6 +53,7 @@ typedef enum row_id {
   PARTIAL,
   SAVE,
   C_TEST,
+  FUZZ_SEED,
   SVG,
   PPROF,
   HELP,
@@ -80,6 +83,10 @@ static const rf_option rows[ROWS] = {
                "write requests and live blocks by call site to FILE, for `go tool pprof` and\nothers; replay nothing",
                NULL},
     [C_TEST] = {"c-test", '\0', "FILE", "write the requests as a test in C to FILE; replay nothing", NULL},
+    [FUZZ_SEED] = {"fuzz-seed", '\0', "FILE",
+                   "write the requests as an input of the allocator's fuzzer to FILE, a line of a seed\nfile; replay "
+                   "nothing",
+                   NULL},
     [SVG] = {"svg", '\0', "FILE", "of several allocators, draw the memory that each occupies over the trace", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
@@ -133,6 +140,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     return true;
   case C_TEST:
     o->c_test = argument;
+    return true;
+  case FUZZ_SEED:
+    o->fuzz_seed = argument;
     return true;
   case SVG:
     o->svg = argument;
@@ -308,10 +318,32 @@ static bool save_c_test(const options *o, const trace *t) {
   return rf_output_close(file, o->c_test);
 }
 
+/* The file is made where the input can be: an empty one is no seed file. */
+static bool save_fuzz_seed(const options *o, const trace *t) {
+  char problem[TRACE_SEED_PROBLEM];
+  rf_text_sink line;
+  size_t const arena = arena_for(o, t);
+  bool const shrinks = o->arena == 0 && arena > TRACE_SEED_ARENA && t->peak <= TRACE_SEED_ARENA / 4 * 3;
+  rf_text_sink_init(&line, o->memory);
+  if (!trace_write_fuzz_seed(t, o->on.items[0]->name, shrinks ? TRACE_SEED_ARENA : arena, &line.sink, problem)) {
+    rf_diag("%s: no input of a fuzzer: %s", o->path, problem);
+    return false;
+  }
+  FILE *const file = rf_output_open(o->fuzz_seed);
+  if (file == NULL) {
+    return false;
+  }
+  (void)fwrite(line.text, 1, line.length, file);
+  return rf_output_close(file, o->fuzz_seed);
+}
+
 /* The files instead of a replay. */
 static int save(const options *o, const trace *t) {
   if (o->save != NULL && !trace_write(t, o->save)) {
     rf_diag("cannot write to %s: %s", o->save, strerror(errno));
+    return RF_EXIT_USAGE;
+  }
+  if (o->fuzz_seed != NULL && !save_fuzz_seed(o, t)) {
     return RF_EXIT_USAGE;
   }
   return o->c_test == NULL || save_c_test(o, t) ? 0 : RF_EXIT_USAGE;
@@ -332,7 +364,7 @@ static int work(const options *o) {
     if (o->last != 0) {
       trace_keep_last(&t, o->last);
     }
-    if (o->save != NULL || o->c_test != NULL) {
+    if (o->save != NULL || o->c_test != NULL || o->fuzz_seed != NULL) {
       status = save(o, &t);
     } else if (o->pprof != NULL) {
       status = rf_trace_profile_write(o->memory, &t, o->pprof) ? 0 : RF_EXIT_USAGE;

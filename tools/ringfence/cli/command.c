@@ -11,7 +11,7 @@ static const rf_command *const commands[] = {
     &rf_command_ignore,    &rf_command_reopen,  &rf_command_merge,    &rf_command_split,  &rf_command_why,
     &rf_command_processes, &rf_command_builds,  &rf_command_gate,     &rf_command_watch,  &rf_command_status,
     &rf_command_symbols,   &rf_command_forward, &rf_command_export,   &rf_command_import, &rf_command_monitor,
-    &rf_command_steer};
+    &rf_command_steer,     &rf_command_coverage};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

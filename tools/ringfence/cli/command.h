@@ -43,6 +43,7 @@ extern const rf_command rf_command_symbols;
 extern const rf_command rf_command_forward;
 extern const rf_command rf_command_export;
 extern const rf_command rf_command_steer;
+extern const rf_command rf_command_coverage;
 
 /* All of them, in the order of the list. */
 const rf_command *const *rf_commands(size_t *count);

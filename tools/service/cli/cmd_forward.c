@@ -102,7 +102,7 @@ static bool add_sources(asked *a, char **words, int count) {
       return false;
     }
   }
-  for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES && own != NULL && !a->no_shared; i++) {
+  for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES && own != NULL && rf_cli_shares(a->no_shared); i++) {
     a->sources[a->count++] = (source){rf_bump_arena_print(&a->arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true};
   }
   return true;

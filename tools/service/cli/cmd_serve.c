@@ -54,7 +54,7 @@ static const rf_option rows[ROWS] = {
                      "drop the files of symbols that came in first above so many MiB (default 16384)", NULL},
     [NO_SHARED] = {"no-shared", '\0', NULL,
                    "look at DIR alone, not at /dev/shm/ringfence-UID and /tmp/ringfence-UID, where processes write\n"
-                   "that cannot write to DIR, as in a build's sandbox",
+                   "that cannot write to DIR, as in a build's sandbox; RINGFENCE_NO_SHARED=1 does the same",
                    NULL},
     [SERIAL] = {"serial", '\0', "SOURCE",
                 "read findings in the serial form from a device, a pipe, or a file that grows; may be repeated", NULL},
@@ -275,7 +275,7 @@ static int serve_or_look(given *g) {
   if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
     g->serve.http.source_root = rf_bump_arena_text(g->arena, current, strlen(current));
   }
-  g->serve.shared = !g->no_shared;
+  g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;
   g->serve.intake.alerts = g->serve.webhook != NULL || g->serve.command != NULL;
   return rf_serve(&g->serve);

@@ -90,6 +90,11 @@ const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool creat
   return NULL;
 }
 
+bool rf_cli_shares(bool no_shared) {
+  const char *const variable = getenv("RINGFENCE_NO_SHARED");
+  return !no_shared && (variable == NULL || variable[0] == '\0');
+}
+
 /* ---- The store ---- */
 
 bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {

@@ -41,6 +41,10 @@ int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask,
  * after a message. `create`: it need not exist. */
 const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool create);
 
+/* True where the shared places, to which processes write that cannot write to the folder, are to be looked at: not with
+ * --no-shared, nor where RINGFENCE_NO_SHARED is set. */
+bool rf_cli_shares(bool no_shared);
+
 /* Opens the store of cli->directory (found where it is NULL) and makes cli->query ready. False after a message. */
 bool rf_cli_open(rf_cli *cli, rf_store_access access);
 void rf_cli_close(rf_cli *cli);
@@ -76,6 +80,7 @@ extern const rf_service_command rf_service_symbols;
 extern const rf_service_command rf_service_forward;
 extern const rf_service_command rf_service_export;
 extern const rf_service_command rf_service_steer;
+extern const rf_service_command rf_service_coverage;
 
 #ifdef __cplusplus
 }

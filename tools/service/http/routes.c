@@ -16,6 +16,7 @@
 static const char html[] = "text/html; charset=utf-8";
 static const char finding_path[] = "/finding/";
 static const char process_path[] = "/process/";
+static const char module_path[] = "/coverage/";
 static const char api_finding_path[] = "/api/v1/findings/";
 
 /* ---- Rights ---- */
@@ -87,6 +88,16 @@ static bool ask_processes(const rf_request *r, rf_query *q) {
   return rf_query_processes(q, &f);
 }
 
+static bool ask_sites(const rf_request *r, int64_t id, rf_query *q) {
+  rf_sites_filter const f = {
+      .module = id,
+      .watched = not_empty(rf_request_argument(r, "watched")),
+      .limit = number(rf_request_argument(r, "limit"), 0),
+      .offset = number(rf_request_argument(r, "offset"), 0),
+  };
+  return rf_query_sites(q, &f);
+}
+
 /* Writes the JSON that answers; false where the path asks nothing. *fine: the store was read. */
 static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) {
   const char *rest = NULL;
@@ -102,7 +113,10 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
   } else if (strcmp(what, "builds") == 0) {
     *fine = rf_query_builds(q);
   } else if (strcmp(what, "coverage") == 0) {
-    *fine = rf_query_coverage(q);
+    *fine =
+        rf_query_coverage(q, not_empty(rf_request_argument(r, "module")), number(rf_request_argument(r, "limit"), 0));
+  } else if (strncmp(what, "coverage/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
+    *fine = ask_sites(r, id_of(what + 9, &rest), q);
   } else if (strcmp(what, "steering") == 0) {
     *fine = rf_query_steering(q, number(rf_request_argument(r, "limit"), 0));
   } else if (strcmp(what, "symbols") == 0) {
@@ -196,6 +210,9 @@ static enum MHD_Result get_page(rf_request *r) {
   if (strncmp(r->path, process_path, strlen(process_path)) == 0) {
     return answer_page(r, rf_bump_arena_print(&r->arena, "processes/%s", r->path + strlen(process_path)),
                        rf_page_process);
+  }
+  if (strncmp(r->path, module_path, strlen(module_path)) == 0) {
+    return answer_page(r, rf_bump_arena_print(&r->arena, "coverage/%s", r->path + strlen(module_path)), rf_page_module);
   }
   return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
 }

@@ -113,6 +113,9 @@ static void read_summary(const rf_json *root, rf_envelope *e) {
   e->allocations = bounded(rf_json_unsigned(root, "allocations", 0), 0);
   e->peak = bounded(rf_json_unsigned(root, "peak", 0), 0);
   e->findings = bounded(rf_json_unsigned(root, "findings", 0), 0);
+  const rf_json *const sites = rf_json_member(root, "sites");
+  e->sites = sites != NULL && sites->type == RF_JSON_ARRAY ? sites : NULL;
+  e->sites_dropped = bounded(rf_json_unsigned(root, "sites_dropped", 0), 0);
   e->exit = end;
   e->killed = strncmp(end, "signal", strlen("signal")) == 0 || strcmp(end, "unknown") == 0;
 }

@@ -42,11 +42,13 @@ typedef struct rf_envelope {
   const char *of;          /* of a repeat: the id of the first */
   const rf_json *finding;  /* of a finding: the object within */
   const rf_json *snapshot; /* of a snapshot: the same */
+  const rf_json *sites;    /* of a summary: a list, or NULL */
   double seconds;          /* of a summary and a snapshot: how long the process has run */
   int64_t allocations;     /* of a summary, as the next */
   int64_t peak;
   const char *exit;
   int64_t findings;
+  int64_t sites_dropped;
   int64_t rule; /* of a step */
   bool killed;  /* the process ended by a signal or in an unknown way */
 } rf_envelope;

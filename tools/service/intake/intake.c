@@ -4,6 +4,7 @@
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/document.h"
 #include "tools/service/intake/builds.h"
+#include "tools/service/intake/coverage.h"
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/snapshots.h"
 #include "tools/service/intake/split.h"
@@ -22,6 +23,7 @@ void rf_intake_deinit(rf_intake *intake) {
   rf_batch_deinit(&intake->batch);
   rf_seen_free(&intake->seen);
   rf_counters_free(&intake->counters);
+  rf_counters_free(&intake->sites);
   rf_bump_arena_free(&intake->line_arena);
 }
 
@@ -41,6 +43,7 @@ bool rf_intake_is_full(const rf_intake *intake) {
 static void settle(rf_intake *intake, bool committed) {
   rf_seen_settle(&intake->seen, committed);
   rf_counters_clear(&intake->counters);
+  rf_counters_clear(&intake->sites);
   rf_batch_clear(&intake->batch);
   intake->lines = 0;
   if (committed && intake->seen.used > RF_SEEN_MOST) {
@@ -54,6 +57,7 @@ bool rf_intake_commit(rf_intake *intake) {
   }
   rf_batch_write(&intake->batch);
   rf_counters_write(&intake->counters, intake->store);
+  rf_coverage_write(&intake->sites, intake->store);
   rf_crash_loops_write(&intake->loops, intake->store);
   rf_seen_write(&intake->seen, intake->store);
   bool const done = rf_store_commit(intake->store);
@@ -290,6 +294,10 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
                "iiiiidiiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
                e->findings, e->dropped, (int64_t)e->killed, e->peak);
   rf_snapshots_end(store, e);
+  int64_t const left_out = rf_coverage_take(store, &intake->sites, e, &c);
+  if (left_out + e->sites_dropped != 0) {
+    rf_intake_loss(intake, "call sites that were not listed", left_out + e->sites_dropped);
+  }
   if (e->dropped != 0) {
     rf_intake_loss(intake, "findings that processes dropped", e->dropped);
   }

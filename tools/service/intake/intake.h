@@ -35,6 +35,7 @@ typedef struct rf_intake {
   const rf_intake_options *options;
   rf_seen seen;
   rf_counters counters;
+  rf_counters sites; /* of coverage.h */
   rf_batch batch;
   rf_crash_loops loops;
   rf_bump_arena line_arena; /* of one line */

@@ -15,15 +15,28 @@ static int64_t used_bytes(rf_store *store) {
 /* Their figures stay. */
 #define OLD_SNAPSHOTS "(SELECT id FROM snapshot WHERE whole = 1 AND time < ? ORDER BY time LIMIT 50)"
 
+/* Modules that nobody ran any more, with their call sites. */
+#define OLD_MODULES "(SELECT id FROM module WHERE last_seen < ? ORDER BY last_seen LIMIT 5)"
+
+static int64_t forget_modules(rf_store *store, int64_t before) {
+  rf_store_run(store, "DELETE FROM site_watched WHERE module IN " OLD_MODULES, "i", before);
+  rf_store_run(store, "DELETE FROM site WHERE module IN " OLD_MODULES, "i", before);
+  rf_store_run(store, "DELETE FROM module_usage WHERE module IN " OLD_MODULES, "i", before);
+  rf_store_run(store, "DELETE FROM module WHERE id IN " OLD_MODULES, "i", before);
+  return sqlite3_changes(store->db);
+}
+
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   bool const large = keep->bytes != 0 && used_bytes(store) > keep->bytes;
   int64_t const now = rf_store_now();
   int64_t const before = large ? now + 1 : now - keep->days * DAY_MS;
+  int64_t const forgotten = keep->days == 0 ? 0 : now - keep->days * DAY_MS;
   if (!large && keep->days == 0) {
     return 0;
   }
   if (rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MIDDLE, "i", before) == 0 &&
-      rf_store_number(store, 0, "SELECT count(*) FROM " OLD_SNAPSHOTS, "i", before) == 0) {
+      rf_store_number(store, 0, "SELECT count(*) FROM " OLD_SNAPSHOTS, "i", before) == 0 &&
+      rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MODULES, "i", forgotten) == 0) {
     return 0;
   }
   rf_store_begin(store);
@@ -33,6 +46,7 @@ int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   rf_store_run(store, "DELETE FROM snapshot_body WHERE snapshot IN " OLD_SNAPSHOTS, "i", before);
   rf_store_run(store, "UPDATE snapshot SET whole = 0 WHERE id IN " OLD_SNAPSHOTS, "i", before);
   deleted += sqlite3_changes(store->db);
+  deleted += forget_modules(store, forgotten);
   if (!rf_store_commit(store)) {
     return -1;
   }

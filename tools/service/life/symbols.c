@@ -10,6 +10,7 @@
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/life/rekey.h"
+#include "tools/service/life/site_frames.h"
 #include "tools/service/life/snapshot_frames.h"
 
 #include <signal.h>
@@ -243,6 +244,7 @@ static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
       store, arena,
       rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ? AND finding > 0", "t", worker->build_id));
   rf_frames_note_build(store, arena, worker->build_id);
+  rf_frames_renew_sites(store, worker->build_id);
   rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ?", "t", worker->build_id);
 }
 
@@ -283,7 +285,7 @@ static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *
     } else if (worker->job == RF_SYMBOL_SNAPSHOTS) {
       rf_frames_note(store, &arena, worker->after, worker->upto);
       rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named_snapshots', ?)", "i", worker->upto);
-    } else {
+    } else if (worker->job == RF_SYMBOL_EVENTS) {
       end_events(worker, store, &arena, useful);
     }
     (void)rf_store_commit(store);
@@ -362,6 +364,10 @@ static bool next_job(rf_symbol_worker *worker, rf_store *store, bool *named) {
   if (!there) {
     all = frames_of_snapshots(worker, store, &arena);
     there = worker->upto != worker->after;
+  }
+  if (!there) {
+    worker->job = RF_SYMBOL_SITES;
+    there = rf_frames_of_sites(store, &arena, &all);
   }
   if (!there) {
     there = next_build(worker, store);

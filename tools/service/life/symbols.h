@@ -19,6 +19,7 @@ typedef enum rf_symbol_job {
   RF_SYMBOL_IDLE,
   RF_SYMBOL_EVENTS,    /* new ones, `after` to `upto` */
   RF_SYMBOL_SNAPSHOTS, /* the same of snapshots */
+  RF_SYMBOL_SITES,     /* new call sites of coverage */
   RF_SYMBOL_BUILD,     /* those that lack names of `build_id` */
   RF_SYMBOL_FETCH      /* the file of `build_id` */
 } rf_symbol_job;

@@ -1,4 +1,4 @@
-/* Builds, coverage of checking, and the store itself. */
+/* Builds, and the store itself. */
 #include "tools/service/page/parts.h"
 
 #include "tools/ringfence/base/words.h"
@@ -37,43 +37,6 @@ void rf_page_builds(const rf_page *page) {
     build(page, b);
   }
   rf_page_raw(page, "</tbody></table>\n");
-  rf_page_foot(page->sink);
-}
-
-/* ---- Coverage ---- */
-
-static void covered(const rf_page *p, const rf_json *c) {
-  rf_markup(p->sink,
-            "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
-            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
-            rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
-            rf_json_text(c, "environment", ""));
-  number(p, c, "processes", "processes");
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
-  number(p, c, "allocations", "allocations");
-  number(p, c, "findings", "findings");
-  number(p, c, "killed", "killed");
-  rf_page_raw(p, "</tr>\n");
-}
-
-void rf_page_coverage(const rf_page *page) {
-  rf_page_head(page->sink, "Coverage of checking", "/coverage");
-  rf_page_raw(page,
-              "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
-              "that is not here was not checked: its silence says nothing.</p>\n<table class=\"findings\">\n"
-              "<thead><tr><th scope=\"col\">Program</th><th scope=\"col\">Build</th><th scope=\"col\">Mode</th><th"
-              " scope=\"col\">Environment</th><th scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" "
-              "class=\"number\">Hours</th><th scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" "
-              "class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Killed</th></tr></thead>\n"
-              "<tbody>\n");
-  const rf_json *const list = rf_json_list(page->json, "coverage");
-  for (const rf_json *c = list; c != NULL; c = c->next) {
-    covered(page, c);
-  }
-  rf_page_raw(page, "</tbody></table>\n");
-  if (list == NULL) {
-    rf_page_raw(page, "<p class=\"empty\">No process has told of its run yet.</p>\n");
-  }
   rf_page_foot(page->sink);
 }
 

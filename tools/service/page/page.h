@@ -39,6 +39,7 @@ void rf_page_findings(const rf_page *page);
 void rf_page_finding(const rf_page *page);
 void rf_page_builds(const rf_page *page);
 void rf_page_coverage(const rf_page *page);
+void rf_page_module(const rf_page *page); /* the call sites of one */
 void rf_page_steering(const rf_page *page);
 void rf_page_status(const rf_page *page);
 void rf_page_processes(const rf_page *page);

@@ -1,4 +1,4 @@
-/* Builds, coverage, activity, the store's own state. */
+/* Builds, activity, the store's own state. */
 #include "tools/service/query/query.h"
 
 #include "tools/service/intake/spool.h"
@@ -35,34 +35,6 @@ bool rf_query_builds(rf_query *q) {
     rf_json_put_number(&q->w, "findings", sqlite3_column_int64(s, 10));
     rf_query_put_real(q, "hours", sqlite3_column_double(s, 11) / 3600);
     rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 12));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]}");
-  return !q->store->failed;
-}
-
-bool rf_query_coverage(rf_query *q) {
-  static const char sql[] =
-      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
-      " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
-      " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
-      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
-  static const char *const texts[] = {"program", "build", "mode", "environment"};
-  static const char *const numbers[] = {"allocations", "findings", "dropped", "killed"};
-  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
-  rf_json_open(&q->w, NULL, "{");
-  rf_json_open(&q->w, "coverage", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
-    }
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
-    rf_query_put_real(q, "hours", sqlite3_column_double(s, 5) / 3600);
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 6));
-    }
-    rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 10));
     rf_json_close(&q->w, "}");
   }
   rf_json_close(&q->w, "]}");

@@ -52,7 +52,20 @@ bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
 bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
 
 bool rf_query_builds(rf_query *q);
-bool rf_query_coverage(rf_query *q);
+
+/* What ran checked: by program, and by module whose calls allocate, those last heard of first. `module`: a part of the
+ * path of the modules to list; NULL: any. `limit`: of them, 0: 200. */
+bool rf_query_coverage(rf_query *q, const char *module, int64_t limit);
+
+typedef struct rf_sites_filter {
+  int64_t module;
+  const char *watched; /* "no": sites none of whose blocks was watched, "yes": the others, "all"; NULL: no */
+  int64_t limit;       /* 0: 200 */
+  int64_t offset;
+} rf_sites_filter;
+
+/* The call sites of a module, never watched ones first. */
+bool rf_query_sites(rf_query *q, const rf_sites_filter *filter);
 
 /* Processes of which snapshots came, those heard of last first, and the highest peaks of programs. */
 bool rf_query_processes(rf_query *q, const rf_processes_filter *filter);

@@ -83,6 +83,20 @@ static const char *const steps[] = {
     " rule INTEGER NOT NULL, finding INTEGER NOT NULL, done TEXT NOT NULL, because TEXT NOT NULL);CREATE TABLE"
     " steer_site(finding INTEGER PRIMARY KEY, build INTEGER NOT NULL, build_key INTEGER NOT NULL, site_key INTEGER NOT"
     " NULL, raised INTEGER NOT NULL);",
+
+    /* Coverage: modules whose calls allocate (name: the build-id, else the path), how long processes of each mode ran
+     * with calls of theirs, and the call sites. module.sites and .watched count the rows of site, and those with blocks
+     * that were watched; site_watched counts such blocks by mode. site.named 0: its line is to be looked up. */
+    "CREATE TABLE module(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, path TEXT NOT NULL, build_id TEXT NOT NULL,"
+    " first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, sites INTEGER NOT NULL DEFAULT 0, watched INTEGER NOT"
+    " NULL DEFAULT 0);CREATE INDEX module_last ON module(last_seen);CREATE TABLE module_usage(module INTEGER NOT NULL,"
+    " program INTEGER NOT NULL, mode INTEGER NOT NULL, processes INTEGER NOT NULL, seconds REAL NOT NULL, PRIMARY"
+    " KEY(module, program, mode)) WITHOUT ROWID;CREATE TABLE site(module INTEGER NOT NULL, offset INTEGER NOT NULL,"
+    " processes INTEGER NOT NULL DEFAULT 0, last_seen INTEGER NOT NULL DEFAULT 0, blocks INTEGER NOT NULL DEFAULT 0,"
+    " last_watched INTEGER NOT NULL DEFAULT 0, named INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(module, offset)) WITHOUT"
+    " ROWID;CREATE INDEX site_named ON site(module, offset) WHERE named = 0;CREATE TABLE site_watched(module INTEGER"
+    " NOT NULL, offset INTEGER NOT NULL, mode INTEGER NOT NULL, blocks INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
+    " PRIMARY KEY(module, offset, mode)) WITHOUT ROWID;",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

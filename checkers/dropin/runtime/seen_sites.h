@@ -1,0 +1,39 @@
+/* The call sites that allocate, for the collector: which were seen, and which of them had blocks on pages of their own,
+ * where reads past a block and after its end show. A site is where the call of an allocation function returns to.
+ *
+ * A site is added with the first stack that comes from it, or with its first block on pages: no request that is served
+ * the usual way has one more instruction for it. Without a collector nothing is kept.
+ *
+ * Any thread, and signal handlers; neither allocates nor locks.
+ */
+#ifndef RINGFENCE_DROPIN_SEEN_SITES_H
+#define RINGFENCE_DROPIN_SEEN_SITES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RF_SEEN_SITES 3072U
+
+typedef struct rf_seen_site {
+  uintptr_t caller; /* 0: not a site yet, or a second entry of one; accessed atomically, as is the next */
+  uint32_t watched; /* blocks on pages of their own since the last rf_seen_sites_forget */
+} rf_seen_site;
+
+/* From now on sites are kept. Once. */
+void rf_seen_sites_begin(void);
+
+/* A stack whose innermost call returns to `caller` is new. */
+void rf_seen_sites_add(uintptr_t caller);
+
+/* A block of the site has got pages of its own. */
+void rf_seen_sites_watch(uintptr_t caller);
+
+/* The sites since the last rf_seen_sites_forget are those from *first on, and those before it that had blocks on pages.
+ * Returns how many there are from 0 on; *dropped: how many there was no room for. */
+size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dropped);
+
+/* They were told, or are the parent's to tell. */
+void rf_seen_sites_forget(void);
+
+#endif /* RINGFENCE_DROPIN_SEEN_SITES_H */

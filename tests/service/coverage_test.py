@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Coverage of checking: which modules and call sites were watched, as records tell, and as checked processes do."""
+
+import os
+import subprocess
+import sys
+import time
+
+from service import Service, append, check, equal, main, record
+
+LIBRARY = os.path.abspath(sys.argv[2])
+PROGRAM = os.path.abspath(sys.argv[3])
+
+
+def module(path="/srv/app", build_id="ab", watched=(), unwatched=(), **more):
+    return {"path": path, "build_id": build_id, "sites": len(watched) + len(unwatched),
+            "watched": [list(w) for w in watched], "unwatched": list(unwatched), **more}
+
+
+def ended(number, *modules, **more):
+    return record("summary", f"b-{number}-9-1", seconds=3600, allocations=9, exit="status 0", sites=list(modules),
+                  **more)
+
+
+def modules(s, *words):
+    return s.ask("coverage", *words)["modules"]
+
+
+def sites(s, watched="all", id="1"):
+    return s.ask("coverage", id, "--watched", watched)["list"]
+
+
+def sites_add_up_over_processes_and_modes():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(watched=[(16, 3)], unwatched=[32, 48])),
+               ended(2, module(watched=[(16, 2), (32, 7)]), mode="sample"),
+               ended(3, module(unwatched=[64])))
+        s.once()
+        row = modules(s)[0]
+        equal([row[n] for n in ("id", "path", "build_id", "sites", "watched")], [1, "/srv/app", "ab", 4, 2])
+        equal([(m["mode"], m["processes"], m["hours"]) for m in row["modes"]], [("guard", 2, 2), ("sample", 1, 1)])
+        equal([(x["offset"], x["processes"], x["blocks"]) for x in sites(s)],
+              [("0x30", 1, 0), ("0x40", 1, 0), ("0x20", 2, 7), ("0x10", 2, 5)])
+        equal([[(m["mode"], m["blocks"]) for m in x["modes"]] for x in sites(s, "yes")],
+              [[("sample", 7)], [("guard", 3), ("sample", 2)]])
+        equal([x["offset"] for x in sites(s, "no")], ["0x30", "0x40"])
+        append(s.directory, ended(4, module(watched=[(48, 1)])))
+        s.once()
+        equal((modules(s)[0]["watched"], [x["offset"] for x in sites(s, "no")]), (3, ["0x40"]))
+
+
+def a_module_is_known_by_its_build_id():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module("/a/libx.so", "11", unwatched=[1])),
+               ended(2, module("/b/libx.so", "11", unwatched=[2])), ended(3, module("/a/libx.so", "22", unwatched=[1])),
+               ended(4, module("/a/liby.so", "", unwatched=[1])), ended(5, module("/b/liby.so", "", unwatched=[1])))
+        s.once()
+        equal(sorted((m["path"], m["sites"]) for m in modules(s)),
+              [("/a/libx.so", 1), ("/a/libx.so", 2), ("/a/liby.so", 1), ("/b/liby.so", 1)])
+        equal(len(modules(s, "--module", "liby")), 2)
+        check("module" in s.command("coverage") and "0x2" in s.command("coverage", "1"))
+        s.command("coverage", "--watched", "no", status=2)
+        s.command("coverage", "1", "--module", "x", status=2)
+        check("one of: no yes all" in s.command("coverage", "1", "--watched", "maybe", status=2))
+        check("no module 99" in s.command("coverage", "99", status=1))
+
+
+def a_module_has_its_build():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=[1]), build={"version": "2.5", "build_id": "ab"}))
+        s.once()
+        equal(modules(s)[0]["version"], "2.5")
+
+
+def sites_that_were_not_listed_are_counted():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=[1, 2], sites=12), sites_dropped=5))
+        s.once()
+        equal([(x["what"], x["count"]) for x in s.ask("status")["losses"]], [("call sites that were not listed", 15)])
+
+
+def hostile_lists_harm_nothing():
+    many = [module(f"/m{i}", f"m{i}", unwatched=[1]) for i in range(400)]
+    with Service(start=False) as s:
+        append(s.directory, *(ended(i, bad) for i, bad in enumerate([
+            7, "x", {}, {"path": 3, "sites": []}, module(watched=[(1, -1), (-5, 2), (2**70, 1), ("a", "b"), ()]),
+            module(unwatched=["x", -1, 1.5, None, [1]]), module(build_id="x" * 4000, unwatched=[1]),
+            module("/<script>", "</td>", unwatched=[1])])),
+               record("summary", "b-77-9-1", seconds=1, exit="status 0", sites={"path": "/x"}),
+               ended(50, module("/big", "big", unwatched=range(40000))), ended(51, *many))
+        s.once()
+        found = {m["path"]: m["sites"] for m in modules(s, "--limit", "1000")}
+        equal((found["/srv/app"], found["/<script>"], found["/big"], len(found)), (0, 1, 20000, 259))
+        s.start()
+        check("<script>" not in s.http("GET", "/coverage").text)
+
+
+def pages_show_modules_and_sites():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module("/srv/<b>", watched=[(16, 3)], unwatched=range(100, 600))))
+        s.once()
+        s.start()
+        page = s.http("GET", "/coverage")
+        check(page.status == 200 and "&lt;b&gt;" in page.text and ">501<" in page.text and ">0 %<" in page.text)
+        one = s.http("GET", "/coverage/1")
+        check(one.status == 200 and "1 to 200 of 500" in one.text and 'href="?watched=no&amp;offset=200"' in one.text)
+        check("401 to 500" in s.http("GET", "/coverage/1?watched=no&offset=400").text)
+        check("guard" in s.http("GET", "/coverage/1?watched=yes").text)
+        equal(s.http("GET", "/coverage/9").status, 404)
+        equal(s.http("GET", "/coverage/x").status, 404)
+        equal(s.http("GET", "/api/v1/coverage?module=nothing").json()["modules"], [])
+        equal(len(s.http("GET", "/api/v1/coverage/1?watched=all&limit=7").json()["list"]), 7)
+
+
+def pages_of_many_modules_are_quick():
+    with Service(start=False) as s:
+        append(s.directory, *(ended(i, module(f"/srv/lib{i}.so", f"{i:x}", watched=[(k, 1) for k in range(20)],
+                                              unwatched=range(20, 100))) for i in range(300)))
+        s.once()
+        s.start()
+        best = {}
+        for path in ("/coverage", "/coverage/300") * 3:
+            begin = time.monotonic()
+            equal(s.http("GET", path).status, 200)
+            best[path] = min(best.get(path, 9), time.monotonic() - begin)
+        check(max(best.values()) < 0.1, best)
+
+
+def modules_that_nobody_runs_any_more_are_forgotten():
+    with Service("--keep-days", "30", start=False) as s:
+        append(s.directory, ended(1, module("/old", "1", unwatched=[1]), ago=40 * 86400),
+               ended(2, module("/new", "2", unwatched=[1])))
+        s.start()
+        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])
+
+
+# ---- Checked processes ----
+
+
+def run(s, options, *words, **environment):
+    own = {name: value for name, value in os.environ.items() if name != "TEST_TARGET"}
+    own.update(LD_PRELOAD=LIBRARY, RINGFENCE_OPTIONS=f"collector={s.directory}:{options}", **environment)
+    done = subprocess.run([PROGRAM, *words], env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    equal((done.returncode, done.stderr), (0, b""))
+    s.once()
+    return {os.path.basename(m["path"]): m for m in modules(s)}
+
+
+def functions(s, id, watched):
+    return sorted(x.get("function", x["offset"]) for x in sites(s, watched, str(id)))
+
+
+def page_watches_every_site():
+    with Service(start=False) as s:
+        own = run(s, "mode=page", "50")["coverage_program"]
+        equal((own["sites"], own["watched"]), (4, 4))
+        equal(functions(s, own["id"], "yes"), ["make_array", "make_buffer", "make_copy", "make_larger"])
+        equal([x["blocks"] for x in sites(s, "yes", str(own["id"]))], [50] * 4)
+
+
+def a_place_that_frees_is_no_site():
+    with Service(start=False) as s:
+        own = run(s, "mode=guard:watch=0", "50")["coverage_program"]
+        equal((own["sites"], own["watched"]), (4, 0))
+        equal(functions(s, own["id"], "no"), ["make_array", "make_buffer", "make_copy", "make_larger"])
+
+
+def without_stacks_it_is_the_same():
+    with Service(start=False) as s:
+        own = run(s, "mode=guard:watch=0:stack_depth=0", "50")["coverage_program"]
+        equal((own["sites"], own["watched"]), (4, 0))
+
+
+def guard_and_sample_watch_some():
+    with Service(start=False) as s:
+        own = run(s, "mode=guard:watch=10:sample_seed=3", "5000")["coverage_program"]
+        equal((own["sites"], own["watched"]), (4, 4))
+        own = run(s, "mode=sample:sample_rate=10:sample_seed=3", "5000")["coverage_program"]
+        equal([m["mode"] for m in own["modes"]].count("sample"), 1)
+        modes = {m["mode"] for x in sites(s, "yes", str(own["id"])) for m in x["modes"]}
+        equal(modes, {"guard", "sample"})
+
+
+def off_tells_of_none():
+    with Service(start=False) as s:
+        equal(run(s, "mode=off", "50"), {})
+        equal([c["mode"] for c in s.ask("coverage")["coverage"]], ["off"])
+
+
+def a_child_of_fork_tells_of_its_own():
+    with Service(start=False) as s:
+        own = run(s, "mode=page", "50", "fork")["coverage_program"]
+        blocks = {x["function"]: (x["blocks"], x["processes"]) for x in sites(s, "yes", str(own["id"]))}
+        equal(blocks, {"make_array": (50, 1), "make_buffer": (50, 1), "make_copy": (50, 1), "make_larger": (50, 1),
+                       "make_late": (50, 1)})
+
+
+def threads_find_each_site_once():
+    with Service(start=False) as s:
+        own = run(s, "mode=page", "50", "threads")["coverage_program"]
+        blocks = {x["function"]: x["blocks"] for x in sites(s, "yes", str(own["id"]))}
+        equal({n: blocks[n] for n in ("make_array", "make_buffer", "make_copy", "make_larger")},
+              dict.fromkeys(("make_array", "make_buffer", "make_copy", "make_larger"), 8 * 50))
+
+
+def many_sites_are_bounded_and_counted():
+    with Service(start=False) as s:
+        own = run(s, "mode=guard:watch=0", "1", "many")["coverage_program"]
+        check(500 < own["sites"] < 4000, own["sites"])
+        lost = {x["what"]: x["count"] for x in s.ask("status")["losses"]}["call sites that were not listed"]
+        check(own["sites"] + lost >= 4000, own["sites"], lost)
+
+
+main([
+    sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
+    sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,
+    pages_of_many_modules_are_quick, modules_that_nobody_runs_any_more_are_forgotten, page_watches_every_site,
+    a_place_that_frees_is_no_site, without_stacks_it_is_the_same, guard_and_sample_watch_some, off_tells_of_none,
+    a_child_of_fork_tells_of_its_own, threads_find_each_site_once, many_sites_are_bounded_and_counted])

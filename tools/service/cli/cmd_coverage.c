@@ -1,0 +1,174 @@
+/* coverage: what ran checked, by program and by module, or the call sites of a module. */
+#include "tools/service/cli/common.h"
+#include "tools/service/cli/print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef enum row_id { DIR, JSON, HELP, MODULE, WATCHED, LIMIT, ROWS } row_id;
+
+static const rf_option rows[ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
+    [MODULE] = {"module", '\0', "TEXT", "only modules that have this text in their path", NULL},
+    [WATCHED] = {"watched", '\0', "WHICH", "call sites of module ID: no (never watched; the default), yes, or all",
+                 NULL},
+    [LIMIT] = {"limit", '\0', "N", "list at most N modules or call sites (default 200, most 1000)", NULL},
+};
+
+typedef struct asked {
+  rf_cli cli;
+  const char *module;
+  rf_sites_filter sites;
+} asked;
+
+static bool apply(void *context, size_t row, const char *argument) {
+  asked *const a = (asked *)context;
+  a->cli.json = a->cli.json || row == JSON;
+  a->cli.help = a->cli.help || row == HELP;
+  if (row == DIR) {
+    a->cli.directory = argument;
+  } else if (row == MODULE) {
+    a->module = argument;
+  } else if (row == WATCHED) {
+    a->sites.watched = argument;
+    if (strcmp(argument, "no") != 0 && strcmp(argument, "yes") != 0 && strcmp(argument, "all") != 0) {
+      rf_diag("--watched %s: use one of: no yes all", argument);
+      return false;
+    }
+  } else if (row == LIMIT) {
+    a->sites.limit = rf_cli_id(argument);
+    return a->sites.limit > 0;
+  }
+  return true;
+}
+
+/* ---- Printing ---- */
+
+static const rf_json *list_of(const rf_json *object, const char *name) {
+  const rf_json *const list = rf_json_member(object, name);
+  return list == NULL ? NULL : list->first;
+}
+
+static void print_modes(const rf_json *module) {
+  for (const rf_json *m = list_of(module, "modes"); m != NULL; m = m->next) {
+    rf_print_safe(rf_json_text(m, "mode", ""));
+    (void)printf(" %s h%s", rf_json_member(m, "hours")->text, m->next == NULL ? "" : ", ");
+  }
+}
+
+static void print_module(const rf_json *m) {
+  uint64_t const sites = rf_json_unsigned(m, "sites", 0);
+  uint64_t const watched = rf_json_unsigned(m, "watched", 0);
+  (void)printf("%6" PRIu64 "  %6" PRIu64 "  %7" PRIu64 "  %3" PRIu64 " %%  ", rf_json_unsigned(m, "id", 0), sites,
+               watched, sites == 0 ? 0 : watched * 100 / sites);
+  rf_print_safe(rf_json_text(m, "path", ""));
+  const char *const version = rf_json_text(m, "version", "");
+  if (version[0] != '\0') {
+    (void)putchar(' ');
+    rf_print_safe(version);
+  }
+  (void)fputs(" (", stdout);
+  print_modes(m);
+  (void)puts(")");
+}
+
+static void print_programs(const rf_json *root) {
+  const rf_json *const list = list_of(root, "coverage");
+  (void)puts(list == NULL ? "no process has told of its run yet"
+                          : " processes       hours  allocations  mode    program, build, environment");
+  for (const rf_json *c = list; c != NULL; c = c->next) {
+    (void)printf("%10" PRIu64 "  %10s  %11" PRIu64 "  %-6s  ", rf_json_unsigned(c, "processes", 0),
+                 rf_json_member(c, "hours")->text, rf_json_unsigned(c, "allocations", 0), rf_json_text(c, "mode", ""));
+    rf_print_safe(rf_json_text(c, "program", ""));
+    (void)fputs(", ", stdout);
+    rf_print_safe(rf_json_text(c, "build", ""));
+    (void)fputs(", ", stdout);
+    rf_print_safe(rf_json_text(c, "environment", ""));
+    (void)putchar('\n');
+  }
+}
+
+static void print_coverage(const rf_json *root) {
+  const rf_json *const list = list_of(root, "modules");
+  print_programs(root);
+  if (list != NULL) {
+    (void)puts("\nmodule   sites  watched         path (hours by mode)");
+  }
+  for (const rf_json *m = list; m != NULL; m = m->next) {
+    print_module(m);
+  }
+}
+
+static void print_site(const rf_json *s) {
+  const char *const file = rf_json_text(s, "file", NULL);
+  (void)printf("  %9" PRIu64 "  %7" PRIu64 "  ", rf_json_unsigned(s, "processes", 0), rf_json_unsigned(s, "blocks", 0));
+  rf_print_safe(rf_json_text(s, "function", rf_json_text(s, "offset", "")));
+  if (file != NULL) {
+    (void)putchar(' ');
+    rf_print_safe(file);
+    (void)printf(":%" PRIu64, rf_json_unsigned(s, "line", 0));
+  }
+  for (const rf_json *m = list_of(s, "modes"); m != NULL; m = m->next) {
+    (void)printf("%s%s %" PRIu64, m == list_of(s, "modes") ? " (" : ", ", rf_json_text(m, "mode", ""),
+                 rf_json_unsigned(m, "blocks", 0));
+  }
+  (void)puts(list_of(s, "modes") == NULL ? "" : ")");
+}
+
+static void print_sites(const rf_json *root) {
+  print_module(root);
+  const rf_json *const list = list_of(root, "list");
+  (void)puts(list == NULL ? "no such call sites" : "  processes   blocks  call site");
+  for (const rf_json *s = list; s != NULL; s = s->next) {
+    print_site(s);
+  }
+}
+
+/* ---- The command ---- */
+
+static int answer(asked *a, const char *word) {
+  bool printed = false;
+  a->sites.module = word == NULL ? 0 : rf_cli_id(word);
+  if (a->sites.module < 0) {
+    return RF_EXIT_USAGE;
+  }
+  if (word == NULL ? a->sites.watched != NULL : a->module != NULL) {
+    rf_diag(word == NULL ? "--watched is of one module: ringfence coverage ID --watched WHICH"
+                         : "--module chooses among all modules: leave out the number");
+    return RF_EXIT_USAGE;
+  }
+  if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
+    return RF_EXIT_FAILED;
+  }
+  bool const fine = word == NULL ? rf_query_coverage(&a->cli.query, a->module, a->sites.limit)
+                                 : rf_query_sites(&a->cli.query, &a->sites);
+  const rf_json *const root = rf_cli_answer(&a->cli, fine, &printed);
+  if (root != NULL && !printed) {
+    (word == NULL ? print_coverage : print_sites)(root);
+  }
+  return root == NULL ? RF_EXIT_FAILED : 0;
+}
+
+static int run(int argc, char **argv) {
+  static const char usage[] = "coverage [ID [--watched no|yes|all]] [OPTIONS]";
+  asked a = {.module = NULL};
+  rf_cli_options o = {.apply = apply, .context = &a};
+  int status = RF_EXIT_USAGE;
+  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
+  if (first >= 0 && a.cli.help) {
+    (void)printf("Usage: ringfence %s\n\n", usage);
+    rf_option_table_help(&o.table);
+    status = 0;
+  } else if (first >= 0 && argc - first > 1) {
+    rf_diag("usage: ringfence %s", usage);
+  } else if (first >= 0) {
+    status = answer(&a, first < argc ? argv[first] : NULL);
+  }
+  rf_cli_close(&a.cli);
+  return status;
+}
+
+const rf_service_command rf_service_coverage = {"coverage", "what was checked: programs, modules, call sites", run};

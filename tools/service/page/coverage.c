@@ -1,0 +1,248 @@
+/* Coverage of checking: programs, modules with the share of their call sites that was watched, and the call sites of a
+ * module. */
+#include "tools/service/page/parts.h"
+
+#include "tools/ringfence/base/words.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
+            rf_page_number(p, rf_json_unsigned(object, name, 0)));
+}
+
+/* ---- Programs ---- */
+
+static void program(const rf_page *p, const rf_json *c) {
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
+            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
+            rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
+            rf_json_text(c, "environment", ""));
+  number(p, c, "processes", "processes");
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
+  number(p, c, "allocations", "allocations");
+  number(p, c, "findings", "findings");
+  number(p, c, "killed", "killed");
+  rf_page_raw(p, "</tr>\n");
+}
+
+static void programs(const rf_page *p, const rf_json *list) {
+  rf_page_raw(p, "<h2>Programs</h2>\n<table class=\"findings\">\n<thead><tr><th scope=\"col\">Program</th><th "
+                 "scope=\"col\">Build</th><th scope=\"col\">Mode</th><th scope=\"col\">Environment</th><th "
+                 "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
+                 "scope=\"col\" class=\"number\">Allocations</th><th scope=\"col\" class=\"number\">Findings</th><th "
+                 "scope=\"col\" class=\"number\">Killed</th></tr></thead>\n<tbody>\n");
+  for (const rf_json *c = list; c != NULL; c = c->next) {
+    program(p, c);
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+}
+
+/* ---- Modules ---- */
+
+static const char *percent_text(const rf_page *p, uint64_t part, uint64_t all) {
+  return rf_bump_arena_print(p->arena, "%" PRIu64 " %%", all == 0 ? 0 : part * 100 / all);
+}
+
+static void bar(const rf_page *p, uint64_t watched, uint64_t sites) {
+  rf_markup(p->sink,
+            "<svg class=\"share\" role=\"img\" viewBox=\"0 0 1000 4\" preserveAspectRatio=\"none\" aria-label=\"%s of "
+            "%s watched\"><rect width=\"%zu\" height=\"4\"/></svg>",
+            rf_page_number(p, watched), rf_counted(p->arena, sites, "call site"),
+            (size_t)(sites == 0 ? 0 : 1000.0 * (double)watched / (double)sites));
+}
+
+static const char *base_name(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
+}
+
+static void modes(const rf_page *p, const rf_json *m) {
+  for (const rf_json *u = rf_page_list(m, "modes"); u != NULL; u = u->next) {
+    rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s h</span> ",
+              rf_json_text(u, "mode", ""), rf_page_real(p, u, "hours"));
+  }
+}
+
+static const char *build_of(const rf_page *p, const rf_json *m) {
+  const char *const version = rf_json_text(m, "version", "");
+  return version[0] != '\0' ? version : rf_bump_arena_print(p->arena, "%.12s", rf_json_text(m, "build_id", ""));
+}
+
+static void module(const rf_page *p, const rf_json *m) {
+  uint64_t const sites = rf_json_unsigned(m, "sites", 0);
+  uint64_t const watched = rf_json_unsigned(m, "watched", 0);
+  const char *const path = rf_json_text(m, "path", "");
+  rf_markup(p->sink,
+            "<tr><td class=\"wrap mono\"><a href=\"/coverage/%s\">%s</a><span class=\"place\">%s</span></td><td "
+            "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s",
+            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(m, "id", 0)), base_name(path), path,
+            build_of(p, m), percent_text(p, watched, sites));
+  bar(p, watched, sites);
+  rf_page_raw(p, "</td>");
+  number(p, m, "sites", "call sites");
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"never watched\">%s</td><td>",
+            rf_page_number(p, sites > watched ? sites - watched : 0));
+  modes(p, m);
+  rf_page_raw(p, "</td><td data-name=\"last\">");
+  rf_page_time(p, rf_json_text(m, "last_seen", ""));
+  rf_page_raw(p, "</td></tr>\n");
+}
+
+static void modules(const rf_page *p, const rf_json *list) {
+  uint64_t const count = rf_json_unsigned(p->json, "module_count", 0);
+  uint64_t shown = 0;
+  rf_page_raw(p, "<h2>Modules</h2>\n<p class=\"dim\">A call site is watched once a block of it has had pages of its "
+                 "own, where reads past it and after its end show too: mode page does that with every block, sample "
+                 "and guard with some.</p>\n<table class=\"findings\">\n<thead><tr><th scope=\"col\">Module</th><th "
+                 "scope=\"col\">Build</th><th scope=\"col\" class=\"number\">Watched</th><th scope=\"col\" "
+                 "class=\"number\">Call sites</th><th scope=\"col\" class=\"number\">Never watched</th><th "
+                 "scope=\"col\">Hours by mode</th><th scope=\"col\">Last</th></tr></thead>\n<tbody>\n");
+  for (const rf_json *m = list; m != NULL; m = m->next, shown++) {
+    module(p, m);
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+  if (count > shown) {
+    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/api/v1/coverage?limit=1000\">as JSON</a>.</p>\n",
+              rf_counted(p->arena, count - shown, "module"));
+  }
+}
+
+static void sums(const rf_page *p) {
+  uint64_t const sites = rf_json_unsigned(p->json, "sites", 0);
+  uint64_t const watched = rf_json_unsigned(p->json, "watched", 0);
+  rf_page_raw(p, "<ul class=\"figures\">\n");
+  rf_page_figure(p, "", rf_page_number(p, rf_json_unsigned(p->json, "module_count", 0)), "modules");
+  rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
+  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
+  rf_page_raw(p, "</ul>\n");
+}
+
+void rf_page_coverage(const rf_page *page) {
+  const rf_json *const list = rf_page_list(page->json, "coverage");
+  const rf_json *const of_modules = rf_page_list(page->json, "modules");
+  rf_page_head(page->sink, "Coverage of checking", "/coverage");
+  rf_page_raw(page,
+              "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
+              "that is not here was not checked: its silence says nothing.</p>\n");
+  if (of_modules != NULL) {
+    sums(page);
+    modules(page, of_modules);
+  }
+  if (list != NULL) {
+    programs(page, list);
+  } else {
+    rf_page_raw(page, "<p class=\"empty\">No process has told of its run yet.</p>\n");
+  }
+  rf_page_foot(page->sink);
+}
+
+/* ---- The call sites of a module ---- */
+
+static void tab(const rf_page *p, const char *watched, const char *title, uint64_t count) {
+  bool const shown = strcmp(rf_json_text(p->json, "shown", "no"), watched) == 0;
+  rf_markup(p->sink, "<a href=\"?watched=%s\"", watched);
+  rf_page_raw(p, shown ? " aria-current=\"page\"" : "");
+  rf_markup(p->sink, ">%s <b>%s</b></a>\n", title, rf_page_number(p, count));
+}
+
+static void site(const rf_page *p, const rf_json *s) {
+  const char *const function = rf_json_text(s, "function", NULL);
+  const char *const file = rf_json_text(s, "file", NULL);
+  rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s", function == NULL ? rf_json_text(s, "offset", "") : function);
+  if (file != NULL) {
+    rf_markup(p->sink, "<span class=\"place\">%s:%s</span>", file,
+              rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(s, "line", 0)));
+  } else if (function != NULL) {
+    rf_markup(p->sink, "<span class=\"place\">%s</span>", rf_json_text(s, "offset", ""));
+  }
+  rf_page_raw(p, "</td>");
+  number(p, s, "processes", "processes");
+  number(p, s, "blocks", "blocks watched");
+  rf_page_raw(p, "<td>");
+  for (const rf_json *m = rf_page_list(s, "modes"); m != NULL; m = m->next) {
+    rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s</span> ", rf_json_text(m, "mode", ""),
+              rf_page_number(p, rf_json_unsigned(m, "blocks", 0)));
+  }
+  rf_page_raw(p, "</td><td data-name=\"last watched\">");
+  if (rf_json_text(s, "last_watched", NULL) != NULL) {
+    rf_page_time(p, rf_json_text(s, "last_watched", ""));
+  } else {
+    rf_page_raw(p, "never");
+  }
+  rf_page_raw(p, "</td><td data-name=\"last seen\">");
+  rf_page_time(p, rf_json_text(s, "last_seen", ""));
+  rf_page_raw(p, "</td></tr>\n");
+}
+
+static void pager(const rf_page *p, uint64_t count, uint64_t all) {
+  uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
+  if (all <= count && offset == 0) {
+    return;
+  }
+  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>",
+            rf_bump_arena_print(p->arena, "%" PRIu64 " to %" PRIu64, offset + 1, offset + count),
+            rf_page_number(p, all));
+  if (offset + count < all) {
+    rf_markup(p->sink, "<a href=\"?watched=%s&amp;offset=%s\">Next</a>", rf_json_text(p->json, "shown", "no"),
+              rf_bump_arena_print(p->arena, "%" PRIu64, offset + count));
+  }
+  rf_page_raw(p, "</p>\n");
+}
+
+static void sites_table(const rf_page *p, uint64_t all) {
+  uint64_t count = 0;
+  const rf_json *const list = rf_page_list(p->json, "list");
+  if (list == NULL) {
+    rf_page_raw(p, "<p class=\"empty\">There are none.</p>\n");
+    return;
+  }
+  rf_page_raw(p, "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Call site</th><th scope=\"col\" "
+                 "class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Blocks watched</th><th "
+                 "scope=\"col\">In mode</th><th scope=\"col\">Last watched</th><th scope=\"col\">Last seen</th></tr>"
+                 "</thead>\n<tbody>\n");
+  for (const rf_json *s = list; s != NULL; s = s->next, count++) {
+    site(p, s);
+  }
+  rf_page_raw(p, "</tbody></table>\n");
+  pager(p, count, all);
+}
+
+static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
+  const char *const path = rf_json_text(p->json, "path", "");
+  rf_markup(p->sink,
+            "<p class=\"crumbs\"><a href=\"/coverage\">Coverage</a></p>\n<h1>%s</h1>\n<p class=\"dim mono wrap\">%s, "
+            "build-id %s</p>\n<ul class=\"figures\">\n",
+            base_name(path), path, rf_json_text(p->json, "build_id", "none"));
+  rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
+  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
+  for (const rf_json *u = rf_page_list(p->json, "modes"); u != NULL; u = u->next) {
+    rf_page_figure(p, "", rf_page_real(p, u, "hours"),
+                   rf_bump_arena_print(p->arena, "hours in %s", rf_json_text(u, "mode", "")));
+  }
+  rf_page_raw(p, "</ul>\n");
+  bar(p, watched, sites);
+  rf_page_raw(p, "<p class=\"dim\">In ");
+  for (const rf_json *n = rf_page_list(p->json, "programs"); n != NULL; n = n->next) {
+    rf_markup(p->sink, "<code>%s</code>%s", n->text == NULL ? "" : n->text, n->next == NULL ? "" : ", ");
+  }
+  rf_page_raw(p, "</p>\n");
+}
+
+void rf_page_module(const rf_page *page) {
+  uint64_t const sites = rf_json_unsigned(page->json, "sites", 0);
+  uint64_t const watched = rf_json_unsigned(page->json, "watched", 0);
+  uint64_t const never = sites > watched ? sites - watched : 0;
+  const char *const shown = rf_json_text(page->json, "shown", "no");
+  rf_page_head(page->sink, "Call sites", "/coverage");
+  head(page, sites, watched);
+  rf_page_raw(page, "<nav class=\"tabs\" aria-label=\"Call sites\">\n");
+  tab(page, "no", "Never watched", never);
+  tab(page, "yes", "Watched", watched);
+  tab(page, "all", "All", sites);
+  rf_page_raw(page, "</nav>\n");
+  sites_table(page, strcmp(shown, "yes") == 0 ? watched : strcmp(shown, "all") == 0 ? sites : never);
+  rf_page_foot(page->sink);
+}

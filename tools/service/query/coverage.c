@@ -1,0 +1,198 @@
+/* Coverage of checking: what ran, in which mode and how long, by program and by module, and the call sites of a module. */
+#include "tools/service/query/query.h"
+
+#include "tools/service/intake/names.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { MODULES_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
+
+/* ---- Programs ---- */
+
+static void put_programs(rf_query *q) {
+  static const char sql[] =
+      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
+      " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
+      " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
+      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
+  static const char *const texts[] = {"program", "build", "mode", "environment"};
+  static const char *const numbers[] = {"allocations", "findings", "dropped", "killed"};
+  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
+  rf_json_open(&q->w, "coverage", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
+    }
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
+    rf_query_put_real(q, "hours", sqlite3_column_double(s, 5) / 3600);
+    for (int i = 0; i < 4; i++) {
+      rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 6));
+    }
+    rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 10));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+/* ---- Modules ---- */
+
+#define MODULE_COLUMNS                                                                                                 \
+  "SELECT m.id, m.path, m.build_id, coalesce(b.name, ''), coalesce(b.version, ''), m.first_seen, m.last_seen, "        \
+  "m.sites,"                                                                                                           \
+  " m.watched FROM module m LEFT JOIN (SELECT build_id, max(id) AS id FROM build WHERE build_id <> '' GROUP BY"        \
+  " build_id) l ON l.build_id = m.build_id LEFT JOIN build b ON b.id = l.id "
+
+/* Hours and processes in each mode, the longest first. */
+static void put_modes(rf_query *q, int64_t module) {
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT n.text, sum(u.processes), sum(u.seconds) FROM module_usage u JOIN"
+                                          " name n ON n.id = u.mode WHERE u.module = ? GROUP BY u.mode ORDER BY 3 DESC",
+                                          "i", module);
+  rf_json_open(&q->w, "modes", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_text(&q->w, "mode", rf_store_text(s, 0));
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 1));
+    rf_query_put_real(q, "hours", sqlite3_column_double(s, 2) / 3600);
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_module(rf_query *q, sqlite3_stmt *s) {
+  static const char *const texts[] = {"path", "build_id", "build", "version"};
+  rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
+  for (int i = 0; i < 4; i++) {
+    rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
+  }
+  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 5));
+  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 6));
+  rf_json_put_number(&q->w, "sites", sqlite3_column_int64(s, 7));
+  rf_json_put_number(&q->w, "watched", sqlite3_column_int64(s, 8));
+  put_modes(q, sqlite3_column_int64(s, 0));
+}
+
+#define CHOSEN "WHERE ?1 IS NULL OR instr(m.path, ?1) > 0"
+
+static void put_modules(rf_query *q, const char *path, int64_t limit) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store, MODULE_COLUMNS CHOSEN " ORDER BY m.last_seen DESC, m.sites DESC, m.id LIMIT ?2", "ti", path,
+      limit <= 0             ? MODULES_LISTED
+      : limit > RF_LIST_MOST ? RF_LIST_MOST
+                             : limit);
+  rf_json_open(&q->w, "modules", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    put_module(q, s);
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_sum(rf_query *q, const char *name, const char *sql, const char *path) {
+  rf_json_put_number(&q->w, name, rf_store_number(q->store, 0, sql, "t", path));
+}
+
+bool rf_query_coverage(rf_query *q, const char *module, int64_t limit) {
+  rf_json_open(&q->w, NULL, "{");
+  put_programs(q);
+  put_modules(q, module, limit);
+  put_sum(q, "module_count", "SELECT count(*) FROM module m " CHOSEN, module);
+  put_sum(q, "sites", "SELECT coalesce(sum(m.sites), 0) FROM module m " CHOSEN, module);
+  put_sum(q, "watched", "SELECT coalesce(sum(m.watched), 0) FROM module m " CHOSEN, module);
+  rf_json_close(&q->w, "}");
+  return !q->store->failed;
+}
+
+/* ---- The call sites of a module ---- */
+
+static void put_programs_of(rf_query *q, int64_t module) {
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT n.text FROM module_usage u JOIN name n ON n.id = u.program WHERE"
+                                          " u.module = ? GROUP BY u.program ORDER BY sum(u.seconds) DESC LIMIT ?",
+                                          "ii", module, (int64_t)PROGRAMS_LISTED);
+  rf_json_open(&q->w, "programs", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
+  }
+  rf_json_close(&q->w, "]");
+}
+
+static void put_place(rf_query *q, const char *path, const char *build_id, int64_t offset) {
+  rf_frame f = {.module = path, .build_id = build_id[0] == '\0' ? NULL : build_id, .offset = (uint64_t)offset};
+  rf_names_frame(q->store, q->arena, &f);
+  rf_json_put_text(&q->w, "offset", rf_bump_arena_print(q->arena, "0x%" PRIx64, (uint64_t)offset));
+  if (f.source_count != 0) {
+    rf_json_put_text(&q->w, "function", f.sources[0].function);
+    rf_json_put_text(&q->w, "file", f.sources[0].file);
+    if (f.sources[0].file != NULL) {
+      rf_json_put_number(&q->w, "line", (int64_t)f.sources[0].line);
+    }
+  }
+}
+
+/* In which modes blocks of the site were watched. */
+static void put_watched(rf_query *q, int64_t module, int64_t offset) {
+  sqlite3_stmt *const s = rf_store_select(q->store,
+                                          "SELECT n.text, w.blocks, w.last_seen FROM site_watched w JOIN name n ON n.id"
+                                          " = w.mode WHERE w.module = ? AND w.offset = ? ORDER BY w.blocks DESC",
+                                          "ii", module, offset);
+  rf_json_open(&q->w, "modes", "[");
+  while (rf_store_row(q->store, s)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_text(&q->w, "mode", rf_store_text(s, 0));
+    rf_json_put_number(&q->w, "blocks", sqlite3_column_int64(s, 1));
+    rf_query_put_time(q, "last_watched", sqlite3_column_int64(s, 2));
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+/* `watched`: 0 or 1, -1 for all. */
+static void put_sites(rf_query *q, const rf_sites_filter *f, int watched, const char *path, const char *build_id) {
+  int64_t const limit = f->limit <= 0 ? SITES_LISTED : f->limit;
+  sqlite3_stmt *const s =
+      rf_store_select(q->store,
+                      "SELECT offset, processes, blocks, last_seen, last_watched FROM site WHERE module = ?1 AND (?2 < "
+                      "0 OR (blocks > 0)"
+                      " = ?2) ORDER BY blocks > 0, processes DESC, blocks DESC, offset LIMIT ?3 OFFSET ?4",
+                      "iiii", f->module, (int64_t)watched, limit > RF_LIST_MOST ? RF_LIST_MOST : limit, f->offset);
+  rf_json_open(&q->w, "list", "[");
+  while (rf_store_row(q->store, s)) {
+    int64_t const offset = sqlite3_column_int64(s, 0);
+    int64_t const blocks = sqlite3_column_int64(s, 2);
+    rf_json_open(&q->w, NULL, "{");
+    put_place(q, path, build_id, offset);
+    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 1));
+    rf_json_put_number(&q->w, "blocks", blocks);
+    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
+    if (blocks != 0) {
+      rf_query_put_time(q, "last_watched", sqlite3_column_int64(s, 4));
+      put_watched(q, f->module, offset);
+    }
+    rf_json_close(&q->w, "}");
+  }
+  rf_json_close(&q->w, "]");
+}
+
+bool rf_query_sites(rf_query *q, const rf_sites_filter *f) {
+  sqlite3_stmt *const s = rf_store_select(q->store, MODULE_COLUMNS "WHERE m.id = ?", "i", f->module);
+  const char *const watched = f->watched == NULL ? "no" : f->watched;
+  rf_json_open(&q->w, NULL, "{");
+  if (!rf_store_row(q->store, s)) {
+    rf_json_put_text(&q->w, "error", rf_bump_arena_print(q->arena, "there is no module %" PRId64, f->module));
+  } else {
+    const char *const path = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 1));
+    const char *const build_id = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 2));
+    put_module(q, s);
+    rf_store_done(s);
+    put_programs_of(q, f->module);
+    rf_json_put_text(&q->w, "shown", watched);
+    rf_json_put_number(&q->w, "offset", f->offset);
+    put_sites(q, f, strcmp(watched, "all") == 0 ? -1 : strcmp(watched, "yes") == 0, path, build_id);
+  }
+  rf_json_close(&q->w, "}");
+  return !q->store->failed;
+}
