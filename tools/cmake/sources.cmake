@@ -91,6 +91,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/frames.c
   checkers/os/host_posix.c
   checkers/os/maps.c
+  checkers/os/memory_tags.c
   checkers/os/modules_linux.c
   checkers/os/spool_file.c
   checkers/os/stack.c
@@ -139,6 +140,7 @@ set(RINGFENCE_CHECKERS_SOURCES
 
 set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/bins.c
+  checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -204,6 +206,7 @@ set(RINGFENCE_MALLOC_SOURCES
 
 set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/bins.c
+  checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
