@@ -62,7 +62,7 @@ bool rf_memory_tags_is_fault(int code) {
 }
 
 bool rf_memory_tags_is_late_fault(int code) {
-  return code == FAULT_LATE;
+  return rf_memory_tags_on() && code == FAULT_LATE;
 }
 
 int rf_memory_tags_signal_flag(void) {

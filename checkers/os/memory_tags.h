@@ -58,8 +58,10 @@ void rf_memory_tags_join(void);
 /* Gives whole pages, which can be read and written, tags that can be set; all are 0. */
 void rf_memory_tags_cover(uintptr_t start, size_t bytes);
 
-/* Where a fault comes from, by the si_code of its SIGSEGV: tags that differ at an address, or at an unknown one. */
+/* By the si_code of a SIGSEGV: true where tags differ. */
 bool rf_memory_tags_is_fault(int code);
+
+/* The same where the address is not known, and what the program does next is not the access again. */
 bool rf_memory_tags_is_late_fault(int code);
 
 /* A flag for sigaction: the fault's address comes with the pointer's tag. 0 where there are none. */

@@ -173,6 +173,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/steer.c
+  checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -201,6 +202,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
   checkers/dropin/runtime/steering.c
+  checkers/dropin/runtime/tag_fault.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 
@@ -239,6 +241,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/steer.c
+  checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -274,6 +277,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
   checkers/dropin/runtime/steering.c
+  checkers/dropin/runtime/tag_fault.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 

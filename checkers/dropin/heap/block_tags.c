@@ -1,6 +1,8 @@
 #include "block_tags.h"
 
-#define NEAR 64U /* slots on either side in which the block of a stray access is looked for */
+/* Slots on either side in which the block of a stray access is looked for. New spans repeat their tags behind NEAR. */
+#define NEAR (RF_BLOCK_TAGS - 1)
+#define FAR 64U
 
 /* ---- Blocks ---- */
 
@@ -33,32 +35,27 @@ unsigned rf_block_tag_of(const rf_view *v) {
   return v->size == 0 ? RF_BLOCK_TAG_SHUT : rf_memory_tags_at(payload_of(v));
 }
 
-static void *shut_mapping(const rf_view *v) {
-  if (!v->span->fresh) {
-    rf_memory_tags_set(payload_of(v), guard_of(v), RF_BLOCK_TAG_NONE);
-  }
-  rf_memory_tags_set(rf_span_start(v->span), payload_of(v), RF_BLOCK_TAG_SHUT);
-  rf_memory_tags_set(guard_of(v), end_of(v), RF_BLOCK_TAG_SHUT);
-  return v->payload;
-}
-
-void rf_block_tag_open(const rf_view *v) {
-  if (v->span->mapped) {
-    rf_memory_tags_set(guard_of(v), end_of(v), RF_BLOCK_TAG_NONE);
-  }
+static void set_before_payload(const rf_view *v, unsigned tag) {
+  uintptr_t const start = v->index == 0 ? rf_span_start(v->span) : begin_of(v);
+  rf_memory_tags_set(start, payload_of(v), tag);
 }
 
 void *rf_block_tag_set(const rf_view *v, unsigned tag) {
   if (v->span->mapped) {
-    return shut_mapping(v);
+    set_before_payload(v, RF_BLOCK_TAG_SHUT);
+    rf_memory_tags_set(guard_of(v), end_of(v), RF_BLOCK_TAG_SHUT);
+    return v->payload;
   }
-  rf_memory_tags_set(v->index == 0 ? rf_span_start(v->span) : begin_of(v), payload_of(v), RF_BLOCK_TAG_NONE);
+  set_before_payload(v, RF_BLOCK_TAG_NONE);
   rf_memory_tags_set(payload_of(v), guard_of(v), tag);
   rf_memory_tags_set(guard_of(v), end_of(v), RF_BLOCK_TAG_NONE);
   return (void *)rf_tag_add(payload_of(v), v->size == 0 ? RF_BLOCK_TAG_SHUT : tag);
 }
 
 void *rf_block_tag_give(const rf_view *v) {
+  if (v->span->mapped && !v->span->fresh) {
+    rf_memory_tags_set(payload_of(v), guard_of(v), RF_BLOCK_TAG_NONE);
+  }
   return rf_block_tag_set(v, rf_block_tag_choose(number_of(v), rf_memory_tags_at(begin_of(v))));
 }
 
@@ -74,6 +71,17 @@ void rf_block_tag_take(const rf_view *v) {
   rf_memory_tags_set(begin_of(v), end_of(v), rf_block_tag_next(rf_block_tag_choose(number_of(v), tag)));
 }
 
+/* The payload of a mapping keeps its tag, for it may move by pages. */
+unsigned rf_block_tag_hold(const rf_view *v) {
+  if (v->span->mapped) {
+    rf_memory_tags_set(guard_of(v), end_of(v), RF_BLOCK_TAG_NONE);
+    return RF_BLOCK_TAG_NONE;
+  }
+  unsigned const tag = rf_block_tag_choose(number_of(v), rf_block_tag_of(v));
+  rf_block_tag_take(v);
+  return tag;
+}
+
 /* ---- Faults ---- */
 
 /* The tag of the pointers to the slot's live block; RF_BLOCK_TAG_NONE where none lives there. */
@@ -86,8 +94,8 @@ static unsigned live_tag(rf_span *span, unsigned index, rf_view *out) {
 }
 
 /* The nearest live block with the pointer's tag. */
-static bool find_near(rf_span *span, unsigned index, unsigned tag, rf_view *out) {
-  for (unsigned i = 1; i <= NEAR && tag != RF_BLOCK_TAG_NONE; i++) {
+static bool find_near(rf_span *span, unsigned index, unsigned tag, unsigned most, rf_view *out) {
+  for (unsigned i = 1; i <= most && tag != RF_BLOCK_TAG_NONE; i++) {
     if ((index >= i && live_tag(span, index - i, out) == tag) || live_tag(span, index + i, out) == tag) {
       return true;
     }
@@ -115,16 +123,16 @@ static rf_tag_verdict judge(const rf_view *v, uintptr_t address, unsigned tag) {
   return rf_tag_judge(&scene);
 }
 
-/* The slot itself is none of those that the pointer was meant for, unless an earlier block there had its tag. */
+/* The slot is none that the pointer was meant for, unless an earlier block there had its tag. Where nothing was in the
+ * slot so far it is none at all, and the block may be far. */
 static rf_tag_verdict judge_another(rf_span *span, unsigned index, uintptr_t address, unsigned tag, rf_view *view) {
   rf_view other;
-  if (find_near(span, index, tag, &other)) {
+  bool const used = rf_slot_state_of(&span->slots[index]) != RF_SLOT_NEW;
+  if (find_near(span, index, tag, used ? NEAR : FAR, &other)) {
     *view = other;
     return payload_of(&other) > address ? RF_TAG_UNDERFLOW : RF_TAG_OVERFLOW;
   }
-  bool const used = rf_slot_state_of(&span->slots[index]) != RF_SLOT_NEW;
-  bool const may_be_stale = used && rf_block_tag_choose(number_of(view), tag) == tag;
-  return !may_be_stale ? RF_TAG_ANOTHER : is_freed(view) ? RF_TAG_AFTER_FREE : RF_TAG_AFTER_REUSE;
+  return used && rf_block_tag_choose(number_of(view), tag) == tag ? RF_TAG_AFTER_REUSE : RF_TAG_ANOTHER;
 }
 
 static rf_bug bug_of(rf_tag_verdict verdict) {
@@ -141,7 +149,13 @@ static rf_bug bug_of(rf_tag_verdict verdict) {
   return RF_BUG_USE_AFTER_FREE;
 }
 
-static const char reused[] = "the block was freed, and its memory given out again: this is the one that is there now";
+static const char reused[] =
+    "the pointer's tag is an older one: its block was freed, and the one described was given the memory since";
+static const char nearest[] = "the block is the nearest one with the pointer's tag";
+
+static const char *detail_of(rf_tag_verdict verdict, bool near) {
+  return verdict == RF_TAG_AFTER_REUSE ? reused : near ? nearest : NULL;
+}
 
 bool rf_block_tag_explain(uintptr_t address, unsigned tag, rf_view *view, rf_bug *bug, const char **detail) {
   rf_span *const span = rf_span_of(address);
@@ -156,6 +170,6 @@ bool rf_block_tag_explain(uintptr_t address, unsigned tag, rf_view *view, rf_bug
     verdict = judge_another(span, index, address, tag, view);
   }
   *bug = bug_of(verdict);
-  *detail = verdict == RF_TAG_AFTER_REUSE ? reused : NULL;
+  *detail = detail_of(verdict, view->index + 1 < index || view->index > index + 1);
   return verdict != RF_TAG_ANOTHER;
 }

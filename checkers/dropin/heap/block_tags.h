@@ -27,14 +27,14 @@ unsigned rf_block_tag_of(const rf_view *view);
 /* A block that is about to be given out, or has another size: sets the tags. Returns its pointer. */
 void *rf_block_tag_give(const rf_view *view);
 
-/* The same with a tag that is known. */
+/* The same with what rf_block_tag_hold returned, where the block stayed. */
 void *rf_block_tag_set(const rf_view *view, unsigned tag);
 
 /* A live block that is about to be freed. */
 void rf_block_tag_take(const rf_view *view);
 
-/* The guards of a mapping are about to move. */
-void rf_block_tag_open(const rf_view *view);
+/* One that is about to get another size, and may be freed thereby. Returns the tag for its memory where it stays. */
+unsigned rf_block_tag_hold(const rf_view *view);
 
 /* ---- Faults ---- */
 

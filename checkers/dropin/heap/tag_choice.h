@@ -43,7 +43,7 @@ typedef struct rf_tag_scene {
 
 typedef enum rf_tag_verdict {
   RF_TAG_AFTER_FREE,  /* of the freed block there */
-  RF_TAG_AFTER_REUSE, /* of one that was there before the live one */
+  RF_TAG_AFTER_REUSE, /* of one that was there before the block of which the slot tells */
   RF_TAG_OVERFLOW,    /* of the live block there */
   RF_TAG_UNDERFLOW,
   RF_TAG_ANOTHER /* of a block near, if there is one with the pointer's tag, or of an older one there */
