@@ -188,17 +188,7 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-PART void *alloc_tagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  uint64_t const checks = rf_tag_pause();
-  void *const p = rf_tagged_block_give(alloc_usual(size, align, family, origin));
-  rf_tag_resume(checks);
-  return p;
-}
-
-void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (rf_memory_tags_on()) {
-    return alloc_tagged(size, align, family, origin);
-  }
+static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(is_short_alloc(size))) {
     void *const p = alloc_shortly(size, family, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
@@ -207,6 +197,17 @@ void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf
     was_not_short();
   }
   return alloc_usual(size, align, family, origin);
+}
+
+PART void *alloc_tagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  uint64_t const checks = rf_tag_pause();
+  void *const p = rf_tagged_block_give(alloc_untagged(size, align, family, origin));
+  rf_tag_resume(checks);
+  return p;
+}
+
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  return rf_memory_tags_on() ? alloc_tagged(size, align, family, origin) : alloc_untagged(size, align, family, origin);
 }
 
 PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
@@ -228,18 +229,8 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-PART void *zalloc_tagged(size_t count, size_t size, const rf_origin *origin) {
-  uint64_t const checks = rf_tag_pause();
-  void *const p = rf_tagged_block_give(zalloc_usual(count, size, origin));
-  rf_tag_resume(checks);
-  return p;
-}
-
-void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (rf_memory_tags_on()) {
-    return zalloc_tagged(count, size, origin);
-  }
   if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(is_short_alloc(total))) {
     void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
@@ -248,6 +239,17 @@ void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) 
     was_not_short();
   }
   return zalloc_usual(count, size, origin);
+}
+
+PART void *zalloc_tagged(size_t count, size_t size, const rf_origin *origin) {
+  uint64_t const checks = rf_tag_pause();
+  void *const p = rf_tagged_block_give(zalloc_untagged(count, size, origin));
+  rf_tag_resume(checks);
+  return p;
+}
+
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  return rf_memory_tags_on() ? zalloc_tagged(count, size, origin) : zalloc_untagged(count, size, origin);
 }
 
 static void free_in_heap(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -302,10 +304,18 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
   rf_cache_exit(cache);
 }
 
+/* `ptr` is not NULL. */
+static inline void free_untagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
+    return;
+  }
+  free_usual(ptr, family, size, origin);
+}
+
 PART void free_tagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   uint64_t const checks = rf_tag_pause();
   if (rf_tagged_block_take(&ptr, origin)) {
-    free_usual(ptr, family, size, origin);
+    free_untagged(ptr, family, size, origin);
   }
   rf_tag_resume(checks);
 }
@@ -318,10 +328,7 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
     free_tagged(ptr, family, size, origin);
     return;
   }
-  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_origin(origin)))) {
-    return;
-  }
-  free_usual(ptr, family, size, origin);
+  free_untagged(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
