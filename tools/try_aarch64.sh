@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode.
+# Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode, and the table of
+# docs/checkers/mte.md, which says what the tags of memory add to guard.
 #
-#   tools/try_aarch64.sh [DIR]      default: a folder that is removed afterwards
+#   tools/try_aarch64.sh [--write] [DIR]      DIR: a folder that stays; --write: the page gets the table as it is now
 #
 # Needs clang, lld, qemu-user and libc6-dev-arm64-cross with libgcc-12-dev-arm64-cross, which go together with the
 # compilers of this machine, as Debian's cross gcc does not with gcc-multilib. Without them it says so and exits with 0.
@@ -15,6 +16,11 @@ for needed in clang ld.lld qemu-aarch64; do
 done
 [[ -e $system/lib/libc.so.6 ]] || { echo "AArch64: no libc6-dev-arm64-cross here: nothing was tried" && exit 0; }
 
+write=0
+if [[ ${1:-} == --write ]]; then
+  write=1
+  shift
+fi
 if (($#)); then
   work=$1
   mkdir -p -- "$work"
@@ -105,6 +111,136 @@ for mode in off sample; do
   try $mode overflow 3 ""
 done
 try off double 134 double-free
+
+# ---- Mode mte ----
+
+readonly page=docs/checkers/mte.md programs=tests/dropin/programs
+for name in bugs tags; do
+  "${cc[@]}" "${link[@]}" -O0 -w -fno-builtin -pthread -o "$work/$name" $programs/$name.c || exit 1
+done
+
+# Mode and further options, program, arguments. By this name the C library's memset does without DC ZVA, which qemu 7.2
+# refuses where the pointer has a tag.
+run_tagged() {
+  timeout -s KILL 300 qemu-aarch64 -cpu "${cpu:-max}" -L "$system" -E GLIBC_TUNABLES=glibc.cpu.name=kunpeng920 \
+    -E LD_PRELOAD="$work/libringfence.so" -E RINGFENCE_OPTIONS="mode=$1:leaks=0:watch=0" "${@:2}" 2>&1
+}
+
+# Mode, text: how the bug was told, and as what.
+told() {
+  local kind
+  kind=$(grep -aoE 'Ringfence: [a-zA-Z_-]+ ?' <<<"$2" | head -n 1)
+  kind=${kind#Ringfence: }
+  [[ -z $kind || $2 == *", mode $1"* ]] || complain "a finding of another mode than $1: $2"
+  if [[ -z $kind ]]; then
+    echo "-"
+  elif [[ $2 =~ (were|was)" overwritten" ]]; then
+    echo "f ${kind% }"
+  else
+    echo "! ${kind% }"
+  fi
+}
+
+# The same code without the bug is silent, and does what it should.
+try_right() {
+  local text status=0
+  text=$(run_tagged mte "$work/$1" "$2" good) || status=$?
+  if ((status != 0)) || [[ ${text##*$'\n'} != end || $text == *Ringfence* || $text == *ringfence* ]]; then
+    complain "$1 $2 without the bug, in mode mte: status $status: $text"
+  fi
+}
+
+make_table() {
+  local name bug mode text row
+  echo "| bug | guard | mte |"
+  echo "|---|---|---|"
+  for name in tags bugs; do
+    while read -r bug; do
+      try_right $name "$bug"
+      [[ $bug != right && $bug != leak ]] || continue
+      row="| ${bug//_/ } |"
+      for mode in guard mte; do
+        text=$(run_tagged $mode "$work/$name" "$bug" bad)
+        row+=" $(told $mode "$text") |"
+      done
+      echo "$row"
+    done < <(sed -nE 's/^    CASE\(([a-z_]+)\),$/\1/p' $programs/$name.c)
+  done
+}
+
+cat >"$work/pairs.c" <<'END'
+#include <stdlib.h>
+int main(int argc, char **argv) {
+  for (int i = atoi(argv[1]); i != 0; i--) {
+    char *volatile p = malloc((size_t)atoi(argv[2]));
+    free(p);
+  }
+  return argc == 3 ? 0 : 2;
+}
+END
+"${cc[@]}" "${link[@]}" -O1 -fno-builtin -o "$work/pairs" "$work/pairs.c" || exit 1
+
+# Mode, pairs of malloc and free, bytes: the instructions of the whole program, each a line of qemu's log.
+count() {
+  mkfifo -m 600 "$work/log"
+  wc -l <"$work/log" >"$work/lines" &
+  qemu-aarch64 -cpu max -singlestep -d exec,nochain -D "$work/log" -L "$system" -E LD_PRELOAD="$work/libringfence.so" \
+    -E RINGFENCE_OPTIONS="mode=$1:leaks=0:watch=0:sweep=0" "$work/pairs" "$2" "$3" || complain "pairs in mode $1"
+  wait $!
+  rm -f "$work/log"
+  cat "$work/lines"
+}
+
+make_costs() {
+  local size mode few many row
+  echo "| block | guard | mte |"
+  echo "|---|---|---|"
+  for size in 20 200 2000; do
+    row="| $size bytes |"
+    for mode in guard mte; do
+      few=$(count $mode 500 $size)
+      many=$(count $mode 1500 $size)
+      row+=" $(((many - few) / 1000)) |"
+    done
+    echo "$row"
+  done
+}
+
+# Mark, file: writes the page's part between the marks.
+rewrite() {
+  sed -i -e "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!d}" -e "/^<!-- $1 -->\$/r $2" $page
+}
+
+part() { sed -n "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!p}" $page; }
+
+make_table >"$work/table.md"
+make_costs >"$work/costs.md"
+if ((write)); then
+  rewrite table "$work/table.md"
+  rewrite costs "$work/costs.md"
+fi
+diff -u <(part table) "$work/table.md" || complain "$page has another table: tools/try_aarch64.sh --write"
+# Another compiler makes other code: within a tenth.
+paste -d '|' <(part costs) "$work/costs.md" | awk -F '|' '
+  function apart(a, b) { return a > b * 1.1 || b > a * 1.1 }
+  NR > 2 && ($2 != $7 || apart($3, $8) || apart($4, $9)) { print; bad = 1 }
+  END { exit bad || NR < 5 }' || complain "$page has other costs: tools/try_aarch64.sh --write"
+
+# options, program, argument, status, what is said
+try_tagged() {
+  local text status=0
+  text=$(run_tagged "mte:$1" "$work/$2" "$3" bad) || status=$?
+  if ((status != $4)) || [[ $text != *"$5"* ]]; then
+    complain "$3 with $1: status $status: $text"
+  fi
+}
+try_tagged halt=0 tags read_past_a_block 99 heap-buffer-overflow
+try_tagged signals=0 tags read_past_a_block 99 heap-buffer-overflow
+try_tagged tags_late=1 tags read_past_a_block 139 "the processor does not say"
+for options in quarantine=0 quarantine=64K:order_seed=7 sweep_every=3 tags_late=1 move_below=0; do
+  try_tagged $options tags right 0 end
+done
+cpu=cortex-a72 try_tagged halt=1 bugs overflow_by_one 99 "mode mte is not available (it needs Linux on an AArch64"
 
 echo "AArch64: not tried: leaks (qemu-user's own thread cannot be stopped, which the library says), children (they" \
   "need binfmt_misc), READ or WRITE of an access (qemu-user leaves the syndrome out)"

@@ -48,11 +48,13 @@ static void print_start(const rf_options *o, const rf_allocator *inner) {
 }
 
 static void print_fallback(rf_mode wanted, rf_mode instead) {
-  static uint32_t said[RF_MODE_ASAN + 1]; /* RISC-V has no atomic bytes */
+  static uint32_t said[RF_MODE_MTE + 1]; /* RISC-V has no atomic bytes */
   if (__atomic_exchange_n(&said[wanted], 1, __ATOMIC_RELAXED) != 0) {
     return;
   }
-  const char *const why = wanted == RF_MODE_ASAN ? "it needs a build with AddressSanitizer" : rf_page_store_why_not();
+  const char *const why = wanted == RF_MODE_ASAN  ? "it needs a build with AddressSanitizer"
+                          : wanted == RF_MODE_MTE ? "tags are for the blocks of malloc under the drop-in"
+                                                  : rf_page_store_why_not();
   rf_sink_str(&standard_error, "ringfence: mode ");
   rf_sink_str(&standard_error, rf_mode_name(wanted));
   rf_sink_str(&standard_error, " is not available (");
@@ -126,6 +128,9 @@ static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *
     }
     print_fallback(RF_MODE_ASAN, RF_MODE_GUARD);
     break;
+  case RF_MODE_MTE:
+    print_fallback(RF_MODE_MTE, RF_MODE_GUARD);
+    break;
   case RF_MODE_GUARD:
     break;
   }
@@ -141,6 +146,7 @@ static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
     return &checked->guard.base;
   case RF_MODE_PAGE:
     return &checked->page.base;
+  case RF_MODE_MTE:
   case RF_MODE_OFF:
     break;
   }
@@ -174,6 +180,7 @@ size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
   case RF_MODE_PAGE:
     return budget_us != 0 ? rf_page_sweep_step(&checked->page, (uint64_t)budget_us * 1000)
                           : rf_page_sweep(&checked->page);
+  case RF_MODE_MTE:
   case RF_MODE_OFF:
     break;
   }

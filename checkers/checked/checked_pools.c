@@ -10,7 +10,7 @@ static bool sweeps_at_end;
 
 rf_mode rf_checked_pools_init(const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
-  rf_mode const mode = o->mode == RF_MODE_ASAN ? RF_MODE_GUARD : o->mode; /* pools tell one or the other */
+  rf_mode const mode = o->mode > RF_MODE_PAGE ? RF_MODE_GUARD : o->mode; /* pools tell one or the other */
   rf_pool_watch_options watch;
   rf_pool_watch_options_default(&watch);
   watch.mode = rf_mode_name(mode);

@@ -10,6 +10,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
+#include "checkers/os/memory_tags.h"
 #include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
@@ -88,7 +89,8 @@ static void default_action(int number, const siginfo_t *info) {
   memset(&action, 0, sizeof action);
   action.sa_handler = SIG_DFL;
   (void)sigaction(number, &action, NULL);
-  if (info->si_code <= 0) {
+  bool const late = number == SIGSEGV && rf_memory_tags_is_late_fault(info->si_code);
+  if (info->si_code <= 0 || late) {
     (void)raise(number);
   }
 }
@@ -112,6 +114,9 @@ static bool goes_in_circles(const siginfo_t *info) {
 static void call(struct sigaction *action, int number, siginfo_t *info, void *context) {
   struct sigaction const now = *action;
   sigset_t self;
+  if (rf_memory_tags_on() && (now.sa_flags & rf_memory_tags_signal_flag()) == 0) {
+    info->si_addr = (void *)rf_tag_remove((uintptr_t)info->si_addr);
+  }
   (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL);
   if ((now.sa_flags & SA_NODEFER) != 0) {
     (void)sigemptyset(&self);
@@ -142,12 +147,25 @@ static void pass_on(unsigned trampoline, int number, siginfo_t *info, void *cont
   }
 }
 
-bool rf_page_settle(const void *siginfo, const void *context) {
+static bool (*settle_also)(const void *info, void *context); /* accessed atomically */
+
+void rf_page_settle_also(bool (*settle)(const void *info, void *context)) {
+  __atomic_store_n(&settle_also, settle, __ATOMIC_RELEASE);
+  rf_page_watch(false);
+}
+
+static bool is_settled_otherwise(const siginfo_t *info, void *context) {
+  bool (*const settle)(const void *, void *) = __atomic_load_n(&settle_also, __ATOMIC_ACQUIRE);
+  return settle != NULL && settle(info, context);
+}
+
+bool rf_page_settle(const void *siginfo, void *context) {
   int const saved = errno;
   const siginfo_t *const info = (const siginfo_t *)siginfo;
   rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
   bool const settled =
-      info->si_code > 0 && rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
+      info->si_code > 0 && (is_settled_otherwise(info, context) ||
+                            rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame));
   errno = saved;
   return settled;
 }
@@ -177,7 +195,7 @@ static unsigned choose_trampoline(unsigned signal, const struct sigaction *now) 
 static void install(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | rf_memory_tags_signal_flag();
   (void)sigemptyset(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction now;

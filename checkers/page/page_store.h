@@ -220,9 +220,14 @@ void rf_page_store_watch(const rf_page_store *store);
  * there. Once, before the first store is opened. */
 void rf_page_served_by(uintptr_t handler);
 
-/* For that handler, with its siginfo_t and its context: true where the fault was a touch of closed pages. It is
- * reported then, and the program can go on. */
-bool rf_page_settle(const void *info, const void *context);
+/* Has `settle` asked of each fault before the store is, with the handler's siginfo_t and context; true: it is settled,
+ * and the program goes on. Puts the store's handler in place, unless the one of rf_page_served_by is there. Again
+ * whenever handlers were installed. */
+void rf_page_settle_also(bool (*settle)(const void *info, void *context));
+
+/* For that handler, with its siginfo_t and its context: true where the fault was a touch of closed pages, or
+ * settled otherwise. It is reported then, and the program can go on. */
+bool rf_page_settle(const void *info, void *context);
 
 /* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the
  * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */

@@ -86,6 +86,21 @@ TEST_F(Checked, ModeAsanIsWatchedWhereThereIsAWatcher) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
+TEST_F(Checked, ModeMteIsForTheDropin) {
+  options_.settings.mode = RF_MODE_MTE;
+  testing::internal::CaptureStderr();
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  std::string const said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("ringfence: mode mte is not available (tags are for the blocks of malloc under the drop-in); "
+                      "using mode guard"),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(checked_.mode, RF_MODE_GUARD);
+  rf_free(a, rf_alloc(a, 13));
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(recorder_.count(), 0U);
+}
+
 TEST_F(Checked, EachSettingReachesTheGuard) {
   options_.settings.quarantine = 1111;
   options_.settings.fill = 22;

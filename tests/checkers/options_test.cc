@@ -187,7 +187,7 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
       "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, order_seed, sweep, "
       "sweep_every, "
-      "sweep_budget, "
+      "sweep_budget, tags_late, "
       "sample_rate, sample_slots, sample_seed, watch, watch_sites, raise, modules, sample_processes, heap, "
       "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
       "snapshot_signal, "
@@ -209,12 +209,13 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
 
 TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
   o_.mode = RF_MODE_GUARD;
-  EXPECT_EQ(parse("mode=tsan"), "ringfence: TEST: mode=tsan is ignored; allowed: off, sample, guard, page, asan\n");
+  EXPECT_EQ(parse("mode=tsan"),
+            "ringfence: TEST: mode=tsan is ignored; allowed: off, sample, guard, page, asan, mte\n");
   EXPECT_EQ(o_.mode, RF_MODE_GUARD);
 }
 
 TEST_F(Options, EveryModeHasAWordAndAName) {
-  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN}) {
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN, RF_MODE_MTE}) {
     EXPECT_EQ(parse((std::string("mode=") + rf_mode_name(mode)).c_str()), "");
     EXPECT_EQ(o_.mode, mode);
   }

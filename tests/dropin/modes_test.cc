@@ -348,6 +348,18 @@ TEST(DropinModes, EachIsNamedInTheSummary) {
   }
 }
 
+// Where processor and system have tags, tools/try_aarch64.sh tries it.
+TEST(DropinModes, MteIsGuardAndALineThatSaysWhyWhereThereAreNoTags) {
+  Result const result = run({program("reads"), "good"}, with("mode=mte:summary=1"));
+  if (result.last("summary")["mode"].text == "mte") {
+    GTEST_SKIP() << "there are tags";
+  }
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.last("summary")["mode"].text, "guard");
+  EXPECT_EQ(result.err, "ringfence: mode mte is not available (it needs Linux on an AArch64 processor with the Memory "
+                        "Tagging Extension); using mode guard\n");
+}
+
 TEST(DropinModes, PageCountsItsBlocksInTheSummary) {
   Result const page = run({program("reads"), "good"}, with("mode=page:summary=1"));
   Result const guard = run({program("reads"), "good"}, with("mode=guard:summary=1"));

@@ -55,9 +55,18 @@ TEST(Option, ArgumentsAreThereWhereTheyBelong) {
   expect_refused({"check", "--keep=yes", "true"}, 2, "--keep takes no argument");
 }
 
+TEST(Option, AModeThatTheProcessorCannotDoIsRefused) {
+  for (const std::string option : {"--mode=mte", "--option=mode=mte"}) {
+    expect_refused({"check", option, "true"}, 2,
+                   option.substr(0, option.find('=')) +
+                       ": mode=mte cannot be used here: it needs Linux on an AArch64 processor with the Memory Tagging "
+                       "Extension");
+  }
+}
+
 TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
   expect_refused({"check", "--mode=gaurd", "true"}, 2,
-                 "--mode: mode=gaurd cannot be used; allowed: off, sample, guard, page, asan");
+                 "--mode: mode=gaurd cannot be used; allowed: off, sample, guard, page, asan, mte");
   expect_refused({"check", "--quarantine", "lots", "true"}, 2,
                  "--quarantine: quarantine=lots cannot be used; allowed: bytes, with K, M or G, or all");
   expect_refused({"check", "-e", "256", "true"}, 2, "--exitcode: exitcode=256 cannot be used; allowed: 0 to 255");

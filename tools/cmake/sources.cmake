@@ -92,6 +92,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/host_posix.c
   checkers/os/host_stacks.c
   checkers/os/maps.c
+  checkers/os/memory_tags.c
   checkers/os/modules_linux.c
   checkers/os/spool_file.c
   checkers/os/stack.c
@@ -142,6 +143,7 @@ set(RINGFENCE_CHECKERS_SOURCES
 
 set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/bins.c
+  checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -175,6 +177,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/steer.c
+  checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -204,11 +207,13 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
   checkers/dropin/runtime/steering.c
+  checkers/dropin/runtime/tag_fault.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 
 set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/bins.c
+  checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -242,6 +247,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/steer.c
+  checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c
   checkers/dropin/malloc/watched_sites.c
   checkers/dropin/os/cxx_runtime.c
@@ -278,6 +284,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
   checkers/dropin/runtime/steering.c
+  checkers/dropin/runtime/tag_fault.c
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 

@@ -18,7 +18,7 @@ HEADING = re.compile(r"^(Options|Environment|Examples?|Exit status|Commands):\s*
 CHOICES = {
     "FORM": ["auto", "json", "serial"],
     "FORMAT": ["text", "json", "sarif", "junit", "html", "github", "pprof"],
-    "MODE": ["guard", "page", "sample", "off"],
+    "MODE": ["guard", "page", "mte", "sample", "off"],
     "WHEN": ["auto", "always", "never"],
     "WHICH": ["1", "all", "reachable", "0"],
 }

@@ -8,6 +8,7 @@
 #include "checkers/dropin/runtime/seen_sites.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/tag_fault.h"
 #include "steer.h"
 #include "watched_sites.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/report/collector.h"
 #include "checkers/shared/wrapper.h"
@@ -321,7 +323,9 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
 }
 
 void rf_guarded_blocks_handlers_changed(void) {
-  if (state.guard) {
+  if (rf_memory_tags_on()) {
+    rf_tag_faults_watch();
+  } else if (state.guard) {
     rf_page_store_watch(rf_guarded_blocks.store);
   }
 }

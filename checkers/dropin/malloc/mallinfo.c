@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/tag_pause.h"
 #include "forward.h"
 #include "guarded_blocks.h"
 
@@ -92,7 +93,9 @@ RF_EXPORT int malloc_trim(size_t pad) {
   size_t released = 0;
   (void)pad;
   if (cache != NULL) {
+    uint64_t const checks = rf_tag_pause();
     released = rf_large_trim();
+    rf_tag_resume(checks);
     rf_leave(cache);
   }
   return released != 0 ? 1 : 0;

@@ -4,10 +4,12 @@
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/dropin/runtime/unmapped.h"
 #include "forward.h"
 #include "guarded_blocks.h"
 #include "reject.h"
+#include "tagged_blocks.h"
 #include "trace_hook.h"
 
 #include <errno.h>
@@ -186,7 +188,7 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(is_short_alloc(size))) {
     void *const p = alloc_shortly(size, family, rf_cache_keep_origin(origin));
     if (RF_LIKELY(p != NULL)) {
@@ -195,6 +197,17 @@ void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf
     was_not_short();
   }
   return alloc_usual(size, align, family, origin);
+}
+
+PART void *alloc_tagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  uint64_t const checks = rf_tag_pause();
+  void *const p = rf_tagged_block_give(alloc_untagged(size, align, family, origin));
+  rf_tag_resume(checks);
+  return p;
+}
+
+void *rf_malloc_impl_alloc(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  return rf_memory_tags_on() ? alloc_tagged(size, align, family, origin) : alloc_untagged(size, align, family, origin);
 }
 
 PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
@@ -216,7 +229,7 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
   if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(is_short_alloc(total))) {
     void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
@@ -226,6 +239,17 @@ void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) 
     was_not_short();
   }
   return zalloc_usual(count, size, origin);
+}
+
+PART void *zalloc_tagged(size_t count, size_t size, const rf_origin *origin) {
+  uint64_t const checks = rf_tag_pause();
+  void *const p = rf_tagged_block_give(zalloc_untagged(count, size, origin));
+  rf_tag_resume(checks);
+  return p;
+}
+
+void *rf_malloc_impl_zalloc(size_t count, size_t size, const rf_origin *origin) {
+  return rf_memory_tags_on() ? zalloc_tagged(count, size, origin) : zalloc_untagged(count, size, origin);
 }
 
 static void free_in_heap(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -280,14 +304,31 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
   rf_cache_exit(cache);
 }
 
-void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (RF_UNLIKELY(ptr == NULL)) {
-    return;
-  }
+/* `ptr` is not NULL. */
+static inline void free_untagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_freeing(origin)))) {
     return;
   }
   free_usual(ptr, family, size, origin);
+}
+
+PART void free_tagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  uint64_t const checks = rf_tag_pause();
+  if (rf_tagged_block_take(&ptr, origin)) {
+    free_untagged(ptr, family, size, origin);
+  }
+  rf_tag_resume(checks);
+}
+
+void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  if (RF_UNLIKELY(ptr == NULL)) {
+    return;
+  }
+  if (rf_memory_tags_on()) {
+    free_tagged(ptr, family, size, origin);
+    return;
+  }
+  free_untagged(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
@@ -351,6 +392,20 @@ static void *resize_traced(void *ptr, size_t size, const rf_origin *origin) {
   return p;
 }
 
+/* As the program calls it. */
+static void *resize_told(void *ptr, size_t size, const rf_origin *origin) {
+  return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
+}
+
+PART void *resize_tagged(void *ptr, size_t size, const rf_origin *origin) {
+  rf_tagged_block held;
+  uint64_t const checks = rf_tag_pause();
+  bool const admitted = rf_tagged_block_hold(&ptr, &held, origin);
+  void *const p = admitted ? rf_tagged_block_settle(&held, resize_told(ptr, size, origin)) : no_memory();
+  rf_tag_resume(checks);
+  return p;
+}
+
 void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   rf_caller_trace called;
   void *moved;
@@ -368,7 +423,7 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   if (RF_UNLIKELY(size > RF_SIZE_LIMIT)) {
     return rf_malloc_reject(RF_REJECT_SIZE, size, RF_ALIGN_DEFAULT, ENOMEM, origin);
   }
-  return rf_tracing() ? resize_traced(ptr, size, origin) : resize(ptr, size, origin);
+  return rf_memory_tags_on() ? resize_tagged(ptr, size, origin) : resize_told(ptr, size, origin);
 }
 
 static size_t report_no_block(const void *ptr, const rf_origin *origin) {
@@ -394,8 +449,21 @@ static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
   return rf_process.checked ? report_no_block(ptr, origin) : 0;
 }
 
+PART bool is_stale(const void *ptr) {
+  uint64_t const checks = rf_tag_pause();
+  bool const known = rf_tagged_block_is_known(ptr);
+  rf_tag_resume(checks);
+  return !known;
+}
+
 size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
   rf_view view;
+  if (rf_memory_tags_on() && ptr != NULL) {
+    if (is_stale(ptr)) {
+      return report_no_block((const void *)rf_tag_remove((uintptr_t)ptr), origin);
+    }
+    ptr = (void *)rf_tag_remove((uintptr_t)ptr);
+  }
   if (ptr == NULL || rf_span_of((uintptr_t)ptr) == NULL) {
     return ptr != NULL ? usable_size_outside(ptr, origin) : 0;
   }

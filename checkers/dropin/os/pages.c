@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "checkers/os/memory_tags.h"
+
 #define RECORD_CHUNK ((size_t)256 * 1024)
 #define RECORD_CHUNKS 1024
 #define RECORD_ALIGN 64U
@@ -113,6 +115,7 @@ void *rf_pages_map(size_t size, size_t align, size_t room) {
   }
   if (start != 0) {
     __atomic_store_n(&pages.below, start, __ATOMIC_RELAXED);
+    rf_memory_tags_cover(start, whole);
   }
   return (void *)start;
 }

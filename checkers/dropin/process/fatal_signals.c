@@ -13,6 +13,7 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
 #include "checkers/os/host.h"
+#include "checkers/os/memory_tags.h"
 #include "checkers/page/page_store.h"
 
 #include <errno.h>
@@ -47,13 +48,21 @@ static void report(int number, const siginfo_t *info, const void *context) {
   }
 }
 
-/* A signal that another process sent is sent again. A fault of the unwinder, which reads a stack that may be damaged,
- * comes here while the handler is still in place; a second one of the report's ends the process. */
+static bool is_late(int number, const siginfo_t *info) {
+  return number == SIGSEGV && rf_memory_tags_is_late_fault(info->si_code);
+}
+
+/* A signal that another process sent is sent again, as is a fault whose instruction does not run again. A fault of the
+ * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of the
+ * report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
   static RF_THREAD_LOCAL bool reporting;
   rf_host_unwind_fault();
   if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
     return;
+  }
+  if (rf_memory_tags_on() && info->si_code > 0) {
+    info->si_addr = (void *)rf_tag_remove((uintptr_t)info->si_addr);
   }
   if (info->si_code > 0 && !reporting) {
     reporting = true;
@@ -65,17 +74,17 @@ static void die(int number, siginfo_t *info, void *context) {
   }
   restore_default(number);
   check_all(number);
-  if (info->si_code <= 0) {
+  if (info->si_code <= 0 || is_late(number, info)) {
     (void)raise(number);
   }
 }
 
 void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
-  struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO};
+  struct sigaction action = {.sa_sigaction = die, .sa_flags = SA_SIGINFO | rf_memory_tags_signal_flag()};
   check_all = check;
   rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
-  if (rf_process.options.mode == RF_MODE_GUARD) {
+  if (rf_process.options.mode == RF_MODE_GUARD || rf_memory_tags_on()) {
     rf_page_served_by((uintptr_t)die);
   }
   for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {

@@ -20,6 +20,8 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/process_reporter.h"
+#include "checkers/dropin/runtime/tag_fault.h"
+#include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"
@@ -65,7 +67,9 @@ static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
   bool const locked = rf_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
   origin = origin != NULL ? origin : &none;
   if (rf_process.checked && (locked || dying)) {
+    uint64_t const checks = rf_tag_pause();
     found += budget_ns == 0 ? rf_heap_sweep(origin) : rf_heap_sweep_newest(budget_ns / 2, origin);
+    rf_tag_resume(checks);
   }
   if (locked) {
     rf_unlock_all();
@@ -294,6 +298,9 @@ void rf_process_begin(bool library) {
   rf_fork_init();
   show_help();
   install_handlers();
+  if (rf_memory_tags_on()) {
+    rf_tag_faults_watch();
+  }
   rf_tracing_begin();
   rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
   rf_steer_begin(&as_told);

@@ -4,6 +4,7 @@
 #include "checkers/dropin/heap/check.h"
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
+#include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/shared/wrapper.h"
 #include "state.h"
@@ -78,6 +79,11 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
 
 static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) {
   rf_view view;
+  if (rf_memory_tags_is_fault(info->si_code)) {
+    return rf_memory_tags_is_late_fault(info->si_code)
+               ? "SIGSEGV: a pointer's tag was not the memory's, some time before: where, the processor does not say"
+               : "SIGSEGV: the pointer's tag is not the memory's, and no block near has it: a stale or wild pointer";
+  }
   if (jump) {
     return "SIGSEGV: the program jumped to where no code is";
   }

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_rules.h"
 #include "checkers/shared/wrapper.h"
 
@@ -50,19 +51,28 @@ static void configure_heap(void) {
   rf_heap_configure(&o);
 }
 
+static bool cover(uintptr_t start, uintptr_t end, void *unused) {
+  (void)unused;
+  rf_memory_tags_cover(start, end - start);
+  return true;
+}
+
 bool rf_process_configure(void) {
   const rf_options *const o = &rf_process.options;
   bool const done = rf_process_read_options();
   if (!done && rf_process.ready) {
     return false;
   }
-  rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE;
+  rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE || o->mode == RF_MODE_MTE;
   rf_process.report_rejected = o->rejected && o->mode != RF_MODE_OFF;
   rf_process.guard_options = rf_options_for_guard(o);
   rf_process.guard_options.depot = &rf_process.depot;
   rf_process.guard_options.reporter = &rf_process_reporter;
   rf_process_reporter_init();
   configure_heap();
+  if (rf_memory_tags_on()) {
+    (void)rf_heap_each_range(cover, NULL); /* blocks that were asked for before the options could be read */
+  }
   if (!rf_process.checked && !o->halt) {
     rf_fault_handler_set(rf_fault_log, NULL);
   }

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "init.h"
 #include "state.h"
+#include "tag_pause.h"
 
 #include <ringfence/port.h>
 
@@ -25,7 +26,9 @@ static void unbind(void) {
   rf_cache *const cache = rf_current_thread.cache != NULL ? rf_enter() : NULL;
   if (cache != NULL) {
     rf_current_thread.cache = NULL;
+    uint64_t const checks = rf_tag_pause();
     leave(cache);
+    rf_tag_resume(checks);
   }
 }
 
@@ -124,6 +127,8 @@ void rf_forget_job(void) {
 
 /* ---- All of it ---- */
 
+static uint64_t checks; /* whoever stopped the others reads blocks, in mode mte whatever their tags */
+
 bool rf_lock_all(unsigned ms) {
   if (rf_is_inside() || rf_stopped_by_me()) {
     return false;
@@ -133,10 +138,14 @@ bool rf_lock_all(unsigned ms) {
   bool const done = rf_stop_all(ms);
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_current_thread.stopping = false;
+  if (done) {
+    checks = rf_tag_pause();
+  }
   return done;
 }
 
 void rf_unlock_all(void) {
+  rf_tag_resume(checks);
   rf_current_thread.stopping = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_stop_finish();

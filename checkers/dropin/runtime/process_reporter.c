@@ -111,11 +111,13 @@ static void remove_entry(rf_trace *trace) {
   trace->depth = kept;
 }
 
-/* In mode page a guard refuses what is no block at all, and that has no mode but the process's. */
+/* In mode page a guard refuses what is no block at all, and that has no mode but the process's. In mode mte all findings
+ * are the process's. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_finding own = *f;
-  if (f->block == 0 && rf_process.options.mode == RF_MODE_PAGE) {
-    own.mode = rf_mode_name(RF_MODE_PAGE);
+  rf_mode const mode = rf_process.options.mode;
+  if ((f->block == 0 && mode == RF_MODE_PAGE) || mode == RF_MODE_MTE) {
+    own.mode = rf_mode_name(mode);
   }
   remove_entry(&own.found);
   remove_entry(&own.allocated);

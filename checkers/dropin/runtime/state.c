@@ -9,6 +9,7 @@
 #include "checkers/checked/mode_options.h"
 #include "checkers/os/host.h"
 #include "checkers/report/collector_identity.h"
+#include "checkers/os/memory_tags.h"
 #include "steering.h"
 
 #define DEFAULT_STACK_DEPTH 12U
@@ -41,6 +42,17 @@ static void leave_mode_asan(rf_options *o, const rf_sink *out) {
                      "using mode guard\n");
     o->mode = RF_MODE_GUARD;
   }
+}
+
+static void leave_mode_mte(rf_options *o, const rf_sink *out) {
+  if (o->mode != RF_MODE_MTE || rf_memory_tags_begin(o->tags_late)) {
+    return;
+  }
+  const char *const why = rf_memory_tags_why_not();
+  rf_sink_str(out, "ringfence: mode mte is not available (");
+  rf_sink_str(out, why != NULL ? why : "the system refuses to compare tags");
+  rf_sink_str(out, "); using mode guard\n");
+  o->mode = RF_MODE_GUARD;
 }
 
 /* Each program that is started draws anew; a child of fork is as its parent. */
@@ -81,6 +93,7 @@ bool rf_process_read_options(void) {
   load(o);
   leave_mode_asan(o, &warnings);
   draw_mode(o);
+  leave_mode_mte(o, &warnings);
   keep_path(&o->log, o->log_length, log_path);
   keep_path(&o->trace, o->trace_length, trace_path);
   keep_path(&o->watch_sites, o->watch_sites_length, watch_path);

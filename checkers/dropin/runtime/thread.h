@@ -15,6 +15,7 @@ typedef struct rf_thread {
   bool stopping;          /* to stop all others, or to let them go */
   bool linked;            /* in the list of threads, or was */
   bool ended;             /* its cache was left to others */
+  bool unchecked;         /* mode mte: it went on after a finding, and its next request ends that */
   uint32_t id;            /* the kernel's number */
   void (*on_end)(void);
   struct rf_thread *previous;

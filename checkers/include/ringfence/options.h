@@ -17,8 +17,9 @@
 extern "C" {
 #endif
 
-/* From the bare allocator to each block watched by AddressSanitizer. */
-typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN } rf_mode;
+/* From the bare allocator to each block watched by AddressSanitizer, or, in the drop-in, by the processor's memory
+ * tags. */
+typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN, RF_MODE_MTE } rf_mode;
 
 /* "guard" and the like, a static string. */
 const char *rf_mode_name(rf_mode mode);

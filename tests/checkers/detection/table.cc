@@ -63,22 +63,23 @@ Programs that run with [the checked malloc](checkers/dropin.md), by default. In 
 block that is not sampled, the malloc behind it answers: `glibc` says that glibc's mostly ends the process (SIGABRT),
 which is then a finding at the call, by glibc's own message, without the block. With `heap=own`, and in static programs,
 frees of what is no live block are refused there. `tests/dropin/` demands this: `bugs_test`, `modes_test`,
-`mismatches_test`, and `forward_test` for the last column.
+`mismatches_test`, and `forward_test` for the last column. Mode mte needs memory with tags: [its page](checkers/mte.md)
+has each bug as tried, by `tools/try_aarch64.sh`; what is no matter of tags is guard's.
 
-| bug | guard | page | sample: sampled blocks | off; sample: other blocks |
-|---|---|---|---|---|
-| write past the end | f | !; f in slack | !; f in slack | - |
-| write before the start | f | !; f in slack | !; f in slack | - or glibc, at the free |
-| write after free | f | ! | ! | - |
-| read outside, or after free | -; shows a fill | ! | ! | - |
-| double free | ! | ! | ! | glibc |
-| free of a pointer into a block, to a global or to mapped memory | ! | ! | ! into a block | glibc |
-| free of a pointer to the stack | ! | ! | | glibc |
-| `new[]` with `delete`, `malloc` with `delete` and the like | ! | ! | ! | - |
-| malloc_usable_size of no live block | ! | ! | - | - |
-| leak | f | f | - | - |
-| size, product or alignment that cannot be, with `rejected=1` | ! | ! | ! | off: -; sample: ! |
-| a crash (SIGSEGV and its like) | ! | ! | ! | off: -; sample: ! |
+| bug | guard | mte | page | sample: sampled blocks | off; sample: other blocks |
+|---|---|---|---|---|---|
+| write past the end | f | !; f within the last 16 bytes | !; f in slack | !; f in slack | - |
+| write before the start | f | ! | !; f in slack | !; f in slack | - or glibc, at the free |
+| write after free | f | ! | ! | ! | - |
+| read outside, or after free | -; shows a fill | !; - within the last 16 bytes | ! | ! | - |
+| double free | ! | ! | ! | ! | glibc |
+| free of a pointer into a block, to a global or to mapped memory | ! | ! | ! | ! into a block | glibc |
+| free of a pointer to the stack | ! | ! | ! | | glibc |
+| `new[]` with `delete`, `malloc` with `delete` and the like | ! | ! | ! | ! | - |
+| malloc_usable_size of no live block | ! | ! | ! | - | - |
+| leak | f | f | f | - | - |
+| size, product or alignment that cannot be, with `rejected=1` | ! | ! | ! | ! | off: -; sample: ! |
+| a crash (SIGSEGV and its like) | ! | ! | ! | ! | off: -; sample: ! |
 )";
 
 const char kTail[] = R"(

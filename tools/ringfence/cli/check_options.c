@@ -3,6 +3,8 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
 
+#include "checkers/os/memory_tags.h"
+
 #include <ringfence/options.h>
 #include <ringfence/sink.h>
 #include <stdio.h>
@@ -48,7 +50,8 @@ typedef enum row_id {
 } row_id;
 
 static const rf_option rows[ROWS] = {
-    [MODE] = {"mode", 'm', "MODE", "how to check: guard (the default), page, sample or off", "mode="},
+    [MODE] = {"mode", 'm', "MODE",
+              "how to check: guard (the default), page, mte (on processors with memory\ntags), sample or off", "mode="},
     [CONTINUE] = {"continue", 'c', NULL, "continue after a finding; every process ends as it would unchecked",
                   "halt=0"},
     [NO_HALT] = {"no-halt", '\0', NULL, "the same as --continue", "halt=0"},
@@ -131,6 +134,15 @@ static const char *instead_of(const char *item) {
   return NULL;
 }
 
+/* The library takes guard instead; who asks for the mode by name is to know. */
+static bool is_possible(rf_mode mode, const rf_option *o, const char *item) {
+  const char *const why = mode == RF_MODE_MTE ? rf_memory_tags_why_not() : NULL;
+  if (why != NULL) {
+    rf_diag("--%s: %s cannot be used here: %s", o->name, item, why);
+  }
+  return why == NULL;
+}
+
 /* The library ignores a bad option with "ringfence: SOURCE: key=value is ignored; REASON"; the command stops. */
 static bool is_valid(const rf_option *o, const char *item) {
   static const char ignored[] = "is ignored; ";
@@ -140,7 +152,7 @@ static bool is_valid(const rf_option *o, const char *item) {
   rf_sink_buffer_init(&warnings, warning, sizeof warning);
   rf_options_default(&unused);
   if (rf_options_parse(&unused, item, o->name, &warnings.sink) == 0) {
-    return true;
+    return is_possible(unused.mode, o, item);
   }
   const char *const reason = strstr(warning, ignored);
   warning[strcspn(warning, "\n")] = '\0';
