@@ -113,9 +113,6 @@ bool rf_page_open_slot(rf_slot *s) {
     s->counted = true;
   }
   if (rf_page_open_range(s->space, rf_slot_open_start(s), open_bytes(s))) {
-    if (s->pages == 1 && !s->counted) {
-      rf_page_touch((void *)rf_slot_open_start(s), rf_page_size());
-    }
     return true;
   }
   rf_page_drop(s);

@@ -38,9 +38,6 @@ bool rf_page_has_marks(void);
 bool rf_page_mark(void *start, size_t size);
 bool rf_page_unmark(void *start, size_t size);
 
-/* Gives open pages their memory at once, which costs less than the fault that does it. */
-void rf_page_touch(void *start, size_t size);
-
 /* True where pages that may be written but are not touched count for nothing: no RLIMIT_DATA, and memory is promised
  * freely. */
 bool rf_page_writable_is_free(void);
