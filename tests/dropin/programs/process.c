@@ -250,7 +250,8 @@ static void *allocate_below(void *deep) {
   return (void *)(uintptr_t)frame[0];
 }
 
-/* As a sandbox: to open a file, to ask for a limit, or to ask a device for something ends the process. Then memory is needed. */
+/* As a sandbox: to open a file, to ask for a limit, or to ask a device for something ends the process. Then memory is
+ * needed. */
 static void allocate_in_a_sandbox(void) {
   pthread_t thread;
   struct sock_filter filter[] = {
