@@ -54,6 +54,10 @@ bool rf_page_move_memory(rf_slot *to, const rf_slot *s) {
     rf_page_mover_look();
     return false;
   }
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  if (!is_moving(s->space)) { /* another thread went over to markers, and passed this block over */
+    rf_page_close_range(s->space, rf_slot_open_start(s), rf_page_size());
+  }
   memset((void *)(page + (s->block - rf_slot_open_start(s))), RF_PATTERN_REDZONE, s->size);
   return true;
 }

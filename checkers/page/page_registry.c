@@ -134,12 +134,18 @@ static void stop_moving(void) {
   rf_page_mover_end();
 }
 
+/* A signal handler that interrupted this thread with a lock leaves the rest to the next who takes it. */
 void rf_page_store_settle(void) {
-  if (rf_page_mover_works()) {
-    rf_page_lock_all();
-    stop_moving();
-    rf_page_unlock_all();
+  if (!rf_page_mover_works()) {
+    return;
   }
+  if (held.inside != NULL) {
+    rf_page_mover_end();
+    return;
+  }
+  rf_page_lock_all();
+  stop_moving();
+  rf_page_unlock_all();
 }
 
 /* The descriptor is the parent's. */
