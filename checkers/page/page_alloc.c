@@ -13,6 +13,7 @@ typedef struct plan {
   uint32_t length; /* of the run */
   size_t align;    /* of the first open page */
   size_t offset;   /* of the block from there */
+  rf_space_kind kind;
 } plan;
 
 /* An even chance. */
@@ -42,6 +43,13 @@ static size_t alignment(const rf_page_store *store, const rf_page_request *reque
   return least < align ? least : align;
 }
 
+/* Blocks that fill a page lie elsewhere: a program may give back the memory of a page that is all its own. */
+static rf_space_kind kind_for(const rf_page_store *store, const rf_page_request *request, const plan *p) {
+  bool const moves = store->moving && request->size < rf_page_size() && p->pages == 1 &&
+                     p->length == 1 + rf_page_gap(1) && request->like == NULL;
+  return moves ? SPACE_MOVING : rf_runs_kind(store, p->pages);
+}
+
 static bool make_plan(rf_page_store *store, const rf_page_request *request, plan *out) {
   size_t const page = rf_page_size();
   size_t const size = request->size;
@@ -56,6 +64,7 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
   out->pages = (uint32_t)pages;
   out->length = (uint32_t)((pages != 0 ? pages : 1) + extra + room) + rf_page_gap((uint32_t)pages);
   out->align = align > page ? align : page;
+  out->kind = kind_for(store, request, out);
   if (request->like != NULL) {
     out->offset = before;
     return true;
@@ -73,6 +82,10 @@ static bool serves_again(const rf_slot *s, const plan *p) {
 
 /* A run, by giving up freed blocks if need be. */
 static rf_slot *take_run(rf_page_store *store, const plan *p) {
+  rf_slot *const ready = p->kind == SPACE_MOVING ? rf_page_ready_run(store) : NULL;
+  if (ready != NULL) {
+    return ready;
+  }
   if (store->options.slots != 0 && store->taken >= store->options.slots) {
     if (store->oldest == NULL) {
       return NULL;
@@ -84,10 +97,10 @@ static rf_slot *take_run(rf_page_store *store, const plan *p) {
     }
     rf_page_evict_oldest(store);
   }
-  rf_slot *s = rf_runs_take(store, p->length, p->pages);
+  rf_slot *s = rf_runs_take(store, p->kind, p->length);
   while (s == NULL && store->oldest != NULL) {
     rf_page_evict_oldest(store);
-    s = rf_runs_take(store, p->length, p->pages);
+    s = rf_runs_take(store, p->kind, p->length);
   }
   return s;
 }
@@ -190,7 +203,10 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
   s->backing = request->backing;
   s->allocated = allocated;
   s->released = (rf_page_origin){NULL, 0, 0, 0};
-  rf_page_fill_slack(s);
+  if (!s->filled) {
+    rf_page_fill_slack(s);
+  }
+  s->filled = false;
   if (!request->zeroed) {
     rf_page_fill_new(store, (unsigned char *)s->block, size);
   } else if (!rf_page_is_clean(s)) {

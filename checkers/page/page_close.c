@@ -10,11 +10,14 @@
  * Elsewhere, and where the kernel refuses markers (memory that is locked), access rights close pages: each run of them
  * is a mapping of its own.
  *
+ * Spaces for the smallest blocks may be closed wherever they have no memory (page_mover.c), until that is given up.
+ *
  * Complexity: O(pages), one system call. Threads: any, for different pages; arming under the store's lock.
  */
 #include "page_impl.h"
 
 #define ARMED_AT_ONCE 512U
+#define LOOKS_ONE_IN 64U
 
 static uint32_t armed(const rf_space *space) {
   return __atomic_load_n(&space->armed, __ATOMIC_ACQUIRE);
@@ -64,7 +67,25 @@ static void close_marked(rf_space *space, uintptr_t start, size_t size) {
   }
 }
 
+static bool is_moving(const rf_space *space) {
+  return __atomic_load_n(&space->moving, __ATOMIC_ACQUIRE);
+}
+
+/* Whether pages that have lost their memory are closed by that. The descriptor is looked at now and then only: a
+ * program that closed it, which takes some effort, has it open until then. */
+static bool is_closed_without(const rf_space *space) {
+  static uint32_t count;
+  if (__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) % LOOKS_ONE_IN == 0) {
+    rf_page_mover_look();
+  }
+  __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the memory is gone before: see rf_page_stop_moving */
+  return is_moving(space) && rf_page_mover_works();
+}
+
 bool rf_page_open_range(rf_space *space, uintptr_t start, size_t size) {
+  if (is_moving(space) && rf_page_mover_fill(start, size)) {
+    return true;
+  }
   size_t const marked = marked_part(space, start, size);
   if (marked != 0 && !open_marked(space, start, marked)) {
     return false;
@@ -79,6 +100,13 @@ bool rf_page_open_range(rf_space *space, uintptr_t start, size_t size) {
 }
 
 void rf_page_close_range(rf_space *space, uintptr_t start, size_t size) {
+  if (is_moving(space)) {
+    rf_page_mover_empty(start, size);
+    if (!is_closed_without(space)) {
+      close_marked(space, start, size);
+    }
+    return;
+  }
   size_t const marked = marked_part(space, start, size);
   if (marked != 0) {
     close_marked(space, start, marked);
@@ -95,15 +123,15 @@ static size_t open_bytes(const rf_slot *s) {
 }
 
 bool rf_page_takes_mappings(const rf_slot *s) {
-  return marked_part(s->space, rf_slot_open_start(s), open_bytes(s)) != open_bytes(s);
+  return !is_moving(s->space) && marked_part(s->space, rf_slot_open_start(s), open_bytes(s)) != open_bytes(s);
 }
 
 bool rf_page_is_clean(const rf_slot *s) {
-  return !s->kept && !is_locked(s->space);
+  return !s->kept && !is_locked(s->space) && s->space->kind != SPACE_MOVING;
 }
 
 bool rf_page_open_slot(rf_slot *s) {
-  if (s->pages == 0) {
+  if (s->pages == 0 || s->filled) {
     return true;
   }
   if (!s->counted && rf_page_takes_mappings(s)) {
@@ -113,9 +141,6 @@ bool rf_page_open_slot(rf_slot *s) {
     s->counted = true;
   }
   if (rf_page_open_range(s->space, rf_slot_open_start(s), open_bytes(s))) {
-    if (s->pages == 1 && !s->counted) {
-      rf_page_touch((void *)rf_slot_open_start(s), rf_page_size());
-    }
     return true;
   }
   rf_page_drop(s);

@@ -35,6 +35,14 @@ static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uin
   rf_report(store->options.reporter, &f);
 }
 
+/* The page of a live block has no memory, where that closes pages: another thread has just got it, or the program has
+ * given it back. */
+static bool opens_again(const rf_slot *s, uintptr_t address) {
+  uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
+  bool const moving = __atomic_load_n(&s->space->moving, __ATOMIC_ACQUIRE);
+  return moving && rf_slot_is_live(s) && rf_page_open_range(s->space, page, rf_page_size());
+}
+
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
   rf_origin const origin = {NULL, pc, frame};
   for (rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
@@ -45,7 +53,7 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
     const rf_slot *s = rf_runs_slot(store, address);
     s = s != NULL ? s : rf_runs_nearest(store, address);
     if (s == NULL || !classify(s, address, &bug)) {
-      return false;
+      return s != NULL && opens_again(s, address);
     }
     report(store, s, bug, address, access, &origin);
     return rf_page_reopen(store, s, address);

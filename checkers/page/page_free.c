@@ -20,9 +20,14 @@ static bool wrong_family(const rf_page_store *store, const rf_slot *s, rf_family
 /* Freed before it is closed: the handler of a fault that another thread makes meanwhile is to know. */
 static void give_up(rf_page_store *store, rf_slot *s) {
   rf_page_mask mask;
+  rf_slot *const to = rf_page_move_target(store, s);
   rf_slot_set_state(s, SLOT_FREED);
-  rf_page_close_freed(store, s);
+  bool const moved = to != NULL && rf_page_move_memory(to, s);
+  if (!moved) {
+    rf_page_close_freed(store, s);
+  }
   if (rf_page_enter(store, &mask)) {
+    rf_page_move_end(store, to, moved);
     rf_page_enqueue(store, s);
     rf_page_leave(store, &mask);
   } else {

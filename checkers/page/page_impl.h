@@ -38,8 +38,37 @@ bool rf_page_has_marks(void);
 bool rf_page_mark(void *start, size_t size);
 bool rf_page_unmark(void *start, size_t size);
 
-/* Gives open pages their memory at once, which costs less than the fault that does it. */
-void rf_page_touch(void *start, size_t size);
+/* ---- The system: page_mover.c ---- */
+
+/* True where the memory of pages can be moved in this process; found out once, by its effect. */
+bool rf_page_mover_begin(void);
+
+/* From now on the range, which has no memory yet, is closed wherever it has none, whatever its access rights. */
+bool rf_page_mover_register(void *start, size_t size);
+
+/* Opens a page of such a range with the memory of another, which is closed. False where the system refuses: memory that
+ * is shared with a child or a parent, or in use by a device, or locked by the program. */
+bool rf_page_mover_move(uintptr_t to, uintptr_t from);
+
+/* Opens pages of such a range, filled with the pattern of slack; those that have memory stay as they are. */
+bool rf_page_mover_fill(uintptr_t start, size_t size);
+
+/* Closes pages of such a range. What was on them is lost. */
+void rf_page_mover_empty(uintptr_t start, size_t size);
+
+/* True until rf_page_mover_end: pages can be moved, and are closed where they have no memory. */
+bool rf_page_mover_works(void);
+
+/* Looks whether the descriptor was closed behind our back, or this is a child that was made so, and ends it then. */
+void rf_page_mover_look(void);
+
+/* In the child of a fork: a descriptor of its own, with which every range is to be registered again. */
+bool rf_page_mover_renew(void);
+
+/* No range is closed any more where it has no memory. */
+void rf_page_mover_end(void);
+
+/* ---- The system, again: page_posix.c ---- */
 
 /* True where pages that may be written but are not touched count for nothing: no RLIMIT_DATA, and memory is promised
  * freely. */
@@ -96,6 +125,7 @@ struct rf_slot {
   uint32_t pages;  /* so many are open */
   uint8_t family;
   bool kept;    /* freed, and its pages only shut */
+  bool filled;  /* open, and full of the pattern of slack: no block is there yet */
   bool counted; /* among the mappings that are allowed */
   rf_space *space;
   rf_slot *before; /* neighbours by address */
@@ -110,12 +140,20 @@ struct rf_slot {
   rf_page_origin released;
 };
 
+typedef enum rf_space_kind {
+  SPACE_SMALL,  /* for blocks of some pages */
+  SPACE_LARGE,  /* of many */
+  SPACE_MOVING, /* of less than one, whose memory goes from one to the next */
+  SPACE_KINDS
+} rf_space_kind;
+
 /* One piece of address space. Never moves; linked once it is complete. */
 struct rf_space {
   rf_space *next; /* made before this one */
   uintptr_t start;
   uint32_t pages;
-  bool large;        /* for blocks of many pages */
+  rf_space_kind kind;
+  bool moving;       /* pages are closed where they have no memory, which moves; accessed atomically */
   bool marks;        /* markers close its pages; false: access rights do, but for those that were armed before */
   bool locked;       /* some markers were refused; accessed atomically */
   uint32_t armed;    /* so many pages are closed by markers; accessed atomically */
@@ -129,7 +167,8 @@ struct rf_space {
 };
 
 #define RF_PAGE_BINS 32U
-#define RF_PAGE_KINDS 2U /* of spaces: small, large */
+#define RF_PAGE_KINDS ((unsigned)SPACE_KINDS)
+#define RF_PAGE_READY 256U /* pages that keep their memory for blocks to come */
 #define RF_PAGE_REOPENED 16U
 
 struct rf_page_store {
@@ -142,16 +181,19 @@ struct rf_page_store {
   rf_mutex lock;
   rf_page_store_options options;
   rf_space *spaces; /* accessed atomically */
-  size_t next_space;
+  size_t next_space[RF_PAGE_KINDS];
   rf_slot *holes[RF_PAGE_KINDS][RF_PAGE_BINS];
   rf_slot *waiting; /* freed by signal handlers, to go to the quarantine; accessed atomically */
   rf_slot *oldest;  /* quarantine */
   rf_slot *newest;
-  size_t quarantined; /* bytes of address space */
-  unsigned taken;     /* slots in use and in quarantine */
-  size_t opened;      /* bytes */
-  size_t memory;      /* bytes that may be open at once */
-  uint64_t declined;  /* requests for which there were no pages; accessed atomically */
+  size_t quarantined;   /* bytes of address space */
+  bool moving;          /* some spaces are, or will be */
+  rf_slot *ready;       /* runs with a page that a freed block has left */
+  unsigned ready_count; /* and of those about to be */
+  unsigned taken;       /* slots in use and in quarantine */
+  size_t opened;        /* bytes */
+  size_t memory;        /* bytes that may be open at once */
+  uint64_t declined;    /* requests for which there were no pages; accessed atomically */
   size_t reserved;
   uint64_t requested; /* bytes, ever */
   size_t closed_blocks;
@@ -198,9 +240,11 @@ static inline bool rf_slot_take(rf_slot *s, rf_slot_state as) {
 /* Closed pages after a block of so many: more behind larger ones, since strides are longer there. */
 uint32_t rf_page_gap(uint32_t pages);
 
-/* A run of `length` pages for a block of `pages`, taken out of a hole; NULL where there is none and no more address
- * space. In state MAKING. */
-rf_slot *rf_runs_take(rf_page_store *store, uint32_t length, uint32_t pages);
+/* The kind of space for a block of so many pages. */
+rf_space_kind rf_runs_kind(const rf_page_store *store, uint32_t pages);
+
+/* A run of `length` pages taken out of a hole; NULL where there is none and no more address space. In state MAKING. */
+rf_slot *rf_runs_take(rf_page_store *store, rf_space_kind kind, uint32_t length);
 
 /* Address space for a first run; false where there is none. */
 bool rf_runs_reserve(rf_page_store *store);
@@ -231,6 +275,14 @@ bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address);
 
 /* Closes again the pages that faults have opened. Under the lock. */
 void rf_page_reclose(rf_page_store *store);
+
+/* ---- page_settle.c. Under the lock. ---- */
+
+/* From now on markers close what was closed for want of memory. */
+void rf_page_stop_moving(rf_page_store *store);
+
+/* Registers all that moves anew, with the descriptor of a child; false where the system refuses. */
+bool rf_page_register_again(const rf_page_store *store);
 
 /* ---- page_registry.c ---- */
 
@@ -293,6 +345,20 @@ void rf_page_drop(rf_slot *s);
 
 /* The same for a freed block; a store that keeps pages may keep them. */
 void rf_page_close_freed(const rf_page_store *store, rf_slot *s);
+
+/* ---- page_move.c ---- */
+
+/* Before a block is freed: the run that its memory may go to, or NULL. Takes the lock. */
+rf_slot *rf_page_move_target(rf_page_store *store, const rf_slot *s);
+
+/* Moves the memory of a freed block, which is closed then. Without the lock; false where the system refuses. */
+bool rf_page_move_memory(rf_slot *to, const rf_slot *s);
+
+/* Under the lock: the run is ready for a block, or (not moved) was not needed. */
+void rf_page_move_end(rf_page_store *store, rf_slot *to, bool moved);
+
+/* Under the lock: a run with its page open, or NULL. */
+rf_slot *rf_page_ready_run(rf_page_store *store);
 
 /* ---- page_quarantine.c. Under the lock. ---- */
 

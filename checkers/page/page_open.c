@@ -78,6 +78,9 @@ rf_page_store *rf_page_store_open(const rf_page_store_options *options) {
   rf_page_registry_lock(&mask);
   rf_page_store *const store = obtain(options);
   rf_page_mappings_plan(options->slots);
+  if (store != NULL) {
+    store->moving = options->moves_pages && rf_page_mappings_are_free() && rf_page_mover_begin();
+  }
   bool const ready = store != NULL && (!options->backing || rf_backing_begin(store));
   if (ready) {
     __atomic_store_n(&store->owner, options->owner, __ATOMIC_RELAXED);
@@ -107,8 +110,10 @@ bool rf_page_store_reserve(rf_page_store *store) {
 
 /* Every block is gone: one call for each space. */
 static void close_all(rf_page_store *store, const rf_page_origin *origin) {
+  store->moving = false;
   for (rf_space *space = store->spaces; space != NULL; space = space->next) {
     space->marks = false;
+    __atomic_store_n(&space->moving, false, __ATOMIC_RELEASE);
     __atomic_store_n(&space->armed, 0, __ATOMIC_RELEASE);
     rf_page_close((void *)space->start, (size_t)space->pages * rf_page_size());
     for (rf_slot *s = space->lowest; s != NULL; s = s->after) {

@@ -116,7 +116,6 @@ void rf_page_shut(void *start, size_t size) {
 /* The C library's headers may be older than the kernel. */
 #define GUARD_INSTALL 102
 #define GUARD_REMOVE 103
-#define POPULATE_WRITE 23
 
 static bool advise(void *start, size_t size, int advice) {
   int const saved = errno;
@@ -134,10 +133,6 @@ bool rf_page_mark(void *start, size_t size) {
 
 bool rf_page_unmark(void *start, size_t size) {
   return advise(start, size, GUARD_REMOVE);
-}
-
-void rf_page_touch(void *start, size_t size) {
-  (void)advise(start, size, POPULATE_WRITE);
 }
 
 static bool try_mark(void) {
@@ -173,11 +168,6 @@ bool rf_page_unmark(void *start, size_t size) {
   (void)start;
   (void)size;
   return false;
-}
-
-void rf_page_touch(void *start, size_t size) {
-  (void)start;
-  (void)size;
 }
 
 bool rf_page_has_marks(void) {

@@ -54,6 +54,9 @@ static void begin(rf_page_store *store) {
   if (__atomic_load_n(&store->waiting, __ATOMIC_RELAXED) != NULL) {
     rf_page_enqueue_waiting(store);
   }
+  if (store->moving && !rf_page_mover_works()) {
+    rf_page_stop_moving(store);
+  }
 }
 
 void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask) {
@@ -120,8 +123,52 @@ void rf_page_unlock_all(void) {
   rf_page_unlock(&registry_lock, &mask);
 }
 
+/* ---- Memory that moves ---- */
+
+static void stop_moving(void) {
+  for (rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
+    if (rf_page_store_in_use(store)) {
+      rf_page_stop_moving(store);
+    }
+  }
+  rf_page_mover_end();
+}
+
+/* A signal handler that interrupted this thread with a lock leaves the rest to the next who takes it. */
+void rf_page_store_settle(void) {
+  if (!rf_page_mover_works()) {
+    return;
+  }
+  if (held.inside != NULL) {
+    rf_page_mover_end();
+    return;
+  }
+  rf_page_lock_all();
+  stop_moving();
+  rf_page_unlock_all();
+}
+
+/* The descriptor is the parent's. */
+static void inherit_moving(void) {
+  if (!rf_page_mover_works()) {
+    return;
+  }
+  bool works = rf_page_mover_renew();
+  for (const rf_page_store *store = rf_page_stores(); store != NULL && works; store = store->other) {
+    works = !rf_page_store_in_use(store) || rf_page_register_again(store);
+  }
+  if (!works) {
+    stop_moving();
+  }
+}
+
+void rf_page_unlock_all_in_child(void) {
+  inherit_moving();
+  rf_page_unlock_all();
+}
+
 static void register_fork(void) {
-  (void)pthread_atfork(rf_page_lock_all, rf_page_unlock_all, rf_page_unlock_all);
+  (void)pthread_atfork(rf_page_lock_all, rf_page_unlock_all, rf_page_unlock_all_in_child);
 }
 
 void rf_page_fork_register(void) {

@@ -35,12 +35,12 @@ static unsigned bin_of(uint32_t length) {
  * few blocks has one space for all. */
 #define SMALL_MOST 32U
 
-static bool is_large(const rf_page_store *store, uint32_t pages) {
-  return store->options.slots == 0 && pages > SMALL_MOST;
+rf_space_kind rf_runs_kind(const rf_page_store *store, uint32_t pages) {
+  return store->options.slots == 0 && pages > SMALL_MOST ? SPACE_LARGE : SPACE_SMALL;
 }
 
 static rf_slot **bin_for(rf_page_store *store, const rf_slot *s) {
-  return &store->holes[s->space->large ? 1 : 0][bin_of(s->length)];
+  return &store->holes[s->space->kind][bin_of(s->length)];
 }
 
 static void add_hole(rf_page_store *store, rf_slot *s) {
@@ -64,8 +64,8 @@ static void remove_hole(rf_page_store *store, rf_slot *s) {
   }
 }
 
-static rf_slot *find_hole(const rf_page_store *store, bool large, uint32_t length) {
-  rf_slot *const *const holes = store->holes[large ? 1 : 0];
+static rf_slot *find_hole(const rf_page_store *store, rf_space_kind kind, uint32_t length) {
+  rf_slot *const *const holes = store->holes[kind];
   unsigned tries = 0;
   unsigned bin = bin_of(length);
   for (rf_slot *s = holes[bin]; s != NULL && tries < TRIES; s = s->next, tries++) {
@@ -121,7 +121,7 @@ static void include(uintptr_t start, uintptr_t end) {
 }
 
 /* A space whose pages are one hole between two that are never anybody's: what runs past either end stops there. */
-static rf_space *make_space(rf_page_store *store, bool large, size_t bytes) {
+static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t bytes) {
   size_t const pages = bytes / rf_page_size();
   size_t const slots = 2 * pages / (1 + (size_t)GAP_LEAST) + 4;
   size_t const table = rounded(sizeof(rf_space) + slots * sizeof(rf_slot));
@@ -136,8 +136,9 @@ static rf_space *make_space(rf_page_store *store, bool large, size_t bytes) {
   rf_space *const space = (rf_space *)(void *)records;
   space->start = (uintptr_t)start;
   space->pages = (uint32_t)pages;
-  space->large = large;
-  space->marks = !large && rf_page_has_marks();
+  space->kind = kind;
+  space->moving = kind == SPACE_MOVING && rf_page_mover_register(start, bytes) && rf_page_open(start, bytes);
+  space->marks = kind != SPACE_LARGE && !space->moving && rf_page_has_marks();
   space->capacity = (uint32_t)slots;
   space->slots = (rf_slot *)(void *)(records + sizeof(rf_space));
   space->owner = (uint32_t *)(void *)(records + table);
@@ -159,9 +160,9 @@ static rf_space *make_space(rf_page_store *store, bool large, size_t bytes) {
 _Static_assert(sizeof(rf_space) % _Alignof(rf_slot) == 0, "slots stand behind the space");
 
 /* Room for a run of `length` pages. A store of few blocks has one space, which is made to measure. */
-static bool grow(rf_page_store *store, bool large, uint32_t length) {
+static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
   size_t const needed = ((size_t)length + (size_t)2 * GAP_LEAST) * rf_page_size();
-  size_t want = store->next_space != 0 ? store->next_space : SPACE_FIRST;
+  size_t want = store->next_space[kind] != 0 ? store->next_space[kind] : SPACE_FIRST;
   if (store->options.slots != 0) {
     size_t const largest = rounded(store->options.largest) / rf_page_size();
     size_t const each = largest + rf_page_gap((uint32_t)largest);
@@ -170,19 +171,19 @@ static bool grow(rf_page_store *store, bool large, uint32_t length) {
       return false;
     }
   }
-  for (want = want > needed ? want : needed; make_space(store, large, want) == NULL;
+  for (want = want > needed ? want : needed; make_space(store, kind, want) == NULL;
        want = want / 2 > needed ? want / 2 : needed) {
     if (want == needed) {
       return false;
     }
     want = rounded(want);
   }
-  store->next_space = want < SPACE_MOST / 2 ? rounded(want * 2) : SPACE_MOST;
+  store->next_space[kind] = want < SPACE_MOST / 2 ? rounded(want * 2) : SPACE_MOST;
   return true;
 }
 
 bool rf_runs_reserve(rf_page_store *store) {
-  return store->spaces != NULL || grow(store, false, 1 + GAP_LEAST);
+  return store->spaces != NULL || grow(store, SPACE_SMALL, 1 + GAP_LEAST);
 }
 
 /* ---- Taking and giving ---- */
@@ -207,11 +208,10 @@ static void split(rf_page_store *store, rf_slot *s, uint32_t length) {
   add_hole(store, rest);
 }
 
-rf_slot *rf_runs_take(rf_page_store *store, uint32_t length, uint32_t pages) {
-  bool const large = is_large(store, pages);
-  rf_slot *s = find_hole(store, large, length);
-  if (s == NULL && grow(store, large, length)) {
-    s = find_hole(store, large, length);
+rf_slot *rf_runs_take(rf_page_store *store, rf_space_kind kind, uint32_t length) {
+  rf_slot *s = find_hole(store, kind, length);
+  if (s == NULL && grow(store, kind, length)) {
+    s = find_hole(store, kind, length);
   }
   if (s == NULL) {
     return NULL;

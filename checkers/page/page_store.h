@@ -51,15 +51,17 @@ typedef struct rf_page_store_options {
   rf_stack_depot *depot; /* NULL: callers only */
   unsigned stack_depth;
   rf_page_side side;
-  size_t quarantine;    /* bytes of address space of freed blocks */
-  size_t fill_alloc;    /* fill at most so many bytes of each new block */
-  unsigned slots;       /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
-  size_t largest;       /* bytes of the largest block; 0: any */
-  size_t memory;        /* bytes of pages that may be open at once; 0: a share of what there is */
-  uint64_t seed;        /* as of rf_page_options */
-  bool watches_seldom;  /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
-  bool keeps_pages;     /* what fits one page keeps it when it is freed, for the next block there: quicker */
-  const char *note;     /* the detail of findings at a fault; or NULL */
+  size_t quarantine;   /* bytes of address space of freed blocks */
+  size_t fill_alloc;   /* fill at most so many bytes of each new block */
+  unsigned slots;      /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
+  size_t largest;      /* bytes of the largest block; 0: any */
+  size_t memory;       /* bytes of pages that may be open at once; 0: a share of what there is */
+  uint64_t seed;       /* as of rf_page_options */
+  bool watches_seldom; /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
+  bool moves_pages; /* small blocks get the memory of freed ones, where the system allows it: quicker. Whoever sets it
+                           sees to rf_page_store_settle and rf_page_store_keeps_descriptor */
+  bool keeps_pages; /* what fits one page keeps it when it is freed, for the next block there: quicker */
+  const char *note; /* the detail of findings at a fault; or NULL */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
@@ -229,10 +231,23 @@ void rf_page_settle_also(bool (*settle)(const void *info, void *context));
  * settled otherwise. It is reported then, and the program can go on. */
 bool rf_page_settle(const void *info, void *context);
 
+/* The one descriptor that stores keep open, which the program may not close: it does not know of it. 0 or less: none.
+ * Any thread, signal handlers. */
+int rf_page_store_kept_descriptor(void);
+
+static inline bool rf_page_store_keeps_descriptor(int file) {
+  return file > 0 && file == rf_page_store_kept_descriptor();
+}
+
+/* From now on the stores make no calls but those of memory, and keep no descriptor: the program is about to restrict
+ * itself. Any thread, signal handlers. */
+void rf_page_store_settle(void);
+
 /* Takes and gives back the locks of all stores: around fork, and while other threads are stopped. Between the two the
  * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */
 void rf_page_lock_all(void);
 void rf_page_unlock_all(void);
+void rf_page_unlock_all_in_child(void); /* of fork */
 void rf_page_fork_register(void);
 
 /* Where the blocks of all stores are described, for tools/gdb/ringfence.py. The first number changes with the meaning

@@ -122,7 +122,7 @@ size_t count_listed_holes(const rf_page_store *store) {
       for (const rf_slot *s = store->holes[kind][bin]; s != nullptr; previous = s, s = s->next, count++) {
         EXPECT_EQ(rf_slot_state_of(s), SLOT_HOLE);
         EXPECT_EQ(s->previous, previous);
-        EXPECT_EQ(s->space->large, kind == 1);
+        EXPECT_EQ(s->space->kind, kind);
         EXPECT_EQ(s->length >> bin, 1U) << "a hole of " << s->length << " pages in bin " << bin;
       }
     }

@@ -349,6 +349,15 @@ TEST(Process, HasNoDescriptorsButTheProgramsOwn) {
   EXPECT_EQ(run({program("process"), "descriptors"}, with("summary=1")).out, bare.out);
 }
 
+TEST(Process, WhoClosesAllDescriptorsIsWatchedAllTheSame) {
+  for (const char *const way : {"each", "range", "from", "copies"}) {
+    Result const result = run({program("process"), "closes", "", way}, with("mode=page"));
+    EXPECT_EQ(result.status, 99) << way;
+    ASSERT_EQ(result.findings.size(), 1U) << way;
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free") << way;
+  }
+}
+
 TEST(Process, CopiesNoDescriptorAtItsEnd) {
   for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
     Result const result = run({program("process"), "filtered"}, with(mode));

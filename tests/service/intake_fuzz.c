@@ -75,7 +75,7 @@ static void ask(rf_store *store) {
     show(&a, answer(&a, rf_query_finding(&a.query, id, 0)), rf_page_finding);
   }
   begin(&a, store);
-  show(&a, answer(&a, rf_query_coverage(&a.query)), rf_page_coverage);
+  show(&a, answer(&a, rf_query_coverage(&a.query, NULL, 0)), rf_page_coverage);
   begin(&a, store);
   show(&a, answer(&a, rf_query_builds(&a.query)), rf_page_builds);
   ask_processes(store);

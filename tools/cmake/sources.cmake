@@ -108,6 +108,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_free.c
   checkers/page/page_lookup.c
   checkers/page/page_mappings.c
+  checkers/page/page_move.c
+  checkers/page/page_mover.c
   checkers/page/page_open.c
   checkers/page/page_options.c
   checkers/page/page_posix.c
@@ -116,6 +118,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_reopen.c
   checkers/page/page_report.c
   checkers/page/page_runs.c
+  checkers/page/page_settle.c
   checkers/page/page_signal.c
   checkers/page/page_sweep.c
   checkers/page/sample.c
@@ -266,6 +269,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_exec.c
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
+  checkers/dropin/process/intercept_limits.c
   checkers/dropin/process/intercept_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c

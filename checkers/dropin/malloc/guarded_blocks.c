@@ -230,6 +230,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
+      .moves_pages = !sampling && rf_process.library,
       .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",

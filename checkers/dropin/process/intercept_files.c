@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "intercept_files.h"
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/page/page_store.h"
 #include "intercept.h"
 #include "lifecycle.h"
 
@@ -47,8 +48,16 @@ RF_EXPORT int dup(int fd) {
   return placed((int)syscall(SYS_dup, fd));
 }
 
+/* The program takes the number of our own descriptor. */
+static int yield(int descriptor) {
+  if (rf_page_store_keeps_descriptor(descriptor)) {
+    rf_page_store_settle();
+  }
+  return descriptor;
+}
+
 RF_EXPORT int dup3(int fd, int fd2, int flags) {
-  return placed((int)syscall(SYS_dup3, fd, fd2, flags));
+  return placed((int)syscall(SYS_dup3, fd, yield(fd2), flags));
 }
 
 RF_EXPORT int dup2(int fd, int fd2) {
@@ -56,7 +65,7 @@ RF_EXPORT int dup2(int fd, int fd2) {
     return fcntl(fd, F_GETFL) < 0 ? -1 : fd2;
   }
 #ifdef SYS_dup2
-  return placed((int)syscall(SYS_dup2, fd, fd2));
+  return placed((int)syscall(SYS_dup2, fd, yield(fd2)));
 #else
   return dup3(fd, fd2, 0);
 #endif

@@ -10,4 +10,7 @@ void rf_intercept_files_init(void);
 void rf_intercept_transfer_begin(void);
 void rf_intercept_transfer_init(void);
 
+/* The same of those that close descriptors and set limits. */
+void rf_intercept_limits_init(void);
+
 #endif /* RINGFENCE_DROPIN_INTERCEPT_FILES_H */

@@ -50,6 +50,7 @@ static void begin(int argc, char **argv, char **environment) {
   rf_process_begin(RF_DROPIN_LIBRARY != 0);
 #if RF_DROPIN_LIBRARY
   rf_intercept_files_init();
+  rf_intercept_limits_init();
   rf_intercept_transfer_init();
   rf_exec_target_init();
 #endif

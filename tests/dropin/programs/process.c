@@ -192,6 +192,26 @@ static int print_descriptors(void) {
   return 3;
 }
 
+/* As a daemon does that wants to begin with nothing open. Then reads a byte of a freed block. */
+static int close_others(const char *way) {
+  char *volatile block = malloc(50);
+  free(block);
+  if (strcmp(way, "range") == 0) {
+    (void)close_range(3, ~0U, 0);
+  } else if (strcmp(way, "from") == 0) {
+    closefrom(3);
+  } else if (strcmp(way, "copies") == 0) {
+    for (int i = 3; i < 4096; i++) {
+      (void)dup2(0, i);
+    }
+  } else {
+    for (int i = 3; i < 4096; i++) {
+      (void)close(i);
+    }
+  }
+  return block[0] == 0 ? 3 : 1;
+}
+
 #ifdef SYS_fcntl64
 #define FCNTL SYS_fcntl64
 #else
@@ -220,8 +240,9 @@ static void *allocate_below(void *deep) {
     return allocate_below((void *)((uintptr_t)deep - 1));
   }
   for (int i = 0; i < 5000; i++) {
-    char *const p = malloc(5000);
-    memset(p, 1, 5000);
+    size_t const size = i % 2 != 0 ? 5000 : 50;
+    char *const p = malloc(size);
+    memset(p, 1, size);
     if (i % 4 == 0) {
       free(p);
     }
@@ -229,13 +250,16 @@ static void *allocate_below(void *deep) {
   return (void *)(uintptr_t)frame[0];
 }
 
-/* As a sandbox: to open a file, or to ask for a limit, ends the process. Then memory is needed. */
+/* As a sandbox: to open a file, to ask for a limit, or to ask a device for something ends the process. Then memory is
+ * needed. */
 static void allocate_in_a_sandbox(void) {
   pthread_t thread;
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_open, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_open, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 1, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -416,6 +440,9 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "title") == 0) {
     set_title(argv);
     return 3;
+  }
+  if (argc > 3 && strcmp(argv[1], "closes") == 0) {
+    return close_others(argv[3]);
   }
   if (argc > 3 && strcmp(argv[1], "moved") == 0) {
     setuid(getuid()); /* the file may not be opened any more */

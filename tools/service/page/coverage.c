@@ -60,7 +60,7 @@ static const char *base_name(const char *path) {
 }
 
 static void modes(const rf_page *p, const rf_json *m) {
-  for (const rf_json *u = rf_page_list(m, "modes"); u != NULL; u = u->next) {
+  for (const rf_json *u = rf_json_list(m, "modes"); u != NULL; u = u->next) {
     rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s h</span> ",
               rf_json_text(u, "mode", ""), rf_page_real(p, u, "hours"));
   }
@@ -121,8 +121,8 @@ static void sums(const rf_page *p) {
 }
 
 void rf_page_coverage(const rf_page *page) {
-  const rf_json *const list = rf_page_list(page->json, "coverage");
-  const rf_json *const of_modules = rf_page_list(page->json, "modules");
+  const rf_json *const list = rf_json_list(page->json, "coverage");
+  const rf_json *const of_modules = rf_json_list(page->json, "modules");
   rf_page_head(page->sink, "Coverage of checking", "/coverage");
   rf_page_raw(page,
               "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
@@ -162,7 +162,7 @@ static void site(const rf_page *p, const rf_json *s) {
   number(p, s, "processes", "processes");
   number(p, s, "blocks", "blocks watched");
   rf_page_raw(p, "<td>");
-  for (const rf_json *m = rf_page_list(s, "modes"); m != NULL; m = m->next) {
+  for (const rf_json *m = rf_json_list(s, "modes"); m != NULL; m = m->next) {
     rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s</span> ", rf_json_text(m, "mode", ""),
               rf_page_number(p, rf_json_unsigned(m, "blocks", 0)));
   }
@@ -194,7 +194,7 @@ static void pager(const rf_page *p, uint64_t count, uint64_t all) {
 
 static void sites_table(const rf_page *p, uint64_t all) {
   uint64_t count = 0;
-  const rf_json *const list = rf_page_list(p->json, "list");
+  const rf_json *const list = rf_json_list(p->json, "list");
   if (list == NULL) {
     rf_page_raw(p, "<p class=\"empty\">There are none.</p>\n");
     return;
@@ -218,14 +218,14 @@ static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
             base_name(path), path, rf_json_text(p->json, "build_id", "none"));
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
   rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
-  for (const rf_json *u = rf_page_list(p->json, "modes"); u != NULL; u = u->next) {
+  for (const rf_json *u = rf_json_list(p->json, "modes"); u != NULL; u = u->next) {
     rf_page_figure(p, "", rf_page_real(p, u, "hours"),
                    rf_bump_arena_print(p->arena, "hours in %s", rf_json_text(u, "mode", "")));
   }
   rf_page_raw(p, "</ul>\n");
   bar(p, watched, sites);
   rf_page_raw(p, "<p class=\"dim\">In ");
-  for (const rf_json *n = rf_page_list(p->json, "programs"); n != NULL; n = n->next) {
+  for (const rf_json *n = rf_json_list(p->json, "programs"); n != NULL; n = n->next) {
     rf_markup(p->sink, "<code>%s</code>%s", n->text == NULL ? "" : n->text, n->next == NULL ? "" : ", ");
   }
   rf_page_raw(p, "</p>\n");

@@ -1,0 +1,286 @@
+// Pages whose memory is moved from freed blocks to the next ones: nothing that is not a block's may be touched,
+// whatever becomes of the descriptor, in children, and among threads.
+#include "tests/checkers/page_fixture.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <functional>
+#include <thread>
+
+extern "C" {
+#include "checkers/page/page_impl.h"
+}
+
+namespace ringfence {
+namespace {
+
+// The status of a child that ends well where `check` says so.
+int in_child(pid_t child, const std::function<bool()> &check) {
+  int status = -1;
+  if (child == 0) {
+    _exit(check() ? 0 : 1);
+  }
+  waitpid(child, &status, 0);
+  return status;
+}
+
+// In a process of its own, since there is no way back.
+void alone(const std::function<void()> &body) {
+  EXPECT_EQ(in_child(fork(),
+                     [&] {
+                       body();
+                       return !testing::Test::HasFailure();
+                     }),
+            0);
+}
+
+class PageMove : public testing::Test {
+protected:
+  void SetUp() override {
+    open();
+    if (!rf_page_mover_works()) {
+      GTEST_SKIP() << "this kernel moves no pages, or lets nobody ask for it";
+    }
+  }
+
+  ~PageMove() override {
+    if (store_ != nullptr) {
+      rf_page_store_close(store_);
+    }
+    EXPECT_EQ(recorder_.count(), 0U) << "findings that no test took";
+  }
+
+  void open() {
+    rf_page_store_options options = {};
+    options.allocator = "store";
+    options.mode = "page";
+    options.reporter = recorder_.reporter();
+    options.side = RF_PAGE_RIGHT;
+    options.quarantine = size_t{64} << 20;
+    options.fill_alloc = 4096;
+    options.fallback = "blocks are under guard";
+    options.moves_pages = true;
+    store_ = rf_page_store_open(&options);
+    ASSERT_NE(store_, nullptr);
+    rf_page_fork_register();
+  }
+
+  unsigned char *alloc(size_t size, bool zeroed = false) {
+    rf_page_request const request = {size, 1, 0, nullptr, RF_FAMILY_MALLOC, zeroed, nullptr};
+    return bytes(rf_page_store_alloc(store_, &request, &origin_));
+  }
+
+  rf_status free(void *p) {
+    rf_page_block freed;
+    return rf_page_store_free(store_, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin_, &freed);
+  }
+
+  // What the touch is found to be; RF_BUG_COUNT: nothing.
+  rf_bug touch(const unsigned char *p) {
+    (void)peek(p);
+    std::vector<rf_finding> const found = recorder_.take();
+    EXPECT_LE(found.size(), 1U);
+    return found.empty() ? RF_BUG_COUNT : found.front().bug;
+  }
+
+  bool is_moving() const {
+    for (const rf_space *s = store_->spaces; s != nullptr; s = s->next) {
+      if (s->moving) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Live blocks may be touched, freed ones and what is beside either may not; new ones come and go.
+  bool stands(unsigned char *live, unsigned char *freed) {
+    bool const whole = live[0] == 1 && touch(live) == RF_BUG_COUNT && touch(live + 100) == RF_BUG_BUFFER_OVERFLOW &&
+                       touch(freed) == RF_BUG_USE_AFTER_FREE;
+    unsigned char *const next = alloc(50);
+    bool const served = next != nullptr && next[0] == RF_PATTERN_NEW && next[49] == RF_PATTERN_NEW;
+    return whole && served && free(next) == RF_OK && touch(next) == RF_BUG_USE_AFTER_FREE;
+  }
+
+  unsigned char *live() {
+    unsigned char *const p = alloc(100);
+    memset(p, 1, 100);
+    return p;
+  }
+
+  unsigned char *freed() {
+    unsigned char *const p = alloc(100);
+    EXPECT_EQ(free(p), RF_OK);
+    return p;
+  }
+
+  FaultRecorder recorder_;
+  rf_page_store *store_ = nullptr;
+  rf_origin origin_ = {};
+};
+
+TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
+  unsigned char *const a = live();
+  ASSERT_TRUE(is_moving());
+  for (int i = 0; i < 1000; i++) {
+    unsigned char *const p = alloc(static_cast<size_t>(1 + i % 4095));
+    ASSERT_NE(p, nullptr);
+    ASSERT_EQ(p[0], RF_PATTERN_NEW);
+    memset(p, i, static_cast<size_t>(1 + i % 4095));
+    ASSERT_EQ(free(p), RF_OK) << "slack is as it should be";
+    ASSERT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+  }
+  EXPECT_EQ(a[0], 1);
+  EXPECT_EQ(store_->ready_count, 1U) << "the same memory, again and again";
+}
+
+TEST_F(PageMove, ZeroedBlocksAreZeroed) {
+  unsigned char *const p = live();
+  ASSERT_EQ(free(p), RF_OK);
+  unsigned char *const q = alloc(4095, true);
+  for (size_t i = 0; i < 4095; i++) {
+    ASSERT_EQ(q[i], 0) << i;
+  }
+  EXPECT_EQ(free(q), RF_OK);
+}
+
+TEST_F(PageMove, WritesIntoSlackAreFound) {
+  (void)freed();
+  unsigned char *const p = alloc(100);
+  p[-1] = 7;
+  EXPECT_EQ(free(p), RF_OK);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_STREQ(rf_bug_name(found[0].bug), rf_bug_name(RF_BUG_BUFFER_UNDERFLOW));
+  unsigned char *const q = alloc(10);
+  EXPECT_EQ(free(q), RF_OK) << "the memory has been put in order";
+}
+
+TEST_F(PageMove, AfterAPeakTheMemoryIsGivenBack) {
+  std::vector<unsigned char *> blocks;
+  for (unsigned i = 0; i < 4 * RF_PAGE_READY; i++) {
+    blocks.push_back(live());
+  }
+  for (unsigned char *const p : blocks) {
+    ASSERT_EQ(free(p), RF_OK);
+  }
+  EXPECT_EQ(store_->ready_count, RF_PAGE_READY);
+  for (unsigned char *const p : blocks) {
+    ASSERT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+  }
+}
+
+TEST_F(PageMove, BlocksThatFillAPageLieElsewhere) {
+  unsigned char *const p = alloc(page_size());
+  EXPECT_FALSE(is_moving());
+  memset(p, 1, page_size());
+  ASSERT_EQ(madvise(p, page_size(), MADV_DONTNEED), 0);
+  EXPECT_EQ(p[0], 0);
+}
+
+TEST_F(PageMove, TheSystemIsRefusedToo) {
+  unsigned char *const p = freed();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  EXPECT_EQ(write(ends[1], p, 1), -1);
+  EXPECT_EQ(errno, EFAULT);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST_F(PageMove, ALockedBlockIsClosedWhenItIsFreed) {
+  unsigned char *const p = live();
+  ASSERT_EQ(mlock(p, 100), 0);
+  ASSERT_EQ(free(p), RF_OK);
+  EXPECT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+  EXPECT_TRUE(is_moving());
+}
+
+TEST_F(PageMove, SettledAllStaysAsItIs) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  alone([&] {
+    rf_page_store_settle();
+    EXPECT_FALSE(is_moving());
+    EXPECT_EQ(rf_page_store_kept_descriptor(), -1);
+    EXPECT_TRUE(stands(a, b));
+    EXPECT_EQ(free(a), RF_OK);
+    EXPECT_EQ(touch(a), RF_BUG_USE_AFTER_FREE);
+  });
+}
+
+TEST_F(PageMove, WithoutItsDescriptorAllIsClosedAgainByTheNextBlocks) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  alone([&] {
+    EXPECT_EQ(syscall(SYS_close, rf_page_store_kept_descriptor()), 0);
+    (void)freed();
+    (void)freed();
+    EXPECT_FALSE(is_moving());
+    EXPECT_TRUE(stands(a, b));
+  });
+}
+
+TEST_F(PageMove, AChildHasAllOfIt) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  (void)freed();
+  EXPECT_EQ(in_child(fork(), [&] { return is_moving() && stands(a, b) && is_moving(); }), 0);
+  EXPECT_TRUE(stands(a, b));
+  EXPECT_TRUE(is_moving());
+}
+
+TEST_F(PageMove, AChildMadeBehindItsBackClosesAllWithTheNextBlocks) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  auto const child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  EXPECT_EQ(in_child(child,
+                     [&] {
+                       (void)freed();
+                       (void)freed();
+                       return !is_moving() && stands(a, b);
+                     }),
+            0);
+  EXPECT_TRUE(is_moving());
+  EXPECT_TRUE(stands(a, b));
+}
+
+TEST_F(PageMove, ThreadsFreeEachOthersBlocksWhileItSettles) {
+  alone([&] {
+    std::vector<unsigned char *> left(4);
+    std::vector<std::thread> threads;
+    auto const run = [this, &left](size_t t) {
+      for (size_t i = 0; i < 3000; i++) {
+        size_t const size = 1 + i % 300;
+        unsigned char *const p = alloc(size);
+        memset(p, static_cast<int>(i), size);
+        unsigned char *const old = __atomic_exchange_n(&left[(t + 1) % left.size()], p, __ATOMIC_ACQ_REL);
+        if (old != nullptr) {
+          EXPECT_EQ(free(old), RF_OK);
+        }
+        if (t == 0 && i == 1500) {
+          rf_page_store_settle();
+        }
+      }
+    };
+    for (size_t t = 0; t < left.size(); t++) {
+      threads.emplace_back(run, t);
+    }
+    for (std::thread &thread : threads) {
+      thread.join();
+    }
+    for (unsigned char *const p : left) {
+      EXPECT_EQ(free(p), RF_OK);
+      EXPECT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+    }
+    EXPECT_FALSE(is_moving());
+  });
+}
+
+} // namespace
+} // namespace ringfence
