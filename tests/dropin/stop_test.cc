@@ -1,49 +1,15 @@
 // Caches of the drop-in's heap as a whole (checkers/dropin/heap/stop.c): had, left, inherited, counted, and stopped.
 // Each test has a process of its own, since caches stay for ever.
-#include <gtest/gtest.h>
-
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/dropin/heap_alone.h"
 
 #include <atomic>
-#include <functional>
-#include <string>
 #include <thread>
 
-#define _Static_assert static_assert
-extern "C" {
-#include "checkers/dropin/heap/cache.h"
-}
-#undef _Static_assert
-
+namespace ringfence_test {
 namespace {
 
 const unsigned kLong = 60000;
 const unsigned kShort = 2;
-const size_t kQuarantine = 64 << 20;
-
-void configure() {
-  rf_guard_options o;
-  rf_guard_options_default(&o);
-  o.quarantine = kQuarantine;
-  rf_heap_options const options = rf_heap_options_of(&o);
-  rf_heap_init(1);
-  rf_heap_configure(&options);
-}
-
-// Runs it in a child, which says by its status whether it failed.
-void alone(const std::function<void()> &test) {
-  pid_t const child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    configure();
-    test();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
-}
 
 // Runs it to its end in another thread.
 void in_a_thread(const std::function<void()> &work) {
@@ -380,3 +346,4 @@ TEST(DropinCaches, TheirFiguresAreSums) {
 }
 
 } // namespace
+} // namespace ringfence_test
