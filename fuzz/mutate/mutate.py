@@ -209,7 +209,9 @@ class Trial:
         try:
             labels = [label for label in self.workshop.tests_for(mutant) if self.sound.get(label, True)]
             cost = self.workshop.reach.seconds
-            labels.sort(key=lambda label: -self.kills[mutant.file, label] / (cost.get(label, 0) + 0.5))
+            blind, share = self.workshop.reach.blind, self.workshop.reach.share
+            labels.sort(key=lambda part: (part in blind, -share(part, mutant.file) / (cost.get(part, 0) + 0.5)))
+            labels.sort(key=lambda part: -self.kills[mutant.file, part] / (cost.get(part, 0) + 0.5))
             spent = 0.0
             for number, label in enumerate(labels):
                 if spent > self.workshop.longest:

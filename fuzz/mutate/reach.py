@@ -157,6 +157,11 @@ class Reach:
         self._forget()
         return failed, self.seconds[part]
 
+    def share(self, part, path):
+        """How much of all lines that it reaches are the file's: a test of few things sees most of them."""
+        found = self.lines.get(part, {})
+        return len(found.get(path, ())) / max(sum(map(len, found.values())), 1)
+
     def test_of(self, part):
         test = self.graph.tests[label_of(part)]
         extra = [part.partition(" ")[2]] if part != test.label else []

@@ -166,6 +166,7 @@ class Small(unittest.TestCase):
         workshop.tests_for = lambda mutant: ["//tests:t"]
         workshop.reach.seconds = {"//tests:t": 0.1}
         workshop.reach.test_of = self.graph.tests.get
+        workshop.reach.blind, workshop.reach.share = set(), lambda part, path: 1
         return mutate.Trial(workshop, os.path.join(self.folder, "tree"))
 
     def verdict(self, path, wanted):
