@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <set>
@@ -466,6 +467,34 @@ TEST(DropinModule, IsFoundByAnAddressOfItsCode) {
   EXPECT_TRUE(program->named);
   EXPECT_EQ(program->users, own->users);
   EXPECT_EQ(program->end, UINTPTR_MAX);
+}
+
+TEST(DropinModule, HasAPathOrNone) {
+  char path[4096];
+  char *const program = realpath("/proc/self/exe", nullptr);
+  ASSERT_NE(program, nullptr);
+  EXPECT_TRUE(rf_module_path_of(reinterpret_cast<uintptr_t>(&is_mapped), path, sizeof path));
+  EXPECT_STREQ(path, "") << "the program";
+  EXPECT_TRUE(rf_module_path_of(reinterpret_cast<uintptr_t>(&getpid), path, sizeof path));
+  size_t const length = strlen(path);
+  EXPECT_NE(std::string(path).find("/libc"), std::string::npos);
+  EXPECT_TRUE(rf_module_path_of(reinterpret_cast<uintptr_t>(&getpid), path, length + 1));
+  EXPECT_FALSE(rf_module_path_of(reinterpret_cast<uintptr_t>(&getpid), path, length));
+  EXPECT_FALSE(rf_module_path_of(1, path, sizeof path)) << "no memory";
+
+  // Files that were mapped, and not loaded.
+  for (const std::string &file : {std::string("/etc/passwd"), std::string(program)}) {
+    int const fd = open(file.c_str(), O_RDONLY);
+    ASSERT_GE(fd, 0) << file;
+    void *const mapped = mmap(nullptr, 2 * kPage, PROT_READ, MAP_PRIVATE, fd, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    close(fd);
+    EXPECT_TRUE(rf_module_path_of(reinterpret_cast<uintptr_t>(mapped), path, sizeof path));
+    EXPECT_EQ(path, file == program ? std::string() : file);
+    EXPECT_EQ(munmap(mapped, 2 * kPage), 0);
+    EXPECT_FALSE(rf_module_path_of(reinterpret_cast<uintptr_t>(mapped), path, sizeof path));
+  }
+  free(program);
 }
 
 } // namespace
