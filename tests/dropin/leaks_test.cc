@@ -275,5 +275,22 @@ TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
   EXPECT_NE(offsets[0], offsets[1]);
 }
 
+TEST(Leaks, DirectOnesComeFirst) {
+  Result const result = run({program("leaks"), "a_tree"});
+  ASSERT_GE(result.findings.size(), 2U);
+  for (size_t i = 0; i < result.findings.size(); i++) {
+    EXPECT_EQ(result.findings[i]["detail"].text == "nothing points to it", i == 0) << i;
+  }
+}
+
+TEST(Leaks, OfEachPathAreToldApartTheLargestFirst) {
+  Result const result = run({program("leaks"), "by_many_paths"}, with("max_findings=1000"));
+  EXPECT_EQ(result.findings.size(), 256U);
+  for (size_t i = 0; i < result.findings.size(); i++) {
+    EXPECT_EQ(result.findings[i]["blocks"].number, 1) << i;
+    EXPECT_EQ(result.findings[i]["size"].number, static_cast<long long>(355 - i));
+  }
+}
+
 } // namespace
 } // namespace ringfence_test
