@@ -38,7 +38,11 @@ int main(void) {
   copies_of("both", open("/dev/null", O_RDWR));
   copies_of("none", 99);
   copies_of("negative", -1);
-  if (pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO && write(STDERR_FILENO, "abc", 3) == 3) {
+  if (pipe(ends) != 0) {
+    return 1;
+  }
+  copies_of("whose flags are 0", ends[0]);
+  if (dup2(ends[1], STDERR_FILENO) == STDERR_FILENO && write(STDERR_FILENO, "abc", 3) == 3) {
     told("read", (int)read(ends[0], text, 3));
     fprintf(out, "%s\n", text);
   }
