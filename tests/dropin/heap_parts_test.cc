@@ -2,7 +2,9 @@
 #include "tests/dropin/heap_alone.h"
 
 #include <cstring>
+#include <fstream>
 #include <set>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -385,6 +387,24 @@ TEST(DropinSpans, AreDescribedByMemoryThatIsZeroAlsoTheSecondTime) {
       EXPECT_NE(rf_span_describe(1, class_number), span);
       EXPECT_NE(rf_span_describe(2, class_number), span);
     }
+  });
+}
+
+// Leaves so many bytes of address space.
+void leave_memory(size_t bytes) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  size_t const all = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
+  rlimit const limit = {all, RLIM_INFINITY};
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+TEST(DropinSpans, AreDescribedWhereMemoryIsShort) {
+  alone([] {
+    leave_memory(160 * 1024);
+    EXPECT_NE(rf_span_describe(1, 0), nullptr); // of 128 KiB instead of one MiB
+    EXPECT_NE(rf_span_describe(1, 0), nullptr);
+    EXPECT_EQ(rf_span_describe(2, 0), nullptr);
   });
 }
 
