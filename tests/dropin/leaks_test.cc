@@ -30,6 +30,7 @@ const Lost kLost[] = {
     {"noted_in_a_freed_block", 1, 0, 33},
     {"overwritten", 1, 0, 33},
     {"pointed_to_behind_its_end", 1, 0, 100},
+    {"pointed_to_behind_its_odd_end", 1, 0, 33},
     {"by_realloc", 1, 0, 500},
     {"by_the_c_library", 2, 0, 0},
     {"in_an_ended_thread", 1, 0, 33},

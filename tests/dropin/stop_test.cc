@@ -2,6 +2,7 @@
 // Each test has a process of its own, since caches stay for ever.
 #include "tests/dropin/heap_alone.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -222,6 +223,18 @@ TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
       EXPECT_NE(rf_cache_take(1), second);
     });
     EXPECT_EQ(rf_cache_total(), 3U);
+  });
+}
+
+// Of the bytes that freed blocks wait for.
+TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    for (unsigned i = 0; i < RF_CLASSES; i++) {
+      EXPECT_EQ(cache->bins[i].slot_size, rf_size_classes[i].size);
+      EXPECT_EQ(cache->bins[i].weight, std::max(rf_size_classes[i].size, 64U)) << i;
+    }
+    EXPECT_EQ(cache->bins[RF_BIN_LARGE].slot_size, 0U);
   });
 }
 

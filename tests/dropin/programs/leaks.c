@@ -204,6 +204,10 @@ static void pointed_to_behind_its_end(void) {
   in_a_global = (char *)malloc(100) + 100;
 }
 
+static void pointed_to_behind_its_odd_end(void) {
+  in_a_global = (char *)malloc(33) + 33;
+}
+
 static void kept_in_mapped_memory(void) {
   in_mapped_memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   in_mapped_memory[1000] = malloc(33);
@@ -361,6 +365,7 @@ static const test_case cases[] = {
     {"kept_chain", kept_chain},
     {"kept_by_an_interior_pointer", kept_by_an_interior_pointer},
     {"pointed_to_behind_its_end", pointed_to_behind_its_end},
+    {"pointed_to_behind_its_odd_end", pointed_to_behind_its_odd_end},
     {"kept_in_mapped_memory", kept_in_mapped_memory},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
