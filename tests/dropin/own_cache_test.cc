@@ -1,5 +1,5 @@
-// The heap as threads use it (checkers/dropin/runtime/own_cache.c, thread.c): entered and left, stopped, and forked. Each
-// test has a process of its own.
+// The heap as threads use it (checkers/dropin/runtime/own_cache.c, thread.c): entered and left, stopped, and forked.
+// Each test has a process of its own.
 #include "tests/dropin/heap_alone.h"
 
 #define _Static_assert static_assert

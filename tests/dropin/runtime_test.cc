@@ -1,5 +1,5 @@
-// The drop-in's state of a process by its parts: which call sites are watched, handlers of signals that the program does
-// not see, and blocks whose memory has gone back to the system.
+// The drop-in's state of a process by its parts: which call sites are watched, handlers of signals that the program
+// does not see, and blocks whose memory has gone back to the system.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/signals.h"

@@ -221,6 +221,8 @@ TEST_F(StopTheWorld, ThreadsThatEndAreNotWaitedFor) {
   }
 }
 
+#if defined(SYS_poll)
+
 std::string call_of(uint32_t id) {
   std::ifstream file("/proc/self/task/" + std::to_string(id) + "/syscall");
   std::string number;
@@ -258,8 +260,6 @@ private:
   std::atomic<int> error_{0};
   std::thread thread_;
 };
-
-#if defined(SYS_poll)
 
 TEST_F(StopTheWorld, AWaitIsCutShort) {
   for (bool const library : {false, true}) {
