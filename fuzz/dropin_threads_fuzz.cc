@@ -1,6 +1,6 @@
 // dropin_threads: two to four virtual threads (threads.h) use the heap of the drop-in, each with a cache of its own, as
 // checkers/dropin/runtime/own_cache.h has it: remote frees, threads that end with full caches, sweeps, walks and forks.
-// The first byte of the input chooses the options.
+// The first byte of the input chooses the options, and how many threads share a heap.
 #include "checkers/dropin/heap/testing/by_threads.h"
 #include "finding_log.h"
 #include "threads_model.h"
@@ -164,6 +164,7 @@ private:
 // True where the heap is checked.
 bool set_up(size_t choice) {
   static const size_t kAmounts[] = {0, 64, 1024, SIZE_MAX};
+  static const unsigned kHeaps[] = {1, 2, Threads::kMost};
   rf_guard_options o;
   rf_guard_options_default(&o);
   o.quarantine = choice / 4 % 4 == 3 ? 1 << 16 : kAmounts[choice / 4 % 4];
@@ -173,7 +174,7 @@ bool set_up(size_t choice) {
   o.reporter = finding_log.reporter();
   finding_log.clear();
   bool const checked = choice % 4 != 0;
-  rf_dropin_threads_options(checked ? &o : nullptr);
+  rf_dropin_threads_options(checked ? &o : nullptr, kHeaps[choice % 3]);
   return checked;
 }
 

@@ -24,7 +24,7 @@ compared without indentation. The removed lines must occur exactly once, or afte
 
 A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer,
 which the sources inform through lib/include/ringfence/track.h. `threads: yes` compiles the sources for virtual threads
-(fuzz/threads.h).
+(fuzz/threads.h); `nudges: N` says how many other schedules of the corpus are tried.
 """
 
 import argparse
@@ -55,6 +55,9 @@ WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
 WATCHED_C = ["-fno-sanitize=address"]
 # For virtual threads; fuzz/threads_hooks.c has what this calls.
 SWITCHING = ["-fno-sanitize=address", "-fsanitize=thread", "-DRF_VIRTUAL_THREADS"]
+SWITCHED = ("lib/", "checkers/dropin/heap/")
+# As checkers/dropin/heap/testing/BUILD.bazel has it.
+SWITCHING_DROPIN = ["-Dnanosleep=rf_virtual_nanosleep", "-Dclock_gettime=rf_virtual_clock_gettime"]
 # By itself clang tells of no read right before a write, where threads may switch as well.
 SWITCHING_CLANG = ["-mllvm", "-tsan-instrument-read-before-write=1"]
 NUDGES = 600
@@ -105,6 +108,7 @@ class Suite:
         self.patterns = []
         self.watched = False
         self.threads = False
+        self.nudges = NUDGES
         self.mutants = []
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -122,6 +126,8 @@ class Suite:
             self.patterns = value.split()
         elif key in ("watched", "threads"):
             setattr(self, key, value == "yes")
+        elif key == "nudges":
+            self.nudges = int(value)
         elif key == "mutant":
             self.mutants.append(Mutant(value))
         elif mutant and key in ("what", "file", "after"):
@@ -148,7 +154,7 @@ class Suite:
 
     def replay_options(self):
         """Which access a schedule names depends on the compiler: others are tried around it."""
-        return [f"--nudges={NUDGES}"] if self.threads else []
+        return [f"--nudges={self.nudges}"] if self.threads else []
 
     def corpus(self):
         return os.path.join(self.root, "fuzz/corpus", self.name + seeds.SUFFIX)
@@ -191,8 +197,9 @@ class Build:
         if os.path.exists(result):
             return result
         compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
-        if path.startswith("lib/"):
+        if path.startswith(SWITCHED):
             compiler += self.switching + self.switching_more
+            compiler += SWITCHING_DROPIN if self.switching and not path.startswith("lib/") else []
         elif path.endswith(".c"):
             compiler += self.switching[:1]
         source = next(name for top in (root, self.root) if top and os.path.exists(name := os.path.join(top, path)))

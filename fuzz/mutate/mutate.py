@@ -76,6 +76,7 @@ class Workshop:
         self.root = root
         self.folder = folder
         self.slowest = arguments.slowest
+        self.longest = arguments.longest
         bazel = bazel_command(root)
         bazel_flags = arguments.bazel
         query = " + ".join(f"tests({pattern})" for pattern in arguments.tests)
@@ -100,15 +101,16 @@ class Workshop:
         return [label for label in self.graph.order if self.graph.affected(label, [path])]
 
     def tests_for(self, mutant):
-        """Those that reach the line or may, the quickest first; where coverage sees none, those that have the file."""
-        lines = {label: found.get(mutant.file, set()) for label, found in self.reach.lines.items()}
-        first, last = mutant.line, mutant.line + mutant.text.count("\n")
-        hit = [label for label, found in lines.items() if any(first <= n <= last + 1 for n in found)]
-        hit = hit or [label for label, found in lines.items() if found]
-        hit += [label for label in self.labels_of(mutant.file) if label in self.reach.blind or not hit]
-        known = [label for label in hit if label in self.graph.tests]
-        quick = [label for label in known if self.reach.seconds.get(label, 0) <= self.slowest]
-        return sorted(set(quick or known), key=lambda label: (self.reach.seconds.get(label, 0), label))
+        """Parts of tests that reach the line or may, the quickest first; where none does, those that reach its file."""
+        lines = {part: found.get(mutant.file, set()) for part, found in self.reach.lines.items()}
+        near = range(mutant.line, mutant.line + mutant.text.count("\n") + 2)
+        hit = [part for part, found in lines.items() if not found.isdisjoint(near)]
+        hit = hit or [part for part, found in lines.items() if found]
+        labels = set(self.labels_of(mutant.file))
+        hit += [p for p in lines if reach.label_of(p) in labels and (p in self.reach.blind or not hit)]
+        known = [part for part in hit if reach.label_of(part) in self.graph.tests]
+        quick = [part for part in known if self.reach.seconds.get(part, 0) <= self.slowest]
+        return sorted(set(quick or known), key=lambda part: (self.reach.seconds.get(part, 0), part))
 
 
 class Draw:
@@ -192,7 +194,7 @@ class Trial:
 
     def _is_sound(self, label):
         if label not in self.sound:
-            found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
+            found, _ = self.tree.test(self.workshop.reach.test_of(label), self._limit(label))
             self.sound[label] = not found
             if found:
                 say(f"{label} fails without any fault, and is left out: {found}")
@@ -207,11 +209,17 @@ class Trial:
         try:
             labels = [label for label in self.workshop.tests_for(mutant) if self.sound.get(label, True)]
             cost = self.workshop.reach.seconds
-            labels.sort(key=lambda label: -self.kills[mutant.file, label] / (cost.get(label, 0) + 0.5))
-            for label in labels:
+            blind, share = self.workshop.reach.blind, self.workshop.reach.share
+            labels.sort(key=lambda part: (part in blind, -share(part, mutant.file) / (cost.get(part, 0) + 0.5)))
+            labels.sort(key=lambda part: -self.kills[mutant.file, part] / (cost.get(part, 0) + 0.5))
+            spent = 0.0
+            for number, label in enumerate(labels):
+                if spent > self.workshop.longest:
+                    return "survived", f"{number} of {len(labels)} tests", None
+                spent += cost.get(label, 0)
                 if not self._prepare(label, mutant.file, done):
                     continue
-                found, _ = self.tree.test(self.graph.tests[label], self._limit(label))
+                found, _ = self.tree.test(self.workshop.reach.test_of(label), self._limit(label))
                 if found:
                     self.kills[mutant.file, label] += 1
                     return "killed", f"{label}: {found}", label
@@ -227,7 +235,7 @@ class Trial:
     def _prepare(self, label, path, done):
         """Makes what the test needs; False where the fault changes none of it."""
         dirty = {path}
-        for action in self.graph.affected(label, [path]):
+        for action in self.graph.affected(reach.label_of(label), [path]):
             if dirty.isdisjoint(self.graph._needs(action)):
                 continue
             if id(action) not in done:
@@ -317,7 +325,7 @@ def try_all(workshop, draw, arguments, equivalents, results, folder):
         name, source = draw.id_of(mutant), draw.sources[mutant.file]
         row = results.rows.get(name)
         # Who has survived is tried again when a test changes, who was killed when the source does.
-        tests = [workshop.keys[label] for label in workshop.tests_for(mutant)]
+        tests = [workshop.keys[reach.label_of(part)] for part in workshop.tests_for(mutant)]
         states = {"survived": state_of(tests)}
         state = states.get(row["verdict"] if row else "", workshop.hashes[mutant.file])
         if arguments.again or not row or row["state"] != state:
@@ -392,6 +400,7 @@ def parse_arguments():
     parser.add_argument("--operators", nargs="*", help="only these: lock, atomic, order, swap, ...")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="that may find them: targets or patterns of Bazel")
     parser.add_argument("--slowest", type=float, default=60, help="seconds; longer tests only where no other reaches")
+    parser.add_argument("--longest", type=float, default=300, help="seconds of tests for one fault, as measured")
     parser.add_argument("--count", type=int, default=100, help="faults to try")
     parser.add_argument("--minutes", type=float, default=600, help="no fault is begun after")
     parser.add_argument("--jobs", type=int, default=1)

@@ -229,7 +229,7 @@ class Tree:
                 self._link(path)
         self.touched.clear()
 
-    def _lay_out(self, test):
+    def lay_out(self, test):
         """The folder of the files that the test finds beside itself."""
         top = os.path.join(self.folder, test.program + ".runfiles")
         if not os.path.exists(top):
@@ -240,7 +240,7 @@ class Tree:
 
     def test(self, test, timeout):
         """(None or why it failed, seconds)."""
-        cwd = self._lay_out(test)
+        cwd = self.lay_out(test)
         scratch = tempfile.mkdtemp(prefix="rf", dir="/tmp")
         environment = {
             "PATH": os.environ["PATH"],
@@ -251,6 +251,8 @@ class Tree:
             "TEST_SRCDIR": os.path.dirname(cwd),
             "RUNFILES_DIR": os.path.dirname(cwd),
             "TEST_WORKSPACE": os.path.basename(self.graph.execroot),
+            "BAZEL_TEST": "1",
+            "TEST_TARGET": test.label,
             "GTEST_FAIL_FAST": "1",
             "TZ": "UTC",
         }
@@ -264,13 +266,14 @@ class Tree:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=first_for_the_kernel,
             )
             try:
                 status = process.wait(timeout)
             except subprocess.TimeoutExpired:
                 status = None
             finally:
-                end_group(process)
+                end_session(process)
             output.seek(0)
             text = output.read(LARGEST_OUTPUT).decode(errors="replace")
         shutil.rmtree(scratch, ignore_errors=True)
@@ -280,11 +283,22 @@ class Tree:
         return ("timeout" if status is None else f"status {status}: {first_failure(text)}"), seconds
 
 
-def end_group(process):
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+def first_for_the_kernel():
+    """A fault that takes all memory ends the test, not what else runs on the machine."""
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+
+
+def end_session(process):
+    """The test, and what it has started and left."""
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{int(name)}/stat", encoding="utf-8", errors="replace") as file:
+                session = int(file.read().rpartition(")")[2].split()[3])
+            if session == process.pid:
+                os.kill(int(name), signal.SIGKILL)
+        except (ValueError, OSError):
+            pass
     process.wait()
 
 

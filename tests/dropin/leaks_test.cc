@@ -30,6 +30,7 @@ const Lost kLost[] = {
     {"noted_in_a_freed_block", 1, 0, 33},
     {"overwritten", 1, 0, 33},
     {"pointed_to_behind_its_end", 1, 0, 100},
+    {"pointed_to_behind_its_odd_end", 1, 0, 33},
     {"by_realloc", 1, 0, 500},
     {"by_the_c_library", 2, 0, 0},
     {"in_an_ended_thread", 1, 0, 33},
@@ -273,6 +274,23 @@ TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
     offsets[i] = frame["offset"].text;
   }
   EXPECT_NE(offsets[0], offsets[1]);
+}
+
+TEST(Leaks, DirectOnesComeFirst) {
+  Result const result = run({program("leaks"), "a_tree"});
+  ASSERT_GE(result.findings.size(), 2U);
+  for (size_t i = 0; i < result.findings.size(); i++) {
+    EXPECT_EQ(result.findings[i]["detail"].text == "nothing points to it", i == 0) << i;
+  }
+}
+
+TEST(Leaks, OfEachPathAreToldApartTheLargestFirst) {
+  Result const result = run({program("leaks"), "by_many_paths"}, with("max_findings=1000"));
+  EXPECT_EQ(result.findings.size(), 256U);
+  for (size_t i = 0; i < result.findings.size(); i++) {
+    EXPECT_EQ(result.findings[i]["blocks"].number, 1) << i;
+    EXPECT_EQ(result.findings[i]["size"].number, static_cast<long long>(355 - i));
+  }
 }
 
 } // namespace

@@ -21,7 +21,6 @@
 extern "C" {
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/kept_file.h"
-#include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/os/sort.h"
@@ -426,46 +425,6 @@ TEST(DropinKeptFile, LiesInTheUpperHalfOfFewDescriptors) {
         _exit(kept.descriptor == 50 && rf_kept_file_is_there(&kept) ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
-}
-
-// ---- Modules ----
-
-TEST(DropinModule, OfTheUserLieOutsideTheSystemsFolders) {
-  for (const char *const path : {"/usr/bin/x", "/usr/lib/x.so", "/lib/x.so", "/lib32/x", "/lib64/x", "/libx32/x",
-                                 "/bin/x", "/sbin/x", "/usr/locale"}) {
-    EXPECT_FALSE(rf_module_is_users(path)) << path;
-  }
-  for (const char *const path : {"/home/x", "/usr/local/bin/x", "/usr/src/x", "/opt/usr/bin/x", "/libs/x", "/binary",
-                                 "", "usr/bin/x", "/tmp/lib/x.so"}) {
-    EXPECT_TRUE(rf_module_is_users(path)) << path;
-  }
-}
-
-TEST(DropinModule, IsFoundByAnAddressOfItsCode) {
-  static rf_known_modules modules;
-  auto const here = reinterpret_cast<uintptr_t>(&is_mapped);
-  const rf_known_module *const own = rf_known_module_find(&modules, here);
-  ASSERT_NE(own, nullptr);
-  EXPECT_TRUE(own->start <= here && here < own->end);
-  EXPECT_FALSE(own->runtime);
-  EXPECT_TRUE(own->named);
-  EXPECT_EQ(rf_known_module_find(&modules, own->start), own);
-  EXPECT_EQ(rf_known_module_find(&modules, own->end - 1), own);
-  EXPECT_EQ(modules.count, 1U) << "it is known";
-  const rf_known_module *const libc = rf_known_module_find(&modules, reinterpret_cast<uintptr_t>(&getpid));
-  ASSERT_NE(libc, nullptr);
-  EXPECT_EQ(modules.count, 2U);
-  EXPECT_TRUE(libc->runtime);
-  int local = 0;
-  EXPECT_EQ(rf_known_module_find(&modules, reinterpret_cast<uintptr_t>(&local)), nullptr) << "no code";
-  EXPECT_EQ(rf_known_module_find(&modules, 0), nullptr);
-  EXPECT_EQ(modules.count, 2U);
-  modules.count = RF_KNOWN_MODULES;
-  EXPECT_EQ(rf_known_module_find(&modules, 64), nullptr) << "full";
-  const rf_known_module *const program = rf_known_module_of_program(&modules);
-  EXPECT_TRUE(program->named);
-  EXPECT_EQ(program->users, own->users);
-  EXPECT_EQ(program->end, UINTPTR_MAX);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // How a process begins and ends under the drop-in: its status, its output, and what it tells about itself.
 #include "tests/dropin/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -426,6 +427,25 @@ TEST(Process, UncheckedFindsNothing) {
   EXPECT_EQ(result.status, 3);
   EXPECT_EQ(result.findings.size(), 0U);
   EXPECT_EQ(result.last("summary")["mode"].text, "off");
+}
+
+TEST(Process, TellsItsEndOnce) {
+  for (const char *const how : {"return", "exit", "_exit", "quick_exit", "pthread_exit", "abort", "segv", "signal15"}) {
+    Result const result = run({program("process"), how}, with("mode=guard:summary=1"));
+    size_t const ends = static_cast<size_t>(std::count_if(
+        result.lines.begin(), result.lines.end(), [](const Json &line) { return line["type"].text == "summary"; }));
+    EXPECT_EQ(ends, 1U) << how;
+  }
+}
+
+TEST(Process, CopiesDescriptorsAsEver) {
+  Result const bare = run_bare({program("descriptors")});
+  EXPECT_EQ(bare.status, 0);
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
+    Result const result = run({program("descriptors")}, with(mode));
+    EXPECT_EQ(result.status, 0) << mode;
+    EXPECT_EQ(result.out, bare.out) << mode;
+  }
 }
 
 } // namespace

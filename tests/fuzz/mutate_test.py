@@ -46,7 +46,22 @@ NONE = ["/* a < 3 */", '"a < 3 && b";', "#if A < 3\n#endif\n", "extern int x[4];
 PROGRAM = {
     "lib/sum.c": '#include "lib/sum.h"\nint sum(int a, int b) {\n  return a + b;\n}\n',
     "lib/sum.h": "int sum(int a, int b);\nstatic inline int twice(int a) {\n  return a * 2;\n}\n",
-    "tests/t.c": '#include "lib/sum.h"\nint main(void) {\n  return sum(2, 0) != 2 || twice(3) != 6;\n}\n',
+    "lib/rest.c": "int in_a_child(int a) {\n  return a * 3;\n}\nint nowhere(int a) {\n  return a * 3;\n}\n",
+    "tests/t.c": """#include "lib/sum.h"
+#include <signal.h>
+#include <unistd.h>
+#include <sys/wait.h>
+int in_a_child(int a);
+volatile int three = 3;
+int main(void) {
+  if (fork() == 0) {
+    raise(in_a_child(SIGKILL / 3));
+  }
+  wait(0);
+  volatile int six = twice(three);
+  return sum(2, 0) != 2 || six != 6;
+}
+""",
 }
 
 
@@ -127,9 +142,9 @@ class Small(unittest.TestCase):
             data["actions"].append(dict(row, outputIds=[number(path) for path in outputs]))
 
         objects = []
-        for name in ("lib/sum", "tests/t"):
+        for name in ("lib/sum", "lib/rest", "tests/t"):
             made = [out + name + ".o", out + name + ".d"]
-            command = ["gcc", "-O1", "-I.", "-MD", "-MF", made[1], "-c", name + ".c", "-o", made[0]]
+            command = ["gcc", "-g", "-O1", "-I.", "-MD", "-MF", made[1], "-c", name + ".c", "-o", made[0]]
             add("CppCompile", command, [name + ".c", "lib/sum.h"], made)
             objects.append(made[0])
         middleman = "bazel-out/_middlemen/sum"  # stands for headers, and is no file
@@ -138,7 +153,7 @@ class Small(unittest.TestCase):
         add("CppLink", command, objects + [middleman], [out + "tests/t"])
         data["targets"].append({"id": 1, "label": "//tests:t"})
         add("TestRunner", ["setup", "tests/t"], [out + "tests/t"], ["bazel-out/k8/testlogs/t"])
-        for action in data["actions"][:4]:
+        for action in data["actions"][:5]:
             os.makedirs(os.path.join(self.execroot, out, "lib"), exist_ok=True)
             os.makedirs(os.path.join(self.execroot, out, "tests"), exist_ok=True)
             command = [w for w in action["arguments"] if w[0] != "@"] or ["true"]
@@ -147,9 +162,11 @@ class Small(unittest.TestCase):
         return tree.Graph(json.dumps(data), self.execroot).reach()
 
     def trial(self):
-        workshop = mock.Mock(graph=self.graph, root=self.root)
+        workshop = mock.Mock(graph=self.graph, root=self.root, longest=300)
         workshop.tests_for = lambda mutant: ["//tests:t"]
         workshop.reach.seconds = {"//tests:t": 0.1}
+        workshop.reach.test_of = self.graph.tests.get
+        workshop.reach.blind, workshop.reach.share = set(), lambda part, path: 1
         return mutate.Trial(workshop, os.path.join(self.folder, "tree"))
 
     def verdict(self, path, wanted):
@@ -191,6 +208,23 @@ class Small(unittest.TestCase):
         workshop.reach.lines["//tests:other"] = {"lib/sum.c": {1, 2, 3}}
         fault = faults.Mutant("lib/sum.c", "", "", 2, 1, 0, 0, "")
         self.assertEqual(["//tests:t"], workshop.tests_for(fault))
+
+    def test_lines_are_those_that_run_in_any_process(self):
+        found = reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})
+        found.measure(["//tests:t"], lambda text: None)
+        lines = found.lines["//tests:t"]
+        self.assertEqual(set(), found.blind)
+        self.assertTrue(3 in lines["lib/sum.c"] and 3 in lines["lib/sum.h"])
+        self.assertTrue(2 in lines["lib/rest.c"] and 5 not in lines["lib/rest.c"])
+
+    def test_a_case_is_a_part_of_its_test(self):
+        program = os.path.join(self.folder, "cases")
+        self.put(program, "#!/bin/sh\n# --gtest_list_tests\necho 'Main\nA.\n  B\n  DISABLED_C\nD/0.  # x\n  E  # y'\n")
+        os.chmod(program, 0o700)
+        self.assertEqual(["A.B", "D/0.E"], reach.parts_of(program, self.folder))
+        found = reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})
+        part = found.test_of("//tests:t --gtest_filter=A.B")
+        self.assertEqual(("//tests:t", ["--gtest_filter=A.B"]), (part.label, part.arguments))
 
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])

@@ -233,8 +233,11 @@ rf_cache *rf_cache_take(unsigned heap) {
   while (cache != NULL && !claim(cache)) {
     cache = cache->next;
   }
+  if (cache == NULL) {
+    cache = make(heap);
+  }
   set_wait();
-  return cache != NULL ? cache : make(heap);
+  return cache;
 }
 
 bool rf_cache_is_one_too_many(void) {

@@ -193,8 +193,10 @@ static const char *stop_all(rf_stopped *s, uint64_t deadline) {
   return NULL;
 }
 
-/* A signal that is still on its way must find the handler, so in that case it stays. */
-static void end(rf_stopped *s, const kernel_action *old) {
+static kernel_action before;
+
+/* A signal that is still on its way must find the handler, so in that case it stays until the next time. */
+static void end(rf_stopped *s) {
   struct timespec const moment = {0, 1000000};
   bool late = false;
   for (size_t i = 0; i < s->count; i++) {
@@ -207,15 +209,14 @@ static void end(rf_stopped *s, const kernel_action *old) {
     futex_wait(&stop.stopped, n, &moment);
   }
   if (!late) {
-    (void)set_action(old, NULL);
+    (void)set_action(&before, NULL);
   }
 }
-
-static kernel_action before;
 
 const char *rf_stop_the_world(rf_stopped *s, unsigned ms) {
   int const saved = errno;
   kernel_action action = {.handler = suspend, .flags = SA_SIGINFO | SA_RESTART};
+  kernel_action found;
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
   action.restorer = rf_stop_the_world_restorer;
@@ -224,10 +225,11 @@ const char *rf_stop_the_world(rf_stopped *s, unsigned ms) {
   __atomic_store_n(&stop.stopping, 1, __ATOMIC_RELEASE);
   __atomic_store_n(&stop.current, s, __ATOMIC_RELEASE);
   const char *why = "the system refuses the signal that stops threads";
-  if (set_action(&action, &before) == 0) {
+  if (set_action(&action, &found) == 0) {
+    before = found.handler != suspend ? found : before;
     why = stop_all(s, rf_port_now_ns() + (uint64_t)ms * 1000000);
     if (why != NULL) {
-      end(s, &before);
+      end(s);
     }
   }
   errno = saved;
@@ -236,6 +238,6 @@ const char *rf_stop_the_world(rf_stopped *s, unsigned ms) {
 
 void rf_resume_the_world(rf_stopped *s) {
   int const saved = errno;
-  end(s, &before);
+  end(s);
   errno = saved;
 }

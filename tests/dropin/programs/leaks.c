@@ -67,6 +67,25 @@ static void many_of_one_origin(void) {
   }
 }
 
+/* Paths of the same length, with the same innermost calls. */
+NOINLINE static void along(unsigned path, unsigned left, size_t size) {
+  if (left == 0) {
+    void *volatile p = malloc(size);
+    p = NULL;
+    (void)p;
+  } else if (path % 2 == 0) {
+    along(path / 2, left - 1, size);
+  } else {
+    along(path / 2, left - 1, size);
+  }
+}
+
+static void by_many_paths(void) {
+  for (unsigned path = 0; path < 256; path++) {
+    along(path, 8, 100 + path * 37 % 256);
+  }
+}
+
 static void a_tree(void) {
   node *volatile root = make_node(make_node(NULL, NULL), make_node(NULL, make_node(NULL, NULL)));
   root = NULL;
@@ -183,6 +202,10 @@ static void kept_by_an_interior_pointer(void) {
 
 static void pointed_to_behind_its_end(void) {
   in_a_global = (char *)malloc(100) + 100;
+}
+
+static void pointed_to_behind_its_odd_end(void) {
+  in_a_global = (char *)malloc(33) + 33;
 }
 
 static void kept_in_mapped_memory(void) {
@@ -324,6 +347,7 @@ typedef struct {
 static const test_case cases[] = {
     {"one", one},
     {"many_of_one_origin", many_of_one_origin},
+    {"by_many_paths", by_many_paths},
     {"a_tree", a_tree},
     {"a_ring", a_ring},
     {"noted_in_a_freed_block", noted_in_a_freed_block},
@@ -341,6 +365,7 @@ static const test_case cases[] = {
     {"kept_chain", kept_chain},
     {"kept_by_an_interior_pointer", kept_by_an_interior_pointer},
     {"pointed_to_behind_its_end", pointed_to_behind_its_end},
+    {"pointed_to_behind_its_odd_end", pointed_to_behind_its_odd_end},
     {"kept_in_mapped_memory", kept_in_mapped_memory},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},

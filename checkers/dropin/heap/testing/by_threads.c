@@ -6,6 +6,7 @@
 #define SWEEP_MS 10
 
 static rf_cache *own[MOST];
+static unsigned heaps_in_use;
 
 static rf_origin here(void) {
   return (rf_origin){NULL, (uintptr_t)__builtin_return_address(0), NULL};
@@ -33,12 +34,15 @@ static void refused(rf_status status, const void *ptr, const rf_origin *origin) 
   (void)origin;
 }
 
-void rf_dropin_threads_options(const rf_guard_options *g) {
+void rf_dropin_threads_options(const rf_guard_options *g, unsigned heaps) {
   configure(g, refused);
+  heaps_in_use = heaps;
 }
 
+/* The cache may be one that another thread has left. */
 void rf_dropin_threads_begin(unsigned thread) {
-  own[thread] = rf_cache_take(thread % rf_heap_count);
+  own[thread] = rf_cache_take(thread % heaps_in_use);
+  own[thread]->heap = thread % heaps_in_use;
 }
 
 void rf_dropin_threads_end(unsigned thread) {

@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-/* Before the threads begin. NULL: nothing is checked. */
-void rf_dropin_threads_options(const rf_guard_options *g);
+/* Before the threads begin. NULL: nothing is checked. `heaps`: how many of the heaps serve the threads; with fewer than
+ * threads, some share one. */
+void rf_dropin_threads_options(const rf_guard_options *g, unsigned heaps);
 
 void rf_dropin_threads_begin(unsigned thread);
 void rf_dropin_threads_end(unsigned thread);

@@ -1,0 +1,412 @@
+// The parts of the drop-in's heap by themselves: options, locks, numbers of threads, runs of units and the page map.
+#include "tests/dropin/heap_alone.h"
+
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sys/resource.h>
+#include <thread>
+#include <vector>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/threads.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+unsigned char *bytes_at(uintptr_t address) {
+  return reinterpret_cast<unsigned char *>(address);
+}
+
+// ---- Options ----
+
+TEST(DropinHeapOptions, AreThoseOfAGuard) {
+  EXPECT_FALSE(rf_heap_options_of(nullptr).checked);
+  rf_guard_options o;
+  rf_guard_options_default(&o);
+  rf_stack_depot depot;
+  rf_reporter reporter;
+  o.fill_alloc = 77;
+  o.move_below = 88;
+  o.stack_depth = 9;
+  o.depot = nullptr;
+  o.reporter = &reporter;
+  rf_heap_options made = rf_heap_options_of(&o);
+  EXPECT_TRUE(made.checked);
+  EXPECT_EQ(made.fill_alloc, 77U);
+  EXPECT_EQ(made.move_below, 88U);
+  EXPECT_EQ(made.stack_depth, 0U); // without a depot callers alone are known
+  EXPECT_EQ(made.reporter, &reporter);
+  o.depot = &depot;
+  made = rf_heap_options_of(&o);
+  EXPECT_EQ(made.stack_depth, 9U);
+  EXPECT_EQ(made.depot, &depot);
+}
+
+TEST(DropinHeapOptions, SayHowLongABlockWaits) {
+  const std::vector<std::pair<size_t, size_t>> kWaits = {
+      {0, 0},           {1000, 500},           {kMiB, kMiB / 2}, {2 * kMiB, kMiB / 2}, {4 * kMiB, kMiB / 2},
+      {8 * kMiB, kMiB}, {64 * kMiB, 8 * kMiB},
+  };
+  for (const auto &[quarantine, wait] : kWaits) {
+    rf_guard_options o;
+    rf_guard_options_default(&o);
+    o.quarantine = quarantine;
+    EXPECT_EQ(rf_heap_options_of(&o).quarantine, quarantine);
+    EXPECT_EQ(rf_heap_options_of(&o).wait, wait) << quarantine;
+  }
+}
+
+TEST(DropinHeapOptions, AFillHasNoFewerBytesThanAStore) {
+  const std::vector<std::pair<size_t, size_t>> kFills = {{0, 0}, {1, 16}, {15, 16}, {16, 16}, {17, 17}, {5000, 5000}};
+  for (const auto &[asked, fill] : kFills) {
+    rf_guard_options o;
+    rf_guard_options_default(&o);
+    o.fill_free = asked;
+    EXPECT_EQ(rf_heap_options_of(&o).fill_free, fill) << asked;
+  }
+}
+
+TEST(DropinHeapOptions, AreTheUsualWhereTheShortWayDoesAllThatIsAsked) {
+  alone([] {
+    rf_heap_options all{};
+    all.checked = true;
+    all.quarantine = kMiB;
+    all.wait = 100;
+    all.fill_alloc = RF_FAST_MOST;
+    all.fill_free = RF_FAST_MOST;
+    auto const is_usual = [](rf_heap_options o, const std::function<void(rf_heap_options &)> &change) {
+      rf_heap_options changed = o;
+      change(changed);
+      rf_heap_configure(&changed);
+      EXPECT_EQ(rf_cache_wait_now(), changed.wait);
+      return rf_heap_options_now.usual;
+    };
+    EXPECT_TRUE(is_usual(all, [](rf_heap_options &) {}));
+    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.checked = false; }));
+    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.wait = 0; }));
+    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.fill_alloc--; }));
+    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.fill_free--; }));
+  });
+}
+
+TEST(DropinHeaps, AreAsManyAsProcessorsWithinBounds) {
+  alone([] {
+    const std::vector<std::pair<unsigned, unsigned>> kCounts = {{1, 4}, {4, 4}, {5, 5}, {8, 8}, {9, 8}, {500, 8}};
+    for (const auto &[cores, heaps] : kCounts) {
+      rf_heap_init(cores);
+      EXPECT_EQ(rf_heap_count, heaps) << cores;
+    }
+  });
+}
+
+// ---- Locks ----
+
+TEST(DropinHeapLocks, AreNotWaitedForByTheThreadThatHoldsThem) {
+  alone([] {
+    EXPECT_TRUE(rf_heap_lock(2));
+    EXPECT_FALSE(rf_heap_lock(2)); // a handler of a signal
+    EXPECT_NE(rf_heaps[2].lock.state, 0U);
+    EXPECT_TRUE(rf_heap_lock(0));
+    rf_heap_unlock(0);
+    EXPECT_EQ(rf_heaps[0].lock.state, 0U);
+    EXPECT_FALSE(rf_heap_lock(2));
+    std::thread([] {
+      EXPECT_TRUE(rf_heap_lock(0));
+      rf_heap_unlock(0);
+    }).join();
+    rf_heap_unlock(2);
+    EXPECT_EQ(rf_heaps[2].lock.state, 0U);
+    EXPECT_TRUE(rf_heap_lock(2));
+    rf_heap_unlock(2);
+  });
+}
+
+TEST(DropinHeapLocks, KeepOthersOut) {
+  alone([] {
+    static size_t shared = 0;
+    auto const work = [] {
+      for (int i = 0; i < 20000; i++) {
+        EXPECT_TRUE(rf_heap_lock(1));
+        size_t volatile const seen = shared;
+        shared = seen + 1;
+        rf_heap_unlock(1);
+      }
+    };
+    std::thread one(work);
+    std::thread other(work);
+    one.join();
+    other.join();
+    EXPECT_EQ(shared, 40000U);
+  });
+}
+
+TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
+  alone([] {
+    rf_slot_place places[4];
+    EXPECT_TRUE(rf_heap_lock(1));
+    EXPECT_EQ(rf_slots_take(1, 0, places, 4), 0U);
+    EXPECT_EQ(rf_slots_take(2, 0, places, 4), 4U);
+    for (const rf_slot_place &place : places) {
+      EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(place.begin))->heap, 2);
+    }
+    rf_heap_unlock(1);
+    unsigned count = 4;
+    EXPECT_TRUE(rf_heap_lock(2));
+    EXPECT_FALSE(rf_slots_give(places, &count));
+    EXPECT_EQ(count, 4U);
+    rf_heap_unlock(2);
+    EXPECT_TRUE(rf_slots_give(places, &count));
+    EXPECT_EQ(count, 0U);
+  });
+}
+
+// ---- Numbers of threads ----
+
+TEST(DropinThreadNumbers, AreTheSameForTheSameThread) {
+  alone([] {
+    uint32_t const kThreads[] = {1, 2, 4711, 65535, 65536, 4194304, UINT32_MAX};
+    std::set<uint16_t> numbers;
+    for (uint32_t const thread : kThreads) {
+      uint16_t const number = rf_thread_number(thread);
+      EXPECT_NE(number, 0) << thread;
+      EXPECT_TRUE(numbers.insert(number).second) << thread;
+    }
+    for (uint32_t const thread : kThreads) {
+      EXPECT_EQ(rf_thread_of_number(rf_thread_number(thread)), thread);
+    }
+    EXPECT_EQ(rf_thread_of_number(0), 0U);
+    EXPECT_EQ(rf_thread_of_number(77), 0U);
+  });
+}
+
+TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
+  alone([] {
+    std::set<uint16_t> numbers;
+    for (uint32_t i = 0; i < 64; i++) {
+      uint16_t const number = rf_thread_number(1000 + i * 65535);
+      EXPECT_NE(number, 0) << i;
+      numbers.insert(number);
+    }
+    EXPECT_EQ(numbers.size(), 64U);
+    EXPECT_EQ(rf_thread_number(1000 + 64 * 65535), 0);
+    EXPECT_EQ(rf_thread_number(1000 + 63 * 65535), *numbers.rbegin());
+    EXPECT_NE(rf_thread_number(65534), 0); // the last place
+    EXPECT_NE(rf_thread_number(65533), 0);
+  });
+}
+
+// ---- Runs of units ----
+
+class Runs {
+public:
+  uintptr_t take(size_t units) { return rf_run_take(&heap, units, &dirty, &segment); }
+  rf_heap heap{};
+  rf_segment *segment = nullptr;
+  bool dirty = false;
+};
+
+TEST(DropinRuns, AreTakenFirstFitFromASegment) {
+  alone([] {
+    Runs r;
+    uintptr_t const first = r.take(1);
+    EXPECT_EQ(first % RF_UNIT, 0U);
+    EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+    EXPECT_EQ(r.heap.used_units, 1U);
+    EXPECT_FALSE(r.dirty);
+    uintptr_t const second = r.take(3);
+    EXPECT_EQ(second, first + RF_UNIT);
+    EXPECT_EQ(r.take(1), first + 4 * RF_UNIT);
+    rf_run_give(&r.heap, r.segment, second, 3);
+    EXPECT_EQ(r.heap.used_units, 2U);
+    EXPECT_EQ(r.heap.dirty_free, 3U);
+    EXPECT_EQ(r.take(4), first + 5 * RF_UNIT); // the hole is too small
+    EXPECT_FALSE(r.dirty);
+    EXPECT_EQ(r.take(2), second);
+    EXPECT_TRUE(r.dirty);
+    EXPECT_EQ(r.take(2), first + 9 * RF_UNIT);
+    EXPECT_EQ(r.take(1), second + 2 * RF_UNIT);
+    EXPECT_EQ(r.heap.dirty_free, 0U);
+    EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+  });
+}
+
+TEST(DropinRuns, OneEmptySegmentIsKept) {
+  alone([] {
+    Runs r;
+    uintptr_t const one = r.take(64);
+    rf_segment *const first = r.segment;
+    uintptr_t const two = r.take(63);
+    rf_segment *const second = r.segment;
+    EXPECT_NE(first, second);
+    EXPECT_EQ(r.heap.full, first);
+    EXPECT_EQ(r.heap.segments, second);
+    EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
+    rf_run_give(&r.heap, first, one, 64);
+    EXPECT_EQ(r.heap.full, nullptr);
+    EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
+    rf_run_give(&r.heap, second, two, 63);
+    EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+    EXPECT_EQ(r.heap.segments, first);
+    EXPECT_EQ(first->next, nullptr);
+    EXPECT_EQ(r.heap.used_units, 0U);
+    (void)r.take(64);
+    EXPECT_EQ(r.segment, first);
+    (void)r.take(64);
+    EXPECT_EQ(r.segment, second); // its description serves again
+    EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
+  });
+}
+
+TEST(DropinRuns, GrowWhereUnitsBehindAreFree) {
+  alone([] {
+    Runs r;
+    uintptr_t const first = r.take(2);
+    EXPECT_TRUE(rf_run_extend(&r.heap, r.segment, first, 2, 3));
+    EXPECT_EQ(r.heap.used_units, 5U);
+    uintptr_t const next = r.take(1);
+    EXPECT_EQ(next, first + 5 * RF_UNIT);
+    EXPECT_FALSE(rf_run_extend(&r.heap, r.segment, first, 5, 1));
+    EXPECT_FALSE(rf_run_extend(&r.heap, r.segment, next, 1, 59)); // beyond the segment's end
+    EXPECT_TRUE(rf_run_extend(&r.heap, r.segment, next, 1, 58));
+    EXPECT_EQ(r.heap.full, r.segment);
+    EXPECT_EQ(r.heap.used_units, 64U);
+  });
+}
+
+TEST(DropinRuns, GiveTheirPagesBackWhenAsked) {
+  alone([] {
+    Runs r;
+    uintptr_t const first = r.take(4);
+    (void)r.take(1);
+    memset(bytes_at(first), 'x', 4 * RF_UNIT);
+    rf_run_give(&r.heap, r.segment, first + RF_UNIT, 1);
+    rf_run_give(&r.heap, r.segment, first + 3 * RF_UNIT, 1);
+    EXPECT_EQ(rf_run_trim(&r.heap, 2), 0U); // no more than are to be kept
+    EXPECT_EQ(*bytes_at(first + RF_UNIT), 'x');
+    EXPECT_EQ(rf_run_trim(&r.heap, 1), 2 * RF_UNIT);
+    EXPECT_EQ(r.heap.dirty_free, 0U);
+    for (unsigned unit = 0; unit < 4; unit++) {
+      int const expected = unit % 2 == 0 ? 'x' : 0;
+      EXPECT_EQ(*bytes_at(first + unit * RF_UNIT), expected) << unit;
+      EXPECT_EQ(*bytes_at(first + (unit + 1) * RF_UNIT - 1), expected) << unit;
+    }
+    EXPECT_EQ(r.take(1), first + RF_UNIT);
+    EXPECT_FALSE(r.dirty);
+  });
+}
+
+TEST(DropinRuns, KeepNoMorePagesThanABound) {
+  alone([] {
+    Runs r;
+    uintptr_t const one = r.take(64);
+    rf_segment *const first = r.segment;
+    uintptr_t const two = r.take(64);
+    rf_segment *const second = r.segment;
+    rf_run_give(&r.heap, first, one, 63);
+    rf_run_give(&r.heap, second, two, 1);
+    EXPECT_EQ(r.heap.dirty_free, 64U);
+    rf_run_give(&r.heap, second, two + RF_UNIT, 1);
+    EXPECT_LE(r.heap.dirty_free, 63U);
+  });
+}
+
+// ---- The page map ----
+
+TEST(DropinPageMap, KnowsTheSpanOfEachAddressInIt) {
+  alone([] {
+    uintptr_t const start = uintptr_t{0x1234} << 20;
+    rf_span span{};
+    rf_span other{};
+    span.base = start + RF_SPAN_FRONT;
+    span.bytes = 3 * RF_UNIT;
+    other.base = start + 8 * RF_UNIT + RF_SPAN_FRONT;
+    other.bytes = 100;
+    EXPECT_EQ(rf_span_above(0), nullptr);
+    EXPECT_TRUE(rf_span_enter(start, span.bytes, &span));
+    EXPECT_TRUE(rf_span_enter(start + 8 * RF_UNIT, other.bytes, &other));
+    EXPECT_EQ(rf_span_of(start - 1), nullptr);
+    EXPECT_EQ(rf_span_of(start), &span);
+    EXPECT_EQ(rf_span_of(start + 3 * RF_UNIT - 1), &span);
+    EXPECT_EQ(rf_span_of(start + 3 * RF_UNIT), nullptr);
+    EXPECT_EQ(rf_span_above(0), &span);
+    EXPECT_EQ(rf_span_above(start), &span);
+    EXPECT_EQ(rf_span_above(start + 3 * RF_UNIT - 1), &span);
+    EXPECT_EQ(rf_span_above(start + 3 * RF_UNIT), &other);
+    EXPECT_EQ(rf_span_above(start + 8 * RF_UNIT + 99), &other);
+    EXPECT_EQ(rf_span_above(start + 8 * RF_UNIT + 100), nullptr); // in its last unit, behind its end
+    EXPECT_TRUE(rf_span_enter(start, span.bytes, nullptr));
+    EXPECT_EQ(rf_span_of(start + RF_UNIT), nullptr);
+    EXPECT_EQ(rf_span_above(0), &other);
+  });
+}
+
+#if UINTPTR_MAX > UINT32_MAX
+TEST(DropinPageMap, EndsWithTheProcessorsAddresses) {
+  alone([] {
+    rf_span span{};
+    uintptr_t const end = uintptr_t{1} << 48;
+    EXPECT_FALSE(rf_span_enter(end, RF_UNIT, &span));
+    EXPECT_FALSE(rf_span_enter(end - RF_UNIT, 2 * RF_UNIT, &span));
+    EXPECT_EQ(rf_span_of(end), nullptr);
+    EXPECT_EQ(rf_span_of(UINTPTR_MAX), nullptr);
+    span.base = end - RF_UNIT + RF_SPAN_FRONT;
+    span.bytes = RF_UNIT;
+    EXPECT_TRUE(rf_span_enter(end - RF_UNIT, RF_UNIT, &span));
+    EXPECT_EQ(rf_span_of(end - 1), &span);
+    EXPECT_EQ(rf_span_above(0), &span);
+  });
+}
+#endif
+
+TEST(DropinSpans, AreDescribedByMemoryThatIsZeroAlsoTheSecondTime) {
+  alone([] {
+    for (unsigned const class_number : {0U, 40U, RF_CLASSES}) {
+      rf_span *const span = rf_span_describe(1, class_number);
+      ASSERT_NE(span, nullptr);
+      EXPECT_EQ(span->heap, 1U);
+      EXPECT_EQ(span->class_number, class_number);
+      EXPECT_EQ(span->free == nullptr, class_number == RF_CLASSES);
+      unsigned const slots = class_number == RF_CLASSES ? 1 : rf_size_classes[class_number].count;
+      memset(span->slots, 0xff, slots * sizeof(rf_slot));
+      span->carved = class_number == RF_CLASSES ? 0 : slots;
+      span->size = 5;
+      rf_span_forget(span);
+      ASSERT_EQ(rf_span_describe(1, class_number), span);
+      EXPECT_EQ(span->size, 0U);
+      EXPECT_EQ(span->carved, 0U);
+      for (unsigned i = 0; i < slots; i++) {
+        EXPECT_EQ(span->slots[i].traits, 0) << i;
+        EXPECT_EQ(span->slots[i].allocated, 0U) << i;
+      }
+      EXPECT_NE(rf_span_describe(1, class_number), span);
+      EXPECT_NE(rf_span_describe(2, class_number), span);
+    }
+  });
+}
+
+// Leaves so many bytes of address space.
+void leave_memory(size_t bytes) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  size_t const all = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
+  rlimit const limit = {all, RLIM_INFINITY};
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+TEST(DropinSpans, AreDescribedWhereMemoryIsShort) {
+  alone([] {
+    leave_memory(160 * 1024);
+    EXPECT_NE(rf_span_describe(1, 0), nullptr); // of 128 KiB instead of one MiB
+    EXPECT_NE(rf_span_describe(1, 0), nullptr);
+    EXPECT_EQ(rf_span_describe(2, 0), nullptr);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,147 @@
+// Large blocks of the drop-in's heap (checkers/dropin/heap/large.c): kept, used again, resized and given back.
+#include "tests/dropin/heap_alone.h"
+
+#include <cstring>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/check.h"
+#include "checkers/dropin/heap/large.h"
+#include "checkers/dropin/heap/walk.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+rf_span *take_large(size_t size, bool *fresh, bool growing = false, size_t align = 16) {
+  rf_block_request const request = {size, align, RF_FAMILY_MALLOC, false, growing};
+  rf_span *const span = rf_large_take(0, &request, nullptr, fresh);
+  if (span != nullptr) {
+    span->slots[0].traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
+    rf_view const v = rf_view_of(span, 0);
+    memset(v.payload + size, RF_PATTERN_REDZONE, static_cast<size_t>(v.end - v.payload) - size);
+  }
+  return span;
+}
+
+void keep_large(rf_span *span) {
+  span->slots[0].traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
+  rf_view const v = rf_view_of(span, 0);
+  memset(v.payload, RF_PATTERN_FREED, v.size);
+  EXPECT_TRUE(rf_large_keep(span));
+}
+
+TEST(DropinLarge, ServesAgainWhenAsMuchWasFreedAfterIt) {
+  alone([] {
+    bool fresh = false;
+    rf_span *const first = take_large(600000, &fresh);
+    EXPECT_TRUE(fresh);
+    size_t const each = first->bytes;
+    EXPECT_EQ(rf_heap_bytes_now().large, each);
+    keep_large(first);
+    EXPECT_EQ(rf_heap_bytes_now().large, 0U);
+    EXPECT_EQ(rf_heap_bytes_now().freed, each);
+    rf_span *const second = take_large(600000, &fresh);
+    EXPECT_NE(second, first); // one MiB is to be freed first
+    keep_large(second);
+    rf_span *const third = take_large(600000, &fresh);
+    EXPECT_EQ(third, first);
+    EXPECT_FALSE(fresh);
+    EXPECT_EQ(rf_heap_bytes_now().freed, each);
+    keep_large(third);
+    bool is_fresh = false;
+    EXPECT_NE(take_large(200000, &is_fresh), second); // it would waste more than half
+    EXPECT_NE(take_large(700000, &is_fresh), second); // too large
+    EXPECT_EQ(take_large(500000, &is_fresh), second);
+  });
+}
+
+TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
+  alone([] {
+    bool fresh = false;
+    size_t const before = rf_heap_bytes_now().mapped;
+    rf_span *const huge = take_large(33 * kMiB, &fresh);
+    uintptr_t const start = rf_span_start(huge);
+    EXPECT_TRUE(huge->mapped);
+    EXPECT_EQ(rf_heap_bytes_now().mapped, before + huge->bytes);
+    keep_large(huge);
+    EXPECT_EQ(rf_heap_bytes_now().mapped, before);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    EXPECT_EQ(rf_span_of(start), nullptr);
+
+    rf_span *const large = take_large(2 * kMiB, &fresh);
+    size_t const bytes = large->bytes;
+    keep_large(large);
+    EXPECT_EQ(rf_heap_bytes_now().freed, bytes);
+    EXPECT_GE(rf_large_trim(), bytes);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    EXPECT_EQ(rf_heap_bytes_now().mapped, before);
+    EXPECT_EQ(rf_large_trim(), 0U);
+  });
+}
+
+TEST(DropinLarge, IsResizedInPlaceWithItsGuardBytes) {
+  alone([] {
+    bool fresh = false;
+    for (size_t const size : {size_t{100000}, 3 * kMiB}) {
+      rf_span *const span = take_large(size, &fresh, true);
+      size_t const large = rf_heap_bytes_now().large;
+      size_t const before = span->bytes;
+      EXPECT_EQ(span->mapped, size > kMiB);
+      ASSERT_TRUE(rf_large_resize(span, size + size / 2)) << size;
+      EXPECT_EQ(span->size, size + size / 2);
+      EXPECT_EQ(rf_heap_bytes_now().large, large + span->bytes - before);
+      rf_view const v = rf_view_of(span, 0);
+      EXPECT_EQ(v.payload[size], RF_PATTERN_NEW);
+      EXPECT_EQ(v.payload[size + rf_heap_options_now.fill_alloc - 1], RF_PATTERN_NEW);
+      EXPECT_EQ(v.payload[size + rf_heap_options_now.fill_alloc], 0);
+      for (const unsigned char *p = v.payload + size + size / 2; p != v.end; p++) {
+        ASSERT_EQ(*p, RF_PATTERN_REDZONE) << p - v.payload;
+      }
+      EXPECT_TRUE(rf_check_intact(&v));
+      uintptr_t const last = rf_span_start(span) + span->bytes - 1;
+      EXPECT_EQ(rf_span_of(last), span);
+      EXPECT_FALSE(rf_large_resize(span, RF_SIZE_LIMIT));
+      EXPECT_EQ(span->size, size + size / 2);
+    }
+  });
+}
+
+TEST(DropinLarge, ShrinksAMappingAndLeavesARun) {
+  alone([] {
+    bool fresh = false;
+    rf_span *const mapped = take_large(4 * kMiB, &fresh);
+    size_t const before = rf_heap_bytes_now().mapped;
+    size_t const bytes = mapped->bytes;
+    uintptr_t const start = rf_span_start(mapped);
+    EXPECT_TRUE(rf_large_resize(mapped, 3 * kMiB)); // less than half is left: its pages stay
+    EXPECT_EQ(mapped->bytes, bytes);
+    EXPECT_TRUE(rf_large_resize(mapped, kMiB));
+    EXPECT_LT(mapped->bytes, bytes / 2);
+    EXPECT_EQ(rf_heap_bytes_now().mapped, before - (bytes - mapped->bytes));
+    EXPECT_EQ(rf_span_of(start + mapped->bytes - 1), mapped);
+    EXPECT_EQ(rf_span_of(start + 2 * kMiB), nullptr);
+
+    rf_span *const run = take_large(900000, &fresh);
+    EXPECT_FALSE(run->mapped);
+    EXPECT_FALSE(rf_large_resize(run, 300000)); // it moves: units are not given back one by one
+    EXPECT_TRUE(rf_large_resize(run, 600000));
+    EXPECT_EQ(run->size, 600000U);
+  });
+}
+
+TEST(DropinLarge, RefusesSizesAndAlignmentsThatWrap) {
+  alone([] {
+    bool fresh = false;
+    EXPECT_EQ(take_large(RF_SIZE_LIMIT, &fresh), nullptr);
+    EXPECT_EQ(take_large(100000, &fresh, false, RF_SIZE_LIMIT / 2 + 1), nullptr);
+    rf_span *const aligned = take_large(100000, &fresh, false, 8 * RF_UNIT);
+    EXPECT_EQ(rf_span_start(aligned) % (8 * RF_UNIT), 0U);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,261 @@
+// The drop-in's state of a process by its parts: which call sites are watched, handlers of signals that the program
+// does not see, and blocks whose memory has gone back to the system.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/site_choice.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/unmapped.h"
+}
+#undef _Static_assert
+
+#include "tests/checkers/recorder.h"
+
+#include <csignal>
+#include <cstring>
+#include <functional>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+// Runs it in a child, which says by its status whether it failed: what these tables have stays.
+void alone(const std::function<void()> &test) {
+  pid_t const child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    test();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// ---- Which call sites are watched ----
+
+constexpr uint32_t kSites = 4096;
+
+TEST(DropinSiteChoice, ANewSiteIsWatchedAndThenEachNthLook) {
+  alone([] {
+    std::string watched;
+    for (int look = 0; look < 10; look++) {
+      watched += rf_site_wants(77, 4) ? 'x' : '-';
+    }
+    EXPECT_EQ(watched, "x---x---x-");
+    EXPECT_TRUE(rf_site_wants(78, 4));
+    EXPECT_FALSE(rf_site_wants(78, 4));
+    EXPECT_TRUE(rf_site_wants(77 + kSites, 4)); // in the same place
+    EXPECT_FALSE(rf_site_wants(77 + kSites, 4));
+  });
+}
+
+TEST(DropinSiteChoice, ASiteNearAFindingIsWatchedAlways) {
+  alone([] {
+    EXPECT_TRUE(rf_site_wants(5, 1000));
+    EXPECT_FALSE(rf_site_wants(5, 1000));
+    rf_site_set_near(5);
+    EXPECT_TRUE(rf_site_wants(5, 1000));
+    EXPECT_TRUE(rf_site_wants(5, 1000));
+    EXPECT_TRUE(rf_site_wants(6, 1000));
+    EXPECT_FALSE(rf_site_wants(6, 1000));
+  });
+}
+
+TEST(DropinSiteChoice, ARareSiteIsWatchedMoreOften) {
+  alone([] {
+    EXPECT_TRUE(rf_site_wants(9, 1000000));
+    EXPECT_FALSE(rf_site_wants(9, 1000000));
+    for (int i = 0; i < 3 * 256; i++) {
+      (void)rf_site_wants(1, 1000000);
+    }
+    EXPECT_TRUE(rf_site_wants(9, 1000000)); // the third of 770 looks: fewer than one in 256
+    EXPECT_FALSE(rf_site_wants(9, 1000000));
+  });
+}
+
+TEST(DropinSiteChoice, AFullTableWatchesOneLookInN) {
+  alone([] {
+    for (uint32_t key = 1; key <= kSites / 4 * 3; key++) {
+      EXPECT_TRUE(rf_site_wants(key, 1000)) << key;
+    }
+    std::string watched; // looks 3073 and on
+    for (uint32_t i = 1; i <= 8; i++) {
+      watched += rf_site_wants(100000 + i, 4) ? 'x' : '-';
+    }
+    EXPECT_EQ(watched, "---x---x");
+    rf_site_set_near(200000); // nothing happens
+    EXPECT_FALSE(rf_site_wants(200000, 1000));
+  });
+}
+
+__attribute__((noinline)) uintptr_t here() {
+  return reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+}
+
+struct Limit {
+  const char *modules;
+  size_t length;
+  bool own; // code of this program may be watched
+  bool c_library;
+};
+
+TEST(DropinSiteChoice, MayBeLimitedToModules) {
+  const Limit kLimits[] = {
+      {nullptr, 0, true, true},
+      {"runtime_test", 12, true, false},
+      {"runtime_tes", 11, false, false},
+      {"untime_test", 11, false, false},
+      {"libc.so.*", 9, false, true},
+      {"a,runtime_test", 14, true, false},
+      {"a,runtime_test", 13, false, false}, // no more than the length
+      {"runtime_*,,libc.*", 17, true, true},
+      {",", 1, false, false},
+  };
+  for (const Limit &limit : kLimits) {
+    SCOPED_TRACE(limit.modules == nullptr ? "none" : limit.modules);
+    alone([&] {
+      auto const of_c_library = reinterpret_cast<uintptr_t>(&strtol) + 1;
+      rf_site_limit_to(limit.modules, limit.length);
+      EXPECT_EQ(rf_site_is_limited(), limit.modules != nullptr);
+      for (int time = 0; time < 2; time++) { // the second time it is known
+        EXPECT_EQ(rf_site_may_be_watched(1, here()), limit.own);
+        EXPECT_EQ(rf_site_may_be_watched(2, of_c_library), limit.c_library);
+      }
+      // A site is looked up once.
+      EXPECT_EQ(rf_site_may_be_watched(2, here()), limit.modules == nullptr || limit.c_library);
+    });
+  }
+}
+
+// ---- Handlers of signals ----
+
+void nothing(int) {}
+void something(int, siginfo_t *, void *) {}
+
+TEST(DropinSignals, AreInstalledWhereTheDefaultIsInPlace) {
+  alone([] {
+    struct sigaction action {};
+    struct sigaction now {};
+    action.sa_handler = nothing;
+    EXPECT_EQ(rf_handler_of(SIGUSR1), nullptr);
+    rf_signals_install(SIGUSR1, &action, true);
+    ASSERT_NE(rf_handler_of(SIGUSR1), nullptr);
+    EXPECT_TRUE(rf_handler_of(SIGUSR1)->again);
+    EXPECT_EQ(rf_handler_of(SIGUSR1)->action.sa_handler, &nothing);
+    EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, &nothing);
+    rf_signals_install(1, &action, false); // the lowest number
+    ASSERT_NE(rf_handler_of(1), nullptr);
+    EXPECT_FALSE(rf_handler_of(1)->again);
+
+    struct sigaction own {};
+    own.sa_handler = SIG_IGN;
+    EXPECT_EQ(sigaction(SIGUSR2, &own, nullptr), 0);
+    rf_signals_install(SIGUSR2, &action, true);
+    EXPECT_EQ(rf_handler_of(SIGUSR2), nullptr);
+    EXPECT_EQ(sigaction(SIGUSR2, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_IGN);
+    rf_signals_install(SIGKILL, &action, true); // the system refuses
+    for (int const number : {-1, 0, static_cast<int>(SIGKILL), NSIG, NSIG + 1000}) {
+      EXPECT_EQ(rf_handler_of(number), nullptr) << number;
+    }
+  });
+}
+
+TEST(DropinSignals, KnowTheDefaultAction) {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  EXPECT_TRUE(rf_signal_is_default(&action));
+  action.sa_handler = SIG_IGN;
+  EXPECT_FALSE(rf_signal_is_default(&action));
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = something;
+  EXPECT_FALSE(rf_signal_is_default(&action));
+  action.sa_flags = SA_RESTART;
+  action.sa_handler = SIG_DFL;
+  EXPECT_TRUE(rf_signal_is_default(&action));
+}
+
+// ---- Blocks whose memory has gone back ----
+
+constexpr uintptr_t kStart = uintptr_t{0x4567} << 16;
+
+class Unmapped {
+public:
+  Unmapped() {
+    rf_process.guard_options.reporter = recorder_.reporter();
+    rf_process.checked = true;
+  }
+  void note(uintptr_t start, size_t size) {
+    rf_slot slots[2] = {};
+    rf_span span{};
+    span.base = start + RF_SPAN_FRONT;
+    span.slots = slots;
+    span.large = true;
+    span.count = 1;
+    span.bytes = 2 << 20;
+    span.size = size;
+    slots[0].traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
+    rf_unmapped_note(&span);
+  }
+  std::vector<rf_finding> take() { return recorder_.take(); }
+
+private:
+  Recorder recorder_;
+};
+
+const void *pointer(uintptr_t address) {
+  return reinterpret_cast<const void *>(address);
+}
+
+TEST(DropinUnmapped, AFreeOfTheBlockAgainIsADoubleFree) {
+  alone([] {
+    Unmapped unmapped;
+    rf_origin const origin = {nullptr, here(), nullptr};
+    uintptr_t const block = kStart + RF_SPAN_FRONT;
+    EXPECT_FALSE(rf_unmapped_bad_free(pointer(block), &origin));
+    unmapped.note(kStart, 1000000);
+    EXPECT_FALSE(rf_unmapped_bad_free(pointer(block + 1), &origin));
+    EXPECT_FALSE(rf_unmapped_bad_free(pointer(kStart - 1), &origin));
+    EXPECT_FALSE(rf_unmapped_bad_free(pointer(kStart + (2 << 20)), &origin));
+    EXPECT_TRUE(unmapped.take().empty());
+    EXPECT_TRUE(rf_unmapped_bad_free(pointer(block), &origin));
+    std::vector<rf_finding> const found = unmapped.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, RF_BUG_DOUBLE_FREE);
+    EXPECT_EQ(found[0].access, RF_ACCESS_FREE);
+    EXPECT_EQ(found[0].block, block);
+    EXPECT_EQ(found[0].size, 1000000U);
+    EXPECT_EQ(found[0].blocks, 1U);
+    EXPECT_TRUE(found[0].freed);
+    EXPECT_EQ(found[0].offset, 0);
+    EXPECT_STREQ(found[0].detail, "the memory of the block has gone back to the system");
+  });
+}
+
+TEST(DropinUnmapped, TheLastSixtyFourAreRemembered) {
+  alone([] {
+    Unmapped unmapped;
+    rf_origin const origin = {nullptr, here(), nullptr};
+    auto const start_of = [](uintptr_t i) { return kStart + (i << 22); };
+    for (uintptr_t i = 0; i < 65; i++) {
+      unmapped.note(start_of(i), 100 + i);
+    }
+    unmapped.note(start_of(64), 4711); // again there
+    for (uintptr_t i = 0; i < 65; i++) {
+      EXPECT_EQ(rf_unmapped_bad_free(pointer(start_of(i) + RF_SPAN_FRONT), &origin), i >= 2) << i;
+    }
+    std::vector<rf_finding> const found = unmapped.take();
+    ASSERT_EQ(found.size(), 63U);
+    EXPECT_EQ(found.front().size, 102U);
+    EXPECT_EQ(found.back().size, 4711U); // the last one there
+  });
+}
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,362 @@
+// Caches of the drop-in's heap as a whole (checkers/dropin/heap/stop.c): had, left, inherited, counted, and stopped.
+// Each test has a process of its own, since caches stay for ever.
+#include "tests/dropin/heap_alone.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace ringfence_test {
+namespace {
+
+const unsigned kLong = 60000;
+const unsigned kShort = 2;
+
+// Runs it to its end in another thread.
+void in_a_thread(const std::function<void()> &work) {
+  std::thread(work).join();
+}
+
+// A thread that is inside a cache until told to leave.
+class Inside {
+public:
+  explicit Inside(rf_cache *cache)
+      : thread_([this, cache] {
+          cache->thread = rf_stop_self();
+          EXPECT_TRUE(rf_cache_enter(cache));
+          is_in_ = true;
+          while (!leave_) {
+            std::this_thread::yield();
+          }
+          rf_cache_exit(cache);
+        }) {
+    while (!is_in_) {
+      std::this_thread::yield();
+    }
+  }
+  ~Inside() { thread_.join(); }
+  void leave() { leave_ = true; }
+
+private:
+  std::atomic<bool> is_in_{false};
+  std::atomic<bool> leave_{false};
+  std::thread thread_;
+};
+
+size_t waits() {
+  return rf_cache_wait_now();
+}
+
+// ---- Stopping ----
+
+TEST(DropinStop, NobodyEntersMeanwhile) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    ASSERT_TRUE(rf_stop_all(kLong));
+    EXPECT_TRUE(rf_stopped_by_me());
+    in_a_thread([&] {
+      EXPECT_FALSE(rf_stopped_by_me());
+      EXPECT_FALSE(rf_cache_enter(cache));
+      rf_cache_exit(cache);
+    });
+    rf_stop_finish();
+    EXPECT_FALSE(rf_stopped_by_me());
+    in_a_thread([&] {
+      EXPECT_TRUE(rf_cache_enter(cache));
+      rf_cache_exit(cache);
+    });
+  });
+}
+
+TEST(DropinStop, Nests) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    for (int round = 0; round < 2; round++) {
+      ASSERT_TRUE(rf_stop_all(kLong));
+      ASSERT_TRUE(rf_stop_all(kLong));
+      rf_stop_finish();
+      EXPECT_TRUE(rf_stopped_by_me());
+      in_a_thread([&] {
+        EXPECT_FALSE(rf_cache_enter(cache));
+        rf_cache_exit(cache);
+        EXPECT_FALSE(rf_stop_all(kShort));
+      });
+      rf_stop_finish();
+      EXPECT_FALSE(rf_stopped_by_me());
+    }
+  });
+}
+
+TEST(DropinStop, WaitsForWhoeverIsInside) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    std::atomic<bool> has_left{false};
+    Inside inside(cache);
+    std::thread leaves([&] {
+      while ((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) & RF_STOP_ALL) == 0) {
+        std::this_thread::yield();
+      }
+      has_left = true;
+      inside.leave();
+    });
+    EXPECT_TRUE(rf_stop_all(kLong));
+    EXPECT_TRUE(has_left);
+    rf_stop_finish();
+    leaves.join();
+  });
+}
+
+TEST(DropinStop, GivesUpInTimeAndStopsNobody) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    Inside inside(cache);
+    EXPECT_FALSE(rf_stop_all(kShort));
+    EXPECT_FALSE(rf_stopped_by_me());
+    EXPECT_EQ(rf_stop_now.wanted & RF_STOP_ALL, 0U);
+    inside.leave();
+    EXPECT_TRUE(rf_stop_all(kLong)); // the lock is free again
+    rf_stop_finish();
+  });
+}
+
+TEST(DropinStop, TheCallerMayBeInsideItsOwnCaches) {
+  alone([] {
+    rf_cache *const own = rf_cache_take(0);
+    std::thread([] {}).join(); // from here on there may be several threads
+    EXPECT_TRUE(rf_cache_enter(own));
+    EXPECT_TRUE(rf_stop_all(kShort));
+    EXPECT_EQ(own->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+    rf_stop_finish();
+    EXPECT_EQ(own->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+    rf_cache_exit(own);
+  });
+}
+
+// Two that are inside and both want to stop others: the second waits, parked, and has its turn.
+TEST(DropinStop, TwoThatAreInsideStopOneAfterTheOther) {
+  alone([] {
+    rf_cache *const own = rf_cache_take(0);
+    EXPECT_TRUE(rf_cache_enter(own));
+    ASSERT_TRUE(rf_stop_all(kLong));
+    std::atomic<bool> second{false};
+    std::atomic<rf_cache *> other{nullptr};
+    std::thread thread([&] {
+      rf_cache *const cache = rf_cache_take(0);
+      (void)rf_cache_enter(cache);
+      other = cache;
+      EXPECT_TRUE(rf_stop_all(kLong));
+      second = true;
+      EXPECT_EQ(cache->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+      rf_stop_finish();
+      rf_cache_exit(cache);
+    });
+    while (other == nullptr ||
+           __atomic_load_n(&other.load()->inside, __ATOMIC_ACQUIRE) != static_cast<uint32_t>(RF_CACHE_PARKED)) {
+      std::this_thread::yield();
+    }
+    EXPECT_FALSE(second);
+    rf_stop_finish();
+    rf_cache_exit(own);
+    thread.join();
+    EXPECT_TRUE(second);
+  });
+}
+
+TEST(DropinStop, WhoWaitsGoesOnWhenItEnds) {
+  alone([] {
+    ASSERT_TRUE(rf_stop_all(kLong));
+    std::atomic<bool> went_on{false};
+    std::atomic<bool> begins{false};
+    std::thread waits_for_it([&] {
+      begins = true;
+      rf_stop_wait();
+      went_on = true;
+    });
+    while (!begins) {
+      std::this_thread::yield();
+    }
+    EXPECT_FALSE(went_on);
+    rf_stop_finish();
+    waits_for_it.join();
+    EXPECT_TRUE(went_on);
+    rf_stop_wait(); // nobody stops others: at once
+  });
+}
+
+TEST(DropinStop, IsForgottenInAChildButForTheLongWay) {
+  alone([] {
+    ASSERT_TRUE(rf_stop_all(kLong));
+    ASSERT_TRUE(rf_stop_all(kLong));
+    __atomic_fetch_or(&rf_stop_now.wanted, RF_STOP_LONG | RF_STOP_JOB, __ATOMIC_RELAXED);
+    rf_stop_forget();
+    EXPECT_EQ(rf_stop_now.wanted, RF_STOP_LONG);
+    EXPECT_FALSE(rf_stopped_by_me());
+    in_a_thread([] {
+      EXPECT_TRUE(rf_stop_all(kLong));
+      rf_stop_finish();
+      EXPECT_FALSE(rf_stopped_by_me());
+    });
+  });
+}
+
+// ---- Having a cache ----
+
+TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
+  alone([] {
+    rf_cache *const first = rf_cache_take(3);
+    rf_cache *const second = rf_cache_take(2);
+    EXPECT_NE(first, second);
+    EXPECT_EQ(first->heap, 3U);
+    EXPECT_EQ(first->place, 1U);
+    EXPECT_EQ(second->place, 2U);
+    EXPECT_EQ(rf_cache_total(), 2U);
+    EXPECT_EQ(rf_cache_first(), second);
+    EXPECT_EQ(second->next, first);
+    EXPECT_EQ(first->thread, rf_stop_self());
+    EXPECT_TRUE(rf_cache_enter(first));
+    rf_cache_leave(first);
+    EXPECT_EQ(first->thread, nullptr);
+    EXPECT_EQ(first->inside, static_cast<uint32_t>(RF_CACHE_OUTSIDE));
+    in_a_thread([&] {
+      EXPECT_EQ(rf_cache_take(1), first);
+      EXPECT_EQ(first->thread, rf_stop_self());
+      EXPECT_NE(rf_cache_take(1), second);
+    });
+    EXPECT_EQ(rf_cache_total(), 3U);
+  });
+}
+
+// Of the bytes that freed blocks wait for.
+TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    for (unsigned i = 0; i < RF_CLASSES; i++) {
+      EXPECT_EQ(cache->bins[i].slot_size, rf_size_classes[i].size);
+      EXPECT_EQ(cache->bins[i].weight, std::max(rf_size_classes[i].size, 64U)) << i;
+    }
+    EXPECT_EQ(cache->bins[RF_BIN_LARGE].slot_size, 0U);
+  });
+}
+
+TEST(DropinCaches, OneThatIsStuckIsNobodys) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    cache->stuck = true;
+    rf_cache_leave(cache);
+    EXPECT_NE(rf_cache_take(0), cache);
+  });
+}
+
+TEST(DropinCaches, TheNinthThatIsLeftIsOneTooMany) {
+  alone([] {
+    rf_cache *caches[9];
+    for (rf_cache *&cache : caches) {
+      cache = rf_cache_take(0);
+    }
+    for (int i = 0; i < 8; i++) {
+      EXPECT_FALSE(rf_cache_is_one_too_many()) << i;
+      rf_cache_leave(caches[i]);
+    }
+    EXPECT_TRUE(rf_cache_is_one_too_many());
+    (void)rf_cache_take(0);
+    EXPECT_FALSE(rf_cache_is_one_too_many());
+  });
+}
+
+TEST(DropinCaches, ShareTheQuarantine) {
+  alone([] {
+    size_t const wait = rf_heap_options_now.wait;
+    rf_cache *last = nullptr;
+    size_t const most = kQuarantine / wait;
+    for (size_t i = 0; i < most; i++) {
+      last = rf_cache_take(0);
+      EXPECT_EQ(waits(), wait) << i;
+    }
+    (void)rf_cache_take(0);
+    EXPECT_EQ(waits(), kQuarantine / (most + 1));
+    rf_cache_leave(last);
+    EXPECT_EQ(waits(), wait);
+    EXPECT_EQ(rf_cache_take(0), last);
+    EXPECT_EQ(waits(), kQuarantine / (most + 1));
+  });
+}
+
+TEST(DropinCaches, AreTheChildsAfterAFork) {
+  alone([] {
+    rf_cache *const own = rf_cache_take(0);
+    rf_cache *const of_others = rf_cache_take(0);
+    rf_cache *const left = rf_cache_take(0);
+    rf_cache_leave(left);
+    in_a_thread([&] {
+      of_others->thread = rf_stop_self();
+      EXPECT_TRUE(rf_cache_enter(of_others));
+    });
+    EXPECT_TRUE(rf_cache_enter(own));
+    EXPECT_TRUE(rf_heap_lock(1));
+    rf_heaps[0].lock.state = 2; // of a thread that is not there
+    rf_cache_inherit();
+    EXPECT_EQ(rf_heaps[0].lock.state, 0U);
+    EXPECT_EQ(rf_heaps[1].lock.state, 1U);
+    rf_heap_unlock(1);
+    EXPECT_EQ(own->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+    EXPECT_EQ(own->thread, rf_stop_self());
+    EXPECT_EQ(of_others->inside, static_cast<uint32_t>(RF_CACHE_OUTSIDE));
+    EXPECT_EQ(of_others->thread, nullptr);
+    rf_cache *const one = rf_cache_take(0);
+    rf_cache *const two = rf_cache_take(0);
+    EXPECT_TRUE((one == left && two == of_others) || (one == of_others && two == left));
+    EXPECT_EQ(rf_cache_total(), 3U);
+    (void)rf_cache_take(0);
+    EXPECT_EQ(rf_cache_total(), 4U); // the two were all that nobody had
+  });
+}
+
+// ---- Figures ----
+
+TEST(DropinCaches, TheirFiguresAreSums) {
+  alone([] {
+    rf_cache *const one = rf_cache_take(0);
+    one->used = 1000;
+    one->peak = 5000;
+    one->blocks = 3;
+    one->peak_blocks = 7;
+    one->allocations = 20;
+    one->failures = 2;
+    one->requested = 9000;
+    rf_cache_figures f;
+    rf_cache_figures_of_all(&f);
+    EXPECT_EQ(f.counters.peak, 5000U); // exact where there is one
+    EXPECT_EQ(f.counters.peak_blocks, 7U);
+
+    rf_cache *const two = rf_cache_take(0);
+    two->used = 100;
+    two->blocks = 1;
+    two->allocations = 5;
+    two->failures = 1;
+    two->requested = 300;
+    two->bins[2].ripe = 3;
+    two->bins[2].end = 5;
+    rf_cache_count_live(one);
+    rf_cache_count_live(two);
+    rf_cache_figures_of_all(&f);
+    EXPECT_EQ(f.counters.used, 1100U);
+    EXPECT_EQ(f.counters.blocks, 4U);
+    EXPECT_EQ(f.counters.allocations, 25U);
+    EXPECT_EQ(f.counters.failures, 3U);
+    EXPECT_EQ(f.requested, 9300U);
+    EXPECT_EQ(f.waiting, 2 * rf_size_classes[2].size);
+    EXPECT_EQ(f.counters.peak, 1100U);
+    EXPECT_EQ(f.counters.peak_blocks, 4U);
+
+    two->used = 600;
+    rf_cache_count_live(two);
+    two->used = 50;
+    rf_cache_count_live(two);
+    rf_cache_figures_of_all(&f);
+    EXPECT_EQ(f.counters.used, 1050U);
+    EXPECT_EQ(f.counters.peak, 1600U);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,302 @@
+// All other threads of a process stand still between the two calls, and go on as if nothing had been. The process of
+// the drop-in is the test's own here.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/inspect/stop_the_world.h"
+#include "checkers/dropin/runtime/state.h"
+}
+#undef _Static_assert
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <gtest/gtest.h>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+rf_process_state rf_process;
+
+bool rf_process_has_ended() {
+  return rf_process.ended;
+}
+
+namespace {
+
+constexpr unsigned kLong = 60000;
+constexpr unsigned kShort = 20;
+constexpr int kSignal = 33;
+constexpr size_t kRoom = 16;
+
+struct KernelAction {
+  void *handler;
+  unsigned long flags;
+  void *restorer;
+  uint64_t mask;
+};
+
+KernelAction action_now() {
+  KernelAction action{};
+  EXPECT_EQ(syscall(SYS_rt_sigaction, kSignal, nullptr, &action, sizeof action.mask), 0);
+  return action;
+}
+
+// As the C library does not: of the signal that it keeps for itself.
+void block_the_signal(bool block) {
+  uint64_t const mask = uint64_t{1} << (kSignal - 1);
+  EXPECT_EQ(syscall(SYS_rt_sigprocmask, block ? SIG_BLOCK : SIG_UNBLOCK, &mask, nullptr, sizeof mask), 0);
+}
+
+void turn_until(const std::function<bool()> &done) {
+  while (!done()) {
+    std::this_thread::yield();
+  }
+}
+
+// A thread that counts until it is told to end.
+class Counter {
+public:
+  explicit Counter(bool blocked = false) : thread_([this, blocked] { run(blocked); }) {
+    turn_until([&] { return count_ != 0; });
+  }
+  ~Counter() {
+    ends_ = true;
+    thread_.join();
+  }
+  void wait_until_it_goes_on() const {
+    uint64_t const before = count_;
+    turn_until([&] { return count_ != before; });
+  }
+  void unblock() {
+    unblocks_ = true;
+    turn_until([&] { return !unblocks_; });
+  }
+  uint64_t count() const { return count_; }
+  uint32_t id() const { return id_; }
+  uintptr_t frame() const { return frame_; }
+
+private:
+  void run(bool blocked) {
+    if (blocked) {
+      block_the_signal(true);
+    }
+    id_ = static_cast<uint32_t>(syscall(SYS_gettid));
+    frame_ = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    while (!ends_) {
+      count_++;
+      if (unblocks_) {
+        block_the_signal(false);
+        unblocks_ = false;
+      }
+    }
+  }
+  std::atomic<uint64_t> count_{0};
+  std::atomic<uint32_t> id_{0};
+  std::atomic<uintptr_t> frame_{0};
+  std::atomic<bool> ends_{false};
+  std::atomic<bool> unblocks_{false};
+  std::thread thread_;
+};
+
+class StopTheWorld : public testing::Test {
+protected:
+  StopTheWorld() { stopped_ = {places_, kRoom, 0}; }
+  const char *stop(unsigned ms = kLong) {
+    errno = 4711;
+    const char *const why = rf_stop_the_world(&stopped_, ms);
+    EXPECT_EQ(errno, 4711);
+    return why;
+  }
+  void resume() {
+    errno = 4711;
+    rf_resume_the_world(&stopped_);
+    EXPECT_EQ(errno, 4711);
+  }
+  const rf_stopped_thread *place_of(uint32_t id) const {
+    for (size_t i = 0; i < stopped_.count; i++) {
+      if (places_[i].id == id) {
+        return &places_[i];
+      }
+    }
+    return nullptr;
+  }
+
+  rf_stopped_thread places_[kRoom] = {};
+  rf_stopped stopped_{};
+};
+
+TEST_F(StopTheWorld, OneThreadHasNobodyToStop) {
+  EXPECT_EQ(stop(), nullptr);
+  EXPECT_EQ(stopped_.count, 0U);
+  resume();
+}
+
+TEST_F(StopTheWorld, AllOthersStandStillUntilItEnds) {
+  std::vector<std::unique_ptr<Counter>> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.push_back(std::make_unique<Counter>());
+  }
+  for (int round = 0; round < 3; round++) {
+    ASSERT_EQ(stop(), nullptr);
+    EXPECT_EQ(stopped_.count, threads.size());
+    std::vector<uint64_t> before;
+    for (const auto &thread : threads) {
+      before.push_back(thread->count());
+      const rf_stopped_thread *const place = place_of(thread->id());
+      ASSERT_NE(place, nullptr);
+      EXPECT_LT(place->sp, thread->frame());
+      EXPECT_GT(place->sp, thread->frame() - 65536);
+    }
+    for (int turn = 0; turn < 1000; turn++) {
+      std::this_thread::yield();
+    }
+    for (size_t i = 0; i < threads.size(); i++) {
+      EXPECT_EQ(threads[i]->count(), before[i]);
+    }
+    resume();
+    for (const auto &thread : threads) {
+      thread->wait_until_it_goes_on();
+    }
+  }
+}
+
+TEST_F(StopTheWorld, LeavesTheSignalAsItWas) {
+  Counter const thread;
+  KernelAction const before = action_now();
+  ASSERT_EQ(stop(), nullptr);
+  EXPECT_NE(action_now().handler, before.handler);
+  EXPECT_NE(action_now().flags & SA_RESTART, 0U);
+  resume();
+  KernelAction const after = action_now();
+  EXPECT_EQ(after.handler, before.handler);
+  EXPECT_EQ(after.flags, before.flags);
+}
+
+TEST_F(StopTheWorld, SaysWhereThereAreMoreThreadsThanRoom) {
+  Counter one;
+  Counter two;
+  Counter three;
+  stopped_.capacity = 2;
+  KernelAction const before = action_now();
+  EXPECT_STREQ(stop(), "there are too many threads");
+  for (Counter *thread : {&one, &two, &three}) {
+    thread->wait_until_it_goes_on();
+  }
+  stopped_.capacity = 3;
+  EXPECT_EQ(stop(), nullptr);
+  resume();
+  EXPECT_EQ(action_now().handler, before.handler);
+}
+
+// Its signal comes later: it must find the handler, and the thread goes on.
+TEST_F(StopTheWorld, GivesUpOnAThreadThatDoesNotHear) {
+  Counter deaf(true);
+  Counter hears;
+  KernelAction const before = action_now();
+  EXPECT_STREQ(stop(kShort), "a thread could not be stopped");
+  deaf.wait_until_it_goes_on();
+  hears.wait_until_it_goes_on();
+  EXPECT_NE(action_now().handler, before.handler);
+  deaf.unblock();
+  deaf.wait_until_it_goes_on();
+  ASSERT_EQ(stop(), nullptr);
+  EXPECT_EQ(stopped_.count, 2U);
+  resume();
+  deaf.wait_until_it_goes_on();
+}
+
+TEST_F(StopTheWorld, ThreadsThatEndAreNotWaitedFor) {
+  for (int round = 0; round < 50; round++) {
+    std::thread ends([] {});
+    ASSERT_EQ(stop(), nullptr);
+    EXPECT_LE(stopped_.count, 1U);
+    resume();
+    ends.join();
+  }
+}
+
+#if defined(SYS_poll)
+
+std::string call_of(uint32_t id) {
+  std::ifstream file("/proc/self/task/" + std::to_string(id) + "/syscall");
+  std::string number;
+  file >> number;
+  return number;
+}
+
+// A thread that waits in a call that a signal cuts short.
+class Waiting {
+public:
+  Waiting() : thread_([this] { run(); }) {
+    EXPECT_EQ(pipe(ends_), 0);
+    begins_ = true;
+    turn_until([&] { return id_ != 0 && call_of(id_) == std::to_string(SYS_poll); });
+  }
+  void join() { thread_.join(); }
+  void leave() { thread_.detach(); }
+  uint32_t id() const { return id_; }
+  bool went_on() const { return went_on_; }
+  int error() const { return error_; }
+  void wake() const { EXPECT_EQ(write(ends_[1], "x", 1), 1); }
+
+private:
+  void run() {
+    turn_until([&] { return begins_.load(); });
+    id_ = static_cast<uint32_t>(syscall(SYS_gettid));
+    pollfd wanted = {ends_[0], POLLIN, 0};
+    error_ = syscall(SYS_poll, &wanted, 1, -1) < 0 ? errno : 0;
+    went_on_ = true;
+  }
+  int ends_[2] = {-1, -1};
+  std::atomic<bool> begins_{false};
+  std::atomic<bool> went_on_{false};
+  std::atomic<uint32_t> id_{0};
+  std::atomic<int> error_{0};
+  std::thread thread_;
+};
+
+TEST_F(StopTheWorld, AWaitIsCutShort) {
+  for (bool const library : {false, true}) {
+    for (bool const ended : {false, true}) {
+      if (library && ended) {
+        continue;
+      }
+      rf_process.library = library;
+      rf_process.ended = ended;
+      Waiting waiting;
+      ASSERT_EQ(stop(), nullptr);
+      EXPECT_FALSE(waiting.went_on());
+      resume();
+      waiting.join();
+      EXPECT_EQ(waiting.error(), EINTR);
+    }
+  }
+  rf_process.library = false;
+  rf_process.ended = false;
+}
+
+// It would see its wait fail, and go on in what is no longer there; others go on.
+TEST_F(StopTheWorld, AThreadThatWaitedStaysWhenTheProcessEnds) {
+  rf_process.library = true;
+  rf_process.ended = true;
+  Waiting *const waiting = new Waiting; // for ever
+  Counter counts;
+  ASSERT_EQ(stop(), nullptr);
+  resume();
+  counts.wait_until_it_goes_on();
+  turn_until([&] { return waiting->went_on() || call_of(waiting->id()) == std::to_string(SYS_futex); });
+  waiting->wake();
+  EXPECT_EQ(call_of(waiting->id()), std::to_string(SYS_futex));
+  EXPECT_FALSE(waiting->went_on());
+  waiting->leave();
+}
+
+#endif
+
+} // namespace
