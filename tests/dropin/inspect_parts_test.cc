@@ -35,7 +35,8 @@ public:
     std::vector<char> text(1 << 17);
     rf_sink_buffer buffer;
     rf_sink_buffer_init(&buffer, text.data(), text.size());
-    rf_heap_shape_write(shape_.get(), &buffer.sink);
+    rf_json_writer json = {&buffer.sink, false, false, 0};
+    rf_heap_shape_write(shape_.get(), &json);
     return std::string(buffer.data, buffer.length);
   }
 

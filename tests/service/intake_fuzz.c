@@ -78,7 +78,7 @@ static void ask(rf_store *store) {
   show(&a, answer(&a, rf_query_coverage(&a.query, NULL, 0)), rf_page_coverage);
   rf_sites_filter const sites = {.module = 1, .watched = "all"};
   begin(&a, store);
-  show(&a, answer(&a, rf_query_sites(&a.query, &sites)), rf_page_coverage);
+  show(&a, answer(&a, rf_query_sites(&a.query, &sites)), rf_page_module);
   begin(&a, store);
   show(&a, answer(&a, rf_query_builds(&a.query)), rf_page_builds);
   ask_processes(store);
