@@ -10,6 +10,7 @@
 
 #include "threads.h"
 
+#include <cerrno>
 #include <cstring>
 
 // Where clang counts for libFuzzer which code was reached; only in such builds.
@@ -116,9 +117,18 @@ bool is_counter(const volatile void *at) {
   return at >= __start___sancov_cntrs && at < __stop___sancov_cntrs;
 }
 
+// A variable of the one real thread, though reached by a pointer.
+bool is_errno(const volatile void *at) {
+  return at == &errno;
+}
+
+bool is_left_out(const volatile void *at) {
+  return Threads::is_own(at) || is_counter(at) || is_errno(at) || (left_out != nullptr && left_out(at));
+}
+
 void note_all(const volatile void *at, size_t size, Kind kind) {
   unsigned const me = Threads::current();
-  if (!watching || me == kThreads || Threads::is_own(at) || is_counter(at) || (left_out != nullptr && left_out(at))) {
+  if (!watching || me == kThreads || is_left_out(at)) {
     return;
   }
   auto const start = reinterpret_cast<uintptr_t>(at);
@@ -154,8 +164,8 @@ void races_begin(bool watch) {
   }
 }
 
-void races_leave_out(bool (*is_left_out)(const volatile void *at)) {
-  left_out = is_left_out;
+void races_leave_out(bool (*function)(const volatile void *at)) {
+  left_out = function;
 }
 
 void races_acquire(const void *what) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode, and the table of
-# docs/checkers/mte.md, which says what the tags of memory add to guard.
+# Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode, and the table
+# of docs/checkers/mte.md, which says what the tags of memory add to guard.
 #
 #   tools/try_aarch64.sh [--write] [DIR]      DIR: a folder that stays; --write: the page gets the table as it is now
 #

@@ -1,6 +1,6 @@
 /* Tags of memory: AArch64's Memory Tagging Extension. Each granule of 16 bytes has a tag of four bits where the memory
- * was mapped for it, and each pointer has one in its top byte; an access where the two differ is a fault. New memory and
- * new pointers have tag 0.
+ * was mapped for it, and each pointer has one in its top byte; an access where the two differ is a fault. New memory
+ * and new pointers have tag 0.
  *
  *     pointer = | 4 bits | tag (4 bits) | address (56 bits) |
  *
@@ -78,8 +78,8 @@ static inline bool rf_memory_tags_on(void) {
 #define RF_TAG_CHECK_OVERRIDE "S3_3_C4_C2_7"
 #define RF_TAG_CHECK_OVERRIDDEN ((uint64_t)1 << 25) /* in that register, and in that of the processor's state */
 
-/* Lets this thread access memory whatever the tags, until rf_memory_tags_resume is given the answer. Handlers of signals
- * are checked meanwhile. Only where tags are on. */
+/* Lets this thread access memory whatever the tags, until rf_memory_tags_resume is given the answer. Handlers of
+ * signals are checked meanwhile. Only where tags are on. */
 static inline uint64_t rf_memory_tags_pause(void) {
   uint64_t before;
   __asm__ volatile("mrs %0, " RF_TAG_CHECK_OVERRIDE "\n\tmsr " RF_TAG_CHECK_OVERRIDE ", %1"
@@ -100,7 +100,7 @@ static inline unsigned rf_memory_tags_at(uintptr_t address) {
   return rf_tag_of(pointer);
 }
 
-/* Sets the tags from `start` to `end`, both multiples of a granule, in memory that is mapped. Only where tags are on. */
+/* Sets the tags from `start` to `end`, both multiples of a granule, in mapped memory. Only where tags are on. */
 void rf_memory_tags_set(uintptr_t start, uintptr_t end, unsigned tag);
 
 #else

@@ -46,7 +46,7 @@ def covered():
                  for path, build_id, count, every in (("/srv/bin/server", "ab12", 240, 16),
                                                       ("/srv/bin/worker", "cd34", 90, 13),
                                                       ("/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30", "ef56", 31, 12),
-                                                      ("/usr/lib/x86_64-linux-gnu/libcodec-extra-long-name.so.2", "9a78",
+                                                      ("/usr/lib/x86_64-linux-gnu/libcodec-long-name.so.2", "9a78",
                                                        400, 400))]
         yield record("summary", f"c-{i}-1", ago=i * 9000, pid=i, seconds=7200.0 * (i + 1), allocations=10 ** 6,
                      sites=sites,

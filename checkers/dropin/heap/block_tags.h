@@ -4,10 +4,10 @@
  *     freed:   | front: 0 | the whole slot: the next block's tag              | next slot
  *     mapping: | front: 15 | payload: 0                           | guard: 15 |
  *
- * A slot's tags go round among the seven that are odd, or even, as the slot's number is even or odd: next to it there is
- * never the same, and a pointer of one of the last six owners differs from what is there. The memory itself says which
- * comes next. A block with a mapping of its own has tag 0, so that pages nobody touched stay so. A block of no bytes has
- * pointers with tag 15.
+ * A slot's tags go round among the seven that are odd, or even, as the slot's number is even or odd: next to it there
+ * is never the same, and a pointer of one of the last six owners differs from what is there. The memory itself says
+ * which comes next. A block with a mapping of its own has tag 0, so that pages nobody touched stay so. A block of no
+ * bytes has pointers with tag 15.
  *
  * By the thread that has the slot, with checks paused, where tags are on.
  */

@@ -1,7 +1,7 @@
 /* Mode mte: what comes from the heap gets a tag, and what goes to it loses its own, which must be the block's.
  *
- * Between rf_tag_pause and rf_tag_resume (checkers/dropin/runtime/tag_pause.h). Pointers to memory that is not the heap's
- * pass as they are.
+ * Between rf_tag_pause and rf_tag_resume (checkers/dropin/runtime/tag_pause.h). Pointers to memory that is not the
+ * heap's pass as they are.
  */
 #ifndef RINGFENCE_DROPIN_TAGGED_BLOCKS_H
 #define RINGFENCE_DROPIN_TAGGED_BLOCKS_H

@@ -53,8 +53,8 @@ static bool is_late(int number, const siginfo_t *info) {
 }
 
 /* A signal that another process sent is sent again, as is a fault whose instruction does not run again. A fault of the
- * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of the
- * report's ends the process. */
+ * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of
+ * the report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
   static RF_THREAD_LOCAL bool reporting;
   rf_host_unwind_fault();

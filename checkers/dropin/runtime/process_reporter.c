@@ -111,8 +111,8 @@ static void remove_entry(rf_trace *trace) {
   trace->depth = kept;
 }
 
-/* In mode page a guard refuses what is no block at all, and that has no mode but the process's. In mode mte all findings
- * are the process's. */
+/* In mode page a guard refuses what is no block at all, and that has no mode but the process's. In mode mte all
+ * findings are the process's. */
 static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_finding own = *f;
   rf_mode const mode = rf_process.options.mode;

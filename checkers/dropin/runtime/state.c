@@ -8,8 +8,8 @@
 
 #include "checkers/checked/mode_options.h"
 #include "checkers/os/host.h"
-#include "checkers/report/collector_identity.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/report/collector_identity.h"
 #include "steering.h"
 
 #define DEFAULT_STACK_DEPTH 12U

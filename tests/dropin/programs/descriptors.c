@@ -1,4 +1,4 @@
-/* Copies descriptors in all ways and prints what came of it: the drop-in, which looks at copies to 2, changes nothing. */
+/* Copies descriptors in all ways and prints the results: the drop-in, which looks at copies to 2, changes nothing. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-/* Reads and late uses, one bug each, and beside each the same code without it, as in bugs.c; and a program that is right.
- * tools/try_aarch64.sh runs them where memory has tags. */
+/* Reads and late uses, one bug each, and beside each the same code without it, as in bugs.c; and a program that is
+ * right. tools/try_aarch64.sh runs them where memory has tags. */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>

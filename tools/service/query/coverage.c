@@ -1,4 +1,4 @@
-/* Coverage of checking: what ran, in which mode and how long, by program and by module, and the call sites of a module. */
+/* Coverage of checking: programs and modules that ran, in which mode and how long, and the call sites of a module. */
 #include "tools/service/query/query.h"
 
 #include "tools/service/intake/names.h"
