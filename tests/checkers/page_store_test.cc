@@ -358,8 +358,8 @@ TEST_F(PageStore, TheLimitOfMappingsIsToldOnce) {
 }
 
 TEST_F(PageStore, AQuarterOfTheMemoryIsItsShare) {
-  auto const pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
-  size_t least = pages * page_size();
+  uint64_t const pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
+  auto least = static_cast<size_t>(std::min<uint64_t>(pages * page_size(), SIZE_MAX));
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     for (std::string path = line.substr(0, 3) == "0::" ? line.substr(3) : ""; !path.empty();
