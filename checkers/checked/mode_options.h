@@ -31,6 +31,11 @@ void rf_options_name_policy(const char *rules);
 /* Applies what __ringfence_default_options returns; the first half of rf_options_load, which says more. */
 unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings);
 
+/* The mode whose options a mode has, and whose checks pools get in it: guard for those that go further. */
+static inline rf_mode rf_mode_base(rf_mode mode) {
+  return mode == RF_MODE_ASAN || mode == RF_MODE_MTE ? RF_MODE_GUARD : mode;
+}
+
 /* Writes ", key value" for each option that the checker of options->mode takes. */
 void rf_options_print(const rf_options *options, const rf_sink *sink);
 

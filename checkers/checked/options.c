@@ -360,7 +360,7 @@ static void put_value(const rf_sink *sink, const rf_options *options, const opti
 }
 
 void rf_options_print(const rf_options *options, const rf_sink *sink) {
-  rf_mode const mode = options->mode > RF_MODE_PAGE ? RF_MODE_GUARD : options->mode; /* guard, and more */
+  rf_mode const mode = rf_mode_base(options->mode);
   for (size_t i = 0; i < sizeof of_mode / sizeof of_mode[0]; i++) {
     if (of_mode[i].mode == mode) {
       rf_sink_str(sink, ", ");

@@ -16,12 +16,18 @@
 
 #define HASH_FACTOR 0x9E3779B1U
 
+/* Calls from one place at one depth mostly have the same stack. `frame`: 0 where the place alone is kept. */
+static inline uint32_t *guess_for(const rf_stack_depot *depot, uintptr_t caller, uintptr_t frame) {
+  uint32_t const x = (uint32_t)(caller ^ frame >> 4) * HASH_FACTOR;
+  return &depot->recent[x >> 16 & depot->recent_mask];
+}
+
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
   static const rf_stack_layout freeing = {.frees = true};
   if (depot == NULL || caller == 0) {
     return 0;
   }
-  uint32_t *const place = &depot->recent[(uint32_t)caller * HASH_FACTOR >> 16 & depot->recent_mask];
+  uint32_t *const place = guess_for(depot, caller, 0);
   uint32_t id = load(place);
   const record *const r = record_at(depot, id);
   if (RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller)) {
@@ -37,12 +43,6 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 #if RF_HOST_STACKS
 
 #define TURNS_MOST 6U
-
-/* Calls from one place at one depth mostly have the same stack. */
-static inline uint32_t *guess_for(const rf_stack_depot *depot, const rf_origin *origin) {
-  uint32_t const x = (uint32_t)(origin->caller ^ (uintptr_t)origin->frame >> 4) * HASH_FACTOR;
-  return &depot->recent[x >> 16 & depot->recent_mask];
-}
 
 /* Where the stack is that was met when record `id` would have been right but for one word, which was `word`. */
 static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
@@ -168,14 +168,15 @@ RF_INLINE uint32_t put_from(rf_stack_depot *depot, const rf_origin *origin, unsi
   if (depot == NULL) {
     return 0;
   }
-  uint32_t const id = load(guess_for(depot, origin));
+  uint32_t const id = load(guess_for(depot, origin->caller, (uintptr_t)origin->frame));
   uintptr_t word;
   verdict const v = compare(record_at(depot, id), origin, max, &word);
   if (RF_LIKELY(v == STACK_SAME)) {
     return id;
   }
-  return v == STACK_OTHER ? put_other(depot, origin, max, turn_for(depot, id, word), frees)
-                          : put_anew(depot, origin, max, guess_for(depot, origin), frees);
+  return v == STACK_OTHER
+             ? put_other(depot, origin, max, turn_for(depot, id, word), frees)
+             : put_anew(depot, origin, max, guess_for(depot, origin->caller, (uintptr_t)origin->frame), frees);
 }
 
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {

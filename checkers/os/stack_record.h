@@ -9,9 +9,10 @@
  *
  * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB.
  *
- * The layout, with all that is behind the return addresses, is the one exception: after code was replaced by other code
- * it is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where the stamp is that
- * of the generation that was the present one before it was read and after: the stamp never goes back to an older one.
+ * A record is written once, but for its layout, with all that is behind the return addresses: after code was replaced
+ * by other code, that is written anew, by the one thread that could set the stamp to STAMP_BUSY. It counts only where
+ * the stamp is that of the generation that was the present one before it was read and after: the stamp never goes back
+ * to an older one.
  */
 #ifndef RINGFENCE_STACK_RECORD_H
 #define RINGFENCE_STACK_RECORD_H

@@ -67,10 +67,6 @@ static void close_marked(rf_space *space, uintptr_t start, size_t size) {
   }
 }
 
-static bool is_moving(const rf_space *space) {
-  return __atomic_load_n(&space->moving, __ATOMIC_ACQUIRE);
-}
-
 /* Whether pages that have lost their memory are closed by that. The descriptor is looked at now and then only: a
  * program that closed it, which takes some effort, has it open until then. */
 static bool is_closed_without(const rf_space *space) {
@@ -79,11 +75,11 @@ static bool is_closed_without(const rf_space *space) {
     rf_page_mover_look();
   }
   __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the memory is gone before: see rf_page_stop_moving */
-  return is_moving(space) && rf_page_mover_works();
+  return rf_space_is_moving(space) && rf_page_mover_works();
 }
 
 bool rf_page_open_range(rf_space *space, uintptr_t start, size_t size) {
-  if (is_moving(space) && rf_page_mover_fill(start, size)) {
+  if (rf_space_is_moving(space) && rf_page_mover_fill(start, size)) {
     return true;
   }
   size_t const marked = marked_part(space, start, size);
@@ -100,7 +96,7 @@ bool rf_page_open_range(rf_space *space, uintptr_t start, size_t size) {
 }
 
 void rf_page_close_range(rf_space *space, uintptr_t start, size_t size) {
-  if (is_moving(space)) {
+  if (rf_space_is_moving(space)) {
     rf_page_mover_empty(start, size);
     if (!is_closed_without(space)) {
       close_marked(space, start, size);
@@ -123,7 +119,7 @@ static size_t open_bytes(const rf_slot *s) {
 }
 
 bool rf_page_takes_mappings(const rf_slot *s) {
-  return !is_moving(s->space) && marked_part(s->space, rf_slot_open_start(s), open_bytes(s)) != open_bytes(s);
+  return !rf_space_is_moving(s->space) && marked_part(s->space, rf_slot_open_start(s), open_bytes(s)) != open_bytes(s);
 }
 
 bool rf_page_is_clean(const rf_slot *s) {

@@ -166,6 +166,11 @@ struct rf_space {
   size_t record_bytes;
 };
 
+/* Pages are closed where they have no memory. Others may end that at any time. */
+static inline bool rf_space_is_moving(const rf_space *space) {
+  return __atomic_load_n(&space->moving, __ATOMIC_ACQUIRE);
+}
+
 #define RF_PAGE_BINS 32U
 #define RF_PAGE_KINDS ((unsigned)SPACE_KINDS)
 #define RF_PAGE_READY 256U /* pages that keep their memory for blocks to come */

@@ -13,15 +13,11 @@
 
 #include <string.h>
 
-static bool is_moving(const rf_space *space) {
-  return __atomic_load_n(&space->moving, __ATOMIC_ACQUIRE);
-}
-
 /* ---- A block is freed ---- */
 
 static rf_slot *take_target(rf_page_store *store) {
   rf_slot *const to = rf_runs_take(store, SPACE_MOVING, 1 + rf_page_gap(1));
-  if (to == NULL || !is_moving(to->space)) {
+  if (to == NULL || !rf_space_is_moving(to->space)) {
     if (to != NULL) {
       rf_runs_give(store, to);
     }
@@ -38,7 +34,7 @@ static rf_slot *take_target(rf_page_store *store) {
 rf_slot *rf_page_move_target(rf_page_store *store, const rf_slot *s) {
   rf_page_mask mask;
   rf_slot *to = NULL;
-  if (!is_moving(s->space) || s->pages != 1 || !rf_page_enter(store, &mask)) {
+  if (!rf_space_is_moving(s->space) || s->pages != 1 || !rf_page_enter(store, &mask)) {
     return NULL;
   }
   if (store->moving && store->ready_count < RF_PAGE_READY) {
@@ -55,7 +51,7 @@ bool rf_page_move_memory(rf_slot *to, const rf_slot *s) {
     return false;
   }
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  if (!is_moving(s->space)) { /* another thread went over to markers, and passed this block over */
+  if (!rf_space_is_moving(s->space)) { /* another thread went over to markers, and passed this block over */
     rf_page_close_range(s->space, rf_slot_open_start(s), rf_page_size());
   }
   memset((void *)(page + (s->block - rf_slot_open_start(s))), RF_PATTERN_REDZONE, s->size);
@@ -72,7 +68,7 @@ void rf_page_move_end(rf_page_store *store, rf_slot *to, bool moved) {
     store->ready = to;
     return;
   }
-  if (!is_moving(to->space)) {
+  if (!rf_space_is_moving(to->space)) {
     rf_page_close_range(to->space, rf_slot_open_start(to), rf_page_size());
   }
   store->ready_count--;

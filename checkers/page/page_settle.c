@@ -5,10 +5,6 @@
  */
 #include "page_impl.h"
 
-static bool is_moving(const rf_space *space) {
-  return __atomic_load_n(&space->moving, __ATOMIC_ACQUIRE);
-}
-
 static bool has_memory(const rf_slot *s) {
   return rf_slot_state_of(s) == SLOT_MAKING || rf_slot_is_live(s);
 }
@@ -50,7 +46,7 @@ static void stop_moving(rf_space *space) {
 void rf_page_stop_moving(rf_page_store *store) {
   store->moving = false;
   for (rf_space *space = store->spaces; space != NULL; space = space->next) {
-    if (is_moving(space)) {
+    if (rf_space_is_moving(space)) {
       stop_moving(space);
     }
   }
@@ -59,8 +55,8 @@ void rf_page_stop_moving(rf_page_store *store) {
 bool rf_page_register_again(const rf_page_store *store) {
   bool registered = true;
   for (const rf_space *space = store->spaces; space != NULL && registered; space = space->next) {
-    registered =
-        !is_moving(space) || rf_page_mover_register((void *)space->start, (size_t)space->pages * rf_page_size());
+    registered = !rf_space_is_moving(space) ||
+                 rf_page_mover_register((void *)space->start, (size_t)space->pages * rf_page_size());
   }
   return registered;
 }

@@ -149,12 +149,12 @@ static rf_bug bug_of(rf_tag_verdict verdict) {
   return RF_BUG_USE_AFTER_FREE;
 }
 
-static const char reused[] =
+const char rf_block_tag_reused[] =
     "the pointer's tag is an older one: its block was freed, and the one described was given the memory since";
 static const char nearest[] = "the block is the nearest one with the pointer's tag";
 
 static const char *detail_of(rf_tag_verdict verdict, bool near) {
-  return verdict == RF_TAG_AFTER_REUSE ? reused : near ? nearest : NULL;
+  return verdict == RF_TAG_AFTER_REUSE ? rf_block_tag_reused : near ? nearest : NULL;
 }
 
 bool rf_block_tag_explain(uintptr_t address, unsigned tag, rf_view *view, rf_bug *bug, const char **detail) {

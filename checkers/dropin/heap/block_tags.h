@@ -38,6 +38,9 @@ unsigned rf_block_tag_hold(const rf_view *view);
 
 /* ---- Faults ---- */
 
+/* The detail of findings about a pointer of an earlier block. */
+extern const char rf_block_tag_reused[] __attribute__((visibility("hidden")));
+
 /* Explains a fault at `address` by a pointer with `tag`: the block that it is about, and the kind of bug. False where
  * no block fits. Not under any lock: others may change what is looked at. */
 bool rf_block_tag_explain(uintptr_t address, unsigned tag, rf_view *view, rf_bug *bug, const char **detail);

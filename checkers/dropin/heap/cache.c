@@ -7,14 +7,6 @@
 #include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 
-RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin) {
-  return rf_stack_depot_put_caller(rf_heap_options_now.depot, origin->caller, false);
-}
-
-RF_RARE uint32_t rf_cache_keep_freeing_caller(const rf_origin *origin) {
-  return rf_stack_depot_put_caller(rf_heap_options_now.depot, origin->caller, true);
-}
-
 /* ---- Allocation ---- */
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {

@@ -9,20 +9,17 @@
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
 
-RF_RARE uint32_t rf_cache_keep_caller(const rf_origin *origin);
-RF_RARE uint32_t rf_cache_keep_freeing_caller(const rf_origin *origin);
-
 RF_INLINE uint32_t rf_cache_keep_origin(const rf_origin *origin) {
-  unsigned const depth = rf_heap_options_now.stack_depth;
-  return RF_LIKELY(depth != 0) ? rf_stack_depot_put_from(rf_heap_options_now.depot, origin, depth)
-                               : rf_cache_keep_caller(origin);
+  const rf_heap_options *const o = &rf_heap_options_now;
+  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_depot_put_from(o->depot, origin, o->stack_depth)
+                                        : rf_stack_depot_put_caller(o->depot, origin->caller, false);
 }
 
 /* The same for a call that frees. */
 RF_INLINE uint32_t rf_cache_keep_freeing(const rf_origin *origin) {
-  unsigned const depth = rf_heap_options_now.stack_depth;
-  return RF_LIKELY(depth != 0) ? rf_stack_depot_put_free_from(rf_heap_options_now.depot, origin, depth)
-                               : rf_cache_keep_freeing_caller(origin);
+  const rf_heap_options *const o = &rf_heap_options_now;
+  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_depot_put_free_from(o->depot, origin, o->stack_depth)
+                                        : rf_stack_depot_put_caller(o->depot, origin->caller, true);
 }
 
 RF_INLINE void count_block(rf_cache *c, size_t size) {

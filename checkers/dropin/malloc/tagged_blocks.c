@@ -16,9 +16,7 @@ static void report_stale(const rf_view *v, const void *ptr, const rf_origin *ori
   rf_finding_begin(&f, lost ? RF_BUG_BAD_FREE : RF_BUG_DOUBLE_FREE, RF_ACCESS_FREE, address, "malloc",
                    rf_mode_name(RF_MODE_MTE), origin);
   rf_check_about(&f, v);
-  f.detail =
-      lost ? "the pointer has lost its tag"
-           : "the pointer's tag is an older one: its block was freed, and the one described was given the memory since";
+  f.detail = lost ? "the pointer has lost its tag" : rf_block_tag_reused;
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
