@@ -141,16 +141,16 @@ static int64_t growth(size_t now, size_t then) {
 }
 
 static void write_head(rf_json_writer *w, const rf_snapshot *s, const rf_snapshot *before, uint32_t process) {
-  rf_json_write_text(w, "type", "snapshot");
-  rf_json_write_unsigned(w, "version", RF_JSON_VERSION);
-  rf_json_write_unsigned(w, "pid", process);
-  rf_json_write_unsigned(w, "time_ns", s->time_ns);
-  rf_json_write_text(w, "name", s->name);
-  rf_json_write_text(w, "since", before != NULL ? before->name : NULL);
-  rf_json_write_text(w, "allocator", s->allocator);
-  rf_json_write_signed(w, "blocks", growth(s->blocks, before != NULL ? before->blocks : 0));
-  rf_json_write_signed(w, "bytes", growth(s->bytes, before != NULL ? before->bytes : 0));
-  rf_json_write_unsigned(w, "omitted_blocks", s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0));
+  rf_json_put_text(w, "type", "snapshot");
+  rf_json_put_unsigned(w, "version", RF_JSON_VERSION);
+  rf_json_put_unsigned(w, "pid", process);
+  rf_json_put_unsigned(w, "time_ns", s->time_ns);
+  rf_json_put_text(w, "name", s->name);
+  rf_json_put_text(w, "since", before != NULL ? before->name : NULL);
+  rf_json_put_text(w, "allocator", s->allocator);
+  rf_json_put_number(w, "blocks", growth(s->blocks, before != NULL ? before->blocks : 0));
+  rf_json_put_number(w, "bytes", growth(s->bytes, before != NULL ? before->bytes : 0));
+  rf_json_put_unsigned(w, "omitted_blocks", s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0));
 }
 
 void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process,
@@ -158,18 +158,18 @@ void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t 
   rf_json_writer w = {.sink = sink};
   rf_snapshot_delta row;
   size_t cursor = 0;
-  rf_json_begin_object(&w, NULL);
+  rf_json_open(&w, NULL, "{");
   write_head(&w, s, before, process);
-  rf_json_begin_array(&w, "sites");
+  rf_json_open(&w, "sites", "[");
   while (rf_snapshot_next(s, before, &cursor, &row)) {
-    rf_json_begin_object(&w, NULL);
-    rf_json_write_signed(&w, "blocks", row.blocks);
-    rf_json_write_signed(&w, "bytes", row.bytes);
+    rf_json_open(&w, NULL, "{");
+    rf_json_put_number(&w, "blocks", row.blocks);
+    rf_json_put_number(&w, "bytes", row.bytes);
     rf_report_json_trace("allocated", row.allocated, symbolizer, sink);
-    rf_json_end_object(&w);
+    rf_json_close(&w, "}");
   }
-  rf_json_end_array(&w);
-  rf_json_end_object(&w);
+  rf_json_close(&w, "]");
+  rf_json_close(&w, "}");
   rf_sink_char(sink, '\n');
 }
 

@@ -35,51 +35,51 @@ static void put_module(rf_snapshot_sites *w, const rf_frame_name *name) {
     number++;
   }
   if (number < w->module_count) {
-    rf_json_write_unsigned(w->json, NULL, number);
+    rf_json_put_unsigned(w->json, NULL, number);
     return;
   }
   if (number == RF_SNAPSHOT_MODULES) {
-    rf_json_write_signed(w->json, NULL, NO_MODULE);
+    rf_json_put_number(w->json, NULL, NO_MODULE);
     return;
   }
   w->modules[w->module_count++] = sum;
-  rf_json_begin_object(w->json, NULL);
-  rf_json_write_text(w->json, "path", name->module);
-  rf_json_write_text(w->json, "build_id", name->build_id);
-  rf_json_end_object(w->json);
+  rf_json_open(w->json, NULL, "{");
+  rf_json_put_text(w->json, "path", name->module);
+  rf_json_put_text(w->json, "build_id", name->build_id);
+  rf_json_close(w->json, "}");
 }
 
 static void put_names(rf_json_writer *json, const char *function, const char *file, unsigned line) {
-  rf_json_write_text(json, NULL, function == NULL && file != NULL ? "" : function);
+  rf_json_put_text(json, NULL, function == NULL && file != NULL ? "" : function);
   if (file != NULL) {
-    rf_json_write_text(json, NULL, file);
-    rf_json_write_unsigned(json, NULL, line);
+    rf_json_put_text(json, NULL, file);
+    rf_json_put_unsigned(json, NULL, line);
   }
 }
 
 static void put_unplaced(rf_json_writer *json, uintptr_t address) {
-  rf_json_write_signed(json, NULL, NO_MODULE);
-  rf_json_write_address(json, NULL, address);
+  rf_json_put_number(json, NULL, NO_MODULE);
+  rf_json_put_address(json, NULL, address);
 }
 
 /* `site`: of a checked build's call; else NULL. */
 static void put_new_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
   rf_frame_name name;
   memset(&name, 0, sizeof name);
-  rf_json_begin_array(w->json, NULL);
+  rf_json_open(w->json, NULL, "[");
   if (site != NULL) {
     put_unplaced(w->json, 0);
     put_names(w->json, site->function, site->file, site->line);
   } else if (w->symbolizer != NULL && w->symbolizer->name(w->symbolizer->context, pc, 0, &name) &&
              name.module != NULL) {
     put_module(w, &name);
-    rf_json_write_address(w->json, NULL, name.offset);
+    rf_json_put_address(w->json, NULL, name.offset);
     put_names(w->json, name.function, name.file, name.line);
   } else {
     put_unplaced(w->json, pc);
     put_names(w->json, name.function, name.file, name.line);
   }
-  rf_json_end_array(w->json);
+  rf_json_close(w->json, "]");
 }
 
 /* False where the table is full. */
@@ -87,7 +87,7 @@ static bool put_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
   uintptr_t const key = pc != 0 ? pc : 1;
   uint32_t const at = slot_of(w, key);
   if (w->frames[at].pc != 0) {
-    rf_json_write_unsigned(w->json, NULL, w->frames[at].number);
+    rf_json_put_unsigned(w->json, NULL, w->frames[at].number);
     return true;
   }
   if (w->frame_count >= FRAMES_MOST) {
@@ -104,18 +104,18 @@ static bool put_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *site) {
 static bool put_site(rf_snapshot_sites *w, const rf_snapshot_site *site) {
   const rf_trace *const t = &site->allocated;
   bool fits = true;
-  rf_json_begin_array(w->json, NULL);
-  rf_json_write_unsigned(w->json, NULL, site->bytes);
-  rf_json_write_unsigned(w->json, NULL, site->blocks);
-  rf_json_begin_array(w->json, NULL);
+  rf_json_open(w->json, NULL, "[");
+  rf_json_put_unsigned(w->json, NULL, site->bytes);
+  rf_json_put_unsigned(w->json, NULL, site->blocks);
+  rf_json_open(w->json, NULL, "[");
   if (t->site != NULL) {
     fits = put_frame(w, (uintptr_t)t->site, t->site);
   }
   for (unsigned i = 0; i < t->depth && i < RF_TRACE_DEPTH && fits; i++) {
     fits = put_frame(w, t->frames[i], NULL);
   }
-  rf_json_end_array(w->json);
-  rf_json_end_array(w->json);
+  rf_json_close(w->json, "]");
+  rf_json_close(w->json, "]");
   return fits && w->out->length + RESERVE + 2 <= w->out->capacity;
 }
 
@@ -140,15 +140,15 @@ void rf_snapshot_sites_write(rf_snapshot_sites *w, rf_json_writer *json, const r
                              size_t count, size_t omitted_blocks, size_t omitted_bytes) {
   size_t written = 0;
   w->json = json;
-  rf_json_begin_array(json, "sites");
+  rf_json_open(json, "sites", "[");
   while (written < count && put_whole_site(w, sites[written])) {
     written++;
   }
-  rf_json_end_array(json);
+  rf_json_close(json, "]");
   for (size_t i = written; i < count; i++) {
     omitted_blocks += sites[i]->blocks;
     omitted_bytes += sites[i]->bytes;
   }
-  rf_json_write_unsigned(json, "omitted_blocks", omitted_blocks);
-  rf_json_write_unsigned(json, "omitted_bytes", omitted_bytes);
+  rf_json_put_unsigned(json, "omitted_blocks", omitted_blocks);
+  rf_json_put_unsigned(json, "omitted_bytes", omitted_bytes);
 }

@@ -121,7 +121,7 @@ static void write_id(rf_json_writer *w, const char *name, const rf_collector_ide
   rf_sink_buffer buffer;
   rf_sink_buffer_init(&buffer, text, sizeof text);
   rf_collector_put_id(id, sequence, &buffer.sink);
-  rf_json_write_text(w, name, text);
+  rf_json_put_text(w, name, text);
 }
 
 static void begin_record(rf_json_writer *w, const char *kind, const rf_collector_identity *id) {
@@ -129,23 +129,23 @@ static void begin_record(rf_json_writer *w, const char *kind, const rf_collector
   rf_sink_buffer time;
   rf_sink_buffer_init(&time, text, sizeof text);
   rf_collector_put_time(&time.sink);
-  rf_json_begin_object(w, NULL);
-  rf_json_write_text(w, "record", kind);
-  rf_json_write_unsigned(w, "version", RECORD_VERSION);
+  rf_json_open(w, NULL, "{");
+  rf_json_put_text(w, "record", kind);
+  rf_json_put_unsigned(w, "version", RECORD_VERSION);
   write_id(w, "id", id, ++state.sequence);
-  rf_json_write_text(w, "time", text);
-  rf_json_write_unsigned(w, "pid", id->process);
+  rf_json_put_text(w, "time", text);
+  rf_json_put_unsigned(w, "pid", id->process);
   rf_sink_str(w->sink, state.id.fields);
 }
 
 static void end_record(rf_json_writer *w) {
-  rf_json_end_object(w);
+  rf_json_close(w, "}");
   rf_sink_char(w->sink, '\n');
   w->more = false;
 }
 
 static void write_dropped(rf_json_writer *w) {
-  rf_json_write_unsigned(w, "dropped", __atomic_load_n(&state.dropped, __ATOMIC_RELAXED));
+  rf_json_put_unsigned(w, "dropped", __atomic_load_n(&state.dropped, __ATOMIC_RELAXED));
 }
 
 /* Losses that the records so far name need not be named again. */
@@ -211,9 +211,9 @@ static bool make_finding(rf_sink_buffer *line, const rf_collector_identity *id, 
   rf_sink_buffer_init(line, state.line + 1, LINE_BYTES);
   rf_json_writer w = {.sink = &line->sink};
   begin_record(&w, "finding", id);
-  rf_json_write_unsigned(&w, "count", 1);
+  rf_json_put_unsigned(&w, "count", 1);
   write_dropped(&w);
-  rf_json_write_text(&w, "windows", names[state.windows]);
+  rf_json_put_text(&w, "windows", names[state.windows]);
   rf_sink_str(&line->sink, ",\"finding\":");
   rf_report_json(&state.shown, symbolizer, &line->sink);
   line->length--; /* its line feed */
@@ -236,7 +236,7 @@ static bool tell_finding(const rf_finding *f, const rf_collector_identity *id, c
 static void make_repeat(rf_json_writer *w, const key_count *k) {
   begin_record(w, "repeat", &state.id);
   write_id(w, "of", &state.id, k->first);
-  rf_json_write_unsigned(w, "count", k->untold);
+  rf_json_put_unsigned(w, "count", k->untold);
   end_record(w);
 }
 
@@ -313,8 +313,8 @@ void rf_collector_step(uint32_t rule, const char *done) {
   rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
   rf_json_writer w = {.sink = &line.sink};
   begin_record(&w, "step", &state.id);
-  rf_json_write_unsigned(&w, "rule", rule);
-  rf_json_write_text(&w, "done", done);
+  rf_json_put_unsigned(&w, "rule", rule);
+  rf_json_put_text(&w, "done", done);
   end_record(&w);
   (void)rf_spool_file_append(&state.spool, line.data, line.length, true);
   leave();
@@ -328,7 +328,7 @@ static void write_seconds(rf_json_writer *w, uint64_t ns) {
     digits[i] = (char)('0' + rest % 10);
     rest /= 10;
   }
-  rf_json_write_unsigned(w, "seconds", ns / 1000000000U);
+  rf_json_put_unsigned(w, "seconds", ns / 1000000000U);
   rf_sink_str(w->sink, digits);
 }
 
@@ -376,19 +376,19 @@ static void write_exit(rf_json_writer *w, const rf_collector_run *run) {
     rf_sink_char(&exit.sink, ' ');
     rf_sink_int(&exit.sink, run->number);
   }
-  rf_json_write_text(w, "exit", text);
+  rf_json_put_text(w, "exit", text);
 }
 
 static void make_summary(rf_json_writer *w, const rf_collector_identity *id, const rf_collector_run *run) {
   begin_record(w, "summary", id);
   write_seconds(w, run->duration_ns);
-  rf_json_write_unsigned(w, "allocations", run->allocations);
-  rf_json_write_unsigned(w, "bytes", run->bytes);
-  rf_json_write_unsigned(w, "peak", run->peak);
-  rf_json_write_unsigned(w, "findings", run->findings);
+  rf_json_put_unsigned(w, "allocations", run->allocations);
+  rf_json_put_unsigned(w, "bytes", run->bytes);
+  rf_json_put_unsigned(w, "peak", run->peak);
+  rf_json_put_unsigned(w, "findings", run->findings);
   write_dropped(w);
-  rf_json_write_text(w, "leaks_unchecked_because", run->leaks_unchecked);
-  rf_json_write_text(w, "blocks_unchecked_because", run->blocks_unchecked);
+  rf_json_put_text(w, "leaks_unchecked_because", run->leaks_unchecked);
+  rf_json_put_text(w, "blocks_unchecked_because", run->blocks_unchecked);
   if (run->sites != NULL) {
     rf_sink_str(w->sink, run->sites);
   }

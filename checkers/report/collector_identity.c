@@ -94,23 +94,23 @@ static void put_program(rf_json_writer *w) {
   char path[PATH_BYTES];
   ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
   path[length > 0 ? length : 0] = '\0';
-  rf_json_write_text(w, "program", path);
+  rf_json_put_text(w, "program", path);
 }
 
 static void put_host(rf_json_writer *w) {
   struct utsname system;
-  rf_json_write_text(w, "host", uname(&system) == 0 ? system.nodename : "");
+  rf_json_put_text(w, "host", uname(&system) == 0 ? system.nodename : "");
 }
 
 static void put_build(rf_json_writer *w, const rf_collector_options *options) {
   char text[NAME_BYTES];
   char build_id[2 * RF_BUILD_ID_BYTES + 1];
   rf_modules_program_id(build_id);
-  rf_json_begin_object(w, "build");
-  rf_json_write_text(w, "version", rf_collector_text_of(text, sizeof text, options->version, "RINGFENCE_VERSION"));
-  rf_json_write_text(w, "commit", rf_collector_text_of(text, sizeof text, options->commit, "RINGFENCE_COMMIT"));
-  rf_json_write_text(w, "build_id", build_id[0] != '\0' ? build_id : NULL);
-  rf_json_end_object(w);
+  rf_json_open(w, "build", "{");
+  rf_json_put_text(w, "version", rf_collector_text_of(text, sizeof text, options->version, "RINGFENCE_VERSION"));
+  rf_json_put_text(w, "commit", rf_collector_text_of(text, sizeof text, options->commit, "RINGFENCE_COMMIT"));
+  rf_json_put_text(w, "build_id", build_id[0] != '\0' ? build_id : NULL);
+  rf_json_close(w, "}");
 }
 
 /* "k=v,k=v"; a label without a value counts for nothing. */
@@ -127,7 +127,7 @@ static void put_labels_of(rf_json_writer *w, const char *at, size_t length) {
       name[equals - at] = '\0';
       memcpy(value, equals + 1, (size_t)(stop - equals - 1));
       value[stop - equals - 1] = '\0';
-      rf_json_write_text(w, name, value);
+      rf_json_put_text(w, name, value);
     }
     at = stop + (stop < end);
   }
@@ -186,18 +186,18 @@ static void put_labels_of_bazel(rf_json_writer *w) {
   char number[16];
   rf_sink_buffer text;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    rf_json_write_text(w, names[i][0], secure_getenv(names[i][1]));
+    rf_json_put_text(w, names[i][0], secure_getenv(names[i][1]));
   }
   rf_sink_buffer_init(&text, number, sizeof number);
   unsigned const attempt = attempt_of_bazel();
   rf_sink_uint(&text.sink, attempt);
-  rf_json_write_text(w, "attempt", attempt != 0 ? number : NULL);
+  rf_json_put_text(w, "attempt", attempt != 0 ? number : NULL);
 }
 
 static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
   const char *const own = options->labels.at != NULL ? NULL : secure_getenv("RINGFENCE_LABELS");
-  rf_json_begin_object(w, "labels");
-  rf_json_write_text(w, "policy", options->policy);
+  rf_json_open(w, "labels", "{");
+  rf_json_put_text(w, "policy", options->policy);
   if (secure_getenv(RF_BAZEL_TEST) != NULL) {
     put_labels_of_bazel(w);
   }
@@ -206,7 +206,7 @@ static void put_labels(rf_json_writer *w, const rf_collector_options *options) {
   } else if (own != NULL) {
     put_labels_of(w, own, strlen(own));
   }
-  rf_json_end_object(w);
+  rf_json_close(w, "}");
 }
 
 static bool is_development(const char *environment) {
@@ -229,8 +229,8 @@ static void put_fields(rf_collector_identity *id, const rf_collector_options *op
   id->development = is_development(environment);
   put_host(&w);
   put_program(&w);
-  rf_json_write_text(&w, "mode", options->mode);
-  rf_json_write_text(&w, "environment", environment);
+  rf_json_put_text(&w, "mode", options->mode);
+  rf_json_put_text(&w, "environment", environment);
   put_build(&w, options);
   if (labels) {
     put_labels(&w, options);

@@ -43,87 +43,74 @@ void rf_json_string(const char *text, const rf_sink *sink) {
 
 /* ---- Members and elements ---- */
 
-static void new_line(const rf_json_writer *w) {
-  rf_sink_char(w->sink, '\n');
-  for (unsigned i = 0; i < w->depth; i++) {
-    rf_sink_str(w->sink, "  ");
-  }
-}
-
 static void begin(rf_json_writer *w, const char *name) {
   rf_sink_str(w->sink, w->more ? "," : "");
-  if (w->indented && w->depth != 0) {
-    new_line(w);
+  if (w->depth != 0 && w->depth <= w->lines) {
+    rf_sink_char(w->sink, '\n');
   }
   w->more = true;
   if (name != NULL) {
     rf_json_string(name, w->sink);
-    rf_sink_str(w->sink, w->indented ? ": " : ":");
+    rf_sink_char(w->sink, ':');
   }
 }
 
-static void open(rf_json_writer *w, const char *name, char bracket) {
-  begin(w, name);
-  rf_sink_char(w->sink, bracket);
-  w->depth++;
-  w->more = false;
-}
-
-static void close(rf_json_writer *w, char bracket) {
-  w->depth--;
-  if (w->indented && w->more) {
-    new_line(w);
-  }
-  rf_sink_char(w->sink, bracket);
-  w->more = true;
-}
-
-void rf_json_begin_object(rf_json_writer *w, const char *name) {
-  open(w, name, '{');
-}
-
-void rf_json_end_object(rf_json_writer *w) {
-  close(w, '}');
-}
-
-void rf_json_begin_array(rf_json_writer *w, const char *name) {
-  open(w, name, '[');
-}
-
-void rf_json_end_array(rf_json_writer *w) {
-  close(w, ']');
-}
-
-void rf_json_write_text(rf_json_writer *w, const char *name, const char *value) {
-  if (value != NULL) {
+void rf_json_open(rf_json_writer *w, const char *name, const char *brackets) {
+  for (; *brackets != '\0'; brackets++, name = NULL) {
     begin(w, name);
-    rf_json_string(value, w->sink);
+    rf_sink_char(w->sink, *brackets);
+    w->depth++;
+    w->more = false;
   }
 }
 
-void rf_json_write_unsigned(rf_json_writer *w, const char *name, uint64_t value) {
+void rf_json_close(rf_json_writer *w, const char *brackets) {
+  for (; *brackets != '\0'; brackets++) {
+    rf_sink_char(w->sink, *brackets);
+    w->depth--;
+    w->more = true;
+  }
+}
+
+void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value) {
+  begin(w, name);
+  rf_json_string(value, w->sink);
+}
+
+void rf_json_put_text(rf_json_writer *w, const char *name, const char *value) {
+  if (value != NULL) {
+    rf_json_put_text_or_null(w, name, value);
+  }
+}
+
+void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json) {
+  begin(w, name);
+  rf_sink_str(w->sink, json);
+}
+
+void rf_json_put_unsigned(rf_json_writer *w, const char *name, uint64_t value) {
   begin(w, name);
   rf_sink_uint(w->sink, value);
 }
 
-void rf_json_write_signed(rf_json_writer *w, const char *name, int64_t value) {
+void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value) {
   begin(w, name);
   rf_sink_int(w->sink, value);
 }
 
-void rf_json_write_bool(rf_json_writer *w, const char *name, bool value) {
+void rf_json_put_bool(rf_json_writer *w, const char *name, bool value) {
   begin(w, name);
   rf_sink_str(w->sink, value ? "true" : "false");
 }
 
-void rf_json_write_address(rf_json_writer *w, const char *name, uint64_t value) {
+void rf_json_put_address(rf_json_writer *w, const char *name, uint64_t value) {
   begin(w, name);
   rf_sink_char(w->sink, '"');
   rf_sink_hex(w->sink, value, 1);
   rf_sink_char(w->sink, '"');
 }
 
-void rf_json_write_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size) {
+void rf_json_put_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size) {
   begin(w, name);
   rf_sink_char(w->sink, '"');
   for (size_t i = 0; i < size; i++) {

@@ -1,5 +1,4 @@
-/* Writes JSON to a sink and keeps track of commas and, where wanted, of indents. Allocates nothing. Internal to
- * checkers/ and tools/. */
+/* Writes JSON to a sink; it puts the commas. Allocates nothing. Internal to checkers/ and tools/. */
 #ifndef RINGFENCE_JSON_WRITER_H
 #define RINGFENCE_JSON_WRITER_H
 
@@ -12,31 +11,34 @@
 extern "C" {
 #endif
 
-/* Starts as {.sink = sink}; with `indented`, each member has a line of its own. */
+/* Starts as {.sink = …, .lines = …}. */
 typedef struct rf_json_writer {
   const rf_sink *sink;
-  bool indented;
-  bool more; /* a comma comes before the next member or element */
+  unsigned lines; /* members and elements nested up to this deep begin on a line of their own */
   unsigned depth;
+  bool more; /* a comma comes before the next member or element */
 } rf_json_writer;
 
-/* Begin an object or an array, and end it. `name` is that of the member, NULL in an array and at the top. */
-void rf_json_begin_object(rf_json_writer *w, const char *name);
-void rf_json_end_object(rf_json_writer *w);
-void rf_json_begin_array(rf_json_writer *w, const char *name);
-void rf_json_end_array(rf_json_writer *w);
+/* Opens the arrays and objects that `brackets` names, each as the first element of the one before: "{", "[{". `name`
+ * is that of the member, NULL in an array and at the top. */
+void rf_json_open(rf_json_writer *w, const char *name, const char *brackets);
+
+/* Closes as many: "}", "}]". */
+void rf_json_close(rf_json_writer *w, const char *brackets);
 
 /* One member or, with `name` NULL, one element. A text that is NULL is left out with its name. */
-void rf_json_write_text(rf_json_writer *w, const char *name, const char *value);
-void rf_json_write_unsigned(rf_json_writer *w, const char *name, uint64_t value);
-void rf_json_write_signed(rf_json_writer *w, const char *name, int64_t value);
-void rf_json_write_bool(rf_json_writer *w, const char *name, bool value);
+void rf_json_put_text(rf_json_writer *w, const char *name, const char *value);
+void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value); /* writes null for NULL */
+void rf_json_put_unsigned(rf_json_writer *w, const char *name, uint64_t value);
+void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value);
+void rf_json_put_bool(rf_json_writer *w, const char *name, bool value);
+void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json); /* a value that is JSON already */
 
 /* A string "0x…": a JSON number cannot hold 64 bits everywhere. */
-void rf_json_write_address(rf_json_writer *w, const char *name, uint64_t value);
+void rf_json_put_address(rf_json_writer *w, const char *name, uint64_t value);
 
 /* A string of two hexadecimal digits for each byte. */
-void rf_json_write_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size);
+void rf_json_put_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size);
 
 #ifdef __cplusplus
 }

@@ -352,7 +352,6 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/render/html.c
   tools/ringfence/render/html_finding.c
   tools/ringfence/render/json_lines.c
-  tools/ringfence/render/json_write.c
   tools/ringfence/render/junit.c
   tools/ringfence/render/markup.c
   tools/ringfence/render/output.c

@@ -62,17 +62,17 @@ void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size) {
 /* ---- Writing ---- */
 
 static void write_sizes(const rf_heap_shape *shape, rf_json_writer *json) {
-  rf_json_begin_array(json, "sizes");
+  rf_json_open(json, "sizes", "[");
   for (size_t i = 0; i < RF_SHAPE_SIZES; i++) {
     if (shape->sizes[i].blocks != 0) {
-      rf_json_begin_array(json, NULL);
-      rf_json_write_unsigned(json, NULL, i == 0 ? 0 : (uint64_t)1 << (i - 1));
-      rf_json_write_unsigned(json, NULL, shape->sizes[i].blocks);
-      rf_json_write_unsigned(json, NULL, shape->sizes[i].bytes);
-      rf_json_end_array(json);
+      rf_json_open(json, NULL, "[");
+      rf_json_put_unsigned(json, NULL, i == 0 ? 0 : (uint64_t)1 << (i - 1));
+      rf_json_put_unsigned(json, NULL, shape->sizes[i].blocks);
+      rf_json_put_unsigned(json, NULL, shape->sizes[i].bytes);
+      rf_json_close(json, "]");
     }
   }
-  rf_json_end_array(json);
+  rf_json_close(json, "]");
 }
 
 static bool is_below(const void *a, const void *b) {
@@ -91,19 +91,19 @@ static size_t gather(rf_shape_cell *table) {
 }
 
 static void begin_part(rf_json_writer *json, uint64_t address) {
-  rf_json_begin_array(json, NULL);
-  rf_json_write_address(json, NULL, address);
-  rf_json_begin_array(json, NULL);
+  rf_json_open(json, NULL, "[");
+  rf_json_put_address(json, NULL, address);
+  rf_json_open(json, NULL, "[");
 }
 
 static void end_part(rf_json_writer *json) {
-  rf_json_end_array(json);
-  rf_json_end_array(json);
+  rf_json_close(json, "]");
+  rf_json_close(json, "]");
 }
 
 static void write_parts(const rf_heap_shape *shape, rf_json_writer *json, const rf_shape_cell *cells, size_t count) {
   uintptr_t next = 0;
-  rf_json_begin_array(json, "parts");
+  rf_json_open(json, "parts", "[");
   for (size_t i = 0; i < count; i++) {
     if (i == 0 || cells[i].at - next > GAP_MOST) {
       if (i != 0) {
@@ -113,15 +113,15 @@ static void write_parts(const rf_heap_shape *shape, rf_json_writer *json, const 
       next = cells[i].at;
     }
     for (; next < cells[i].at; next++) {
-      rf_json_write_unsigned(json, NULL, 0);
+      rf_json_put_unsigned(json, NULL, 0);
     }
-    rf_json_write_unsigned(json, NULL, cells[i].live);
+    rf_json_put_unsigned(json, NULL, cells[i].live);
     next++;
   }
   if (count != 0) {
     end_part(json);
   }
-  rf_json_end_array(json);
+  rf_json_close(json, "]");
 }
 
 void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json) {
@@ -131,8 +131,8 @@ void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json) {
   rf_shape_cell *const cells = shape->cells[shape->table];
   size_t const count = gather(cells);
   write_sizes(shape, json);
-  rf_json_begin_object(json, "map");
-  rf_json_write_unsigned(json, "cell", (uint64_t)1 << shape->shift);
+  rf_json_open(json, "map", "{");
+  rf_json_put_unsigned(json, "cell", (uint64_t)1 << shape->shift);
   write_parts(shape, json, cells, count < RF_SHAPE_CELLS_TOLD ? count : RF_SHAPE_CELLS_TOLD);
-  rf_json_end_object(json);
+  rf_json_close(json, "}");
 }

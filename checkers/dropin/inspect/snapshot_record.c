@@ -83,12 +83,12 @@ static size_t put_in_order(const rf_snapshot *s) {
 }
 
 static void put_totals(const rf_snapshot *s, rf_json_writer *json) {
-  rf_json_write_text(json, "name", s->name);
-  rf_json_write_text(json, "allocator", s->allocator);
-  rf_json_write_unsigned(json, "blocks", s->blocks);
-  rf_json_write_unsigned(json, "bytes", s->bytes);
-  rf_json_write_unsigned(json, "peak", rf_process_log_peak());
-  rf_json_write_unsigned(json, "resident", resident());
+  rf_json_put_text(json, "name", s->name);
+  rf_json_put_text(json, "allocator", s->allocator);
+  rf_json_put_unsigned(json, "blocks", s->blocks);
+  rf_json_put_unsigned(json, "bytes", s->bytes);
+  rf_json_put_unsigned(json, "peak", rf_process_log_peak());
+  rf_json_put_unsigned(json, "resident", resident());
 }
 
 static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, void *context) {
@@ -97,11 +97,11 @@ static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, 
   memset(&work->sites, 0, sizeof work->sites);
   work->sites.out = line;
   work->sites.symbolizer = symbolizer;
-  rf_json_begin_object(&json, NULL);
+  rf_json_open(&json, NULL, "{");
   put_totals(s, &json);
   rf_heap_shape_write(&work->shape, &json);
   rf_snapshot_sites_write(&work->sites, &json, work->order, put_in_order(s), s->omitted_blocks, s->omitted_bytes);
-  rf_json_end_object(&json);
+  rf_json_close(&json, "}");
   return true;
 }
 

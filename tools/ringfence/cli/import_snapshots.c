@@ -88,13 +88,13 @@ static const char *json_of(rf_bump_arena *arena, const rf_snapshot_table *t) {
   rf_sink_buffer out;
   rf_sink_buffer_init(&out, (char *)rf_bump_arena_alloc(arena, ROOM), ROOM);
   rf_json_writer json = {.sink = &out.sink};
-  rf_json_begin_object(&json, NULL);
-  rf_json_write_text(&json, "name", t->name);
-  rf_json_write_text(&json, "allocator", t->allocator == NULL ? "" : t->allocator);
-  rf_json_write_unsigned(&json, "blocks", positive(t->blocks));
-  rf_json_write_unsigned(&json, "bytes", positive(t->bytes));
+  rf_json_open(&json, NULL, "{");
+  rf_json_put_text(&json, "name", t->name);
+  rf_json_put_text(&json, "allocator", t->allocator == NULL ? "" : t->allocator);
+  rf_json_put_unsigned(&json, "blocks", positive(t->blocks));
+  rf_json_put_unsigned(&json, "bytes", positive(t->bytes));
   put_sites(&all, t, &out, &json);
-  rf_json_end_object(&json);
+  rf_json_close(&json, "}");
   return out.data;
 }
 

@@ -1,7 +1,7 @@
 /* The document as JSON lines (docs/reports.md). */
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/render/document.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <ringfence/report_json.h>
 #include <string.h>

@@ -5,12 +5,12 @@
  */
 #include "tools/ringfence/render/document.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/version.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/bug_info.h"
 #include "tools/ringfence/model/frame_view.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <ctype.h>
 #include <inttypes.h>

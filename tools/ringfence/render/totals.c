@@ -1,8 +1,8 @@
 #include "tools/ringfence/render/totals.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/render/document.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <inttypes.h>
 #include <ringfence/report_json.h>

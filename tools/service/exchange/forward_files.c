@@ -2,11 +2,11 @@
 #include "tools/service/exchange/forward.h"
 
 #include "checkers/report/fnv.h"
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/http/request.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/sinks.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "tools/service/http/request.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/sinks.h"
-#include "tools/ringfence/render/json_write.h"
 #include "tools/service/page/page.h"
 
 #include <string.h>

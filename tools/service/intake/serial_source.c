@@ -2,12 +2,12 @@
 
 #include "checkers/os/clock.h"
 #include "checkers/report/fnv.h"
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
-#include "tools/ringfence/render/json_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

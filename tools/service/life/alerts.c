@@ -1,10 +1,10 @@
 #include "tools/service/life/alerts.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/arena.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
-#include "tools/ringfence/render/json_write.h"
 #include "tools/service/exchange/curl.h"
 
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 #include "tools/service/life/symbols.h"
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/sinks.h"
-#include "tools/ringfence/render/json_write.h"
 #include "tools/ringfence/symbols/symbolize.h"
 #include "tools/service/exchange/child_limits.h"
 #include "tools/service/exchange/curl.h"

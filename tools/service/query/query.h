@@ -7,8 +7,8 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_QUERY_H
 #define RINGFENCE_TOOLS_SERVICE_QUERY_H
 
+#include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/arena.h"
-#include "tools/ringfence/render/json_write.h"
 #include "tools/service/store/store.h"
 
 #ifdef __cplusplus
