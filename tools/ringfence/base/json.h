@@ -37,7 +37,7 @@ const rf_json *rf_json_parse(rf_bump_arena *arena, const char *text, size_t leng
 /* The member `name` of an object; NULL where there is none, and where `object` is NULL or something else. */
 const rf_json *rf_json_member(const rf_json *object, const char *name);
 
-/* The first element of the member `name`, a list; NULL where that is empty or missing. */
+/* The first element of the member `name`, a list; NULL where that is empty, missing or no list. */
 const rf_json *rf_json_list(const rf_json *object, const char *name);
 
 /* The member `name` of `object` as a string, number or bool; `fallback` where it is absent or of another type. A

@@ -14,7 +14,7 @@ const rf_json *rf_json_member(const rf_json *object, const char *name) {
 
 const rf_json *rf_json_list(const rf_json *object, const char *name) {
   const rf_json *const list = rf_json_member(object, name);
-  return list == NULL ? NULL : list->first;
+  return list == NULL || list->type != RF_JSON_ARRAY ? NULL : list->first;
 }
 
 const char *rf_json_text(const rf_json *object, const char *name, const char *fallback) {

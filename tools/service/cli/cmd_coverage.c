@@ -47,13 +47,8 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 /* ---- Printing ---- */
 
-static const rf_json *list_of(const rf_json *object, const char *name) {
-  const rf_json *const list = rf_json_member(object, name);
-  return list == NULL ? NULL : list->first;
-}
-
 static void print_modes(const rf_json *module) {
-  for (const rf_json *m = list_of(module, "modes"); m != NULL; m = m->next) {
+  for (const rf_json *m = rf_json_list(module, "modes"); m != NULL; m = m->next) {
     rf_print_safe(rf_json_text(m, "mode", ""));
     (void)printf(" %s h%s", rf_json_member(m, "hours")->text, m->next == NULL ? "" : ", ");
   }
@@ -76,7 +71,7 @@ static void print_module(const rf_json *m) {
 }
 
 static void print_programs(const rf_json *root) {
-  const rf_json *const list = list_of(root, "coverage");
+  const rf_json *const list = rf_json_list(root, "coverage");
   (void)puts(list == NULL ? "no process has told of its run yet"
                           : " processes       hours  allocations  mode    program, build, environment");
   for (const rf_json *c = list; c != NULL; c = c->next) {
@@ -92,7 +87,7 @@ static void print_programs(const rf_json *root) {
 }
 
 static void print_coverage(const rf_json *root) {
-  const rf_json *const list = list_of(root, "modules");
+  const rf_json *const list = rf_json_list(root, "modules");
   print_programs(root);
   if (list != NULL) {
     (void)puts("\nmodule   sites  watched         path (hours by mode)");
@@ -111,16 +106,16 @@ static void print_site(const rf_json *s) {
     rf_print_safe(file);
     (void)printf(":%" PRIu64, rf_json_unsigned(s, "line", 0));
   }
-  for (const rf_json *m = list_of(s, "modes"); m != NULL; m = m->next) {
-    (void)printf("%s%s %" PRIu64, m == list_of(s, "modes") ? " (" : ", ", rf_json_text(m, "mode", ""),
+  for (const rf_json *m = rf_json_list(s, "modes"); m != NULL; m = m->next) {
+    (void)printf("%s%s %" PRIu64, m == rf_json_list(s, "modes") ? " (" : ", ", rf_json_text(m, "mode", ""),
                  rf_json_unsigned(m, "blocks", 0));
   }
-  (void)puts(list_of(s, "modes") == NULL ? "" : ")");
+  (void)puts(rf_json_list(s, "modes") == NULL ? "" : ")");
 }
 
 static void print_sites(const rf_json *root) {
   print_module(root);
-  const rf_json *const list = list_of(root, "list");
+  const rf_json *const list = rf_json_list(root, "list");
   (void)puts(list == NULL ? "no such call sites" : "  processes   blocks  call site");
   for (const rf_json *s = list; s != NULL; s = s->next) {
     print_site(s);
@@ -153,19 +148,12 @@ static int answer(asked *a, const char *word) {
 }
 
 static int run(int argc, char **argv) {
-  static const char usage[] = "coverage [ID [--watched no|yes|all]] [OPTIONS]";
+  static const rf_cli_usage usage = {"coverage [ID [--watched no|yes|all]] [OPTIONS]", rows, (1U << ROWS) - 1, 0, 1};
   asked a = {.module = NULL};
   rf_cli_options o = {.apply = apply, .context = &a};
-  int status = RF_EXIT_USAGE;
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  if (first >= 0 && a.cli.help) {
-    (void)printf("Usage: ringfence %s\n\n", usage);
-    rf_option_table_help(&o.table);
-    status = 0;
-  } else if (first >= 0 && argc - first > 1) {
-    rf_diag("usage: ringfence %s", usage);
-  } else if (first >= 0) {
-    status = answer(&a, first < argc ? argv[first] : NULL);
+  int status = rf_cli_words(&a.cli, &o, &usage, argc, argv);
+  if (status < 0) {
+    status = answer(&a, a.cli.words[0]);
   }
   rf_cli_close(&a.cli);
   return status;

@@ -37,8 +37,6 @@ typedef struct asked {
   rf_cli cli;
   rf_findings_filter filter;
   int64_t event;
-  char **words;
-  int word_count;
 } asked;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -61,26 +59,13 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes `count` words (-1: any). Returns -1 to go on, else the exit status. */
+/* Reads the options of a command that takes `count` words. Returns -1 to go on, else the exit status. */
 static int read_options(asked *a, const char *usage, uint32_t mask, int count, int argc, char **argv) {
   rf_cli_options o = {.apply = apply, .context = a};
+  rf_cli_usage const u = {usage, rows, mask, count, count};
   *a = (asked){.event = 0};
-  int const first = rf_cli_options_read(&o, rows, mask, argc, argv);
-  if (first < 0) {
-    return RF_EXIT_USAGE;
-  }
-  if (a->cli.help) {
-    (void)printf("Usage: ringfence %s\n\n", usage);
-    rf_option_table_help(&o.table);
-    return 0;
-  }
-  a->words = argv + first;
-  a->word_count = argc - first;
-  if (a->word_count != count) {
-    rf_diag("usage: ringfence %s", usage);
-    return RF_EXIT_USAGE;
-  }
-  return rf_cli_open(&a->cli, RF_STORE_READ) ? -1 : RF_EXIT_FAILED;
+  int const status = rf_cli_words(&a->cli, &o, &u, argc, argv);
+  return status >= 0 || rf_cli_open(&a->cli, RF_STORE_READ) ? status : RF_EXIT_FAILED;
 }
 
 static bool is_one_of(const char *value, const char *names, const char *option) {
@@ -138,7 +123,7 @@ static int show(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "show ID [--event N] [OPTIONS]", COMMON | 1U << EVENT, 1, argc, argv);
   if (status < 0) {
-    int64_t const id = rf_cli_id(a.words[0]);
+    int64_t const id = rf_cli_id(a.cli.words[0]);
     status = id < 0 ? RF_EXIT_USAGE : RF_EXIT_FAILED;
     const rf_json *const root =
         id < 0 ? NULL : rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, id, a.event), &printed);
@@ -158,8 +143,8 @@ static int why(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "why A B [OPTIONS]", COMMON, 2, argc, argv);
   if (status < 0) {
-    int64_t const left = rf_cli_id(a.words[0]);
-    int64_t const right = left < 0 ? -1 : rf_cli_id(a.words[1]);
+    int64_t const left = rf_cli_id(a.cli.words[0]);
+    int64_t const right = left < 0 ? -1 : rf_cli_id(a.cli.words[1]);
     const rf_json *const root =
         right < 0 ? NULL : rf_cli_answer(&a.cli, rf_query_why(&a.cli.query, left, right), &printed);
     status = root != NULL ? 0 : right < 0 ? RF_EXIT_USAGE : RF_EXIT_FAILED;

@@ -68,19 +68,13 @@ static int answer(asked *a, const char *word) {
 }
 
 static int run(int argc, char **argv) {
-  static const char usage[] = "processes [ID [--snapshot N] [--against N]] [OPTIONS]";
+  static const rf_cli_usage usage = {"processes [ID [--snapshot N] [--against N]] [OPTIONS]", rows, (1U << ROWS) - 1, 0,
+                                     1};
   asked a = {.snapshot = 0};
   rf_cli_options o = {.apply = apply, .context = &a};
-  int status = RF_EXIT_USAGE;
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  if (first >= 0 && a.cli.help) {
-    (void)printf("Usage: ringfence %s\n\n", usage);
-    rf_option_table_help(&o.table);
-    status = 0;
-  } else if (first >= 0 && argc - first > 1) {
-    rf_diag("usage: ringfence %s", usage);
-  } else if (first >= 0) {
-    status = answer(&a, first < argc ? argv[first] : NULL);
+  int status = rf_cli_words(&a.cli, &o, &usage, argc, argv);
+  if (status < 0) {
+    status = answer(&a, a.cli.words[0]);
   }
   rf_cli_close(&a.cli);
   return status;

@@ -55,26 +55,13 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* -1 to go on, with the words after the options in *words. */
-static int read_options(decision *d, const char *usage, uint32_t mask, int count, int argc, char **argv,
-                        char ***words) {
+/* Reads the options of a command that takes `count` words. Returns -1 to go on, else the exit status. */
+static int read_options(decision *d, const char *usage, uint32_t mask, int count, int argc, char **argv) {
   rf_cli_options o = {.apply = apply, .context = d};
+  rf_cli_usage const u = {usage, rows, mask | 1U << DIR | 1U << JSON | 1U << HELP, count, count};
   *d = (decision){.in = NULL};
-  int const first = rf_cli_options_read(&o, rows, mask | 1U << DIR | 1U << JSON | 1U << HELP, argc, argv);
-  if (first < 0) {
-    return RF_EXIT_USAGE;
-  }
-  if (d->cli.help) {
-    (void)printf("Usage: ringfence %s\n\n", usage);
-    rf_option_table_help(&o.table);
-    return 0;
-  }
-  if (argc - first != count) {
-    rf_diag("usage: ringfence %s", usage);
-    return RF_EXIT_USAGE;
-  }
-  *words = argv + first;
-  return rf_cli_open(&d->cli, RF_STORE_WRITE) ? -1 : RF_EXIT_FAILED;
+  int const status = rf_cli_words(&d->cli, &o, &u, argc, argv);
+  return status >= 0 || rf_cli_open(&d->cli, RF_STORE_WRITE) ? status : RF_EXIT_FAILED;
 }
 
 static void say(const decision *d, const char *name, const char *message) {
@@ -91,12 +78,11 @@ static void say(const decision *d, const char *name, const char *message) {
 
 static int decide(const char *usage, uint32_t mask, int count, int argc, char **argv) {
   decision d;
-  char **words = NULL;
   char message[RF_TRIAGE_MESSAGE] = "";
-  int status = read_options(&d, usage, mask, count, argc, argv, &words);
+  int status = read_options(&d, usage, mask, count, argc, argv);
   if (status < 0) {
-    int64_t const id = rf_cli_id(words[0]);
-    int64_t const other = id < 0 || count < 2 ? 0 : rf_cli_id(words[1]);
+    int64_t const id = rf_cli_id(d.cli.words[0]);
+    int64_t const other = id < 0 || count < 2 ? 0 : rf_cli_id(d.cli.words[1]);
     status = RF_EXIT_USAGE;
     if (id > 0 && other >= 0) {
       rf_triage const t = {argv[0], id, other, d.in != NULL ? d.in : d.because != NULL ? d.because : d.how};
@@ -150,10 +136,9 @@ static bool add_build(decision *d) {
 
 static int builds(int argc, char **argv) {
   decision d;
-  char **words = NULL;
   bool printed = false;
   int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
-                            1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv, &words);
+                            1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv);
   if (status < 0 && d.add == NULL && (d.version != NULL || d.time != NULL)) {
     rf_diag("--version and --time belong to --add COMMIT");
     status = RF_EXIT_USAGE;

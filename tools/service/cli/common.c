@@ -27,6 +27,24 @@ int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask,
   return rf_option_table_read(&o->table, argc, argv, apply_chosen, o);
 }
 
+int rf_cli_words(rf_cli *cli, rf_cli_options *o, const rf_cli_usage *usage, int argc, char **argv) {
+  int const first = rf_cli_options_read(o, usage->rows, usage->mask, argc, argv);
+  if (first < 0) {
+    return RF_EXIT_USAGE;
+  }
+  if (cli->help) {
+    (void)printf("Usage: ringfence %s\n\n", usage->text);
+    rf_option_table_help(&o->table);
+    return 0;
+  }
+  if (argc - first < usage->least || argc - first > usage->most) {
+    rf_diag("usage: ringfence %s", usage->text);
+    return RF_EXIT_USAGE;
+  }
+  cli->words = argv + first;
+  return -1;
+}
+
 /* ---- The folder ---- */
 
 static bool is_writable(const char *path) {

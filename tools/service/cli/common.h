@@ -20,6 +20,7 @@ typedef struct rf_cli {
   const char *directory; /* of --dir, or found; NULL: not yet looked for */
   bool json;
   bool help;
+  char **words; /* of rf_cli_words: those that are no options, then NULL */
   rf_store store;
   rf_text_sink text;
   rf_query query;
@@ -36,6 +37,18 @@ typedef struct rf_cli_options {
 
 /* Fills *o, reads argv and returns the index of the first word that is no option, or -1 after a message. */
 int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask, int argc, char **argv);
+
+/* One way to call a command. */
+typedef struct rf_cli_usage {
+  const char *text; /* after "ringfence " */
+  const rf_option *rows;
+  uint32_t mask;   /* the rows that it has, as in rf_cli_options */
+  int least, most; /* words that are no options */
+} rf_cli_usage;
+
+/* Reads argv by o->apply, which sets cli->help, and fills cli->words. Returns -1 to go on, else the exit status: after
+ * the manual, where it was asked for, or after a message. */
+int rf_cli_words(rf_cli *cli, rf_cli_options *o, const rf_cli_usage *usage, int argc, char **argv);
 
 /* The collector's folder: --dir, RINGFENCE_COLLECTOR, else the first usable of those that processes choose from. NULL
  * after a message. `create`: it need not exist. */

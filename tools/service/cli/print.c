@@ -164,8 +164,7 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
   for (int i = 0; i < 6; i++) {
     put_line(counts[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
   }
-  const rf_json *const losses = rf_json_member(root, "losses");
-  for (const rf_json *l = losses == NULL ? NULL : losses->first; l != NULL; l = l->next) {
+  for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
     put_line("lost", rf_bump_arena_print(arena, "%" PRIu64 " %s", rf_json_unsigned(l, "count", 0),
                                          rf_json_text(l, "what", "")));
   }

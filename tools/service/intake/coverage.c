@@ -5,8 +5,8 @@
 
 enum { MODULES_MOST = 256, BUILD_ID_MOST = 128 };
 
-/* Of a counter: the module is its `finding`, the offset its `what`; kinds are this for processes that had the site, and
- * for blocks that were watched the mode's number behind it. */
+/* A counter of a site has the module as `finding` and the offset as `what`. Its kind is SEEN for processes that had the
+ * site, and FIRST_MODE + mode for blocks that were watched in that mode. */
 enum { SEEN = 0, FIRST_MODE = 1 };
 
 static rf_counter_kind kind_of_mode(int64_t mode) {
@@ -15,7 +15,7 @@ static rf_counter_kind kind_of_mode(int64_t mode) {
 
 /* ---- Modules ---- */
 
-static void forget_module(rf_store *store, int64_t module) {
+void rf_coverage_forget(rf_store *store, int64_t module) {
   rf_store_run(store, "DELETE FROM site_watched WHERE module = ?", "i", module);
   rf_store_run(store, "DELETE FROM site WHERE module = ?", "i", module);
   rf_store_run(store, "DELETE FROM module_usage WHERE module = ?", "i", module);
@@ -24,7 +24,7 @@ static void forget_module(rf_store *store, int64_t module) {
 
 static int64_t add_module(rf_store *store, const char *name, const char *path, const char *build_id, int64_t time) {
   if (rf_store_number(store, 0, "SELECT count(*) FROM module", "") >= RF_COVERAGE_MODULES) {
-    forget_module(store, rf_store_number(store, 0, "SELECT id FROM module ORDER BY last_seen LIMIT 1", ""));
+    rf_coverage_forget(store, rf_store_number(store, 0, "SELECT id FROM module ORDER BY last_seen LIMIT 1", ""));
   }
   rf_store_run(store, "INSERT INTO module(name, path, build_id, first_seen, last_seen) VALUES(?,?,?,?,?)", "tttii",
                name, path, build_id, time, time);
@@ -61,15 +61,10 @@ static int64_t number_of(const rf_json *number) {
   return *end == '\0' && value >= 0 && value <= (INT64_C(1) << 53) ? value : -1;
 }
 
-static const rf_json *list_of(const rf_json *m, const char *name) {
-  const rf_json *const list = rf_json_member(m, name);
-  return list == NULL || list->type != RF_JSON_ARRAY ? NULL : list->first;
-}
-
 /* Returns how many of its sites were told. */
 static int64_t take_sites(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
   int64_t told = 0;
-  for (const rf_json *s = list_of(m, "watched"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(m, "watched"); s != NULL; s = s->next) {
     int64_t const offset = s->type == RF_JSON_ARRAY ? number_of(s->first) : -1;
     int64_t const blocks = offset < 0 ? -1 : number_of(s->first->next);
     if (blocks > 0 && rf_counters_add(sites, module, (rf_counter_kind)SEEN, offset, 1, c->time) &&
@@ -77,7 +72,7 @@ static int64_t take_sites(rf_counters *sites, const rf_json *m, int64_t module, 
       told++;
     }
   }
-  for (const rf_json *s = list_of(m, "unwatched"); s != NULL; s = s->next) {
+  for (const rf_json *s = rf_json_list(m, "unwatched"); s != NULL; s = s->next) {
     int64_t const offset = number_of(s);
     if (offset >= 0 && rf_counters_add(sites, module, (rf_counter_kind)SEEN, offset, 1, c->time)) {
       told++;

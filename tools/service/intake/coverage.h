@@ -20,6 +20,9 @@ enum { RF_COVERAGE_MODULES = 2000, RF_COVERAGE_SITES = 20000 };
  * sites were left out. */
 int64_t rf_coverage_take(rf_store *store, rf_counters *sites, const rf_envelope *e, const rf_candidate *c);
 
+/* Deletes a module with its call sites. Within a transaction. */
+void rf_coverage_forget(rf_store *store, int64_t module);
+
 /* Writes the sites within the open transaction; *sites is empty then. */
 void rf_coverage_write(rf_counters *sites, rf_store *store);
 

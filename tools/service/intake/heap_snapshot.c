@@ -116,7 +116,7 @@ static void read_sizes(reader *r, const rf_json *list) {
 static void read_map(reader *r, const rf_json *map) {
   size_t left = RF_HEAP_CELLS;
   r->s->cell = member_of(map, "cell");
-  for (const rf_json *p = list_of(rf_json_member(map, "parts")); p != NULL && left != 0; p = p->next) {
+  for (const rf_json *p = rf_json_list(map, "parts"); p != NULL && left != 0; p = p->next) {
     const rf_json *const address = list_of(p);
     rf_heap_part part = {.address = text_of(address) == NULL ? "" : address->text};
     const rf_json *cell = address == NULL ? NULL : list_of(address->next);
@@ -155,7 +155,7 @@ rf_heap_snapshot *rf_heap_snapshot_read(rf_bump_arena *arena, const rf_json *obj
       .omitted_blocks = member_of(object, "omitted_blocks"),
       .omitted_bytes = member_of(object, "omitted_bytes"),
   };
-  const rf_json *site = list_of(rf_json_member(object, "sites"));
+  const rf_json *site = rf_json_list(object, "sites");
   for (; site != NULL && s->site_count < RF_HEAP_SITES; site = site->next) {
     add_site(&r, site);
   }

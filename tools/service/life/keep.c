@@ -1,6 +1,9 @@
 #include "tools/service/life/keep.h"
 
-enum { DAY_MS = 86400000 };
+#include "tools/service/intake/coverage.h"
+
+/* Modules that a step forgets, with their call sites: each may have thousands. */
+enum { DAY_MS = 86400000, OLD_MODULES_MOST = 5 };
 
 static int64_t used_bytes(rf_store *store) {
   int64_t const pages = rf_store_number(store, 0, "PRAGMA page_count", "");
@@ -15,15 +18,19 @@ static int64_t used_bytes(rf_store *store) {
 /* Their figures stay. */
 #define OLD_SNAPSHOTS "(SELECT id FROM snapshot WHERE whole = 1 AND time < ? ORDER BY time LIMIT 50)"
 
-/* Modules that nobody ran any more, with their call sites. */
-#define OLD_MODULES "(SELECT id FROM module WHERE last_seen < ? ORDER BY last_seen LIMIT 5)"
+/* The module that nobody ran for the longest time. */
+#define OLD_MODULE "SELECT id FROM module WHERE last_seen < ? ORDER BY last_seen LIMIT 1"
 
 static int64_t forget_modules(rf_store *store, int64_t before) {
-  rf_store_run(store, "DELETE FROM site_watched WHERE module IN " OLD_MODULES, "i", before);
-  rf_store_run(store, "DELETE FROM site WHERE module IN " OLD_MODULES, "i", before);
-  rf_store_run(store, "DELETE FROM module_usage WHERE module IN " OLD_MODULES, "i", before);
-  rf_store_run(store, "DELETE FROM module WHERE id IN " OLD_MODULES, "i", before);
-  return sqlite3_changes(store->db);
+  int64_t forgotten = 0;
+  for (; forgotten < OLD_MODULES_MOST; forgotten++) {
+    int64_t const module = rf_store_number(store, 0, OLD_MODULE, "i", before);
+    if (module == 0) {
+      break;
+    }
+    rf_coverage_forget(store, module);
+  }
+  return forgotten;
 }
 
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
@@ -36,7 +43,7 @@ int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   }
   if (rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MIDDLE, "i", before) == 0 &&
       rf_store_number(store, 0, "SELECT count(*) FROM " OLD_SNAPSHOTS, "i", before) == 0 &&
-      rf_store_number(store, 0, "SELECT count(*) FROM " OLD_MODULES, "i", forgotten) == 0) {
+      rf_store_number(store, 0, OLD_MODULE, "i", forgotten) == 0) {
     return 0;
   }
   rf_store_begin(store);

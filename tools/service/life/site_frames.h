@@ -1,4 +1,4 @@
-/* Call sites of coverage that lack names: gathered for a symbolizer. Of symbols.c. */
+/* Call sites of coverage that lack names: gathered for the symbolizer of symbols.c. */
 #ifndef RINGFENCE_TOOLS_SERVICE_SITE_FRAMES_H
 #define RINGFENCE_TOOLS_SERVICE_SITE_FRAMES_H
 

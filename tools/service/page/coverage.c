@@ -2,15 +2,11 @@
  * module. */
 #include "tools/service/page/parts.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/words.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
-            rf_page_number(p, rf_json_unsigned(object, name, 0)));
-}
 
 /* ---- Programs ---- */
 
@@ -20,11 +16,11 @@ static void program(const rf_page *p, const rf_json *c) {
             "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
             rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
             rf_json_text(c, "environment", ""));
-  number(p, c, "processes", "processes");
+  rf_page_number_cell(p, c, "processes", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
-  number(p, c, "allocations", "allocations");
-  number(p, c, "findings", "findings");
-  number(p, c, "killed", "killed");
+  rf_page_number_cell(p, c, "allocations", "allocations");
+  rf_page_number_cell(p, c, "findings", "findings");
+  rf_page_number_cell(p, c, "killed", "killed");
   rf_page_raw(p, "</tr>\n");
 }
 
@@ -54,11 +50,6 @@ static void bar(const rf_page *p, uint64_t watched, uint64_t sites) {
             (size_t)(sites == 0 ? 0 : 1000.0 * (double)watched / (double)sites));
 }
 
-static const char *base_name(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash == NULL ? path : slash + 1;
-}
-
 static void modes(const rf_page *p, const rf_json *m) {
   for (const rf_json *u = rf_json_list(m, "modes"); u != NULL; u = u->next) {
     rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s h</span> ",
@@ -78,11 +69,11 @@ static void module(const rf_page *p, const rf_json *m) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\"><a href=\"/coverage/%s\">%s</a><span class=\"place\">%s</span></td><td "
             "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s",
-            rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(m, "id", 0)), base_name(path), path,
-            build_of(p, m), percent_text(p, watched, sites));
+            rf_page_plain_number(p, m, "id"), rf_base_name(path), path, build_of(p, m),
+            percent_text(p, watched, sites));
   bar(p, watched, sites);
   rf_page_raw(p, "</td>");
-  number(p, m, "sites", "call sites");
+  rf_page_number_cell(p, m, "sites", "call sites");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"never watched\">%s</td><td>",
             rf_page_number(p, sites > watched ? sites - watched : 0));
   modes(p, m);
@@ -153,14 +144,13 @@ static void site(const rf_page *p, const rf_json *s) {
   const char *const file = rf_json_text(s, "file", NULL);
   rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s", function == NULL ? rf_json_text(s, "offset", "") : function);
   if (file != NULL) {
-    rf_markup(p->sink, "<span class=\"place\">%s:%s</span>", file,
-              rf_bump_arena_print(p->arena, "%" PRIu64, rf_json_unsigned(s, "line", 0)));
+    rf_markup(p->sink, "<span class=\"place\">%s:%s</span>", file, rf_page_plain_number(p, s, "line"));
   } else if (function != NULL) {
     rf_markup(p->sink, "<span class=\"place\">%s</span>", rf_json_text(s, "offset", ""));
   }
   rf_page_raw(p, "</td>");
-  number(p, s, "processes", "processes");
-  number(p, s, "blocks", "blocks watched");
+  rf_page_number_cell(p, s, "processes", "processes");
+  rf_page_number_cell(p, s, "blocks", "blocks watched");
   rf_page_raw(p, "<td>");
   for (const rf_json *m = rf_json_list(s, "modes"); m != NULL; m = m->next) {
     rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s</span> ", rf_json_text(m, "mode", ""),
@@ -215,7 +205,7 @@ static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
   rf_markup(p->sink,
             "<p class=\"crumbs\"><a href=\"/coverage\">Coverage</a></p>\n<h1>%s</h1>\n<p class=\"dim mono wrap\">%s, "
             "build-id %s</p>\n<ul class=\"figures\">\n",
-            base_name(path), path, rf_json_text(p->json, "build_id", "none"));
+            rf_base_name(path), path, rf_json_text(p->json, "build_id", "none"));
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
   rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
   for (const rf_json *u = rf_json_list(p->json, "modes"); u != NULL; u = u->next) {

@@ -3,11 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-static void number(const rf_page *p, const rf_json *object, const char *name, const char *title) {
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
-            rf_page_number(p, rf_json_unsigned(object, name, 0)));
-}
-
 /* ---- Builds ---- */
 
 static void build(const rf_page *p, const rf_json *b) {
@@ -16,10 +11,10 @@ static void build(const rf_page *p, const rf_json *b) {
             name);
   rf_page_time(p, rf_json_text(b, "last_seen", ""));
   rf_page_raw(p, "</td>");
-  number(p, b, "new_findings", "new");
-  number(p, b, "findings", "findings");
-  number(p, b, "events", "events");
-  number(p, b, "processes", "processes");
+  rf_page_number_cell(p, b, "new_findings", "new");
+  rf_page_number_cell(p, b, "findings", "findings");
+  rf_page_number_cell(p, b, "events", "events");
+  rf_page_number_cell(p, b, "processes", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td><td class=\"dim\">%s</td></tr>\n",
             rf_page_real(p, b, "hours"), rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
 }
@@ -63,8 +58,8 @@ static void missing(const rf_page *p) {
   for (const rf_json *m = list; m != NULL; m = m->next) {
     rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap\">%s</td>", rf_json_text(m, "build_id", ""),
               rf_json_text(m, "module", ""));
-    number(p, m, "findings", "findings");
-    number(p, m, "processes", "processes");
+    rf_page_number_cell(p, m, "findings", "findings");
+    rf_page_number_cell(p, m, "processes", "processes");
     rf_page_raw(p, "</tr>\n");
   }
   rf_page_raw(p, "</tbody></table>\n");
@@ -92,7 +87,7 @@ void rf_page_status(const rf_page *page) {
                       "class=\"number\">Count</th><th scope=\"col\">Last</th></tr></thead><tbody>\n");
     for (const rf_json *l = losses; l != NULL; l = l->next) {
       rf_markup(page->sink, "<tr><td>%s</td>", rf_json_text(l, "what", ""));
-      number(page, l, "count", "count");
+      rf_page_number_cell(page, l, "count", "count");
       rf_page_raw(page, "<td>");
       rf_page_time(page, rf_json_text(l, "last_seen", ""));
       rf_page_raw(page, "</td></tr>\n");

@@ -113,6 +113,11 @@ void rf_page_figure(const rf_page *p, const char *class_name, const char *value,
   rf_markup(p->sink, "<li class=\"%s\"><b>%s</b> %s</li>\n", class_name, value, name);
 }
 
+void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *title) {
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
+            rf_page_number(p, rf_json_unsigned(object, name, 0)));
+}
+
 /* ---- Charts ---- */
 
 static uint64_t value_of(const rf_json *number) {

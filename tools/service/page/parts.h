@@ -27,6 +27,9 @@ void rf_page_time(const rf_page *p, const char *time);
 /* A member that is a number with a fraction: "4,100", "12.5", "0.004", as many digits as matter. */
 const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name);
 
+/* A cell with a member that is a number; on a narrow screen, `title` stands before it. */
+void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *title);
+
 /* A badge of a finding's state. */
 void rf_page_state(const rf_page *p, const rf_json *finding);
 

@@ -7,6 +7,11 @@
 
 enum { DAY_MS = 86400000 };
 
+int64_t rf_query_limit(int64_t wanted, int64_t standard) {
+  int64_t const limit = wanted <= 0 ? standard : wanted;
+  return limit > RF_LIST_MOST ? RF_LIST_MOST : limit;
+}
+
 void rf_query_put_time(rf_query *q, const char *name, int64_t ms) {
   const char *const seconds = ms <= 0 ? NULL : rf_time_text(q->arena, ms / 1000, "%Y-%m-%dT%H:%M:%S");
   rf_json_put_text_or_null(

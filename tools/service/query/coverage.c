@@ -77,11 +77,9 @@ static void put_module(rf_query *q, sqlite3_stmt *s) {
 #define CHOSEN "WHERE ?1 IS NULL OR instr(m.path, ?1) > 0"
 
 static void put_modules(rf_query *q, const char *path, int64_t limit) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store, MODULE_COLUMNS CHOSEN " ORDER BY m.last_seen DESC, m.sites DESC, m.id LIMIT ?2", "ti", path,
-      limit <= 0             ? MODULES_LISTED
-      : limit > RF_LIST_MOST ? RF_LIST_MOST
-                             : limit);
+  sqlite3_stmt *const s =
+      rf_store_select(q->store, MODULE_COLUMNS CHOSEN " ORDER BY m.last_seen DESC, m.sites DESC, m.id LIMIT ?2", "ti",
+                      path, rf_query_limit(limit, MODULES_LISTED));
   rf_json_open(&q->w, "modules", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
@@ -152,13 +150,12 @@ static void put_watched(rf_query *q, int64_t module, int64_t offset) {
 
 /* `watched`: 0 or 1, -1 for all. */
 static void put_sites(rf_query *q, const rf_sites_filter *f, int watched, const char *path, const char *build_id) {
-  int64_t const limit = f->limit <= 0 ? SITES_LISTED : f->limit;
   sqlite3_stmt *const s =
       rf_store_select(q->store,
                       "SELECT offset, processes, blocks, last_seen, last_watched FROM site WHERE module = ?1 AND (?2 < "
                       "0 OR (blocks > 0)"
                       " = ?2) ORDER BY blocks > 0, processes DESC, blocks DESC, offset LIMIT ?3 OFFSET ?4",
-                      "iiii", f->module, (int64_t)watched, limit > RF_LIST_MOST ? RF_LIST_MOST : limit, f->offset);
+                      "iiii", f->module, (int64_t)watched, rf_query_limit(f->limit, SITES_LISTED), f->offset);
   rf_json_open(&q->w, "list", "[");
   while (rf_store_row(q->store, s)) {
     int64_t const offset = sqlite3_column_int64(s, 0);

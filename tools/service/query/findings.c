@@ -54,7 +54,7 @@ static void choose_state(question *a, const char *state) {
 
 static question question_of(rf_query *q, const rf_findings_filter *f) {
   question a = {.order = f->order == NULL ? "last" : f->order, .offset = f->offset};
-  a.limit = f->limit <= 0 ? DEFAULT_LIMIT : f->limit > RF_LIST_MOST ? RF_LIST_MOST : f->limit;
+  a.limit = rf_query_limit(f->limit, DEFAULT_LIMIT);
   choose_state(&a, f->state);
   if (f->build != NULL) {
     a.build = rf_build_named(q->store, f->build);

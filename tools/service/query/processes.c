@@ -98,10 +98,9 @@ static void put_programs(rf_query *q) {
   " WHERE (?1 IS NULL OR instr(n.text, ?1) > 0) AND (?2 IS NULL OR h.text = ?2) AND (?3 IS NULL OR e.text = ?3)"
 
 bool rf_query_processes(rf_query *q, const rf_processes_filter *f) {
-  int64_t const wanted = f->limit <= 0 ? 100 : f->limit;
   sqlite3_stmt *const s = rf_store_select(
       q->store, "SELECT " PROCESS_COLUMNS CHOSEN " ORDER BY p.last_seen DESC, p.id DESC LIMIT ?4 OFFSET ?5", "tttii",
-      f->program, f->host, f->environment, wanted > RF_LIST_MOST ? RF_LIST_MOST : wanted, f->offset);
+      f->program, f->host, f->environment, rf_query_limit(f->limit, 100), f->offset);
   rf_json_open(&q->w, NULL, "{");
   rf_json_open(&q->w, "processes", "[");
   while (rf_store_row(q->store, s)) {

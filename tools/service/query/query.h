@@ -53,8 +53,8 @@ bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
 
 bool rf_query_builds(rf_query *q);
 
-/* What ran checked: by program, and by module whose calls allocate, those last heard of first. `module`: a part of the
- * path of the modules to list; NULL: any. `limit`: of them, 0: 200. */
+/* Coverage of checking: by program, and by module whose calls allocate, those last heard of first. `module`: a part of
+ * the path of the modules to list; NULL: any. `limit`: of them, 0: 200. */
 bool rf_query_coverage(rf_query *q, const char *module, int64_t limit);
 
 typedef struct rf_sites_filter {
@@ -90,6 +90,9 @@ bool rf_query_activity(rf_query *q, int64_t after, int64_t limit);
 int64_t rf_query_root(rf_store *store, int64_t id);
 
 /* ---- For the parts of this package ---- */
+
+/* The rows to list: `wanted`, where that is 0 or less `standard`; at most RF_LIST_MOST. */
+int64_t rf_query_limit(int64_t wanted, int64_t standard);
 
 void rf_query_put_time(rf_query *q, const char *name, int64_t ms);
 void rf_query_put_real(rf_query *q, const char *name, double value);
