@@ -81,7 +81,7 @@ protected:
     return rf_page_store_free(store_, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin_, &freed);
   }
 
-  // What the touch is found to be; RF_BUG_COUNT: nothing.
+  // The bug that a touch is reported as; RF_BUG_COUNT: none.
   rf_bug touch(const unsigned char *p) {
     (void)peek(p);
     std::vector<rf_finding> const found = recorder_.take();

@@ -2,12 +2,7 @@
 #ifndef RINGFENCE_TESTS_DROPIN_HEAP_ALONE_H
 #define RINGFENCE_TESTS_DROPIN_HEAP_ALONE_H
 
-#include <gtest/gtest.h>
-
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <functional>
+#include "tests/dropin/alone.h"
 
 #define _Static_assert static_assert
 extern "C" {
@@ -17,13 +12,12 @@ extern "C" {
 
 namespace ringfence_test {
 
-constexpr size_t kQuarantine = 64 << 20;
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kQuarantine = 64 * kMiB;
 
-// Runs it in a child, with a checked heap, which says by its status whether it failed.
-inline void alone(const std::function<void()> &test) {
-  pid_t const child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
+// Runs it in a child that has a checked heap.
+inline void heap_alone(const std::function<void()> &test) {
+  alone([&test] {
     rf_guard_options o;
     rf_guard_options_default(&o);
     o.quarantine = kQuarantine;
@@ -31,11 +25,7 @@ inline void alone(const std::function<void()> &test) {
     rf_heap_init(1);
     rf_heap_configure(&options);
     test();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  });
 }
 
 } // namespace ringfence_test

@@ -17,8 +17,6 @@ extern "C" {
 namespace ringfence_test {
 namespace {
 
-constexpr size_t kMiB = size_t{1} << 20;
-
 unsigned char *bytes_at(uintptr_t address) {
   return reinterpret_cast<unsigned char *>(address);
 }
@@ -73,7 +71,7 @@ TEST(DropinHeapOptions, AFillHasNoFewerBytesThanAStore) {
 }
 
 TEST(DropinHeapOptions, AreTheUsualWhereTheShortWayDoesAllThatIsAsked) {
-  alone([] {
+  heap_alone([] {
     rf_heap_options all{};
     all.checked = true;
     all.quarantine = kMiB;
@@ -96,7 +94,7 @@ TEST(DropinHeapOptions, AreTheUsualWhereTheShortWayDoesAllThatIsAsked) {
 }
 
 TEST(DropinHeaps, AreAsManyAsProcessorsWithinBounds) {
-  alone([] {
+  heap_alone([] {
     const std::vector<std::pair<unsigned, unsigned>> kCounts = {{1, 4}, {4, 4}, {5, 5}, {8, 8}, {9, 8}, {500, 8}};
     for (const auto &[cores, heaps] : kCounts) {
       rf_heap_init(cores);
@@ -108,7 +106,7 @@ TEST(DropinHeaps, AreAsManyAsProcessorsWithinBounds) {
 // ---- Locks ----
 
 TEST(DropinHeapLocks, AreNotWaitedForByTheThreadThatHoldsThem) {
-  alone([] {
+  heap_alone([] {
     EXPECT_TRUE(rf_heap_lock(2));
     EXPECT_FALSE(rf_heap_lock(2)); // a handler of a signal
     EXPECT_NE(rf_heaps[2].lock.state, 0U);
@@ -128,7 +126,7 @@ TEST(DropinHeapLocks, AreNotWaitedForByTheThreadThatHoldsThem) {
 }
 
 TEST(DropinHeapLocks, KeepOthersOut) {
-  alone([] {
+  heap_alone([] {
     static size_t shared = 0;
     auto const work = [] {
       for (int i = 0; i < 20000; i++) {
@@ -147,7 +145,7 @@ TEST(DropinHeapLocks, KeepOthersOut) {
 }
 
 TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
-  alone([] {
+  heap_alone([] {
     rf_slot_place places[4];
     EXPECT_TRUE(rf_heap_lock(1));
     EXPECT_EQ(rf_slots_take(1, 0, places, 4), 0U);
@@ -169,7 +167,7 @@ TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
 // ---- Numbers of threads ----
 
 TEST(DropinThreadNumbers, AreTheSameForTheSameThread) {
-  alone([] {
+  heap_alone([] {
     uint32_t const kThreads[] = {1, 2, 4711, 65535, 65536, 4194304, UINT32_MAX};
     std::set<uint16_t> numbers;
     for (uint32_t const thread : kThreads) {
@@ -186,7 +184,7 @@ TEST(DropinThreadNumbers, AreTheSameForTheSameThread) {
 }
 
 TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
-  alone([] {
+  heap_alone([] {
     std::set<uint16_t> numbers;
     for (uint32_t i = 0; i < 64; i++) {
       uint16_t const number = rf_thread_number(1000 + i * 65535);
@@ -212,7 +210,7 @@ public:
 };
 
 TEST(DropinRuns, AreTakenFirstFitFromASegment) {
-  alone([] {
+  heap_alone([] {
     Runs r;
     uintptr_t const first = r.take(1);
     EXPECT_EQ(first % RF_UNIT, 0U);
@@ -237,7 +235,7 @@ TEST(DropinRuns, AreTakenFirstFitFromASegment) {
 }
 
 TEST(DropinRuns, OneEmptySegmentIsKept) {
-  alone([] {
+  heap_alone([] {
     Runs r;
     uintptr_t const one = r.take(64);
     rf_segment *const first = r.segment;
@@ -264,7 +262,7 @@ TEST(DropinRuns, OneEmptySegmentIsKept) {
 }
 
 TEST(DropinRuns, GrowWhereUnitsBehindAreFree) {
-  alone([] {
+  heap_alone([] {
     Runs r;
     uintptr_t const first = r.take(2);
     EXPECT_TRUE(rf_run_extend(&r.heap, r.segment, first, 2, 3));
@@ -280,7 +278,7 @@ TEST(DropinRuns, GrowWhereUnitsBehindAreFree) {
 }
 
 TEST(DropinRuns, GiveTheirPagesBackWhenAsked) {
-  alone([] {
+  heap_alone([] {
     Runs r;
     uintptr_t const first = r.take(4);
     (void)r.take(1);
@@ -302,7 +300,7 @@ TEST(DropinRuns, GiveTheirPagesBackWhenAsked) {
 }
 
 TEST(DropinRuns, KeepNoMorePagesThanABound) {
-  alone([] {
+  heap_alone([] {
     Runs r;
     uintptr_t const one = r.take(64);
     rf_segment *const first = r.segment;
@@ -319,7 +317,7 @@ TEST(DropinRuns, KeepNoMorePagesThanABound) {
 // ---- The page map ----
 
 TEST(DropinPageMap, KnowsTheSpanOfEachAddressInIt) {
-  alone([] {
+  heap_alone([] {
     uintptr_t const start = uintptr_t{0x1234} << 20;
     rf_span span{};
     rf_span other{};
@@ -348,7 +346,7 @@ TEST(DropinPageMap, KnowsTheSpanOfEachAddressInIt) {
 
 #if UINTPTR_MAX > UINT32_MAX
 TEST(DropinPageMap, EndsWithTheProcessorsAddresses) {
-  alone([] {
+  heap_alone([] {
     rf_span span{};
     uintptr_t const end = uintptr_t{1} << 48;
     EXPECT_FALSE(rf_span_enter(end, RF_UNIT, &span));
@@ -365,7 +363,7 @@ TEST(DropinPageMap, EndsWithTheProcessorsAddresses) {
 #endif
 
 TEST(DropinSpans, AreDescribedByMemoryThatIsZeroAlsoTheSecondTime) {
-  alone([] {
+  heap_alone([] {
     for (unsigned const class_number : {0U, 40U, RF_CLASSES}) {
       rf_span *const span = rf_span_describe(1, class_number);
       ASSERT_NE(span, nullptr);
@@ -400,7 +398,7 @@ void leave_memory(size_t bytes) {
 }
 
 TEST(DropinSpans, AreDescribedWhereMemoryIsShort) {
-  alone([] {
+  heap_alone([] {
     leave_memory(160 * 1024);
     EXPECT_NE(rf_span_describe(1, 0), nullptr); // of 128 KiB instead of one MiB
     EXPECT_NE(rf_span_describe(1, 0), nullptr);

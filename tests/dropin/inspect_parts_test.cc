@@ -5,20 +5,21 @@ extern "C" {
 #include "checkers/dropin/malloc/watched_sites.h"
 }
 
+#include "tests/dropin/alone.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <sstream>
 #include <string>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
 namespace {
+
+using ringfence_test::alone;
 
 // ---- The shape ----
 
@@ -35,7 +36,8 @@ public:
     std::vector<char> text(1 << 17);
     rf_sink_buffer buffer;
     rf_sink_buffer_init(&buffer, text.data(), text.size());
-    rf_json_writer json = {&buffer.sink, false, false, 0};
+    rf_json_writer json = {};
+    json.sink = &buffer.sink;
     rf_heap_shape_write(shape_.get(), &json);
     return std::string(buffer.data, buffer.length);
   }
@@ -110,19 +112,6 @@ TEST(DropinHeapShape, CellsGrowUntilTheyAreFewEnough) {
 }
 
 // ---- Leaks that were told ----
-
-// Runs it in a child, which says by its status whether it failed: what was noted stays.
-void alone(const std::function<void()> &test) {
-  pid_t const child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    test();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
-}
 
 TEST(DropinToldLeaks, AreThoseThatWereNoted) {
   alone([] {

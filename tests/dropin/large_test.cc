@@ -14,8 +14,6 @@ extern "C" {
 namespace ringfence_test {
 namespace {
 
-constexpr size_t kMiB = size_t{1} << 20;
-
 rf_span *take_large(size_t size, bool *fresh, bool growing = false, size_t align = 16) {
   rf_block_request const request = {size, align, RF_FAMILY_MALLOC, false, growing};
   rf_span *const span = rf_large_take(0, &request, nullptr, fresh);
@@ -35,7 +33,7 @@ void keep_large(rf_span *span) {
 }
 
 TEST(DropinLarge, ServesAgainWhenAsMuchWasFreedAfterIt) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     rf_span *const first = take_large(600000, &fresh);
     EXPECT_TRUE(fresh);
@@ -60,7 +58,7 @@ TEST(DropinLarge, ServesAgainWhenAsMuchWasFreedAfterIt) {
 }
 
 TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     size_t const before = rf_heap_bytes_now().mapped;
     rf_span *const huge = take_large(33 * kMiB, &fresh);
@@ -84,7 +82,7 @@ TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
 }
 
 TEST(DropinLarge, IsResizedInPlaceWithItsGuardBytes) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     bool const has_room = sizeof(void *) > 4; // mappings that may grow have room above
     for (size_t const size : {size_t{100000}, has_room ? 3 * kMiB : size_t{200000}}) {
@@ -112,7 +110,7 @@ TEST(DropinLarge, IsResizedInPlaceWithItsGuardBytes) {
 }
 
 TEST(DropinLarge, ShrinksAMappingAndLeavesARun) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     rf_span *const mapped = take_large(4 * kMiB, &fresh);
     size_t const before = rf_heap_bytes_now().mapped;
@@ -135,7 +133,7 @@ TEST(DropinLarge, ShrinksAMappingAndLeavesARun) {
 }
 
 TEST(DropinLarge, RefusesSizesAndAlignmentsThatWrap) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     EXPECT_EQ(take_large(RF_SIZE_LIMIT, &fresh), nullptr);
     EXPECT_EQ(take_large(100000, &fresh, false, RF_SIZE_LIMIT / 2 + 1), nullptr);

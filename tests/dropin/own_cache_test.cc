@@ -32,7 +32,7 @@ uint32_t id_of_self() {
 }
 
 void with_threads(const std::function<void()> &test) {
-  alone([&] {
+  heap_alone([&] {
     rf_thread_init();
     std::thread([] {}).join(); // from here on there may be several
     rf_leave(rf_enter());
@@ -280,7 +280,7 @@ void expect_fork(rf_fork_kind kind, const std::function<void()> &check) {
 }
 
 TEST(DropinForks, OfOneThreadLockNothing) {
-  alone([] {
+  heap_alone([] {
     rf_thread_init();
     rf_leave(rf_enter());
     rf_own_cache_fork_prepare();

@@ -10,31 +10,18 @@ extern "C" {
 #undef _Static_assert
 
 #include "tests/checkers/recorder.h"
+#include "tests/dropin/alone.h"
 
 #include <csignal>
 #include <cstring>
-#include <functional>
 #include <gtest/gtest.h>
 #include <string>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 
 namespace ringfence {
 namespace {
 
-// Runs it in a child, which says by its status whether it failed: what these tables have stays.
-void alone(const std::function<void()> &test) {
-  pid_t const child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    test();
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
-}
+using ringfence_test::alone;
 
 // ---- Which call sites are watched ----
 

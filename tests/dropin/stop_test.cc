@@ -50,7 +50,7 @@ size_t waits() {
 // ---- Stopping ----
 
 TEST(DropinStop, NobodyEntersMeanwhile) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     ASSERT_TRUE(rf_stop_all(kLong));
     EXPECT_TRUE(rf_stopped_by_me());
@@ -69,7 +69,7 @@ TEST(DropinStop, NobodyEntersMeanwhile) {
 }
 
 TEST(DropinStop, Nests) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     for (int round = 0; round < 2; round++) {
       ASSERT_TRUE(rf_stop_all(kLong));
@@ -88,7 +88,7 @@ TEST(DropinStop, Nests) {
 }
 
 TEST(DropinStop, WaitsForWhoeverIsInside) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     std::atomic<bool> has_left{false};
     Inside inside(cache);
@@ -107,7 +107,7 @@ TEST(DropinStop, WaitsForWhoeverIsInside) {
 }
 
 TEST(DropinStop, GivesUpInTimeAndStopsNobody) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     Inside inside(cache);
     EXPECT_FALSE(rf_stop_all(kShort));
@@ -120,7 +120,7 @@ TEST(DropinStop, GivesUpInTimeAndStopsNobody) {
 }
 
 TEST(DropinStop, TheCallerMayBeInsideItsOwnCaches) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const own = rf_cache_take(0);
     std::thread([] {}).join(); // from here on there may be several threads
     EXPECT_TRUE(rf_cache_enter(own));
@@ -134,7 +134,7 @@ TEST(DropinStop, TheCallerMayBeInsideItsOwnCaches) {
 
 // Two that are inside and both want to stop others: the second waits, parked, and has its turn.
 TEST(DropinStop, TwoThatAreInsideStopOneAfterTheOther) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const own = rf_cache_take(0);
     EXPECT_TRUE(rf_cache_enter(own));
     ASSERT_TRUE(rf_stop_all(kLong));
@@ -163,7 +163,7 @@ TEST(DropinStop, TwoThatAreInsideStopOneAfterTheOther) {
 }
 
 TEST(DropinStop, WhoWaitsGoesOnWhenItEnds) {
-  alone([] {
+  heap_alone([] {
     ASSERT_TRUE(rf_stop_all(kLong));
     std::atomic<bool> went_on{false};
     std::atomic<bool> begins{false};
@@ -184,7 +184,7 @@ TEST(DropinStop, WhoWaitsGoesOnWhenItEnds) {
 }
 
 TEST(DropinStop, IsForgottenInAChildButForTheLongWay) {
-  alone([] {
+  heap_alone([] {
     ASSERT_TRUE(rf_stop_all(kLong));
     ASSERT_TRUE(rf_stop_all(kLong));
     __atomic_fetch_or(&rf_stop_now.wanted, RF_STOP_LONG | RF_STOP_JOB, __ATOMIC_RELAXED);
@@ -202,7 +202,7 @@ TEST(DropinStop, IsForgottenInAChildButForTheLongWay) {
 // ---- Having a cache ----
 
 TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const first = rf_cache_take(3);
     rf_cache *const second = rf_cache_take(2);
     EXPECT_NE(first, second);
@@ -226,9 +226,9 @@ TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
   });
 }
 
-// Of the bytes that freed blocks wait for.
+// The weights count towards the bytes at which freed blocks leave their cache.
 TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     for (unsigned i = 0; i < RF_CLASSES; i++) {
       EXPECT_EQ(cache->bins[i].slot_size, rf_size_classes[i].size);
@@ -239,7 +239,7 @@ TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
 }
 
 TEST(DropinCaches, OneThatIsStuckIsNobodys) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     cache->stuck = true;
     rf_cache_leave(cache);
@@ -248,7 +248,7 @@ TEST(DropinCaches, OneThatIsStuckIsNobodys) {
 }
 
 TEST(DropinCaches, TheNinthThatIsLeftIsOneTooMany) {
-  alone([] {
+  heap_alone([] {
     rf_cache *caches[9];
     for (rf_cache *&cache : caches) {
       cache = rf_cache_take(0);
@@ -264,7 +264,7 @@ TEST(DropinCaches, TheNinthThatIsLeftIsOneTooMany) {
 }
 
 TEST(DropinCaches, ShareTheQuarantine) {
-  alone([] {
+  heap_alone([] {
     size_t const wait = rf_heap_options_now.wait;
     rf_cache *last = nullptr;
     size_t const most = kQuarantine / wait;
@@ -282,7 +282,7 @@ TEST(DropinCaches, ShareTheQuarantine) {
 }
 
 TEST(DropinCaches, AreTheChildsAfterAFork) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const own = rf_cache_take(0);
     rf_cache *const of_others = rf_cache_take(0);
     rf_cache *const left = rf_cache_take(0);
@@ -314,7 +314,7 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
 // ---- Figures ----
 
 TEST(DropinCaches, TheirFiguresAreSums) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const one = rf_cache_take(0);
     one->used = 1000;
     one->peak = 5000;

@@ -34,6 +34,15 @@ TEST_F(Json, AnswersForWhatIsAbsentOrOfAnotherType) {
   EXPECT_EQ(rf_json_member(nullptr, "size"), nullptr);
 }
 
+TEST_F(Json, AListIsAnArray) {
+  const rf_json *const o = parse(R"({"list":[5,6],"empty":[],"object":{"a":1},"text":"x"})");
+  ASSERT_NE(rf_json_list(o, "list"), nullptr);
+  EXPECT_STREQ(rf_json_list(o, "list")->text, "5");
+  for (const char *const name : {"empty", "object", "text", "absent"}) {
+    EXPECT_EQ(rf_json_list(o, name), nullptr) << name;
+  }
+}
+
 TEST_F(Json, KeepsAddressesExact) {
   const rf_json *const o = parse(R"({"address":"0xffffffffffffffff","time":18446744073709551615})");
   EXPECT_EQ(rf_json_unsigned(o, "address", 0), UINT64_MAX);

@@ -70,7 +70,7 @@ static void put_length(input *in, size_t n) {
   }
 }
 
-/* Which of the live blocks. */
+/* A live block, by its place in the list. */
 static void put_index(input *in, size_t index) {
   if (in->live_count > 1) {
     put(in, (unsigned)index & 0xFF);

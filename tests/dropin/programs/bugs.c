@@ -1,6 +1,8 @@
 /* One bug each, and beside each the same code without it: argv[1] chooses. Says on standard output where in its module
  * the calls stand that findings should name. */
 #define _GNU_SOURCE
+#include "cases.h"
+
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +34,6 @@ NOINLINE static void drop(void *p) {
 }
 
 static char a_global[64];
-static volatile int bad; /* 0 in the good twin */
 static volatile size_t kept_size;
 
 /* ---- Writes outside the block ---- */
@@ -270,14 +271,6 @@ static void leak(void) {
   p = NULL;
 }
 
-typedef struct {
-  const char *name;
-  void (*run)(void);
-} test_case;
-
-#define CASE(name)                                                                                                     \
-  { #name, name }
-
 static const test_case cases[] = {
     CASE(overflow_by_one),
     CASE(overflow_in_a_block_never_freed),
@@ -312,14 +305,5 @@ static const test_case cases[] = {
 };
 
 int main(int argc, char **argv) {
-  const char *const name = argc > 1 ? argv[1] : "";
-  bad = argc > 2 && strcmp(argv[2], "bad") == 0;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    if (strcmp(cases[i].name, name) == 0) {
-      cases[i].run();
-      puts("end");
-      return 0;
-    }
-  }
-  return 2;
+  return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }

@@ -19,10 +19,11 @@
 static char *volatile block;
 static volatile sig_atomic_t interrupted;
 
+/* Each call has a block of its own: threads that shared one would free it twice, or not at all. */
 static void damage(void) {
-  block = malloc(24);
-  block[24] = 1;
-  free(block);
+  char *volatile own = malloc(24);
+  own[24] = 1;
+  free(own);
 }
 
 static void plainly(void) {

@@ -1,6 +1,8 @@
 /* Reads and late uses, one bug each, and beside each the same code without it, as in bugs.c; and a program that is
  * right. tools/try_aarch64.sh runs them where memory has tags. */
 #define _GNU_SOURCE
+#include "cases.h"
+
 #include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static volatile int bad; /* 0 in the good twin */
 static volatile char read_last;
 
 static char *make(size_t size) {
@@ -310,14 +311,6 @@ static void right(void) {
   run((void *)8);
 }
 
-typedef struct {
-  const char *name;
-  void (*run)(void);
-} test_case;
-
-#define CASE(name)                                                                                                     \
-  { #name, name }
-
 static const test_case cases[] = {
     CASE(read_past_a_block),
     CASE(read_past_within_the_granule),
@@ -340,14 +333,5 @@ static const test_case cases[] = {
 };
 
 int main(int argc, char **argv) {
-  const char *const name = argc > 1 ? argv[1] : "";
-  bad = argc > 2 && strcmp(argv[2], "bad") == 0;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    if (strcmp(cases[i].name, name) == 0) {
-      cases[i].run();
-      puts("end");
-      return 0;
-    }
-  }
-  return 2;
+  return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }

@@ -85,7 +85,9 @@ void rf_markup(const rf_sink *sink, const char *format, ...) {
     if (format[0] == '\0') {
       break;
     }
-    if (format[1] == 's') {
+    if (format[1] == '%') {
+      rf_sink_char(sink, '%');
+    } else if (format[1] == 's') {
       rf_markup_text(va_arg(arguments, const char *), sink);
     } else if (format[1] == 'u') {
       rf_sink_uint(sink, va_arg(arguments, unsigned));

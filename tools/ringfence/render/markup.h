@@ -10,7 +10,7 @@
 void rf_markup_text(const char *text, const rf_sink *sink);
 
 /* Writes `format` as it is, and for each conversion, as of printf, its argument: %s a text, escaped by rf_markup_text;
- * %u an unsigned, %zu a size_t. No other conversions. */
+ * %u an unsigned, %zu a size_t; %% is a percent sign. No other conversions. */
 void rf_markup(const rf_sink *sink, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif /* RINGFENCE_TOOLS_RENDER_MARKUP_H */
