@@ -28,6 +28,8 @@ static rf_stack_depot *depot_of_process(void) {
     void *const memory = rf_host_map(DEPOT_BYTES);
     if (memory == NULL || rf_stack_depot_init(&depot, memory, DEPOT_BYTES) != RF_OK) {
       depot.buckets = NULL;
+    } else {
+      rf_options_keep_sites(&depot);
     }
   }
   if (locked) {

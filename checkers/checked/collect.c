@@ -1,6 +1,7 @@
 /* A program with checked allocators of its own tells a collector of its runs. */
 #include "mode_options.h"
 
+#include "checkers/os/seen_sites.h"
 #include "checkers/report/collector.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -38,13 +39,29 @@ static rf_collector_options options_of(const rf_options *o) {
 
 bool rf_options_begin_collector(const rf_options *o) {
   rf_collector_options const options = options_of(o);
-  return rf_collector_begin(&options);
+  bool const begun = rf_collector_begin(&options);
+  if (begun) {
+    rf_seen_sites_begin();
+  }
+  return begun;
+}
+
+/* Sites so far are the parent's to tell. */
+static void forked(void) {
+  rf_collector_forked();
+  rf_seen_sites_forget(0);
 }
 
 void rf_options_collect_run(const rf_options *o) {
   if (rf_options_begin_collector(o)) {
     (void)atexit(at_exit);
-    (void)pthread_atfork(NULL, NULL, rf_collector_forked);
+    (void)pthread_atfork(NULL, NULL, forked);
+  }
+}
+
+void rf_options_keep_sites(rf_stack_depot *depot) {
+  if (rf_collector_is_named()) {
+    depot->added_call = rf_seen_sites_add;
   }
 }
 
@@ -57,6 +74,10 @@ bool rf_options_begin_collector(const rf_options *o) {
 
 void rf_options_collect_run(const rf_options *o) {
   (void)o;
+}
+
+void rf_options_keep_sites(rf_stack_depot *depot) {
+  (void)depot;
 }
 
 #endif

@@ -19,10 +19,14 @@ rf_sample_options rf_options_for_sample(const rf_options *options);
 rf_handle_guard_options rf_options_for_handles(const rf_options *options);
 
 /* Begins to tell the collector that the options or the environment name (checkers/report/collector.h), once for the
- * process. Not for signal handlers. True where there is one and this call began. The second one also tells of the run
- * at exit; both do nothing on boards. */
+ * process, and to keep call sites for it. Not for signal handlers. True where there is one and this call began. The
+ * second one also tells of the run at exit; both do nothing on boards. */
 bool rf_options_begin_collector(const rf_options *options);
 void rf_options_collect_run(const rf_options *options);
+
+/* From now on stacks that are new to `depot` tell the collector of their call sites (checkers/os/seen_sites.h), where one
+ * is named. Does nothing on boards. */
+void rf_options_keep_sites(rf_stack_depot *depot);
 
 /* The rules of a policy that the options of the process come from ("3,7", static; NULL: none), for the collector.
  * Before it is begun. Hosted systems only. */

@@ -56,7 +56,7 @@ uint16_t rf_guard_set_size(rf_guard_header *h, size_t size, size_t prefix, size_
 RF_INLINE void make_live(rf_guard *guard, rf_guard_header *h, size_t size, size_t inner_align, size_t got,
                          rf_family family, const rf_origin *origin) {
   origin_kind kind;
-  uintptr_t const allocated = keep_origin(guard, origin, &kind);
+  uintptr_t const allocated = keep_origin(guard, origin, false, &kind);
   uintptr_t body = checksum_body(guard, h, size, allocated);
   h->allocated = allocated;
 #if RF_GUARD_THREADS

@@ -8,7 +8,7 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_checksum parts
                        const rf_origin *origin) {
   size_t const total = prefix + h->size + h->back;
   origin_kind kind;
-  uintptr_t const released = keep_origin(guard, origin, &kind);
+  uintptr_t const released = keep_origin(guard, origin, true, &kind);
   write_pattern(payload_of(h), h->size, guard->options.fill_free, RF_PATTERN_FREED, freed_edge);
   uint32_t const other_traits = (STATE_LIVE ^ STATE_FREED) * TRAITS_STATE_UNIT ^ (uint32_t)kind << TRAITS_RELEASED;
   parts.body ^= other_traits;

@@ -88,7 +88,7 @@ void rf_guard_trace(const rf_guard *guard, origin_kind kind, uintptr_t origin, u
 void rf_guard_allocated(const rf_guard *guard, const rf_guard_header *h, rf_trace *out);
 
 /* Stores the stack of `origin` with its site in the depot. Returns its number, 0 where there is no room. */
-uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin);
+uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin, bool frees);
 
 /* ---- guard_lookup.c: blocks by address and in order ---- */
 

@@ -68,12 +68,12 @@ void rf_guard_finding_block(const rf_guard *guard, rf_finding *f, const rf_guard
   }
 }
 
-uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin) {
+uint32_t rf_guard_put_stack_and_site(rf_guard *guard, const rf_origin *origin, bool frees) {
   uintptr_t frames[1 + RF_TRACE_DEPTH];
   unsigned const wanted = guard->options.stack_depth < RF_TRACE_DEPTH ? guard->options.stack_depth : RF_TRACE_DEPTH;
   frames[0] = (uintptr_t)origin->site;
   unsigned const depth = rf_stack_capture(origin, frames + 1, wanted);
-  return depth == 0 ? 0 : rf_stack_depot_put(guard->options.depot, frames, 1 + depth);
+  return depth == 0 ? 0 : rf_stack_depot_put_sited(guard->options.depot, frames, 1 + depth, frees);
 }
 
 /* ---- The window ---- */

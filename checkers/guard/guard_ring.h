@@ -6,13 +6,14 @@
 
 /* ---- Origins ---- */
 
-/* The word that stands for `origin` in a header. */
-RF_INLINE uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, origin_kind *kind) {
+/* The word that stands for `origin`, of a call that allocates or frees, in a header. */
+RF_INLINE uintptr_t keep_origin(rf_guard *guard, const rf_origin *origin, bool frees, origin_kind *kind) {
   if (guard->options.stack_depth != 0 && guard->options.depot != NULL) {
     bool const with_site = origin->site != NULL;
-    uint32_t const stack = with_site
-                               ? rf_guard_put_stack_and_site(guard, origin)
-                               : rf_stack_depot_put_from(guard->options.depot, origin, guard->options.stack_depth);
+    unsigned const depth = guard->options.stack_depth;
+    uint32_t const stack = with_site ? rf_guard_put_stack_and_site(guard, origin, frees)
+                           : frees   ? rf_stack_depot_put_free_from(guard->options.depot, origin, depth)
+                                     : rf_stack_depot_put_from(guard->options.depot, origin, depth);
     if (stack != 0) {
       *kind = with_site ? ORIGIN_SITE_AND_STACK : ORIGIN_STACK;
       return stack;

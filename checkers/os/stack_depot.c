@@ -265,7 +265,7 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
         depot->added();
       }
       if (RF_HOST_STACKS && depot->added_call != NULL) {
-        depot->added_call(frames[0], from != NULL && from->frees);
+        depot->added_call(frames[from != NULL && from->sited ? 1 : 0], from != NULL && from->frees);
       }
       break;
     }
@@ -281,6 +281,16 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth) {
   return depot == NULL || depth == 0 || depth > UINT16_MAX ? 0
                                                            : rf_stack_depot_put_laid_out(depot, frames, depth, NULL, 0);
+}
+
+uint32_t rf_stack_depot_put_sited(rf_stack_depot *depot, const uintptr_t *words, unsigned count, bool frees) {
+  static const rf_stack_layout layouts[] = {{.sited = true}, {.sited = true, .frees = true}};
+  if (!RF_HOST_STACKS) {
+    return rf_stack_depot_put(depot, words, count);
+  }
+  return depot == NULL || count < 2 || count > UINT16_MAX
+             ? 0
+             : rf_stack_depot_put_laid_out(depot, words, count, &layouts[frees ? 1 : 0], 0);
 }
 
 /* ---- Reading ---- */

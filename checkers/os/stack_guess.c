@@ -139,6 +139,7 @@ static RF_RARE uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin,
   unsigned const most = max < RF_TRACE_DEPTH ? max : RF_TRACE_DEPTH;
   unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
   from.frees = frees;
+  from.sited = false;
   uint32_t const id = depth != 0 ? rf_stack_depot_put_laid_out(depot, frames, depth, &from, generation) : 0;
   if (id != 0 && from.fixed) {
     store(place, id);

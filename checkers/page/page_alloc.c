@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "checkers/os/seen_sites.h"
 #include "lib/core/random.h"
 
 /* ---- The plan ---- */
@@ -216,5 +217,6 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
   void *const block = (void *)s->block;
   rf_slot_set_state(s, SLOT_LIVE);
   enter_backing(store, s);
+  rf_seen_sites_watch(origin->caller);
   return block;
 }

@@ -11,6 +11,7 @@
 #include "checkers/os/spool_file.h"
 #include "collector_identity.h"
 #include "json_writer.h"
+#include "site_record.h"
 
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
@@ -377,6 +378,9 @@ static void write_exit(rf_json_writer *w, const rf_collector_run *run) {
     rf_sink_int(&exit.sink, run->number);
   }
   rf_json_put_text(w, "exit", text);
+  if (run->continued) {
+    rf_json_put_bool(w, "continued", true);
+  }
 }
 
 static void make_summary(rf_json_writer *w, const rf_collector_identity *id, const rf_collector_run *run) {
@@ -389,9 +393,7 @@ static void make_summary(rf_json_writer *w, const rf_collector_identity *id, con
   write_dropped(w);
   rf_json_put_text(w, "leaks_unchecked_because", run->leaks_unchecked);
   rf_json_put_text(w, "blocks_unchecked_because", run->blocks_unchecked);
-  if (run->sites != NULL) {
-    rf_sink_str(w->sink, run->sites);
-  }
+  rf_sink_str(w->sink, rf_site_record());
   write_exit(w, run);
   end_record(w);
 }

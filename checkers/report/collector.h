@@ -83,12 +83,12 @@ typedef struct rf_collector_run {
   uint64_t findings;
   const char *leaks_unchecked;  /* the reason, or NULL */
   const char *blocks_unchecked; /* the same */
-  const char *sites;            /* members of JSON, each with a comma before it; NULL: none */
-  const char *exit;             /* "status", "signal", "exec", "unknown"; NULL: another copy tells of the run */
+  const char *exit;             /* "status", "signal", "exec", "unknown", "running"; NULL: another copy tells of it */
   int number;                   /* of status and signal */
+  bool continued;               /* this process has told of the time before */
 } rf_collector_run;
 
-/* The run has ended: tells what was only counted, then the run itself. NULL: as known here. */
+/* The run has ended, or goes on: tells what was only counted, then the run itself. NULL: as known here. */
 void rf_collector_end(const rf_collector_run *run);
 
 /* In the child of a fork. */

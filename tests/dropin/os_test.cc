@@ -23,7 +23,7 @@ extern "C" {
 #include "checkers/dropin/os/kept_file.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/os/procfs.h"
-#include "checkers/dropin/os/sort.h"
+#include "checkers/os/sort.h"
 }
 
 namespace {

@@ -1,8 +1,9 @@
 /* Allocates at call sites with names, N times each: the program whose coverage tests look at.
  *
- *     coverage_program N [fork | threads | many]
+ *     coverage_program N [fork | threads | many | on]
  *
- * fork: a child allocates at one more. threads: eight do the same at once. many: at 4,000 sites once. */
+ * fork: a child allocates at one more. threads: eight do the same at once. many: at 4,000 sites once. on: until it is
+ * killed, and at the one more, too. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,14 @@ static void fork_late(void) {
   (void)waitpid(child, NULL, 0);
 }
 
+static void go_on(void) {
+  for (;;) {
+    (void)work(NULL);
+    make_late();
+    (void)usleep(1000);
+  }
+}
+
 static void run_threads(void) {
   pthread_t threads[8];
   for (int i = 0; i < 8; i++) {
@@ -87,6 +96,8 @@ int main(int argc, char **argv) {
     allocate_everywhere();
   } else if (strcmp(also, "threads") == 0) {
     run_threads();
+  } else if (strcmp(also, "on") == 0) {
+    go_on();
   } else {
     (void)work(NULL);
   }

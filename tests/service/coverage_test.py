@@ -10,6 +10,8 @@ from service import Service, append, check, equal, main, record
 
 LIBRARY = os.path.abspath(sys.argv[2])
 PROGRAM = os.path.abspath(sys.argv[3])
+EMBEDDED = os.path.abspath(sys.argv[4])
+SITES = ["make_array", "make_buffer", "make_copy", "make_larger"]
 
 
 def module(path="/srv/app", build_id="ab", watched=(), unwatched=(), **more):
@@ -47,6 +49,23 @@ def sites_add_up_over_processes_and_modes():
         append(s.directory, ended(4, module(watched=[(48, 1)])))
         s.once()
         equal((modules(s)[0]["watched"], [x["offset"] for x in sites(s, "no")]), (3, ["0x40"]))
+
+
+def a_process_that_tells_again_counts_once():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(watched=[(16, 3)], unwatched=[32]), **{"exit": "running"}))
+        s.once()
+        for sequence, end in ((2, "running"), (3, "signal 11")):
+            append(s.directory, record("summary", f"b-1-9-{sequence}", seconds=3600, allocations=9, exit=end,
+                                       continued=True, sites=[module(unwatched=[48 + sequence], continued=True,
+                                                                     again=[[16, 4], [32, 1], ["x", 1], 7])]))
+        s.once()
+        run = s.ask("coverage")["coverage"][0]
+        equal([run[n] for n in ("processes", "hours", "allocations", "killed")], [1, 3, 27, 1])
+        equal([(m["processes"], m["hours"]) for m in modules(s)[0]["modes"]], [(1, 3)])
+        equal([(x["offset"], x["processes"], x["blocks"]) for x in sites(s)],
+              [("0x32", 1, 0), ("0x33", 1, 0), ("0x10", 1, 11), ("0x20", 1, 2)])
+        equal(s.ask("status")["losses"], [])
 
 
 def a_module_is_known_by_its_build_id():
@@ -137,13 +156,22 @@ def modules_that_nobody_runs_any_more_are_forgotten():
 # ---- Checked processes ----
 
 
-def run(s, options, *words, **environment):
+def environment_of(s, options, preload):
     own = {name: value for name, value in os.environ.items() if name != "TEST_TARGET"}
-    own.update(LD_PRELOAD=LIBRARY, RINGFENCE_OPTIONS=f"collector={s.directory}:{options}", **environment)
-    done = subprocess.run([PROGRAM, *words], env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    equal((done.returncode, done.stderr), (0, b""))
+    return {**own, **({"LD_PRELOAD": LIBRARY} if preload else {}),
+            "RINGFENCE_OPTIONS": f"collector={s.directory}:{options}"}
+
+
+def modules_by_name(s):
     s.once()
     return {os.path.basename(m["path"]): m for m in modules(s)}
+
+
+def run(s, options, *words, program=PROGRAM):
+    done = subprocess.run([program, *words], env=environment_of(s, options, program == PROGRAM),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    equal((done.returncode, done.stderr), (0, b""))
+    return modules_by_name(s)
 
 
 def functions(s, id, watched):
@@ -154,7 +182,7 @@ def page_watches_every_site():
     with Service(start=False) as s:
         own = run(s, "mode=page", "50")["coverage_program"]
         equal((own["sites"], own["watched"]), (4, 4))
-        equal(functions(s, own["id"], "yes"), ["make_array", "make_buffer", "make_copy", "make_larger"])
+        equal(functions(s, own["id"], "yes"), SITES)
         equal([x["blocks"] for x in sites(s, "yes", str(own["id"]))], [50] * 4)
 
 
@@ -162,7 +190,7 @@ def a_place_that_frees_is_no_site():
     with Service(start=False) as s:
         own = run(s, "mode=guard:watch=0", "50")["coverage_program"]
         equal((own["sites"], own["watched"]), (4, 0))
-        equal(functions(s, own["id"], "no"), ["make_array", "make_buffer", "make_copy", "make_larger"])
+        equal(functions(s, own["id"], "no"), SITES)
 
 
 def without_stacks_it_is_the_same():
@@ -211,7 +239,46 @@ def many_sites_are_bounded_and_counted():
         check(own["sites"] + lost >= 4000, own["sites"], lost)
 
 
+def a_process_that_is_killed_has_told_of_its_sites():
+    for mode in ("page", "guard:watch=0", "sample:sample_rate=1"):
+        with Service(start=False) as s:
+            with subprocess.Popen([PROGRAM, "1", "on"], stderr=subprocess.DEVNULL,
+                                  env=environment_of(s, f"snapshot_every=1:mode={mode}", True)) as process:
+                s.wait(lambda: modules_by_name(s).get("coverage_program"))  # pylint: disable=cell-var-from-loop
+                process.kill()
+            run_so_far = s.ask("coverage")["coverage"][0]
+            equal((run_so_far["processes"], run_so_far["hours"] > 0, run_so_far["allocations"] > 100), (1, True, True))
+            own = modules_by_name(s)["coverage_program"]
+            equal(functions(s, own["id"], "no" if mode.startswith("guard") else "yes"), sorted([*SITES, "make_late"]))
+            equal({x["processes"] for x in sites(s, "all", str(own["id"]))}, {1})
+
+
+# ---- Programs with checked heaps of their own ----
+
+
+def embedded(s, options, *words):
+    return run(s, options, "50", *words, program=EMBEDDED)["coverage_embedded"]
+
+
+def a_checked_heap_of_its_own_tells_of_its_sites():
+    for mode, watched in (("page", 2), ("sample:sample_rate=1", 2), ("guard:stack_depth=8", 0)):
+        with Service(start=False) as s:
+            own = embedded(s, "mode=" + mode)
+            equal((own["sites"], own["watched"]), (2, watched), mode)
+            equal(functions(s, own["id"], "all"), ["own_large", "own_small"])
+            equal([x["blocks"] for x in sites(s, "yes", str(own["id"]))], [50] * watched)
+
+
+def a_child_of_fork_tells_of_its_own_heap():
+    with Service(start=False) as s:
+        own = embedded(s, "mode=page", "fork")
+        blocks = {x["function"]: (x["blocks"], x["processes"]) for x in sites(s, "yes", str(own["id"]))}
+        equal(blocks, {"own_large": (50, 1), "own_small": (50, 1), "own_late": (50, 1)})
+
+
 main([
+    a_process_that_tells_again_counts_once, a_process_that_is_killed_has_told_of_its_sites,
+    a_checked_heap_of_its_own_tells_of_its_sites, a_child_of_fork_tells_of_its_own_heap,
     sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
     sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,
     pages_of_many_modules_are_quick, modules_that_nobody_runs_any_more_are_forgotten, page_watches_every_site,

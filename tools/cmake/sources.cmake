@@ -94,6 +94,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/maps.c
   checkers/os/memory_tags.c
   checkers/os/modules_linux.c
+  checkers/os/seen_sites.c
+  checkers/os/sort.c
   checkers/os/spool_file.c
   checkers/os/stack.c
   checkers/os/stack_depot.c
@@ -137,6 +139,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/report_serial.c
   checkers/report/report_text.c
   checkers/report/reporter.c
+  checkers/report/site_record.c
   checkers/report/suppress.c
   checkers/shared/family.c
   checkers/shared/window.c
@@ -167,7 +170,6 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
-  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -189,7 +191,6 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
@@ -205,7 +206,6 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
-  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
@@ -237,7 +237,6 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
   checkers/dropin/inspect/roots.c
-  checkers/dropin/inspect/site_record.c
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
@@ -259,7 +258,6 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
-  checkers/dropin/os/sort.c
   checkers/dropin/process/background_check.c
   checkers/dropin/process/exec_target.c
   checkers/dropin/process/fatal_signals.c
@@ -283,7 +281,6 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
-  checkers/dropin/runtime/seen_sites.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c

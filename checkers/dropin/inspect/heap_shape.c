@@ -1,6 +1,6 @@
 #include "heap_shape.h"
 
-#include "checkers/dropin/os/sort.h"
+#include "checkers/os/sort.h"
 
 #include <ringfence/bits.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/os/sort.h"
 #include "checkers/dropin/runtime/process_reporter.h"
+#include "checkers/os/sort.h"
 #include "reachability.h"
 #include "told_leaks.h"
 

@@ -6,17 +6,20 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/steering.h"
+#include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
-#include "site_record.h"
 
+#include <errno.h>
 #include <ringfence/port.h>
 #include <ringfence/report_json.h>
 #include <ringfence/reporter.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
 #define PATH_BYTES 1024
+#define TELLING_TRIES 100U /* 0.1 ms apart */
 
 typedef struct totals {
   uint64_t allocations;
@@ -28,6 +31,15 @@ typedef struct totals {
 } totals;
 
 static totals inherited; /* what the parent did before the fork */
+
+/* A process that goes on, as after an exec that failed, tells of the rest: runs add up. */
+static struct {
+  bool busy;
+  pid_t process;
+  uint64_t until_ns;
+  totals at;
+  uint64_t findings;
+} told;
 
 /* Caches may be in use by other threads: each figure is read once, none waits. */
 static totals count(void) {
@@ -52,6 +64,7 @@ static totals count(void) {
 }
 
 void rf_process_log_forked(void) {
+  told.busy = false;
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
     rf_process.log.suppressions.rules[i].used = 0;
@@ -244,21 +257,14 @@ static void suppressions(void) {
   }
 }
 
-/* A process that goes on after an exec that failed tells of the rest: runs add up. */
-static struct {
-  pid_t process;
-  uint64_t until_ns;
-  totals at;
-  uint64_t findings;
-} told;
-
 static void tell_collector(const totals *now, uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                            const rf_process_exit *exit) {
   uint64_t const time = rf_port_now_ns();
+  bool const continued = told.process == getpid();
   if (exit->kind == NULL) {
     return;
   }
-  if (told.process != getpid()) {
+  if (!continued) {
     told.until_ns = rf_process.start_ns;
     told.at = inherited;
     told.findings = 0;
@@ -271,9 +277,9 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
       .findings = findings - told.findings,
       .leaks_unchecked = leaks != NULL ? leaks->why : NULL,
       .blocks_unchecked = unchecked,
-      .sites = rf_collector_is_named() ? rf_site_record() : "",
       .exit = exit->kind,
       .number = exit->number,
+      .continued = continued,
   };
   rf_collector_end(&run);
   told.process = getpid();
@@ -282,13 +288,45 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
   told.findings = findings;
 }
 
+/* Whoever ends the process waits for another thread that tells of it, but not for ever: that one may be interrupted. */
+static bool begin_telling(unsigned tries) {
+  struct timespec const pause = {0, 100000};
+  while (__atomic_exchange_n(&told.busy, true, __ATOMIC_ACQUIRE)) {
+    if (tries-- == 0) {
+      return false;
+    }
+    (void)nanosleep(&pause, NULL);
+  }
+  return true;
+}
+
+static void end_telling(void) {
+  __atomic_store_n(&told.busy, false, __ATOMIC_RELEASE);
+}
+
+void rf_process_log_running(void) {
+  rf_process_exit const none = {"running", 0};
+  int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
+  if (rf_collector_is_named() && begin_telling(0)) {
+    totals const now = count();
+    tell_collector(&now, rf_process.findings, NULL, NULL, &none);
+    end_telling();
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved;
+}
+
 void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                         const rf_process_exit *exit) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   suppressions();
   totals const now = count();
-  tell_collector(&now, findings, leaks, unchecked, exit);
+  if (begin_telling(TELLING_TRIES)) {
+    tell_collector(&now, findings, leaks, unchecked, exit);
+    end_telling();
+  }
   if (rf_process.options.verbosity != 0) {
     say_end(&now, findings, leaks);
   }

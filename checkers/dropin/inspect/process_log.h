@@ -24,6 +24,9 @@ typedef struct rf_process_exit {
 void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                         const rf_process_exit *exit);
 
+/* The process goes on: tells a collector of the run so far. Any thread; not told while another one does. */
+void rf_process_log_running(void);
+
 /* `process` becomes `program` after `time_ns`, and cannot be checked then. Allocates nothing, as the next one. */
 void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns);
 

@@ -12,6 +12,7 @@
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 #include "heap_dump.h"
+#include "process_log.h"
 #include "snapshot_record.h"
 
 #include <errno.h>
@@ -161,6 +162,7 @@ void rf_process_snapshot_regular(const char *name) {
   if (rf_process.checked) {
     (void)snapshot(WAIT_IN_HANDLER_MS, name, rf_collector_is_named() ? tell_collector : tell);
   }
+  rf_process_log_running();
 }
 
 /* ---- By signal ---- */

@@ -2,9 +2,9 @@
 #include "roots.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/os/sort.h"
 #include "checkers/dropin/runtime/dead_stacks.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/sort.h"
 
 #include <fcntl.h>
 #include <link.h>

@@ -3,7 +3,7 @@
 
 #include "checkers/checked/snapshot_sites.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/os/sort.h"
+#include "checkers/os/sort.h"
 #include "checkers/report/collector.h"
 #include "heap_shape.h"
 #include "process_log.h"

@@ -1,11 +1,11 @@
 #include "guarded_blocks.h"
 
+#include "checkers/checked/mode_options.h"
 #include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
-#include "checkers/dropin/runtime/seen_sites.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/tag_fault.h"
@@ -19,7 +19,6 @@
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
-#include "checkers/report/collector.h"
 #include "checkers/shared/wrapper.h"
 
 #define SAMPLE_DEPTH 16U
@@ -183,13 +182,6 @@ static const char *how_to_repeat(const rf_options *o) {
   return text;
 }
 
-/* A stack that is new to the depot. */
-static void tell_of_site(uintptr_t caller, bool frees) {
-  if (!frees) {
-    rf_seen_sites_add(caller);
-  }
-}
-
 static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   state.guard = true;
   state.certain = o->sample_seed != 0;
@@ -206,10 +198,7 @@ static uint32_t rate_of(const rf_options *o) {
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
   bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0 && o->signals;
   bool const sampling = o->mode == RF_MODE_SAMPLE || guard;
-  if (rf_collector_is_named()) {
-    rf_seen_sites_begin();
-    depot->added_call = tell_of_site;
-  }
+  rf_options_keep_sites(depot);
   if (!sampling && o->mode != RF_MODE_PAGE) {
     return;
   }
@@ -264,11 +253,7 @@ static void bind_thread(void) {
 
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin) {
   bind_thread();
-  void *const block = rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
-  if (block != NULL) {
-    rf_seen_sites_watch(origin->caller);
-  }
-  return block;
+  return rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
 }
 
 bool rf_guarded_blocks_own(const void *ptr) {

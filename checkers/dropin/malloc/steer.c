@@ -98,7 +98,8 @@ static void set_rate(const rf_live_options *o, bool own) {
 
 /* The first one comes when the time has passed once. */
 static void set_every(uint32_t seconds) {
-  uint64_t const every = rf_process.checked ? (uint64_t)seconds * 1000000000U : 0;
+  bool const tells = rf_process.checked || rf_collector_is_named();
+  uint64_t const every = tells ? (uint64_t)seconds * 1000000000U : 0;
   __atomic_store_n(&state.next_ns, rf_port_now_ns() + every, __ATOMIC_RELAXED);
   __atomic_store_n(&state.every_ns, every, __ATOMIC_RELEASE);
 }

@@ -7,9 +7,9 @@
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/runtime/own_cache.h"
-#include "checkers/dropin/runtime/seen_sites.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
+#include "checkers/os/seen_sites.h"
 #include "checkers/os/stack_rules.h"
 #include "checkers/report/collector.h"
 
@@ -73,7 +73,7 @@ static void fork_child(void) {
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
-  rf_seen_sites_forget();
+  rf_seen_sites_forget(0);
   rf_steer_forked();
   rf_collector_forked();
   rf_tracing_fork_child();

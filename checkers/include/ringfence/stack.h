@@ -55,6 +55,10 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);
 
+/* The same for one word of the caller's own, which may be anything, and the stack behind it: `count` of both. `frees`:
+ * the stack is of a call that frees. */
+uint32_t rf_stack_depot_put_sited(rf_stack_depot *depot, const uintptr_t *words, unsigned count, bool frees);
+
 /* The same for the stack of one return address, faster for one that was put before; 0 also for address 0. `frees`: of a
  * call that frees. */
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees);

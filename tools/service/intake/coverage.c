@@ -61,9 +61,21 @@ static int64_t number_of(const rf_json *number) {
   return *end == '\0' && value >= 0 && value <= (INT64_C(1) << 53) ? value : -1;
 }
 
+/* Blocks of sites that were watched and that the process has told of before. */
+static void take_again(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
+  for (const rf_json *s = rf_json_list(m, "again"); s != NULL; s = s->next) {
+    int64_t const offset = s->type == RF_JSON_ARRAY ? number_of(s->first) : -1;
+    int64_t const blocks = offset < 0 ? -1 : number_of(s->first->next);
+    if (blocks > 0) {
+      (void)rf_counters_add(sites, module, kind_of_mode(c->mode), offset, blocks, c->time);
+    }
+  }
+}
+
 /* Returns how many of its sites were told. */
 static int64_t take_sites(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
   int64_t told = 0;
+  take_again(sites, m, module, c);
   for (const rf_json *s = rf_json_list(m, "watched"); s != NULL; s = s->next) {
     int64_t const offset = s->type == RF_JSON_ARRAY ? number_of(s->first) : -1;
     int64_t const blocks = offset < 0 ? -1 : number_of(s->first->next);
@@ -91,9 +103,9 @@ int64_t rf_coverage_take(rf_store *store, rf_counters *sites, const rf_envelope 
       int64_t const told = take_sites(sites, m, module, c);
       left_out += count > told ? count - told : 0;
       rf_store_run(store,
-                   "INSERT INTO module_usage(module, program, mode, processes, seconds) VALUES(?1,?2,?3,1,?4) ON"
-                   " CONFLICT(module, program, mode) DO UPDATE SET processes = processes + 1, seconds = seconds + ?4",
-                   "iiid", module, c->program, c->mode, e->seconds);
+                   "INSERT INTO module_usage(module, program, mode, processes, seconds) VALUES(?1,?2,?3,?5,?4) ON"
+                   " CONFLICT(module, program, mode) DO UPDATE SET processes = processes + ?5, seconds = seconds + ?4",
+                   "iiidi", module, c->program, c->mode, e->seconds, (int64_t)!rf_json_bool(m, "continued", false));
       modules++;
     }
   }

@@ -117,6 +117,8 @@ static void read_summary(const rf_json *root, rf_envelope *e) {
   e->sites = sites != NULL && sites->type == RF_JSON_ARRAY ? sites : NULL;
   e->sites_dropped = bounded(rf_json_unsigned(root, "sites_dropped", 0), 0);
   e->exit = end;
+  e->running = strcmp(end, "running") == 0;
+  e->continued = rf_json_bool(root, "continued", false);
   e->killed = strncmp(end, "signal", strlen("signal")) == 0 || strcmp(end, "unknown") == 0;
 }
 

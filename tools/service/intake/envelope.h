@@ -49,8 +49,10 @@ typedef struct rf_envelope {
   const char *exit;
   int64_t findings;
   int64_t sites_dropped;
-  int64_t rule; /* of a step */
-  bool killed;  /* the process ended by a signal or in an unknown way */
+  int64_t rule;   /* of a step */
+  bool running;   /* a summary of a process that goes on */
+  bool continued; /* a summary before this one counts the process */
+  bool killed;    /* the process ended by a signal or in an unknown way */
 } rf_envelope;
 
 /* Reads `line`, `length` bytes without its line feed. `now` in ms: a later time is taken as now, clocks step. */

@@ -285,15 +285,18 @@ static int64_t take_repeat(rf_intake *intake, const rf_envelope *e) {
 static void take_summary(rf_intake *intake, const rf_envelope *e) {
   rf_store *const store = intake->store;
   rf_candidate const c = candidate_of(intake, e, NULL, 0);
-  rf_store_run(store,
-               "INSERT INTO usage(program, build, mode, environment, day, processes, seconds, allocations, findings,"
-               " dropped, killed, peak) VALUES(?1,?2,?3,?4,?5,1,?6,?7,?8,?9,?10,?11) ON CONFLICT(program, build, mode,"
-               " environment, day) DO UPDATE SET processes = processes + 1, seconds = seconds + ?6, allocations ="
-               " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10, peak ="
-               " max(peak, ?11)",
-               "iiiiidiiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
-               e->findings, e->dropped, (int64_t)e->killed, e->peak);
-  rf_snapshots_end(store, e);
+  rf_store_run(
+      store,
+      "INSERT INTO usage(program, build, mode, environment, day, processes, seconds, allocations, findings,"
+      " dropped, killed, peak) VALUES(?1,?2,?3,?4,?5,?12,?6,?7,?8,?9,?10,?11) ON CONFLICT(program, build, mode,"
+      " environment, day) DO UPDATE SET processes = processes + ?12, seconds = seconds + ?6, allocations ="
+      " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10, peak ="
+      " max(peak, ?11)",
+      "iiiiidiiiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
+      e->findings, e->dropped, (int64_t)e->killed, e->peak, (int64_t)!e->continued);
+  if (!e->running) {
+    rf_snapshots_end(store, e);
+  }
   int64_t const left_out = rf_coverage_take(store, &intake->sites, e, &c);
   if (left_out + e->sites_dropped != 0) {
     rf_intake_loss(intake, "call sites that were not listed", left_out + e->sites_dropped);

@@ -1,12 +1,13 @@
 #include "site_record.h"
 
-#include "checkers/dropin/os/sort.h"
-#include "checkers/dropin/runtime/seen_sites.h"
-#include "checkers/os/modules.h"
-
 #include <ringfence/report_json.h>
 #include <ringfence/sink.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "checkers/os/modules.h"
+#include "checkers/os/seen_sites.h"
+#include "checkers/os/sort.h"
 
 #define TEXT_BYTES 16384U
 #define RESERVE 1024U /* for the end of the text, and of a list */
@@ -20,6 +21,7 @@ _Static_assert(RF_SEEN_SITES % RF_TRACE_DEPTH == 0, "sites fill whole traces");
 static struct {
   const rf_seen_site *order[RF_SEEN_SITES]; /* by address; those that were told are NULL */
   size_t count;
+  uint32_t process;
   rf_trace traces[TRACES];
   const rf_trace *trace_list[TRACES];
   rf_modules modules;
@@ -31,6 +33,11 @@ static bool is_before(const void *a, const void *b) {
   return (*(const rf_seen_site *const *)a)->caller < (*(const rf_seen_site *const *)b)->caller;
 }
 
+static bool was_told(const rf_seen_site *s) {
+  return s->told_by == work.process;
+}
+
+/* Sites that this process has told of say which modules it still runs. */
 static size_t gather(void) {
   const rf_seen_site *sites = NULL;
   size_t first = 0;
@@ -38,7 +45,7 @@ static size_t gather(void) {
   size_t const all = rf_seen_sites_list(&sites, &first, &dropped);
   work.count = 0;
   for (size_t i = 0; i < all; i++) {
-    if (sites[i].caller != 0 && (i >= first || sites[i].watched != 0)) {
+    if (sites[i].caller != 0 && (i >= first || sites[i].watched != 0 || was_told(&sites[i]))) {
       work.order[work.count++] = &sites[i];
     }
   }
@@ -101,21 +108,44 @@ static void put_site(const rf_module *m, const rf_seen_site *s, bool watched, bo
   }
 }
 
-/* Those of order[from] to order[end - 1] that were watched, or were not, up to `until` in the text. It begins in the
- * middle, at another site in each process, so that several processes tell of all where one has no room. */
-static void put_list(const rf_module *m, size_t from, size_t end, bool watched, size_t until) {
+/* A list of a module: those of its sites that were watched, that were not, and that were watched again. */
+typedef struct site_list {
+  const char *name;
+  bool watched;
+  bool told;
+} site_list;
+
+/* Those of order[from] to order[end - 1] that belong to `list`, up to `until` in the text. It begins in the middle, at
+ * another site in each process, so that several processes tell of all where one has no room. */
+static void put_list(const rf_module *m, size_t from, size_t end, const site_list *list, size_t until) {
   size_t const count = end - from;
   size_t const begin = (size_t)(m->bias >> 12) % count; /* as good as drawn: modules lie elsewhere in each process */
   bool more = false;
-  rf_sink_str(&work.out.sink, watched ? ",\"watched\":[" : ",\"unwatched\":[");
+  rf_sink_str(&work.out.sink, list->name);
   for (size_t i = 0; i < count && has_room(until); i++) {
     const rf_seen_site *const s = work.order[from + (begin + i) % count];
-    if ((s->watched != 0) == watched) {
-      put_site(m, s, watched, more);
+    if ((s->watched != 0) == list->watched && was_told(s) == list->told) {
+      put_site(m, s, list->watched, more);
       more = true;
     }
   }
   rf_sink_char(&work.out.sink, ']');
+}
+
+static void put_lists(const rf_module *m, size_t from, size_t end, size_t until) {
+  static const site_list lists[] = {{",\"watched\":[", true, false}, {",\"unwatched\":[", false, false}};
+  static const site_list again = {",\"continued\":true,\"again\":[", true, true};
+  size_t told = 0;
+  for (size_t i = from; i < end; i++) {
+    told += was_told(work.order[i]);
+  }
+  number("sites", end - from - told);
+  for (unsigned i = 0; i < 2; i++) {
+    put_list(m, from, end, &lists[i], until);
+  }
+  if (told != 0) {
+    put_list(m, from, end, &again, until);
+  }
 }
 
 /* False, with nothing written, where there is no room for it. */
@@ -132,9 +162,7 @@ static bool put_module(const rf_module *m, size_t from, size_t end, bool more) {
     rf_sink_str(sink, ",\"build_id\":");
     rf_json_string(m->build_id, sink);
   }
-  number("sites", end - from);
-  put_list(m, from, end, true, until);
-  put_list(m, from, end, false, until);
+  put_lists(m, from, end, until);
   rf_sink_char(sink, '}');
   bool const fits = work.out.length < TEXT_BYTES - RESERVE / 2;
   work.out.length = fits ? work.out.length : before;
@@ -185,6 +213,7 @@ const char *rf_site_record(void) {
     return "";
   }
   rf_sink_buffer_init(&work.out, work.text, sizeof work.text);
+  work.process = (uint32_t)getpid();
   dropped = gather();
   if (work.count != 0 || dropped != 0) {
     rf_sink_str(&work.out.sink, ",\"sites\":[");
@@ -192,12 +221,12 @@ const char *rf_site_record(void) {
     }
     rf_sink_char(&work.out.sink, ']');
     for (size_t i = 0; i < work.count; i++) {
-      dropped += work.order[i] != NULL;
+      dropped += work.order[i] != NULL && !was_told(work.order[i]);
     }
     number("sites_dropped", dropped);
   }
   work.text[work.out.length] = '\0';
-  rf_seen_sites_forget();
+  rf_seen_sites_forget(work.process);
   __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
   return work.text;
 }

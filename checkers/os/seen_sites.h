@@ -4,10 +4,10 @@
  * A site is added with the first stack that comes from it, or with its first block on pages: no request that is served
  * the usual way has one more instruction for it. Without a collector nothing is kept.
  *
- * Any thread, and signal handlers; neither allocates nor locks.
+ * Any thread, and signal handlers; neither allocates nor locks. Hosted systems. Internal to checkers/.
  */
-#ifndef RINGFENCE_DROPIN_SEEN_SITES_H
-#define RINGFENCE_DROPIN_SEEN_SITES_H
+#ifndef RINGFENCE_SEEN_SITES_H
+#define RINGFENCE_SEEN_SITES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,22 +18,24 @@
 typedef struct rf_seen_site {
   uintptr_t caller; /* 0: not a site yet, or a second entry of one; accessed atomically, as is the next */
   uint32_t watched; /* blocks on pages of their own since the last rf_seen_sites_forget */
+  uint32_t told_by; /* the process whose record had the site; 0: none */
 } rf_seen_site;
 
 /* From now on sites are kept. Once. */
 void rf_seen_sites_begin(void);
 
-/* A stack whose innermost call returns to `caller` is new. */
-void rf_seen_sites_add(uintptr_t caller);
+/* A stack whose innermost call returns to `caller` is new: rf_stack_depot's `added_call`. Calls that free are no
+ * sites. */
+void rf_seen_sites_add(uintptr_t caller, bool frees);
 
 /* A block of the site has got pages of its own. */
 void rf_seen_sites_watch(uintptr_t caller);
 
 /* The sites since the last rf_seen_sites_forget are those from *first on, and those before it that had blocks on pages.
- * Returns how many there are from 0 on; *dropped: how many there was no room for. */
+ * Those before it that this process told of have its number in `told_by`. Returns how many there are from 0 on; *dropped: how many there was no room for. */
 size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dropped);
 
-/* They were told, or are the parent's to tell. */
-void rf_seen_sites_forget(void);
+/* They were told by a record of `process`; 0: they are the parent's to tell. */
+void rf_seen_sites_forget(uint32_t process);
 
-#endif /* RINGFENCE_DROPIN_SEEN_SITES_H */
+#endif /* RINGFENCE_SEEN_SITES_H */

@@ -60,8 +60,8 @@ void rf_seen_sites_begin(void) {
   seen.begun = true;
 }
 
-void rf_seen_sites_add(uintptr_t caller) {
-  if (seen.begun && caller != 0) {
+void rf_seen_sites_add(uintptr_t caller, bool frees) {
+  if (seen.begun && caller != 0 && !frees) {
     (void)find(caller);
   }
 }
@@ -83,10 +83,14 @@ size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dro
 }
 
 /* Pages of the table that a child of fork would have to copy for it are few: sites that were watched are. */
-void rf_seen_sites_forget(void) {
+void rf_seen_sites_forget(uint32_t process) {
   uint32_t const count = __atomic_load_n(&seen.count, __ATOMIC_RELAXED);
   for (uint32_t i = 0; i < count && i < RF_SEEN_SITES; i++) {
-    if (__atomic_load_n(&seen.list[i].watched, __ATOMIC_RELAXED) != 0) {
+    bool const watched = __atomic_load_n(&seen.list[i].watched, __ATOMIC_RELAXED) != 0;
+    if (process != 0 && (i >= seen.first || watched)) {
+      __atomic_store_n(&seen.list[i].told_by, process, __ATOMIC_RELAXED);
+    }
+    if (watched) {
       __atomic_store_n(&seen.list[i].watched, 0, __ATOMIC_RELAXED);
     }
   }
