@@ -1,14 +1,20 @@
+#define _GNU_SOURCE /* O_CLOEXEC */
 #include "modules.h"
 
 #include "demangle.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "elf_image.h"
 #include "host.h"
+#include "map_query.h"
 #include "maps.h"
 #include "symbols.h"
+#include "uncancelled.h"
 
 /* ---- A module's own headers ---- */
 
@@ -145,6 +151,76 @@ static bool visit(const rf_map *map, void *context) {
   return true;
 }
 
+/* ---- The map, by questions ---- */
+
+static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
+  for (unsigned i = 0; i < modules->count; i++) {
+    if (pc > modules->modules[i].start && pc <= modules->modules[i].end) {
+      return &modules->modules[i];
+    }
+  }
+  return NULL;
+}
+
+/* Where the file of `place` begins in memory; 0 where the text has to tell. */
+static uintptr_t base_of(int maps, const rf_map_place *place) {
+  rf_map_place first;
+  uintptr_t const base = place->start - (uintptr_t)place->file_offset;
+  if (place->inode == 0 || place->file_offset > place->start) {
+    return 0;
+  }
+  if (place->file_offset == 0) {
+    return base;
+  }
+  bool const found = rf_map_query(maps, base, &first, NULL, 0) == RF_MAP_FOUND;
+  bool const same = found && first.inode == place->inode && first.major == place->major && first.minor == place->minor;
+  return same && first.start == base && first.file_offset == 0 ? base : 0;
+}
+
+/* False where the text has to tell. */
+static bool ask_for(search *s, int maps, uintptr_t pc, rf_map_place *last) {
+  rf_map_answer const answer = rf_map_query(maps, pc - 1, last, s->name, sizeof s->name);
+  if (answer != RF_MAP_FOUND || !last->executable) {
+    return answer != RF_MAP_UNKNOWN;
+  }
+  uintptr_t const base = base_of(maps, last);
+  if (base == 0) {
+    return false;
+  }
+  rf_module *const m = add(s->modules, last->start, last->end, s->name, strlen(s->name));
+  if (m != NULL) {
+    read_headers(m, base);
+  }
+  return true;
+}
+
+static bool ask_for_all(search *s, int maps) {
+  rf_map_place last = {.start = 0};
+  for (unsigned i = 0; i < s->count; i++) {
+    for (unsigned k = 0; k < s->traces[i]->depth; k++) {
+      uintptr_t const pc = s->traces[i]->frames[k];
+      bool const known = pc == 0 || (pc > last.start && pc <= last.end) || module_of(s->modules, pc) != NULL;
+      if (!known && !ask_for(s, maps, pc, &last)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+static bool load_by_questions(search *s) {
+  int const saved_errno = errno;
+  int const cancellation = rf_uncancelled_begin();
+  int const maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  bool const done = maps >= 0 && ask_for_all(s, maps);
+  if (maps >= 0) {
+    (void)close(maps);
+  }
+  rf_uncancelled_end(cancellation);
+  errno = saved_errno;
+  return done;
+}
+
 /* ---- Modules that were unloaded ---- */
 
 static struct {
@@ -175,29 +251,27 @@ static void add_unloaded(const search *s) {
   }
 }
 
-void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
-  search s;
+static void forget(rf_modules *modules) {
   modules->count = 0;
   modules->used = 0;
+}
+
+void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
+  search s;
   s.modules = modules;
   s.traces = traces;
   s.count = count;
   s.base = 0;
   s.name_length = 0;
-  (void)rf_maps_each(visit, &s);
+  forget(modules);
+  if (!load_by_questions(&s)) {
+    forget(modules);
+    (void)rf_maps_each(visit, &s);
+  }
   add_unloaded(&s);
 }
 
 /* ---- Names ---- */
-
-static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
-  for (unsigned i = 0; i < modules->count; i++) {
-    if (pc > modules->modules[i].start && pc <= modules->modules[i].end) {
-      return &modules->modules[i];
-    }
-  }
-  return NULL;
-}
 
 static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   const rf_modules *const modules = (const rf_modules *)context;

@@ -1,5 +1,6 @@
 // The checkers' interface to the system: readable memory, stacks, modules, names.
 #include "checkers/os/host.h"
+#include "checkers/os/map_query.h"
 #include "checkers/os/maps.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/symbols.h"
@@ -356,6 +357,44 @@ TEST(Maps, AreInOrderAndHoldThisProgram) {
   EXPECT_TRUE(seen.stack);
 }
 
+TEST(MapQuery, AgreesWithTheText) {
+  struct Place {
+    rf_map map;
+    std::string name;
+  };
+  std::vector<Place> places;
+  ASSERT_TRUE(rf_maps_each(
+      [](const rf_map *map, void *context) {
+        if (map->executable && map->readable) { // which the kernel's own page for old system calls is not
+          static_cast<std::vector<Place> *>(context)->push_back({*map, std::string(map->name, map->name_length)});
+        }
+        return true;
+      },
+      &places));
+  int const maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  rf_map_place found;
+  char name[1024] = "x";
+  if (rf_map_query(maps, places[0].map.start, &found, name, sizeof name) == RF_MAP_UNKNOWN) {
+    close(maps);
+    GTEST_SKIP() << "this system has the text alone";
+  }
+  for (const Place &place : places) {
+    for (uintptr_t const address : {place.map.start, place.map.end - 1}) {
+      EXPECT_EQ(rf_map_query(maps, address, &found, name, sizeof name), RF_MAP_FOUND) << place.name;
+      EXPECT_EQ(found.start, place.map.start);
+      EXPECT_EQ(found.end, place.map.end);
+      EXPECT_EQ(found.file_offset, place.map.file_offset);
+      EXPECT_TRUE(found.executable);
+      EXPECT_EQ(name, place.name);
+    }
+  }
+  EXPECT_EQ(rf_map_query(maps, 64, &found, name, sizeof name), RF_MAP_NONE);
+  EXPECT_EQ(rf_map_query(maps, places[0].map.start, &found, nullptr, 0), RF_MAP_FOUND);
+  EXPECT_EQ(rf_map_query(maps, places[0].map.start, &found, name, 2), RF_MAP_UNKNOWN) << "no room for the name";
+  EXPECT_EQ(rf_map_query(-1, places[0].map.start, &found, name, sizeof name), RF_MAP_UNKNOWN);
+  close(maps);
+}
+
 TEST(Maps, StopWhenTold) {
   size_t count = 0;
   EXPECT_TRUE(
@@ -481,6 +520,34 @@ TEST_F(Modules, NamesAreReadableEachTime) {
     ASSERT_NE(name.symbol, nullptr);
     EXPECT_EQ(std::string(name.symbol).substr(0, 2), "_Z");
   }
+}
+
+// Code that is of no file has to be looked up in the text of the map; then all is.
+TEST_F(Modules, AreTheSameByQuestionsAndByTheText) {
+  auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void *const made = mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(made, MAP_FAILED);
+  trace_.frames[0] = rf_test_caller();
+  trace_.frames[1] = in_the_c_library();
+  trace_.depth = 2;
+  load();
+  rf_modules const asked = modules_;
+  trace_.frames[2] = reinterpret_cast<uintptr_t>(made) + 8;
+  trace_.depth = 3;
+  load();
+  ASSERT_EQ(asked.count, 2U);
+  EXPECT_EQ(modules_.count, 3U);
+  for (unsigned i = 0; i < asked.count; i++) {
+    const rf_module &one = asked.modules[i];
+    const auto *const same = std::find_if(modules_.modules, modules_.modules + modules_.count,
+                                          [&one](const rf_module &other) { return other.start == one.start; });
+    ASSERT_NE(same, modules_.modules + modules_.count);
+    EXPECT_EQ(same->end, one.end);
+    EXPECT_EQ(same->bias, one.bias);
+    EXPECT_STREQ(same->build_id, one.build_id);
+    EXPECT_STREQ(modules_.text + same->path, asked.text + one.path);
+  }
+  munmap(made, size);
 }
 
 TEST_F(Modules, OneThatIsInNoModuleHasNoName) {

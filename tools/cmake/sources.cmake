@@ -91,6 +91,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/frames.c
   checkers/os/host_posix.c
   checkers/os/host_stacks.c
+  checkers/os/map_query.c
   checkers/os/maps.c
   checkers/os/memory_tags.c
   checkers/os/modules_linux.c
