@@ -225,11 +225,18 @@ def a_rule_sets_how_often_snapshots_come():
 
 
 def modes_without_snapshots_say_so():
-    for mode in ("off", "sample"):
+    for mode, more in (("off", ""), ("sample", ":collector=none")):
         with Service(start=False) as s:
-            process = Steered(s, options=f"snapshot_every=1:mode={mode}")
+            process = Steered(s, options=f"snapshot_every=1:mode={mode}{more}")
             equal(process.end(), 0)
             check(f"snapshot_every: mode {mode} takes no snapshots" in process.text, process.text)
+
+
+def sample_tells_of_the_run_instead():
+    with Service() as s:
+        process = Steered(s, options="snapshot_every=1:mode=sample")
+        s.wait(lambda: s.ask("coverage")["coverage"])
+        equal((process.end(), "takes no snapshots" in process.text), (0, False))
 
 
 def a_collector_that_died_goes_on():
@@ -517,7 +524,7 @@ service.main([
     a_change_is_seen_within_a_second,
     blocks_are_swept_now,
     snapshots_are_written_now, snapshots_come_from_time_to_time, a_child_of_fork_takes_snapshots_of_its_own,
-    a_rule_sets_how_often_snapshots_come, modes_without_snapshots_say_so,
+    a_rule_sets_how_often_snapshots_come, modes_without_snapshots_say_so, sample_tells_of_the_run_instead,
     a_collector_that_died_goes_on,
     a_collector_makes_the_segment_anew,
     nothing_is_left_where_nobody_is_steered,

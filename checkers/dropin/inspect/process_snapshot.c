@@ -148,7 +148,8 @@ RF_EXPORT size_t __ringfence_snapshot(const char *name) {
 void rf_process_snapshot_warn(void) {
   char text[192];
   rf_sink_buffer line;
-  if (rf_process.options.snapshot_every != 0 && !rf_process.checked &&
+  bool const tells = rf_collector_is_named() && rf_process.options.mode != RF_MODE_OFF;
+  if (rf_process.options.snapshot_every != 0 && !rf_process.checked && !tells &&
       (rf_steering_now.rules[0] == '\0' || rf_steering_now.own.snapshot_every != 0)) {
     rf_sink_buffer_init(&line, text, sizeof text);
     rf_sink_str(&line.sink, "ringfence: snapshot_every: mode ");

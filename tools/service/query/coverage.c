@@ -4,6 +4,7 @@
 #include "tools/service/intake/names.h"
 
 #include <inttypes.h>
+#include <ringfence/frames.h>
 #include <string.h>
 
 enum { MODULES_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
@@ -118,15 +119,36 @@ static void put_programs_of(rf_query *q, int64_t module) {
   rf_json_close(&q->w, "]");
 }
 
+/* Inlined there, but none of the program's: "std::allocator<int>::allocate", "rf_alloc_at" of the header. */
+static bool is_of_library(const char *function) {
+  static const char *const starts[] = {"std::", "__gnu_cxx::", "rf_alloc_at", "rf_calloc_at", "rf_realloc_at"};
+  bool of_library = rf_frame_is_runtime(NULL, function);
+  for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+    of_library = of_library || strncmp(function, starts[i], strlen(starts[i])) == 0;
+  }
+  return of_library;
+}
+
+/* The innermost function of the program, or else of all. */
+static const rf_source *source_of(const rf_frame *f) {
+  for (size_t i = 0; i < f->source_count; i++) {
+    if (f->sources[i].function != NULL && !is_of_library(f->sources[i].function)) {
+      return &f->sources[i];
+    }
+  }
+  return f->source_count != 0 ? &f->sources[0] : NULL;
+}
+
 static void put_place(rf_query *q, const char *path, const char *build_id, int64_t offset) {
   rf_frame f = {.module = path, .build_id = build_id[0] == '\0' ? NULL : build_id, .offset = (uint64_t)offset};
   rf_names_frame(q->store, q->arena, &f);
   rf_json_put_text(&q->w, "offset", rf_bump_arena_print(q->arena, "0x%" PRIx64, (uint64_t)offset));
-  if (f.source_count != 0) {
-    rf_json_put_text(&q->w, "function", f.sources[0].function);
-    rf_json_put_text(&q->w, "file", f.sources[0].file);
-    if (f.sources[0].file != NULL) {
-      rf_json_put_number(&q->w, "line", (int64_t)f.sources[0].line);
+  const rf_source *const source = source_of(&f);
+  if (source != NULL) {
+    rf_json_put_text(&q->w, "function", source->function);
+    rf_json_put_text(&q->w, "file", source->file);
+    if (source->file != NULL) {
+      rf_json_put_number(&q->w, "line", (int64_t)source->line);
     }
   }
 }
