@@ -121,7 +121,7 @@ static void put_programs_of(rf_query *q, int64_t module) {
 
 /* Inlined there, but none of the program's: "std::allocator<int>::allocate", "rf_alloc_at" of the header. */
 static bool is_of_library(const char *function) {
-  static const char *const starts[] = {"std::", "__gnu_cxx::", "rf_alloc_at", "rf_calloc_at", "rf_realloc_at"};
+  static const char *const starts[] = {"std::", "__gnu_cxx::", "rf_alloc_at"};
   bool of_library = rf_frame_is_runtime(NULL, function);
   for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
     of_library = of_library || strncmp(function, starts[i], strlen(starts[i])) == 0;
