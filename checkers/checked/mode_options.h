@@ -24,8 +24,8 @@ rf_handle_guard_options rf_options_for_handles(const rf_options *options);
 bool rf_options_begin_collector(const rf_options *options);
 void rf_options_collect_run(const rf_options *options);
 
-/* From now on stacks that are new to `depot` tell the collector of their call sites (checkers/os/seen_sites.h), where one
- * is named. Does nothing on boards. */
+/* From now on stacks that are new to `depot` tell the collector of their call sites (checkers/os/seen_sites.h), where
+ * one is named. Does nothing on boards. */
 void rf_options_keep_sites(rf_stack_depot *depot);
 
 /* The rules of a policy that the options of the process come from ("3,7", static; NULL: none), for the collector.

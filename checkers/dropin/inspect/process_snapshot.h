@@ -6,7 +6,7 @@
  * already. Where it comes in the middle of an allocation it is sent once more a little later. */
 void rf_process_snapshot_init(void);
 
-/* Says that snapshot_every does nothing in this mode, unless a collector hears of the run. Where the user, not a policy,
+/* Says that snapshot_every does nothing in this mode, unless a collector hears of the run. Where the user, no policy,
  * asked for it; at the beginning. */
 void rf_process_snapshot_warn(void);
 
