@@ -36,6 +36,8 @@ const Bug kBugs[] = {
     {"overflow_by_one", "heap-buffer-overflow", "after", 0, 13, true},
     {"overflow_in_a_block_never_freed", "heap-buffer-overflow", "after", 0, 13, true},
     {"overflow_of_a_big_block", "heap-buffer-overflow", "after", 0, 3000000, false},
+    {"overflow_of_a_big_block_that_grew", "heap-buffer-overflow", "after", 0, 300001, false},
+    {"overflow_of_a_big_block_that_shrank", "heap-buffer-overflow", "after", 0, 200001, false},
     {"overflow_of_an_aligned_block", "heap-buffer-overflow", "after", 2, 100, true},
     {"overflow_of_no_bytes", "heap-buffer-overflow", "after", 0, 0, true},
     {"overflow_found_by_realloc", "heap-buffer-overflow", "after", 0, 24, true},
@@ -193,9 +195,13 @@ TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
 TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
   for (const char *const align : {"exact", "1"}) {
     std::string const options = std::string("mode=page:align=") + align;
-    Result const result = run({program("bugs"), "overflow_by_one", "bad"}, with(options));
-    ASSERT_EQ(result.findings.size(), 1U);
-    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+    for (const char *const bug :
+         {"overflow_by_one", "overflow_of_a_big_block_that_grew", "overflow_of_a_big_block_that_shrank"}) {
+      Result const result = run({program("bugs"), bug, "bad"}, with(options));
+      ASSERT_EQ(result.findings.size(), 1U) << bug;
+      EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue) << bug;
+      EXPECT_EQ(run({program("bugs"), bug, "good"}, with(options)).findings.size(), 0U) << bug;
+    }
     EXPECT_EQ(run({program("reads"), "good"}, with(options)).findings.size(), 0U);
   }
 }

@@ -287,14 +287,16 @@ bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {
   return live;
 }
 
-/* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them. */
+/* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them, and they
+ * end where they are to end. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size) {
   rf_page_block block;
   if (!rf_page_store_find(rf_guarded_blocks.store, ptr, &block)) {
     (void)rf_page_store_refuse(rf_guarded_blocks.store, ptr, origin);
     return false;
   }
-  bool const big = block.size >= RF_PAGE_GROWS_FROM;
+  bool const big =
+      block.size >= RF_PAGE_GROWS_FROM && rf_page_store_ends_as_well(rf_guarded_blocks.store, block.size, size);
   *old_size = block.size;
   if (big && rf_page_store_resize(rf_guarded_blocks.store, ptr, size, origin) == RF_OK) {
     *moved = ptr;
