@@ -307,6 +307,17 @@ TEST(DropinModes, GuardComesToNearlyEveryReadInSomeRuns) {
   EXPECT_LT(first, 38U);        // as time allows: a fast machine takes more runs
 }
 
+// It allocates 300 times, and reads each fourth block after its free; no stack is new there.
+TEST(DropinModes, GuardLooksAtShortProgramsNowAndThen) {
+  bool found = false;
+  for (int seed = 1; seed <= 60 && !found; seed++) {
+    Result const result = run({program("chosen_sites"), "300", "4"},
+                              with("mode=guard:leaks=0:watch=2000:sample_seed=" + std::to_string(seed)));
+    found = result.status == 99;
+  }
+  EXPECT_TRUE(found);
+}
+
 TEST(DropinModes, WhatGuardWatchesIsKeptByPathOnceInAFileOfTheProgram) {
   std::string const folder = fresh_folder("kept");
   (void)sites_found(":watch=1:watch_sites=" + folder);

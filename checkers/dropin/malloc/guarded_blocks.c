@@ -41,10 +41,25 @@ static struct {
   uint32_t known;     /* looks at paths that had been watched */
 } state;
 
+/* Where guard looks first: each power of two up to `rate` is as likely, so that in some runs it comes to an allocation
+ * that a short program makes once, at its start. */
+static uint32_t first_look(rf_sample_pick *pick, uint32_t rate) {
+  uint64_t const random = rf_random_next(&pick->random);
+  uint32_t const power = (uint32_t)1 << (random >> 32) % (rf_log2(rate) + 1);
+  return power + ((uint32_t)random & (power - 1));
+}
+
 static bool draw(uint32_t rate) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
   if (pick->drawn == 0) {
     rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
+    if (state.guard) {
+      pick->drawn = 1;
+      pick->left = first_look(pick, rate) - 1;
+      if (pick->left != 0) {
+        return false;
+      }
+    }
   }
   return rf_sample_due_slow(pick, rate);
 }
