@@ -104,6 +104,10 @@ static bool fit(rf_page_store *store, rf_slot *s, size_t size) {
   return true;
 }
 
+bool rf_page_store_ends_as_well(const rf_page_store *store, size_t old_size, size_t size) {
+  return store->options.side < RF_PAGE_EXACT || (size - old_size) % rf_page_size() == 0;
+}
+
 rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin) {
   rf_page_mask mask;
   rf_finding found[2];

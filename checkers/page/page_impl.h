@@ -40,6 +40,10 @@ bool rf_page_unmark(void *start, size_t size);
 
 /* ---- The system: page_mover.c ---- */
 
+/* True for a release of Linux ("6.18.4-generic") from 6.16 on. Before, a page that is moved while the system swaps may
+ * become another one: a race that was mended there. */
+bool rf_page_mover_trusts(const char *release);
+
 /* True where the memory of pages can be moved in this process; found out once, by its effect. */
 bool rf_page_mover_begin(void);
 
@@ -173,7 +177,7 @@ static inline bool rf_space_is_moving(const rf_space *space) {
 
 #define RF_PAGE_BINS 32U
 #define RF_PAGE_KINDS ((unsigned)SPACE_KINDS)
-#define RF_PAGE_READY 256U /* pages that keep their memory for blocks to come */
+#define RF_PAGE_READY 1024U /* pages that keep their memory for blocks to come */
 #define RF_PAGE_REOPENED 16U
 
 struct rf_page_store {

@@ -1,4 +1,5 @@
-/* The system below the page store: pages whose memory is moved from one address to another (userfaultfd, Linux 6.8).
+/* The system below the page store: pages whose memory is moved from one address to another (userfaultfd, Linux 6.8,
+ * free of races with swapping since 6.16).
  *
  * Where such a space has no memory the program may not touch it: it gets SIGBUS, and the system on its behalf EFAULT,
  * as with a marker. Moving a page closes the one and opens the other by one call, and no page is freed, cleared and
@@ -24,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "checkers/os/host.h"
@@ -198,6 +200,27 @@ void rf_page_mover_look(void) {
 
 /* ---- Whether it works ---- */
 
+#define TRUSTED_FROM (6U * 1000 + 16)
+
+static unsigned number_at(const char **text) {
+  unsigned number = 0;
+  for (; **text >= '0' && **text <= '9'; (*text)++) {
+    number = number < 1000 ? number * 10 + (unsigned)(**text - '0') : number;
+  }
+  return number < 1000 ? number : 0;
+}
+
+bool rf_page_mover_trusts(const char *release) {
+  unsigned const major = number_at(&release);
+  release += *release == '.' ? 1 : 0;
+  return major * 1000 + number_at(&release) >= TRUSTED_FROM;
+}
+
+static bool is_trusted(void) {
+  struct utsname system;
+  return uname(&system) == 0 && rf_page_mover_trusts(system.release);
+}
+
 static bool is_unfiltered(void) {
   return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
 }
@@ -229,7 +252,7 @@ bool rf_page_mover_begin(void) {
   int const saved = errno;
   if (!mover.known) {
     mover.known = true;
-    mover.works = rf_page_has_marks() && is_unfiltered() && make_pages() && open_mover() && try_mover();
+    mover.works = rf_page_has_marks() && is_trusted() && is_unfiltered() && make_pages() && open_mover() && try_mover();
     if (!mover.works) {
       rf_page_mover_end();
     }
@@ -247,6 +270,11 @@ bool rf_page_mover_renew(void) {
 }
 
 #else
+
+bool rf_page_mover_trusts(const char *release) {
+  (void)release;
+  return false;
+}
 
 void rf_page_mover_end(void) {}
 

@@ -170,6 +170,9 @@ void rf_page_store_set_backing(rf_page_store *store, const void *ptr, void *back
  * as free. New bytes are filled as new memory. */
 rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin);
 
+/* False where a block that is to end with its page would no longer do so, were its size changed in place. */
+bool rf_page_store_ends_as_well(const rf_page_store *store, size_t old_size, size_t size);
+
 /* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */
 void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block *block, void *context), void *context);
 

@@ -62,7 +62,7 @@ protected:
     options.mode = "page";
     options.reporter = recorder_.reporter();
     options.side = RF_PAGE_RIGHT;
-    options.quarantine = size_t{64} << 20;
+    options.quarantine = size_t{256} << 20;
     options.fill_alloc = 4096;
     options.fallback = "blocks are under guard";
     options.moves_pages = true;
@@ -123,6 +123,21 @@ protected:
   rf_page_store *store_ = nullptr;
   rf_origin origin_ = {};
 };
+
+TEST(PageMoveKernel, MemoryMovesFromTheReleaseOnThatMendedTheRaceWithSwapping) {
+  EXPECT_TRUE(rf_page_mover_trusts("6.16"));
+  EXPECT_TRUE(rf_page_mover_trusts("6.16.0-rc2"));
+  EXPECT_TRUE(rf_page_mover_trusts("6.18.44-generic"));
+  EXPECT_TRUE(rf_page_mover_trusts("7.0"));
+  EXPECT_TRUE(rf_page_mover_trusts("10.1.2"));
+  EXPECT_FALSE(rf_page_mover_trusts("6.15.9"));
+  EXPECT_FALSE(rf_page_mover_trusts("6.8.0-47"));
+  EXPECT_FALSE(rf_page_mover_trusts("5.99"));
+  EXPECT_FALSE(rf_page_mover_trusts("6")) << "no minor number";
+  EXPECT_FALSE(rf_page_mover_trusts("6.99999999999999999999")) << "no number of Linux";
+  EXPECT_FALSE(rf_page_mover_trusts("unknown"));
+  EXPECT_FALSE(rf_page_mover_trusts(""));
+}
 
 TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
   unsigned char *const a = live();

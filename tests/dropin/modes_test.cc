@@ -36,6 +36,8 @@ const Bug kBugs[] = {
     {"overflow_by_one", "heap-buffer-overflow", "after", 0, 13, true},
     {"overflow_in_a_block_never_freed", "heap-buffer-overflow", "after", 0, 13, true},
     {"overflow_of_a_big_block", "heap-buffer-overflow", "after", 0, 3000000, false},
+    {"overflow_of_a_big_block_that_grew", "heap-buffer-overflow", "after", 0, 300001, false},
+    {"overflow_of_a_big_block_that_shrank", "heap-buffer-overflow", "after", 0, 200001, false},
     {"overflow_of_an_aligned_block", "heap-buffer-overflow", "after", 2, 100, true},
     {"overflow_of_no_bytes", "heap-buffer-overflow", "after", 0, 0, true},
     {"overflow_found_by_realloc", "heap-buffer-overflow", "after", 0, 24, true},
@@ -193,9 +195,13 @@ TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
 TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
   for (const char *const align : {"exact", "1"}) {
     std::string const options = std::string("mode=page:align=") + align;
-    Result const result = run({program("bugs"), "overflow_by_one", "bad"}, with(options));
-    ASSERT_EQ(result.findings.size(), 1U);
-    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+    for (const char *const bug :
+         {"overflow_by_one", "overflow_of_a_big_block_that_grew", "overflow_of_a_big_block_that_shrank"}) {
+      Result const result = run({program("bugs"), bug, "bad"}, with(options));
+      ASSERT_EQ(result.findings.size(), 1U) << bug;
+      EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue) << bug;
+      EXPECT_EQ(run({program("bugs"), bug, "good"}, with(options)).findings.size(), 0U) << bug;
+    }
     EXPECT_EQ(run({program("reads"), "good"}, with(options)).findings.size(), 0U);
   }
 }
@@ -299,6 +305,17 @@ TEST(DropinModes, GuardComesToNearlyEveryReadInSomeRuns) {
   }
   EXPECT_GE(found.size(), 38U); // the others, once a run with nothing new before them, are left to the lot
   EXPECT_LT(first, 38U);        // as time allows: a fast machine takes more runs
+}
+
+// It allocates 300 times, and reads each fourth block after its free; no stack is new there.
+TEST(DropinModes, GuardLooksAtShortProgramsNowAndThen) {
+  bool found = false;
+  for (int seed = 1; seed <= 60 && !found; seed++) {
+    Result const result = run({program("chosen_sites"), "300", "4"},
+                              with("mode=guard:leaks=0:watch=2000:sample_seed=" + std::to_string(seed)));
+    found = result.status == 99;
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST(DropinModes, WhatGuardWatchesIsKeptByPathOnceInAFileOfTheProgram) {

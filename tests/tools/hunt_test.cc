@@ -136,6 +136,17 @@ TEST(Hunt, GivesEachRunAFolderForTemporaryFiles) {
   EXPECT_EQ(rmdir(folder.c_str()), 0) << "something is left in it";
 }
 
+// Its block ends with the page: the system stops there, and where malloc's alignment leaves room it does not.
+TEST(Hunt, SaysHowToSeeWhatChangedTheOutput) {
+  Result const result = hunt({"put-out-after", "20"});
+  EXPECT_TRUE(has(result.err, "run 2 (page, align=exact) is not counted, with 1 finding")) << result.err;
+  EXPECT_TRUE(has(result.err, "see them by ringfence check --mode page --option align=exact")) << result.err;
+  Result const shown =
+      check({"--mode", "page", "--option", "align=exact", "--", program("hunted"), "put-out-after", "20"});
+  EXPECT_EQ(shown.status, 99);
+  EXPECT_TRUE(has(shown.err, "heap-buffer-overflow")) << shown.err;
+}
+
 // A run that fails for its alignment says nothing about the program.
 TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
   for (const char *const what : {"aligned", "crash"}) {

@@ -145,7 +145,8 @@ static const mode modes[] = {
 
 typedef struct mode_row {
   const char *name;
-  double seconds; /* of the program with glibc's malloc */
+  double seconds;     /* of the program with glibc's malloc */
+  double allocations; /* of all its processes */
   double mebibytes;
   double times[MODES];
   double memory[MODES];
@@ -165,6 +166,24 @@ static void measure_round(const workload *w, const char *library, size_t round, 
   }
 }
 
+/* The allocations of all its processes, by the line that each writes at its end. */
+static double count_allocations(const workload *w, const char *library) {
+  static const char member[] = "\"allocations\":";
+  char line[4096];
+  double count = 0;
+  (void)remove("summaries");
+  (void)run(w, library, "mode=guard:stack_depth=0:leaks=none:summary=1:format=json:log=summaries", "out.checked");
+  FILE *const f = fopen("summaries", "r");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+    const char *const at = strstr(line, member);
+    count += at != NULL ? strtod(at + sizeof member - 1, NULL) : 0;
+  }
+  if (f == NULL || fclose(f) != 0 || count == 0) {
+    die("no summaries of allocations");
+  }
+  return count;
+}
+
 static mode_row measure_modes(const workload *w, const char *library, size_t runs) {
   static double ratios[MODES + 1][RUNS_MAX]; /* the last row: seconds of the bare program */
   mode_row row = {.name = w->name};
@@ -176,35 +195,36 @@ static mode_row measure_modes(const workload *w, const char *library, size_t run
     row.times[m] = median(ratios[m], modes[m].slow ? 1 : runs);
   }
   row.seconds = median(ratios[MODES], runs);
+  row.allocations = count_allocations(w, library);
   fprintf(stderr, "%s\n", w->name);
   return row;
 }
 
-static void print_modes_head(const char *what) {
+static void print_modes_head(const char *what, const char *last) {
   printf("\n| program | %s |", what);
   for (size_t m = 0; m < MODES; m++) {
     printf(" %s |", modes[m].name);
   }
-  printf("\n|---|---|---|---|---|---|---|\n");
+  printf("%s\n|---|---|---|---|---|---|---|%s\n", last, *last != '\0' ? "---|" : "");
 }
 
 static void print_modes(const mode_row *rows, size_t count) {
   double logs[MODES] = {0};
-  print_modes_head("glibc, s");
+  print_modes_head("glibc, s", " allocations, 1000 a second |");
   for (size_t i = 0; i < count; i++) {
     printf("| %s | %.3f |", rows[i].name, rows[i].seconds);
     for (size_t m = 0; m < MODES; m++) {
       printf(" %.2f |", rows[i].times[m]);
       logs[m] += log(rows[i].times[m]);
     }
-    printf("\n");
+    printf(" %.0f |\n", rows[i].allocations / rows[i].seconds / 1000);
   }
   printf("| geometric mean | |");
   for (size_t m = 0; m < MODES; m++) {
     printf(" %.2f |", exp(logs[m] / (double)count));
   }
-  printf("\n");
-  print_modes_head("glibc, peak MiB");
+  printf(" |\n");
+  print_modes_head("glibc, peak MiB", "");
   for (size_t i = 0; i < count; i++) {
     printf("| %s | %.0f |", rows[i].name, rows[i].mebibytes);
     for (size_t m = 0; m < MODES; m++) {

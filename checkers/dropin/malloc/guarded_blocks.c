@@ -40,10 +40,25 @@ static struct {
   uint32_t known;     /* looks at paths that had been watched */
 } state;
 
+/* Where guard looks first: each power of two up to `rate` is as likely, so that in some runs it comes to an allocation
+ * that a short program makes once, at its start. */
+static uint32_t first_look(rf_sample_pick *pick, uint32_t rate) {
+  uint64_t const random = rf_random_next(&pick->random);
+  uint32_t const power = (uint32_t)1 << (random >> 32) % (rf_log2(rate) + 1);
+  return power + ((uint32_t)random & (power - 1));
+}
+
 static bool draw(uint32_t rate) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
   if (pick->drawn == 0) {
     rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
+    if (state.guard) {
+      pick->drawn = 1;
+      pick->left = first_look(pick, rate) - 1;
+      if (pick->left != 0) {
+        return false;
+      }
+    }
   }
   return rf_sample_due_slow(pick, rate);
 }
@@ -272,14 +287,16 @@ bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {
   return live;
 }
 
-/* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them. */
+/* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them, and they
+ * end where they are to end. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size) {
   rf_page_block block;
   if (!rf_page_store_find(rf_guarded_blocks.store, ptr, &block)) {
     (void)rf_page_store_refuse(rf_guarded_blocks.store, ptr, origin);
     return false;
   }
-  bool const big = block.size >= RF_PAGE_GROWS_FROM;
+  bool const big =
+      block.size >= RF_PAGE_GROWS_FROM && rf_page_store_ends_as_well(rf_guarded_blocks.store, block.size, size);
   *old_size = block.size;
   if (big && rf_page_store_resize(rf_guarded_blocks.store, ptr, size, origin) == RF_OK) {
     *moved = ptr;

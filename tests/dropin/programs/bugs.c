@@ -56,6 +56,19 @@ static void overflow_of_a_big_block(void) {
   drop(p);
 }
 
+/* Sizes that are no multiples of a page, before and after. */
+static void overflow_of_a_big_block_that_grew(void) {
+  char *const p = realloc(make(200000), 300001);
+  p[300000 + bad] = 'x';
+  drop(p);
+}
+
+static void overflow_of_a_big_block_that_shrank(void) {
+  char *const p = realloc(make(300000), 200001);
+  p[200000 + bad] = 'x';
+  drop(p);
+}
+
 static void overflow_of_an_aligned_block(void) {
   mark("allocated");
   char *const p = aligned_alloc(4096, 100);
@@ -275,6 +288,8 @@ static const test_case cases[] = {
     CASE(overflow_by_one),
     CASE(overflow_in_a_block_never_freed),
     CASE(overflow_of_a_big_block),
+    CASE(overflow_of_a_big_block_that_grew),
+    CASE(overflow_of_a_big_block_that_shrank),
     CASE(overflow_of_an_aligned_block),
     CASE(overflow_of_no_bytes),
     CASE(overflow_found_by_realloc),

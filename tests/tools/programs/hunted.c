@@ -26,6 +26,9 @@ static void touch(const char *what, size_t size) {
     free((void *)block);
     block[0] = 1; /* write-freed */
     block = malloc(size);
+  } else if (strcmp(what, "put-out-after") == 0) {
+    memset((void *)block, 'a', size);
+    (void)!write(STDOUT_FILENO, (void *)block, size + 1);
   }
 }
 

@@ -154,6 +154,13 @@ static const char *difference(hunt *h) {
 
 /* ---- The runs ---- */
 
+/* A bug can make a run differ as well, where a read beyond a block is what is put out: its reader is to judge. */
+static void say_how_to_see(hunt *h) {
+  if (h->c->run.record_count != 0 && new_crash(h) == NULL) {
+    rf_diag("its findings may be true all the same: see them by ringfence check --mode page --option align=exact");
+  }
+}
+
 /* Adds to *count how many findings were new. 0, or the status to exit with after a message. */
 static int hunt_once(hunt *h, const plan *p, size_t *count) {
   int const status = run_once(h, p);
@@ -164,6 +171,7 @@ static int hunt_once(hunt *h, const plan *p, size_t *count) {
   if (how != NULL && !p->aligned) {
     rf_diag("run %u (%s) is not counted, with %s, and repeated with malloc's alignment: %s", h->count, p->name,
             rf_counted(&h->c->arena, h->c->run.record_count, "finding"), how);
+    say_how_to_see(h);
     return hunt_once(h, &aligned_plan, count);
   }
   if (how != NULL) {
