@@ -21,8 +21,8 @@ void rf_dead_stacks_note(uint32_t id);
 void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id);
 
 /* Calls `visit` for the memory of each dead stack, thread-local storage included, and for the descriptor above it where
- * the thread's result was fetched, or nobody can ask for it. A stack that a thread stands on is not dead: that is for the caller to see. With the
- * list of threads locked. False where a call said so. */
+ * the thread's result was fetched, or nobody can ask for it. A stack that a thread stands on is not dead: that is for
+ * the caller to see. With the list of threads locked. False where a call said so. */
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context);
 
 #endif /* RINGFENCE_DROPIN_DEAD_STACKS_H */
