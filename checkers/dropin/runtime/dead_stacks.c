@@ -104,6 +104,7 @@ static bool is_descriptor(const uintptr_t *words, uintptr_t address) {
 
 /* A descriptor is in the last bytes of a stack's memory. */
 #define TOP 4096U
+#define STACK_LEAST 0x4000U /* PTHREAD_STACK_MIN, of which a closed page is no part */
 #define DESCRIPTOR_ALIGN 64U
 
 static void look_below(uintptr_t end, size_t id) {
@@ -129,11 +130,11 @@ static size_t usual_stack(void) {
 }
 
 void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
-  size_t const usual = usual_stack();
-  size_t const offset = id_offset(id);
-  if (end - start < TOP || id == 0) {
+  if (end - start < STACK_LEAST || id == 0) {
     return;
   }
+  size_t const usual = usual_stack();
+  size_t const offset = id_offset(id);
   look_below(end, offset);
   if (usual >= TOP && usual < end - start) {
     look_below(start + usual, offset);
