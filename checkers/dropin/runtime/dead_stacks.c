@@ -143,13 +143,14 @@ void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
 
 /* ---- Which are dead ---- */
 
-/* Its creator has marked it until the thread runs: a number of -1 somewhere else than that of the thread. */
+/* Its creator has marked it until the thread runs: a number of -1 between that of the thread and the bounds. */
 static bool is_being_made(const dead_stack *g, const uintptr_t *words) {
+  size_t const end = g->bounds * sizeof *words;
   size_t at = g->id + BEHIND_ID;
-  while (at < WORDS * sizeof *words && id_at(words, at) != UINT32_MAX) {
+  while (at < end && id_at(words, at) != UINT32_MAX) {
     at += sizeof(uint32_t);
   }
-  return at < WORDS * sizeof *words;
+  return at < end;
 }
 
 /* The number is -1 where another thread has waited for the end. */
