@@ -252,12 +252,23 @@ static bool find_place(const rf_map *map, void *context) {
   return true;
 }
 
+/* AddressSanitizer's, which keeps locals in memory of its own where it looks for their use after the return. */
+void *__asan_get_current_fake_stack(void) __attribute__((weak));
+void *__asan_addr_is_in_fake_stack(void *fake_stack, void *address, void **begin, void **end) __attribute__((weak));
+
+/* Whether `p` is to a local of the calling thread there. */
+static bool is_fake_local(const void *p) {
+  void *const fake = __asan_get_current_fake_stack != NULL ? __asan_get_current_fake_stack() : NULL;
+  return fake != NULL && __asan_addr_is_in_fake_stack != NULL &&
+         __asan_addr_is_in_fake_stack(fake, (void *)(uintptr_t)p, NULL, NULL) != NULL;
+}
+
 const char *rf_host_describe_address(const void *p) {
   place_search search = {(uintptr_t)p, 0, false, NULL};
   uintptr_t const frame = (uintptr_t)__builtin_frame_address(0);
   const bounds *const kept = kept_stack(frame);
   const bounds *const stack = kept != NULL ? kept : look_near(frame); /* deeper than any capture was */
-  if (stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) {
+  if ((stack != NULL && (uintptr_t)p >= stack->low && (uintptr_t)p < stack->high) || is_fake_local(p)) {
     return "the pointer is to the stack";
   }
   if (!rf_maps_each(find_place, &search)) {

@@ -38,6 +38,8 @@ const Lost kLost[] = {
     {"in_the_first_frame_of_an_ended_thread", 1, 0, 33},
     {"in_an_ended_thread_s_storage", 1, 0, 33},
     {"as_the_result_of_an_ended_thread", 1, 0, 33},
+    {"as_the_argument_of_an_ended_thread", 1, 0, 33},
+    {"as_the_argument_of_a_detached_thread", 1, 0, 33},
 #endif
 
 };
@@ -58,6 +60,7 @@ const char *const kKept[] = {
     "kept_in_code_where_the_kernel_copies_nothing",
     "kept_by_a_key",
     "kept_on_a_thread_s_stack",
+    "kept_as_the_argument_of_a_thread",
     "kept_as_the_result_of_an_ended_thread",
     "kept_on_a_stack_that_is_used_again",
     "kept_in_a_thread_s_register",

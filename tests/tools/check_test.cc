@@ -130,11 +130,23 @@ TEST(Signals, AreHandedToTheProgram) {
 
 TEST(Signals, ThatEndTheProgramLeaveNoFilesBehind) {
   const std::string folder = scratch("tmp");
+  How how;
+  how.environment = {{"TMPDIR", folder}};
+  for (int signal : {SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU}) {
+    mkdir(folder.c_str(), 0700);
+    how.signal_to_send = signal;
+    EXPECT_EQ(check({"--", program("ends"), "wait"}, how).signal, signal);
+    EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty after signal " << signal;
+  }
+}
+
+TEST(Signals, AnAlarmThatIsDueIsTheProgramsStill) {
+  const std::string folder = scratch("tmp");
   mkdir(folder.c_str(), 0700);
   How how;
   how.environment = {{"TMPDIR", folder}};
-  how.signal_to_send = SIGINT;
-  EXPECT_EQ(check({"--", program("ends"), "wait"}, how).signal, SIGINT);
+  EXPECT_EQ(run({program("ends"), "alarmed", ringfence(), "check", "--", program("ends"), "wait"}, how).signal,
+            SIGALRM);
   EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
 }
 

@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/dead_stacks.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/sort.h"
 
@@ -95,6 +96,11 @@ static bool within(const rf_map *map, uintptr_t address) {
   return address >= map->start && address < map->end;
 }
 
+/* In a child of fork the stacks of its parent's threads look like those of ended ones. */
+static bool is_forked(void) {
+  return rf_process.forked || getpid() != rf_process.id;
+}
+
 static bool visit_stack(const rf_map *map, void *context) {
   stacks *const s = context;
   const rf_stopped_thread *user = NULL;
@@ -110,6 +116,9 @@ static bool visit_stack(const rf_map *map, void *context) {
   bool const of_kernel = strcmp(map->name, "[stack]") == 0;
   if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(map, user->own)))) {
     s->room = rf_ranges_add(&s->roots->excluded, map->start, user->sp) && s->room;
+  }
+  if (users == 0 && guarded && map->writable && map->name[0] == '\0' && !is_forked()) {
+    rf_dead_stacks_look(map->start, map->end, rf_current_thread.id);
   }
   s->guard_end = map->readable ? 0 : map->end;
   return true;

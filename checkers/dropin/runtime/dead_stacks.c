@@ -1,7 +1,10 @@
 #define _GNU_SOURCE
 #include "dead_stacks.h"
 
+#include "checkers/dropin/os/pages.h"
+
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -11,6 +14,9 @@
 #define WORDS (sizeof(void *) == 8 ? 0x700U / sizeof(uintptr_t) : 0x480U / sizeof(uintptr_t))
 #define WORDS_MOST (0x700U / sizeof(uintptr_t))
 #define ABOVE_MOST 0x4000U /* from a descriptor's beginning to the end of its stack's memory */
+
+#define BELOW_ID 24U    /* words of a descriptor before its thread's number, at least */
+#define BEHIND_ID 0x20U /* bytes behind it that may be those of an address or of an offset */
 
 /* A descriptor's head, which a stack that is kept for the next thread still needs: the table of the loader's for
  * thread-local storage is known from there alone. The rest is the ended thread's, its result among it. */
@@ -51,40 +57,117 @@ static uint32_t id_at(const uintptr_t *words, size_t offset) {
   return id;
 }
 
-void rf_dead_stacks_note(uint32_t id) {
-  dead_stack g = {own_descriptor(), 0, 0};
-  const uintptr_t *const words = (const uintptr_t *)g.descriptor;
-  while (g.bounds + 3 <= WORDS && !is_bounds(words + g.bounds, g.descriptor)) {
+/* Offset of the calling thread's number, `id`, in its descriptor. */
+static size_t id_offset(uint32_t id) {
+  const uintptr_t *const words = (const uintptr_t *)own_descriptor();
+  size_t offset = BELOW_ID * sizeof *words;
+  while (offset < WORDS * sizeof *words && id_at(words, offset) != id) {
+    offset += sizeof id;
+  }
+  return offset;
+}
+
+/* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. */
+static void keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
+  dead_stack g = {descriptor, 0, id};
+  while (g.bounds + 3 <= WORDS && !is_bounds(words + g.bounds, descriptor)) {
     g.bounds++;
   }
-  while (g.id < WORDS * sizeof *words && id_at(words, g.id) != id) {
-    g.id += sizeof id;
+  if (g.bounds + 3 <= WORDS && id < WORDS * sizeof *words) {
+    dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
   }
-  if (g.bounds + 3 <= WORDS && g.id < WORDS * sizeof *words) {
-    dead_stacks[(g.descriptor >> 12) % DEAD_STACKS] = g;
-  }
+}
+
+void rf_dead_stacks_note(uint32_t id) {
+  uintptr_t const descriptor = own_descriptor();
+  keep(descriptor, (const uintptr_t *)descriptor, id_offset(id));
 }
 
 /* The memory may be gone, or be something else by now. */
-static bool read_descriptor(const dead_stack *g, uintptr_t *words) {
-  size_t const size = WORDS * sizeof *words;
+static bool read_memory(uintptr_t from, void *to, size_t size) {
   struct iovec local = {NULL, size};
-  local.iov_base = words; /* in an initialiser, clang-tidy does not see that it is written to */
-  struct iovec const remote = {(void *)g->descriptor, size};
+  local.iov_base = to; /* in an initialiser, clang-tidy does not see that it is written to */
+  struct iovec const remote = {(void *)from, size};
   return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
-/* A descriptor begins with its own address, and has it once more as its third word. The number is -1 where another
- * thread has waited for the end. */
-static bool is_dead(const dead_stack *g, const uintptr_t *words) {
-  uint32_t const id = id_at(words, g->id);
-  return words[0] == g->descriptor && words[2] == g->descriptor && is_bounds(words + g->bounds, g->descriptor) &&
-         (id == 0 || id == UINT32_MAX);
+static bool read_descriptor(const dead_stack *g, uintptr_t *words) {
+  return read_memory(g->descriptor, words, WORDS * sizeof *words);
 }
 
-/* Another thread has waited for the end, and has the result. */
+/* ---- Stacks of threads that never called the heap ---- */
+
+/* A descriptor begins with its own address, and has it once more as its third word. */
+static bool is_descriptor(const uintptr_t *words, uintptr_t address) {
+  return words[0] == address && words[2] == address;
+}
+
+/* A descriptor is in the last bytes of a stack's memory. */
+#define TOP 4096U
+#define STACK_LEAST 0x4000U /* PTHREAD_STACK_MIN, of which a closed page is no part */
+#define DESCRIPTOR_ALIGN 64U
+
+static void look_below(uintptr_t end, size_t id) {
+  static uintptr_t top[TOP / sizeof(uintptr_t)];
+  size_t const step = DESCRIPTOR_ALIGN / sizeof top[0];
+  size_t const count = sizeof top / sizeof top[0];
+  if (!read_memory(end - sizeof top, top, sizeof top)) {
+    return;
+  }
+  for (size_t i = 0; i + WORDS <= count; i += step) {
+    uintptr_t const address = end - sizeof top + i * sizeof top[0];
+    if (is_descriptor(top + i, address)) {
+      keep(address, top + i, id);
+    }
+  }
+}
+
+/* Bytes of a stack where the program does not choose. */
+static size_t usual_stack(void) {
+  struct rlimit limit;
+  bool const limited = getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return limited ? rf_pages_round((size_t)limit.rlim_cur) : (size_t)2 << 20;
+}
+
+void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
+  if (end - start < STACK_LEAST || id == 0) {
+    return;
+  }
+  size_t const usual = usual_stack();
+  size_t const offset = id_offset(id);
+  look_below(end, offset);
+  if (usual >= TOP && usual < end - start) {
+    look_below(start + usual, offset);
+  }
+}
+
+/* ---- Which are dead ---- */
+
+/* Its creator has marked it until the thread runs: a number of -1 between that of the thread and the bounds. */
+static bool is_being_made(const dead_stack *g, const uintptr_t *words) {
+  size_t const end = g->bounds * sizeof *words;
+  size_t at = g->id + BEHIND_ID;
+  while (at < end && id_at(words, at) != UINT32_MAX) {
+    at += sizeof(uint32_t);
+  }
+  return at < end;
+}
+
+/* The number is -1 where another thread has waited for the end. */
+static bool is_dead(const dead_stack *g, const uintptr_t *words) {
+  uint32_t const id = id_at(words, g->id);
+  return is_descriptor(words, g->descriptor) && is_bounds(words + g->bounds, g->descriptor) &&
+         (id == 0 || id == UINT32_MAX) && !is_being_made(g, words);
+}
+
+/* Nobody can ask for the result: another thread has waited for the end, or the thread was detached, whose descriptor
+ * then names itself as the one that waits. */
 static bool is_joined(const dead_stack *g, const uintptr_t *words) {
-  return id_at(words, g->id) == UINT32_MAX;
+  size_t word = BELOW_ID;
+  while (word < WORDS && words[word] != g->descriptor) {
+    word++;
+  }
+  return id_at(words, g->id) == UINT32_MAX || word < WORDS;
 }
 
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
@@ -107,6 +190,12 @@ bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *con
 #else
 
 void rf_dead_stacks_note(uint32_t id) {
+  (void)id;
+}
+
+void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
+  (void)start;
+  (void)end;
   (void)id;
 }
 

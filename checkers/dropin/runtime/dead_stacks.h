@@ -15,9 +15,14 @@
 /* The calling thread is about to end. With the list of threads locked. */
 void rf_dead_stacks_note(uint32_t id);
 
+/* Looks for a stack in the memory from `start` to `end`, below which nothing can be accessed and on which no thread
+ * stands: a thread that never called the heap is not noted. `id` is the calling thread's number. With the list of
+ * threads locked. */
+void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id);
+
 /* Calls `visit` for the memory of each dead stack, thread-local storage included, and for the descriptor above it where
- * the thread's result was fetched. A stack that a thread stands on is not dead: that is for the caller to see. With the
- * list of threads locked. False where a call said so. */
+ * the thread's result was fetched, or nobody can ask for it. A stack that a thread stands on is not dead: that is for
+ * the caller to see. With the list of threads locked. False where a call said so. */
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context);
 
 #endif /* RINGFENCE_DROPIN_DEAD_STACKS_H */

@@ -9,7 +9,7 @@
 #include "lib/core/compiler.h"
 
 #define UNIT 8U
-#define LARGEST ((UINT32_C(1) << RF_ZEPHYR_LISTS) - 1) /* units */
+#define LARGEST (UINT32_MAX >> 4) /* units */
 
 /* A chunk is named by the units from the start to its header; links hold 32 bits of it. */
 typedef size_t chunk;
@@ -23,16 +23,19 @@ static inline rf_zephyr_chunk_heap *heap_of(rf_allocator *allocator) {
 enum { SIZE, LEFT, PREVIOUS, NEXT }; /* words of a chunk; the last two of a free one */
 enum { WORDS = UNIT / sizeof(uint32_t) };
 
+#define STATE_BITS 4
+#define STATE ((UINT32_C(1) << STATE_BITS) - 1) /* of the word SIZE */
+
 static inline uint32_t *words(const rf_zephyr_chunk_heap *heap, chunk c) {
   return (uint32_t *)(void *)(heap->start + c * UNIT);
 }
 
 static inline size_t size_of(const rf_zephyr_chunk_heap *heap, chunk c) {
-  return words(heap, c)[SIZE] >> 2;
+  return words(heap, c)[SIZE] >> STATE_BITS;
 }
 
 static inline size_t left_of(const rf_zephyr_chunk_heap *heap, chunk c) {
-  return words(heap, c)[LEFT] >> 2;
+  return words(heap, c)[LEFT];
 }
 
 static inline chunk right_of(const rf_zephyr_chunk_heap *heap, chunk c) {
@@ -40,13 +43,17 @@ static inline chunk right_of(const rf_zephyr_chunk_heap *heap, chunk c) {
 }
 
 static inline bool is_free(const rf_zephyr_chunk_heap *heap, chunk c) {
-  return (words(heap, c)[SIZE] & 3) == 0;
+  return (words(heap, c)[SIZE] & STATE) == 0;
+}
+
+/* Whether `c` is live, by a state that a live chunk can have. */
+static inline bool is_live(const rf_zephyr_chunk_heap *heap, chunk c) {
+  return (words(heap, c)[SIZE] & STATE) - 1 <= UNIT;
 }
 
 /* Bytes of the payload of a live chunk that were not requested; more than UNIT where the header is damaged. */
 static inline unsigned slack_of(const rf_zephyr_chunk_heap *heap, chunk c) {
-  const uint32_t *const w = words(heap, c);
-  return ((w[SIZE] & 3) - 1) * 4 + (w[LEFT] & 3);
+  return (words(heap, c)[SIZE] & STATE) - 1;
 }
 
 static inline void *payload_of(const rf_zephyr_chunk_heap *heap, chunk c) {
@@ -61,37 +68,60 @@ static inline size_t requested(const rf_zephyr_chunk_heap *heap, chunk c) {
   return room_of(heap, c) - slack_of(heap, c);
 }
 
+/* Whether `c` ends within the heap and the chunk to its right says of `c` that it has `size` units, too. */
+RF_INLINE bool is_sized(const rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
+  chunk const right = c + size;
+  return size != 0 && (right == heap->end || (right < heap->end && words(heap, right)[LEFT] == size));
+}
+
 /* Whether header and neighbours agree on where chunk `c` begins and ends; `c` is below the end. */
 RF_INLINE bool is_whole(const rf_zephyr_chunk_heap *heap, chunk c) {
-  const uint32_t *const w = words(heap, c);
-  size_t const size = w[SIZE] >> 2;
-  size_t const left = w[LEFT] >> 2;
-  return size - 1 < heap->end - c && (c + size == heap->end || (w[WORDS * size + LEFT] ^ w[SIZE]) < 4) && left <= c &&
-         (left != 0 ? (words(heap, c - left)[SIZE] ^ w[LEFT]) < 4 : c == 0);
+  size_t const left = left_of(heap, c);
+  return is_sized(heap, c, size_of(heap, c)) && left <= c && (left != 0 ? size_of(heap, c - left) == left : c == 0);
 }
 
-/* ---- Free lists: rings; a chunk of one unit has no room for links and is in none ---- */
-
-static inline unsigned list_for(size_t size) {
-  return rf_log2(size);
-}
+/* ---- Free lists; a chunk of one unit has no room for links and is in none ---- */
 
 #define NONE UINT32_MAX
 
-/* Whether the links of `c`, in a list, lead to chunks that link back. */
-RF_INLINE bool is_linked(const rf_zephyr_chunk_heap *heap, chunk c) {
-  const uint32_t *const w = words(heap, c);
-  chunk const next = w[NEXT];
-  chunk const previous = w[PREVIOUS];
-  return next < heap->last && words(heap, next)[PREVIOUS] == (uint32_t)c && previous < heap->last &&
-         words(heap, previous)[NEXT] == (uint32_t)c;
+/* The list of chunks of `size` units, two or more. */
+RF_INLINE unsigned list_for(size_t size) {
+  unsigned const log2 = rf_log2(size);
+  unsigned list = (unsigned)(size >> (log2 - 1)) + 2 * log2 - 4;
+  RF_FORGET(list);
+  return list;
 }
 
-/* Whether the size of `c`, a free chunk below the end, is that which its neighbour to the right says. */
-RF_INLINE bool is_sized(const rf_zephyr_chunk_heap *heap, chunk c) {
+/* Of lists that are not empty. */
+RF_INLINE unsigned lowest_bit(uint64_t lists) {
+  return sizeof(size_t) == sizeof lists ? rf_ctz((size_t)lists)
+         : (uint32_t)lists != 0         ? rf_ctz((uint32_t)lists)
+                                        : 32 + rf_ctz((size_t)(lists >> 32));
+}
+
+/* The link PREVIOUS of the first chunk of `list`. */
+RF_INLINE uint32_t head_of(unsigned list) {
+  return ~(uint32_t)list;
+}
+
+/* The link that leads to the chunk before which `previous` comes; NULL where `previous` is damaged. */
+RF_INLINE uint32_t *link_after(rf_zephyr_chunk_heap *heap, uint32_t previous) {
+  if (previous < heap->last) {
+    return words(heap, previous) + NEXT;
+  }
+  return ~previous < RF_ZEPHYR_LISTS ? heap->first + ~previous : NULL;
+}
+
+/* Whether `next`, the link of `c`, is the end or leads to a chunk that links back. */
+RF_INLINE bool is_next(const rf_zephyr_chunk_heap *heap, chunk c, uint32_t next) {
+  return next == NONE || (next < heap->last && words(heap, next)[PREVIOUS] == (uint32_t)c);
+}
+
+/* Whether the links of `c`, in a list, and those that lead to it agree. */
+RF_INLINE bool is_linked(rf_zephyr_chunk_heap *heap, chunk c) {
   const uint32_t *const w = words(heap, c);
-  size_t const size = w[SIZE] >> 2;
-  return size - 1 < heap->end - c && (c + size == heap->end || (w[WORDS * size + LEFT] ^ w[SIZE]) < 4);
+  const uint32_t *const before = link_after(heap, w[PREVIOUS]);
+  return before != NULL && *before == (uint32_t)c && is_next(heap, c, w[NEXT]);
 }
 
 /* ---- Operations on the whole heap: see <ringfence/allocator.h> ---- */

@@ -3,8 +3,7 @@
 #include <string.h>
 
 static bool is_sound(const rf_zephyr_chunk_heap *heap, chunk c) {
-  return is_whole(heap, c) &&
-         (is_free(heap, c) ? (words(heap, c)[LEFT] & 3) == 0 : size_of(heap, c) > 1 && slack_of(heap, c) <= UNIT);
+  return is_whole(heap, c) && (is_free(heap, c) || (size_of(heap, c) > 1 && is_live(heap, c)));
 }
 
 rf_status rf_zephyr_chunk_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
@@ -67,19 +66,17 @@ static census count_chunks(const rf_zephyr_chunk_heap *heap, chunk *bad) {
 }
 
 /* Free chunks found in list `list`; more than `most` where it is damaged. */
-static size_t count_list(const rf_zephyr_chunk_heap *heap, unsigned list, size_t most) {
+static size_t count_list(rf_zephyr_chunk_heap *heap, unsigned list, size_t most) {
   size_t count = 0;
-  chunk c = heap->first[list];
-  if ((c != NONE) != ((heap->lists >> list & 1) != 0)) {
+  if ((heap->first[list] != NONE) != ((heap->lists >> list & 1) != 0)) {
     return most + 1;
   }
-  while (c != NONE && (count == 0 || c != heap->first[list])) {
-    if (c >= heap->last || !is_free(heap, c) || !is_sized(heap, c) || !is_linked(heap, c) ||
+  for (chunk c = heap->first[list]; c != NONE; c = words(heap, c)[NEXT]) {
+    if (c >= heap->last || !is_free(heap, c) || !is_sized(heap, c, size_of(heap, c)) || !is_linked(heap, c) ||
         list_for(size_of(heap, c)) != list || count == most) {
       return most + 1;
     }
     count++;
-    c = words(heap, c)[NEXT];
   }
   return count;
 }

@@ -10,26 +10,17 @@ static inline void clear_header(uint32_t *w) {
   w[LEFT] = 0;
 }
 
-/* In the header `w` of the chunk to the right. */
-static inline void set_left(uint32_t *w, size_t size) {
-  w[LEFT] = (uint32_t)size << 2 | (w[LEFT] & 3);
-}
-
-/* Writes the size of `c`, which the chunk to its right has as well. */
-RF_INLINE void set_size(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
-  uint32_t *const w = words(heap, c);
-  w[SIZE] = (uint32_t)size << 2 | (w[SIZE] & 3);
+/* Tells the chunk to the right of `c` that `c` has `size` units. */
+RF_INLINE void set_left(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
   if (c + size != heap->end) {
-    set_left(w + WORDS * size, size);
+    words(heap, c)[WORDS * size + LEFT] = (uint32_t)size;
   }
 }
 
-/* Makes `c` a free chunk of `size` units, as the chunk to its right is told; `left` is the size of the one before. */
-RF_INLINE void set_free(rf_zephyr_chunk_heap *heap, chunk c, size_t size, size_t left) {
-  uint32_t *const w = words(heap, c);
-  w[SIZE] = 0;
-  w[LEFT] = (uint32_t)left << 2;
-  set_size(heap, c, size);
+/* Makes `c` a free chunk of `size` units. What it says of the chunk to its left stays. */
+RF_INLINE void set_free(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
+  words(heap, c)[SIZE] = (uint32_t)size << STATE_BITS;
+  set_left(heap, c, size);
 }
 
 /* Units of a block of `size` bytes, its header included. */
@@ -37,76 +28,75 @@ RF_INLINE size_t units_for(size_t size) {
   return (size + (size == 0 ? 1 : 0) + 2 * UNIT - 1) / UNIT;
 }
 
-/* ---- Free lists: rings; a chunk of one unit has no room for links and is in none ---- */
+/* ---- Free lists; a chunk of one unit has no room for links and is in none ---- */
 
 /* Takes `c`, of two units or more, out of its list. False, and nothing changed, where its links are damaged. */
 RF_INLINE bool unlink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
-  if (RF_UNLIKELY(!is_linked(heap, c))) {
+  const uint32_t *const w = words(heap, c);
+  uint32_t const previous = w[PREVIOUS];
+  uint32_t const next = w[NEXT];
+  uint32_t *const before = link_after(heap, previous);
+  RF_FORGET_MEMORY(heap->last);
+  if (RF_UNLIKELY(before == NULL || *before != (uint32_t)c || !is_next(heap, c, next))) {
     return false;
   }
-  const uint32_t *const w = words(heap, c);
-  uint32_t const next = w[NEXT];
-  uint32_t const previous = w[PREVIOUS];
-  unsigned const list = list_for(w[SIZE]) - 2;
-  words(heap, next)[PREVIOUS] = previous;
-  words(heap, previous)[NEXT] = next;
-  if (heap->first[list] == (uint32_t)c) {
-    heap->first[list] = next;
-    if (next == (uint32_t)c) {
-      heap->first[list] = NONE;
-      heap->lists ^= UINT32_C(1) << list;
-    }
+  *before = next;
+  RF_FORGET_MEMORY(heap->last);
+  if (next != NONE) {
+    words(heap, next)[PREVIOUS] = previous;
+  } else if (previous >= heap->last) {
+    heap->lists ^= UINT64_C(1) << ~previous;
   }
   return true;
 }
 
-/* Inserts `c`, of `size` units, two or more. A list whose first chunk is damaged is begun anew; a check reports the
- * chunks that are lost. */
+/* Undoes unlink_chunk: the links of `c` itself are as they were. */
+static void relink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
+  const uint32_t *const w = words(heap, c);
+  *link_after(heap, w[PREVIOUS]) = (uint32_t)c;
+  if (w[NEXT] != NONE) {
+    words(heap, w[NEXT])[PREVIOUS] = (uint32_t)c;
+  } else if (w[PREVIOUS] >= heap->last) {
+    heap->lists ^= UINT64_C(1) << ~w[PREVIOUS];
+  }
+}
+
+/* Inserts `c`, of `size` units, two or more. */
 RF_INLINE void link_chunk(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
   unsigned const list = list_for(size);
   uint32_t *const w = words(heap, c);
-  chunk next = heap->first[list];
-  chunk previous = c;
-  if (next == NONE || (previous = words(heap, next)[PREVIOUS]) >= heap->last ||
-      words(heap, previous)[NEXT] != (uint32_t)next) {
-    heap->lists |= UINT32_C(1) << list;
-    heap->first[list] = (uint32_t)c;
-    next = c;
-    previous = c;
+  uint32_t const next = heap->first[list];
+  w[NEXT] = next;
+  heap->first[list] = (uint32_t)c;
+  RF_FORGET_MEMORY(w[NEXT]);
+  w[PREVIOUS] = head_of(list);
+  if (next != NONE) {
+    words(heap, next)[PREVIOUS] = (uint32_t)c;
+  } else {
+    heap->lists ^= UINT64_C(1) << list;
   }
-  w[PREVIOUS] = (uint32_t)previous;
-  w[NEXT] = (uint32_t)next;
-  words(heap, previous)[NEXT] = (uint32_t)c;
-  words(heap, next)[PREVIOUS] = (uint32_t)c;
 }
 
 RF_INLINE void insert(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
-  if (size != 1) {
+  if (size > 1) {
     link_chunk(heap, c, size);
   }
 }
 
 /* ---- Finding ---- */
 
-/* A chunk of at least `size` units, which may be damaged; NONE where none was found. */
-RF_INLINE chunk find(rf_zephyr_chunk_heap *heap, size_t size) {
-  if (size > heap->end) {
-    return NONE;
+/* A list whose first chunk has at least `size` units, unless it is damaged; RF_ZEPHYR_LISTS where none was found. */
+RF_INLINE unsigned find(const rf_zephyr_chunk_heap *heap, size_t size) {
+  if (RF_UNLIKELY(size > heap->end)) {
+    return RF_ZEPHYR_LISTS;
   }
   unsigned const list = list_for(size);
-  chunk c = heap->first[list];
-  if (c != NONE) {
-    for (unsigned tries = RF_ZEPHYR_ALLOC_LOOPS; tries != 0; tries--) {
-      const uint32_t *const w = words(heap, c);
-      if (w[SIZE] >> 2 >= size || w[NEXT] >= heap->last) {
-        return c;
-      }
-      c = w[NEXT];
-    }
-    heap->first[list] = (uint32_t)c; /* the next request looks at others */
+  uint32_t const c = heap->first[list];
+  if (c != NONE && words(heap, c)[SIZE] >> STATE_BITS >= size) {
+    return list;
   }
-  uint32_t const larger = heap->lists >> list >> 1;
-  return larger != 0 ? heap->first[list + 1 + rf_ctz(larger)] : NONE;
+  uint64_t const larger = heap->lists >> list >> 1;
+  return larger != 0 ? list + 1 + lowest_bit(larger) : RF_ZEPHYR_LISTS;
 }
 
 /* ---- Alloc ---- */
@@ -128,13 +118,12 @@ RF_RARE static void *refuse_alloc(rf_zephyr_chunk_heap *heap, chunk c, const rf_
  * if any, becomes a free chunk in its list. */
 RF_INLINE void *commit(rf_zephyr_chunk_heap *heap, chunk c, size_t whole, size_t units, size_t size) {
   uint32_t *const w = words(heap, c);
-  unsigned const slack = (unsigned)((units - 1) * UNIT - size);
   if (units != whole) {
-    set_free(heap, c + units, whole - units, units);
+    w[WORDS * units + LEFT] = (uint32_t)units;
+    set_free(heap, c + units, whole - units);
     insert(heap, c + units, whole - units);
   }
-  w[SIZE] = (uint32_t)units << 2 | (1 + slack / 4);
-  w[LEFT] = (w[LEFT] & ~UINT32_C(3)) | slack % 4;
+  w[SIZE] = (uint32_t)(units << STATE_BITS | ((units - 1) * UNIT - size + 1));
   rf_count_alloc(&heap->counters, size);
   return w + WORDS;
 }
@@ -144,32 +133,47 @@ static size_t gap_of(const rf_zephyr_chunk_heap *heap, chunk c, size_t align) {
 }
 
 /* As find, with room for the alignment: the first chunk that would do may lie well, else one with room for any gap. */
-static chunk find_aligned(rf_zephyr_chunk_heap *heap, size_t units, size_t align) {
-  chunk const c = find(heap, units);
+static unsigned find_aligned(rf_zephyr_chunk_heap *heap, size_t units, size_t align) {
+  unsigned const list = find(heap, units);
   size_t const padding = align / UNIT - 1;
-  if (c == NONE || gap_of(heap, c, align) + units <= size_of(heap, c)) {
-    return c;
+  if (list == RF_ZEPHYR_LISTS || gap_of(heap, heap->first[list], align) + units <= size_of(heap, heap->first[list])) {
+    return list;
   }
-  return padding < heap->end ? find(heap, units + padding) : NONE;
+  return padding < heap->end ? find(heap, units + padding) : RF_ZEPHYR_LISTS;
 }
 
-/* Takes `c`, found in a list, out of it. False where it is not free, sound and of at least `units`. */
-RF_INLINE bool take(rf_zephyr_chunk_heap *heap, chunk c, size_t units) {
-  return c != NONE && is_free(heap, c) && size_of(heap, c) >= units && is_sized(heap, c) && unlink_chunk(heap, c);
+/* Takes the first chunk out of `list`. False, and nothing changed, where it is not free, whole and large enough. */
+RF_INLINE bool take(rf_zephyr_chunk_heap *heap, unsigned list, size_t units) {
+  chunk const c = heap->first[list];
+  const uint32_t *const w = words(heap, c);
+  size_t const size = size_of(heap, c);
+  uint32_t const next = w[NEXT];
+  if (RF_UNLIKELY(!is_free(heap, c) || size < units || !is_sized(heap, c, size) || w[PREVIOUS] != head_of(list) ||
+                  !is_next(heap, c, next))) {
+    return false;
+  }
+  heap->first[list] = next;
+  if (next != NONE) {
+    words(heap, next)[PREVIOUS] = head_of(list);
+  } else {
+    heap->lists ^= UINT64_C(1) << list;
+  }
+  return true;
 }
 
 /* The units of a chunk before its payload at `align` stay free. */
 RF_RARE static void *alloc_aligned(rf_zephyr_chunk_heap *heap, size_t size, size_t align, const rf_site *site) {
   size_t const units = units_for(size);
-  chunk const c = find_aligned(heap, units, align);
+  unsigned const list = find_aligned(heap, units, align);
+  chunk const c = list != RF_ZEPHYR_LISTS ? heap->first[list] : NONE;
   size_t const gap = c != NONE ? gap_of(heap, c, align) : 0;
-  if (!take(heap, c, gap + units)) {
+  if (c == NONE || !take(heap, list, gap + units)) {
     return refuse_alloc(heap, c, site);
   }
   size_t const whole = size_of(heap, c);
   if (gap != 0) {
-    set_free(heap, c + gap, whole - gap, gap);
-    set_free(heap, c, gap, left_of(heap, c));
+    set_free(heap, c + gap, whole - gap);
+    set_free(heap, c, gap);
     insert(heap, c, gap);
   }
   return commit(heap, c + gap, whole - gap, units, size);
@@ -181,8 +185,12 @@ static void *chunk_heap_alloc(rf_allocator *allocator, size_t size, size_t align
     return alloc_aligned(heap, size, align, site);
   }
   size_t const units = units_for(size);
-  chunk const c = find(heap, units);
-  if (RF_UNLIKELY(!take(heap, c, units))) {
+  unsigned const list = find(heap, units);
+  if (RF_UNLIKELY(list == RF_ZEPHYR_LISTS)) {
+    return refuse_alloc(heap, NONE, site);
+  }
+  chunk const c = heap->first[list];
+  if (RF_UNLIKELY(!take(heap, list, units))) {
     return refuse_alloc(heap, c, site);
   }
   return commit(heap, c, size_of(heap, c), units, size);
@@ -220,7 +228,7 @@ static size_t chunk_heap_usable_size(rf_allocator *allocator, const void *ptr) {
 
 /* The chunk whose payload begins at `ptr`; beyond any heap's end where `ptr` is before the heap or not aligned. */
 RF_INLINE size_t place_of(const rf_zephyr_chunk_heap *heap, const void *ptr) {
-  size_t const offset = (uintptr_t)ptr - (uintptr_t)heap->start - UNIT;
+  size_t const offset = (uintptr_t)ptr - ((uintptr_t)heap->start + UNIT);
   return offset >> 3 | offset << (RF_SIZE_BITS - 3);
 }
 
@@ -231,11 +239,11 @@ RF_RARE static rf_status refuse_free(rf_zephyr_chunk_heap *heap, const void *ptr
   return status != RF_OK ? rf_fault_refuse(&heap->base, status, what, ptr, site) : damaged(heap, ptr, site);
 }
 
-/* Merging `c` met damage: its own free neighbour to the left, of `left` units, was taken out of its list before. */
-RF_RARE static rf_status refuse_merge(rf_zephyr_chunk_heap *heap, chunk c, size_t left, const rf_site *site) {
+/* Merging `c` met damage: its own free neighbour to the left, at `begin`, was taken out of its list before. */
+RF_RARE static rf_status refuse_merge(rf_zephyr_chunk_heap *heap, chunk c, chunk begin, const rf_site *site) {
   rf_counters *const counters = &heap->counters;
-  if (left > 1) {
-    link_chunk(heap, c - left, left);
+  if (c - begin > 1) {
+    relink_chunk(heap, begin);
   }
   counters->used += requested(heap, c);
   counters->blocks++;
@@ -250,27 +258,30 @@ static rf_status chunk_heap_free(rf_allocator *allocator, void *ptr, const rf_si
     return refuse_free(heap, ptr, site);
   }
   rf_count_free(&heap->counters, requested(heap, c));
-  size_t left = left_of(heap, c);
-  if (left != 0 && !is_free(heap, c - left)) {
-    left = 0;
-  }
-  if (left > 1 && RF_UNLIKELY(!unlink_chunk(heap, c - left))) {
-    return refuse_merge(heap, c, 0, site);
-  }
-  size_t size = size_of(heap, c);
-  chunk const right = c + size;
-  if (right != heap->end && is_free(heap, right)) {
-    size_t const more = size_of(heap, right);
-    if (RF_UNLIKELY(!is_sized(heap, right) || (more != 1 && !unlink_chunk(heap, right)))) {
-      return refuse_merge(heap, c, left, site);
+  size_t const left = left_of(heap, c);
+  chunk begin = c;
+  if (left != 0 && is_free(heap, c - left)) {
+    if (left != 1 && RF_UNLIKELY(!unlink_chunk(heap, c - left))) {
+      return refuse_merge(heap, c, c, site);
     }
-    size += more;
-    clear_header(words(heap, right));
+    begin = c - left;
   }
-  words(heap, c)[SIZE] = 0;
-  words(heap, c)[LEFT] &= left != 0 ? 0 : ~UINT32_C(3);
-  set_size(heap, c - left, size + left);
-  link_chunk(heap, c - left, size + left);
+  RF_FORGET_MEMORY(heap->start);
+  chunk behind = right_of(heap, c);
+  if (behind != heap->end && !is_live(heap, behind)) {
+    size_t const more = size_of(heap, behind);
+    if (RF_UNLIKELY(!is_sized(heap, behind, more) || (more != 1 && !unlink_chunk(heap, behind)))) {
+      return refuse_merge(heap, c, begin, site);
+    }
+    clear_header(words(heap, behind));
+    behind += more;
+  }
+  RF_FORGET_MEMORY(heap->start);
+  if (begin != c) {
+    clear_header(words(heap, c));
+  }
+  set_free(heap, begin, behind - begin);
+  link_chunk(heap, begin, behind - begin);
   return RF_OK;
 }
 
@@ -288,8 +299,8 @@ static rf_status chunk_heap_resize(rf_allocator *allocator, void *ptr, size_t si
   size_t const before = size_of(heap, c);
   size_t const live = requested(heap, c);
   chunk const right = right_of(heap, c);
-  size_t room = right != heap->end && is_free(heap, right) ? size_of(heap, right) : 0;
-  if (room != 0 && (!is_sized(heap, right) || (room != 1 && !is_linked(heap, right)))) {
+  size_t room = right != heap->end && !is_live(heap, right) ? size_of(heap, right) : 0;
+  if (room != 0 && (!is_sized(heap, right, room) || (room != 1 && !is_linked(heap, right)))) {
     return damaged(heap, ptr, site);
   }
   if (units > before + room) {
@@ -300,7 +311,7 @@ static rf_status chunk_heap_resize(rf_allocator *allocator, void *ptr, size_t si
   } else if (room != 0) {
     (void)(room != 1 && unlink_chunk(heap, right));
     clear_header(words(heap, right));
-    set_size(heap, c, before + room);
+    set_left(heap, c, before + room);
   }
   rf_counters const counters = heap->counters;
   (void)commit(heap, c, before + room, units, size);
@@ -352,7 +363,8 @@ rf_status rf_zephyr_chunk_heap_init(rf_zephyr_chunk_heap *heap, void *memory, si
   heap->end = units <= LARGEST ? units : LARGEST;
   heap->last = heap->end - 1;
   memset(heap->first, 0xff, sizeof heap->first);
-  set_free(heap, 0, heap->end, 0);
+  clear_header(words(heap, 0));
+  set_free(heap, 0, heap->end);
   insert(heap, 0, heap->end);
   rf_track_arena(heap->start, heap->end * UNIT);
   return RF_OK;

@@ -175,7 +175,48 @@ static void as_the_result_of_an_ended_thread(void) {
   pthread_join(t, NULL);
 }
 
+/* Such a thread never calls malloc. */
+static void *do_nothing(void *argument) {
+  return argument != NULL ? NULL : argument;
+}
+
+static void as_the_argument_of_an_ended_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, do_nothing, malloc(33));
+  pthread_join(t, NULL);
+}
+
+static volatile long a_threads_number;
+
+static void *tell_the_number(void *argument) {
+  (void)argument;
+  a_threads_number = syscall(SYS_gettid);
+  return NULL;
+}
+
+/* Until the kernel knows the thread no more. */
+static void as_the_argument_of_a_detached_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, tell_the_number, malloc(33));
+  pthread_detach(t);
+  while (a_threads_number == 0 || syscall(SYS_tgkill, getpid(), a_threads_number, 0) == 0) {
+    usleep(1000);
+  }
+}
+
 /* ---- Kept ---- */
+
+static void *wait_for_ever(void *argument) {
+  (void)argument;
+  return pause() != 0 ? NULL : argument;
+}
+
+/* It may ask for its argument at any time. */
+static void kept_as_the_argument_of_a_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, wait_for_ever, malloc(33));
+  usleep(20000);
+}
 
 /* Somebody may still ask for it. */
 static void kept_as_the_result_of_an_ended_thread(void) {
@@ -358,6 +399,9 @@ static const test_case cases[] = {
     {"in_the_first_frame_of_an_ended_thread", in_the_first_frame_of_an_ended_thread},
     {"in_an_ended_thread_s_storage", in_an_ended_thread_s_storage},
     {"as_the_result_of_an_ended_thread", as_the_result_of_an_ended_thread},
+    {"as_the_argument_of_an_ended_thread", as_the_argument_of_an_ended_thread},
+    {"as_the_argument_of_a_detached_thread", as_the_argument_of_a_detached_thread},
+    {"kept_as_the_argument_of_a_thread", kept_as_the_argument_of_a_thread},
     {"kept_as_the_result_of_an_ended_thread", kept_as_the_result_of_an_ended_thread},
     {"kept_on_a_stack_that_is_used_again", kept_on_a_stack_that_is_used_again},
     {"kept_global", kept_global},

@@ -1,13 +1,14 @@
 /* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N,
  * `ends exec PROGRAM …` becomes PROGRAM, `ends spawn PROGRAM …` starts it and ends with its status, `ends
  * bare PROGRAM …` becomes it without an environment, `ends cleared COMMAND` has the shell run it without one, `ends
- * wait` says "ready" and waits to be sent SIGTERM, on which it exits with
- * 7. */
+ * alarmed PROGRAM …` becomes it with an alarm that is due soon, `ends wait` says "ready" and waits to be sent SIGTERM,
+ * on which it exits with 7. */
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ int main(int argc, char **argv) {
   if (strcmp(what, "signal") == 0) {
     raise(atoi(argv[2]));
   } else if (strcmp(what, "exec") == 0) {
+    execv(argv[2], argv + 2);
+  } else if (strcmp(what, "alarmed") == 0) {
+    struct itimerval const soon = {.it_value = {0, 200000}};
+    setitimer(ITIMER_REAL, &soon, NULL);
     execv(argv[2], argv + 2);
   } else if (strcmp(what, "cleared") == 0) {
     clearenv();

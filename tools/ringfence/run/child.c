@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+/* Those that end a process which has no handler, and that others send. */
+static const int forwarded[] = {SIGHUP,  SIGINT,    SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+                                SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,  SIGXCPU};
 
 /* Signal state that the program inherits unchanged. */
 typedef struct inherited {
@@ -84,6 +86,12 @@ static _Noreturn void become(const rf_child_program *program, int report) {
   _exit(127);
 }
 
+/* The kernel has sent signals of the terminal's keys to the whole process group. An alarm was set before the command ran,
+ * and so by whoever meant the program. */
+static bool is_the_programs(const siginfo_t *info) {
+  return info->si_code != SI_KERNEL || info->si_signo == SIGALRM;
+}
+
 /* Waits for the end of `pid`; forwards signals to it until then. */
 static int follow(pid_t pid) {
   sigset_t set;
@@ -91,8 +99,7 @@ static int follow(pid_t pid) {
   for (;;) {
     siginfo_t info;
     int const signal = sigwaitinfo(&set, &info);
-    /* The kernel has sent signals of the terminal's keys to the whole process group. */
-    if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL) {
+    if (signal > 0 && signal != SIGCHLD && is_the_programs(&info)) {
       (void)kill(pid, signal);
     }
     int status = 0;
