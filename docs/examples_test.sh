@@ -17,9 +17,15 @@ docs/examples/board 2>/dev/null || fail "board: its overflow was not counted onc
 
 RINGFENCE_OPTIONS=mode=off docs/examples/demo || fail "demo: a bare build does not notice the overflow"
 
-for name in awtk guard handle lock memheap rtthread simple slab smallmem std; do
-  "docs/examples/$name" 2>/dev/null || fail "$name: exit status $?"
+tried=0
+for page in docs/{allocators,blocks,checkers,compat,decorators}/*.md; do
+  program=docs/examples/$(basename "$page" .md)
+  if [[ -x $program ]]; then
+    "$program" 2>/dev/null || fail "$program: exit status $?"
+    tried=$((tried + 1))
+  fi
 done
+((tried > 10)) || fail "only $tried programs"
 
 status=0
 text=$(RINGFENCE_OPTIONS=mode=guard docs/examples/demo 2>&1) || status=$?

@@ -25,7 +25,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PUBLIC = ("lib/include/", "checkers/include/")
 TARGETS = ("bare", "posix")
-MODES = ("off", "sample", "guard", "page", "asan")
+MODES = ("off", "sample", "guard", "page", "asan", "mte")
 
 Target = collections.namedtuple("Target", "sources headers deps")
 

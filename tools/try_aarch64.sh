@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds the drop-in for AArch64 with clang and tries it under qemu-user: bugs of each kind in each mode, and the table
-# of docs/checkers/mte.md, which says what the tags of memory add to guard.
+# of docs/checkers/mte.md, which says what the tags of memory add to guard. Then the library's mode mte: the conformance
+# suite, and its column of docs/detection.md.
 #
 #   tools/try_aarch64.sh [--write] [DIR]      DIR: a folder that stays; --write: the page gets the table as it is now
 #
-# Needs clang, lld, qemu-user and libc6-dev-arm64-cross with libgcc-12-dev-arm64-cross, which go together with the
-# compilers of this machine, as Debian's cross gcc does not with gcc-multilib. Without them it says so and exits with 0.
+# Needs clang, lld, qemu-user and libc6-dev-arm64-cross with libgcc-12-dev-arm64-cross, for the library's part also
+# libstdc++-12-dev-arm64-cross. These go together with the compilers of this machine, as Debian's cross gcc does not
+# with gcc-multilib. Without them it says so and exits with 0.
 # Prints "AArch64: passed", or what was not as it should be.
 set -uo pipefail
 
@@ -47,7 +49,7 @@ compile() {
 }
 
 for file in lib/core/*.c lib/port/posix.c lib/heaps/tlsf/*.c \
-  checkers/{os,report,shared,guard,page,checked,trace,handles,pools,asan}/*.c; do
+  checkers/{os,report,shared,guard,page,mte,checked,trace,handles,pools,asan}/*.c; do
   [[ $file == *_bare.c ]] || compile "$file"
 done
 for file in checkers/dropin/{os,heap,runtime,malloc,inspect,process}/*.c; do
@@ -241,6 +243,72 @@ for options in quarantine=0 quarantine=64K:order_seed=7 sweep_every=3 tags_late=
   try_tagged $options tags right 0 end
 done
 cpu=cortex-a72 try_tagged halt=1 bugs overflow_by_one 99 "mode mte is not available (it needs Linux on an AArch64"
+
+# ---- Mode mte of the library ----
+
+includes=(-I"$work/include" -Ilib/include -Icheckers/include -I. -DRF_SITES=1)
+mkdir -p "$work/include" "$work/library"
+ln -sfn "$PWD/tests/conformance" "$work/include/ringfence"
+
+# source: an object in $work/library
+compile_test() {
+  local own=() object=$work/library/${1//\//_}.o
+  case $1 in
+    *rtthread*) own=(-Ilib/include/ringfence/rtthread -Ilib/include/ringfence) ;;
+    *zephyr*) own=(-Ilib/include/ringfence/zephyr -Ilib/include/ringfence) ;;
+  esac
+  if [[ $1 == *.c ]]; then
+    "${cc[@]}" -O1 "${includes[@]}" "${own[@]}" -c "$1" -o "$object" || exit 1
+  else
+    clang++ "${cc[1]}" -std=c++17 -g -O1 -fno-omit-frame-pointer "${includes[@]}" "${own[@]}" -c "$1" -o "$object" ||
+      exit 1
+  fi
+}
+
+link_test() {
+  clang++ "${cc[1]}" "${link[@]}" -o "$@" -pthread -ldl || exit 1
+}
+
+run_library() {
+  timeout -s KILL 900 qemu-aarch64 -cpu max -L "$system" -E GLIBC_TUNABLES=glibc.cpu.name=kunpeng920 "$@"
+}
+
+# It damages live blocks by pointers without tags, which is a finding.
+readonly by_pointers_without_tags=CheckAnswersWhateverIsDamaged
+
+try_library() {
+  local file name objects library text
+  for file in lib/{core,heaps,heaps/*,blocks,decorators,handles,compat/rtthread,compat/zephyr}/*.c lib/port/posix.c \
+    checkers/{os,report,shared,guard,guard_small,page,mte,checked,trace,handles,pools,asan}/*.c \
+    tests/conformance/subjects/*.c tests/checkers/guard_subjects.c tests/conformance/{*_checks,env,run,suite}.cc \
+    tests/checkers/detection/{bugs,modes,native,native_rtthread,native_zephyr,play,scene,table}.cc; do
+    [[ $file == *_bare.c ]] || compile_test "$file"
+  done
+  objects=("$work"/library/*.o)
+  mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v detection_)
+  for name in simple std tlsf; do
+    clang++ "${cc[1]}" -std=c++17 -g "${includes[@]}" "-DRF_CONFORMANCE_SUBJECT=rf_mte_${name}_subject" \
+      -c tests/conformance/plain_main.cc -o "$work/main.o" || exit 1
+    link_test "$work/conformance" "$work/main.o" "${objects[@]}"
+    run_library "$work/conformance" $by_pointers_without_tags || complain "conformance of mte over $name"
+  done
+  mapfile -t objects < <(printf '%s\n' "$work"/library/*.o |
+    grep -vE '_(conformance_[a-z]+(_checks)?|guard_subjects)\.c')
+  compile_test tests/checkers/mte_program.c
+  mv "$work/library/tests_checkers_mte_program.c.o" "$work/main.o"
+  mapfile -t library < <(printf '%s\n' "${objects[@]}" | grep -vE '/tests_|_compat_')
+  link_test "$work/program" "$work/main.o" "${library[@]}"
+  text=$(run_library "$work/program" 2>&1)
+  [[ $text == end ]] || complain "mode mte of the library: $text"
+  link_test "$work/detection" "${objects[@]}"
+  run_library "$work/detection" --demand mte || complain "bugs in mode mte of the library"
+}
+
+if compgen -G "/usr/aarch64-linux-gnu/include/c++/*" >/dev/null; then
+  try_library
+else
+  echo "AArch64: no libstdc++-12-dev-arm64-cross here: mode mte of the library was not tried"
+fi
 
 echo "AArch64: not tried: leaks (qemu-user's own thread cannot be stopped, which the library says), children (they" \
   "need binfmt_misc), READ or WRITE of an access (qemu-user leaves the syndrome out)"

@@ -55,7 +55,7 @@ static void print_fallback(rf_mode wanted, rf_mode instead) {
     return;
   }
   const char *const why = wanted == RF_MODE_ASAN  ? "it needs a build with AddressSanitizer"
-                          : wanted == RF_MODE_MTE ? "tags are for the blocks of malloc under the drop-in"
+                          : wanted == RF_MODE_MTE ? rf_mte_why_not()
                                                   : rf_page_store_why_not();
   rf_sink_str(&standard_error, "ringfence: mode ");
   rf_sink_str(&standard_error, rf_mode_name(wanted));
@@ -87,6 +87,11 @@ static rf_status wrap_in_guard(rf_checked *checked, rf_allocator *inner, const r
 static rf_status wrap_in_asan(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
   rf_guard_options const guard = guard_options(o, reporter);
   return rf_asan_init(&checked->guard, inner, &guard);
+}
+
+static rf_status wrap_in_mte(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
+  rf_guard_options const guard = guard_options(o, reporter);
+  return rf_mte_init(&checked->guard, inner, &guard);
 }
 
 static rf_status wrap_in_page(rf_checked *checked, rf_allocator *inner, const rf_options *o, rf_reporter *reporter) {
@@ -131,6 +136,10 @@ static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *
     print_fallback(RF_MODE_ASAN, RF_MODE_GUARD);
     break;
   case RF_MODE_MTE:
+    checked->status = wrap_in_mte(checked, inner, o, reporter);
+    if (checked->status == RF_OK) {
+      return RF_MODE_MTE;
+    }
     print_fallback(RF_MODE_MTE, RF_MODE_GUARD);
     break;
   case RF_MODE_GUARD:
@@ -145,10 +154,10 @@ static rf_allocator *allocator_of(rf_checked *checked, rf_allocator *inner) {
     return &checked->sample.base;
   case RF_MODE_GUARD:
   case RF_MODE_ASAN:
+  case RF_MODE_MTE:
     return &checked->guard.base;
   case RF_MODE_PAGE:
     return &checked->page.base;
-  case RF_MODE_MTE:
   case RF_MODE_OFF:
     break;
   }
@@ -183,6 +192,7 @@ size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
     return budget_us != 0 ? rf_page_sweep_step(&checked->page, (uint64_t)budget_us * 1000)
                           : rf_page_sweep(&checked->page);
   case RF_MODE_MTE:
+    return rf_mte_sweep(&checked->guard, (uint64_t)budget_us * 1000);
   case RF_MODE_OFF:
     break;
   }

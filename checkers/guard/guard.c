@@ -33,6 +33,7 @@ void rf_guard_options_default(rf_guard_options *out) {
       .leaks_at_deinit = false,
       .sweep_at_deinit = true,
       .watched = false,
+      .tagged = false,
   };
 }
 
@@ -51,6 +52,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
   if (guard->options.reporter == NULL) {
     guard->options.reporter = rf_reporter_plain();
   }
+  guard->options.tagged = false;
   guard->has_owns = inner->ops->owns != NULL;
   guard->secret = rf_host_secret();
   forget_pages(guard); /* epoch 0 is none */

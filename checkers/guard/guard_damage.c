@@ -47,7 +47,10 @@ static void report_area(rf_guard *guard, const rf_guard_header *h, const guard_d
 /* ---- Overruns ---- */
 
 void rf_guard_abandon(rf_guard *guard, rf_guard_header *h, bool freed) {
-  guard->abandoned += freed ? 0 : 1;
+  if (!freed) {
+    guard->abandoned++;
+    untag_lost(guard, h);
+  }
   rf_track_fill(h, 0, sizeof *h);
   h->kind = STATE_ABANDONED;
   write_checksum(guard, h);

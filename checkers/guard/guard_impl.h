@@ -6,6 +6,7 @@
 #include <ringfence/track.h>
 
 #include "checkers/os/host.h"
+#include "checkers/os/memory_tags.h"
 #include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 #include "checkers/shared/pattern.h"
@@ -25,8 +26,12 @@ static inline bool is_watched(const rf_guard *guard) {
   return RF_TRACK && guard->options.watched;
 }
 
+static inline bool is_tagged(const rf_guard *guard) {
+  return RF_MEMORY_TAGS && guard->options.tagged;
+}
+
 static inline const char *mode_of(const rf_guard *guard) {
-  return !is_watched(guard) ? "guard" : RF_TRACK_ASAN ? "asan" : "valgrind";
+  return is_tagged(guard) ? "mte" : !is_watched(guard) ? "guard" : RF_TRACK_ASAN ? "asan" : "valgrind";
 }
 
 /* A new block of `size` bytes, header and guards written. */
@@ -63,6 +68,20 @@ static inline void track_freed(const rf_guard *guard, const rf_guard_header *h) 
 static inline void track_returned(const rf_guard *guard, const void *payload, const void *block, size_t total) {
   if (is_watched(guard)) {
     rf_track_resize(payload, 0, block, total);
+  }
+}
+
+/* ---- Tags of memory: mte.h. Where they are on. ---- */
+
+/* Of a live block, and of pointers to it. */
+static inline unsigned tag_of_block(const rf_guard_header *h) {
+  return h->size == 0 ? RF_TAG_MOST : rf_memory_tags_at((uintptr_t)payload_of(h));
+}
+
+/* A live block whose size is not known any more gives its memory back. */
+static inline void untag_lost(const rf_guard *guard, const rf_guard_header *h) {
+  if (is_tagged(guard)) {
+    rf_memory_tags_clear((uintptr_t)payload_of(h));
   }
 }
 
@@ -196,6 +215,10 @@ const rf_guard *rf_guard_owner(const rf_guard *guard, const void *ptr);
  * block at worst. */
 const rf_guard *rf_guard_nearest(const void *address, const rf_guard_header **nearest);
 
+/* The same for guards whose blocks have tags, and an access by a pointer with this one: of the blocks that do not have
+ * the address inside, one with the tag comes before all others. */
+const rf_guard *rf_guard_nearest_tagged(const void *address, unsigned tag, const rf_guard_header **nearest);
+
 /* ---- guard_bad_free.c: pointers that start no live block ---- */
 
 /* Reports the free, realloc or resize of such a pointer. Returns the status to answer with. */
@@ -218,6 +241,7 @@ void *rf_guard_op_alloc(rf_allocator *self, size_t size, size_t align, const rf_
 rf_status rf_guard_op_free(rf_allocator *self, void *ptr, const rf_site *site);
 void *rf_guard_op_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site);
 rf_status rf_guard_op_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site);
+rf_status rf_guard_resize_from(rf_guard *guard, void *ptr, size_t size, const rf_origin *origin);
 
 /* A live block with redzones; the payload is not written, and nothing is counted. */
 rf_guard_header *rf_guard_make_block(rf_guard *guard, size_t size, size_t align, rf_family family,

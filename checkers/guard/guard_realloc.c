@@ -95,13 +95,16 @@ void *rf_guard_op_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
   return rf_guard_realloc_from(guard_of(self), ptr, size, align, &origin);
 }
 
-rf_status rf_guard_op_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
-  rf_guard *const guard = guard_of(self);
-  rf_origin const origin = RF_ORIGIN_HERE(site);
+rf_status rf_guard_resize_from(rf_guard *guard, void *ptr, size_t size, const rf_origin *origin) {
   if (!rf_guard_is_live(guard, ptr)) {
-    return rf_guard_bad_free(guard, ptr, &origin);
+    return rf_guard_bad_free(guard, ptr, origin);
   }
   rf_guard_header *const h = header_of(ptr);
-  check_redzones(guard, h, &origin);
-  return resize_here(guard, h, size, &origin);
+  check_redzones(guard, h, origin);
+  return resize_here(guard, h, size, origin);
+}
+
+rf_status rf_guard_op_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  return rf_guard_resize_from(guard_of(self), ptr, size, &origin);
 }

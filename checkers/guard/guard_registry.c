@@ -87,7 +87,13 @@ typedef struct search {
   const void *address;
   const rf_guard_header *best;
   size_t distance;
+  bool by_tag; /* only blocks with the tag, and those that have the address inside */
+  unsigned tag;
 } search;
+
+static bool is_meant(const search *s, const rf_guard_header *h, guard_state state, size_t distance) {
+  return !s->by_tag || distance == 0 || (state == STATE_LIVE && tag_of_block(h) == s->tag);
+}
 
 /* False where `h` is no block in that state. */
 static bool consider(search *s, const rf_guard_header *h, guard_state state) {
@@ -97,7 +103,7 @@ static bool consider(search *s, const rf_guard_header *h, guard_state state) {
   }
   size_t const distance = distance_to(h, s->address);
   /* Live blocks come first, and win against freed ones at the same distance. */
-  if (s->best == NULL || distance < s->distance) {
+  if ((s->best == NULL || distance < s->distance) && is_meant(s, h, state, distance)) {
     s->best = h;
     s->distance = distance;
   }
@@ -122,11 +128,12 @@ static void search_all(search *s) {
 /* Bytes from a block within which an address concerns it, where the inner allocator cannot tell its own memory. */
 #define NEAR 4096
 
-RF_NO_SANITIZE const rf_guard *rf_guard_nearest(const void *address, const rf_guard_header **nearest) {
-  search best = {NULL, address, NULL, SIZE_MAX};
+/* The guards that are watched, or those whose blocks have tags. */
+RF_NO_SANITIZE static search search_guards(const void *address, bool tagged, bool by_tag, unsigned tag) {
+  search best = {NULL, address, NULL, SIZE_MAX, by_tag, tag};
   for (const rf_guard *g = all_guards; is_registered(g); g = g->other) {
-    search s = {g, address, NULL, SIZE_MAX};
-    if (!is_watched(g)) {
+    search s = {g, address, NULL, SIZE_MAX, by_tag, tag};
+    if (tagged ? !is_tagged(g) : !is_watched(g)) {
       continue;
     }
     search_all(&s);
@@ -135,6 +142,24 @@ RF_NO_SANITIZE const rf_guard *rf_guard_nearest(const void *address, const rf_gu
       best = s;
     }
   }
-  *nearest = best.best;
-  return best.guard;
+  return best;
+}
+
+RF_NO_SANITIZE const rf_guard *rf_guard_nearest(const void *address, const rf_guard_header **nearest) {
+  search const found = search_guards(address, false, false, 0);
+  *nearest = found.best;
+  return found.guard;
+}
+
+/* Farther off it is another block that has the tag by chance. */
+#define BY_TAG ((size_t)64 * 1024)
+
+RF_NO_SANITIZE const rf_guard *rf_guard_nearest_tagged(const void *address, unsigned tag,
+                                                       const rf_guard_header **nearest) {
+  search found = search_guards(address, true, true, tag);
+  if (found.best == NULL || found.distance > BY_TAG) {
+    found = search_guards(address, true, false, tag);
+  }
+  *nearest = found.best;
+  return found.guard;
 }

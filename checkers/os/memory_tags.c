@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "memory_tags.h"
 
-#define NO_EXTENSION "it needs Linux on an AArch64 processor with the Memory Tagging Extension"
-
 #if RF_MEMORY_TAGS
 
 #include <errno.h>
@@ -26,7 +24,7 @@ bool rf_memory_tags_state;
 static unsigned long control;
 
 const char *rf_memory_tags_why_not(void) {
-  return (getauxval(AT_HWCAP2) & CAPABILITY_MTE) != 0 ? NULL : NO_EXTENSION;
+  return (getauxval(AT_HWCAP2) & CAPABILITY_MTE) != 0 ? NULL : RF_MEMORY_TAGS_NEED;
 }
 
 bool rf_memory_tags_begin(bool late) {
@@ -80,10 +78,17 @@ void rf_memory_tags_set(uintptr_t start, uintptr_t end, unsigned tag) {
   }
 }
 
+void rf_memory_tags_clear(uintptr_t start) {
+  unsigned const tag = rf_memory_tags_at(start);
+  for (; tag != 0 && rf_memory_tags_at(start) == tag; start += RF_TAG_GRANULE) {
+    rf_memory_tags_set(start, start + RF_TAG_GRANULE, 0);
+  }
+}
+
 #else
 
 const char *rf_memory_tags_why_not(void) {
-  return NO_EXTENSION;
+  return RF_MEMORY_TAGS_NEED;
 }
 
 bool rf_memory_tags_begin(bool late) {

@@ -20,6 +20,8 @@
 #define RF_MEMORY_TAGS 0
 #endif
 
+#define RF_MEMORY_TAGS_NEED "it needs Linux on an AArch64 processor with the Memory Tagging Extension"
+
 #define RF_TAG_GRANULE ((size_t)16)
 #define RF_TAG_SHIFT 56U
 #define RF_TAG_MOST 15U
@@ -103,6 +105,9 @@ static inline unsigned rf_memory_tags_at(uintptr_t address) {
 /* Sets the tags from `start` to `end`, both multiples of a granule, in mapped memory. Only where tags are on. */
 void rf_memory_tags_set(uintptr_t start, uintptr_t end, unsigned tag);
 
+/* Sets those from `start` on to 0 that are as the first one is. Only where tags are on. */
+void rf_memory_tags_clear(uintptr_t start);
+
 #else
 
 static inline bool rf_memory_tags_on(void) {
@@ -126,6 +131,10 @@ static inline void rf_memory_tags_set(uintptr_t start, uintptr_t end, unsigned t
   (void)start;
   (void)end;
   (void)tag;
+}
+
+static inline void rf_memory_tags_clear(uintptr_t start) {
+  (void)start;
 }
 
 #endif

@@ -86,13 +86,14 @@ TEST_F(Checked, ModeAsanIsWatchedWhereThereIsAWatcher) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
-TEST_F(Checked, ModeMteIsForTheDropin) {
+// On processors with tags: tools/try_aarch64.sh.
+TEST_F(Checked, ModeMteIsGuardWhereThereAreNoTags) {
   options_.settings.mode = RF_MODE_MTE;
   testing::internal::CaptureStderr();
   rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
   std::string const said = testing::internal::GetCapturedStderr();
-  EXPECT_NE(said.find("ringfence: mode mte is not available (tags are for the blocks of malloc under the drop-in); "
-                      "using mode guard"),
+  EXPECT_NE(said.find("ringfence: mode mte is not available (it needs Linux on an AArch64 processor with the "
+                      "Memory Tagging Extension); using mode guard"),
             std::string::npos)
       << said;
   EXPECT_EQ(checked_.mode, RF_MODE_GUARD);

@@ -3,6 +3,7 @@
 
 #include <ringfence/asan.h>
 #include <ringfence/guard.h>
+#include <ringfence/mte.h>
 
 #include "tests/conformance/subjects/subjects.h"
 
@@ -23,8 +24,10 @@ static size_t reports(void *state) {
   return (size_t)((const guarded *)state)->reporter.sequence;
 }
 
-/* `watched`: mode asan, in builds that have it. */
-static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quarantine, bool watched, void *state,
+typedef rf_status (*guard_init)(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options);
+
+/* Guard itself in builds and on processors that do not have the mode of `init`. */
+static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quarantine, guard_init init, void *state,
                                void *arena, size_t size) {
   guarded *const g = (guarded *)state;
   rf_guard_options options;
@@ -37,8 +40,7 @@ static rf_allocator *make_over(const rf_conformance_subject *inner, size_t quara
   options.quarantine = quarantine;
   options.move_below = quarantine == 0 ? 0 : options.move_below;
   options.reporter = &g->reporter;
-  bool const made = watched && rf_asan_watcher() != NULL ? rf_asan_init(&g->guard, wrapped, &options) == RF_OK
-                                                         : rf_guard_init(&g->guard, wrapped, &options) == RF_OK;
+  bool const made = init(&g->guard, wrapped, &options) == RF_OK || rf_guard_init(&g->guard, wrapped, &options) == RF_OK;
   return made ? &g->guard.base : NULL;
 }
 
@@ -54,9 +56,9 @@ static rf_conformance_subject guarded_subject(const rf_conformance_subject *inne
 }
 
 /* Without a quarantine guard keeps every promise that its inner allocator keeps. */
-#define SUBJECT(mode, name, watched)                                                                                   \
+#define SUBJECT(mode, name)                                                                                            \
   static rf_allocator *make_##mode##_##name(void *state, void *arena, size_t size) {                                   \
-    return make_over(rf_##name##_subject(), 0, watched, state, arena, size);                                           \
+    return make_over(rf_##name##_subject(), 0, rf_##mode##_init, state, arena, size);                                  \
   }                                                                                                                    \
   const rf_conformance_subject *rf_##mode##_##name##_subject(void) {                                                   \
     static rf_conformance_subject subject;                                                                             \
@@ -64,16 +66,19 @@ static rf_conformance_subject guarded_subject(const rf_conformance_subject *inne
     return &subject;                                                                                                   \
   }
 
-SUBJECT(guard, simple, false)
-SUBJECT(guard, std, false)
-SUBJECT(guard, tlsf, false)
-SUBJECT(asan, simple, true)
-SUBJECT(asan, std, true)
-SUBJECT(asan, tlsf, true)
+SUBJECT(guard, simple)
+SUBJECT(guard, std)
+SUBJECT(guard, tlsf)
+SUBJECT(asan, simple)
+SUBJECT(asan, std)
+SUBJECT(asan, tlsf)
+SUBJECT(mte, simple)
+SUBJECT(mte, std)
+SUBJECT(mte, tlsf)
 
 /* With one, free memory is kept back until it is needed: how much could be had at once is then not known beforehand. */
 static rf_allocator *make_quarantine(void *state, void *arena, size_t size) {
-  return make_over(rf_tlsf_subject(), 4096, false, state, arena, size);
+  return make_over(rf_tlsf_subject(), 4096, rf_guard_init, state, arena, size);
 }
 
 const rf_conformance_subject *rf_guard_quarantine_subject(void) {

@@ -14,6 +14,9 @@ const rf_conformance_subject *rf_guard_quarantine_subject(void);
 const rf_conformance_subject *rf_asan_simple_subject(void);
 const rf_conformance_subject *rf_asan_std_subject(void);
 const rf_conformance_subject *rf_asan_tlsf_subject(void);
+const rf_conformance_subject *rf_mte_simple_subject(void);
+const rf_conformance_subject *rf_mte_std_subject(void);
+const rf_conformance_subject *rf_mte_tlsf_subject(void);
 
 #ifdef __cplusplus
 }

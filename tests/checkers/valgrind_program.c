@@ -16,14 +16,25 @@
 static max_align_t state[16 * 1024];
 static max_align_t arena[4 * 1024];
 
+typedef const rf_conformance_subject *(*subject_function)(void);
+#define SUBJECT_FUNCTION(name) rf_##name##_subject,
+static const subject_function subjects[] = {RF_SUBJECTS(SUBJECT_FUNCTION)};
+enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };
+
 static const rf_conformance_subject *subject_named(const char *name) {
-  const rf_conformance_subject *const all[] = {RF_SUBJECTS(RF_SUBJECT_CALLED)};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-    if (strcmp(all[i]->name, name) == 0) {
-      return all[i];
+  for (size_t i = 0; i < SUBJECTS; i++) {
+    if (strcmp(subjects[i]()->name, name) == 0) {
+      return subjects[i]();
     }
   }
   return NULL;
+}
+
+static int print_names(void) {
+  for (size_t i = 0; i < SUBJECTS; i++) {
+    (void)puts(subjects[i]()->name);
+  }
+  return 0;
 }
 
 static volatile char seen;
@@ -151,6 +162,9 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "watcher") == 0) {
     printf("%s\n", rf_asan_watcher() != NULL ? rf_asan_watcher() : "nobody");
     return 0;
+  }
+  if (argc == 2 && strcmp(argv[1], "names") == 0) {
+    return print_names();
   }
   for (int i = 1; i < argc; i++) {
     if (!run_in_child(argv[i])) {

@@ -199,16 +199,19 @@ void Env::check_place(unsigned char *ptr, size_t usable, size_t align) const {
   size_t const extent = std::max<size_t>(usable, 1);
   RF_REQUIRE(rf_is_aligned(ptr, align), static_cast<void *>(ptr) << " for an alignment of " << align);
   if (has(RF_SUBJECT_ARENA)) {
-    RF_REQUIRE(ptr >= arena_ && usable <= arena_size_ && static_cast<size_t>(ptr - arena_) <= arena_size_ - usable,
-               "block of " << usable << " bytes at " << ptr - arena_ << " in an arena of " << arena_size_);
+    size_t const at = address_of(ptr) - address_of(arena_);
+    RF_REQUIRE(usable <= arena_size_ && at <= arena_size_ - usable,
+               "block of " << usable << " bytes at " << at << " in an arena of " << arena_size_);
   }
   auto const after = live_.lower_bound(ptr);
-  RF_REQUIRE(after == live_.end() || ptr + extent <= after->first,
-             "block of " << usable << " bytes reaches into the next, " << after->first - ptr << " bytes on");
+  RF_REQUIRE(after == live_.end() || address_of(ptr + extent) <= address_of(after->first),
+             "block of " << usable << " bytes reaches into the next, " << address_of(after->first) - address_of(ptr)
+                         << " bytes on");
   if (after != live_.begin()) {
     auto const before = std::prev(after);
-    RF_REQUIRE(before->first + std::max<size_t>(before->second.usable, 1) <= ptr,
-               "block begins " << ptr - before->first << " bytes into one of " << before->second.usable);
+    size_t const on = address_of(ptr) - address_of(before->first);
+    RF_REQUIRE(std::max<size_t>(before->second.usable, 1) <= on,
+               "block begins " << on << " bytes into one of " << before->second.usable);
   }
 }
 
@@ -416,7 +419,7 @@ void Env::verify_walk() const {
   uintptr_t end_of_last = 0;
   auto expected = live_.begin();
   for (const rf_block &b : walk(allocator_)) {
-    auto const start = reinterpret_cast<uintptr_t>(b.ptr);
+    uintptr_t const start = address_of(b.ptr);
     RF_REQUIRE(start >= end_of_last, "walk goes back to " << b.ptr);
     end_of_last = start + b.size;
     extent += b.size + b.overhead;

@@ -16,6 +16,15 @@
 
 namespace ringfence::conformance {
 
+// Where the pointer leads: on AArch64 its top byte may be a tag.
+inline uintptr_t address_of(const void *ptr) {
+#if defined(__aarch64__)
+  return reinterpret_cast<uintptr_t>(ptr) & (~uintptr_t{0} >> 8);
+#else
+  return reinterpret_cast<uintptr_t>(ptr);
+#endif
+}
+
 // Text in pieces. Not a stream: boards have none.
 class Text {
 public:
@@ -144,7 +153,11 @@ public:
     size_t usable;
     uint64_t seed; // of its contents
   };
-  const std::map<unsigned char *, Live> &live() const { return live_; }
+  struct ByAddress {
+    bool operator()(const void *a, const void *b) const { return address_of(a) < address_of(b); }
+  };
+  using Blocks = std::map<unsigned char *, Live, ByAddress>;
+  const Blocks &live() const { return live_; }
   rf_stats stats() const;
   // Fills the block with new contents, after a test has put its own there.
   void fill(unsigned char *ptr);
@@ -192,7 +205,7 @@ private:
   unsigned char *arena_ = nullptr;
   rf_allocator *allocator_ = nullptr;
   bool ended_ = false;
-  std::map<unsigned char *, Live> live_;
+  Blocks live_;
   Expected expected_;
   size_t expected_reports_ = 0;
   uint64_t next_seed_ = 1;

@@ -158,7 +158,7 @@ unsigned char *only_room_behind(Env &env) {
   }
   while (env.alloc(1) != nullptr) {
   }
-  std::sort(blocks.begin(), blocks.end());
+  std::sort(blocks.begin(), blocks.end(), Env::ByAddress());
   size_t const middle = blocks.size() / 2;
   env.free(blocks[middle]);
   return blocks[middle - 1];

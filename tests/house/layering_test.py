@@ -23,7 +23,8 @@ FLOORS = {
 }
 LIB = list(FLOORS)
 CHECKERS = [
-    "os", "report", "shared", "guard", "guard_small", "asan", "page", "handles", "pools", "trace",
+    "os", "report", "shared", "guard", "guard_small", "asan", "page", "mte", "handles", "pools",
+    "trace",
     "checked", "dropin/os", "dropin/heap", "dropin/runtime", "dropin/malloc", "dropin/inspect", "dropin/process",
 ]
 for i, name in enumerate(CHECKERS):
@@ -41,7 +42,8 @@ for name, below in {
     "handles": ["os", "report", "shared"],
     "pools": ["os", "report", "shared"],
     "trace": ["os", "report"],
-    "checked": ["os", "report", "guard", "asan", "page", "handles", "pools"],
+    "mte": ["os", "report", "shared", "guard", "page"],
+    "checked": ["os", "report", "guard", "asan", "page", "mte", "handles", "pools"],
 }.items():
     FLOORS["checkers/" + name] = LIB + ["checkers/" + floor for floor in below]
 

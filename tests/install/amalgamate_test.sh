@@ -23,6 +23,7 @@ mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx gtest) # which 
 ((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
 amalgamate simple simple
+amalgamate small tlsf
 amalgamate guard tlsf guard report
 amalgamate bare --mode guard --no-malloc "${bare[@]}"
 amalgamate posix --target posix --mode guard "${all[@]}"
@@ -48,6 +49,8 @@ compile() {
 }
 
 compile cortex-m0plus 'simple guard' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m4-small small arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -Os -ffreestanding -DRF_TLSF_SMALL=1
+compile x86-64-small small gcc -O1 -DRF_TLSF_SMALL=1
 compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
   -Os -ffreestanding
 compile rv32 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac -mabi=ilp32 \
@@ -60,6 +63,28 @@ compile clang 'simple guard bare posix' clang -fsyntax-only
 for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -fsyntax-only -x c++ "$header" || complain "$header in C++"
 done
+
+# ---- The small tlsf is an allocator, and refuses a bad free ----
+
+cat >"$work/small.c" <<'END'
+#include "ringfence.h"
+static max_align_t arena[256];
+int main(void) {
+  rf_tlsf heap;
+  rf_fault_handler_set(rf_fault_log, NULL);
+  if (rf_tlsf_init(&heap, arena, sizeof arena) != RF_OK) {
+    return 1;
+  }
+  char *const p = rf_alloc(&heap.base, 100);
+  if (p == NULL || rf_aligned_alloc(&heap.base, 64, 8) != NULL || rf_free(&heap.base, p + 16) == RF_OK) {
+    return 2;
+  }
+  return rf_free(&heap.base, p) == RF_OK && rf_free(&heap.base, p) != RF_OK ? 0 : 3;
+}
+END
+gcc "${warnings[@]}" -I"$work/small" -o "$work/small/program" "$work/small.c" "$work/x86-64-small-small.o" \
+  -pthread || complain "small.c does not build"
+"$work/small/program" 2>"$work/log" || complain "small.c: status $?: $(<"$work/log")"
 
 # ---- They find bugs ----
 

@@ -79,8 +79,6 @@ TEST(Tune, RefusesWhatItCannotUse) {
       {{"--now=x", "a"}, "--now x: give a number above 0"},
       {{"--prefix=1a", "a"}, "--prefix 1a: give a C identifier"},
       {{"--prefix=", "a"}, "--prefix : give a C identifier"},
-      {{"-a", "libc", "a"}, "--allocator libc: use one of tlsf, simple, smallmem, slab, memheap, sizeclass"},
-      {{"-a", "all", "a"}, "--allocator all: use one of tlsf, simple, smallmem, slab, memheap, sizeclass"},
       {{"/nowhere"}, "/nowhere: it cannot be read: No such file or directory"},
       {{file}, file + ": it is not a trace: it does not begin with RFTRACE"},
       {{"-a", "tlsf", "--pools=0", "-o", "/nowhere/x.h", recorded("sqlite")},
@@ -90,6 +88,15 @@ TEST(Tune, RefusesWhatItCannotUse) {
     Result const result = tune(words);
     EXPECT_EQ(result.status, 2) << said;
     EXPECT_EQ(result.said(), std::vector<std::string>{said});
+  }
+}
+
+TEST(Tune, NamesTheHeapsWhereAnotherAllocatorIsGiven) {
+  for (std::string const name : {"libc", "handle", "pool+tlsf", "all"}) {
+    Result const result = tune({"-a", name, "a"});
+    EXPECT_EQ(result.status, 2) << name;
+    EXPECT_EQ(result.err.find("ringfence: --allocator " + name + ": use one of tlsf, simple, "), 0U) << result.err;
+    EXPECT_FALSE(has(result.err, "libc,") || has(result.err, ", handle")) << result.err;
   }
 }
 

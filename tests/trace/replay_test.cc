@@ -173,7 +173,7 @@ rf_allocator *make_overlapping(void *, size_t, const trace *) {
 }
 
 TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
-  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, "", 0, nullptr};
+  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, "", 0, nullptr, nullptr, nullptr};
   trace t = trace_make(0, 1);
   replay_memory m = replay_memory_make(&t, 1 << 20);
   EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));

@@ -17,7 +17,7 @@ load(":same_program.bzl", "same_program")
 
 # As a string from here: Bazel 4 looks for a bare label in the workspace of the build.
 _MODE = str(Label("//checkers:mode"))
-_MODES = ["off", "sample", "guard", "page", "asan"]
+_MODES = ["off", "sample", "guard", "page", "asan", "mte"]
 _ASAN = "-fsanitize=address"
 _COPT = "//command_line_option:copt"
 _LINKOPT = "//command_line_option:linkopt"
@@ -96,7 +96,7 @@ def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [
 
     Args:
       name: of the suite.
-      modes: of guard, page, asan, sample and off.
+      modes: of guard, page, asan, mte, sample and off.
       deps: of the program; @ringfence//checkers is added.
       tags: of the tests and of the suite.
       visibility: of both.

@@ -85,6 +85,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/handles/handle_guard_open.c
   checkers/handles/handle_guard_report.c
   checkers/handles/handle_guard_sweep.c
+  checkers/mte/mte.c
+  checkers/mte/mte_fault.c
   checkers/os/demangle.c
   checkers/os/eh_frame.c
   checkers/os/eh_step.c

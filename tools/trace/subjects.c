@@ -175,23 +175,35 @@ static rf_allocator *make_pool(void *arena, size_t size, const trace *t) {
 
 /* ---- All ---- */
 
+/* A heap in one rf_NAME, which rf_NAME_init makes of an arena. */
+#define HEAP(of, files)                                                                                                \
+  {                                                                                                                    \
+    .name = #of, .make = make_##of, .arena = true, .sources = files, .control = sizeof(rf_##of),                       \
+    .variables = "rf_" #of " heap;", .init = "rf_" #of "_init(&t->heap, arena, size) == RF_OK"                         \
+  }
+#define NO_CODE NULL, NULL
+
 const subject subjects[] = {
-    {"tlsf", make_tlsf, 0, true, NULL, "heaps/tlsf ", sizeof(rf_tlsf), NULL},
-    {"simple", make_simple, 0, true, NULL, "heaps/simple ", sizeof(rf_simple), NULL},
-    {"smallmem", make_smallmem, 0, true, NULL, "heaps/smallmem heaps/block_list ", sizeof(rf_smallmem), NULL},
-    {"slab", make_slab, 0, true, NULL, "heaps/slab ", sizeof(rf_slab), NULL},
+    HEAP(tlsf, "heaps/tlsf "),
+    HEAP(simple, "heaps/simple "),
+    HEAP(smallmem, "heaps/smallmem heaps/block_list "),
+    HEAP(slab, "heaps/slab "),
     {"memheap", make_memheap, 0, true, NULL, "heaps/memheap heaps/block_list ",
-     sizeof(rf_memheap) + sizeof(rf_memheap_region), NULL},
-    {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass ", sizeof(rf_sizeclass), NULL},
-    {"handle", make_handle, 0, true, NULL, "heaps/handle ", sizeof(rf_handle_heap) + sizeof(rf_handle_allocator), NULL},
-    {"std", make_std, 0, false, libc_taken, "heaps/std ", sizeof(rf_std), NULL},
-    {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool ", sizeof(rf_mempool), NULL},
+     sizeof(rf_memheap) + sizeof(rf_memheap_region), NULL, "rf_memheap heap;\n  rf_memheap_region region;",
+     "rf_memheap_init(&t->heap) == RF_OK &&\n"
+     "              rf_memheap_add(&t->heap, &t->region, \"arena\", arena, size) == RF_OK"},
+    {"sizeclass", make_sizeclass, (size_t)64 << 10, true, NULL, "heaps/sizeclass ", sizeof(rf_sizeclass), NULL,
+     "rf_sizeclass heap;", "rf_sizeclass_init(&t->heap, arena, size, NULL) == RF_OK"},
+    {"handle", make_handle, 0, true, NULL, "heaps/handle ", sizeof(rf_handle_heap) + sizeof(rf_handle_allocator), NULL,
+     NO_CODE},
+    {"std", make_std, 0, false, libc_taken, "heaps/std ", sizeof(rf_std), NULL, NO_CODE},
+    {"mempool", make_mempool, BLOCK, true, NULL, "blocks/mempool ", sizeof(rf_mempool), NULL, NO_CODE},
     {"memblocks", make_memblocks, 0, true, NULL, "blocks/memblocks ",
-     sizeof(rf_memblocks) + sizeof(rf_memblocks_allocator), NULL},
-    {"blockgroup", make_blockgroup, BLOCK, true, NULL, "blocks/blockgroup ", BLOCKGROUP_CONTROL, NULL},
-    {"lock+tlsf", make_lock, 0, true, NULL, "decorators/lock ", sizeof(rf_lock) + sizeof(rf_tlsf), NULL},
-    {"pool+tlsf", make_pool, 0, true, NULL, "decorators/pool ", sizeof(rf_pool) + sizeof(rf_tlsf), NULL},
-    {"libc", make_libc, 0, false, libc_taken, "", 0, NULL},
+     sizeof(rf_memblocks) + sizeof(rf_memblocks_allocator), NULL, NO_CODE},
+    {"blockgroup", make_blockgroup, BLOCK, true, NULL, "blocks/blockgroup ", BLOCKGROUP_CONTROL, NULL, NO_CODE},
+    {"lock+tlsf", make_lock, 0, true, NULL, "decorators/lock ", sizeof(rf_lock) + sizeof(rf_tlsf), NULL, NO_CODE},
+    {"pool+tlsf", make_pool, 0, true, NULL, "decorators/pool ", sizeof(rf_pool) + sizeof(rf_tlsf), NULL, NO_CODE},
+    {"libc", make_libc, 0, false, libc_taken, "", 0, NULL, NO_CODE},
 };
 
 const size_t subject_count = sizeof subjects / sizeof subjects[0];

@@ -24,6 +24,10 @@ typedef struct subject {
   const char *sources;        /* its code: the start of files' names below lib/, each ended by a space; "" for none */
   size_t control;             /* bytes of its own variables, which lie outside of the arena */
   const subject_pools *pools; /* in front of a heap; NULL: none of the user's choice */
+  /* For C code that makes one: its variables, of which the first is `heap`, and an expression that is true where
+   * t->heap was made of `arena` and `size`. NULL: there is no code. */
+  const char *variables;
+  const char *init;
 } subject;
 
 #define SUBJECT_NAME_BYTES 160

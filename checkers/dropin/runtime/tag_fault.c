@@ -4,24 +4,16 @@
 #include "checkers/dropin/heap/block_tags.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/page/page_store.h"
+#include "checkers/shared/told_places.h"
 #include "checkers/shared/wrapper.h"
 #include "state.h"
 #include "tag_pause.h"
 
 #include <signal.h>
 
-#define PLACES 256U
-
-/* True for an instruction and an allocation that were told of before: the thread went on there, and may come again at
- * any rate. */
-static bool is_known(uintptr_t pc, const rf_slot *slot) {
-  static uint64_t places[PLACES]; /* accessed atomically */
-  uint64_t const place = (uint64_t)pc ^ (uint64_t)slot->allocated << 40;
-  return __atomic_exchange_n(&places[(pc / 4 + slot->allocated) % PLACES], place, __ATOMIC_RELAXED) == place;
-}
-
 /* False: no block is known for it. */
 static bool report(const siginfo_t *info, const ucontext_t *context) {
+  static rf_told_places told;
   rf_finding f;
   rf_view view;
   rf_bug bug;
@@ -33,7 +25,7 @@ static bool report(const siginfo_t *info, const ucontext_t *context) {
   if (!rf_block_tag_explain(address, rf_tag_of(pointer), &view, &bug, &detail)) {
     return false;
   }
-  if (is_known(m.pc, view.slot)) {
+  if (rf_told_before(&told, m.pc, view.slot->allocated)) {
     return true;
   }
   rf_finding_begin(&f, bug, (rf_access)m.access, (const void *)address, "malloc", rf_mode_name(RF_MODE_MTE), &origin);

@@ -108,6 +108,7 @@ typedef struct rf_guard_options {
   bool leaks_at_deinit;  /* report what is live at deinit */
   bool sweep_at_deinit;  /* check everything at deinit */
   bool watched;          /* also put all but live payloads out of bounds, where the build has a watcher (asan.h) */
+  bool tagged;           /* rf_mte_init's: rf_guard_init takes it for false */
 } rf_guard_options;
 
 /* Freed blocks wait in queues, one for each capacity up to RF_GUARD_QUEUES - 1 steps of RF_GUARD_STEP bytes, and one

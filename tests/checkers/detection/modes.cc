@@ -6,7 +6,7 @@
 namespace ringfence::detection {
 
 const char *mode_name(Mode mode) {
-  static const char *const names[kModes] = {"off", "sample", "guard", "page", "asan", "guard_small"};
+  static const char *const names[kModes] = {"off", "sample", "guard", "page", "asan", "mte", "guard_small"};
   return names[static_cast<size_t>(mode)];
 }
 
@@ -31,6 +31,9 @@ bool mode_is_built(Mode mode) {
     return false;
   }
 #endif
+  if (mode == Mode::kMte && rf_mte_why_not() != nullptr) {
+    return false;
+  }
   return (mode == Mode::kAsan) == watched;
 }
 
@@ -59,6 +62,8 @@ rf_mode rf_mode_of(Mode mode) {
     return RF_MODE_PAGE;
   case Mode::kAsan:
     return RF_MODE_ASAN;
+  case Mode::kMte:
+    return RF_MODE_MTE;
   default:
     return RF_MODE_OFF;
   }

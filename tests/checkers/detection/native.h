@@ -17,8 +17,8 @@ struct NativePool {
 
 constexpr size_t kNativeSize = 64;
 
-// The modes that watch such pools: those before guard_small.
-constexpr size_t kNativeModes = static_cast<size_t>(Mode::kGuardSmall);
+// The modes that watch such pools: those before mte.
+constexpr size_t kNativeModes = static_cast<size_t>(Mode::kMte);
 
 const std::vector<NativePool> &native_pools();
 std::vector<NativePool> zephyr_pools();

@@ -1,6 +1,7 @@
 // The code of a bug, or of its twin, and whether what was found is right.
 #include "tests/checkers/detection/play.h"
 
+#include "checkers/os/memory_tags.h"
 #include "tests/conformance/subjects/subjects.h"
 
 #include <cstdlib>
@@ -40,7 +41,7 @@ unsigned char *Scene::make() {
     std::abort();
   }
   std::memset(p, 1, bug_.size);
-  block_ = reinterpret_cast<uintptr_t>(p);
+  block_ = rf_tag_remove(reinterpret_cast<uintptr_t>(p));
   return p;
 }
 
@@ -151,7 +152,8 @@ std::string trouble_with(const Bug &bug, Mode mode, const Message &m) {
   if (f.access != bug.access && !(f.at_access && f.access == RF_ACCESS_UNKNOWN)) {
     return "access " + std::to_string(f.access);
   }
-  if (std::to_string(f.cwe) != bug.cwe && bug.kind != RF_BUG_BUFFER_UNDERFLOW) {
+  bool const direction = !f.at_access || f.access != RF_ACCESS_UNKNOWN;
+  if (std::to_string(f.cwe) != bug.cwe && bug.kind != RF_BUG_BUFFER_UNDERFLOW && direction) {
     return "CWE " + std::to_string(f.cwe);
   }
   if (f.sequence != 1 || (f.process != 0) != kProcesses || f.allocator == nullptr) {

@@ -14,12 +14,13 @@ namespace ringfence::detection {
 
 // ---- Modes. A new one: a word here, its checker in modes.cc. ----
 
-enum class Mode { kOff, kSample, kGuard, kPage, kAsan, kGuardSmall, kCount };
+enum class Mode { kOff, kSample, kGuard, kPage, kAsan, kMte, kGuardSmall, kCount };
 constexpr size_t kModes = static_cast<size_t>(Mode::kCount);
 
 const char *mode_name(Mode mode);
 
-// True where this build has the mode: asan needs a build with AddressSanitizer; a board has no pages.
+// True where this build has the mode: asan needs a build with AddressSanitizer, mte a processor with tags; a board has
+// no pages.
 bool mode_is_built(Mode mode);
 
 // True where the mode's checker can wrap the allocator: guard_small needs one that knows its blocks.

@@ -1,6 +1,7 @@
 // Writes docs/detection.md from what happens: ./bazelw run //tests/checkers/detection:table, by table.sh.
 //
 //   table_bin --cells       prints what happens in the modes that this build has
+//   table_bin --demand MODE fails where a bug in the mode is not told as the table says, or the build has it not
 //   table_bin --with FILE   writes the page, with what another build has printed of its modes
 //   table_bin PAGE          compares instead, and fails where the page is no longer true; of modes that this build has
 // not it takes
@@ -42,7 +43,8 @@ distance, block size, access and call sites, and that the same program without t
 In mode sample a block is watched only if it is sampled; here all are. In modes page and sample blocks lie at either end
 of their pages in turn: each bug is tried where the table says. Mode asan needs a build with AddressSanitizer, in which
 the others are not tried: the command makes one for that column, and `./bazelw test --config=asan
-//tests/checkers/detection:all` demands it. The last column is no mode but the checker for boards with little flash,
+//tests/checkers/detection:all` demands it. Mode mte needs a processor with tags of memory: `tools/try_aarch64.sh`
+demands its column of an emulated one. The last column is no mode but the checker for boards with little flash,
 [guard_small](checkers/guard_small.md); of its findings, which are numbers, kind, address, block, size and call sites
 are demanded. `//tests/board:all` demands the columns off, guard and guard_small on emulated boards.
 )";
@@ -319,6 +321,29 @@ int compare(const std::string &path) {
   return g_trouble || std::getline(old, old_line) ? 1 : 0;
 }
 
+// Of a mode that this build has: whether each bug is told as the table says.
+int demand(const std::string &mode_text) {
+  size_t count = 0;
+  for (size_t mode = 0; mode < kModes; mode++) {
+    if (mode_text != mode_name(static_cast<Mode>(mode)) || !mode_is_built(static_cast<Mode>(mode))) {
+      continue;
+    }
+    for (const Bug &bug : kBugs) {
+      for (const auto &[allocator, how] : run_all(bug, static_cast<Mode>(mode))) {
+        How const expected = expected_of(bug, allocator, static_cast<Mode>(mode));
+        count++;
+        if (std::strcmp(how_sign(how), how_sign(expected)) != 0) {
+          std::fprintf(stderr, "%s on %s: %s instead of %s\n", bug.name, allocator.c_str(), how_sign(how),
+                       how_sign(expected));
+          g_trouble = true;
+        }
+      }
+    }
+  }
+  std::printf("%zu bugs in mode %s\n", count, mode_text.c_str());
+  return g_trouble || count == 0 ? 1 : 0;
+}
+
 int print_cells() {
   for (size_t mode = 0; mode < kModes; mode++) {
     for (const Bug &bug : kBugs) {
@@ -362,6 +387,9 @@ int main(int argc, char **argv) {
   std::string const what = argc > 1 ? argv[1] : "";
   if (what == "--cells" && argc == 2) {
     return print_cells();
+  }
+  if (what == "--demand" && argc == 3) {
+    return demand(argv[2]);
   }
   if (what == "--with" && argc == 3) {
     read_cells(argv[2]);

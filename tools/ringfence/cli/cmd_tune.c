@@ -32,9 +32,7 @@ typedef struct options {
 typedef enum row_id { ALLOCATOR, PERCENTAGE, POOLS, NOW, PREFIX_ROW, OUTPUT, HELP, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [ALLOCATOR] = {"allocator", 'a', "NAME",
-                   "heap to try: tlsf, simple, smallmem, slab, memheap or sizeclass; may be given\nmore than once "
-                   "(default: all)",
+    [ALLOCATOR] = {"allocator", 'a', "NAME", "heap to try, such as tlsf; may be given more than once (default: all)",
                    NULL},
     [PERCENTAGE] = {"percent", '\0', "P", "part of the traces that must have no failure (default 99)", NULL},
     [POOLS] = {"pools", '\0', "N", "most classes of pools in front of the heap, 0 to 8 (default 8)", NULL},
@@ -66,16 +64,28 @@ static void help(void) {
 
 /* ---- Options ---- */
 
+static bool is_heap(const subject *s) {
+  return s->init != NULL;
+}
+
+static bool refuse_heap(options *o, const char *name) {
+  const char *names = "";
+  for (size_t i = 0; i < subject_count; i++) {
+    if (is_heap(&subjects[i])) {
+      names = rf_bump_arena_print(o->memory, "%s%s%s", names, *names == '\0' ? "" : ", ", subjects[i].name);
+    }
+  }
+  rf_diag("--allocator %s: use one of %s", name, names);
+  return false;
+}
+
 static bool add_heap(options *o, const char *name) {
   size_t const before = o->on.count;
   if (!rf_trace_option_allocator(&o->on, o->memory, name)) {
     return false;
   }
-  if (o->on.count != before + 1 || !rf_tune_header_knows(o->on.items[before])) {
-    rf_diag("--allocator %s: use one of tlsf, simple, smallmem, slab, memheap, sizeclass", name);
-    return false;
-  }
-  return true;
+  bool const good = o->on.count == before + 1 && is_heap(o->on.items[before]);
+  return good || refuse_heap(o, name);
 }
 
 static bool read_percent(const char *text, double *out) {
@@ -142,7 +152,7 @@ static bool parse(options *o, int argc, char **argv, int *first) {
   }
   bool const all = o->on.count == 0;
   for (size_t i = 0; all && i < subject_count; i++) {
-    if (rf_tune_header_knows(&subjects[i])) {
+    if (is_heap(&subjects[i])) {
       RF_APPENDED(o->memory, o->on.items, o->on.count) = &subjects[i];
     }
   }

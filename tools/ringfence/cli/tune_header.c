@@ -3,41 +3,6 @@
 #include "tools/ringfence/base/words.h"
 
 #include <ctype.h>
-#include <string.h>
-
-/* How a heap is made, by name. */
-typedef struct recipe {
-  const char *name;
-  const char *state; /* its variables */
-  const char *init;  /* an expression that is true where it succeeded, of `heap`, `arena` and `size` */
-  const char *base;
-} recipe;
-
-static const recipe recipes[] = {
-    {"tlsf", "rf_tlsf heap;", "rf_tlsf_init(&t->heap, arena, size) == RF_OK", "t->heap.base"},
-    {"simple", "rf_simple heap;", "rf_simple_init(&t->heap, arena, size) == RF_OK", "t->heap.base"},
-    {"smallmem", "rf_smallmem heap;", "rf_smallmem_init(&t->heap, arena, size) == RF_OK", "t->heap.base"},
-    {"slab", "rf_slab heap;", "rf_slab_init(&t->heap, arena, size) == RF_OK", "t->heap.base"},
-    {"memheap", "rf_memheap heap;\n  rf_memheap_region region;",
-     "rf_memheap_init(&t->heap) == RF_OK &&\n              rf_memheap_add(&t->heap, &t->region, \"arena\", arena, "
-     "size) "
-     "== RF_OK",
-     "t->heap.base"},
-    {"sizeclass", "rf_sizeclass heap;", "rf_sizeclass_init(&t->heap, arena, size, NULL) == RF_OK", "t->heap.base"},
-};
-
-static const recipe *recipe_of(const subject *heap) {
-  for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++) {
-    if (strcmp(recipes[i].name, heap->name) == 0) {
-      return &recipes[i];
-    }
-  }
-  return NULL;
-}
-
-bool rf_tune_header_knows(const subject *heap) {
-  return recipe_of(heap) != NULL;
-}
 
 const char *rf_tune_name(const tune_result *r, rf_bump_arena *memory) {
   subject_pools pools;
@@ -100,10 +65,10 @@ static void write_macros(const rf_tune_header *h, const char *large, const rf_si
 }
 
 static void write_code(const rf_tune_header *h, const char *large, const rf_sink *sink, rf_bump_arena *memory) {
-  const recipe *const c = recipe_of(h->result->heap);
+  const subject *const heap = h->result->heap;
   const char *const small = h->prefix;
   bool const pools = h->result->class_count != 0;
-  put(sink, rf_bump_arena_print(memory, "\ntypedef struct %s_heap {\n  %s\n%s} %s_heap;\n", small, c->state,
+  put(sink, rf_bump_arena_print(memory, "\ntypedef struct %s_heap {\n  %s\n%s} %s_heap;\n", small, heap->variables,
                                 pools ? "  rf_pool pool;\n" : "", small));
   put(sink, rf_bump_arena_print(memory,
                                 "\n/* The allocator over `arena`, %s_ARENA_BYTES bytes that outlive it, aligned to 16; "
@@ -111,15 +76,16 @@ static void write_code(const rf_tune_header *h, const char *large, const rf_sink
                                 "static inline rf_allocator *%s_heap_init(%s_heap *t, void *arena, size_t size) {\n",
                                 large, small, small));
   if (pools) {
-    put(sink, rf_bump_arena_print(memory,
-                                  "  static const rf_pool_class classes[] = %s_POOL_CLASSES;\n"
-                                  "  rf_pool_options const options = {classes, %s_POOL_CLASS_COUNT, NULL, 0};\n"
-                                  "  bool const made = %s &&\n              rf_pool_init(&t->pool, &%s, &options) == "
-                                  "RF_OK;\n  return made ? &t->pool.base : NULL;\n}\n",
-                                  large, large, c->init, c->base));
+    put(sink, rf_bump_arena_print(
+                  memory,
+                  "  static const rf_pool_class classes[] = %s_POOL_CLASSES;\n"
+                  "  rf_pool_options const options = {classes, %s_POOL_CLASS_COUNT, NULL, 0};\n"
+                  "  bool const made = %s &&\n              rf_pool_init(&t->pool, &t->heap.base, &options) == "
+                  "RF_OK;\n  return made ? &t->pool.base : NULL;\n}\n",
+                  large, large, heap->init));
   } else {
     put(sink,
-        rf_bump_arena_print(memory, "  bool const made = %s;\n  return made ? &%s : NULL;\n}\n", c->init, c->base));
+        rf_bump_arena_print(memory, "  bool const made = %s;\n  return made ? &t->heap.base : NULL;\n}\n", heap->init));
   }
 }
 
@@ -131,7 +97,7 @@ void rf_tune_header_write(const rf_tune_header *h, const rf_sink *sink, rf_bump_
     put(sink, "#include <ringfence/pool.h>\n");
   }
   put(sink, rf_bump_arena_print(memory, "#include <ringfence/%s.h>\n#include <stdbool.h>\n#include <stddef.h>\n\n",
-                                recipe_of(h->result->heap)->name));
+                                h->result->heap->name));
   write_macros(h, large, sink, memory);
   write_code(h, large, sink, memory);
   put(sink, rf_bump_arena_print(memory, "\n#endif /* %s_HEAP_H */\n", large));

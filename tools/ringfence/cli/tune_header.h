@@ -15,10 +15,7 @@ typedef struct rf_tune_header {
   const char *against; /* what these are */
 } rf_tune_header;
 
-/* Whether a header can be written for the allocator. */
-bool rf_tune_header_knows(const subject *heap);
-
-/* Writes the header; `memory` is used for texts. */
+/* Writes the header of a heap that has code (subject.init); `memory` is used for texts. */
 void rf_tune_header_write(const rf_tune_header *header, const rf_sink *sink, rf_bump_arena *memory);
 
 /* As `ringfence replay --allocator` takes it. */
