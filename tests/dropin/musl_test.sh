@@ -23,7 +23,8 @@ complain() {
 # musl lacks, come last.
 build() { # compiler, output, source, flags
   "$1" -std=c11 -g -O0 -w -fno-builtin -fno-omit-frame-pointer -I. -I$programs -Icheckers/include "${@:4}" \
-    -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu -o "$work/$2" "$3" -pthread || complain "$3 does not compile by $1"
+    -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu -o "$work/$2" "$3" -pthread ||
+    complain "$3 does not compile by $1"
 }
 
 for name in bugs leaks threads handlers forks order; do
@@ -75,6 +76,10 @@ done
 for name in $kept; do
   expect 0 "nothing found in 1 process" -- "$work/leaks" "$name"
 done
+
+expect 0 "nothing found in 1 process: 1 allocation of 24 bytes" -- "$work/starts" good return
+expect 99 "memory-leak of 24 byte(s) in 1 object(s)" --option leaks=reachable -- "$work/starts" good return
+[[ $(grep -c '^==.*ERROR' "$work/out") == 1 ]] || complain "blocks of others are counted: $(grep ERROR "$work/out")"
 
 # ---- Correct programs: threads, signals, forks ----
 

@@ -4,7 +4,8 @@ _COPT = "//command_line_option:copt"
 _LINKOPT = "//command_line_option:linkopt"
 _LIBC_IS_MUSL = "//tools/bazel:libc_is_musl"
 
-# As musl-gcc calls gcc, which then leaves out the index of the unwind tables. musl has no headers of the kernel, which come last, so that nothing of glibc's comes first.
+# As musl-gcc calls gcc, which then leaves out the index of the unwind tables. musl has no headers of the kernel, which
+# come last, so that nothing of glibc's comes first.
 _MUSL = ["-specs=/usr/lib/x86_64-linux-musl/musl-gcc.specs"]
 _KERNEL = [
     "-idirafter",

@@ -156,7 +156,8 @@ remove_listed() {
     rm -f -- "$target/$file"
   done
   rmdir --ignore-fail-on-non-empty -- \
-    "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,musl,}},share/{doc/,}ringfence} 2>/dev/null || true
+    "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,musl,}},share/{doc/,}ringfence} \
+    2>/dev/null || true
 }
 
 # Each file takes the place of an older one at once: processes that have the old library mapped keep it.
