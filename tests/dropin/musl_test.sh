@@ -19,8 +19,8 @@ complain() {
   failed=1
 }
 
-# The frame pointer stays: musl-gcc links programs without the index of their unwind tables. Headers of the kernel, which
-# musl lacks, come last.
+# The frame pointer stays: musl-gcc links programs without the index of their unwind tables. Headers of the kernel,
+# which musl lacks, come last.
 build() { # compiler, output, source, flags
   "$1" -std=c11 -g -O0 -w -fno-builtin -fno-omit-frame-pointer -I. -I$programs -Icheckers/include "${@:4}" \
     -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu -o "$work/$2" "$3" -pthread ||

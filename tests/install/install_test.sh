@@ -99,7 +99,8 @@ fi
 
 if [[ -e $root/lib/ringfence/musl/libringfence.so.0 ]]; then
   for compiler in gcc musl-gcc; do
-    "$compiler" -g -O0 -D_GNU_SOURCE -o "$work/$compiler" tests/install/consumer/starts.c || complain "starts.c, $compiler"
+    "$compiler" -g -O0 -D_GNU_SOURCE -o "$work/$compiler" tests/install/consumer/starts.c ||
+      complain "starts.c, $compiler"
   done
   for chain in "musl-gcc bad" "gcc exec musl-gcc bad" "musl-gcc spawn gcc spawn musl-gcc bad"; do
     words=()

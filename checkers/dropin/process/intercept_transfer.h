@@ -1,5 +1,5 @@
-/* The parts that calls which move memory by way of the system are made of (intercept_transfer.c). The file that includes
- * this has the functions behind in a structure `theirs`, and find_theirs() to fill it in. */
+/* The parts that calls which move memory by way of the system are made of (intercept_transfer.c). The file that
+ * includes this has the functions behind in a structure `theirs`, and find_theirs() to fill it in. */
 #ifndef RINGFENCE_DROPIN_INTERCEPT_TRANSFER_H
 #define RINGFENCE_DROPIN_INTERCEPT_TRANSFER_H
 

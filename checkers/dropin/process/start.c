@@ -1,6 +1,6 @@
-/* The beginning of the process, before anything else of it runs: the library is loaded with -z initfirst, or by a loader
- * that begins with what is preloaded first and needs nothing but the C library (musl's); linked into a program, this is
- * in .preinit_array. */
+/* The beginning of the process, before anything else of it runs: the library is loaded with -z initfirst, or by a
+ * loader that begins with what is preloaded first and needs nothing but the C library (musl's); linked into a program,
+ * this is in .preinit_array. */
 #define _GNU_SOURCE
 #include "start.h"
 #include "exec_target.h"
