@@ -12,11 +12,16 @@ _COPTS = [
 def rf_dropin_floor(name, copts = [], exclude = [], visibility = None, **kwargs):
     """A library of all sources of the package, which includes only what `deps` export.
 
+    Those that end in _glibc.c or _musl.c are for that C library alone.
+
     Everything is hidden, so a shared library of its own would export nothing: it is linked statically.
     """
     rf_cc_library(
         name = name,
-        srcs = native.glob(["*.c"], exclude = exclude),
+        srcs = native.glob(["*.c"], exclude = exclude + ["*_glibc.c", "*_musl.c"]) + select({
+            "//tools/bazel:musl_libc": native.glob(["*_musl.c"], exclude = exclude),
+            "//conditions:default": native.glob(["*_glibc.c"], exclude = exclude),
+        }),
         hdrs = native.glob(["*.h"]),
         copts = _COPTS + copts,
         includes = [],

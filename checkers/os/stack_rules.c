@@ -193,6 +193,42 @@ static bool module_from_headers(uintptr_t base, rf_eh_module *m) {
   return true;
 }
 
+/* Pages that were found to be of no module, by their numbers; accessed atomically. A C library without tables (musl)
+ * has stacks end at words that are no return addresses, and to read the map for each would take longer than all else.
+ * Code may come to be there later: after some answers each is looked at again. */
+#define PAGES 64U
+#define PAGE_BITS 12U
+#define ANSWERS 4096U
+
+static uintptr_t pages[PAGES];
+static uint32_t answers;
+
+static uintptr_t *page_of(uintptr_t pc) {
+  return &pages[(pc >> PAGE_BITS) % PAGES];
+}
+
+static bool is_without_module(uintptr_t pc) {
+  if (get(page_of(pc)) != pc >> PAGE_BITS) {
+    return false;
+  }
+  if (__atomic_add_fetch(&answers, 1, __ATOMIC_RELAXED) % ANSWERS == 0) {
+    put(page_of(pc), 0);
+  }
+  return true;
+}
+
+static bool find_in_maps(uintptr_t pc, rf_eh_module *m) {
+  map_search s = {.pc = pc};
+  if (is_without_module(pc) || !rf_maps_each(visit, &s)) {
+    return false;
+  }
+  bool const found = s.found && module_from_headers(s.base, m);
+  if (!found) {
+    put(page_of(pc), pc >> PAGE_BITS);
+  }
+  return found;
+}
+
 /* Where the C library does not tell: before glibc 2.35, in static programs, and of modules with holes. */
 static bool module_from_maps(uintptr_t pc, rf_eh_module *m) {
   for (unsigned i = 0; i < MODULES && get(&modules[i].start) != 0; i++) {
@@ -202,8 +238,7 @@ static bool module_from_maps(uintptr_t pc, rf_eh_module *m) {
       return true;
     }
   }
-  map_search s = {.pc = pc};
-  return rf_maps_each(visit, &s) && s.found && module_from_headers(s.base, m);
+  return find_in_maps(pc, m);
 }
 
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)

@@ -93,10 +93,15 @@ static int number_high(int file) {
   return high >= 0 ? high : file;
 }
 
+/* Not ioctl, whose second parameter has another type in each C library. */
+static bool request(int file, unsigned long what, void *with) {
+  return syscall(SYS_ioctl, file, what, with) == 0;
+}
+
 static bool ask(int file) {
   struct stat identity;
   mover_api api = {.api = API_VERSION, .features = FEATURE_SIGBUS | FEATURE_MOVE};
-  if (ioctl(file, MOVER_API, &api) != 0 || fstat(file, &identity) != 0) {
+  if (!request(file, MOVER_API, &api) || fstat(file, &identity) != 0) {
     return false;
   }
   mover.device = identity.st_dev;
@@ -148,7 +153,7 @@ static int do_job(unsigned long call, uintptr_t to, uintptr_t from) {
   mover_job job = {.to = to, .from = from, .size = rf_page_size()};
   int result;
   do {
-    result = ioctl(descriptor(), call, &job) == 0 ? 0 : errno;
+    result = request(descriptor(), call, &job) ? 0 : errno;
   } while (result == EAGAIN);
   errno = saved;
   return result;
@@ -157,7 +162,7 @@ static int do_job(unsigned long call, uintptr_t to, uintptr_t from) {
 bool rf_page_mover_register(void *start, size_t size) {
   int const saved = errno;
   mover_range range = {.start = (uintptr_t)start, .size = size, .mode = WHERE_MISSING};
-  bool const registered = ioctl(descriptor(), MOVER_REGISTER, &range) == 0;
+  bool const registered = request(descriptor(), MOVER_REGISTER, &range);
   errno = saved;
   return registered;
 }

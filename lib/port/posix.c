@@ -160,8 +160,11 @@ static void forget_id(void) {
   rf_port_known_id = 0;
 }
 
-__attribute__((constructor)) static void forget_id_in_children(void) {
-  (void)pthread_atfork(NULL, NULL, forget_id);
+__attribute__((constructor)) void rf_port_watch_forks(void) {
+  static bool watched;
+  if (!__atomic_exchange_n(&watched, true, __ATOMIC_RELAXED)) {
+    (void)pthread_atfork(NULL, NULL, forget_id);
+  }
 }
 
 uint32_t rf_port_thread_id(void) {

@@ -95,6 +95,29 @@ else
   echo "built without --config=i386: 32-bit programs are left out"
 fi
 
+# ---- Programs of musl, which others start ----
+
+if [[ -e $root/lib/ringfence/musl/libringfence.so.0 ]]; then
+  for compiler in gcc musl-gcc; do
+    "$compiler" -g -O0 -D_GNU_SOURCE -o "$work/$compiler" tests/install/consumer/starts.c ||
+      complain "starts.c, $compiler"
+  done
+  for chain in "musl-gcc bad" "gcc exec musl-gcc bad" "musl-gcc spawn gcc spawn musl-gcc bad"; do
+    words=()
+    for word in $chain; do
+      [[ $word != *gcc ]] || word=$work/$word
+      words+=("$word")
+    done
+    expect "programs $chain" 99 "SUMMARY: Ringfence: heap-buffer-overflow tests/install/consumer/starts.c" \
+      "$root/bin/ringfence" check --strict -- "${words[@]}"
+  done
+  mv "$root/lib/ringfence/musl" "$work/musl"
+  expect "a program of musl without its library" 2 "--config=musl" "$root/bin/ringfence" check -- "$work/musl-gcc" bad
+  mv "$work/musl" "$root/lib/ringfence/musl"
+else
+  echo "built without --config=musl: programs of musl are left out"
+fi
+
 # ---- Manuals and completions know all options of the command ----
 
 for command in check report replay; do

@@ -376,13 +376,17 @@ TEST(Children, OfMuslStartWithoutTheLibrary) {
   ASSERT_EQ(symlink(loader.c_str(), (folder + "/ld-musl.so").c_str()), 0);
   How how;
   how.directory = folder;
-  how.environment = {{"LD_PRELOAD", "libm.so.6"}};
+  const std::string alone = folder + "/libringfence.so"; // a build may have one for musl beside the other
+  const std::string own = ringfence();
+  write_file(alone, read_file(own.substr(0, own.rfind("tools/")) + "checkers/dropin/libringfence.so"));
+  how.environment = {{"LD_PRELOAD", "libm.so.6"}, {"RINGFENCE_LIB", alone}};
   for (const char *start : {"exec", "spawn"}) {
     const Result result = check({"--", program("ends"), start, folder + "/renamed"}, how);
     EXPECT_EQ(result.status, 0);
     EXPECT_TRUE(has(result.out, "LD_PRELOAD=:libm.so.6\n")) << result.out;
     EXPECT_TRUE(has(result.err, "; 1 program not checked (1 with musl)\n")) << result.err;
   }
+  unlink(alone.c_str());
   unlink((folder + "/renamed").c_str());
   unlink((folder + "/ld-musl.so").c_str());
   rmdir(folder.c_str());

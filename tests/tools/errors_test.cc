@@ -240,23 +240,46 @@ TEST_F(Obstacle, StaticProgram) {
          "//checkers/dropin:malloc");
 }
 
-TEST_F(Obstacle, OtherWidth) {
+// In a folder of its own, in which there is no library for other programs (--config=i386, --config=musl).
+class ObstacleAlone : public Obstacle {
+protected:
+  ObstacleAlone() : folder_(scratch("alone")), library_(folder_ + "/libringfence.so") {
+    const std::string own = ringfence();
+    EXPECT_EQ(mkdir(folder_.c_str(), 0755), 0);
+    write_file(library_, read_file(own.substr(0, own.rfind("tools/")) + "checkers/dropin/libringfence.so"));
+    setenv("RINGFENCE_LIB", library_.c_str(), 1);
+  }
+  ~ObstacleAlone() override {
+    unsetenv("RINGFENCE_LIB");
+    unlink(library_.c_str());
+    rmdir(folder_.c_str());
+  }
+
+  std::string folder_;
+
+private:
+  std::string library_;
+};
+
+TEST_F(ObstacleAlone, OtherWidth) {
   elf_.is64 = !elf_.is64;
   elf_.machine = elf_.is64 ? EM_X86_64 : EM_386;
   // The loader must exist: a missing one is another obstacle.
   const std::string program = elf_.is64 ? "64" : "32";
   const std::string library = elf_.is64 ? "32" : "64";
-  // A folder of its own, in which there is no library for the other width (--config=i386).
-  const std::string folder = scratch("alone");
-  const std::string alone = folder + "/libringfence.so";
-  const std::string own = ringfence();
-  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
-  write_file(alone, read_file(own.substr(0, own.rfind("tools/")) + "checkers/dropin/libringfence.so"));
-  setenv("RINGFENCE_LIB", alone.c_str(), 1);
   expect(2, " is a " + program + "-bit program, and libringfence.so is built for " + library + " bits", "--library");
-  unsetenv("RINGFENCE_LIB");
-  unlink(alone.c_str());
-  rmdir(folder.c_str());
+}
+
+TEST_F(ObstacleAlone, OtherLibc) {
+  for (const auto &[name, advice] : {std::pair<const char *, const char *>{"ld-musl-x86_64.so.1", "--config=musl"},
+                                     {"ld-uClibc.so.0", "build it against glibc"}}) {
+    elf_.interpreter = folder_ + "/" + name;
+    write_file(elf_.interpreter, "");
+    const bool has_library = elf_.is64 || advice[0] == 'b';
+    expect(2, " is linked to another C library than libringfence.so (its loader is " + elf_.interpreter + ")",
+           has_library ? advice : "build it against glibc");
+    unlink(elf_.interpreter.c_str());
+  }
 }
 
 TEST_F(Obstacle, OtherMachine) {
@@ -283,13 +306,6 @@ TEST_F(Obstacle, Sanitizer) {
 TEST_F(Obstacle, OwnMalloc) {
   elf_.dynamic_symbols = {{"malloc", 0x1000, 8}};
   expect(2, " defines malloc itself, so it would not use the malloc of libringfence.so", "//checkers/dropin:malloc");
-}
-
-TEST_F(Obstacle, OtherLibc) {
-  elf_.interpreter = scratch("ld-musl-x86_64.so.1");
-  write_file(elf_.interpreter, "");
-  expect(2, " is linked to a C library other than glibc (its loader is " + elf_.interpreter + ")", "glibc");
-  unlink(elf_.interpreter.c_str());
 }
 
 TEST_F(Obstacle, MissingLoader) {

@@ -109,12 +109,16 @@ TEST_F(Inspect, TellsAnotherByteOrder) {
 
 TEST_F(Inspect, TellsAnotherLibc) {
   // It must exist to be told from a missing one.
-  file_.interpreter = scratch("ld-musl-x86_64.so.1");
+  const std::string folder = scratch("loaders");
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  file_.interpreter = folder + "/ld-musl-x86_64.so.1";
   write_file(file_.interpreter, "");
   const rf_inspection seen = inspect();
   EXPECT_EQ(seen.obstacle, RF_OBSTACLE_LIBC);
   EXPECT_EQ(seen.detail, file_.interpreter);
+  EXPECT_EQ(seen.kind, file_.is64 ? RF_LIBRARY_MUSL : RF_LIBRARY_NONE);
   unlink(file_.interpreter.c_str());
+  rmdir(folder.c_str());
 }
 
 TEST_F(Inspect, TellsAMissingLoader) {

@@ -178,7 +178,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/told_leaks.c
   checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
-  checkers/dropin/malloc/mallinfo.c
+  checkers/dropin/malloc/mallinfo_glibc.c
   checkers/dropin/malloc/malloc.c
   checkers/dropin/malloc/malloc_impl.c
   checkers/dropin/malloc/next_malloc.c
@@ -191,6 +191,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
   checkers/dropin/os/kept_file.c
+  checkers/dropin/os/libc_glibc.c
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
@@ -201,6 +202,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
+  checkers/dropin/process/start_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
@@ -245,7 +247,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/told_leaks.c
   checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
-  checkers/dropin/malloc/mallinfo.c
+  checkers/dropin/malloc/mallinfo_glibc.c
   checkers/dropin/malloc/malloc.c
   checkers/dropin/malloc/malloc_impl.c
   checkers/dropin/malloc/next_malloc.c
@@ -258,6 +260,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/os/cxx_runtime.c
   checkers/dropin/os/futex.c
   checkers/dropin/os/kept_file.c
+  checkers/dropin/os/libc_glibc.c
   checkers/dropin/os/module.c
   checkers/dropin/os/pages.c
   checkers/dropin/os/procfs.c
@@ -265,17 +268,19 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/exec_target.c
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
-  checkers/dropin/process/intercept_dlclose.c
-  checkers/dropin/process/intercept_dlopen.c
+  checkers/dropin/process/intercept_dlclose_glibc.c
+  checkers/dropin/process/intercept_dlopen_glibc.c
   checkers/dropin/process/intercept_exec.c
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
+  checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_limits.c
   checkers/dropin/process/intercept_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
+  checkers/dropin/process/start_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c

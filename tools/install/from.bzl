@@ -16,6 +16,9 @@ INSTALL_FROM = [
 ] + select({
     "//tools/bazel:i386": ["i386=$(rootpath //checkers/dropin:i386)"],
     "//conditions:default": [],
+}) + select({
+    "//tools/bazel:musl": ["musl=$(rootpath //checkers/dropin:musl)"],
+    "//conditions:default": [],
 }) + ["--"]
 
 INSTALL_DATA = [
@@ -36,6 +39,9 @@ INSTALL_DATA = [
     "//tools/ringfence",
 ] + select({
     "//tools/bazel:i386": ["//checkers/dropin:i386"],
+    "//conditions:default": [],
+}) + select({
+    "//tools/bazel:musl": ["//checkers/dropin:musl"],
     "//conditions:default": [],
 })
 

@@ -126,11 +126,14 @@ make_stage() {
     strip --strip-unneeded --remove-section=.comment "$stage/bin/ringfence-serve"
   fi
   ln -s libringfence.so.0 "$stage/lib/libringfence.so"
-  if [[ -n ${from[i386]-} ]]; then
-    mkdir -p "$stage/lib/ringfence/i386"
-    install -m 644 -- "${from[i386]}" "$stage/lib/ringfence/i386/libringfence.so.0"
-    strip --strip-unneeded --remove-section=.comment "$stage/lib/ringfence/i386/libringfence.so.0"
-  fi
+  local variant
+  for variant in i386 musl; do
+    if [[ -n ${from[$variant]-} ]]; then
+      mkdir -p "$stage/lib/ringfence/$variant"
+      install -m 644 -- "${from[$variant]}" "$stage/lib/ringfence/$variant/libringfence.so.0"
+      strip --strip-unneeded --remove-section=.comment "$stage/lib/ringfence/$variant/libringfence.so.0"
+    fi
+  done
   install -m 644 -- "${from[license]}" "$stage/share/doc/ringfence/LICENSE"
   install -m 644 -- "${from[gdb]}" "$stage/share/ringfence/gdb.py"
   local library
@@ -153,7 +156,8 @@ remove_listed() {
     rm -f -- "$target/$file"
   done
   rmdir --ignore-fail-on-non-empty -- \
-    "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,}},share/{doc/,}ringfence} 2>/dev/null || true
+    "$target"/{include/ringfence,lib/{cmake/Ringfence,ringfence/{i386,musl,}},share/{doc/,}ringfence} \
+    2>/dev/null || true
 }
 
 # Each file takes the place of an older one at once: processes that have the old library mapped keep it.

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "stop_the_world.h"
 
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
 
@@ -13,7 +14,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define STOP_SIGNAL 33 /* SIGSETXID of the C library, whose sigaction refuses it: hence the system call */
+/* The signal by which the C library has all threads do a thing; its sigaction refuses it: hence the system call. */
+#define STOP_SIGNAL RF_LIBC_STOP_SIGNAL
 
 enum { ASKED, STOPPED, ENDED };
 

@@ -99,6 +99,13 @@ void rf_forward_begin(const rf_options *options) {
   first_break = found ? (uintptr_t)sbrk(0) : 0;
 }
 
+void rf_forward_own(void (*call)(void)) {
+  rf_forwarding const before = rf_forward.now;
+  rf_forward.now = before == RF_FORWARD_NOTHING ? RF_FORWARD_SOON : before;
+  call();
+  rf_forward.now = before;
+}
+
 void rf_forward_begin_sampling(void) {
   rf_forward_left = 0;
   left_unseen = 0;

@@ -57,6 +57,10 @@ RF_INLINE bool rf_forward_is_others(const void *ptr) {
  * served or recorded here, or where there is no next malloc. Once, before there are other threads. */
 void rf_forward_begin(const rf_options *options);
 
+/* Calls `call`, whose requests are the drop-in's own: those that would come from our heap do not, where they would
+ * count as the program's. Once, before there are other threads. */
+void rf_forward_own(void (*call)(void));
+
 /* The same: what is to be sampled is known. */
 void rf_forward_begin_sampling(void);
 

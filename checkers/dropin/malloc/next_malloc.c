@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "next_malloc.h"
 
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/real.h"
 
 #include <errno.h>
@@ -146,7 +147,7 @@ bool rf_next_malloc_find(rf_malloc_functions *next) {
 void rf_next_malloc_find_libc(const rf_malloc_functions *next, rf_malloc_functions *libc) {
   *libc = *next;
   for (size_t i = 0; i < FUNCTIONS; i++) {
-    void *const found = functions[i].libc_name != NULL ? rf_real(functions[i].libc_name) : NULL;
+    void *const found = functions[i].libc_name != NULL ? rf_libc_private(functions[i].libc_name) : NULL;
     if (found != NULL) {
       put(libc, functions[i].at, found);
     }

@@ -17,6 +17,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "checkers/os/library_kind.h"
+
 #define VARIABLE "LD_PRELOAD="
 #define SCRIPTS_DEEP 5   /* Linux follows this many scripts that are interpreters of scripts */
 #define FIRST_LINE 256   /* of which it reads so much */
@@ -124,12 +126,6 @@ void rf_exec_target_environment(const rf_exec_target *target, char *const envp[]
 
 /* ---- The file ---- */
 
-static bool is_glibc_loader(const char *path) {
-  const char *const name = base_name(path);
-  return strncmp(name, "ld-linux", strlen("ld-linux")) == 0 || strncmp(name, "ld64.so", strlen("ld64.so")) == 0 ||
-         strcmp(name, "ld.so.1") == 0;
-}
-
 /* Fields of an ELF header, whether it is of 32 or 64 bit. */
 typedef struct program {
   bool is64;
@@ -184,21 +180,6 @@ static bool read_loader(int fd, const program *p, char path[PATH_MAX]) {
   return false;
 }
 
-/* True for another C library's, whose loader ends a program that names ours. */
-static bool look_at_loader(int fd, const program *p, rf_exec_target *out) {
-  char loader[PATH_MAX];
-  if (read_loader(fd, p, loader)) {
-    bool const glibc = is_glibc_loader(loader);
-    bool const musl = strncmp(base_name(loader), "ld-musl", strlen("ld-musl")) == 0;
-    out->unchecked = glibc ? NULL : musl ? "with musl" : "with another C library";
-    return !glibc;
-  }
-  if (!is_glibc_loader(out->file)) { /* the loader itself, run as a program, honours LD_PRELOAD */
-    out->unchecked = "static";
-  }
-  return false;
-}
-
 /* Privileges that the program gains make the loader ignore LD_PRELOAD, as does a user that is not the real one. */
 static const char *privileges(int fd) {
   struct stat file;
@@ -218,7 +199,7 @@ static const char *privileges(int fd) {
   return getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0 ? "with file capabilities" : NULL;
 }
 
-/* ---- The library for the other width ---- */
+/* ---- The library that it needs ---- */
 
 #if defined(__x86_64__)
 #define OTHER_MACHINE EM_386
@@ -228,71 +209,82 @@ static const char *privileges(int fd) {
 #define OTHER_MACHINE EM_NONE
 #endif
 
-/* Where that for 32 bits lies, from the folder of that for 64: installed, and in a build's tree. */
-static const char *const narrow_folders[] = {"ringfence/i386/", "i386/"};
+#if defined(__GLIBC__)
+#define OWN_LIBC RF_LIBC_GLIBC
+#else
+#define OWN_LIBC RF_LIBC_MUSL
+#endif
 
-/* The folder of the other library, from ours of `length` bytes, with `narrow` behind it or taken off. */
-static bool other_folder(size_t length, const char *narrow, char library[PATH_MAX]) {
-  size_t const more = strlen(narrow);
-  if (length == 0 || length + more + strlen(own_name) >= PATH_MAX) {
-    return false;
-  }
-  memcpy(library, own_path, length);
-  if (OTHER_MACHINE == EM_386) {
-    memcpy(library + length, narrow, more + 1);
-    return true;
-  }
-  library[length] = '\0';
-  if (length < more || strcmp(library + length - more, narrow) != 0) {
-    return false;
-  }
-  library[length - more] = '\0';
-  return true;
+static bool is_our_width(const program *p) {
+  return p->is64 == (__ehdr_start.e_ident[EI_CLASS] == ELFCLASS64);
 }
 
 /* True, and its path in `library`, where there is one. A path with a character that ends an entry of LD_PRELOAD cannot
  * be named there. */
-static bool find_other(char library[PATH_MAX]) {
-  size_t const length = strlen(own_path) - strlen(own_name);
+static bool find_library(rf_library_kind kind, char library[PATH_MAX]) {
+  bool const is64 = __ehdr_start.e_ident[EI_CLASS] == ELFCLASS64;
+  rf_library_kind const own = rf_library_kind_of(__ehdr_start.e_machine, is64, OWN_LIBC);
   bool const can_be_named = strpbrk(own_path, " :$") == NULL;
-  for (size_t i = 0; can_be_named && i < sizeof narrow_folders / sizeof narrow_folders[0]; i++) {
-    if (other_folder(length, narrow_folders[i], library)) {
-      memcpy(library + strlen(library), own_name, strlen(own_name) + 1);
-      if (access(library, R_OK) == 0) {
-        return true;
-      }
+  for (unsigned i = 0; can_be_named && i < RF_LIBRARY_LAYOUTS; i++) {
+    if (rf_library_beside(own_path, own, kind, i, library, PATH_MAX) && access(library, R_OK) == 0) {
+      return true;
     }
   }
   library[0] = '\0';
   return false;
 }
 
-static void look_at_width(const program *p, rf_exec_target *out) {
-  bool const same_width = p->is64 == (__ehdr_start.e_ident[EI_CLASS] == ELFCLASS64);
-  if (same_width && p->machine == __ehdr_start.e_machine) {
+/* A program of another width or C library than ours, whose processor can run it. */
+static void look_at_kind(const program *p, rf_libc libc, rf_exec_target *out) {
+  if (is_our_width(p) && libc == OWN_LIBC) {
     return;
   }
-  if (OTHER_MACHINE != EM_NONE && p->machine == OTHER_MACHINE && !same_width) {
-    out->width = p->is64 ? "64-bit" : "32-bit";
-    out->unchecked = find_other(out->library) ? NULL : out->width;
-  } else {
-    out->unchecked = same_width ? "for another processor" : p->is64 ? "64-bit" : "32-bit";
+  const char *const kind = !is_our_width(p)       ? (p->is64 ? "64-bit" : "32-bit")
+                           : libc == RF_LIBC_MUSL ? "with musl"
+                                                  : "with glibc";
+  out->unchecked = find_library(rf_library_kind_of(p->machine, p->is64, libc), out->library) ? NULL : kind;
+}
+
+static bool is_our_machine(const program *p) {
+  return is_our_width(p) ? p->machine == __ehdr_start.e_machine
+                         : OTHER_MACHINE != EM_NONE && p->machine == OTHER_MACHINE;
+}
+
+/* True for a program whose loader would end it because of our library: that of another C library. A loader that is run
+ * as a program honours LD_PRELOAD. */
+static bool look_at_loader(int fd, const program *p, rf_exec_target *out) {
+  char loader[PATH_MAX];
+  bool const named = read_loader(fd, p, loader);
+  rf_libc const libc = rf_libc_of_loader(base_name(named ? loader : out->file));
+  if (named && libc == RF_LIBC_OTHER) {
+    out->unchecked = "with another C library";
+    return true;
   }
+  bool const fixed = !named && libc == RF_LIBC_OTHER;
+  look_at_kind(p, fixed ? OWN_LIBC : libc, out);
+  if (fixed && out->unchecked == NULL) {
+    out->unchecked = "static";
+  }
+  return !fixed && libc != OWN_LIBC;
 }
 
 static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
   program p;
+  bool other_libc = false;
   if (!read_program(fd, &p)) {
     return;
   }
-  look_at_width(&p, out);
-  bool const other_libc = out->unchecked == NULL && look_at_loader(fd, &p, out);
+  if (is_our_machine(&p)) {
+    other_libc = look_at_loader(fd, &p, out);
+  } else {
+    out->unchecked = is_our_width(&p) ? "for another processor" : p.is64 ? "64-bit" : "32-bit";
+  }
   out->unchecked = out->unchecked != NULL ? out->unchecked : privileges(fd);
   if (out->unchecked == NULL && was_preloaded && !preloads(envp)) {
     out->unchecked = "without LD_PRELOAD";
   }
   if (out->unchecked != NULL) {
-    out->library[0] = '\0'; /* ours stays, for programs of our width that this one starts */
+    out->library[0] = '\0'; /* ours stays, for programs of our kind that this one starts */
   }
   out->other_preload = other_libc || out->library[0] != '\0';
 }
@@ -348,7 +340,6 @@ void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_e
   out->unchecked = NULL;
   out->other_preload = false;
   out->library[0] = '\0';
-  out->width = NULL;
   out->time_ns = rf_port_now_ns();
   if (file == NULL || strlen(file) >= PATH_MAX) {
     return;

@@ -1,6 +1,6 @@
 /* Looks at a program before it is executed: whether the dynamic loader will load the library into it, or the one for
- * programs of the other width that is installed beside it (lib/ringfence/i386/, or i386/ in a build's folder). Needs no
- * memory and writes to none but the caller's, as in a child of vfork. */
+ * programs of another width or C library that is installed beside it (checkers/os/library_kind.h). Needs no memory and
+ * writes to none but the caller's, as in a child of vfork. */
 #ifndef RINGFENCE_DROPIN_EXEC_TARGET_H
 #define RINGFENCE_DROPIN_EXEC_TARGET_H
 
@@ -12,7 +12,6 @@
 typedef struct rf_exec_target {
   const char *unchecked; /* why the library will not be in it, as one word or few; NULL: it will, or nothing is known */
   bool other_preload;    /* its loader would refuse the library, and perhaps the program: LD_PRELOAD needs a change */
-  const char *width;     /* "32-bit", "64-bit": the program's, where it is not ours */
   uint64_t time_ns;    /* before it starts: a later line of the library's own in its process says that it was loaded */
   char file[PATH_MAX]; /* the program; of a script, the interpreter */
   char library[PATH_MAX]; /* in LD_PRELOAD in place of ours; "": none */

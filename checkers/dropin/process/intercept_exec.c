@@ -5,6 +5,7 @@
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
 #include "exec_target.h"
@@ -12,10 +13,14 @@
 
 #include <alloca.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
@@ -156,32 +161,100 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
 SPAWN(posix_spawn, false)
 SPAWN(posix_spawnp, true)
 
-/* ---- Commands for the shell ---- */
+/* ---- Commands for the shell ----
+ *
+ * The C library starts the shell by calls of its own, with the program's environment. A shell that needs another
+ * library, or none, is started otherwise. */
 
 #define SHELL "/bin/sh"
 
 typedef int (*system_function)(const char *command);
 typedef FILE *(*popen_function)(const char *command, const char *modes);
 
-/* The C library starts the shell by calls of its own, with the program's environment, in which the library of another
- * width cannot be named. */
-static void before_shell(void) {
-  rf_exec_target target;
-  rf_exec_target_find(SHELL, false, environ, &target);
-  const char *const unchecked = target.unchecked != NULL ? target.unchecked : target.width;
-  if (unchecked != NULL) {
-    rf_process_log_unchecked(getpid(), target.file, unchecked, target.time_ns);
+static void find_shell(rf_exec_target *shell) {
+  rf_exec_target_find(SHELL, false, environ, shell);
+  if (shell->unchecked != NULL) {
+    rf_process_log_unchecked(getpid(), shell->file, shell->unchecked, shell->time_ns);
   }
+}
+
+static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t *defaults, pid_t *child) {
+  char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)command, NULL};
+  posix_spawnattr_t attributes;
+  rf_exec_target shell;
+  char *const *envp = environ;
+  int result = posix_spawnattr_init(&attributes);
+  if (result != 0) {
+    return result;
+  }
+  rf_exec_target_find(SHELL, false, envp, &shell);
+  FIT_ENVIRONMENT(shell, envp)
+  (void)posix_spawnattr_setsigmask(&attributes, mask);
+  (void)posix_spawnattr_setsigdefault(&attributes, defaults);
+  (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  result = ((spawn_function)rf_real("posix_spawn"))(child, SHELL, NULL, &attributes, argv, envp);
+  (void)posix_spawnattr_destroy(&attributes);
+  return result;
+}
+
+static int wait_for(pid_t child) {
+  int status = -1;
+  pid_t got;
+  do {
+    got = waitpid(child, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  return got == child ? status : -1;
+}
+
+/* As POSIX has system: SIGINT and SIGQUIT are ignored meanwhile, SIGCHLD waits. */
+static int run_shell(const char *command) {
+  static const int ignored[] = {SIGINT, SIGQUIT};
+  struct sigaction const ignore = {.sa_handler = SIG_IGN};
+  struct sigaction before[2];
+  sigset_t blocked;
+  sigset_t mask;
+  sigset_t defaults;
+  pid_t child;
+  (void)sigemptyset(&defaults);
+  (void)sigemptyset(&blocked);
+  (void)sigaddset(&blocked, SIGCHLD);
+  (void)pthread_sigmask(SIG_BLOCK, &blocked, &mask);
+  for (unsigned i = 0; i < 2; i++) {
+    (void)rf_libc_sigaction(ignored[i], &ignore, &before[i]);
+    if (before[i].sa_handler != SIG_IGN) {
+      (void)sigaddset(&defaults, ignored[i]);
+    }
+  }
+  int const error = spawn_shell(command, &mask, &defaults, &child);
+  int const status = error == 0 ? wait_for(child) : -1;
+  for (unsigned i = 0; i < 2; i++) {
+    (void)rf_libc_sigaction(ignored[i], &before[i], NULL);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  errno = error != 0 ? error : errno;
+  return status;
 }
 
 RF_EXPORT int system(const char *command) {
+  rf_exec_target shell = {.other_preload = false};
   if (command != NULL) {
-    before_shell();
+    find_shell(&shell);
   }
-  return ((system_function)rf_real("system"))(command);
+  return shell.other_preload ? run_shell(command) : ((system_function)rf_real("system"))(command);
 }
 
+/* The stream knows its child, so the C library must start it: with another environment for that moment. */
 RF_EXPORT FILE *popen(const char *command, const char *modes) {
-  before_shell();
-  return ((popen_function)rf_real("popen"))(command, modes);
+  rf_exec_target shell;
+  char **const before = environ;
+  char *const *envp = environ;
+  find_shell(&shell);
+  if (!shell.other_preload) {
+    return ((popen_function)rf_real("popen"))(command, modes);
+  }
+  FIT_ENVIRONMENT(shell, envp)
+  environ = (char **)(uintptr_t)envp;
+  FILE *const stream = ((popen_function)rf_real("popen"))(command, modes);
+  environ = before;
+  return stream;
 }

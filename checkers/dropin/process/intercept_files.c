@@ -17,8 +17,7 @@
 #include <unistd.h>
 
 #define EACH(with)                                                                                                     \
-  with(fclose) with(freopen) with(freopen64) with(chroot) with(setuid) with(seteuid) with(setreuid) with(setresuid)    \
-      with(unshare)
+  with(fclose) with(freopen) with(chroot) with(setuid) with(seteuid) with(setreuid) with(setresuid) with(unshare)
 #define DECLARE(name) __typeof__(&(name)) name;
 #define FIND(name) theirs.name = THEIRS(name);
 
@@ -71,7 +70,7 @@ RF_EXPORT int dup2(int fd, int fd2) {
 #endif
 }
 
-static FILE *reopened(FILE *stream) {
+FILE *rf_intercept_reopened(FILE *stream) {
   if (stream != NULL) {
     (void)placed(fileno(stream));
   }
@@ -80,12 +79,7 @@ static FILE *reopened(FILE *stream) {
 
 RF_EXPORT FILE *freopen(const char *filename, const char *modes, FILE *stream) {
   find_theirs();
-  return reopened(theirs.freopen(filename, modes, stream));
-}
-
-RF_EXPORT FILE *freopen64(const char *filename, const char *modes, FILE *stream) {
-  find_theirs();
-  return reopened(theirs.freopen64(filename, modes, stream));
+  return rf_intercept_reopened(theirs.freopen(filename, modes, stream));
 }
 
 RF_EXPORT int fclose(FILE *stream) {

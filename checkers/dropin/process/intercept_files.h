@@ -2,13 +2,21 @@
 #ifndef RINGFENCE_DROPIN_INTERCEPT_FILES_H
 #define RINGFENCE_DROPIN_INTERCEPT_FILES_H
 
+#include <stdio.h>
+
 /* Finds the C library's functions. */
 void rf_intercept_files_init(void);
+
+/* `stream`, after the program has put another file in its place: it may be standard error. */
+FILE *rf_intercept_reopened(FILE *stream);
 
 /* The same of those that read and write. _begin comes first, and also where the drop-in steps aside: from then on the
  * dynamic linker may be asked. */
 void rf_intercept_transfer_begin(void);
 void rf_intercept_transfer_init(void);
+
+/* The same of those that glibc alone has. */
+void rf_intercept_glibc_init(void);
 
 /* The same of those that close descriptors and set limits. */
 void rf_intercept_limits_init(void);

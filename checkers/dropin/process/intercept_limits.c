@@ -14,6 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Not every C library has them, and programs use what a library brings. */
+int close_range(unsigned first, unsigned last, int flags);
+void closefrom(int first);
+
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/page/page_store.h"
 
@@ -11,8 +12,6 @@
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
-
-int __sigaction(int sig, const struct sigaction *act, struct sigaction *oact);
 
 /* The drop-in's own calls mean what they say. */
 static bool is_own_code(uintptr_t caller) {
@@ -33,7 +32,7 @@ static void note(int sig) {
 
 static int change(const rf_handler *ours, int sig, const struct sigaction *act, struct sigaction *oact) {
   bool const again = ours != NULL && act != NULL && ours->again && rf_signal_is_default(act);
-  int const result = __sigaction(sig, again ? &ours->action : act, oact);
+  int const result = rf_libc_sigaction(sig, again ? &ours->action : act, oact);
   if (result == 0 && oact != NULL && is_fault(sig)) {
     rf_page_unwrap(sig, oact);
   }
@@ -46,7 +45,7 @@ static int change(const rf_handler *ours, int sig, const struct sigaction *act, 
 
 RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
   if (is_own_code((uintptr_t)__builtin_return_address(0))) {
-    return __sigaction(sig, act, oact);
+    return rf_libc_sigaction(sig, act, oact);
   }
   int const result = change(rf_handler_of(sig), sig, act, oact);
   if (act != NULL) {
@@ -65,13 +64,13 @@ static sighandler_t unwrapped(int sig, sighandler_t handler) {
 
 RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
-  sighandler_t const old = unwrapped(sig, ssignal(sig, handler));
+  sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
   note(sig);
   if (ours == NULL || old == SIG_ERR) {
     return old;
   }
   if (ours->again && handler == SIG_DFL) {
-    (void)__sigaction(sig, &ours->action, NULL);
+    (void)rf_libc_sigaction(sig, &ours->action, NULL);
   }
   return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
 }

@@ -12,39 +12,23 @@
 #undef _FORTIFY_SOURCE
 #endif
 #define _GNU_SOURCE
-#include "checkers/dropin/malloc/guarded_blocks.h"
-#include "intercept.h"
+#include "intercept_transfer.h"
+#include "checkers/dropin/os/libc.h"
 #include "intercept_files.h"
 
-#include <errno.h>
-#include <ringfence/layout.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "checkers/os/host.h"
-#include "lib/core/compiler.h"
 
 #undef fread_unlocked /* macros where the compiler optimises */
 #undef fwrite_unlocked
 
-ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
-ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room);
-ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t room);
-ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
-ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
-                       socklen_t *restrict length);
-size_t __fread_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
-size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
-
 #define EACH(with)                                                                                                     \
-  with(read) with(write) with(pread) with(pwrite) with(pread64) with(pwrite64) with(recv) with(send) with(recvfrom)    \
-      with(sendto) with(readv) with(writev) with(preadv) with(pwritev) with(preadv64) with(pwritev64) with(recvmsg)    \
-          with(sendmsg) with(fread) with(fwrite) with(fread_unlocked) with(fwrite_unlocked) with(__read_chk)           \
-              with(__pread_chk) with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk)            \
-                  with(__fread_unlocked_chk)
+  with(read) with(write) with(pread) with(pwrite) with(recv) with(send) with(recvfrom) with(sendto) with(readv)        \
+      with(writev) with(preadv) with(pwritev) with(recvmsg) with(sendmsg) with(fread) with(fwrite)                     \
+          with(fread_unlocked) with(fwrite_unlocked)
 #define DECLARE(name) __typeof__(&(name)) name;
 #define FIND(name) theirs.name = THEIRS(name);
 
@@ -78,7 +62,8 @@ RF_RARE static bool look_at(const void *buffer, size_t size, size_t done, rf_acc
   return done < size && rf_page_store_report_transfer(rf_guarded_blocks.store, start + done, 1, access, origin);
 }
 
-RF_RARE static void look(const void *buffer, size_t size, ssize_t result, rf_access access, const rf_origin *origin) {
+RF_RARE void rf_transfer_look(const void *buffer, size_t size, ssize_t result, rf_access access,
+                              const rf_origin *origin) {
   int const saved = errno;
   if (result >= 0 || saved == EFAULT) {
     (void)look_at(buffer, size, result < 0 ? FAILED : (size_t)result, access, origin);
@@ -108,8 +93,8 @@ static void look_each(const struct iovec *list, size_t count, ssize_t result, rf
 
 #define LIST_MOST 1024 /* longer ones the system refuses */
 
-RF_RARE static void look_list(const struct iovec *list, int count, ssize_t result, rf_access access,
-                              const rf_origin *origin) {
+RF_RARE void rf_transfer_look_list(const struct iovec *list, int count, ssize_t result, rf_access access,
+                                   const rf_origin *origin) {
   int const saved = errno;
   if ((result >= 0 || saved == EFAULT) && count > 0 && count <= LIST_MOST) {
     look_each(list, (size_t)count, result, access, origin);
@@ -121,51 +106,22 @@ RF_RARE static void look_message(const struct msghdr *message, ssize_t result, r
                                  const rf_origin *origin) {
   int const saved = errno;
   if ((result >= 0 || (saved == EFAULT && !is_unreadable(message, sizeof *message, origin))) &&
-      message->msg_iovlen <= LIST_MOST) {
-    look_each(message->msg_iov, message->msg_iovlen, result, access, origin);
+      (size_t)message->msg_iovlen <= LIST_MOST) {
+    look_each(message->msg_iov, (size_t)message->msg_iovlen, result, access, origin);
   }
   errno = saved;
 }
 
 /* ---- The functions ---- */
 
-#define WATCHING RF_UNLIKELY(rf_guarded_blocks.store != NULL)
-
-/* For a call that moves up to `n` bytes at `buf`. */
-#define MOVES(result_type, name, parameters, arguments, n, moved, access)                                              \
-  RF_EXPORT result_type name parameters {                                                                              \
-    find_theirs();                                                                                                     \
-    if (!WATCHING) {                                                                                                   \
-      return theirs.name arguments;                                                                                    \
-    }                                                                                                                  \
-    result_type const result = theirs.name arguments;                                                                  \
-    if ((moved) != (ssize_t)(n)) {                                                                                     \
-      rf_origin const origin = RF_CALLER;                                                                              \
-      look(buf, (n), (moved), (access), &origin);                                                                      \
-    }                                                                                                                  \
-    return result;                                                                                                     \
-  }
-
-#define INTO(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_WRITE)
-#define OUT_OF(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_READ)
-
 INTO(pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
-INTO(pread64, (int fd, void *buf, size_t n, off64_t at), (fd, buf, n, at))
 INTO(recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
-INTO(recvfrom, (int fd, void *restrict buf, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
+INTO(recvfrom, (int fd, void *restrict buf, size_t n, int flags, RF_LIBC_SOCKADDR from, socklen_t *restrict length),
      (fd, buf, n, flags, from, length))
-INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
-INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, buf, n, at, room))
-INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, buf, n, at, room))
-INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, buf, n, room, flags))
-INTO(__recvfrom_chk,
-     (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
-     (fd, buf, n, room, flags, from, length))
 
 OUT_OF(pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
-OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, at))
 OUT_OF(send, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
-OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to, socklen_t length),
+OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, RF_LIBC_CONST_SOCKADDR to, socklen_t length),
        (fd, buf, n, flags, to, length))
 
 /* The library's own calls come here too, and before anything was found the dynamic linker must not be asked. */
@@ -178,7 +134,7 @@ OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_A
     ssize_t const result = theirs.name arguments;                                                                      \
     if (WATCHING && result != (ssize_t)n) {                                                                            \
       rf_origin const origin = RF_CALLER;                                                                              \
-      look(buf, n, result, (access), &origin);                                                                         \
+      rf_transfer_look(buf, n, result, (access), &origin);                                                             \
     }                                                                                                                  \
     return result;                                                                                                     \
   }
@@ -186,24 +142,10 @@ OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_A
 EARLY(read, (int fd, void *buf, size_t n), (fd, buf, n), RF_ACCESS_WRITE)
 EARLY(write, (int fd, const void *buf, size_t n), (fd, buf, n), RF_ACCESS_READ)
 
-/* For lists, whose size only the system knows: a call is looked at if it moved less than that. */
-#define LISTS(name, parameters, arguments, access)                                                                     \
-  RF_EXPORT ssize_t name parameters {                                                                                  \
-    find_theirs();                                                                                                     \
-    ssize_t const result = theirs.name arguments;                                                                      \
-    if (WATCHING) {                                                                                                    \
-      rf_origin const origin = RF_CALLER;                                                                              \
-      look_list(list, count, result, (access), &origin);                                                               \
-    }                                                                                                                  \
-    return result;                                                                                                     \
-  }
-
 LISTS(readv, (int fd, const struct iovec *list, int count), (fd, list, count), RF_ACCESS_WRITE)
 LISTS(writev, (int fd, const struct iovec *list, int count), (fd, list, count), RF_ACCESS_READ)
 LISTS(preadv, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_WRITE)
 LISTS(pwritev, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_READ)
-LISTS(preadv64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_WRITE)
-LISTS(pwritev64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_READ)
 
 #define MESSAGES(name, type, access)                                                                                   \
   RF_EXPORT ssize_t name(int fd, type *message, int flags) {                                                           \
@@ -219,28 +161,10 @@ LISTS(pwritev64, (int fd, const struct iovec *list, int count, off64_t at), (fd,
 MESSAGES(recvmsg, struct msghdr, RF_ACCESS_WRITE)
 MESSAGES(sendmsg, const struct msghdr, RF_ACCESS_READ)
 
-/* Streams copy by themselves, which the processor notices, but for large pieces: these go to the system directly, and
- * its error becomes the stream's. */
-#define STREAMS(name, parameters, arguments, access)                                                                   \
-  RF_EXPORT size_t name parameters {                                                                                   \
-    find_theirs();                                                                                                     \
-    size_t const result = theirs.name arguments;                                                                       \
-    size_t all;                                                                                                        \
-    if (WATCHING && result != n && errno == EFAULT && rf_mul(size, n, &all) && ferror_unlocked(stream)) {              \
-      rf_origin const origin = RF_CALLER;                                                                              \
-      look(buf, all, -1, (access), &origin);                                                                           \
-    }                                                                                                                  \
-    return result;                                                                                                     \
-  }
-
 STREAMS(fread, (void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
         RF_ACCESS_WRITE)
 STREAMS(fread_unlocked, (void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
         RF_ACCESS_WRITE)
-STREAMS(__fread_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
-        (buf, room, size, n, stream), RF_ACCESS_WRITE)
-STREAMS(__fread_unlocked_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
-        (buf, room, size, n, stream), RF_ACCESS_WRITE)
 STREAMS(fwrite, (const void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
         RF_ACCESS_READ)
 STREAMS(fwrite_unlocked, (const void *restrict buf, size_t size, size_t n, FILE *restrict stream),

@@ -283,8 +283,15 @@ static void install_handlers(void) {
   }
 }
 
+/* musl allocates a record for each. */
+static void watch_forks(void) {
+  rf_fork_init();
+  rf_port_watch_forks();
+}
+
 void rf_process_begin(bool library) {
   const rf_options *const o = &rf_process.options;
+  rf_forward_own(watch_forks);
   rf_process_init();
   rf_process.library = library;
   rf_process.halting = halting;
@@ -295,7 +302,6 @@ void rf_process_begin(bool library) {
   (void)rf_options_begin_collector(o);
   rf_caller_init();
   rf_roots_init();
-  rf_fork_init();
   show_help();
   install_handlers();
   if (rf_memory_tags_on()) {

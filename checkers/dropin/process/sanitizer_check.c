@@ -8,8 +8,8 @@
 #include "checkers/dropin/malloc/malloc_impl.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <gnu/libc-version.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -204,7 +204,7 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void) 
 #define LIBRARY_MOST ((uintptr_t)64 << 20) /* bytes of a C library */
 
 static bool is_of_libc(uintptr_t function) {
-  uintptr_t const libc = (uintptr_t)gnu_get_libc_version; /* nobody replaces it */
+  uintptr_t const libc = (uintptr_t)__errno_location; /* nobody replaces it */
   return function - libc + LIBRARY_MOST < 2 * LIBRARY_MOST;
 }
 

@@ -79,7 +79,7 @@ bool rf_process_configure(void) {
   return done;
 }
 
-static size_t share_of(__rlimit_resource_t resource) {
+static size_t share_of(int resource) {
   struct rlimit limit;
   bool const scarce = getrlimit(resource, &limit) == 0 && limit.rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
   return scarce ? (size_t)limit.rlim_cur / DEPOT_SHARE : DEPOT_BYTES;

@@ -2,7 +2,7 @@
 #include "libc_abort.h"
 
 #include "caller.h"
-#include "checkers/dropin/os/real.h"
+#include "checkers/dropin/os/libc.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
 #include "state.h"
@@ -24,7 +24,7 @@ static rf_runtime libc;
 
 void rf_libc_abort_init(void) {
   rf_runtime_find("abort", &libc);
-  message = (abort_message *const *)rf_real("__abort_msg");
+  message = (abort_message *const *)rf_libc_private("__abort_msg");
 }
 
 /* The first that a message begins with counts. glibc's malloc, 2.26 to 2.41. */

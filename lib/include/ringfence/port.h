@@ -58,6 +58,10 @@ uint32_t rf_port_thread_id(void);
 #if defined(__linux__) && __STDC_HOSTED__ && !defined(RF_PORT_BARE)
 #define RF_PORT_KNOWN_ID 1
 extern __thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec")));
+
+/* Has the numbers of threads known anew in children of fork. posix.c does so before main by itself; who calls it before
+ * decides where the memory comes from that the C library may need for it. Again: without effect. */
+void rf_port_watch_forks(void);
 #else
 #define RF_PORT_KNOWN_ID 0
 #endif

@@ -175,35 +175,34 @@ const char *rf_paths_library(rf_bump_arena *arena, const char *given) {
   return NULL;
 }
 
-static bool is64(rf_bump_arena *arena, const char *path) {
+static bool is_of_glibc(const char *needed) {
+  return strcmp(needed, "libc.so.6") == 0;
+}
+
+static bool is_of_musl(const char *needed) {
+  return strcmp(needed, "libc.so") == 0 || strncmp(needed, "libc.musl", strlen("libc.musl")) == 0;
+}
+
+rf_library_kind rf_paths_kind(rf_bump_arena *arena, const char *library) {
   rf_elf elf;
-  bool const wide = rf_elf_open(&elf, path, arena) == RF_ELF_OK && elf.is64;
-  rf_elf_close(&elf);
-  return wide;
-}
-
-/* From the folder of the library for 64 bits to that for 32: installed, and in Bazel's tree. Paths are not resolved:
- * processes go from the one to the other by these names. */
-static const char *const narrow_folders[] = {"ringfence/i386/", "i386/"};
-
-/* NULL where the library does not lie as `narrow` says. */
-static const char *other_path(rf_bump_arena *arena, const char *library, bool wide, const char *narrow) {
-  const char *const name = rf_base_name(library);
-  size_t const length = (size_t)(name - library);
-  size_t const more = strlen(narrow);
-  if (wide) {
-    return rf_bump_arena_print(arena, "%.*s%s%s", (int)length, library, narrow, name);
+  if (rf_elf_open(&elf, library, arena) != RF_ELF_OK) {
+    return RF_LIBRARY_NONE;
   }
-  bool const ends_so = length > more && memcmp(name - more, narrow, more) == 0;
-  return ends_so ? rf_bump_arena_print(arena, "%.*s%s", (int)(length - more), library, name) : NULL;
+  bool const musl = rf_elf_dynamic_string(&elf, DT_NEEDED, is_of_musl) != NULL;
+  bool const glibc = !musl || rf_elf_dynamic_string(&elf, DT_NEEDED, is_of_glibc) != NULL;
+  rf_library_kind const kind = rf_library_kind_of(elf.machine, elf.is64, glibc ? RF_LIBC_GLIBC : RF_LIBC_MUSL);
+  rf_elf_close(&elf);
+  return kind;
 }
 
-const char *rf_paths_other_width(rf_bump_arena *arena, const char *library) {
-  bool const wide = is64(arena, library);
-  for (size_t i = 0; i < sizeof narrow_folders / sizeof narrow_folders[0]; i++) {
-    const char *const path = other_path(arena, library, wide, narrow_folders[i]);
-    if (path != NULL && file_at(arena, path) != NULL && is_library(arena, path) && is64(arena, path) != wide) {
-      return path;
+/* Paths are not resolved: processes go from one library to another by these names. */
+const char *rf_paths_beside(rf_bump_arena *arena, const char *library, rf_library_kind kind) {
+  rf_library_kind const own = rf_paths_kind(arena, library);
+  char path[PATH_MAX];
+  for (unsigned i = 0; i < RF_LIBRARY_LAYOUTS; i++) {
+    if (rf_library_beside(library, own, kind, i, path, sizeof path) && file_at(arena, path) != NULL &&
+        rf_paths_kind(arena, path) == kind) {
+      return rf_bump_arena_text(arena, path, strlen(path));
     }
   }
   return NULL;

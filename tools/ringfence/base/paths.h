@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_BASE_PATHS_H
 #define RINGFENCE_TOOLS_BASE_PATHS_H
 
+#include "checkers/os/library_kind.h"
 #include "tools/ringfence/base/arena.h"
 
 /* Changes to the user's directory where `bazel run` started the command: that starts programs in their runfiles tree
@@ -28,8 +29,11 @@ const char *rf_paths_in_path(rf_bump_arena *arena, const char *name);
  * or where Bazel builds it. NULL after a message. */
 const char *rf_paths_library(rf_bump_arena *arena, const char *given);
 
-/* The library for programs of 32 bits beside that for 64, or the other way round; NULL where there is none. */
-const char *rf_paths_other_width(rf_bump_arena *arena, const char *library);
+/* The kind of programs that a library is for; RF_LIBRARY_NONE where it cannot be read. */
+rf_library_kind rf_paths_kind(rf_bump_arena *arena, const char *library);
+
+/* The library for programs of another kind that lies beside this one; NULL where there is none. */
+const char *rf_paths_beside(rf_bump_arena *arena, const char *library, rf_library_kind kind);
 
 /* The folder of the running executable, without a slash at the end; NULL where it cannot be found. */
 const char *rf_paths_self(rf_bump_arena *arena);

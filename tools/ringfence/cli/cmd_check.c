@@ -57,10 +57,11 @@ static bool pass_suppressions(rf_check_state *c) {
   return rf_output_close(file, path);
 }
 
-/* Looks at the program; where it has another width, with the library for that, if there is one. */
+/* Looks at the program; where it has another width or C library, with the library for that, if there is one. */
 static rf_inspection inspect(rf_check_state *c) {
   rf_inspection const seen = rf_inspect(&c->arena, c->program, c->library, rf_identity_own());
-  const char *const other = seen.obstacle == RF_OBSTACLE_WIDTH ? rf_paths_other_width(&c->arena, c->library) : NULL;
+  bool const is_other = seen.obstacle == RF_OBSTACLE_WIDTH || seen.obstacle == RF_OBSTACLE_LIBC;
+  const char *const other = is_other ? rf_paths_beside(&c->arena, c->library, seen.kind) : NULL;
   if (other == NULL) {
     return seen;
   }

@@ -25,7 +25,7 @@ static const explanation explanations[] = {
                                   "check it as the user that it becomes, or check a copy: `cp` drops the privileges",
                                   RF_EXIT_USAGE},
     [RF_OBSTACLE_MACHINE] = {"is a program for %s", NULL, RF_EXIT_CANNOT_RUN},
-    [RF_OBSTACLE_LIBC] = {"is linked to a C library other than glibc (its loader is %s)",
+    [RF_OBSTACLE_LIBC] = {"is linked to another C library than libringfence.so (its loader is %s)",
                           "build it against glibc, or link the checked malloc in: " MALLOC_LABEL, RF_EXIT_USAGE},
     [RF_OBSTACLE_SANITIZER] = {"is built with %s, which brings its own malloc",
                                "run it without the command: %s checks it already; or build it without the sanitizer",
@@ -45,11 +45,15 @@ static const char *filled(rf_bump_arena *arena, const char *text, const char *de
                       : rf_bump_arena_print(arena, "%.*s%s%s", (int)(hole - text), text, detail, hole + strlen("%s"));
 }
 
+/* `config` is the option of the build that adds it. */
+static void advise_library(const char *config) {
+  rf_diag("install the library for it as well (`./bazelw run %s//tools:install`), or name one with --library", config);
+}
+
 static void explain_width(const rf_inspection *seen) {
   rf_diag("%s is a %s-bit program, and libringfence.so is built for %s bits", seen->file, seen->is64 ? "64" : "32",
           seen->is64 ? "32" : "64");
-  rf_diag("install the library for it as well (`./bazelw run %s//tools:install`), or name one with --library",
-          seen->is64 ? "" : "--config=i386 ");
+  advise_library(seen->is64 ? "" : "--config=i386 ");
 }
 
 int rf_inspect_explain(const rf_inspection *seen, const char *program) {
@@ -63,7 +67,9 @@ int rf_inspect_explain(const rf_inspection *seen, const char *program) {
   rf_bump_arena arena = {NULL};
   const explanation *const e = &explanations[seen->obstacle];
   rf_diag("%s %s", seen->file, filled(&arena, e->reason, seen->detail));
-  if (e->advice != NULL) {
+  if (seen->obstacle == RF_OBSTACLE_LIBC && seen->kind != RF_LIBRARY_NONE) {
+    advise_library(seen->kind == RF_LIBRARY_MUSL ? "--config=musl " : "");
+  } else if (e->advice != NULL) {
     rf_diag("%s", filled(&arena, e->advice, seen->detail));
   }
   rf_bump_arena_free(&arena);

@@ -33,13 +33,8 @@ rf_identity rf_identity_own(void) {
   return (rf_identity){getuid(), getgid(), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1};
 }
 
-static bool starts_with(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
-
-static bool is_glibc_loader(const char *path) {
-  const char *const name = rf_base_name(path);
-  return starts_with(name, "ld-linux") || starts_with(name, "ld64.so") || strcmp(name, "ld.so.1") == 0;
+static bool is_loader(const char *path) {
+  return rf_libc_of_loader(rf_base_name(path)) != RF_LIBC_OTHER;
 }
 
 /* Whether running the file makes the loader distrust its environment. */
@@ -89,18 +84,22 @@ static bool has_linked_in(const rf_elf *elf) {
   return false;
 }
 
-static void look_at_loader(const rf_elf *elf, rf_inspection *seen) {
-  const char *const loader = rf_elf_interpreter(elf);
+static void look_at_loader(const rf_elf *elf, rf_libc library, rf_inspection *seen) {
+  const char *loader = rf_elf_interpreter(elf);
   seen->detail = loader;
-  if (loader == NULL) {
-    /* The loader itself, run as a program, honours LD_PRELOAD. */
-    bool const is_loader = rf_elf_dynamic_string(elf, DT_SONAME, is_glibc_loader) != NULL;
-    seen->obstacle = is_loader ? RF_OBSTACLE_NONE : RF_OBSTACLE_STATIC;
-  } else if (access(loader, F_OK) != 0) {
+  if (loader != NULL && access(loader, F_OK) != 0) {
     seen->obstacle = RF_OBSTACLE_NO_LOADER;
-  } else if (!is_glibc_loader(loader)) {
-    seen->obstacle = RF_OBSTACLE_LIBC;
+    return;
   }
+  /* The loader itself, run as a program, honours LD_PRELOAD. */
+  loader = loader != NULL ? loader : rf_elf_dynamic_string(elf, DT_SONAME, is_loader);
+  if (loader == NULL) {
+    seen->obstacle = RF_OBSTACLE_STATIC;
+    return;
+  }
+  rf_libc const libc = rf_libc_of_loader(rf_base_name(loader));
+  seen->kind = rf_library_kind_of(elf->machine, elf->is64, libc);
+  seen->obstacle = libc == library ? RF_OBSTACLE_NONE : RF_OBSTACLE_LIBC;
 }
 
 /* Programs of the other machine of a pair run on it, each with libraries of its own. */
@@ -115,21 +114,26 @@ static bool is_other_width(const rf_elf *program, const rf_elf *library) {
   return program->machine == library->machine && program->is64 != library->is64;
 }
 
-static void look_at_program(const rf_elf *elf, const rf_elf *library, rf_identity identity, rf_inspection *seen) {
+typedef struct loaded {
+  rf_elf elf;
+  rf_libc libc;
+} loaded;
+
+static void look_at_program(const rf_elf *elf, const loaded *library, rf_identity identity, rf_inspection *seen) {
   seen->is64 = elf->is64;
   if (elf->type != ET_EXEC && elf->type != ET_DYN) {
     seen->obstacle = RF_OBSTACLE_NOT_PROGRAM;
     return;
   }
-  bool const other_width = is_other_width(elf, library);
-  if (elf->machine != library->machine && !other_width) {
+  bool const other_width = is_other_width(elf, &library->elf);
+  if (elf->machine != library->elf.machine && !other_width) {
     seen->obstacle = RF_OBSTACLE_MACHINE;
     seen->detail = rf_elf_machine_name(elf->machine);
     return;
   }
   look_at_exports(elf, seen);
   if (seen->obstacle == RF_OBSTACLE_NONE) {
-    look_at_loader(elf, seen);
+    look_at_loader(elf, library->libc, seen);
   }
   if ((seen->obstacle == RF_OBSTACLE_STATIC || seen->obstacle == RF_OBSTACLE_OWN_MALLOC) && has_linked_in(elf)) {
     seen->obstacle = RF_OBSTACLE_NONE;
@@ -144,8 +148,8 @@ static void look_at_program(const rf_elf *elf, const rf_elf *library, rf_identit
   }
 }
 
-static rf_inspection inspect_file(rf_bump_arena *arena, const char *file, const rf_elf *library, rf_identity identity) {
-  rf_inspection seen = {.file = file};
+static rf_inspection inspect_file(rf_bump_arena *arena, const char *file, const loaded *library, rf_identity identity) {
+  rf_inspection seen = {.file = file, .kind = RF_LIBRARY_NONE};
   rf_elf elf;
   switch (rf_elf_open(&elf, file, arena)) {
   case RF_ELF_OK:
@@ -174,15 +178,16 @@ rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *
       break;
     }
     if (access(interpreter, F_OK) != 0) {
-      return (rf_inspection){.obstacle = RF_OBSTACLE_NO_SHELL, .file = file, .detail = interpreter};
+      return (rf_inspection){RF_OBSTACLE_NO_SHELL, file, .detail = interpreter, .kind = RF_LIBRARY_NONE};
     }
     file = interpreter;
   }
-  rf_elf library_elf;
-  if (rf_elf_open(&library_elf, library, arena) != RF_ELF_OK) {
-    return (rf_inspection){.file = file};
+  bool const musl = rf_paths_kind(arena, library) == RF_LIBRARY_MUSL;
+  loaded to_load = {.libc = musl ? RF_LIBC_MUSL : RF_LIBC_GLIBC};
+  if (rf_elf_open(&to_load.elf, library, arena) != RF_ELF_OK) {
+    return (rf_inspection){.file = file, .kind = RF_LIBRARY_NONE};
   }
-  rf_inspection const seen = inspect_file(arena, file, &library_elf, identity);
-  rf_elf_close(&library_elf);
+  rf_inspection const seen = inspect_file(arena, file, &to_load, identity);
+  rf_elf_close(&to_load.elf);
   return seen;
 }

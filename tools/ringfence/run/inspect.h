@@ -6,6 +6,7 @@
 #ifndef RINGFENCE_TOOLS_RUN_INSPECT_H
 #define RINGFENCE_TOOLS_RUN_INSPECT_H
 
+#include "checkers/os/library_kind.h"
 #include "tools/ringfence/base/arena.h"
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ typedef enum rf_obstacle {
   RF_OBSTACLE_CAPABILITIES, /* has file capabilities */
   RF_OBSTACLE_WIDTH,        /* 32 bit where the library is 64, or the other way round */
   RF_OBSTACLE_MACHINE,      /* for another processor */
-  RF_OBSTACLE_LIBC,         /* another C library than the one that libringfence.so is linked to */
+  RF_OBSTACLE_LIBC,         /* another C library than the one that libringfence.so is for */
   RF_OBSTACLE_SANITIZER,    /* has a sanitizer's malloc */
   RF_OBSTACLE_OWN_MALLOC,   /* defines malloc itself */
   RF_OBSTACLE_NO_LOADER,    /* names a loader that this system lacks */
@@ -39,10 +40,11 @@ typedef struct rf_identity {
 
 typedef struct rf_inspection {
   rf_obstacle obstacle;
-  const char *file;   /* the file that has it: the program, or the interpreter of the script that it is */
-  const char *detail; /* the loader, machine or sanitizer, where the obstacle has one */
-  bool is64;          /* width of `file` */
-  bool linked_in;     /* the checked malloc is linked in: no library is needed */
+  const char *file;     /* the file that has it: the program, or the interpreter of the script that it is */
+  const char *detail;   /* the loader, machine or sanitizer, where the obstacle has one */
+  bool is64;            /* width of `file` */
+  rf_library_kind kind; /* the library that `file` needs, where the obstacle is its width or C library */
+  bool linked_in;       /* the checked malloc is linked in: no library is needed */
 } rf_inspection;
 
 /* The identity of this process. */

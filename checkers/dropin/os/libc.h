@@ -1,0 +1,30 @@
+/* The C library below the drop-in, glibc or musl: names, types and numbers that differ. Sources that one of them alone
+ * needs end in _glibc.c or _musl.c. */
+#ifndef RINGFENCE_DROPIN_LIBC_H
+#define RINGFENCE_DROPIN_LIBC_H
+
+#include <signal.h>
+
+#if defined(__GLIBC__)
+#define RF_LIBC_STOP_SIGNAL 33 /* SIGSETXID */
+#define RF_LIBC_SOCKADDR __SOCKADDR_ARG
+#define RF_LIBC_CONST_SOCKADDR __CONST_SOCKADDR_ARG
+#else
+#define RF_LIBC_STOP_SIGNAL 34 /* SIGSYNCCALL */
+#define RF_LIBC_SOCKADDR struct sockaddr *restrict
+#define RF_LIBC_CONST_SOCKADDR const struct sockaddr *
+
+/* Finds the functions behind ours, at the beginning: in a child of fork, the loader may be locked by a thread that is
+ * not there. */
+void rf_libc_init(void);
+#endif
+
+/* The C library's sigaction and signal, behind ours. */
+int rf_libc_sigaction(int number, const struct sigaction *action, struct sigaction *old);
+sighandler_t rf_libc_signal(int number, sighandler_t handler);
+
+/* What glibc exports for its own libraries and for debuggers; NULL with another C library, which is not searched: a
+ * search that fails leaves an error behind, and the program would find it by dlerror. May allocate. */
+void *rf_libc_private(const char *name);
+
+#endif /* RINGFENCE_DROPIN_LIBC_H */

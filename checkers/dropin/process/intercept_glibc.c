@@ -1,0 +1,62 @@
+/* Functions of glibc's that no other C library has: twins of those in intercept_files.c and intercept_transfer.c for
+ * files beyond 2 GiB, and what calls become that the compiler checks (_FORTIFY_SOURCE). Only in the library. */
+#ifdef _FORTIFY_SOURCE
+#undef _FORTIFY_SOURCE
+#endif
+#define _GNU_SOURCE
+#include "intercept_files.h"
+#include "intercept_transfer.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
+                       socklen_t *restrict length);
+size_t __fread_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
+size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
+
+#define EACH(with)                                                                                                     \
+  with(freopen64) with(pread64) with(pwrite64) with(preadv64) with(pwritev64) with(__read_chk) with(__pread_chk)       \
+      with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk) with(__fread_unlocked_chk)
+#define DECLARE(name) __typeof__(&(name)) name;
+#define FIND(name) theirs.name = THEIRS(name);
+
+static struct { EACH(DECLARE) } theirs;
+
+void rf_intercept_glibc_init(void) {
+  EACH(FIND)
+}
+
+static void find_theirs(void) {
+  if (RF_UNLIKELY(theirs.pread64 == NULL)) {
+    rf_intercept_glibc_init();
+  }
+}
+
+RF_EXPORT FILE *freopen64(const char *filename, const char *modes, FILE *stream) {
+  find_theirs();
+  return rf_intercept_reopened(theirs.freopen64(filename, modes, stream));
+}
+
+INTO(pread64, (int fd, void *buf, size_t n, off64_t at), (fd, buf, n, at))
+INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
+INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, buf, n, at, room))
+INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, buf, n, at, room))
+INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, buf, n, room, flags))
+INTO(__recvfrom_chk,
+     (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
+     (fd, buf, n, room, flags, from, length))
+
+OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, at))
+
+LISTS(preadv64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_WRITE)
+LISTS(pwritev64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_READ)
+
+STREAMS(__fread_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
+        (buf, room, size, n, stream), RF_ACCESS_WRITE)
+STREAMS(__fread_unlocked_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
+        (buf, room, size, n, stream), RF_ACCESS_WRITE)

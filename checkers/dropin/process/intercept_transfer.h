@@ -1,0 +1,68 @@
+/* The parts that calls which move memory by way of the system are made of (intercept_transfer.c). The file that
+ * includes this has the functions behind in a structure `theirs`, and find_theirs() to fill it in. */
+#ifndef RINGFENCE_DROPIN_INTERCEPT_TRANSFER_H
+#define RINGFENCE_DROPIN_INTERCEPT_TRANSFER_H
+
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "intercept.h"
+
+#include <errno.h>
+#include <ringfence/layout.h>
+#include <stdio.h>
+#include <sys/uio.h>
+
+#include "lib/core/compiler.h"
+
+/* Reports closed memory that a call met which has moved `result` bytes, -1: it failed, by EFAULT perhaps. `access` is
+ * the call's. errno is left alone. */
+void rf_transfer_look(const void *buffer, size_t size, ssize_t result, rf_access access, const rf_origin *origin);
+void rf_transfer_look_list(const struct iovec *list, int count, ssize_t result, rf_access access,
+                           const rf_origin *origin);
+
+#define WATCHING RF_UNLIKELY(rf_guarded_blocks.store != NULL)
+
+/* For a call that moves up to `n` bytes at `buf`. */
+#define MOVES(result_type, name, parameters, arguments, n, moved, access)                                              \
+  RF_EXPORT result_type name parameters {                                                                              \
+    find_theirs();                                                                                                     \
+    if (!WATCHING) {                                                                                                   \
+      return theirs.name arguments;                                                                                    \
+    }                                                                                                                  \
+    result_type const result = theirs.name arguments;                                                                  \
+    if ((moved) != (ssize_t)(n)) {                                                                                     \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      rf_transfer_look(buf, (n), (moved), (access), &origin);                                                          \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+#define INTO(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_WRITE)
+#define OUT_OF(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_READ)
+
+/* For lists, whose size only the system knows: a call is looked at if it moved less than that. */
+#define LISTS(name, parameters, arguments, access)                                                                     \
+  RF_EXPORT ssize_t name parameters {                                                                                  \
+    find_theirs();                                                                                                     \
+    ssize_t const result = theirs.name arguments;                                                                      \
+    if (WATCHING) {                                                                                                    \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      rf_transfer_look_list(list, count, result, (access), &origin);                                                   \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+/* Streams copy by themselves, which the processor notices, but for large pieces: these go to the system directly, and
+ * its error becomes the stream's. */
+#define STREAMS(name, parameters, arguments, access)                                                                   \
+  RF_EXPORT size_t name parameters {                                                                                   \
+    find_theirs();                                                                                                     \
+    size_t const result = theirs.name arguments;                                                                       \
+    size_t all;                                                                                                        \
+    if (WATCHING && result != n && errno == EFAULT && rf_mul(size, n, &all) && ferror_unlocked(stream)) {              \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      rf_transfer_look(buf, all, -1, (access), &origin);                                                               \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+#endif /* RINGFENCE_DROPIN_INTERCEPT_TRANSFER_H */
