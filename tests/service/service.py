@@ -224,10 +224,19 @@ def equal(got, wanted, *what):
     check(got == wanted, *what, f"got {got!r}, not {wanted!r}")
 
 
+def chosen(cases):
+    """By GoogleTest's options, which fuzz/mutate gives: --gtest_list_tests, or --gtest_filter=Service.NAME."""
+    if "--gtest_list_tests" in sys.argv:
+        print("\n  ".join(["Service."] + [case.__name__ for case in cases]))
+        return []
+    names = [word.partition("=Service.")[2] for word in sys.argv if word.startswith("--gtest_filter=")]
+    return [case for case in cases if case.__name__ in names] if names else cases
+
+
 def main(cases):
-    """Runs the functions; all of them, also after a failure."""
+    """Runs the functions; all of them, also after a failure, unless GTEST_FAIL_FAST says otherwise."""
     failed = 0
-    for case in cases:
+    for case in chosen(cases):
         try:
             case()
             print("ok  ", case.__name__)
@@ -236,4 +245,6 @@ def main(cases):
             print("FAIL", case.__name__, "-", error)
             if os.environ.get("TRACE"):
                 raise
+            if os.environ.get("GTEST_FAIL_FAST"):
+                break
     sys.exit(1 if failed else 0)
