@@ -2,18 +2,27 @@
 // whatever becomes of the descriptor, in children, and among threads.
 #include "tests/checkers/page_fixture.h"
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <thread>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/page/page_impl.h"
 }
 
@@ -107,6 +116,15 @@ protected:
     return whole && served && free(next) == RF_OK && touch(next) == RF_BUG_USE_AFTER_FREE;
   }
 
+  // As long as the list of runs that are ready.
+  bool ready_is_counted() const {
+    unsigned count = 0;
+    for (const rf_slot *s = store_->ready; s != nullptr; s = s->next) {
+      count++;
+    }
+    return count == store_->ready_count;
+  }
+
   unsigned char *live() {
     unsigned char *const p = alloc(100);
     memset(p, 1, 100);
@@ -123,6 +141,191 @@ protected:
   rf_page_store *store_ = nullptr;
   rf_origin origin_ = {};
 };
+
+// ---- The system below ----
+
+#if defined(__linux__)
+
+// As linux/userfaultfd.h has it, which may be older than the kernel.
+struct Job {
+  uint64_t to;
+  uint64_t from;
+  uint64_t size;
+  uint64_t mode;
+  int64_t done;
+};
+constexpr unsigned long kApi = _IOWR(0xAA, 0x3F, uint64_t[3]);
+constexpr unsigned long kRegister = _IOWR(0xAA, 0x00, uint64_t[4]);
+constexpr unsigned long kCopy = _IOWR(0xAA, 0x03, Job);
+constexpr unsigned long kMove = _IOWR(0xAA, 0x05, Job);
+
+// By calls of the test's own.
+bool system_moves_pages() {
+  size_t const size = page_size();
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 3 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto const at = reinterpret_cast<uint64_t>(pages);
+  int const file = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1));
+  uint64_t api[3] = {0xAA, 1U << 7 | 1U << 16, 0};
+  uint64_t range[4] = {at, 2 * size, 1, 0};
+  pages[2 * size] = 5;
+  Job copy = {at, at + 2 * size, size, 0, 0};
+  Job move = {at + size, at, size, 0, 0};
+  bool const moves = file >= 0 && ioctl(file, kApi, api) == 0 && ioctl(file, kRegister, range) == 0 &&
+                     ioctl(file, kCopy, &copy) == 0 && ioctl(file, kMove, &move) == 0 &&
+                     rf_host_readable(pages + size, 1) && pages[size] == 5;
+  close(file);
+  munmap(pages, 3 * size);
+  return moves;
+}
+
+// Here and in the next, since others have nothing to test where the mover says that it does not work.
+TEST(PageMover, WorksWhereTheSystemMovesPages) {
+  bool const wanted = system_moves_pages() && rf_page_has_marks() && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
+  EXPECT_EQ(rf_page_mover_begin(), wanted);
+  EXPECT_EQ(rf_page_mover_works(), wanted);
+}
+
+// Runs the test before in a program of its own, for which these requests to the system are answered with 0 and no more.
+struct Request {
+  long call;
+  unsigned argument; // the number of the one that has this value
+  unsigned long value;
+};
+
+int works_as_it_should_where_answered(const std::vector<Request> &requests) {
+  std::vector<sock_filter> list;
+  for (const Request &r : requests) {
+    auto const argument = static_cast<uint32_t>(offsetof(seccomp_data, args) + r.argument * sizeof(uint64_t));
+    list.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
+    list.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(r.call), 0, 3));
+    list.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument));
+    list.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(r.value), 0, 1));
+    list.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO));
+  }
+  list.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  sock_fprog const filter = {static_cast<unsigned short>(list.size()), list.data()};
+  return in_child(fork(), [&] {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0) {
+      char *const none[] = {nullptr};
+      execle("/proc/self/exe", "test", "--gtest_filter=PageMover.WorksWhereTheSystemMovesPages", nullptr, none);
+    }
+    return false;
+  });
+}
+
+TEST(PageMover, IsNotBelievedWhereRequestsAreAnsweredAndNotDone) {
+  Request const unfiltered = {SYS_prctl, 0, PR_GET_SECCOMP};
+  Request const registers = {SYS_ioctl, 1, kRegister};
+  Request const copies = {SYS_ioctl, 1, kCopy};
+  Request const moves = {SYS_ioctl, 1, kMove};
+  EXPECT_EQ(works_as_it_should_where_answered({unfiltered}), 0);
+  EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves}), 0);
+  EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves, copies}), 0);
+  EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves, copies, registers}), 0);
+}
+
+// A filter may end a process that asks for anything unusual.
+TEST(PageMover, IsNotAskedForUnderAFilter) {
+  EXPECT_EQ(works_as_it_should_where_answered({{SYS_ioctl, 1, 0}}), 0);
+}
+
+TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
+  struct {
+    rlim_t most;
+    int number;
+  } const cases[] = {{64, 32}, {1000, 500}, {1001, 1000}, {RLIM_INFINITY, 1000}};
+  for (const auto &c : cases) {
+    alone([&] {
+      rlimit limit;
+      EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+      limit.rlim_cur = std::min(c.most, limit.rlim_max);
+      EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+      EXPECT_TRUE(rf_page_mover_renew());
+      EXPECT_EQ(rf_page_store_kept_descriptor(), c.number);
+      EXPECT_EQ(fcntl(c.number, F_GETFD), FD_CLOEXEC);
+      EXPECT_EQ(fcntl(3, F_GETFD), -1) << "where it was opened";
+    });
+  }
+}
+
+TEST_F(PageMove, PagesAreFilledAndEmptied) {
+  size_t const size = page_size();
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 4 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto const at = reinterpret_cast<uintptr_t>(pages);
+  EXPECT_FALSE(rf_page_mover_fill(at, size)) << "not registered";
+  EXPECT_TRUE(rf_page_mover_register(pages, 4 * size));
+  EXPECT_FALSE(rf_host_readable(pages, 1));
+  for (int again = 0; again < 2; again++) {
+    EXPECT_TRUE(rf_page_mover_fill(at, 3 * size));
+    for (size_t i = 0; i < 3 * size; i++) {
+      ASSERT_EQ(pages[i], RF_PATTERN_REDZONE) << i;
+    }
+    EXPECT_FALSE(rf_host_readable(pages + 3 * size, 1));
+  }
+  rf_page_mover_empty(at, 2 * size);
+  EXPECT_FALSE(rf_host_readable(pages + size, 1));
+  EXPECT_TRUE(rf_host_readable(pages + 2 * size, 1));
+  EXPECT_TRUE(rf_page_mover_move(at, at + 2 * size));
+  EXPECT_FALSE(rf_page_mover_move(at, at + 2 * size)) << "nothing is there any more";
+  munmap(pages, 4 * size);
+}
+
+TEST_F(PageMove, ErrnoIsLeftAlone) {
+  alone([] {
+    errno = 77;
+    EXPECT_FALSE(rf_page_mover_register(nullptr, 1));
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_move(1, 2));
+    EXPECT_EQ(errno, 77);
+    rf_page_mover_empty(1, 1);
+    EXPECT_EQ(errno, 77);
+    EXPECT_TRUE(rf_page_mover_begin());
+    rlimit const none = {0, 0};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    EXPECT_FALSE(rf_page_mover_renew());
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_works());
+    rf_page_mover_end();
+    EXPECT_EQ(errno, 77);
+  });
+}
+
+TEST_F(PageMove, AnotherFileOfTheDescriptorsNumberIsLeftOpen) {
+  alone([] {
+    int const number = rf_page_store_kept_descriptor();
+    EXPECT_EQ(dup2(1, number), number);
+    rf_page_mover_look();
+    EXPECT_FALSE(rf_page_mover_works());
+    EXPECT_NE(fcntl(number, F_GETFD), -1);
+  });
+}
+
+// As often as it is asked, and while a child has its memory in common with it.
+TEST_F(PageMove, IsFoundToWorkWhileItDoes) {
+  for (int i = 0; i < 3; i++) {
+    rf_page_mover_look();
+    EXPECT_TRUE(rf_page_mover_works());
+  }
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t const child = fork();
+  if (child == 0) {
+    char end;
+    _exit(read(ends[0], &end, 1) == 1 ? 0 : 1);
+  }
+  rf_page_mover_look();
+  EXPECT_TRUE(rf_page_mover_works());
+  EXPECT_EQ(write(ends[1], "", 1), 1);
+  EXPECT_EQ(in_child(child, [] { return true; }), 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+#endif
+
+// ---- Blocks ----
 
 TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
   unsigned char *const a = live();
@@ -222,7 +425,54 @@ TEST_F(PageMove, WithoutItsDescriptorAllIsClosedAgainByTheNextBlocks) {
     (void)freed();
     (void)freed();
     EXPECT_FALSE(is_moving());
+    EXPECT_TRUE(ready_is_counted());
     EXPECT_TRUE(stands(a, b));
+  });
+}
+
+TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {
+  unsigned char *const a = live();
+  unsigned char *const b = live();
+  alone([&] {
+    std::fill(std::begin(store_->holes[SPACE_MOVING]), std::end(store_->holes[SPACE_MOVING]), nullptr);
+    rlimit const little = {1 << 20, 1 << 20};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &little), 0);
+    EXPECT_EQ(free(a), RF_OK);
+    EXPECT_EQ(store_->ready_count, 0U);
+    EXPECT_EQ(touch(a), RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(b[0], 1);
+  });
+}
+
+// Only pages that move get markers.
+TEST_F(PageMove, SettledOtherBlocksStayAsTheyAre) {
+  unsigned char *const whole = alloc(page_size());
+  unsigned char *const large = alloc(64 * page_size());
+  unsigned char *const small = live();
+  struct Shape {
+    bool marks;
+    uint32_t armed;
+  };
+  std::vector<Shape> before;
+  for (const rf_space *s = store_->spaces; s != nullptr; s = s->next) {
+    before.push_back({s->marks, s->armed});
+  }
+  ASSERT_EQ(before.size(), 3U);
+  alone([&] {
+    rf_page_store_settle();
+    size_t i = 0;
+    for (const rf_space *s = store_->spaces; s != nullptr; s = s->next, i++) {
+      if (s->kind == SPACE_MOVING) {
+        EXPECT_TRUE(s->marks && s->armed > 0);
+      } else {
+        EXPECT_TRUE(s->marks == before[i].marks && s->armed == before[i].armed);
+      }
+    }
+    for (unsigned char *const p : {whole, large, small}) {
+      EXPECT_EQ(touch(p), RF_BUG_COUNT);
+      EXPECT_EQ(free(p), RF_OK);
+      EXPECT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+    }
   });
 }
 
