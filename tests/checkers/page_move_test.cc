@@ -313,7 +313,9 @@ TEST_F(PageMove, IsFoundToWorkWhileItDoes) {
   pid_t const child = fork();
   if (child == 0) {
     char end;
-    _exit(read(ends[0], &end, 1) == 1 ? 0 : 1);
+    rf_page_mover_look();
+    rf_page_mover_look();
+    _exit(rf_page_mover_works() && read(ends[0], &end, 1) == 1 ? 0 : 1);
   }
   rf_page_mover_look();
   EXPECT_TRUE(rf_page_mover_works());
@@ -444,6 +446,31 @@ TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {
   });
 }
 
+// Its memory came from nowhere, and it would be open.
+TEST_F(PageMove, ARunThatWasToBeReadyIsClosedWhereItSettlesMeanwhile) {
+  unsigned char *const a = live();
+  rf_slot s = {};
+  for (const rf_slot *r = store_->spaces->lowest; r != nullptr; r = r->after) {
+    s = rf_slot_is_live(r) ? *r : s;
+  }
+  ASSERT_EQ(s.block, reinterpret_cast<uintptr_t>(a));
+  alone([&] {
+    rf_slot *const to = rf_page_move_target(store_, &s);
+    unsigned const ready = store_->ready_count;
+    const void *const page = reinterpret_cast<const void *>(rf_slot_open_start(to));
+    rf_page_store_settle();
+    EXPECT_FALSE(rf_page_move_memory(to, &s));
+    EXPECT_TRUE(rf_host_readable(page, 1));
+    rf_page_mask mask;
+    EXPECT_TRUE(rf_page_enter(store_, &mask));
+    rf_page_move_end(store_, to, false);
+    rf_page_leave(store_, &mask);
+    EXPECT_FALSE(rf_host_readable(page, 1));
+    EXPECT_EQ(store_->ready_count, ready - 1);
+    EXPECT_EQ(a[0], 1);
+  });
+}
+
 // Only pages that move get markers.
 TEST_F(PageMove, SettledOtherBlocksStayAsTheyAre) {
   unsigned char *const whole = alloc(page_size());
@@ -463,7 +490,12 @@ TEST_F(PageMove, SettledOtherBlocksStayAsTheyAre) {
     size_t i = 0;
     for (const rf_space *s = store_->spaces; s != nullptr; s = s->next, i++) {
       if (s->kind == SPACE_MOVING) {
-        EXPECT_TRUE(s->marks && s->armed > 0);
+        uint32_t top = 0;
+        for (const rf_slot *r = s->lowest; r != nullptr; r = r->after) {
+          top = rf_slot_state_of(r) == SLOT_HOLE ? top : r->run + r->length;
+        }
+        EXPECT_TRUE(s->marks && s->armed == top);
+        EXPECT_LT(top, s->pages / 2);
       } else {
         EXPECT_TRUE(s->marks == before[i].marks && s->armed == before[i].armed);
       }
