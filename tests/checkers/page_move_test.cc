@@ -244,6 +244,7 @@ TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
       EXPECT_TRUE(rf_page_mover_renew());
       EXPECT_EQ(rf_page_store_kept_descriptor(), c.number);
       EXPECT_EQ(fcntl(c.number, F_GETFD), FD_CLOEXEC);
+      EXPECT_NE(fcntl(c.number, F_GETFL) & O_NONBLOCK, 0);
       EXPECT_EQ(fcntl(3, F_GETFD), -1) << "where it was opened";
     });
   }
