@@ -182,7 +182,9 @@ bool system_moves_pages() {
 // Here and in the next, since others have nothing to test where the mover says that it does not work.
 TEST(PageMover, WorksWhereTheSystemMovesPages) {
   bool const wanted = system_moves_pages() && rf_page_has_marks() && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 0;
+  errno = 77;
   EXPECT_EQ(rf_page_mover_begin(), wanted);
+  EXPECT_EQ(errno, 77);
   EXPECT_EQ(rf_page_mover_works(), wanted);
 }
 
@@ -387,6 +389,8 @@ TEST_F(PageMove, BlocksThatFillAPageLieElsewhere) {
   memset(p, 1, page_size());
   ASSERT_EQ(madvise(p, page_size(), MADV_DONTNEED), 0);
   EXPECT_EQ(p[0], 0);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_FALSE(is_moving());
 }
 
 TEST_F(PageMove, TheSystemIsRefusedToo) {
@@ -447,6 +451,15 @@ TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {
   });
 }
 
+TEST_F(PageMove, SettledTheLastBlockStillEndsInAGap) {
+  unsigned char *const a = live();
+  alone([&] {
+    rf_page_store_settle();
+    EXPECT_EQ(touch(a), RF_BUG_COUNT);
+    EXPECT_EQ(touch(a + 100), RF_BUG_BUFFER_OVERFLOW);
+  });
+}
+
 // Its memory came from nowhere, and it would be open.
 TEST_F(PageMove, ARunThatWasToBeReadyIsClosedWhereItSettlesMeanwhile) {
   unsigned char *const a = live();
@@ -467,6 +480,7 @@ TEST_F(PageMove, ARunThatWasToBeReadyIsClosedWhereItSettlesMeanwhile) {
     rf_page_move_end(store_, to, false);
     rf_page_leave(store_, &mask);
     EXPECT_FALSE(rf_host_readable(page, 1));
+    EXPECT_NE(rf_slot_state_of(to), SLOT_MAKING);
     EXPECT_EQ(store_->ready_count, ready - 1);
     EXPECT_EQ(a[0], 1);
   });

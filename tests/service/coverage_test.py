@@ -221,6 +221,8 @@ def page_watches_every_site():
         equal((own["sites"], own["watched"]), (4, 4))
         equal(functions(s, own["id"], "yes"), ["make_array", "make_buffer", "make_copy", "make_larger"])
         equal([x["blocks"] for x in sites(s, "yes", str(own["id"]))], [50] * 4)
+        lines = [x["line"] for x in sorted(sites(s, "yes", str(own["id"])), key=lambda x: x["function"])]
+        check(all(0 < line < 200 for line in lines) and len(set(lines)) == 4, lines)
 
 
 def a_place_that_frees_is_no_site():
