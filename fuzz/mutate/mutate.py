@@ -380,6 +380,17 @@ def table_of(rows, known=None):
     return text
 
 
+def present_rows(draw, equivalents, results):
+    """The verdicts on faults that today's sources still have, with the reasons of today."""
+    present = {draw.id_of(mutant): mutant for mutant in draw.mutants}
+    found = []
+    for name, row in results.rows.items():
+        mutant = present.get(name)
+        if mutant is not None and row["verdict"] in ("killed", "survived"):
+            found.append(dict(row, equivalent=equivalents.reason(mutant, draw.sources[mutant.file]) or ""))
+    return found
+
+
 def counts_in(root, table):
     """What a table says of files that are still there."""
     found = re.findall(r"^\| (\S+) \| (\d+) \| (\d+) \| (\d+) \|", table, re.M)
@@ -439,7 +450,7 @@ def main():
     equivalents = Equivalents(os.path.join(root, "fuzz/mutate/equivalents.txt"))
     results = Results(folder)
     if arguments.write:
-        write_table(root, [r for r in results.rows.values() if r["verdict"] in ("killed", "survived")])
+        write_table(root, present_rows(draw, equivalents, results))
         return 0
     workshop = Workshop(root, folder, arguments)
     labels = sorted({label for path in draw.sources for label in workshop.labels_of(path)})

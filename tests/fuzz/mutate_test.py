@@ -277,6 +277,16 @@ class DrawAndLists(unittest.TestCase):
         Small.put(path, "equivalence: x\n")
         self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
 
+    def test_only_faults_that_are_still_there_count(self):
+        draw = self.draw()
+        name = next(draw.id_of(m) for m in draw.mutants if m.file == "lib/a.c" and m.operator == "return")
+        row = {"file": "lib/a.c", "verdict": "survived", "equivalent": ""}
+        results = mock.Mock(rows={name: row, "of old": row, draw.id_of(draw.mutants[0]): dict(row, verdict="invalid")})
+        path = os.path.join(self.root, "equivalents.txt")
+        Small.put(path, "equivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n")
+        rows = mutate.present_rows(draw, mutate.Equivalents(path), results)
+        self.assertEqual([dict(row, equivalent="none sees it")], rows)
+
     def test_the_table_counts(self):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
