@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 
-from service import Service, append, check, equal, record
+from service import Nesting, Service, append, check, equal, record
 
 MODULE = {"path": "/srv/app", "build_id": "ab12"}
 
@@ -120,6 +120,16 @@ def first_last_and_highest_are_kept_whole():
         equal(one(s)["snapshot"]["name"], "n100")
 
 
+def figures_of_the_last_thousand_stay():
+    with Service("--keep-days", "0", start=False) as s:
+        lines = [told(i, ago=2000 - i, snap=snapshot(f"n{i}", [[1000 + i, 1, [frame("f", 1, MODULE)]]]))
+                 for i in range(1, 1011)]
+        append(s.directory, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        s.once()
+        rows = one(s)["snapshots"]
+        equal((len(rows), len([row for row in rows if row["whole"]])), (1000, 32))
+
+
 def old_ones_lose_their_sites():
     with Service(start=False) as s:
         append(s.directory, told(1, ago=100 * 86400))
@@ -150,6 +160,9 @@ def pages_say_what_the_answers_say():
         for part in ('class="flame"', 'class="map"', "make_buffer", "app.c:10", "75.0 %", 'class="point shown"',
                      "Sizes of live blocks"):
             check(part in page.text, part)
+        equal(Nesting(page.text).wrong, [])
+        begin, end = (row["time"][:19].replace("T", " ") for row in one(s)["snapshots"])
+        check(f'<div class="scale"><span>{begin}</span><span>{end}</span></div>' in page.text, begin, end)
         zoomed = s.http("GET", "/process/1?snapshot=2&zoom=2").text
         check("Show all" in zoomed and "within" in zoomed)
         check("Bytes grown" in s.http("GET", "/process/1?snapshot=2&against=1").text)
@@ -205,5 +218,6 @@ if __name__ == "__main__":
     from service import main
     main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
-          first_last_and_highest_are_kept_whole, old_ones_lose_their_sites, of_many_processes_the_last_stay,
+          first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
+          of_many_processes_the_last_stay,
           pages_say_what_the_answers_say, names_come_with_symbols, hostile_snapshots_do_no_harm])

@@ -3,6 +3,7 @@
 import ctypes
 import datetime
 import fcntl
+import html.parser
 import http.client
 import json
 import os
@@ -222,6 +223,33 @@ def check(condition, *what):
 
 def equal(got, wanted, *what):
     check(got == wanted, *what, f"got {got!r}, not {wanted!r}")
+
+
+class Nesting(html.parser.HTMLParser):
+    """What is wrong with the nesting of a page's elements: those that are never closed, or not in their order."""
+
+    EMPTY = ("input", "meta", "link", "br", "img", "hr")
+    INSIDE = {"td": ("tr",), "th": ("tr",), "tr": ("tbody", "thead"), "tbody": ("table",), "thead": ("table",)}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.wrong = [], []
+        self.feed(text)
+        self.close()
+        self.wrong += self.open
+
+    def handle_starttag(self, tag, attrs):
+        if self.INSIDE.get(tag) and self.open[-1] not in self.INSIDE[tag]:
+            self.wrong.append(f"{tag} in {self.open[-1]}")
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"/{tag} at {self.getpos()}")
 
 
 def chosen(cases):
