@@ -193,6 +193,7 @@ struct Request {
   long call;
   unsigned argument; // the number of the one that has this value
   unsigned long value;
+  uint32_t error; // in place of 0
 };
 
 int works_as_it_should_where_answered(const std::vector<Request> &requests) {
@@ -203,7 +204,7 @@ int works_as_it_should_where_answered(const std::vector<Request> &requests) {
     list.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(r.call), 0, 3));
     list.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument));
     list.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(r.value), 0, 1));
-    list.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO));
+    list.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | r.error));
   }
   list.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   sock_fprog const filter = {static_cast<unsigned short>(list.size()), list.data()};
@@ -217,11 +218,13 @@ int works_as_it_should_where_answered(const std::vector<Request> &requests) {
 }
 
 TEST(PageMover, IsNotBelievedWhereRequestsAreAnsweredAndNotDone) {
-  Request const unfiltered = {SYS_prctl, 0, PR_GET_SECCOMP};
-  Request const registers = {SYS_ioctl, 1, kRegister};
-  Request const copies = {SYS_ioctl, 1, kCopy};
-  Request const moves = {SYS_ioctl, 1, kMove};
+  Request const unfiltered = {SYS_prctl, 0, PR_GET_SECCOMP, 0};
+  Request const registers = {SYS_ioctl, 1, kRegister, 0};
+  Request const copies = {SYS_ioctl, 1, kCopy, 0};
+  Request const moves = {SYS_ioctl, 1, kMove, 0};
+  Request const opens = {SYS_userfaultfd, 0, O_CLOEXEC | O_NONBLOCK | 1, EPERM};
   EXPECT_EQ(works_as_it_should_where_answered({unfiltered}), 0);
+  EXPECT_EQ(works_as_it_should_where_answered({unfiltered, opens}), 0);
   EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves}), 0);
   EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves, copies}), 0);
   EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves, copies, registers}), 0);
@@ -229,7 +232,7 @@ TEST(PageMover, IsNotBelievedWhereRequestsAreAnsweredAndNotDone) {
 
 // A filter may end a process that asks for anything unusual.
 TEST(PageMover, IsNotAskedForUnderAFilter) {
-  EXPECT_EQ(works_as_it_should_where_answered({{SYS_ioctl, 1, 0}}), 0);
+  EXPECT_EQ(works_as_it_should_where_answered({{SYS_ioctl, 1, 0, 0}}), 0);
 }
 
 TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {

@@ -179,6 +179,9 @@ TEST(BlockTagMemory, OfAMappingIsNoneAndBesideItShut) {
     EXPECT_EQ(rf_block_tag_give(&v), v.payload);
     EXPECT_EQ(rf_block_tag_of(&v), static_cast<unsigned>(RF_BLOCK_TAG_NONE));
     EXPECT_EQ(faked_tag_at(middle), 7U) << "nobody touches what is new";
+    faked_tags_set(at(v.payload), at(v.payload) + RF_TAG_GRANULE, 7);
+    EXPECT_EQ(rf_block_tag_of(&v), static_cast<unsigned>(RF_BLOCK_TAG_NONE));
+    faked_tags_set(at(v.payload), at(v.payload) + RF_TAG_GRANULE, 0);
     EXPECT_EQ(faked_tag_at(at(v.payload) - 1), RF_BLOCK_TAG_SHUT);
     EXPECT_EQ(all(guard(v), at(v.end)), RF_BLOCK_TAG_SHUT);
     EXPECT_EQ(faked_tag_at(guard(v) - 1), 0U);
@@ -226,6 +229,7 @@ TEST(BlockTagFaults, InTheSlotItselfAreAboutItsBlock) {
     unsigned const tag = rf_block_tag_of(&v);
     expect(explain(at(v.payload) + kSize, tag), RF_BUG_BUFFER_OVERFLOW, 10);
     expect(explain(at(v.payload) + kSize, RF_BLOCK_TAG_NONE), RF_BUG_BUFFER_OVERFLOW, 10);
+    expect(explain(at(v.payload) + 1, tag), RF_BUG_USE_AFTER_FREE, 10, rf_block_tag_reused); // changed since
     rf_block_tag_take(&v);
     (void)rf_block_tag_give(&v);
     expect(explain(at(v.payload) + 1, tag), RF_BUG_USE_AFTER_FREE, 10, rf_block_tag_reused);
