@@ -263,6 +263,8 @@ def the_answers_are_those_of_the_command():
         for path, words in [("findings", ("findings",)), ("findings/1", ("show", "1")), ("builds", ("builds",)),
                             ("why?a=1&b=1", ("why", "1", "1"))]:
             equal(s.http("GET", "/api/v1/" + path).json(), s.ask(*words), path)
+        for words, found in (("OPEN_A+app.c", 1), ("OPEN_A%20app.c", 1), ("OPEN_A%2Bapp.c", 0)):
+            equal(len(s.http("GET", "/api/v1/findings?search=" + words).json()["findings"]), found, words)
         for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x"):
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
 
@@ -295,7 +297,7 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
             if stream.status == 503:
                 time.sleep(1.2)
                 connection, stream = listen()
-            equal(stream.status, 200)
+            equal((stream.status, stream.headers["Content-Type"]), (200, "text/event-stream"))
             connection.sock.close() if connection.sock else stream.close()
             connection.close()
         _, stream = listen()

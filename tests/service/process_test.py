@@ -94,6 +94,8 @@ def two_snapshots_are_compared():
         s.once()
         shown = one(s, "--against", "1")
         equal(shown["snapshot"]["against"]["name"], "first")
+        check('grown from "first" to "later":' in s.command("processes", "1", "--against", "1"))
+        check('live in "later":' in s.command("processes", "1"))
         equal([(call_names(shown, x)[0], x["more_bytes"], x["more_blocks"]) for x in shown["snapshot"]["sites"]],
               [("make_buffer", 2000, 1), ("make_list", 64, 1), ("make_name", -1000, -5)])
         equal([x["more_bytes"] for x in one(s, "--snapshot", "1", "--against", "1")["snapshot"]["sites"]
