@@ -189,6 +189,8 @@ def pages_are_well_formed():
             equal(service.Nesting(s.http("GET", path, Accept="text/html").text).wrong, [], path)
         chosen = s.http("GET", "/?build=1.0").text
         check('<input type="hidden" name="build" value="1.0">' in chosen)
+        check("No process has sent a snapshot" in s.http("GET", "/processes").text)
+        check("search=a%20%26b" in s.http("GET", "/?search=a%20%26b").text, "links keep the search")
         front = s.http("GET", "/").text
         check('name="build"' not in front)
         check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")

@@ -169,6 +169,9 @@ def pages_say_what_the_answers_say():
         zoomed = s.http("GET", "/process/1?snapshot=2&zoom=2").text
         check("Show all" in zoomed and "within" in zoomed)
         check("Bytes grown" in s.http("GET", "/process/1?snapshot=2&against=1").text)
+        for path in ("/processes", "/process/1?snapshot=2&zoom=2", "/process/1?snapshot=2&against=1", "/process/1?x=1"):
+            equal(Nesting(s.http("GET", path).text).wrong, [], path)
+        check("<thead>" in s.http("GET", "/processes").text)
         check('href="/process/1"' in s.http("GET", "/processes").text)
         equal(s.http("GET", "/api/v1/processes/1?snapshot=1").json()["snapshot"]["name"], "first")
         for path in ("/process/2", "/process/x", "/process/1?snapshot=7", "/api/v1/processes/2"):
