@@ -1,8 +1,8 @@
 // Two heaps, one program: whatever it asks for, it sees the same of both. The first bytes of the input choose the pair,
 // bare heaps and those with decorators or a checker around them, and the size of their arenas.
 //
-// Agreed on: whether a request is served where both have room, contents after each call, alignment, bytes that the owner
-// may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request that only
+// The two agree on whether a request is served where both have room, contents after each call, alignment, bytes that the
+// owner may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request that only
 // one of them can serve is taken back there.
 #include <ringfence/guard.h>
 #include <ringfence/lock.h>
@@ -164,7 +164,7 @@ private:
     return true;
   }
 
-  // What a request gave is kept where both gave it. True where it is kept.
+  // Keeps the blocks where both heaps gave one. True where they are kept.
   bool keep(Block &b, void *const got[2], size_t size, size_t align) {
     bool const room = (got[0] == nullptr) != (got[1] == nullptr) || got[0] == nullptr ? false : true;
     for (unsigned i = 0; i < 2; i++) {

@@ -1,4 +1,4 @@
-// A guess of a stack is verified word by word (checkers/os/stack_guess.c): over stacks and layouts that the tests write.
+// A guess of a stack is verified word by word (checkers/os/stack_guess.c): over stacks and layouts of the tests' own.
 #include "checkers/os/stack_rules.h"
 
 #include <gtest/gtest.h>

@@ -47,7 +47,7 @@ TEST(Forward, AHeapOfItsOwnIsUsedWhereAskedToAndWhereBlocksAreChecked) {
   }
 }
 
-// Of a malloc that is not known yet nothing can be asked: these blocks lie in the library, and stay.
+// A malloc that is not known yet can be asked for nothing: these blocks lie in the library, and stay.
 TEST(Forward, RequestsWhileTheMallocBehindIsLookedForAreServedByTheLibrary) {
   for (const char *const mode : {"mode=off", "mode=sample", "mode=off:heap=own"}) {
     Result const result = run({program("handed_on"), "early"}, with(mode));

@@ -231,7 +231,8 @@ class Small(unittest.TestCase):
         os.chmod(program, 0o700)
         self.assertEqual(["A.B", "D/0.E"], reach.parts_of(program, [], self.folder))
         self.put(program, "#!/usr/bin/env python3\nfrom service import main\nmain([])\n")
-        listing = 'import sys\ndef main(_):\n    print("Service.\\n  one" if sys.argv[2:] == ["--gtest_list_tests"] else "")\n'
+        listing = 'import sys\nasked = sys.argv[2:] == ["--gtest_list_tests"]\n'
+        listing += 'def main(_):\n    print("Service.\\n  one" if asked else "")\n'
         self.put(os.path.join(self.folder, "service.py"), listing)
         self.assertEqual(["Service.one"], reach.parts_of(program, ["a word of its own"], self.folder))
         found = reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})

@@ -226,7 +226,7 @@ def equal(got, wanted, *what):
 
 
 class Nesting(html.parser.HTMLParser):
-    """What is wrong with the nesting of a page's elements: those that are never closed, or not in their order."""
+    """Reads a page; `wrong` lists elements that are never closed, closed out of order, or in the wrong element."""
 
     EMPTY = ("input", "meta", "link", "br", "img", "hr")
     INSIDE = {"td": ("tr",), "th": ("tr",), "tr": ("tbody", "thead"), "tbody": ("table",), "thead": ("table",)}

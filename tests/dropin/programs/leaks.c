@@ -107,7 +107,7 @@ static void noted_in_a_freed_block(void) {
   free(holder);
 }
 
-/* The middle of the longest run of zeroes in the writable data of the library that is preloaded: a table's spare room. */
+/* The middle of the longest run of zeroes in the writable data of the preloaded library: a table's spare room. */
 static int find_spare_word(struct dl_phdr_info *info, size_t size, void *context) {
   uintptr_t const ours = (uintptr_t)__ringfence_check_leaks - info->dlpi_addr;
   const ElfW(Phdr) *data = NULL;
