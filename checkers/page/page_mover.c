@@ -186,14 +186,10 @@ void rf_page_mover_empty(uintptr_t start, size_t size) {
   errno = saved;
 }
 
-/* Whoever finds the page elsewhere, or shared with a child, has been heard all the same. */
+/* Whoever finds the page moved before, or shared with a child, has been heard all the same. */
 static bool is_lost(void) {
   uintptr_t const first = (uintptr_t)mover.witness;
-  uintptr_t const second = first + rf_page_size();
-  int const result = do_job(MOVER_MOVE, second, first);
-  if (result == 0) {
-    (void)do_job(MOVER_MOVE, first, second);
-  }
+  int const result = do_job(MOVER_MOVE, first + rf_page_size(), first);
   return result != 0 && result != EBUSY && result != ENOENT && result != EEXIST;
 }
 
@@ -244,13 +240,10 @@ static bool make_pages(void) {
 /* By its effect, since emulators say yes and do nothing. */
 static bool try_mover(void) {
   size_t const size = rf_page_size();
-  if (!rf_page_mover_register(mover.witness, 2 * size) || rf_host_readable(mover.witness, 1) ||
-      !rf_page_mover_fill((uintptr_t)mover.witness, size) || !rf_host_readable(mover.witness, 1) ||
-      !rf_page_mover_move((uintptr_t)mover.witness + size, (uintptr_t)mover.witness)) {
-    return false;
-  }
-  return !rf_host_readable(mover.witness, 1) && rf_host_readable(mover.witness + size, 1) &&
-         rf_page_mover_move((uintptr_t)mover.witness, (uintptr_t)mover.witness + size);
+  unsigned char *const other = mover.witness + size;
+  return rf_page_mover_register(mover.witness, 2 * size) && rf_page_mover_fill((uintptr_t)mover.witness, size) &&
+         rf_page_mover_move((uintptr_t)other, (uintptr_t)mover.witness) && !rf_host_readable(mover.witness, 1) &&
+         rf_host_readable(other, 1) && rf_page_mover_move((uintptr_t)mover.witness, (uintptr_t)other);
 }
 
 bool rf_page_mover_begin(void) {

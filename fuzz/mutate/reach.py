@@ -3,7 +3,7 @@ fault there.
 
 The sources are compiled with -fsanitize-coverage=trace-pc and linked with reached.c, which marks each basic block that
 runs in a file per program or library. The lines of a block are those that the debug information gives its instructions.
-A slow test of GoogleTest is measured, and run, case by case: the name of such a part is the test's and a filter.
+A slow test that lists its cases is measured, and run, case by case: the name of such a part is the test's and a filter.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ BYTES_PER_MARK = 4  # as in reached.c
 SLOW = 2.0  # seconds above which a test is taken apart, as is one that fails as a whole
 PLACE = re.compile(r"(?:/proc/self/cwd/)?([^ ]+):(\d+)( \(discriminator \d+\))?$")
 FILTER = " --gtest_filter="
+# Programs of GoogleTest, and scripts that take its options by tests/service/service.py.
+LISTS_CASES = (b"--gtest_list_tests", b"\nfrom service import ")
 
 
 def label_of(part):
@@ -28,13 +30,14 @@ def label_of(part):
     return part.split(" ")[0]
 
 
-def parts_of(program, cwd):
-    """The cases of a program of GoogleTest, by the names that a filter takes."""
+def parts_of(program, arguments, cwd):
+    """The cases of a program that lists them, by the names that a filter takes."""
     with open(program, "rb") as file:
-        if b"--gtest_list_tests" not in file.read():
-            return []
+        text = file.read()
+    if not any(mark in text for mark in LISTS_CASES):
+        return []
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    done = subprocess.run([program, "--gtest_list_tests"], cwd=cwd, check=False, **output)
+    done = subprocess.run([program, *arguments, "--gtest_list_tests"], cwd=cwd, check=False, **output)
     found, suite = [], ""
     for line in done.stdout.splitlines():
         name = line.split("#")[0].strip()
@@ -132,8 +135,9 @@ class Reach:
         failed, seconds = self._take(label)
         cases = []
         if failed or seconds > SLOW:
-            program = os.path.join(self.tree.folder, self.graph.tests[label].program)
-            cases = parts_of(program, self.tree.lay_out(self.graph.tests[label]))
+            test = self.graph.tests[label]
+            program = os.path.join(self.tree.folder, test.program)
+            cases = parts_of(program, test.arguments, self.tree.lay_out(test))
         self.parts[label] = [label] if len(cases) < 2 else [label + FILTER + case for case in cases]
         if len(cases) >= 2:
             for part in self.parts[label]:

@@ -2,18 +2,22 @@
 // whatever becomes of the descriptor, in children, and among threads.
 #include "tests/checkers/page_fixture.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <functional>
 #include <thread>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/page/page_impl.h"
 }
 
@@ -107,6 +111,15 @@ protected:
     return whole && served && free(next) == RF_OK && touch(next) == RF_BUG_USE_AFTER_FREE;
   }
 
+  // As long as the list of runs that are ready.
+  bool ready_is_counted() const {
+    unsigned count = 0;
+    for (const rf_slot *s = store_->ready; s != nullptr; s = s->next) {
+      count++;
+    }
+    return count == store_->ready_count;
+  }
+
   unsigned char *live() {
     unsigned char *const p = alloc(100);
     memset(p, 1, 100);
@@ -138,6 +151,110 @@ TEST(PageMoveKernel, MemoryMovesFromTheReleaseOnThatMendedTheRaceWithSwapping) {
   EXPECT_FALSE(rf_page_mover_trusts("unknown"));
   EXPECT_FALSE(rf_page_mover_trusts(""));
 }
+
+// ---- The system below: page_mover_test.cc says whether it works ----
+
+#if defined(__linux__)
+
+TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
+  struct {
+    rlim_t most;
+    int number;
+  } const cases[] = {{64, 32}, {1000, 500}, {1001, 1000}, {RLIM_INFINITY, 1000}};
+  for (const auto &c : cases) {
+    alone([&] {
+      rlimit limit;
+      EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+      limit.rlim_cur = std::min(c.most, limit.rlim_max);
+      EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+      EXPECT_TRUE(rf_page_mover_renew());
+      EXPECT_EQ(rf_page_store_kept_descriptor(), c.number);
+      EXPECT_EQ(fcntl(c.number, F_GETFD), FD_CLOEXEC);
+      EXPECT_NE(fcntl(c.number, F_GETFL) & O_NONBLOCK, 0);
+      EXPECT_EQ(fcntl(3, F_GETFD), -1) << "where it was opened";
+    });
+  }
+}
+
+TEST_F(PageMove, PagesAreFilledAndEmptied) {
+  size_t const size = page_size();
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 4 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto const at = reinterpret_cast<uintptr_t>(pages);
+  EXPECT_FALSE(rf_page_mover_fill(at, size)) << "not registered";
+  EXPECT_TRUE(rf_page_mover_register(pages, 4 * size));
+  EXPECT_FALSE(rf_host_readable(pages, 1));
+  for (int again = 0; again < 2; again++) {
+    EXPECT_TRUE(rf_page_mover_fill(at, 3 * size));
+    for (size_t i = 0; i < 3 * size; i++) {
+      ASSERT_EQ(pages[i], RF_PATTERN_REDZONE) << i;
+    }
+    EXPECT_FALSE(rf_host_readable(pages + 3 * size, 1));
+  }
+  rf_page_mover_empty(at, 2 * size);
+  EXPECT_FALSE(rf_host_readable(pages + size, 1));
+  EXPECT_TRUE(rf_host_readable(pages + 2 * size, 1));
+  EXPECT_TRUE(rf_page_mover_move(at, at + 2 * size));
+  EXPECT_FALSE(rf_page_mover_move(at, at + 2 * size)) << "nothing is there any more";
+  munmap(pages, 4 * size);
+}
+
+TEST_F(PageMove, ErrnoIsLeftAlone) {
+  alone([] {
+    errno = 77;
+    EXPECT_FALSE(rf_page_mover_register(nullptr, 1));
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_move(1, 2));
+    EXPECT_EQ(errno, 77);
+    rf_page_mover_empty(1, 1);
+    EXPECT_EQ(errno, 77);
+    EXPECT_TRUE(rf_page_mover_begin());
+    rlimit const none = {0, 0};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    EXPECT_FALSE(rf_page_mover_renew());
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_works());
+    rf_page_mover_end();
+    EXPECT_EQ(errno, 77);
+  });
+}
+
+TEST_F(PageMove, AnotherFileOfTheDescriptorsNumberIsLeftOpen) {
+  alone([] {
+    int const number = rf_page_store_kept_descriptor();
+    EXPECT_EQ(dup2(1, number), number);
+    rf_page_mover_look();
+    EXPECT_FALSE(rf_page_mover_works());
+    EXPECT_NE(fcntl(number, F_GETFD), -1);
+  });
+}
+
+// As often as it is asked, and while a child has its memory in common with it.
+TEST_F(PageMove, IsFoundToWorkWhileItDoes) {
+  for (int i = 0; i < 3; i++) {
+    rf_page_mover_look();
+    EXPECT_TRUE(rf_page_mover_works());
+  }
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t const child = fork();
+  if (child == 0) {
+    char end;
+    rf_page_mover_look();
+    rf_page_mover_look();
+    _exit(rf_page_mover_works() && read(ends[0], &end, 1) == 1 ? 0 : 1);
+  }
+  rf_page_mover_look();
+  EXPECT_TRUE(rf_page_mover_works());
+  EXPECT_EQ(write(ends[1], "", 1), 1);
+  EXPECT_EQ(in_child(child, [] { return true; }), 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+#endif
+
+// ---- Blocks ----
 
 TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
   unsigned char *const a = live();
@@ -196,6 +313,8 @@ TEST_F(PageMove, BlocksThatFillAPageLieElsewhere) {
   memset(p, 1, page_size());
   ASSERT_EQ(madvise(p, page_size(), MADV_DONTNEED), 0);
   EXPECT_EQ(p[0], 0);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_FALSE(is_moving());
 }
 
 TEST_F(PageMove, TheSystemIsRefusedToo) {
@@ -237,7 +356,94 @@ TEST_F(PageMove, WithoutItsDescriptorAllIsClosedAgainByTheNextBlocks) {
     (void)freed();
     (void)freed();
     EXPECT_FALSE(is_moving());
+    EXPECT_TRUE(ready_is_counted());
     EXPECT_TRUE(stands(a, b));
+  });
+}
+
+TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {
+  unsigned char *const a = live();
+  unsigned char *const b = live();
+  alone([&] {
+    std::fill(std::begin(store_->holes[SPACE_MOVING]), std::end(store_->holes[SPACE_MOVING]), nullptr);
+    rlimit const little = {1 << 20, 1 << 20};
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &little), 0);
+    EXPECT_EQ(free(a), RF_OK);
+    EXPECT_EQ(store_->ready_count, 0U);
+    EXPECT_EQ(touch(a), RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(b[0], 1);
+  });
+}
+
+TEST_F(PageMove, SettledTheLastBlockStillEndsInAGap) {
+  unsigned char *const a = live();
+  alone([&] {
+    rf_page_store_settle();
+    EXPECT_EQ(touch(a), RF_BUG_COUNT);
+    EXPECT_EQ(touch(a + 100), RF_BUG_BUFFER_OVERFLOW);
+  });
+}
+
+// A page without the mover would be open, with memory of nobody.
+TEST_F(PageMove, ARunThatWasToBeReadyIsClosedWhereItSettlesMeanwhile) {
+  unsigned char *const a = live();
+  rf_slot s = {};
+  for (const rf_slot *r = store_->spaces->lowest; r != nullptr; r = r->after) {
+    s = rf_slot_is_live(r) ? *r : s;
+  }
+  ASSERT_EQ(s.block, reinterpret_cast<uintptr_t>(a));
+  alone([&] {
+    rf_slot *const to = rf_page_move_target(store_, &s);
+    unsigned const ready = store_->ready_count;
+    const void *const page = reinterpret_cast<const void *>(rf_slot_open_start(to));
+    rf_page_store_settle();
+    EXPECT_FALSE(rf_page_move_memory(to, &s));
+    EXPECT_TRUE(rf_host_readable(page, 1));
+    rf_page_mask mask;
+    EXPECT_TRUE(rf_page_enter(store_, &mask));
+    rf_page_move_end(store_, to, false);
+    rf_page_leave(store_, &mask);
+    EXPECT_FALSE(rf_host_readable(page, 1));
+    EXPECT_NE(rf_slot_state_of(to), SLOT_MAKING);
+    EXPECT_EQ(store_->ready_count, ready - 1);
+    EXPECT_EQ(a[0], 1);
+  });
+}
+
+// Only pages that move get markers.
+TEST_F(PageMove, SettledOtherBlocksStayAsTheyAre) {
+  unsigned char *const whole = alloc(page_size());
+  unsigned char *const large = alloc(64 * page_size());
+  unsigned char *const small = live();
+  struct Shape {
+    bool marks;
+    uint32_t armed;
+  };
+  std::vector<Shape> before;
+  for (const rf_space *s = store_->spaces; s != nullptr; s = s->next) {
+    before.push_back({s->marks, s->armed});
+  }
+  ASSERT_EQ(before.size(), 3U);
+  alone([&] {
+    rf_page_store_settle();
+    size_t i = 0;
+    for (const rf_space *s = store_->spaces; s != nullptr; s = s->next, i++) {
+      if (s->kind == SPACE_MOVING) {
+        uint32_t top = 0;
+        for (const rf_slot *r = s->lowest; r != nullptr; r = r->after) {
+          top = rf_slot_state_of(r) == SLOT_HOLE ? top : r->run + r->length;
+        }
+        EXPECT_TRUE(s->marks && s->armed == top);
+        EXPECT_LT(top, s->pages / 2);
+      } else {
+        EXPECT_TRUE(s->marks == before[i].marks && s->armed == before[i].armed);
+      }
+    }
+    for (unsigned char *const p : {whole, large, small}) {
+      EXPECT_EQ(touch(p), RF_BUG_COUNT);
+      EXPECT_EQ(free(p), RF_OK);
+      EXPECT_EQ(touch(p), RF_BUG_USE_AFTER_FREE);
+    }
   });
 }
 

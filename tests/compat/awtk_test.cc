@@ -623,6 +623,31 @@ TEST_F(Awtk, TheHeapLivesInTheMemoryThatItIsGiven) {
   }
 }
 
+// The pool for small blocks takes its share of the heap, by the heap's size.
+TEST_F(Awtk, ThePoolIsTheLargerTheMoreMemoryThereIs) {
+  std::vector<char> much(2000 * 1024);
+  auto const taken = [&much](uint32_t size) {
+    EXPECT_EQ(RET_OK, tk_mem_init(much.data(), size));
+    uint32_t most = size;
+    for (bool found = false; !found && most > 100; most -= found ? 0 : 100) {
+      void *p = TKMEM_ALLOC(most);
+      found = p != nullptr;
+      TKMEM_FREE(p);
+    }
+    return size - most;
+  };
+  uint32_t const none = taken(30 * 1024);
+  uint32_t const little = taken(99 * 1024);
+  uint32_t const middling = taken(101 * 1024);
+  uint32_t const large = taken(1001 * 1024);
+  EXPECT_LT(none, 1000U);
+  EXPECT_GT(little, 10 * none);
+  EXPECT_GT(middling, 2 * little);
+  EXPECT_NEAR(taken(999 * 1024), middling, 10000) << "what a heap needs by itself grows, too";
+  EXPECT_GT(large, middling + middling / 2);
+  EXPECT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+}
+
 TEST_F(Awtk, TheHeapIsMadeOfSeveralPiecesOfMemory) {
   ASSERT_EQ(RET_OK, tk_mem_init_ex(buffer, 40 * 1024, buffer + 50 * 1024, 60U * 1024, nullptr));
   EXPECT_EQ(RET_OK, tk_mem_init_stage2());

@@ -197,6 +197,8 @@ TEST_F(RtThread, BadFreesAreRefusedAndReported) {
   char local = 0;
   auto *const p = static_cast<char *>(rt_malloc(100));
   rt_free(&local);
+  ASSERT_FALSE(faults.empty());
+  EXPECT_EQ(&local, faults[0].ptr);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   rt_free(p + 4);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
@@ -596,6 +598,16 @@ TEST_F(RtMempool, WhatCannotBeAPoolIsRefused) {
   EXPECT_EQ(-RT_EINVAL, rt_mp_detach(&other));
   EXPECT_EQ(-RT_EINVAL, rt_mp_delete(&mp));
   EXPECT_EQ(nullptr, rt_mp_alloc(RT_NULL, 0));
+}
+
+TEST_F(RtMempool, MayBeMadeInMemoryThatWasUsed) {
+  struct rt_mempool other;
+  memset(static_cast<void *>(&other), 0xA5, sizeof other);
+  alignas(8) rt_uint8_t own[sizeof blocks];
+  ASSERT_EQ(RT_EOK, rt_mp_init(&other, "mp", own, sizeof own, 80));
+  EXPECT_EQ(-RT_EINVAL, rt_mp_delete(&other)) << "it was not created";
+  EXPECT_EQ(RT_EOK, rt_mp_detach(&other));
+  EXPECT_EQ(RT_Object_Class_Null, rt_object_get_type(&other.parent));
 }
 
 TEST_F(RtMempool, APoolFromTheSystemHeapGivesItsMemoryBack) {

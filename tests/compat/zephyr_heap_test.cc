@@ -13,7 +13,9 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "tests/core/recorder.h"
@@ -299,9 +301,46 @@ TEST_F(ZephyrHeap, ListenersHearOfEachBlock) {
   sys_heap_free(&heap, p);
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
   EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 5000));
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, sys_heap_alloc(&heap, 16), 0));
   heap_listener_unregister(&on_alloc);
   heap_listener_unregister(&on_free);
-  EXPECT_EQ((std::vector<std::string>{"+32", "+56", "-32", "-56"}), the_events);
+  EXPECT_EQ((std::vector<std::string>{"+32", "+56", "-32", "-56", "+16", "-16"}), the_events);
+}
+
+TEST_F(ZephyrHeap, AListenerThatIsNotRegisteredCannotBeUnregistered) {
+  HEAP_LISTENER_ALLOC_DEFINE(other, HEAP_ID_FROM_POINTER(&heap),
+                             [](uintptr_t, void *, size_t) { the_events.emplace_back("other"); });
+  HEAP_LISTENER_ALLOC_DEFINE(unknown, HEAP_ID_FROM_POINTER(&heap), [](uintptr_t, void *, size_t) {});
+  the_events.clear();
+  sys_heap_init(&heap, memory, sizeof memory);
+  unknown.node = &other;
+  heap_listener_unregister(&unknown);
+  sys_heap_free(&heap, sys_heap_alloc(&heap, 30));
+  EXPECT_TRUE(the_events.empty());
+}
+
+TEST_F(ZephyrHeap, NothingBehindTheMemoryIsRead) {
+  auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto *const pages =
+      static_cast<char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_EQ(0, mprotect(pages + page, page, PROT_NONE));
+  sys_heap_init(&heap, pages + page - 1024, 1024);
+  void *const p = sys_heap_alloc(&heap, 100);
+  EXPECT_TRUE(sys_heap_validate(&heap));
+  sys_heap_free(&heap, p);
+  EXPECT_TRUE(sys_heap_validate(&heap));
+  munmap(pages, 2 * page);
+  sys_heap_init(&heap, memory, sizeof memory);
+}
+
+// The name alone, as in a table of functions: no macro has it.
+TEST_F(ZephyrHeap, FunctionsAreThereAsWell) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  void *const p = (sys_heap_alloc)(&heap, 30);
+  ASSERT_NE(nullptr, p);
+  (sys_heap_free)(&heap, p);
+  (sys_heap_free)(&heap, p);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
 }
 
 TEST_F(ZephyrHeap, TheStressRigLeavesTheHeapEmpty) {

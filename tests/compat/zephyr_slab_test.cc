@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 #include <ringfence/fault.h>
+#include <ringfence/watch.h>
 
 #include <chrono>
 #include <cstring>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -139,6 +141,42 @@ TEST_F(ZephyrSlab, TheAddressOfThePointerWillDoAsInOlderVersions) {
   void *none = nullptr;
   k_mem_slab_free(&slab, &none);
   k_mem_slab_free(&slab, none);
+}
+
+// The name alone, as in a table of functions: no macro has it.
+TEST_F(ZephyrSlab, AFreeByItsFunctionIsOne) {
+  char *const block = take();
+  (k_mem_slab_free)(&slab, block);
+  EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+  (k_mem_slab_free)(&slab, block);
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+}
+
+struct Heard {
+  char event;
+  void *first;
+  size_t count;
+};
+std::vector<Heard> the_heard;
+
+template <char event> void hear(const rf_watched_pool *, void *first, size_t count, const rf_site *, const void *) {
+  the_heard.push_back({event, first, count});
+}
+
+TEST_F(ZephyrSlab, AWatcherHearsOfEachBlock) {
+  rf_watcher const watcher = {hear<'b'>, hear<'b'>, hear<'e'>, hear<'a'>, hear<'c'>, hear<'f'>};
+  const rf_watcher *const before = __atomic_exchange_n(&rf_watcher_of_process, &watcher, __ATOMIC_ACQ_REL);
+  the_heard.clear();
+  char *const block = take();
+  k_mem_slab_free(&slab, block);
+  __atomic_store_n(&rf_watcher_of_process, before, __ATOMIC_RELEASE);
+  std::string events;
+  for (const Heard &heard : the_heard) {
+    events += heard.event;
+    EXPECT_EQ(heard.first, heard.event == 'b' ? nullptr : block);
+    EXPECT_EQ(heard.count, heard.event == 'b' ? 0U : 1U);
+  }
+  EXPECT_EQ(RF_WATCH ? "baf" : "", events);
 }
 
 TEST_F(ZephyrSlab, StatisticsAreInBytes) {

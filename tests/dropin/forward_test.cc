@@ -47,6 +47,16 @@ TEST(Forward, AHeapOfItsOwnIsUsedWhereAskedToAndWhereBlocksAreChecked) {
   }
 }
 
+// A malloc that is not known yet can be asked for nothing: these blocks lie in the library, and stay.
+TEST(Forward, RequestsWhileTheMallocBehindIsLookedForAreServedByTheLibrary) {
+  for (const char *const mode : {"mode=off", "mode=sample", "mode=off:heap=own"}) {
+    Result const result = run({program("handed_on"), "early"}, with(mode));
+    bool const own = std::string(mode).find("own") != std::string::npos;
+    EXPECT_EQ(result.out, own ? "0 of 3\nok\n" : "3 of 3\nok\n") << mode;
+    EXPECT_EQ(result.status, 0) << mode;
+  }
+}
+
 TEST(Forward, ATraceIsOfTheHeapOfItsOwn) {
   std::string const trace = testing::TempDir() + "forward_test.rft";
   Result const result = run_before(program("libnext_malloc.so"), "mode=off:trace=" + trace);

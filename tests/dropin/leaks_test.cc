@@ -159,6 +159,14 @@ TEST(Leaks, AreNotReportedWhereTheOptionsSaySo) {
   Result const result = run({program("leaks"), "one"}, with("leaks=0"));
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.findings.size(), 0U);
+  Result const asked = run({program("leaks"), "one", "demand"}, with("leaks=0"));
+  EXPECT_EQ(asked.out, "0\n");
+  EXPECT_EQ(asked.findings.size(), 0U);
+}
+
+// A block that only the drop-in has a note of is the program's no more.
+TEST(Leaks, AreFoundThoughTheLibraryHasTheirAddress) {
+  expect_lost(run({program("leaks"), "noted_by_the_library"}), {"noted_by_the_library", 1, 0, 33});
 }
 
 TEST(Leaks, WhatIsReachableIsListedWhenAskedFor) {

@@ -306,6 +306,20 @@ TEST(Process, ACrashByAPointerOutOfFreedMemoryIsAUseAfterFree) {
   EXPECT_FALSE(result.findings[0]["found"]["frames"].items.empty());
 }
 
+TEST(Process, ACrashNearALargeBlockNamesTheBlock) {
+  for (const char *const how : {"before", "after"}) {
+    bool const behind = std::string(how) == "after";
+    Result const result = run({program("process"), behind ? "wild_behind" : "wild_before"});
+    EXPECT_EQ(result.status, 128 + SIGSEGV) << how;
+    ASSERT_EQ(result.findings.size(), 1U) << how;
+    const Json &finding = result.findings[0];
+    EXPECT_EQ(finding["detail"].text, "SIGSEGV: a wild access near a block");
+    EXPECT_EQ(finding["relation"].text, how);
+    EXPECT_EQ(finding["size"].number, 3000000);
+    EXPECT_LE(finding["distance"].number, 0x10000 + 8);
+  }
+}
+
 TEST(Process, ItsEndDoesNotWakeThreadsThatWait) {
   for (int i = 0; i < 5; i++) {
     Result const result = run({program("process"), "waiting"});

@@ -2,6 +2,12 @@
 // Each test has a process of its own, since caches stay for ever.
 #include "tests/dropin/heap_alone.h"
 
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/bins.h"
+}
+#undef _Static_assert
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -11,6 +17,7 @@ namespace {
 
 const unsigned kLong = 60000;
 const unsigned kShort = 2;
+const unsigned kClass = 3; // any class of slots
 
 // Runs it to its end in another thread.
 void in_a_thread(const std::function<void()> &work) {
@@ -235,6 +242,21 @@ TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
       EXPECT_EQ(cache->bins[i].weight, std::max(rf_size_classes[i].size, 64U)) << i;
     }
     EXPECT_EQ(cache->bins[RF_BIN_LARGE].slot_size, 0U);
+  });
+}
+
+// Slots that come back one by one go on to the heaps many at a time.
+TEST(DropinCaches, GiveSlotsBackWhereTwiceAsManyAreIdleAsTheyKeep) {
+  alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    const rf_bin *const bin = &cache->bins[kClass];
+    uint32_t const most = rf_size_classes[kClass].most;
+    for (uint32_t i = 1; i <= 2 * most + 1; i++) {
+      rf_slot_place place;
+      ASSERT_EQ(rf_slots_take(0, kClass, &place, 1), 1U);
+      rf_bins_put_back(cache, kClass, place);
+      EXPECT_EQ(bin->ripe - bin->first, i <= 2 * most ? i : most);
+    }
   });
 }
 

@@ -194,6 +194,14 @@ class Small(unittest.TestCase):
             fault = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), source.replace("+", "*"))
             self.assertEqual("survived", trial.run(fault, source)[0])
 
+    def test_a_test_out_of_time_is_asked_twice(self):
+        trial = self.trial()
+        source = PROGRAM["lib/sum.c"]
+        fault = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), source.replace("+", "*"))
+        for second, verdict in ((None, "survived"), ("timeout", "killed"), ("status 1", "killed")):
+            with mock.patch.object(trial.tree, "test", side_effect=[("timeout", 11), (second, 0), (None, 0)]):
+                self.assertEqual(verdict, trial.run(fault, source)[0])
+
     def test_a_test_that_fails_where_lines_are_counted_may_reach_any(self):
         def made():
             return reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})
@@ -221,7 +229,12 @@ class Small(unittest.TestCase):
         program = os.path.join(self.folder, "cases")
         self.put(program, "#!/bin/sh\n# --gtest_list_tests\necho 'Main\nA.\n  B\n  DISABLED_C\nD/0.  # x\n  E  # y'\n")
         os.chmod(program, 0o700)
-        self.assertEqual(["A.B", "D/0.E"], reach.parts_of(program, self.folder))
+        self.assertEqual(["A.B", "D/0.E"], reach.parts_of(program, [], self.folder))
+        self.put(program, "#!/usr/bin/env python3\nfrom service import main\nmain([])\n")
+        listing = 'import sys\nasked = sys.argv[2:] == ["--gtest_list_tests"]\n'
+        listing += 'def main(_):\n    print("Service.\\n  one" if asked else "")\n'
+        self.put(os.path.join(self.folder, "service.py"), listing)
+        self.assertEqual(["Service.one"], reach.parts_of(program, ["a word of its own"], self.folder))
         found = reach.Reach(self.graph, self.root, self.folder, {"//tests:t": "state"})
         part = found.test_of("//tests:t --gtest_filter=A.B")
         self.assertEqual(("//tests:t", ["--gtest_filter=A.B"]), (part.label, part.arguments))
@@ -264,6 +277,16 @@ class DrawAndLists(unittest.TestCase):
         self.assertEqual([("lib/a.c", "return")], [(m.file, m.operator) for m in explained])
         Small.put(path, "equivalence: x\n")
         self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+
+    def test_only_faults_that_are_still_there_count(self):
+        draw = self.draw()
+        name = next(draw.id_of(m) for m in draw.mutants if m.file == "lib/a.c" and m.operator == "return")
+        row = {"file": "lib/a.c", "verdict": "survived", "equivalent": ""}
+        results = mock.Mock(rows={name: row, "of old": row, draw.id_of(draw.mutants[0]): dict(row, verdict="invalid")})
+        path = os.path.join(self.root, "equivalents.txt")
+        Small.put(path, "equivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n")
+        rows = mutate.present_rows(draw, mutate.Equivalents(path), results)
+        self.assertEqual([dict(row, equivalent="none sees it")], rows)
 
     def test_the_table_counts(self):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}

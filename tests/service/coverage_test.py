@@ -84,6 +84,71 @@ def a_module_is_known_by_its_build_id():
         check("no module 99" in s.command("coverage", "99", status=1))
 
 
+def each_list_has_its_bound():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, *(module("/srv/app", c * n, unwatched=[1]) for c, n in (("a", 128), ("b", 129)))),
+               ended(2, module(watched=[(16, 0), (2**53, 1), (2**53 + 1, 1), ("32", 1)], unwatched=[2**53 + 1, 0])),
+               *(ended(10 + i, *(module(f"/m{i}/{k}", "", unwatched=[1]) for k in range(100))) for i in range(3)))
+        s.once()
+        found = s.ask("coverage")
+        equal((found["module_count"], found["sites"], found["watched"], len(found["modules"])), (302, 303, 1, 200))
+        equal(len(modules(s, "--limit", "7")), 7)
+        equal([m["build_id"] for m in modules(s, "--module", "app")], ["ab", "a" * 128])
+        id = str(modules(s, "--module", "app")[0]["id"])
+        equal([(x["offset"], x["processes"], x["blocks"]) for x in sites(s, id=id)],
+              [("0x0", 1, 0), (hex(2**53), 1, 1)])
+        equal([(x["what"], x["count"]) for x in s.ask("status")["losses"]], [("call sites that were not listed", 4)])
+        part = s.ask("coverage", "--module", "/m1/")
+        equal((part["module_count"], part["sites"], part["watched"]), (100, 100, 0))
+
+
+def sites_of_a_module_are_listed_in_parts():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=range(1200))))
+        s.once()
+        equal([len(sites(s)), len(s.ask("coverage", "1", "--limit", "5000")["list"]),
+               len(s.ask("coverage", "1", "--limit", "3")["list"])], [200, 1000, 3])
+        equal(len(modules(s, "--limit", "5000")), 1)
+
+
+def the_oldest_module_goes_where_there_are_too_many():
+    def of(first, last, watched, **more):
+        return [ended(first + i, *(module(f"/m{k}", f"{k:x}", watched=watched, unwatched=[2])
+                                   for k in range(i, min(i + 250, last))), **more) for i in range(first, last, 250)]
+
+    with Service(start=False) as s:
+        append(s.directory, *of(0, 1000, [(1, 3)], ago=200), *of(1000, 2000, [], ago=100))
+        s.once()
+        found = s.ask("coverage")
+        equal((found["module_count"], found["sites"], found["watched"]), (2000, 3000, 1000))
+        append(s.directory, ended(9000, module("/m0", "0", unwatched=[3]), module("/new", "new", unwatched=[2])))
+        s.once()
+        found = s.ask("coverage", "--limit", "2")
+        equal([(m["path"], m["sites"], m["watched"]) for m in found["modules"]], [("/m0", 3, 1), ("/new", 1, 0)])
+        equal((found["module_count"], found["sites"], found["watched"]), (2000, 3000, 999))
+        new = s.ask("coverage", str(found["modules"][1]["id"]), "--watched", "all")
+        equal([(x["offset"], x["blocks"]) for x in new["list"]], [("0x2", 0)])
+
+
+def programs_and_their_runs_are_summed():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=[1]), allocations=100, findings=2, dropped=3, host="a"),
+               ended(2, module(unwatched=[1]), allocations=11, findings=1, dropped=4, host="b", seconds=1800),
+               ended(3, module(unwatched=[1]), program="/srv/other", seconds=60),
+               ended(4, module("/late", "cd", watched=[(1, 1)]), ago=-5))
+        s.once()
+        row = next(c for c in s.ask("coverage")["coverage"] if c["program"] == "/srv/app")
+        equal([row[n] for n in ("mode", "environment", "processes", "hours", "allocations", "findings", "dropped")],
+              ["guard", "development", 3, 2.5, 120, 3, 7])
+        equal(row["last_day"][:10], time.strftime("%Y-%m-%d", time.gmtime()))
+        one = s.ask("coverage", "1")
+        equal((one["programs"], one["shown"], one["offset"]), (["/srv/app", "/srv/other"], "no", 0))
+        check(one["first_seen"] <= one["last_seen"] <= one["list"][0]["last_seen"], one)
+        watched = s.ask("coverage", "2", "--watched", "yes")["list"][0]
+        check(watched["last_watched"] == watched["last_seen"] == watched["modes"][0]["last_watched"], watched)
+        check("last_watched" not in one["list"][0], one)
+
+
 def a_module_has_its_build():
     with Service(start=False) as s:
         append(s.directory, ended(1, module(unwatched=[1]), build={"version": "2.5", "build_id": "ab"}))
@@ -184,6 +249,8 @@ def page_watches_every_site():
         equal((own["sites"], own["watched"]), (4, 4))
         equal(functions(s, own["id"], "yes"), SITES)
         equal([x["blocks"] for x in sites(s, "yes", str(own["id"]))], [50] * 4)
+        lines = [x["line"] for x in sorted(sites(s, "yes", str(own["id"])), key=lambda x: x["function"])]
+        check(all(0 < line < 200 for line in lines) and len(set(lines)) == 4, lines)
 
 
 def a_place_that_frees_is_no_site():

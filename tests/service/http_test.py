@@ -72,6 +72,28 @@ def a_finding_is_split_from_its_page():
         equal(s.http("POST", "/finding/1/split", body="text=%27", Cookie=cookie, Origin=own).status, 409)
 
 
+def a_page_s_forms_do_what_their_buttons_say():
+    form = r'<form method="post" action="/finding/1/(\w+)">(?:<input name="(\w+)"[^>]*?( required)?>)?<button>([^<]+)<'
+    with with_finding() as s:
+        cookie = f"ringfence-{s.port}={s.token()}"
+        own = f"http://127.0.0.1:{s.port}"
+
+        def forms():
+            text = s.http("GET", "/finding/1", Cookie=cookie).text
+            equal(service.Nesting(text).wrong, [])
+            return re.findall(form, text)
+
+        equal(forms(), [("fix", "text", "", "Fixed"), ("ignore", "text", " required", "Ignore"),
+                        ("merge", "other", " required", "Merge it in")])
+        equal(s.http("POST", "/finding/1/fix", body="text=", Cookie=cookie, Origin=own).status, 303)
+        equal(forms(), [("reopen", "", "", "Open again")])
+        equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
+        append(s.directory, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        equal(s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own).status, 303)
+        equal(forms(), [("split", "", "", "Split off again")])
+
+
 def requests_from_other_origins_are_refused():
     with with_finding() as s:
         own = f"http://127.0.0.1:{s.port}"
@@ -158,6 +180,22 @@ def a_code_signs_one_browser_in_once():
             equal((reply.status, reply.headers.get("location")), (status, target), back)
 
 
+def pages_are_well_formed():
+    with with_finding() as s:
+        append(s.directory, service.event("b", "2", f_value=0x41), service.event("b", "3", ago=86400))
+        s.wait(lambda: len(s.findings()) == 2)
+        for path in ("/", "/?state=all&build=1.0", "/?search=x", "/finding/1", "/finding/2", "/builds", "/coverage",
+                     "/processes", "/steering", "/status", "/sign-in", "/nowhere"):
+            equal(service.Nesting(s.http("GET", path, Accept="text/html").text).wrong, [], path)
+        chosen = s.http("GET", "/?build=1.0").text
+        check('<input type="hidden" name="build" value="1.0">' in chosen)
+        check("No process has sent a snapshot" in s.http("GET", "/processes").text)
+        check("search=a%20%26b" in s.http("GET", "/?search=a%20%26b").text, "links keep the search")
+        front = s.http("GET", "/").text
+        check('name="build"' not in front)
+        check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")
+
+
 def pages_run_nothing_and_load_nothing_from_elsewhere():
     with with_finding() as s:
         for path in ("/", "/finding/1", "/builds", "/coverage", "/status", "/sign-in", "/nowhere"):
@@ -227,6 +265,8 @@ def the_answers_are_those_of_the_command():
         for path, words in [("findings", ("findings",)), ("findings/1", ("show", "1")), ("builds", ("builds",)),
                             ("why?a=1&b=1", ("why", "1", "1"))]:
             equal(s.http("GET", "/api/v1/" + path).json(), s.ask(*words), path)
+        for words, found in (("OPEN_A+app.c", 1), ("OPEN_A%20app.c", 1), ("OPEN_A%2Bapp.c", 0)):
+            equal(len(s.http("GET", "/api/v1/findings?search=" + words).json()["findings"]), found, words)
         for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x"):
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
 
@@ -259,7 +299,7 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
             if stream.status == 503:
                 time.sleep(1.2)
                 connection, stream = listen()
-            equal(stream.status, 200)
+            equal((stream.status, stream.headers["Content-Type"]), (200, "text/event-stream"))
             connection.sock.close() if connection.sock else stream.close()
             connection.close()
         _, stream = listen()
@@ -276,6 +316,7 @@ service.main([
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
+    pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,

@@ -90,6 +90,29 @@ def ignored_needs_a_reason_and_stays_ignored():
         s.command("gate")
 
 
+def what_became_of_a_finding_is_listed():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")))
+        s.command("fix", "1")
+        take(s, event("a", "2", build=build("b")))
+        s.command("ignore", "1", "--because", "a test plants it")
+        take(s, event("a", "3", environment="ci"))
+        acts = s.ask("show", "1")["activity"]
+        equal([(a["kind"], a["environment"]) for a in acts],
+              [("ignored", ""), ("reopened", "development"), ("fixed", ""), ("new", "development")])
+        equal([a["text"] for a in acts[:3]], ["a test plants it", "", "in the next build"])
+        check("1 byte written" in acts[3]["text"], acts[3])
+        times = [a["time"] for a in acts]
+        equal(times, sorted(times, reverse=True))
+
+
+def an_option_that_is_none_is_named_and_no_more():
+    with Service(start=False) as s:
+        for words in (("ignore", "1", "--odd"), ("fix", "--odd"), ("merge", "1", "--odd"), ("reopen", "--odd", "1")):
+            said = s.command(*words, status=2)
+            check("unknown option --odd" in said and said.count("\n") == 1, said)
+
+
 def merged_findings_are_one_until_they_are_split():
     with Service(start=False) as s:
         take(s, event("a", "1"), event("b", "2"), event("b", "3"), event("c", "4"))
@@ -218,6 +241,8 @@ def filters_and_words_choose():
                               (("--search", "open_z"), []),
                               (("--order", "first"), [1, 2]), (("--limit", "1"), [1])]:
             equal([row["id"] for row in s.findings(*words)], wanted, words)
+        check(re.search(r"^ +1  new +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
+        check(re.search(r"^ +2  open +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
         for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("word",),
                       ("--event", "1")):
             s.command("findings", *words, status=2)
@@ -313,6 +338,7 @@ service.main([
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
+    an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
     merged_findings_are_one_until_they_are_split, a_finding_is_split_by_a_rule_and_made_one_again,
     a_split_says_what_it_could_not_move,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,

@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 
-from service import Service, append, check, equal, record
+from service import Nesting, Service, append, check, equal, record
 
 MODULE = {"path": "/srv/app", "build_id": "ab12"}
 
@@ -94,6 +94,8 @@ def two_snapshots_are_compared():
         s.once()
         shown = one(s, "--against", "1")
         equal(shown["snapshot"]["against"]["name"], "first")
+        check('grown from "first" to "later":' in s.command("processes", "1", "--against", "1"))
+        check('live in "later":' in s.command("processes", "1"))
         equal([(call_names(shown, x)[0], x["more_bytes"], x["more_blocks"]) for x in shown["snapshot"]["sites"]],
               [("make_buffer", 2000, 1), ("make_list", 64, 1), ("make_name", -1000, -5)])
         equal([x["more_bytes"] for x in one(s, "--snapshot", "1", "--against", "1")["snapshot"]["sites"]
@@ -118,6 +120,16 @@ def first_last_and_highest_are_kept_whole():
         gaps = [int(b[1:]) - int(a[1:]) for a, b in zip(whole, whole[1:])]
         check(max(gaps) <= 16, "spread over the time", whole)
         equal(one(s)["snapshot"]["name"], "n100")
+
+
+def figures_of_the_last_thousand_stay():
+    with Service("--keep-days", "0", start=False) as s:
+        lines = [told(i, ago=2000 - i, snap=snapshot(f"n{i}", [[1000 + i, 1, [frame("f", 1, MODULE)]]]))
+                 for i in range(1, 1011)]
+        append(s.directory, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        s.once()
+        rows = one(s)["snapshots"]
+        equal((len(rows), len([row for row in rows if row["whole"]])), (1000, 32))
 
 
 def old_ones_lose_their_sites():
@@ -150,9 +162,16 @@ def pages_say_what_the_answers_say():
         for part in ('class="flame"', 'class="map"', "make_buffer", "app.c:10", "75.0 %", 'class="point shown"',
                      "Sizes of live blocks"):
             check(part in page.text, part)
+        equal(Nesting(page.text).wrong, [])
+        check(re.search(r"Where anything is live, [1-9]\d* % of the bytes are", page.text), "a share")
+        begin, end = (row["time"][:19].replace("T", " ") for row in one(s)["snapshots"])
+        check(f'<div class="scale"><span>{begin}</span><span>{end}</span></div>' in page.text, begin, end)
         zoomed = s.http("GET", "/process/1?snapshot=2&zoom=2").text
         check("Show all" in zoomed and "within" in zoomed)
         check("Bytes grown" in s.http("GET", "/process/1?snapshot=2&against=1").text)
+        for path in ("/processes", "/process/1?snapshot=2&zoom=2", "/process/1?snapshot=2&against=1", "/process/1?x=1"):
+            equal(Nesting(s.http("GET", path).text).wrong, [], path)
+        check("<thead>" in s.http("GET", "/processes").text)
         check('href="/process/1"' in s.http("GET", "/processes").text)
         equal(s.http("GET", "/api/v1/processes/1?snapshot=1").json()["snapshot"]["name"], "first")
         for path in ("/process/2", "/process/x", "/process/1?snapshot=7", "/api/v1/processes/2"):
@@ -205,5 +224,6 @@ if __name__ == "__main__":
     from service import main
     main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
-          first_last_and_highest_are_kept_whole, old_ones_lose_their_sites, of_many_processes_the_last_stay,
+          first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
+          of_many_processes_the_last_stay,
           pages_say_what_the_answers_say, names_come_with_symbols, hostile_snapshots_do_no_harm])

@@ -3,6 +3,7 @@
 import ctypes
 import datetime
 import fcntl
+import html.parser
 import http.client
 import json
 import os
@@ -224,10 +225,46 @@ def equal(got, wanted, *what):
     check(got == wanted, *what, f"got {got!r}, not {wanted!r}")
 
 
+class Nesting(html.parser.HTMLParser):
+    """Reads a page; `wrong` lists elements that are never closed, closed out of order, or in the wrong element."""
+
+    EMPTY = ("input", "meta", "link", "br", "img", "hr")
+    INSIDE = {"td": ("tr",), "th": ("tr",), "tr": ("tbody", "thead"), "tbody": ("table",), "thead": ("table",)}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.wrong = [], []
+        self.feed(text)
+        self.close()
+        self.wrong += self.open
+
+    def handle_starttag(self, tag, attrs):
+        if self.INSIDE.get(tag) and self.open[-1] not in self.INSIDE[tag]:
+            self.wrong.append(f"{tag} in {self.open[-1]}")
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"/{tag} at {self.getpos()}")
+
+
+def chosen(cases):
+    """By GoogleTest's options, which fuzz/mutate gives: --gtest_list_tests, or --gtest_filter=Service.NAME."""
+    if "--gtest_list_tests" in sys.argv:
+        print("\n  ".join(["Service."] + [case.__name__ for case in cases]))
+        return []
+    names = [word.partition("=Service.")[2] for word in sys.argv if word.startswith("--gtest_filter=")]
+    return [case for case in cases if case.__name__ in names] if names else cases
+
+
 def main(cases):
-    """Runs the functions; all of them, also after a failure."""
+    """Runs the functions; all of them, also after a failure, unless GTEST_FAIL_FAST says otherwise."""
     failed = 0
-    for case in cases:
+    for case in chosen(cases):
         try:
             case()
             print("ok  ", case.__name__)
@@ -236,4 +273,6 @@ def main(cases):
             print("FAIL", case.__name__, "-", error)
             if os.environ.get("TRACE"):
                 raise
+            if os.environ.get("GTEST_FAIL_FAST"):
+                break
     sys.exit(1 if failed else 0)

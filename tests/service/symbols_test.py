@@ -117,6 +117,11 @@ def uploads_come_by_http_and_are_given_out_again():
                      f"/buildid/{one.build_id}", "/buildid/..%2f..%2ftoken/debuginfo",
                      "/buildid/%2e%2e/debuginfo", f"/buildid/{one.build_id}/debuginfo/"):
             equal(s.http("GET", path).status, 404, path)
+        stored = next(os.path.join(top, name) for top, _, names in os.walk(s.directory) for name in names
+                      if one.build_id in os.path.join(top, name) and "debuginfo" in name)
+        os.unlink(stored)
+        os.symlink(os.path.join(s.directory, "token"), stored)
+        equal(s.http("GET", f"/buildid/{one.build_id}/debuginfo").status, 404, "a link leads out of the folder")
 
 
 def what_is_no_symbols_is_refused():

@@ -36,7 +36,7 @@ void rf_ranges_sort(rf_ranges *ranges) {
   rf_sort(ranges->list, ranges->count, sizeof ranges->list[0], starts_before);
 }
 
-/* ---- The library's own data ---- */
+/* ---- The library's own data: its segments, of which those that cannot be written hold no pointer ---- */
 
 #define OWN_MAX 8U
 
@@ -58,7 +58,7 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
   bool const library = info->dlpi_name != NULL && info->dlpi_name[0] != '\0';
   for (size_t i = 0; ours && library && i < info->dlpi_phnum; i++) {
     const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
-    if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0 && own.count < OWN_MAX) {
+    if (p->p_type == PT_LOAD && own.count < OWN_MAX) {
       own.list[own.count++] = (rf_range){base + p->p_vaddr, base + p->p_vaddr + p->p_memsz};
     }
   }

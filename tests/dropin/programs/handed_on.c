@@ -1,11 +1,12 @@
 /* Every function of malloc's family, in turn on each other's blocks; says how many requests reached a malloc that was
- * preloaded behind the drop-in. Has a dladdr of its own, which allocates: the drop-in calls it while it looks for the
- * malloc behind. */
+ * preloaded behind the drop-in. Has a dl_iterate_phdr of its own, which allocates: the drop-in calls it while it looks
+ * for the malloc behind. `early` says where these blocks lie. */
 #define _GNU_SOURCE
 #include "expect.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -28,14 +29,25 @@ enum { EARLY = 3 };
 static char *early[EARLY];
 static unsigned early_count;
 
-int dladdr(const void *address, Dl_info *info) {
+int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *context) {
   if (early_count < EARLY) {
     char *block = early_count == 1 ? calloc(4, 25) : malloc(50);
     memset(block, 'e', 50);
     early[early_count++] = early_count == 2 ? realloc(block, 100) : block;
   }
   free(malloc(10));
-  return ((int (*)(const void *, Dl_info *))dlvsym(RTLD_NEXT, "dladdr", "GLIBC_2.34"))(address, info);
+  return ((int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))dlsym(RTLD_NEXT, "dl_iterate_phdr"))(
+      visit, context);
+}
+
+/* How many of them are in a library's own memory. */
+static int early_in_a_library(void) {
+  int found = 0;
+  Dl_info info;
+  for (unsigned i = 0; i < early_count; i++) {
+    found += dladdr(early[i], &info) != 0 ? 1 : 0;
+  }
+  return found;
 }
 
 static bool filled(const char *block, char with, size_t size) {
@@ -199,8 +211,11 @@ static int many(void) {
 
 int main(int argc, char **argv) {
   const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
+  if (argc > 1 && strcmp(argv[1], "early") == 0) {
+    printf("%d of %u\n", early_in_a_library(), early_count);
+  }
   blocks_from_before_go_on();
-  if (argc > 1) {
+  if (argc > 1 && strcmp(argv[1], "many") == 0) {
     return many();
   }
   each_kind_is_whole_aligned_and_apart();

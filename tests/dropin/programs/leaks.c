@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <link.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -104,6 +105,38 @@ static void noted_in_a_freed_block(void) {
   void **const holder = malloc(sizeof(void *) * 4);
   holder[2] = malloc(33);
   free(holder);
+}
+
+/* The middle of the longest run of zeroes in the writable data of the preloaded library: a table's spare room. */
+static int find_spare_word(struct dl_phdr_info *info, size_t size, void *context) {
+  uintptr_t const ours = (uintptr_t)__ringfence_check_leaks - info->dlpi_addr;
+  const ElfW(Phdr) *data = NULL;
+  int found = 0;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *const p = &info->dlpi_phdr[i];
+    found |= p->p_type == PT_LOAD && ours - p->p_vaddr < p->p_memsz;
+    data = p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0 ? p : data;
+  }
+  if (found && data != NULL) {
+    void **const words = (void **)((info->dlpi_addr + data->p_vaddr + 15) & ~(uintptr_t)15);
+    size_t longest = 0;
+    for (size_t i = 0, run = 0; i < data->p_memsz / sizeof *words - 2; i++) {
+      run = words[i] == NULL ? run + 1 : 0;
+      if (run > longest) {
+        longest = run;
+        *(void ***)context = &words[i - run / 2];
+      }
+    }
+  }
+  return found;
+}
+
+static void noted_by_the_library(void) {
+  void **spare = NULL;
+  if (__ringfence_check_leaks != NULL) {
+    dl_iterate_phdr(find_spare_word, &spare);
+    *spare = malloc(33);
+  }
 }
 
 static void overwritten(void) {
@@ -392,6 +425,7 @@ static const test_case cases[] = {
     {"a_tree", a_tree},
     {"a_ring", a_ring},
     {"noted_in_a_freed_block", noted_in_a_freed_block},
+    {"noted_by_the_library", noted_by_the_library},
     {"overwritten", overwritten},
     {"by_realloc", by_realloc},
     {"by_the_c_library", by_the_c_library},

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -288,6 +289,34 @@ static void ignore_aborts(void) {
   sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+enum { BLOCKS = 16, LARGE = 3000000, HOLE = 0x10000 };
+
+/* True where nothing can be read in HOLE bytes from there. */
+static int is_hole(char *at) {
+  void *const hole = mmap(at, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  int ends[2];
+  return hole == at || (pipe(ends) == 0 && write(ends[1], at, 1) < 0 && write(ends[1], at + HOLE - 1, 1) < 0);
+}
+
+/* A place where nothing is, as near before or behind a large block as its rounded ends are. */
+static char *hole_beside(int behind) {
+  for (int i = 0; i < BLOCKS; i++) {
+    char *const block = malloc(LARGE);
+    uintptr_t const end = ((uintptr_t)block + LARGE + HOLE) & ~(uintptr_t)(HOLE - 1);
+    uintptr_t const at = behind ? end : ((uintptr_t)block & ~(uintptr_t)(HOLE - 1)) - HOLE;
+    if (is_hole((char *)at)) {
+      return (char *)at + (behind ? 8 : HOLE - 8);
+    }
+    (void)mmap(NULL, 4 * HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* apart from the next one */
+  }
+  return NULL;
+}
+
+static int wild_access(int behind) {
+  volatile char *const at = hole_beside(behind);
+  return at != NULL ? *at : 1;
+}
+
 static int leave(const char *how) {
   if (strcmp(how, "return") == 0) {
     return 3;
@@ -315,6 +344,9 @@ static int leave(const char *how) {
     char ***volatile const same = list;
     free(list);
     same[1][2] = NULL;
+  }
+  if (strcmp(how, "wild_before") == 0 || strcmp(how, "wild_behind") == 0) {
+    return wild_access(strcmp(how, "wild_behind") == 0);
   }
   if (strcmp(how, "raise_segv") == 0) {
     raise(SIGSEGV);

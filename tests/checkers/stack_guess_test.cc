@@ -1,0 +1,226 @@
+// A guess of a stack is verified word by word (checkers/os/stack_guess.c): over stacks and layouts of the tests' own.
+#include "checkers/os/stack_rules.h"
+
+#include <gtest/gtest.h>
+
+#if RF_STACK_RULES
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/os/host.h"
+#include "checkers/os/stack_record.h"
+}
+#undef _Static_assert
+
+#include <algorithm>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+constexpr uintptr_t kWord = sizeof(uintptr_t);
+constexpr uint32_t kGeneration = 1; // the first one
+
+uintptr_t memory_of_stack[32];
+
+// The record of one stack is the guess for whatever is asked for.
+class StackGuess : public testing::Test {
+protected:
+  StackGuess() : memory_(1 << 15), generation_(rf_stack_generation), bounds_(rf_host_last_stack) {
+    EXPECT_EQ(rf_stack_depot_init(&depot_, memory_.data(), memory_.size() * 8), RF_OK);
+    std::fill(std::begin(memory_of_stack), std::end(memory_of_stack), 0x99);
+    rf_stack_generation = kGeneration;
+  }
+  ~StackGuess() override {
+    rf_stack_generation = generation_;
+    rf_host_last_stack = bounds_;
+  }
+
+  // Return addresses at these slots, on the stack as well; `ended`: all that there are.
+  rf_stack_layout stack_at(const std::vector<uint32_t> &slots, bool ended = true) {
+    rf_stack_layout layout = {};
+    layout.fixed = true;
+    layout.ended = ended;
+    frames_.clear();
+    for (uint32_t const slot : slots) {
+      layout.slots[frames_.size()] = slot;
+      frames_.push_back(0x10000 + frames_.size());
+      memory_of_stack[slot] = frames_.back();
+    }
+    reach_ = (slots.back() + 1) * kWord;
+    return layout;
+  }
+
+  uint32_t put(const rf_stack_layout &layout, uint32_t generation = kGeneration) {
+    auto const depth = static_cast<unsigned>(frames_.size());
+    return rf_stack_depot_put_laid_out(&depot_, frames_.data(), depth, &layout, generation);
+  }
+
+  // True where the stack in memory is found to be that of the record.
+  bool is_met(uint32_t id, unsigned max = RF_TRACE_DEPTH, uintptr_t caller = 0x10000, uintptr_t shift = 0) {
+    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+    rf_host_last_stack = {begin() - below_, begin() + reach_};
+    rf_origin const origin = {nullptr, caller, reinterpret_cast<const void *>(begin() + shift)};
+    return rf_stack_depot_put_from(&depot_, &origin, max) == id;
+  }
+
+  static uintptr_t begin() { return reinterpret_cast<uintptr_t>(memory_of_stack); }
+
+  // The same after the word was another.
+  bool is_met_without(uint32_t id, uint32_t slot) {
+    uintptr_t const kept = memory_of_stack[slot];
+    memory_of_stack[slot] ^= 0x40;
+    bool const met = is_met(id);
+    memory_of_stack[slot] = kept;
+    return met;
+  }
+
+  std::vector<uint64_t> memory_;
+  rf_stack_depot depot_ = {};
+  std::vector<uintptr_t> frames_;
+  uintptr_t reach_ = 0;
+  uintptr_t below_ = 0;
+
+private:
+  uint32_t generation_;
+  rf_host_bounds bounds_;
+};
+
+TEST_F(StackGuess, HoldsWhereAllReturnAddressesAreInTheirPlaces) {
+  for (size_t const depth : {2U, 3U, 4U, 5U, 8U, 9U}) {
+    std::vector<uint32_t> slots;
+    for (uint32_t slot = 1; slots.size() < depth; slot += 3) {
+      slots.push_back(slot);
+    }
+    uint32_t const id = put(stack_at(slots));
+    for (int again = 0; again < 2; again++) {
+      EXPECT_TRUE(is_met(id)) << depth;
+      for (uint32_t slot = 0; slot < std::size(memory_of_stack); slot++) {
+        bool const counts = std::count(slots.begin(), slots.end(), slot) != 0;
+        EXPECT_EQ(is_met_without(id, slot), !counts) << depth << ", slot " << slot;
+      }
+    }
+    EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10001));
+  }
+}
+
+TEST_F(StackGuess, HoldsWhereFramePointersAreAsFarAway) {
+  rf_stack_layout layout = stack_at({1, 8});
+  layout.checks = 3;
+  layout.check[0] = {4, 12};
+  layout.check[1] = {5 | RF_CHECK_ABSOLUTE, 0x77};
+  layout.check[2] = {6, -2};
+  memory_of_stack[4] = begin() + 12 * kWord;
+  memory_of_stack[5] = 0x77;
+  memory_of_stack[6] = begin() - 2 * kWord;
+  uint32_t const id = put(layout);
+  EXPECT_TRUE(is_met(id));
+  for (uint32_t slot = 0; slot < 12; slot++) {
+    bool const counts = slot == 1 || slot == 4 || slot == 5 || slot == 6 || slot == 8;
+    EXPECT_EQ(is_met_without(id, slot), !counts) << slot;
+  }
+}
+
+TEST_F(StackGuess, IsOfADepth) {
+  uint32_t const whole = put(stack_at({1, 4, 8}));
+  for (unsigned max = 0; max <= RF_TRACE_DEPTH; max++) {
+    EXPECT_EQ(is_met(whole, max), max >= 3) << max;
+  }
+  uint32_t const part = put(stack_at({1, 4, 8, 12}, false));
+  EXPECT_FALSE(is_met(part, 3));
+  EXPECT_TRUE(is_met(part, 4));
+  EXPECT_FALSE(is_met(part, 5)) << "there are more frames";
+}
+
+// Nothing is read beyond it.
+TEST_F(StackGuess, NeedsTheStackThatTheThreadIsKnownToHave) {
+  uint32_t const id = put(stack_at({1, 4}));
+  EXPECT_TRUE(is_met(id));
+  reach_--;
+  EXPECT_FALSE(is_met(id));
+  reach_++;
+  below_--;
+  EXPECT_FALSE(is_met(id)) << "below the stack";
+  below_ = 8 * kWord;
+  EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10000, 1)) << "between two words";
+  reach_ = 0;
+  EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10000, kWord)) << "behind the stack";
+}
+
+TEST_F(StackGuess, IsOfTheLatestGeneration) {
+  rf_stack_layout const old = stack_at({1, 4, 8});
+  uint32_t const id = put(old);
+  rf_stack_layout const other = stack_at({2, 5, 9});
+  memory_of_stack[1] = memory_of_stack[4] = memory_of_stack[8] = 0;
+  EXPECT_EQ(put(other), id);
+  EXPECT_FALSE(is_met(id)) << "written once for each generation";
+  EXPECT_EQ(put(other, kGeneration + 1), id);
+  EXPECT_FALSE(is_met(id)) << "of a later one";
+  rf_stack_generation = kGeneration + 1;
+  EXPECT_TRUE(is_met(id));
+  EXPECT_EQ(put(old, kGeneration), id);
+  EXPECT_TRUE(is_met(id)) << "it never goes back";
+  rf_stack_generation = kGeneration + 2;
+  EXPECT_FALSE(is_met(id));
+}
+
+TEST_F(StackGuess, IsLeftWhereALaterLayoutHasNoRoom) {
+  uint32_t const id = put(stack_at({1, 4, 8}));
+  rf_stack_layout larger = stack_at({1, 4, 8});
+  larger.checks = 2;
+  larger.check[0] = {2 | RF_CHECK_ABSOLUTE, 0x77};
+  larger.check[1] = {3 | RF_CHECK_ABSOLUTE, 0x77};
+  rf_stack_generation = kGeneration + 1;
+  EXPECT_EQ(put(larger, kGeneration + 1), id);
+  EXPECT_FALSE(is_met(id));
+  larger.checks = 1;
+  larger.check[0] = {2, 5};
+  EXPECT_EQ(put(larger, kGeneration + 1), id);
+  EXPECT_FALSE(is_met(id));
+  rf_stack_generation = kGeneration;
+  EXPECT_TRUE(is_met(id)) << "as it was";
+}
+
+TEST_F(StackGuess, OfACallerAloneIsItsStack) {
+  uint32_t const id = rf_stack_depot_put_caller(&depot_, 0x5000, false);
+  uintptr_t frame = 0;
+  EXPECT_EQ(rf_stack_depot_get(&depot_, id, &frame, 1), 1U);
+  EXPECT_EQ(frame, 0x5000U);
+  EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0x5000, true), id);
+  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+  EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x5001, false), id);
+  uintptr_t const longer[] = {0x6000, 0x7000};
+  uint32_t const deep = rf_stack_depot_put(&depot_, longer, 2);
+  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, deep);
+  EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x6000, false), deep);
+  EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0, false), 0U);
+  EXPECT_EQ(rf_stack_depot_put_caller(nullptr, 0x5000, false), 0U);
+  rf_origin const origin = {nullptr, 0x5000, memory_of_stack};
+  EXPECT_EQ(rf_stack_depot_put_from(nullptr, &origin, 1), 0U);
+}
+
+struct Added {
+  uintptr_t caller;
+  bool frees;
+};
+std::vector<Added> added;
+
+TEST_F(StackGuess, OfACallThatFreesIsToldAsSuch) {
+  depot_.added_call = [](uintptr_t caller, bool frees) { added.push_back({caller, frees}); };
+  rf_origin const first = {nullptr, 0x10000, memory_of_stack};
+  rf_origin const second = {nullptr, 0x20000, memory_of_stack};
+  (void)rf_stack_depot_put_from(&depot_, &first, 8);
+  (void)rf_stack_depot_put_free_from(&depot_, &second, 8);
+  (void)rf_stack_depot_put_caller(&depot_, 0x30000, false);
+  (void)rf_stack_depot_put_caller(&depot_, 0x40000, true);
+  ASSERT_EQ(added.size(), 4U);
+  for (unsigned i = 0; i < 4; i++) {
+    EXPECT_EQ(added[i].caller, (i + 1) * 0x10000U);
+    EXPECT_EQ(added[i].frees, i % 2 == 1);
+  }
+}
+
+} // namespace
+} // namespace ringfence
+
+#endif // RF_STACK_RULES
