@@ -26,6 +26,8 @@
 /* About as many as there are stacks: each is the guess at its place, or behind another guess (stack_guess.c). */
 #define BUCKETS_PER_RECENT 8U
 #define RECENT_MOST 16384U
+#define RECENT_FIRST 1024U        /* a page: all that programs of few stacks touch */
+#define RECENT_FIRST_BYTES 65536U /* of records, about 300 */
 
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
@@ -77,7 +79,8 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   depot->buckets = (uint32_t *)memory + first;
   depot->bucket_mask = buckets - 1;
   depot->recent = depot->buckets + buckets;
-  depot->recent_mask = recent - 1;
+  depot->recent_most = recent - 1;
+  depot->recent_mask = recent < RECENT_FIRST ? recent - 1 : RECENT_FIRST - 1;
   depot->records = (unsigned char *)memory + table;
   depot->capacity = size - table;
   if (depot->capacity / UNIT > SEAL - 1) {
@@ -132,6 +135,9 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
       return 0;
     }
   } while (!swap_size(&depot->used, &used, used + size));
+  if (used + size > RECENT_FIRST_BYTES && load(&depot->recent_mask) != depot->recent_most) {
+    store(&depot->recent_mask, depot->recent_most); /* what was noted is found anew, once */
+  }
   return (uint32_t)(used / UNIT);
 }
 

@@ -19,7 +19,7 @@
 /* Calls from one place at one depth mostly have the same stack. `frame`: 0 where the place alone is kept. */
 static inline uint32_t *guess_for(const rf_stack_depot *depot, uintptr_t caller, uintptr_t frame) {
   uint32_t const x = (uint32_t)(caller ^ frame >> 4) * HASH_FACTOR;
-  return &depot->recent[x >> 16 & depot->recent_mask];
+  return &depot->recent[x >> 16 & load(&depot->recent_mask)];
 }
 
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
@@ -47,7 +47,7 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 /* Where the stack is that was met when record `id` would have been right but for one word, which was `word`. */
 static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
   uint32_t const x = ((uint32_t)word ^ id << 7) * HASH_FACTOR;
-  return &depot->recent[x >> 14 & depot->recent_mask];
+  return &depot->recent[x >> 14 & load(&depot->recent_mask)];
 }
 
 /* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack

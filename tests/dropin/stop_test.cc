@@ -226,13 +226,13 @@ TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
   });
 }
 
-// Of the bytes that freed blocks wait for.
-TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
+// A freed block waits until so many bytes were freed after it.
+TEST(DropinCaches, CountABlockAsItsSlotAnd48Bytes) {
   alone([] {
     rf_cache *const cache = rf_cache_take(0);
     for (unsigned i = 0; i < RF_CLASSES; i++) {
       EXPECT_EQ(cache->bins[i].slot_size, rf_size_classes[i].size);
-      EXPECT_EQ(cache->bins[i].weight, std::max(rf_size_classes[i].size, 64U)) << i;
+      EXPECT_EQ(cache->bins[i].weight, rf_size_classes[i].size + 48) << i;
     }
     EXPECT_EQ(cache->bins[RF_BIN_LARGE].slot_size, 0U);
   });

@@ -11,7 +11,9 @@
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {
   count_block(c, size);
-  rf_cache_counted(c);
+  if (rf_cache_has_more(c)) {
+    rf_cache_count_more(c);
+  }
 }
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
@@ -139,6 +141,9 @@ void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, con
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
   void *const p = fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin)) : NULL;
+  if (rf_cache_has_more(cache)) {
+    rf_cache_count_more(cache);
+  }
   return p != NULL ? p : rf_cache_malloc_slowly(cache, size, family, origin);
 }
 
@@ -295,8 +300,9 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  const rf_span *const span = rf_heap_options_now.usual ? rf_span_of((uintptr_t)ptr) : NULL;
   rf_fast_result const result =
-      rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_freeing(origin)) : RF_FAST_NOT;
+      span != NULL ? rf_fast_free(cache, span, ptr, family, size, rf_cache_keep_freeing(origin)) : RF_FAST_NOT;
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
     return rf_cache_free_slowly(cache, ptr, family, size, origin);
   }
