@@ -284,7 +284,7 @@ TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
         freed += weight;
       }
       EXPECT_GE(freed, wait) << size << " bytes";
-      EXPECT_LE(freed, wait + wait / 4 + 2048) << size << " bytes";
+      EXPECT_LE(freed, wait + wait / 4 + 3072) << size << " bytes";
       ASSERT_EQ(rf_free(heap_, q), RF_OK);
     }
     rf_deinit(heap_);

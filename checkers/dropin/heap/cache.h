@@ -171,9 +171,14 @@ typedef struct rf_block_request {
 /* NULL where there is no memory. */
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_origin *origin);
 
-/* The common one: `size` bytes at RF_ALIGN_DEFAULT. `slowly`: where the way of fast.h was tried. */
+/* The common one: `size` bytes at RF_ALIGN_DEFAULT. */
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
-void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
+
+/* The same where the way of fast.h was tried, or need not be. `stack`: the caller's, as rf_cache_keep_origin. */
+void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin, uint32_t stack);
+
+/* The same, zeroed, of a size that fast.h serves. */
+void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *origin, uint32_t stack);
 
 /* `size`: what a sized delete believes, SIZE_MAX where nothing is said. False where no live block starts at `ptr`,
  * which was reported. */

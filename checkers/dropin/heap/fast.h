@@ -4,6 +4,7 @@
 #define RINGFENCE_DROPIN_FAST_H
 
 #include "bins.h"
+#include "checkers/os/stack_guess.h"
 #include "fill.h"
 
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
@@ -20,6 +21,13 @@ RF_INLINE uint32_t rf_cache_keep_freeing(const rf_origin *origin) {
   const rf_heap_options *const o = &rf_heap_options_now;
   return RF_LIKELY(o->stack_depth != 0) ? rf_stack_depot_put_free_from(o->depot, origin, o->stack_depth)
                                         : rf_stack_depot_put_caller(o->depot, origin->caller, true);
+}
+
+/* Both of them inlined, where rf_heap_options_now.usual. `frees`: 0 or RF_FREES. */
+RF_INLINE uint32_t rf_fast_keep(uintptr_t caller, const void *frame, unsigned frees) {
+  const rf_heap_options *const o = &rf_heap_options_now;
+  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_guess(o->depot, caller, frame, o->stack_depth, frees)
+                                        : rf_stack_depot_put_caller(o->depot, caller, frees != 0);
 }
 
 /* rf_cache_has_more tells what is to be done behind it. */

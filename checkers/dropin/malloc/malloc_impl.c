@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "guarded_blocks.h"
 #include "reject.h"
+#include "short_way.h"
 #include "tagged_blocks.h"
 #include "trace_hook.h"
 
@@ -46,71 +47,25 @@ void rf_malloc_choose_way(void) {
   }
 }
 
-/* True where requests may go that way. */
-static inline bool is_short(void) {
-  return RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0);
-}
-
-/* The same of an allocation, which it counts if so; was_not_short where it is served the other way then. */
-static inline bool is_short_alloc(void) {
-  return is_short() && rf_guarded_blocks_passes();
-}
-
-static inline void was_not_short(void) {
-  rf_guarded_blocks_left++;
-}
-
-/* As rf_enter_own, where the shortest way is open. */
-static inline rf_cache *enter_shortly(void) {
-  rf_cache *const cache = rf_current_thread.cache;
-  if (RF_LIKELY(cache != NULL) && RF_LIKELY(cache->inside == RF_CACHE_OUTSIDE)) {
-    __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) == 0)) {
-      return cache;
-    }
-    rf_cache_exit(cache);
+/* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
+PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
   }
-  return NULL;
-}
-
-PART void *count_and_exit(rf_cache *cache, void *p) {
-  rf_cache_count_more(cache);
-  rf_cache_exit(cache);
-  return p;
-}
-
-static inline void *exit_shortly(rf_cache *cache, void *p) {
-  if (rf_cache_has_more(cache)) {
-    return count_and_exit(cache, p);
-  }
-  rf_cache_exit(cache);
-  return p;
-}
-
-/* Up to RF_SMALL_MOST bytes. May give NULL though there is memory: then the other way serves. `stack` is the caller's
- * (rf_cache_keep_origin). */
-RF_INLINE void *alloc_small(size_t size, unsigned char byte, rf_family family, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  return RF_LIKELY(cache != NULL) ? exit_shortly(cache, rf_fast_alloc_small(cache, size, byte, family, stack)) : NULL;
-}
-
-/* The same of up to RF_FAST_MOST. */
-PART void *alloc_shortly(size_t size, rf_family family, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  return RF_LIKELY(cache != NULL) ? exit_shortly(cache, rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack))
-                                  : NULL;
+  return rf_short_exit(cache, p);
 }
 
 /* The same, zeroed. */
-PART void *zalloc_shortly(size_t size, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  return RF_LIKELY(cache != NULL) ? exit_shortly(cache, rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack)) : NULL;
-}
-
-PART void begin_age(rf_cache *cache) {
-  rf_bins_age(cache);
-  rf_cache_exit(cache);
+PART void *zalloc_shortly(rf_cache *cache, size_t size, const rf_origin *origin) {
+  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  void *p = size <= RF_SMALL_MOST ? rf_fast_alloc_small(cache, size, 0, RF_FAMILY_MALLOC, stack)
+                                  : rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = rf_cache_zalloc_slowly(cache, size, origin, stack);
+  }
+  return rf_short_exit(cache, p);
 }
 
 /* The thread's own cache, for a request that the program itself makes; NULL: it is to be served the long way. */
@@ -180,36 +135,20 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   if (RF_UNLIKELY(cache == NULL)) {
     return alloc_unusual(size, align, family, origin);
   }
-  void *const p = rf_cache_malloc_slowly(cache, size, family, origin);
+  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep_origin(origin));
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
-PART void *alloc_larger(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= RF_FAST_MOST && is_short_alloc()) {
-    void *const p = alloc_shortly(size, family, rf_cache_keep_origin(origin));
-    if (RF_LIKELY(p != NULL)) {
-      return p;
+static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+    rf_cache *const cache = rf_short_enter();
+    if (RF_LIKELY(cache != NULL)) {
+      return alloc_shortly(cache, size, family, origin);
     }
-    was_not_short();
+    rf_short_was_not();
   }
   return alloc_usual(size, align, family, origin);
-}
-
-PART void *alloc_again(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  was_not_short();
-  return alloc_usual(size, align, family, origin);
-}
-
-RF_INLINE void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_UNLIKELY(align > RF_ALIGN_DEFAULT) || size > RF_SMALL_MOST || !is_short()) {
-    return alloc_larger(size, align, family, origin);
-  }
-  if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
-    return alloc_usual(size, align, family, origin);
-  }
-  void *const p = alloc_small(size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin));
-  return RF_LIKELY(p != NULL) ? p : alloc_again(size, align, family, origin);
 }
 
 PART void *alloc_tagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -244,14 +183,12 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= RF_FAST_MOST && is_short_alloc()) {
-    uint32_t const stack = rf_cache_keep_origin(origin);
-    void *const p =
-        total <= RF_SMALL_MOST ? alloc_small(total, 0, RF_FAMILY_MALLOC, stack) : zalloc_shortly(total, stack);
-    if (RF_LIKELY(p != NULL)) {
-      return p;
+  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+    rf_cache *const cache = rf_short_enter();
+    if (RF_LIKELY(cache != NULL)) {
+      return zalloc_shortly(cache, total, origin);
     }
-    was_not_short();
+    rf_short_was_not();
   }
   return zalloc_usual(count, size, origin);
 }
@@ -319,50 +256,10 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
   rf_cache_exit(cache);
 }
 
-/* Inside the cache, which it leaves: a block that is not small, or nothing of the kind. */
-PART void free_larger(rf_cache *cache, void *ptr, rf_family family, size_t size, uint32_t stack,
-                      const rf_origin *origin) {
-  const rf_span *const span = rf_span_of((uintptr_t)ptr);
-  rf_fast_result const result = span != NULL ? rf_fast_free(cache, span, ptr, family, size, stack) : RF_FAST_NOT;
-  if (RF_UNLIKELY(result == RF_FAST_AGE)) {
-    rf_bins_age(cache);
-  }
-  rf_cache_exit(cache);
-  if (RF_UNLIKELY(result == RF_FAST_NOT)) {
-    free_usual(ptr, family, size, origin);
-  }
-}
-
-/* `ptr` is not NULL. */
-RF_INLINE void free_untagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (RF_UNLIKELY(!is_short())) {
-    free_usual(ptr, family, size, origin);
-    return;
-  }
-  uint32_t const stack = rf_cache_keep_freeing(origin);
-  rf_cache *const cache = enter_shortly();
-  if (RF_UNLIKELY(cache == NULL)) {
-    free_usual(ptr, family, size, origin);
-    return;
-  }
-  const rf_span *const span = rf_span_of((uintptr_t)ptr);
-  rf_fast_result const result =
-      RF_LIKELY(is_small_span(span)) ? rf_fast_free_small(cache, span, ptr, family, size, stack) : RF_FAST_NOT;
-  if (RF_UNLIKELY(result != RF_FAST_DONE)) {
-    if (result == RF_FAST_NOT) {
-      free_larger(cache, ptr, family, size, stack, origin);
-    } else {
-      begin_age(cache);
-    }
-    return;
-  }
-  rf_cache_exit(cache);
-}
-
 PART void free_tagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   uint64_t const checks = rf_tag_pause();
   if (rf_tagged_block_take(&ptr, origin)) {
-    free_untagged(ptr, family, size, origin);
+    free_usual(ptr, family, size, origin);
   }
   rf_tag_resume(checks);
 }
@@ -375,7 +272,7 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
     free_tagged(ptr, family, size, origin);
     return;
   }
-  free_untagged(ptr, family, size, origin);
+  free_usual(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
